@@ -1,0 +1,128 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UserError } from '../errors.ts';
+import { ProcessError, runProcess } from '../process.ts';
+import { compareVersions } from '../terraform/version.ts';
+import { writeSecretFile } from '../workspace.ts';
+import { type AnsibleResult, parseResult } from './result.ts';
+
+const MINIMUM_VERSION = '2.14.0';
+const INSTALL_HINT = 'Install it with: pipx install ansible-core';
+
+/**
+ * Checks that PATH has an ansible-playbook the playbooks are written for.
+ *
+ * @throws UserError naming the one command that installs it
+ */
+export async function checkAnsible(): Promise<string> {
+  let stdout: string;
+  try {
+    ({ stdout } = await runProcess('ansible-playbook', ['--version']));
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(`ansible-playbook: not found on PATH. ${INSTALL_HINT}`, { cause: error });
+  }
+  const version = /\[core (\d+\.\d+\.\d+)/.exec(stdout)?.[1];
+  if (version === undefined || compareVersions(version, MINIMUM_VERSION) < 0) {
+    const found = version ?? stdout.split('\n')[0];
+    throw new UserError(
+      `ansible-playbook: PATH has ${found}, needed is ansible-core ${MINIMUM_VERSION} or later. ${INSTALL_HINT}`,
+    );
+  }
+  return version;
+}
+
+/** Runs the playbooks of one cluster. */
+export class Ansible {
+  readonly #playbooks: string;
+  readonly #inventory: string;
+  readonly #temporary: string;
+  readonly #log: (line: string) => void;
+
+  constructor(options: {
+    /** The action's `playbooks/` folder. */
+    playbooks: string;
+    /** Path of `inventory.ini`. */
+    inventory: string;
+    /** The job's folder for secrets. */
+    temporary: string;
+    log: (line: string) => void;
+  }) {
+    this.#playbooks = options.playbooks;
+    this.#inventory = options.inventory;
+    this.#temporary = options.temporary;
+    this.#log = options.log;
+  }
+
+  /**
+   * Runs one playbook with `variables` (JSON) and gives its report.
+   *
+   * @throws UserError with what failed on which node
+   */
+  async run(playbook: 'observe.yml' | 'site.yml', variables: string): Promise<AnsibleResult> {
+    const folder = await mkdtemp(join(this.#temporary, 'ansible-'));
+    const variablesFile = join(folder, 'variables.json');
+    const resultFile = join(folder, 'result.json');
+    try {
+      await writeSecretFile(variablesFile, variables);
+      const failure = await this.#play(playbook, { variablesFile, resultFile });
+      const result = await readResult(resultFile);
+      if (failure) throw explainFailure(playbook, failure, result);
+      if (result === null) throw new Error(`${playbook} left no report`);
+      return result;
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  async #play(
+    playbook: string,
+    { variablesFile, resultFile }: { variablesFile: string; resultFile: string },
+  ): Promise<ProcessError | null> {
+    try {
+      await runProcess(
+        'ansible-playbook',
+        ['-i', this.#inventory, '-e', `@${variablesFile}`, join(this.#playbooks, playbook)],
+        {
+          cwd: this.#playbooks,
+          env: {
+            ANSIBLE_CONFIG: join(this.#playbooks, 'ansible.cfg'),
+            CLUSTER_RESULT: resultFile,
+            PYTHONUNBUFFERED: '1',
+          },
+          onLine: this.#log,
+        },
+      );
+      return null;
+    } catch (error) {
+      if (error instanceof ProcessError) return error;
+      throw error;
+    }
+  }
+}
+
+async function readResult(path: string): Promise<AnsibleResult | null> {
+  try {
+    return parseResult(await readFile(path, 'utf8'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+function explainFailure(
+  playbook: string,
+  error: ProcessError,
+  result: AnsibleResult | null,
+): UserError {
+  const failures = result?.failures ?? [];
+  if (failures.length === 0) {
+    return new UserError(`${playbook} failed:\n${error.result.stderr.trim() || error.message}`, {
+      cause: error,
+    });
+  }
+  return new UserError(
+    failures.map(({ node, task, message }) => `${node}: ${task}: ${message}`),
+    { cause: error },
+  );
+}

@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest';
+import { createNode } from '../cluster/fixtures.ts';
+import { renderInventory } from './inventory.ts';
+
+test('renders every node with the address the runner reaches it at', () => {
+  const nodes = [createNode(1), { ...createNode(2), publicAddress: '' }];
+  expect(
+    renderInventory(nodes, {
+      sshUser: 'admin',
+      privateKeyFiles: ['/tmp/new', '/tmp/old'],
+      knownHostsFile: '/work/known_hosts',
+    }),
+  ).toMatchInlineSnapshot(`
+    "[nodes]
+    node-1 ansible_host=203.0.113.11 private_address=10.42.0.11 instance_id=i-0000000000000001 volume_id=vol-0000000000000001 ansible_ssh_common_args='-o HostKeyAlias=i-0000000000000001'
+    node-2 ansible_host=10.42.0.12 private_address=10.42.0.12 instance_id=i-0000000000000002 volume_id=vol-0000000000000002 ansible_ssh_common_args='-o HostKeyAlias=i-0000000000000002'
+
+    [nodes:vars]
+    ansible_user=admin
+    ansible_ssh_extra_args='-o IdentityFile="/tmp/new" -o IdentityFile="/tmp/old" -o IdentitiesOnly=yes -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile="/work/known_hosts"'
+    "
+  `);
+});

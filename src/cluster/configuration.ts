@@ -1,0 +1,89 @@
+import type { Settings } from './settings.ts';
+import { slotName } from './spec.ts';
+
+/** A node as Terraform made it. Addresses are IPv4. */
+export interface Node {
+  /** `node-1`, `node-2`, … */
+  readonly name: string;
+  readonly instanceId: string;
+  readonly privateAddress: string;
+  /** Empty in a subnet without public addresses. */
+  readonly publicAddress: string;
+  readonly volumeId: string;
+  /** Availability zone, e.g. `us-east-1a`. */
+  readonly zone: string;
+}
+
+/** The user that replicas connect as. */
+export const REPLICATION_USER = 'replicator';
+
+/** Where the passfile of a replica lies inside its container (PostgreSQL manual, 32.16). */
+export const PASSFILE = '/etc/postgresql-cluster/replication.pass';
+
+/**
+ * `postgresql.conf` of a node, whole. `upstream` is the primary it follows, null on the primary itself.
+ * It lies outside the data directory, so a clone never carries another node's identity along.
+ */
+export function renderPostgresqlConf(options: {
+  node: string;
+  clusterName: string;
+  settings: Settings;
+  upstream: Pick<Node, 'privateAddress'> | null;
+}): string {
+  const { node, clusterName, settings, upstream } = options;
+  const identity: Settings = {
+    cluster_name: `${clusterName}/${node}`,
+    ...(upstream && {
+      primary_conninfo: renderConninfo(node, upstream.privateAddress),
+      primary_slot_name: slotName(node),
+    }),
+  };
+  const lines = Object.entries({ ...settings, ...identity })
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name} = ${quoteSetting(value)}`);
+  return [
+    '# Written by Postgres Cluster Action; changes made here are overwritten.',
+    ...lines,
+    '',
+  ].join('\n');
+}
+
+/** Connection string of a replica. The password stays in the passfile: settings are readable by monitoring. */
+function renderConninfo(node: string, address: string): string {
+  return [
+    `host=${address}`,
+    'port=5432',
+    `user=${REPLICATION_USER}`,
+    `passfile=${PASSFILE}`,
+    `application_name=${slotName(node)}`,
+    // A replica whose primary vanished without a FIN must notice and reconnect.
+    'keepalives_idle=10',
+    'keepalives_interval=5',
+    'keepalives_count=3',
+  ].join(' ');
+}
+
+/** A value as `postgresql.conf` takes it: single quotes, doubled inside (PostgreSQL manual, 19.1.2). */
+function quoteSetting(value: string): string {
+  return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
+}
+
+/**
+ * `pg_hba.conf`, whole and equal on all nodes, so that any of them can become the primary. The socket,
+ * which only the container sees, is the administrator's door; everybody else needs a scram password;
+ * replication comes from the nodes' own addresses only.
+ */
+export function renderPgHba(nodes: readonly Node[], clientCidrs: readonly string[]): string {
+  const lines = [
+    '# Written by Postgres Cluster Action; changes made here are overwritten.',
+    'local all postgres peer',
+    ...nodes.map(
+      (node) => `host replication ${REPLICATION_USER} ${node.privateAddress}/32 scram-sha-256`,
+    ),
+    // The replication user opens no ordinary session: refuse it before the client rules match it.
+    `host all ${REPLICATION_USER} all reject`,
+    'host all all 127.0.0.1/32 scram-sha-256',
+    ...clientCidrs.map((cidr) => `host all all ${cidr} scram-sha-256`),
+  ];
+  return `${lines.join('\n')}\n`;
+}

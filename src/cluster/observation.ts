@@ -1,0 +1,107 @@
+import type { SettingInForce } from './settings.ts';
+
+/** What one look at a node found. Everything is read, nothing is changed to learn it. */
+export interface NodeObservation {
+  /** `node-1`, `node-2`, … */
+  readonly name: string;
+  readonly host: HostObservation;
+  readonly volume: VolumeObservation;
+  /**
+   * `absent`: no data directory. `partial`: only the working directory of an initialisation or a clone
+   * that did not finish. `unrecorded`: a data directory whose record was never written, so it was
+   * interrupted just before its end. `complete`: a data directory with its record.
+   */
+  readonly data: 'absent' | 'partial' | 'unrecorded' | 'complete';
+  /** Whether the data directory carries `standby.signal`. */
+  readonly standby: boolean;
+  /** What was written on the volume when its data became complete. */
+  readonly record: DataRecord | null;
+  readonly container: ContainerObservation | null;
+  /** Text of the configuration files on the node, null where there is none. They hold no secret. */
+  readonly files: { readonly postgresqlConf: string | null; readonly pgHba: string | null };
+  /** Null when PostgreSQL does not answer. */
+  readonly postgres: PostgresObservation | null;
+}
+
+/** The machine under the node. */
+export interface HostObservation {
+  /** Null: Docker is not installed. */
+  readonly dockerVersion: string | null;
+  /** Docker starts at boot and runs now. */
+  readonly dockerReady: boolean;
+  /** The public half of the key in use is authorised, and keys that were rotated out are not. */
+  readonly authorizedKeysCurrent: boolean;
+}
+
+/** The data volume, found by its EBS id. */
+export interface VolumeObservation {
+  /** Null: no device with the volume's id is attached. */
+  readonly device: string | null;
+  /** Filesystem found on it; null: the volume is blank. */
+  readonly filesystem: string | null;
+  /** Mounted at the right place, by UUID, also after a reboot. */
+  readonly ready: boolean;
+}
+
+/** Identity of the data on a volume; a change of any of it is never silent. */
+export interface DataRecord {
+  readonly major: number;
+  /** C library family of the image: it decides collation order. */
+  readonly libc: 'glibc' | 'musl';
+  /** The reference asked for, e.g. `postgres:17`. */
+  readonly image: string;
+  /** The image as pinned, e.g. `postgres@sha256:…`. */
+  readonly digest: string;
+  readonly locale: string;
+  /** 64-bit number in decimal. */
+  readonly systemIdentifier: string;
+}
+
+/** The PostgreSQL container of a node. */
+export interface ContainerObservation {
+  /** Docker's word: `running`, `exited`, `created`, `restarting`, … */
+  readonly state: string;
+  /** Made with the options and image that would be used today. */
+  readonly current: boolean;
+}
+
+/** What a running PostgreSQL says of itself. */
+export interface PostgresObservation {
+  readonly inRecovery: boolean;
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  /** `server_version_num`, e.g. 170006. */
+  readonly version: number;
+  readonly settings: Readonly<Record<string, SettingInForce>>;
+  readonly slots: readonly SlotObservation[];
+  readonly senders: readonly SenderObservation[];
+  readonly receiver: ReceiverObservation | null;
+  readonly replayPaused: boolean;
+  /** Write position of a primary, replay position of a replica, e.g. `0/3000148`. */
+  readonly lsn: string;
+  /** Whether the passwords in force are the ones given; null on a replica or when none was given. */
+  readonly passwordsCurrent: boolean | null;
+}
+
+/** A row of `pg_replication_slots`. */
+export interface SlotObservation {
+  readonly name: string;
+  readonly active: boolean;
+  /** `reserved`, `extended`, `unreserved`, `lost`, or null while never used. */
+  readonly walStatus: string | null;
+}
+
+/** A row of `pg_stat_replication`. */
+export interface SenderObservation {
+  readonly applicationName: string;
+  readonly state: string;
+  readonly syncState: string;
+  readonly replayLsn: string | null;
+}
+
+/** The row of `pg_stat_wal_receiver`. */
+export interface ReceiverObservation {
+  readonly status: string;
+  readonly senderHost: string | null;
+  readonly slotName: string | null;
+}

@@ -1,0 +1,42 @@
+/** What one node answered when replication was put to the test. */
+export interface NodeProof {
+  readonly name: string;
+  readonly role: 'primary' | 'replica';
+  /** Private address, as the other nodes reach it. */
+  readonly address: string;
+  /** `streaming` for a replica that follows, `running` for a primary, else what is wrong. */
+  readonly state: string;
+  readonly timeline: number | null;
+  /** Write position of the primary, replay position of a replica. */
+  readonly lsn: string | null;
+  /** Bytes of WAL the replica has not replayed yet; null on the primary. */
+  readonly lagBytes: number | null;
+  /** Age of the replica's last replayed commit while it lags, seconds; null on the primary. */
+  readonly lagSeconds: number | null;
+  readonly replayPaused: boolean;
+  /** The value written on the primary in this run was read here. */
+  readonly tokenRead: boolean;
+  readonly slot: string | null;
+  readonly systemIdentifier: string | null;
+  /** Why this node does not prove replication, or null when it does. */
+  readonly problem: string | null;
+}
+
+/** Everything that keeps the proof from holding; empty when replication works. */
+export function findProofProblems(proof: readonly NodeProof[], nodes: readonly string[]): string[] {
+  const silent = nodes.filter((name) => !proof.some((node) => node.name === name));
+  const primaries = proof.filter(({ role }) => role === 'primary');
+  const identifiers = new Set(proof.map(({ systemIdentifier }) => systemIdentifier));
+  return [
+    ...silent.map((name) => `${name}: gave no answer`),
+    ...(primaries.length === 1 ? [] : [`${primaries.length} primaries, expected one`]),
+    ...(identifiers.size > 1 ? ['the nodes belong to different database clusters'] : []),
+    ...proof.flatMap((node) => {
+      if (node.problem !== null) return [`${node.name}: ${node.problem}`];
+      if (!node.tokenRead) return [`${node.name}: the value written on the primary was not read`];
+      if (node.role === 'replica' && node.state !== 'streaming')
+        return [`${node.name}: ${node.state}`];
+      return [];
+    }),
+  ];
+}

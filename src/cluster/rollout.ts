@@ -1,0 +1,391 @@
+import { type Node, renderPgHba, renderPostgresqlConf } from './configuration.ts';
+import type { NodeObservation, PostgresObservation } from './observation.ts';
+import { HOT_STANDBY_SENSITIVE, isInForce, MANAGED_SETTINGS, type Settings } from './settings.ts';
+import { majorOfTag, slotName } from './spec.ts';
+
+/** The state the cluster shall reach. */
+export interface DesiredCluster {
+  readonly name: string;
+  /** In number order; the first becomes the primary only where no node holds data. */
+  readonly nodes: readonly Node[];
+  /** Image reference as asked for, e.g. `postgres:17`. */
+  readonly image: string;
+  /** What the team chose; managed settings are added to it. */
+  readonly settings: Settings;
+  readonly clientCidrs: readonly string[];
+}
+
+/** One piece of work, idempotent, done on all of its nodes at the same time. */
+export type Step =
+  /** Make the host ready: authorised keys, Docker, data volume, image. */
+  | { readonly kind: 'prepare'; readonly nodes: readonly string[] }
+  /** Create the cluster's data where no node holds any, and start the primary. */
+  | { readonly kind: 'initialise'; readonly nodes: readonly [string]; readonly settings: Settings }
+  /** On the primary: roles and passwords, a slot per replica, retired slots dropped, pg_hba.conf reloaded. */
+  | {
+      readonly kind: 'admit';
+      readonly nodes: readonly [string];
+      readonly settings: Settings;
+      readonly slots: readonly string[];
+      readonly retiredSlots: readonly string[];
+    }
+  /** Copy the primary beside whatever is there, then follow it. */
+  | {
+      readonly kind: 'clone';
+      readonly nodes: readonly string[];
+      readonly primary: string;
+      readonly settings: Settings;
+    }
+  /** Start a node that holds data and stands still. */
+  | StepWithConfiguration<'start'>
+  /** Write the configuration and have it reread. */
+  | StepWithConfiguration<'reload'>
+  /** Write the configuration and restart, or re-create the container, one node. */
+  | StepWithConfiguration<'restart'>;
+
+interface StepWithConfiguration<Kind extends string> {
+  readonly kind: Kind;
+  readonly nodes: readonly string[];
+  readonly primary: string;
+  readonly settings: Settings;
+}
+
+/** What to do, or why nothing is done. */
+export type Rollout =
+  | { readonly refusals: readonly string[] }
+  | { readonly refusals: readonly []; readonly primary: string; readonly steps: readonly Step[] };
+
+/**
+ * The steps that lead from what was observed to what is desired; none when it is there already.
+ * Nothing is remembered between runs: after an interruption the next observation gives the rest.
+ *
+ * `observed` holds one entry per desired node, in any order.
+ */
+export function rollout(observed: readonly NodeObservation[], desired: DesiredCluster): Rollout {
+  const refusals = findRefusals(observed, desired);
+  if (refusals.length > 0) return { refusals };
+
+  const primary = findPrimary(observed) ?? firstNode(desired);
+  const plan = new Planner(observed, desired, primary);
+  return { refusals: [], primary, steps: plan.steps() };
+}
+
+/** The complete settings of a node: what is managed, then what the team chose. */
+export function mergeSettings(chosen: Settings): Settings {
+  return { ...MANAGED_SETTINGS, ...chosen };
+}
+
+/** The configuration files of `node` once it follows `primary` with `settings`. */
+export function renderFiles(
+  desired: DesiredCluster,
+  options: { node: string; primary: string; settings: Settings },
+): { postgresqlConf: string; pgHba: string } {
+  const { node, primary, settings } = options;
+  const upstream = node === primary ? null : desired.nodes.find(({ name }) => name === primary);
+  if (upstream === undefined)
+    throw new Error(`${primary} is not a node of cluster ${desired.name}`);
+  return {
+    postgresqlConf: renderPostgresqlConf({ node, clusterName: desired.name, settings, upstream }),
+    pgHba: renderPgHba(desired.nodes, desired.clientCidrs),
+  };
+}
+
+function firstNode(desired: DesiredCluster): string {
+  const first = desired.nodes[0];
+  if (!first) throw new Error(`cluster ${desired.name} has no nodes`);
+  return first.name;
+}
+
+const isRunningPrimary = (node: NodeObservation): boolean => node.postgres?.inRecovery === false;
+const isStoppedPrimary = (node: NodeObservation): boolean =>
+  node.postgres === null && !node.standby && node.data === 'complete';
+
+/**
+ * The primary is a fact of the databases, not of the node's number: the one node not in recovery; if
+ * none runs, the one whose data is not a replica's. Null: no node holds a cluster.
+ */
+function findPrimary(observed: readonly NodeObservation[]): string | null {
+  const candidates = [
+    observed.filter(isRunningPrimary),
+    observed.filter(isStoppedPrimary),
+    observed.filter((node) => node.data === 'unrecorded' && !node.standby),
+  ];
+  return candidates.find((nodes) => nodes.length > 0)?.[0]?.name ?? null;
+}
+
+/** Reasons to touch nothing, each with the way out. */
+function findRefusals(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
+  return [
+    ...refuseSeveralPrimaries(observed),
+    ...refuseLostPrimary(observed),
+    ...refuseForeignData(observed),
+    ...refuseTimelineAhead(observed),
+    ...refuseMajorChange(observed, desired),
+  ];
+}
+
+const listNames = (nodes: readonly NodeObservation[]): string =>
+  nodes.map(({ name }) => name).join(' and ');
+
+function refuseSeveralPrimaries(observed: readonly NodeObservation[]): string[] {
+  const running = observed.filter(isRunningPrimary);
+  if (running.length > 1) {
+    return [
+      `${listNames(running)} are both primary. Decide which one holds the rows you want, stop PostgreSQL on the other and move its data directory aside; the next run clones it again.`,
+    ];
+  }
+  const stopped = observed.filter(isStoppedPrimary);
+  if (running.length === 0 && stopped.length > 1) {
+    return [
+      `${listNames(stopped)} each hold the data of a primary and none is running. Start PostgreSQL on the one that was primary last and move the other's data directory aside.`,
+    ];
+  }
+  const unrecorded = observed.filter(({ data, standby }) => data === 'unrecorded' && !standby);
+  if (running.length + stopped.length === 0 && unrecorded.length > 1) {
+    return [
+      `${listNames(unrecorded)} each hold data without a record, so an unfinished deploy cannot be told from foreign data. Move the data directory of all but one aside.`,
+    ];
+  }
+  return [];
+}
+
+function refuseLostPrimary(observed: readonly NodeObservation[]): string[] {
+  const withData = observed.filter(({ data }) => data === 'complete' || data === 'unrecorded');
+  if (withData.length === 0 || findPrimary(observed) !== null) return [];
+  return [
+    `No node is primary, but ${listNames(withData)} hold a replica's data, so a new cluster must not be initialised. Bring the old primary's volume back, or promote the most advanced replica.`,
+  ];
+}
+
+function refuseForeignData(observed: readonly NodeObservation[]): string[] {
+  const identified = observed.flatMap((node) => {
+    const identifier = node.postgres?.systemIdentifier ?? node.record?.systemIdentifier;
+    return identifier === undefined ? [] : [{ name: node.name, identifier }];
+  });
+  if (new Set(identified.map(({ identifier }) => identifier)).size <= 1) return [];
+  const list = identified.map(({ name, identifier }) => `${name} ${identifier}`).join(', ');
+  return [
+    `The nodes belong to different database clusters (system identifiers: ${list}). Detach the volume that does not belong here, or move its data directory aside.`,
+  ];
+}
+
+function refuseTimelineAhead(observed: readonly NodeObservation[]): string[] {
+  const primary = observed.find(isRunningPrimary)?.postgres;
+  if (!primary) return [];
+  return observed
+    .filter(({ postgres }) => postgres !== null && postgres.timeline > primary.timeline)
+    .map(
+      (node) =>
+        `${node.name} is on timeline ${node.postgres?.timeline}, ahead of the primary's ${primary.timeline}: it was promoted once and may hold rows the primary lacks. Compare them before you move its data directory aside.`,
+    );
+}
+
+function refuseMajorChange(
+  observed: readonly NodeObservation[],
+  desired: DesiredCluster,
+): string[] {
+  const wanted = majorOfTag(desired.image.slice(desired.image.lastIndexOf(':') + 1));
+  const found = observed.find(({ record }) => record !== null)?.record?.major;
+  if (wanted === null || found === undefined || wanted === found) return [];
+  return [
+    `image-tag asks for PostgreSQL ${wanted}, the data is PostgreSQL ${found}'s, which ${wanted} cannot read. Stay on a ${found} image; for a major upgrade create a second cluster and move the data with logical replication or pg_dump.`,
+  ];
+}
+
+/** Collects the steps of one rollout and keeps track of what runs with which settings meanwhile. */
+class Planner {
+  readonly #observed: readonly NodeObservation[];
+  readonly #desired: DesiredCluster;
+  readonly #primary: NodeObservation;
+  readonly #replicas: readonly NodeObservation[];
+  /** What the cluster ends with. */
+  readonly #target: Settings;
+  /** The target, but no hot-standby-sensitive setting below what the primary runs with now. */
+  readonly #ceiling: Settings;
+
+  constructor(observed: readonly NodeObservation[], desired: DesiredCluster, primary: string) {
+    this.#observed = observed;
+    this.#desired = desired;
+    this.#primary = requireNode(observed, primary);
+    this.#replicas = observed.filter(({ name }) => name !== primary);
+    this.#target = mergeSettings(desired.settings);
+    this.#ceiling = raiseSensitive(this.#target, this.#primary);
+  }
+
+  steps(): Step[] {
+    return [
+      ...this.#prepare(),
+      ...this.#bringUpPrimary(),
+      ...this.#admit(),
+      ...this.#bringUpReplicas(),
+      ...this.#restart(),
+      ...this.#reload(),
+    ];
+  }
+
+  #prepare(): Step[] {
+    const nodes = this.#observed.filter(
+      ({ host, volume, data }) =>
+        !(host.dockerReady && host.authorizedKeysCurrent && volume.ready && data === 'complete'),
+    );
+    return nodes.length === 0 ? [] : [{ kind: 'prepare', nodes: nodes.map(({ name }) => name) }];
+  }
+
+  #bringUpPrimary(): Step[] {
+    const { name, data, postgres } = this.#primary;
+    if (data !== 'complete') return [{ kind: 'initialise', nodes: [name], settings: this.#target }];
+    // Started with what it ran with: its replicas may not be ready for more yet.
+    if (postgres === null) return [this.#configure('start', [name], this.#beforeChange())];
+    return [];
+  }
+
+  /** The primary's settings before any restart: the target, with the sensitive ones as it last had them. */
+  #beforeChange(): Settings {
+    return { ...this.#target, ...readSensitive(this.#primary) };
+  }
+
+  #admit(): Step[] {
+    const { name, postgres, files } = this.#primary;
+    const slots = this.#replicas.map((replica) => slotName(replica.name));
+    const present = postgres?.slots.map((slot) => slot.name) ?? [];
+    const own = new Set(this.#desired.nodes.map((node) => slotName(node.name)));
+    // Only slots that follow the naming of nodes are ours to drop; a tool's own slot is left alone.
+    const retiredSlots = present.filter((slot) => /^node_\d+$/.test(slot) && !own.has(slot));
+    // A node that is only now initialised has no past; any other keeps its sensitive settings until its
+    // replicas are ready, even if it happens to restart in between.
+    const settings = this.#beforeChange();
+    const done =
+      postgres !== null &&
+      slots.every((slot) => present.includes(slot)) &&
+      retiredSlots.length === 0 &&
+      postgres.passwordsCurrent !== false &&
+      files.pgHba === this.#files(name, settings).pgHba;
+    return done ? [] : [{ kind: 'admit', nodes: [name], settings, slots, retiredSlots }];
+  }
+
+  #bringUpReplicas(): Step[] {
+    const stopped = this.#replicas.filter(
+      ({ data, postgres }) => data === 'complete' && postgres === null,
+    );
+    const missing = this.#replicas.filter(({ data }) => data !== 'complete');
+    const primary = this.#primary.name;
+    return [
+      ...(stopped.length === 0 ? [] : [this.#configure('start', names(stopped), this.#ceiling)]),
+      ...(missing.length === 0
+        ? []
+        : [{ kind: 'clone', nodes: names(missing), primary, settings: this.#ceiling } as const]),
+    ];
+  }
+
+  /**
+   * Replicas first, up to the ceiling; then the primary, straight to the target; then the replicas whose
+   * values may now come down. Raising ends after the primary, lowering skips the first round, and a mixed
+   * change needs both: all of it from the one rule that a replica never runs below its primary.
+   */
+  #restart(): Step[] {
+    const steps: Step[] = [];
+    for (const replica of this.#replicas) {
+      if (this.#needsRestart(replica, this.#ceiling))
+        steps.push(this.#restartStep(replica, this.#ceiling));
+    }
+    if (this.#needsRestart(this.#primary, this.#target)) {
+      steps.push(this.#restartStep(this.#primary, this.#target));
+    }
+    if (!isEqual(this.#ceiling, this.#target)) {
+      for (const replica of this.#replicas) steps.push(this.#restartStep(replica, this.#target));
+    }
+    return steps;
+  }
+
+  #restartStep(node: NodeObservation, settings: Settings): Step {
+    return this.#configure('restart', [node.name], settings);
+  }
+
+  /** A node that is started or cloned in this rollout gets its settings there. */
+  #needsRestart(node: NodeObservation, settings: Settings): boolean {
+    if (node.data !== 'complete') return false;
+    if (node.postgres === null)
+      return node === this.#primary && !isEqual(this.#beforeChange(), settings);
+    const { postgres } = node;
+    return (
+      node.container?.current === false ||
+      node.record?.image !== this.#desired.image ||
+      Object.keys(settings).some((name) => needsChange(postgres, name, settings, 'restart'))
+    );
+  }
+
+  #reload(): Step[] {
+    const restarted = new Set(this.#restart().flatMap(({ nodes }) => nodes));
+    const nodes = this.#observed.filter((node) => {
+      if (node.postgres === null || node.data !== 'complete' || restarted.has(node.name))
+        return false;
+      const { postgres } = node;
+      const files = this.#files(node.name, this.#target);
+      return (
+        node.files.postgresqlConf !== files.postgresqlConf ||
+        (node.files.pgHba !== files.pgHba && node !== this.#primary) ||
+        Object.keys(this.#target).some((name) =>
+          needsChange(postgres, name, this.#target, 'reload'),
+        )
+      );
+    });
+    return nodes.length === 0 ? [] : [this.#configure('reload', names(nodes), this.#target)];
+  }
+
+  #configure<Kind extends 'start' | 'reload' | 'restart'>(
+    kind: Kind,
+    nodes: readonly string[],
+    settings: Settings,
+  ): StepWithConfiguration<Kind> {
+    return { kind, nodes, primary: this.#primary.name, settings };
+  }
+
+  #files(node: string, settings: Settings) {
+    return renderFiles(this.#desired, { node, primary: this.#primary.name, settings });
+  }
+}
+
+const names = (nodes: readonly NodeObservation[]): string[] => nodes.map(({ name }) => name);
+
+function requireNode(observed: readonly NodeObservation[], name: string): NodeObservation {
+  const node = observed.find((candidate) => candidate.name === name);
+  if (!node) throw new Error(`${name} was not observed`);
+  return node;
+}
+
+function isEqual(a: Settings, b: Settings): boolean {
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...keys].every((key) => a[key] === b[key]);
+}
+
+function needsChange(
+  postgres: PostgresObservation,
+  name: string,
+  settings: Settings,
+  way: 'restart' | 'reload',
+): boolean {
+  const inForce = postgres.settings[name];
+  if (inForce === undefined || inForce.overridden) return false;
+  if ((inForce.context === 'postmaster') !== (way === 'restart')) return false;
+  return !isInForce(settings[name] as string, inForce);
+}
+
+/** The hot-standby-sensitive settings a node runs with, or, when it stands still, last ran with. */
+function readSensitive(node: NodeObservation): Settings {
+  const entries = HOT_STANDBY_SENSITIVE.flatMap((name) => {
+    const value =
+      node.postgres?.settings[name]?.setting ??
+      new RegExp(`^${name} = '(\\d+)'$`, 'm').exec(node.files.postgresqlConf ?? '')?.[1];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(entries);
+}
+
+function raiseSensitive(target: Settings, primary: NodeObservation): Settings {
+  const current = readSensitive(primary);
+  const raised = Object.entries(target).map(([name, value]) => {
+    const before = current[name];
+    return [name, before !== undefined && Number(before) > Number(value) ? before : value] as const;
+  });
+  return Object.fromEntries(raised);
+}

@@ -1,0 +1,49 @@
+import type { Settings } from './settings.ts';
+
+/** What the team asks for: the validated inputs of one cluster. */
+export interface ClusterSpec {
+  /** Prefix of every resource; `^[a-z][a-z0-9-]*$`, at most 40 characters. */
+  readonly name: string;
+  /** AWS region, e.g. `us-east-1`. */
+  readonly region: string;
+  /** EC2 instance type of every node, e.g. `t3.medium`. */
+  readonly instanceType: string;
+  /** Replicas beside the one primary: 2 means three nodes. */
+  readonly replicaCount: number;
+  /** Image repository without tag, e.g. `postgres` or `ghcr.io/acme/postgres`. */
+  readonly image: string;
+  /** Image tag, e.g. `17` or `17.6-bookworm`. */
+  readonly imageTag: string;
+  /** PostgreSQL settings the team chose; everything else has a managed or PostgreSQL's own default. */
+  readonly settings: Settings;
+  /** Networks that may reach port 22 of the nodes. */
+  readonly sshCidrs: readonly string[];
+  /** Networks that may reach port 5432 of the nodes. */
+  readonly clientCidrs: readonly string[];
+  /** Existing subnets; empty means a VPC of the cluster's own. */
+  readonly subnetIds: readonly string[];
+}
+
+/** The name of node `number` (1-based), the same in Terraform, Ansible, PostgreSQL and every message. */
+export function nodeName(number: number): string {
+  return `node-${number}`;
+}
+
+/**
+ * The replication slot, and `application_name`, of a node. Slot names allow `[a-z0-9_]` only
+ * (PostgreSQL manual, 26.2.6 "Replication Slots").
+ */
+export function slotName(node: string): string {
+  return node.replaceAll('-', '_');
+}
+
+/** The image reference as asked for, e.g. `postgres:17`. */
+export function imageReference(spec: Pick<ClusterSpec, 'image' | 'imageTag'>): string {
+  return `${spec.image}:${spec.imageTag}`;
+}
+
+/** The PostgreSQL major version a tag names (`17`, `17.6-bookworm`, `14-alpine`), or null when it names none. */
+export function majorOfTag(tag: string): number | null {
+  const match = /^(\d{1,2})(?:$|[.\-_])/.exec(tag);
+  return match ? Number(match[1]) : null;
+}

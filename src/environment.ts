@@ -1,0 +1,57 @@
+import { readFile } from 'node:fs/promises';
+import { UserError } from './errors.ts';
+import type { Repository } from './github/client.ts';
+import type { EventPayload, TriggerEvent } from './intent.ts';
+
+/** What the runner tells every action about the run (GitHub docs, "Default environment variables"). */
+export interface RunnerEnvironment {
+  readonly event: TriggerEvent;
+  readonly repository: Repository;
+  /** REST API, e.g. `https://api.github.com` or a GHES's `https://host/api/v3`. */
+  readonly apiUrl: string;
+  /** This run in the browser. */
+  readonly runUrl: string;
+  /** Where the repository is checked out. */
+  readonly workspace: string;
+  /** The runner's folder for temporary files, emptied after the job. */
+  readonly temporary: string;
+  /** The runner is thrown away after the job. */
+  readonly githubHosted: boolean;
+}
+
+/**
+ * Reads the environment of a run.
+ *
+ * @throws UserError when this is no GitHub Actions runner
+ */
+export async function readEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<RunnerEnvironment> {
+  const missing: string[] = [];
+  const read = (name: string): string => {
+    const value = env[name] ?? '';
+    if (value === '') missing.push(name);
+    return value;
+  };
+  const eventPath = read('GITHUB_EVENT_PATH');
+  const [owner = '', repo = ''] = read('GITHUB_REPOSITORY').split('/');
+  const environment = {
+    repository: { owner, repo },
+    apiUrl: read('GITHUB_API_URL'),
+    runUrl: `${read('GITHUB_SERVER_URL')}/${owner}/${repo}/actions/runs/${read('GITHUB_RUN_ID')}`,
+    workspace: read('GITHUB_WORKSPACE'),
+    temporary: read('RUNNER_TEMP'),
+    // A runner that does not say is taken for a throw-away one: losing a state is worse than a question.
+    githubHosted: env.RUNNER_ENVIRONMENT !== 'self-hosted',
+  };
+  const event = {
+    name: read('GITHUB_EVENT_NAME'),
+    ref: read('GITHUB_REF'),
+    sha: read('GITHUB_SHA'),
+  };
+  if (missing.length > 0) {
+    throw new UserError(`This runs as a GitHub Action only; not set: ${missing.join(', ')}.`);
+  }
+  const payload = JSON.parse(await readFile(eventPath, 'utf8')) as EventPayload;
+  return { ...environment, event: { ...event, payload } };
+}

@@ -1,0 +1,118 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Fault } from '../../lab/github/fault.ts';
+import { type GitHub, startGitHub } from '../../lab/github/github.ts';
+import { createClient, isForbidden, readStatus } from './client.ts';
+
+let github: GitHub;
+beforeEach(async () => {
+  github = await startGitHub();
+});
+afterEach(() => github.stop());
+
+const repository = { owner: 'acme', repo: 'database' };
+const path = /^\/repos\/acme\/database$/;
+
+function connect(apiUrl = github.urls.api) {
+  const log: string[] = [];
+  const token = github.createToken({ permissions: { contents: 'read' } });
+  const client = createClient({ token, apiUrl, log: (line) => log.push(line), second: 5 });
+  const read = () => client.request('GET /repos/{owner}/{repo}', repository);
+  return { client, log, read };
+}
+
+describe('faults that pass', () => {
+  it.each<[string, Fault, RegExp]>([
+    ['a server error', { path, kind: 'server-error', times: 2 }, /failed on GET \S+: Server Error/],
+    ['a dropped connection', { path, kind: 'drop' }, /failed on GET /],
+    [
+      'a secondary limit',
+      { path, kind: 'secondary-limit', status: 429, retryAfterSeconds: 2 },
+      /secondary rate limit is reached \(GET \S+\): trying again in 2 s/,
+    ],
+    [
+      'the hourly limit, nearly over',
+      { path, kind: 'primary-limit', resetInSeconds: 3 },
+      /rate limit is reached \(GET \S+\): trying again in \d s/,
+    ],
+  ])('%s', async (_case, fault, said) => {
+    github.failNext(fault);
+    const { read, log } = connect();
+    expect((await read()).data.full_name).toBe('acme/database');
+    expect(log.join('\n')).toMatch(said);
+  });
+});
+
+describe('faults that stay', () => {
+  it.each<[string, Fault, { status: number; requests: number; said: RegExp }]>([
+    [
+      'server errors',
+      { path, kind: 'server-error', times: 99 },
+      { status: 500, requests: 4, said: /Server Error/ },
+    ],
+    [
+      'a limit that ends in an hour',
+      { path, kind: 'primary-limit', resetInSeconds: 3600, times: 99 },
+      { status: 403, requests: 1, said: /not waiting 36\d\d s/ },
+    ],
+    [
+      'a secondary limit again and again',
+      { path, kind: 'secondary-limit', retryAfterSeconds: 1, times: 99 },
+      { status: 403, requests: 4, said: /not waiting 1 s/ },
+    ],
+  ])('%s: a bounded number of requests', async (_case, fault, expected) => {
+    github.failNext(fault);
+    const { read, log } = connect();
+    const error = await read().catch((reason: unknown) => reason);
+    expect(readStatus(error)).toBe(expected.status);
+    expect(isForbidden(error)).toBe(false);
+    expect(github.journal).toHaveLength(expected.requests);
+    expect(log.join('\n')).toMatch(expected.said);
+  });
+});
+
+it('works against an enterprise server, GraphQL included', async () => {
+  const { client, read } = connect(github.enterpriseUrls.api);
+  expect((await read()).data.full_name).toBe('acme/database');
+  expect(await client.graphql('query { viewer { login } }')).toEqual({
+    viewer: { login: 'github-actions[bot]' },
+  });
+});
+
+it('retries a GraphQL query whose connection is dropped', async () => {
+  github.failNext({ path: /graphql/, kind: 'drop' });
+  const { client } = connect();
+  expect(await client.graphql('query { viewer { login } }')).toMatchObject({ viewer: {} });
+});
+
+describe('behind a proxy', () => {
+  let proxy: Server;
+  const asked: string[] = [];
+  beforeEach(async () => {
+    proxy = createServer();
+    proxy.on('connect', (request, socket) => {
+      asked.push(request.url ?? '');
+      socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const { port } = proxy.address() as AddressInfo;
+    vi.stubEnv('https_proxy', `http://127.0.0.1:${port}`);
+    vi.stubEnv('no_proxy', '');
+  });
+  afterEach(async () => {
+    vi.unstubAllEnvs();
+    await new Promise((resolve) => proxy.close(resolve));
+  });
+
+  it('asks it for the API host', async () => {
+    const client = createClient({
+      token: 'any',
+      apiUrl: 'https://github.example.invalid/api/v3',
+      log: () => {},
+      second: 1,
+    });
+    await expect(client.request('GET /repos/{owner}/{repo}', repository)).rejects.toThrow();
+    expect(asked[0]).toBe('github.example.invalid:443');
+  });
+});

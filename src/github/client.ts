@@ -1,0 +1,105 @@
+import { HttpClient } from '@actions/http-client';
+import { Octokit } from '@octokit/core';
+import { retry } from '@octokit/plugin-retry';
+import { throttling } from '@octokit/plugin-throttling';
+import Bottleneck from 'bottleneck/light.js';
+import { type Dispatcher, fetch as fetchThrough } from 'undici';
+
+/** GitHub's API with retries and respect for its rate limits. */
+export type GitHubClient = InstanceType<typeof PatientOctokit>;
+
+/** A repository. */
+export interface Repository {
+  readonly owner: string;
+  readonly repo: string;
+}
+
+// The endpoint methods of @actions/github weigh as much as all of this together.
+const PatientOctokit = Octokit.plugin(sayFailures, retry, throttling);
+
+const MAX_RETRIES = 3;
+/** Seconds. A comment is not worth a longer wait of a job that holds a lock. */
+const MAX_WAIT = 60;
+/** Milliseconds until a request without an answer counts as failed. */
+const TIMEOUT = 30_000;
+
+/**
+ * A client for the API at `apiUrl` (`GITHUB_API_URL`: github.com's or a GHES's `…/api/v3`). Server errors
+ * and lost connections are tried again at most 3 times, rate limits waited for at most 60 s; each wait is
+ * said to `log`. Proxies come from the environment. `second` is how long a second of waiting takes, in
+ * milliseconds.
+ */
+export function createClient(options: {
+  token: string;
+  apiUrl: string;
+  log: (line: string) => void;
+  second?: number;
+}): GitHubClient {
+  const { token, apiUrl, log, second = 1000 } = options;
+  const decide =
+    (limit: string) => (seconds: number, request: object, _: unknown, count: number) => {
+      const patient = count < MAX_RETRIES && seconds <= MAX_WAIT;
+      const then = patient ? `trying again in ${seconds} s` : `not waiting ${seconds} s for it`;
+      log(`GitHub's ${limit} is reached (${describeRequest(request)}): ${then}.`);
+      return patient;
+    };
+  return new PatientOctokit({
+    auth: token,
+    baseUrl: apiUrl.replace(/\/+$/, ''),
+    userAgent: 'postgres-cluster-action',
+    request: { fetch: createFetch(apiUrl) },
+    log: { debug: ignore, info: ignore, warn: log, error: ignore },
+    // Rate limits belong to the throttling below: two plugins waiting would multiply their tries.
+    retry: { retries: MAX_RETRIES, retryAfterBaseValue: second, doNotRetry: DO_NOT_RETRY },
+    throttle: {
+      // GitHub's limits are a token's, so each has its own queue.
+      id: token,
+      retryAfterBaseValue: second,
+      // A job writes a handful of times; the usual second or three between writes would only delay it.
+      write: new Bottleneck.Group({ maxConcurrent: 1, minTime: second / 5 }),
+      notifications: new Bottleneck.Group({ maxConcurrent: 1, minTime: second }),
+      onRateLimit: decide('rate limit'),
+      onSecondaryRateLimit: decide('secondary rate limit'),
+    },
+  });
+}
+
+/** The HTTP status an API error carries, 0 for any other error. */
+export function readStatus(error: unknown): number {
+  const status = error instanceof Error && 'status' in error ? error.status : 0;
+  return typeof status === 'number' ? status : 0;
+}
+
+/** Whether the token may not do this (GitHub: "Resource not accessible by integration"); rate limits are not that. */
+export function isForbidden(error: unknown): error is Error {
+  return readStatus(error) === 403 && !/rate limit/i.test((error as Error).message);
+}
+
+const DO_NOT_RETRY = [400, 401, 403, 404, 410, 422, 429, 451];
+const ignore = (): void => {};
+
+function describeRequest(request: object): string {
+  const { method, url } = request as { method?: string; url?: string };
+  return `${method} ${url}`;
+}
+
+/** Says every failed attempt, also those that a retry makes up for. First in the list: it sits innermost. */
+function sayFailures(octokit: Octokit): void {
+  octokit.hook.error('request', (error, request) => {
+    if (readStatus(error) >= 500) {
+      octokit.log.warn(`GitHub failed on ${describeRequest(request)}: ${error.message}`);
+    }
+    throw error;
+  });
+}
+
+/** Node's own fetch knows no proxy variables on every release in use; the one it is built from takes a dispatcher. */
+function createFetch(apiUrl: string): typeof globalThis.fetch {
+  const dispatcher: Dispatcher | undefined = new HttpClient().getAgentDispatcher(apiUrl);
+  return ((url: string, init: RequestInit) => {
+    const signal = init.signal ?? AbortSignal.timeout(TIMEOUT);
+    return dispatcher === undefined
+      ? fetch(url, { ...init, signal })
+      : fetchThrough(url, { ...(init as object), signal, dispatcher });
+  }) as typeof globalThis.fetch;
+}

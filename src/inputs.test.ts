@@ -1,0 +1,242 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { findActionRoot } from './assets.ts';
+import { INPUT_NAMES, type InputResult, type RawInputs, readRequest } from './inputs.ts';
+import type { Intent } from './intent.ts';
+
+const metadata = parse(readFileSync(join(findActionRoot(), 'action.yml'), 'utf8')) as {
+  inputs: Record<string, { default?: string }>;
+};
+
+const REVIEW: Intent = { kind: 'review', pullRequest: 7, sha: 'a'.repeat(40), why: 'test' };
+const DEPLOY: Intent = { kind: 'deploy', pullRequest: 7, sha: 'a'.repeat(40), why: 'test' };
+const operation = (name: 'generate' | 'plan' | 'apply' | 'configure', body?: unknown): Intent => ({
+  kind: 'operation',
+  operation: name,
+  body,
+  why: 'test',
+});
+
+/** What a workflow that gives everything needed passes on, defaults from action.yml included. */
+function createInputs(overrides: RawInputs = {}): RawInputs {
+  const defaults = Object.fromEntries(
+    Object.entries(metadata.inputs).map(([name, input]) => [name, input.default ?? '']),
+  );
+  return {
+    ...defaults,
+    'github-token': 'token',
+    'postgres-password': 'correct horse',
+    'replication-password': 'battery staple',
+    'ssh-private-key': '-----BEGIN …',
+    'ssh-cidrs': '203.0.113.0/24',
+    backend: 's3',
+    'backend-config': 'bucket = "states"\nkey = "postgres"\nregion = "us-east-1"',
+    ...overrides,
+  };
+}
+
+function read(overrides: RawInputs = {}, intent: Intent = DEPLOY): InputResult {
+  return readRequest(createInputs(overrides), { intent, githubHosted: true });
+}
+
+describe('readRequest', () => {
+  test('the inputs it checks are those of action.yml', () => {
+    expect([...INPUT_NAMES].sort()).toEqual(Object.keys(metadata.inputs).sort());
+  });
+
+  test('gives a typed request', () => {
+    const { request } = read({
+      'replica-count': '3',
+      'client-cidrs': '10.0.0.0/8, 192.168.0.0/16\n10.0.0.0/8',
+    });
+    expect(request?.spec).toMatchObject({
+      name: 'postgres',
+      replicaCount: 3,
+      settings: { max_connections: '100', shared_buffers: '256MB' },
+      clientCidrs: ['10.0.0.0/8', '192.168.0.0/16'],
+    });
+    expect(request?.workingDirectory).toBe('.postgres-cluster/postgres');
+    expect(request?.backend).toEqual({
+      type: 's3',
+      config: {
+        bucket: 'states',
+        key: 'postgres',
+        region: 'us-east-1',
+        use_lockfile: 'true',
+        encrypt: 'true',
+      },
+    });
+  });
+
+  test.each<[string, string]>([
+    ['replica-count', '-1'],
+    ['replica-count', '1.5'],
+    ['replica-count', 'two'],
+    ['replica-count', '1000'],
+    ['shared-buffers', '256'],
+    ['shared-buffers', '256 megs'],
+    ['shared-buffers', '0MB'],
+    ['shared-buffers', '256mb'],
+    ['max-connections', '0'],
+    ['max-connections', 'lots'],
+    ['region', 'moon-east-1'],
+    ['region', 'us-east-9'],
+    ['instance-type', 'large'],
+    ['instance-type', 't3.medium; rm -rf /'],
+    ['image-tag', '17 alpine'],
+    ['image-tag', '17$(id)'],
+    ['image-tag', '13-alpine'],
+    ['image', 'postgres:17'],
+    ['cluster-name', 'Orders'],
+    ['cluster-name', 'a'.repeat(64)],
+    ['cluster-name', '../x'],
+    ['command', 'destroy'],
+    ['ssh-cidrs', '10.0.0.1/24'],
+    ['client-cidrs', 'office'],
+    ['subnet-ids', 'subnet-1'],
+    ['ssh-user', 'root;id'],
+    ['working-directory', '../../etc'],
+  ])('%s %j is one problem that names it, what was given and an example', (name, value) => {
+    const { problems } = read({ [name]: value });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(new RegExp(`^${name}: `));
+    expect(problems[0]).toContain(JSON.stringify(value.slice(0, 64)).slice(1, -1));
+    expect(problems[0]).toMatch(/Allowed: .*, e\.g\. /);
+  });
+
+  test('reports all problems at once', () => {
+    const { problems } = read({
+      'replica-count': '-1',
+      'max-connections': 'lots',
+      region: 'nowhere',
+      'postgres-password': '',
+    });
+    expect(problems.map((problem) => problem.split(':')[0])).toEqual([
+      'replica-count',
+      'region',
+      'max-connections',
+      'postgres-password',
+    ]);
+  });
+
+  describe('request body', () => {
+    test('wins over single inputs and is named in messages', () => {
+      const body = { instance_type: 't2.small', replica_count: 4, region: 'us-east-1' };
+      expect(read({ request: JSON.stringify(body) }).request?.spec).toMatchObject({
+        instanceType: 't2.small',
+        replicaCount: 4,
+      });
+      expect(read({ request: '{"replica_count": 1000}' }).problems).toEqual([
+        'request.replica_count: "1000" is not allowed. Allowed: a whole number from 0 to 15, e.g. 2.',
+      ]);
+    });
+
+    test.each<[string, Intent, string, RegExp]>([
+      ['not JSON', DEPLOY, '{replica_count: 2}', /^request: not JSON/],
+      ['not an object', DEPLOY, '[1]', /^request: not a JSON object/],
+      [
+        'an unknown key',
+        DEPLOY,
+        '{"replicas": 2}',
+        /^request: unknown key "replicas"\. Allowed: instance_type/,
+      ],
+      [
+        'a value of another type',
+        DEPLOY,
+        '{"replica_count": [2]}',
+        /^request\.replica_count: .*not a string/,
+      ],
+      [
+        'a key another operation takes',
+        operation('generate'),
+        '{"image_tag": "17"}',
+        /unknown key "image_tag"/,
+      ],
+    ])('%s is a problem', (_, intent, request, expected) => {
+      const { problems } = read({ request }, intent);
+      expect(problems).toHaveLength(1);
+      expect(problems[0]).toMatch(expected);
+    });
+
+    test('comes from the event of a repository_dispatch', () => {
+      const body = {
+        replica_count: 2,
+        max_connections: 200,
+        shared_buffers: '256MB',
+        region: 'us-east-1',
+        image_tag: '14-alpine',
+      };
+      const { request } = read({}, operation('configure', body));
+      expect(request?.spec).toMatchObject({
+        imageTag: '14-alpine',
+        settings: { max_connections: '200', shared_buffers: '256MB' },
+      });
+      expect(read({}, operation('plan', { replica_count: 2 })).problems).toEqual([
+        'client_payload: unknown key "replica_count". Allowed: none, the body stays empty.',
+      ]);
+    });
+  });
+
+  describe('secrets', () => {
+    const none = { 'postgres-password': '', 'replication-password': '', 'ssh-private-key': '' };
+    test.each<[string, Intent, string[]]>([
+      ['generate', operation('generate'), []],
+      ['plan', operation('plan'), ['ssh-private-key']],
+      ['apply', operation('apply'), ['ssh-private-key']],
+      ['a pull request', REVIEW, ['ssh-private-key']],
+      [
+        'configure',
+        operation('configure'),
+        ['postgres-password', 'replication-password', 'ssh-private-key'],
+      ],
+      ['a merge', DEPLOY, ['postgres-password', 'replication-password', 'ssh-private-key']],
+    ])('%s asks for what it needs and no more', (_, intent, missing) => {
+      const { problems } = read(none, intent);
+      expect(problems.map((problem) => problem.split(':')[0])).toEqual(missing);
+      for (const problem of problems) expect(problem).toContain('secrets.');
+    });
+
+    test('a password with a line break is refused without being shown', () => {
+      const { problems } = read({ 'postgres-password': 'hunter2\n' });
+      expect(problems).toHaveLength(1);
+      expect(problems[0]).not.toContain('hunter2');
+    });
+  });
+
+  describe('backend', () => {
+    test('a state that would be lost with the runner is refused, unless asked for by name', () => {
+      expect(read({ backend: '', 'backend-config': '' }).problems).toEqual([
+        expect.stringMatching(/^backend: missing\. This runner is thrown away/),
+      ]);
+      expect(read({ backend: 'local', 'backend-config': '' }).request?.backend.type).toBe('local');
+      const selfHosted = readRequest(createInputs({ backend: '', 'backend-config': '' }), {
+        intent: DEPLOY,
+        githubHosted: false,
+      });
+      expect(selfHosted.request?.backend.type).toBe('local');
+    });
+
+    test.each<[string, string, RegExp]>([
+      ['a secret', 'secret_key = "x"', /^backend-config: secret_key is a secret/],
+      [
+        'a line that is none',
+        'bucket "states"',
+        /^backend-config: "bucket \\"states\\"" is not allowed/,
+      ],
+      ['a missing key', 'bucket = "states"', /^backend-config: key is missing/],
+      ['broken JSON', '{"bucket": }', /^backend-config: not a JSON object/],
+    ])('%s is a problem', (_, config, expected) => {
+      expect(read({ 'backend-config': config }).problems[0]).toMatch(expected);
+    });
+
+    test('takes JSON, and leaves the lock to DynamoDB where the team has a table', () => {
+      const config = { bucket: 'b', key: 'k', region: 'r', dynamodb_table: 't' };
+      expect(read({ 'backend-config': JSON.stringify(config) }).request?.backend.config).toEqual({
+        ...config,
+        encrypt: 'true',
+      });
+    });
+  });
+});

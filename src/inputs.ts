@@ -1,0 +1,421 @@
+import { z } from 'zod';
+import { OLDEST_MAJOR } from './cluster/lifecycle.ts';
+import { REGIONS } from './cluster/regions.ts';
+import { parseMemory } from './cluster/settings.ts';
+import { type ClusterSpec, majorOfTag } from './cluster/spec.ts';
+import { COMMANDS, type Command, type Intent, type Operation } from './intent.ts';
+
+/** The `with:` block as strings, by input name; an absent input is an empty string. */
+export type RawInputs = Readonly<Record<string, string>>;
+
+/** Everything the workflow gave, typed and checked. */
+export interface Request {
+  readonly spec: ClusterSpec;
+  readonly backend: Backend;
+  /** As given: relative to the workspace or absolute. */
+  readonly workingDirectory: string;
+  readonly secrets: Secrets;
+  readonly sshUser: string;
+  readonly githubToken: string;
+  /** The runner, and every file on it, is gone after the job. */
+  readonly githubHosted: boolean;
+}
+
+/** Where Terraform keeps its state. */
+export interface Backend {
+  /** `local`, `s3`, `gcs`, … */
+  readonly type: string;
+  readonly config: Readonly<Record<string, string>>;
+}
+
+/** Never written anywhere but to files only the runner's user can read. */
+export interface Secrets {
+  readonly postgresPassword: string;
+  readonly replicationPassword: string;
+  /** One private key, or several: the first is in use, the rest are being rotated out. */
+  readonly sshPrivateKey: string;
+}
+
+/** Input names whose values are secrets. */
+export const SECRET_INPUTS = [
+  'postgres-password',
+  'replication-password',
+  'ssh-private-key',
+  'github-token',
+];
+
+/** Body keys per operation; `auto` runs take all of them. */
+const BODY_KEYS: Readonly<Record<Operation | 'auto', readonly string[]>> = {
+  generate: ['instance_type', 'replica_count', 'region'],
+  plan: [],
+  apply: [],
+  configure: ['replica_count', 'max_connections', 'shared_buffers', 'region', 'image_tag'],
+  auto: [
+    'instance_type',
+    'replica_count',
+    'region',
+    'max_connections',
+    'shared_buffers',
+    'image_tag',
+  ],
+};
+
+const REPLICA_LIMIT = 15;
+const CLUSTER_NAME_LENGTH = 40;
+const MIN_SHARED_BUFFERS = 128 * 1024;
+/** PostgreSQL keeps three connections for superusers and wants at least one beside them. */
+const MIN_CONNECTIONS = 4;
+const MAX_CONNECTIONS = 262_143;
+
+/** A string that must match, with what is allowed and an example for the message. */
+const text = (test: (value: string) => boolean, allowed: string, example: string) =>
+  z.string().refine(test, { error: () => `Allowed: ${allowed}, e.g. ${example}.` });
+
+const wholeNumber = (minimum: number, maximum: number, example: number) =>
+  text(
+    (value) => /^\d{1,9}$/.test(value) && Number(value) >= minimum && Number(value) <= maximum,
+    `a whole number from ${minimum} to ${maximum}`,
+    String(example),
+  ).transform(Number);
+
+const list = (test: (value: string) => boolean, allowed: string, example: string) =>
+  z
+    .string()
+    .transform((value) => [...new Set(value.split(/[\s,]+/).filter(Boolean))])
+    .superRefine((values, context) => {
+      for (const value of values) {
+        if (!test(value)) {
+          context.addIssue({
+            code: 'custom',
+            message: `Found ${quote(value)} in the list. Allowed: ${allowed}, e.g. ${example}.`,
+          });
+        }
+      }
+    });
+
+const schema = z.object({
+  command: text(
+    (value) => (COMMANDS as readonly string[]).includes(value),
+    COMMANDS.join(', '),
+    'auto',
+  ),
+  'cluster-name': text(
+    (value) => /^[a-z]([a-z0-9-]*[a-z0-9])?$/.test(value) && value.length <= CLUSTER_NAME_LENGTH,
+    `lower-case letters, digits and dashes, beginning with a letter, at most ${CLUSTER_NAME_LENGTH} characters`,
+    'orders-db',
+  ),
+  'instance-type': text(
+    (value) =>
+      /^[a-z][a-z0-9-]*\.(nano|micro|small|medium|large|metal|\d*xlarge|metal-\d+xl)$/.test(value),
+    'an EC2 instance type',
+    't3.medium',
+  ),
+  'replica-count': wholeNumber(0, REPLICA_LIMIT, 2),
+  region: z.string().superRefine((value, context) => {
+    if (REGIONS.includes(value)) return;
+    const alike = REGIONS.filter((region) => region.slice(0, 3) === value.slice(0, 3));
+    const allowed =
+      alike.length > 0 ? `one of ${alike.join(', ')}, …` : 'the code of an AWS region';
+    context.addIssue({ code: 'custom', message: `Allowed: ${allowed}, e.g. us-east-1.` });
+  }),
+  'max-connections': wholeNumber(MIN_CONNECTIONS, MAX_CONNECTIONS, 200),
+  'shared-buffers': text(
+    (value) =>
+      /^\d{1,9}(kB|MB|GB|TB)$/.test(value) && (parseMemory(value) ?? 0) >= MIN_SHARED_BUFFERS,
+    'a whole number with a unit (kB, MB, GB or TB; PostgreSQL is case-sensitive about them), at least 128kB',
+    '256MB',
+  ),
+  image: text(
+    (value) =>
+      /^([a-z0-9.-]+(:\d+)?\/)?[a-z0-9]+([._-]+[a-z0-9]+)*(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/.test(
+        value,
+      ),
+    'an image repository without tag',
+    'postgres or registry.example.com/team/postgres',
+  ),
+  'image-tag': text(
+    (value) => /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/.test(value),
+    'letters, digits, dots, dashes and underscores, at most 128 characters',
+    '17 or 17.6-bookworm',
+  ).refine((value) => (majorOfTag(value) ?? OLDEST_MAJOR) >= OLDEST_MAJOR, {
+    error: `Allowed: PostgreSQL ${OLDEST_MAJOR} or later, e.g. 17.`,
+  }),
+  'ssh-user': text(
+    (value) => /^[a-z_][a-z0-9_-]{0,31}$/.test(value),
+    'a user name of the image',
+    'admin',
+  ),
+  'ssh-cidrs': list(isCidr, 'IPv4 networks in CIDR form without host bits', '203.0.113.0/24'),
+  'client-cidrs': list(isCidr, 'IPv4 networks in CIDR form without host bits', '10.0.0.0/16'),
+  'subnet-ids': list(
+    (value) => /^subnet-[0-9a-f]{8,17}$/.test(value),
+    'ids of existing subnets',
+    'subnet-0a1b2c3d4e5f60718',
+  ),
+  backend: text((value) => /^[a-z0-9]*$/.test(value), "a Terraform backend's name", 's3'),
+  'backend-config': z.string(),
+  'working-directory': text(
+    (value) => !value.split('/').includes('..') && !value.includes('\0'),
+    'a folder inside the workspace',
+    'infrastructure/postgres',
+  ),
+  'postgres-password': z.string(),
+  'replication-password': z.string(),
+  'ssh-private-key': z.string(),
+  'github-token': z.string(),
+});
+
+/** Input names, in the order of the contract. */
+export const INPUT_NAMES = [...Object.keys(schema.shape), 'request'];
+
+/** A request, or every problem found in it. */
+export type InputResult =
+  | { readonly request: Request; readonly problems: readonly [] }
+  | { readonly request: null; readonly problems: readonly string[] };
+
+/** The command, or null when it is not one (which `readRequest` reports with all else). */
+export function readCommand(inputs: RawInputs): Command | null {
+  const command = inputs.command ?? '';
+  return (COMMANDS as readonly string[]).includes(command) ? (command as Command) : null;
+}
+
+/**
+ * Checks all inputs at once, in the light of what the run is for: secrets are asked for only where they
+ * are needed. Nothing is written, started or sent.
+ */
+export function readRequest(
+  inputs: RawInputs,
+  options: { intent: Intent; githubHosted: boolean },
+): InputResult {
+  const { intent, githubHosted } = options;
+  const body = readBody(inputs.request ?? '', intent);
+  const merged: Record<string, string> = { ...inputs, ...body.values };
+  const parsed = schema.safeParse(merged);
+  const shape = parsed.success
+    ? []
+    : parsed.error.issues.map((issue) => {
+        const input = String(issue.path[0]);
+        return `${body.sources[input] ?? input}: ${quote(merged[input] ?? '')} is not allowed. ${issue.message}`;
+      });
+  const backend = readBackend(merged);
+  const problems = [
+    ...body.problems,
+    ...shape,
+    ...backend.problems,
+    ...findMissing(merged, { intent, githubHosted }),
+    ...checkPasswords(merged),
+  ];
+  if (!parsed.success || problems.length > 0) return { request: null, problems };
+
+  const given = parsed.data;
+  return {
+    problems: [],
+    request: {
+      spec: {
+        name: given['cluster-name'],
+        region: given.region,
+        instanceType: given['instance-type'],
+        replicaCount: given['replica-count'],
+        image: given.image,
+        imageTag: given['image-tag'],
+        settings: {
+          max_connections: String(given['max-connections']),
+          shared_buffers: given['shared-buffers'],
+        },
+        sshCidrs: given['ssh-cidrs'],
+        clientCidrs: given['client-cidrs'],
+        subnetIds: given['subnet-ids'],
+      },
+      backend: { type: given.backend || 'local', config: backend.config },
+      // The default keeps several clusters of one repository apart.
+      workingDirectory: given['working-directory'] || `.postgres-cluster/${given['cluster-name']}`,
+      secrets: {
+        postgresPassword: given['postgres-password'],
+        replicationPassword: given['replication-password'],
+        sshPrivateKey: given['ssh-private-key'],
+      },
+      sshUser: given['ssh-user'],
+      githubToken: given['github-token'],
+      githubHosted,
+    },
+  };
+}
+
+interface Body {
+  /** Body values by input name. */
+  readonly values: Record<string, string>;
+  /** How a message names an input that came from the body. */
+  readonly sources: Record<string, string>;
+  readonly problems: readonly string[];
+}
+
+/** The API body: from the event when the event carries it, else from the `request` input. */
+function readBody(input: string, intent: Intent): Body {
+  const where =
+    intent.kind === 'operation' && intent.body !== undefined ? 'client_payload' : 'request';
+  let body: unknown = intent.kind === 'operation' ? intent.body : undefined;
+  if (body === undefined) {
+    if (input.trim() === '') return { values: {}, sources: {}, problems: [] };
+    try {
+      body = JSON.parse(input);
+    } catch {
+      return noBody(`request: not JSON. Give an object, e.g. {"replica_count": 2}.`);
+    }
+  }
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    return noBody(`${where}: not a JSON object. Give one, e.g. {"replica_count": 2}.`);
+  }
+  const allowed = BODY_KEYS[intent.kind === 'operation' ? intent.operation : 'auto'];
+  const problems: string[] = [];
+  const values: Record<string, string> = {};
+  const sources: Record<string, string> = {};
+  for (const [key, value] of Object.entries(body)) {
+    if (!allowed.includes(key)) {
+      const keys = allowed.length === 0 ? 'none, the body stays empty' : allowed.join(', ');
+      problems.push(`${where}: unknown key ${quote(key)}. Allowed: ${keys}.`);
+    } else if (typeof value !== 'string' && typeof value !== 'number') {
+      problems.push(
+        `${where}.${key}: ${quote(JSON.stringify(value))} is not a string or a number.`,
+      );
+    } else {
+      const name = key.replaceAll('_', '-');
+      values[name] = String(value);
+      sources[name] = `${where}.${key}`;
+    }
+  }
+  return { values, sources, problems };
+}
+
+const noBody = (problem: string): Body => ({ values: {}, sources: {}, problems: [problem] });
+
+/** What the run cannot do without, and only what it really needs. */
+function findMissing(
+  inputs: RawInputs,
+  { intent, githubHosted }: { intent: Intent; githubHosted: boolean },
+): string[] {
+  const operation = intent.kind === 'operation' ? intent.operation : null;
+  const deploys = intent.kind === 'deploy';
+  const plans =
+    deploys || intent.kind === 'review' || operation === 'plan' || operation === 'apply';
+  const configures = deploys || operation === 'configure';
+  const problems: string[] = [];
+  const need = (name: string, why: string) => {
+    if ((inputs[name] ?? '') === '') problems.push(`${name}: missing. ${why}`);
+  };
+  if (configures) {
+    const store = 'Keep it as a repository or environment secret';
+    need(
+      'postgres-password',
+      `The superuser gets it. ${store}, e.g. \${{ secrets.POSTGRES_PASSWORD }}.`,
+    );
+    need(
+      'replication-password',
+      `Replicas log in with it. ${store}, e.g. \${{ secrets.REPLICATION_PASSWORD }}.`,
+    );
+  }
+  if (plans || configures) {
+    need(
+      'ssh-private-key',
+      `${configures ? 'Ansible logs in with it' : 'Its public half goes into the key pair'}. Make one with ssh-keygen -t ed25519 and keep it as a secret, e.g. \${{ secrets.SSH_PRIVATE_KEY }}.`,
+    );
+  }
+  if (intent.kind === 'review' || deploys) {
+    need(
+      'ssh-cidrs',
+      'Without it nobody, the runner included, reaches port 22 to configure the nodes. Name the networks your runners come from, e.g. 203.0.113.0/24.',
+    );
+  }
+  if ((plans || configures) && githubHosted && (inputs.backend ?? '') === '') {
+    problems.push(
+      'backend: missing. This runner is thrown away after the job and Terraform\'s state with it, so the next run would build a second cluster. Name a backend, e.g. backend: s3 with backend-config: bucket = "…"; to lose the state on purpose say backend: local.',
+    );
+  }
+  return problems;
+}
+
+/** Values that are sent to PostgreSQL must survive its passfile and SASLprep (RFC 4013) unchanged. */
+function checkPasswords(inputs: RawInputs): string[] {
+  return ['postgres-password', 'replication-password'].flatMap((name) =>
+    /^[\x20-\x7e]*$/.test(inputs[name] ?? '')
+      ? []
+      : [`${name}: holds characters outside printable ASCII. Use letters, digits and punctuation.`],
+  );
+}
+
+const SECRET_BACKEND_KEYS = /secret|token|password|access_key|conn_str|credentials|private_key|sas/;
+
+/** `backend-config`: lines of `key = value`, or a JSON object of strings. */
+function readBackend(inputs: RawInputs): { config: Record<string, string>; problems: string[] } {
+  const { entries, problems } = parseBackendConfig(inputs['backend-config'] ?? '');
+  for (const [key] of entries) {
+    if (SECRET_BACKEND_KEYS.test(key)) {
+      problems.push(
+        `backend-config: ${key} is a secret, and Terraform keeps backend-config in plan files. Give it through the environment variable the backend reads (for s3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or OIDC).`,
+      );
+    }
+  }
+  const config = Object.fromEntries(entries);
+  if (inputs.backend === 's3') {
+    for (const key of ['bucket', 'key', 'region']) {
+      if (!config[key]) problems.push(`backend-config: ${key} is missing; backend s3 needs it.`);
+    }
+    // Terraform's own lock, without a DynamoDB table, unless the team already has one.
+    if (!config.dynamodb_table) config.use_lockfile ??= 'true';
+    config.encrypt ??= 'true';
+  }
+  return { config, problems };
+}
+
+function parseBackendConfig(value: string): { entries: [string, string][]; problems: string[] } {
+  if (value.trim().startsWith('{')) {
+    const parsed = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
+    try {
+      const object = parsed.parse(JSON.parse(value));
+      return { entries: Object.entries(object).map(([k, v]) => [k, String(v)]), problems: [] };
+    } catch {
+      return {
+        entries: [],
+        problems: [
+          'backend-config: not a JSON object of plain values. Give e.g. {"bucket": "my-state"}.',
+        ],
+      };
+    }
+  }
+  const entries: [string, string][] = [];
+  const problems: string[] = [];
+  for (const line of value.split('\n').map((text) => text.trim())) {
+    if (line === '' || line.startsWith('#')) continue;
+    const match = /^([a-z_][a-z0-9_]*)\s*=\s*(?:"([^"]*)"|(\S+))$/.exec(line);
+    if (match) entries.push([match[1] as string, match[2] ?? match[3] ?? '']);
+    else {
+      problems.push(
+        `backend-config: ${quote(line)} is not allowed. Allowed: a line per setting, key = "value", e.g. bucket = "my-state".`,
+      );
+    }
+  }
+  return { entries, problems };
+}
+
+function isCidr(value: string): boolean {
+  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(value);
+  if (!match) return false;
+  const [a, b, c, d, prefix] = match.slice(1).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  if ([a, b, c, d].some((octet) => octet > 255) || prefix > 32) return false;
+  const address = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
+  // EC2 rejects rules with host bits set.
+  return (
+    prefix === 32 || (prefix === 0 ? address === 0 : (address & (0xffffffff >>> prefix)) === 0)
+  );
+}
+
+/** A value as messages show it: one line, no control characters, cut where it is long. */
+function quote(value: string): string {
+  const shown = value.length > 80 ? `${value.slice(0, 77)}…` : value;
+  return JSON.stringify(shown);
+}

@@ -1,0 +1,110 @@
+import { describe, expect, test } from 'vitest';
+import { decideIntent, type EventPayload, type TriggerEvent } from './intent.ts';
+
+const HEAD = 'a'.repeat(40);
+const MERGED = 'b'.repeat(40);
+
+function createEvent(
+  name: string,
+  payload: EventPayload = {},
+  ref = 'refs/heads/main',
+): TriggerEvent {
+  return {
+    name,
+    payload: { repository: { default_branch: 'main' }, ...payload },
+    ref,
+    sha: MERGED,
+  };
+}
+
+function createPullRequest(
+  action: string,
+  overrides: Partial<NonNullable<EventPayload['pull_request']>> = {},
+): TriggerEvent {
+  return createEvent('pull_request', {
+    action,
+    pull_request: {
+      number: 7,
+      merged: false,
+      head: { sha: HEAD },
+      base: { ref: 'main' },
+      ...overrides,
+    },
+  });
+}
+
+describe('decideIntent', () => {
+  test.each<[string, TriggerEvent, object]>([
+    ['opened', createPullRequest('opened'), { kind: 'review', pullRequest: 7, sha: HEAD }],
+    [
+      'synchronize',
+      createPullRequest('synchronize'),
+      { kind: 'review', pullRequest: 7, sha: HEAD },
+    ],
+    ['reopened', createPullRequest('reopened'), { kind: 'review', pullRequest: 7 }],
+    [
+      'labeled',
+      createPullRequest('labeled'),
+      { kind: 'skip', why: expect.stringContaining('labeled') },
+    ],
+    ['closed', createPullRequest('closed'), { kind: 'close', pullRequest: 7 }],
+    [
+      'merged',
+      createPullRequest('closed', { merged: true, merge_commit_sha: MERGED }),
+      { kind: 'deploy', pullRequest: 7, sha: MERGED },
+    ],
+    [
+      'merged elsewhere',
+      createPullRequest('closed', { merged: true, base: { ref: 'next' } }),
+      { kind: 'skip', why: expect.stringContaining('merged into next') },
+    ],
+    ['push to main', createEvent('push'), { kind: 'deploy', pullRequest: null, sha: MERGED }],
+    [
+      'push elsewhere',
+      createEvent('push', {}, 'refs/heads/x'),
+      { kind: 'skip', why: expect.stringContaining('refs/heads/x') },
+    ],
+    ['a tag named as the branch', createEvent('push', {}, 'refs/tags/main'), { kind: 'skip' }],
+    ['branch deleted', createEvent('push', { deleted: true }), { kind: 'skip' }],
+    ['merge queue', createEvent('merge_group'), { kind: 'review', pullRequest: null }],
+    ['schedule', createEvent('schedule'), { kind: 'review', pullRequest: null }],
+    [
+      'workflow_dispatch',
+      createEvent('workflow_dispatch'),
+      { kind: 'skip', why: expect.stringContaining('set command') },
+    ],
+    ['pull_request_target', createEvent('pull_request_target'), { kind: 'skip' }],
+    [
+      'unknown dispatch',
+      createEvent('repository_dispatch', { action: 'deploy' }),
+      { kind: 'skip', why: expect.stringContaining('generate-terraform-plan') },
+    ],
+  ])('%s', (_, event, expected) => {
+    expect(decideIntent('auto', event)).toMatchObject(expected);
+  });
+
+  test.each([
+    ['generate-terraform', 'generate'],
+    ['generate-terraform-plan', 'plan'],
+    ['generate-terraform-apply', 'apply'],
+    ['apply_ansible_configuration', 'configure'],
+  ])('dispatch %s runs %s with its body', (action, operation) => {
+    const event = createEvent('repository_dispatch', {
+      action,
+      client_payload: { replica_count: 2 },
+    });
+    expect(decideIntent('auto', event)).toMatchObject({
+      kind: 'operation',
+      operation,
+      body: { replica_count: 2 },
+    });
+  });
+
+  test('a named command runs on any event', () => {
+    expect(decideIntent('plan', createEvent('workflow_dispatch'))).toMatchObject({
+      kind: 'operation',
+      operation: 'plan',
+      body: undefined,
+    });
+  });
+});

@@ -1,0 +1,175 @@
+/** The four parts of the job, each of which can be called alone. */
+export type Operation = 'generate' | 'plan' | 'apply' | 'configure';
+
+/** What the `command` input may say. */
+export const COMMANDS = ['auto', 'generate', 'plan', 'apply', 'configure'] as const;
+export type Command = (typeof COMMANDS)[number];
+
+/** The GitHub event behind the run, as far as it matters. */
+export interface TriggerEvent {
+  /** `GITHUB_EVENT_NAME`. */
+  readonly name: string;
+  /** The webhook payload. */
+  readonly payload: EventPayload;
+  /** `GITHUB_REF`, e.g. `refs/heads/main`. */
+  readonly ref: string;
+  /** `GITHUB_SHA`. */
+  readonly sha: string;
+}
+
+/** The fields of the payloads that decide; every one may be missing. */
+export interface EventPayload {
+  readonly action?: string;
+  readonly number?: number;
+  readonly pull_request?: {
+    readonly number: number;
+    readonly merged?: boolean | null;
+    readonly merge_commit_sha?: string | null;
+    readonly head: { readonly sha: string };
+    readonly base: { readonly ref: string };
+  };
+  readonly repository?: { readonly default_branch?: string };
+  readonly deleted?: boolean;
+  readonly client_payload?: unknown;
+}
+
+/** What this run is for. */
+export type Intent =
+  /** Plan, and comment where there is a pull request. */
+  | {
+      readonly kind: 'review';
+      readonly pullRequest: number | null;
+      readonly sha: string;
+      readonly why: string;
+    }
+  /** Apply and configure what was merged; `pullRequest` null: to be found by its commit. */
+  | {
+      readonly kind: 'deploy';
+      readonly pullRequest: number | null;
+      readonly sha: string;
+      readonly why: string;
+    }
+  /** Say in the comment that nothing was applied. */
+  | { readonly kind: 'close'; readonly pullRequest: number; readonly why: string }
+  /** One operation alone. */
+  | {
+      readonly kind: 'operation';
+      readonly operation: Operation;
+      readonly body: unknown;
+      readonly why: string;
+    }
+  | { readonly kind: 'skip'; readonly why: string };
+
+/** API requests by their `event_type` (POST /repos/{owner}/{repo}/dispatches). */
+const DISPATCHED: Readonly<Record<string, Operation>> = {
+  'generate-terraform': 'generate',
+  'generate-terraform-plan': 'plan',
+  'generate-terraform-apply': 'apply',
+  apply_ansible_configuration: 'configure',
+};
+
+/** Decides, from the command and the event alone, what this run is for. */
+export function decideIntent(command: Command, event: TriggerEvent): Intent {
+  if (command !== 'auto') {
+    return { kind: 'operation', operation: command, body: undefined, why: `command is ${command}` };
+  }
+  switch (event.name) {
+    case 'pull_request':
+      return decidePullRequest(event);
+    case 'push':
+      return decidePush(event);
+    case 'merge_group':
+      return {
+        kind: 'review',
+        pullRequest: null,
+        sha: event.sha,
+        why: 'a merge queue checks the change: plan only',
+      };
+    case 'schedule':
+      return {
+        kind: 'review',
+        pullRequest: null,
+        sha: event.sha,
+        why: 'scheduled: look for drift',
+      };
+    case 'repository_dispatch':
+      return decideDispatch(event);
+    default:
+      return {
+        kind: 'skip',
+        why: `event ${event.name} means nothing to command auto; set command to generate, plan, apply or configure to run one operation on it`,
+      };
+  }
+}
+
+function decidePullRequest({ payload }: TriggerEvent): Intent {
+  const pull = payload.pull_request;
+  if (!pull) return { kind: 'skip', why: 'the pull_request event carries no pull request' };
+  const label = `pull request #${pull.number}`;
+  switch (payload.action) {
+    case 'opened':
+    case 'synchronize':
+    case 'reopened':
+      return {
+        kind: 'review',
+        pullRequest: pull.number,
+        sha: pull.head.sha,
+        why: `${label} was ${payload.action === 'synchronize' ? 'pushed to' : payload.action}`,
+      };
+    case 'closed': {
+      if (!pull.merged) {
+        return {
+          kind: 'close',
+          pullRequest: pull.number,
+          why: `${label} was closed without a merge`,
+        };
+      }
+      const branch = payload.repository?.default_branch;
+      if (pull.base.ref !== branch) {
+        return {
+          kind: 'skip',
+          why: `${label} was merged into ${pull.base.ref}; only a merge into the default branch (${branch ?? 'unknown'}) is deployed`,
+        };
+      }
+      return {
+        kind: 'deploy',
+        pullRequest: pull.number,
+        sha: pull.merge_commit_sha ?? pull.head.sha,
+        why: `${label} was merged`,
+      };
+    }
+    default:
+      return {
+        kind: 'skip',
+        why: `${label} was ${payload.action ?? 'changed'}, which changes no plan`,
+      };
+  }
+}
+
+function decidePush({ payload, ref, sha }: TriggerEvent): Intent {
+  const branch = payload.repository?.default_branch;
+  if (payload.deleted) return { kind: 'skip', why: `${ref} was deleted` };
+  if (branch === undefined || ref !== `refs/heads/${branch}`) {
+    return {
+      kind: 'skip',
+      why: `${ref} was pushed; only a push to the default branch (${branch ?? 'unknown'}) is deployed`,
+    };
+  }
+  return { kind: 'deploy', pullRequest: null, sha, why: `${branch} was pushed` };
+}
+
+function decideDispatch({ payload }: TriggerEvent): Intent {
+  const operation = DISPATCHED[payload.action ?? ''];
+  if (!operation) {
+    return {
+      kind: 'skip',
+      why: `event type ${payload.action ?? '(none)'} is not one of ${Object.keys(DISPATCHED).join(', ')}`,
+    };
+  }
+  return {
+    kind: 'operation',
+    operation,
+    body: payload.client_payload ?? {},
+    why: `repository_dispatch ${payload.action}`,
+  };
+}

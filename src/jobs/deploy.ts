@@ -1,0 +1,93 @@
+import * as core from '@actions/core';
+import { CancelledError } from '../errors.ts';
+import { renderConnectionString } from '../operations/configure.ts';
+import {
+  type DeployReport,
+  type DeployState,
+  type Phase,
+  renderDeployComment,
+} from '../report/deploy-comment.ts';
+import { renderDeploySummary } from '../report/summary.ts';
+import { rememberProgress } from './afterwards.ts';
+import type { Announcement } from './announcement.ts';
+import { generateDirectory, type Job, openTerraform, planDirectory } from './job.ts';
+import { applyPlan, configureNodes } from './operation.ts';
+
+const NEXT_STEPS: Readonly<Record<Phase, string>> = {
+  planning: 'Nothing was changed. Mend what it says and run the job again.',
+  applying:
+    'What was created stays. Mend what it says and run the job again: it continues with what is left.',
+  configuring:
+    'The infrastructure is there. Mend what it says and run the job again: it looks at every node and does the rest.',
+};
+
+/** Applies what was merged, configures the nodes, proves replication; the comment follows each phase. */
+export async function deploy(
+  job: Job,
+  options: { announcement: Announcement; commit: string; warnings: readonly string[] },
+): Promise<void> {
+  const { announcement, commit, warnings } = options;
+  let phase: Phase = 'planning';
+  let report: Omit<DeployReport, 'progress'> = {
+    cluster: job.request.spec.name,
+    plan: null,
+    steps: null,
+    proof: [],
+    warnings,
+    run: {
+      commit,
+      url: job.environment.runUrl,
+      time: new Date(),
+      terraformVersion: null,
+      planDigest: null,
+    },
+  };
+  const enter = async (next: Phase) => {
+    phase = next;
+    rememberProgress({ ...report, progress: { state: 'cancelled', phase } });
+    await announcement.publish(renderDeployComment({ ...report, progress: { state: phase } }));
+  };
+  const finish = async (progress: DeployState) => {
+    const final = { ...report, progress, run: { ...report.run, time: new Date() } };
+    await core.summary.addRaw(renderDeploySummary(final)).write();
+    await announcement.publish(renderDeployComment(final));
+    rememberProgress(null);
+  };
+
+  try {
+    await generateDirectory(job);
+    const { terraform, binary } = await openTerraform(job);
+    const plan = await planDirectory(job, terraform);
+    report = {
+      ...report,
+      plan: plan.summary,
+      run: { ...report.run, terraformVersion: binary.version, planDigest: plan.digest },
+    };
+
+    await enter('applying');
+    const { outputs } = await applyPlan(job, terraform, plan);
+
+    await enter('configuring');
+    const result = await configureNodes(job, outputs, (steps) => {
+      report = { ...report, steps };
+    });
+    report = { ...report, steps: result.steps, proof: result.proof };
+    await finish({
+      state: 'done',
+      connectionString: renderConnectionString(result.nodes),
+      changes: result.changes.length,
+    });
+  } catch (error) {
+    await finish(
+      error instanceof CancelledError
+        ? { state: 'cancelled', phase }
+        : {
+            state: 'failed',
+            phase,
+            error: error instanceof Error ? error.message : String(error),
+            nextStep: NEXT_STEPS[phase],
+          },
+    );
+    throw error;
+  }
+}

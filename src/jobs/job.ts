@@ -1,0 +1,88 @@
+import { randomUUID } from 'node:crypto';
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as core from '@actions/core';
+import type { RunnerEnvironment } from '../environment.ts';
+import type { Request } from '../inputs.ts';
+import { generate } from '../operations/generate.ts';
+import { type PlanResult, plan } from '../operations/plan.ts';
+import type { PublicKeys } from '../ssh-key.ts';
+import { Terraform } from '../terraform/cli.ts';
+import { TFVARS_FILE } from '../terraform/files.ts';
+import { findTerraform, type TerraformBinary } from '../terraform/install.ts';
+import type { Workspace } from '../workspace.ts';
+
+/** Everything a job works with. */
+export interface Job {
+  readonly environment: RunnerEnvironment;
+  readonly request: Request;
+  /** Null only where no key is needed and none was given. */
+  readonly keys: PublicKeys | null;
+  readonly workspace: Workspace;
+  /** The action's own folder. */
+  readonly actionRoot: string;
+}
+
+/** A Terraform ready to work on the job's directory. */
+export async function openTerraform(
+  job: Job,
+): Promise<{ terraform: Terraform; binary: TerraformBinary }> {
+  const binary = await findTerraform({
+    usesLockfile: job.request.backend.config.use_lockfile === 'true',
+    releasesUrl: process.env.TERRAFORM_RELEASES_URL,
+    log: core.info,
+  });
+  const terraform = new Terraform({
+    binary: binary.path,
+    directory: job.workspace.directory,
+    log: core.info,
+  });
+  return { terraform, binary };
+}
+
+/** Generates the Terraform directory anew from the request. */
+export async function generateDirectory(job: Job): Promise<void> {
+  const { directory, files } = await generate(job.request, {
+    directory: job.workspace.directory,
+    templates: join(job.actionRoot, 'templates', 'aws'),
+    publicKey: job.keys?.current ?? null,
+  });
+  core.info(`Generated ${files.length} files in ${directory}`);
+  core.setOutput('terraform-directory', directory);
+}
+
+/**
+ * Uses the directory an earlier step generated; where there is none, as on a fresh runner, generates it
+ * from this step's inputs.
+ */
+export async function ensureDirectory(job: Job): Promise<void> {
+  const { directory } = job.workspace;
+  try {
+    await access(join(directory, TFVARS_FILE));
+    core.info(`Using the generated directory ${directory}`);
+    core.setOutput('terraform-directory', directory);
+  } catch {
+    core.info(`${directory} was not generated on this runner; generating it from the inputs`);
+    await generateDirectory(job);
+  }
+}
+
+/** Plans and sets the outputs that describe a plan. */
+export async function planDirectory(job: Job, terraform: Terraform): Promise<PlanResult> {
+  const result = await core.group('Plan', () =>
+    plan(terraform, {
+      directory: job.workspace.directory,
+      planFile: join(job.workspace.temporary, `${randomUUID()}.tfplan`),
+      publicKey: job.keys?.current ?? null,
+    }),
+  );
+  const { counts, hasChanges } = result.summary;
+  core.setOutput('has-changes', hasChanges);
+  core.setOutput('to-add', counts.add);
+  core.setOutput('to-change', counts.change);
+  core.setOutput('to-replace', counts.replace);
+  core.setOutput('to-destroy', counts.destroy);
+  core.setOutput('plan-digest', result.digest);
+  core.setOutput('plan-json', result.jsonFile);
+  return result;
+}

@@ -1,0 +1,160 @@
+import { relative } from 'node:path';
+import * as core from '@actions/core';
+import { findActionRoot } from './assets.ts';
+import { warnEndOfLife } from './cluster/lifecycle.ts';
+import { type RunnerEnvironment, readEnvironment } from './environment.ts';
+import { CancelledError, UserError } from './errors.ts';
+import { createClient, type GitHubClient } from './github/client.ts';
+import { findPullRequest } from './github/pull-request.ts';
+import type { CommentPlace } from './github/sticky-comment.ts';
+import {
+  INPUT_NAMES,
+  type RawInputs,
+  type Request,
+  readCommand,
+  readRequest,
+  SECRET_INPUTS,
+} from './inputs.ts';
+import { decideIntent, type Intent } from './intent.ts';
+import { rememberPlace, rememberTemporary } from './jobs/afterwards.ts';
+import { Announcement, identifyComment } from './jobs/announcement.ts';
+import { close } from './jobs/close.ts';
+import { deploy } from './jobs/deploy.ts';
+import type { Job } from './jobs/job.ts';
+import { runOperation } from './jobs/operation.ts';
+import { review } from './jobs/review.ts';
+import { forwardSignals } from './process.ts';
+import { type PublicKeys, readPublicKeys } from './ssh-key.ts';
+import { openWorkspace } from './workspace.ts';
+
+/** Runs the action. Everything that goes wrong ends here, said once. */
+export async function run(): Promise<void> {
+  try {
+    forwardSignals();
+    const inputs = readInputs();
+    maskSecrets(inputs);
+    const environment = await readEnvironment(process.env);
+    const intent = decideIntent(readCommand(inputs) ?? 'auto', environment.event);
+    const { request, keys } = await checkRequest(inputs, { intent, environment });
+    core.info(`${intent.kind}: ${intent.why}`);
+    if (intent.kind === 'skip') {
+      core.notice(`Nothing to do: ${intent.why}.`);
+      return;
+    }
+    const workspace = await openWorkspace({
+      root: environment.workspace,
+      workingDirectory: request.workingDirectory,
+      runnerTemp: environment.temporary,
+    });
+    rememberTemporary(workspace.temporary);
+    await perform(intent, { environment, request, keys, workspace, actionRoot: findActionRoot() });
+  } catch (error) {
+    reportFailure(error);
+  }
+}
+
+function readInputs(): RawInputs {
+  return Object.fromEntries(INPUT_NAMES.map((name) => [name, core.getInput(name)]));
+}
+
+/** Whole values and their single lines, since a log shows lines. */
+function maskSecrets(inputs: RawInputs): void {
+  for (const name of SECRET_INPUTS) {
+    const value = inputs[name] ?? '';
+    for (const part of new Set([value, ...value.split(/\r?\n/)])) {
+      // Armour lines and short remnants of a key would blank out half the log.
+      if (part.length >= 8 && !part.startsWith('-----')) core.setSecret(part);
+      else if (part !== '' && part === value) core.setSecret(part);
+    }
+  }
+}
+
+async function checkRequest(
+  inputs: RawInputs,
+  { intent, environment }: { intent: Intent; environment: RunnerEnvironment },
+): Promise<{ request: Request; keys: PublicKeys | null }> {
+  const { request, problems } = readRequest(inputs, {
+    intent,
+    githubHosted: environment.githubHosted,
+  });
+  const privateKey = inputs['ssh-private-key'] ?? '';
+  const result = privateKey === '' ? null : await readPublicKeys(privateKey, environment.temporary);
+  const all = [...problems, ...(result && 'problem' in result ? [result.problem] : [])];
+  if (all.length > 0 || !request) throw new UserError(all);
+  return { request, keys: result && 'keys' in result ? result.keys : null };
+}
+
+async function perform(intent: Exclude<Intent, { kind: 'skip' }>, job: Job): Promise<void> {
+  if (intent.kind === 'operation') return runOperation(job, intent.operation);
+
+  const { environment, request } = job;
+  const client = createClient({
+    token: request.githubToken,
+    apiUrl: environment.apiUrl,
+    log: core.info,
+  });
+  const announcement = await openAnnouncement(client, { intent, job });
+  const warnings = [
+    warnEndOfLife(request.spec.imageTag, new Date().toISOString().slice(0, 10)),
+  ].filter((warning) => warning !== null);
+  for (const warning of warnings) core.warning(warning);
+  switch (intent.kind) {
+    case 'review':
+      return review(job, { announcement, commit: intent.sha, warnings });
+    case 'deploy':
+      return deploy(job, { announcement, commit: intent.sha, warnings });
+    case 'close':
+      return close({ cluster: request.spec.name, environment, announcement });
+  }
+}
+
+async function openAnnouncement(
+  client: GitHubClient,
+  { intent, job }: { intent: Exclude<Intent, { kind: 'skip' | 'operation' }>; job: Job },
+): Promise<Announcement> {
+  const { environment, request, workspace } = job;
+  const { repository } = environment;
+  const number = intent.pullRequest ?? (await findDeployed(client, { intent, environment }));
+  if (number === null) {
+    core.info('No pull request to comment on; the job summary has the report.');
+    return new Announcement(client, null);
+  }
+  const identity = identifyComment({
+    name: request.spec.name,
+    region: request.spec.region,
+    directory: relative(environment.workspace, workspace.directory),
+  });
+  const place: CommentPlace = { repository, number, identity };
+  rememberPlace(place);
+  return new Announcement(client, place);
+}
+
+/** The pull request behind a push; a merge queue's or a schedule's run has none. */
+async function findDeployed(
+  client: GitHubClient,
+  { intent, environment }: { intent: Intent; environment: RunnerEnvironment },
+): Promise<number | null> {
+  if (intent.kind !== 'deploy') return null;
+  const { repository, event } = environment;
+  const found = await findPullRequest(client, {
+    repository,
+    sha: intent.sha,
+    branch: event.ref.replace(/^refs\/heads\//, ''),
+    log: core.info,
+  });
+  return found?.number ?? null;
+}
+
+/** A user's mistake in words, line by line; anything else as the defect it is. */
+function reportFailure(error: unknown): void {
+  process.exitCode = core.ExitCode.Failure;
+  if (error instanceof UserError) {
+    for (const problem of error.problems) core.error(problem);
+  } else if (error instanceof CancelledError) {
+    core.error(`The job was ${error.message}. Run it again: it continues from what it finds.`);
+  } else {
+    const cause = error instanceof Error ? error : new Error(String(error));
+    core.error(`${cause.message}. This is not your mistake; please report it with the log.`);
+    core.info(cause.stack ?? '');
+  }
+}

@@ -1,0 +1,40 @@
+import { createHash } from 'node:crypto';
+import type { Terraform } from '../terraform/cli.ts';
+import { canonicalizePlan, type PlanSummary, summarizePlan } from '../terraform/plan.ts';
+import { writeResult } from './result.ts';
+
+/** A plan and everything that is said about it. */
+export interface PlanResult {
+  readonly summary: PlanSummary;
+  /** SHA-256 (hex) over the normalised changes: equal plans have equal digests, whatever their text. */
+  readonly digest: string;
+  /** Terraform's own wording, sensitive values hidden. */
+  readonly text: string;
+  /** Path of the binary plan, to be applied as it is. */
+  readonly planFile: string;
+  /** Path of the plan as JSON. */
+  readonly jsonFile: string;
+}
+
+/** Plans the generated directory. `publicKey` is used when the directory was generated without one. */
+export async function plan(
+  terraform: Terraform,
+  options: { directory: string; planFile: string; publicKey: string | null },
+): Promise<PlanResult> {
+  const { planFile } = options;
+  await terraform.init();
+  await terraform.plan(planFile, options.publicKey);
+  const [json, text] = await Promise.all([
+    terraform.showJson(planFile),
+    terraform.showText(planFile),
+  ]);
+  const document: unknown = JSON.parse(json);
+  const summary = summarizePlan(document);
+  return {
+    summary,
+    digest: createHash('sha256').update(canonicalizePlan(summary)).digest('hex'),
+    text,
+    planFile,
+    jsonFile: await writeResult(options.directory, 'plan', document),
+  };
+}

@@ -1,0 +1,29 @@
+import { byteLength, type Section } from './budget.ts';
+
+/** Alarms are for people: after this many the reader knows. */
+const MOST = 20;
+
+/**
+ * A GitHub alert with one item a line, left out when there is none. Items are Markdown of one line;
+ * where room is short the last ones give way.
+ */
+export function renderAlert(
+  kind: 'CAUTION' | 'WARNING',
+  { items, givesWay }: { items: readonly string[]; givesWay: number },
+): Section {
+  if (items.length === 0) return { render: () => '' };
+  const render = (count: number) =>
+    [
+      `> [!${kind}]`,
+      ...items.slice(0, count).map((item) => `> - ${item}`),
+      ...(count < items.length ? [`> - … and ${items.length - count} more`] : []),
+    ].join('\n');
+  return {
+    givesWay,
+    render: (room) => {
+      let count = Math.min(items.length, MOST);
+      while (count > 0 && byteLength(render(count)) > room) count--;
+      return render(count);
+    },
+  };
+}

@@ -1,0 +1,51 @@
+/**
+ * What a comment may hold: GitHub's limit is 65,536, less the hidden marker that the comment is
+ * found by. Counted in UTF-8 bytes, of which a text has at least as many as characters of any kind.
+ */
+export const COMMENT_BUDGET = 65_536 - 512;
+
+/** What a step may add to the job summary: 1 MiB, less room for what else the step writes. */
+export const SUMMARY_BUDGET = 1024 * 1024 - 4096;
+
+/** A part of a report that can be made to fit. */
+export interface Section {
+  /** Who gives way first: 1 before 2. Sections without a number are short and stay whole. */
+  readonly givesWay?: number;
+  /** The section at its fullest within `room` bytes, else its shortest form. '' leaves it out. */
+  readonly render: (room: number) => string;
+}
+
+/** A section that stays as it is. */
+export function fixed(text: string): Section {
+  return { render: () => text };
+}
+
+/**
+ * The sections in order, blank lines between them, within `budget` bytes: in the order of `givesWay`
+ * each is cut to what the others leave, until all fits.
+ */
+export function fitSections(sections: readonly Section[], budget: number): string {
+  const texts = sections.map(({ render }) => render(Number.POSITIVE_INFINITY));
+  const order = sections
+    .map(({ givesWay }, index) => ({ givesWay, index }))
+    .filter((entry): entry is { givesWay: number; index: number } => entry.givesWay !== undefined)
+    .sort((a, b) => a.givesWay - b.givesWay);
+  for (const { index } of order) {
+    if (byteLength(join(texts)) <= budget) break;
+    const others = byteLength(join(texts.with(index, ''))) + SEPARATOR.length;
+    texts[index] = sections[index]?.render(budget - others) ?? '';
+  }
+  return join(texts);
+}
+
+/** Bytes of `text` in UTF-8. */
+export function byteLength(text: string): number {
+  return encoder.encode(text).length;
+}
+
+const encoder = new TextEncoder();
+const SEPARATOR = '\n\n';
+
+function join(texts: readonly string[]): string {
+  return `${texts.filter((text) => text !== '').join(SEPARATOR)}\n`;
+}

@@ -1,0 +1,107 @@
+import { byteLength, type Section } from './budget.ts';
+import { countNoun, renderDetails } from './markdown.ts';
+
+/** One thing in a list that can be shown with more or less of it. Markdown. */
+export interface Entry {
+  /** One list item. */
+  readonly line: string;
+  /** The same with what is folded away; null when there is no more to show. */
+  readonly detailed: string | null;
+}
+
+/** Entries under one fold. */
+export interface EntryGroup {
+  /** HTML. */
+  readonly title: string;
+  readonly entries: readonly Entry[];
+  readonly open: boolean;
+}
+
+/**
+ * A heading and groups of entries, in order. Where room is short, details go first, from the end of
+ * the list; then names, from the end as well. `whole` says in Markdown where everything is.
+ */
+export function renderGroups(options: {
+  heading: string;
+  groups: readonly EntryGroup[];
+  givesWay: number;
+  whole: string;
+}): Section {
+  const { heading, givesWay, whole } = options;
+  const groups = options.groups.filter(({ entries }) => entries.length > 0);
+  if (groups.length === 0) return { render: () => '' };
+  return {
+    givesWay,
+    render: (room) => {
+      const { texts, note } = fitEntries(groups, { room: room - byteLength(heading) - 4, whole });
+      return [heading, ...texts, note].filter((text) => text !== '').join('\n\n');
+    },
+  };
+}
+
+function fitEntries(
+  groups: readonly EntryGroup[],
+  { room, whole }: { room: number; whole: string },
+): { texts: string[]; note: string } {
+  const entries = groups.flatMap((group) => group.entries);
+  const frame = byteLength(groups.map((group) => renderGroup(group, [])).join('\n\n'));
+  const longestNote = byteLength(renderNote({ names: entries.length, details: 0, whole }));
+  const space = room - frame - longestNote - 2;
+
+  const names = countFitting(
+    entries.map(({ line }) => byteLength(line) + 2),
+    space,
+  );
+  let used = entries.slice(0, names).reduce((sum, { line }) => sum + byteLength(line) + 2, 0);
+  let details = 0;
+  const shown = entries.slice(0, names).map(({ line, detailed }) => {
+    if (detailed === null) return line;
+    const more = byteLength(detailed) - byteLength(line);
+    if (used + more > space) {
+      details++;
+      return line;
+    }
+    used += more;
+    return detailed;
+  });
+
+  let start = 0;
+  const texts = groups.map((group) => {
+    const part = shown.slice(start, start + group.entries.length);
+    start += group.entries.length;
+    return renderGroup(group, part);
+  });
+  return { texts, note: renderNote({ names: entries.length - names, details, whole }) };
+}
+
+function renderGroup({ title, open, entries }: EntryGroup, shown: readonly string[]): string {
+  const missing = shown.length < entries.length ? `, ${shown.length} shown` : '';
+  return renderDetails(`${title} (${entries.length}${missing})`, joinEntries(shown), { open });
+}
+
+/** List items stand together, a fold stands alone. */
+function joinEntries(texts: readonly string[]): string {
+  return texts
+    .map((text, index) => {
+      const tight = text.startsWith('- ') && texts[index - 1]?.startsWith('- ');
+      return index === 0 ? text : `${tight ? '\n' : '\n\n'}${text}`;
+    })
+    .join('');
+}
+
+function renderNote(cut: { names: number; details: number; whole: string }): string {
+  const parts = [
+    ...(cut.names === 0 ? [] : [`${cut.names} of the names`]),
+    ...(cut.details === 0 ? [] : [`the attributes of ${countNoun(cut.details, 'resource')}`]),
+  ];
+  return parts.length === 0 ? '' : `✂️ Left out to fit: ${parts.join(' and ')}. ${cut.whole}`;
+}
+
+function countFitting(sizes: readonly number[], space: number): number {
+  let used = 0;
+  const cut = sizes.findIndex((size) => {
+    used += size;
+    return used > space;
+  });
+  return cut === -1 ? sizes.length : cut;
+}

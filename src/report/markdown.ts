@@ -1,0 +1,116 @@
+/**
+ * Text of others (plans, names, Ansible's output, messages) put into GitHub Markdown so that it stays
+ * where it was put: no markup, no HTML, no mention, no cross-reference, no hidden direction change.
+ * Every function here takes raw text and gives Markdown that is safe in the place its name says.
+ */
+
+const ESCAPE = '\u001b';
+/** ECMA-48 control sequences (colours, cursor), operating system commands (titles, links) and two-byte escapes. */
+const ANSI = new RegExp(
+  [
+    `(?:${ESCAPE}\\[|\u009b)[0-?]*[ -/]*[@-~]`,
+    `(?:${ESCAPE}\\]|\u009d)[^\u0007\u009c${ESCAPE}]*(?:\u0007|\u009c|${ESCAPE}\\\\)?`,
+    `${ESCAPE}[ -/]*[0-~]`,
+  ].join('|'),
+  'g',
+);
+/** Controls, and what is invisible or turns the direction of text (Unicode classes Cc, Cf, Zl, Zp). */
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\u115f\u1160\u3164\uffa0]/gu;
+
+/**
+ * Text without control sequences, with line feeds as line ends; anything a reader could not see is
+ * written out, e.g. `<U+202E>`. Tabs and line feeds stay.
+ */
+export function cleanText(text: string): string {
+  return text
+    .replace(ANSI, '')
+    .replace(/\r\n?/g, '\n')
+    .replace(INVISIBLE, (character) => {
+      if (character === '\n' || character === '\t') return character;
+      const code = character.codePointAt(0) ?? 0;
+      return `<U+${code.toString(16).toUpperCase().padStart(4, '0')}>`;
+    });
+}
+
+/** A short text as inline code, for paragraphs, list items and table cells. One line, whatever comes in. */
+export function renderCode(text: string): string {
+  const line = toLine(text);
+  // Only what a span of single backticks cannot hold in every place needs the longer form.
+  const plain = line !== '' && line === line.trim() && !/[`|\\]/.test(line);
+  return plain ? `\`${line}\`` : renderHtmlCode(line);
+}
+
+/** A short text as inline code where Markdown is not read, e.g. in `<summary>`. */
+export function renderHtmlCode(text: string): string {
+  return `<code>${encodeEntities(toLine(text))}</code>`;
+}
+
+/** A sentence as prose, on one line: links, mentions and references in it stay plain text. */
+export function renderText(text: string): string {
+  return (
+    encodeEntities(toLine(text))
+      // GitHub looks for these in runs of text: a character without width ends the run.
+      .replace(/&#64;|&#35;|:(?=\/\/)|\b(?:www(?=\.)|gh(?=-\d))/gi, (start) => `${start}&#8203;`)
+      // At the start of a block these would open a list, a quote or a heading.
+      .replace(/^(\d+)([.)])/, (_, number, mark) => `${number}&#${mark.charCodeAt(0)};`)
+      .replace(/^[-+=]/, (mark) => `&#${mark.charCodeAt(0)};`)
+  );
+}
+
+/** A text of any length in a fence it cannot close, `language` one of ours, e.g. `diff`. */
+export function renderFence(text: string, language = ''): string {
+  const cleaned = cleanText(text).replace(/\n+$/, '');
+  const fence = '`'.repeat(Math.max(3, longestRun(cleaned) + 1));
+  return `${fence}${language}\n${cleaned}\n${fence}`;
+}
+
+/** A fold. `summary` is HTML of ours, `body` Markdown of ours. */
+export function renderDetails(
+  summary: string,
+  body: string,
+  { open = false }: { open?: boolean } = {},
+): string {
+  return `<details${open ? ' open' : ''}><summary>${summary}</summary>\n\n${body}\n\n</details>`;
+}
+
+/** A table; cells are Markdown of ours, made with `renderCode` or `renderText`. */
+export function renderTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+/** A link to an address of ours; what Markdown reads specially in it is percent-encoded. */
+export function renderLink(label: string, url: string): string {
+  const encoded = url.replace(
+    /[^\w./:?#=&%~-]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  );
+  return `[${label}](${encoded})`;
+}
+
+/** `1 node`, `3 nodes`; the plural is the singular with an s. */
+export function countNoun(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+function toLine(text: string): string {
+  return cleanText(text)
+    .replace(/\s*\n\s*/g, ' ')
+    .replaceAll('\t', ' ')
+    .trim();
+}
+
+function encodeEntities(text: string): string {
+  return text.replace(
+    // An underscore inside a word marks nothing, and names are full of them.
+    /[&<>`*~|\\[\]$#@]|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu,
+    (mark) => `&#${mark.charCodeAt(0)};`,
+  );
+}
+
+function longestRun(text: string): number {
+  return (text.match(/`+/g) ?? []).reduce((longest, run) => Math.max(longest, run.length), 0);
+}

@@ -1,0 +1,99 @@
+import type {
+  Action,
+  DriftChange,
+  OutputChange,
+  PlanSummary,
+  ResourceChange,
+} from '../terraform/plan.ts';
+import { renderAttributes } from './attribute-diff.ts';
+import type { Section } from './budget.ts';
+import { renderReason } from './danger.ts';
+import { type Entry, type EntryGroup, renderGroups } from './entries.ts';
+import { renderCode, renderDetails, renderFence, renderHtmlCode } from './markdown.ts';
+
+/** What can hurt comes first. */
+const GROUPS: readonly { readonly action: Action; readonly title: string }[] = [
+  { action: 'delete', title: '➖ Destroy' },
+  { action: 'replace', title: '♻️ Replace' },
+  { action: 'create', title: '➕ Create' },
+  { action: 'update', title: '✏️ Change' },
+  { action: 'forget', title: '👋 Forget, without destroying' },
+  { action: 'import', title: '📥 Import' },
+  { action: 'move', title: '➡️ Move' },
+];
+/** A group this short is not worth a tap. */
+const SHORT = 5;
+
+/** Writes a name as code, for the place it stands in. */
+type Code = (text: string) => string;
+
+/** The infrastructure: every resource that changes, then the outputs, attributes folded under each. */
+export function renderResources(
+  plan: PlanSummary,
+  options: { givesWay: number; whole: string },
+): Section {
+  const groups: EntryGroup[] = GROUPS.map(({ action, title }) => {
+    const resources = plan.resources.filter((resource) => resource.action === action);
+    const open = action === 'delete' || action === 'replace' || resources.length <= SHORT;
+    return { title, open, entries: resources.map(renderResource) };
+  });
+  const outputs = plan.outputs.map(renderOutput);
+  return renderGroups({
+    heading: '#### Infrastructure',
+    groups: [...groups, { title: '📤 Outputs', open: false, entries: outputs }],
+    ...options,
+  });
+}
+
+/** What was changed outside Terraform, that which the plan answers to before the rest. */
+export function renderDrift(
+  drift: readonly DriftChange[],
+  options: { givesWay: number; whole: string },
+): Section {
+  const select = (relevant: boolean) => drift.filter((change) => change.relevant === relevant);
+  const groups = [
+    { title: '🔀 This plan answers to it', open: true, entries: select(true).map(renderDrifted) },
+    { title: '👀 Seen only', open: false, entries: select(false).map(renderDrifted) },
+  ];
+  return renderGroups({ heading: '#### Changed outside Terraform', groups, ...options });
+}
+
+function renderResource(resource: ResourceChange): Entry {
+  const { action, address } = resource;
+  // Of what is destroyed every attribute goes: a list of them would say nothing.
+  const diff =
+    action === 'delete' || action === 'forget' ? '' : renderAttributes(resource.attributes);
+  const describe = (code: Code) => `${code(address)}${describeResource(resource, code)}`;
+  return renderEntry(describe, diff);
+}
+
+function describeResource(resource: ResourceChange, code: Code): string {
+  const { action, id, previousAddress, importId, deposed } = resource;
+  return [
+    action === 'replace' ? renderReason(resource, code) : '',
+    previousAddress === null ? '' : `, until now ${code(previousAddress)}`,
+    importId === null ? '' : `, imported from ${code(importId)}`,
+    deposed === null ? '' : ', left over from an interrupted replacement',
+    action === 'delete' && id !== null ? `, ${code(id)}` : '',
+  ].join('');
+}
+
+function renderOutput({ name, action, attributes }: OutputChange): Entry {
+  const word = { create: 'new', update: 'changed', delete: 'removed' }[action];
+  const diff = action === 'delete' ? '' : renderAttributes(attributes);
+  return renderEntry((code) => `${code(name)}, ${word}`, diff);
+}
+
+function renderDrifted({ address, action, attributes }: DriftChange): Entry {
+  const gone = action === 'delete';
+  return renderEntry(
+    (code) => `${code(address)}${gone ? ' is gone' : ''}`,
+    gone ? '' : renderAttributes(attributes),
+  );
+}
+
+function renderEntry(describe: (code: Code) => string, diff: string): Entry {
+  const detailed =
+    diff === '' ? null : renderDetails(describe(renderHtmlCode), renderFence(diff, 'diff'));
+  return { line: `- ${describe(renderCode)}`, detailed };
+}

@@ -1,0 +1,68 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ProcessError, runProcess } from './process.ts';
+import { writeSecretFile } from './workspace.ts';
+
+/** Public halves of the given private keys, in OpenSSH's one-line form without comment. */
+export interface PublicKeys {
+  /** Of the key in use. */
+  readonly current: string;
+  /** Of keys that are being rotated out: still good for logging in until the deploy has removed them. */
+  readonly retired: readonly string[];
+}
+
+/** Splits concatenated PEM-armoured keys; text around them is dropped. */
+export function splitKeys(privateKeys: string): string[] {
+  const armour = /-----BEGIN ([A-Z ]*PRIVATE KEY)-----[\s\S]*?-----END \1-----/g;
+  // Secrets pasted from Windows carry carriage returns, which ssh rejects.
+  return [...privateKeys.replaceAll('\r', '').matchAll(armour)].map(([key]) => `${key}\n`);
+}
+
+/**
+ * The public halves, or the problem in words for the user. ssh-keygen reads keys from files only, so each
+ * lies in a private folder below `temporary` for as long as that takes.
+ */
+export async function readPublicKeys(
+  privateKeys: string,
+  temporary: string,
+): Promise<{ keys: PublicKeys } | { problem: string }> {
+  const parts = splitKeys(privateKeys);
+  if (parts.length === 0) {
+    return {
+      problem:
+        'ssh-private-key: not a private key. Give the whole file that ssh-keygen -t ed25519 wrote, from -----BEGIN to -----END.',
+    };
+  }
+  const folder = await mkdtemp(join(temporary, 'ssh-key-'));
+  const publicKeys: string[] = [];
+  try {
+    for (const [index, key] of parts.entries()) {
+      const file = join(folder, 'key');
+      await writeSecretFile(file, key);
+      const result = await derivePublicKey(file);
+      if ('problem' in result) {
+        const which = parts.length === 1 ? '' : ` (key ${index + 1} of ${parts.length})`;
+        return { problem: `ssh-private-key${which}: ${result.problem}.` };
+      }
+      publicKeys.push(result.publicKey);
+    }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+  const [current, ...retired] = publicKeys as [string, ...string[]];
+  return { keys: { current, retired: retired.filter((key) => key !== current) } };
+}
+
+async function derivePublicKey(file: string): Promise<{ publicKey: string } | { problem: string }> {
+  try {
+    const { stdout } = await runProcess('ssh-keygen', ['-y', '-P', '', '-f', file]);
+    return { publicKey: stdout.trim().split(' ').slice(0, 2).join(' ') };
+  } catch (error) {
+    if (!(error instanceof ProcessError)) throw error;
+    return {
+      problem: /passphrase/.test(error.result.stderr)
+        ? 'it is protected by a passphrase, which a workflow cannot type. Make one without: ssh-keygen -t ed25519 -N ""'
+        : 'ssh-keygen cannot read it. Check that the secret holds the whole file, line breaks included',
+    };
+  }
+}

@@ -1,0 +1,193 @@
+/** A JSON value as `terraform show -json` gives it. */
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
+interface JsonObject {
+  readonly [key: string]: Json;
+}
+
+/** One side of a change. The text of a sensitive value is not kept anywhere. */
+export type Value =
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'known'; readonly value: Json }
+  /** Decided by the provider while applying. */
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'sensitive' };
+
+/** One attribute that differs, as deep in the resource as the difference reaches. */
+export interface AttributeChange {
+  /** As in HCL, e.g. `root_block_device[0].volume_size` or `tags["a.b"]`. */
+  readonly path: string;
+  readonly before: Value;
+  readonly after: Value;
+  /** The provider cannot change this attribute in place. */
+  readonly forcesReplacement: boolean;
+}
+
+/** The two sides of a change and what Terraform says of their parts. Masks mirror the values' shape. */
+export interface Sides {
+  readonly before: Json | undefined;
+  readonly after: Json | undefined;
+  readonly unknown: Json | undefined;
+  readonly beforeSensitive: Json | undefined;
+  readonly afterSensitive: Json | undefined;
+}
+
+type Path = readonly (string | number)[];
+
+/**
+ * Every difference between the sides, parents before children in the order of the attributes' names.
+ * `root` starts every path (empty for a resource, the name for an output); `replacePaths` are
+ * Terraform's `replace_paths`. Null, `[]` and `{}` count as absent: providers mix them freely.
+ */
+export function compareSides(
+  sides: Sides,
+  { root = [], replacePaths = [] }: { root?: Path; replacePaths?: readonly Path[] } = {},
+): AttributeChange[] {
+  const changes: AttributeChange[] = [];
+  walk(sides, root, (path, before, after) => {
+    const forcesReplacement = replacePaths.some((replaced) => overlaps(replaced, path));
+    changes.push({ path: formatPath(path), before, after, forcesReplacement });
+  });
+  return changes;
+}
+
+/** A path as HCL writes it: `tags.Name`, `tags["a.b"]`, `ingress[0].from_port`. */
+export function formatPath(path: Path): string {
+  return path
+    .map((part, index) => {
+      if (typeof part === 'number') return `[${part}]`;
+      if (!/^[A-Za-z_][A-Za-z0-9_-]*$/.test(part)) return `[${JSON.stringify(part)}]`;
+      return index === 0 ? part : `.${part}`;
+    })
+    .join('');
+}
+
+/** JSON text that is equal for equal values: keys sorted, no spaces. */
+export function canonicalize(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalize).join(',')}]`;
+  if (isObject(value)) {
+    const entries = Object.keys(value)
+      .sort()
+      .map((key) => `${JSON.stringify(key)}:${canonicalize(value[key])}`);
+    return `{${entries.join(',')}}`;
+  }
+  return JSON.stringify(value) ?? 'null';
+}
+
+type Emit = (path: Path, before: Value, after: Value) => void;
+
+function walk(sides: Sides, path: Path, emit: Emit): void {
+  const { before, after, unknown, beforeSensitive, afterSensitive } = sides;
+  if (unknown === true) {
+    const hidden = beforeSensitive === true || afterSensitive === true;
+    emit(path, hidden ? hide(before) : toValue(before, beforeSensitive), { kind: 'unknown' });
+  } else if (beforeSensitive === true || afterSensitive === true) {
+    if (!isEqual(before, after)) emit(path, hide(before), hide(after));
+  } else if (isMapLike(before) && isMapLike(after) && [before, after, unknown].some(isObject)) {
+    const keys = new Set([before, after, unknown].flatMap((side) => Object.keys(side ?? {})));
+    for (const key of [...keys].sort()) walk(pickKey(sides, key), [...path, key], emit);
+  } else if (isBlockList(before) && isBlockList(after) && [before, after].some(isFilledList)) {
+    walkBlocks(sides, path, emit);
+  } else if (!isEqual(before, after) || containsTrue(unknown)) {
+    emit(path, toValue(before, beforeSensitive), toValue(after, afterSensitive, unknown));
+  }
+}
+
+/** Blocks have no key of their own: equal ones are paired first, so that a removed one does not shift the rest. */
+function walkBlocks(sides: Sides, path: Path, emit: Emit): void {
+  const before = (sides.before ?? []) as readonly Json[];
+  const after = (sides.after ?? []) as readonly Json[];
+  const spare = before.map((block, index) => ({ text: canonicalize(block), index }));
+  const changed: number[] = [];
+  after.forEach((block, index) => {
+    const text = canonicalize(block);
+    const settled = !containsTrue(pick(sides.unknown, index));
+    const twin = settled ? spare.findIndex((candidate) => candidate.text === text) : -1;
+    if (twin === -1) changed.push(index);
+    else spare.splice(twin, 1);
+  });
+  for (let turn = 0; turn < Math.max(changed.length, spare.length); turn++) {
+    const from = spare[turn]?.index;
+    const to = changed[turn];
+    walk(pickBlocks(sides, from, to), [...path, to ?? from ?? 0], emit);
+  }
+}
+
+function pickKey(sides: Sides, key: string): Sides {
+  return {
+    before: pick(sides.before, key),
+    after: pick(sides.after, key),
+    unknown: pick(sides.unknown, key),
+    beforeSensitive: pick(sides.beforeSensitive, key),
+    afterSensitive: pick(sides.afterSensitive, key),
+  };
+}
+
+function pickBlocks(sides: Sides, from: number | undefined, to: number | undefined): Sides {
+  return {
+    before: pick(sides.before, from),
+    after: pick(sides.after, to),
+    unknown: pick(sides.unknown, to),
+    beforeSensitive: pick(sides.beforeSensitive, from),
+    afterSensitive: pick(sides.afterSensitive, to),
+  };
+}
+
+/** The part of a value or mask; a mask that is `true` covers all of its parts. */
+function pick(side: Json | undefined, key: string | number | undefined): Json | undefined {
+  if (side === true) return true;
+  if (key === undefined || typeof side !== 'object' || side === null) return undefined;
+  return Object.hasOwn(side, key) ? (side as Record<string | number, Json>)[key] : undefined;
+}
+
+function toValue(value: Json | undefined, sensitive?: Json, unknown?: Json): Value {
+  if (isEmpty(value) && !containsTrue(unknown)) return { kind: 'absent' };
+  return { kind: 'known', value: mask(value ?? null, sensitive, unknown) };
+}
+
+/** A sensitive side keeps only whether there is a value at all. */
+function hide(value: Json | undefined): Value {
+  return value === null || value === undefined ? { kind: 'absent' } : { kind: 'sensitive' };
+}
+
+/** A value shown whole although parts of it are sensitive or unknown. */
+function mask(value: Json, sensitive: Json | undefined, unknown: Json | undefined): Json {
+  if (sensitive === true) return '(sensitive value)';
+  if (unknown === true) return '(known after apply)';
+  if (isList(value)) {
+    return value.map((item, index) => mask(item, pick(sensitive, index), pick(unknown, index)));
+  }
+  if (!isObject(value)) return value;
+  const keys = new Set([...Object.keys(value), ...(isObject(unknown) ? Object.keys(unknown) : [])]);
+  const entries = [...keys].map(
+    (key) => [key, mask(value[key] ?? null, pick(sensitive, key), pick(unknown, key))] as const,
+  );
+  return Object.fromEntries(entries);
+}
+
+function overlaps(a: Path, b: Path): boolean {
+  const length = Math.min(a.length, b.length);
+  return length > 0 && a.slice(0, length).every((part, index) => part === b[index]);
+}
+
+const isList = (value: unknown): value is readonly Json[] => Array.isArray(value);
+const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isMapLike = (value: Json | undefined): boolean =>
+  value === null || value === undefined || isObject(value);
+const isBlockList = (value: Json | undefined): boolean =>
+  value === null || value === undefined || (isList(value) && value.every(isObject));
+const isFilledList = (value: Json | undefined): boolean => isList(value) && value.length > 0;
+
+function isEmpty(value: Json | undefined): boolean {
+  if (value === null || value === undefined) return true;
+  return typeof value === 'object' && Object.keys(value).length === 0;
+}
+
+function isEqual(a: Json | undefined, b: Json | undefined): boolean {
+  return (isEmpty(a) && isEmpty(b)) || canonicalize(a) === canonicalize(b);
+}
+
+function containsTrue(mask: Json | undefined): boolean {
+  if (typeof mask !== 'object' || mask === null) return mask === true;
+  return Object.values(mask).some(containsTrue);
+}

@@ -1,0 +1,105 @@
+import { UserError } from '../errors.ts';
+import { ProcessError, type ProcessResult, runProcess } from '../process.ts';
+
+/** How long to wait for another run's state lock. */
+const LOCK_TIMEOUT = '60s';
+
+/** One Terraform directory, driven through the command line. */
+export class Terraform {
+  readonly #binary: string;
+  readonly #directory: string;
+  readonly #log: (line: string) => void;
+
+  constructor(options: { binary: string; directory: string; log: (line: string) => void }) {
+    this.#binary = options.binary;
+    this.#directory = options.directory;
+    this.#log = options.log;
+  }
+
+  /** `terraform init`: backend and providers. */
+  async init(): Promise<void> {
+    await this.#run(['init', '-input=false', '-no-color', '-reconfigure']);
+  }
+
+  /**
+   * `terraform plan` into `planFile`. `publicKey` fills the variable when the directory was generated
+   * without it. Gives whether anything changes.
+   */
+  async plan(planFile: string, publicKey: string | null): Promise<{ hasChanges: boolean }> {
+    const { exitCode } = await this.#run(
+      [
+        'plan',
+        '-input=false',
+        '-no-color',
+        '-detailed-exitcode',
+        `-lock-timeout=${LOCK_TIMEOUT}`,
+        `-out=${planFile}`,
+      ],
+      {
+        accept: [0, 2],
+        // A file's value would win over the environment, so this only ever fills a gap.
+        env: publicKey === null ? {} : { TF_VAR_ssh_public_key: publicKey },
+      },
+    );
+    return { hasChanges: exitCode === 2 };
+  }
+
+  /** The plan file as JSON text (format version 1.x). Sensitive values are in it in clear. */
+  async showJson(planFile: string): Promise<string> {
+    return (await this.#run(['show', '-json', '-no-color', planFile], { quiet: true })).stdout;
+  }
+
+  /** The plan file as Terraform words it for people; sensitive values are hidden by Terraform. */
+  async showText(planFile: string): Promise<string> {
+    return (await this.#run(['show', '-no-color', planFile], { quiet: true })).stdout;
+  }
+
+  /** Applies exactly that plan. */
+  async apply(planFile: string): Promise<void> {
+    await this.#run([
+      'apply',
+      '-input=false',
+      '-no-color',
+      `-lock-timeout=${LOCK_TIMEOUT}`,
+      planFile,
+    ]);
+  }
+
+  /** The outputs of the current state, as `terraform output -json` gives them. */
+  async outputs(): Promise<unknown> {
+    return JSON.parse((await this.#run(['output', '-json', '-no-color'], { quiet: true })).stdout);
+  }
+
+  async #run(
+    args: readonly string[],
+    options: {
+      accept?: readonly number[];
+      quiet?: boolean;
+      env?: Readonly<Record<string, string>>;
+    } = {},
+  ): Promise<ProcessResult> {
+    try {
+      return await runProcess(this.#binary, args, {
+        cwd: this.#directory,
+        env: { TF_IN_AUTOMATION: '1', TF_INPUT: '0', CHECKPOINT_DISABLE: '1', ...options.env },
+        ...(options.accept && { accept: options.accept }),
+        ...(!options.quiet && { onLine: this.#log }),
+      });
+    } catch (error) {
+      if (error instanceof ProcessError) throw explainFailure(args[0] ?? '', error);
+      throw error;
+    }
+  }
+}
+
+/** Terraform's own words, with the next step where it is known. */
+function explainFailure(subcommand: string, error: ProcessError): UserError {
+  const stderr = error.result.stderr.trim();
+  const locked = /Error acquiring the state lock[\s\S]*?ID:\s+(\S+)[\s\S]*?Who:\s+(\S+)/.exec(
+    stderr,
+  );
+  const next = locked
+    ? `\nAnother run holds the state lock (${locked[2]}). Wait for it and run this again. If that run is dead: terraform force-unlock ${locked[1]}`
+    : '';
+  return new UserError(`terraform ${subcommand} failed:\n${stderr}${next}`, { cause: error });
+}

@@ -1,0 +1,32 @@
+import type { ClusterSpec } from '../cluster/spec.ts';
+import type { Backend } from '../inputs.ts';
+
+/** The only files that are generated: values, never code. The rest of the directory is static. */
+export const TFVARS_FILE = 'terraform.tfvars.json';
+export const BACKEND_FILE = 'backend.tf.json';
+
+/**
+ * `terraform.tfvars.json` of a cluster. `sshPublicKey` is one line in OpenSSH's format; without it
+ * Terraform asks for the variable, which `plan` supplies.
+ */
+export function renderTfvars(spec: ClusterSpec, sshPublicKey: string | null): string {
+  return renderJson({
+    cluster_name: spec.name,
+    region: spec.region,
+    instance_type: spec.instanceType,
+    replica_count: spec.replicaCount,
+    ssh_cidrs: spec.sshCidrs,
+    client_cidrs: spec.clientCidrs,
+    subnet_ids: spec.subnetIds,
+    ...(sshPublicKey !== null && { ssh_public_key: sshPublicKey }),
+  });
+}
+
+/** The backend block in Terraform's JSON syntax. */
+export function renderBackend(backend: Backend): string {
+  return renderJson({ terraform: { backend: { [backend.type]: backend.config } } });
+}
+
+function renderJson(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
