@@ -1,0 +1,143 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Aws, startAws } from '../aws/main.ts';
+import type { JobOptions } from '../runner/job.ts';
+import { type Bench, listErrors, openBench } from './bench.ts';
+
+let bench: Bench;
+let aws: Aws;
+let folder: string;
+let withAws: Partial<JobOptions>;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'review-test-'));
+  [bench, aws] = await Promise.all([
+    openBench(),
+    startAws({ world: 'review-test', instances: 'none', directory: join(folder, 'aws') }),
+  ]);
+  withAws = { env: { TF_REATTACH_PROVIDERS: aws.reattach } };
+});
+afterAll(async () => {
+  await Promise.all([bench.close(), aws.destroyEverything()]);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const numberOf = (event: { payload: unknown }): number =>
+  (event.payload as { pull_request: { number: number } }).pull_request.number;
+
+describe('a pull request', () => {
+  test('gets one comment with the plan, updated by the next push', async () => {
+    const opened = bench.github.openPullRequest({ branch: 'first', title: 'Create the cluster' });
+    const number = numberOf(opened);
+    const first = await bench.run(opened, {}, withAws);
+    expect(listErrors(first)).toEqual([]);
+    expect(first.conclusion).toBe('success');
+    expect(first.outputs).toMatchObject({
+      'has-changes': 'true',
+      'to-destroy': '0',
+      'to-replace': '0',
+    });
+    expect(Number(first.outputs['to-add'])).toBeGreaterThan(10);
+    const [comment, ...others] = bench.github.listComments(number);
+    expect(others).toEqual([]);
+    expect(comment?.body).toContain('aws_instance.node["1"]');
+    expect(comment?.body).toContain(`${first.outputs['to-add']} to add`);
+    expect(first.summary).toContain('aws_ebs_volume');
+
+    const pushed = bench.github.pushToPullRequest(number);
+    const second = await bench.run(pushed, { 'replica-count': '3' }, withAws);
+    const after = bench.github.listComments(number);
+    expect(after.map(({ id }) => id)).toEqual([comment?.id]);
+    expect(after[0]?.body).toContain('aws_instance.node["4"]');
+    expect(second.outputs['comment-id']).toBe(String(comment?.id));
+    expect(second.outputs['plan-digest']).not.toBe(first.outputs['plan-digest']);
+  });
+
+  test('has the same digest for the same change', async () => {
+    const opened = bench.github.openPullRequest({ branch: 'same', title: 'Same again' });
+    const digests = [
+      (await bench.run(opened, {}, withAws)).outputs['plan-digest'],
+      (await bench.run(opened, {}, withAws)).outputs['plan-digest'],
+    ];
+    expect(digests[0]).toMatch(/^[0-9a-f]{64}$/);
+    expect(digests[1]).toBe(digests[0]);
+  });
+
+  test('leaves a comment alone that only carries the marker', async () => {
+    const opened = bench.github.openPullRequest({ branch: 'forged', title: 'Forged' });
+    const number = numberOf(opened);
+    await bench.run(opened, {}, withAws);
+    const own = bench.github.listComments(number)[0];
+    const forged = bench.github.commentAs('mallory', number, own?.body ?? '');
+    await bench.run(bench.github.pushToPullRequest(number), { 'replica-count': '1' }, withAws);
+    const comments = bench.github.listComments(number);
+    expect(comments).toHaveLength(2);
+    expect(comments.find(({ id }) => id === forged.id)?.body).toBe(own?.body);
+    expect(comments.find(({ id }) => id === own?.id)?.body).not.toBe(own?.body);
+  });
+
+  test('from a fork, with a read-only token, gets the summary and a warning', async () => {
+    const opened = bench.github.openPullRequest({
+      branch: 'fork',
+      title: 'From a fork',
+      fork: true,
+    });
+    const token = bench.github.createToken({
+      permissions: { contents: 'read', pull_requests: 'read', issues: 'read' },
+    });
+    const result = await bench.run(opened, { 'github-token': token }, { ...withAws, token });
+    expect(result.conclusion).toBe('success');
+    expect(bench.github.listComments(numberOf(opened))).toEqual([]);
+    expect(result.summary).toContain('aws_instance.node["1"]');
+    expect(result.annotations).toEqual([
+      expect.objectContaining({
+        level: 'warning',
+        message: expect.stringMatching(/^github-token: may not comment here/),
+      }),
+    ]);
+  });
+
+  test('is warned about a major version past its end of life', async () => {
+    const opened = bench.github.openPullRequest({ branch: 'old', title: 'Stay on 14' });
+    const result = await bench.run(opened, { 'image-tag': '14-alpine' }, withAws);
+    const message = 'PostgreSQL 14 has had no security fixes since 2026-11-12';
+    expect(result.annotations.map((one) => one.message)).toEqual([
+      expect.stringContaining(message),
+    ]);
+    expect(bench.github.listComments(numberOf(opened))[0]?.body).toContain(message);
+  });
+
+  test('a merge queue plans and comments nowhere', async () => {
+    const opened = bench.github.openPullRequest({ branch: 'queued', title: 'Queued' });
+    const result = await bench.run(bench.github.mergeGroup(numberOf(opened)), {}, withAws);
+    expect(result.conclusion).toBe('success');
+    expect(result.outputs['has-changes']).toBe('true');
+    expect(bench.github.listComments(numberOf(opened))).toEqual([]);
+  });
+});
+
+test('plan and apply run alone through repository_dispatch and leave their results as JSON', async () => {
+  const options = { ...withAws, workDirectory: join(folder, 'job') };
+  const dispatch = (type: string, body = {}) =>
+    bench.run(bench.github.dispatch(type, body), {}, options);
+  const body = { instance_type: 't3.small', replica_count: 1, region: 'us-east-1' };
+  await dispatch('generate-terraform', body);
+  const planned = await dispatch('generate-terraform-plan');
+  expect(Number(planned.outputs['to-add'])).toBeGreaterThan(10);
+  const plan = readJson(planned.outputs['plan-json']);
+  expect(plan.variables.instance_type.value).toBe('t3.small');
+  expect(plan.format_version).toMatch(/^1\./);
+
+  const applied = await dispatch('generate-terraform-apply');
+  expect(listErrors(applied)).toEqual([]);
+  const apply = readJson(applied.outputs['apply-json']);
+  expect(apply.outputs.nodes.value).toHaveLength(2);
+  const again = await dispatch('generate-terraform-plan');
+  expect(again.outputs).toMatchObject({ 'has-changes': 'false', 'to-add': '0' });
+});
+
+function readJson(path: string | undefined) {
+  return JSON.parse(readFileSync(path ?? '', 'utf8'));
+}

@@ -1,0 +1,57 @@
+import { execFile } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** A node as a client reaches it, by password over TCP. */
+export interface Server {
+  readonly host: string;
+  readonly password: string;
+}
+
+/** Runs SQL as the superuser and gives psql's unaligned output. Throws with psql's words. */
+export async function query({ host, password }: Server, sql: string): Promise<string> {
+  const args = [
+    '-XAtq',
+    '-v',
+    'ON_ERROR_STOP=1',
+    '-h',
+    host,
+    '-U',
+    'postgres',
+    '-c',
+    sql,
+    'postgres',
+  ];
+  const { stdout } = await run('psql', args, {
+    env: { ...process.env, PGPASSWORD: password, PGCONNECT_TIMEOUT: '5' },
+  });
+  return stdout.trim();
+}
+
+const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+
+/** Writes a row into table `orders` and gives the WAL position after its commit. */
+export async function writeRow(server: Server, text: string): Promise<string> {
+  await query(
+    server,
+    'CREATE TABLE IF NOT EXISTS orders (id bigserial PRIMARY KEY, text text NOT NULL)',
+  );
+  await query(server, `INSERT INTO orders (text) VALUES (${literal(text)})`);
+  return query(server, 'SELECT pg_current_wal_lsn()');
+}
+
+/** Waits until the row can be read and gives the milliseconds that took; throws after 30 s. */
+export async function readRow(server: Server, text: string): Promise<number> {
+  const start = Date.now();
+  while (Date.now() - start < 30_000) {
+    const found = await query(
+      server,
+      `SELECT count(*) FROM orders WHERE text = ${literal(text)}`,
+    ).catch((error: Error) => error.message);
+    if (found === '1') return Date.now() - start;
+    await sleep(50);
+  }
+  throw new Error(`${server.host} does not show the row ${JSON.stringify(text)} within 30 s.`);
+}

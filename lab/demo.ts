@@ -1,0 +1,122 @@
+// npm run demo: the whole story on one machine. A pull request is opened and commented, it is merged, a
+// replicating PostgreSQL cluster comes up, and a row written on the primary is read on both replicas.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { NodeProof } from '../src/cluster/proof.ts';
+import { readRow, writeRow } from './client.ts';
+import type { JobResult } from './runner/job.ts';
+import { startWorld, type World } from './world.ts';
+
+const REQUEST = '{"instance_type":"t2.small","replica_count":2,"region":"us-east-1"}';
+
+const started = Date.now();
+const timings: Record<string, number> = {};
+
+const elapsed = (): string => `${((Date.now() - started) / 1000).toFixed(1).padStart(6)} s`;
+const say = (line: string): void => console.log(`${elapsed()}  ${line}`);
+const title = (line: string): void => console.log(`\n\x1b[1m${line}\x1b[0m`);
+
+/** Runs one phase of the story and notes how long it took, in seconds. */
+async function play<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
+  const start = Date.now();
+  const result = await work();
+  timings[name] = (Date.now() - start) / 1000;
+  return result;
+}
+
+function requireSuccess(what: string, result: JobResult): void {
+  if (result.conclusion === 'success') return;
+  console.error(result.log);
+  throw new Error(`${what} ended with ${result.conclusion}.`);
+}
+
+/** Shows what the action logs, indented. */
+const showLog = (line: string): void => console.log(`          │ ${line}`);
+
+async function tellStory(world: World): Promise<void> {
+  const { github } = world;
+  const inputs = { request: REQUEST };
+
+  title(`A pull request asks for ${REQUEST}`);
+  const opened = github.openPullRequest({ branch: 'orders-db', title: 'A database for orders' });
+  const { number } = (opened.payload as { pull_request: { number: number } }).pull_request;
+  const planned = await play('plan', () => world.run(opened, inputs, { onLine: showLog }));
+  requireSuccess('The plan', planned);
+  title(`The comment on pull request #${number}`);
+  console.log(latestComment(world, number));
+
+  title('It is merged');
+  const { push } = github.merge(number, 'squash');
+  const deployed = await play('deploy', () => world.run(push, inputs, { onLine: showLog }));
+  requireSuccess('The deploy', deployed);
+  title('The same comment, now with the proof');
+  const comment = latestComment(world, number);
+  console.log(comment);
+
+  title('A row is written on the primary and read on the replicas');
+  const proof = JSON.parse(deployed.outputs['cluster-status'] ?? '[]') as NodeProof[];
+  const primary = deployed.outputs['primary-host'] ?? '';
+  const replicas = JSON.parse(deployed.outputs['replica-hosts'] ?? '[]') as string[];
+  const password = world.secrets['postgres-password'];
+  const row = `order ${new Date().toISOString()}`;
+  await play('row', async () => {
+    const lsn = await writeRow({ host: primary, password }, row);
+    say(`primary ${primary} took ${JSON.stringify(row)} at ${lsn}`);
+    for (const host of replicas) {
+      const waited = await readRow({ host, password }, row);
+      say(`replica ${host} shows it after ${waited.toFixed(0)} ms`);
+    }
+  });
+
+  const commentFile = join(world.folder, 'comment.md');
+  writeFileSync(commentFile, comment);
+  const report = {
+    request: JSON.parse(REQUEST),
+    nodes: proof.map(({ name, role, address, lsn, lagBytes }) => ({
+      name,
+      role,
+      address,
+      lsn,
+      lagBytes,
+    })),
+    primary,
+    replicas,
+    changedTasks: countChanges(deployed),
+    timings,
+    comment: commentFile,
+  };
+  const reportFile = join(world.folder, '..', 'report.json');
+  writeFileSync(reportFile, `${JSON.stringify(report, null, 2)}\n`);
+
+  title('What now');
+  console.log(
+    `  connect      PGPASSWORD=${password} psql '${deployed.outputs['connection-string']}'`,
+  );
+  console.log(`  the comment  ${commentFile}`);
+  console.log(`  the report   ${reportFile}`);
+  console.log('  again        npm run demo         (over the running cluster: changes nothing)');
+  console.log('  tear down    npm run demo:down');
+}
+
+function latestComment(world: World, number: number): string {
+  const body = world.github.listComments(number).at(-1)?.body;
+  if (body === undefined) throw new Error(`Pull request #${number} has no comment.`);
+  return body;
+}
+
+/** Tasks that changed something on the nodes, from the action's own result. */
+function countChanges(result: JobResult): number {
+  const match = /(\d+) tasks? changed something/.exec(result.log);
+  return Number(match?.[1] ?? Number.NaN);
+}
+
+title('A cloud, a GitHub and a registry on this machine');
+const world = await play('world', () => startWorld({ name: 'lab', onProgress: say }));
+try {
+  await tellStory(world);
+} catch (error) {
+  console.error(`\n${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+} finally {
+  await world.stop();
+}

@@ -1,0 +1,293 @@
+import type {
+  Commit,
+  MergeGroupChecksRequestedEvent,
+  PullRequestClosedEvent,
+  PullRequestOpenedEvent,
+  PullRequestReopenedEvent,
+  PullRequestSynchronizeEvent,
+  PushEvent,
+  RepositoryDispatchEvent,
+  WorkflowDispatchEvent,
+} from '@octokit/webhooks-types';
+import { giveFullPull } from './pull-shape.ts';
+import type { World } from './shape.ts';
+import { giveRepository, giveRepositoryPage, giveUser, makeNodeId } from './shape.ts';
+import type { CommitRecord, PullRecord } from './state.ts';
+import { defaultBranch, readMainHead } from './state.ts';
+
+/** What starts a workflow, and where GitHub lets it run. */
+export interface WorkflowEvent<Name extends string = string, Payload = unknown> {
+  /** GITHUB_EVENT_NAME */
+  readonly name: Name;
+  /** The content of the file behind GITHUB_EVENT_PATH. */
+  readonly payload: Payload;
+  /** GITHUB_REPOSITORY */
+  readonly repository: string;
+  /** GITHUB_REF */
+  readonly ref: string;
+  /** GITHUB_SHA */
+  readonly sha: string;
+  /** GITHUB_HEAD_REF: empty unless the event is a pull request's. */
+  readonly headRef: string;
+  /** GITHUB_BASE_REF: likewise. */
+  readonly baseRef: string;
+  /** GITHUB_ACTOR */
+  readonly actor: string;
+  /** Whether the head of the pull request is in a fork: then GitHub gives no secrets and a read-only token. */
+  readonly fromFork: boolean;
+}
+
+/** The payloads of the pull request actions that the lab plays. */
+export type PullRequestPayload =
+  | PullRequestOpenedEvent
+  | PullRequestSynchronizeEvent
+  | PullRequestReopenedEvent
+  | PullRequestClosedEvent;
+
+/** The content of a scheduled run's payload: GitHub sends no webhook for it and publishes no schema. */
+export interface SchedulePayload {
+  readonly schedule: string;
+  readonly workflow: string;
+  readonly repository: ReturnType<typeof giveRepository>;
+}
+
+const onMain = (world: World, actor: string) => ({
+  repository: `${world.state.owner}/${world.state.name}`,
+  ref: `refs/heads/${defaultBranch}`,
+  sha: readMainHead(world.state),
+  headRef: '',
+  baseRef: '',
+  actor,
+  fromFork: false,
+});
+
+/**
+ * Makes the event of a pull request.
+ * @param world the repository after what happened
+ * @param happening what happened, to which pull request, by whom
+ * Where it runs: docs.github.com, "Events that trigger workflows", pull_request, and "Variables
+ * reference", GITHUB_REF: the merge branch, or after a merge the branch that was merged into.
+ */
+export function makePullRequestEvent(
+  world: World,
+  happening: {
+    pull: PullRecord;
+    actor: string;
+    action: 'opened' | 'reopened' | 'closed' | { synchronize: { before: string; after: string } };
+  },
+): WorkflowEvent<'pull_request', PullRequestPayload> {
+  const { pull, actor, action } = happening;
+  const common = {
+    number: pull.number,
+    repository: giveRepository(world),
+    sender: giveUser(world, actor),
+  };
+  const full = giveFullPull(world, pull);
+  // A webhook leaves before the merge has been tried.
+  const fresh = {
+    ...full,
+    merge_commit_sha: null,
+    mergeable: null,
+    rebaseable: null,
+    mergeable_state: 'unknown',
+  };
+  const open = {
+    state: 'open',
+    closed_at: null,
+    merged_at: null,
+    merged_by: null,
+    active_lock_reason: null,
+  } as const;
+  let payload: PullRequestPayload;
+  if (action === 'closed') {
+    const closedAt = full.closed_at ?? full.updated_at;
+    payload = {
+      ...common,
+      action,
+      pull_request: { ...full, state: 'closed', closed_at: closedAt },
+    };
+  } else if (action === 'opened' || action === 'reopened') {
+    payload = { ...common, action, pull_request: { ...fresh, ...open } };
+  } else {
+    payload = {
+      ...common,
+      action: 'synchronize',
+      ...action.synchronize,
+      pull_request: { ...fresh, ...open },
+    };
+  }
+  const merged = pull.mergedAt !== null;
+  return {
+    ...onMain(world, actor),
+    name: 'pull_request',
+    payload,
+    ref: merged ? `refs/heads/${defaultBranch}` : `refs/pull/${pull.number}/merge`,
+    sha: pull.mergeCommitSha,
+    headRef: pull.branch,
+    baseRef: defaultBranch,
+    fromFork: pull.headOwner !== world.state.owner,
+  };
+}
+
+function giveWebhookCommit(world: World, commit: CommitRecord): Commit {
+  const person = giveCommitter(commit.author);
+  const pick = (status: string): string[] =>
+    commit.files.filter((file) => file.status === status).map((file) => file.filename);
+  return {
+    id: commit.sha,
+    tree_id: commit.sha.split('').reverse().join(''),
+    distinct: true,
+    message: commit.message,
+    timestamp: commit.date,
+    url: `${giveRepositoryPage(world)}/commit/${commit.sha}`,
+    author: person,
+    committer: person,
+    added: pick('added'),
+    modified: pick('modified'),
+    removed: pick('removed'),
+  };
+}
+
+function giveCommitter(login: string) {
+  return { name: login, email: `${login}@users.noreply.github.com`, username: login };
+}
+
+/** Makes the event of a push to the default branch that ends at its present head. */
+export function makePushEvent(
+  world: World,
+  push: { before: string; commits: CommitRecord[]; actor: string },
+): WorkflowEvent<'push', PushEvent> {
+  const after = readMainHead(world.state);
+  const commits = push.commits.map((commit) => giveWebhookCommit(world, commit));
+  const repository = giveRepository(world);
+  return {
+    ...onMain(world, push.actor),
+    name: 'push',
+    payload: {
+      ref: `refs/heads/${defaultBranch}`,
+      before: push.before,
+      after,
+      created: false,
+      deleted: false,
+      forced: false,
+      base_ref: null,
+      compare: `${giveRepositoryPage(world)}/compare/${push.before.slice(0, 12)}...${after.slice(0, 12)}`,
+      commits,
+      head_commit: commits.at(-1) ?? null,
+      // A push tells times in seconds, unlike every other event.
+      repository: {
+        ...repository,
+        created_at: Math.floor(Date.parse(repository.created_at) / 1000),
+        pushed_at: Math.floor(Date.now() / 1000),
+        master_branch: defaultBranch,
+      },
+      pusher: giveCommitter(push.actor),
+      sender: giveUser(world, push.actor),
+    },
+  };
+}
+
+/** Makes the event of a merge queue that asks for checks of a group's commit. */
+export function makeMergeGroupEvent(
+  world: World,
+  group: { pull: PullRecord; commit: CommitRecord; base: string },
+): WorkflowEvent<'merge_group', MergeGroupChecksRequestedEvent> {
+  const headRef = `refs/heads/gh-readonly-queue/${defaultBranch}/pr-${group.pull.number}-${group.base}`;
+  const commit = giveWebhookCommit(world, group.commit);
+  const person = {
+    name: group.commit.author,
+    email: `${group.commit.author}@users.noreply.github.com`,
+  };
+  return {
+    ...onMain(world, group.commit.author),
+    name: 'merge_group',
+    payload: {
+      action: 'checks_requested',
+      merge_group: {
+        head_sha: group.commit.sha,
+        head_ref: headRef,
+        base_sha: group.base,
+        base_ref: `refs/heads/${defaultBranch}`,
+        head_commit: {
+          id: commit.id,
+          tree_id: commit.tree_id,
+          message: commit.message,
+          timestamp: commit.timestamp,
+          author: person,
+          committer: person,
+        },
+      },
+      repository: giveRepository(world),
+      sender: giveUser(world, group.commit.author),
+    },
+    ref: headRef,
+    sha: group.commit.sha,
+  };
+}
+
+/**
+ * Makes the event of an API request to "create a repository dispatch event".
+ * @throws Error in GitHub's words where GitHub answers 422
+ */
+export function makeDispatchEvent(
+  world: World,
+  dispatch: { eventType: string; clientPayload: Record<string, unknown>; actor: string },
+): WorkflowEvent<'repository_dispatch', RepositoryDispatchEvent> {
+  const count = Object.keys(dispatch.clientPayload).length;
+  if (count > 10) {
+    throw new Error(
+      `Invalid request.\n\nNo more than 10 properties are allowed; ${count} were supplied.`,
+    );
+  }
+  if (dispatch.eventType === '' || dispatch.eventType.length > 100) {
+    throw new Error('Invalid request.\n\n"event_type" must have 1 to 100 characters.');
+  }
+  const installation = 1;
+  return {
+    ...onMain(world, dispatch.actor),
+    name: 'repository_dispatch',
+    payload: {
+      action: dispatch.eventType,
+      branch: defaultBranch,
+      client_payload: dispatch.clientPayload,
+      repository: giveRepository(world),
+      sender: giveUser(world, dispatch.actor),
+      installation: { id: installation, node_id: makeNodeId('IN', installation) },
+    },
+  };
+}
+
+/** Makes the event of a cron line. */
+export function makeScheduleEvent(
+  world: World,
+  schedule: { cron: string; workflow: string },
+): WorkflowEvent<'schedule', SchedulePayload> {
+  return {
+    // GitHub runs a schedule in the name of whoever wrote the cron line.
+    ...onMain(world, world.state.owner),
+    name: 'schedule',
+    payload: {
+      schedule: schedule.cron,
+      workflow: schedule.workflow,
+      repository: giveRepository(world),
+    },
+  };
+}
+
+/** Makes the event of the "Run workflow" button; GitHub hands over every input as text. */
+export function makeWorkflowDispatchEvent(
+  world: World,
+  dispatch: { inputs: Record<string, string>; workflow: string; actor: string },
+): WorkflowEvent<'workflow_dispatch', WorkflowDispatchEvent> {
+  return {
+    ...onMain(world, dispatch.actor),
+    name: 'workflow_dispatch',
+    payload: {
+      inputs: dispatch.inputs,
+      ref: `refs/heads/${defaultBranch}`,
+      repository: giveRepository(world),
+      sender: giveUser(world, dispatch.actor),
+      workflow: dispatch.workflow,
+    },
+  };
+}

@@ -1,0 +1,145 @@
+import { randomBytes } from 'node:crypto';
+import type { Fault } from './fault.ts';
+import { FaultQueue } from './fault.ts';
+import { Scenario } from './scenario.ts';
+import type { JournalEntry, Listener } from './server.ts';
+import { listen } from './server.ts';
+import type { Schemas, Urls, World } from './shape.ts';
+import { giveComment, giveIssue } from './shape.ts';
+import type { State, Token } from './state.ts';
+import { actionsBot, createState, loadState, saveState } from './state.ts';
+
+/** How to start the server. */
+export interface GitHubOptions {
+  /** Keeps the state in this file, across restarts. Without it the state ends with the server. */
+  readonly stateFile?: string;
+  /** `owner/name`; `acme/database` by default. Ignored where a state file has one already. */
+  readonly repository?: string;
+  /** A private repository (the default) hides from tokens what their permissions do not name. */
+  readonly private?: boolean;
+  /** A loopback port; a free one by default. */
+  readonly port?: number;
+}
+
+/** A GitHub of one repository. */
+export class GitHub extends Scenario {
+  readonly #state: State;
+  readonly #faults: FaultQueue;
+  readonly #save: () => void;
+  readonly #listener: Listener;
+  /** Every request so far, oldest first. */
+  readonly journal: JournalEntry[];
+  /** The addresses as on github.com: the API at the root of its host. */
+  readonly urls: Urls;
+  /** The addresses as on an enterprise server: the API below /api/v3. */
+  readonly enterpriseUrls: Urls;
+
+  constructor(parts: {
+    state: State;
+    faults: FaultQueue;
+    journal: JournalEntry[];
+    save: () => void;
+    listener: Listener;
+  }) {
+    const urls = giveUrls(parts.listener.port);
+    super({ world: (): World => ({ state: parts.state, urls }), save: parts.save });
+    this.#state = parts.state;
+    this.#faults = parts.faults;
+    this.#save = parts.save;
+    this.#listener = parts.listener;
+    this.journal = parts.journal;
+    this.urls = urls;
+    this.enterpriseUrls = {
+      server: urls.server,
+      api: `${urls.server}/api/v3`,
+      graphql: `${urls.server}/api/graphql`,
+    };
+  }
+
+  /** `owner/name` */
+  get repository(): string {
+    return `${this.#state.owner}/${this.#state.name}`;
+  }
+
+  /**
+   * Makes a token.
+   * @param token whom it speaks for (a workflow, by default) and what it may do; metadata can
+   *   always be read
+   * @returns the secret
+   */
+  createToken(token: Partial<Token> = {}): string {
+    const login = token.login ?? actionsBot;
+    const prefix = login.endsWith('[bot]') ? 'ghs_' : 'github_pat_';
+    const secret = prefix + randomBytes(27).toString('base64url').replaceAll(/[-_]/g, '0');
+    this.#state.tokens[secret] = { login, permissions: token.permissions ?? {} };
+    this.#save();
+    return secret;
+  }
+
+  /** Lets the next requests that match fail. */
+  failNext(fault: Fault): void {
+    this.#faults.add(fault);
+  }
+
+  /** Forgets every fault that has not happened yet. */
+  clearFaults(): void {
+    this.#faults.clear();
+  }
+
+  /** Lets the first so many look-ups of a later commit's pull requests answer with an empty list. */
+  delayAssociation(answers: number): void {
+    this.#state.associationDelay = answers;
+    this.#save();
+  }
+
+  /** Gives the comments of an issue or pull request as the API shows them, oldest first. */
+  listComments(issue: number): Schemas['issue-comment'][] {
+    return Object.values(this.#state.comments)
+      .filter((comment) => comment.issue === issue)
+      .sort((a, b) => a.id - b.id)
+      .map((comment) => giveComment({ state: this.#state, urls: this.urls }, comment));
+  }
+
+  /** Gives all issues, pull requests included, as the API shows them, oldest first. */
+  listIssues(): Schemas['issue'][] {
+    return Object.values(this.#state.issues)
+      .sort((a, b) => a.number - b.number)
+      .map((issue) => giveIssue({ state: this.#state, urls: this.urls }, issue));
+  }
+
+  /** Stops the server and cuts its connections. */
+  async stop(): Promise<void> {
+    await this.#listener.close();
+  }
+}
+
+function giveUrls(port: number): Urls {
+  const server = `http://127.0.0.1:${port}`;
+  return { server, api: server, graphql: `${server}/graphql` };
+}
+
+/**
+ * Starts a GitHub of one repository on a loopback port.
+ * @param options where to keep the state, which repository, which port
+ * @returns the running server; `stop()` ends it
+ * @throws Error if the port is taken, the repository's name is none or the state file is damaged
+ */
+export async function startGitHub(options: GitHubOptions = {}): Promise<GitHub> {
+  const path = options.stateFile;
+  const repository = options.repository ?? 'acme/database';
+  const [, owner, name] = /^([\w.-]+)\/([\w.-]+)$/.exec(repository) ?? [];
+  if (owner === undefined || name === undefined) {
+    throw new Error(`repository is ${JSON.stringify(repository)}: give owner/name.`);
+  }
+  const state =
+    (path === undefined ? undefined : loadState(path)) ??
+    createState({ owner, name, private: options.private ?? true });
+  const save = path === undefined ? (): void => {} : (): void => saveState(path, state);
+  const faults = new FaultQueue();
+  const journal: JournalEntry[] = [];
+  let port = options.port ?? 0;
+  const listener = await listen({ state, faults, journal, save, urls: () => giveUrls(port) }, port);
+  port = listener.port;
+  save();
+  return new GitHub({ state, faults, journal, save, listener });
+}

@@ -1,0 +1,203 @@
+import { checkBody, checkConversation } from './conversation.ts';
+import { cutPage } from './page.ts';
+import { checkPermission, makeMalformed, makeNotFound } from './problem.ts';
+import type { Answer, Call, Route } from './route.ts';
+import { findIssue, readOptionalText, readText, readWord } from './route.ts';
+import { giveIssue, giveLabel, giveLabels } from './shape.ts';
+import type { IssueRecord, State } from './state.ts';
+import { readClock, takeId } from './state.ts';
+
+function checkIssues(call: Call, access: 'read' | 'write'): void {
+  checkPermission({ state: call.world.state, token: call.token }, { permission: 'issues', access });
+}
+
+function listIssues(call: Call): Answer {
+  checkIssues(call, 'read');
+  const query = call.url.searchParams;
+  const state = query.get('state') ?? 'open';
+  const labels = (query.get('labels') ?? '').split(',').filter((label) => label !== '');
+  const creator = query.get('creator');
+  const ascending = query.get('direction') === 'asc';
+  const issues = Object.values(call.world.state.issues)
+    .filter((issue) => state === 'all' || issue.state === state)
+    .filter((issue) => creator === null || issue.author === creator)
+    .filter((issue) => labels.every((label) => hasLabel(issue, label)))
+    .sort((a, b) => (ascending ? a.number - b.number : b.number - a.number));
+  const page = cutPage(issues, call.url);
+  return { body: page.items.map((issue) => giveIssue(call.world, issue)), link: page.link };
+}
+
+function hasLabel(issue: IssueRecord, label: string): boolean {
+  return issue.labels.some((own) => own.toLowerCase() === label.toLowerCase());
+}
+
+/** Adds an issue to the state and gives it; a pull request begins with one. */
+export function addIssue(
+  state: State,
+  issue: { title: string; body: string | null; author: string },
+): IssueRecord {
+  const now = readClock();
+  const record: IssueRecord = {
+    id: takeId(state),
+    number: state.nextNumber,
+    ...issue,
+    state: 'open',
+    stateReason: null,
+    createdAt: now,
+    updatedAt: now,
+    closedAt: null,
+    labels: [],
+  };
+  state.nextNumber += 1;
+  state.issues[record.number] = record;
+  return record;
+}
+
+function createIssue(call: Call): Answer {
+  checkIssues(call, 'write');
+  const title = readText(call.body, 'title');
+  const body = readOptionalText(call.body, 'body') ?? null;
+  checkBody(body ?? '', 'Issue');
+  const labels = readLabels(call.body.labels ?? []);
+  const issue = addIssue(call.world.state, { title, body, author: call.login });
+  for (const label of labels) addLabel(call.world.state, issue, label);
+  return { status: 201, body: giveIssue(call.world, issue) };
+}
+
+function updateIssue(call: Call): Answer {
+  const issue = findIssue(call);
+  checkIssues(call, 'write');
+  const title = readOptionalText(call.body, 'title');
+  const body = readOptionalText(call.body, 'body');
+  checkBody(body ?? '', 'Issue');
+  const labels = call.body.labels === undefined ? undefined : readLabels(call.body.labels);
+  if (call.body.state !== undefined) {
+    const reasons = ['completed', 'not_planned', 'reopened', 'duplicate'] as const;
+    const state = readWord(call.body, 'state', ['open', 'closed']);
+    const reason = call.body.state_reason ?? undefined;
+    const word = reason === undefined ? undefined : readWord(call.body, 'state_reason', reasons);
+    if (state !== issue.state) {
+      issue.stateReason = word ?? (state === 'closed' ? 'completed' : 'reopened');
+      issue.closedAt = state === 'closed' ? readClock() : null;
+    }
+    issue.state = state;
+  }
+  issue.title = title ?? issue.title;
+  issue.body = body ?? issue.body;
+  if (labels !== undefined) {
+    issue.labels = [];
+    for (const label of labels) addLabel(call.world.state, issue, label);
+  }
+  issue.updatedAt = readClock();
+  return { body: giveIssue(call.world, issue) };
+}
+
+// The API takes names, and objects with a name.
+function readLabels(value: unknown): string[] {
+  if (!Array.isArray(value))
+    throw makeMalformed(`For 'properties/labels', the value is not an array.`);
+  return value.map((entry: unknown) => {
+    const name =
+      typeof entry === 'object' && entry !== null && 'name' in entry ? entry.name : entry;
+    if (typeof name === 'string' && name !== '') return name;
+    throw makeMalformed(`For 'items', ${JSON.stringify(entry)} is not a string.`);
+  });
+}
+
+// A label that the repository does not have yet is made, as GitHub does for writers.
+function addLabel(state: State, issue: IssueRecord, name: string): void {
+  state.labels[name.toLowerCase()] ??= { id: takeId(state), name, color: 'ededed' };
+  if (!hasLabel(issue, name)) issue.labels.push(name);
+}
+
+function listLabels(call: Call): Answer {
+  const issue = findIssue(call);
+  checkConversation(call, issue.number, 'read');
+  const page = cutPage(giveLabels(call.world, issue), call.url);
+  return { body: page.items, link: page.link };
+}
+
+function addLabels(call: Call): Answer {
+  const issue = findIssue(call);
+  checkConversation(call, issue.number, 'write');
+  for (const label of readLabels(call.body.labels)) addLabel(call.world.state, issue, label);
+  return { body: giveLabels(call.world, issue) };
+}
+
+function removeLabel(call: Call): Answer {
+  const issue = findIssue(call);
+  checkConversation(call, issue.number, 'write');
+  const name = call.params.name ?? '';
+  if (!hasLabel(issue, name)) throw makeNotFound();
+  issue.labels = issue.labels.filter((own) => own.toLowerCase() !== name.toLowerCase());
+  return { body: giveLabels(call.world, issue) };
+}
+
+function getLabel(call: Call): Answer {
+  checkIssues(call, 'read');
+  const label = call.world.state.labels[(call.params.name ?? '').toLowerCase()];
+  if (label === undefined) throw makeNotFound();
+  return { body: giveLabel(call.world, label) };
+}
+
+function getIssue(call: Call): Answer {
+  checkIssues(call, 'read');
+  return { body: giveIssue(call.world, findIssue(call)) };
+}
+
+const base = '/repos/:owner/:repo';
+
+export const issueRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    pattern: `${base}/issues`,
+    documentation: 'issues/issues#list-repository-issues',
+    run: listIssues,
+  },
+  {
+    method: 'POST',
+    pattern: `${base}/issues`,
+    documentation: 'issues/issues#create-an-issue',
+    changes: true,
+    run: createIssue,
+  },
+  {
+    method: 'GET',
+    pattern: `${base}/issues/:number`,
+    documentation: 'issues/issues#get-an-issue',
+    run: getIssue,
+  },
+  {
+    method: 'PATCH',
+    pattern: `${base}/issues/:number`,
+    documentation: 'issues/issues#update-an-issue',
+    changes: true,
+    run: updateIssue,
+  },
+  {
+    method: 'GET',
+    pattern: `${base}/issues/:number/labels`,
+    documentation: 'issues/labels#list-labels-for-an-issue',
+    run: listLabels,
+  },
+  {
+    method: 'POST',
+    pattern: `${base}/issues/:number/labels`,
+    documentation: 'issues/labels#add-labels-to-an-issue',
+    changes: true,
+    run: addLabels,
+  },
+  {
+    method: 'DELETE',
+    pattern: `${base}/issues/:number/labels/:name`,
+    documentation: 'issues/labels#remove-a-label-from-an-issue',
+    changes: true,
+    run: removeLabel,
+  },
+  {
+    method: 'GET',
+    pattern: `${base}/labels/:name`,
+    documentation: 'issues/labels#get-a-label',
+    run: getLabel,
+  },
+];

@@ -1,0 +1,124 @@
+import type { Schemas, World } from './shape.ts';
+import {
+  giveAssociation,
+  giveLabels,
+  giveRepository,
+  giveRepositoryPage,
+  giveRepositoryUrl,
+  giveUser,
+  makeNodeId,
+} from './shape.ts';
+import type { ChangedFile, PullRecord } from './state.ts';
+import { defaultBranch } from './state.ts';
+
+/** Makes a pull request as lists show it. */
+export function givePull(world: World, pull: PullRecord) {
+  const { state } = world;
+  const issue = state.issues[pull.number];
+  if (issue === undefined) throw new Error(`Pull request ${pull.number} has no issue.`);
+  const repository = giveRepositoryUrl(world);
+  const url = `${repository}/pulls/${pull.number}`;
+  const issueUrl = `${repository}/issues/${pull.number}`;
+  const page = `${giveRepositoryPage(world)}/pull/${pull.number}`;
+  const headSha = pull.commits.at(-1) ?? pull.baseSha;
+  const statuses = `${repository}/statuses/${headSha}`;
+  return {
+    url,
+    id: pull.id,
+    node_id: makeNodeId('PR', pull.id),
+    html_url: page,
+    diff_url: `${page}.diff`,
+    patch_url: `${page}.patch`,
+    issue_url: issueUrl,
+    number: pull.number,
+    state: issue.state,
+    locked: false,
+    title: issue.title,
+    user: giveUser(world, issue.author),
+    body: issue.body,
+    created_at: issue.createdAt,
+    updated_at: issue.updatedAt,
+    closed_at: issue.closedAt,
+    merged_at: pull.mergedAt,
+    merge_commit_sha: pull.mergeCommitSha,
+    assignee: null,
+    assignees: [],
+    requested_reviewers: [],
+    requested_teams: [],
+    labels: giveLabels(world, issue),
+    milestone: null,
+    draft: false,
+    commits_url: `${url}/commits`,
+    review_comments_url: `${url}/comments`,
+    review_comment_url: `${repository}/pulls/comments{/number}`,
+    comments_url: `${issueUrl}/comments`,
+    statuses_url: statuses,
+    head: {
+      label: `${pull.headOwner}:${pull.branch}`,
+      ref: pull.branch,
+      sha: headSha,
+      user: giveUser(world, pull.headOwner),
+      repo: giveRepository(world, pull.headOwner),
+    },
+    base: {
+      label: `${state.owner}:${defaultBranch}`,
+      ref: defaultBranch,
+      sha: pull.baseSha,
+      user: giveUser(world, state.owner),
+      repo: giveRepository(world),
+    },
+    _links: {
+      self: { href: url },
+      html: { href: page },
+      issue: { href: issueUrl },
+      comments: { href: `${issueUrl}/comments` },
+      review_comments: { href: `${url}/comments` },
+      review_comment: { href: `${repository}/pulls/comments{/number}` },
+      commits: { href: `${url}/commits` },
+      statuses: { href: statuses },
+    },
+    author_association: giveAssociation(world, issue.author),
+    auto_merge: null,
+    active_lock_reason: null,
+  } satisfies Schemas['pull-request-simple'];
+}
+
+/** Makes a pull request as "get a pull request" and webhooks show it. */
+export function giveFullPull(world: World, pull: PullRecord) {
+  const open = world.state.issues[pull.number]?.state === 'open';
+  return {
+    ...givePull(world, pull),
+    merged: pull.mergedAt !== null,
+    mergeable: open ? true : null,
+    rebaseable: open ? true : null,
+    mergeable_state: open ? 'clean' : 'unknown',
+    merged_by: pull.mergedBy === null ? null : giveUser(world, pull.mergedBy),
+    comments: Object.values(world.state.comments).filter((c) => c.issue === pull.number).length,
+    review_comments: 0,
+    maintainer_can_modify: false,
+    commits: pull.commits.length,
+    additions: pull.files.length,
+    deletions: 0,
+    changed_files: pull.files.length,
+  } satisfies Schemas['pull-request'];
+}
+
+/** Makes the entry of one changed file. */
+export function giveFile(world: World, pull: PullRecord, file: ChangedFile): Schemas['diff-entry'] {
+  const page = giveRepositoryPage(world, pull.headOwner);
+  const head = pull.commits.at(-1) ?? pull.baseSha;
+  const [additions, deletions] =
+    file.status === 'removed' ? [0, 1] : [1, file.status === 'modified' ? 1 : 0];
+  return {
+    sha: head,
+    filename: file.filename,
+    status: file.status,
+    additions,
+    deletions,
+    changes: additions + deletions,
+    blob_url: `${page}/blob/${head}/${file.filename}`,
+    raw_url: `${page}/raw/${head}/${file.filename}`,
+    contents_url: `${giveRepositoryUrl(world, pull.headOwner)}/contents/${file.filename}?ref=${head}`,
+    ...(file.patch === undefined ? {} : { patch: file.patch }),
+  };
+}

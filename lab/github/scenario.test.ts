@@ -1,0 +1,204 @@
+import { createRequire } from 'node:module';
+import { getOctokit } from '@actions/github';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { GitHub } from './github.ts';
+import { startGitHub } from './github.ts';
+import type { MergeMethod } from './state.ts';
+
+/** Recorded webhooks, one entry a kind. */
+interface RealEvent {
+  readonly name: string;
+  readonly examples: { action?: string; pull_request?: object; repository?: object }[];
+}
+
+let github: GitHub;
+let octokit: ReturnType<typeof getOctokit>;
+const repo = { owner: 'acme', repo: 'database' };
+
+beforeAll(async () => {
+  github = await startGitHub();
+  const token = github.createToken({ permissions: { pull_requests: 'write' } });
+  octokit = getOctokit(token, { baseUrl: github.urls.api });
+});
+
+afterAll(() => github.stop());
+
+async function findPulls(commit_sha: string): Promise<number[]> {
+  const { data } = await octokit.rest.repos.listPullRequestsAssociatedWithCommit({
+    ...repo,
+    commit_sha,
+  });
+  return data.map(({ number }) => number);
+}
+
+function open(commits = 1): { number: number; head: string } {
+  const { payload } = github.openPullRequest({ branch: 'change', title: 'Change', commits });
+  return { number: payload.number, head: payload.pull_request.head.sha };
+}
+
+describe('pull requests', () => {
+  it('run on the merge branch while they are open', async () => {
+    const opened = github.openPullRequest({ branch: 'resize', title: 'Resize', author: 'dave' });
+    const { number } = opened.payload;
+    expect(opened).toMatchObject({
+      name: 'pull_request',
+      ref: `refs/pull/${number}/merge`,
+      headRef: 'resize',
+      baseRef: 'main',
+      actor: 'dave',
+      fromFork: false,
+      payload: { action: 'opened', pull_request: { merged: false, state: 'open' } },
+    });
+    expect(opened.sha).not.toBe(opened.payload.pull_request.head.sha);
+    const pushed = github.pushToPullRequest(number);
+    expect(pushed.payload).toMatchObject({
+      action: 'synchronize',
+      before: opened.payload.pull_request.head.sha,
+      after: pushed.payload.pull_request.head.sha,
+    });
+    expect(pushed.sha).not.toBe(opened.sha);
+    const closed = github.close(number);
+    expect(closed.payload.pull_request).toMatchObject({
+      state: 'closed',
+      merged: false,
+      merged_at: null,
+    });
+    const reopened = github.reopen(number);
+    expect(reopened.payload).toMatchObject({
+      action: 'reopened',
+      pull_request: { closed_at: null },
+    });
+    const { data } = await octokit.rest.pulls.get({ ...repo, pull_number: number });
+    expect(data).toMatchObject({ state: 'open', merge_commit_sha: reopened.sha, commits: 2 });
+    const files = await octokit.rest.pulls.listFiles({ ...repo, pull_number: number });
+    expect(files.data.map(({ filename }) => filename)).toEqual(['.github/workflows/postgres.yml']);
+    const listed = await octokit.rest.pulls.list({ ...repo, head: 'acme:resize' });
+    expect(listed.data.map((pull) => pull.number)).toEqual([number]);
+  });
+
+  it('from a fork name the fork', () => {
+    const { payload, fromFork } = github.openPullRequest({
+      branch: 'patch-1',
+      title: 'Fork',
+      author: 'mallory',
+      fork: true,
+    });
+    expect(fromFork).toBe(true);
+    expect(payload.pull_request.head).toMatchObject({
+      label: 'mallory:patch-1',
+      repo: { full_name: 'mallory/database', fork: true },
+    });
+    expect(payload.repository.full_name).toBe('acme/database');
+  });
+
+  it('have at least the members of a real payload', () => {
+    const require = createRequire(import.meta.url);
+    const events = require('@octokit/webhooks-examples') as RealEvent[];
+    const real = events
+      .find(({ name }) => name === 'pull_request')
+      ?.examples.find(({ action }) => action === 'opened');
+    const { payload } = github.openPullRequest({ branch: 'x', title: 'x' });
+    for (const part of ['pull_request', 'repository'] as const) {
+      const wanted = Object.keys(real?.[part] ?? {});
+      expect(wanted.length).toBeGreaterThan(40);
+      expect(Object.keys(payload[part])).toEqual(expect.arrayContaining(wanted));
+    }
+  });
+});
+
+describe('a merge', () => {
+  it.each<[MergeMethod, number, number]>([
+    ['merge', 2, 3],
+    ['squash', 2, 1],
+    ['rebase', 2, 2],
+  ])('by %s gives both events and is found by its commits', async (method, commits, onMain) => {
+    const base = github.push().payload.after;
+    const { number, head } = open(commits);
+    expect(await findPulls(head)).toEqual([number]);
+    const { pullRequest, push } = github.merge(number, method);
+    expect(pullRequest).toMatchObject({
+      name: 'pull_request',
+      ref: 'refs/heads/main',
+      sha: push.payload.after,
+      payload: {
+        action: 'closed',
+        pull_request: { merged: true, state: 'closed', merge_commit_sha: push.payload.after },
+      },
+    });
+    expect(push).toMatchObject({
+      name: 'push',
+      ref: 'refs/heads/main',
+      sha: push.payload.after,
+      headRef: '',
+      payload: { ref: 'refs/heads/main', before: base, head_commit: { id: push.payload.after } },
+    });
+    expect(push.payload.commits).toHaveLength(onMain);
+    expect(push.payload.commits.some(({ id }) => id === head)).toBe(method === 'merge');
+    for (const { id } of push.payload.commits) expect(await findPulls(id)).toEqual([number]);
+    expect(await findPulls(head)).toEqual([number]);
+    expect(await findPulls('main')).toEqual([number]);
+    expect(() => github.merge(number, method)).toThrow(`Pull request ${number} is not open.`);
+  });
+
+  it('is linked to its pull request only after a while', async () => {
+    github.delayAssociation(2);
+    try {
+      const { number } = open();
+      const { push } = github.merge(number, 'squash');
+      const answers = [];
+      for (let time = 0; time < 3; time += 1) answers.push(await findPulls(push.payload.after));
+      expect(answers).toEqual([[], [], [number]]);
+    } finally {
+      github.delayAssociation(0);
+    }
+  });
+
+  it('did not happen for a closed pull request or a direct push', async () => {
+    const { number, head } = open();
+    github.close(number);
+    expect(await findPulls(head)).toEqual([]);
+    expect(await findPulls(github.push().payload.after)).toEqual([]);
+    await expect(findPulls('0'.repeat(40))).rejects.toMatchObject({ status: 422 });
+  });
+});
+
+describe('other events', () => {
+  it('merge_group names the queue branch', () => {
+    const { number } = open();
+    const group = github.mergeGroup(number);
+    const { base_sha, head_ref, head_sha } = group.payload.merge_group;
+    expect(head_ref).toBe(`refs/heads/gh-readonly-queue/main/pr-${number}-${base_sha}`);
+    expect(group).toMatchObject({ name: 'merge_group', ref: head_ref, sha: head_sha });
+    expect(group.payload.action).toBe('checks_requested');
+  });
+
+  it('repository_dispatch carries the request', () => {
+    const request = { instance_type: 't2.small', replica_count: 2, region: 'us-east-1' };
+    const event = github.dispatch('generate-terraform', request);
+    expect(event).toMatchObject({
+      name: 'repository_dispatch',
+      ref: 'refs/heads/main',
+      payload: { action: 'generate-terraform', branch: 'main', client_payload: request },
+    });
+    const many = Object.fromEntries(
+      Array.from({ length: 11 }, (_, index) => [`key${index}`, index]),
+    );
+    expect(() => github.dispatch('generate-terraform', many)).toThrow(
+      'No more than 10 properties are allowed; 11 were supplied.',
+    );
+  });
+
+  it('schedule and workflow_dispatch run on the default branch', () => {
+    const head = github.push().payload.after;
+    expect(github.schedule('0 4 * * 1')).toMatchObject({
+      name: 'schedule',
+      sha: head,
+      payload: { schedule: '0 4 * * 1', repository: { full_name: 'acme/database' } },
+    });
+    expect(github.workflowDispatch({ command: 'plan' })).toMatchObject({
+      name: 'workflow_dispatch',
+      sha: head,
+      payload: { inputs: { command: 'plan' }, ref: 'refs/heads/main' },
+    });
+  });
+});

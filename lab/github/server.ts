@@ -1,0 +1,208 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { commentRoutes } from './comment-route.ts';
+import { commitRoutes } from './commit-route.ts';
+import type { FaultQueue } from './fault.ts';
+import { identityRoutes } from './identity-route.ts';
+import { issueRoutes } from './issue-route.ts';
+import { makeMalformed, makeNotFound, Problem } from './problem.ts';
+import { pullRoutes } from './pull-route.ts';
+import type { Answer, Route } from './route.ts';
+import { matchRoute } from './route.ts';
+import type { Urls, World } from './shape.ts';
+import type { State } from './state.ts';
+
+/** One request as the server saw it, in the order of arrival. */
+export interface JournalEntry {
+  readonly time: string;
+  readonly method: string;
+  /** Without the prefix of the API and without the query. */
+  readonly path: string;
+  readonly query: Record<string, string>;
+  /** Who asked; undefined without a valid token. */
+  readonly login: string | undefined;
+  readonly body: unknown;
+  /** 0 if the connection was cut instead of an answer. */
+  status: number;
+}
+
+/** A running server. */
+export interface Listener {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** What the server works on. */
+export interface ServerParts {
+  readonly state: State;
+  readonly faults: FaultQueue;
+  readonly journal: JournalEntry[];
+  /** The addresses that answers carry; read after the port is known. */
+  readonly urls: () => Urls;
+  /** Called after every request that changed the state. */
+  readonly save: () => void;
+}
+
+const routes: readonly Route[] = [
+  ...identityRoutes,
+  ...commentRoutes,
+  ...issueRoutes,
+  ...pullRoutes,
+  ...commitRoutes,
+];
+
+/** The quota that github.com gives a workflow's token for one repository and hour. */
+const hourlyLimit = 1000;
+
+/** Starts the server on a loopback port; 0 takes a free one. */
+export async function listen(parts: ServerParts, port: number): Promise<Listener> {
+  let used = 0;
+  const server = createServer((request, response) => {
+    used += 1;
+    void answerRequest({ parts, request, response, used }).catch((error: unknown) => {
+      if (!response.headersSent) response.writeHead(500);
+      response.end(JSON.stringify({ message: String(error) }));
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve, reject) => {
+        server.close((error) => (error === undefined ? resolve() : reject(error)));
+        server.closeAllConnections();
+      }),
+  };
+}
+
+interface Exchange {
+  readonly parts: ServerParts;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly used: number;
+}
+
+async function answerRequest({ parts, request, response, used }: Exchange): Promise<void> {
+  const text = await readAll(request);
+  const urls = parts.urls();
+  const url = new URL(request.url ?? '/', urls.server);
+  // github.com has the API at the root of a host of its own, an enterprise server below /api.
+  const path = url.pathname
+    .replace(/^\/api\/v3(?=\/|$)/, '')
+    .replace(/^\/api\/graphql$/, '/graphql');
+  const method = request.method ?? 'GET';
+  const token = readToken(request);
+  const entry: JournalEntry = {
+    time: new Date().toISOString(),
+    method,
+    path,
+    query: Object.fromEntries(url.searchParams),
+    login: token === undefined ? undefined : parts.state.tokens[token]?.login,
+    body: parseJson(text),
+    status: 0,
+  };
+  parts.journal.push(entry);
+
+  const requestId = randomUUID().replaceAll('-', '').slice(0, 24).toUpperCase();
+  const headers: Record<string, string> = {
+    'content-type': 'application/json; charset=utf-8',
+    'x-github-request-id': requestId,
+    'x-github-api-version-selected': '2022-11-28',
+    'x-ratelimit-limit': String(hourlyLimit),
+    'x-ratelimit-remaining': String(Math.max(1, hourlyLimit - used)),
+    'x-ratelimit-used': String(Math.min(used, hourlyLimit - 1)),
+    'x-ratelimit-reset': String((Math.floor(Date.now() / 3_600_000) + 1) * 3600),
+    'x-ratelimit-resource': path === '/graphql' ? 'graphql' : 'core',
+  };
+  const send = (status: number, body: unknown, more: Record<string, string> = {}): void => {
+    entry.status = status;
+    response.writeHead(status, { ...headers, ...more });
+    response.end(status === 204 ? undefined : JSON.stringify(body));
+  };
+
+  const fault = parts.faults.take({ method, path, requestId });
+  if (fault?.kind === 'drop') {
+    request.socket.destroy();
+    return;
+  }
+  if (fault?.kind === 'answer') {
+    send(fault.status, fault.body, fault.headers);
+    return;
+  }
+
+  const found = matchRoute(routes, { method, path });
+  try {
+    const answer = runRoute({ parts, urls, url, token, found, body: entry.body });
+    if (found?.route.changes === true) parts.save();
+    if (fault?.kind === 'lose-answer') {
+      request.socket.destroy();
+      return;
+    }
+    send(answer.status ?? 200, answer.body, answer.link === undefined ? {} : { link: answer.link });
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    const page = found === undefined || error.status === 401 ? '' : `/${found.route.documentation}`;
+    send(error.status, error.toBody(`https://docs.github.com/rest${page}`), error.headers);
+  }
+}
+
+interface RouteCall {
+  readonly parts: ServerParts;
+  readonly urls: Urls;
+  readonly url: URL;
+  readonly token: string | undefined;
+  readonly found: ReturnType<typeof matchRoute>;
+  readonly body: unknown;
+}
+
+function runRoute({ parts, urls, url, token, found, body }: RouteCall): Answer {
+  const { state } = parts;
+  if (token === undefined) throw new Problem(401, 'Requires authentication');
+  const known = state.tokens[token];
+  if (known === undefined) throw new Problem(401, 'Bad credentials');
+  if (found === undefined) throw makeNotFound();
+  const { owner, repo } = found.params;
+  const same = (a: string | undefined, b: string): boolean => a?.toLowerCase() === b.toLowerCase();
+  if (owner !== undefined && !(same(owner, state.owner) && same(repo, state.name)))
+    throw makeNotFound();
+  if (body === unreadable) throw new Problem(400, 'Problems parsing JSON');
+  if (body !== undefined && (typeof body !== 'object' || body === null || Array.isArray(body))) {
+    throw makeMalformed(`${JSON.stringify(body)} is not an object.`);
+  }
+  const world: World = { state, urls };
+  return found.route.run({
+    world,
+    token,
+    login: known.login,
+    url,
+    params: found.params,
+    body: (body ?? {}) as Record<string, unknown>,
+  });
+}
+
+function readToken(request: IncomingMessage): string | undefined {
+  return /^(?:token|bearer)\s+(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+}
+
+/** Stands for a body that is no JSON. */
+const unreadable = Symbol('unreadable');
+
+function parseJson(text: string): unknown {
+  if (text === '') return undefined;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return unreadable;
+  }
+}
+
+async function readAll(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
+}

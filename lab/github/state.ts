@@ -1,0 +1,247 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/** What one permission of a token allows. */
+export type Access = 'read' | 'write';
+
+/** The permissions a workflow can grant to its token and that this server distinguishes. */
+export type Permission = 'issues' | 'pull_requests' | 'contents' | 'statuses' | 'checks';
+
+/** A token as the server remembers it. */
+export interface Token {
+  readonly login: string;
+  readonly permissions: Partial<Record<Permission, Access>>;
+}
+
+/** A file that a commit or a pull request touches. */
+export interface ChangedFile {
+  readonly filename: string;
+  readonly status: 'added' | 'modified' | 'removed';
+  readonly patch?: string;
+}
+
+/** A commit; trees and blobs do not exist here, only what the API tells about them. */
+export interface CommitRecord {
+  readonly sha: string;
+  readonly parents: string[];
+  readonly message: string;
+  readonly author: string;
+  readonly date: string;
+  readonly files: ChangedFile[];
+  /** How many more look-ups of this commit's pull requests answer with an empty list. */
+  emptyAnswers: number;
+}
+
+/** A label of the repository. */
+export interface LabelRecord {
+  readonly id: number;
+  readonly name: string;
+  readonly color: string;
+}
+
+/** An issue; a pull request is an issue too and shares its number. */
+export interface IssueRecord {
+  readonly id: number;
+  readonly number: number;
+  readonly author: string;
+  readonly createdAt: string;
+  title: string;
+  body: string | null;
+  state: 'open' | 'closed';
+  stateReason: 'completed' | 'reopened' | 'not_planned' | 'duplicate' | null;
+  updatedAt: string;
+  closedAt: string | null;
+  labels: string[];
+}
+
+/** How GitHub can merge a pull request. */
+export type MergeMethod = 'merge' | 'squash' | 'rebase';
+
+/** What a pull request adds to its issue. */
+export interface PullRecord {
+  readonly id: number;
+  readonly number: number;
+  readonly branch: string;
+  /** The owner of the head repository: another login than the repository's owner for a fork. */
+  readonly headOwner: string;
+  baseSha: string;
+  commits: string[];
+  files: ChangedFile[];
+  /** Before the merge the commit behind refs/pull/N/merge, afterwards the one that main moved to. */
+  mergeCommitSha: string;
+  mergedAt: string | null;
+  mergedBy: string | null;
+  /** The commits that this pull request brought to the default branch. */
+  introduced: string[];
+}
+
+/** A comment in the conversation of an issue or pull request. */
+export interface CommentRecord {
+  readonly id: number;
+  readonly issue: number;
+  readonly author: string;
+  readonly createdAt: string;
+  body: string;
+  updatedAt: string;
+}
+
+/** One commit status; a newer one of the same context replaces it in the combined view. */
+export interface StatusRecord {
+  readonly id: number;
+  readonly sha: string;
+  readonly state: 'error' | 'failure' | 'pending' | 'success';
+  readonly context: string;
+  readonly description: string | null;
+  readonly targetUrl: string | null;
+  readonly creator: string;
+  readonly createdAt: string;
+}
+
+/** One check run. */
+export interface CheckRunRecord {
+  readonly id: number;
+  readonly sha: string;
+  name: string;
+  status: 'queued' | 'in_progress' | 'completed';
+  conclusion: CheckConclusion | null;
+  detailsUrl: string | null;
+  externalId: string | null;
+  startedAt: string | null;
+  completedAt: string | null;
+  title: string | null;
+  summary: string | null;
+  text: string | null;
+  annotations: number;
+}
+
+/** How a check run can end. */
+export type CheckConclusion =
+  | 'success'
+  | 'failure'
+  | 'neutral'
+  | 'cancelled'
+  | 'skipped'
+  | 'timed_out'
+  | 'action_required';
+
+/** Everything the server knows: plain JSON, so that it can be written to a file as it is. */
+export interface State {
+  owner: string;
+  name: string;
+  private: boolean;
+  createdAt: string;
+  nextId: number;
+  nextNumber: number;
+  /** How many look-ups of a new commit's pull requests answer with an empty list. */
+  associationDelay: number;
+  tokens: Record<string, Token>;
+  commits: Record<string, CommitRecord>;
+  /** The default branch, oldest commit first. */
+  main: string[];
+  labels: Record<string, LabelRecord>;
+  issues: Record<string, IssueRecord>;
+  pulls: Record<string, PullRecord>;
+  comments: Record<string, CommentRecord>;
+  statuses: StatusRecord[];
+  checkRuns: Record<string, CheckRunRecord>;
+}
+
+/** The name of the default branch. */
+export const defaultBranch = 'main';
+
+/** The login under which a workflow's token acts. */
+export const actionsBot = 'github-actions[bot]';
+
+/** Makes a new commit id: 40 hexadecimal digits. */
+export function makeSha(): string {
+  return randomBytes(20).toString('hex');
+}
+
+/** Gives the present time as the API writes it: ISO 8601, whole seconds, UTC. */
+export function readClock(): string {
+  return new Date().toISOString().replace(/\.\d{3}Z$/, 'Z');
+}
+
+/** Takes the next id from the state; ids are unique across all kinds of objects. */
+export function takeId(state: State): number {
+  state.nextId += 1;
+  return state.nextId;
+}
+
+/** Gives a numeric id for a name (of an account, a repository, a check suite): always the same one. */
+export function giveStableId(name: string): number {
+  // The one account whose number is the same on every GitHub installation that people look at.
+  if (name === actionsBot) return 41_898_282;
+  return 10_000_000 + (createHash('sha256').update(name).digest().readUInt32BE() % 180_000_000);
+}
+
+/** Makes the state of a new repository with one commit on its default branch. */
+export function createState(repository: { owner: string; name: string; private: boolean }): State {
+  const createdAt = readClock();
+  const root: CommitRecord = {
+    sha: makeSha(),
+    parents: [],
+    message: 'Initial commit',
+    author: repository.owner,
+    date: createdAt,
+    files: [{ filename: 'README.md', status: 'added' }],
+    emptyAnswers: 0,
+  };
+  return {
+    ...repository,
+    createdAt,
+    // Ids of a young repository on GitHub have ten digits; the exact start is arbitrary.
+    nextId: 2_600_000_000,
+    nextNumber: 1,
+    associationDelay: 0,
+    tokens: {},
+    commits: { [root.sha]: root },
+    main: [root.sha],
+    labels: {},
+    issues: {},
+    pulls: {},
+    comments: {},
+    statuses: [],
+    checkRuns: {},
+  };
+}
+
+/**
+ * Reads a state file.
+ * @param path the file that {@link saveState} wrote
+ * @returns the state, or undefined if there is no such file
+ * @throws Error if the file holds no state
+ */
+export function loadState(path: string): State | undefined {
+  if (!existsSync(path)) return undefined;
+  const text = readFileSync(path, 'utf8');
+  try {
+    const state = JSON.parse(text) as State;
+    if (typeof state.owner !== 'string' || typeof state.nextId !== 'number')
+      throw new Error('no state');
+    return state;
+  } catch (cause) {
+    throw new Error(
+      `${path} holds no state of the GitHub stand-in: delete the file to start anew.`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** Writes the state to a file; a reader sees the old text or the new one, never half of it. */
+export function saveState(path: string, state: State): void {
+  mkdirSync(dirname(path), { recursive: true });
+  const partial = `${path}.partial`;
+  writeFileSync(partial, `${JSON.stringify(state, null, 1)}\n`, { mode: 0o600 });
+  renameSync(partial, path);
+}
+
+/** Gives the newest commit of the default branch. */
+export function readMainHead(state: State): string {
+  const head = state.main.at(-1);
+  if (head === undefined) throw new Error('The default branch has no commit.');
+  return head;
+}

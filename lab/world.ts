@@ -1,0 +1,172 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { findTerraform } from '../src/terraform/install.ts';
+import { type Aws, startAws } from './aws/main.ts';
+import type { WorkflowEvent } from './github/event.ts';
+import { type GitHub, startGitHub } from './github/github.ts';
+import { runDocker } from './images/docker.ts';
+import { ensureImages, removeImages } from './images/images.ts';
+import { type Registry, startRegistry, stopRegistry } from './registry/registry.ts';
+import { type JobOptions, type JobResult, runJob } from './runner/job.ts';
+import { type State, startState, stopState } from './state/state.ts';
+
+const root = join(import.meta.dirname, '..');
+/** How the runner, which is this machine, appears to the nodes. */
+export const RUNNER_CIDR = '10.99.0.1/32';
+
+/** What a repository's owner keeps as secrets. */
+export interface WorldSecrets {
+  readonly 'postgres-password': string;
+  readonly 'replication-password': string;
+  readonly 'ssh-private-key': string;
+}
+
+/** How to start a world. */
+export interface WorldOptions {
+  /** Names its containers, networks and folder `lab/.out/<name>`. */
+  readonly name: string;
+  /** Hosts as the bare machine image, so that the action has to install Docker. */
+  readonly plainHosts?: boolean;
+  readonly onProgress?: (line: string) => void;
+}
+
+/** A cloud, a GitHub, a registry and a state store, and a runner to use them with. */
+export interface World {
+  readonly name: string;
+  readonly folder: string;
+  readonly aws: Aws;
+  readonly github: GitHub;
+  readonly registry: Registry;
+  readonly state: State;
+  readonly secrets: WorldSecrets;
+  /** Token of a workflow with `pull-requests: write`. */
+  readonly token: string;
+  /** Runs the committed bundle on `event` as the repository's workflow would. */
+  run(
+    event: WorkflowEvent,
+    inputs?: Readonly<Record<string, string>>,
+    options?: Partial<JobOptions>,
+  ): Promise<JobResult>;
+  /** Ends this process's part; containers, volumes and state stay for the next start. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a world, or joins one whose containers still run.
+ *
+ * @throws Error when another world is up: all use the same addresses
+ */
+export async function startWorld(options: WorldOptions): Promise<World> {
+  const { name, plainHosts = false, onProgress = () => {} } = options;
+  await refuseOtherWorlds(name);
+  const folder = locateWorld(name);
+  mkdirSync(folder, { recursive: true });
+
+  const host = plainHosts ? 'host-plain' : 'host';
+  const images = await ensureImages({ only: [host], onProgress });
+  const [registry, state] = await Promise.all([
+    startRegistry({ world: name, onProgress }),
+    startState({ world: name, onProgress }),
+  ]);
+  const aws = await startAws({
+    world: name,
+    hostImage: images[host],
+    registryMirror: registry.mirror,
+  });
+  const github = await startGitHub({ stateFile: join(folder, 'github.json') });
+  const token = github.createToken({
+    permissions: { contents: 'read', pull_requests: 'write', issues: 'write' },
+  });
+  const secrets = keepSecrets(folder);
+  const path = await findToolPath(folder, onProgress);
+
+  return {
+    name,
+    folder,
+    aws,
+    github,
+    registry,
+    state,
+    secrets,
+    token,
+    run: (event, inputs = {}, jobOptions = {}) =>
+      runJob({
+        actionDirectory: root,
+        workDirectory: join(folder, 'runner'),
+        event,
+        urls: github.urls,
+        token,
+        secrets: Object.values(secrets),
+        path,
+        env: { ...state.env, TF_REATTACH_PROVIDERS: aws.reattach },
+        runnerEnvironment: 'self-hosted',
+        inputs: {
+          ...secrets,
+          'ssh-cidrs': RUNNER_CIDR,
+          'client-cidrs': RUNNER_CIDR,
+          backend: 's3',
+          'backend-config': JSON.stringify(state.backendConfig),
+          ...inputs,
+        },
+        ...jobOptions,
+      }),
+    async stop() {
+      await Promise.all([aws.stop(), github.stop()]);
+    },
+  };
+}
+
+/** Removes all that a world is made of; with `images`, also what was built to make worlds. */
+export async function destroyWorld(
+  name: string,
+  { images = false }: { images?: boolean } = {},
+): Promise<void> {
+  const aws = await startAws({ world: name, instances: 'none' });
+  await aws.destroyEverything();
+  await aws.stop();
+  await stopState({ world: name });
+  await stopRegistry({ world: name });
+  rmSync(locateWorld(name), { recursive: true, force: true });
+  if (images) await removeImages();
+}
+
+/** The folder of a world's run-time files. */
+export function locateWorld(name: string): string {
+  return join(root, 'lab', '.out', name);
+}
+
+async function refuseOtherWorlds(name: string): Promise<void> {
+  const labels = await runDocker(['ps', '--all', '--format', '{{.Label "postgres-cluster-lab"}}']);
+  const other = labels.split('\n').find((label) => label !== '' && label !== name);
+  if (other === undefined) return;
+  throw new Error(
+    `The lab's world "${other}" is up and uses the same addresses. Tear it down first: npm run demo:down${other === 'lab' ? '' : ` -- ${other}`}`,
+  );
+}
+
+function keepSecrets(folder: string): WorldSecrets {
+  const file = join(folder, 'secrets.json');
+  if (!existsSync(file)) {
+    const key = join(folder, 'ssh-key');
+    rmSync(key, { force: true });
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'lab', '-f', key]);
+    const password = () => crypto.randomUUID().replaceAll('-', '');
+    const secrets: WorldSecrets = {
+      'postgres-password': password(),
+      'replication-password': password(),
+      'ssh-private-key': readFileSync(key, 'utf8'),
+    };
+    writeFileSync(file, JSON.stringify(secrets), { mode: 0o600 });
+  }
+  return JSON.parse(readFileSync(file, 'utf8')) as WorldSecrets;
+}
+
+/** The caller's PATH with a Terraform on it, installed as the action would where there is none. */
+async function findToolPath(folder: string, onProgress: (line: string) => void): Promise<string> {
+  const path = process.env.PATH ?? '';
+  process.env.RUNNER_TOOL_CACHE ??= join(root, 'lab', '.cache', 'tools');
+  process.env.RUNNER_TEMP ??= folder;
+  const terraform = await findTerraform({ usesLockfile: true, log: onProgress });
+  return terraform.path === 'terraform' ? path : `${dirname(terraform.path)}${delimiter}${path}`;
+}
