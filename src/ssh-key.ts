@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ProcessError, runProcess } from './process.ts';
+import { runShortCommand } from './short-command.ts';
 import { writeSecretFile } from './workspace.ts';
 
 /** Public halves of the given private keys, in OpenSSH's one-line form without comment. */
@@ -54,15 +54,14 @@ export async function readPublicKeys(
 }
 
 async function derivePublicKey(file: string): Promise<{ publicKey: string } | { problem: string }> {
-  try {
-    const { stdout } = await runProcess('ssh-keygen', ['-y', '-P', '', '-f', file]);
-    return { publicKey: stdout.trim().split(' ').slice(0, 2).join(' ') };
-  } catch (error) {
-    if (!(error instanceof ProcessError)) throw error;
-    return {
-      problem: /passphrase/.test(error.result.stderr)
-        ? 'it is protected by a passphrase, which a workflow cannot type. Make one without: ssh-keygen -t ed25519 -N ""'
-        : 'ssh-keygen cannot read it. Check that the secret holds the whole file, line breaks included',
-    };
+  const output = await runShortCommand('ssh-keygen', ['-y', '-P', '', '-f', file]);
+  if (output === null) return { problem: 'ssh-keygen is not on PATH. Install openssh-client' };
+  if (output.exitCode === 0) {
+    return { publicKey: output.stdout.trim().split(' ').slice(0, 2).join(' ') };
   }
+  return {
+    problem: /passphrase/.test(output.stderr)
+      ? 'it is protected by a passphrase, which a workflow cannot type. Make one without: ssh-keygen -t ed25519 -N ""'
+      : 'ssh-keygen cannot read it. Check that the secret holds the whole file, line breaks included',
+  };
 }

@@ -1,7 +1,9 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { ProcessError, runProcess } from '../process.ts';
+import { runShortCommand } from '../short-command.ts';
 import { compareVersions } from '../terraform/version.ts';
 import { writeSecretFile } from '../workspace.ts';
 import { type AnsibleResult, parseResult } from './result.ts';
@@ -15,13 +17,11 @@ const INSTALL_HINT = 'Install it with: pipx install ansible-core';
  * @throws UserError naming the one command that installs it
  */
 export async function checkAnsible(): Promise<string> {
-  let stdout: string;
-  try {
-    ({ stdout } = await runProcess('ansible-playbook', ['--version']));
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    throw new UserError(`ansible-playbook: not found on PATH. ${INSTALL_HINT}`, { cause: error });
+  const output = await runShortCommand('ansible-playbook', ['--version']);
+  if (output === null) {
+    throw new UserError(`ansible-playbook: not found on PATH. ${INSTALL_HINT}`);
   }
+  const { stdout } = output;
   const version = /\[core (\d+\.\d+\.\d+)/.exec(stdout)?.[1];
   if (version === undefined || compareVersions(version, MINIMUM_VERSION) < 0) {
     const found = version ?? stdout.split('\n')[0];
@@ -32,8 +32,12 @@ export async function checkAnsible(): Promise<string> {
   return version;
 }
 
-/** Runs the playbooks of one cluster. */
+/**
+ * Runs the playbooks of one cluster over connections that stay open from one run to the next; `close` ends
+ * them.
+ */
 export class Ansible {
+  #sockets: string | null = null;
   readonly #playbooks: string;
   readonly #inventory: string;
   readonly #temporary: string;
@@ -75,10 +79,24 @@ export class Ansible {
     }
   }
 
+  /** Ends the ssh connections: a process that outlives the job would be killed as an orphan. */
+  async close(): Promise<void> {
+    if (this.#sockets === null) return;
+    const folder = this.#sockets;
+    const exits = (await readdir(folder)).map((name) =>
+      runShortCommand('ssh', ['-O', 'exit', '-o', `ControlPath=${join(folder, name)}`, 'any']),
+    );
+    await Promise.all(exits);
+    await rm(folder, { recursive: true, force: true });
+    this.#sockets = null;
+  }
+
   async #play(
     playbook: string,
     { variablesFile, resultFile }: { variablesFile: string; resultFile: string },
   ): Promise<ProcessError | null> {
+    // Not below the job's own folder: the path of a socket has at most 108 characters.
+    this.#sockets ??= await mkdtemp(join(tmpdir(), 'pgca-'));
     try {
       await runProcess(
         'ansible-playbook',
@@ -87,6 +105,7 @@ export class Ansible {
           cwd: this.#playbooks,
           env: {
             ANSIBLE_CONFIG: join(this.#playbooks, 'ansible.cfg'),
+            ANSIBLE_SSH_CONTROL_PATH_DIR: this.#sockets,
             CLUSTER_RESULT: resultFile,
             PYTHONUNBUFFERED: '1',
           },

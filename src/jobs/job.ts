@@ -40,6 +40,25 @@ export async function openTerraform(
   return { terraform, binary };
 }
 
+/**
+ * A foldable part of the log in which children speak. What they print could look like a workflow command
+ * (a resource named `::set-env…`), so the runner is told not to listen until it ends.
+ */
+export async function logGroup<Result>(
+  title: string,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  core.startGroup(title);
+  const resume = randomUUID();
+  core.info(`::stop-commands::${resume}`);
+  try {
+    return await work();
+  } finally {
+    core.info(`::${resume}::`);
+    core.endGroup();
+  }
+}
+
 /** Generates the Terraform directory anew from the request. */
 export async function generateDirectory(job: Job): Promise<void> {
   const { directory, files } = await generate(job.request, {
@@ -69,7 +88,7 @@ export async function ensureDirectory(job: Job): Promise<void> {
 
 /** Plans and sets the outputs that describe a plan. */
 export async function planDirectory(job: Job, terraform: Terraform): Promise<PlanResult> {
-  const result = await core.group('Plan', () =>
+  const result = await logGroup('Plan', () =>
     plan(terraform, {
       directory: job.workspace.directory,
       planFile: join(job.workspace.temporary, `${randomUUID()}.tfplan`),

@@ -18,6 +18,7 @@ import {
   ensureDirectory,
   generateDirectory,
   type Job,
+  logGroup,
   openTerraform,
   planDirectory,
 } from './job.ts';
@@ -35,7 +36,7 @@ export async function runOperation(job: Job, operation: Operation): Promise<void
       await applyPlan(job, terraform, await planDirectory(job, terraform));
       return;
     case 'configure': {
-      await core.group('Read the state', () => terraform.init());
+      await logGroup('Read the state', () => terraform.init());
       await configureNodes(job, await terraform.outputs());
       return;
     }
@@ -48,7 +49,7 @@ export async function applyPlan(
   terraform: Terraform,
   plan: PlanResult,
 ): Promise<ApplyResult> {
-  const result = await core.group('Apply', () =>
+  const result = await logGroup('Apply', () =>
     apply(terraform, { directory: job.workspace.directory, plan }),
   );
   core.setOutput('apply-json', result.jsonFile);
@@ -64,7 +65,7 @@ export async function configureNodes(
   const { workspace, keys, request, actionRoot } = job;
   if (!keys) throw new UserError('ssh-private-key: missing. Ansible logs in with it.');
   const nodes = readNodes(outputs, workspace.directory);
-  const result = await core.group('Configure', () =>
+  const result = await logGroup('Configure', () =>
     configure(request, {
       nodes,
       keys,

@@ -3,13 +3,14 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ansible, checkAnsible } from '../ansible/cli.ts';
 import { renderInventory, sshAddress } from '../ansible/inventory.ts';
+import type { AnsibleResult } from '../ansible/result.ts';
 import { renderVariables } from '../ansible/variables.ts';
 import type { Node } from '../cluster/configuration.ts';
 import { findProofProblems, type NodeProof } from '../cluster/proof.ts';
 import { type DesiredCluster, rollout, type Step } from '../cluster/rollout.ts';
 import { imageReference } from '../cluster/spec.ts';
 import { UserError } from '../errors.ts';
-import type { Request } from '../inputs.ts';
+import type { Request, Secrets } from '../inputs.ts';
 import { type PublicKeys, splitKeys } from '../ssh-key.ts';
 import { writeSecretFile } from '../workspace.ts';
 import { writeResult } from './result.ts';
@@ -67,16 +68,54 @@ export async function configure(
     clientCidrs: spec.clientCidrs,
   };
   const ansible = new Ansible({ playbooks: options.playbooks, inventory, temporary, log });
+  let outcome: Outcome;
+  try {
+    outcome = await converge(ansible, { desired, secrets, keys, onSteps: options.onSteps });
+  } finally {
+    await ansible.close();
+  }
+  const { primary, steps, report } = outcome;
+  const { changes, proof } = report;
+  log(
+    `${changes.length} ${changes.length === 1 ? 'task' : 'tasks'} changed something on the nodes`,
+  );
+  const result = { primary, steps, changes, proof, nodes };
+  const jsonFile = await writeResult(directory, 'configure', result);
+  const problems = findProofProblems(
+    proof,
+    nodes.map(({ name }) => name),
+  );
+  if (problems.length > 0) {
+    throw new UserError(problems.map((problem) => `Replication is not proved. ${problem}`));
+  }
+  return { ...result, inventory, jsonFile };
+}
+
+interface Outcome {
+  readonly primary: string;
+  readonly steps: readonly Step[];
+  readonly report: AnsibleResult;
+}
+
+/** Observes, decides, does and proves. */
+async function converge(
+  ansible: Ansible,
+  options: {
+    desired: DesiredCluster;
+    secrets: Secrets;
+    keys: PublicKeys;
+    onSteps: ((steps: readonly Step[]) => void) | undefined;
+  },
+): Promise<Outcome> {
+  const { desired, secrets, keys, onSteps } = options;
   const { observations } = await ansible.run(
     'observe.yml',
     renderVariables({ desired, secrets, keys }),
   );
   const decision = rollout(observations, desired);
-  if (decision.refusals.length > 0 || !('steps' in decision))
-    throw new UserError(decision.refusals);
-
+  if (!('steps' in decision)) throw new UserError(decision.refusals);
   const { primary, steps } = decision;
-  options.onSteps?.(steps);
+  onSteps?.(steps);
   const report = await ansible.run(
     'site.yml',
     renderVariables({
@@ -86,16 +125,7 @@ export async function configure(
       rollout: { primary, steps, proofToken: randomUUID() },
     }),
   );
-  const problems = findProofProblems(
-    report.proof,
-    nodes.map(({ name }) => name),
-  );
-  const result = { primary, steps, changes: report.changes, proof: report.proof, nodes };
-  const jsonFile = await writeResult(directory, 'configure', result);
-  if (problems.length > 0) {
-    throw new UserError(problems.map((problem) => `Replication is not proved. ${problem}`));
-  }
-  return { ...result, inventory, jsonFile };
+  return { primary, steps, report };
 }
 
 function checkNodeCount(nodes: readonly Node[], { spec }: Request): void {

@@ -37,12 +37,12 @@ export function renderCode(text: string): string {
   const line = toLine(text);
   // Only what a span of single backticks cannot hold in every place needs the longer form.
   const plain = line !== '' && line === line.trim() && !/[`|\\]/.test(line);
-  return plain ? `\`${line}\`` : renderHtmlCode(line);
+  return plain ? `\`${line}\`` : `<code>${encodeEntities(line)}</code>`;
 }
 
 /** A short text as inline code where Markdown is not read, e.g. in `<summary>`. */
 export function renderHtmlCode(text: string): string {
-  return `<code>${encodeEntities(toLine(text))}</code>`;
+  return `<code>${toLine(text).replace(/[&<>]/g, encode)}</code>`;
 }
 
 /** A sentence as prose, on one line: links, mentions and references in it stay plain text. */
@@ -52,8 +52,8 @@ export function renderText(text: string): string {
       // GitHub looks for these in runs of text: a character without width ends the run.
       .replace(/&#64;|&#35;|:(?=\/\/)|\b(?:www(?=\.)|gh(?=-\d))/gi, (start) => `${start}&#8203;`)
       // At the start of a block these would open a list, a quote or a heading.
-      .replace(/^(\d+)([.)])/, (_, number, mark) => `${number}&#${mark.charCodeAt(0)};`)
-      .replace(/^[-+=]/, (mark) => `&#${mark.charCodeAt(0)};`)
+      .replace(/^(\d+)([.)])/, (_, number, mark) => `${number}${encode(mark)}`)
+      .replace(/^[-+=]/, encode)
   );
 }
 
@@ -107,8 +107,12 @@ function encodeEntities(text: string): string {
   return text.replace(
     // An underscore inside a word marks nothing, and names are full of them.
     /[&<>`*~|\\[\]$#@]|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu,
-    (mark) => `&#${mark.charCodeAt(0)};`,
+    encode,
   );
+}
+
+function encode(mark: string): string {
+  return `&#${mark.charCodeAt(0)};`;
 }
 
 function longestRun(text: string): number {

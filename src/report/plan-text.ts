@@ -21,8 +21,9 @@ export function renderPlanText(
       // Room for the fence and its widening by runs of backticks is found by trying.
       const frame = byteLength(renderFold('The plan’s beginning', [])) + byteLength(whole) + 4;
       for (let space = room - frame; space >= SMALLEST; space = Math.floor(space * 0.9)) {
-        const shortened = `${renderFold('The plan’s beginning', takeLines(lines, space))}\n\n✂️ ${whole}`;
-        if (byteLength(shortened) <= room) return shortened;
+        const taken = takeLines(lines, space);
+        const shortened = `${renderFold('The plan’s beginning', taken)}\n\n✂️ ${whole}`;
+        if (taken.length > 0 && byteLength(shortened) <= room) return shortened;
       }
       return `✂️ The wording of the plan is left out to fit. ${whole}`;
     },

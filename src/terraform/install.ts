@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { arch, platform } from 'node:os';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
-import { runProcess } from '../process.ts';
+import { runShortCommand } from '../short-command.ts';
 import { compareVersions } from './version.ts';
 
 /** The oldest Terraform the templates are written for. */
@@ -43,14 +43,15 @@ export async function findTerraform(options: {
 }
 
 async function readVersion(binary: string): Promise<string | null> {
+  const output = await runShortCommand(binary, ['version', '-json']);
+  if (output === null) return null;
   try {
-    const { stdout } = await runProcess(binary, ['version', '-json'], {
-      env: { CHECKPOINT_DISABLE: '1' },
-    });
-    return (JSON.parse(stdout) as { terraform_version: string }).terraform_version;
+    return (JSON.parse(output.stdout) as { terraform_version: string }).terraform_version;
   } catch (error) {
-    if (error instanceof UserError) return null;
-    throw error;
+    throw new UserError(
+      `terraform: the one on PATH does not say its version (exit code ${output.exitCode}: ${output.stderr.trim()}). Repair or remove it.`,
+      { cause: error },
+    );
   }
 }
 

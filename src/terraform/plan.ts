@@ -1,11 +1,13 @@
-import { z } from 'zod';
 import {
   type AttributeChange,
   canonicalize,
   compareSides,
   type Json,
   type Sides,
+  type Value,
 } from './attributes.ts';
+import { type Change, type PlanDocument, parsePlan, type Resource } from './plan-document.ts';
+import { createMask, listSensitive, mapTexts } from './sensitive.ts';
 
 /** What happens to a resource. `read` is a data source read while applying; `forget` leaves the real object alone. */
 export type Action =
@@ -84,42 +86,6 @@ export interface PlanSummary {
   readonly drift: readonly DriftChange[];
 }
 
-const json: z.ZodType<Json> = z.any();
-const path = z.array(z.union([z.string(), z.number()]));
-const change = z.object({
-  actions: z.array(z.string()),
-  before: json.optional(),
-  after: json.optional(),
-  after_unknown: json.optional(),
-  before_sensitive: json.optional(),
-  after_sensitive: json.optional(),
-  replace_paths: z.array(path).optional(),
-  importing: z.object({ id: z.string().optional() }).nullish(),
-});
-const resource = z.object({
-  address: z.string(),
-  previous_address: z.string().optional(),
-  mode: z.string(),
-  type: z.string(),
-  name: z.string(),
-  index: z.union([z.string(), z.number()]).optional(),
-  deposed: z.string().optional(),
-  action_reason: z.string().optional(),
-  change,
-});
-const planDocument = z.object({
-  format_version: z.string(),
-  terraform_version: z.string().default('unknown'),
-  errored: z.boolean().default(false),
-  resource_changes: z.array(resource).default([]),
-  resource_drift: z.array(resource).default([]),
-  output_changes: z.record(z.string(), change).default({}),
-  relevant_attributes: z.array(z.object({ resource: z.string() })).default([]),
-});
-
-type Resource = z.infer<typeof resource>;
-type Change = z.infer<typeof change>;
-
 /**
  * The plan in `planJson`, the parsed output of `terraform show -json <plan file>` (Terraform's "JSON
  * Output Format", major version 1).
@@ -128,9 +94,12 @@ type Change = z.infer<typeof change>;
  */
 export function summarizePlan(planJson: unknown): PlanSummary {
   const plan = parsePlan(planJson);
-  const resources = plan.resource_changes.map(summarizeResource);
+  const mask = createMask(listPlanSensitive(plan));
+  const compare = (entry: Change, options?: Parameters<typeof compareSides>[1]) =>
+    compareSides(readSides(entry), options).map((attribute) => maskAttribute(attribute, mask));
+  const resources = plan.resource_changes.map((entry) => summarizeResource(entry, compare));
   const outputs = Object.entries(plan.output_changes).flatMap(([name, output]) =>
-    summarizeOutput(name, output),
+    summarizeOutput(name, output, compare),
   );
   const relevant = plan.relevant_attributes.map((attribute) => attribute.resource);
   return {
@@ -139,8 +108,30 @@ export function summarizePlan(planJson: unknown): PlanSummary {
     hasChanges: outputs.length > 0 || resources.some(({ action }) => !isIdle(action)),
     resources,
     outputs,
-    drift: plan.resource_drift.flatMap((drifted) => summarizeDrift(drifted, relevant)),
+    drift: plan.resource_drift.flatMap((drifted) => summarizeDrift(drifted, { relevant, compare })),
   };
+}
+
+type Compare = (
+  entry: Change,
+  options?: Parameters<typeof compareSides>[1],
+) => readonly AttributeChange[];
+
+function maskAttribute(
+  { before, after, ...rest }: AttributeChange,
+  mask: (text: string) => string,
+): AttributeChange {
+  const hide = (side: Value): Value =>
+    side.kind === 'known' ? { kind: 'known', value: mapTexts(side.value, mask) } : side;
+  return { ...rest, before: hide(before), after: hide(after) };
+}
+
+/**
+ * `text`, Terraform's wording of the plan in `planJson`, without its sensitive values: Terraform hides
+ * them where they are marked, but not where a provider copied them to.
+ */
+export function hideSensitive(text: string, planJson: unknown): string {
+  return createMask(listPlanSensitive(parsePlan(planJson)))(text);
 }
 
 /**
@@ -165,33 +156,17 @@ export function isIdle(action: Action): boolean {
   return action === 'no-op' || action === 'read';
 }
 
-function parsePlan(planJson: unknown): z.infer<typeof planDocument> {
-  const version = z.object({ format_version: z.string() }).safeParse(planJson).data?.format_version;
-  if (version === undefined) {
-    throw new Error(
-      'The plan is not in the format of `terraform show -json <plan file>`: it has no format_version.',
-    );
-  }
-  if (!version.startsWith('1.')) {
-    throw new Error(
-      `The plan JSON has format version ${version}; this action reads version 1. Use a Terraform 1.x, or a newer release of this action.`,
-    );
-  }
-  const parsed = planDocument.safeParse(planJson);
-  if (!parsed.success) {
-    throw new Error(`The plan JSON cannot be read: ${z.prettifyError(parsed.error)}`, {
-      cause: parsed.error,
-    });
-  }
-  if (parsed.data.errored) {
-    throw new Error(
-      'Terraform could not finish this plan. Its messages are in the log of the plan.',
-    );
-  }
-  return parsed.data;
+function listPlanSensitive(plan: PlanDocument): string[] {
+  const resources = [...plan.resource_changes, ...plan.resource_drift];
+  return [...resources.map((entry) => entry.change), ...Object.values(plan.output_changes)].flatMap(
+    ({ before, before_sensitive, after, after_sensitive }) => [
+      ...listSensitive(before, before_sensitive),
+      ...listSensitive(after, after_sensitive),
+    ],
+  );
 }
 
-function summarizeResource(entry: Resource): ResourceChange {
+function summarizeResource(entry: Resource, compare: Compare): ResourceChange {
   const action = findAction(entry);
   return {
     address: entry.address,
@@ -207,7 +182,7 @@ function summarizeResource(entry: Resource): ResourceChange {
     attributes:
       action === 'no-op'
         ? []
-        : compareSides(readSides(entry.change), { replacePaths: entry.change.replace_paths ?? [] }),
+        : compare(entry.change, { replacePaths: entry.change.replace_paths ?? [] }),
   };
 }
 
@@ -241,16 +216,19 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   'create forget': 'replace',
 };
 
-function summarizeOutput(name: string, output: Change): OutputChange[] {
+function summarizeOutput(name: string, output: Change, compare: Compare): OutputChange[] {
   const [action] = output.actions;
   if (action !== 'create' && action !== 'update' && action !== 'delete') return [];
-  return [{ name, action, attributes: compareSides(readSides(output), { root: [name] }) }];
+  return [{ name, action, attributes: compare(output, { root: [name] }) }];
 }
 
-function summarizeDrift(entry: Resource, relevant: readonly string[]): DriftChange[] {
+function summarizeDrift(
+  entry: Resource,
+  { relevant, compare }: { relevant: readonly string[]; compare: Compare },
+): DriftChange[] {
   const action = findAction(entry);
   if (action !== 'update' && action !== 'delete') return [];
-  const attributes = compareSides(readSides(entry.change));
+  const attributes = compare(entry.change);
   // The provider wrote an empty value in another way: nobody changed anything.
   if (action === 'update' && attributes.length === 0) return [];
   const { address, type } = entry;
