@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['src/**/*.test.ts', 'lab/**/*.test.ts'], exclude: ['lab/{bundle,e2e}/**'] } },
+      { test: { name: 'unit', include: ['{src,lab,docs}/**/*.test.ts'], exclude: ['lab/{bundle,e2e}/**'] } },
       { test: { name: 'bundle', include: ['lab/bundle/**/*.test.ts'], testTimeout: 60_000 } },
       {
         test: {

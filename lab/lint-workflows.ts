@@ -10,7 +10,10 @@ let found = 0;
 for (const folder of folders) {
   for (const name of readdirSync(join(root, folder)).filter((file) => /\.ya?ml$/.test(file))) {
     const path = `${folder}/${name}`;
-    for (const { line, column, message, kind } of lint(readFileSync(join(root, path), 'utf8'), path)) {
+    for (const { line, column, message, kind } of lint(
+      readFileSync(join(root, path), 'utf8'),
+      path,
+    )) {
       console.error(`${path}:${line}:${column}: ${message} [${kind}]`);
       found++;
     }
