@@ -7,8 +7,9 @@ import { join } from 'node:path';
 const root = join(import.meta.dirname, '..');
 const out = join(root, 'lab', '.out');
 
-/** Program that shows a package is there → Debian package. */
+/** Program, or file, that shows a package is there → Debian package. */
 const PACKAGES = {
+  '/usr/share/keyrings/debian-archive-keyring.gpg': 'debian-archive-keyring',
   dockerd: 'docker.io',
   docker: 'docker.io',
   debootstrap: 'debootstrap',
@@ -47,6 +48,7 @@ function fail(message) {
 }
 
 function isOnPath(program) {
+  if (program.startsWith('/')) return existsSync(program);
   const path = `${process.env.PATH}:/usr/sbin:/sbin`;
   return path.split(':').some((folder) => existsSync(join(folder, program)));
 }

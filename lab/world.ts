@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { findTerraform } from '../src/terraform/install.ts';
-import { type Aws, startAws } from './aws/main.ts';
+import { type Aws, destroyAws, startAws } from './aws/main.ts';
 import type { WorkflowEvent } from './github/event.ts';
 import { type GitHub, startGitHub } from './github/github.ts';
 import { runDocker } from './images/docker.ts';
@@ -12,7 +12,9 @@ import { type JobOptions, type JobResult, runJob } from './runner/job.ts';
 import { type State, startState, stopState } from './state/state.ts';
 
 const root = join(import.meta.dirname, '..');
-/** How the runner, which is this machine, appears to the nodes. */
+/** The network public addresses come from. */
+const INTERNET = '10.99.0.0/16';
+/** How the runner, which is this machine, appears to the nodes: its gateway. */
 export const RUNNER_CIDR = '10.99.0.1/32';
 
 /** What a repository's owner keeps as secrets. */
@@ -106,7 +108,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
           'ssh-cidrs': RUNNER_CIDR,
           'client-cidrs': RUNNER_CIDR,
           backend: 's3',
-          'backend-config': JSON.stringify(state.backendConfig),
+          'backend-config': JSON.stringify({ ...state.backendConfig, key: 'postgres.tfstate' }),
           ...inputs,
         },
         ...jobOptions,
@@ -122,9 +124,7 @@ export async function destroyWorld(
   name: string,
   { images = false }: { images?: boolean } = {},
 ): Promise<void> {
-  const aws = await startAws({ world: name, instances: 'none' });
-  await aws.destroyEverything();
-  await aws.stop();
+  await destroyAws({ world: name });
   await stopState({ world: name });
   await stopRegistry({ world: name });
   rmSync(locateWorld(name), { recursive: true, force: true });
@@ -137,12 +137,16 @@ export function locateWorld(name: string): string {
 }
 
 async function refuseOtherWorlds(name: string): Promise<void> {
-  const labels = await runDocker(['ps', '--all', '--format', '{{.Label "postgres-cluster-lab"}}']);
-  const other = labels.split('\n').find((label) => label !== '' && label !== name);
-  if (other === undefined) return;
-  throw new Error(
-    `The lab's world "${other}" is up and uses the same addresses. Tear it down first: npm run demo:down${other === 'lab' ? '' : ` -- ${other}`}`,
-  );
+  const format = '{{index .Labels "postgres-cluster-lab"}} {{range .IPAM.Config}}{{.Subnet}}{{end}}';
+  const ids = await runDocker(['network', 'ls', '--quiet', '--filter', 'label=postgres-cluster-lab']);
+  if (ids === '') return;
+  const networks = await runDocker(['network', 'inspect', '--format', format, ...ids.split('\n')]);
+  for (const [other, subnet] of networks.split('\n').map((line) => line.split(' '))) {
+    if (other === name || subnet !== INTERNET) continue;
+    throw new Error(
+      `The lab's world "${other}" is up and uses the same addresses. Tear it down first: npm run demo:down -- ${other}`,
+    );
+  }
 }
 
 function keepSecrets(folder: string): WorldSecrets {

@@ -231,6 +231,11 @@ describe('readRequest', () => {
       expect(read({ 'backend-config': config }).problems[0]).toMatch(expected);
     });
 
+    test('a key that only sounds like one is no secret', () => {
+      const config = 'bucket = "b"\nkey = "k"\nregion = "r"\nskip_credentials_validation = true';
+      expect(read({ 'backend-config': config }).problems).toEqual([]);
+    });
+
     test('takes JSON, and leaves the lock to DynamoDB where the team has a table', () => {
       const config = { bucket: 'b', key: 'k', region: 'r', dynamodb_table: 't' };
       expect(read({ 'backend-config': JSON.stringify(config) }).request?.backend.config).toEqual({

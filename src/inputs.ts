@@ -342,7 +342,9 @@ function checkPasswords(inputs: RawInputs): string[] {
   );
 }
 
-const SECRET_BACKEND_KEYS = /secret|token|password|access_key|conn_str|credentials|private_key|sas/;
+/** Arguments of Terraform's backends that hold a secret itself. */
+const SECRET_BACKEND_KEYS =
+  /^(access_key|secret_key|token|password|conn_str|credentials|encryption_key|client_certificate|.*_(secret|token|password|private_key|access_key|secret_key))$/;
 
 /** `backend-config`: lines of `key = value`, or a JSON object of strings. */
 function readBackend(inputs: RawInputs): { config: Record<string, string>; problems: string[] } {

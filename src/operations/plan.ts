@@ -1,6 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { Terraform } from '../terraform/cli.ts';
-import { canonicalizePlan, type PlanSummary, summarizePlan } from '../terraform/plan.ts';
+import {
+  canonicalizePlan,
+  hideSensitive,
+  type PlanSummary,
+  summarizePlan,
+} from '../terraform/plan.ts';
 import { writeResult } from './result.ts';
 
 /** A plan and everything that is said about it. */
@@ -33,7 +38,7 @@ export async function plan(
   return {
     summary,
     digest: createHash('sha256').update(canonicalizePlan(summary)).digest('hex'),
-    text,
+    text: hideSensitive(text, document),
     planFile,
     jsonFile: await writeResult(options.directory, 'plan', document),
   };

@@ -5,13 +5,21 @@ import type { AttributeChange, Value } from '../terraform/attributes.ts';
  * are compared line by line, only what differs and its neighbours shown.
  */
 export function renderAttributes(changes: readonly AttributeChange[]): string {
-  const shown = changes.filter(({ before, after }) => before.kind !== 'absent' || isTold(after));
-  const untold = changes.length - shown.length;
+  const own = changes.filter((change) => !isEcho(change, changes));
+  const shown = own.filter(({ before, after }) => before.kind !== 'absent' || isTold(after));
+  const untold = own.length - shown.length;
   const width = Math.max(0, ...shown.map(({ path }) => path.length).filter((size) => size <= 40));
   return [
     ...shown.flatMap((change) => renderAttribute(change, width)),
     ...(untold === 0 ? [] : [`  (${untold} more known after apply)`]),
   ].join('\n');
+}
+
+/** The AWS provider repeats every tag in `tags_all`; only the default tags are there alone. */
+function isEcho({ path }: AttributeChange, changes: readonly AttributeChange[]): boolean {
+  if (!/(^|\.)tags_all\b/.test(path)) return false;
+  const twin = path.replace('tags_all', 'tags');
+  return changes.some((change) => change.path === twin);
 }
 
 /** What a new resource gets from the provider says nothing before it is there. */

@@ -7,35 +7,54 @@ const NODE_TYPE = 'aws_instance';
 const ATTACHMENT_TYPE = 'aws_volume_attachment';
 const RULE_TYPE = 'aws_vpc_security_group_ingress_rule';
 
-/**
- * What in the plan could hurt, worst first, each one sentence of Markdown: data lost, nodes lost or
- * stopped, volumes detached, ports opened to everybody.
- */
-export function findDangers(plan: PlanSummary): string[] {
+/** Something in a plan that a person should know before merging. */
+export interface Danger {
+  /** `loss`: data or a node goes. `risk`: an interruption or an opening. */
+  readonly level: 'loss' | 'risk';
+  /** One sentence of Markdown. */
+  readonly text: string;
+}
+
+/** What in the plan could hurt, worst first: data and nodes lost, volumes detached, stops, opened ports. */
+export function findDangers(plan: PlanSummary): Danger[] {
+  const volumes = plan.resources.filter(isLost(DATA_TYPE));
+  const nodes = plan.resources.filter(isLost(NODE_TYPE));
+  const gone = new Set([...volumes, ...nodes].map(({ index }) => index));
+  // Where the node or its volume goes, the attachment says nothing new.
+  const detached = plan.resources
+    .filter(isLost(ATTACHMENT_TYPE))
+    .filter(({ index }) => !gone.has(index));
   return [
-    ...findLost(plan, DATA_TYPE, (name) => `**Data is lost:** ${name}, a data volume,`),
-    ...findLost(plan, NODE_TYPE, (name) => `**A node goes away:** ${name}`),
-    ...findLost(plan, ATTACHMENT_TYPE, (name) => `**A data volume is detached:** ${name}`),
-    ...findStopped(plan),
-    ...findOpened(plan),
+    ...volumes.map((volume) => describeLoss(keepsSnapshot(volume) ? SNAPSHOT : DATA_LOST, volume)),
+    ...nodes.map((node) => describeLoss('**A node goes away:**', node)),
+    ...detached.map((attachment) => describeLoss('**A data volume is detached:**', attachment)),
+    ...findStopped(plan).map(toRisk),
+    ...findOpened(plan).map(toRisk),
   ];
 }
 
-function findLost(
-  { resources }: PlanSummary,
-  type: string,
-  describe: (name: string) => string,
-): string[] {
-  return resources
-    .filter((resource) => resource.type === type)
-    .flatMap((resource) => {
-      if (resource.action === 'delete')
-        return [`${describe(nameResource(resource))} is destroyed.`];
-      if (resource.action !== 'replace') return [];
-      return [
-        `${describe(nameResource(resource))} is replaced${renderReason(resource, renderCode)}.`,
-      ];
-    });
+const DATA_LOST = '**Data is lost:** without a last snapshot,';
+const SNAPSHOT = '**A data volume goes away,** leaving a last snapshot:';
+
+const isLost =
+  (type: string) =>
+  (resource: ResourceChange): boolean =>
+    resource.type === type && (resource.action === 'delete' || resource.action === 'replace');
+
+const toRisk = (text: string): Danger => ({ level: 'risk', text });
+
+function describeLoss(what: string, resource: ResourceChange): Danger {
+  const how = resource.action === 'delete' ? 'destroyed' : 'replaced';
+  const reason = resource.action === 'delete' ? '' : renderReason(resource, renderCode);
+  return { level: 'loss', text: `${what} ${nameResource(resource)} is ${how}${reason}.` };
+}
+
+/** The setting in the state is what counts: a destroy does not look at the configuration. */
+function keepsSnapshot({ attributes }: ResourceChange): boolean {
+  return attributes.some(
+    ({ path, before }) =>
+      path === 'final_snapshot' && before.kind === 'known' && before.value === true,
+  );
 }
 
 /** Terraform shows these as harmless updates in place, and does them on all nodes at the same time. */

@@ -4,21 +4,17 @@
  * Every function here takes raw text and gives Markdown that is safe in the place its name says.
  */
 
-const ESCAPE = '\u001b';
-/** ECMA-48 control sequences (colours, cursor), operating system commands (titles, links) and two-byte escapes. */
-const ANSI = new RegExp(
-  [
-    `(?:${ESCAPE}\\[|\u009b)[0-?]*[ -/]*[@-~]`,
-    `(?:${ESCAPE}\\]|\u009d)[^\u0007\u009c${ESCAPE}]*(?:\u0007|\u009c|${ESCAPE}\\\\)?`,
-    `${ESCAPE}[ -/]*[0-~]`,
-  ].join('|'),
-  'g',
-);
+/**
+ * Colours and cursor movements (ECMA-48 control sequences), which carry no text. Other escapes can, so
+ * they are shown like anything invisible: nothing in a plan shall be hidden by what stands around it.
+ */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
+const ANSI = /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]/g;
 /** Controls, and what is invisible or turns the direction of text (Unicode classes Cc, Cf, Zl, Zp). */
-const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\u115f\u1160\u3164\uffa0]/gu;
+const INVISIBLE = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\u115f\u1160\u3164\uffa0]/gu;
 
 /**
- * Text without control sequences, with line feeds as line ends; anything a reader could not see is
+ * Text without colours, with line feeds as line ends; anything a reader could not see is
  * written out, e.g. `<U+202E>`. Tabs and line feeds stay.
  */
 export function cleanText(text: string): string {
@@ -26,7 +22,6 @@ export function cleanText(text: string): string {
     .replace(ANSI, '')
     .replace(/\r\n?/g, '\n')
     .replace(INVISIBLE, (character) => {
-      if (character === '\n' || character === '\t') return character;
       const code = character.codePointAt(0) ?? 0;
       return `<U+${code.toString(16).toUpperCase().padStart(4, '0')}>`;
     });

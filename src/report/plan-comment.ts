@@ -1,7 +1,7 @@
 import type { PlanSummary } from '../terraform/plan.ts';
 import { renderAlert } from './alert.ts';
 import { COMMENT_BUDGET, fitSections, fixed, type Section } from './budget.ts';
-import { findDangers } from './danger.ts';
+import { type Danger, findDangers } from './danger.ts';
 import { renderHeadline, summarizeCounts } from './headline.ts';
 import { renderCode, renderLink, renderText } from './markdown.ts';
 import { renderPlanText } from './plan-text.ts';
@@ -24,8 +24,9 @@ export interface PlanReport {
 
 /** The comment on a plan: Markdown within `COMMENT_BUDGET`, without the marker it is found by. */
 export function renderPlanComment(report: PlanReport): string {
-  if (isQuiet(report)) {
-    return `✅ ${renderCode(report.cluster)}: no changes. ${renderFooter(report.run)}\n`;
+  const quiet = findQuietLine(report);
+  if (quiet !== null) {
+    return `✅ ${renderCode(report.cluster)}: ${quiet} ${renderFooter(report.run)}\n`;
   }
   const whole = `The whole plan is in the ${renderLink('job summary', report.run.url)}.`;
   return fitSections(listPlanSections(report, whole), COMMENT_BUDGET);
@@ -37,25 +38,32 @@ export function renderPlanComment(report: PlanReport): string {
  */
 export function listPlanSections(report: PlanReport, whole: string): Section[] {
   const { plan } = report;
+  const dangers = findDangers(plan);
   return [
-    fixed(renderPlanHeadline(report)),
-    renderAlert('CAUTION', { items: findDangers(plan), givesWay: 5 }),
+    fixed(renderPlanHeadline(report, dangers)),
+    renderAlert('CAUTION', { items: dangers.map(({ text }) => text), givesWay: 5 }),
     renderAlert('WARNING', { items: report.warnings.map(renderText), givesWay: 4 }),
     fixed(`#### Database\n\n${renderDatabase(report.database)}`),
     renderDrift(plan.drift, { givesWay: 2, whole }),
     renderResources(plan, { givesWay: 3, whole }),
-    renderPlanText(report.planText, { givesWay: 1, whole }),
+    plan.hasChanges ? renderPlanText(report.planText, { givesWay: 1, whole }) : fixed(''),
     fixed(renderFooter(report.run)),
   ];
 }
 
-function isQuiet({ plan, database, warnings }: PlanReport): boolean {
-  const still = 'steps' in database && database.steps.length === 0;
-  const unknown = 'notObserved' in database;
-  return !plan.hasChanges && plan.drift.length === 0 && warnings.length === 0 && (still || unknown);
+/** Who has nothing to decide shall not have to read. */
+function findQuietLine({ plan, database, warnings }: PlanReport): string | null {
+  if (plan.hasChanges || plan.drift.length > 0 || warnings.length > 0) return null;
+  if ('notObserved' in database) {
+    return 'no infrastructure changes. What the database needs is decided when it is merged, by asking the nodes.';
+  }
+  return 'steps' in database && database.steps.length === 0 ? 'no changes.' : null;
 }
 
-function renderPlanHeadline({ cluster, plan, database }: PlanReport): string {
+function renderPlanHeadline(
+  { cluster, plan, database }: PlanReport,
+  dangers: readonly Danger[],
+): string {
   const refused = 'refusals' in database && database.refusals.length > 0;
   const parts = [
     summarizeCounts(plan.counts) ||
@@ -63,6 +71,7 @@ function renderPlanHeadline({ cluster, plan, database }: PlanReport): string {
     'steps' in database ? summarizeSteps(database.steps) : '',
     refused ? 'database refused' : '',
   ];
-  const sign = refused || plan.counts.destroy + plan.counts.replace > 0 ? '🛑' : '📋';
+  const lost = dangers.some(({ level }) => level === 'loss');
+  const sign = refused || lost ? '🛑' : dangers.length > 0 ? '⚠️' : '📋';
   return renderHeadline(sign, cluster, parts.filter((part) => part !== '').join(' · '));
 }

@@ -178,7 +178,8 @@ const isBlockList = (value: Json | undefined): boolean =>
   value === null || value === undefined || (isList(value) && value.every(isObject));
 const isFilledList = (value: Json | undefined): boolean => isList(value) && value.length > 0;
 
-function isEmpty(value: Json | undefined): boolean {
+/** Whether a value counts as absent. */
+export function isEmpty(value: Json | undefined): boolean {
   if (value === null || value === undefined) return true;
   return typeof value === 'object' && Object.keys(value).length === 0;
 }

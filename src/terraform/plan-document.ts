@@ -31,7 +31,9 @@ const planDocument = z.object({
   resource_changes: z.array(resource).default([]),
   resource_drift: z.array(resource).default([]),
   output_changes: z.record(z.string(), change).default({}),
-  relevant_attributes: z.array(z.object({ resource: z.string() })).default([]),
+  relevant_attributes: z
+    .array(z.object({ resource: z.string(), attribute: path.default([]) }))
+    .default([]),
 });
 
 /** What is used of a plan's JSON. */

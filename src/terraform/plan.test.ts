@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createPlan, createResource } from '../report/fixtures/plan.ts';
+import { createPlan, createResource, readFixture } from '../report/fixtures/plan.ts';
 import { canonicalizePlan, hideSensitive, type PlanCounts, summarizePlan } from './plan.ts';
 
 const NONE: PlanCounts = {
@@ -13,14 +11,6 @@ const NONE: PlanCounts = {
   import: 0,
   forget: 0,
 };
-
-/** A plan that Terraform made (src/report/fixtures/make.ts). */
-function readFixtureFile(name: string): { json: unknown; text: string } {
-  const file = join(import.meta.dirname, `../report/fixtures/${name}.json`);
-  return JSON.parse(readFileSync(file, 'utf8')) as { json: unknown; text: string };
-}
-
-const readFixture = (name: string): unknown => readFixtureFile(name).json;
 
 describe('counts', () => {
   it.each<[string, Partial<PlanCounts>, boolean]>([
@@ -34,7 +24,7 @@ describe('counts', () => {
     ['sensitive', { change: 1 }, true],
     ['move', { move: 1, import: 1, forget: 1 }, true],
   ])('%s', (name, counts, hasChanges) => {
-    const summary = summarizePlan(readFixture(name));
+    const summary = summarizePlan(readFixture(name).json);
     expect(summary.counts).toEqual({ ...NONE, ...counts });
     expect(summary.hasChanges).toBe(hasChanges);
   });
@@ -131,8 +121,8 @@ describe('resources', () => {
   });
 
   it('never hold a sensitive value, wherever it stands', () => {
-    const summary = summarizePlan(readFixture('sensitive'));
-    expect(JSON.stringify(readFixture('sensitive'))).toContain('hunter2');
+    const summary = summarizePlan(readFixture('sensitive').json);
+    expect(JSON.stringify(readFixture('sensitive').json)).toContain('hunter2');
     expect(JSON.stringify(summary)).not.toContain('hunter2');
     const paths = summary.resources[0]?.attributes.map(({ path, after }) => [path, after.kind]);
     expect(paths).toEqual([
@@ -174,21 +164,43 @@ describe('drift', () => {
       }),
       createResource({ address: 'aws_vpc.own', actions: ['delete'], before: { id: 'vpc-1' } }),
       createResource({
+        address: 'aws_subnet.own["a"]',
+        actions: ['update'],
+        before: { id: 'subnet-1', tags: { Name: 'a' }, arn: 'x' },
+        after: { id: 'subnet-1', tags: { Name: 'b' }, arn: 'x' },
+      }),
+      createResource({
+        address: 'aws_instance.node["2"]',
+        actions: ['update'],
+        before: { id: 'i-2', ebs_block_device: [] },
+        after: { id: 'i-2', ebs_block_device: [{ volume_id: 'vol-2' }] },
+      }),
+      createResource({
         address: 'aws_eip.a',
         actions: ['update'],
         before: { t: null },
         after: { t: {} },
       }),
     ],
-    relevant_attributes: [{ resource: 'aws_instance.node["1"]', attribute: ['instance_type'] }],
+    relevant_attributes: [
+      { resource: 'aws_instance.node', attribute: [] },
+      { resource: 'aws_subnet.own', attribute: ['id'] },
+    ],
   });
 
-  it('is told from the plan, with what the plan answers to, and without empty differences', () => {
+  it('is told from the plan, with what the plan answers to, and without what it filled in itself', () => {
     expect(summarizePlan(plan).drift).toMatchObject([
       { address: 'aws_instance.node["1"]', action: 'update', relevant: true },
       { address: 'aws_vpc.own', action: 'delete', relevant: false },
+      { address: 'aws_subnet.own["a"]', action: 'update', relevant: false },
     ]);
   });
+});
+
+it('sees no drift in a cluster that nobody touched', () => {
+  for (const name of ['cluster-scale-out', 'cluster-scale-in', 'cluster-type', 'cluster-open']) {
+    expect(summarizePlan(readFixture(name).json).drift).toEqual([]);
+  }
 });
 
 describe('canonicalizePlan', () => {
@@ -234,8 +246,8 @@ describe('canonicalizePlan', () => {
   });
 
   it('holds no sensitive value, nor does the wording', () => {
-    expect(digest(readFixture('sensitive'))).not.toContain('hunter2');
-    const { text, json } = readFixtureFile('sensitive');
+    expect(digest(readFixture('sensitive').json)).not.toContain('hunter2');
+    const { text, json } = readFixture('sensitive');
     expect(text).toContain('old-hunter2-secret');
     expect(hideSensitive(text, json)).not.toContain('hunter2');
     expect(hideSensitive(text, json)).toContain('replicator');

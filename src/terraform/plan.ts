@@ -2,6 +2,8 @@ import {
   type AttributeChange,
   canonicalize,
   compareSides,
+  formatPath,
+  isEmpty,
   type Json,
   type Sides,
   type Value,
@@ -101,14 +103,15 @@ export function summarizePlan(planJson: unknown): PlanSummary {
   const outputs = Object.entries(plan.output_changes).flatMap(([name, output]) =>
     summarizeOutput(name, output, compare),
   );
-  const relevant = plan.relevant_attributes.map((attribute) => attribute.resource);
   return {
     terraformVersion: plan.terraform_version,
     counts: countChanges(resources),
     hasChanges: outputs.length > 0 || resources.some(({ action }) => !isIdle(action)),
     resources,
     outputs,
-    drift: plan.resource_drift.flatMap((drifted) => summarizeDrift(drifted, { relevant, compare })),
+    drift: plan.resource_drift.flatMap((drifted) =>
+      summarizeDrift(drifted, { relevant: plan.relevant_attributes, compare }),
+    ),
   };
 }
 
@@ -224,15 +227,34 @@ function summarizeOutput(name: string, output: Change, compare: Compare): Output
 
 function summarizeDrift(
   entry: Resource,
-  { relevant, compare }: { relevant: readonly string[]; compare: Compare },
+  { relevant, compare }: { relevant: PlanDocument['relevant_attributes']; compare: Compare },
 ): DriftChange[] {
+  const { address, type } = entry;
   const action = findAction(entry);
   if (action !== 'update' && action !== 'delete') return [];
-  const attributes = compare(entry.change);
-  // The provider wrote an empty value in another way: nobody changed anything.
+  const attributes = action === 'delete' ? [] : compare(dropFilledIn(entry.change));
   if (action === 'update' && attributes.length === 0) return [];
-  const { address, type } = entry;
-  return [{ address, type, action, relevant: relevant.includes(address), attributes }];
+  const answered = relevant
+    .filter(({ resource }) => address === resource || address.startsWith(`${resource}[`))
+    .map(({ attribute }) => formatPath(attribute))
+    .some(
+      (path) =>
+        action === 'delete' || attributes.some((attribute) => attribute.path.startsWith(path)),
+    );
+  return [{ address, type, action, relevant: answered, attributes }];
+}
+
+/**
+ * Attributes that had no value before are filled in by the plan's other resources (a volume attached to
+ * an instance, a rule in a group) and read back on the next refresh: nobody changed anything.
+ */
+function dropFilledIn(entry: Change): Change {
+  const { before, after } = entry;
+  if (!isRecord(before) || !isRecord(after)) return entry;
+  const filled = new Set(Object.keys(before).filter((key) => !isEmpty(before[key])));
+  const keep = (side: Readonly<Record<string, Json>>) =>
+    Object.fromEntries(Object.entries(side).filter(([key]) => filled.has(key)));
+  return { ...entry, before: keep(before), after: keep(after) };
 }
 
 function countChanges(resources: readonly ResourceChange[]): PlanCounts {
@@ -264,5 +286,5 @@ function readId({ before, before_sensitive: sensitive }: Change): string | null 
   return typeof before.id === 'string' && !hidden ? before.id : null;
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null;
+const isRecord = (value: Json | undefined): value is Readonly<Record<string, Json>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

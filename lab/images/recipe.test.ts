@@ -1,0 +1,41 @@
+import { describe, expect, test } from 'vitest';
+import { type ImageName, imageNames, listBases } from './catalogue.ts';
+import { hashRecipe, tagImage } from './recipe.ts';
+
+describe('listBases', () => {
+  test.each<[ImageName, ImageName[]]>([
+    ['bookworm', []],
+    ['host', ['host-plain', 'bookworm']],
+    ['postgres-17-2', ['postgres-17', 'trixie']],
+  ])('%s stands on %j', (name, bases) => {
+    expect(listBases(name)).toEqual(bases);
+  });
+
+  test('names what there is when asked for something else', () => {
+    expect(() => listBases('hosts' as ImageName)).toThrow(/"hosts".*host-plain/);
+  });
+});
+
+describe('hashRecipe', () => {
+  test('differs between any two recipes', () => {
+    expect(new Set(imageNames.map(hashRecipe)).size).toBe(imageNames.length);
+  });
+
+  test('is the same each time', () => {
+    expect(hashRecipe('host')).toBe(hashRecipe('host'));
+  });
+});
+
+test('a tag is a name and twelve digits of the hash', () => {
+  expect(tagImage('host')).toBe(`pgca-lab/host:${hashRecipe('host').slice(0, 12)}`);
+});
+
+test('every image is built after what it stands on', () => {
+  for (const name of imageNames) {
+    for (const base of listBases(name)) {
+      expect(imageNames.indexOf(base), `${base} before ${name}`).toBeLessThan(
+        imageNames.indexOf(name),
+      );
+    }
+  }
+});

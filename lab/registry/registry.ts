@@ -1,0 +1,114 @@
+import { imageNames } from '../images/catalogue.ts';
+import { awaitService, ensureService, removeContainer, worldLabel } from '../images/container.ts';
+import { runDocker } from '../images/docker.ts';
+import { ensureImages } from '../images/images.ts';
+import { ensureInternet, type Internet, removeInternet } from './network.ts';
+
+const imagePrefix = 'postgres-';
+type PostgresImage = Extract<(typeof imageNames)[number], `${typeof imagePrefix}${string}`>;
+
+/** A tag of the image `postgres` as the lab's registry has it. */
+export type PostgresTag = PostgresImage extends `${typeof imagePrefix}${infer Tag}` ? Tag : never;
+
+/** Every tag of the image `postgres` that the lab can serve. */
+export const postgresTags = imageNames
+  .filter((name) => name.startsWith(imagePrefix))
+  .map((name) => name.slice(imagePrefix.length)) as PostgresTag[];
+
+/**
+ * A running registry. `mirror` is the URL for the hosts' `registry-mirrors`; `local` is its address on this
+ * machine (host:port); `digests` gives each tag's digest (`sha256:…`), as `docker pull postgres@…` takes it.
+ */
+export type Registry = {
+  mirror: string;
+  local: string;
+  network: string;
+  digests: Record<string, string>;
+};
+
+/** The world, its internet, the tags to serve (default: all), and who watches. */
+export type RegistryOptions = Internet & {
+  tags?: readonly PostgresTag[];
+  onProgress?: (line: string) => void;
+};
+
+type Manifest = { digest: string; config: string };
+
+const manifestTypes = [
+  'application/vnd.docker.distribution.manifest.v2+json',
+  'application/vnd.oci.image.manifest.v1+json',
+].join(', ');
+
+function nameRegistry(world: string): string {
+  return `pgca-${world}-registry`;
+}
+
+/** Asks the registry for a tag: OCI distribution specification, "pulling manifests". */
+async function findManifest(local: string, tag: string): Promise<Manifest | undefined> {
+  const url = `http://${local}/v2/library/postgres/manifests/${tag}`;
+  const answer = await fetch(url, { headers: { accept: manifestTypes } });
+  if (answer.status === 404) return undefined;
+  if (!answer.ok) throw new Error(`the lab registry answered ${answer.status} for postgres:${tag}`);
+  const body = (await answer.json()) as { config: { digest: string } };
+  return { digest: answer.headers.get('docker-content-digest') ?? '', config: body.config.digest };
+}
+
+async function pushTag(local: string, tag: string, image: string): Promise<string> {
+  // Depending on its image store, Docker's id is the digest of the configuration or of the manifest.
+  const id = await runDocker(['image', 'inspect', '--format', '{{.Id}}', image]);
+  const present = await findManifest(local, tag);
+  if (present && (present.config === id || present.digest === id)) return present.digest;
+  const target = `${local}/library/postgres:${tag}`;
+  await runDocker(['tag', image, target]);
+  try {
+    await runDocker(['push', '--quiet', target]);
+  } finally {
+    await runDocker(['rmi', target]);
+  }
+  const pushed = await findManifest(local, tag);
+  if (!pushed) throw new Error(`postgres:${tag} is not in the lab registry after its push`);
+  return pushed.digest;
+}
+
+/**
+ * Starts the registry of a world (or finds it running) at <prefix>.0.2:5000 on the world's internet, and
+ * pushes what it lacks of the PostgreSQL images, building those first if need be. It answers as a mirror of
+ * Docker Hub, so hosts pull them as `postgres:<tag>`. The storage is a volume that outlives the container.
+ */
+export async function startRegistry(options: RegistryOptions): Promise<Registry> {
+  const { world, prefix = '10.99', tags = postgresTags, onProgress = () => {} } = options;
+  const only = tags.map((tag) => `${imagePrefix}${tag}` as PostgresImage);
+  const images = await ensureImages({ only: ['services', ...only], onProgress });
+  const network = await ensureInternet({ world, prefix });
+  const name = nameRegistry(world);
+  await runDocker(['volume', 'create', '--label', `${worldLabel}=${world}`, name]);
+  const local = await ensureService({
+    world,
+    name,
+    image: images.services,
+    publish: 5000,
+    flags: ['--network', network, '--ip', `${prefix}.0.2`, '--volume', `${name}:/var/lib/registry`],
+    command: ['docker-registry', 'serve', '/etc/lab/registry.yml'],
+  });
+  await awaitService(name, `http://${local}/v2/`);
+  const digests: Record<string, string> = {};
+  for (const tag of tags) {
+    digests[tag] = await pushTag(local, tag, images[`${imagePrefix}${tag}` as PostgresImage]);
+    onProgress(`registry: postgres:${tag} is ${digests[tag]}`);
+  }
+  return { mirror: `http://${prefix}.0.2:5000`, local, network, digests };
+}
+
+/**
+ * Stops the registry of a world and removes its storage, unless that is to be kept for the next start; the
+ * world's internet goes too if nothing else is connected to it. Nothing there is fine.
+ */
+export async function stopRegistry(options: {
+  world: string;
+  keepStorage?: boolean;
+}): Promise<void> {
+  const name = nameRegistry(options.world);
+  await removeContainer(name);
+  if (!options.keepStorage) await runDocker(['volume', 'rm', '--force', name]);
+  await removeInternet(options.world);
+}

@@ -1,0 +1,134 @@
+import { describe, expect, it } from 'vitest';
+import type { NodeProof } from '../cluster/proof.ts';
+import { summarizePlan } from '../terraform/plan.ts';
+import { byteLength, COMMENT_BUDGET } from './budget.ts';
+import { type DeployReport, type DeployState, renderDeployComment } from './deploy-comment.ts';
+import { createPlan } from './fixtures/plan.ts';
+import { renderDeploySummary } from './summary.ts';
+
+function createProof(number: number, overrides: Partial<NodeProof> = {}): NodeProof {
+  return {
+    name: `node-${number}`,
+    role: number === 1 ? 'primary' : 'replica',
+    address: `10.42.${number}.10`,
+    state: number === 1 ? 'running' : 'streaming',
+    timeline: 1,
+    lsn: '0/5000148',
+    lagBytes: number === 1 ? null : 0,
+    lagSeconds: number === 1 ? null : 0,
+    replayPaused: false,
+    tokenRead: true,
+    slot: number === 1 ? null : `node_${number}`,
+    systemIdentifier: '7412345678901234567',
+    problem: null,
+    ...overrides,
+  };
+}
+
+const PROOF = [1, 2, 3].map((number) => createProof(number));
+
+function createReport(progress: DeployState, overrides: Partial<DeployReport> = {}): DeployReport {
+  return {
+    cluster: 'postgres',
+    progress,
+    plan: summarizePlan(
+      createPlan([
+        { address: 'aws_instance.node["1"]', actions: ['create'] },
+        { address: 'aws_key_pair.own', actions: ['update'] },
+      ]),
+    ),
+    steps: [
+      { kind: 'prepare', nodes: ['node-1'] },
+      { kind: 'initialise', nodes: ['node-1'], settings: {} },
+      { kind: 'start', nodes: ['node-2', 'node-3'], primary: 'node-1', settings: {} },
+      {
+        kind: 'admit',
+        nodes: ['node-1'],
+        settings: {},
+        slots: ['node_2'],
+        retiredSlots: ['node_9'],
+      },
+    ],
+    proof: [],
+    warnings: [],
+    run: {
+      commit: '4f2a9c1e7d5b3f8a6c0e2d4b6f8a1c3e5d7b9f0a',
+      url: 'https://github.com/acme/database/actions/runs/4711',
+      time: new Date('2026-11-22T03:04:05Z'),
+      terraformVersion: '1.11.4',
+      planDigest: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+    },
+    ...overrides,
+  };
+}
+
+const connectionString =
+  'postgresql://postgres@203.0.113.1:5432,203.0.113.2:5432/postgres?target_session_attrs=read-write';
+const failure = {
+  state: 'failed',
+  phase: 'configuring',
+  error: 'node-2: pg_basebackup: error: connection refused\n```\n@acme/admins </details>',
+  nextStep: 'Open port 5432 among the nodes, then run the job again.',
+} as const;
+const early = { plan: null, steps: null };
+
+const REPORTS: Readonly<Record<string, DeployReport>> = {
+  planning: createReport({ state: 'planning' }, early),
+  applying: createReport({ state: 'applying' }, { steps: null }),
+  configuring: createReport({ state: 'configuring' }),
+  done: createReport({ state: 'done', connectionString, changes: 31 }, { proof: PROOF }),
+  'done-nothing': createReport(
+    { state: 'done', connectionString, changes: 0 },
+    { proof: PROOF, steps: [], plan: summarizePlan(createPlan([])) },
+  ),
+  'done-warning': createReport(
+    { state: 'done', connectionString, changes: 2 },
+    {
+      proof: [createProof(1), createProof(2, { lagBytes: 3_500_000, lagSeconds: 2.04 })],
+      warnings: ['image-tag: PostgreSQL 14 gets no more fixes since 2026-11-12.'],
+    },
+  ),
+  failed: createReport(failure),
+  'failed-proof': createReport(
+    { ...failure, error: 'Replication is not proved.' },
+    {
+      proof: [
+        createProof(1),
+        createProof(2, {
+          state: 'stopped | @x',
+          tokenRead: false,
+          timeline: null,
+          lagBytes: null,
+          problem: 'no WAL receiver; replay is paused',
+        }),
+      ],
+    },
+  ),
+  cancelled: createReport({ state: 'cancelled', phase: 'applying' }, { steps: null }),
+  'cancelled-early': createReport({ state: 'cancelled', phase: 'planning' }, early),
+  'not-applied': createReport({ state: 'not-applied' }, early),
+};
+
+describe('golden', () => {
+  it.each(Object.entries(REPORTS))('%s', async (name, report) => {
+    const comment = renderDeployComment(report);
+    expect(renderDeploySummary(report)).toBe(comment);
+    await expect(comment).toMatchFileSnapshot(`golden/deploy-${name}.md`);
+  });
+});
+
+it('keeps both ends of endless messages', () => {
+  const error = `first line\n${'noise\n'.repeat(50_000)}last line`;
+  const comment = renderDeployComment(createReport({ ...failure, error }));
+  expect(byteLength(comment)).toBeLessThanOrEqual(COMMENT_BUDGET);
+  expect(comment).toContain('first line');
+  expect(comment).toContain('last line');
+  expect(comment).toMatch(/… \d+ characters left out; the log has them …/);
+});
+
+it('never says that something runs once it has ended', () => {
+  for (const [name, report] of Object.entries(REPORTS)) {
+    const running = /^### \S+ `postgres` \w+ …$/m.test(renderDeployComment(report));
+    expect(running).toBe(['planning', 'applying', 'configuring'].includes(name));
+  }
+});

@@ -1,0 +1,165 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  cleanText,
+  countNoun,
+  renderCode,
+  renderFence,
+  renderHtmlCode,
+  renderLink,
+  renderTable,
+  renderText,
+} from './markdown.ts';
+
+/** Text with what Markdown, HTML, GitHub and terminals read specially much more often than by chance. */
+const nasty = fc
+  .array(
+    fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 5 }),
+      fc.constantFrom(
+        ...['`', '``', '```', '~~~', '|', '\\', '\n', '\r\n', '\t', '<!--', '-->', '</details>'],
+        ...[
+          '@a',
+          '#1',
+          'GH-1',
+          '[x](y)',
+          '![x]',
+          '**',
+          '_',
+          '$$',
+          '\u001b[31m',
+          '\u202e',
+          '\u200b',
+        ],
+        ...['\u001b]0;title\u0007', '\u009b1m', '\ud800', '&amp;', 'https://x.invalid', 'www.x.y'],
+      ),
+    ),
+  )
+  .map((parts) => parts.join(''));
+
+const check = (property: (text: string) => void) =>
+  fc.assert(
+    fc.property(nasty, (text) => {
+      property(text);
+    }),
+    { numRuns: 500 },
+  );
+
+describe('cleanText', () => {
+  it.each([
+    ['colours', '\u001b[1;31mred\u001b[0m', 'red'],
+    ['a title, whose text stays', '\u001b]0;evil\u0007rest', '<U+001B>]0;evil<U+0007>rest'],
+    [
+      'an escape without an end hides nothing',
+      '\u001b]8;;all the rest',
+      '<U+001B>]8;;all the rest',
+    ],
+    ['single-byte controls', '\u009b31mred', 'red'],
+    ['cursor movement', 'good\u001b[2Kbad', 'goodbad'],
+    ['line ends', 'a\r\nb\rc\n', 'a\nb\nc\n'],
+    ['direction marks', 'a\u202eb', 'a<U+202E>b'],
+    ['characters without width', 'a\u200bb\ufeff', 'a<U+200B>b<U+FEFF>'],
+    ['half a surrogate pair', 'a\ud800', 'a<U+D800>'],
+    ['ordinary text of the world', 'Grüße 🐘 日本語\tx', 'Grüße 🐘 日本語\tx'],
+  ])('%s', (_case, text, cleaned) => {
+    expect(cleanText(text)).toBe(cleaned);
+  });
+
+  it('leaves nothing invisible', () => {
+    check((text) =>
+      expect(cleanText(text)).not.toMatch(/(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u),
+    );
+  });
+});
+
+describe('renderFence', () => {
+  it.each([
+    ['plain', 'a\nb', '```\na\nb\n```'],
+    ['a fence inside', '```\nx\n```', '````\n```\nx\n```\n````'],
+    ['tildes need nothing', '~~~~', '```\n~~~~\n```'],
+    ['empty', '', '```\n\n```'],
+  ])('%s', (_case, text, fenced) => {
+    expect(renderFence(text)).toBe(fenced);
+  });
+
+  it('is closed by its own last line only', () => {
+    check((text) => {
+      const lines = renderFence(text, 'diff').split('\n');
+      const fence = lines[0]?.replace('diff', '') ?? '';
+      // CommonMark 4.5: a closing fence has at least as many characters and nothing but spaces after it.
+      const closing = new RegExp(`^ {0,3}\`{${fence.length},}[ \\t]*$`);
+      expect(lines.slice(1).findIndex((line) => closing.test(line))).toBe(lines.length - 2);
+    });
+  });
+});
+
+describe('renderCode', () => {
+  it.each([
+    ['a name', 'aws_instance.node["1"]', '`aws_instance.node["1"]`'],
+    ['a backtick', 'a`b', '<code>a&#96;b</code>'],
+    ['a pipe, which would end a table cell', 'a|b', '<code>a&#124;b</code>'],
+    ['two lines', 'a\n b', '`a b`'],
+    ['nothing', '', '<code></code>'],
+  ])('%s', (_case, text, code) => {
+    expect(renderCode(text)).toBe(code);
+  });
+
+  it('is one span on one line, in a table as well', () => {
+    check((text) => {
+      const code = renderCode(text);
+      expect(code).toMatch(/^(`[^`|\\\n]+`|<code>[^<>`|\\\n]*<\/code>)$/);
+    });
+  });
+});
+
+it('renderHtmlCode holds no tag but its own', () => {
+  check((text) => expect(renderHtmlCode(text)).toMatch(/^<code>[^<>\n]*<\/code>$/));
+});
+
+describe('renderText', () => {
+  it.each([
+    [
+      'a sentence',
+      'replica-count: 2 nodes, max_connections = 200.',
+      'replica-count: 2 nodes, max_connections = 200.',
+    ],
+    ['a mention', '@acme/admins', '&#64;&#8203;acme/admins'],
+    ['references', '#1 and gh-2', '&#35;&#8203;1 and gh&#8203;-2'],
+    ['addresses', 'https://x.invalid', 'https:&#8203;//x.invalid'],
+    ['emphasis', '_a_ *b* a_b', '&#95;a&#95; &#42;b&#42; a_b'],
+    ['a list item', '- x', '&#45; x'],
+    ['a numbered item', '12. x', '12&#46; x'],
+  ])('%s', (_case, text, markdown) => {
+    expect(renderText(text)).toBe(markdown);
+  });
+
+  it('is one line without anything active', () => {
+    check((text) => {
+      const rest = renderText(text).replace(/&#\d+;/g, ' ');
+      expect(rest).not.toMatch(/[<>`*~|\\[\]$#@&\n]|^[-+=]|:\/\/|\bwww\.|\bgh-\d/i);
+    });
+  });
+});
+
+it.each([
+  [
+    'as it is',
+    'https://github.com/a/b/actions/runs/1?x=1#y',
+    'https://github.com/a/b/actions/runs/1?x=1#y',
+  ],
+  ['what would end it', 'https://x/a)b c"<', 'https://x/a%29b%20c%22%3C'],
+])('renderLink keeps an address %s', (_case, url, encoded) => {
+  expect(renderLink('run', url)).toBe(`[run](${encoded})`);
+});
+
+it('renderTable draws one', () => {
+  expect(renderTable(['a', 'b'], [['1', '2']])).toBe('| a | b |\n| --- | --- |\n| 1 | 2 |');
+});
+
+it.each([
+  [0, '0 nodes'],
+  [1, '1 node'],
+  [2, '2 nodes'],
+])('countNoun %i', (count, text) => {
+  expect(countNoun(count, 'node')).toBe(text);
+});
