@@ -1,0 +1,68 @@
+import { randomUUID } from 'node:crypto';
+
+/** What EC2 answers to a request that it refuses: a code and a sentence. */
+export class ApiError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.name = 'ApiError';
+    this.code = code;
+  }
+}
+
+/** The words in which the provider's SDK reports a refused request: `operation error EC2: RunInstances, …`. */
+export function describeRefusal(operation: string, error: ApiError): string {
+  const status = error.code === 'AuthFailure' ? 403 : 400;
+  const [service, call] = operation.includes(':') ? operation.split(':') : ['EC2', operation];
+  const head = `operation error ${service}: ${call}, https response error StatusCode: ${status}`;
+  return `${head}, RequestID: ${randomUUID()}, api error ${error.code}: ${error.message}`;
+}
+
+/** A failed step of a resource, in the provider's words; becomes one error diagnostic. */
+export class ProviderError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'ProviderError';
+  }
+}
+
+/** Runs one API call; a refusal is reported as `<doing>: operation error EC2: <operation>, …`. */
+export async function call<Result>(
+  doing: string,
+  operation: string,
+  request: () => Result | Promise<Result>,
+): Promise<Result> {
+  try {
+    return await request();
+  } catch (error) {
+    if (error instanceof ApiError)
+      throw new ProviderError(`${doing}: ${describeRefusal(operation, error)}`);
+    throw error;
+  }
+}
+
+// The real provider repeats for many minutes what is refused because of something that is being deleted. What the
+// lab deletes is gone in seconds.
+const PATIENCE_MS = 30_000;
+
+/** Like `call`, but a refusal with this code counts only if it lasts: something else may just be on its way out. */
+export async function callPatiently(
+  doing: string,
+  operation: string,
+  { code, request }: { code: string; request: () => void },
+): Promise<void> {
+  const deadline = Date.now() + PATIENCE_MS;
+  await call(doing, operation, async () => {
+    for (;;) {
+      try {
+        request();
+        return;
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.code !== code || Date.now() > deadline)
+          throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  });
+}

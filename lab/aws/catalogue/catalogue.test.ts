@@ -1,0 +1,59 @@
+import { describe, expect, test } from 'vitest';
+import { isRunnable, listPublicImages } from './images.ts';
+import { findInstanceType, isOffered, listInstanceTypes } from './instance-types.ts';
+import { findRegion, listZones, readZoneId } from './regions.ts';
+
+test.each([
+  ['us-east-1a', 'use1-az1'],
+  ['eu-central-1c', 'euc1-az3'],
+  ['ap-northeast-1d', 'apne1-az4'],
+])('the zone %s is %s', (zone, id) => {
+  expect(readZoneId(zone)).toBe(id);
+});
+
+test.each([
+  ['us-east-1', 'enabled'],
+  ['af-south-1', 'opt-in'],
+  ['us-east-9', 'absent'],
+])('the region %s is %s', (region, expected) => {
+  expect(findRegion(region)).toBe(expected);
+});
+
+// Figures of the AWS documentation's tables of instance types.
+test.each([
+  ['t2.small', 'x86_64', 1, 2048, 'xen'],
+  ['t3.medium', 'x86_64', 2, 4096, 'nitro'],
+  ['t4g.nano', 'arm64', 2, 512, 'nitro'],
+  ['m6g.medium', 'arm64', 1, 4096, 'nitro'],
+  ['r5.large', 'x86_64', 2, 16384, 'nitro'],
+  ['c7g.xlarge', 'arm64', 4, 8192, 'nitro'],
+])('%s is %s with %i vCPUs and %i MiB on %s', (name, architecture, vcpus, memory, hypervisor) => {
+  expect(findInstanceType(name)).toMatchObject({ architecture, vcpus, memory, hypervisor });
+});
+
+test('what is no instance type is none', () => {
+  for (const name of ['', 't9.small', 't2', 't2.huge', 'constructor.name'])
+    expect(findInstanceType(name)).toBeUndefined();
+  for (const name of listInstanceTypes()) expect(findInstanceType(name)?.name).toBe(name);
+});
+
+describe('offers', () => {
+  const t3 = findInstanceType('t3.small');
+  test('us-east-1e has no newer hardware', () => {
+    expect(listZones('us-east-1').filter((zone) => t3 && !isOffered(t3, zone))).toEqual([
+      'us-east-1e',
+    ]);
+  });
+});
+
+test('every region has a bootable Debian 12 in both architectures, with ids of its own', () => {
+  const here = listPublicImages('us-east-1').filter(isRunnable);
+  const there = listPublicImages('eu-west-1').filter(isRunnable);
+  expect(new Set(here.map(({ architecture }) => architecture))).toEqual(
+    new Set(['x86_64', 'arm64']),
+  );
+  expect(here.map(({ id }) => id).filter((id) => there.some((image) => image.id === id))).toEqual(
+    [],
+  );
+  for (const { id } of here) expect(id).toMatch(/^ami-[0-9a-f]{17}$/);
+});

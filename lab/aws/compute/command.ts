@@ -1,0 +1,40 @@
+import { spawn } from 'node:child_process';
+
+/**
+ * Runs a command and gives what it printed, trimmed. `input` goes to its standard input.
+ * Throws with the command and its last words if it fails.
+ */
+export function runCommand(
+  program: string,
+  args: readonly string[],
+  input?: string,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    let printed = '';
+    let complaint = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      printed += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      complaint += text;
+    });
+    // A command that ends before it has read everything is judged by its exit code.
+    child.stdin.on('error', () => {}).end(input ?? '');
+    child.on('error', reject);
+    child.on('close', (code) => {
+      if (code === 0) resolve(printed.trim());
+      else
+        reject(
+          new Error(
+            `\`${program} ${args.join(' ')}\` exited with ${code}: ${complaint.trim().slice(-800)}`,
+          ),
+        );
+    });
+  });
+}
+
+/** Runs the Docker client: see runCommand. */
+export function runDocker(...args: string[]): Promise<string> {
+  return runCommand('docker', args);
+}

@@ -1,0 +1,26 @@
+import { removeInternet } from '../../registry/network.ts';
+import { runDocker } from './command.ts';
+import { Disks } from './disks.ts';
+import { INSTANCE_LABEL, VPC_LABEL, WORLD_LABEL } from './machine.ts';
+
+async function list(...args: string[]): Promise<string[]> {
+  return (await runDocker(...args)).split('\n').filter(Boolean);
+}
+
+/** Removes every machine, network and loop device of a world, whoever made them and in whatever state. */
+export async function destroyCompute(world: string, directory: string): Promise<void> {
+  const own = ['--filter', `label=${WORLD_LABEL}=${world}`];
+  const machines = await list(
+    'ps',
+    '--all',
+    '--quiet',
+    ...own,
+    '--filter',
+    `label=${INSTANCE_LABEL}`,
+  );
+  if (machines.length > 0) await runDocker('rm', '--force', '--volumes', ...machines);
+  await new Disks(directory).disconnectAll();
+  const networks = await list('network', 'ls', '--quiet', ...own, '--filter', `label=${VPC_LABEL}`);
+  if (networks.length > 0) await runDocker('network', 'rm', ...networks);
+  await removeInternet(world);
+}

@@ -1,0 +1,133 @@
+import { closeSync, constants, mkdirSync, openSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Volume } from '../world.ts';
+import { runCommand } from './command.ts';
+
+const GIB = 1024 ** 3;
+
+/** The numbers of the loop devices that some file of the machine is behind. */
+async function listLoops(): Promise<{ minor: number; file: string }[]> {
+  const printed = await runCommand('losetup', [
+    '--list',
+    '--noheadings',
+    '--raw',
+    '--output',
+    'NAME,BACK-FILE',
+  ]);
+  return printed
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => {
+      const [name = '', ...file] = line.split(' ');
+      return { minor: Number(name.replace('/dev/loop', '')), file: file.join(' ') };
+    });
+}
+
+/** Volumes as sparse files in a folder, and the loop devices in front of those that are attached. */
+export class Disks {
+  readonly #volumes: string;
+  readonly #snapshots: string;
+
+  constructor(directory: string) {
+    this.#volumes = join(directory, 'volumes');
+    this.#snapshots = join(directory, 'snapshots');
+  }
+
+  #locate(id: string): string {
+    return join(this.#volumes, `${id}.img`);
+  }
+
+  async create({ id, size, snapshot, root }: Volume): Promise<void> {
+    if (root) return;
+    mkdirSync(this.#volumes, { recursive: true });
+    const file = this.#locate(id);
+    if (snapshot !== null)
+      await runCommand('cp', ['--sparse=always', join(this.#snapshots, `${snapshot}.img`), file]);
+    await runCommand('truncate', ['--size', String(size * GIB), file]);
+  }
+
+  /** Makes file and device as large as recorded. */
+  async grow({ id, size, root }: Volume): Promise<void> {
+    if (root) return;
+    await runCommand('truncate', ['--size', String(size * GIB), this.#locate(id)]);
+    const minor = await this.findMinor(id);
+    if (minor !== undefined) await runCommand('losetup', ['--set-capacity', `/dev/loop${minor}`]);
+  }
+
+  /** Keeps a copy of the volume under the snapshot's name. */
+  async copy({ id, root }: Volume, snapshot: string): Promise<void> {
+    if (root) return;
+    mkdirSync(this.#snapshots, { recursive: true });
+    await runCommand('cp', [
+      '--sparse=always',
+      this.#locate(id),
+      join(this.#snapshots, `${snapshot}.img`),
+    ]);
+  }
+
+  async delete({ id }: Volume): Promise<void> {
+    await this.disconnect(id);
+    rmSync(this.#locate(id), { force: true });
+  }
+
+  /** The number of the loop device in front of the volume, if there is one. */
+  async findMinor(id: string): Promise<number | undefined> {
+    return (await listLoops()).find(({ file }) => file === this.#locate(id))?.minor;
+  }
+
+  /** Puts the first of the given loop devices that is free in front of the volume; gives its number. */
+  async connect(id: string, minors: readonly number[]): Promise<number> {
+    const loops = await listLoops();
+    const present = loops.find(({ file }) => file === this.#locate(id));
+    if (present !== undefined) return present.minor;
+    const free = minors.find((minor) => !loops.some((loop) => loop.minor === minor));
+    if (free === undefined)
+      throw new Error(
+        `All ${minors.length} devices that the lab keeps for this machine are taken.`,
+      );
+    // losetup asks the kernel for the device if it is not there yet.
+    await runCommand('losetup', [`/dev/loop${free}`, this.#locate(id)]);
+    return free;
+  }
+
+  /** Takes the loop device away, if there is one. */
+  async disconnect(id: string): Promise<void> {
+    const minor = await this.findMinor(id);
+    if (minor !== undefined) await runCommand('losetup', ['--detach', `/dev/loop${minor}`]);
+  }
+
+  /** True if something has the device to itself: a mounted file system, in whichever namespace. */
+  isBusy(minor: number): boolean {
+    try {
+      closeSync(openSync(`/dev/loop${minor}`, constants.O_RDONLY | constants.O_EXCL));
+      return false;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EBUSY') return true;
+      throw error;
+    }
+  }
+
+  /** Takes away every loop device in front of a file of this folder. */
+  async disconnectAll(): Promise<void> {
+    for (const { minor, file } of await listLoops()) {
+      if (file.startsWith(`${this.#volumes}/`))
+        await runCommand('losetup', ['--detach', `/dev/loop${minor}`]);
+    }
+  }
+}
+
+/** Loop devices from this number on are the lab's; the ones below are everybody's. */
+const FIRST_MINOR = 64;
+
+/** How many volumes a machine can have: its devices are fixed when it is made. */
+const PER_MACHINE = 4;
+
+/** Chooses the numbers of a machine's loop devices: not in use and not promised to another machine. */
+export async function reserveMinors(promised: readonly number[]): Promise<number[]> {
+  const used = new Set([...promised, ...(await listLoops()).map(({ minor }) => minor)]);
+  const minors: number[] = [];
+  for (let minor = FIRST_MINOR; minors.length < PER_MACHINE; minor += 1) {
+    if (!used.has(minor)) minors.push(minor);
+  }
+  return minors;
+}

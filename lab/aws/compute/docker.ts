@@ -1,0 +1,324 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ensureInternet } from '../../registry/network.ts';
+import { type Image, isRunnable } from '../catalogue/images.ts';
+import type { Instance, Volume, Vpc, World } from '../world.ts';
+import { runDocker } from './command.ts';
+import type { Compute } from './compute.ts';
+import { Disks, reserveMinors } from './disks.ts';
+import { Firewalls } from './firewalls.ts';
+import {
+  describeIdentity,
+  describeMachine,
+  INSTANCE_LABEL,
+  LOOPS_LABEL,
+  nameContainer,
+  nameNetwork,
+  VPC_LABEL,
+  WORLD_LABEL,
+} from './machine.ts';
+import type { MachineEvent } from './watch.ts';
+
+// How long a system may take to shut down before its power is cut.
+const SHUTDOWN_SECONDS = '60';
+
+// How long a system may take to boot.
+const BOOT_MS = 30_000;
+
+export interface DockerOptions {
+  readonly world: string;
+  readonly hostImage: string;
+  readonly registryMirror?: string;
+  /** First two bytes of the world's internet, e.g. `10.99`. */
+  readonly prefix: string;
+}
+
+/** Instances as containers of this machine's Docker, on one network for each VPC and one for the internet. */
+export class DockerCompute implements Compute {
+  readonly #world: World;
+  readonly #options: DockerOptions;
+  readonly #disks: Disks;
+  readonly #firewalls: Firewalls;
+  /** Machines that this class stops or starts just now; the watcher leaves them alone. */
+  readonly #handled = new Set<string>();
+  /** Loop devices and networks are chosen one after the other. */
+  #queue: Promise<unknown> = Promise.resolve();
+  /** Loop devices of machines that are just being made. */
+  readonly #promised = new Set<number>();
+
+  constructor(world: World, options: DockerOptions) {
+    this.#world = world;
+    this.#options = options;
+    this.#disks = new Disks(world.directory);
+    this.#firewalls = new Firewalls(world, () => this.#listRunning());
+  }
+
+  #container({ id }: Pick<Instance, 'id'>): string {
+    return nameContainer(this.#options.world, id);
+  }
+
+  #oneByOne<Result>(work: () => Promise<Result>): Promise<Result> {
+    const next = this.#queue.then(work, work);
+    this.#queue = next.catch(() => {});
+    return next;
+  }
+
+  async #handle<Result>(instance: Instance, work: () => Promise<Result>): Promise<Result> {
+    this.#handled.add(instance.id);
+    try {
+      return await work();
+    } finally {
+      this.#handled.delete(instance.id);
+    }
+  }
+
+  /** Follows what machines do by themselves, as EC2 does: a reboot ends in a start, a power-off stops the instance. */
+  async follow({ instance: id, kind }: MachineEvent): Promise<void> {
+    const instance = this.#world.tables.instances[id];
+    if (instance === undefined || this.#handled.has(id)) return;
+    if (kind === 'reboot') await runDocker('start', this.#container(instance));
+    if (kind === 'start') await this.syncFirewalls();
+    if (kind !== 'shutdown' || instance.state !== 'running') return;
+    instance.state = 'stopped';
+    instance.publicIp = null;
+    this.#world.save();
+  }
+
+  async #ensureNetwork(vpc: Vpc): Promise<string> {
+    const { world } = this.#options;
+    const name = nameNetwork(world, vpc.id);
+    const found = await runDocker('network', 'ls', '--quiet', '--filter', `name=^${name}$`);
+    if (found !== '') return name;
+    const labels = ['--label', `${WORLD_LABEL}=${world}`, '--label', `${VPC_LABEL}=${vpc.id}`];
+    // Nobody but the machines is in a VPC: no way out, and no address for the computer that runs the lab.
+    const closed = ['--internal', '--opt', 'com.docker.network.bridge.inhibit_ipv4=true'];
+    await runDocker('network', 'create', ...labels, ...closed, '--subnet', vpc.cidr, name);
+    return name;
+  }
+
+  async #reserveLoops(): Promise<number[]> {
+    const format = `{{.Label "${LOOPS_LABEL}"}}`;
+    const printed = await runDocker(
+      'ps',
+      '--all',
+      '--filter',
+      `label=${LOOPS_LABEL}`,
+      '--format',
+      format,
+    );
+    const labelled = printed.split(/[\n,]/).filter(Boolean).map(Number);
+    const minors = await reserveMinors([...labelled, ...this.#promised]);
+    for (const minor of minors) this.#promised.add(minor);
+    return minors;
+  }
+
+  async #readLoops(instance: Instance): Promise<number[]> {
+    const format = `{{index .Config.Labels "${LOOPS_LABEL}"}}`;
+    return (await runDocker('inspect', '--format', format, this.#container(instance)))
+      .split(',')
+      .map(Number);
+  }
+
+  async launch(instance: Instance, image: Image, authorizedKeys: string[]): Promise<void> {
+    if (!isRunnable(image)) {
+      throw new Error(`The lab boots Debian 12 only; ${image.id} is ${image.name}.`);
+    }
+    const { tables } = this.#world;
+    const subnet = tables.subnets[instance.subnet];
+    const vpc = tables.vpcs[subnet?.vpc ?? ''];
+    if (vpc === undefined) throw new Error(`${instance.id} has no VPC.`);
+    await this.#handle(instance, async () => {
+      await this.#create(instance, vpc);
+      const identity = describeIdentity(instance, authorizedKeys, this.#options.registryMirror);
+      await this.#writeFile(instance, 'instance.json', identity);
+      await runDocker('start', this.#container(instance));
+    });
+  }
+
+  async #create(instance: Instance, vpc: Vpc): Promise<void> {
+    const { world, hostImage, prefix } = this.#options;
+    const container = this.#container(instance);
+    const network = await this.#oneByOne(() => this.#ensureNetwork(vpc));
+    const loops = await this.#oneByOne(() => this.#reserveLoops());
+    await runDocker('create', ...describeMachine(instance, { world, network, loops }), hostImage);
+    for (const minor of loops) this.#promised.delete(minor);
+    if (instance.publicIp === null) return;
+    const internet = await this.#oneByOne(() => ensureInternet({ world, prefix }));
+    await runDocker('network', 'connect', '--ip', instance.publicIp, internet, container);
+  }
+
+  /** Puts a file into the machine's /etc/lab, running or not. */
+  async #writeFile(instance: Instance, name: string, text: string): Promise<void> {
+    const folder = join(this.#world.directory, 'instances', instance.id);
+    mkdirSync(folder, { recursive: true });
+    const file = join(folder, name);
+    writeFileSync(file, text);
+    await runDocker('cp', file, `${this.#container(instance)}:/etc/lab/${name}`);
+  }
+
+  async start(instance: Instance): Promise<void> {
+    const { world, prefix } = this.#options;
+    const container = this.#container(instance);
+    await this.#handle(instance, async () => {
+      if (instance.publicIp !== null) {
+        const internet = await this.#oneByOne(() => ensureInternet({ world, prefix }));
+        await runDocker('network', 'disconnect', '--force', internet, container).catch(() => {});
+        await runDocker('network', 'connect', '--ip', instance.publicIp, internet, container);
+      }
+      await this.#writeVolumes(instance);
+      await runDocker('start', container);
+    });
+  }
+
+  /** Boots what should run and does not, e.g. because the computer itself was restarted, and lost its loop devices. */
+  async resume(): Promise<void> {
+    const { instances, volumes } = this.#world.tables;
+    const running = new Set((await this.#listRunning()).map(({ id }) => id));
+    const asleep = Object.values(instances).filter(
+      ({ id, state }) => state === 'running' && !running.has(id),
+    );
+    for (const instance of asleep) {
+      if (!(await this.#exists(instance))) continue;
+      const loops = await this.#readLoops(instance);
+      for (const { id, root, attachment } of Object.values(volumes)) {
+        if (!root && attachment?.instance === instance.id) await this.#disks.connect(id, loops);
+      }
+      await this.#writeVolumes(instance);
+      await this.#handle(instance, () => runDocker('start', this.#container(instance)));
+    }
+    await this.syncFirewalls();
+  }
+
+  async stop(instance: Instance): Promise<void> {
+    await this.#handle(instance, () =>
+      runDocker('stop', '--time', SHUTDOWN_SECONDS, this.#container(instance)),
+    );
+  }
+
+  async reboot(instance: Instance): Promise<void> {
+    await this.#handle(instance, () =>
+      runDocker('restart', '--time', SHUTDOWN_SECONDS, this.#container(instance)),
+    );
+    await this.syncFirewalls();
+  }
+
+  async terminate(instance: Instance): Promise<void> {
+    const container = this.#container(instance);
+    if (await this.#exists(instance)) {
+      await this.#handle(instance, async () => {
+        await runDocker('stop', '--time', SHUTDOWN_SECONDS, container);
+        await runDocker('rm', '--force', '--volumes', container);
+      });
+    }
+    rmSync(join(this.#world.directory, 'instances', instance.id), { recursive: true, force: true });
+  }
+
+  createVolume = (volume: Volume) => this.#disks.create(volume);
+  growVolume = (volume: Volume) => this.#disks.grow(volume);
+  copyVolume = (volume: Volume, snapshot: string) => this.#disks.copy(volume, snapshot);
+  deleteVolume = (volume: Volume) => this.#disks.delete(volume);
+
+  async attach(volume: Volume, instance: Instance): Promise<void> {
+    const loops = await this.#readLoops(instance);
+    await this.#oneByOne(() => this.#disks.connect(volume.id, loops));
+    try {
+      await this.#showVolumes(instance);
+    } catch (error) {
+      await this.#disks.disconnect(volume.id);
+      throw error;
+    }
+  }
+
+  async detach(volume: Volume, instance: Instance, force: boolean): Promise<boolean> {
+    if (volume.root) return true;
+    const minor = await this.#disks.findMinor(volume.id);
+    if (minor === undefined) return true;
+    if (!force && this.#disks.isBusy(minor)) return false;
+    await this.#disks.disconnect(volume.id);
+    if (await this.#exists(instance)) await this.#showVolumes(instance);
+    return true;
+  }
+
+  async #exists(instance: Instance): Promise<boolean> {
+    return (
+      (await runDocker(
+        'ps',
+        '--all',
+        '--quiet',
+        '--filter',
+        `name=^/${this.#container(instance)}$`,
+      )) !== ''
+    );
+  }
+
+  /** Tells the machine its volumes, and has it make their device nodes if it runs; else it does so when it boots. */
+  async #showVolumes(instance: Instance): Promise<void> {
+    const volumes = await this.#writeVolumes(instance);
+    const container = this.#container(instance);
+    const running = await runDocker('inspect', '--format', '{{.State.Running}}', container);
+    if (running !== 'true') return;
+    const links = volumes.map(
+      (id) => `/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_${id.replace('-', '')}`,
+    );
+    // A machine that is just booting has no systemd to ask yet, or has read the list a moment too early.
+    const script =
+      'systemctl start lab-volumes && [ "$(ls -d /dev/disk/by-id/nvme-* 2>/dev/null | sort | xargs)" = "$1" ]';
+    const deadline = Date.now() + BOOT_MS;
+    for (;;) {
+      try {
+        await runDocker('exec', container, 'sh', '-c', script, 'sh', links.sort().join(' '));
+        return;
+      } catch (error) {
+        if (Date.now() > deadline) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+
+  /** Writes the list that the machine's boot reads; gives the volumes on it. */
+  async #writeVolumes(instance: Instance): Promise<string[]> {
+    const volumes: string[] = [];
+    const lines: string[] = [];
+    for (const { id, root, attachment } of Object.values(this.#world.tables.volumes)) {
+      if (root || attachment?.instance !== instance.id) continue;
+      const minor = await this.#disks.findMinor(id);
+      if (minor === undefined) continue;
+      volumes.push(id);
+      lines.push(`${id} 7:${minor}\n`);
+    }
+    await this.#writeFile(instance, 'volumes', lines.join(''));
+    return volumes;
+  }
+
+  syncFirewalls(): Promise<void> {
+    return this.#firewalls.sync();
+  }
+
+  /** The running machines with the process ids of their systems. */
+  async #listRunning(): Promise<{ pid: number; id: string }[]> {
+    const filter = [
+      '--filter',
+      `label=${WORLD_LABEL}=${this.#options.world}`,
+      '--filter',
+      `label=${INSTANCE_LABEL}`,
+    ];
+    const containers = (await runDocker('ps', '--quiet', ...filter)).split('\n').filter(Boolean);
+    const format = `{{.State.Pid}} {{index .Config.Labels "${INSTANCE_LABEL}"}}`;
+    // One by one, as a machine may have been terminated since it was listed.
+    const lines = await Promise.all(
+      containers.map((container) =>
+        runDocker('inspect', '--format', format, container).catch(() => '0'),
+      ),
+    );
+    return lines.map((line) => {
+      const [pid, id = ''] = line.split(' ');
+      return { pid: Number(pid), id };
+    });
+  }
+
+  async deleteNetwork(vpc: Vpc): Promise<void> {
+    const name = nameNetwork(this.#options.world, vpc.id);
+    if (await runDocker('network', 'ls', '--quiet', '--filter', `name=^${name}$`))
+      await runDocker('network', 'rm', name);
+  }
+}

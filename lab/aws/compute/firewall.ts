@@ -1,0 +1,82 @@
+import type { Instance, Rule, Tables } from '../world.ts';
+
+// Own chains in the mangle table: seen before the address translation of the machine's own Docker, so that a
+// published port is no way around, and out of the way of whatever the machine does to its filter table.
+const IN = 'LAB-IN';
+const OUT = 'LAB-OUT';
+
+/** The jumps that put the chains to work, as arguments of `iptables -t mangle`; `eth+` are both of a machine's legs. */
+export const JUMPS = [
+  ['PREROUTING', '-i', 'eth+', '-j', IN],
+  ['POSTROUTING', '-o', 'eth+', '-j', OUT],
+] as const;
+
+/** The peers of a rule as IPv4 sources or destinations; a group stands for the private addresses of its members. */
+function listPeers(rule: Rule, { instances }: Tables): string[] {
+  if (rule.cidrIpv4 !== null) return [rule.cidrIpv4];
+  const { referencedGroup } = rule;
+  if (referencedGroup === null) return [];
+  return Object.values(instances)
+    .filter(({ groups }) => groups.includes(referencedGroup))
+    .map(({ privateIp }) => `${privateIp}/32`)
+    .sort();
+}
+
+function matchPorts({ protocol, from, to }: Rule): string {
+  if (protocol === '-1') return '';
+  if (protocol === 'icmp') {
+    if (from === null || from === -1) return '-p icmp';
+    return `-p icmp --icmp-type ${to === null || to === -1 ? from : `${from}/${to}`}`;
+  }
+  const ports = (protocol === 'tcp' || protocol === 'udp') && from !== null && to !== null;
+  return ports ? `-p ${protocol} --dport ${from}:${to}` : `-p ${protocol}`;
+}
+
+/** Whether the routes of the machine's subnet lead to the internet and back: without, a public address is dead. */
+function isConnected(
+  { subnet }: Instance,
+  { subnets, routeTables, gateways, vpcs }: Tables,
+): boolean {
+  const vpc = subnets[subnet]?.vpc ?? '';
+  const own = Object.values(routeTables).find(({ associations }) =>
+    associations.some((one) => one.subnet === subnet),
+  );
+  const table = own ?? routeTables[vpcs[vpc]?.mainRouteTable ?? ''];
+  return (table?.routes ?? []).some(
+    ({ destination, gateway }) => destination === '0.0.0.0/0' && gateways[gateway]?.vpc === vpc,
+  );
+}
+
+/**
+ * A machine's security groups as input of `iptables-restore --noflush`: answers pass, then what a rule allows,
+ * nothing else. Pure: the same world gives the same text.
+ */
+export function writeFirewall(instance: Instance, tables: Tables): string {
+  const rules = Object.values(tables.rules).filter(({ group }) => instance.groups.includes(group));
+  const open = (egress: boolean) =>
+    rules
+      .filter((rule) => rule.egress === egress)
+      .flatMap((rule) => {
+        const side = egress ? '-d' : '-s';
+        return listPeers(rule, tables).map((peer) => `${side} ${peer} ${matchPorts(rule)}`.trim());
+      })
+      .sort()
+      .map((match) => `-A ${egress ? OUT : IN} ${match} -j RETURN`);
+  const dead = instance.publicIp !== null && !isConnected(instance, tables);
+  const lines = [
+    '*mangle',
+    `:${IN} - [0:0]`,
+    `:${OUT} - [0:0]`,
+    ...(dead
+      ? [`-A ${IN} -d ${instance.publicIp} -j DROP`, `-A ${OUT} -s ${instance.publicIp} -j DROP`]
+      : []),
+    `-A ${IN} -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN`,
+    `-A ${OUT} -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN`,
+    ...open(false),
+    ...open(true),
+    `-A ${IN} -j DROP`,
+    `-A ${OUT} -j DROP`,
+    'COMMIT',
+  ];
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,69 @@
+import { existsSync } from 'node:fs';
+import type { Instance, World } from '../world.ts';
+import { runCommand } from './command.ts';
+import { JUMPS, writeFirewall } from './firewall.ts';
+
+/** Keeps the packet filters of all running machines in step with the world. */
+export class Firewalls {
+  readonly #world: World;
+  readonly #listRunning: () => Promise<{ pid: number; id: string }[]>;
+  /** What each machine was last told, by the process id of its system: a restarted machine has a new one. */
+  readonly #told = new Map<number, string>();
+  #current: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
+
+  constructor(world: World, listRunning: () => Promise<{ pid: number; id: string }[]>) {
+    this.#world = world;
+    this.#listRunning = listRunning;
+  }
+
+  /** Tells every machine what changed. Whoever asks while a run is under way shares the next one. */
+  sync(): Promise<void> {
+    this.#next ??= this.#current
+      .catch(() => {})
+      .then(() => {
+        this.#next = undefined;
+        this.#current = this.#run();
+        return this.#current;
+      });
+    return this.#next;
+  }
+
+  async #run(): Promise<void> {
+    const { instances } = this.#world.tables;
+    if (!Object.values(instances).some(({ state }) => state === 'running')) return;
+    await Promise.all(
+      (await this.#listRunning()).map(async ({ pid, id }) => {
+        const instance = instances[id];
+        if (instance !== undefined && pid !== 0) await this.#tell(pid, instance);
+      }),
+    );
+  }
+
+  async #tell(pid: number, instance: Instance): Promise<void> {
+    const rules = writeFirewall(instance, this.#world.tables);
+    const before = this.#told.get(pid);
+    if (before === rules) return;
+    try {
+      await setFilter(pid, { rules, first: before === undefined });
+    } catch (error) {
+      // A machine that has gone meanwhile needs no filter.
+      if (existsSync(`/proc/${pid}`)) throw error;
+    }
+    this.#told.set(pid, rules);
+  }
+}
+
+async function setFilter(
+  pid: number,
+  { rules, first }: { rules: string; first: boolean },
+): Promise<void> {
+  const inside = ['--target', String(pid), '--net'];
+  await runCommand('nsenter', [...inside, 'iptables-restore', '--noflush'], rules);
+  if (!first) return;
+  for (const jump of JUMPS) {
+    const iptables = (verb: string) =>
+      runCommand('nsenter', [...inside, 'iptables', '-w', '-t', 'mangle', verb, ...jump]);
+    await iptables('-C').catch(() => iptables('-A'));
+  }
+}

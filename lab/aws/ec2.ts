@@ -1,0 +1,251 @@
+import { ApiError } from './api-error.ts';
+import { parseCidr, writeAddress } from './cidr.ts';
+import type { Context } from './resource.ts';
+import type { Instance, Volume } from './world.ts';
+
+const SIX_HOURS = 6 * 3600 * 1000;
+
+/** The instance, or EC2's refusal for one that is not there. */
+export function findInstance(
+  id: string,
+  { world, region }: Pick<Context, 'world' | 'region'>,
+): Instance {
+  const found = world.tables.instances[id];
+  if (found === undefined || found.region !== region) {
+    throw new ApiError('InvalidInstanceID.NotFound', `The instance ID '${id}' does not exist`);
+  }
+  return found;
+}
+
+/** The volume, or EC2's refusal for one that is not there. */
+export function findVolume(
+  id: string,
+  { world, region }: Pick<Context, 'world' | 'region'>,
+): Volume {
+  const found = world.tables.volumes[id];
+  if (found === undefined || found.region !== region) {
+    throw new ApiError('InvalidVolume.NotFound', `The volume '${id}' does not exist.`);
+  }
+  return found;
+}
+
+/** The lowest free address of a network from the given offset on. */
+function takeAddress(cidr: string, offset: number, taken: readonly (string | null)[]): string {
+  const block = parseCidr(cidr);
+  if (block === undefined) throw new ApiError('InvalidParameterValue', `${cidr} is no network`);
+  for (let at = offset; at < block.size - 1; at += 1) {
+    const address = writeAddress(block.first + at);
+    if (!taken.includes(address)) return address;
+  }
+  throw new ApiError(
+    'InsufficientFreeAddressesInSubnet',
+    'The specified subnet does not have enough free addresses to satisfy the request.',
+  );
+}
+
+/** A private address of the subnet; EC2 keeps the first four of each. */
+export function takePrivateAddress(subnet: string, { world }: Pick<Context, 'world'>): string {
+  const cidr = world.tables.subnets[subnet]?.cidr ?? '';
+  const living = Object.values(world.tables.instances);
+  return takeAddress(
+    cidr,
+    4,
+    living.filter((one) => one.subnet === subnet).map((one) => one.privateIp),
+  );
+}
+
+/** A public address that was not in use just now: as on EC2, a restarted instance comes back with another one. */
+export function takePublicAddress(
+  { world }: Pick<Context, 'world'>,
+  previous: string | null = null,
+): string {
+  const taken = Object.values(world.tables.instances).map(({ publicIp }) => publicIp);
+  // The first 256 are the lab's own: the computer that it runs on is the gateway .0.1, the registry is .0.2.
+  return takeAddress(world.internet, 256, [...taken, previous]);
+}
+
+/** StopInstances. The public address is given back. */
+export async function stopInstance(id: string, context: Context): Promise<void> {
+  const instance = findInstance(id, context);
+  if (instance.stopProtected) {
+    throw new ApiError(
+      'OperationNotPermitted',
+      `The instance '${id}' may not be stopped. Modify its 'disableApiStop' instance attribute and try again.`,
+    );
+  }
+  if (instance.state === 'stopped') return;
+  await context.compute.stop(instance);
+  instance.state = 'stopped';
+  instance.publicIp = null;
+  context.world.save();
+}
+
+/** StartInstances. An instance that had a public address gets another one. */
+export async function startInstance(
+  id: string,
+  context: Context,
+  previous: string | null = null,
+): Promise<void> {
+  const instance = findInstance(id, context);
+  if (instance.state === 'running') return;
+  if (instance.publicIpWanted) instance.publicIp = takePublicAddress(context, previous);
+  instance.state = 'running';
+  await context.compute.start(instance);
+  await context.compute.syncFirewalls();
+  context.world.save();
+}
+
+/** TerminateInstances. Volumes stay unless they are to go with the instance. */
+export async function terminateInstance(id: string, context: Context): Promise<void> {
+  const instance = findInstance(id, context);
+  if (instance.protected) {
+    throw new ApiError(
+      'OperationNotPermitted',
+      `The instance '${id}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.`,
+    );
+  }
+  await context.compute.terminate(instance);
+  const { volumes, instances } = context.world.tables;
+  for (const volume of Object.values(volumes)) {
+    if (volume.attachment?.instance !== id) continue;
+    const { deleteOnTermination } = volume.attachment;
+    await context.compute.detach(volume, instance, true);
+    volume.attachment = null;
+    if (!deleteOnTermination) continue;
+    await context.compute.deleteVolume(volume);
+    delete volumes[volume.id];
+  }
+  delete instances[id];
+  await context.compute.syncFirewalls();
+  context.world.save();
+}
+
+/** AttachVolume. */
+export async function attachVolume(
+  {
+    volume: volumeId,
+    instance: instanceId,
+    device,
+  }: { volume: string; instance: string; device: string },
+  context: Context,
+): Promise<void> {
+  const volume = findVolume(volumeId, context);
+  const instance = findInstance(instanceId, context);
+  const subnet = context.world.tables.subnets[instance.subnet];
+  if (volume.zone !== subnet?.zone) {
+    throw new ApiError(
+      'InvalidVolume.ZoneMismatch',
+      `The volume '${volumeId}' is not in the same availability zone as instance '${instanceId}'`,
+    );
+  }
+  if (volume.attachment !== null) {
+    throw new ApiError('VolumeInUse', `${volumeId} is already attached to an instance`);
+  }
+  const others = Object.values(context.world.tables.volumes);
+  if (
+    others.some(
+      ({ attachment }) => attachment?.instance === instanceId && attachment.device === device,
+    )
+  ) {
+    throw new ApiError(
+      'InvalidParameterValue',
+      `Invalid value '${device}' for unixDevice. Attachment point ${device} is already in use`,
+    );
+  }
+  volume.attachment = { instance: instanceId, device, deleteOnTermination: false };
+  try {
+    await context.compute.attach(volume, instance);
+  } catch (error) {
+    volume.attachment = null;
+    throw error;
+  }
+  context.world.save();
+}
+
+/** DetachVolume; false if the machine does not let go because the volume is mounted. */
+export async function detachVolume(
+  { volume: volumeId, force }: { volume: string; force: boolean },
+  context: Context,
+): Promise<boolean> {
+  const volume = findVolume(volumeId, context);
+  if (volume.attachment === null) return true;
+  const instance = findInstance(volume.attachment.instance, context);
+  if (!(await context.compute.detach(volume, instance, force))) return false;
+  volume.attachment = null;
+  context.world.save();
+  return true;
+}
+
+/** ModifyVolume: a volume only grows, and rests for six hours after each modification. */
+export async function modifyVolume(
+  id: string,
+  wanted: Partial<Pick<Volume, 'type' | 'size' | 'iops' | 'throughput'>>,
+  context: Context,
+): Promise<void> {
+  const volume = findVolume(id, context);
+  if (wanted.size !== undefined && wanted.size < volume.size) {
+    throw new ApiError('InvalidParameterValue', 'New size cannot be smaller than existing size');
+  }
+  if (volume.modified !== null && Date.now() - volume.modified < SIX_HOURS) {
+    throw new ApiError(
+      'VolumeModificationRateExceeded',
+      "You've reached the maximum modification rate per volume limit. Wait at least 6 hours between modifications per EBS volume.",
+    );
+  }
+  Object.assign(volume, wanted, { modified: Date.now() });
+  refuseShape(volume);
+  await context.compute.growVolume(volume);
+  context.world.save();
+}
+
+const SIZES: { readonly [type: string]: readonly [number, number] } = {
+  gp2: [1, 16384],
+  gp3: [1, 16384],
+  io1: [4, 16384],
+  io2: [4, 65536],
+  st1: [125, 16384],
+  sc1: [125, 16384],
+  standard: [1, 1024],
+};
+
+/** Refuses a size, rate or throughput that the volume's type cannot have. */
+export function refuseShape({
+  type,
+  size,
+  iops,
+  throughput,
+}: Pick<Volume, 'type' | 'size' | 'iops' | 'throughput'>): void {
+  const [least, most] = (Object.hasOwn(SIZES, type) ? SIZES[type] : undefined) ?? [];
+  if (least === undefined || most === undefined) {
+    throw new ApiError('InvalidParameterValue', `Volume type ${type} is invalid.`);
+  }
+  if (size < least || size > most) {
+    throw new ApiError(
+      'InvalidParameterValue',
+      `Volume of ${size}GiB is invalid. The volume size for ${type} volumes must be between ${least} and ${most} GiB.`,
+    );
+  }
+  if (type === 'gp3' && (iops < 3000 || iops > 16000)) {
+    throw new ApiError(
+      'InvalidParameterValue',
+      `Volume iops of ${iops} is invalid; must be between 3000 and 16000.`,
+    );
+  }
+  if (type === 'gp3' && (throughput < 125 || throughput > 1000)) {
+    throw new ApiError(
+      'InvalidParameterValue',
+      `Throughput of ${throughput} is invalid; must be between 125 and 1000.`,
+    );
+  }
+}
+
+/** The rates that EC2 gives a volume whose creator names none. */
+export function chooseRates(
+  type: string,
+  size: number,
+  wanted: { iops: number | null; throughput: number | null },
+): { iops: number; throughput: number } {
+  if (type === 'gp3') return { iops: wanted.iops ?? 3000, throughput: wanted.throughput ?? 125 };
+  if (type === 'gp2') return { iops: Math.min(16000, Math.max(100, 3 * size)), throughput: 0 };
+  return { iops: wanted.iops ?? 0, throughput: 0 };
+}

@@ -1,0 +1,220 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Image } from './catalogue/images.ts';
+import { nameImage } from './catalogue/images.ts';
+import { type Compute, noCompute } from './compute/compute.ts';
+import { destroyCompute } from './compute/destroy.ts';
+import { DockerCompute } from './compute/docker.ts';
+import { nameContainer } from './compute/machine.ts';
+import { watchMachines } from './compute/watch.ts';
+import * as ec2 from './ec2.ts';
+import { lockWorld } from './lock.ts';
+import { Provider } from './provider.ts';
+import type { Context } from './resource.ts';
+import { serveProvider } from './server.ts';
+import { type Instance, type Tables, World } from './world.ts';
+
+/** How a world's EC2 is made. */
+export interface AwsOptions {
+  /** Names the world: its folder `lab/.out/<world>`, its containers, networks and labels. */
+  readonly world: string;
+  /** `containers` (default): machines really boot. `none`: an apply records them and starts nothing. */
+  readonly instances?: 'containers' | 'none';
+  /** The Docker image that a Debian 12 machine image stands for; needed for containers. */
+  readonly hostImage?: string;
+  /** The registry that the machines' Docker asks first, e.g. `http://10.99.0.2:5000`. */
+  readonly registryMirror?: string;
+  /** First two bytes of the world's internet; default `10.99`, for 10.99.0.0/16. */
+  readonly prefix?: string;
+  /** Where the world is kept; default `lab/.out/<world>/aws`. */
+  readonly directory?: string;
+}
+
+/** A running stand-in for AWS. */
+export interface Aws {
+  /** The value of TF_REATTACH_PROVIDERS. */
+  readonly reattach: string;
+  /** Everything that exists, for reading; after an edit by hand call `edit`. */
+  readonly tables: Tables;
+  listInstances(): InstanceView[];
+  /** Restarts a machine's system, as RebootInstances does. */
+  reboot(instanceId: string): Promise<void>;
+  stopInstance(instanceId: string): Promise<void>;
+  startInstance(instanceId: string): Promise<void>;
+  /** Ends a machine behind Terraform's back, termination protection or not. */
+  terminate(instanceId: string): Promise<void>;
+  /** Changes the world behind Terraform's back, e.g. a security group's rules; ports follow. */
+  edit(change: (tables: Tables) => void): Promise<void>;
+  /** Publishes a Debian 12 machine image that is newer than all others, in both architectures; gives their ids. */
+  publishImage(region: string, build: string): string[];
+  /** Stops answering; machines and volumes stay. */
+  stop(): Promise<void>;
+  /** Removes all that the world is made of: machines, volumes, networks, loop devices, files. */
+  destroyEverything(): Promise<void>;
+}
+
+/** A machine as tests and the demo look at it. */
+export interface InstanceView {
+  readonly id: string;
+  readonly name: string;
+  readonly state: Instance['state'];
+  readonly container: string;
+  readonly privateIp: string;
+  readonly publicIp: string | null;
+  readonly volumes: string[];
+}
+
+const DEBIAN = '136693071363';
+
+function makeDebian(region: string, build: string, architecture: Image['architecture']): Image {
+  const name = `debian-12-${architecture === 'arm64' ? 'arm64' : 'amd64'}-${build}`;
+  return {
+    id: nameImage(region, name),
+    region,
+    name,
+    owner: DEBIAN,
+    ownerAlias: null,
+    architecture,
+    created: new Date().toISOString(),
+    rootDevice: '/dev/xvda',
+    rootSize: 8,
+    description: `Debian 12 (${build})`,
+  };
+}
+
+/**
+ * Starts the stand-in: an EC2 whose contents outlive it and a Terraform provider in front of it.
+ * Terraform must run in another process than this one, and not synchronously from it.
+ */
+export async function startAws(options: AwsOptions): Promise<Aws> {
+  const { world: name, directory = locateWorld(options.world), prefix = '10.99' } = options;
+  const unlock = lockWorld(directory);
+  const world = new World(directory, `${prefix}.0.0/16`);
+  const { compute, unwatch } = await startCompute(world, options);
+  // A Unix socket's path must be short.
+  const run = mkdtempSync(join(tmpdir(), 'pgca-aws-'));
+  const server = await serveProvider(new Provider(world, compute).methods, {
+    socket: join(run, 'provider.sock'),
+    log: join(directory, 'provider.log'),
+  });
+  const contextOf = (instanceId: string): Context => {
+    const region = world.tables.instances[instanceId]?.region ?? '';
+    return { world, compute, region };
+  };
+  const stop = async () => {
+    unwatch();
+    await server.stop();
+    unlock();
+    rmSync(run, { recursive: true, force: true });
+  };
+  return {
+    reattach: server.reattach,
+    tables: world.tables,
+    listInstances: () => listInstances(world, name),
+    reboot: (id) => compute.reboot(ec2.findInstance(id, contextOf(id))),
+    stopInstance: (id) => ec2.stopInstance(id, contextOf(id)),
+    startInstance: (id) => ec2.startInstance(id, contextOf(id)),
+    async terminate(id) {
+      ec2.findInstance(id, contextOf(id)).protected = false;
+      await ec2.terminateInstance(id, contextOf(id));
+    },
+    async edit(change) {
+      change(world.tables);
+      world.save();
+      await compute.syncFirewalls();
+    },
+    publishImage(region, build) {
+      const images = (['x86_64', 'arm64'] as const).map((one) => makeDebian(region, build, one));
+      for (const image of images) world.tables.images[image.id] = image;
+      world.save();
+      return images.map(({ id }) => id);
+    },
+    stop,
+    async destroyEverything() {
+      await stop();
+      await destroyAws(options);
+    },
+  };
+}
+
+function locateWorld(name: string): string {
+  return join(import.meta.dirname, '..', '.out', name, 'aws');
+}
+
+async function startCompute(
+  world: World,
+  {
+    world: name,
+    instances = 'containers',
+    hostImage,
+    registryMirror,
+    prefix = '10.99',
+  }: AwsOptions,
+): Promise<{ compute: Compute; unwatch: () => void }> {
+  if (instances === 'none') return { compute: noCompute, unwatch: () => {} };
+  if (hostImage === undefined) throw new Error("startAws needs hostImage, or instances: 'none'.");
+  const compute = new DockerCompute(world, {
+    world: name,
+    hostImage,
+    prefix,
+    ...(registryMirror !== undefined && { registryMirror }),
+  });
+  const unwatch = watchMachines(name, (event) => {
+    compute.follow(event).catch((error) => console.error(`lab/aws: ${event.instance}: ${error}`));
+  });
+  await compute.resume();
+  return { compute, unwatch };
+}
+
+/** Removes all of a world without starting it: machines, volumes, networks, loop devices, files. */
+export async function destroyAws({
+  world,
+  directory = locateWorld(world),
+  instances = 'containers',
+}: Pick<AwsOptions, 'world' | 'directory' | 'instances'>): Promise<void> {
+  if (instances === 'containers') await destroyCompute(world, directory);
+  rmSync(directory, { recursive: true, force: true });
+}
+
+function listInstances(world: World, name: string): InstanceView[] {
+  const { instances, volumes } = world.tables;
+  return Object.values(instances).map((one) => ({
+    id: one.id,
+    name: one.tags.Name ?? '',
+    state: one.state,
+    container: nameContainer(name, one.id),
+    privateIp: one.privateIp,
+    publicIp: one.publicIp,
+    volumes: Object.values(volumes)
+      .filter((volume) => !volume.root && volume.attachment?.instance === one.id)
+      .map(({ id }) => id),
+  }));
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      world: { type: 'string', default: 'lab' },
+      instances: { type: 'string', default: 'containers' },
+      'host-image': { type: 'string' },
+      'registry-mirror': { type: 'string' },
+      prefix: { type: 'string', default: '10.99' },
+      environment: { type: 'string' },
+    },
+  });
+  const aws = await startAws({
+    world: values.world,
+    prefix: values.prefix,
+    instances: values.instances === 'none' ? 'none' : 'containers',
+    ...(values['host-image'] !== undefined && { hostImage: values['host-image'] }),
+    ...(values['registry-mirror'] !== undefined && { registryMirror: values['registry-mirror'] }),
+  });
+  const line = `export TF_REATTACH_PROVIDERS='${aws.reattach}'\n`;
+  if (values.environment !== undefined) writeFileSync(values.environment, line);
+  process.stdout.write(line);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void aws.stop().then(() => process.exit(0)));
+  }
+}

@@ -1,0 +1,100 @@
+import { appendFileSync, mkdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { loadPackageDefinition, Server, ServerCredentials, status } from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import type { Method } from './provider.ts';
+
+/** A provider that Terraform can reach. */
+export interface ProviderServer {
+  /** The value of TF_REATTACH_PROVIDERS. */
+  readonly reattach: string;
+  stop(): Promise<void>;
+}
+
+const ADDRESS = 'registry.terraform.io/hashicorp/aws';
+
+function loadService() {
+  const definition = loadSync(join(import.meta.dirname, 'terraform5.proto'), {
+    keepCase: true,
+    longs: Number,
+  });
+  const { tfplugin5 } = loadPackageDefinition(definition) as unknown as {
+    tfplugin5: { Provider: { service: Parameters<Server['addService']>[0] } };
+  };
+  return tfplugin5.Provider.service;
+}
+
+/** One line per call: when, what, for which type, how long, and what went wrong. */
+function writeLog(
+  log: string,
+  entry: { name: string; type: string; started: number; response: object },
+): void {
+  const { name, type, started, response } = entry;
+  const problems = (response as { diagnostics?: { summary: string }[] }).diagnostics ?? [];
+  const took = (performance.now() - started).toFixed(1);
+  const tail = problems.map(({ summary }) => ` ! ${summary}`).join('');
+  appendFileSync(log, `${new Date().toISOString()} ${name} ${type} ${took} ms${tail}\n`);
+}
+
+/**
+ * Serves the methods over gRPC on a Unix socket, as Terraform expects of a provider that runs under a debugger.
+ * Calls are logged to the file. Throws if the socket cannot be bound.
+ */
+export async function serveProvider(
+  methods: { readonly [name: string]: Method },
+  { socket, log }: { socket: string; log: string },
+): Promise<ProviderServer> {
+  mkdirSync(dirname(log), { recursive: true });
+  rmSync(socket, { force: true });
+  // A whole schema or state goes in one message.
+  const size = 64 * 1024 * 1024;
+  const server = new Server({
+    'grpc.max_receive_message_length': size,
+    'grpc.max_send_message_length': size,
+  });
+  const handlers = Object.entries(methods).map(([name, method]) => {
+    const handle = async (
+      { request }: { request: Parameters<Method>[0] },
+      answer: (error: object | null, response?: object) => void,
+    ) => {
+      const started = performance.now();
+      try {
+        const response = await method(request);
+        writeLog(log, { name, type: request.type_name ?? '', started, response });
+        answer(null, response);
+      } catch (error) {
+        const details = error instanceof Error ? (error.stack ?? error.message) : String(error);
+        writeLog(log, {
+          name,
+          type: request.type_name ?? '',
+          started,
+          response: { diagnostics: [{ summary: details }] },
+        });
+        answer({ code: status.INTERNAL, details });
+      }
+    };
+    return [name, handle];
+  });
+  server.addService(loadService(), Object.fromEntries(handlers));
+  await new Promise<void>((resolve, reject) => {
+    server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), (error) =>
+      error ? reject(error) : resolve(),
+    );
+  });
+  const reattach = {
+    [ADDRESS]: {
+      Protocol: 'grpc',
+      ProtocolVersion: 5,
+      Pid: process.pid,
+      Test: true,
+      Addr: { Network: 'unix', String: socket },
+    },
+  };
+  return {
+    reattach: JSON.stringify(reattach),
+    stop: async () => {
+      server.forceShutdown();
+      rmSync(socket, { force: true });
+    },
+  };
+}

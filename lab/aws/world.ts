@@ -1,0 +1,223 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Image, listPublicImages } from './catalogue/images.ts';
+import { listZones } from './catalogue/regions.ts';
+
+/** The account that owns everything in the world. */
+export const ACCOUNT = '123456789012';
+
+export type Tags = { [key: string]: string };
+
+interface Thing {
+  readonly id: string;
+  readonly region: string;
+  tags: Tags;
+}
+
+export interface Vpc extends Thing {
+  readonly cidr: string;
+  readonly tenancy: string;
+  readonly defaultGroup: string;
+  readonly mainRouteTable: string;
+  dnsHostnames: boolean;
+  dnsSupport: boolean;
+  usageMetrics: boolean;
+}
+
+export interface Subnet extends Thing {
+  readonly vpc: string;
+  readonly cidr: string;
+  readonly zone: string;
+  mapPublicIp: boolean;
+  /** On-launch switches by the names of the arguments. */
+  switches: { [name: string]: boolean };
+  hostnameType: string;
+}
+
+export interface Gateway extends Thing {
+  vpc: string | null;
+}
+
+export interface Route {
+  readonly destination: string;
+  gateway: string;
+}
+
+export interface RouteTable extends Thing {
+  readonly vpc: string;
+  routes: Route[];
+  associations: { id: string; subnet: string }[];
+}
+
+export interface SecurityGroup extends Thing {
+  readonly vpc: string;
+  readonly name: string;
+  readonly description: string;
+}
+
+export interface Rule extends Thing {
+  readonly group: string;
+  readonly egress: boolean;
+  protocol: string;
+  from: number | null;
+  to: number | null;
+  cidrIpv4: string | null;
+  cidrIpv6: string | null;
+  prefixList: string | null;
+  referencedGroup: string | null;
+  description: string | null;
+}
+
+export interface KeyPair extends Thing {
+  readonly name: string;
+  readonly publicKey: string;
+  readonly type: 'rsa' | 'ed25519';
+  readonly fingerprint: string;
+}
+
+export interface Volume extends Thing {
+  readonly zone: string;
+  readonly encrypted: boolean;
+  readonly kmsKey: string | null;
+  readonly snapshot: string | null;
+  readonly created: string;
+  /** True for an instance's root disk: recorded here, kept in the container's own file system. */
+  readonly root: boolean;
+  type: string;
+  /** GiB. */
+  size: number;
+  iops: number;
+  throughput: number;
+  /** When the volume was last modified, in ms since 1970; EC2 wants six hours between two modifications. */
+  modified: number | null;
+  attachment: { instance: string; device: string; deleteOnTermination: boolean } | null;
+}
+
+export interface Snapshot extends Thing {
+  readonly volume: string;
+  readonly size: number;
+  readonly encrypted: boolean;
+  readonly created: string;
+}
+
+export interface Instance extends Thing {
+  readonly image: string;
+  readonly subnet: string;
+  readonly keyName: string | null;
+  readonly privateIp: string;
+  readonly networkInterface: string;
+  readonly publicIpWanted: boolean;
+  readonly rootVolume: string;
+  readonly rootDevice: string;
+  readonly ebsOptimized: boolean;
+  readonly launched: string;
+  type: string;
+  state: 'running' | 'stopped';
+  publicIp: string | null;
+  groups: string[];
+  sourceDestCheck: boolean;
+  protected: boolean;
+  stopProtected: boolean;
+  monitoring: boolean;
+  shutdownBehavior: string;
+  iamProfile: string | null;
+  userData: string | null;
+  cpuCredits: string | null;
+  metadata: { endpoint: string; hopLimit: number; tokens: string; tags: string; ipv6: string };
+}
+
+/** Everything that exists, by kind and id. */
+export interface Tables {
+  vpcs: { [id: string]: Vpc };
+  subnets: { [id: string]: Subnet };
+  gateways: { [id: string]: Gateway };
+  routeTables: { [id: string]: RouteTable };
+  groups: { [id: string]: SecurityGroup };
+  rules: { [id: string]: Rule };
+  keyPairs: { [id: string]: KeyPair };
+  volumes: { [id: string]: Volume };
+  snapshots: { [id: string]: Snapshot };
+  instances: { [id: string]: Instance };
+  /** Images published after the fact (a newer AMI), and zones that differ from the region's own list. */
+  images: { [id: string]: Image };
+  zones: { [region: string]: string[] };
+}
+
+function emptyTables(): Tables {
+  return {
+    vpcs: {},
+    subnets: {},
+    gateways: {},
+    routeTables: {},
+    groups: {},
+    rules: {},
+    keyPairs: {},
+    volumes: {},
+    snapshots: {},
+    instances: {},
+    images: {},
+    zones: {},
+  };
+}
+
+/** The account's contents, kept in memory and in one JSON file that is rewritten whole at every change. */
+export class World {
+  readonly tables: Tables;
+  readonly directory: string;
+  /** The network that public addresses come from, e.g. `10.99.0.0/16`. */
+  readonly internet: string;
+  readonly #file: string;
+
+  /** Opens the world kept in the directory (made if absent). */
+  constructor(directory: string, internet = '10.99.0.0/16') {
+    mkdirSync(directory, { recursive: true });
+    this.directory = directory;
+    this.internet = internet;
+    this.#file = join(directory, 'world.json');
+    this.tables = { ...emptyTables(), ...readTables(this.#file) };
+  }
+
+  /** Writes the world to its file; a reader sees the old contents or the new ones, never a part. */
+  save(): void {
+    writeFileSync(`${this.#file}.new`, `${JSON.stringify(this.tables, null, 1)}\n`);
+    renameSync(`${this.#file}.new`, this.#file);
+  }
+
+  /** The images that a region offers, the published ones among them. */
+  listImages(region: string): Image[] {
+    const published = Object.values(this.tables.images).filter((image) => image.region === region);
+    return [...listPublicImages(region), ...published];
+  }
+
+  /** The zones that a region has now. */
+  listZones(region: string): string[] {
+    return this.tables.zones[region] ?? listZones(region);
+  }
+}
+
+function readTables(file: string): Partial<Tables> {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw new Error(
+      `${file} is not readable as a world: ${error}. Remove it to start from an empty one.`,
+    );
+  }
+}
+
+/** A new identity as EC2 makes them: the prefix and 17 hexadecimal digits. */
+export function makeId(prefix: string): string {
+  return `${prefix}-${randomBytes(9).toString('hex').slice(0, 17)}`;
+}
+
+/** An identity that follows from what it names, for what EC2 gives none of its own. */
+export function deriveId(prefix: string, ...parts: string[]): string {
+  return `${prefix}-${createHash('sha1').update(parts.join('\n')).digest('hex').slice(0, 10)}`;
+}
+
+/** The Amazon Resource Name of an EC2 thing, e.g. `arn:aws:ec2:us-east-1:123456789012:vpc/vpc-0a…`. */
+export function writeArn(region: string, kind: string, id: string): string {
+  return `arn:aws:ec2:${region}:${ACCOUNT}:${kind}/${id}`;
+}

@@ -1,0 +1,265 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Settings } from '../../src/cluster/settings.ts';
+import { configure, type DriveOptions, type PlaybookRun, runPlaybook } from '../playbooks/drive.ts';
+import { type Hosts, startHosts } from '../playbooks/hosts.ts';
+
+const root = '/var/lib/postgresql-cluster';
+const folder = mkdtempSync(join(tmpdir(), 'pgca-playbooks-test-'));
+const playbooks = join(import.meta.dirname, '../../playbooks');
+let hosts: Hosts;
+let passwords = { superuser: 'postgres', replication: 'with:colon and \\' };
+let settings: Settings = { max_connections: '120', shared_buffers: '128MB' };
+
+beforeAll(async () => {
+  hosts = await startHosts({
+    world: 'playbooks-test',
+    prefix: '10.98',
+    folder: join(folder, 'hosts'),
+    count: 3,
+    tags: ['17', '17-2', '15'],
+    onProgress: (line) => console.log(line),
+  });
+});
+afterAll(async () => {
+  await hosts?.destroy();
+});
+
+function describeRun(options: Partial<DriveOptions> & { image?: string } = {}): DriveOptions {
+  const { image = 'postgres:17', ...rest } = options;
+  return {
+    desired: {
+      name: 'orders',
+      nodes: hosts.nodes,
+      image,
+      settings,
+      clientCidrs: ['10.98.0.1/32'],
+    },
+    folder: join(folder, 'run'),
+    key: hosts.key,
+    authorizedKey: hosts.authorizedKey,
+    superuserPassword: passwords.superuser,
+    replicationPassword: passwords.replication,
+    ...rest,
+  };
+}
+
+/** Brings the cluster about and requires a whole proof. */
+async function converge(options: DriveOptions = describeRun()) {
+  const { steps, done, observed } = await configure(options);
+  requireProof(done);
+  return { steps: steps.map(({ kind, nodes }) => `${kind} ${nodes.join(',')}`), done, observed };
+}
+
+function requireProof(run: PlaybookRun): void {
+  expect(run.failures, run.output).toEqual([]);
+  expect(run.exitCode, run.output).toBe(0);
+  expect(run.proof.map(({ name }) => name)).toEqual(hosts.nodes.map(({ name }) => name));
+  expect(run.proof.filter(({ role }) => role === 'primary')).toHaveLength(1);
+  for (const line of run.proof) {
+    expect(line).toMatchObject({
+      problem: null,
+      tokenRead: true,
+      replayPaused: false,
+      state: line.role === 'primary' ? 'running' : 'streaming',
+    });
+  }
+}
+
+const query = (node: string, sql: string): Promise<string> =>
+  hosts.run(node, `docker exec -i postgres-orders psql -XAt -U postgres <<'SQL'\n${sql}\nSQL`);
+const readStarts = (): Promise<string[]> =>
+  Promise.all(hosts.nodes.map(({ name }) => query(name, 'SELECT pg_postmaster_start_time()')));
+
+/** Waits until a shell condition holds on a node, polling quickly enough to hit the middle of a step. */
+async function waitOnNode(node: string, condition: string): Promise<void> {
+  await hosts.run(node, `timeout 60 bash -c 'until ${condition}; do sleep 0.02; done'`);
+}
+
+describe('a new cluster', () => {
+  test('goes on after the primary crashed during its initialisation', async () => {
+    const run = configure(describeRun());
+    await waitOnNode('node-1', `[ -d ${root}/data.partial ]`);
+    await hosts.reboot('node-1');
+    const cut = await run;
+    expect(cut.done.exitCode).not.toBe(0);
+    expect(cut.done.changes.filter(({ step }) => step === 'clone')).toEqual([]);
+
+    const { observed } = await converge();
+    expect(observed.observations[0]?.data).not.toBe('complete');
+  });
+
+  test('is left alone by the next run', async () => {
+    const before = await readStarts();
+    const { steps, done } = await converge();
+    expect(steps).toEqual([]);
+    expect(done.changes).toEqual([]);
+    expect(Object.values(done.stats).map(({ changed }) => changed)).toEqual([0, 0, 0]);
+    expect(await readStarts()).toEqual(before);
+  });
+
+  test('keeps its passwords out of sight', async () => {
+    const secrets = Object.values(passwords);
+    for (const { name } of hosts.nodes) {
+      const seen = await hosts.run(
+        name,
+        `docker inspect postgres-orders; docker logs postgres-orders 2>&1; journalctl --no-pager -o cat _COMM=python3; cat ${root}/etc/postgresql.conf ${root}/etc/pg_hba.conf`,
+      );
+      expect(seen).not.toContain(secrets[1]);
+      expect(seen).not.toMatch(/SCRAM-SHA-256\$/);
+      expect(await hosts.run(name, `stat -c '%a %u' ${root}/etc/replication.pass`)).toBe('600 999');
+    }
+  });
+
+  test('has nothing but the data volume written to, and no volume of Docker', async () => {
+    expect(await hosts.run('node-2', 'docker volume ls --quiet')).toBe('');
+    expect(await hosts.run('node-2', `findmnt --noheadings --output FSTYPE ${root}`)).toBe('ext4');
+  });
+});
+
+describe('a reboot', () => {
+  test('brings everything back without a run, whatever the devices are called now', async () => {
+    for (const node of ['node-2', 'node-1']) await hosts.reboot(node);
+    for (const node of ['node-2', 'node-1']) {
+      await waitOnNode(node, 'docker exec postgres-orders pg_isready -qh 127.0.0.1');
+    }
+    const { done } = await converge();
+    expect(done.changes).toEqual([]);
+  });
+
+  test('without the volume starts no PostgreSQL, empty or otherwise', async () => {
+    await hosts.run('node-3', `mv /etc/fstab /etc/fstab.away`);
+    await hosts.reboot('node-3');
+    expect(await hosts.run('node-3', `ls -A ${root}`)).toBe('');
+    expect(await hosts.run('node-3', 'docker ps --quiet || true')).toBe('');
+    await hosts.run('node-3', `mv /etc/fstab.away /etc/fstab`);
+    await hosts.reboot('node-3');
+    await converge();
+  });
+});
+
+describe('a change', () => {
+  test('raises replicas first and lowers the primary first', async () => {
+    settings = { ...settings, max_connections: '160', work_mem: '8MB' };
+    const raised = await converge();
+    expect(raised.steps).toEqual(['restart node-2', 'restart node-3', 'restart node-1']);
+    expect(raised.done.changes.map(({ node }) => node)).toEqual(['node-2', 'node-3', 'node-1']);
+
+    settings = { ...settings, max_connections: '110' };
+    const lowered = await converge();
+    expect(lowered.done.changes.map(({ node }) => node)).toEqual(['node-1', 'node-2', 'node-3']);
+    for (const { name } of hosts.nodes) {
+      expect(await query(name, 'SHOW max_connections; SHOW work_mem')).toBe('110\n8MB');
+    }
+  });
+
+  test.each([
+    ['that needs a restart and is nonsense', { max_connections: '1 hundred' }, 'does not accept'],
+    ['that needs more memory than there is', { shared_buffers: '900GB' }, 'runs with the old one'],
+    ['that needs a reload and is nonsense', { work_mem: 'much' }, 'does not accept'],
+  ])('%s is refused or undone', async (_, wrong, message) => {
+    const options = describeRun();
+    const desired = { ...options.desired, settings: { ...settings, ...wrong } };
+    const { done } = await configure({ ...options, desired });
+    expect(done.exitCode).not.toBe(0);
+    expect(done.failures[0]?.message).toContain(message);
+    expect(done.failures[0]?.log).not.toBe('');
+    await converge();
+    expect(await query('node-1', 'SHOW max_connections; SHOW work_mem')).toBe('110\n8MB');
+  });
+
+  test('of the image goes node by node and ends with one digest everywhere', async () => {
+    const { done } = await converge(describeRun({ image: 'postgres:17-2' }));
+    expect(done.changes.map(({ node }) => node)).toEqual(['node-2', 'node-3', 'node-1']);
+    const digests = await Promise.all(
+      hosts.nodes.map(({ name }) => hosts.run(name, 'docker inspect -f {{.Config.Image}} postgres-orders')),
+    );
+    expect(new Set(digests)).toEqual(new Set([`postgres@${hosts.registry.digests['17-2']}`]));
+    await converge();
+  });
+
+  test('to another major version is refused on the node as well, before anything stops', async () => {
+    const before = await readStarts();
+    const run = await runPlaybook(describeRun({ image: 'postgres:15' }), 'site.yml', {
+      primary: 'node-1',
+      steps: [{ kind: 'restart', nodes: ['node-2'], primary: 'node-1', settings }],
+    });
+    expect(run.failures[0]?.message).toMatch(/PostgreSQL 17's and the image is PostgreSQL 15/);
+    expect(await readStarts()).toEqual(before);
+  });
+
+  test('of the passwords reaches primary and replicas', async () => {
+    passwords = { superuser: 'another: word', replication: 'grün' };
+    await converge();
+    const { done, steps } = await converge();
+    expect(steps).toEqual([]);
+    expect(done.changes).toEqual([]);
+    // A replica that connects anew shows that its passfile is the new one.
+    await query('node-1', 'SELECT pg_terminate_backend(pid) FROM pg_stat_replication');
+    await converge();
+  });
+});
+
+describe('another node', () => {
+  test('is cloned after its run was cancelled and its machine crashed in the middle', async () => {
+    await query(
+      'node-1',
+      'CREATE TABLE ballast AS SELECT n, repeat(md5(n::text), 8) FROM generate_series(1, 400000) n',
+    );
+    await hosts.add(4);
+    const before = (await readStarts()).slice(0, 3);
+
+    const cancel = new AbortController();
+    const cancelled = configure(describeRun({ signal: cancel.signal }));
+    await waitOnNode('node-4', `[ -e ${root}/data.partial/backup_label ]`);
+    cancel.abort();
+    expect((await cancelled).done.exitCode).not.toBe(0);
+
+    const crashed = configure(describeRun());
+    await waitOnNode('node-4', `[ -d ${root}/data.partial ] || [ -d ${root}/data ]`);
+    await hosts.reboot('node-4');
+    await crashed.catch(() => undefined);
+
+    await converge();
+    expect((await readStarts()).slice(0, 3)).toEqual(before);
+    expect(await query('node-4', 'SELECT count(*) FROM ballast')).toBe('400000');
+    expect(await hosts.run('node-4', `ls -d ${root}/data*`)).toBe(`${root}/data`);
+  });
+
+  test('whose volume holds something else is left as it is', async () => {
+    await hosts.add(5);
+    const device = '/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0123456789abcde5';
+    await hosts.run('node-5', `mkswap ${device}`);
+    const { done } = await configure(describeRun());
+    expect(done.failures).toMatchObject([
+      { node: 'node-5', message: expect.stringContaining('swap') },
+      { message: expect.stringContaining('node-5 could not be prepared') },
+    ]);
+    expect(await hosts.run('node-5', `blkid -p -o value -s TYPE ${device}`)).toBe('swap');
+    await hosts.run('node-5', `wipefs --all --quiet ${device}`);
+    await converge();
+  });
+});
+
+describe('a host', () => {
+  test('that changed its key stops the run at once', async () => {
+    await hosts.run('node-2', 'rm /etc/ssh/ssh_host_*; ssh-keygen -qA; systemctl restart ssh');
+    // Connections of earlier runs persist.
+    await hosts.run('node-2', 'pkill -f "sshd: admin" || true');
+    const start = Date.now();
+    const run = await runPlaybook(describeRun(), 'observe.yml');
+    expect(run.failures).toMatchObject([
+      { node: 'node-2', message: expect.stringContaining('HOST IDENTIFICATION HAS CHANGED') },
+    ]);
+    expect(Date.now() - start).toBeLessThan(30_000);
+  });
+});
+
+test.each(['observe.yml', 'site.yml'])('%s is well-formed', (name) => {
+  const env = { ...process.env, ANSIBLE_CONFIG: join(playbooks, 'ansible.cfg') };
+  const options = { env, cwd: playbooks, encoding: 'utf8' } as const;
+  execFileSync('ansible-playbook', ['--syntax-check', '-i', 'localhost,', name], options);
+});

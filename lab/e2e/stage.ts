@@ -1,0 +1,77 @@
+import type { NodeProof } from '../../src/cluster/proof.ts';
+import { query, type Server } from '../client.ts';
+import { runDocker } from '../images/docker.ts';
+import type { JobOptions, JobResult } from '../runner/job.ts';
+import { destroyWorld, startWorld, type World, type WorldOptions } from '../world.ts';
+
+const NAME = 'e2e';
+
+/** A world for one test file, empty at its start and gone at its end. */
+export async function openStage(options: Partial<WorldOptions> = {}): Promise<World> {
+  await destroyWorld(NAME);
+  return startWorld({ name: NAME, onProgress: (line) => console.log(line), ...options });
+}
+
+export async function closeStage(world: World): Promise<void> {
+  await world.stop();
+  await destroyWorld(NAME);
+}
+
+/** Opens a pull request and gives its number beside the event. */
+export function openPullRequest(world: World, branch: string) {
+  const event = world.github.openPullRequest({ branch, title: `Change ${branch}` });
+  const { number } = (event.payload as { pull_request: { number: number } }).pull_request;
+  return { event, number };
+}
+
+/** Opens and merges a pull request and deploys the push, as a team's workflow would. */
+export async function deploy(
+  world: World,
+  branch: string,
+  inputs: Readonly<Record<string, string>>,
+  options: Partial<JobOptions> = {},
+): Promise<{ result: JobResult; number: number }> {
+  const { number } = openPullRequest(world, branch);
+  const { push } = world.github.merge(number, 'squash');
+  return { result: await world.run(push, inputs, options), number };
+}
+
+/** The log goes with the failure: nothing else says why. */
+export function requireSuccess(result: JobResult): JobResult {
+  if (result.conclusion !== 'success') throw new Error(`${result.conclusion}\n${result.log}`);
+  return result;
+}
+
+export function readProof(result: JobResult): NodeProof[] {
+  return JSON.parse(result.outputs['cluster-status'] ?? '[]') as NodeProof[];
+}
+
+/** The primary and the replicas as clients reach them. */
+export function readServers(
+  world: World,
+  result: JobResult,
+): { primary: Server; replicas: Server[] } {
+  const password = world.secrets['postgres-password'];
+  const replicas = JSON.parse(result.outputs['replica-hosts'] ?? '[]') as string[];
+  return {
+    primary: { host: result.outputs['primary-host'] ?? '', password },
+    replicas: replicas.map((host) => ({ host, password })),
+  };
+}
+
+/** When PostgreSQL was started, to see whether something restarted it. */
+export async function readStarts(servers: readonly Server[]): Promise<string[]> {
+  return Promise.all(servers.map((server) => query(server, 'SELECT pg_postmaster_start_time()')));
+}
+
+/** How many tasks changed something, as the action's log says. */
+export function readChanges(result: JobResult): number {
+  return Number(/(\d+) tasks? changed something/.exec(result.log)?.[1] ?? Number.NaN);
+}
+
+/** Runs a command on a node as root, bypassing ssh. */
+export function runOnNode(world: World, node: string, command: readonly string[]): Promise<string> {
+  const instance = world.aws.listInstances().find(({ name }) => name.endsWith(node));
+  if (!instance) throw new Error(`There is no instance of ${node}.`);
+  return runDocker(['exec', instance.container, ...command]);
+}

@@ -1,0 +1,169 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { query, readRow, writeRow } from '../client.ts';
+import type { JobResult } from '../runner/job.ts';
+import type { World } from '../world.ts';
+import {
+  closeStage,
+  deploy,
+  openPullRequest,
+  openStage,
+  readChanges,
+  readProof,
+  readServers,
+  readStarts,
+  requireSuccess,
+} from './stage.ts';
+
+const INPUTS = { request: '{"instance_type":"t2.small","replica_count":2,"region":"us-east-1"}' };
+
+let world: World;
+beforeAll(async () => {
+  world = await openStage();
+});
+afterAll(() => closeStage(world));
+
+/** Each test goes on where the one before it ended, as a team's months with a cluster do. */
+describe('the main job', () => {
+  let deployed: JobResult;
+
+  test('a pull request gets a comment, a second push updates it, the merge makes the cluster', async () => {
+    const { event, number } = openPullRequest(world, 'create');
+    requireSuccess(await world.run(event, INPUTS));
+    const [planned] = world.github.listComments(number);
+    expect(planned?.body).toContain('aws_instance.node["3"]');
+    expect(world.aws.listInstances()).toEqual([]);
+
+    requireSuccess(await world.run(world.github.pushToPullRequest(number), INPUTS));
+    expect(world.github.listComments(number).map(({ id }) => id)).toEqual([planned?.id]);
+
+    // GitHub indexes a pushed commit a moment later.
+    world.github.delayAssociation(1);
+    const { push } = world.github.merge(number, 'squash');
+    deployed = requireSuccess(await world.run(push, INPUTS));
+    const comments = world.github.listComments(number);
+    expect(comments.map(({ id }) => id)).toEqual([planned?.id]);
+    expect(comments[0]?.body).toMatch(/done · 2 replicas streaming/);
+    expect(deployed.summary).toContain('node-3');
+
+    const proof = readProof(deployed);
+    expect(proof.map(({ name, role, state }) => [name, role, state])).toEqual([
+      ['node-1', 'primary', expect.anything()],
+      ['node-2', 'replica', 'streaming'],
+      ['node-3', 'replica', 'streaming'],
+    ]);
+    expect(proof.every(({ tokenRead, problem }) => tokenRead && problem === null)).toBe(true);
+    expect(new Set(proof.map(({ systemIdentifier }) => systemIdentifier)).size).toBe(1);
+  });
+
+  test('a row written on the primary is read on every replica, which refuse writes', async () => {
+    const { primary, replicas } = readServers(world, deployed);
+    expect(replicas).toHaveLength(2);
+    await writeRow(primary, 'first');
+    for (const replica of replicas) {
+      await readRow(replica, 'first');
+      await expect(query(replica, "INSERT INTO orders (text) VALUES ('x')")).rejects.toThrow(
+        /read-only transaction/,
+      );
+    }
+    expect(await query(primary, 'SHOW synchronous_standby_names')).toBe('');
+  });
+
+  test('nobody gets in without a password, and replication not at all from elsewhere', async () => {
+    const { primary } = readServers(world, deployed);
+    await expect(query({ ...primary, password: 'wrong' }, 'SELECT 1')).rejects.toThrow(
+      /password authentication failed/,
+    );
+    expect(
+      await query(primary, "SELECT rolname FROM pg_authid WHERE rolpassword NOT LIKE 'SCRAM%'"),
+    ).toBe('');
+    expect(
+      await query(
+        primary,
+        "SELECT count(*) FROM pg_hba_file_rules WHERE auth_method IN ('trust', 'md5', 'password')",
+      ),
+    ).toBe('0');
+  });
+
+  test('no key, password or plan is left on the runner, nor any process', () => {
+    expect(deployed.leftovers).toEqual([]);
+    expect(deployed.orphans).toEqual([]);
+    const said = [deployed.raw, deployed.rawSummary, JSON.stringify(deployed.outputs)].join('\n');
+    for (const secret of [
+      world.secrets['postgres-password'],
+      world.secrets['replication-password'],
+    ]) {
+      expect(said).not.toContain(secret);
+    }
+    expect(said).not.toContain(world.secrets['ssh-private-key'].split('\n')[2]);
+    expect(existsSync(deployed.outputs.inventory ?? '')).toBe(true);
+    expect(readFileSync(deployed.outputs.inventory ?? '', 'utf8')).not.toContain(
+      world.secrets['postgres-password'],
+    );
+  });
+
+  test('a second run changes nothing and restarts nothing', async () => {
+    const { primary, replicas } = readServers(world, deployed);
+    const before = await readStarts([primary, ...replicas]);
+    const { result } = await deploy(world, 'again', INPUTS);
+    requireSuccess(result);
+    expect(result.outputs['has-changes']).toBe('false');
+    expect(readChanges(result)).toBe(0);
+    expect(await readStarts([primary, ...replicas])).toEqual(before);
+  });
+
+  test('a third replica is added and nothing else is touched', async () => {
+    const { primary, replicas } = readServers(world, deployed);
+    const before = await readStarts([primary, ...replicas]);
+    const machines = world.aws.listInstances().map(({ id }) => id);
+    const { result } = await deploy(world, 'scale-out', {
+      'instance-type': 't2.small',
+      'replica-count': '3',
+    });
+    requireSuccess(result);
+    expect(result.outputs).toMatchObject({
+      'to-change': '0',
+      'to-replace': '0',
+      'to-destroy': '0',
+    });
+    expect(world.aws.listInstances().map(({ id }) => id)).toEqual(expect.arrayContaining(machines));
+    expect(readProof(result).map(({ name }) => name)).toEqual([
+      'node-1',
+      'node-2',
+      'node-3',
+      'node-4',
+    ]);
+    expect(await readStarts([primary, ...replicas])).toEqual(before);
+    const fourth = readServers(world, result).replicas.at(-1);
+    if (!fourth) throw new Error('no fourth node');
+    await readRow(fourth, 'first');
+    deployed = result;
+  });
+
+  test('a node that reboots comes back by itself', async () => {
+    const { replicas } = readServers(world, deployed);
+    const instance = world.aws
+      .listInstances()
+      .find(({ publicIp }) => publicIp === replicas[0]?.host);
+    if (!instance) throw new Error('the replica has no instance');
+    await world.aws.reboot(instance.id);
+    const { primary } = readServers(world, deployed);
+    await writeRow(primary, 'after the reboot');
+    await readRow(replicas[0] as NonNullable<(typeof replicas)[0]>, 'after the reboot');
+  });
+
+  test('max_connections is raised replicas first, and every replica keeps streaming', async () => {
+    const { result } = await deploy(world, 'settings', {
+      'instance-type': 't2.small',
+      'replica-count': '3',
+      'max-connections': '150',
+    });
+    requireSuccess(result);
+    const { primary, replicas } = readServers(world, result);
+    for (const server of [primary, ...replicas]) {
+      expect(await query(server, 'SHOW max_connections')).toBe('150');
+    }
+    expect(readProof(result).filter(({ state }) => state === 'streaming')).toHaveLength(3);
+    await readRow(primary, 'first');
+  });
+});

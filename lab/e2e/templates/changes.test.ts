@@ -1,0 +1,275 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Lab, openLab, type Subnets } from '../../templates/lab.ts';
+import {
+  type Change,
+  countChanges,
+  planValues,
+  readVariables,
+  type Values,
+  type Workspace,
+} from '../../templates/workspace.ts';
+
+// What a change of each input does to a running cluster, read off the plan. The table is complete by construction:
+// a variable without a row fails.
+
+const BASE: Values = {
+  cluster_name: 'orders',
+  region: 'us-east-1',
+  instance_type: 't3.medium',
+  replica_count: 2,
+  ssh_public_key:
+    'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgXOsdfj0wRL7+ih9Q/34hXBgWvYDlbe5W7+D5MMpj team',
+  ssh_cidrs: ['203.0.113.7/32'],
+  client_cidrs: ['10.20.0.0/16'],
+  subnet_ids: [],
+};
+
+const OTHER_KEY =
+  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMvCANEKM1lUF8G7kC39ONgz0upnn7fmpN+AMOYd6YoQ team';
+
+interface Row {
+  /** The variable that changes. */
+  readonly variable: string;
+  readonly to: unknown;
+  /** Counts of `action resource`; `{}` is an empty plan. */
+  readonly plan?: { readonly [what: string]: number };
+  /** How each error begins where there is no plan. */
+  readonly refused?: readonly string[];
+  /** Set where instances may go: for another network alone. Data volumes never do. */
+  readonly replacesInstances?: true;
+}
+
+const ROWS: readonly Row[] = [
+  {
+    variable: 'cluster_name',
+    to: 'sales',
+    plan: {
+      'update aws_ebs_volume.data': 3,
+      'update aws_instance.node': 3,
+      'replace aws_key_pair.nodes': 1,
+      'replace aws_security_group.nodes': 1,
+      'replace aws_vpc_security_group_egress_rule.all': 1,
+      'replace aws_vpc_security_group_ingress_rule.clients': 1,
+      'replace aws_vpc_security_group_ingress_rule.replication': 1,
+      'replace aws_vpc_security_group_ingress_rule.ssh': 1,
+      'update aws_internet_gateway.own': 1,
+      'update aws_route_table.own': 1,
+      'update aws_subnet.own': 6,
+      'update aws_vpc.own': 1,
+    },
+  },
+  {
+    variable: 'region',
+    to: 'eu-west-1',
+    refused: ['The cluster lives in us-east-1 and cannot move to eu-west-1'],
+  },
+  { variable: 'instance_type', to: 't3.large', plan: { 'update aws_instance.node': 3 } },
+  { variable: 'instance_type', to: 't2.small', plan: { 'update aws_instance.node': 3 } },
+  {
+    variable: 'instance_type',
+    to: 't4g.medium',
+    refused: [1, 2, 3].map(
+      (node) => `node-${node} runs x86_64 and instance_type t4g.medium is arm64`,
+    ),
+  },
+  {
+    variable: 'instance_type',
+    to: 't3.giant',
+    refused: ['reading EC2 Instance Type (t3.giant)'],
+  },
+  {
+    variable: 'replica_count',
+    to: 3,
+    plan: {
+      'create aws_ebs_volume.data': 1,
+      'create aws_instance.node': 1,
+      'create aws_volume_attachment.data': 1,
+    },
+  },
+  { variable: 'ssh_public_key', to: OTHER_KEY, plan: { 'replace aws_key_pair.nodes': 1 } },
+  // A file's last line break is not another key.
+  { variable: 'ssh_public_key', to: `${BASE.ssh_public_key}\n`, plan: {} },
+  {
+    variable: 'ssh_cidrs',
+    to: ['198.51.100.0/24'],
+    plan: {
+      'create aws_vpc_security_group_ingress_rule.ssh': 1,
+      'delete aws_vpc_security_group_ingress_rule.ssh': 1,
+    },
+  },
+  {
+    variable: 'client_cidrs',
+    to: ['10.30.0.0/16', '10.20.0.0/16', '10.30.0.0/16'],
+    plan: { 'create aws_vpc_security_group_ingress_rule.clients': 1 },
+  },
+  {
+    variable: 'vpc_cidr',
+    to: '10.50.0.0/16',
+    replacesInstances: true,
+    plan: {
+      'replace aws_instance.node': 3,
+      'replace aws_volume_attachment.data': 3,
+      'replace aws_security_group.nodes': 1,
+      'replace aws_vpc_security_group_egress_rule.all': 1,
+      'replace aws_vpc_security_group_ingress_rule.clients': 1,
+      'replace aws_vpc_security_group_ingress_rule.replication': 1,
+      'replace aws_vpc_security_group_ingress_rule.ssh': 1,
+      'update aws_internet_gateway.own': 1,
+      'replace aws_route.internet': 1,
+      'replace aws_route_table.own': 1,
+      'replace aws_route_table_association.own': 6,
+      'replace aws_subnet.own': 6,
+      'replace aws_vpc.own': 1,
+    },
+  },
+  { variable: 'data_volume_size', to: 40, plan: { 'update aws_ebs_volume.data': 3 } },
+  { variable: 'root_volume_size', to: 32, plan: { 'update aws_instance.node': 3 } },
+  {
+    variable: 'tags',
+    to: { Team: 'payments' },
+    plan: {
+      'update aws_ebs_volume.data': 3,
+      'update aws_instance.node': 3,
+      'update aws_key_pair.nodes': 1,
+      'update aws_internet_gateway.own': 1,
+      'update aws_route_table.own': 1,
+      'update aws_security_group.nodes': 1,
+      'update aws_subnet.own': 6,
+      'update aws_vpc.own': 1,
+      'update aws_vpc_security_group_egress_rule.all': 1,
+      'update aws_vpc_security_group_ingress_rule.clients': 1,
+      'update aws_vpc_security_group_ingress_rule.replication': 1,
+      'update aws_vpc_security_group_ingress_rule.ssh': 1,
+    },
+  },
+];
+
+/** The addresses of instances, or of data volumes, that a plan would take away. */
+function listLosses(changes: readonly Change[], type: 'aws_instance' | 'aws_ebs_volume'): string[] {
+  return changes
+    .filter(({ action }) => action === 'replace' || action === 'delete')
+    .map(({ address }) => address)
+    .filter((address) => address.startsWith(`${type}.`));
+}
+
+let lab: Lab;
+let own: Workspace;
+let given: Workspace;
+let subnets: Subnets;
+
+beforeAll(async () => {
+  lab = await openLab('templates-changes');
+  own = await lab.deploy('own', BASE);
+  subnets = await lab.makeSubnets('team', { b1: 'us-east-1b', b2: 'us-east-1b', c: 'us-east-1c' });
+  given = await lab.deploy('given', {
+    ...BASE,
+    cluster_name: 'guest',
+    subnet_ids: [subnets.b2, subnets.c],
+  });
+}, 120_000);
+
+afterAll(() => lab.close());
+
+describe('a change of an input', () => {
+  it('has a row for every variable', () => {
+    // subnet_ids has a table of its own below.
+    const covered = new Set([...ROWS.map(({ variable }) => variable), 'subnet_ids']);
+    expect([...covered].sort()).toEqual([...readVariables().keys()].sort());
+  });
+
+  it('is nothing when nothing changes', async () => {
+    expect((await planValues(own, BASE)).changes).toEqual([]);
+  });
+
+  it.each(ROWS)('$variable → $to', async (row) => {
+    const { changes, errors } = await planValues(own, { ...BASE, [row.variable]: row.to });
+    expect(errors.map(({ summary, detail }) => `${summary}\n${detail}`).sort()).toEqual(
+      (row.refused ?? []).map((start) => expect.stringContaining(start)),
+    );
+    if (row.plan) expect(countChanges(changes)).toEqual(row.plan);
+    expect(listLosses(changes, 'aws_ebs_volume')).toEqual([]);
+    if (!row.replacesInstances) expect(listLosses(changes, 'aws_instance')).toEqual([]);
+  });
+});
+
+describe('a change of the world outside', () => {
+  it('ignores a newer image', async () => {
+    lab.aws.publishImage('us-east-1', '20991231-0000');
+    expect((await planValues(own, BASE)).changes).toEqual([]);
+  });
+
+  it.each([
+    { zones: 'fedcba', plan: {} },
+    {
+      zones: 'gbacfde',
+      plan: { 'create aws_subnet.own': 1, 'create aws_route_table_association.own': 1 },
+    },
+  ])('takes the zones $zones', async ({ zones, plan }) => {
+    await lab.setZones('us-east-1', zones);
+    const { changes } = await planValues(own, BASE);
+    await lab.setZones('us-east-1', null);
+    expect(countChanges(changes)).toEqual(plan);
+  });
+});
+
+describe('zones that appear between others', () => {
+  it('move no subnet', async () => {
+    const values = { ...BASE, cluster_name: 'gaps' };
+    await lab.setZones('us-east-1', 'bdf');
+    const gaps = await lab.deploy('gaps', values);
+    await lab.setZones('us-east-1', null);
+    expect(countChanges((await planValues(gaps, values)).changes)).toEqual({
+      'create aws_subnet.own': 3,
+      'create aws_route_table_association.own': 3,
+    });
+  });
+});
+
+describe('a change of subnet_ids', () => {
+  const values = (...names: string[]) => ({
+    ...BASE,
+    cluster_name: 'guest',
+    subnet_ids: names.map((name) => subnets[name]),
+  });
+
+  it.each([
+    { to: 'the same', names: ['b2', 'c'] },
+    { to: 'another order', names: ['c', 'b2'] },
+    { to: 'a second subnet in a zone', names: ['b1', 'b2', 'c'] },
+    { to: 'another subnet of the same zone', names: ['b1', 'c'] },
+  ])('to $to moves nothing', async ({ names }) => {
+    expect((await planValues(given, values(...names))).changes).toEqual([]);
+  });
+
+  it('to fewer zones than hold data is refused', async () => {
+    const { errors, warnings } = await planValues(given, values('c'));
+    expect(errors.map(({ detail }) => detail).sort()).toEqual([
+      expect.stringContaining(
+        'The data of node-1 lies in zone us-east-1b, where the cluster has no subnet (only in us-east-1c)',
+      ),
+      expect.stringContaining(
+        'The data of node-3 lies in zone us-east-1b, where the cluster has no subnet (only in us-east-1c)',
+      ),
+    ]);
+    expect(warnings[0]?.detail).toContain('All nodes are in one zone (us-east-1c)');
+  });
+
+  it('to two VPCs at once is refused', async () => {
+    const other = await lab.makeSubnets('other', { a: 'us-east-1a' });
+    const mixed = values('b2', 'c');
+    const { errors } = await planValues(given, {
+      ...mixed,
+      subnet_ids: [...mixed.subnet_ids, other.a],
+    });
+    expect(errors.map(({ detail }) => detail)).toEqual([
+      expect.stringMatching(/^subnet_ids must all lie in one VPC; these lie in vpc-\w+, vpc-\w+/),
+    ]);
+  });
+
+  it('to a VPC of its own replaces the instances and keeps the data', async () => {
+    const { changes, errors } = await planValues(given, values());
+    expect(errors).toEqual([]);
+    expect(listLosses(changes, 'aws_instance')).toHaveLength(3);
+    expect(listLosses(changes, 'aws_ebs_volume')).toEqual([]);
+  });
+});

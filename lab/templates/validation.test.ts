@@ -1,0 +1,110 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type Lab, openLab } from './lab.ts';
+import { planValues, readVariables, type Values, type Workspace } from './workspace.ts';
+
+// Each round starts a Terraform, which takes its time on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
+
+const GOOD: Values = {
+  cluster_name: 'orders',
+  region: 'us-east-1',
+  ssh_public_key:
+    'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgXOsdfj0wRL7+ih9Q/34hXBgWvYDlbe5W7+D5MMpj team',
+};
+
+/** Values that must not reach AWS, by variable. */
+const BAD: { readonly [variable: string]: readonly unknown[] } = {
+  cluster_name: [
+    '',
+    'Orders',
+    '1orders',
+    'orders-',
+    'or_ders',
+    '../orders',
+    'a'.repeat(41),
+    'sg-orders',
+  ],
+  region: ['', 'us-east', 'us-east-1a', 'US-EAST-1', 'virginia', 'us-east-1\n'],
+  instance_type: ['', 't3', 't3.', 'T3.medium', 't3 medium', 't3.medium;'],
+  replica_count: [-1, 1.5, 16, 1000],
+  ssh_public_key: [
+    '',
+    'AAAAC3NzaC1lZDI1NTE5',
+    '-----BEGIN OPENSSH PRIVATE KEY-----',
+    'ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY= team',
+    'ssh-ed25519 AAAA\nssh-ed25519 BBBB',
+  ],
+  ssh_cidrs: [
+    ['203.0.113.7'],
+    ['203.0.113.7/33'],
+    ['203.0.113.7/24'],
+    ['::/0'],
+    ['10.0.0.0/8', 'everywhere'],
+  ],
+  client_cidrs: [['10.20.0.0'], ['10.20.0.0/40'], ['10.20.0.1/16'], ['fd00::/8'], ['']],
+  subnet_ids: [['subnet-1'], ['vpc-0a1b2c3d4e5f60718'], ['subnet-0a1b2c3d4e5f60718', '']],
+  vpc_cidr: ['', '10.42.0.0', '10.42.0.0/15', '10.42.0.0/25', '10.42.1.0/16', 'fd00::/16'],
+  data_volume_size: [0, 9, 10.5, 16385],
+  root_volume_size: [7, 8.5, 16385],
+  tags: [
+    { Name: 'x' },
+    { Node: 'x' },
+    { 'aws:x': 'y' },
+    { AWS: 'fine', 'AWS:x': 'y' },
+    { long: 'x'.repeat(257) },
+  ],
+};
+
+/** Values at the edges that must pass. */
+const EDGES: readonly Values[] = [
+  {
+    cluster_name: 'a',
+    replica_count: 0,
+    ssh_cidrs: ['0.0.0.0/0'],
+    vpc_cidr: '10.0.0.0/24',
+    data_volume_size: 10,
+  },
+  {
+    cluster_name: `a${'-'.repeat(38)}0`,
+    replica_count: 15,
+    root_volume_size: 8,
+    tags: { Team: '' },
+  },
+];
+
+let lab: Lab;
+let workspace: Workspace;
+
+beforeAll(async () => {
+  lab = await openLab('templates-validation');
+  workspace = await lab.open('validation');
+}, 120_000);
+
+afterAll(() => lab.close());
+
+describe('validation', () => {
+  it('exists and is tested for every variable', () => {
+    const variables = readVariables();
+    expect([...variables].filter(([, { hasValidation }]) => !hasValidation)).toEqual([]);
+    expect(Object.keys(BAD).sort()).toEqual([...variables.keys()].sort());
+  });
+
+  // One plan refuses one bad value of every variable, so that a round costs what a single value would.
+  const rounds = Math.max(...Object.values(BAD).map((values) => values.length));
+  it.each([...Array(rounds).keys()])('refuses bad values, round %i', async (round) => {
+    const bad = Object.fromEntries(
+      Object.entries(BAD).flatMap(([variable, values]) =>
+        round < values.length ? [[variable, values[round]]] : [],
+      ),
+    );
+    const { errors } = await planValues(workspace, { ...GOOD, ...bad });
+    const refused = errors
+      .filter(({ summary }) => summary === 'Invalid value for variable')
+      .map(({ detail }) => /^(\w+) must/.exec(detail)?.[1] ?? detail);
+    expect([...new Set(refused)].sort()).toEqual(Object.keys(bad).sort());
+  });
+
+  it.each(EDGES)('accepts $cluster_name', async (values) => {
+    expect((await planValues(workspace, { ...GOOD, ...values })).errors).toEqual([]);
+  });
+});

@@ -1,0 +1,46 @@
+#!/usr/bin/python
+"""Makes a node ready for PostgreSQL: keys, Docker, data volume, image. Arguments: see main()."""
+
+from __future__ import annotations
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.postgres_cluster.command import Problem
+from ansible.module_utils.postgres_cluster.image import ensure_image
+from ansible.module_utils.postgres_cluster.keys import ensure_keys
+from ansible.module_utils.postgres_cluster.packages import ensure_docker
+from ansible.module_utils.postgres_cluster.record import read_record
+from ansible.module_utils.postgres_cluster.volume import ensure_volume
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "cluster": {"type": "str", "required": True},
+            "image": {"type": "str", "required": True},
+            "volume_id": {"type": "str", "required": True},
+            "user": {"type": "str", "required": True},
+            "authorized_key": {"type": "str", "required": True, "no_log": False},
+            "retired_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
+        },
+    )
+    options = module.params
+    done = []
+    try:
+        if ensure_keys(options["user"], options["authorized_key"], options["retired_keys"]):
+            done.append("authorised keys")
+        # The volume first: Docker is ordered after its mount.
+        if ensure_volume(options["volume_id"], options["cluster"]):
+            done.append("data volume")
+        if ensure_docker():
+            done.append("Docker")
+        record = read_record()
+        _, pulled = ensure_image(options["image"] if record is None else record["digest"])
+        if pulled:
+            done.append("image")
+    except Problem as problem:
+        module.fail_json(msg=problem.message, log=problem.log)
+    module.exit_json(changed=bool(done), done=done)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+#!/usr/bin/python
+"""Looks at a node and changes nothing. Arguments: see main(). Result: `observation`, a NodeObservation."""
+
+from __future__ import annotations
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.postgres_cluster.command import Problem
+from ansible.module_utils.postgres_cluster.observe import observe_node
+from ansible.module_utils.postgres_cluster.spec import decode
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "cluster": {"type": "str", "required": True},
+            "image": {"type": "str", "required": True},
+            "volume_id": {"type": "str", "required": True},
+            "user": {"type": "str", "required": True},
+            "authorized_key": {"type": "str", "required": True, "no_log": False},
+            "retired_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "superuser_secret": {"type": "str", "no_log": True},
+            "replication_secret": {"type": "str", "no_log": True},
+        },
+        supports_check_mode=True,
+    )
+    options = dict(
+        module.params,
+        superuser=decode(module.params["superuser_secret"]),
+        replication=decode(module.params["replication_secret"]),
+    )
+    try:
+        module.exit_json(changed=False, observation=observe_node(options))
+    except Problem as problem:
+        module.fail_json(msg=problem.message, log=problem.log)
+
+
+if __name__ == "__main__":
+    main()

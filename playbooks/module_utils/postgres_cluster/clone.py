@@ -1,0 +1,168 @@
+"""Making a node a replica: a copy of the primary beside whatever is there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+
+from .command import Problem, run
+from .docker import inspect_container
+from .files import make_directory, sync_directory
+from .image import Image, ensure_image
+from .layout import CONTAINER_DATA, CONTAINER_ETC, DATA, ETC, OLD, PARTIAL, PASSFILE, RECORD, REPLICATION_USER, ROOT
+from .psql import ask_once
+from .record import READ_IDENTITY, has_control_file, is_standby, judge_data, list_old_data, write_record
+from .server import ensure_container, is_streaming, is_up, stop, wait_until_ready, wait_until_streaming, write_files
+from .spec import Outcome, Spec, explain_limits, read_limits
+from .volume import require_mounted
+
+# Trap 17: a missing slot must show before hours of copying, not after them. Asking for the slot to be made
+# is the one question about it that a replication connection answers in every version, and it also makes the
+# slot where it is missing. 42710 (duplicate_object) is the usual answer: the primary has made it already.
+# pg_basebackup's own -C fails on a slot that exists (trap 16).
+SCRIPT = """
+answer=$(psql -X -q -v VERBOSITY=sqlstate -d "$1 replication=yes" \
+  -c "CREATE_REPLICATION_SLOT $2 PHYSICAL RESERVE_WAL" 2>&1) ||
+  case $answer in
+    *42710*) ;;
+    *) printf '%s\\n' "$answer" >&2; exit 3 ;;
+  esac
+exec pg_basebackup -d "$1" -D "$3" -S "$2" -X stream --checkpoint=fast --no-sync
+"""
+
+def clone(spec: Spec, primary: str, primary_address: str) -> Outcome:
+    """Copies the primary into a directory of its own, puts it in the place of the data, and follows.
+
+    Trap 16: until the copy is whole nothing here is touched; until it streams, nothing is thrown away.
+    `primary` is the node's name, for messages; what it runs is the first of `spec.known`.
+    """
+    require_mounted(spec.cluster)
+    # The primary's own image, also where another one is asked for by now.
+    source = spec.known[0]
+    spec = spec._replace(image=source["image"])
+    image, _ = ensure_image(source["digest"])
+    if judge_data() == "unrecorded" and is_standby() and _try_to_follow(spec, image):
+        return _finish(spec, image)
+    if judge_data() == "complete" and is_standby() and _is_following(spec):
+        return Outcome(bool(write_files(spec, image)), spec.image, image.pinned, [])
+    write_files(spec, image)
+    # The slot serves one at a time, and the server here is about to be replaced.
+    stop(spec)
+    copy(spec, image, primary, primary_address)
+    put_in_place()
+    ensure_container(spec, image)
+    return _finish(spec, image)
+
+
+def _is_following(spec: Spec) -> bool:
+    return is_up(inspect_container(spec.container)) and is_streaming(spec)
+
+
+def _try_to_follow(spec: Spec, image: Image) -> bool:
+    """Whether data from an interrupted clone, in place but not recorded, follows the primary once started."""
+    write_files(spec, image)
+    try:
+        ensure_container(spec, image)
+        wait_until_ready(spec)
+        wait_until_streaming(spec)
+    except Problem:
+        return False
+    return True
+
+
+def copy(spec: Spec, image: Image, primary: str, primary_address: str) -> None:
+    """pg_basebackup into PARTIAL, by the image the primary runs, over the replica's own slot.
+
+    A slot that a failed copy leaves behind stays: the next run uses it, and max_slot_wal_keep_size bounds
+    what it costs the primary meanwhile (trap 20).
+    """
+    shutil.rmtree(PARTIAL, ignore_errors=True)
+    make_directory(PARTIAL, 0o700, image.owner)
+    conninfo = "host=%s port=5432 user=%s passfile=%s/%s application_name=%s connect_timeout=10" % (
+        primary_address,
+        REPLICATION_USER,
+        CONTAINER_ETC,
+        PASSFILE,
+        spec.slot,
+    )
+    result = run(
+        [
+            "docker",
+            "run",
+            "--rm",
+            "--name",
+            spec.worker,
+            "--network",
+            "host",
+            "--user",
+            "%d:%d" % image.owner,
+            "--cap-drop",
+            "ALL",
+            "--security-opt",
+            "no-new-privileges",
+            "--mount",
+            "type=bind,source=%s,target=%s" % (PARTIAL, CONTAINER_DATA),
+            "--mount",
+            "type=bind,source=%s,target=%s,readonly" % (ETC, CONTAINER_ETC),
+            "--entrypoint",
+            "sh",
+            image.pinned,
+            "-c",
+            SCRIPT,
+            "clone",
+            conninfo,
+            spec.slot,
+            CONTAINER_DATA,
+        ],
+        check=False,
+    )
+    if result.returncode != 0:
+        raise Problem("%s cannot copy %s (%s)" % (spec.node, primary, primary_address), result.stderr)
+    # -R would do this and also write the connection into the data; ours stands in postgresql.conf, where the
+    # next run can change it.
+    signal = PARTIAL + "/standby.signal"
+    with open(signal, "w", encoding="ascii"):
+        os.chown(signal, *image.owner)
+        os.chmod(signal, 0o600)
+    run(["sync", "--file-system", PARTIAL])
+
+
+def put_in_place() -> None:
+    """Renames the copy to the data's place. Data that was whole goes aside, a torso is deleted."""
+    # First the record: from here on the data is unfinished work.
+    if os.path.exists(RECORD):
+        os.unlink(RECORD)
+        sync_directory(ROOT)
+    if os.path.isdir(DATA):
+        if has_control_file(DATA):
+            os.rename(DATA, OLD + time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
+        else:
+            shutil.rmtree(DATA)
+    os.rename(PARTIAL, DATA)
+    sync_directory(ROOT)
+
+
+def _finish(spec: Spec, image: Image) -> Outcome:
+    wait_until_ready(spec)
+    wait_until_streaming(spec)
+    identity = ask_once(spec.container, READ_IDENTITY)
+    if identity is None:
+        raise Problem("PostgreSQL on %s streams but answers no question" % spec.node)
+    write_record(image, spec.image, *identity)
+    return Outcome(True, spec.image, image.pinned, explain_limits(read_limits()) + discard_old_data())
+
+
+def discard_old_data() -> "list[str]":
+    """Deletes what clones moved aside, now that the copy streams; gives notes on what is kept.
+
+    A replica's data was the primary's too. Data of a former primary may hold rows that nobody else has:
+    whether to lose them is for people to say.
+    """
+    notes = []
+    for path in list_old_data():
+        if os.path.exists(path + "/standby.signal"):
+            shutil.rmtree(path)
+        else:
+            notes.append("%s is the data of a former primary; delete it when nobody misses a row" % path)
+    return notes

@@ -1,0 +1,130 @@
+"""The PostgreSQL image of a node: which one exactly, and what is in it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+import uuid
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from .command import Problem, run
+from .docker import inspect_image
+from .files import read_json, write_text
+
+CACHE = "/var/cache/postgres-cluster"
+
+
+class Image(NamedTuple):
+    """An image that is present on the node."""
+
+    # Names the content, the same on every node: `postgres@sha256:…` (trap 6).
+    pinned: str
+    # The user `postgres` in it: 999 in Debian's, 70 in Alpine's (trap 5).
+    uid: int
+    gid: int
+    major: int
+    # `glibc` or `musl`.
+    libc: str
+    # Paths the image declares as volumes.
+    volumes: List[str]
+
+    @property
+    def owner(self) -> Tuple[int, int]:
+        """(uid, gid) of whoever runs PostgreSQL."""
+        return (self.uid, self.gid)
+
+
+def ensure_image(reference: str) -> Tuple[Image, bool]:
+    """Has an image on the node, pulling it only when absent; gives it and whether it was pulled."""
+    found = inspect_image(reference)
+    pulled = found is None
+    if found is None:
+        run(["docker", "pull", "--quiet", reference], timeout=1800)
+        found = inspect_image(reference)
+    if found is None:
+        raise Problem("Docker pulled %s but does not find it afterwards" % reference)
+    return describe_image(reference, found), pulled
+
+
+def describe_image(reference: str, found: Dict[str, Any]) -> Image:
+    """Reads what is in an image; `found` is what Docker says of it. Remembered per image id."""
+    pinned = pin(reference, found["Id"], found.get("RepoDigests") or [])
+    path = "%s/image-%s.json" % (CACHE, found["Id"].split(":")[-1][:32])
+    facts = read_json(path)
+    if facts is None:
+        facts = _read_facts(reference, found)
+        os.makedirs(CACHE, exist_ok=True)
+        write_text(path, json.dumps(facts, sort_keys=True))
+    return Image(pinned=pinned, **facts)
+
+
+def pin(reference: str, identifier: str, digests: List[str]) -> str:
+    """The reference by digest, e.g. `postgres@sha256:…`; the image's id where no registry gave a digest."""
+    if "@" in reference:
+        return reference
+    name = reference.rsplit("/", 1)[-1]
+    repository = reference[: -len(name)] + name.split(":")[0]
+    for digest in digests:
+        if digest.split("@")[0] == repository:
+            return digest
+    return digests[0] if digests else identifier
+
+
+def _read_facts(reference: str, found: Dict[str, Any]) -> Dict[str, Any]:
+    config = found["Config"]
+    environment = dict(entry.split("=", 1) for entry in config.get("Env") or [])
+    major = environment.get("PG_MAJOR", "")
+    if not major.isdigit():
+        raise Problem(
+            "image %s does not say in PG_MAJOR which PostgreSQL it holds; "
+            "use the official image or one built on it" % reference
+        )
+    # A created container can be read from without starting anything.
+    name = "postgres-cluster-look-%s" % uuid.uuid4().hex[:12]
+    run(["docker", "create", "--name", name, "--network", "none", found["Id"], "true"], timeout=60)
+    try:
+        users = _read_member(name, "/etc/passwd")
+        system = _read_member(name, "/etc/os-release")
+    finally:
+        run(["docker", "rm", "--force", "--volumes", name], check=False, timeout=60)
+    uid, gid = find_user(users, reference)
+    return {
+        "uid": uid,
+        "gid": gid,
+        "major": int(major),
+        "libc": find_libc(system),
+        "volumes": sorted(config.get("Volumes") or {}),
+    }
+
+
+def _read_member(container: str, path: str) -> str:
+    # `docker cp` writes a tar; -L follows the link that os-release is. Bytes, so not through run().
+    import subprocess
+
+    result = subprocess.run(
+        ["docker", "cp", "-L", "%s:%s" % (container, path), "-"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        timeout=60,
+    )
+    if result.returncode != 0:
+        raise Problem("%s cannot be read from the image" % path, result.stderr.decode("utf-8", "replace"))
+    with tarfile.open(fileobj=io.BytesIO(result.stdout)) as archive:
+        member: Optional[Any] = archive.extractfile(archive.getmembers()[0])
+        return "" if member is None else member.read().decode("utf-8", "replace")
+
+
+def find_user(passwd: str, reference: str) -> Tuple[int, int]:
+    """(uid, gid) of `postgres` in the text of an /etc/passwd."""
+    for line in passwd.splitlines():
+        fields = line.split(":")
+        if fields[0] == "postgres" and len(fields) > 3:
+            return int(fields[2]), int(fields[3])
+    raise Problem("image %s has no user `postgres`; use the official image or one built on it" % reference)
+
+
+def find_libc(os_release: str) -> str:
+    """`musl` or `glibc`, from the text of an /etc/os-release: of the official image's two families, one each."""
+    return "musl" if any(line.strip() in ("ID=alpine", 'ID="alpine"') for line in os_release.splitlines()) else "glibc"

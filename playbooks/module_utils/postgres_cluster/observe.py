@@ -1,0 +1,127 @@
+"""One look at a node, in the shape of NodeObservation (src/cluster/observation.ts). Changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+from .container import is_current, list_container_arguments, read_image_label
+from .docker import inspect_container, is_starting_at_boot, read_version
+from .files import read_text
+from .keys import are_keys_current
+from .layout import CONF, ETC, HBA, PASSFILE, container_name
+from .psql import ask_once
+from .record import is_standby, judge_data, read_record
+from .scram import matches
+from .server import is_up, render_passfile
+from .spec import read_limits, read_memory_bytes
+from .volume import observe_volume
+
+# One statement, one document, the same on 14 to 18. Functions that a primary or a replica refuses stand in a
+# branch that the other never enters.
+QUESTION = """
+SELECT json_build_object(
+  'inRecovery', recovery,
+  'systemIdentifier', (SELECT system_identifier::text FROM pg_control_system()),
+  'timeline', CASE WHEN recovery
+    -- The control file of a replica learns of a new timeline at its next restartpoint, the receiver at once.
+    THEN greatest(
+      (SELECT timeline_id FROM pg_control_checkpoint()),
+      (SELECT min_recovery_end_timeline FROM pg_control_recovery()),
+      (SELECT received_tli FROM pg_stat_wal_receiver))
+    ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,
+  'version', current_setting('server_version_num')::int,
+  'settings', (
+    SELECT json_object_agg(name, json_build_object(
+      'setting', setting, 'unit', unit, 'context', context,
+      'overridden', name IN (
+        SELECT f.name FROM pg_file_settings f
+        WHERE f.sourcefile = current_setting('data_directory') || '/postgresql.auto.conf')))
+    FROM pg_settings WHERE context <> 'internal'),
+  'slots', (
+    SELECT coalesce(json_agg(json_build_object(
+      'name', slot_name, 'active', active, 'walStatus', wal_status) ORDER BY slot_name), '[]')
+    FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT temporary),
+  'senders', (
+    SELECT coalesce(json_agg(json_build_object(
+      'applicationName', application_name, 'state', state, 'syncState', sync_state,
+      'replayLsn', replay_lsn) ORDER BY application_name), '[]')
+    FROM pg_stat_replication),
+  'receiver', (
+    SELECT json_build_object('status', status, 'senderHost', sender_host, 'slotName', slot_name)
+    FROM pg_stat_wal_receiver),
+  'replayPaused', CASE WHEN recovery THEN pg_get_wal_replay_pause_state() <> 'not paused' ELSE false END,
+  'lsn', CASE WHEN recovery
+    THEN coalesce(pg_last_wal_replay_lsn(), '0/0') ELSE pg_current_wal_lsn() END,
+  'verifiers', (
+    SELECT json_object_agg(rolname, rolpassword) FROM pg_authid
+    WHERE rolname IN ('postgres', 'replicator')))
+FROM (SELECT pg_is_in_recovery() AS recovery) AS node
+"""
+
+
+def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
+    """Looks at the node. `options`: name, cluster, image, volume_id, user, authorized_key, retired_keys and
+    the passwords `superuser` and `replication` in clear, or None."""
+    volume = observe_volume(options["volume_id"], options["cluster"])
+    version = read_version()
+    found = None if version is None else inspect_container(container_name(options["cluster"]))
+    return {
+        "name": options["name"],
+        "host": {
+            "dockerVersion": version,
+            "dockerReady": version is not None and is_starting_at_boot(),
+            "authorizedKeysCurrent": are_keys_current(
+                options["user"], options["authorized_key"], options["retired_keys"]
+            ),
+        },
+        "volume": {"device": volume.device, "filesystem": volume.filesystem, "ready": volume.ready},
+        "data": judge_data(),
+        "standby": is_standby(),
+        "record": read_record(),
+        "container": None if found is None else _observe_container(found, options),
+        "files": {
+            "postgresqlConf": read_text("%s/%s" % (ETC, CONF)),
+            "pgHba": read_text("%s/%s" % (ETC, HBA)),
+        },
+        "postgres": _observe_postgres(options) if is_up(found) else None,
+    }
+
+
+def _observe_container(found: Dict[str, Any], options: Dict[str, Any]) -> Dict[str, Any]:
+    return {"state": found["State"]["Status"], "current": _is_container_current(found, options)}
+
+
+def _is_container_current(found: Dict[str, Any], options: Dict[str, Any]) -> bool:
+    image = read_image_label(found)
+    if image is None:
+        return False
+    record = read_record()
+    if record is not None and (record["image"], record["digest"]) != (options["image"], image.pinned):
+        return False
+    arguments = list_container_arguments(options["cluster"], image, read_memory_bytes(), read_limits())
+    return is_current(found, arguments)
+
+
+def _observe_postgres(options: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+    answer = ask_once(container_name(options["cluster"]), QUESTION)
+    if answer is None:
+        return None
+    verifiers = answer.pop("verifiers") or {}
+    answer["passwordsCurrent"] = _are_passwords_current(answer["inRecovery"], verifiers, options)
+    return answer
+
+
+def _are_passwords_current(
+    in_recovery: bool, verifiers: Dict[str, Optional[str]], options: Dict[str, Any]
+) -> Optional[bool]:
+    """Checks the verifiers in force; the password itself goes nowhere. Every replica has the primary's, so
+    only the primary is asked for both; a replica's own part is its passfile."""
+    superuser, replication = options["superuser"], options["replication"]
+    checks: List[bool] = []
+    if replication is not None:
+        checks.append(read_text("%s/%s" % (ETC, PASSFILE)) == render_passfile(replication))
+        if not in_recovery:
+            checks.append(matches(replication, verifiers.get("replicator")))
+    if superuser is not None and not in_recovery:
+        checks.append(matches(superuser, verifiers.get("postgres")))
+    return all(checks) if checks else None

@@ -1,0 +1,140 @@
+"""The proof that replication works: a value written on the primary is read on every replica."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Dict, List, Optional
+
+from .command import Problem
+from .layout import container_name
+from .psql import Session, quote
+from .spec import slot_name
+
+SECONDS = 30.0
+PAUSE = 0.05
+
+CREATE = """
+CREATE SCHEMA IF NOT EXISTS postgres_cluster;
+CREATE TABLE IF NOT EXISTS postgres_cluster.proof (
+  one boolean PRIMARY KEY DEFAULT true CHECK (one), token text NOT NULL, written timestamptz NOT NULL)
+"""
+HAS_TABLE = "SELECT to_json(to_regclass('postgres_cluster.proof') IS NOT NULL)"
+# One row for ever: a proof leaves nothing behind but its latest token.
+WRITE = """
+INSERT INTO postgres_cluster.proof (token, written) VALUES (%s, now())
+ON CONFLICT (one) DO UPDATE SET token = excluded.token, written = excluded.written
+"""
+
+PRIMARY_STATUS = """
+SELECT json_build_object(
+  'inRecovery', pg_is_in_recovery(),
+  'systemIdentifier', (SELECT system_identifier::text FROM pg_control_system()),
+  'timeline', ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int,
+  'lsn', pg_current_wal_lsn())
+"""
+REPLICA_STATUS = """
+SELECT json_build_object(
+  'systemIdentifier', (SELECT system_identifier::text FROM pg_control_system()),
+  'timeline', (SELECT received_tli FROM pg_stat_wal_receiver),
+  'lsn', pg_last_wal_replay_lsn(),
+  'state', coalesce((SELECT status FROM pg_stat_wal_receiver), 'not connected'),
+  'slot', (SELECT slot_name FROM pg_stat_wal_receiver),
+  -- latest_end_lsn is the end of the primary's WAL as the sender last told it.
+  'lagBytes', (
+    SELECT greatest(0, pg_wal_lsn_diff(latest_end_lsn, pg_last_wal_replay_lsn()))::bigint
+    FROM pg_stat_wal_receiver),
+  'lagSeconds', CASE WHEN pg_last_wal_receive_lsn() IS NOT DISTINCT FROM pg_last_wal_replay_lsn() THEN 0
+    ELSE round(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::numeric, 3) END,
+  'replayPaused', pg_get_wal_replay_pause_state() <> 'not paused')
+"""
+READ = "SELECT coalesce(json_agg(token), '[]') FROM postgres_cluster.proof"
+
+
+def prove(options: Dict[str, Any]) -> Dict[str, Any]:
+    """Takes part in the proof, on all nodes at the same time. `options`: name, address, cluster, primary (name),
+    token, replicas (names). Gives the node's line of it; `problem` is None when all held within 30 s."""
+    is_primary = options["name"] == options["primary"]
+    line: Dict[str, Any] = {
+        "name": options["name"],
+        "role": "primary" if is_primary else "replica",
+        "address": options["address"],
+        "state": "not running",
+        "timeline": None,
+        "lsn": None,
+        "lagBytes": None,
+        "lagSeconds": None,
+        "replayPaused": False,
+        "tokenRead": False,
+        "slot": None,
+        "systemIdentifier": None,
+        "problem": None,
+    }
+    try:
+        with Session(container_name(options["cluster"])) as session:
+            (_prove_primary if is_primary else _prove_replica)(session, options, line)
+    except Problem as problem:
+        line["problem"] = problem.message if not problem.log else "%s: %s" % (problem.message, problem.log)
+    return line
+
+
+def _prove_primary(session: Session, options: Dict[str, Any], line: Dict[str, Any]) -> None:
+    if session.ask("SELECT to_json(pg_is_in_recovery())"):
+        line["state"] = "in recovery"
+        line["problem"] = "%s is in recovery, so it is not the primary" % options["name"]
+        return
+    if not session.ask(HAS_TABLE):
+        session.execute(CREATE)
+    session.execute(WRITE % quote(options["token"]))
+    line["state"] = "running"
+    line["tokenRead"] = session.ask(READ) == [options["token"]]
+    written = session.ask("SELECT to_json(pg_current_wal_lsn())")
+    expected = {slot_name(name): name for name in options["replicas"]}
+    missing = _wait_for_replicas(session, written, expected)
+    line.update({key: value for key, value in session.ask(PRIMARY_STATUS).items() if key != "inRecovery"})
+    if missing:
+        line["problem"] = "not replayed within %d s by %s" % (SECONDS, ", ".join(missing))
+
+
+def _wait_for_replicas(session: Session, written: str, expected: Dict[str, str]) -> List[str]:
+    """Names of the replicas that do not stream or have not replayed `written` (an LSN) in time."""
+    question = (
+        "SELECT coalesce(json_agg(application_name), '[]') FROM pg_stat_replication"
+        " WHERE state = 'streaming' AND replay_lsn >= %s::pg_lsn" % quote(written)
+    )
+    deadline = time.monotonic() + SECONDS
+    while True:
+        done = session.ask(question)
+        missing = [name for slot, name in sorted(expected.items()) if slot not in done]
+        if not missing or time.monotonic() > deadline:
+            return missing
+        time.sleep(PAUSE)
+
+
+def _prove_replica(session: Session, options: Dict[str, Any], line: Dict[str, Any]) -> None:
+    if not session.ask("SELECT to_json(pg_is_in_recovery())"):
+        line["state"] = "not in recovery"
+        line["problem"] = "%s accepts writes of its own beside the primary %s" % (options["name"], options["primary"])
+        return
+    deadline = time.monotonic() + SECONDS
+    while True:
+        # The table is younger than the replica at the very first proof.
+        tokens = session.ask(READ) if session.ask(HAS_TABLE) else []
+        line["tokenRead"] = tokens == [options["token"]]
+        line.update(session.ask(REPLICA_STATUS))
+        line["problem"] = _find_replica_problem(line)
+        if line["problem"] is None or time.monotonic() > deadline:
+            return
+        time.sleep(PAUSE)
+
+
+def _find_replica_problem(line: Dict[str, Any]) -> Optional[str]:
+    """Trap 23: an open port proves nothing. Streaming, replaying, and the value there."""
+    if line["state"] != "streaming":
+        return "its WAL receiver is %s" % line["state"]
+    if line["replayPaused"]:
+        return "replay is paused: a setting may be lower than the primary's"
+    if line["slot"] != slot_name(line["name"]):
+        return "it follows over slot %s instead of its own" % line["slot"]
+    if not line["tokenRead"]:
+        return "the value written on the primary has not arrived"
+    return None

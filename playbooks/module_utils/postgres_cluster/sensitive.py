@@ -1,0 +1,44 @@
+"""Settings that a replica must have at least as large as its primary (PostgreSQL manual, 26.4.3).
+
+What the primary runs with stands in the replica's own control file as soon as the replica has replayed that
+far. A server started with less ends at once, or pauses its recovery (trap 23).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Dict
+
+# pg_controldata's label by setting.
+LABELS = {
+    "max_connections": "max_connections setting",
+    "max_worker_processes": "max_worker_processes setting",
+    "max_wal_senders": "max_wal_senders setting",
+    "max_prepared_transactions": "max_prepared_xacts setting",
+    "max_locks_per_transaction": "max_locks_per_xact setting",
+}
+
+
+def parse_control(text: str) -> Dict[str, int]:
+    """The sensitive settings in what pg_controldata prints."""
+    lines = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return {name: int(lines[label]) for name, label in LABELS.items() if label in lines}
+
+
+def parse_conf(text: str) -> Dict[str, int]:
+    """The sensitive settings in a postgresql.conf as this product renders it."""
+    found = re.findall(r"^(\w+) = '(\d+)'$", text, re.MULTILINE)
+    return {name: int(value) for name, value in found if name in LABELS}
+
+
+def find_too_low(conf: str, control: Dict[str, int]) -> Dict[str, int]:
+    """What would have to be larger in `conf` for a replica to start: {setting: smallest possible value}."""
+    wanted = parse_conf(conf)
+    return {name: control[name] for name, value in wanted.items() if value < control.get(name, 0)}
+
+
+def raise_conf(conf: str, floor: Dict[str, int]) -> str:
+    """The text with these settings at these values."""
+    for name, value in floor.items():
+        conf = re.sub(r"(?m)^%s = '\d+'$" % name, "%s = '%d'" % (name, value), conf)
+    return conf

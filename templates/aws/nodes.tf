@@ -1,0 +1,176 @@
+# Nodes are equal: which one is the primary is known to the running databases alone.
+
+locals {
+  nodes = { for number in range(1, var.replica_count + 2) : tostring(number) => number }
+
+  architecture = contains(data.aws_ec2_instance_type.nodes.supported_architectures, "arm64") ? "arm64" : "x86_64"
+
+  # Not every zone has every instance type.
+  offered_zones = toset(data.aws_ec2_instance_type_offerings.nodes.locations)
+  node_zones    = sort(setintersection(keys(local.subnet_of_zone), local.offered_zones))
+}
+
+data "aws_ec2_instance_type" "nodes" {
+  instance_type = var.instance_type
+}
+
+data "aws_ec2_instance_type_offerings" "nodes" {
+  location_type = "availability-zone"
+
+  filter {
+    name   = "instance-type"
+    values = [var.instance_type]
+  }
+}
+
+# The newest Debian 12 from Debian's own account (https://wiki.debian.org/Cloud/AmazonEC2Image/Bookworm).
+data "aws_ami" "debian" {
+  most_recent = true
+  owners      = ["136693071363"]
+
+  filter {
+    name   = "name"
+    values = [local.architecture == "arm64" ? "debian-12-arm64-*" : "debian-12-amd64-*"]
+  }
+
+  filter {
+    name   = "architecture"
+    values = [local.architecture]
+  }
+
+  filter {
+    name   = "virtualization-type"
+    values = ["hvm"]
+  }
+}
+
+# The data outlives the instance, so the volume comes first: it decides the zone and the instance follows it.
+resource "aws_ebs_volume" "data" {
+  for_each = local.nodes
+
+  availability_zone = element(local.node_zones, each.value - 1)
+  type              = "gp3"
+  size              = var.data_volume_size
+  encrypted         = true
+
+  # Whatever destroys a volume, a smaller replica_count included, leaves a snapshot behind.
+  final_snapshot = true
+
+  tags = {
+    Name = "${var.cluster_name}-node-${each.key}-data"
+    Node = "node-${each.key}"
+
+    # What wrote the data: a data directory must not meet a server of another architecture.
+    Architecture = local.architecture
+  }
+
+  lifecycle {
+    # Each of these is decided at the volume's creation. A later change of what they are computed from must
+    # neither replace the volume nor rewrite its history.
+    ignore_changes = [availability_zone, encrypted, tags["Architecture"]]
+
+    precondition {
+      condition     = length(local.node_zones) > 0
+      error_message = "No subnet lies in a zone that offers ${var.instance_type} (zones of the subnets: ${join(", ", keys(local.subnet_of_zone))}; zones that offer it: ${join(", ", local.offered_zones)}). Choose another instance_type or other subnet_ids."
+    }
+
+    precondition {
+      condition     = contains(data.aws_ec2_instance_type.nodes.supported_architectures, local.architecture)
+      error_message = "instance_type ${var.instance_type} runs ${join(", ", data.aws_ec2_instance_type.nodes.supported_architectures)}; the nodes need x86_64 or arm64. Choose another instance_type."
+    }
+  }
+}
+
+resource "aws_instance" "node" {
+  for_each = local.nodes
+
+  ami                    = data.aws_ami.debian.id
+  instance_type          = var.instance_type
+  key_name               = aws_key_pair.nodes.key_name
+  availability_zone      = aws_ebs_volume.data[each.key].availability_zone
+  subnet_id              = lookup(local.subnet_of_zone, aws_ebs_volume.data[each.key].availability_zone, null)
+  vpc_security_group_ids = [aws_security_group.nodes.id]
+  monitoring             = false
+
+  # Nobody terminates a database by a slip in the console. A destroy that stands in a reviewed plan goes through
+  # in one run: force_destroy lifts the protection, and must already be in the state by then.
+  disable_api_termination = true
+  force_destroy           = true
+
+  # Termination protection does not cover a shutdown from inside the instance.
+  instance_initiated_shutdown_behavior = "stop"
+
+  # ebs_optimized is left to EC2: current types always are, and t2 refuses it.
+
+  metadata_options {
+    http_endpoint = "enabled"
+    http_tokens   = "required"
+    # One hop reaches the host and no container behind a bridge. PostgreSQL asks the metadata service nothing;
+    # whoever breaks into its container should find no credentials there.
+    http_put_response_hop_limit = 1
+    instance_metadata_tags      = "disabled"
+  }
+
+  root_block_device {
+    volume_type = "gp3"
+    volume_size = var.root_volume_size
+    encrypted   = true
+
+    tags = {
+      Name = "${var.cluster_name}-node-${each.key}-root"
+      Node = "node-${each.key}"
+    }
+  }
+
+  tags = {
+    Name = "${var.cluster_name}-node-${each.key}"
+    Node = "node-${each.key}"
+  }
+
+  # On the way up a node has its way out from the first boot; on the way down the gateway cannot leave a VPC in
+  # which public addresses are still mapped.
+  depends_on = [aws_route.internet, aws_route_table_association.own]
+
+  lifecycle {
+    # The provider would replace a running database for a newer image, a rotated key (Ansible brings it to
+    # running hosts) or one more subnet in the zone.
+    ignore_changes = [ami, key_name, subnet_id]
+
+    # Another VPC is the exception: a node cannot follow while it lives. Its data volume stays.
+    replace_triggered_by = [aws_security_group.nodes.vpc_id]
+
+    precondition {
+      condition     = try(aws_ebs_volume.data[each.key].tags["Architecture"], local.architecture) == local.architecture
+      error_message = "node-${each.key} runs ${try(aws_ebs_volume.data[each.key].tags["Architecture"], "another architecture")} and instance_type ${var.instance_type} is ${local.architecture}: neither its system nor its data can follow. Choose a type of the same architecture, or build a new cluster and move the data."
+    }
+
+    precondition {
+      condition     = contains(keys(local.subnet_of_zone), aws_ebs_volume.data[each.key].availability_zone)
+      error_message = "The data of node-${each.key} lies in zone ${aws_ebs_volume.data[each.key].availability_zone}, where the cluster has no subnet (only in ${join(", ", keys(local.subnet_of_zone))}). Keep a subnet of that zone in subnet_ids."
+    }
+
+    precondition {
+      condition     = contains(local.offered_zones, aws_ebs_volume.data[each.key].availability_zone)
+      error_message = "The data of node-${each.key} lies in zone ${aws_ebs_volume.data[each.key].availability_zone}, which does not offer instance_type ${var.instance_type}. Choose another instance_type."
+    }
+  }
+}
+
+resource "aws_volume_attachment" "data" {
+  for_each = local.nodes
+
+  # Only a name at the API: on current types the device appears as /dev/nvme*n1 and is found by the volume's id.
+  device_name = "/dev/sdf"
+  volume_id   = aws_ebs_volume.data[each.key].id
+  instance_id = aws_instance.node[each.key].id
+
+  # A mounted volume never finishes detaching, and a forced detach can lose writes: a clean shutdown comes first.
+  stop_instance_before_detaching = true
+}
+
+check "zones" {
+  assert {
+    condition     = length(local.node_zones) != 1
+    error_message = "All nodes are in one zone (${join(", ", local.node_zones)}): the cluster does not survive its loss. Give subnet_ids of at least two zones."
+  }
+}

@@ -1,0 +1,35 @@
+output "cluster_name" {
+  description = "Name of the cluster."
+  value       = var.cluster_name
+}
+
+output "region" {
+  description = "Region of the cluster."
+  value       = var.region
+}
+
+output "nodes" {
+  description = "The nodes in the order of their numbers. public_address is null where the subnet gives none."
+  value = [for number in range(1, var.replica_count + 2) : {
+    name            = "node-${number}"
+    instance_id     = aws_instance.node[tostring(number)].id
+    instance_type   = aws_instance.node[tostring(number)].instance_type
+    private_address = aws_instance.node[tostring(number)].private_ip
+    public_address  = aws_instance.node[tostring(number)].public_ip == "" ? null : aws_instance.node[tostring(number)].public_ip
+    zone            = aws_ebs_volume.data[tostring(number)].availability_zone
+    volume_id       = aws_ebs_volume.data[tostring(number)].id
+
+    # Where the volume is found on types without NVMe (t2 and older): /dev/sdf appears there as /dev/xvdf.
+    device_name = aws_volume_attachment.data[tostring(number)].device_name
+  }]
+}
+
+output "architecture" {
+  description = "Architecture of the nodes: x86_64 or arm64."
+  value       = local.architecture
+}
+
+output "instance_memory_mib" {
+  description = "Memory of a node in MiB."
+  value       = data.aws_ec2_instance_type.nodes.memory_size
+}

@@ -1,0 +1,143 @@
+variable "cluster_name" {
+  description = "Prefix of every resource's name and value of the tag Cluster."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$", var.cluster_name))
+    error_message = "cluster_name must be 1 to 40 lower-case letters, digits and dashes, begin with a letter and not end with a dash, for example \"orders\"."
+  }
+
+  validation {
+    condition     = !startswith(var.cluster_name, "sg-")
+    error_message = "cluster_name must not begin with \"sg-\": EC2 keeps that prefix for itself and refuses the security group."
+  }
+}
+
+variable "region" {
+  description = "AWS region of the whole cluster. Another region is another cluster: a change is refused."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", var.region))
+    error_message = "region must be an AWS region code, for example \"us-east-1\"."
+  }
+}
+
+variable "instance_type" {
+  description = "EC2 instance type of every node. It may change at any time, but never between x86_64 and arm64."
+  type        = string
+  default     = "t3.medium"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]*\\.[a-z0-9-]+$", var.instance_type))
+    error_message = "instance_type must be family.size, for example \"t3.medium\"."
+  }
+}
+
+variable "replica_count" {
+  description = "Replicas beside the one primary: 2 makes three nodes. A smaller number removes the nodes with the highest numbers."
+  type        = number
+  default     = 2
+
+  validation {
+    condition     = var.replica_count >= 0 && var.replica_count <= 15 && floor(var.replica_count) == var.replica_count
+    error_message = "replica_count must be a whole number from 0 to 15."
+  }
+}
+
+variable "ssh_public_key" {
+  description = "OpenSSH public key that new nodes accept from their first boot. Running nodes get a rotated key from the playbook."
+  type        = string
+
+  validation {
+    # EC2 imports only these two kinds of key for Linux.
+    condition     = can(regex("^(ssh-ed25519|ssh-rsa) [A-Za-z0-9+/]+={0,3}( [^\\n]*)?$", trimspace(var.ssh_public_key)))
+    error_message = "ssh_public_key must be one line that begins with \"ssh-ed25519 \" or \"ssh-rsa \"; EC2 takes no other kind of key."
+  }
+}
+
+variable "ssh_cidrs" {
+  description = "IPv4 networks that may reach port 22 of the nodes. Empty: nobody."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for cidr in var.ssh_cidrs : can(cidrnetmask(cidr)) && try(cidrsubnet(cidr, 0, 0) == cidr, false)])
+    error_message = "ssh_cidrs must be IPv4 networks without host bits, for example \"203.0.113.0/24\" or \"203.0.113.7/32\"."
+  }
+}
+
+variable "client_cidrs" {
+  description = "IPv4 networks that may reach port 5432 of the nodes. Empty: only the nodes themselves."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for cidr in var.client_cidrs : can(cidrnetmask(cidr)) && try(cidrsubnet(cidr, 0, 0) == cidr, false)])
+    error_message = "client_cidrs must be IPv4 networks without host bits, for example \"10.20.0.0/16\"."
+  }
+}
+
+variable "subnet_ids" {
+  description = "Existing subnets of one VPC to place the nodes in, best in several zones. Empty: a VPC of the cluster's own."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for id in var.subnet_ids : can(regex("^subnet-([0-9a-f]{8}|[0-9a-f]{17})$", id))])
+    error_message = "subnet_ids must be subnet ids, for example \"subnet-0a1b2c3d4e5f60718\"."
+  }
+}
+
+variable "vpc_cidr" {
+  description = "Network of the cluster's own VPC, cut into 16 subnets, one a zone. Unused with subnet_ids."
+  type        = string
+  default     = "10.42.0.0/16"
+
+  validation {
+    # A subnet must not be smaller than /28, and each is a sixteenth of the VPC.
+    condition     = can(regex("/(1[6-9]|2[0-4])$", var.vpc_cidr)) && can(cidrnetmask(var.vpc_cidr)) && try(cidrsubnet(var.vpc_cidr, 0, 0) == var.vpc_cidr, false)
+    error_message = "vpc_cidr must be an IPv4 network from /16 to /24 without host bits, for example \"10.42.0.0/16\"."
+  }
+}
+
+variable "data_volume_size" {
+  description = "Size of each node's data volume in GiB. It can grow in place; EBS cannot shrink a volume."
+  type        = number
+  default     = 20
+
+  validation {
+    condition     = var.data_volume_size >= 10 && var.data_volume_size <= 16384 && floor(var.data_volume_size) == var.data_volume_size
+    error_message = "data_volume_size must be a whole number of GiB from 10 to 16384."
+  }
+}
+
+variable "root_volume_size" {
+  description = "Size of each node's root volume in GiB: system, Docker images, logs. It can grow in place; EBS cannot shrink a volume."
+  type        = number
+  default     = 16
+
+  validation {
+    # The Debian image itself takes 8 GiB.
+    condition     = var.root_volume_size >= 8 && var.root_volume_size <= 16384 && floor(var.root_volume_size) == var.root_volume_size
+    error_message = "root_volume_size must be a whole number of GiB from 8 to 16384."
+  }
+}
+
+variable "tags" {
+  description = "Further tags for every resource."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = length(setintersection(keys(var.tags), ["Architecture", "Cluster", "ManagedBy", "Name", "Node"])) == 0
+    error_message = "tags must not contain Architecture, Cluster, ManagedBy, Name or Node: the cluster sets these itself."
+  }
+
+  validation {
+    condition = length(var.tags) <= 40 && alltrue([
+      for key, value in var.tags : length(key) >= 1 && length(key) <= 128 && length(value) <= 256 && !startswith(lower(key), "aws:")
+    ])
+    error_message = "tags must be at most 40, with keys of 1 to 128 characters that do not begin with \"aws:\" and values of at most 256 characters."
+  }
+}

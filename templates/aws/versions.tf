@@ -1,0 +1,22 @@
+terraform {
+  required_version = ">= 1.5.6"
+
+  required_providers {
+    aws = {
+      source = "hashicorp/aws"
+      # 6.8 is the first release whose aws_instance knows force_destroy (see nodes.tf).
+      version = "~> 6.8"
+    }
+  }
+}
+
+provider "aws" {
+  region = var.region
+
+  default_tags {
+    tags = merge(var.tags, {
+      Cluster   = var.cluster_name
+      ManagedBy = "postgres-cluster-action"
+    })
+  }
+}
