@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NodeProof } from '../src/cluster/proof.ts';
 import { readRow, writeRow } from './client.ts';
+import type { WorkflowEvent } from './github/event.ts';
 import type { JobResult } from './runner/job.ts';
 import { startWorld, type World } from './world.ts';
 
@@ -24,31 +25,43 @@ async function play<Result>(name: string, work: () => Promise<Result>): Promise<
   return result;
 }
 
-function requireSuccess(what: string, result: JobResult): void {
-  if (result.conclusion === 'success') return;
-  console.error(result.log);
-  throw new Error(`${what} ended with ${result.conclusion}.`);
-}
+/** What of the action's log tells the story; the whole log goes to a file. */
+const TOLD = [
+  /^##\[(group|error|warning)\](?!Run )/,
+  /^(Plan:|Apply complete!)/,
+  /^aws_\w+\.\S+ Creation complete/,
+  /^node-\d/,
+];
 
-/** Shows what the action logs, indented. */
-const showLog = (line: string): void => console.log(`          │ ${line}`);
+/** Runs the action, showing what tells the story. */
+async function runAction(world: World, name: string, event: WorkflowEvent): Promise<JobResult> {
+  const onLine = (line: string): void => {
+    if (TOLD.some((pattern) => pattern.test(line))) {
+      console.log(`          │ ${line.replace(/^##\[group\]/, '')}`);
+    }
+  };
+  const result = await play(name, () => world.run(event, { request: REQUEST }, { onLine }));
+  const logFile = join(world.folder, `${name}.log`);
+  writeFileSync(logFile, result.log);
+  if (result.conclusion === 'success') return result;
+  throw new Error(
+    `The ${name} ended with ${result.conclusion}. Its log: ${logFile}\n${result.log}`,
+  );
+}
 
 async function tellStory(world: World): Promise<void> {
   const { github } = world;
-  const inputs = { request: REQUEST };
 
   title(`A pull request asks for ${REQUEST}`);
   const opened = github.openPullRequest({ branch: 'orders-db', title: 'A database for orders' });
   const { number } = (opened.payload as { pull_request: { number: number } }).pull_request;
-  const planned = await play('plan', () => world.run(opened, inputs, { onLine: showLog }));
-  requireSuccess('The plan', planned);
+  await runAction(world, 'plan', opened);
   title(`The comment on pull request #${number}`);
   console.log(latestComment(world, number));
 
   title('It is merged');
   const { push } = github.merge(number, 'squash');
-  const deployed = await play('deploy', () => world.run(push, inputs, { onLine: showLog }));
-  requireSuccess('The deploy', deployed);
+  const deployed = await runAction(world, 'deploy', push);
   title('The same comment, now with the proof');
   const comment = latestComment(world, number);
   console.log(comment);

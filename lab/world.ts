@@ -137,8 +137,15 @@ export function locateWorld(name: string): string {
 }
 
 async function refuseOtherWorlds(name: string): Promise<void> {
-  const format = '{{index .Labels "postgres-cluster-lab"}} {{range .IPAM.Config}}{{.Subnet}}{{end}}';
-  const ids = await runDocker(['network', 'ls', '--quiet', '--filter', 'label=postgres-cluster-lab']);
+  const format =
+    '{{index .Labels "postgres-cluster-lab"}} {{range .IPAM.Config}}{{.Subnet}}{{end}}';
+  const ids = await runDocker([
+    'network',
+    'ls',
+    '--quiet',
+    '--filter',
+    'label=postgres-cluster-lab',
+  ]);
   if (ids === '') return;
   const networks = await runDocker(['network', 'inspect', '--format', format, ...ids.split('\n')]);
   for (const [other, subnet] of networks.split('\n').map((line) => line.split(' '))) {

@@ -141,7 +141,9 @@ function explainFailure(
     });
   }
   return new UserError(
-    failures.map(({ node, task, message }) => `${node}: ${task}: ${message}`),
+    failures.map(
+      ({ node, task, message, log }) => `${node}: ${task}: ${[message, log].join('\n').trim()}`,
+    ),
     { cause: error },
   );
 }

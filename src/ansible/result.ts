@@ -96,7 +96,15 @@ const schema = z.object({
     }),
   ),
   changes: z.array(z.object({ node: z.string(), step: z.string(), task: z.string() })),
-  failures: z.array(z.object({ node: z.string(), task: z.string(), message: z.string() })),
+  failures: z.array(
+    z.object({
+      node: z.string(),
+      task: z.string(),
+      message: z.string(),
+      /** The server's own last lines where it did not start, else empty. */
+      log: z.string(),
+    }),
+  ),
 });
 
 /** What one run of a playbook reported through the callback plugin in `playbooks/callback_plugins`. */

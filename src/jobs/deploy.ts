@@ -68,10 +68,14 @@ export async function deploy(
     const { outputs } = await applyPlan(job, terraform, plan);
 
     await enter('configuring');
-    const result = await configureNodes(job, outputs, (steps) => {
-      report = { ...report, steps };
+    const result = await configureNodes(job, outputs, {
+      onSteps: (steps) => {
+        report = { ...report, steps };
+      },
+      onProof: (proof) => {
+        report = { ...report, proof };
+      },
     });
-    report = { ...report, steps: result.steps, proof: result.proof };
     await finish({
       state: 'done',
       connectionString: renderConnectionString(result.nodes),

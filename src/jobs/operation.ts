@@ -2,11 +2,11 @@ import { join } from 'node:path';
 import * as core from '@actions/core';
 import { sshAddress } from '../ansible/inventory.ts';
 import type { Node } from '../cluster/configuration.ts';
-import type { Step } from '../cluster/rollout.ts';
 import { UserError } from '../errors.ts';
 import type { Operation } from '../intent.ts';
 import { type ApplyResult, apply } from '../operations/apply.ts';
 import {
+  type ConfigureListeners,
   type ConfigureResult,
   configure,
   renderConnectionString,
@@ -60,7 +60,7 @@ export async function applyPlan(
 export async function configureNodes(
   job: Job,
   outputs: unknown,
-  onSteps?: (steps: readonly Step[]) => void,
+  listeners: ConfigureListeners = {},
 ): Promise<ConfigureResult> {
   const { workspace, keys, request, actionRoot } = job;
   if (!keys) throw new UserError('ssh-private-key: missing. Ansible logs in with it.');
@@ -73,7 +73,7 @@ export async function configureNodes(
       temporary: workspace.temporary,
       playbooks: join(actionRoot, 'playbooks'),
       log: core.info,
-      ...(onSteps && { onSteps }),
+      ...listeners,
     }),
   );
   setClusterOutputs(result);

@@ -32,6 +32,12 @@ export interface ConfigureResult {
   readonly jsonFile: string;
 }
 
+/** What is told while it happens, so that it is known even if the end is a failure. */
+export interface ConfigureListeners {
+  readonly onSteps?: (steps: readonly Step[]) => void;
+  readonly onProof?: (proof: readonly NodeProof[]) => void;
+}
+
 /**
  * Brings the nodes to the state the request asks for and proves that replication works.
  *
@@ -48,8 +54,7 @@ export async function configure(
     temporary: string;
     playbooks: string;
     log: (line: string) => void;
-    onSteps?: (steps: readonly Step[]) => void;
-  },
+  } & ConfigureListeners,
 ): Promise<ConfigureResult> {
   const { nodes, keys, directory, temporary, log } = options;
   const { spec, secrets } = request;
@@ -76,6 +81,7 @@ export async function configure(
   }
   const { primary, steps, report } = outcome;
   const { changes, proof } = report;
+  options.onProof?.(proof);
   log(
     `${changes.length} ${changes.length === 1 ? 'task' : 'tasks'} changed something on the nodes`,
   );
