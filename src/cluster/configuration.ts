@@ -63,9 +63,13 @@ function renderConninfo(node: string, address: string): string {
   ].join(' ');
 }
 
-/** A value as `postgresql.conf` takes it: single quotes, doubled inside (PostgreSQL manual, 19.1.2). */
+/**
+ * A value as `postgresql.conf` takes it: in single quotes, doubled inside, backslash escapes (PostgreSQL
+ * manual, 19.1.2). A line break would end the line, so it is written as an escape.
+ */
 function quoteSetting(value: string): string {
-  return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
+  const escaped = value.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('\n', '\\n');
+  return `'${escaped}'`;
 }
 
 /**

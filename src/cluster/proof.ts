@@ -33,6 +33,7 @@ export function findProofProblems(proof: readonly NodeProof[], nodes: readonly s
     ...(identifiers.size > 1 ? ['the nodes belong to different database clusters'] : []),
     ...proof.flatMap((node) => {
       if (node.problem !== null) return [`${node.name}: ${node.problem}`];
+      if (node.replayPaused) return [`${node.name}: replay is paused`];
       if (!node.tokenRead) return [`${node.name}: the value written on the primary was not read`];
       if (node.role === 'replica' && node.state !== 'streaming')
         return [`${node.name}: ${node.state}`];

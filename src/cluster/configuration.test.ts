@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest';
+import { renderPgHba, renderPostgresqlConf } from './configuration.ts';
+import { createNode } from './fixtures.ts';
+
+describe('renderPostgresqlConf', () => {
+  const settings = { max_connections: '100', listen_addresses: '*' };
+
+  test('of a primary: no upstream, sorted, quoted', () => {
+    const text = renderPostgresqlConf({
+      node: 'node-1',
+      clusterName: 'orders',
+      settings,
+      upstream: null,
+    });
+    expect(text.split('\n').slice(1)).toEqual([
+      "cluster_name = 'orders/node-1'",
+      "listen_addresses = '*'",
+      "max_connections = '100'",
+      '',
+    ]);
+  });
+
+  test('of a replica: its own slot and name, and no password', () => {
+    const upstream = createNode(1);
+    const text = renderPostgresqlConf({
+      node: 'node-2',
+      clusterName: 'orders',
+      settings,
+      upstream,
+    });
+    expect(text).toContain("primary_slot_name = 'node_2'");
+    expect(text).toMatch(
+      /^primary_conninfo = 'host=10\.42\.0\.11 .*user=replicator passfile=\S+ application_name=node_2 /m,
+    );
+    expect(text).not.toContain('password=');
+  });
+
+  test('a value cannot leave its quotes', () => {
+    const hostile = { log_line_prefix: "'\nlisten_addresses = 'evil\\" };
+    const text = renderPostgresqlConf({
+      node: 'node-1',
+      clusterName: 'a',
+      settings: hostile,
+      upstream: null,
+    });
+    // PostgreSQL reads a doubled quote as one, and a backslash as the start of an escape.
+    expect(text).toContain("log_line_prefix = '''\\nlisten_addresses = ''evil\\\\'");
+  });
+});
+
+test('renderPgHba lets the nodes replicate, clients in by password, and nobody else', () => {
+  expect(renderPgHba([createNode(1), createNode(2)], ['10.0.0.0/8'])).toMatchInlineSnapshot(`
+    "# Written by Postgres Cluster Action; changes made here are overwritten.
+    local all postgres peer
+    host replication replicator 10.42.0.11/32 scram-sha-256
+    host replication replicator 10.42.0.12/32 scram-sha-256
+    host all replicator all reject
+    host all all 127.0.0.1/32 scram-sha-256
+    host all all 10.0.0.0/8 scram-sha-256
+    "
+  `);
+});
