@@ -119,15 +119,20 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   };
 }
 
+/** Empties a world: no machine, no state, no pull request. Its registry, which only serves images, stays. */
+export async function emptyWorld(name: string): Promise<void> {
+  await destroyAws({ world: name });
+  await stopState({ world: name });
+  rmSync(locateWorld(name), { recursive: true, force: true });
+}
+
 /** Removes all that a world is made of; with `images`, also what was built to make worlds. */
 export async function destroyWorld(
   name: string,
   { images = false }: { images?: boolean } = {},
 ): Promise<void> {
-  await destroyAws({ world: name });
-  await stopState({ world: name });
+  await emptyWorld(name);
   await stopRegistry({ world: name });
-  rmSync(locateWorld(name), { recursive: true, force: true });
   if (images) await removeImages();
 }
 

@@ -1,40 +1,16 @@
 import { z } from 'zod';
+import { readBackend } from './backend.ts';
 import { OLDEST_MAJOR } from './cluster/lifecycle.ts';
 import { REGIONS } from './cluster/regions.ts';
 import { parseMemory } from './cluster/settings.ts';
-import { type ClusterSpec, majorOfTag } from './cluster/spec.ts';
-import { COMMANDS, type Command, type Intent, type Operation } from './intent.ts';
+import { majorOfTag } from './cluster/spec.ts';
+import { COMMANDS, type Command, type Intent } from './intent.ts';
+import { quoteValue } from './quote.ts';
+import type { Request } from './request.ts';
+import { readBody } from './request-body.ts';
 
 /** The `with:` block as strings, by input name; an absent input is an empty string. */
 export type RawInputs = Readonly<Record<string, string>>;
-
-/** Everything the workflow gave, typed and checked. */
-export interface Request {
-  readonly spec: ClusterSpec;
-  readonly backend: Backend;
-  /** As given: relative to the workspace or absolute. */
-  readonly workingDirectory: string;
-  readonly secrets: Secrets;
-  readonly sshUser: string;
-  readonly githubToken: string;
-  /** The runner, and every file on it, is gone after the job. */
-  readonly githubHosted: boolean;
-}
-
-/** Where Terraform keeps its state. */
-export interface Backend {
-  /** `local`, `s3`, `gcs`, … */
-  readonly type: string;
-  readonly config: Readonly<Record<string, string>>;
-}
-
-/** Never written anywhere but to files only the runner's user can read. */
-export interface Secrets {
-  readonly postgresPassword: string;
-  readonly replicationPassword: string;
-  /** One private key, or several: the first is in use, the rest are being rotated out. */
-  readonly sshPrivateKey: string;
-}
 
 /** Input names whose values are secrets. */
 export const SECRET_INPUTS = [
@@ -43,22 +19,6 @@ export const SECRET_INPUTS = [
   'ssh-private-key',
   'github-token',
 ];
-
-/** Body keys per operation; `auto` runs take all of them. */
-const BODY_KEYS: Readonly<Record<Operation | 'auto', readonly string[]>> = {
-  generate: ['instance_type', 'replica_count', 'region'],
-  plan: [],
-  apply: [],
-  configure: ['replica_count', 'max_connections', 'shared_buffers', 'region', 'image_tag'],
-  auto: [
-    'instance_type',
-    'replica_count',
-    'region',
-    'max_connections',
-    'shared_buffers',
-    'image_tag',
-  ],
-};
 
 const REPLICA_LIMIT = 15;
 const CLUSTER_NAME_LENGTH = 40;
@@ -87,7 +47,7 @@ const list = (test: (value: string) => boolean, allowed: string, example: string
         if (!test(value)) {
           context.addIssue({
             code: 'custom',
-            message: `Found ${quote(value)} in the list. Allowed: ${allowed}, e.g. ${example}.`,
+            message: `Found ${quoteValue(value)} in the list. Allowed: ${allowed}, e.g. ${example}.`,
           });
         }
       }
@@ -195,7 +155,7 @@ export function readRequest(
     ? []
     : parsed.error.issues.map((issue) => {
         const input = String(issue.path[0]);
-        return `${body.sources[input] ?? input}: ${quote(merged[input] ?? '')} is not allowed. ${issue.message}`;
+        return `${body.sources[input] ?? input}: ${quoteValue(merged[input] ?? '')} is not allowed. ${issue.message}`;
       });
   const backend = readBackend(merged);
   const problems = [
@@ -236,57 +196,9 @@ export function readRequest(
       },
       sshUser: given['ssh-user'],
       githubToken: given['github-token'],
-      githubHosted,
     },
   };
 }
-
-interface Body {
-  /** Body values by input name. */
-  readonly values: Record<string, string>;
-  /** How a message names an input that came from the body. */
-  readonly sources: Record<string, string>;
-  readonly problems: readonly string[];
-}
-
-/** The API body: from the event when the event carries it, else from the `request` input. */
-function readBody(input: string, intent: Intent): Body {
-  const where =
-    intent.kind === 'operation' && intent.body !== undefined ? 'client_payload' : 'request';
-  let body: unknown = intent.kind === 'operation' ? intent.body : undefined;
-  if (body === undefined) {
-    if (input.trim() === '') return { values: {}, sources: {}, problems: [] };
-    try {
-      body = JSON.parse(input);
-    } catch {
-      return noBody(`request: not JSON. Give an object, e.g. {"replica_count": 2}.`);
-    }
-  }
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    return noBody(`${where}: not a JSON object. Give one, e.g. {"replica_count": 2}.`);
-  }
-  const allowed = BODY_KEYS[intent.kind === 'operation' ? intent.operation : 'auto'];
-  const problems: string[] = [];
-  const values: Record<string, string> = {};
-  const sources: Record<string, string> = {};
-  for (const [key, value] of Object.entries(body)) {
-    if (!allowed.includes(key)) {
-      const keys = allowed.length === 0 ? 'none, the body stays empty' : allowed.join(', ');
-      problems.push(`${where}: unknown key ${quote(key)}. Allowed: ${keys}.`);
-    } else if (typeof value !== 'string' && typeof value !== 'number') {
-      problems.push(
-        `${where}.${key}: ${quote(JSON.stringify(value))} is not a string or a number.`,
-      );
-    } else {
-      const name = key.replaceAll('_', '-');
-      values[name] = String(value);
-      sources[name] = `${where}.${key}`;
-    }
-  }
-  return { values, sources, problems };
-}
-
-const noBody = (problem: string): Body => ({ values: {}, sources: {}, problems: [problem] });
 
 /** What the run cannot do without, and only what it really needs. */
 function findMissing(
@@ -342,62 +254,6 @@ function checkPasswords(inputs: RawInputs): string[] {
   );
 }
 
-/** Arguments of Terraform's backends that hold a secret itself. */
-const SECRET_BACKEND_KEYS =
-  /^(access_key|secret_key|token|password|conn_str|credentials|encryption_key|client_certificate|.*_(secret|token|password|private_key|access_key|secret_key))$/;
-
-/** `backend-config`: lines of `key = value`, or a JSON object of strings. */
-function readBackend(inputs: RawInputs): { config: Record<string, string>; problems: string[] } {
-  const { entries, problems } = parseBackendConfig(inputs['backend-config'] ?? '');
-  for (const [key] of entries) {
-    if (SECRET_BACKEND_KEYS.test(key)) {
-      problems.push(
-        `backend-config: ${key} is a secret, and Terraform keeps backend-config in plan files. Give it through the environment variable the backend reads (for s3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or OIDC).`,
-      );
-    }
-  }
-  const config = Object.fromEntries(entries);
-  if (inputs.backend === 's3') {
-    for (const key of ['bucket', 'key', 'region']) {
-      if (!config[key]) problems.push(`backend-config: ${key} is missing; backend s3 needs it.`);
-    }
-    // Terraform's own lock, without a DynamoDB table, unless the team already has one.
-    if (!config.dynamodb_table) config.use_lockfile ??= 'true';
-    config.encrypt ??= 'true';
-  }
-  return { config, problems };
-}
-
-function parseBackendConfig(value: string): { entries: [string, string][]; problems: string[] } {
-  if (value.trim().startsWith('{')) {
-    const parsed = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
-    try {
-      const object = parsed.parse(JSON.parse(value));
-      return { entries: Object.entries(object).map(([k, v]) => [k, String(v)]), problems: [] };
-    } catch {
-      return {
-        entries: [],
-        problems: [
-          'backend-config: not a JSON object of plain values. Give e.g. {"bucket": "my-state"}.',
-        ],
-      };
-    }
-  }
-  const entries: [string, string][] = [];
-  const problems: string[] = [];
-  for (const line of value.split('\n').map((text) => text.trim())) {
-    if (line === '' || line.startsWith('#')) continue;
-    const match = /^([a-z_][a-z0-9_]*)\s*=\s*(?:"([^"]*)"|(\S+))$/.exec(line);
-    if (match) entries.push([match[1] as string, match[2] ?? match[3] ?? '']);
-    else {
-      problems.push(
-        `backend-config: ${quote(line)} is not allowed. Allowed: a line per setting, key = "value", e.g. bucket = "my-state".`,
-      );
-    }
-  }
-  return { entries, problems };
-}
-
 function isCidr(value: string): boolean {
   const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(value);
   if (!match) return false;
@@ -414,10 +270,4 @@ function isCidr(value: string): boolean {
   return (
     prefix === 32 || (prefix === 0 ? address === 0 : (address & (0xffffffff >>> prefix)) === 0)
   );
-}
-
-/** A value as messages show it: one line, no control characters, cut where it is long. */
-function quote(value: string): string {
-  const shown = value.length > 80 ? `${value.slice(0, 77)}…` : value;
-  return JSON.stringify(shown);
 }

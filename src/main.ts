@@ -7,14 +7,7 @@ import { CancelledError, UserError } from './errors.ts';
 import { createClient, type GitHubClient } from './github/client.ts';
 import { findPullRequest } from './github/pull-request.ts';
 import type { CommentPlace } from './github/sticky-comment.ts';
-import {
-  INPUT_NAMES,
-  type RawInputs,
-  type Request,
-  readCommand,
-  readRequest,
-  SECRET_INPUTS,
-} from './inputs.ts';
+import { INPUT_NAMES, type RawInputs, readCommand, readRequest, SECRET_INPUTS } from './inputs.ts';
 import { decideIntent, type Intent } from './intent.ts';
 import { rememberPlace, rememberTemporary } from './jobs/afterwards.ts';
 import { Announcement, identifyComment } from './jobs/announcement.ts';
@@ -24,6 +17,7 @@ import type { Job } from './jobs/job.ts';
 import { runOperation } from './jobs/operation.ts';
 import { review } from './jobs/review.ts';
 import { forwardSignals } from './process.ts';
+import type { Request } from './request.ts';
 import { type PublicKeys, readPublicKeys } from './ssh-key.ts';
 import { openWorkspace } from './workspace.ts';
 

@@ -2,19 +2,20 @@ import type { NodeProof } from '../../src/cluster/proof.ts';
 import { query, type Server } from '../client.ts';
 import { runDocker } from '../images/docker.ts';
 import type { JobOptions, JobResult } from '../runner/job.ts';
-import { destroyWorld, startWorld, type World, type WorldOptions } from '../world.ts';
+import { emptyWorld, startWorld, type World, type WorldOptions } from '../world.ts';
 
-const NAME = 'e2e';
+/** The world of the end-to-end tests, one after the other. */
+export const STAGE = 'e2e';
 
-/** A world for one test file, empty at its start and gone at its end. */
+/** An empty world for one test file. */
 export async function openStage(options: Partial<WorldOptions> = {}): Promise<World> {
-  await destroyWorld(NAME);
-  return startWorld({ name: NAME, onProgress: (line) => console.log(line), ...options });
+  await emptyWorld(STAGE);
+  return startWorld({ name: STAGE, onProgress: (line) => console.log(line), ...options });
 }
 
 export async function closeStage(world: World): Promise<void> {
   await world.stop();
-  await destroyWorld(NAME);
+  await emptyWorld(STAGE);
 }
 
 /** Opens a pull request and gives its number beside the event. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { ProcessError, runProcess } from '../process.ts';
 import { runShortCommand } from '../short-command.ts';
-import { compareVersions } from '../terraform/version.ts';
+import { compareVersions } from '../version.ts';
 import { writeSecretFile } from '../workspace.ts';
 import { type AnsibleResult, parseResult } from './result.ts';
 

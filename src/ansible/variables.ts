@@ -1,5 +1,6 @@
-import { type DesiredCluster, renderFiles, type Step } from '../cluster/rollout.ts';
-import type { Secrets } from '../inputs.ts';
+import { type DesiredCluster, renderFiles } from '../cluster/desired.ts';
+import type { Step } from '../cluster/rollout.ts';
+import type { Secrets } from '../request.ts';
 import type { PublicKeys } from '../ssh-key.ts';
 
 /** What the playbooks are told besides the inventory. Passwords are in it: it is only ever written 0600. */

@@ -1,7 +1,8 @@
 import type { Node } from './configuration.ts';
+import { type DesiredCluster, renderFiles } from './desired.ts';
 import type { NodeObservation, PostgresObservation } from './observation.ts';
-import { type DesiredCluster, mergeSettings, renderFiles } from './rollout.ts';
 import type { SettingInForce, Settings } from './settings.ts';
+import { mergeSettings } from './settings.ts';
 import { nodeName, slotName } from './spec.ts';
 
 // Builders for tests: a healthy cluster, from which a test bends what it is about.
@@ -49,6 +50,7 @@ export function createFreshNode(name: string): NodeObservation {
 const CONTEXTS: Readonly<Record<string, string>> = {
   listen_addresses: 'postmaster',
   port: 'postmaster',
+  unix_socket_directories: 'postmaster',
   wal_level: 'postmaster',
   max_wal_senders: 'postmaster',
   max_replication_slots: 'postmaster',

@@ -1,19 +1,8 @@
-import { type Node, renderPgHba, renderPostgresqlConf } from './configuration.ts';
+import { type DesiredCluster, renderFiles } from './desired.ts';
 import type { NodeObservation, PostgresObservation } from './observation.ts';
-import { HOT_STANDBY_SENSITIVE, isInForce, MANAGED_SETTINGS, type Settings } from './settings.ts';
-import { majorOfTag, slotName } from './spec.ts';
-
-/** The state the cluster shall reach. */
-export interface DesiredCluster {
-  readonly name: string;
-  /** In number order; the first becomes the primary only where no node holds data. */
-  readonly nodes: readonly Node[];
-  /** Image reference as asked for, e.g. `postgres:17`. */
-  readonly image: string;
-  /** What the team chose; managed settings are added to it. */
-  readonly settings: Settings;
-  readonly clientCidrs: readonly string[];
-}
+import { findPrimary, findRefusals } from './refusals.ts';
+import { HOT_STANDBY_SENSITIVE, isInForce, mergeSettings, type Settings } from './settings.ts';
+import { slotName } from './spec.ts';
 
 /** One piece of work, idempotent, done on all of its nodes at the same time. */
 export type Step =
@@ -70,126 +59,10 @@ export function rollout(observed: readonly NodeObservation[], desired: DesiredCl
   return { refusals: [], primary, steps: plan.steps() };
 }
 
-/** The complete settings of a node: what is managed, then what the team chose. */
-export function mergeSettings(chosen: Settings): Settings {
-  return { ...MANAGED_SETTINGS, ...chosen };
-}
-
-/** The configuration files of `node` once it follows `primary` with `settings`. */
-export function renderFiles(
-  desired: DesiredCluster,
-  options: { node: string; primary: string; settings: Settings },
-): { postgresqlConf: string; pgHba: string } {
-  const { node, primary, settings } = options;
-  const upstream = node === primary ? null : desired.nodes.find(({ name }) => name === primary);
-  if (upstream === undefined)
-    throw new Error(`${primary} is not a node of cluster ${desired.name}`);
-  return {
-    postgresqlConf: renderPostgresqlConf({ node, clusterName: desired.name, settings, upstream }),
-    pgHba: renderPgHba(desired.nodes, desired.clientCidrs),
-  };
-}
-
 function firstNode(desired: DesiredCluster): string {
   const first = desired.nodes[0];
   if (!first) throw new Error(`cluster ${desired.name} has no nodes`);
   return first.name;
-}
-
-const isRunningPrimary = (node: NodeObservation): boolean => node.postgres?.inRecovery === false;
-const isStoppedPrimary = (node: NodeObservation): boolean =>
-  node.postgres === null && !node.standby && node.data === 'complete';
-
-/**
- * The primary is a fact of the databases, not of the node's number: the one node not in recovery; if
- * none runs, the one whose data is not a replica's. Null: no node holds a cluster.
- */
-function findPrimary(observed: readonly NodeObservation[]): string | null {
-  const candidates = [
-    observed.filter(isRunningPrimary),
-    observed.filter(isStoppedPrimary),
-    observed.filter((node) => node.data === 'unrecorded' && !node.standby),
-  ];
-  return candidates.find((nodes) => nodes.length > 0)?.[0]?.name ?? null;
-}
-
-/** Reasons to touch nothing, each with the way out. */
-function findRefusals(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
-  return [
-    ...refuseSeveralPrimaries(observed),
-    ...refuseLostPrimary(observed),
-    ...refuseForeignData(observed),
-    ...refuseTimelineAhead(observed),
-    ...refuseMajorChange(observed, desired),
-  ];
-}
-
-const listNames = (nodes: readonly NodeObservation[]): string =>
-  nodes.map(({ name }) => name).join(' and ');
-
-function refuseSeveralPrimaries(observed: readonly NodeObservation[]): string[] {
-  const running = observed.filter(isRunningPrimary);
-  if (running.length > 1) {
-    return [
-      `${listNames(running)} are both primary. Decide which one holds the rows you want, stop PostgreSQL on the other and move its data directory aside; the next run clones it again.`,
-    ];
-  }
-  const stopped = observed.filter(isStoppedPrimary);
-  if (running.length === 0 && stopped.length > 1) {
-    return [
-      `${listNames(stopped)} each hold the data of a primary and none is running. Start PostgreSQL on the one that was primary last and move the other's data directory aside.`,
-    ];
-  }
-  const unrecorded = observed.filter(({ data, standby }) => data === 'unrecorded' && !standby);
-  if (running.length + stopped.length === 0 && unrecorded.length > 1) {
-    return [
-      `${listNames(unrecorded)} each hold data without a record, so an unfinished deploy cannot be told from foreign data. Move the data directory of all but one aside.`,
-    ];
-  }
-  return [];
-}
-
-function refuseLostPrimary(observed: readonly NodeObservation[]): string[] {
-  const withData = observed.filter(({ data }) => data === 'complete' || data === 'unrecorded');
-  if (withData.length === 0 || findPrimary(observed) !== null) return [];
-  return [
-    `No node is primary, but ${listNames(withData)} hold a replica's data, so a new cluster must not be initialised. Bring the old primary's volume back, or promote the most advanced replica.`,
-  ];
-}
-
-function refuseForeignData(observed: readonly NodeObservation[]): string[] {
-  const identified = observed.flatMap((node) => {
-    const identifier = node.postgres?.systemIdentifier ?? node.record?.systemIdentifier;
-    return identifier === undefined ? [] : [{ name: node.name, identifier }];
-  });
-  if (new Set(identified.map(({ identifier }) => identifier)).size <= 1) return [];
-  const list = identified.map(({ name, identifier }) => `${name} ${identifier}`).join(', ');
-  return [
-    `The nodes belong to different database clusters (system identifiers: ${list}). Detach the volume that does not belong here, or move its data directory aside.`,
-  ];
-}
-
-function refuseTimelineAhead(observed: readonly NodeObservation[]): string[] {
-  const primary = observed.find(isRunningPrimary)?.postgres;
-  if (!primary) return [];
-  return observed
-    .filter(({ postgres }) => postgres !== null && postgres.timeline > primary.timeline)
-    .map(
-      (node) =>
-        `${node.name} is on timeline ${node.postgres?.timeline}, ahead of the primary's ${primary.timeline}: it was promoted once and may hold rows the primary lacks. Compare them before you move its data directory aside.`,
-    );
-}
-
-function refuseMajorChange(
-  observed: readonly NodeObservation[],
-  desired: DesiredCluster,
-): string[] {
-  const wanted = majorOfTag(desired.image.slice(desired.image.lastIndexOf(':') + 1));
-  const found = observed.find(({ record }) => record !== null)?.record?.major;
-  if (wanted === null || found === undefined || wanted === found) return [];
-  return [
-    `image-tag asks for PostgreSQL ${wanted}, the data is PostgreSQL ${found}'s, which ${wanted} cannot read. Stay on a ${found} image; for a major upgrade create a second cluster and move the data with logical replication or pg_dump.`,
-  ];
 }
 
 /** Collects the steps of one rollout and keeps track of what runs with which settings meanwhile. */

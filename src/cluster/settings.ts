@@ -32,6 +32,8 @@ export const MANAGED_SETTINGS: Settings = {
   // The security group and pg_hba.conf decide who gets in; binding by address would break on a new one.
   listen_addresses: '*',
   port: '5432',
+  // Where the images' client programs look; some builds of the server have another default.
+  unix_socket_directories: '/var/run/postgresql',
   password_encryption: 'scram-sha-256',
   wal_level: 'replica',
   // Headroom for sixteen nodes and their clones: adding a replica must never cost a restart.
@@ -49,6 +51,11 @@ export const MANAGED_SETTINGS: Settings = {
   // Asynchronous: a lost replica must not stop writes.
   synchronous_standby_names: '',
 };
+
+/** The complete settings of a node: what is managed, then what the team chose. */
+export function mergeSettings(chosen: Settings): Settings {
+  return { ...MANAGED_SETTINGS, ...chosen };
+}
 
 const MEMORY_UNITS: Readonly<Record<string, number>> = {
   B: 1,

@@ -1,5 +1,5 @@
 import type { ClusterSpec } from '../cluster/spec.ts';
-import type { Backend } from '../inputs.ts';
+import type { Backend } from '../request.ts';
 
 /** The only files that are generated: values, never code. The rest of the directory is static. */
 export const TFVARS_FILE = 'terraform.tfvars.json';

@@ -4,7 +4,7 @@ import { arch, platform } from 'node:os';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { runShortCommand } from '../short-command.ts';
-import { compareVersions } from './version.ts';
+import { compareVersions } from '../version.ts';
 
 /** The oldest Terraform the templates are written for. */
 const MINIMUM_VERSION = '1.5.6';

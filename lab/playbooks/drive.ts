@@ -1,0 +1,167 @@
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import type { NodeObservation } from '../../src/cluster/observation.ts';
+import { type DesiredCluster, renderFiles } from '../../src/cluster/desired.ts';
+import { rollout, type Step } from '../../src/cluster/rollout.ts';
+
+const playbooks = join(import.meta.dirname, '../../playbooks');
+
+/** One node's line of the proof, as `playbooks/library/cluster_proof.py` gives it. */
+export interface ProofLine {
+  readonly name: string;
+  readonly role: 'primary' | 'replica';
+  readonly address: string;
+  readonly state: string;
+  readonly timeline: number | null;
+  readonly lsn: string | null;
+  readonly lagBytes: number | null;
+  readonly lagSeconds: number | null;
+  readonly replayPaused: boolean;
+  readonly tokenRead: boolean;
+  readonly slot: string | null;
+  readonly systemIdentifier: string | null;
+  readonly problem: string | null;
+}
+
+/** What a run leaves in the file that CLUSTER_RESULT names, how it ended and what people saw. */
+export interface PlaybookRun {
+  readonly exitCode: number | null;
+  readonly seconds: number;
+  readonly output: string;
+  readonly observations: readonly NodeObservation[];
+  readonly proof: readonly ProofLine[];
+  readonly stats: Readonly<
+    Record<string, { ok: number; changed: number; failures: number; unreachable: number }>
+  >;
+  readonly changes: readonly { node: string; step: string; task: string }[];
+  readonly failures: readonly { node: string; task: string; message: string; log: string }[];
+  readonly notes: readonly { node: string; note: string }[];
+}
+
+/** A cluster to bring about, and how to get at its hosts. */
+export interface DriveOptions {
+  readonly desired: DesiredCluster;
+  /** Folder for inventory, variables, known hosts and results. */
+  readonly folder: string;
+  /** Private key file that opens the hosts. */
+  readonly key: string;
+  /** Its public half. */
+  readonly authorizedKey: string;
+  readonly retiredKeys?: readonly string[];
+  readonly superuserPassword?: string | null;
+  readonly replicationPassword?: string | null;
+  /** Another ansible-playbook than the one on PATH. */
+  readonly command?: readonly string[];
+  /** Called with each line people see. */
+  readonly onLine?: (line: string) => void;
+  /** Ends the running playbook as a cancelled job does: SIGINT. */
+  readonly signal?: AbortSignal;
+}
+
+/** Writes the inventory the way the action does and gives its path. */
+async function writeInventory({ desired, folder, key }: DriveOptions): Promise<string> {
+  const lines = desired.nodes.map((node) => {
+    const ssh = [
+      `-o HostKeyAlias=${node.instanceId}`,
+      `-o UserKnownHostsFile=${join(folder, 'known_hosts')}`,
+      '-o StrictHostKeyChecking=accept-new',
+    ].join(' ');
+    return (
+      `${node.name} ansible_host=${node.publicAddress} ansible_user=admin private_address=${node.privateAddress} ` +
+      `volume_id=${node.volumeId} instance_id=${node.instanceId} ansible_ssh_private_key_file=${key} ` +
+      `ansible_ssh_common_args='${ssh}'`
+    );
+  });
+  const path = join(folder, 'inventory.ini');
+  await writeFile(path, `[nodes]\n${lines.join('\n')}\n`);
+  return path;
+}
+
+/** Runs one playbook with the given steps, e.g. `observe.yml` with none. */
+export async function runPlaybook(
+  options: DriveOptions,
+  playbook: 'observe.yml' | 'site.yml',
+  work: { primary: string; steps: readonly Step[] } = { primary: '', steps: [] },
+): Promise<PlaybookRun> {
+  const { desired, folder } = options;
+  await mkdir(folder, { recursive: true });
+  const inventory = await writeInventory(options);
+  const variables = join(folder, 'vars.json');
+  const result = join(folder, 'result.json');
+  await rm(result, { force: true });
+  const steps = work.steps.map((step) =>
+    step.kind === 'prepare'
+      ? step
+      : {
+          ...step,
+          files: Object.fromEntries(
+            step.nodes.map((node) => [
+              node,
+              renderFiles(desired, { node, primary: work.primary, settings: step.settings }),
+            ]),
+          ),
+        },
+  );
+  await writeFile(
+    variables,
+    JSON.stringify({
+      cluster_name: desired.name,
+      cluster_image: desired.image,
+      cluster_authorized_key: options.authorizedKey,
+      cluster_retired_keys: options.retiredKeys ?? [],
+      cluster_superuser_password: options.superuserPassword ?? null,
+      cluster_replication_password: options.replicationPassword ?? null,
+      cluster_proof_token: randomUUID(),
+      cluster_steps: steps,
+      cluster_primary: work.primary,
+    }),
+  );
+  await chmod(variables, 0o600);
+
+  const [program = 'ansible-playbook', ...before] = options.command ?? [];
+  const start = performance.now();
+  const child = spawn(
+    program,
+    [...before, '-i', inventory, '-e', `@${variables}`, join(playbooks, playbook)],
+    {
+      env: {
+        ...process.env,
+        ANSIBLE_CONFIG: join(playbooks, 'ansible.cfg'),
+        CLUSTER_RESULT: result,
+        PYTHONDONTWRITEBYTECODE: '1',
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  options.signal?.addEventListener('abort', () => child.kill('SIGINT'));
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+      for (const line of text.split('\n')) if (line) options.onLine?.(line);
+    });
+  }
+  const exitCode = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject).on('close', resolve);
+  });
+  const seconds = (performance.now() - start) / 1000;
+  const written = await readFile(result, 'utf8').catch(() => null);
+  const nothing = { observations: [], proof: [], stats: {}, changes: [], failures: [], notes: [] };
+  return { ...nothing, ...(written && JSON.parse(written)), exitCode, seconds, output };
+}
+
+/** What `configure` does: look, decide, do and prove. */
+export async function configure(
+  options: DriveOptions,
+): Promise<{ observed: PlaybookRun; steps: readonly Step[]; done: PlaybookRun }> {
+  const observed = await runPlaybook(options, 'observe.yml');
+  if (observed.exitCode !== 0) throw new Error(`observe.yml failed:\n${observed.output}`);
+  const plan = rollout(observed.observations, options.desired);
+  if (plan.refusals.length > 0) throw new Error(`refused: ${plan.refusals.join('\n')}`);
+  if (!('steps' in plan)) throw new Error('the rollout has neither refusals nor steps');
+  const done = await runPlaybook(options, 'site.yml', plan);
+  return { observed, steps: plan.steps, done };
+}

@@ -1,0 +1,127 @@
+import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Node } from '../../src/cluster/configuration.ts';
+import { removeContainer, worldLabel } from '../images/container.ts';
+import { runCommand, runDocker } from '../images/docker.ts';
+import { ensureImages } from '../images/images.ts';
+import {
+  type PostgresTag,
+  type Registry,
+  startRegistry,
+  stopRegistry,
+} from '../registry/registry.ts';
+
+/** Hosts for the playbooks alone, without Terraform: containers with a data volume each, in a network of their own. */
+export interface Hosts {
+  /** Every host ever started here, in number order. */
+  readonly nodes: readonly Node[];
+  /** Path of the private key that opens them. */
+  readonly key: string;
+  /** Its public half. */
+  readonly authorizedKey: string;
+  readonly registry: Registry;
+  /** Starts the host of node `number`, blank, and with it its volume. */
+  add(number: number): Promise<Node>;
+  /** Runs a command on a node as root, bypassing ssh. */
+  run(node: string, command: string): Promise<string>;
+  /** Restarts the machine under a node and returns when its systemd has booted. */
+  reboot(node: string): Promise<void>;
+  /** Removes everything that was started. */
+  destroy(): Promise<void>;
+}
+
+/**
+ * Starts `count` hosts at <prefix>.1.<number> beside a registry that serves `tags`.
+ *
+ * @param options.folder gets volumes and keys
+ */
+export async function startHosts(options: {
+  world: string;
+  prefix: string;
+  folder: string;
+  count: number;
+  image?: 'host' | 'host-plain';
+  tags?: readonly PostgresTag[];
+  onProgress?: (line: string) => void;
+}): Promise<Hosts> {
+  const { world, prefix, folder, count, image = 'host', tags, onProgress } = options;
+  const progress = onProgress === undefined ? {} : { onProgress };
+  const images = await ensureImages({ only: [image], ...progress });
+  const registry = await startRegistry({ world, prefix, ...(tags && { tags }), ...progress });
+  await mkdir(folder, { recursive: true });
+  const key = join(folder, 'key');
+  await rm(key, { force: true });
+  await runCommand('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', world, '-f', key]);
+  const authorizedKey = (await readFile(`${key}.pub`, 'utf8')).trim();
+
+  const nodes: Node[] = [];
+  const loops: string[] = [];
+  const nameHost = (node: string): string => `pgca-${world}-${node}`;
+
+  async function add(number: number): Promise<Node> {
+    const address = `${prefix}.1.${number}`;
+    const node: Node = {
+      name: `node-${number}`,
+      instanceId: `i-0123456789abcde${number}`,
+      privateAddress: address,
+      publicAddress: address,
+      volumeId: `vol-0123456789abcde${number}`,
+      zone: 'us-east-1a',
+    };
+    const own = join(folder, node.name);
+    await mkdir(own, { recursive: true });
+    const file = join(own, 'volume');
+    await writeFile(file, '');
+    await truncate(file, 4 * 1024 ** 3);
+    const loop = await runCommand('losetup', ['--find', '--show', file]);
+    loops.push(loop);
+    const device = await runCommand('stat', ['-c', '%Hr:%Lr', loop]);
+    const metadata = {
+      instance_id: node.instanceId,
+      authorized_keys: [authorizedKey],
+      registry_mirror: registry.mirror,
+    };
+    await writeFile(join(own, 'instance.json'), JSON.stringify(metadata));
+    await writeFile(join(own, 'volumes'), `${node.volumeId} ${device}\n`);
+    const host = nameHost(node.name);
+    const security = ['seccomp=unconfined', 'apparmor=unconfined', 'systempaths=unconfined'];
+    await runDocker([
+      'create',
+      ...['--name', host, '--hostname', node.name, '--label', `${worldLabel}=${world}`],
+      ...['--network', registry.network, '--ip', address],
+      ...['--cap-add=ALL', '--cap-drop=SYS_RESOURCE', '--cgroupns=host'],
+      ...['--tmpfs=/run', '--tmpfs=/run/lock', '--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw'],
+      ...security.flatMap((option) => ['--security-opt', option]),
+      ...['--device-cgroup-rule', `b ${device} rwm`],
+      images[image],
+    ]);
+    for (const name of ['instance.json', 'volumes']) {
+      await runDocker(['cp', join(own, name), `${host}:/etc/lab/${name}`]);
+    }
+    await runDocker(['start', host]);
+    nodes.push(node);
+    return node;
+  }
+
+  for (let number = 1; number <= count; number += 1) await add(number);
+  const run = (node: string, command: string): Promise<string> =>
+    runDocker(['exec', nameHost(node), 'bash', '-c', command]);
+  return {
+    nodes,
+    key,
+    authorizedKey,
+    registry,
+    add,
+    run,
+    async reboot(node) {
+      await runDocker(['restart', '--time', '60', nameHost(node)]);
+      await run(node, 'systemctl is-system-running --wait || true');
+    },
+    async destroy() {
+      await Promise.all(nodes.map(({ name }) => removeContainer(nameHost(name))));
+      await Promise.all(loops.map((loop) => runCommand('losetup', ['--detach', loop])));
+      await stopRegistry({ world });
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}

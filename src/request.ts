@@ -1,0 +1,27 @@
+import type { ClusterSpec } from './cluster/spec.ts';
+
+/** Everything the workflow gave, typed and checked. */
+export interface Request {
+  readonly spec: ClusterSpec;
+  readonly backend: Backend;
+  /** As given: relative to the workspace or absolute. */
+  readonly workingDirectory: string;
+  readonly secrets: Secrets;
+  readonly sshUser: string;
+  readonly githubToken: string;
+}
+
+/** Where Terraform keeps its state. */
+export interface Backend {
+  /** `local`, `s3`, `gcs`, … */
+  readonly type: string;
+  readonly config: Readonly<Record<string, string>>;
+}
+
+/** Never written anywhere but to files only the runner's user can read. */
+export interface Secrets {
+  readonly postgresPassword: string;
+  readonly replicationPassword: string;
+  /** One private key, or several: the first is in use, the rest are being rotated out. */
+  readonly sshPrivateKey: string;
+}
