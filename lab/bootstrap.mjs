@@ -35,7 +35,9 @@ function runAsRoot(command, args) {
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
   });
   if (result.error?.code === 'ENOENT' || /a password is required/.test(result.stderr ?? '')) {
-    fail('The lab makes containers, networks and loop devices: run it as root, or with sudo that asks no password.');
+    fail(
+      'The lab makes containers, networks and loop devices: run it as root, or with sudo that asks no password.',
+    );
   }
   if (result.status !== 0) {
     fail(`${command} ${args.join(' ')} failed:\n${result.stdout}${result.stderr}`);
@@ -58,7 +60,9 @@ function installPackages() {
   if (missing.length === 0) return;
   const packages = [...new Set(missing.map(([, name]) => name))];
   if (!isOnPath('apt-get')) {
-    fail(`Missing: ${packages.join(', ')}. The lab installs them with apt-get on Debian and Ubuntu; elsewhere install them yourself.`);
+    fail(
+      `Missing: ${packages.join(', ')}. The lab installs them with apt-get on Debian and Ubuntu; elsewhere install them yourself.`,
+    );
   }
   say(`installing ${packages.join(', ')}`);
   runAsRoot('apt-get', ['update', '-qq']);
@@ -82,7 +86,8 @@ const dockerAnswers = () => spawnSync('docker', ['info'], { stdio: 'ignore' }).s
 /** Uses a Docker daemon that runs; else starts one and notes its pid, so that tearing down can end it. */
 async function startDocker() {
   if (dockerAnswers()) return;
-  if (!isRoot) fail('No Docker daemon answers. Start it, or let this user talk to it (group docker).');
+  if (!isRoot)
+    fail('No Docker daemon answers. Start it, or let this user talk to it (group docker).');
   say('starting a Docker daemon');
   mkdirSync(out, { recursive: true });
   const log = openSync(join(out, 'dockerd.log'), 'a');
@@ -97,7 +102,9 @@ async function startDocker() {
     if (dockerAnswers()) return;
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
-  fail(`dockerd did not answer within 30 s:\n${readFileSync(join(out, 'dockerd.log'), 'utf8').slice(-2000)}`);
+  fail(
+    `dockerd did not answer within 30 s:\n${readFileSync(join(out, 'dockerd.log'), 'utf8').slice(-2000)}`,
+  );
 }
 
 installPackages();

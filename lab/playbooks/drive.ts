@@ -1,30 +1,17 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { renderInventory } from '../../src/ansible/inventory.ts';
+import { renderVariables } from '../../src/ansible/variables.ts';
+import type { DesiredCluster } from '../../src/cluster/desired.ts';
 import type { NodeObservation } from '../../src/cluster/observation.ts';
-import { type DesiredCluster, renderFiles } from '../../src/cluster/desired.ts';
+import type { NodeProof } from '../../src/cluster/proof.ts';
 import { rollout, type Step } from '../../src/cluster/rollout.ts';
+import { writeSecretFile } from '../../src/workspace.ts';
 
 const playbooks = join(import.meta.dirname, '../../playbooks');
-
-/** One node's line of the proof, as `playbooks/library/cluster_proof.py` gives it. */
-export interface ProofLine {
-  readonly name: string;
-  readonly role: 'primary' | 'replica';
-  readonly address: string;
-  readonly state: string;
-  readonly timeline: number | null;
-  readonly lsn: string | null;
-  readonly lagBytes: number | null;
-  readonly lagSeconds: number | null;
-  readonly replayPaused: boolean;
-  readonly tokenRead: boolean;
-  readonly slot: string | null;
-  readonly systemIdentifier: string | null;
-  readonly problem: string | null;
-}
 
 /** What a run leaves in the file that CLUSTER_RESULT names, how it ended and what people saw. */
 export interface PlaybookRun {
@@ -32,7 +19,7 @@ export interface PlaybookRun {
   readonly seconds: number;
   readonly output: string;
   readonly observations: readonly NodeObservation[];
-  readonly proof: readonly ProofLine[];
+  readonly proof: readonly NodeProof[];
   readonly stats: Readonly<
     Record<string, { ok: number; changed: number; failures: number; unreachable: number }>
   >;
@@ -61,25 +48,6 @@ export interface DriveOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Writes the inventory the way the action does and gives its path. */
-async function writeInventory({ desired, folder, key }: DriveOptions): Promise<string> {
-  const lines = desired.nodes.map((node) => {
-    const ssh = [
-      `-o HostKeyAlias=${node.instanceId}`,
-      `-o UserKnownHostsFile=${join(folder, 'known_hosts')}`,
-      '-o StrictHostKeyChecking=accept-new',
-    ].join(' ');
-    return (
-      `${node.name} ansible_host=${node.publicAddress} ansible_user=admin private_address=${node.privateAddress} ` +
-      `volume_id=${node.volumeId} instance_id=${node.instanceId} ansible_ssh_private_key_file=${key} ` +
-      `ansible_ssh_common_args='${ssh}'`
-    );
-  });
-  const path = join(folder, 'inventory.ini');
-  await writeFile(path, `[nodes]\n${lines.join('\n')}\n`);
-  return path;
-}
-
 /** Runs one playbook with the given steps, e.g. `observe.yml` with none. */
 export async function runPlaybook(
   options: DriveOptions,
@@ -88,38 +56,30 @@ export async function runPlaybook(
 ): Promise<PlaybookRun> {
   const { desired, folder } = options;
   await mkdir(folder, { recursive: true });
-  const inventory = await writeInventory(options);
+  const inventory = join(folder, 'inventory.ini');
   const variables = join(folder, 'vars.json');
   const result = join(folder, 'result.json');
   await rm(result, { force: true });
-  const steps = work.steps.map((step) =>
-    step.kind === 'prepare'
-      ? step
-      : {
-          ...step,
-          files: Object.fromEntries(
-            step.nodes.map((node) => [
-              node,
-              renderFiles(desired, { node, primary: work.primary, settings: step.settings }),
-            ]),
-          ),
-        },
-  );
   await writeFile(
-    variables,
-    JSON.stringify({
-      cluster_name: desired.name,
-      cluster_image: desired.image,
-      cluster_authorized_key: options.authorizedKey,
-      cluster_retired_keys: options.retiredKeys ?? [],
-      cluster_superuser_password: options.superuserPassword ?? null,
-      cluster_replication_password: options.replicationPassword ?? null,
-      cluster_proof_token: randomUUID(),
-      cluster_steps: steps,
-      cluster_primary: work.primary,
+    inventory,
+    renderInventory(desired.nodes, {
+      sshUser: 'admin',
+      privateKeyFiles: [options.key],
+      knownHostsFile: join(folder, 'known_hosts'),
     }),
   );
-  await chmod(variables, 0o600);
+  await writeSecretFile(
+    variables,
+    renderVariables({
+      desired,
+      secrets: {
+        postgresPassword: options.superuserPassword ?? '',
+        replicationPassword: options.replicationPassword ?? '',
+      },
+      keys: { current: options.authorizedKey, retired: options.retiredKeys ?? [] },
+      rollout: { ...work, proofToken: randomUUID() },
+    }),
+  );
 
   const [program = 'ansible-playbook', ...before] = options.command ?? [];
   const start = performance.now();

@@ -19,7 +19,8 @@ WAIT_FOR_CLOUD_INIT = (
     " || cloud-init status --wait --long || [ $? -eq 2 ]"
 )
 # No patience brings these right.
-HOPELESS = ("REMOTE HOST IDENTIFICATION HAS CHANGED", "Host key verification failed", "UNPROTECTED PRIVATE KEY FILE")
+HOPELESS = ("Host key verification failed", "UNPROTECTED PRIVATE KEY FILE")
+CHANGED_KEY = "REMOTE HOST IDENTIFICATION HAS CHANGED"
 
 
 class ActionModule(ActionBase):
@@ -30,7 +31,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
         result = super().run(tmp, task_vars)
         del tmp
-        answer = self._wait()
+        answer = self._wait(task_vars or {})
         if answer["rc"] != 0:
             result.update(
                 failed=True,
@@ -41,7 +42,7 @@ class ActionModule(ActionBase):
         result.update(self._execute_module(task_vars=task_vars))
         return result
 
-    def _wait(self) -> Dict[str, Any]:
+    def _wait(self, task_vars: Dict[str, Any]) -> Dict[str, Any]:
         """Runs the shell command over SSH until it gets through. A node that stays away raises what ssh said."""
         deadline = time.monotonic() + SECONDS
         while True:
@@ -49,6 +50,17 @@ class ActionModule(ActionBase):
                 return self._low_level_execute_command(WAIT_FOR_CLOUD_INIT, sudoable=False)
             except AnsibleConnectionFailure as error:
                 reason = str(error)
+                if CHANGED_KEY in reason:
+                    raise AnsibleConnectionFailure(
+                        "%s: %s at %s shows another host key than at first contact, so nothing was sent to it. "
+                        "If the machine was made anew on purpose, remove the lines of %s from the known_hosts file"
+                        % (
+                            CHANGED_KEY,
+                            task_vars["inventory_hostname"],
+                            task_vars["ansible_host"],
+                            task_vars.get("instance_id", "this node"),
+                        )
+                    )
                 if time.monotonic() > deadline or any(words in reason for words in HOPELESS):
                     raise
                 Display().vv("%s: not yet: %s" % (self._task.get_name(), reason))

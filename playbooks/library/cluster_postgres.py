@@ -28,8 +28,8 @@ def do_step(options: Dict[str, Any]) -> Outcome:
         known=options["known_images"],
         superuser_password=decode(options["superuser_secret"]),
         replication_password=decode(options["replication_secret"]),
-        conf=files["postgresqlConf"],
-        hba=files["pgHba"],
+        conf=decode(files["postgresqlConf"]) or "",
+        hba=decode(files["pgHba"]) or "",
     )
     with exclusive(spec.cluster):
         step = options["step"]

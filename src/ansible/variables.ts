@@ -16,8 +16,8 @@ export function renderVariables(options: {
     cluster_image: desired.image,
     cluster_authorized_key: keys.current,
     cluster_retired_keys: keys.retired,
-    cluster_superuser_password: secrets.postgresPassword,
-    cluster_replication_password: secrets.replicationPassword,
+    cluster_superuser_secret: encode(secrets.postgresPassword),
+    cluster_replication_secret: encode(secrets.replicationPassword),
     ...(rollout && {
       cluster_primary: rollout.primary,
       cluster_proof_token: rollout.proofToken,
@@ -30,6 +30,14 @@ export function renderVariables(options: {
 function renderStep(step: Step, desired: DesiredCluster, primary: string): unknown {
   if (step.kind === 'prepare') return step;
   const { settings, ...rest } = step;
-  const files = step.nodes.map((node) => [node, renderFiles(desired, { node, primary, settings })]);
+  const files = step.nodes.map((node) => {
+    const { postgresqlConf, pgHba } = renderFiles(desired, { node, primary, settings });
+    return [node, { postgresqlConf: encode(postgresqlConf), pgHba: encode(pgHba) }];
+  });
   return { ...rest, files: Object.fromEntries(files) };
+}
+
+/** Free text as base64: Ansible reads `{{ … }}` in any variable as a template, whoever wrote it. */
+function encode(text: string): string {
+  return Buffer.from(text, 'utf8').toString('base64');
 }

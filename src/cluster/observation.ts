@@ -79,7 +79,10 @@ export interface PostgresObservation {
   readonly replayPaused: boolean;
   /** Write position of a primary, replay position of a replica, e.g. `0/3000148`. */
   readonly lsn: string;
-  /** Whether the passwords in force are the ones given; null on a replica or when none was given. */
+  /**
+   * Whether the passwords in force (primary) and in the passfile (every node) are the ones given; null when
+   * none was given.
+   */
   readonly passwordsCurrent: boolean | null;
 }
 

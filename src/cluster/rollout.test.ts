@@ -7,6 +7,7 @@ import {
 } from './fixtures.ts';
 import type { NodeObservation } from './observation.ts';
 import { rollout, type Step } from './rollout.ts';
+import { mergeSettings } from './settings.ts';
 
 /** `prepare node-1 node-2`, `restart node-3 (max_connections 200)`. */
 function describeSteps(steps: readonly Step[]): string[] {
@@ -101,12 +102,40 @@ describe('rollout', () => {
     expect(planSteps(observed)).toEqual(['start node-1', 'admit node-1', 'start node-3']);
   });
 
-  test('a wrong password is set again', () => {
-    const desired = createDesired();
-    const observed = bend(createHealthy(desired), 'node-1', (node) => ({
+  test('rotated passwords reach the primary first, then the passfiles of its replicas', () => {
+    const observed = createHealthy(createDesired()).map((node) => ({
+      ...node,
       postgres: node.postgres && { ...node.postgres, passwordsCurrent: false },
     }));
-    expect(planSteps(observed)).toEqual(['admit node-1']);
+    expect(planSteps(observed)).toEqual(['admit node-1', 'reload node-2 node-3']);
+  });
+
+  test('a replica whose slot lost its WAL is cloned again', () => {
+    const observed = bend(createHealthy(createDesired()), 'node-1', (node) => ({
+      postgres: node.postgres && {
+        ...node.postgres,
+        slots: node.postgres.slots.map((slot) =>
+          slot.name === 'node_3' ? { ...slot, active: false, walStatus: 'lost' } : slot,
+        ),
+      },
+    }));
+    expect(planSteps(observed)).toEqual(['admit node-1', 'clone node-3']);
+  });
+
+  test('what admitting wrote is what the next run expects', () => {
+    const desired = createDesired();
+    const others = { setting: '8', unit: null, context: 'postmaster', overridden: false };
+    const observed = createHealthy(desired).map((node) => ({
+      ...node,
+      postgres: node.postgres && {
+        ...node.postgres,
+        passwordsCurrent: false,
+        settings: { ...node.postgres.settings, max_worker_processes: others },
+      },
+    }));
+    const plan = rollout(observed, desired);
+    const admit = 'steps' in plan ? plan.steps.find(({ kind }) => kind === 'admit') : undefined;
+    expect(admit).toHaveProperty('settings', mergeSettings(desired.settings));
   });
 
   test('the slot of a node that is gone is retired, a foreign one is left alone', () => {

@@ -114,13 +114,20 @@ class Planner {
 
   /** The primary's settings before any restart: the target, with the sensitive ones as it last had them. */
   #beforeChange(): Settings {
-    return { ...this.#target, ...readSensitive(this.#primary) };
+    const current = readSensitive(this.#primary);
+    const settings = Object.entries(this.#target).map(([name, value]) => [
+      name,
+      current[name] ?? value,
+    ]);
+    return Object.fromEntries(settings);
   }
 
   #admit(): Step[] {
     const { name, postgres, files } = this.#primary;
     const slots = this.#replicas.map((replica) => slotName(replica.name));
-    const present = postgres?.slots.map((slot) => slot.name) ?? [];
+    // A lost slot has no WAL left to give: it is made anew, and its replica cloned again.
+    const present =
+      postgres?.slots.filter((slot) => slot.walStatus !== 'lost').map((slot) => slot.name) ?? [];
     const own = new Set(this.#desired.nodes.map((node) => slotName(node.name)));
     // Only slots that follow the naming of nodes are ours to drop; a tool's own slot is left alone.
     const retiredSlots = present.filter((slot) => /^node_\d+$/.test(slot) && !own.has(slot));
@@ -137,10 +144,17 @@ class Planner {
   }
 
   #bringUpReplicas(): Step[] {
-    const stopped = this.#replicas.filter(
-      ({ data, postgres }) => data === 'complete' && postgres === null,
+    const lost = new Set(
+      this.#primary.postgres?.slots
+        .filter((slot) => slot.walStatus === 'lost')
+        .map((slot) => slot.name),
     );
-    const missing = this.#replicas.filter(({ data }) => data !== 'complete');
+    const missing = this.#replicas.filter(
+      ({ name, data }) => data !== 'complete' || lost.has(slotName(name)),
+    );
+    const stopped = this.#replicas.filter(
+      (node) => node.postgres === null && !missing.includes(node),
+    );
     const primary = this.#primary.name;
     return [
       ...(stopped.length === 0 ? [] : [this.#configure('start', names(stopped), this.#ceiling)]),
@@ -196,7 +210,9 @@ class Planner {
       const files = this.#files(node.name, this.#target);
       return (
         node.files.postgresqlConf !== files.postgresqlConf ||
-        (node.files.pgHba !== files.pgHba && node !== this.#primary) ||
+        (node !== this.#primary && node.files.pgHba !== files.pgHba) ||
+        // On the primary that is part of admitting; a replica's passfile is its own.
+        (node !== this.#primary && postgres.passwordsCurrent === false) ||
         Object.keys(this.#target).some((name) =>
           needsChange(postgres, name, this.#target, 'reload'),
         )

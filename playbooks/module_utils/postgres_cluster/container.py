@@ -15,6 +15,7 @@ from .layout import (
     DATA,
     ETC,
     HBA,
+    SOCKETS,
     container_name,
 )
 
@@ -45,6 +46,8 @@ def list_container_arguments(
         "config_file=%s/%s" % (CONTAINER_ETC, CONF),
         "-c",
         "hba_file=%s/%s" % (CONTAINER_ETC, HBA),
+        "-c",
+        "unix_socket_directories=" + SOCKETS,
     ]
     digest = hashlib.sha256(json.dumps(options + server).encode("utf-8")).hexdigest()
     labels = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
 import tarfile
 import uuid
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
@@ -101,8 +102,6 @@ def _read_facts(reference: str, found: Dict[str, Any]) -> Dict[str, Any]:
 
 def _read_member(container: str, path: str) -> str:
     # `docker cp` writes a tar; -L follows the link that os-release is. Bytes, so not through run().
-    import subprocess
-
     result = subprocess.run(
         ["docker", "cp", "-L", "%s:%s" % (container, path), "-"],
         stdout=subprocess.PIPE,

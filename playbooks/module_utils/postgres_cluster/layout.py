@@ -19,6 +19,9 @@ MARKER = ROOT + "/volume.json"
 CONTAINER_DATA = DATA
 CONTAINER_ETC = "/etc/postgresql-cluster"
 
+# Where the image expects the socket. Said to server and client, as builds differ in what they assume.
+SOCKETS = "/var/run/postgresql"
+
 CONF = "postgresql.conf"
 HBA = "pg_hba.conf"
 PASSFILE = "replication.pass"

@@ -10,6 +10,7 @@ import subprocess
 from typing import Any, List, Optional
 
 from .command import Problem, run
+from .layout import SOCKETS
 
 END = "end of answer"
 # Written into every session that sets passwords: neither verifiers nor their statement reach the server's log.
@@ -23,7 +24,8 @@ QUIET = (
 
 def psql_arguments(container: str) -> List[str]:
     """The command that reads SQL and writes bare rows."""
-    psql = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "postgres"]
+    where = ["-h", SOCKETS, "-U", "postgres", "-d", "postgres"]
+    psql = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *where]
     return ["docker", "exec", "-i", "-e", "PGAPPNAME=postgres-cluster", container, *psql]
 
 

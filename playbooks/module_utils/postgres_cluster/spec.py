@@ -59,13 +59,14 @@ def slot_name(node: str) -> str:
     return node.replace("-", "_")
 
 
-def decode(secret: Optional[str]) -> Optional[str]:
-    """A password as it comes over the wire, base64; None for none.
+def decode(text: Optional[str]) -> Optional[str]:
+    """Free text as it comes over the wire, base64; None for none.
 
-    Ansible blots every secret argument out of whatever a module returns. Encoded, a password that happens
-    to be an ordinary word (`postgres`) blots out nothing but itself.
+    Ansible would read braces in it as a template. And it blots every secret argument out of whatever a
+    module returns: encoded, a password that happens to be an ordinary word (`postgres`) blots out nothing
+    but itself.
     """
-    return base64.b64decode(secret).decode("utf-8") if secret else None
+    return base64.b64decode(text).decode("utf-8") if text else None
 
 
 def read_limits() -> Dict[str, Any]:

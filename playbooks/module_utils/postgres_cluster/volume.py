@@ -6,7 +6,7 @@ import json
 import os
 import stat
 import time
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional
 
 from .command import Problem, run
 from .files import make_directory, read_json, read_text, write_text
@@ -200,9 +200,3 @@ def require_mounted(cluster: str) -> None:
         raise Problem("no volume is mounted at %s; nothing was started" % ROOT)
     if (read_json(MARKER) or {}).get("cluster") != cluster:
         raise Problem("the volume at %s does not carry the marker of cluster %r" % (ROOT, cluster))
-
-
-def usage(path: str = ROOT) -> Tuple[int, int]:
-    """(free, total) bytes of the file system."""
-    status = os.statvfs(path)
-    return status.f_bavail * status.f_frsize, status.f_blocks * status.f_frsize
