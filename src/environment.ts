@@ -15,8 +15,6 @@ export interface RunnerEnvironment {
   readonly workspace: string;
   /** The runner's folder for temporary files, emptied after the job. */
   readonly temporary: string;
-  /** The runner is thrown away after the job. */
-  readonly githubHosted: boolean;
 }
 
 /**
@@ -41,8 +39,6 @@ export async function readEnvironment(
     runUrl: `${read('GITHUB_SERVER_URL')}/${owner}/${repo}/actions/runs/${read('GITHUB_RUN_ID')}`,
     workspace: read('GITHUB_WORKSPACE'),
     temporary: read('RUNNER_TEMP'),
-    // A runner that does not say is taken for a throw-away one: losing a state is worse than a question.
-    githubHosted: env.RUNNER_ENVIRONMENT !== 'self-hosted',
   };
   const event = {
     name: read('GITHUB_EVENT_NAME'),

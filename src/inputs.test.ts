@@ -10,7 +10,13 @@ const metadata = parse(readFileSync(join(findActionRoot(), 'action.yml'), 'utf8'
   inputs: Record<string, { default?: string }>;
 };
 
-const REVIEW: Intent = { kind: 'review', pullRequest: 7, sha: 'a'.repeat(40), why: 'test' };
+const REVIEW: Intent = {
+  kind: 'review',
+  pullRequest: 7,
+  fromFork: false,
+  sha: 'a'.repeat(40),
+  why: 'test',
+};
 const DEPLOY: Intent = { kind: 'deploy', pullRequest: 7, sha: 'a'.repeat(40), why: 'test' };
 const operation = (name: 'generate' | 'plan' | 'apply' | 'configure', body?: unknown): Intent => ({
   kind: 'operation',
@@ -38,7 +44,7 @@ function createInputs(overrides: RawInputs = {}): RawInputs {
 }
 
 function read(overrides: RawInputs = {}, intent: Intent = DEPLOY): InputResult {
-  return readRequest(createInputs(overrides), { intent, githubHosted: true });
+  return readRequest(createInputs(overrides), intent);
 }
 
 describe('readRequest', () => {
@@ -64,8 +70,8 @@ describe('readRequest', () => {
         bucket: 'states',
         key: 'postgres',
         region: 'us-east-1',
-        use_lockfile: 'true',
-        encrypt: 'true',
+        use_lockfile: true,
+        encrypt: true,
       },
     });
   });
@@ -89,6 +95,15 @@ describe('readRequest', () => {
     ['image-tag', '17$(id)'],
     ['image-tag', '13-alpine'],
     ['image', 'postgres:17'],
+    ['image', '-/a'],
+    ['image-tag', 'latest'],
+    ['image-tag', '130'],
+    ['shared-buffers', '9999999TB'],
+    ['cluster-name', 'sg-1'],
+    ['ssh-cidrs', '010.0.0.0/8'],
+    ['subnet-ids', 'subnet-0123456789ab'],
+    ['working-directory', 'x" -o ProxyCommand="touch'],
+    ['working-directory', '/etc'],
     ['cluster-name', 'Orders'],
     ['cluster-name', 'a'.repeat(64)],
     ['cluster-name', '../x'],
@@ -206,16 +221,11 @@ describe('readRequest', () => {
   });
 
   describe('backend', () => {
-    test('a state that would be lost with the runner is refused, unless asked for by name', () => {
+    test('a state that would be lost is refused, unless asked for by name', () => {
       expect(read({ backend: '', 'backend-config': '' }).problems).toEqual([
-        expect.stringMatching(/^backend: missing\. This runner is thrown away/),
+        expect.stringMatching(/^backend: missing\. Terraform would keep its state/),
       ]);
       expect(read({ backend: 'local', 'backend-config': '' }).request?.backend.type).toBe('local');
-      const selfHosted = readRequest(createInputs({ backend: '', 'backend-config': '' }), {
-        intent: DEPLOY,
-        githubHosted: false,
-      });
-      expect(selfHosted.request?.backend.type).toBe('local');
     });
 
     test.each<[string, string, RegExp]>([
@@ -227,6 +237,8 @@ describe('readRequest', () => {
       ],
       ['a missing key', 'bucket = "states"', /^backend-config: key is missing/],
       ['broken JSON', '{"bucket": }', /^backend-config: not a JSON object/],
+      ['a secret inside', '{"assume_role":{"token":"x"}}', /^backend-config: token is a secret/],
+      ['a client key', 'client_private_key_pem = "x"', /client_private_key_pem is a secret/],
     ])('%s is a problem', (_, config, expected) => {
       expect(read({ 'backend-config': config }).problems[0]).toMatch(expected);
     });
@@ -240,7 +252,7 @@ describe('readRequest', () => {
       const config = { bucket: 'b', key: 'k', region: 'r', dynamodb_table: 't' };
       expect(read({ 'backend-config': JSON.stringify(config) }).request?.backend.config).toEqual({
         ...config,
-        encrypt: 'true',
+        encrypt: true,
       });
     });
   });

@@ -12,17 +12,11 @@ import { readBody } from './request-body.ts';
 /** The `with:` block as strings, by input name; an absent input is an empty string. */
 export type RawInputs = Readonly<Record<string, string>>;
 
-/** Input names whose values are secrets. */
-export const SECRET_INPUTS = [
-  'postgres-password',
-  'replication-password',
-  'ssh-private-key',
-  'github-token',
-];
-
 const REPLICA_LIMIT = 15;
 const CLUSTER_NAME_LENGTH = 40;
 const MIN_SHARED_BUFFERS = 128 * 1024;
+/** `shared_buffers` counts 8 kB pages in a 31-bit number. */
+const MAX_SHARED_BUFFERS = (2 ** 30 - 1) * 8192;
 /** PostgreSQL keeps three connections for superusers and wants at least one beside them. */
 const MIN_CONNECTIONS = 4;
 const MAX_CONNECTIONS = 262_143;
@@ -60,8 +54,10 @@ const schema = z.object({
     'auto',
   ),
   'cluster-name': text(
-    (value) => /^[a-z]([a-z0-9-]*[a-z0-9])?$/.test(value) && value.length <= CLUSTER_NAME_LENGTH,
-    `lower-case letters, digits and dashes, beginning with a letter, at most ${CLUSTER_NAME_LENGTH} characters`,
+    // EC2 keeps names that begin with sg- for itself.
+    (value) =>
+      /^(?!sg-)[a-z]([a-z0-9-]*[a-z0-9])?$/.test(value) && value.length <= CLUSTER_NAME_LENGTH,
+    `lower-case letters, digits and dashes, beginning with a letter and not with sg-, at most ${CLUSTER_NAME_LENGTH} characters`,
     'orders-db',
   ),
   'instance-type': text(
@@ -80,14 +76,16 @@ const schema = z.object({
   }),
   'max-connections': wholeNumber(MIN_CONNECTIONS, MAX_CONNECTIONS, 200),
   'shared-buffers': text(
-    (value) =>
-      /^\d{1,9}(kB|MB|GB|TB)$/.test(value) && (parseMemory(value) ?? 0) >= MIN_SHARED_BUFFERS,
-    'a whole number with a unit (kB, MB, GB or TB; PostgreSQL is case-sensitive about them), at least 128kB',
+    (value) => {
+      const bytes = /^\d{1,10}(kB|MB|GB|TB)$/.test(value) ? parseMemory(value) : null;
+      return bytes !== null && bytes >= MIN_SHARED_BUFFERS && bytes <= MAX_SHARED_BUFFERS;
+    },
+    'a whole number with a unit (kB, MB, GB or TB; PostgreSQL is case-sensitive about them), 128kB to 8191GB',
     '256MB',
   ),
   image: text(
     (value) =>
-      /^([a-z0-9.-]+(:\d+)?\/)?[a-z0-9]+([._-]+[a-z0-9]+)*(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/.test(
+      /^([a-z0-9][a-z0-9.-]*(:\d+)?\/)?[a-z0-9]+([._-]+[a-z0-9]+)*(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/.test(
         value,
       ),
     'an image repository without tag',
@@ -108,15 +106,16 @@ const schema = z.object({
   'ssh-cidrs': list(isCidr, 'IPv4 networks in CIDR form without host bits', '203.0.113.0/24'),
   'client-cidrs': list(isCidr, 'IPv4 networks in CIDR form without host bits', '10.0.0.0/16'),
   'subnet-ids': list(
-    (value) => /^subnet-[0-9a-f]{8,17}$/.test(value),
+    (value) => /^subnet-([0-9a-f]{8}|[0-9a-f]{17})$/.test(value),
     'ids of existing subnets',
     'subnet-0a1b2c3d4e5f60718',
   ),
   backend: text((value) => /^[a-z0-9]*$/.test(value), "a Terraform backend's name", 's3'),
   'backend-config': z.string(),
   'working-directory': text(
-    (value) => !value.split('/').includes('..') && !value.includes('\0'),
-    'a folder inside the workspace',
+    // It reaches ssh's command line through the inventory.
+    (value) => /^[A-Za-z0-9._/-]*$/.test(value) && !/^\/|(^|\/)\.\.(\/|$)/.test(value),
+    'a relative path inside the workspace of letters, digits, dots, dashes and underscores',
     'infrastructure/postgres',
   ),
   'postgres-password': z.string(),
@@ -143,11 +142,7 @@ export function readCommand(inputs: RawInputs): Command | null {
  * Checks all inputs at once, in the light of what the run is for: secrets are asked for only where they
  * are needed. Nothing is written, started or sent.
  */
-export function readRequest(
-  inputs: RawInputs,
-  options: { intent: Intent; githubHosted: boolean },
-): InputResult {
-  const { intent, githubHosted } = options;
+export function readRequest(inputs: RawInputs, intent: Intent): InputResult {
   const body = readBody(inputs.request ?? '', intent);
   const merged: Record<string, string> = { ...inputs, ...body.values };
   const parsed = schema.safeParse(merged);
@@ -162,7 +157,8 @@ export function readRequest(
     ...body.problems,
     ...shape,
     ...backend.problems,
-    ...findMissing(merged, { intent, githubHosted }),
+    ...checkMajor(merged),
+    ...findMissing(merged, intent),
     ...checkPasswords(merged),
   ];
   if (!parsed.success || problems.length > 0) return { request: null, problems };
@@ -201,10 +197,7 @@ export function readRequest(
 }
 
 /** What the run cannot do without, and only what it really needs. */
-function findMissing(
-  inputs: RawInputs,
-  { intent, githubHosted }: { intent: Intent; githubHosted: boolean },
-): string[] {
+function findMissing(inputs: RawInputs, intent: Intent): string[] {
   const operation = intent.kind === 'operation' ? intent.operation : null;
   const deploys = intent.kind === 'deploy';
   const plans =
@@ -225,7 +218,9 @@ function findMissing(
       `Replicas log in with it. ${store}, e.g. \${{ secrets.REPLICATION_PASSWORD }}.`,
     );
   }
-  if (plans || configures) {
+  // GitHub gives no secret to a fork's pull request.
+  const fromFork = intent.kind === 'review' && intent.fromFork;
+  if ((plans || configures) && !fromFork) {
     need(
       'ssh-private-key',
       `${configures ? 'Ansible logs in with it' : 'Its public half goes into the key pair'}. Make one with ssh-keygen -t ed25519 and keep it as a secret, e.g. \${{ secrets.SSH_PRIVATE_KEY }}.`,
@@ -237,12 +232,23 @@ function findMissing(
       'Without it nobody, the runner included, reaches port 22 to configure the nodes. Name the networks your runners come from, e.g. 203.0.113.0/24.',
     );
   }
-  if ((plans || configures) && githubHosted && (inputs.backend ?? '') === '') {
-    problems.push(
-      'backend: missing. This runner is thrown away after the job and Terraform\'s state with it, so the next run would build a second cluster. Name a backend, e.g. backend: s3 with backend-config: bucket = "…"; to lose the state on purpose say backend: local.',
+  if (plans || configures) {
+    need(
+      'backend',
+      'Terraform would keep its state in a file of the workspace, which a hosted runner throws away and actions/checkout cleans, so the next run would build a second cluster. Name a backend, e.g. backend: s3 with backend-config: bucket = "…"; to use a local file all the same say backend: local.',
     );
   }
   return problems;
+}
+
+/** The official image's tags begin with the major version; other repositories name theirs as they like. */
+function checkMajor(inputs: RawInputs): string[] {
+  const tag = inputs['image-tag'] ?? '';
+  if (inputs.image !== 'postgres' || majorOfTag(tag) !== null) return [];
+  if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/.test(tag)) return [];
+  return [
+    `image-tag: ${quoteValue(tag)} is not allowed. Allowed: a tag of the image postgres that begins with its major version, so that a new major never arrives unasked, e.g. 17.`,
+  ];
 }
 
 /** Values that are sent to PostgreSQL must survive its passfile and SASLprep (RFC 4013) unchanged. */
@@ -257,6 +263,8 @@ function checkPasswords(inputs: RawInputs): string[] {
 function isCidr(value: string): boolean {
   const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(value);
   if (!match) return false;
+  // Some programs read a leading zero as octal.
+  if (match.slice(1).some((part) => /^0\d/.test(part))) return false;
   const [a, b, c, d, prefix] = match.slice(1).map(Number) as [
     number,
     number,

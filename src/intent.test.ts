@@ -47,6 +47,14 @@ describe('decideIntent', () => {
       createPullRequest('labeled'),
       { kind: 'skip', why: expect.stringContaining('labeled') },
     ],
+    [
+      'opened from a fork',
+      createPullRequest('opened', {
+        head: { sha: HEAD, repo: { full_name: 'mallory/database' } },
+        base: { ref: 'main', repo: { full_name: 'acme/database' } },
+      }),
+      { kind: 'review', fromFork: true },
+    ],
     ['closed', createPullRequest('closed'), { kind: 'close', pullRequest: 7 }],
     [
       'merged',

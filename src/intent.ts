@@ -25,8 +25,12 @@ export interface EventPayload {
     readonly number: number;
     readonly merged?: boolean | null;
     readonly merge_commit_sha?: string | null;
-    readonly head: { readonly sha: string };
-    readonly base: { readonly ref: string };
+    readonly head: {
+      readonly sha: string;
+      /** Null when the fork was deleted. */
+      readonly repo?: { readonly full_name: string } | null;
+    };
+    readonly base: { readonly ref: string; readonly repo?: { readonly full_name: string } };
   };
   readonly repository?: { readonly default_branch?: string };
   readonly deleted?: boolean;
@@ -39,6 +43,8 @@ export type Intent =
   | {
       readonly kind: 'review';
       readonly pullRequest: number | null;
+      /** From a fork, to whose pull requests GitHub gives no secrets. */
+      readonly fromFork: boolean;
       readonly sha: string;
       readonly why: string;
     }
@@ -82,6 +88,7 @@ export function decideIntent(command: Command, event: TriggerEvent): Intent {
       return {
         kind: 'review',
         pullRequest: null,
+        fromFork: false,
         sha: event.sha,
         why: 'a merge queue checks the change: plan only',
       };
@@ -89,6 +96,7 @@ export function decideIntent(command: Command, event: TriggerEvent): Intent {
       return {
         kind: 'review',
         pullRequest: null,
+        fromFork: false,
         sha: event.sha,
         why: 'scheduled: look for drift',
       };
@@ -113,6 +121,7 @@ function decidePullRequest({ payload }: TriggerEvent): Intent {
       return {
         kind: 'review',
         pullRequest: pull.number,
+        fromFork: pull.head.repo?.full_name !== pull.base.repo?.full_name,
         sha: pull.head.sha,
         why: `${label} was ${payload.action === 'synchronize' ? 'pushed to' : payload.action}`,
       };
@@ -163,7 +172,7 @@ function decideDispatch({ payload }: TriggerEvent): Intent {
   if (!operation) {
     return {
       kind: 'skip',
-      why: `event type ${payload.action ?? '(none)'} is not one of ${Object.keys(DISPATCHED).join(', ')}`,
+      why: `event type ${JSON.stringify(payload.action ?? '')} is not one of ${Object.keys(DISPATCHED).join(', ')}`,
     };
   }
   return {

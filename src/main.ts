@@ -7,7 +7,7 @@ import { CancelledError, UserError } from './errors.ts';
 import { createClient, type GitHubClient } from './github/client.ts';
 import { findPullRequest } from './github/pull-request.ts';
 import type { CommentPlace } from './github/sticky-comment.ts';
-import { INPUT_NAMES, type RawInputs, readCommand, readRequest, SECRET_INPUTS } from './inputs.ts';
+import { INPUT_NAMES, type RawInputs, readCommand, readRequest } from './inputs.ts';
 import { decideIntent, type Intent } from './intent.ts';
 import { rememberPlace, rememberTemporary } from './jobs/afterwards.ts';
 import { Announcement, identifyComment } from './jobs/announcement.ts';
@@ -18,7 +18,8 @@ import { runOperation } from './jobs/operation.ts';
 import { review } from './jobs/review.ts';
 import { forwardSignals } from './process.ts';
 import type { Request } from './request.ts';
-import { type PublicKeys, readPublicKeys } from './ssh-key.ts';
+import { createRedactor, listSecrets } from './secrets.ts';
+import { PLACEHOLDER_KEY, type PublicKeys, readPublicKeys } from './ssh-key.ts';
 import { openWorkspace } from './workspace.ts';
 
 /** Runs the action. Everything that goes wrong ends here, said once. */
@@ -26,22 +27,27 @@ export async function run(): Promise<void> {
   try {
     forwardSignals();
     const inputs = readInputs();
-    maskSecrets(inputs);
+    const secrets = listSecrets(inputs);
+    for (const secret of secrets) core.setSecret(secret);
     const environment = await readEnvironment(process.env);
-    const intent = decideIntent(readCommand(inputs) ?? 'auto', environment.event);
-    const { request, keys } = await checkRequest(inputs, { intent, environment });
+    const command = readCommand(inputs);
+    const intent = decideIntent(command ?? 'auto', environment.event);
     core.info(`${intent.kind}: ${intent.why}`);
-    if (intent.kind === 'skip') {
+    if (intent.kind === 'skip' && command !== null) {
       core.notice(`Nothing to do: ${intent.why}.`);
       return;
     }
+    const { request, keys } = await checkRequest(inputs, { intent, environment });
+    // A command that is none was a problem of the inputs.
+    if (intent.kind === 'skip') return;
     const workspace = await openWorkspace({
       root: environment.workspace,
       workingDirectory: request.workingDirectory,
       runnerTemp: environment.temporary,
     });
     rememberTemporary(workspace.temporary);
-    await perform(intent, { environment, request, keys, workspace, actionRoot: findActionRoot() });
+    const job = { environment, request, keys, workspace, actionRoot: findActionRoot() };
+    await perform(intent, { job, redact: createRedactor(secrets) });
   } catch (error) {
     reportFailure(error);
   }
@@ -51,34 +57,27 @@ function readInputs(): RawInputs {
   return Object.fromEntries(INPUT_NAMES.map((name) => [name, core.getInput(name)]));
 }
 
-/** Whole values and their single lines, since a log shows lines. */
-function maskSecrets(inputs: RawInputs): void {
-  for (const name of SECRET_INPUTS) {
-    const value = inputs[name] ?? '';
-    for (const part of new Set([value, ...value.split(/\r?\n/)])) {
-      // Armour lines and short remnants of a key would blank out half the log.
-      if (part.length >= 8 && !part.startsWith('-----')) core.setSecret(part);
-      else if (part !== '' && part === value) core.setSecret(part);
-    }
-  }
-}
-
 async function checkRequest(
   inputs: RawInputs,
   { intent, environment }: { intent: Intent; environment: RunnerEnvironment },
 ): Promise<{ request: Request; keys: PublicKeys | null }> {
-  const { request, problems } = readRequest(inputs, {
-    intent,
-    githubHosted: environment.githubHosted,
-  });
+  const { request, problems } = readRequest(inputs, intent);
   const privateKey = inputs['ssh-private-key'] ?? '';
   const result = privateKey === '' ? null : await readPublicKeys(privateKey, environment.temporary);
   const all = [...problems, ...(result && 'problem' in result ? [result.problem] : [])];
   if (all.length > 0 || !request) throw new UserError(all);
-  return { request, keys: result && 'keys' in result ? result.keys : null };
+  if (result && 'keys' in result) return { request, keys: result.keys };
+  if (intent.kind !== 'review' || !intent.fromFork) return { request, keys: null };
+  core.warning(
+    'ssh-private-key: GitHub gives no secrets to a pull request from a fork, so the plan is made with a placeholder; what it says of the key pair is not what a merge would do.',
+  );
+  return { request, keys: { current: PLACEHOLDER_KEY, retired: [] } };
 }
 
-async function perform(intent: Exclude<Intent, { kind: 'skip' }>, job: Job): Promise<void> {
+async function perform(
+  intent: Exclude<Intent, { kind: 'skip' }>,
+  { job, redact }: { job: Job; redact: (text: string) => string },
+): Promise<void> {
   if (intent.kind === 'operation') return runOperation(job, intent.operation);
 
   const { environment, request } = job;
@@ -87,10 +86,11 @@ async function perform(intent: Exclude<Intent, { kind: 'skip' }>, job: Job): Pro
     apiUrl: environment.apiUrl,
     log: core.info,
   });
-  const announcement = await openAnnouncement(client, { intent, job });
-  const warnings = [
-    warnEndOfLife(request.spec.imageTag, new Date().toISOString().slice(0, 10)),
-  ].filter((warning) => warning !== null);
+  const place = await findPlace(client, { intent, job });
+  const announcement = new Announcement({ client, place, redact });
+  const today = new Date().toISOString().slice(0, 10);
+  const endOfLife = warnEndOfLife(request.spec.imageTag, today);
+  const warnings = endOfLife === null ? [] : [endOfLife];
   for (const warning of warnings) core.warning(warning);
   switch (intent.kind) {
     case 'review':
@@ -102,16 +102,17 @@ async function perform(intent: Exclude<Intent, { kind: 'skip' }>, job: Job): Pro
   }
 }
 
-async function openAnnouncement(
+/** Where to comment; null where there is no pull request. */
+async function findPlace(
   client: GitHubClient,
   { intent, job }: { intent: Exclude<Intent, { kind: 'skip' | 'operation' }>; job: Job },
-): Promise<Announcement> {
+): Promise<CommentPlace | null> {
   const { environment, request, workspace } = job;
   const { repository } = environment;
   const number = intent.pullRequest ?? (await findDeployed(client, { intent, environment }));
   if (number === null) {
     core.info('No pull request to comment on; the job summary has the report.');
-    return new Announcement(client, null);
+    return null;
   }
   const identity = identifyComment({
     name: request.spec.name,
@@ -120,7 +121,7 @@ async function openAnnouncement(
   });
   const place: CommentPlace = { repository, number, identity };
   rememberPlace(place);
-  return new Announcement(client, place);
+  return place;
 }
 
 /** The pull request behind a push; a merge queue's or a schedule's run has none. */
@@ -130,13 +131,20 @@ async function findDeployed(
 ): Promise<number | null> {
   if (intent.kind !== 'deploy') return null;
   const { repository, event } = environment;
-  const found = await findPullRequest(client, {
-    repository,
-    sha: intent.sha,
-    branch: event.ref.replace(/^refs\/heads\//, ''),
-    log: core.info,
-  });
-  return found?.number ?? null;
+  try {
+    const found = await findPullRequest(client, {
+      repository,
+      sha: intent.sha,
+      branch: event.ref.replace(/^refs\/heads\//, ''),
+      log: core.info,
+    });
+    return found?.number ?? null;
+  } catch (error) {
+    core.warning(
+      `The pull request behind ${intent.sha} could not be looked up (${error instanceof Error ? error.message : String(error)}). The job goes on; its summary has the report.`,
+    );
+    return null;
+  }
 }
 
 /** A user's mistake in words, line by line; anything else as the defect it is. */

@@ -5,6 +5,7 @@ import { createClient } from './github/client.ts';
 import { recallAfterwards } from './jobs/afterwards.ts';
 import { Announcement } from './jobs/announcement.ts';
 import { renderDeployComment } from './report/deploy-comment.ts';
+import { createRedactor, listSecrets, SECRET_INPUTS } from './secrets.ts';
 
 /**
  * After the job, however it ended: removes keys and plan files, and finishes a comment that still says
@@ -16,7 +17,9 @@ async function cleanUp(): Promise<void> {
   if (place === null || progress === null) return;
   const { apiUrl } = await readEnvironment(process.env);
   const client = createClient({ token: core.getInput('github-token'), apiUrl, log: core.info });
-  await new Announcement(client, place).publish(renderDeployComment(progress));
+  const secrets = SECRET_INPUTS.map((name) => [name, core.getInput(name)] as const);
+  const redact = createRedactor(listSecrets(Object.fromEntries(secrets)));
+  await new Announcement({ client, place, redact }).publish(renderDeployComment(progress));
 }
 
 try {

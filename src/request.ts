@@ -1,3 +1,4 @@
+import type { BackendConfig } from './backend.ts';
 import type { ClusterSpec } from './cluster/spec.ts';
 
 /** Everything the workflow gave, typed and checked. */
@@ -15,7 +16,7 @@ export interface Request {
 export interface Backend {
   /** `local`, `s3`, `gcs`, … */
   readonly type: string;
-  readonly config: Readonly<Record<string, string>>;
+  readonly config: BackendConfig;
 }
 
 /** Never written anywhere but to files only the runner's user can read. */

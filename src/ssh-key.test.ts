@@ -30,6 +30,7 @@ function createKey(name: string, ...options: string[]): { secret: string; public
 
 const current = createKey('current');
 const old = createKey('old', '-t', 'rsa', '-b', '2048', '-m', 'PEM');
+const elliptic = createKey('elliptic', '-t', 'ecdsa');
 const locked = createKey('locked', '-N', 'secret');
 
 describe('readPublicKeys', () => {
@@ -58,6 +59,7 @@ describe('readPublicKeys', () => {
       current.secret.replace(/^(.{120}).{8}/s, '$1AAAAAAAA'),
       /^ssh-private-key: ssh-keygen cannot read it/,
     ],
+    ['a key of a type EC2 rejects', elliptic.secret, /^ssh-private-key: EC2 takes ed25519 and RSA/],
     ['a key with a passphrase', locked.secret, /^ssh-private-key: it is protected by a passphrase/],
     ['a damaged second key', current.secret + locked.secret, /^ssh-private-key \(key 2 of 2\): /],
   ])('%s is a problem in words', async (_, secret, expected) => {

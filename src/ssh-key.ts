@@ -11,6 +11,12 @@ export interface PublicKeys {
   readonly retired: readonly string[];
 }
 
+/**
+ * Stands for the key of a pull request from a fork, which gets no secrets: a well-formed ed25519 key (RFC
+ * 8709) that nobody has the private half of.
+ */
+export const PLACEHOLDER_KEY = `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${'A'.repeat(43)}`;
+
 /** Splits concatenated PEM-armoured keys; text around them is dropped. */
 export function splitKeys(privateKeys: string): string[] {
   const armour = /-----BEGIN ([A-Z ]*PRIVATE KEY)-----[\s\S]*?-----END \1-----/g;
@@ -43,6 +49,12 @@ export async function readPublicKeys(
       if ('problem' in result) {
         const which = parts.length === 1 ? '' : ` (key ${index + 1} of ${parts.length})`;
         return { problem: `ssh-private-key${which}: ${result.problem}.` };
+      }
+      if (!/^ssh-(ed25519|rsa) /.test(result.publicKey)) {
+        const type = result.publicKey.split(' ')[0];
+        return {
+          problem: `ssh-private-key: EC2 takes ed25519 and RSA keys only, this one is ${type}. Make one with ssh-keygen -t ed25519.`,
+        };
       }
       publicKeys.push(result.publicKey);
     }

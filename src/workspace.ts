@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { UserError } from './errors.ts';
 
@@ -22,8 +22,12 @@ export async function openWorkspace(options: {
   workingDirectory: string;
   runnerTemp: string;
 }): Promise<Workspace> {
-  const directory = resolve(options.root, options.workingDirectory);
-  const inside = relative(options.root, directory);
+  await mkdir(options.root, { recursive: true });
+  const root = await realpath(options.root);
+  await mkdir(resolve(root, options.workingDirectory), { recursive: true });
+  // A link in the repository must not lead the action's writes elsewhere.
+  const directory = await realpath(resolve(root, options.workingDirectory));
+  const inside = relative(root, directory);
   if (inside === '' || inside.startsWith('..') || isAbsolute(inside)) {
     throw new UserError(
       `working-directory: ${JSON.stringify(options.workingDirectory)} is not a folder inside the workspace ${options.root}. Give one below it, e.g. infrastructure/postgres.`,
@@ -36,7 +40,7 @@ export async function openWorkspace(options: {
 
 /** Writes a file that only this user can read, from its first byte on. */
 export async function writeSecretFile(path: string, content: string): Promise<void> {
-  await writeFile(path, content, { mode: 0o600 });
-  // `mode` counts only for a new file.
-  await chmod(path, 0o600);
+  // The mode counts only for a new file.
+  await rm(path, { force: true });
+  await writeFile(path, content, { mode: 0o600, flag: 'wx' });
 }

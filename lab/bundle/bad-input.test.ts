@@ -19,13 +19,11 @@ afterAll(() => bench.close());
 async function expectRefusal(
   inputs: Record<string, string>,
   expected: readonly RegExp[],
-  options: { event?: WorkflowEvent; hosted?: boolean } = {},
+  options: { event?: WorkflowEvent; runnerEnvironment?: 'github-hosted' | 'self-hosted' } = {},
 ): Promise<void> {
-  const { event = merged, hosted = false } = options;
+  const { event = merged, runnerEnvironment = 'self-hosted' } = options;
   const before = bench.github.journal.length;
-  const result = await bench.run(event, inputs, {
-    runnerEnvironment: hosted ? 'github-hosted' : 'self-hosted',
-  });
+  const result = await bench.run(event, inputs, { runnerEnvironment });
   const errors = listErrors(result);
   expect(result.conclusion).toBe('failure');
   expect(errors).toHaveLength(expected.length);
@@ -80,11 +78,14 @@ describe('a bad input is refused by the bundle before anything happens', () => {
     ]);
   });
 
-  test('a state that would be lost with a hosted runner', async () => {
-    await expectRefusal({ backend: '' }, [/^backend: missing\. This runner is thrown away/], {
-      hosted: true,
-    });
-  });
+  test.each(['github-hosted', 'self-hosted'] as const)(
+    'a state that would be lost, %s',
+    async (runner) => {
+      await expectRefusal({ backend: '' }, [/^backend: missing\. Terraform would keep its state/], {
+        runnerEnvironment: runner,
+      });
+    },
+  );
 
   test('everything at once', async () => {
     await expectRefusal(

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -78,7 +78,7 @@ describe('a pull request', () => {
     expect(comments.find(({ id }) => id === own?.id)?.body).not.toBe(own?.body);
   });
 
-  test('from a fork, with a read-only token, gets the summary and a warning', async () => {
+  test('from a fork, without secrets and with a read-only token, gets the summary and warnings', async () => {
     const opened = bench.github.openPullRequest({
       branch: 'fork',
       title: 'From a fork',
@@ -87,15 +87,59 @@ describe('a pull request', () => {
     const token = bench.github.createToken({
       permissions: { contents: 'read', pull_requests: 'read', issues: 'read' },
     });
-    const result = await bench.run(opened, { 'github-token': token }, { ...withAws, token });
+    const none = { 'postgres-password': '', 'replication-password': '', 'ssh-private-key': '' };
+    const result = await bench.run(
+      opened,
+      { ...none, 'github-token': token },
+      { ...withAws, token },
+    );
+    expect(listErrors(result)).toEqual([]);
     expect(result.conclusion).toBe('success');
     expect(bench.github.listComments(numberOf(opened))).toEqual([]);
     expect(result.summary).toContain('aws_instance.node["1"]');
+    expect(result.annotations.map(({ level, message }) => [level, message])).toEqual([
+      ['warning', expect.stringMatching(/^ssh-private-key: GitHub gives no secrets/)],
+      ['warning', expect.stringMatching(/^github-token: may not comment here/)],
+    ]);
+  });
+
+  test('whose comment GitHub does not take still succeeds, and says so', async () => {
+    const opened = bench.github.openPullRequest({ branch: 'unlucky', title: 'Unlucky' });
+    bench.github.failNext({ path: /\/comments/, times: 20, status: 422 });
+    const result = await bench.run(opened, {}, withAws);
+    bench.github.clearFaults();
+    expect(result.conclusion).toBe('success');
     expect(result.annotations).toEqual([
       expect.objectContaining({
         level: 'warning',
-        message: expect.stringMatching(/^github-token: may not comment here/),
+        message: expect.stringMatching(/^The comment could not be written/),
       }),
+    ]);
+  });
+
+  test('whose plan fails shows that instead of an older plan, without a secret', async () => {
+    const opened = bench.github.openPullRequest({ branch: 'broken', title: 'Broken' });
+    await bench.run(opened, {}, withAws);
+    const pushed = bench.github.pushToPullRequest(numberOf(opened));
+    const secret = bench.secrets['postgres-password'];
+    const result = await bench.run(pushed, { 'subnet-ids': 'subnet-0123456789abcdef0' }, withAws);
+    expect(result.conclusion).toBe('failure');
+    const [comment, ...others] = bench.github.listComments(numberOf(opened));
+    expect(others).toEqual([]);
+    expect(comment?.body).toContain('failed while planning');
+    expect(comment?.body).toContain('subnet-0123456789abcdef0');
+    expect(comment?.body).not.toContain(secret);
+  });
+
+  test('a Terraform file that is not the action’s is refused before it can run', async () => {
+    const workDirectory = join(folder, 'foreign');
+    const opened = bench.github.openPullRequest({ branch: 'foreign', title: 'Foreign' });
+    const first = await bench.run(opened, {}, { ...withAws, workDirectory });
+    const planted = join(first.outputs['terraform-directory'] ?? '', 'planted.tf');
+    writeFileSync(planted, 'output "planted" { value = 1 }');
+    const result = await bench.run(opened, {}, { ...withAws, workDirectory });
+    expect(listErrors(result)).toEqual([
+      expect.stringMatching(/^working-directory: .* did not write \(planted\.tf\)\. Remove them/),
     ]);
   });
 

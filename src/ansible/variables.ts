@@ -8,7 +8,8 @@ export function renderVariables(options: {
   desired: DesiredCluster;
   secrets: Pick<Secrets, 'postgresPassword' | 'replicationPassword'>;
   keys: PublicKeys;
-  rollout?: { primary: string; steps: readonly Step[]; proofToken: string };
+  /** Without a token nothing is proved. */
+  rollout?: { primary: string; steps: readonly Step[]; proofToken: string | null };
 }): string {
   const { desired, secrets, keys, rollout } = options;
   return JSON.stringify({

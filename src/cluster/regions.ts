@@ -1,4 +1,7 @@
-/** AWS regions with EC2, as AWS lists them (Account Management reference, "Regions"). */
+/**
+ * Regions of the commercial partition, as AWS lists them (Account Management reference, "Regions"). China
+ * and GovCloud publish the Debian images under other accounts, which the templates do not know.
+ */
 export const REGIONS: readonly string[] = [
   'af-south-1',
   'ap-east-1',
@@ -17,8 +20,6 @@ export const REGIONS: readonly string[] = [
   'ap-southeast-7',
   'ca-central-1',
   'ca-west-1',
-  'cn-north-1',
-  'cn-northwest-1',
   'eu-central-1',
   'eu-central-2',
   'eu-north-1',
@@ -34,8 +35,6 @@ export const REGIONS: readonly string[] = [
   'sa-east-1',
   'us-east-1',
   'us-east-2',
-  'us-gov-east-1',
-  'us-gov-west-1',
   'us-west-1',
   'us-west-2',
 ];

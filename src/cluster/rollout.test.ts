@@ -49,6 +49,17 @@ describe('rollout', () => {
     ]);
   });
 
+  test('a volume that is not mounted is looked into before anything is initialised', () => {
+    const observed = createDesired().nodes.map(({ name }) => createFreshNode(name));
+    const covered = bend(observed, 'node-2', (node) => ({
+      volume: { ...node.volume, filesystem: 'ext4' },
+    }));
+    expect(rollout(covered, createDesired())).toMatchObject({
+      steps: [{ kind: 'prepare', nodes: ['node-2'] }],
+      observeAgain: true,
+    });
+  });
+
   test('a cluster of one needs no replica', () => {
     const desired = createDesired({ size: 1 });
     expect(planSteps([createFreshNode('node-1')], desired)).toEqual([

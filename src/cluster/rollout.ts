@@ -39,10 +39,18 @@ interface StepWithConfiguration<Kind extends string> {
   readonly settings: Settings;
 }
 
-/** What to do, or why nothing is done. */
+/**
+ * What to do, or why nothing is done. `observeAgain`: the steps only uncover what is there, and decide
+ * nothing yet.
+ */
 export type Rollout =
   | { readonly refusals: readonly string[] }
-  | { readonly refusals: readonly []; readonly primary: string; readonly steps: readonly Step[] };
+  | {
+      readonly refusals: readonly [];
+      readonly primary: string;
+      readonly steps: readonly Step[];
+      readonly observeAgain: boolean;
+    };
 
 /**
  * The steps that lead from what was observed to what is desired; none when it is there already.
@@ -51,12 +59,25 @@ export type Rollout =
  * `observed` holds one entry per desired node, in any order.
  */
 export function rollout(observed: readonly NodeObservation[], desired: DesiredCluster): Rollout {
+  const covered = observed.filter(isCovered);
+  if (covered.length > 0) {
+    const steps: Step[] = [{ kind: 'prepare', nodes: names(covered) }];
+    return { refusals: [], primary: firstNode(desired), steps, observeAgain: true };
+  }
   const refusals = findRefusals(observed, desired);
   if (refusals.length > 0) return { refusals };
 
   const primary = findPrimary(observed) ?? firstNode(desired);
   const plan = new Planner(observed, desired, primary);
-  return { refusals: [], primary, steps: plan.steps() };
+  return { refusals: [], primary, steps: plan.steps(), observeAgain: false };
+}
+
+/**
+ * A volume with a file system that is not mounted may hold the cluster: an instance that was made anew, a
+ * mount that failed at boot. It must be looked into before anybody says that no node holds data.
+ */
+function isCovered({ volume, data }: NodeObservation): boolean {
+  return volume.filesystem !== null && !volume.ready && data === 'absent';
 }
 
 function firstNode(desired: DesiredCluster): string {

@@ -1,4 +1,3 @@
-import * as core from '@actions/core';
 import { CancelledError } from '../errors.ts';
 import { renderConnectionString } from '../operations/configure.ts';
 import {
@@ -49,7 +48,7 @@ export async function deploy(
   };
   const finish = async (progress: DeployState) => {
     const final = { ...report, progress, run: { ...report.run, time: new Date() } };
-    await core.summary.addRaw(renderDeploySummary(final)).write();
+    await announcement.summarize(renderDeploySummary(final));
     await announcement.publish(renderDeployComment(final));
     rememberProgress(null);
   };

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as core from '@actions/core';
+import { usesLockfile } from '../backend.ts';
 import type { RunnerEnvironment } from '../environment.ts';
 import { generate } from '../operations/generate.ts';
 import { type PlanResult, plan } from '../operations/plan.ts';
@@ -28,7 +29,7 @@ export async function openTerraform(
   job: Job,
 ): Promise<{ terraform: Terraform; binary: TerraformBinary }> {
   const binary = await findTerraform({
-    usesLockfile: job.request.backend.config.use_lockfile === 'true',
+    usesLockfile: usesLockfile(job.request.backend.config),
     releasesUrl: process.env.TERRAFORM_RELEASES_URL,
     log: core.info,
   });

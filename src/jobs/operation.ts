@@ -64,7 +64,10 @@ export async function configureNodes(
 ): Promise<ConfigureResult> {
   const { workspace, keys, request, actionRoot } = job;
   if (!keys) throw new UserError('ssh-private-key: missing. Ansible logs in with it.');
-  const nodes = readNodes(outputs, workspace.directory);
+  const nodes = readNodes(outputs, {
+    directory: workspace.directory,
+    spec: request.spec,
+  });
   const result = await logGroup('Configure', () =>
     configure(request, {
       nodes,

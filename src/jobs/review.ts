@@ -1,4 +1,3 @@
-import * as core from '@actions/core';
 import { CancelledError } from '../errors.ts';
 import { renderDeployComment } from '../report/deploy-comment.ts';
 import { type PlanReport, renderPlanComment } from '../report/plan-comment.ts';
@@ -33,7 +32,7 @@ export async function review(
       warnings,
       run: { ...run, terraformVersion: binary.version, planDigest: plan.digest },
     };
-    await core.summary.addRaw(renderPlanSummary(report)).write();
+    await announcement.summarize(renderPlanSummary(report));
     await announcement.publish(renderPlanComment(report));
   } catch (error) {
     // A cancelled plan was overtaken by a newer one, which has the comment now.
@@ -53,7 +52,7 @@ export async function review(
       warnings,
       run,
     } as const;
-    await core.summary.addRaw(renderDeploySummary(failed), true).write({ overwrite: true });
+    await announcement.summarize(renderDeploySummary(failed));
     await announcement.publish(renderDeployComment(failed));
     throw error;
   }

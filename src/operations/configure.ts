@@ -115,24 +115,28 @@ async function converge(
   },
 ): Promise<Outcome> {
   const { desired, secrets, keys, onSteps } = options;
-  const { observations } = await ansible.run(
-    'observe.yml',
-    renderVariables({ desired, secrets, keys }),
-  );
-  const decision = rollout(observations, desired);
-  if (!('steps' in decision)) throw new UserError(decision.refusals);
+  const observe = async () => {
+    const report = await ansible.run('observe.yml', renderVariables({ desired, secrets, keys }));
+    const decision = rollout(report.observations, desired);
+    if (!('steps' in decision)) throw new UserError(decision.refusals);
+    return decision;
+  };
+  const perform = (
+    { primary, steps }: { primary: string; steps: readonly Step[] },
+    proofToken: string | null,
+  ) => {
+    const work = { primary, steps, proofToken };
+    return ansible.run('site.yml', renderVariables({ desired, secrets, keys, rollout: work }));
+  };
+
+  let decision = await observe();
+  if (decision.observeAgain) {
+    await perform(decision, null);
+    decision = await observe();
+  }
   const { primary, steps } = decision;
   onSteps?.(steps);
-  const report = await ansible.run(
-    'site.yml',
-    renderVariables({
-      desired,
-      secrets,
-      keys,
-      rollout: { primary, steps, proofToken: randomUUID() },
-    }),
-  );
-  return { primary, steps, report };
+  return { primary, steps, report: await perform(decision, randomUUID()) };
 }
 
 function checkNodeCount(nodes: readonly Node[], { spec }: Request): void {

@@ -1,5 +1,6 @@
 import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { UserError } from '../errors.ts';
 import type { Request } from '../request.ts';
 import { BACKEND_FILE, renderBackend, renderTfvars, TFVARS_FILE } from '../terraform/files.ts';
 import { writeResult } from './result.ts';
@@ -22,6 +23,7 @@ export async function generate(
   const { directory, templates, publicKey } = options;
   await mkdir(directory, { recursive: true });
   const templateFiles = (await readdir(templates)).filter((name) => name.endsWith('.tf'));
+  await refuseForeignFiles(directory, [...templateFiles, TFVARS_FILE, BACKEND_FILE]);
   await Promise.all([
     ...templateFiles.map((name) => copyFile(join(templates, name), join(directory, name))),
     writeFile(join(directory, TFVARS_FILE), renderTfvars(request.spec, publicKey)),
@@ -30,4 +32,15 @@ export async function generate(
   const result = { directory, files: [...templateFiles, TFVARS_FILE, BACKEND_FILE].sort() };
   await writeResult(directory, 'generate', result);
   return result;
+}
+
+/** Terraform reads every such file in its directory: one that somebody put there would run with the plan. */
+async function refuseForeignFiles(directory: string, own: readonly string[]): Promise<void> {
+  const foreign = (await readdir(directory)).filter(
+    (name) => /\.(tf|tfvars)(\.json)?$/.test(name) && !own.includes(name),
+  );
+  if (foreign.length === 0) return;
+  throw new UserError(
+    `working-directory: ${directory} holds Terraform files that the action did not write (${foreign.join(', ')}). Remove them, or give the action a folder of its own.`,
+  );
 }
