@@ -45,6 +45,7 @@ describe('a pull request', () => {
     expect(comment?.body).toContain('aws_instance.node["1"]');
     expect(comment?.body).toContain(`${first.outputs['to-add']} to add`);
     expect(first.summary).toContain('aws_ebs_volume');
+    expect(comment?.body).toMatch(/\*\*Initialise\*\* `node-1`/);
 
     const pushed = bench.github.pushToPullRequest(number);
     const second = await bench.run(pushed, { 'replica-count': '3' }, withAws);

@@ -32,21 +32,6 @@ export function createDesired(
   };
 }
 
-/** A node straight after Terraform: no Docker, a blank volume. */
-export function createFreshNode(name: string): NodeObservation {
-  return {
-    name,
-    host: { dockerVersion: null, dockerReady: false, authorizedKeysCurrent: true },
-    volume: { device: '/dev/nvme1n1', filesystem: null, ready: false },
-    data: 'absent',
-    standby: false,
-    record: null,
-    container: null,
-    files: { postgresqlConf: null, pgHba: null },
-    postgres: null,
-  };
-}
-
 const CONTEXTS: Readonly<Record<string, string>> = {
   listen_addresses: 'postmaster',
   port: 'postmaster',

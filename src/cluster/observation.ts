@@ -108,3 +108,18 @@ export interface ReceiverObservation {
   readonly senderHost: string | null;
   readonly slotName: string | null;
 }
+
+/** A node as it is straight after Terraform made it: no Docker, a blank volume. */
+export function describeFreshNode(name: string): NodeObservation {
+  return {
+    name,
+    host: { dockerVersion: null, dockerReady: false, authorizedKeysCurrent: true },
+    volume: { device: '/dev/nvme1n1', filesystem: null, ready: false },
+    data: 'absent',
+    standby: false,
+    record: null,
+    container: null,
+    files: { postgresqlConf: null, pgHba: null },
+    postgres: null,
+  };
+}

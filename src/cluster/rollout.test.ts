@@ -1,11 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import {
-  createDesired,
-  createFreshNode,
-  createHealthy,
-  createSettingsInForce,
-} from './fixtures.ts';
-import type { NodeObservation } from './observation.ts';
+import { createDesired, createHealthy, createSettingsInForce } from './fixtures.ts';
+import { describeFreshNode, type NodeObservation } from './observation.ts';
 import { rollout, type Step } from './rollout.ts';
 import { mergeSettings } from './settings.ts';
 
@@ -40,7 +35,7 @@ const stopped = (node: NodeObservation): Partial<NodeObservation> => ({
 describe('rollout', () => {
   test('a first deploy makes node 1 the primary because no node holds data', () => {
     const desired = createDesired();
-    const observed = desired.nodes.map(({ name }) => createFreshNode(name));
+    const observed = desired.nodes.map(({ name }) => describeFreshNode(name));
     expect(planSteps(observed)).toEqual([
       'prepare node-1 node-2 node-3',
       'initialise node-1',
@@ -50,7 +45,7 @@ describe('rollout', () => {
   });
 
   test('a volume that is not mounted is looked into before anything is initialised', () => {
-    const observed = createDesired().nodes.map(({ name }) => createFreshNode(name));
+    const observed = createDesired().nodes.map(({ name }) => describeFreshNode(name));
     const covered = bend(observed, 'node-2', (node) => ({
       volume: { ...node.volume, filesystem: 'ext4' },
     }));
@@ -62,7 +57,7 @@ describe('rollout', () => {
 
   test('a cluster of one needs no replica', () => {
     const desired = createDesired({ size: 1 });
-    expect(planSteps([createFreshNode('node-1')], desired)).toEqual([
+    expect(planSteps([describeFreshNode('node-1')], desired)).toEqual([
       'prepare node-1',
       'initialise node-1',
       'admit node-1',
@@ -82,7 +77,7 @@ describe('rollout', () => {
 
   test('a third replica: only pg_hba.conf is reread elsewhere', () => {
     const desired = createDesired({ size: 4 });
-    const observed = [...createHealthy(createDesired({ size: 3 })), createFreshNode('node-4')];
+    const observed = [...createHealthy(createDesired({ size: 3 })), describeFreshNode('node-4')];
     expect(planSteps(observed, desired)).toEqual([
       'prepare node-4',
       'admit node-1',
@@ -93,7 +88,7 @@ describe('rollout', () => {
 
   test('an interrupted first deploy goes on where it stopped', () => {
     const desired = createDesired();
-    const fresh = desired.nodes.map(({ name }) => createFreshNode(name));
+    const fresh = desired.nodes.map(({ name }) => describeFreshNode(name));
     const unfinished = bend(fresh, 'node-1', () => ({ data: 'unrecorded' }));
     expect(planSteps(unfinished)).toContain('initialise node-1');
     const half = bend(createHealthy(desired), 'node-3', () => ({
@@ -295,7 +290,7 @@ describe('rollout', () => {
       ],
       [
         'only replicas are left',
-        bend(healthy, 'node-1', () => ({ ...createFreshNode('node-1') })),
+        bend(healthy, 'node-1', () => ({ ...describeFreshNode('node-1') })),
         /No node is primary/,
       ],
       [

@@ -1,8 +1,13 @@
+import { describeFreshNode } from '../cluster/observation.ts';
+import { rollout } from '../cluster/rollout.ts';
+import { type ClusterSpec, imageReference, nodeName } from '../cluster/spec.ts';
 import { CancelledError } from '../errors.ts';
 import { renderDeployComment } from '../report/deploy-comment.ts';
 import { type PlanReport, renderPlanComment } from '../report/plan-comment.ts';
 import type { RunInfo } from '../report/run.ts';
+import type { DatabasePlan } from '../report/steps.ts';
 import { renderDeploySummary, renderPlanSummary } from '../report/summary.ts';
+import type { PlanSummary } from '../terraform/plan.ts';
 import type { Announcement } from './announcement.ts';
 import { generateDirectory, type Job, openTerraform, planDirectory } from './job.ts';
 
@@ -12,7 +17,8 @@ export async function review(
   options: { announcement: Announcement; commit: string; warnings: readonly string[] },
 ): Promise<void> {
   const { announcement, commit, warnings } = options;
-  const cluster = job.request.spec.name;
+  const { request } = job;
+  const cluster = request.spec.name;
   const run: RunInfo = {
     commit,
     url: job.environment.runUrl,
@@ -28,7 +34,7 @@ export async function review(
       cluster,
       plan: plan.summary,
       planText: plan.text,
-      database: { notObserved: 'a pull request does not log in to the nodes.' },
+      database: planDatabase(request.spec, plan.summary),
       warnings,
       run: { ...run, terraformVersion: binary.version, planDigest: plan.digest },
     };
@@ -56,4 +62,24 @@ export async function review(
     await announcement.publish(renderDeployComment(failed));
     throw error;
   }
+}
+
+/**
+ * What the database goes through. Of a first deploy all is known: fresh nodes. For a cluster that exists the
+ * nodes would have to be asked, which a pull request must not.
+ */
+function planDatabase(spec: ClusterSpec, plan: PlanSummary): DatabasePlan {
+  const volumes = plan.resources.filter(({ type }) => type === 'aws_ebs_volume');
+  if (volumes.length === 0 || volumes.some(({ action }) => action !== 'create')) {
+    return { notObserved: 'a pull request does not log in to the nodes.' };
+  }
+  const names = Array.from({ length: spec.replicaCount + 1 }, (_, index) => nodeName(index + 1));
+  const unknown = { instanceId: '', privateAddress: '', publicAddress: '', volumeId: '', zone: '' };
+  return rollout(names.map(describeFreshNode), {
+    name: spec.name,
+    nodes: names.map((name) => ({ name, ...unknown })),
+    image: imageReference(spec),
+    settings: spec.settings,
+    clientCidrs: spec.clientCidrs,
+  });
 }
