@@ -7,6 +7,7 @@ from unittest import mock
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
 
 from postgres_cluster import clone, files, keys, record, reload, sensitive, server, volume
+from postgres_cluster.command import Problem
 from postgres_cluster.psql import quote
 
 ROOT = "/var/lib/postgresql-cluster"
@@ -141,17 +142,27 @@ class Data(unittest.TestCase):
 
 
 class Sensitive(unittest.TestCase):
-    CONTROL = "max_connections setting:              250\nmax_prepared_xacts setting:           0\n"
+    CONTROL = (
+        "max_connections setting:              250\nmax_worker_processes setting:         8\n"
+        "max_wal_senders setting:              40\nmax_prepared_xacts setting:           0\n"
+        "max_locks_per_xact setting:           64\n"
+    )
     CONF = "max_connections = '150'\nmax_prepared_transactions = '0'\nwork_mem = '8MB'\n"
 
     def test_too_low(self):
         control = sensitive.parse_control(self.CONTROL)
-        self.assertEqual(control, {"max_connections": 250, "max_prepared_transactions": 0})
+        self.assertEqual(control["max_connections"], 250)
+        self.assertEqual(control["max_prepared_transactions"], 0)
         floor = sensitive.find_too_low(self.CONF, control)
         self.assertEqual(floor, {"max_connections": 250})
         raised = sensitive.raise_conf(self.CONF, floor)
         self.assertEqual(raised, self.CONF.replace("150", "250"))
         self.assertEqual(sensitive.find_too_low(raised, control), {})
+
+    def test_not_knowing_is_not_enough(self):
+        translated = self.CONTROL.replace("max_connections setting", "Einstellung von max_connections")
+        with self.assertRaises(Problem):
+            sensitive.parse_control(translated)
 
 
 class Texts(unittest.TestCase):
@@ -165,6 +176,24 @@ class Texts(unittest.TestCase):
     def test_errors_of_restart_settings_are_not_the_reloads(self):
         # Trap 26.
         self.assertIn("<> 'postmaster'", reload.FIND_ERRORS)
+
+
+class Blank(unittest.TestCase):
+    def test_table(self):
+        mib = volume.MIB
+        for content, blank in [
+            (bytes(3 * mib), True),
+            (b"\0" * 100 + b"x" + bytes(3 * mib), False),
+            (bytes(3 * mib) + b"x", False),
+        ]:
+            with tempfile.NamedTemporaryFile() as file:
+                file.write(content)
+                file.flush()
+                if blank:
+                    volume.require_blank(file.name, "vol-1")
+                else:
+                    with self.assertRaises(Problem):
+                        volume.require_blank(file.name, "vol-1")
 
 
 class Probe(unittest.TestCase):
@@ -184,14 +213,14 @@ class Probe(unittest.TestCase):
                 self.assertEqual(volume.probe("/dev/x"), expected)
 
     def test_ambivalent(self):
-        with self.answer(8, ""), self.assertRaises(volume.Problem):
+        with self.answer(8, ""), self.assertRaises(Problem):
             volume.probe("/dev/x")
 
     def test_a_volume_with_a_partition_table_is_left_alone(self):
         found = volume.Volume("/dev/x", None, None, False)
         with mock.patch.object(volume, "observe_volume", return_value=found), self.answer(
             0, "PTTYPE=gpt\n"
-        ) as run, self.assertRaises(volume.Problem):
+        ) as run, self.assertRaises(Problem):
             volume.ensure_volume("vol-1", "orders")
         self.assertEqual([call.args[0][0] for call in run.call_args_list], ["blkid"])
 

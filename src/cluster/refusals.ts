@@ -33,6 +33,8 @@ export function findRefusals(
   ];
 }
 
+/** What is recorded of the data that is there; a record that outlived its data says nothing. */
+const recordOf = ({ data, record }: NodeObservation) => (data === 'complete' ? record : null);
 const listNames = (nodes: readonly NodeObservation[]): string =>
   nodes.map(({ name }) => name).join(' and ');
 
@@ -44,7 +46,12 @@ function refuseSeveralPrimaries(observed: readonly NodeObservation[]): string[] 
     ];
   }
   const stopped = observed.filter(isStoppedPrimary);
-  if (running.length === 0 && stopped.length > 1) {
+  if (running.length === 1 && stopped.length > 0) {
+    return [
+      `${listNames(running)} is primary, and ${listNames(stopped)}, which does not answer, holds a primary's data as well: started, it would be a second primary. Look there for rows that ${listNames(running)} lacks, then move its data directory aside; the next run clones it again.`,
+    ];
+  }
+  if (stopped.length > 1) {
     return [
       `${listNames(stopped)} each hold the data of a primary and none is running. Start PostgreSQL on the one that was primary last and move the other's data directory aside.`,
     ];
@@ -68,7 +75,7 @@ function refuseLostPrimary(observed: readonly NodeObservation[]): string[] {
 
 function refuseForeignData(observed: readonly NodeObservation[]): string[] {
   const identified = observed.flatMap((node) => {
-    const identifier = node.postgres?.systemIdentifier ?? node.record?.systemIdentifier;
+    const identifier = node.postgres?.systemIdentifier ?? recordOf(node)?.systemIdentifier;
     return identifier === undefined ? [] : [{ name: node.name, identifier }];
   });
   if (new Set(identified.map(({ identifier }) => identifier)).size <= 1) return [];
@@ -94,7 +101,7 @@ function refuseMajorChange(
   desired: DesiredCluster,
 ): string[] {
   const wanted = majorOfTag(desired.image.slice(desired.image.lastIndexOf(':') + 1));
-  const found = observed.find(({ record }) => record !== null)?.record?.major;
+  const found = observed.map(recordOf).find((record) => record !== null)?.major;
   if (wanted === null || found === undefined || wanted === found) return [];
   return [
     `image-tag asks for PostgreSQL ${wanted}, the data is PostgreSQL ${found}'s, which ${wanted} cannot read. Stay on a ${found} image; for a major upgrade create a second cluster and move the data with logical replication or pg_dump.`,

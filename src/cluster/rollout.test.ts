@@ -240,6 +240,38 @@ describe('rollout', () => {
       ]);
     });
 
+    test('what ALTER SYSTEM raises on the primary the replicas follow once, not for ever', () => {
+      const overridden = {
+        setting: '500',
+        unit: null,
+        context: 'postmaster',
+        overridden: true,
+      };
+      const observed = bend(createHealthy(before), 'node-1', (node) => ({
+        postgres: node.postgres && {
+          ...node.postgres,
+          settings: { ...node.postgres.settings, max_connections: overridden },
+        },
+      }));
+      expect(planSteps(observed, before)).toEqual([
+        'restart node-2 (max_connections 500)',
+        'restart node-3 (max_connections 500)',
+        'reload node-1',
+      ]);
+    });
+
+    test('a new image reaches a node that is cloned in the same run, before the primary', () => {
+      const desired = createDesired({ size: 4, image: 'postgres:17.6' });
+      const observed = [...createHealthy(before), describeFreshNode('node-4')];
+      const restarts = planSteps(observed, desired).filter((step) => step.startsWith('restart'));
+      expect(restarts.map((step) => step.split(' (')[0])).toEqual([
+        'restart node-2',
+        'restart node-3',
+        'restart node-4',
+        'restart node-1',
+      ]);
+    });
+
     test('what ALTER SYSTEM overrides is not restarted for ever', () => {
       const observed = createHealthy(before).map((node) => ({
         ...node,
@@ -277,6 +309,11 @@ describe('rollout', () => {
         /node-1 and node-2 are both primary/,
       ],
       [
+        'a stopped node would be a second primary',
+        bend(healthy, 'node-2', (node) => ({ ...stopped(node), standby: false })),
+        /node-1 is primary, and node-2, which does not answer, holds a primary's data/,
+      ],
+      [
         'two stopped nodes hold a primary',
         bend(
           bend(bend(healthy, 'node-1', stopped), 'node-2', (node) => ({
@@ -309,6 +346,15 @@ describe('rollout', () => {
       const result = rollout(observed, desired);
       expect(result.refusals.join('\n')).toMatch(reason);
       expect(result).not.toHaveProperty('steps');
+    });
+
+    test('but not because of a record whose data was moved aside', () => {
+      const other = createHealthy(desired)[2]?.record;
+      const observed = bend(healthy, 'node-3', () => ({
+        ...describeFreshNode('node-3'),
+        record: other ? { ...other, systemIdentifier: '1', major: 15 } : null,
+      }));
+      expect(planSteps(observed)).toEqual(['prepare node-3', 'clone node-3']);
     });
 
     test('the major version changes', () => {

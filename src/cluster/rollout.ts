@@ -102,7 +102,7 @@ class Planner {
     this.#desired = desired;
     this.#primary = requireNode(observed, primary);
     this.#replicas = observed.filter(({ name }) => name !== primary);
-    this.#target = mergeSettings(desired.settings);
+    this.#target = raiseOverridden(mergeSettings(desired.settings), this.#primary);
     this.#ceiling = raiseSensitive(this.#target, this.#primary);
   }
 
@@ -211,15 +211,23 @@ class Planner {
 
   /** A node that is started or cloned in this rollout gets its settings there. */
   #needsRestart(node: NodeObservation, settings: Settings): boolean {
-    if (node.data !== 'complete') return false;
-    if (node.postgres === null)
-      return node === this.#primary && !isEqual(this.#beforeChange(), settings);
+    // A clone runs what the primary runs; a new image reaches it here, before the primary.
+    if (node.data !== 'complete')
+      return node !== this.#primary && this.#changesImage(this.#primary);
+    if (node.postgres === null) {
+      const changes = node === this.#primary && !isEqual(this.#beforeChange(), settings);
+      return changes || this.#changesImage(node);
+    }
     const { postgres } = node;
     return (
       node.container?.current === false ||
-      node.record?.image !== this.#desired.image ||
+      this.#changesImage(node) ||
       Object.keys(settings).some((name) => needsChange(postgres, name, settings, 'restart'))
     );
+  }
+
+  #changesImage({ record }: NodeObservation): boolean {
+    return record !== null && record.image !== this.#desired.image;
   }
 
   #reload(): Step[] {
@@ -298,4 +306,17 @@ function raiseSensitive(target: Settings, primary: NodeObservation): Settings {
     return [name, before !== undefined && Number(before) > Number(value) ? before : value] as const;
   });
   return Object.fromEntries(raised);
+}
+
+/**
+ * What ALTER SYSTEM holds up on the primary holds for its replicas too: no file can bring it down, and they
+ * must not run below it.
+ */
+function raiseOverridden(target: Settings, primary: NodeObservation): Settings {
+  const raised = HOT_STANDBY_SENSITIVE.flatMap((name) => {
+    const inForce = primary.postgres?.settings[name];
+    if (!inForce?.overridden || Number(inForce.setting) <= Number(target[name])) return [];
+    return [[name, inForce.setting] as const];
+  });
+  return { ...target, ...Object.fromEntries(raised) };
 }

@@ -36,8 +36,9 @@ export const MANAGED_SETTINGS: Settings = {
   unix_socket_directories: '/var/run/postgresql',
   password_encryption: 'scram-sha-256',
   wal_level: 'replica',
-  // Headroom for sixteen nodes and their clones: adding a replica must never cost a restart.
-  max_wal_senders: '20',
+  // Headroom: a clone takes two senders, and fifteen replicas may be cloned at once. Adding one must never
+  // cost a restart.
+  max_wal_senders: '40',
   max_replication_slots: '20',
   // A dead replica's slot must not fill the primary's disk: a quarter of the default 20 GiB volume.
   max_slot_wal_keep_size: '5GB',

@@ -7,7 +7,7 @@ import shutil
 import time
 
 from .command import Problem, run
-from .docker import inspect_container
+from .docker import inspect_container, remove_container
 from .files import make_directory, sync_directory
 from .image import Image, ensure_image
 from .layout import CONTAINER_DATA, CONTAINER_ETC, DATA, ETC, OLD, PARTIAL, PASSFILE, RECORD, REPLICATION_USER, ROOT
@@ -47,8 +47,10 @@ def clone(spec: Spec, primary: str, primary_address: str) -> Outcome:
     if judge_data() == "complete" and is_standby() and _is_following(spec):
         return Outcome(bool(write_files(spec, image)), spec.image, image.pinned, [])
     write_files(spec, image)
-    # The slot serves one at a time, and the server here is about to be replaced.
+    # The slot serves one at a time, and the server here is about to be replaced. The container goes as well:
+    # one that Docker keeps restarting would come up on the old data in the middle of it.
     stop(spec)
+    remove_container(spec.container)
     copy(spec, image, primary, primary_address)
     put_in_place()
     ensure_container(spec, image)

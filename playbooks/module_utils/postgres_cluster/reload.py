@@ -47,16 +47,20 @@ def apply_files(spec: Spec, image: Image, session: Session) -> bool:
     # Files newer than the server's last look at them: an interrupted run wrote them.
     if not changed and not _is_unread(session):
         return False
-    errors = session.ask(FIND_ERRORS) + session.ask(FIND_HBA_ERRORS)
-    if errors:
+    try:
+        errors = session.ask(FIND_ERRORS) + session.ask(FIND_HBA_ERRORS)
+        if errors:
+            raise Problem(
+                "PostgreSQL on %s does not accept the new configuration; the old one stays in force" % spec.node,
+                "\n".join(errors),
+            )
+        session.execute("SELECT pg_reload_conf()")
+    except Problem:
+        # What is written must be what is in force: the next run compares the files.
         for name, text in before.items():
             if text is not None:
                 write_text("%s/%s" % (ETC, name), text)
-        raise Problem(
-            "PostgreSQL on %s does not accept the new configuration; the old one stays in force" % spec.node,
-            "\n".join(errors),
-        )
-    session.execute("SELECT pg_reload_conf()")
+        raise
     return True
 
 

@@ -7,7 +7,7 @@ import time
 from typing import Dict, Optional
 
 from .command import Problem, run
-from .container import is_current
+from .container import STOP_SECONDS, is_current
 from .docker import inspect_container
 from .files import read_text, write_text
 from .image import Image, ensure_image
@@ -24,7 +24,14 @@ REPLAY_SECONDS = 60
 
 
 def start(spec: Spec) -> Outcome:
-    """Starts the server of a node that holds data and stands still."""
+    """Starts the server of a node that holds data and stands still, with the image it last ran: another image
+    is a restart's, which comes in its own time."""
+    require_mounted(spec.cluster)
+    record = read_record()
+    return _start(spec if record is None else spec._replace(image=record["image"]))
+
+
+def _start(spec: Spec) -> Outcome:
     image = choose_image(spec)
     if is_standby() and not is_up(inspect_container(spec.container)):
         return _start_replica(spec, image)
@@ -42,8 +49,10 @@ def restart(spec: Spec) -> Outcome:
     image = choose_image(spec)
     found = inspect_container(spec.container)
     if found is None or not is_up(found):
-        return start(spec)
+        return _start(spec)
     check_configuration(spec)
+    # First of all: the primary may have a new password, and a replica that cannot log in never catches up.
+    write_passfile(spec, image)
     if is_standby():
         wait_for_primary(spec)
     before = {name: read_text("%s/%s" % (ETC, name)) for name in (CONF, HBA)}
@@ -68,7 +77,7 @@ def restart(spec: Spec) -> Outcome:
 def _go_back(spec: Spec, image: Image, before: Dict[str, Optional[str]]) -> None:
     for name, text in before.items():
         write_text("%s/%s" % (ETC, name), text or "")
-    run(["docker", "stop", spec.container], timeout=120)
+    run(["docker", "stop", spec.container], timeout=STOP_SECONDS + 60)
     ensure_container(spec, image)
     wait_until_ready(spec)
 
@@ -112,7 +121,7 @@ def wait_for_primary(spec: Spec) -> None:
     Raises Problem when it does not come to that; nothing has been stopped then."""
     deadline = time.monotonic() + REPLAY_SECONDS
     while True:
-        output = run(["docker", "exec", spec.container, "pg_controldata", CONTAINER_DATA], timeout=60).stdout
+        output = run(["docker", "exec", "--env", "LC_ALL=C", spec.container, "pg_controldata", CONTAINER_DATA], timeout=60).stdout
         floor = find_too_low(spec.conf, parse_control(output))
         if not floor:
             return
@@ -128,7 +137,7 @@ def wait_for_primary(spec: Spec) -> None:
 def read_stopped_control(image: Image) -> Dict[str, int]:
     """The sensitive settings in the control file of a server that does not run."""
     mount = "type=bind,source=%s,target=%s,readonly" % (DATA, CONTAINER_DATA)
-    worker = ["docker", "run", "--rm", "--network", "none", "--user", "%d:%d" % image.owner, "--mount", mount]
+    worker = ["docker", "run", "--rm", "--env", "LC_ALL=C", "--network", "none", "--user", "%d:%d" % image.owner, "--mount", mount]
     command = ["--entrypoint", "pg_controldata", image.pinned, CONTAINER_DATA]
     return parse_control(run([*worker, *command], timeout=60).stdout)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Dict
 
+from .command import Problem
+
 # pg_controldata's label by setting.
 LABELS = {
     "max_connections": "max_connections setting",
@@ -20,9 +22,13 @@ LABELS = {
 
 
 def parse_control(text: str) -> Dict[str, int]:
-    """The sensitive settings in what pg_controldata prints."""
+    """The sensitive settings in what pg_controldata prints under LC_ALL=C. Raises Problem when it lacks one:
+    not knowing must not pass for enough."""
     lines = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    return {name: int(lines[label]) for name, label in LABELS.items() if label in lines}
+    missing = [label for label in LABELS.values() if label not in lines]
+    if missing:
+        raise Problem("pg_controldata does not say: %s" % ", ".join(missing), text)
+    return {name: int(lines[label]) for name, label in LABELS.items()}
 
 
 def parse_conf(text: str) -> Dict[str, int]:

@@ -19,6 +19,7 @@ XEN_DEVICE = "/dev/xvdf"
 FSTAB = "/etc/fstab"
 DROP_IN = "/etc/systemd/system/docker.service.d/20-postgres-cluster.conf"
 USABLE = ("ext4", "xfs")
+MIB = 1024 * 1024
 
 DROP_IN_TEXT = """# Docker starts PostgreSQL, so its volume has to be there first; at shutdown PostgreSQL gets its time.
 [Unit]
@@ -67,6 +68,7 @@ def ensure_volume(volume_id: str, cluster: str) -> bool:
     signature = probe(device)
     if not signature:
         # Trap 27: only where nothing, not even a partition table, has left a signature.
+        require_blank(device, volume_id)
         run(["mkfs.ext4", "-q", "-m", "1", device], timeout=600)
         signature = probe(device)
     filesystem = signature.get("TYPE")
@@ -109,7 +111,8 @@ def find_device(volume_id: str) -> Optional[str]:
 def probe(device: str) -> Dict[str, str]:
     """Every signature blkid finds on a device, e.g. {"TYPE": "ext4", "UUID": "…"}; empty for a blank one."""
     result = run(["blkid", "-p", "-o", "export", device], check=False, timeout=60)
-    if result.returncode == 2 and not result.stdout.strip():
+    # 2 is also what it says of a device that it cannot read.
+    if result.returncode == 2 and not result.stdout.strip() and not result.stderr.strip():
         return {}
     if result.returncode != 0:
         raise Problem(
@@ -118,6 +121,20 @@ def probe(device: str) -> Dict[str, str]:
         )
     pairs = (line.split("=", 1) for line in result.stdout.splitlines() if "=" in line)
     return {key: value for key, value in pairs if key != "DEVNAME"}
+
+
+def require_blank(device: str, volume_id: str) -> None:
+    """Raises Problem unless both ends of the device read as zeros, as those of a new EBS volume do; an error
+    while reading raises OSError. A signature nobody knows, or a disk that fails to read, is not blank."""
+    with open(device, "rb", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        for start in (0, max(0, size - MIB)):
+            file.seek(start)
+            if file.read(MIB).strip(b"\0"):
+                raise Problem(
+                    "volume %s (%s) carries no known signature but is not empty; it is left as it is. "
+                    "Attach an empty volume, or overwrite this one with zeros yourself" % (volume_id, device)
+                )
 
 
 def device_number(device: str) -> str:
