@@ -1,6 +1,6 @@
 // npm run demo:down: removes every trace of the demo, or of the world named as argument.
 // With --keep-images the next start need not build them again.
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { destroyWorld } from './world.ts';
@@ -10,20 +10,34 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 });
 const name = positionals[0] ?? 'lab';
-await destroyWorld(name, { images: !values['keep-images'] });
+const images = !values['keep-images'];
+await destroyWorld(name, { images });
 console.log(
-  `Removed: containers, networks, loop devices and files of the world "${name}"${values['keep-images'] ? '' : ', and the images'}.`,
+  `Removed: containers, networks, loop devices and files of the world "${name}"${images ? ', and the images' : ''}.`,
 );
 
-// The daemon the lab started itself goes too, once nothing of the lab needs it.
 const out = join(import.meta.dirname, '.out');
-const pidFile = join(out, 'dockerd.pid');
-if (!values['keep-images'] && existsSync(pidFile)) {
+if (images) {
+  stopDocker(join(out, 'dockerd.pid'));
+  rmSync(join(import.meta.dirname, '.cache'), { recursive: true, force: true });
+}
+rmSync(join(out, 'report.json'), { force: true });
+// Folders are other worlds; a pid file is of a daemon that still runs.
+const kept = existsSync(out)
+  ? readdirSync(out, { withFileTypes: true }).filter(
+      (entry) => entry.isDirectory() || entry.name === 'dockerd.pid',
+    )
+  : [];
+if (kept.length === 0) rmSync(out, { recursive: true, force: true });
+
+/** Ends the daemon that the lab started itself, if it still runs under its pid. */
+function stopDocker(pidFile: string): void {
+  if (!existsSync(pidFile)) return;
   const pid = Number(readFileSync(pidFile, 'utf8'));
   const command = `/proc/${pid}/comm`;
   if (existsSync(command) && readFileSync(command, 'utf8').trim() === 'dockerd') {
     process.kill(pid, 'SIGTERM');
     console.log('Stopped the Docker daemon that the lab had started.');
   }
-  rmSync(out, { recursive: true, force: true });
+  rmSync(pidFile);
 }
