@@ -2,18 +2,61 @@ import { rm } from 'node:fs/promises';
 import * as core from '@actions/core';
 import { readEnvironment } from './environment.ts';
 import { createClient } from './github/client.ts';
-import { recallAfterwards } from './jobs/afterwards.ts';
+import { type Afterwards, recallAfterwards } from './jobs/afterwards.ts';
 import { Announcement } from './jobs/announcement.ts';
+import { logGroup } from './jobs/log-group.ts';
+import { awaitSurvivor, type Survivor } from './process.ts';
 import { renderDeployComment } from './report/deploy-comment.ts';
 import { createRedactor, listSecrets, SECRET_INPUTS } from './secrets.ts';
 
+/** How long to wait for a child that outlived the main process, and how often to say so, in ms. */
+const PATIENCE = 240_000;
+const REMINDER = 15_000;
+
 /**
- * After the job, however it ended: removes keys and plan files, and finishes a comment that still says
- * that something is running.
+ * After the job, however it ended: lets Terraform finish what it had begun, removes keys and plan files, and
+ * finishes a comment that still says that something is running.
  */
 async function cleanUp(): Promise<void> {
-  const { temporary, place, progress } = recallAfterwards();
-  if (temporary !== null) await rm(temporary, { recursive: true, force: true });
+  const { temporary, child, ...rest } = recallAfterwards();
+  await attempt(async () => child && (await awaitChild(child)));
+  await attempt(async () => temporary && (await rm(temporary, { recursive: true, force: true })));
+  await attempt(() => finishComment(rest));
+}
+
+/** The job's own outcome stands; what could not be cleaned is said. */
+async function attempt(work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    core.warning(`After the job: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** Once this step is over the runner kills whatever the job left running. */
+async function awaitChild(child: Survivor): Promise<void> {
+  const name = `${child.what} (process ${child.pid})`;
+  const ended = await logGroup(`Wait for ${child.what}`, async () => {
+    core.info(`${name} outlived the job; it finishes what it had begun and writes its state.`);
+    const started = Date.now();
+    const reminder = setInterval(() => {
+      const seconds = Math.round((Date.now() - started) / 1000);
+      core.info(`Waiting for ${name} for ${seconds} s, ${PATIENCE / 1000} s at most`);
+    }, REMINDER);
+    try {
+      return await awaitSurvivor(child, { timeout: PATIENCE, onLine: core.info });
+    } finally {
+      clearInterval(reminder);
+    }
+  });
+  if (!ended) {
+    core.warning(
+      `${name} has not ended after ${PATIENCE / 60_000} minutes and is about to be killed by the runner. Its state may lack what it made last, and stay locked: compare them before the next run.`,
+    );
+  }
+}
+
+async function finishComment({ place, progress }: Pick<Afterwards, 'place' | 'progress'>) {
   if (place === null || progress === null) return;
   const { apiUrl } = await readEnvironment(process.env);
   const client = createClient({ token: core.getInput('github-token'), apiUrl, log: core.info });
@@ -22,9 +65,4 @@ async function cleanUp(): Promise<void> {
   await new Announcement({ client, place, redact }).publish(renderDeployComment(progress));
 }
 
-try {
-  await cleanUp();
-} catch (error) {
-  // The job's own outcome stands; what could not be cleaned is said.
-  core.warning(`After the job: ${error instanceof Error ? error.message : String(error)}`);
-}
+await attempt(cleanUp);

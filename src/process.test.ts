@@ -1,9 +1,19 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { UserError } from './errors.ts';
-import { ProcessError, runProcess } from './process.ts';
+import { awaitSurvivor, ProcessError, runProcess, type Survivor } from './process.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'process-test-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('runProcess', () => {
   test('gives output line by line and as a whole', async () => {
@@ -24,8 +34,6 @@ describe('runProcess', () => {
     const failing = runProcess('sh', ['-c', 'echo broken >&2; exit 3']);
     await expect(failing).rejects.toThrow(ProcessError);
     await expect(failing).rejects.toThrow('sh -c exited with 3\nbroken');
-    const accepted = await runProcess('sh', ['-c', 'exit 2'], { accept: [0, 2] });
-    expect(accepted.exitCode).toBe(2);
   });
 
   test('a missing program is the user’s to install', async () => {
@@ -34,9 +42,61 @@ describe('runProcess', () => {
     await expect(missing).rejects.toThrow('no-such-program: not found on PATH');
   });
 
-  test('a child that does not read its input is no error', async () => {
-    const { exitCode } = await runProcess('true', [], { input: 'x'.repeat(1_000_000) });
-    expect(exitCode).toBe(0);
+  test('a child finds its input at its end', async () => {
+    expect((await runProcess('cat', [])).stdout).toBe('');
+  });
+
+  describe('with a child that may outlive its parent', () => {
+    const announced: (Survivor | null)[] = [];
+    const lines: string[] = [];
+    const run = (command: string, args: string[]) =>
+      runProcess(command, args, {
+        onLine: (line) => lines.push(line),
+        outlives: { temporary: folder, announce: (child) => announced.push(child) },
+      });
+    beforeEach(() => {
+      announced.length = 0;
+      lines.length = 0;
+    });
+
+    test('gives the same output, however it was cut', async () => {
+      const script = 'printf "gr\\303"; sleep 0.3; printf "\\274n\\n\\ntwo"; echo bad >&2';
+      const result = await run('sh', ['-c', script]);
+      expect(result).toEqual({ exitCode: 0, stdout: 'grün\n\ntwo\n', stderr: 'bad\n' });
+      expect(lines).toEqual(['grün', '', 'two']);
+      expect(announced).toEqual([
+        {
+          pid: expect.any(Number),
+          startTime: expect.stringMatching(/^\d+$/),
+          what: 'sh -c',
+          output: expect.stringContaining(folder),
+        },
+        null,
+      ]);
+    });
+
+    test('keeps the output to this user', async () => {
+      await run('sh', ['-c', 'echo secret']);
+      const output = announced[0]?.output ?? '';
+      const modes = [output, ...readdirSync(output).map((name) => join(output, name))].map(
+        (path) => statSync(path).mode & 0o777,
+      );
+      expect(modes).toEqual([0o700, 0o600, 0o600, 0o600]);
+    });
+
+    test('fails as any other', async () => {
+      await expect(run('sh', ['-c', 'echo broken >&2; exit 3'])).rejects.toThrow(
+        'exited with 3\nbroken',
+      );
+      await expect(run('no-such-program', [])).rejects.toThrow('not found on PATH');
+      expect(announced.at(-1)).toBeNull();
+    });
+
+    test('does not take a later process with the same pid for it', async () => {
+      await run('sh', ['-c', 'echo one']);
+      const other = { ...(announced[0] as Survivor), pid: process.pid };
+      expect(await awaitSurvivor(other, { timeout: 0, onLine: () => {} })).toBe(true);
+    });
   });
 });
 
@@ -45,19 +105,14 @@ test('a cancelled job interrupts the children and their children once, and waits
   const grandchild =
     'trap "echo grandchild interrupted; exit 0" INT; echo ready; while :; do sleep 0.05; done';
   const child = `trap 'echo child interrupted; exit 0' INT; sh -c '${grandchild}'; sleep 5`;
-  const script = `
-    import { forwardSignals, runProcess } from ${JSON.stringify(join(import.meta.dirname, 'process.ts'))};
-    forwardSignals();
+  const entry = startEntry(`
     try {
       await runProcess('sh', ['-c', ${JSON.stringify(child)}], { onLine: console.log });
     } catch (error) {
       console.log(error.name);
-    }`;
-  const entry = spawn(process.execPath, ['--input-type=module', '-e', script], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+    }`);
   let output = '';
-  entry.stdout.on('data', (chunk: Buffer) => {
+  entry.stdout?.on('data', (chunk: Buffer) => {
     if (!output.includes('ready') && chunk.includes('ready')) entry.kill('SIGINT');
     output += chunk;
   });
@@ -69,3 +124,80 @@ test('a cancelled job interrupts the children and their children once, and waits
     'CancelledError',
   ]);
 });
+
+describe('a child that outlives its parent', () => {
+  /** Two seconds of work are left at the interrupt. */
+  const child = (file: string) => `
+    trap 'left=40' INT
+    line=0 left=1000
+    while [ $left -gt 0 ]; do
+      line=$((line+1)) left=$((left-1))
+      echo "line $line"
+      sleep 0.05
+    done
+    echo 'last words' >&2
+    echo "$line" > ${file}`;
+
+  /** Starts such a child, lets it hear of a cancel and kills its parent in the middle of the rest. */
+  async function killParent(file: string): Promise<{ survivor: Survivor; seen: string[] }> {
+    const entry = startEntry(`
+      await runProcess('sh', ['-c', ${JSON.stringify(child(file))}], {
+        onLine: console.log,
+        outlives: {
+          temporary: ${JSON.stringify(folder)},
+          announce: (child) => console.log(JSON.stringify(child)),
+        },
+      });`);
+    const exit = once(entry, 'exit');
+    const seen: string[] = [];
+    for await (const line of createInterface({ input: entry.stdout as Readable })) {
+      seen.push(line);
+      if (line === 'line 5') {
+        entry.kill('SIGINT');
+        setTimeout(() => entry.kill('SIGKILL'), 500);
+      }
+    }
+    expect(await exit).toEqual([null, 'SIGKILL']);
+    const [announced = '', ...lines] = seen;
+    return { survivor: JSON.parse(announced) as Survivor, seen: lines };
+  }
+
+  test('finishes, and what it says until then is not lost', async () => {
+    const file = join(folder, 'finished');
+    const { survivor, seen } = await killParent(file);
+    expect(existsSync(file)).toBe(false);
+    const rest: string[] = [];
+    const ended = await awaitSurvivor(survivor, {
+      timeout: 10_000,
+      onLine: (line) => rest.push(line),
+    });
+    expect(ended).toBe(true);
+    const count = Number(readFileSync(file, 'utf8'));
+    expect(count).toBeGreaterThan(40);
+    expect(rest.pop()).toBe('last words');
+    // A kill between a line and the note that it was passed on repeats that line.
+    expect([...new Set([...seen, ...rest])]).toEqual(
+      Array.from({ length: count }, (_, index) => `line ${index + 1}`),
+    );
+    expect(rest.length).toBeLessThan(count - 5);
+  });
+
+  test('is waited for no longer than asked', async () => {
+    const { survivor } = await killParent(join(folder, 'late'));
+    const waiting = { timeout: 200, onLine: () => {} };
+    expect(await awaitSurvivor(survivor, waiting)).toBe(false);
+    expect(await awaitSurvivor(survivor, { ...waiting, timeout: 10_000 })).toBe(true);
+  });
+});
+
+/** An entry process as the runner starts it, which hears signals and runs `body`. */
+function startEntry(body: string): ChildProcess {
+  const module = JSON.stringify(join(import.meta.dirname, 'process.ts'));
+  const script = `
+    import { forwardSignals, runProcess } from ${module};
+    forwardSignals();
+    ${body}`;
+  return spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+}

@@ -1,6 +1,10 @@
 import { spawn } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CancelledError, UserError } from './errors.ts';
 
 /** How to run a child. */
@@ -8,12 +12,32 @@ export interface ProcessOptions {
   readonly cwd?: string;
   /** Added to the action's own environment. Secrets travel here or in files, never in arguments. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Written to the child's standard input. */
-  readonly input?: string;
   /** Called for each line of standard output as it arrives. */
   readonly onLine?: (line: string) => void;
-  /** Exit codes that are an answer, not a failure; default `[0]`. */
-  readonly accept?: readonly number[];
+  /** Lets the child finish although this process is killed; see `Outliving`. */
+  readonly outlives?: Outliving;
+}
+
+/**
+ * How a child lives on when its parent is killed: its output goes to files, since writing into a pipe
+ * that nobody reads any more would kill it as well.
+ */
+export interface Outliving {
+  /** A folder only this user may enter; the output gets one of its own in it. */
+  readonly temporary: string;
+  /** Called with the child when it has started, and with null when it has ended. */
+  readonly announce: (child: Survivor | null) => void;
+}
+
+/** A child as another process finds it again; its fields survive JSON. */
+export interface Survivor {
+  readonly pid: number;
+  /** Clock ticks from the machine's start to the child's: a pid may have been given anew. */
+  readonly startTime: string;
+  /** Program and first argument. */
+  readonly what: string;
+  /** The folder its output lies in. */
+  readonly output: string;
 }
 
 /** What a child left behind. */
@@ -57,17 +81,12 @@ export function forwardSignals(): void {
   }
 }
 
-/** Whether the job was cancelled. */
-export function isCancelled(): boolean {
-  return cancelled;
-}
-
 /**
  * Runs `command` with `args`, no shell in between, and waits for its end.
  *
  * @throws UserError when the program is not installed
  * @throws CancelledError when the job was cancelled before or meanwhile
- * @throws ProcessError when the exit code is not an accepted one
+ * @throws ProcessError when the exit code is not 0
  */
 export async function runProcess(
   command: string,
@@ -77,10 +96,11 @@ export async function runProcess(
   const what = [command.split('/').at(-1), args[0]].filter(Boolean).join(' ');
   if (cancelled) throw new CancelledError(what);
 
+  const files = options.outlives && openFiles(options.outlives.temporary);
   const child = spawn(command, args, {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: ['ignore', files?.stdout ?? 'pipe', files?.stderr ?? 'pipe'],
     // A group of its own: ansible-playbook's workers and ssh must hear the signal as well.
     detached: true,
   });
@@ -88,21 +108,37 @@ export async function runProcess(
     if (child.pid !== undefined && child.exitCode === null) interruptGroup(child.pid);
   };
   interrupts.add(interrupt);
+  let running = true;
+  const end = new Promise<number>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve(code ?? 1));
+  }).finally(() => {
+    running = false;
+  });
+  const announce = options.outlives?.announce;
   try {
-    // A child that does not read its input closes the pipe; its exit code says what is wrong.
-    child.stdin.on('error', () => {});
-    child.stdin.end(options.input ?? '');
+    if (files) {
+      closeSync(files.stdout);
+      closeSync(files.stderr);
+      const startTime = child.pid === undefined ? undefined : readStat(child.pid)?.startTime;
+      if (child.pid !== undefined && startTime !== undefined) {
+        announce?.({ pid: child.pid, startTime, what, output: files.folder });
+      }
+    }
+    const isRunning = () => running;
     const [stdout, stderr, exitCode] = await Promise.all([
-      collectOutput(child.stdout, options.onLine),
-      collectOutput(child.stderr),
-      new Promise<number>((resolve, reject) => {
-        child.once('error', reject);
-        child.once('close', (code) => resolve(code ?? 1));
-      }),
+      collectLines(
+        files ? followOutput(files.folder, isRunning) : readLines(child.stdout),
+        options.onLine,
+      ),
+      collectLines(
+        files ? followFile(join(files.folder, STDERR), { isRunning }) : readLines(child.stderr),
+      ),
+      end,
     ]);
     const result = { exitCode, stdout, stderr };
     if (cancelled) throw new CancelledError(what);
-    if (!(options.accept ?? [0]).includes(exitCode)) throw new ProcessError(what, result);
+    if (exitCode !== 0) throw new ProcessError(what, result);
     return result;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
@@ -116,7 +152,25 @@ export async function runProcess(
     throw error;
   } finally {
     interrupts.delete(interrupt);
+    if (!running) announce?.(null);
   }
+}
+
+/**
+ * Waits in another process for the end of a child that outlived its parent, `timeout` ms at most. `onLine`
+ * gets what the parent did not pass on: the rest of standard output as it comes, then standard error.
+ * Gives whether the child has ended.
+ */
+export async function awaitSurvivor(
+  survivor: Survivor,
+  options: { timeout: number; onLine: (line: string) => void },
+): Promise<boolean> {
+  const deadline = Date.now() + options.timeout;
+  const isRunning = () => isAlive(survivor) && Date.now() < deadline;
+  for await (const line of followOutput(survivor.output, isRunning)) options.onLine(line);
+  const errors = followFile(join(survivor.output, STDERR), { isRunning: () => false });
+  for await (const line of errors) options.onLine(line);
+  return !isAlive(survivor);
 }
 
 function interruptGroup(pid: number): void {
@@ -128,14 +182,99 @@ function interruptGroup(pid: number): void {
   }
 }
 
-async function collectOutput(stream: Readable, onLine?: (line: string) => void): Promise<string> {
+async function collectLines(
+  source: AsyncIterable<string>,
+  onLine?: (line: string) => void,
+): Promise<string> {
   const lines: string[] = [];
-  for await (const line of createInterface({
-    input: stream,
-    crlfDelay: Number.POSITIVE_INFINITY,
-  })) {
+  for await (const line of source) {
     lines.push(line);
     onLine?.(line);
   }
   return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
+}
+
+function readLines(stream: Readable | null): AsyncIterable<string> {
+  if (stream === null) throw new Error('the child was started without a pipe');
+  return createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY });
+}
+
+const STDOUT = 'stdout';
+const STDERR = 'stderr';
+/** Bytes of standard output that were passed on, as decimal text. */
+const POSITION = 'position';
+/** How often to look at a file, in ms. */
+const POLL = 100;
+
+function openFiles(temporary: string): { folder: string; stdout: number; stderr: number } {
+  const folder = mkdtempSync(join(temporary, 'child-'));
+  const openNew = (name: string) => openSync(join(folder, name), 'ax', 0o600);
+  writeFileSync(join(folder, POSITION), '0', { mode: 0o600 });
+  return { folder, stdout: openNew(STDOUT), stderr: openNew(STDERR) };
+}
+
+/** Standard output from where it was last passed on, noting how far it got. */
+function followOutput(folder: string, isRunning: () => boolean): AsyncIterable<string> {
+  const file = join(folder, POSITION);
+  return followFile(join(folder, STDOUT), {
+    isRunning,
+    position: Number(readFileSync(file, 'utf8')),
+    onPosition: (position) => writeFileSync(file, String(position)),
+  });
+}
+
+/** The lines of a growing file from a position in bytes on, each once it is whole, until its writer has ended. */
+async function* followFile(
+  path: string,
+  options: {
+    isRunning: () => boolean;
+    position?: number;
+    onPosition?: (position: number) => void;
+  },
+): AsyncGenerator<string> {
+  let { position = 0 } = options;
+  const file = await open(path);
+  try {
+    for (;;) {
+      // Asked before the look at the file: what was written last is then in it.
+      const running = options.isRunning();
+      const unread = (await file.stat()).size - position;
+      if (unread > 0) {
+        const { buffer } = await file.read({ buffer: Buffer.alloc(unread), position });
+        // A line may be half written, a character as well.
+        const end = running ? buffer.lastIndexOf('\n') + 1 : unread;
+        if (end > 0) {
+          yield* buffer
+            .toString('utf8', 0, end)
+            .replace(/\r?\n$/, '')
+            .split(/\r?\n/);
+          position += end;
+          options.onPosition?.(position);
+        }
+      }
+      if (!running) return;
+      await sleep(POLL);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Whether it still runs: a dead process that nobody has asked about keeps its pid for a while. */
+function isAlive({ pid, startTime }: Survivor): boolean {
+  const stat = readStat(pid);
+  return stat !== null && stat.startTime === startTime && !['Z', 'X'].includes(stat.state);
+}
+
+/** State and start time of a process, or null where there is none. Source: proc_pid_stat(5). */
+function readStat(pid: number): { state: string; startTime: string } | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The name, which may contain anything, is the second field; the third follows its last bracket.
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return { state: fields[0] ?? '', startTime: fields[22 - 3] ?? '' };
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return null;
+    throw error;
+  }
 }

@@ -1,15 +1,23 @@
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import * as core from '@actions/core';
 import type { CommentPlace } from '../github/sticky-comment.ts';
+import type { Survivor } from '../process.ts';
 import type { DeployReport } from '../report/deploy-comment.ts';
 
-// What `main` leaves for `post` in the runner's state, which outlives a kill of the main process.
+// What `main` leaves for `post`: short things in the runner's state, which outlives a kill of the main
+// process but travels in environment variables, of which none may exceed 128 KiB; the report in a file.
 
 const TEMPORARY = 'temporary';
 const PLACE = 'comment-place';
-const PROGRESS = 'progress';
+const CHILD = 'child';
+const PROGRESS_FILE = 'progress.json';
+
+let folder: string | null = null;
 
 /** The folder with keys and plan files, to be removed whatever happens. */
 export function rememberTemporary(path: string): void {
+  folder = path;
   core.saveState(TEMPORARY, path);
 }
 
@@ -18,9 +26,25 @@ export function rememberPlace(place: CommentPlace): void {
   core.saveState(PLACE, JSON.stringify(place));
 }
 
-/** The report to publish if the job ends without another word; null once it has spoken. */
+/** The child to wait for before anything is removed; null once it has ended. */
+export function rememberChild(child: Survivor | null): void {
+  core.saveState(CHILD, JSON.stringify(child));
+}
+
+/**
+ * The report to publish if the job ends without another word; null once it has spoken. The temporary folder
+ * must be known by then.
+ */
 export function rememberProgress(report: DeployReport | null): void {
-  core.saveState(PROGRESS, JSON.stringify(report));
+  if (folder === null) throw new Error('rememberProgress() before rememberTemporary()');
+  const path = join(folder, PROGRESS_FILE);
+  if (report === null) {
+    rmSync(path, { force: true });
+    return;
+  }
+  // A kill must not leave half a report.
+  writeFileSync(`${path}.new`, JSON.stringify(report), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
 }
 
 /** What `main` left behind. */
@@ -28,15 +52,27 @@ export interface Afterwards {
   readonly temporary: string | null;
   readonly place: CommentPlace | null;
   readonly progress: DeployReport | null;
+  readonly child: Survivor | null;
 }
 
 /** Reads it back in `post`. */
 export function recallAfterwards(): Afterwards {
-  const progress = JSON.parse(core.getState(PROGRESS) || 'null') as DeployReport | null;
+  const temporary = core.getState(TEMPORARY) || null;
   return {
-    temporary: core.getState(TEMPORARY) || null,
+    temporary,
     place: JSON.parse(core.getState(PLACE) || 'null') as CommentPlace | null,
-    // Dates travel as text.
-    progress: progress && { ...progress, run: { ...progress.run, time: new Date() } },
+    progress: temporary === null ? null : readProgress(join(temporary, PROGRESS_FILE)),
+    child: JSON.parse(core.getState(CHILD) || 'null') as Survivor | null,
   };
+}
+
+function readProgress(path: string): DeployReport | null {
+  try {
+    const progress = JSON.parse(readFileSync(path, 'utf8')) as DeployReport;
+    // Dates travel as text.
+    return { ...progress, run: { ...progress.run, time: new Date() } };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
 }

@@ -56,7 +56,7 @@ export async function deploy(
   try {
     await generateDirectory(job);
     const { terraform, binary } = await openTerraform(job);
-    const plan = await planDirectory(job, terraform);
+    const plan = await planDirectory(job, terraform, { lock: true });
     report = {
       ...report,
       plan: plan.summary,

@@ -12,6 +12,7 @@ import { Terraform } from '../terraform/cli.ts';
 import { TFVARS_FILE } from '../terraform/files.ts';
 import { findTerraform, type TerraformBinary } from '../terraform/install.ts';
 import type { Workspace } from '../workspace.ts';
+import { logGroup } from './log-group.ts';
 
 /** Everything a job works with. */
 export interface Job {
@@ -41,25 +42,6 @@ export async function openTerraform(
   return { terraform, binary };
 }
 
-/**
- * A foldable part of the log in which children speak. What they print could look like a workflow command
- * (a resource named `::set-env…`), so the runner is told not to listen until it ends.
- */
-export async function logGroup<Result>(
-  title: string,
-  work: () => Promise<Result>,
-): Promise<Result> {
-  core.startGroup(title);
-  const resume = randomUUID();
-  core.info(`::stop-commands::${resume}`);
-  try {
-    return await work();
-  } finally {
-    core.info(`::${resume}::`);
-    core.endGroup();
-  }
-}
-
 /** Generates the Terraform directory anew from the request. */
 export async function generateDirectory(job: Job): Promise<void> {
   const { directory, files } = await generate(job.request, {
@@ -87,13 +69,21 @@ export async function ensureDirectory(job: Job): Promise<void> {
   }
 }
 
-/** Plans and sets the outputs that describe a plan. */
-export async function planDirectory(job: Job, terraform: Terraform): Promise<PlanResult> {
+/**
+ * Plans and sets the outputs that describe a plan. A plan that is only looked at takes no lock, so that it
+ * neither waits for a deploy nor holds one up.
+ */
+export async function planDirectory(
+  job: Job,
+  terraform: Terraform,
+  { lock }: { lock: boolean },
+): Promise<PlanResult> {
   const result = await logGroup('Plan', () =>
     plan(terraform, {
       directory: job.workspace.directory,
       planFile: join(job.workspace.temporary, `${randomUUID()}.tfplan`),
       publicKey: job.keys?.current ?? null,
+      lock,
     }),
   );
   const { counts, hasChanges } = result.summary;

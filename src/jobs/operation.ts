@@ -14,14 +14,15 @@ import {
 import type { PlanResult } from '../operations/plan.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
+import { rememberChild } from './afterwards.ts';
 import {
   ensureDirectory,
   generateDirectory,
   type Job,
-  logGroup,
   openTerraform,
   planDirectory,
 } from './job.ts';
+import { logGroup } from './log-group.ts';
 
 /** Runs one operation alone; its result lies in a file, its path in an output. */
 export async function runOperation(job: Job, operation: Operation): Promise<void> {
@@ -30,10 +31,10 @@ export async function runOperation(job: Job, operation: Operation): Promise<void
   const { terraform } = await openTerraform(job);
   switch (operation) {
     case 'plan':
-      await planDirectory(job, terraform);
+      await planDirectory(job, terraform, { lock: false });
       return;
     case 'apply':
-      await applyPlan(job, terraform, await planDirectory(job, terraform));
+      await applyPlan(job, terraform, await planDirectory(job, terraform, { lock: true }));
       return;
     case 'configure': {
       await logGroup('Read the state', () => terraform.init());
@@ -50,7 +51,11 @@ export async function applyPlan(
   plan: PlanResult,
 ): Promise<ApplyResult> {
   const result = await logGroup('Apply', () =>
-    apply(terraform, { directory: job.workspace.directory, plan }),
+    apply(terraform, {
+      directory: job.workspace.directory,
+      plan,
+      outlives: { temporary: job.workspace.temporary, announce: rememberChild },
+    }),
   );
   core.setOutput('apply-json', result.jsonFile);
   return result;

@@ -29,7 +29,7 @@ export async function review(
   try {
     const { terraform, binary } = await openTerraform(job);
     await generateDirectory(job);
-    const plan = await planDirectory(job, terraform);
+    const plan = await planDirectory(job, terraform, { lock: false });
     const report: PlanReport = {
       cluster,
       plan: plan.summary,

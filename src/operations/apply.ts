@@ -1,3 +1,4 @@
+import type { Outliving } from '../process.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import type { PlanResult } from './plan.ts';
 import { writeResult } from './result.ts';
@@ -12,10 +13,10 @@ export interface ApplyResult {
 /** Applies exactly the plan that was made; an empty one changes nothing but is still read back. */
 export async function apply(
   terraform: Terraform,
-  options: { directory: string; plan: PlanResult },
+  options: { directory: string; plan: PlanResult; outlives: Outliving },
 ): Promise<ApplyResult> {
-  const { plan, directory } = options;
-  if (plan.summary.hasChanges) await terraform.apply(plan.planFile);
+  const { plan, directory, outlives } = options;
+  if (plan.summary.hasChanges) await terraform.apply(plan.planFile, outlives);
   const outputs = await terraform.outputs();
   const result = { counts: plan.summary.counts, planDigest: plan.digest, outputs };
   return { outputs, jsonFile: await writeResult(directory, 'apply', result) };

@@ -24,11 +24,11 @@ export interface PlanResult {
 /** Plans the generated directory. `publicKey` is used when the directory was generated without one. */
 export async function plan(
   terraform: Terraform,
-  options: { directory: string; planFile: string; publicKey: string | null },
+  options: { directory: string; planFile: string; publicKey: string | null; lock: boolean },
 ): Promise<PlanResult> {
-  const { planFile } = options;
+  const { planFile, publicKey, lock } = options;
   await terraform.init();
-  await terraform.plan(planFile, options.publicKey);
+  await terraform.plan(planFile, { publicKey, lock });
   const [json, text] = await Promise.all([
     terraform.showJson(planFile),
     terraform.showText(planFile),

@@ -1,8 +1,8 @@
 import { UserError } from '../errors.ts';
-import { ProcessError, type ProcessResult, runProcess } from '../process.ts';
+import { type Outliving, ProcessError, type ProcessResult, runProcess } from '../process.ts';
 
-/** How long to wait for another run's state lock. */
-const LOCK_TIMEOUT = '60s';
+/** How long to wait for another run's state lock: as long as that run may need to make instances. */
+const LOCK_TIMEOUT = '10m';
 
 /** One Terraform directory, driven through the command line. */
 export class Terraform {
@@ -23,25 +23,17 @@ export class Terraform {
 
   /**
    * `terraform plan` into `planFile`. `publicKey` fills the variable when the directory was generated
-   * without it. Gives whether anything changes.
+   * without it; without `lock` it neither takes nor awaits the state's lock.
    */
-  async plan(planFile: string, publicKey: string | null): Promise<{ hasChanges: boolean }> {
-    const { exitCode } = await this.#run(
-      [
-        'plan',
-        '-input=false',
-        '-no-color',
-        '-detailed-exitcode',
-        `-lock-timeout=${LOCK_TIMEOUT}`,
-        `-out=${planFile}`,
-      ],
-      {
-        accept: [0, 2],
-        // A file's value would win over the environment, so this only ever fills a gap.
-        env: publicKey === null ? {} : { TF_VAR_ssh_public_key: publicKey },
-      },
-    );
-    return { hasChanges: exitCode === 2 };
+  async plan(
+    planFile: string,
+    { publicKey, lock }: { publicKey: string | null; lock: boolean },
+  ): Promise<void> {
+    const locking = lock ? `-lock-timeout=${LOCK_TIMEOUT}` : '-lock=false';
+    await this.#run(['plan', '-input=false', '-no-color', locking, `-out=${planFile}`], {
+      // A file's value would win over the environment, so this only ever fills a gap.
+      env: publicKey === null ? {} : { TF_VAR_ssh_public_key: publicKey },
+    });
   }
 
   /** The plan file as JSON text (format version 1.x). Sensitive values are in it in clear. */
@@ -54,15 +46,15 @@ export class Terraform {
     return (await this.#run(['show', '-no-color', planFile], { quiet: true })).stdout;
   }
 
-  /** Applies exactly that plan. */
-  async apply(planFile: string): Promise<void> {
-    await this.#run([
-      'apply',
-      '-input=false',
-      '-no-color',
-      `-lock-timeout=${LOCK_TIMEOUT}`,
-      planFile,
-    ]);
+  /**
+   * Applies exactly that plan. Outlives a kill of this process: what it has begun must get into the state,
+   * and the lock must be given back.
+   */
+  async apply(planFile: string, outlives: Outliving): Promise<void> {
+    await this.#run(
+      ['apply', '-input=false', '-no-color', `-lock-timeout=${LOCK_TIMEOUT}`, planFile],
+      { outlives },
+    );
   }
 
   /** The outputs of the current state, as `terraform output -json` gives them. */
@@ -73,16 +65,16 @@ export class Terraform {
   async #run(
     args: readonly string[],
     options: {
-      accept?: readonly number[];
       quiet?: boolean;
       env?: Readonly<Record<string, string>>;
+      outlives?: Outliving;
     } = {},
   ): Promise<ProcessResult> {
     try {
       return await runProcess(this.#binary, args, {
         cwd: this.#directory,
         env: { TF_IN_AUTOMATION: '1', TF_INPUT: '0', CHECKPOINT_DISABLE: '1', ...options.env },
-        ...(options.accept && { accept: options.accept }),
+        ...(options.outlives && { outlives: options.outlives }),
         ...(!options.quiet && { onLine: this.#log }),
       });
     } catch (error) {

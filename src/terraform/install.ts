@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { arch, platform } from 'node:os';
 import { join } from 'node:path';
@@ -31,15 +32,23 @@ export async function findTerraform(options: {
   releasesUrl?: string | undefined;
   log: (line: string) => void;
 }): Promise<TerraformBinary> {
-  const version = await readVersion('terraform');
+  const path = findUnwrapped() ?? 'terraform';
+  const version = await readVersion(path);
   if (version === null) return installTerraform(options);
   const minimum = options.usesLockfile ? MINIMUM_FOR_LOCKFILE : MINIMUM_VERSION;
-  if (compareVersions(version, minimum) >= 0) return { path: 'terraform', version };
+  if (compareVersions(version, minimum) >= 0) return { path, version };
   throw new UserError(
     `terraform: PATH has ${version}, needed is ${minimum} or later${
       options.usesLockfile ? ' (the s3 backend locks its state natively since then)' : ''
     }. Remove it to have ${INSTALLED_VERSION} installed, or put a newer one on PATH.`,
   );
+}
+
+/** What hashicorp/setup-terraform wraps: its wrapper passes no signal on, so a cancel would kill an apply. */
+function findUnwrapped(): string | null {
+  const folder = process.env.TERRAFORM_CLI_PATH;
+  const path = folder === undefined ? null : join(folder, 'terraform-bin');
+  return path !== null && existsSync(path) ? path : null;
 }
 
 async function readVersion(binary: string): Promise<string | null> {

@@ -1,0 +1,102 @@
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Aws, startAws } from '../aws/main.ts';
+import { type Bench, openBench } from './bench.ts';
+
+let bench: Bench;
+let aws: Aws;
+let folder: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'cancel-test-'));
+  [bench, aws] = await Promise.all([
+    openBench(),
+    startAws({ world: 'cancel-test', instances: 'none', directory: join(folder, 'aws') }),
+  ]);
+});
+afterAll(async () => {
+  await Promise.all([bench.close(), aws.destroyEverything()]);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/**
+ * A PATH whose Terraform, asked to apply, is still busy for 14 s although it was interrupted, saying so all
+ * along, and only then makes the resources: 4 s after GitHub has killed the action.
+ */
+function makeSlowPath(): string {
+  const real = execFileSync('sh', ['-c', 'command -v terraform'], { encoding: 'utf8' }).trim();
+  const bin = join(folder, 'bin');
+  mkdirSync(bin);
+  const script = `#!/bin/sh
+if [ "$1" = apply ]; then
+  trap 'echo Interrupt received.' INT
+  i=0
+  while [ $i -lt 28 ]; do
+    i=$((i+1))
+    echo "still creating $i"
+    sleep 0.5
+  done
+fi
+exec '${real}' "$@"
+`;
+  writeFileSync(join(bin, 'terraform'), script);
+  chmodSync(join(bin, 'terraform'), 0o755);
+  return `${bin}:${process.env.PATH}`;
+}
+
+test('a job cancelled while Terraform applies loses nothing of the state, though GitHub kills the action', async () => {
+  const opened = bench.github.openPullRequest({ branch: 'cancelled', title: 'Create the cluster' });
+  const { number } = (opened.payload as { pull_request: { number: number } }).pull_request;
+  const controller = new AbortController();
+  const result = await bench.run(
+    bench.github.merge(number, 'squash').push,
+    {},
+    {
+      env: { TF_REATTACH_PROVIDERS: aws.reattach },
+      path: makeSlowPath(),
+      signal: controller.signal,
+      onLine: (line) => {
+        if (line.includes('still creating 1')) controller.abort();
+      },
+    },
+  );
+
+  expect(result.conclusion).toBe('cancelled');
+  expect(result.main?.signal).toBe('SIGKILL');
+  expect(result.post?.conclusion).toBe('success');
+  expect(result.orphans).toEqual([]);
+  expect(result.leftovers).toEqual([]);
+  expect(result.annotations.filter(({ level }) => level === 'warning')).toEqual([]);
+
+  // What the cancelled step said and what the clean-up did make the whole.
+  const counts = [...result.log.matchAll(/still creating (\d+)/g)].map(([, count]) =>
+    Number(count),
+  );
+  expect([...new Set(counts)]).toEqual(Array.from({ length: 28 }, (_, index) => index + 1));
+  expect(result.log).toMatch(/terraform apply \(process \d+\) outlived the job/);
+  expect(result.log).toContain('Apply complete!');
+
+  const directory = result.outputs['terraform-directory'] ?? '';
+  const state = JSON.parse(readFileSync(join(directory, 'terraform.tfstate'), 'utf8')) as {
+    resources: { type: string; instances: unknown[] }[];
+  };
+  const nodes = state.resources.find(({ type }) => type === 'aws_instance');
+  expect(nodes?.instances).toHaveLength(aws.listInstances().length);
+  expect(aws.listInstances()).toHaveLength(3);
+  expect(existsSync(join(directory, '.terraform.tfstate.lock.info'))).toBe(false);
+
+  const [comment, ...others] = bench.github.listComments(number);
+  expect(others).toEqual([]);
+  expect(comment?.body).toContain('cancelled while applying');
+}, 180_000);
