@@ -21,6 +21,7 @@ const PACKAGES = {
   'mkfs.ext4': 'e2fsprogs',
   ip: 'iproute2',
   psql: 'postgresql-client',
+  pyflakes3: 'pyflakes3',
   unzip: 'unzip',
 };
 

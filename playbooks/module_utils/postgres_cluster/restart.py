@@ -15,7 +15,16 @@ from .layout import CONF, CONTAINER_DATA, CONTAINER_ETC, DATA, ETC, HBA
 from .psql import ask_once
 from .record import is_standby, read_record, require_same_family, write_record
 from .sensitive import find_too_low, parse_control, raise_conf
-from .server import ensure_container, is_up, list_arguments, stop, wait_until_ready, wait_until_streaming, write_files
+from .server import (
+    ensure_container,
+    is_up,
+    list_arguments,
+    stop,
+    wait_until_ready,
+    wait_until_streaming,
+    write_files,
+    write_passfile,
+)
 from .spec import Outcome, Spec
 from .volume import require_mounted
 
