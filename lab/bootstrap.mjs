@@ -1,6 +1,6 @@
 // Makes a machine with nothing but Node and npm ready for the lab: Debian packages, npm packages, a Docker
 // daemon. Plain JavaScript for whatever Node the machine has; Node 24 comes with the npm packages.
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
