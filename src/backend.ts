@@ -3,6 +3,7 @@ import { quoteValue } from './quote.ts';
 
 /** A backend's setting, as JSON has it: blocks such as `workspaces` are objects. */
 export type BackendValue = string | number | boolean | null | BackendValue[] | BackendConfig;
+/** A backend's settings, or a block of them, by name. */
 export interface BackendConfig {
   readonly [name: string]: BackendValue;
 }

@@ -3,6 +3,7 @@ export type Operation = 'generate' | 'plan' | 'apply' | 'configure';
 
 /** What the `command` input may say. */
 export const COMMANDS = ['auto', 'generate', 'plan', 'apply', 'configure'] as const;
+/** One of them. */
 export type Command = (typeof COMMANDS)[number];
 
 /** The GitHub event behind the run, as far as it matters. */

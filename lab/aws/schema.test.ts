@@ -60,7 +60,7 @@ describe('rules', () => {
     ].map((path) => [type, path] as const);
   });
   test.each(paths)('%s: %s is in the schema', (type, path) => {
-    expect(find(schemas.resources[type], path.split('.'))).toBeDefined();
+    expect(find(schemas.resources[type], path.split('.'))).toEqual(expect.any(Object));
   });
 });
 

@@ -7,6 +7,7 @@ import { nodeName, slotName } from './spec.ts';
 
 // Builders for tests: a healthy cluster, from which a test bends what it is about.
 
+/** Node `number` (1-based) as Terraform would make it. */
 export function createNode(number: number): Node {
   return {
     name: nodeName(number),
@@ -18,6 +19,7 @@ export function createNode(number: number): Node {
   };
 }
 
+/** A desired cluster of `size` nodes, three by default. */
 export function createDesired(
   overrides: Partial<DesiredCluster> & { size?: number } = {},
 ): DesiredCluster {
@@ -45,6 +47,7 @@ const CONTEXTS: Readonly<Record<string, string>> = {
   shared_buffers: 'postmaster',
 };
 
+/** What `pg_settings` says of a node that runs with these settings and the managed ones. */
 export function createSettingsInForce(settings: Settings): Record<string, SettingInForce> {
   return Object.fromEntries(
     Object.entries(mergeSettings(settings)).map(([name, setting]) => [

@@ -1,8 +1,9 @@
 import type { ClusterSpec } from '../cluster/spec.ts';
 import type { Backend } from '../request.ts';
 
-/** The only files that are generated: values, never code. The rest of the directory is static. */
+/** The values; with the backend's the only file that is generated. The rest of the directory is static. */
 export const TFVARS_FILE = 'terraform.tfvars.json';
+/** The backend block. */
 export const BACKEND_FILE = 'backend.tf.json';
 
 /**
