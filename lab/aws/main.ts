@@ -116,10 +116,7 @@ export async function startAws(options: AwsOptions): Promise<Aws> {
     reboot: (id) => compute.reboot(ec2.findInstance(id, contextOf(id))),
     stopInstance: (id) => ec2.stopInstance(id, contextOf(id)),
     startInstance: (id) => ec2.startInstance(id, contextOf(id)),
-    async terminate(id) {
-      ec2.findInstance(id, contextOf(id)).protected = false;
-      await ec2.terminateInstance(id, contextOf(id));
-    },
+    terminate: (id) => endInstance(id, contextOf(id)),
     async edit(change) {
       change(world.tables);
       world.save();
@@ -137,6 +134,12 @@ export async function startAws(options: AwsOptions): Promise<Aws> {
       await destroyAws(options);
     },
   };
+}
+
+/** Terminates a machine, protected or not. */
+async function endInstance(id: string, context: Context): Promise<void> {
+  ec2.findInstance(id, context).protected = false;
+  await ec2.terminateInstance(id, context);
 }
 
 function locateWorld(name: string): string {
@@ -161,9 +164,16 @@ async function startCompute(
     prefix,
     ...(registryMirror !== undefined && { registryMirror }),
   });
+  // A machine whose container somebody removed was terminated, for all that EC2 can tell.
+  const lose = async (id: string) => {
+    const region = world.tables.instances[id]?.region ?? '';
+    if (compute.isLost(id)) await endInstance(id, { world, compute, region });
+  };
   const unwatch = watchMachines(name, (event) => {
-    compute.follow(event).catch((error) => console.error(`lab/aws: ${event.instance}: ${error}`));
+    const followed = event.kind === 'loss' ? lose(event.instance) : compute.follow(event);
+    followed.catch((error) => console.error(`lab/aws: ${event.instance}: ${error}`));
   });
+  for (const id of await compute.listLost()) await lose(id);
   await compute.resume();
   return { compute, unwatch };
 }

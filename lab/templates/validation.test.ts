@@ -27,6 +27,15 @@ const BAD: { readonly [variable: string]: readonly unknown[] } = {
   region: ['', 'us-east', 'us-east-1a', 'US-EAST-1', 'virginia', 'us-east-1\n'],
   instance_type: ['', 't3', 't3.', 'T3.medium', 't3 medium', 't3.medium;'],
   replica_count: [-1, 1.5, 16, 1000],
+  node_instance_types: [
+    { 'node-1': 't3.medium' },
+    { 0: 't3.medium' },
+    { 17: 't3.medium' },
+    { 1: '' },
+    { 1: 't3' },
+    { 1: 't3.medium', 2: 'T3.medium' },
+  ],
+  kept_node_count: [-1, 1.5, 17],
   ssh_public_key: [
     '',
     'AAAAC3NzaC1lZDI1NTE5',
@@ -60,6 +69,7 @@ const EDGES: readonly Values[] = [
   {
     cluster_name: 'a',
     replica_count: 0,
+    kept_node_count: 16,
     ssh_cidrs: ['0.0.0.0/0'],
     vpc_cidr: '10.0.0.0/24',
     data_volume_size: 10,
@@ -67,6 +77,7 @@ const EDGES: readonly Values[] = [
   {
     cluster_name: `a${'-'.repeat(38)}0`,
     replica_count: 15,
+    node_instance_types: { 1: 't2.small', 16: 't3.2xlarge' },
     root_volume_size: 8,
     tags: { Team: '' },
   },

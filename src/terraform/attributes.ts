@@ -31,6 +31,9 @@ export interface Sides {
   readonly afterSensitive: Json | undefined;
 }
 
+/** What stands for a part that is not known in a value that is shown whole. */
+export const UNKNOWN = '(known after apply)';
+
 type Path = readonly (string | number)[];
 
 /**
@@ -152,7 +155,7 @@ function hide(value: Json | undefined): Value {
 /** A value shown whole although parts of it are sensitive or unknown. */
 function mask(value: Json, sensitive: Json | undefined, unknown: Json | undefined): Json {
   if (sensitive === true) return '(sensitive value)';
-  if (unknown === true) return '(known after apply)';
+  if (unknown === true) return UNKNOWN;
   if (isList(value)) {
     return value.map((item, index) => mask(item, pick(sensitive, index), pick(unknown, index)));
   }

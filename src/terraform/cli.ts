@@ -4,11 +4,22 @@ import { type Outliving, ProcessError, type ProcessResult, runProcess } from '..
 /** How long to wait for another run's state lock: as long as that run may need to make instances. */
 const LOCK_TIMEOUT = '10m';
 
+/** A plan that leaves a part of the change for later: what stands for now. */
+export interface Stage {
+  /** Instance types by node number, of nodes whose turn has not come; all others get the one asked for. */
+  readonly instanceTypes: Readonly<Record<string, string>>;
+  /** Nodes that stand, where that is more than are asked for; 0 keeps none. */
+  readonly keptNodeCount: number;
+  /** Addresses of resources to be replaced although nothing about them changed. */
+  readonly replace?: readonly string[];
+}
+
 /** One Terraform directory, driven through the command line. */
 export class Terraform {
   readonly #binary: string;
   readonly #directory: string;
   readonly #log: (line: string) => void;
+  #initialised = false;
 
   constructor(options: { binary: string; directory: string; log: (line: string) => void }) {
     this.#binary = options.binary;
@@ -16,24 +27,36 @@ export class Terraform {
     this.#log = options.log;
   }
 
-  /** `terraform init`: backend and providers. */
+  /** `terraform init`: backend and providers; the first time only. */
   async init(): Promise<void> {
+    if (this.#initialised) return;
     await this.#run(['init', '-input=false', '-no-color', '-reconfigure']);
+    this.#initialised = true;
   }
 
   /**
    * `terraform plan` into `planFile`. `publicKey` fills the variable when the directory was generated
-   * without it; without `lock` it neither takes nor awaits the state's lock.
+   * without it; without `lock` it neither takes nor awaits the state's lock; with `stage` it is a part of
+   * the whole change.
+   *
+   * @throws UserError with Terraform's own words
    */
   async plan(
     planFile: string,
-    { publicKey, lock }: { publicKey: string | null; lock: boolean },
+    { publicKey, lock, stage }: { publicKey: string | null; lock: boolean; stage?: Stage },
   ): Promise<void> {
     const locking = lock ? `-lock-timeout=${LOCK_TIMEOUT}` : '-lock=false';
-    await this.#run(['plan', '-input=false', '-no-color', locking, `-out=${planFile}`], {
-      // A file's value would win over the environment, so this only ever fills a gap.
-      env: publicKey === null ? {} : { TF_VAR_ssh_public_key: publicKey },
-    });
+    const replace = (stage?.replace ?? []).map((address) => `-replace=${address}`);
+    await this.#run(
+      ['plan', '-input=false', '-no-color', locking, ...replace, `-out=${planFile}`],
+      {
+        // A file's value would win over the environment, so this only ever fills a gap.
+        env: {
+          ...(publicKey !== null && { TF_VAR_ssh_public_key: publicKey }),
+          ...(stage && renderStage(stage)),
+        },
+      },
+    );
   }
 
   /** The plan file as JSON text (format version 1.x). Sensitive values are in it in clear. */
@@ -82,6 +105,22 @@ export class Terraform {
       throw error;
     }
   }
+}
+
+/**
+ * A stage as Terraform's environment variables. It is in no file: it belongs to a moment, and a file left
+ * over from an interrupted run would hold the cluster there.
+ */
+function renderStage({ instanceTypes, keptNodeCount }: Stage): Record<string, string> {
+  const strange = Object.entries(instanceTypes).find(
+    ([number, type]) => !/^\d+$/.test(number) || !/^[a-z0-9.-]+$/.test(type),
+  );
+  // Terraform reads a map as an expression: nothing but plain names may get into it.
+  if (strange) throw new Error(`node ${strange[0]} has no instance type: ${strange[1]}`);
+  return {
+    TF_VAR_node_instance_types: JSON.stringify(instanceTypes),
+    TF_VAR_kept_node_count: `${keptNodeCount}`,
+  };
 }
 
 /** Terraform's own words, with the next step where it is known. */

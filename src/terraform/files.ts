@@ -8,7 +8,8 @@ export const BACKEND_FILE = 'backend.tf.json';
 
 /**
  * `terraform.tfvars.json` of a cluster. `sshPublicKey` is one line in OpenSSH's format; without it
- * Terraform asks for the variable, which `plan` supplies.
+ * Terraform asks for the variable, which `plan` supplies. What a stage of a change decides is not in it
+ * either: a file's value would win over the one the stage is planned with.
  */
 export function renderTfvars(spec: ClusterSpec, sshPublicKey: string | null): string {
   return renderJson({

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readNodes } from './outputs.ts';
+import { readNodes, readPlannedMemory, readState, refuseForeignState } from './outputs.ts';
 
 const node = {
   name: 'node-1',
@@ -24,7 +24,7 @@ function createOutputs(nodes: readonly object[]) {
 test('refuses the state of another cluster, naming all that differs', () => {
   const spec = { name: 'billing', region: 'eu-west-1' };
   expect(() => readNodes(createOutputs([node]), { ...WHERE, spec })).toThrow(
-    /^cluster-name: billing .* holds orders\..*\nregion: eu-west-1 .* is in us-east-1\./,
+    /^cluster-name: billing .* cluster orders in us-east-1\..*\nregion: eu-west-1 .* Give us-east-1 again, or .* backend key/,
   );
 });
 
@@ -33,6 +33,7 @@ test('reads the nodes; one without a public address has an empty one', () => {
     {
       name: 'node-1',
       instanceId: 'i-1',
+      instanceType: 't3.medium',
       privateAddress: '10.42.0.4',
       publicAddress: '',
       volumeId: 'vol-1',
@@ -46,4 +47,28 @@ test.each([
   ['all nodes are gone', { nodes: { value: [] } }],
 ])('says what to do when %s', (_, outputs) => {
   expect(() => readNodes(outputs, WHERE)).toThrow(/^\/work: .* has no nodes yet\. Run apply first/);
+});
+
+test('a state before the first apply is none, one after half of it has no nodes', () => {
+  expect(readState({})).toBeNull();
+  const { nodes: _, ...half } = createOutputs([]);
+  expect(readState(half)).toEqual({ clusterName: 'orders', region: 'us-east-1', nodes: [] });
+  expect(readState(createOutputs([node]))?.nodes[0]?.instanceType).toBe('t3.medium');
+});
+
+test('refuses to read what is not of these templates', () => {
+  expect(() => readState(createOutputs([{ name: 'node-1' }]))).toThrow(/instance_id/);
+});
+
+test('lets its own cluster pass, whatever else changes', () => {
+  const state = { clusterName: 'orders', region: 'us-east-1', nodes: [] };
+  expect(() => refuseForeignState(state, WHERE.spec)).not.toThrow();
+});
+
+test.each([
+  ['known', { instance_memory_mib: { sensitive: false, value: 4096 } }, 4096],
+  ['not known before the apply', { instance_memory_mib: { sensitive: false } }, null],
+  ['absent', {}, null],
+])('planned memory that is %s', (_, outputs, memory) => {
+  expect(readPlannedMemory({ planned_values: { outputs } })).toBe(memory);
 });

@@ -3,22 +3,80 @@ import type { Node } from '../cluster/configuration.ts';
 import type { ClusterSpec } from '../cluster/spec.ts';
 import { UserError } from '../errors.ts';
 
+const node = z
+  .object({
+    name: z.string(),
+    instance_id: z.string(),
+    instance_type: z.string(),
+    private_address: z.string(),
+    public_address: z.string().nullable(),
+    volume_id: z.string(),
+    zone: z.string(),
+  })
+  .transform(
+    (one): Node => ({
+      name: one.name,
+      instanceId: one.instance_id,
+      instanceType: one.instance_type,
+      privateAddress: one.private_address,
+      publicAddress: one.public_address ?? '',
+      volumeId: one.volume_id,
+      zone: one.zone,
+    }),
+  );
 const schema = z.object({
   cluster_name: z.object({ value: z.string() }),
   region: z.object({ value: z.string() }),
-  nodes: z.object({
-    value: z.array(
-      z.object({
-        name: z.string(),
-        instance_id: z.string(),
-        private_address: z.string(),
-        public_address: z.string().nullable(),
-        volume_id: z.string(),
-        zone: z.string(),
-      }),
-    ),
-  }),
+  // Missing where the first apply made something, but not all nodes.
+  nodes: z.object({ value: z.array(node) }).default({ value: [] }),
 });
+
+/** The cluster that a state holds. */
+export interface ClusterState {
+  readonly clusterName: string;
+  readonly region: string;
+  /** In number order; none where no apply got so far. */
+  readonly nodes: readonly Node[];
+}
+
+/**
+ * The cluster in `terraform output -json`; null before the first apply and after a destroy.
+ *
+ * Throws when the outputs are not those of these templates.
+ */
+export function readState(outputs: unknown): ClusterState | null {
+  if (!z.object({ cluster_name: z.unknown() }).safeParse(outputs).success) return null;
+  const parsed = schema.safeParse(outputs);
+  if (!parsed.success) {
+    throw new Error(`Terraform's outputs cannot be read: ${z.prettifyError(parsed.error)}`, {
+      cause: parsed.error,
+    });
+  }
+  const { cluster_name, region, nodes } = parsed.data;
+  return { clusterName: cluster_name.value, region: region.value, nodes: nodes.value };
+}
+
+/**
+ * Refuses to go on with the state of another cluster: a changed name or region is not a move, it would
+ * build a second, empty cluster beside or instead of the first.
+ *
+ * @throws UserError that names the inputs and both ways out
+ */
+export function refuseForeignState(
+  state: ClusterState,
+  spec: Pick<ClusterSpec, 'name' | 'region'>,
+): void {
+  const problems = [
+    { input: 'cluster-name', wanted: spec.name, found: state.clusterName },
+    { input: 'region', wanted: spec.region, found: state.region },
+  ]
+    .filter(({ wanted, found }) => wanted !== found)
+    .map(
+      ({ input, wanted, found }) =>
+        `${input}: ${wanted} is asked for, the state holds the cluster ${state.clusterName} in ${state.region}. A change would build a second, empty cluster. Give ${found} again, or give the new cluster a backend key of its own.`,
+    );
+  if (problems.length > 0) throw new UserError(problems);
+}
 
 /**
  * The nodes from `terraform output -json`, in number order.
@@ -29,34 +87,27 @@ export function readNodes(
   outputs: unknown,
   { directory, spec }: { directory: string; spec: Pick<ClusterSpec, 'name' | 'region'> },
 ): Node[] {
-  const parsed = schema.safeParse(outputs);
-  if (!parsed.success || parsed.data.nodes.value.length === 0) {
+  const state = readState(outputs);
+  if (state === null || state.nodes.length === 0) {
     throw new UserError(
       `${directory}: Terraform's state has no nodes yet. Run apply first (command: apply, or merge the pull request).`,
     );
   }
-  const { cluster_name: name, region, nodes } = parsed.data;
-  const problems = [
-    ...(name.value === spec.name
-      ? []
-      : [`cluster-name: ${spec.name} is asked for, the state holds ${name.value}.`]),
-    ...(region.value === spec.region
-      ? []
-      : [`region: ${spec.region} is asked for, the state's cluster is in ${region.value}.`]),
-  ];
-  if (problems.length > 0) {
-    throw new UserError(
-      problems.map(
-        (problem) => `${problem} Give the one the cluster was made with, or another backend key.`,
-      ),
-    );
-  }
-  return nodes.value.map((node) => ({
-    name: node.name,
-    instanceId: node.instance_id,
-    privateAddress: node.private_address,
-    publicAddress: node.public_address ?? '',
-    volumeId: node.volume_id,
-    zone: node.zone,
-  }));
+  refuseForeignState(state, spec);
+  return [...state.nodes];
+}
+
+const plannedMemory = z.object({
+  planned_values: z.object({
+    outputs: z.object({ instance_memory_mib: z.object({ value: z.number() }) }),
+  }),
+});
+
+/**
+ * RAM of the planned instance type in MiB, from the parsed output of `terraform show -json <plan file>`;
+ * null where the plan does not tell.
+ */
+export function readPlannedMemory(planJson: unknown): number | null {
+  const parsed = plannedMemory.safeParse(planJson);
+  return parsed.success ? parsed.data.planned_values.outputs.instance_memory_mib.value : null;
 }

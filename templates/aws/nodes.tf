@@ -1,7 +1,9 @@
 # Nodes are equal: which one is the primary is known to the running databases alone.
 
 locals {
-  nodes = { for number in range(1, var.replica_count + 2) : tostring(number) => number }
+  # Nodes that leave still stand until their databases have been stopped.
+  node_count = max(var.replica_count + 1, var.kept_node_count)
+  nodes      = { for number in range(1, local.node_count + 1) : tostring(number) => number }
 
   architecture = contains(data.aws_ec2_instance_type.nodes.supported_architectures, "arm64") ? "arm64" : "x86_64"
 
@@ -85,7 +87,7 @@ resource "aws_instance" "node" {
   for_each = local.nodes
 
   ami                    = data.aws_ami.debian.id
-  instance_type          = var.instance_type
+  instance_type          = lookup(var.node_instance_types, each.key, var.instance_type)
   key_name               = aws_key_pair.nodes.key_name
   availability_zone      = aws_ebs_volume.data[each.key].availability_zone
   subnet_id              = lookup(local.subnet_of_zone, aws_ebs_volume.data[each.key].availability_zone, null)
@@ -144,13 +146,14 @@ resource "aws_instance" "node" {
       error_message = "node-${each.key} runs ${try(aws_ebs_volume.data[each.key].tags["Architecture"], "another architecture")} and instance_type ${var.instance_type} is ${local.architecture}: neither its system nor its data can follow. Choose a type of the same architecture, or build a new cluster and move the data."
     }
 
+    # The next two ask nothing of a node that leaves: it stays where and what it is.
     precondition {
-      condition     = contains(keys(local.subnet_of_zone), aws_ebs_volume.data[each.key].availability_zone)
+      condition     = each.value > var.replica_count + 1 || contains(keys(local.subnet_of_zone), aws_ebs_volume.data[each.key].availability_zone)
       error_message = "The data of node-${each.key} lies in zone ${aws_ebs_volume.data[each.key].availability_zone}, where the cluster has no subnet (only in ${join(", ", keys(local.subnet_of_zone))}). Keep a subnet of that zone in subnet_ids."
     }
 
     precondition {
-      condition     = contains(local.offered_zones, aws_ebs_volume.data[each.key].availability_zone)
+      condition     = each.value > var.replica_count + 1 || contains(local.offered_zones, aws_ebs_volume.data[each.key].availability_zone)
       error_message = "The data of node-${each.key} lies in zone ${aws_ebs_volume.data[each.key].availability_zone}, which does not offer instance_type ${var.instance_type}. Choose another instance_type."
     }
   }

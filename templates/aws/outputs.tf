@@ -9,8 +9,8 @@ output "region" {
 }
 
 output "nodes" {
-  description = "The nodes in the order of their numbers. public_address is null where the subnet gives none."
-  value = [for number in range(1, var.replica_count + 2) : {
+  description = "All nodes that stand, in the order of their numbers. public_address is null where the subnet gives none."
+  value = [for number in range(1, local.node_count + 1) : {
     name            = "node-${number}"
     instance_id     = aws_instance.node[tostring(number)].id
     instance_type   = aws_instance.node[tostring(number)].instance_type
@@ -30,6 +30,6 @@ output "architecture" {
 }
 
 output "instance_memory_mib" {
-  description = "Memory of a node in MiB."
+  description = "Memory of instance_type in MiB."
   value       = data.aws_ec2_instance_type.nodes.memory_size
 }

@@ -45,6 +45,31 @@ variable "replica_count" {
   }
 }
 
+variable "node_instance_types" {
+  description = "Instance types of single nodes by their numbers, for as long as a change of instance_type is rolled from node to node."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition = alltrue([
+      for number, type in var.node_instance_types :
+      can(regex("^([1-9]|1[0-6])$", number)) && can(regex("^[a-z][a-z0-9-]*\\.[a-z0-9-]+$", type))
+    ])
+    error_message = "node_instance_types must map node numbers from 1 to 16 to types, for example { \"2\" = \"t3.medium\" }."
+  }
+}
+
+variable "kept_node_count" {
+  description = "Nodes that still stand although replica_count is smaller: their databases are not stopped yet. 0 keeps none."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.kept_node_count >= 0 && var.kept_node_count <= 16 && floor(var.kept_node_count) == var.kept_node_count
+    error_message = "kept_node_count must be a whole number from 0 to 16."
+  }
+}
+
 variable "ssh_public_key" {
   description = "OpenSSH public key that new nodes accept from their first boot. Running nodes get a rotated key from the playbook."
   type        = string

@@ -41,6 +41,8 @@ export class DockerCompute implements Compute {
   readonly #firewalls: Firewalls;
   /** Machines that this class stops or starts just now; the watcher leaves them alone. */
   readonly #handled = new Set<string>();
+  /** Machines whose end was asked for here. */
+  readonly #ended = new Set<string>();
   /** Loop devices and networks are chosen one after the other. */
   #queue: Promise<unknown> = Promise.resolve();
   /** Loop devices of machines that are just being made. */
@@ -70,6 +72,18 @@ export class DockerCompute implements Compute {
     } finally {
       this.#handled.delete(instance.id);
     }
+  }
+
+  /** Whether a machine that is gone should be there: its container was removed by hand. */
+  isLost(id: string): boolean {
+    return id in this.#world.tables.instances && !this.#ended.has(id);
+  }
+
+  /** The recorded machines whose containers were removed while nobody watched. */
+  async listLost(): Promise<string[]> {
+    const instances = Object.values(this.#world.tables.instances);
+    const found = await Promise.all(instances.map((instance) => this.#exists(instance)));
+    return instances.filter((_, index) => !found[index]).map(({ id }) => id);
   }
 
   /** Follows what machines do by themselves, as EC2 does: a reboot ends in a start, a power-off stops the instance. */
@@ -178,7 +192,6 @@ export class DockerCompute implements Compute {
       ({ id, state }) => state === 'running' && !running.has(id),
     );
     for (const instance of asleep) {
-      if (!(await this.#exists(instance))) continue;
       const loops = await this.#readLoops(instance);
       for (const { id, root, attachment } of Object.values(volumes)) {
         if (!root && attachment?.instance === instance.id) await this.#disks.connect(id, loops);
@@ -190,27 +203,35 @@ export class DockerCompute implements Compute {
   }
 
   async stop(instance: Instance): Promise<void> {
-    await this.#handle(instance, () =>
-      runDocker('stop', '--time', SHUTDOWN_SECONDS, this.#container(instance)),
-    );
+    await this.#handle(instance, () => this.#shutDown(instance));
   }
 
   async reboot(instance: Instance): Promise<void> {
-    await this.#handle(instance, () =>
-      runDocker('restart', '--time', SHUTDOWN_SECONDS, this.#container(instance)),
-    );
+    await this.#handle(instance, async () => {
+      await this.#shutDown(instance);
+      await runDocker('start', this.#container(instance));
+    });
     await this.syncFirewalls();
   }
 
   async terminate(instance: Instance): Promise<void> {
-    const container = this.#container(instance);
+    this.#ended.add(instance.id);
     if (await this.#exists(instance)) {
       await this.#handle(instance, async () => {
-        await runDocker('stop', '--time', SHUTDOWN_SECONDS, container);
-        await runDocker('rm', '--force', '--volumes', container);
+        await this.#shutDown(instance);
+        await runDocker('rm', '--force', '--volumes', this.#container(instance));
       });
     }
     rmSync(join(this.#world.directory, 'instances', instance.id), { recursive: true, force: true });
+  }
+
+  /** Asks the system to shut down, as ACPI does; one that hangs (a paused container) loses its power. */
+  async #shutDown(instance: Instance): Promise<void> {
+    const container = this.#container(instance);
+    const paused = await runDocker('inspect', '--format', '{{.State.Paused}}', container);
+    // Docker would wake it up to tell it to stop.
+    if (paused === 'true') await runDocker('kill', container);
+    else await runDocker('stop', '--time', SHUTDOWN_SECONDS, container);
   }
 
   createVolume = (volume: Volume) => this.#disks.create(volume);

@@ -11,6 +11,7 @@ test.each([
   ['a start', line('start', ''), 'start'],
   ['an end after a restart call', line('die', '129'), 'reboot'],
   ['an end after a power-off', line('die', '130'), 'shutdown'],
+  ['a removal', line('destroy', ''), 'loss'],
   ['an end for another reason', line('die', '137'), 'shutdown'],
 ])('%s', (_name, text, kind) => {
   expect(readEvent(text)).toEqual({ instance: 'i-1', kind });

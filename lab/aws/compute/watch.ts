@@ -5,8 +5,11 @@ import { INSTANCE_LABEL, WORLD_LABEL } from './machine.ts';
 /** What happened to a machine that nobody asked the API for. */
 export interface MachineEvent {
   readonly instance: string;
-  /** `reboot`: the system restarts itself. `shutdown`: it powered itself off. `start`: it runs again. */
-  readonly kind: 'reboot' | 'shutdown' | 'start';
+  /**
+   * `reboot`: the system restarts itself. `shutdown`: it powered itself off. `start`: it runs again. `loss`: its
+   * container was removed.
+   */
+  readonly kind: 'reboot' | 'shutdown' | 'start' | 'loss';
 }
 
 /** The last words of a process 1 whose system called for a restart: the kernel ends it with SIGHUP (reboot(2)). */
@@ -21,12 +24,14 @@ export function readEvent(line: string): MachineEvent | undefined {
   const instance = Actor.Attributes[INSTANCE_LABEL];
   if (instance === undefined) return undefined;
   if (Action === 'start') return { instance, kind: 'start' };
+  if (Action === 'destroy') return { instance, kind: 'loss' };
   return { instance, kind: Actor.Attributes.exitCode === REBOOTED ? 'reboot' : 'shutdown' };
 }
 
 /** Watches the world's machines until the returned function is called. */
 export function watchMachines(world: string, onEvent: (event: MachineEvent) => void): () => void {
-  const filters = [`label=${WORLD_LABEL}=${world}`, 'type=container', 'event=start', 'event=die'];
+  const kinds = ['start', 'die', 'destroy'].map((kind) => `event=${kind}`);
+  const filters = [`label=${WORLD_LABEL}=${world}`, 'type=container', ...kinds];
   const args = [
     'events',
     '--format',

@@ -86,6 +86,14 @@ const ROWS: readonly Row[] = [
       'create aws_volume_attachment.data': 1,
     },
   },
+  { variable: 'node_instance_types', to: { 2: 't3.medium', 9: 't3.large' }, plan: {} },
+  {
+    variable: 'node_instance_types',
+    to: { 2: 't3.large' },
+    plan: { 'update aws_instance.node': 1 },
+  },
+  { variable: 'kept_node_count', to: 3, plan: {} },
+  { variable: 'kept_node_count', to: 1, plan: {} },
   { variable: 'ssh_public_key', to: OTHER_KEY, plan: { 'replace aws_key_pair.nodes': 1 } },
   // A file's last line break is not another key.
   { variable: 'ssh_public_key', to: `${BASE.ssh_public_key}\n`, plan: {} },

@@ -308,5 +308,14 @@ describe('instance types', () => {
         'The data of node-5 lies in zone us-east-1e, which does not offer instance_type t3.medium',
       ),
     ]);
+    // A node that leaves is in nobody's way, also while it still stands.
+    const smaller = { ...wide, cluster_name: 'old', instance_type: 't3.medium', replica_count: 3 };
+    const types = Object.fromEntries([1, 2, 3, 4, 5, 6].map((number) => [number, 't2.small']));
+    const staged = { ...smaller, node_instance_types: types, kept_node_count: 6 };
+    expect(await planValues(old, staged)).toMatchObject({ changes: [], errors: [] });
+    expect(countChanges((await planValues(old, smaller)).changes)).toMatchObject({
+      'update aws_instance.node': 4,
+      'delete aws_instance.node': 2,
+    });
   });
 });

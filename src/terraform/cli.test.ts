@@ -1,0 +1,60 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type Stage, Terraform } from './cli.ts';
+
+const STAGE: Stage = { instanceTypes: { 1: 't3.medium', 3: 't3.medium' }, keptNodeCount: 3 };
+
+let folder: string;
+let terraform: Terraform;
+
+/** What was given to Terraform: its arguments and variables, a line each. */
+const read = () => readFileSync(join(folder, 'seen'), 'utf8').trimEnd().split('\n');
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'terraform-'));
+  const binary = join(folder, 'terraform');
+  writeFileSync(
+    binary,
+    '#!/bin/sh\nprintf "%s\\n" "$@" >seen\nenv | grep ^TF_VAR_ | sort >>seen\n',
+  );
+  chmodSync(binary, 0o755);
+  terraform = new Terraform({ binary, directory: folder, log: () => {} });
+});
+
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+test('a plan of everything gives no variable', async () => {
+  await terraform.plan('all.tfplan', { publicKey: null, lock: true });
+  expect(read()).toEqual([
+    'plan',
+    '-input=false',
+    '-no-color',
+    '-lock-timeout=10m',
+    '-out=all.tfplan',
+  ]);
+});
+
+test('a stage gives its variables through the environment, in one argument a replacement', async () => {
+  const stage = { ...STAGE, replace: ['aws_instance.node["3"]'] };
+  await terraform.plan('stage.tfplan', { publicKey: 'ssh-ed25519 A', lock: false, stage });
+  expect(read().slice(3)).toEqual([
+    '-lock=false',
+    '-replace=aws_instance.node["3"]',
+    '-out=stage.tfplan',
+    'TF_VAR_kept_node_count=3',
+    'TF_VAR_node_instance_types={"1":"t3.medium","3":"t3.medium"}',
+    'TF_VAR_ssh_public_key=ssh-ed25519 A',
+  ]);
+});
+
+test.each([{ 1: `\${file("/etc/passwd")}` }, { 'node-1': 't3.medium' }])(
+  'nothing but an instance type becomes a part of an expression: %j',
+  async (instanceTypes) => {
+    const stage: Stage = { instanceTypes, keptNodeCount: 0 };
+    await expect(
+      terraform.plan('x.tfplan', { publicKey: null, lock: true, stage }),
+    ).rejects.toThrow(/has no instance type/);
+  },
+);

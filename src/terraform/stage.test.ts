@@ -1,0 +1,269 @@
+import { describe, expect, it } from 'vitest';
+import { createPlan, type ResourceOverrides, readFixture } from '../report/fixtures/plan.ts';
+import { type PlanSummary, summarizePlan } from './plan.ts';
+import {
+  describeNodes,
+  findBeyondReplacement,
+  findBeyondReview,
+  hasWorkBesidesDeferred,
+  instanceAddress,
+  keepNodes,
+  type NodeChanges,
+} from './stage.ts';
+
+const plan = (...resources: ResourceOverrides[]): PlanSummary =>
+  summarizePlan(createPlan(resources));
+const instance = (number: number) => instanceAddress(`node-${number}`);
+const attachment = (number: number) => `aws_volume_attachment.data["${number}"]`;
+const volume = (number: number) => `aws_ebs_volume.data["${number}"]`;
+
+function resize(number: number, to = 't3.large', from = 't3.medium'): ResourceOverrides {
+  const same = { id: `i-${number}`, private_ip: `10.42.0.${number}` };
+  const address = { public_ip: `203.0.113.${number}`, public_dns: `ec2-${number}` };
+  return {
+    address: instance(number),
+    actions: ['update'],
+    before: { ...same, ...address, instance_type: from },
+    after: { ...same, instance_type: to },
+    unknown: { public_ip: true, public_dns: true },
+  };
+}
+
+function destroy(number: number): ResourceOverrides[] {
+  return [
+    [instance(number), { id: `i-${number}`, instance_type: 't3.medium' }] as const,
+    [attachment(number), { id: `vai-${number}` }] as const,
+    [volume(number), { id: `vol-${number}` }] as const,
+  ].map(([address, before]) => ({ address, actions: ['delete'], before }));
+}
+
+const create = (address: string, after: object = {}, unknown: object = {}): ResourceOverrides => ({
+  address,
+  actions: ['create'],
+  after,
+  unknown: { id: true, ...unknown },
+});
+
+const replace = (address: string): ResourceOverrides => ({
+  address,
+  actions: ['delete', 'create'],
+  before: { id: 'old' },
+  unknown: { id: true },
+});
+
+const rename = (number: number, name: string): ResourceOverrides => ({
+  address: volume(number),
+  actions: ['update'],
+  before: { id: `vol-${number}`, tags: { Name: `orders-node-${number}` } },
+  after: { id: `vol-${number}`, tags: { Name: `${name}-node-${number}` } },
+});
+
+const node = (number: number, instanceType = 't3.medium') => ({
+  name: `node-${number}`,
+  instanceId: `i-${number}`,
+  instanceType,
+  privateAddress: `10.42.0.${number}`,
+  publicAddress: '',
+  volumeId: `vol-${number}`,
+  zone: 'us-east-1a',
+});
+
+describe('describeNodes', () => {
+  it('tells by name what happens to each', () => {
+    const changes = describeNodes(
+      plan(
+        create(instance(10)),
+        create(volume(10)),
+        create(instance(2)),
+        resize(1),
+        replace(instance(3)),
+        ...destroy(4),
+        { address: instance(5), actions: ['no-op'], before: { id: 'i-5' }, after: { id: 'i-5' } },
+      ),
+    );
+    expect(changes).toEqual({
+      create: ['node-2', 'node-10'],
+      replace: ['node-3'],
+      resize: [{ node: 'node-1', from: 't3.medium', to: 't3.large' }],
+      destroy: ['node-4'],
+      fresh: ['node-10'],
+    });
+  });
+
+  const ALL = ['node-1', 'node-2', 'node-3'];
+  const TYPES = { from: 't2.small', to: 't3.medium' };
+
+  it.each<[string, Partial<NodeChanges>]>([
+    ['cluster-first', { create: ALL, fresh: ALL }],
+    ['cluster-scale-out', { create: ['node-4'], fresh: ['node-4'] }],
+    ['cluster-scale-in', { destroy: ['node-3'] }],
+    ['cluster-type', { resize: ALL.map((one) => ({ node: one, ...TYPES })) }],
+    ['cluster-tags', {}],
+  ])('reads the plan of %s as Terraform wrote it', (fixture, expected) => {
+    const nothing = { create: [], replace: [], resize: [], destroy: [], fresh: [] };
+    const changes = describeNodes(summarizePlan(readFixture(fixture).json));
+    expect(changes).toEqual({ ...nothing, ...expected });
+  });
+
+  it('leaves out what is left over from an interrupted replacement', () => {
+    const [left] = destroy(1);
+    const document = createPlan([left as ResourceOverrides]);
+    const [entry] = document.resource_changes as object[];
+    const leftover = { ...document, resource_changes: [{ ...entry, deposed: 'abc' }] };
+    expect(describeNodes(summarizePlan(leftover)).destroy).toEqual([]);
+  });
+});
+
+describe('hasWorkBesidesDeferred', () => {
+  it.each<[string, boolean, PlanSummary]>([
+    ['nothing', false, plan()],
+    ['instance types and ends of nodes', false, plan(resize(1), resize(2), ...destroy(3))],
+    ['what is left of a terminated node', true, plan(resize(1), ...destroy(3).slice(2))],
+    ['a new node', true, plan(resize(1), create(instance(3)))],
+    ['a volume that grows', true, plan(...destroy(3), rename(1, 'sales'))],
+    ['an end of something else', true, plan({ ...replace('aws_vpc.own[0]'), actions: ['delete'] })],
+    [
+      'more than the type of an instance',
+      true,
+      plan({ ...resize(1), after: { id: 'i-1', instance_type: 't3.large', monitoring: true } }),
+    ],
+    ['outputs alone', true, summarizePlan(readFixture('outputs').json)],
+  ])('%s: %s', (_, expected, summary) => {
+    expect(hasWorkBesidesDeferred(summary)).toBe(expected);
+  });
+});
+
+describe('keepNodes', () => {
+  const reviewed = plan(resize(1), resize(2), ...destroy(3));
+  const standing = [node(1), node(2), node(3)];
+
+  it('keeps every type and every node at first', () => {
+    expect(keepNodes(reviewed, { standing, resized: [] })).toEqual({
+      instanceTypes: { 1: 't3.medium', 2: 't3.medium', 3: 't3.medium' },
+      keptNodeCount: 3,
+    });
+  });
+
+  it('lets go of a node when its turn has come', () => {
+    expect(keepNodes(reviewed, { standing, resized: ['node-2'] }).instanceTypes).toEqual({
+      1: 't3.medium',
+      3: 't3.medium',
+    });
+  });
+
+  it('believes the plan more than the state, and makes nodes as they shall be', () => {
+    const types = plan(resize(1, 't3.large', 't3.small'), create(instance(2)));
+    expect(keepNodes(types, { standing, resized: [] })).toEqual({
+      instanceTypes: { 1: 't3.small', 3: 't3.medium' },
+      keptNodeCount: 0,
+    });
+  });
+});
+
+describe('findBeyondReview', () => {
+  const reviewed = plan(
+    resize(1),
+    resize(2),
+    ...destroy(3),
+    rename(1, 'sales'),
+    create('aws_vpc.own[0]', { tags: { Name: 'orders' } }, { tags_all: true }),
+    create(attachment(4), { device_name: '/dev/sdf' }, { instance_id: true }),
+  );
+
+  it.each<[string, ResourceOverrides[]]>([
+    ['nothing', []],
+    ['one of the resizes', [resize(2)]],
+    ['the end', destroy(3)],
+    [
+      'an end that looks different by now',
+      [{ address: volume(3), actions: ['delete'], before: { id: 'vol-3', size: 40 } }],
+    ],
+    [
+      'what was not known',
+      [
+        create('aws_vpc.own[0]', { tags: { Name: 'orders' }, tags_all: { Cluster: 'orders' } }),
+        create(attachment(4), { device_name: '/dev/sdf', instance_id: 'i-4' }),
+      ],
+    ],
+    ['what a node that leaves gets with the others', [rename(3, 'sales')]],
+    ['what is only looked at', [{ address: 'aws_vpc.other', actions: ['no-op'] }]],
+  ])('finds nothing in %s', (_, resources) => {
+    expect(findBeyondReview(plan(...resources), reviewed)).toEqual([]);
+  });
+
+  it.each<[string, ResourceOverrides, RegExp]>([
+    ['another node', resize(4), /node\["4"\]: would be changed; in the review it was to stay/],
+    ['another action', replace(instance(1)), /would be replaced; .* was to be changed/],
+    [
+      'another value',
+      resize(1, 't3.xlarge'),
+      /instance_type .*"t3.xlarge"; the review .*"t3.large"/,
+    ],
+    [
+      'another start',
+      resize(1, 't3.large', 't3.small'),
+      /"t3.small" → "t3.large"; the review said/,
+    ],
+    [
+      'one more attribute',
+      { ...resize(1), after: { id: 'i-1', private_ip: '10.42.9.9', instance_type: 't3.large' } },
+      /private_ip .*; the review left it as it is/,
+    ],
+    [
+      'a value that is open again',
+      create('aws_vpc.own[0]', {}, { tags: { Name: true } }),
+      /tags.Name would change nothing → \(known after apply\)/,
+    ],
+    [
+      'another volume that goes',
+      { address: volume(3), actions: ['delete'], before: { id: 'vol-9' } },
+      /is vol-9 now, the review was of vol-3/,
+    ],
+    ['another name for a node that leaves', rename(3, 'other'), /other-node-3/],
+    ['a resize of a node that leaves', resize(3), /instance_type would change/],
+  ])('names %s', (_, resource, sentence) => {
+    const found = findBeyondReview(plan(resource), reviewed);
+    expect(found[0]).toMatch(sentence);
+    expect(found[0]?.startsWith(`${resource.address}: `)).toBe(true);
+  });
+
+  it('tells a sensitive value only from none', () => {
+    const secret = (value: string) => {
+      const document = createPlan([create('aws_vpc.own[0]', { key: value })]);
+      const [entry] = document.resource_changes as { change: object }[];
+      const change = { ...entry?.change, after_sensitive: { key: true } };
+      return summarizePlan({ ...document, resource_changes: [{ ...entry, change }] });
+    };
+    expect(findBeyondReview(secret('hunter22'), secret('hunter23'))).toEqual([]);
+    expect(findBeyondReview(secret('hunter22'), plan(create('aws_vpc.own[0]')))).toEqual([
+      'aws_vpc.own[0]: key would change nothing → (sensitive value); the review left it as it is.',
+    ]);
+  });
+
+  it('takes Terraform’s own plan as a part of itself, outputs aside', () => {
+    for (const name of ['cluster-first', 'cluster-type', 'cluster-scale-in', 'replace', 'move']) {
+      const summary = summarizePlan(readFixture(name).json);
+      expect(findBeyondReview(summary, { ...summary, outputs: [] }), name).toEqual([]);
+    }
+  });
+});
+
+describe('findBeyondReplacement', () => {
+  it.each<[string, ResourceOverrides[]]>([
+    ['a replacement', [replace(instance(3)), replace(attachment(3))]],
+    ['a node that was terminated', [create(instance(3)), create(attachment(3))]],
+  ])('lets %s pass', (_, resources) => {
+    expect(findBeyondReplacement(plan(...resources), 'node-3')).toEqual([]);
+  });
+
+  it.each<[string, ResourceOverrides]>([
+    ['another node', replace(instance(1))],
+    ['its data', replace(volume(3))],
+    ['its end', { address: instance(3), actions: ['delete'], before: { id: 'i-3' } }],
+    ['a node that only begins alike', replace(instance(33))],
+  ])('names %s', (_, resource) => {
+    expect(findBeyondReplacement(plan(resource), 'node-3')).toEqual([
+      expect.stringContaining(`${resource.address}: would be `),
+    ]);
+  });
+});
