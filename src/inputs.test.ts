@@ -108,6 +108,13 @@ describe('readRequest', () => {
     ['cluster-name', 'a'.repeat(64)],
     ['cluster-name', '../x'],
     ['command', 'destroy'],
+    ['primary', 'node-0'],
+    ['primary', 'node-4'],
+    ['primary', '2'],
+    ['synchronous-replicas', '-1'],
+    ['synchronous-replicas', '3'],
+    ['fenced', 'the old one'],
+    ['shared-buffers', '0256MB'],
     ['ssh-cidrs', '10.0.0.1/24'],
     ['client-cidrs', 'office'],
     ['subnet-ids', 'subnet-1'],
@@ -134,6 +141,98 @@ describe('readRequest', () => {
       'max-connections',
       'postgres-password',
     ]);
+  });
+
+  test('gives the primary and the replicas that are waited for', () => {
+    expect(read().request?.spec).toMatchObject({ primary: null, synchronousReplicas: 0 });
+    const { request } = read({ primary: 'node-3', 'synchronous-replicas': '2' });
+    expect(request?.spec).toMatchObject({ primary: 'node-3', synchronousReplicas: 2 });
+  });
+
+  test('a replica count that is none is one problem, whatever depends on it', () => {
+    const { problems } = read({ 'replica-count': 'two', primary: 'node-9' });
+    expect(problems).toEqual([expect.stringMatching(/^replica-count: "two"/)]);
+  });
+
+  describe('settings', () => {
+    const readSettings = (overrides: RawInputs) => {
+      const { request, problems } = read(overrides);
+      expect(problems).toEqual([]);
+      return request?.spec.settings;
+    };
+
+    test('come as postgresql.conf has them, with those that have an input of their own', () => {
+      const settings = "Work_Mem = 8MB # reports\n\nlog_line_prefix = '%m '\n";
+      expect(readSettings({ settings, 'max-connections': '0200' })).toEqual({
+        max_connections: '200',
+        shared_buffers: '256MB',
+        work_mem: '8MB',
+        log_line_prefix: '%m ',
+      });
+    });
+
+    test('take the place of an input that is empty', () => {
+      const settings = 'max_connections = 300\nshared_buffers = 1.5GB';
+      expect(readSettings({ settings })).toEqual({
+        max_connections: '300',
+        shared_buffers: '1.5GB',
+      });
+      expect(read({ settings, 'max-connections': '300' }).problems).toEqual([
+        'max-connections: max_connections is given in settings, line 1, as well. Keep one of them.',
+      ]);
+    });
+
+    test('of the request body win over inputs, and inputs of the body over settings', () => {
+      const body = JSON.stringify({ max_connections: 300, primary: 'node-1' });
+      expect(
+        readSettings({ request: body, settings: 'max_connections = 200\njit = off' }),
+      ).toMatchObject({ max_connections: '300', jit: 'off' });
+      const lines = JSON.stringify({ settings: 'max_connections = 300' });
+      expect(readSettings({ request: lines, 'max-connections': '200' })).toMatchObject({
+        max_connections: '300',
+      });
+      const both = JSON.stringify({ settings: 'max_connections = 300', max_connections: 200 });
+      expect(read({ request: both }).problems).toEqual([
+        'request.max_connections: max_connections is given in request.settings, line 1, as well. Keep one of them.',
+      ]);
+    });
+
+    test('report every line at once', () => {
+      const settings = 'port = 5433\n\nwork_mem\nmax_wal_senders = 3\nfsync = off';
+      expect(read({ settings }).problems).toEqual([
+        expect.stringMatching(/^settings: line 1: port is not allowed\. .*5432/),
+        expect.stringMatching(/^settings: line 3: work_mem has no value/),
+        expect.stringMatching(
+          /^settings: line 4: max_wal_senders = 3 is not enough for 2 replicas/,
+        ),
+        expect.stringMatching(/^settings: line 5: fsync = off is not allowed/),
+      ]);
+    });
+  });
+
+  describe('failover', () => {
+    const failover = (body?: unknown): Intent => ({
+      kind: 'failover',
+      body,
+      sha: 'a'.repeat(40),
+      why: 'test',
+    });
+
+    test('takes the node that a person has fenced, from the input or the event', () => {
+      expect(read({}, failover()).request?.fenced).toBeNull();
+      expect(read({ fenced: 'node-1' }, failover()).request?.fenced).toBe('node-1');
+      expect(read({}, failover({ fenced: 'node-2' })).request?.fenced).toBe('node-2');
+      expect(read({}, failover({ fenced: true })).problems).toEqual([
+        expect.stringMatching(/^client_payload\.fenced: "true" is not a string/),
+      ]);
+      expect(read({}, failover({ node: 'node-2' })).problems).toEqual([
+        'client_payload: unknown key "node". Allowed: fenced.',
+      ]);
+    });
+
+    test('a fenced node means nothing to a deploy, and does not stop it', () => {
+      expect(read({ fenced: 'node-1' }).problems).toEqual([]);
+    });
   });
 
   describe('request body', () => {
@@ -207,6 +306,11 @@ describe('readRequest', () => {
         ['postgres-password', 'replication-password', 'ssh-private-key'],
       ],
       ['a merge', DEPLOY, ['postgres-password', 'replication-password', 'ssh-private-key']],
+      [
+        'a failover',
+        { kind: 'failover', body: undefined, sha: 'a'.repeat(40), why: 'test' },
+        ['postgres-password', 'replication-password', 'ssh-private-key'],
+      ],
     ])('%s asks for what it needs and no more', (_, intent, missing) => {
       const { problems } = read(none, intent);
       expect(problems.map((problem) => problem.split(':')[0])).toEqual(missing);

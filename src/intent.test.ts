@@ -83,6 +83,11 @@ describe('decideIntent', () => {
     ],
     ['pull_request_target', createEvent('pull_request_target'), { kind: 'skip' }],
     [
+      'a dispatch named like a property',
+      createEvent('repository_dispatch', { action: 'constructor' }),
+      { kind: 'skip' },
+    ],
+    [
       'unknown dispatch',
       createEvent('repository_dispatch', { action: 'deploy' }),
       { kind: 'skip', why: expect.stringContaining('generate-terraform-plan') },
@@ -105,6 +110,25 @@ describe('decideIntent', () => {
       kind: 'operation',
       operation,
       body: { replica_count: 2 },
+    });
+  });
+
+  test('a failover is asked for by dispatch, with its body, or by name', () => {
+    const event = createEvent('repository_dispatch', {
+      action: 'failover',
+      client_payload: { fenced: 'node-1' },
+    });
+    expect(decideIntent('auto', event)).toEqual({
+      kind: 'failover',
+      body: { fenced: 'node-1' },
+      sha: MERGED,
+      why: 'repository_dispatch failover',
+    });
+    expect(decideIntent('failover', createEvent('workflow_dispatch'))).toEqual({
+      kind: 'failover',
+      body: undefined,
+      sha: MERGED,
+      why: 'command is failover',
     });
   });
 

@@ -1,8 +1,8 @@
-/** The four parts of the job, each of which can be called alone. */
+/** The four parts of the job, each of which can be called alone. A failover is none of them. */
 export type Operation = 'generate' | 'plan' | 'apply' | 'configure';
 
 /** What the `command` input may say. */
-export const COMMANDS = ['auto', 'generate', 'plan', 'apply', 'configure'] as const;
+export const COMMANDS = ['auto', 'generate', 'plan', 'apply', 'configure', 'failover'] as const;
 /** One of them. */
 export type Command = (typeof COMMANDS)[number];
 
@@ -65,20 +65,28 @@ export type Intent =
       readonly body: unknown;
       readonly why: string;
     }
+  /** Make a replica the primary, because the primary is lost. */
+  | {
+      readonly kind: 'failover';
+      readonly body: unknown;
+      readonly sha: string;
+      readonly why: string;
+    }
   | { readonly kind: 'skip'; readonly why: string };
 
 /** API requests by their `event_type` (POST /repos/{owner}/{repo}/dispatches). */
-const DISPATCHED: Readonly<Record<string, Operation>> = {
-  'generate-terraform': 'generate',
-  'generate-terraform-plan': 'plan',
-  'generate-terraform-apply': 'apply',
-  apply_ansible_configuration: 'configure',
-};
+const DISPATCHED: ReadonlyMap<string, Operation | 'failover'> = new Map([
+  ['generate-terraform', 'generate'],
+  ['generate-terraform-plan', 'plan'],
+  ['generate-terraform-apply', 'apply'],
+  ['apply_ansible_configuration', 'configure'],
+  ['failover', 'failover'],
+]);
 
 /** Decides, from the command and the event alone, what this run is for. */
 export function decideIntent(command: Command, event: TriggerEvent): Intent {
   if (command !== 'auto') {
-    return { kind: 'operation', operation: command, body: undefined, why: `command is ${command}` };
+    return call(command, { body: undefined, sha: event.sha, why: `command is ${command}` });
   }
   switch (event.name) {
     case 'pull_request':
@@ -106,7 +114,7 @@ export function decideIntent(command: Command, event: TriggerEvent): Intent {
     default:
       return {
         kind: 'skip',
-        why: `event ${event.name} means nothing to command auto; set command to generate, plan, apply or configure to run one operation on it`,
+        why: `event ${event.name} means nothing to command auto; set command to generate, plan, apply, configure or failover to run one operation on it`,
       };
   }
 }
@@ -168,18 +176,22 @@ function decidePush({ payload, ref, sha }: TriggerEvent): Intent {
   return { kind: 'deploy', pullRequest: null, sha, why: `${branch} was pushed` };
 }
 
-function decideDispatch({ payload }: TriggerEvent): Intent {
-  const operation = DISPATCHED[payload.action ?? ''];
+function decideDispatch({ payload, sha }: TriggerEvent): Intent {
+  const operation = DISPATCHED.get(payload.action ?? '');
   if (!operation) {
     return {
       kind: 'skip',
-      why: `event type ${JSON.stringify(payload.action ?? '')} is not one of ${Object.keys(DISPATCHED).join(', ')}`,
+      why: `event type ${JSON.stringify(payload.action ?? '')} is not one of ${[...DISPATCHED.keys()].join(', ')}`,
     };
   }
-  return {
-    kind: 'operation',
-    operation,
-    body: payload.client_payload ?? {},
-    why: `repository_dispatch ${payload.action}`,
-  };
+  const body = payload.client_payload ?? {};
+  return call(operation, { body, sha, why: `repository_dispatch ${payload.action}` });
+}
+
+function call(
+  operation: Operation | 'failover',
+  { body, sha, why }: { body: unknown; sha: string; why: string },
+): Intent {
+  if (operation === 'failover') return { kind: 'failover', body, sha, why };
+  return { kind: 'operation', operation, body, why };
 }

@@ -1,12 +1,13 @@
 import type { Intent, Operation } from './intent.ts';
 import { quoteValue } from './quote.ts';
 
-/** Body keys per operation; `auto` runs take all of them. */
-const BODY_KEYS: Readonly<Record<Operation | 'auto', readonly string[]>> = {
+/** Body keys per operation; `auto` runs take those of all that deploy. */
+const BODY_KEYS: Readonly<Record<Operation | 'failover' | 'auto', readonly string[]>> = {
   generate: ['instance_type', 'replica_count', 'region'],
   plan: [],
   apply: [],
   configure: ['replica_count', 'max_connections', 'shared_buffers', 'region', 'image_tag'],
+  failover: ['fenced'],
   auto: [
     'instance_type',
     'replica_count',
@@ -14,6 +15,9 @@ const BODY_KEYS: Readonly<Record<Operation | 'auto', readonly string[]>> = {
     'max_connections',
     'shared_buffers',
     'image_tag',
+    'settings',
+    'primary',
+    'synchronous_replicas',
   ],
 };
 
@@ -31,9 +35,9 @@ export interface Body {
  * operation does not take are problems.
  */
 export function readBody(input: string, intent: Intent): Body {
-  const where =
-    intent.kind === 'operation' && intent.body !== undefined ? 'client_payload' : 'request';
-  let body: unknown = intent.kind === 'operation' ? intent.body : undefined;
+  const called = intent.kind === 'operation' || intent.kind === 'failover';
+  let body: unknown = called ? intent.body : undefined;
+  const where = body === undefined ? 'request' : 'client_payload';
   if (body === undefined) {
     if (input.trim() === '') return { values: {}, sources: {}, problems: [] };
     try {
@@ -45,7 +49,7 @@ export function readBody(input: string, intent: Intent): Body {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     return noBody(`${where}: not a JSON object. Give one, e.g. {"replica_count": 2}.`);
   }
-  const allowed = BODY_KEYS[intent.kind === 'operation' ? intent.operation : 'auto'];
+  const allowed = BODY_KEYS[chooseKeys(intent)];
   const problems: string[] = [];
   const values: Record<string, string> = {};
   const sources: Record<string, string> = {};
@@ -64,6 +68,11 @@ export function readBody(input: string, intent: Intent): Body {
     }
   }
   return { values, sources, problems };
+}
+
+function chooseKeys(intent: Intent): keyof typeof BODY_KEYS {
+  if (intent.kind === 'operation') return intent.operation;
+  return intent.kind === 'failover' ? 'failover' : 'auto';
 }
 
 const noBody = (problem: string): Body => ({ values: {}, sources: {}, problems: [problem] });

@@ -9,6 +9,11 @@ export interface Request {
   readonly workingDirectory: string;
   readonly secrets: Secrets;
   readonly sshUser: string;
+  /**
+   * For a failover: the node of which a person says that it is down and stays down; null: the action sees to
+   * it itself.
+   */
+  readonly fenced: string | null;
   readonly githubToken: string;
 }
 

@@ -54,6 +54,14 @@ describe('a bad input is refused by the bundle before anything happens', () => {
     ['cluster-name', 'Orders', /"Orders" is not allowed/],
     ['cluster-name', 'x'.repeat(64), /"x{64}" is not allowed/],
     ['cluster-name', '../x', /"\.\.\/x" is not allowed/],
+    ['primary', 'node-4', /"node-4" is not allowed\. Allowed: node-1 to node-3/],
+    ['primary', 'second', /"second" is not allowed/],
+    ['synchronous-replicas', '3', /"3" is not allowed\. Allowed: at most replica-count/],
+    ['fenced', 'node-1; reboot', /"node-1; reboot" is not allowed/],
+    ['settings', 'work_mem: 8MB', /line 1: "work_mem: 8MB" is not allowed\. Allowed: name = value/],
+    ['settings', 'jit = off\nport = 5433', /line 2: port is not allowed/],
+    ['settings', 'full_page_writes = off', /line 1: full_page_writes = off is not allowed/],
+    ['settings', "include '/etc/passwd'", /line 1: include is not allowed/],
     ['request', 'replicas=2', /not JSON/],
     ['request', '{"replicas":2}', /unknown key "replicas"/],
   ])('%s %s', async (name, value, expected) => {
@@ -68,6 +76,32 @@ describe('a bad input is refused by the bundle before anything happens', () => {
       /^ssh-private-key: missing/,
     ]);
     await expectRefusal(none, [/^ssh-private-key: missing/], { event: opened });
+  });
+
+  test('a failover without what it needs, asked for by name or by dispatch', async () => {
+    const none = { 'postgres-password': '', 'ssh-private-key': '', backend: '' };
+    const missing = [
+      /^postgres-password: missing/,
+      /^ssh-private-key: missing/,
+      /^backend: missing/,
+    ];
+    await expectRefusal({ ...none, command: 'failover' }, missing);
+    const event = bench.github.dispatch('failover', { fenced: 'the old one' });
+    await expectRefusal(none, [/^client_payload\.fenced: "the old one"/, ...missing], { event });
+  });
+
+  test('everything that is wrong with the settings', async () => {
+    await expectRefusal(
+      {
+        'max-connections': '200',
+        settings: 'max_connections = 300\nwork_mem\nport = 1\njit = off',
+      },
+      [
+        /^settings: line 2: work_mem has no value/,
+        /^settings: line 3: port is not allowed/,
+        /^max-connections: max_connections is given in settings, line 1, as well/,
+      ],
+    );
   });
 
   test('a private key nobody can read, which is not shown', async () => {

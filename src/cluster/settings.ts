@@ -1,3 +1,5 @@
+import { parseBoolean, parseInteger, parseReal, parseWord } from './setting-value.ts';
+
 /** PostgreSQL settings by name, values as written in `postgresql.conf` without quotes. */
 export type Settings = Readonly<Record<string, string>>;
 
@@ -7,8 +9,19 @@ export interface SettingInForce {
   readonly setting: string;
   /** The base unit, e.g. `8kB`, `ms`, or null. */
   readonly unit: string | null;
-  /** When a change takes effect: `postmaster` needs a restart, all else at most a reload. */
+  /** When a change takes effect: `postmaster` needs a restart, `internal` cannot be changed, all else at most a reload. */
   readonly context: string;
+  /** `bool`, `integer`, `real`, `string` or `enum`. */
+  readonly type: string;
+  /** Bounds of a number, in the base unit; null for other types. */
+  readonly min: string | null;
+  readonly max: string | null;
+  /** The words an `enum` takes; empty for other types. */
+  readonly words: readonly string[];
+  /** What it is where nobody sets it (`boot_val`); null for a string without a default. */
+  readonly default: string | null;
+  /** Set in a configuration file. */
+  readonly fromFile: boolean;
   /** Set by ALTER SYSTEM, which wins over `postgresql.conf`: no restart will bring the value asked for. */
   readonly overridden: boolean;
 }
@@ -58,63 +71,43 @@ export function mergeSettings(chosen: Settings): Settings {
   return { ...MANAGED_SETTINGS, ...chosen };
 }
 
-const MEMORY_UNITS: Readonly<Record<string, number>> = {
-  B: 1,
-  kB: 1024,
-  MB: 1024 ** 2,
-  GB: 1024 ** 3,
-  TB: 1024 ** 4,
-};
-const TIME_UNITS: Readonly<Record<string, number>> = {
-  us: 1,
-  ms: 1000,
-  s: 1_000_000,
-  min: 60_000_000,
-  h: 3_600_000_000,
-  d: 86_400_000_000,
-};
-const TRUE_WORDS = new Set(['on', 'true', 'yes', '1']);
-const FALSE_WORDS = new Set(['off', 'false', 'no', '0']);
-
 /**
- * Bytes in a memory size as PostgreSQL writes it, e.g. `256MB` → 268435456; null when it is not one.
- * Units are case-sensitive (PostgreSQL manual, 19.1.1 "Parameter Names and Values").
- */
-export function parseMemory(value: string): number | null {
-  return parseQuantity(value, MEMORY_UNITS);
-}
-
-function parseQuantity(value: string, units: Readonly<Record<string, number>>): number | null {
-  const match = /^(\d+)\s*([A-Za-z]+)$/.exec(value.trim());
-  const factor = match ? units[match[2] as string] : undefined;
-  return match && factor !== undefined ? Number(match[1]) * factor : null;
-}
-
-/** Size of one base unit (`8kB`, `ms`), in bytes or microseconds; null when it has no unit we know. */
-function parseBaseUnit(
-  unit: string,
-): { size: number; units: Readonly<Record<string, number>> } | null {
-  const match = /^(\d*)([A-Za-z]+)$/.exec(unit);
-  if (!match) return null;
-  for (const units of [MEMORY_UNITS, TIME_UNITS]) {
-    const factor = units[match[2] as string];
-    if (factor !== undefined) return { size: Number(match[1] || '1') * factor, units };
-  }
-  return null;
-}
-
-/**
- * Whether the value asked for is the one in force, e.g. `256MB` against `32768` × `8kB`, `on` against
- * `on`, `1min` against `60` × `s`. A sub-unit remainder is rounded as PostgreSQL does (19.1.1).
+ * Whether the value asked for is the one in force, as PostgreSQL compares them: `256MB` against `32768` × `8kB`,
+ * `1.5GB` against `1536MB`, `0700` against `448`, `yes` against `on` (manual, 19.1.1).
  */
 export function isInForce(wanted: string, inForce: SettingInForce): boolean {
-  if (wanted === inForce.setting) return true;
-  const base = inForce.unit === null ? null : parseBaseUnit(inForce.unit);
-  if (base) {
-    const quantity = parseQuantity(wanted, base.units);
-    return quantity !== null && Math.round(quantity / base.size) === Number(inForce.setting);
+  const { setting, fromFile } = inForce;
+  // What archive_command shows, whatever it is, while archive_mode is off.
+  if (wanted === setting || setting === '(disabled)') return true;
+  // A default such as -1 shows the size that the server chose by itself. It is chosen anew at every start.
+  const chosen = !fromFile && inForce.default !== null && isSame(wanted, inForce.default, inForce);
+  return chosen || isSame(wanted, setting, inForce);
+}
+
+function isSame(a: string, b: string, inForce: SettingInForce): boolean {
+  if (a === b) return true;
+  const [left, right] = [normalise(a, inForce), normalise(b, inForce)];
+  return left !== null && left === right;
+}
+
+/** A value as one of its type that can be compared, or null when it is none. */
+function normalise(
+  value: string,
+  { type, unit, words }: SettingInForce,
+): boolean | number | string | null {
+  switch (type) {
+    case 'bool':
+      return parseBoolean(value);
+    case 'integer':
+      return parseInteger(value, unit);
+    case 'real': {
+      // pg_settings shows six digits.
+      const number = parseReal(value, unit);
+      return number === null ? null : Number(number.toPrecision(6));
+    }
+    case 'enum':
+      return parseWord(value, words);
+    default:
+      return value;
   }
-  if (inForce.setting === 'on') return TRUE_WORDS.has(wanted.toLowerCase());
-  if (inForce.setting === 'off') return FALSE_WORDS.has(wanted.toLowerCase());
-  return false;
 }

@@ -10,6 +10,10 @@ export interface ClusterSpec {
   readonly instanceType: string;
   /** Replicas beside the one primary: 2 means three nodes. */
   readonly replicaCount: number;
+  /** The node that shall be the primary, e.g. `node-2`; null: whichever is. */
+  readonly primary: string | null;
+  /** Replicas that must have a commit before it is acknowledged, at most `replicaCount`; 0: asynchronous. */
+  readonly synchronousReplicas: number;
   /** Image repository without tag, e.g. `postgres` or `ghcr.io/acme/postgres`. */
   readonly image: string;
   /** Image tag, e.g. `17` or `17.6-bookworm`. */

@@ -1,0 +1,187 @@
+import { quoteValue } from '../quote.ts';
+import type { GivenSetting } from './setting-lines.ts';
+import { parseBoolean, parseInteger } from './setting-value.ts';
+import { HOT_STANDBY_SENSITIVE } from './settings.ts';
+
+const PLACES =
+  'The action decides where the files of a node lie, because it has to find them again. Remove the line.';
+const NO_OTHER_FILES = 'A node has no other configuration file. Write the settings here.';
+const FOLLOWS =
+  'It is written for each node, so that replicas follow whichever node is the primary; the input primary names that one.';
+const SOCKET = 'The socket is where the action itself logs in. Remove the line.';
+const SESSION =
+  'It belongs to a session or a transaction, not to a file. Set it there, or use ALTER ROLE … SET.';
+const PRELOAD =
+  'A library that the image lacks would end every new session, the one that repairs it included. Use shared_preload_libraries, which is tried before anything changes.';
+
+/** What nobody may set: why, and what to use instead. */
+const RESERVED: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    listen_addresses:
+      'A node listens on all its addresses, so that a new one costs no restart. Say in client-cidrs who may connect.',
+    port: 'Every node listens on 5432, as its security group and connection-string say. Put a proxy in front for another port.',
+    data_directory: PLACES,
+    config_file: PLACES,
+    ident_file: PLACES,
+    external_pid_file: PLACES,
+    hba_file: 'The action writes pg_hba.conf. Say in client-cidrs who may connect.',
+    include: NO_OTHER_FILES,
+    include_dir: NO_OTHER_FILES,
+    include_if_exists: NO_OTHER_FILES,
+    unix_socket_directories: SOCKET,
+    unix_socket_permissions: SOCKET,
+    unix_socket_group: SOCKET,
+    cluster_name:
+      'It is the cluster and the node, e.g. postgres/node-1. Use the input cluster-name.',
+    application_name: 'Every client names itself, in its connection string.',
+    password_encryption:
+      'pg_hba.conf lets in scram-sha-256 alone, so another kind of password would lock its owner out. Remove the line.',
+    primary_conninfo: FOLLOWS,
+    primary_slot_name: FOLLOWS,
+    hot_standby:
+      'Replicas answer queries; that is also how their state and lag are read. Remove the line.',
+    promote_trigger_file:
+      'A file must not make a second primary. Use the input primary for a switchover, command: failover when the primary is lost.',
+    synchronous_standby_names: 'Use the input synchronous-replicas.',
+    restore_command:
+      'An archive may hold WAL of a primary that was given up; a replica that replays it can follow no other any more. Replicas take all WAL from the primary, which keeps it in their slots, and one that fell too far behind is cloned again.',
+    recovery_min_apply_delay:
+      'Every replica must be able to become the primary at once. Keep a delayed copy outside the cluster.',
+    session_preload_libraries: PRELOAD,
+    local_preload_libraries: PRELOAD,
+    role: SESSION,
+    session_authorization: SESSION,
+    seed: SESSION,
+    transaction_isolation: `${SESSION} For all there is default_transaction_isolation.`,
+    transaction_read_only: SESSION,
+    transaction_deferrable: `${SESSION} For all there is default_transaction_deferrable.`,
+  }),
+);
+const RECOVERY_TARGET =
+  'A replica that stops at a target follows no more. Restore a backup into a cluster of its own for a point in time.';
+
+/** Boolean settings with a value that nobody who gets woken up for it would want. */
+const DANGEROUS: ReadonlyMap<string, { readonly value: boolean; readonly why: string }> = new Map([
+  [
+    'fsync',
+    {
+      value: false,
+      why: 'One crash of the instance would leave data that nothing can repair, and a replica that crashed may be the next primary. synchronous_commit = off is nearly as fast and loses at most the last commits.',
+    },
+  ],
+  [
+    'full_page_writes',
+    {
+      value: false,
+      why: 'A page that was half written in a crash could not be repaired, and pg_rewind, which brings an old primary back, needs it. wal_compression = on makes it cheaper.',
+    },
+  ],
+  [
+    'zero_damaged_pages',
+    {
+      value: true,
+      why: 'It deletes rows as it reads them. Set it in the one session that rescues a table.',
+    },
+  ],
+  [
+    'ignore_checksum_failure',
+    {
+      value: true,
+      why: 'It spreads damaged rows. Set it in the one session that rescues a table.',
+    },
+  ],
+  [
+    'ignore_invalid_pages',
+    {
+      value: true,
+      why: 'A replica would silently skip changes. One that cannot replay is cloned again instead.',
+    },
+  ],
+  [
+    'default_transaction_read_only',
+    {
+      value: true,
+      why: 'No node would count as the primary for target_session_attrs=read-write in connection-string. Use ALTER ROLE … SET for the roles that only read.',
+    },
+  ],
+]);
+
+/** Files that lie in the image, because nothing puts them into the data directory. */
+const TLS_FILES = [
+  'ssl_cert_file',
+  'ssl_key_file',
+  'ssl_ca_file',
+  'ssl_crl_file',
+  'ssl_crl_dir',
+  'ssl_dh_params_file',
+];
+
+/** Settings that every replica takes a share of. */
+const SHARED_BY_REPLICAS = ['max_wal_senders', 'max_replication_slots'];
+
+/**
+ * Why some of the settings cannot be given here, with what to use instead; each problem begins with the line's
+ * number. `replicaCount` null: not known.
+ */
+export function refuseReserved(
+  given: readonly GivenSetting[],
+  replicaCount: number | null,
+): string[] {
+  return [
+    ...given.flatMap((setting) => {
+      const why = refuse(setting, replicaCount);
+      return why === null ? [] : [`line ${setting.line}: ${why}`];
+    }),
+    ...refuseTlsWithoutFiles(given),
+  ];
+}
+
+function refuse({ name, value }: GivenSetting, replicaCount: number | null): string | null {
+  const reserved = name.startsWith('recovery_target') ? RECOVERY_TARGET : RESERVED.get(name);
+  if (reserved !== undefined) return `${name} is not allowed. ${reserved}`;
+  const shown = `${name} = ${value === '' ? "''" : value}`;
+  const dangerous = DANGEROUS.get(name);
+  if (dangerous && parseBoolean(value) === dangerous.value) {
+    return `${shown} is not allowed. ${dangerous.why}`;
+  }
+  if (name === 'wal_level' && !['replica', 'logical'].includes(value.toLowerCase())) {
+    return `wal_level = ${quoteValue(value)} is not allowed. Allowed: replica or logical; replicas need no less, e.g. logical.`;
+  }
+  if (
+    name === 'default_transaction_isolation' &&
+    value.toLowerCase() === 'serializable' &&
+    replicaCount !== 0
+  ) {
+    return `${shown} is not allowed. Replicas would refuse every query. Use ALTER ROLE … SET for the roles that work on the primary.`;
+  }
+  if (TLS_FILES.includes(name) && value !== '' && !value.startsWith('/')) {
+    return `${name} = ${quoteValue(value)} is not allowed. Allowed: the absolute path of a file in the image, as nothing puts one into the data directory, e.g. /etc/ssl/postgres.crt.`;
+  }
+  return refuseNumber({ name, value }, replicaCount);
+}
+
+function refuseNumber(
+  { name, value }: Pick<GivenSetting, 'name' | 'value'>,
+  replicaCount: number | null,
+): string | null {
+  if (!HOT_STANDBY_SENSITIVE.includes(name) && !SHARED_BY_REPLICAS.includes(name)) return null;
+  const number = parseInteger(value, null);
+  if (number === null) {
+    return `${name} = ${quoteValue(value)} is not allowed. Allowed: a whole number, e.g. 20.`;
+  }
+  const least = SHARED_BY_REPLICAS.includes(name) ? 2 * (replicaCount ?? 0) + 2 : 0;
+  if (number >= least) return null;
+  return `${name} = ${number} is not enough for ${replicaCount} replicas, which may all be cloned at once. Allowed: ${least} (two for each and two to spare) or more, e.g. ${least}.`;
+}
+
+function refuseTlsWithoutFiles(given: readonly GivenSetting[]): string[] {
+  const ssl = given.find(({ name }) => name === 'ssl');
+  if (!ssl || parseBoolean(ssl.value) !== true) return [];
+  const missing = ['ssl_cert_file', 'ssl_key_file'].filter(
+    (file) => !given.some(({ name, value }) => name === file && value !== ''),
+  );
+  if (missing.length === 0) return [];
+  return [
+    `line ${ssl.line}: ssl = ${ssl.value} needs ${missing.join(' and ')}. Put the certificate and its key into the image and name both, e.g. ssl_key_file = '/etc/ssl/postgres.key'.`,
+  ];
+}

@@ -1,0 +1,118 @@
+import { describe, expect, test } from 'vitest';
+import { readSettingInput } from './setting-input.ts';
+import { MANAGED_SETTINGS } from './settings.ts';
+
+const read = (text: string, replicaCount: number | null = 2) =>
+  readSettingInput(text, replicaCount);
+
+describe('readSettingInput', () => {
+  test.each<[string, RegExp]>([
+    ["listen_addresses = '*'", /client-cidrs/],
+    ['port = 5433', /5432/],
+    ["data_directory = '/x'", /Remove the line/],
+    ["config_file = '/x'", /Remove the line/],
+    ["hba_file = '/x'", /client-cidrs/],
+    ["ident_file = '/x'", /Remove the line/],
+    ["external_pid_file = '/x'", /Remove the line/],
+    ["include 'more.conf'", /Write the settings here/],
+    ["include_dir 'conf.d'", /Write the settings here/],
+    ["include_if_exists 'x'", /Write the settings here/],
+    ["unix_socket_directories = '/tmp'", /Remove the line/],
+    ['unix_socket_permissions = 0444', /Remove the line/],
+    ['cluster_name = orders', /cluster-name/],
+    ['password_encryption = md5', /scram-sha-256/],
+    ["primary_conninfo = 'host=x'", /the input primary/],
+    ['primary_slot_name = x', /the input primary/],
+    ['hot_standby = off', /Replicas answer queries/],
+    ["promote_trigger_file = '/x'", /command: failover/],
+    ["synchronous_standby_names = '*'", /synchronous-replicas/],
+    ["restore_command = 'cp'", /cloned again/],
+    ['recovery_target = immediate', /a cluster of its own/],
+    ['recovery_target_timeline = latest', /a cluster of its own/],
+    ['recovery_min_apply_delay = 1h', /become the primary at once/],
+    ['session_preload_libraries = auto_explain', /shared_preload_libraries/],
+    ['role = postgres', /ALTER ROLE/],
+    ['transaction_read_only = on', /ALTER ROLE/],
+    ['application_name = x', /Every client names itself/],
+  ])('%s is refused by name, with what to use instead', (line, instead) => {
+    const [name] = line.split(/[ =]/);
+    expect(read(line).problems).toEqual([
+      expect.stringMatching(new RegExp(`^line 1: ${name} is not allowed\\. .*${instead.source}`)),
+    ]);
+  });
+
+  test.each<[string, RegExp]>([
+    ['fsync = off', /synchronous_commit = off/],
+    ['fsync = 0', /synchronous_commit = off/],
+    ['full_page_writes = F', /pg_rewind/],
+    ['zero_damaged_pages = on', /one session/],
+    ['ignore_invalid_pages = on', /cloned again/],
+    ['default_transaction_read_only = yes', /target_session_attrs/],
+    ['default_transaction_isolation = serializable', /Replicas would refuse every query/],
+    ['wal_level = minimal', /Allowed: replica or logical/],
+    ['max_wal_senders = 5', /not enough for 2 replicas.* Allowed: 6 \(/],
+    ['max_replication_slots = 5', /not enough for 2 replicas.* Allowed: 6 \(/],
+    ['max_connections = lots', /"lots" is not allowed\. Allowed: a whole number/],
+    ['ssl_key_file = server.key', /absolute path of a file in the image/],
+    ['ssl = on', /needs ssl_cert_file and ssl_key_file/],
+  ])('%s is refused for its value', (line, expected) => {
+    expect(read(line).problems).toEqual([expect.stringMatching(expected)]);
+    expect(read(line).problems[0]).toMatch(/^line 1: /);
+  });
+
+  test.each([
+    'fsync = on',
+    'fsync = perhaps',
+    'wal_level = logical',
+    'wal_level = Replica',
+    'max_wal_senders = 6',
+    'max_replication_slots = 6',
+    'wal_log_hints = off',
+    'max_slot_wal_keep_size = 10GB',
+    'hot_standby_feedback = on',
+    'max_standby_streaming_delay = -1',
+    "shared_preload_libraries = 'pg_stat_statements,auto_explain'",
+    'synchronous_commit = off',
+    "archive_command = 'wal-g wal-push %p'",
+    'ssl = off',
+    "ssl = on\nssl_cert_file = '/etc/ssl/a.crt'\nssl_key_file = '/etc/ssl/a.key'\nssl_ca_file = ''",
+    'pg_stat_statements.max = 5000',
+    'constructor = 1',
+  ])('%s is the team’s to decide', (line) => {
+    expect(read(line).problems).toEqual([]);
+  });
+
+  test('what replicas make impossible is allowed without any', () => {
+    const text = 'default_transaction_isolation = serializable\nmax_wal_senders = 2';
+    expect(read(text, 0).problems).toEqual([]);
+    expect(read('max_wal_senders = 1', 0).problems).toHaveLength(1);
+  });
+
+  test('what replicas are compared by comes as a plain number', () => {
+    const { given } = read('max_connections = 0x80\nmax_worker_processes = 010\nwork_mem = 0x80');
+    expect(given.get('max_connections')?.value).toBe('128');
+    expect(given.get('max_worker_processes')?.value).toBe('8');
+    expect(given.get('work_mem')?.value).toBe('0x80');
+  });
+
+  test('problems come in the order of the lines', () => {
+    const lines = ['port = 1', '!', 'ssl = on', 'fsync = off', 'jit ='];
+    const numbers = read(lines.join('\n')).problems.map((problem) => problem.slice(0, 6));
+    expect(numbers).toEqual(['line 1', 'line 2', 'line 3', 'line 4', 'line 5']);
+  });
+
+  test('every managed setting is either refused by name or the team’s to override', () => {
+    const overridable = Object.keys(MANAGED_SETTINGS).filter(
+      (name) => !read(`${name} = 'x'`).problems.some((text) => text.includes(`${name} is not`)),
+    );
+    expect(overridable).toEqual([
+      'wal_level',
+      'max_wal_senders',
+      'max_replication_slots',
+      'max_slot_wal_keep_size',
+      'wal_log_hints',
+      'hot_standby_feedback',
+      'max_standby_streaming_delay',
+    ]);
+  });
+});
