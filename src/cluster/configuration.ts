@@ -6,6 +6,7 @@ export interface Node {
   /** `node-1`, `node-2`, … */
   readonly name: string;
   readonly instanceId: string;
+  readonly instanceType: string;
   readonly privateAddress: string;
   /** Empty in a subnet without public addresses. */
   readonly publicAddress: string;

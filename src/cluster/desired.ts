@@ -1,16 +1,62 @@
 import { type Node, renderPgHba, renderPostgresqlConf } from './configuration.ts';
 import type { Settings } from './settings.ts';
+import { type ClusterSpec, imageReference, nodeName } from './spec.ts';
 
 /** The state the cluster shall reach. */
 export interface DesiredCluster {
   readonly name: string;
   /** In number order; the first becomes the primary only where no node holds data. */
   readonly nodes: readonly Node[];
+  /** Nodes that stand and shall be removed. */
+  readonly leaving: readonly Node[];
+  /** EC2 instance type of every node; null: each stays what it is. */
+  readonly instanceType: string | null;
+  /** RAM of that type in MiB; null where it is not known. */
+  readonly memoryMib: number | null;
+  /** The node that shall be primary; null: whichever is. */
+  readonly primary: string | null;
+  /** Replicas that must have a commit before it is acknowledged; 0: asynchronous. */
+  readonly synchronousReplicas: number;
   /** Image reference as asked for, e.g. `postgres:17`. */
   readonly image: string;
   /** What the team chose; managed settings are added to it. */
   readonly settings: Settings;
   readonly clientCidrs: readonly string[];
+}
+
+/**
+ * The cluster that `spec` asks for. `standing` are the nodes that the state holds; a node that is asked for
+ * and not among them has no addresses yet. `instanceType` null: each node stays what it is. `memoryMib` is
+ * the instance type's RAM, null where it is not known.
+ */
+export function describeDesired(
+  spec: ClusterSpec,
+  {
+    standing,
+    instanceType,
+    memoryMib,
+  }: { standing: readonly Node[]; instanceType: string | null; memoryMib: number | null },
+): DesiredCluster {
+  const names = Array.from({ length: spec.replicaCount + 1 }, (_, index) => nodeName(index + 1));
+  return {
+    name: spec.name,
+    nodes: names.map(
+      (name) => standing.find((node) => node.name === name) ?? describePlanned(name, spec),
+    ),
+    leaving: standing.filter(({ name }) => !names.includes(name)),
+    instanceType,
+    memoryMib,
+    image: imageReference(spec),
+    settings: spec.settings,
+    clientCidrs: spec.clientCidrs,
+    primary: spec.primary,
+    synchronousReplicas: spec.synchronousReplicas,
+  };
+}
+
+function describePlanned(name: string, { instanceType }: ClusterSpec): Node {
+  const unknown = { instanceId: '', privateAddress: '', publicAddress: '', volumeId: '', zone: '' };
+  return { name, instanceType, ...unknown };
 }
 
 /** The configuration files of `node` once it follows `primary` with `settings`. */
@@ -19,11 +65,16 @@ export function renderFiles(
   options: { node: string; primary: string; settings: Settings },
 ): { postgresqlConf: string; pgHba: string } {
   const { node, primary, settings } = options;
-  const upstream = node === primary ? null : desired.nodes.find(({ name }) => name === primary);
-  if (upstream === undefined)
-    throw new Error(`${primary} is not a node of cluster ${desired.name}`);
+  const upstream = node === primary ? null : findNode(desired, primary);
   return {
     postgresqlConf: renderPostgresqlConf({ node, clusterName: desired.name, settings, upstream }),
     pgHba: renderPgHba(desired.nodes, desired.clientCidrs),
   };
+}
+
+/** The node of that name, whether it stays or leaves. */
+export function findNode(desired: DesiredCluster, name: string): Node {
+  const node = [...desired.nodes, ...desired.leaving].find((candidate) => candidate.name === name);
+  if (!node) throw new Error(`${name} is not a node of cluster ${desired.name}`);
+  return node;
 }

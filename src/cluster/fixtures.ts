@@ -1,9 +1,10 @@
 import type { Node } from './configuration.ts';
-import { type DesiredCluster, renderFiles } from './desired.ts';
+import { type DesiredCluster, findNode, renderFiles } from './desired.ts';
 import type { NodeObservation, PostgresObservation } from './observation.ts';
 import type { SettingInForce, Settings } from './settings.ts';
-import { mergeSettings } from './settings.ts';
+import { HOT_STANDBY_SENSITIVE, mergeSettings } from './settings.ts';
 import { nodeName, slotName } from './spec.ts';
+import { renderSynchronous } from './target.ts';
 
 // Builders for tests: a healthy cluster, from which a test bends what it is about.
 
@@ -16,6 +17,7 @@ export function createNode(number: number): Node {
     publicAddress: `203.0.113.1${number}`,
     volumeId: `vol-000000000000000${number}`,
     zone: 'us-east-1a',
+    instanceType: 't3.medium',
   };
 }
 
@@ -27,6 +29,11 @@ export function createDesired(
   return {
     name: 'postgres',
     nodes: Array.from({ length: size }, (_, index) => createNode(index + 1)),
+    leaving: [],
+    instanceType: 't3.medium',
+    memoryMib: 4096,
+    primary: null,
+    synchronousReplicas: 0,
     image: 'postgres:17',
     settings: { max_connections: '100', shared_buffers: '256MB' },
     clientCidrs: ['10.0.0.0/16'],
@@ -34,42 +41,68 @@ export function createDesired(
   };
 }
 
-const CONTEXTS: Readonly<Record<string, string>> = {
-  listen_addresses: 'postmaster',
-  port: 'postmaster',
-  unix_socket_directories: 'postmaster',
-  wal_level: 'postmaster',
-  max_wal_senders: 'postmaster',
-  max_replication_slots: 'postmaster',
-  wal_log_hints: 'postmaster',
-  hot_standby: 'postmaster',
-  max_connections: 'postmaster',
-  shared_buffers: 'postmaster',
+const RESTART = new Set([
+  'listen_addresses',
+  'port',
+  'unix_socket_directories',
+  'wal_level',
+  'max_replication_slots',
+  'wal_log_hints',
+  'hot_standby',
+  'shared_buffers',
+  ...HOT_STANDBY_SENSITIVE,
+]);
+/** What settings are where nobody sets them, as far as tests care. */
+export const DEFAULTS: Settings = {
+  max_connections: '100',
+  max_locks_per_transaction: '64',
+  max_prepared_transactions: '0',
+  max_wal_senders: '10',
+  max_worker_processes: '8',
+  shared_buffers: '128MB',
+  work_mem: '4MB',
 };
 
-/** What `pg_settings` says of a node that runs with these settings and the managed ones. */
-export function createSettingsInForce(settings: Settings): Record<string, SettingInForce> {
+/** What `pg_settings` says of a node that runs with exactly these settings in its file. */
+export function createSettingsInForce(file: Settings): Record<string, SettingInForce> {
   return Object.fromEntries(
-    Object.entries(mergeSettings(settings)).map(([name, setting]) => [
+    Object.entries({ ...DEFAULTS, ...file }).map(([name, setting]) => [
       name,
-      { setting, unit: null, context: CONTEXTS[name] ?? 'sighup', overridden: false },
+      {
+        setting,
+        unit: null,
+        context: RESTART.has(name) ? 'postmaster' : 'sighup',
+        type: 'string',
+        min: null,
+        max: null,
+        words: [],
+        default: DEFAULTS[name] ?? '',
+        fromFile: name in file,
+        overridden: false,
+      },
     ]),
   );
 }
 
 /** The nodes of `desired` as they are once it is reached, `primary` being the primary. */
 export function createHealthy(desired: DesiredCluster, primary = 'node-1'): NodeObservation[] {
-  const settings = mergeSettings(desired.settings);
-  return desired.nodes.map(({ name }) => {
+  const settings = {
+    ...mergeSettings(desired.settings),
+    synchronous_standby_names: renderSynchronous(desired),
+  };
+  return [...desired.nodes, ...desired.leaving].map(({ name }) => {
     const isPrimary = name === primary;
-    const upstream = desired.nodes.find((node) => node.name === primary);
-    const replicas = desired.nodes.filter((node) => node.name !== primary);
+    const upstream = findNode(desired, primary);
+    const replicas = [...desired.nodes, ...desired.leaving].filter((node) => node.name !== primary);
     const postgres: PostgresObservation = {
       inRecovery: !isPrimary,
       systemIdentifier: '7300000000000000001',
       timeline: 1,
+      history: [],
+      oldestLsn: '0/1000000',
       version: 170_006,
-      settings: createSettingsInForce(desired.settings),
+      settings: createSettingsInForce(settings),
+      filesLoaded: true,
       slots: isPrimary
         ? replicas.map((node) => ({
             name: slotName(node.name),
@@ -82,7 +115,7 @@ export function createHealthy(desired: DesiredCluster, primary = 'node-1'): Node
         ? null
         : {
             status: 'streaming',
-            senderHost: upstream?.privateAddress ?? null,
+            senderHost: upstream.privateAddress,
             slotName: slotName(name),
           },
       replayPaused: false,
@@ -91,7 +124,13 @@ export function createHealthy(desired: DesiredCluster, primary = 'node-1'): Node
     };
     return {
       name,
-      host: { dockerVersion: '20.10.24', dockerReady: true, authorizedKeysCurrent: true },
+      host: {
+        dockerVersion: '20.10.24',
+        dockerReady: true,
+        imageReady: true,
+        memoryMib: 3900,
+        authorizedKeysCurrent: true,
+      },
       volume: { device: '/dev/nvme1n1', filesystem: 'ext4', ready: true },
       data: 'complete',
       standby: !isPrimary,
@@ -105,6 +144,7 @@ export function createHealthy(desired: DesiredCluster, primary = 'node-1'): Node
       },
       container: { state: 'running', current: true },
       files: renderFiles(desired, { node: name, primary, settings }),
+      control: null,
       postgres,
     };
   });

@@ -12,15 +12,27 @@ export interface NodeObservation {
    * interrupted just before its end. `complete`: a data directory with its record.
    */
   readonly data: 'absent' | 'partial' | 'unrecorded' | 'complete';
-  /** Whether the data directory carries `standby.signal`. */
+  /** Whether the data directory carries `standby.signal`. On a running primary: it was fenced, and will not come back as one. */
   readonly standby: boolean;
   /** What was written on the volume when its data became complete. */
   readonly record: DataRecord | null;
   readonly container: ContainerObservation | null;
   /** Text of the configuration files on the node, null where there is none. They hold no secret. */
   readonly files: { readonly postgresqlConf: string | null; readonly pgHba: string | null };
+  /** What the control file says of data whose server does not answer; null while it answers, or without data. */
+  readonly control: ControlObservation | null;
   /** Null when PostgreSQL does not answer. */
   readonly postgres: PostgresObservation | null;
+}
+
+/** From `pg_controldata` (PostgreSQL manual, reference of server applications). */
+export interface ControlObservation {
+  /** "Database cluster state": `shut down`, `shut down in recovery`, `in production`, `in archive recovery`, … */
+  readonly state: string;
+  /** Of the latest checkpoint, or of the minimum recovery point where that is later. */
+  readonly timeline: number;
+  /** "Latest checkpoint location" or "Minimum recovery ending location", whichever is later, e.g. `0/3000148`. */
+  readonly lsn: string;
 }
 
 /** The machine under the node. */
@@ -29,6 +41,10 @@ export interface HostObservation {
   readonly dockerVersion: string | null;
   /** Docker starts at boot and runs now. */
   readonly dockerReady: boolean;
+  /** Docker has an image by the reference that is asked for. */
+  readonly imageReady: boolean;
+  /** RAM in MiB. */
+  readonly memoryMib: number;
   /** The public half of the key in use is authorised, and keys that were rotated out are not. */
   readonly authorizedKeysCurrent: boolean;
 }
@@ -70,14 +86,24 @@ export interface PostgresObservation {
   readonly inRecovery: boolean;
   readonly systemIdentifier: string;
   readonly timeline: number;
+  /** Where each earlier timeline ended, from the history file of the present one. */
+  readonly history: readonly { readonly timeline: number; readonly switchLsn: string }[];
+  /** Start of the oldest WAL segment that is still there, e.g. `0/2000000`. */
+  readonly oldestLsn: string;
   /** `server_version_num`, e.g. 170006. */
   readonly version: number;
+  /**
+   * By lower-case name: those the action manages, those the team chose and those set in a file. One the
+   * server does not know is missing.
+   */
   readonly settings: Readonly<Record<string, SettingInForce>>;
+  /** Whether the server has read its configuration since it was last written. */
+  readonly filesLoaded: boolean;
   readonly slots: readonly SlotObservation[];
   readonly senders: readonly SenderObservation[];
   readonly receiver: ReceiverObservation | null;
   readonly replayPaused: boolean;
-  /** Write position of a primary, replay position of a replica, e.g. `0/3000148`. */
+  /** Write position of a primary; of a replica the later of what it received and what it replayed, e.g. `0/3000148`. */
   readonly lsn: string;
   /**
    * Whether the passwords in force (primary) and in the passfile (every node) are the ones given; null when
@@ -113,13 +139,20 @@ export interface ReceiverObservation {
 export function describeFreshNode(name: string): NodeObservation {
   return {
     name,
-    host: { dockerVersion: null, dockerReady: false, authorizedKeysCurrent: true },
+    host: {
+      dockerVersion: null,
+      dockerReady: false,
+      imageReady: false,
+      memoryMib: 0,
+      authorizedKeysCurrent: true,
+    },
     volume: { device: '/dev/nvme1n1', filesystem: null, ready: false },
     data: 'absent',
     standby: false,
     record: null,
     container: null,
     files: { postgresqlConf: null, pgHba: null },
+    control: null,
     postgres: null,
   };
 }

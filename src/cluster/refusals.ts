@@ -1,10 +1,11 @@
 import type { DesiredCluster } from './desired.ts';
+import { libcOfImage } from './image.ts';
+import { isBefore } from './lsn.ts';
+import { checkMemory } from './memory.ts';
 import type { NodeObservation } from './observation.ts';
+import { findUpstream, isRunningPrimary, isStoppedPrimary, isStreaming } from './replication.ts';
+import { checkSettings } from './setting-check.ts';
 import { majorOfTag } from './spec.ts';
-
-const isRunningPrimary = (node: NodeObservation): boolean => node.postgres?.inRecovery === false;
-const isStoppedPrimary = (node: NodeObservation): boolean =>
-  node.postgres === null && !node.standby && node.data === 'complete';
 
 /**
  * The primary is a fact of the databases, not of the node's number: the one node not in recovery; if
@@ -19,17 +20,21 @@ export function findPrimary(observed: readonly NodeObservation[]): string | null
   return candidates.find((nodes) => nodes.length > 0)?.[0]?.name ?? null;
 }
 
-/** Reasons to touch nothing, each with the way out. */
+/**
+ * Reasons to touch nothing, each with the way out. `incomplete`: some nodes are still to be made or their
+ * volumes to be mounted, so that whoever is not seen may yet turn up.
+ */
 export function findRefusals(
   observed: readonly NodeObservation[],
-  desired: DesiredCluster,
+  { desired, incomplete }: { desired: DesiredCluster; incomplete: boolean },
 ): string[] {
   return [
     ...refuseSeveralPrimaries(observed),
-    ...refuseLostPrimary(observed),
+    ...(incomplete ? [] : refuseLostPrimary(observed, desired)),
     ...refuseForeignData(observed),
-    ...refuseTimelineAhead(observed),
-    ...refuseMajorChange(observed, desired),
+    ...refuseAhead(observed, desired),
+    ...refuseOtherImage(observed, desired),
+    ...refuseSettings(observed, desired),
   ];
 }
 
@@ -45,7 +50,10 @@ function refuseSeveralPrimaries(observed: readonly NodeObservation[]): string[] 
       `${listNames(running)} are both primary. Decide which one holds the rows you want, stop PostgreSQL on the other and move its data directory aside; the next run clones it again.`,
     ];
   }
-  const stopped = observed.filter(isStoppedPrimary);
+  const primary = running[0];
+  const stopped = observed.filter(
+    (node) => isStoppedPrimary(node) && !(primary && isPredecessor(node, primary)),
+  );
   if (running.length === 1 && stopped.length > 0) {
     return [
       `${listNames(running)} is primary, and ${listNames(stopped)}, which does not answer, holds a primary's data as well: started, it would be a second primary. Look there for rows that ${listNames(running)} lacks, then move its data directory aside; the next run clones it again.`,
@@ -65,11 +73,31 @@ function refuseSeveralPrimaries(observed: readonly NodeObservation[]): string[] 
   return [];
 }
 
-function refuseLostPrimary(observed: readonly NodeObservation[]): string[] {
+/** A node that was primary before `primary` took over: it can only come back as a replica. */
+function isPredecessor({ control }: NodeObservation, { postgres }: NodeObservation): boolean {
+  const ended = postgres?.history ?? [];
+  return ended.some(({ timeline }) => timeline === control?.timeline);
+}
+
+function refuseLostPrimary(
+  observed: readonly NodeObservation[],
+  desired: DesiredCluster,
+): string[] {
   const withData = observed.filter(({ data }) => data === 'complete' || data === 'unrecorded');
   if (withData.length === 0 || findPrimary(observed) !== null) return [];
+  // All of them can be replicas only where a switchover was interrupted. Then whoever they follow is among
+  // them, fenced; a primary that is lost is not.
+  const replicas = observed.filter(({ data }) => data === 'complete');
+  const isComplete = replicas.every((node) => {
+    const { postgresqlConf } = node.files;
+    if (postgresqlConf === null) return false;
+    const upstream = findUpstream(node, desired);
+    const wasPrimary = !/^primary_conninfo = /m.test(postgresqlConf);
+    return wasPrimary || replicas.some(({ name }) => name === upstream);
+  });
+  if (replicas.length > 0 && isComplete) return [];
   return [
-    `No node is primary, but ${listNames(withData)} hold a replica's data, so a new cluster must not be initialised. Bring the old primary's volume back, or promote the most advanced replica.`,
+    `No node is primary, but ${listNames(withData)} hold a replica's data, so a new cluster must not be initialised. Bring the old primary's volume back, or run the action with command: failover to promote the most advanced replica.`,
   ];
 }
 
@@ -85,25 +113,55 @@ function refuseForeignData(observed: readonly NodeObservation[]): string[] {
   ];
 }
 
-function refuseTimelineAhead(observed: readonly NodeObservation[]): string[] {
-  const primary = observed.find(isRunningPrimary)?.postgres;
-  if (!primary) return [];
-  return observed
-    .filter(({ postgres }) => postgres !== null && postgres.timeline > primary.timeline)
-    .map(
-      (node) =>
-        `${node.name} is on timeline ${node.postgres?.timeline}, ahead of the primary's ${primary.timeline}: it was promoted once and may hold rows the primary lacks. Compare them before you move its data directory aside.`,
-    );
+function refuseAhead(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
+  const leader = observed.find(isRunningPrimary);
+  const primary = leader?.postgres;
+  if (!leader || !primary) return [];
+  return observed.flatMap((node) => {
+    const position = node.postgres ?? node.control;
+    if (node === leader || position === null || node.data !== 'complete') return [];
+    if (position.timeline > primary.timeline) {
+      return [
+        `${node.name} is on timeline ${position.timeline}, ahead of the primary's ${primary.timeline}: it was promoted once and may hold rows the primary lacks. Compare them before you move its data directory aside.`,
+      ];
+    }
+    const follows = isStreaming(node, { primary: leader.name, desired });
+    if (position.timeline < primary.timeline || follows) return [];
+    // Looked at a moment later, a replica that still received would be ahead as well.
+    const isAhead = node.postgres?.receiver == null && isBefore(primary.lsn, position.lsn);
+    return isAhead
+      ? [
+          `${node.name} has changes up to ${position.lsn}, the primary ${leader.name} only up to ${primary.lsn}: the primary lost what it had written, or was restored. Compare them before you move ${node.name}'s data directory aside.`,
+        ]
+      : [];
+  });
 }
 
-function refuseMajorChange(
-  observed: readonly NodeObservation[],
-  desired: DesiredCluster,
-): string[] {
-  const wanted = majorOfTag(desired.image.slice(desired.image.lastIndexOf(':') + 1));
-  const found = observed.map(recordOf).find((record) => record !== null)?.major;
-  if (wanted === null || found === undefined || wanted === found) return [];
+function refuseOtherImage(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
+  const record = observed.map(recordOf).find((found) => found !== null);
+  if (!record) return [];
+  const tag = desired.image.slice(desired.image.lastIndexOf(':') + 1);
+  const major = majorOfTag(tag);
+  const libc = libcOfImage(desired.image);
   return [
-    `image-tag asks for PostgreSQL ${wanted}, the data is PostgreSQL ${found}'s, which ${wanted} cannot read. Stay on a ${found} image; for a major upgrade create a second cluster and move the data with logical replication or pg_dump.`,
+    ...(major === null || major === record.major
+      ? []
+      : [
+          `image-tag asks for PostgreSQL ${major}, the data is PostgreSQL ${record.major}'s, which ${major} cannot read. Stay on a ${record.major} image; for a major upgrade create a second cluster and move the data with logical replication or pg_dump.`,
+        ]),
+    ...(libc === null || libc === record.libc
+      ? []
+      : [
+          `image-tag ${tag} brings ${libc}, the data was sorted by ${record.libc}: every text index would be corrupt. Stay on an image of the same family; to change it create a second cluster and move the data with logical replication or pg_dump.`,
+        ]),
   ];
+}
+
+/** What can be said of the settings without trying them. */
+function refuseSettings(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
+  const { settings, instanceType, memoryMib } = desired;
+  const known = (observed.find(isRunningPrimary) ?? observed.find(({ postgres }) => postgres))
+    ?.postgres?.settings;
+  const memory = checkMemory({ sharedBuffers: settings.shared_buffers, memoryMib, instanceType });
+  return [...(known ? checkSettings(settings, known) : []), ...(memory === null ? [] : [memory])];
 }

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { createDesired, createHealthy, createSettingsInForce } from './fixtures.ts';
+import { createDesired, createHealthy, createNode } from './fixtures.ts';
 import { describeFreshNode, type NodeObservation } from './observation.ts';
-import { rollout, type Step } from './rollout.ts';
-import { mergeSettings } from './settings.ts';
+import { rollout } from './rollout.ts';
+import { mergeSettings, type SettingInForce } from './settings.ts';
+import type { Step } from './step.ts';
 
 /** `prepare node-1 node-2`, `restart node-3 (max_connections 200)`. */
 function describeSteps(steps: readonly Step[]): string[] {
@@ -30,13 +31,40 @@ function bend(
 const stopped = (node: NodeObservation): Partial<NodeObservation> => ({
   postgres: null,
   container: node.container && { ...node.container, state: 'exited' },
+  control: {
+    state: node.standby ? 'shut down in recovery' : 'shut down',
+    timeline: node.postgres?.timeline ?? 1,
+    lsn: node.postgres?.lsn ?? '0/0',
+  },
 });
+
+/** What a running server says of one setting, bent. */
+function bendSetting(
+  node: NodeObservation,
+  name: string,
+  change: Partial<SettingInForce>,
+): Partial<NodeObservation> {
+  const { postgres } = node;
+  const before = postgres?.settings[name];
+  if (!postgres || !before) throw new Error(`${node.name} says nothing of ${name}`);
+  return {
+    postgres: { ...postgres, settings: { ...postgres.settings, [name]: { ...before, ...change } } },
+  };
+}
 
 describe('rollout', () => {
   test('a first deploy makes node 1 the primary because no node holds data', () => {
     const desired = createDesired();
     const observed = desired.nodes.map(({ name }) => describeFreshNode(name));
     expect(planSteps(observed)).toEqual([
+      'prepare node-1 node-2 node-3',
+      'initialise node-1',
+      'admit node-1',
+      'clone node-2 node-3',
+    ]);
+    // The same on the pull request, where no instance stands yet.
+    expect(planSteps([])).toEqual([
+      'provision node-1 node-2 node-3',
       'prepare node-1 node-2 node-3',
       'initialise node-1',
       'admit node-1',
@@ -60,7 +88,6 @@ describe('rollout', () => {
     expect(planSteps([describeFreshNode('node-1')], desired)).toEqual([
       'prepare node-1',
       'initialise node-1',
-      'admit node-1',
     ]);
   });
 
@@ -97,7 +124,7 @@ describe('rollout', () => {
       container: null,
       record: null,
     }));
-    expect(planSteps(half)).toEqual(['prepare node-3', 'clone node-3']);
+    expect(planSteps(half)).toEqual(['clone node-3']);
   });
 
   test('stopped nodes are started, the primary first', () => {
@@ -105,7 +132,13 @@ describe('rollout', () => {
     let observed = createHealthy(desired);
     observed = bend(observed, 'node-1', stopped);
     observed = bend(observed, 'node-3', stopped);
-    expect(planSteps(observed)).toEqual(['start node-1', 'admit node-1', 'start node-3']);
+    // What its replicas lack only the primary can tell, once it answers.
+    expect(rollout(observed, desired)).toMatchObject({
+      steps: [{ kind: 'start', nodes: ['node-1'] }],
+      observeAgain: true,
+    });
+    const answering = bend(createHealthy(desired), 'node-3', stopped);
+    expect(planSteps(answering)).toEqual(['start node-3']);
   });
 
   test('rotated passwords reach the primary first, then the passfiles of its replicas', () => {
@@ -130,14 +163,9 @@ describe('rollout', () => {
 
   test('what admitting wrote is what the next run expects', () => {
     const desired = createDesired();
-    const others = { setting: '8', unit: null, context: 'postmaster', overridden: false };
     const observed = createHealthy(desired).map((node) => ({
       ...node,
-      postgres: node.postgres && {
-        ...node.postgres,
-        passwordsCurrent: false,
-        settings: { ...node.postgres.settings, max_worker_processes: others },
-      },
+      postgres: node.postgres && { ...node.postgres, passwordsCurrent: false },
     }));
     const plan = rollout(observed, desired);
     const admit = 'steps' in plan ? plan.steps.find(({ kind }) => kind === 'admit') : undefined;
@@ -166,25 +194,34 @@ describe('rollout', () => {
     const withSettings = (settings: Record<string, string>) =>
       createDesired({ settings: { ...before.settings, ...settings } });
 
-    test('an ordinary one: replicas one by one, then the primary', () => {
+    const restarts = (steps: readonly string[]) =>
+      steps.filter((step) => /^(restart|switchover|start)/.test(step));
+
+    test('an ordinary one: replicas one by one, then one of them takes over', () => {
       const steps = planSteps(createHealthy(before), withSettings({ shared_buffers: '512MB' }));
       expect(steps.map((step) => step.split(' (')[0])).toEqual([
+        'check node-2',
         'restart node-2',
         'restart node-3',
-        'restart node-1',
+        'switchover node-1 node-2',
+        'reload node-3',
+        'start node-1',
       ]);
     });
 
     test('raising max_connections: replicas first', () => {
-      expect(planSteps(createHealthy(before), withSettings({ max_connections: '200' }))).toEqual([
+      const steps = planSteps(createHealthy(before), withSettings({ max_connections: '200' }));
+      expect(restarts(steps)).toEqual([
         'restart node-2 (max_connections 200)',
         'restart node-3 (max_connections 200)',
-        'restart node-1 (max_connections 200)',
+        'switchover node-1 node-2',
+        'start node-1',
       ]);
     });
 
-    test('lowering max_connections: primary first', () => {
-      expect(planSteps(createHealthy(before), withSettings({ max_connections: '50' }))).toEqual([
+    test('lowering max_connections: primary first, where nobody can stand in for it', () => {
+      const steps = planSteps(createHealthy(before), withSettings({ max_connections: '50' }));
+      expect(restarts(steps)).toEqual([
         'restart node-1 (max_connections 50)',
         'restart node-2 (max_connections 50)',
         'restart node-3 (max_connections 50)',
@@ -193,25 +230,7 @@ describe('rollout', () => {
 
     test('one up, one down: the replicas take two rounds', () => {
       const mixed = withSettings({ max_connections: '50', max_worker_processes: '16' });
-      const observed = createHealthy({
-        ...before,
-        settings: { ...before.settings, max_worker_processes: '8' },
-      }).map((node) => ({
-        ...node,
-        postgres: node.postgres && {
-          ...node.postgres,
-          settings: {
-            ...node.postgres.settings,
-            max_worker_processes: {
-              setting: '8',
-              unit: null,
-              context: 'postmaster',
-              overridden: false,
-            },
-          },
-        },
-      }));
-      expect(planSteps(observed, mixed)).toEqual([
+      expect(restarts(planSteps(createHealthy(before), mixed))).toEqual([
         'restart node-2 (max_connections 100)',
         'restart node-3 (max_connections 100)',
         'restart node-1 (max_connections 50)',
@@ -220,13 +239,39 @@ describe('rollout', () => {
       ]);
     });
 
+    test('a setting that is no longer asked for goes back to its default', () => {
+      const raised = withSettings({ max_worker_processes: '16' });
+      expect(restarts(planSteps(createHealthy(raised), before))).toEqual([
+        'restart node-1 (max_connections 100)',
+        'restart node-2 (max_connections 100)',
+        'restart node-3 (max_connections 100)',
+      ]);
+      const reloaded = withSettings({ work_mem: '64MB' });
+      expect(planSteps(createHealthy(reloaded), before)).toEqual(['reload node-1 node-2 node-3']);
+    });
+
+    test('a primary that shall stay where it is restarts in its place', () => {
+      const pinned = {
+        ...withSettings({ shared_buffers: '512MB' }),
+        primary: 'node-1',
+      };
+      const steps = planSteps(createHealthy(before), pinned);
+      expect(steps.map((step) => step.split(' (')[0])).toEqual([
+        'check node-2',
+        'restart node-2',
+        'restart node-3',
+        'restart node-1',
+      ]);
+    });
+
     test('an interrupted raise continues with what is left', () => {
       const raised = withSettings({ max_connections: '200' });
       const done = createHealthy(raised);
       const observed = bend(createHealthy(before), 'node-2', () => done[1] as NodeObservation);
-      expect(planSteps(observed, raised)).toEqual([
+      expect(restarts(planSteps(observed, raised))).toEqual([
         'restart node-3 (max_connections 200)',
-        'restart node-1 (max_connections 200)',
+        'switchover node-1 node-2',
+        'start node-1',
       ]);
     });
 
@@ -234,61 +279,190 @@ describe('rollout', () => {
       const lowered = withSettings({ max_connections: '50' });
       const done = createHealthy(lowered);
       const observed = bend(createHealthy(before), 'node-1', () => done[0] as NodeObservation);
-      expect(planSteps(observed, lowered)).toEqual([
+      expect(restarts(planSteps(observed, lowered))).toEqual([
         'restart node-2 (max_connections 50)',
         'restart node-3 (max_connections 50)',
       ]);
     });
 
     test('what ALTER SYSTEM raises on the primary the replicas follow once, not for ever', () => {
-      const overridden = {
-        setting: '500',
-        unit: null,
-        context: 'postmaster',
-        overridden: true,
-      };
-      const observed = bend(createHealthy(before), 'node-1', (node) => ({
-        postgres: node.postgres && {
-          ...node.postgres,
-          settings: { ...node.postgres.settings, max_connections: overridden },
-        },
-      }));
-      expect(planSteps(observed, before)).toEqual([
+      const observed = bend(createHealthy(before), 'node-1', (node) =>
+        bendSetting(node, 'max_connections', { setting: '500', overridden: true }),
+      );
+      const steps = planSteps(observed, before);
+      expect(restarts(steps)).toEqual([
         'restart node-2 (max_connections 500)',
         'restart node-3 (max_connections 500)',
-        'reload node-1',
       ]);
-    });
-
-    test('a new image reaches a node that is cloned in the same run, before the primary', () => {
-      const desired = createDesired({ size: 4, image: 'postgres:17.6' });
-      const observed = [...createHealthy(before), describeFreshNode('node-4')];
-      const restarts = planSteps(observed, desired).filter((step) => step.startsWith('restart'));
-      expect(restarts.map((step) => step.split(' (')[0])).toEqual([
-        'restart node-2',
-        'restart node-3',
-        'restart node-4',
-        'restart node-1',
-      ]);
+      const healed = bend(
+        createHealthy(withSettings({ max_connections: '500' })),
+        'node-1',
+        (node) => bendSetting(node, 'max_connections', { setting: '500', overridden: true }),
+      );
+      expect(planSteps(healed, before)).toEqual([]);
     });
 
     test('what ALTER SYSTEM overrides is not restarted for ever', () => {
       const observed = createHealthy(before).map((node) => ({
         ...node,
-        postgres: node.postgres && {
-          ...node.postgres,
-          settings: {
-            ...createSettingsInForce(before.settings),
-            shared_buffers: {
-              setting: '1GB',
-              unit: null,
-              context: 'postmaster',
-              overridden: true,
-            },
-          },
-        },
+        ...bendSetting(node, 'shared_buffers', { setting: '1GB', overridden: true }),
       }));
       expect(planSteps(observed, before)).toEqual([]);
+    });
+  });
+
+  describe('another image', () => {
+    const before = createDesired();
+
+    test('reaches a node that is cloned in the same run, before the primary', () => {
+      const desired = createDesired({ size: 4, image: 'postgres:17.6' });
+      const observed = [...createHealthy(before), describeFreshNode('node-4')];
+      const steps = planSteps(observed, desired).map((step) => step.split(' (')[0]);
+      expect(steps.slice(steps.indexOf('restart node-2'))).toEqual([
+        'restart node-2',
+        'restart node-3',
+        'restart node-4',
+        'switchover node-1 node-2',
+        'reload node-3 node-4',
+        // It comes back with the new image at once.
+        'restart node-1',
+      ]);
+    });
+  });
+
+  describe('another instance type', () => {
+    const desired = createDesired({ instanceType: 't3.large', memoryMib: 8192 });
+    const observed = createHealthy(desired);
+
+    test('is rolled: replicas one by one, the primary last, after a switchover', () => {
+      expect(planSteps(observed, desired)).toEqual([
+        'stop node-2',
+        'resize node-2',
+        'start node-2',
+        'stop node-3',
+        'resize node-3',
+        'start node-3',
+        'switchover node-1 node-2',
+        'reload node-3',
+        'resize node-1',
+        'start node-1',
+      ]);
+    });
+
+    test('a primary that shall stay is switched back to', () => {
+      const steps = planSteps(observed, { ...desired, primary: 'node-1' });
+      expect(steps.filter((step) => step.startsWith('switchover'))).toEqual([
+        'switchover node-1 node-2',
+        'switchover node-2 node-1',
+      ]);
+    });
+
+    test('new settings come after more memory and before less', () => {
+      const settings = { ...desired.settings, shared_buffers: '1GB' };
+      const grown = planSteps(observed, { ...desired, settings });
+      expect(grown.indexOf('start node-2')).toBeGreaterThan(grown.indexOf('resize node-2'));
+      const small = createDesired({ instanceType: 't3.small', memoryMib: 2048, settings });
+      const shrunk = planSteps(createHealthy(createDesired()), small).map(
+        (step) => step.split(' (')[0],
+      );
+      expect(shrunk.indexOf('restart node-2')).toBeLessThan(shrunk.indexOf('resize node-2'));
+    });
+
+    test('without a replica the primary stops for it', () => {
+      const alone = createDesired({ size: 1, instanceType: 't3.large', memoryMib: 8192 });
+      expect(planSteps(createHealthy(alone), alone)).toEqual([
+        'stop node-1',
+        'resize node-1',
+        'start node-1',
+      ]);
+    });
+  });
+
+  describe('fewer replicas', () => {
+    const desired = createDesired({ size: 2, leaving: [createNode(3)] });
+
+    test('the one that leaves is stopped, its slot dropped, then it is destroyed', () => {
+      expect(planSteps(createHealthy(desired), desired)).toEqual([
+        'stop node-3',
+        'admit node-1',
+        'destroy node-3',
+      ]);
+    });
+
+    test('the primary is never the one: another node takes over first', () => {
+      const steps = planSteps(createHealthy(desired, 'node-3'), desired);
+      expect(steps.indexOf('switchover node-3 node-1')).toBeGreaterThanOrEqual(0);
+      expect(steps.indexOf('destroy node-3')).toBe(steps.length - 1);
+    });
+  });
+
+  describe('the primary', () => {
+    test('moves where it is asked to', () => {
+      const desired = createDesired({ primary: 'node-3' });
+      const plan = rollout(createHealthy(desired), desired);
+      expect(plan).toMatchObject({
+        primary: 'node-3',
+        steps: [
+          { kind: 'switchover', nodes: ['node-1', 'node-3'], slots: ['node_1', 'node_2'] },
+          { kind: 'reload', nodes: ['node-2'] },
+          { kind: 'start', nodes: ['node-1'] },
+        ],
+      });
+    });
+
+    test('that was fenced by an interrupted switchover and still runs stays the primary', () => {
+      const desired = createDesired();
+      const observed = bend(createHealthy(desired), 'node-1', () => ({ standby: true }));
+      expect(planSteps(observed)).toEqual(['reload node-1']);
+    });
+
+    test('of a switchover that stopped in between: the most advanced node, as all are there', () => {
+      const desired = createDesired();
+      const observed = bend(createHealthy(desired), 'node-1', (node) => ({
+        ...stopped(node),
+        standby: true,
+        files: (createHealthy(desired, 'node-2')[0] as NodeObservation).files,
+      }));
+      const ahead = bend(observed, 'node-3', (node) => ({
+        postgres: node.postgres && { ...node.postgres, lsn: '0/4000000' },
+      }));
+      expect(rollout(ahead, desired)).toMatchObject({
+        steps: [{ kind: 'promote', nodes: ['node-3'] }],
+        observeAgain: true,
+      });
+    });
+  });
+
+  describe('synchronous replication', () => {
+    test('is switched on when the replicas stream, and without a restart', () => {
+      const desired = createDesired({ synchronousReplicas: 1 });
+      const plan = rollout(createHealthy(createDesired()), desired);
+      expect(plan).toMatchObject({
+        steps: [
+          {
+            kind: 'reload',
+            settings: { synchronous_standby_names: 'ANY 1 (node_1, node_2, node_3)' },
+          },
+        ],
+      });
+      const fresh = rollout([], desired);
+      const steps = 'steps' in fresh ? fresh.steps : [];
+      expect(steps.at(-1)).toMatchObject({ kind: 'reload', nodes: ['node-1'] });
+      expect(steps.find(({ kind }) => kind === 'initialise')).toMatchObject({
+        settings: { synchronous_standby_names: '' },
+      });
+    });
+
+    test('no commit waits for a node that is about to go', () => {
+      const before = createDesired({ synchronousReplicas: 2 });
+      const desired = createDesired({
+        size: 2,
+        leaving: [createNode(3)],
+        synchronousReplicas: 1,
+      });
+      const steps = planSteps(createHealthy(before), desired);
+      expect(steps.indexOf('reload node-1')).toBeLessThan(steps.indexOf('stop node-3'));
+      expect(steps.indexOf('reload node-1')).toBeGreaterThanOrEqual(0);
     });
   });
 

@@ -1,0 +1,98 @@
+import { createSettingsInForce } from './fixtures.ts';
+import type { ModelCluster, ModelNode } from './model.ts';
+import { describeFreshNode, type NodeObservation } from './observation.ts';
+import { slotName } from './spec.ts';
+
+const formatLsn = (lsn: number): string => `0/${(lsn * 256).toString(16).toUpperCase()}`;
+
+/** What the playbook would report of every node of the model. */
+export function observeModel(cluster: ModelCluster): NodeObservation[] {
+  return [...cluster.nodes.values()].map((node) => observeNode(cluster, node));
+}
+
+function observeNode(cluster: ModelCluster, node: ModelNode): NodeObservation {
+  const fresh = describeFreshNode(node.name);
+  const hasData = node.data !== 'absent' && node.data !== 'partial';
+  const host = {
+    ...fresh.host,
+    dockerReady: node.hostReady,
+    imageReady: node.hostReady,
+    dockerVersion: '20',
+    memoryMib: 3900,
+  };
+  const filesystem = node.hostReady || hasData ? 'ext4' : null;
+  const volume = { device: '/dev/nvme1n1', filesystem, ready: node.mounted };
+  // Of a volume that is not mounted nothing is seen.
+  if (!node.mounted) return { ...fresh, host, volume };
+  return {
+    ...fresh,
+    host,
+    volume,
+    data: node.data,
+    standby: hasData && node.standbySignal,
+    record:
+      node.data === 'complete'
+        ? {
+            major: 17,
+            libc: 'glibc',
+            image: node.image,
+            digest: `postgres@sha256:${node.image}`,
+            locale: 'C',
+            systemIdentifier: '7',
+          }
+        : null,
+    container:
+      node.container === 'none'
+        ? null
+        : {
+            state: node.container === 'running' ? 'running' : 'exited',
+            current: node.containerCurrent,
+          },
+    files: node.text,
+    control:
+      hasData && node.container !== 'running'
+        ? {
+            state: node.state,
+            timeline: node.timeline,
+            lsn: formatLsn(node.lsn - (node.state === 'shut down' ? 0.5 : 0)),
+          }
+        : null,
+    postgres: node.container === 'running' ? observePostgres(cluster, node) : null,
+  };
+}
+
+function observePostgres(cluster: ModelCluster, node: ModelNode): NodeObservation['postgres'] {
+  const upstream = node.upstream === null ? undefined : cluster.nodes.get(node.upstream);
+  const running = createSettingsInForce(node.settings);
+  return {
+    inRecovery: node.inRecovery,
+    systemIdentifier: '7',
+    timeline: node.timeline,
+    history: node.history.map(({ timeline, end }) => ({ timeline, switchLsn: formatLsn(end) })),
+    oldestLsn: formatLsn(node.oldest),
+    version: 170_006,
+    settings: Object.fromEntries(
+      Object.entries(running).map(([name, inForce]) => [
+        name,
+        { ...inForce, fromFile: name in node.file },
+      ]),
+    ),
+    filesLoaded: node.loaded,
+    slots: node.slots.map(({ name, lost }) => ({
+      name,
+      active: false,
+      walStatus: lost ? 'lost' : 'reserved',
+    })),
+    senders: [],
+    receiver: cluster.isStreaming(node)
+      ? {
+          status: 'streaming',
+          senderHost: upstream?.address ?? null,
+          slotName: slotName(node.name),
+        }
+      : null,
+    replayPaused: false,
+    lsn: formatLsn(node.lsn),
+    passwordsCurrent: node.inRecovery ? null : true,
+  };
+}

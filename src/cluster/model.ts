@@ -1,0 +1,422 @@
+import { type DesiredCluster, findNode, renderFiles } from './desired.ts';
+import { createSettingsInForce, DEFAULTS } from './fixtures.ts';
+import type { ControlObservation, NodeObservation } from './observation.ts';
+import { HOT_STANDBY_SENSITIVE, type Settings } from './settings.ts';
+import { slotName } from './spec.ts';
+import type { Step } from './step.ts';
+
+// A cluster for tests that obeys PostgreSQL's rules and Docker's, and complains when a step breaks one.
+
+/** One node of the model: what is on its disk, and what runs. */
+export interface ModelNode {
+  readonly name: string;
+  readonly address: string;
+  instanceType: string;
+  hostReady: boolean;
+  mounted: boolean;
+  data: NodeObservation['data'];
+  /** Of the data: whose it was, and how far it got. */
+  standbySignal: boolean;
+  timeline: number;
+  lsn: number;
+  history: { timeline: number; end: number }[];
+  /** How its server ended. */
+  state: ControlObservation['state'];
+  /** Sensitive settings of the primary whose WAL it has replayed. */
+  required: Settings;
+  image: string;
+  file: Settings;
+  upstream: string | null;
+  text: NodeObservation['files'];
+  loaded: boolean;
+  container: 'none' | 'stopped' | 'running';
+  containerCurrent: boolean;
+  inRecovery: boolean;
+  settings: Settings;
+  slots: { name: string; lost: boolean }[];
+  /** A primary's oldest WAL. */
+  oldest: number;
+  /** Its data was moved aside, not deleted. */
+  kept: number;
+}
+
+/** What a step broke. */
+export class Violation extends Error {}
+
+/** The cluster, and the steps done to it. */
+export class ModelCluster {
+  readonly nodes: Map<string, ModelNode>;
+  desired: DesiredCluster;
+
+  constructor(desired: DesiredCluster, nodes: readonly ModelNode[] = []) {
+    this.desired = desired;
+    this.nodes = new Map(nodes.map((node) => [node.name, node]));
+  }
+
+  /** A copy that goes its own way. */
+  fork(desired = this.desired): ModelCluster {
+    return new ModelCluster(
+      desired,
+      [...this.nodes.values()].map((node) => structuredClone(node)),
+    );
+  }
+
+  get(name: string): ModelNode {
+    const node = this.nodes.get(name);
+    if (!node) throw new Violation(`${name} does not stand`);
+    return node;
+  }
+
+  get primaries(): ModelNode[] {
+    return [...this.nodes.values()].filter(
+      (node) => node.container === 'running' && !node.inRecovery,
+    );
+  }
+
+  get primary(): ModelNode | undefined {
+    return this.primaries[0];
+  }
+
+  /** The replica receives what its upstream writes, and replays it. */
+  isStreaming(node: ModelNode): boolean {
+    const upstream = this.#upstreamOf(node);
+    if (node.container !== 'running' || !node.inRecovery || !upstream) return false;
+    if (upstream.container !== 'running' || upstream.inRecovery) return false;
+    const slot = upstream.slots.find(({ name }) => name === slotName(node.name));
+    if (!slot || slot.lost || node.lsn < upstream.oldest) return false;
+    if (node.timeline === upstream.timeline) return node.lsn <= upstream.lsn;
+    const ended = upstream.history.find(({ timeline }) => timeline === node.timeline);
+    return ended !== undefined && node.lsn <= ended.end;
+  }
+
+  /** Time goes by: the primary writes, and its replicas receive. */
+  live(): void {
+    const { primary } = this;
+    if (primary) primary.lsn += 1;
+    for (const node of this.nodes.values()) {
+      if (!this.isStreaming(node)) continue;
+      const upstream = this.#upstreamOf(node) as ModelNode;
+      node.lsn = upstream.lsn;
+      node.timeline = upstream.timeline;
+      node.history = structuredClone(upstream.history);
+      node.required = sensitiveOf(upstream.settings);
+      this.#requireNotBelow(node);
+    }
+  }
+
+  /** Does one step; throws Violation when that breaks a rule. */
+  do(step: Step): void {
+    for (const name of step.nodes) if (step.kind !== 'provision') this.get(name);
+    this.#act(step);
+    this.live();
+    if (this.primaries.length > 1) throw new Violation('two primaries');
+  }
+
+  #act(step: Step): void {
+    switch (step.kind) {
+      case 'provision':
+        for (const name of step.nodes) this.provision(name);
+        return;
+      case 'replace':
+      case 'fence':
+        throw new Violation(`${step.kind} is a failover's`);
+      case 'prepare':
+        for (const node of step.nodes.map((name) => this.get(name))) {
+          node.hostReady = true;
+          node.mounted = true;
+        }
+        return;
+      case 'check':
+        return;
+      case 'initialise': {
+        const node = this.get(step.nodes[0]);
+        if (node.data === 'complete' || this.#holdsData())
+          throw new Violation('data initialised over');
+        if (!node.hostReady || !node.mounted) throw new Violation(`${node.name} is not prepared`);
+        Object.assign(node, {
+          data: 'complete',
+          standbySignal: false,
+          timeline: 1,
+          lsn: 100,
+          history: [],
+        });
+        node.image = this.desired.image;
+        this.#configure(node, step);
+        this.#start(node);
+        return;
+      }
+      case 'admit': {
+        const node = this.get(step.nodes[0]);
+        if (node !== this.primary) throw new Violation(`${node.name} is not the primary`);
+        for (const slot of step.retiredSlots) {
+          const owner = [...this.nodes.values()].find(({ name }) => slotName(name) === slot);
+          if (owner?.container === 'running' && this.isStreaming(owner)) {
+            throw new Violation(`slot ${slot} is in use`);
+          }
+        }
+        const kept = node.slots.filter(
+          ({ name, lost }) => !lost && !step.retiredSlots.includes(name),
+        );
+        const added = step.slots.filter((name) => !kept.some((slot) => slot.name === name));
+        node.slots = [...kept, ...added.map((name) => ({ name, lost: false }))];
+        this.#configure(node, step);
+        this.#load(node);
+        return;
+      }
+      case 'clone':
+        for (const name of step.nodes) this.#clone(this.get(name), step);
+        return;
+      case 'start':
+        for (const name of step.nodes) this.#bringUp(this.get(name), step);
+        return;
+      case 'restart':
+        this.#restart(this.get(step.nodes[0]), step);
+        return;
+      case 'reload':
+        for (const node of step.nodes.map((name) => this.get(name))) {
+          if (node.container !== 'running') throw new Violation(`${node.name} is down`);
+          this.#configure(node, step);
+          this.#load(node);
+          if (node.inRecovery)
+            node.slots = node.slots.filter(({ name }) => !/^node_\d+$/.test(name));
+          else node.standbySignal = false;
+        }
+        return;
+      case 'stop':
+        for (const node of step.nodes.map((name) => this.get(name))) {
+          this.#requireOthersUp(node, 'stopped');
+          this.#halt(node);
+          node.container = 'none';
+        }
+        return;
+      case 'switchover':
+        this.#switchOver(step);
+        return;
+      case 'promote': {
+        const node = this.get(step.nodes[0]);
+        if (this.primary) throw new Violation('promoted beside a primary');
+        const best = Math.max(
+          ...[...this.nodes.values()].map(({ data, lsn }) => (data === 'complete' ? lsn : 0)),
+        );
+        if (node.lsn < best) throw new Violation('commits are lost');
+        if (node.container !== 'running') {
+          this.#configure(node, step);
+          this.#start(node);
+        }
+        this.#promote(node, step);
+        return;
+      }
+      case 'resize': {
+        const node = this.get(step.nodes[0]);
+        if (node.container === 'running') throw new Violation(`${node.name} resized while it runs`);
+        node.instanceType = step.instanceType;
+        return;
+      }
+      case 'destroy':
+        for (const node of step.nodes.map((name) => this.get(name))) {
+          if (node.container === 'running')
+            throw new Violation(`${node.name} destroyed while it runs`);
+          if (!this.primary) throw new Violation('destroyed without a primary');
+          const slot = this.primary.slots.some(({ name }) => name === slotName(node.name));
+          if (slot) throw new Violation(`${node.name} destroyed before its slot`);
+          this.nodes.delete(node.name);
+        }
+        return;
+    }
+  }
+
+  /** A blank node, as Terraform makes it. */
+  provision(name: string): void {
+    const { privateAddress: address } = findNode(this.desired, name);
+    this.nodes.set(
+      name,
+      createModelNode({ name, address, instanceType: this.desired.instanceType ?? 't' }),
+    );
+  }
+
+  #holdsData(): boolean {
+    return [...this.nodes.values()].some(({ data }) => data === 'complete');
+  }
+
+  #upstreamOf(node: ModelNode): ModelNode | undefined {
+    return [...this.nodes.values()].find(({ name }) => name === node.upstream);
+  }
+
+  #configure(node: ModelNode, step: { primary: string; settings: Settings }): void {
+    node.file = step.settings;
+    node.upstream = step.primary === node.name ? null : step.primary;
+    node.text = renderFiles(this.desired, { node: node.name, ...step });
+    node.loaded = false;
+  }
+
+  #load(node: ModelNode): void {
+    node.loaded = true;
+    const names = new Set([...Object.keys(node.file), ...Object.keys(node.settings)]);
+    for (const name of names) {
+      if (isRestartOnly(name)) continue;
+      node.settings = { ...node.settings, [name]: node.file[name] ?? DEFAULTS[name] ?? '' };
+    }
+  }
+
+  #start(node: ModelNode): void {
+    if (node.data === 'absent' || node.data === 'partial')
+      throw new Violation(`${node.name} has no data`);
+    if (!node.mounted) throw new Violation(`${node.name} started without its volume`);
+    node.settings = { ...DEFAULTS, ...node.file };
+    node.loaded = true;
+    node.container = 'running';
+    node.containerCurrent = true;
+    node.inRecovery = node.standbySignal;
+    if (node.inRecovery) this.#requireNotBelow(node);
+    else {
+      node.required = sensitiveOf(node.settings);
+      if (this.primaries.length > 1)
+        throw new Violation(`${node.name} started as a second primary`);
+    }
+  }
+
+  #halt(node: ModelNode): void {
+    if (node.container === 'running')
+      node.state = node.inRecovery ? 'shut down in recovery' : 'shut down';
+    node.container = 'stopped';
+  }
+
+  #bringUp(node: ModelNode, step: { primary: string; settings: Settings }): void {
+    const wasUp = node.container === 'running';
+    this.#configure(node, step);
+    if (step.primary !== node.name) node.standbySignal = true;
+    if (wasUp) this.#load(node);
+    else this.#start(node);
+    if (node.inRecovery) node.slots = node.slots.filter(({ name }) => !/^node_\d+$/.test(name));
+    // What does not come up streaming is cloned in the same step.
+    if (node.inRecovery && !this.isStreaming(node)) this.#clone(node, step);
+  }
+
+  #restart(node: ModelNode, step: { primary: string; settings: Settings }): void {
+    if (node.container === 'running') this.#requireOthersUp(node, 'restarted');
+    this.#halt(node);
+    node.image = this.desired.image;
+    this.#configure(node, step);
+    if (!node.inRecovery && step.primary === node.name) {
+      for (const replica of this.nodes.values()) {
+        if (!this.isReplicaUp(replica)) continue;
+        for (const name of HOT_STANDBY_SENSITIVE) {
+          if (Number(step.settings[name] ?? DEFAULTS[name]) > Number(replica.settings[name])) {
+            throw new Violation(`${node.name} restarted above ${replica.name} in ${name}`);
+          }
+        }
+      }
+    }
+    this.#start(node);
+  }
+
+  isReplicaUp(node: ModelNode): boolean {
+    return node.container === 'running' && node.inRecovery;
+  }
+
+  #clone(node: ModelNode, step: { primary: string; settings: Settings }): void {
+    const { primary } = this;
+    if (!primary || primary.name !== step.primary)
+      throw new Violation('cloned without the primary');
+    if (node === primary) throw new Violation('the primary cloned over');
+    if (!node.hostReady || !node.mounted) throw new Violation(`${node.name} is not prepared`);
+    const slot = primary.slots.find(({ name }) => name === slotName(node.name));
+    if (!slot || slot.lost) throw new Violation(`${node.name} cloned without a slot`);
+    if (node.data === 'complete') node.kept += 1;
+    const { timeline, lsn, image } = primary;
+    Object.assign(node, { data: 'complete', standbySignal: true, timeline, lsn, image, slots: [] });
+    node.history = structuredClone(primary.history);
+    node.required = sensitiveOf(primary.settings);
+    this.#configure(node, step);
+    this.#start(node);
+  }
+
+  #switchOver(step: Extract<Step, { kind: 'switchover' }>): void {
+    const from = this.get(step.nodes[0]);
+    const to = this.get(step.nodes[1]);
+    if (from !== this.primary) throw new Violation(`${from.name} is not the primary`);
+    if (!this.isStreaming(to)) throw new Violation(`${to.name} does not stream`);
+    this.#requireOthersUp(from, 'switched over from');
+    from.standbySignal = true;
+    this.live();
+    this.#halt(from);
+    this.#configure(from, step);
+    if (to.lsn < from.lsn) throw new Violation('commits are lost');
+    this.#promote(to, step);
+  }
+
+  #promote(
+    node: ModelNode,
+    step: { primary: string; settings: Settings; slots: readonly string[] },
+  ): void {
+    node.history = [...node.history, { timeline: node.timeline, end: node.lsn }];
+    node.timeline += 1;
+    node.standbySignal = false;
+    node.inRecovery = false;
+    node.oldest = Math.max(0, node.lsn - 5);
+    node.slots = step.slots.map((name) => ({ name, lost: false }));
+    this.#configure(node, step);
+    this.#load(node);
+  }
+
+  #requireNotBelow(node: ModelNode): void {
+    for (const name of HOT_STANDBY_SENSITIVE) {
+      if (Number(node.settings[name]) < Number(node.required[name] ?? 0)) {
+        throw new Violation(
+          `${node.name} pauses: ${name} is ${node.settings[name]}, its primary's ${node.required[name]}`,
+        );
+      }
+    }
+  }
+
+  /** Whoever goes down on purpose is the only one that is down. */
+  #requireOthersUp(node: ModelNode, word: string): void {
+    if (node.container !== 'running') return;
+    const members = this.desired.nodes.map(({ name }) => this.get(name));
+    const down = members.filter(
+      (other) => other !== node && !(other === this.primary || this.isStreaming(other)),
+    );
+    if (down.length > 0) {
+      throw new Violation(`${node.name} ${word} while ${down.map(({ name }) => name)} is down`);
+    }
+  }
+}
+
+const isRestartOnly = (name: string): boolean =>
+  createSettingsInForce({ [name]: '' })[name]?.context === 'postmaster';
+
+function sensitiveOf(settings: Settings): Settings {
+  return Object.fromEntries(
+    HOT_STANDBY_SENSITIVE.map((name) => [name, settings[name] ?? DEFAULTS[name] ?? '0']),
+  );
+}
+
+/** A blank node. */
+export function createModelNode(
+  overrides: Partial<ModelNode> & Pick<ModelNode, 'name' | 'address' | 'instanceType'>,
+): ModelNode {
+  return {
+    hostReady: false,
+    mounted: false,
+    data: 'absent',
+    standbySignal: false,
+    timeline: 1,
+    lsn: 0,
+    history: [],
+    state: 'shut down',
+    required: {},
+    image: '',
+    file: {},
+    upstream: null,
+    text: { postgresqlConf: null, pgHba: null },
+    loaded: true,
+    container: 'none',
+    containerCurrent: true,
+    inRecovery: false,
+    settings: DEFAULTS,
+    slots: [],
+    oldest: 0,
+    kept: 0,
+    ...overrides,
+  };
+}

@@ -1,0 +1,281 @@
+import type { ClusterView } from './cluster-view.ts';
+import type { NodeObservation } from './observation.ts';
+import { findPrimary } from './refusals.ts';
+import { findMostAdvanced, findUpstream } from './replication.ts';
+import { slotName } from './spec.ts';
+import type { Step, StepOf } from './step.ts';
+import { computeTargets, findRestartReasons, isBelow, isEqual, readSynchronous } from './target.ts';
+
+/** What is done, in this order: each of these knows one reason to do something. */
+const RULES: readonly ((view: ClusterView) => Step | null)[] = [
+  provision,
+  prepare,
+  bringUpPrimary,
+  liftFence,
+  checkSettings,
+  admit,
+  repoint,
+  bringUpReplicas,
+  stopLeaving,
+  changeReplicas,
+  changePrimary,
+  reload,
+  destroyLeaving,
+];
+
+/** The first step that something asks for; null when nothing does. */
+export function chooseStep(view: ClusterView): Step | null {
+  for (const rule of RULES) {
+    const step = rule(view);
+    if (step !== null) return step;
+  }
+  return null;
+}
+
+function provision(view: ClusterView): Step | null {
+  const nodes = view.desired.nodes.filter(({ name }) => view.isMissing(name));
+  return nodes.length === 0 ? null : { kind: 'provision', nodes: nodes.map(({ name }) => name) };
+}
+
+function prepare(view: ClusterView): Step | null {
+  const nodes = view.nodes.filter(
+    ({ host, volume, data }) =>
+      !(host.dockerReady && host.authorizedKeysCurrent && volume.ready) ||
+      (data !== 'complete' && !host.imageReady),
+  );
+  return nodes.length === 0 ? null : { kind: 'prepare', nodes: nodes.map(({ name }) => name) };
+}
+
+function bringUpPrimary(view: ClusterView): Step | null {
+  const { name, data, postgres, standby } = view.primaryNode;
+  if (postgres?.inRecovery === false) return null;
+  const targets = view.targets;
+  const own = { nodes: [name], primary: name } as const;
+  const standing = view.standing.filter((node) => node.data === 'complete');
+  if (standing.length > 0 && findPrimary(standing) === null) {
+    // Every node was fenced or follows: a switchover was interrupted. Nobody can have written since.
+    const best = findMostAdvanced(standing) ?? view.primaryNode;
+    const { primary: settings } = computeTargets(view.desired, best);
+    const at = { nodes: [best.name], primary: best.name, settings } as const;
+    return { kind: 'promote', ...at, slots: slotsBeside(view, best.name) };
+  }
+  if (data !== 'complete') return { kind: 'initialise', ...own, settings: targets.primary };
+  if (view.hasOtherType(name) && !standby) return resizeNode(view, name);
+  // With what it ran with: its replicas may not be ready for more yet.
+  return { kind: 'start', ...own, settings: targets.primary };
+}
+
+/** A switchover was interrupted before the old primary stopped: it must not come back as a replica. */
+function liftFence(view: ClusterView): Step | null {
+  const { name, standby } = view.primaryNode;
+  if (!standby) return null;
+  return { kind: 'reload', nodes: [name], primary: name, settings: view.targets.primary };
+}
+
+/** Before the first restart, and before anything else that changes settings. */
+function checkSettings(view: ClusterView): Step | null {
+  if (view.isChecked) return null;
+  const { final } = view.targets;
+  const running = [...view.replicas, view.primaryNode].filter(
+    ({ name, postgres }) => postgres !== null && !view.isLeaving(name),
+  );
+  const asks = running.some(
+    (node) =>
+      view.changesImage(node) ||
+      (node.postgres !== null && findRestartReasons(node.postgres, final).length > 0),
+  );
+  const place = running[0]?.name;
+  if (!asks || place === undefined) return null;
+  return { kind: 'check', nodes: [place], primary: view.primary, settings: final };
+}
+
+function admit(view: ClusterView): Step | null {
+  const { name, postgres, files } = view.primaryNode;
+  if (postgres === null) return null;
+  const slots = view.replicas.map((replica) => slotName(replica.name));
+  // A lost slot has no WAL left to give: it is made anew, and its replica cloned again.
+  const present = postgres.slots
+    .filter(({ walStatus }) => walStatus !== 'lost')
+    .map((slot) => slot.name);
+  const settings = view.targets.primary;
+  const retiredSlots = postgres.slots
+    .map((slot) => slot.name)
+    .filter((slot) => isRetired(view, slot));
+  const done =
+    slots.every((slot) => present.includes(slot)) &&
+    retiredSlots.length === 0 &&
+    postgres.passwordsCurrent !== false &&
+    files.pgHba === view.renderFiles(name, settings).pgHba;
+  if (done) return null;
+  return { kind: 'admit', nodes: [name], primary: name, settings, slots, retiredSlots };
+}
+
+/**
+ * Only slots that follow the naming of nodes are ours to drop; a tool's own slot is left alone, and so is
+ * that of a node that still runs.
+ */
+function isRetired(view: ClusterView, slot: string): boolean {
+  if (!/^node_\d+$/.test(slot)) return false;
+  if (view.nodes.some(({ name }) => slotName(name) === slot)) {
+    // The primary's own, from its time as a replica.
+    return slot === slotName(view.primary);
+  }
+  return !view.leaving.some(({ name, postgres }) => slotName(name) === slot && postgres !== null);
+}
+
+/** Running replicas that are told to follow another node than the primary. */
+function repoint(view: ClusterView): Step | null {
+  const { replica: settings } = view.targets;
+  const astray = view.replicas.filter(
+    (node) =>
+      node.postgres !== null &&
+      !view.isStreaming(node) &&
+      view.canFollow(node) &&
+      (findUpstream(node, view.desired) !== view.primary || !node.postgres.filesLoaded),
+  );
+  if (astray.length === 0) return null;
+  return { kind: 'reload', nodes: names(astray), primary: view.primary, settings };
+}
+
+function bringUpReplicas(view: ClusterView): Step | null {
+  const { replica: settings } = view.targets;
+  const common = { primary: view.primary, settings };
+  // A node that is down anyway takes its other type now.
+  const down = view.replicas.filter(({ postgres }) => postgres === null);
+  const resized = down.find(({ name }) => view.hasOtherType(name));
+  if (resized) return resizeNode(view, resized.name);
+
+  // The primary has the new image already: no reason to start with the old one first.
+  const isLast = !view.changesImage(view.primaryNode);
+  const behind = down.find(
+    (node) => isLast && node.standby && view.changesImage(node) && view.canFollow(node),
+  );
+  if (behind) return { kind: 'restart', nodes: [behind.name], ...common };
+
+  const silent = view.replicas.filter(
+    (node) =>
+      view.canFollow(node) &&
+      // One whose settings are too low stands paused until its restart, which comes in its turn.
+      (node.postgres === null || !(view.isStreaming(node) || isBelow(node, settings))),
+  );
+  if (silent.length > 0) return { kind: 'start', nodes: names(silent), ...common };
+  const lost = view.replicas.filter((node) => !view.canFollow(node));
+  return lost.length === 0 ? null : { kind: 'clone', nodes: names(lost), ...common };
+}
+
+function stopLeaving(view: ClusterView): Step | null {
+  const leaving = view.leaving.filter(
+    ({ name, postgres, container }) =>
+      name !== view.primary && (postgres !== null || container?.state === 'running'),
+  );
+  if (leaving.length === 0) return null;
+  // No commit may wait for a node that is about to go.
+  const { primary, final } = view.targets;
+  const waits = readSynchronous(view.primaryNode);
+  if (waits !== '' && waits !== final.synchronous_standby_names) {
+    const settings = {
+      ...primary,
+      synchronous_standby_names: final.synchronous_standby_names ?? '',
+    };
+    return { kind: 'reload', nodes: [view.primary], primary: view.primary, settings };
+  }
+  return { kind: 'stop', nodes: names(leaving), primary: view.primary };
+}
+
+/** One replica after the other: those that grow, then restarts, then those that shrink. */
+function changeReplicas(view: ClusterView): Step | null {
+  const { replica: settings, final } = view.targets;
+  const others = view.replicas.filter(({ name }) => view.hasOtherType(name));
+  const grows = others.find((node) => !view.isShrinking(node));
+  if (grows) return stopNode(view, grows.name);
+  // A primary that comes down takes its replicas with it afterwards: only what must be raised is raised before.
+  const comesDown = !isEqual(settings, final);
+  const restarted = view.replicas.find((node) =>
+    comesDown
+      ? isBelow(node, settings) || view.changesImage(node) || node.container?.current === false
+      : view.needsRestart(node, settings),
+  );
+  if (restarted) {
+    return { kind: 'restart', nodes: [restarted.name], primary: view.primary, settings };
+  }
+  return others[0] ? stopNode(view, others[0].name) : null;
+}
+
+/**
+ * The primary comes last. Where a replica is ready to take over it does, as that pauses writes for less
+ * than a restart; but settings that come down come down on the primary first, which nobody can do for it.
+ */
+function changePrimary(view: ClusterView): Step | null {
+  const name = view.primary;
+  const node = view.primaryNode;
+  const { final, replica } = view.targets;
+  const restart: Step = { kind: 'restart', nodes: [name], primary: name, settings: final };
+  const restarts = view.needsRestart(node, final);
+  if (restarts && !isEqual(replica, final)) return restart;
+
+  const wanted = view.desired.primary;
+  const successor = chooseSuccessor(view);
+  const otherType = view.hasOtherType(name);
+  const moves =
+    view.isLeaving(name) || otherType || (wanted !== null && wanted !== name) || restarts;
+  if (!moves) return null;
+  const staysOnPurpose = wanted === name && !otherType && !view.isLeaving(name);
+  if (successor !== null && !staysOnPurpose) return switchOver(view, name, successor);
+  if (restarts && !(otherType && !view.isShrinking(node))) return restart;
+  return otherType ? stopNode(view, name) : null;
+}
+
+function chooseSuccessor(view: ClusterView): string | null {
+  const ready = view.replicas.filter((node) => view.isStreaming(node)).map(({ name }) => name);
+  const { primary } = view.desired;
+  return ready.find((name) => name === primary) ?? ready[0] ?? null;
+}
+
+function reload(view: ClusterView): Step | null {
+  const { final: settings } = view.targets;
+  const nodes = view.nodes.filter((node) => {
+    const { name, postgres, files } = node;
+    if (postgres === null) return false;
+    const isPrimary = name === view.primary;
+    const wanted = view.renderFiles(name, settings);
+    return (
+      !postgres.filesLoaded ||
+      files.postgresqlConf !== wanted.postgresqlConf ||
+      files.pgHba !== wanted.pgHba ||
+      // On the primary that is part of admitting; a replica's passfile is its own.
+      (!isPrimary && postgres.passwordsCurrent === false) ||
+      // From its time as primary, and nobody's now.
+      (!isPrimary && postgres.slots.some((slot) => /^node_\d+$/.test(slot.name)))
+    );
+  });
+  if (nodes.length === 0) return null;
+  return { kind: 'reload', nodes: names(nodes), primary: view.primary, settings };
+}
+
+function destroyLeaving(view: ClusterView): Step | null {
+  const nodes = names(view.leaving);
+  return nodes.length === 0 ? null : { kind: 'destroy', nodes };
+}
+
+function stopNode(view: ClusterView, name: string): StepOf<'stop'> {
+  return { kind: 'stop', nodes: [name], primary: view.primary };
+}
+
+function resizeNode(view: ClusterView, name: string): StepOf<'resize'> {
+  const { instanceType } = view.desired;
+  return { kind: 'resize', nodes: [name], instanceType: instanceType ?? '' };
+}
+
+function switchOver(view: ClusterView, from: string, to: string): StepOf<'switchover'> {
+  // The commits wait for whom they waited before.
+  const synchronous_standby_names = readSynchronous(view.primaryNode);
+  const settings = { ...view.targets.replica, synchronous_standby_names };
+  const slots = slotsBeside(view, to);
+  return { kind: 'switchover', nodes: [from, to], primary: to, settings, slots };
+}
+
+function slotsBeside(view: ClusterView, primary: string): string[] {
+  return view.nodes.filter(({ name }) => name !== primary).map(({ name }) => slotName(name));
+}
+
+const names = (nodes: readonly NodeObservation[]): string[] => nodes.map(({ name }) => name);

@@ -1,0 +1,95 @@
+import { type DesiredCluster, findNode } from './desired.ts';
+import { isBefore } from './lsn.ts';
+import type { NodeObservation, PostgresObservation } from './observation.ts';
+import { slotName } from './spec.ts';
+
+// What a node is to replication, read from what was observed of it.
+
+/** PostgreSQL answers and takes writes. */
+export const isRunningPrimary = (node: NodeObservation): boolean =>
+  node.postgres?.inRecovery === false;
+
+/** It holds the data of a primary and does not answer. */
+export const isStoppedPrimary = (node: NodeObservation): boolean =>
+  node.postgres === null && !node.standby && node.data === 'complete';
+
+/** Whether a replica receives the changes of `primary` and replays them. */
+export function isStreaming(
+  node: NodeObservation,
+  { primary, desired }: { primary: string; desired: DesiredCluster },
+): boolean {
+  const { postgres } = node;
+  if (!postgres?.inRecovery || postgres.receiver?.status !== 'streaming') return false;
+  return postgres.receiver.senderHost === findNode(desired, primary).privateAddress;
+}
+
+/**
+ * Why a node that holds data can never follow the running `primary` with it, or null when it may: then
+ * starting it shows. Such a node is cloned.
+ */
+export function findObstacle(node: NodeObservation, primary: NodeObservation): string | null {
+  const server = primary.postgres;
+  if (server === null) return null;
+  const slot = server.slots.find(({ name }) => name === slotName(node.name));
+  if (slot?.walStatus === 'lost')
+    return 'the primary no longer has the WAL it needs: its slot is lost';
+  const divergence = findDivergence(node, server);
+  if (divergence !== null) return divergence;
+  const streams = node.postgres?.receiver?.status === 'streaming';
+  // Of a node that stands still only the slot knows how far it had received.
+  const lsn = node.postgres?.lsn ?? (slot === undefined ? node.control?.lsn : undefined);
+  if (!streams && lsn !== undefined && isBefore(lsn, server.oldestLsn)) {
+    return `it stands at ${lsn}, and the primary's WAL begins at ${server.oldestLsn}`;
+  }
+  return null;
+}
+
+function findDivergence(node: NodeObservation, primary: PostgresObservation): string | null {
+  const { postgres, control, standby } = node;
+  const position = postgres ?? control;
+  if (position === null) return null;
+  const { timeline, lsn } = position;
+  if (timeline >= primary.timeline) {
+    // Same timeline, and not as a replica: nothing tells the two apart.
+    return null;
+  }
+  const end = primary.history.find((ended) => ended.timeline === timeline)?.switchLsn;
+  if (end === undefined) return `its timeline ${timeline} is none that the primary descends from`;
+  // A crashed server's WAL may reach further than its control file says.
+  const crashed = postgres === null && control?.state === 'in production';
+  if (crashed) return `it was primary on timeline ${timeline} and crashed`;
+  // The shutdown checkpoint of a primary begins before the position at which the next timeline begins.
+  const wrote = postgres === null && !standby ? !isBefore(lsn, end) : isBefore(end, lsn);
+  return wrote
+    ? `it wrote up to ${lsn} on timeline ${timeline}, which the primary left at ${end}`
+    : null;
+}
+
+/**
+ * The node whose changes a replica was last told to follow, by the address in its configuration; null when
+ * it names none of the cluster's.
+ */
+export function findUpstream(node: NodeObservation, desired: DesiredCluster): string | null {
+  const address = /^primary_conninfo = 'host=(\S+) /m.exec(node.files.postgresqlConf ?? '')?.[1];
+  const upstream = [...desired.nodes, ...desired.leaving].find(
+    ({ privateAddress }) => privateAddress !== '' && privateAddress === address,
+  );
+  return upstream?.name ?? null;
+}
+
+/** The node that has most of the changes: the latest timeline, then the latest position, then the lowest number. */
+export function findMostAdvanced(nodes: readonly NodeObservation[]): NodeObservation | undefined {
+  const position = (node: NodeObservation) => node.postgres ?? node.control;
+  return [...nodes].sort((a, b) => {
+    const [left, right] = [position(a), position(b)];
+    if (left === null || right === null) return Number(left === null) - Number(right === null);
+    if (left.timeline !== right.timeline) return right.timeline - left.timeline;
+    if (left.lsn !== right.lsn) return isBefore(left.lsn, right.lsn) ? 1 : -1;
+    return compareNames(a.name, b.name);
+  })[0];
+}
+
+/** Orders `node-2` before `node-10`. */
+export function compareNames(a: string, b: string): number {
+  return Number(a.replace(/\D/g, '')) - Number(b.replace(/\D/g, ''));
+}

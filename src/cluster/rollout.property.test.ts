@@ -1,0 +1,249 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { DesiredCluster } from './desired.ts';
+import { createDesired, createNode } from './fixtures.ts';
+import { ModelCluster, type ModelNode } from './model.ts';
+import { observeModel } from './model-observation.ts';
+import { rollout } from './rollout.ts';
+import { nodeName, slotName } from './spec.ts';
+import type { Step } from './step.ts';
+import { renderSynchronous } from './target.ts';
+
+// `rollout` against a model of PostgreSQL (model.ts), which throws when a step breaks a rule: the six
+// invariants of the design, after every single step.
+
+/** More for a long night: each scenario is some ten pairs of an observed and a desired cluster. */
+const SCENARIOS = Number(process.env.SCENARIOS ?? 1_000);
+const PAIRS = 10 * SCENARIOS;
+let pairs = 0;
+
+interface Wish {
+  readonly size: number;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly image: string;
+  readonly instanceType: string;
+  readonly memoryMib: number;
+  readonly primary: number;
+  readonly synchronousReplicas: number;
+}
+
+const wish: fc.Arbitrary<Wish> = fc
+  .record({
+    size: fc.integer({ min: 1, max: 4 }),
+    settings: fc.record(
+      {
+        max_connections: fc.constantFrom('50', '100', '200'),
+        max_worker_processes: fc.constantFrom('4', '8', '16'),
+        shared_buffers: fc.constantFrom('128MB', '256MB'),
+        work_mem: fc.constantFrom('4MB', '8MB'),
+      },
+      { requiredKeys: [] },
+    ),
+    image: fc.constantFrom('postgres:17', 'postgres:17.6'),
+    instance: fc.constantFrom(['t3.small', 2048] as const, ['t3.medium', 4096] as const),
+    primary: fc.nat(4),
+    synchronousReplicas: fc.nat(2),
+  })
+  .map(({ instance, primary, synchronousReplicas, ...rest }) => ({
+    ...rest,
+    instanceType: instance[0],
+    memoryMib: instance[1],
+    // 0: whichever is.
+    primary: Math.min(primary, rest.size),
+    synchronousReplicas: Math.min(synchronousReplicas, rest.size - 1),
+  }));
+
+/** What happens to a cluster between two runs, or in the middle of one. */
+const disturbance = fc.record({
+  node: fc.integer({ min: 1, max: 4 }),
+  what: fc.constantFrom(
+    'stopped',
+    'container removed',
+    'container outdated',
+    'slot lost',
+    'slot dropped',
+    'clone unfinished',
+    'data lost',
+    'unmounted',
+    'terminated',
+    'file not read',
+    'fenced',
+    'crashed',
+  ),
+});
+
+const scenario = fc.record({
+  wishes: fc.array(wish, { minLength: 2, maxLength: 3 }),
+  cut: fc.nat(12),
+  disturbances: fc.array(disturbance, { maxLength: 2 }),
+  /** How many steps are done before the nodes are looked at again. */
+  segments: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 4 }),
+});
+
+function desire(model: ModelCluster, want: Wish): DesiredCluster {
+  const stands = (number: number) => model.nodes.get(nodeName(number));
+  const numbers = [1, 2, 3, 4];
+  const node = (number: number) => ({
+    ...createNode(number),
+    instanceType: stands(number)?.instanceType ?? want.instanceType,
+  });
+  return createDesired({
+    ...want,
+    nodes: numbers.filter((number) => number <= want.size).map(node),
+    leaving: numbers.filter((number) => number > want.size && stands(number)).map(node),
+    primary: want.primary === 0 ? null : nodeName(want.primary),
+  });
+}
+
+/** Goes on until nothing is left to do, looking anew after each segment; gives the steps. */
+function drive(model: ModelCluster, want: Wish, segments: () => number, limit = Infinity): Step[] {
+  const done: Step[] = [];
+  for (let round = 0; round < 100; round += 1) {
+    model.desired = desire(model, want);
+    model.live();
+    pairs += 1;
+    const plan = rollout(observeModel(model), model.desired);
+    if (!('steps' in plan)) throw new Error(`refused: ${plan.refusals.join(' ')}`);
+    if (plan.steps.length === 0) return done;
+    let left = segments();
+    for (const step of plan.steps) {
+      // A check leaves nothing behind, so to end a run after it is to end it before it.
+      if (step.kind !== 'check') left -= 1;
+      if (left < 0) break;
+      if (done.length >= limit) return done;
+      done.push(step);
+      try {
+        model.do(step);
+      } catch (error) {
+        throw new Error(`${(error as Error).message} by the last of\n${listSteps(done)}`);
+      }
+    }
+  }
+  throw new Error(`no end to\n${listSteps(done.slice(-12))}`);
+}
+
+const listSteps = (steps: readonly Step[]): string =>
+  steps
+    .map((step) => {
+      const sensitive = 'settings' in step ? JSON.stringify(step.settings, SHOWN) : '';
+      return `${step.kind} ${step.nodes} ${sensitive}`;
+    })
+    .join('\n');
+const SHOWN = ['max_connections', 'max_worker_processes', 'shared_buffers'];
+
+function disturb(
+  model: ModelCluster,
+  { node: number, what }: { node: number; what: string },
+): void {
+  const node = model.nodes.get(nodeName(number));
+  const { primary } = model;
+  if (node?.data !== 'complete' || !primary) return;
+  const isReplica = node !== primary && node.standbySignal;
+  const slot = primary.slots.find(({ name }) => name === slotName(node.name));
+  switch (what) {
+    case 'stopped':
+    case 'crashed':
+      node.state = node.inRecovery ? 'shut down in recovery' : 'shut down';
+      if (what === 'crashed')
+        node.state = node.inRecovery ? 'in archive recovery' : 'in production';
+      if (node.container === 'running') node.container = 'stopped';
+      return;
+    case 'container removed':
+      if (node.container === 'running')
+        node.state = node.inRecovery ? 'in archive recovery' : 'in production';
+      node.container = 'none';
+      return;
+    case 'container outdated':
+      node.containerCurrent = false;
+      return;
+    case 'slot lost':
+      if (!slot || !isReplica) return;
+      slot.lost = true;
+      primary.oldest = node.lsn + 1;
+      primary.lsn += 10;
+      return;
+    case 'slot dropped':
+      if (!isReplica) return;
+      primary.slots = primary.slots.filter((other) => other !== slot);
+      primary.lsn += 10;
+      if (number % 2 === 0) primary.oldest = node.lsn + 1;
+      return;
+    case 'clone unfinished':
+    case 'data lost':
+      if (!isReplica) return;
+      blank(node, what === 'data lost' ? 'absent' : 'partial');
+      return;
+    case 'unmounted':
+    case 'terminated':
+      if (node.container === 'running')
+        node.state = node.inRecovery ? 'in archive recovery' : 'in production';
+      node.container = 'none';
+      node.mounted = false;
+      node.hostReady = what === 'unmounted';
+      return;
+    case 'file not read':
+      node.loaded = false;
+      return;
+    case 'fenced':
+      if (node === primary) node.standbySignal = true;
+      return;
+  }
+}
+
+function blank(node: ModelNode, data: 'absent' | 'partial'): void {
+  Object.assign(node, { container: 'none', data, standbySignal: false, lsn: 0, slots: [] });
+}
+
+/** What "done" means. */
+function expectReached(model: ModelCluster, want: Wish): void {
+  const { desired } = model;
+  model.live();
+  expect([...model.nodes.keys()].sort()).toEqual(desired.nodes.map(({ name }) => name));
+  expect(model.primaries).toHaveLength(1);
+  const primary = model.primary as ModelNode;
+  if (desired.primary !== null) expect(primary.name).toBe(desired.primary);
+  const replicas = [...model.nodes.values()].filter((node) => node !== primary);
+  expect(primary.slots.map(({ name }) => name).sort()).toEqual(
+    replicas.map(({ name }) => slotName(name)).sort(),
+  );
+  for (const node of model.nodes.values()) {
+    expect(node.settings).toMatchObject({
+      ...want.settings,
+      synchronous_standby_names: renderSynchronous(desired),
+    });
+    expect(node.image).toBe(want.image);
+    expect(node.instanceType).toBe(want.instanceType);
+    expect(node.standbySignal).toBe(node !== primary);
+  }
+  for (const replica of replicas) {
+    expect(model.isStreaming(replica)).toBe(true);
+    expect(replica.slots).toEqual([]);
+    expect(replica.lsn).toBe(primary.lsn);
+  }
+}
+
+describe('rollout, step by step', () => {
+  test('every sequence keeps the invariants, ends, and ends at what is desired, wherever it was cut', () => {
+    fc.assert(
+      fc.property(scenario, ({ wishes, cut, disturbances, segments }) => {
+        let count = 0;
+        const next = () => segments[count++ % segments.length] as number;
+        const [first, ...changes] = wishes as [Wish, ...Wish[]];
+        const model = new ModelCluster(createDesired());
+        drive(model, first, next);
+        expectReached(model, first);
+        let written = model.primary?.lsn ?? 0;
+        for (const want of changes) {
+          drive(model, want, next, cut);
+          for (const one of disturbances) disturb(model, one);
+          drive(model, want, next);
+          expectReached(model, want);
+          expect(model.primary?.lsn).toBeGreaterThanOrEqual(written);
+          written = model.primary?.lsn ?? 0;
+        }
+      }),
+      { numRuns: SCENARIOS },
+    );
+    expect(pairs).toBeGreaterThanOrEqual(PAIRS);
+  }, 300_000);
+});

@@ -1,0 +1,138 @@
+import type { DesiredCluster } from './desired.ts';
+import type { NodeObservation, PostgresObservation } from './observation.ts';
+import { HOT_STANDBY_SENSITIVE, isInForce, mergeSettings, type Settings } from './settings.ts';
+import { slotName } from './spec.ts';
+
+const SYNCHRONOUS = 'synchronous_standby_names';
+/** Written per node beside the settings; not the team's to remove. */
+const IDENTITY: readonly string[] = ['cluster_name', 'primary_conninfo', 'primary_slot_name'];
+
+/** The settings that the stages of a rollout run with. */
+export interface Targets {
+  /** What every node ends with. */
+  readonly final: Settings;
+  /**
+   * A replica's meanwhile: the final ones, but none that a replica needs at least as large as its primary
+   * below what the primary runs with now.
+   */
+  readonly replica: Settings;
+  /** The primary's meanwhile: the final ones, with those that must not change before the replicas are ready as they are. */
+  readonly primary: Settings;
+}
+
+/** The settings of each stage, from what the team asks for and what `primary` runs with. */
+export function computeTargets(desired: DesiredCluster, primary: NodeObservation): Targets {
+  const current = readSensitive(primary);
+  const final = completeSensitive(
+    { ...mergeSettings(desired.settings), [SYNCHRONOUS]: renderSynchronous(desired) },
+    primary,
+  );
+  const kept = Object.entries(current).filter(([name]) => name in final);
+  const raised = kept.filter(([name, value]) => Number(value) > Number(final[name]));
+  return {
+    final,
+    replica: { ...final, ...Object.fromEntries(raised) },
+    // A commit must not wait for replicas that are yet to come.
+    primary: { ...final, ...Object.fromEntries(kept), [SYNCHRONOUS]: readSynchronous(primary) },
+  };
+}
+
+/**
+ * Quorum commit (PostgreSQL manual, 19.6.2 `synchronous_standby_names`). Every node lists all, itself
+ * included, so that the value is the same whichever is primary: no node is ever its own replica.
+ */
+export function renderSynchronous({
+  synchronousReplicas,
+  nodes,
+}: Pick<DesiredCluster, 'synchronousReplicas' | 'nodes'>): string {
+  if (synchronousReplicas === 0) return '';
+  return `ANY ${synchronousReplicas} (${nodes.map(({ name }) => slotName(name)).join(', ')})`;
+}
+
+/** The value that `primary` waits by now, or will when it starts. */
+export function readSynchronous(primary: NodeObservation): string {
+  return readCurrent(primary, SYNCHRONOUS) ?? '';
+}
+
+/**
+ * The names of settings for which a running server has to restart to have what `settings` say. One that
+ * stands in its file and not in `settings` goes back to its default.
+ *
+ * Settings that a reload changes are not looked at one by one: a server that has read the file that is wanted
+ * has what is in it, however it spells that.
+ */
+export function findRestartReasons(
+  { settings: running }: PostgresObservation,
+  settings: Settings,
+): string[] {
+  return Object.entries(running)
+    .filter(([name, inForce]) => {
+      if (inForce.overridden || inForce.context !== 'postmaster') return false;
+      const isRemoved = !(name in settings);
+      if (isRemoved && (!inForce.fromFile || IDENTITY.includes(name))) return false;
+      return !isInForce(settings[name] ?? inForce.default ?? '', inForce);
+    })
+    .map(([name]) => name);
+}
+
+/** Whether a replica with these settings runs below what `settings` ask of any setting it must not be below in. */
+export function isBelow(node: NodeObservation, settings: Settings): boolean {
+  const current = readSensitive(node);
+  return HOT_STANDBY_SENSITIVE.some((name) => Number(current[name]) < Number(settings[name]));
+}
+
+/** Whether both say the same of every setting. */
+export function isEqual(a: Settings, b: Settings): boolean {
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...keys].every((key) => a[key] === b[key]);
+}
+
+/** The hot-standby-sensitive settings a node runs with, or, when it stands still, last ran with. */
+function readSensitive(node: NodeObservation): Settings {
+  const entries = HOT_STANDBY_SENSITIVE.flatMap((name) => {
+    // A node that never ran has no past to keep.
+    const isNew = node.postgres === null && node.files.postgresqlConf === null;
+    const value = readCurrent(node, name) ?? (isNew ? undefined : SENSITIVE_DEFAULTS[name]);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(entries);
+}
+
+function readCurrent(node: NodeObservation, name: string): string | null {
+  const running = node.postgres?.settings[name]?.setting;
+  if (running !== undefined) return running;
+  const line = new RegExp(`^${name} = '(.*)'$`, 'm').exec(node.files.postgresqlConf ?? '');
+  return line?.[1] ?? null;
+}
+
+/** What they are where nobody sets them, the same in every supported major (PostgreSQL manual, chapter 19). */
+const SENSITIVE_DEFAULTS: Settings = {
+  max_connections: '100',
+  max_locks_per_transaction: '64',
+  max_prepared_transactions: '0',
+  max_wal_senders: '10',
+  max_worker_processes: '8',
+};
+
+/**
+ * The target with every hot-standby-sensitive setting in it that the primary's file sets or that ALTER SYSTEM
+ * holds up: one that the team removed counts with its default, and one that no file can bring down on the
+ * primary must not be lower on its replicas.
+ */
+function completeSensitive(target: Settings, primary: NodeObservation): Settings {
+  const entries = HOT_STANDBY_SENSITIVE.flatMap((name) => {
+    const inForce = primary.postgres?.settings[name];
+    const fallback = isInFile(primary, name) ? SENSITIVE_DEFAULTS[name] : undefined;
+    const wanted = target[name] ?? fallback;
+    if (inForce?.overridden && Number(inForce.setting) > Number(wanted ?? 0)) {
+      return [[name, inForce.setting] as const];
+    }
+    return wanted === undefined ? [] : [[name, wanted] as const];
+  });
+  return { ...target, ...Object.fromEntries(entries) };
+}
+
+function isInFile(node: NodeObservation, name: string): boolean {
+  const text = node.files.postgresqlConf ?? '';
+  return node.postgres?.settings[name]?.fromFile ?? new RegExp(`^${name} = `, 'm').test(text);
+}
