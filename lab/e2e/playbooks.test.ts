@@ -34,6 +34,11 @@ function describeRun(options: Partial<DriveOptions> & { image?: string } = {}): 
     desired: {
       name: 'orders',
       nodes: hosts.nodes,
+      leaving: [],
+      instanceType: null,
+      memoryMib: null,
+      primary: null,
+      synchronousReplicas: 0,
       image,
       settings,
       clientCidrs: ['10.98.0.1/32'],

@@ -8,7 +8,8 @@ import { renderVariables } from '../../src/ansible/variables.ts';
 import type { DesiredCluster } from '../../src/cluster/desired.ts';
 import type { NodeObservation } from '../../src/cluster/observation.ts';
 import type { NodeProof } from '../../src/cluster/proof.ts';
-import { rollout, type Step } from '../../src/cluster/rollout.ts';
+import { rollout } from '../../src/cluster/rollout.ts';
+import type { Step } from '../../src/cluster/step.ts';
 import { writeSecretFile } from '../../src/workspace.ts';
 
 const playbooks = join(import.meta.dirname, '../../playbooks');
@@ -42,6 +43,8 @@ export interface DriveOptions {
   readonly replicationPassword?: string | null;
   /** Another ansible-playbook than the one on PATH. */
   readonly command?: readonly string[];
+  /** How long the observation waits for a node. */
+  readonly waitSeconds?: number;
   /** Called with each line people see. */
   readonly onLine?: (line: string) => void;
   /** Ends the running playbook as a cancelled job does: SIGINT. */
@@ -52,8 +55,9 @@ export interface DriveOptions {
 export async function runPlaybook(
   options: DriveOptions,
   playbook: 'observe.yml' | 'site.yml',
-  work: { primary: string; steps: readonly Step[] } = { primary: '', steps: [] },
+  work: { primary: string; steps: readonly Step[]; prove?: boolean } = { primary: '', steps: [] },
 ): Promise<PlaybookRun> {
+  const { primary, steps, prove = true } = work;
   const { desired, folder } = options;
   await mkdir(folder, { recursive: true });
   const inventory = join(folder, 'inventory.ini');
@@ -62,7 +66,7 @@ export async function runPlaybook(
   await rm(result, { force: true });
   await writeFile(
     inventory,
-    renderInventory(desired.nodes, {
+    renderInventory([...desired.nodes, ...desired.leaving], {
       sshUser: 'admin',
       privateKeyFiles: [options.key],
       knownHostsFile: join(folder, 'known_hosts'),
@@ -77,7 +81,8 @@ export async function runPlaybook(
         replicationPassword: options.replicationPassword ?? '',
       },
       keys: { current: options.authorizedKey, retired: options.retiredKeys ?? [] },
-      rollout: { ...work, proofToken: randomUUID() },
+      rollout: { primary, steps, proofToken: prove ? randomUUID() : null },
+      ...(options.waitSeconds !== undefined && { waitSeconds: options.waitSeconds }),
     }),
   );
 

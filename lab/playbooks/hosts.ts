@@ -63,6 +63,7 @@ export async function startHosts(options: {
     const node: Node = {
       name: `node-${number}`,
       instanceId: `i-0123456789abcde${number}`,
+      instanceType: 't3.medium',
       privateAddress: address,
       publicAddress: address,
       volumeId: `vol-0123456789abcde${number}`,

@@ -9,7 +9,6 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-SECONDS = 300
 PAUSE = 2
 
 # Trap 31: no Python of ours before cloud-init is through, and only a shell to find out. The file is its last
@@ -44,7 +43,7 @@ class ActionModule(ActionBase):
 
     def _wait(self, task_vars: Dict[str, Any]) -> Dict[str, Any]:
         """Runs the shell command over SSH until it gets through. A node that stays away raises what ssh said."""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + int(self._task.args.get("wait_seconds", 300))
         while True:
             try:
                 return self._low_level_execute_command(WAIT_FOR_CLOUD_INIT, sudoable=False)

@@ -97,7 +97,8 @@ class CallbackModule(CallbackBase):
 
     def _fail(self, result: Any, word: str, message: str) -> None:
         node, task, data = _unpack(result)
-        log = str(data.get("log") or "")
+        # A module that broke says where in its own words.
+        log = str(data.get("log") or data.get("module_stderr") or data.get("exception") or "").strip()[-4000:]
         self._failures.append({"node": node, "task": _name_task(task), "message": message, "log": log})
         self._say(result, word, C.COLOR_ERROR)
         for line in [message, *log.splitlines()]:

@@ -19,6 +19,9 @@ def main() -> None:
             "user": {"type": "str", "required": True},
             "authorized_key": {"type": "str", "required": True, "no_log": False},
             "retired_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "settings": {"type": "list", "elements": "str", "default": []},
+            # The action's side waits; here it is only known.
+            "wait_seconds": {"type": "int", "default": 300},
             "superuser_secret": {"type": "str", "no_log": True},
             "replication_secret": {"type": "str", "no_log": True},
         },

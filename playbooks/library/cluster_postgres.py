@@ -1,26 +1,55 @@
 #!/usr/bin/python
 """Does one step of a rollout on a node's PostgreSQL. Arguments: see main().
 
-Result: `notes`, what people should know; the fact `postgres_running_image`, what the node runs now.
+Result: `notes`, what people should know; the fact `postgres_running_image`, what the node runs now; further facts
+as the step says.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Callable, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postgres_cluster.admit import admit
+from ansible.module_utils.postgres_cluster.check import check
 from ansible.module_utils.postgres_cluster.clone import clone
 from ansible.module_utils.postgres_cluster.command import Problem
+from ansible.module_utils.postgres_cluster.fence import fence
 from ansible.module_utils.postgres_cluster.initialise import initialise
+from ansible.module_utils.postgres_cluster.promote import promote
 from ansible.module_utils.postgres_cluster.reload import reload
-from ansible.module_utils.postgres_cluster.restart import restart, start
+from ansible.module_utils.postgres_cluster.restart import restart
 from ansible.module_utils.postgres_cluster.spec import Outcome, Spec, decode, exclusive
+from ansible.module_utils.postgres_cluster.start import start
+from ansible.module_utils.postgres_cluster.stop import stop
+from ansible.module_utils.postgres_cluster.switchover import check_switchover, hand_over, settle, take_back
+
+Options = Dict[str, Any]
+
+STEPS: Dict[str, Callable[[Spec, Options], Outcome]] = {
+    "check": lambda spec, _: check(spec),
+    "initialise": lambda spec, _: initialise(spec),
+    "admit": lambda spec, options: admit(spec, options["slots"], options["retired_slots"]),
+    "clone": lambda spec, _: clone(spec),
+    "start": lambda spec, _: start(spec),
+    "reload": lambda spec, _: reload(spec),
+    "restart": lambda spec, _: restart(spec),
+    "stop": lambda spec, _: stop(spec),
+    "fence": lambda spec, _: fence(spec),
+    "promote": lambda spec, options: promote(spec, options["slots"]),
+    "switchover_check": lambda spec, options: check_switchover(spec, options["slots"], options["other_address"]),
+    "switchover": lambda spec, options: hand_over(
+        spec, options["slots"], options["other_address"], options["meeting"]
+    ),
+    "switchover_undo": lambda spec, _: take_back(spec),
+    "switchover_settle": lambda spec, _: settle(spec),
+}
 
 
-def do_step(options: Dict[str, Any]) -> Outcome:
+def do_step(options: Options) -> Outcome:
     """Does the step that `options` names, alone on this node."""
     files = options["files"]
+    source = options["primary_image"]
     spec = Spec(
         cluster=options["cluster"],
         node=options["name"],
@@ -28,50 +57,54 @@ def do_step(options: Dict[str, Any]) -> Outcome:
         known=options["known_images"],
         superuser_password=decode(options["superuser_secret"]),
         replication_password=decode(options["replication_secret"]),
-        conf=decode(files["postgresqlConf"]) or "",
-        hba=decode(files["pgHba"]) or "",
+        conf=decode(files.get("postgresqlConf")) or "",
+        hba=decode(files.get("pgHba")) or "",
+        primary=options["primary"],
+        primary_address=options["primary_address"],
+        source=source if source and source.get("digest") else None,
     )
     with exclusive(spec.cluster):
-        step = options["step"]
-        if step == "admit":
-            return admit(spec, options["slots"], options["retired_slots"])
-        if step == "clone":
-            return clone(spec, options["primary"], options["primary_address"])
-        return {"initialise": initialise, "start": start, "reload": reload, "restart": restart}[step](spec)
+        return STEPS[options["step"]](spec, options)
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "step": {
-                "type": "str",
-                "required": True,
-                "choices": ["initialise", "admit", "clone", "start", "reload", "restart"],
-            },
+            "step": {"type": "str", "required": True, "choices": sorted(STEPS)},
             "name": {"type": "str", "required": True},
             "cluster": {"type": "str", "required": True},
             "image": {"type": "str", "required": True},
             "known_images": {"type": "list", "elements": "dict", "default": []},
-            "files": {"type": "dict", "required": True},
+            # Empty where a step writes none.
+            "files": {"type": "dict", "default": {}},
             "slots": {"type": "list", "elements": "str", "default": []},
             "retired_slots": {"type": "list", "elements": "str", "default": []},
+            # After the step.
             "primary": {"type": "str"},
             "primary_address": {"type": "str"},
+            # What it runs: {"image", "digest"}.
+            "primary_image": {"type": "dict"},
+            # Of a switchover: the other node's address, and what the new primary's check gave.
+            "other_address": {"type": "str"},
+            "meeting": {"type": "dict", "default": {}},
             "superuser_secret": {"type": "str", "no_log": True},
             "replication_secret": {"type": "str", "no_log": True},
         },
-        required_if=[("step", "clone", ["primary", "primary_address", "known_images"])],
+        required_if=[
+            ("step", "clone", ["primary", "primary_address", "primary_image"]),
+            ("step", "switchover_check", ["primary", "other_address"]),
+            ("step", "switchover", ["primary", "other_address", "meeting"]),
+        ],
     )
     try:
         outcome = do_step(module.params)
     except Problem as problem:
         module.fail_json(msg=problem.message, log=problem.log)
-    module.exit_json(
-        changed=outcome.changed,
-        notes=outcome.notes,
-        # A fact, as a registered result would not outlive the next step that this node skips.
-        ansible_facts={"postgres_running_image": {"image": outcome.image, "digest": outcome.digest}},
-    )
+    # Facts, as a registered result would not outlive the next step that this node skips.
+    facts = {"postgres_" + name: value for name, value in outcome.facts.items()}
+    if outcome.digest is not None:
+        facts["postgres_running_image"] = {"image": outcome.image, "digest": outcome.digest}
+    module.exit_json(changed=outcome.changed, notes=outcome.notes, ansible_facts=facts, **outcome.facts)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from unittest import mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
 
-from postgres_cluster import clone, files, keys, record, reload, sensitive, server, volume
+from postgres_cluster import clone, files, keys, layout, record, reload, sensitive, server, volume
 from postgres_cluster.command import Problem
 from postgres_cluster.psql import quote
 
@@ -136,9 +136,14 @@ class Data(unittest.TestCase):
     def test_a_former_primarys_data_is_kept(self):
         self.make("data.old-1/standby.signal", "")
         self.make("data.old-2/PG_VERSION", "17")
-        notes = clone.discard_old_data()
-        self.assertEqual([os.path.basename(path) for path in record.list_old_data()], ["data.old-2"])
-        self.assertEqual(len(notes), 1)
+        self.make("data.old-3/standby.signal", "")
+        self.make("data.old-3/" + layout.FORMER_PRIMARY, "")
+        discarded, notes = clone.discard_old_data()
+        kept = [os.path.basename(path) for path in record.list_old_data()]
+        self.assertEqual(kept, ["data.old-2", "data.old-3"])
+        self.assertTrue(discarded)
+        self.assertEqual(len(notes), 2)
+        self.assertFalse(clone.discard_old_data()[0])
 
 
 class Sensitive(unittest.TestCase):
@@ -238,6 +243,8 @@ class Roles(unittest.TestCase):
             with open(os.path.join(roles, role, "meta", "argument_specs.yml")) as file:
                 entry_points = yaml.safe_load(file)["argument_specs"]
             tasks = {name[: -len(".yml")] for name in os.listdir(os.path.join(roles, role, "tasks"))}
+            # Part of other entry points.
+            tasks -= {"primary_image"}
             self.assertEqual(set(entry_points), tasks)
             for name, entry_point in entry_points.items():
                 with self.subTest(role=role, entry_point=name):

@@ -59,11 +59,16 @@ export class Ansible {
   }
 
   /**
-   * Runs one playbook with `variables` (JSON) and gives its report.
+   * Runs one playbook with `variables` (JSON) and gives its report. With `tolerant` nodes may be out of
+   * reach, as long as one is not.
    *
    * @throws UserError with what failed on which node
    */
-  async run(playbook: 'observe.yml' | 'site.yml', variables: string): Promise<AnsibleResult> {
+  async run(
+    playbook: 'observe.yml' | 'site.yml',
+    variables: string,
+    { tolerant = false }: { tolerant?: boolean } = {},
+  ): Promise<AnsibleResult> {
     const folder = await mkdtemp(join(this.#temporary, 'ansible-'));
     const variablesFile = join(folder, 'variables.json');
     const resultFile = join(folder, 'result.json');
@@ -71,7 +76,8 @@ export class Ansible {
       await writeSecretFile(variablesFile, variables);
       const failure = await this.#play(playbook, { variablesFile, resultFile });
       const result = await readResult(resultFile);
-      if (failure) throw explainFailure(playbook, failure, result);
+      const isTolerable = tolerant && result !== null && isOnlyUnreachable(result);
+      if (failure && !isTolerable) throw explainFailure(playbook, failure, result);
       if (result === null) throw new Error(`${playbook} left no report`);
       return result;
     } finally {
@@ -118,6 +124,13 @@ export class Ansible {
       throw error;
     }
   }
+}
+
+/** Nothing worse happened than that some nodes could not be reached, and others could. */
+function isOnlyUnreachable({ stats, failures }: AnsibleResult): boolean {
+  const nodes = Object.values(stats);
+  const lost = nodes.filter(({ unreachable }) => unreachable > 0).length;
+  return lost < nodes.length && failures.length === lost;
 }
 
 async function readResult(path: string): Promise<AnsibleResult | null> {

@@ -6,6 +6,12 @@ const setting = z.object({
   setting: z.string(),
   unit: z.string().nullable(),
   context: z.string(),
+  type: z.string(),
+  min: z.string().nullable(),
+  max: z.string().nullable(),
+  words: z.array(z.string()),
+  default: z.string().nullable(),
+  fromFile: z.boolean(),
   overridden: z.boolean(),
 });
 
@@ -14,6 +20,8 @@ const observation = z.object({
   host: z.object({
     dockerVersion: z.string().nullable(),
     dockerReady: z.boolean(),
+    imageReady: z.boolean(),
+    memoryMib: z.number().int(),
     authorizedKeysCurrent: z.boolean(),
   }),
   volume: z.object({
@@ -35,13 +43,17 @@ const observation = z.object({
     .nullable(),
   container: z.object({ state: z.string(), current: z.boolean() }).nullable(),
   files: z.object({ postgresqlConf: z.string().nullable(), pgHba: z.string().nullable() }),
+  control: z.object({ state: z.string(), timeline: z.number().int(), lsn: z.string() }).nullable(),
   postgres: z
     .object({
       inRecovery: z.boolean(),
       systemIdentifier: z.string(),
       timeline: z.number().int(),
+      history: z.array(z.object({ timeline: z.number().int(), switchLsn: z.string() })),
+      oldestLsn: z.string(),
       version: z.number().int(),
       settings: z.record(z.string(), setting),
+      filesLoaded: z.boolean(),
       slots: z.array(
         z.object({ name: z.string(), active: z.boolean(), walStatus: z.string().nullable() }),
       ),
@@ -105,6 +117,8 @@ const schema = z.object({
       log: z.string(),
     }),
   ),
+  /** What people should know of what was done, e.g. where data was kept. */
+  notes: z.array(z.object({ node: z.string(), note: z.string() })),
 });
 
 /** What one run of a playbook reported through the callback plugin in `playbooks/callback_plugins`. */

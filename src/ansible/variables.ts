@@ -1,17 +1,25 @@
 import { type DesiredCluster, renderFiles } from '../cluster/desired.ts';
-import type { Step } from '../cluster/rollout.ts';
+import { HOT_STANDBY_SENSITIVE, mergeSettings } from '../cluster/settings.ts';
+import { isTerraformStep, type Step } from '../cluster/step.ts';
 import type { Secrets } from '../request.ts';
 import type { PublicKeys } from '../ssh-key.ts';
 
-/** What the playbooks are told besides the inventory. Passwords are in it: it is only ever written 0600. */
+/**
+ * What the playbooks are told besides the inventory. Passwords are in it: it is only ever written 0600.
+ *
+ * @param options.rollout `primary` is the primary after the last of the steps: it is asked for the proof.
+ *   Without a token nothing is proved.
+ * @param options.waitSeconds how long the observation waits for a node that cannot be reached
+ * @throws Error when a step is Terraform's
+ */
 export function renderVariables(options: {
   desired: DesiredCluster;
   secrets: Pick<Secrets, 'postgresPassword' | 'replicationPassword'>;
   keys: PublicKeys;
-  /** Without a token nothing is proved. */
   rollout?: { primary: string; steps: readonly Step[]; proofToken: string | null };
+  waitSeconds?: number;
 }): string {
-  const { desired, secrets, keys, rollout } = options;
+  const { desired, secrets, keys, rollout, waitSeconds = 300 } = options;
   return JSON.stringify({
     cluster_name: desired.name,
     cluster_image: desired.image,
@@ -19,19 +27,35 @@ export function renderVariables(options: {
     cluster_retired_keys: keys.retired,
     cluster_superuser_secret: encode(secrets.postgresPassword),
     cluster_replication_secret: encode(secrets.replicationPassword),
+    cluster_settings: listSettings(desired),
+    cluster_wait_seconds: waitSeconds,
     ...(rollout && {
       cluster_primary: rollout.primary,
+      cluster_leaving: desired.leaving.map(({ name }) => name),
       cluster_proof_token: rollout.proofToken,
-      cluster_steps: rollout.steps.map((step) => renderStep(step, desired, rollout.primary)),
+      cluster_steps: rollout.steps.map((step) => renderStep(step, desired)),
     }),
   });
 }
 
+/** The names to look up in `pg_settings`, as it compares them: in lower case. */
+function listSettings({ settings }: DesiredCluster): string[] {
+  const names = [
+    ...Object.keys(mergeSettings(settings)),
+    'synchronous_standby_names',
+    ...HOT_STANDBY_SENSITIVE,
+  ];
+  return [...new Set(names.map((name) => name.toLowerCase()))];
+}
+
 /** A step with the files its nodes shall have, so that the playbooks decide nothing. */
-function renderStep(step: Step, desired: DesiredCluster, primary: string): unknown {
-  if (step.kind === 'prepare') return step;
+function renderStep(step: Step, desired: DesiredCluster): unknown {
+  if (isTerraformStep(step))
+    throw new Error(`${step.kind} is a step of Terraform's, not of Ansible's`);
+  if (!('settings' in step)) return step;
   const { settings, ...rest } = step;
   const files = step.nodes.map((node) => {
+    const { primary } = step;
     const { postgresqlConf, pgHba } = renderFiles(desired, { node, primary, settings });
     return [node, { postgresqlConf: encode(postgresqlConf), pgHba: encode(pgHba) }];
   });

@@ -5,15 +5,39 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from typing import List, Tuple
 
 from .command import Problem, run
-from .docker import inspect_container, remove_container
+from .docker import remove_container
+from .fence import SIGNAL, is_marked, remove_signal, write_signal
 from .files import make_directory, sync_directory
 from .image import Image, ensure_image
-from .layout import CONTAINER_DATA, CONTAINER_ETC, DATA, ETC, OLD, PARTIAL, PASSFILE, RECORD, REPLICATION_USER, ROOT
+from .layout import (
+    CONTAINER_DATA,
+    CONTAINER_ETC,
+    DATA,
+    ETC,
+    FORMER_PRIMARY,
+    OLD,
+    PARTIAL,
+    PASSFILE,
+    RECORD,
+    REPLICATION_USER,
+    ROOT,
+)
 from .psql import ask_once
 from .record import READ_IDENTITY, has_control_file, is_standby, judge_data, list_old_data, write_record
-from .server import ensure_container, is_streaming, is_up, stop, wait_until_ready, wait_until_streaming, write_files
+from .server import (
+    ensure_container,
+    is_following,
+    read_replication,
+    read_role,
+    require_role,
+    stop,
+    wait_until_ready,
+    wait_until_streaming,
+    write_files,
+)
 from .spec import Outcome, Spec, explain_limits, read_limits
 from .volume import require_mounted
 
@@ -31,34 +55,41 @@ answer=$(psql -X -q -v VERBOSITY=sqlstate -d "$1 replication=yes" \
 exec pg_basebackup -d "$1" -D "$3" -S "$2" -X stream --checkpoint=fast --no-sync
 """
 
-def clone(spec: Spec, primary: str, primary_address: str) -> Outcome:
+
+def clone(spec: Spec) -> Outcome:
     """Copies the primary into a directory of its own, puts it in the place of the data, and follows.
 
     Trap 16: until the copy is whole nothing here is touched; until it streams, nothing is thrown away.
-    `primary` is the node's name, for messages; what it runs is the first of `spec.known`.
     """
     require_mounted(spec.cluster)
+    role = read_role(spec)
+    require_role(spec, role)
     # The primary's own image, also where another one is asked for by now.
-    source = spec.known[0]
-    spec = spec._replace(image=source["image"])
-    image, _ = ensure_image(source["digest"])
+    if spec.source is None:
+        raise Problem("nothing says which image %s runs, so %s cannot copy it" % (spec.primary, spec.node))
+    spec = spec._replace(image=spec.source["image"])
+    image, _ = ensure_image(spec.source["digest"])
     if judge_data() == "unrecorded" and is_standby() and _try_to_follow(spec, image):
         return _finish(spec, image)
-    if judge_data() == "complete" and is_standby() and _is_following(spec):
-        return Outcome(bool(write_files(spec, image)), spec.image, image.pinned, [])
+    if judge_data() == "complete" and role == "replica" and is_following(spec, read_replication(spec)):
+        changed = bool(write_files(spec, image))
+        swept, notes = discard_old_data()
+        return Outcome(changed or swept, spec.image, image.pinned, notes)
     write_files(spec, image)
     # The slot serves one at a time, and the server here is about to be replaced. The container goes as well:
     # one that Docker keeps restarting would come up on the old data in the middle of it.
     stop(spec)
     remove_container(spec.container)
-    copy(spec, image, primary, primary_address)
+    try:
+        copy(spec, image)
+    except Problem:
+        # Stale reads are better than none.
+        if role is not None:
+            ensure_container(spec, image)
+        raise
     put_in_place()
     ensure_container(spec, image)
     return _finish(spec, image)
-
-
-def _is_following(spec: Spec) -> bool:
-    return is_up(inspect_container(spec.container)) and is_streaming(spec)
 
 
 def _try_to_follow(spec: Spec, image: Image) -> bool:
@@ -73,7 +104,7 @@ def _try_to_follow(spec: Spec, image: Image) -> bool:
     return True
 
 
-def copy(spec: Spec, image: Image, primary: str, primary_address: str) -> None:
+def copy(spec: Spec, image: Image) -> None:
     """pg_basebackup into PARTIAL, by the image the primary runs, over the replica's own slot.
 
     A slot that a failed copy leaves behind stays: the next run uses it, and max_slot_wal_keep_size bounds
@@ -82,7 +113,7 @@ def copy(spec: Spec, image: Image, primary: str, primary_address: str) -> None:
     shutil.rmtree(PARTIAL, ignore_errors=True)
     make_directory(PARTIAL, 0o700, image.owner)
     conninfo = "host=%s port=5432 user=%s passfile=%s/%s application_name=%s connect_timeout=10" % (
-        primary_address,
+        spec.primary_address,
         REPLICATION_USER,
         CONTAINER_ETC,
         PASSFILE,
@@ -120,13 +151,12 @@ def copy(spec: Spec, image: Image, primary: str, primary_address: str) -> None:
         check=False,
     )
     if result.returncode != 0:
-        raise Problem("%s cannot copy %s (%s)" % (spec.node, primary, primary_address), result.stderr)
+        raise Problem("%s cannot copy %s (%s)" % (spec.node, spec.primary, spec.primary_address), result.stderr)
+    # What a switchover that was interrupted left in the primary is not the copy's.
+    remove_signal(FORMER_PRIMARY, PARTIAL)
     # -R would do this and also write the connection into the data; ours stands in postgresql.conf, where the
     # next run can change it.
-    signal = PARTIAL + "/standby.signal"
-    with open(signal, "w", encoding="ascii"):
-        os.chown(signal, *image.owner)
-        os.chmod(signal, 0o600)
+    write_signal(SIGNAL, PARTIAL)
     run(["sync", "--file-system", PARTIAL])
 
 
@@ -152,19 +182,23 @@ def _finish(spec: Spec, image: Image) -> Outcome:
     if identity is None:
         raise Problem("PostgreSQL on %s streams but answers no question" % spec.node)
     write_record(image, spec.image, *identity)
-    return Outcome(True, spec.image, image.pinned, explain_limits(read_limits()) + discard_old_data())
+    notes = explain_limits(read_limits()) + discard_old_data()[1]
+    return Outcome(True, spec.image, image.pinned, notes)
 
 
-def discard_old_data() -> "list[str]":
-    """Deletes what clones moved aside, now that the copy streams; gives notes on what is kept.
+def discard_old_data() -> Tuple[bool, List[str]]:
+    """Deletes what clones moved aside, now that the copy streams; gives whether there was any, and notes on
+    what is kept.
 
     A replica's data was the primary's too. Data of a former primary may hold rows that nobody else has:
     whether to lose them is for people to say.
     """
     notes = []
+    discarded = False
     for path in list_old_data():
-        if os.path.exists(path + "/standby.signal"):
-            shutil.rmtree(path)
-        else:
+        if is_marked(path):
             notes.append("%s is the data of a former primary; delete it when nobody misses a row" % path)
-    return notes
+        else:
+            shutil.rmtree(path)
+            discarded = True
+    return discarded, notes

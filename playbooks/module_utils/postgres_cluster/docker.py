@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import socket
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 from .command import Problem, run
 
@@ -43,25 +43,37 @@ def inspect_image(reference: str) -> Optional[Dict[str, Any]]:
 
 
 def ask(path: str) -> Optional[Dict[str, Any]]:
-    """One GET to the Docker Engine API; None when Docker knows of no such thing.
-
-    HTTP/1.0, so that the answer comes in one piece and ends with the connection.
-    """
-    try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(60)
-            connection.connect(SOCKET)
-            connection.sendall(("GET %s HTTP/1.0\r\nHost: docker\r\n\r\n" % path).encode("ascii"))
-            with connection.makefile("rb") as stream:
-                head, _, body = stream.read().partition(b"\r\n\r\n")
-    except OSError as error:
-        raise Problem("Docker does not answer (%s): is docker.service running?" % error)
-    status = int(head.split(None, 2)[1])
+    """One GET to the Docker Engine API; None when Docker knows of no such thing."""
+    status, body = _request("GET", path, 60)
     if status == 404:
         return None
     if status != 200:
         raise Problem("Docker answers %d to %s" % (status, path), body.decode("utf-8", "replace"))
     return json.loads(body)
+
+
+def stop_container(name: str, seconds: int) -> None:
+    """Stops a container without starting a client program first, which counts while nobody can write. Docker
+    kills it after `seconds`. Returns when it has ended."""
+    status, body = _request("POST", "/containers/%s/stop?t=%d" % (name, seconds), seconds + 60)
+    # 304: it had ended already.
+    if status not in (204, 304):
+        raise Problem("Docker answers %d to stopping %s" % (status, name), body.decode("utf-8", "replace"))
+
+
+def _request(method: str, path: str, timeout: float) -> Tuple[int, bytes]:
+    """HTTP/1.0, so that the answer comes in one piece and ends with the connection."""
+    head = "%s %s HTTP/1.0\r\nHost: docker\r\nContent-Length: 0\r\n\r\n" % (method, path)
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(timeout)
+            connection.connect(SOCKET)
+            connection.sendall(head.encode("ascii"))
+            with connection.makefile("rb") as stream:
+                answer, _, body = stream.read().partition(b"\r\n\r\n")
+    except OSError as error:
+        raise Problem("Docker does not answer (%s): is docker.service running?" % error)
+    return int(answer.split(None, 2)[1]), body
 
 
 def remove_container(name: str) -> bool:

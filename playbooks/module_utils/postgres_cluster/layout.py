@@ -7,6 +7,8 @@ ROOT = "/var/lib/postgresql-cluster"
 DATA = ROOT + "/data"
 # What an initialisation or a clone works in until it is whole; then it is renamed to DATA.
 PARTIAL = ROOT + "/data.partial"
+# In a data directory: it was a primary's when its server was stopped, and may hold rows that nobody else has.
+FORMER_PRIMARY = "postgres-cluster.former-primary"
 # Prefix of a data directory that a clone moved aside; the time follows.
 OLD = ROOT + "/data.old-"
 ETC = ROOT + "/etc"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Dict, List, Optional
 
-from .container import is_current, list_container_arguments, read_image_label
-from .docker import inspect_container, is_starting_at_boot, read_version
+from .container import MIB, is_current, list_container_arguments, read_image_label
+from .control import format_lsn, read_position
+from .docker import inspect_container, inspect_image, is_starting_at_boot, read_version
 from .files import read_text
 from .keys import are_keys_current
-from .layout import CONF, ETC, HBA, PASSFILE, container_name
-from .psql import ask_once
+from .layout import CONF, DATA, ETC, HBA, PASSFILE, container_name
+from .psql import ask_once, quote
 from .record import is_standby, judge_data, read_record
 from .scram import matches
-from .server import is_up, render_passfile
+from .server import find_unread, is_up, render_passfile
 from .spec import read_limits, read_memory_bytes
 from .volume import observe_volume
 
@@ -31,12 +33,20 @@ SELECT json_build_object(
     ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,
   'version', current_setting('server_version_num')::int,
   'settings', (
-    SELECT json_object_agg(name, json_build_object(
-      'setting', setting, 'unit', unit, 'context', context,
+    SELECT coalesce(json_object_agg(lower(name), json_build_object(
+      'setting', setting, 'unit', unit, 'context', context, 'type', vartype, 'min', min_val, 'max', max_val,
+      'words', to_json(coalesce(enumvals, '{}')), 'default', boot_val,
+      'fromFile', source = 'configuration file',
       'overridden', name IN (
         SELECT f.name FROM pg_file_settings f
-        WHERE f.sourcefile = current_setting('data_directory') || '/postgresql.auto.conf')))
-    FROM pg_settings WHERE context <> 'internal'),
+        WHERE f.sourcefile = current_setting('data_directory') || '/postgresql.auto.conf'))), '{}')
+    FROM pg_settings
+    WHERE source = 'configuration file'
+      OR lower(name) IN (SELECT json_array_elements_text(%s::json))),
+  'loaded', extract(epoch FROM pg_conf_load_time()),
+  'segmentBytes', (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size'),
+  -- Without its timeline: what is on disk is one history.
+  'oldestSegment', (SELECT min(substr(name, 9)) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'),
   'slots', (
     SELECT coalesce(json_agg(json_build_object(
       'name', slot_name, 'active', active, 'walStatus', wal_status) ORDER BY slot_name), '[]')
@@ -51,7 +61,7 @@ SELECT json_build_object(
     FROM pg_stat_wal_receiver),
   'replayPaused', CASE WHEN recovery THEN pg_get_wal_replay_pause_state() <> 'not paused' ELSE false END,
   'lsn', CASE WHEN recovery
-    THEN coalesce(pg_last_wal_replay_lsn(), '0/0') ELSE pg_current_wal_lsn() END,
+    THEN coalesce(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), '0/0') ELSE pg_current_wal_lsn() END,
   'verifiers', (
     SELECT json_object_agg(rolname, rolpassword) FROM pg_authid
     WHERE rolname IN ('postgres', 'replicator')))
@@ -60,16 +70,19 @@ FROM (SELECT pg_is_in_recovery() AS recovery) AS node
 
 
 def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
-    """Looks at the node. `options`: name, cluster, image, volume_id, user, authorized_key, retired_keys and
-    the passwords `superuser` and `replication` in clear, or None."""
+    """Looks at the node. `options`: name, cluster, image, volume_id, user, authorized_key, retired_keys,
+    settings (names in lower case) and the passwords `superuser` and `replication` in clear, or None."""
     volume = observe_volume(options["volume_id"], options["cluster"])
     version = read_version()
     found = None if version is None else inspect_container(container_name(options["cluster"]))
+    postgres = _observe_postgres(options) if is_up(found) else None
     return {
         "name": options["name"],
         "host": {
             "dockerVersion": version,
             "dockerReady": version is not None and is_starting_at_boot(),
+            "imageReady": version is not None and inspect_image(options["image"]) is not None,
+            "memoryMib": read_memory_bytes() // MIB,
             "authorizedKeysCurrent": are_keys_current(
                 options["user"], options["authorized_key"], options["retired_keys"]
             ),
@@ -83,8 +96,18 @@ def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
             "postgresqlConf": read_text("%s/%s" % (ETC, CONF)),
             "pgHba": read_text("%s/%s" % (ETC, HBA)),
         },
-        "postgres": _observe_postgres(options) if is_up(found) else None,
+        "control": _observe_control(found, options) if postgres is None and version is not None else None,
+        "postgres": postgres,
     }
+
+
+def _observe_control(found: Optional[Dict[str, Any]], options: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+    if judge_data() not in ("complete", "unrecorded"):
+        return None
+    record = read_record()
+    image = None if found is None else read_image_label(found)
+    pinned = image.pinned if image is not None else options["image"]
+    return read_position(pinned if record is None else record["digest"])
 
 
 def _observe_container(found: Dict[str, Any], options: Dict[str, Any]) -> Dict[str, Any]:
@@ -103,12 +126,28 @@ def _is_container_current(found: Dict[str, Any], options: Dict[str, Any]) -> boo
 
 
 def _observe_postgres(options: Dict[str, Any]) -> Optional[Dict[str, Any]]:
-    answer = ask_once(container_name(options["cluster"]), QUESTION)
+    answer = ask_once(container_name(options["cluster"]), QUESTION % quote(json.dumps(options["settings"])))
     if answer is None:
         return None
+    answer["filesLoaded"] = not find_unread(float(answer.pop("loaded")))
+    answer["oldestLsn"] = locate_segment(answer.pop("oldestSegment"), answer.pop("segmentBytes"))
+    history = read_text("%s/pg_wal/%08X.history" % (DATA, answer["timeline"]))
+    answer["history"] = parse_history(history or "")
     verifiers = answer.pop("verifiers") or {}
     answer["passwordsCurrent"] = _are_passwords_current(answer["inRecovery"], verifiers, options)
     return answer
+
+
+def locate_segment(name: Optional[str], size: int) -> str:
+    """The position at which a WAL segment begins, from the last 16 digits of its name: `0000000000000002` with
+    16 MiB a segment → `0/2000000`."""
+    return "0/0" if not name else format_lsn((int(name[:8], 16) << 32) + int(name[8:], 16) * size)
+
+
+def parse_history(text: str) -> List[Dict[str, Any]]:
+    """Where each earlier timeline ended, from a timeline's history file."""
+    lines = [line.split() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    return [{"timeline": int(fields[0]), "switchLsn": fields[1]} for fields in lines]
 
 
 def _are_passwords_current(

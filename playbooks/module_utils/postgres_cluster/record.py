@@ -8,8 +8,10 @@ from typing import Any, Dict, List, Optional
 
 from .command import Problem
 from .files import read_json, write_text
-from .image import Image
+from .image import Image, ensure_image
 from .layout import DATA, OLD, PARTIAL, RECORD, ROOT
+from .spec import Spec
+from .volume import require_mounted
 
 # What the record takes from the database itself.
 READ_IDENTITY = """
@@ -82,3 +84,24 @@ def require_same_family(image: Image) -> None:
             "the data was sorted by %s and the image brings %s: every text index would be corrupt. "
             "Stay on an image of the same family" % (record["libc"], image.libc)
         )
+
+
+def choose_image(spec: Spec) -> Image:
+    """The image that the node shall run: the recorded one as long as the same is asked for, so that a
+    floating tag which moved changes nothing; else what another node made of the new reference in this run
+    (trap 6). Raises Problem for one that must not run on the data."""
+    require_mounted(spec.cluster)
+    record = read_record()
+    if record is None:
+        raise Problem("%s has no complete data; there is nothing to start" % spec.node)
+    known = [record, *spec.known]
+    reference = next((item["digest"] for item in known if item["image"] == spec.image), spec.image)
+    image, _ = ensure_image(reference)
+    require_same_family(image)
+    return image
+
+
+def choose_recorded_image(spec: Spec) -> Image:
+    """The image that the node's data was last run with, whatever is asked for by now."""
+    record = read_record()
+    return choose_image(spec if record is None else spec._replace(image=record["image"]))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from typing import Dict, Optional
 
 from .command import Problem
+from .fence import lift_fence, remove_mark
 from .files import read_text, write_text
 from .image import Image, ensure_image
 from .layout import CONF, ETC, HBA
-from .psql import Session
+from .psql import Session, quote
 from .record import read_record
-from .server import wait_until_ready, write_files
+from .server import find_unread, require_role, wait_until_ready, wait_until_streaming, write_files
 from .spec import Outcome, Spec
 
 # Trap 26: a value that waits for a restart is reported as an error too; those are the restart step's.
@@ -25,16 +25,42 @@ SELECT coalesce(json_agg(format('pg_hba.conf line %s: %s', line_number, error)),
 FROM pg_hba_file_rules WHERE error IS NOT NULL
 """
 
+FIND_OWN_SLOTS = """
+SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots
+WHERE slot_type = 'physical' AND NOT temporary AND NOT active AND slot_name ~ '^node_[0-9]+$'
+"""
+
 
 def reload(spec: Spec) -> Outcome:
-    """Writes the configuration and has the server read it."""
+    """Writes the configuration and has the server read it.
+
+    A replica that is told to follow another node does so before this ends, and keeps no slots from its time
+    as primary: they would hold WAL for ever. A primary is no longer fenced from an interrupted switchover.
+    """
     record = read_record()
     if record is None:
         raise Problem("%s has no complete data; there is nothing to reload" % spec.node)
     image, _ = ensure_image(record["digest"])
     wait_until_ready(spec)
     with Session(spec.container) as session:
-        return Outcome(apply_files(spec, image, session), record["image"], image.pinned, [])
+        role = "replica" if session.ask("SELECT to_json(pg_is_in_recovery())") else "primary"
+        require_role(spec, role)
+        changed = apply_files(spec, image, session)
+        if spec.is_primary:
+            changed = lift_fence() or changed
+        else:
+            wait_until_streaming(spec, session)
+            changed = settle_replica(session) or changed
+    return Outcome(changed, record["image"], image.pinned)
+
+
+def settle_replica(session: Session) -> bool:
+    """What a replica that streams leaves behind of its time as primary: slots and the mark; gives whether
+    there was any."""
+    slots = session.ask(FIND_OWN_SLOTS)
+    for slot in slots:
+        session.execute("SELECT pg_drop_replication_slot(%s)" % quote(slot))
+    return remove_mark() or bool(slots)
 
 
 def apply_files(spec: Spec, image: Image, session: Session) -> bool:
@@ -56,10 +82,14 @@ def apply_files(spec: Spec, image: Image, session: Session) -> bool:
             )
         session.execute("SELECT pg_reload_conf()")
     except Problem:
-        # What is written must be what is in force: the next run compares the files.
+        # What is written must be what is in force, and known to be: the next run compares the files.
         for name, text in before.items():
             if text is not None:
                 write_text("%s/%s" % (ETC, name), text)
+        try:
+            session.execute("SELECT pg_reload_conf()")
+        except Problem:
+            pass
         raise
     return True
 
@@ -69,5 +99,4 @@ def _read_files() -> Dict[str, Optional[str]]:
 
 
 def _is_unread(session: Session) -> bool:
-    loaded = session.ask("SELECT to_json(extract(epoch FROM pg_conf_load_time()))")
-    return any(os.path.getmtime("%s/%s" % (ETC, name)) > float(loaded) for name in (CONF, HBA))
+    return find_unread(float(session.ask("SELECT to_json(extract(epoch FROM pg_conf_load_time()))")))

@@ -7,9 +7,15 @@ far. A server started with less ends at once, or pauses its recovery (trap 23).
 from __future__ import annotations
 
 import re
+import time
 from typing import Dict
 
-from .command import Problem
+from .command import Problem, run
+from .layout import CONTAINER_DATA
+from .spec import Spec
+
+# How long a replica may take to replay what its primary wrote when it restarted.
+REPLAY_SECONDS = 60
 
 # pg_controldata's label by setting.
 LABELS = {
@@ -48,3 +54,21 @@ def raise_conf(conf: str, floor: Dict[str, int]) -> str:
     for name, value in floor.items():
         conf = re.sub(r"(?m)^%s = '\d+'$" % name, "%s = '%d'" % (name, value), conf)
     return conf
+
+
+def wait_for_primary(spec: Spec) -> None:
+    """Waits until this replica has replayed a primary that runs with no more than the replica's new settings.
+    Raises Problem when it does not come to that; nothing has been stopped then."""
+    deadline = time.monotonic() + REPLAY_SECONDS
+    while True:
+        command = ["docker", "exec", "--env", "LC_ALL=C", spec.container, "pg_controldata", CONTAINER_DATA]
+        floor = find_too_low(spec.conf, parse_control(run(command, timeout=60).stdout))
+        if not floor:
+            return
+        if time.monotonic() > deadline:
+            wanted = ", ".join("%s %d" % item for item in sorted(floor.items()))
+            raise Problem(
+                "%s was not restarted: its primary runs with %s, and a replica must have at least as much"
+                % (spec.node, wanted)
+            )
+        time.sleep(0.2)

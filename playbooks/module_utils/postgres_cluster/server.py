@@ -14,14 +14,28 @@ from .docker import inspect_container, read_log, remove_container
 from .files import make_directory, write_text
 from .image import Image
 from .layout import CONF, DATA, ETC, HBA, PASSFILE, REPLICATION_USER
-from .psql import ask_once
+from .psql import Session, ask_once
 from .spec import Spec, read_limits, read_memory_bytes
 from .volume import require_mounted
 
 PORT = 5432
 # Crash recovery of a large server takes its time; a server that ends instead is noticed at once.
 START_SECONDS = 600
+# Without getting on: as long as it replays, a replica is given more.
 STREAM_SECONDS = 120
+
+# The same on a primary, so that nobody has to know which it is.
+REPLICATION = """
+SELECT json_build_object(
+  'recovery', pg_is_in_recovery(),
+  'status', (SELECT status FROM pg_stat_wal_receiver),
+  'sender', (SELECT sender_host FROM pg_stat_wal_receiver),
+  'paused', CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() <> 'not paused' ELSE false END,
+  'lsn', pg_last_wal_replay_lsn())
+"""
+
+# A startup packet (PostgreSQL manual, 55.7): its length, protocol 3.0, names and values.
+STARTUP = struct.pack("!ii", 41, 196608) + b"user\0postgres\0database\0postgres\0\0"
 
 
 def write_files(spec: Spec, image: Image) -> List[str]:
@@ -85,6 +99,15 @@ def ensure_container(spec: Spec, image: Image) -> bool:
     return True
 
 
+def find_unread(loaded: float) -> bool:
+    """Whether a configuration file was put in its place after the server last read it, at `loaded` (epoch).
+
+    The time of the rename counts, not that of the text: a server may have read its files in between.
+    """
+    paths = ["%s/%s" % (ETC, name) for name in (CONF, HBA)]
+    return any(os.path.exists(path) and os.stat(path).st_ctime > loaded for path in paths)
+
+
 def is_up(found: Optional[Dict[str, Any]]) -> bool:
     """Whether a container that Docker describes runs, and is not between two attempts to."""
     return found is not None and found["State"]["Running"] and not found["State"]["Restarting"]
@@ -100,16 +123,15 @@ def stop(spec: Spec) -> bool:
     return True
 
 
-def is_accepting(timeout: float = 2) -> bool:
+def is_accepting(address: str = "127.0.0.1", timeout: float = 2) -> bool:
     """Whether the server takes connections, asked the way pg_isready does and over TCP (trap 3).
 
-    A startup packet (PostgreSQL manual, 55.7) is answered with a request to authenticate by a server that
+    A startup packet is answered with a request to authenticate by a server that
     is up, and with an error 57P03 by one that is still starting; any other error comes from one that is up.
     """
-    packet = struct.pack("!i", 196608) + b"user\0postgres\0database\0postgres\0\0"
     try:
-        with socket.create_connection(("127.0.0.1", PORT), timeout) as connection:
-            connection.sendall(struct.pack("!i", len(packet) + 4) + packet)
+        with socket.create_connection((address, PORT), timeout) as connection:
+            connection.sendall(STARTUP)
             answer = connection.recv(512)
     except OSError:
         return False
@@ -118,26 +140,67 @@ def is_accepting(timeout: float = 2) -> bool:
 
 def wait_until_ready(spec: Spec) -> None:
     """Waits until the server takes connections. Raises Problem with its own last words when it ends."""
-    _wait(spec, is_accepting, START_SECONDS, "does not accept connections")
+    deadline = time.monotonic() + START_SECONDS
+    _wait(spec, lambda: is_accepting(), lambda: deadline, "does not accept connections")
 
 
-def wait_until_streaming(spec: Spec) -> None:
-    """Waits until a replica receives the primary's changes: an open port alone says nothing (trap 23)."""
-    _wait(spec, lambda: is_streaming(spec), STREAM_SECONDS, "does not receive its primary's changes")
+def read_role(spec: Spec) -> Optional[str]:
+    """`primary` or `replica`, as the server itself says; None when it does not answer."""
+    if not is_up(inspect_container(spec.container)):
+        return None
+    answer = ask_once(spec.container, "SELECT to_json(pg_is_in_recovery())")
+    return None if answer is None else "replica" if answer else "primary"
 
 
-def is_streaming(spec: Spec) -> bool:
-    """Whether this replica's receiver is streaming and its replay not paused."""
-    state = ask_once(
-        spec.container,
-        "SELECT CASE WHEN pg_is_in_recovery() THEN json_build_array("
-        "(SELECT status FROM pg_stat_wal_receiver), pg_get_wal_replay_pause_state()) ELSE 'null' END",
-    )
-    return state == ["streaming", "not paused"]
+def require_role(spec: Spec, role: Optional[str] = None) -> None:
+    """Raises Problem when the running server is not what the step takes the node for; nothing was done then."""
+    role = role or read_role(spec)
+    expected = "primary" if spec.is_primary else "replica"
+    if role is None or role == expected:
+        return
+    if role == "primary":
+        raise Problem(
+            "%s takes writes of its own, though %s is to be the primary: nothing was changed on it. "
+            "Look at the cluster again" % (spec.node, spec.primary)
+        )
+    raise Problem("%s is in recovery, so it is not the primary; look at the cluster again" % spec.node)
 
 
-def _wait(spec: Spec, is_there: Callable[[], bool], seconds: float, lack: str) -> None:
+def wait_until_streaming(
+    spec: Spec, session: Optional[Session] = None, seconds: float = STREAM_SECONDS
+) -> None:
+    """Waits until a replica receives the primary's changes and replays them: an open port alone says nothing
+    (trap 23). One that replays what it has already is given time for as long as it gets on."""
+    reached: List[Any] = []
     deadline = time.monotonic() + seconds
+
+    def is_there() -> bool:
+        nonlocal deadline
+        state = read_replication(spec, session)
+        if is_following(spec, state):
+            return True
+        if state is not None and state["lsn"] not in reached:
+            reached[:] = [state["lsn"]]
+            deadline = time.monotonic() + seconds
+        return False
+
+    _wait(spec, is_there, lambda: deadline, "does not receive its primary's changes")
+
+
+def read_replication(spec: Spec, session: Optional[Session] = None) -> Optional[Dict[str, Any]]:
+    """What the server says of the replication it receives; None when it does not answer."""
+    return session.ask(REPLICATION) if session is not None else ask_once(spec.container, REPLICATION)
+
+
+def is_following(spec: Spec, state: Optional[Dict[str, Any]]) -> bool:
+    """Whether a replica's receiver streams from the step's primary and its replay is not paused."""
+    if state is None or not state["recovery"] or state["paused"] or state["status"] != "streaming":
+        return False
+    return spec.primary_address in (None, state["sender"])
+
+
+def _wait(spec: Spec, is_there: Callable[[], bool], deadline: Callable[[], float], lack: str) -> None:
+    start = time.monotonic()
     pause = 0.02
     restarts = None
     while not is_there():
@@ -146,7 +209,8 @@ def _wait(spec: Spec, is_there: Callable[[], bool], seconds: float, lack: str) -
             restarts = found["RestartCount"]
         if found is None or not is_up(found) or found["RestartCount"] != restarts:
             raise Problem("PostgreSQL on %s ended while it started" % spec.node, read_log(spec.container))
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline():
+            seconds = time.monotonic() - start
             raise Problem(
                 "PostgreSQL on %s %s after %d s" % (spec.node, lack, seconds), read_log(spec.container)
             )

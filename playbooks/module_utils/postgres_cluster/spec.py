@@ -29,6 +29,16 @@ class Spec(NamedTuple):
     replication_password: Optional[str]
     conf: str
     hba: str
+    # The node that is primary after the step, and its address.
+    primary: Optional[str] = None
+    primary_address: Optional[str] = None
+    # What the primary runs, for a clone: as in `known`.
+    source: Optional[Dict[str, str]] = None
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether the node shall be the primary."""
+        return self.node == self.primary
 
     @property
     def container(self) -> str:
@@ -48,10 +58,13 @@ class Outcome(NamedTuple):
     """What a step did. `notes` are for people: what this host could not do, what was left for them."""
 
     changed: bool
-    # The image that the node runs now, as asked for and by digest: the nodes that follow run the same.
-    image: str
-    digest: str
-    notes: List[str]
+    # The image that the node runs now, as asked for and by digest: the nodes that follow run the same. None: it
+    # runs nothing.
+    image: Optional[str] = None
+    digest: Optional[str] = None
+    notes: List[str] = []
+    # What the other node of a switchover must know, or whoever decides how it goes on.
+    facts: Dict[str, Any] = {}
 
 
 def slot_name(node: str) -> str:

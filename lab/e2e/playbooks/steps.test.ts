@@ -1,0 +1,223 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Settings } from '../../../src/cluster/settings.ts';
+import { ROOT, type Stand, startStand } from '../../playbooks/stand.ts';
+
+// Every step alone, and twice: the second time it finds its work done.
+
+let stand: Stand;
+beforeAll(async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'pgca-playbooks-test-'));
+  stand = await startStand({ folder, count: 3, tags: ['17', '15'], image: 'postgres:17' });
+});
+afterAll(async () => {
+  await stand?.hosts.destroy();
+});
+
+describe('observe', () => {
+  test('tells what a running node knows of itself', async () => {
+    const [primary, replica] = await stand.observe();
+    expect(primary).toMatchObject({
+      data: 'complete',
+      standby: false,
+      control: null,
+      host: { imageReady: true, memoryMib: expect.any(Number) },
+      postgres: { inRecovery: false, timeline: 1, history: [], filesLoaded: true },
+    });
+    expect(primary?.host.memoryMib).toBeGreaterThan(256);
+    expect(primary?.postgres?.oldestLsn).toMatch(/^0\/\d000000$/);
+    expect(primary?.postgres?.settings.shared_buffers).toMatchObject({
+      setting: '8192',
+      unit: '8kB',
+      context: 'postmaster',
+      type: 'integer',
+      min: '16',
+      default: '16384',
+      fromFile: true,
+      overridden: false,
+    });
+    expect(primary?.postgres?.settings.wal_level?.words).toContain('logical');
+    expect(primary?.postgres?.settings.work_mem).toBeUndefined();
+    expect(replica?.postgres?.receiver).toMatchObject({
+      senderHost: stand.addresses[0],
+      slotName: 'node_2',
+    });
+  });
+
+  test('tells whether the files were read, and a setting that ALTER SYSTEM holds', async () => {
+    await stand.query('node-3', `ALTER SYSTEM SET work_mem = '5MB'`);
+    await stand.hosts.run('node-3', `cd ${ROOT}/etc && cp pg_hba.conf x && mv x pg_hba.conf`);
+    const unread = (await stand.observe())[2];
+    expect(unread?.postgres?.filesLoaded).toBe(false);
+
+    const common = stand.configure('node-1');
+    const reload = { kind: 'reload', nodes: ['node-3'], ...common } as const;
+    expect(await stand.change([reload])).toEqual(['node-3 reload']);
+    expect(await stand.change([reload])).toEqual([]);
+    const read = (await stand.observe())[2];
+    expect(read?.postgres?.filesLoaded).toBe(true);
+    expect(read?.postgres?.settings.work_mem).toMatchObject({ setting: '5120', overridden: true });
+    await stand.query('node-3', 'ALTER SYSTEM RESET work_mem; SELECT pg_reload_conf()');
+  });
+});
+
+describe('check', () => {
+  const tryOut = (wrong: Settings) => {
+    const { primary, settings } = stand.configure('node-1');
+    return stand.run([
+      { kind: 'check', nodes: ['node-2'], primary, settings: { ...settings, ...wrong } },
+    ]);
+  };
+  const look = () =>
+    Promise.all(
+      stand.names.map((name) =>
+        stand.hosts.run(
+          name,
+          `docker ps -a --format '{{.ID}} {{.Names}} {{.CreatedAt}}'; find ${ROOT}/etc ${ROOT} -maxdepth 1 -printf '%p %T@\n'; ls -d /tmp/postgres-cluster-check-* 2>&1 || true`,
+        ),
+      ),
+    );
+
+  test('lets settings pass that PostgreSQL starts with', async () => {
+    const run = await tryOut({
+      max_connections: '300',
+      synchronous_standby_names: 'ANY 1 (node_3)',
+    });
+    expect(run.failures, run.output).toEqual([]);
+    expect(run.changes).toEqual([]);
+    console.log(/Try the settings.*/.exec(run.output)?.[0]);
+  });
+
+  test.each<[string, Settings, RegExp]>([
+    ['more memory than there is', { shared_buffers: '100TB' }, /shared_buffers|memory/],
+    ['a library that is not there', { shared_preload_libraries: 'nobody' }, /"nobody"/],
+    ['an unknown name', { no_such_setting: '1' }, /no_such_setting/],
+    ['nonsense', { work_mem: 'much' }, /work_mem/],
+    ['settings at odds', { wal_level: 'minimal' }, /wal_level/],
+  ])('refuses %s and changes nothing', async (_, wrong, reason) => {
+    const before = await look();
+    const run = await tryOut(wrong);
+    expect(run.exitCode).not.toBe(0);
+    const message = run.failures[0]?.message ?? '';
+    console.log(message);
+    expect(message).toMatch(
+      /^PostgreSQL 17 does not start with these settings: .*nothing was changed$/,
+    );
+    expect(message).toMatch(reason);
+    expect(message).not.toContain('postgresql-cluster-check');
+    expect(run.changes).toEqual([]);
+    expect(await look()).toEqual(before);
+  });
+});
+
+describe('a replica', () => {
+  test('is re-pointed by a reload, and drops the slots of its time as primary', async () => {
+    await stand.query('node-2', `SELECT pg_create_physical_replication_slot('node_3', true)`);
+    await stand.query('node-2', `SELECT pg_create_physical_replication_slot('backup', true)`);
+    await stand.query('node-2', `SELECT pg_create_physical_replication_slot('node_1', true)`);
+    const common = stand.configure('node-2');
+    // Behind node-2, which itself follows.
+    const cascade = { kind: 'reload', nodes: ['node-3'], ...common } as const;
+    expect(await stand.change([cascade])).toEqual(['node-3 reload']);
+    expect(await stand.change([cascade])).toEqual([]);
+
+    const back = {
+      kind: 'reload',
+      nodes: ['node-2', 'node-3'],
+      ...stand.configure('node-1'),
+    } as const;
+    expect(await stand.change([back])).toHaveLength(2);
+    expect(await stand.change([back])).toEqual([]);
+    const slots = await stand.query('node-2', 'SELECT slot_name FROM pg_replication_slots');
+    expect(slots.replace('node_3', '').trim()).toBe('backup');
+    await stand.prove('node-1');
+    await stand.query('node-2', `SELECT pg_drop_replication_slot('backup')`);
+    await stand.change([back]);
+  });
+
+  test('is stopped, its container with it, and started again', async () => {
+    const stop = { kind: 'stop', nodes: ['node-3'], primary: 'node-1' } as const;
+    expect(await stand.change([stop])).toEqual(['node-3 stop']);
+    expect(await stand.change([stop])).toEqual([]);
+    const stopped = (await stand.observe())[2];
+    expect(stopped).toMatchObject({
+      container: null,
+      postgres: null,
+      standby: true,
+      control: { state: 'shut down in recovery', timeline: 1 },
+    });
+    const start = { kind: 'start', nodes: ['node-3'], ...stand.configure('node-1') } as const;
+    expect(await stand.change([start])).toEqual(['node-3 start']);
+    expect(await stand.change([start])).toEqual([]);
+    await stand.prove('node-1');
+  });
+
+  test('whose start was interrupted starts the next time', async () => {
+    await stand.change([{ kind: 'stop', nodes: ['node-3'], primary: 'node-1' }]);
+    const start = { kind: 'start', nodes: ['node-3'], ...stand.configure('node-1') } as const;
+    const cancel = new AbortController();
+    const cut = stand.run([start], { signal: cancel.signal });
+    await stand.waitOn('node-3', '[ -n "$(docker ps -q)" ]');
+    cancel.abort();
+    await cut;
+    await stand.hosts.reboot('node-3');
+    await stand.change([start]);
+    expect(await stand.change([start])).toEqual([]);
+    await stand.prove('node-1');
+  });
+
+  test('with a clone left aside by an interruption is swept', async () => {
+    await stand.hosts.run(
+      'node-3',
+      `mkdir -m 700 ${ROOT}/data.old-20260101T000000Z && touch ${ROOT}/data.old-20260101T000000Z/standby.signal`,
+    );
+    const clone = { kind: 'clone', nodes: ['node-3'], ...stand.configure('node-1') } as const;
+    expect(await stand.change([clone])).toEqual(['node-3 clone']);
+    expect(await stand.change([clone])).toEqual([]);
+    expect(await stand.hosts.run('node-3', `ls -d ${ROOT}/data*`)).toBe(`${ROOT}/data`);
+  });
+
+  test('that takes writes of its own is neither cloned nor started over', async () => {
+    const clone = { kind: 'clone', nodes: ['node-1'], ...stand.configure('node-2') } as const;
+    for (const kind of ['clone', 'start', 'restart', 'reload'] as const) {
+      const run = await stand.run([{ ...clone, kind, nodes: ['node-1'] }]);
+      expect(run.failures[0]?.message).toContain('takes writes of its own');
+    }
+    await stand.prove('node-1');
+  });
+});
+
+test('a primary that was fenced and never stopped is restarted as the primary', async () => {
+  const fence = `touch ${ROOT}/data/standby.signal && chown 999:999 ${ROOT}/data/standby.signal`;
+  const common = stand.configure('node-1');
+  await stand.hosts.run('node-1', fence);
+  expect((await stand.observe())[0]).toMatchObject({
+    standby: true,
+    postgres: { inRecovery: false },
+  });
+  const reload = { kind: 'reload', nodes: ['node-1'], ...common } as const;
+  expect(await stand.change([reload])).toEqual(['node-1 reload']);
+  expect(await stand.change([reload])).toEqual([]);
+
+  await stand.hosts.run('node-1', fence);
+  const settings = { ...common.settings, shared_buffers: '72MB' };
+  await stand.change([{ kind: 'restart', nodes: ['node-1'], primary: 'node-1', settings }]);
+  expect(await stand.query('node-1', 'SHOW shared_buffers; SELECT pg_is_in_recovery()')).toBe(
+    '72MB\nf',
+  );
+  await stand.prove('node-1');
+});
+
+test('an image of another major is refused before anything changes', async () => {
+  const { primary, settings } = stand.configure('node-1');
+  const desired = { image: 'postgres:15' };
+  const run = await stand.run(
+    [{ kind: 'check', nodes: ['node-2'], primary, settings }],
+    {},
+    desired,
+  );
+  expect(run.failures[0]?.message).toMatch(/PostgreSQL 17's and the image is PostgreSQL 15/);
+  expect(run.changes).toEqual([]);
+});

@@ -1,0 +1,255 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { StepOf } from '../../../src/cluster/step.ts';
+import { type Load, startLoad } from '../../load.ts';
+import { ROOT, type Stand, startStand } from '../../playbooks/stand.ts';
+
+let stand: Stand;
+beforeAll(async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'pgca-playbooks-test-'));
+  stand = await startStand({ folder, count: 3, tags: ['17'], image: 'postgres:17' });
+});
+afterAll(async () => {
+  await stand?.hosts.destroy();
+});
+
+/** Does something under load, requires that no acknowledged row is lost, and gives the longest pause of writes. */
+async function underLoad(what: string, work: (load: Load) => Promise<void>): Promise<number> {
+  const load = await startLoad({ hosts: stand.addresses, password: 'postgres' });
+  try {
+    await load.awaitCommits(50);
+    await work(load);
+    await load.awaitCommits(50);
+    const { acknowledged, longestGapMs, splitBrains, readerProblems } = await load.stop();
+    console.log(`${what}: writes paused for ${longestGapMs} ms at most, ${acknowledged} rows`);
+    expect(splitBrains).toEqual([]);
+    expect(readerProblems).toEqual([]);
+    for (const host of stand.addresses) {
+      expect(await load.findMissing({ host, password: 'postgres' })).toEqual([]);
+    }
+    return longestGapMs;
+  } finally {
+    await load.stop();
+  }
+}
+
+/** What the rollout does after a switchover: the others follow the new primary. */
+function rejoin({ nodes: [from, to] }: StepOf<'switchover'>) {
+  const others = stand.names.filter((name) => name !== from && name !== to);
+  return [
+    { kind: 'reload', nodes: others, ...stand.configure(to) },
+    { kind: 'start', nodes: [from], ...stand.configure(to) },
+    { kind: 'reload', nodes: stand.names, ...stand.configure(to) },
+  ] as const;
+}
+
+async function requireRoles(primary: string): Promise<void> {
+  const observed = await stand.observe();
+  const running = observed.filter(({ postgres }) => postgres?.inRecovery === false);
+  expect(running.map(({ name }) => name)).toEqual([primary]);
+  for (const { name, standby, postgres } of observed) {
+    expect({ name, standby }).toEqual({ name, standby: name !== primary });
+    const slots = postgres?.slots.map((slot) => slot.name).filter((slot) => /^node_/.test(slot));
+    expect(slots).toEqual(name === primary ? stand.slotsBeside(primary) : []);
+  }
+  for (const name of stand.names) {
+    expect(await stand.hosts.run(name, `ls ${ROOT}/data | grep former || true`)).toBe('');
+  }
+}
+
+test('there and back, and to the third', async () => {
+  for (const [from, to] of [
+    ['node-1', 'node-2'],
+    ['node-2', 'node-1'],
+    ['node-1', 'node-3'],
+    ['node-3', 'node-1'],
+  ] as const) {
+    const step = stand.switchOver(from, to);
+    const gap = await underLoad(`switchover from ${from} to ${to}`, async () => {
+      const done = await stand.change([step]);
+      expect(done).toContain(`${to} switchover`);
+      const [before] = (await stand.observe()).filter(({ name }) => name === from);
+      expect(before).toMatchObject({
+        standby: true,
+        postgres: null,
+        control: { state: 'shut down' },
+      });
+      expect(await stand.change([step])).toEqual([]);
+      await stand.change(rejoin(step));
+      expect(await stand.change([step, ...rejoin(step)])).toEqual([]);
+    });
+    expect(gap).toBeLessThan(1500);
+    await requireRoles(to);
+    await stand.prove(to);
+  }
+  const { history, timeline } = (await stand.observe())[0]?.postgres ?? {};
+  expect(timeline).toBe(5);
+  expect(history?.map((ended) => ended.timeline)).toEqual([1, 2, 3, 4]);
+});
+
+describe('is refused, and nothing stops,', () => {
+  test('while a transaction is open for long', async () => {
+    const open = stand.query(
+      'node-1',
+      `SET application_name = 'report'; BEGIN; SELECT pg_sleep(75); COMMIT`,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 62_000));
+    const run = await stand.run([stand.switchOver('node-1', 'node-2')]);
+    expect(run.failures[0]?.message).toMatch(
+      /process \d+ of postgres \(report\), 6\d s.*nothing was stopped/,
+    );
+    await open;
+    // What the check made ahead on the other node, a reload takes away.
+    await stand.change(rejoin(stand.switchOver('node-2', 'node-1')));
+    await requireRoles('node-1');
+  });
+
+  test('while the new primary does not replay', async () => {
+    await stand.query('node-2', 'SELECT pg_wal_replay_pause()');
+    const run = await stand.run([stand.switchOver('node-1', 'node-2')]);
+    expect(run.failures[0]?.message).toMatch(/node-2 does not receive and replay/);
+    await stand.query('node-2', 'SELECT pg_wal_replay_resume()');
+    await stand.change(rejoin(stand.switchOver('node-2', 'node-1')));
+    await requireRoles('node-1');
+  });
+});
+
+describe('that fails in the middle is undone', () => {
+  const step = () => stand.switchOver('node-1', 'node-2');
+  const isFenced = `[ -e ${ROOT}/data/standby.signal ]`;
+
+  test('when the new primary is not told where the changes end', async () => {
+    const gap = await underLoad('an undone switchover', async () => {
+      const run = stand.run([step()]);
+      const rule = '-s 10.98.1.2 -p tcp --dport 5432 --syn -j DROP';
+      await stand.hosts.run(
+        'node-1',
+        `timeout 60 bash -c 'until ${isFenced}; do :; done'; iptables -I INPUT ${rule}`,
+      );
+      const { failures, exitCode } = await run;
+      expect(exitCode).not.toBe(0);
+      expect(failures[0]?.message).toContain('was undone, and node-1 is still the primary');
+      console.log(failures[0]?.message);
+      await stand.hosts.run('node-1', `iptables -D INPUT ${rule}`);
+    });
+    expect(gap).toBeGreaterThan(1500);
+    await stand.change(rejoin(stand.switchOver('node-2', 'node-1')));
+    await requireRoles('node-1');
+  });
+
+  test('when the new primary dies before it is one', async () => {
+    const run = stand.run([step()]);
+    await stand.waitOn('node-1', isFenced);
+    await stand.hosts.run('node-2', 'docker kill postgres-orders');
+    const { failures } = await run;
+    const [node2] = (await stand.observe()).filter(({ name }) => name === 'node-2');
+    console.log(failures[0]?.message, node2?.control);
+    expect(failures[0]?.message).toMatch(/was undone|nobody knows/);
+    if (/nobody knows/.test(failures[0]?.message ?? '')) {
+      // It may have been promoted: the old primary stays down until somebody has looked.
+      const [node1] = (await stand.observe()).filter(({ name }) => name === 'node-1');
+      expect(node1).toMatchObject({ postgres: null, standby: true });
+      await stand.change([
+        {
+          kind: 'promote',
+          nodes: ['node-2'],
+          ...stand.configure('node-2'),
+          slots: stand.slotsBeside('node-2'),
+        },
+        ...rejoin(step()),
+        stand.switchOver('node-2', 'node-1'),
+        ...rejoin(stand.switchOver('node-2', 'node-1')),
+      ]);
+    }
+    await stand.change([{ kind: 'start', nodes: ['node-2'], ...stand.configure('node-1') }]);
+    await stand.change(rejoin(stand.switchOver('node-2', 'node-1')));
+    await requireRoles('node-1');
+    await stand.prove('node-1');
+  });
+});
+
+test('whose run is cancelled in the middle is finished by the next one', async () => {
+  const step = stand.switchOver('node-1', 'node-2');
+  const gap = await underLoad('a cancelled switchover', async () => {
+    const cancel = new AbortController();
+    const cut = stand.run([step], { signal: cancel.signal });
+    await stand.waitOn('node-1', `[ -e ${ROOT}/data/standby.signal ]`);
+    cancel.abort();
+    await cut;
+    // On the nodes both halves go on to their end.
+    await stand.change([step]);
+    expect(await stand.change([step])).toEqual([]);
+    await stand.change(rejoin(step));
+  });
+  console.log(gap);
+  await requireRoles('node-2');
+  const back = stand.switchOver('node-2', 'node-1');
+  await stand.change([back, ...rejoin(back)]);
+});
+
+describe('after the primary is lost', () => {
+  test('a replica is promoted and the old one, fenced, follows it with its own data', async () => {
+    const [observed] = await stand.observe();
+    const fence = { kind: 'fence', nodes: ['node-1'] } as const;
+    expect(await stand.change([fence])).toEqual(['node-1 fence']);
+    expect(await stand.change([fence])).toEqual([]);
+    expect((await stand.observe())[0]).toMatchObject({
+      standby: true,
+      postgres: null,
+      control: { state: 'shut down', timeline: observed?.postgres?.timeline },
+      container: { state: 'exited' },
+    });
+    const common = stand.configure('node-2');
+    const promote = {
+      kind: 'promote',
+      nodes: ['node-2'],
+      ...common,
+      slots: stand.slotsBeside('node-2'),
+    } as const;
+    expect(await stand.change([promote])).toEqual(['node-2 promote']);
+    expect(await stand.change([promote])).toEqual([]);
+    const done = await stand.run([...rejoin(stand.switchOver('node-1', 'node-2'))]);
+    expect(done.failures, done.output).toEqual([]);
+    expect(done.notes).toEqual([]);
+    await requireRoles('node-2');
+    await stand.prove('node-2');
+  });
+
+  test('a replica that stands still is promoted, and the old primary, gone another way, is cloned', async () => {
+    // Rows that reach no replica, then a crash.
+    const rule = '-p tcp --sport 5432 -j DROP';
+    await stand.query('node-2', 'CREATE TABLE lonely (n int)');
+    await stand.hosts.run('node-2', `iptables -I OUTPUT ${rule}`);
+    await stand.query('node-2', 'INSERT INTO lonely SELECT generate_series(1, 1000)');
+    await stand.hosts.run('node-2', `docker rm -f postgres-orders; iptables -D OUTPUT ${rule}`);
+    await stand.change([{ kind: 'fence', nodes: ['node-2'] }]);
+    await stand.change([{ kind: 'stop', nodes: ['node-1'], primary: 'node-2' }]);
+
+    const common = stand.configure('node-1');
+    const slots = stand.slotsBeside('node-1');
+    await stand.change([{ kind: 'promote', nodes: ['node-1'], ...common, slots }]);
+    const done = await stand.run([...rejoin(stand.switchOver('node-2', 'node-1'))]);
+    expect(done.failures, done.output).toEqual([]);
+    console.log(done.notes);
+    expect(done.notes).toContainEqual({
+      node: 'node-2',
+      note: expect.stringMatching(/did not follow node-1 .*cloned again/),
+    });
+    expect(done.notes).toContainEqual({
+      node: 'node-2',
+      note: expect.stringMatching(/data\.old-.* is the data of a former primary/),
+    });
+    // Kept by later clones as well.
+    await stand.change([{ kind: 'clone', nodes: ['node-2'], ...common }]);
+    const old = await stand.hosts.run(
+      'node-2',
+      `ls ${ROOT}/data.old-*/postgres-cluster.former-primary`,
+    );
+    expect(old.split('\n')).toHaveLength(1);
+    expect(await stand.query('node-2', 'SELECT count(*) FROM lonely')).toBe('0');
+    await requireRoles('node-1');
+    await stand.prove('node-1');
+  });
+});

@@ -1,0 +1,147 @@
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import type { DesiredCluster } from '../../src/cluster/desired.ts';
+import { MANAGED_SETTINGS, type Settings } from '../../src/cluster/settings.ts';
+import { slotName } from '../../src/cluster/spec.ts';
+import type { Step, StepOf } from '../../src/cluster/step.ts';
+import type { PostgresTag } from '../registry/registry.ts';
+import { type DriveOptions, type PlaybookRun, runPlaybook } from './drive.ts';
+import { type Hosts, startHosts } from './hosts.ts';
+
+/** The data volume's mount point on a node. */
+export const ROOT = '/var/lib/postgresql-cluster';
+
+/** A small cluster on real hosts whose steps a test does by hand, one by one. */
+export interface Stand {
+  readonly hosts: Hosts;
+  readonly names: readonly string[];
+  readonly addresses: readonly string[];
+  /** What every step gets that writes configuration, with `primary` as the primary. */
+  configure(primary: string): { readonly primary: string; readonly settings: Settings };
+  /** The slots that `primary` needs. */
+  slotsBeside(primary: string): string[];
+  /** The switchover between two nodes. */
+  switchOver(from: string, to: string): StepOf<'switchover'>;
+  /** Does steps, without a proof. */
+  run(
+    steps: readonly Step[],
+    options?: Partial<DriveOptions>,
+    desired?: Partial<DesiredCluster>,
+  ): Promise<PlaybookRun>;
+  /** Does steps and requires that they succeed; gives what changed, as `node step`. */
+  change(steps: readonly Step[], options?: Partial<DriveOptions>): Promise<string[]>;
+  /** Proves that the whole cluster follows `primary`. */
+  prove(primary: string): Promise<void>;
+  observe(): Promise<PlaybookRun['observations']>;
+  query(node: string, sql: string): Promise<string>;
+  /** Waits until a shell condition holds on a node, polling quickly enough to hit the middle of a step. */
+  waitOn(node: string, condition: string): Promise<void>;
+}
+
+/** Starts hosts and on them a cluster whose primary is node-1. */
+export async function startStand(options: {
+  folder: string;
+  count: number;
+  tags: readonly PostgresTag[];
+  image: string;
+  settings?: Settings;
+}): Promise<Stand> {
+  const { folder, count, tags, image } = options;
+  const hosts = await startHosts({
+    world: 'playbooks-test',
+    prefix: '10.98',
+    folder: join(folder, 'hosts'),
+    count,
+    tags,
+    onProgress: (line) => console.log(line),
+  });
+  const names = hosts.nodes.map(({ name }) => name);
+  const settings = { ...MANAGED_SETTINGS, shared_buffers: '64MB', ...options.settings };
+  const describeRun = (
+    more: Partial<DriveOptions> = {},
+    desired: Partial<DesiredCluster> = {},
+  ): DriveOptions => ({
+    desired: {
+      name: 'orders',
+      nodes: hosts.nodes,
+      leaving: [],
+      instanceType: null,
+      memoryMib: null,
+      primary: null,
+      synchronousReplicas: 0,
+      image,
+      settings: {},
+      clientCidrs: ['10.98.0.1/32'],
+      ...desired,
+    },
+    folder: join(folder, 'run'),
+    key: hosts.key,
+    authorizedKey: hosts.authorizedKey,
+    superuserPassword: 'postgres',
+    replicationPassword: 'replicator',
+    waitSeconds: 60,
+    ...more,
+  });
+  const stand: Stand = {
+    hosts,
+    names,
+    addresses: hosts.nodes.map(({ privateAddress }) => privateAddress),
+    configure: (primary) => ({ primary, settings }),
+    slotsBeside: (primary) => names.filter((name) => name !== primary).map(slotName),
+    switchOver: (from, to) => ({
+      kind: 'switchover',
+      nodes: [from, to],
+      ...stand.configure(to),
+      slots: stand.slotsBeside(to),
+    }),
+    run: (steps, more, desired) => {
+      const work = { primary: 'node-1', steps, prove: false };
+      return runPlaybook(describeRun(more, desired), 'site.yml', work);
+    },
+    async change(steps, more) {
+      const done = await stand.run(steps, more);
+      expect(done.failures, done.output).toEqual([]);
+      expect(done.exitCode, done.output).toBe(0);
+      return done.changes.map(({ node, step }) => `${node} ${step}`);
+    },
+    async prove(primary) {
+      const done = await runPlaybook(describeRun(), 'site.yml', { primary, steps: [] });
+      expect(done.failures, done.output).toEqual([]);
+      expect(done.exitCode, done.output).toBe(0);
+      expect(done.proof.map(({ name }) => name)).toEqual(names);
+    },
+    async observe() {
+      const done = await runPlaybook(describeRun(), 'observe.yml');
+      expect(done.exitCode, done.output).toBe(0);
+      return done.observations;
+    },
+    query: (node, sql) =>
+      hosts.run(node, `docker exec -i postgres-orders psql -XAtq -U postgres <<'SQL'\n${sql}\nSQL`),
+    async waitOn(node, condition) {
+      await hosts.run(node, `timeout 60 bash -c 'until ${condition}; do sleep 0.01; done'`);
+    },
+  };
+  const common = stand.configure('node-1');
+  const replicas = names.slice(1);
+  try {
+    // Hosts accept ssh a moment after they were started.
+    await stand.observe();
+    await stand.change([
+      { kind: 'prepare', nodes: names },
+      { kind: 'initialise', nodes: ['node-1'], ...common },
+      {
+        kind: 'admit',
+        nodes: ['node-1'],
+        ...common,
+        slots: stand.slotsBeside('node-1'),
+        retiredSlots: [],
+      },
+      { kind: 'clone', nodes: replicas, ...common },
+    ]);
+    await stand.prove('node-1');
+  } catch (error) {
+    await hosts.destroy();
+    throw error;
+  }
+  return stand;
+}

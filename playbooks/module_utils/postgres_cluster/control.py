@@ -1,0 +1,113 @@
+"""The control file: what PostgreSQL keeps of its own state on disk."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Dict, NamedTuple, Optional
+
+from .command import Problem, run
+from .docker import inspect_image
+from .image import Image
+from .layout import CONTAINER_DATA, DATA
+
+# States of data whose server was a primary when it ended.
+PRIMARY_STATES = ("shut down", "shutting down", "in crash recovery", "in production")
+
+# DBState in src/include/catalog/pg_control.h.
+_STATES = (
+    "starting up",
+    "shut down",
+    "shut down in recovery",
+    "shutting down",
+    "in crash recovery",
+    "in archive recovery",
+    "in production",
+)
+
+
+class Control(NamedTuple):
+    """The head of the control file."""
+
+    system_identifier: int
+    # As pg_controldata says it.
+    state: str
+    # Start of the latest checkpoint's record.
+    checkpoint: int
+    timeline: int
+
+
+def read_head() -> Optional[Control]:
+    """Reads the head of the control file without starting anything; None where there is no such file.
+
+    It has looked the same since PostgreSQL 11, but nothing promises that it always will: compare it with
+    what the running server says of itself before you rely on it.
+    """
+    try:
+        with open(DATA + "/global/pg_control", "rb") as file:
+            head = file.read(52)
+    except OSError:
+        return None
+    if len(head) < 52:
+        return None
+    identifier, _, _, state, _, checkpoint, _, timeline = struct.unpack("=QIIi4xqQQI", head)
+    word = _STATES[state] if 0 <= state < len(_STATES) else "unknown state %d" % state
+    return Control(identifier, word, checkpoint, timeline)
+
+
+def read_text_of(image: Image) -> str:
+    """What pg_controldata says of data whose server does not run."""
+    mount = "type=bind,source=%s,target=%s,readonly" % (DATA, CONTAINER_DATA)
+    user = "%d:%d" % image.owner
+    worker = ["docker", "run", "--rm", "--env", "LC_ALL=C", "--network", "none", "--user", user, "--mount", mount]
+    command = ["--entrypoint", "pg_controldata", image.pinned, CONTAINER_DATA]
+    return run([*worker, *command], timeout=60).stdout
+
+
+def read_position(reference: str) -> Optional[Dict[str, Any]]:
+    """{"state", "timeline", "lsn"} of data whose server does not run, by an image that is on the node; None
+    where the image is not, or the data has no whole control file."""
+    found = inspect_image(reference)
+    if found is None:
+        return None
+    mount = "type=bind,source=%s,target=%s,readonly" % (DATA, CONTAINER_DATA)
+    # Root reads whoever's data it is, and without capabilities beyond reading it changes nothing.
+    worker = ["docker", "run", "--rm", "--env", "LC_ALL=C", "--network", "none", "--user", "0:0", "--mount", mount]
+    drop = ["--cap-drop", "ALL", "--cap-add", "DAC_READ_SEARCH"]
+    command = ["--entrypoint", "pg_controldata", found["Id"], CONTAINER_DATA]
+    result = run([*worker, *drop, *command], timeout=60, check=False)
+    if result.returncode != 0:
+        return None
+    try:
+        return parse_position(result.stdout)
+    except Problem:
+        return None
+
+
+def parse_position(text: str) -> Dict[str, Any]:
+    """State, timeline and position in what pg_controldata prints under LC_ALL=C; the position is that of the
+    latest checkpoint, or of the minimum recovery point where that is later. Raises Problem when it lacks one."""
+    lines = {
+        label: value.strip()
+        for label, _, value in (line.partition(":") for line in text.splitlines())
+    }
+    try:
+        checkpoint = (lines["Latest checkpoint location"], int(lines["Latest checkpoint's TimeLineID"]))
+        minimum = (
+            lines["Minimum recovery ending location"],
+            int(lines["Min recovery ending loc's timeline"]),
+        )
+        lsn, timeline = max(checkpoint, minimum, key=lambda position: parse_lsn(position[0]))
+        return {"state": lines["Database cluster state"], "timeline": timeline, "lsn": lsn}
+    except (KeyError, ValueError):
+        raise Problem("pg_controldata does not say where the data stands", text)
+
+
+def parse_lsn(lsn: str) -> int:
+    """`1/A0` → 4294967456 (PostgreSQL manual, 8.20 "pg_lsn Type")."""
+    high, low = lsn.split("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+def format_lsn(position: int) -> str:
+    """4294967456 → `1/A0`."""
+    return "%X/%X" % (position >> 32, position & 0xFFFFFFFF)

@@ -1,0 +1,116 @@
+"""Starting a node that holds data, as the primary or as its replica."""
+
+from __future__ import annotations
+
+from typing import Dict, Tuple
+
+from .check import find_fault
+from .clone import clone
+from .command import Problem
+from .control import PRIMARY_STATES, parse_position, read_text_of
+from .docker import inspect_container
+from .fence import lift_fence, raise_fence
+from .image import Image
+from .layout import DATA
+from .psql import Session
+from .record import choose_image, is_standby, read_record, write_record
+from .reload import apply_files, settle_replica
+from .sensitive import find_too_low, parse_control, raise_conf, wait_for_primary
+from .server import (
+    ensure_container,
+    is_up,
+    require_role,
+    stop,
+    wait_until_ready,
+    wait_until_streaming,
+    write_files,
+)
+from .spec import Outcome, Spec
+from .volume import require_mounted
+
+# How long a replica may go without receiving anything or getting on with what it has, before it is cloned.
+FOLLOW_SECONDS = 30
+
+
+def start(spec: Spec) -> Outcome:
+    """Starts the server of a node that holds data and stands still, with the image it last ran: another image
+    is a restart's, which comes in its own time."""
+    require_mounted(spec.cluster)
+    record = read_record()
+    spec = spec if record is None else spec._replace(image=record["image"])
+    return start_server(spec, choose_image(spec))
+
+
+def start_server(spec: Spec, image: Image) -> Outcome:
+    """Starts the server as the step's primary or as its replica. Data that does not follow the primary is
+    replaced by a clone, and kept where it may hold rows of its own."""
+    up = is_up(inspect_container(spec.container))
+    if up:
+        wait_until_ready(spec)
+        require_role(spec)
+    if spec.is_primary:
+        return _start_primary(spec, image, up)
+    try:
+        changed, floor = _start_replica(spec, image, up)
+    except Problem as problem:
+        # A clone would come to the same end where the configuration is at fault.
+        if spec.source is None or find_fault(spec, image) is not None:
+            raise
+        outcome = clone(spec)
+        note = "its own data did not follow %s (%s), so it was cloned again" % (spec.primary, problem.message)
+        return outcome._replace(notes=[note, *outcome.notes])
+    if floor:
+        wait_for_primary(spec)
+        stop(spec)
+        write_files(spec, image)
+        ensure_container(spec, image)
+    return finish(spec, image, changed)
+
+
+def _start_primary(spec: Spec, image: Image, up: bool) -> Outcome:
+    changed = False
+    if is_standby():
+        if not up:
+            _require_primary_data(spec, image)
+        changed = lift_fence()
+    changed = bool(write_files(spec, image)) or changed
+    changed = ensure_container(spec, image) or changed
+    return finish(spec, image, changed)
+
+
+def _require_primary_data(spec: Spec, image: Image) -> None:
+    """A switchover may have fenced the primary and gone no further. A replica's data is another matter: it
+    becomes a primary's by promotion only, on a timeline of its own."""
+    state = parse_position(read_text_of(image))["state"]
+    if state not in PRIMARY_STATES:
+        raise Problem("%s holds a replica's data (%s), so it is promoted, not started as the primary" % (DATA, state))
+
+
+def _start_replica(spec: Spec, image: Image, up: bool) -> Tuple[bool, Dict[str, int]]:
+    """Gives whether anything changed, and what it was started with for now where the new settings are lower
+    than what its primary last ran with.
+
+    So it stands after a rollout that lowers settings and was interrupted: the primary is through, and the
+    replica has yet to replay it.
+    """
+    floor: Dict[str, int] = {}
+    if not up:
+        raise_fence()
+        floor = find_too_low(spec.conf, parse_control(read_text_of(image)))
+        write_files(spec._replace(conf=raise_conf(spec.conf, floor)), image)
+        ensure_container(spec, image)
+        wait_until_ready(spec)
+    with Session(spec.container) as session:
+        changed = apply_files(spec, image, session) if up else True
+        wait_until_streaming(spec, session, FOLLOW_SECONDS)
+        return settle_replica(session) or changed, floor
+
+
+def finish(spec: Spec, image: Image, changed: bool) -> Outcome:
+    """Waits until the server does what its role is, and records what it runs."""
+    wait_until_ready(spec)
+    if not spec.is_primary:
+        wait_until_streaming(spec)
+    record = read_record() or {}
+    changed = write_record(image, spec.image, record["locale"], record["systemIdentifier"]) or changed
+    return Outcome(changed, spec.image, image.pinned)

@@ -1,0 +1,15 @@
+"""Stopping a node that leaves, or whose machine is about to stop."""
+
+from __future__ import annotations
+
+from .docker import is_installed, remove_container
+from .server import stop as stop_server
+from .spec import Outcome, Spec
+
+
+def stop(spec: Spec) -> Outcome:
+    """Shuts the server down and removes its container, so that nothing starts it again but a step."""
+    if not is_installed():
+        return Outcome(False)
+    stop_server(spec)
+    return Outcome(remove_container(spec.container))
