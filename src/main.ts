@@ -13,6 +13,7 @@ import { rememberPlace, rememberTemporary } from './jobs/afterwards.ts';
 import { Announcement, identifyComment } from './jobs/announcement.ts';
 import { close } from './jobs/close.ts';
 import { deploy } from './jobs/deploy.ts';
+import { failOver } from './jobs/failover.ts';
 import type { Job } from './jobs/job.ts';
 import { runOperation } from './jobs/operation.ts';
 import { review } from './jobs/review.ts';
@@ -97,6 +98,8 @@ async function perform(
       return review(job, { announcement, commit: intent.sha, warnings });
     case 'deploy':
       return deploy(job, { announcement, commit: intent.sha, warnings });
+    case 'failover':
+      return failOver(job, { announcement, commit: intent.sha, fenced: request.fenced });
     case 'close':
       return close({ cluster: request.spec.name, environment, announcement });
   }
@@ -109,6 +112,8 @@ async function findPlace(
 ): Promise<CommentPlace | null> {
   const { environment, request, workspace } = job;
   const { repository } = environment;
+  // A failover is nobody's pull request.
+  if (intent.kind === 'failover') return null;
   const number = intent.pullRequest ?? (await findDeployed(client, { intent, environment }));
   if (number === null) {
     core.info('No pull request to comment on; the job summary has the report.');

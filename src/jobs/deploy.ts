@@ -1,4 +1,4 @@
-import { CancelledError } from '../errors.ts';
+import { CancelledError, UserError } from '../errors.ts';
 import { renderConnectionString } from '../operations/configure.ts';
 import {
   type DeployReport,
@@ -9,8 +9,10 @@ import {
 import { renderDeploySummary } from '../report/summary.ts';
 import { rememberProgress } from './afterwards.ts';
 import type { Announcement } from './announcement.ts';
-import { generateDirectory, type Job, openTerraform, planDirectory } from './job.ts';
-import { applyPlan, configureNodes } from './operation.ts';
+import { generateDirectory, type Job, openTerraform, planDirectory, readCluster } from './job.ts';
+import { configureNodes } from './operation.ts';
+import { previewRollout } from './preview.ts';
+import { Stages } from './stages.ts';
 
 const NEXT_STEPS: Readonly<Record<Phase, string>> = {
   planning: 'Nothing was changed. Mend what it says and run the job again.',
@@ -56,6 +58,7 @@ export async function deploy(
   try {
     await generateDirectory(job);
     const { terraform, binary } = await openTerraform(job);
+    const state = await readCluster(job, terraform);
     const plan = await planDirectory(job, terraform, { lock: true });
     report = {
       ...report,
@@ -63,11 +66,20 @@ export async function deploy(
       run: { ...report.run, terraformVersion: binary.version, planDigest: plan.digest },
     };
 
+    // Where nothing is applied the nodes are looked at anyway before anything is done to them.
+    if (plan.summary.hasChanges) await refuseEarly(job, { plan, state });
+
     await enter('applying');
-    const { outputs } = await applyPlan(job, terraform, plan);
+    const standing = state?.nodes ?? [];
+    const stages = new Stages(job, { terraform, reviewed: plan, standing });
+    const nodes = await stages.provision();
 
     await enter('configuring');
-    const result = await configureNodes(job, outputs, {
+    const result = await configureNodes(job, {
+      nodes,
+      instanceType: job.request.spec.instanceType,
+      memoryMib: plan.memoryMib,
+      infrastructure: stages,
       onSteps: (steps) => {
         report = { ...report, steps };
       },
@@ -93,4 +105,11 @@ export async function deploy(
     );
     throw error;
   }
+}
+
+/** What speaks against the rollout must be said before the infrastructure changes. */
+async function refuseEarly(job: Job, options: Parameters<typeof previewRollout>[1]): Promise<void> {
+  if (options.state === null) return;
+  const preview = await previewRollout(job, options);
+  if ('refusals' in preview && preview.refusals.length > 0) throw new UserError(preview.refusals);
 }

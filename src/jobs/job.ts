@@ -11,6 +11,7 @@ import type { PublicKeys } from '../ssh-key.ts';
 import { Terraform } from '../terraform/cli.ts';
 import { TFVARS_FILE } from '../terraform/files.ts';
 import { findTerraform, type TerraformBinary } from '../terraform/install.ts';
+import { type ClusterState, readState, refuseForeignState } from '../terraform/outputs.ts';
 import type { Workspace } from '../workspace.ts';
 import { logGroup } from './log-group.ts';
 
@@ -67,6 +68,18 @@ export async function ensureDirectory(job: Job): Promise<void> {
     core.info(`${directory} was not generated on this runner; generating it from the inputs`);
     await generateDirectory(job);
   }
+}
+
+/**
+ * The cluster that the state holds; null before the first apply.
+ *
+ * @throws UserError when it is another one than the request's
+ */
+export async function readCluster(job: Job, terraform: Terraform): Promise<ClusterState | null> {
+  await logGroup('Read the state', () => terraform.init());
+  const state = readState(await terraform.outputs());
+  if (state !== null) refuseForeignState(state, job.request.spec);
+  return state;
 }
 
 /**

@@ -1,28 +1,27 @@
-import { join } from 'node:path';
 import * as core from '@actions/core';
 import { sshAddress } from '../ansible/inventory.ts';
 import type { Node } from '../cluster/configuration.ts';
 import { UserError } from '../errors.ts';
 import type { Operation } from '../intent.ts';
-import { type ApplyResult, apply } from '../operations/apply.ts';
 import {
-  type ConfigureListeners,
   type ConfigureResult,
   configure,
   renderConnectionString,
 } from '../operations/configure.ts';
-import type { PlanResult } from '../operations/plan.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
-import { rememberChild } from './afterwards.ts';
+import { describeNodes } from '../terraform/stage.ts';
 import {
   ensureDirectory,
   generateDirectory,
   type Job,
   openTerraform,
   planDirectory,
+  readCluster,
 } from './job.ts';
 import { logGroup } from './log-group.ts';
+import { accessNodes } from './preview.ts';
+import { Stages } from './stages.ts';
 
 /** Runs one operation alone; its result lies in a file, its path in an output. */
 export async function runOperation(job: Job, operation: Operation): Promise<void> {
@@ -34,56 +33,54 @@ export async function runOperation(job: Job, operation: Operation): Promise<void
       await planDirectory(job, terraform, { lock: false });
       return;
     case 'apply':
-      await applyPlan(job, terraform, await planDirectory(job, terraform, { lock: true }));
-      return;
+      return applyAlone(job, terraform);
     case 'configure': {
       await logGroup('Read the state', () => terraform.init());
-      await configureNodes(job, await terraform.outputs());
+      const nodes = readNodes(await terraform.outputs(), {
+        directory: job.workspace.directory,
+        spec: job.request.spec,
+      });
+      await configureNodes(job, {
+        nodes,
+        instanceType: null,
+        memoryMib: null,
+        infrastructure: null,
+      });
       return;
     }
   }
 }
 
-/** Applies the plan and sets the output that names the result. */
-export async function applyPlan(
-  job: Job,
-  terraform: Terraform,
-  plan: PlanResult,
-): Promise<ApplyResult> {
-  const result = await logGroup('Apply', () =>
-    apply(terraform, {
-      directory: job.workspace.directory,
-      plan,
-      outlives: { temporary: job.workspace.temporary, announce: rememberChild },
-    }),
-  );
-  core.setOutput('apply-json', result.jsonFile);
-  return result;
+/**
+ * Applies the whole plan.
+ *
+ * @throws UserError where Terraform alone would stop or destroy nodes that PostgreSQL has to leave first
+ */
+async function applyAlone(job: Job, terraform: Terraform): Promise<void> {
+  const state = await readCluster(job, terraform);
+  const reviewed = await planDirectory(job, terraform, { lock: true });
+  const { resize, destroy } = describeNodes(reviewed.summary);
+  const problems = [
+    ...resize.map(({ node, from, to }) => `${node} would become ${to} instead of ${from}`),
+    ...destroy.map((node) => `${node} would be removed`),
+  ];
+  if (problems.length > 0) {
+    throw new UserError([
+      'The operation apply does not look at the databases, and this plan needs them to take turns with Terraform. Merge the change, or run with command: auto.',
+      ...problems,
+    ]);
+  }
+  await new Stages(job, { terraform, reviewed, standing: state?.nodes ?? [] }).provision();
 }
 
-/** Configures the nodes in Terraform's `outputs`, proves replication and sets the outputs about them. */
+/** Configures the nodes, proves replication and sets the outputs about them. */
 export async function configureNodes(
   job: Job,
-  outputs: unknown,
-  listeners: ConfigureListeners = {},
+  options: Parameters<typeof configure>[1],
 ): Promise<ConfigureResult> {
-  const { workspace, keys, request, actionRoot } = job;
-  if (!keys) throw new UserError('ssh-private-key: missing. Ansible logs in with it.');
-  const nodes = readNodes(outputs, {
-    directory: workspace.directory,
-    spec: request.spec,
-  });
-  const result = await logGroup('Configure', () =>
-    configure(request, {
-      nodes,
-      keys,
-      directory: workspace.directory,
-      temporary: workspace.temporary,
-      playbooks: join(actionRoot, 'playbooks'),
-      log: core.info,
-      ...listeners,
-    }),
-  );
+  const access = accessNodes(job);
+  if (!access) throw new UserError('ssh-private-key: missing. Ansible logs in with it.');
+  const result = await logGroup('Configure', () => configure(access, options));
   setClusterOutputs(result);
   return result;
 }

@@ -1,15 +1,11 @@
-import { describeFreshNode } from '../cluster/observation.ts';
-import { rollout } from '../cluster/rollout.ts';
-import { type ClusterSpec, imageReference, nodeName } from '../cluster/spec.ts';
-import { CancelledError } from '../errors.ts';
+import { CancelledError, UserError } from '../errors.ts';
 import { renderDeployComment } from '../report/deploy-comment.ts';
 import { type PlanReport, renderPlanComment } from '../report/plan-comment.ts';
 import type { RunInfo } from '../report/run.ts';
-import type { DatabasePlan } from '../report/steps.ts';
 import { renderDeploySummary, renderPlanSummary } from '../report/summary.ts';
-import type { PlanSummary } from '../terraform/plan.ts';
 import type { Announcement } from './announcement.ts';
-import { generateDirectory, type Job, openTerraform, planDirectory } from './job.ts';
+import { generateDirectory, type Job, openTerraform, planDirectory, readCluster } from './job.ts';
+import { previewRollout } from './preview.ts';
 
 /** What a pull request would do: generate, plan, comment. */
 export async function review(
@@ -26,20 +22,24 @@ export async function review(
     terraformVersion: null,
     planDigest: null,
   };
+  let refusals: readonly string[] = [];
   try {
     const { terraform, binary } = await openTerraform(job);
     await generateDirectory(job);
+    const state = await readCluster(job, terraform);
     const plan = await planDirectory(job, terraform, { lock: false });
+    const database = await previewRollout(job, { plan, state });
     const report: PlanReport = {
       cluster,
       plan: plan.summary,
       planText: plan.text,
-      database: planDatabase(request.spec, plan.summary),
+      database,
       warnings,
       run: { ...run, terraformVersion: binary.version, planDigest: plan.digest },
     };
     await announcement.summarize(renderPlanSummary(report));
     await announcement.publish(renderPlanComment(report));
+    refusals = 'refusals' in database ? database.refusals : [];
   } catch (error) {
     // A cancelled plan was overtaken by a newer one, which has the comment now.
     if (error instanceof CancelledError) throw error;
@@ -62,24 +62,6 @@ export async function review(
     await announcement.publish(renderDeployComment(failed));
     throw error;
   }
-}
-
-/**
- * What the database goes through. Of a first deploy all is known: fresh nodes. For a cluster that exists the
- * nodes would have to be asked, which a pull request must not.
- */
-function planDatabase(spec: ClusterSpec, plan: PlanSummary): DatabasePlan {
-  const volumes = plan.resources.filter(({ type }) => type === 'aws_ebs_volume');
-  if (volumes.length === 0 || volumes.some(({ action }) => action !== 'create')) {
-    return { notObserved: 'a pull request does not log in to the nodes.' };
-  }
-  const names = Array.from({ length: spec.replicaCount + 1 }, (_, index) => nodeName(index + 1));
-  const unknown = { instanceId: '', privateAddress: '', publicAddress: '', volumeId: '', zone: '' };
-  return rollout(names.map(describeFreshNode), {
-    name: spec.name,
-    nodes: names.map((name) => ({ name, ...unknown })),
-    image: imageReference(spec),
-    settings: spec.settings,
-    clientCidrs: spec.clientCidrs,
-  });
+  // The comment says so already; a red check keeps it from being merged.
+  if (refusals.length > 0) throw new UserError(refusals);
 }

@@ -1,31 +1,28 @@
 import { randomUUID } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { Ansible, checkAnsible } from '../ansible/cli.ts';
-import { renderInventory, sshAddress } from '../ansible/inventory.ts';
-import type { AnsibleResult } from '../ansible/result.ts';
-import { renderVariables } from '../ansible/variables.ts';
+import { sshAddress } from '../ansible/inventory.ts';
 import type { Node } from '../cluster/configuration.ts';
-import type { DesiredCluster } from '../cluster/desired.ts';
+import { type DesiredCluster, describeDesired } from '../cluster/desired.ts';
 import { findProofProblems, type NodeProof } from '../cluster/proof.ts';
-import { rollout, type Step } from '../cluster/rollout.ts';
-import { imageReference } from '../cluster/spec.ts';
+import { type Rollout, rollout } from '../cluster/rollout.ts';
+import { isTerraformStep, type Step, type TerraformStep } from '../cluster/step.ts';
 import { UserError } from '../errors.ts';
-import type { Request, Secrets } from '../request.ts';
-import { type PublicKeys, splitKeys } from '../ssh-key.ts';
-import { writeSecretFile } from '../workspace.ts';
+import type { Infrastructure } from './infrastructure.ts';
+import { type NodeAccess, Nodes, type Sighting } from './nodes.ts';
 import { writeResult } from './result.ts';
+
+/** How long a node may take to boot. */
+const BOOT_SECONDS = 300;
+/** How long to wait for one that is perhaps never to come back. */
+const LOST_SECONDS = 20;
+/** The same step so many times in a row leads nowhere. */
+const REPETITIONS = 3;
 
 /** What was done and what was proved. */
 export interface ConfigureResult {
   readonly primary: string;
+  /** In the order they were done. */
   readonly steps: readonly Step[];
-  /** Tasks that changed something, by node and step. */
-  readonly changes: readonly {
-    readonly node: string;
-    readonly step: string;
-    readonly task: string;
-  }[];
+  readonly changes: readonly NodeChange[];
   readonly proof: readonly NodeProof[];
   readonly nodes: readonly Node[];
   /** Paths. */
@@ -33,139 +30,173 @@ export interface ConfigureResult {
   readonly jsonFile: string;
 }
 
+/** A task that changed something, by node and step. */
+export interface NodeChange {
+  readonly node: string;
+  readonly step: string;
+  readonly task: string;
+}
+
 /** What is told while it happens, so that it is known even if the end is a failure. */
 export interface ConfigureListeners {
+  /** The steps that were done and those that are ahead. */
   readonly onSteps?: (steps: readonly Step[]) => void;
   readonly onProof?: (proof: readonly NodeProof[]) => void;
 }
 
+/** How the next steps are decided from what was seen; `reachable` is the part of `desired` that was. */
+export type Decide = (
+  sighting: Sighting,
+  clusters: { readonly desired: DesiredCluster; readonly reachable: DesiredCluster },
+) => Rollout;
+
 /**
  * Brings the nodes to the state the request asks for and proves that replication works.
  *
- * Two looks at the cluster and one change between them: observe, decide (`rollout`), do, prove.
+ * Observe, decide (`rollout`), do, and again from the beginning wherever Terraform changed the instances;
+ * then prove. Nothing is kept between two rounds but what the nodes show.
  *
  * @throws UserError with every refusal, every failure by node, or everything the proof found missing
  */
 export async function configure(
-  request: Request,
+  access: NodeAccess,
   options: {
+    /** The nodes that stand. */
     nodes: readonly Node[];
-    keys: PublicKeys;
-    directory: string;
-    temporary: string;
-    playbooks: string;
-    log: (line: string) => void;
+    /** Null: each node stays what it is. */
+    instanceType: string | null;
+    /** RAM of that type, null where it is not known. */
+    memoryMib: number | null;
+    /** Null: the instances stay what they are. */
+    infrastructure: Infrastructure | null;
+    /** Nodes may be out of reach, and somebody else than `rollout` decides. */
+    decide?: Decide;
   } & ConfigureListeners,
 ): Promise<ConfigureResult> {
-  const { nodes, keys, directory, temporary, log } = options;
-  const { spec, secrets } = request;
-  checkNodeCount(nodes, request);
-  const inventory = join(directory, 'inventory.ini');
-  await Promise.all([
-    checkAnsible(),
-    writeInventory(inventory, { request, nodes, directory, temporary }),
-  ]);
-
-  const desired: DesiredCluster = {
-    name: spec.name,
-    nodes,
-    image: imageReference(spec),
-    settings: spec.settings,
-    clientCidrs: spec.clientCidrs,
-  };
-  const ansible = new Ansible({ playbooks: options.playbooks, inventory, temporary, log });
+  const { directory, log } = access;
+  const nodes = new Nodes(access);
   let outcome: Outcome;
   try {
-    outcome = await converge(ansible, { desired, secrets, keys, onSteps: options.onSteps });
+    outcome = await converge(nodes, { access, ...options });
   } finally {
-    await ansible.close();
+    await nodes.close();
   }
-  const { primary, steps, report } = outcome;
-  const { changes, proof } = report;
+  const { proof, changes } = outcome;
   options.onProof?.(proof);
   log(
     `${changes.length} ${changes.length === 1 ? 'task' : 'tasks'} changed something on the nodes`,
   );
-  const result = { primary, steps, changes, proof, nodes };
-  const jsonFile = await writeResult(directory, 'configure', result);
-  const problems = findProofProblems(
-    proof,
-    nodes.map(({ name }) => name),
-  );
+  const jsonFile = await writeResult(directory, 'configure', outcome);
+  const expected = outcome.proved.map(({ name }) => name);
+  const problems = findProofProblems(proof, expected);
   if (problems.length > 0) {
     throw new UserError(problems.map((problem) => `Replication is not proved. ${problem}`));
   }
-  return { ...result, inventory, jsonFile };
+  return { ...outcome, inventory: nodes.inventory, jsonFile };
 }
 
-interface Outcome {
-  readonly primary: string;
-  readonly steps: readonly Step[];
-  readonly report: AnsibleResult;
+interface Outcome extends Omit<ConfigureResult, 'inventory' | 'jsonFile'> {
+  /** Those that the proof was asked of. */
+  readonly proved: readonly Node[];
 }
 
-/** Observes, decides, does and proves. */
 async function converge(
-  ansible: Ansible,
-  options: {
-    desired: DesiredCluster;
-    secrets: Secrets;
-    keys: PublicKeys;
-    onSteps: ((steps: readonly Step[]) => void) | undefined;
-  },
+  nodes: Nodes,
+  options: { access: NodeAccess } & Parameters<typeof configure>[1],
 ): Promise<Outcome> {
-  const { desired, secrets, keys, onSteps } = options;
-  const observe = async () => {
-    const report = await ansible.run('observe.yml', renderVariables({ desired, secrets, keys }));
-    const decision = rollout(report.observations, desired);
+  const { access, instanceType, memoryMib, infrastructure, decide, onSteps } = options;
+  let standing = options.nodes;
+  const steps: Step[] = [];
+  const changes: NodeChange[] = [];
+  for (;;) {
+    const desired = describeDesired(access.request.spec, { standing, instanceType, memoryMib });
+    const sighting = await nodes.observe(standing, {
+      desired,
+      waitSeconds: decide && !steps.some(isTerraformStep) ? LOST_SECONDS : BOOT_SECONDS,
+      tolerant: decide !== undefined,
+    });
+    const reachable = removeNodes(desired, sighting.unreachable);
+    const decision = decide
+      ? decide(sighting, { desired, reachable })
+      : rollout(sighting.observed, desired);
     if (!('steps' in decision)) throw new UserError(decision.refusals);
-    return decision;
-  };
-  const perform = (
-    { primary, steps }: { primary: string; steps: readonly Step[] },
-    proofToken: string | null,
-  ) => {
-    const work = { primary, steps, proofToken };
-    return ansible.run('site.yml', renderVariables({ desired, secrets, keys, rollout: work }));
-  };
+    if (infrastructure === null) refuseTerraform(decision.steps);
+    onSteps?.([...steps, ...decision.steps]);
+    const [first] = decision.steps;
+    if (first) refuseRepetition(steps, first);
 
-  let decision = await observe();
-  if (decision.observeAgain) {
-    await perform(decision, null);
-    decision = await observe();
+    if (first && isTerraformStep(first) && infrastructure) {
+      access.log(`${first.kind} ${first.nodes.join(', ')}`);
+      standing = await change(infrastructure, first);
+      steps.push(first);
+      continue;
+    }
+    const end = decision.steps.findIndex(isTerraformStep);
+    const segment = end === -1 ? decision.steps : decision.steps.slice(0, end);
+    const isLast = end === -1 && !decision.observeAgain;
+    const { primary } = decision;
+    const work = { primary, steps: segment, proofToken: isLast ? randomUUID() : null };
+    const report = await nodes.perform(work, reachable);
+    steps.push(...segment);
+    changes.push(...report.changes);
+    if (isLast) {
+      return {
+        primary,
+        steps,
+        changes,
+        proof: report.proof,
+        nodes: standing,
+        proved: reachable.nodes,
+      };
+    }
   }
-  const { primary, steps } = decision;
-  onSteps?.(steps);
-  return { primary, steps, report: await perform(decision, randomUUID()) };
 }
 
-function checkNodeCount(nodes: readonly Node[], { spec }: Request): void {
-  const wanted = spec.replicaCount + 1;
-  if (nodes.length === wanted) return;
+/** The cluster without the nodes that nobody can reach: they come back when somebody can. */
+function removeNodes(desired: DesiredCluster, names: readonly string[]): DesiredCluster {
+  const remains = ({ name }: Node) => !names.includes(name);
+  return {
+    ...desired,
+    nodes: desired.nodes.filter(remains),
+    leaving: desired.leaving.filter(remains),
+  };
+}
+
+function change(infrastructure: Infrastructure, step: TerraformStep): Promise<readonly Node[]> {
+  switch (step.kind) {
+    case 'resize':
+      return infrastructure.resize(step.nodes[0]);
+    case 'replace':
+      return infrastructure.replace(step.nodes[0]);
+    case 'destroy':
+      return infrastructure.destroy();
+    case 'provision':
+      throw new Error(`${step.nodes.join(', ')} was applied and does not stand`);
+  }
+}
+
+/** Before anything is done for their sake. */
+function refuseTerraform(steps: readonly Step[]): void {
+  const problems = steps.filter(isTerraformStep).map(({ kind, nodes }) => {
+    const names = nodes.join(', ');
+    switch (kind) {
+      case 'provision':
+        return `replica-count: ${names} asked for, and not in Terraform's state. Run apply first, or give a smaller replica-count.`;
+      case 'destroy':
+        return `replica-count: ${names} not asked for, and in Terraform's state. Merge the change, so that PostgreSQL and Terraform take turns, or give a larger replica-count.`;
+      default:
+        return `${names} needs Terraform to ${kind} it, which this operation does not do. Merge the change.`;
+    }
+  });
+  if (problems.length > 0) throw new UserError(problems);
+}
+
+function refuseRepetition(done: readonly Step[], next: Step): void {
+  const last = done.slice(-REPETITIONS);
+  if (last.length < REPETITIONS) return;
+  if (last.some((step) => JSON.stringify(step) !== JSON.stringify(next))) return;
   throw new UserError(
-    `replica-count: ${spec.replicaCount} asks for ${wanted} nodes, Terraform's state has ${nodes.length}. Run apply first, or give replica-count ${nodes.length - 1}.`,
-  );
-}
-
-async function writeInventory(
-  path: string,
-  options: { request: Request; nodes: readonly Node[]; directory: string; temporary: string },
-): Promise<void> {
-  const { request, nodes, directory, temporary } = options;
-  const privateKeyFiles = await Promise.all(
-    splitKeys(request.secrets.sshPrivateKey).map(async (key, index) => {
-      const file = join(temporary, `ssh-key-${index + 1}`);
-      await writeSecretFile(file, key);
-      return file;
-    }),
-  );
-  await writeFile(
-    path,
-    renderInventory(nodes, {
-      sshUser: request.sshUser,
-      privateKeyFiles,
-      knownHostsFile: join(directory, 'known_hosts'),
-    }),
+    `${next.nodes.join(', ')}: the step ${next.kind} was done ${REPETITIONS} times and is still asked for. Look at the log of that step; something undoes it.`,
   );
 }
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Terraform } from '../terraform/cli.ts';
+import { readPlannedMemory } from '../terraform/outputs.ts';
 import {
   canonicalizePlan,
   hideSensitive,
@@ -13,6 +14,8 @@ export interface PlanResult {
   readonly summary: PlanSummary;
   /** SHA-256 (hex) over the normalised changes: equal plans have equal digests, whatever their text. */
   readonly digest: string;
+  /** RAM of the instance type in MiB; null where the plan does not tell. */
+  readonly memoryMib: number | null;
   /** Terraform's own wording, sensitive values hidden. */
   readonly text: string;
   /** Path of the binary plan, to be applied as it is. */
@@ -24,7 +27,12 @@ export interface PlanResult {
 /** Plans the generated directory. `publicKey` is used when the directory was generated without one. */
 export async function plan(
   terraform: Terraform,
-  options: { directory: string; planFile: string; publicKey: string | null; lock: boolean },
+  options: {
+    directory: string;
+    planFile: string;
+    publicKey: string | null;
+    lock: boolean;
+  },
 ): Promise<PlanResult> {
   const { planFile, publicKey, lock } = options;
   await terraform.init();
@@ -37,6 +45,7 @@ export async function plan(
   const summary = summarizePlan(document);
   return {
     summary,
+    memoryMib: readPlannedMemory(document),
     digest: createHash('sha256').update(canonicalizePlan(summary)).digest('hex'),
     text: hideSensitive(text, document),
     planFile,

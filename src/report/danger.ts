@@ -57,19 +57,28 @@ function keepsSnapshot({ attributes }: ResourceChange): boolean {
   );
 }
 
-/** Terraform shows these as harmless updates in place, and does them on all nodes at the same time. */
+/**
+ * Terraform shows these as harmless updates in place. Another instance type is rolled out node by node; what
+ * else stops an instance Terraform does on all of them at the same time.
+ */
 function findStopped({ resources }: PlanSummary): string[] {
-  const stopped = resources.filter(
-    ({ type, action, attributes }) =>
-      type === NODE_TYPE &&
-      action === 'update' &&
-      attributes.some(({ path }) => path === 'instance_type' || path === 'user_data'),
-  );
+  const updated = resources.filter(({ type, action }) => type === NODE_TYPE && action === 'update');
+  const changing = (name: string) =>
+    updated.filter(({ attributes }) => attributes.some(({ path }) => path === name));
+  const stopped = changing('user_data');
+  const rolled = changing('instance_type').filter((resource) => !stopped.includes(resource));
+  return [
+    ...describeStops(stopped, ' at the same time'),
+    ...describeStops(rolled, ' one after the other, the primary last'),
+  ];
+}
+
+function describeStops(stopped: readonly ResourceChange[], order: string): string[] {
   if (stopped.length === 0) return [];
   const names = stopped.map(nameResource).join(', ');
-  const together = stopped.length > 1 ? ' at the same time' : '';
+  const several = stopped.length > 1;
   return [
-    `**PostgreSQL stops:** ${names} ${stopped.length > 1 ? 'are' : 'is'} stopped and started${together}.`,
+    `**Instances stop:** ${names} ${several ? 'are' : 'is'} stopped and started${several ? order : ''}.`,
   ];
 }
 

@@ -39,11 +39,12 @@ function createReport(progress: DeployState, overrides: Partial<DeployReport> = 
     ),
     steps: [
       { kind: 'prepare', nodes: ['node-1'] },
-      { kind: 'initialise', nodes: ['node-1'], settings: {} },
+      { kind: 'initialise', nodes: ['node-1'], primary: 'node-1', settings: {} },
       { kind: 'start', nodes: ['node-2', 'node-3'], primary: 'node-1', settings: {} },
       {
         kind: 'admit',
         nodes: ['node-1'],
+        primary: 'node-1',
         settings: {},
         slots: ['node_2'],
         retiredSlots: ['node_9'],

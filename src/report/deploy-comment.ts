@@ -1,5 +1,5 @@
 import type { NodeProof } from '../cluster/proof.ts';
-import type { Step } from '../cluster/rollout.ts';
+import type { Step } from '../cluster/step.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
 import { renderAlert } from './alert.ts';
 import { COMMENT_BUDGET, fitSections, fixed, type Section } from './budget.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Rollout, Step } from '../cluster/rollout.ts';
+import type { Rollout } from '../cluster/rollout.ts';
+import type { Step } from '../cluster/step.ts';
 import { hideSensitive, summarizePlan } from '../terraform/plan.ts';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
 import {
@@ -25,27 +26,49 @@ const run: RunInfo = {
 
 const settings = { max_connections: '200' };
 const STEPS: Readonly<Record<string, Rollout>> = {
-  none: { refusals: [], primary: 'node-1', steps: [] },
+  none: { refusals: [], primary: 'node-1', steps: [], observeAgain: false },
   first: {
     refusals: [],
     primary: 'node-1',
+    observeAgain: false,
     steps: [
       { kind: 'prepare', nodes: ['node-1', 'node-2', 'node-3'] },
-      { kind: 'initialise', nodes: ['node-1'], settings },
-      { kind: 'admit', nodes: ['node-1'], settings, slots: ['node_2', 'node_3'], retiredSlots: [] },
+      { kind: 'initialise', nodes: ['node-1'], primary: 'node-1', settings },
+      {
+        kind: 'admit',
+        nodes: ['node-1'],
+        primary: 'node-1',
+        settings,
+        slots: ['node_2', 'node_3'],
+        retiredSlots: [],
+      },
       { kind: 'clone', nodes: ['node-2', 'node-3'], primary: 'node-1', settings },
     ],
   },
   rolling: {
     refusals: [],
-    primary: 'node-2',
-    steps: ['node-1', 'node-3', 'node-2'].map(
-      (node): Step => ({ kind: 'restart', nodes: [node], primary: 'node-2', settings }),
-    ),
+    primary: 'node-1',
+    observeAgain: false,
+    steps: [
+      { kind: 'check', nodes: ['node-1'], primary: 'node-2', settings },
+      ...['node-1', 'node-3'].map(
+        (node): Step => ({ kind: 'restart', nodes: [node], primary: 'node-2', settings }),
+      ),
+      {
+        kind: 'switchover',
+        nodes: ['node-2', 'node-1'],
+        primary: 'node-1',
+        settings,
+        slots: ['node_2', 'node_3'],
+      },
+      { kind: 'reload', nodes: ['node-3'], primary: 'node-1', settings },
+      { kind: 'start', nodes: ['node-2'], primary: 'node-1', settings },
+    ],
   },
   reload: {
     refusals: [],
     primary: 'node-1',
+    observeAgain: false,
     steps: [{ kind: 'reload', nodes: ['node-1', 'node-2'], primary: 'node-1', settings }],
   },
   refused: {

@@ -1,4 +1,5 @@
-import type { Rollout, Step } from '../cluster/rollout.ts';
+import type { Rollout } from '../cluster/rollout.ts';
+import type { Step, StepOf } from '../cluster/step.ts';
 import { countNoun, renderCode, renderText } from './markdown.ts';
 
 /** What the database goes through, or why that cannot be said before the merge. */
@@ -25,29 +26,62 @@ export function renderSteps(steps: readonly Step[]): string {
   return steps.map((step, index) => `${index + 1}. ${describeStep(step)}`).join('\n');
 }
 
-/** What the steps cost the clients, for a headline: `2 rolling restarts · writes pause once`; '' when nothing. */
+/** What the steps cost the clients, for a headline: `3 restarts · writes pause about 1 s`; '' when nothing. */
 export function summarizeSteps(steps: readonly Step[]): string {
-  const restarts = steps.filter(({ kind }) => kind === 'restart');
-  const clones = steps.flatMap((step) => (step.kind === 'clone' ? step.nodes : []));
-  const pauses = restarts.filter((step) => 'primary' in step && step.nodes.includes(step.primary));
+  const count = (...kinds: readonly Step['kind'][]) =>
+    steps.filter(({ kind }) => kinds.includes(kind)).flatMap(({ nodes }) => nodes).length;
+  const restarts = count('restart');
+  const clones = count('clone');
+  const resizes = count('resize');
+  const switchovers = steps.filter(({ kind }) => kind === 'switchover').length;
+  const touches = restarts + clones + resizes + switchovers > 0;
   return [
     steps.some(({ kind }) => kind === 'initialise') ? 'new database cluster' : '',
-    clones.length === 0 ? '' : countNoun(clones.length, 'clone'),
-    restarts.length === 0 ? '' : countNoun(restarts.length, 'rolling restart'),
-    pauses.length === 0
-      ? ''
-      : `writes pause ${pauses.length === 1 ? 'once' : `${pauses.length} times`}`,
-    restarts.length === 0 && steps.some(({ kind }) => kind === 'reload') ? 'reload' : '',
+    clones === 0 ? '' : countNoun(clones, 'clone'),
+    resizes === 0 ? '' : `${countNoun(resizes, 'instance')} resized one by one`,
+    restarts === 0 ? '' : countNoun(restarts, 'rolling restart'),
+    switchovers === 0 ? '' : countNoun(switchovers, 'switchover'),
+    summarizePauses(steps),
+    !touches && steps.some(({ kind }) => kind === 'reload') ? 'reload' : '',
   ]
     .filter((part) => part !== '')
     .join(' · ');
 }
 
+/** How often and for about how long nobody can write, e.g. `writes pause about 1 s`; '' when never. */
+function summarizePauses(steps: readonly Step[]): string {
+  const pauses = steps.map(estimatePause).filter((pause) => pause !== null);
+  if (pauses.length === 0) return '';
+  const [first] = pauses;
+  if (pauses.length === 1) return `writes pause ${first}`;
+  const same = pauses.every((pause) => pause === first);
+  return `writes pause ${pauses.length} times${same ? `, ${first} each` : ''}`;
+}
+
+/** About how long a step keeps everybody from writing; null when it does not. Measured in the lab, on small data. */
+function estimatePause(step: Step): string | null {
+  switch (step.kind) {
+    case 'switchover':
+      return 'about 1 s';
+    case 'restart':
+      return step.nodes[0] === step.primary ? 'a few seconds' : null;
+    case 'stop':
+      return step.nodes.includes(step.primary) ? 'some minutes' : null;
+    default:
+      return null;
+  }
+}
+
 function describeStep(step: Step): string {
   const nodes = listNodes(step.nodes);
+  const one = step.nodes.length === 1;
   switch (step.kind) {
+    case 'provision':
+      return `**Apply** (Terraform): ${nodes} ${one ? 'is' : 'are'} made.`;
     case 'prepare':
       return `**Prepare** ${nodes}: SSH key, Docker, data volume, image. No PostgreSQL is touched.`;
+    case 'check':
+      return `**Check** on ${nodes}: a throw-away server without data starts with the new settings and image. If it does not, nothing is changed.`;
     case 'initialise':
       return `**Initialise** ${nodes}: a new, empty database cluster; it becomes the primary.`;
     case 'admit':
@@ -55,17 +89,40 @@ function describeStep(step: Step): string {
     case 'clone':
       return `**Clone** ${nodes} from ${renderCode(step.primary)} with \`pg_basebackup\`, then stream. Writes go on.`;
     case 'start':
-      return `**Start** ${nodes}, which ${step.nodes.length === 1 ? 'stands' : 'stand'} still now.`;
-    case 'reload':
-      return `**Reload** ${nodes}: new settings without a restart. No connection is lost.`;
-    case 'restart':
       return step.nodes.includes(step.primary)
-        ? `**Restart** the primary ${nodes}: its connections end and **writes pause** until it is back.`
+        ? `**Start** the primary ${nodes}, which stands still.`
+        : `**Start** ${nodes} as ${one ? 'a replica' : 'replicas'} of ${renderCode(step.primary)}; cloned again if that fails.`;
+    case 'reload':
+      return `**Reload** ${nodes}: settings, and whom to follow, without a restart. No connection is lost.`;
+    case 'restart':
+      return step.nodes[0] === step.primary
+        ? `**Restart** the primary ${nodes}: its connections end and **writes pause** for ${estimatePause(step)}.`
         : `**Restart** the replica ${nodes}: its connections end; writes go on.`;
+    case 'stop':
+      return step.nodes.includes(step.primary)
+        ? `**Stop** the primary ${nodes}: no replica can take over, so **writes pause** for ${estimatePause(step)}.`
+        : `**Stop** the ${one ? 'replica' : 'replicas'} ${nodes} cleanly; writes go on.`;
+    case 'switchover':
+      return describeSwitchover(step);
+    case 'fence':
+      return `**Fence** ${nodes}: its PostgreSQL is stopped and can only come back as a replica.`;
+    case 'promote':
+      return `**Promote** ${nodes}, which has the most changes: it becomes the primary.`;
+    case 'resize':
+      return `**Resize** ${nodes} to ${renderCode(step.instanceType)} (Terraform): its instance stops and starts.`;
+    case 'replace':
+      return `**Replace** the instance of ${nodes} (Terraform), which cannot be reached; its data volume stays.`;
+    case 'destroy':
+      return `**Remove** ${nodes} (Terraform): instance and data volume; a last snapshot of the volume is kept.`;
   }
 }
 
-function describeAdmission({ slots, retiredSlots }: Extract<Step, { kind: 'admit' }>): string {
+function describeSwitchover(step: StepOf<'switchover'>): string {
+  const [from, to] = step.nodes.map(renderCode);
+  return `**Switch over** from ${from} to ${to}: when ${to} streams without lag, ${from} stops, ${to} takes the last byte and becomes the primary. **Writes pause** for ${estimatePause(step)}; no committed row is lost.`;
+}
+
+function describeAdmission({ slots, retiredSlots }: StepOf<'admit'>): string {
   return [
     'roles and passwords',
     ...(slots.length === 0

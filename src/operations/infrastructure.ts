@@ -1,0 +1,14 @@
+import type { Node } from '../cluster/configuration.ts';
+
+/**
+ * What a rollout changes about the instances, a stage of the reviewed plan each. Every method gives the
+ * nodes that stand afterwards.
+ */
+export interface Infrastructure {
+  /** Another instance type for one node. */
+  resize(node: string): Promise<readonly Node[]>;
+  /** The end of the nodes that leave. */
+  destroy(): Promise<readonly Node[]>;
+  /** Another instance for a node that cannot be reached; its data volume stays. */
+  replace(node: string): Promise<readonly Node[]>;
+}

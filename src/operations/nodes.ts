@@ -1,0 +1,112 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Ansible, checkAnsible } from '../ansible/cli.ts';
+import { renderInventory } from '../ansible/inventory.ts';
+import type { AnsibleResult } from '../ansible/result.ts';
+import { renderVariables } from '../ansible/variables.ts';
+import type { Node } from '../cluster/configuration.ts';
+import type { DesiredCluster } from '../cluster/desired.ts';
+import type { NodeObservation } from '../cluster/observation.ts';
+import type { Step } from '../cluster/step.ts';
+import type { Request } from '../request.ts';
+import { type PublicKeys, splitKeys } from '../ssh-key.ts';
+import { writeSecretFile } from '../workspace.ts';
+
+/** What it takes to reach the nodes. */
+export interface NodeAccess {
+  readonly request: Request;
+  readonly keys: PublicKeys;
+  /** The generated directory; the inventory is written there. */
+  readonly directory: string;
+  /** The job's folder for secrets. */
+  readonly temporary: string;
+  /** The action's `playbooks/` folder. */
+  readonly playbooks: string;
+  readonly log: (line: string) => void;
+}
+
+/** What was seen of the nodes. */
+export interface Sighting {
+  readonly observed: readonly NodeObservation[];
+  /** Names of the nodes that did not let us in; only where that is tolerated. */
+  readonly unreachable: readonly string[];
+}
+
+/** The cluster's nodes over SSH: looked at and worked on by Ansible. `close` ends the connections. */
+export class Nodes {
+  readonly #access: NodeAccess;
+  readonly #ansible: Ansible;
+  readonly inventory: string;
+
+  constructor(access: NodeAccess) {
+    this.#access = access;
+    this.inventory = join(access.directory, 'inventory.ini');
+    const { playbooks, temporary, log } = access;
+    this.#ansible = new Ansible({ playbooks, inventory: this.inventory, temporary, log });
+  }
+
+  /**
+   * Looks at `standing`. `waitSeconds`: how long a node may take to come up.
+   *
+   * @throws UserError with what failed on which node; with `tolerant` only where no node could be looked at
+   */
+  async observe(
+    standing: readonly Node[],
+    options: { desired: DesiredCluster; waitSeconds: number; tolerant?: boolean },
+  ): Promise<Sighting> {
+    const { desired, waitSeconds, tolerant = false } = options;
+    await Promise.all([checkAnsible(), this.#writeInventory(standing)]);
+    const report = await this.#ansible.run('observe.yml', this.#render(desired, { waitSeconds }), {
+      tolerant,
+    });
+    const seen = report.observations.map(({ name }) => name);
+    const unreachable = standing.map(({ name }) => name).filter((name) => !seen.includes(name));
+    if (unreachable.length > 0) {
+      await this.#writeInventory(standing.filter(({ name }) => seen.includes(name)));
+    }
+    return { observed: report.observations, unreachable };
+  }
+
+  /**
+   * Does `steps` in order; with a `proofToken` it then proves that `primary` replicates it to all others.
+   *
+   * @throws UserError with what failed on which node
+   */
+  async perform(
+    work: { primary: string; steps: readonly Step[]; proofToken: string | null },
+    desired: DesiredCluster,
+  ): Promise<AnsibleResult> {
+    return this.#ansible.run('site.yml', this.#render(desired, { rollout: work }));
+  }
+
+  async close(): Promise<void> {
+    await this.#ansible.close();
+  }
+
+  #render(
+    desired: DesiredCluster,
+    options: Pick<Parameters<typeof renderVariables>[0], 'rollout' | 'waitSeconds'>,
+  ): string {
+    const { keys, request } = this.#access;
+    return renderVariables({ desired, secrets: request.secrets, keys, ...options });
+  }
+
+  async #writeInventory(standing: readonly Node[]): Promise<void> {
+    const { request, temporary, directory } = this.#access;
+    const privateKeyFiles = await Promise.all(
+      splitKeys(request.secrets.sshPrivateKey).map(async (key, index) => {
+        const file = join(temporary, `ssh-key-${index + 1}`);
+        await writeSecretFile(file, key);
+        return file;
+      }),
+    );
+    await writeFile(
+      this.inventory,
+      renderInventory(standing, {
+        sshUser: request.sshUser,
+        privateKeyFiles,
+        knownHostsFile: join(directory, 'known_hosts'),
+      }),
+    );
+  }
+}
