@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process';
+import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { Client } from 'pg';
 
 const run = promisify(execFile);
 
@@ -28,6 +30,50 @@ export async function query({ host, password }: Server, sql: string): Promise<st
     env: { ...process.env, PGPASSWORD: password, PGCONNECT_TIMEOUT: '5' },
   });
   return stdout.trim();
+}
+
+/** A connection that is kept, for what is asked again and again. */
+export interface Session {
+  /** Gives the rows; throws PostgreSQL's error (with its SQLSTATE in `code`), or the connection's. */
+  query<Row extends object>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
+  /** Ends the connection at once, whatever the server is doing. */
+  close(): void;
+}
+
+/**
+ * Connects as the superuser. Neither connecting nor a query takes longer than `timeoutMs`: a host that is
+ * gone without a word must look gone. After an error the session is of no more use.
+ */
+export async function openSession(
+  { host, password }: Server,
+  { timeoutMs }: { timeoutMs: number },
+): Promise<Session> {
+  // A socket of our own can be destroyed; `client.end()` waits for an answer that may never come.
+  const socket = new Socket();
+  const client = new Client({
+    host,
+    password,
+    user: 'postgres',
+    database: 'postgres',
+    connectionTimeoutMillis: timeoutMs,
+    query_timeout: timeoutMs,
+    stream: () => socket,
+  });
+  // Whoever asks next is told.
+  client.on('error', () => {});
+  try {
+    await client.connect();
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+  return {
+    query: async <Row extends object>(sql: string, values: readonly unknown[] = []) => {
+      const { rows } = await client.query<Row>(sql, [...values]);
+      return rows;
+    },
+    close: () => socket.destroy(),
+  };
 }
 
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;

@@ -65,9 +65,11 @@ export async function readStarts(servers: readonly Server[]): Promise<string[]> 
   return Promise.all(servers.map((server) => query(server, 'SELECT pg_postmaster_start_time()')));
 }
 
-/** How many tasks changed something, as the action's log says. */
+/** How many tasks changed something, as the action's log says of each time it configured; NaN if it never did. */
 export function readChanges(result: JobResult): number {
-  return Number(/(\d+) tasks? changed something/.exec(result.log)?.[1] ?? Number.NaN);
+  const counts = [...result.log.matchAll(/(\d+) tasks? changed something/g)];
+  if (counts.length === 0) return Number.NaN;
+  return counts.reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
 /** Runs a command on a node as root, bypassing ssh. */

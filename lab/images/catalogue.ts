@@ -39,6 +39,7 @@ const recipes = {
   services: { folder: 'services', base: 'trixie' },
   'postgres-15': describePostgres(15, 'bookworm'),
   'postgres-17-2': { folder: 'postgres', file: 'rebuild.Dockerfile', base: 'postgres-17' },
+  'postgres-17-relabelled': { folder: 'relabel', base: 'postgres-17' },
   'postgres-14': describePostgres(14, 'trixie'),
   forky: { suite: 'forky', unreleased: true },
   'postgres-18': describePostgres(18, 'forky'),

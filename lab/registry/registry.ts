@@ -58,6 +58,10 @@ async function pushTag(local: string, tag: string, image: string): Promise<strin
   const id = await runDocker(['image', 'inspect', '--format', '{{.Id}}', image]);
   const present = await findManifest(local, tag);
   if (present && (present.config === id || present.digest === id)) return present.digest;
+  return replaceTag(local, tag, image);
+}
+
+async function replaceTag(local: string, tag: string, image: string): Promise<string> {
   const target = `${local}/library/postgres:${tag}`;
   await runDocker(['tag', image, target]);
   try {
@@ -68,6 +72,20 @@ async function pushTag(local: string, tag: string, image: string): Promise<strin
   const pushed = await findManifest(local, tag);
   if (!pushed) throw new Error(`postgres:${tag} is not in the lab registry after its push`);
   return pushed.digest;
+}
+
+/**
+ * Moves a tag to what another one stands for, as upstream does with every minor release, and gives its digest
+ * from now on. The next start of the registry moves it back.
+ */
+export async function moveTag(
+  { local }: Registry,
+  { tag, to }: { tag: PostgresTag; to: PostgresTag },
+): Promise<string> {
+  const { [`${imagePrefix}${to}` as PostgresImage]: image } = await ensureImages({
+    only: [`${imagePrefix}${to}` as PostgresImage],
+  });
+  return replaceTag(local, tag, image as string);
 }
 
 /**

@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { runDocker } from '../../images/docker.ts';
+import { STAGE } from '../stage.ts';
+import { LiveCluster, SWITCHOVER_MS } from './cluster.ts';
+
+const INPUTS = { 'instance-type': 't3.small', 'replica-count': '2' };
+const NODES = ['node-1', 'node-2', 'node-3'];
+
+let cluster: LiveCluster;
+beforeAll(async () => {
+  cluster = await LiveCluster.create(INPUTS);
+});
+afterAll(() => cluster?.close());
+
+/** What machines did, as Docker saw it: `node-2 die`, `node-2 start`, … */
+async function listMachineEvents(since: number): Promise<string[]> {
+  const nodes = new Map(NODES.map((node) => [cluster.instance(node).container, node]));
+  const filters = [
+    `label=postgres-cluster-lab=${STAGE}`,
+    'label=postgres-cluster-lab.instance',
+    'event=die',
+    'event=start',
+  ];
+  const printed = await runDocker([
+    'events',
+    ...['--since', `${since / 1000}`, '--until', `${Date.now() / 1000}`],
+    ...['--format', '{{.Actor.Attributes.name}} {{.Action}}'],
+    ...filters.flatMap((filter) => ['--filter', filter]),
+  ]);
+  return printed.split('\n').map((line) => {
+    const [container = '', action] = line.split(' ');
+    return `${nodes.get(container) ?? container} ${action}`;
+  });
+}
+
+const listTypes = () => Object.values(cluster.world.aws.tables.instances).map(({ type }) => type);
+
+test('another instance type goes from node to node, replicas first, the primary last', async () => {
+  const machines = NODES.map((node) => cluster.instance(node).id);
+  const since = Date.now();
+  const { primary, report, result } = await cluster.change('t3.small → t3.medium', {
+    ...INPUTS,
+    'instance-type': 't3.medium',
+  });
+  const events = await listMachineEvents(since);
+  // Each stopped and started once; a stop is followed by the start of the same machine.
+  expect(events).toHaveLength(6);
+  for (let index = 0; index < events.length; index += 2) {
+    expect(events[index]).toMatch(/ die$/);
+    expect(events[index + 1]).toBe(events[index]?.replace('die', 'start'));
+  }
+  expect(events[4]).toBe(`${primary.before} die`);
+  expect(report.downTogether).toEqual([]);
+  expect(report.longestGapMs).toBeLessThan(SWITCHOVER_MS);
+  expect(NODES.map((node) => cluster.instance(node).id)).toEqual(machines);
+  expect(listTypes()).toEqual(['t3.medium', 't3.medium', 't3.medium']);
+  expect(Object.values(cluster.readRoles(result)).sort()).toEqual([
+    'primary',
+    'replica streaming',
+    'replica streaming',
+  ]);
+});
+
+test('back again, with a primary that is asked for', async () => {
+  const { primary, report } = await cluster.change('t3.medium → t3.small', {
+    ...INPUTS,
+    primary: 'node-1',
+  });
+  expect(primary.after).toBe('node-1');
+  expect(report.downTogether).toEqual([]);
+  expect(listTypes()).toEqual(['t3.small', 't3.small', 't3.small']);
+});

@@ -1,0 +1,72 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CONTAINER, LiveCluster, ROOT } from './cluster.ts';
+
+const INPUTS = { 'instance-type': 't3.small', 'replica-count': '1' };
+
+let cluster: LiveCluster;
+beforeAll(async () => {
+  cluster = await LiveCluster.create(INPUTS);
+});
+afterAll(() => cluster?.close());
+
+const shell = (script: string) => cluster.run('node-2', 'sh', '-euc', script);
+
+/** Waits until node-2 answers again. */
+async function awaitReplica(): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    if ('node-2' in (await cluster.readStarts())) return;
+    await sleep(100);
+  }
+  throw new Error('node-2 does not answer after 10 s.');
+}
+
+describe('refused on the pull request and on the merge', () => {
+  test.each([
+    ['another region', { region: 'us-west-2' }, /region/],
+    ['another cluster name', { 'cluster-name': 'orders' }, /cluster-name/],
+    // A t3.small has 2 GiB.
+    ['more shared_buffers than fit', { settings: 'shared_buffers = 1800MB' }, /shared_buffers.*75/],
+  ])('%s', async (name, change, reason) => {
+    await cluster.refuse(name, { ...INPUTS, ...change }, { reason, review: true });
+  });
+});
+
+describe('refused, and nothing touched', () => {
+  test('a node of another cluster', async () => {
+    const image = await cluster.run(
+      'node-2',
+      ...['docker', 'inspect', '--format', '{{.Config.Image}}', CONTAINER],
+    );
+    // It starts as a replica that finds no primary of its own.
+    await shell(
+      `docker stop --time 60 ${CONTAINER}
+      mv ${ROOT}/data ${ROOT}/kept
+      install -d -o 999 -g 999 -m 700 ${ROOT}/data
+      docker run --rm --network none --user 999:999 -v ${ROOT}/data:/d --entrypoint initdb ${image} --no-sync -D /d
+      install -o 999 -g 999 -m 600 /dev/null ${ROOT}/data/standby.signal
+      docker start ${CONTAINER}`,
+    );
+    await sleep(1_000);
+    await cluster.requireRefusal(INPUTS, { reason: /system identifier/ });
+    await shell(
+      `docker stop --time 60 ${CONTAINER}; rm -rf ${ROOT}/data; mv ${ROOT}/kept ${ROOT}/data; docker start ${CONTAINER}`,
+    );
+    await awaitReplica();
+    await cluster.change('the node is back', INPUTS, { again: false });
+  });
+
+  test('two primaries', async () => {
+    await cluster.ask('node-2', 'SELECT pg_promote()');
+    await cluster.requireRefusal(INPUTS, { reason: [/node-1/, /node-2/, /both primary/] });
+  });
+
+  test('a node whose timeline is ahead', async () => {
+    await shell(
+      `install -o 999 -g 999 -m 600 /dev/null ${ROOT}/data/standby.signal; docker restart --time 60 ${CONTAINER}`,
+    );
+    await awaitReplica();
+    expect(await cluster.ask('node-2', 'SELECT pg_is_in_recovery()')).toBe('t');
+    await cluster.requireRefusal(INPUTS, { reason: /timeline.*ahead/ });
+  });
+});

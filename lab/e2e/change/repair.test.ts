@@ -1,0 +1,105 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { query } from '../../client.ts';
+import type { JobResult } from '../../runner/job.ts';
+import { CONTAINER, LiveCluster, ROOT } from './cluster.ts';
+
+const INPUTS = {
+  'instance-type': 't3.small',
+  'replica-count': '2',
+  // Little enough to lose a slot in a test.
+  settings: 'max_slot_wal_keep_size = 64MB',
+};
+
+let cluster: LiveCluster;
+beforeAll(async () => {
+  cluster = await LiveCluster.create(INPUTS);
+});
+afterAll(() => cluster?.close());
+
+/** After each repair node-1 is the primary still, was not restarted, and has two replicas that stream. */
+async function repair(name: string, before?: () => Promise<void>): Promise<JobResult> {
+  const { result, restarted } = await cluster.change(name, INPUTS, before ? { before } : {});
+  expect(restarted).not.toContain('node-1');
+  expect(cluster.readRoles(result)).toEqual({
+    'node-1': 'primary',
+    'node-2': 'replica streaming',
+    'node-3': 'replica streaming',
+  });
+  return result;
+}
+
+const shell = (node: string, script: string) => cluster.run(node, 'sh', '-euc', script);
+
+test('a container that was removed by hand is made again', async () => {
+  const result = await repair('a removed container', async () => {
+    await cluster.run('node-2', 'docker', 'rm', '--force', CONTAINER);
+  });
+  expect(result.log).toMatch(/node-2/);
+});
+
+test('a replica whose data is damaged is cloned again', async () => {
+  const result = await repair('damaged data', async () => {
+    await shell(
+      'node-3',
+      `docker kill ${CONTAINER}; rm -rf ${ROOT}/data/global/pg_control ${ROOT}/data/base/1; docker start ${CONTAINER}`,
+    );
+    await sleep(500);
+  });
+  expect(result.log).toMatch(/node-3/);
+});
+
+test('a clone that was not finished is done again', async () => {
+  await repair('half a clone', async () => {
+    await shell(
+      'node-2',
+      `docker rm --force ${CONTAINER}; mv ${ROOT}/data ${ROOT}/data.partial; rm -rf ${ROOT}/data.partial/pg_wal`,
+    );
+  });
+  expect(await shell('node-2', `ls ${ROOT}`)).not.toMatch(/data\.partial/);
+});
+
+test('a replica whose slot is lost is cloned again', async () => {
+  await repair('a lost slot', async () => {
+    await cluster.run('node-3', 'docker', 'stop', '--time', '60', CONTAINER);
+    const primary = cluster.server('node-1');
+    // 160 MiB of WAL, and a checkpoint, which is when old segments go.
+    for (let round = 0; round < 10; round += 1) {
+      await query(
+        primary,
+        "SELECT count(pg_logical_emit_message(false, 'lab', repeat('x', 1024 * 1024))) FROM generate_series(1, 16)",
+      );
+    }
+    await query(primary, 'CHECKPOINT');
+    expect(
+      await query(
+        primary,
+        "SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'node_3'",
+      ),
+    ).toBe('lost');
+  });
+  expect(
+    await cluster.ask(
+      'node-1',
+      "SELECT string_agg(slot_name || ' ' || wal_status, ', ' ORDER BY slot_name) FROM pg_replication_slots",
+    ),
+  ).toBe('node_2 reserved, node_3 reserved');
+});
+
+test('an instance that was terminated comes back with its data', async () => {
+  const { id, volumes } = cluster.instance('node-2');
+  await repair('a terminated instance', () => cluster.world.aws.terminate(id));
+  expect(cluster.instance('node-2').id).not.toBe(id);
+  expect(cluster.instance('node-2').volumes).toEqual(volumes);
+});
+
+test('a replica that was promoted by hand is a second primary until it is stopped and its data put aside', async () => {
+  await cluster.ask('node-3', 'SELECT pg_promote()');
+  await cluster.ask('node-3', 'CREATE TABLE astray AS SELECT 1 AS one');
+  await cluster.requireRefusal(INPUTS, { reason: [/node-1/, /node-3/, /both primary/] });
+  await shell('node-3', `docker stop --time 60 ${CONTAINER}; mv ${ROOT}/data ${ROOT}/astray`);
+  await repair('a diverged replica');
+  expect(await cluster.ask('node-3', "SELECT to_regclass('astray') IS NULL")).toBe('t');
+  // What a person put aside stays there.
+  expect(await shell('node-3', `ls ${ROOT}/astray/PG_VERSION`)).toMatch(/PG_VERSION/);
+});

@@ -1,0 +1,93 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { LiveCluster, SWITCHOVER_MS } from './cluster.ts';
+
+const INPUTS = { 'instance-type': 't3.small', 'replica-count': '2' };
+const NODES = ['node-1', 'node-2', 'node-3'];
+
+let cluster: LiveCluster;
+beforeAll(async () => {
+  cluster = await LiveCluster.create(INPUTS);
+});
+afterAll(() => cluster?.close());
+
+const give = (...lines: string[]) => ({ ...INPUTS, settings: lines.join('\n') });
+const onAll = (value: string) => Object.fromEntries(NODES.map((node) => [node, value]));
+
+describe('a change of settings', () => {
+  test('that a reload brings restarts nothing', async () => {
+    const { restarted, report, primary } = await cluster.change(
+      'reload',
+      give('work_mem = 8MB', "log_min_duration_statement = '1min' # slow ones only"),
+    );
+    expect(restarted).toEqual([]);
+    expect(report.lives).toEqual(
+      Object.fromEntries(Object.values(cluster.listServers()).map(({ host }) => [host, 1])),
+    );
+    expect(primary.after).toBe(primary.before);
+    expect(await cluster.askAll('SHOW work_mem')).toEqual(onAll('8MB'));
+    expect(await cluster.askAll('SHOW log_min_duration_statement')).toEqual(onAll('1min'));
+  });
+
+  test('that takes a restart takes one of every node, and writes pause for a switchover only', async () => {
+    const { restarted, report, primary } = await cluster.change(
+      'restart',
+      give('work_mem = 8MB', 'shared_buffers = 192MB'),
+    );
+    expect(restarted).toEqual(NODES);
+    expect(Object.values(report.lives)).toEqual([2, 2, 2]);
+    expect(report.downTogether).toEqual([]);
+    expect(primary.after).not.toBe(primary.before);
+    expect(report.longestGapMs).toBeLessThan(SWITCHOVER_MS);
+    expect(await cluster.askAll('SHOW shared_buffers')).toEqual(onAll('192MB'));
+    // Removed from the input, it is PostgreSQL's own again.
+    expect(await cluster.askAll('SHOW log_min_duration_statement')).toEqual(onAll('-1'));
+  });
+
+  test('raises what a replica needs at least as large as its primary, and no replay pauses', async () => {
+    const { report } = await cluster.change(
+      'raise',
+      give('shared_buffers = 192MB', 'max_connections = 140', 'max_worker_processes = 12'),
+    );
+    expect(report.downTogether).toEqual([]);
+    expect(await cluster.askAll('SHOW max_connections')).toEqual(onAll('140'));
+    expect(await cluster.askAll('SHOW max_worker_processes')).toEqual(onAll('12'));
+    expect(await cluster.askAll('SHOW work_mem')).toEqual(onAll('4MB'));
+  });
+
+  test('raises one and lowers another at once, and no replay pauses', async () => {
+    const { report } = await cluster.change(
+      'raise one, lower another',
+      give('shared_buffers = 192MB', 'max_connections = 180', 'max_worker_processes = 9'),
+    );
+    expect(report.downTogether).toEqual([]);
+    expect(await cluster.askAll('SHOW max_connections')).toEqual(onAll('180'));
+    expect(await cluster.askAll('SHOW max_worker_processes')).toEqual(onAll('9'));
+  });
+
+  test('lowers what is removed to its default, and no replay pauses', async () => {
+    const { report } = await cluster.change('lower', INPUTS);
+    expect(report.downTogether).toEqual([]);
+    expect(await cluster.askAll('SHOW max_connections')).toEqual(onAll('100'));
+    expect(await cluster.askAll('SHOW max_worker_processes')).toEqual(onAll('8'));
+    expect(await cluster.askAll('SHOW shared_buffers')).toEqual(onAll('256MB'));
+  });
+});
+
+describe('settings are refused, and nothing changes,', () => {
+  test('when a name, a value or a range is wrong: all at once', async () => {
+    await cluster.refuse(
+      'wrong settings',
+      give('work_mem = lots', 'no_such_setting = 1', 'max_connections = 5000000'),
+      { reason: [/work_mem/, /no_such_setting/, /max_connections.*262143/] },
+    );
+  });
+
+  test('when PostgreSQL would not start with them', async () => {
+    await cluster.refuse(
+      'a server that does not start',
+      give("shared_preload_libraries = 'does_not_exist'"),
+      { reason: /does_not_exist/ },
+    );
+    expect(await cluster.askAll('SHOW shared_preload_libraries')).toEqual(onAll(''));
+  });
+});
