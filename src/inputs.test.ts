@@ -230,6 +230,16 @@ describe('readRequest', () => {
       ]);
     });
 
+    test('works on the cluster that the request describes, whatever the event says besides', () => {
+      const request = '{"replica_count": 3, "image_tag": "16", "primary": "node-2"}';
+      const found = read({ request }, failover({ fenced: 'node-1' }));
+      expect(found.problems).toEqual([]);
+      expect(found.request).toMatchObject({
+        fenced: 'node-1',
+        spec: { replicaCount: 3, imageTag: '16', primary: 'node-2' },
+      });
+    });
+
     test('a fenced node means nothing to a deploy, and does not stop it', () => {
       expect(read({ fenced: 'node-1' }).problems).toEqual([]);
     });

@@ -32,24 +32,36 @@ export interface Body {
 
 /**
  * The API body, from the event when the event carries it, else from the `request` input; keys that the
- * operation does not take are problems.
+ * operation does not take are problems. A failover works on the cluster that `request` describes, whatever its
+ * event says besides.
  */
 export function readBody(input: string, intent: Intent): Body {
-  const called = intent.kind === 'operation' || intent.kind === 'failover';
-  let body: unknown = called ? intent.body : undefined;
-  const where = body === undefined ? 'request' : 'client_payload';
-  if (body === undefined) {
-    if (input.trim() === '') return { values: {}, sources: {}, problems: [] };
-    try {
-      body = JSON.parse(input);
-    } catch {
-      return noBody(`request: not JSON. Give an object, e.g. {"replica_count": 2}.`);
-    }
+  if (intent.kind === 'failover') {
+    const described = parseInput(input, [...BODY_KEYS.auto, ...BODY_KEYS.failover]);
+    if (intent.body === undefined) return described;
+    return merge(described, readKeys(intent.body, 'client_payload', BODY_KEYS.failover));
   }
+  const allowed = BODY_KEYS[intent.kind === 'operation' ? intent.operation : 'auto'];
+  const body = intent.kind === 'operation' ? intent.body : undefined;
+  return body === undefined
+    ? parseInput(input, allowed)
+    : readKeys(body, 'client_payload', allowed);
+}
+
+function parseInput(input: string, allowed: readonly string[]): Body {
+  if (input.trim() === '') return { values: {}, sources: {}, problems: [] };
+  try {
+    return readKeys(JSON.parse(input), 'request', allowed);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return noBody(`request: not JSON. Give an object, e.g. {"replica_count": 2}.`);
+  }
+}
+
+function readKeys(body: unknown, where: string, allowed: readonly string[]): Body {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     return noBody(`${where}: not a JSON object. Give one, e.g. {"replica_count": 2}.`);
   }
-  const allowed = BODY_KEYS[chooseKeys(intent)];
   const problems: string[] = [];
   const values: Record<string, string> = {};
   const sources: Record<string, string> = {};
@@ -70,9 +82,10 @@ export function readBody(input: string, intent: Intent): Body {
   return { values, sources, problems };
 }
 
-function chooseKeys(intent: Intent): keyof typeof BODY_KEYS {
-  if (intent.kind === 'operation') return intent.operation;
-  return intent.kind === 'failover' ? 'failover' : 'auto';
-}
+const merge = (under: Body, over: Body): Body => ({
+  values: { ...under.values, ...over.values },
+  sources: { ...under.sources, ...over.sources },
+  problems: [...under.problems, ...over.problems],
+});
 
 const noBody = (problem: string): Body => ({ values: {}, sources: {}, problems: [problem] });

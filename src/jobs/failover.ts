@@ -3,8 +3,8 @@ import { planFailover } from '../cluster/failover.ts';
 import type { NodeProof } from '../cluster/proof.ts';
 import { rollout } from '../cluster/rollout.ts';
 import type { Step } from '../cluster/step.ts';
-import type { Decide } from '../operations/configure.ts';
-import { renderConnectionString } from '../operations/configure.ts';
+import { UserError } from '../errors.ts';
+import { type Decide, renderConnectionString } from '../operations/configure.ts';
 import type { DeployState } from '../report/deploy-comment.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import { readNodes } from '../terraform/outputs.ts';
@@ -52,6 +52,7 @@ export async function failOver(
       directory: job.workspace.directory,
       spec: job.request.spec,
     });
+    refuseOtherSize(standing.length, job.request.spec.replicaCount);
     const result = await configureNodes(job, {
       nodes: standing,
       instanceType: null,
@@ -77,6 +78,14 @@ export async function failOver(
     });
     throw error;
   }
+}
+
+/** A lost primary is no time to add nodes or to remove them. */
+function refuseOtherSize(standing: number, replicaCount: number): void {
+  if (standing === replicaCount + 1) return;
+  throw new UserError(
+    `replica-count: ${replicaCount} asks for ${replicaCount + 1} nodes, Terraform's state has ${standing}. Give a failover the inputs of the last deploy.`,
+  );
 }
 
 /** First a failover; once there is a primary again all that is left is an ordinary rollout. */

@@ -1,6 +1,7 @@
 import * as core from '@actions/core';
 import { sshAddress } from '../ansible/inventory.ts';
 import type { Node } from '../cluster/configuration.ts';
+import type { Step } from '../cluster/step.ts';
 import { UserError } from '../errors.ts';
 import type { Operation } from '../intent.ts';
 import {
@@ -8,6 +9,7 @@ import {
   configure,
   renderConnectionString,
 } from '../operations/configure.ts';
+import { listSteps } from '../report/steps.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
 import { describeNodes } from '../terraform/stage.ts';
@@ -80,9 +82,25 @@ export async function configureNodes(
 ): Promise<ConfigureResult> {
   const access = accessNodes(job);
   if (!access) throw new UserError('ssh-private-key: missing. Ansible logs in with it.');
-  const result = await logGroup('Configure', () => configure(access, options));
+  const logSteps = createStepLog(core.info);
+  const onSteps = (steps: readonly Step[]) => {
+    logSteps(steps);
+    options.onSteps?.(steps);
+  };
+  const result = await logGroup('Configure', () => configure(access, { ...options, onSteps }));
   setClusterOutputs(result);
   return result;
+}
+
+/** Says what will be done, and again when another look at the nodes changed it. */
+function createStepLog(log: (line: string) => void): (steps: readonly Step[]) => void {
+  let said: readonly string[] = [];
+  return (steps) => {
+    const lines = listSteps(steps);
+    if (lines.join('\n') === said.join('\n')) return;
+    said = lines;
+    log(['The steps:', ...lines].join('\n'));
+  };
 }
 
 function setClusterOutputs({ nodes, primary, proof, inventory }: ConfigureResult): void {

@@ -26,6 +26,12 @@ export function renderSteps(steps: readonly Step[]): string {
   return steps.map((step, index) => `${index + 1}. ${describeStep(step)}`).join('\n');
 }
 
+/** Steps in plain words, a line each with its number, for the log. */
+export function listSteps(steps: readonly Step[]): string[] {
+  // The words are ours, and names hold no such character.
+  return steps.map((step, index) => `${index + 1}. ${describeStep(step).replace(/[*`]/g, '')}`);
+}
+
 /** What the steps cost the clients, for a headline: `3 restarts · writes pause about 1 s`; '' when nothing. */
 export function summarizeSteps(steps: readonly Step[]): string {
   const count = (...kinds: readonly Step['kind'][]) =>
