@@ -134,15 +134,17 @@ class Data(unittest.TestCase):
         self.assertEqual(record.list_old_data(), [])
 
     def test_a_former_primarys_data_is_kept(self):
-        self.make("data.old-1/standby.signal", "")
-        self.make("data.old-2/PG_VERSION", "17")
-        self.make("data.old-3/standby.signal", "")
-        self.make("data.old-3/" + layout.FORMER_PRIMARY, "")
+        first, second, third = ["data.old-20260101T00000%dZ" % number for number in (1, 2, 3)]
+        self.make(first + "/standby.signal", "")
+        self.make(second + "/PG_VERSION", "17")
+        self.make(third + "/standby.signal", "")
+        self.make(third + "/" + layout.FORMER_PRIMARY, "")
+        self.make("data.old-by-hand/standby.signal", "")
         discarded, notes = clone.discard_old_data()
         kept = [os.path.basename(path) for path in record.list_old_data()]
-        self.assertEqual(kept, ["data.old-2", "data.old-3"])
+        self.assertEqual(kept, [second, third, "data.old-by-hand"])
         self.assertTrue(discarded)
-        self.assertEqual(len(notes), 2)
+        self.assertEqual(len(notes), 3)
         self.assertFalse(clone.discard_old_data()[0])
 
 

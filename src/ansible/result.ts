@@ -44,6 +44,7 @@ const observation = z.object({
   container: z.object({ state: z.string(), current: z.boolean() }).nullable(),
   files: z.object({ postgresqlConf: z.string().nullable(), pgHba: z.string().nullable() }),
   control: z.object({ state: z.string(), timeline: z.number().int(), lsn: z.string() }).nullable(),
+  upstreamAnswers: z.boolean().nullable(),
   postgres: z
     .object({
       inRecovery: z.boolean(),

@@ -9,7 +9,7 @@ const desired = createDesired();
 function createFailed(
   { reachable, lsn = {} }: { reachable: boolean; lsn?: Readonly<Record<string, string>> },
   cluster = desired,
-): { observed: NodeObservation[]; unreachable: string[] } {
+): { observed: NodeObservation[]; unreachable: string[]; gone: string[] } {
   const observed = createHealthy(cluster).map((node): NodeObservation => {
     const { postgres } = node;
     if (node.name === 'node-1') {
@@ -18,16 +18,32 @@ function createFailed(
     }
     return {
       ...node,
+      upstreamAnswers: false,
       postgres: postgres && { ...postgres, receiver: null, lsn: lsn[node.name] ?? postgres.lsn },
     };
   });
   return reachable
-    ? { observed, unreachable: [] }
-    : { observed: observed.slice(1), unreachable: ['node-1'] };
+    ? { observed, unreachable: [], gone: [] }
+    : { observed: observed.slice(1), unreachable: ['node-1'], gone: [] };
 }
 
 const plan = (sighting: ReturnType<typeof createFailed>, fenced: string | null = null) =>
   planFailover(sighting, { desired, fenced });
+
+/** The same once node-1 was fenced. */
+function createFenced(
+  overrides: Partial<NodeObservation> = {},
+  lsn: Readonly<Record<string, string>> = {},
+): ReturnType<typeof createFailed> {
+  const failed = createFailed({ reachable: true, lsn });
+  const container = { state: 'exited', current: true };
+  return {
+    ...failed,
+    observed: failed.observed.map((node) =>
+      node.name === 'node-1' ? { ...node, standby: true, container, ...overrides } : node,
+    ),
+  };
+}
 
 const listSteps = (result: ReturnType<typeof planFailover>): string[] =>
   'steps' in result ? result.steps.map(({ kind, nodes }) => `${kind} ${nodes}`) : [];
@@ -35,22 +51,30 @@ const listSteps = (result: ReturnType<typeof planFailover>): string[] =>
 describe('planFailover', () => {
   test('fences a primary that is down, then promotes', () => {
     const result = plan(createFailed({ reachable: true }));
-    expect(listSteps(result)).toEqual(['fence node-1', 'promote node-2']);
-    expect(result).toMatchObject({
+    expect(listSteps(result)).toEqual(['fence node-1']);
+    expect(result).toMatchObject({ observeAgain: true });
+    // Who has the most is asked again once nobody writes any more.
+    expect(plan(createFenced())).toMatchObject({
       primary: 'node-2',
-      steps: [{}, { slots: ['node_1', 'node_3'] }],
+      steps: [{ kind: 'promote', nodes: ['node-2'], slots: ['node_1', 'node_3'] }],
       observeAgain: true,
     });
   });
 
+  test('a fence that was only begun is no fence', () => {
+    const running = createFenced({ container: { state: 'running', current: true } });
+    expect(listSteps(plan(running))).toEqual(['fence node-1']);
+  });
+
   test('promotes the replica that has the most changes, compared as numbers', () => {
     const lsn = { 'node-2': '0/FFFFFFF', 'node-3': '1/0' };
-    expect(listSteps(plan(createFailed({ reachable: true, lsn })))).toContain('promote node-3');
+    expect(listSteps(plan(createFenced({}, lsn)))).toEqual(['promote node-3']);
   });
 
   test('an instance that cannot be reached is replaced first, unless a person vouches for it', () => {
     const failed = createFailed({ reachable: false });
-    expect(listSteps(plan(failed))).toEqual(['replace node-1', 'promote node-2']);
+    expect(listSteps(plan(failed))).toEqual(['replace node-1']);
+    expect(listSteps(plan({ ...failed, gone: ['node-1'] }))).toEqual(['promote node-2']);
     const vouched = plan(failed, 'node-1');
     expect(listSteps(vouched)).toEqual(['promote node-2']);
     // Nobody waits for it, and nothing is kept for it.
@@ -60,7 +84,7 @@ describe('planFailover', () => {
   test('an instance that was replaced needs no fence', () => {
     const { observed } = createFailed({ reachable: true });
     const replaced = { ...describeFreshNode('node-1') };
-    const result = plan({ observed: [replaced, ...observed.slice(1)], unreachable: [] });
+    const result = plan({ observed: [replaced, ...observed.slice(1)], unreachable: [], gone: [] });
     expect(listSteps(result)).toEqual(['promote node-2']);
   });
 
@@ -68,7 +92,7 @@ describe('planFailover', () => {
     [
       'a primary that answers',
       planFailover(
-        { observed: createHealthy(desired), unreachable: [] },
+        { observed: createHealthy(desired), unreachable: [], gone: [] },
         { desired, fenced: null },
       ),
       /node-1 answers as the primary/,
@@ -79,6 +103,7 @@ describe('planFailover', () => {
         {
           observed: createFailed({ reachable: true }).observed.slice(0, 1),
           unreachable: ['node-2'],
+          gone: [],
         },
         { desired, fenced: null },
       ),
@@ -93,16 +118,46 @@ describe('planFailover', () => {
     expect(result.refusals.join('\n')).toMatch(reason);
   });
 
+  test('refuses to give up a primary that its replicas can reach', () => {
+    const failed = createFailed({ reachable: false });
+    const observed = failed.observed.map((node) => ({ ...node, upstreamAnswers: true }));
+    for (const fenced of [null, 'node-1']) {
+      expect(plan({ ...failed, observed }, fenced).refusals.join()).toMatch(
+        /node-1 cannot be logged in to, but its PostgreSQL answers node-2/,
+      );
+    }
+  });
+
+  test('an older primary is not taken for the last one', () => {
+    const { observed } = createFailed({ reachable: true });
+    // node-1 was given up before; node-2 was primary on timeline 2 and cannot be reached now.
+    const third = createHealthy(desired, 'node-2')[2] as NodeObservation;
+    const follower: NodeObservation = {
+      ...third,
+      upstreamAnswers: false,
+      postgres: third.postgres && { ...third.postgres, timeline: 2, receiver: null },
+    };
+    const result = plan({
+      observed: [observed[0] as NodeObservation, follower],
+      unreachable: ['node-2'],
+      gone: [],
+    });
+    expect(listSteps(result)).toEqual(['replace node-2']);
+  });
+
   test('with quorum commit it refuses when acknowledged rows may be on nodes that are away', () => {
     const synchronous = createDesired({ synchronousReplicas: 1 });
     const { observed } = createFailed({ reachable: true }, synchronous);
     const without = observed.filter(({ name }) => name !== 'node-3');
     const result = planFailover(
-      { observed: without, unreachable: ['node-3'] },
+      { observed: without, unreachable: ['node-3'], gone: [] },
       { desired: synchronous, fenced: null },
     );
-    expect(result.refusals.join()).toMatch(/Commits waited for 1 replica, and node-3/);
-    const all = planFailover({ observed, unreachable: [] }, { desired: synchronous, fenced: null });
+    expect(result.refusals.join()).toMatch(/Commits waited for 1 replica, and what node-3 received/);
+    const all = planFailover(
+      { observed, unreachable: [], gone: [] },
+      { desired: synchronous, fenced: null },
+    );
     expect(all.refusals).toEqual([]);
   });
 });

@@ -9,22 +9,29 @@ import {
 import type { Rollout } from './rollout.ts';
 import { slotName } from './spec.ts';
 import type { Step } from './step.ts';
-import { computeTargets, readSynchronous } from './target.ts';
+import { computeTargets, readQuorum, readSynchronous } from './target.ts';
+
+/** What is known when a failover is decided. */
+export interface FailoverSighting {
+  readonly observed: readonly NodeObservation[];
+  /** Nodes that nobody can log in to. */
+  readonly unreachable: readonly string[];
+  /** Those of them that are certainly down for good: their instance was terminated or replaced. */
+  readonly gone: readonly string[];
+}
 
 /**
- * The steps that make the most advanced replica the primary where the primary does not answer: first the
- * old one is fenced, so that there are never two. What is left to do then is an ordinary rollout's.
+ * The next steps that make the most advanced replica the primary where the primary does not answer: first
+ * the old one is fenced, so that there are never two; then, after another look at who has what, one is promoted.
+ * What is left to do after that is an ordinary rollout's.
  *
- * `unreachable` are the nodes that nobody can log in to; `fenced` is the one of which a person says that it is
- * down and stays down.
+ * `fenced` is the node of which a person says that it is down and stays down.
  */
 export function planFailover(
-  {
-    observed,
-    unreachable,
-  }: { observed: readonly NodeObservation[]; unreachable: readonly string[] },
+  sighting: FailoverSighting,
   { desired, fenced }: { desired: DesiredCluster; fenced: string | null },
 ): Rollout {
+  const { observed, unreachable } = sighting;
   const running = observed.find(isRunningPrimary);
   if (running) {
     return refuse(
@@ -35,9 +42,7 @@ export function planFailover(
   const candidates = observed.filter(
     ({ name, data, standby }) => data === 'complete' && standby && name !== old,
   );
-  // A replica that stands still may have less than it seems: one that runs comes first.
-  const up = candidates.filter(({ postgres }) => postgres !== null);
-  const best = findMostAdvanced(up.length > 0 ? up : candidates);
+  const best = findMostAdvanced(candidates);
   if (!best) {
     return refuse(
       `No replica with data can be reached${unreachable.length === 0 ? '' : ` (out of reach: ${unreachable.join(', ')})`}, so there is nothing to promote. Bring a node back, or restore a backup.`,
@@ -45,9 +50,17 @@ export function planFailover(
   }
   const problem =
     refuseFence(fenced, { old, unreachable }) ??
-    refuseLoss(best, { unreachable: unreachable.filter((name) => name !== old) });
+    refuseLivingPrimary(old, sighting, desired) ??
+    refuseLoss(best, {
+      candidates,
+      // Whoever terminated an instance has said that it is given up.
+      away: unreachable.filter((name) => name !== old && !sighting.gone.includes(name)),
+    });
   if (problem !== null) return refuse(problem);
 
+  const fence = fencePrimary(old, { ...sighting, fenced });
+  if (fence !== null)
+    return { refusals: [], primary: best.name, steps: [fence], observeAgain: true };
   const promotion: Step = {
     kind: 'promote',
     nodes: [best.name],
@@ -57,45 +70,48 @@ export function planFailover(
       .filter(({ name }) => name !== best.name && !unreachable.includes(name))
       .map(({ name }) => slotName(name)),
   };
-  return {
-    refusals: [],
-    primary: best.name,
-    steps: [...fence(old, { observed, unreachable, fenced }), promotion],
-    observeAgain: true,
-  };
+  return { refusals: [], primary: best.name, steps: [promotion], observeAgain: true };
 }
 
 const refuse = (reason: string): Rollout => ({ refusals: [reason] });
 
-/** The node that was primary: the one that holds a primary's data, or whom the replicas follow. */
+/**
+ * The node that was primary last: the one whom the replicas of the latest timeline follow. A node that holds
+ * a primary's data of an earlier timeline was primary before that one.
+ */
 function findOldPrimary(
   observed: readonly NodeObservation[],
   { unreachable, desired }: { unreachable: readonly string[]; desired: DesiredCluster },
 ): string | null {
-  const stopped = observed.find(isStoppedPrimary);
+  const timelineOf = ({ postgres, control }: NodeObservation) =>
+    postgres?.timeline ?? control?.timeline ?? 0;
+  const withData = observed.filter(({ data }) => data === 'complete');
+  const latest = Math.max(0, ...withData.map(timelineOf));
+  const current = withData.filter((node) => timelineOf(node) === latest);
+  const stopped = current.find(isStoppedPrimary);
   if (stopped) return stopped.name;
-  const followed = observed
-    .filter(({ data, standby }) => data === 'complete' && standby)
+  const followed = current
+    .filter(({ standby }) => standby)
     .map((node) => findUpstream(node, desired))
-    .find((name) => name !== null && !observed.some((node) => node.name === name && node.standby));
-  return followed ?? (unreachable.length === 1 ? (unreachable[0] ?? null) : null);
+    .find((name) => name !== null);
+  if (followed) return followed;
+  return unreachable.length === 1 ? (unreachable[0] ?? null) : null;
 }
 
-function fence(
+/** What makes sure that the old primary stays down; null when nothing is left to do for that. */
+function fencePrimary(
   old: string | null,
-  options: {
-    observed: readonly NodeObservation[];
-    unreachable: readonly string[];
-    fenced: string | null;
-  },
-): Step[] {
-  const { observed, unreachable, fenced } = options;
-  if (old === null) return [];
-  if (unreachable.includes(old)) return old === fenced ? [] : [{ kind: 'replace', nodes: [old] }];
+  { observed, unreachable, gone, fenced }: FailoverSighting & { fenced: string | null },
+): Step | null {
+  if (old === null || old === fenced || gone.includes(old)) return null;
+  if (unreachable.includes(old)) return { kind: 'replace', nodes: [old] };
   const node = observed.find(({ name }) => name === old);
+  if (!node) return null;
   // An instance made anew has no container that could start the old data.
-  const isDown = node === undefined || (node.container === null && node.data !== 'complete');
-  return isDown ? [] : [{ kind: 'fence', nodes: [old] }];
+  const isNew = node.container === null && node.data !== 'complete';
+  // A fence that was begun is no fence: its container must be seen to stand still.
+  const isFenced = node.standby && node.postgres === null && node.container?.state !== 'running';
+  return isNew || (isFenced && node.host.dockerReady) ? null : { kind: 'fence', nodes: [old] };
 }
 
 function refuseFence(
@@ -111,12 +127,29 @@ function refuseFence(
   return null;
 }
 
+/** We cannot reach it, but its replicas can: it is not lost, and neither are its clients. */
+function refuseLivingPrimary(
+  old: string | null,
+  { observed, unreachable, gone }: FailoverSighting,
+  desired: DesiredCluster,
+): string | null {
+  if (old === null || !unreachable.includes(old) || gone.includes(old)) return null;
+  const witness = observed.find(
+    (node) => node.upstreamAnswers === true && findUpstream(node, desired) === old,
+  );
+  if (!witness) return null;
+  return `${old} cannot be logged in to, but its PostgreSQL answers ${witness.name}: it is not lost. Mend the way to it (address, ssh-cidrs, key) and use input primary to move; or stop its instance in EC2 and run this again.`;
+}
+
 /** With quorum commit an acknowledged row is on as many replicas as were asked for: they must not all be away. */
 function refuseLoss(
   best: NodeObservation,
-  { unreachable }: { unreachable: readonly string[] },
+  { candidates, away }: { candidates: readonly NodeObservation[]; away: readonly string[] },
 ): string | null {
-  const quorum = Number(/^ANY (\d+) /.exec(readSynchronous(best))?.[1] ?? 0);
-  if (quorum === 0 || unreachable.length < quorum) return null;
-  return `Commits waited for ${quorum} ${quorum === 1 ? 'replica' : 'replicas'}, and ${unreachable.join(', ')} cannot be reached: what was acknowledged may be there alone. Bring one of them back first.`;
+  const quorum = readQuorum(readSynchronous(best));
+  // Of one that stands still nobody knows how much it had received.
+  const silent = candidates.filter((node) => node.postgres === null && node !== best);
+  const unknown = [...away, ...silent.map(({ name }) => name)];
+  if (quorum === 0 || unknown.length < quorum) return null;
+  return `Commits waited for ${quorum} ${quorum === 1 ? 'replica' : 'replicas'}, and what ${unknown.join(', ')} received cannot be seen: an acknowledged row may be there alone. Bring one of them back first; where that is impossible, detach it by terminating its instance.`;
 }

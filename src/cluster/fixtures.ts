@@ -145,6 +145,7 @@ export function createHealthy(desired: DesiredCluster, primary = 'node-1'): Node
       container: { state: 'running', current: true },
       files: renderFiles(desired, { node: name, primary, settings }),
       control: null,
+      upstreamAnswers: isPrimary ? null : true,
       postgres,
     };
   });

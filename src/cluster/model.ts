@@ -118,8 +118,14 @@ export class ModelCluster {
         for (const name of step.nodes) this.provision(name);
         return;
       case 'replace':
-      case 'fence':
         throw new Violation(`${step.kind} is a failover's`);
+      case 'fence': {
+        const node = this.get(step.nodes[0]);
+        if (this.primary) throw new Violation(`${node.name} fenced beside the primary`);
+        this.#halt(node);
+        node.standbySignal = true;
+        return;
+      }
       case 'prepare':
         for (const node of step.nodes.map((name) => this.get(name))) {
           node.hostReady = true;

@@ -4,7 +4,14 @@ import { findPrimary } from './refusals.ts';
 import { findMostAdvanced, findUpstream } from './replication.ts';
 import { slotName } from './spec.ts';
 import type { Step, StepOf } from './step.ts';
-import { computeTargets, findRestartReasons, isBelow, isEqual, readSynchronous } from './target.ts';
+import {
+  computeTargets,
+  findRestartReasons,
+  isBelow,
+  isEqual,
+  readQuorum,
+  readSynchronous,
+} from './target.ts';
 
 /** What is done, in this order: each of these knows one reason to do something. */
 const RULES: readonly ((view: ClusterView) => Step | null)[] = [
@@ -12,6 +19,7 @@ const RULES: readonly ((view: ClusterView) => Step | null)[] = [
   prepare,
   bringUpPrimary,
   liftFence,
+  relaxQuorum,
   checkSettings,
   admit,
   repoint,
@@ -53,7 +61,12 @@ function bringUpPrimary(view: ClusterView): Step | null {
   const own = { nodes: [name], primary: name } as const;
   const standing = view.standing.filter((node) => node.data === 'complete');
   if (standing.length > 0 && findPrimary(standing) === null) {
-    // Every node was fenced or follows: a switchover was interrupted. Nobody can have written since.
+    // Every node was fenced or follows: a switchover was interrupted. A server that does not answer while its
+    // container runs may still be the primary.
+    const silent = standing.find(
+      (node) => node.postgres === null && node.container?.state === 'running',
+    );
+    if (silent) return { kind: 'fence', nodes: [silent.name] };
     const best = findMostAdvanced(standing) ?? view.primaryNode;
     const { primary: settings } = computeTargets(view.desired, best);
     const at = { nodes: [best.name], primary: best.name, settings } as const;
@@ -70,6 +83,15 @@ function liftFence(view: ClusterView): Step | null {
   const { name, standby } = view.primaryNode;
   if (!standby) return null;
   return { kind: 'reload', nodes: [name], primary: name, settings: view.targets.primary };
+}
+
+/** Commits that wait for replicas which are lost must not wait for their repair. */
+function relaxQuorum(view: ClusterView): Step | null {
+  const { primary, final } = view.targets;
+  const wanted = final.synchronous_standby_names ?? '';
+  if (readQuorum(wanted) >= readQuorum(readSynchronous(view.primaryNode))) return null;
+  const settings = { ...primary, synchronous_standby_names: wanted };
+  return { kind: 'reload', nodes: [view.primary], primary: view.primary, settings };
 }
 
 /** Before the first restart, and before anything else that changes settings. */
@@ -133,6 +155,9 @@ function repoint(view: ClusterView): Step | null {
       view.canFollow(node) &&
       (findUpstream(node, view.desired) !== view.primary || !node.postgres.filesLoaded),
   );
+  const [low] = astray.filter((node) => isBelow(node, settings));
+  // Its replay would pause at once.
+  if (low) return { kind: 'restart', nodes: [low.name], primary: view.primary, settings };
   if (astray.length === 0) return null;
   return { kind: 'reload', nodes: names(astray), primary: view.primary, settings };
 }
@@ -219,6 +244,9 @@ function changePrimary(view: ClusterView): Step | null {
   const moves =
     view.isLeaving(name) || otherType || (wanted !== null && wanted !== name) || restarts;
   if (!moves) return null;
+  // Another than the wanted one is no better where nothing else moves the primary.
+  const isOnlyWanted = !(otherType || restarts || view.isLeaving(name));
+  if (isOnlyWanted && successor !== wanted) return null;
   const staysOnPurpose = wanted === name && !otherType && !view.isLeaving(name);
   if (successor !== null && !staysOnPurpose) return switchOver(view, name, successor);
   if (restarts && !(otherType && !view.isShrinking(node))) return restart;

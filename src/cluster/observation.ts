@@ -21,6 +21,11 @@ export interface NodeObservation {
   readonly files: { readonly postgresqlConf: string | null; readonly pgHba: string | null };
   /** What the control file says of data whose server does not answer; null while it answers, or without data. */
   readonly control: ControlObservation | null;
+  /**
+   * Whether the primary that the node's configuration names takes connections from here, whatever anybody
+   * else can reach; null where it names none.
+   */
+  readonly upstreamAnswers: boolean | null;
   /** Null when PostgreSQL does not answer. */
   readonly postgres: PostgresObservation | null;
 }
@@ -153,6 +158,7 @@ export function describeFreshNode(name: string): NodeObservation {
     container: null,
     files: { postgresqlConf: null, pgHba: null },
     control: null,
+    upstreamAnswers: null,
     postgres: null,
   };
 }

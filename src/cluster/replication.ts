@@ -77,13 +77,19 @@ export function findUpstream(node: NodeObservation, desired: DesiredCluster): st
   return upstream?.name ?? null;
 }
 
-/** The node that has most of the changes: the latest timeline, then the latest position, then the lowest number. */
+/**
+ * The node that has most of the changes: the latest timeline, then a primary that crashed, as its WAL may reach
+ * further than anybody received, then the latest position, then the lowest number.
+ */
 export function findMostAdvanced(nodes: readonly NodeObservation[]): NodeObservation | undefined {
   const position = (node: NodeObservation) => node.postgres ?? node.control;
+  const crashed = (node: NodeObservation) =>
+    node.postgres === null && node.control?.state === 'in production';
   return [...nodes].sort((a, b) => {
     const [left, right] = [position(a), position(b)];
     if (left === null || right === null) return Number(left === null) - Number(right === null);
     if (left.timeline !== right.timeline) return right.timeline - left.timeline;
+    if (crashed(a) !== crashed(b)) return Number(crashed(b)) - Number(crashed(a));
     if (left.lsn !== right.lsn) return isBefore(left.lsn, right.lsn) ? 1 : -1;
     return compareNames(a.name, b.name);
   })[0];

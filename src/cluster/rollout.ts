@@ -71,8 +71,12 @@ export function planSteps(
 
 /**
  * A volume with a file system that is not mounted may hold the cluster: an instance that was made anew, a
- * mount that failed at boot. It must be looked into before anybody says that no node holds data.
+ * mount that failed at boot. It must be looked into before anybody says that no node holds data. The same goes
+ * for a server whose Docker does not answer.
  */
-function isCovered({ volume, data }: NodeObservation): boolean {
-  return volume.filesystem !== null && !volume.ready && data === 'absent';
+function isCovered({ volume, data, host, postgres }: NodeObservation): boolean {
+  const isUnmounted = volume.filesystem !== null && !volume.ready && data === 'absent';
+  // Without Docker nobody knows what runs, nor what the control file says.
+  const isSilent = data === 'complete' && postgres === null && !host.dockerReady;
+  return isUnmounted || isSilent;
 }

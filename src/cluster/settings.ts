@@ -58,6 +58,8 @@ export const MANAGED_SETTINGS: Settings = {
   // pg_rewind after a failover needs hint bits in the WAL (or checksums, which initdb also gets).
   wal_log_hints: 'on',
   hot_standby: 'on',
+  // A replica tries again soon after its primary was away for a moment; the default is 5 s.
+  wal_retrieve_retry_interval: '500ms',
   // Off: a forgotten query on a replica must not bloat the primary. The price, a cancelled query on
   // the replica after max_standby_streaming_delay, is paid by the one who asked.
   hot_standby_feedback: 'off',

@@ -49,6 +49,11 @@ export function renderSynchronous({
   return `ANY ${synchronousReplicas} (${nodes.map(({ name }) => slotName(name)).join(', ')})`;
 }
 
+/** How many replicas a commit waits for with that value of `synchronous_standby_names`. */
+export function readQuorum(names: string): number {
+  return Number(/^ANY (\d+) /.exec(names)?.[1] ?? 0);
+}
+
 /** The value that `primary` waits by now, or will when it starts. */
 export function readSynchronous(primary: NodeObservation): string {
   return readCurrent(primary, SYNCHRONOUS) ?? '';

@@ -1,5 +1,6 @@
 import { CancelledError, UserError } from '../errors.ts';
 import { renderConnectionString } from '../operations/configure.ts';
+import type { PlanResult } from '../operations/plan.ts';
 import {
   type DeployReport,
   type DeployState,
@@ -7,9 +8,16 @@ import {
   renderDeployComment,
 } from '../report/deploy-comment.ts';
 import { renderDeploySummary } from '../report/summary.ts';
+import { describeNodes } from '../terraform/stage.ts';
 import { rememberProgress } from './afterwards.ts';
 import type { Announcement } from './announcement.ts';
-import { generateDirectory, type Job, openTerraform, planDirectory, readCluster } from './job.ts';
+import {
+  generateDirectory,
+  type Job,
+  openTerraform,
+  planDirectory,
+  refuseForeignCluster,
+} from './job.ts';
 import { configureNodes } from './operation.ts';
 import { previewRollout } from './preview.ts';
 import { Stages } from './stages.ts';
@@ -58,7 +66,7 @@ export async function deploy(
   try {
     await generateDirectory(job);
     const { terraform, binary } = await openTerraform(job);
-    const state = await readCluster(job, terraform);
+    await refuseForeignCluster(job, terraform);
     const plan = await planDirectory(job, terraform, { lock: true });
     report = {
       ...report,
@@ -67,10 +75,10 @@ export async function deploy(
     };
 
     // Where nothing is applied the nodes are looked at anyway before anything is done to them.
-    if (plan.summary.hasChanges) await refuseEarly(job, { plan, state });
+    if (plan.summary.hasChanges || plan.standing.halted.length > 0) await refuseEarly(job, plan);
 
     await enter('applying');
-    const standing = state?.nodes ?? [];
+    const standing = plan.standing.nodes;
     const stages = new Stages(job, { terraform, reviewed: plan, standing });
     const nodes = await stages.provision();
 
@@ -108,8 +116,14 @@ export async function deploy(
 }
 
 /** What speaks against the rollout must be said before the infrastructure changes. */
-async function refuseEarly(job: Job, options: Parameters<typeof previewRollout>[1]): Promise<void> {
-  if (options.state === null) return;
-  const preview = await previewRollout(job, options);
+async function refuseEarly(job: Job, plan: PlanResult): Promise<void> {
+  const preview = await previewRollout(job, plan);
   if ('refusals' in preview && preview.refusals.length > 0) throw new UserError(preview.refusals);
+  const { destroy } = describeNodes(plan.summary);
+  // What nobody could look at must not be destroyed on somebody's word.
+  if ('notObserved' in preview && destroy.length > 0) {
+    throw new UserError(
+      `${destroy.join(', ')} would be removed, but the nodes could not be looked at first: ${preview.notObserved}`,
+    );
+  }
 }

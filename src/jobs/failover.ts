@@ -1,17 +1,24 @@
 import * as core from '@actions/core';
+import type { Node } from '../cluster/configuration.ts';
+import type { DesiredCluster } from '../cluster/desired.ts';
 import { planFailover } from '../cluster/failover.ts';
+import type { NodeObservation } from '../cluster/observation.ts';
 import type { NodeProof } from '../cluster/proof.ts';
+import { isRunningPrimary, isStreaming } from '../cluster/replication.ts';
 import { rollout } from '../cluster/rollout.ts';
 import type { Step } from '../cluster/step.ts';
 import { UserError } from '../errors.ts';
 import { type Decide, renderConnectionString } from '../operations/configure.ts';
+import type { Infrastructure } from '../operations/infrastructure.ts';
 import type { DeployState } from '../report/deploy-comment.ts';
 import { renderDeploySummary } from '../report/summary.ts';
+import type { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
 import type { Announcement } from './announcement.ts';
 import { ensureDirectory, type Job, openTerraform, planDirectory } from './job.ts';
+import { logGroup } from './log-group.ts';
 import { configureNodes } from './operation.ts';
-import { Stages } from './stages.ts';
+import { replaceInstance } from './stages.ts';
 
 /**
  * Makes the most advanced replica the primary because the primary does not answer, and brings back whoever
@@ -20,10 +27,13 @@ import { Stages } from './stages.ts';
  * @throws UserError with the reason where a failover is refused, or what failed on which node
  */
 export async function failOver(
-  job: Job,
+  given: Job,
   options: { announcement: Announcement; commit: string; fenced: string | null },
 ): Promise<void> {
   const { announcement, commit, fenced } = options;
+  // Whichever node is the best: where the primary shall be in the end is the next deploy's.
+  const spec = { ...given.request.spec, primary: null };
+  const job: Job = { ...given, request: { ...given.request, spec } };
   let steps: readonly Step[] = [];
   let proof: readonly NodeProof[] = [];
   const summarize = (progress: DeployState) =>
@@ -47,18 +57,19 @@ export async function failOver(
   try {
     await ensureDirectory(job);
     const { terraform } = await openTerraform(job);
-    const reviewed = await planDirectory(job, terraform, { lock: true });
-    const standing = readNodes(await terraform.outputs(), {
+    await logGroup('Read the state', () => terraform.init());
+    const known = readNodes(await terraform.outputs(), {
       directory: job.workspace.directory,
-      spec: job.request.spec,
+      spec,
     });
-    refuseOtherSize(standing.length, job.request.spec.replicaCount);
+    refuseOtherSize(known.length, spec.replicaCount);
+    const { nodes: standing, gone } = await refreshNodes(job, terraform, known);
     const result = await configureNodes(job, {
       nodes: standing,
       instanceType: null,
       memoryMib: null,
-      infrastructure: new Stages(job, { terraform, reviewed, standing }),
-      decide: decideFailover(fenced),
+      infrastructure: createReplacement(job, terraform),
+      decide: decideFailover({ fenced, gone }),
       onSteps: (all) => {
         steps = all;
       },
@@ -67,6 +78,12 @@ export async function failOver(
       },
     });
     core.notice(`${result.primary} is the primary now.`);
+    const wanted = given.request.spec.primary;
+    if (wanted !== null && wanted !== result.primary) {
+      core.warning(
+        `primary: ${wanted} would become the primary again with the next deploy. Change the input if it shall not.`,
+      );
+    }
     const connectionString = renderConnectionString(result.nodes);
     await summarize({ state: 'done', connectionString, changes: result.changes.length });
   } catch (error) {
@@ -88,14 +105,86 @@ function refuseOtherSize(standing: number, replicaCount: number): void {
   );
 }
 
+/**
+ * The nodes by the addresses they have now, and those whose instance was terminated. A provider that does not
+ * answer must not keep a database down: then the state has to do.
+ */
+async function refreshNodes(
+  job: Job,
+  terraform: Terraform,
+  known: readonly Node[],
+): Promise<{ nodes: readonly Node[]; gone: readonly string[] }> {
+  try {
+    // Without the lock: a run that died may hold it.
+    const { standing } = await planDirectory(job, terraform, { lock: false });
+    const find = ({ name }: Node) => standing.nodes.find((node) => node.name === name);
+    return {
+      nodes: known.map((node) => find(node) ?? node),
+      gone: known.filter((node) => find(node) === undefined).map(({ name }) => name),
+    };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    core.warning(
+      `The nodes could not be looked up in AWS, so the addresses of the last apply are used. ${error.message}`,
+    );
+    return { nodes: known, gone: [] };
+  }
+}
+
+function createReplacement(job: Job, terraform: Terraform): Infrastructure {
+  const refuse = async (): Promise<never> => {
+    throw new Error('a failover neither resizes nor removes nodes');
+  };
+  return {
+    resize: refuse,
+    destroy: refuse,
+    async replace(node) {
+      try {
+        return await replaceInstance(job, terraform, node);
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        throw new UserError([
+          `${node} cannot be reached, and its instance could not be replaced. Stop or terminate it in EC2 yourself and run this again with fenced: ${node}.`,
+          ...error.problems,
+        ]);
+      }
+    },
+  };
+}
+
 /** First a failover; once there is a primary again all that is left is an ordinary rollout. */
-function decideFailover(fenced: string | null): Decide {
+function decideFailover(options: { fenced: string | null; gone: readonly string[] }): Decide {
+  const gone = new Set(options.gone);
   let isPromoted = false;
   return ({ observed, unreachable }, { desired, reachable }) => {
-    if (isPromoted) return rollout(observed, reachable);
-    const decision = planFailover({ observed, unreachable }, { desired, fenced });
-    // After a replacement the nodes are looked at once more before anyone is promoted.
-    isPromoted = 'steps' in decision && decision.steps.every(({ kind }) => kind !== 'replace');
+    if (isPromoted || isHalfDone({ observed, unreachable }, desired)) {
+      return rollout(observed, reachable);
+    }
+    const { fenced } = options;
+    const decision = planFailover({ observed, unreachable, gone: [...gone] }, { desired, fenced });
+    for (const step of 'steps' in decision ? decision.steps : []) {
+      if (step.kind === 'replace') gone.add(step.nodes[0]);
+      if (step.kind === 'promote') isPromoted = true;
+    }
     return decision;
   };
+}
+
+/** An earlier failover promoted a node and went no further: replicas that can be reached do not follow it. */
+function isHalfDone(
+  {
+    observed,
+    unreachable,
+  }: { observed: readonly NodeObservation[]; unreachable: readonly string[] },
+  desired: DesiredCluster,
+): boolean {
+  const running = observed.filter(isRunningPrimary);
+  const [primary] = running;
+  if (running.length !== 1 || !primary) return false;
+  const replicas = observed.filter((node) => node !== primary && node.data === 'complete');
+  return (
+    unreachable.length + replicas.length > 0 &&
+    (unreachable.length > 0 ||
+      replicas.some((node) => !isStreaming(node, { primary: primary.name, desired })))
+  );
 }

@@ -11,7 +11,7 @@ import type { PublicKeys } from '../ssh-key.ts';
 import { Terraform } from '../terraform/cli.ts';
 import { TFVARS_FILE } from '../terraform/files.ts';
 import { findTerraform, type TerraformBinary } from '../terraform/install.ts';
-import { type ClusterState, readState, refuseForeignState } from '../terraform/outputs.ts';
+import { readState, refuseForeignState } from '../terraform/outputs.ts';
 import type { Workspace } from '../workspace.ts';
 import { logGroup } from './log-group.ts';
 
@@ -71,15 +71,14 @@ export async function ensureDirectory(job: Job): Promise<void> {
 }
 
 /**
- * The cluster that the state holds; null before the first apply.
+ * Refuses to work on the state of another cluster.
  *
- * @throws UserError when it is another one than the request's
+ * @throws UserError that names the inputs and the ways out
  */
-export async function readCluster(job: Job, terraform: Terraform): Promise<ClusterState | null> {
+export async function refuseForeignCluster(job: Job, terraform: Terraform): Promise<void> {
   await logGroup('Read the state', () => terraform.init());
   const state = readState(await terraform.outputs());
   if (state !== null) refuseForeignState(state, job.request.spec);
-  return state;
 }
 
 /**

@@ -12,14 +12,14 @@ import {
 import { listSteps } from '../report/steps.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
-import { describeNodes } from '../terraform/stage.ts';
+import { describeNodes, findUnseenLosses } from '../terraform/stage.ts';
 import {
   ensureDirectory,
   generateDirectory,
   type Job,
   openTerraform,
   planDirectory,
-  readCluster,
+  refuseForeignCluster,
 } from './job.ts';
 import { logGroup } from './log-group.ts';
 import { accessNodes } from './preview.ts';
@@ -59,12 +59,13 @@ export async function runOperation(job: Job, operation: Operation): Promise<void
  * @throws UserError where Terraform alone would stop or destroy nodes that PostgreSQL has to leave first
  */
 async function applyAlone(job: Job, terraform: Terraform): Promise<void> {
-  const state = await readCluster(job, terraform);
+  await refuseForeignCluster(job, terraform);
   const reviewed = await planDirectory(job, terraform, { lock: true });
   const { resize, destroy } = describeNodes(reviewed.summary);
   const problems = [
     ...resize.map(({ node, from, to }) => `${node} would become ${to} instead of ${from}`),
     ...destroy.map((node) => `${node} would be removed`),
+    ...findUnseenLosses(reviewed.summary),
   ];
   if (problems.length > 0) {
     throw new UserError([
@@ -72,7 +73,8 @@ async function applyAlone(job: Job, terraform: Terraform): Promise<void> {
       ...problems,
     ]);
   }
-  await new Stages(job, { terraform, reviewed, standing: state?.nodes ?? [] }).provision();
+  const standing = reviewed.standing.nodes;
+  await new Stages(job, { terraform, reviewed, standing }).provision();
 }
 
 /** Configures the nodes, proves replication and sets the outputs about them. */

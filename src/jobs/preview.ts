@@ -5,8 +5,8 @@ import { type Rollout, rollout } from '../cluster/rollout.ts';
 import { UserError } from '../errors.ts';
 import { type NodeAccess, Nodes } from '../operations/nodes.ts';
 import type { PlanResult } from '../operations/plan.ts';
-import type { ClusterState } from '../terraform/outputs.ts';
-import { describeNodes } from '../terraform/stage.ts';
+import { describeNodes, findUnseenLosses } from '../terraform/stage.ts';
+import { explainHalted } from '../terraform/standing.ts';
 import type { Job } from './job.ts';
 import { logGroup } from './log-group.ts';
 
@@ -20,16 +20,16 @@ export type Preview = Rollout | { readonly notObserved: string };
  * What the database will go through: the nodes that stand are looked at, those that the plan makes are
  * taken for what they will be. Changes nothing.
  */
-export async function previewRollout(
-  job: Job,
-  { plan, state }: { plan: PlanResult; state: ClusterState | null },
-): Promise<Preview> {
+export async function previewRollout(job: Job, plan: PlanResult): Promise<Preview> {
   const { spec } = job.request;
   const changes = describeNodes(plan.summary);
-  const made = [...changes.create, ...changes.replace];
-  const standing = state?.nodes ?? [];
-  const there = standing.filter(({ name }) => !made.includes(name));
+  const losses = findUnseenLosses(plan.summary);
+  if (losses.length > 0) return { refusals: losses };
+  const halted = explainHalted(plan.standing);
+  if (halted.length > 0) return { refusals: halted };
   const { memoryMib } = plan;
+  const standing = plan.standing.nodes;
+  const there = standing.filter(({ name }) => !changes.replace.includes(name));
   const desired = describeDesired(spec, {
     standing,
     instanceType: spec.instanceType,

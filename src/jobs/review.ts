@@ -4,7 +4,13 @@ import { type PlanReport, renderPlanComment } from '../report/plan-comment.ts';
 import type { RunInfo } from '../report/run.ts';
 import { renderDeploySummary, renderPlanSummary } from '../report/summary.ts';
 import type { Announcement } from './announcement.ts';
-import { generateDirectory, type Job, openTerraform, planDirectory, readCluster } from './job.ts';
+import {
+  generateDirectory,
+  type Job,
+  openTerraform,
+  planDirectory,
+  refuseForeignCluster,
+} from './job.ts';
 import { previewRollout } from './preview.ts';
 
 /** What a pull request would do: generate, plan, comment. */
@@ -26,9 +32,9 @@ export async function review(
   try {
     const { terraform, binary } = await openTerraform(job);
     await generateDirectory(job);
-    const state = await readCluster(job, terraform);
+    await refuseForeignCluster(job, terraform);
     const plan = await planDirectory(job, terraform, { lock: false });
-    const database = await previewRollout(job, { plan, state });
+    const database = await previewRollout(job, plan);
     const report: PlanReport = {
       cluster,
       plan: plan.summary,

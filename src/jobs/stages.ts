@@ -12,12 +12,13 @@ import type { Stage, Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
 import { type PlanSummary, summarizePlan } from '../terraform/plan.ts';
 import {
+  attachmentAddress,
   describeNodes,
   findBeyondReplacement,
   findBeyondReview,
-  hasWorkBesidesDeferred,
   instanceAddress,
   keepNodes,
+  nodeNumber,
 } from '../terraform/stage.ts';
 import { rememberChild } from './afterwards.ts';
 import type { Job } from './job.ts';
@@ -53,10 +54,11 @@ export class Stages implements Infrastructure {
         apply(this.#terraform, {
           directory: this.#job.workspace.directory,
           plan: this.#reviewed,
-          outlives: this.#outlives,
+          outlives: nameHeirs(this.#job),
         }),
       );
-    } else if (hasWorkBesidesDeferred(summary)) {
+    } else {
+      // Also where nothing else is to be done: the state learns of what changed outside Terraform.
       await this.#applyStage('Apply what needs no order', this.#keep());
     }
     return this.#finish();
@@ -69,16 +71,17 @@ export class Stages implements Infrastructure {
   }
 
   async destroy(): Promise<readonly Node[]> {
-    await this.#applyStage('Remove the nodes that left', undefined);
+    await this.#applyStage('Remove the nodes that left', undefined, (planned) => [
+      ...findBeyondReview(planned, this.#reviewed.summary),
+      ...describeNodes(planned).resize.map(
+        ({ node, from, to }) => `${node} would become ${to} instead of ${from} at the same time.`,
+      ),
+    ]);
     return this.#finish();
   }
 
   async replace(node: string): Promise<readonly Node[]> {
-    const stage = { ...this.#keep(), replace: [instanceAddress(node)] };
-    await this.#applyStage(`Replace the instance of ${node}`, stage, (planned) =>
-      findBeyondReplacement(planned, node),
-    );
-    return this.#finish();
+    return replaceInstance(this.#job, this.#terraform, node);
   }
 
   #keep(): Stage {
@@ -86,34 +89,12 @@ export class Stages implements Infrastructure {
     return keepNodes(summary, { standing: this.#standing, resized: this.#resized });
   }
 
-  async #applyStage(
+  #applyStage(
     title: string,
     stage: Stage | undefined,
     findBeyond = (planned: PlanSummary) => findBeyondReview(planned, this.#reviewed.summary),
   ): Promise<void> {
-    const { workspace, keys } = this.#job;
-    const terraform = this.#terraform;
-    const planFile = join(workspace.temporary, `${randomUUID()}.tfplan`);
-    await logGroup(title, async () => {
-      await terraform.plan(planFile, {
-        publicKey: keys?.current ?? null,
-        lock: true,
-        ...(stage && { stage }),
-      });
-      const planned = summarizePlan(JSON.parse(await terraform.showJson(planFile)));
-      const beyond = findBeyond(planned);
-      if (beyond.length > 0) {
-        throw new UserError([
-          `${title}: the plan of this stage is not a part of what was planned, so it was not applied. Run the job again: it plans anew.`,
-          ...beyond,
-        ]);
-      }
-      if (planned.hasChanges) await terraform.apply(planFile, this.#outlives);
-    });
-  }
-
-  get #outlives(): Outliving {
-    return { temporary: this.#job.workspace.temporary, announce: rememberChild };
+    return applyStage(this.#job, this.#terraform, { title, stage, findBeyond });
   }
 
   /** The result is that of the whole plan, whichever stage was the last. */
@@ -126,4 +107,77 @@ export class Stages implements Infrastructure {
     this.#standing = readNodes(outputs, { directory, spec: this.#job.request.spec });
     return this.#standing;
   }
+}
+
+/**
+ * Another instance for one node, whatever else is planned; its data volume stays. Gives the nodes that stand
+ * afterwards.
+ *
+ * @throws UserError with Terraform's words, or what the plan would do besides
+ */
+export async function replaceInstance(
+  job: Job,
+  terraform: Terraform,
+  node: string,
+): Promise<readonly Node[]> {
+  const instance = instanceAddress(node);
+  const stage: Stage = {
+    // The variables of the whole cluster are of no account to this one node, but its type is.
+    instanceTypes: await readInstanceTypes(job, terraform),
+    keptNodeCount: 0,
+    replace: [instance],
+    only: [instance, attachmentAddress(node)],
+  };
+  await applyStage(job, terraform, {
+    title: `Replace the instance of ${node}`,
+    stage,
+    findBeyond: (planned) => findBeyondReplacement(planned, node),
+  });
+  const { directory } = job.workspace;
+  return readNodes(await terraform.outputs(), { directory, spec: job.request.spec });
+}
+
+async function readInstanceTypes(job: Job, terraform: Terraform): Promise<Record<string, string>> {
+  const { directory } = job.workspace;
+  const nodes = readNodes(await terraform.outputs(), { directory, spec: job.request.spec });
+  return Object.fromEntries(
+    nodes.map(({ name, instanceType }) => [nodeNumber(name), instanceType]),
+  );
+}
+
+/** Plans a stage, holds it to what it may do, and applies it. */
+async function applyStage(
+  job: Job,
+  terraform: Terraform,
+  options: {
+    title: string;
+    stage: Stage | undefined;
+    /** What the stage would do that it must not. */
+    findBeyond: (planned: PlanSummary) => string[];
+  },
+): Promise<void> {
+  const { title, stage, findBeyond } = options;
+  const { workspace, keys } = job;
+  const planFile = join(workspace.temporary, `${randomUUID()}.tfplan`);
+  await logGroup(title, async () => {
+    await terraform.plan(planFile, {
+      publicKey: keys?.current ?? null,
+      lock: true,
+      ...(stage && { stage }),
+    });
+    const planned = summarizePlan(JSON.parse(await terraform.showJson(planFile)));
+    const beyond = findBeyond(planned);
+    if (beyond.length > 0) {
+      throw new UserError([
+        `${title}: the plan of this stage does more than it may, so it was not applied. If something changed outside Terraform meanwhile, run the job again: it plans anew.`,
+        ...beyond,
+      ]);
+    }
+    if (planned.hasChanges) await terraform.apply(planFile, nameHeirs(job));
+  });
+}
+
+/** An apply that is under way outlives a kill of this process; the post step waits for it. */
+function nameHeirs(job: Job): Outliving {
+  return { temporary: job.workspace.temporary, announce: rememberChild };
 }

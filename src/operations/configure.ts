@@ -112,7 +112,7 @@ async function converge(
     const desired = describeDesired(access.request.spec, { standing, instanceType, memoryMib });
     const sighting = await nodes.observe(standing, {
       desired,
-      waitSeconds: decide && !steps.some(isTerraformStep) ? LOST_SECONDS : BOOT_SECONDS,
+      waitSeconds: decide ? LOST_SECONDS : BOOT_SECONDS,
       tolerant: decide !== undefined,
     });
     const reachable = removeNodes(desired, sighting.unreachable);
@@ -157,6 +157,7 @@ function removeNodes(desired: DesiredCluster, names: readonly string[]): Desired
   const remains = ({ name }: Node) => !names.includes(name);
   return {
     ...desired,
+    primary: names.includes(desired.primary ?? '') ? null : desired.primary,
     nodes: desired.nodes.filter(remains),
     leaving: desired.leaving.filter(remains),
   };

@@ -7,6 +7,8 @@ import {
   type PlanSummary,
   summarizePlan,
 } from '../terraform/plan.ts';
+import { parsePlan } from '../terraform/plan-document.ts';
+import { readStanding, type Standing } from '../terraform/standing.ts';
 import { writeResult } from './result.ts';
 
 /** A plan and everything that is said about it. */
@@ -16,6 +18,8 @@ export interface PlanResult {
   readonly digest: string;
   /** RAM of the instance type in MiB; null where the plan does not tell. */
   readonly memoryMib: number | null;
+  /** The nodes as the plan found them. */
+  readonly standing: Standing;
   /** Terraform's own wording, sensitive values hidden. */
   readonly text: string;
   /** Path of the binary plan, to be applied as it is. */
@@ -46,6 +50,7 @@ export async function plan(
   return {
     summary,
     memoryMib: readPlannedMemory(document),
+    standing: readStanding(parsePlan(document)),
     digest: createHash('sha256').update(canonicalizePlan(summary)).digest('hex'),
     text: hideSensitive(text, document),
     planFile,

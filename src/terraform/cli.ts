@@ -12,6 +12,8 @@ export interface Stage {
   readonly keptNodeCount: number;
   /** Addresses of resources to be replaced although nothing about them changed. */
   readonly replace?: readonly string[];
+  /** Addresses of the only resources to plan for; all without. */
+  readonly only?: readonly string[];
 }
 
 /** One Terraform directory, driven through the command line. */
@@ -47,8 +49,9 @@ export class Terraform {
   ): Promise<void> {
     const locking = lock ? `-lock-timeout=${LOCK_TIMEOUT}` : '-lock=false';
     const replace = (stage?.replace ?? []).map((address) => `-replace=${address}`);
+    const only = (stage?.only ?? []).map((address) => `-target=${address}`);
     await this.#run(
-      ['plan', '-input=false', '-no-color', locking, ...replace, `-out=${planFile}`],
+      ['plan', '-input=false', '-no-color', locking, ...replace, ...only, `-out=${planFile}`],
       {
         // A file's value would win over the environment, so this only ever fills a gap.
         env: {

@@ -5,7 +5,6 @@ import {
   describeNodes,
   findBeyondReplacement,
   findBeyondReview,
-  hasWorkBesidesDeferred,
   instanceAddress,
   keepNodes,
   type NodeChanges,
@@ -111,25 +110,6 @@ describe('describeNodes', () => {
     const [entry] = document.resource_changes as object[];
     const leftover = { ...document, resource_changes: [{ ...entry, deposed: 'abc' }] };
     expect(describeNodes(summarizePlan(leftover)).destroy).toEqual([]);
-  });
-});
-
-describe('hasWorkBesidesDeferred', () => {
-  it.each<[string, boolean, PlanSummary]>([
-    ['nothing', false, plan()],
-    ['instance types and ends of nodes', false, plan(resize(1), resize(2), ...destroy(3))],
-    ['what is left of a terminated node', true, plan(resize(1), ...destroy(3).slice(2))],
-    ['a new node', true, plan(resize(1), create(instance(3)))],
-    ['a volume that grows', true, plan(...destroy(3), rename(1, 'sales'))],
-    ['an end of something else', true, plan({ ...replace('aws_vpc.own[0]'), actions: ['delete'] })],
-    [
-      'more than the type of an instance',
-      true,
-      plan({ ...resize(1), after: { id: 'i-1', instance_type: 't3.large', monitoring: true } }),
-    ],
-    ['outputs alone', true, summarizePlan(readFixture('outputs').json)],
-  ])('%s: %s', (_, expected, summary) => {
-    expect(hasWorkBesidesDeferred(summary)).toBe(expected);
   });
 });
 

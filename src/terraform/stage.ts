@@ -33,15 +33,17 @@ export interface NodeResize {
 /** What a resize makes of an instance; a new address comes with the stop (`aws_instance` of the provider). */
 const RESIZED = ['instance_type', 'public_dns', 'public_ip'];
 
-/** What a node is made of; each has one instance per node. */
-const NODE_RESOURCES = ['aws_instance.node', 'aws_volume_attachment.data', 'aws_ebs_volume.data'];
-
 /** Actions after which there is an instance that was not there before. */
 const MAKING: readonly string[] = ['create', 'replace'];
 
 /** Terraform's address of a node's instance, e.g. to have it replaced. */
 export function instanceAddress(node: string): string {
   return `aws_instance.node["${nodeNumber(node)}"]`;
+}
+
+/** Terraform's address of the attachment of a node's data volume. */
+export function attachmentAddress(node: string): string {
+  return `aws_volume_attachment.data["${nodeNumber(node)}"]`;
 }
 
 /** The number in a node's name, as Terraform's keys have it: `3` of `node-3`. */
@@ -65,12 +67,17 @@ export function describeNodes(plan: PlanSummary): NodeChanges {
 }
 
 /**
- * Whether `plan` does anything besides what waits for the databases: instance types of running nodes and
- * the end of nodes. Outputs alone count where nothing waits; else they follow with it.
+ * Nodes that leave with their data and whose instance is gone already: nobody can see whether what lies on the
+ * volume is the primary's.
  */
-export function hasWorkBesidesDeferred(plan: PlanSummary): boolean {
-  const busy = plan.resources.filter(({ action }) => !isIdle(action));
-  return busy.length === 0 ? plan.hasChanges : !busy.every((change) => isDeferred(change, plan));
+export function findUnseenLosses(plan: PlanSummary): string[] {
+  const { destroy } = describeNodes(plan);
+  return listNodes(plan, 'aws_ebs_volume.data')
+    .filter(({ node, resource }) => resource.action === 'delete' && !destroy.includes(node))
+    .map(
+      ({ node }) =>
+        `${node} is to be removed with its data, and its instance is gone already, so nobody can see whether its data is the primary's. Deploy with the replica-count of before first, which brings the node back; then lower it.`,
+    );
 }
 
 /**
@@ -125,8 +132,7 @@ export function findBeyondReview(stage: PlanSummary, reviewed: PlanSummary): str
  * sentence each, none when it does nothing else.
  */
 export function findBeyondReplacement(stage: PlanSummary, node: string): string[] {
-  const number = nodeNumber(node);
-  const expected = [instanceAddress(node), `aws_volume_attachment.data["${number}"]`];
+  const expected = [instanceAddress(node), attachmentAddress(node)];
   return stage.resources
     .filter(({ action }) => !isIdle(action))
     .filter(
@@ -161,20 +167,6 @@ function readResize(node: string, { action, address, attributes }: ResourceChang
     throw new Error(`The plan does not tell the instance types of ${address}.`);
   }
   return [{ node, from, to }];
-}
-
-function isDeferred(change: ResourceChange, plan: PlanSummary): boolean {
-  if (change.deposed !== null || !NODE_RESOURCES.includes(kindOf(change))) return false;
-  // What is left of a node whose instance is gone already has no database to wait for.
-  if (change.action === 'delete') {
-    return describeNodes(plan).destroy.includes(nodeName(Number(change.index)));
-  }
-  return (
-    kindOf(change) === 'aws_instance.node' &&
-    change.action === 'update' &&
-    change.attributes.some(({ path }) => path === 'instance_type') &&
-    change.attributes.every(({ path }) => RESIZED.includes(path))
-  );
 }
 
 const isSameObject = (a: ResourceChange, b: ResourceChange): boolean =>

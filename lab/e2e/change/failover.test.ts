@@ -26,7 +26,8 @@ interface Failover {
 
 /**
  * Breaks the primary under load and fails over. The replica that had received most must be the primary then, and
- * all that it had received be everywhere. Asynchronous replication may lose what never left the old primary, and nothing else.
+ * all that it had received be everywhere. Asynchronous replication may lose what never left the old primary,
+ * and nothing else.
  */
 async function failOver(
   name: string,

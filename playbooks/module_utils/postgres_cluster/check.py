@@ -50,7 +50,7 @@ def check(spec: Spec) -> Outcome:
     if fault is not None:
         raise Problem(
             "PostgreSQL %d does not start with these settings: %s; nothing was changed"
-            % (image.major, summarise(fault)),
+            % (image.major, summarise(fault, spec.conf)),
             fault,
         )
     # Not the image: what it was tried in is not what the node runs.
@@ -89,8 +89,9 @@ def _list_arguments(spec: Spec, image: Image, folder: str) -> List[str]:
     return [*arguments, options, SCRATCH]
 
 
-def summarise(fault: str) -> str:
-    """What the server said that tells the reason, in one line, paths of the trial left out."""
+def summarise(fault: str, conf: str) -> str:
+    """What the server said that tells the reason, in one line, paths of the trial left out. Where it quotes a
+    value of `conf` and not whose it is, that is added."""
     lines = []
     for line in fault.splitlines():
         match = re.match(r"^(LOG|ERROR|FATAL|PANIC|DETAIL|HINT):\s+(.*)$", line)
@@ -100,4 +101,10 @@ def summarise(fault: str) -> str:
         # Only repeats that there was a reason.
         if "contains errors" not in text and text not in lines:
             lines.append(text)
-    return "; ".join(lines) or fault.strip().splitlines()[-1]
+    reason = "; ".join(lines) or fault.strip().splitlines()[-1]
+    names = [
+        name
+        for name, value in re.findall(r"^(\w+) = '(.+)'$", conf, re.MULTILINE)
+        if name not in reason and any('"%s"' % word.strip() in reason for word in value.split(","))
+    ]
+    return "%s (%s)" % (reason, ", ".join(names)) if names else reason

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from typing import List, Tuple
 
 from .command import Problem, run
+from .control import read_head
 from .docker import remove_container
 from .fence import SIGNAL, is_marked, remove_signal, write_signal
 from .files import make_directory, sync_directory
@@ -55,6 +57,9 @@ answer=$(psql -X -q -v VERBOSITY=sqlstate -d "$1 replication=yes" \
 exec pg_basebackup -d "$1" -D "$3" -S "$2" -X stream --checkpoint=fast --no-sync
 """
 
+# What put_in_place() names so; a directory that a person moved aside is theirs.
+ASIDE = re.compile(r"\d{8}T\d{6}Z$")
+
 
 def clone(spec: Spec) -> Outcome:
     """Copies the primary into a directory of its own, puts it in the place of the data, and follows.
@@ -83,6 +88,8 @@ def clone(spec: Spec) -> Outcome:
     try:
         copy(spec, image)
     except Problem:
+        # It may be a full volume that failed.
+        shutil.rmtree(PARTIAL, ignore_errors=True)
         # Stale reads are better than none.
         if role is not None:
             ensure_container(spec, image)
@@ -168,6 +175,10 @@ def put_in_place() -> None:
         sync_directory(ROOT)
     if os.path.isdir(DATA):
         if has_control_file(DATA):
+            # Data on an earlier timeline than the copy's may hold what nobody else has.
+            before, after = read_head(DATA), read_head(PARTIAL)
+            if before is None or after is None or before.timeline < after.timeline:
+                write_signal(FORMER_PRIMARY, DATA)
             os.rename(DATA, OLD + time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
         else:
             shutil.rmtree(DATA)
@@ -190,14 +201,14 @@ def discard_old_data() -> Tuple[bool, List[str]]:
     """Deletes what clones moved aside, now that the copy streams; gives whether there was any, and notes on
     what is kept.
 
-    A replica's data was the primary's too. Data of a former primary may hold rows that nobody else has:
-    whether to lose them is for people to say.
+    What a replica had received the primary has too. Data of a former primary, or of a replica that was left
+    behind by a failover, may hold rows that nobody else has: whether to lose them is for people to say.
     """
     notes = []
     discarded = False
     for path in list_old_data():
-        if is_marked(path):
-            notes.append("%s is the data of a former primary; delete it when nobody misses a row" % path)
+        if is_marked(path) or not ASIDE.match(path[len(OLD) :]):
+            notes.append("%s may hold rows that nobody else has; delete it when nobody misses one" % path)
         else:
             shutil.rmtree(path)
             discarded = True

@@ -10,9 +10,6 @@ from .docker import inspect_image
 from .image import Image
 from .layout import CONTAINER_DATA, DATA
 
-# States of data whose server was a primary when it ended.
-PRIMARY_STATES = ("shut down", "shutting down", "in crash recovery", "in production")
-
 # DBState in src/include/catalog/pg_control.h.
 _STATES = (
     "starting up",
@@ -36,14 +33,14 @@ class Control(NamedTuple):
     timeline: int
 
 
-def read_head() -> Optional[Control]:
+def read_head(directory: Optional[str] = None) -> Optional[Control]:
     """Reads the head of the control file without starting anything; None where there is no such file.
 
     It has looked the same since PostgreSQL 11, but nothing promises that it always will: compare it with
     what the running server says of itself before you rely on it.
     """
     try:
-        with open(DATA + "/global/pg_control", "rb") as file:
+        with open((directory or DATA) + "/global/pg_control", "rb") as file:
             head = file.read(52)
     except OSError:
         return None

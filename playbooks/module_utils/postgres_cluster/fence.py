@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 
+from .command import Problem
 from .docker import inspect_container, is_installed, stop_container
 from .files import sync_directory, write_text
 from .layout import DATA, FORMER_PRIMARY
+from .server import is_accepting
 from .spec import Outcome, Spec
 
 # A server that nobody waits for gets less time than one that shall come back as it is.
@@ -24,6 +26,11 @@ def fence(spec: Spec) -> Outcome:
     if found is not None and (found["State"]["Running"] or found["State"]["Restarting"]):
         stop_container(spec.container, STOP_SECONDS)
         changed = True
+    if is_accepting():
+        raise Problem(
+            "PostgreSQL still answers on %s although its container does not run, so nothing may be promoted. "
+            "Stop it there, or terminate the instance, and run this again" % spec.node
+        )
     return Outcome(changed)
 
 

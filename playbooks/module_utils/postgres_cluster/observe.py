@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Dict, List, Optional
 
 from .container import MIB, is_current, list_container_arguments, read_image_label
@@ -14,7 +15,7 @@ from .layout import CONF, DATA, ETC, HBA, PASSFILE, container_name
 from .psql import ask_once, quote
 from .record import is_standby, judge_data, read_record
 from .scram import matches
-from .server import find_unread, is_up, render_passfile
+from .server import find_unread, is_accepting, is_up, render_passfile
 from .spec import read_limits, read_memory_bytes
 from .volume import observe_volume
 
@@ -97,8 +98,16 @@ def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
             "pgHba": read_text("%s/%s" % (ETC, HBA)),
         },
         "control": _observe_control(found, options) if postgres is None and version is not None else None,
+        "upstreamAnswers": _ask_upstream(),
         "postgres": postgres,
     }
+
+
+def _ask_upstream() -> Optional[bool]:
+    """Whether the primary that this node is to follow answers: only a failover makes use of it, and then it may
+    be the only one who can tell."""
+    found = re.search(r"^primary_conninfo = 'host=(\S+) ", read_text("%s/%s" % (ETC, CONF)) or "", re.MULTILINE)
+    return None if found is None else is_accepting(found.group(1))
 
 
 def _observe_control(found: Optional[Dict[str, Any]], options: Dict[str, Any]) -> Optional[Dict[str, Any]]:

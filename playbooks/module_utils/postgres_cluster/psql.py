@@ -21,12 +21,19 @@ QUIET = (
     "SET synchronous_commit = local"
 )
 
+# What the team limits its clients to must not end a checkpoint, or a session that waits.
+OPTIONS = (
+    "-c statement_timeout=0 -c lock_timeout=0"
+    " -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0"
+)
+
 
 def psql_arguments(container: str) -> List[str]:
     """The command that reads SQL and writes bare rows."""
     where = ["-h", SOCKETS, "-U", "postgres", "-d", "postgres"]
     psql = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *where]
-    return ["docker", "exec", "-i", "-e", "PGAPPNAME=postgres-cluster", container, *psql]
+    env = ["-e", "PGAPPNAME=postgres-cluster", "-e", "PGOPTIONS=" + OPTIONS]
+    return ["docker", "exec", "-i", *env, container, *psql]
 
 
 def ask_once(container: str, sql: str, timeout: float = 20) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import struct
 import time
@@ -23,13 +24,17 @@ PORT = 5432
 START_SECONDS = 600
 # Without getting on: as long as it replays, a replica is given more.
 STREAM_SECONDS = 120
+# Longer than a receiver that was refused waits before the next one (wal_retrieve_retry_interval).
+SETTLE_SECONDS = 0.6
 
 # The same on a primary, so that nobody has to know which it is.
 REPLICATION = """
 SELECT json_build_object(
   'recovery', pg_is_in_recovery(),
   'status', (SELECT status FROM pg_stat_wal_receiver),
+  'receiver', (SELECT pid FROM pg_stat_wal_receiver),
   'sender', (SELECT sender_host FROM pg_stat_wal_receiver),
+  'timeline', (SELECT received_tli FROM pg_stat_wal_receiver),
   'paused', CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() <> 'not paused' ELSE false END,
   'lsn', pg_last_wal_replay_lsn())
 """
@@ -173,12 +178,15 @@ def wait_until_streaming(
     (trap 23). One that replays what it has already is given time for as long as it gets on."""
     reached: List[Any] = []
     deadline = time.monotonic() + seconds
+    followed: Dict[int, float] = {}
 
     def is_there() -> bool:
         nonlocal deadline
         state = read_replication(spec, session)
-        if is_following(spec, state):
-            return True
+        if state is not None and is_following(spec, state):
+            # A receiver says that it streams before the primary has let it: one that lasts was let.
+            now = time.monotonic()
+            return now - followed.setdefault(state["receiver"], now) > SETTLE_SECONDS
         if state is not None and state["lsn"] not in reached:
             reached[:] = [state["lsn"]]
             deadline = time.monotonic() + seconds
@@ -193,10 +201,23 @@ def read_replication(spec: Spec, session: Optional[Session] = None) -> Optional[
 
 
 def is_following(spec: Spec, state: Optional[Dict[str, Any]]) -> bool:
-    """Whether a replica's receiver streams from the step's primary and its replay is not paused."""
+    """Whether a replica's receiver streams from the step's primary and its replay is not paused.
+
+    One whose data went another way streams as well, for a moment and again and again: up to the end of its own
+    timeline. By then it has the history of the primary's, which it will never be on.
+    """
     if state is None or not state["recovery"] or state["paused"] or state["status"] != "streaming":
         return False
+    if (state["timeline"] or 0) < find_newest_timeline():
+        return False
     return spec.primary_address in (None, state["sender"])
+
+
+def find_newest_timeline() -> int:
+    """The latest timeline that the data has heard of, by the history files beside its WAL; 1 has none."""
+    names = os.listdir(DATA + "/pg_wal")
+    found = [int(name[:8], 16) for name in names if re.match(r"^[0-9A-F]{8}\.history$", name)]
+    return max(found, default=1)
 
 
 def _wait(spec: Spec, is_there: Callable[[], bool], deadline: Callable[[], float], lack: str) -> None:

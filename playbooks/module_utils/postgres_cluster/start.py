@@ -7,9 +7,9 @@ from typing import Dict, Tuple
 from .check import find_fault
 from .clone import clone
 from .command import Problem
-from .control import PRIMARY_STATES, parse_position, read_text_of
+from .control import read_text_of
 from .docker import inspect_container
-from .fence import lift_fence, raise_fence
+from .fence import raise_fence
 from .image import Image
 from .layout import DATA
 from .psql import Session
@@ -49,7 +49,7 @@ def start_server(spec: Spec, image: Image) -> Outcome:
         wait_until_ready(spec)
         require_role(spec)
     if spec.is_primary:
-        return _start_primary(spec, image, up)
+        return _start_primary(spec, image)
     try:
         changed, floor = _start_replica(spec, image, up)
     except Problem as problem:
@@ -67,23 +67,14 @@ def start_server(spec: Spec, image: Image) -> Outcome:
     return finish(spec, image, changed)
 
 
-def _start_primary(spec: Spec, image: Image, up: bool) -> Outcome:
-    changed = False
+def _start_primary(spec: Spec, image: Image) -> Outcome:
     if is_standby():
-        if not up:
-            _require_primary_data(spec, image)
-        changed = lift_fence()
-    changed = bool(write_files(spec, image)) or changed
+        raise Problem(
+            "%s holds data that comes back as a replica only: another run has fenced it. Look at the cluster again" % DATA
+        )
+    changed = bool(write_files(spec, image))
     changed = ensure_container(spec, image) or changed
     return finish(spec, image, changed)
-
-
-def _require_primary_data(spec: Spec, image: Image) -> None:
-    """A switchover may have fenced the primary and gone no further. A replica's data is another matter: it
-    becomes a primary's by promotion only, on a timeline of its own."""
-    state = parse_position(read_text_of(image))["state"]
-    if state not in PRIMARY_STATES:
-        raise Problem("%s holds a replica's data (%s), so it is promoted, not started as the primary" % (DATA, state))
 
 
 def _start_replica(spec: Spec, image: Image, up: bool) -> Tuple[bool, Dict[str, int]]:

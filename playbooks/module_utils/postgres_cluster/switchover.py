@@ -191,7 +191,10 @@ def _await_end(spec: Spec, image: Image, pid: int, stopping: Optional[threading.
     shutdown checkpoint's record. Docker's own winding up is waited for only where the control file must be
     read by a container, with `stopping` then."""
     whole_since: Optional[float] = None
+    deadline = time.monotonic() + STOP_SECONDS + EXIT_SECONDS
     while os.path.exists("/proc/%d" % pid):
+        if time.monotonic() > deadline:
+            raise Problem("PostgreSQL on %s did not end within %d s after it was stopped" % (spec.node, STOP_SECONDS))
         head = read_head() if stopping is None else None
         if head is not None and head.state == "shut down":
             # Left are senders whose replicas do not answer.

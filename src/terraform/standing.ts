@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import type { Node } from '../cluster/configuration.ts';
+import { nodeName } from '../cluster/spec.ts';
+import type { PlanDocument } from './plan-document.ts';
+
+const instance = z.object({
+  id: z.string(),
+  instance_type: z.string(),
+  instance_state: z.string().nullish(),
+  private_ip: z.string(),
+  public_ip: z.string().nullish(),
+});
+const volume = z.object({ id: z.string(), availability_zone: z.string() });
+
+/** The nodes that a plan found, whatever it is going to do with them. */
+export interface Standing {
+  /** In number order. */
+  readonly nodes: readonly Node[];
+  /** Those whose instance does not run, with EC2's word for its state (`stopped`, `stopping`, …). */
+  readonly halted: readonly { readonly node: Node; readonly state: string }[];
+}
+
+/**
+ * The nodes as the plan's refresh found them. The outputs of the state are older: they do not know of an
+ * instance that was terminated, or that has another public address since somebody stopped and started it.
+ */
+export function readStanding(plan: PlanDocument): Standing {
+  const find = (type: string, name: string) =>
+    plan.resource_changes.filter(
+      (resource) =>
+        resource.type === type && resource.name === name && resource.deposed === undefined,
+    );
+  const volumes = new Map(
+    find('aws_ebs_volume', 'data').map(({ index, change }) => [String(index), change.before]),
+  );
+  const found = find('aws_instance', 'node').flatMap(({ index, change }) => {
+    const machine = instance.safeParse(change.before);
+    const disk = volume.safeParse(volumes.get(String(index)));
+    if (!machine.success || !disk.success) return [];
+    const node: Node = {
+      name: nodeName(Number(index)),
+      instanceId: machine.data.id,
+      instanceType: machine.data.instance_type,
+      privateAddress: machine.data.private_ip,
+      publicAddress: machine.data.public_ip ?? '',
+      volumeId: disk.data.id,
+      zone: disk.data.availability_zone,
+    };
+    return [{ number: Number(index), node, state: machine.data.instance_state ?? 'running' }];
+  });
+  const ordered = found.sort((a, b) => a.number - b.number);
+  return {
+    nodes: ordered.map(({ node }) => node),
+    halted: ordered.filter(({ state }) => state !== 'running'),
+  };
+}
+
+/** What to do about nodes whose instance does not run: nobody can look at them. */
+export function explainHalted({ halted }: Standing): string[] {
+  return halted.map(
+    ({ node, state }) =>
+      `${node.name}: its instance ${node.instanceId} is ${state} in EC2. Start it (aws ec2 start-instances --instance-ids ${node.instanceId}) and run this again; if its primary is lost, run the action with command: failover.`,
+  );
+}
