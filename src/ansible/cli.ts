@@ -59,8 +59,8 @@ export class Ansible {
   }
 
   /**
-   * Runs one playbook with `variables` (JSON) and gives its report. With `tolerant` nodes may be out of
-   * reach, as long as one is not.
+   * Runs one playbook with `variables` (JSON) and gives its report. With `tolerant` that is so too when nodes
+   * failed, as long as one could be looked at: the report's failures say which.
    *
    * @throws UserError with what failed on which node
    */
@@ -76,7 +76,7 @@ export class Ansible {
       await writeSecretFile(variablesFile, variables);
       const failure = await this.#play(playbook, { variablesFile, resultFile });
       const result = await readResult(resultFile);
-      const isTolerable = tolerant && result !== null && isOnlyUnreachable(result);
+      const isTolerable = tolerant && result !== null && result.observations.length > 0;
       if (failure && !isTolerable) throw explainFailure(playbook, failure, result);
       if (result === null) throw new Error(`${playbook} left no report`);
       return result;
@@ -126,11 +126,11 @@ export class Ansible {
   }
 }
 
-/** Nothing worse happened than that some nodes could not be reached, and others could. */
-function isOnlyUnreachable({ stats, failures }: AnsibleResult): boolean {
-  const nodes = Object.values(stats);
-  const lost = nodes.filter(({ unreachable }) => unreachable > 0).length;
-  return lost < nodes.length && failures.length === lost;
+/** What failed on which node, a message each. */
+export function listFailures(failures: AnsibleResult['failures']): string[] {
+  return failures.map(
+    ({ node, task, message, log }) => `${node}: ${task}: ${[message, log].join('\n').trim()}`,
+  );
 }
 
 async function readResult(path: string): Promise<AnsibleResult | null> {
@@ -153,10 +153,5 @@ function explainFailure(
       cause: error,
     });
   }
-  return new UserError(
-    failures.map(
-      ({ node, task, message, log }) => `${node}: ${task}: ${[message, log].join('\n').trim()}`,
-    ),
-    { cause: error },
-  );
+  return new UserError(listFailures(failures), { cause: error });
 }

@@ -153,7 +153,9 @@ describe('planFailover', () => {
       { observed: without, unreachable: ['node-3'], gone: [] },
       { desired: synchronous, fenced: null },
     );
-    expect(result.refusals.join()).toMatch(/Commits waited for 1 replica, and what node-3 received/);
+    expect(result.refusals.join()).toMatch(
+      /Commits waited for 1 replica, and what node-3 received/,
+    );
     const all = planFailover(
       { observed, unreachable: [], gone: [] },
       { desired: synchronous, fenced: null },

@@ -162,6 +162,11 @@ function refuseSettings(observed: readonly NodeObservation[], desired: DesiredCl
   const { settings, instanceType, memoryMib } = desired;
   const known = (observed.find(isRunningPrimary) ?? observed.find(({ postgres }) => postgres))
     ?.postgres?.settings;
-  const memory = checkMemory({ sharedBuffers: settings.shared_buffers, memoryMib, instanceType });
+  const smallest = Math.min(...observed.flatMap(({ host }) => host.memoryMib || []));
+  const memory = checkMemory({
+    sharedBuffers: settings.shared_buffers,
+    memoryMib: memoryMib ?? (Number.isFinite(smallest) ? smallest : null),
+    instanceType,
+  });
   return [...(known ? checkSettings(settings, known) : []), ...(memory === null ? [] : [memory])];
 }

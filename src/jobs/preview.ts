@@ -3,6 +3,7 @@ import * as core from '@actions/core';
 import { describeDesired } from '../cluster/desired.ts';
 import { type Rollout, rollout } from '../cluster/rollout.ts';
 import { UserError } from '../errors.ts';
+import { requireSight } from '../operations/configure.ts';
 import { type NodeAccess, Nodes } from '../operations/nodes.ts';
 import type { PlanResult } from '../operations/plan.ts';
 import { describeNodes, findUnseenLosses } from '../terraform/stage.ts';
@@ -46,10 +47,10 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
   if (access === null) return { notObserved: 'without ssh-private-key nobody can log in.' };
   const nodes = new Nodes(access);
   try {
-    const { observed } = await logGroup('Look at the nodes', () =>
+    const sighting = await logGroup('Look at the nodes', () =>
       nodes.observe(there, { desired, waitSeconds: LOOK_SECONDS }),
     );
-    return rollout(observed, desired);
+    return rollout(requireSight(sighting, desired), desired);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return { notObserved: error.message };

@@ -2,6 +2,7 @@ import { CancelledError, UserError } from '../errors.ts';
 import { renderDeployComment } from '../report/deploy-comment.ts';
 import { type PlanReport, renderPlanComment } from '../report/plan-comment.ts';
 import type { RunInfo } from '../report/run.ts';
+import { warnSynchronous } from '../report/steps.ts';
 import { renderDeploySummary, renderPlanSummary } from '../report/summary.ts';
 import type { Announcement } from './announcement.ts';
 import {
@@ -35,12 +36,15 @@ export async function review(
     await refuseForeignCluster(job, terraform);
     const plan = await planDirectory(job, terraform, { lock: false });
     const database = await previewRollout(job, plan);
+    const { synchronousReplicas, replicaCount: replicas } = request.spec;
+    const steps = 'steps' in database ? database.steps : [];
+    const synchronous = warnSynchronous({ synchronousReplicas, replicas }, steps);
     const report: PlanReport = {
       cluster,
       plan: plan.summary,
       planText: plan.text,
       database,
-      warnings,
+      warnings: [...warnings, ...(synchronous === null ? [] : [synchronous])],
       run: { ...run, terraformVersion: binary.version, planDigest: plan.digest },
     };
     await announcement.summarize(renderPlanSummary(report));

@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { sshAddress } from '../ansible/inventory.ts';
 import type { Node } from '../cluster/configuration.ts';
 import { type DesiredCluster, describeDesired } from '../cluster/desired.ts';
+import { describeFreshNode, type NodeObservation } from '../cluster/observation.ts';
 import { findProofProblems, type NodeProof } from '../cluster/proof.ts';
+import { isRunningPrimary } from '../cluster/replication.ts';
 import { type Rollout, rollout } from '../cluster/rollout.ts';
 import { isTerraformStep, type Step, type TerraformStep } from '../cluster/step.ts';
 import { UserError } from '../errors.ts';
@@ -113,12 +115,11 @@ async function converge(
     const sighting = await nodes.observe(standing, {
       desired,
       waitSeconds: decide ? LOST_SECONDS : BOOT_SECONDS,
-      tolerant: decide !== undefined,
     });
     const reachable = removeNodes(desired, sighting.unreachable);
     const decision = decide
       ? decide(sighting, { desired, reachable })
-      : rollout(sighting.observed, desired);
+      : rollout(requireSight(sighting, desired), desired);
     if (!('steps' in decision)) throw new UserError(decision.refusals);
     if (infrastructure === null) refuseTerraform(decision.steps);
     onSteps?.([...steps, ...decision.steps]);
@@ -150,6 +151,26 @@ async function converge(
       };
     }
   }
+}
+
+/**
+ * What was seen of the nodes, all of them; but a node that leaves may be lost, as long as the primary is another
+ * one: then nothing is left to be done on it.
+ *
+ * @throws UserError with why which node could not be looked at
+ */
+export function requireSight(
+  { observed, unreachable, failures }: Sighting,
+  desired: DesiredCluster,
+): readonly NodeObservation[] {
+  const leaves = (name: string) => desired.leaving.some((node) => node.name === name);
+  const isSafe = unreachable.every(leaves) && observed.some(isRunningPrimary);
+  if (unreachable.length === 0) return observed;
+  if (isSafe) return [...observed, ...unreachable.map(describeFreshNode)];
+  throw new UserError([
+    ...failures,
+    `${unreachable.join(', ')} could not be looked at, so nothing was done. Bring it back; or, where its instance is lost for good, terminate it in EC2 (lift its termination protection first): the next deploy makes another one around its data volume. If it was the primary, run the action with command: failover first.`,
+  ]);
 }
 
 /** The cluster without the nodes that nobody can reach: they come back when somebody can. */

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Ansible, checkAnsible } from '../ansible/cli.ts';
+import { Ansible, checkAnsible, listFailures } from '../ansible/cli.ts';
 import { renderInventory } from '../ansible/inventory.ts';
 import type { AnsibleResult } from '../ansible/result.ts';
 import { renderVariables } from '../ansible/variables.ts';
@@ -28,8 +28,10 @@ export interface NodeAccess {
 /** What was seen of the nodes. */
 export interface Sighting {
   readonly observed: readonly NodeObservation[];
-  /** Names of the nodes that did not let us in; only where that is tolerated. */
+  /** Names of the nodes that could not be looked at. */
   readonly unreachable: readonly string[];
+  /** Why not, a message each. */
+  readonly failures: readonly string[];
 }
 
 /** The cluster's nodes over SSH: looked at and worked on by Ansible. `close` ends the connections. */
@@ -48,23 +50,24 @@ export class Nodes {
   /**
    * Looks at `standing`. `waitSeconds`: how long a node may take to come up.
    *
-   * @throws UserError with what failed on which node; with `tolerant` only where no node could be looked at
+   * @throws UserError with what failed on which node, where none could be looked at
    */
   async observe(
     standing: readonly Node[],
-    options: { desired: DesiredCluster; waitSeconds: number; tolerant?: boolean },
+    options: { desired: DesiredCluster; waitSeconds: number },
   ): Promise<Sighting> {
-    const { desired, waitSeconds, tolerant = false } = options;
+    const { desired, waitSeconds } = options;
     await Promise.all([checkAnsible(), this.#writeInventory(standing)]);
     const report = await this.#ansible.run('observe.yml', this.#render(desired, { waitSeconds }), {
-      tolerant,
+      tolerant: true,
     });
     const seen = report.observations.map(({ name }) => name);
     const unreachable = standing.map(({ name }) => name).filter((name) => !seen.includes(name));
     if (unreachable.length > 0) {
       await this.#writeInventory(standing.filter(({ name }) => seen.includes(name)));
     }
-    return { observed: report.observations, unreachable };
+    const failures = listFailures(report.failures);
+    return { observed: report.observations, unreachable, failures };
   }
 
   /**

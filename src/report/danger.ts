@@ -70,7 +70,14 @@ function findStopped({ resources }: PlanSummary): string[] {
   return [
     ...describeStops(stopped, ' at the same time'),
     ...describeStops(rolled, ' one after the other, the primary last'),
+    ...(rolled.length > 0 && rolled.some(hasPublicAddress)
+      ? ['**Public addresses change:** every instance that stops gets another one.']
+      : []),
   ];
+}
+
+function hasPublicAddress({ attributes }: ResourceChange): boolean {
+  return attributes.some(({ path, before }) => path === 'public_ip' && before.kind === 'known');
 }
 
 function describeStops(stopped: readonly ResourceChange[], order: string): string[] {

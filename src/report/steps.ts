@@ -32,6 +32,31 @@ export function listSteps(steps: readonly Step[]): string[] {
   return steps.map((step, index) => `${index + 1}. ${describeStep(step).replace(/[*`]/g, '')}`);
 }
 
+/**
+ * What synchronous replication costs, in general and in these steps; null where it is off. `replicas`: how many
+ * there are.
+ */
+export function warnSynchronous(
+  { synchronousReplicas, replicas }: { synchronousReplicas: number; replicas: number },
+  steps: readonly Step[],
+): string | null {
+  if (synchronousReplicas === 0) return null;
+  const rule = `synchronous-replicas: a commit waits for ${synchronousReplicas} of ${countNoun(replicas, 'replica')}. While fewer are up, all writes wait.`;
+  if (synchronousReplicas < replicas) return rule;
+  const stops = steps.some(
+    (step) =>
+      step.kind === 'resize' || (step.kind === 'stop' && !step.nodes.includes(step.primary)),
+  );
+  const restarts = steps.some(
+    (step) => step.kind === 'restart' || step.kind === 'switchover' || step.kind === 'clone',
+  );
+  if (!stops && !restarts) return rule;
+  const when = stops
+    ? 'for minutes, while an instance is resized or removed'
+    : 'while one restarts';
+  return `${rule} There is none to spare, so in this change they wait ${when}.`;
+}
+
 /** What the steps cost the clients, for a headline: `3 restarts · writes pause about 1 s`; '' when nothing. */
 export function summarizeSteps(steps: readonly Step[]): string {
   const count = (...kinds: readonly Step['kind'][]) =>

@@ -92,7 +92,11 @@ describe('check', () => {
 
   test.each<[string, Settings, RegExp]>([
     ['more memory than there is', { shared_buffers: '100TB' }, /shared_buffers|memory/],
-    ['a library that is not there', { shared_preload_libraries: 'nobody' }, /"nobody"/],
+    [
+      'a library that is not there',
+      { shared_preload_libraries: 'nobody' },
+      /"nobody".*\(shared_preload_libraries\)/,
+    ],
     ['an unknown name', { no_such_setting: '1' }, /no_such_setting/],
     ['nonsense', { work_mem: 'much' }, /work_mem/],
     ['settings at odds', { wal_level: 'minimal' }, /wal_level/],

@@ -16,7 +16,7 @@ from .server import PORT, STARTUP, is_accepting
 
 READY_SECONDS = 20.0
 # From the server's end on. The new primary asks every few milliseconds.
-ASK_SECONDS = 10.0
+ASK_SECONDS = 6.0
 # A server may have much to write before it ends; one that still serves after this was not stopped at all.
 HOLD_SECONDS = 30.0
 END_SECONDS = 330.0
@@ -117,7 +117,7 @@ def ask(address: str, port: int, nonce: str, is_streaming: Callable[[], bool]) -
         if now >= next_look:
             next_look = now + 1
             if is_streaming() or end == 0.0:
-                end = now + ASK_SECONDS + 5
+                end = now + ASK_SECONDS + 2
             if now > end or (now > start + HOLD_SECONDS and is_accepting(address)):
                 return None
         try:

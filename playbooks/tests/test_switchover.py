@@ -1,0 +1,177 @@
+import os
+import struct
+import sys
+import tempfile
+import threading
+import unittest
+from unittest import mock
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
+
+from postgres_cluster import check, control, fence, handover, layout, observe
+from postgres_cluster.command import Problem
+
+CONTROL = (
+    "Database cluster state:               %s\n"
+    "Latest checkpoint location:           %s\n"
+    "Latest checkpoint's TimeLineID:       %d\n"
+    "Minimum recovery ending location:     %s\n"
+    "Min recovery ending loc's timeline:   %d\n"
+)
+
+
+class Position(unittest.TestCase):
+    def test_the_later_of_checkpoint_and_minimum_recovery_point(self):
+        for text, expected in [
+            (("shut down", "0/3000148", 2, "0/0", 0), ("shut down", 2, "0/3000148")),
+            (("shut down in recovery", "0/9000148", 1, "0/A000060", 2), ("shut down in recovery", 2, "0/A000060")),
+            # As numbers, not as words.
+            (("in archive recovery", "0/FFFFFFFF", 1, "1/0", 2), ("in archive recovery", 2, "1/0")),
+        ]:
+            with self.subTest(text):
+                found = control.parse_position(CONTROL % text)
+                self.assertEqual((found["state"], found["timeline"], found["lsn"]), expected)
+
+    def test_not_knowing_is_a_problem(self):
+        with self.assertRaises(Problem):
+            control.parse_position("Status des Datenbank-Clusters: heruntergefahren\n")
+
+    def test_positions_are_written_as_postgresql_does(self):
+        for lsn in ("0/0", "1/A0", "FFFFFFFF/FFFFFFFF"):
+            self.assertEqual(control.format_lsn(control.parse_lsn(lsn)), lsn)
+
+    def test_head(self):
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(control, "DATA", folder):
+            self.assertIsNone(control.read_head())
+            os.mkdir(folder + "/global")
+            head = struct.pack("=QIIi4xqQQI", 7, 1300, 202406281, 1, 0, 0x3000148, 0x3000148, 2)
+            with open(folder + "/global/pg_control", "wb") as file:
+                file.write(head.ljust(8192, b"\0"))
+            self.assertEqual(control.read_head(), control.Control(7, "shut down", 0x3000148, 2))
+
+
+class Observation(unittest.TestCase):
+    def test_history(self):
+        text = "1\t0/3000148\tno recovery target specified\n\n# comment\n2\t1/A0\tafter a switchover\n"
+        expected = [{"timeline": 1, "switchLsn": "0/3000148"}, {"timeline": 2, "switchLsn": "1/A0"}]
+        self.assertEqual(observe.parse_history(text), expected)
+        self.assertEqual(observe.parse_history(""), [])
+
+    def test_segment(self):
+        mib = 1024 * 1024
+        for name, size, expected in [
+            ("0000000000000002", 16 * mib, "0/2000000"),
+            ("0000000100000003", 64 * mib, "1/C000000"),
+            (None, 16 * mib, "0/0"),
+        ]:
+            self.assertEqual(observe.locate_segment(name, size), expected)
+
+
+class Fault(unittest.TestCase):
+    def test_summary(self):
+        conf = "shared_preload_libraries = 'auto_explain, nobody'\nmax_connections = '100'\n"
+        for said, expected in [
+            (
+                'FATAL:  could not access file "nobody": No such file or directory\n',
+                'could not access file "nobody": No such file or directory (shared_preload_libraries)',
+            ),
+            (
+                'LOG:  unrecognized configuration parameter "x" in file "%s/postgresql.conf" line 3\n'
+                'FATAL:  configuration file "%s/postgresql.conf" contains errors\n' % (check.FILES, check.FILES),
+                'unrecognized configuration parameter "x" in postgresql.conf line 3',
+            ),
+            (
+                "LOG:  starting PostgreSQL 17\nFATAL:  too much\nDETAIL:  shared_buffers\nHINT:  less\n",
+                "too much; shared_buffers; less",
+            ),
+            ("Bus error\n", "Bus error"),
+        ]:
+            with self.subTest(said):
+                self.assertEqual(check.summarise(said, conf), expected)
+
+
+class Fence(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.data = folder.name + "/data"
+        for name, value in (("DATA", self.data),):
+            patch = mock.patch.object(fence, name, value)
+            patch.start()
+            self.addCleanup(patch.stop)
+        # The default of an argument is what it was when the function was made.
+        write, remove = fence.write_signal, fence.remove_signal
+        for name, function in (
+            ("write_signal", lambda name, directory=self.data: write(name, directory)),
+            ("remove_signal", lambda name, directory=self.data: remove(name, directory)),
+        ):
+            patch = mock.patch.object(fence, name, function)
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def test_once(self):
+        self.assertFalse(fence.raise_fence())
+        os.mkdir(self.data)
+        self.assertTrue(fence.raise_fence())
+        self.assertFalse(fence.raise_fence())
+        self.assertEqual(sorted(os.listdir(self.data)), [layout.FORMER_PRIMARY, "standby.signal"])
+        self.assertTrue(fence.is_marked(self.data))
+        self.assertTrue(fence.lift_fence())
+        self.assertFalse(fence.lift_fence())
+        self.assertEqual(os.listdir(self.data), [])
+
+    def test_a_replicas_data_gets_no_mark(self):
+        os.mkdir(self.data)
+        with open(self.data + "/standby.signal", "w"):
+            pass
+        self.assertFalse(fence.raise_fence())
+        self.assertFalse(fence.is_marked(self.data))
+
+
+class Handover(unittest.TestCase):
+    TABLE = (
+        "  sl  local_address rem_address   st tx_queue\n"
+        "   0: 00000000:1538 00000000:0000 0A 00000000:00000000\n"
+        "   1: 0B002A0A:1538 0C002A0A:C350 01 00000000:00000000\n"
+    )
+
+    def test_who_is_connected(self):
+        for address, port, expected in [
+            ("10.42.0.12", 50000, True),
+            ("10.42.0.12", 50001, False),
+            ("10.42.0.13", 50000, False),
+            ("0.0.0.0", 0, False),
+        ]:
+            wanted = handover.encode_address(address, port)
+            self.assertEqual(handover.has_connection(self.TABLE, wanted), expected)
+
+    def meet(self, peer, nonce):
+        """Lets both halves talk over a port of this machine's own."""
+        port = handover.choose_port()
+        told = []
+        with mock.patch.object(handover, "PORT", port), mock.patch.object(handover, "ASK_SECONDS", 1.0):
+            message = {"nonce": "n", "state": "shut down", "lsn": "0/28", "timeline": 1}
+            teller = threading.Thread(target=lambda: told.append(handover.tell(peer, message, 2)))
+            teller.start()
+            with mock.patch.object(handover, "_hold"), mock.patch.object(handover, "END_SECONDS", 1.5):
+                heard = handover.ask("127.0.0.1", 0, nonce, lambda: False)
+            teller.join()
+        return told[0], heard
+
+    def test_the_new_primary_is_told(self):
+        told, heard = self.meet("127.0.0.1", "n")
+        self.assertTrue(told)
+        self.assertEqual(heard["lsn"], "0/28")
+
+    def test_nobody_else_is(self):
+        self.assertEqual(self.meet("127.0.0.2", "n"), (False, None))
+
+    def test_another_meetings_words_do_not_count(self):
+        self.assertEqual(self.meet("127.0.0.1", "m"), (False, None))
+
+    def test_the_startup_packet_is_as_long_as_it_says(self):
+        self.assertEqual(struct.unpack("!i", handover.STARTUP[:4])[0], len(handover.STARTUP))
+
+
+if __name__ == "__main__":
+    unittest.main()
