@@ -113,6 +113,10 @@ function halt(node: NodeObservation): NodeObservation {
 
 /** A node that runs with the step's settings, as the primary or as its replica. */
 function run(node: NodeObservation, step: Configured, world: World): NodeObservation {
+  // A server that is up already keeps what only a restart changes.
+  if (step.kind === 'start' && node.postgres !== null) {
+    return reload(node, { ...step, kind: 'reload' }, world.desired);
+  }
   return node.name === step.primary ? lead(node, step, world) : follow(node, step, world);
 }
 

@@ -222,6 +222,24 @@ function expectReached(model: ModelCluster, want: Wish): void {
   }
 }
 
+/** Found once in some thousand: a replica that runs and does not stream was taken for restarted when it was started. */
+const LOWERED_WITHOUT_SLOT = {
+  wishes: [
+    { size: 1, settings: {}, image: 'postgres:17.6', primary: 0 },
+    { size: 3, settings: { max_connections: '50' }, image: 'postgres:17', primary: 3 },
+    { size: 1, settings: {}, image: 'postgres:17', primary: 0 },
+  ].map((want) => ({
+    ...want,
+    settings: want.settings as Record<string, string>,
+    instanceType: 't3.small',
+    memoryMib: 2048,
+    synchronousReplicas: 0,
+  })),
+  cut: 8,
+  disturbances: [{ node: 3, what: 'slot dropped' as const }],
+  segments: [7],
+};
+
 describe('rollout, step by step', () => {
   test('every sequence keeps the invariants, ends, and ends at what is desired, wherever it was cut', () => {
     fc.assert(
@@ -242,7 +260,7 @@ describe('rollout, step by step', () => {
           written = model.primary?.lsn ?? 0;
         }
       }),
-      { numRuns: SCENARIOS },
+      { numRuns: SCENARIOS, examples: [[LOWERED_WITHOUT_SLOT]] },
     );
     expect(pairs).toBeGreaterThanOrEqual(PAIRS);
   }, 300_000);
