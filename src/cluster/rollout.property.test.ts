@@ -13,8 +13,8 @@ import { renderSynchronous } from './target.ts';
 // invariants of the design, after every single step.
 
 /** More for a long night: each scenario is some ten pairs of an observed and a desired cluster. */
-const SCENARIOS = Number(process.env.SCENARIOS ?? 1_000);
-const PAIRS = 10 * SCENARIOS;
+const SCENARIOS = Number(process.env.SCENARIOS ?? 1_300);
+const PAIRS = 8 * SCENARIOS;
 let pairs = 0;
 
 interface Wish {
