@@ -3,7 +3,8 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Settings } from '../../src/cluster/settings.ts';
+import { mergeSettings, type Settings } from '../../src/cluster/settings.ts';
+import type { Step } from '../../src/cluster/step.ts';
 import { configure, type DriveOptions, type PlaybookRun, runPlaybook } from '../playbooks/drive.ts';
 import { type Hosts, startHosts } from '../playbooks/hosts.ts';
 
@@ -37,7 +38,8 @@ function describeRun(options: Partial<DriveOptions> & { image?: string } = {}): 
       leaving: [],
       instanceType: null,
       memoryMib: null,
-      primary: null,
+      // Restarts in its place, so that a test knows who is.
+      primary: 'node-1',
       synchronousReplicas: 0,
       image,
       settings,
@@ -150,7 +152,12 @@ describe('a change', () => {
   test('raises replicas first and lowers the primary first', async () => {
     settings = { ...settings, max_connections: '160', work_mem: '8MB' };
     const raised = await converge();
-    expect(raised.steps).toEqual(['restart node-2', 'restart node-3', 'restart node-1']);
+    expect(raised.steps).toEqual([
+      'check node-2',
+      'restart node-2',
+      'restart node-3',
+      'restart node-1',
+    ]);
     expect(raised.done.changes.map(({ node }) => node)).toEqual(['node-2', 'node-3', 'node-1']);
 
     settings = { ...settings, max_connections: '110' };
@@ -161,19 +168,29 @@ describe('a change', () => {
     }
   });
 
-  test.each([
-    ['that needs a restart and is nonsense', { max_connections: '1 hundred' }, 'does not accept'],
-    ['that needs more memory than there is', { shared_buffers: '900GB' }, 'runs with the old one'],
-    ['that needs a reload and is nonsense', { work_mem: 'much' }, 'does not accept'],
-  ])('%s is refused or undone', async (_, wrong, message) => {
+  test.each<['restart' | 'reload', string, Settings, string]>([
+    ['restart', 'that is nonsense', { max_connections: '1 hundred' }, 'does not accept'],
+    ['restart', 'that takes more memory than there is', { shared_buffers: '900GB' }, 'the old one'],
+    ['reload', 'that is nonsense', { work_mem: 'much' }, 'does not accept'],
+  ])('by a %s %s is refused before, and on the node as well', async (kind, _, wrong, message) => {
     const options = describeRun();
     const desired = { ...options.desired, settings: { ...settings, ...wrong } };
-    const { done } = await configure({ ...options, desired });
-    expect(done.exitCode).not.toBe(0);
-    expect(done.failures[0]?.message).toContain(message);
-    expect(done.failures[0]?.log).not.toBe('');
+    await expect(configure({ ...options, desired })).rejects.toThrow(
+      /refused: .*(settings|shared_buffers)/,
+    );
+
+    const step: Step = {
+      kind,
+      nodes: ['node-2'],
+      primary: 'node-1',
+      settings: mergeSettings(desired.settings),
+    };
+    const run = await runPlaybook(options, 'site.yml', { primary: 'node-1', steps: [step] });
+    expect(run.exitCode).not.toBe(0);
+    expect(run.failures[0]?.message).toContain(message);
+    expect(run.failures[0]?.log).not.toBe('');
     await converge();
-    expect(await query('node-1', 'SHOW max_connections; SHOW work_mem')).toBe('110\n8MB');
+    expect(await query('node-2', 'SHOW max_connections; SHOW work_mem')).toBe('110\n8MB');
   });
 
   test('of the image goes node by node and ends with one digest everywhere', async () => {

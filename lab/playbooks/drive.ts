@@ -118,7 +118,7 @@ export async function runPlaybook(
   return { ...nothing, ...(written && JSON.parse(written)), exitCode, seconds, output };
 }
 
-/** What `configure` does: look, decide, do and prove. */
+/** What `configure` does: look, decide and do until everything is known, then prove; gives the last round. */
 export async function configure(
   options: DriveOptions,
 ): Promise<{ observed: PlaybookRun; steps: readonly Step[]; done: PlaybookRun }> {
@@ -127,6 +127,7 @@ export async function configure(
   const plan = rollout(observed.observations, options.desired);
   if (plan.refusals.length > 0) throw new Error(`refused: ${plan.refusals.join('\n')}`);
   if (!('steps' in plan)) throw new Error('the rollout has neither refusals nor steps');
-  const done = await runPlaybook(options, 'site.yml', plan);
+  const done = await runPlaybook(options, 'site.yml', { ...plan, prove: !plan.observeAgain });
+  if (plan.observeAgain && done.exitCode === 0) return configure(options);
   return { observed, steps: plan.steps, done };
 }
