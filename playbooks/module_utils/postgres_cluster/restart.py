@@ -6,7 +6,7 @@ import os
 from typing import Dict, Optional
 
 from .command import Problem, run
-from .container import STOP_SECONDS, is_current
+from .container import is_current
 from .docker import inspect_container
 from .fence import lift_fence
 from .files import read_text, write_text
@@ -27,6 +27,9 @@ from .server import (
 )
 from .spec import Outcome, Spec
 from .start import finish, start_server
+
+# A server that does not start has nothing to write.
+GIVE_UP_SECONDS = 10
 
 
 def restart(spec: Spec) -> Outcome:
@@ -67,9 +70,11 @@ def restart(spec: Spec) -> Outcome:
 
 
 def _go_back(spec: Spec, image: Image, before: Dict[str, Optional[str]]) -> None:
+    # First the end of the attempts: one that met the old configuration would come up in the middle of this, and
+    # a server that has only begun to start does not hear the signal.
+    run(["docker", "stop", "--time", str(GIVE_UP_SECONDS), spec.container], timeout=120)
     for name, text in before.items():
         write_text("%s/%s" % (ETC, name), text or "")
-    run(["docker", "stop", spec.container], timeout=STOP_SECONDS + 60)
     ensure_container(spec, image)
     wait_until_ready(spec)
 
