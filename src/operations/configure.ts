@@ -76,6 +76,9 @@ export async function configure(
   } & ConfigureListeners,
 ): Promise<ConfigureResult> {
   const { directory, log } = access;
+  if (options.infrastructure === null) {
+    checkNodeCount(options.nodes.length, access.request.spec.replicaCount);
+  }
   const nodes = new Nodes(access);
   let outcome: Outcome;
   try {
@@ -121,12 +124,12 @@ async function converge(
       ? decide(sighting, { desired, reachable })
       : rollout(requireSight(sighting, desired), desired);
     if (!('steps' in decision)) throw new UserError(decision.refusals);
-    if (infrastructure === null) refuseTerraform(decision.steps);
     onSteps?.([...steps, ...decision.steps]);
     const [first] = decision.steps;
     if (first) refuseRepetition(steps, first);
 
-    if (first && isTerraformStep(first) && infrastructure) {
+    if (first && isTerraformStep(first)) {
+      if (infrastructure === null) throw new Error(`${first.kind} without Terraform`);
       access.log(`${first.kind} ${first.nodes.join(', ')}`);
       standing = await change(infrastructure, first);
       steps.push(first);
@@ -197,20 +200,16 @@ function change(infrastructure: Infrastructure, step: TerraformStep): Promise<re
   }
 }
 
-/** Before anything is done for their sake. */
-function refuseTerraform(steps: readonly Step[]): void {
-  const problems = steps.filter(isTerraformStep).map(({ kind, nodes }) => {
-    const names = nodes.join(', ');
-    switch (kind) {
-      case 'provision':
-        return `replica-count: ${names} asked for, and not in Terraform's state. Run apply first, or give a smaller replica-count.`;
-      case 'destroy':
-        return `replica-count: ${names} not asked for, and in Terraform's state. Merge the change, so that PostgreSQL and Terraform take turns, or give a larger replica-count.`;
-      default:
-        return `${names} needs Terraform to ${kind} it, which this operation does not do. Merge the change.`;
-    }
-  });
-  if (problems.length > 0) throw new UserError(problems);
+function checkNodeCount(standing: number, replicaCount: number): void {
+  const wanted = replicaCount + 1;
+  if (standing === wanted) return;
+  const next =
+    standing < wanted
+      ? 'Run apply first'
+      : 'Merge the change, so that PostgreSQL and Terraform take turns';
+  throw new UserError(
+    `replica-count: ${replicaCount} asks for ${wanted} nodes, Terraform's state has ${standing}. ${next}, or give replica-count ${standing - 1}.`,
+  );
 }
 
 function refuseRepetition(done: readonly Step[], next: Step): void {
