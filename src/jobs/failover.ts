@@ -157,10 +157,10 @@ function decideFailover(options: { fenced: string | null; gone: readonly string[
   const gone = new Set(options.gone);
   let isPromoted = false;
   return ({ observed, unreachable }, { desired, reachable }) => {
-    if (isPromoted || isHalfDone({ observed, unreachable }, desired)) {
+    const { fenced } = options;
+    if (isPromoted || isHalfDone({ observed, unreachable }, { desired, fenced })) {
       return rollout(observed, reachable);
     }
-    const { fenced } = options;
     const decision = planFailover({ observed, unreachable, gone: [...gone] }, { desired, fenced });
     for (const step of 'steps' in decision ? decision.steps : []) {
       if (step.kind === 'replace') gone.add(step.nodes[0]);
@@ -170,21 +170,28 @@ function decideFailover(options: { fenced: string | null; gone: readonly string[
   };
 }
 
-/** An earlier failover promoted a node and went no further: replicas that can be reached do not follow it. */
+/**
+ * An earlier failover promoted a node and went no further: the node that was given up is still away, or replicas
+ * that can be reached do not follow the new primary. Any other node that is away is only a replica, whose slot
+ * must be kept.
+ */
 function isHalfDone(
   {
     observed,
     unreachable,
   }: { observed: readonly NodeObservation[]; unreachable: readonly string[] },
-  desired: DesiredCluster,
+  { desired, fenced }: { desired: DesiredCluster; fenced: string | null },
 ): boolean {
-  const running = observed.filter(isRunningPrimary);
-  const [primary] = running;
-  if (running.length !== 1 || !primary) return false;
-  const replicas = observed.filter((node) => node !== primary && node.data === 'complete');
+  const [primary, second] = observed.filter(isRunningPrimary);
+  if (!primary || second) return false;
+  if (fenced !== null && unreachable.includes(fenced)) return true;
   return (
-    unreachable.length + replicas.length > 0 &&
-    (unreachable.length > 0 ||
-      replicas.some((node) => !isStreaming(node, { primary: primary.name, desired })))
+    unreachable.length === 0 &&
+    observed.some(
+      (node) =>
+        node !== primary &&
+        node.data === 'complete' &&
+        !isStreaming(node, { primary: primary.name, desired }),
+    )
   );
 }
