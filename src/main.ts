@@ -20,7 +20,7 @@ import { review } from './jobs/review.ts';
 import { forwardSignals } from './process.ts';
 import type { Request } from './request.ts';
 import { createRedactor, listSecrets } from './secrets.ts';
-import { PLACEHOLDER_KEY, type PublicKeys, readPublicKeys } from './ssh-key.ts';
+import { type PublicKeys, readPublicKeys, SUBSTITUTE_KEY } from './ssh-key.ts';
 import { openWorkspace } from './workspace.ts';
 
 /** Runs the action. Everything that goes wrong ends here, said once. */
@@ -70,9 +70,9 @@ async function checkRequest(
   if (result && 'keys' in result) return { request, keys: result.keys };
   if (intent.kind !== 'review' || !intent.fromFork) return { request, keys: null };
   core.warning(
-    'ssh-private-key: GitHub gives no secrets to a pull request from a fork, so the plan is made with a placeholder; what it says of the key pair is not what a merge would do.',
+    'ssh-private-key: GitHub gives no secrets to a pull request from a fork, so the plan is made with a substitute; what it says of the key pair is not what a merge would do.',
   );
-  return { request, keys: { current: PLACEHOLDER_KEY, retired: [] } };
+  return { request, keys: { current: SUBSTITUTE_KEY, retired: [] } };
 }
 
 async function perform(

@@ -15,7 +15,7 @@ export interface PublicKeys {
  * Stands for the key of a pull request from a fork, which gets no secrets: a well-formed ed25519 key (RFC
  * 8709) that nobody has the private half of.
  */
-export const PLACEHOLDER_KEY = `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${'A'.repeat(43)}`;
+export const SUBSTITUTE_KEY = `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${'A'.repeat(43)}`;
 
 /** Splits concatenated PEM-armoured keys; text around them is dropped. */
 export function splitKeys(privateKeys: string): string[] {

@@ -1,0 +1,78 @@
+import { describe, expect, test } from 'vitest';
+import { createDesired, createHealthy } from './fixtures.ts';
+import { describeFreshNode, type NodeObservation } from './observation.ts';
+import { rollout } from './rollout.ts';
+import { bend, planSteps, stopped } from './rollout-fixtures.ts';
+
+describe('refuses, touching nothing, when', () => {
+  const desired = createDesired();
+  const healthy = createHealthy(desired);
+  const postgresOf = (node: NodeObservation) => {
+    if (!node.postgres) throw new Error('stopped');
+    return node.postgres;
+  };
+  test.each<[string, NodeObservation[], RegExp]>([
+    [
+      'two nodes are primary',
+      bend(healthy, 'node-2', (node) => ({
+        postgres: { ...postgresOf(node), inRecovery: false },
+        standby: false,
+      })),
+      /node-1 and node-2 are both primary/,
+    ],
+    [
+      'a stopped node would be a second primary',
+      bend(healthy, 'node-2', (node) => ({ ...stopped(node), standby: false })),
+      /node-1 is primary, and node-2, which does not answer, holds a primary's data/,
+    ],
+    [
+      'two stopped nodes hold a primary',
+      bend(
+        bend(bend(healthy, 'node-1', stopped), 'node-2', (node) => ({
+          ...stopped(node),
+          standby: false,
+        })),
+        'node-3',
+        stopped,
+      ),
+      /node-1 and node-2 each hold the data of a primary/,
+    ],
+    [
+      'only replicas are left',
+      bend(healthy, 'node-1', () => ({ ...describeFreshNode('node-1') })),
+      /No node is primary/,
+    ],
+    [
+      'a node belongs to another cluster',
+      bend(healthy, 'node-3', (node) => ({
+        postgres: { ...postgresOf(node), systemIdentifier: '1' },
+      })),
+      /different database clusters .*node-3 1/,
+    ],
+    [
+      'a replica was promoted once',
+      bend(healthy, 'node-3', (node) => ({ postgres: { ...postgresOf(node), timeline: 2 } })),
+      /node-3 is on timeline 2, ahead of the primary's 1/,
+    ],
+  ])('%s', (_, observed, reason) => {
+    const result = rollout(observed, desired);
+    expect(result.refusals.join('\n')).toMatch(reason);
+    expect(result).not.toHaveProperty('steps');
+  });
+
+  test('but not because of a record whose data was moved aside', () => {
+    const other = createHealthy(desired)[2]?.record;
+    const observed = bend(healthy, 'node-3', () => ({
+      ...describeFreshNode('node-3'),
+      record: other ? { ...other, systemIdentifier: '1', major: 15 } : null,
+    }));
+    expect(planSteps(observed)).toEqual(['prepare node-3', 'clone node-3']);
+  });
+
+  test('the major version changes', () => {
+    const result = rollout(healthy, createDesired({ image: 'postgres:18' }));
+    expect(result.refusals).toEqual([
+      expect.stringMatching(/asks for PostgreSQL 18.*is PostgreSQL 17/),
+    ]);
+  });
+});
