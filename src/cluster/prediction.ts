@@ -1,4 +1,5 @@
 import { type DesiredCluster, findNode, renderFiles } from './desired.ts';
+import { isBefore } from './lsn.ts';
 import {
   describeFreshNode,
   type NodeObservation,
@@ -312,7 +313,8 @@ function promote(
 ): NodeObservation {
   const { settings } = step;
   const postgres = node.postgres ?? answer(node, settings, view);
-  const { timeline, lsn } = postgres;
+  const { timeline } = postgres;
+  const lsn = step.kind === 'switchover' ? findEnd(view, postgres) : postgres.lsn;
   return {
     ...node,
     standby: false,
@@ -321,6 +323,7 @@ function promote(
     files: renderFiles(desired, { node: node.name, primary: node.name, settings }),
     postgres: {
       ...postgres,
+      lsn,
       inRecovery: false,
       timeline: timeline + 1,
       history: [...postgres.history, { timeline, switchLsn: lsn }],
@@ -331,6 +334,16 @@ function promote(
       passwordsCurrent: true,
     },
   };
+}
+
+/**
+ * The position at which a switchover ends the timeline. The new primary takes the old one's last byte, which
+ * no replica is past; but the nodes were not looked at in the same moment, and writes went on in between.
+ */
+function findEnd(view: View, { timeline, lsn }: PostgresObservation): string {
+  return [...view.values()]
+    .flatMap(({ postgres }) => (postgres?.timeline === timeline ? [postgres.lsn] : []))
+    .reduce((end, other) => (isBefore(end, other) ? other : end), lsn);
 }
 
 function openSlots(

@@ -176,6 +176,22 @@ describe('rollout', () => {
       ]);
     });
 
+    test('nodes that were looked at one after the other while writes went on need no clone', () => {
+      const at = (lsn: string) => (node: NodeObservation) => ({
+        postgres: node.postgres && { ...node.postgres, lsn },
+      });
+      const observed = [
+        ['node-1', '0/3000100'],
+        ['node-2', '0/3000080'],
+        ['node-3', '0/3000200'],
+      ].reduce(
+        (nodes, [name, lsn]) => bend(nodes, name as string, at(lsn as string)),
+        createHealthy(before),
+      );
+      const steps = planSteps(observed, withSettings({ shared_buffers: '512MB' }));
+      expect(restarts(steps).slice(-2)).toEqual(['switchover node-1 node-2', 'start node-1']);
+    });
+
     test('raising max_connections: replicas first', () => {
       const steps = planSteps(createHealthy(before), withSettings({ max_connections: '200' }));
       expect(restarts(steps)).toEqual([

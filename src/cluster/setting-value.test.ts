@@ -119,6 +119,7 @@ test.each<[number, string | null, string]>([
   [86_400, 's', '1d'],
   [-1, 'ms', '-1ms'],
   [0, 'ms', '0ms'],
+  [0, '8kB', '0kB'],
   [0.1, 'ms', '100us'],
   [100, null, '100'],
 ])('formatQuantity(%s, %s) is %s', (number, unit, expected) => {

@@ -95,7 +95,9 @@ export function listUnits(unit: string | null): string[] {
 /** A number of base units in the largest unit that needs no fraction: 16384 × `8kB` → `128MB`. */
 export function formatQuantity(number: number, unit: string | null): string {
   const base = unit === null ? null : readBaseUnit(unit);
-  if (base === null || number === 0) return `${number}${base === null ? '' : (unit ?? '')}`;
+  if (base === null) return `${number}`;
+  // Of a unit such as 8kB only its name.
+  if (number === 0) return `0${unit?.replace(/^\d+/, '')}`;
   const size = number * base.size;
   const [name, divisor] = base.units.find(([, factor]) => Number.isInteger(size / factor)) ?? [];
   return name === undefined || divisor === undefined
