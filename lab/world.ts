@@ -78,7 +78,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   });
   const github = await startGitHub({ stateFile: join(folder, 'github.json') });
   const token = github.createToken({
-    permissions: { contents: 'read', pull_requests: 'write', issues: 'write' },
+    permissions: { contents: 'read', pull_requests: 'write', issues: 'write', checks: 'write' },
   });
   const secrets = keepSecrets(folder);
   const path = await findToolPath(folder, onProgress);

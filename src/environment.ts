@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { UserError } from './errors.ts';
 import type { Repository } from './github/client.ts';
+import type { Run } from './github/run-stamp.ts';
 import type { EventPayload, TriggerEvent } from './intent.ts';
 
 /** What the runner tells every action about the run (GitHub docs, "Default environment variables"). */
@@ -9,6 +10,8 @@ export interface RunnerEnvironment {
   readonly repository: Repository;
   /** REST API, e.g. `https://api.github.com` or a GHES's `https://host/api/v3`. */
   readonly apiUrl: string;
+  /** Which run this is. */
+  readonly run: Run;
   /** This run in the browser. */
   readonly runUrl: string;
   /** Where the repository is checked out. */
@@ -33,10 +36,12 @@ export async function readEnvironment(
   };
   const eventPath = read('GITHUB_EVENT_PATH');
   const [owner = '', repo = ''] = read('GITHUB_REPOSITORY').split('/');
+  const runId = read('GITHUB_RUN_ID');
   const environment = {
     repository: { owner, repo },
     apiUrl: read('GITHUB_API_URL'),
-    runUrl: `${read('GITHUB_SERVER_URL')}/${owner}/${repo}/actions/runs/${read('GITHUB_RUN_ID')}`,
+    run: { id: Number(runId), attempt: Number(read('GITHUB_RUN_ATTEMPT')) },
+    runUrl: `${read('GITHUB_SERVER_URL')}/${owner}/${repo}/actions/runs/${runId}`,
     workspace: read('GITHUB_WORKSPACE'),
     temporary: read('RUNNER_TEMP'),
   };
@@ -47,6 +52,12 @@ export async function readEnvironment(
   };
   if (missing.length > 0) {
     throw new UserError(`This runs as a GitHub Action only; not set: ${missing.join(', ')}.`);
+  }
+  const { id, attempt } = environment.run;
+  if (!Number.isSafeInteger(id) || !Number.isSafeInteger(attempt)) {
+    throw new UserError(
+      `GITHUB_RUN_ID is ${runId} and GITHUB_RUN_ATTEMPT ${env.GITHUB_RUN_ATTEMPT}: a runner sets both to numbers.`,
+    );
   }
   const payload = JSON.parse(await readFile(eventPath, 'utf8')) as EventPayload;
   return { ...environment, event: { ...event, payload } };

@@ -136,6 +136,30 @@ export const inputSchema = z.object({
     'a relative path inside the workspace of letters, digits, dots, dashes and underscores',
     'infrastructure/postgres',
   ),
+  'allow-destroy-label': text(
+    (value) => value.length <= 50 && value === value.trim() && !/[\p{Cc}]/u.test(value),
+    'the name of a label, at most 50 characters, or nothing to refuse always',
+    'allow-destroy',
+  ),
+  'on-plan-change': text(
+    (value) => value === 'fail' || value === 'apply',
+    'fail or apply',
+    'fail',
+  ).transform((value) => value as 'fail' | 'apply'),
+  comment: text((value) => value === 'own' || value === 'shared', 'own or shared', 'own').transform(
+    (value) => value as 'own' | 'shared',
+  ),
+  'terraform-binary': text(
+    // It is started, not given to a shell.
+    (value) => /^[^\p{Cc}]{0,4096}$/u.test(value),
+    'a program on PATH or its path, or nothing to take what there is',
+    'tofu',
+  ),
+  'review-key': text(
+    (value) => value === '' || value.length >= 32,
+    'at least 32 characters, or nothing for no signature',
+    'the output of openssl rand -hex 32',
+  ),
   'postgres-password': z.string(),
   'replication-password': z.string(),
   'ssh-private-key': z.string(),

@@ -13,6 +13,7 @@ const metadata = parse(readFileSync(join(findActionRoot(), 'action.yml'), 'utf8'
 const REVIEW: Intent = {
   kind: 'review',
   pullRequest: 7,
+  queued: null,
   fromFork: false,
   sha: 'a'.repeat(40),
   why: 'test',

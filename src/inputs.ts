@@ -81,10 +81,15 @@ export function readRequest(inputs: RawInputs, intent: Intent): InputResult {
         postgresPassword: given['postgres-password'],
         replicationPassword: given['replication-password'],
         sshPrivateKey: given['ssh-private-key'],
+        reviewKey: given['review-key'],
       },
       sshUser: given['ssh-user'],
       fenced: given.fenced || null,
       githubToken: given['github-token'],
+      allowDestroyLabel: given['allow-destroy-label'] || null,
+      onPlanChange: given['on-plan-change'],
+      comment: given.comment,
+      terraformBinary: given['terraform-binary'] || null,
     },
   };
 }
@@ -93,8 +98,8 @@ export function readRequest(inputs: RawInputs, intent: Intent): InputResult {
 function findMissing(inputs: RawInputs, intent: Intent): string[] {
   const operation = intent.kind === 'operation' ? intent.operation : null;
   const deploys = intent.kind === 'deploy';
-  const plans =
-    deploys || intent.kind === 'review' || operation === 'plan' || operation === 'apply';
+  const reviews = intent.kind === 'review' || intent.kind === 'drift';
+  const plans = deploys || reviews || operation === 'plan' || operation === 'apply';
   const configures = deploys || operation === 'configure' || intent.kind === 'failover';
   const problems: string[] = [];
   const need = (name: string, why: string) => {
@@ -119,7 +124,7 @@ function findMissing(inputs: RawInputs, intent: Intent): string[] {
       `${configures ? 'Ansible logs in with it' : 'Its public half goes into the key pair'}. Make one with ssh-keygen -t ed25519 and keep it as a secret, e.g. \${{ secrets.SSH_PRIVATE_KEY }}.`,
     );
   }
-  if (intent.kind === 'review' || deploys) {
+  if (reviews || deploys) {
     need(
       'ssh-cidrs',
       'Without it nobody, the runner included, reaches port 22 to configure the nodes. Name the networks your runners come from, e.g. 203.0.113.0/24.',

@@ -42,10 +42,11 @@ describe('decideIntent', () => {
       { kind: 'review', pullRequest: 7, sha: HEAD },
     ],
     ['reopened', createPullRequest('reopened'), { kind: 'review', pullRequest: 7 }],
+    ['labeled', createPullRequest('labeled'), { kind: 'review', pullRequest: 7 }],
     [
-      'labeled',
-      createPullRequest('labeled'),
-      { kind: 'skip', why: expect.stringContaining('labeled') },
+      'assigned',
+      createPullRequest('assigned'),
+      { kind: 'skip', why: expect.stringContaining('assigned') },
     ],
     [
       'opened from a fork',
@@ -74,8 +75,14 @@ describe('decideIntent', () => {
     ],
     ['a tag named as the branch', createEvent('push', {}, 'refs/tags/main'), { kind: 'skip' }],
     ['branch deleted', createEvent('push', { deleted: true }), { kind: 'skip' }],
-    ['merge queue', createEvent('merge_group'), { kind: 'review', pullRequest: null }],
-    ['schedule', createEvent('schedule'), { kind: 'review', pullRequest: null }],
+    [
+      'merge queue',
+      createEvent('merge_group', {
+        merge_group: { head_ref: `refs/heads/gh-readonly-queue/main/pr-7-${HEAD}` },
+      }),
+      { kind: 'review', pullRequest: null, queued: 7 },
+    ],
+    ['schedule', createEvent('schedule'), { kind: 'drift' }],
     [
       'workflow_dispatch',
       createEvent('workflow_dispatch'),

@@ -35,6 +35,7 @@ export interface EventPayload {
   };
   readonly repository?: { readonly default_branch?: string };
   readonly deleted?: boolean;
+  readonly merge_group?: { readonly head_ref?: string };
   readonly client_payload?: unknown;
 }
 
@@ -43,7 +44,10 @@ export type Intent =
   /** Plan, and comment where there is a pull request. */
   | {
       readonly kind: 'review';
+      /** Whose comment has the plan; null: nobody's. */
       readonly pullRequest: number | null;
+      /** The pull request that a merge queue is about to merge. */
+      readonly queued: number | null;
       /** From a fork, to whose pull requests GitHub gives no secrets. */
       readonly fromFork: boolean;
       readonly sha: string;
@@ -56,6 +60,8 @@ export type Intent =
       readonly sha: string;
       readonly why: string;
     }
+  /** Compare what stands with what is asked for, and report it in an issue. */
+  | { readonly kind: 'drift'; readonly sha: string; readonly why: string }
   /** Say in the comment that nothing was applied. */
   | { readonly kind: 'close'; readonly pullRequest: number; readonly why: string }
   /** One operation alone. */
@@ -97,18 +103,13 @@ export function decideIntent(command: Command, event: TriggerEvent): Intent {
       return {
         kind: 'review',
         pullRequest: null,
+        queued: readQueued(event.payload),
         fromFork: false,
         sha: event.sha,
         why: 'a merge queue checks the change: plan only',
       };
     case 'schedule':
-      return {
-        kind: 'review',
-        pullRequest: null,
-        fromFork: false,
-        sha: event.sha,
-        why: 'scheduled: look for drift',
-      };
+      return { kind: 'drift', sha: event.sha, why: 'scheduled: look for drift' };
     case 'repository_dispatch':
       return decideDispatch(event);
     default:
@@ -127,9 +128,13 @@ function decidePullRequest({ payload }: TriggerEvent): Intent {
     case 'opened':
     case 'synchronize':
     case 'reopened':
+    // A label can allow what the plan was refused for.
+    case 'labeled':
+    case 'unlabeled':
       return {
         kind: 'review',
         pullRequest: pull.number,
+        queued: null,
         fromFork: pull.head.repo?.full_name !== pull.base.repo?.full_name,
         sha: pull.head.sha,
         why: `${label} was ${payload.action === 'synchronize' ? 'pushed to' : payload.action}`,
@@ -162,6 +167,12 @@ function decidePullRequest({ payload }: TriggerEvent): Intent {
         why: `${label} was ${payload.action ?? 'changed'}, which changes no plan`,
       };
   }
+}
+
+/** A merge queue's branches are named after what they merge: `gh-readonly-queue/main/pr-7-<sha>`. */
+function readQueued({ merge_group }: EventPayload): number | null {
+  const number = /\/pr-(\d+)-[0-9a-f]+$/.exec(merge_group?.head_ref ?? '')?.[1];
+  return number === undefined ? null : Number(number);
 }
 
 function decidePush({ payload, ref, sha }: TriggerEvent): Intent {

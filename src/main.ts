@@ -1,22 +1,23 @@
-import { relative } from 'node:path';
 import * as core from '@actions/core';
 import { findActionRoot } from './assets.ts';
 import { warnEndOfLife } from './cluster/lifecycle.ts';
 import { type RunnerEnvironment, readEnvironment } from './environment.ts';
 import { CancelledError, UserError } from './errors.ts';
-import { createClient, type GitHubClient } from './github/client.ts';
-import { findPullRequest } from './github/pull-request.ts';
-import type { CommentPlace } from './github/sticky-comment.ts';
+import { Checks } from './github/check.ts';
+import { createClient } from './github/client.ts';
 import { INPUT_NAMES, type RawInputs, readCommand, readRequest } from './inputs.ts';
 import { decideIntent, type Intent } from './intent.ts';
 import { rememberPlace, rememberTemporary } from './jobs/afterwards.ts';
-import { Announcement, identifyComment } from './jobs/announcement.ts';
+import { Announcement } from './jobs/announcement.ts';
 import { close } from './jobs/close.ts';
 import { deploy } from './jobs/deploy.ts';
+import { reportDrift } from './jobs/drift.ts';
 import { failOver } from './jobs/failover.ts';
 import type { Job } from './jobs/job.ts';
 import { runOperation } from './jobs/operation.ts';
+import { findSubject, identifyCluster } from './jobs/place.ts';
 import { review } from './jobs/review.ts';
+import { Reviews } from './jobs/reviews.ts';
 import { forwardSignals } from './process.ts';
 import type { Request } from './request.ts';
 import { createRedactor, listSecrets } from './secrets.ts';
@@ -82,73 +83,40 @@ async function perform(
   if (intent.kind === 'operation') return runOperation(job, intent.operation);
 
   const { environment, request } = job;
+  const { repository, run } = environment;
   const client = createClient({
     token: request.githubToken,
     apiUrl: environment.apiUrl,
     log: core.info,
   });
-  const place = await findPlace(client, { intent, job });
-  const announcement = new Announcement({ client, place, redact });
+  const identity = identifyCluster(job);
   const today = new Date().toISOString().slice(0, 10);
   const endOfLife = warnEndOfLife(request.spec.imageTag, today);
   const warnings = endOfLife === null ? [] : [endOfLife];
   for (const warning of warnings) core.warning(warning);
+  if (intent.kind === 'drift') {
+    return reportDrift(job, { client, identity, commit: intent.sha, warnings, redact });
+  }
+  const subject = await findSubject(client, { intent, environment });
+  const shared = request.comment === 'shared';
+  const { number } = subject;
+  const place = number === null ? null : { repository, number, identity, run, shared };
+  if (place === null) core.info('No pull request to comment on; the job summary has the report.');
+  else rememberPlace(place);
+  const announcement = new Announcement({ client, place, redact });
+  const checks = new Checks(client, repository);
+  const key = request.secrets.reviewKey;
+  const reviews = new Reviews({ checks, identity, cluster: request.spec.name, key, redact });
   switch (intent.kind) {
     case 'review':
-      return review(job, { announcement, commit: intent.sha, warnings });
-    case 'deploy':
-      return deploy(job, { announcement, commit: intent.sha, warnings });
+    case 'deploy': {
+      const context = { announcement, reviews, commit: intent.sha, warnings, subject };
+      return intent.kind === 'review' ? review(job, context) : deploy(job, context);
+    }
     case 'failover':
       return failOver(job, { announcement, commit: intent.sha, fenced: request.fenced });
     case 'close':
-      return close({ cluster: request.spec.name, environment, announcement });
-  }
-}
-
-/** Where to comment; null where there is no pull request. */
-async function findPlace(
-  client: GitHubClient,
-  { intent, job }: { intent: Exclude<Intent, { kind: 'skip' | 'operation' }>; job: Job },
-): Promise<CommentPlace | null> {
-  const { environment, request, workspace } = job;
-  const { repository } = environment;
-  // A failover is nobody's pull request.
-  if (intent.kind === 'failover') return null;
-  const number = intent.pullRequest ?? (await findDeployed(client, { intent, environment }));
-  if (number === null) {
-    core.info('No pull request to comment on; the job summary has the report.');
-    return null;
-  }
-  const identity = identifyComment({
-    name: request.spec.name,
-    region: request.spec.region,
-    directory: relative(environment.workspace, workspace.directory),
-  });
-  const place: CommentPlace = { repository, number, identity };
-  rememberPlace(place);
-  return place;
-}
-
-/** The pull request behind a push; a merge queue's or a schedule's run has none. */
-async function findDeployed(
-  client: GitHubClient,
-  { intent, environment }: { intent: Intent; environment: RunnerEnvironment },
-): Promise<number | null> {
-  if (intent.kind !== 'deploy') return null;
-  const { repository, event } = environment;
-  try {
-    const found = await findPullRequest(client, {
-      repository,
-      sha: intent.sha,
-      branch: event.ref.replace(/^refs\/heads\//, ''),
-      log: core.info,
-    });
-    return found?.number ?? null;
-  } catch (error) {
-    core.warning(
-      `The pull request behind ${intent.sha} could not be looked up (${error instanceof Error ? error.message : String(error)}). The job goes on; its summary has the report.`,
-    );
-    return null;
+      return close(job, announcement);
   }
 }
 

@@ -56,13 +56,14 @@ async function awaitChild(child: Survivor): Promise<void> {
   }
 }
 
+/** What another run has said since is not this one's to end. */
 async function finishComment({ place, progress }: Pick<Afterwards, 'place' | 'progress'>) {
   if (place === null || progress === null) return;
   const { apiUrl } = await readEnvironment(process.env);
   const client = createClient({ token: core.getInput('github-token'), apiUrl, log: core.info });
   const secrets = SECRET_INPUTS.map((name) => [name, core.getInput(name)] as const);
   const redact = createRedactor(listSecrets(Object.fromEntries(secrets)));
-  await new Announcement({ client, place, redact }).publish(renderDeployComment(progress));
+  await new Announcement({ client, place, redact }).finish(renderDeployComment(progress));
 }
 
 await attempt(cleanUp);

@@ -15,6 +15,14 @@ export interface Request {
    */
   readonly fenced: string | null;
   readonly githubToken: string;
+  /** The label of a pull request that may destroy or replace nodes with data; null: none may. */
+  readonly allowDestroyLabel: string | null;
+  /** What a merge does where its plan is not the one that was reviewed. */
+  readonly onPlanChange: 'fail' | 'apply';
+  /** Whether the cluster has a comment of its own or a section of one for all. */
+  readonly comment: 'own' | 'shared';
+  /** Name or path of Terraform's or OpenTofu's program; null: whichever there is. */
+  readonly terraformBinary: string | null;
 }
 
 /** Where Terraform keeps its state. */
@@ -30,4 +38,6 @@ export interface Secrets {
   readonly replicationPassword: string;
   /** One private key, or several: the first is in use, the rest are being rotated out. */
   readonly sshPrivateKey: string;
+  /** Signs what was reviewed; empty: not signed. */
+  readonly reviewKey: string;
 }

@@ -3,6 +3,7 @@ export const SECRET_INPUTS = [
   'postgres-password',
   'replication-password',
   'ssh-private-key',
+  'review-key',
   'github-token',
 ] as const;
 

@@ -7,6 +7,9 @@ import { emptyWorld, startWorld, type World, type WorldOptions } from '../world.
 /** The world of the end-to-end tests, one after the other. */
 export const STAGE = 'e2e';
 
+/** The label that lets nodes with data be destroyed, as `allow-destroy-label` has it by default. */
+export const ALLOW_DESTROY = 'allow-destroy';
+
 /** An empty world for one test file. */
 export async function openStage(options: Partial<WorldOptions> = {}): Promise<World> {
   await emptyWorld(STAGE);
@@ -25,7 +28,10 @@ export function openPullRequest(world: World, branch: string) {
   return { event, number };
 }
 
-/** Opens and merges a pull request and deploys the push, as a team's workflow would. */
+/**
+ * Opens and merges a pull request and deploys the push. Nobody reviews it, which would cost each test as long
+ * again: that merges are held to what was reviewed has tests of its own.
+ */
 export async function deploy(
   world: World,
   branch: string,
@@ -33,8 +39,10 @@ export async function deploy(
   options: Partial<JobOptions> = {},
 ): Promise<{ result: JobResult; number: number }> {
   const { number } = openPullRequest(world, branch);
+  world.github.label(number, ALLOW_DESTROY);
   const { push } = world.github.merge(number, 'squash');
-  return { result: await world.run(push, inputs, options), number };
+  const taken = { 'on-plan-change': 'apply', ...inputs };
+  return { result: await world.run(push, taken, options), number };
 }
 
 /** The log goes with the failure: nothing else says why. */

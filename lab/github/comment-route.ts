@@ -20,7 +20,8 @@ export function addComment(
   return record;
 }
 
-function findComment(call: Call): CommentRecord {
+/** Finds the comment of a call. @throws Problem 404 */
+export function findComment(call: Call): CommentRecord {
   const comment = call.world.state.comments[call.params.id ?? ''];
   if (comment === undefined) throw makeNotFound();
   return comment;
@@ -66,7 +67,11 @@ function updateComment(call: Call): Answer {
 function deleteComment(call: Call): Answer {
   const comment = findComment(call);
   checkConversation(call, comment.issue, 'write');
-  delete call.world.state.comments[comment.id];
+  const { comments, reactions } = call.world.state;
+  delete comments[comment.id];
+  for (const reaction of Object.values(reactions)) {
+    if (reaction.comment === comment.id) delete reactions[reaction.id];
+  }
   return { status: 204 };
 }
 

@@ -6,8 +6,8 @@ import {
   giveUser,
   makeNodeId,
 } from './shape.ts';
-import type { CheckRunRecord, StatusRecord } from './state.ts';
-import { giveStableId } from './state.ts';
+import type { CheckRunRecord, CommitRecord, StatusRecord } from './state.ts';
+import { giveAppId, giveStableId } from './state.ts';
 
 /** Makes one commit status. */
 export function giveStatus(world: World, status: StatusRecord): Schemas['status'] {
@@ -58,6 +58,7 @@ function judgeStatuses(statuses: StatusRecord[]): 'failure' | 'pending' | 'succe
 /** Makes a check run. */
 export function giveCheckRun(world: World, run: CheckRunRecord): Schemas['check-run'] {
   const url = `${giveRepositoryUrl(world)}/check-runs/${run.id}`;
+  const page = `${giveRepositoryPage(world)}/runs/${run.id}`;
   return {
     id: run.id,
     name: run.name,
@@ -65,8 +66,8 @@ export function giveCheckRun(world: World, run: CheckRunRecord): Schemas['check-
     head_sha: run.sha,
     external_id: run.externalId,
     url,
-    html_url: `${giveRepositoryPage(world)}/runs/${run.id}`,
-    details_url: run.detailsUrl,
+    html_url: page,
+    details_url: run.detailsUrl ?? page,
     status: run.status,
     conclusion: run.conclusion,
     started_at: run.startedAt,
@@ -79,8 +80,74 @@ export function giveCheckRun(world: World, run: CheckRunRecord): Schemas['check-
       annotations_url: `${url}/annotations`,
     },
     // An app has one check suite a commit.
-    check_suite: { id: giveStableId(run.sha) },
-    app: null,
+    check_suite: { id: giveStableId(`${run.app} ${run.sha}`) },
+    app: giveApp(world, run.app),
     pull_requests: [],
+  };
+}
+
+/** Makes the app behind a check run. */
+function giveApp(world: World, app: string): Schemas['integration'] {
+  const id = giveAppId(app);
+  return {
+    id,
+    slug: app,
+    node_id: makeNodeId('A', id),
+    owner: giveUser(world, app === 'github-actions' ? 'github' : `${app}-owner`),
+    name: app,
+    description: null,
+    external_url: `${world.urls.server}/apps/${app}`,
+    html_url: `${world.urls.server}/apps/${app}`,
+    created_at: world.state.createdAt,
+    updated_at: world.state.createdAt,
+    permissions: { checks: 'write', metadata: 'read' },
+    events: [],
+  };
+}
+
+/** Makes a branch with its newest commit; none is protected. */
+export function giveBranch(
+  world: World,
+  { branch, sha }: { branch: string; sha: string },
+): Schemas['branch-with-protection'] {
+  const url = `${giveRepositoryUrl(world)}/branches/${encodeURIComponent(branch)}`;
+  const commit = world.state.commits[sha];
+  if (commit === undefined) throw new Error(`There is no commit ${sha}.`);
+  return {
+    name: branch,
+    commit: giveCommit(world, commit),
+    _links: { html: `${giveRepositoryPage(world)}/tree/${branch}`, self: url },
+    protected: false,
+    protection: { enabled: false },
+    protection_url: `${url}/protection`,
+  };
+}
+
+function giveCommit(world: World, commit: CommitRecord): Schemas['commit'] {
+  const url = (sha: string) => `${giveRepositoryUrl(world)}/commits/${sha}`;
+  const page = (sha: string) => `${giveRepositoryPage(world)}/commit/${sha}`;
+  const author = giveUser(world, commit.author);
+  const person = {
+    name: commit.author,
+    email: `${commit.author}@users.noreply.github.com`,
+    date: commit.date,
+  };
+  return {
+    url: url(commit.sha),
+    sha: commit.sha,
+    node_id: makeNodeId('C', giveStableId(commit.sha)),
+    html_url: page(commit.sha),
+    comments_url: `${url(commit.sha)}/comments`,
+    commit: {
+      url: `${giveRepositoryUrl(world)}/git/commits/${commit.sha}`,
+      author: person,
+      committer: person,
+      message: commit.message,
+      comment_count: 0,
+      tree: { sha: commit.sha, url: `${giveRepositoryUrl(world)}/git/trees/${commit.sha}` },
+    },
+    author,
+    committer: author,
+    parents: commit.parents.map((sha) => ({ sha, url: url(sha), html_url: page(sha) })),
   };
 }

@@ -2,17 +2,19 @@ import type {
   Commit,
   MergeGroupChecksRequestedEvent,
   PullRequestClosedEvent,
+  PullRequestLabeledEvent,
   PullRequestOpenedEvent,
   PullRequestReopenedEvent,
   PullRequestSynchronizeEvent,
+  PullRequestUnlabeledEvent,
   PushEvent,
   RepositoryDispatchEvent,
   WorkflowDispatchEvent,
 } from '@octokit/webhooks-types';
 import { giveFullPull } from './pull-shape.ts';
 import type { World } from './shape.ts';
-import { giveRepository, giveRepositoryPage, giveUser, makeNodeId } from './shape.ts';
-import type { CommitRecord, PullRecord } from './state.ts';
+import { giveLabel, giveRepository, giveRepositoryPage, giveUser, makeNodeId } from './shape.ts';
+import type { CommitRecord, LabelRecord, PullRecord } from './state.ts';
 import { defaultBranch, readMainHead } from './state.ts';
 
 /** What starts a workflow, and where GitHub lets it run. */
@@ -42,6 +44,8 @@ export type PullRequestPayload =
   | PullRequestOpenedEvent
   | PullRequestSynchronizeEvent
   | PullRequestReopenedEvent
+  | PullRequestLabeledEvent
+  | PullRequestUnlabeledEvent
   | PullRequestClosedEvent;
 
 /** The content of a scheduled run's payload: GitHub sends no webhook for it and publishes no schema. */
@@ -73,7 +77,13 @@ export function makePullRequestEvent(
   happening: {
     pull: PullRecord;
     actor: string;
-    action: 'opened' | 'reopened' | 'closed' | { synchronize: { before: string; after: string } };
+    action:
+      | 'opened'
+      | 'reopened'
+      | 'closed'
+      | { synchronize: { before: string; after: string } }
+      | { labeled: LabelRecord }
+      | { unlabeled: LabelRecord };
   },
 ): WorkflowEvent<'pull_request', PullRequestPayload> {
   const { pull, actor, action } = happening;
@@ -108,6 +118,20 @@ export function makePullRequestEvent(
     };
   } else if (action === 'opened' || action === 'reopened') {
     payload = { ...common, action, pull_request: { ...fresh, ...open } };
+  } else if ('labeled' in action) {
+    payload = {
+      ...common,
+      action: 'labeled',
+      label: giveLabel(world, action.labeled),
+      pull_request: full,
+    };
+  } else if ('unlabeled' in action) {
+    payload = {
+      ...common,
+      action: 'unlabeled',
+      label: giveLabel(world, action.unlabeled),
+      pull_request: full,
+    };
   } else {
     payload = {
       ...common,

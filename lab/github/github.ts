@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
+import { giveCheckRun } from './commit-shape.ts';
 import type { Fault } from './fault.ts';
 import { FaultQueue } from './fault.ts';
+import { addReaction } from './reaction-route.ts';
 import { Scenario } from './scenario.ts';
 import type { JournalEntry, Listener } from './server.ts';
 import { listen } from './server.ts';
 import type { Schemas, Urls, World } from './shape.ts';
-import { giveComment, giveIssue } from './shape.ts';
+import { giveComment, giveIssue, giveReaction } from './shape.ts';
 import type { State, Token } from './state.ts';
 import { actionsBot, createState, loadState, saveState } from './state.ts';
 
@@ -19,6 +21,8 @@ export interface GitHubOptions {
   readonly private?: boolean;
   /** A loopback port; a free one by default. */
   readonly port?: number;
+  /** The most milliseconds that a request, and its answer, are on their way; 0 by default. */
+  readonly latency?: number;
 }
 
 /** A GitHub of one repository. */
@@ -107,6 +111,28 @@ export class GitHub extends Scenario {
       .map((issue) => giveIssue({ state: this.#state, urls: this.urls }, issue));
   }
 
+  /** Gives the check runs of a commit as the API shows them, oldest first. */
+  listCheckRuns(sha: string): Schemas['check-run'][] {
+    return Object.values(this.#state.checkRuns)
+      .filter((run) => run.sha === sha)
+      .sort((a, b) => a.id - b.id)
+      .map((run) => giveCheckRun({ state: this.#state, urls: this.urls }, run));
+  }
+
+  /** Gives the reactions to a comment as the API shows them, oldest first. */
+  listReactions(comment: number): Schemas['reaction'][] {
+    return Object.values(this.#state.reactions)
+      .filter((reaction) => reaction.comment === comment)
+      .sort((a, b) => a.id - b.id)
+      .map((reaction) => giveReaction({ state: this.#state, urls: this.urls }, reaction));
+  }
+
+  /** Lets anybody react with eyes to a comment, as whoever died while holding it had done. */
+  reactAs(login: string, comment: number): void {
+    addReaction(this.#state, { comment, login, content: 'eyes' });
+    this.#save();
+  }
+
   /** Stops the server and cuts its connections. */
   async stop(): Promise<void> {
     await this.#listener.close();
@@ -138,7 +164,11 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<GitHub> 
   const faults = new FaultQueue();
   const journal: JournalEntry[] = [];
   let port = options.port ?? 0;
-  const listener = await listen({ state, faults, journal, save, urls: () => giveUrls(port) }, port);
+  const latency = options.latency ?? 0;
+  const listener = await listen(
+    { state, faults, journal, save, latency, urls: () => giveUrls(port) },
+    port,
+  );
   port = listener.port;
   save();
   return new GitHub({ state, faults, journal, save, listener });

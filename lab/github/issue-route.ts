@@ -1,6 +1,6 @@
 import { checkBody, checkConversation } from './conversation.ts';
 import { cutPage } from './page.ts';
-import { checkPermission, makeMalformed, makeNotFound } from './problem.ts';
+import { checkPermission, makeMalformed, makeNotFound, Problem } from './problem.ts';
 import type { Answer, Call, Route } from './route.ts';
 import { findIssue, readOptionalText, readText, readWord } from './route.ts';
 import { giveIssue, giveLabel, giveLabels } from './shape.ts';
@@ -11,6 +11,13 @@ function checkIssues(call: Call, access: 'read' | 'write'): void {
   checkPermission({ state: call.world.state, token: call.token }, { permission: 'issues', access });
 }
 
+// Where issues are switched off, lists answer all the same, with pull requests alone.
+function checkEnabled(call: Call, issue?: IssueRecord): void {
+  const { hasIssues, pulls } = call.world.state;
+  if (hasIssues || (issue !== undefined && pulls[issue.number] !== undefined)) return;
+  throw new Problem(410, 'Issues has been disabled in this repository.');
+}
+
 function listIssues(call: Call): Answer {
   checkIssues(call, 'read');
   const query = call.url.searchParams;
@@ -19,6 +26,7 @@ function listIssues(call: Call): Answer {
   const creator = query.get('creator');
   const ascending = query.get('direction') === 'asc';
   const issues = Object.values(call.world.state.issues)
+    .filter(({ number }) => call.world.state.hasIssues || call.world.state.pulls[number])
     .filter((issue) => state === 'all' || issue.state === state)
     .filter((issue) => creator === null || issue.author === creator)
     .filter((issue) => labels.every((label) => hasLabel(issue, label)))
@@ -55,6 +63,7 @@ export function addIssue(
 
 function createIssue(call: Call): Answer {
   checkIssues(call, 'write');
+  checkEnabled(call);
   const title = readText(call.body, 'title');
   const body = readOptionalText(call.body, 'body') ?? null;
   checkBody(body ?? '', 'Issue');
@@ -67,6 +76,7 @@ function createIssue(call: Call): Answer {
 function updateIssue(call: Call): Answer {
   const issue = findIssue(call);
   checkIssues(call, 'write');
+  checkEnabled(call, issue);
   const title = readOptionalText(call.body, 'title');
   const body = readOptionalText(call.body, 'body');
   checkBody(body ?? '', 'Issue');
@@ -104,8 +114,8 @@ function readLabels(value: unknown): string[] {
   });
 }
 
-// A label that the repository does not have yet is made, as GitHub does for writers.
-function addLabel(state: State, issue: IssueRecord, name: string): void {
+/** Adds a label to an issue; one that the repository does not have yet is made, as GitHub does for writers. */
+export function addLabel(state: State, issue: IssueRecord, name: string): void {
   state.labels[name.toLowerCase()] ??= { id: takeId(state), name, color: 'ededed' };
   if (!hasLabel(issue, name)) issue.labels.push(name);
 }
@@ -128,9 +138,15 @@ function removeLabel(call: Call): Answer {
   const issue = findIssue(call);
   checkConversation(call, issue.number, 'write');
   const name = call.params.name ?? '';
-  if (!hasLabel(issue, name)) throw makeNotFound();
-  issue.labels = issue.labels.filter((own) => own.toLowerCase() !== name.toLowerCase());
+  if (!dropLabel(issue, name)) throw makeNotFound();
   return { body: giveLabels(call.world, issue) };
+}
+
+/** Takes a label from an issue; false where it has none of this name. */
+export function dropLabel(issue: IssueRecord, name: string): boolean {
+  if (!hasLabel(issue, name)) return false;
+  issue.labels = issue.labels.filter((own) => own.toLowerCase() !== name.toLowerCase());
+  return true;
 }
 
 function getLabel(call: Call): Answer {
@@ -142,7 +158,9 @@ function getLabel(call: Call): Answer {
 
 function getIssue(call: Call): Answer {
   checkIssues(call, 'read');
-  return { body: giveIssue(call.world, findIssue(call)) };
+  const issue = findIssue(call);
+  checkEnabled(call, issue);
+  return { body: giveIssue(call.world, issue) };
 }
 
 const base = '/repos/:owner/:repo';

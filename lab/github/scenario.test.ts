@@ -162,6 +162,94 @@ describe('a merge', () => {
   });
 });
 
+it('a merge queue merges several in one push, each found by its own commit', async () => {
+  const pulls = [open(), open(2)];
+  const base = github.push().payload.after;
+  const { groups, pullRequests, push } = github.mergeThroughQueue(
+    pulls.map(({ number }) => number),
+  );
+  expect(push).toMatchObject({
+    actor: 'github-merge-queue[bot]',
+    payload: { before: base, after: groups[1]?.payload.merge_group.head_sha },
+  });
+  expect(push.payload.commits).toHaveLength(2 + 3);
+  expect(groups[1]?.payload.merge_group.base_sha).toBe(groups[0]?.payload.merge_group.head_sha);
+  for (const [index, { number }] of pulls.entries()) {
+    const sha = groups[index]?.payload.merge_group.head_sha ?? '';
+    expect(await findPulls(sha)).toEqual([number]);
+    expect(pullRequests[index]).toMatchObject({
+      sha,
+      payload: { action: 'closed', number, pull_request: { merged: true, merge_commit_sha: sha } },
+    });
+  }
+});
+
+it('labels and what is taken off cause events, and show in the pull request', async () => {
+  const { number } = open();
+  expect(github.label(number, 'allow-destroy', 'dave')).toMatchObject({
+    name: 'pull_request',
+    ref: `refs/pull/${number}/merge`,
+    actor: 'dave',
+    payload: {
+      action: 'labeled',
+      number,
+      label: { name: 'allow-destroy' },
+      pull_request: { state: 'open', labels: [{ name: 'allow-destroy' }] },
+    },
+  });
+  const read = async () =>
+    (await octokit.rest.pulls.get({ ...repo, pull_number: number })).data.labels;
+  expect(await read()).toMatchObject([{ name: 'allow-destroy' }]);
+  expect(github.unlabel(number, 'Allow-Destroy').payload).toMatchObject({
+    action: 'unlabeled',
+    label: { name: 'allow-destroy' },
+    pull_request: { labels: [] },
+  });
+  expect(await read()).toEqual([]);
+  expect(() => github.unlabel(number, 'allow-destroy')).toThrow('has no label allow-destroy');
+});
+
+it('branches tell their newest commit', async () => {
+  const token = github.createToken({ permissions: { contents: 'read' } });
+  const { rest } = getOctokit(token, { baseUrl: github.urls.api });
+  const branch = 'team/change';
+  const { payload } = github.openPullRequest({ branch, title: 'Change' });
+  expect((await rest.repos.getBranch({ ...repo, branch })).data).toMatchObject({
+    name: branch,
+    commit: { sha: payload.pull_request.head.sha },
+    protected: false,
+  });
+  github.openPullRequest({ branch: 'forked', title: 'Fork', author: 'mallory', fork: true });
+  await expect(rest.repos.getBranch({ ...repo, branch: 'forked' })).rejects.toMatchObject({
+    status: 404,
+    response: { data: { message: 'Branch not found' } },
+  });
+});
+
+it('issues can be switched off: lists answer, with pull requests alone', async () => {
+  const token = github.createToken({ permissions: { issues: 'write' } });
+  const { rest } = getOctokit(token, { baseUrl: github.urls.api });
+  const { number } = github.openIssueAs('carol', { title: 'Mine', body: 'text' });
+  github.setIssues(false);
+  try {
+    const gone = { status: 410, message: /^Issues has been disabled in this repository\./ };
+    for (const request of [
+      rest.issues.create({ ...repo, title: 'x' }),
+      rest.issues.get({ ...repo, issue_number: number }),
+      rest.issues.update({ ...repo, issue_number: number, body: 'x' }),
+    ]) {
+      await expect(request).rejects.toMatchObject({
+        ...gone,
+        message: expect.stringMatching(gone.message),
+      });
+    }
+    const { data } = await rest.issues.listForRepo({ ...repo, state: 'all' });
+    expect(data.every(({ pull_request }) => pull_request !== undefined)).toBe(true);
+  } finally {
+    github.setIssues(true);
+  }
+});
+
 describe('other events', () => {
   it('merge_group names the queue branch', () => {
     const { number } = open();

@@ -1,4 +1,16 @@
+import {
+  addCommit,
+  closeIssue,
+  closeMerged,
+  giveMergeMessage,
+  mergeBranch,
+  mergeFiles,
+  pushToBranch,
+  tryMerge,
+} from './branch.ts';
+import { addCheckRun } from './check-route.ts';
 import { addComment } from './comment-route.ts';
+import { giveCheckRun } from './commit-shape.ts';
 import {
   makeDispatchEvent,
   makeMergeGroupEvent,
@@ -7,11 +19,11 @@ import {
   makeScheduleEvent,
   makeWorkflowDispatchEvent,
 } from './event.ts';
-import { addIssue } from './issue-route.ts';
+import { addIssue, addLabel, dropLabel } from './issue-route.ts';
 import type { World } from './shape.ts';
-import { giveComment } from './shape.ts';
-import type { ChangedFile, CommitRecord, IssueRecord, MergeMethod, PullRecord } from './state.ts';
-import { makeSha, readClock, readMainHead, takeId } from './state.ts';
+import { giveComment, giveIssue } from './shape.ts';
+import type { ChangedFile, IssueRecord, LabelRecord, MergeMethod, PullRecord } from './state.ts';
+import { readClock, readMainHead, takeId } from './state.ts';
 
 /** A pull request to open. */
 export interface NewPullRequest {
@@ -32,6 +44,16 @@ export interface MergeEvents {
   readonly pullRequest: ReturnType<typeof makePullRequestEvent>;
   readonly push: ReturnType<typeof makePushEvent>;
 }
+
+/** What a merge queue does when the checks of its groups have passed: all in one push. */
+export interface QueueEvents {
+  /** One a pull request, in the order in which they are merged. */
+  readonly groups: ReturnType<typeof makeMergeGroupEvent>[];
+  readonly pullRequests: ReturnType<typeof makePullRequestEvent>[];
+  readonly push: ReturnType<typeof makePushEvent>;
+}
+
+const mergeQueueBot = 'github-merge-queue[bot]';
 
 const someFiles: ChangedFile[] = [
   { filename: '.github/workflows/postgres.yml', status: 'modified' },
@@ -110,11 +132,7 @@ export class Scenario {
       const actor = by ?? state.owner;
       const before = readMainHead(state);
       const pushed = mergeBranch(world, { pull, issue, method, actor });
-      pull.mergedAt = readClock();
-      pull.mergedBy = actor;
-      pull.mergeCommitSha = readMainHead(state);
-      pull.introduced = pushed.map((commit) => commit.sha);
-      closeIssue(issue, pull.mergedAt);
+      closeMerged({ pull, issue, actor, pushed });
       return {
         pullRequest: makePullRequestEvent(world, { pull, actor, action: 'closed' }),
         push: makePushEvent(world, { before, commits: pushed, actor }),
@@ -158,6 +176,56 @@ export class Scenario {
         files: pull.files,
       });
       return makeMergeGroupEvent(world, { pull, commit, base });
+    });
+  }
+
+  /** Lets the merge queue merge several open pull requests, each with a merge commit, in one push. */
+  mergeThroughQueue(numbers: readonly number[]): QueueEvents {
+    return this.#play((world) => {
+      const before = readMainHead(world.state);
+      const groups: QueueEvents['groups'] = [];
+      const merged = numbers.map((number) => {
+        const { pull, issue } = findOpen(world, number);
+        const base = readMainHead(world.state);
+        const pushed = mergeBranch(world, { pull, issue, method: 'merge', actor: issue.author });
+        const commit = pushed.at(-1);
+        if (commit === undefined) throw new Error(`Pull request ${number} has no commit.`);
+        groups.push(makeMergeGroupEvent(world, { pull, commit, base }));
+        closeMerged({ pull, issue, actor: mergeQueueBot, pushed });
+        return { pull, pushed };
+      });
+      const actor = mergeQueueBot;
+      return {
+        groups,
+        pullRequests: merged.map(({ pull }) =>
+          makePullRequestEvent(world, { pull, actor, action: 'closed' }),
+        ),
+        push: makePushEvent(world, {
+          before,
+          commits: merged.flatMap(({ pushed }) => pushed),
+          actor,
+        }),
+      };
+    });
+  }
+
+  /** Puts a label on a pull request. */
+  label(number: number, name: string, by?: string) {
+    return this.#play((world) => {
+      const { pull, issue } = find(world, number);
+      addLabel(world.state, issue, name);
+      const action = { labeled: findLabel(world, name) };
+      return makePullRequestEvent(world, { pull, actor: by ?? world.state.owner, action });
+    });
+  }
+
+  /** Takes a label off a pull request. */
+  unlabel(number: number, name: string, by?: string) {
+    return this.#play((world) => {
+      const { pull, issue } = find(world, number);
+      if (!dropLabel(issue, name)) throw new Error(`Pull request ${number} has no label ${name}.`);
+      const action = { unlabeled: findLabel(world, name) };
+      return makePullRequestEvent(world, { pull, actor: by ?? world.state.owner, action });
     });
   }
 
@@ -209,6 +277,32 @@ export class Scenario {
     });
   }
 
+  /** Opens an issue in anybody's name. @returns the issue as the API shows it */
+  openIssueAs(login: string, issue: { title: string; body: string }) {
+    return this.#play((world) =>
+      giveIssue(world, addIssue(world.state, { ...issue, author: login })),
+    );
+  }
+
+  /** Switches the repository's issues off, or on again. */
+  setIssues(enabled: boolean): void {
+    this.#play((world) => {
+      world.state.hasIssues = enabled;
+    });
+  }
+
+  /** Completes a check run in the name of any app, e.g. to forge one. @returns it as the API shows it */
+  checkAs(app: string, check: { sha: string; name: string; summary?: string; text?: string }) {
+    return this.#play((world) => {
+      const { sha, name, summary = '', text = null } = check;
+      if (world.state.commits[sha] === undefined) throw new Error(`There is no commit ${sha}.`);
+      const run = addCheckRun(world.state, { app, sha, name });
+      Object.assign(run, { title: name, summary, text });
+      Object.assign(run, { status: 'completed', conclusion: 'success', completedAt: readClock() });
+      return giveCheckRun(world, run);
+    });
+  }
+
   #play<T>(act: (world: World) => T): T {
     const result = act(this.#world());
     this.#save();
@@ -230,91 +324,8 @@ function findOpen(world: World, number: number): { pull: PullRecord; issue: Issu
   throw new Error(`Pull request ${number} is not open.`);
 }
 
-function closeIssue(issue: IssueRecord, at: string): void {
-  issue.state = 'closed';
-  issue.closedAt = at;
-  issue.updatedAt = at;
-}
-
-function addCommit(
-  world: World,
-  commit: Pick<CommitRecord, 'parents' | 'message' | 'author' | 'files'>,
-): CommitRecord {
-  const { state } = world;
-  const record = {
-    ...commit,
-    sha: makeSha(),
-    date: readClock(),
-    emptyAnswers: state.associationDelay,
-  };
-  state.commits[record.sha] = record;
-  return record;
-}
-
-function pushToBranch(
-  world: World,
-  pull: PullRecord,
-  commit: Pick<CommitRecord, 'message' | 'author' | 'files'>,
-): void {
-  const parents = [pull.commits.at(-1) ?? pull.baseSha];
-  pull.commits.push(addCommit(world, { ...commit, parents }).sha);
-}
-
-// The commit behind refs/pull/N/merge, on which a pull request's workflows run.
-function tryMerge(world: World, pull: PullRecord): void {
-  const head = pull.commits.at(-1) ?? pull.baseSha;
-  pull.baseSha = readMainHead(world.state);
-  pull.mergeCommitSha = addCommit(world, {
-    parents: [pull.baseSha, head],
-    message: `Merge ${head} into ${pull.baseSha}`,
-    author: world.state.owner,
-    files: pull.files,
-  }).sha;
-}
-
-function mergeFiles(old: ChangedFile[], more: ChangedFile[]): ChangedFile[] {
-  const byName = new Map([...old, ...more].map((file) => [file.filename, file]));
-  return [...byName.values()];
-}
-
-function giveMergeMessage(pull: PullRecord, issue: IssueRecord): string {
-  return `Merge pull request #${pull.number} from ${pull.headOwner}/${pull.branch}\n\n${issue.title}`;
-}
-
-/** Moves the default branch as the merge method does and gives the commits that are new on it. */
-function mergeBranch(
-  world: World,
-  merge: { pull: PullRecord; issue: IssueRecord; method: MergeMethod; actor: string },
-): CommitRecord[] {
-  const { pull, issue, method, actor } = merge;
-  const { state } = world;
-  const old = pull.commits.flatMap((sha) => state.commits[sha] ?? []);
-  const base = readMainHead(state);
-  const land = (
-    commit: Pick<CommitRecord, 'parents' | 'message' | 'author' | 'files'>,
-  ): CommitRecord => {
-    const record = addCommit(world, commit);
-    state.main.push(record.sha);
-    return record;
-  };
-  if (method === 'squash') {
-    return [
-      land({
-        parents: [base],
-        message: `${issue.title} (#${pull.number})`,
-        author: issue.author,
-        files: pull.files,
-      }),
-    ];
-  }
-  if (method === 'rebase') {
-    return old.map((commit) => land({ ...commit, parents: [readMainHead(state)] }));
-  }
-  for (const commit of old) {
-    state.main.push(commit.sha);
-    commit.emptyAnswers = state.associationDelay;
-  }
-  const head = old.at(-1)?.sha ?? base;
-  const message = giveMergeMessage(pull, issue);
-  return [...old, land({ parents: [base, head], message, author: actor, files: pull.files })];
+function findLabel(world: World, name: string): LabelRecord {
+  const label = world.state.labels[name.toLowerCase()];
+  if (label === undefined) throw new Error(`The repository has no label ${name}.`);
+  return label;
 }

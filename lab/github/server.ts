@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { checkRoutes } from './check-route.ts';
 import { commentRoutes } from './comment-route.ts';
 import { commitRoutes } from './commit-route.ts';
 import type { FaultQueue } from './fault.ts';
@@ -9,6 +11,7 @@ import { identityRoutes } from './identity-route.ts';
 import { issueRoutes } from './issue-route.ts';
 import { makeMalformed, makeNotFound, Problem } from './problem.ts';
 import { pullRoutes } from './pull-route.ts';
+import { reactionRoutes } from './reaction-route.ts';
 import type { Answer, Route } from './route.ts';
 import { matchRoute } from './route.ts';
 import type { Urls, World } from './shape.ts';
@@ -41,6 +44,8 @@ export interface ServerParts {
   readonly journal: JournalEntry[];
   /** The addresses that answers carry; read after the port is known. */
   readonly urls: () => Urls;
+  /** The most milliseconds that a request is on its way, and its answer; each time another number. */
+  readonly latency: number;
   /** Called after every request that changed the state. */
   readonly save: () => void;
 }
@@ -48,9 +53,11 @@ export interface ServerParts {
 const routes: readonly Route[] = [
   ...identityRoutes,
   ...commentRoutes,
+  ...reactionRoutes,
   ...issueRoutes,
   ...pullRoutes,
   ...commitRoutes,
+  ...checkRoutes,
 ];
 
 /** The quota that github.com gives a workflow's token for one repository and hour. */
@@ -89,6 +96,7 @@ interface Exchange {
 
 async function answerRequest({ parts, request, response, used }: Exchange): Promise<void> {
   const text = await readAll(request);
+  await travel(parts.latency);
   const urls = parts.urls();
   const url = new URL(request.url ?? '/', urls.server);
   // github.com has the API at the root of a host of its own, an enterprise server below /api.
@@ -139,6 +147,7 @@ async function answerRequest({ parts, request, response, used }: Exchange): Prom
   try {
     const answer = runRoute({ parts, urls, url, token, found, body: entry.body });
     if (found?.route.changes === true) parts.save();
+    await travel(parts.latency);
     if (fault?.kind === 'lose-answer') {
       request.socket.destroy();
       return;
@@ -149,6 +158,10 @@ async function answerRequest({ parts, request, response, used }: Exchange): Prom
     const page = found === undefined || error.status === 401 ? '' : `/${found.route.documentation}`;
     send(error.status, error.toBody(`https://docs.github.com/rest${page}`), error.headers);
   }
+}
+
+async function travel(latency: number): Promise<void> {
+  if (latency > 0) await sleep(Math.random() * latency);
 }
 
 interface RouteCall {

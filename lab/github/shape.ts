@@ -1,5 +1,5 @@
 import type { components } from '@octokit/openapi-types';
-import type { CommentRecord, IssueRecord, LabelRecord, State } from './state.ts';
+import type { CommentRecord, IssueRecord, LabelRecord, ReactionRecord, State } from './state.ts';
 import { defaultBranch, giveStableId } from './state.ts';
 
 /** The objects of GitHub's published OpenAPI description. */
@@ -129,7 +129,7 @@ export function giveRepository(world: World, owner = world.state.owner) {
     stargazers_count: 0,
     watchers_count: 0,
     language: 'HCL',
-    has_issues: !fork,
+    has_issues: !fork && state.hasIssues,
     has_projects: true,
     has_downloads: true,
     has_wiki: false,
@@ -209,6 +209,17 @@ export function giveComment(world: World, comment: CommentRecord) {
     body: comment.body,
     performed_via_github_app: null,
   } satisfies Schemas['issue-comment'];
+}
+
+/** Makes a reaction. */
+export function giveReaction(world: World, reaction: ReactionRecord): Schemas['reaction'] {
+  return {
+    id: reaction.id,
+    node_id: makeNodeId('REA', reaction.id),
+    user: giveUser(world, reaction.login),
+    content: reaction.content,
+    created_at: reaction.createdAt,
+  };
 }
 
 /** Makes an issue; a pull request is one too, with `pull_request` set. */

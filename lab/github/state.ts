@@ -98,10 +98,33 @@ export interface StatusRecord {
   readonly createdAt: string;
 }
 
+/** The emoji that a reaction can be. */
+export const REACTIONS = [
+  '+1',
+  '-1',
+  'laugh',
+  'confused',
+  'heart',
+  'hooray',
+  'rocket',
+  'eyes',
+] as const;
+
+/** A reaction to a comment; a login has each emoji at most once. */
+export interface ReactionRecord {
+  readonly id: number;
+  readonly comment: number;
+  readonly login: string;
+  readonly content: (typeof REACTIONS)[number];
+  readonly createdAt: string;
+}
+
 /** One check run. */
 export interface CheckRunRecord {
   readonly id: number;
   readonly sha: string;
+  /** The app that made it: the login of its token without `[bot]`. */
+  readonly app: string;
   name: string;
   status: 'queued' | 'in_progress' | 'completed';
   conclusion: CheckConclusion | null;
@@ -143,6 +166,9 @@ export interface State {
   issues: Record<string, IssueRecord>;
   pulls: Record<string, PullRecord>;
   comments: Record<string, CommentRecord>;
+  reactions: Record<string, ReactionRecord>;
+  /** Whether the repository has issues; a setting that people can switch off. */
+  hasIssues: boolean;
   statuses: StatusRecord[];
   checkRuns: Record<string, CheckRunRecord>;
 }
@@ -176,6 +202,11 @@ export function giveStableId(name: string): number {
   return 10_000_000 + (createHash('sha256').update(name).digest().readUInt32BE() % 180_000_000);
 }
 
+/** Gives the number of an app; that of GitHub Actions is known. */
+export function giveAppId(app: string): number {
+  return app === 'github-actions' ? 15_368 : giveStableId(`app ${app}`) % 3_000_000;
+}
+
 /** Makes the state of a new repository with one commit on its default branch. */
 export function createState(repository: { owner: string; name: string; private: boolean }): State {
   const createdAt = readClock();
@@ -202,6 +233,8 @@ export function createState(repository: { owner: string; name: string; private: 
     issues: {},
     pulls: {},
     comments: {},
+    reactions: {},
+    hasIssues: true,
     statuses: [],
     checkRuns: {},
   };
@@ -220,7 +253,8 @@ export function loadState(path: string): State | undefined {
     const state = JSON.parse(text) as State;
     if (typeof state.owner !== 'string' || typeof state.nextId !== 'number')
       throw new Error('no state');
-    return state;
+    // A file of before there were any.
+    return { ...state, reactions: state.reactions ?? {}, hasIssues: state.hasIssues ?? true };
   } catch (cause) {
     throw new Error(
       `${path} holds no state of the GitHub stand-in: delete the file to start anew.`,

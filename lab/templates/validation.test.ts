@@ -36,6 +36,11 @@ const BAD: { readonly [variable: string]: readonly unknown[] } = {
     { 1: 't3.medium', 2: 'T3.medium' },
   ],
   kept_node_count: [-1, 1.5, 17],
+  database: [
+    { image: 'postgres', settings: {}, primary: null, synchronous_replicas: 0 },
+    { image: 'registry:5000/postgres', settings: {}, primary: null, synchronous_replicas: 0 },
+    { image: 'postgres:17', settings: {}, primary: null, synchronous_replicas: -1 },
+  ],
   ssh_public_key: [
     '',
     'AAAAC3NzaC1lZDI1NTE5',

@@ -21,6 +21,7 @@ const observation = z.object({
     dockerVersion: z.string().nullable(),
     dockerReady: z.boolean(),
     imageReady: z.boolean(),
+    imageDigest: z.string().nullable(),
     memoryMib: z.number().int(),
     authorizedKeysCurrent: z.boolean(),
   }),

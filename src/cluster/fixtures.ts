@@ -128,6 +128,7 @@ export function createHealthy(desired: DesiredCluster, primary = 'node-1'): Node
         dockerVersion: '20.10.24',
         dockerReady: true,
         imageReady: true,
+        imageDigest: 'sha256:feed',
         memoryMib: 3900,
         authorizedKeysCurrent: true,
       },

@@ -48,6 +48,8 @@ export interface HostObservation {
   readonly dockerReady: boolean;
   /** Docker has an image by the reference that is asked for. */
   readonly imageReady: boolean;
+  /** The digest (`sha256:…`) that this reference stands for here; null where neither node nor registry tells. */
+  readonly imageDigest: string | null;
   /** RAM in MiB. */
   readonly memoryMib: number;
   /** The public half of the key in use is authorised, and keys that were rotated out are not. */
@@ -148,6 +150,7 @@ export function describeFreshNode(name: string): NodeObservation {
       dockerVersion: null,
       dockerReady: false,
       imageReady: false,
+      imageDigest: null,
       memoryMib: 0,
       authorizedKeysCurrent: true,
     },

@@ -77,9 +77,9 @@ function checkNumber(given: Given, number: number | null): string | null {
   if (found === null) return refuse(given, describeNumber(row));
   const { min, max } = row;
   if (min !== null && found < Number(min))
-    return refuseRange(given, `below its minimum ${show(min, row)}`);
+    return refuseRange(given, `below its minimum ${showSetting(min, row)}`);
   if (max !== null && found > Number(max))
-    return refuseRange(given, `above its maximum ${show(max, row)}`);
+    return refuseRange(given, `above its maximum ${showSetting(max, row)}`);
   return number === null ? refuse(given, describeNumber(row)) : null;
 }
 
@@ -89,14 +89,17 @@ function refuseRange({ name, value, row: { unit } }: Given, how: string): string
 }
 
 function refuse({ name, value, row }: Given, allowed: string): string {
-  const example = row.default === null ? '' : `, e.g. ${show(row.default, row)}`;
+  const example = row.default === null ? '' : `, e.g. ${showSetting(row.default, row)}`;
   return `${name} = ${quoteValue(value)} is not allowed. Allowed: ${allowed}${example}.`;
 }
 
 function describeNumber(row: SettingInForce): string {
   const { min, max, type, unit } = row;
   const kind = type === 'integer' ? 'a whole number' : 'a number';
-  const range = min === null || max === null ? '' : ` from ${show(min, row)} to ${show(max, row)}`;
+  const range =
+    min === null || max === null
+      ? ''
+      : ` from ${showSetting(min, row)} to ${showSetting(max, row)}`;
   const units = listUnits(unit);
   return units.length === 0
     ? `${kind}${range}`
@@ -104,7 +107,7 @@ function describeNumber(row: SettingInForce): string {
 }
 
 /** A value of `pg_settings` as a person would write it. */
-function show(value: string, { type, unit }: SettingInForce): string {
+export function showSetting(value: string, { type, unit }: SettingInForce): string {
   const number = Number(value);
   // -1 and the like are no quantities.
   const isQuantity = ['integer', 'real'].includes(type) && number > 0 && Number.isFinite(number);

@@ -5,7 +5,11 @@ import { slotName } from './spec.ts';
 
 const SYNCHRONOUS = 'synchronous_standby_names';
 /** Written per node beside the settings; not the team's to remove. */
-const IDENTITY: readonly string[] = ['cluster_name', 'primary_conninfo', 'primary_slot_name'];
+export const IDENTITY: readonly string[] = [
+  'cluster_name',
+  'primary_conninfo',
+  'primary_slot_name',
+];
 
 /** The settings that the stages of a rollout run with. */
 export interface Targets {

@@ -38,8 +38,12 @@ export function createClient(options: {
   const { token, apiUrl, log, second = 1000 } = options;
   const decide =
     (limit: string) => (seconds: number, request: object, _: unknown, count: number) => {
-      const patient = count < MAX_RETRIES && seconds <= MAX_WAIT;
+      const { retries = MAX_RETRIES } =
+        (request as { request?: { retries?: number } }).request ?? {};
+      const patient = count < retries && seconds <= MAX_WAIT;
       const then = patient ? `trying again in ${seconds} s` : `not waiting ${seconds} s for it`;
+      if (retries === 0) log(`GitHub's ${limit} is reached (${describeRequest(request)}).`);
+      if (retries === 0) return false;
       log(`GitHub's ${limit} is reached (${describeRequest(request)}): ${then}.`);
       return patient;
     };
@@ -68,6 +72,43 @@ export function createClient(options: {
 export function readStatus(error: unknown): number {
   const status = error instanceof Error && 'status' in error ? error.status : 0;
   return typeof status === 'number' ? status : 0;
+}
+
+/** What a token that lacks a permission leads to. */
+export interface Forbidden {
+  readonly outcome: 'forbidden';
+  /** GitHub's words. */
+  readonly reason: string;
+}
+
+/**
+ * Gives what `ask` gives, or says that the token may not.
+ *
+ * @throws whatever `isRefusal` does not take for one
+ */
+export async function acceptRefusal<T>(
+  ask: () => Promise<T>,
+  isRefusal: (error: unknown) => error is Error = isForbidden,
+): Promise<T | Forbidden> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (isRefusal(error)) return { outcome: 'forbidden', reason: error.message };
+    throw error;
+  }
+}
+
+/** Seconds to wait before the next try, where a rate limit worth waiting for was met; null for any other error. */
+export function readRetryAfter(error: unknown): number | null {
+  const status = readStatus(error);
+  if ((status !== 403 && status !== 429) || isForbidden(error)) return null;
+  const { response } = error as { response?: { headers?: Record<string, string | undefined> } };
+  const headers = response?.headers ?? {};
+  const reset = Number(headers['x-ratelimit-reset']) - Date.now() / 1000 + 1;
+  // GitHub's advice where it gives no time: a minute (docs.github.com, "Rate limits for the REST API").
+  const otherwise = headers['x-ratelimit-remaining'] === '0' ? reset : MAX_WAIT;
+  const seconds = Number(headers['retry-after'] ?? otherwise);
+  return seconds <= MAX_WAIT ? Math.max(1, Math.ceil(seconds)) : null;
 }
 
 /** Whether the token may not do this (GitHub: "Resource not accessible by integration"); rate limits are not that. */

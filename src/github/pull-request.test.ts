@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
+import { findBranchHead } from './branch.ts';
 import { createClient } from './client.ts';
-import { findPullRequest } from './pull-request.ts';
+import { findPullRequest, readPullRequest } from './pull-request.ts';
 
 let github: GitHub;
 beforeEach(async () => {
@@ -32,14 +33,26 @@ it.each(['merge', 'squash', 'rebase'] as const)('finds it after a %s', async (me
   open('earlier');
   const pull = open('more-replicas');
   github.pushToPullRequest(pull.number);
+  github.label(pull.number, 'allow-destroy');
   const { push, pullRequest } = github.merge(pull.number, method);
   const { found, waits } = await find(push.payload.after);
   expect(found).toEqual({
     number: pull.number,
     url: pull.pull_request.html_url,
     headSha: pullRequest.payload.pull_request.head.sha,
+    labels: ['allow-destroy'],
+    isOpen: false,
   });
   expect(waits).toEqual([]);
+});
+
+it('finds each of several that a merge queue merged in one push', async () => {
+  const numbers = ['first', 'second', 'third'].map((branch) => open(branch).number);
+  const { groups, push } = github.mergeThroughQueue(numbers);
+  expect((await find(push.payload.after)).found?.number).toBe(numbers[2]);
+  for (const [index, { payload }] of groups.entries()) {
+    expect((await find(payload.merge_group.head_sha)).found?.number).toBe(numbers[index]);
+  }
 });
 
 it('waits until GitHub has noticed', async () => {
@@ -78,4 +91,60 @@ it('says it when the token may not look', async () => {
   const { found, log } = await find(push.payload.after, { pulls: null });
   expect(found).toBeNull();
   expect(log.join()).toMatch(/pull-requests: write/);
+});
+
+describe('readPullRequest', () => {
+  const repository = { owner: 'acme', repo: 'database' };
+  const connect = (permissions: Parameters<GitHub['createToken']>[0]) =>
+    createClient({
+      token: github.createToken(permissions),
+      apiUrl: github.urls.api,
+      log: () => {},
+      second: 1,
+    });
+
+  it('gives it as it is now', async () => {
+    const { number } = open('more');
+    const client = connect({ permissions: { pull_requests: 'read' } });
+    const read = () => readPullRequest(client, { repository, number, log: () => {} });
+    expect(await read()).toMatchObject({ number, labels: [], isOpen: true });
+    const pushed = github.pushToPullRequest(number);
+    github.label(number, 'Allow-Destroy');
+    github.label(number, 'database');
+    expect(await read()).toMatchObject({
+      headSha: pushed.payload.pull_request.head.sha,
+      labels: ['Allow-Destroy', 'database'],
+    });
+    github.unlabel(number, 'allow-destroy');
+    github.close(number);
+    expect(await read()).toMatchObject({ labels: ['database'], isOpen: false });
+  });
+
+  it('says it when the token may not', async () => {
+    const log: string[] = [];
+    const client = connect({ permissions: { contents: 'read' } });
+    const { number } = open('more');
+    const options = { repository, number, log: (line: string) => log.push(line) };
+    expect(await readPullRequest(client, options)).toBeNull();
+    expect(log.join()).toMatch(/#1 .*pull-requests: write/);
+    await expect(
+      readPullRequest(connect({ permissions: { pull_requests: 'read' } }), {
+        ...options,
+        number: 99,
+      }),
+    ).rejects.toMatchObject({ status: 404 });
+  });
+
+  it('and a branch’s newest commit is found by the branch’s name', async () => {
+    const client = connect({ permissions: { contents: 'read' } });
+    const find = (branch: string) => findBranchHead(client, { repository, branch });
+    const pushed = github.push();
+    expect(await find('main')).toBe(pushed.payload.after);
+    const pull = open('fix/a#b');
+    expect(await find('fix/a#b')).toBe(pull.pull_request.head.sha);
+    expect(await find('none')).toBeNull();
+    await expect(
+      findBranchHead(connect({ permissions: {} }), { repository, branch: 'main' }),
+    ).rejects.toMatchObject({ status: 403 });
+  });
 });

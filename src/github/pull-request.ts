@@ -2,12 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { components } from '@octokit/openapi-types';
 import { type GitHubClient, isForbidden, type Repository } from './client.ts';
 
-/** The pull request that brought a commit. */
+/** A pull request. */
 export interface PullRequest {
   readonly number: number;
   readonly url: string;
   /** Last commit of its branch: the one that was reviewed. */
   readonly headSha: string;
+  /** Names as people wrote them; GitHub takes two that differ only in case for the same. */
+  readonly labels: readonly string[];
+  readonly isOpen: boolean;
 }
 
 type Candidate = components['schemas']['pull-request-simple'];
@@ -37,9 +40,7 @@ export async function findPullRequest(
   for (const seconds of [...WAITS, null]) {
     try {
       const found = choosePullRequest(await listCandidates(client, options), { sha, branch });
-      if (found !== undefined) {
-        return { number: found.number, url: found.html_url, headSha: found.head.sha };
-      }
+      if (found !== undefined) return describePullRequest(found);
     } catch (error) {
       if (!isForbidden(error)) throw error;
       log(
@@ -50,6 +51,46 @@ export async function findPullRequest(
     if (seconds !== null) await wait(seconds);
   }
   return null;
+}
+
+/**
+ * A pull request as it is now; null, with a word to `log`, when the token may not read it.
+ *
+ * @throws the API's error for anything else, 404 where there is none
+ */
+export async function readPullRequest(
+  client: GitHubClient,
+  options: { repository: Repository; number: number; log: (line: string) => void },
+): Promise<PullRequest | null> {
+  const { repository, number, log } = options;
+  try {
+    const { data } = await client.request('GET /repos/{owner}/{repo}/pulls/{pull_number}', {
+      ...repository,
+      pull_number: number,
+    });
+    return describePullRequest(data);
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    log(
+      `The token may not read pull request #${number} (${error.message}). Give the job the permission pull-requests: write.`,
+    );
+    return null;
+  }
+}
+
+function describePullRequest(
+  pull: Pick<Candidate, 'number' | 'html_url' | 'state'> & {
+    head: { sha: string };
+    labels: readonly { name: string }[];
+  },
+): PullRequest {
+  return {
+    number: pull.number,
+    url: pull.html_url,
+    headSha: pull.head.sha,
+    labels: pull.labels.map(({ name }) => name),
+    isOpen: pull.state === 'open',
+  };
 }
 
 async function listCandidates(

@@ -1,4 +1,28 @@
-import { type GitHubClient, isForbidden, type Repository, readStatus } from './client.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type Forbidden,
+  type GitHubClient,
+  isForbidden,
+  type Repository,
+  readRetryAfter,
+  readStatus,
+} from './client.ts';
+import {
+  type CommentLayout,
+  type Entry,
+  layOutShared,
+  layOutSingle,
+  type Refusal,
+} from './comment-text.ts';
+import { holdLease, LEASE_PACE, type LeasePace } from './lease.ts';
+import {
+  isSameText,
+  listOwnComments,
+  type OwnComment,
+  readComment,
+  removeComment,
+} from './own-comment.ts';
+import type { Run } from './run-stamp.ts';
 
 /** What became of a comment. */
 export type CommentOutcome =
@@ -6,172 +30,219 @@ export type CommentOutcome =
       readonly outcome: 'created' | 'updated' | 'unchanged';
       readonly id: number;
       readonly url: string;
+      /** Whether there was no room for the whole body. */
+      readonly shortened: boolean;
     }
+  | Refusal
   /** The token may not comment here: a fork's pull request, missing permissions, a locked conversation. */
-  | { readonly outcome: 'forbidden'; readonly reason: string };
+  | Forbidden;
 
 /** Where a comment stands and which one it is. */
 export interface CommentPlace {
   readonly repository: Repository;
   /** Number of the pull request or issue. */
   readonly number: number;
-  /** Tells this comment from those of other clusters; letters, digits and `. _ : / -`. */
+  /** Tells this comment, or its section, from those of other clusters; letters, digits and `. _ : / -`. */
   readonly identity: string;
+  /** The run that speaks; what a later one said stays. */
+  readonly run: Run;
+  /** One comment with a section a cluster, rather than a comment a cluster. */
+  readonly shared: boolean;
 }
 
-/** A comment as found. */
-interface OwnComment {
-  readonly id: number;
-  readonly url: string;
-  readonly body: string;
-}
+/** How often to begin anew when something came in between. */
+const TURNS = 6;
 
-/** The hidden first line that a comment is found by. */
-export function renderMarker(identity: string): string {
-  if (!/^[\w.:/-]+$/.test(identity) || identity.includes('-->')) {
-    throw new Error(
-      `The comment identity ${JSON.stringify(identity)} cannot be hidden in a comment.`,
-    );
-  }
-  return `<!-- postgres-cluster-action: ${identity} -->`;
-}
+/** How often to write what is not there when it is read back. */
+const WRITES = 3;
 
 /**
- * One comment of ours per place, written again and again. It is found by its marker *and* its author:
- * whoever copies the marker gets nothing edited.
+ * One comment of ours per place, written again and again, by one job at a time. It is found by its marker
+ * *and* its author. What a later run said stays.
  */
 export class StickyComment {
   readonly #client: GitHubClient;
   readonly #place: CommentPlace;
-  readonly #marker: string;
-  #login: Promise<string> | undefined;
+  readonly #layout: CommentLayout;
+  readonly #pace: LeasePace;
   #known: OwnComment | undefined;
 
-  constructor(client: GitHubClient, place: CommentPlace) {
+  constructor(
+    client: GitHubClient,
+    place: CommentPlace,
+    { pace = LEASE_PACE }: { pace?: LeasePace } = {},
+  ) {
     this.#client = client;
     this.#place = place;
-    this.#marker = renderMarker(place.identity);
+    this.#layout = place.shared ? layOutShared() : layOutSingle(place.identity);
+    this.#pace = pace;
   }
 
   /**
-   * Makes the comment say `body` (Markdown without the marker), creating it where there is none and
-   * leaving GitHub alone where it says so already.
+   * Makes the comment (the section) say `body` (Markdown), or `short` where that does not fit; creates it
+   * where there is none and leaves GitHub alone where it says so already.
    *
-   * @throws the API's error for anything but a lack of permission
+   * @throws the API's error for anything but a lack of permission; Error where other jobs keep it for too
+   * long, or it is full
    */
-  async write(body: string): Promise<CommentOutcome> {
-    const text = `${this.#marker}\n${body}`;
-    try {
-      return await this.#put(text);
-    } catch (error) {
-      if (isForbidden(error)) return { outcome: 'forbidden', reason: error.message };
-      throw error;
+  write(body: string, { short = null }: { short?: string | null } = {}): Promise<CommentOutcome> {
+    return this.#say({ body, short, onlyOwn: false });
+  }
+
+  /** As `write`, but only in place of what this very run has said: a cancelled run ends its own words alone. */
+  finish(body: string, { short = null }: { short?: string | null } = {}): Promise<CommentOutcome> {
+    return this.#say({ body, short, onlyOwn: true });
+  }
+
+  async #say(words: Omit<Entry, 'identity' | 'run'>): Promise<CommentOutcome> {
+    const { identity, run } = this.#place;
+    const entry = { ...words, identity, run };
+    for (let turn = 1; ; turn++) {
+      try {
+        return await this.#put(entry);
+      } catch (error) {
+        if (isForbidden(error)) return { outcome: 'forbidden', reason: error.message };
+        if (!(error instanceof Interruption)) throw error;
+        if (turn === TURNS) throw error.cause;
+        this.#known = undefined;
+        await sleep(error.seconds * 1000 + this.#pace.look * turn);
+      }
     }
   }
 
-  async #put(text: string): Promise<CommentOutcome> {
-    const found = this.#known ?? (await this.#findOne());
-    if (found === undefined) return this.#create(text);
-    if (isSame(found.body, text)) {
-      this.#known = found;
-      return { outcome: 'unchanged', id: found.id, url: found.url };
+  async #put(entry: Entry): Promise<CommentOutcome> {
+    const found = this.#known === undefined ? await this.#list() : [this.#known];
+    const { text, refusal, shortened } = this.#compose(found, entry);
+    const [oldest, ...younger] = found;
+    if (younger.length === 0) {
+      // Stamps only grow: what refuses now would do so later.
+      if (refusal !== null) return refusal;
+      if (oldest === undefined) return this.#create(entry, { text, shortened });
+      if (isSameText(oldest.body, text)) return this.#give('unchanged', oldest, shortened);
     }
-    try {
-      return await this.#update(found.id, text);
-    } catch (error) {
-      // Somebody deleted it since it was found.
-      if (readStatus(error) !== 404 || this.#known === undefined) throw error;
-      this.#known = undefined;
-      return this.#put(text);
-    }
+    return this.#edit(found, entry);
   }
 
-  async #create(text: string): Promise<CommentOutcome> {
+  async #create(
+    entry: Entry,
+    { text, shortened }: { text: string; shortened: boolean },
+  ): Promise<CommentOutcome> {
     const { repository, number } = this.#place;
     const { data } = await this.#client.request(
       'POST /repos/{owner}/{repo}/issues/{issue_number}/comments',
       { ...repository, issue_number: number, body: text },
     );
-    // A job that runs at the same time may have created one as well: the older one stays.
-    const found = await this.#findOne();
-    if (found !== undefined && found.id !== Number(data.id)) return this.#update(found.id, text);
-    return this.#remember('created', data, text);
+    const own = { id: Number(data.id), url: data.html_url, body: text };
+    // A job that runs at the same time may have created one as well: the oldest one stays.
+    const all = await this.#list();
+    if (!all.some(({ id }) => id !== own.id)) return this.#give('created', own, shortened);
+    const result = await this.#edit(all, entry);
+    return 'id' in result && result.id === own.id ? { ...result, outcome: 'created' } : result;
   }
 
-  async #update(id: number, text: string): Promise<CommentOutcome> {
-    const { data } = await this.#client.request(
-      'PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}',
-      { ...this.#place.repository, comment_id: id, body: text },
-    );
-    return this.#remember('updated', data, text);
-  }
-
-  #remember(
-    outcome: 'created' | 'updated',
-    data: { id: number | bigint; html_url: string },
-    body: string,
-  ): CommentOutcome {
-    const comment = { id: Number(data.id), url: data.html_url };
-    this.#known = { ...comment, body };
-    return { outcome, ...comment };
-  }
-
-  /** The oldest comment of ours; younger ones, left by jobs that ran at the same time, are removed. */
-  async #findOne(): Promise<OwnComment | undefined> {
-    const [oldest, ...others] = await this.#findAll();
-    await Promise.all(others.map(({ id }) => this.#remove(id)));
-    return oldest;
-  }
-
-  async #findAll(): Promise<OwnComment[]> {
-    this.#login ??= this.#findLogin();
-    const [login, comments] = await Promise.all([this.#login, this.#listMarked()]);
-    return comments
-      .filter(({ author }) => author === login)
-      .sort((a, b) => a.id - b.id)
-      .map(({ id, url, body }) => ({ id, url, body }));
-  }
-
-  /** Who the token is. `GET /user` refuses the tokens that jobs and apps get; this answers for all. */
-  async #findLogin(): Promise<string> {
-    const { viewer } = await this.#client.graphql<{ viewer: { login: string } }>(
-      'query { viewer { login } }',
-    );
-    return viewer.login.toLowerCase();
-  }
-
-  async #listMarked(): Promise<(OwnComment & { author: string | undefined })[]> {
-    const { repository, number } = this.#place;
-    const marked: (OwnComment & { author: string | undefined })[] = [];
-    for (let page = 1, last = false; !last; page++) {
-      const { data, headers } = await this.#client.request(
-        'GET /repos/{owner}/{repo}/issues/{issue_number}/comments',
-        { ...repository, issue_number: number, per_page: 100, page },
-      );
-      for (const { id, html_url: url, body = '', user } of data) {
-        if (!body.startsWith(this.#marker)) continue;
-        marked.push({ id: Number(id), url, body, author: user?.login.toLowerCase() });
-      }
-      last = !headers.link?.includes('rel="next"');
-    }
-    return marked;
-  }
-
-  async #remove(id: number): Promise<void> {
+  /** Writes into the oldest comment, moves into it what the younger ones say, and removes those. */
+  async #edit(found: readonly OwnComment[], entry: Entry): Promise<CommentOutcome> {
     try {
-      await this.#client.request('DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}', {
-        ...this.#place.repository,
-        comment_id: id,
-      });
+      return await this.#holdAll(found, (isSafe) => this.#editHeld(found, { entry, isSafe }));
     } catch (error) {
-      // The other job removed it first.
-      if (readStatus(error) !== 404) throw error;
+      // Somebody removed one since it was found.
+      if (readStatus(error) === 404) throw new Interruption(error);
+      throw error;
     }
+  }
+
+  async #editHeld(
+    found: readonly OwnComment[],
+    { entry, isSafe }: { entry: Entry; isSafe: () => boolean },
+  ): Promise<CommentOutcome> {
+    const { repository } = this.#place;
+    let sent: string | null = null;
+    for (let writes = 0; ; writes++) {
+      const [oldest, ...younger] = await Promise.all(
+        found.map(({ id }) => readComment(this.#client, { repository, id })),
+      );
+      if (oldest === undefined) throw new Error('A comment is edited that was not found.');
+      const { text, refusal, shortened } = this.#compose([oldest, ...younger], entry);
+      const isDone =
+        isSameText(oldest.body, text) || (sent !== null && isSameText(oldest.body, sent));
+      if ((!isDone || younger.length > 0) && !isSafe()) {
+        throw new Interruption(new Error(`Writing comment ${oldest.id} took too long.`));
+      }
+      if (isDone) {
+        for (const { id } of younger) await removeComment(this.#client, { repository, id });
+        return refusal ?? this.#give(writes > 0 ? 'updated' : 'unchanged', oldest, shortened);
+      }
+      if (writes === WRITES) {
+        throw new Error(`Comment ${oldest.id} does not keep what is written to it.`);
+      }
+      // GitHub may show an older state for a moment. The next job reads only after it has shown the newest.
+      await sleep(this.#pace.look * writes);
+      sent = await this.#send(oldest.id, text);
+    }
+  }
+
+  /** In the order of their ages, so that nobody waits for who waits for them. */
+  async #holdAll<T>(
+    [first, ...rest]: readonly OwnComment[],
+    work: (isSafe: () => boolean) => Promise<T>,
+  ): Promise<T> {
+    if (first === undefined) return work(() => true);
+    const place = { repository: this.#place.repository, comment: first.id, pace: this.#pace };
+    return holdLease(this.#client, place, (lease) =>
+      this.#holdAll(rest, (isSafe) => work(() => lease.isSafe() && isSafe())),
+    );
+  }
+
+  /** Gives what GitHub made of it. Once: a write that is tried again later could arrive when the lease is another job's. */
+  async #send(id: number, body: string): Promise<string> {
+    try {
+      const { data } = await this.#client.request(
+        'PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}',
+        {
+          ...this.#place.repository,
+          comment_id: id,
+          body,
+          request: { retries: 0 },
+        },
+      );
+      return data.body ?? body;
+    } catch (error) {
+      const seconds = readRetryAfter(error);
+      if (seconds !== null) throw new Interruption(error, seconds);
+      if (readStatus(error) >= 500) throw new Interruption(error);
+      throw error;
+    }
+  }
+
+  #compose(found: readonly OwnComment[], entry: Entry) {
+    return this.#layout.compose(
+      found.map(({ body }) => body),
+      entry,
+    );
+  }
+
+  #list(): Promise<OwnComment[]> {
+    const { repository, number } = this.#place;
+    return listOwnComments(this.#client, { repository, number, marker: this.#layout.marker });
+  }
+
+  #give(
+    outcome: 'created' | 'updated' | 'unchanged',
+    comment: OwnComment,
+    shortened: boolean,
+  ): CommentOutcome {
+    this.#known = comment;
+    return { outcome, id: comment.id, url: comment.url, shortened };
   }
 }
 
-/** GitHub gives line ends back as they were last written, by API or by browser. */
-function isSame(a: string, b: string): boolean {
-  const normalize = (text: string) => text.replaceAll('\r\n', '\n').trimEnd();
-  return normalize(a) === normalize(b);
+/** Something came in between; the same from the beginning may work, after some seconds. */
+class Interruption extends Error {
+  override readonly name = 'Interruption';
+  readonly seconds: number;
+
+  constructor(cause: unknown, seconds = 0) {
+    super('The comment could not be written this time.', { cause });
+    this.seconds = seconds;
+  }
 }

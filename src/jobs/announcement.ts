@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as core from '@actions/core';
 import type { GitHubClient } from '../github/client.ts';
-import { type CommentPlace, StickyComment } from '../github/sticky-comment.ts';
+import { type CommentOutcome, type CommentPlace, StickyComment } from '../github/sticky-comment.ts';
 
 /**
  * What a job tells people: the cluster's comment on a pull request, where there is one, and the job summary.
@@ -11,7 +11,8 @@ import { type CommentPlace, StickyComment } from '../github/sticky-comment.ts';
 export class Announcement {
   readonly #comment: StickyComment | null;
   readonly #redact: (text: string) => string;
-  #forbidden = false;
+  /** Once is enough. */
+  #silent = false;
 
   constructor(options: {
     client: GitHubClient;
@@ -24,25 +25,58 @@ export class Announcement {
     this.#redact = redact;
   }
 
-  /** Makes the comment say this Markdown. */
-  async publish(body: string): Promise<void> {
-    if (this.#comment === null || this.#forbidden) return;
+  /** Makes the comment say this Markdown, or `short` where there is no room for it. */
+  async publish(body: string, { short = null }: { short?: string | null } = {}): Promise<void> {
+    await this.#speak((comment) => comment.write(this.#redact(body), this.#shorten(short)));
+  }
+
+  /** As `publish`, but only where the comment still is this run's: an end to what it was saying. */
+  async finish(body: string, { short = null }: { short?: string | null } = {}): Promise<void> {
+    await this.#speak((comment) => comment.finish(this.#redact(body), this.#shorten(short)));
+  }
+
+  #shorten(short: string | null): { short: string | null } {
+    return { short: short === null ? null : this.#redact(short) };
+  }
+
+  async #speak(say: (comment: StickyComment) => Promise<CommentOutcome>): Promise<void> {
+    if (this.#comment === null || this.#silent) return;
     try {
-      const result = await this.#comment.write(this.#redact(body));
-      if (result.outcome === 'forbidden') {
-        // Once is enough.
-        this.#forbidden = true;
-        core.warning(
-          `github-token: may not comment here (${result.reason}); a pull request from a fork gets a read-only token. The job summary has the whole report.`,
-        );
-        return;
-      }
-      core.setOutput('comment-id', result.id);
-      core.setOutput('comment-url', result.url);
+      this.#tell(await say(this.#comment));
     } catch (error) {
       core.warning(
         `The comment could not be written (${error instanceof Error ? error.message : String(error)}). The job goes on; its summary has the report.`,
       );
+    }
+  }
+
+  #tell(result: CommentOutcome): void {
+    switch (result.outcome) {
+      case 'forbidden':
+        this.#silent = true;
+        core.warning(
+          `github-token: may not comment here (${result.reason}); a pull request from a fork gets a read-only token. The job summary has the whole report.`,
+        );
+        return;
+      case 'superseded':
+        this.#silent = true;
+        core.info(
+          `The comment is left as it is: run ${result.by}, which began later, has written it.`,
+        );
+        return;
+      case 'foreign':
+        core.info(
+          result.by === null
+            ? 'There is no comment of this run to be finished.'
+            : `The comment is left as it is: it is of run ${result.by}.`,
+        );
+        return;
+      default:
+        if (result.shortened) {
+          core.info('The comment has no room for the whole report; the job summary has it.');
+        }
+        core.setOutput('comment-id', result.id);
+        core.setOutput('comment-url', result.url);
     }
   }
 

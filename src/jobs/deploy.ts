@@ -1,16 +1,18 @@
+import * as core from '@actions/core';
+import { findImageDigest } from '../cluster/image.ts';
 import { CancelledError, UserError } from '../errors.ts';
 import { renderConnectionString } from '../operations/configure.ts';
 import type { PlanResult } from '../operations/plan.ts';
 import {
-  type DeployReport,
   type DeployState,
   type Phase,
-  renderDeployComment,
+  renderDeployShort,
+  renderDeployTitle,
 } from '../report/deploy-comment.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import { describeNodes } from '../terraform/stage.ts';
 import { rememberProgress } from './afterwards.ts';
-import type { Announcement } from './announcement.ts';
+import { beginReport, type Context, publishProgress, readMessage } from './context.ts';
 import {
   generateDirectory,
   type Job,
@@ -19,7 +21,9 @@ import {
   refuseForeignCluster,
 } from './job.ts';
 import { configureNodes } from './operation.ts';
-import { previewRollout } from './preview.ts';
+import { type Preview, previewRollout } from './preview.ts';
+import { refuseLosses } from './protection.ts';
+import { ChangedPlanError } from './reviews.ts';
 import { Stages } from './stages.ts';
 
 const NEXT_STEPS: Readonly<Record<Phase, string>> = {
@@ -30,52 +34,60 @@ const NEXT_STEPS: Readonly<Record<Phase, string>> = {
     'The infrastructure is there. Mend what it says and run the job again: it looks at every node and does the rest.',
 };
 
-/** Applies what was merged, configures the nodes, proves replication; the comment follows each phase. */
-export async function deploy(
-  job: Job,
-  options: { announcement: Announcement; commit: string; warnings: readonly string[] },
-): Promise<void> {
-  const { announcement, commit, warnings } = options;
+/** What a deploy's check run ends with; anything else is a failure. */
+const CONCLUSIONS: Partial<Record<DeployState['state'], 'success' | 'cancelled'>> = {
+  done: 'success',
+  cancelled: 'cancelled',
+};
+
+/**
+ * Applies what was reviewed and merged, configures the nodes, proves replication; the comment follows each
+ * phase.
+ */
+export async function deploy(job: Job, context: Context): Promise<void> {
+  const { announcement, reviews, commit, warnings } = context;
   let phase: Phase = 'planning';
-  let report: Omit<DeployReport, 'progress'> = {
-    cluster: job.request.spec.name,
-    plan: null,
-    steps: null,
-    proof: [],
-    warnings,
-    run: {
-      commit,
-      url: job.environment.runUrl,
-      time: new Date(),
-      terraformVersion: null,
-      planDigest: null,
-    },
-  };
+  let report = beginReport(job, { commit, warnings });
   const enter = async (next: Phase) => {
     phase = next;
     rememberProgress({ ...report, progress: { state: 'cancelled', phase } });
-    await announcement.publish(renderDeployComment({ ...report, progress: { state: phase } }));
+    await publishProgress(announcement, { ...report, progress: { state: phase } });
   };
   const finish = async (progress: DeployState) => {
     const final = { ...report, progress, run: { ...report.run, time: new Date() } };
     await announcement.summarize(renderDeploySummary(final));
-    await announcement.publish(renderDeployComment(final));
+    await publishProgress(announcement, final);
+    await reviews.end(CONCLUSIONS[progress.state] ?? 'failure', {
+      title: renderDeployTitle(final),
+      summary: renderDeployShort(final),
+    });
     rememberProgress(null);
   };
 
   try {
+    await enter('planning');
     await generateDirectory(job);
-    const { terraform, binary } = await openTerraform(job);
+    const { terraform, tool } = await openTerraform(job);
     await refuseForeignCluster(job, terraform);
     const plan = await planDirectory(job, terraform, { lock: true });
-    report = {
-      ...report,
-      plan: plan.summary,
-      run: { ...report.run, terraformVersion: binary.version, planDigest: plan.digest },
-    };
+    report = { ...report, plan: plan.summary, run: { ...report.run, tool } };
 
     // Where nothing is applied the nodes are looked at anyway before anything is done to them.
-    if (plan.summary.hasChanges || plan.standing.halted.length > 0) await refuseEarly(job, plan);
+    if (plan.summary.hasChanges || plan.standing.halted.length > 0) {
+      const preview = await previewRollout(job, plan);
+      const image = findImageDigest(preview.observed);
+      const review = reviews.describe(plan.summary, { commit, image });
+      core.setOutput('plan-digest', review.digest);
+      report = { ...report, run: { ...report.run, planDigest: review.digest } };
+      const pull = await context.subject.read();
+      refuseEarly(job, { plan, preview, labels: pull?.labels ?? null });
+      const { reviewed, warnings: others } = await reviews.require(review, {
+        head: pull?.headSha ?? null,
+        onPlanChange: job.request.onPlanChange,
+      });
+      report = { ...report, reviewed, warnings: [...warnings, ...others] };
+      await reviews.begin(commit, (reviewed ?? review).digest);
+    }
 
     await enter('applying');
     const standing = plan.standing.nodes;
@@ -101,29 +113,38 @@ export async function deploy(
       changes: result.changes.length,
     });
   } catch (error) {
-    await finish(
-      error instanceof CancelledError
-        ? { state: 'cancelled', phase }
-        : {
-            state: 'failed',
-            phase,
-            error: error instanceof Error ? error.message : String(error),
-            nextStep: NEXT_STEPS[phase],
-          },
-    );
+    await finish(describeFailure(error, phase));
     throw error;
   }
 }
 
-/** What speaks against the rollout must be said before the infrastructure changes. */
-async function refuseEarly(job: Job, plan: PlanResult): Promise<void> {
-  const preview = await previewRollout(job, plan);
-  if ('refusals' in preview && preview.refusals.length > 0) throw new UserError(preview.refusals);
+function describeFailure(error: unknown, phase: Phase): DeployState {
+  if (error instanceof CancelledError) return { state: 'cancelled', phase };
+  if (error instanceof ChangedPlanError) {
+    const { differences, nextStep } = error;
+    return { state: 'changed', differences, nextStep };
+  }
+  return { state: 'failed', phase, error: readMessage(error), nextStep: NEXT_STEPS[phase] };
+}
+
+/** What speaks against the change must be said before the infrastructure changes. */
+function refuseEarly(
+  job: Job,
+  options: { plan: PlanResult; preview: Preview; labels: readonly string[] | null },
+): void {
+  const { plan, preview, labels } = options;
+  const { database } = preview;
+  const label = job.request.allowDestroyLabel;
+  const refusals = [
+    ...('refusals' in database ? database.refusals : []),
+    ...refuseLosses(plan.summary, { label, labels }),
+  ];
+  if (refusals.length > 0) throw new UserError(refusals);
   const { destroy } = describeNodes(plan.summary);
   // What nobody could look at must not be destroyed on somebody's word.
-  if ('notObserved' in preview && destroy.length > 0) {
+  if ('notObserved' in database && destroy.length > 0) {
     throw new UserError(
-      `${destroy.join(', ')} would be removed, but the nodes could not be looked at first: ${preview.notObserved}`,
+      `${destroy.join(', ')} would be removed, but the nodes could not be looked at first: ${database.notObserved}`,
     );
   }
 }

@@ -15,6 +15,7 @@ import { renderDeploySummary } from '../report/summary.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
 import type { Announcement } from './announcement.ts';
+import { beginReport, readMessage } from './context.ts';
 import { ensureDirectory, type Job, openTerraform, planDirectory } from './job.ts';
 import { logGroup } from './log-group.ts';
 import { configureNodes } from './operation.ts';
@@ -38,21 +39,7 @@ export async function failOver(
   let proof: readonly NodeProof[] = [];
   const summarize = (progress: DeployState) =>
     announcement.summarize(
-      renderDeploySummary({
-        cluster: job.request.spec.name,
-        progress,
-        plan: null,
-        steps,
-        proof,
-        warnings: [],
-        run: {
-          commit,
-          url: job.environment.runUrl,
-          time: new Date(),
-          terraformVersion: null,
-          planDigest: null,
-        },
-      }),
+      renderDeploySummary({ ...beginReport(job, { commit }), progress, steps, proof }),
     );
   try {
     await ensureDirectory(job);
@@ -90,7 +77,7 @@ export async function failOver(
     await summarize({
       state: 'failed',
       phase: 'configuring',
-      error: error instanceof Error ? error.message : String(error),
+      error: readMessage(error),
       nextStep: 'Mend what it says and run the failover again: it looks at every node first.',
     });
     throw error;

@@ -6,11 +6,12 @@ import { usesLockfile } from '../backend.ts';
 import type { RunnerEnvironment } from '../environment.ts';
 import { generate } from '../operations/generate.ts';
 import { type PlanResult, plan } from '../operations/plan.ts';
+import type { Tool } from '../report/run.ts';
 import type { Request } from '../request.ts';
 import type { PublicKeys } from '../ssh-key.ts';
 import { Terraform } from '../terraform/cli.ts';
 import { TFVARS_FILE } from '../terraform/files.ts';
-import { findTerraform, type TerraformBinary } from '../terraform/install.ts';
+import { findTerraform } from '../terraform/install.ts';
 import { readState, refuseForeignState } from '../terraform/outputs.ts';
 import type { Workspace } from '../workspace.ts';
 import { logGroup } from './log-group.ts';
@@ -26,10 +27,8 @@ export interface Job {
   readonly actionRoot: string;
 }
 
-/** A Terraform ready to work on the job's directory. */
-export async function openTerraform(
-  job: Job,
-): Promise<{ terraform: Terraform; binary: TerraformBinary }> {
+/** A Terraform ready to work on the job's directory, and what it is. */
+export async function openTerraform(job: Job): Promise<{ terraform: Terraform; tool: Tool }> {
   const binary = await findTerraform({
     usesLockfile: usesLockfile(job.request.backend.config),
     releasesUrl: process.env.TERRAFORM_RELEASES_URL,
@@ -40,7 +39,7 @@ export async function openTerraform(
     directory: job.workspace.directory,
     log: core.info,
   });
-  return { terraform, binary };
+  return { terraform, tool: { product: 'Terraform', version: binary.version } };
 }
 
 /** Generates the Terraform directory anew from the request. */

@@ -1,12 +1,19 @@
 import { join } from 'node:path';
 import * as core from '@actions/core';
-import { describeDesired } from '../cluster/desired.ts';
+import { type DesiredCluster, describeDesired } from '../cluster/desired.ts';
+import type { NodeObservation } from '../cluster/observation.ts';
+import { isRunningPrimary } from '../cluster/replication.ts';
 import { type Rollout, rollout } from '../cluster/rollout.ts';
+import { compareWithApplied, compareWithLive } from '../cluster/setting-change.ts';
+import { describeTopology } from '../cluster/topology.ts';
 import { UserError } from '../errors.ts';
 import { requireSight } from '../operations/configure.ts';
 import { type NodeAccess, Nodes } from '../operations/nodes.ts';
 import type { PlanResult } from '../operations/plan.ts';
-import { describeNodes, findUnseenLosses } from '../terraform/stage.ts';
+import type { PlanReport } from '../report/plan-comment.ts';
+import type { SettingsReport } from '../report/settings.ts';
+import { warnSynchronous } from '../report/steps.ts';
+import { describeNodes, findUnseenLosses, readPlannedZones } from '../terraform/stage.ts';
 import { explainHalted } from '../terraform/standing.ts';
 import type { Job } from './job.ts';
 import { logGroup } from './log-group.ts';
@@ -14,8 +21,14 @@ import { logGroup } from './log-group.ts';
 /** How long a node may take to answer when it is only looked at. */
 const LOOK_SECONDS = 20;
 
-/** The rollout that a plan brings with it, or why it cannot be told. */
-export type Preview = Rollout | { readonly notObserved: string };
+/** What a plan means for the database. */
+export interface Preview {
+  /** The rollout that the plan brings with it, or why it cannot be told. */
+  readonly database: Rollout | { readonly notObserved: string };
+  /** The nodes as they were seen; none where nobody could look. */
+  readonly observed: readonly NodeObservation[];
+  readonly desired: DesiredCluster;
+}
 
 /**
  * What the database will go through: the nodes that stand are looked at, those that the plan makes are
@@ -23,40 +36,88 @@ export type Preview = Rollout | { readonly notObserved: string };
  */
 export async function previewRollout(job: Job, plan: PlanResult): Promise<Preview> {
   const { spec } = job.request;
-  const changes = describeNodes(plan.summary);
-  const losses = findUnseenLosses(plan.summary);
-  if (losses.length > 0) return { refusals: losses };
-  const halted = explainHalted(plan.standing);
-  if (halted.length > 0) return { refusals: halted };
-  const { memoryMib } = plan;
   const standing = plan.standing.nodes;
-  const there = standing.filter(({ name }) => !changes.replace.includes(name));
   const desired = describeDesired(spec, {
     standing,
     instanceType: spec.instanceType,
-    memoryMib,
+    memoryMib: plan.memoryMib,
   });
+  const unseen = (database: Preview['database']): Preview => ({ database, observed: [], desired });
+  const changes = describeNodes(plan.summary);
+  const refusals = findUnseenLosses(plan.summary);
+  if (refusals.length > 0) return unseen({ refusals });
+  const halted = explainHalted(plan.standing);
+  if (halted.length > 0) return unseen({ refusals: halted });
+  const there = standing.filter(({ name }) => !changes.replace.includes(name));
   if (there.length === 0) {
     // Of a blank volume all is known; what lies on one that was there before must be seen.
     const isBlank = desired.nodes.every(({ name }) => changes.fresh.includes(name));
-    return isBlank
-      ? rollout([], desired)
-      : { notObserved: 'the instances are made anew, and their volumes can be looked at then.' };
+    return unseen(
+      isBlank
+        ? rollout([], desired)
+        : { notObserved: 'the instances are made anew, and their volumes can be looked at then.' },
+    );
   }
   const access = accessNodes(job);
-  if (access === null) return { notObserved: 'without ssh-private-key nobody can log in.' };
+  if (access === null) return unseen({ notObserved: 'without ssh-private-key nobody can log in.' });
   const nodes = new Nodes(access);
   try {
     const sighting = await logGroup('Look at the nodes', () =>
       nodes.observe(there, { desired, waitSeconds: LOOK_SECONDS }),
     );
-    return rollout(requireSight(sighting, desired), desired);
+    const observed = requireSight(sighting, desired);
+    return { database: rollout(observed, desired), observed, desired };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    return { notObserved: error.message };
+    return unseen({ notObserved: error.message });
   } finally {
     await nodes.close();
   }
+}
+
+/** What a report says of the database, before and after. */
+export function describeDatabase(
+  job: Job,
+  { plan, preview }: { plan: PlanResult; preview: Preview },
+): Pick<PlanReport, 'database' | 'settings' | 'topology' | 'planText'> & {
+  readonly warnings: readonly string[];
+} {
+  const { database, observed, desired } = preview;
+  const { synchronousReplicas, replicaCount: replicas } = job.request.spec;
+  const steps = 'steps' in database ? database.steps : [];
+  const synchronous = warnSynchronous({ synchronousReplicas, replicas }, steps);
+  return {
+    database,
+    settings: describeSettings(plan, preview),
+    topology: describeTopology({
+      observed,
+      standing: plan.standing.nodes,
+      zones: readPlannedZones(plan.summary),
+      replaced: describeNodes(plan.summary).replace,
+      database,
+      desired,
+    }),
+    planText: plan.text,
+    warnings: synchronous === null ? [] : [synchronous],
+  };
+}
+
+function describeSettings(
+  { applied, standing }: PlanResult,
+  { observed, desired }: Preview,
+): SettingsReport {
+  const primary = observed.find(isRunningPrimary);
+  if (primary) {
+    return {
+      changes: compareWithLive(primary, desired),
+      source: 'live',
+      node: primary.name,
+    };
+  }
+  if (applied === null || standing.nodes.length === 0) {
+    return { changes: [], source: 'none', node: null };
+  }
+  return { changes: compareWithApplied(applied, desired), source: 'applied', node: null };
 }
 
 /** What it takes to log in; null without a key. */

@@ -1,10 +1,15 @@
+import * as core from '@actions/core';
+import { findImageDigest } from '../cluster/image.ts';
 import { CancelledError, UserError } from '../errors.ts';
-import { renderDeployComment } from '../report/deploy-comment.ts';
-import { type PlanReport, renderPlanComment } from '../report/plan-comment.ts';
-import type { RunInfo } from '../report/run.ts';
-import { warnSynchronous } from '../report/steps.ts';
+import {
+  type PlanReport,
+  renderPlanComment,
+  renderPlanShort,
+  renderPlanTitle,
+} from '../report/plan-comment.ts';
 import { renderDeploySummary, renderPlanSummary } from '../report/summary.ts';
-import type { Announcement } from './announcement.ts';
+import { rememberProgress } from './afterwards.ts';
+import { beginReport, type Context, publishProgress, readMessage } from './context.ts';
 import {
   generateDirectory,
   type Job,
@@ -12,66 +17,84 @@ import {
   planDirectory,
   refuseForeignCluster,
 } from './job.ts';
-import { previewRollout } from './preview.ts';
+import { describeDatabase, previewRollout } from './preview.ts';
+import { refuseLosses } from './protection.ts';
 
-/** What a pull request would do: generate, plan, comment. */
-export async function review(
-  job: Job,
-  options: { announcement: Announcement; commit: string; warnings: readonly string[] },
-): Promise<void> {
-  const { announcement, commit, warnings } = options;
-  const { request } = job;
-  const cluster = request.spec.name;
-  const run: RunInfo = {
-    commit,
-    url: job.environment.runUrl,
-    time: new Date(),
-    terraformVersion: null,
-    planDigest: null,
-  };
-  let refusals: readonly string[] = [];
+/** What a pull request would do: plan, look at the nodes, say it, and keep what was said for the merge. */
+export async function review(job: Job, context: Context): Promise<void> {
+  const { announcement, commit, warnings } = context;
+  const blank = beginReport(job, { commit, warnings });
+  let refusals: readonly string[];
   try {
-    const { terraform, binary } = await openTerraform(job);
-    await generateDirectory(job);
-    await refuseForeignCluster(job, terraform);
-    const plan = await planDirectory(job, terraform, { lock: false });
-    const database = await previewRollout(job, plan);
-    const { synchronousReplicas, replicaCount: replicas } = request.spec;
-    const steps = 'steps' in database ? database.steps : [];
-    const synchronous = warnSynchronous({ synchronousReplicas, replicas }, steps);
-    const report: PlanReport = {
-      cluster,
-      plan: plan.summary,
-      planText: plan.text,
-      database,
-      warnings: [...warnings, ...(synchronous === null ? [] : [synchronous])],
-      run: { ...run, terraformVersion: binary.version, planDigest: plan.digest },
-    };
+    rememberProgress({ ...blank, progress: { state: 'cancelled', phase: 'planning' } });
+    await publishProgress(announcement, { ...blank, progress: { state: 'planning' } });
+    const { report, overtakenBy } = await preparePlan(job, context);
     await announcement.summarize(renderPlanSummary(report));
-    await announcement.publish(renderPlanComment(report));
-    refusals = 'refusals' in database ? database.refusals : [];
+    if (overtakenBy === null) {
+      const short = renderPlanShort(report);
+      await announcement.publish(renderPlanComment(report), { short });
+    } else {
+      const by = `${overtakenBy.slice(0, 7)} was pushed meanwhile; its own run says what it would do.`;
+      await publishProgress(announcement, { ...blank, progress: { state: 'superseded', by } });
+    }
+    refusals = listRefusals(report);
   } catch (error) {
-    // A cancelled plan was overtaken by a newer one, which has the comment now.
+    // The post step says so, unless the run that overtook this one has the comment by then.
     if (error instanceof CancelledError) throw error;
     // An older plan must not stand there as if it were this commit's.
     const failed = {
-      cluster,
+      ...blank,
       progress: {
         state: 'failed',
         phase: 'planning',
-        error: error instanceof Error ? error.message : String(error),
+        error: readMessage(error),
         nextStep: 'Nothing was changed. Mend what it says and push again.',
       },
-      plan: null,
-      steps: null,
-      proof: [],
-      warnings,
-      run,
     } as const;
     await announcement.summarize(renderDeploySummary(failed));
-    await announcement.publish(renderDeployComment(failed));
+    await publishProgress(announcement, failed);
+    rememberProgress(null);
     throw error;
   }
+  rememberProgress(null);
   // The comment says so already; a red check keeps it from being merged.
   if (refusals.length > 0) throw new UserError(refusals);
+}
+
+/** Plans, and keeps the plan for the merge. `overtakenBy`: the commit that was pushed meanwhile. */
+async function preparePlan(
+  job: Job,
+  { reviews, commit, warnings, subject }: Context,
+): Promise<{ report: PlanReport; overtakenBy: string | null }> {
+  const { terraform, tool } = await openTerraform(job);
+  await generateDirectory(job);
+  await refuseForeignCluster(job, terraform);
+  const plan = await planDirectory(job, terraform, { lock: false });
+  const preview = await previewRollout(job, plan);
+  const image = findImageDigest(preview.observed);
+  const kept = reviews.describe(plan.summary, { commit, image });
+  core.setOutput('plan-digest', kept.digest);
+  const pull = await subject.read();
+  const described = describeDatabase(job, { plan, preview });
+  const { allowDestroyLabel: label } = job.request;
+  const report: PlanReport = {
+    ...described,
+    cluster: job.request.spec.name,
+    plan: plan.summary,
+    refusals: refuseLosses(plan.summary, { label, labels: pull?.labels ?? null }),
+    warnings: [...warnings, ...described.warnings],
+    run: { ...beginReport(job, { commit }).run, tool, planDigest: kept.digest },
+  };
+  // Before anybody can read the plan, and merge it.
+  await reviews.keep(kept, {
+    title: renderPlanTitle(report),
+    summary: renderPlanShort(report),
+    refused: listRefusals(report).length > 0,
+  });
+  const isOvertaken = subject.number !== null && pull?.isOpen && pull.headSha !== commit;
+  return { report, overtakenBy: isOvertaken ? pull.headSha : null };
+}
+
+function listRefusals({ refusals, database }: PlanReport): readonly string[] {
+  return [...refusals, ...('refusals' in database ? database.refusals : [])];
 }

@@ -11,11 +11,11 @@ import type { Outliving } from '../process.ts';
 import type { Stage, Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
 import { type PlanSummary, summarizePlan } from '../terraform/plan.ts';
+import { findBeyondReview } from '../terraform/review.ts';
 import {
   attachmentAddress,
   describeNodes,
   findBeyondReplacement,
-  findBeyondReview,
   instanceAddress,
   keepNodes,
   nodeNumber,

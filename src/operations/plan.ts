@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import type { AppliedDatabase } from '../cluster/setting-change.ts';
 import type { Terraform } from '../terraform/cli.ts';
-import { readPlannedMemory } from '../terraform/outputs.ts';
+import { readApplied, readPlannedMemory } from '../terraform/outputs.ts';
 import {
   canonicalizePlan,
   hideSensitive,
@@ -20,6 +21,8 @@ export interface PlanResult {
   readonly memoryMib: number | null;
   /** The nodes as the plan found them. */
   readonly standing: Standing;
+  /** What the nodes were asked to run before; null where nobody knows. */
+  readonly applied: AppliedDatabase | null;
   /** Terraform's own wording, sensitive values hidden. */
   readonly text: string;
   /** Path of the binary plan, to be applied as it is. */
@@ -50,6 +53,7 @@ export async function plan(
   return {
     summary,
     memoryMib: readPlannedMemory(document),
+    applied: readApplied(document),
     standing: readStanding(parsePlan(document)),
     digest: createHash('sha256').update(canonicalizePlan(summary)).digest('hex'),
     text: hideSensitive(text, document),

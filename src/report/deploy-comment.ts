@@ -2,9 +2,16 @@ import type { NodeProof } from '../cluster/proof.ts';
 import type { Step } from '../cluster/step.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
 import { renderAlert } from './alert.ts';
-import { COMMENT_BUDGET, fitSections, fixed, type Section } from './budget.ts';
-import { renderHeadline, summarizeCounts } from './headline.ts';
-import { countNoun, renderDetails, renderFence, renderLink, renderText } from './markdown.ts';
+import { byteLength, COMMENT_BUDGET, fitSections, fixed, type Section } from './budget.ts';
+import { type Headline, renderHeadline, renderTitle, summarizeCounts } from './headline.ts';
+import {
+  countNoun,
+  renderCode,
+  renderDetails,
+  renderFence,
+  renderLink,
+  renderText,
+} from './markdown.ts';
 import { renderProof } from './proof.ts';
 import { type RunInfo, renderFooter } from './run.ts';
 import { renderSteps } from './steps.ts';
@@ -31,8 +38,28 @@ export type DeployState =
       readonly nextStep: string;
     }
   | { readonly state: 'cancelled'; readonly phase: Phase }
+  /** What would be applied is not what was reviewed. */
+  | {
+      readonly state: 'changed';
+      /** A sentence each, any number. */
+      readonly differences: readonly string[];
+      /** A sentence: what to do now. */
+      readonly nextStep: string;
+    }
+  /** Another run has taken over; a sentence says which. */
+  | { readonly state: 'superseded'; readonly by: string }
   /** The pull request was closed without a merge. */
   | { readonly state: 'not-applied' };
+
+/** The review that a deploy goes by. */
+export interface ReviewInfo {
+  /** Full SHA of the commit that was planned. */
+  readonly commit: string;
+  /** Its signature was checked. */
+  readonly signed: boolean;
+  /** An apply of it had begun, and this is what was left of it. */
+  readonly partly: boolean;
+}
 
 /** What a merge does, or did, to a cluster. */
 export interface DeployReport {
@@ -45,27 +72,43 @@ export interface DeployReport {
   readonly steps: readonly Step[] | null;
   /** Empty before the end. */
   readonly proof: readonly NodeProof[];
+  /** The review that it goes by; null where there is none. */
+  readonly reviewed: ReviewInfo | null;
   /** Sentences. */
   readonly warnings: readonly string[];
   readonly run: RunInfo;
 }
 
-/** The comment on a deploy: Markdown within `COMMENT_BUDGET`, without the marker it is found by. */
-export function renderDeployComment(report: DeployReport): string {
-  return fitSections(listDeploySections(report), COMMENT_BUDGET);
+/** The comment on a deploy: Markdown within `budget` bytes, without the marker it is found by. */
+export function renderDeployComment(report: DeployReport, budget = COMMENT_BUDGET): string {
+  return fitSections(listDeploySections(report), budget);
+}
+
+/** Headline and footer, for where there is room for no more; Markdown. */
+export function renderDeployShort(report: DeployReport): string {
+  return fitSections(
+    [fixed(renderHeadline(describeHeadline(report))), fixed(renderFooter(report.run))],
+    COMMENT_BUDGET,
+  );
+}
+
+/** The headline as plain text on one line. */
+export function renderDeployTitle(report: DeployReport): string {
+  return renderTitle(describeHeadline(report));
 }
 
 /** A deploy's sections in reading order. */
 export function listDeploySections(report: DeployReport): Section[] {
   const { progress, run, proof } = report;
   return [
-    fixed(renderDeployHeadline(report)),
+    fixed(renderHeadline(describeHeadline(report))),
     fixed(progress.state === 'failed' ? renderFailure(progress, run) : ''),
+    progress.state === 'changed' ? renderDifferences(progress, run) : fixed(''),
     fixed(renderRemark(progress)),
     fixed(proof.length === 0 ? '' : renderProof(proof)),
     fixed(progress.state === 'done' ? renderConnection(progress.connectionString) : ''),
     renderAlert('WARNING', { items: report.warnings.map(renderText), givesWay: 1 }),
-    fixed(progress.state === 'not-applied' ? '' : renderWork(report)),
+    fixed(['not-applied', 'superseded'].includes(progress.state) ? '' : renderWork(report)),
     fixed(renderFooter(run)),
   ];
 }
@@ -77,27 +120,36 @@ const SIGNS = {
   done: '✅',
   failed: '❌',
   cancelled: '⏹️',
+  changed: '🛑',
+  superseded: '⏭️',
   'not-applied': '💤',
 } as const;
 
-function renderDeployHeadline({ cluster, progress, proof }: DeployReport): string {
+function describeHeadline({ cluster, progress, proof }: DeployReport): Headline {
   const sign = SIGNS[progress.state];
+  return { sign, cluster, text: describeState(progress, proof) };
+}
+
+function describeState(progress: DeployState, proof: readonly NodeProof[]): string {
   switch (progress.state) {
     case 'planning':
     case 'applying':
     case 'configuring':
-      return renderHeadline(sign, cluster, `${progress.state} …`);
+      return `${progress.state} …`;
     case 'done': {
       const replicas = proof.filter(({ role }) => role === 'replica').length;
       const text = replicas === 0 ? 'primary runs' : `${countNoun(replicas, 'replica')} streaming`;
-      return renderHeadline(sign, cluster, `done · ${text}`);
+      return `done · ${text}`;
     }
     case 'failed':
-      return renderHeadline(sign, cluster, `failed while ${progress.phase}`);
     case 'cancelled':
-      return renderHeadline(sign, cluster, `cancelled while ${progress.phase}`);
+      return `${progress.state} while ${progress.phase}`;
+    case 'changed':
+      return 'stopped · not what was reviewed';
+    case 'superseded':
+      return 'superseded';
     case 'not-applied':
-      return renderHeadline(sign, cluster, 'not applied');
+      return 'not applied';
   }
 }
 
@@ -109,10 +161,42 @@ function renderRemark(progress: DeployState): string {
       return progress.phase === 'planning'
         ? 'Nothing was applied.'
         : 'What was done until then stays as it is. Run the job again: it looks at what is there and does the rest.';
+    case 'superseded':
+      return renderText(progress.by);
     default:
       return '';
   }
 }
+
+/** What differs stands unfolded: somebody has to decide on it. */
+function renderDifferences(
+  { differences, nextStep }: Extract<DeployState, { state: 'changed' }>,
+  run: RunInfo,
+): Section {
+  const items = differences.map((difference) => `- ${renderText(difference)}`);
+  const render = (count: number) =>
+    [
+      'What would be applied now is not what was reviewed:',
+      items.slice(0, count).join('\n'),
+      count < items.length
+        ? `… and ${items.length - count} more, in the log of the ${renderLink('run', run.url)}.`
+        : '',
+      `**Next:** ${renderText(nextStep)}`,
+    ]
+      .filter((text) => text !== '')
+      .join('\n\n');
+  return {
+    givesWay: 2,
+    render: (room) => {
+      let count = Math.min(items.length, MOST_DIFFERENCES);
+      while (count > 0 && byteLength(render(count)) > room) count--;
+      return render(count);
+    },
+  };
+}
+
+/** More are for the log. */
+const MOST_DIFFERENCES = 50;
 
 function renderFailure(
   { error, nextStep }: Extract<DeployState, { state: 'failed' }>,
@@ -136,7 +220,16 @@ function renderConnection(connectionString: string): string {
   return `Connect (the password is the \`postgres-password\` secret):\n\n${renderFence(connectionString)}`;
 }
 
-function renderWork({ plan, steps, progress }: DeployReport): string {
+function renderReview(reviewed: ReviewInfo | null): string {
+  if (reviewed === null) return '';
+  const commit = renderCode(reviewed.commit.slice(0, 7));
+  const what = reviewed.partly
+    ? `What was left of the plan reviewed at ${commit}`
+    : `As reviewed at ${commit}`;
+  return `${what}${reviewed.signed ? ', signature checked' : ''}.`;
+}
+
+function renderWork({ plan, steps, progress, reviewed }: DeployReport): string {
   const phase = 'phase' in progress ? progress.phase : progress.state;
   const applied = phase === 'configuring' || phase === 'done';
   const lines = [
@@ -153,5 +246,7 @@ function renderWork({ plan, steps, progress }: DeployReport): string {
     steps === null || steps.length === 0
       ? ''
       : renderDetails('The database’s steps', renderSteps(steps));
-  return [lines.join(' · '), list].filter((text) => text !== '').join('\n\n');
+  return [lines.join(' · '), renderReview(reviewed), list]
+    .filter((text) => text !== '')
+    .join('\n\n');
 }

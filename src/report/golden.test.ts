@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { Rollout } from '../cluster/rollout.ts';
+import type { DesiredCluster } from '../cluster/desired.ts';
+import { createDesired, createHealthy } from '../cluster/fixtures.ts';
+import type { NodeObservation } from '../cluster/observation.ts';
+import { type Rollout, rollout } from '../cluster/rollout.ts';
+import { compareWithApplied, compareWithLive } from '../cluster/setting-change.ts';
+import type { Settings } from '../cluster/settings.ts';
 import type { Step } from '../cluster/step.ts';
+import { describeTopology } from '../cluster/topology.ts';
 import { hideSensitive, summarizePlan } from '../terraform/plan.ts';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
 import {
@@ -20,7 +26,7 @@ const run: RunInfo = {
   commit: '4f2a9c1e7d5b3f8a6c0e2d4b6f8a1c3e5d7b9f0a',
   url: 'https://github.com/acme/database/actions/runs/4711',
   time: new Date('2026-11-22T03:04:05Z'),
-  terraformVersion: '1.11.4',
+  tool: { product: 'Terraform', version: '1.11.4' },
   planDigest: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
 };
 
@@ -84,6 +90,9 @@ function createReport(planJson: unknown, overrides: Partial<PlanReport> = {}): P
     plan: summarizePlan(planJson),
     planText: 'No changes.',
     database: STEPS.none as DatabasePlan,
+    settings: { changes: [], source: 'none', node: null },
+    topology: [],
+    refusals: [],
     warnings: [],
     run,
     ...overrides,
@@ -95,6 +104,79 @@ function reportFixture(name: string, overrides: Partial<PlanReport> = {}): PlanR
   const { json, text } = readFixture(name);
   return createReport(json, { planText: hideSensitive(text, json), ...overrides });
 }
+
+const NOW = createDesired();
+const ZONES = { 'node-4': 'us-east-1d' };
+
+/** What a change of the living cluster comes to, as a pull request tells it. */
+function describeChange(
+  desired: DesiredCluster,
+  planJson: unknown = createPlan([]),
+  overrides: Partial<PlanReport> = {},
+): PlanReport {
+  const observed = createHealthy(NOW);
+  const database = rollout(observed, desired);
+  return createReport(planJson, {
+    database,
+    settings: {
+      changes: compareWithLive(observed[0] as NodeObservation, desired),
+      source: 'live',
+      node: 'node-1',
+    },
+    topology: describeTopology({
+      observed,
+      standing: NOW.nodes,
+      zones: ZONES,
+      replaced: [],
+      database,
+      desired,
+    }),
+    ...overrides,
+  });
+}
+
+/** The same where nobody could look at the nodes. */
+function describeUnseen(desired: DesiredCluster, notObserved: string): PlanReport {
+  const database = { notObserved };
+  const applied = { image: NOW.image, settings: NOW.settings, synchronousReplicas: 0 };
+  return createReport(createPlan([]), {
+    database,
+    settings: { changes: compareWithApplied(applied, desired), source: 'applied', node: null },
+    topology: describeTopology({
+      observed: [],
+      standing: NOW.nodes,
+      zones: ZONES,
+      replaced: [],
+      database,
+      desired,
+    }),
+  });
+}
+
+const withSettings = (settings: Settings, rest: Partial<DesiredCluster> = {}) =>
+  createDesired({ ...rest, settings: { ...NOW.settings, ...settings } });
+const SMALLER = { ...NOW, nodes: NOW.nodes.slice(0, 2), leaving: NOW.nodes.slice(2) };
+
+/** Text that tries to get out of wherever it is put. */
+const HOSTILE =
+  '``` </details><img src=x onerror=alert(1)> @acme/admins #1 GH-2 --> | \u202Eesrever \u001b[31mred | %% end';
+const hostilePlan = (text: string) => {
+  const entry = (address: string, actions: readonly string[]) => ({
+    address,
+    actions,
+    before: { id: text, user_data: `${text}\nfirst\nsecond` },
+    after: { id: text, user_data: `${text}\nfirst\nthird`, tags: { [text]: text } },
+  });
+  return createPlan(
+    [
+      entry(`aws_instance.node["${text.replaceAll('"', '')}"]`.replaceAll('\u001b', ''), [
+        'update',
+      ]),
+      entry('aws_instance.node["1"]', ['delete', 'create']),
+    ],
+    { output_changes: { [text]: { actions: ['update'], before: text, after: `${text}!` } } },
+  );
+};
 
 const update = (address: string, before: object, after: object): ResourceOverrides => ({
   address,
@@ -122,6 +204,56 @@ const REPORTS: Readonly<Record<string, PlanReport>> = {
   'settings-only': createReport(createPlan([]), { database: STEPS.rolling as Rollout }),
   'reload-only': createReport(createPlan([]), { database: STEPS.reload as Rollout }),
   refused: createReport(createPlan([]), { database: STEPS.refused as Rollout }),
+  'change-settings': describeChange(withSettings({ work_mem: '64MB', shared_buffers: '1GB' })),
+  'change-reload': describeChange(withSettings({ work_mem: '64MB' })),
+  'change-lowered': describeChange(withSettings({ max_connections: '50' })),
+  'change-settings-unseen': describeUnseen(
+    withSettings({ work_mem: '64MB' }),
+    'without ssh-private-key nobody can log in.',
+  ),
+  'change-scale-out': describeChange(
+    createDesired({ size: 4 }),
+    readFixture('cluster-scale-out').json,
+  ),
+  'change-scale-in': describeChange(SMALLER, readFixture('cluster-scale-in').json),
+  'change-scale-in-refused': describeChange(SMALLER, readFixture('cluster-scale-in').json, {
+    refusals: [
+      'node-3: aws_ebs_volume.data["3"] would be destroyed, aws_instance.node["3"] would be destroyed.',
+      'A node that holds data is protected. If this is wanted, label the pull request allow-destroy and run this again.',
+    ],
+  }),
+  'change-type': describeChange(
+    createDesired({ instanceType: 't3.large', memoryMib: 8192 }),
+    readFixture('cluster-type').json,
+  ),
+  'change-image': describeChange(createDesired({ image: 'postgres:17.7' })),
+  'change-primary': describeChange(createDesired({ primary: 'node-2' })),
+  'change-synchronous': describeChange(createDesired({ synchronousReplicas: 1 }), undefined, {
+    warnings: [
+      'synchronous-replicas: a commit waits for 1 of 2 replicas. While fewer are up, all writes wait.',
+    ],
+  }),
+  'change-hostile': describeChange(
+    withSettings({ archive_command: HOSTILE }),
+    hostilePlan(HOSTILE),
+    {
+      refusals: [HOSTILE],
+      warnings: [HOSTILE],
+      planText: HOSTILE,
+    },
+  ),
+  'request-only': describeChange(
+    withSettings({ work_mem: '64MB' }),
+    createPlan([], {
+      output_changes: {
+        database: {
+          actions: ['update'],
+          before: { settings: {} },
+          after: { settings: { work_mem: '64MB' } },
+        },
+      },
+    }),
+  ),
   'scale-in': reportFixture('scale-in'),
   destroy: reportFixture('destroy'),
   replace: reportFixture('replace'),

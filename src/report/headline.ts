@@ -1,10 +1,26 @@
 import type { PlanCounts } from '../terraform/plan.ts';
 import { renderCode } from './markdown.ts';
 
-/** The first line of a report, short enough for a phone: a sign, the cluster, what there is to know. */
-export function renderHeadline(sign: string, cluster: string, text: string): string {
+/** What there is to know, in a line. */
+export interface Headline {
+  /** An emoji. */
+  readonly sign: string;
+  readonly cluster: string;
+  /** Words of ours. */
+  readonly text: string;
+}
+
+/** The first line of a report, short enough for a phone; Markdown. */
+export function renderHeadline({ sign, cluster, text }: Headline): string {
   return `### ${sign} ${renderCode(cluster)} ${text}`;
 }
+
+/** The same as plain text, for the title of a check run. */
+export function renderTitle({ text }: Headline): string {
+  return text.length <= TITLE_LENGTH ? text : `${text.slice(0, TITLE_LENGTH - 1)}…`;
+}
+
+const TITLE_LENGTH = 120;
 
 /**
  * `1 to replace, 3 to add`, or once it is done `1 replaced, 3 added`; '' when no resource changes.

@@ -1,13 +1,17 @@
+import type { TopologyChange } from '../cluster/topology.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
+import { REQUEST_OUTPUT } from '../terraform/review.ts';
 import { renderAlert } from './alert.ts';
 import { COMMENT_BUDGET, fitSections, fixed, type Section } from './budget.ts';
 import { type Danger, findDangers } from './danger.ts';
-import { renderHeadline, summarizeCounts } from './headline.ts';
-import { renderCode, renderLink, renderText } from './markdown.ts';
+import { type Headline, renderHeadline, renderTitle, summarizeCounts } from './headline.ts';
+import { countNoun, renderCode, renderLink, renderText } from './markdown.ts';
 import { renderPlanText } from './plan-text.ts';
 import { renderDrift, renderResources } from './resources.ts';
 import { type RunInfo, renderFooter } from './run.ts';
+import { renderSettings, type SettingsReport } from './settings.ts';
 import { type DatabasePlan, renderDatabase, summarizeSteps } from './steps.ts';
+import { renderTopology } from './topology.ts';
 
 /** What a pull request would do. */
 export interface PlanReport {
@@ -17,20 +21,43 @@ export interface PlanReport {
   /** `terraform show -no-color <plan file>`. */
   readonly planText: string;
   readonly database: DatabasePlan;
+  readonly settings: SettingsReport;
+  /** Every node before and after. */
+  readonly topology: readonly TopologyChange[];
+  /** Why the infrastructure may not be changed like this, sentences. */
+  readonly refusals: readonly string[];
   /** Sentences, e.g. that a major version is past its end of life. */
   readonly warnings: readonly string[];
   readonly run: RunInfo;
 }
 
-/** The comment on a plan: Markdown within `COMMENT_BUDGET`, without the marker it is found by. */
-export function renderPlanComment(report: PlanReport): string {
+/** The comment on a plan: Markdown within `budget` bytes, without the marker it is found by. */
+export function renderPlanComment(report: PlanReport, budget = COMMENT_BUDGET): string {
   const quiet = findQuietLine(report);
   if (quiet !== null) {
     return `✅ ${renderCode(report.cluster)}: ${quiet} ${renderFooter(report.run)}\n`;
   }
-  const whole = `The whole plan is in the ${renderLink('job summary', report.run.url)}.`;
-  return fitSections(listPlanSections(report, whole), COMMENT_BUDGET);
+  return fitSections(listPlanSections(hideRequest(report), tellWhole(report)), budget);
 }
+
+/** Headline, what could hurt and footer, for where there is room for no more; Markdown. */
+export function renderPlanShort(report: PlanReport): string {
+  const [headline, ...rest] = listPlanSections(hideRequest(report), tellWhole(report));
+  const hurts = rest.slice(0, 2);
+  const footer = fixed(`${tellWhole(report)}\n\n${renderFooter(report.run)}`);
+  return fitSections([headline as Section, ...hurts, footer], SHORT_BUDGET);
+}
+
+/** A section that has to be short. */
+const SHORT_BUDGET = 4_000;
+
+/** The headline as plain text on one line. */
+export function renderPlanTitle(report: PlanReport): string {
+  return renderTitle(describeHeadline(hideRequest(report)));
+}
+
+const tellWhole = ({ run }: PlanReport): string =>
+  `The whole plan is in the ${renderLink('job summary', run.url)}.`;
 
 /**
  * A plan's sections in reading order; `whole` says in Markdown where everything is that has to be left
@@ -40,38 +67,71 @@ export function listPlanSections(report: PlanReport, whole: string): Section[] {
   const { plan } = report;
   const dangers = findDangers(plan);
   return [
-    fixed(renderPlanHeadline(report, dangers)),
-    renderAlert('CAUTION', { items: dangers.map(({ text }) => text), givesWay: 5 }),
+    fixed(renderHeadline(describeHeadline(report))),
+    renderAlert('CAUTION', {
+      items: [...report.refusals.map(renderRefusal), ...dangers.map(({ text }) => text)],
+      givesWay: 5,
+    }),
     renderAlert('WARNING', { items: report.warnings.map(renderText), givesWay: 4 }),
-    fixed(`#### Database\n\n${renderDatabase(report.database)}`),
-    renderDrift(plan.drift, { givesWay: 2, whole }),
+    fixed(renderDatabaseSection(report)),
+    fixed(renderTopologySection(report)),
     renderResources(plan, { givesWay: 3, whole }),
+    renderDrift(plan.drift, { givesWay: 2, whole }),
     plan.hasChanges ? renderPlanText(report.planText, { givesWay: 1, whole }) : fixed(''),
     fixed(renderFooter(report.run)),
   ];
 }
 
+/** The plan as people read it: the settings that were asked for have a table of their own. */
+export function hideRequest(report: PlanReport): PlanReport {
+  const { plan } = report;
+  const outputs = plan.outputs.filter(({ name }) => name !== REQUEST_OUTPUT);
+  if (outputs.length === plan.outputs.length) return report;
+  const hasChanges = outputs.length > 0 || Object.values(plan.counts).some((count) => count > 0);
+  return { ...report, plan: { ...plan, outputs, hasChanges } };
+}
+
+function renderDatabaseSection({ settings, database }: PlanReport): string {
+  return ['#### Database', renderSettings(settings), renderDatabase(database)]
+    .filter((text) => text !== '')
+    .join('\n\n');
+}
+
+function renderTopologySection({ topology }: PlanReport): string {
+  const table = renderTopology(topology);
+  return table === '' ? '' : `#### Nodes\n\n${table}`;
+}
+
+const renderRefusal = (refusal: string): string => `**Refused:** ${renderText(refusal)}`;
+
 /** Who has nothing to decide shall not have to read. */
-function findQuietLine({ plan, database, warnings }: PlanReport): string | null {
-  if (plan.hasChanges || plan.drift.length > 0 || warnings.length > 0) return null;
+function findQuietLine(report: PlanReport): string | null {
+  const { plan, database, settings, warnings, refusals } = report;
+  const isQuiet = [plan.drift, warnings, refusals, settings.changes].every(
+    ({ length }) => length === 0,
+  );
+  if (plan.hasChanges || !isQuiet) return null;
   if ('notObserved' in database) {
     return 'no infrastructure changes. What the database needs is decided when it is merged, by asking the nodes.';
   }
   return 'steps' in database && database.steps.length === 0 ? 'no changes.' : null;
 }
 
-function renderPlanHeadline(
-  { cluster, plan, database }: PlanReport,
-  dangers: readonly Danger[],
-): string {
-  const refused = 'refusals' in database && database.refusals.length > 0;
-  const parts = [
-    summarizeCounts(plan.counts) ||
-      (plan.outputs.length > 0 ? 'outputs only' : 'no infrastructure changes'),
-    'steps' in database ? summarizeSteps(database.steps) : '',
-    refused ? 'database refused' : '',
-  ];
+function describeHeadline({ cluster, plan, database, refusals, settings }: PlanReport): Headline {
+  const isRefused = refusals.length > 0 || ('refusals' in database && database.refusals.length > 0);
+  const dangers: readonly Danger[] = findDangers(plan);
   const lost = dangers.some(({ level }) => level === 'loss');
-  const sign = refused || lost ? '🛑' : dangers.length > 0 ? '⚠️' : '📋';
-  return renderHeadline(sign, cluster, parts.filter((part) => part !== '').join(' · '));
+  const steps = 'steps' in database ? summarizeSteps(database.steps) : '';
+  const parts = [
+    isRefused ? 'refused' : '',
+    summarizeCounts(plan.counts) || (plan.outputs.length > 0 ? 'outputs only' : ''),
+    steps === '' && settings.changes.length > 0
+      ? countNoun(settings.changes.length, 'setting')
+      : steps,
+  ].filter((part) => part !== '');
+  return {
+    sign: isRefused || lost ? '🛑' : dangers.length > 0 ? '⚠️' : '📋',
+    cluster,
+    text: parts.length === 0 ? 'no infrastructure changes' : parts.join(' · '),
+  };
 }

@@ -1,5 +1,5 @@
 import type { NodeProof } from '../cluster/proof.ts';
-import { renderCode, renderTable, renderText } from './markdown.ts';
+import { formatBytes, renderCode, renderTable, renderText } from './markdown.ts';
 
 /** What the nodes answered when replication was put to the test, as a table; Markdown. */
 export function renderProof(proof: readonly NodeProof[]): string {
@@ -28,11 +28,4 @@ function renderLag({ lagBytes, lagSeconds }: NodeProof): string {
   return lagSeconds === null || lagSeconds < 0.1
     ? formatBytes(lagBytes)
     : `${formatBytes(lagBytes)} · ${lagSeconds.toFixed(1)} s`;
-}
-
-function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
-  const size = bytes / 1024 ** power;
-  return `${power === 0 ? size : size.toFixed(1)} ${units[power]}`;
 }

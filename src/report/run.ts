@@ -1,5 +1,12 @@
 import { renderCode, renderLink } from './markdown.ts';
 
+/** The program that plans and applies. */
+export interface Tool {
+  readonly product: 'Terraform' | 'OpenTofu';
+  /** e.g. `1.11.4`. */
+  readonly version: string;
+}
+
 /** Where a report comes from. */
 export interface RunInfo {
   /** Full SHA of the commit that was planned or deployed. */
@@ -7,8 +14,8 @@ export interface RunInfo {
   /** Address of the workflow run, where the log and the job summary are. */
   readonly url: string;
   readonly time: Date;
-  /** e.g. `1.11.4`; null before Terraform was asked. */
-  readonly terraformVersion: string | null;
+  /** What plans and applies; null before it was asked. */
+  readonly tool: Tool | null;
   /** Hex digest of the plan; null before there is one. */
   readonly planDigest: string | null;
 }
@@ -19,7 +26,7 @@ export function renderFooter(run: RunInfo): string {
     `commit ${renderCode(run.commit.slice(0, 7))}`,
     ...(run.planDigest === null ? [] : [`plan ${renderCode(run.planDigest.slice(0, 12))}`]),
     renderLink('run', run.url),
-    ...(run.terraformVersion === null ? [] : [`Terraform ${renderCode(run.terraformVersion)}`]),
+    ...(run.tool === null ? [] : [`${run.tool.product} ${renderCode(run.tool.version)}`]),
     `${run.time.toISOString().slice(0, 16).replace('T', ' ')} UTC`,
   ];
   return `<sub>${parts.join(' · ')}</sub>`;

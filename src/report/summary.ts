@@ -1,16 +1,23 @@
-import { fitSections, SUMMARY_BUDGET } from './budget.ts';
+import { fitSections, fixed, SUMMARY_BUDGET } from './budget.ts';
 import { type DeployReport, listDeploySections } from './deploy-comment.ts';
-import { listPlanSections, type PlanReport } from './plan-comment.ts';
+import { hideRequest, listPlanSections, type PlanReport } from './plan-comment.ts';
+import { renderProofDiagram, renderTopologyDiagram } from './topology.ts';
 
-/** The job summary of a plan: what the comment says, with room for the whole plan. Markdown. */
+/** The job summary of a plan: what the comment says, the nodes as a diagram, and room for the whole plan. Markdown. */
 export function renderPlanSummary(report: PlanReport): string {
   return fitSections(
-    listPlanSections(report, 'The whole plan is in the log of this job.'),
+    [
+      ...listPlanSections(hideRequest(report), 'The whole plan is in the log of this job.'),
+      fixed(renderTopologyDiagram(report.topology)),
+    ],
     SUMMARY_BUDGET,
   );
 }
 
-/** The job summary of a deploy: what the comment says. Markdown. */
+/** The job summary of a deploy: what the comment says, and who follows whom how closely. Markdown. */
 export function renderDeploySummary(report: DeployReport): string {
-  return fitSections(listDeploySections(report), SUMMARY_BUDGET);
+  return fitSections(
+    [...listDeploySections(report), fixed(renderProofDiagram(report.proof))],
+    SUMMARY_BUDGET,
+  );
 }

@@ -1,4 +1,4 @@
-import type { ClusterSpec } from '../cluster/spec.ts';
+import { type ClusterSpec, imageReference } from '../cluster/spec.ts';
 import type { Backend } from '../request.ts';
 
 /** The values; with the backend's the only file that is generated. The rest of the directory is static. */
@@ -20,6 +20,12 @@ export function renderTfvars(spec: ClusterSpec, sshPublicKey: string | null): st
     ssh_cidrs: spec.sshCidrs,
     client_cidrs: spec.clientCidrs,
     subnet_ids: spec.subnetIds,
+    database: {
+      image: imageReference(spec),
+      settings: spec.settings,
+      primary: spec.primary,
+      synchronous_replicas: spec.synchronousReplicas,
+    },
     ...(sshPublicKey !== null && { ssh_public_key: sshPublicKey }),
   });
 }

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import type { Node } from '../cluster/configuration.ts';
+import type { AppliedDatabase } from '../cluster/setting-change.ts';
 import type { ClusterSpec } from '../cluster/spec.ts';
 import { UserError } from '../errors.ts';
+import { REQUEST_OUTPUT } from './review.ts';
 
 const node = z
   .object({
@@ -95,6 +97,30 @@ export function readNodes(
   }
   refuseForeignState(state, spec);
   return [...state.nodes];
+}
+
+const applied = z.object({
+  output_changes: z.object({
+    [REQUEST_OUTPUT]: z.object({
+      before: z.object({
+        image: z.string(),
+        settings: z.record(z.string(), z.string()),
+        synchronous_replicas: z.number(),
+      }),
+    }),
+  }),
+});
+
+/**
+ * What was applied last, from the parsed output of `terraform show -json <plan file>`; null before the first
+ * apply and for a state that an older release wrote.
+ */
+export function readApplied(planJson: unknown): AppliedDatabase | null {
+  const parsed = applied.safeParse(planJson);
+  if (!parsed.success) return null;
+  const { image, settings, synchronous_replicas } =
+    parsed.data.output_changes[REQUEST_OUTPUT].before;
+  return { image, settings, synchronousReplicas: synchronous_replicas };
 }
 
 const plannedMemory = z.object({

@@ -142,7 +142,7 @@ export function hideSensitive(text: string, planJson: unknown): string {
  * time stamps and untouched resources do not count. Sensitive values do not either, or a published
  * digest would let a short one be guessed.
  */
-export function canonicalizePlan(summary: PlanSummary): string {
+export function canonicalizePlan(summary: Pick<PlanSummary, 'resources' | 'outputs'>): string {
   const resources = summary.resources
     .filter(({ action }) => !isIdle(action))
     // What a destroyed object looked like does not matter, only which one it is.

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { createPlan, type ResourceOverrides, readFixture } from '../report/fixtures/plan.ts';
 import { type PlanSummary, summarizePlan } from './plan.ts';
+import { findBeyondReview } from './review.ts';
 import {
   describeNodes,
   findBeyondReplacement,
-  findBeyondReview,
   instanceAddress,
   keepNodes,
   type NodeChanges,

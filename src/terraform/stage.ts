@@ -1,14 +1,9 @@
 import type { Node } from '../cluster/configuration.ts';
+import { compareNames } from '../cluster/replication.ts';
 import { nodeName } from '../cluster/spec.ts';
-import {
-  type AttributeChange,
-  canonicalize,
-  type Json,
-  UNKNOWN,
-  type Value,
-} from './attributes.ts';
 import type { Stage } from './cli.ts';
 import { isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
+import { VERBS } from './review.ts';
 
 /** What a plan does to the nodes, by name (`node-3`), in number order. A node stands in one of the first four at most. */
 export interface NodeChanges {
@@ -29,9 +24,6 @@ export interface NodeResize {
   readonly from: string;
   readonly to: string;
 }
-
-/** What a resize makes of an instance; a new address comes with the stop (`aws_instance` of the provider). */
-const RESIZED = ['instance_type', 'public_dns', 'public_ip'];
 
 /** Actions after which there is an instance that was not there before. */
 const MAKING: readonly string[] = ['create', 'replace'];
@@ -80,6 +72,32 @@ export function findUnseenLosses(plan: PlanSummary): string[] {
     );
 }
 
+/** The availability zones of nodes that are yet to come, by name, where the plan tells them. */
+export function readPlannedZones(plan: PlanSummary): Record<string, string> {
+  const zones = listNodes(plan, 'aws_ebs_volume.data').flatMap(({ node, resource }) => {
+    const zone = resource.attributes.find(({ path }) => path === 'availability_zone')?.after;
+    return zone?.kind === 'known' && typeof zone.value === 'string' ? [[node, zone.value]] : [];
+  });
+  return Object.fromEntries(zones);
+}
+
+/**
+ * Nodes whose instance or data volume the plan destroys or replaces, a sentence each; whatever is left over
+ * from an interrupted replacement holds nothing.
+ */
+export function findLosses(plan: PlanSummary): string[] {
+  const volumes = listNodes(plan, 'aws_ebs_volume.data');
+  const instances = listNodes(plan, 'aws_instance.node');
+  const isLost = ({ resource: { action } }: (typeof volumes)[number]) =>
+    action === 'delete' || action === 'replace';
+  const lost = [...volumes, ...instances].filter(isLost);
+  return [...new Set(lost.map(({ node }) => node))].sort(compareNames).map((node) => {
+    const resources = lost.filter((one) => one.node === node).map(({ resource }) => resource);
+    const what = resources.map(({ address, action }) => `${address} would ${VERBS[action]}`);
+    return `${node}: ${what.join(', ')}`;
+  });
+}
+
 /**
  * The part of the `reviewed` plan in which nothing is destroyed and of all running instances only those of
  * `resized` have their new type; without any, the stage before the first resize. `standing` are the nodes
@@ -106,25 +124,6 @@ export function keepNodes(
     instanceTypes: Object.fromEntries(kept.map((one) => [nodeNumber(one.name), typeOf(one)])),
     keptNodeCount: Math.max(0, ...leaving.map(({ node }) => Number(nodeNumber(node)))),
   };
-}
-
-/**
- * Everything that `stage` does and the `reviewed` plan did not say: a sentence each, none when the stage is
- * a part of what was reviewed. A value that was not known at the review may be anything, outputs do not
- * count, and a node that is to be destroyed may get on the way what the other nodes get.
- */
-export function findBeyondReview(stage: PlanSummary, reviewed: PlanSummary): string[] {
-  return stage.resources
-    .filter(({ action }) => !isIdle(action))
-    .flatMap((change) => {
-      const known = reviewed.resources.find((one) => isSameObject(one, change));
-      if (known?.action === 'delete' && change.action === 'update') {
-        return findBeyondSiblings(change, reviewed);
-      }
-      return known === undefined
-        ? [sayNotReviewed(change, 'no-op')]
-        : compareChanges(change, known);
-    });
 }
 
 /**
@@ -167,123 +166,4 @@ function readResize(node: string, { action, address, attributes }: ResourceChang
     throw new Error(`The plan does not tell the instance types of ${address}.`);
   }
   return [{ node, from, to }];
-}
-
-const isSameObject = (a: ResourceChange, b: ResourceChange): boolean =>
-  a.address === b.address && a.deposed === b.deposed;
-
-function compareChanges(change: ResourceChange, known: ResourceChange): string[] {
-  const { address, action, id } = change;
-  if (action !== known.action) return [sayNotReviewed(change, known.action)];
-  if (id !== known.id) return [`${address}: is ${id} now, the review was of ${known.id}.`];
-  if (change.previousAddress !== known.previousAddress || change.importId !== known.importId) {
-    return [`${address}: comes from elsewhere than in the review.`];
-  }
-  // Which object goes was reviewed; what it looked like at its end is not a change.
-  if (action === 'delete' || action === 'forget') return [];
-  return change.attributes
-    .filter((attribute) => !known.attributes.some((one) => allows(one, attribute)))
-    .map((attribute) => sayDifference(address, attribute, known.attributes));
-}
-
-/** A node that leaves is no less a part of the cluster until then, so what concerns all nodes concerns it. */
-function findBeyondSiblings(change: ResourceChange, reviewed: PlanSummary): string[] {
-  const siblings = reviewed.resources.filter(
-    (one) => kindOf(one) === kindOf(change) && one.action === 'update' && one.index !== null,
-  );
-  return change.attributes
-    .filter(
-      (attribute) =>
-        RESIZED.includes(attribute.path) ||
-        !siblings.some(({ index, attributes }) =>
-          attributes
-            .map((one) => renameNode(one, { from: index, to: change.index }))
-            .some((one) => one.path === attribute.path && allowsValue(one.after, attribute.after)),
-        ),
-    )
-    .map((attribute) => sayDifference(change.address, attribute, []));
-}
-
-/** An attribute of one node as another node has it: names contain the node's own. */
-function renameNode(
-  attribute: AttributeChange,
-  { from, to }: { from: ResourceChange['index']; to: ResourceChange['index'] },
-): AttributeChange {
-  const { after } = attribute;
-  if (after.kind !== 'known' || typeof after.value !== 'string') return attribute;
-  const own = new RegExp(`\\b${nodeName(Number(from))}(?!\\d)`, 'g');
-  return {
-    ...attribute,
-    after: { ...after, value: after.value.replace(own, nodeName(Number(to))) },
-  };
-}
-
-/** Whether a change that was reviewed covers one that is planned now. */
-function allows(known: AttributeChange, now: AttributeChange): boolean {
-  if (known.after.kind === 'unknown') return isWithin(now.path, known.path);
-  return (
-    now.path === known.path &&
-    allowsValue(known.before, now.before) &&
-    allowsValue(known.after, now.after)
-  );
-}
-
-/** Whether `path` is `outer` or a part of it. */
-function isWithin(path: string, outer: string): boolean {
-  return path === outer || (path.startsWith(outer) && /^[.[]/.test(path.slice(outer.length)));
-}
-
-function allowsValue(known: Value, now: Value): boolean {
-  if (known.kind === 'unknown') return true;
-  if (known.kind !== 'known' || now.kind !== 'known') return known.kind === now.kind;
-  return allowsJson(known.value, now.value);
-}
-
-/** Equal, or different only in parts that were not known. */
-function allowsJson(known: Json | undefined, now: Json | undefined): boolean {
-  if (known === UNKNOWN) return true;
-  if (typeof known !== 'object' || known === null || typeof now !== 'object' || now === null) {
-    return known === now;
-  }
-  if (Array.isArray(known) !== Array.isArray(now)) return false;
-  const [before, after] = [known, now] as Readonly<Record<string, Json>>[];
-  const keys = new Set([...Object.keys(known), ...Object.keys(now)]);
-  return [...keys].every((key) => allowsJson(before?.[key], after?.[key]));
-}
-
-const VERBS: Readonly<Record<ResourceChange['action'], string>> = {
-  create: 'be created',
-  update: 'be changed',
-  replace: 'be replaced',
-  delete: 'be destroyed',
-  read: 'be read',
-  'no-op': 'stay as it is',
-  move: 'be moved',
-  import: 'be imported',
-  forget: 'be forgotten',
-};
-
-function sayNotReviewed(
-  { address, action }: ResourceChange,
-  reviewed: ResourceChange['action'],
-): string {
-  return `${address}: would ${VERBS[action]}; in the review it was to ${VERBS[reviewed]}.`;
-}
-
-function sayDifference(
-  address: string,
-  { path, before, after }: AttributeChange,
-  known: readonly AttributeChange[],
-): string {
-  const reviewed = known.find((one) => one.path === path);
-  const now = `${sayValue(before)} → ${sayValue(after)}`;
-  const then = reviewed
-    ? `the review said ${sayValue(reviewed.before)} → ${sayValue(reviewed.after)}`
-    : 'the review left it as it is';
-  return `${address}: ${path} would change ${now}; ${then}.`;
-}
-
-function sayValue(value: Value): string {
-  if (value.kind === 'known') return canonicalize(value.value);
-  return { absent: 'nothing', unknown: UNKNOWN, sensitive: '(sensitive value)' }[value.kind];
 }

@@ -33,3 +33,8 @@ output "instance_memory_mib" {
   description = "Memory of instance_type in MiB."
   value       = data.aws_ec2_instance_type.nodes.memory_size
 }
+
+output "database" {
+  description = "What the nodes were asked to run when this was applied."
+  value       = var.database
+}

@@ -70,6 +70,22 @@ variable "kept_node_count" {
   }
 }
 
+variable "database" {
+  description = "What the nodes shall run. Nothing here depends on it: it is kept in the state, so that a plan shows its changes."
+  type = object({
+    image                = string
+    settings             = map(string)
+    primary              = string
+    synchronous_replicas = number
+  })
+  default = null
+
+  validation {
+    condition     = var.database == null ? true : can(regex("[^:/]:[^:/]+$", var.database.image)) && var.database.synchronous_replicas >= 0
+    error_message = "database must have an image with a tag, for example \"postgres:17\", and no negative synchronous_replicas."
+  }
+}
+
 variable "ssh_public_key" {
   description = "OpenSSH public key that new nodes accept from their first boot. Running nodes get a rotated key from the playbook."
   type        = string

@@ -7,10 +7,10 @@ import type { Node } from '../../../src/cluster/configuration.ts';
 import { type Stage, Terraform } from '../../../src/terraform/cli.ts';
 import { readNodes } from '../../../src/terraform/outputs.ts';
 import { type PlanSummary, summarizePlan } from '../../../src/terraform/plan.ts';
+import { findBeyondReview } from '../../../src/terraform/review.ts';
 import {
   describeNodes,
   findBeyondReplacement,
-  findBeyondReview,
   instanceAddress,
   keepNodes,
 } from '../../../src/terraform/stage.ts';

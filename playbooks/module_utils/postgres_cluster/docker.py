@@ -11,6 +11,8 @@ from typing import Any, Dict, Optional, Tuple
 from .command import Problem, run
 
 SOCKET = "/var/run/docker.sock"
+# A look at a node must not hang on a registry.
+REGISTRY_SECONDS = 10
 
 
 def is_installed() -> bool:
@@ -50,6 +52,16 @@ def ask(path: str) -> Optional[Dict[str, Any]]:
     if status != 200:
         raise Problem("Docker answers %d to %s" % (status, path), body.decode("utf-8", "replace"))
     return json.loads(body)
+
+
+def resolve_digest(reference: str) -> Optional[str]:
+    """The digest (`sha256:…`) that the registry has for a reference, without pulling it; None when it does not
+    say, e.g. because it wants a login (Docker Engine API, `GET /distribution/{name}/json`)."""
+    try:
+        status, body = _request("GET", "/distribution/%s/json" % reference, REGISTRY_SECONDS)
+    except Problem:
+        return None
+    return None if status != 200 else json.loads(body)["Descriptor"]["digest"]
 
 
 def stop_container(name: str, seconds: int) -> None:

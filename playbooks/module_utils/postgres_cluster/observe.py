@@ -8,8 +8,9 @@ from typing import Any, Dict, List, Optional
 
 from .container import MIB, is_current, list_container_arguments, read_image_label
 from .control import format_lsn, read_position
-from .docker import inspect_container, inspect_image, is_starting_at_boot, read_version
+from .docker import inspect_container, inspect_image, is_starting_at_boot, read_version, resolve_digest
 from .files import read_text
+from .image import pin
 from .keys import are_keys_current
 from .layout import CONF, DATA, ETC, HBA, PASSFILE, container_name
 from .psql import ask_once, quote
@@ -76,13 +77,15 @@ def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
     volume = observe_volume(options["volume_id"], options["cluster"])
     version = read_version()
     found = None if version is None else inspect_container(container_name(options["cluster"]))
+    local = None if version is None else inspect_image(options["image"])
     postgres = _observe_postgres(options) if is_up(found) else None
     return {
         "name": options["name"],
         "host": {
             "dockerVersion": version,
             "dockerReady": version is not None and is_starting_at_boot(),
-            "imageReady": version is not None and inspect_image(options["image"]) is not None,
+            "imageReady": local is not None,
+            "imageDigest": None if version is None else _find_digest(options["image"], local),
             "memoryMib": read_memory_bytes() // MIB,
             "authorizedKeysCurrent": are_keys_current(
                 options["user"], options["authorized_key"], options["retired_keys"]
@@ -101,6 +104,21 @@ def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
         "upstreamAnswers": _ask_upstream(),
         "postgres": postgres,
     }
+
+
+def _find_digest(reference: str, local: Optional[Dict[str, Any]]) -> Optional[str]:
+    """The digest that data on this node runs with once it runs `reference`: what it was pinned to when that was
+    pulled, else what a pull would bring."""
+    record = read_record()
+    if record is not None and record["image"] == reference:
+        return _take_digest(record["digest"])
+    if local is not None:
+        return _take_digest(pin(reference, local["Id"], local.get("RepoDigests") or []))
+    return resolve_digest(reference)
+
+
+def _take_digest(pinned: str) -> str:
+    return pinned.rsplit("@", 1)[-1]
 
 
 def _ask_upstream() -> Optional[bool]:

@@ -1,0 +1,110 @@
+import { getOctokit } from '@actions/github';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { type GitHub, startGitHub } from './github.ts';
+import type { Access, Permission } from './state.ts';
+
+const repo = { owner: 'acme', repo: 'database' };
+let github: GitHub;
+let head_sha: string;
+beforeEach(async () => {
+  github = await startGitHub();
+  head_sha = github.openPullRequest({ branch: 'b', title: 't' }).payload.pull_request.head.sha;
+});
+afterEach(() => github.stop());
+
+function connect(permissions: Partial<Record<Permission, Access>>, login?: string) {
+  const token = github.createToken({ permissions, ...(login === undefined ? {} : { login }) });
+  return getOctokit(token, { baseUrl: github.urls.api, request: { retries: 0 } });
+}
+
+const output = { title: 'Replicating', summary: '2 replicas' };
+
+it('keeps check runs', async () => {
+  const octokit = connect({ checks: 'write' });
+  const run = await octokit.rest.checks.create({
+    ...repo,
+    head_sha,
+    name: 'proof',
+    status: 'in_progress',
+    details_url: 'https://example.com',
+  });
+  expect(run).toMatchObject({
+    status: 201,
+    data: { conclusion: null, app: { id: 15_368, slug: 'github-actions' } },
+  });
+  // A workflow's token cannot point elsewhere than to GitHub's own page.
+  expect(run.data.details_url).toBe(run.data.html_url);
+  const check_run_id = run.data.id;
+  const done = await octokit.rest.checks.update({
+    ...repo,
+    check_run_id,
+    conclusion: 'success',
+    output,
+  });
+  expect(done.data).toMatchObject({ status: 'completed', conclusion: 'success' });
+  const read = await octokit.rest.checks.get({ ...repo, check_run_id });
+  expect(read.data.output).toMatchObject(output);
+});
+
+it('lists them newest first, the latest of each app unless asked for all', async () => {
+  const octokit = connect({ checks: 'write' });
+  const app = connect({ checks: 'write' }, 'other[bot]');
+  for (const client of [octokit, app, octokit]) {
+    await client.rest.checks.create({ ...repo, head_sha, name: 'proof' });
+  }
+  await octokit.rest.checks.create({ ...repo, head_sha, name: 'plan' });
+  const list = async (filter: object) => {
+    const { data } = await octokit.rest.checks.listForRef({ ...repo, ref: 'b', ...filter });
+    expect(data.total_count).toBe(data.check_runs.length);
+    return data.check_runs.map(({ name, app }) => `${name} ${app?.slug}`);
+  };
+  expect(await list({})).toEqual(['plan github-actions', 'proof github-actions', 'proof other']);
+  const all = { check_name: 'proof', filter: 'all' };
+  expect(await list(all)).toEqual(['proof github-actions', 'proof other', 'proof github-actions']);
+  expect(await list({ ...all, app_id: 15_368 })).toHaveLength(2);
+});
+
+it.each([
+  ['a conclusion is missing', { status: 'completed' }, /"conclusion" wasn't supplied/],
+  ['the output has no summary', { output: { title: 'x' } }, /"summary" wasn't supplied/],
+  [
+    'a text has too many characters',
+    { output: { ...output, text: 'x'.repeat(65_536) } },
+    /Only 65535 characters are allowed; 65536 were supplied/,
+  ],
+  [
+    'a summary has too many bytes',
+    { output: { ...output, summary: 'é'.repeat(40_000) } },
+    /summary exceeds a maximum bytesize of 65535/,
+  ],
+])('refuses one where %s, and keeps nothing of it', async (_case, body, message) => {
+  const octokit = connect({ checks: 'write' });
+  const request = octokit.request('POST /repos/{owner}/{repo}/check-runs', {
+    ...repo,
+    head_sha,
+    name: 'proof',
+    ...body,
+  } as never);
+  await expect(request).rejects.toMatchObject({ status: 422 });
+  await expect(request).rejects.toThrow(message);
+  expect(github.listCheckRuns(head_sha)).toEqual([]);
+});
+
+it('lets apps write alone, and each its own', async () => {
+  const create = (client: ReturnType<typeof connect>) =>
+    client.rest.checks.create({ ...repo, head_sha, name: 'proof' });
+  await expect(create(connect({ checks: 'write' }, 'carol'))).rejects.toThrow(
+    'You must authenticate via a GitHub App.',
+  );
+  await expect(create(connect({ checks: 'read' }))).rejects.toMatchObject({ status: 403 });
+  const { id } = github.checkAs('other', { sha: head_sha, name: 'proof', text: 'theirs' });
+  await expect(
+    connect({ checks: 'write' }).rest.checks.update({
+      ...repo,
+      check_run_id: Number(id),
+      output,
+    }),
+  ).rejects.toThrow(
+    'Invalid app_id `15368` - check run can only be modified by the GitHub App that created it.',
+  );
+});

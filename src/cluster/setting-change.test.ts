@@ -1,0 +1,81 @@
+import { describe, expect, test } from 'vitest';
+import { createDesired, createHealthy } from './fixtures.ts';
+import type { NodeObservation } from './observation.ts';
+import { compareWithApplied, compareWithLive } from './setting-change.ts';
+import type { SettingInForce } from './settings.ts';
+
+const before = createDesired({ settings: { max_connections: '100', work_mem: '8MB' } });
+const primary = (): NodeObservation => createHealthy(before)[0] as NodeObservation;
+
+function withRow(name: string, change: Partial<SettingInForce>): NodeObservation {
+  const node = primary();
+  const row = node.postgres?.settings[name];
+  if (!node.postgres || !row) throw new Error(`no ${name}`);
+  const settings = { ...node.postgres.settings, [name]: { ...row, ...change } };
+  return { ...node, postgres: { ...node.postgres, settings } };
+}
+
+describe('compared with a running server', () => {
+  test('nothing changes where everything is in force', () => {
+    expect(compareWithLive(primary(), before)).toEqual([]);
+  });
+
+  test('old and new, and whether a reload is enough', () => {
+    const desired = createDesired({ settings: { max_connections: '200', work_mem: '16MB' } });
+    expect(compareWithLive(primary(), desired)).toEqual([
+      { name: 'max_connections', before: '100', after: '200', takesEffect: 'restart' },
+      { name: 'work_mem', before: '8MB', after: '16MB', takesEffect: 'reload' },
+    ]);
+  });
+
+  test('one that is taken out goes back to its default', () => {
+    const desired = createDesired({ settings: { max_connections: '100' } });
+    expect(compareWithLive(primary(), desired)).toEqual([
+      { name: 'work_mem', before: '8MB', after: '4MB', takesEffect: 'reload' },
+    ]);
+  });
+
+  test('numbers are shown in their units, and spelling is no change', () => {
+    const size = { setting: '1024', unit: '8kB', type: 'integer', default: '512' };
+    const node = withRow('work_mem', size);
+    expect(compareWithLive(node, createDesired({ settings: { work_mem: '8192kB' } }))).toEqual([]);
+    expect(compareWithLive(node, createDesired({ settings: { work_mem: '1GB' } }))).toEqual([
+      { name: 'work_mem', before: '8MB', after: '1GB', takesEffect: 'reload' },
+    ]);
+    expect(compareWithLive(node, createDesired({ settings: {} }))).toEqual([
+      { name: 'work_mem', before: '8MB', after: '4MB', takesEffect: 'reload' },
+    ]);
+  });
+
+  test('what ALTER SYSTEM holds up is no change: no file brings it about', () => {
+    const node = withRow('work_mem', { setting: '1MB', overridden: true });
+    expect(compareWithLive(node, before)).toEqual([]);
+  });
+
+  test('the image comes first, and quorum commit is a setting', () => {
+    const desired = createDesired({ ...before, image: 'postgres:17.7', synchronousReplicas: 1 });
+    expect(compareWithLive(primary(), desired)).toEqual([
+      { name: 'image', before: 'postgres:17', after: 'postgres:17.7', takesEffect: 'restart' },
+      {
+        name: 'synchronous_standby_names',
+        before: '',
+        after: 'ANY 1 (node_1, node_2, node_3)',
+        takesEffect: 'reload',
+      },
+    ]);
+  });
+});
+
+test('compared with what was applied last only old and new are known', () => {
+  const applied = {
+    image: 'postgres:17',
+    settings: { max_connections: '100', work_mem: '8MB' },
+    synchronousReplicas: 0,
+  };
+  const desired = createDesired({ settings: { max_connections: '200' } });
+  expect(compareWithApplied(applied, desired)).toEqual([
+    { name: 'max_connections', before: '100', after: '200', takesEffect: null },
+    { name: 'work_mem', before: '8MB', after: null, takesEffect: null },
+  ]);
+  expect(compareWithApplied(applied, before)).toEqual([]);
+});

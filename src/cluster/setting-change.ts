@@ -1,0 +1,86 @@
+import type { DesiredCluster } from './desired.ts';
+import type { NodeObservation } from './observation.ts';
+import { showSetting } from './setting-check.ts';
+import { isInForce, mergeSettings, type Settings } from './settings.ts';
+import { computeTargets, IDENTITY, renderSynchronous } from './target.ts';
+
+/** A setting that will be another one. */
+export interface SettingChange {
+  /** PostgreSQL's name, or `image`. */
+  readonly name: string;
+  /** As a person would write it; null where there was none, or nobody knows. */
+  readonly before: string | null;
+  /** Null: nothing is asked for any more, and no default is known. */
+  readonly after: string | null;
+  /** What it takes; null where only the server could tell. */
+  readonly takesEffect: 'reload' | 'restart' | null;
+}
+
+/** What the nodes were asked to run last. */
+export interface AppliedDatabase {
+  /** Image reference, e.g. `postgres:17`. */
+  readonly image: string;
+  readonly settings: Settings;
+  readonly synchronousReplicas: number;
+}
+
+/** What `desired` changes of the settings that the running `primary` has in force, the image first. */
+export function compareWithLive(
+  primary: NodeObservation,
+  desired: DesiredCluster,
+): SettingChange[] {
+  const rows = primary.postgres?.settings ?? {};
+  const { final } = computeTargets(desired, primary);
+  const names = new Set([...Object.keys(final), ...Object.keys(rows)]);
+  const changes = [...names].sort().flatMap((name): SettingChange[] => {
+    const row = rows[name];
+    const wanted = final[name];
+    if (row === undefined) {
+      return wanted === undefined ? [] : [{ name, before: null, after: wanted, takesEffect: null }];
+    }
+    // What ALTER SYSTEM holds no file changes.
+    if (row.overridden || row.context === 'internal') return [];
+    if (wanted === undefined && (!row.fromFile || IDENTITY.includes(name))) return [];
+    const value = wanted ?? row.default;
+    if (value !== null && isInForce(value, row)) return [];
+    return [
+      {
+        name,
+        before: showSetting(row.setting, row),
+        after: wanted ?? (row.default === null ? null : showSetting(row.default, row)),
+        takesEffect: row.context === 'postmaster' ? 'restart' : 'reload',
+      },
+    ];
+  });
+  return [...compareImages(primary.record?.image ?? null, desired.image), ...changes];
+}
+
+/** What `desired` changes of the settings that were asked for last, the image first. */
+export function compareWithApplied(
+  applied: AppliedDatabase,
+  desired: DesiredCluster,
+): SettingChange[] {
+  const before = complete(applied.settings, { ...desired, ...applied });
+  const after = complete(desired.settings, desired);
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
+  return [
+    ...compareImages(applied.image, desired.image),
+    ...names
+      .filter((name) => before[name] !== after[name])
+      .map((name) => ({
+        name,
+        before: before[name] ?? null,
+        after: after[name] ?? null,
+        takesEffect: null,
+      })),
+  ];
+}
+
+function complete(settings: Settings, desired: Parameters<typeof renderSynchronous>[0]): Settings {
+  return { ...mergeSettings(settings), synchronous_standby_names: renderSynchronous(desired) };
+}
+
+function compareImages(before: string | null, after: string): SettingChange[] {
+  if (before === null || before === after) return [];
+  return [{ name: 'image', before, after, takesEffect: 'restart' }];
+}

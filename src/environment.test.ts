@@ -1,0 +1,46 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { readEnvironment } from './environment.ts';
+
+let folder: string;
+let env: Record<string, string>;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'environment-'));
+  writeFileSync(join(folder, 'event.json'), '{"number":7}');
+  env = {
+    GITHUB_API_URL: 'https://api.github.com',
+    GITHUB_EVENT_NAME: 'push',
+    GITHUB_EVENT_PATH: join(folder, 'event.json'),
+    GITHUB_REF: 'refs/heads/main',
+    GITHUB_REPOSITORY: 'acme/database',
+    GITHUB_RUN_ATTEMPT: '2',
+    GITHUB_RUN_ID: '19392868260',
+    GITHUB_SERVER_URL: 'https://github.com',
+    GITHUB_SHA: 'abc',
+    GITHUB_WORKSPACE: '/work',
+    RUNNER_TEMP: '/tmp',
+  };
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+it('says which run this is', async () => {
+  expect(await readEnvironment(env)).toMatchObject({
+    run: { id: 19_392_868_260, attempt: 2 },
+    runUrl: 'https://github.com/acme/database/actions/runs/19392868260',
+    repository: { owner: 'acme', repo: 'database' },
+    event: { payload: { number: 7 } },
+  });
+});
+
+it('names each variable that is missing, once', async () => {
+  const { GITHUB_RUN_ID: _id, GITHUB_SHA: _sha, ...rest } = env;
+  await expect(readEnvironment(rest)).rejects.toThrow('not set: GITHUB_RUN_ID, GITHUB_SHA.');
+});
+
+it('refuses a run that is no number', async () => {
+  await expect(readEnvironment({ ...env, GITHUB_RUN_ID: 'x' })).rejects.toThrow(
+    'GITHUB_RUN_ID is x',
+  );
+});

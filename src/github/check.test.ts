@@ -1,0 +1,142 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type GitHub, startGitHub } from '../../lab/github/github.ts';
+import { CHECK_BUDGET, type CheckContent, Checks } from './check.ts';
+import { createClient } from './client.ts';
+
+const repository = { owner: 'acme', repo: 'database' };
+const name = 'postgres / plan';
+const done = { name, status: 'completed', conclusion: 'success', title: 'Planned' } as const;
+const content: CheckContent = { ...done, summary: '2 to add', text: 'record', externalId: 'a/1' };
+
+let github: GitHub;
+let commit: string;
+beforeEach(async () => {
+  github = await startGitHub();
+  commit = github.openPullRequest({ branch: 'more', title: 'More' }).payload.pull_request.head.sha;
+});
+afterEach(() => github.stop());
+
+function connect({ access = 'write', login }: { access?: 'read' | 'write'; login?: string } = {}) {
+  const token = github.createToken({
+    permissions: { checks: access },
+    ...(login === undefined ? {} : { login }),
+  });
+  const client = createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 1 });
+  return new Checks(client, repository);
+}
+
+async function findTexts(checks = connect()) {
+  const found = await checks.find({ commit, name });
+  return found.outcome === 'found' ? found.checks.map(({ text }) => text) : found;
+}
+
+describe('create and update', () => {
+  it('say what they are given', async () => {
+    const checks = connect();
+    const created = await checks.create(commit, {
+      name,
+      status: 'in_progress',
+      title: 'Planning',
+      summary: '',
+    });
+    if (created.outcome !== 'created') throw new Error(created.outcome);
+    expect(github.listCheckRuns(commit)[0]).toMatchObject({
+      status: 'in_progress',
+      conclusion: null,
+    });
+    expect(await checks.update(created.id, content)).toEqual({ ...created, outcome: 'updated' });
+    const [run] = github.listCheckRuns(commit);
+    expect(run).toMatchObject({
+      name,
+      head_sha: commit,
+      status: 'completed',
+      conclusion: 'success',
+      external_id: 'a/1',
+      output: { title: 'Planned', summary: '2 to add', text: 'record' },
+      app: { slug: 'github-actions' },
+    });
+    expect(run?.html_url).toBe(created.url);
+  });
+
+  it.each(['summary', 'text'] as const)('take a %s as long as GitHub does', async (field) => {
+    const fits = 'é'.repeat(Math.floor(CHECK_BUDGET / 2));
+    expect(await connect().create(commit, { ...content, [field]: fits })).toMatchObject({
+      outcome: 'created',
+    });
+    await expect(connect().create(commit, { ...content, [field]: `${fits}é` })).rejects.toThrow(
+      `its ${field} has 65536 bytes and GitHub takes 65535`,
+    );
+  });
+
+  it.each<[string, Parameters<typeof connect>[0], string]>([
+    ['without checks: write', { access: 'read' }, 'Resource not accessible by integration'],
+    ['that is a person’s', { login: 'alice' }, 'You must authenticate via a GitHub App.'],
+  ])('say that a token may not %s', async (_case, token, reason) => {
+    const forged = github.checkAs('github-actions', { sha: commit, name });
+    const outcome = { outcome: 'forbidden', reason: expect.stringContaining(reason) };
+    expect(await connect(token).create(commit, content)).toEqual(outcome);
+    expect(await connect(token).update(Number(forged.id), content)).toEqual(outcome);
+  });
+
+  it('say that another app’s check run is not theirs', async () => {
+    const { id } = github.checkAs('other-app', { sha: commit, name, text: 'theirs' });
+    expect(await connect().update(Number(id), content)).toMatchObject({
+      outcome: 'forbidden',
+      reason: expect.stringMatching(/can only be modified by the GitHub App that created it/),
+    });
+    expect(github.listCheckRuns(commit)[0]?.output.text).toBe('theirs');
+  });
+
+  it('fail when GitHub does', async () => {
+    await expect(connect().create('0'.repeat(40), content)).rejects.toMatchObject({ status: 422 });
+  });
+});
+
+describe('find', () => {
+  it('gives all of the name, newest first', async () => {
+    for (const text of ['one', 'two', 'three'])
+      await connect().create(commit, { ...content, text });
+    await connect().create(commit, { ...content, name: 'postgres / apply', text: 'another' });
+    expect(await findTexts()).toEqual(['three', 'two', 'one']);
+    expect(await connect({ access: 'read' }).find({ commit, name })).toMatchObject({
+      checks: [{ externalId: 'a/1', conclusion: 'success', status: 'completed' }, {}, {}],
+    });
+  });
+
+  it('finds one behind pages of others', async () => {
+    await connect().create(commit, content);
+    for (let index = 0; index < 230; index++) github.checkAs('noise', { sha: commit, name });
+    expect(await findTexts()).toEqual(['record']);
+  });
+
+  it.each(['other-app', 'github-actions-2', 'github-actions[bot]', 'alice'])(
+    'never gives one forged by the app %s',
+    async (app) => {
+      await connect().create(commit, content);
+      github.checkAs(app, { sha: commit, name, text: 'forged' });
+      expect(await findTexts()).toEqual(['record']);
+      // Nor to a person whose login is the app's name.
+      expect(await findTexts(connect({ login: 'alice' }))).toEqual([]);
+    },
+  );
+
+  it('gives an app of one’s own only its own', async () => {
+    await connect().create(commit, content);
+    await connect({ login: 'our-app[bot]' }).create(commit, { ...content, text: 'ours' });
+    expect(await findTexts(connect({ login: 'our-app[bot]' }))).toEqual(['ours']);
+  });
+
+  it('finds none on another commit', async () => {
+    await connect().create(commit, content);
+    const other = github.push().payload.after;
+    expect(await connect().find({ commit: other, name })).toEqual({ outcome: 'found', checks: [] });
+  });
+
+  it('says that the token may not look', async () => {
+    const token = github.createToken({ permissions: { pull_requests: 'write' } });
+    const client = createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 1 });
+    expect(await new Checks(client, repository).find({ commit, name })).toMatchObject({
+      outcome: 'forbidden',
+    });
+  });
+});

@@ -1,0 +1,129 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type GitHub, startGitHub } from '../../lab/github/github.ts';
+import { createClient } from './client.ts';
+import { closeIssue, renderIssueMarker, reportIssue } from './issue.ts';
+
+const repository = { owner: 'acme', repo: 'database' };
+const identity = 'postgres/1a2b3c4d';
+const marker = renderIssueMarker(identity);
+
+let github: GitHub;
+beforeEach(async () => {
+  github = await startGitHub();
+});
+afterEach(() => github.stop());
+
+function connect({ access = 'write', login }: { access?: 'read' | 'write'; login?: string } = {}) {
+  const token = github.createToken({
+    permissions: { issues: access },
+    ...(login === undefined ? {} : { login }),
+  });
+  return createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 1 });
+}
+
+const report = (body: string, { client = connect(), of = identity } = {}) =>
+  reportIssue(client, { repository, identity: of, title: 'Drift in postgres', body });
+const close = (client = connect()) =>
+  closeIssue(client, { repository, identity, comment: 'The drift is gone.' });
+const list = () => github.listIssues().map(({ number, state, body }) => ({ number, state, body }));
+
+describe('reportIssue', () => {
+  it('opens one issue, then updates it', async () => {
+    const first = await report('one setting');
+    expect(first).toMatchObject({ outcome: 'created', number: 1 });
+    expect(await report('two settings')).toEqual({ ...first, outcome: 'updated' });
+    expect(await report('two settings')).toEqual({ ...first, outcome: 'unchanged' });
+    expect(list()).toEqual([{ number: 1, state: 'open', body: `${marker}\ntwo settings` }]);
+  });
+
+  it('keeps an issue per cluster', async () => {
+    await report('one');
+    expect(await report('two', { of: 'orders/99887766' })).toMatchObject({ number: 2 });
+    expect(await report('three')).toMatchObject({ outcome: 'updated', number: 1 });
+  });
+
+  it('finds it behind pages of other issues', async () => {
+    await report('one');
+    for (let index = 0; index < 130; index++) {
+      github.openIssueAs('github-actions[bot]', { title: `Other ${index}`, body: 'other' });
+    }
+    expect(await report('two')).toMatchObject({ outcome: 'updated', number: 1 });
+  });
+
+  it('never touches one that somebody else opened, nor a pull request', async () => {
+    github.openIssueAs('mallory', { title: 'Mine', body: `${marker}\nforged` });
+    github.openPullRequest({
+      branch: 'bump',
+      title: 'Bump',
+      author: 'github-actions[bot]',
+      body: `${marker}\npull request`,
+    });
+    expect(await report('one')).toMatchObject({ outcome: 'created', number: 3 });
+    expect(list().map(({ body }) => body)).toEqual([
+      `${marker}\nforged`,
+      `${marker}\npull request`,
+      `${marker}\none`,
+    ]);
+  });
+
+  it('does not reopen a closed one', async () => {
+    await report('one');
+    await close();
+    expect(await report('two')).toMatchObject({ outcome: 'created', number: 2 });
+    expect(list()[0]).toMatchObject({ state: 'closed', body: `${marker}\none` });
+  });
+
+  it('ends with one open issue, the oldest, when two runs open it at the same time', async () => {
+    await Promise.all([report('a'), report('b')]);
+    const open = list().filter(({ state }) => state === 'open');
+    expect(open.map(({ number }) => number)).toEqual([1]);
+    expect(await report('c')).toMatchObject({ number: 1 });
+  });
+
+  it('ends with one when the answer to its creation is lost', async () => {
+    github.failNext({ method: 'POST', path: /\/issues$/, kind: 'lose-answer' });
+    expect(await report('one')).toMatchObject({ outcome: 'unchanged', number: 1 });
+    expect(list().filter(({ state }) => state === 'open')).toHaveLength(1);
+  });
+
+  it('says that the token may not, or that there are no issues', async () => {
+    expect(await report('one', { client: connect({ access: 'read' }) })).toMatchObject({
+      outcome: 'forbidden',
+      reason: expect.stringContaining('Resource not accessible'),
+    });
+    github.setIssues(false);
+    expect(await report('one')).toMatchObject({
+      outcome: 'forbidden',
+      reason: expect.stringContaining('Issues has been disabled in this repository.'),
+    });
+    expect(await close()).toEqual({ outcome: 'none' });
+  });
+
+  it('fails when GitHub does', async () => {
+    github.failNext({ path: /\/issues/, kind: 'server-error', times: 99 });
+    await expect(report('one')).rejects.toMatchObject({ status: 500 });
+  });
+});
+
+describe('closeIssue', () => {
+  it('closes it as completed, with a last word', async () => {
+    await report('one');
+    expect(await close()).toMatchObject({ outcome: 'closed', number: 1 });
+    expect(github.listIssues()[0]).toMatchObject({ state: 'closed', state_reason: 'completed' });
+    expect(github.listComments(1).map(({ body }) => body)).toEqual(['The drift is gone.']);
+    expect(await close()).toEqual({ outcome: 'none' });
+    expect(github.listComments(1)).toHaveLength(1);
+  });
+
+  it('leaves everybody else’s', async () => {
+    github.openIssueAs('mallory', { title: 'Mine', body: `${marker}\nforged` });
+    await report('two', { of: 'orders/99887766' });
+    expect(await close()).toEqual({ outcome: 'none' });
+    expect(list().every(({ state }) => state === 'open')).toBe(true);
+  });
+
+  it('says that the token may not', async () => {
+    await report('one');
+    expect(await close(connect({ access: 'read' }))).toMatchObject({ outcome: 'forbidden' });
+  });
+});

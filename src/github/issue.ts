@@ -1,0 +1,168 @@
+import {
+  acceptRefusal,
+  type Forbidden,
+  type GitHubClient,
+  isForbidden,
+  type Repository,
+  readStatus,
+} from './client.ts';
+import { findLogin } from './login.ts';
+import { renderMarker } from './marker.ts';
+import { isSameText } from './own-comment.ts';
+
+/** Which issue: each cluster has at most one open. */
+export interface IssuePlace {
+  readonly repository: Repository;
+  /** Tells the clusters of a repository apart; letters, digits and `. _ : / -`. */
+  readonly identity: string;
+}
+
+/** What became of an issue. */
+export type IssueOutcome =
+  | {
+      readonly outcome: 'created' | 'updated' | 'unchanged';
+      readonly number: number;
+      readonly url: string;
+    }
+  /** The token lacks `issues: write`, or the repository has no issues. */
+  | Forbidden;
+
+/** What became of an issue that is no longer needed; `none`: there was no open one. */
+export type ClosingOutcome =
+  | { readonly outcome: 'closed'; readonly number: number; readonly url: string }
+  | { readonly outcome: 'none' }
+  | Forbidden;
+
+/**
+ * Makes the cluster's open issue say this; opens a new one where none is open. A closed one stays closed.
+ *
+ * @throws the API's error for anything but missing permissions or issues
+ */
+export async function reportIssue(
+  client: GitHubClient,
+  options: IssuePlace & { title: string; body: string },
+): Promise<IssueOutcome> {
+  const { repository, identity, title } = options;
+  const body = `${renderIssueMarker(identity)}\n${options.body}`;
+  return acceptRefusal(async () => {
+    const found = await findOpenIssues(client, options);
+    if (found.length > 0) return updateIssue(client, { repository, found, title, body });
+    const { data } = await client.request('POST /repos/{owner}/{repo}/issues', {
+      ...repository,
+      title,
+      body,
+    });
+    // A run at the same time may have opened one as well: the oldest stays.
+    const all = await findOpenIssues(client, options);
+    if (all.some(({ number }) => number !== data.number)) {
+      return updateIssue(client, { repository, found: all, title, body });
+    }
+    return { outcome: 'created', number: data.number, url: data.html_url };
+  }, isRefusal);
+}
+
+/**
+ * Closes the cluster's open issue as completed, with `comment` (Markdown) as the last word.
+ *
+ * @throws the API's error for anything but missing permissions or issues
+ */
+export async function closeIssue(
+  client: GitHubClient,
+  options: IssuePlace & { comment: string },
+): Promise<ClosingOutcome> {
+  const { repository, comment } = options;
+  return acceptRefusal(async () => {
+    const [oldest, ...others] = await findOpenIssues(client, options);
+    if (oldest === undefined) return { outcome: 'none' };
+    const { number, url } = oldest;
+    await client.request('POST /repos/{owner}/{repo}/issues/{issue_number}/comments', {
+      ...repository,
+      issue_number: number,
+      body: comment,
+    });
+    await setClosed(client, { repository, number, reason: 'completed' });
+    for (const other of others) {
+      await setClosed(client, { repository, number: other.number, reason: 'completed' });
+    }
+    return { outcome: 'closed', number, url };
+  }, isRefusal);
+}
+
+/** The hidden first line that a cluster's issue is found by. */
+export function renderIssueMarker(identity: string): string {
+  return renderMarker(`drift/${identity}`);
+}
+
+interface OpenIssue {
+  readonly number: number;
+  readonly url: string;
+  readonly title: string;
+  readonly body: string;
+}
+
+/** By marker *and* author, oldest first. */
+async function findOpenIssues(
+  client: GitHubClient,
+  { repository, identity }: IssuePlace,
+): Promise<OpenIssue[]> {
+  const marker = renderIssueMarker(identity);
+  const login = await findLogin(client);
+  const open: OpenIssue[] = [];
+  for (let page = 1, last = false; !last; page++) {
+    const { data, headers } = await client.request('GET /repos/{owner}/{repo}/issues', {
+      ...repository,
+      creator: login,
+      state: 'open',
+      per_page: 100,
+      page,
+    });
+    for (const { number, html_url: url, title, body, user, pull_request } of data) {
+      // Every pull request is an issue too.
+      if (pull_request !== undefined || user?.login.toLowerCase() !== login) continue;
+      if (body?.startsWith(marker)) open.push({ number, url, title, body });
+    }
+    last = !headers.link?.includes('rel="next"');
+  }
+  return open.sort((a, b) => a.number - b.number);
+}
+
+async function updateIssue(
+  client: GitHubClient,
+  options: { repository: Repository; found: readonly OpenIssue[]; title: string; body: string },
+): Promise<IssueOutcome> {
+  const { repository, found, title, body } = options;
+  const [oldest, ...others] = found;
+  if (oldest === undefined) throw new Error('An issue is updated that was not found.');
+  const { number, url } = oldest;
+  for (const other of others) {
+    await setClosed(client, { repository, number: other.number, reason: 'not_planned' });
+  }
+  if (oldest.title === title && isSameText(oldest.body, body)) {
+    return { outcome: 'unchanged', number, url };
+  }
+  await client.request('PATCH /repos/{owner}/{repo}/issues/{issue_number}', {
+    ...repository,
+    issue_number: number,
+    title,
+    body,
+  });
+  return { outcome: 'updated', number, url };
+}
+
+async function setClosed(
+  client: GitHubClient,
+  options: { repository: Repository; number: number; reason: 'completed' | 'not_planned' },
+): Promise<void> {
+  const { repository, number, reason } = options;
+  await client.request('PATCH /repos/{owner}/{repo}/issues/{issue_number}', {
+    ...repository,
+    issue_number: number,
+    state: 'closed',
+    state_reason: reason,
+  });
+}
+
+/** 410: the repository's issues are switched off. */
+function isRefusal(error: unknown): error is Error {
+  return isForbidden(error) || readStatus(error) === 410;
+}

@@ -1,0 +1,25 @@
+/** What every hidden line of ours begins with. */
+export const MARK = '<!-- postgres-cluster-action';
+
+/**
+ * The hidden line that a comment or an issue is found by.
+ *
+ * @throws Error where the identity has characters that could end the line
+ */
+export function renderMarker(identity: string): string {
+  return renderHidden('', identity);
+}
+
+/**
+ * A hidden line of some kind about `identity` (letters, digits and `. _ : / -`).
+ *
+ * @throws Error where the identity has characters that could end the line
+ */
+export function renderHidden(kind: string, identity: string): string {
+  if (!/^[\w.:/-]+$/.test(identity) || identity.includes('-->')) {
+    throw new Error(
+      `The comment identity ${JSON.stringify(identity)} cannot be hidden in a comment.`,
+    );
+  }
+  return `${MARK}${kind === '' ? '' : ` ${kind}`}: ${identity} -->`;
+}

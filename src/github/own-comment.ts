@@ -1,0 +1,69 @@
+import { type GitHubClient, type Repository, readStatus } from './client.ts';
+import { findLogin } from './login.ts';
+
+/** A comment as found. */
+export interface OwnComment {
+  readonly id: number;
+  readonly url: string;
+  readonly body: string;
+}
+
+/**
+ * The comments of an issue or pull request that begin with `marker` *and* are written by the token's own
+ * login, oldest first: whoever copies the marker gets nothing edited.
+ *
+ * @throws the API's error
+ */
+export async function listOwnComments(
+  client: GitHubClient,
+  place: { repository: Repository; number: number; marker: string },
+): Promise<OwnComment[]> {
+  const { repository, number, marker } = place;
+  const login = await findLogin(client);
+  const own: OwnComment[] = [];
+  for (let page = 1, last = false; !last; page++) {
+    const { data, headers } = await client.request(
+      'GET /repos/{owner}/{repo}/issues/{issue_number}/comments',
+      { ...repository, issue_number: number, per_page: 100, page },
+    );
+    for (const { id, html_url: url, body = '', user } of data) {
+      if (!body.startsWith(marker) || user?.login.toLowerCase() !== login) continue;
+      own.push({ id: Number(id), url, body });
+    }
+    last = !headers.link?.includes('rel="next"');
+  }
+  return own.sort((a, b) => a.id - b.id);
+}
+
+/** Reads a comment as it is now. @throws the API's error, 404 where it is gone */
+export async function readComment(
+  client: GitHubClient,
+  { repository, id }: { repository: Repository; id: number },
+): Promise<OwnComment> {
+  const { data } = await client.request('GET /repos/{owner}/{repo}/issues/comments/{comment_id}', {
+    ...repository,
+    comment_id: id,
+  });
+  return { id, url: data.html_url, body: data.body ?? '' };
+}
+
+/** Removes a comment; one that is gone is fine. @throws the API's error */
+export async function removeComment(
+  client: GitHubClient,
+  { repository, id }: { repository: Repository; id: number },
+): Promise<void> {
+  try {
+    await client.request('DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}', {
+      ...repository,
+      comment_id: id,
+    });
+  } catch (error) {
+    if (readStatus(error) !== 404) throw error;
+  }
+}
+
+/** Whether both texts say the same. GitHub gives line ends back as they were last written, by API or by browser. */
+export function isSameText(a: string, b: string): boolean {
+  const normalize = (text: string) => text.replaceAll('\r\n', '\n').trimEnd();
+  return normalize(a) === normalize(b);
+}

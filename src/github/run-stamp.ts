@@ -1,0 +1,31 @@
+import { MARK } from './marker.ts';
+
+/** A workflow run; a rerun keeps its id and counts its attempts. */
+export interface Run {
+  /** `GITHUB_RUN_ID`: runs that began later have a higher one. */
+  readonly id: number;
+  /** `GITHUB_RUN_ATTEMPT`, from 1. */
+  readonly attempt: number;
+}
+
+/** Whether `run` began after `other`. */
+export function isLater(run: Run, other: Run): boolean {
+  return run.id > other.id || (run.id === other.id && run.attempt > other.attempt);
+}
+
+/** Whether both are the same attempt of the same run. */
+export function isSameRun(run: Run, other: Run): boolean {
+  return run.id === other.id && run.attempt === other.attempt;
+}
+
+/** The hidden line that says which run wrote what follows. */
+export function renderStamp({ id, attempt }: Run): string {
+  return `${MARK} run: ${id}/${attempt} -->`;
+}
+
+/** Reads what `renderStamp` wrote; null for any other line, and for none. */
+export function readStamp(line: string | undefined): Run | null {
+  if (line === undefined || !line.startsWith(MARK)) return null;
+  const [, id, attempt] = /^ run: (\d{1,15})\/(\d{1,9}) -->$/.exec(line.slice(MARK.length)) ?? [];
+  return id === undefined ? null : { id: Number(id), attempt: Number(attempt) };
+}

@@ -1,0 +1,100 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type GitHub, startGitHub } from '../../lab/github/github.ts';
+import { createClient } from '../github/client.ts';
+import { Announcement } from './announcement.ts';
+
+let github: GitHub;
+let number: number;
+let folder: string;
+let log: string[];
+beforeEach(async () => {
+  github = await startGitHub();
+  number = github.openPullRequest({ branch: 'more', title: 'More' }).payload.number;
+  folder = mkdtempSync(join(tmpdir(), 'announcement-'));
+  writeFileSync(join(folder, 'output'), '');
+  vi.stubEnv('GITHUB_OUTPUT', join(folder, 'output'));
+  log = [];
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    log.push(String(text));
+    return true;
+  });
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+  rmSync(folder, { recursive: true });
+  await github.stop();
+});
+
+const bodies = () => github.listComments(number).map(({ body = '' }) => body);
+
+function announce({ id = 20, shared = false, access = 'write' as 'read' | 'write' } = {}) {
+  const token = github.createToken({ permissions: { pull_requests: access } });
+  return new Announcement({
+    client: createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 5 }),
+    place: {
+      repository: { owner: 'acme', repo: 'database' },
+      number,
+      identity: 'orders/1',
+      run: { id, attempt: 1 },
+      shared,
+    },
+    redact: (text) => text.replaceAll('secret', '***'),
+  });
+}
+
+describe.each([false, true])('shared: %s', (shared) => {
+  it('says what it is told, without secrets, and where', async () => {
+    await announce({ shared }).publish('the secret plan');
+    expect(bodies()).toEqual([expect.stringContaining('the *** plan')]);
+    const [{ id, html_url } = { id: 0, html_url: '' }] = github.listComments(number);
+    const outputs = readFileSync(join(folder, 'output'), 'utf8');
+    expect(outputs).toContain(String(id));
+    expect(outputs).toContain(html_url);
+    expect(log).toEqual([]);
+  });
+
+  it('leaves what a later run said, and says so once', async () => {
+    await announce({ id: 21, shared }).publish('theirs');
+    const announcement = announce({ shared });
+    const before = bodies();
+    await announcement.publish('mine');
+    await announcement.publish('mine again');
+    expect(bodies()).toEqual(before);
+    expect(log.join('')).toBe(
+      'The comment is left as it is: run 21, which began later, has written it.\n',
+    );
+  });
+
+  it('finishes what its own run was saying alone', async () => {
+    await announce({ id: 19, shared }).publish('planned');
+    await announce({ shared }).finish('cancelled');
+    expect(bodies().join()).toContain('planned');
+    expect(log.join('')).toBe('The comment is left as it is: it is of run 19.\n');
+    await announce({ shared }).publish('applying');
+    await announce({ shared }).finish('cancelled');
+    expect(bodies().join()).toContain('cancelled');
+  });
+});
+
+it('says the short form, without secrets, where the report does not fit', async () => {
+  await announce({ shared: true }).publish('x'.repeat(70_000), { short: 'a secret, in short' });
+  expect(bodies().join()).toContain('a ***, in short');
+  expect(log.join('')).toMatch(/no room for the whole report/);
+});
+
+it('warns once, and never fails, when it may not comment', async () => {
+  const announcement = announce({ access: 'read' });
+  await announcement.publish('one');
+  await announcement.publish('two');
+  expect(log.join('').match(/::warning::github-token: may not comment here/g)).toHaveLength(1);
+});
+
+it('warns and goes on when GitHub fails', async () => {
+  github.failNext({ path: /comments/, status: 422, times: 9, body: { message: 'Spam' } });
+  await announce().publish('one');
+  expect(log.join('')).toMatch(/^::warning::The comment could not be written \(Spam/);
+});

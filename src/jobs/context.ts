@@ -1,0 +1,61 @@
+import {
+  type DeployReport,
+  renderDeployComment,
+  renderDeployShort,
+} from '../report/deploy-comment.ts';
+import type { RunInfo } from '../report/run.ts';
+import type { Announcement } from './announcement.ts';
+import type { Job } from './job.ts';
+import type { Subject } from './place.ts';
+import type { Reviews } from './reviews.ts';
+
+/** What a job that people follow works with beside the job itself. */
+export interface Context {
+  readonly announcement: Announcement;
+  readonly reviews: Reviews;
+  /** Full SHA that is planned or deployed. */
+  readonly commit: string;
+  /** Sentences that every report has. */
+  readonly warnings: readonly string[];
+  readonly subject: Subject;
+}
+
+/** What a report says of its run, before anything is known of a plan. */
+export function describeRun(job: Job, commit: string): RunInfo {
+  return {
+    commit,
+    url: job.environment.runUrl,
+    time: new Date(),
+    tool: null,
+    planDigest: null,
+  };
+}
+
+/** A report of which nothing is known yet but what it is of. */
+export function beginReport(
+  job: Job,
+  { commit, warnings = [] }: { commit: string; warnings?: readonly string[] },
+): Omit<DeployReport, 'progress'> {
+  return {
+    cluster: job.request.spec.name,
+    plan: null,
+    steps: null,
+    proof: [],
+    reviewed: null,
+    warnings,
+    run: describeRun(job, commit),
+  };
+}
+
+/** Makes the comment say where a deploy, or the plan before it, stands. */
+export async function publishProgress(
+  announcement: Announcement,
+  report: DeployReport,
+): Promise<void> {
+  await announcement.publish(renderDeployComment(report), { short: renderDeployShort(report) });
+}
+
+/** The message of whatever was thrown. */
+export function readMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

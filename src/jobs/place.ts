@@ -1,0 +1,73 @@
+import { relative } from 'node:path';
+import * as core from '@actions/core';
+import type { RunnerEnvironment } from '../environment.ts';
+import type { GitHubClient } from '../github/client.ts';
+import { findPullRequest, type PullRequest, readPullRequest } from '../github/pull-request.ts';
+import type { Intent } from '../intent.ts';
+import { identifyComment } from './announcement.ts';
+import { readMessage } from './context.ts';
+import type { Job } from './job.ts';
+
+/** Tells the job's cluster from every other of the repository. */
+export function identifyCluster({ environment, request, workspace }: Job): string {
+  return identifyComment({
+    name: request.spec.name,
+    region: request.spec.region,
+    directory: relative(environment.workspace, workspace.directory),
+  });
+}
+
+/** The pull request that a run is about. */
+export interface Subject {
+  /** Whose comment tells of it; null: nobody's. */
+  readonly number: number | null;
+  /** The pull request as it is when it is asked for; null where there is none, or it may not be read. */
+  readonly read: () => Promise<PullRequest | null>;
+}
+
+/** The pull request behind a run: the event's, the one a merge queue merges, or the one that brought a push. */
+export async function findSubject(
+  client: GitHubClient,
+  { intent, environment }: { intent: Intent; environment: RunnerEnvironment },
+): Promise<Subject> {
+  const { repository } = environment;
+  const readByNumber = (number: number) => () =>
+    attempt(`Pull request #${number} could not be read`, () =>
+      readPullRequest(client, { repository, number, log: core.info }),
+    );
+  if (intent.kind === 'review') {
+    const number = intent.pullRequest ?? intent.queued;
+    const read = number === null ? async () => null : readByNumber(number);
+    return { number: intent.pullRequest, read };
+  }
+  if (intent.kind === 'close') {
+    return { number: intent.pullRequest, read: readByNumber(intent.pullRequest) };
+  }
+  // A failover is nobody's pull request.
+  if (intent.kind !== 'deploy') return { number: null, read: async () => null };
+  if (intent.pullRequest !== null) {
+    return { number: intent.pullRequest, read: readByNumber(intent.pullRequest) };
+  }
+  const found = await attempt(`The pull request behind ${intent.sha} could not be looked up`, () =>
+    findPullRequest(client, {
+      repository,
+      sha: intent.sha,
+      branch: environment.event.ref.replace(/^refs\/heads\//, ''),
+      log: core.info,
+    }),
+  );
+  return { number: found?.number ?? null, read: async () => found };
+}
+
+/** What cannot be asked of GitHub is not there: the job decides what it does without. */
+async function attempt<Result>(
+  failure: string,
+  work: () => Promise<Result>,
+): Promise<Result | null> {
+  try {
+    return await work();
+  } catch (error) {
+    core.warning(`${failure} (${readMessage(error)}).`);
+    return null;
+  }
+}

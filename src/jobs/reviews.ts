@@ -1,0 +1,267 @@
+import * as core from '@actions/core';
+import { UserError } from '../errors.ts';
+import type { Check, CheckContent, Checks } from '../github/check.ts';
+import {
+  describeReview,
+  openReview,
+  type Review,
+  sealReview,
+} from '../operations/review-record.ts';
+import { canonicalizePlan, type PlanSummary } from '../terraform/plan.ts';
+import { findDifferences } from '../terraform/review.ts';
+import { readMessage } from './context.ts';
+
+/** The review that a deploy goes by. */
+export interface Reviewed {
+  /** Full SHA of the commit that was planned. */
+  readonly commit: string;
+  readonly digest: string;
+  /** Its signature was checked. */
+  readonly signed: boolean;
+  /** An apply of it had begun, and this is what is left of it. */
+  readonly partly: boolean;
+}
+
+/** What people see of a check run. */
+export interface CheckFace {
+  /** One line without Markdown. */
+  readonly title: string;
+  /** Markdown. */
+  readonly summary: string;
+}
+
+/** What is about to be applied is not what was reviewed. */
+export class ChangedPlanError extends UserError {
+  /** A sentence each. */
+  readonly differences: readonly string[];
+  readonly nextStep: string;
+
+  constructor(differences: readonly string[], nextStep: string) {
+    super([...differences, nextStep]);
+    this.name = 'ChangedPlanError';
+    this.differences = differences;
+    this.nextStep = nextStep;
+  }
+}
+
+const NEXT_STEP =
+  'Nothing was changed. Open a pull request, whose plan shows all of this, and merge it; or run the job again with on-plan-change: apply.';
+const INTRODUCTION = 'What was reviewed, for the merge to compare with:';
+const FENCE = '```';
+
+/**
+ * What was reviewed, kept from the pull request to the merge in a check run of the commit: a person cannot
+ * write one in the action's name, and nobody can sign one without the key. A second one, of the deploy, says
+ * that its apply has begun.
+ */
+export class Reviews {
+  readonly #checks: Checks;
+  readonly #identity: string;
+  readonly #cluster: string;
+  readonly #key: string;
+  readonly #redact: (text: string) => string;
+  #begun: { id: number; externalId: string } | null = null;
+
+  constructor(options: {
+    checks: Checks;
+    /** Tells the clusters of one repository apart. */
+    identity: string;
+    /** Cluster name. */
+    cluster: string;
+    /** Empty: nothing is signed. */
+    key: string;
+    redact: (text: string) => string;
+  }) {
+    this.#checks = options.checks;
+    this.#identity = options.identity;
+    this.#cluster = options.cluster;
+    this.#key = options.key;
+    this.#redact = options.redact;
+  }
+
+  /** The review of a plan of `commit`; `image`: the digest that the nodes are to run. */
+  describe(plan: PlanSummary, { commit, image }: { commit: string; image: string | null }): Review {
+    return describeReview(plan, { identity: this.#identity, commit, image, redact: this.#redact });
+  }
+
+  /** Keeps a review for the merge; a refused one is red, so that branch protection stops the merge. */
+  async keep(review: Review, options: CheckFace & { refused: boolean }): Promise<void> {
+    const { title, summary, refused } = options;
+    await this.#attempt(
+      'What was reviewed could not be kept, so a merge has nothing to go by',
+      () =>
+        this.#checks.create(review.commit, {
+          ...this.#describe('plan', { title, summary }),
+          status: 'completed',
+          conclusion: refused ? 'failure' : 'success',
+          externalId: this.#nameDigest(review.digest),
+          text: `${INTRODUCTION}\n\n${FENCE}\n${sealReview(review, this.#key)}\n${FENCE}`,
+        }),
+    );
+  }
+
+  /**
+   * The review that allows the plan which `now` describes: of the very commit, as a merge queue makes it, or of
+   * the pull request's `head`. With `onPlanChange: apply` what differs is a warning.
+   *
+   * @throws ChangedPlanError with every difference, or why there is nothing to compare with
+   */
+  async require(
+    now: Review,
+    { head, onPlanChange }: { head: string | null; onPlanChange: 'fail' | 'apply' },
+  ): Promise<{ reviewed: Reviewed | null; warnings: readonly string[] }> {
+    const { reviewed, differences } = await this.#compare(now, head);
+    if (differences.length === 0) return { reviewed, warnings: [] };
+    if (onPlanChange === 'fail') throw new ChangedPlanError(differences, NEXT_STEP);
+    const warnings = differences.map((difference) => `Applied all the same: ${difference}`);
+    for (const warning of warnings) core.warning(warning);
+    return { reviewed: null, warnings };
+  }
+
+  /** Says with the commit that the apply of a review has begun: from now on what is left of it may be applied. */
+  async begin(commit: string, digest: string): Promise<void> {
+    const externalId = this.#nameDigest(digest);
+    const outcome = await this.#attempt('The deploy could not be shown with the commit', () =>
+      this.#checks.create(commit, {
+        ...this.#describe('deploy', { title: 'applying …', summary: 'The apply has begun.' }),
+        status: 'in_progress',
+        externalId,
+      }),
+    );
+    if (outcome !== null && outcome.outcome !== 'forbidden') {
+      this.#begun = { id: outcome.id, externalId };
+    }
+  }
+
+  /** Says how the deploy ended that `begin` announced. */
+  async end(
+    conclusion: 'success' | 'failure' | 'cancelled',
+    { title, summary }: CheckFace,
+  ): Promise<void> {
+    const begun = this.#begun;
+    if (begun === null) return;
+    await this.#attempt('How the deploy ended could not be shown with the commit', () =>
+      this.#checks.update(begun.id, {
+        ...this.#describe('deploy', { title, summary }),
+        status: 'completed',
+        conclusion,
+        externalId: begun.externalId,
+      }),
+    );
+    this.#begun = null;
+  }
+
+  async #compare(
+    now: Review,
+    head: string | null,
+  ): Promise<{ reviewed: Reviewed | null; differences: readonly string[] }> {
+    const problems: string[] = [];
+    for (const commit of new Set([now.commit, ...(head === null ? [] : [head])])) {
+      const found = await this.#find(commit);
+      if (typeof found === 'string') {
+        problems.push(found);
+        continue;
+      }
+      const signed = this.#key !== '';
+      const partly = await this.#hasBegun(now.commit, found.digest);
+      const reviewed = { commit, digest: found.digest, signed, partly };
+      return { reviewed, differences: compareReviews(now, found, { partly }) };
+    }
+    return { reviewed: null, differences: problems };
+  }
+
+  /** The latest review of the commit that can be trusted, or why there is none. */
+  async #find(commit: string): Promise<Review | string> {
+    const short = commit.slice(0, 7);
+    const problems: string[] = [];
+    for (const { text } of await this.#list('plan', commit)) {
+      const sealed = new RegExp(`${FENCE}\\n(.*)\\n${FENCE}`).exec(text ?? '')?.[1] ?? '';
+      const review = openReview(sealed, { key: this.#key, identity: this.#identity, commit });
+      if (!('problem' in review)) return review;
+      problems.push(review.problem);
+    }
+    const [problem] = problems;
+    return problem === undefined
+      ? `Nothing was reviewed at ${short}.`
+      : `What was reviewed at ${short} cannot be trusted: ${problem}.`;
+  }
+
+  async #hasBegun(commit: string, digest: string): Promise<boolean> {
+    const checks = await this.#list('deploy', commit);
+    return checks.some(({ externalId }) => externalId === this.#nameDigest(digest));
+  }
+
+  /** The cluster's check runs, newest first. */
+  async #list(kind: 'plan' | 'deploy', commit: string): Promise<readonly Check[]> {
+    const found = await this.#checks.find({ commit, name: this.#nameCheck(kind) });
+    if (found.outcome === 'forbidden') {
+      core.warning(
+        `github-token: may not read check runs (${found.reason}). Give the job the permission checks: write.`,
+      );
+      return [];
+    }
+    return found.checks.filter(({ externalId }) => externalId?.startsWith(`${this.#identity}:`));
+  }
+
+  #describe(
+    kind: 'plan' | 'deploy',
+    { title, summary }: CheckFace,
+  ): Pick<CheckContent, 'name' | 'title' | 'summary'> {
+    return {
+      name: this.#nameCheck(kind),
+      title: this.#redact(title),
+      summary: this.#redact(summary),
+    };
+  }
+
+  #nameCheck(kind: 'plan' | 'deploy'): string {
+    return `PostgreSQL ${kind}: ${this.#cluster}`;
+  }
+
+  #nameDigest(digest: string): string {
+    return `${this.#identity}:${digest}`;
+  }
+
+  /** A check run that cannot be written ends no job; a missing permission is said once, with its name. */
+  async #attempt<Outcome extends { outcome: string }>(
+    failure: string,
+    work: () => Promise<Outcome | { outcome: 'forbidden'; reason: string }>,
+  ): Promise<Outcome | null> {
+    try {
+      const outcome = await work();
+      if (!('reason' in outcome)) return outcome as Outcome;
+      core.warning(
+        `github-token: ${failure} (${outcome.reason}). Give the job the permission checks: write.`,
+      );
+    } catch (error) {
+      core.warning(`${failure} (${readMessage(error)}).`);
+    }
+    return null;
+  }
+}
+
+/** Every difference between two reviews, a sentence each. */
+function compareReviews(
+  now: Review,
+  reviewed: Review,
+  { partly }: { partly: boolean },
+): readonly string[] {
+  if (now.digest === reviewed.digest) return [];
+  const images = compareImages(now.image, reviewed.image);
+  const digests = `The plan's digest is ${now.digest.slice(0, 12)}, the review's ${reviewed.digest.slice(0, 12)}.`;
+  if (now.changes === null || reviewed.changes === null) {
+    return [
+      ...images,
+      `${digests} The review is too large to be kept whole, so what differs cannot be named.`,
+    ];
+  }
+  if (canonicalizePlan(now.changes) === canonicalizePlan(reviewed.changes)) return images;
+  const differences = [...images, ...findDifferences(now.changes, reviewed.changes, { partly })];
+  return differences.length > 0 || partly ? differences : [digests];
+}
+
+/** What nobody could tell at the review, as of nodes that were yet to come, is not held against the deploy. */
+function compareImages(now: string | null, reviewed: string | null): string[] {
+  if (reviewed === null || now === reviewed) return [];
+  return [`image: its digest is ${now ?? 'not known'}; the review saw ${reviewed}.`];
+}

@@ -1,0 +1,95 @@
+import { describe, expect, test } from 'vitest';
+import { createPlan, type ResourceOverrides } from '../report/fixtures/plan.ts';
+import { summarizePlan } from '../terraform/plan.ts';
+import { describeReview, digestReview, openReview, sealReview } from './review-record.ts';
+
+const KEY = 'k'.repeat(32);
+const commit = 'a'.repeat(40);
+const at = { identity: 'postgres/abc', commit };
+
+function createReview(count = 1, note = 'plain') {
+  const resources = Array.from({ length: count }, (_, index): ResourceOverrides => {
+    const noise = Array.from({ length: 40 }, (__, word) =>
+      ((index * 7919 + word * 104729) % 99991).toString(36),
+    );
+    return {
+      address: `aws_ebs_volume.data["${index}"]`,
+      actions: ['create'],
+      after: { size: 20, note: count > 1 ? noise.join('-') : note },
+    };
+  });
+  return describeReview(summarizePlan(createPlan(resources)), {
+    ...at,
+    image: 'sha256:1',
+    redact: (text) => text.replaceAll('hunter2', '***'),
+  });
+}
+
+describe('a review that is kept', () => {
+  test.each(['', KEY])('comes back as it was, key %j', (key) => {
+    const review = createReview();
+    expect(openReview(sealReview(review, key), { ...at, key })).toEqual(review);
+  });
+
+  test('holds no secret, and its digest does not depend on what is hidden', () => {
+    const review = createReview(1, 'password is hunter2');
+    expect(JSON.stringify(review)).not.toContain('hunter2');
+    expect(openReview(sealReview(review, KEY), { ...at, key: KEY })).toEqual(review);
+  });
+
+  test.each([
+    ['not signed', (text: string) => `${text.split('.')[0]}.`, 'it is not signed'],
+    [
+      'signed by another key',
+      () => sealReview(createReview(), 'x'.repeat(32)),
+      'its signature is not that of review-key',
+    ],
+    [
+      'another plan under the signature',
+      (text: string) => `${sealReview(createReview(2), '').split('.')[0]}.${text.split('.')[1]}`,
+      'its signature is not that of review-key',
+    ],
+    ['empty', () => '', 'it is not signed'],
+  ])('%s is refused', (_, forge, problem) => {
+    expect(openReview(forge(sealReview(createReview(), KEY)), { ...at, key: KEY })).toEqual({
+      problem,
+    });
+  });
+
+  test.each([
+    ['of another commit', { ...at, commit: 'b'.repeat(40) }, `it is of commit ${commit}`],
+    ['of another cluster', { ...at, identity: 'orders/abc' }, 'it is of another cluster'],
+  ])('%s is refused though it is signed', (_, elsewhere, problem) => {
+    expect(openReview(sealReview(createReview(), KEY), { ...elsewhere, key: KEY })).toEqual({
+      problem,
+    });
+  });
+
+  test.each([
+    '',
+    'AAAA.',
+    'not base64 at all',
+    sealReview({ ...createReview(), digest: 7 as never }, ''),
+  ])('damage is no crash: %j', (text) => {
+    expect(openReview(text, { ...at, key: '' })).toEqual({ problem: 'it cannot be read' });
+  });
+
+  test('of a plan that is too large keeps the digest alone', () => {
+    const review = createReview(3000);
+    const text = sealReview(review, KEY);
+    expect(text.length).toBeLessThan(65_000);
+    expect(openReview(text, { ...at, key: KEY })).toEqual({ ...review, changes: null });
+  });
+
+  test('the digest tells plans and images apart', () => {
+    const plan = summarizePlan(createPlan([{ address: 'aws_vpc.own[0]', actions: ['create'] }]));
+    const empty = summarizePlan(createPlan([]));
+    const digests = [
+      digestReview(plan, null),
+      digestReview(plan, 'sha256:1'),
+      digestReview(plan, 'sha256:2'),
+      digestReview(empty, null),
+    ];
+    expect(new Set(digests).size).toBe(4);
+  });
+});

@@ -1,0 +1,116 @@
+import type { NodeProof } from '../cluster/proof.ts';
+import type { Consequence, NodePlace, TopologyChange } from '../cluster/topology.ts';
+import { formatBytes, renderCode, renderTable } from './markdown.ts';
+
+/** Every node before and after, as a table; '' where there is none. Markdown. */
+export function renderTopology(topology: readonly TopologyChange[]): string {
+  if (topology.length === 0) return '';
+  const rows = topology.map((change) => [
+    renderCode(change.name),
+    renderChange(change, ({ role }) => role),
+    renderChange(change, ({ zone }) => zone && renderCode(zone)),
+    renderChange(change, ({ instanceType }) => instanceType && renderCode(instanceType)),
+    renderChange(change, ({ image }) => image && renderCode(shorten(image))),
+    renderConsequence(change.consequence),
+  ]);
+  return renderTable(['node', 'role', 'zone', 'type', 'image', 'what happens'], rows);
+}
+
+/** One value where it stays, `old → new` where it does not; `write` gives Markdown, null where nobody knows. */
+function renderChange(
+  { before, after }: TopologyChange,
+  write: (place: NodePlace) => string | null,
+): string {
+  const was = before === null ? null : write(before);
+  const is = after === null ? null : write(after);
+  // Who was not asked is not said to change.
+  if (was === null || is === null || was === is) return is ?? was ?? '–';
+  return `${was} → ${is}`;
+}
+
+const WORDS: Readonly<Record<Consequence, string>> = {
+  untouched: 'untouched',
+  reloaded: 'reloaded',
+  promoted: '**becomes the primary**',
+  restarted: '**restarted**',
+  resized: '**resized**',
+  replaced: '**another instance**',
+  're-cloned': '**cloned again**',
+  new: '**new**',
+  removed: '**removed**',
+};
+
+function renderConsequence(consequence: Consequence | null): string {
+  return consequence === null ? 'not known' : WORDS[consequence];
+}
+
+/** `sha256:0123456789ab`; a reference stays whole. */
+function shorten(image: string): string {
+  return /^sha256:[0-9a-f]{13,}$/.test(image) ? image.slice(0, 'sha256:'.length + 12) : image;
+}
+
+/** Before and after as Mermaid diagrams in Markdown, which GitHub draws in a job summary; '' without nodes. */
+export function renderTopologyDiagram(topology: readonly TopologyChange[]): string {
+  if (topology.length === 0) return '';
+  const draw = (title: string, pick: (change: TopologyChange) => NodePlace | null) => {
+    const nodes = topology.flatMap((change) => {
+      const place = pick(change);
+      return place === null ? [] : [{ name: change.name, place }];
+    });
+    return nodes.length === 0
+      ? ''
+      : `**${title}**\n\n${renderDiagram(
+          nodes.map(({ name, place }) => ({
+            name,
+            role: place.role,
+            lines: [place.instanceType ?? '', place.zone ?? ''],
+          })),
+        )}`;
+  };
+  return [draw('Before', ({ before }) => before), draw('After', ({ after }) => after)]
+    .filter((text) => text !== '')
+    .join('\n\n');
+}
+
+/** The proof as a Mermaid diagram with the lag on the edges; '' before there is one. Markdown. */
+export function renderProofDiagram(proof: readonly NodeProof[]): string {
+  if (proof.length === 0) return '';
+  return renderDiagram(
+    proof.map(({ name, role, address, lagBytes }) => ({
+      name,
+      role,
+      lines: [address],
+      lag: lagBytes === null ? null : `${formatBytes(lagBytes)} behind`,
+    })),
+  );
+}
+
+interface Drawn {
+  readonly name: string;
+  readonly role: 'primary' | 'replica' | null;
+  readonly lines: readonly string[];
+  readonly lag?: string | null;
+}
+
+function renderDiagram(nodes: readonly Drawn[]): string {
+  const id = (name: string) => name.replace(/\W/g, '_');
+  const primary = nodes.find(({ role }) => role === 'primary');
+  const boxes = nodes.map(({ name, role, lines }) => {
+    const label = [name, role ?? '', ...lines].filter((line) => line !== '').map(encodeLabel);
+    return role === 'primary'
+      ? `  ${id(name)}[("<b>${label.join('<br/>')}</b>")]`
+      : `  ${id(name)}[("${label.join('<br/>')}")]`;
+  });
+  const edges = nodes
+    .filter(({ role }) => primary !== undefined && role === 'replica')
+    .map(({ name, lag }) => {
+      const label = lag ? `|"${encodeLabel(lag)}"|` : '';
+      return `  ${id(primary?.name ?? '')} -->${label} ${id(name)}`;
+    });
+  return ['```mermaid', 'flowchart LR', ...boxes, ...edges, '```'].join('\n');
+}
+
+/** Inside a quoted label only entities are safe (Mermaid's syntax of flowcharts, "Entity codes to escape characters"). */
+function encodeLabel(text: string): string {
+  return text.replace(/[^\w .:/-]/gu, (character) => `#${character.codePointAt(0)};`);
+}
