@@ -22,6 +22,7 @@ import { forwardSignals } from './process.ts';
 import type { Request } from './request.ts';
 import { createRedactor, listSecrets } from './secrets.ts';
 import { type PublicKeys, readPublicKeys, SUBSTITUTE_KEY } from './ssh-key.ts';
+import { locateInputs } from './workflow-file.ts';
 import { openWorkspace } from './workspace.ts';
 
 /** Runs the action. Everything that goes wrong ends here, said once. */
@@ -51,7 +52,7 @@ export async function run(): Promise<void> {
     const job = { environment, request, keys, workspace, actionRoot: findActionRoot() };
     await perform(intent, { job, redact: createRedactor(secrets) });
   } catch (error) {
-    reportFailure(error);
+    await reportFailure(error);
   }
 }
 
@@ -121,10 +122,11 @@ async function perform(
 }
 
 /** A user's mistake in words, line by line; anything else as the defect it is. */
-function reportFailure(error: unknown): void {
+async function reportFailure(error: unknown): Promise<void> {
   process.exitCode = core.ExitCode.Failure;
   if (error instanceof UserError) {
-    for (const problem of error.problems) core.error(problem);
+    const annotate = await locateInputs({ env: process.env, inputs: readInputs() });
+    for (const problem of error.problems) core.error(problem, annotate(problem));
   } else if (error instanceof CancelledError) {
     core.error(`The job was ${error.message}. Run it again: it continues from what it finds.`);
   } else {

@@ -30,16 +30,18 @@ export interface Job {
 /** A Terraform ready to work on the job's directory, and what it is. */
 export async function openTerraform(job: Job): Promise<{ terraform: Terraform; tool: Tool }> {
   const binary = await findTerraform({
+    name: job.request.terraformBinary,
     usesLockfile: usesLockfile(job.request.backend.config),
     releasesUrl: process.env.TERRAFORM_RELEASES_URL,
     log: core.info,
   });
   const terraform = new Terraform({
     binary: binary.path,
+    product: binary.product,
     directory: job.workspace.directory,
     log: core.info,
   });
-  return { terraform, tool: { product: 'Terraform', version: binary.version } };
+  return { terraform, tool: binary };
 }
 
 /** Generates the Terraform directory anew from the request. */

@@ -58,3 +58,31 @@ test.each([{ 1: `\${file("/etc/passwd")}` }, { 'node-1': 't3.medium' }])(
     ).rejects.toThrow(/has no instance type/);
   },
 );
+
+test.each([
+  ['Terraform', 'terraform'],
+  ['OpenTofu', 'tofu'],
+] as const)('a held lock, by %s: who holds it, and what to do', async (product, command) => {
+  const binary = join(folder, 'locked');
+  // As both products say it (statemgr.LockInfo).
+  const words = `
+Error: Error acquiring the state lock
+
+Error message: operation error S3: PutObject, StatusCode: 412
+Lock Info:
+  ID:        9db590f1-b6fe-c5f2-2678-8804f089deba
+  Path:      bucket/postgres.tfstate
+  Operation: OperationTypeApply
+  Who:       runner@host
+  Version:   1.10.6
+  Created:   2026-11-22 10:00:00 UTC
+  Info:      `;
+  writeFileSync(binary, `#!/bin/sh\ncat >&2 <<'END'\n${words}\nEND\nexit 1\n`);
+  chmodSync(binary, 0o755);
+  const locked = new Terraform({ binary, product, directory: folder, log: () => {} });
+  await expect(locked.plan('x.tfplan', { publicKey: null, lock: true })).rejects.toThrow(
+    new RegExp(
+      `^${command} plan failed:\\n[^]*\\(runner@host\\)\\. Wait .* is dead: ${command} force-unlock 9db590f1-b6fe-c5f2-2678-8804f089deba$`,
+    ),
+  );
+});

@@ -1,8 +1,15 @@
 import { UserError } from '../errors.ts';
 import { type Outliving, ProcessError, type ProcessResult, runProcess } from '../process.ts';
+import type { TerraformProduct } from './install.ts';
 
 /** How long to wait for another run's state lock: as long as that run may need to make instances. */
 const LOCK_TIMEOUT = '10m';
+
+/** How people call the program at a prompt. */
+const COMMANDS: Readonly<Record<TerraformProduct, string>> = {
+  Terraform: 'terraform',
+  OpenTofu: 'tofu',
+};
 
 /** A plan that leaves a part of the change for later: what stands for now. */
 export interface Stage {
@@ -16,15 +23,23 @@ export interface Stage {
   readonly only?: readonly string[];
 }
 
-/** One Terraform directory, driven through the command line. */
+/** One Terraform directory, driven through the command line of Terraform or OpenTofu. */
 export class Terraform {
   readonly #binary: string;
+  readonly #product: TerraformProduct;
   readonly #directory: string;
   readonly #log: (line: string) => void;
   #initialised = false;
 
-  constructor(options: { binary: string; directory: string; log: (line: string) => void }) {
+  constructor(options: {
+    binary: string;
+    /** What `binary` is. */
+    product?: TerraformProduct;
+    directory: string;
+    log: (line: string) => void;
+  }) {
     this.#binary = options.binary;
+    this.#product = options.product ?? 'Terraform';
     this.#directory = options.directory;
     this.#log = options.log;
   }
@@ -104,7 +119,9 @@ export class Terraform {
         ...(!options.quiet && { onLine: this.#log }),
       });
     } catch (error) {
-      if (error instanceof ProcessError) throw explainFailure(args[0] ?? '', error);
+      if (error instanceof ProcessError) {
+        throw explainFailure(error, { product: this.#product, subcommand: args[0] ?? '' });
+      }
       throw error;
     }
   }
@@ -126,14 +143,25 @@ function renderStage({ instanceTypes, keptNodeCount }: Stage): Record<string, st
   };
 }
 
-/** Terraform's own words, with the next step where it is known. */
-function explainFailure(subcommand: string, error: ProcessError): UserError {
+/** The program's own words, with the next step where it is known. */
+function explainFailure(
+  error: ProcessError,
+  { product, subcommand }: { product: TerraformProduct; subcommand: string },
+): UserError {
+  const command = COMMANDS[product];
   const stderr = error.result.stderr.trim();
+  return new UserError(
+    `${command} ${subcommand} failed:\n${stderr}${findNextStep(stderr, product)}`,
+    { cause: error },
+  );
+}
+
+function findNextStep(stderr: string, product: TerraformProduct): string {
   const locked = /Error acquiring the state lock[\s\S]*?ID:\s+(\S+)[\s\S]*?Who:\s+(\S+)/.exec(
     stderr,
   );
-  const next = locked
-    ? `\nAnother run holds the state lock (${locked[2]}). Wait for it and run this again. If that run is dead: terraform force-unlock ${locked[1]}`
-    : '';
-  return new UserError(`terraform ${subcommand} failed:\n${stderr}${next}`, { cause: error });
+  if (locked) {
+    return `\nAnother run holds the state lock (${locked[2]}). Wait for it and run this again. If that run is dead: ${COMMANDS[product]} force-unlock ${locked[1]}`;
+  }
+  return '';
 }

@@ -1,52 +1,19 @@
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { arch, platform, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { type ReleaseMirror, startMirror } from '../../lab/tools/release-mirror.ts';
 import { findTerraform, INSTALLED_VERSION, installTerraform } from './install.ts';
 
 const ARCHIVE = `terraform_${INSTALLED_VERSION}_${platform()}_${arch() === 'x64' ? 'amd64' : arch()}.zip`;
-const SCRIPT = `#!/bin/sh\necho '{"terraform_version":"${INSTALLED_VERSION}"}'\n`;
 
 let folder: string;
-let server: Server;
-let releasesUrl: string;
-let requests: string[];
+let mirror: ReleaseMirror;
 
-/** A release mirror with one archive; `sums` is what it publishes for it. */
-async function startMirror(sums?: string): Promise<void> {
-  writeFileSync(join(folder, 'terraform'), SCRIPT);
-  chmodSync(join(folder, 'terraform'), 0o755);
-  // Python is on every machine Ansible runs on, zip is not.
-  execFileSync(
-    'python3',
-    [
-      '-c',
-      `
-import zipfile
-info = zipfile.ZipInfo('terraform'); info.external_attr = 0o100755 << 16
-zipfile.ZipFile('archive.zip', 'w').writestr(info, open('terraform').read())`,
-    ],
-    { cwd: folder },
-  );
-  const archive = readFileSync(join(folder, 'archive.zip'));
-  const sum = createHash('sha256').update(archive).digest('hex');
-  const files: Record<string, Buffer | string> = {
-    [`/terraform/${INSTALLED_VERSION}/${ARCHIVE}`]: archive,
-    [`/terraform/${INSTALLED_VERSION}/terraform_${INSTALLED_VERSION}_SHA256SUMS`]:
-      sums ?? `${'0'.repeat(64)}  terraform_other.zip\n${sum}  ${ARCHIVE}\n`,
-  };
-  requests = [];
-  server = createServer((request, response) => {
-    requests.push(request.url ?? '');
-    const file = files[request.url ?? ''];
-    response.writeHead(file === undefined ? 404 : 200).end(file);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  releasesUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+/** Starts the mirror; `sums` is what it publishes instead of the archive's sum. */
+async function startRelease(sums?: string): Promise<void> {
+  mirror = await startMirror({ version: INSTALLED_VERSION, sums });
 }
 
 beforeEach(() => {
@@ -57,7 +24,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   vi.unstubAllEnvs();
-  await new Promise((resolve) => server.close(resolve));
+  await mirror.close();
   rmSync(folder, { recursive: true });
 });
 
@@ -65,55 +32,143 @@ const log = () => {};
 
 describe('installTerraform', () => {
   test('installs a verified release once', async () => {
-    await startMirror();
-    const binary = await installTerraform({ releasesUrl, log });
+    await startRelease();
+    const binary = await installTerraform({ releasesUrl: mirror.url, log });
     expect(execFileSync(binary.path, { encoding: 'utf8' })).toContain(INSTALLED_VERSION);
-    expect(requests).toHaveLength(2);
-    expect(await installTerraform({ releasesUrl, log })).toEqual(binary);
-    expect(requests).toHaveLength(2);
+    expect(mirror.requests).toHaveLength(2);
+    expect(await installTerraform({ releasesUrl: mirror.url, log })).toEqual(binary);
+    expect(mirror.requests).toHaveLength(2);
   });
 
   test.each([
     ['differs', `${'0'.repeat(64)}  ${ARCHIVE}\n`, /SHA-256 [0-9a-f]{64}, published is 0{64}/],
     ['is not published', 'x  other.zip\n', /published is none/],
   ])('installs nothing when the sum %s', async (_, sums, expected) => {
-    await startMirror(sums);
-    await expect(installTerraform({ releasesUrl, log })).rejects.toThrow(expected);
+    await startRelease(sums);
+    await expect(installTerraform({ releasesUrl: mirror.url, log })).rejects.toThrow(expected);
+  });
+
+  test('says what to do when the mirror has nothing', async () => {
+    await startRelease();
+    await expect(installTerraform({ releasesUrl: `${mirror.url}/none`, log })).rejects.toThrow(
+      /^terraform-binary: .* and http:\S+\/none\/terraform\/1\.11\.4\/\S+SUMS cannot be read \(.*404.*\)\. Install one/,
+    );
   });
 });
 
 describe('findTerraform', () => {
-  /** A PATH on which `terraform` answers as `version`; null: there is none. */
-  function stubPath(version: string | null): void {
-    if (version !== null) {
-      const path = join(folder, 'terraform');
-      writeFileSync(path, `#!/bin/sh\necho '{"terraform_version":"${version}"}'\n`);
-      chmodSync(path, 0o755);
-    }
-    vi.stubEnv('PATH', version === null ? '/usr/bin:/bin' : `${folder}:/usr/bin:/bin`);
+  /** Puts a program into a folder that answers `version` with a line, and with its exit code. */
+  function place(name: string, answer: string, { directory = 'bin', exitCode = 0 } = {}): string {
+    const path = join(folder, directory, name);
+    mkdirSync(join(folder, directory), { recursive: true });
+    // Anything but that one question is none of what it may be asked here.
+    const script = `#!/bin/sh\n[ "$*" = version ] || exit 9\nprintf '%s\\n' '${answer}'\nexit ${exitCode}\n`;
+    writeFileSync(path, script);
+    chmodSync(path, 0o755);
+    return path;
   }
 
-  test.each<[string, boolean, string | RegExp]>([
-    ['1.5.6', false, '1.5.6'],
-    ['1.5.5', false, /PATH has 1\.5\.5, needed is 1\.5\.6 or later/],
-    ['1.9.8', true, /PATH has 1\.9\.8, needed is 1\.10\.0 or later \(the s3 backend/],
-    ['1.10.0', true, '1.10.0'],
-  ])('%s on PATH, lock file %s', async (version, usesLockfile, expected) => {
-    await startMirror();
-    stubPath(version);
-    const found = findTerraform({ usesLockfile, releasesUrl, log });
-    if (typeof expected === 'string') {
-      expect(await found).toEqual({ path: 'terraform', version: expected });
+  const find = (options: { name?: string; usesLockfile?: boolean } = {}) =>
+    findTerraform({ usesLockfile: false, releasesUrl: mirror.url, log, ...options });
+
+  beforeEach(async () => {
+    await startRelease();
+    vi.stubEnv('PATH', `${join(folder, 'bin')}:/usr/bin:/bin`);
+    for (const name of ['TERRAFORM_CLI_PATH', 'TOFU_CLI_PATH']) vi.stubEnv(name, undefined);
+  });
+
+  test.each<[string, boolean, RegExp | null]>([
+    ['Terraform v1.5.6', false, null],
+    ['Terraform v1.5.5', false, /terraform is Terraform 1\.5\.5, needed is 1\.5\.6 or later\. Put/],
+    ['Terraform v1.9.8', true, /Terraform 1\.9\.8, needed is 1\.10\.0 or later \(the s3 backend/],
+    ['Terraform v1.10.0', true, null],
+    ['OpenTofu v1.6.0', false, null],
+    ['OpenTofu v1.5.9', false, /terraform is OpenTofu 1\.5\.9, needed is 1\.6\.0 or later/],
+    ['OpenTofu v1.9.1', true, /OpenTofu 1\.9\.1, needed is 1\.10\.0 or later \(the s3 backend/],
+    ['OpenTofu v1.10.0', true, null],
+  ])('%s on PATH, lock file %s', async (answer, usesLockfile, expected) => {
+    const path = place('terraform', answer);
+    const [product, version] = answer.split(' v');
+    if (expected === null) {
+      expect(await find({ usesLockfile })).toEqual({ path, version, product });
     } else {
-      await expect(found).rejects.toThrow(expected);
+      await expect(find({ usesLockfile })).rejects.toThrow(expected);
     }
-    expect(requests).toEqual([]);
+    expect(mirror.requests).toEqual([]);
+  });
+
+  test('what stands around the answer does not matter', async () => {
+    place('terraform', `A warning.\nTerraform v1.12.0-rc1\non linux_amd64\n\nYour version is old!`);
+    expect(await find()).toMatchObject({ product: 'Terraform', version: '1.12.0-rc1' });
+  });
+
+  test('terraform before tofu, tofu before an installation', async () => {
+    const tofu = place('tofu', 'OpenTofu v1.10.6');
+    expect(await find()).toEqual({ path: tofu, version: '1.10.6', product: 'OpenTofu' });
+    const terraform = place('terraform', 'Terraform v1.11.4');
+    expect((await find()).path).toBe(terraform);
+    expect(mirror.requests).toEqual([]);
   });
 
   test('none on PATH: it is installed', async () => {
-    await startMirror();
-    stubPath(null);
-    const binary = await findTerraform({ usesLockfile: true, releasesUrl, log });
+    const binary = await find({ usesLockfile: true });
     expect(binary.path).toContain(join(folder, 'cache'));
+    expect(binary).toMatchObject({ version: INSTALLED_VERSION, product: 'Terraform' });
+  });
+
+  test('the one that is named, by name and by path', async () => {
+    place('terraform', 'Terraform v1.11.4');
+    const tofu = place('tofu', 'OpenTofu v1.10.6');
+    const other = place('tf', 'OpenTofu v1.11.0', { directory: 'tools here' });
+    expect((await find({ name: 'tofu' })).path).toBe(tofu);
+    expect((await find({ name: other })).path).toBe(other);
+    expect((await find({ name: relative(process.cwd(), other) })).path).toBe(other);
+  });
+
+  test.each<[string, string, RegExp]>([
+    ['nowhere on PATH', 'tofoo', /^terraform-binary: "tofoo" is not on PATH\. Install it before/],
+    [
+      'no file',
+      './none/tofu',
+      /"\.\/none\/tofu" is no executable file \(looked for \/.+\/none\/tofu/,
+    ],
+    ['a folder', '/tmp', /"\/tmp" is no executable file/],
+  ])('one that is named and is %s', async (_, name, expected) => {
+    place('terraform', 'Terraform v1.11.4');
+    await expect(find({ name })).rejects.toThrow(expected);
+    expect(mirror.requests).toEqual([]);
+  });
+
+  test.each<[string, string, number, RegExp]>([
+    ['says something else', 'Packer v1.11.4', 0, /is neither .* it says "Packer v1\.11\.4"/],
+    ['has no version to run', 'none set', 3, /is neither .* it says ".* exited with 3"/],
+  ])('one that is there and %s', async (_, answer, exitCode, expected) => {
+    place('terraform', answer, { exitCode });
+    await expect(find()).rejects.toThrow(expected);
+    await expect(find()).rejects.toThrow(/Repair or remove it, or name another\.$/);
+    await expect(find({ name: 'terraform' })).rejects.toThrow(/"\. Name another\.$/);
+  });
+
+  test('one that cannot be started', async () => {
+    const path = place('terraform', '');
+    writeFileSync(path, '#!/no/such/interpreter\n');
+    await expect(find()).rejects.toThrow(/is neither Terraform nor OpenTofu/);
+  });
+
+  test.each([
+    ['terraform', 'TERRAFORM_CLI_PATH', 'Terraform v1.11.4'],
+    ['tofu', 'TOFU_CLI_PATH', 'OpenTofu v1.10.6'],
+  ])("%s without the wrapper of its project's setup action", async (name, variable, answer) => {
+    place(name, 'the wrapper');
+    const wrapped = place(`${name}-bin`, answer, { directory: 'wrapped' });
+    vi.stubEnv(variable, join(folder, 'wrapped'));
+    expect((await find()).path).toBe(wrapped);
+    expect((await find({ name })).path).toBe(wrapped);
+  });
+
+  test('it is not let ask for news', async () => {
+    const path = place('terraform', '');
+    writeFileSync(path, '#!/bin/sh\necho "Terraform v1.11.$CHECKPOINT_DISABLE"\n');
+    expect(await find()).toMatchObject({ version: '1.11.1' });
   });
 });

@@ -2,90 +2,181 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { arch, platform } from 'node:os';
-import { join } from 'node:path';
-import { UserError } from '../errors.ts';
-import { runShortCommand } from '../short-command.ts';
+import { join, resolve } from 'node:path';
+import { which } from '@actions/io';
+import { CancelledError, UserError } from '../errors.ts';
+import { runProcess } from '../process.ts';
+import { quoteValue } from '../quote.ts';
 import { compareVersions } from '../version.ts';
 
-/** The oldest Terraform the templates are written for. */
-const MINIMUM_VERSION = '1.5.6';
-/** Native locking of the s3 backend appeared here. */
-const MINIMUM_FOR_LOCKFILE = '1.10.0';
+/** The two programs that read the templates. */
+export type TerraformProduct = 'Terraform' | 'OpenTofu';
+
+/**
+ * The oldest release of each that reads the templates, and the oldest whose s3 backend knows `use_lockfile`.
+ * OpenTofu's first release came from Terraform 1.6.
+ */
+const MINIMUM: Readonly<Record<TerraformProduct, { templates: string; lockfile: string }>> = {
+  Terraform: { templates: '1.5.6', lockfile: '1.10.0' },
+  OpenTofu: { templates: '1.6.0', lockfile: '1.10.0' },
+};
+
+/**
+ * What hashicorp/setup-terraform and opentofu/setup-opentofu put on PATH are wrappers that pass no signal on,
+ * so a cancel would kill an apply; these variables say where the wrapped program is.
+ */
+const WRAPPED: Readonly<Record<string, { variable: string; file: string }>> = {
+  terraform: { variable: 'TERRAFORM_CLI_PATH', file: 'terraform-bin' },
+  tofu: { variable: 'TOFU_CLI_PATH', file: 'tofu-bin' },
+};
+
+/** Looked for in this order where no input names one. */
+const DEFAULT_NAMES = ['terraform', 'tofu'];
+const INPUT = 'terraform-binary';
 /** Installed where PATH has none. */
 export const INSTALLED_VERSION = '1.11.4';
 const RELEASES_URL = 'https://releases.hashicorp.com';
 
-/** A Terraform to run. */
+/** A Terraform or OpenTofu to run. */
 export interface TerraformBinary {
+  /** Absolute. */
   readonly path: string;
   readonly version: string;
+  readonly product: TerraformProduct;
+}
+
+/** What to look for, and where to get it. */
+export interface TerraformSearch {
+  /** The input `terraform-binary`: a program on PATH, or a path from the workspace on. Null: none is named. */
+  readonly name?: string | null;
+  /** Whether the s3 backend locks its state with a file. */
+  readonly usesLockfile: boolean;
+  /** A release mirror with the layout of releases.hashicorp.com. */
+  readonly releasesUrl?: string | undefined;
+  readonly log: (line: string) => void;
 }
 
 /**
- * Terraform from PATH when it is new enough for the backend, else installed from the release mirror and
- * verified. `releasesUrl` names another mirror with the same layout.
+ * The program that is named; else `terraform` on PATH, else `tofu` on PATH, else Terraform from the release
+ * mirror, verified. Which of the two it is, it is asked itself: its name does not tell.
  *
- * @throws UserError when PATH has one that is too old, or a download does not match its published sum
+ * @throws UserError when the one named is not there, when what is there is neither or too old, or when a
+ *   download fails or does not match its published sum
  */
-export async function findTerraform(options: {
-  usesLockfile: boolean;
-  releasesUrl?: string | undefined;
-  log: (line: string) => void;
-}): Promise<TerraformBinary> {
-  const path = findUnwrapped() ?? 'terraform';
-  const version = await readVersion(path);
-  if (version === null) return installTerraform(options);
-  const minimum = options.usesLockfile ? MINIMUM_FOR_LOCKFILE : MINIMUM_VERSION;
-  if (compareVersions(version, minimum) >= 0) return { path, version };
+export async function findTerraform(search: TerraformSearch): Promise<TerraformBinary> {
+  const { name = null, usesLockfile, log } = search;
+  const path = name === null ? await findDefault() : await findNamed(name);
+  if (path === null) return installTerraform(search);
+  const found = await askProduct(path, name !== null);
+  const { templates, lockfile } = MINIMUM[found.product];
+  const minimum = usesLockfile ? lockfile : templates;
+  if (compareVersions(found.version, minimum) < 0) {
+    const why = usesLockfile ? ' (the s3 backend locks its state natively since then)' : '';
+    throw new UserError(
+      `${INPUT}: ${path} is ${found.product} ${found.version}, needed is ${minimum} or later${why}. Put a newer one there, or name another${
+        name === null ? `; with none on PATH, Terraform ${INSTALLED_VERSION} is installed` : ''
+      }.`,
+    );
+  }
+  log(`Using ${found.product} ${found.version} (${path})`);
+  return { path, ...found };
+}
+
+async function findDefault(): Promise<string | null> {
+  for (const name of DEFAULT_NAMES) {
+    const path = findUnwrapped(name) ?? (await findOnPath(name));
+    if (path !== null) return path;
+  }
+  return null;
+}
+
+async function findNamed(name: string): Promise<string> {
+  // Terraform is started in another folder, where a relative path would mean another file.
+  const isPath = name.includes('/');
+  const path = isPath
+    ? await findOnPath(resolve(name))
+    : (findUnwrapped(name) ?? (await findOnPath(name)));
+  if (path !== null) return path;
+  const found = isPath ? `is no executable file (looked for ${resolve(name)})` : 'is not on PATH';
   throw new UserError(
-    `terraform: PATH has ${version}, needed is ${minimum} or later${
-      options.usesLockfile ? ' (the s3 backend locks its state natively since then)' : ''
-    }. Remove it to have ${INSTALLED_VERSION} installed, or put a newer one on PATH.`,
+    `${INPUT}: ${quoteValue(name)} ${found}. Install it before this step, e.g. with opentofu/setup-opentofu or hashicorp/setup-terraform, or leave the input empty to have Terraform installed.`,
   );
 }
 
-/** What hashicorp/setup-terraform wraps: its wrapper passes no signal on, so a cancel would kill an apply. */
-function findUnwrapped(): string | null {
-  const folder = process.env.TERRAFORM_CLI_PATH;
-  const path = folder === undefined ? null : join(folder, 'terraform-bin');
+async function findOnPath(name: string): Promise<string | null> {
+  const path = await which(name);
+  return path === '' ? null : resolve(path);
+}
+
+function findUnwrapped(name: string): string | null {
+  const wrapped = WRAPPED[name];
+  const folder = wrapped && process.env[wrapped.variable];
+  const path = wrapped && folder ? resolve(folder, wrapped.file) : null;
   return path !== null && existsSync(path) ? path : null;
 }
 
-async function readVersion(binary: string): Promise<string | null> {
-  const output = await runShortCommand(binary, ['version', '-json']);
-  if (output === null) return null;
+/**
+ * Which of the two a program is, and its version, by `version`: both answer `version -json` alike, but their
+ * first line for people begins with the product's name.
+ */
+async function askProduct(
+  path: string,
+  isNamed: boolean,
+): Promise<{ product: TerraformProduct; version: string }> {
+  const answer = await askVersion(path);
+  const match = /^(Terraform|OpenTofu) v(\d+\.\d+\.\d+\S*)/m.exec(answer);
+  if (match) return { product: match[1] as TerraformProduct, version: match[2] as string };
+  const nextStep = isNamed ? 'Name another' : 'Repair or remove it, or name another';
+  throw new UserError(
+    `${INPUT}: ${path} is neither Terraform nor OpenTofu; asked for its version it says ${quoteValue(answer.trim())}. ${nextStep}.`,
+  );
+}
+
+async function askVersion(path: string): Promise<string> {
   try {
-    return (JSON.parse(output.stdout) as { terraform_version: string }).terraform_version;
+    // It would also ask HashiCorp for news, through a firewall that may swallow the question.
+    const env = { CHECKPOINT_DISABLE: '1' };
+    return (await runProcess(path, ['version'], { env })).stdout;
   } catch (error) {
-    throw new UserError(
-      `terraform: the one on PATH does not say its version (exit code ${output.exitCode}: ${output.stderr.trim()}). Repair or remove it.`,
-      { cause: error },
-    );
+    if (error instanceof CancelledError) throw error;
+    return error instanceof Error ? error.message : String(error);
   }
 }
 
 /**
  * Downloads the release archive and its SHA256SUMS, compares, extracts and caches it in the runner's
- * tool cache.
+ * tool cache. Proxies come from the environment.
  *
- * @throws UserError when the sum differs or the archive is not listed
+ * @throws UserError when a download fails, the sum differs or the archive is not listed
  */
-export async function installTerraform(options: {
-  releasesUrl?: string | undefined;
-  log: (line: string) => void;
-}): Promise<TerraformBinary> {
+export async function installTerraform(
+  options: Pick<TerraformSearch, 'releasesUrl' | 'log'>,
+): Promise<TerraformBinary> {
   // Loaded here alone: most runners have Terraform, and every run pays for what is loaded at start.
   const toolCache = await import('@actions/tool-cache');
+  const installed = (folder: string): TerraformBinary => ({
+    path: join(folder, 'terraform'),
+    version: INSTALLED_VERSION,
+    product: 'Terraform',
+  });
   const cached = toolCache.find('terraform', INSTALLED_VERSION);
-  if (cached) return { path: join(cached, 'terraform'), version: INSTALLED_VERSION };
+  if (cached) return installed(cached);
 
   const archive = `terraform_${INSTALLED_VERSION}_${platform()}_${arch() === 'x64' ? 'amd64' : arch()}.zip`;
   const base = `${options.releasesUrl ?? RELEASES_URL}/terraform/${INSTALLED_VERSION}`;
   options.log(`Installing Terraform ${INSTALLED_VERSION} from ${base}`);
-  const [archivePath, sumsPath] = await Promise.all([
-    toolCache.downloadTool(`${base}/${archive}`),
-    toolCache.downloadTool(`${base}/terraform_${INSTALLED_VERSION}_SHA256SUMS`),
-  ]);
+  const download = async (file: string): Promise<string> => {
+    try {
+      return await toolCache.downloadTool(`${base}/${file}`);
+    } catch (error) {
+      throw new UserError(
+        `${INPUT}: neither Terraform nor OpenTofu is on PATH, and ${base}/${file} cannot be read (${error instanceof Error ? error.message : String(error)}). Install one of them before this step, or let the runner reach that address, through a proxy named in https_proxy if need be.`,
+        { cause: error },
+      );
+    }
+  };
+  const sumsPath = await download(`terraform_${INSTALLED_VERSION}_SHA256SUMS`);
+  const archivePath = await download(archive);
   const published = findSum(await readFile(sumsPath, 'utf8'), archive);
   const actual = createHash('sha256')
     .update(await readFile(archivePath))
@@ -95,12 +186,13 @@ export async function installTerraform(options: {
       `terraform: ${base}/${archive} has SHA-256 ${actual}, published is ${published ?? 'none'}. Nothing was installed. Try again, or check what lies between the runner and the mirror.`,
     );
   }
-  const folder = await toolCache.cacheDir(
-    await toolCache.extractZip(archivePath),
-    'terraform',
-    INSTALLED_VERSION,
+  return installed(
+    await toolCache.cacheDir(
+      await toolCache.extractZip(archivePath),
+      'terraform',
+      INSTALLED_VERSION,
+    ),
   );
-  return { path: join(folder, 'terraform'), version: INSTALLED_VERSION };
 }
 
 function findSum(sums: string, file: string): string | null {

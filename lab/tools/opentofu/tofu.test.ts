@@ -1,0 +1,78 @@
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { UserError } from '../../../src/errors.ts';
+import { Terraform } from '../../../src/terraform/cli.ts';
+import { findTerraform } from '../../../src/terraform/install.ts';
+import { parsePlan } from '../../../src/terraform/plan-document.ts';
+import { type Aws, startAws } from '../../aws/main.ts';
+import { TEMPLATES } from '../../templates/workspace.ts';
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let folder: string;
+let aws: Aws;
+const log: string[] = [];
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'opentofu-test-'));
+  aws = await startAws({
+    world: 'opentofu',
+    instances: 'none',
+    directory: join(folder, 'aws'),
+  });
+  // A machine that is to have no OpenTofu but this one.
+  vi.stubEnv('TOFU_CLI_PATH', undefined);
+  vi.stubEnv('PATH', `${import.meta.dirname}:${process.env.PATH}`);
+});
+
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await aws.destroyEverything();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** A folder with the templates, driven by what `terraform-binary: tofu` finds. */
+async function open(name: string): Promise<Terraform> {
+  const directory = join(folder, name);
+  mkdirSync(directory);
+  for (const file of readdirSync(TEMPLATES).filter((entry) => entry.endsWith('.tf'))) {
+    copyFileSync(join(TEMPLATES, file), join(directory, file));
+  }
+  writeFileSync(
+    join(directory, 'terraform.tfvars.json'),
+    JSON.stringify({ cluster_name: 'orders', region: 'us-east-1' }),
+  );
+  const add = (line: string) => log.push(line);
+  const binary = await findTerraform({ name: 'tofu', usesLockfile: true, log: add });
+  expect(binary).toMatchObject({ version: '1.10.6', product: 'OpenTofu' });
+  return new Terraform({ binary: binary.path, product: binary.product, directory, log: add });
+}
+
+const PUBLIC_KEY =
+  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgXOsdfj0wRL7+ih9Q/34hXBgWvYDlbe5W7+D5MMpj team';
+
+test('plans, applies and reads through the binary that is named', async () => {
+  vi.stubEnv(
+    'TF_REATTACH_PROVIDERS',
+    aws.reattach.replace('registry.terraform.io', 'registry.opentofu.org'),
+  );
+  const terraform = await open('named');
+  expect(log).toEqual([`Using OpenTofu 1.10.6 (${join(import.meta.dirname, 'tofu')})`]);
+  await terraform.init();
+  const planFile = join(folder, 'named.tfplan');
+  await terraform.plan(planFile, { publicKey: PUBLIC_KEY, lock: true });
+  const plan = parsePlan(JSON.parse(await terraform.showJson(planFile)));
+  expect(plan.resource_changes.length).toBeGreaterThan(0);
+  await terraform.apply(planFile, { temporary: folder, announce: () => {} });
+  expect(Object.keys((await terraform.outputs()) as object)).toContain('nodes');
+});
+
+test("fails in the product's name", async () => {
+  vi.stubEnv('TF_REATTACH_PROVIDERS', aws.reattach);
+  const terraform = await open('foreign');
+  const error = await terraform.init().catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(UserError);
+  expect((error as UserError).message).toMatch(/^tofu init failed:\n.*registry\.opentofu\.org/);
+});

@@ -1,0 +1,69 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { arch, platform, tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A place with the layout of releases.hashicorp.com and one release of a Terraform that says its version only. */
+export interface ReleaseMirror {
+  readonly url: string;
+  readonly port: number;
+  /** Paths asked for, in order. */
+  readonly requests: readonly string[];
+  close(): Promise<void>;
+}
+
+/** Starts a mirror of that version on a loopback port; `sums` is what it publishes instead of the archive's sum. */
+export async function startMirror({
+  version,
+  sums,
+}: {
+  version: string;
+  sums?: string | undefined;
+}): Promise<ReleaseMirror> {
+  const archive = `terraform_${version}_${platform()}_${arch() === 'x64' ? 'amd64' : arch()}.zip`;
+  const content = packTerraform(version);
+  const sum = createHash('sha256').update(content).digest('hex');
+  const files: Record<string, Buffer | string> = {
+    [`/terraform/${version}/${archive}`]: content,
+    [`/terraform/${version}/terraform_${version}_SHA256SUMS`]:
+      sums ?? `${'0'.repeat(64)}  terraform_other.zip\n${sum}  ${archive}\n`,
+  };
+  const requests: string[] = [];
+  const server = createServer((request, response) => {
+    const path = request.url ?? '';
+    requests.push(path);
+    response.writeHead(files[path] === undefined ? 404 : 200).end(files[path]);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    requests,
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+const archives = new Map<string, Buffer>();
+
+function packTerraform(version: string): Buffer {
+  const known = archives.get(version);
+  if (known) return known;
+  const folder = mkdtempSync(join(tmpdir(), 'release-mirror-'));
+  writeFileSync(join(folder, 'terraform'), `#!/bin/sh\necho 'Terraform v${version}'\n`);
+  // Python is on every machine Ansible runs on, zip is not.
+  const script = `import zipfile
+info = zipfile.ZipInfo('terraform'); info.external_attr = 0o100755 << 16
+zipfile.ZipFile('archive.zip', 'w').writestr(info, open('terraform').read())`;
+  execFileSync('python3', ['-c', script], { cwd: folder });
+  const archive = readFileSync(join(folder, 'archive.zip'));
+  rmSync(folder, { recursive: true });
+  archives.set(version, archive);
+  return archive;
+}
