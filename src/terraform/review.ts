@@ -110,7 +110,10 @@ const compareWith =
   (reviewed: PlanChanges) =>
   (change: ResourceChange): string[] => {
     const known = reviewed.resources.find((one) => isSameObject(one, change));
-    return known === undefined ? [sayNotReviewed(change, 'no-op')] : compareChanges(change, known);
+    if (known !== undefined) return compareChanges(change, known);
+    const { action, address, attributes } = change;
+    if (action !== 'update') return [sayNotReviewed(change, 'no-op')];
+    return attributes.map((attribute) => sayDifference(address, attribute, []));
   };
 
 const kindOf = ({ type, name }: ResourceChange): string => `${type}.${name}`;
