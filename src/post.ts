@@ -1,12 +1,17 @@
 import { rm } from 'node:fs/promises';
 import * as core from '@actions/core';
 import { readEnvironment } from './environment.ts';
+import { Checks } from './github/check.ts';
 import { createClient } from './github/client.ts';
 import { type Afterwards, recallAfterwards } from './jobs/afterwards.ts';
 import { Announcement } from './jobs/announcement.ts';
 import { logGroup } from './jobs/log-group.ts';
 import { awaitSurvivor, type Survivor } from './process.ts';
-import { renderDeployComment } from './report/deploy-comment.ts';
+import {
+  renderDeployComment,
+  renderDeployShort,
+  renderDeployTitle,
+} from './report/deploy-comment.ts';
 import { createRedactor, listSecrets, SECRET_INPUTS } from './secrets.ts';
 
 /** How long to wait for a child that outlived the main process, and how often to say so, in ms. */
@@ -21,7 +26,7 @@ async function cleanUp(): Promise<void> {
   const { temporary, child, ...rest } = recallAfterwards();
   await attempt(async () => child && (await awaitChild(child)));
   await attempt(async () => temporary && (await rm(temporary, { recursive: true, force: true })));
-  await attempt(() => finishComment(rest));
+  await attempt(() => finishReports(rest));
 }
 
 /** The job's own outcome stands; what could not be cleaned is said. */
@@ -57,13 +62,26 @@ async function awaitChild(child: Survivor): Promise<void> {
 }
 
 /** What another run has said since is not this one's to end. */
-async function finishComment({ place, progress }: Pick<Afterwards, 'place' | 'progress'>) {
-  if (place === null || progress === null) return;
-  const { apiUrl } = await readEnvironment(process.env);
+async function finishReports({
+  place,
+  progress,
+  check,
+}: Pick<Afterwards, 'place' | 'progress' | 'check'>) {
+  if (progress === null || (place === null && check === null)) return;
+  const { apiUrl, repository } = await readEnvironment(process.env);
   const client = createClient({ token: core.getInput('github-token'), apiUrl, log: core.info });
   const secrets = SECRET_INPUTS.map((name) => [name, core.getInput(name)] as const);
   const redact = createRedactor(listSecrets(Object.fromEntries(secrets)));
   await new Announcement({ client, place, redact }).finish(renderDeployComment(progress));
+  if (check === null) return;
+  const { id, ...rest } = check;
+  await new Checks(client, repository).update(id, {
+    ...rest,
+    title: renderDeployTitle(progress),
+    summary: redact(renderDeployShort(progress)),
+    status: 'completed',
+    conclusion: 'cancelled',
+  });
 }
 
 await attempt(cleanUp);

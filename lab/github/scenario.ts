@@ -292,12 +292,15 @@ export class Scenario {
   }
 
   /** Completes a check run in the name of any app, e.g. to forge one. @returns it as the API shows it */
-  checkAs(app: string, check: { sha: string; name: string; summary?: string; text?: string }) {
+  checkAs(
+    app: string,
+    check: { sha: string; name: string; summary?: string; text?: string; externalId?: string },
+  ) {
     return this.#play((world) => {
-      const { sha, name, summary = '', text = null } = check;
+      const { sha, name, summary = '', text = null, externalId = null } = check;
       if (world.state.commits[sha] === undefined) throw new Error(`There is no commit ${sha}.`);
       const run = addCheckRun(world.state, { app, sha, name });
-      Object.assign(run, { title: name, summary, text });
+      Object.assign(run, { title: name, summary, text, externalId });
       Object.assign(run, { status: 'completed', conclusion: 'success', completedAt: readClock() });
       return giveCheckRun(world, run);
     });

@@ -120,6 +120,20 @@ describe('describeTopology', () => {
     ]);
   });
 
+  test('of steps that only uncover what is there no end is claimed', () => {
+    const observed = bend(createHealthy(before), 'node-1', (node) => ({
+      data: 'absent',
+      record: null,
+      postgres: null,
+      volume: { ...node.volume, ready: false },
+    }));
+    expect(summarize(describeChange(before, { observed }))).toEqual([
+      'node-1 – → – unknown',
+      'node-2 replica → replica unknown',
+      'node-3 replica → replica unknown',
+    ]);
+  });
+
   test('the image is a digest where it was seen', () => {
     const desired = createDesired({ image: 'postgres:17.7' });
     const [first] = describeChange(desired);

@@ -54,6 +54,8 @@ export function describeTopology(options: {
 }): TopologyChange[] {
   const { observed, standing, zones, replaced, database, desired } = options;
   const steps = 'steps' in database ? database.steps : null;
+  // Steps after which the nodes are looked at again lead to no end that is known.
+  const isOpen = 'steps' in database && database.observeAgain;
   const end = steps?.reduce((view, step) => view.after(step), ClusterView.of(observed, desired));
   const names = new Set([...standing, ...desired.nodes].map(({ name }) => name));
   return [...names].sort(compareNames).map((name): TopologyChange => {
@@ -65,7 +67,8 @@ export function describeTopology(options: {
       stays === undefined
         ? null
         : {
-            role: end === undefined ? (before?.role ?? null) : findRole(name, end.primary),
+            role:
+              end === undefined || isOpen ? (before?.role ?? null) : findRole(name, end.primary),
             zone: stands?.zone ?? zones[name] ?? null,
             instanceType: desired.instanceType ?? stays.instanceType,
             image: describeImage(seen, desired),
@@ -75,7 +78,7 @@ export function describeTopology(options: {
         ? 'new'
         : after === null
           ? 'removed'
-          : findConsequence(name, { steps, seen, replaced });
+          : findConsequence(name, { steps, seen, replaced, isOpen });
     return { name, before, after, consequence };
   });
 }
@@ -114,13 +117,15 @@ function findConsequence(
     steps: readonly Step[] | null;
     seen: NodeObservation | undefined;
     replaced: readonly string[];
+    isOpen: boolean;
   },
 ): Consequence | null {
-  const { steps, seen, replaced } = options;
+  const { steps, seen, replaced, isOpen } = options;
   if (replaced.includes(name)) return 'replaced';
   if (steps === null) return null;
   const found = steps.filter(({ nodes }) => nodes.includes(name)).map((step) => judge(step, name));
-  const worst = ORDER.find((consequence) => found.includes(consequence)) ?? 'untouched';
+  const worst = ORDER.find((consequence) => found.includes(consequence));
+  if (worst === undefined) return isOpen ? null : 'untouched';
   // Where no data lay, nothing is copied over anything.
   return worst === 're-cloned' && seen?.data === 'absent' ? 'new' : worst;
 }

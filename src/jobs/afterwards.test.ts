@@ -34,7 +34,13 @@ function handOver(): void {
 it('knows afterwards where the comment is, whose it is, and whether it is shared', () => {
   rememberPlace(place);
   handOver();
-  expect(recallAfterwards()).toEqual({ temporary: null, place, progress: null, child: null });
+  expect(recallAfterwards()).toEqual({
+    temporary: null,
+    place,
+    progress: null,
+    child: null,
+    check: null,
+  });
 });
 
 it('knows of no comment when none was remembered', () => {

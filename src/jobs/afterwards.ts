@@ -11,6 +11,7 @@ import type { DeployReport } from '../report/deploy-comment.ts';
 const TEMPORARY = 'temporary';
 const PLACE = 'comment-place';
 const CHILD = 'child';
+const CHECK = 'check';
 const PROGRESS_FILE = 'progress.json';
 
 let folder: string | null = null;
@@ -24,6 +25,11 @@ export function rememberTemporary(path: string): void {
 /** Where the comment is. */
 export function rememberPlace(place: CommentPlace): void {
   core.saveState(PLACE, JSON.stringify(place));
+}
+
+/** The check run that says that a deploy is under way; null once it says how that ended. */
+export function rememberCheck(check: OpenCheck | null): void {
+  core.saveState(CHECK, JSON.stringify(check));
 }
 
 /** The child to wait for before anything is removed; null once it has ended. */
@@ -47,12 +53,20 @@ export function rememberProgress(report: DeployReport | null): void {
   renameSync(`${path}.new`, path);
 }
 
+/** A check run that has to be completed. */
+export interface OpenCheck {
+  readonly id: number;
+  readonly name: string;
+  readonly externalId: string;
+}
+
 /** What `main` left behind. */
 export interface Afterwards {
   readonly temporary: string | null;
   readonly place: CommentPlace | null;
   readonly progress: DeployReport | null;
   readonly child: Survivor | null;
+  readonly check: OpenCheck | null;
 }
 
 /** Reads it back in `post`. */
@@ -63,6 +77,7 @@ export function recallAfterwards(): Afterwards {
     place: JSON.parse(core.getState(PLACE) || 'null') as CommentPlace | null,
     progress: temporary === null ? null : readProgress(join(temporary, PROGRESS_FILE)),
     child: JSON.parse(core.getState(CHILD) || 'null') as Survivor | null,
+    check: JSON.parse(core.getState(CHECK) || 'null') as OpenCheck | null,
   };
 }
 

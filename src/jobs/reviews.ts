@@ -9,6 +9,7 @@ import {
 } from '../operations/review-record.ts';
 import { canonicalizePlan, type PlanSummary } from '../terraform/plan.ts';
 import { findDifferences } from '../terraform/review.ts';
+import { type OpenCheck, rememberCheck } from './afterwards.ts';
 import { readMessage } from './context.ts';
 
 /** The review that a deploy goes by. */
@@ -60,7 +61,7 @@ export class Reviews {
   readonly #cluster: string;
   readonly #key: string;
   readonly #redact: (text: string) => string;
-  #begun: { id: number; externalId: string } | null = null;
+  #begun: OpenCheck | null = null;
 
   constructor(options: {
     checks: Checks;
@@ -129,7 +130,8 @@ export class Reviews {
       }),
     );
     if (outcome !== null && outcome.outcome !== 'forbidden') {
-      this.#begun = { id: outcome.id, externalId };
+      this.#begun = { id: outcome.id, name: this.#nameCheck('deploy'), externalId };
+      rememberCheck(this.#begun);
     }
   }
 
@@ -149,6 +151,7 @@ export class Reviews {
       }),
     );
     this.#begun = null;
+    rememberCheck(null);
   }
 
   async #compare(

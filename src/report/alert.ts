@@ -1,4 +1,4 @@
-import { byteLength, type Section } from './budget.ts';
+import { fitParts, type Section } from './budget.ts';
 
 /** Alarms are for people: after this many the reader knows. */
 const MOST = 20;
@@ -20,10 +20,6 @@ export function renderAlert(
     ].join('\n');
   return {
     givesWay,
-    render: (room) => {
-      let count = Math.min(items.length, MOST);
-      while (count > 0 && byteLength(render(count)) > room) count--;
-      return render(count);
-    },
+    render: (room) => fitParts(Math.min(items.length, MOST), { room, render }),
   };
 }

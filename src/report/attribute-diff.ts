@@ -1,16 +1,20 @@
 import type { AttributeChange, Value } from '../terraform/attributes.ts';
+import { CARRIAGE_RETURN } from './markdown.ts';
 
 /**
  * Attribute changes as lines of a `diff` fence: `-` before, `+` after. Text of several lines and lists
- * are compared line by line, only what differs and its neighbours shown.
+ * are compared line by line, only what differs and `context` unchanged lines around it shown.
  */
-export function renderAttributes(changes: readonly AttributeChange[]): string {
+export function renderAttributes(
+  changes: readonly AttributeChange[],
+  { context = CONTEXT }: { context?: number | undefined } = {},
+): string {
   const own = changes.filter((change) => !isEcho(change, changes));
   const shown = own.filter(({ before, after }) => before.kind !== 'absent' || isTold(after));
   const untold = own.length - shown.length;
   const width = Math.max(0, ...shown.map(({ path }) => path.length).filter((size) => size <= 40));
   return [
-    ...shown.flatMap((change) => renderAttribute(change, width)),
+    ...shown.flatMap((change) => renderAttribute(change, { width, context })),
     ...(untold === 0 ? [] : [`  (${untold} more known after apply)`]),
   ].join('\n');
 }
@@ -25,13 +29,16 @@ function isEcho({ path }: AttributeChange, changes: readonly AttributeChange[]):
 /** What a new resource gets from the provider says nothing before it is there. */
 const isTold = (value: Value): boolean => value.kind !== 'unknown';
 
-function renderAttribute(change: AttributeChange, width: number): string[] {
+function renderAttribute(
+  change: AttributeChange,
+  { width, context }: { width: number; context: number },
+): string[] {
   const { path, before, after, forcesReplacement } = change;
   const reason = forcesReplacement ? '  # forces replacement' : '';
   const oldLines = toLines(before);
   const newLines = toLines(after);
   if (oldLines.length > 1 || newLines.length > 1) {
-    return [`  ${path}:${reason}`, ...compareLines(oldLines, newLines)];
+    return [`  ${path}:${reason}`, ...compareLines(oldLines, { after: newLines, context })];
   }
   const name = path.padEnd(width);
   return [
@@ -58,7 +65,10 @@ function toTextLines(text: string): string[] {
   const nested = /^\s*[[{]/.test(text) ? parseJson(text) : undefined;
   if (nested !== undefined) return toJsonLines(nested);
   const lines = text.replace(/\n$/, '').split('\n');
-  return lines.length === 1 ? [JSON.stringify(text)] : lines;
+  // A carriage return would begin a line without a mark, which could pass for one of the diff's own.
+  return lines.length === 1
+    ? [JSON.stringify(text)]
+    : lines.map((line) => line.replaceAll('\r', CARRIAGE_RETURN));
 }
 
 function toJsonLines(value: unknown): string[] {
@@ -79,7 +89,10 @@ const CONTEXT = 2;
 const MAX_PAIRS = 250_000;
 
 /** A line diff (longest common subsequence), unchanged runs shortened to their edges. */
-function compareLines(before: readonly string[], after: readonly string[]): string[] {
+function compareLines(
+  before: readonly string[],
+  { after, context }: { after: readonly string[]; context: number },
+): string[] {
   let start = 0;
   while (start < before.length && start < after.length && before[start] === after[start]) start++;
   let end = 0;
@@ -98,7 +111,7 @@ function compareLines(before: readonly string[], after: readonly string[]): stri
     ...middle,
     ...before.slice(before.length - end).map((line) => `    ${line}`),
   ];
-  return shortenContext(marked);
+  return shortenContext(marked, context);
 }
 
 function compareMiddle(before: readonly string[], after: readonly string[]): string[] {
@@ -138,10 +151,10 @@ function measureCommon(before: readonly string[], after: readonly string[]): Uin
   return common;
 }
 
-function shortenContext(lines: readonly string[]): string[] {
+function shortenContext(lines: readonly string[], context: number): string[] {
   const near = lines.map((_, index) =>
     lines
-      .slice(Math.max(0, index - CONTEXT), index + CONTEXT + 1)
+      .slice(Math.max(0, index - context), index + context + 1)
       .some((line) => !line.startsWith(' ')),
   );
   return lines.flatMap((line, index) => {

@@ -22,20 +22,47 @@ export function fixed(text: string): Section {
 
 /**
  * The sections in order, blank lines between them, within `budget` bytes: in the order of `givesWay`
- * each is cut to what the others leave, until all fits.
+ * each is cut to what the others leave, until all fits. What a later cut sets free goes back, to those first
+ * that give way last.
  */
 export function fitSections(sections: readonly Section[], budget: number): string {
-  const texts = sections.map(({ render }) => render(Number.POSITIVE_INFINITY));
+  const texts = sections.map(({ render }) => render(budget));
+  const cutToRoom = (index: number) => {
+    const others = byteLength(join(texts.with(index, ''))) + SEPARATOR.length;
+    texts[index] = sections[index]?.render(budget - others) ?? '';
+  };
   const order = sections
     .map(({ givesWay }, index) => ({ givesWay, index }))
     .filter((entry): entry is { givesWay: number; index: number } => entry.givesWay !== undefined)
-    .sort((a, b) => a.givesWay - b.givesWay);
-  for (const { index } of order) {
+    .sort((a, b) => a.givesWay - b.givesWay)
+    .map(({ index }) => index);
+  const cut: number[] = [];
+  for (const index of order) {
     if (byteLength(join(texts)) <= budget) break;
-    const others = byteLength(join(texts.with(index, ''))) + SEPARATOR.length;
-    texts[index] = sections[index]?.render(budget - others) ?? '';
+    cutToRoom(index);
+    cut.unshift(index);
   }
+  for (const index of cut) cutToRoom(index);
   return join(texts);
+}
+
+/**
+ * `render(count)` for all of `total` parts where that fits within `room` bytes, else for as many as fit. `render`
+ * says itself how many are missing.
+ */
+export function fitParts(
+  total: number,
+  { room, render }: { room: number; render: (count: number) => string },
+): string {
+  const all = render(total);
+  if (byteLength(all) <= room) return all;
+  let [fits, tooMany] = [0, total];
+  while (tooMany - fits > 1) {
+    const middle = Math.floor((fits + tooMany) / 2);
+    if (byteLength(render(middle)) <= room) fits = middle;
+    else tooMany = middle;
+  }
+  return render(fits);
 }
 
 /** Bytes of `text` in UTF-8. */

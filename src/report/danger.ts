@@ -80,9 +80,16 @@ function hasPublicAddress({ attributes }: ResourceChange): boolean {
   return attributes.some(({ path, before }) => path === 'public_ip' && before.kind === 'known');
 }
 
+/** The list of resources has the rest. */
+const MOST_NAMES = 10;
+
 function describeStops(stopped: readonly ResourceChange[], order: string): string[] {
   if (stopped.length === 0) return [];
-  const names = stopped.map(nameResource).join(', ');
+  const more = stopped.length - MOST_NAMES;
+  const names = [
+    ...stopped.slice(0, MOST_NAMES).map(nameResource),
+    ...(more > 0 ? [`${more} more`] : []),
+  ].join(', ');
   const several = stopped.length > 1;
   return [
     `**Instances stop:** ${names} ${several ? 'are' : 'is'} stopped and started${several ? order : ''}.`,

@@ -2,7 +2,14 @@ import type { NodeProof } from '../cluster/proof.ts';
 import type { Step } from '../cluster/step.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
 import { renderAlert } from './alert.ts';
-import { byteLength, COMMENT_BUDGET, fitSections, fixed, type Section } from './budget.ts';
+import {
+  byteLength,
+  COMMENT_BUDGET,
+  fitParts,
+  fitSections,
+  fixed,
+  type Section,
+} from './budget.ts';
 import { type Headline, renderHeadline, renderTitle, summarizeCounts } from './headline.ts';
 import {
   countNoun,
@@ -11,6 +18,7 @@ import {
   renderFence,
   renderLink,
   renderText,
+  shortenText,
 } from './markdown.ts';
 import { renderProof } from './proof.ts';
 import { type RunInfo, renderFooter } from './run.ts';
@@ -102,13 +110,16 @@ export function listDeploySections(report: DeployReport): Section[] {
   const { progress, run, proof } = report;
   return [
     fixed(renderHeadline(describeHeadline(report))),
-    fixed(progress.state === 'failed' ? renderFailure(progress, run) : ''),
+    progress.state === 'failed' ? renderFailure(progress, run) : fixed(''),
     progress.state === 'changed' ? renderDifferences(progress, run) : fixed(''),
     fixed(renderRemark(progress)),
-    fixed(proof.length === 0 ? '' : renderProof(proof)),
+    renderProof(proof, { givesWay: 3 }),
     fixed(progress.state === 'done' ? renderConnection(progress.connectionString) : ''),
-    renderAlert('WARNING', { items: report.warnings.map(renderText), givesWay: 1 }),
-    fixed(['not-applied', 'superseded'].includes(progress.state) ? '' : renderWork(report)),
+    renderAlert('WARNING', {
+      items: report.warnings.map((text) => renderText(shortenText(text))),
+      givesWay: 2,
+    }),
+    ['not-applied', 'superseded'].includes(progress.state) ? fixed('') : renderWork(report),
     fixed(renderFooter(run)),
   ];
 }
@@ -173,7 +184,7 @@ function renderDifferences(
   { differences, nextStep }: Extract<DeployState, { state: 'changed' }>,
   run: RunInfo,
 ): Section {
-  const items = differences.map((difference) => `- ${renderText(difference)}`);
+  const items = differences.map((difference) => `- ${renderText(shortenText(difference))}`);
   const render = (count: number) =>
     [
       'What would be applied now is not what was reviewed:',
@@ -185,14 +196,8 @@ function renderDifferences(
     ]
       .filter((text) => text !== '')
       .join('\n\n');
-  return {
-    givesWay: 2,
-    render: (room) => {
-      let count = Math.min(items.length, MOST_DIFFERENCES);
-      while (count > 0 && byteLength(render(count)) > room) count--;
-      return render(count);
-    },
-  };
+  const most = Math.min(items.length, MOST_DIFFERENCES);
+  return { givesWay: 4, render: (room) => fitParts(most, { room, render }) };
 }
 
 /** More are for the log. */
@@ -201,19 +206,30 @@ const MOST_DIFFERENCES = 50;
 function renderFailure(
   { error, nextStep }: Extract<DeployState, { state: 'failed' }>,
   run: RunInfo,
-): string {
-  const log = renderLink('run', run.url);
-  return `${renderFence(shortenError(error))}\n\n**Next:** ${renderText(nextStep)} The log is in the ${log}.`;
+): Section {
+  const next = `**Next:** ${renderText(shortenText(nextStep))} The log is in the ${renderLink('run', run.url)}.`;
+  const render = (most: number) => `${renderFence(shortenError(error, most))}\n\n${next}`;
+  return {
+    givesWay: 5,
+    render: (room) => {
+      // What is invisible is written out, so how long it gets is found by trying.
+      for (let most = MOST_OF_ERROR; most >= 100; most = Math.floor(most / 2)) {
+        const text = render(most);
+        if (byteLength(text) <= room) return text;
+      }
+      return next;
+    },
+  };
 }
 
-const ERROR_HEAD = 2_000;
-const ERROR_TAIL = 8_000;
+const MOST_OF_ERROR = 10_000;
 
 /** What failed stands at the beginning of messages, why at their end: the middle gives way. */
-function shortenError(error: string): string {
-  const cut = error.length - ERROR_HEAD - ERROR_TAIL;
+function shortenError(error: string, most: number): string {
+  const cut = error.length - most;
   if (cut <= 0) return error;
-  return `${error.slice(0, ERROR_HEAD)}\n… ${cut} characters left out; the log has them …\n${error.slice(-ERROR_TAIL)}`;
+  const head = Math.floor(most / 5);
+  return `${error.slice(0, head)}\n… ${cut} characters left out; the log has them …\n${error.slice(head - most)}`;
 }
 
 function renderConnection(connectionString: string): string {
@@ -229,7 +245,7 @@ function renderReview(reviewed: ReviewInfo | null): string {
   return `${what}${reviewed.signed ? ', signature checked' : ''}.`;
 }
 
-function renderWork({ plan, steps, progress, reviewed }: DeployReport): string {
+function renderWork({ plan, steps, progress, reviewed }: DeployReport): Section {
   const phase = 'phase' in progress ? progress.phase : progress.state;
   const applied = phase === 'configuring' || phase === 'done';
   const lines = [
@@ -246,7 +262,8 @@ function renderWork({ plan, steps, progress, reviewed }: DeployReport): string {
     steps === null || steps.length === 0
       ? ''
       : renderDetails('The database’s steps', renderSteps(steps));
-  return [lines.join(' · '), renderReview(reviewed), list]
-    .filter((text) => text !== '')
-    .join('\n\n');
+  const render = (fold: string) =>
+    [lines.join(' · '), renderReview(reviewed), fold].filter((text) => text !== '').join('\n\n');
+  const full = render(list);
+  return { givesWay: 1, render: (room) => (byteLength(full) <= room ? full : render('')) };
 }

@@ -7,7 +7,9 @@ import { type RunInfo, renderFooter } from './run.ts';
 export type DriftReport = PlanReport;
 
 /** Whether anything differs: a deploy of the same inputs would change it. Who was not looked at shows no drift. */
-export function hasDrift({ plan, database, settings, refusals }: DriftReport): boolean {
+export function hasDrift(report: DriftReport): boolean {
+  // What was asked for last is told by the settings; an older release did not write it down.
+  const { plan, database, settings, refusals } = hideRequest(report);
   return (
     plan.hasChanges ||
     plan.drift.some(({ relevant }) => relevant) ||

@@ -5,8 +5,8 @@ import { countNoun, renderDetails } from './markdown.ts';
 export interface Entry {
   /** One list item. */
   readonly line: string;
-  /** The same with what is folded away; null when there is no more to show. */
-  readonly detailed: string | null;
+  /** The same with what is folded away, the fullest first; none when there is no more to show. */
+  readonly detailed: readonly (() => string)[];
 }
 
 /** Entries under one fold. */
@@ -18,8 +18,8 @@ export interface EntryGroup {
 }
 
 /**
- * A heading and groups of entries, in order. Where room is short, details go first, from the end of
- * the list; then names, from the end as well. `whole` says in Markdown where everything is.
+ * A heading and groups of entries, in order. Where room is short, all details take their shorter form first, then
+ * go, from the end of the list; then names, from the end as well. `whole` says in Markdown where everything is.
  */
 export function renderGroups(options: {
   heading: string;
@@ -45,25 +45,19 @@ function fitEntries(
 ): { texts: string[]; note: string } {
   const entries = groups.flatMap((group) => group.entries);
   const frame = byteLength(groups.map((group) => renderGroup(group, [])).join('\n\n'));
-  const longestNote = byteLength(renderNote({ names: entries.length, details: 0, whole }));
+  const longestNote = byteLength(
+    renderNote({ names: entries.length, details: 0, isTerse: true, whole }),
+  );
   const space = room - frame - longestNote - 2;
 
   const names = countFitting(
     entries.map(({ line }) => byteLength(line) + 2),
     space,
   );
-  let used = entries.slice(0, names).reduce((sum, { line }) => sum + byteLength(line) + 2, 0);
-  let details = 0;
-  const shown = entries.slice(0, names).map(({ line, detailed }) => {
-    if (detailed === null) return line;
-    const more = byteLength(detailed) - byteLength(line);
-    if (used + more > space) {
-      details++;
-      return line;
-    }
-    used += more;
-    return detailed;
-  });
+  const named = entries.slice(0, names);
+  const full = fillDetails(named, { space, form: 0 });
+  const isTerse = full.missing > 0 && named.some(({ detailed }) => detailed.length > 1);
+  const { shown, missing: details } = isTerse ? fillDetails(named, { space, form: 1 }) : full;
 
   let start = 0;
   const texts = groups.map((group) => {
@@ -71,7 +65,33 @@ function fitEntries(
     start += group.entries.length;
     return renderGroup(group, part);
   });
-  return { texts, note: renderNote({ names: entries.length - names, details, whole }) };
+  const note = renderNote({ names: entries.length - names, details, isTerse, whole });
+  return { texts, note };
+}
+
+/** Smaller than any detail: when no more is left, none has to be tried. */
+const SMALLEST_DETAIL = 64;
+
+/** The entries with as many details as there is space for, each in that form or the shortest it has. */
+function fillDetails(
+  entries: readonly Entry[],
+  { space, form }: { space: number; form: number },
+): { shown: string[]; missing: number } {
+  let used = entries.reduce((sum, { line }) => sum + byteLength(line) + 2, 0);
+  let missing = 0;
+  const shown = entries.map(({ line, detailed }) => {
+    const render = detailed[Math.min(form, detailed.length - 1)];
+    if (render === undefined) return line;
+    const text = space - used < SMALLEST_DETAIL ? null : render();
+    const more = text === null ? Number.POSITIVE_INFINITY : byteLength(text) - byteLength(line);
+    if (text === null || used + more > space) {
+      missing++;
+      return line;
+    }
+    used += more;
+    return text;
+  });
+  return { shown, missing };
 }
 
 function renderGroup({ title, open, entries }: EntryGroup, shown: readonly string[]): string {
@@ -89,12 +109,18 @@ function joinEntries(texts: readonly string[]): string {
     .join('');
 }
 
-function renderNote(cut: { names: number; details: number; whole: string }): string {
+function renderNote(cut: {
+  names: number;
+  details: number;
+  isTerse: boolean;
+  whole: string;
+}): string {
   const parts = [
     ...(cut.names === 0 ? [] : [`${cut.names} of the names`]),
     ...(cut.details === 0 ? [] : [`the attributes of ${countNoun(cut.details, 'resource')}`]),
+    ...(cut.isTerse ? ['the unchanged lines around changes'] : []),
   ];
-  return parts.length === 0 ? '' : `✂️ Left out to fit: ${parts.join(' and ')}. ${cut.whole}`;
+  return parts.length === 0 ? '' : `✂️ Left out to fit: ${parts.join(', ')}. ${cut.whole}`;
 }
 
 function countFitting(sizes: readonly number[], space: number): number {

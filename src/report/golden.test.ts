@@ -373,7 +373,7 @@ describe('large plans', () => {
       createReport(createPlan(changes(3_000)), { planText: text(5_000) }),
       {
         keeps: [
-          '### 📋 `postgres` 3000 to change',
+          '### 📋 `postgres` planned · 3000 to change',
           'of the names',
           'wording of the plan is left out',
         ],

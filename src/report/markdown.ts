@@ -10,6 +10,9 @@
  */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
 const ANSI = /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]/g;
+/** How a carriage return is shown where it must not end a line. */
+export const CARRIAGE_RETURN = '<U+000D>';
+
 /** Controls, and what is invisible or turns the direction of text (Unicode classes Cc, Cf, Zl, Zp). */
 const INVISIBLE = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\u115f\u1160\u3164\uffa0]/gu;
 
@@ -50,6 +53,16 @@ export function renderText(text: string): string {
       .replace(/^(\d+)([.)])/, (_, number, mark) => `${number}${encode(mark)}`)
       .replace(/^[-+=]/, encode)
   );
+}
+
+/** A message of any length, cut where people stop reading; still raw. */
+export function shortenText(text: string, most = 600): string {
+  // What takes no room, colours and line ends, is taken out first: of more than this nobody needs to know.
+  const line = toLine(text.slice(0, most * 10));
+  if (line.length <= most && text.length <= most * 10) return line;
+  // Half a character is none.
+  const start = line.slice(0, most).replace(/[\ud800-\udbff]$/, '');
+  return `${start.trimEnd()} …`;
 }
 
 /** A text of any length in a fence it cannot close, `language` one of ours, e.g. `diff`. */

@@ -5,7 +5,7 @@ import { renderAlert } from './alert.ts';
 import { COMMENT_BUDGET, fitSections, fixed, type Section } from './budget.ts';
 import { type Danger, findDangers } from './danger.ts';
 import { type Headline, renderHeadline, renderTitle, summarizeCounts } from './headline.ts';
-import { countNoun, renderCode, renderLink, renderText } from './markdown.ts';
+import { countNoun, renderCode, renderLink, renderText, shortenText } from './markdown.ts';
 import { renderPlanText } from './plan-text.ts';
 import { renderDrift, renderResources } from './resources.ts';
 import { type RunInfo, renderFooter } from './run.ts';
@@ -61,7 +61,8 @@ const tellWhole = ({ run }: PlanReport): string =>
 
 /**
  * A plan's sections in reading order; `whole` says in Markdown where everything is that has to be left
- * out. First the wording of the plan gives way, then what was seen outside, then attributes and names.
+ * out. First the wording of the plan gives way, then what was seen outside, then unchanged lines, attributes and
+ * names; what could hurt stays longest.
  */
 export function listPlanSections(report: PlanReport, whole: string): Section[] {
   const { plan } = report;
@@ -70,11 +71,16 @@ export function listPlanSections(report: PlanReport, whole: string): Section[] {
     fixed(renderHeadline(describeHeadline(report))),
     renderAlert('CAUTION', {
       items: [...report.refusals.map(renderRefusal), ...dangers.map(({ text }) => text)],
-      givesWay: 5,
+      givesWay: 8,
     }),
-    renderAlert('WARNING', { items: report.warnings.map(renderText), givesWay: 4 }),
-    fixed(renderDatabaseSection(report)),
-    fixed(renderTopologySection(report)),
+    renderAlert('WARNING', {
+      items: report.warnings.map((text) => renderText(shortenText(text))),
+      givesWay: 4,
+    }),
+    fixed('#### Database'),
+    renderSettings(report.settings, { givesWay: 6, whole }),
+    renderDatabase(report.database, { givesWay: 7, whole }),
+    renderTopology(report.topology, { givesWay: 5, whole }),
     renderResources(plan, { givesWay: 3, whole }),
     renderDrift(plan.drift, { givesWay: 2, whole }),
     plan.hasChanges ? renderPlanText(report.planText, { givesWay: 1, whole }) : fixed(''),
@@ -91,18 +97,8 @@ export function hideRequest(report: PlanReport): PlanReport {
   return { ...report, plan: { ...plan, outputs, hasChanges } };
 }
 
-function renderDatabaseSection({ settings, database }: PlanReport): string {
-  return ['#### Database', renderSettings(settings), renderDatabase(database)]
-    .filter((text) => text !== '')
-    .join('\n\n');
-}
-
-function renderTopologySection({ topology }: PlanReport): string {
-  const table = renderTopology(topology);
-  return table === '' ? '' : `#### Nodes\n\n${table}`;
-}
-
-const renderRefusal = (refusal: string): string => `**Refused:** ${renderText(refusal)}`;
+const renderRefusal = (refusal: string): string =>
+  `**Refused:** ${renderText(shortenText(refusal))}`;
 
 /** Who has nothing to decide shall not have to read. */
 function findQuietLine(report: PlanReport): string | null {
@@ -123,7 +119,7 @@ function describeHeadline({ cluster, plan, database, refusals, settings }: PlanR
   const lost = dangers.some(({ level }) => level === 'loss');
   const steps = 'steps' in database ? summarizeSteps(database.steps) : '';
   const parts = [
-    isRefused ? 'refused' : '',
+    isRefused ? 'refused' : 'planned',
     summarizeCounts(plan.counts) || (plan.outputs.length > 0 ? 'outputs only' : ''),
     steps === '' && settings.changes.length > 0
       ? countNoun(settings.changes.length, 'setting')
@@ -132,6 +128,6 @@ function describeHeadline({ cluster, plan, database, refusals, settings }: PlanR
   return {
     sign: isRefused || lost ? '🛑' : dangers.length > 0 ? '⚠️' : '📋',
     cluster,
-    text: parts.length === 0 ? 'no infrastructure changes' : parts.join(' · '),
+    text: (parts.length === 1 ? [...parts, 'no infrastructure changes'] : parts).join(' · '),
   };
 }

@@ -1,5 +1,5 @@
 import { byteLength, type Section } from './budget.ts';
-import { cleanText, renderDetails, renderFence } from './markdown.ts';
+import { CARRIAGE_RETURN, cleanText, renderDetails, renderFence } from './markdown.ts';
 
 /** Below this a piece of the plan helps nobody. */
 const SMALLEST = 2_000;
@@ -36,7 +36,7 @@ function renderFold(title: string, lines: readonly string[]): string {
 
 /** GitHub colours a diff by the first character of a line; Terraform indents its marks. */
 function toDiffLines(text: string): string[] {
-  return cleanText(text)
+  return cleanText(text.replace(/\r(?!\n)/g, CARRIAGE_RETURN))
     .replace(/^\n+|\n+$/g, '')
     .split('\n')
     .map((line) =>

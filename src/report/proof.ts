@@ -1,26 +1,49 @@
 import type { NodeProof } from '../cluster/proof.ts';
-import { formatBytes, renderCode, renderTable, renderText } from './markdown.ts';
+import { fitParts, fixed, type Section } from './budget.ts';
+import {
+  countNoun,
+  formatBytes,
+  renderCode,
+  renderTable,
+  renderText,
+  shortenText,
+} from './markdown.ts';
 
-/** What the nodes answered when replication was put to the test, as a table; Markdown. */
-export function renderProof(proof: readonly NodeProof[]): string {
+/** What the nodes answered when replication was put to the test, as a table; the last ones give way. */
+export function renderProof(
+  proof: readonly NodeProof[],
+  { givesWay }: { givesWay: number },
+): Section {
+  if (proof.length === 0) return fixed('');
   const rows = proof.map((node) => [
     renderCode(node.name),
     node.role === 'primary' ? '**primary**' : 'replica',
     renderCode(node.address),
-    renderText(node.state),
+    renderText(shortenText(node.state, 100)),
     `${node.timeline ?? '–'}`,
     renderLag(node),
     node.tokenRead ? '✅' : '❌',
   ]);
-  const problems = proof.flatMap(({ name, problem }) =>
-    problem === null ? [] : [`- ❌ ${renderCode(name)}: ${renderText(problem)}`],
-  );
-  const table = renderTable(
-    ['node', 'role', 'address', 'state', 'timeline', 'lag', 'test row'],
-    rows,
-  );
-  return problems.length === 0 ? table : `${table}\n\n${problems.join('\n')}`;
+  const render = (count: number) => {
+    const problems = proof
+      .slice(0, count)
+      .flatMap(({ name, problem }) =>
+        problem === null ? [] : [`- ❌ ${renderCode(name)}: ${renderText(shortenText(problem))}`],
+      );
+    return [
+      count === 0 ? '' : renderTable(HEADER, rows.slice(0, count)),
+      problems.join('\n'),
+      count === rows.length
+        ? ''
+        : `✂️ Left out to fit: ${rows.length - count} of ${countNoun(rows.length, 'node')}. The job summary has them.`,
+    ]
+      .filter((text) => text !== '')
+      .join('\n\n');
+  };
+  return { givesWay, render: (room) => fitParts(rows.length, { room, render }) };
 }
+
+const HEADER = ['node', 'role', 'address', 'state', 'timeline', 'lag', 'test row'];
 
 /** `0 B`, `1.5 MiB · 2.0 s`; a dash where there is none to have. */
 function renderLag({ lagBytes, lagSeconds }: NodeProof): string {

@@ -1,3 +1,4 @@
+import type { AttributeChange } from '../terraform/attributes.ts';
 import type {
   Action,
   DriftChange,
@@ -59,12 +60,10 @@ export function renderDrift(
 }
 
 function renderResource(resource: ResourceChange): Entry {
-  const { action, address } = resource;
+  const { action, address, attributes } = resource;
   // Of what is destroyed every attribute goes: a list of them would say nothing.
-  const diff =
-    action === 'delete' || action === 'forget' ? '' : renderAttributes(resource.attributes);
-  const describe = (code: Code) => `${code(address)}${describeResource(resource, code)}`;
-  return renderEntry(describe, diff);
+  const shown = action === 'delete' || action === 'forget' ? [] : attributes;
+  return renderEntry((code) => `${code(address)}${describeResource(resource, code)}`, shown);
 }
 
 function describeResource(resource: ResourceChange, code: Code): string {
@@ -80,20 +79,37 @@ function describeResource(resource: ResourceChange, code: Code): string {
 
 function renderOutput({ name, action, attributes }: OutputChange): Entry {
   const word = { create: 'new', update: 'changed', delete: 'removed' }[action];
-  const diff = action === 'delete' ? '' : renderAttributes(attributes);
-  return renderEntry((code) => `${code(name)}, ${word}`, diff);
+  return renderEntry((code) => `${code(name)}, ${word}`, action === 'delete' ? [] : attributes);
 }
 
 function renderDrifted({ address, action, attributes }: DriftChange): Entry {
   const gone = action === 'delete';
-  return renderEntry(
-    (code) => `${code(address)}${gone ? ' is gone' : ''}`,
-    gone ? '' : renderAttributes(attributes),
+  return renderEntry((code) => `${code(address)}${gone ? ' is gone' : ''}`, gone ? [] : attributes);
+}
+
+/** Compared line by line, so that unchanged lines may stand around what changes. */
+function hasContext({ before, after }: AttributeChange): boolean {
+  return [before, after].every(
+    (side) =>
+      side.kind === 'known' &&
+      (typeof side.value === 'object' || /[\n[{]/.test(String(side.value))),
   );
 }
 
-function renderEntry(describe: (code: Code) => string, diff: string): Entry {
-  const detailed =
-    diff === '' ? null : renderDetails(describe(renderHtmlCode), renderFence(diff, 'diff'));
-  return { line: `- ${describe(renderCode)}`, detailed };
+function renderEntry(
+  describe: (code: Code) => string,
+  attributes: readonly AttributeChange[],
+): Entry {
+  const render = (context?: number) =>
+    renderDetails(
+      describe(renderHtmlCode),
+      renderFence(renderAttributes(attributes, { context }), 'diff'),
+    );
+  return {
+    line: `- ${describe(renderCode)}`,
+    detailed:
+      attributes.length === 0
+        ? []
+        : [() => render(), ...(attributes.some(hasContext) ? [() => render(0)] : [])],
+  };
 }

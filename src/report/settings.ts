@@ -1,5 +1,6 @@
 import type { SettingChange } from '../cluster/setting-change.ts';
-import { renderCode, renderTable, renderText } from './markdown.ts';
+import { fitParts, fixed, type Section } from './budget.ts';
+import { countNoun, renderCode, renderTable, renderText } from './markdown.ts';
 
 /** The settings that change, and who says what they are until now. */
 export interface SettingsReport {
@@ -10,17 +11,29 @@ export interface SettingsReport {
   readonly node: string | null;
 }
 
-/** The settings as a table, old → new; '' where none changes. Markdown. */
-export function renderSettings({ changes, source, node }: SettingsReport): string {
-  if (changes.length === 0) return '';
+/** The settings as a table, old → new; left out where none changes. `whole` says where all of them are. */
+export function renderSettings(
+  { changes, source, node }: SettingsReport,
+  { givesWay, whole }: { givesWay: number; whole: string },
+): Section {
+  if (changes.length === 0) return fixed('');
   const rows = changes.map(({ name, before, after, takesEffect }) => [
     renderCode(name),
     renderValue(before),
     renderValue(after),
     takesEffect ?? 'not known',
   ]);
-  const table = renderTable(['setting', 'now', 'then', 'takes'], rows);
-  return `${table}\n\n<sub>${describeSource(source, node)}</sub>`;
+  const render = (count: number) =>
+    [
+      count === 0 ? '' : renderTable(['setting', 'now', 'then', 'takes'], rows.slice(0, count)),
+      count === rows.length
+        ? ''
+        : `✂️ Left out to fit: ${countNoun(rows.length - count, 'setting')}. ${whole}`,
+      `<sub>${describeSource(source, node)}</sub>`,
+    ]
+      .filter((text) => text !== '')
+      .join('\n\n');
+  return { givesWay, render: (room) => fitParts(rows.length, { room, render }) };
 }
 
 function renderValue(value: string | null): string {

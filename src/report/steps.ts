@@ -1,25 +1,52 @@
 import type { Rollout } from '../cluster/rollout.ts';
 import type { Step, StepOf } from '../cluster/step.ts';
-import { countNoun, renderCode, renderText } from './markdown.ts';
+import { byteLength, fitParts, fixed, type Section } from './budget.ts';
+import { countNoun, renderCode, renderText, shortenText } from './markdown.ts';
 
 /** What the database goes through, or why that cannot be said before the merge. */
 export type DatabasePlan = Rollout | { readonly notObserved: string };
 
-/** The steps as a numbered list a DBA reads, or the reason for none; Markdown. */
-export function renderDatabase(database: DatabasePlan): string {
+/**
+ * The steps as a numbered list a DBA reads, or the reason for none. Where room is short the last ones give way;
+ * `whole` says in Markdown where all of them are.
+ */
+export function renderDatabase(
+  database: DatabasePlan,
+  { givesWay, whole }: { givesWay: number; whole: string },
+): Section {
   if ('notObserved' in database) {
-    return `Decided when it is merged, by asking the nodes: ${renderText(database.notObserved)}`;
+    const start = 'Decided when it is merged, by asking the nodes';
+    const full = `${start}: ${renderText(shortenText(database.notObserved))}`;
+    const render = (room: number) => (byteLength(full) <= room ? full : `${start}.`);
+    return { givesWay, render };
   }
+  const rest = (missing: number) =>
+    missing === 0 ? '' : `✂️ Left out to fit: ${missing} of the list. ${whole}`;
   if (!('steps' in database)) {
-    return [
-      'The action will **refuse** to touch the database:',
-      '',
-      ...database.refusals.map((refusal) => `- ${renderText(refusal)}`),
-    ].join('\n');
+    const items = database.refusals.map((refusal) => `- ${renderText(shortenText(refusal))}`);
+    const render = (count: number) =>
+      joinBlocks(
+        'The action will **refuse** to touch the database:',
+        items.slice(0, count).join('\n'),
+        rest(items.length - count),
+      );
+    return { givesWay, render: (room) => fitParts(items.length, { room, render }) };
   }
-  if (database.steps.length === 0) return 'Nothing to do: every node already runs as asked.';
-  return renderSteps(database.steps);
+  const { steps, observeAgain } = database;
+  if (steps.length === 0) return fixed('Nothing to do: every node already runs as asked.');
+  const render = (count: number) =>
+    joinBlocks(
+      renderSteps(steps.slice(0, count)),
+      rest(steps.length - count),
+      observeAgain
+        ? 'Then the nodes are looked at again; what follows is decided by what is seen.'
+        : '',
+    );
+  return { givesWay, render: (room) => fitParts(steps.length, { room, render }) };
 }
+
+const joinBlocks = (...blocks: readonly string[]): string =>
+  blocks.filter((block) => block !== '').join('\n\n');
 
 /** Steps as a numbered list, in the order they happen; Markdown. */
 export function renderSteps(steps: readonly Step[]): string {
@@ -66,7 +93,7 @@ export function summarizeSteps(steps: readonly Step[]): string {
   const resizes = count('resize');
   const switchovers = steps.filter(({ kind }) => kind === 'switchover').length;
   const touches = restarts + clones + resizes + switchovers > 0;
-  return [
+  const summary = [
     steps.some(({ kind }) => kind === 'initialise') ? 'new database cluster' : '',
     clones === 0 ? '' : countNoun(clones, 'clone'),
     resizes === 0 ? '' : `${countNoun(resizes, 'instance')} resized one by one`,
@@ -77,6 +104,7 @@ export function summarizeSteps(steps: readonly Step[]): string {
   ]
     .filter((part) => part !== '')
     .join(' · ');
+  return summary === '' && steps.length > 0 ? countNoun(steps.length, 'database step') : summary;
 }
 
 /** How often and for about how long nobody can write, e.g. `writes pause about 1 s`; '' when never. */

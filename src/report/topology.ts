@@ -1,10 +1,14 @@
 import type { NodeProof } from '../cluster/proof.ts';
 import type { Consequence, NodePlace, TopologyChange } from '../cluster/topology.ts';
-import { formatBytes, renderCode, renderTable } from './markdown.ts';
+import { fitParts, fixed, type Section } from './budget.ts';
+import { cleanText, countNoun, formatBytes, renderCode, renderTable } from './markdown.ts';
 
-/** Every node before and after, as a table; '' where there is none. Markdown. */
-export function renderTopology(topology: readonly TopologyChange[]): string {
-  if (topology.length === 0) return '';
+/** Every node before and after, as a table; left out where there is none. `whole` says where all of it is. */
+export function renderTopology(
+  topology: readonly TopologyChange[],
+  { givesWay, whole }: { givesWay: number; whole: string },
+): Section {
+  if (topology.length === 0) return fixed('');
   const rows = topology.map((change) => [
     renderCode(change.name),
     renderChange(change, ({ role }) => role),
@@ -13,7 +17,22 @@ export function renderTopology(topology: readonly TopologyChange[]): string {
     renderChange(change, ({ image }) => image && renderCode(shorten(image))),
     renderConsequence(change.consequence),
   ]);
-  return renderTable(['node', 'role', 'zone', 'type', 'image', 'what happens'], rows);
+  const render = (count: number) =>
+    [
+      '#### Nodes',
+      count === 0
+        ? ''
+        : renderTable(
+            ['node', 'role', 'zone', 'type', 'image', 'what happens'],
+            rows.slice(0, count),
+          ),
+      count === rows.length
+        ? ''
+        : `✂️ Left out to fit: ${countNoun(rows.length - count, 'node')}. ${whole}`,
+    ]
+      .filter((text) => text !== '')
+      .join('\n\n');
+  return { givesWay, render: (room) => fitParts(rows.length, { room, render }) };
 }
 
 /** One value where it stays, `old → new` where it does not; `write` gives Markdown, null where nobody knows. */
@@ -112,5 +131,7 @@ function renderDiagram(nodes: readonly Drawn[]): string {
 
 /** Inside a quoted label only entities are safe (Mermaid's syntax of flowcharts, "Entity codes to escape characters"). */
 function encodeLabel(text: string): string {
-  return text.replace(/[^\w .:/-]/gu, (character) => `#${character.codePointAt(0)};`);
+  return cleanText(text)
+    .replace(/\s+/g, ' ')
+    .replace(/[^\w .:/-]/gu, (character) => `#${character.codePointAt(0)};`);
 }

@@ -172,7 +172,11 @@ describe('findBeyondReview', () => {
   });
 
   it.each<[string, ResourceOverrides, RegExp]>([
-    ['another node', resize(4), /node\["4"\]: instance_type would change .* the review left it as it is/],
+    [
+      'another node',
+      resize(4),
+      /node\["4"\]: instance_type would change .* the review left it as it is/,
+    ],
     ['another action', replace(instance(1)), /would be replaced; .* was to be changed/],
     [
       'another value',

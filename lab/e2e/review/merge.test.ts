@@ -1,6 +1,9 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Rule } from '../../aws/world.ts';
 import { query } from '../../client.ts';
+import type { WorkflowEvent } from '../../github/event.ts';
 import type { JobOptions, JobResult } from '../../runner/job.ts';
 import type { World } from '../../world.ts';
 import {
@@ -23,6 +26,22 @@ const BASE: Inputs = {
   'on-plan-change': 'fail',
   'review-key': REVIEW_KEY,
 };
+/** What else a job may have in its environment, none of which is anybody's business. */
+const ENVIRONMENT_SECRETS: Readonly<Record<string, string>> = Object.fromEntries(
+  [
+    'AWS_SESSION_TOKEN',
+    'PGPASSWORD',
+    'TF_TOKEN_app_terraform_io',
+    'VAULT_TOKEN',
+    'NPM_TOKEN',
+    'GH_TOKEN',
+    'DOCKER_AUTH_CONFIG',
+    'ANSIBLE_VAULT_PASSWORD',
+    'ACTIONS_RUNTIME_TOKEN',
+    'ACTIONS_ID_TOKEN_REQUEST_TOKEN',
+    'TF_VAR_planted',
+  ].map((name, index) => [name, `planted-${index}-5fd1e2a7c3`]),
+);
 const withSettings = (settings: string): Inputs => ({ ...BASE, settings });
 
 let world: World;
@@ -31,17 +50,31 @@ beforeAll(async () => {
 });
 afterAll(() => closeStage(world));
 
+/** Runs a job and keeps its result, to be searched for secrets at the end. */
+async function run(
+  event: WorkflowEvent,
+  inputs: Inputs,
+  options: Partial<JobOptions> = {},
+): Promise<JobResult> {
+  const env = { ...world.state.env, ...reattach(), ...ENVIRONMENT_SECRETS };
+  const result = await world.run(event, inputs, { env, ...options });
+  results.push(result);
+  return result;
+}
+
+const reattach = () => ({ TF_REATTACH_PROVIDERS: world.aws.reattach });
+
 /** Opens a pull request and has it planned. */
 async function propose(branch: string, inputs: Inputs, options: Partial<JobOptions> = {}) {
   const { event, number } = openPullRequest(world, branch);
-  const planned = await world.run(event, inputs, options);
+  const planned = await run(event, inputs, options);
   return { number, planned, head: event.payload.pull_request.head.sha };
 }
 
 /** Merges it and deploys the push. */
 async function merge(number: number, inputs: Inputs, options: Partial<JobOptions> = {}) {
   const { push } = world.github.merge(number, 'squash');
-  const deployed = await world.run(push, inputs, options);
+  const deployed = await run(push, inputs, options);
   return { deployed, push };
 }
 
@@ -67,6 +100,7 @@ async function editRule(text: string): Promise<{ before: string; restore: () => 
   return { before, restore: () => describe(before) };
 }
 
+const results: JobResult[] = [];
 let made: JobResult;
 
 describe('reviewed is applied', () => {
@@ -107,7 +141,7 @@ describe('reviewed is applied', () => {
     expect(await askPrimary('SHOW work_mem', made)).toBe('4MB');
     // Once it is as it was, the very same job goes through.
     await restore();
-    requireSuccess(await world.run(push, wanted, { runAttempt: 2 }));
+    requireSuccess(await run(push, wanted, { runAttempt: 2 }));
     expect(await askPrimary('SHOW work_mem', made)).toBe('8MB');
   });
 
@@ -126,8 +160,144 @@ describe('reviewed is applied', () => {
     expect(deployed.conclusion).toBe('failure');
     expect(listErrors(deployed)).toContain('Nothing was reviewed');
     const loose = { ...wanted, 'on-plan-change': 'apply' };
-    const result = requireSuccess(await world.run(push, loose, { runAttempt: 2 }));
+    const result = requireSuccess(await run(push, loose, { runAttempt: 2 }));
     expect(listErrors(result)).toContain('Applied all the same');
     expect(await askPrimary('SHOW work_mem', made)).toBe('12MB');
   });
+
+  test('a forged review is none: of another app, unsigned, or signed by another key', async () => {
+    const wanted = withSettings('work_mem = 20MB');
+    const name = 'PostgreSQL plan: postgres';
+    const { head: from } = await propose('model', wanted);
+    const [real] = world.github.listCheckRuns(from);
+    const text = real?.output.text ?? '';
+    const unsigned = text.replace(/\.[0-9a-f]{64}/, '.');
+    const signed = text.replace(/\.[0-9a-f]{64}/, `.${'0'.repeat(64)}`);
+    expect(new Set([text, unsigned, signed]).size).toBe(3);
+    for (const [app, forged, reason] of [
+      ['mallory', text, 'Nothing was reviewed'],
+      ['github-actions', text, 'it is of commit'],
+      ['github-actions', unsigned, 'it is not signed'],
+      ['github-actions', signed, 'its signature is not that of review-key'],
+    ] as const) {
+      const { number, event } = openPullRequest(world, `forged-${results.length}`);
+      const { sha } = event.payload.pull_request.head;
+      // With all that can be read of the real one.
+      const externalId = real?.external_id ?? '';
+      world.github.checkAs(app, { sha, name, text: forged, externalId });
+      const { deployed } = await merge(number, wanted);
+      expect(deployed.conclusion).toBe('failure');
+      expect(listErrors(deployed)).toContain(reason);
+    }
+    expect(await askPrimary('SHOW work_mem', made)).toBe('12MB');
+  });
+
+  test('a rerun after a cancel in the middle of the apply does what is left of the review', async () => {
+    const wanted = { ...withSettings('work_mem = 12MB'), 'replica-count': '2' };
+    const { number, planned } = await propose('grow', wanted);
+    requireSuccess(planned);
+    const controller = new AbortController();
+    const { deployed, push } = await merge(number, wanted, {
+      signal: controller.signal,
+      onLine: (line) => {
+        if (/aws_ebs_volume\.data\["3"\]: Creation complete/.test(line)) controller.abort();
+      },
+    });
+    expect(deployed.conclusion).toBe('cancelled');
+    expect(readComment(number)).toContain('cancelled while applying');
+    const rerun = requireSuccess(await run(push, wanted, { runAttempt: 2 }));
+    expect(readProof(rerun)).toHaveLength(3);
+    expect(readComment(number)).toContain('What was left of the plan reviewed at');
+    made = rerun;
+  });
+
+  test('a node with data is destroyed only under the label', async () => {
+    const wanted = withSettings('work_mem = 12MB');
+    const { number, planned } = await propose('shrink', wanted);
+    expect(planned.conclusion).toBe('failure');
+    expect(readComment(number)).toMatch(/^###? .*refused/m);
+    expect(listErrors(planned)).toContain('label the pull request allow-destroy');
+    requireSuccess(await run(world.github.label(number, 'allow-destroy'), wanted));
+    expect(readComment(number)).not.toMatch(/^###? .*refused/m);
+    const { deployed } = await merge(number, wanted);
+    expect(readProof(requireSuccess(deployed))).toHaveLength(2);
+    expect(world.aws.listInstances()).toHaveLength(2);
+  });
+
+  test('a merge queue plans what it merges, and that is what its push applies', async () => {
+    const wanted = withSettings('work_mem = 24MB');
+    const one = await propose('queued-1', wanted);
+    const two = await propose('queued-2', wanted);
+    const { groups, push } = world.github.mergeThroughQueue([one.number, two.number]);
+    for (const group of groups) requireSuccess(await run(group, wanted));
+    const deployed = requireSuccess(await run(push, wanted));
+    expect(await askPrimary('SHOW work_mem', deployed)).toBe('24MB');
+    expect(readComment(two.number)).toContain('done');
+    made = deployed;
+  });
+
+  test('drift stands in one issue for as long as it lasts', async () => {
+    const wanted = withSettings('work_mem = 24MB');
+    const listDrift = () =>
+      world.github.listIssues().filter(({ title }) => title.startsWith('Drift'));
+    const look = async () => requireSuccess(await run(world.github.schedule(), wanted));
+    await look();
+    expect(listDrift()).toEqual([]);
+    const { restore } = await editRule('drifted');
+    await askPrimary("SELECT pg_create_physical_replication_slot('node_9')", made);
+    await look();
+    await look();
+    const [issue, ...others] = listDrift();
+    expect(others).toEqual([]);
+    expect(issue?.state).toBe('open');
+    expect(issue?.body).toContain('drifted');
+    expect(issue?.body).toContain('node_9');
+    await restore();
+    await askPrimary("SELECT pg_drop_replication_slot('node_9')", made);
+    await look();
+    expect(listDrift().map(({ state }) => state)).toEqual(['closed']);
+  });
+
+  test('no secret left the runner, in whatever spelling', () => {
+    const { 'ssh-private-key': key, ...passwords } = world.secrets;
+    const planted = [
+      ...Object.values(passwords),
+      ...key.split('\n').filter((line) => line.length > 20 && !line.startsWith('-----')),
+      ...Object.values(ENVIRONMENT_SECRETS),
+      REVIEW_KEY,
+      world.token,
+    ];
+    expect(planted.length).toBeGreaterThanOrEqual(20);
+    const spellings = planted.flatMap((secret) => [
+      secret,
+      Buffer.from(secret).toString('base64').replace(/=+$/, ''),
+      encodeURIComponent(secret),
+      JSON.stringify(secret).slice(1, -1),
+    ]);
+    const bodies = world.github.journal.map(({ path, body }) => JSON.stringify({ path, body }));
+    const said = results.flatMap(({ raw, rawSummary, outputs, env, state }) => [
+      // The runner alone reads the commands that tell it what to mask.
+      raw.replaceAll(/^::add-mask::.*$/gm, ''),
+      rawSummary,
+      JSON.stringify({ outputs, env, state }),
+    ]);
+    const files = listFiles(results.at(-1)?.directories.workspace ?? '').map((path) =>
+      readFileSync(path, 'utf8'),
+    );
+    expect(files.length).toBeGreaterThan(5);
+    for (const text of [...bodies, ...said, ...files]) {
+      const found = spellings.filter((secret) => text.includes(secret));
+      expect(found, text.slice(0, 2_000)).toEqual([]);
+      expect(text).not.toMatch(/SCRAM-SHA-256\$/);
+    }
+    for (const { leftovers, orphans } of results) {
+      expect({ leftovers, orphans }).toEqual({ leftovers: [], orphans: [] });
+    }
+  });
 });
+
+function listFiles(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}

@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { compareSides, type Json } from '../terraform/attributes.ts';
+import { renderAttributes } from './attribute-diff.ts';
+
+function render(before: Json, after: Json, options?: { context?: number }): string {
+  const changes = compareSides({
+    before: { text: before },
+    after: { text: after },
+    unknown: {},
+    beforeSensitive: {},
+    afterSensitive: {},
+  });
+  return renderAttributes(changes, options);
+}
+
+describe('renderAttributes', () => {
+  it('folds the unchanged lines of a heredoc', () => {
+    const text = (line: string) => `a\nb\nc\nd\n${line}\ne\nf\ng\nh\n`;
+    const expected = [
+      '  text:',
+      '    …',
+      '    c',
+      '    d',
+      '-   old',
+      '+   new',
+      '    e',
+      '    f',
+      '    …',
+    ];
+    expect(render(text('old'), text('new')).split('\n')).toEqual(expected);
+    expect(render(text('old'), text('new'), { context: 0 }).split('\n')).toEqual([
+      '  text:',
+      '    …',
+      '-   old',
+      '+   new',
+      '    …',
+    ]);
+  });
+
+  it('reads JSON in a string by its lines, whatever its spelling', () => {
+    const policy = (action: string) => ({
+      Statement: [{ Effect: 'Allow', Action: ['ec2:DescribeVolumes', action], Resource: '*' }],
+    });
+    const diff = render(
+      JSON.stringify(policy('s3:Get')),
+      JSON.stringify(policy('s3:Put'), null, 4),
+    );
+    expect(diff.split('\n').filter((line) => !line.startsWith(' '))).toEqual([
+      '-           "s3:Get"',
+      '+           "s3:Put"',
+    ]);
+  });
+
+  it('a carriage return begins no line of its own', () => {
+    const diff = render('one\ntwo', 'one\ntwo\r- forged = 20\r+ forged = 1');
+    expect(diff).toContain('+   two<U+000D>- forged = 20<U+000D>+ forged = 1');
+    expect(diff).not.toContain('\r');
+  });
+});

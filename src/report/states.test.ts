@@ -1,0 +1,173 @@
+import { describe, expect, it } from 'vitest';
+import { byteLength, COMMENT_BUDGET } from './budget.ts';
+import {
+  type DeployReport,
+  renderDeployComment,
+  renderDeployShort,
+  renderDeployTitle,
+} from './deploy-comment.ts';
+import { hasDrift, renderDriftClosed, renderDriftIssue, renderDriftSummary } from './drift.ts';
+import { createPlan, createResource } from './fixtures/plan.ts';
+import { createDeployReport, createPlanReport, createProof, RUN } from './fixtures/report.ts';
+import { renderPlanComment, renderPlanShort, renderPlanTitle } from './plan-comment.ts';
+import { renderDeploySummary, renderPlanSummary } from './summary.ts';
+
+// The golden files are written anew by `vitest run --project unit src/report -u`.
+
+const reviewed = {
+  commit: 'abc1234def5678900000000000000000000000ff',
+  signed: true,
+  partly: false,
+};
+const done = {
+  state: 'done',
+  connectionString: 'postgresql://postgres@203.0.113.1:5432/postgres',
+  changes: 3,
+} as const;
+
+const DEPLOYS: Readonly<Record<string, DeployReport>> = {
+  changed: createDeployReport({
+    state: 'changed',
+    differences: [
+      'aws_instance.node["1"]: instance_type would change "t3.medium" → "t3.large"; the review left it as it is.',
+      'aws_ebs_volume.data["4"]: would be created; in the review it was to stay as it is.',
+      'output: @acme/admins </details> `x` would change.',
+    ],
+    nextStep: 'Look at the differences and run the review again.',
+  }),
+  superseded: createDeployReport({ state: 'superseded', by: 'abc1234 was pushed meanwhile.' }),
+  'done-reviewed': createDeployReport(done, {
+    reviewed,
+    proof: [createProof(1), createProof(2)],
+  }),
+  'done-partly': createDeployReport(done, {
+    reviewed: { ...reviewed, signed: false, partly: true },
+  }),
+};
+
+const update = (number: number) => ({
+  address: `aws_instance.node["${number}"]`,
+  actions: ['update'],
+  before: { id: `i-${number}`, tags: { Name: 'old' } },
+  after: { id: `i-${number}`, tags: { Name: 'new' } },
+});
+const IMPORTED = createPlan([], {
+  resource_changes: ['no-op', 'update'].map((action, index) => {
+    const resource = createResource({ ...update(index + 1), actions: [action] });
+    const importing = { id: `i-0${index + 1}` };
+    return { ...resource, change: { ...(resource.change as object), importing } };
+  }),
+});
+const THOUSANDS = createPlanReport(
+  createPlan(Array.from({ length: 5_000 }, (_, index) => update(index + 1))),
+  { planText: Array.from({ length: 20_000 }, (_, line) => `  ~ line ${line}`).join('\n') },
+);
+const CHANGED = createPlanReport(createPlan([update(1)]), {
+  database: {
+    refusals: [],
+    primary: 'node-1',
+    steps: [{ kind: 'reload', nodes: ['node-1', 'node-2'], primary: 'node-1', settings: {} }],
+    observeAgain: false,
+  },
+  settings: {
+    source: 'live',
+    node: 'node-1',
+    changes: [{ name: 'work_mem', before: '4MB', after: '8MB', takesEffect: 'reload' }],
+  },
+  topology: [1, 2].map((number) => ({
+    name: `node-${number}`,
+    before: {
+      role: number === 1 ? 'primary' : 'replica',
+      zone: 'us-east-1a',
+      instanceType: 't3.medium',
+      image: 'sha256:0',
+    },
+    after: {
+      role: number === 1 ? 'primary' : 'replica',
+      zone: 'us-east-1a',
+      instanceType: 't3.medium',
+      image: 'sha256:0',
+    },
+    consequence: 'reloaded',
+  })),
+});
+
+describe('golden', () => {
+  it.each(Object.entries(DEPLOYS))('deploy %s', async (name, report) => {
+    await expect(renderDeployComment(report)).toMatchFileSnapshot(`golden/deploy-${name}.md`);
+  });
+
+  it.each([
+    ['import', renderPlanComment(createPlanReport(IMPORTED))],
+    ['thousands', renderPlanComment(THOUSANDS)],
+    ['short', renderPlanShort(CHANGED)],
+    ['shared', renderPlanComment(THOUSANDS, 4_000)],
+    ['summary', renderPlanSummary(CHANGED)],
+    ['deploy-summary', renderDeploySummary(DEPLOYS['done-reviewed'] as DeployReport)],
+    ['drift-issue', renderDriftIssue(CHANGED).body],
+    ['drift-closed', renderDriftClosed(RUN)],
+  ])('%s', async (name, text) => {
+    await expect(text).toMatchFileSnapshot(`golden/${name}.md`);
+  });
+});
+
+it('a shared section keeps to its budget', () => {
+  expect(byteLength(renderPlanComment(THOUSANDS, 4_000))).toBeLessThanOrEqual(4_000);
+  expect(byteLength(renderPlanComment(THOUSANDS))).toBeLessThanOrEqual(COMMENT_BUDGET);
+});
+
+it('titles are plain text of one line', () => {
+  const titles = [
+    ...Object.values(DEPLOYS).map(renderDeployTitle),
+    renderPlanTitle(THOUSANDS),
+    renderPlanTitle(CHANGED),
+  ];
+  for (const title of titles) expect(title).toMatch(/^[^\n`*<]{1,120}$/);
+});
+
+it('the short form of a deploy is its headline and footer', () => {
+  expect(renderDeployShort(DEPLOYS.changed as DeployReport)).toMatch(
+    /^### 🛑 `postgres` stopped · not what was reviewed\n\n<sub>.*<\/sub>\n$/,
+  );
+});
+
+describe('drift', () => {
+  const quiet = createPlanReport(createPlan([]));
+  const gone = createResource({
+    address: 'aws_route.internet',
+    actions: ['delete'],
+    before: { id: 'r-1' },
+  });
+
+  it.each([
+    ['nothing', quiet, false],
+    ['a setting', { ...quiet, settings: CHANGED.settings }, true],
+    ['a resource', createPlanReport(createPlan([update(1)])), true],
+    ['a refusal', { ...quiet, database: { refusals: ['two primaries'] } }, true],
+    ['nodes that nobody could look at', { ...quiet, database: { notObserved: 'no key' } }, false],
+    [
+      'what was seen outside and needs nothing',
+      createPlanReport(createPlan([], { resource_drift: [gone] })),
+      false,
+    ],
+    [
+      'a note of what was asked for, which an older release did not write',
+      createPlanReport(
+        createPlan([], {
+          output_changes: {
+            database: { actions: ['create'], before: null, after: { image: 'x' } },
+          },
+        }),
+      ),
+      false,
+    ],
+  ])('%s', (_case, report, drifted) => {
+    expect(hasDrift(report)).toBe(drifted);
+    expect(renderDriftSummary(report).includes('no drift')).toBe(!drifted);
+  });
+
+  it('keeps its title', () => {
+    expect(renderDriftIssue(CHANGED).title).toBe('Drift: postgres');
+    expect(renderDriftIssue(THOUSANDS).title).toBe('Drift: postgres');
+  });
+});

@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import type { NodePlace, TopologyChange } from '../cluster/topology.ts';
+import { createProof } from './fixtures/report.ts';
+import { renderProofDiagram, renderTopology, renderTopologyDiagram } from './topology.ts';
+
+const place: NodePlace = {
+  role: 'replica',
+  zone: 'us-east-1a',
+  instanceType: 't3.medium',
+  image: `sha256:${'0123456789abcdef'.repeat(4)}`,
+};
+const change = (overrides: Partial<TopologyChange>): TopologyChange => ({
+  name: 'node-1',
+  before: place,
+  after: place,
+  consequence: 'untouched',
+  ...overrides,
+});
+const render = (topology: readonly TopologyChange[]) =>
+  renderTopology(topology, { givesWay: 1, whole: 'There.' }).render(10_000);
+
+describe('renderTopology', () => {
+  it.each<[string, Partial<TopologyChange>, string]>([
+    [
+      'one value where it stays',
+      {},
+      'replica | `us-east-1a` | `t3.medium` | `sha256:0123456789ab` | untouched',
+    ],
+    [
+      'old and new where it does not',
+      { after: { ...place, role: 'primary', instanceType: 't3.large' }, consequence: 'promoted' },
+      'replica → primary | `us-east-1a` | `t3.medium` → `t3.large` | `sha256:0123456789ab` | **becomes the primary**',
+    ],
+    [
+      'a dash where nobody knows',
+      { before: null, after: { ...place, zone: null, image: 'postgres:17' }, consequence: null },
+      'replica | – | `t3.medium` | `postgres:17` | not known',
+    ],
+  ])('%s', (_case, overrides, cells) => {
+    expect(
+      render([change(overrides)])
+        .split('\n')
+        .at(-1),
+    ).toBe(`| \`node-1\` | ${cells} |`);
+  });
+
+  it('is nothing without nodes', () => {
+    expect(render([])).toBe('');
+    expect(renderTopologyDiagram([])).toBe('');
+    expect(renderProofDiagram([])).toBe('');
+  });
+});
+
+describe('the diagram', () => {
+  it('is drawn before and after', () => {
+    const before = { ...place, role: 'primary' as const };
+    const diagram = renderTopologyDiagram([
+      change({ before, after: before }),
+      change({ name: 'node-2', before: null, consequence: 'new' }),
+    ]);
+    const [was, is] = diagram.split('**After**');
+    expect(was).toContain('**Before**');
+    expect(was).not.toContain('node-2');
+    expect(is).toContain('  node_1 --> node_2');
+  });
+
+  it('has the lag on its edges', () => {
+    const proof = [createProof(1), createProof(2, { lagBytes: 3_500_000 })];
+    expect(renderProofDiagram(proof)).toContain('node_1 -->|"3.3 MiB behind"| node_2');
+  });
+
+  it('holds no text that turns, ends or links anything', () => {
+    const zone = 'a\u202eb\u001b[31mc\n```\n"]; x --> y %%{init}%% <img src=x> [l](u)';
+    const diagram = renderTopologyDiagram([change({ before: null, after: { ...place, zone } })]);
+    const label = diagram.split('\n').find((line) => line.includes('node_1[')) ?? '';
+    expect(diagram.split('\n').filter((line) => line.startsWith('```'))).toHaveLength(2);
+    expect(label.replaceAll('<br/>', '')).toMatch(/^ {2}node_1\[\("[\w .:/#;-]*"\)\]$/);
+    expect(label).not.toContain('#8238;');
+    expect(label).not.toContain('#27;');
+  });
+});
