@@ -31,7 +31,7 @@ export async function openBench(): Promise<Bench> {
   const folder = mkdtempSync(join(tmpdir(), 'bundle-test-'));
   const github = await startGitHub();
   const token = github.createToken({
-    permissions: { contents: 'read', pull_requests: 'write', issues: 'write' },
+    permissions: { contents: 'read', pull_requests: 'write', issues: 'write', checks: 'write' },
   });
   execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, 'key')]);
   const secrets = {

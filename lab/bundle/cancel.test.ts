@@ -61,7 +61,8 @@ test('a job cancelled while Terraform applies loses nothing of the state, though
   const controller = new AbortController();
   const result = await bench.run(
     bench.github.merge(number, 'squash').push,
-    {},
+    // Nobody reviewed it.
+    { 'on-plan-change': 'apply' },
     {
       env: { TF_REATTACH_PROVIDERS: aws.reattach },
       path: makeSlowPath(),

@@ -101,6 +101,7 @@ describe('a pull request', () => {
     expect(result.annotations.map(({ level, message }) => [level, message])).toEqual([
       ['warning', expect.stringMatching(/^ssh-private-key: GitHub gives no secrets/)],
       ['warning', expect.stringMatching(/^github-token: may not comment here/)],
+      ['warning', expect.stringMatching(/^github-token: What was reviewed could not be kept/)],
     ]);
   });
 

@@ -40,11 +40,15 @@ export function createClient(options: {
     (limit: string) => (seconds: number, request: object, _: unknown, count: number) => {
       const { retries = MAX_RETRIES } =
         (request as { request?: { retries?: number } }).request ?? {};
+      const reached = `GitHub's ${limit} is reached (${describeRequest(request)})`;
+      if (retries === 0) {
+        // Whoever wants no retries has its own way to wait.
+        log(`${reached}.`);
+        return false;
+      }
       const patient = count < retries && seconds <= MAX_WAIT;
       const then = patient ? `trying again in ${seconds} s` : `not waiting ${seconds} s for it`;
-      if (retries === 0) log(`GitHub's ${limit} is reached (${describeRequest(request)}).`);
-      if (retries === 0) return false;
-      log(`GitHub's ${limit} is reached (${describeRequest(request)}): ${then}.`);
+      log(`${reached}: ${then}.`);
       return patient;
     };
   return new PatientOctokit({

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
-import { findBranchHead } from './branch.ts';
 import { createClient } from './client.ts';
 import { findPullRequest, readPullRequest } from './pull-request.ts';
 
@@ -133,18 +132,5 @@ describe('readPullRequest', () => {
         number: 99,
       }),
     ).rejects.toMatchObject({ status: 404 });
-  });
-
-  it('and a branch’s newest commit is found by the branch’s name', async () => {
-    const client = connect({ permissions: { contents: 'read' } });
-    const find = (branch: string) => findBranchHead(client, { repository, branch });
-    const pushed = github.push();
-    expect(await find('main')).toBe(pushed.payload.after);
-    const pull = open('fix/a#b');
-    expect(await find('fix/a#b')).toBe(pull.pull_request.head.sha);
-    expect(await find('none')).toBeNull();
-    await expect(
-      findBranchHead(connect({ permissions: {} }), { repository, branch: 'main' }),
-    ).rejects.toMatchObject({ status: 403 });
   });
 });

@@ -13,6 +13,7 @@ export class Announcement {
   readonly #redact: (text: string) => string;
   /** Once is enough. */
   #silent = false;
+  readonly #warned = new Set<string>();
 
   constructor(options: {
     client: GitHubClient;
@@ -44,10 +45,17 @@ export class Announcement {
     try {
       this.#tell(await say(this.#comment));
     } catch (error) {
-      core.warning(
+      this.#warn(
         `The comment could not be written (${error instanceof Error ? error.message : String(error)}). The job goes on; its summary has the report.`,
       );
     }
+  }
+
+  /** A job has several things to say; that it cannot is said once. */
+  #warn(message: string): void {
+    if (this.#warned.has(message)) return;
+    this.#warned.add(message);
+    core.warning(message);
   }
 
   #tell(result: CommentOutcome): void {

@@ -3,6 +3,7 @@ import { UserError } from '../errors.ts';
 import type { Check, CheckContent, Checks } from '../github/check.ts';
 import {
   describeReview,
+  nameApply,
   openReview,
   type Review,
   sealReview,
@@ -95,7 +96,7 @@ export class Reviews {
           ...this.#describe('plan', { title, summary }),
           status: 'completed',
           conclusion: refused ? 'failure' : 'success',
-          externalId: this.#nameDigest(review.digest),
+          externalId: `${this.#identity}:${review.digest}`,
           text: `${INTRODUCTION}\n\n${FENCE}\n${sealReview(review, this.#key)}\n${FENCE}`,
         }),
     );
@@ -121,7 +122,7 @@ export class Reviews {
 
   /** Says with the commit that the apply of a review has begun: from now on what is left of it may be applied. */
   async begin(commit: string, digest: string): Promise<void> {
-    const externalId = this.#nameDigest(digest);
+    const externalId = this.#nameApply(commit, digest);
     const outcome = await this.#attempt('The deploy could not be shown with the commit', () =>
       this.#checks.create(commit, {
         ...this.#describe('deploy', { title: 'applying …', summary: 'The apply has begun.' }),
@@ -191,7 +192,8 @@ export class Reviews {
 
   async #hasBegun(commit: string, digest: string): Promise<boolean> {
     const checks = await this.#list('deploy', commit);
-    return checks.some(({ externalId }) => externalId === this.#nameDigest(digest));
+    const name = this.#nameApply(commit, digest);
+    return checks.some(({ externalId }) => externalId === name);
   }
 
   /** The cluster's check runs, newest first. */
@@ -221,8 +223,8 @@ export class Reviews {
     return `PostgreSQL ${kind}: ${this.#cluster}`;
   }
 
-  #nameDigest(digest: string): string {
-    return `${this.#identity}:${digest}`;
+  #nameApply(commit: string, digest: string): string {
+    return nameApply({ identity: this.#identity, commit, digest }, this.#key);
   }
 
   /** A check run that cannot be written ends no job; a missing permission is said once, with its name. */

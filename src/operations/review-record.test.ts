@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { createPlan, type ResourceOverrides } from '../report/fixtures/plan.ts';
 import { summarizePlan } from '../terraform/plan.ts';
-import { describeReview, digestReview, openReview, sealReview } from './review-record.ts';
+import {
+  describeReview,
+  digestReview,
+  nameApply,
+  openReview,
+  sealReview,
+} from './review-record.ts';
 
 const KEY = 'k'.repeat(32);
 const commit = 'a'.repeat(40);
@@ -91,5 +97,19 @@ describe('a review that is kept', () => {
       digestReview(empty, null),
     ];
     expect(new Set(digests).size).toBe(4);
+  });
+
+  test('that its apply has begun cannot be said without the key', () => {
+    const { identity, digest } = createReview();
+    const name = nameApply({ identity, commit, digest }, KEY);
+    const others = [
+      nameApply({ identity, commit, digest }, ''),
+      nameApply({ identity, commit, digest }, 'x'.repeat(32)),
+      nameApply({ identity, commit: 'b'.repeat(40), digest }, KEY),
+      nameApply({ identity: 'orders/abc', commit, digest }, KEY),
+    ];
+    expect(others).not.toContain(name);
+    expect(name.startsWith(`${identity}:${digest}:`)).toBe(true);
+    expect(name.length).toBeLessThan(255);
   });
 });

@@ -71,6 +71,19 @@ export function sealReview(review: Review, key: string): string {
   return whole.length <= MOST ? whole : pack({ ...review, changes: null }, key);
 }
 
+/**
+ * Names the apply of a review of a cluster at `commit`, so that nobody without the `key` (empty: nobody has
+ * one) can say that it has begun.
+ */
+export function nameApply(
+  review: Pick<Review, 'identity' | 'commit' | 'digest'>,
+  key: string,
+): string {
+  const { identity, commit, digest } = review;
+  const name = `${identity}:${digest}`;
+  return key === '' ? name : `${name}:${sign(`apply ${commit} ${name}`, key)}`;
+}
+
 function pack(review: Review, key: string): string {
   const body = gzipSync(JSON.stringify(review)).toString('base64');
   return `${body}.${key === '' ? '' : sign(body, key)}`;
