@@ -159,9 +159,11 @@ export class Reviews {
     now: Review,
     head: string | null,
   ): Promise<{ reviewed: Reviewed | null; differences: readonly string[] }> {
+    const commits = [...new Set([now.commit, ...(head === null ? [] : [head])])];
     const problems: string[] = [];
-    for (const commit of new Set([now.commit, ...(head === null ? [] : [head])])) {
+    for (const commit of commits) {
       const found = await this.#find(commit);
+      if (found === null) continue;
       if (typeof found === 'string') {
         problems.push(found);
         continue;
@@ -171,12 +173,13 @@ export class Reviews {
       const reviewed = { commit, digest: found.digest, signed, partly };
       return { reviewed, differences: compareReviews(now, found, { partly }) };
     }
-    return { reviewed: null, differences: problems };
+    const places = commits.map((commit) => commit.slice(0, 7)).join(' or ');
+    const differences = problems.length > 0 ? problems : [`Nothing was reviewed at ${places}.`];
+    return { reviewed: null, differences };
   }
 
-  /** The latest review of the commit that can be trusted, or why there is none. */
-  async #find(commit: string): Promise<Review | string> {
-    const short = commit.slice(0, 7);
+  /** The latest review of the commit that can be trusted; why there is none; null where there is nothing at all. */
+  async #find(commit: string): Promise<Review | string | null> {
     const problems: string[] = [];
     for (const { text } of await this.#list('plan', commit)) {
       const sealed = new RegExp(`${FENCE}\\n(.*)\\n${FENCE}`).exec(text ?? '')?.[1] ?? '';
@@ -186,8 +189,8 @@ export class Reviews {
     }
     const [problem] = problems;
     return problem === undefined
-      ? `Nothing was reviewed at ${short}.`
-      : `What was reviewed at ${short} cannot be trusted: ${problem}.`;
+      ? null
+      : `What was reviewed at ${commit.slice(0, 7)} cannot be trusted: ${problem}.`;
   }
 
   async #hasBegun(commit: string, digest: string): Promise<boolean> {
