@@ -59,8 +59,9 @@ test('a job cancelled while Terraform applies loses nothing of the state, though
   const opened = bench.github.openPullRequest({ branch: 'cancelled', title: 'Create the cluster' });
   const { number } = (opened.payload as { pull_request: { number: number } }).pull_request;
   const controller = new AbortController();
+  const { push } = bench.github.merge(number, 'squash');
   const result = await bench.run(
-    bench.github.merge(number, 'squash').push,
+    push,
     // Nobody reviewed it.
     { 'on-plan-change': 'apply' },
     {
@@ -78,7 +79,15 @@ test('a job cancelled while Terraform applies loses nothing of the state, though
   expect(result.post?.conclusion).toBe('success');
   expect(result.orphans).toEqual([]);
   expect(result.leftovers).toEqual([]);
-  expect(result.annotations.filter(({ level }) => level === 'warning')).toEqual([]);
+  const warnings = result.annotations.filter(({ level }) => level === 'warning');
+  expect(warnings.map(({ message }) => message)).toEqual([
+    expect.stringContaining('Nothing was reviewed at'),
+  ]);
+  // The check run does not stay under way.
+  const after = (push.payload as { after: string }).after;
+  expect(bench.github.listCheckRuns(after).map(({ conclusion }) => conclusion)).toEqual([
+    'cancelled',
+  ]);
 
   // What the cancelled step said and what the clean-up did make the whole.
   const counts = [...result.log.matchAll(/still creating (\d+)/g)].map(([, count]) =>
