@@ -1,4 +1,6 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { WorkflowEvent } from '../github/event.ts';
 import { type Bench, listErrors, openBench } from './bench.ts';
@@ -132,4 +134,40 @@ describe('a bad input is refused by the bundle before anything happens', () => {
       [/^replica-count/, /^region/, /^max-connections/, /^postgres-password/],
     );
   });
+});
+
+test('a bad input is shown on its line of the workflow, one that is missing on the step', async () => {
+  const workspace = mkdtempSync(join(tmpdir(), 'workflow-'));
+  mkdirSync(join(workspace, '.github/workflows'), { recursive: true });
+  const lines = [
+    'on: push',
+    'jobs:',
+    '  cluster:',
+    '    runs-on: ubuntu-latest',
+    '    steps:',
+    '      - uses: ./',
+    '        with:',
+    '          replica-count: many',
+    '          settings: |',
+    '            work_mem = 4MB',
+    '            shared_preload',
+    '          ssh-cidrs: 203.0.113.0/24',
+  ];
+  const given = { 'replica-count': 'many', settings: 'work_mem = 4MB\nshared_preload\n' };
+  writeFileSync(join(workspace, '.github/workflows/postgres.yml'), lines.join('\n'));
+  const result = await bench.run(merged, { ...given, backend: '' }, { workspace });
+  rmSync(workspace, { recursive: true });
+  const places = result.annotations.map(({ message, properties }) => [
+    message.split(':')[0],
+    properties.file,
+    properties.line,
+  ]);
+  const file = '.github/workflows/postgres.yml';
+  expect(places).toEqual(
+    expect.arrayContaining([
+      ['replica-count', file, '8'],
+      ['settings', file, '11'],
+      ['backend', file, '6'],
+    ]),
+  );
 });

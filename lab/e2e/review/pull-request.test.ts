@@ -175,7 +175,7 @@ describe('two clusters in a matrix, at the same moment', () => {
     const [body, ...others] = listBodies(number);
     expect(others).toEqual([]);
     for (const name of clusters) {
-      expect(body).toMatch(new RegExp(`\`${name}\` \\d+ to add`));
+      expect(body).toMatch(new RegExp(`\`${name}\` planned · \\d+ to add`));
     }
   });
 });
