@@ -1,0 +1,26 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const FOLDER = join(import.meta.dirname, '../../src/report/golden');
+
+/** A comment as the action writes it. */
+export interface Golden {
+  /** The file's name without its ending. */
+  readonly name: string;
+  readonly markdown: string;
+}
+
+/** The golden files of the reports by name. Throws when there is none. */
+export function readGoldens(folder = FOLDER): Golden[] {
+  const goldens = readdirSync(folder)
+    .filter((file) => file.endsWith('.md'))
+    .sort()
+    .map((file) => ({
+      name: file.slice(0, -'.md'.length),
+      markdown: readFileSync(join(folder, file), 'utf8'),
+    }));
+  if (goldens.length > 0) return goldens;
+  throw new Error(
+    `${folder} holds no golden file. Write them: npx vitest run --project unit src/report -u`,
+  );
+}
