@@ -1,0 +1,100 @@
+// node bench/comment.ts measures what a comment costs for a plan of 5,000 changes: from Terraform's JSON to Markdown.
+import { performance } from 'node:perf_hooks';
+import { byteLength, SUMMARY_BUDGET } from '../src/report/budget.ts';
+import { createPlan, type ResourceOverrides } from '../src/report/fixtures/plan.ts';
+import { type PlanReport, renderPlanComment } from '../src/report/plan-comment.ts';
+import { renderPlanSummary } from '../src/report/summary.ts';
+import { hideSensitive, summarizePlan } from '../src/terraform/plan.ts';
+
+const CHANGES = 5_000;
+const RUNS = 7;
+/** What a reader waits for at most, in ms. */
+const GOAL = 1_000;
+/** GitHub's own limit for a comment, in characters and in bytes alike. */
+const LIMIT = 65_536;
+
+/** As Terraform words an instance: tags, a script and a disk, of which a few things change. */
+function describeInstance(index: number, version: number): object {
+  return {
+    id: `i-${index.toString(16).padStart(17, '0')}`,
+    instance_type: version === 0 ? 't3.medium' : 't3.large',
+    private_ip: `10.42.${index >> 8}.${index & 255}`,
+    tags: { Name: `postgres-node-${index}`, Version: `${version}`, Team: 'database' },
+    user_data: Array.from(
+      { length: 20 },
+      (_, line) => `echo ${line} ${line === 7 ? version : ''}`,
+    ).join('\n'),
+    root_block_device: [{ volume_size: 16 + version, volume_type: 'gp3' }],
+  };
+}
+
+function createDocument(): unknown {
+  const resources = Array.from({ length: CHANGES }, (_, index): ResourceOverrides => {
+    const address = `aws_instance.node["${index}"]`;
+    if (index % 100 === 0)
+      return { address, actions: ['delete'], before: describeInstance(index, 0) };
+    if (index % 50 === 0)
+      return { address, actions: ['create'], after: describeInstance(index, 1) };
+    const [before, after] = [describeInstance(index, 0), describeInstance(index, 1)];
+    return { address, actions: ['update'], before, after };
+  });
+  return createPlan(resources);
+}
+
+const document = createDocument();
+const planText = Array.from(
+  { length: CHANGES * 6 },
+  (_, line) => `  ~ attribute_${line} = "old" -> "new"`,
+).join('\n');
+
+function render(): { comment: string; summary: string; commentMs: number; summaryMs: number } {
+  const start = performance.now();
+  const report: PlanReport = {
+    cluster: 'postgres',
+    plan: summarizePlan(document),
+    planText: hideSensitive(planText, document),
+    database: { notObserved: 'there are no nodes in a bench.' },
+    settings: { changes: [], source: 'none', node: null },
+    topology: [],
+    refusals: [],
+    warnings: [],
+    run: {
+      commit: '0'.repeat(40),
+      url: 'https://github.com/acme/database/actions/runs/1',
+      time: new Date(0),
+      tool: { product: 'Terraform', version: '1.11.4' },
+      planDigest: '0'.repeat(64),
+    },
+  };
+  const comment = renderPlanComment(report);
+  const rendered = performance.now();
+  const summary = renderPlanSummary(report);
+  return { comment, summary, commentMs: rendered - start, summaryMs: performance.now() - rendered };
+}
+
+// The first run compiles.
+const runs = Array.from({ length: RUNS + 1 }, render).slice(1);
+const measure = (times: readonly number[]) => {
+  const sorted = [...times].sort((a, b) => a - b);
+  return { median: sorted[sorted.length >> 1] ?? 0, most: sorted.at(-1) ?? 0 };
+};
+const comment = measure(runs.map(({ commentMs }) => commentMs));
+const summary = measure(runs.map(({ summaryMs }) => summaryMs));
+const [{ comment: text, summary: whole }] = runs as [ReturnType<typeof render>];
+const show = ({ median, most }: { median: number; most: number }) =>
+  `median ${median.toFixed(0)} ms, at most ${most.toFixed(0)} ms`;
+process.stdout.write(
+  [
+    `${CHANGES} changes, ${RUNS} runs`,
+    `comment: ${show(comment)}, ${byteLength(text)} bytes, ${text.length} characters`,
+    `summary: ${show(summary)}, ${byteLength(whole)} bytes`,
+    '',
+  ].join('\n'),
+);
+const problems = [
+  comment.median > GOAL ? `the comment takes more than ${GOAL} ms` : '',
+  Math.max(byteLength(text), text.length) > LIMIT ? `the comment is beyond ${LIMIT}` : '',
+  byteLength(whole) > SUMMARY_BUDGET ? `the summary is beyond ${SUMMARY_BUDGET} bytes` : '',
+].filter((problem) => problem !== '');
+for (const problem of problems) process.stderr.write(`${problem}\n`);
+process.exitCode = problems.length === 0 ? 0 : 1;
