@@ -11,11 +11,12 @@ export function renderTopology(
   if (topology.length === 0) return fixed('');
   const rows = topology.map((change) => [
     renderCode(change.name),
+    // Before what a phone cuts off.
+    renderConsequence(change.consequence),
     renderChange(change, ({ role }) => role),
     renderChange(change, ({ zone }) => zone && renderCode(zone)),
     renderChange(change, ({ instanceType }) => instanceType && renderCode(instanceType)),
     renderChange(change, ({ image }) => image && renderCode(shorten(image))),
-    renderConsequence(change.consequence),
   ]);
   const render = (count: number) =>
     [
@@ -23,7 +24,7 @@ export function renderTopology(
       count === 0
         ? ''
         : renderTable(
-            ['node', 'role', 'zone', 'type', 'image', 'what happens'],
+            ['node', 'what happens', 'role', 'zone', 'type', 'image'],
             rows.slice(0, count),
           ),
       count === rows.length
