@@ -24,17 +24,17 @@ describe('renderTopology', () => {
     [
       'one value where it stays',
       {},
-      'replica | `us-east-1a` | `t3.medium` | `sha256:0123456789ab` | untouched',
+      'untouched | replica | `us-east-1a` | `t3.medium` | `sha256:0123456789ab`',
     ],
     [
       'old and new where it does not',
       { after: { ...place, role: 'primary', instanceType: 't3.large' }, consequence: 'promoted' },
-      'replica → primary | `us-east-1a` | `t3.medium` → `t3.large` | `sha256:0123456789ab` | **becomes the primary**',
+      '**becomes the primary** | replica → primary | `us-east-1a` | `t3.medium` → `t3.large` | `sha256:0123456789ab`',
     ],
     [
       'a dash where nobody knows',
       { before: null, after: { ...place, zone: null, image: 'postgres:17' }, consequence: null },
-      'replica | – | `t3.medium` | `postgres:17` | not known',
+      'not known | replica | – | `t3.medium` | `postgres:17`',
     ],
   ])('%s', (_case, overrides, cells) => {
     expect(
