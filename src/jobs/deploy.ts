@@ -10,6 +10,7 @@ import {
   renderDeployTitle,
 } from '../report/deploy-comment.ts';
 import { renderDeploySummary } from '../report/summary.ts';
+import { hasReviewable } from '../terraform/review.ts';
 import { describeNodes } from '../terraform/stage.ts';
 import { rememberProgress } from './afterwards.ts';
 import { beginReport, type Context, publishProgress, readMessage } from './context.ts';
@@ -81,12 +82,14 @@ export async function deploy(job: Job, context: Context): Promise<void> {
       report = { ...report, run: { ...report.run, planDigest: review.digest } };
       const pull = await context.subject.read();
       refuseEarly(job, { plan, preview, labels: pull?.labels ?? null });
-      const { reviewed, warnings: others } = await reviews.require(review, {
-        head: pull?.headSha ?? null,
-        onPlanChange: job.request.onPlanChange,
-      });
-      report = { ...report, reviewed, warnings: [...warnings, ...others] };
-      await reviews.begin(commit, (reviewed ?? review).digest);
+      if (hasReviewable(plan.summary)) {
+        const { reviewed, warnings: others } = await reviews.require(review, {
+          head: pull?.headSha ?? null,
+          onPlanChange: job.request.onPlanChange,
+        });
+        report = { ...report, reviewed, warnings: [...warnings, ...others] };
+        await reviews.begin(commit, (reviewed ?? review).digest);
+      }
     }
 
     await enter('applying');

@@ -61,7 +61,7 @@ export function describeReview(
 /** SHA-256 (hex) over the normalised changes and the image: equal for plans that do the same, whatever their text. */
 export function digestReview(plan: PlanSummary, image: string | null): string {
   return createHash('sha256')
-    .update(`${canonicalizePlan(plan)}\nimage ${image ?? 'unknown'}\n`)
+    .update(`${canonicalizePlan(selectChanges(plan))}\nimage ${image ?? 'unknown'}\n`)
     .digest('hex');
 }
 

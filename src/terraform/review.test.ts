@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createPlan, type ResourceOverrides } from '../report/fixtures/plan.ts';
 import { summarizePlan } from './plan.ts';
-import { findDifferences, type PlanChanges, selectChanges } from './review.ts';
+import { findDifferences, hasReviewable, type PlanChanges, selectChanges } from './review.ts';
 
 const select = (...resources: ResourceOverrides[]): PlanChanges =>
   selectChanges(summarizePlan(createPlan(resources)));
@@ -119,5 +119,23 @@ describe('findDifferences', () => {
     expect(findDifferences(other, reviewed, partly)).toEqual(expected);
     expect(findDifferences(none, reviewed, whole)).toHaveLength(1);
     expect(findDifferences(none, reviewed, partly)).toEqual([]);
+  });
+
+  test('an address that changed by itself is nothing to review', () => {
+    const plan = summarizePlan(
+      createPlan([], {
+        output_changes: {
+          nodes: {
+            actions: ['update'],
+            before: [{ public_address: '203.0.113.2' }],
+            after: [{ public_address: '203.0.113.9' }],
+            after_unknown: false,
+          },
+        },
+      }),
+    );
+    expect(plan.hasChanges).toBe(true);
+    expect(hasReviewable(plan)).toBe(false);
+    expect(findDifferences(plan, select(), whole)).toEqual([]);
   });
 });

@@ -11,15 +11,30 @@ import { type Action, isIdle, type PlanSummary, type ResourceChange } from './pl
 /** The output that holds what the nodes were asked to run. */
 export const REQUEST_OUTPUT = 'database';
 
+/** Outputs that hold what the provider said. */
+const DERIVED_OUTPUTS = ['nodes'];
+
 /** What a resize makes of an instance; a new address comes with the stop (`aws_instance` of the provider). */
 const RESIZED = ['instance_type', 'public_dns', 'public_ip'];
 
 /** As much of a plan as it takes to tell later what is different. */
 export type PlanChanges = Pick<PlanSummary, 'resources' | 'outputs'>;
 
-/** What `plan` changes, without what it leaves as it is. */
-export function selectChanges({ resources, outputs }: PlanSummary): PlanChanges {
-  return { resources: resources.filter(({ action }) => !isIdle(action)), outputs };
+/**
+ * What `plan` does, without what it leaves as it is and without outputs that only tell what became of it: an
+ * address that changed since somebody stopped an instance is nothing that anybody would have to review.
+ */
+export function selectChanges({ resources, outputs }: PlanChanges): PlanChanges {
+  return {
+    resources: resources.filter(({ action }) => !isIdle(action)),
+    outputs: outputs.filter(({ name }) => !DERIVED_OUTPUTS.includes(name)),
+  };
+}
+
+/** Whether there is anything to review. */
+export function hasReviewable(plan: PlanChanges): boolean {
+  const { resources, outputs } = selectChanges(plan);
+  return resources.length + outputs.length > 0;
 }
 
 /**
@@ -32,7 +47,7 @@ export function findDifferences(
   reviewed: PlanChanges,
   { partly }: { partly: boolean },
 ): string[] {
-  const changes = now.resources.filter(({ action }) => !isIdle(action));
+  const { resources: changes } = selectChanges(now);
   const beyond = partly
     ? changes.filter((change) => !isLeftOver(change, reviewed)).flatMap(compareWith(reviewed))
     : changes.flatMap(compareWith(reviewed));
@@ -65,22 +80,20 @@ function findMissing(changes: readonly ResourceChange[], reviewed: PlanChanges):
   });
 }
 
-/** Outputs follow from the resources, and what they say may have become known since. */
+/** The settings that are asked for stand in an output, so half way they still are what was reviewed. */
 function compareOutputs(
   now: PlanChanges,
   reviewed: PlanChanges,
   { partly }: { partly: boolean },
 ): string[] {
-  // While it is half applied, what came of it is still on the way; what was asked for is not.
-  const outputs = now.outputs.filter(({ name }) => !partly || name === REQUEST_OUTPUT);
-  const beyond = outputs.flatMap(({ name, attributes }) => {
+  const beyond = selectChanges(now).outputs.flatMap(({ name, attributes }) => {
     const known = reviewed.outputs.find((output) => output.name === name)?.attributes ?? [];
     return attributes
       .filter((attribute) => !known.some((one) => allows(one, attribute)))
       .map((attribute) => sayDifference('output', attribute, known));
   });
   if (partly) return beyond;
-  const missing = reviewed.outputs.flatMap(({ attributes, name }) => {
+  const missing = selectChanges(reviewed).outputs.flatMap(({ attributes, name }) => {
     const planned = now.outputs.find((output) => output.name === name)?.attributes ?? [];
     return attributes
       .filter(({ path }) => !planned.some((one) => isWithin(one.path, path)))
