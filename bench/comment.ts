@@ -56,6 +56,7 @@ function render(): { comment: string; summary: string; commentMs: number; summar
     database: { notObserved: 'there are no nodes in a bench.' },
     settings: { changes: [], source: 'none', node: null },
     topology: [],
+    writesWait: null,
     refusals: [],
     warnings: [],
     run: {

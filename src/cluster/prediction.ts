@@ -44,7 +44,7 @@ export function predict(view: View, step: Step, desired: DesiredCluster): View {
         const replica = [...view.keys()].find((name) => slotName(name) === slot.name);
         if (replica) change(replica, (node) => ({ ...node, data: 'partial' }));
       }
-      change(step.nodes[0], (node) => admit(node, step, desired));
+      change(step.nodes[0], (node) => admit(node, step, world));
       break;
     case 'clone':
       for (const name of step.nodes) change(name, (node) => copy(node, step, world));
@@ -54,7 +54,7 @@ export function predict(view: View, step: Step, desired: DesiredCluster): View {
       for (const name of step.nodes) change(name, (node) => run(node, step, world));
       break;
     case 'reload':
-      for (const name of step.nodes) change(name, (node) => reload(node, step, desired));
+      for (const name of step.nodes) change(name, (node) => reload(node, step, world));
       break;
     case 'stop':
       for (const name of step.nodes) change(name, (node) => ({ ...halt(node), container: null }));
@@ -116,7 +116,7 @@ function halt(node: NodeObservation): NodeObservation {
 function run(node: NodeObservation, step: Configured, world: World): NodeObservation {
   // A server that is up already keeps what only a restart changes.
   if (step.kind === 'start' && node.postgres !== null) {
-    return reload(node, { ...step, kind: 'reload' }, world.desired);
+    return reload(node, { ...step, kind: 'reload' }, world);
   }
   return node.name === step.primary ? lead(node, step, world) : follow(node, step, world);
 }
@@ -253,7 +253,7 @@ function setInForce(
 function reload(
   node: NodeObservation,
   step: StepOf<'reload'>,
-  desired: DesiredCluster,
+  { desired, view }: World,
 ): NodeObservation {
   const { postgres } = node;
   if (postgres === null) return node;
@@ -265,6 +265,9 @@ function reload(
     files: renderFiles(desired, { node: node.name, ...step }),
     postgres: {
       ...postgres,
+      // A replica goes on to the timeline of whom it follows.
+      timeline:
+        (isPrimary ? null : view.get(step.primary)?.postgres?.timeline) ?? postgres.timeline,
       filesLoaded: true,
       slots: isPrimary ? postgres.slots : [],
       receiver: isPrimary
@@ -280,18 +283,14 @@ function reload(
   };
 }
 
-function admit(
-  node: NodeObservation,
-  step: StepOf<'admit'>,
-  desired: DesiredCluster,
-): NodeObservation {
+function admit(node: NodeObservation, step: StepOf<'admit'>, world: World): NodeObservation {
   const { postgres } = node;
   if (postgres === null) return node;
   const kept = postgres.slots.filter(
     ({ name, walStatus }) => walStatus !== 'lost' && !step.retiredSlots.includes(name),
   );
   return {
-    ...reload(node, { ...step, kind: 'reload' }, desired),
+    ...reload(node, { ...step, kind: 'reload' }, world),
     postgres: {
       ...postgres,
       slots: openSlots(kept, step.slots),

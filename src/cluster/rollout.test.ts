@@ -192,6 +192,17 @@ describe('rollout', () => {
       expect(restarts(steps).slice(-2)).toEqual(['switchover node-1 node-2', 'start node-1']);
     });
 
+    test('two switchovers in a row need no clone', () => {
+      const desired = createDesired({
+        primary: 'node-1',
+        instanceType: 't3.large',
+        memoryMib: 8192,
+      });
+      const steps = planSteps(createHealthy(createDesired()), desired);
+      expect(steps.filter((step) => step.startsWith('switchover'))).toHaveLength(2);
+      expect(steps.filter((step) => step.startsWith('clone'))).toEqual([]);
+    });
+
     test('raising max_connections: replicas first', () => {
       const steps = planSteps(createHealthy(before), withSettings({ max_connections: '200' }));
       expect(restarts(steps)).toEqual([

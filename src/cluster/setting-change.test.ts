@@ -47,9 +47,13 @@ describe('compared with a running server', () => {
     ]);
   });
 
-  test('what ALTER SYSTEM holds up is no change: no file brings it about', () => {
+  test('what ALTER SYSTEM holds is shown as that: no file brings the change about', () => {
     const node = withRow('work_mem', { setting: '1MB', overridden: true });
-    expect(compareWithLive(node, before)).toEqual([]);
+    expect(compareWithLive(node, before)).toEqual([
+      { name: 'work_mem', before: '1MB', after: '8MB', takesEffect: 'reset' },
+    ]);
+    const same = withRow('work_mem', { setting: '8MB', overridden: true });
+    expect(compareWithLive(same, before)).toEqual([]);
   });
 
   test('the image comes first, and quorum commit is a setting', () => {

@@ -12,8 +12,11 @@ export interface SettingChange {
   readonly before: string | null;
   /** Null: nothing is asked for any more, and no default is known. */
   readonly after: string | null;
-  /** What it takes; null where only the server could tell. */
-  readonly takesEffect: 'reload' | 'restart' | null;
+  /**
+   * What it takes; `reset`: ALTER SYSTEM holds the value, which wins over any file until somebody resets it; null
+   * where only the server could tell.
+   */
+  readonly takesEffect: 'reload' | 'restart' | 'reset' | null;
 }
 
 /** What the nodes were asked to run last. */
@@ -38,9 +41,9 @@ export function compareWithLive(
     if (row === undefined) {
       return wanted === undefined ? [] : [{ name, before: null, after: wanted, takesEffect: null }];
     }
-    // What ALTER SYSTEM holds no file changes.
-    if (row.overridden || row.context === 'internal') return [];
-    if (wanted === undefined && (!row.fromFile || IDENTITY.includes(name))) return [];
+    if (row.context === 'internal') return [];
+    const isOurs = row.fromFile && !IDENTITY.includes(name);
+    if (wanted === undefined && !isOurs && !row.overridden) return [];
     const value = wanted ?? row.default;
     if (value !== null && isInForce(value, row)) return [];
     return [
@@ -48,7 +51,7 @@ export function compareWithLive(
         name,
         before: showSetting(row.setting, row),
         after: wanted ?? (row.default === null ? null : showSetting(row.default, row)),
-        takesEffect: row.context === 'postmaster' ? 'restart' : 'reload',
+        takesEffect: row.overridden ? 'reset' : row.context === 'postmaster' ? 'restart' : 'reload',
       },
     ];
   });

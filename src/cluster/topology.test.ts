@@ -15,7 +15,10 @@ function describeChange(
   const { observed = createHealthy(before), standing = before.nodes } = options;
   const database = rollout(observed, desired);
   const zones = { 'node-4': 'us-east-1d' };
-  return describeTopology({ observed, standing, zones, replaced: [], database, desired });
+  const fresh = desired.nodes
+    .map(({ name }) => name)
+    .filter((name) => !before.nodes.some((node) => node.name === name) || standing.length === 0);
+  return describeTopology({ observed, standing, zones, replaced: [], fresh, database, desired });
 }
 
 /** `node-1 primary → replica restarted`, which is what most of it is about. */
@@ -110,6 +113,7 @@ describe('describeTopology', () => {
       standing: before.nodes,
       zones: {},
       replaced: ['node-2'],
+      fresh: [],
       database: { notObserved: 'no key' },
       desired: before,
     });
@@ -132,6 +136,13 @@ describe('describeTopology', () => {
       'node-2 replica → replica unknown',
       'node-3 replica → replica unknown',
     ]);
+  });
+
+  test('a node whose instance is gone and whose volume is not gets another instance', () => {
+    const standing = before.nodes.slice(0, 2);
+    const observed = createHealthy(before).slice(0, 2);
+    const changes = describeChange(before, { observed, standing });
+    expect(changes[2]).toMatchObject({ before: null, consequence: 'replaced' });
   });
 
   test('the image is a digest where it was seen', () => {

@@ -48,11 +48,14 @@ export function describeTopology(options: {
   observed: readonly NodeObservation[];
   standing: readonly Node[];
   zones: Readonly<Record<string, string>>;
+  /** Nodes that get another instance. */
   replaced: readonly string[];
+  /** Nodes that get a blank data volume. */
+  fresh: readonly string[];
   database: Rollout | { readonly notObserved: string };
   desired: DesiredCluster;
 }): TopologyChange[] {
-  const { observed, standing, zones, replaced, database, desired } = options;
+  const { observed, standing, zones, replaced, fresh, database, desired } = options;
   const steps = 'steps' in database ? database.steps : null;
   // Steps after which the nodes are looked at again lead to no end that is known.
   const isOpen = 'steps' in database && database.observeAgain;
@@ -75,7 +78,10 @@ export function describeTopology(options: {
           };
     const consequence =
       before === null
-        ? 'new'
+        ? // Its instance is gone, its data volume is not.
+          fresh.includes(name)
+          ? 'new'
+          : 'replaced'
         : after === null
           ? 'removed'
           : findConsequence(name, { steps, seen, replaced, isOpen });

@@ -12,7 +12,7 @@ import { type NodeAccess, Nodes } from '../operations/nodes.ts';
 import type { PlanResult } from '../operations/plan.ts';
 import type { PlanReport } from '../report/plan-comment.ts';
 import type { SettingsReport } from '../report/settings.ts';
-import { warnSynchronous } from '../report/steps.ts';
+import { findWait, warnSynchronous } from '../report/steps.ts';
 import { describeNodes, findUnseenLosses, readPlannedZones } from '../terraform/stage.ts';
 import { explainHalted } from '../terraform/standing.ts';
 import type { Job } from './job.ts';
@@ -79,13 +79,14 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
 export function describeDatabase(
   job: Job,
   { plan, preview }: { plan: PlanResult; preview: Preview },
-): Pick<PlanReport, 'database' | 'settings' | 'topology' | 'planText'> & {
+): Pick<PlanReport, 'database' | 'settings' | 'topology' | 'writesWait' | 'planText'> & {
   readonly warnings: readonly string[];
 } {
   const { database, observed, desired } = preview;
   const { synchronousReplicas, replicaCount: replicas } = job.request.spec;
   const steps = 'steps' in database ? database.steps : [];
-  const synchronous = warnSynchronous({ synchronousReplicas, replicas }, steps);
+  const replication = { synchronousReplicas, replicas };
+  const synchronous = warnSynchronous(replication, steps);
   return {
     database,
     settings: describeSettings(plan, preview),
@@ -94,9 +95,11 @@ export function describeDatabase(
       standing: plan.standing.nodes,
       zones: readPlannedZones(plan.summary),
       replaced: describeNodes(plan.summary).replace,
+      fresh: describeNodes(plan.summary).fresh,
       database,
       desired,
     }),
+    writesWait: findWait(replication, steps),
     planText: plan.text,
     warnings: synchronous === null ? [] : [synchronous],
   };

@@ -47,7 +47,9 @@ export class ChangedPlanError extends UserError {
 }
 
 const NEXT_STEP =
-  'Nothing was changed. Open a pull request, whose plan shows all of this, and merge it; or run the job again with on-plan-change: apply.';
+  'Nothing was changed. Open a pull request (any edit of the workflow file): its plan shows all of this, and its merge does it. Or undo what was changed meanwhile and run this job again.';
+const SPENT =
+  'This commit was deployed already. What would be applied now came up since, and nobody reviewed it.';
 const INTRODUCTION = 'What was reviewed, for the merge to compare with:';
 const FENCE = '```';
 
@@ -169,8 +171,10 @@ export class Reviews {
         continue;
       }
       const signed = this.#key !== '';
-      const partly = await this.#hasBegun(now.commit, found.digest);
+      const deploy = await this.#findDeploy(now.commit, found.digest);
+      const partly = deploy !== null;
       const reviewed = { commit, digest: found.digest, signed, partly };
+      if (deploy?.conclusion === 'success') return { reviewed, differences: [SPENT] };
       return { reviewed, differences: compareReviews(now, found, { partly }) };
     }
     const places = commits.map((commit) => commit.slice(0, 7)).join(' or ');
@@ -193,10 +197,12 @@ export class Reviews {
       : `What was reviewed at ${commit.slice(0, 7)} cannot be trusted: ${problem}.`;
   }
 
-  async #hasBegun(commit: string, digest: string): Promise<boolean> {
-    const checks = await this.#list('deploy', commit);
+  /** The check run of the review's deploy, of the one that succeeded if any did; null where none has begun. */
+  async #findDeploy(commit: string, digest: string): Promise<Check | null> {
     const name = this.#nameApply(commit, digest);
-    return checks.some(({ externalId }) => externalId === name);
+    const all = await this.#list('deploy', commit);
+    const checks = all.filter(({ externalId }) => externalId === name);
+    return checks.find(({ conclusion }) => conclusion === 'success') ?? checks[0] ?? null;
   }
 
   /** The cluster's check runs, newest first. */

@@ -172,7 +172,7 @@ export function requireSight(
   if (isSafe) return [...observed, ...unreachable.map(describeFreshNode)];
   throw new UserError([
     ...failures,
-    `${unreachable.join(', ')} could not be looked at, so nothing more was done. Bring it back; or, where its instance is lost for good, terminate it in EC2 (lift its termination protection first): the next deploy makes another one around its data volume. If it was the primary, run the action with command: failover first.`,
+    `${unreachable.join(', ')} could not be looked at, so nothing more was done. Bring it back; or, where its instance is lost for good, terminate it in EC2 (lift its termination protection first) and merge a pull request, any edit of the workflow file: its plan makes another one around the data volume. If it was the primary, run the action with command: failover first.`,
   ]);
 }
 

@@ -24,6 +24,8 @@ export interface PlanReport {
   readonly settings: SettingsReport;
   /** Every node before and after. */
   readonly topology: readonly TopologyChange[];
+  /** For how long commits wait for replicas that are taken away; null: they do not. */
+  readonly writesWait: string | null;
   /** Why the infrastructure may not be changed like this, sentences. */
   readonly refusals: readonly string[];
   /** Sentences, e.g. that a major version is past its end of life. */
@@ -70,7 +72,11 @@ export function listPlanSections(report: PlanReport, whole: string): Section[] {
   return [
     fixed(renderHeadline(describeHeadline(report))),
     renderAlert('CAUTION', {
-      items: [...report.refusals.map(renderRefusal), ...dangers.map(({ text }) => text)],
+      items: [
+        ...(isDown(report) ? ['**No primary answers:** nobody can write now.'] : []),
+        ...report.refusals.map(renderRefusal),
+        ...dangers.map(({ text }) => text),
+      ],
       givesWay: 8,
     }),
     renderAlert('WARNING', {
@@ -97,6 +103,12 @@ export function hideRequest(report: PlanReport): PlanReport {
   return { ...report, plan: { ...plan, outputs, hasChanges } };
 }
 
+/** Replicas were seen, and no primary that answers. */
+function isDown({ topology }: PlanReport): boolean {
+  const roles = topology.map(({ before }) => before?.role ?? null);
+  return roles.includes('replica') && !roles.includes('primary');
+}
+
 const renderRefusal = (refusal: string): string =>
   `**Refused:** ${renderText(shortenText(refusal))}`;
 
@@ -113,17 +125,20 @@ function findQuietLine(report: PlanReport): string | null {
   return 'steps' in database && database.steps.length === 0 ? 'no changes.' : null;
 }
 
-function describeHeadline({ cluster, plan, database, refusals, settings }: PlanReport): Headline {
+function describeHeadline(report: PlanReport): Headline {
+  const { cluster, plan, database, refusals, settings, writesWait } = report;
   const isRefused = refusals.length > 0 || ('refusals' in database && database.refusals.length > 0);
   const dangers: readonly Danger[] = findDangers(plan);
   const lost = dangers.some(({ level }) => level === 'loss');
-  const steps = 'steps' in database ? summarizeSteps(database.steps) : '';
+  const steps = 'steps' in database ? summarizeSteps(database.steps, writesWait) : '';
   const parts = [
     isRefused ? 'refused' : 'planned',
     summarizeCounts(plan.counts) || (plan.outputs.length > 0 ? 'outputs only' : ''),
+    isDown(report) ? 'writes are down' : '',
     steps === '' && settings.changes.length > 0
       ? countNoun(settings.changes.length, 'setting')
       : steps,
+    'notObserved' in database && settings.changes.length > 0 ? 'pause not known' : '',
   ].filter((part) => part !== '');
   return {
     sign: isRefused || lost ? '🛑' : dangers.length > 0 ? '⚠️' : '📋',

@@ -21,7 +21,7 @@ export function renderSettings(
     renderCode(name),
     renderValue(before),
     renderValue(after),
-    takesEffect ?? 'not known',
+    describeEffect(name, takesEffect),
   ]);
   const render = (count: number) =>
     [
@@ -36,6 +36,17 @@ export function renderSettings(
   return { givesWay, render: (room) => fitParts(rows.length, { room, render }) };
 }
 
+function describeEffect(name: string, takesEffect: SettingChange['takesEffect']): string {
+  switch (takesEffect) {
+    case 'reset':
+      return `held by ALTER SYSTEM: ${renderCode(`ALTER SYSTEM RESET ${name}`)} first`;
+    case null:
+      return 'not known';
+    default:
+      return takesEffect;
+  }
+}
+
 function renderValue(value: string | null): string {
   if (value === null) return '–';
   return value === '' ? '*empty*' : renderCode(value);
@@ -46,7 +57,7 @@ function describeSource(source: SettingsReport['source'], node: string | null): 
     case 'live':
       return `“now” is what ${node === null ? 'the primary' : renderText(node)} has in force.`;
     case 'applied':
-      return 'The nodes could not be asked: “now” is what was applied last.';
+      return 'The nodes could not be asked: “now” is what was asked for last, which a deploy that failed may not have brought to them.';
     case 'none':
       return '';
   }

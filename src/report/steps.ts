@@ -70,22 +70,39 @@ export function warnSynchronous(
   if (synchronousReplicas === 0) return null;
   const rule = `synchronous-replicas: a commit waits for ${synchronousReplicas} of ${countNoun(replicas, 'replica')}. While fewer are up, all writes wait.`;
   if (synchronousReplicas < replicas) return rule;
-  const stops = steps.some(
-    (step) =>
-      step.kind === 'resize' || (step.kind === 'stop' && !step.nodes.includes(step.primary)),
-  );
-  const restarts = steps.some(
-    (step) => step.kind === 'restart' || step.kind === 'switchover' || step.kind === 'clone',
-  );
-  if (!stops && !restarts) return rule;
-  const when = stops
-    ? 'for minutes, while an instance is resized or removed'
-    : 'while one restarts';
-  return `${rule} There is none to spare, so in this change they wait ${when}.`;
+  const wait = findWait({ synchronousReplicas, replicas }, steps);
+  return wait === null
+    ? rule
+    : `${rule} There is none to spare, so in this change they wait ${wait}.`;
 }
 
-/** What the steps cost the clients, for a headline: `3 restarts · writes pause about 1 s`; '' when nothing. */
-export function summarizeSteps(steps: readonly Step[]): string {
+/**
+ * For how long commits wait for a replica that these steps take away, with synchronous replication and none to
+ * spare; null where they do not. Nobody waits for a node that leaves or is yet to come: the quorum is lowered before
+ * and raised after.
+ */
+export function findWait(
+  { synchronousReplicas, replicas }: { synchronousReplicas: number; replicas: number },
+  steps: readonly Step[],
+): string | null {
+  if (synchronousReplicas === 0 || synchronousReplicas < replicas) return null;
+  const leaving = steps.flatMap((step) => (step.kind === 'destroy' ? step.nodes : []));
+  const isStopped = steps.some(
+    (step) => step.kind === 'resize' && !step.nodes.every((node) => leaving.includes(node)),
+  );
+  if (isStopped) return 'for minutes, while an instance is resized';
+  const restarts = steps.some(
+    (step) =>
+      step.kind === 'switchover' || (step.kind === 'restart' && step.nodes[0] !== step.primary),
+  );
+  return restarts ? 'while a replica restarts' : null;
+}
+
+/**
+ * What the steps cost the clients, for a headline: `3 restarts · writes pause about 1 s`; '' when nothing.
+ * `writesWait`: for how long commits wait for replicas besides.
+ */
+export function summarizeSteps(steps: readonly Step[], writesWait: string | null): string {
   const count = (...kinds: readonly Step['kind'][]) =>
     steps.filter(({ kind }) => kinds.includes(kind)).flatMap(({ nodes }) => nodes).length;
   const restarts = count('restart');
@@ -99,7 +116,7 @@ export function summarizeSteps(steps: readonly Step[]): string {
     resizes === 0 ? '' : `${countNoun(resizes, 'instance')} resized one by one`,
     restarts === 0 ? '' : countNoun(restarts, 'rolling restart'),
     switchovers === 0 ? '' : countNoun(switchovers, 'switchover'),
-    summarizePauses(steps),
+    writesWait === null ? summarizePauses(steps) : `writes wait ${writesWait}`,
     !touches && steps.some(({ kind }) => kind === 'reload') ? 'reload' : '',
   ]
     .filter((part) => part !== '')
@@ -140,7 +157,7 @@ function describeStep(step: Step): string {
     case 'prepare':
       return `**Prepare** ${nodes}: SSH key, Docker, data volume, image. No PostgreSQL is touched.`;
     case 'check':
-      return `**Check** on ${nodes}: a throw-away server without data starts with the new settings and image. If it does not, nothing is changed.`;
+      return `**Check** on ${nodes}: a throw-away server without data starts with the new settings and image. If it does not, no PostgreSQL is touched.`;
     case 'initialise':
       return `**Initialise** ${nodes}: a new, empty database cluster; it becomes the primary.`;
     case 'admit':

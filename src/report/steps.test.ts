@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest';
+import { createDesired, createHealthy } from '../cluster/fixtures.ts';
+import { rollout } from '../cluster/rollout.ts';
+import type { Step } from '../cluster/step.ts';
+import { findWait, summarizeSteps, warnSynchronous } from './steps.ts';
+
+function planSteps(from: Parameters<typeof createDesired>[0], to: typeof from): readonly Step[] {
+  const before = createDesired(from);
+  const after = createDesired(to);
+  const leaving = before.nodes.slice(after.nodes.length);
+  const result = rollout(createHealthy(before), { ...after, leaving });
+  if (!('steps' in result)) throw new Error(result.refusals.join());
+  return result.steps;
+}
+
+describe('synchronous replication without a replica to spare', () => {
+  const one = { synchronousReplicas: 1, replicas: 1 };
+
+  test('waits for minutes while its only replica is resized, and the headline says so', () => {
+    const larger = { size: 2, synchronousReplicas: 1, instanceType: 't3.large', memoryMib: 8192 };
+    const steps = planSteps({ size: 2, synchronousReplicas: 1 }, larger);
+    expect(findWait(one, steps)).toBe('for minutes, while an instance is resized');
+    expect(summarizeSteps(steps, findWait(one, steps))).toMatch(/ · writes wait for minutes/);
+    expect(warnSynchronous(one, steps)).toContain('in this change they wait for minutes');
+  });
+
+  test('waits while its only replica restarts', () => {
+    const settings = { max_connections: '100', shared_buffers: '1GB' };
+    const from = { size: 2, synchronousReplicas: 1 };
+    expect(findWait(one, planSteps(from, { ...from, settings }))).toBe('while a replica restarts');
+  });
+
+  test.each([
+    [
+      'a node that leaves',
+      { size: 3, synchronousReplicas: 1 },
+      { size: 2, synchronousReplicas: 1 },
+    ],
+    ['a node that is yet to come', { size: 1 }, { size: 2, synchronousReplicas: 1 }],
+    ['a reload', { size: 2 }, { size: 2, synchronousReplicas: 1 }],
+  ])('waits for nobody at %s', (_, from, to) => {
+    expect(findWait(one, planSteps(from, to))).toBeNull();
+  });
+
+  test('waits for nobody with one to spare, or switched off', () => {
+    const steps = planSteps({}, { settings: { shared_buffers: '1GB' } });
+    expect(findWait({ synchronousReplicas: 1, replicas: 2 }, steps)).toBeNull();
+    expect(findWait({ synchronousReplicas: 0, replicas: 2 }, steps)).toBeNull();
+  });
+});
