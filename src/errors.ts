@@ -20,3 +20,8 @@ export class CancelledError extends Error {
     this.name = 'CancelledError';
   }
 }
+
+/** The message of whatever was thrown. */
+export function readMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

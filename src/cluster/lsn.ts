@@ -12,3 +12,8 @@ export function parseLsn(lsn: string): bigint {
 export function isBefore(a: string, b: string): boolean {
   return parseLsn(a) < parseLsn(b);
 }
+
+/** The furthest of several positions; `start` where there are none further. */
+export function findFurthest(positions: readonly string[], start: string): string {
+  return positions.reduce((end, other) => (isBefore(end, other) ? other : end), start);
+}

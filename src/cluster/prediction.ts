@@ -1,5 +1,5 @@
 import { type DesiredCluster, findNode, renderFiles } from './desired.ts';
-import { isBefore } from './lsn.ts';
+import { findFurthest } from './lsn.ts';
 import {
   describeFreshNode,
   type NodeObservation,
@@ -336,13 +336,16 @@ function promote(
 }
 
 /**
- * The position at which a switchover ends the timeline. The new primary takes the old one's last byte, which
- * no replica is past; but the nodes were not looked at in the same moment, and writes went on in between.
+ * Where a switchover ends the timeline. The new primary takes the old one's last byte, which no replica is past;
+ * but the nodes were not looked at in the same moment, and writes went on in between.
  */
 function findEnd(view: View, { timeline, lsn }: PostgresObservation): string {
-  return [...view.values()]
-    .flatMap(({ postgres }) => (postgres?.timeline === timeline ? [postgres.lsn] : []))
-    .reduce((end, other) => (isBefore(end, other) ? other : end), lsn);
+  const servers = [...view.values()].flatMap(({ postgres }) => postgres ?? []);
+  const same = servers.filter((server) => server.timeline === timeline);
+  return findFurthest(
+    same.map((server) => server.lsn),
+    lsn,
+  );
 }
 
 function openSlots(

@@ -54,8 +54,3 @@ export async function publishProgress(
 ): Promise<void> {
   await announcement.publish(renderDeployComment(report), { short: renderDeployShort(report) });
 }
-
-/** The message of whatever was thrown. */
-export function readMessage(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

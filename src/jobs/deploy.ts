@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
 import { findImageDigest } from '../cluster/image.ts';
-import { CancelledError, UserError } from '../errors.ts';
+import { CancelledError, readMessage, UserError } from '../errors.ts';
 import { renderConnectionString } from '../operations/configure.ts';
 import type { PlanResult } from '../operations/plan.ts';
 import {
@@ -13,7 +13,7 @@ import { renderDeploySummary } from '../report/summary.ts';
 import { hasReviewable } from '../terraform/review.ts';
 import { describeNodes } from '../terraform/stage.ts';
 import { rememberProgress } from './afterwards.ts';
-import { beginReport, type Context, publishProgress, readMessage } from './context.ts';
+import { beginReport, type Context, publishProgress } from './context.ts';
 import {
   generateDirectory,
   type Job,

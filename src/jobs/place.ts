@@ -1,11 +1,11 @@
 import { relative } from 'node:path';
 import * as core from '@actions/core';
 import type { RunnerEnvironment } from '../environment.ts';
+import { readMessage } from '../errors.ts';
 import type { GitHubClient } from '../github/client.ts';
 import { findPullRequest, type PullRequest, readPullRequest } from '../github/pull-request.ts';
 import type { Intent } from '../intent.ts';
 import { identifyComment } from './announcement.ts';
-import { readMessage } from './context.ts';
 import type { Job } from './job.ts';
 
 /** Tells the job's cluster from every other of the repository. */

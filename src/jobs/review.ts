@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
 import { findImageDigest } from '../cluster/image.ts';
-import { CancelledError, UserError } from '../errors.ts';
+import { CancelledError, readMessage, UserError } from '../errors.ts';
 import {
   type PlanReport,
   renderPlanComment,
@@ -9,7 +9,7 @@ import {
 } from '../report/plan-comment.ts';
 import { renderDeploySummary, renderPlanSummary } from '../report/summary.ts';
 import { rememberProgress } from './afterwards.ts';
-import { beginReport, type Context, publishProgress, readMessage } from './context.ts';
+import { beginReport, type Context, publishProgress } from './context.ts';
 import {
   generateDirectory,
   type Job,

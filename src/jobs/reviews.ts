@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import { UserError } from '../errors.ts';
+import { readMessage, UserError } from '../errors.ts';
 import type { Check, CheckContent, Checks } from '../github/check.ts';
 import {
   describeReview,
@@ -11,7 +11,6 @@ import {
 import { canonicalizePlan, type PlanSummary } from '../terraform/plan.ts';
 import { findDifferences } from '../terraform/review.ts';
 import { type OpenCheck, rememberCheck } from './afterwards.ts';
-import { readMessage } from './context.ts';
 
 /** The review that a deploy goes by. */
 export interface Reviewed {
