@@ -22,6 +22,7 @@ const PACKAGES = {
   ip: 'iproute2',
   psql: 'postgresql-client',
   pyflakes3: 'pyflakes3',
+  openssl: 'openssl',
   unzip: 'unzip',
 };
 
