@@ -15,7 +15,7 @@ import { reportDrift } from './jobs/drift.ts';
 import { failOver } from './jobs/failover.ts';
 import type { Job } from './jobs/job.ts';
 import { runOperation } from './jobs/operation.ts';
-import { findSubject, identifyCluster } from './jobs/place.ts';
+import { findNewerCommit, findSubject, identifyCluster } from './jobs/place.ts';
 import { review } from './jobs/review.ts';
 import { Reviews } from './jobs/reviews.ts';
 import { forwardSignals } from './process.ts';
@@ -107,11 +107,13 @@ async function perform(
   const announcement = new Announcement({ client, place, redact });
   const checks = new Checks(client, repository);
   const key = request.secrets.reviewKey;
-  const reviews = new Reviews({ checks, identity, cluster: request.spec.name, key, redact });
+  const reviews = new Reviews({ checks, identity, cluster: request.spec.name, key, run, redact });
   switch (intent.kind) {
     case 'review':
     case 'deploy': {
-      const context = { announcement, reviews, commit: intent.sha, warnings, subject };
+      const commit = intent.sha;
+      const findSuccessor = () => findNewerCommit(client, { commit, environment });
+      const context = { announcement, reviews, commit, warnings, subject, findSuccessor };
       return intent.kind === 'review' ? review(job, context) : deploy(job, context);
     }
     case 'failover':

@@ -18,6 +18,11 @@ export interface Context {
   /** Sentences that every report has. */
   readonly warnings: readonly string[];
   readonly subject: Subject;
+  /**
+   * The commit that the branch has by now, where this run is a rerun and its own commit is an older one; null where it
+   * is not.
+   */
+  readonly findSuccessor: () => Promise<string | null>;
 }
 
 /** What a report says of its run, before anything is known of a plan. */

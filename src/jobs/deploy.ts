@@ -47,6 +47,7 @@ const CONCLUSIONS: Partial<Record<DeployState['state'], 'success' | 'cancelled'>
  */
 export async function deploy(job: Job, context: Context): Promise<void> {
   const { announcement, reviews, commit, warnings } = context;
+  const { onPlanChange } = job.request;
   let phase: Phase = 'planning';
   let report = beginReport(job, { commit, warnings });
   const enter = async (next: Phase) => {
@@ -81,15 +82,22 @@ export async function deploy(job: Job, context: Context): Promise<void> {
       core.setOutput('plan-digest', review.digest);
       report = { ...report, run: { ...report.run, planDigest: review.digest } };
       const pull = await context.subject.read();
-      refuseEarly(job, { plan, preview, labels: pull?.labels ?? null });
-      if (hasReviewable(plan.summary)) {
+      const isReviewable = hasReviewable(plan.summary);
+      let { digest } = review;
+      if (isReviewable) {
         const { reviewed, warnings: others } = await reviews.require(review, {
           head: pull?.headSha ?? null,
-          onPlanChange: job.request.onPlanChange,
+          overtakenBy: await context.findSuccessor(),
+          onPlanChange,
         });
+        digest = reviewed?.digest ?? digest;
         report = { ...report, reviewed, warnings: [...warnings, ...others] };
-        await reviews.begin(commit, (reviewed ?? review).digest);
       }
+      const partly = report.reviewed?.partly ?? false;
+      refuseEarly(job, { plan, preview, labels: pull?.labels ?? null, partly });
+      if (isReviewable) await reviews.begin(commit, { digest, onPlanChange });
+    } else if (job.environment.run.attempt > 1) {
+      await reviews.resume(commit);
     }
 
     await enter('applying');
@@ -133,14 +141,19 @@ function describeFailure(error: unknown, phase: Phase): DeployState {
 /** What speaks against the change must be said before the infrastructure changes. */
 function refuseEarly(
   job: Job,
-  options: { plan: PlanResult; preview: Preview; labels: readonly string[] | null },
+  options: {
+    plan: PlanResult;
+    preview: Preview;
+    labels: readonly string[] | null;
+    partly: boolean;
+  },
 ): void {
-  const { plan, preview, labels } = options;
+  const { plan, preview, labels, partly } = options;
   const { database } = preview;
   const label = job.request.allowDestroyLabel;
   const refusals = [
     ...('refusals' in database ? database.refusals : []),
-    ...refuseLosses(plan.summary, { label, labels }),
+    ...refuseLosses(plan.summary, { label, labels, partly }),
   ];
   if (refusals.length > 0) throw new UserError(refusals);
   const { destroy } = describeNodes(plan.summary);

@@ -1,4 +1,5 @@
 import * as core from '@actions/core';
+import { UserError } from '../errors.ts';
 import type { GitHubClient } from '../github/client.ts';
 import { closeIssue, reportIssue } from '../github/issue.ts';
 import {
@@ -52,6 +53,12 @@ export async function reportDrift(
   };
   await core.summary.addRaw(redact(renderDriftSummary(report)), true).write({ overwrite: true });
   const place = { repository: job.environment.repository, identity };
+  if (!hasDrift(report) && 'notObserved' in preview.database) {
+    // Who was not looked at is not known to be as asked, so an open issue stays.
+    throw new UserError(
+      `The infrastructure is what is asked for, but the nodes could not be looked at: ${preview.database.notObserved}`,
+    );
+  }
   if (!hasDrift(report)) {
     core.info('No drift: infrastructure and database are what is asked for.');
     const closing = await closeIssue(client, { ...place, comment: renderDriftClosed(report.run) });

@@ -2,6 +2,7 @@ import { relative } from 'node:path';
 import * as core from '@actions/core';
 import type { RunnerEnvironment } from '../environment.ts';
 import { readMessage } from '../errors.ts';
+import { findBranchHead } from '../github/branch.ts';
 import type { GitHubClient } from '../github/client.ts';
 import { findPullRequest, type PullRequest, readPullRequest } from '../github/pull-request.ts';
 import type { Intent } from '../intent.ts';
@@ -57,6 +58,18 @@ export async function findSubject(
     }),
   );
   return { number: found?.number ?? null, read: async () => found };
+}
+
+/** The commit that the default branch has by now, where this is the rerun of an older one's job; else null. */
+export async function findNewerCommit(
+  client: GitHubClient,
+  { commit, environment }: { commit: string; environment: RunnerEnvironment },
+): Promise<string | null> {
+  const { event, repository, run } = environment;
+  const branch = event.payload.repository?.default_branch;
+  if (run.attempt === 1 || branch === undefined) return null;
+  const head = await findBranchHead(client, { repository, branch });
+  return head === commit ? null : head;
 }
 
 /** What cannot be asked of GitHub is not there: the job decides what it does without. */

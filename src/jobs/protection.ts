@@ -8,9 +8,18 @@ import { findLosses } from '../terraform/stage.ts';
  */
 export function refuseLosses(
   plan: PlanSummary,
-  { label, labels }: { label: string | null; labels: readonly string[] | null },
+  {
+    label,
+    labels,
+    partly = false,
+  }: {
+    label: string | null;
+    labels: readonly string[] | null;
+    /** The rest of a reviewed plan whose apply had begun. */
+    partly?: boolean;
+  },
 ): string[] {
-  const losses = findLosses(plan);
+  const losses = findLosses(plan, { partly });
   if (losses.length === 0) return [];
   if (label !== null && labels?.some((one) => one.toLowerCase() === label.toLowerCase())) return [];
   return [

@@ -85,12 +85,16 @@ async function preparePlan(
     warnings: [...warnings, ...described.warnings],
     run: { ...beginReport(job, { commit }).run, tool, planDigest: kept.digest },
   };
-  // Before anybody can read the plan, and merge it.
-  await reviews.keep(kept, {
-    title: renderPlanTitle(report),
-    summary: renderPlanShort(report),
-    refused: listRefusals(report).length > 0,
-  });
+  // Before anybody can read the plan, and merge it; what is merged already has had its review.
+  const isMerged = subject.number !== null && pull !== null && !pull.isOpen;
+  if (isMerged)
+    core.warning(`Pull request #${pull.number} is closed: this plan is kept for no merge.`);
+  else
+    await reviews.keep(kept, {
+      title: renderPlanTitle(report),
+      summary: renderPlanShort(report),
+      refused: listRefusals(report).length > 0,
+    });
   const isOvertaken = subject.number !== null && pull?.isOpen && pull.headSha !== commit;
   return { report, overtakenBy: isOvertaken ? pull.headSha : null };
 }

@@ -1,6 +1,7 @@
 import * as core from '@actions/core';
 import { readMessage, UserError } from '../errors.ts';
 import type { Check, CheckContent, Checks } from '../github/check.ts';
+import { isLater, type Run } from '../github/run-stamp.ts';
 import {
   describeReview,
   nameApply,
@@ -62,6 +63,7 @@ export class Reviews {
   readonly #identity: string;
   readonly #cluster: string;
   readonly #key: string;
+  readonly #run: Run;
   readonly #redact: (text: string) => string;
   #begun: OpenCheck | null = null;
 
@@ -73,18 +75,26 @@ export class Reviews {
     cluster: string;
     /** Empty: nothing is signed. */
     key: string;
+    run: Run;
     redact: (text: string) => string;
   }) {
     this.#checks = options.checks;
     this.#identity = options.identity;
     this.#cluster = options.cluster;
     this.#key = options.key;
+    this.#run = options.run;
     this.#redact = options.redact;
   }
 
   /** The review of a plan of `commit`; `image`: the digest that the nodes are to run. */
   describe(plan: PlanSummary, { commit, image }: { commit: string; image: string | null }): Review {
-    return describeReview(plan, { identity: this.#identity, commit, image, redact: this.#redact });
+    return describeReview(plan, {
+      identity: this.#identity,
+      run: this.#run,
+      commit,
+      image,
+      redact: this.#redact,
+    });
   }
 
   /** Keeps a review for the merge; a refused one is red, so that branch protection stops the merge. */
@@ -111,9 +121,27 @@ export class Reviews {
    */
   async require(
     now: Review,
-    { head, onPlanChange }: { head: string | null; onPlanChange: 'fail' | 'apply' },
+    {
+      head,
+      overtakenBy,
+      onPlanChange,
+    }: {
+      head: string | null;
+      /** A newer commit of the branch, where this is the rerun of an older one's job. */
+      overtakenBy: string | null;
+      onPlanChange: 'fail' | 'apply';
+    },
   ): Promise<{ reviewed: Reviewed | null; warnings: readonly string[] }> {
-    const { reviewed, differences } = await this.#compare(now, head);
+    const compared = await this.#compare(now, head);
+    const { reviewed } = compared;
+    // What this commit was to change may have been undone since.
+    const differences =
+      overtakenBy === null
+        ? compared.differences
+        : [
+            `This is the job of an older commit: the branch is at ${overtakenBy.slice(0, 7)} by now. Run that one's job.`,
+            ...compared.differences,
+          ];
     if (differences.length === 0) return { reviewed, warnings: [] };
     if (onPlanChange === 'fail') throw new ChangedPlanError(differences, NEXT_STEP);
     const warnings = differences.map((difference) => `Applied all the same: ${difference}`);
@@ -122,19 +150,43 @@ export class Reviews {
   }
 
   /** Says with the commit that the apply of a review has begun: from now on what is left of it may be applied. */
-  async begin(commit: string, digest: string): Promise<void> {
+  async begin(
+    commit: string,
+    { digest, onPlanChange }: { digest: string; onPlanChange: 'fail' | 'apply' },
+  ): Promise<void> {
     const externalId = this.#nameApply(commit, digest);
-    const outcome = await this.#attempt('The deploy could not be shown with the commit', () =>
+    const failure = 'That the apply begins could not be kept with the commit';
+    const outcome = await this.#attempt(failure, () =>
       this.#checks.create(commit, {
         ...this.#describe('deploy', { title: 'applying …', summary: 'The apply has begun.' }),
         status: 'in_progress',
         externalId,
       }),
     );
-    if (outcome !== null && outcome.outcome !== 'forbidden') {
-      this.#begun = { id: outcome.id, name: this.#nameCheck('deploy'), externalId };
-      rememberCheck(this.#begun);
+    if (outcome === 'failed' && onPlanChange === 'fail') {
+      throw new UserError(
+        `${failure}, and without it nobody could continue if it was interrupted. Nothing was changed; run the job again.`,
+      );
     }
+    if (typeof outcome !== 'string' && outcome.outcome !== 'forbidden')
+      this.#adopt({ id: outcome.id, externalId });
+  }
+
+  /** Takes up the deploy of `commit` that an earlier attempt began and did not bring to its end. */
+  async resume(commit: string): Promise<void> {
+    const checks = await this.#attempt('An earlier attempt could not be looked for', async () => ({
+      outcome: 'found' as const,
+      found: await this.#list('deploy', commit),
+    }));
+    if (typeof checks === 'string') return;
+    const [last] = checks.found;
+    if (last === undefined || last.conclusion === 'success') return;
+    this.#adopt({ id: last.id, externalId: last.externalId ?? '' });
+  }
+
+  #adopt({ id, externalId }: { id: number; externalId: string }): void {
+    this.#begun = { id, name: this.#nameCheck('deploy'), externalId };
+    rememberCheck(this.#begun);
   }
 
   /** Says how the deploy ended that `begin` announced. */
@@ -184,12 +236,15 @@ export class Reviews {
   /** The latest review of the commit that can be trusted; why there is none; null where there is nothing at all. */
   async #find(commit: string): Promise<Review | string | null> {
     const problems: string[] = [];
+    let latest: Review | null = null;
     for (const { text } of await this.#list('plan', commit)) {
       const sealed = new RegExp(`${FENCE}\\n(.*)\\n${FENCE}`).exec(text ?? '')?.[1] ?? '';
       const review = openReview(sealed, { key: this.#key, identity: this.#identity, commit });
-      if (!('problem' in review)) return review;
-      problems.push(review.problem);
+      if ('problem' in review) problems.push(review.problem);
+      // A rerun of an older plan is younger as a check run, and the comment is not its.
+      else if (latest === null || isLater(review.run, latest.run)) latest = review;
     }
+    if (latest !== null) return latest;
     const [problem] = problems;
     return problem === undefined
       ? null
@@ -235,21 +290,22 @@ export class Reviews {
     return nameApply({ identity: this.#identity, commit, digest }, this.#key);
   }
 
-  /** A check run that cannot be written ends no job; a missing permission is said once, with its name. */
+  /** Warns of what could not be done with a check run, and gives why: what follows from that is the caller's. */
   async #attempt<Outcome extends { outcome: string }>(
     failure: string,
     work: () => Promise<Outcome | { outcome: 'forbidden'; reason: string }>,
-  ): Promise<Outcome | null> {
+  ): Promise<Outcome | 'forbidden' | 'failed'> {
     try {
       const outcome = await work();
-      if (!('reason' in outcome)) return outcome as Outcome;
+      if (!('reason' in outcome)) return outcome as Exclude<Outcome, { outcome: 'forbidden' }>;
       core.warning(
         `github-token: ${failure} (${outcome.reason}). Give the job the permission checks: write.`,
       );
+      return 'forbidden';
     } catch (error) {
       core.warning(`${failure} (${readMessage(error)}).`);
+      return 'failed';
     }
-    return null;
   }
 }
 
@@ -276,5 +332,9 @@ function compareReviews(
 /** What nobody could tell at the review, as of nodes that were yet to come, is not held against the deploy. */
 function compareImages(now: string | null, reviewed: string | null): string[] {
   if (reviewed === null || now === reviewed) return [];
-  return [`image: its digest is ${now ?? 'not known'}; the review saw ${reviewed}.`];
+  return [
+    now === null
+      ? `image: its registry did not say its digest, and the review saw ${reviewed}; run the job again.`
+      : `image: its digest is ${now}; the review saw ${reviewed}.`,
+  ];
 }

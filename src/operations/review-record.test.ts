@@ -26,6 +26,7 @@ function createReview(count = 1, note = 'plain') {
   });
   return describeReview(summarizePlan(createPlan(resources)), {
     ...at,
+    run: { id: 7, attempt: 1 },
     image: 'sha256:1',
     redact: (text) => text.replaceAll('hunter2', '***'),
   });

@@ -1,6 +1,7 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { z } from 'zod';
+import type { Run } from '../github/run-stamp.ts';
 import type { Json } from '../terraform/attributes.ts';
 import { canonicalizePlan, type PlanSummary } from '../terraform/plan.ts';
 import { type PlanChanges, selectChanges } from '../terraform/review.ts';
@@ -12,6 +13,8 @@ export interface Review {
   readonly identity: string;
   /** Full SHA of the commit that was planned. */
   readonly commit: string;
+  /** The run that planned it. */
+  readonly run: Run;
   /** Equal for equal plans with the same image. */
   readonly digest: string;
   /** Digest of the image that the nodes were to run; null where nobody could tell. */
@@ -28,6 +31,7 @@ const MOST_UNPACKED = 64 * 1024 * 1024;
 const record = z.object({
   identity: z.string(),
   commit: z.string(),
+  run: z.object({ id: z.number(), attempt: z.number() }),
   digest: z.string(),
   image: z.string().nullable(),
   // Written by `sealReview`, and signed where a key is given.
@@ -43,15 +47,17 @@ export function describeReview(
   options: {
     identity: string;
     commit: string;
+    run: Run;
     image: string | null;
     redact: (text: string) => string;
   },
 ): Review {
-  const { identity, commit, image, redact } = options;
+  const { identity, commit, run, image, redact } = options;
   const changes = mapTexts(selectChanges(plan) as unknown as Json, redact) as unknown;
   return {
     identity,
     commit,
+    run,
     digest: digestReview(plan, image),
     image,
     changes: changes as PlanChanges,

@@ -100,6 +100,23 @@ describe('findDifferences', () => {
     expect(findDifferences(select(tainted()), reviewed, partly)).toHaveLength(1);
   });
 
+  test('an interrupted replacement goes on, with what was to be made', () => {
+    const replaced = (type: string): ResourceOverrides => ({
+      ...resize(type),
+      actions: ['delete', 'create'],
+      replacePaths: [['instance_type']],
+    });
+    const made = (type: string): ResourceOverrides => ({
+      ...resize(type),
+      actions: ['create'],
+      before: null,
+    });
+    const reviewed = select(replaced('t3.large'));
+    expect(findDifferences(select(made('t3.large')), reviewed, partly)).toEqual([]);
+    expect(findDifferences(select(made('m5.24xlarge')), reviewed, partly)).toHaveLength(1);
+    expect(findDifferences(select(made('t3.large')), reviewed, whole)).not.toEqual([]);
+  });
+
   test('the settings that are asked for count, also half way', () => {
     const none = select();
     const reviewed = withRequest(

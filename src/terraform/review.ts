@@ -48,9 +48,10 @@ export function findDifferences(
   { partly }: { partly: boolean },
 ): string[] {
   const { resources: changes } = selectChanges(now);
-  const beyond = partly
-    ? changes.filter((change) => !isLeftOver(change, reviewed)).flatMap(compareWith(reviewed))
-    : changes.flatMap(compareWith(reviewed));
+  const beyond = changes.flatMap((change) => {
+    const known = partly ? findInterrupted(change, reviewed) : null;
+    return known === null ? compareWith(reviewed)(change) : compareMade(change, known);
+  });
   return [
     ...beyond,
     ...(partly ? [] : findMissing(changes, reviewed)),
@@ -58,13 +59,41 @@ export function findDifferences(
   ];
 }
 
-/** An interrupted apply leaves half-made objects, to be made again, and the old ones of replacements. */
-function isLeftOver(change: ResourceChange, reviewed: PlanChanges): boolean {
+/**
+ * The reviewed change that an interrupted apply left unfinished and `change` finishes: a half-made object is made
+ * again, one that was to be replaced is gone already, or its old self is not. Null for anything else.
+ */
+function findInterrupted(change: ResourceChange, reviewed: PlanChanges): ResourceChange | null {
   const { address, action, deposed, reason } = change;
   const known = reviewed.resources.find((one) => one.address === address && one.deposed === null);
-  const wasMade = known?.action === 'create' || known?.action === 'replace';
-  if (deposed !== null) return known?.action === 'replace' && action === 'delete';
-  return wasMade && action === 'replace' && reason === 'replace_because_tainted';
+  if (known?.action !== 'create' && known?.action !== 'replace') return null;
+  const isRest = deposed !== null && action === 'delete' && known.action === 'replace';
+  const isRemade = action === 'replace' && reason === 'replace_because_tainted';
+  const isMade = action === 'create' && known.action === 'replace';
+  return isRest || (deposed === null && (isRemade || isMade)) ? known : null;
+}
+
+/** What is made must be what was to be made, whatever was there before. */
+function compareMade(change: ResourceChange, known: ResourceChange): string[] {
+  if (change.action === 'delete') return [];
+  return (
+    change.attributes
+      .filter(({ after }) => after.kind !== 'absent')
+      .filter(
+        ({ path, after }) =>
+          !known.attributes.some(
+            (one) =>
+              (one.after.kind === 'unknown' && isWithin(path, one.path)) ||
+              (one.path === path && allowsValue(one.after, after)),
+          ),
+      )
+      // What the review left as it is was not an attribute of its changes.
+      .filter(
+        ({ path }) =>
+          known.action === 'create' || known.attributes.some((one) => one.path === path),
+      )
+      .map((attribute) => sayDifference(change.address, attribute, known.attributes))
+  );
 }
 
 /** What the review had and the plan no longer does. */

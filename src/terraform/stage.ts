@@ -83,13 +83,14 @@ export function readPlannedZones(plan: PlanSummary): Record<string, string> {
 
 /**
  * Nodes whose instance or data volume the plan destroys or replaces, a sentence each; whatever is left over
- * from an interrupted replacement holds nothing.
+ * from an interrupted replacement holds nothing, nor does what an interrupted apply left half made (`partly`).
  */
-export function findLosses(plan: PlanSummary): string[] {
+export function findLosses(plan: PlanSummary, { partly = false } = {}): string[] {
   const volumes = listNodes(plan, 'aws_ebs_volume.data');
   const instances = listNodes(plan, 'aws_instance.node');
-  const isLost = ({ resource: { action } }: (typeof volumes)[number]) =>
-    action === 'delete' || action === 'replace';
+  const isLost = ({ resource: { action, reason } }: (typeof volumes)[number]) =>
+    action === 'delete' ||
+    (action === 'replace' && !(partly && reason === 'replace_because_tainted'));
   const lost = [...volumes, ...instances].filter(isLost);
   return [...new Set(lost.map(({ node }) => node))].sort(compareNames).map((node) => {
     const resources = lost.filter((one) => one.node === node).map(({ resource }) => resource);

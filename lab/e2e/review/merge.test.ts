@@ -236,6 +236,19 @@ describe('reviewed is applied', () => {
     made = deployed;
   });
 
+  test('the job of an older commit does not undo what came later', async () => {
+    const first = withSettings('work_mem = 28MB');
+    const { number } = await propose('older', first);
+    const { push } = await merge(number, first);
+    const second = withSettings('work_mem = 24MB');
+    const { number: next } = await propose('newer', second);
+    requireSuccess((await merge(next, second)).deployed);
+    const rerun = await run(push, first, { runAttempt: 2 });
+    expect(rerun.conclusion).toBe('failure');
+    expect(listErrors(rerun)).toContain('This is the job of an older commit');
+    expect(await askPrimary('SHOW work_mem', made)).toBe('24MB');
+  });
+
   test('drift stands in one issue for as long as it lasts', async () => {
     const wanted = withSettings('work_mem = 24MB');
     const listDrift = () =>

@@ -1,0 +1,22 @@
+import { type GitHubClient, type Repository, readStatus } from './client.ts';
+
+/**
+ * SHA of the newest commit of a branch (short name, e.g. `main`); null where there is no such branch.
+ *
+ * @throws the API's error, 403 where the token lacks `contents: read`
+ */
+export async function findBranchHead(
+  client: GitHubClient,
+  { repository, branch }: { repository: Repository; branch: string },
+): Promise<string | null> {
+  try {
+    const { data } = await client.request('GET /repos/{owner}/{repo}/branches/{branch}', {
+      ...repository,
+      branch,
+    });
+    return data.commit.sha;
+  } catch (error) {
+    if (readStatus(error) === 404) return null;
+    throw error;
+  }
+}
