@@ -79,9 +79,12 @@ export class Chronicle {
     return this.#list(({ what }) => what === 'down');
   }
 
-  /** Pairs of hosts that were down at the same moment for certain. */
+  /**
+   * Pairs of hosts that were down at the same moment for certain. One attempt that fails alone may be the busy
+   * machine's; a server that restarts misses several.
+   */
   listDownTogether(): string[] {
-    const down = this.#sightings.filter(({ what }) => what === 'down');
+    const down = this.#sightings.filter(({ what, from, to }) => what === 'down' && to > from);
     return listOverlaps(down).map(
       ({ hosts, from, ms }) =>
         `${hosts} were both down at ${new Date(from).toISOString()} for at least ${ms} ms`,
