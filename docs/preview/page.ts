@@ -64,8 +64,8 @@ function readStyle(): string {
   const read = (file: string) =>
     readFileSync(fileURLToPath(import.meta.resolve(`github-markdown-css/${file}`)), 'utf8');
   return [
-    `:root:has(#light:checked) {${read('github-markdown-light.css')}}`,
-    `:root:has(#dark:checked) {${read('github-markdown-dark.css')}}`,
+    `:where(:root:has(#light:checked)) {${read('github-markdown-light.css')}}`,
+    `:where(:root:has(#dark:checked)) {${read('github-markdown-dark.css')}}`,
     readFileSync(join(import.meta.dirname, 'page.css'), 'utf8'),
   ].join('\n');
 }

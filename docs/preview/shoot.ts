@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Browser } from './browser.ts';
 import { commentId } from './page.ts';
+import { shrinkPng } from './png.ts';
 import { writePage } from './render.ts';
 
 const FOLDER = join(import.meta.dirname, '../images');
@@ -29,7 +30,7 @@ interface Picture {
   readonly open?: number;
 }
 
-const DESK = { width: 912, height: 1000, deviceScaleFactor: 1, mobile: false };
+const DESK = { width: 912, height: 1000, deviceScaleFactor: 2, mobile: false };
 const PHONE = { width: 390, height: 844, deviceScaleFactor: 1.5, mobile: true };
 
 const SUBJECTS = [
@@ -98,7 +99,7 @@ async function takePicture(
     { format: 'png', captureBeyondViewport: true, clip: { ...clip, scale: 1 } },
     session,
   );
-  return Buffer.from(String(data), 'base64');
+  return shrinkPng(Buffer.from(String(data), 'base64'));
 }
 
 /** Runs in the page, as text: makes the choices and gives the comment's box, null where it is not there. */
