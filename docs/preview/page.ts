@@ -48,7 +48,7 @@ function renderComment({ name, markdown }: Golden): string {
   return `<article id="${commentId(name)}">
 ${AVATAR}
 <div class="comment">
-<header>${AVATAR}<strong>github-actions</strong><span class="bot">bot</span><span class="muted">commented 2 minutes ago</span></header>
+<header>${AVATAR}<strong>github-actions</strong><span class="bot">bot</span><span class="muted">commented now</span></header>
 <div class="markdown-body">
 ${renderMarkdown(markdown)}
 </div>
