@@ -94,6 +94,17 @@ const ROWS: readonly Row[] = [
   },
   { variable: 'kept_node_count', to: 3, plan: {} },
   { variable: 'kept_node_count', to: 1, plan: {} },
+  // What the database was asked to be is recorded beside the resources and moves none of them.
+  {
+    variable: 'database',
+    to: {
+      image: 'postgres:17',
+      settings: { work_mem: '8MB' },
+      primary: 'node-2',
+      synchronous_replicas: 1,
+    },
+    plan: {},
+  },
   { variable: 'ssh_public_key', to: OTHER_KEY, plan: { 'replace aws_key_pair.nodes': 1 } },
   // A file's last line break is not another key.
   { variable: 'ssh_public_key', to: `${BASE.ssh_public_key}\n`, plan: {} },
