@@ -56,7 +56,10 @@ export interface Load {
   findMissing(server: Server, options?: { waitMs?: number }): Promise<number[]>;
 }
 
-/** Starts a load on a cluster; resolves with the first row acknowledged. */
+/** How long somebody who needs commits waits for them, milliseconds. */
+const PATIENCE_MS = 60_000;
+
+/** Starts a load on a cluster; resolves with the first row acknowledged, and throws when there is none for 60 s. */
 export async function startLoad(options: {
   hosts: readonly string[];
   password: string;
@@ -121,7 +124,11 @@ export async function startLoad(options: {
   }
 
   setHosts(options.hosts);
-  await writer.start();
+  const isStarted = writer.start().then(() => true);
+  if (!(await Promise.race([isStarted, sleep(PATIENCE_MS, false, { ref: false })]))) {
+    await end();
+    throw new Error(`None of ${options.hosts.join(', ')} takes writes for 60 s.`);
+  }
   return {
     setHosts,
     report,
@@ -129,7 +136,7 @@ export async function startLoad(options: {
     async awaitCommits(count) {
       const { acknowledged } = writer.ledger;
       const target = acknowledged.length + count;
-      const deadline = Date.now() + 60_000;
+      const deadline = Date.now() + PATIENCE_MS;
       while (acknowledged.length < target) {
         if (Date.now() > deadline) {
           throw new Error(

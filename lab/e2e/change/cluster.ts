@@ -156,9 +156,10 @@ export class LiveCluster {
     await this.#signal(node, 'CONT');
   }
 
-  /** Sends a signal to all of PostgreSQL's processes on a node, if there are any. */
+  /** Sends a signal to all of PostgreSQL's processes on a node, if there are any; some may end meanwhile. */
   async #signal(node: string, signal: 'STOP' | 'CONT'): Promise<void> {
-    const script = `docker top ${CONTAINER} -eo pid 2>/dev/null | tail -n +2 | xargs --no-run-if-empty kill -${signal}`;
+    const list = `docker top ${CONTAINER} -eo pid 2>/dev/null | tail -n +2`;
+    const script = `for pid in $(${list}); do kill -${signal} $pid || true; done`;
     await this.run(node, 'sh', '-c', script);
   }
 
