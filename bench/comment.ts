@@ -1,4 +1,5 @@
-// node bench/comment.ts measures what a comment costs for a plan of 5,000 changes: from Terraform's JSON to Markdown.
+// node bench/comment.ts measures what a comment costs for a plan of 5,000 changes: from the bytes of Terraform's JSON
+// to Markdown.
 import { performance } from 'node:perf_hooks';
 import { byteLength, SUMMARY_BUDGET } from '../src/report/budget.ts';
 import { createPlan, type ResourceOverrides } from '../src/report/fixtures/plan.ts';
@@ -13,9 +14,19 @@ const GOAL = 1_000;
 /** GitHub's own limit for a comment, in characters and in bytes alike. */
 const LIMIT = 65_536;
 
-/** As Terraform words an instance: tags, a script and a disk, of which a few things change. */
+/** Attributes of an instance that a change of its type leaves as they are. */
+const UNCHANGED = Object.fromEntries(
+  Array.from({ length: 36 }, (_, index) => [
+    `attribute_${index}`,
+    `a value of some length ${index}`,
+  ]),
+);
+
+/** As Terraform has an instance: some forty attributes, tags, a script, a disk, of which a few things change. */
 function describeInstance(index: number, version: number): object {
   return {
+    ...UNCHANGED,
+    arn: `arn:aws:ec2:us-east-1:123456789012:instance/i-${index}`,
     id: `i-${index.toString(16).padStart(17, '0')}`,
     instance_type: version === 0 ? 't3.medium' : 't3.large',
     private_ip: `10.42.${index >> 8}.${index & 255}`,
@@ -25,30 +36,43 @@ function describeInstance(index: number, version: number): object {
       (_, line) => `echo ${line} ${line === 7 ? version : ''}`,
     ).join('\n'),
     root_block_device: [{ volume_size: 16 + version, volume_type: 'gp3' }],
+    token: index % 5 === 0 ? `token-${index}-${version}` : null,
   };
 }
+
+/** Every fifth instance has a value of its own that nobody may see. */
+const describeSensitive = (index: number) => (index % 5 === 0 ? { token: true } : {});
 
 function createDocument(): unknown {
   const resources = Array.from({ length: CHANGES }, (_, index): ResourceOverrides => {
     const address = `aws_instance.node["${index}"]`;
-    if (index % 100 === 0)
-      return { address, actions: ['delete'], before: describeInstance(index, 0) };
-    if (index % 50 === 0)
-      return { address, actions: ['create'], after: describeInstance(index, 1) };
     const [before, after] = [describeInstance(index, 0), describeInstance(index, 1)];
-    return { address, actions: ['update'], before, after };
+    const sensitive = describeSensitive(index);
+    if (index % 100 === 0)
+      return { address, actions: ['delete'], before, beforeSensitive: sensitive };
+    if (index % 50 === 0) return { address, actions: ['create'], after, afterSensitive: sensitive };
+    return {
+      address,
+      actions: ['update'],
+      before,
+      after,
+      beforeSensitive: sensitive,
+      afterSensitive: sensitive,
+    };
   });
   return createPlan(resources);
 }
 
-const document = createDocument();
-const planText = Array.from(
-  { length: CHANGES * 6 },
-  (_, line) => `  ~ attribute_${line} = "old" -> "new"`,
-).join('\n');
+const planJson = JSON.stringify(createDocument());
+const planText = Array.from({ length: CHANGES }, (_, index) =>
+  Array.from({ length: 20 }, (_, line) => `  ~ attribute_${line} = "old ${index}" -> "new"`),
+)
+  .flat()
+  .join('\n');
 
 function render(): { comment: string; summary: string; commentMs: number; summaryMs: number } {
   const start = performance.now();
+  const document: unknown = JSON.parse(planJson);
   const report: PlanReport = {
     cluster: 'postgres',
     plan: summarizePlan(document),
@@ -86,7 +110,7 @@ const show = ({ median, most }: { median: number; most: number }) =>
   `median ${median.toFixed(0)} ms, at most ${most.toFixed(0)} ms`;
 process.stdout.write(
   [
-    `${CHANGES} changes, ${RUNS} runs`,
+    `${CHANGES} changes (${(planJson.length / 1e6).toFixed(0)} MB of JSON, ${(planText.length / 1e6).toFixed(0)} MB of text), ${RUNS} runs`,
     `comment: ${show(comment)}, ${byteLength(text)} bytes, ${text.length} characters`,
     `summary: ${show(summary)}, ${byteLength(whole)} bytes`,
     '',

@@ -27,9 +27,11 @@ export function fixed(text: string): Section {
  */
 export function fitSections(sections: readonly Section[], budget: number): string {
   const texts = sections.map(({ render }) => render(budget));
+  const sizes = texts.map(byteLength);
   const cutToRoom = (index: number) => {
-    const others = byteLength(join(texts.with(index, ''))) + SEPARATOR.length;
+    const others = sumJoined(sizes.with(index, 0)) + SEPARATOR.length;
     texts[index] = sections[index]?.render(budget - others) ?? '';
+    sizes[index] = byteLength(texts[index]);
   };
   const order = sections
     .map(({ givesWay }, index) => ({ givesWay, index }))
@@ -38,7 +40,7 @@ export function fitSections(sections: readonly Section[], budget: number): strin
     .map(({ index }) => index);
   const cut: number[] = [];
   for (const index of order) {
-    if (byteLength(join(texts)) <= budget) break;
+    if (sumJoined(sizes) <= budget) break;
     cutToRoom(index);
     cut.unshift(index);
   }
@@ -67,12 +69,23 @@ export function fitParts(
 
 /** Bytes of `text` in UTF-8. */
 export function byteLength(text: string): number {
-  return encoder.encode(text).length;
+  // Encoding every short piece is what a large report would spend its time on.
+  return BEYOND_ASCII.test(text) ? encoder.encode(text).length : text.length;
 }
+
+const BEYOND_ASCII = /[\u0080-\uffff]/;
 
 const encoder = new TextEncoder();
 const SEPARATOR = '\n\n';
+const END = '\n';
 
 function join(texts: readonly string[]): string {
-  return `${texts.filter((text) => text !== '').join(SEPARATOR)}\n`;
+  return `${texts.filter((text) => text !== '').join(SEPARATOR)}${END}`;
+}
+
+/** What texts of these sizes come to when they are joined. */
+function sumJoined(sizes: readonly number[]): number {
+  const filled = sizes.filter((size) => size > 0);
+  const separators = Math.max(0, filled.length - 1) * SEPARATOR.length;
+  return filled.reduce((sum, size) => sum + size, 0) + separators + END.length;
 }

@@ -71,6 +71,8 @@ function fitEntries(
 
 /** Smaller than any detail: when no more is left, none has to be tried. */
 const SMALLEST_DETAIL = 64;
+/** One large detail must not keep smaller ones out, but thousands are not tried for the last bytes. */
+const MOST_TRIES = 50;
 
 /** The entries with as many details as there is space for, each in that form or the shortest it has. */
 function fillDetails(
@@ -82,7 +84,8 @@ function fillDetails(
   const shown = entries.map(({ line, detailed }) => {
     const render = detailed[Math.min(form, detailed.length - 1)];
     if (render === undefined) return line;
-    const text = space - used < SMALLEST_DETAIL ? null : render();
+    const isFull = space - used < SMALLEST_DETAIL || missing >= MOST_TRIES;
+    const text = isFull ? null : render();
     const more = text === null ? Number.POSITIVE_INFINITY : byteLength(text) - byteLength(line);
     if (text === null || used + more > space) {
       missing++;

@@ -16,11 +16,15 @@ export const CARRIAGE_RETURN = '<U+000D>';
 /** Controls, and what is invisible or turns the direction of text (Unicode classes Cc, Cf, Zl, Zp). */
 const INVISIBLE = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\u115f\u1160\u3164\uffa0]/gu;
 
+/** All that may need cleaning. Most text has none of it, and a large plan has megabytes of text. */
+const UNUSUAL = /[^\n\t\u0020-\u007e]/;
+
 /**
  * Text without colours, with line feeds as line ends; anything a reader could not see is
  * written out, e.g. `<U+202E>`. Tabs and line feeds stay.
  */
 export function cleanText(text: string): string {
+  if (!UNUSUAL.test(text)) return text;
   return text
     .replace(ANSI, '')
     .replace(/\r\n?/g, '\n')

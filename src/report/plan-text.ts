@@ -12,16 +12,18 @@ export function renderPlanText(
   text: string,
   { givesWay, whole }: { givesWay: number; whole: string },
 ): Section {
-  const lines = toDiffLines(text);
+  const lines = listLines(text);
   return {
     givesWay,
     render: (room) => {
-      const full = renderFold('The whole plan', lines);
-      if (byteLength(full) <= room) return full;
+      // Cleaned as far as there is room: of megabytes most is never shown.
+      const { taken: fitting, isAll } = takeLines(lines, room, toDiffLine);
+      const full = isAll ? renderFold('The whole plan', fitting) : null;
+      if (full !== null && byteLength(full) <= room) return full;
       // Room for the fence and its widening by runs of backticks is found by trying.
       const frame = byteLength(renderFold('The plan’s beginning', [])) + byteLength(whole) + 4;
       for (let space = room - frame; space >= SMALLEST; space = Math.floor(space * 0.9)) {
-        const taken = takeLines(lines, space);
+        const { taken } = takeLines(fitting, space);
         const shortened = `${renderFold('The plan’s beginning', taken)}\n\n✂️ ${whole}`;
         if (taken.length > 0 && byteLength(shortened) <= room) return shortened;
       }
@@ -34,23 +36,34 @@ function renderFold(title: string, lines: readonly string[]): string {
   return renderDetails(title, renderFence(lines.join('\n'), 'diff'));
 }
 
-/** GitHub colours a diff by the first character of a line; Terraform indents its marks. */
-function toDiffLines(text: string): string[] {
-  return cleanText(text.replace(/\r(?!\n)/g, CARRIAGE_RETURN))
-    .replace(/^\n+|\n+$/g, '')
-    .split('\n')
-    .map((line) =>
-      line.replace(/^( +)(-\/\+|\+\/-|[-+~])(?= )/, (_, indent: string, mark: string) =>
-        mark === '+' || mark === '-' ? `${mark}${indent}` : `!${indent}${mark.replace('~', '')}`,
-      ),
-    );
+/** The lines of a text without the empty ones around it. */
+function listLines(text: string): string[] {
+  const lines = text.split(/\r?\n/);
+  const start = lines.findIndex((line) => line !== '');
+  return start === -1 ? [] : lines.slice(start, lines.findLastIndex((line) => line !== '') + 1);
 }
 
-function takeLines(lines: readonly string[], space: number): string[] {
+/** GitHub colours a diff by the first character of a line; Terraform indents its marks. */
+function toDiffLine(text: string): string {
+  const line = cleanText(text.replaceAll('\r', CARRIAGE_RETURN));
+  return line.replace(/^( +)(-\/\+|\+\/-|[-+~])(?= )/, (_, indent: string, mark: string) =>
+    mark === '+' || mark === '-' ? `${mark}${indent}` : `!${indent}${mark.replace('~', '')}`,
+  );
+}
+
+/** As many lines from the beginning, each as `change` makes it, as `space` bytes hold, and whether that is all. */
+function takeLines(
+  lines: readonly string[],
+  space: number,
+  change = (line: string) => line,
+): { taken: string[]; isAll: boolean } {
+  const taken: string[] = [];
   let used = 0;
-  const cut = lines.findIndex((line) => {
+  for (const raw of lines) {
+    const line = change(raw);
     used += byteLength(line) + 1;
-    return used > space;
-  });
-  return cut === -1 ? [...lines] : lines.slice(0, cut);
+    if (used > space) return { taken, isAll: false };
+    taken.push(line);
+  }
+  return { taken, isAll: true };
 }

@@ -188,7 +188,10 @@ export function isEmpty(value: Json | undefined): boolean {
 }
 
 function isEqual(a: Json | undefined, b: Json | undefined): boolean {
-  return (isEmpty(a) && isEmpty(b)) || canonicalize(a) === canonicalize(b);
+  if (a === b || (isEmpty(a) && isEmpty(b))) return true;
+  // Most values are neither lists nor maps, and a large plan has hundreds of thousands.
+  if (typeof a !== 'object' || typeof b !== 'object') return false;
+  return canonicalize(a) === canonicalize(b);
 }
 
 function containsTrue(mask: Json | undefined): boolean {

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { createMask, listSensitive } from './sensitive.ts';
 
@@ -24,6 +25,28 @@ it.each<[string, string[], string, string]>([
     '      (sensitive value)\n      (sensitive value)',
   ],
   ['not what is too short', ['abc'], 'abc', 'abc'],
+  ['what overlaps, as one', ['token-12', '-1234567'], 'a token-1234567.', 'a (sensitive value).'],
+  ['neighbours', ['alpha', 'bravo'], 'alphabravo', '(sensitive value)(sensitive value)'],
+  ['nothing of its own words', ['sensitive', 'other'], 'other', '(sensitive value)'],
 ])('createMask hides %s', (_case, texts, text, masked) => {
   expect(createMask(texts)(text)).toBe(masked);
+});
+
+it('createMask leaves no place of a text behind, however texts overlap', () => {
+  const word = fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 4, maxLength: 8 });
+  const piece = fc.oneof(word, fc.constantFrom('#', '##', '-'));
+  fc.assert(
+    fc.property(fc.array(word, { maxLength: 6 }), fc.array(piece), (texts, pieces) => {
+      const text = pieces.join('');
+      const masked = createMask(texts)(text);
+      const isHidden = Array.from(text, () => false);
+      for (const hidden of texts) {
+        for (let at = text.indexOf(hidden); at >= 0; at = text.indexOf(hidden, at + 1)) {
+          isHidden.fill(true, at, at + hidden.length);
+        }
+      }
+      const left = Array.from(text).filter((_, place) => !isHidden[place]);
+      expect(masked.replaceAll('(sensitive value)', '')).toBe(left.join(''));
+    }),
+  );
 });

@@ -5,6 +5,9 @@ const SHORTEST = 4;
 
 const HIDDEN = '(sensitive value)';
 
+/** A power of two, so large that most places of a text need no further look. */
+const BUCKETS = 1 << 16;
+
 /**
  * Every text under `value` that `mask`, Terraform's `before_sensitive` or `after_sensitive` of it,
  * marks as sensitive.
@@ -28,11 +31,45 @@ export function createMask(texts: Iterable<string>): (text: string) => string {
     text,
     ...text.split('\n').map((line) => line.trim()),
   ]);
-  const patterns = [...new Set(pieces.flatMap((piece) => [piece, quote(piece)]))]
-    .filter((pattern) => pattern.length >= SHORTEST)
-    // The longest first, or a part of a text would hide in it and leave the rest.
-    .sort((a, b) => b.length - a.length);
-  return (text) => patterns.reduce((rest, pattern) => rest.replaceAll(pattern, HIDDEN), text);
+  const patterns = new Set(
+    pieces
+      .flatMap((piece) => [piece, quote(piece)])
+      .filter((pattern) => pattern.length >= SHORTEST),
+  );
+  const byStart = Map.groupBy(patterns, (pattern) => pattern.slice(0, SHORTEST));
+  const starts = new Uint8Array(BUCKETS);
+  for (const start of byStart.keys()) starts[hashStart(start, 0)] = 1;
+  return (text) => {
+    let masked = '';
+    let shown = 0;
+    let hidden = 0;
+    const last = text.length - SHORTEST;
+    // Each place once, however many texts there are: a plan can have megabytes and hundreds of them.
+    for (let place = 0; place <= last; place += 1) {
+      if (starts[hashStart(text, place)] === 0) continue;
+      const candidates = byStart.get(text.slice(place, place + SHORTEST)) ?? [];
+      const lengths = candidates
+        .filter((pattern) => text.startsWith(pattern, place))
+        .map(({ length }) => length);
+      if (lengths.length === 0) continue;
+      // What overlaps is hidden as one, or the end of a text would stay behind.
+      if (place >= hidden) {
+        masked += text.slice(shown, place) + HIDDEN;
+      }
+      hidden = Math.max(hidden, place + Math.max(...lengths));
+      shown = hidden;
+    }
+    return masked + text.slice(shown);
+  };
+}
+
+/** Which of the buckets a text's first characters from `place` on belong to. */
+function hashStart(text: string, place: number): number {
+  let hash = 0;
+  for (let index = 0; index < SHORTEST; index += 1) {
+    hash = (hash * 31 + text.charCodeAt(place + index)) & (BUCKETS - 1);
+  }
+  return hash;
 }
 
 /** `value` with every text in it, keys included, passed through `change`. */
