@@ -1,8 +1,10 @@
 import { defineConfig } from 'vitest/config';
+import { LANES } from './lab/e2e/lane.ts';
 
 // Three speeds. `unit` is the inner loop; `bundle` spawns the committed dist; `e2e` needs the lab.
 export default defineConfig({
   test: {
+    maxWorkers: '100%',
     projects: [
       {
         test: {
@@ -16,11 +18,12 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['lab/e2e/**/*.test.ts'],
-          globalSetup: ['lab/e2e/teardown.ts'],
+          globalSetup: ['lab/e2e/setup.ts'],
           testTimeout: 600_000,
           hookTimeout: 900_000,
-          // One world on one machine: the files share its addresses and its two cores.
-          fileParallelism: false,
+          // Each lane has addresses of its own, and all share the cores: see lane.ts.
+          maxWorkers: LANES,
+          sequence: { groupOrder: 1 },
         },
       },
     ],

@@ -12,10 +12,6 @@ import { type JobOptions, type JobResult, runJob } from './runner/job.ts';
 import { type State, startState, stopState } from './state/state.ts';
 
 const root = join(import.meta.dirname, '..');
-/** The network public addresses come from. */
-const INTERNET = '10.99.0.0/16';
-/** How the runner, which is this machine, appears to the nodes: its gateway. */
-export const RUNNER_CIDR = '10.99.0.1/32';
 
 /** What a repository's owner keeps as secrets. */
 export interface WorldSecrets {
@@ -30,6 +26,10 @@ export interface WorldOptions {
   readonly name: string;
   /** Hosts as the bare machine image, so that the action has to install Docker. */
   readonly plainHosts?: boolean;
+  /** First two bytes of the network that public addresses come from; worlds at the same time need different ones. */
+  readonly prefix?: string;
+  /** The network of the VPC that the templates make, likewise; null leaves it at their default. */
+  readonly vpcCidr?: string | null;
   readonly onProgress?: (line: string) => void;
 }
 
@@ -44,6 +44,10 @@ export interface World {
   readonly secrets: WorldSecrets;
   /** Token of a workflow with `pull-requests: write`. */
   readonly token: string;
+  /** The address that the runner, which is this machine, has for the nodes. */
+  readonly runnerCidr: string;
+  /** What jobs have in their environment beside GitHub's own, to reach this world's AWS. */
+  readonly env: Readonly<Record<string, string>>;
   /** Runs the committed bundle on `event` as the repository's workflow would. */
   run(
     event: WorkflowEvent,
@@ -57,24 +61,25 @@ export interface World {
 /**
  * Starts a world, or joins one whose containers still run.
  *
- * @throws Error when another world is up: all use the same addresses
+ * @throws Error when another world is up that uses the same addresses
  */
 export async function startWorld(options: WorldOptions): Promise<World> {
-  const { name, plainHosts = false, onProgress = () => {} } = options;
-  await refuseOtherWorlds(name);
+  const { name, plainHosts = false, prefix = '10.99', onProgress = () => {} } = options;
+  await refuseOtherWorlds(name, `${prefix}.0.0/16`);
   const folder = locateWorld(name);
   mkdirSync(folder, { recursive: true });
 
   const host = plainHosts ? 'host-plain' : 'host';
   const images = await ensureImages({ only: [host], onProgress });
   const [registry, state] = await Promise.all([
-    startRegistry({ world: name, onProgress }),
+    startRegistry({ world: name, prefix, onProgress }),
     startState({ world: name, onProgress }),
   ]);
   const aws = await startAws({
     world: name,
     hostImage: images[host],
     registryMirror: registry.mirror,
+    prefix,
   });
   const github = await startGitHub({ stateFile: join(folder, 'github.json') });
   const token = github.createToken({
@@ -82,6 +87,13 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   });
   const secrets = keepSecrets(folder);
   const path = await findToolPath(folder, onProgress);
+  /** How the runner, which is this machine, appears to the nodes: its gateway. */
+  const runnerCidr = `${prefix}.0.1/32`;
+  const env = {
+    ...state.env,
+    TF_REATTACH_PROVIDERS: aws.reattach,
+    ...(options.vpcCidr && { TF_VAR_vpc_cidr: options.vpcCidr }),
+  };
 
   return {
     name,
@@ -92,6 +104,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     state,
     secrets,
     token,
+    runnerCidr,
+    env,
     run: (event, inputs = {}, jobOptions = {}) =>
       runJob({
         actionDirectory: root,
@@ -101,12 +115,12 @@ export async function startWorld(options: WorldOptions): Promise<World> {
         token,
         secrets: Object.values(secrets),
         path,
-        env: { ...state.env, TF_REATTACH_PROVIDERS: aws.reattach },
+        env,
         runnerEnvironment: 'self-hosted',
         inputs: {
           ...secrets,
-          'ssh-cidrs': RUNNER_CIDR,
-          'client-cidrs': RUNNER_CIDR,
+          'ssh-cidrs': runnerCidr,
+          'client-cidrs': runnerCidr,
           backend: 's3',
           'backend-config': JSON.stringify({ ...state.backendConfig, key: 'postgres.tfstate' }),
           ...inputs,
@@ -141,7 +155,7 @@ export function locateWorld(name: string): string {
   return join(root, 'lab', '.out', name);
 }
 
-async function refuseOtherWorlds(name: string): Promise<void> {
+async function refuseOtherWorlds(name: string, internet: string): Promise<void> {
   const format =
     '{{index .Labels "postgres-cluster-lab"}} {{range .IPAM.Config}}{{.Subnet}}{{end}}';
   const ids = await runDocker([
@@ -154,7 +168,7 @@ async function refuseOtherWorlds(name: string): Promise<void> {
   if (ids === '') return;
   const networks = await runDocker(['network', 'inspect', '--format', format, ...ids.split('\n')]);
   for (const [other, subnet] of networks.split('\n').map((line) => line.split(' '))) {
-    if (other === name || subnet !== INTERNET) continue;
+    if (other === name || subnet !== internet) continue;
     throw new Error(
       `The lab's world "${other}" is up and uses the same addresses. Tear it down first: npm run demo:down -- ${other}`,
     );

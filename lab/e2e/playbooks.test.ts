@@ -7,6 +7,7 @@ import { mergeSettings, type Settings } from '../../src/cluster/settings.ts';
 import type { Step } from '../../src/cluster/step.ts';
 import { configure, type DriveOptions, type PlaybookRun, runPlaybook } from '../playbooks/drive.ts';
 import { type Hosts, startHosts } from '../playbooks/hosts.ts';
+import { LANE } from './lane.ts';
 
 const root = '/var/lib/postgresql-cluster';
 const folder = mkdtempSync(join(tmpdir(), 'pgca-playbooks-test-'));
@@ -17,8 +18,7 @@ let settings: Settings = { max_connections: '120', shared_buffers: '128MB' };
 
 beforeAll(async () => {
   hosts = await startHosts({
-    world: 'playbooks-test',
-    prefix: '10.98',
+    ...LANE,
     folder: join(folder, 'hosts'),
     count: 3,
     tags: ['17', '17-2', '15'],
@@ -43,7 +43,7 @@ function describeRun(options: Partial<DriveOptions> & { image?: string } = {}): 
       synchronousReplicas: 0,
       image,
       settings,
-      clientCidrs: ['10.98.0.1/32'],
+      clientCidrs: [`${LANE.prefix}.0.1/32`],
     },
     folder: join(folder, 'run'),
     key: hosts.key,

@@ -3,22 +3,21 @@ import { query, type Server } from '../client.ts';
 import { runDocker } from '../images/docker.ts';
 import type { JobOptions, JobResult } from '../runner/job.ts';
 import { emptyWorld, startWorld, type World, type WorldOptions } from '../world.ts';
-
-/** The world of the end-to-end tests, one after the other. */
-export const STAGE = 'e2e';
+import { LANE } from './lane.ts';
 
 /** The label that lets nodes with data be destroyed, as `allow-destroy-label` has it by default. */
 export const ALLOW_DESTROY = 'allow-destroy';
 
 /** An empty world for one test file. */
 export async function openStage(options: Partial<WorldOptions> = {}): Promise<World> {
-  await emptyWorld(STAGE);
-  return startWorld({ name: STAGE, onProgress: (line) => console.log(line), ...options });
+  const { world: name, ...addresses } = LANE;
+  await emptyWorld(name);
+  return startWorld({ name, ...addresses, onProgress: (line) => console.log(line), ...options });
 }
 
 export async function closeStage(world: World): Promise<void> {
   await world.stop();
-  await emptyWorld(STAGE);
+  await emptyWorld(world.name);
 }
 
 /** Opens a pull request and gives its number beside the event. */

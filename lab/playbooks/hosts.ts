@@ -4,12 +4,7 @@ import type { Node } from '../../src/cluster/configuration.ts';
 import { removeContainer, worldLabel } from '../images/container.ts';
 import { runCommand, runDocker } from '../images/docker.ts';
 import { ensureImages } from '../images/images.ts';
-import {
-  type PostgresTag,
-  type Registry,
-  startRegistry,
-  stopRegistry,
-} from '../registry/registry.ts';
+import { type PostgresTag, type Registry, startRegistry } from '../registry/registry.ts';
 
 /** Hosts for the playbooks alone, without Terraform: containers with a data volume each, in a network of their own. */
 export interface Hosts {
@@ -26,7 +21,7 @@ export interface Hosts {
   run(node: string, command: string): Promise<string>;
   /** Restarts the machine under a node and returns when its systemd has booted. */
   reboot(node: string): Promise<void>;
-  /** Removes everything that was started. */
+  /** Removes the hosts and their volumes; the registry stays for the world's next ones. */
   destroy(): Promise<void>;
 }
 
@@ -86,6 +81,8 @@ export async function startHosts(options: {
     await writeFile(join(own, 'volumes'), `${node.volumeId} ${device}\n`);
     const host = nameHost(node.name);
     const security = ['seccomp=unconfined', 'apparmor=unconfined', 'systempaths=unconfined'];
+    // One that a test file left behind when it was killed.
+    await removeContainer(host);
     await runDocker([
       'create',
       ...['--name', host, '--hostname', node.name, '--label', `${worldLabel}=${world}`],
@@ -121,7 +118,6 @@ export async function startHosts(options: {
     async destroy() {
       await Promise.all(nodes.map(({ name }) => removeContainer(nameHost(name))));
       await Promise.all(loops.map((loop) => runCommand('losetup', ['--detach', loop])));
-      await stopRegistry({ world });
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -40,16 +40,18 @@ export interface Stand {
 
 /** Starts hosts and on them a cluster whose primary is node-1. */
 export async function startStand(options: {
+  world: string;
+  prefix: string;
   folder: string;
   count: number;
   tags: readonly PostgresTag[];
   image: string;
   settings?: Settings;
 }): Promise<Stand> {
-  const { folder, count, tags, image } = options;
+  const { world, prefix, folder, count, tags, image } = options;
   const hosts = await startHosts({
-    world: 'playbooks-test',
-    prefix: '10.98',
+    world,
+    prefix,
     folder: join(folder, 'hosts'),
     count,
     tags,
@@ -71,7 +73,7 @@ export async function startStand(options: {
       synchronousReplicas: 0,
       image,
       settings: {},
-      clientCidrs: ['10.98.0.1/32'],
+      clientCidrs: [`${prefix}.0.1/32`],
       ...desired,
     },
     folder: join(folder, 'run'),

@@ -119,14 +119,24 @@ export class Disks {
 /** Loop devices from this number on are the lab's; the ones below are everybody's. */
 const FIRST_MINOR = 64;
 
+/** Processes that serve worlds at the same time do not see what the other just promises: each has a range. */
+const RANGES = 64;
+
 /** How many volumes a machine can have: its devices are fixed when it is made. */
 const PER_MACHINE = 4;
 
-/** Chooses the numbers of a machine's loop devices: not in use and not promised to another machine. */
-export async function reserveMinors(promised: readonly number[]): Promise<number[]> {
+/**
+ * Chooses the numbers of a machine's loop devices: not in use and not promised to another machine. `prefix` is the
+ * world's, e.g. `10.99`.
+ */
+export async function reserveMinors(
+  promised: readonly number[],
+  prefix: string,
+): Promise<number[]> {
   const used = new Set([...promised, ...(await listLoops()).map(({ minor }) => minor)]);
   const minors: number[] = [];
-  for (let minor = FIRST_MINOR; minors.length < PER_MACHINE; minor += 1) {
+  const first = FIRST_MINOR * (1 + (Number(prefix.split('.')[1]) % RANGES));
+  for (let minor = first; minors.length < PER_MACHINE; minor += 1) {
     if (!used.has(minor)) minors.push(minor);
   }
   return minors;

@@ -121,7 +121,7 @@ export class DockerCompute implements Compute {
       format,
     );
     const labelled = printed.split(/[\n,]/).filter(Boolean).map(Number);
-    const minors = await reserveMinors([...labelled, ...this.#promised]);
+    const minors = await reserveMinors([...labelled, ...this.#promised], this.#options.prefix);
     for (const minor of minors) this.#promised.add(minor);
     return minors;
   }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runDocker } from '../../images/docker.ts';
-import { STAGE } from '../stage.ts';
+import { LANE } from '../lane.ts';
 import { LiveCluster, SWITCHOVER_MS } from './cluster.ts';
 
 const INPUTS = { 'instance-type': 't3.small', 'replica-count': '2' };
@@ -16,7 +16,7 @@ afterAll(() => cluster?.close());
 async function listMachineEvents(since: number): Promise<string[]> {
   const nodes = new Map(NODES.map((node) => [cluster.instance(node).container, node]));
   const filters = [
-    `label=postgres-cluster-lab=${STAGE}`,
+    `label=postgres-cluster-lab=${LANE.world}`,
     'label=postgres-cluster-lab.instance',
     'event=die',
     'event=start',

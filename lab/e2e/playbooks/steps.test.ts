@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Settings } from '../../../src/cluster/settings.ts';
 import { ROOT, type Stand, startStand } from '../../playbooks/stand.ts';
+import { LANE } from '../lane.ts';
 
 // Every step alone, and twice: the second time it finds its work done.
 
 let stand: Stand;
 beforeAll(async () => {
   const folder = mkdtempSync(join(tmpdir(), 'pgca-playbooks-test-'));
-  stand = await startStand({ folder, count: 3, tags: ['17', '15'], image: 'postgres:17' });
+  stand = await startStand({ ...LANE, folder, count: 3, tags: ['17', '15'], image: 'postgres:17' });
 });
 afterAll(async () => {
   await stand?.hosts.destroy();

@@ -5,11 +5,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StepOf } from '../../../src/cluster/step.ts';
 import { type Load, startLoad } from '../../load.ts';
 import { ROOT, type Stand, startStand } from '../../playbooks/stand.ts';
+import { LANE } from '../lane.ts';
 
 let stand: Stand;
 beforeAll(async () => {
   const folder = mkdtempSync(join(tmpdir(), 'pgca-playbooks-test-'));
-  stand = await startStand({ folder, count: 3, tags: ['17'], image: 'postgres:17' });
+  stand = await startStand({ ...LANE, folder, count: 3, tags: ['17'], image: 'postgres:17' });
 });
 afterAll(async () => {
   await stand?.hosts.destroy();
@@ -59,11 +60,10 @@ async function requireRoles(primary: string): Promise<void> {
   }
 }
 
-test('there and back, and to the third', async () => {
+test('from one to the next, and back to the first', async () => {
   for (const [from, to] of [
     ['node-1', 'node-2'],
-    ['node-2', 'node-1'],
-    ['node-1', 'node-3'],
+    ['node-2', 'node-3'],
     ['node-3', 'node-1'],
   ] as const) {
     const step = stand.switchOver(from, to);
@@ -85,8 +85,8 @@ test('there and back, and to the third', async () => {
     await stand.prove(to);
   }
   const { history, timeline } = (await stand.observe())[0]?.postgres ?? {};
-  expect(timeline).toBe(5);
-  expect(history?.map((ended) => ended.timeline)).toEqual([1, 2, 3, 4]);
+  expect(timeline).toBe(4);
+  expect(history?.map((ended) => ended.timeline)).toEqual([1, 2, 3]);
 });
 
 describe('is refused, and nothing stops,', () => {
@@ -119,7 +119,7 @@ describe('is refused, and nothing stops,', () => {
 describe('that fails in the middle is undone', () => {
   const step = () => stand.switchOver('node-1', 'node-2');
   const isFenced = `[ -e ${ROOT}/data/standby.signal ]`;
-  const QUESTIONS = '-s 10.98.1.2 -p tcp --dport 5432 --syn -j DROP';
+  const QUESTIONS = `-s ${LANE.prefix}.1.2 -p tcp --dport 5432 --syn -j DROP`;
   /** From the moment the old primary is fenced, node-2 is not told where the changes end. */
   const keepUntold = () =>
     stand.hosts.run(

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { startLoad } from '../../load.ts';
 import { type Stand, startStand } from '../../playbooks/stand.ts';
+import { LANE } from '../lane.ts';
 
 // The oldest and the newest PostgreSQL: other control files, another libc family's image.
 
@@ -17,7 +18,13 @@ test.each(['14-alpine', '18'] as const)(
   'PostgreSQL %s is tried, switched over there and back',
   async (tag) => {
     const folder = mkdtempSync(join(tmpdir(), 'pgca-playbooks-test-'));
-    const cluster = await startStand({ folder, count: 2, tags: [tag], image: `postgres:${tag}` });
+    const cluster = await startStand({
+      ...LANE,
+      folder,
+      count: 2,
+      tags: [tag],
+      image: `postgres:${tag}`,
+    });
     stand = cluster;
     const { settings } = cluster.configure('node-1');
     const wrong = { ...settings, shared_preload_libraries: 'nobody' };

@@ -56,13 +56,11 @@ async function run(
   inputs: Inputs,
   options: Partial<JobOptions> = {},
 ): Promise<JobResult> {
-  const env = { ...world.state.env, ...reattach(), ...ENVIRONMENT_SECRETS };
+  const env = { ...world.env, ...ENVIRONMENT_SECRETS };
   const result = await world.run(event, inputs, { env, ...options });
   results.push(result);
   return result;
 }
-
-const reattach = () => ({ TF_REATTACH_PROVIDERS: world.aws.reattach });
 
 /** Opens a pull request and has it planned. */
 async function propose(branch: string, inputs: Inputs, options: Partial<JobOptions> = {}) {

@@ -22,14 +22,14 @@ import { openWorkspace, type Values } from '../../templates/workspace.ts';
 // change as it was reviewed.
 
 const WORLD = 'templates-stages';
-const PREFIX = '10.96';
+const PREFIX = '10.95';
 const SPEC = { name: 'orders', region: 'us-east-1' };
 const BASE: Values = {
   cluster_name: SPEC.name,
   region: SPEC.region,
   instance_type: 't3.medium',
   replica_count: 2,
-  vpc_cidr: '10.43.0.0/16',
+  vpc_cidr: '10.44.0.0/16',
   data_volume_size: 10,
   ssh_public_key:
     'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgXOsdfj0wRL7+ih9Q/34hXBgWvYDlbe5W7+D5MMpj team',

@@ -1,0 +1,13 @@
+import { ensureImages } from '../images/images.ts';
+import { destroyWorld } from '../world.ts';
+import { ALL_LANES } from './lane.ts';
+
+/** Vitest's hook before the first end-to-end file: two lanes shall not build the same images. */
+export async function setup(): Promise<void> {
+  await ensureImages({ onProgress: (line) => console.log(line) });
+}
+
+/** Vitest's hook after the last one. */
+export async function teardown(): Promise<void> {
+  for (const { world } of ALL_LANES) await destroyWorld(world);
+}
