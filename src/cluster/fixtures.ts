@@ -8,6 +8,10 @@ import { renderSynchronous } from './target.ts';
 
 // Builders for tests: a healthy cluster, from which a test bends what it is about.
 
+/** The image that nodes run, and the one that its tag stands for by now. */
+export const RUNNING_DIGEST = `sha256:${'5b2137cbf9e2ac2d'.repeat(4)}`;
+export const NEWER_DIGEST = `sha256:${'c07e8a31d6f94b25'.repeat(4)}`;
+
 /** Node `number` (1-based) as Terraform would make it. */
 export function createNode(number: number): Node {
   return {
@@ -128,7 +132,7 @@ export function createHealthy(desired: DesiredCluster, primary = 'node-1'): Node
         dockerVersion: '20.10.24',
         dockerReady: true,
         imageReady: true,
-        imageDigest: 'sha256:feed',
+        imageDigest: NEWER_DIGEST,
         memoryMib: 3900,
         authorizedKeysCurrent: true,
       },
@@ -139,7 +143,7 @@ export function createHealthy(desired: DesiredCluster, primary = 'node-1'): Node
         major: 17,
         libc: 'glibc',
         image: desired.image,
-        digest: 'postgres@sha256:0',
+        digest: `postgres@${RUNNING_DIGEST}`,
         locale: 'en_US.utf8',
         systemIdentifier: '7300000000000000001',
       },

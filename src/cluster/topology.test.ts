@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { DesiredCluster } from './desired.ts';
-import { createDesired, createHealthy } from './fixtures.ts';
+import { createDesired, createHealthy, NEWER_DIGEST, RUNNING_DIGEST } from './fixtures.ts';
 import type { NodeObservation } from './observation.ts';
 import { rollout } from './rollout.ts';
 import { bend, stopped } from './rollout-fixtures.ts';
@@ -148,6 +148,9 @@ describe('describeTopology', () => {
   test('the image is a digest where it was seen', () => {
     const desired = createDesired({ image: 'postgres:17.7' });
     const [first] = describeChange(desired);
-    expect(first).toMatchObject({ before: { image: 'sha256:0' }, after: { image: 'sha256:feed' } });
+    expect(first).toMatchObject({
+      before: { image: RUNNING_DIGEST },
+      after: { image: NEWER_DIGEST },
+    });
   });
 });

@@ -22,10 +22,9 @@ export function refuseLosses(
   const losses = findLosses(plan, { partly });
   if (losses.length === 0) return [];
   if (label !== null && labels?.some((one) => one.toLowerCase() === label.toLowerCase())) return [];
-  return [
-    ...losses.map((loss) => `${loss}.`),
-    `A node that holds data is protected. ${allow(label, labels)}`,
-  ];
+  const last = losses.length - 1;
+  const wayOut = ` A node that holds data is protected. ${allow(label, labels)}`;
+  return losses.map((loss, index) => `${loss}.${index === last ? wayOut : ''}`);
 }
 
 function allow(label: string | null, labels: readonly string[] | null): string {

@@ -112,12 +112,13 @@ const ZONES = { 'node-4': 'us-east-1d' };
 /** What a change of the living cluster comes to, as a pull request tells it. */
 function describeChange(
   desired: DesiredCluster,
-  planJson: unknown = createPlan([]),
+  planned: { json: unknown; text: string } = { json: createPlan([]), text: 'No changes.' },
   overrides: Partial<PlanReport> = {},
 ): PlanReport {
   const observed = createHealthy(NOW);
   const database = rollout(observed, desired);
-  return createReport(planJson, {
+  return createReport(planned.json, {
+    planText: hideSensitive(planned.text, planned.json),
     database,
     settings: {
       changes: compareWithLive(observed[0] as NodeObservation, desired),
@@ -214,20 +215,16 @@ const REPORTS: Readonly<Record<string, PlanReport>> = {
     withSettings({ work_mem: '64MB' }),
     'without ssh-private-key nobody can log in.',
   ),
-  'change-scale-out': describeChange(
-    createDesired({ size: 4 }),
-    readFixture('cluster-scale-out').json,
-  ),
-  'change-scale-in': describeChange(SMALLER, readFixture('cluster-scale-in').json),
-  'change-scale-in-refused': describeChange(SMALLER, readFixture('cluster-scale-in').json, {
+  'change-scale-out': describeChange(createDesired({ size: 4 }), readFixture('cluster-scale-out')),
+  'change-scale-in': describeChange(SMALLER, readFixture('cluster-scale-in')),
+  'change-scale-in-refused': describeChange(SMALLER, readFixture('cluster-scale-in'), {
     refusals: [
-      'node-3: aws_ebs_volume.data["3"] would be destroyed, aws_instance.node["3"] would be destroyed.',
-      'A node that holds data is protected. If this is wanted, label the pull request allow-destroy and run this again.',
+      'node-3: aws_ebs_volume.data["3"] would be destroyed, aws_instance.node["3"] would be destroyed. A node that holds data is protected. If this is wanted, label the pull request allow-destroy and run this again.',
     ],
   }),
   'change-type': describeChange(
     createDesired({ instanceType: 't3.large', memoryMib: 8192 }),
-    readFixture('cluster-type').json,
+    readFixture('cluster-type'),
   ),
   'change-image': describeChange(createDesired({ image: 'postgres:17.7' })),
   'change-primary': describeChange(createDesired({ primary: 'node-2' })),
@@ -238,16 +235,11 @@ const REPORTS: Readonly<Record<string, PlanReport>> = {
   }),
   'change-hostile': describeChange(
     withSettings({ archive_command: HOSTILE }),
-    hostilePlan(HOSTILE),
-    {
-      refusals: [HOSTILE],
-      warnings: [HOSTILE],
-      planText: HOSTILE,
-    },
+    { json: hostilePlan(HOSTILE), text: HOSTILE },
+    { refusals: [HOSTILE], warnings: [HOSTILE] },
   ),
-  'request-only': describeChange(
-    withSettings({ work_mem: '64MB' }),
-    createPlan([], {
+  'request-only': describeChange(withSettings({ work_mem: '64MB' }), {
+    json: createPlan([], {
       output_changes: {
         database: {
           actions: ['update'],
@@ -256,7 +248,8 @@ const REPORTS: Readonly<Record<string, PlanReport>> = {
         },
       },
     }),
-  ),
+    text: 'No changes.',
+  }),
   'scale-in': reportFixture('scale-in'),
   destroy: reportFixture('destroy'),
   replace: reportFixture('replace'),

@@ -85,7 +85,11 @@ export function listPlanSections(report: PlanReport, whole: string): Section[] {
     }),
     fixed('#### Database'),
     renderSettings(report.settings, { givesWay: 6, whole }),
-    renderDatabase(report.database, { givesWay: 7, whole }),
+    renderDatabase(report.database, {
+      givesWay: 7,
+      whole,
+      isRefused: report.refusals.length > 0,
+    }),
     renderTopology(report.topology, { givesWay: 5, whole }),
     renderResources(plan, { givesWay: 3, whole }),
     renderDrift(plan.drift, { givesWay: 2, whole }),

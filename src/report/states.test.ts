@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { RUNNING_DIGEST } from '../cluster/fixtures.ts';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
 import {
   type DeployReport,
@@ -80,13 +81,13 @@ const CHANGED = createPlanReport(createPlan([update(1)]), {
       role: number === 1 ? 'primary' : 'replica',
       zone: 'us-east-1a',
       instanceType: 't3.medium',
-      image: 'sha256:0',
+      image: RUNNING_DIGEST,
     },
     after: {
       role: number === 1 ? 'primary' : 'replica',
       zone: 'us-east-1a',
       instanceType: 't3.medium',
-      image: 'sha256:0',
+      image: RUNNING_DIGEST,
     },
     consequence: 'reloaded',
   })),

@@ -8,11 +8,11 @@ export type DatabasePlan = Rollout | { readonly notObserved: string };
 
 /**
  * The steps as a numbered list a DBA reads, or the reason for none. Where room is short the last ones give way;
- * `whole` says in Markdown where all of them are.
+ * `whole` says in Markdown where all of them are; `isRefused`: the infrastructure is, and with it the steps.
  */
 export function renderDatabase(
   database: DatabasePlan,
-  { givesWay, whole }: { givesWay: number; whole: string },
+  { givesWay, whole, isRefused = false }: { givesWay: number; whole: string; isRefused?: boolean },
 ): Section {
   if ('notObserved' in database) {
     const start = 'Decided when it is merged, by asking the nodes';
@@ -36,6 +36,7 @@ export function renderDatabase(
   if (steps.length === 0) return fixed('Nothing to do: every node already runs as asked.');
   const render = (count: number) =>
     joinBlocks(
+      isRefused ? 'None of this happens while it is refused:' : '',
       renderSteps(steps.slice(0, count)),
       rest(steps.length - count),
       observeAgain
