@@ -164,7 +164,7 @@ function describeStep(step: Step): string {
     case 'admit':
       return `**Admit** on ${nodes}: ${describeAdmission(step)}.`;
     case 'clone':
-      return `**Clone** ${nodes} from ${renderCode(step.primary)} with \`pg_basebackup\`, then stream. Writes go on.`;
+      return `**Clone** ${nodes} from ${renderCode(step.primary)} with \`pg_basebackup\`, then stream; the primary goes on.`;
     case 'start':
       return step.nodes.includes(step.primary)
         ? `**Start** the primary ${nodes}, which stands still.`
@@ -174,11 +174,11 @@ function describeStep(step: Step): string {
     case 'restart':
       return step.nodes[0] === step.primary
         ? `**Restart** the primary ${nodes}: its connections end and **writes pause** for ${estimatePause(step)}.`
-        : `**Restart** the replica ${nodes}: its connections end; writes go on.`;
+        : `**Restart** the replica ${nodes}: its connections end; the primary goes on.`;
     case 'stop':
       return step.nodes.includes(step.primary)
         ? `**Stop** the primary ${nodes}: no replica can take over, so **writes pause** for ${estimatePause(step)}.`
-        : `**Stop** the ${one ? 'replica' : 'replicas'} ${nodes} cleanly; writes go on.`;
+        : `**Stop** the ${one ? 'replica' : 'replicas'} ${nodes} cleanly; the primary goes on.`;
     case 'switchover':
       return describeSwitchover(step);
     case 'fence':
