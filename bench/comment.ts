@@ -88,6 +88,7 @@ function render(): { comment: string; summary: string; commentMs: number; summar
       url: 'https://github.com/acme/database/actions/runs/1',
       time: new Date(0),
       tool: { product: 'Terraform', version: '1.11.4' },
+      action: 'v1',
       planDigest: '0'.repeat(64),
     },
   };

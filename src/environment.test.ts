@@ -10,6 +10,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'environment-'));
   writeFileSync(join(folder, 'event.json'), '{"number":7}');
   env = {
+    GITHUB_ACTION_REF: 'v1',
     GITHUB_API_URL: 'https://api.github.com',
     GITHUB_EVENT_NAME: 'push',
     GITHUB_EVENT_PATH: join(folder, 'event.json'),
@@ -29,8 +30,15 @@ it('says which run this is', async () => {
   expect(await readEnvironment(env)).toMatchObject({
     run: { id: 19_392_868_260, attempt: 2 },
     runUrl: 'https://github.com/acme/database/actions/runs/19392868260',
+    actionRef: 'v1',
     repository: { owner: 'acme', repo: 'database' },
     event: { payload: { number: 7 } },
+  });
+});
+
+it('knows no version of an action that lies in the repository itself', async () => {
+  expect(await readEnvironment({ ...env, GITHUB_ACTION_REF: '' })).toMatchObject({
+    actionRef: null,
   });
 });
 

@@ -14,6 +14,8 @@ export interface RunnerEnvironment {
   readonly run: Run;
   /** This run in the browser. */
   readonly runUrl: string;
+  /** The tag, branch or commit of this action that the workflow uses, e.g. `v1`; null for one in the repository. */
+  readonly actionRef: string | null;
   /** Where the repository is checked out. */
   readonly workspace: string;
   /** The runner's folder for temporary files, emptied after the job. */
@@ -42,6 +44,7 @@ export async function readEnvironment(
     apiUrl: read('GITHUB_API_URL'),
     run: { id: Number(runId), attempt: Number(read('GITHUB_RUN_ATTEMPT')) },
     runUrl: `${read('GITHUB_SERVER_URL')}/${owner}/${repo}/actions/runs/${runId}`,
+    actionRef: env.GITHUB_ACTION_REF || null,
     workspace: read('GITHUB_WORKSPACE'),
     temporary: read('RUNNER_TEMP'),
   };

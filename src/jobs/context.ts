@@ -31,6 +31,7 @@ export function describeRun(job: Job, commit: string): RunInfo {
     commit,
     url: job.environment.runUrl,
     time: new Date(),
+    action: job.environment.actionRef,
     tool: null,
     planDigest: null,
   };

@@ -27,6 +27,7 @@ const run: RunInfo = {
   url: 'https://github.com/acme/database/actions/runs/4711',
   time: new Date('2026-11-22T03:04:05Z'),
   tool: { product: 'Terraform', version: '1.11.4' },
+  action: 'v1',
   planDigest: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
 };
 

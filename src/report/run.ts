@@ -14,6 +14,8 @@ export interface RunInfo {
   /** Address of the workflow run, where the log and the job summary are. */
   readonly url: string;
   readonly time: Date;
+  /** The version of this action that the workflow names, e.g. `v1`; null for one in the repository itself. */
+  readonly action: string | null;
   /** What plans and applies; null before it was asked. */
   readonly tool: Tool | null;
   /** Hex digest of the plan; null before there is one. */
@@ -27,6 +29,7 @@ export function renderFooter(run: RunInfo): string {
     ...(run.planDigest === null ? [] : [`plan ${renderCode(run.planDigest.slice(0, 12))}`]),
     renderLink('run', run.url),
     ...(run.tool === null ? [] : [`${run.tool.product} ${renderCode(run.tool.version)}`]),
+    ...(run.action === null ? [] : [`action ${renderCode(run.action)}`]),
     `${run.time.toISOString().slice(0, 16).replace('T', ' ')} UTC`,
   ];
   return `<sub>${parts.join(' · ')}</sub>`;
