@@ -9,13 +9,13 @@ const RULE_TYPE = 'aws_vpc_security_group_ingress_rule';
 
 /** Something in a plan that a person should know before merging. */
 export interface Danger {
-  /** `loss`: data or a node goes. `risk`: an interruption or an opening. */
-  readonly level: 'loss' | 'risk';
+  /** `loss`: data or a node goes. `risk`: an outage or an opening. `notice`: what clients feel of a rolling change. */
+  readonly level: 'loss' | 'risk' | 'notice';
   /** One sentence of Markdown. */
   readonly text: string;
 }
 
-/** What in the plan could hurt, worst first: data and nodes lost, volumes detached, stops, opened ports. */
+/** What in the plan could hurt, worst first: data and nodes lost, volumes detached, opened ports, stops. */
 export function findDangers(plan: PlanSummary): Danger[] {
   const volumes = plan.resources.filter(isLost(DATA_TYPE));
   const nodes = plan.resources.filter(isLost(NODE_TYPE));
@@ -28,8 +28,8 @@ export function findDangers(plan: PlanSummary): Danger[] {
     ...volumes.map((volume) => describeLoss(keepsSnapshot(volume) ? SNAPSHOT : DATA_LOST, volume)),
     ...nodes.map((node) => describeLoss('**A node goes away:**', node)),
     ...detached.map((attachment) => describeLoss('**A data volume is detached:**', attachment)),
-    ...findStopped(plan).map(toRisk),
-    ...findOpened(plan).map(toRisk),
+    ...findOpened(plan).map((text): Danger => ({ level: 'risk', text })),
+    ...findStopped(plan),
   ];
 }
 
@@ -40,8 +40,6 @@ const isLost =
   (type: string) =>
   (resource: ResourceChange): boolean =>
     resource.type === type && (resource.action === 'delete' || resource.action === 'replace');
-
-const toRisk = (text: string): Danger => ({ level: 'risk', text });
 
 function describeLoss(what: string, resource: ResourceChange): Danger {
   const how = resource.action === 'delete' ? 'destroyed' : 'replaced';
@@ -61,18 +59,20 @@ function keepsSnapshot({ attributes }: ResourceChange): boolean {
  * Terraform shows these as harmless updates in place. Another instance type is rolled out node by node; what
  * else stops an instance Terraform does on all of them at the same time.
  */
-function findStopped({ resources }: PlanSummary): string[] {
+function findStopped({ resources }: PlanSummary): Danger[] {
   const updated = resources.filter(({ type, action }) => type === NODE_TYPE && action === 'update');
   const changing = (name: string) =>
     updated.filter(({ attributes }) => attributes.some(({ path }) => path === name));
   const stopped = changing('user_data');
   const rolled = changing('instance_type').filter((resource) => !stopped.includes(resource));
+  const moved = rolled.some(hasPublicAddress)
+    ? ['**Public addresses change:** every instance that stops gets another one.']
+    : [];
   return [
-    ...describeStops(stopped, ' at the same time'),
-    ...describeStops(rolled, ' one after the other, the primary last'),
-    ...(rolled.length > 0 && rolled.some(hasPublicAddress)
-      ? ['**Public addresses change:** every instance that stops gets another one.']
-      : []),
+    ...describeStops(stopped, ' at the same time').map((text): Danger => ({ level: 'risk', text })),
+    ...[...describeStops(rolled, ' one after the other, the primary last'), ...moved].map(
+      (text): Danger => ({ level: 'notice', text }),
+    ),
   ];
 }
 

@@ -75,12 +75,15 @@ export function listPlanSections(report: PlanReport, whole: string): Section[] {
       items: [
         ...(isDown(report) ? ['**No primary answers:** nobody can write now.'] : []),
         ...report.refusals.map(renderRefusal),
-        ...dangers.map(({ text }) => text),
+        ...dangers.filter(({ level }) => level !== 'notice').map(({ text }) => text),
       ],
       givesWay: 8,
     }),
     renderAlert('WARNING', {
-      items: report.warnings.map((text) => renderText(shortenText(text))),
+      items: [
+        ...dangers.filter(({ level }) => level === 'notice').map(({ text }) => text),
+        ...report.warnings.map((text) => renderText(shortenText(text))),
+      ],
       givesWay: 4,
     }),
     fixed('#### Database'),
