@@ -65,14 +65,18 @@ async function awaitChild(child: Survivor): Promise<void> {
 async function finishReports({
   place,
   progress,
+  unsaid,
   check,
-}: Pick<Afterwards, 'place' | 'progress' | 'check'>) {
-  if (progress === null || (place === null && check === null)) return;
+}: Pick<Afterwards, 'place' | 'progress' | 'unsaid' | 'check'>) {
+  if ((progress === null && unsaid === null) || (place === null && check === null)) return;
   const { apiUrl, repository } = await readEnvironment(process.env);
   const client = createClient({ token: core.getInput('github-token'), apiUrl, log: core.info });
   const secrets = SECRET_INPUTS.map((name) => [name, core.getInput(name)] as const);
   const redact = createRedactor(listSecrets(Object.fromEntries(secrets)));
-  await new Announcement({ client, place, redact }).finish(renderDeployComment(progress));
+  const announcement = new Announcement({ client, place, redact });
+  if (unsaid !== null) await announcement.publish(unsaid.body, { short: unsaid.short });
+  if (progress === null) return;
+  await announcement.finish(renderDeployComment(progress));
   if (check === null) return;
   const { id, ...rest } = check;
   await new Checks(client, repository).update(id, {

@@ -4,7 +4,7 @@ import { describeError, isLostConnection } from './connection.ts';
 import type { Ledger } from './ledger.ts';
 import { makePayload, TABLE } from './row.ts';
 
-const EVERY_MS = 25;
+const EVERY_MS = 50;
 const TIMEOUT_MS = 2_000;
 /** How many of the latest rows are looked at. */
 const WINDOW = 50;

@@ -4,7 +4,7 @@ import { describeError, isLostConnection } from './connection.ts';
 import { Ledger } from './ledger.ts';
 import { makePayload, TABLE } from './row.ts';
 
-const EVERY_MS = 10;
+const EVERY_MS = 20;
 /** Long enough for a commit on a busy machine, short enough for a host that went silent. */
 const TIMEOUT_MS = 2_000;
 /** Between two attempts at the same host while the primary is looked for. */

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { recallAfterwards, rememberPlace } from './afterwards.ts';
+import { recallAfterwards, rememberEnd, rememberPlace, rememberTemporary } from './afterwards.ts';
 
 const place = {
   repository: { owner: 'acme', repo: 'database' },
@@ -38,8 +38,19 @@ it('knows afterwards where the comment is, whose it is, and whether it is shared
     temporary: null,
     place,
     progress: null,
+    unsaid: null,
     child: null,
     check: null,
+  });
+});
+
+it('knows the last words that GitHub did not take', () => {
+  rememberTemporary(folder);
+  rememberEnd({ unsaid: { body: 'done', short: null } });
+  handOver();
+  expect(recallAfterwards()).toMatchObject({
+    progress: null,
+    unsaid: { body: 'done', short: null },
   });
 });
 

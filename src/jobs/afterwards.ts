@@ -4,6 +4,7 @@ import * as core from '@actions/core';
 import type { CommentPlace } from '../github/sticky-comment.ts';
 import type { Survivor } from '../process.ts';
 import type { DeployReport } from '../report/deploy-comment.ts';
+import type { Words } from './announcement.ts';
 
 // What `main` leaves for `post`: short things in the runner's state, which outlives a kill of the main
 // process but travels in environment variables, of which none may exceed 128 KiB; the report in a file.
@@ -13,6 +14,7 @@ const PLACE = 'comment-place';
 const CHILD = 'child';
 const CHECK = 'check';
 const PROGRESS_FILE = 'progress.json';
+const UNSAID_FILE = 'unsaid.json';
 
 let folder: string | null = null;
 
@@ -38,18 +40,27 @@ export function rememberChild(child: Survivor | null): void {
 }
 
 /**
- * The report to publish if the job ends without another word; null once it has spoken. The temporary folder
- * must be known by then.
+ * The report to publish if the job ends without another word. The temporary folder must be known by then.
  */
-export function rememberProgress(report: DeployReport | null): void {
-  if (folder === null) throw new Error('rememberProgress() before rememberTemporary()');
-  const path = join(folder, PROGRESS_FILE);
-  if (report === null) {
-    rmSync(path, { force: true });
-    return;
-  }
-  // A kill must not leave half a report.
-  writeFileSync(`${path}.new`, JSON.stringify(report), { mode: 0o600 });
+export function rememberProgress(report: DeployReport): void {
+  writeRecord(PROGRESS_FILE, report);
+}
+
+/** The job has spoken its last words; `unsaid`: they still have to be brought to GitHub, which failed to take them. */
+export function rememberEnd({ unsaid }: { unsaid: Words | null }): void {
+  if (unsaid !== null) writeRecord(UNSAID_FILE, unsaid);
+  rmSync(locateRecord(PROGRESS_FILE), { force: true });
+}
+
+function locateRecord(name: string): string {
+  if (folder === null) throw new Error(`${name} is to be written before rememberTemporary()`);
+  return join(folder, name);
+}
+
+function writeRecord(name: string, record: unknown): void {
+  const path = locateRecord(name);
+  // A kill must not leave half a record.
+  writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
   renameSync(`${path}.new`, path);
 }
 
@@ -65,6 +76,7 @@ export interface Afterwards {
   readonly temporary: string | null;
   readonly place: CommentPlace | null;
   readonly progress: DeployReport | null;
+  readonly unsaid: Words | null;
   readonly child: Survivor | null;
   readonly check: OpenCheck | null;
 }
@@ -75,17 +87,22 @@ export function recallAfterwards(): Afterwards {
   return {
     temporary,
     place: JSON.parse(core.getState(PLACE) || 'null') as CommentPlace | null,
-    progress: temporary === null ? null : readProgress(join(temporary, PROGRESS_FILE)),
+    progress: temporary === null ? null : readProgress(temporary),
+    unsaid: temporary === null ? null : readRecord<Words>(join(temporary, UNSAID_FILE)),
     child: JSON.parse(core.getState(CHILD) || 'null') as Survivor | null,
     check: JSON.parse(core.getState(CHECK) || 'null') as OpenCheck | null,
   };
 }
 
-function readProgress(path: string): DeployReport | null {
+function readProgress(temporary: string): DeployReport | null {
+  const progress = readRecord<DeployReport>(join(temporary, PROGRESS_FILE));
+  // Dates travel as text.
+  return progress && { ...progress, run: { ...progress.run, time: new Date() } };
+}
+
+function readRecord<T>(path: string): T | null {
   try {
-    const progress = JSON.parse(readFileSync(path, 'utf8')) as DeployReport;
-    // Dates travel as text.
-    return { ...progress, run: { ...progress.run, time: new Date() } };
+    return JSON.parse(readFileSync(path, 'utf8')) as T;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;

@@ -98,3 +98,12 @@ it('warns and goes on when GitHub fails', async () => {
   await announce().publish('one');
   expect(log.join('')).toMatch(/^::warning::The comment could not be written \(Spam/);
 });
+
+it('keeps the latest words, without secrets, until GitHub has taken them', async () => {
+  const announcement = announce();
+  github.failNext({ path: /comments/, status: 422 });
+  await announcement.publish('the secret plan', { short: 'secret' });
+  expect(announcement.unsaid).toEqual({ body: 'the *** plan', short: '***' });
+  await announcement.publish('done');
+  expect(announcement.unsaid).toBeNull();
+});

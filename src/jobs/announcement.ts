@@ -3,6 +3,12 @@ import * as core from '@actions/core';
 import type { GitHubClient } from '../github/client.ts';
 import { type CommentOutcome, type CommentPlace, StickyComment } from '../github/sticky-comment.ts';
 
+/** A comment's Markdown without secrets, and what stands for it where there is no room. */
+export interface Words {
+  readonly body: string;
+  readonly short: string | null;
+}
+
 /**
  * What a job tells people: the cluster's comment on a pull request, where there is one, and the job summary.
  * Secrets are hidden in both. A comment that cannot be written is a warning and never ends the job: the
@@ -14,6 +20,7 @@ export class Announcement {
   /** Once is enough. */
   #silent = false;
   readonly #warned = new Set<string>();
+  #unsaid: Words | null = null;
 
   constructor(options: {
     client: GitHubClient;
@@ -28,23 +35,35 @@ export class Announcement {
 
   /** Makes the comment say this Markdown, or `short` where there is no room for it. */
   async publish(body: string, { short = null }: { short?: string | null } = {}): Promise<void> {
-    await this.#speak((comment) => comment.write(this.#redact(body), this.#shorten(short)));
+    const words = this.#clean(body, short);
+    await this.#speak(words, (comment) => comment.write(words.body, { short: words.short }));
   }
 
   /** As `publish`, but only where the comment still is this run's: an end to what it was saying. */
   async finish(body: string, { short = null }: { short?: string | null } = {}): Promise<void> {
-    await this.#speak((comment) => comment.finish(this.#redact(body), this.#shorten(short)));
+    const words = this.#clean(body, short);
+    await this.#speak(words, (comment) => comment.finish(words.body, { short: words.short }));
   }
 
-  #shorten(short: string | null): { short: string | null } {
-    return { short: short === null ? null : this.#redact(short) };
+  /** The latest words, where GitHub failed to take them; null where it has them or refuses them for good. */
+  get unsaid(): Words | null {
+    return this.#unsaid;
   }
 
-  async #speak(say: (comment: StickyComment) => Promise<CommentOutcome>): Promise<void> {
+  #clean(body: string, short: string | null): Words {
+    return { body: this.#redact(body), short: short === null ? null : this.#redact(short) };
+  }
+
+  async #speak(
+    words: Words,
+    say: (comment: StickyComment) => Promise<CommentOutcome>,
+  ): Promise<void> {
     if (this.#comment === null || this.#silent) return;
     try {
+      this.#unsaid = null;
       this.#tell(await say(this.#comment));
     } catch (error) {
+      this.#unsaid = words;
       this.#warn(
         `The comment could not be written (${error instanceof Error ? error.message : String(error)}). The job goes on; its summary has the report.`,
       );

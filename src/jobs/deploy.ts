@@ -12,7 +12,7 @@ import {
 import { renderDeploySummary } from '../report/summary.ts';
 import { hasReviewable } from '../terraform/review.ts';
 import { describeNodes } from '../terraform/stage.ts';
-import { rememberProgress } from './afterwards.ts';
+import { rememberEnd, rememberProgress } from './afterwards.ts';
 import { beginReport, type Context, publishProgress } from './context.ts';
 import {
   generateDirectory,
@@ -63,7 +63,7 @@ export async function deploy(job: Job, context: Context): Promise<void> {
       title: renderDeployTitle(final),
       summary: renderDeployShort(final),
     });
-    rememberProgress(null);
+    rememberEnd(announcement);
   };
 
   try {

@@ -8,7 +8,7 @@ import {
   renderPlanTitle,
 } from '../report/plan-comment.ts';
 import { renderDeploySummary, renderPlanSummary } from '../report/summary.ts';
-import { rememberProgress } from './afterwards.ts';
+import { rememberEnd, rememberProgress } from './afterwards.ts';
 import { beginReport, type Context, publishProgress } from './context.ts';
 import {
   generateDirectory,
@@ -53,10 +53,10 @@ export async function review(job: Job, context: Context): Promise<void> {
     } as const;
     await announcement.summarize(renderDeploySummary(failed));
     await publishProgress(announcement, failed);
-    rememberProgress(null);
+    rememberEnd(announcement);
     throw error;
   }
-  rememberProgress(null);
+  rememberEnd(announcement);
   // The comment says so already; a red check keeps it from being merged.
   if (refusals.length > 0) throw new UserError(refusals);
 }
