@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postgres_cluster.command import Problem
+from ansible.module_utils.postgres_cluster.fence import raise_fence
 from ansible.module_utils.postgres_cluster.image import ensure_image
 from ansible.module_utils.postgres_cluster.keys import ensure_keys
 from ansible.module_utils.postgres_cluster.packages import ensure_docker
@@ -21,6 +22,7 @@ def main() -> None:
             "user": {"type": "str", "required": True},
             "authorized_key": {"type": "str", "required": True, "no_log": False},
             "retired_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "fenced": {"type": "bool", "default": False},
         },
     )
     options = module.params
@@ -31,6 +33,9 @@ def main() -> None:
         # The volume first: Docker is ordered after its mount.
         if ensure_volume(options["volume_id"], options["cluster"]):
             done.append("data volume")
+        # And its fence: Docker starts whatever ran before it went down.
+        if options["fenced"] and raise_fence():
+            done.append("fence")
         if ensure_docker():
             done.append("Docker")
         record = read_record()

@@ -128,6 +128,50 @@ describe('planFailover', () => {
     }
   });
 
+  test('nor one that answers its replicas while it lets nobody else in', () => {
+    const { observed, ...rest } = createFailed({ reachable: true });
+    const witnessed = observed.map((node) => ({ ...node, upstreamAnswers: true }));
+    expect(plan({ observed: witnessed, ...rest }).refusals.join()).toMatch(
+      /node-1 lets this action open no session, but its PostgreSQL answers node-2/,
+    );
+  });
+
+  test('a primary that can be reached is fenced, whatever a person says of it', () => {
+    expect(listSteps(plan(createFailed({ reachable: true }), 'node-1'))).toEqual(['fence node-1']);
+  });
+
+  describe('once the primary has another address', () => {
+    /** node-1 was replaced, node-3 cannot be reached either, and node-2 follows an address that nobody has. */
+    function createReplaced() {
+      const { observed } = createFailed({ reachable: false });
+      const stray = observed.slice(0, 1).map((node) => ({
+        ...node,
+        files: {
+          ...node.files,
+          postgresqlConf: "primary_conninfo = 'host=10.42.0.99 port=5432'\n",
+        },
+      }));
+      return { observed: stray, unreachable: ['node-1', 'node-3'], gone: ['node-1'] };
+    }
+
+    test('it is remembered', () => {
+      expect(
+        listSteps(planFailover({ ...createReplaced(), old: 'node-1' }, { desired, fenced: null })),
+      ).toEqual(['promote node-2']);
+    });
+
+    test('the node that is away as well is not taken for it, unless a person says so', () => {
+      const { observed } = createReplaced();
+      const booted = {
+        observed: [describeFreshNode('node-1'), ...observed],
+        unreachable: ['node-3'],
+        gone: [],
+      };
+      expect(plan(booted).refusals.join()).toMatch(/nothing tells which one was primary/);
+      expect(listSteps(plan(booted, 'node-3'))).toEqual(['promote node-2']);
+    });
+  });
+
   test('an older primary is not taken for the last one', () => {
     const { observed } = createFailed({ reachable: true });
     // node-1 was given up before; node-2 was primary on timeline 2 and cannot be reached now.

@@ -18,6 +18,8 @@ export interface FailoverSighting {
   readonly unreachable: readonly string[];
   /** Those of them that are certainly down for good: their instance was terminated or replaced. */
   readonly gone: readonly string[];
+  /** The node that was primary, where an earlier look has found that out: once it is replaced nothing else tells. */
+  readonly old?: string | null;
 }
 
 /**
@@ -38,7 +40,8 @@ export function planFailover(
       `${running.name} answers as the primary, so there is nothing to fail over from. To make another node the primary give its name as input primary; to repair replicas deploy as usual.`,
     );
   }
-  const old = findOldPrimary(observed, { unreachable, desired });
+  // Where nothing tells, a person's word does.
+  const old = sighting.old ?? findOldPrimary(observed, { unreachable, desired }) ?? fenced;
   const candidates = observed.filter(
     ({ name, data, standby }) => data === 'complete' && standby && name !== old,
   );
@@ -49,7 +52,7 @@ export function planFailover(
     );
   }
   const problem =
-    refuseFence(fenced, { old, unreachable }) ??
+    refuseFence(fenced, { old, unreachable, gone: sighting.gone }) ??
     refuseLivingPrimary(old, sighting, desired) ??
     refuseLoss(best, {
       candidates,
@@ -90,12 +93,16 @@ function findOldPrimary(
   const current = withData.filter((node) => timelineOf(node) === latest);
   const stopped = current.find(isStoppedPrimary);
   if (stopped) return stopped.name;
-  const followed = current
-    .filter(({ standby }) => standby)
+  const replicas = current.filter(({ standby }) => standby);
+  const followed = replicas
     .map((node) => findUpstream(node, desired))
     .find((name) => name !== null);
   if (followed) return followed;
-  return unreachable.length === 1 ? (unreachable[0] ?? null) : null;
+  // They follow somebody who has another address by now: not the node that happens to be away as well.
+  const isUnknown = replicas.some(({ files }) =>
+    /^primary_conninfo = /m.test(files.postgresqlConf ?? ''),
+  );
+  return unreachable.length === 1 && !isUnknown ? (unreachable[0] ?? null) : null;
 }
 
 /** What makes sure that the old primary stays down; null when nothing is left to do for that. */
@@ -103,11 +110,14 @@ function fencePrimary(
   old: string | null,
   { observed, unreachable, gone, fenced }: FailoverSighting & { fenced: string | null },
 ): Step | null {
-  if (old === null || old === fenced || gone.includes(old)) return null;
+  // A person's word is for what cannot be seen; the rest is fenced, which changes nothing where it is already.
+  if (old === null || gone.includes(old)) return null;
+  if (old === fenced && unreachable.includes(old)) return null;
   if (unreachable.includes(old)) return { kind: 'replace', nodes: [old] };
   const node = observed.find(({ name }) => name === old);
   if (!node) return null;
-  // An instance made anew has no container that could start the old data.
+  // An instance made anew has no container that could start the old data. Where Docker is down and the volume not
+  // mounted one may be there: the fence is raised when the volume is mounted, before Docker starts (`prepare`).
   const isNew = node.container === null && node.data !== 'complete';
   // A fence that was begun is no fence: its container must be seen to stand still.
   const isFenced = node.standby && node.postgres === null && node.container?.state !== 'running';
@@ -116,13 +126,18 @@ function fencePrimary(
 
 function refuseFence(
   fenced: string | null,
-  { old, unreachable }: { old: string | null; unreachable: readonly string[] },
+  {
+    old,
+    unreachable,
+    gone,
+  }: { old: string | null; unreachable: readonly string[]; gone: readonly string[] },
 ): string | null {
   if (fenced !== null && fenced !== old) {
     return `fenced: ${fenced} was not the primary${old === null ? '' : `, ${old} was`}. Name the node that was.`;
   }
-  if (old === null && unreachable.length > 0) {
-    return `Of the nodes out of reach (${unreachable.join(', ')}) nothing tells which one was primary. Bring all but that one back first.`;
+  const away = unreachable.filter((name) => !gone.includes(name));
+  if (old === null && away.length > 0) {
+    return `Of the nodes out of reach (${away.join(', ')}) nothing tells which one was primary. Bring all but that one back first, or name it in fenced where it is down and stays down.`;
   }
   return null;
 }
@@ -130,14 +145,17 @@ function refuseFence(
 /** We cannot reach it, but its replicas can: it is not lost, and neither are its clients. */
 function refuseLivingPrimary(
   old: string | null,
-  { observed, unreachable, gone }: FailoverSighting,
+  { observed, gone }: FailoverSighting,
   desired: DesiredCluster,
 ): string | null {
-  if (old === null || !unreachable.includes(old) || gone.includes(old)) return null;
+  if (old === null || gone.includes(old)) return null;
   const witness = observed.find(
     (node) => node.upstreamAnswers === true && findUpstream(node, desired) === old,
   );
   if (!witness) return null;
+  if (observed.some(({ name }) => name === old)) {
+    return `${old} lets this action open no session, but its PostgreSQL answers ${witness.name}: it is not lost. Its connections may all be taken: end some of them. If it hangs nevertheless, stop its container there (docker stop) and run this again.`;
+  }
   return `${old} cannot be logged in to, but its PostgreSQL answers ${witness.name}: it is not lost. Mend the way to it (address, ssh-cidrs, key) and use input primary to move; or stop its instance in EC2 and run this again.`;
 }
 

@@ -130,6 +130,7 @@ export class ModelCluster {
         for (const node of step.nodes.map((name) => this.get(name))) {
           node.hostReady = true;
           node.mounted = true;
+          if (step.fenced) node.standbySignal = true;
         }
         return;
       case 'check':

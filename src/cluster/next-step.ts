@@ -2,6 +2,7 @@ import type { ClusterView } from './cluster-view.ts';
 import type { NodeObservation } from './observation.ts';
 import { findPrimary } from './refusals.ts';
 import { findMostAdvanced, findUpstream } from './replication.ts';
+import type { Settings } from './settings.ts';
 import { slotName } from './spec.ts';
 import type { Step, StepOf } from './step.ts';
 import {
@@ -18,9 +19,9 @@ const RULES: readonly ((view: ClusterView) => Step | null)[] = [
   provision,
   prepare,
   bringUpPrimary,
+  checkSettings,
   liftFence,
   relaxQuorum,
-  checkSettings,
   admit,
   repoint,
   bringUpReplicas,
@@ -55,7 +56,7 @@ function prepare(view: ClusterView): Step | null {
 }
 
 function bringUpPrimary(view: ClusterView): Step | null {
-  const { name, data, postgres, standby } = view.primaryNode;
+  const { name, data, postgres, standby, container } = view.primaryNode;
   if (postgres?.inRecovery === false) return null;
   const targets = view.targets;
   const own = { nodes: [name], primary: name } as const;
@@ -73,7 +74,9 @@ function bringUpPrimary(view: ClusterView): Step | null {
     return { kind: 'promote', ...at, slots: slotsBeside(view, best.name) };
   }
   if (data !== 'complete') return { kind: 'initialise', ...own, settings: targets.primary };
-  if (view.hasOtherType(name) && !standby) return resizeNode(view, name);
+  // One whose container runs may serve clients although it does not answer us: it is not stopped like that.
+  const stands = container?.state !== 'running';
+  if (view.hasOtherType(name) && !standby && stands) return resizeNode(view, name);
   // With what it ran with: its replicas may not be ready for more yet.
   return { kind: 'start', ...own, settings: targets.primary };
 }
@@ -106,9 +109,24 @@ function checkSettings(view: ClusterView): Step | null {
       view.changesImage(node) ||
       (node.postgres !== null && findRestartReasons(node.postgres, final).length > 0),
   );
-  const place = running[0]?.name;
+  // A node that has its memory already, if there is one.
+  const place = running.find((node) => !grows(view, node)) ?? running[0];
   if (!asks || place === undefined) return null;
-  return { kind: 'check', nodes: [place], primary: view.primary, settings: final };
+  const settings = grows(view, place) ? keepMemory(place, final) : final;
+  return { kind: 'check', nodes: [place.name], primary: view.primary, settings };
+}
+
+/** Its instance is still to get more memory. */
+function grows(view: ClusterView, node: NodeObservation): boolean {
+  return view.hasOtherType(node.name) && !view.isShrinking(node);
+}
+
+/** The settings with no more memory than the node's server has now: what they ask for comes with another type. */
+function keepMemory({ postgres }: NodeObservation, settings: Settings): Settings {
+  const current = postgres?.settings.shared_buffers;
+  if (current === undefined || settings.shared_buffers === undefined) return settings;
+  // Without a unit it is in the base unit, as the server gives it.
+  return { ...settings, shared_buffers: current.setting };
 }
 
 function admit(view: ClusterView): Step | null {
@@ -211,8 +229,8 @@ function stopLeaving(view: ClusterView): Step | null {
 function changeReplicas(view: ClusterView): Step | null {
   const { replica: settings, final } = view.targets;
   const others = view.replicas.filter(({ name }) => view.hasOtherType(name));
-  const grows = others.find((node) => !view.isShrinking(node));
-  if (grows) return stopNode(view, grows.name);
+  const growing = others.find((node) => grows(view, node));
+  if (growing) return stopNode(view, growing.name);
   // A primary that comes down takes its replicas with it afterwards: only what must be raised is raised before.
   const comesDown = !isEqual(settings, final);
   const restarted = view.replicas.find((node) =>
@@ -281,7 +299,8 @@ function reload(view: ClusterView): Step | null {
 }
 
 function destroyLeaving(view: ClusterView): Step | null {
-  const nodes = names(view.leaving);
+  // Never the primary: it stays until another node is one.
+  const nodes = names(view.leaving).filter((name) => name !== view.primary);
   return nodes.length === 0 ? null : { kind: 'destroy', nodes };
 }
 

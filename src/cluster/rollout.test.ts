@@ -50,6 +50,19 @@ describe('rollout', () => {
     });
   });
 
+  test('beside a primary it is fenced before its Docker starts', () => {
+    const healthy = createHealthy(createDesired());
+    const fresh = describeFreshNode('node-2');
+    const covered = bend(healthy, 'node-2', () => ({
+      ...fresh,
+      volume: { ...fresh.volume, filesystem: 'ext4' },
+    }));
+    expect(rollout(covered, createDesired())).toMatchObject({
+      steps: [{ kind: 'prepare', nodes: ['node-2'], fenced: true }],
+      observeAgain: true,
+    });
+  });
+
   test('a cluster of one needs no replica', () => {
     const desired = createDesired({ size: 1 });
     expect(planSteps([describeFreshNode('node-1')], desired)).toEqual([
@@ -362,6 +375,24 @@ describe('rollout', () => {
       expect(shrunk.indexOf('restart node-2')).toBeLessThan(shrunk.indexOf('resize node-2'));
     });
 
+    test('what needs more memory is not tried where there is less', () => {
+      const settings = {
+        ...desired.settings,
+        shared_buffers: '4GB',
+      };
+      const result = rollout(observed, { ...desired, settings });
+      const check = 'steps' in result ? result.steps.find(({ kind }) => kind === 'check') : null;
+      const running = observed[1]?.postgres?.settings.shared_buffers?.setting;
+      expect(check).toMatchObject({
+        settings: { shared_buffers: running },
+      });
+    });
+
+    test('a primary that only does not answer is not stopped for it', () => {
+      const silent = bend(observed, 'node-1', () => ({ postgres: null }));
+      expect(planSteps(silent, desired)[0]).toBe('start node-1');
+    });
+
     test('without a replica the primary stops for it', () => {
       const alone = createDesired({ size: 1, instanceType: 't3.large', memoryMib: 8192 });
       expect(planSteps(createHealthy(alone), alone)).toEqual([
@@ -445,6 +476,15 @@ describe('rollout', () => {
       expect(steps.find(({ kind }) => kind === 'initialise')).toMatchObject({
         settings: { synchronous_standby_names: '' },
       });
+    });
+
+    test('is switched off after the other settings were tried', () => {
+      const before = createDesired({ synchronousReplicas: 1 });
+      const desired = createDesired({ settings: { ...before.settings, shared_buffers: '512MB' } });
+      expect(planSteps(createHealthy(before), desired).slice(0, 2)).toEqual([
+        'check node-2',
+        'reload node-1',
+      ]);
     });
 
     test('no commit waits for a node that is about to go', () => {

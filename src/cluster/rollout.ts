@@ -36,7 +36,9 @@ export function rollout(observed: readonly NodeObservation[], desired: DesiredCl
   });
   if (refusals.length > 0) return { refusals };
   if (covered.length > 0) {
-    const steps: Step[] = [{ kind: 'prepare', nodes: covered.map(({ name }) => name) }];
+    const nodes = covered.map(({ name }) => name);
+    const isGivenUp = observed.some(isRunningPrimary);
+    const steps: Step[] = [{ kind: 'prepare', nodes, ...(isGivenUp && { fenced: true }) }];
     return { refusals: [], primary: firstNode(desired), steps, observeAgain: true };
   }
   // Its volume may hold the cluster: what it is must be seen before anything else is decided.

@@ -7,8 +7,11 @@ import type { Settings } from './settings.ts';
 export type Step =
   /** Terraform: make these nodes, and everything else of the plan that needs no order. */
   | { readonly kind: 'provision'; readonly nodes: readonly string[] }
-  /** Make the host ready: authorised keys, Docker, data volume, image. */
-  | { readonly kind: 'prepare'; readonly nodes: readonly string[] }
+  /**
+   * Make the host ready: authorised keys, Docker, data volume, image. `fenced`: another node is the primary, so
+   * whatever data turns up comes back as a replica's only; Docker would start its server as what it was.
+   */
+  | { readonly kind: 'prepare'; readonly nodes: readonly string[]; readonly fenced?: true }
   /** Try the settings: a throw-away server with no data starts with them, in the image that is asked for. */
   | StepWithConfiguration<'check', readonly [string]>
   /** Create the cluster's data where no node holds any, and start the primary. */

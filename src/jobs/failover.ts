@@ -65,6 +65,12 @@ export async function failOver(
       },
     });
     core.notice(`${result.primary} is the primary now.`);
+    const streaming = result.proof.filter(({ state }) => state === 'streaming').length;
+    if (streaming < spec.synchronousReplicas) {
+      core.warning(
+        `synchronous-replicas: commits wait for ${spec.synchronousReplicas} and ${streaming} ${streaming === 1 ? 'streams' : 'stream'}, so all writes wait. Bring the other nodes back, or deploy with synchronous-replicas: ${streaming}.`,
+      );
+    }
     const wanted = given.request.spec.primary;
     if (wanted !== null && wanted !== result.primary) {
       core.warning(
@@ -143,13 +149,18 @@ function createReplacement(job: Job, terraform: Terraform): Infrastructure {
 function decideFailover(options: { fenced: string | null; gone: readonly string[] }): Decide {
   const gone = new Set(options.gone);
   let isPromoted = false;
+  let old: string | null = null;
   return ({ observed, unreachable }, { desired, reachable }) => {
     const { fenced } = options;
-    if (isPromoted || isHalfDone({ observed, unreachable }, { desired, fenced })) {
+    if (isPromoted || isHalfDone({ observed, unreachable }, { desired, fenced, gone })) {
       return rollout(observed, reachable);
     }
-    const decision = planFailover({ observed, unreachable, gone: [...gone] }, { desired, fenced });
+    const decision = planFailover(
+      { observed, unreachable, gone: [...gone], old },
+      { desired, fenced },
+    );
     for (const step of 'steps' in decision ? decision.steps : []) {
+      if (step.kind === 'replace' || step.kind === 'fence') old = step.nodes[0];
       if (step.kind === 'replace') gone.add(step.nodes[0]);
       if (step.kind === 'promote') isPromoted = true;
     }
@@ -167,13 +178,17 @@ function isHalfDone(
     observed,
     unreachable,
   }: { observed: readonly NodeObservation[]; unreachable: readonly string[] },
-  { desired, fenced }: { desired: DesiredCluster; fenced: string | null },
+  {
+    desired,
+    fenced,
+    gone,
+  }: { desired: DesiredCluster; fenced: string | null; gone: ReadonlySet<string> },
 ): boolean {
   const [primary, second] = observed.filter(isRunningPrimary);
   if (!primary || second) return false;
   if (fenced !== null && unreachable.includes(fenced)) return true;
   return (
-    unreachable.length === 0 &&
+    unreachable.every((name) => gone.has(name)) &&
     observed.some(
       (node) =>
         node !== primary &&

@@ -226,3 +226,19 @@ test('an image of another major is refused before anything changes', async () =>
   expect(run.failures[0]?.message).toMatch(/PostgreSQL 17's and the image is PostgreSQL 15/);
   expect(run.changes).toEqual([]);
 });
+
+test('data of a node that was given up comes back as a replica’s, before Docker starts its server', async () => {
+  // As if it had been the primary, and its volume was not mounted at boot.
+  await stand.hosts.run(
+    'node-3',
+    `rm ${ROOT}/data/standby.signal; systemctl stop docker.socket docker; umount ${ROOT}`,
+  );
+  const prepare = { kind: 'prepare', nodes: ['node-3'], fenced: true } as const;
+  expect(await stand.change([prepare])).toHaveLength(1);
+  expect(await stand.change([prepare])).toEqual([]);
+  const node3 = (await stand.observe())[2];
+  expect(node3).toMatchObject({ standby: true, container: { state: 'running' } });
+  expect(node3?.postgres?.inRecovery ?? true).toBe(true);
+  await stand.change([{ kind: 'start', nodes: ['node-3'], ...stand.configure('node-1') }]);
+  await stand.prove('node-1');
+});

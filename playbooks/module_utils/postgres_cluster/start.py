@@ -18,7 +18,9 @@ from .reload import apply_files, settle_replica
 from .sensitive import find_too_low, parse_control, raise_conf, wait_for_primary
 from .server import (
     ensure_container,
+    is_accepting,
     is_up,
+    read_role,
     require_role,
     stop,
     wait_until_ready,
@@ -56,6 +58,12 @@ def start_server(spec: Spec, image: Image) -> Outcome:
         # A clone would come to the same end where the configuration is at fault.
         if spec.source is None or find_fault(spec, image) is not None:
             raise
+        if is_accepting() and read_role(spec) is None:
+            raise Problem(
+                "PostgreSQL on %s answers, but lets nobody in: all its connections may be taken. End some of them, "
+                "or raise max_connections, and run again; its data is left as it is" % spec.node,
+                problem.log,
+            )
         outcome = clone(spec)
         note = "its own data did not follow %s (%s), so it was cloned again" % (spec.primary, problem.message)
         return outcome._replace(notes=[note, *outcome.notes])
