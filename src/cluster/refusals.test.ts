@@ -54,6 +54,17 @@ describe('refuses, touching nothing, when', () => {
       bend(healthy, 'node-3', (node) => ({ postgres: { ...postgresOf(node), timeline: 2 } })),
       /node-3 is on timeline 2, ahead of the primary's 1/,
     ],
+    [
+      'ALTER SYSTEM holds a replica below its primary',
+      bend(healthy, 'node-2', (node) => {
+        const { settings, ...rest } = postgresOf(node);
+        const max_connections = { ...settings.max_connections, setting: '50', overridden: true };
+        return {
+          postgres: { ...rest, settings: { ...settings, max_connections } },
+        } as Partial<NodeObservation>;
+      }),
+      /node-2: ALTER SYSTEM holds max_connections at 50 there, below the primary's \d+/,
+    ],
   ])('%s', (_, observed, reason) => {
     const result = rollout(observed, desired);
     expect(result.refusals.join('\n')).toMatch(reason);

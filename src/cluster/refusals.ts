@@ -5,7 +5,9 @@ import { checkMemory } from './memory.ts';
 import type { NodeObservation } from './observation.ts';
 import { findUpstream, isRunningPrimary, isStoppedPrimary, isStreaming } from './replication.ts';
 import { checkSettings } from './setting-check.ts';
+import { HOT_STANDBY_SENSITIVE } from './settings.ts';
 import { majorOfTag } from './spec.ts';
+import { computeTargets } from './target.ts';
 
 /**
  * The primary is a fact of the databases, not of the node's number: the one node not in recovery; if
@@ -34,6 +36,7 @@ export function findRefusals(
     ...refuseForeignData(observed),
     ...refuseAhead(observed, desired),
     ...refuseOtherImage(observed, desired),
+    ...refuseOverridden(observed, desired),
     ...refuseSettings(observed, desired),
   ];
 }
@@ -155,6 +158,29 @@ function refuseOtherImage(observed: readonly NodeObservation[], desired: Desired
           `image-tag ${tag} brings ${libc}, the data was sorted by ${record.libc}: every text index would be corrupt. Stay on an image of the same family; to change it create a second cluster and move the data with logical replication or pg_dump.`,
         ]),
   ];
+}
+
+/**
+ * A replica's own postgresql.auto.conf goes before every file that a step writes: below its primary's value no restart
+ * brings it up, and its replay pauses (PostgreSQL manual, 26.4.3 "Administrator's Overview").
+ */
+function refuseOverridden(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
+  const primary = observed.find(isRunningPrimary);
+  if (!primary) return [];
+  const { final } = computeTargets(desired, primary);
+  const stays = ({ name }: NodeObservation) => desired.nodes.some((node) => node.name === name);
+  return observed
+    .filter((node) => node !== primary && stays(node))
+    .flatMap((node) =>
+      HOT_STANDBY_SENSITIVE.flatMap((name) => {
+        const inForce = node.postgres?.settings[name];
+        const wanted = final[name] ?? primary.postgres?.settings[name]?.setting;
+        if (!inForce?.overridden || !(Number(inForce.setting) < Number(wanted))) return [];
+        return [
+          `${node.name}: ALTER SYSTEM holds ${name} at ${inForce.setting} there, below the primary's ${wanted}, so its replay would pause. Run ALTER SYSTEM RESET ${name} on ${node.name} and then this again; it restarts the replica.`,
+        ];
+      }),
+    );
 }
 
 /** What can be said of the settings without trying them. */
