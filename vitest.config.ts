@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
-import { LANES } from './lab/e2e/lane.ts';
+import { LANES } from './lab/e2e/lanes.ts';
 
 // Three speeds. `unit` is the inner loop; `bundle` spawns the committed dist; `e2e` needs the lab.
 export default defineConfig({

@@ -1,21 +1,36 @@
-/** How many test files run at a time. Most of the time each waits: for a server to start, for a change to settle. */
-export const LANES = 2;
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
+import { ALL_LANES, type Lane } from './lanes.ts';
 
-/** A world's name and addresses, which the test files of one lane use one after the other and no other lane does. */
-export interface Lane {
-  readonly world: string;
-  /** First two bytes of the network that public addresses come from. */
-  readonly prefix: string;
-  /** The network of the VPC that the templates make; null leaves it at their default. */
-  readonly vpcCidr: string | null;
+/** The lane of this test file, which no other process has until this one ends. */
+export const LANE: Lane = await takeLane();
+
+/**
+ * Takes the first lane that is free, or waits for one.
+ *
+ * A lane is held by listening on a socket in the kernel's own namespace (unix(7), abstract sockets): one process
+ * can, and however it ends, the lane is free again. Vitest's number of the worker would be simpler, but it gives
+ * the same one to two workers at the seam between two groups of projects (seen with 4.1).
+ */
+async function takeLane(): Promise<Lane> {
+  for (;;) {
+    for (const lane of ALL_LANES) {
+      if (await hold(`\0postgres-cluster-lab/${lane.world}`)) return lane;
+    }
+    await setTimeout(100);
+  }
 }
 
-/** The lanes, the first with the addresses that worlds have unless told otherwise. */
-export const ALL_LANES: readonly Lane[] = Array.from({ length: LANES }, (_, index) => ({
-  world: `e2e-${index + 1}`,
-  prefix: `10.${99 - index}`,
-  vpcCidr: index === 0 ? null : `10.${44 + index}.0.0/16`,
-}));
-
-/** The lane of this test file: Vitest numbers the workers that run at the same time from 1 on. */
-export const LANE: Lane = ALL_LANES[Number(process.env.VITEST_POOL_ID ?? 1) - 1] as Lane;
+async function hold(path: string): Promise<boolean> {
+  const server = createServer();
+  server.listen(path);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return false;
+    throw error;
+  }
+  server.unref();
+  return true;
+}

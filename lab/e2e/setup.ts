@@ -1,6 +1,6 @@
 import { ensureImages } from '../images/images.ts';
 import { destroyWorld } from '../world.ts';
-import { ALL_LANES } from './lane.ts';
+import { ALL_LANES } from './lanes.ts';
 
 /** Vitest's hook before the first end-to-end file: two lanes shall not build the same images. */
 export async function setup(): Promise<void> {
