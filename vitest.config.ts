@@ -11,6 +11,8 @@ export default defineConfig({
           name: 'unit',
           include: ['{src,lab,docs}/**/*.test.ts'],
           exclude: ['lab/{bundle,e2e}/**'],
+          // Nothing here takes so long, but on a busy machine a second can become ten.
+          testTimeout: 30_000,
         },
       },
       { test: { name: 'bundle', include: ['lab/bundle/**/*.test.ts'], testTimeout: 60_000 } },

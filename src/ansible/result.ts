@@ -12,7 +12,6 @@ const setting = z.object({
   words: z.array(z.string()),
   default: z.string().nullable(),
   fromFile: z.boolean(),
-  overridden: z.boolean(),
 });
 
 const observation = z.object({
@@ -44,6 +43,7 @@ const observation = z.object({
     .nullable(),
   container: z.object({ state: z.string(), current: z.boolean() }).nullable(),
   files: z.object({ postgresqlConf: z.string().nullable(), pgHba: z.string().nullable() }),
+  overrides: z.record(z.string(), z.string()),
   control: z.object({ state: z.string(), timeline: z.number().int(), lsn: z.string() }).nullable(),
   upstreamAnswers: z.boolean().nullable(),
   postgres: z

@@ -133,7 +133,7 @@ export class ClusterView {
     return (
       container?.current === false ||
       this.changesImage(node) ||
-      findRestartReasons(postgres, settings).length > 0
+      findRestartReasons(node, settings).length > 0
     );
   }
 

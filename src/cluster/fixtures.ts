@@ -82,10 +82,22 @@ export function createSettingsInForce(file: Settings): Record<string, SettingInF
         words: [],
         default: DEFAULTS[name] ?? '',
         fromFile: name in file,
-        overridden: false,
       },
     ]),
   );
+}
+
+/** The node after ALTER SYSTEM wrote `value`; without `running` it was restarted since. */
+export function alterSystem(
+  node: NodeObservation,
+  { name, value, running = value }: { name: string; value: string; running?: string },
+): NodeObservation {
+  const { postgres } = node;
+  const row = postgres?.settings[name];
+  if (!postgres || !row) throw new Error(`${node.name} says nothing of ${name}`);
+  const settings = { ...postgres.settings, [name]: { ...row, setting: running } };
+  const overrides = { ...node.overrides, [name]: value };
+  return { ...node, overrides, postgres: { ...postgres, settings } };
 }
 
 /** The nodes of `desired` as they are once it is reached, `primary` being the primary. */
@@ -149,6 +161,7 @@ export function createHealthy(desired: DesiredCluster, primary = 'node-1'): Node
       },
       container: { state: 'running', current: true },
       files: renderFiles(desired, { node: name, primary, settings }),
+      overrides: {},
       control: null,
       upstreamAnswers: isPrimary ? null : true,
       postgres,

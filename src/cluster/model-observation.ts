@@ -49,6 +49,7 @@ function observeNode(cluster: ModelCluster, node: ModelNode): NodeObservation {
             current: node.containerCurrent,
           },
     files: node.text,
+    overrides: hasData ? node.auto : {},
     control:
       hasData && node.container !== 'running'
         ? {
@@ -77,7 +78,14 @@ function observePostgres(cluster: ModelCluster, node: ModelNode): NodeObservatio
     settings: Object.fromEntries(
       Object.entries(running).map(([name, inForce]) => [
         name,
-        { ...inForce, fromFile: name in node.file },
+        {
+          ...inForce,
+          // What only a start changes stays what it was, also where its line has gone.
+          fromFile:
+            inForce.context === 'postmaster'
+              ? node.fileAtStart.includes(name)
+              : name in node.file || name in node.auto,
+        },
       ]),
     ),
     filesLoaded: node.loaded,

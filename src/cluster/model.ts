@@ -26,6 +26,10 @@ export interface ModelNode {
   required: Settings;
   image: string;
   file: Settings;
+  /** What ALTER SYSTEM wrote into the data directory: it goes before the file, and clones have it too. */
+  auto: Settings;
+  /** The names that were in a file when the server started. */
+  fileAtStart: readonly string[];
   upstream: string | null;
   text: NodeObservation['files'];
   loaded: boolean;
@@ -261,7 +265,8 @@ export class ModelCluster {
     const names = new Set([...Object.keys(node.file), ...Object.keys(node.settings)]);
     for (const name of names) {
       if (isRestartOnly(name)) continue;
-      node.settings = { ...node.settings, [name]: node.file[name] ?? DEFAULTS[name] ?? '' };
+      const value = node.auto[name] ?? node.file[name] ?? DEFAULTS[name] ?? '';
+      node.settings = { ...node.settings, [name]: value };
     }
   }
 
@@ -269,7 +274,8 @@ export class ModelCluster {
     if (node.data === 'absent' || node.data === 'partial')
       throw new Violation(`${node.name} has no data`);
     if (!node.mounted) throw new Violation(`${node.name} started without its volume`);
-    node.settings = { ...DEFAULTS, ...node.file };
+    node.settings = { ...DEFAULTS, ...node.file, ...node.auto };
+    node.fileAtStart = Object.keys({ ...node.file, ...node.auto });
     node.loaded = true;
     node.container = 'running';
     node.containerCurrent = true;
@@ -308,7 +314,8 @@ export class ModelCluster {
       for (const replica of this.nodes.values()) {
         if (!this.isReplicaUp(replica)) continue;
         for (const name of HOT_STANDBY_SENSITIVE) {
-          if (Number(step.settings[name] ?? DEFAULTS[name]) > Number(replica.settings[name])) {
+          const raised = node.auto[name] ?? step.settings[name] ?? DEFAULTS[name];
+          if (Number(raised) > Number(replica.settings[name])) {
             throw new Violation(`${node.name} restarted above ${replica.name} in ${name}`);
           }
         }
@@ -330,8 +337,9 @@ export class ModelCluster {
     const slot = primary.slots.find(({ name }) => name === slotName(node.name));
     if (!slot || slot.lost) throw new Violation(`${node.name} cloned without a slot`);
     if (node.data === 'complete') node.kept += 1;
-    const { timeline, lsn, image } = primary;
+    const { timeline, lsn, image, auto } = primary;
     Object.assign(node, { data: 'complete', standbySignal: true, timeline, lsn, image, slots: [] });
+    node.auto = { ...auto };
     node.history = structuredClone(primary.history);
     node.required = sensitiveOf(primary.settings);
     this.#configure(node, step);
@@ -414,6 +422,8 @@ export function createModelNode(
     required: {},
     image: '',
     file: {},
+    auto: {},
+    fileAtStart: [],
     upstream: null,
     text: { postgresqlConf: null, pgHba: null },
     loaded: true,

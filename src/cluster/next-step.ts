@@ -7,6 +7,7 @@ import { slotName } from './spec.ts';
 import type { Step, StepOf } from './step.ts';
 import {
   computeTargets,
+  findHeldAbove,
   findRestartReasons,
   isBelow,
   isEqual,
@@ -105,9 +106,7 @@ function checkSettings(view: ClusterView): Step | null {
     ({ name, postgres }) => postgres !== null && !view.isLeaving(name),
   );
   const asks = running.some(
-    (node) =>
-      view.changesImage(node) ||
-      (node.postgres !== null && findRestartReasons(node.postgres, final).length > 0),
+    (node) => view.changesImage(node) || findRestartReasons(node, final).length > 0,
   );
   // A node that has its memory already, if there is one.
   const place = running.find((node) => !grows(view, node)) ?? running[0];
@@ -233,10 +232,12 @@ function changeReplicas(view: ClusterView): Step | null {
   if (growing) return stopNode(view, growing.name);
   // A primary that comes down takes its replicas with it afterwards: only what must be raised is raised before.
   const comesDown = !isEqual(settings, final);
-  const restarted = view.replicas.find((node) =>
-    comesDown
-      ? isBelow(node, settings) || view.changesImage(node) || node.container?.current === false
-      : view.needsRestart(node, settings),
+  const restarted = view.replicas.find(
+    (node) =>
+      isBelow(node, settings) ||
+      (comesDown
+        ? view.changesImage(node) || node.container?.current === false
+        : view.needsRestart(node, settings)),
   );
   if (restarted) {
     return { kind: 'restart', nodes: [restarted.name], primary: view.primary, settings };
@@ -272,7 +273,11 @@ function changePrimary(view: ClusterView): Step | null {
 }
 
 function chooseSuccessor(view: ClusterView): string | null {
-  const ready = view.replicas.filter((node) => view.isStreaming(node)).map(({ name }) => name);
+  const ready = view.replicas
+    .filter(
+      (node) => view.isStreaming(node) && findHeldAbove(node, view.targets.replica).length === 0,
+    )
+    .map(({ name }) => name);
   const { primary } = view.desired;
   return ready.find((name) => name === primary) ?? ready[0] ?? null;
 }

@@ -1,4 +1,4 @@
-import type { SettingInForce } from './settings.ts';
+import type { SettingInForce, Settings } from './settings.ts';
 
 /** What one look at a node found. Everything is read, nothing is changed to learn it. */
 export interface NodeObservation {
@@ -19,6 +19,11 @@ export interface NodeObservation {
   readonly container: ContainerObservation | null;
   /** Text of the configuration files on the node, null where there is none. They hold no secret. */
   readonly files: { readonly postgresqlConf: string | null; readonly pgHba: string | null };
+  /**
+   * What ALTER SYSTEM wrote into the data directory (`postgresql.auto.conf`), by lower-case name. It goes before every
+   * file that a step writes, at the latest from the next start on. Without `primary_conninfo`, which may hold a password.
+   */
+  readonly overrides: Settings;
   /** What the control file says of data whose server does not answer; null while it answers, or without data. */
   readonly control: ControlObservation | null;
   /**
@@ -160,6 +165,7 @@ export function describeFreshNode(name: string): NodeObservation {
     record: null,
     container: null,
     files: { postgresqlConf: null, pgHba: null },
+    overrides: {},
     control: null,
     upstreamAnswers: null,
     postgres: null,

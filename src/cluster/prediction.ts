@@ -171,8 +171,10 @@ function follow(
 }
 
 function copy(node: NodeObservation, step: StepOf<'clone'>, world: World): NodeObservation {
-  const record = world.view.get(step.primary)?.record ?? null;
-  return follow({ ...prepare(node), data: 'complete', record, postgres: null }, step, world);
+  const primary = world.view.get(step.primary);
+  const { record = null, overrides = {} } = primary ?? {};
+  const copied = { ...prepare(node), data: 'complete' as const, record, overrides, postgres: null };
+  return follow(copied, step, world);
 }
 
 function start(node: NodeObservation, step: Configured, desired: DesiredCluster): NodeObservation {
@@ -201,7 +203,10 @@ function answer(node: NodeObservation, settings: Settings, view: View): Postgres
     lsn: before?.lsn ?? node.control?.lsn ?? '0/0',
     passwordsCurrent: null,
     filesLoaded: true,
-    settings: setInForce(describeSettings(node, settings, view), settings, () => true),
+    settings: setInForce(describeSettings(node, settings, view), {
+      settings: { ...settings, ...node.overrides },
+      applies: () => true,
+    }),
   };
 }
 
@@ -215,7 +220,7 @@ function describeSettings(
   if (own) return own;
   const others = [...view.values()].find(({ postgres }) => postgres !== null)?.postgres?.settings;
   const catalogue = Object.entries(others ?? {}).map(
-    ([name, inForce]) => [name, { ...inForce, fromFile: true, overridden: false }] as const,
+    ([name, inForce]) => [name, { ...inForce, fromFile: true }] as const,
   );
   const assumed = Object.entries(settings).map(
     ([name, setting]) => [name, assumeSetting(name, setting)] as const,
@@ -228,17 +233,16 @@ function assumeSetting(name: string, setting: string): SettingInForce {
   const context = HOT_STANDBY_SENSITIVE.includes(name) ? 'postmaster' : 'sighup';
   return {
     ...{ setting, context, unit: null, type: 'string', min: null, max: null, words: [] },
-    ...{ default: null, fromFile: true, overridden: false },
+    ...{ default: null, fromFile: true },
   };
 }
 
 function setInForce(
   running: Readonly<Record<string, SettingInForce>>,
-  settings: Settings,
-  applies: (inForce: SettingInForce) => boolean,
+  { settings, applies }: { settings: Settings; applies: (inForce: SettingInForce) => boolean },
 ): Readonly<Record<string, SettingInForce>> {
   const entries = Object.entries(running).map(([name, inForce]) => {
-    if (inForce.overridden || !applies(inForce)) return [name, inForce] as const;
+    if (!applies(inForce)) return [name, inForce] as const;
     const value = settings[name];
     if (value !== undefined) {
       // Without a unit, so that the words themselves are compared.
@@ -274,11 +278,10 @@ function reload(
         ? null
         : { status: 'streaming', senderHost: upstream, slotName: slotName(node.name) },
       passwordsCurrent: isPrimary ? postgres.passwordsCurrent : null,
-      settings: setInForce(
-        postgres.settings,
-        step.settings,
-        ({ context }) => context !== 'postmaster',
-      ),
+      settings: setInForce(postgres.settings, {
+        settings: { ...step.settings, ...node.overrides },
+        applies: ({ context }) => context !== 'postmaster',
+      }),
     },
   };
 }
@@ -296,11 +299,10 @@ function admit(node: NodeObservation, step: StepOf<'admit'>, world: World): Node
       slots: openSlots(kept, step.slots),
       passwordsCurrent: true,
       filesLoaded: true,
-      settings: setInForce(
-        postgres.settings,
-        step.settings,
-        ({ context }) => context !== 'postmaster',
-      ),
+      settings: setInForce(postgres.settings, {
+        settings: { ...step.settings, ...node.overrides },
+        applies: ({ context }) => context !== 'postmaster',
+      }),
     },
   };
 }

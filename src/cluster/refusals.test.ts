@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createDesired, createHealthy } from './fixtures.ts';
+import { alterSystem, createDesired, createHealthy } from './fixtures.ts';
 import { describeFreshNode, type NodeObservation } from './observation.ts';
 import { rollout } from './rollout.ts';
 import { bend, planSteps, stopped } from './rollout-fixtures.ts';
@@ -56,19 +56,32 @@ describe('refuses, touching nothing, when', () => {
     ],
     [
       'ALTER SYSTEM holds a replica below its primary',
-      bend(healthy, 'node-2', (node) => {
-        const { settings, ...rest } = postgresOf(node);
-        const max_connections = { ...settings.max_connections, setting: '50', overridden: true };
-        return {
-          postgres: { ...rest, settings: { ...settings, max_connections } },
-        } as Partial<NodeObservation>;
-      }),
-      /node-2: ALTER SYSTEM holds max_connections at 50 there, below the primary's \d+/,
+      bend(healthy, 'node-2', (node) =>
+        alterSystem(node, { name: 'max_connections', value: '50' }),
+      ),
+      /node-2: ALTER SYSTEM holds max_connections at 50 there, below the rest of the cluster: its replay/,
+    ],
+    [
+      'the primary, which may be a replica tomorrow, will start below the others',
+      bend(healthy, 'node-1', (node) =>
+        alterSystem(node, { name: 'max_worker_processes', value: '2', running: '8' }),
+      ),
+      /node-1: ALTER SYSTEM holds max_worker_processes at 2 there, below .* once it is a replica/,
     ],
   ])('%s', (_, observed, reason) => {
     const result = rollout(observed, desired);
     expect(result.refusals.join('\n')).toMatch(reason);
     expect(result).not.toHaveProperty('steps');
+  });
+
+  test('the node that is to be the primary is held above the others by ALTER SYSTEM', () => {
+    const observed = bend(healthy, 'node-2', (node) =>
+      alterSystem(node, { name: 'max_connections', value: '500' }),
+    );
+    expect(rollout(observed, desired).refusals).toEqual([]);
+    expect(rollout(observed, { ...desired, primary: 'node-2' }).refusals.join()).toMatch(
+      /node-2: ALTER SYSTEM holds max_connections at 500 there, above .*RESET max_connections on node-2/,
+    );
   });
 
   test('but not because of a record whose data was moved aside', () => {

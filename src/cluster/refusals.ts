@@ -5,9 +5,8 @@ import { checkMemory } from './memory.ts';
 import type { NodeObservation } from './observation.ts';
 import { findUpstream, isRunningPrimary, isStoppedPrimary, isStreaming } from './replication.ts';
 import { checkSettings } from './setting-check.ts';
-import { HOT_STANDBY_SENSITIVE } from './settings.ts';
 import { majorOfTag } from './spec.ts';
-import { computeTargets } from './target.ts';
+import { computeTargets, findHeldAbove, findHeldBelow } from './target.ts';
 
 /**
  * The primary is a fact of the databases, not of the node's number: the one node not in recovery; if
@@ -161,26 +160,40 @@ function refuseOtherImage(observed: readonly NodeObservation[], desired: Desired
 }
 
 /**
- * A replica's own postgresql.auto.conf goes before every file that a step writes: below its primary's value no restart
- * brings it up, and its replay pauses (PostgreSQL manual, 26.4.3 "Administrator's Overview").
+ * A node's postgresql.auto.conf goes before every file that a step writes. A replica below its primary pauses its
+ * replay, and no restart brings it up (PostgreSQL manual, 26.4.3 "Administrator's Overview"); and any node may be
+ * the primary, or a replica, tomorrow.
  */
 function refuseOverridden(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
   const primary = observed.find(isRunningPrimary);
   if (!primary) return [];
-  const { final } = computeTargets(desired, primary);
   const stays = ({ name }: NodeObservation) => desired.nodes.some((node) => node.name === name);
-  return observed
-    .filter((node) => node !== primary && stays(node))
-    .flatMap((node) =>
-      HOT_STANDBY_SENSITIVE.flatMap((name) => {
-        const inForce = node.postgres?.settings[name];
-        const wanted = final[name] ?? primary.postgres?.settings[name]?.setting;
-        if (!inForce?.overridden || !(Number(inForce.setting) < Number(wanted))) return [];
-        return [
-          `${node.name}: ALTER SYSTEM holds ${name} at ${inForce.setting} there, below the primary's ${wanted}, so its replay would pause. Run ALTER SYSTEM RESET ${name} on ${node.name} and then this again; it restarts the replica.`,
-        ];
-      }),
+  const members = observed.filter((node) => stays(node) || node === primary);
+  if (desired.nodes.length === 1 && members.length === 1) return [];
+  const targets = computeTargets(desired, primary);
+  const isAbove = (node: NodeObservation) => findHeldAbove(node, targets.replica).length > 0;
+  // Somebody has to take over.
+  const isStuck = !stays(primary) && members.every((node) => node === primary || isAbove(node));
+  return members.flatMap((node) => {
+    const isNext = node !== primary && (isStuck || node.name === desired.primary);
+    const above = isNext ? findHeldAbove(node, targets.replica) : [];
+    // As long as the primary has not come down, its replicas cannot.
+    const below = findHeldBelow(node, {
+      settings: node === primary ? targets.final : targets.replica,
+      members,
+    });
+    const when = node === primary ? 'once it is a replica its replay pauses' : 'its replay pauses';
+    return [
+      ...below.map((name) => ({ name, why: `below the rest of the cluster: ${when}` })),
+      ...above.map((name) => ({
+        name,
+        why: 'above the rest of the cluster: once it is the primary the replay of the others pauses',
+      })),
+    ].map(
+      ({ name, why }) =>
+        `${node.name}: ALTER SYSTEM holds ${name} at ${node.overrides[name]} there, ${why}. Run ALTER SYSTEM RESET ${name} on ${node.name} and then this again; it restarts ${node.name} where it must.`,
     );
+  });
 }
 
 /** What can be said of the settings without trying them. */

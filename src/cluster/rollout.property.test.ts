@@ -240,6 +240,39 @@ const LOWERED_WITHOUT_SLOT = {
   segments: [7],
 };
 
+const alteration = fc.oneof(
+  fc.record({
+    node: fc.integer({ min: 1, max: 4 }),
+    name: fc.constant('max_connections'),
+    value: fc.constantFrom('30', '100', '300'),
+  }),
+  fc.record({
+    node: fc.integer({ min: 1, max: 4 }),
+    name: fc.constant('max_worker_processes'),
+    value: fc.constantFrom('2', '8', '32'),
+  }),
+);
+
+/** Goes on until nothing is left to do, and does what a refusal says of ALTER SYSTEM. */
+function driveWithResets(model: ModelCluster, want: Wish, segments: () => number): void {
+  for (;;) {
+    try {
+      drive(model, want, segments);
+      return;
+    } catch (error) {
+      const asked = [
+        ...String(error).matchAll(/Run ALTER SYSTEM RESET (\w+) on (node-\d) and then/g),
+      ];
+      if (asked.length === 0) throw error;
+      for (const [, setting = '', name = ''] of asked) {
+        const { auto } = model.get(name);
+        if (!(setting in auto)) throw error;
+        delete (auto as Record<string, string>)[setting];
+      }
+    }
+  }
+}
+
 describe('rollout, step by step', () => {
   test('every sequence keeps the invariants, ends, and ends at what is desired, wherever it was cut', () => {
     fc.assert(
@@ -263,5 +296,30 @@ describe('rollout, step by step', () => {
       { numRuns: SCENARIOS, examples: [[LOWERED_WITHOUT_SLOT]] },
     );
     expect(pairs).toBeGreaterThanOrEqual(PAIRS);
+  }, 300_000);
+
+  test('what ALTER SYSTEM wrote is followed, or refused with what to reset', () => {
+    const altered = fc.record({
+      wishes: fc.tuple(wish, wish, wish),
+      alterations: fc.array(alteration, { minLength: 1, maxLength: 3 }),
+      segments: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 4 }),
+    });
+    fc.assert(
+      fc.property(altered, ({ wishes, alterations, segments }) => {
+        let count = 0;
+        const next = () => segments[count++ % segments.length] as number;
+        const model = new ModelCluster(createDesired());
+        drive(model, wishes[0], next);
+        for (const { node, name, value } of alterations) {
+          const stands = model.nodes.get(nodeName(node));
+          if (stands) stands.auto = { ...stands.auto, [name]: value };
+        }
+        for (const want of wishes.slice(1)) driveWithResets(model, want, next);
+        for (const node of model.nodes.values()) node.auto = {};
+        drive(model, wishes[2], next);
+        expectReached(model, wishes[2]);
+      }),
+      { numRuns: Math.ceil(SCENARIOS / 4) },
+    );
   }, 300_000);
 });

@@ -1,23 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { createDesired, createHealthy, createNode } from './fixtures.ts';
+import { alterSystem, createDesired, createHealthy, createNode } from './fixtures.ts';
 import { describeFreshNode, type NodeObservation } from './observation.ts';
 import { rollout } from './rollout.ts';
 import { bend, planSteps, stopped } from './rollout-fixtures.ts';
-import { mergeSettings, type SettingInForce } from './settings.ts';
-
-/** What a running server says of one setting, bent. */
-function bendSetting(
-  node: NodeObservation,
-  name: string,
-  change: Partial<SettingInForce>,
-): Partial<NodeObservation> {
-  const { postgres } = node;
-  const before = postgres?.settings[name];
-  if (!postgres || !before) throw new Error(`${node.name} says nothing of ${name}`);
-  return {
-    postgres: { ...postgres, settings: { ...postgres.settings, [name]: { ...before, ...change } } },
-  };
-}
+import { mergeSettings } from './settings.ts';
 
 describe('rollout', () => {
   test('a first deploy makes node 1 the primary because no node holds data', () => {
@@ -294,7 +280,7 @@ describe('rollout', () => {
 
     test('what ALTER SYSTEM raises on the primary the replicas follow once, not for ever', () => {
       const observed = bend(createHealthy(before), 'node-1', (node) =>
-        bendSetting(node, 'max_connections', { setting: '500', overridden: true }),
+        alterSystem(node, { name: 'max_connections', value: '500' }),
       );
       const steps = planSteps(observed, before);
       expect(restarts(steps)).toEqual([
@@ -304,16 +290,36 @@ describe('rollout', () => {
       const healed = bend(
         createHealthy(withSettings({ max_connections: '500' })),
         'node-1',
-        (node) => bendSetting(node, 'max_connections', { setting: '500', overridden: true }),
+        (node) => alterSystem(node, { name: 'max_connections', value: '500' }),
       );
       expect(planSteps(healed, before)).toEqual([]);
     });
 
+    test('and what it wrote for the next start of the primary they follow before that', () => {
+      const observed = bend(createHealthy(before), 'node-1', (node) =>
+        alterSystem(node, { name: 'max_connections', value: '500', running: '100' }),
+      );
+      expect(restarts(planSteps(observed, before))).toEqual([
+        'restart node-2 (max_connections 500)',
+        'restart node-3 (max_connections 500)',
+      ]);
+    });
+
+    test('a replica that ALTER SYSTEM holds above the others does not become the primary', () => {
+      const grown = createDesired({
+        ...before,
+        settings: { ...before.settings, shared_buffers: '512MB' },
+      });
+      const observed = bend(createHealthy(before), 'node-2', (node) =>
+        alterSystem(node, { name: 'max_connections', value: '500' }),
+      );
+      expect(planSteps(observed, grown)).toContain('switchover node-1 node-3');
+    });
+
     test('what ALTER SYSTEM overrides is not restarted for ever', () => {
-      const observed = createHealthy(before).map((node) => ({
-        ...node,
-        ...bendSetting(node, 'shared_buffers', { setting: '1GB', overridden: true }),
-      }));
+      const observed = createHealthy(before).map((node) =>
+        alterSystem(node, { name: 'shared_buffers', value: '1GB' }),
+      );
       expect(planSteps(observed, before)).toEqual([]);
     });
   });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createDesired, createHealthy } from './fixtures.ts';
+import { alterSystem, createDesired, createHealthy } from './fixtures.ts';
 import type { NodeObservation } from './observation.ts';
 import { compareWithApplied, compareWithLive } from './setting-change.ts';
 import type { SettingInForce } from './settings.ts';
@@ -48,12 +48,39 @@ describe('compared with a running server', () => {
   });
 
   test('what ALTER SYSTEM holds is shown as that: no file brings the change about', () => {
-    const node = withRow('work_mem', { setting: '1MB', overridden: true });
+    const integer = (name: string) => withRow(name, { type: 'integer' });
+    const node = alterSystem(integer('work_mem'), { name: 'work_mem', value: '1MB' });
     expect(compareWithLive(node, before)).toEqual([
       { name: 'work_mem', before: '1MB', after: '8MB', takesEffect: 'reset' },
     ]);
-    const same = withRow('work_mem', { setting: '8MB', overridden: true });
+    const same = alterSystem(primary(), { name: 'work_mem', value: '8MB' });
     expect(compareWithLive(same, before)).toEqual([]);
+    const sensitive = alterSystem(integer('max_connections'), {
+      name: 'max_connections',
+      value: '500',
+    });
+    expect(compareWithLive(sensitive, before)).toEqual([
+      { name: 'max_connections', before: '500', after: '100', takesEffect: 'reset' },
+    ]);
+  });
+
+  test('also what ALTER SYSTEM wrote and the next start brings', () => {
+    const node = alterSystem(withRow('max_connections', { type: 'integer' }), {
+      name: 'max_connections',
+      value: '500',
+      running: '100',
+    });
+    expect(compareWithLive(node, before)).toEqual([
+      { name: 'max_connections', before: '500', after: '100', takesEffect: 'reset' },
+    ]);
+  });
+
+  test('but no free text that was never in the repository: it may hold a secret', () => {
+    const desired = createDesired({ settings: { work_mem: '4MB' } });
+    const node = alterSystem(primary(), { name: 'work_mem', value: 'password=secret' });
+    expect(compareWithLive(node, desired)).toEqual([
+      { name: 'work_mem', before: null, after: '4MB', takesEffect: 'reset' },
+    ]);
   });
 
   test('the image comes first, and quorum commit is a setting', () => {

@@ -1,7 +1,7 @@
 import type { DesiredCluster } from './desired.ts';
 import type { NodeObservation } from './observation.ts';
 import { showSetting } from './setting-check.ts';
-import { isInForce, mergeSettings, type Settings } from './settings.ts';
+import { isInForce, mergeSettings, type SettingInForce, type Settings } from './settings.ts';
 import { computeTargets, IDENTITY, renderSynchronous } from './target.ts';
 
 /** A setting that will be another one. */
@@ -34,28 +34,40 @@ export function compareWithLive(
 ): SettingChange[] {
   const rows = primary.postgres?.settings ?? {};
   const { final } = computeTargets(desired, primary);
+  const asked = complete(desired.settings, desired);
   const names = new Set([...Object.keys(final), ...Object.keys(rows)]);
   const changes = [...names].sort().flatMap((name): SettingChange[] => {
     const row = rows[name];
-    const wanted = final[name];
+    const override = primary.overrides[name];
+    // What ALTER SYSTEM holds the rollout goes along with; nobody asked for it.
+    const wanted = override === undefined ? final[name] : asked[name];
     if (row === undefined) {
       return wanted === undefined ? [] : [{ name, before: null, after: wanted, takesEffect: null }];
     }
     if (row.context === 'internal') return [];
     const isOurs = row.fromFile && !IDENTITY.includes(name);
-    if (wanted === undefined && !isOurs && !row.overridden) return [];
+    if (wanted === undefined && !isOurs && override === undefined) return [];
     const value = wanted ?? row.default;
-    if (value !== null && isInForce(value, row)) return [];
+    // What ALTER SYSTEM wrote may still wait for a start.
+    const held = override === undefined ? row : { ...row, setting: override };
+    if (value !== null && isInForce(value, row) && isInForce(value, held)) return [];
     return [
       {
         name,
-        before: showSetting(row.setting, row),
+        before: showBefore(row, override),
         after: wanted ?? (row.default === null ? null : showSetting(row.default, row)),
-        takesEffect: row.overridden ? 'reset' : row.context === 'postmaster' ? 'restart' : 'reload',
+        takesEffect:
+          override !== undefined ? 'reset' : row.context === 'postmaster' ? 'restart' : 'reload',
       },
     ];
   });
   return [...compareImages(primary.record?.image ?? null, desired.image), ...changes];
+}
+
+/** Free text that was never in the repository may hold a secret. */
+function showBefore(row: SettingInForce, override: string | undefined): string | null {
+  if (override === undefined) return showSetting(row.setting, row);
+  return row.type === 'string' ? null : override;
 }
 
 /** What `desired` changes of the settings that were asked for last, the image first. */

@@ -13,7 +13,6 @@ function createRow(overrides: Partial<SettingInForce>): SettingInForce {
     words: [],
     default: null,
     fromFile: false,
-    overridden: false,
     ...overrides,
   };
 }

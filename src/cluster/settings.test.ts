@@ -15,7 +15,6 @@ function createRow(overrides: Partial<SettingInForce>): SettingInForce {
     words: [],
     default: null,
     fromFile: true,
-    overridden: false,
     ...overrides,
   };
 }

@@ -22,8 +22,6 @@ export interface SettingInForce {
   readonly default: string | null;
   /** Set in a configuration file. */
   readonly fromFile: boolean;
-  /** Set by ALTER SYSTEM, which wins over `postgresql.conf`: no restart will bring the value asked for. */
-  readonly overridden: boolean;
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { DesiredCluster } from './desired.ts';
-import type { NodeObservation, PostgresObservation } from './observation.ts';
+import type { NodeObservation } from './observation.ts';
 import { HOT_STANDBY_SENSITIVE, isInForce, mergeSettings, type Settings } from './settings.ts';
 import { slotName } from './spec.ts';
 
@@ -71,12 +71,12 @@ export function readSynchronous(primary: NodeObservation): string {
  * has what is in it, however it spells that.
  */
 export function findRestartReasons(
-  { settings: running }: PostgresObservation,
+  { postgres, overrides }: NodeObservation,
   settings: Settings,
 ): string[] {
-  return Object.entries(running)
+  return Object.entries(postgres?.settings ?? {})
     .filter(([name, inForce]) => {
-      if (inForce.overridden || inForce.context !== 'postmaster') return false;
+      if (name in overrides || inForce.context !== 'postmaster') return false;
       const isRemoved = !(name in settings);
       if (isRemoved && (!inForce.fromFile || IDENTITY.includes(name))) return false;
       return !isInForce(settings[name] ?? inForce.default ?? '', inForce);
@@ -130,15 +130,43 @@ const SENSITIVE_DEFAULTS: Settings = {
  */
 function completeSensitive(target: Settings, primary: NodeObservation): Settings {
   const entries = HOT_STANDBY_SENSITIVE.flatMap((name) => {
-    const inForce = primary.postgres?.settings[name];
     const fallback = isInFile(primary, name) ? SENSITIVE_DEFAULTS[name] : undefined;
     const wanted = target[name] ?? fallback;
-    if (inForce?.overridden && Number(inForce.setting) > Number(wanted ?? 0)) {
-      return [[name, inForce.setting] as const];
-    }
+    const held = readHeld(primary, name);
+    if (held !== null && held > Number(wanted ?? 0)) return [[name, String(held)] as const];
     return wanted === undefined ? [] : [[name, wanted] as const];
   });
   return { ...target, ...Object.fromEntries(entries) };
+}
+
+/** The larger of what a server runs with and what ALTER SYSTEM has for its next start; null where nothing overrides. */
+function readHeld({ postgres, overrides }: NodeObservation, name: string): number | null {
+  const override = overrides[name];
+  if (override === undefined) return null;
+  return Math.max(Number(postgres?.settings[name]?.setting ?? 0), Number(override));
+}
+
+/**
+ * The settings that ALTER SYSTEM has a replica start with above `settings`, of those that replicas need at least as
+ * large as their primary: were it the primary, the others would pause.
+ */
+export function findHeldAbove(node: NodeObservation, settings: Settings): string[] {
+  return HOT_STANDBY_SENSITIVE.filter((name) => {
+    const held = readHeld(node, name);
+    return held !== null && held > Number(settings[name] ?? SENSITIVE_DEFAULTS[name]);
+  });
+}
+
+/** Those that it has a node start with below `settings`, or below any of `members` where these do not say. */
+export function findHeldBelow(
+  { overrides }: NodeObservation,
+  { settings, members }: { settings: Settings; members: readonly NodeObservation[] },
+): string[] {
+  return HOT_STANDBY_SENSITIVE.filter((name) => {
+    const running = members.map(({ postgres }) => Number(postgres?.settings[name]?.setting ?? 0));
+    const wanted = Number(settings[name] ?? Math.max(...running));
+    return name in overrides && Number(overrides[name]) < wanted;
+  });
 }
 
 function isInFile(node: NodeObservation, name: string): boolean {

@@ -37,7 +37,6 @@ describe('observe', () => {
       min: '16',
       default: '16384',
       fromFile: true,
-      overridden: false,
     });
     expect(primary?.postgres?.settings.wal_level?.words).toContain('logical');
     expect(primary?.postgres?.settings.work_mem).toBeUndefined();
@@ -59,7 +58,8 @@ describe('observe', () => {
     expect(await stand.change([reload])).toEqual([]);
     const read = (await stand.observe())[2];
     expect(read?.postgres?.filesLoaded).toBe(true);
-    expect(read?.postgres?.settings.work_mem).toMatchObject({ setting: '5120', overridden: true });
+    expect(read?.postgres?.settings.work_mem).toMatchObject({ setting: '5120' });
+    expect(read?.overrides).toEqual({ work_mem: '5MB' });
     await stand.query('node-3', 'ALTER SYSTEM RESET work_mem; SELECT pg_reload_conf()');
   });
 });

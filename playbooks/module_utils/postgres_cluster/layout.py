@@ -27,6 +27,8 @@ SOCKETS = "/var/run/postgresql"
 CONF = "postgresql.conf"
 HBA = "pg_hba.conf"
 PASSFILE = "replication.pass"
+# What ALTER SYSTEM writes into the data directory.
+AUTO_CONF = "postgresql.auto.conf"
 
 # Written by whoever built the host: what it cannot do, e.g. {"oom_score_adj": false}.
 LIMITS = "/etc/postgres-cluster/host-limits.json"

@@ -12,7 +12,7 @@ from .docker import inspect_container, inspect_image, is_starting_at_boot, read_
 from .files import read_text
 from .image import pin
 from .keys import are_keys_current
-from .layout import CONF, DATA, ETC, HBA, PASSFILE, container_name
+from .layout import AUTO_CONF, CONF, DATA, ETC, HBA, PASSFILE, container_name
 from .psql import ask_once, quote
 from .record import is_standby, judge_data, read_record
 from .scram import matches
@@ -38,13 +38,11 @@ SELECT json_build_object(
     SELECT coalesce(json_object_agg(lower(name), json_build_object(
       'setting', setting, 'unit', unit, 'context', context, 'type', vartype, 'min', min_val, 'max', max_val,
       'words', to_json(coalesce(enumvals, '{}')), 'default', boot_val,
-      'fromFile', source = 'configuration file',
-      'overridden', name IN (
-        SELECT f.name FROM pg_file_settings f
-        WHERE f.sourcefile = current_setting('data_directory') || '/postgresql.auto.conf'))), '{}')
+      'fromFile', source = 'configuration file')), '{}')
     FROM pg_settings
-    WHERE source = 'configuration file'
-      OR lower(name) IN (SELECT json_array_elements_text(%s::json))),
+    -- That one may hold a password.
+    WHERE name <> 'primary_conninfo'
+      AND (source = 'configuration file' OR lower(name) IN (SELECT json_array_elements_text(%s::json)))),
   'loaded', extract(epoch FROM pg_conf_load_time()),
   'segmentBytes', (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size'),
   -- Without its timeline: what is on disk is one history.
@@ -100,6 +98,7 @@ def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
             "postgresqlConf": read_text("%s/%s" % (ETC, CONF)),
             "pgHba": read_text("%s/%s" % (ETC, HBA)),
         },
+        "overrides": parse_auto_conf(read_text("%s/%s" % (DATA, AUTO_CONF)) or ""),
         "control": _observe_control(found, options) if postgres is None and version is not None else None,
         "upstreamAnswers": _ask_upstream(),
         "postgres": postgres,
@@ -163,6 +162,18 @@ def _observe_postgres(options: Dict[str, Any]) -> Optional[Dict[str, Any]]:
     verifiers = answer.pop("verifiers") or {}
     answer["passwordsCurrent"] = _are_passwords_current(answer["inRecovery"], verifiers, options)
     return answer
+
+
+def parse_auto_conf(text: str) -> Dict[str, str]:
+    """{name in lower case: value} of what ALTER SYSTEM writes (write_auto_conf_file in guc.c): the last line of a name
+    counts. `primary_conninfo` may hold a password and stays here."""
+    found = re.findall(r"^(\S+) = '((?:[^'\\]|''|\\.)*)'$", text, re.MULTILINE)
+    values = {name.lower(): re.sub(r"''|\\(.)", _unescape, value) for name, value in found}
+    return {name: value for name, value in values.items() if name != "primary_conninfo"}
+
+
+def _unescape(match: Any) -> str:
+    return match.group(1) or "'"
 
 
 def locate_segment(name: Optional[str], size: int) -> str:
