@@ -306,9 +306,13 @@ export class ModelCluster {
   }
 
   #restart(node: ModelNode, step: { primary: string; settings: Settings }): void {
-    if (node.container === 'running') this.#requireOthersUp(node, 'restarted');
-    this.#halt(node);
     node.image = this.desired.image;
+    if (node.container !== 'running') {
+      this.#bringUp(node, step);
+      return;
+    }
+    this.#requireOthersUp(node, 'restarted');
+    this.#halt(node);
     this.#configure(node, step);
     if (!node.inRecovery && step.primary === node.name) {
       for (const replica of this.nodes.values()) {

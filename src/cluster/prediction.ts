@@ -5,6 +5,7 @@ import {
   type NodeObservation,
   type PostgresObservation,
 } from './observation.ts';
+import { findObstacle } from './replication.ts';
 import { HOT_STANDBY_SENSITIVE, type SettingInForce, type Settings } from './settings.ts';
 import { slotName } from './spec.ts';
 import type { Step, StepOf } from './step.ts';
@@ -38,11 +39,9 @@ export function predict(view: View, step: Step, desired: DesiredCluster): View {
       change(step.nodes[0], (node) => lead(prepare(node), step, world));
       break;
     case 'admit':
-      // What was lost with a slot that is made anew is lost: its replica is cloned.
-      for (const slot of view.get(step.nodes[0])?.postgres?.slots ?? []) {
-        if (slot.walStatus !== 'lost') continue;
-        const replica = [...view.keys()].find((name) => slotName(name) === slot.name);
-        if (replica) change(replica, (node) => ({ ...node, data: 'partial' }));
+      // A slot that is made anew does not bring back what its replica lacks: that one is cloned.
+      for (const replica of findForsaken(view, step)) {
+        change(replica, (node) => ({ ...node, data: 'partial' }));
       }
       change(step.nodes[0], (node) => admit(node, step, world));
       break;
@@ -77,6 +76,18 @@ export function predict(view: View, step: Step, desired: DesiredCluster): View {
       break;
   }
   return next;
+}
+
+/** The replicas that can never follow, of those whose slot is made anew. */
+function findForsaken(view: View, { nodes, slots }: StepOf<'admit'>): string[] {
+  const primary = view.get(nodes[0]);
+  if (!primary) return [];
+  const present = primary.postgres?.slots.filter(({ walStatus }) => walStatus !== 'lost') ?? [];
+  return [...view.values()]
+    .filter((node) => slots.includes(slotName(node.name)))
+    .filter((node) => !present.some(({ name }) => name === slotName(node.name)))
+    .filter((node) => node.data === 'complete' && findObstacle(node, primary) !== null)
+    .map(({ name }) => name);
 }
 
 interface World {

@@ -12,8 +12,15 @@ import { renderSynchronous } from './target.ts';
 // `rollout` against a model of PostgreSQL (model.ts), which throws when a step breaks a rule: the six
 // invariants of the design, after every single step.
 
-/** More for a long night: each scenario is some ten pairs of an observed and a desired cluster. */
-const SCENARIOS = Number(process.env.SCENARIOS ?? 1_300);
+/**
+ * Each scenario is some ten pairs of an observed and a desired cluster. `SCENARIOS=20000` is for a long night, and
+ * tries others each time; without it they are always the same, so that a change is not refused by bad luck.
+ */
+const { SCENARIOS: NIGHT } = process.env;
+const SCENARIOS = Number(NIGHT ?? 1_300);
+const SEED = NIGHT === undefined ? { seed: 17 } : {};
+/** Of a test with all scenarios, in ms. */
+const PATIENCE = 300_000 + 100 * SCENARIOS;
 const PAIRS = 8 * SCENARIOS;
 let pairs = 0;
 
@@ -274,52 +281,60 @@ function driveWithResets(model: ModelCluster, want: Wish, segments: () => number
 }
 
 describe('rollout, step by step', () => {
-  test('every sequence keeps the invariants, ends, and ends at what is desired, wherever it was cut', () => {
-    fc.assert(
-      fc.property(scenario, ({ wishes, cut, disturbances, segments }) => {
-        let count = 0;
-        const next = () => segments[count++ % segments.length] as number;
-        const [first, ...changes] = wishes as [Wish, ...Wish[]];
-        const model = new ModelCluster(createDesired());
-        drive(model, first, next);
-        expectReached(model, first);
-        let written = model.primary?.lsn ?? 0;
-        for (const want of changes) {
-          drive(model, want, next, cut);
-          for (const one of disturbances) disturb(model, one);
-          drive(model, want, next);
-          expectReached(model, want);
-          expect(model.primary?.lsn).toBeGreaterThanOrEqual(written);
-          written = model.primary?.lsn ?? 0;
-        }
-      }),
-      { numRuns: SCENARIOS, examples: [[LOWERED_WITHOUT_SLOT]] },
-    );
-    expect(pairs).toBeGreaterThanOrEqual(PAIRS);
-  }, 300_000);
+  test(
+    'every sequence keeps the invariants, ends, and ends at what is desired, wherever it was cut',
+    () => {
+      fc.assert(
+        fc.property(scenario, ({ wishes, cut, disturbances, segments }) => {
+          let count = 0;
+          const next = () => segments[count++ % segments.length] as number;
+          const [first, ...changes] = wishes as [Wish, ...Wish[]];
+          const model = new ModelCluster(createDesired());
+          drive(model, first, next);
+          expectReached(model, first);
+          let written = model.primary?.lsn ?? 0;
+          for (const want of changes) {
+            drive(model, want, next, cut);
+            for (const one of disturbances) disturb(model, one);
+            drive(model, want, next);
+            expectReached(model, want);
+            expect(model.primary?.lsn).toBeGreaterThanOrEqual(written);
+            written = model.primary?.lsn ?? 0;
+          }
+        }),
+        { ...SEED, numRuns: SCENARIOS, examples: [[LOWERED_WITHOUT_SLOT]] },
+      );
+      expect(pairs).toBeGreaterThanOrEqual(PAIRS);
+    },
+    PATIENCE,
+  );
 
-  test('what ALTER SYSTEM wrote is followed, or refused with what to reset', () => {
-    const altered = fc.record({
-      wishes: fc.tuple(wish, wish, wish),
-      alterations: fc.array(alteration, { minLength: 1, maxLength: 3 }),
-      segments: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 4 }),
-    });
-    fc.assert(
-      fc.property(altered, ({ wishes, alterations, segments }) => {
-        let count = 0;
-        const next = () => segments[count++ % segments.length] as number;
-        const model = new ModelCluster(createDesired());
-        drive(model, wishes[0], next);
-        for (const { node, name, value } of alterations) {
-          const stands = model.nodes.get(nodeName(node));
-          if (stands) stands.auto = { ...stands.auto, [name]: value };
-        }
-        for (const want of wishes.slice(1)) driveWithResets(model, want, next);
-        for (const node of model.nodes.values()) node.auto = {};
-        drive(model, wishes[2], next);
-        expectReached(model, wishes[2]);
-      }),
-      { numRuns: Math.ceil(SCENARIOS / 4) },
-    );
-  }, 300_000);
+  test(
+    'what ALTER SYSTEM wrote is followed, or refused with what to reset',
+    () => {
+      const altered = fc.record({
+        wishes: fc.tuple(wish, wish, wish),
+        alterations: fc.array(alteration, { minLength: 1, maxLength: 3 }),
+        segments: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 4 }),
+      });
+      fc.assert(
+        fc.property(altered, ({ wishes, alterations, segments }) => {
+          let count = 0;
+          const next = () => segments[count++ % segments.length] as number;
+          const model = new ModelCluster(createDesired());
+          drive(model, wishes[0], next);
+          for (const { node, name, value } of alterations) {
+            const stands = model.nodes.get(nodeName(node));
+            if (stands) stands.auto = { ...stands.auto, [name]: value };
+          }
+          for (const want of wishes.slice(1)) driveWithResets(model, want, next);
+          for (const node of model.nodes.values()) node.auto = {};
+          drive(model, wishes[2], next);
+          expectReached(model, wishes[2]);
+        }),
+        { ...SEED, numRuns: Math.ceil(SCENARIOS / 4) },
+      );
+    },
+    PATIENCE,
+  );
 });
