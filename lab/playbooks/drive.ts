@@ -6,6 +6,7 @@ import { performance } from 'node:perf_hooks';
 import { renderInventory } from '../../src/ansible/inventory.ts';
 import { renderVariables } from '../../src/ansible/variables.ts';
 import type { DesiredCluster } from '../../src/cluster/desired.ts';
+import type { PinnedImage } from '../../src/cluster/image.ts';
 import type { NodeObservation } from '../../src/cluster/observation.ts';
 import type { NodeProof } from '../../src/cluster/proof.ts';
 import { rollout } from '../../src/cluster/rollout.ts';
@@ -55,9 +56,14 @@ export interface DriveOptions {
 export async function runPlaybook(
   options: DriveOptions,
   playbook: 'observe.yml' | 'site.yml',
-  work: { primary: string; steps: readonly Step[]; prove?: boolean } = { primary: '', steps: [] },
+  work: {
+    primary: string;
+    steps: readonly Step[];
+    prove?: boolean;
+    image?: PinnedImage | null;
+  } = { primary: '', steps: [] },
 ): Promise<PlaybookRun> {
-  const { primary, steps, prove = true } = work;
+  const { primary, steps, prove = true, image = null } = work;
   const { desired, folder } = options;
   await mkdir(folder, { recursive: true });
   const inventory = join(folder, 'inventory.ini');
@@ -81,7 +87,7 @@ export async function runPlaybook(
         replicationPassword: options.replicationPassword ?? '',
       },
       keys: { current: options.authorizedKey, retired: options.retiredKeys ?? [] },
-      rollout: { primary, steps, proofToken: prove ? randomUUID() : null },
+      rollout: { primary, steps, proofToken: prove ? randomUUID() : null, image },
       ...(options.waitSeconds !== undefined && { waitSeconds: options.waitSeconds }),
     }),
   );

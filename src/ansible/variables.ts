@@ -1,4 +1,5 @@
 import { type DesiredCluster, renderFiles } from '../cluster/desired.ts';
+import type { PinnedImage } from '../cluster/image.ts';
 import { HOT_STANDBY_SENSITIVE, mergeSettings } from '../cluster/settings.ts';
 import { isTerraformStep, type Step } from '../cluster/step.ts';
 import type { Secrets } from '../request.ts';
@@ -8,7 +9,7 @@ import type { PublicKeys } from '../ssh-key.ts';
  * What the playbooks are told besides the inventory. Passwords are in it: it is only ever written 0600.
  *
  * @param options.rollout `primary` is the primary after the last of the steps: it is asked for the proof.
- *   Without a token nothing is proved.
+ *   Without a token nothing is proved. `image` is what the image asked for stands for, null where nobody could tell.
  * @param options.waitSeconds how long the observation waits for a node that cannot be reached
  * @throws Error when a step is Terraform's
  */
@@ -16,7 +17,12 @@ export function renderVariables(options: {
   desired: DesiredCluster;
   secrets: Pick<Secrets, 'postgresPassword' | 'replicationPassword'>;
   keys: PublicKeys;
-  rollout?: { primary: string; steps: readonly Step[]; proofToken: string | null };
+  rollout?: {
+    primary: string;
+    steps: readonly Step[];
+    proofToken: string | null;
+    image: PinnedImage | null;
+  };
   waitSeconds?: number;
 }): string {
   const { desired, secrets, keys, rollout, waitSeconds = 300 } = options;
@@ -33,6 +39,7 @@ export function renderVariables(options: {
       cluster_primary: rollout.primary,
       cluster_leaving: desired.leaving.map(({ name }) => name),
       cluster_proof_token: rollout.proofToken,
+      cluster_known_images: rollout.image === null ? [] : [rollout.image],
       cluster_steps: rollout.steps.map((step) => renderStep(step, desired)),
     }),
   });

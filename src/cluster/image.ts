@@ -1,3 +1,4 @@
+import type { DesiredCluster } from './desired.ts';
 import type { NodeObservation } from './observation.ts';
 import { isRunningPrimary } from './replication.ts';
 
@@ -11,6 +12,41 @@ export function libcOfImage(reference: string): 'glibc' | 'musl' | null {
   if (/(^|[.\-_])alpine/.test(tag)) return 'musl';
   if (/(^|[.\-_])(bullseye|bookworm|trixie|forky)($|[.\-_])/.test(tag)) return 'glibc';
   return reference.slice(0, colon) === 'postgres' ? 'glibc' : null;
+}
+
+/** What an image reference stands for. */
+export interface PinnedImage {
+  /** As asked for, e.g. `postgres:17`. */
+  readonly image: string;
+  /** The same by digest, e.g. `postgres@sha256:…`. */
+  readonly digest: string;
+}
+
+/**
+ * What the image that is asked for is on every node, so that a tag that moves meanwhile changes nothing: what a node
+ * runs under it already, else what the primary's registry said, which is also what was reviewed. Null where nobody
+ * could tell.
+ */
+export function pinImage(
+  observed: readonly NodeObservation[],
+  { image }: Pick<DesiredCluster, 'image'>,
+): PinnedImage | null {
+  const primaryFirst = [...observed].sort(
+    (a, b) => Number(isRunningPrimary(b)) - Number(isRunningPrimary(a)),
+  );
+  const running = primaryFirst.find(
+    ({ data, record }) => data === 'complete' && record?.image === image,
+  );
+  if (running?.record) return { image, digest: running.record.digest };
+  const digest = findImageDigest(observed);
+  return digest === null ? null : { image, digest: `${repositoryOf(image)}@${digest}` };
+}
+
+/** `registry:5000/postgres:17` → `registry:5000/postgres`. */
+function repositoryOf(reference: string): string {
+  const name = reference.slice(reference.lastIndexOf('/') + 1);
+  const colon = name.indexOf(':');
+  return colon === -1 ? reference : reference.slice(0, reference.length - name.length + colon);
 }
 
 /**

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { sshAddress } from '../ansible/inventory.ts';
 import type { Node } from '../cluster/configuration.ts';
 import { type DesiredCluster, describeDesired } from '../cluster/desired.ts';
+import { pinImage } from '../cluster/image.ts';
 import { describeFreshNode, type NodeObservation } from '../cluster/observation.ts';
 import { findProofProblems, type NodeProof } from '../cluster/proof.ts';
 import { isRunningPrimary } from '../cluster/replication.ts';
@@ -139,7 +140,12 @@ async function converge(
     const segment = end === -1 ? decision.steps : decision.steps.slice(0, end);
     const isLast = end === -1 && !decision.observeAgain;
     const { primary } = decision;
-    const work = { primary, steps: segment, proofToken: isLast ? randomUUID() : null };
+    const work = {
+      primary,
+      steps: segment,
+      proofToken: isLast ? randomUUID() : null,
+      image: pinImage(sighting.observed, desired),
+    };
     const report = await nodes.perform(work, reachable);
     steps.push(...segment);
     changes.push(...report.changes);

@@ -7,7 +7,6 @@ import { renderVariables } from '../ansible/variables.ts';
 import type { Node } from '../cluster/configuration.ts';
 import type { DesiredCluster } from '../cluster/desired.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
-import type { Step } from '../cluster/step.ts';
 import type { Request } from '../request.ts';
 import { type PublicKeys, splitKeys } from '../ssh-key.ts';
 import { writeSecretFile } from '../workspace.ts';
@@ -71,12 +70,13 @@ export class Nodes {
   }
 
   /**
-   * Does `steps` in order; with a `proofToken` it then proves that `primary` replicates it to all others.
+   * Does `steps` in order; with a `proofToken` it then proves that `primary` replicates it to all others. A new
+   * image is the one that `image` pins it to.
    *
    * @throws UserError with what failed on which node
    */
   async perform(
-    work: { primary: string; steps: readonly Step[]; proofToken: string | null },
+    work: NonNullable<Parameters<typeof renderVariables>[0]['rollout']>,
     desired: DesiredCluster,
   ): Promise<AnsibleResult> {
     return this.#ansible.run('site.yml', this.#render(desired, { rollout: work }));

@@ -116,8 +116,9 @@ def _find_digest(reference: str, local: Optional[Dict[str, Any]]) -> Optional[st
     return resolve_digest(reference)
 
 
-def _take_digest(pinned: str) -> str:
-    return pinned.rsplit("@", 1)[-1]
+def _take_digest(pinned: str) -> Optional[str]:
+    """Null of an image that no registry knows: its id is nothing to pull by."""
+    return pinned.rsplit("@", 1)[-1] if "@" in pinned else None
 
 
 def _ask_upstream() -> Optional[bool]:
