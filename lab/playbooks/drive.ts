@@ -42,6 +42,7 @@ export interface DriveOptions {
   readonly retiredKeys?: readonly string[];
   readonly superuserPassword?: string | null;
   readonly replicationPassword?: string | null;
+  readonly pinnedImage?: PinnedImage;
   /** Another ansible-playbook than the one on PATH. */
   readonly command?: readonly string[];
   /** How long the observation waits for a node. */
@@ -56,14 +57,9 @@ export interface DriveOptions {
 export async function runPlaybook(
   options: DriveOptions,
   playbook: 'observe.yml' | 'site.yml',
-  work: {
-    primary: string;
-    steps: readonly Step[];
-    prove?: boolean;
-    image?: PinnedImage | null;
-  } = { primary: '', steps: [] },
+  work: { primary: string; steps: readonly Step[]; prove?: boolean } = { primary: '', steps: [] },
 ): Promise<PlaybookRun> {
-  const { primary, steps, prove = true, image = null } = work;
+  const { primary, steps, prove = true } = work;
   const { desired, folder } = options;
   await mkdir(folder, { recursive: true });
   const inventory = join(folder, 'inventory.ini');
@@ -87,7 +83,12 @@ export async function runPlaybook(
         replicationPassword: options.replicationPassword ?? '',
       },
       keys: { current: options.authorizedKey, retired: options.retiredKeys ?? [] },
-      rollout: { primary, steps, proofToken: prove ? randomUUID() : null, image },
+      rollout: {
+        primary,
+        steps,
+        proofToken: prove ? randomUUID() : null,
+        image: options.pinnedImage ?? null,
+      },
       ...(options.waitSeconds !== undefined && { waitSeconds: options.waitSeconds }),
     }),
   );

@@ -163,22 +163,28 @@ async function converge(
 }
 
 /**
- * What was seen of the nodes, all of them; but a node that leaves may be lost, as long as the primary is another
- * one: then nothing is left to be done on it.
+ * What was seen of the nodes, all of them; but a node that leaves may be out of reach, as long as the primary is
+ * another one: then nothing is left to be done on it.
  *
  * @throws UserError with why which node could not be looked at
  */
 export function requireSight(
-  { observed, unreachable, failures }: Sighting,
+  { observed, unreachable, broken, failures }: Sighting,
   desired: DesiredCluster,
 ): readonly NodeObservation[] {
   const leaves = (name: string) => desired.leaving.some((node) => node.name === name);
-  const isSafe = unreachable.every(leaves) && observed.some(isRunningPrimary);
+  const lost = unreachable.filter((name) => !broken.includes(name));
+  const isSafe = broken.length === 0 && lost.every(leaves) && observed.some(isRunningPrimary);
   if (unreachable.length === 0) return observed;
   if (isSafe) return [...observed, ...unreachable.map(describeFreshNode)];
+  const wayOut = {
+    broken: `${broken.join(', ')} can be logged in to, but the look at it failed, so nothing more was done. Mend what it says above; its server may run as ever.`,
+    lost: `${lost.join(', ')} could not be reached, so nothing more was done. Bring it back; or, where its instance is lost for good, terminate it in EC2 (lift its termination protection first) and merge a pull request, any edit of the workflow file: its plan makes another one around the data volume. If it was the primary, run the action with command: failover first.`,
+  };
   throw new UserError([
     ...failures,
-    `${unreachable.join(', ')} could not be looked at, so nothing more was done. Bring it back; or, where its instance is lost for good, terminate it in EC2 (lift its termination protection first) and merge a pull request, any edit of the workflow file: its plan makes another one around the data volume. If it was the primary, run the action with command: failover first.`,
+    ...(broken.length > 0 ? [wayOut.broken] : []),
+    ...(lost.length > 0 ? [wayOut.lost] : []),
   ]);
 }
 

@@ -29,6 +29,8 @@ export interface Sighting {
   readonly observed: readonly NodeObservation[];
   /** Names of the nodes that could not be looked at. */
   readonly unreachable: readonly string[];
+  /** Those of them that SSH reaches: the look itself failed, and a server may run there as ever. */
+  readonly broken: readonly string[];
   /** Why not, a message each. */
   readonly failures: readonly string[];
 }
@@ -65,8 +67,10 @@ export class Nodes {
     if (unreachable.length > 0) {
       await this.#writeInventory(standing.filter(({ name }) => seen.includes(name)));
     }
+    const isBroken = (name: string) => report.stats[name]?.unreachable === 0;
+    const broken = unreachable.filter(isBroken);
     const failures = listFailures(report.failures);
-    return { observed: report.observations, unreachable, failures };
+    return { observed: report.observations, unreachable, broken, failures };
   }
 
   /**

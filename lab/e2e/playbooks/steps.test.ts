@@ -215,6 +215,78 @@ test('a primary that was fenced and never stopped is restarted as the primary', 
   await stand.prove('node-1');
 });
 
+test('a primary that was down starts with what it had where it does not with what is new', async () => {
+  const { primary, settings } = stand.configure('node-1');
+  await stand.hosts.run('node-1', 'docker stop postgres-orders');
+  const start = { kind: 'start', nodes: ['node-1'], primary } as const;
+  const wrong = { ...settings, shared_preload_libraries: 'nobody' };
+  const run = await stand.run([{ ...start, settings: wrong }]);
+  expect(run.failures[0]?.message).toBe(
+    'PostgreSQL on node-1 does not start with the new configuration; it runs with the old one again',
+  );
+  expect(run.failures[0]?.log).toContain('nobody');
+  expect(await stand.query('node-1', 'SHOW shared_preload_libraries')).toBe('');
+  expect(await stand.change([{ ...start, settings }])).toEqual([]);
+  await stand.prove('node-1');
+});
+
+test('a replica whose replay waits for a query is told from one that lost its way', async () => {
+  const { primary, settings } = stand.configure('node-1');
+  const patient = { ...settings, max_standby_streaming_delay: '-1' };
+  const reload = { kind: 'reload', nodes: ['node-3'], primary } as const;
+  await stand.query('node-1', 'CREATE TABLE conflict AS SELECT generate_series(1, 100) AS id');
+  await stand.change([{ ...reload, settings: patient }]);
+  await stand.waitOn(
+    'node-3',
+    `[ "$(docker exec postgres-orders psql -XAtq -U postgres -c 'SELECT count(*) FROM conflict')" = 100 ]`,
+  );
+  await stand.hosts.run(
+    'node-3',
+    `nohup docker exec -i postgres-orders psql -XAtq -U postgres >/dev/null 2>&1 <<'SQL' &
+BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM conflict; SELECT pg_sleep(300);
+SQL`,
+  );
+  const ask = (sql: string) => `docker exec postgres-orders psql -XAtq -U postgres -c "${sql}"`;
+  await stand.waitOn(
+    'node-3',
+    `[ "$(${ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")})" = 1 ]`,
+  );
+  await stand.query('node-1', 'DELETE FROM conflict');
+  await stand.query('node-1', 'VACUUM conflict');
+  await stand.waitOn(
+    'node-3',
+    `[ -n "$(${ask("SELECT pid FROM pg_stat_activity WHERE wait_event LIKE 'RecoveryConflict%'")})" ]`,
+  );
+  // As after any break of the line: replay asks for another receiver only once it has gone through what is there.
+  const senders = `FROM pg_stat_replication WHERE application_name = 'node_3'`;
+  await stand.query('node-1', `SELECT pg_terminate_backend(pid) ${senders}`);
+
+  const run = await stand.run([{ kind: 'start', nodes: ['node-3'], primary, settings: patient }]);
+  expect(run.failures[0]?.message).toMatch(
+    /^replay on node-3 waits for queries there \(the oldest runs for \d+ s, pid \d+\)/,
+  );
+  expect(await stand.hosts.run('node-3', `ls -d ${ROOT}/data*`)).toBe(`${ROOT}/data`);
+  const sleepers = `FROM pg_stat_activity WHERE wait_event = 'PgSleep'`;
+  expect(await stand.query('node-3', `SELECT pg_terminate_backend(pid) ${sleepers}`)).toBe('t');
+  await stand.change([{ kind: 'start', nodes: ['node-3'], primary, settings }]);
+  await stand.prove('node-1');
+});
+
+test('a rollout brings the image that it was pinned to, whatever the tag stands for by now', async () => {
+  const { primary, settings } = stand.configure('node-1');
+  const [, before] = await stand.observe();
+  const pinnedImage = { image: 'postgres:17.99', digest: before?.record?.digest ?? '' };
+  const restart = { kind: 'restart', nodes: ['node-2'], primary, settings } as const;
+  // The registry has no such tag.
+  const lost = await stand.run([restart], {}, { image: pinnedImage.image });
+  expect(lost.exitCode).not.toBe(0);
+  const run = await stand.run([restart], { pinnedImage }, { image: pinnedImage.image });
+  expect(run.failures, run.output).toEqual([]);
+  expect((await stand.observe())[1]?.record).toEqual({ ...before?.record, ...pinnedImage });
+  await stand.change([restart]);
+  await stand.prove('node-1');
+});
+
 test('an image of another major is refused before anything changes', async () => {
   const { primary, settings } = stand.configure('node-1');
   const desired = { image: 'postgres:15' };

@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, Optional
-
 from .command import Problem, run
 from .container import is_current
 from .docker import inspect_container
 from .fence import lift_fence
 from .files import read_text, write_text
-from .image import Image
-from .layout import CONF, CONTAINER_DATA, CONTAINER_ETC, ETC, HBA
+from .layout import CONF, CONTAINER_DATA, CONTAINER_ETC, ETC
 from .psql import ask_once
 from .record import choose_image
 from .sensitive import wait_for_primary
 from .server import (
-    ensure_container,
     is_up,
     list_arguments,
     require_role,
     stop,
-    wait_until_ready,
     write_files,
     write_passfile,
 )
 from .spec import Outcome, Spec
-from .start import finish, start_server
-
-# A server that does not start has nothing to write.
-GIVE_UP_SECONDS = 10
+from .start import finish, read_configuration, start_or_go_back, start_server
 
 
 def restart(spec: Spec) -> Outcome:
@@ -50,33 +42,13 @@ def restart(spec: Spec) -> Outcome:
     lifted = spec.is_primary and lift_fence()
     if not spec.is_primary:
         wait_for_primary(spec)
-    before = {name: read_text("%s/%s" % (ETC, name)) for name in (CONF, HBA)}
+    before = read_configuration()
     changed = bool(write_files(spec, image))
     if not changed and is_current(found, list_arguments(spec, image)) and not is_stale(spec):
         return finish(spec, image, lifted)
     stop(spec)
-    ensure_container(spec, image)
-    try:
-        wait_until_ready(spec)
-    except Problem as problem:
-        if before == {CONF: spec.conf, HBA: spec.hba} or None in before.values():
-            raise
-        _go_back(spec, image, before)
-        raise Problem(
-            "PostgreSQL on %s does not start with the new configuration; it runs with the old one again" % spec.node,
-            problem.log,
-        )
+    start_or_go_back(spec, image, before)
     return finish(spec, image, True)
-
-
-def _go_back(spec: Spec, image: Image, before: Dict[str, Optional[str]]) -> None:
-    # First the end of the attempts: one that met the old configuration would come up in the middle of this, and
-    # a server that has only begun to start does not hear the signal.
-    run(["docker", "stop", "--time", str(GIVE_UP_SECONDS), spec.container], timeout=120)
-    for name, text in before.items():
-        write_text("%s/%s" % (ETC, name), text or "")
-    ensure_container(spec, image)
-    wait_until_ready(spec)
 
 
 def is_stale(spec: Spec) -> bool:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Dict, Tuple
+from typing import Dict, Optional, Tuple
 
 from .check import find_fault
 from .clone import clone
-from .command import Problem
+from .command import Problem, run
 from .control import read_text_of
 from .docker import inspect_container
 from .fence import raise_fence
+from .files import read_text, write_text
 from .image import Image
-from .layout import DATA
-from .psql import Session
+from .layout import CONF, DATA, ETC, HBA
+from .psql import Session, ask_once
 from .record import choose_image, is_standby, read_record, write_record
 from .reload import apply_files, settle_replica
 from .sensitive import find_too_low, parse_control, raise_conf, wait_for_primary
@@ -32,6 +33,20 @@ from .volume import require_mounted
 
 # How long a replica may go without receiving anything or getting on with what it has, before it is cloned.
 FOLLOW_SECONDS = 30
+# A server that does not start has nothing to write.
+GIVE_UP_SECONDS = 10
+
+# Replay shows what it waits for as any session does: RecoveryConflict…, a lock, or a buffer that is pinned.
+CONFLICT = """
+SELECT json_build_object('pid', pid, 'seconds', extract(epoch FROM clock_timestamp() - xact_start)::int)
+FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
+  AND EXISTS (
+    SELECT FROM pg_stat_activity
+    WHERE backend_type = 'startup'
+      AND (wait_event LIKE 'RecoveryConflict%' OR wait_event_type IN ('Lock', 'BufferPin')))
+ORDER BY xact_start LIMIT 1
+"""
 
 
 def start(spec: Spec) -> Outcome:
@@ -58,6 +73,9 @@ def start_server(spec: Spec, image: Image) -> Outcome:
         # A clone would come to the same end where the configuration is at fault.
         if spec.source is None or find_fault(spec, image) is not None:
             raise
+        waits = _describe_conflict(spec)
+        if waits is not None:
+            raise Problem(waits, problem.log)
         if is_accepting() and read_role(spec) is None:
             raise Problem(
                 "PostgreSQL on %s answers, but lets nobody in: all its connections may be taken. End some of them, "
@@ -75,14 +93,59 @@ def start_server(spec: Spec, image: Image) -> Outcome:
     return finish(spec, image, changed)
 
 
+def _describe_conflict(spec: Spec) -> Optional[str]:
+    """Why a replica's replay stands still where it is queries there that it waits for (PostgreSQL manual, 26.4.2):
+    a clone would end them, and its data is as good as any. None where it does not wait for them."""
+    oldest = ask_once(spec.container, CONFLICT)
+    if oldest is None:
+        return None
+    return (
+        "replay on %s waits for queries there (the oldest runs for %d s, pid %d), as max_standby_streaming_delay or "
+        "max_standby_archive_delay lets it. End them (pg_terminate_backend) or wait for them, and run again; its data "
+        "is left as it is" % (spec.node, oldest["seconds"], oldest["pid"])
+    )
+
+
 def _start_primary(spec: Spec, image: Image) -> Outcome:
     if is_standby():
         raise Problem(
             "%s holds data that comes back as a replica only: another run has fenced it. Look at the cluster again" % DATA
         )
+    before = read_configuration()
     changed = bool(write_files(spec, image))
-    changed = ensure_container(spec, image) or changed
+    changed = start_or_go_back(spec, image, before) or changed
     return finish(spec, image, changed)
+
+
+def read_configuration() -> Dict[str, Optional[str]]:
+    """{name: text} of the files that a step writes, None where there is none yet."""
+    return {name: read_text("%s/%s" % (ETC, name)) for name in (CONF, HBA)}
+
+
+def start_or_go_back(spec: Spec, image: Image, before: Dict[str, Optional[str]]) -> bool:
+    """Starts the server with the files that were just written; where it does not come up with them, with those from
+    `before` again, and raises Problem. Gives whether starting it took anything.
+
+    A primary with the settings of yesterday serves everybody; one that is down serves nobody.
+    """
+    changed = ensure_container(spec, image)
+    try:
+        wait_until_ready(spec)
+    except Problem as problem:
+        if before == {CONF: spec.conf, HBA: spec.hba} or None in before.values():
+            raise
+        # First the end of the attempts: one that met the old configuration would come up in the middle of this, and
+        # a server that has only begun to start does not hear the signal.
+        run(["docker", "stop", "--time", str(GIVE_UP_SECONDS), spec.container], timeout=120)
+        for name, text in before.items():
+            write_text("%s/%s" % (ETC, name), text or "")
+        ensure_container(spec, image)
+        wait_until_ready(spec)
+        raise Problem(
+            "PostgreSQL on %s does not start with the new configuration; it runs with the old one again" % spec.node,
+            problem.log,
+        )
+    return changed
 
 
 def _start_replica(spec: Spec, image: Image, up: bool) -> Tuple[bool, Dict[str, int]]:
