@@ -5,7 +5,7 @@ import { findPrimary } from './refusals.ts';
 import { findObstacle, isStreaming } from './replication.ts';
 import type { Settings } from './settings.ts';
 import type { Step } from './step.ts';
-import { computeTargets, findRestartReasons, type Targets } from './target.ts';
+import { computeTargets, findHeldBelow, findRestartReasons, type Targets } from './target.ts';
 
 /** A cluster at one moment of a rollout: observed, or expected after some steps. It never changes. */
 export class ClusterView {
@@ -102,7 +102,10 @@ export class ClusterView {
 
   /** It holds data with which it may follow the primary. */
   canFollow(node: NodeObservation): boolean {
-    return node.data === 'complete' && findObstacle(node, this.primaryNode) === null;
+    if (node.data !== 'complete' || findObstacle(node, this.primaryNode) !== null) return false;
+    // Nobody can take back what ALTER SYSTEM wrote while the server stands still; a clone comes without it.
+    const held = { settings: this.targets.replica, members: [this.primaryNode] };
+    return node.postgres !== null || findHeldBelow(node, held).length === 0;
   }
 
   isLeaving(name: string): boolean {

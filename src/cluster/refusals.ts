@@ -174,7 +174,9 @@ function refuseOverridden(observed: readonly NodeObservation[], desired: Desired
   const isAbove = (node: NodeObservation) => findHeldAbove(node, targets.replica).length > 0;
   // Somebody has to take over.
   const isStuck = !stays(primary) && members.every((node) => node === primary || isAbove(node));
-  return members.flatMap((node) => {
+  // On a server that stands still nobody can reset anything: it is cloned.
+  const answering = members.filter(({ postgres }) => postgres !== null);
+  return answering.flatMap((node) => {
     const isNext = node !== primary && (isStuck || node.name === desired.primary);
     const above = isNext ? findHeldAbove(node, targets.replica) : [];
     // As long as the primary has not come down, its replicas cannot.

@@ -274,11 +274,13 @@ const EXAMPLES: readonly [Scenario][] = [
 const alteration = fc.oneof(
   fc.record({
     node: fc.integer({ min: 1, max: 4 }),
+    stopped: fc.boolean(),
     name: fc.constant('max_connections'),
     value: fc.constantFrom('30', '100', '300'),
   }),
   fc.record({
     node: fc.integer({ min: 1, max: 4 }),
+    stopped: fc.boolean(),
     name: fc.constant('max_worker_processes'),
     value: fc.constantFrom('2', '8', '32'),
   }),
@@ -296,8 +298,8 @@ function driveWithResets(model: ModelCluster, want: Wish, segments: () => number
       ];
       if (asked.length === 0) throw error;
       for (const [, setting = '', name = ''] of asked) {
-        const { auto } = model.get(name);
-        if (!(setting in auto)) throw error;
+        const { auto, container } = model.get(name);
+        if (!(setting in auto) || container !== 'running') throw error;
         delete (auto as Record<string, string>)[setting];
       }
     }
@@ -351,9 +353,11 @@ describe('rollout, step by step', () => {
           const next = () => segments[count++ % segments.length] as number;
           const model = new ModelCluster(createDesired());
           drive(model, wishes[0], next);
-          for (const { node, name, value } of alterations) {
+          for (const { node, name, value, stopped } of alterations) {
             const stands = model.nodes.get(nodeName(node));
-            if (stands) stands.auto = { ...stands.auto, [name]: value };
+            if (!stands) continue;
+            stands.auto = { ...stands.auto, [name]: value };
+            if (stopped && stands !== model.primary) disturb(model, { node, what: 'stopped' });
           }
           for (const want of wishes.slice(1)) driveWithResets(model, want, next);
           for (const node of model.nodes.values()) node.auto = {};
