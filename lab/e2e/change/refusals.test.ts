@@ -33,6 +33,17 @@ describe('refused on the pull request and on the merge', () => {
 });
 
 describe('refused, and nothing touched', () => {
+  test('a replica that its next start would leave below the primary', async () => {
+    await cluster.ask('node-2', 'ALTER SYSTEM SET max_connections = 50');
+    await cluster.refuse('held by ALTER SYSTEM', INPUTS, {
+      reason:
+        /node-2: ALTER SYSTEM holds max_connections at 50 there, below .*RESET max_connections/,
+      review: true,
+    });
+    await cluster.ask('node-2', 'ALTER SYSTEM RESET max_connections');
+    await cluster.requireQuiet(INPUTS);
+  });
+
   test('a node of another cluster', async () => {
     const image = await cluster.run(
       'node-2',
