@@ -38,14 +38,15 @@ GIVE_UP_SECONDS = 10
 
 # Replay shows what it waits for as any session does: RecoveryConflict…, a lock, or a buffer that is pinned.
 CONFLICT = """
-SELECT json_build_object('pid', pid, 'seconds', extract(epoch FROM clock_timestamp() - xact_start)::int)
-FROM pg_stat_activity
-WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
-  AND EXISTS (
-    SELECT FROM pg_stat_activity
-    WHERE backend_type = 'startup'
-      AND (wait_event LIKE 'RecoveryConflict%' OR wait_event_type IN ('Lock', 'BufferPin')))
-ORDER BY xact_start LIMIT 1
+SELECT coalesce((
+  SELECT json_build_object('pid', pid, 'seconds', extract(epoch FROM clock_timestamp() - xact_start)::int)
+  FROM pg_stat_activity
+  WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
+    AND EXISTS (
+      SELECT FROM pg_stat_activity
+      WHERE backend_type = 'startup'
+        AND (wait_event LIKE 'RecoveryConflict%' OR wait_event_type IN ('Lock', 'BufferPin')))
+  ORDER BY xact_start LIMIT 1), 'null')
 """
 
 
