@@ -1,8 +1,10 @@
 import os
+import socket
 import struct
 import sys
 import tempfile
 import threading
+import time
 import unittest
 from unittest import mock
 
@@ -128,6 +130,16 @@ class Fence(unittest.TestCase):
         self.assertFalse(fence.is_marked(self.data))
 
 
+def retry(connect):
+    """Until somebody listens."""
+    for _ in range(200):
+        try:
+            return connect()
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+    raise AssertionError("nobody listens")
+
+
 class Handover(unittest.TestCase):
     TABLE = (
         "  sl  local_address rem_address   st tx_queue\n"
@@ -145,14 +157,15 @@ class Handover(unittest.TestCase):
             wanted = handover.encode_address(address, port)
             self.assertEqual(handover.has_connection(self.TABLE, wanted), expected)
 
-    def meet(self, peer, nonce):
-        """Lets both halves talk over a port of this machine's own."""
+    def meet(self, peer, nonce, before=lambda port: None):
+        """Lets both halves talk over a port of this machine's own; `before` comes first to the one that tells."""
         port = handover.choose_port()
         told = []
         with mock.patch.object(handover, "PORT", port), mock.patch.object(handover, "ASK_SECONDS", 1.0):
             message = {"nonce": "n", "state": "shut down", "lsn": "0/28", "timeline": 1}
             teller = threading.Thread(target=lambda: told.append(handover.tell(peer, message, 2)))
             teller.start()
+            before(port)
             with mock.patch.object(handover, "_hold"), mock.patch.object(handover, "END_SECONDS", 1.5):
                 heard = handover.ask("127.0.0.1", 0, nonce, lambda: False)
             teller.join()
@@ -165,6 +178,17 @@ class Handover(unittest.TestCase):
 
     def test_nobody_else_is(self):
         self.assertEqual(self.meet("127.0.0.2", "n"), (False, None))
+
+    def test_a_receiver_that_tries_again_keeps_nobody_waiting(self):
+        def connect(port):
+            receiver = retry(lambda: socket.create_connection(("127.0.0.1", port)))
+            self.addCleanup(receiver.close)
+            # SSLRequest (PostgreSQL manual, 55.7), and then it waits for an answer.
+            receiver.sendall(struct.pack("!ii", 8, 80877103))
+
+        told, heard = self.meet("127.0.0.1", "n", connect)
+        self.assertTrue(told)
+        self.assertEqual(heard["lsn"], "0/28")
 
     def test_another_meetings_words_do_not_count(self):
         self.assertEqual(self.meet("127.0.0.1", "m"), (False, None))

@@ -93,11 +93,13 @@ def _give(connection: socket.socket, line: bytes) -> bool:
     connection.settimeout(2)
     asked = b""
     try:
-        while len(asked) < len(STARTUP):
+        while asked != STARTUP:
             part = connection.recv(len(STARTUP) - len(asked))
-            if not part:
-                return False
             asked += part
+            # From that node the replica's own receiver connects as well: it asks for TLS, says no more until it has
+            # an answer, and whoever waited for the rest of it would keep the new primary's question waiting.
+            if not part or not STARTUP.startswith(asked):
+                return False
         connection.sendall(line)
         return connection.recv(1) == TAKEN
     except OSError:
