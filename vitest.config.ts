@@ -21,6 +21,7 @@ export default defineConfig({
           name: 'e2e',
           include: ['lab/e2e/**/*.test.ts'],
           globalSetup: ['lab/e2e/setup.ts'],
+          setupFiles: ['lab/e2e/in-order.ts'],
           testTimeout: 600_000,
           hookTimeout: 900_000,
           // Each lane has addresses of its own, and all share the cores: see lane.ts.

@@ -37,6 +37,12 @@ export interface LoadReport {
   readonly lives: Readonly<Record<string, number>>;
 }
 
+/**
+ * Writes that pause for longer waited for something that should not have been waited for, e.g. a timeout: a busy
+ * machine makes seconds of the tenths that a switchover takes, not more. The goal of a second is bench/switchover.ts's.
+ */
+export const PAUSE_LIMIT_MS = 10_000;
+
 /** A writer, a reader on every replica and somebody who watches; all go on until `stop`. */
 export interface Load {
   /** The hosts that there are from now on. */

@@ -275,12 +275,11 @@ describe('a host', () => {
     await hosts.run('node-2', 'rm /etc/ssh/ssh_host_*; ssh-keygen -qA; systemctl restart ssh');
     // Connections of earlier runs persist.
     await hosts.run('node-2', "pkill -f '[s]shd: admin' || true");
-    const start = Date.now();
-    const run = await runPlaybook(describeRun(), 'observe.yml');
+    // A run that waited for the host would outlast the test.
+    const run = await runPlaybook({ ...describeRun(), waitSeconds: 3_600 }, 'observe.yml');
     expect(run.failures).toMatchObject([
       { node: 'node-2', message: expect.stringContaining('HOST IDENTIFICATION HAS CHANGED') },
     ]);
-    expect(Date.now() - start).toBeLessThan(30_000);
   });
 });
 

@@ -1,5 +1,5 @@
+import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { expect } from 'vitest';
 import type { DesiredCluster } from '../../src/cluster/desired.ts';
 import { MANAGED_SETTINGS, type Settings } from '../../src/cluster/settings.ts';
 import { slotName } from '../../src/cluster/spec.ts';
@@ -102,19 +102,20 @@ export async function startStand(options: {
     },
     async change(steps, more) {
       const done = await stand.run(steps, more);
-      expect(done.failures, done.output).toEqual([]);
-      expect(done.exitCode, done.output).toBe(0);
+      assert.deepEqual(done.failures, [], done.output);
+      assert.equal(done.exitCode, 0, done.output);
       return done.changes.map(({ node, step }) => `${node} ${step}`);
     },
     async prove(primary) {
       const done = await runPlaybook(describeRun(), 'site.yml', { primary, steps: [] });
-      expect(done.failures, done.output).toEqual([]);
-      expect(done.exitCode, done.output).toBe(0);
-      expect(done.proof.map(({ name }) => name)).toEqual(names);
+      assert.deepEqual(done.failures, [], done.output);
+      assert.equal(done.exitCode, 0, done.output);
+      const proven = done.proof.map(({ name }) => name);
+      assert.deepEqual(proven, names);
     },
     async observe() {
       const done = await runPlaybook(describeRun(), 'observe.yml');
-      expect(done.exitCode, done.output).toBe(0);
+      assert.equal(done.exitCode, 0, done.output);
       return done.observations;
     },
     query: (node, sql) =>

@@ -24,9 +24,6 @@ export const CONTAINER = 'postgres-postgres';
 /** Where the data volume is mounted on a node. */
 export const ROOT = '/var/lib/postgresql-cluster';
 
-/** How long writes may pause for a switchover, on a machine that is busy with other things. The goal is a second. */
-export const SWITCHOVER_MS = 3_000;
-
 /** What a change came to. */
 export interface Change {
   readonly result: JobResult;

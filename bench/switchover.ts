@@ -1,0 +1,63 @@
+// node bench/switchover.ts measures how long writes pause for a switchover: on three hosts of the lab, under its load,
+// from node to node and round again.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ensureImages } from '../lab/images/images.ts';
+import { startLoad } from '../lab/load.ts';
+import { startStand } from '../lab/playbooks/stand.ts';
+
+const RUNS = 9;
+/** How long writes may pause, in ms. */
+const GOAL = 1_000;
+/** So that a pause is one of a cluster that works, not of one that starts. */
+const COMMITS = 50;
+
+const tell = (line: string) => process.stderr.write(`${line}\n`);
+
+await ensureImages({ onProgress: tell });
+const folder = mkdtempSync(join(tmpdir(), 'pgca-bench-'));
+const stand = await startStand({
+  world: 'bench',
+  prefix: '10.97',
+  folder,
+  count: 3,
+  tags: ['17'],
+  image: 'postgres:17',
+});
+const pauses: number[] = [];
+try {
+  for (let run = 0; run < RUNS; run += 1) {
+    const [from, to, other] = [0, 1, 2].map(
+      (offset) => stand.names[(run + offset) % stand.names.length] as string,
+    ) as [string, string, string];
+    const common = stand.configure(to);
+    const load = await startLoad({ hosts: stand.addresses, password: 'postgres' });
+    await load.awaitCommits(COMMITS);
+    await stand.change([
+      stand.switchOver(from, to),
+      { kind: 'reload', nodes: [other], ...common },
+      { kind: 'start', nodes: [from], ...common },
+      { kind: 'reload', nodes: stand.names, ...common },
+    ]);
+    await load.awaitCommits(COMMITS);
+    const { longestGapMs, stallMs } = await load.stop();
+    pauses.push(longestGapMs);
+    tell(
+      `${from} to ${to}: ${longestGapMs} ms (this program itself was held up for ${stallMs} ms at most)`,
+    );
+  }
+} finally {
+  await stand.hosts.destroy();
+  rmSync(folder, { recursive: true, force: true });
+}
+
+const sorted = pauses.sort((a, b) => a - b);
+const [median, most] = [sorted[sorted.length >> 1] ?? 0, sorted.at(-1) ?? 0];
+process.stdout.write(
+  `${RUNS} switchovers: writes pause for ${median} ms (median), ${most} ms at most\n`,
+);
+if (median > GOAL) {
+  process.stderr.write(`The pause is above ${GOAL} ms.\n`);
+  process.exitCode = 1;
+}
