@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { ensureImages } from '../lab/images/images.ts';
 import { startLoad } from '../lab/load.ts';
 import { startStand } from '../lab/playbooks/stand.ts';
+import { destroyWorld } from '../lab/world.ts';
 
 const RUNS = 9;
 /** How long writes may pause, in ms. */
@@ -17,8 +18,9 @@ const tell = (line: string) => process.stderr.write(`${line}\n`);
 
 await ensureImages({ onProgress: tell });
 const folder = mkdtempSync(join(tmpdir(), 'pgca-bench-'));
+const WORLD = 'bench';
 const stand = await startStand({
-  world: 'bench',
+  world: WORLD,
   prefix: '10.97',
   folder,
   count: 3,
@@ -33,14 +35,18 @@ try {
     ) as [string, string, string];
     const common = stand.configure(to);
     const load = await startLoad({ hosts: stand.addresses, password: 'postgres' });
-    await load.awaitCommits(COMMITS);
-    await stand.change([
-      stand.switchOver(from, to),
-      { kind: 'reload', nodes: [other], ...common },
-      { kind: 'start', nodes: [from], ...common },
-      { kind: 'reload', nodes: stand.names, ...common },
-    ]);
-    await load.awaitCommits(COMMITS);
+    try {
+      await load.awaitCommits(COMMITS);
+      await stand.change([
+        stand.switchOver(from, to),
+        { kind: 'reload', nodes: [other], ...common },
+        { kind: 'start', nodes: [from], ...common },
+        { kind: 'reload', nodes: stand.names, ...common },
+      ]);
+      await load.awaitCommits(COMMITS);
+    } finally {
+      await load.stop();
+    }
     const { longestGapMs, stallMs } = await load.stop();
     pauses.push(longestGapMs);
     tell(
@@ -48,7 +54,7 @@ try {
     );
   }
 } finally {
-  await stand.hosts.destroy();
+  await destroyWorld(WORLD);
   rmSync(folder, { recursive: true, force: true });
 }
 
@@ -57,7 +63,7 @@ const [median, most] = [sorted[sorted.length >> 1] ?? 0, sorted.at(-1) ?? 0];
 process.stdout.write(
   `${RUNS} switchovers: writes pause for ${median} ms (median), ${most} ms at most\n`,
 );
-if (median > GOAL) {
-  process.stderr.write(`The pause is above ${GOAL} ms.\n`);
+if (most > GOAL) {
+  process.stderr.write(`A pause is above ${GOAL} ms.\n`);
   process.exitCode = 1;
 }

@@ -141,6 +141,11 @@ export const inputSchema = z.object({
     'the name of a label, at most 50 characters, or nothing to refuse always',
     'allow-destroy',
   ),
+  'label-prefix': text(
+    (value) => /^([A-Za-z0-9][A-Za-z0-9 ._/:-]{0,29})?$/.test(value),
+    'letters, digits, spaces and . _ / : -, at most 30 characters, or nothing to set no labels',
+    'postgres/',
+  ),
   'on-plan-change': text(
     (value) => value === 'fail' || value === 'apply',
     'fail or apply',

@@ -121,12 +121,23 @@ describe('readRequest', () => {
     ['subnet-ids', 'subnet-1'],
     ['ssh-user', 'root;id'],
     ['working-directory', '../../etc'],
+    ['label-prefix', '@acme/'],
   ])('%s %j is one problem that names it, what was given and an example', (name, value) => {
     const { problems } = read({ [name]: value });
     expect(problems).toHaveLength(1);
     expect(problems[0]).toMatch(new RegExp(`^${name}: `));
     expect(problems[0]).toContain(JSON.stringify(value.slice(0, 64)).slice(1, -1));
     expect(problems[0]).toMatch(/Allowed: .*, e\.g\. /);
+  });
+
+  test('does not set the label itself by which people allow a loss of data', () => {
+    const taken = { 'label-prefix': 'db/', 'allow-destroy-label': 'DB/Destroy' };
+    expect(read(taken).problems).toEqual([
+      expect.stringMatching(/^label-prefix: "db\/" is not allowed\. .*"db\/destroy" itself/),
+    ]);
+    expect(read({ 'label-prefix': 'allow-' }).problems).toHaveLength(1);
+    expect(read({ 'label-prefix': 'db/' }).request?.labelPrefix).toBe('db/');
+    expect(read().request?.labelPrefix).toBeNull();
   });
 
   test('reports all problems at once', () => {

@@ -1,5 +1,6 @@
 import { readBackend } from './backend.ts';
 import { majorOfTag, nodeName } from './cluster/spec.ts';
+import { EFFECTS, nameLabel } from './effect.ts';
 import { inputSchema } from './input-schema.ts';
 import { COMMANDS, type Command, type Intent } from './intent.ts';
 import { quoteValue } from './quote.ts';
@@ -51,6 +52,7 @@ export function readRequest(inputs: RawInputs, intent: Intent): InputResult {
     ...settings.problems,
     ...backend.problems,
     ...checkMajor(merged),
+    ...checkLabels(merged),
     ...findMissing(merged, intent),
     ...checkPasswords(merged),
   ];
@@ -87,6 +89,7 @@ export function readRequest(inputs: RawInputs, intent: Intent): InputResult {
       fenced: given.fenced || null,
       githubToken: given['github-token'],
       allowDestroyLabel: given['allow-destroy-label'] || null,
+      labelPrefix: given['label-prefix'] || null,
       onPlanChange: given['on-plan-change'],
       comment: given.comment,
       terraformBinary: given['terraform-binary'] || null,
@@ -164,6 +167,17 @@ function checkReplicas(
     );
   }
   return problems;
+}
+
+/** A label that allows something is a person's to set. */
+function checkLabels(inputs: RawInputs): string[] {
+  const prefix = inputs['label-prefix'] ?? '';
+  const consent = (inputs['allow-destroy-label'] ?? '').toLowerCase();
+  const isTaken = EFFECTS.some((effect) => nameLabel(prefix, effect).toLowerCase() === consent);
+  if (prefix === '' || !isTaken) return [];
+  return [
+    `label-prefix: ${quoteValue(prefix)} is not allowed. With it the action would set the label ${quoteValue(consent)} itself, by which people allow that data is destroyed (allow-destroy-label). Choose another, e.g. postgres/.`,
+  ];
 }
 
 /** The official image's tags begin with the major version; other repositories name theirs as they like. */

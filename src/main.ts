@@ -14,6 +14,7 @@ import { deploy } from './jobs/deploy.ts';
 import { reportDrift } from './jobs/drift.ts';
 import { failOver } from './jobs/failover.ts';
 import type { Job } from './jobs/job.ts';
+import { Labels } from './jobs/labels.ts';
 import { runOperation } from './jobs/operation.ts';
 import { findNewerCommit, findSubject, identifyCluster } from './jobs/place.ts';
 import { review } from './jobs/review.ts';
@@ -114,7 +115,8 @@ async function perform(
       const commit = intent.sha;
       const findSuccessor = () => findNewerCommit(client, { commit, environment });
       const context = { announcement, reviews, commit, warnings, subject, findSuccessor };
-      return intent.kind === 'review' ? review(job, context) : deploy(job, context);
+      if (intent.kind === 'deploy') return deploy(job, context);
+      return review(job, context, new Labels({ client, place, prefix: request.labelPrefix }));
     }
     case 'failover':
       return failOver(job, { announcement, commit: intent.sha, fenced: request.fenced });

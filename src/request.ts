@@ -17,6 +17,8 @@ export interface Request {
   readonly githubToken: string;
   /** The label of a pull request that may destroy or replace nodes with data; null: none may. */
   readonly allowDestroyLabel: string | null;
+  /** What the names of the labels begin with that say what a merge would do; null: none are set. */
+  readonly labelPrefix: string | null;
   /** What a merge does where its plan is not the one that was reviewed. */
   readonly onPlanChange: 'fail' | 'apply';
   /** Whether the cluster has a comment of its own or a section of one for all. */

@@ -1,6 +1,7 @@
 import * as core from '@actions/core';
 import { findImageDigest } from '../cluster/image.ts';
 import { CancelledError, readMessage, UserError } from '../errors.ts';
+import { listEffects } from '../report/effects.ts';
 import {
   type PlanReport,
   renderPlanComment,
@@ -17,11 +18,12 @@ import {
   planDirectory,
   refuseForeignCluster,
 } from './job.ts';
+import type { Labels } from './labels.ts';
 import { describeDatabase, previewRollout } from './preview.ts';
 import { refuseLosses } from './protection.ts';
 
 /** What a pull request would do: plan, look at the nodes, say it, and keep what was said for the merge. */
-export async function review(job: Job, context: Context): Promise<void> {
+export async function review(job: Job, context: Context, labels: Labels): Promise<void> {
   const { announcement, commit, warnings } = context;
   const blank = beginReport(job, { commit, warnings });
   let refusals: readonly string[];
@@ -33,6 +35,7 @@ export async function review(job: Job, context: Context): Promise<void> {
     if (overtakenBy === null) {
       const short = renderPlanShort(report);
       await announcement.publish(renderPlanComment(report), { short });
+      await labels.show(listEffects(report));
     } else {
       const by = `${overtakenBy.slice(0, 7)} was pushed meanwhile; its own run says what it would do.`;
       await publishProgress(announcement, { ...blank, progress: { state: 'superseded', by } });
@@ -54,6 +57,7 @@ export async function review(job: Job, context: Context): Promise<void> {
     await announcement.summarize(renderDeploySummary(failed));
     await publishProgress(announcement, failed);
     rememberEnd(announcement);
+    await labels.show([]);
     throw error;
   }
   rememberEnd(announcement);

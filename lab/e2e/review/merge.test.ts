@@ -210,12 +210,17 @@ describe('reviewed is applied', () => {
   });
 
   test('a node with data is destroyed only under the label', async () => {
-    const wanted = withSettings('work_mem = 12MB');
+    const wanted = { ...withSettings('work_mem = 12MB'), 'label-prefix': 'db/' };
     const { number, planned } = await propose('shrink', wanted);
+    const listLabels = () =>
+      world.github.listIssues().find((issue) => issue.number === number)?.labels;
+    const named = (...names: string[]) => names.map((name) => expect.objectContaining({ name }));
     expect(planned.conclusion).toBe('failure');
+    expect(listLabels()).toEqual(named('db/refused', 'db/destroy'));
     expect(readComment(number)).toMatch(/^###? .*refused/m);
     expect(listErrors(planned)).toContain('label the pull request allow-destroy');
     requireSuccess(await run(world.github.label(number, 'allow-destroy'), wanted));
+    expect(listLabels()).toEqual(named('db/destroy', 'allow-destroy'));
     expect(readComment(number)).not.toMatch(/^###? .*refused/m);
     const { deployed } = await merge(number, wanted);
     expect(readProof(requireSuccess(deployed))).toHaveLength(2);

@@ -1,0 +1,76 @@
+import {
+  acceptRefusal,
+  type Forbidden,
+  type GitHubClient,
+  type Repository,
+  readStatus,
+} from './client.ts';
+
+/** What became of a pull request's labels. */
+export type LabelsOutcome =
+  | {
+      readonly outcome: 'set';
+      readonly added: readonly string[];
+      readonly removed: readonly string[];
+    }
+  | Forbidden;
+
+/**
+ * Makes a pull request carry, of the labels in `own`, those in `wanted` and no other; whatever else it carries is left
+ * alone. Labels that the repository lacks are made by GitHub (endpoints "List labels for an issue", "Add labels to an
+ * issue", "Remove a label from an issue"; pull requests are issues to them).
+ *
+ * @throws the API's error for anything but a lack of permission
+ */
+export async function setLabels(
+  client: GitHubClient,
+  options: {
+    repository: Repository;
+    number: number;
+    own: readonly string[];
+    wanted: readonly string[];
+  },
+): Promise<LabelsOutcome> {
+  const { repository, number, own, wanted } = options;
+  const place = { ...repository, issue_number: number };
+  return acceptRefusal(async () => {
+    const present = await listLabels(client, place);
+    const added = wanted.filter((label) => !has(present, label));
+    const removed = own.filter((label) => has(present, label) && !has(wanted, label));
+    if (added.length > 0) {
+      await client.request('POST /repos/{owner}/{repo}/issues/{issue_number}/labels', {
+        ...place,
+        labels: added,
+      });
+    }
+    for (const name of removed) await removeLabel(client, place, name);
+    return { outcome: 'set', added, removed };
+  });
+}
+
+/** GitHub takes two names that differ only in case for the same. */
+const has = (labels: readonly string[], label: string): boolean =>
+  labels.some((one) => one.toLowerCase() === label.toLowerCase());
+
+type Place = Repository & { readonly issue_number: number };
+
+/** A pull request has at most 100 labels, which is a page. */
+async function listLabels(client: GitHubClient, place: Place): Promise<string[]> {
+  const { data } = await client.request('GET /repos/{owner}/{repo}/issues/{issue_number}/labels', {
+    ...place,
+    per_page: 100,
+  });
+  return data.map(({ name }) => name);
+}
+
+async function removeLabel(client: GitHubClient, place: Place, name: string): Promise<void> {
+  try {
+    await client.request('DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}', {
+      ...place,
+      name,
+    });
+  } catch (error) {
+    // Somebody was quicker.
+    if (readStatus(error) !== 404) throw error;
+  }
+}

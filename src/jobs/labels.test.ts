@@ -1,0 +1,78 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type GitHub, startGitHub } from '../../lab/github/github.ts';
+import { createClient } from '../github/client.ts';
+import { Labels } from './labels.ts';
+
+let github: GitHub;
+let number: number;
+let log: string[];
+beforeEach(async () => {
+  github = await startGitHub();
+  number = github.openPullRequest({ branch: 'more', title: 'More' }).payload.number;
+  log = [];
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    log.push(String(text));
+    return true;
+  });
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await github.stop();
+});
+
+function connect(access: 'read' | 'write' = 'write') {
+  const token = github.createToken({ permissions: { pull_requests: access } });
+  return createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 5 });
+}
+
+const place = () => ({ repository: { owner: 'acme', repo: 'database' }, number });
+const label = ({ client = connect(), prefix = 'db/' as string | null } = {}) =>
+  new Labels({ client, place: place(), prefix });
+const list = () =>
+  github
+    .listIssues()
+    .flatMap(({ labels }) => labels)
+    .map((one) => (typeof one === 'string' ? one : one.name));
+
+describe('labels', () => {
+  it('say what a merge does, and no longer what it did', async () => {
+    await label().show(['destroy', 'restart']);
+    expect(list()).toEqual(['db/destroy', 'db/restart']);
+    await label().show(['restart', 'switchover']);
+    expect(list()).toEqual(['db/restart', 'db/switchover']);
+    await label().show([]);
+    expect(list()).toEqual([]);
+    expect(log).toEqual([]);
+  });
+
+  it('of others stay, whatever they begin with', async () => {
+    for (const name of ['allow-destroy', 'db/keep', 'DB/Refused']) github.label(number, name);
+    await label().show(['no-changes']);
+    expect(list()).toEqual(['allow-destroy', 'db/keep', 'db/no-changes']);
+    await label({ prefix: 'orders ' }).show(['restart']);
+    expect(list()).toContain('db/no-changes');
+    expect(list()).toContain('orders restart');
+  });
+
+  it('that are right are not written again', async () => {
+    await label().show(['restart']);
+    const before = github.journal.length;
+    await label().show(['restart']);
+    expect(github.journal.slice(before).map(({ method }) => method)).toEqual(['GET']);
+  });
+
+  it('are not touched without a prefix or a pull request', async () => {
+    await label({ prefix: null }).show(['restart']);
+    await new Labels({ client: connect(), place: null, prefix: 'db/' }).show(['restart']);
+    expect(github.journal).toEqual([]);
+  });
+
+  it('never end the job', async () => {
+    await label({ client: connect('read') }).show(['restart']);
+    expect(log.join('')).toContain('::warning::label-prefix: the token may not set labels here');
+    github.failNext({ path: /labels/, kind: 'server-error', times: 10 });
+    await label().show(['restart']);
+    expect(log.join('')).toContain('The labels could not be set');
+    expect(list()).toEqual([]);
+  });
+});

@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest';
+import type { Step } from '../cluster/step.ts';
+import { listEffects } from './effects.ts';
+import { createPlan } from './fixtures/plan.ts';
+import { createPlanReport } from './fixtures/report.ts';
+import type { PlanReport } from './plan-comment.ts';
+
+const common = { primary: 'node-1', settings: {} };
+const SWITCHOVER: Step = { kind: 'switchover', nodes: ['node-1', 'node-2'], slots: [], ...common };
+const RESTART: Step = { kind: 'restart', nodes: ['node-2'], ...common };
+const RELOAD: Step = { kind: 'reload', nodes: ['node-2'], ...common };
+const RESIZE: Step = { kind: 'resize', nodes: ['node-2'], instanceType: 't3.large' };
+
+const rollout = (...steps: Step[]): PlanReport['database'] => ({
+  refusals: [],
+  primary: 'node-1',
+  steps,
+  observeAgain: false,
+});
+const resource = (...actions: string[]) =>
+  createPlan([{ address: 'aws_instance.node["1"]', actions }]);
+
+test.each<[string, unknown, Partial<PlanReport>, string[]]>([
+  ['nothing', createPlan([]), {}, ['no-changes']],
+  ['a reload', createPlan([]), { database: rollout(RELOAD) }, []],
+  [
+    'restarts',
+    createPlan([]),
+    { database: rollout(RESTART, SWITCHOVER) },
+    ['switchover', 'restart'],
+  ],
+  ['a larger type', resource('update'), { database: rollout(RESIZE) }, ['restart']],
+  ['a removed resource', resource('delete'), {}, ['destroy']],
+  ['a replaced one', resource('delete', 'create'), {}, ['destroy']],
+  ['a refused plan', resource('delete'), { refusals: ['It holds data.'] }, ['refused', 'destroy']],
+  [
+    'a refused rollout',
+    createPlan([]),
+    { database: { refusals: ['Two primaries.'] } },
+    ['refused'],
+  ],
+  ['a new cluster', resource('create'), { database: { notObserved: 'No nodes.' } }, []],
+  ['nodes nobody reaches', createPlan([]), { database: { notObserved: 'No route.' } }, []],
+])('%s', (_, plan, overrides, effects) => {
+  expect(listEffects(createPlanReport(plan, overrides))).toEqual(effects);
+});

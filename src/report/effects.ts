@@ -1,0 +1,18 @@
+import { EFFECTS, type Effect } from '../effect.ts';
+import { hideRequest, type PlanReport } from './plan-comment.ts';
+
+/** The effects of what a pull request would do; what a database would do that could not be asked is not among them. */
+export function listEffects(report: PlanReport): Effect[] {
+  const { plan, database, refusals } = hideRequest(report);
+  const steps = 'steps' in database ? database.steps : null;
+  const isRefused = refusals.length > 0 || ('refusals' in database && database.refusals.length > 0);
+  const does = (...kinds: readonly string[]) => steps?.some(({ kind }) => kinds.includes(kind));
+  const holds: Readonly<Record<Effect, boolean | undefined>> = {
+    refused: isRefused,
+    destroy: plan.counts.destroy + plan.counts.replace > 0,
+    switchover: does('switchover'),
+    restart: does('restart', 'resize'),
+    'no-changes': !plan.hasChanges && !isRefused && steps?.length === 0,
+  };
+  return EFFECTS.filter((effect) => holds[effect]);
+}
