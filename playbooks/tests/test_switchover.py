@@ -166,8 +166,8 @@ class Handover(unittest.TestCase):
             teller = threading.Thread(target=lambda: told.append(handover.tell(peer, message, 2)))
             teller.start()
             before(port)
-            with mock.patch.object(handover, "_hold"), mock.patch.object(handover, "END_SECONDS", 1.5):
-                heard = handover.ask("127.0.0.1", 0, nonce, lambda: False)
+            with mock.patch.object(handover, "END_SECONDS", 1.5):
+                heard = handover.ask("127.0.0.1", nonce, lambda: False)
             teller.join()
         return told[0], heard
 
@@ -192,6 +192,20 @@ class Handover(unittest.TestCase):
 
     def test_another_meetings_words_do_not_count(self):
         self.assertEqual(self.meet("127.0.0.1", "m"), (False, None))
+
+    def test_who_cannot_connect_is_not_ready(self):
+        port, own = handover.choose_port(), handover.choose_port()
+        with mock.patch.object(handover, "PORT", port), mock.patch.object(handover, "READY_SECONDS", 0.2):
+            self.assertFalse(handover.hold("127.0.0.1", own))
+            with socket.create_server(("127.0.0.1", port)) as server:
+                held = []
+                holder = threading.Thread(target=lambda: held.append(handover.hold("127.0.0.1", own)))
+                holder.start()
+                connection, peer = server.accept()
+                self.assertEqual(peer, ("127.0.0.1", own))
+                connection.close()
+                holder.join()
+        self.assertEqual(held, [True])
 
     def test_the_startup_packet_is_as_long_as_it_says(self):
         self.assertEqual(struct.unpack("!i", handover.STARTUP[:4])[0], len(handover.STARTUP))

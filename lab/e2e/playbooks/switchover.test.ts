@@ -93,6 +93,9 @@ test('from one to the next, and back to the first', async () => {
   expect(history?.map((ended) => ended.timeline)).toEqual([1, 2, 3]);
 });
 
+/** What node-2 opens to PostgreSQL's port on node-1. */
+const questions = `INPUT -s ${LANE.prefix}.1.2 -p tcp --dport 5432 --syn`;
+
 describe('is refused, and nothing stops,', () => {
   test('while a transaction is open for long', async () => {
     const report = stand
@@ -119,14 +122,32 @@ describe('is refused, and nothing stops,', () => {
     await stand.change(rejoin(stand.switchOver('node-2', 'node-1')));
     await requireRoles('node-1');
   });
+
+  test('while the new primary cannot connect to the old one anew', async () => {
+    const gap = await underLoad('a switchover that does not begin', async () => {
+      await stand.hosts.run('node-1', `iptables -I ${questions} -j DROP`);
+      const run = await stand.run([stand.switchOver('node-1', 'node-2')]);
+      await stand.hosts.run('node-1', `iptables -D ${questions} -j DROP`);
+      expect(run.failures[0]?.message).toMatch(
+        /node-1 is still the primary: node-2 cannot connect to port 5432 .*nothing was stopped/,
+      );
+    });
+    expect(gap).toBeLessThan(PAUSE_LIMIT_MS);
+    await stand.change(rejoin(stand.switchOver('node-2', 'node-1')));
+    await requireRoles('node-1');
+  });
 });
 
 describe('that fails in the middle is undone', () => {
   const step = () => stand.switchOver('node-1', 'node-2');
-  const questions = `INPUT -s ${LANE.prefix}.1.2 -p tcp --dport 5432 --syn -j DROP`;
-  /** Keeps node-2 from asking node-1 where the changes end; what it has open, as for streaming, stays. */
-  const keepUntold = () => stand.hosts.run('node-1', `iptables -I ${questions}`);
-  const stopKeeping = () => stand.hosts.run('node-1', `iptables -D ${questions}`);
+  // The first of them says that node-2 is ready, the others ask where the changes end.
+  const first = `${questions} -m limit --limit 1/hour --limit-burst 1 -j ACCEPT`;
+  const later = `${questions} -j DROP`;
+  /** Lets node-2 say that it is ready, and then ask in vain; what it has open already, as for streaming, stays. */
+  const keepUntold = () =>
+    stand.hosts.run('node-1', `iptables -I ${later} && iptables -I ${first}`);
+  const stopKeeping = () =>
+    stand.hosts.run('node-1', `iptables -D ${first} && iptables -D ${later}`);
 
   test('when the new primary is not told where the changes end', async () => {
     const gap = await underLoad('an undone switchover', async () => {

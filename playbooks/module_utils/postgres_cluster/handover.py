@@ -106,13 +106,36 @@ def _give(connection: socket.socket, line: bytes) -> bool:
         return False
 
 
-def ask(address: str, port: int, nonce: str, is_streaming: Callable[[], bool]) -> Optional[Dict[str, Any]]:
+def hold(address: str, port: int) -> bool:
+    """Shows the old primary's node from that port that this one is ready, until its server stops serving.
+
+    Gives whether it could: a connection that was open before, as the one changes come through, says nothing about
+    a new one. Without it the old primary does not stop.
+    """
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            connection = socket.create_connection((address, PORT), 2, ("", port))
+        except OSError:
+            time.sleep(0.05)
+            continue
+        with connection:
+            connection.settimeout(HOLD_SECONDS)
+            try:
+                # PostgreSQL waits for us to speak first.
+                connection.recv(1)
+            except OSError:
+                pass
+            return True
+    return False
+
+
+def ask(address: str, nonce: str, is_streaming: Callable[[], bool]) -> Optional[Dict[str, Any]]:
     """What the old primary's node says once its server has ended; None when it says nothing.
 
     `is_streaming` says whether the old primary still sends changes: then it has not ended.
     """
     start = time.monotonic()
-    _hold(address, port)
     next_look = end = 0.0
     while time.monotonic() < start + END_SECONDS:
         now = time.monotonic()
@@ -134,16 +157,6 @@ def ask(address: str, port: int, nonce: str, is_streaming: Callable[[], bool]) -
             pass
         time.sleep(0.005)
     return None
-
-
-def _hold(address: str, port: int) -> None:
-    """PostgreSQL waits for us to speak first, so this ends when it stops serving."""
-    try:
-        with socket.create_connection((address, PORT), 2, ("", port)) as connection:
-            connection.settimeout(HOLD_SECONDS)
-            connection.recv(1)
-    except OSError:
-        pass
 
 
 def _read(connection: socket.socket) -> Optional[Dict[str, Any]]:

@@ -19,7 +19,7 @@ from .container import STOP_SECONDS
 from .control import Control, format_lsn, parse_lsn, parse_position, read_head, read_text_of
 from .docker import inspect_container, stop_container
 from .fence import lift_fence, raise_fence
-from .handover import ask, choose_port, tell, wait_for_asker
+from .handover import ask, choose_port, hold, tell, wait_for_asker
 from .image import Image
 from .psql import Session, quote
 from .promote import promote_server
@@ -27,6 +27,7 @@ from .record import choose_recorded_image, read_record
 from .reload import apply_files
 from .restart import check_configuration
 from .server import (
+    PORT,
     ensure_container,
     is_accepting,
     is_following,
@@ -222,7 +223,9 @@ def _take_over(spec: Spec, slots: List[str], other: str, meeting: Dict[str, Any]
     promoted: Optional[bool] = False
     try:
         with Session(spec.container) as session:
-            end = ask(other, int(meeting["port"]), meeting["nonce"], lambda: is_receiving(session))
+            if not hold(other, int(meeting["port"])):
+                raise Problem("%s cannot connect to port %d of the old primary (%s)" % (spec.node, PORT, other))
+            end = ask(other, meeting["nonce"], lambda: is_receiving(session))
             if end is None:
                 raise Problem("the node of the old primary (%s) did not say where its changes end" % other)
             if end["state"] != "shut down":
