@@ -54,6 +54,7 @@ try {
     );
   }
 } finally {
+  await stand.hosts.destroy();
   await destroyWorld(WORLD);
   rmSync(folder, { recursive: true, force: true });
 }
