@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -8,13 +8,14 @@ import { LANE } from '../lane.ts';
 
 // Every step alone, and twice: the second time it finds its work done.
 
+const folder = mkdtempSync(join(tmpdir(), 'pgca-playbooks-test-'));
 let stand: Stand;
 beforeAll(async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'pgca-playbooks-test-'));
   stand = await startStand({ ...LANE, folder, count: 3, tags: ['17', '15'], image: 'postgres:17' });
 });
 afterAll(async () => {
   await stand?.hosts.destroy();
+  rmSync(folder, { recursive: true, force: true });
 });
 
 describe('observe', () => {

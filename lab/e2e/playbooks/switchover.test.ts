@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,13 +11,14 @@ import { LANE } from '../lane.ts';
 /** Marks data that may hold rows of its own: layout.py. */
 const FORMER_PRIMARY = 'postgres-cluster.former-primary';
 
+const folder = mkdtempSync(join(tmpdir(), 'pgca-playbooks-test-'));
 let stand: Stand;
 beforeAll(async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'pgca-playbooks-test-'));
   stand = await startStand({ ...LANE, folder, count: 3, tags: ['17'], image: 'postgres:17' });
 });
 afterAll(async () => {
   await stand?.hosts.destroy();
+  rmSync(folder, { recursive: true, force: true });
 });
 
 /** Does something under load, requires that no acknowledged row is lost, and gives the longest pause of writes. */

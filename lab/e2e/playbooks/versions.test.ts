@@ -1,26 +1,29 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { afterAll, afterEach, expect, test } from 'vitest';
 import { PAUSE_LIMIT_MS, startLoad } from '../../load.ts';
 import { type Stand, startStand } from '../../playbooks/stand.ts';
 import { LANE } from '../lane.ts';
 
 // The oldest and the newest PostgreSQL: other control files, another libc family's image.
 
+const folder = mkdtempSync(join(tmpdir(), 'pgca-playbooks-test-'));
 let stand: Stand | undefined;
 afterEach(async () => {
   await stand?.hosts.destroy();
   stand = undefined;
 });
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
 
 test.each(['14-alpine', '18'] as const)(
   'PostgreSQL %s is tried, switched over there and back',
   async (tag) => {
-    const folder = mkdtempSync(join(tmpdir(), 'pgca-playbooks-test-'));
     const cluster = await startStand({
       ...LANE,
-      folder,
+      folder: join(folder, tag),
       count: 2,
       tags: [tag],
       image: `postgres:${tag}`,
