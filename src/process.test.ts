@@ -125,6 +125,31 @@ test('a cancelled job interrupts the children and their children once, and waits
   ]);
 });
 
+test('a cancelled job interrupts insistently what may be killed, and then kills it with its children', async () => {
+  // One loses the first interrupt, one every interrupt, and one has left a child behind that does.
+  const loop = 'echo ready; while :; do sleep 0.05; done';
+  const children = {
+    second: `trap 'trap "echo heard; exit 1" INT' INT; ${loop}`,
+    never: `trap '' INT; ${loop}`,
+    orphan: `(trap '' INT; ${loop}) &`,
+  };
+  const entry = startEntry(`
+    for (const [name, script] of Object.entries(${JSON.stringify(children)})) {
+      runProcess('sh', ['-c', script], { onLine: console.log, interrupt: 'insistently' }).catch(
+        (error) => console.log(name, error.name),
+      );
+    }`);
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: entry.stdout as Readable })) {
+    lines.push(line);
+    if (line === 'ready' && lines.length === 3) entry.kill('SIGINT');
+  }
+  const [heard, ...ends] = lines.slice(3);
+  expect(heard).toBe('heard');
+  expect(ends[0]).toBe('second CancelledError');
+  expect(ends.slice(1).sort()).toEqual(['never CancelledError', 'orphan CancelledError']);
+});
+
 describe('a child that outlives its parent', () => {
   /** Two seconds of work are left at the interrupt. */
   const child = (file: string) => `

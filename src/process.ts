@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -16,6 +16,8 @@ export interface ProcessOptions {
   readonly onLine?: (line: string) => void;
   /** Lets the child finish although this process is killed; see `Outliving`. */
   readonly outlives?: Outliving;
+  /** What a cancel does to the child; `once` by default. See `interruptGroup`. */
+  readonly interrupt?: Interrupt;
 }
 
 /**
@@ -60,6 +62,19 @@ export class ProcessError extends Error {
   }
 }
 
+/** Whether a child is interrupted once and waited for, or again and at last killed. */
+export type Interrupt = 'once' | 'insistently';
+
+/** Which signal when, in ms after the cancel: over well before the 10 s after which GitHub kills the action. */
+const SIGNALS: Readonly<Record<Interrupt, readonly (readonly [number, NodeJS.Signals])[]>> = {
+  once: [[0, 'SIGINT']],
+  insistently: [
+    [0, 'SIGINT'],
+    [2000, 'SIGINT'],
+    [5000, 'SIGKILL'],
+  ],
+};
+
 const interrupts = new Set<() => void>();
 let cancelled = false;
 
@@ -67,9 +82,6 @@ let cancelled = false;
  * From now on a cancelled job reaches the children. GitHub's runner signals the entry process alone
  * (SIGINT, SIGTERM 7.5 s later, then a kill), so a child started with `@actions/exec`, which gives no
  * pid, would live on, holding Terraform's state lock or half a clone.
- *
- * Children are interrupted once: a second signal would make Terraform drop what it is doing without
- * writing its state.
  */
 export function forwardSignals(): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -104,9 +116,7 @@ export async function runProcess(
     // A group of its own: ansible-playbook's workers and ssh must hear the signal as well.
     detached: true,
   });
-  const interrupt = () => {
-    if (child.pid !== undefined && child.exitCode === null) interruptGroup(child.pid);
-  };
+  const interrupt = () => interruptGroup(child, options.interrupt);
   interrupts.add(interrupt);
   let running = true;
   const end = new Promise<number>((resolve, reject) => {
@@ -173,9 +183,28 @@ export async function awaitSurvivor(
   return !isAlive(survivor);
 }
 
-function interruptGroup(pid: number): void {
+/**
+ * Interrupts a child that leads a process group, and its group, until its output has ended.
+ *
+ * `once` is for Terraform, which at a second signal drops what it is doing without writing its state.
+ * `insistently` is for Ansible, which now and then goes on as if nothing had been: Python raises
+ * KeyboardInterrupt wherever it stands, and what is raised in a hook of fork is dropped (seen with
+ * Python 3.11: "Exception ignored in: <function _releaseLock>"). What is killed then is as if it had crashed.
+ */
+export function interruptGroup(child: ChildProcess, how: Interrupt = 'once'): void {
+  const { pid } = child;
+  if (pid === undefined) return;
+  const timers = SIGNALS[how].map(([after, signal]) =>
+    setTimeout(() => signalGroup(pid, signal), after),
+  );
+  child.once('close', () => {
+    for (const timer of timers) clearTimeout(timer);
+  });
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(-pid, 'SIGINT');
+    process.kill(-pid, signal);
   } catch (error) {
     // ESRCH: it ended in the meantime, which is what the signal was for.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;

@@ -11,6 +11,7 @@ import type { NodeObservation } from '../../src/cluster/observation.ts';
 import type { NodeProof } from '../../src/cluster/proof.ts';
 import { rollout } from '../../src/cluster/rollout.ts';
 import type { Step } from '../../src/cluster/step.ts';
+import { interruptGroup } from '../../src/process.ts';
 import { writeSecretFile } from '../../src/workspace.ts';
 
 const playbooks = join(import.meta.dirname, '../../playbooks');
@@ -49,7 +50,7 @@ export interface DriveOptions {
   readonly waitSeconds?: number;
   /** Called with each line people see. */
   readonly onLine?: (line: string) => void;
-  /** Ends the running playbook as a cancelled job does: SIGINT. */
+  /** Ends the running playbook as a cancelled job does. */
   readonly signal?: AbortSignal;
 }
 
@@ -106,9 +107,11 @@ export async function runPlaybook(
         PYTHONDONTWRITEBYTECODE: '1',
       },
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
     },
   );
-  options.signal?.addEventListener('abort', () => child.kill('SIGINT'));
+  const interrupt = () => interruptGroup(child, 'insistently');
+  options.signal?.addEventListener('abort', interrupt);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
@@ -119,6 +122,7 @@ export async function runPlaybook(
   const exitCode = await new Promise<number | null>((resolve, reject) => {
     child.on('error', reject).on('close', resolve);
   });
+  options.signal?.removeEventListener('abort', interrupt);
   const seconds = (performance.now() - start) / 1000;
   const written = await readFile(result, 'utf8').catch(() => null);
   const nothing = { observations: [], proof: [], stats: {}, changes: [], failures: [], notes: [] };

@@ -116,6 +116,7 @@ export class Ansible {
             PYTHONUNBUFFERED: '1',
           },
           onLine: this.#log,
+          interrupt: 'insistently',
         },
       );
       return null;
