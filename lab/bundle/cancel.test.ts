@@ -1,17 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Aws, startAws } from '../aws/main.ts';
+import { wrapProgram } from '../wrap-program.ts';
 import { type Bench, openBench } from './bench.ts';
 
 let bench: Bench;
@@ -31,14 +23,10 @@ afterAll(async () => {
 });
 
 /**
- * A PATH whose Terraform, asked to apply, is still busy for 14 s although it was interrupted, saying so all
- * along, and only then makes the resources: 4 s after GitHub has killed the action.
+ * Terraform, asked to apply, is still busy for 14 s although it was interrupted, saying so all along, and only
+ * then makes the resources: 4 s after GitHub has killed the action.
  */
-function makeSlowPath(): string {
-  const real = execFileSync('sh', ['-c', 'command -v terraform'], { encoding: 'utf8' }).trim();
-  const bin = join(folder, 'bin');
-  mkdirSync(bin);
-  const script = `#!/bin/sh
+const SLOW_APPLY = `
 if [ "$1" = apply ]; then
   trap 'echo Interrupt received.' INT
   i=0
@@ -47,13 +35,7 @@ if [ "$1" = apply ]; then
     echo "still creating $i"
     sleep 0.5
   done
-fi
-exec '${real}' "$@"
-`;
-  writeFileSync(join(bin, 'terraform'), script);
-  chmodSync(join(bin, 'terraform'), 0o755);
-  return `${bin}:${process.env.PATH}`;
-}
+fi`;
 
 test('a job cancelled while Terraform applies loses nothing of the state, though GitHub kills the action', async () => {
   const opened = bench.github.openPullRequest({ branch: 'cancelled', title: 'Create the cluster' });
@@ -66,7 +48,7 @@ test('a job cancelled while Terraform applies loses nothing of the state, though
     { 'on-plan-change': 'apply' },
     {
       env: { TF_REATTACH_PROVIDERS: aws.reattach },
-      path: makeSlowPath(),
+      path: wrapProgram(folder, 'terraform', SLOW_APPLY),
       signal: controller.signal,
       onLine: (line) => {
         if (line.includes('still creating 1')) controller.abort();
@@ -94,6 +76,8 @@ test('a job cancelled while Terraform applies loses nothing of the state, though
     Number(count),
   );
   expect([...new Set(counts)]).toEqual(Array.from({ length: 28 }, (_, index) => index + 1));
+  // A second one would make Terraform drop its state.
+  expect(result.log.match(/Interrupt received/g)).toHaveLength(1);
   expect(result.log).toMatch(/terraform apply \(process \d+\) outlived the job/);
   expect(result.log).toContain('Apply complete!');
 
