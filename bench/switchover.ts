@@ -1,8 +1,5 @@
 // node bench/switchover.ts measures how long writes pause for a switchover: on three hosts of the lab, under its load,
 // from node to node and round again.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { ensureImages } from '../lab/images/images.ts';
 import { startLoad } from '../lab/load.ts';
 import { startStand } from '../lab/playbooks/stand.ts';
@@ -17,12 +14,10 @@ const COMMITS = 50;
 const tell = (line: string) => process.stderr.write(`${line}\n`);
 
 await ensureImages({ onProgress: tell });
-const folder = mkdtempSync(join(tmpdir(), 'pgca-bench-'));
 const WORLD = 'bench';
 const stand = await startStand({
   world: WORLD,
   prefix: '10.97',
-  folder,
   count: 3,
   tags: ['17'],
   image: 'postgres:17',
@@ -54,9 +49,8 @@ try {
     );
   }
 } finally {
-  await stand.hosts.destroy();
+  await stand.close();
   await destroyWorld(WORLD);
-  rmSync(folder, { recursive: true, force: true });
 }
 
 const sorted = pauses.sort((a, b) => a - b);

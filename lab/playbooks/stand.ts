@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DesiredCluster } from '../../src/cluster/desired.ts';
 import { MANAGED_SETTINGS, type Settings } from '../../src/cluster/settings.ts';
@@ -36,19 +38,22 @@ export interface Stand {
   query(node: string, sql: string): Promise<string>;
   /** Waits until a shell condition holds on a node, polling quickly enough to hit the middle of a step. */
   waitOn(node: string, condition: string): Promise<void>;
+  /** Ends the hosts and removes the stand's files. */
+  close(): Promise<void>;
 }
 
 /** Starts hosts and on them a cluster whose primary is node-1. */
 export async function startStand(options: {
   world: string;
   prefix: string;
-  folder: string;
   count: number;
   tags: readonly PostgresTag[];
   image: string;
   settings?: Settings;
 }): Promise<Stand> {
-  const { world, prefix, folder, count, tags, image } = options;
+  const { world, prefix, count, tags, image } = options;
+  const folder = await mkdtemp(join(tmpdir(), 'pgca-stand-'));
+  const removeFolder = () => rm(folder, { recursive: true, force: true });
   const hosts = await startHosts({
     world,
     prefix,
@@ -56,6 +61,9 @@ export async function startStand(options: {
     count,
     tags,
     onProgress: (line) => console.log(line),
+  }).catch(async (error) => {
+    await removeFolder();
+    throw error;
   });
   const names = hosts.nodes.map(({ name }) => name);
   const settings = { ...MANAGED_SETTINGS, shared_buffers: '64MB', ...options.settings };
@@ -123,6 +131,10 @@ export async function startStand(options: {
     async waitOn(node, condition) {
       await hosts.run(node, `timeout 60 bash -c 'until ${condition}; do sleep 0.01; done'`);
     },
+    async close() {
+      await hosts.destroy();
+      await removeFolder();
+    },
   };
   const common = stand.configure('node-1');
   const replicas = names.slice(1);
@@ -143,7 +155,7 @@ export async function startStand(options: {
     ]);
     await stand.prove('node-1');
   } catch (error) {
-    await hosts.destroy();
+    await stand.close();
     throw error;
   }
   return stand;

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Settings } from '../../../src/cluster/settings.ts';
 import { ROOT, type Stand, startStand } from '../../playbooks/stand.ts';
@@ -8,14 +5,12 @@ import { LANE } from '../lane.ts';
 
 // Every step alone, and twice: the second time it finds its work done.
 
-const folder = mkdtempSync(join(tmpdir(), 'pgca-playbooks-test-'));
 let stand: Stand;
 beforeAll(async () => {
-  stand = await startStand({ ...LANE, folder, count: 3, tags: ['17', '15'], image: 'postgres:17' });
+  stand = await startStand({ ...LANE, count: 3, tags: ['17', '15'], image: 'postgres:17' });
 });
 afterAll(async () => {
-  await stand?.hosts.destroy();
-  rmSync(folder, { recursive: true, force: true });
+  await stand?.close();
 });
 
 describe('observe', () => {

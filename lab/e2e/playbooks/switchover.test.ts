@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StepOf } from '../../../src/cluster/step.ts';
@@ -11,14 +8,12 @@ import { LANE } from '../lane.ts';
 /** Marks data that may hold rows of its own: layout.py. */
 const FORMER_PRIMARY = 'postgres-cluster.former-primary';
 
-const folder = mkdtempSync(join(tmpdir(), 'pgca-playbooks-test-'));
 let stand: Stand;
 beforeAll(async () => {
-  stand = await startStand({ ...LANE, folder, count: 3, tags: ['17'], image: 'postgres:17' });
+  stand = await startStand({ ...LANE, count: 3, tags: ['17'], image: 'postgres:17' });
 });
 afterAll(async () => {
-  await stand?.hosts.destroy();
-  rmSync(folder, { recursive: true, force: true });
+  await stand?.close();
 });
 
 /** Does something under load, requires that no acknowledged row is lost, and gives the longest pause of writes. */

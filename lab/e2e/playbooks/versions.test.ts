@@ -1,21 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { PAUSE_LIMIT_MS, startLoad } from '../../load.ts';
 import { type Stand, startStand } from '../../playbooks/stand.ts';
 import { LANE } from '../lane.ts';
 
 // The oldest and the newest PostgreSQL: other control files, another libc family's image.
 
-const folder = mkdtempSync(join(tmpdir(), 'pgca-playbooks-test-'));
 let stand: Stand | undefined;
 afterEach(async () => {
-  await stand?.hosts.destroy();
+  await stand?.close();
   stand = undefined;
-});
-afterAll(() => {
-  rmSync(folder, { recursive: true, force: true });
 });
 
 test.each(['14-alpine', '18'] as const)(
@@ -23,7 +16,6 @@ test.each(['14-alpine', '18'] as const)(
   async (tag) => {
     const cluster = await startStand({
       ...LANE,
-      folder: join(folder, tag),
       count: 2,
       tags: [tag],
       image: `postgres:${tag}`,
