@@ -8,8 +8,9 @@ import { renderSynchronous } from './target.ts';
 
 // Builders for tests: a healthy cluster, from which a test bends what it is about.
 
-/** The image that nodes run, and the one that its tag stands for by now. */
+/** The image that nodes run. */
 export const RUNNING_DIGEST = `sha256:${'5b2137cbf9e2ac2d'.repeat(4)}`;
+/** The image that its tag stands for by now. */
 export const NEWER_DIGEST = `sha256:${'c07e8a31d6f94b25'.repeat(4)}`;
 
 /** Node `number` (1-based) as Terraform would make it. */
