@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -105,7 +105,8 @@ export async function runProcess(
   args: readonly string[],
   options: ProcessOptions = {},
 ): Promise<ProcessResult> {
-  const what = [command.split('/').at(-1), args[0]].filter(Boolean).join(' ');
+  // A path says more than people want to know, e.g. `ansible-playbook site.yml`.
+  const what = [command, ...args.slice(0, 1)].map((word) => basename(word)).join(' ');
   if (cancelled) throw new CancelledError(what);
 
   const files = options.outlives && openFiles(options.outlives.temporary);

@@ -40,6 +40,10 @@ test.each([
     expect(result.main?.signal, result.log).toBeNull();
     expect(result.orphans, result.log).toEqual([]);
     expect(result.leftovers).toEqual([]);
+    const errors = result.annotations.filter(({ level }) => level === 'error');
+    expect(errors[0]?.message).toMatch(
+      /cancelled while running ansible-playbook site\.yml\. Run it again/,
+    );
     const [comment] = world.github.listComments(number);
     expect(comment?.body).toContain('cancelled while configuring');
   },

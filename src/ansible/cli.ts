@@ -106,7 +106,7 @@ export class Ansible {
     try {
       await runProcess(
         'ansible-playbook',
-        ['-i', this.#inventory, '-e', `@${variablesFile}`, join(this.#playbooks, playbook)],
+        [join(this.#playbooks, playbook), '-i', this.#inventory, '-e', `@${variablesFile}`],
         {
           cwd: this.#playbooks,
           env: {
