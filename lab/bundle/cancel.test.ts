@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Aws, startAws } from '../aws/main.ts';
-import { wrapProgram } from '../wrap-program.ts';
+import { wrapProgram } from '../tools/wrap-program.ts';
 import { type Bench, openBench } from './bench.ts';
 
 let bench: Bench;

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { wrapProgram } from '../tools/wrap-program.ts';
 import type { World } from '../world.ts';
-import { wrapProgram } from '../wrap-program.ts';
 import { closeStage, deploy, openStage, readProof, requireSuccess } from './stage.ts';
 
 const INPUTS = { 'instance-type': 't2.small', 'replica-count': '2' };

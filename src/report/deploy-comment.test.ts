@@ -1,36 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import type { NodeProof } from '../cluster/proof.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
 import { type DeployReport, type DeployState, renderDeployComment } from './deploy-comment.ts';
 import { createPlan } from './fixtures/plan.ts';
+import { createDeployReport, createProof } from './fixtures/report.ts';
 import { renderDeploySummary } from './summary.ts';
-
-function createProof(number: number, overrides: Partial<NodeProof> = {}): NodeProof {
-  return {
-    name: `node-${number}`,
-    role: number === 1 ? 'primary' : 'replica',
-    address: `10.42.${number}.10`,
-    state: number === 1 ? 'running' : 'streaming',
-    timeline: 1,
-    lsn: '0/5000148',
-    lagBytes: number === 1 ? null : 0,
-    lagSeconds: number === 1 ? null : 0,
-    replayPaused: false,
-    tokenRead: true,
-    slot: number === 1 ? null : `node_${number}`,
-    systemIdentifier: '7412345678901234567',
-    problem: null,
-    ...overrides,
-  };
-}
 
 const PROOF = [1, 2, 3].map((number) => createProof(number));
 
 function createReport(progress: DeployState, overrides: Partial<DeployReport> = {}): DeployReport {
-  return {
-    cluster: 'postgres',
-    progress,
+  return createDeployReport(progress, {
     plan: summarizePlan(
       createPlan([
         { address: 'aws_instance.node["1"]', actions: ['create'] },
@@ -50,19 +29,8 @@ function createReport(progress: DeployState, overrides: Partial<DeployReport> = 
         retiredSlots: ['node_9'],
       },
     ],
-    proof: [],
-    reviewed: null,
-    warnings: [],
-    run: {
-      commit: '4f2a9c1e7d5b3f8a6c0e2d4b6f8a1c3e5d7b9f0a',
-      url: 'https://github.com/acme/database/actions/runs/4711',
-      time: new Date('2026-11-22T03:04:05Z'),
-      tool: { product: 'Terraform', version: '1.11.4' },
-      action: 'v1',
-      planDigest: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
-    },
     ...overrides,
-  };
+  });
 }
 
 const connectionString =

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
+import { REPORTS, update } from './fixtures/golden-reports.ts';
 import { createPlan } from './fixtures/plan.ts';
-import { createReport, REPORTS, update } from './fixtures/reports.ts';
+import { createPlanReport } from './fixtures/report.ts';
 import { type PlanReport, renderPlanComment } from './plan-comment.ts';
 import { renderPlanSummary } from './summary.ts';
 
@@ -36,7 +37,7 @@ describe('large plans', () => {
   it.each<[string, PlanReport, { keeps: string[]; loses: string[] }]>([
     [
       'the wording gives way first',
-      createReport(createPlan(changes(50)), { planText: text(5_000) }),
+      createPlanReport(createPlan(changes(50)), { planText: text(5_000) }),
       {
         keeps: ['plan’s beginning', 'node["49"]', '- tags.a = "old"', 'job summary'],
         loses: ['line 4999', 'Left out to fit: the'],
@@ -44,7 +45,7 @@ describe('large plans', () => {
     ],
     [
       'then attributes, from the end of the list',
-      createReport(createPlan(changes(500)), { planText: text(5_000) }),
+      createPlanReport(createPlan(changes(500)), { planText: text(5_000) }),
       {
         keeps: ['node["0"]</code>', '`aws_instance.node["499"]`', 'the attributes of'],
         loses: ['of the names'],
@@ -52,7 +53,7 @@ describe('large plans', () => {
     ],
     [
       'then names',
-      createReport(createPlan(changes(3_000)), { planText: text(5_000) }),
+      createPlanReport(createPlan(changes(3_000)), { planText: text(5_000) }),
       {
         keeps: [
           '### 📋 `postgres` planned · 3000 to change',
@@ -64,7 +65,7 @@ describe('large plans', () => {
     ],
     [
       'deletions are named before anything is cut',
-      createReport(
+      createPlanReport(
         createPlan([
           ...changes(3_000),
           { address: 'aws_ebs_volume.data["9"]', actions: ['delete'], before: { id: 'vol-09' } },
@@ -80,19 +81,19 @@ describe('large plans', () => {
     ],
     [
       'one attribute larger than a comment',
-      createReport(createPlan(changes(1, 100_000))),
+      createPlanReport(createPlan(changes(1, 100_000))),
       { keeps: ['- `aws_instance.node["0"]`', 'the attributes of 1 resource'], loses: ['xxxx'] },
     ],
     [
       'warnings without end',
-      createReport(createPlan([]), {
+      createPlanReport(createPlan([]), {
         warnings: Array.from({ length: 30 }, () => 'wide '.repeat(2_000)),
       }),
       { keeps: ['more'], loses: [] },
     ],
     [
       'a line of backticks',
-      createReport(createPlan(changes(1)), { planText: `${'`'.repeat(40_000)}\n${text(100)}` }),
+      createPlanReport(createPlan(changes(1)), { planText: `${'`'.repeat(40_000)}\n${text(100)}` }),
       { keeps: ['node["0"]'], loses: [] },
     ],
   ])('%s', (_case, report, { keeps, loses }) => {
@@ -105,7 +106,7 @@ describe('large plans', () => {
 
   it('have their whole wording in the job summary', () => {
     const summary = renderPlanSummary(
-      createReport(createPlan(changes(500)), { planText: text(5_000) }),
+      createPlanReport(createPlan(changes(500)), { planText: text(5_000) }),
     );
     expect(summary).toContain('line 4999');
     expect(summary).not.toContain('✂️');
