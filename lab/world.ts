@@ -10,6 +10,7 @@ import { ensureImages, removeImages } from './images/images.ts';
 import { type Registry, startRegistry, stopRegistry } from './registry/registry.ts';
 import { type JobOptions, type JobResult, runJob } from './runner/job.ts';
 import { type State, startState, stopState } from './state/state.ts';
+import { reachAws } from './tools/wrap-program.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -46,8 +47,10 @@ export interface World {
   readonly token: string;
   /** The address that the runner, which is this machine, has for the nodes. */
   readonly runnerCidr: string;
-  /** What jobs have in their environment beside GitHub's own, to reach this world's AWS. */
+  /** What jobs have in their environment beside GitHub's own, to reach this world's state store. */
   readonly env: Readonly<Record<string, string>>;
+  /** The runner's PATH, whose Terraform works with this world's AWS. */
+  readonly path: string;
   /** Runs the committed bundle on `event` as the repository's workflow would. */
   run(
     event: WorkflowEvent,
@@ -86,14 +89,15 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     permissions: { contents: 'read', pull_requests: 'write', issues: 'write', checks: 'write' },
   });
   const secrets = keepSecrets(folder);
-  const path = await findToolPath(folder, onProgress);
+  const path = reachAws({
+    folder,
+    reattach: aws.reattach,
+    before: options.vpcCidr ? `export TF_VAR_vpc_cidr='${options.vpcCidr}'` : '',
+    path: await findToolPath(folder, onProgress),
+  });
   /** How the runner, which is this machine, appears to the nodes: its gateway. */
   const runnerCidr = `${prefix}.0.1/32`;
-  const env = {
-    ...state.env,
-    TF_REATTACH_PROVIDERS: aws.reattach,
-    ...(options.vpcCidr && { TF_VAR_vpc_cidr: options.vpcCidr }),
-  };
+  const { env } = state;
 
   return {
     name,
@@ -106,6 +110,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     token,
     runnerCidr,
     env,
+    path,
     run: (event, inputs = {}, jobOptions = {}) =>
       runJob({
         actionDirectory: root,

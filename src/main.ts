@@ -7,7 +7,7 @@ import { Checks } from './github/check.ts';
 import { createClient } from './github/client.ts';
 import { INPUT_NAMES, type RawInputs, readCommand, readRequest } from './inputs.ts';
 import { decideIntent, type Intent } from './intent.ts';
-import { rememberPlace, rememberTemporary } from './jobs/afterwards.ts';
+import { rememberPlace, rememberWorkspace } from './jobs/afterwards.ts';
 import { Announcement } from './jobs/announcement.ts';
 import { close } from './jobs/close.ts';
 import { deploy } from './jobs/deploy.ts';
@@ -49,7 +49,7 @@ export async function run(): Promise<void> {
       workingDirectory: request.workingDirectory,
       runnerTemp: environment.temporary,
     });
-    rememberTemporary(workspace.temporary);
+    rememberWorkspace(workspace);
     const job = { environment, request, keys, workspace, actionRoot: findActionRoot() };
     await perform(intent, { job, redact: createRedactor(secrets) });
   } catch (error) {

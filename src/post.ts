@@ -23,9 +23,11 @@ const REMINDER = 15_000;
  * finishes a comment that still says that something is running.
  */
 async function cleanUp(): Promise<void> {
-  const { temporary, child, ...rest } = recallAfterwards();
+  const { temporary, directory, child, ...rest } = recallAfterwards();
   await attempt(async () => child && (await awaitChild(child)));
-  await attempt(async () => temporary && (await rm(temporary, { recursive: true, force: true })));
+  for (const folder of [temporary, directory]) {
+    await attempt(async () => folder && (await rm(folder, { recursive: true, force: true })));
+  }
   await attempt(() => finishReports(rest));
 }
 

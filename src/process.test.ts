@@ -7,7 +7,20 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { UserError } from './errors.ts';
-import { awaitSurvivor, ProcessError, runProcess, type Survivor } from './process.ts';
+import {
+  awaitSurvivor,
+  ProcessError,
+  type ProcessOptions,
+  runProcess as run,
+  type Survivor,
+} from './process.ts';
+
+const env = { PATH: process.env.PATH ?? '' };
+const runProcess = (
+  command: string,
+  args: readonly string[],
+  options: Partial<ProcessOptions> = {},
+) => run(command, args, { env, ...options });
 
 let folder: string;
 beforeAll(() => {
@@ -23,6 +36,11 @@ describe('runProcess', () => {
     });
     expect(lines).toEqual(['one', 'two']);
     expect(result).toEqual({ exitCode: 0, stdout: 'one\ntwo\n', stderr: 'bad\n' });
+  });
+
+  test('nothing of its own environment reaches the child', async () => {
+    const { stdout } = await runProcess('env', [], { env: { ...env, ONE: '1' } });
+    expect(stdout.trim().split('\n').sort()).toEqual(['ONE=1', `PATH=${env.PATH}`]);
   });
 
   test('arguments are not read by a shell', async () => {
@@ -219,7 +237,9 @@ describe('a child that outlives its parent', () => {
 function startEntry(body: string): ChildProcess {
   const module = JSON.stringify(join(import.meta.dirname, 'process.ts'));
   const script = `
-    import { forwardSignals, runProcess } from ${module};
+    import { forwardSignals, runProcess as run } from ${module};
+    const runProcess = (command, args, options) =>
+      run(command, args, { env: { PATH: process.env.PATH }, ...options });
     forwardSignals();
     ${body}`;
   return spawn(process.execPath, ['--input-type=module', '-e', script], {

@@ -10,8 +10,11 @@ import { CancelledError, UserError } from './errors.ts';
 /** How to run a child. */
 export interface ProcessOptions {
   readonly cwd?: string;
-  /** Added to the action's own environment. Secrets travel here or in files, never in arguments. */
-  readonly env?: Readonly<Record<string, string>>;
+  /**
+   * The child's whole environment (`chooseEnvironment`): nothing of the action's own is inherited. Secrets travel here or
+   * in files, never in arguments.
+   */
+  readonly env: Readonly<Record<string, string>>;
   /** Called for each line of standard output as it arrives. */
   readonly onLine?: (line: string) => void;
   /** Lets the child finish although this process is killed; see `Outliving`. */
@@ -103,7 +106,7 @@ export function forwardSignals(): void {
 export async function runProcess(
   command: string,
   args: readonly string[],
-  options: ProcessOptions = {},
+  options: ProcessOptions,
 ): Promise<ProcessResult> {
   // A path says more than people want to know, e.g. `ansible-playbook site.yml`.
   const what = [command, ...args.slice(0, 1)].map((word) => basename(word)).join(' ');
@@ -112,7 +115,7 @@ export async function runProcess(
   const files = options.outlives && openFiles(options.outlives.temporary);
   const child = spawn(command, args, {
     cwd: options.cwd,
-    env: { ...process.env, ...options.env },
+    env: options.env,
     stdio: ['ignore', files?.stdout ?? 'pipe', files?.stderr ?? 'pipe'],
     // A group of its own: ansible-playbook's workers and ssh must hear the signal as well.
     detached: true,

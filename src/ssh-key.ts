@@ -1,5 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { chooseEnvironment } from './child-environment.ts';
 import { runShortCommand } from './short-command.ts';
 import { writeSecretFile } from './workspace.ts';
 
@@ -66,7 +67,11 @@ export async function readPublicKeys(
 }
 
 async function derivePublicKey(file: string): Promise<{ publicKey: string } | { problem: string }> {
-  const output = await runShortCommand('ssh-keygen', ['-y', '-P', '', '-f', file]);
+  const output = await runShortCommand(
+    'ssh-keygen',
+    ['-y', '-P', '', '-f', file],
+    chooseEnvironment(process.env, { program: 'ssh' }),
+  );
   if (output === null) return { problem: 'ssh-keygen is not on PATH. Install openssh-client' };
   if (output.exitCode === 0) {
     return { publicKey: output.stdout.trim().split(' ').slice(0, 2).join(' ') };

@@ -1,41 +1,191 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, realpath, rm, writeFile } from 'node:fs/promises';
-import { isAbsolute, join, relative, resolve } from 'node:path';
-import { UserError } from './errors.ts';
+import { createHash } from 'node:crypto';
+import { cp, lstat, mkdir, mkdtemp, readlink, realpath, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { readMessage, UserError } from './errors.ts';
+import { quoteValue } from './quote.ts';
 
-/** The folders of one run. */
+/** The directories of one run. Terraform and Ansible read nothing from the checkout. */
 export interface Workspace {
-  /** The Terraform directory of the cluster; its files may be kept and looked at. */
+  /**
+   * What must last from one run to the next, inside the checkout: known hosts, and the state of a `local` backend. Made
+   * when something is written.
+   */
+  readonly lasting: string;
+  /**
+   * The Terraform directory with the results beside it, below the runner's temporary directory. The steps of a job that
+   * work on one cluster share it.
+   */
   readonly directory: string;
-  /** Secrets and plan files, only for this user; removed when the job ends. */
+  /**
+   * Secrets, plan files and everything Ansible and ssh read, only for this user. Its path is short and holds no
+   * character that ssh, INI or Ansible's templates would read, whatever the runner's own directories are called.
+   */
   readonly temporary: string;
 }
 
+/** What the programs read out of paths is never more than these characters. */
+const SAFE_PATH = /^\/[A-Za-z0-9._/-]*$/;
+/** A socket's path has at most 107 bytes (unix(7)); ssh and Terraform's plugins add about 50 to a directory's. */
+const LONGEST_BASE = 45;
+/** Git's and GitHub's own directories: what is written there would run as code. */
+const RESERVED = ['.git', '.github'];
+
 /**
- * Where the run works: `workingDirectory` inside the checked-out repository, and a private folder below
- * the runner's own temporary one. Makes the private one.
+ * Chooses and checks the directories of a run, and makes the private one.
  *
- * @throws UserError when the working directory lies outside the repository
+ * @param options.root the checkout (`GITHUB_WORKSPACE`)
+ * @param options.workingDirectory as given, below `root`
+ * @param options.runnerTemp the runner's temporary directory (`RUNNER_TEMP`)
+ * @throws UserError when the working directory is not one inside the checkout, or no place for temporary files is found
  */
 export async function openWorkspace(options: {
   root: string;
   workingDirectory: string;
   runnerTemp: string;
 }): Promise<Workspace> {
-  await mkdir(options.root, { recursive: true });
-  const root = await realpath(options.root);
-  await mkdir(resolve(root, options.workingDirectory), { recursive: true });
-  // A link in the repository must not lead the action's writes elsewhere.
-  const directory = await realpath(resolve(root, options.workingDirectory));
-  const inside = relative(root, directory);
-  if (inside === '' || inside.startsWith('..') || isAbsolute(inside)) {
+  const lasting = await locateLasting(options);
+  const base = await chooseBase(options.runnerTemp);
+  const temporary = await mkdtemp(join(base, 'pgca-'));
+  await mkdir(join(temporary, 'tmp'));
+  await mkdir(options.runnerTemp, { recursive: true });
+  const name = createHash('sha256').update(options.workingDirectory).digest('hex').slice(0, 12);
+  return {
+    lasting,
+    directory: join(await realpath(options.runnerTemp), `postgres-cluster-${name}`),
+    temporary,
+  };
+}
+
+/** A folder for the temporary files of the programs that a run starts. */
+export function childTemporary({ temporary }: Pick<Workspace, 'temporary'>): string {
+  return join(temporary, 'tmp');
+}
+
+/**
+ * The working directory's real path. Nothing is made; what does not exist yet will be a plain folder.
+ *
+ * @throws UserError that says what is in the way
+ */
+async function locateLasting({
+  root,
+  workingDirectory,
+}: {
+  root: string;
+  workingDirectory: string;
+}): Promise<string> {
+  const refuse = (why: string): never => {
     throw new UserError(
-      `working-directory: ${JSON.stringify(options.workingDirectory)} is not a folder inside the workspace ${options.root}. Give one below it, e.g. infrastructure/postgres.`,
+      `working-directory: ${quoteValue(workingDirectory)} ${why}. Give a folder below the workspace ${root}, e.g. infrastructure/postgres.`,
     );
+  };
+  const start = await realpath(root).catch(() => resolve(root));
+  const segments = relative(start, resolve(start, workingDirectory)).split(sep);
+  if (segments[0] === '' || segments[0] === '..') refuse('is not inside the workspace');
+  let path = start;
+  let exists = true;
+  for (const segment of segments) {
+    path = join(path, segment);
+    if (!exists) continue;
+    try {
+      const found = await lstat(path);
+      if (found.isSymbolicLink()) {
+        const target = await readlink(path);
+        path = await realpath(path);
+        if (!isInside(start, path))
+          refuse(`leads through the link ${segment} to ${target}, outside the workspace`);
+      }
+      if (!(await lstat(path)).isDirectory()) refuse(`is no folder: ${segment} is a file`);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') exists = false;
+      else if (code === 'ELOOP') refuse(`leads through ${segment}, a link that leads to itself`);
+      else if (code === 'ENAMETOOLONG') refuse('has a name that the file system does not allow');
+      else if (error instanceof UserError) throw error;
+      else refuse(`cannot be looked at (${readMessage(error)})`);
+    }
   }
-  const temporary = join(options.runnerTemp, `postgres-cluster-${randomUUID()}`);
-  await mkdir(temporary, { recursive: true, mode: 0o700 });
-  return { directory, temporary };
+  const reserved = relative(start, path)
+    .split(sep)
+    .find((segment) => RESERVED.includes(segment.toLowerCase()));
+  if (reserved !== undefined) refuse(`lies in ${reserved}, which belongs to Git or GitHub`);
+  return path;
+}
+
+function isInside(root: string, path: string): boolean {
+  const inside = relative(root, path);
+  return inside !== '' && inside.split(sep)[0] !== '..' && !isAbsolute(inside);
+}
+
+/**
+ * The first directory that temporary files can be made in and whose path every program reads as it is: the runner's,
+ * else the system's.
+ */
+async function chooseBase(runnerTemp: string): Promise<string> {
+  const candidates = [...new Set([runnerTemp, tmpdir(), '/tmp', '/var/tmp'])];
+  const problems: string[] = [];
+  for (const candidate of candidates) {
+    const problem = await tryBase(candidate, { make: candidate === runnerTemp });
+    if (problem === null) return candidate;
+    problems.push(`${quoteValue(candidate)} ${problem}`);
+  }
+  throw new UserError(
+    `RUNNER_TEMP: no directory for temporary files was found: ${problems.join('; ')}. Make /tmp writable for the runner's user.`,
+  );
+}
+
+async function tryBase(path: string, { make }: { make: boolean }): Promise<string | null> {
+  if (!SAFE_PATH.test(path)) return 'has characters that ssh or Ansible would read';
+  if (path.length > LONGEST_BASE) return 'is too long for sockets';
+  try {
+    if (make) await mkdir(path, { recursive: true });
+    await rm(await mkdtemp(join(path, 'pgca-')), { recursive: true });
+    return null;
+  } catch (error) {
+    return `cannot be written to (${readMessage(error)})`;
+  }
+}
+
+/**
+ * Where a `local` backend keeps the state, as a path from Terraform's directory on: a path in a backend's block must hold
+ * no character that Terraform would read, and the checkout's own path may.
+ *
+ * @param given the backend's `path`, from the working directory on
+ * @throws UserError when the state is a link, which could lead Terraform's writes anywhere
+ */
+export async function locateLocalState(
+  { lasting, directory }: Pick<Workspace, 'lasting' | 'directory'>,
+  given: unknown,
+): Promise<string> {
+  const path = resolve(
+    lasting,
+    typeof given === 'string' && given !== '' ? given : 'terraform.tfstate',
+  );
+  await mkdir(lasting, { recursive: true });
+  await requirePlainFile(path, "Terraform's state");
+  return relative(directory, path);
+}
+
+/**
+ * Whether there is a file at `path`.
+ *
+ * @throws UserError when it is anything but a plain file, as a link would be followed
+ */
+export async function requirePlainFile(path: string, what: string): Promise<boolean> {
+  try {
+    if ((await lstat(path)).isFile()) return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+  throw new UserError(
+    `${path}: ${what} must be a plain file, and a link or a folder is there. Remove it from the repository.`,
+  );
+}
+
+/** Copies a directory of the action's own to where every program can read it. */
+export async function copyAssets(from: string, to: string): Promise<void> {
+  await cp(from, to, { recursive: true });
 }
 
 /** Writes a file that only this user can read, from its first byte on. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Aws, startAws } from '../aws/main.ts';
-import { wrapProgram } from '../tools/wrap-program.ts';
+import { reachAws } from '../tools/wrap-program.ts';
 import { type Bench, openBench } from './bench.ts';
 
 let bench: Bench;
@@ -47,8 +47,7 @@ test('a job cancelled while Terraform applies loses nothing of the state, though
     // Nobody reviewed it.
     { 'on-plan-change': 'apply' },
     {
-      env: { TF_REATTACH_PROVIDERS: aws.reattach },
-      path: wrapProgram(folder, 'terraform', SLOW_APPLY),
+      path: reachAws({ folder, reattach: aws.reattach, before: SLOW_APPLY }),
       signal: controller.signal,
       onLine: (line) => {
         if (line.includes('still creating 1')) controller.abort();
@@ -81,7 +80,7 @@ test('a job cancelled while Terraform applies loses nothing of the state, though
   expect(result.log).toMatch(/terraform apply \(process \d+\) outlived the job/);
   expect(result.log).toContain('Apply complete!');
 
-  const directory = result.outputs['terraform-directory'] ?? '';
+  const directory = join(result.directories.workspace, '.postgres-cluster', 'postgres');
   const state = JSON.parse(readFileSync(join(directory, 'terraform.tfstate'), 'utf8')) as {
     resources: { type: string; instances: unknown[] }[];
   };

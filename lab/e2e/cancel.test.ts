@@ -28,7 +28,7 @@ test.each([
     const controller = new AbortController();
     const { result, number } = await deploy(world, `cancelled-${Date.now()}`, INPUTS, {
       runnerEnvironment: 'self-hosted',
-      path: wrapProgram(folder, 'ansible-playbook', before),
+      path: wrapProgram({ folder, program: 'ansible-playbook', before, path: world.path }),
       signal: controller.signal,
       onLine: (line) => {
         // The first sign of work on a host; where exactly it stops differs from run to run.

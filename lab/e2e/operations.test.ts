@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { query } from '../client.ts';
 import type { World } from '../world.ts';
@@ -22,11 +21,11 @@ test('the four operations work alone through repository_dispatch, on hosts witho
   });
   const planned = await dispatch('generate-terraform-plan');
   expect(planned.outputs['terraform-directory']).toBe(generated.outputs['terraform-directory']);
-  const plan = JSON.parse(readFileSync(planned.outputs['plan-json'] ?? '', 'utf8'));
+  const plan = JSON.parse(planned.files['plan-json'] ?? '');
   expect(plan.planned_values.root_module.resources.length).toBeGreaterThan(10);
 
   const applied = await dispatch('generate-terraform-apply');
-  const apply = JSON.parse(readFileSync(applied.outputs['apply-json'] ?? '', 'utf8'));
+  const apply = JSON.parse(applied.files['apply-json'] ?? '');
   expect(apply.outputs.nodes.value).toHaveLength(3);
 
   const configured = await dispatch('apply_ansible_configuration', {
@@ -36,9 +35,7 @@ test('the four operations work alone through repository_dispatch, on hosts witho
     region: 'us-east-1',
     image_tag: '14-alpine',
   });
-  expect(readFileSync(configured.outputs.inventory ?? '', 'utf8')).toMatch(
-    /^node-1 ansible_host=/m,
-  );
+  expect(configured.files.inventory).toMatch(/^node-1 ansible_host=/m);
   expect(readProof(configured).map(({ role }) => role)).toEqual(['primary', 'replica', 'replica']);
   const { primary, replicas } = readServers(world, configured);
   for (const server of [primary, ...replicas]) {

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { renderInventory } from '../../src/ansible/inventory.ts';
+import { renderInventory, renderSshConfig } from '../../src/ansible/inventory.ts';
 import { renderVariables } from '../../src/ansible/variables.ts';
 import type { DesiredCluster } from '../../src/cluster/desired.ts';
 import type { PinnedImage } from '../../src/cluster/image.ts';
@@ -64,16 +64,18 @@ export async function runPlaybook(
   const { desired, folder } = options;
   await mkdir(folder, { recursive: true });
   const inventory = join(folder, 'inventory.ini');
+  const sshConfigFile = join(folder, 'ssh_config');
   const variables = join(folder, 'vars.json');
   const result = join(folder, 'result.json');
   await rm(result, { force: true });
   await writeFile(
     inventory,
-    renderInventory([...desired.nodes, ...desired.leaving], {
-      sshUser: 'admin',
-      privateKeyFiles: [options.key],
-      knownHostsFile: join(folder, 'known_hosts'),
-    }),
+    renderInventory([...desired.nodes, ...desired.leaving], { sshUser: 'admin', sshConfigFile }),
+  );
+  const knownHostsFile = join(folder, 'known_hosts');
+  await writeFile(
+    sshConfigFile,
+    renderSshConfig({ privateKeyFiles: [options.key], knownHostsFile }),
   );
   await writeSecretFile(
     variables,

@@ -1,6 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { WorkflowEvent } from '../github/event.ts';
 import type { Urls } from '../github/shape.ts';
 import type { ContextParts, Directories } from './context.ts';
@@ -69,6 +77,11 @@ export interface JobResult {
   readonly outputs: Record<string, string>;
   /** The job summary as GitHub shows it: masked; a step's part over 1 MiB is missing. */
   readonly summary: string;
+  /**
+   * What a later step of the job reads at paths in outputs, before the clean-up: `<output>` for a file,
+   * `<output>/<name>` for each file of a directory.
+   */
+  readonly files: Record<string, string>;
   /** The summary as the action wrote it. */
   readonly rawSummary: string;
   readonly annotations: Annotation[];
@@ -133,13 +146,13 @@ async function runPhases(
   job: Job,
   options: JobOptions,
   action: ActionMetadata,
-): Promise<Pick<JobResult, 'conclusion' | 'main' | 'post' | 'outputs'>> {
+): Promise<Pick<JobResult, 'conclusion' | 'main' | 'post' | 'outputs' | 'files'>> {
   const { runs } = action;
   const { signal } = options;
   const isCancelled = (): boolean => signal?.aborted === true;
   // A step that never began has registered no clean-up.
   if (isCancelled()) {
-    return { conclusion: 'cancelled', main: undefined, post: undefined, outputs: {} };
+    return { conclusion: 'cancelled', main: undefined, post: undefined, outputs: {}, files: {} };
   }
   const main = await runStep(job, {
     script: resolve(options.actionDirectory, runs.main),
@@ -147,9 +160,10 @@ async function runPhases(
     signal,
   });
   const outputs = Object.fromEntries(main.outputs);
+  const files = readFiles(outputs);
   const before = isCancelled() ? 'cancelled' : main.phase.conclusion;
   if (runs.post === undefined || !evaluateCondition(runs['post-if'], before)) {
-    return { conclusion: before, main: main.phase, post: undefined, outputs };
+    return { conclusion: before, main: main.phase, post: undefined, outputs, files };
   }
   const post = await runStep(job, {
     script: resolve(options.actionDirectory, runs.post),
@@ -163,7 +177,19 @@ async function runPhases(
     main: main.phase,
     post: post.phase,
     outputs,
+    files,
   };
+}
+
+function readFiles(outputs: Record<string, string>): Record<string, string> {
+  const files = Object.entries(outputs).flatMap(([output, path]) => {
+    if (!isAbsolute(path) || !existsSync(path)) return [];
+    if (statSync(path).isFile()) return [[output, readFileSync(path, 'utf8')]];
+    return readdirSync(path, { withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ name }) => [`${output}/${name}`, readFileSync(join(path, name), 'utf8')]);
+  });
+  return Object.fromEntries(files);
 }
 
 function prepareJob(parts: {

@@ -1,11 +1,12 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { chooseEnvironment } from '../child-environment.ts';
 import { UserError } from '../errors.ts';
 import { ProcessError, runProcess } from '../process.ts';
+import { quoteValue } from '../quote.ts';
 import { runShortCommand } from '../short-command.ts';
 import { compareVersions } from '../version.ts';
-import { writeSecretFile } from '../workspace.ts';
+import { childTemporary, copyAssets, writeSecretFile } from '../workspace.ts';
 import { type AnsibleResult, parseResult } from './result.ts';
 
 const MINIMUM_VERSION = '2.14.0';
@@ -17,16 +18,22 @@ const INSTALL_HINT = 'Install it with: pipx install ansible-core';
  * @throws UserError naming the one command that installs it
  */
 export async function checkAnsible(): Promise<string> {
-  const output = await runShortCommand('ansible-playbook', ['--version']);
+  const environment = chooseEnvironment(process.env, { program: 'ansible' });
+  const output = await runShortCommand('ansible-playbook', ['--version'], environment);
   if (output === null) {
     throw new UserError(`ansible-playbook: not found on PATH. ${INSTALL_HINT}`);
   }
-  const { stdout } = output;
+  const { stdout, stderr } = output;
   const version = /\[core (\d+\.\d+\.\d+)/.exec(stdout)?.[1];
-  if (version === undefined || compareVersions(version, MINIMUM_VERSION) < 0) {
-    const found = version ?? stdout.split('\n')[0];
+  if (version === undefined) {
+    const answer = quoteValue([stdout, stderr].join('\n').trim());
     throw new UserError(
-      `ansible-playbook: PATH has ${found}, needed is ansible-core ${MINIMUM_VERSION} or later. ${INSTALL_HINT}`,
+      `ansible-playbook: asked for its version, it says ${answer} and no version. Repair it, or replace it: ${INSTALL_HINT}`,
+    );
+  }
+  if (compareVersions(version, MINIMUM_VERSION) < 0) {
+    throw new UserError(
+      `ansible-playbook: PATH has ansible-core ${version}, and ${MINIMUM_VERSION} or later is required. ${INSTALL_HINT}`,
     );
   }
   return version;
@@ -37,7 +44,8 @@ export async function checkAnsible(): Promise<string> {
  * them.
  */
 export class Ansible {
-  #sockets: string | null = null;
+  /** Where the programs find the playbooks and their connections' sockets; null before the first run. */
+  #prepared: Prepared | null = null;
   readonly #playbooks: string;
   readonly #inventory: string;
   readonly #temporary: string;
@@ -48,7 +56,7 @@ export class Ansible {
     playbooks: string;
     /** Path of `inventory.ini`. */
     inventory: string;
-    /** The job's folder for secrets. */
+    /** The job's private folder, at a safe path. */
     temporary: string;
     log: (line: string) => void;
   }) {
@@ -87,31 +95,42 @@ export class Ansible {
 
   /** Ends the ssh connections: a process that outlives the job would be killed as an orphan. */
   async close(): Promise<void> {
-    if (this.#sockets === null) return;
-    const folder = this.#sockets;
-    const exits = (await readdir(folder)).map((name) =>
-      runShortCommand('ssh', ['-O', 'exit', '-o', `ControlPath=${join(folder, name)}`, 'any']),
+    if (this.#prepared === null) return;
+    const { sockets } = this.#prepared;
+    const environment = chooseEnvironment(process.env, { program: 'ssh' });
+    const exits = (await readdir(sockets)).map((name) =>
+      runShortCommand(
+        'ssh',
+        ['-F', '/dev/null', '-O', 'exit', '-o', `ControlPath=${join(sockets, name)}`, 'any'],
+        environment,
+      ),
     );
     await Promise.all(exits);
-    await rm(folder, { recursive: true, force: true });
-    this.#sockets = null;
+    await rm(sockets, { recursive: true, force: true });
+    this.#prepared = null;
   }
 
   async #play(
     playbook: string,
     { variablesFile, resultFile }: { variablesFile: string; resultFile: string },
   ): Promise<ProcessError | null> {
-    // Not below the job's own folder: the path of a socket has at most 108 characters.
-    this.#sockets ??= await mkdtemp(join(tmpdir(), 'pgca-'));
+    this.#prepared ??= await this.#prepare();
+    const { playbooks, sockets } = this.#prepared;
     try {
       await runProcess(
         'ansible-playbook',
-        [join(this.#playbooks, playbook), '-i', this.#inventory, '-e', `@${variablesFile}`],
+        [join(playbooks, playbook), '-i', this.#inventory, '-e', `@${variablesFile}`],
         {
-          cwd: this.#playbooks,
+          cwd: playbooks,
           env: {
-            ANSIBLE_CONFIG: join(this.#playbooks, 'ansible.cfg'),
-            ANSIBLE_SSH_CONTROL_PATH_DIR: this.#sockets,
+            ...chooseEnvironment(process.env, {
+              program: 'ansible',
+              temporary: childTemporary({ temporary: this.#temporary }),
+            }),
+            ANSIBLE_CONFIG: join(playbooks, 'ansible.cfg'),
+            // Plugins, collections and temporary files that Ansible else looks for in the user's home.
+            ANSIBLE_HOME: join(this.#temporary, 'ansible-home'),
+            ANSIBLE_SSH_CONTROL_PATH_DIR: sockets,
             CLUSTER_RESULT: resultFile,
             PYTHONUNBUFFERED: '1',
           },
@@ -125,6 +144,20 @@ export class Ansible {
       throw error;
     }
   }
+
+  /** Ansible reads templates and variables in paths, so the action's own, wherever it lies, is not one for it. */
+  async #prepare(): Promise<Prepared> {
+    const playbooks = join(this.#temporary, 'playbooks');
+    await copyAssets(this.#playbooks, playbooks);
+    const sockets = await mkdtemp(join(this.#temporary, 's-'));
+    await mkdir(join(this.#temporary, 'ansible-home'), { recursive: true });
+    return { playbooks, sockets };
+  }
+}
+
+interface Prepared {
+  readonly playbooks: string;
+  readonly sockets: string;
 }
 
 /** What failed on which node, a message each. */

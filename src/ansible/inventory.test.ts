@@ -1,15 +1,11 @@
 import { expect, test } from 'vitest';
 import { createNode } from '../cluster/fixtures.ts';
-import { renderInventory } from './inventory.ts';
+import { renderInventory, renderSshConfig } from './inventory.ts';
 
 test('renders every node with the address the runner reaches it at', () => {
   const nodes = [createNode(1), { ...createNode(2), publicAddress: '' }];
   expect(
-    renderInventory(nodes, {
-      sshUser: 'admin',
-      privateKeyFiles: ['/tmp/new', '/tmp/old'],
-      knownHostsFile: '/work/known_hosts',
-    }),
+    renderInventory(nodes, { sshUser: 'admin', sshConfigFile: '/tmp/pgca-a1/ssh_config' }),
   ).toMatchInlineSnapshot(`
     "[nodes]
     node-1 ansible_host=203.0.113.11 private_address=10.42.0.11 instance_id=i-0000000000000001 volume_id=vol-0000000000000001 ansible_ssh_common_args='-o HostKeyAlias=i-0000000000000001'
@@ -17,7 +13,22 @@ test('renders every node with the address the runner reaches it at', () => {
 
     [nodes:vars]
     ansible_user=admin
-    ansible_ssh_extra_args='-o IdentityFile="/tmp/new" -o IdentityFile="/tmp/old" -o IdentitiesOnly=yes -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile="/work/known_hosts"'
+    ansible_ssh_extra_args='-F /tmp/pgca-a1/ssh_config'
+    "
+  `);
+});
+
+test('leaves ssh nothing to look for elsewhere', () => {
+  const files = { privateKeyFiles: ['/tmp/new', '/tmp/old'], knownHostsFile: '/tmp/known_hosts' };
+  expect(renderSshConfig(files)).toMatchInlineSnapshot(`
+    "IdentityFile /tmp/new
+    IdentityFile /tmp/old
+    IdentitiesOnly yes
+    StrictHostKeyChecking accept-new
+    UserKnownHostsFile /tmp/known_hosts
+    GlobalKnownHostsFile /dev/null
+    HashKnownHosts no
+    UpdateHostKeys no
     "
   `);
 });

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { recallAfterwards, rememberEnd, rememberPlace, rememberTemporary } from './afterwards.ts';
+import { recallAfterwards, rememberEnd, rememberPlace, rememberWorkspace } from './afterwards.ts';
 
 const place = {
   repository: { owner: 'acme', repo: 'database' },
@@ -36,6 +36,7 @@ it('knows afterwards where the comment is, whose it is, and whether it is shared
   handOver();
   expect(recallAfterwards()).toEqual({
     temporary: null,
+    directory: null,
     place,
     progress: null,
     unsaid: null,
@@ -45,7 +46,7 @@ it('knows afterwards where the comment is, whose it is, and whether it is shared
 });
 
 it('knows the last words that GitHub did not take', () => {
-  rememberTemporary(folder);
+  rememberWorkspace({ temporary: folder, directory: join(folder, 'terraform') });
   rememberEnd({ unsaid: { body: 'done', short: null } });
   handOver();
   expect(recallAfterwards()).toMatchObject({

@@ -4,12 +4,14 @@ import * as core from '@actions/core';
 import type { CommentPlace } from '../github/sticky-comment.ts';
 import type { Survivor } from '../process.ts';
 import type { DeployReport } from '../report/deploy-comment.ts';
+import type { Workspace } from '../workspace.ts';
 import type { Words } from './announcement.ts';
 
 // What `main` leaves for `post`: short things in the runner's state, which outlives a kill of the main
 // process but travels in environment variables, of which none may exceed 128 KiB; the report in a file.
 
 const TEMPORARY = 'temporary';
+const DIRECTORY = 'directory';
 const PLACE = 'comment-place';
 const CHILD = 'child';
 const CHECK = 'check';
@@ -18,10 +20,11 @@ const UNSAID_FILE = 'unsaid.json';
 
 let folder: string | null = null;
 
-/** The folder with keys and plan files, to be removed whatever happens. */
-export function rememberTemporary(path: string): void {
-  folder = path;
-  core.saveState(TEMPORARY, path);
+/** The folders with keys, plan files and results, to be removed whatever happens. */
+export function rememberWorkspace(workspace: Pick<Workspace, 'temporary' | 'directory'>): void {
+  folder = workspace.temporary;
+  core.saveState(TEMPORARY, workspace.temporary);
+  core.saveState(DIRECTORY, workspace.directory);
 }
 
 /** Where the comment is. */
@@ -53,7 +56,7 @@ export function rememberEnd({ unsaid }: { unsaid: Words | null }): void {
 }
 
 function locateRecord(name: string): string {
-  if (folder === null) throw new Error(`${name} is to be written before rememberTemporary()`);
+  if (folder === null) throw new Error(`${name} is to be written before rememberWorkspace()`);
   return join(folder, name);
 }
 
@@ -74,6 +77,8 @@ export interface OpenCheck {
 /** What `main` left behind. */
 export interface Afterwards {
   readonly temporary: string | null;
+  /** Terraform's directory. */
+  readonly directory: string | null;
   readonly place: CommentPlace | null;
   readonly progress: DeployReport | null;
   readonly unsaid: Words | null;
@@ -86,6 +91,7 @@ export function recallAfterwards(): Afterwards {
   const temporary = core.getState(TEMPORARY) || null;
   return {
     temporary,
+    directory: core.getState(DIRECTORY) || null,
     place: JSON.parse(core.getState(PLACE) || 'null') as CommentPlace | null,
     progress: temporary === null ? null : readProgress(temporary),
     unsaid: temporary === null ? null : readRecord<Words>(join(temporary, UNSAID_FILE)),

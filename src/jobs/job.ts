@@ -1,19 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as core from '@actions/core';
 import { usesLockfile } from '../backend.ts';
+import { chooseEnvironment } from '../child-environment.ts';
 import type { RunnerEnvironment } from '../environment.ts';
-import { generate } from '../operations/generate.ts';
+import { type GenerateResult, generate, regenerate } from '../operations/generate.ts';
 import { type PlanResult, plan } from '../operations/plan.ts';
 import type { Tool } from '../report/run.ts';
-import type { Request } from '../request.ts';
+import type { Backend, Request } from '../request.ts';
 import type { PublicKeys } from '../ssh-key.ts';
 import { Terraform } from '../terraform/cli.ts';
-import { TFVARS_FILE } from '../terraform/files.ts';
+import { renderCliConfig } from '../terraform/files.ts';
 import { findTerraform } from '../terraform/install.ts';
 import { readState, refuseForeignState } from '../terraform/outputs.ts';
-import type { Workspace } from '../workspace.ts';
+import { childTemporary, locateLocalState, type Workspace, writeSecretFile } from '../workspace.ts';
 import { logGroup } from './log-group.ts';
 
 /** Everything a job works with. */
@@ -39,36 +39,63 @@ export async function openTerraform(job: Job): Promise<{ terraform: Terraform; t
     binary: binary.path,
     product: binary.product,
     directory: job.workspace.directory,
+    environment: await prepareEnvironment(job),
     log: core.info,
   });
   return { terraform, tool: binary };
 }
 
+/** Terraform's environment. Where the runner names no configuration of the command line, the action's own counts. */
+async function prepareEnvironment({ request, workspace }: Job): Promise<Record<string, string>> {
+  const environment = chooseEnvironment(process.env, {
+    program: 'terraform',
+    backend: request.backend.type,
+    temporary: childTemporary(workspace),
+  });
+  if (environment.TF_CLI_CONFIG_FILE) return environment;
+  const file = join(workspace.temporary, 'terraform.rc');
+  await writeSecretFile(file, renderCliConfig());
+  return { ...environment, TF_CLI_CONFIG_FILE: file };
+}
+
 /** Generates the Terraform directory anew from the request. */
 export async function generateDirectory(job: Job): Promise<void> {
-  const { directory, files } = await generate(job.request, {
-    directory: job.workspace.directory,
-    templates: join(job.actionRoot, 'templates', 'aws'),
-    publicKey: job.keys?.current ?? null,
-  });
-  core.info(`Generated ${files.length} files in ${directory}`);
+  const backend = await placeBackend(job);
+  const generated = await generate(
+    { spec: job.request.spec, backend },
+    { ...locateGenerated(job), publicKey: job.keys?.current ?? null },
+  );
+  announceGenerated(generated, 'Generated');
+}
+
+function locateGenerated({ workspace, actionRoot }: Job): { directory: string; templates: string } {
+  return { directory: workspace.directory, templates: join(actionRoot, 'templates', 'aws') };
+}
+
+function announceGenerated({ directory, files }: GenerateResult, verb: string): void {
+  core.info(`${verb} ${files.length} files in ${directory}`);
   core.setOutput('terraform-directory', directory);
 }
 
 /**
- * Uses the directory an earlier step generated; where there is none, as on a fresh runner, generates it
- * from this step's inputs.
+ * The backend as Terraform gets it: the state of a `local` one lasts in the working directory, while Terraform's own
+ * directory is made anew by every run.
+ */
+async function placeBackend({ request, workspace }: Job): Promise<Backend> {
+  const { type, config } = request.backend;
+  if (type !== 'local') return request.backend;
+  return { type, config: { ...config, path: await locateLocalState(workspace, config.path) } };
+}
+
+/**
+ * Makes the directory from the values that an earlier step of this job generated; where there are none, as on a fresh
+ * runner, from this step's inputs.
  */
 export async function ensureDirectory(job: Job): Promise<void> {
-  const { directory } = job.workspace;
-  try {
-    await access(join(directory, TFVARS_FILE));
-    core.info(`Using the generated directory ${directory}`);
-    core.setOutput('terraform-directory', directory);
-  } catch {
-    core.info(`${directory} was not generated on this runner; generating it from the inputs`);
-    await generateDirectory(job);
-  }
+  const generated = await regenerate(locateGenerated(job));
+  if (generated !== null) return announceGenerated(generated, 'An earlier step generated');
+  core.info('No earlier step of this job generated the directory; generating it from the inputs');
+  await generateDirectory(job);
 }
 
 /**

@@ -14,7 +14,7 @@ export function identifyCluster({ environment, request, workspace }: Job): strin
   return identifyComment({
     name: request.spec.name,
     region: request.spec.region,
-    directory: relative(environment.workspace, workspace.directory),
+    directory: relative(environment.workspace, workspace.lasting),
   });
 }
 

@@ -132,6 +132,7 @@ export function accessNodes(job: Job): NodeAccess | null {
     keys,
     directory: workspace.directory,
     temporary: workspace.temporary,
+    lasting: workspace.lasting,
     playbooks: join(actionRoot, 'playbooks'),
     log: core.info,
   };

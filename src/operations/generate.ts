@@ -1,6 +1,5 @@
-import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UserError } from '../errors.ts';
 import type { Request } from '../request.ts';
 import { BACKEND_FILE, renderBackend, renderTfvars, TFVARS_FILE } from '../terraform/files.ts';
 import { writeResult } from './result.ts';
@@ -12,35 +11,53 @@ export interface GenerateResult {
   readonly files: readonly string[];
 }
 
+/** What is generated for one cluster, by file name; everything else in the directory is static. */
+type Values = Readonly<Record<typeof TFVARS_FILE | typeof BACKEND_FILE, string>>;
+
 /**
- * Turns the request into a Terraform directory: the static templates as they are, and the values as JSON.
- * `publicKey` may be null; then `plan` supplies it.
+ * Turns the request into a Terraform directory: the static templates as they are, and the values as JSON. The directory
+ * is made anew, so that nothing is in it but that. `publicKey` may be null; then `plan` supplies it.
  */
 export async function generate(
   request: Pick<Request, 'spec' | 'backend'>,
   options: { directory: string; templates: string; publicKey: string | null },
 ): Promise<GenerateResult> {
-  const { directory, templates, publicKey } = options;
-  await mkdir(directory, { recursive: true });
-  const templateFiles = (await readdir(templates)).filter((name) => name.endsWith('.tf'));
-  await refuseForeignFiles(directory, [...templateFiles, TFVARS_FILE, BACKEND_FILE]);
-  await Promise.all([
-    ...templateFiles.map((name) => copyFile(join(templates, name), join(directory, name))),
-    writeFile(join(directory, TFVARS_FILE), renderTfvars(request.spec, publicKey)),
-    writeFile(join(directory, BACKEND_FILE), renderBackend(request.backend)),
-  ]);
-  const result = { directory, files: [...templateFiles, TFVARS_FILE, BACKEND_FILE].sort() };
-  await writeResult(directory, 'generate', result);
-  return result;
+  return writeDirectory(options, {
+    [TFVARS_FILE]: renderTfvars(request.spec, options.publicKey),
+    [BACKEND_FILE]: renderBackend(request.backend),
+  });
 }
 
-/** Terraform reads every such file in its directory: one that somebody put there would run with the plan. */
-async function refuseForeignFiles(directory: string, own: readonly string[]): Promise<void> {
-  const foreign = (await readdir(directory)).filter(
-    (name) => /\.(tf|tfvars)(\.json)?$/.test(name) && !own.includes(name),
-  );
-  if (foreign.length === 0) return;
-  throw new UserError(
-    `working-directory: ${directory} holds Terraform files that the action did not write (${foreign.join(', ')}). Remove them, or give the action a folder of its own.`,
-  );
+/**
+ * Makes the directory anew from the values that an earlier step of the job generated there; returns null where none did.
+ */
+export async function regenerate(options: {
+  directory: string;
+  templates: string;
+}): Promise<GenerateResult | null> {
+  const read = (name: string) => readFile(join(options.directory, name), 'utf8');
+  try {
+    const [values, backend] = await Promise.all([read(TFVARS_FILE), read(BACKEND_FILE)]);
+    return await writeDirectory(options, { [TFVARS_FILE]: values, [BACKEND_FILE]: backend });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+async function writeDirectory(
+  { directory, templates }: { directory: string; templates: string },
+  values: Values,
+): Promise<GenerateResult> {
+  const templateFiles = (await readdir(templates)).filter((name) => name.endsWith('.tf'));
+  // Terraform reads every file of its directory, and starts programs that lie below it.
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await Promise.all([
+    ...templateFiles.map((name) => copyFile(join(templates, name), join(directory, name))),
+    ...Object.entries(values).map(([name, text]) => writeFile(join(directory, name), text)),
+  ]);
+  const result = { directory, files: [...templateFiles, ...Object.keys(values)].sort() };
+  await writeResult(directory, 'generate', result);
+  return result;
 }

@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ansible, checkAnsible, listFailures } from '../ansible/cli.ts';
-import { renderInventory } from '../ansible/inventory.ts';
+import { renderInventory, renderSshConfig } from '../ansible/inventory.ts';
+import { KnownHosts } from '../ansible/known-hosts.ts';
 import type { AnsibleResult } from '../ansible/result.ts';
 import { renderVariables } from '../ansible/variables.ts';
 import type { Node } from '../cluster/configuration.ts';
@@ -15,10 +16,12 @@ import { writeSecretFile } from '../workspace.ts';
 export interface NodeAccess {
   readonly request: Request;
   readonly keys: PublicKeys;
-  /** The generated directory; the inventory is written there. */
+  /** Where the result is written. */
   readonly directory: string;
-  /** The job's folder for secrets. */
+  /** The job's private folder, at a safe path: keys, inventory and everything Ansible and ssh read. */
   readonly temporary: string;
+  /** What lasts from run to run: the known hosts. */
+  readonly lasting: string;
   /** The action's `playbooks/` folder. */
   readonly playbooks: string;
   readonly log: (line: string) => void;
@@ -39,12 +42,20 @@ export interface Sighting {
 export class Nodes {
   readonly #access: NodeAccess;
   readonly #ansible: Ansible;
+  readonly #knownHosts: KnownHosts;
+  readonly #knownHostsFile: string;
+  #isReady = false;
   readonly inventory: string;
 
   constructor(access: NodeAccess) {
     this.#access = access;
-    this.inventory = join(access.directory, 'inventory.ini');
-    const { playbooks, temporary, log } = access;
+    const { playbooks, temporary, lasting, log } = access;
+    this.inventory = join(temporary, 'inventory.ini');
+    this.#knownHostsFile = join(temporary, 'known_hosts');
+    this.#knownHosts = new KnownHosts({
+      lasting: join(lasting, 'known_hosts'),
+      copy: this.#knownHostsFile,
+    });
     this.#ansible = new Ansible({ playbooks, inventory: this.inventory, temporary, log });
   }
 
@@ -86,8 +97,10 @@ export class Nodes {
     return this.#ansible.run('site.yml', this.#render(desired, { rollout: work }));
   }
 
+  /** Ends the connections and saves the host keys of a first contact. */
   async close(): Promise<void> {
     await this.#ansible.close();
+    if (this.#isReady) await this.#knownHosts.save();
   }
 
   #render(
@@ -99,7 +112,18 @@ export class Nodes {
   }
 
   async #writeInventory(standing: readonly Node[]): Promise<void> {
-    const { request, temporary, directory } = this.#access;
+    const { request, temporary } = this.#access;
+    const sshConfigFile = join(temporary, 'ssh_config');
+    if (!this.#isReady) await this.#writeSshConfig(sshConfigFile);
+    this.#isReady = true;
+    await writeFile(
+      this.inventory,
+      renderInventory(standing, { sshUser: request.sshUser, sshConfigFile }),
+    );
+  }
+
+  async #writeSshConfig(path: string): Promise<void> {
+    const { request, temporary } = this.#access;
     const privateKeyFiles = await Promise.all(
       splitKeys(request.secrets.sshPrivateKey).map(async (key, index) => {
         const file = join(temporary, `ssh-key-${index + 1}`);
@@ -107,13 +131,8 @@ export class Nodes {
         return file;
       }),
     );
-    await writeFile(
-      this.inventory,
-      renderInventory(standing, {
-        sshUser: request.sshUser,
-        privateKeyFiles,
-        knownHostsFile: join(directory, 'known_hosts'),
-      }),
-    );
+    await this.#knownHosts.load();
+    const knownHostsFile = this.#knownHostsFile;
+    await writeFile(path, renderSshConfig({ privateKeyFiles, knownHostsFile }));
   }
 }

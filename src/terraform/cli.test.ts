@@ -20,7 +20,12 @@ beforeEach(() => {
     '#!/bin/sh\nprintf "%s\\n" "$@" >seen\nenv | grep ^TF_VAR_ | sort >>seen\n',
   );
   chmodSync(binary, 0o755);
-  terraform = new Terraform({ binary, directory: folder, log: () => {} });
+  terraform = new Terraform({
+    binary,
+    directory: folder,
+    environment: { PATH: process.env.PATH ?? '' },
+    log: () => {},
+  });
 });
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
@@ -79,7 +84,13 @@ Lock Info:
   Info:      `;
   writeFileSync(binary, `#!/bin/sh\ncat >&2 <<'END'\n${words}\nEND\nexit 1\n`);
   chmodSync(binary, 0o755);
-  const locked = new Terraform({ binary, product, directory: folder, log: () => {} });
+  const locked = new Terraform({
+    binary,
+    product,
+    directory: folder,
+    environment: { PATH: process.env.PATH ?? '' },
+    log: () => {},
+  });
   await expect(locked.plan('x.tfplan', { publicKey: null, lock: true })).rejects.toThrow(
     new RegExp(
       `^${command} plan failed:\\n[^]*\\(runner@host\\)\\. Wait .* is dead: ${command} force-unlock 9db590f1-b6fe-c5f2-2678-8804f089deba$`,

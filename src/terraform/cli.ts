@@ -28,6 +28,7 @@ export class Terraform {
   readonly #binary: string;
   readonly #product: TerraformProduct;
   readonly #directory: string;
+  readonly #environment: Readonly<Record<string, string>>;
   readonly #log: (line: string) => void;
   #initialised = false;
 
@@ -36,11 +37,14 @@ export class Terraform {
     /** What `binary` is. */
     product?: TerraformProduct;
     directory: string;
+    /** What the program gets besides what is set here. */
+    environment: Readonly<Record<string, string>>;
     log: (line: string) => void;
   }) {
     this.#binary = options.binary;
     this.#product = options.product ?? 'Terraform';
     this.#directory = options.directory;
+    this.#environment = options.environment;
     this.#log = options.log;
   }
 
@@ -114,7 +118,13 @@ export class Terraform {
     try {
       return await runProcess(this.#binary, args, {
         cwd: this.#directory,
-        env: { TF_IN_AUTOMATION: '1', TF_INPUT: '0', CHECKPOINT_DISABLE: '1', ...options.env },
+        env: {
+          ...this.#environment,
+          TF_IN_AUTOMATION: '1',
+          TF_INPUT: '0',
+          CHECKPOINT_DISABLE: '1',
+          ...options.env,
+        },
         ...(options.outlives && { outlives: options.outlives }),
         ...(!options.quiet && { onLine: this.#log }),
       });

@@ -38,3 +38,24 @@ export function renderBackend(backend: Backend): string {
 function renderJson(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
+
+/**
+ * Terraform's command-line configuration (Terraform's documentation, "CLI configuration"): only the provider that the
+ * templates name is installed, and only from its registry. A state that names another provider installs nothing.
+ */
+export function renderCliConfig(): string {
+  const sources = ['registry.terraform.io', 'registry.opentofu.org'].map(
+    (host) => `      "${host}/hashicorp/aws",`,
+  );
+  return [
+    'disable_checkpoint = true',
+    'provider_installation {',
+    '  direct {',
+    '    include = [',
+    ...sources,
+    '    ]',
+    '  }',
+    '}',
+    '',
+  ].join('\n');
+}

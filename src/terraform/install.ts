@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { arch, platform } from 'node:os';
 import { join, resolve } from 'node:path';
 import { which } from '@actions/io';
+import { chooseEnvironment } from '../child-environment.ts';
 import { CancelledError, UserError } from '../errors.ts';
 import { runProcess } from '../process.ts';
 import { quoteValue } from '../quote.ts';
@@ -135,7 +136,10 @@ async function askProduct(
 async function askVersion(path: string): Promise<string> {
   try {
     // It would also ask HashiCorp for news, through a firewall that may swallow the question.
-    const env = { CHECKPOINT_DISABLE: '1' };
+    const env = {
+      ...chooseEnvironment(process.env, { program: 'terraform' }),
+      CHECKPOINT_DISABLE: '1',
+    };
     return (await runProcess(path, ['version'], { env })).stdout;
   } catch (error) {
     if (error instanceof CancelledError) throw error;

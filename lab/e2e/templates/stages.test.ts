@@ -17,6 +17,7 @@ import {
 import { type Aws, destroyAws, startAws } from '../../aws/main.ts';
 import { ensureImages } from '../../images/images.ts';
 import { openWorkspace, type Values } from '../../templates/workspace.ts';
+import { reachAws } from '../../tools/wrap-program.ts';
 
 // One change in stages, on machines that run: what is stopped, what stays, and that the stages add up to the
 // change as it was reviewed.
@@ -46,7 +47,6 @@ const temporary = join(directory, 'temporary');
 
 let aws: Aws;
 let terraform: Terraform;
-let previousReattach: string | undefined;
 
 /** A plan file and what it does. */
 interface Planned {
@@ -107,10 +107,12 @@ beforeAll(async () => {
   aws = await startAws({ world: WORLD, prefix: PREFIX, hostImage: host });
   mkdirSync(temporary, { recursive: true });
   await openWorkspace({ directory: workspace, reattach: aws.reattach });
-  // Terraform inherits it from the environment that the product runs in.
-  previousReattach = process.env.TF_REATTACH_PROVIDERS;
-  process.env.TF_REATTACH_PROVIDERS = aws.reattach;
-  terraform = new Terraform({ binary: 'terraform', directory: workspace, log: () => {} });
+  terraform = new Terraform({
+    binary: 'terraform',
+    directory: workspace,
+    environment: { PATH: reachAws({ folder: temporary, reattach: aws.reattach }) },
+    log: () => {},
+  });
   write(BASE);
   await apply(await plan());
   await Promise.all((await listNodes()).map(mountData));
@@ -145,8 +147,6 @@ const readData = (name: string) =>
   );
 
 afterAll(async () => {
-  if (previousReattach === undefined) delete process.env.TF_REATTACH_PROVIDERS;
-  else process.env.TF_REATTACH_PROVIDERS = previousReattach;
   await aws?.destroyEverything();
   rmSync(directory, { recursive: true, force: true });
 });

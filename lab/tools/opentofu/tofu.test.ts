@@ -34,7 +34,7 @@ afterAll(async () => {
 });
 
 /** A folder with the templates, driven by what `terraform-binary: tofu` finds. */
-async function open(name: string): Promise<Terraform> {
+async function open(name: string, reattach: string): Promise<Terraform> {
   const directory = join(folder, name);
   mkdirSync(directory);
   for (const file of readdirSync(TEMPLATES).filter((entry) => entry.endsWith('.tf'))) {
@@ -47,18 +47,23 @@ async function open(name: string): Promise<Terraform> {
   const add = (line: string) => log.push(line);
   const binary = await findTerraform({ name: 'tofu', usesLockfile: true, log: add });
   expect(binary).toMatchObject({ version: '1.10.6', product: 'OpenTofu' });
-  return new Terraform({ binary: binary.path, product: binary.product, directory, log: add });
+  return new Terraform({
+    binary: binary.path,
+    product: binary.product,
+    directory,
+    environment: { PATH: process.env.PATH ?? '', TF_REATTACH_PROVIDERS: reattach },
+    log: add,
+  });
 }
 
 const PUBLIC_KEY =
   'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgXOsdfj0wRL7+ih9Q/34hXBgWvYDlbe5W7+D5MMpj team';
 
 test('plans, applies and reads through the binary that is named', async () => {
-  vi.stubEnv(
-    'TF_REATTACH_PROVIDERS',
+  const terraform = await open(
+    'named',
     aws.reattach.replace('registry.terraform.io', 'registry.opentofu.org'),
   );
-  const terraform = await open('named');
   expect(log).toEqual([`Using OpenTofu 1.10.6 (${join(import.meta.dirname, 'tofu')})`]);
   await terraform.init();
   const planFile = join(folder, 'named.tfplan');
@@ -70,8 +75,7 @@ test('plans, applies and reads through the binary that is named', async () => {
 });
 
 test("fails in the product's name", async () => {
-  vi.stubEnv('TF_REATTACH_PROVIDERS', aws.reattach);
-  const terraform = await open('foreign');
+  const terraform = await open('foreign', aws.reattach);
   const error = await terraform.init().catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(UserError);
   expect((error as UserError).message).toMatch(/^tofu init failed:\n.*registry\.opentofu\.org/);

@@ -1,0 +1,59 @@
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { requirePlainFile } from '../workspace.ts';
+
+/**
+ * A line that ssh wrote for a node: its instance id, or that hashed, then type and key (sshd(8), "SSH_KNOWN_HOSTS FILE
+ * FORMAT"). A marker such as `@cert-authority` or a pattern would let other hosts in.
+ */
+const LINE =
+  /^(?:i-[0-9a-f]{8,17}|\|1\|[A-Za-z0-9+/]+=*\|[A-Za-z0-9+/]+=*) [a-z0-9@.-]+ [A-Za-z0-9+/]+=*$/;
+
+/** The lines of a known-hosts file that can be of a node; everything else is left out. */
+export function selectKnownHosts(text: string): string {
+  const lines = text.split(/\r?\n/).filter((line) => LINE.test(line));
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+/**
+ * The host keys of the nodes, which last in the working directory. ssh works on a copy at a path that it reads as it is;
+ * what it adds there is saved.
+ */
+export class KnownHosts {
+  readonly #lasting: string;
+  readonly #copy: string;
+  #saved = '';
+
+  /**
+   * @param lasting path of the file that lasts
+   * @param copy path of the file that ssh reads and writes
+   */
+  constructor({ lasting, copy }: { lasting: string; copy: string }) {
+    this.#lasting = lasting;
+    this.#copy = copy;
+  }
+
+  /**
+   * Makes the copy.
+   *
+   * @throws UserError when the lasting file is a link
+   */
+  async load(): Promise<void> {
+    const exists = await requirePlainFile(this.#lasting, 'the file of known hosts');
+    this.#saved = exists ? selectKnownHosts(await readFile(this.#lasting, 'utf8')) : '';
+    await writeFile(this.#copy, this.#saved, { mode: 0o600 });
+  }
+
+  /** Saves what ssh added. */
+  async save(): Promise<void> {
+    const now = selectKnownHosts(await readFile(this.#copy, 'utf8'));
+    if (now === this.#saved) return;
+    await mkdir(dirname(this.#lasting), { recursive: true });
+    // Beside it first: what is killed halfway leaves the old file.
+    const beside = join(dirname(this.#lasting), '.known_hosts.new');
+    await requirePlainFile(beside, 'the file of known hosts');
+    await writeFile(beside, now);
+    await rename(beside, this.#lasting);
+    this.#saved = now;
+  }
+}

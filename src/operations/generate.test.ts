@@ -1,0 +1,77 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { ClusterSpec } from '../cluster/spec.ts';
+import { generate, regenerate } from './generate.ts';
+
+const templates = join(import.meta.dirname, '../../templates/aws');
+const spec: ClusterSpec = {
+  name: 'orders',
+  region: 'us-east-1',
+  instanceType: 't3.medium',
+  replicaCount: 2,
+  primary: null,
+  synchronousReplicas: 0,
+  image: 'postgres',
+  imageTag: '17',
+  settings: {},
+  sshCidrs: [],
+  clientCidrs: [],
+  subnetIds: [],
+};
+const request = { spec, backend: { type: 'local', config: {} } };
+
+let folder: string;
+let directory: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'generate-'));
+  directory = join(folder, 'terraform');
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** What Terraform, OpenTofu or Ansible would take for its own if it lay in the directory. */
+const PLANTED = [
+  'planted.tf',
+  'planted.tofu',
+  'outputs.tofu',
+  'planted.tofu.json',
+  'planted.auto.tfvars',
+  'outputs_override.tf',
+  '.terraform.lock.hcl',
+  '.terraform/providers/registry.terraform.io/hashicorp/aws/6.8.0/linux_amd64/terraform-provider-aws',
+  'group_vars/all.yml',
+  'terraform.tfstate',
+];
+
+function plant(): void {
+  for (const name of PLANTED) {
+    mkdirSync(join(directory, name, '..'), { recursive: true });
+    writeFileSync(join(directory, name), '{}');
+  }
+}
+
+test('the directory has what the action put there and nothing else', async () => {
+  plant();
+  const { files } = await generate(request, { directory, templates, publicKey: null });
+  expect(readdirSync(directory, { recursive: true }).sort()).toEqual(
+    [...files, 'generate.json'].sort(),
+  );
+});
+
+test('a later step of the job works on the values that an earlier one generated', async () => {
+  await generate(request, { directory, templates, publicKey: 'ssh-ed25519 A' });
+  const read = () => readFileSync(join(directory, 'terraform.tfvars.json'), 'utf8');
+  const values = read();
+  plant();
+  const again = await regenerate({ directory, templates });
+  expect(read()).toBe(values);
+  expect(readdirSync(directory, { recursive: true }).sort()).toEqual(
+    [...(again?.files ?? []), 'generate.json'].sort(),
+  );
+});
+
+test('where no step generated anything there is nothing to work on', async () => {
+  expect(await regenerate({ directory, templates })).toBeNull();
+  expect(readdirSync(folder)).toEqual([]);
+});

@@ -1,0 +1,144 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { UserError } from './errors.ts';
+import { locateLocalState, openWorkspace, type Workspace } from './workspace.ts';
+
+let folder: string;
+let root: string;
+let opened: Workspace[];
+beforeEach(() => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'workspace-')));
+  root = join(folder, 'checkout');
+  mkdirSync(root);
+  opened = [];
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  for (const { temporary } of opened) rmSync(temporary, { recursive: true });
+  rmSync(folder, { recursive: true });
+});
+
+async function open(
+  options: Partial<Parameters<typeof openWorkspace>[0]> = {},
+): Promise<Workspace> {
+  const runnerTemp = join(folder, '_temp');
+  const workspace = await openWorkspace({ root, workingDirectory: 'a/b', runnerTemp, ...options });
+  opened.push(workspace);
+  return workspace;
+}
+
+describe('a working directory', () => {
+  test('is not made before something is written', async () => {
+    expect((await open()).lasting).toBe(join(root, 'a/b'));
+    expect(readdirSync(root)).toEqual([]);
+  });
+
+  test('may lead through a link that stays inside', async () => {
+    mkdirSync(join(root, 'real'));
+    symlinkSync('real', join(root, 'a'));
+    expect((await open()).lasting).toBe(join(root, 'real/b'));
+  });
+
+  test.each<[string, string, RegExp, () => void]>([
+    ['the workspace itself', '.', /is not inside the workspace/, () => {}],
+    ['above it', '../x', /is not inside the workspace/, () => {}],
+    ['absolute', '/etc', /is not inside the workspace/, () => {}],
+    ['a file', 'a/b', /is no folder: b is a file/, () => writeAt('a/b')],
+    ['below a file', 'a/b', /is no folder: a is a file/, () => writeAt('a')],
+    [
+      'a link that leads outside',
+      'a/b',
+      /through the link a to \.\., outside/,
+      () => link('..', 'a'),
+    ],
+    ['a link below which is nothing yet', 'a/b/c', /to \/etc, outside/, () => link('/etc', 'a/b')],
+    [
+      'a link that leads to itself',
+      'a/b',
+      /through a, a link that leads to itself/,
+      () => link('a', 'a'),
+    ],
+    [
+      'a name that is too long',
+      `a/${'x'.repeat(300)}`,
+      /a name that the file system does not/,
+      () => mkdirSync(join(root, 'a')),
+    ],
+    ["Git's own", '.git/x', /lies in \.git, which belongs to Git/, () => {}],
+    ["Git's own in capitals", 'a/.GIT', /lies in \.GIT/, () => {}],
+    [
+      "GitHub's own, through a link",
+      'a/b',
+      /lies in \.github/,
+      () => {
+        mkdirSync(join(root, '.github'));
+        link('.github', 'a');
+      },
+    ],
+  ])('is refused before anything is made: %s', async (_, workingDirectory, message, prepare) => {
+    prepare();
+    const before = readdirSync(folder, { recursive: true });
+    const refused = open({ workingDirectory });
+    await expect(refused).rejects.toThrow(UserError);
+    await expect(refused).rejects.toThrow(message);
+    expect(readdirSync(folder, { recursive: true })).toEqual(before);
+  });
+
+  const link = (target: string, path: string) => {
+    mkdirSync(join(root, path, '..'), { recursive: true });
+    symlinkSync(target, join(root, path));
+  };
+  const writeAt = (path: string) => {
+    mkdirSync(join(root, path, '..'), { recursive: true });
+    writeFileSync(join(root, path), '');
+  };
+});
+
+describe('the private folder', () => {
+  test('is only this user’s, in the runner’s own where the programs can read its path', async () => {
+    const runnerTemp = mkdtempSync('/tmp/rt-');
+    const { temporary } = await open({ runnerTemp });
+    expect(temporary.startsWith(`${runnerTemp}/pgca-`)).toBe(true);
+    expect(statSync(temporary).mode & 0o777).toBe(0o700);
+    rmSync(runnerTemp, { recursive: true });
+    opened.length = 0;
+  });
+
+  test.each(['with space', 'a#b', '$HOME', '100%', "quo'te", '{{ braces }}', 'x'.repeat(80)])(
+    'has a short safe path, whatever the runner’s is called: %s',
+    async (name) => {
+      vi.stubEnv('TMPDIR', join(folder, 'missing'));
+      const { temporary, directory } = await open({ runnerTemp: join(folder, name) });
+      expect(temporary).toMatch(/^\/tmp\/pgca-[A-Za-z0-9]+$/);
+      expect(directory.startsWith(join(folder, name))).toBe(true);
+    },
+  );
+});
+
+describe('the state of a local backend', () => {
+  test('lasts in the working directory, from Terraform’s directory on', async () => {
+    const workspace = await open();
+    const path = await locateLocalState(workspace, undefined);
+    expect(path).toBe(relative(workspace.directory, join(root, 'a/b/terraform.tfstate')));
+    expect(existsSync(join(root, 'a/b'))).toBe(true);
+  });
+
+  test('is no link that would lead Terraform’s writes elsewhere', async () => {
+    const workspace = await open();
+    mkdirSync(workspace.lasting, { recursive: true });
+    symlinkSync('/etc/passwd', join(workspace.lasting, 'terraform.tfstate'));
+    await expect(locateLocalState(workspace, '')).rejects.toThrow(/state must be a plain file/);
+  });
+});
