@@ -1,3 +1,5 @@
+import { cpSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { query, readRow, writeRow } from '../client.ts';
 import type { JobResult } from '../runner/job.ts';
@@ -21,6 +23,14 @@ beforeAll(async () => {
   world = await openStage();
 });
 afterAll(() => closeStage(world));
+
+/** Installs the action somewhere else, as a runner does. */
+function copyAction(to: string): string {
+  for (const part of ['action.yml', 'dist', 'templates', 'playbooks']) {
+    cpSync(join(import.meta.dirname, '../..', part), join(to, part), { recursive: true });
+  }
+  return to;
+}
 
 /** Each test goes on where the one before it ended, as a team's months with a cluster do. */
 describe('the main job', () => {
@@ -101,11 +111,21 @@ describe('the main job', () => {
     expect(deployed.files.inventory).not.toContain(world.secrets['postgres-password']);
   });
 
-  test('a second run changes nothing and restarts nothing', async () => {
+  test('a second run changes nothing and restarts nothing, whatever the runner’s folders are called', async () => {
     const { primary, replicas } = readServers(world, deployed);
     const before = await readStarts([primary, ...replicas]);
-    const { result } = await deploy(world, 'again', INPUTS);
+    const odd = join(world.folder, "it's #1 in $HOME, 100% {{ braces }}");
+    const { result } = await deploy(world, 'again', INPUTS, {
+      workDirectory: odd,
+      actionDirectory: copyAction(join(odd, 'action')),
+      // One that was set up for another program, and is gone.
+      env: { ...world.env, TMPDIR: join(odd, 'missing') },
+    });
     requireSuccess(result);
+    // The host keys of the first contact last.
+    const kept = '.postgres-cluster/postgres/known_hosts';
+    const known = readFileSync(join(result.directories.workspace, kept), 'utf8');
+    expect(known.trim().split('\n').length).toBeGreaterThanOrEqual(3);
     expect(result.outputs['has-changes']).toBe('false');
     expect(readChanges(result)).toBe(0);
     expect(await readStarts([primary, ...replicas])).toEqual(before);
