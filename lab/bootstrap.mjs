@@ -1,11 +1,12 @@
 // Makes a machine with nothing but Node and npm ready for the lab: Debian packages, npm packages, a Docker
 // daemon. Plain JavaScript for whatever Node the machine has; Node 24 comes with the npm packages.
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { startDocker } from './dockerd.mjs';
+import { asRoot, ROOT_PATH } from './root.mjs';
 
 const root = join(import.meta.dirname, '..');
-const out = join(root, 'lab', '.out');
 
 /** Program, or file, that shows a package is there → Debian package. */
 const PACKAGES = {
@@ -27,23 +28,26 @@ const PACKAGES = {
 };
 
 const say = (text) => console.log(`· ${text}`);
-const isRoot = process.getuid?.() === 0;
 
 /** Runs a program as root, quietly; its output is shown when it fails. */
-function runAsRoot(command, args) {
-  const [program, ...rest] = isRoot ? [command, ...args] : ['sudo', '-n', command, ...args];
-  const result = spawnSync(program, rest, {
-    encoding: 'utf8',
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-  });
-  if (result.error?.code === 'ENOENT' || /a password is required/.test(result.stderr ?? '')) {
+function runAsRoot(command, commandArgs) {
+  const { program, args } = asRoot(command, commandArgs);
+  const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8' });
+  if (status !== 0) {
     fail(
-      'The lab makes containers, networks and loop devices: run it as root, or with sudo that asks no password.',
+      `${command} ${commandArgs.join(' ')} failed:\n${error ?? ''}${stdout ?? ''}${stderr ?? ''}`,
     );
   }
-  if (result.status !== 0) {
-    fail(`${command} ${args.join(' ')} failed:\n${result.stdout}${result.stderr}`);
-  }
+}
+
+/** Ends here rather than after minutes where root cannot be had. */
+function requireRoot() {
+  const { program, args } = asRoot('true', []);
+  const { status, stderr, error } = spawnSync(program, args, { encoding: 'utf8' });
+  if (status === 0) return;
+  fail(
+    `The lab makes images, loop devices and packet filters. Run it as root, or as a user with sudo that asks no password: ${error?.message ?? stderr.trim()}.`,
+  );
 }
 
 function fail(message) {
@@ -53,7 +57,7 @@ function fail(message) {
 
 function isOnPath(program) {
   if (program.startsWith('/')) return existsSync(program);
-  const path = `${process.env.PATH}:/usr/sbin:/sbin`;
+  const path = `${process.env.PATH}:${ROOT_PATH}`;
   return path.split(':').some((folder) => existsSync(join(folder, program)));
 }
 
@@ -83,32 +87,7 @@ function installNodeModules() {
   if (result.status !== 0) fail(`npm ci failed:\n${result.stdout}${result.stderr}`);
 }
 
-const dockerAnswers = () => spawnSync('docker', ['info'], { stdio: 'ignore' }).status === 0;
-
-/** Uses a Docker daemon that runs; else starts one and notes its pid, so that tearing down can end it. */
-async function startDocker() {
-  if (dockerAnswers()) return;
-  if (!isRoot)
-    fail('No Docker daemon answers. Start it, or let this user talk to it (group docker).');
-  say('starting a Docker daemon');
-  mkdirSync(out, { recursive: true });
-  const log = openSync(join(out, 'dockerd.log'), 'a');
-  const daemon = spawn('dockerd', [], {
-    detached: true,
-    stdio: ['ignore', log, log],
-    env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` },
-  });
-  daemon.unref();
-  writeFileSync(join(out, 'dockerd.pid'), `${daemon.pid}\n`);
-  for (let attempt = 0; attempt < 60; attempt++) {
-    if (dockerAnswers()) return;
-    await new Promise((resolve) => setTimeout(resolve, 500));
-  }
-  fail(
-    `dockerd did not answer within 30 s:\n${readFileSync(join(out, 'dockerd.log'), 'utf8').slice(-2000)}`,
-  );
-}
-
+requireRoot();
 installPackages();
 installNodeModules();
-await startDocker();
+await startDocker(join(root, 'lab', '.out'), say).catch((error) => fail(error.message));

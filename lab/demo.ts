@@ -124,7 +124,7 @@ function countChanges(result: JobResult): number {
 }
 
 title('A cloud, a GitHub and a registry on this machine');
-const world = await play('world', () => startWorld({ name: 'lab', onProgress: say }));
+const world = await play('world', () => startWorld({ name: 'lab', tags: ['17'], onProgress: say }));
 try {
   await tellStory(world);
 } catch (error) {

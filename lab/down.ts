@@ -1,8 +1,9 @@
 // npm run demo:down: removes every trace of the demo, or of the world named as argument.
 // With --keep-images the next start need not build them again.
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { stopDocker } from './dockerd.mjs';
 import { destroyWorld } from './world.ts';
 
 const { values, positionals } = parseArgs({
@@ -18,7 +19,7 @@ console.log(
 
 const out = join(import.meta.dirname, '.out');
 if (images) {
-  stopDocker(join(out, 'dockerd.pid'));
+  if (await stopDocker(out)) console.log('Stopped the Docker daemon that the lab had started.');
   rmSync(join(import.meta.dirname, '.cache'), { recursive: true, force: true });
 }
 rmSync(join(out, 'report.json'), { force: true });
@@ -29,15 +30,3 @@ const kept = existsSync(out)
     )
   : [];
 if (kept.length === 0) rmSync(out, { recursive: true, force: true });
-
-/** Ends the daemon that the lab started itself, if it still runs under its pid. */
-function stopDocker(pidFile: string): void {
-  if (!existsSync(pidFile)) return;
-  const pid = Number(readFileSync(pidFile, 'utf8'));
-  const command = `/proc/${pid}/comm`;
-  if (existsSync(command) && readFileSync(command, 'utf8').trim() === 'dockerd') {
-    process.kill(pid, 'SIGTERM');
-    console.log('Stopped the Docker daemon that the lab had started.');
-  }
-  rmSync(pidFile);
-}

@@ -7,7 +7,13 @@ import type { WorkflowEvent } from './github/event.ts';
 import { type GitHub, startGitHub } from './github/github.ts';
 import { runDocker } from './images/docker.ts';
 import { ensureImages, removeImages } from './images/images.ts';
-import { type Registry, startRegistry, stopRegistry } from './registry/registry.ts';
+import {
+  nameImage,
+  type PostgresTag,
+  type Registry,
+  startRegistry,
+  stopRegistry,
+} from './registry/registry.ts';
 import { type JobOptions, type JobResult, runJob } from './runner/job.ts';
 import { type State, startState, stopState } from './state/state.ts';
 import { reachAws } from './tools/wrap-program.ts';
@@ -25,6 +31,8 @@ export interface WorldSecrets {
 export interface WorldOptions {
   /** Names its containers, networks and folder `lab/.out/<name>`. */
   readonly name: string;
+  /** The tags of the image `postgres` that its registry serves; what is missing of them is built first. */
+  readonly tags: readonly PostgresTag[];
   /** Hosts as the bare machine image, so that the action has to install Docker. */
   readonly plainHosts?: boolean;
   /** First two bytes of the network that public addresses come from; worlds at the same time need different ones. */
@@ -67,15 +75,17 @@ export interface World {
  * @throws Error when another world is up that uses the same addresses
  */
 export async function startWorld(options: WorldOptions): Promise<World> {
-  const { name, plainHosts = false, prefix = '10.99', onProgress = () => {} } = options;
+  const { name, tags, plainHosts = false, prefix = '10.99', onProgress = () => {} } = options;
   await refuseOtherWorlds(name, `${prefix}.0.0/16`);
   const folder = locateWorld(name);
   mkdirSync(folder, { recursive: true });
 
   const host = plainHosts ? 'host-plain' : 'host';
-  const images = await ensureImages({ only: [host], onProgress });
+  // All of them at once, so that two are built at a time.
+  const only = [host, 'services', ...tags.map(nameImage)] as const;
+  const images = await ensureImages({ only, onProgress });
   const [registry, state] = await Promise.all([
-    startRegistry({ world: name, prefix, onProgress }),
+    startRegistry({ world: name, prefix, tags, onProgress }),
     startState({ world: name, onProgress }),
   ]);
   const aws = await startAws({

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Aws, destroyAws, startAws } from '../aws/main.ts';
 import { Workspace } from '../aws/workspace.ts';
+import { runAsRoot } from '../images/docker.ts';
 import { ensureImages } from '../images/images.ts';
 
 // A world of its own, on networks that no other test's world has.
@@ -149,8 +150,8 @@ async function listTraces(): Promise<string> {
   const traces = await Promise.all([
     run('docker', ['ps', '--all', '--quiet', ...label]),
     run('docker', ['network', 'ls', '--quiet', ...label]),
-    run('losetup', ['--list', '--noheadings', '--output', 'BACK-FILE']).then(({ stdout }) => ({
-      stdout: stdout
+    runAsRoot('losetup', ['--list', '--noheadings', '--output', 'BACK-FILE']).then((files) => ({
+      stdout: files
         .split('\n')
         .filter((file) => file.includes(`/${WORLD}/`))
         .join('\n'),

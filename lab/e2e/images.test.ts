@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { removeContainer, worldLabel } from '../images/container.ts';
-import { runCommand, runDocker } from '../images/docker.ts';
+import { runAsRoot, runCommand, runDocker } from '../images/docker.ts';
 import { ensureImages } from '../images/images.ts';
 import { tagImage } from '../images/recipe.ts';
 import { postgresTags, type Registry, startRegistry, stopRegistry } from '../registry/registry.ts';
@@ -51,7 +51,7 @@ async function createHost(image: string): Promise<void> {
   await runCommand('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, 'key')]);
   const volume = join(folder, 'volume');
   await runCommand('truncate', ['--size', '64M', volume]);
-  loopDevice = await runCommand('losetup', ['--find', '--show', volume]);
+  loopDevice = await runAsRoot('losetup', ['--find', '--show', volume]);
   const instance = {
     instance_id: 'i-0123456789abcdef0',
     authorized_keys: [readFileSync(join(folder, 'key.pub'), 'utf8')],
@@ -87,7 +87,7 @@ async function createHost(image: string): Promise<void> {
 
 beforeAll(async () => {
   const images = await ensureImages({ only: ['host'], onProgress: console.log });
-  registry = await startRegistry({ world, prefix, onProgress: console.log });
+  registry = await startRegistry({ world, prefix, tags: postgresTags, onProgress: console.log });
   state = await startState({ world });
   await createHost(images.host);
 });
@@ -96,7 +96,7 @@ afterAll(async () => {
   await removeContainer(host);
   await stopRegistry({ world });
   await stopState({ world });
-  if (loopDevice) await runCommand('losetup', ['--detach', loopDevice]);
+  if (loopDevice) await runAsRoot('losetup', ['--detach', loopDevice]);
   rmSync(folder, { recursive: true });
   const filter = ['--quiet', '--filter', `label=${label}`];
   for (const kind of ['container', 'network', 'volume']) {

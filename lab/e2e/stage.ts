@@ -1,6 +1,7 @@
 import type { NodeProof } from '../../src/cluster/proof.ts';
 import { query, type Server } from '../client.ts';
 import { runDocker } from '../images/docker.ts';
+import { postgresTags } from '../registry/registry.ts';
 import type { JobOptions, JobResult } from '../runner/job.ts';
 import { emptyWorld, startWorld, type World, type WorldOptions } from '../world.ts';
 import { LANE } from './lane.ts';
@@ -12,7 +13,8 @@ export const ALLOW_DESTROY = 'allow-destroy';
 export async function openStage(options: Partial<WorldOptions> = {}): Promise<World> {
   const { world: name, ...addresses } = LANE;
   await emptyWorld(name);
-  return startWorld({ name, ...addresses, onProgress: (line) => console.log(line), ...options });
+  const onProgress = (line: string) => console.log(line);
+  return startWorld({ name, ...addresses, tags: postgresTags, onProgress, ...options });
 }
 
 export async function closeStage(world: World): Promise<void> {

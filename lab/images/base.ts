@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type CommandOptions, runCommand } from './docker.ts';
+import { type CommandOptions, runAsRoot, runDocker } from './docker.ts';
 
 const mirror = 'http://deb.debian.org/debian';
 const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
@@ -31,36 +31,36 @@ export type Base = { suite: string; unreleased: boolean; tag: string; label: str
 
 /**
  * Makes a minimal Debian root file system with debootstrap and imports it into Docker.
- * Throws if this process is not root or debootstrap or Debian's keyring is missing.
+ *
+ * @throws Error if debootstrap or Debian's keyring is missing, or a command fails
  */
 export async function buildBase(base: Base, options: CommandOptions): Promise<void> {
-  if (process.getuid?.() !== 0) {
-    throw new Error('building the lab images needs root (debootstrap): run it with sudo');
-  }
   if (!existsSync('/usr/sbin/debootstrap') || !existsSync(keyring)) {
     throw new Error('run `apt-get install debootstrap debian-archive-keyring` first');
   }
-  const root = await mkdtemp(join(tmpdir(), `pgca-lab-${base.suite}-`));
+  const folder = await mkdtemp(join(tmpdir(), `pgca-lab-${base.suite}-`));
+  // Root's, while its parent is this user's.
+  const system = join(folder, 'system');
   try {
     // The script named last serves every suite from bookworm on, also those debootstrap has not heard of.
-    const flags = ['--variant=minbase', `--keyring=${keyring}`];
-    await runCommand('debootstrap', [...flags, base.suite, root, mirror, 'sid'], options);
-    await writeFile(join(root, 'etc/dpkg/dpkg.cfg.d/lab'), dpkgSettings);
-    const settings = base.unreleased ? aptSettings + unreleasedSettings : aptSettings;
-    await writeFile(join(root, 'etc/apt/apt.conf.d/90lab'), settings);
-    for (const path of [...clutter, ...caches]) {
-      await rm(join(root, path), { recursive: true, force: true });
+    const make = ['--variant=minbase', `--keyring=${keyring}`, base.suite, system, mirror, 'sid'];
+    await runAsRoot('debootstrap', make, options);
+    const apt = base.unreleased ? aptSettings + unreleasedSettings : aptSettings;
+    const files = { 'dpkg/dpkg.cfg.d/lab': dpkgSettings, 'apt/apt.conf.d/90lab': apt };
+    for (const [name, text] of Object.entries(files)) {
+      const file = join(folder, 'file');
+      await writeFile(file, text);
+      await runAsRoot('install', ['-m', '0644', file, join(system, 'etc', name)]);
     }
-    const changes = [
-      '--change',
-      `LABEL ${base.label}`,
-      '--change',
-      'ENV DEBIAN_FRONTEND=noninteractive',
-    ];
-    const pipeline = 'tar -C "$0" --numeric-owner -c . | docker import "$@"';
-    const args = ['-o', 'pipefail', '-c', pipeline, root, ...changes, '-', base.tag];
-    await runCommand('bash', args, options);
+    await runAsRoot('rm', ['-rf', ...[...clutter, ...caches].map((path) => join(system, path))]);
+    const changes = [`LABEL ${base.label}`, 'ENV DEBIAN_FRONTEND=noninteractive'];
+    // The Docker client is this user's, so the archive must be, too.
+    const archive = join(folder, 'system.tar');
+    await writeFile(archive, '');
+    await runAsRoot('tar', ['-C', system, '--numeric-owner', '-cf', archive, '.']);
+    const flags = changes.flatMap((change) => ['--change', change]);
+    await runDocker(['import', ...flags, archive, base.tag], options);
   } finally {
-    await rm(root, { recursive: true, force: true });
+    await runAsRoot('rm', ['-rf', folder]);
   }
 }

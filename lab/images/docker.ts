@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { asRoot } from '../root.mjs';
 
 /** How a command is run: where, and who watches its output. */
 export type CommandOptions = { cwd?: string; onLine?: (line: string) => void };
@@ -48,6 +49,16 @@ export function runCommand(
       else reject(new CommandError([command, ...args].join(' '), code, all));
     });
   });
+}
+
+/** Runs a command as root: see runCommand, and root.mjs for how. */
+export function runAsRoot(
+  command: string,
+  args: string[],
+  options: CommandOptions = {},
+): Promise<string> {
+  const asked = asRoot(command, args);
+  return runCommand(asked.program, asked.args, options);
 }
 
 /** Runs the Docker client: see runCommand. */

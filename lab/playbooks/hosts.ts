@@ -2,7 +2,7 @@ import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Node } from '../../src/cluster/configuration.ts';
 import { removeContainer, worldLabel } from '../images/container.ts';
-import { runCommand, runDocker } from '../images/docker.ts';
+import { runAsRoot, runCommand, runDocker } from '../images/docker.ts';
 import { ensureImages } from '../images/images.ts';
 import { type PostgresTag, type Registry, startRegistry } from '../registry/registry.ts';
 
@@ -36,13 +36,13 @@ export async function startHosts(options: {
   folder: string;
   count: number;
   image?: 'host' | 'host-plain';
-  tags?: readonly PostgresTag[];
+  tags: readonly PostgresTag[];
   onProgress?: (line: string) => void;
 }): Promise<Hosts> {
   const { world, prefix, folder, count, image = 'host', tags, onProgress } = options;
   const progress = onProgress === undefined ? {} : { onProgress };
   const images = await ensureImages({ only: [image], ...progress });
-  const registry = await startRegistry({ world, prefix, ...(tags && { tags }), ...progress });
+  const registry = await startRegistry({ world, prefix, tags, ...progress });
   await mkdir(folder, { recursive: true });
   const key = join(folder, 'key');
   await rm(key, { force: true });
@@ -69,7 +69,7 @@ export async function startHosts(options: {
     const file = join(own, 'volume');
     await writeFile(file, '');
     await truncate(file, 4 * 1024 ** 3);
-    const loop = await runCommand('losetup', ['--find', '--show', file]);
+    const loop = await runAsRoot('losetup', ['--find', '--show', file]);
     loops.push(loop);
     const device = await runCommand('stat', ['-c', '%Hr:%Lr', loop]);
     const metadata = {
@@ -117,7 +117,7 @@ export async function startHosts(options: {
     },
     async destroy() {
       await Promise.all(nodes.map(({ name }) => removeContainer(nameHost(name))));
-      await Promise.all(loops.map((loop) => runCommand('losetup', ['--detach', loop])));
+      await Promise.all(loops.map((loop) => runAsRoot('losetup', ['--detach', loop])));
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -5,7 +5,9 @@ import { ensureImages } from '../images/images.ts';
 import { ensureInternet, type Internet, removeInternet } from './network.ts';
 
 const imagePrefix = 'postgres-';
-type PostgresImage = Extract<(typeof imageNames)[number], `${typeof imagePrefix}${string}`>;
+
+/** An image of the lab that its registry can serve. */
+export type PostgresImage = Extract<(typeof imageNames)[number], `${typeof imagePrefix}${string}`>;
 
 /** A tag of the image `postgres` as the lab's registry has it. */
 export type PostgresTag = PostgresImage extends `${typeof imagePrefix}${infer Tag}` ? Tag : never;
@@ -14,6 +16,11 @@ export type PostgresTag = PostgresImage extends `${typeof imagePrefix}${infer Ta
 export const postgresTags = imageNames
   .filter((name) => name.startsWith(imagePrefix))
   .map((name) => name.slice(imagePrefix.length)) as PostgresTag[];
+
+/** Returns the lab's name for the image behind a tag, e.g. `postgres-17`. */
+export function nameImage(tag: PostgresTag): PostgresImage {
+  return `${imagePrefix}${tag}` as PostgresImage;
+}
 
 /**
  * A running registry. `mirror` is the URL for the hosts' `registry-mirrors`; `local` is its address on this
@@ -26,9 +33,9 @@ export type Registry = {
   digests: Record<string, string>;
 };
 
-/** The world, its internet, the tags to serve (default: all), and who watches. */
+/** The world, its internet, the tags to serve, and who watches. */
 export type RegistryOptions = Internet & {
-  tags?: readonly PostgresTag[];
+  tags: readonly PostgresTag[];
   onProgress?: (line: string) => void;
 };
 
@@ -82,9 +89,8 @@ export async function moveTag(
   { local }: Registry,
   { tag, to }: { tag: PostgresTag; to: PostgresTag },
 ): Promise<string> {
-  const { [`${imagePrefix}${to}` as PostgresImage]: image } = await ensureImages({
-    only: [`${imagePrefix}${to}` as PostgresImage],
-  });
+  const name = nameImage(to);
+  const { [name]: image } = await ensureImages({ only: [name] });
   return replaceTag(local, tag, image as string);
 }
 
@@ -94,9 +100,8 @@ export async function moveTag(
  * Docker Hub, so hosts pull them as `postgres:<tag>`. The storage is a volume that outlives the container.
  */
 export async function startRegistry(options: RegistryOptions): Promise<Registry> {
-  const { world, prefix = '10.99', tags = postgresTags, onProgress = () => {} } = options;
-  const only = tags.map((tag) => `${imagePrefix}${tag}` as PostgresImage);
-  const images = await ensureImages({ only: ['services', ...only], onProgress });
+  const { world, prefix = '10.99', tags, onProgress = () => {} } = options;
+  const images = await ensureImages({ only: ['services', ...tags.map(nameImage)], onProgress });
   const network = await ensureInternet({ world, prefix });
   const name = nameRegistry(world);
   await runDocker(['volume', 'create', '--label', `${worldLabel}=${world}`, name]);
@@ -111,7 +116,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   await awaitService(name, `http://${local}/v2/`);
   const digests: Record<string, string> = {};
   for (const tag of tags) {
-    digests[tag] = await pushTag(local, tag, images[`${imagePrefix}${tag}` as PostgresImage]);
+    digests[tag] = await pushTag(local, tag, images[nameImage(tag)]);
     onProgress(`registry: postgres:${tag} is ${digests[tag]}`);
   }
   return { mirror: `http://${prefix}.0.2:5000`, local, network, digests };

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { asRoot } from '../../root.mjs';
 
 /**
  * Runs a command and gives what it printed, trimmed. `input` goes to its standard input.
@@ -32,6 +33,16 @@ export function runCommand(
         );
     });
   });
+}
+
+/** Runs a command as root: see runCommand, and lab/root.mjs for how. */
+export function runAsRoot(
+  program: string,
+  args: readonly string[],
+  input?: string,
+): Promise<string> {
+  const asked = asRoot(program, args);
+  return runCommand(asked.program, asked.args, input);
 }
 
 /** Runs the Docker client: see runCommand. */

@@ -1,13 +1,24 @@
-import { closeSync, constants, mkdirSync, openSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Volume } from '../world.ts';
-import { runCommand } from './command.ts';
+import { runAsRoot, runCommand } from './command.ts';
 
 const GIB = 1024 ** 3;
 
+/** Opens a device for itself, as mount(2) does, and prints what the kernel says: `free` or an error's code. */
+const TRY_ALONE = `
+const { constants, openSync } = require('node:fs');
+try {
+  openSync(process.argv[1], constants.O_RDONLY | constants.O_EXCL);
+  console.log('free');
+} catch (error) {
+  if (error.code !== 'EBUSY') throw error;
+  console.log(error.code);
+}`;
+
 /** The numbers of the loop devices that some file of the machine is behind. */
 async function listLoops(): Promise<{ minor: number; file: string }[]> {
-  const printed = await runCommand('losetup', [
+  const printed = await runAsRoot('losetup', [
     '--list',
     '--noheadings',
     '--raw',
@@ -51,7 +62,7 @@ export class Disks {
     if (root) return;
     await runCommand('truncate', ['--size', String(size * GIB), this.#locate(id)]);
     const minor = await this.findMinor(id);
-    if (minor !== undefined) await runCommand('losetup', ['--set-capacity', `/dev/loop${minor}`]);
+    if (minor !== undefined) await runAsRoot('losetup', ['--set-capacity', `/dev/loop${minor}`]);
   }
 
   /** Keeps a copy of the volume under the snapshot's name. */
@@ -86,32 +97,27 @@ export class Disks {
         `All ${minors.length} devices that the lab keeps for this machine are taken.`,
       );
     // losetup asks the kernel for the device if it is not there yet.
-    await runCommand('losetup', [`/dev/loop${free}`, this.#locate(id)]);
+    await runAsRoot('losetup', [`/dev/loop${free}`, this.#locate(id)]);
     return free;
   }
 
   /** Takes the loop device away, if there is one. */
   async disconnect(id: string): Promise<void> {
     const minor = await this.findMinor(id);
-    if (minor !== undefined) await runCommand('losetup', ['--detach', `/dev/loop${minor}`]);
+    if (minor !== undefined) await runAsRoot('losetup', ['--detach', `/dev/loop${minor}`]);
   }
 
-  /** True if something has the device to itself: a mounted file system, in whichever namespace. */
-  isBusy(minor: number): boolean {
-    try {
-      closeSync(openSync(`/dev/loop${minor}`, constants.O_RDONLY | constants.O_EXCL));
-      return false;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EBUSY') return true;
-      throw error;
-    }
+  /** Whether something has the device to itself: a mounted file system, in whichever namespace. */
+  async isBusy(minor: number): Promise<boolean> {
+    const answer = await runAsRoot(process.execPath, ['-e', TRY_ALONE, `/dev/loop${minor}`]);
+    return answer === 'EBUSY';
   }
 
   /** Takes away every loop device in front of a file of this folder. */
   async disconnectAll(): Promise<void> {
     for (const { minor, file } of await listLoops()) {
       if (file.startsWith(`${this.#volumes}/`))
-        await runCommand('losetup', ['--detach', `/dev/loop${minor}`]);
+        await runAsRoot('losetup', ['--detach', `/dev/loop${minor}`]);
     }
   }
 }

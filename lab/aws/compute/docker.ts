@@ -254,7 +254,7 @@ export class DockerCompute implements Compute {
     if (volume.root) return true;
     const minor = await this.#disks.findMinor(volume.id);
     if (minor === undefined) return true;
-    if (!force && this.#disks.isBusy(minor)) return false;
+    if (!force && (await this.#disks.isBusy(minor))) return false;
     await this.#disks.disconnect(volume.id);
     if (await this.#exists(instance)) await this.#showVolumes(instance);
     return true;

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Instance, World } from '../world.ts';
-import { runCommand } from './command.ts';
+import { runAsRoot } from './command.ts';
 import { JUMPS, writeFirewall } from './firewall.ts';
 
 /** Keeps the packet filters of all running machines in step with the world. */
@@ -59,11 +59,11 @@ async function setFilter(
   { rules, first }: { rules: string; first: boolean },
 ): Promise<void> {
   const inside = ['--target', String(pid), '--net'];
-  await runCommand('nsenter', [...inside, 'iptables-restore', '--noflush'], rules);
+  await runAsRoot('nsenter', [...inside, 'iptables-restore', '--noflush'], rules);
   if (!first) return;
   for (const jump of JUMPS) {
     const iptables = (verb: string) =>
-      runCommand('nsenter', [...inside, 'iptables', '-w', '-t', 'mangle', verb, ...jump]);
+      runAsRoot('nsenter', [...inside, 'iptables', '-w', '-t', 'mangle', verb, ...jump]);
     await iptables('-C').catch(() => iptables('-A'));
   }
 }

@@ -1,0 +1,63 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { stopDocker } from './dockerd.mjs';
+
+let folder: string;
+let note: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'pgca-dockerd-'));
+  note = join(folder, 'dockerd.pid');
+  // Who is not root needs none here either: the daemons are this process's own.
+  writeProgram('sudo', 'shift; exec "$@"');
+  vi.stubEnv('PATH', `${folder}${delimiter}${process.env.PATH}`);
+});
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(folder, { recursive: true });
+});
+
+function writeProgram(name: string, script: string): string {
+  const file = join(folder, name);
+  writeFileSync(file, `#!/bin/sh\n${script}\n`);
+  chmodSync(file, 0o755);
+  return file;
+}
+
+/** Starts a program that says when it is ready and takes half a second to end. */
+async function startSlow(name: string): Promise<{ pid: number; end: () => void }> {
+  const script = "trap 'sleep 0.5; exit' TERM; echo ready; while :; do sleep 0.05; done";
+  const child = spawn(writeProgram(name, script), { stdio: ['ignore', 'pipe', 'ignore'] });
+  await once(child.stdout, 'data');
+  return { pid: child.pid as number, end: () => child.kill('SIGKILL') };
+}
+
+const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`);
+
+it('returns when the daemon has ended, not when it was told to', async () => {
+  const { pid } = await startSlow('dockerd');
+  writeFileSync(note, `${pid}\n`);
+  expect(await stopDocker(folder)).toBe(true);
+  expect(isAlive(pid)).toBe(false);
+  expect(existsSync(note)).toBe(false);
+});
+
+it('leaves a process alone that has got the number since', async () => {
+  const { pid, end } = await startSlow('other');
+  writeFileSync(note, `${pid}\n`);
+  expect(await stopDocker(folder)).toBe(false);
+  expect(isAlive(pid)).toBe(true);
+  expect(existsSync(note)).toBe(false);
+  end();
+});
+
+it('has nothing to do for a daemon that is gone, or was never started', async () => {
+  expect(await stopDocker(folder)).toBe(false);
+  writeFileSync(note, `${2 ** 22}\n`);
+  expect(await stopDocker(folder)).toBe(false);
+});

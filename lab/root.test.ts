@@ -1,0 +1,97 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { asRoot, ROOT_PATH } from './root.mjs';
+
+const ENV = ['/usr/bin/env', `PATH=${ROOT_PATH}`, 'DEBIAN_FRONTEND=noninteractive'];
+const PROXY = 'http://proxy.example:3128';
+
+describe('asRoot', () => {
+  it.each<[string, Parameters<typeof asRoot>, string[]]>([
+    ['root', ['losetup', ['--list'], { uid: 0, env: {} }], [...ENV, 'losetup', '--list']],
+    [
+      'a user',
+      ['losetup', ['--list'], { uid: 1000, env: {} }],
+      ['sudo', '-n', ...ENV, 'losetup', '--list'],
+    ],
+    [
+      'a user behind a proxy, whose other variables stay behind',
+      ['debootstrap', [], { uid: 1000, env: { http_proxy: PROXY, https_proxy: '', HOME: '/x' } }],
+      ['sudo', '-n', ...ENV, `http_proxy=${PROXY}`, 'debootstrap'],
+    ],
+    [
+      'arguments that a shell would split',
+      ['sh', ['-c', 'echo "$1"', 'sh', 'a b=c'], { uid: 1000, env: {} }],
+      ['sudo', '-n', ...ENV, 'sh', '-c', 'echo "$1"', 'sh', 'a b=c'],
+    ],
+  ])('for %s', (_, call, expected) => {
+    const { program, args } = asRoot(...call);
+    expect([program, ...args]).toEqual(expected);
+  });
+
+  it('finds programs of the sbin folders whatever PATH says', () => {
+    const { program, args } = asRoot('sh', ['-c', 'command -v ldconfig'], { uid: 0 });
+    const answer = execFileSync(program, args, {
+      env: { PATH: '/usr/bin:/bin' },
+      encoding: 'utf8',
+    });
+    expect(answer).toMatch(/^\/(usr\/)?sbin\/ldconfig\n$/);
+  });
+});
+
+/** What only root may run, or has on its PATH; inside a machine, through docker or ssh, it is no matter of the door. */
+const PROGRAMS = [
+  ...['apt-get', 'apt', 'dpkg', 'debootstrap', 'dockerd', 'containerd', 'sudo', 'su', 'pkexec'],
+  ...['losetup', 'blockdev', 'mkfs', 'mkfs\\.\\w+', 'mount', 'umount', 'mknod', 'fsck', 'tune2fs'],
+  ...['nsenter', 'unshare', 'ip', 'tc', 'bridge', 'iptables(-\\w+)?', 'nft', 'sysctl', 'modprobe'],
+  ...['chown', 'chgrp', 'chroot', 'setpriv', 'systemctl', 'useradd', 'usermod'],
+];
+
+/** A call of anything but the door with such a program as its first argument. */
+const BYPASS = new RegExp(
+  `\\b(?!asRoot\\b|runAsRoot\\b)(?:[\\w.]*(?:run|exec|spawn)\\w*)\\(\\s*(['"\`])(?:/(?:usr/)?s?bin/)?(?:${PROGRAMS.join('|')})\\1`,
+  'gi',
+);
+
+/** Decides by itself whether it is root. */
+const OWN_DECISION = /\bgete?uid\b|['"`]sudo\b['"`]/g;
+
+describe('nothing in the lab goes past the door', () => {
+  it.each([
+    ["spawn('dockerd', [], {})", 1],
+    ["await runCommand('losetup', ['--list'])", 1],
+    ["run(\n  'losetup',\n  [])", 1],
+    ["execFileSync('/usr/sbin/iptables', ['-S'])", 1],
+    ["child_process.spawnSync('sudo', ['-n', 'true'])", 1],
+    ["runCommand('mkfs.ext4', [])", 1],
+    ["runAsRoot('losetup', ['--list'])", 0],
+    ["asRoot('dockerd', [])", 0],
+    ["runDocker(['exec', host, 'iptables', '-S'])", 0],
+    ["hosts.run('node-1', 'iptables -I INPUT')", 0],
+    ["runCommand('ssh', ['sudo docker info'])", 0],
+  ])('recognises %j: %i', (code, count) => {
+    expect([...code.matchAll(BYPASS)]).toHaveLength(count);
+  });
+
+  const root = join(import.meta.dirname, '..');
+  const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard', 'lab', 'bench'], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+    .split('\n')
+    .filter((file) => /\.(m?[jt]s)$/.test(file) && file !== 'lab/root.test.ts');
+
+  it('looks at the whole lab', () => {
+    expect(files).toContain('lab/aws/compute/disks.ts');
+    expect(files).toContain('lab/bootstrap.mjs');
+    expect(files.length).toBeGreaterThan(100);
+  });
+
+  it.each(files)('%s', (file) => {
+    const code = readFileSync(join(root, file), 'utf8');
+    expect([...code.matchAll(BYPASS)].map(([call]) => call)).toEqual([]);
+    if (file === 'lab/root.mjs') return;
+    expect([...code.matchAll(OWN_DECISION)].map(([text]) => text)).toEqual([]);
+  });
+});
