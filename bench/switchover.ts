@@ -1,6 +1,5 @@
 // node bench/switchover.ts measures how long writes pause for a switchover: on three hosts of the lab, under its load,
 // from node to node and round again.
-import { ensureImages } from '../lab/images/images.ts';
 import { startLoad } from '../lab/load.ts';
 import { startStand } from '../lab/playbooks/stand.ts';
 import { destroyWorld } from '../lab/world.ts';
@@ -13,7 +12,6 @@ const COMMITS = 50;
 
 const tell = (line: string) => process.stderr.write(`${line}\n`);
 
-await ensureImages({ onProgress: tell });
 const WORLD = 'bench';
 const stand = await startStand({
   world: WORLD,

@@ -6,6 +6,9 @@ import { join } from 'node:path';
 import { startDocker } from './dockerd.mjs';
 import { asRoot, ROOT_PATH } from './root.mjs';
 
+if (import.meta.dirname === undefined) {
+  fail(`The lab needs Node 20.11 or later to begin with. This is ${process.version}.`);
+}
 const root = join(import.meta.dirname, '..');
 
 /** Program, or file, that shows a package is there → Debian package. */

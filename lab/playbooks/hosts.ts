@@ -4,7 +4,7 @@ import type { Node } from '../../src/cluster/configuration.ts';
 import { removeContainer, worldLabel } from '../images/container.ts';
 import { runAsRoot, runCommand, runDocker } from '../images/docker.ts';
 import { ensureImages } from '../images/images.ts';
-import { type PostgresTag, type Registry, startRegistry } from '../registry/registry.ts';
+import { nameImage, type PostgresTag, type Registry, startRegistry } from '../registry/registry.ts';
 
 /** Hosts for the playbooks alone, without Terraform: containers with a data volume each, in a network of their own. */
 export interface Hosts {
@@ -41,7 +41,8 @@ export async function startHosts(options: {
 }): Promise<Hosts> {
   const { world, prefix, folder, count, image = 'host', tags, onProgress } = options;
   const progress = onProgress === undefined ? {} : { onProgress };
-  const images = await ensureImages({ only: [image], ...progress });
+  const only = [image, 'services', ...tags.map(nameImage)] as const;
+  const images = await ensureImages({ only, ...progress });
   const registry = await startRegistry({ world, prefix, tags, ...progress });
   await mkdir(folder, { recursive: true });
   const key = join(folder, 'key');
