@@ -229,6 +229,29 @@ it('keeps issues and labels', async () => {
   });
 });
 
+it('creates a missing label only for a token that may write issues', async () => {
+  const github = await start();
+  const issue_number = open(github);
+  const limited = connect(github, { pull_requests: 'write' }).rest.issues;
+  const label = { ...repo, issue_number };
+  github.label(issue_number, 'known');
+  await limited.removeLabel({ ...label, name: 'known' });
+  // One missing label refuses the request.
+  await expect(limited.addLabels({ ...label, labels: ['known', 'new'] })).rejects.toMatchObject({
+    status: 403,
+    response: {
+      data: {
+        message: 'You do not have permission to create labels on this repository.',
+        errors: [{ resource: 'Repository', field: 'label', code: 'unauthorized' }],
+      },
+    },
+  });
+  expect((await limited.listLabelsOnIssue(label)).data).toEqual([]);
+  expect((await limited.addLabels({ ...label, labels: ['Known'] })).data).toHaveLength(1);
+  const full = connect(github, { pull_requests: 'write', issues: 'write' }).rest.issues;
+  expect((await full.addLabels({ ...label, labels: ['new'] })).data).toHaveLength(2);
+});
+
 it('keeps commit statuses', async () => {
   const github = await start();
   const octokit = connect(github, { statuses: 'write' });

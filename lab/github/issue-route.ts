@@ -114,7 +114,22 @@ function readLabels(value: unknown): string[] {
   });
 }
 
-/** Adds a label to an issue; one that the repository does not have yet is made, as GitHub does for writers. */
+/**
+ * Refuses labels that do not exist yet to a token that may not create labels, the whole request for one of them.
+ * GitHub does so since April 2025, also where `pull-requests: write` allows to set labels.
+ * Source: the answers that users quote, e.g. Songmu/tagpr#194, wolfi-dev/os#49539, actions/labeler#867.
+ * @throws Problem 403 in GitHub's words
+ */
+function checkCreation(call: Call, labels: readonly string[]): void {
+  const { state } = call.world;
+  if (state.tokens[call.token]?.permissions.issues === 'write') return;
+  if (labels.every((name) => state.labels[name.toLowerCase()] !== undefined)) return;
+  throw new Problem(403, 'You do not have permission to create labels on this repository.', {
+    errors: [{ resource: 'Repository', field: 'label', code: 'unauthorized' }],
+  });
+}
+
+/** Adds a label to an issue, and to the repository if it does not have it yet. */
 export function addLabel(state: State, issue: IssueRecord, name: string): void {
   state.labels[name.toLowerCase()] ??= { id: takeId(state), name, color: 'ededed' };
   if (!hasLabel(issue, name)) issue.labels.push(name);
@@ -130,7 +145,9 @@ function listLabels(call: Call): Answer {
 function addLabels(call: Call): Answer {
   const issue = findIssue(call);
   checkConversation(call, issue.number, 'write');
-  for (const label of readLabels(call.body.labels)) addLabel(call.world.state, issue, label);
+  const labels = readLabels(call.body.labels);
+  checkCreation(call, labels);
+  for (const label of labels) addLabel(call.world.state, issue, label);
   return { body: giveLabels(call.world, issue) };
 }
 

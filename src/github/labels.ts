@@ -2,6 +2,7 @@ import {
   acceptRefusal,
   type Forbidden,
   type GitHubClient,
+  isForbidden,
   type Repository,
   readStatus,
 } from './client.ts';
@@ -12,13 +13,16 @@ export type LabelsOutcome =
       readonly outcome: 'set';
       readonly added: readonly string[];
       readonly removed: readonly string[];
+      /** Wanted labels that the repository does not have and the token may not create. */
+      readonly missing: readonly string[];
     }
   | Forbidden;
 
 /**
  * Makes a pull request carry, of the labels in `own`, those in `wanted` and no other; whatever else it carries is left
- * alone. Labels that the repository lacks are made by GitHub (endpoints "List labels for an issue", "Add labels to an
- * issue", "Remove a label from an issue"; pull requests are issues to them).
+ * alone. GitHub creates a label that the repository lacks if the token has `issues: write`; `pull-requests: write` sets
+ * existing ones only (endpoints "List labels for an issue", "Add labels to an issue", "Remove a label from an issue";
+ * pull requests are issues to them).
  *
  * @throws the API's error for anything but a lack of permission
  */
@@ -37,14 +41,15 @@ export async function setLabels(
     const present = await listLabels(client, place);
     const added = wanted.filter((label) => !has(present, label));
     const removed = own.filter((label) => has(present, label) && !has(wanted, label));
-    if (added.length > 0) {
-      await client.request('POST /repos/{owner}/{repo}/issues/{issue_number}/labels', {
-        ...place,
-        labels: added,
-      });
-    }
+    // First: a label that says something wrong is worse than one that is absent.
     for (const name of removed) await removeLabel(client, place, name);
-    return { outcome: 'set', added, removed };
+    const missing = await addLabels(client, place, added);
+    return {
+      outcome: 'set',
+      added: added.filter((label) => !missing.includes(label)),
+      removed,
+      missing,
+    };
   });
 }
 
@@ -62,6 +67,34 @@ async function listLabels(client: GitHubClient, place: Place): Promise<string[]>
   });
   return data.map(({ name }) => name);
 }
+
+/** Adds labels, and returns those that the repository lacks and the token may not create. */
+async function addLabels(
+  client: GitHubClient,
+  place: Place,
+  labels: readonly string[],
+): Promise<string[]> {
+  if (labels.length === 0) return [];
+  try {
+    await client.request('POST /repos/{owner}/{repo}/issues/{issue_number}/labels', {
+      ...place,
+      labels: [...labels],
+    });
+    return [];
+  } catch (error) {
+    if (!isCreationRefused(error)) throw error;
+    // One missing label makes GitHub refuse the whole request.
+    const [only, ...others] = labels;
+    if (only === undefined || others.length === 0) return [...labels];
+    const missing: string[] = [];
+    for (const label of labels) missing.push(...(await addLabels(client, place, [label])));
+    return missing;
+  }
+}
+
+/** GitHub since 2025: "You do not have permission to create labels on this repository." */
+const isCreationRefused = (error: unknown): boolean =>
+  isForbidden(error) && /permission to create labels/i.test(error.message);
 
 async function removeLabel(client: GitHubClient, place: Place, name: string): Promise<void> {
   try {

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
+import type { Access, Permission } from '../../lab/github/state.ts';
 import { createClient } from '../github/client.ts';
 import { Labels } from './labels.ts';
 
+const writers = { pull_requests: 'write', issues: 'write' } as const;
 let github: GitHub;
 let number: number;
 let log: string[];
@@ -20,8 +22,8 @@ afterEach(async () => {
   await github.stop();
 });
 
-function connect(access: 'read' | 'write' = 'write') {
-  const token = github.createToken({ permissions: { pull_requests: access } });
+function connect(permissions: Partial<Record<Permission, Access>> = writers) {
+  const token = github.createToken({ permissions });
   return createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 5 });
 }
 
@@ -67,8 +69,22 @@ describe('labels', () => {
     expect(github.journal).toEqual([]);
   });
 
+  it('that the repository lacks are named where the token may not create them; the others are set', async () => {
+    for (const name of ['db/restart', 'db/switchover']) {
+      github.label(number, name);
+      github.unlabel(number, name);
+    }
+    github.label(number, 'db/no-changes');
+    const client = connect({ pull_requests: 'write' });
+    await label({ client }).show(['destroy', 'switchover', 'restart']);
+    expect(list()).toEqual(['db/switchover', 'db/restart']);
+    expect(log.join('')).toBe(
+      '::warning::label-prefix: the repository has no label "db/destroy", and the token may not create labels. Create it once (Issues, Labels), or give the job the permission issues: write.\n',
+    );
+  });
+
   it('never end the job', async () => {
-    await label({ client: connect('read') }).show(['restart']);
+    await label({ client: connect({ pull_requests: 'read' }) }).show(['restart']);
     expect(log.join('')).toContain('::warning::label-prefix: the token may not set labels here');
     github.failNext({ path: /labels/, kind: 'server-error', times: 10 });
     await label().show(['restart']);

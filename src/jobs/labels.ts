@@ -35,7 +35,12 @@ export class Labels {
       const result = await setLabels(this.#client, { ...place, ...labels });
       if (result.outcome === 'forbidden') {
         core.warning(
-          `label-prefix: the token may not set labels here (${result.reason}); it needs pull-requests: write, which a pull request from a fork does not get.`,
+          `label-prefix: the token may not set labels here (${result.reason}). Give the job the permission pull-requests: write. A pull request from a fork or by Dependabot always gets a read-only token.`,
+        );
+      } else if (result.missing.length > 0) {
+        const names = result.missing.map((label) => JSON.stringify(label)).join(', ');
+        core.warning(
+          `label-prefix: the repository has no label ${names}, and the token may not create labels. Create it once (Issues, Labels), or give the job the permission issues: write.`,
         );
       }
     } catch (error) {
