@@ -64,6 +64,38 @@ it('lists them newest first, the latest of each app unless asked for all', async
   expect(await list({ ...all, app_id: 15_368 })).toHaveLength(2);
 });
 
+it('puts them into the first suite of the commit, whichever workflow makes them', async () => {
+  const first = github.startWorkflow(head_sha, { job: 'build' });
+  const second = github.startWorkflow(head_sha, { job: 'proof' });
+  expect(first.check_suite).not.toEqual(second.check_suite);
+  const octokit = connect({ checks: 'write' });
+  const other = connect({ checks: 'write' }, 'other[bot]');
+  const create = (client: typeof octokit) =>
+    client.rest.checks.create({ ...repo, head_sha, name: 'proof' });
+  for (const run of [await create(octokit), await create(octokit)]) {
+    expect(run.data.check_suite).toEqual(first.check_suite);
+  }
+  expect((await create(other)).data.check_suite).not.toEqual(first.check_suite);
+  const list = async (suite: typeof first, filter: 'all' | 'latest') => {
+    const { data } = await octokit.rest.checks.listForSuite({
+      ...repo,
+      check_suite_id: suite.check_suite?.id ?? 0,
+      filter,
+    });
+    return data.check_runs.map((run) => run.name);
+  };
+  expect(await list(first, 'all')).toEqual(['proof', 'proof', 'build']);
+  expect(await list(first, 'latest')).toEqual(['proof', 'build']);
+  expect(await list(second, 'all')).toEqual(['proof']);
+  // A job of the same name in another suite is not "the latest" of this one.
+  const { data } = await octokit.rest.checks.listForRef({ ...repo, ref: 'b', check_name: 'proof' });
+  expect(data.check_runs.map(({ app }) => app?.slug)).toEqual([
+    'other',
+    'github-actions',
+    'github-actions',
+  ]);
+});
+
 it.each([
   ['a conclusion is missing', { status: 'completed' }, /"conclusion" wasn't supplied/],
   ['the output has no summary', { output: { title: 'x' } }, /"summary" wasn't supplied/],

@@ -4,7 +4,7 @@ import { checkPermission, makeInvalid, makeMalformed, makeNotFound, Problem } fr
 import { readRef } from './ref.ts';
 import type { Answer, Call, Route } from './route.ts';
 import { readOptionalText, readText, readWord } from './route.ts';
-import type { CheckRunRecord, State } from './state.ts';
+import type { CheckRunRecord, CheckSuiteRecord, State } from './state.ts';
 import { giveAppId, readClock, takeId } from './state.ts';
 
 /** The most characters, and the most bytes, of a summary or a text. */
@@ -24,14 +24,33 @@ function checkApp(call: Call): string {
   return call.login.slice(0, -'[bot]'.length);
 }
 
-/** Adds a check run to the state and gives it. */
+/** Adds the check suite of a workflow run, or of another app. */
+export function addCheckSuite(state: State, suite: { app: string; sha: string }): CheckSuiteRecord {
+  const record = { id: takeId(state), ...suite };
+  state.checkSuites[record.id] = record;
+  return record;
+}
+
+/**
+ * The suite that a check run made through the API belongs to: the app's first on the commit, whichever workflow asks.
+ * A request cannot name one. Source: github.com/orgs/community/discussions/24616, LouisBrunner/checks-action#26.
+ */
+function findFirstSuite(state: State, { app, sha }: { app: string; sha: string }): number {
+  const suites = Object.values(state.checkSuites)
+    .filter((suite) => suite.app === app && suite.sha === sha)
+    .sort((a, b) => a.id - b.id);
+  return (suites[0] ?? addCheckSuite(state, { app, sha })).id;
+}
+
+/** Adds a check run to the state, in the app's first suite of the commit unless another is named, and gives it. */
 export function addCheckRun(
   state: State,
-  run: { app: string; sha: string; name: string },
+  run: { app: string; sha: string; name: string; suite?: number },
 ): CheckRunRecord {
   const record: CheckRunRecord = {
     id: takeId(state),
     ...run,
+    suite: run.suite ?? findFirstSuite(state, run),
     status: 'queued',
     conclusion: null,
     detailsUrl: null,
@@ -164,16 +183,27 @@ function getCheckRun(call: Call): Answer {
 function listCheckRuns(call: Call): Answer {
   check(call, 'read');
   const sha = readRef(call);
+  return answerCheckRuns(call, (run) => run.sha === sha);
+}
+
+function listSuiteRuns(call: Call): Answer {
+  check(call, 'read');
+  const suite = call.world.state.checkSuites[call.params.id ?? ''];
+  if (suite === undefined) throw makeNotFound();
+  return answerCheckRuns(call, (run) => run.suite === suite.id);
+}
+
+function answerCheckRuns(call: Call, belongs: (run: CheckRunRecord) => boolean): Answer {
   const query = call.url.searchParams;
   const [name, status, appId] = [query.get('check_name'), query.get('status'), query.get('app_id')];
   const latest = (query.get('filter') ?? 'latest') === 'latest';
   const runs = Object.values(call.world.state.checkRuns)
-    .filter((run) => run.sha === sha)
+    .filter(belongs)
     .filter((run) => name === null || run.name === name)
     .filter((run) => status === null || run.status === status)
     .filter((run) => appId === null || String(giveAppId(run.app)) === appId)
     .sort((a, b) => b.id - a.id)
-    // Every app has a suite of its own, and each name its latest in it.
+    // Every suite has the latest of each name in it.
     .filter((run, index, all) => !latest || all.findIndex(isSameCheck(run)) === index);
   const page = cutPage(runs, call.url);
   return {
@@ -186,7 +216,7 @@ function listCheckRuns(call: Call): Answer {
 }
 
 const isSameCheck = (run: CheckRunRecord) => (other: CheckRunRecord) =>
-  other.name === run.name && other.app === run.app;
+  other.name === run.name && other.suite === run.suite;
 
 const base = '/repos/:owner/:repo';
 
@@ -211,6 +241,12 @@ export const checkRoutes: readonly Route[] = [
     documentation: 'checks/runs#update-a-check-run',
     changes: true,
     run: updateCheckRun,
+  },
+  {
+    method: 'GET',
+    pattern: `${base}/check-suites/:id/check-runs`,
+    documentation: 'checks/runs#list-check-runs-in-a-check-suite',
+    run: listSuiteRuns,
   },
   {
     method: 'GET',

@@ -79,8 +79,7 @@ export function giveCheckRun(world: World, run: CheckRunRecord): Schemas['check-
       annotations_count: run.annotations,
       annotations_url: `${url}/annotations`,
     },
-    // An app has one check suite a commit.
-    check_suite: { id: giveStableId(`${run.app} ${run.sha}`) },
+    check_suite: { id: run.suite },
     app: giveApp(world, run.app),
     pull_requests: [],
   };

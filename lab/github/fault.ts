@@ -20,6 +20,8 @@ type FaultEffect =
       readonly status?: 403 | 429;
       readonly retryAfterSeconds?: number;
     }
+  /** The commit of the path is not known yet, as for a moment after its push: 422 in GitHub's words, or 404. */
+  | { readonly kind: 'unknown-commit'; readonly status?: 404 | 422 }
   /** 500 with an HTML-free JSON body. */
   | { readonly kind: 'server-error' }
   /** The connection is cut before the request has any effect. */
@@ -66,13 +68,16 @@ export class FaultQueue {
     if (entry === undefined) return undefined;
     entry.left -= 1;
     if (entry.left === 0) this.#waiting = this.#waiting.filter((other) => other !== entry);
-    return describeOutcome(entry.fault, request.requestId);
+    return describeOutcome(entry.fault, request);
   }
 }
 
 // Wording and headers: docs.github.com, "Rate limits for the REST API", and the answers that users
 // quote in their bug reports; octokit's throttling plugin recognises "secondary rate" in the message.
-function describeOutcome(fault: Fault, requestId: string): FaultOutcome {
+function describeOutcome(
+  fault: Fault,
+  { path, requestId }: { path: string; requestId: string },
+): FaultOutcome {
   if (!('kind' in fault)) {
     return {
       kind: 'answer',
@@ -85,6 +90,12 @@ function describeOutcome(fault: Fault, requestId: string): FaultOutcome {
     case 'drop':
     case 'lose-answer':
       return { kind: fault.kind };
+    case 'unknown-commit': {
+      const status = fault.status ?? 422;
+      const sha = /\/commits\/([^/]+)/.exec(path)?.[1] ?? '';
+      const message = status === 404 ? 'Not Found' : `No commit found for SHA: ${sha}`;
+      return { kind: 'answer', status, headers: {}, body: { message, status: String(status) } };
+    }
     case 'server-error':
       return { kind: 'answer', status: 500, headers: {}, body: { message: 'Server Error' } };
     case 'primary-limit': {

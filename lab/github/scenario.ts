@@ -8,7 +8,7 @@ import {
   pushToBranch,
   tryMerge,
 } from './branch.ts';
-import { addCheckRun } from './check-route.ts';
+import { addCheckRun, addCheckSuite } from './check-route.ts';
 import { addComment } from './comment-route.ts';
 import { giveCheckRun } from './commit-shape.ts';
 import {
@@ -288,6 +288,16 @@ export class Scenario {
   setIssues(enabled: boolean): void {
     this.#play((world) => {
       world.state.hasIssues = enabled;
+    });
+  }
+
+  /** Starts a workflow on a commit: its run's check suite, with the check run of a job in it. */
+  startWorkflow(sha: string, { job }: { job: string }) {
+    return this.#play((world) => {
+      if (world.state.commits[sha] === undefined) throw new Error(`There is no commit ${sha}.`);
+      const app = 'github-actions';
+      const suite = addCheckSuite(world.state, { app, sha }).id;
+      return giveCheckRun(world, addCheckRun(world.state, { app, sha, name: job, suite }));
     });
   }
 

@@ -119,10 +119,19 @@ export interface ReactionRecord {
   readonly createdAt: string;
 }
 
+/** A check suite: every workflow run has one on its commit, all of the app `github-actions`. */
+export interface CheckSuiteRecord {
+  readonly id: number;
+  readonly sha: string;
+  readonly app: string;
+}
+
 /** One check run. */
 export interface CheckRunRecord {
   readonly id: number;
   readonly sha: string;
+  /** The check suite that it belongs to. */
+  readonly suite: number;
   /** The app that made it: the login of its token without `[bot]`. */
   readonly app: string;
   name: string;
@@ -170,6 +179,7 @@ export interface State {
   /** Whether the repository has issues; a setting that people can switch off. */
   hasIssues: boolean;
   statuses: StatusRecord[];
+  checkSuites: Record<string, CheckSuiteRecord>;
   checkRuns: Record<string, CheckRunRecord>;
 }
 
@@ -195,7 +205,7 @@ export function takeId(state: State): number {
   return state.nextId;
 }
 
-/** Gives a numeric id for a name (of an account, a repository, a check suite): always the same one. */
+/** Gives a numeric id for a name (of an account, a repository): always the same one. */
 export function giveStableId(name: string): number {
   // The one account whose number is the same on every GitHub installation that people look at.
   if (name === actionsBot) return 41_898_282;
@@ -236,6 +246,7 @@ export function createState(repository: { owner: string; name: string; private: 
     reactions: {},
     hasIssues: true,
     statuses: [],
+    checkSuites: {},
     checkRuns: {},
   };
 }
@@ -254,7 +265,12 @@ export function loadState(path: string): State | undefined {
     if (typeof state.owner !== 'string' || typeof state.nextId !== 'number')
       throw new Error('no state');
     // A file of before there were any.
-    return { ...state, reactions: state.reactions ?? {}, hasIssues: state.hasIssues ?? true };
+    return {
+      ...state,
+      reactions: state.reactions ?? {},
+      hasIssues: state.hasIssues ?? true,
+      checkSuites: state.checkSuites ?? {},
+    };
   } catch (cause) {
     throw new Error(
       `${path} holds no state of the GitHub stand-in: delete the file to start anew.`,

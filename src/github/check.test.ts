@@ -10,7 +10,9 @@ const content: CheckContent = { ...done, summary: '2 to add', text: 'record', ex
 
 let github: GitHub;
 let commit: string;
+let waits: number[];
 beforeEach(async () => {
+  waits = [];
   github = await startGitHub();
   commit = github.openPullRequest({ branch: 'more', title: 'More' }).payload.pull_request.head.sha;
 });
@@ -22,7 +24,8 @@ function connect({ access = 'write', login }: { access?: 'read' | 'write'; login
     ...(login === undefined ? {} : { login }),
   });
   const client = createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 1 });
-  return new Checks(client, repository);
+  const wait = async (seconds: number) => waits.push(seconds);
+  return new Checks(client, { ...repository, wait });
 }
 
 async function findTexts(checks = connect()) {
@@ -89,6 +92,18 @@ describe('create and update', () => {
 
   it('fail when GitHub does', async () => {
     await expect(connect().create('0'.repeat(40), content)).rejects.toMatchObject({ status: 422 });
+    expect(waits).toEqual([1, 2, 4, 8]);
+    github.failNext({ path: /check-runs/, status: 422, body: { message: 'Validation Failed' } });
+    await expect(connect().create(commit, content)).rejects.toThrow('Validation Failed');
+    expect(waits).toHaveLength(4);
+  });
+
+  it('ask again while GitHub does not know a pushed commit', async () => {
+    github.failNext({ path: /\/check-runs$/, times: 2, kind: 'unknown-commit' });
+    expect(await connect().create(commit, content)).toMatchObject({ outcome: 'created' });
+    github.failNext({ path: /\/check-runs$/, kind: 'unknown-commit' });
+    expect(await findTexts()).toEqual(['record']);
+    expect(waits).toEqual([1, 2, 1]);
   });
 });
 
@@ -101,6 +116,16 @@ describe('find', () => {
     expect(await connect({ access: 'read' }).find({ commit, name })).toMatchObject({
       checks: [{ externalId: 'a/1', conclusion: 'success', status: 'completed' }, {}, {}],
     });
+  });
+
+  it('gives all of them though GitHub puts them into the suite of another workflow', async () => {
+    github.startWorkflow(commit, { job: 'build' });
+    // Of the same name, as a job can have it.
+    github.startWorkflow(commit, { job: name });
+    for (const text of ['one', 'two']) await connect().create(commit, { ...content, text });
+    expect(await findTexts()).toEqual(['two', 'one', null]);
+    const found = await connect().find({ commit, name });
+    expect(found).toMatchObject({ checks: [{ externalId: 'a/1' }, {}, { externalId: null }] });
   });
 
   it('finds one behind pages of others', async () => {

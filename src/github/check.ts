@@ -1,5 +1,6 @@
 import type { components } from '@octokit/openapi-types';
 import { acceptRefusal, type Forbidden, type GitHubClient, type Repository } from './client.ts';
+import { askAboutCommit, type Wait, waitSeconds } from './fresh-commit.ts';
 import { findLogin } from './login.ts';
 
 /** Bytes that a summary or a text may have (GitHub documents characters, and counts bytes). */
@@ -53,10 +54,12 @@ export type CheckFinding =
 export class Checks {
   readonly #client: GitHubClient;
   readonly #repository: Repository;
+  readonly #wait: Wait;
 
-  constructor(client: GitHubClient, repository: Repository) {
+  constructor(client: GitHubClient, { owner, repo, wait }: Repository & { readonly wait?: Wait }) {
     this.#client = client;
-    this.#repository = repository;
+    this.#repository = { owner, repo };
+    this.#wait = wait ?? waitSeconds;
   }
 
   /**
@@ -67,11 +70,15 @@ export class Checks {
   async create(commit: string, content: CheckContent): Promise<CheckOutcome> {
     const parameters = describeContent(content);
     return acceptRefusal(async () => {
-      const { data } = await this.#client.request('POST /repos/{owner}/{repo}/check-runs', {
-        ...this.#repository,
-        head_sha: commit,
-        ...parameters,
-      });
+      const { data } = await askAboutCommit(
+        () =>
+          this.#client.request('POST /repos/{owner}/{repo}/check-runs', {
+            ...this.#repository,
+            head_sha: commit,
+            ...parameters,
+          }),
+        this.#wait,
+      );
       return { outcome: 'created', id: Number(data.id), url: data.html_url ?? '' };
     });
   }
@@ -117,16 +124,17 @@ export class Checks {
   async #list({ commit, name }: { commit: string; name: string }): Promise<CheckRun[]> {
     const runs: CheckRun[] = [];
     for (let page = 1, last = false; !last; page++) {
-      const { data, headers } = await this.#client.request(
-        'GET /repos/{owner}/{repo}/commits/{ref}/check-runs',
-        {
-          ...this.#repository,
-          ref: commit,
-          check_name: name,
-          filter: 'all',
-          per_page: 100,
-          page,
-        },
+      const { data, headers } = await askAboutCommit(
+        () =>
+          this.#client.request('GET /repos/{owner}/{repo}/commits/{ref}/check-runs', {
+            ...this.#repository,
+            ref: commit,
+            check_name: name,
+            filter: 'all',
+            per_page: 100,
+            page,
+          }),
+        this.#wait,
       );
       runs.push(...data.check_runs);
       last = !headers.link?.includes('rel="next"');

@@ -63,6 +63,28 @@ it('waits until GitHub has noticed', async () => {
   expect(waits).toEqual([1, 2, 4]);
 });
 
+it.each([404, 422] as const)(
+  'asks again while GitHub answers %d for the commit',
+  async (status) => {
+    const pull = open('more-replicas');
+    const { push } = github.merge(pull.number, 'squash');
+    github.failNext({ path: /\/commits\/.*\/pulls$/, times: 2, kind: 'unknown-commit', status });
+    const { found, waits } = await find(push.payload.after);
+    expect(found?.number).toBe(pull.number);
+    expect(waits).toEqual([1, 2]);
+  },
+);
+
+it.each([404, 422] as const)(
+  'gives up a commit that GitHub never knows, with its %d',
+  async (status) => {
+    const { push } = github.merge(open('more-replicas').number, 'squash');
+    github.failNext({ path: /\/pulls$/, times: 5, kind: 'unknown-commit', status });
+    await expect(find(push.payload.after)).rejects.toMatchObject({ status });
+    expect(github.journal).toHaveLength(5);
+  },
+);
+
 it('takes a push without a pull request for what it is', async () => {
   open('unrelated');
   const { found, waits, log } = await find(github.push().payload.after);

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { components } from '@octokit/openapi-types';
 import { type GitHubClient, isForbidden, type Repository } from './client.ts';
+import { COMMIT_WAITS, isUnknownCommit, type Wait, waitSeconds } from './fresh-commit.ts';
 
 /** A pull request. */
 export interface PullRequest {
@@ -15,15 +15,14 @@ export interface PullRequest {
 
 type Candidate = components['schemas']['pull-request-simple'];
 
-/** Seconds between the tries: a pushed commit is indexed some seconds later. */
-const WAITS = [1, 2, 4, 8];
-
 /**
  * The merged pull request behind `sha`, the commit a push to `branch` ended with, whichever way it was
  * merged. Null when there is none, which is legitimate: somebody pushed without one; also null, with a
  * word to `log`, when the token may not read pull requests.
  *
- * `wait` waits some seconds.
+ * A commit that GitHub does not link to a pull request, or does not know yet, is asked about again for 15 s.
+ *
+ * @throws the API's error for anything but a lack of permission
  */
 export async function findPullRequest(
   client: GitHubClient,
@@ -33,15 +32,19 @@ export async function findPullRequest(
     /** Short name, e.g. `main`. */
     branch: string;
     log: (line: string) => void;
-    wait?: (seconds: number) => Promise<unknown>;
+    wait?: Wait;
   },
 ): Promise<PullRequest | null> {
-  const { sha, branch, log, wait = (seconds: number) => sleep(seconds * 1000) } = options;
-  for (const seconds of [...WAITS, null]) {
+  const { sha, branch, log, wait = waitSeconds } = options;
+  for (const seconds of [...COMMIT_WAITS, null]) {
     try {
       const found = choosePullRequest(await listCandidates(client, options), { sha, branch });
       if (found !== undefined) return describePullRequest(found);
     } catch (error) {
+      if (seconds !== null && isUnknownCommit(error)) {
+        await wait(seconds);
+        continue;
+      }
       if (!isForbidden(error)) throw error;
       log(
         `The token may not look for the pull request behind ${sha} (${error.message}). Give the job the permission pull-requests: write.`,

@@ -35,7 +35,7 @@ export class Labels {
       const result = await setLabels(this.#client, { ...place, ...labels });
       if (result.outcome === 'forbidden') {
         core.warning(
-          `label-prefix: the token may not set labels here (${result.reason}). Give the job the permission pull-requests: write. A pull request from a fork or by Dependabot always gets a read-only token.`,
+          `label-prefix: the token may not set labels here (${result.reason}). Give the job the permission pull-requests: write. A pull request from a fork gets a read-only token whatever the job asks for.`,
         );
       } else if (result.missing.length > 0) {
         const names = result.missing.map((label) => JSON.stringify(label)).join(', ');
