@@ -11,6 +11,7 @@ beforeEach(() => {
   writeFileSync(join(folder, 'event.json'), '{"number":7}');
   env = {
     GITHUB_ACTION_REF: 'v1',
+    GITHUB_ACTOR: 'alice',
     GITHUB_API_URL: 'https://api.github.com',
     GITHUB_EVENT_NAME: 'push',
     GITHUB_EVENT_PATH: join(folder, 'event.json'),
@@ -32,7 +33,7 @@ it('says which run this is', async () => {
     runUrl: 'https://github.com/acme/database/actions/runs/19392868260',
     actionRef: 'v1',
     repository: { owner: 'acme', repo: 'database' },
-    event: { payload: { number: 7 } },
+    event: { actor: 'alice', payload: { number: 7 } },
   });
 });
 

@@ -52,6 +52,7 @@ export async function readEnvironment(
     name: read('GITHUB_EVENT_NAME'),
     ref: read('GITHUB_REF'),
     sha: read('GITHUB_SHA'),
+    actor: env.GITHUB_ACTOR ?? '',
   };
   if (missing.length > 0) {
     throw new UserError(`This runs as a GitHub Action only; not set: ${missing.join(', ')}.`);

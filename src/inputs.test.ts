@@ -14,11 +14,17 @@ const REVIEW: Intent = {
   kind: 'review',
   pullRequest: 7,
   queued: null,
-  fromFork: false,
+  withoutSecrets: null,
   sha: 'a'.repeat(40),
   why: 'test',
 };
-const DEPLOY: Intent = { kind: 'deploy', pullRequest: 7, sha: 'a'.repeat(40), why: 'test' };
+const DEPLOY: Intent = {
+  kind: 'deploy',
+  pullRequest: 7,
+  withoutSecrets: null,
+  sha: 'a'.repeat(40),
+  why: 'test',
+};
 const operation = (name: 'generate' | 'plan' | 'apply' | 'configure', body?: unknown): Intent => ({
   kind: 'operation',
   operation: name,

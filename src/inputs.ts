@@ -108,21 +108,28 @@ function findMissing(inputs: RawInputs, intent: Intent): string[] {
   const need = (name: string, why: string) => {
     if ((inputs[name] ?? '') === '') problems.push(`${name}: missing. ${why}`);
   };
+  const withoutSecrets = 'withoutSecrets' in intent ? intent.withoutSecrets : null;
+  const needSecret = (name: string, why: string) =>
+    need(
+      name,
+      withoutSecrets === null
+        ? why
+        : `GitHub gives no secrets to ${withoutSecrets}. Deploy on push, and let a person merge.`,
+    );
   if (configures) {
     const store = 'Keep it as a repository or environment secret';
-    need(
+    needSecret(
       'postgres-password',
       `The superuser gets it. ${store}, e.g. \${{ secrets.POSTGRES_PASSWORD }}.`,
     );
-    need(
+    needSecret(
       'replication-password',
       `Replicas log in with it. ${store}, e.g. \${{ secrets.REPLICATION_PASSWORD }}.`,
     );
   }
-  // GitHub gives no secret to a fork's pull request.
-  const fromFork = intent.kind === 'review' && intent.fromFork;
-  if ((plans || configures) && !fromFork) {
-    need(
+  // A plan without secrets is made with a substitute key.
+  if (configures || (plans && withoutSecrets === null)) {
+    needSecret(
       'ssh-private-key',
       `${configures ? 'Ansible logs in with it' : 'Its public half goes into the key pair'}. Make one with ssh-keygen -t ed25519 and keep it as a secret, e.g. \${{ secrets.SSH_PRIVATE_KEY }}.`,
     );

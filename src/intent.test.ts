@@ -14,6 +14,7 @@ function createEvent(
     payload: { repository: { default_branch: 'main' }, ...payload },
     ref,
     sha: MERGED,
+    actor: 'alice',
   };
 }
 
@@ -54,8 +55,24 @@ describe('decideIntent', () => {
         head: { sha: HEAD, repo: { full_name: 'mallory/database' } },
         base: { ref: 'main', repo: { full_name: 'acme/database' } },
       }),
-      { kind: 'review', fromFork: true },
+      { kind: 'review', withoutSecrets: 'a pull request from a fork' },
     ],
+    [
+      'opened by Dependabot',
+      { ...createPullRequest('opened'), actor: 'dependabot[bot]' },
+      { kind: 'review', withoutSecrets: 'a run that Dependabot triggered' },
+    ],
+    [
+      'opened by Dependabot, pushed to by a person',
+      { ...createPullRequest('synchronize', {}), actor: 'bob' },
+      { kind: 'review', withoutSecrets: null },
+    ],
+    [
+      'a push by Dependabot',
+      { ...createEvent('push'), actor: 'dependabot[bot]' },
+      { kind: 'deploy', withoutSecrets: 'a run that Dependabot triggered' },
+    ],
+    ["a person's push", createEvent('push'), { kind: 'deploy', withoutSecrets: null }],
     ['closed', createPullRequest('closed'), { kind: 'close', pullRequest: 7 }],
     [
       'merged',

@@ -16,6 +16,8 @@ export interface TriggerEvent {
   readonly ref: string;
   /** `GITHUB_SHA`. */
   readonly sha: string;
+  /** `GITHUB_ACTOR`: who triggered the event, also in a rerun by somebody else. */
+  readonly actor: string;
 }
 
 /** The fields of the payloads that decide; every one may be missing. */
@@ -48,8 +50,8 @@ export type Intent =
       readonly pullRequest: number | null;
       /** The pull request that a merge queue is about to merge. */
       readonly queued: number | null;
-      /** From a fork, to whose pull requests GitHub gives no secrets. */
-      readonly fromFork: boolean;
+      /** What GitHub gives no secrets to, in words; null where it gives them. */
+      readonly withoutSecrets: string | null;
       readonly sha: string;
       readonly why: string;
     }
@@ -57,6 +59,8 @@ export type Intent =
   | {
       readonly kind: 'deploy';
       readonly pullRequest: number | null;
+      /** As for a review. */
+      readonly withoutSecrets: string | null;
       readonly sha: string;
       readonly why: string;
     }
@@ -104,7 +108,7 @@ export function decideIntent(command: Command, event: TriggerEvent): Intent {
         kind: 'review',
         pullRequest: null,
         queued: readQueued(event.payload),
-        fromFork: false,
+        withoutSecrets: null,
         sha: event.sha,
         why: 'a merge queue checks the change: plan only',
       };
@@ -120,7 +124,8 @@ export function decideIntent(command: Command, event: TriggerEvent): Intent {
   }
 }
 
-function decidePullRequest({ payload }: TriggerEvent): Intent {
+function decidePullRequest(event: TriggerEvent): Intent {
+  const { payload } = event;
   const pull = payload.pull_request;
   if (!pull) return { kind: 'skip', why: 'the pull_request event carries no pull request' };
   const label = `pull request #${pull.number}`;
@@ -135,7 +140,7 @@ function decidePullRequest({ payload }: TriggerEvent): Intent {
         kind: 'review',
         pullRequest: pull.number,
         queued: null,
-        fromFork: pull.head.repo?.full_name !== pull.base.repo?.full_name,
+        withoutSecrets: explainNoSecrets(event),
         sha: pull.head.sha,
         why: `${label} was ${payload.action === 'synchronize' ? 'pushed to' : payload.action}`,
       };
@@ -157,6 +162,7 @@ function decidePullRequest({ payload }: TriggerEvent): Intent {
       return {
         kind: 'deploy',
         pullRequest: pull.number,
+        withoutSecrets: explainNoSecrets(event),
         sha: pull.merge_commit_sha ?? pull.head.sha,
         why: `${label} was merged`,
       };
@@ -169,13 +175,27 @@ function decidePullRequest({ payload }: TriggerEvent): Intent {
   }
 }
 
+/**
+ * GitHub goes by where the branch is and who triggered the event, not by who opened the pull request: a person's push
+ * to a branch of Dependabot's gets secrets, and another person's rerun changes nothing (docs.github.com,
+ * "Troubleshooting Dependabot on GitHub Actions").
+ */
+function explainNoSecrets({ payload, actor }: TriggerEvent): string | null {
+  const pull = payload.pull_request;
+  if (pull && pull.head.repo?.full_name !== pull.base.repo?.full_name) {
+    return 'a pull request from a fork';
+  }
+  return actor === 'dependabot[bot]' ? 'a run that Dependabot triggered' : null;
+}
+
 /** A merge queue's branches are named after what they merge: `gh-readonly-queue/main/pr-7-<sha>`. */
 function readQueued({ merge_group }: EventPayload): number | null {
   const number = /\/pr-(\d+)-[0-9a-f]+$/.exec(merge_group?.head_ref ?? '')?.[1];
   return number === undefined ? null : Number(number);
 }
 
-function decidePush({ payload, ref, sha }: TriggerEvent): Intent {
+function decidePush(event: TriggerEvent): Intent {
+  const { payload, ref, sha } = event;
   const branch = payload.repository?.default_branch;
   if (payload.deleted) return { kind: 'skip', why: `${ref} was deleted` };
   if (branch === undefined || ref !== `refs/heads/${branch}`) {
@@ -184,7 +204,8 @@ function decidePush({ payload, ref, sha }: TriggerEvent): Intent {
       why: `${ref} was pushed; only a push to the default branch (${branch ?? 'unknown'}) is deployed`,
     };
   }
-  return { kind: 'deploy', pullRequest: null, sha, why: `${branch} was pushed` };
+  const withoutSecrets = explainNoSecrets(event);
+  return { kind: 'deploy', pullRequest: null, withoutSecrets, sha, why: `${branch} was pushed` };
 }
 
 function decideDispatch({ payload, sha }: TriggerEvent): Intent {

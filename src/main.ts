@@ -71,9 +71,9 @@ async function checkRequest(
   const all = [...problems, ...(result && 'problem' in result ? [result.problem] : [])];
   if (all.length > 0 || !request) throw new UserError(all);
   if (result && 'keys' in result) return { request, keys: result.keys };
-  if (intent.kind !== 'review' || !intent.fromFork) return { request, keys: null };
+  if (intent.kind !== 'review' || intent.withoutSecrets === null) return { request, keys: null };
   core.warning(
-    'ssh-private-key: GitHub gives no secrets to a pull request from a fork, so the plan is made with a substitute; what it says of the key pair is not what a merge would do.',
+    `ssh-private-key: GitHub gives no secrets to ${intent.withoutSecrets}, so the plan is made with a substitute; what it says of the key pair is not what a merge would do.`,
   );
   return { request, keys: { current: SUBSTITUTE_KEY, retired: [] } };
 }

@@ -106,6 +106,39 @@ describe('a pull request', () => {
     ]);
   });
 
+  test('by Dependabot is planned like a fork’s, and with secrets once a person pushes to it', async () => {
+    const opened = bench.github.openPullRequest({
+      branch: 'dependabot/action',
+      title: 'Bump the action',
+      author: 'dependabot[bot]',
+    });
+    const first = await bench.run(opened, {}, withAws);
+    expect(listErrors(first)).toEqual([]);
+    expect(first.conclusion).toBe('success');
+    expect(first.summary).toContain('aws_instance.node["1"]');
+    expect(first.annotations.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^ssh-private-key: GitHub gives no secrets to a run that Dependabot/),
+      expect.stringMatching(/^github-token: may not comment here/),
+      expect.stringMatching(/^github-token: What was reviewed could not be kept/),
+    ]);
+
+    const number = numberOf(opened);
+    const pushed = bench.github.pushToPullRequest(number, { by: 'alice' });
+    const second = await bench.run(pushed, {}, withAws);
+    expect(second.annotations).toEqual([]);
+    expect(bench.github.listComments(number)).toHaveLength(1);
+    // Its own merge has no secrets either.
+    const { push } = bench.github.merge(number, 'squash', 'dependabot[bot]');
+    const third = await bench.run(push, {}, withAws);
+    expect(listErrors(third)).toEqual(
+      ['postgres-password', 'replication-password', 'ssh-private-key'].map((name) =>
+        expect.stringMatching(
+          `^${name}: missing. GitHub gives no secrets to a run that Dependabot`,
+        ),
+      ),
+    );
+  });
+
   test('whose comment GitHub does not take still succeeds, and says so', async () => {
     const opened = bench.github.openPullRequest({ branch: 'unlucky', title: 'Unlucky' });
     bench.github.failNext({ path: /\/comments/, times: 20, status: 422 });

@@ -35,8 +35,11 @@ export interface WorkflowEvent<Name extends string = string, Payload = unknown> 
   readonly baseRef: string;
   /** GITHUB_ACTOR */
   readonly actor: string;
-  /** Whether the head of the pull request is in a fork: then GitHub gives no secrets and a read-only token. */
-  readonly fromFork: boolean;
+  /**
+   * Whether GitHub gives no secrets and a read-only token: the head of the pull request is in a fork, or Dependabot
+   * triggered the event. Source: docs.github.com, "Troubleshooting Dependabot on GitHub Actions".
+   */
+  readonly withoutSecrets: boolean;
 }
 
 /** The payloads of the pull request actions that the lab plays. */
@@ -62,7 +65,7 @@ const onMain = (world: World, actor: string) => ({
   headRef: '',
   baseRef: '',
   actor,
-  fromFork: false,
+  withoutSecrets: actor === 'dependabot[bot]',
 });
 
 /**
@@ -149,7 +152,7 @@ export function makePullRequestEvent(
     sha: pull.mergeCommitSha,
     headRef: pull.branch,
     baseRef: defaultBranch,
-    fromFork: pull.headOwner !== world.state.owner,
+    withoutSecrets: actor === 'dependabot[bot]' || pull.headOwner !== world.state.owner,
   };
 }
 

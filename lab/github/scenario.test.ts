@@ -46,7 +46,7 @@ describe('pull requests', () => {
       headRef: 'resize',
       baseRef: 'main',
       actor: 'dave',
-      fromFork: false,
+      withoutSecrets: false,
       payload: { action: 'opened', pull_request: { merged: false, state: 'open' } },
     });
     expect(opened.sha).not.toBe(opened.payload.pull_request.head.sha);
@@ -77,13 +77,13 @@ describe('pull requests', () => {
   });
 
   it('from a fork name the fork', () => {
-    const { payload, fromFork } = github.openPullRequest({
+    const { payload, withoutSecrets } = github.openPullRequest({
       branch: 'patch-1',
       title: 'Fork',
       author: 'mallory',
       fork: true,
     });
-    expect(fromFork).toBe(true);
+    expect(withoutSecrets).toBe(true);
     expect(payload.pull_request.head).toMatchObject({
       label: 'mallory:patch-1',
       repo: { full_name: 'mallory/database', fork: true },

@@ -102,7 +102,10 @@ export class Scenario {
   }
 
   /** Pushes one more commit to the branch of an open pull request. */
-  pushToPullRequest(number: number, push: { message?: string; files?: ChangedFile[] } = {}) {
+  pushToPullRequest(
+    number: number,
+    push: { message?: string; files?: ChangedFile[]; by?: string } = {},
+  ) {
     return this.#play((world) => {
       const { pull, issue } = findOpen(world, number);
       const before = pull.commits.at(-1) ?? pull.baseSha;
@@ -118,7 +121,7 @@ export class Scenario {
       const after = pull.commits.at(-1) ?? before;
       return makePullRequestEvent(world, {
         pull,
-        actor: issue.author,
+        actor: push.by ?? issue.author,
         action: { synchronize: { before, after } },
       });
     });

@@ -82,7 +82,7 @@ export class Announcement {
       case 'forbidden':
         this.#silent = true;
         core.warning(
-          `github-token: may not comment here (${result.reason}); a pull request from a fork gets a read-only token. The job summary has the whole report.`,
+          `github-token: may not comment here (${result.reason}); a pull request from a fork, or by Dependabot, gets a read-only token. The job summary has the whole report.`,
         );
         return;
       case 'superseded':
