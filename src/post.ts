@@ -8,11 +8,15 @@ import { Announcement } from './jobs/announcement.ts';
 import { logGroup } from './jobs/log-group.ts';
 import { awaitSurvivor, type Survivor } from './process.ts';
 import {
+  type DeployReport,
   renderDeployComment,
   renderDeployShort,
   renderDeployTitle,
 } from './report/deploy-comment.ts';
 import { createRedactor, listSecrets, SECRET_INPUTS } from './secrets.ts';
+import { Terraform, type TerraformSetup } from './terraform/cli.ts';
+import { prepareEnvironment } from './terraform/environment.ts';
+import type { Rescue } from './terraform/errored-state.ts';
 
 /** How long to wait for a child that outlived the main process, and how often to say so, in ms. */
 const PATIENCE = 240_000;
@@ -23,12 +27,30 @@ const REMINDER = 15_000;
  * finishes a comment that still says that something is running.
  */
 async function cleanUp(): Promise<void> {
-  const { temporary, directory, child, ...rest } = recallAfterwards();
+  const { temporary, directory, child, terraform, ...rest } = recallAfterwards();
   await attempt(async () => child && (await awaitChild(child)));
+  // Before anything is removed: an apply may have left its state where it ran.
+  await attempt(async () => {
+    const rescue = terraform && (await saveState(terraform));
+    if (rescue !== null) rest.progress = addWarning(rest.progress, rescue.message);
+  });
   for (const folder of [temporary, directory]) {
     await attempt(async () => folder && (await rm(folder, { recursive: true, force: true })));
   }
   await attempt(() => finishReports(rest));
+}
+
+/** Saves a state that an apply could not write to its backend; null where there is none. */
+async function saveState(setup: TerraformSetup): Promise<Rescue | null> {
+  const environment = await prepareEnvironment(process.env, setup);
+  const rescue = await new Terraform({ ...setup, environment, log: core.info }).rescueState();
+  if (rescue?.saved) core.notice(rescue.message);
+  else if (rescue) core.error(rescue.message);
+  return rescue;
+}
+
+function addWarning(report: DeployReport | null, warning: string): DeployReport | null {
+  return report && { ...report, warnings: [...report.warnings, warning] };
 }
 
 /** The job's own outcome stands; what could not be cleaned is said. */

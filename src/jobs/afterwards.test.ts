@@ -42,6 +42,7 @@ it('knows afterwards where the comment is, whose it is, and whether it is shared
     unsaid: null,
     child: null,
     check: null,
+    terraform: null,
   });
 });
 

@@ -4,6 +4,7 @@ import * as core from '@actions/core';
 import type { CommentPlace } from '../github/sticky-comment.ts';
 import type { Survivor } from '../process.ts';
 import type { DeployReport } from '../report/deploy-comment.ts';
+import type { TerraformSetup } from '../terraform/cli.ts';
 import type { Workspace } from '../workspace.ts';
 import type { Words } from './announcement.ts';
 
@@ -15,6 +16,7 @@ const DIRECTORY = 'directory';
 const PLACE = 'comment-place';
 const CHILD = 'child';
 const CHECK = 'check';
+const TERRAFORM = 'terraform';
 const PROGRESS_FILE = 'progress.json';
 const UNSAID_FILE = 'unsaid.json';
 
@@ -40,6 +42,11 @@ export function rememberCheck(check: OpenCheck | null): void {
 /** The child to wait for before anything is removed; null once it has ended. */
 export function rememberChild(child: Survivor | null): void {
   core.saveState(CHILD, JSON.stringify(child));
+}
+
+/** The Terraform whose apply may leave a state that is not saved. */
+export function rememberTerraform(setup: TerraformSetup): void {
+  core.saveState(TERRAFORM, JSON.stringify(setup));
 }
 
 /**
@@ -84,6 +91,7 @@ export interface Afterwards {
   readonly unsaid: Words | null;
   readonly child: Survivor | null;
   readonly check: OpenCheck | null;
+  readonly terraform: TerraformSetup | null;
 }
 
 /** Reads it back in `post`. */
@@ -97,6 +105,7 @@ export function recallAfterwards(): Afterwards {
     unsaid: temporary === null ? null : readRecord<Words>(join(temporary, UNSAID_FILE)),
     child: JSON.parse(core.getState(CHILD) || 'null') as Survivor | null,
     check: JSON.parse(core.getState(CHECK) || 'null') as OpenCheck | null,
+    terraform: JSON.parse(core.getState(TERRAFORM) || 'null') as TerraformSetup | null,
   };
 }
 

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import * as core from '@actions/core';
 import { usesLockfile } from '../backend.ts';
-import { chooseEnvironment } from '../child-environment.ts';
 import type { RunnerEnvironment } from '../environment.ts';
 import { type GenerateResult, generate, regenerate } from '../operations/generate.ts';
 import { type PlanResult, plan } from '../operations/plan.ts';
@@ -10,10 +9,11 @@ import type { Tool } from '../report/run.ts';
 import type { Backend, Request } from '../request.ts';
 import type { PublicKeys } from '../ssh-key.ts';
 import { Terraform } from '../terraform/cli.ts';
-import { renderCliConfig } from '../terraform/files.ts';
+import { prepareEnvironment } from '../terraform/environment.ts';
 import { findTerraform } from '../terraform/install.ts';
 import { readState, refuseForeignState } from '../terraform/outputs.ts';
-import { childTemporary, locateLocalState, type Workspace, writeSecretFile } from '../workspace.ts';
+import { locateLocalState, type Workspace } from '../workspace.ts';
+import { rememberTerraform } from './afterwards.ts';
 import { logGroup } from './log-group.ts';
 
 /** Everything a job works with. */
@@ -35,27 +35,18 @@ export async function openTerraform(job: Job): Promise<{ terraform: Terraform; t
     releasesUrl: process.env.TERRAFORM_RELEASES_URL,
     log: core.info,
   });
-  const terraform = new Terraform({
+  const setup = {
     binary: binary.path,
     product: binary.product,
     directory: job.workspace.directory,
-    environment: await prepareEnvironment(job),
-    log: core.info,
-  });
+    keep: join(job.workspace.lasting, 'errored-state'),
+    backend: job.request.backend.type,
+    temporary: job.workspace.temporary,
+  };
+  rememberTerraform(setup);
+  const environment = await prepareEnvironment(process.env, setup);
+  const terraform = new Terraform({ ...setup, environment, log: core.info });
   return { terraform, tool: binary };
-}
-
-/** Terraform's environment. Where the runner names no configuration of the command line, the action's own counts. */
-async function prepareEnvironment({ request, workspace }: Job): Promise<Record<string, string>> {
-  const environment = chooseEnvironment(process.env, {
-    program: 'terraform',
-    backend: request.backend.type,
-    temporary: childTemporary(workspace),
-  });
-  if (environment.TF_CLI_CONFIG_FILE) return environment;
-  const file = join(workspace.temporary, 'terraform.rc');
-  await writeSecretFile(file, renderCliConfig());
-  return { ...environment, TF_CLI_CONFIG_FILE: file };
 }
 
 /** Generates the Terraform directory anew from the request. */

@@ -93,7 +93,7 @@ Lock Info:
   });
   await expect(locked.plan('x.tfplan', { publicKey: null, lock: true })).rejects.toThrow(
     new RegExp(
-      `^${command} plan failed:\\n[^]*\\(runner@host\\)\\. Wait .* is dead: ${command} force-unlock 9db590f1-b6fe-c5f2-2678-8804f089deba$`,
+      `^${command} plan failed:\\n[^]*\\(runner@host, OperationTypeApply, since 2026-11-22 10:00:00 UTC\\)\\. Wait .* is dead: ${command} force-unlock 9db590f1-b6fe-c5f2-2678-8804f089deba$`,
     ),
   );
 });

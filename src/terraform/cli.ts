@@ -1,9 +1,14 @@
+import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { type Outliving, ProcessError, type ProcessResult, runProcess } from '../process.ts';
+import { type Rescue, refuseErroredState, rescueState } from './errored-state.ts';
 import type { TerraformProduct } from './install.ts';
 
 /** How long to wait for another run's state lock: as long as that run may need to make instances. */
 const LOCK_TIMEOUT = '10m';
+
+/** The lock may be the one that the failed apply could not release. */
+const PUSH_LOCK_TIMEOUT = '10s';
 
 /** How people call the program at a prompt. */
 const COMMANDS: Readonly<Record<TerraformProduct, string>> = {
@@ -23,27 +28,41 @@ export interface Stage {
   readonly only?: readonly string[];
 }
 
+/** What a `Terraform` is made of; it survives JSON. */
+export interface TerraformSetup {
+  readonly binary: string;
+  /** What `binary` is. */
+  readonly product?: TerraformProduct;
+  readonly directory: string;
+  /** A folder that outlives the job, for a state that an apply could not save; below `directory` without. */
+  readonly keep?: string;
+  /** The type of the backend. */
+  readonly backend: string;
+  /** The job's private folder. */
+  readonly temporary: string;
+}
+
 /** One Terraform directory, driven through the command line of Terraform or OpenTofu. */
 export class Terraform {
   readonly #binary: string;
   readonly #product: TerraformProduct;
   readonly #directory: string;
+  readonly #keep: string;
   readonly #environment: Readonly<Record<string, string>>;
   readonly #log: (line: string) => void;
   #initialised = false;
 
-  constructor(options: {
-    binary: string;
-    /** What `binary` is. */
-    product?: TerraformProduct;
-    directory: string;
-    /** What the program gets besides what is set here. */
-    environment: Readonly<Record<string, string>>;
-    log: (line: string) => void;
-  }) {
+  constructor(
+    options: Pick<TerraformSetup, 'binary' | 'product' | 'directory' | 'keep'> & {
+      /** What the program gets besides what is set here. */
+      environment: Readonly<Record<string, string>>;
+      log: (line: string) => void;
+    },
+  ) {
     this.#binary = options.binary;
     this.#product = options.product ?? 'Terraform';
     this.#directory = options.directory;
+    this.#keep = options.keep ?? join(options.directory, 'errored-state');
     this.#environment = options.environment;
     this.#log = options.log;
   }
@@ -93,13 +112,34 @@ export class Terraform {
 
   /**
    * Applies exactly that plan. Outlives a kill of this process: what it has begun must get into the state,
-   * and the lock must be given back.
+   * and the lock must be given back. A state that it could not save is pushed, or kept.
+   *
+   * @throws UserError with Terraform's own words, and what became of the state
    */
   async apply(planFile: string, outlives: Outliving): Promise<void> {
-    await this.#run(
-      ['apply', '-input=false', '-no-color', `-lock-timeout=${LOCK_TIMEOUT}`, planFile],
-      { outlives },
-    );
+    await refuseErroredState(this.#erroredState);
+    try {
+      await this.#run(
+        ['apply', '-input=false', '-no-color', `-lock-timeout=${LOCK_TIMEOUT}`, planFile],
+        { outlives },
+      );
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      const rescue = await this.rescueState();
+      if (rescue === null) throw error;
+      throw new UserError([...error.problems, rescue.message], { cause: error });
+    }
+  }
+
+  /** Saves the state that an apply left in a file because it could not write it to the backend; null: there is none. */
+  async rescueState(): Promise<Rescue | null> {
+    return rescueState(this.#erroredState, {
+      push: (file) => this.#run(['state', 'push', `-lock-timeout=${PUSH_LOCK_TIMEOUT}`, file]),
+    });
+  }
+
+  get #erroredState() {
+    return { directory: this.#directory, keep: this.#keep, command: COMMANDS[this.#product] };
   }
 
   /** The outputs of the current state, as `terraform output -json` gives them. */
@@ -130,7 +170,7 @@ export class Terraform {
       });
     } catch (error) {
       if (error instanceof ProcessError) {
-        throw explainFailure(error, { product: this.#product, subcommand: args[0] ?? '' });
+        throw explainFailure(error, { product: this.#product, subcommand: nameCommand(args) });
       }
       throw error;
     }
@@ -166,12 +206,29 @@ function explainFailure(
   );
 }
 
+/** `plan`, `state push` */
+function nameCommand(args: readonly string[]): string {
+  return args.slice(0, args[0] === 'state' ? 2 : 1).join(' ');
+}
+
 function findNextStep(stderr: string, product: TerraformProduct): string {
-  const locked = /Error acquiring the state lock[\s\S]*?ID:\s+(\S+)[\s\S]*?Who:\s+(\S+)/.exec(
-    stderr,
-  );
-  if (locked) {
-    return `\nAnother run holds the state lock (${locked[2]}). Wait for it and run this again. If that run is dead: ${COMMANDS[product]} force-unlock ${locked[1]}`;
+  const command = COMMANDS[product];
+  const locked = /Error acquiring the state lock([\s\S]*)/.exec(stderr)?.[1];
+  if (locked !== undefined) {
+    const { ID: id, Who: who, Operation: operation, Created: created } = readLock(locked);
+    if (id !== undefined) {
+      const holder = [who, operation, created && `since ${created}`].filter(Boolean).join(', ');
+      return `\nAnother run holds the state lock (${holder}). Wait for it and run this again. If that run is dead: ${command} force-unlock ${id}`;
+    }
+  }
+  if (/Error releasing the state lock/.test(stderr)) {
+    return `\nThe state lock may still be held. The next run says by what lock ID; release it then with: ${command} force-unlock ID`;
   }
   return '';
+}
+
+/** The lines of Terraform's "Lock Info". */
+function readLock(text: string): Partial<Record<string, string>> {
+  const lines = text.matchAll(/^\W*(ID|Who|Operation|Created):[ \t]+(\S.*?)\s*$/gm);
+  return Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
 }

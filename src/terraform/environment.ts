@@ -1,0 +1,26 @@
+import { join } from 'node:path';
+import { chooseEnvironment, type Environment } from '../child-environment.ts';
+import { childTemporary, writeSecretFile } from '../workspace.ts';
+import { renderCliConfig } from './files.ts';
+
+/**
+ * Terraform's environment. Where the runner names no configuration of the command line, the action's own counts: it is
+ * written to the job's private folder.
+ *
+ * @param options.backend the type of the backend, whose credentials are in the environment
+ * @param options.temporary the job's private folder
+ */
+export async function prepareEnvironment(
+  inherited: Environment,
+  { backend, temporary }: { backend: string; temporary: string },
+): Promise<Record<string, string>> {
+  const environment = chooseEnvironment(inherited, {
+    program: 'terraform',
+    backend,
+    temporary: childTemporary({ temporary }),
+  });
+  if (environment.TF_CLI_CONFIG_FILE) return environment;
+  const file = join(temporary, 'terraform.rc');
+  await writeSecretFile(file, renderCliConfig());
+  return { ...environment, TF_CLI_CONFIG_FILE: file };
+}

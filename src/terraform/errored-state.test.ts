@@ -1,0 +1,67 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { CancelledError } from '../errors.ts';
+import { type ErroredState, refuseErroredState, rescueState } from './errored-state.ts';
+
+let state: ErroredState;
+let file: string;
+beforeEach(() => {
+  const directory = mkdtempSync(join(tmpdir(), "errored state's-"));
+  file = join(directory, 'errored.tfstate');
+  state = { directory, keep: join(directory, 'kept', 'here'), command: 'tofu' };
+  writeFileSync(file, '{"serial":2}', { mode: 0o644 });
+  writeFileSync(join(directory, 'backend.tf.json'), '{}');
+});
+afterEach(() => rmSync(state.directory, { recursive: true, force: true }));
+
+/** A push that fails so many times. */
+function createPush(failures: number) {
+  const pushed: string[] = [];
+  const push = async (path: string) => {
+    pushed.push(readFileSync(path, 'utf8'));
+    if (pushed.length <= failures) throw new Error('ExpiredToken');
+  };
+  return { pushed, options: { push, waits: [0, 1, 1] } };
+}
+
+test.each([0, 2])('a state is pushed at last, after %d failures', async (failures) => {
+  const { pushed, options } = createPush(failures);
+  expect(await rescueState(state, options)).toMatchObject({ saved: true });
+  expect(pushed).toEqual(Array.from({ length: failures + 1 }, () => '{"serial":2}'));
+  expect(existsSync(file)).toBe(false);
+  expect(existsSync(state.keep)).toBe(false);
+  await refuseErroredState(state);
+});
+
+test('one that cannot be pushed is kept for this user alone, with what the steps need', async () => {
+  const rescue = await rescueState(state, createPush(3).options);
+  expect(rescue?.saved).toBe(false);
+  const quoted = state.keep.replace("'", "'\\''");
+  expect(rescue?.message).toContain(
+    `cd '${quoted}' && tofu init && tofu state push errored.tfstate; then delete the folder.\nExpiredToken`,
+  );
+  const kept = join(state.keep, 'errored.tfstate');
+  expect(readFileSync(kept, 'utf8')).toBe('{"serial":2}');
+  expect(statSync(kept).mode & 0o777).toBe(0o600);
+  expect(existsSync(join(state.keep, 'backend.tf.json'))).toBe(true);
+  await expect(refuseErroredState(state)).rejects.toThrow(
+    /kept\/here\/errored\.tfstate is the state/,
+  );
+});
+
+test('one that nobody pushed stops the next apply, wherever it lies', async () => {
+  await expect(refuseErroredState(state)).rejects.toThrow(/was not saved in the backend/);
+  rmSync(file);
+  await refuseErroredState(state);
+  expect(await rescueState(state, createPush(0).options)).toBeNull();
+});
+
+test('a cancel leaves it for the post step', async () => {
+  const push = async () => {
+    throw new CancelledError('terraform state');
+  };
+  await expect(rescueState(state, { push })).rejects.toThrow(CancelledError);
+  expect(existsSync(file)).toBe(true);
+});

@@ -1,0 +1,95 @@
+import { access, chmod, copyFile, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CancelledError, readMessage, UserError } from '../errors.ts';
+import { BACKEND_FILE } from './files.ts';
+
+/** Where Terraform leaves, in the directory it runs in, a state that an apply could not write to the backend. */
+export const ERRORED_STATE = 'errored.tfstate';
+
+/** Milliseconds before each try to push: a network may come back, expired credentials do not. */
+const WAITS = [0, 5000, 10_000];
+
+/** Where such a state is, and where it is kept. */
+export interface ErroredState {
+  /** The directory Terraform runs in. */
+  readonly directory: string;
+  /** A folder that outlives the job. */
+  readonly keep: string;
+  /** How people call the program at a prompt. */
+  readonly command: string;
+}
+
+/** What became of a state that an apply could not save. */
+export interface Rescue {
+  readonly saved: boolean;
+  /** Sentences: what was done, and what is left to do. */
+  readonly message: string;
+}
+
+/**
+ * Refuses an apply while the state of an earlier one waits to be pushed: it would create the same resources again.
+ *
+ * @throws UserError with the steps
+ */
+export async function refuseErroredState({
+  directory,
+  keep,
+  command,
+}: ErroredState): Promise<void> {
+  for (const folder of [keep, directory]) {
+    if (!(await exists(join(folder, ERRORED_STATE)))) continue;
+    throw new UserError(
+      `${join(folder, ERRORED_STATE)} is the state of an earlier apply that was not saved in the backend. Nothing was applied, because it would create the same resources again. ${explainPush({ folder, command })}`,
+    );
+  }
+}
+
+/**
+ * Pushes the state that an apply could not save, in three tries within 15 s; where that fails keeps it, readable by this
+ * user only, beside its backend's configuration. Null where there is no such state.
+ *
+ * @throws CancelledError when the job was cancelled meanwhile; the state stays where it is
+ */
+export async function rescueState(
+  state: ErroredState,
+  { push, waits = WAITS }: { push: (file: string) => Promise<unknown>; waits?: readonly number[] },
+): Promise<Rescue | null> {
+  const { directory, keep, command } = state;
+  const file = join(directory, ERRORED_STATE);
+  if (!(await exists(file))) return null;
+  let reason = '';
+  for (const wait of waits) {
+    await sleep(wait);
+    try {
+      await push(file);
+      await rm(file);
+      const message = `The state that the apply could not save is in the backend now (${command} state push).`;
+      return { saved: true, message };
+    } catch (error) {
+      if (error instanceof CancelledError) throw error;
+      reason = readMessage(error);
+    }
+  }
+  await mkdir(keep, { recursive: true, mode: 0o700 });
+  await copyFile(file, join(keep, ERRORED_STATE));
+  await chmod(join(keep, ERRORED_STATE), 0o600);
+  if (await exists(join(directory, BACKEND_FILE))) {
+    await copyFile(join(directory, BACKEND_FILE), join(keep, BACKEND_FILE));
+  }
+  await rm(file);
+  const message = `The state could not be saved in the backend either afterwards; it is in ${join(keep, ERRORED_STATE)}. A hosted runner deletes that folder unless a later step of the job uploads it. Do not run a deploy before the state is saved: it would create the same resources again. ${explainPush({ folder: keep, command })}\n${reason}`;
+  return { saved: false, message };
+}
+
+function explainPush({ folder, command }: { folder: string; command: string }): string {
+  const quoted = `'${folder.replaceAll("'", "'\\''")}'`;
+  return `With new credentials: cd ${quoted} && ${command} init && ${command} state push ${ERRORED_STATE}; then delete the folder.`;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
