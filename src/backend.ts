@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { parseJson } from './json-text.ts';
 import { quoteValue } from './quote.ts';
 
 /** A backend's setting, as JSON has it: blocks such as `workspaces` are objects. */
@@ -8,8 +8,24 @@ export interface BackendConfig {
   readonly [name: string]: BackendValue;
 }
 
+/** Backends of Terraform and OpenTofu (Terraform documentation, "Backend block"); none can be added to them. */
+export const BACKENDS: readonly string[] = [
+  'azurerm',
+  'consul',
+  'cos',
+  'gcs',
+  'http',
+  'kubernetes',
+  'local',
+  'oci',
+  'oss',
+  'pg',
+  'remote',
+  's3',
+];
+
 /** Words in the names of arguments that hold a secret … */
-const SECRET_WORDS = /key|secret|token|password|credential|conn_str|certificate/;
+const SECRET_WORDS = /key|secret|token|password|credential|conn_str|certificate/i;
 /** … and arguments with such a word that hold none. */
 const HARMLESS = new Set([
   'key',
@@ -25,25 +41,23 @@ const HARMLESS = new Set([
   'client_certificate_path',
   'impersonate_service_account',
 ]);
+/** A user before the host of a URL (RFC 3986, 3.2.1), and parameters that sign or log in. */
+const SECRET_URL =
+  /:\/\/[^\s/?#"]*@|[?&][^=?&#\s]{0,64}(?:key|secret|token|password|credential|sig)[^=?&#\s]{0,64}=/i;
 
-const backendValue: z.ZodType<BackendValue> = z.json() as z.ZodType<BackendValue>;
+const EXAMPLE = '{"bucket": "my-state"}';
 
 /**
  * The settings in `backend-config`: lines of `key = value`, or a JSON object of plain values; what is missing,
- * malformed or secret comes as problems.
+ * malformed or secret comes as problems. No problem shows what may be a secret.
  */
 export function readBackend(inputs: Readonly<Record<string, string>>): {
   config: BackendConfig;
   problems: string[];
 } {
   const { given, problems } = parseBackendConfig(inputs['backend-config'] ?? '');
-  for (const key of listNames(given)) {
-    if (SECRET_WORDS.test(key) && !HARMLESS.has(key)) {
-      problems.push(
-        `backend-config: ${key} is a secret, and Terraform keeps backend-config in plan files. Give it through the environment variable the backend reads (for s3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or OIDC).`,
-      );
-    }
-  }
+  const arguments_ = listArguments(given);
+  problems.push(...arguments_.flatMap(refuseName), ...arguments_.flatMap(refuseSecret));
   if (inputs.backend !== 's3') return { config: given, problems };
   for (const key of ['bucket', 'key', 'region']) {
     if (!given[key]) problems.push(`backend-config: ${key} is missing; backend s3 needs it.`);
@@ -58,34 +72,87 @@ export function usesLockfile(config: BackendConfig): boolean {
   return String(config.use_lockfile ?? '') === 'true';
 }
 
-function listNames(value: BackendValue): string[] {
+/** An argument at any depth, with its own value where that is a text. */
+interface Argument {
+  readonly name: string;
+  readonly texts: readonly string[];
+}
+
+function listArguments(value: BackendValue): Argument[] {
   if (typeof value !== 'object' || value === null) return [];
-  if (Array.isArray(value)) return value.flatMap(listNames);
-  return Object.entries(value).flatMap(([name, inner]) => [name, ...listNames(inner)]);
+  if (Array.isArray(value)) return value.flatMap(listArguments);
+  return Object.entries(value).flatMap(([name, inner]) => [
+    { name, texts: listTexts(inner) },
+    ...listArguments(inner),
+  ]);
+}
+
+/** A text, or those of a list; a block has arguments of its own. */
+function listTexts(value: BackendValue): string[] {
+  if (typeof value === 'string') return [value];
+  return Array.isArray(value) ? value.flatMap(listTexts) : [];
+}
+
+/** What every object in JavaScript has already could be lost, or change more than a setting. */
+function refuseName({ name }: Argument): string[] {
+  return name in {}
+    ? [`backend-config: ${quoteValue(name)} is not the name of a backend's setting. Remove it.`]
+    : [];
+}
+
+function refuseSecret({ name, texts }: Argument): string[] {
+  const kept = 'and Terraform keeps backend-config in plan files';
+  if (SECRET_WORDS.test(name) && !HARMLESS.has(name)) {
+    return [
+      `backend-config: ${showName(name)} is a secret, ${kept}. Give it through the environment variable the backend reads (for s3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or OIDC).`,
+    ];
+  }
+  return [name, ...texts].some((text) => SECRET_URL.test(text))
+    ? [
+        `backend-config: ${showName(name)} has a user, password or token in a URL, ${kept}. Give the URL without it, and the rest through the environment variables the backend reads (for http: TF_HTTP_USERNAME and TF_HTTP_PASSWORD).`,
+      ]
+    : [];
+}
+
+/** An ordinary name as it is; any other in quotes, unless it may be a secret itself. */
+function showName(name: string): string {
+  if (/^\w{1,64}$/.test(name)) return name;
+  return SECRET_URL.test(name) ? 'a setting' : quoteValue(name);
 }
 
 function parseBackendConfig(value: string): { given: BackendConfig; problems: string[] } {
-  if (value.trim().startsWith('{')) {
-    try {
-      return { given: z.record(z.string(), backendValue).parse(JSON.parse(value)), problems: [] };
-    } catch {
-      return {
-        given: {},
-        problems: ['backend-config: not a JSON object. Give e.g. {"bucket": "my-state"}.'],
-      };
-    }
-  }
-  const given: Record<string, string> = {};
+  return value.trim().startsWith('{') ? parseObject(value) : parseLines(value);
+}
+
+function parseObject(value: string): { given: BackendConfig; problems: string[] } {
+  const malformed = `not a JSON object. Give e.g. ${EXAMPLE}.`;
+  const result = parseJson(value, { malformed, example: EXAMPLE });
+  return 'problem' in result
+    ? { given: {}, problems: [`backend-config: ${result.problem}`] }
+    : // It begins with a brace.
+      { given: result.value as BackendConfig, problems: [] };
+}
+
+function parseLines(value: string): { given: BackendConfig; problems: string[] } {
+  const given = new Map<string, string>();
   const problems: string[] = [];
-  for (const line of value.split('\n').map((text) => text.trim())) {
+  for (const [index, text] of value.split('\n').entries()) {
+    const line = text.trim();
     if (line === '' || line.startsWith('#')) continue;
     const match = /^([a-z_][a-z0-9_]*)\s*=\s*(?:"([^"]*)"|(\S+))$/.exec(line);
-    if (match) given[match[1] as string] = match[2] ?? match[3] ?? '';
-    else {
+    const name = match?.[1];
+    if (name === undefined) {
       problems.push(
-        `backend-config: ${quoteValue(line)} is not allowed. Allowed: a line per setting, key = "value", e.g. bucket = "my-state".`,
+        `backend-config: ${showLine(line, index + 1)} is not allowed. Allowed: a line per setting, key = "value", e.g. bucket = "my-state".`,
       );
-    }
+    } else if (given.has(name)) {
+      problems.push(`backend-config: ${name} is given twice. Keep one of them.`);
+    } else given.set(name, match?.[2] ?? match?.[3] ?? '');
   }
-  return { given, problems };
+  return { given: Object.fromEntries(given), problems };
+}
+
+function showLine(line: string, number: number): string {
+  const isTelling = SECRET_WORDS.test(line) || SECRET_URL.test(line);
+  return isTelling ? `line ${number} (not shown, as it may hold a secret)` : quoteValue(line);
 }

@@ -1,19 +1,17 @@
 import { z } from 'zod';
+import { BACKENDS } from './backend.ts';
 import { OLDEST_MAJOR } from './cluster/lifecycle.ts';
 import { REGIONS } from './cluster/regions.ts';
-import { parseInteger } from './cluster/setting-value.ts';
-import { majorOfTag } from './cluster/spec.ts';
+import { type BoundedSetting, describeBounds, isWithinBounds } from './cluster/setting-bounds.ts';
+import { IMAGE_TAG, majorOfTag } from './cluster/spec.ts';
 import { COMMANDS } from './intent.ts';
 import { quoteValue } from './quote.ts';
 
 const REPLICA_LIMIT = 15;
 const CLUSTER_NAME_LENGTH = 40;
-/** `shared_buffers` counts 8 kB pages. */
-const MIN_SHARED_BUFFERS = 16;
-const MAX_SHARED_BUFFERS = 2 ** 30 - 1;
-/** PostgreSQL keeps three connections for superusers and wants at least one beside them. */
-const MIN_CONNECTIONS = 4;
-const MAX_CONNECTIONS = 262_143;
+/** Bytes that a name in a path, and a whole path, may have on every file system that counts. */
+const MOST_SEGMENT_BYTES = 255;
+const MOST_PATH_BYTES = 1024;
 
 /** A string that must match, with what is allowed and an example for the message. */
 const text = (test: (value: string) => boolean, allowed: string, example: string) =>
@@ -29,13 +27,6 @@ const wholeNumber = (minimum: number, maximum: number, example: number) =>
     String(example),
   ).transform(Number);
 
-const optionalNumber = (minimum: number, maximum: number, example: number) =>
-  text(
-    (value) => value === '' || isWithin(value, minimum, maximum),
-    `a whole number from ${minimum} to ${maximum}`,
-    String(example),
-  ).transform((value) => (value === '' ? null : Number(value)));
-
 const list = (test: (value: string) => boolean, allowed: string, example: string) =>
   z
     .string()
@@ -46,10 +37,17 @@ const list = (test: (value: string) => boolean, allowed: string, example: string
           context.addIssue({
             code: 'custom',
             message: `Found ${quoteValue(value)} in the list. Allowed: ${allowed}, e.g. ${example}.`,
+            params: { found: value },
           });
         }
       }
     });
+
+/** The input of one setting, or nothing: what `form` matches, within the bounds that `settings` has for it, too. */
+const setting = (name: BoundedSetting, form: RegExp) =>
+  z.string().refine((value) => value === '' || (form.test(value) && isWithinBounds(name, value)), {
+    error: () => `Allowed: ${describeBounds(name)}.`,
+  });
 
 /** Each input on its own: what it may say, and its typed value. */
 export const inputSchema = z.object({
@@ -90,16 +88,8 @@ export const inputSchema = z.object({
     'node-2',
   ),
   'synchronous-replicas': wholeNumber(0, REPLICA_LIMIT, 1),
-  'max-connections': optionalNumber(MIN_CONNECTIONS, MAX_CONNECTIONS, 200),
-  'shared-buffers': text(
-    (value) => {
-      if (value === '') return true;
-      const pages = /^[1-9]\d{0,9}(kB|MB|GB|TB)$/.test(value) ? parseInteger(value, '8kB') : null;
-      return pages !== null && pages >= MIN_SHARED_BUFFERS && pages <= MAX_SHARED_BUFFERS;
-    },
-    'a whole number with a unit (kB, MB, GB or TB; PostgreSQL is case-sensitive about them), 128kB to 8191GB',
-    '256MB',
-  ),
+  'max-connections': setting('max_connections', /^\d{1,9}$/),
+  'shared-buffers': setting('shared_buffers', /^[1-9]\d{0,9}(kB|MB|GB|TB)$/),
   settings: z.string(),
   image: text(
     (value) =>
@@ -110,8 +100,8 @@ export const inputSchema = z.object({
     'postgres or registry.example.com/team/postgres',
   ),
   'image-tag': text(
-    (value) => /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/.test(value),
-    'letters, digits, dots, dashes and underscores, at most 128 characters',
+    (value) => IMAGE_TAG.test(value),
+    'letters, digits, dots, dashes and underscores, at most 128 characters, with or without @sha256: and 64 hexadecimal digits',
     '17 or 17.6-bookworm',
   ).refine((value) => (majorOfTag(value) ?? OLDEST_MAJOR) >= OLDEST_MAJOR, {
     error: `Allowed: PostgreSQL ${OLDEST_MAJOR} or later, e.g. 17.`,
@@ -128,12 +118,15 @@ export const inputSchema = z.object({
     'ids of existing subnets',
     'subnet-0a1b2c3d4e5f60718',
   ),
-  backend: text((value) => /^[a-z0-9]*$/.test(value), "a Terraform backend's name", 's3'),
+  backend: text(
+    (value) => value === '' || BACKENDS.includes(value),
+    `a Terraform backend, one of ${BACKENDS.join(', ')}`,
+    's3',
+  ),
   'backend-config': z.string(),
   'working-directory': text(
-    // It reaches ssh's command line through the inventory.
-    (value) => /^[A-Za-z0-9._/-]*$/.test(value) && !/^\/|(^|\/)\.\.(\/|$)/.test(value),
-    'a relative path inside the workspace of letters, digits, dots, dashes and underscores',
+    isFolder,
+    `a relative path inside the workspace of letters, digits, dots, dashes and underscores, without .., .git or .github, at most ${MOST_SEGMENT_BYTES} characters a name and ${MOST_PATH_BYTES} in all`,
     'infrastructure/postgres',
   ),
   'allow-destroy-label': text(
@@ -170,6 +163,19 @@ export const inputSchema = z.object({
   'ssh-private-key': z.string(),
   'github-token': z.string(),
 });
+
+/** What it allows is ASCII: a character is a byte. */
+function isFolder(path: string): boolean {
+  // It reaches ssh's command line through the inventory.
+  if (!/^[A-Za-z0-9._/-]*$/.test(path) || path.startsWith('/')) return false;
+  const names = path.split('/').map((name) => name.toLowerCase());
+  return (
+    path.length <= MOST_PATH_BYTES &&
+    names.every((name) => name.length <= MOST_SEGMENT_BYTES) &&
+    // What lies there is Git's, or runs in workflows. Some file systems do not tell letter case apart.
+    !names.some((name) => ['..', '.git', '.github'].includes(name))
+  );
+}
 
 function isCidr(value: string): boolean {
   const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(value);

@@ -1,11 +1,14 @@
+import type { z } from 'zod';
 import { readBackend } from './backend.ts';
-import { majorOfTag, nodeName } from './cluster/spec.ts';
+import { IMAGE_TAG, majorOfTag, nodeName } from './cluster/spec.ts';
 import { EFFECTS, nameLabel } from './effect.ts';
+import { findPlaceholder, hintInput } from './input-hint.ts';
 import { inputSchema } from './input-schema.ts';
 import { COMMANDS, type Command, type Intent } from './intent.ts';
 import { quoteValue } from './quote.ts';
 import type { Request } from './request.ts';
 import { readBody } from './request-body.ts';
+import { createRedactor, isSecretInput, listSecrets, SHORTEST_SECRET } from './secrets.ts';
 import { readSettings } from './settings-input.ts';
 
 /** The `with:` block as strings, by input name; an absent input is an empty string. */
@@ -33,18 +36,17 @@ export function readRequest(inputs: RawInputs, intent: Intent): InputResult {
   const body = readBody(inputs.request ?? '', intent);
   const merged: Record<string, string> = { ...inputs, ...body.values };
   const parsed = inputSchema.safeParse(merged);
-  const shape = parsed.success
-    ? []
-    : parsed.error.issues.map((issue) => {
-        const input = String(issue.path[0]);
-        return `${body.sources[input] ?? input}: ${quoteValue(merged[input] ?? '')} is not allowed. ${issue.message}`;
-      });
+  const placeholders = findPlaceholders(merged);
+  const shape = (parsed.error?.issues ?? [])
+    .filter((issue) => !placeholders.has(String(issue.path[0])))
+    .map((issue) => describeIssue(issue, { inputs: merged, sources: body.sources }));
   const backend = readBackend(merged);
   const replicaCount =
     inputSchema.shape['replica-count'].safeParse(merged['replica-count']).data ?? null;
   const settings = readSettings(merged, { sources: body.sources, replicaCount });
   const problems = [
     ...body.problems,
+    ...placeholders.values(),
     ...shape,
     ...(replicaCount === null
       ? []
@@ -56,7 +58,9 @@ export function readRequest(inputs: RawInputs, intent: Intent): InputResult {
     ...findMissing(merged, intent),
     ...checkPasswords(merged),
   ];
-  if (!parsed.success || problems.length > 0) return { request: null, problems };
+  if (!parsed.success || problems.length > 0) {
+    return { request: null, problems: problems.map(createRedactor(listSecrets(merged))) };
+  }
 
   const given = parsed.data;
   return {
@@ -95,6 +99,38 @@ export function readRequest(inputs: RawInputs, intent: Intent): InputResult {
       terraformBinary: given['terraform-binary'] || null,
     },
   };
+}
+
+/** An input that is not allowed, in words; a secret is not shown. */
+function describeIssue(
+  { path, message, ...issue }: z.core.$ZodIssue,
+  { inputs, sources }: { inputs: RawInputs; sources: RawInputs },
+): string {
+  const input = String(path[0]);
+  if (isSecretInput(input)) return `${input}: not allowed. ${message}`;
+  const value = inputs[input] ?? '';
+  // Of a list the part that is meant.
+  const found = 'params' in issue ? String(issue.params?.found ?? value) : value;
+  const hint = hintInput(input, found);
+  return `${sources[input] ?? input}: ${quoteValue(value)} is not allowed. ${message}${hint === null ? '' : ` ${hint}`}`;
+}
+
+/** Inputs, by name, in which something of the example workflow was left as it is. */
+function findPlaceholders(inputs: RawInputs): ReadonlyMap<string, string> {
+  const names = ['ssh-cidrs', 'client-cidrs', 'subnet-ids', 'backend-config', 'image'];
+  return new Map(
+    names.flatMap((name) => {
+      const placeholder = findPlaceholder(inputs[name] ?? '');
+      return placeholder === null
+        ? []
+        : [
+            [
+              name,
+              `${name}: still has the placeholder ${placeholder} of the example workflow. Put your own value there.`,
+            ],
+          ];
+    }),
+  );
 }
 
 /** What the run cannot do without, and only what it really needs. */
@@ -191,17 +227,28 @@ function checkLabels(inputs: RawInputs): string[] {
 function checkMajor(inputs: RawInputs): string[] {
   const tag = inputs['image-tag'] ?? '';
   if (inputs.image !== 'postgres' || majorOfTag(tag) !== null) return [];
-  if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/.test(tag)) return [];
+  if (!IMAGE_TAG.test(tag)) return [];
   return [
     `image-tag: ${quoteValue(tag)} is not allowed. Allowed: a tag of the image postgres that begins with its major version, so that a new major never arrives unasked, e.g. 17.`,
   ];
 }
 
-/** Values that are sent to PostgreSQL must survive its passfile and SASLprep (RFC 4013) unchanged. */
+/**
+ * Values that are sent to PostgreSQL must survive its passfile and SASLprep (RFC 4013) unchanged, and what is masked
+ * must not be a word of ordinary texts: masking `e` or `postgres` would shred the log and the comment.
+ */
 function checkPasswords(inputs: RawInputs): string[] {
-  return ['postgres-password', 'replication-password'].flatMap((name) =>
-    /^[\x20-\x7e]*$/.test(inputs[name] ?? '')
+  return ['postgres-password', 'replication-password'].flatMap((name) => {
+    const value = inputs[name] ?? '';
+    if (!/^[\x20-\x7e]*$/.test(value)) {
+      return [
+        `${name}: holds characters outside printable ASCII. Use letters, digits and punctuation.`,
+      ];
+    }
+    return value === '' || value.length >= SHORTEST_SECRET
       ? []
-      : [`${name}: holds characters outside printable ASCII. Use letters, digits and punctuation.`],
-  );
+      : [
+          `${name}: too short. Allowed: at least ${SHORTEST_SECRET} characters, e.g. the output of openssl rand -base64 24.`,
+        ];
+  });
 }

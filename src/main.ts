@@ -15,10 +15,12 @@ import { reportDrift } from './jobs/drift.ts';
 import { failOver } from './jobs/failover.ts';
 import type { Job } from './jobs/job.ts';
 import { Labels } from './jobs/labels.ts';
+import { logGroup } from './jobs/log-group.ts';
 import { runOperation } from './jobs/operation.ts';
 import { findNewerCommit, findSubject, identifyCluster } from './jobs/place.ts';
 import { review } from './jobs/review.ts';
 import { Reviews } from './jobs/reviews.ts';
+import { tellProblems } from './problem-list.ts';
 import { forwardSignals } from './process.ts';
 import type { Request } from './request.ts';
 import { createRedactor, listSecrets } from './secrets.ts';
@@ -130,7 +132,9 @@ async function reportFailure(error: unknown): Promise<void> {
   process.exitCode = core.ExitCode.Failure;
   if (error instanceof UserError) {
     const annotate = await locateInputs({ env: process.env, inputs: readInputs() });
-    for (const problem of error.problems) core.error(problem, annotate(problem));
+    const { annotations, lines } = tellProblems(error.problems);
+    for (const problem of annotations) core.error(problem, annotate(problem));
+    if (lines.length > 0) await logGroup('All problems', async () => core.info(lines.join('\n')));
   } else if (error instanceof CancelledError) {
     core.error(`The job was ${error.message}. Run it again: it continues from what it finds.`);
   } else {

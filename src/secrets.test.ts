@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { createRedactor, listSecrets } from './secrets.ts';
 
 const inputs = {
-  'postgres-password': 'pg',
-  'replication-password': 'pg-longer',
+  'postgres-password': 'pg-superuser',
+  'replication-password': 'pg-superuser-longer',
   'ssh-private-key': '-----BEGIN KEY-----\nb3BlbnNzaC1rZXk\nQQ==\n-----END KEY-----',
   'github-token': '',
   region: 'us-east-1',
@@ -12,15 +12,17 @@ const inputs = {
 test('lists whole values and their telling lines, longest first', () => {
   expect(listSecrets(inputs)).toEqual([
     inputs['ssh-private-key'],
+    'pg-superuser-longer',
     'b3BlbnNzaC1rZXk',
-    'pg-longer',
-    'pg',
+    'pg-superuser',
   ]);
 });
 
 test('hides them, and verifiers, wherever they stand', () => {
   const redact = createRedactor(listSecrets(inputs));
-  expect(redact('x pg-longer y b3BlbnNzaC1rZXk in us-east-1')).toBe('x *** y *** in us-east-1');
+  expect(redact('x pg-superuser-longer y b3BlbnNzaC1rZXk in us-east-1')).toBe(
+    'x *** y *** in us-east-1',
+  );
   expect(redact("PASSWORD 'SCRAM-SHA-256$4096:c2FsdA==$a+b/c=:d=' failed")).toBe(
     "PASSWORD '***' failed",
   );

@@ -102,6 +102,8 @@ class ImageFacts(unittest.TestCase):
             ("postgres", digests, "postgres@sha256:aa"),
             ("postgres:17", [], "sha256:id"),
             ("postgres@sha256:dd", digests, "postgres@sha256:dd"),
+            ("postgres:17@sha256:dd", digests, "postgres@sha256:dd"),
+            ("registry.example:5000/db/postgres:17@sha256:dd", [], "registry.example:5000/db/postgres@sha256:dd"),
             ("reg.example:5000/a/pg:17", ["reg.example:5000/a/pg@sha256:ee"], "reg.example:5000/a/pg@sha256:ee"),
         ]:
             with self.subTest(reference):

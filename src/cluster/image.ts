@@ -1,17 +1,17 @@
 import type { DesiredCluster } from './desired.ts';
 import type { NodeObservation } from './observation.ts';
 import { isRunningPrimary } from './replication.ts';
+import { splitReference } from './spec.ts';
 
 /**
  * The C library family that an image reference (`postgres:17-alpine`) tells, or null when it tells none. The
  * official image is Debian's unless its tag says Alpine; of others only a tag that names its system is believed.
  */
 export function libcOfImage(reference: string): 'glibc' | 'musl' | null {
-  const colon = reference.lastIndexOf(':');
-  const tag = reference.slice(colon + 1);
+  const { repository, tag } = splitReference(reference);
   if (/(^|[.\-_])alpine/.test(tag)) return 'musl';
   if (/(^|[.\-_])(bullseye|bookworm|trixie|forky)($|[.\-_])/.test(tag)) return 'glibc';
-  return reference.slice(0, colon) === 'postgres' ? 'glibc' : null;
+  return repository === 'postgres' ? 'glibc' : null;
 }
 
 /** What an image reference stands for. */
@@ -23,14 +23,16 @@ export interface PinnedImage {
 }
 
 /**
- * What the image that is asked for is on every node, so that a tag that moves meanwhile changes nothing: what a node
- * runs under it already, else what the primary's registry said, which is also what was reviewed. Null where nobody
- * could tell.
+ * What the image that is asked for is on every node, so that a tag that moves meanwhile changes nothing: the digest
+ * that is asked for, else what a node runs under it already, else what the primary's registry said, which is also
+ * what was reviewed. Null where nobody could tell.
  */
 export function pinImage(
   observed: readonly NodeObservation[],
   { image }: Pick<DesiredCluster, 'image'>,
 ): PinnedImage | null {
+  const { repository, digest: asked } = splitReference(image);
+  if (asked !== null) return { image, digest: `${repository}@${asked}` };
   const primaryFirst = [...observed].sort(
     (a, b) => Number(isRunningPrimary(b)) - Number(isRunningPrimary(a)),
   );
@@ -39,14 +41,7 @@ export function pinImage(
   );
   if (running?.record) return { image, digest: running.record.digest };
   const digest = findImageDigest(observed);
-  return digest === null ? null : { image, digest: `${repositoryOf(image)}@${digest}` };
-}
-
-/** `registry:5000/postgres:17` → `registry:5000/postgres`. */
-function repositoryOf(reference: string): string {
-  const name = reference.slice(reference.lastIndexOf('/') + 1);
-  const colon = name.indexOf(':');
-  return colon === -1 ? reference : reference.slice(0, reference.length - name.length + colon);
+  return digest === null ? null : { image, digest: `${repository}@${digest}` };
 }
 
 /**

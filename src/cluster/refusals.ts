@@ -5,7 +5,7 @@ import { checkMemory } from './memory.ts';
 import type { NodeObservation } from './observation.ts';
 import { findUpstream, isRunningPrimary, isStoppedPrimary, isStreaming } from './replication.ts';
 import { checkSettings } from './setting-check.ts';
-import { majorOfTag } from './spec.ts';
+import { majorOfTag, splitReference } from './spec.ts';
 import { computeTargets, findHeldAbove, findHeldBelow } from './target.ts';
 
 /**
@@ -142,7 +142,7 @@ function refuseAhead(observed: readonly NodeObservation[], desired: DesiredClust
 function refuseOtherImage(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
   const record = observed.map(recordOf).find((found) => found !== null);
   if (!record) return [];
-  const tag = desired.image.slice(desired.image.lastIndexOf(':') + 1);
+  const { tag } = splitReference(desired.image);
   const major = majorOfTag(tag);
   const libc = libcOfImage(desired.image);
   return [

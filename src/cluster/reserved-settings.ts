@@ -1,7 +1,7 @@
 import { quoteValue } from '../quote.ts';
+import { describeBounds, isBounded, isWithinBounds } from './setting-bounds.ts';
 import type { GivenSetting } from './setting-lines.ts';
 import { parseBoolean, parseInteger } from './setting-value.ts';
-import { HOT_STANDBY_SENSITIVE } from './settings.ts';
 
 const PLACES =
   'The action decides where the files of a node lie, because it has to find them again. Remove the line.';
@@ -164,15 +164,18 @@ function refuseNumber(
   { name, value }: Pick<GivenSetting, 'name' | 'value'>,
   replicaCount: number | null,
 ): string | null {
-  if (!HOT_STANDBY_SENSITIVE.includes(name) && !SHARED_BY_REPLICAS.includes(name)) return null;
-  const number = parseInteger(value, null);
-  if (number === null) {
-    return `${name} = ${quoteValue(value)} is not allowed. Allowed: a whole number, e.g. 20.`;
+  if (!isBounded(name)) return null;
+  if (!isWithinBounds(name, value)) {
+    return `${name} = ${quoteValue(value)} is not allowed. Allowed: ${describeBounds(name)}.`;
   }
-  const least = SHARED_BY_REPLICAS.includes(name) ? 2 * (replicaCount ?? 0) + 2 : 0;
+  if (!SHARED_BY_REPLICAS.includes(name)) return null;
+  const least = 2 * (replicaCount ?? 0) + 2;
+  const number = parseInteger(value, null) ?? 0;
   if (number >= least) return null;
-  return `${name} = ${number} is not enough for ${replicaCount} replicas, which may all be cloned at once. Allowed: ${least} (two for each and two to spare) or more, e.g. ${least}.`;
+  return `${name} = ${number} is not enough for ${countReplicas(replicaCount ?? 0)}, which may all be cloned at once. Allowed: ${least} (two for each and two to spare) or more, e.g. ${least}.`;
 }
+
+const countReplicas = (count: number) => `${count} replica${count === 1 ? '' : 's'}`;
 
 function refuseTlsWithoutFiles(given: readonly GivenSetting[]): string[] {
   const ssl = given.find(({ name }) => name === 'ssl');

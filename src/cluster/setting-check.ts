@@ -1,4 +1,5 @@
 import { quoteValue } from '../quote.ts';
+import { suggestName } from '../spelling.ts';
 import {
   formatQuantity,
   listUnits,
@@ -8,9 +9,6 @@ import {
   parseWord,
 } from './setting-value.ts';
 import type { SettingInForce, Settings } from './settings.ts';
-
-/** How many letters a name may be off to be taken for another one. */
-const TYPING_ERRORS = 2;
 
 /**
  * What PostgreSQL would not take of `settings`, by the rows of `pg_settings` of the running server: unknown
@@ -35,12 +33,9 @@ export function checkSettings(
 
 function refuseUnknown(name: string, known: readonly string[]): string | null {
   if (name.includes('.')) return null;
-  const near = known
-    .map((candidate) => ({ candidate, distance: measureDistance(name, candidate) }))
-    .filter(({ distance }) => distance <= TYPING_ERRORS)
-    .sort((a, b) => a.distance - b.distance)[0];
+  const near = suggestName(name, known);
   const way = near
-    ? `Did you mean ${near.candidate}?`
+    ? `Did you mean ${near}?`
     : 'Correct the name, or remove the line; the settings of an extension have its name and a dot in front.';
   return `the server knows no setting ${quoteValue(name)}. ${way}`;
 }
@@ -112,19 +107,4 @@ export function showSetting(value: string, { type, unit }: SettingInForce): stri
   // -1 and the like are no quantities.
   const isQuantity = ['integer', 'real'].includes(type) && number > 0 && Number.isFinite(number);
   return isQuantity ? formatQuantity(number, unit) : value;
-}
-
-/** The letters to insert, delete or replace to make `b` of `a` (Levenshtein). */
-function measureDistance(a: string, b: string): number {
-  if (Math.abs(a.length - b.length) > TYPING_ERRORS) return Number.POSITIVE_INFINITY;
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (const [i, letter] of [...a].entries()) {
-    const next = [i + 1];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] as number) + (letter === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] as number;
 }

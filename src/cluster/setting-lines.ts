@@ -15,6 +15,8 @@ const QUOTED = /^'((?:[^'\\]|\\.|'')*)'/;
 /** Numbers may have a fraction, an exponent and a unit, also where `postgresql.conf` wants quotes around that. */
 const BARE =
   /^(?:[A-Za-z_][A-Za-z0-9_.:/-]*|[+-]?(?:0[xX][0-9A-Fa-f]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)[A-Za-z]*)/;
+/** A number and, after a space, a unit. */
+const SPACED = /^([+-]?\d+(?:\.\d+)?)[ \t]+(B|kB|MB|GB|TB|us|ms|s|min|h|d)[ \t\r]*(?:#.*)?$/;
 const END = /^[ \t\r]*(?:#.*)?$/;
 const ESCAPES: Readonly<Record<string, string>> = {
   b: '\b',
@@ -67,7 +69,12 @@ function parseLine(source: string): { name: string; value: string } | { problem:
   }
   const quoted = QUOTED.exec(rest);
   const written = quoted?.[0] ?? BARE.exec(rest)?.[0];
-  if (written === undefined || !END.test(rest.slice(written.length))) return wrong;
+  if (written === undefined || !END.test(rest.slice(written.length))) {
+    const spaced = SPACED.exec(rest);
+    return spaced === null
+      ? wrong
+      : { problem: `${wrong.problem} Did you mean ${name} = ${spaced[1]}${spaced[2]}?` };
+  }
   const value = quoted ? readEscapes(quoted[1] ?? '') : written;
   if (value === null) {
     return {

@@ -16,7 +16,7 @@ export interface ClusterSpec {
   readonly synchronousReplicas: number;
   /** Image repository without tag, e.g. `postgres` or `ghcr.io/acme/postgres`. */
   readonly image: string;
-  /** Image tag, e.g. `17` or `17.6-bookworm`. */
+  /** Image tag, e.g. `17` or `17.6-bookworm`, with or without a digest: `17@sha256:…`. */
   readonly imageTag: string;
   /** PostgreSQL settings the team chose; everything else has a managed or PostgreSQL's own default. */
   readonly settings: Settings;
@@ -41,13 +41,39 @@ export function slotName(node: string): string {
   return node.replaceAll('-', '_');
 }
 
+/** A tag, or a tag and the digest that says which image it is (OCI distribution specification, "pulling manifests"). */
+export const IMAGE_TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(?:@sha256:[0-9a-f]{64})?$/;
+
+/** An image reference in parts, `postgres:17@sha256:…`. */
+export interface ImageParts {
+  /** With the registry, e.g. `registry.example:5000/db/postgres`. */
+  readonly repository: string;
+  /** Empty where there is none. */
+  readonly tag: string;
+  /** `sha256:…`, or null: whatever the tag stands for. */
+  readonly digest: string | null;
+}
+
+/** Takes an image reference apart. */
+export function splitReference(reference: string): ImageParts {
+  const [named = '', digest = null] = reference.split('@');
+  // A colon before the last slash is that of a registry's port.
+  const colon = named.indexOf(':', named.lastIndexOf('/') + 1);
+  return colon === -1
+    ? { repository: named, tag: '', digest }
+    : { repository: named.slice(0, colon), tag: named.slice(colon + 1), digest };
+}
+
 /** The image reference as asked for, e.g. `postgres:17`. */
 export function imageReference(spec: Pick<ClusterSpec, 'image' | 'imageTag'>): string {
   return `${spec.image}:${spec.imageTag}`;
 }
 
-/** The PostgreSQL major version a tag names (`17`, `17.6-bookworm`, `14-alpine`), or null when it names none. */
+/**
+ * The PostgreSQL major version a tag names (`17`, `17.6-bookworm`, `14-alpine`, `17@sha256:…`), or null when it
+ * names none.
+ */
 export function majorOfTag(tag: string): number | null {
-  const match = /^(\d{1,2})(?:$|[.\-_])/.exec(tag);
+  const match = /^(\d{1,2})(?:$|[.\-_@])/.exec(tag);
   return match ? Number(match[1]) : null;
 }

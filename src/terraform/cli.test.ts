@@ -97,3 +97,11 @@ Lock Info:
     ),
   );
 });
+
+test('a failure for want of credentials says how a job gets them', async () => {
+  const said = 'Error: No valid credential sources found';
+  writeFileSync(join(folder, 'terraform'), `#!/bin/sh\necho '${said}' >&2\nexit 1\n`);
+  await expect(terraform.init()).rejects.toThrow(
+    /^terraform init failed:\nError: No valid credential sources found\n.*configure-aws-credentials.*id-token: write/,
+  );
+});

@@ -3,6 +3,7 @@ import { UserError } from '../errors.ts';
 import { type Outliving, ProcessError, type ProcessResult, runProcess } from '../process.ts';
 import { type Rescue, refuseErroredState, rescueState } from './errored-state.ts';
 import type { TerraformProduct } from './install.ts';
+import { explainCredentials } from './next-step.ts';
 
 /** How long to wait for another run's state lock: as long as that run may need to make instances. */
 const LOCK_TIMEOUT = '10m';
@@ -224,7 +225,8 @@ function findNextStep(stderr: string, product: TerraformProduct): string {
   if (/Error releasing the state lock/.test(stderr)) {
     return `\nThe state lock may still be held. The next run says by what lock ID; release it then with: ${command} force-unlock ID`;
   }
-  return '';
+  const credentials = explainCredentials(stderr);
+  return credentials === null ? '' : `\n${credentials}`;
 }
 
 /** The lines of Terraform's "Lock Info". */

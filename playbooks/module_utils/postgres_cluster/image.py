@@ -63,10 +63,11 @@ def describe_image(reference: str, found: Dict[str, Any]) -> Image:
 
 def pin(reference: str, identifier: str, digests: List[str]) -> str:
     """The reference by digest, e.g. `postgres@sha256:…`; the image's id where no registry gave a digest."""
-    if "@" in reference:
-        return reference
-    name = reference.rsplit("/", 1)[-1]
-    repository = reference[: -len(name)] + name.split(":")[0]
+    named, _, asked = reference.partition("@")
+    name = named.rsplit("/", 1)[-1]
+    repository = named[: -len(name)] + name.split(":")[0]
+    if asked:
+        return "%s@%s" % (repository, asked)
     for digest in digests:
         if digest.split("@")[0] == repository:
             return digest

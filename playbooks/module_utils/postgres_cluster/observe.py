@@ -107,7 +107,9 @@ def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
 
 def _find_digest(reference: str, local: Optional[Dict[str, Any]]) -> Optional[str]:
     """The digest that data on this node runs with once it runs `reference`: what it was pinned to when that was
-    pulled, else what a pull would bring."""
+    pulled, else what a pull would bring. A reference that has a digest says so itself."""
+    if "@" in reference:
+        return _take_digest(reference)
     record = read_record()
     if record is not None and record["image"] == reference:
         return _take_digest(record["digest"])

@@ -1,0 +1,377 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createInputs, createOperation, DEPLOY } from './input-fixtures.ts';
+import { INPUT_NAMES, type InputResult, type RawInputs, readRequest } from './inputs.ts';
+import type { Intent } from './intent.ts';
+import { SECRET_INPUTS } from './secrets.ts';
+
+function read(overrides: RawInputs, intent: Intent = DEPLOY): InputResult {
+  return readRequest(createInputs(overrides), intent);
+}
+
+const DIGEST = `sha256:${'0123456789abcdef'.repeat(4)}`;
+
+describe('a near miss is refused with what was probably meant', () => {
+  test.each<[string, string, RegExp]>([
+    ['command', 'Plan', /Did you mean plan\?$/],
+    ['cluster-name', 'Orders_DB', /Did you mean orders-db\?$/],
+    [
+      'instance-type',
+      'db.t3.medium',
+      /RDS's name for a class of nodes\. Did you mean t3\.medium\?$/,
+    ],
+    ['instance-type', 'cache.r6g.large', /another service's name .* Did you mean r6g\.large\?$/],
+    ['instance-type', 'T3.Medium', /Did you mean t3\.medium\?$/],
+    ['instance-type', 't3-medium', /Did you mean t3\.medium\?$/],
+    ['region', 'us-east-1a', /availability zone.* Did you mean us-east-1\?$/],
+    ['region', 'us-gov-west-1', /belongs to AWS GovCloud, which is not supported: /],
+    ['region', 'cn-north-1', /belongs to AWS China, which is not supported: /],
+    ['region', 'eusc-de-east-1', /European Sovereign Cloud, which is not supported: /],
+    ['region', 'us-eats-1', /Did you mean us-east-1\?$/],
+    ['region', 'US_EAST_1', /Did you mean us-east-1\?$/],
+    ['backend', 'S3', /Did you mean s3\?$/],
+    ['backend', 'lokal', /Did you mean local\?$/],
+    ['backend', 'dynamodb', /Allowed: a Terraform backend, one of azurerm, .*, s3, e\.g\. s3\.$/],
+    ['primary', '2', /Did you mean node-2\?$/],
+    ['fenced', 'Node1', /Did you mean node-1\?$/],
+    ['shared-buffers', '256 MB', /Did you mean 256MB\?$/],
+    ['shared-buffers', '1gb', /Did you mean 1GB\?$/],
+    ['image', 'postgres:17', /Give image: postgres and image-tag: 17\.$/],
+    ['image', `db/pg@${DIGEST}`, /Give a tag with the digest: image: db\/pg and image-tag: 17@/],
+    ['image-tag', DIGEST, /A digest follows a tag\. Did you mean 17@sha256:/],
+    ['image-tag', '17@sha256:0123', /64 hexadecimal digits/],
+    ['ssh-cidrs', '203.0.113.7', /Did you mean 203\.0\.113\.7\/32, this one address\?$/],
+    ['ssh-cidrs', '0.0.0.0', /0\.0\.0\.0\/0 is every address there is\.$/],
+    ['client-cidrs', '10.0.0.1/16', /Did you mean 10\.0\.0\.0\/16\?$/],
+    ['client-cidrs', '010.0.0.0/8', /Did you mean 10\.0\.0\.0\/8\?$/],
+    ['client-cidrs', '2001:db8::/32', /IPv6 is not supported/],
+    ['on-plan-change', 'Fail', /Did you mean fail\?$/],
+    ['comment', 'share', /Did you mean shared\?$/],
+    ['settings', 'work_mem = 32 MB', /line 1: .* Did you mean work_mem = 32MB\?$/],
+    ['settings', 'jit = off\ncheckpoint_timeout 15 min # often', /line 2: .* = 15min\?$/],
+    ['request', '{"replica-count": 2}', /"replica-count"\. Did you mean replica_count\?/],
+    ['request', '{"cluster_name": "x"}', /Give it as the input cluster-name\.$/],
+  ])('%s: %s', (name, value, expected) => {
+    const { problems } = read({ [name]: value });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(new RegExp(`^${name}: `));
+    expect(problems[0]).toMatch(expected);
+  });
+
+  test('what is far from everything gets no hint', () => {
+    expect(read({ region: 'atlantis' }).problems[0]).toMatch(/e\.g\. us-east-1\.$/);
+    expect(read({ 'ssh-cidrs': 'office' }).problems[0]).toMatch(/e\.g\. 203\.0\.113\.0\/24\.$/);
+  });
+
+  test.each([
+    ['ssh-cidrs', 'NETWORK/OF/YOUR/RUNNERS', 'NETWORK/OF/YOUR/RUNNERS'],
+    ['client-cidrs', '10.0.0.0/8 NETWORK/OF/YOUR/APPLICATIONS', 'NETWORK/OF/YOUR/APPLICATIONS'],
+    ['image', 'ghcr.io/OWNER/postgres', 'OWNER'],
+    ['backend-config', 'bucket = "BUCKET"\nkey = "k"\nregion = "us-east-1"', 'BUCKET'],
+    [
+      'backend-config',
+      '{"bucket":"b","key":"k","region":"r","role_arn":"arn:aws:iam::ACCOUNT:x"}',
+      'ACCOUNT',
+    ],
+  ])('%s %j still has a placeholder', (name, value, placeholder) => {
+    expect(read({ [name]: value }).problems).toEqual([
+      `${name}: still has the placeholder ${placeholder} of the example workflow. Put your own value there.`,
+    ]);
+  });
+
+  test('capitals of the team are no placeholder', () => {
+    const config = '# BUCKET\nbucket = "my-BUCKETS"\nkey = "DB"\nregion = "us-east-1"';
+    expect(read({ 'backend-config': config }).problems).toEqual([]);
+  });
+});
+
+describe('a value that was mishandled', () => {
+  const s3 = 'bucket = "b"\nkey = "k"\nregion = "r"';
+
+  test.each<[string, RawInputs, RegExp]>([
+    [
+      'a request nested deeply',
+      { request: `{"settings":${'['.repeat(20_000)}${']'.repeat(20_000)}}` },
+      /^request: nested 20001 levels deep\. Allowed: 32, e\.g\. /,
+    ],
+    [
+      'a request with a list in it',
+      { request: '{"region": [["us-east-1"]]}' },
+      /^request\.region: a list is not a string or a number\.$/,
+    ],
+    [
+      'a key given twice in a request',
+      { request: '{"replica_count": 1, "replica_count": 2}' },
+      /^request: the key "replica_count" is given twice\. Keep one of them\.$/,
+    ],
+    [
+      '__proto__ in a request',
+      { request: '{"__proto__": 1}' },
+      /^request: unknown key "__proto__"/,
+    ],
+    ...['__proto__', 'constructor'].flatMap((name): [string, RawInputs, RegExp][] => [
+      [
+        `${name} in a line of backend-config`,
+        { 'backend-config': `${s3}\n${name} = "x"` },
+        new RegExp(`^backend-config: "${name}" is not the name of a backend's setting`),
+      ],
+      [
+        `${name} in a block of backend-config`,
+        { 'backend-config': `{"bucket":"b","key":"k","region":"r","x":[{"${name}":{}}]}` },
+        new RegExp(`^backend-config: "${name}" is not the name of a backend's setting`),
+      ],
+    ]),
+    [
+      'a key given twice in lines of backend-config',
+      { 'backend-config': `${s3}\nbucket = "c"` },
+      /^backend-config: bucket is given twice\. Keep one of them\.$/,
+    ],
+    [
+      'a key given twice in an object of backend-config',
+      { 'backend-config': '{"bucket": "b", "bucket": "c"}', backend: 'gcs' },
+      /^backend-config: the key "bucket" is given twice/,
+    ],
+    [
+      'a number below what a setting takes',
+      { settings: 'max_worker_processes = -5' },
+      /^settings: line 1: max_worker_processes = "-5" is not allowed\. Allowed: a whole number from 0 to 262143, e\.g\. 8\.$/,
+    ],
+    [
+      'no connections',
+      { settings: 'max_connections = 0' },
+      /^settings: line 1: max_connections = "0" is not allowed\. Allowed: a whole number from 4 to 262143, e\.g\. 200\.$/,
+    ],
+    [
+      'too small a cache',
+      { settings: 'shared_buffers = 64kB' },
+      /^settings: line 1: shared_buffers = "64kB" is not allowed\. Allowed: .* 128kB to 8589934584kB, e\.g\. 256MB\.$/,
+    ],
+    ['a bidi character', { region: 'us\u202eeast' }, /^region: "us\\u202eeast" is not allowed/],
+    [
+      'a no-break space',
+      { region: 'us-east-1\u00a0' },
+      /^region: "us-east-1\\u00a0" is not allowed/,
+    ],
+    ['a name of .git', { 'working-directory': '.git/hooks' }, /^working-directory: /],
+    ['a name of .GitHub', { 'working-directory': 'a/.GitHub/x' }, /^working-directory: /],
+    ['a home', { 'working-directory': '~/postgres' }, /^working-directory: /],
+    [
+      'too long a name',
+      { 'working-directory': `a/${'x'.repeat(256)}` },
+      /at most 255 characters a/,
+    ],
+    ['too long a path', { 'working-directory': 'abc/'.repeat(257) }, /and 1024 in all/],
+  ])('%s is one problem', (_, inputs, expected) => {
+    expect(read(inputs).problems).toEqual([expect.stringMatching(expected)]);
+  });
+
+  test('the single inputs have the bounds of the settings', () => {
+    for (const [input, setting, values] of [
+      ['max-connections', 'max_connections', ['3', '4', '262143', '262144']],
+      ['shared-buffers', 'shared_buffers', ['120kB', '128kB', '8191GB', '8192GB']],
+    ] as const) {
+      for (const value of values) {
+        const single = read({ [input]: value }).problems;
+        const line = read({ settings: `${setting} = ${value}` }).problems;
+        expect(single.map((text) => /Allowed: .*/.exec(text)?.[0])).toEqual(
+          line.map((text) => /Allowed: .*/.exec(text)?.[0]),
+        );
+        expect(single).toHaveLength(value === values[0] || value === values[3] ? 1 : 0);
+      }
+    }
+  });
+
+  test('names that only look like .git are allowed', () => {
+    const folder = { 'working-directory': `.gitops/x.github/${'x'.repeat(255)}` };
+    expect(read(folder).problems).toEqual([]);
+  });
+
+  test('nested deeply in an event it is named without being shown', () => {
+    let deep: unknown = 'x';
+    for (let level = 0; level < 20_000; level++) deep = [deep];
+    expect(read({}, createOperation('generate', { region: deep })).problems).toEqual([
+      'client_payload.region: a list is not a string or a number.',
+    ]);
+  });
+
+  test('an image may be given by tag and digest', () => {
+    const { request } = read({ 'image-tag': `17@${DIGEST}` });
+    expect(request?.spec.imageTag).toBe(`17@${DIGEST}`);
+    expect(read({ 'image-tag': `13@${DIGEST}` }).problems).toEqual([
+      expect.stringMatching(/PostgreSQL 14 or later/),
+    ]);
+    expect(read({ 'image-tag': `latest@${DIGEST}` }).problems).toEqual([
+      expect.stringMatching(/begins with its major version/),
+    ]);
+  });
+});
+
+describe('the input request', () => {
+  const request = '{"instance_type": "t3.large", "image_tag": "16", "settings": "jit = off"}';
+
+  test.each(['generate', 'plan', 'apply', 'configure'] as const)(
+    'describes the cluster for command: %s',
+    (command) => {
+      const { request: found, problems } = read({ request }, createOperation(command));
+      expect(problems).toEqual([]);
+      expect(found?.spec).toMatchObject({ instanceType: 't3.large', imageTag: '16' });
+    },
+  );
+
+  test('describes it for an event, too, whose body wins', () => {
+    const planned = read({ request }, createOperation('plan', {}));
+    expect(planned.request?.spec).toMatchObject({ instanceType: 't3.large', imageTag: '16' });
+    const configured = read({ request }, createOperation('configure', { image_tag: '17' }));
+    expect(configured.request?.spec).toMatchObject({ imageTag: '17', instanceType: 't3.large' });
+  });
+});
+
+describe('no secret is shown', () => {
+  test.each(SECRET_INPUTS)('%s, whatever is wrong with it', (name) => {
+    for (const value of [
+      'hunter2',
+      'tr0ub4dor\n&3-tr0ub4dor',
+      'Grüße aus dem Tresor',
+      'x'.repeat(31),
+    ]) {
+      const { problems } = read({ [name]: value, region: 'nowhere' });
+      for (const problem of problems) {
+        for (const line of value.split('\n')) expect(problem).not.toContain(line);
+      }
+    }
+  });
+
+  test.each(['postgres-password', 'replication-password'])('a short %s is refused', (name) => {
+    expect(read({ [name]: 'e' }).problems).toEqual([
+      `${name}: too short. Allowed: at least 12 characters, e.g. the output of openssl rand -base64 24.`,
+    ]);
+    expect(read({ [name]: 'synchronous!' }).problems).toEqual([]);
+  });
+
+  test('a review-key that is too short is refused', () => {
+    expect(read({ 'review-key': 'x'.repeat(31) }).problems).toEqual([
+      expect.stringMatching(/^review-key: not allowed\. Allowed: at least 32 characters/),
+    ]);
+  });
+
+  test('one that stands where it does not belong is hidden', () => {
+    const password = 'p@ss "word" 1';
+    const { problems } = read({
+      'postgres-password': password,
+      settings: `my password is ${password}`,
+      region: password,
+    });
+    expect(problems).toHaveLength(2);
+    for (const problem of problems) expect(problem).not.toMatch(/p@ss|word"/);
+  });
+
+  test.each<[string, string, string]>([
+    ['http', 'address = "https://user:hunter2@state.example"', 'address'],
+    ['http', '{"address": "https://hunter2@state.example/x"}', 'address'],
+    ['http', 'address = "https://state.example/x?private_token=hunter2"', 'address'],
+    ['consul', '{"x": [{"inner": ["http://u:hunter2@h/"]}]}', 'inner'],
+    ['gcs', '{"https://u:hunter2@h/": 1}', 'a setting'],
+  ])('%s: %s', (backend, config, name) => {
+    const { problems } = read({ backend, 'backend-config': config });
+    expect(problems).toEqual([
+      expect.stringContaining(`backend-config: ${name} has a user, password or token in a URL`),
+    ]);
+    expect(problems[0]).not.toContain('hunter2');
+  });
+
+  test.each(['secret_key "hunter2"', 'access-key = hunter2', 'https://u:hunter2@h'])(
+    'backend-config: a line that is none, %s',
+    (line) => {
+      const { problems } = read({ backend: 'gcs', 'backend-config': `bucket = "b"\n${line}` });
+      expect(problems).toEqual([
+        expect.stringMatching(/^backend-config: line 2 \(not shown, as it may hold a secret\) /),
+      ]);
+    },
+  );
+
+  test('a URL without a user is no secret', () => {
+    const config = 'address = "https://state.example:8443/team@acme/x"';
+    expect(read({ backend: 'http', 'backend-config': config }).problems).toEqual([]);
+  });
+});
+
+describe('whatever is given', () => {
+  const marks = fc.constantFrom(
+    ...['"', '\\', "'", '{', '[', ':', ',', '/', '.', '@', '#', '?', '=', '\n', ' ', '\u00a0'],
+    ...['a', 'A', '0', '-', '_', '=', '://', '?key=', '0.0.0.0/', 'work_mem = 1 ', '__proto__'],
+  );
+  const value = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 200 }),
+    fc.json(),
+    fc.array(marks, { maxLength: 60 }).map((parts) => parts.join('')),
+  );
+  const intent = fc.constantFrom<Intent>(
+    DEPLOY,
+    createOperation('plan'),
+    createOperation('configure', { replica_count: 1 }),
+    { kind: 'failover', body: undefined, sha: 'a'.repeat(40), why: 'test' },
+  );
+
+  test('is answered with a request or with problems', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...INPUT_NAMES), value, intent, (name, given, why) => {
+        const { request, problems } = readRequest(createInputs({ [name]: given }), why);
+        expect(request === null).toBe(problems.length > 0);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  // What an environment variable can hold on Linux (MAX_ARG_STRLEN).
+  const LENGTH = 128 * 1024 - 64;
+
+  test.each([
+    'a',
+    'A-',
+    '0',
+    '{',
+    '[',
+    '"',
+    '\\"',
+    '\\',
+    "'",
+    "''",
+    ':',
+    '://',
+    '?',
+    '?key',
+    '#',
+    '\n',
+    '\n#',
+    ' ',
+    '\u00a0',
+    '.',
+    '/',
+    'a.',
+    'a:',
+    'a@',
+    'a/',
+    '1.',
+    'a=b\n',
+    'work_mem = 1 MB\n',
+    '{"a":',
+    '"a":1,',
+    '1 MB ',
+    'NETWORK/OF',
+    '\u202e',
+    'x,',
+    "a = '",
+    '-',
+  ])('is answered soon, as is %j again and again', (part) => {
+    const long = part.repeat(Math.floor(LENGTH / part.length));
+    for (const name of INPUT_NAMES) {
+      const isJson = name === 'request' || name === 'backend-config';
+      for (const given of isJson ? [long, `{"${long}`] : [long]) {
+        const started = performance.now();
+        const { request, problems } = readRequest(createInputs({ [name]: given }), DEPLOY);
+        expect(request === null).toBe(problems.length > 0);
+        expect(performance.now() - started, name).toBeLessThan(3000);
+      }
+    }
+  });
+});

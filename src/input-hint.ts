@@ -1,0 +1,155 @@
+import { BACKENDS } from './backend.ts';
+import { REGIONS } from './cluster/regions.ts';
+import { COMMANDS } from './intent.ts';
+import { suggestName } from './spelling.ts';
+
+/** A sentence about what a value that is not allowed was probably meant to be; null where nothing comes to mind. */
+type Hint = (value: string) => string | null;
+
+const mean = (value: string): string => `Did you mean ${value}?`;
+
+/** Of one of a few words. */
+const hintWord =
+  (words: readonly string[]): Hint =>
+  (value) => {
+    const near = suggestName(value, words);
+    return near === null ? null : mean(near);
+  };
+
+const INSTANCE_TYPE = /^[a-z][a-z0-9-]*\.[a-z0-9-]+$/;
+
+function hintInstanceType(value: string): string | null {
+  const plain = value
+    .trim()
+    .toLowerCase()
+    .replace(/^([a-z]\w*)[ _-](?=\d*\w+$)/, '$1.');
+  const [, service, type = plain] =
+    /^(db|cache|ml|mq|kafka|dms|dax)\.(.+)$/.exec(plain) ?? /^()(.+)\.search$/.exec(plain) ?? [];
+  if (!INSTANCE_TYPE.test(type) || type === value) return null;
+  if (service === undefined) return mean(type);
+  const owner = service === 'db' ? "RDS's" : "another service's";
+  return `${value.trim()} is ${owner} name for a class of nodes. ${mean(type)}`;
+}
+
+/** Partitions with accounts, names and images of their own. */
+const PARTITIONS: readonly (readonly [RegExp, string])[] = [
+  [/^us-gov-/, 'AWS GovCloud'],
+  [/^cn-/, 'AWS China'],
+  [/^us-iso|^eu-iso/, 'an isolated partition of AWS'],
+  [/^eusc-/, 'the AWS European Sovereign Cloud'],
+];
+
+function hintRegion(value: string): string | null {
+  const plain = value.trim().toLowerCase();
+  const partition = PARTITIONS.find(([pattern]) => pattern.test(plain))?.[1];
+  if (partition !== undefined) {
+    return `${plain} belongs to ${partition}, which is not supported: the Debian images are published there under accounts that the action does not know. Clusters run in the regions of AWS's commercial partition.`;
+  }
+  const zoned = plain.replace(/[a-z]$/, '');
+  if (/\d[a-z]$/.test(plain) && REGIONS.includes(zoned)) {
+    return `${plain} is an availability zone; nodes are spread over the zones of a region. ${mean(zoned)}`;
+  }
+  return hintWord(REGIONS)(value);
+}
+
+function hintNetwork(value: string): string | null {
+  if (value.split(':').length > 2) {
+    return 'IPv6 is not supported: nodes have IPv4 addresses only.';
+  }
+  const match = /^(\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})(?:\/(\d{1,2}))?$/.exec(value);
+  const address = readAddress(match?.[1] ?? '');
+  if (address === null) return null;
+  const prefix = Number(match?.[2] ?? '32');
+  if (prefix > 32) return null;
+  if (match?.[2] === undefined) {
+    return address === 0
+      ? '0.0.0.0/0 is every address there is.'
+      : `Did you mean ${showAddress(address)}/32, this one address?`;
+  }
+  const mask = prefix === 0 ? 0 : (0xffffffff << (32 - prefix)) >>> 0;
+  return mean(`${showAddress((address & mask) >>> 0)}/${prefix}`);
+}
+
+function readAddress(text: string): number | null {
+  const octets = text.split('.').map(Number);
+  if (octets.length !== 4 || octets.some((octet) => !(octet <= 255))) return null;
+  return octets.reduce((sum, octet) => sum * 256 + octet, 0);
+}
+
+const showAddress = (address: number): string =>
+  [24, 16, 8, 0].map((bits) => (address >>> bits) & 255).join('.');
+
+function hintMemory(value: string): string | null {
+  const match = /^(\d{1,9})\s*([kmgt])?b?$/i.exec(value.trim());
+  const digits = match?.[1]?.replace(/^0+(?=\d)/, '');
+  if (digits === undefined || digits === '0') return null;
+  const unit = match?.[2]?.toUpperCase() ?? 'M';
+  const meant = `${digits}${unit === 'K' ? 'kB' : `${unit}B`}`;
+  return meant === value ? null : mean(meant);
+}
+
+function hintNode(value: string): string | null {
+  const number = /^(?:node)?[\s_-]*([1-9]\d?)$/i.exec(value.trim())?.[1];
+  return number === undefined || value === `node-${number}` ? null : mean(`node-${number}`);
+}
+
+function hintClusterName(value: string): string | null {
+  const plain = value
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^[-\d]+|-+$/g, '');
+  return plain === '' || plain === value || plain.length > 40 || plain.startsWith('sg-')
+    ? null
+    : mean(plain);
+}
+
+function hintImage(value: string): string | null {
+  const [, repository, tag] = /^([^@\s]*[^@:/\s])[:@]([^/\s]+)$/.exec(value) ?? [];
+  if (repository === undefined || tag === undefined) return null;
+  return tag.startsWith('sha256:')
+    ? `Give a tag with the digest: image: ${repository} and image-tag: 17@${tag}.`
+    : `Give image: ${repository} and image-tag: ${tag}.`;
+}
+
+function hintImageTag(value: string): string | null {
+  const digest = /^@?(sha256:[0-9a-f]{64})$/.exec(value)?.[1];
+  if (digest !== undefined) return `A digest follows a tag. ${mean(`17@${digest}`)}`;
+  if (/@sha256:/.test(value)) return 'A digest has 64 hexadecimal digits, in lower case.';
+  const tag = /^(?:postgres:|v)(\d[\w.-]*)$/.exec(value)?.[1];
+  return tag === undefined ? null : mean(tag);
+}
+
+const HINTS: Readonly<Record<string, Hint>> = {
+  command: hintWord(COMMANDS),
+  'cluster-name': hintClusterName,
+  'instance-type': hintInstanceType,
+  region: hintRegion,
+  primary: hintNode,
+  fenced: hintNode,
+  'shared-buffers': hintMemory,
+  image: hintImage,
+  'image-tag': hintImageTag,
+  'ssh-cidrs': hintNetwork,
+  'client-cidrs': hintNetwork,
+  backend: hintWord(BACKENDS),
+  'on-plan-change': hintWord(['fail', 'apply']),
+  comment: hintWord(['own', 'shared']),
+};
+
+/** Nobody mistypes more than this; and patterns are slow on long texts. */
+const MOST = 200;
+
+/** What a value that `input` does not allow was probably meant to be, as a sentence; null: nothing comes to mind. */
+export function hintInput(input: string, value: string): string | null {
+  if (value.length > MOST) return null;
+  return Object.hasOwn(HINTS, input) ? (HINTS[input]?.(value) ?? null) : null;
+}
+
+/** What stands in capitals in docs/workflows, in inputs of the action. */
+const PLACEHOLDER =
+  /(?<![\w-])(?:NETWORK\/OF\/YOUR(?:\/[A-Z]+)?|BUCKET|ACCOUNT|OWNER|READ-ONLY-ROLE|DEPLOY-ROLE)(?![\w-])/;
+
+/** The placeholder of an example workflow that a value still has; null: none. Comments do not count. */
+export function findPlaceholder(value: string): string | null {
+  return PLACEHOLDER.exec(value.replaceAll(/^[ \t]*#.*$/gm, ''))?.[0] ?? null;
+}
