@@ -13,6 +13,7 @@ import {
   renderDeployShort,
   renderDeployTitle,
 } from './report/deploy-comment.ts';
+import { renderRedacted } from './report/redact.ts';
 import { createRedactor, listSecrets, SECRET_INPUTS } from './secrets.ts';
 import { Terraform, type TerraformSetup } from './terraform/cli.ts';
 import { prepareEnvironment } from './terraform/environment.ts';
@@ -98,15 +99,20 @@ async function finishReports({
   const secrets = SECRET_INPUTS.map((name) => [name, core.getInput(name)] as const);
   const redact = createRedactor(listSecrets(Object.fromEntries(secrets)));
   const announcement = new Announcement({ client, place, redact });
-  if (unsaid !== null) await announcement.publish(unsaid.body, { short: unsaid.short });
+  if (unsaid !== null) {
+    await announcement.publish(unsaid, {
+      body: ({ body }) => body,
+      ...(unsaid.short !== null && { short: ({ short }) => short ?? '' }),
+    });
+  }
   if (progress === null) return;
-  await announcement.finish(renderDeployComment(progress));
+  await announcement.finish(progress, { body: renderDeployComment });
   if (check === null) return;
   const { id, ...rest } = check;
   await new Checks(client, repository).update(id, {
     ...rest,
-    title: renderDeployTitle(progress),
-    summary: redact(renderDeployShort(progress)),
+    title: renderRedacted(progress, { render: renderDeployTitle, redact }),
+    summary: renderRedacted(progress, { render: renderDeployShort, redact }),
     status: 'completed',
     conclusion: 'cancelled',
   });

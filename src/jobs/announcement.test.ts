@@ -29,6 +29,9 @@ afterEach(async () => {
   await github.stop();
 });
 
+/** Reports that are what is said of them. */
+const SAID = { body: (text: string) => text };
+
 const bodies = () => github.listComments(number).map(({ body = '' }) => body);
 
 function announce({ id = 20, shared = false, access = 'write' as 'read' | 'write' } = {}) {
@@ -48,7 +51,7 @@ function announce({ id = 20, shared = false, access = 'write' as 'read' | 'write
 
 describe.each([false, true])('shared: %s', (shared) => {
   it('says what it is told, without secrets, and where', async () => {
-    await announce({ shared }).publish('the secret plan');
+    await announce({ shared }).publish('the secret plan', SAID);
     expect(bodies()).toEqual([expect.stringContaining('the *** plan')]);
     const [{ id, html_url } = { id: 0, html_url: '' }] = github.listComments(number);
     const outputs = readFileSync(join(folder, 'output'), 'utf8');
@@ -58,11 +61,11 @@ describe.each([false, true])('shared: %s', (shared) => {
   });
 
   it('leaves what a later run said, and says so once', async () => {
-    await announce({ id: 21, shared }).publish('theirs');
+    await announce({ id: 21, shared }).publish('theirs', SAID);
     const announcement = announce({ shared });
     const before = bodies();
-    await announcement.publish('mine');
-    await announcement.publish('mine again');
+    await announcement.publish('mine', SAID);
+    await announcement.publish('mine again', SAID);
     expect(bodies()).toEqual(before);
     expect(log.join('')).toBe(
       'The comment is left as it is: run 21, which began later, has written it.\n',
@@ -70,40 +73,43 @@ describe.each([false, true])('shared: %s', (shared) => {
   });
 
   it('finishes what its own run was saying alone', async () => {
-    await announce({ id: 19, shared }).publish('planned');
-    await announce({ shared }).finish('cancelled');
+    await announce({ id: 19, shared }).publish('planned', SAID);
+    await announce({ shared }).finish('cancelled', SAID);
     expect(bodies().join()).toContain('planned');
     expect(log.join('')).toBe('The comment is left as it is: it is of run 19.\n');
-    await announce({ shared }).publish('applying');
-    await announce({ shared }).finish('cancelled');
+    await announce({ shared }).publish('applying', SAID);
+    await announce({ shared }).finish('cancelled', SAID);
     expect(bodies().join()).toContain('cancelled');
   });
 });
 
 it('says the short form, without secrets, where the report does not fit', async () => {
-  await announce({ shared: true }).publish('x'.repeat(70_000), { short: 'a secret, in short' });
+  await announce({ shared: true }).publish('a secret', {
+    body: (text) => text + 'x'.repeat(70_000),
+    short: (text) => `${text}, in short`,
+  });
   expect(bodies().join()).toContain('a ***, in short');
   expect(log.join('')).toMatch(/no room for the whole report/);
 });
 
 it('warns once, and never fails, when it may not comment', async () => {
   const announcement = announce({ access: 'read' });
-  await announcement.publish('one');
-  await announcement.publish('two');
+  await announcement.publish('one', SAID);
+  await announcement.publish('two', SAID);
   expect(log.join('').match(/::warning::github-token: may not comment here/g)).toHaveLength(1);
 });
 
 it('warns and goes on when GitHub fails', async () => {
   github.failNext({ path: /comments/, status: 422, times: 9, body: { message: 'Spam' } });
-  await announce().publish('one');
+  await announce().publish('one', SAID);
   expect(log.join('')).toMatch(/^::warning::The comment could not be written \(Spam/);
 });
 
 it('keeps the latest words, without secrets, until GitHub has taken them', async () => {
   const announcement = announce();
   github.failNext({ path: /comments/, status: 422 });
-  await announcement.publish('the secret plan', { short: 'secret' });
+  await announcement.publish('the secret plan', { ...SAID, short: () => 'secret' });
   expect(announcement.unsaid).toEqual({ body: 'the *** plan', short: '***' });
-  await announcement.publish('done');
+  await announcement.publish('done', SAID);
   expect(announcement.unsaid).toBeNull();
 });

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import * as core from '@actions/core';
 import type { GitHubClient } from '../github/client.ts';
 import { type CommentOutcome, type CommentPlace, StickyComment } from '../github/sticky-comment.ts';
+import { type Redact, renderRedacted } from '../report/redact.ts';
 
 /** A comment's Markdown without secrets, and what stands for it where there is no room. */
 export interface Words {
@@ -9,14 +10,20 @@ export interface Words {
   readonly short: string | null;
 }
 
+/** How a report becomes a comment's Markdown; `short` is what stands for it where there is no room. */
+export interface Form<Report> {
+  readonly body: (report: Report) => string;
+  readonly short?: (report: Report) => string;
+}
+
 /**
  * What a job tells people: the cluster's comment on a pull request, where there is one, and the job summary.
- * Secrets are hidden in both. A comment that cannot be written is a warning and never ends the job: the
+ * Both take a report and how to render it, so that secrets are hidden before. A comment that cannot be written is a warning and never ends the job: the
  * database matters more.
  */
 export class Announcement {
   readonly #comment: StickyComment | null;
-  readonly #redact: (text: string) => string;
+  readonly #redact: Redact;
   /** Once is enough. */
   #silent = false;
   readonly #warned = new Set<string>();
@@ -26,22 +33,22 @@ export class Announcement {
     client: GitHubClient;
     /** Null: no pull request to comment on. */
     place: CommentPlace | null;
-    redact: (text: string) => string;
+    redact: Redact;
   }) {
     const { client, place, redact } = options;
     this.#comment = place && new StickyComment(client, place);
     this.#redact = redact;
   }
 
-  /** Makes the comment say this Markdown, or `short` where there is no room for it. */
-  async publish(body: string, { short = null }: { short?: string | null } = {}): Promise<void> {
-    const words = this.#clean(body, short);
+  /** Makes the comment say a report, or its short form where there is no room for all of it. */
+  async publish<Report>(report: Report, form: Form<Report>): Promise<void> {
+    const words = this.#render(report, form);
     await this.#speak(words, (comment) => comment.write(words.body, { short: words.short }));
   }
 
   /** As `publish`, but only where the comment still is this run's: an end to what it was saying. */
-  async finish(body: string, { short = null }: { short?: string | null } = {}): Promise<void> {
-    const words = this.#clean(body, short);
+  async finish<Report>(report: Report, form: Form<Report>): Promise<void> {
+    const words = this.#render(report, form);
     await this.#speak(words, (comment) => comment.finish(words.body, { short: words.short }));
   }
 
@@ -50,8 +57,12 @@ export class Announcement {
     return this.#unsaid;
   }
 
-  #clean(body: string, short: string | null): Words {
-    return { body: this.#redact(body), short: short === null ? null : this.#redact(short) };
+  #render<Report>(report: Report, { body, short }: Form<Report>): Words {
+    const redact = this.#redact;
+    return {
+      body: renderRedacted(report, { render: body, redact }),
+      short: short === undefined ? null : renderRedacted(report, { render: short, redact }),
+    };
   }
 
   async #speak(
@@ -107,12 +118,10 @@ export class Announcement {
     }
   }
 
-  /** Makes the job summary say this Markdown. */
-  async summarize(markdown: string): Promise<void> {
-    await core.summary
-      .emptyBuffer()
-      .addRaw(this.#redact(markdown), true)
-      .write({ overwrite: true });
+  /** Makes the job summary say a report, rendered as Markdown. */
+  async summarize<Report>(report: Report, render: (report: Report) => string): Promise<void> {
+    const markdown = renderRedacted(report, { render, redact: this.#redact });
+    await core.summary.emptyBuffer().addRaw(markdown, true).write({ overwrite: true });
   }
 }
 

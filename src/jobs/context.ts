@@ -58,5 +58,5 @@ export async function publishProgress(
   announcement: Announcement,
   report: DeployReport,
 ): Promise<void> {
-  await announcement.publish(renderDeployComment(report), { short: renderDeployShort(report) });
+  await announcement.publish(report, { body: renderDeployComment, short: renderDeployShort });
 }

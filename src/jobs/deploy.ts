@@ -57,11 +57,12 @@ export async function deploy(job: Job, context: Context): Promise<void> {
   };
   const finish = async (progress: DeployState) => {
     const final = { ...report, progress, run: { ...report.run, time: new Date() } };
-    await announcement.summarize(renderDeploySummary(final));
+    await announcement.summarize(final, renderDeploySummary);
     await publishProgress(announcement, final);
     await reviews.end(CONCLUSIONS[progress.state] ?? 'failure', {
-      title: renderDeployTitle(final),
-      summary: renderDeployShort(final),
+      report: final,
+      title: renderDeployTitle,
+      summary: renderDeployShort,
     });
     rememberEnd(announcement);
   };

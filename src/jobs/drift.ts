@@ -9,6 +9,7 @@ import {
   renderDriftIssue,
   renderDriftSummary,
 } from '../report/drift.ts';
+import { type Redact, redactReport } from '../report/redact.ts';
 import { describeRun } from './context.ts';
 import {
   generateDirectory,
@@ -33,7 +34,7 @@ export async function reportDrift(
     identity: string;
     commit: string;
     warnings: readonly string[];
-    redact: (text: string) => string;
+    redact: Redact;
   },
 ): Promise<void> {
   const { client, identity, commit, warnings, redact } = options;
@@ -51,7 +52,8 @@ export async function reportDrift(
     warnings: [...warnings, ...described.warnings],
     run: { ...describeRun(job, commit), tool, planDigest: plan.digest },
   };
-  await core.summary.addRaw(redact(renderDriftSummary(report)), true).write({ overwrite: true });
+  const shown = redactReport(report, redact);
+  await core.summary.addRaw(redact(renderDriftSummary(shown)), true).write({ overwrite: true });
   const place = { repository: job.environment.repository, identity };
   if (!hasDrift(report) && 'notObserved' in preview.database) {
     // Who was not looked at is not known to be as asked, so an open issue stays.
@@ -61,13 +63,13 @@ export async function reportDrift(
   }
   if (!hasDrift(report)) {
     core.info('No drift: infrastructure and database are what is asked for.');
-    const closing = await closeIssue(client, { ...place, comment: renderDriftClosed(report.run) });
+    const closing = await closeIssue(client, { ...place, comment: renderDriftClosed(shown.run) });
     if (closing.outcome === 'closed')
       core.notice(`Issue #${closing.number} is closed: the drift is gone.`);
     if (closing.outcome === 'forbidden') warnForbidden(closing.reason);
     return;
   }
-  const { title, body } = renderDriftIssue(report);
+  const { title, body } = renderDriftIssue(shown);
   const issue = await reportIssue(client, { ...place, title: redact(title), body: redact(body) });
   if (issue.outcome === 'forbidden') warnForbidden(issue.reason);
   else core.warning(`There is drift: issue #${issue.number} says how (${issue.url}).`);

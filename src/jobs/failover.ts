@@ -39,7 +39,8 @@ export async function failOver(
   let proof: readonly NodeProof[] = [];
   const summarize = (progress: DeployState) =>
     announcement.summarize(
-      renderDeploySummary({ ...beginReport(job, { commit }), progress, steps, proof }),
+      { ...beginReport(job, { commit }), progress, steps, proof },
+      renderDeploySummary,
     );
   try {
     await ensureDirectory(job);

@@ -31,10 +31,9 @@ export async function review(job: Job, context: Context, labels: Labels): Promis
     rememberProgress({ ...blank, progress: { state: 'cancelled', phase: 'planning' } });
     await publishProgress(announcement, { ...blank, progress: { state: 'planning' } });
     const { report, overtakenBy } = await preparePlan(job, context);
-    await announcement.summarize(renderPlanSummary(report));
+    await announcement.summarize(report, renderPlanSummary);
     if (overtakenBy === null) {
-      const short = renderPlanShort(report);
-      await announcement.publish(renderPlanComment(report), { short });
+      await announcement.publish(report, { body: renderPlanComment, short: renderPlanShort });
       await labels.show(listEffects(report));
     } else {
       const by = `${overtakenBy.slice(0, 7)} was pushed meanwhile; its own run says what it would do.`;
@@ -54,7 +53,7 @@ export async function review(job: Job, context: Context, labels: Labels): Promis
         nextStep: 'Nothing was changed. Mend what it says and push again.',
       },
     } as const;
-    await announcement.summarize(renderDeploySummary(failed));
+    await announcement.summarize(failed, renderDeploySummary);
     await publishProgress(announcement, failed);
     rememberEnd(announcement);
     await labels.show([]);
@@ -95,8 +94,9 @@ async function preparePlan(
     core.warning(`Pull request #${pull.number} is closed: this plan is kept for no merge.`);
   else
     await reviews.keep(kept, {
-      title: renderPlanTitle(report),
-      summary: renderPlanShort(report),
+      report,
+      title: renderPlanTitle,
+      summary: renderPlanShort,
       refused: listRefusals(report).length > 0,
     });
   const isOvertaken = subject.number !== null && pull?.isOpen && pull.headSha !== commit;

@@ -9,6 +9,7 @@ import {
   type Review,
   sealReview,
 } from '../operations/review-record.ts';
+import { renderRedacted } from '../report/redact.ts';
 import { canonicalizePlan, type PlanSummary } from '../terraform/plan.ts';
 import { findDifferences } from '../terraform/review.ts';
 import { type OpenCheck, rememberCheck } from './afterwards.ts';
@@ -24,12 +25,13 @@ export interface Reviewed {
   readonly partly: boolean;
 }
 
-/** What people see of a check run. */
-export interface CheckFace {
+/** What people see of a check run: a report and how to render it, so that secrets are hidden before. */
+export interface CheckFace<Report> {
+  readonly report: Report;
   /** One line without Markdown. */
-  readonly title: string;
+  readonly title: (report: Report) => string;
   /** Markdown. */
-  readonly summary: string;
+  readonly summary: (report: Report) => string;
 }
 
 /** What is about to be applied is not what was reviewed. */
@@ -98,13 +100,15 @@ export class Reviews {
   }
 
   /** Keeps a review for the merge; a refused one is red, so that branch protection stops the merge. */
-  async keep(review: Review, options: CheckFace & { refused: boolean }): Promise<void> {
-    const { title, summary, refused } = options;
+  async keep<Report>(
+    review: Review,
+    { refused, ...face }: CheckFace<Report> & { refused: boolean },
+  ): Promise<void> {
     await this.#attempt(
       'What was reviewed could not be kept, so a merge has nothing to go by',
       () =>
         this.#checks.create(review.commit, {
-          ...this.#describe('plan', { title, summary }),
+          ...this.#describe('plan', face),
           status: 'completed',
           conclusion: refused ? 'failure' : 'success',
           externalId: `${this.#identity}:${review.digest}`,
@@ -158,7 +162,11 @@ export class Reviews {
     const failure = 'That the apply begins could not be kept with the commit';
     const outcome = await this.#attempt(failure, () =>
       this.#checks.create(commit, {
-        ...this.#describe('deploy', { title: 'applying …', summary: 'The apply has begun.' }),
+        ...this.#describe('deploy', {
+          report: null,
+          title: () => 'applying …',
+          summary: () => 'The apply has begun.',
+        }),
         status: 'in_progress',
         externalId,
       }),
@@ -190,15 +198,15 @@ export class Reviews {
   }
 
   /** Says how the deploy ended that `begin` announced. */
-  async end(
+  async end<Report>(
     conclusion: 'success' | 'failure' | 'cancelled',
-    { title, summary }: CheckFace,
+    face: CheckFace<Report>,
   ): Promise<void> {
     const begun = this.#begun;
     if (begun === null) return;
     await this.#attempt('How the deploy ended could not be shown with the commit', () =>
       this.#checks.update(begun.id, {
-        ...this.#describe('deploy', { title, summary }),
+        ...this.#describe('deploy', face),
         status: 'completed',
         conclusion,
         externalId: begun.externalId,
@@ -271,14 +279,14 @@ export class Reviews {
     return found.checks.filter(({ externalId }) => externalId?.startsWith(`${this.#identity}:`));
   }
 
-  #describe(
+  #describe<Report>(
     kind: 'plan' | 'deploy',
-    { title, summary }: CheckFace,
+    { report, title, summary }: CheckFace<Report>,
   ): Pick<CheckContent, 'name' | 'title' | 'summary'> {
     return {
       name: this.#nameCheck(kind),
-      title: this.#redact(title),
-      summary: this.#redact(summary),
+      title: renderRedacted(report, { render: title, redact: this.#redact }),
+      summary: renderRedacted(report, { render: summary, redact: this.#redact }),
     };
   }
 
