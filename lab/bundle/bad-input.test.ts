@@ -64,6 +64,26 @@ describe('a bad input is refused by the bundle before anything happens', () => {
     ['settings', 'jit = off\nport = 5433', /line 2: port is not allowed/],
     ['settings', 'full_page_writes = off', /line 1: full_page_writes = off is not allowed/],
     ['settings', "include '/etc/passwd'", /line 1: include is not allowed/],
+    [
+      'request',
+      `{"region":${'['.repeat(20_000)}${']'.repeat(20_000)}}`,
+      /nested 20001 levels deep/,
+    ],
+    ['request', '{"region":"us-east-1","region":"us-east-2"}', /the key "region" is given twice/],
+    ['working-directory', '.git/hooks', /"\.git\/hooks" is not allowed/],
+    ['working-directory', 'x'.repeat(300), /is not allowed\. Allowed: .* at most 255 characters/],
+    ['backend-config', '__proto__ = "x"', /"__proto__" is not the name of a backend's setting/],
+    ['settings', 'max_worker_processes = -5', /line 1: .*"-5" is not allowed.* from 0 to 262143/],
+    ['settings', 'max_connections = 0', /line 1: .*"0" is not allowed.* from 4 to 262143/],
+    ['settings', 'work_mem = 32 MB', /line 1: .*Did you mean work_mem = 32MB\?/],
+    ['instance-type', 'db.t3.medium', /Did you mean t3\.medium\?/],
+    ['region', 'us-east-1a', /Did you mean us-east-1\?/],
+    ['region', 'us-gov-west-1', /AWS GovCloud, which is not supported/],
+    ['region', 'us-east-1\u00a0\u202ex', /"us-east-1\\u00a0\\u202ex" is not allowed/],
+    ['backend', 'S3', /Did you mean s3\?/],
+    ['ssh-cidrs', '203.0.113.7', /Did you mean 203\.0\.113\.7\/32/],
+    ['ssh-cidrs', 'NETWORK/OF/YOUR/RUNNERS', /still has the placeholder/],
+    ['image-tag', '17@sha256:0123', /64 hexadecimal digits/],
     ['request', 'replicas=2', /not JSON/],
     ['request', '{"replicas":2}', /unknown key "replicas"/],
   ])('%s %s', async (name, value, expected) => {
@@ -112,6 +132,38 @@ describe('a bad input is refused by the bundle before anything happens', () => {
     await expectRefusal({ 'ssh-private-key': key }, [
       /^ssh-private-key: ssh-keygen cannot read it/,
     ]);
+  });
+
+  test('a secret that is too short, in a URL or where it does not belong, which is not shown', async () => {
+    const before = bench.github.journal.length;
+    const key = 'tooShortToSign-hunter2';
+    const inputs = {
+      'postgres-password': 'hunter2',
+      'review-key': key,
+      'backend-config': 'address = "https://state:hunter2@state.example"\npassword "hunter2"',
+      backend: 'http',
+    };
+    const result = await bench.run(merged, inputs);
+    expect(listErrors(result)).toEqual([
+      expect.stringMatching(/^review-key: not allowed\. Allowed: at least 32 characters/),
+      expect.stringMatching(/^backend-config: line 2 \(not shown/),
+      expect.stringMatching(/^backend-config: address has a user, password or token in a URL/),
+      expect.stringMatching(/^postgres-password: too short\. Allowed: at least 12 characters/),
+    ]);
+    expect(listErrors(result).join()).not.toContain('hunter2');
+    expect(bench.github.journal.slice(before)).toEqual([]);
+  });
+
+  test('thousands of bad lines: nine as annotations, all of them in the log', async () => {
+    const settings = Array.from({ length: 5000 }, (_, index) => `bad line ${index + 1}`);
+    const result = await bench.run(merged, { settings: settings.join('\n') });
+    const errors = listErrors(result);
+    expect(errors).toHaveLength(10);
+    expect(errors[8]).toMatch(/^settings: line 9: "bad line 9" is not allowed/);
+    expect(errors[9]).toBe('… and 4,991 more, see the log.');
+    expect(result.raw).toMatch(/\n(::group::|##\[group\])?All problems\n/);
+    expect(result.raw).toContain('settings: line 5000: "bad line 5000" is not allowed');
+    expect(result.conclusion).toBe('failure');
   });
 
   test.each(['github-hosted', 'self-hosted'] as const)(

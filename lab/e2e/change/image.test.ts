@@ -49,6 +49,18 @@ test('a tag that moved does not give a new node another image than the others ha
 
 const GROWN = { ...NEW, 'replica-count': '2' };
 
+test('a digest in the tag brings that image, whatever the tag stands for by now', async () => {
+  const { '17': old = '' } = cluster.world.registry.digests;
+  expect(await readDigests()).not.toContain(old);
+  const { restarted, report } = await cluster.change('17-2 → 17 by digest', {
+    ...GROWN,
+    'image-tag': `17-2@${old}`,
+  });
+  expect(await readDigests()).toEqual([old, old, old]);
+  expect(restarted).toEqual(['node-1', 'node-2', 'node-3']);
+  expect(report.downTogether).toEqual([]);
+});
+
 test('another major version is refused, on the pull request and on the merge', async () => {
   await cluster.refuse(
     '17 → 18',
