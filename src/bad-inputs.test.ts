@@ -144,7 +144,7 @@ describe('a value that was mishandled', () => {
     [
       'too small a cache',
       { settings: 'shared_buffers = 64kB' },
-      /^settings: line 1: shared_buffers = "64kB" is not allowed\. Allowed: .* 128kB to 8589934584kB, e\.g\. 256MB\.$/,
+      /^settings: line 1: shared_buffers = "64kB" is not allowed\. Allowed: .* 128kB to 8191GB, e\.g\. 256MB\.$/,
     ],
     ['a bidi character', { region: 'us\u202eeast' }, /^region: "us\\u202eeast" is not allowed/],
     [

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { createDesired, createHealthy, NEWER_DIGEST } from './fixtures.ts';
-import { pinImage } from './image.ts';
+import { libcOfImage, pinImage } from './image.ts';
 import type { NodeObservation } from './observation.ts';
 import { bend } from './rollout-fixtures.ts';
+import { majorOfTag, splitReference } from './spec.ts';
 
 const before = createDesired({ image: 'postgres:17' });
 const healthy = createHealthy(before);
@@ -36,9 +37,57 @@ describe('an image is pinned to', () => {
     expect(pinImage(moved, newer)?.digest).toBe('db@sha256:primary');
   });
 
+  test('the digest that is asked for, whatever any node runs or sees', () => {
+    const image = `registry.example:5000/db/postgres:17.7@${NEWER_DIGEST}`;
+    const digest = `registry.example:5000/db/postgres@${NEWER_DIGEST}`;
+    const running = bend(healthy, 'node-3', (node) => ({
+      record: node.record && { ...node.record, image, digest: 'db@sha256:other' },
+    }));
+    for (const observed of [[], healthy, running]) {
+      expect(pinImage(observed, { image })).toEqual({ image, digest });
+    }
+  });
+
   test('nothing, where nobody could tell', () => {
     const silent = healthy.map((node) => ({ ...node, host: { ...node.host, imageDigest: null } }));
     expect(pinImage(silent, newer)).toBeNull();
     expect(pinImage([], newer)).toBeNull();
+  });
+});
+
+describe('an image reference', () => {
+  const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
+
+  test.each([
+    ['postgres:17', { repository: 'postgres', tag: '17', digest: null }],
+    [`postgres:17@${digest}`, { repository: 'postgres', tag: '17', digest }],
+    [
+      `registry.example:5000/db/postgres:17-alpine@${digest}`,
+      { repository: 'registry.example:5000/db/postgres', tag: '17-alpine', digest },
+    ],
+    [
+      'registry.example:5000/postgres',
+      { repository: 'registry.example:5000/postgres', tag: '', digest: null },
+    ],
+  ])('%s is taken apart', (reference, expected) => {
+    expect(splitReference(reference)).toEqual(expected);
+  });
+
+  test.each([
+    ['postgres:17', 'glibc'],
+    [`postgres:17@${digest}`, 'glibc'],
+    [`postgres:17-alpine@${digest}`, 'musl'],
+    ['ghcr.io/acme/postgres:17-bookworm', 'glibc'],
+    [`ghcr.io/acme/postgres:17@${digest}`, null],
+  ])('%s tells its C library, with a digest as without', (reference, libc) => {
+    expect(libcOfImage(reference)).toBe(libc);
+  });
+
+  test('names its major version, with a digest as without', () => {
+    expect([`17@${digest}`, `14-alpine@${digest}`, `latest@${digest}`].map(majorOfTag)).toEqual([
+      17,
+      14,
+      null,
+    ]);
   });
 });

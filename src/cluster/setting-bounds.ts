@@ -24,7 +24,8 @@ const BOUNDS = {
   max_replication_slots: { unit: null, least: 0, most: MOST_BACKENDS, example: '20' },
   max_wal_senders: { unit: null, least: 0, most: MOST_BACKENDS, example: '40' },
   max_worker_processes: { unit: null, least: 0, most: MOST_BACKENDS, example: '8' },
-  shared_buffers: { unit: '8kB', least: 16, most: 2 ** 30 - 1, example: '256MB' },
+  // PostgreSQL takes less than 8TB; 8191GB is the last whole one.
+  shared_buffers: { unit: '8kB', least: 16, most: 8191 * 131_072, example: '256MB' },
 } as const satisfies Record<string, Bounds>;
 
 /** A setting whose bounds are known. */
