@@ -48,6 +48,10 @@ export interface DriveOptions {
   readonly command?: readonly string[];
   /** How long the observation waits for a node. */
   readonly waitSeconds?: number;
+  /** Added to the environment of ansible-playbook. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Nodes whose machine was only just made. */
+  readonly freshNodes?: readonly string[];
   /** Called with each line people see. */
   readonly onLine?: (line: string) => void;
   /** Ends the running playbook as a cancelled job does. */
@@ -93,6 +97,7 @@ export async function runPlaybook(
         image: options.pinnedImage ?? null,
       },
       ...(options.waitSeconds !== undefined && { waitSeconds: options.waitSeconds }),
+      ...(options.freshNodes && { freshNodes: options.freshNodes }),
     }),
   );
 
@@ -107,6 +112,7 @@ export async function runPlaybook(
         ANSIBLE_CONFIG: join(playbooks, 'ansible.cfg'),
         CLUSTER_RESULT: result,
         PYTHONDONTWRITEBYTECODE: '1',
+        ...options.env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,

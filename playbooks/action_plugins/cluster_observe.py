@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, Optional
+from typing import Any, Dict
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import action_loader
 from ansible.utils.display import Display
+
+# First: it makes cluster_runner known.
+Node = action_loader.get("cluster_node", class_only=True)
+
+from cluster_runner.patience import Patience  # noqa: E402
 
 PAUSE = 2
 
@@ -17,33 +22,29 @@ WAIT_FOR_CLOUD_INIT = (
     "[ -e /run/cloud-init/result.json ] || ! command -v cloud-init >/dev/null"
     " || cloud-init status --wait --long || [ $? -eq 2 ]"
 )
-# No patience brings these right.
-HOPELESS = ("Host key verification failed", "UNPROTECTED PRIVATE KEY FILE")
 CHANGED_KEY = "REMOTE HOST IDENTIFICATION HAS CHANGED"
 
 
-class ActionModule(ActionBase):
+class ActionModule(Node):
     """Action side of the module of the same name."""
 
-    TRANSFERS_FILES = False
-
-    def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
-        result = super().run(tmp, task_vars)
-        del tmp
-        answer = self._wait(task_vars or {})
+    def ask(self, task_vars: Dict[str, Any]) -> Dict[str, Any]:
+        answer = self._wait(task_vars)
         if answer["rc"] != 0:
-            result.update(
-                failed=True,
-                msg="cloud-init did not finish on this node; log in and look at /var/log/cloud-init-output.log",
-                log=(answer["stdout"] + answer["stderr"])[-2000:],
-            )
-            return result
-        result.update(self._execute_module(task_vars=task_vars))
-        return result
+            return {
+                "failed": True,
+                "msg": "cloud-init did not finish on this node; log in and look at /var/log/cloud-init-output.log",
+                "log": (answer["stdout"] + answer["stderr"])[-2000:],
+            }
+        return super().ask(task_vars)
 
     def _wait(self, task_vars: Dict[str, Any]) -> Dict[str, Any]:
         """Runs the shell command over SSH until it gets through. A node that stays away raises what ssh said."""
-        deadline = time.monotonic() + int(self._task.args.get("wait_seconds", 300))
+        patience = Patience(
+            int(self._task.args.get("wait_seconds", 300)),
+            fresh=task_vars["inventory_hostname"] in self._task.args.get("fresh_nodes", []),
+            now=time.monotonic(),
+        )
         while True:
             try:
                 return self._low_level_execute_command(WAIT_FOR_CLOUD_INIT, sudoable=False)
@@ -60,7 +61,7 @@ class ActionModule(ActionBase):
                             task_vars.get("instance_id", "this node"),
                         )
                     )
-                if time.monotonic() > deadline or any(words in reason for words in HOPELESS):
+                if not patience.is_worth(reason, time.monotonic()):
                     raise
                 Display().vv("%s: not yet: %s" % (self._task.get_name(), reason))
                 time.sleep(PAUSE)

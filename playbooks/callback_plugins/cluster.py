@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from typing import Any, Dict, List, Tuple
 
 from ansible import constants as C
 from ansible.plugins.callback import CallbackBase
+
+sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from cluster_runner.text import clean, clean_line  # noqa: E402
 
 DOCUMENTATION = """
 name: cluster
@@ -51,13 +56,13 @@ class CallbackModule(CallbackBase):
         if changed:
             self._changes.append({"node": node, "step": _name_step(task), "task": _name_task(task)})
         done = data.get("done")
-        detail = " (%s)" % ", ".join(done) if done else ""
+        detail = " (%s)" % ", ".join(clean_line(item) for item in done) if done else ""
         word = "changed" if changed else "ok"
         self._say(result, word + detail, C.COLOR_CHANGED if changed else C.COLOR_OK)
         if isinstance(data.get("proof"), dict):
-            self._display.display("        " + _describe_proof(data["proof"]), color=C.COLOR_OK)
+            self._tell(_describe_proof(data["proof"]), C.COLOR_OK)
         for note in data.get("notes") or []:
-            self._display.display("        note: %s" % note, color=C.COLOR_WARN)
+            self._tell("note: %s" % note, C.COLOR_WARN)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         node, task, data = _unpack(result)
@@ -68,7 +73,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         data = _unpack(result)[2]
-        self._fail(result, "unreachable", " ".join(str(data.get("msg", "")).split()))
+        self._fail(result, "unreachable", clean_line(data.get("msg", "")))
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         path = os.environ.get("CLUSTER_RESULT")
@@ -98,11 +103,16 @@ class CallbackModule(CallbackBase):
     def _fail(self, result: Any, word: str, message: str) -> None:
         node, task, data = _unpack(result)
         # A module that broke says where in its own words.
-        log = str(data.get("log") or data.get("module_stderr") or data.get("exception") or "").strip()[-4000:]
+        log = clean(data.get("log") or data.get("module_stderr") or data.get("exception") or "", 4000).strip()
+        message = clean(message, 4000)
         self._failures.append({"node": node, "task": _name_task(task), "message": message, "log": log})
         self._say(result, word, C.COLOR_ERROR)
-        for line in [message, *log.splitlines()]:
-            self._display.display("        " + line, color=C.COLOR_ERROR)
+        for line in [*message.splitlines(), *log.splitlines()]:
+            self._tell(line, C.COLOR_ERROR)
+
+    def _tell(self, text: str, color: str) -> None:
+        """More about the line before, on one line whatever a node put into it."""
+        self._display.display("        " + clean(text, 4000).replace("\n", " "), color=color)
 
     def _say(self, result: Any, word: str, color: str) -> None:
         node, task, _ = _unpack(result)

@@ -22,6 +22,7 @@ def main() -> None:
             "settings": {"type": "list", "elements": "str", "default": []},
             # The action's side waits; here it is only known.
             "wait_seconds": {"type": "int", "default": 300},
+            "fresh_nodes": {"type": "list", "elements": "str", "default": []},
             "superuser_secret": {"type": "str", "no_log": True},
             "replication_secret": {"type": "str", "no_log": True},
         },

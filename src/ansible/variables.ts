@@ -11,6 +11,7 @@ import type { PublicKeys } from '../ssh-key.ts';
  * @param options.rollout `primary` is the primary after the last of the steps: it is asked for the proof.
  *   Without a token nothing is proved. `image` is what the image asked for stands for, null where nobody could tell.
  * @param options.waitSeconds how long the observation waits for a node that cannot be reached
+ * @param options.freshNodes nodes whose machine this run has made: they may not know the key for a moment
  * @throws Error when a step is Terraform's
  */
 export function renderVariables(options: {
@@ -24,8 +25,9 @@ export function renderVariables(options: {
     image: PinnedImage | null;
   };
   waitSeconds?: number;
+  freshNodes?: readonly string[];
 }): string {
-  const { desired, secrets, keys, rollout, waitSeconds = 300 } = options;
+  const { desired, secrets, keys, rollout, waitSeconds = 300, freshNodes = [] } = options;
   return JSON.stringify({
     cluster_name: desired.name,
     cluster_image: desired.image,
@@ -35,6 +37,7 @@ export function renderVariables(options: {
     cluster_replication_secret: encode(secrets.replicationPassword),
     cluster_settings: listSettings(desired),
     cluster_wait_seconds: waitSeconds,
+    cluster_fresh_nodes: freshNodes,
     ...(rollout && {
       cluster_primary: rollout.primary,
       cluster_leaving: desired.leaving.map(({ name }) => name),

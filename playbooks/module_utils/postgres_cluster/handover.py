@@ -8,6 +8,7 @@ before, which shows that it is ready and ends when the server stops serving; the
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from typing import Any, Callable, Dict, Optional
@@ -22,6 +23,7 @@ HOLD_SECONDS = 30.0
 END_SECONDS = 330.0
 
 TAKEN = b"\n"
+MESSAGE_BYTES = 4096
 
 
 def choose_port() -> int:
@@ -150,7 +152,7 @@ def ask(address: str, nonce: str, is_streaming: Callable[[], bool]) -> Optional[
                 # A server that is stopping waits for those who connect and say nothing.
                 connection.sendall(STARTUP)
                 message = _read(connection)
-                if message is not None and message.get("nonce") == nonce:
+                if message is not None and message.get("nonce") == nonce and _tells_end(message):
                     connection.sendall(TAKEN)
                     return message
         except OSError:
@@ -159,9 +161,18 @@ def ask(address: str, nonce: str, is_streaming: Callable[[], bool]) -> Optional[
     return None
 
 
+def _tells_end(message: Dict[str, Any]) -> bool:
+    """Whether it says in PostgreSQL's words where the changes end: the other node's root is not this one's."""
+    return (
+        isinstance(message.get("state"), str)
+        and isinstance(message.get("lsn"), str)
+        and re.fullmatch("[0-9A-F]{1,8}/[0-9A-F]{1,8}", message["lsn"]) is not None
+    )
+
+
 def _read(connection: socket.socket) -> Optional[Dict[str, Any]]:
     data = b""
-    while not data.endswith(b"\n"):
+    while not data.endswith(b"\n") and len(data) < MESSAGE_BYTES:
         part = connection.recv(4096)
         if not part:
             return None

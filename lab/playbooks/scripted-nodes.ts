@@ -1,0 +1,79 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** What a node of the script does when Ansible comes by ssh. */
+export interface NodeScript {
+  /** By module, e.g. `cluster_observe`: the text that it answers, JSON as a rule. */
+  readonly answers?: Readonly<Record<string, string>>;
+  /** What ssh says instead of connecting, one attempt after the other; the last one stays. Empty: it connects. */
+  readonly refusals?: readonly string[];
+}
+
+/** Nodes whose root decides what they answer: an `ssh` that plays them all. */
+export interface ScriptedNodes {
+  /** PATH with that `ssh` in front. */
+  readonly path: string;
+  /** How often a node was called. */
+  count(name: string): number;
+  /** What was sent to a node to run a module there the last time, its arguments in clear; empty if nothing was. */
+  readSent(name: string, module: string): string;
+}
+
+/**
+ * Makes an `ssh` that answers Ansible by a script instead of connecting anywhere.
+ *
+ * @param folder where it is made
+ * @param nodes by name, `node-1` being the one with HostKeyAlias `i-0000000000000001`
+ */
+export function scriptNodes(
+  folder: string,
+  nodes: Readonly<Record<string, NodeScript>>,
+): ScriptedNodes {
+  const bin = join(folder, 'bin');
+  mkdirSync(bin, { recursive: true });
+  writeFileSync(join(folder, 'nodes.json'), JSON.stringify(nodes));
+  writeFileSync(join(bin, 'ssh'), SSH.replaceAll('@FOLDER@', folder));
+  chmodSync(join(bin, 'ssh'), 0o755);
+  return {
+    path: `${bin}:${process.env.PATH}`,
+    count(name) {
+      const file = join(folder, `${name}.calls`);
+      return existsSync(file) ? readFileSync(file, 'utf8').length : 0;
+    },
+    readSent(name, module) {
+      const file = join(folder, `${name}.${module}`);
+      return existsSync(file) ? readFileSync(file, 'utf8') : '';
+    },
+  };
+}
+
+/** The system's Python, which Ansible runs with as well. */
+const PYTHON = '/usr/bin/python3';
+
+const SSH = `#!${PYTHON}
+import json, os, re, sys
+
+line = " ".join(sys.argv[1:])
+if "-O" in sys.argv:
+    sys.exit(0)
+name = "node-" + re.search(r"HostKeyAlias=i-0*(\\d+)", line).group(1)
+with open("@FOLDER@/nodes.json") as file:
+    script = json.load(file)[name]
+with open("@FOLDER@/" + name + ".calls", "a") as file:
+    file.write(".")
+attempt = os.path.getsize("@FOLDER@/" + name + ".calls") - 1
+refusals = script.get("refusals", [])
+words = refusals[min(attempt, len(refusals) - 1)] if refusals else ""
+if words:
+    sys.stderr.write(words + "\\n")
+    sys.exit(255)
+success = re.search(r"BECOME-SUCCESS-[a-z]+", line)
+if success:
+    print(success.group(0), flush=True)
+if "python3" in line:
+    sent = sys.stdin.read()
+    module = re.search(r"ansible[./]modules[./](cluster_[a-z]+)", sent).group(1)
+    with open("@FOLDER@/" + name + "." + module, "w") as file:
+        file.write(sent)
+    print(script.get("answers", {}).get(module, '{"changed": false}'), flush=True)
+`;

@@ -1,0 +1,24 @@
+"""Text that a node wrote, as the log shows it."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+# Controls, what is invisible or turns the direction of text, line and paragraph separators, half characters.
+_HIDDEN = ("Cc", "Cf", "Zl", "Zp", "Cs")
+
+
+def clean(value: Any, limit: int) -> str:
+    """`value` as text with line feeds as line ends, the last `limit` characters of it; whatever a reader could not see
+    is written out, e.g. `<U+202E>`. Tabs and line feeds stay."""
+    text = str(value)[-limit:].replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(
+        character if character in "\n\t" or unicodedata.category(character) not in _HIDDEN else "<U+%04X>" % ord(character)
+        for character in text
+    )
+
+
+def clean_line(value: Any, limit: int = 4000) -> str:
+    """The same on one line."""
+    return " ".join(clean(value, limit).split())
