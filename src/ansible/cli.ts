@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { chooseEnvironment } from '../child-environment.ts';
 import { UserError } from '../errors.ts';
@@ -7,7 +7,7 @@ import { quoteValue } from '../quote.ts';
 import { runShortCommand } from '../short-command.ts';
 import { compareVersions } from '../version.ts';
 import { childTemporary, copyAssets, writeSecretFile } from '../workspace.ts';
-import { type AnsibleResult, parseResult } from './result.ts';
+import { type AnsibleResult, parseResult, RESULT_BYTES, refuseSize } from './result.ts';
 
 const MINIMUM_VERSION = '2.14.0';
 const INSTALL_HINT = 'Install it with: pipx install ansible-core';
@@ -67,7 +67,7 @@ export class Ansible {
   }
 
   /**
-   * Runs one playbook with `variables` (JSON) and gives its report. With `tolerant` that is so too when nodes
+   * Runs one playbook with `variables` (JSON) on `nodes` (names) and returns its report. With `tolerant` that is so too when nodes
    * failed, as long as one could be looked at: the report's failures say which.
    *
    * @throws UserError with what failed on which node
@@ -75,7 +75,7 @@ export class Ansible {
   async run(
     playbook: 'observe.yml' | 'site.yml',
     variables: string,
-    { tolerant = false }: { tolerant?: boolean } = {},
+    { nodes, tolerant = false }: { nodes: readonly string[]; tolerant?: boolean },
   ): Promise<AnsibleResult> {
     const folder = await mkdtemp(join(this.#temporary, 'ansible-'));
     const variablesFile = join(folder, 'variables.json');
@@ -83,7 +83,7 @@ export class Ansible {
     try {
       await writeSecretFile(variablesFile, variables);
       const failure = await this.#play(playbook, { variablesFile, resultFile });
-      const result = await readResult(resultFile);
+      const result = await readResult(resultFile, nodes);
       const isTolerable = tolerant && result !== null && result.observations.length > 0;
       if (failure && !isTolerable) throw explainFailure(playbook, failure, result);
       if (result === null) throw new Error(`${playbook} left no report`);
@@ -167,9 +167,11 @@ export function listFailures(failures: AnsibleResult['failures']): string[] {
   );
 }
 
-async function readResult(path: string): Promise<AnsibleResult | null> {
+async function readResult(path: string, nodes: readonly string[]): Promise<AnsibleResult | null> {
   try {
-    return parseResult(await readFile(path, 'utf8'));
+    const { size } = await stat(path);
+    if (size > RESULT_BYTES) throw refuseSize(size);
+    return parseResult(await readFile(path, 'utf8'), { nodes });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;

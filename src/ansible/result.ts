@@ -1,132 +1,326 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { NodeObservation } from '../cluster/observation.ts';
 import type { NodeProof } from '../cluster/proof.ts';
+import { HOT_STANDBY_SENSITIVE } from '../cluster/settings.ts';
+import { UserError } from '../errors.ts';
+import { quoteValue } from '../quote.ts';
+import {
+  address,
+  applicationName,
+  bound,
+  decimal,
+  devicePath,
+  dictionary,
+  digest,
+  dockerVersion,
+  filesystem,
+  flag,
+  hostName,
+  imageReference,
+  integerValue,
+  list,
+  locale,
+  lsn,
+  nodeName,
+  object,
+  oneOf,
+  pinnedImage,
+  prose,
+  settingName,
+  settingValue,
+  slotName,
+  systemIdentifier,
+  textFile,
+  timeline,
+  unit,
+  wholeNumber,
+} from './reported.ts';
 
-const setting = z.object({
-  setting: z.string(),
-  unit: z.string().nullable(),
-  context: z.string(),
-  type: z.string(),
-  min: z.string().nullable(),
-  max: z.string().nullable(),
-  words: z.array(z.string()),
-  default: z.string().nullable(),
-  fromFile: z.boolean(),
+/** Bytes that the report of one run may have: sixteen nodes with the most that one may say. */
+export const RESULT_BYTES = 64 * 1024 * 1024;
+/** Problems that are shown; a report that is wrong throughout need not be shown throughout. */
+const PROBLEMS = 10;
+const MOST_NODES = 100;
+
+/** PostgreSQL manual, reference of pg_controldata: "Database cluster state". */
+const CONTROL_STATES = [
+  'starting up',
+  'shut down',
+  'shut down in recovery',
+  'shutting down',
+  'in crash recovery',
+  'in archive recovery',
+  'in production',
+  'unrecognized status code',
+] as const;
+/** PostgreSQL manual, 27.2.5 "pg_stat_wal_receiver". */
+const RECEIVER_STATES = [
+  'stopped',
+  'starting',
+  'connecting',
+  'streaming',
+  'waiting',
+  'restarting',
+  'stopping',
+] as const;
+
+const setting = object({
+  setting: settingValue,
+  unit: unit.nullable(),
+  context: oneOf([
+    'internal',
+    'postmaster',
+    'sighup',
+    'superuser-backend',
+    'backend',
+    'superuser',
+    'user',
+  ]),
+  type: oneOf(['bool', 'integer', 'real', 'string', 'enum']),
+  min: bound.nullable(),
+  max: bound.nullable(),
+  words: list(settingValue, 500),
+  default: settingValue.nullable(),
+  fromFile: flag,
+}).refine(({ type, setting: value }) => type !== 'integer' || integerValue.test(value), {
+  path: ['setting'],
+  error: 'expected a whole number',
 });
 
-const observation = z.object({
-  name: z.string(),
-  host: z.object({
-    dockerVersion: z.string().nullable(),
-    dockerReady: z.boolean(),
-    imageReady: z.boolean(),
-    imageDigest: z.string().nullable(),
-    memoryMib: z.number().int(),
-    authorizedKeysCurrent: z.boolean(),
+const observation = object({
+  name: nodeName,
+  host: object({
+    dockerVersion: dockerVersion.nullable(),
+    dockerReady: flag,
+    imageReady: flag,
+    imageDigest: digest.nullable(),
+    memoryMib: wholeNumber(0, 2 ** 26),
+    authorizedKeysCurrent: flag,
   }),
-  volume: z.object({
-    device: z.string().nullable(),
-    filesystem: z.string().nullable(),
-    ready: z.boolean(),
+  volume: object({
+    device: devicePath.nullable(),
+    filesystem: filesystem.nullable(),
+    ready: flag,
   }),
-  data: z.enum(['absent', 'partial', 'unrecorded', 'complete']),
-  standby: z.boolean(),
-  record: z
-    .object({
-      major: z.number().int(),
-      libc: z.enum(['glibc', 'musl']),
-      image: z.string(),
-      digest: z.string(),
-      locale: z.string(),
-      systemIdentifier: z.string(),
-    })
-    .nullable(),
-  container: z.object({ state: z.string(), current: z.boolean() }).nullable(),
-  files: z.object({ postgresqlConf: z.string().nullable(), pgHba: z.string().nullable() }),
-  overrides: z.record(z.string(), z.string()),
-  control: z.object({ state: z.string(), timeline: z.number().int(), lsn: z.string() }).nullable(),
-  upstreamAnswers: z.boolean().nullable(),
-  postgres: z
-    .object({
-      inRecovery: z.boolean(),
-      systemIdentifier: z.string(),
-      timeline: z.number().int(),
-      history: z.array(z.object({ timeline: z.number().int(), switchLsn: z.string() })),
-      oldestLsn: z.string(),
-      version: z.number().int(),
-      settings: z.record(z.string(), setting),
-      filesLoaded: z.boolean(),
-      slots: z.array(
-        z.object({ name: z.string(), active: z.boolean(), walStatus: z.string().nullable() }),
-      ),
-      senders: z.array(
-        z.object({
-          applicationName: z.string(),
-          state: z.string(),
-          syncState: z.string(),
-          replayLsn: z.string().nullable(),
-        }),
-      ),
-      receiver: z
-        .object({
-          status: z.string(),
-          senderHost: z.string().nullable(),
-          slotName: z.string().nullable(),
-        })
-        .nullable(),
-      replayPaused: z.boolean(),
-      lsn: z.string(),
-      passwordsCurrent: z.boolean().nullable(),
-    })
-    .nullable(),
+  data: oneOf(['absent', 'partial', 'unrecorded', 'complete']),
+  standby: flag,
+  record: object({
+    major: wholeNumber(1, 999),
+    libc: oneOf(['glibc', 'musl']),
+    image: imageReference,
+    digest: pinnedImage,
+    locale,
+    systemIdentifier,
+  }).nullable(),
+  container: object({
+    // Docker Engine API, "Inspect a container".
+    state: oneOf(['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead']),
+    current: flag,
+  }).nullable(),
+  files: object({
+    postgresqlConf: textFile(1_048_576).nullable(),
+    pgHba: textFile(1_048_576).nullable(),
+  }),
+  overrides: dictionary(settingName, settingValue, 2_000),
+  control: object({ state: oneOf(CONTROL_STATES), timeline, lsn }).nullable(),
+  upstreamAnswers: flag.nullable(),
+  postgres: object({
+    inRecovery: flag,
+    systemIdentifier,
+    timeline,
+    history: list(object({ timeline, switchLsn: lsn }), 10_000),
+    oldestLsn: lsn,
+    version: wholeNumber(90_000, 999_999),
+    settings: dictionary(settingName, setting, 2_000).superRefine((settings, context) => {
+      // These are written into the configuration of other nodes.
+      for (const name of HOT_STANDBY_SENSITIVE) {
+        const value = Object.hasOwn(settings, name) ? settings[name]?.setting : undefined;
+        if (value !== undefined && !integerValue.test(value)) {
+          const path = [name, 'setting'];
+          context.addIssue({ code: 'custom', path, message: 'expected a whole number' });
+        }
+      }
+    }),
+    filesLoaded: flag,
+    slots: list(
+      object({
+        name: slotName,
+        active: flag,
+        walStatus: oneOf(['reserved', 'extended', 'unreserved', 'lost']).nullable(),
+      }),
+      1_000,
+    ),
+    senders: list(
+      object({
+        applicationName,
+        state: oneOf(['startup', 'catchup', 'streaming', 'backup', 'stopping']),
+        syncState: oneOf(['async', 'potential', 'sync', 'quorum']),
+        replayLsn: lsn.nullable(),
+      }),
+      1_000,
+    ),
+    receiver: object({
+      status: oneOf(RECEIVER_STATES),
+      senderHost: hostName.nullable(),
+      slotName: slotName.nullable(),
+    }).nullable(),
+    replayPaused: flag,
+    lsn,
+    passwordsCurrent: flag.nullable(),
+  }).nullable(),
 }) satisfies z.ZodType<NodeObservation>;
 
-const proof = z.object({
-  name: z.string(),
-  role: z.enum(['primary', 'replica']),
-  address: z.string(),
-  state: z.string(),
-  timeline: z.number().int().nullable(),
-  lsn: z.string().nullable(),
-  lagBytes: z.number().nullable(),
-  lagSeconds: z.number().nullable(),
-  replayPaused: z.boolean(),
-  tokenRead: z.boolean(),
-  slot: z.string().nullable(),
-  systemIdentifier: z.string().nullable(),
-  problem: z.string().nullable(),
+const proof = object({
+  name: nodeName,
+  role: oneOf(['primary', 'replica']),
+  address,
+  state: oneOf([
+    'running',
+    'in recovery',
+    'not running',
+    'not in recovery',
+    'not connected',
+    ...RECEIVER_STATES,
+  ]),
+  timeline: timeline.nullable(),
+  lsn: lsn.nullable(),
+  lagBytes: wholeNumber(0, Number.MAX_SAFE_INTEGER).nullable(),
+  // Clocks differ, so it may be less than nothing.
+  lagSeconds: decimal(-1e9, 1e9).nullable(),
+  replayPaused: flag,
+  tokenRead: flag,
+  slot: slotName.nullable(),
+  systemIdentifier: systemIdentifier.nullable(),
+  problem: prose(8_000).nullable(),
 }) satisfies z.ZodType<NodeProof>;
 
-const schema = z.object({
-  observations: z.array(observation),
-  proof: z.array(proof),
-  stats: z.record(
-    z.string(),
-    z.object({
-      ok: z.number(),
-      changed: z.number(),
-      failures: z.number(),
-      unreachable: z.number(),
-    }),
+const count = wholeNumber(0, 1_000_000);
+
+const schema = object({
+  observations: list(observation, MOST_NODES),
+  proof: list(proof, MOST_NODES),
+  stats: dictionary(
+    nodeName,
+    object({ ok: count, changed: count, failures: count, unreachable: count }),
+    MOST_NODES,
   ),
-  changes: z.array(z.object({ node: z.string(), step: z.string(), task: z.string() })),
-  failures: z.array(
-    z.object({
-      node: z.string(),
-      task: z.string(),
-      message: z.string(),
+  changes: list(object({ node: nodeName, step: prose(100), task: prose(200) }), 10_000),
+  failures: list(
+    object({
+      node: nodeName,
+      task: prose(200),
+      message: prose(8_000),
       /** The server's own last lines where it did not start, else empty. */
-      log: z.string(),
+      log: prose(8_000),
     }),
+    1_000,
   ),
   /** What people should know of what was done, e.g. where data was kept. */
-  notes: z.array(z.object({ node: z.string(), note: z.string() })),
+  notes: list(object({ node: nodeName, note: prose(2_000) }), 10_000),
 });
 
 /** What one run of a playbook reported through the callback plugin in `playbooks/callback_plugins`. */
 export type AnsibleResult = z.infer<typeof schema>;
 
-/** Reads the report; throws ZodError when playbook and action do not belong together. */
-export function parseResult(json: string): AnsibleResult {
-  return schema.parse(JSON.parse(json));
+/**
+ * Reads the report of a run on `nodes` (names). Every value in it is data of its kind afterwards: what a node reports is
+ * its root's to choose.
+ *
+ * @throws UserError naming node, field and what was found, where a value is none that a node reports
+ */
+export function parseResult(json: string, { nodes }: { nodes: readonly string[] }): AnsibleResult {
+  const document = parseJson(json);
+  const result = schema.safeParse(document);
+  const problems = result.success
+    ? findStrangers(result.data, nodes)
+    : result.error.issues.map((issue) => describeIssue(issue, document));
+  if (result.success && problems.length === 0) return result.data;
+  const rest = problems.length - PROBLEMS;
+  throw new UserError([
+    ...problems.slice(0, PROBLEMS),
+    ...(rest > 0 ? [`And ${rest} more of the kind.`] : []),
+    'Nothing that was reported is used. Nodes that are as this action made them report no such thing: find out who can become root there before you run this again.',
+  ]);
+}
+
+function parseJson(json: string): unknown {
+  if (Buffer.byteLength(json) > RESULT_BYTES) throw refuseSize(Buffer.byteLength(json));
+  try {
+    return JSON.parse(json);
+  } catch (error) {
+    // The words of the parser quote what was reported.
+    throw new UserError(
+      `The nodes' report is not JSON (${Buffer.byteLength(json)} bytes). Run this again; if it stays so, look at the nodes.`,
+      { cause: error },
+    );
+  }
+}
+
+/** The problem of a report of `bytes` bytes, which is more than is read. */
+export function refuseSize(bytes: number): UserError {
+  return new UserError(
+    `The nodes' report has ${bytes} bytes, at most ${RESULT_BYTES} are read. A node reports a few hundred settings and two small files: look at what it does before you run this again.`,
+  );
+}
+
+/** Whoever was not asked has nothing to say, and nobody speaks twice. */
+function findStrangers(result: AnsibleResult, nodes: readonly string[]): string[] {
+  const { observations, proof: lines, stats, changes, failures, notes } = result;
+  const named = [
+    ...[...observations, ...lines].map(({ name }) => name),
+    ...Object.keys(stats),
+    ...[...changes, ...failures, ...notes].map(({ node }) => node),
+  ];
+  const strangers = [...new Set(named)].filter((name) => !nodes.includes(name));
+  const findTwice = (names: readonly string[]) =>
+    names.filter((name, index) => names.indexOf(name) < index);
+  const twice = [observations, lines].flatMap((list) => findTwice(list.map(({ name }) => name)));
+  return [
+    ...strangers.map((name) => `${name}: is in the report and was not asked`),
+    ...[...new Set(twice)].map((name) => `${name}: is in the report more than once`),
+  ];
+}
+
+/** What a list has one of for each node. */
+const NOUNS: Readonly<Record<string, string>> = { observations: 'observation' };
+
+/** `node-2: observation.record.digest is "…", expected …`. */
+function describeIssue(issue: z.core.$ZodIssue, document: unknown): string {
+  const [part, index, ...path] = issue.path;
+  const entry = readPath(document, [part, index]) as { name?: unknown; node?: unknown } | undefined;
+  const node = part === 'stats' ? index : (entry?.name ?? entry?.node);
+  const isKnown = typeof node === 'string' && nodeName.safeParse(node).success;
+  const field = isKnown && path.length > 0 ? [NOUNS[String(part)] ?? part, ...path] : issue.path;
+  const where = `${isKnown ? node : 'a node'}: ${field.map(quoteKey).join('.')}`;
+  if (issue.code === 'invalid_key') {
+    return `${where} is such a name, ${issue.issues[0]?.message ?? issue.message}`;
+  }
+  const found = readPath(document, issue.path);
+  return found === undefined
+    ? `${where} is missing, ${issue.message}`
+    : `${where} is ${showValue(found)}, ${issue.message}`;
+}
+
+/** A name that this action chose as it is, any other one quoted. */
+function quoteKey(key: PropertyKey | undefined): string {
+  return typeof key === 'string' && !/^\w{1,63}$/.test(key) ? quoteValue(key) : String(key);
+}
+
+function showValue(value: unknown): string {
+  if (typeof value === 'string') return quoteValue(value);
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (typeof value === 'object' && value !== null) {
+    return `an object of ${Object.keys(value).length}`;
+  }
+  return String(value);
+}
+
+function readPath(document: unknown, path: readonly (PropertyKey | undefined)[]): unknown {
+  return path.reduce<unknown>(
+    (value, key) =>
+      typeof value === 'object' && value !== null && key !== undefined && Object.hasOwn(value, key)
+        ? (value as Record<PropertyKey, unknown>)[key]
+        : undefined,
+    document,
+  );
 }

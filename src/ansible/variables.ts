@@ -2,6 +2,8 @@ import { type DesiredCluster, renderFiles } from '../cluster/desired.ts';
 import type { PinnedImage } from '../cluster/image.ts';
 import { HOT_STANDBY_SENSITIVE, mergeSettings } from '../cluster/settings.ts';
 import { isTerraformStep, type Step } from '../cluster/step.ts';
+import { UserError } from '../errors.ts';
+import { quoteValue } from '../quote.ts';
 import type { Secrets } from '../request.ts';
 import type { PublicKeys } from '../ssh-key.ts';
 
@@ -12,6 +14,7 @@ import type { PublicKeys } from '../ssh-key.ts';
  *   Without a token nothing is proved. `image` is what the image asked for stands for, null where nobody could tell.
  * @param options.waitSeconds how long the observation waits for a node that cannot be reached
  * @param options.freshNodes nodes whose machine this run has made: they may not know the key for a moment
+ * @throws UserError when a variable would be read as a template
  * @throws Error when a step is Terraform's
  */
 export function renderVariables(options: {
@@ -28,24 +31,50 @@ export function renderVariables(options: {
   freshNodes?: readonly string[];
 }): string {
   const { desired, secrets, keys, rollout, waitSeconds = 300, freshNodes = [] } = options;
-  return JSON.stringify({
-    cluster_name: desired.name,
-    cluster_image: desired.image,
-    cluster_authorized_key: keys.current,
-    cluster_retired_keys: keys.retired,
-    cluster_superuser_secret: encode(secrets.postgresPassword),
-    cluster_replication_secret: encode(secrets.replicationPassword),
-    cluster_settings: listSettings(desired),
-    cluster_wait_seconds: waitSeconds,
-    cluster_fresh_nodes: freshNodes,
-    ...(rollout && {
-      cluster_primary: rollout.primary,
-      cluster_leaving: desired.leaving.map(({ name }) => name),
-      cluster_proof_token: rollout.proofToken,
-      cluster_known_images: rollout.image === null ? [] : [rollout.image],
-      cluster_steps: rollout.steps.map((step) => renderStep(step, desired)),
+  return JSON.stringify(
+    requireInert('', {
+      cluster_name: desired.name,
+      cluster_image: desired.image,
+      cluster_authorized_key: keys.current,
+      cluster_retired_keys: keys.retired,
+      cluster_superuser_secret: encode(secrets.postgresPassword),
+      cluster_replication_secret: encode(secrets.replicationPassword),
+      cluster_settings: listSettings(desired),
+      cluster_wait_seconds: waitSeconds,
+      cluster_fresh_nodes: freshNodes,
+      ...(rollout && {
+        cluster_primary: rollout.primary,
+        cluster_leaving: desired.leaving.map(({ name }) => name),
+        cluster_proof_token: rollout.proofToken,
+        cluster_known_images: rollout.image === null ? [] : [rollout.image],
+        cluster_steps: rollout.steps.map((step) => renderStep(step, desired)),
+      }),
     }),
-  });
+  );
+}
+
+/** Where Ansible begins to read a variable as a template (Jinja, "Template Designer Documentation"). */
+const TEMPLATE = /\{[{%#]/;
+
+/**
+ * The variables as they are, none of which Ansible reads as a template. Everything with characters of its own choice is
+ * encoded before; this is the last look, at whatever came to be written here.
+ *
+ * @throws UserError naming the variable that is a template
+ */
+function requireInert<Value>(name: string, value: Value): Value {
+  if (typeof value === 'string' && TEMPLATE.test(value)) {
+    throw new UserError(
+      `${name} is ${quoteValue(value)}, which Ansible would run as a template, so nothing was started. Remove the braces from where it comes from.`,
+    );
+  }
+  if (typeof value === 'object' && value !== null) {
+    for (const [key, entry] of Object.entries(value)) {
+      requireInert(name, key);
+      requireInert(name === '' ? key : `${name}.${key}`, entry);
+    }
+  }
+  return value;
 }
 
 /** The names to look up in `pg_settings`, as it compares them: in lower case. */

@@ -107,11 +107,13 @@ export async function deploy(job: Job, context: Context): Promise<void> {
     const nodes = await stages.provision();
 
     await enter('configuring');
+    const made = describeNodes(plan.summary);
     const result = await configureNodes(job, {
       nodes,
       instanceType: job.request.spec.instanceType,
       memoryMib: plan.memoryMib,
       infrastructure: stages,
+      fresh: [...made.create, ...made.replace],
       onSteps: (steps) => {
         report = { ...report, steps };
       },

@@ -72,6 +72,8 @@ export async function configure(
     memoryMib: number | null;
     /** Null: the instances stay what they are. */
     infrastructure: Infrastructure | null;
+    /** Nodes whose machine this run has made. */
+    fresh?: readonly string[];
     /** Nodes may be out of reach, and somebody else than `rollout` decides. */
     decide?: Decide;
   } & ConfigureListeners,
@@ -112,6 +114,7 @@ async function converge(
 ): Promise<Outcome> {
   const { access, instanceType, memoryMib, infrastructure, decide, onSteps } = options;
   let standing = options.nodes;
+  const fresh = new Set(options.fresh);
   const steps: Step[] = [];
   const changes: NodeChange[] = [];
   for (;;) {
@@ -119,6 +122,7 @@ async function converge(
     const sighting = await nodes.observe(standing, {
       desired,
       waitSeconds: decide ? LOST_SECONDS : BOOT_SECONDS,
+      fresh: [...fresh],
     });
     const reachable = removeNodes(desired, sighting.unreachable);
     const decision = decide
@@ -133,6 +137,7 @@ async function converge(
       if (infrastructure === null) throw new Error(`${first.kind} without Terraform`);
       access.log(`${first.kind} ${first.nodes.join(', ')}`);
       standing = await change(infrastructure, first);
+      if (first.kind === 'replace') fresh.add(first.nodes[0]);
       steps.push(first);
       continue;
     }

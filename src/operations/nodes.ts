@@ -60,19 +60,26 @@ export class Nodes {
   }
 
   /**
-   * Looks at `standing`. `waitSeconds`: how long a node may take to come up.
+   * Looks at `standing`. `waitSeconds`: how long a node that starts may take to come up; one that refuses for another
+   * reason is given up at once. `fresh`: nodes whose machine this run has made, which may not know the key for a moment.
    *
    * @throws UserError with what failed on which node, where none could be looked at
    */
   async observe(
     standing: readonly Node[],
-    options: { desired: DesiredCluster; waitSeconds: number },
+    options: {
+      desired: DesiredCluster;
+      waitSeconds: number;
+      fresh?: readonly string[];
+    },
   ): Promise<Sighting> {
-    const { desired, waitSeconds } = options;
+    const { desired, waitSeconds, fresh: freshNodes = [] } = options;
     await Promise.all([checkAnsible(), this.#writeInventory(standing)]);
-    const report = await this.#ansible.run('observe.yml', this.#render(desired, { waitSeconds }), {
-      tolerant: true,
-    });
+    const report = await this.#ansible.run(
+      'observe.yml',
+      this.#render(desired, { waitSeconds, freshNodes }),
+      { nodes: standing.map(({ name }) => name), tolerant: true },
+    );
     const seen = report.observations.map(({ name }) => name);
     const unreachable = standing.map(({ name }) => name).filter((name) => !seen.includes(name));
     if (unreachable.length > 0) {
@@ -94,7 +101,8 @@ export class Nodes {
     work: NonNullable<Parameters<typeof renderVariables>[0]['rollout']>,
     desired: DesiredCluster,
   ): Promise<AnsibleResult> {
-    return this.#ansible.run('site.yml', this.#render(desired, { rollout: work }));
+    const nodes = [...desired.nodes, ...desired.leaving].map(({ name }) => name);
+    return this.#ansible.run('site.yml', this.#render(desired, { rollout: work }), { nodes });
   }
 
   /** Ends the connections and saves the host keys of a first contact. */
@@ -105,7 +113,7 @@ export class Nodes {
 
   #render(
     desired: DesiredCluster,
-    options: Pick<Parameters<typeof renderVariables>[0], 'rollout' | 'waitSeconds'>,
+    options: Pick<Parameters<typeof renderVariables>[0], 'rollout' | 'waitSeconds' | 'freshNodes'>,
   ): string {
     const { keys, request } = this.#access;
     return renderVariables({ desired, secrets: request.secrets, keys, ...options });

@@ -1,0 +1,66 @@
+import { createDesired, createHealthy } from '../cluster/fixtures.ts';
+import type { NodeObservation } from '../cluster/observation.ts';
+import { createProof } from '../report/fixtures/report.ts';
+import type { AnsibleResult } from './result.ts';
+
+// Builders for tests: the report of a healthy cluster, with a value in every field that a node may fill.
+
+/** The cluster that reports: three nodes, one of them on its way out. */
+export const REPORTED = (() => {
+  const { nodes } = createDesired({ size: 3 });
+  return createDesired({ size: 2, leaving: nodes.slice(2) });
+})();
+
+/** Names of the nodes that were asked. */
+export const ASKED = ['node-1', 'node-2', 'node-3'];
+
+/** What the playbooks report of `REPORTED`, with nothing left null that could be something. */
+export function createReport(): AnsibleResult {
+  const observations = createHealthy(REPORTED).map(
+    (node): NodeObservation => ({
+      ...node,
+      overrides: { work_mem: '5MB' },
+      control: { state: 'in production', timeline: 1, lsn: '0/3000148' },
+      postgres: node.postgres && {
+        ...node.postgres,
+        history: [{ timeline: 1, switchLsn: '0/2000000' }],
+        settings: {
+          ...node.postgres.settings,
+          log_line_prefix: {
+            setting: '%m ',
+            unit: 'kB',
+            context: 'sighup',
+            type: 'string',
+            min: '0',
+            max: '1',
+            words: ['word'],
+            default: '',
+            fromFile: true,
+          },
+        },
+        slots: [...node.postgres.slots, { name: 'node_9', active: false, walStatus: 'reserved' }],
+        senders: [
+          {
+            applicationName: 'node_2',
+            state: 'streaming',
+            syncState: 'async',
+            replayLsn: '0/3000148',
+          },
+        ],
+      },
+    }),
+  );
+  const proof = [1, 2].map((number) =>
+    createProof(number, { problem: 'its WAL receiver is stopping' }),
+  );
+  const stats = { ok: 1, changed: 0, failures: 0, unreachable: 0 };
+  return {
+    // Parsed, these are what they were.
+    observations: observations as AnsibleResult['observations'],
+    proof: proof as AnsibleResult['proof'],
+    stats: Object.fromEntries(ASKED.map((name) => [name, stats])),
+    changes: [{ node: 'node-1', step: 'reload', task: 'Reload the configuration' }],
+    failures: [{ node: 'node-2', task: 'Look at the node', message: 'it failed', log: 'FATAL' }],
+    notes: [{ node: 'node-2', note: 'data was kept' }],
+  };
+}

@@ -1,0 +1,128 @@
+import { z } from 'zod';
+import { cleanText } from '../report/markdown.ts';
+
+// What a node may report, value by value. Root on a node decides what it reports, so every value is held to what it
+// can be before anything reads it. The message of each schema is what was expected.
+
+/** A string that matches `pattern` as a whole. */
+const held = (pattern: RegExp, expected: string) =>
+  z.string({ error: `expected ${expected}` }).regex(pattern, { error: `expected ${expected}` });
+
+/** A whole number within both bounds. */
+export const wholeNumber = (least: number, most: number) => {
+  const error = `expected a whole number from ${least} to ${most}`;
+  return z.number({ error }).int({ error }).min(least, { error }).max(most, { error });
+};
+
+/** A number, not necessarily a whole one, within both bounds. */
+export const decimal = (least: number, most: number) => {
+  const error = `expected a number from ${least} to ${most}`;
+  return z.number({ error }).min(least, { error }).max(most, { error });
+};
+
+/** One of `words`. */
+export const oneOf = <const Words extends readonly [string, ...string[]]>(words: Words) =>
+  z.enum(words, { error: `expected one of ${words.join(', ')}` });
+
+/** A list of at most `most` entries. */
+export const list = <Entry extends z.ZodType>(entry: Entry, most: number) =>
+  z
+    .array(entry, { error: 'expected a list' })
+    .max(most, { error: `expected a list of at most ${most}` });
+
+/** An object of at most `most` entries by names that match `name`. */
+export const dictionary = <Entry extends z.ZodType>(
+  name: z.ZodString,
+  entry: Entry,
+  most: number,
+) => {
+  const entries = z
+    .record(name, entry, { error: 'expected an object' })
+    .refine((value) => Object.keys(value).length <= most, {
+      error: `expected an object of at most ${most} entries`,
+    });
+  // Records leave this name out, and nothing that is reported goes unseen.
+  return z.preprocess((value, context) => {
+    if (typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__')) {
+      context.addIssue({ code: 'custom', message: 'expected no name __proto__ in it' });
+    }
+    return value;
+  }, entries);
+};
+
+/** An object of these fields; others are left out. */
+export const object = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.object(shape, { error: 'expected an object' });
+
+/** True or false. */
+export const flag = z.boolean({ error: 'expected true or false' });
+
+/** Sentences for people: what a reader could not see is written out, what is too long is cut. */
+export const prose = (length: number) =>
+  z.string({ error: 'expected text' }).transform((value) => cleanText(value.slice(0, length)));
+
+/** Text that is compared and never read as anything, with tabs and line ends. */
+export const textFile = (length: number) => {
+  const error = `expected text of at most ${length} characters without control characters`;
+  return z
+    .string({ error })
+    .max(length, { error })
+    .regex(/^(?:[^\p{Cc}]|[\t\n\r])*$/u, { error });
+};
+
+const REFERENCE =
+  '[a-z0-9][a-z0-9._/-]{0,200}(?::[0-9]{1,5}/[a-z0-9][a-z0-9._/-]{0,200})?(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?';
+const DIGEST = 'sha256:[0-9a-f]{64}';
+
+/** `node-2`. */
+export const nodeName = held(/^node-[1-9]\d{0,2}$/, 'the name of a node, e.g. node-1');
+/** `sha256:…`. */
+export const digest = held(new RegExp(`^${DIGEST}$`), 'sha256: and 64 hex digits');
+/** `postgres:17`. */
+export const imageReference = held(
+  new RegExp(`^${REFERENCE}(?:@${DIGEST})?$`),
+  'an image reference, e.g. postgres:17',
+);
+/** `postgres@sha256:…`, or the image's id where no registry knows it. */
+export const pinnedImage = held(
+  new RegExp(`^(?:${REFERENCE}@)?${DIGEST}$`),
+  'an image by digest, e.g. postgres@sha256:<64 hex digits>',
+);
+/** `0/3000148` (PostgreSQL manual, 8.20 "pg_lsn Type"). */
+export const lsn = held(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/, 'a WAL position, e.g. 0/3000148');
+/** 32 bits; 0 before there is one. */
+export const timeline = wholeNumber(0, 0xffff_ffff);
+/** 64 bits in decimal. */
+export const systemIdentifier = held(/^\d{1,20}$/, 'a system identifier of at most 20 digits');
+/** PostgreSQL manual, 26.2.6 "Replication Slots". */
+export const slotName = held(/^[a-z0-9_]{1,63}$/, 'the name of a slot, e.g. node_2');
+/** `20.10.24+dfsg1`. */
+export const dockerVersion = held(/^[0-9A-Za-z][0-9A-Za-z.+~:_-]{0,63}$/, 'a version, e.g. 26.1.5');
+/** `/dev/nvme1n1`. */
+export const devicePath = held(
+  /^\/dev\/[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/,
+  'the path of a device, e.g. /dev/nvme1n1',
+);
+/** A type that blkid knows. */
+export const filesystem = held(/^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,31}$/, 'a file system, e.g. ext4');
+/** `en_US.utf8`. */
+export const locale = held(/^[A-Za-z0-9_][\w.@:+-]{0,63}$/, 'a locale, e.g. en_US.utf8');
+/** IPv4. */
+export const address = held(/^\d{1,3}(?:\.\d{1,3}){3}$/, 'an IPv4 address');
+/** Host, address or directory of a socket, as libpq takes them. */
+export const hostName = held(/^[A-Za-z0-9_.:%/@-]{1,255}$/, 'a host or an address');
+/** PostgreSQL keeps printable ASCII only (manual, 20.7.3 "application_name"). */
+export const applicationName = held(/^[ -~]{0,255}$/, 'at most 255 printable characters');
+/** The lower-case name of a setting. */
+export const settingName = held(
+  /^(?!constructor$|__proto__$)[a-z_][a-z0-9_$.-]{0,126}$/,
+  'the lower-case name of a setting',
+);
+/** Any value of a setting; the team's may have tabs and line feeds as well. */
+export const settingValue = textFile(16_384);
+/** A value of a setting of type `integer`. */
+export const integerValue = /^-?\d{1,20}$/;
+/** A bound of a number, as pg_settings shows it. */
+export const bound = held(/^-?[0-9.]{1,40}(?:e[+-]?\d{1,3})?$/i, 'a number');
+/** `8kB`. */
+export const unit = held(/^[0-9]{0,6}[A-Za-z]{1,8}$/, 'a unit, e.g. 8kB');
