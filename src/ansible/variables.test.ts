@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest';
+import { createDesired } from '../cluster/fixtures.ts';
+import { UserError } from '../errors.ts';
+import { renderVariables } from './variables.ts';
+
+const TEMPLATE = "{{ lookup('pipe', 'id') }}";
+
+function render(overrides: Partial<Parameters<typeof renderVariables>[0]>): string {
+  return renderVariables({
+    desired: createDesired({ size: 2 }),
+    secrets: { postgresPassword: TEMPLATE, replicationPassword: '' },
+    keys: { current: 'ssh-ed25519 AAAA', retired: [] },
+    ...overrides,
+  });
+}
+
+test('what people chose freely is encoded', () => {
+  const settings = { log_line_prefix: TEMPLATE };
+  const variables = render({
+    rollout: {
+      primary: 'node-1',
+      steps: [{ kind: 'reload', nodes: ['node-1'], primary: 'node-1', settings }],
+      proofToken: null,
+      image: { image: 'postgres:17', digest: `postgres@sha256:${'0'.repeat(64)}` },
+    },
+  });
+  expect(variables).not.toContain('{{');
+  const [step] = JSON.parse(variables).cluster_steps;
+  const file = Buffer.from(step.files['node-1'].postgresqlConf, 'base64').toString();
+  expect(file).toContain("log_line_prefix = '{{ lookup(''pipe'', ''id'') }}'");
+});
+
+test.each([
+  ['{{ x }}', 'cluster_known_images.0.digest'],
+  ['{% x %}', 'cluster_known_images.0.digest'],
+  ['{# x #}', 'cluster_known_images.0.digest'],
+])('%s as a digest starts nothing, and %s is named', (digest, name) => {
+  const work = {
+    primary: 'node-1',
+    steps: [],
+    proofToken: null,
+    image: { image: 'postgres:17', digest },
+  };
+  const start = () => render({ rollout: work });
+  expect(start).toThrow(UserError);
+  expect(start).toThrow(`${name} is "${digest}"`);
+});
+
+test('a template as a name in a list or an object is one as well', () => {
+  expect(() => render({ freshNodes: [TEMPLATE] })).toThrow('cluster_fresh_nodes.0 is ');
+});
