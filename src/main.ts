@@ -140,6 +140,7 @@ async function reportFailure(error: unknown): Promise<void> {
   } else {
     const cause = error instanceof Error ? error : new Error(String(error));
     core.error(`${cause.message}. This is not your mistake; please report it with the log.`);
-    core.info(cause.stack ?? '');
+    // Its first lines are the message, which may quote anything.
+    await logGroup('Where it went wrong', async () => core.info(cause.stack ?? ''));
   }
 }

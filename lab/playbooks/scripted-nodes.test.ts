@@ -1,8 +1,10 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { parseResult } from '../../src/ansible/result.ts';
 import { createDesired, createHealthy, RUNNING_DIGEST } from '../../src/cluster/fixtures.ts';
+import { UserError } from '../../src/errors.ts';
 import { type PlaybookRun, runPlaybook } from './drive.ts';
 import { type NodeScript, type ScriptedNodes, scriptNodes } from './scripted-nodes.ts';
 
@@ -109,6 +111,20 @@ describe('what a node answers', () => {
     expect(run.failures[0]?.message).toMatch(/^node-1 answered what no node of this action does: /);
     expect(run.failures[0]?.message).toContain(`.${field} is "`);
     expect(run.readSent('node-2', 'cluster_postgres')).toBe('');
+  });
+
+  test('a template as the digest of its image is refused by the action before anything is done', async () => {
+    const proof = join(folder, 'ran');
+    const [node] = createHealthy(desired);
+    const digest = `{{ lookup('pipe', 'touch ${proof}') }}`;
+    const observation = { ...node, record: { ...node?.record, digest } };
+    const answers = { cluster_observe: JSON.stringify({ changed: false, observation }) };
+    await play({ 'node-1': { answers }, 'node-2': { answers: observed(2) } }, 'observe.yml');
+    const report = readFileSync(join(folder, 'run', 'result.json'), 'utf8');
+    const read = () => parseResult(report, { nodes: ['node-1', 'node-2'] });
+    expect(read).toThrow(UserError);
+    expect(read).toThrow('node-1: observation.record.digest is "{{ lookup(');
+    expect(existsSync(proof)).toBe(false);
   });
 
   test('an observation in the name of another node is refused', async () => {

@@ -239,7 +239,7 @@ export function parseResult(json: string, { nodes }: { nodes: readonly string[] 
   throw new UserError([
     ...problems.slice(0, PROBLEMS),
     ...(rest > 0 ? [`And ${rest} more of the kind.`] : []),
-    'Nothing that was reported is used. Nodes that are as this action made them report no such thing: find out who can become root there before you run this again.',
+    'Nothing that was reported is used. Nodes that are as this action made them report no such thing: find out who can become root there, or stop the instance, before you run this again.',
   ]);
 }
 
