@@ -1,6 +1,6 @@
 // Runs what of the action goes out into the network, in a process of its own: Node reads NODE_EXTRA_CA_CERTS
-// when it starts. `ask API-URL TOKEN` asks GitHub, `install RELEASES-URL` installs Terraform; what came of it
-// is printed as JSON in the last line.
+// when it starts. `ask API-URL TOKEN` asks GitHub, `install RELEASES-URL SUMS` (JSON, by platform) installs
+// Terraform; what came of it is printed as JSON in the last line.
 import { createClient } from '../../src/github/client.ts';
 import { findLogin } from '../../src/github/login.ts';
 import { installTerraform } from '../../src/terraform/install.ts';
@@ -14,10 +14,12 @@ async function ask(apiUrl: string, token: string): Promise<unknown> {
   return { repository: data.full_name, login: await findLogin(client) };
 }
 
-const [command, url = '', token = ''] = process.argv.slice(2);
+const [command, url = '', value = ''] = process.argv.slice(2);
 try {
   const result =
-    command === 'ask' ? await ask(url, token) : await installTerraform({ releasesUrl: url, log });
+    command === 'ask'
+      ? await ask(url, value)
+      : await installTerraform({ releasesUrl: url, sums: JSON.parse(value), log });
   console.log(JSON.stringify(result));
 } catch (error) {
   console.log(JSON.stringify({ error: String(error) }));

@@ -12,24 +12,21 @@ export interface ReleaseMirror {
   readonly port: number;
   /** Paths asked for, in order. */
   readonly requests: readonly string[];
+  /** SHA-256 of its archives, by platform: what the action is to be told instead of HashiCorp's. */
+  readonly sums: Readonly<Record<string, string>>;
   close(): Promise<void>;
 }
 
-/** Starts a mirror of that version on a loopback port; `sums` is what it publishes instead of the archive's sum. */
-export async function startMirror({
-  version,
-  sums,
-}: {
-  version: string;
-  sums?: string | undefined;
-}): Promise<ReleaseMirror> {
-  const archive = `terraform_${version}_${platform()}_${arch() === 'x64' ? 'amd64' : arch()}.zip`;
+/** Starts a mirror of that version on a loopback port. */
+export async function startMirror({ version }: { version: string }): Promise<ReleaseMirror> {
+  const host = `${platform()}_${arch() === 'x64' ? 'amd64' : arch()}`;
+  const archive = `terraform_${version}_${host}.zip`;
   const content = packTerraform(version);
   const sum = createHash('sha256').update(content).digest('hex');
   const files: Record<string, Buffer | string> = {
     [`/terraform/${version}/${archive}`]: content,
-    [`/terraform/${version}/terraform_${version}_SHA256SUMS`]:
-      sums ?? `${'0'.repeat(64)}  terraform_other.zip\n${sum}  ${archive}\n`,
+    // As HashiCorp's has it. Whoever can change the archive there can change this as well.
+    [`/terraform/${version}/terraform_${version}_SHA256SUMS`]: `${sum}  ${archive}\n`,
   };
   const requests: string[] = [];
   const server = createServer((request, response) => {
@@ -43,6 +40,7 @@ export async function startMirror({
     url: `http://127.0.0.1:${port}`,
     port,
     requests,
+    sums: { [host]: sum },
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -38,6 +38,18 @@ const INPUT = 'terraform-binary';
 export const INSTALLED_VERSION = '1.11.4';
 const RELEASES_URL = 'https://releases.hashicorp.com';
 
+/**
+ * SHA-256 of the archives of `INSTALLED_VERSION`, by platform: HashiCorp's `terraform_1.11.4_SHA256SUMS`. They
+ * stand here because a sum from the archive's own host vouches for nothing if that host is not to be trusted.
+ * A new version needs new sums.
+ */
+const ARCHIVE_SUMS: Readonly<Record<string, string>> = {
+  linux_amd64: '1ce994251c00281d6845f0f268637ba50c0005657eb3cf096b92f753b42ef4dc',
+  linux_arm64: 'a43d1d0da9b9bab214a8305a39db0e40869572594ccf50c416a7756499143633',
+  darwin_amd64: 'a56d5002b9f7647291faccc3dd1a70350e60fb61e4c45037629508b8fdc2575b',
+  darwin_arm64: '867e0808fa971217043e25b7a792b10720c79b1546f8a68479b74f138be73e18',
+};
+
 /** A Terraform or OpenTofu to run. */
 export interface TerraformBinary {
   /** Absolute. */
@@ -54,6 +66,8 @@ export interface TerraformSearch {
   readonly usesLockfile: boolean;
   /** A release mirror with the layout of releases.hashicorp.com. */
   readonly releasesUrl?: string | undefined;
+  /** SHA-256 (hex) of the archive to install, by platform; those of HashiCorp's release by default. */
+  readonly sums?: Readonly<Record<string, string>> | undefined;
   readonly log: (line: string) => void;
 }
 
@@ -62,7 +76,7 @@ export interface TerraformSearch {
  * mirror, verified. Which of the two it is, it is asked itself: its name does not tell.
  *
  * @throws UserError when the one named is not there, when what is there is neither or too old, or when a
- *   download fails or does not match its published sum
+ *   download fails or is not the archive that this release of the action knows
  */
 export async function findTerraform(search: TerraformSearch): Promise<TerraformBinary> {
   const { name = null, usesLockfile, log } = search;
@@ -148,14 +162,15 @@ async function askVersion(path: string): Promise<string> {
 }
 
 /**
- * Downloads the release archive and its SHA256SUMS, compares, extracts and caches it in the runner's
- * tool cache. Proxies come from the environment.
+ * Downloads the release archive, compares its SHA-256 with the one that stands in this file, extracts and caches
+ * it in the runner's tool cache. Proxies come from the environment.
  *
- * @throws UserError when a download fails, the sum differs or the archive is not listed
+ * @throws UserError when the platform has no known archive, the download fails or the sum differs
  */
 export async function installTerraform(
-  options: Pick<TerraformSearch, 'releasesUrl' | 'log'>,
+  options: Pick<TerraformSearch, 'releasesUrl' | 'sums' | 'log'>,
 ): Promise<TerraformBinary> {
+  const { releasesUrl = RELEASES_URL, sums = ARCHIVE_SUMS, log } = options;
   // Loaded here alone: most runners have Terraform, and every run pays for what is loaded at start.
   const toolCache = await import('@actions/tool-cache');
   const installed = (folder: string): TerraformBinary => ({
@@ -166,40 +181,39 @@ export async function installTerraform(
   const cached = toolCache.find('terraform', INSTALLED_VERSION);
   if (cached) return installed(cached);
 
-  const archive = `terraform_${INSTALLED_VERSION}_${platform()}_${arch() === 'x64' ? 'amd64' : arch()}.zip`;
-  const base = `${options.releasesUrl ?? RELEASES_URL}/terraform/${INSTALLED_VERSION}`;
-  options.log(`Installing Terraform ${INSTALLED_VERSION} from ${base}`);
-  const download = async (file: string): Promise<string> => {
-    try {
-      return await toolCache.downloadTool(`${base}/${file}`);
-    } catch (error) {
-      throw new UserError(
-        `${INPUT}: neither Terraform nor OpenTofu is on PATH, and ${base}/${file} cannot be read (${error instanceof Error ? error.message : String(error)}). Install one of them before this step, or let the runner reach that address, through a proxy named in https_proxy if need be.`,
-        { cause: error },
-      );
-    }
-  };
-  const sumsPath = await download(`terraform_${INSTALLED_VERSION}_SHA256SUMS`);
-  const archivePath = await download(archive);
-  const published = findSum(await readFile(sumsPath, 'utf8'), archive);
-  const actual = createHash('sha256')
-    .update(await readFile(archivePath))
-    .digest('hex');
-  if (published !== actual) {
+  const host = `${platform()}_${arch() === 'x64' ? 'amd64' : arch()}`;
+  const expected = sums[host];
+  if (expected === undefined) {
     throw new UserError(
-      `terraform: ${base}/${archive} has SHA-256 ${actual}, published is ${published ?? 'none'}. Nothing was installed. Try again, or check what lies between the runner and the mirror.`,
+      `${INPUT}: neither Terraform nor OpenTofu is on PATH, and for ${host} none is installed (only for ${Object.keys(sums).join(', ')}). Install one of them before this step.`,
+    );
+  }
+  const url = `${releasesUrl}/terraform/${INSTALLED_VERSION}/terraform_${INSTALLED_VERSION}_${host}.zip`;
+  log(`Installing Terraform ${INSTALLED_VERSION} from ${url}`);
+  const archive = await downloadArchive(url, (address) => toolCache.downloadTool(address));
+  const actual = createHash('sha256')
+    .update(await readFile(archive))
+    .digest('hex');
+  if (actual !== expected) {
+    throw new UserError(
+      `terraform: ${url} has SHA-256 ${actual}, the release of HashiCorp has ${expected}. Nothing was installed. Check what lies between the runner and ${releasesUrl}, or install Terraform or OpenTofu before this step.`,
     );
   }
   return installed(
-    await toolCache.cacheDir(
-      await toolCache.extractZip(archivePath),
-      'terraform',
-      INSTALLED_VERSION,
-    ),
+    await toolCache.cacheDir(await toolCache.extractZip(archive), 'terraform', INSTALLED_VERSION),
   );
 }
 
-function findSum(sums: string, file: string): string | null {
-  const line = sums.split('\n').find((text) => text.endsWith(`  ${file}`));
-  return line?.split(' ')[0] ?? null;
+async function downloadArchive(
+  url: string,
+  download: (url: string) => Promise<string>,
+): Promise<string> {
+  try {
+    return await download(url);
+  } catch (error) {
+    throw new UserError(
+      `${INPUT}: neither Terraform nor OpenTofu is on PATH, and ${url} cannot be read (${error instanceof Error ? error.message : String(error)}). Install one of them before this step, or let the runner reach that address, through a proxy named in https_proxy if need be.`,
+      { cause: error },
+    );
+  }
 }
