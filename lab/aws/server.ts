@@ -36,16 +36,12 @@ function writeLog(
   appendFileSync(log, `${new Date().toISOString()} ${name} ${type} ${took} ms${tail}\n`);
 }
 
-/**
- * Serves the methods over gRPC on a Unix socket, as Terraform expects of a provider that runs under a debugger.
- * Calls are logged to the file. Throws if the socket cannot be bound.
- */
-export async function serveProvider(
+/** Registers the methods of the plugin protocol with a server that is still to be bound; calls are logged to the file. */
+export function createProviderServer(
   methods: { readonly [name: string]: Method },
-  { socket, log }: { socket: string; log: string },
-): Promise<ProviderServer> {
+  { log }: { log: string },
+): Server {
   mkdirSync(dirname(log), { recursive: true });
-  rmSync(socket, { force: true });
   // A whole schema or state goes in one message.
   const size = 64 * 1024 * 1024;
   const server = new Server({
@@ -76,11 +72,33 @@ export async function serveProvider(
     return [name, handle];
   });
   server.addService(loadService(), Object.fromEntries(handlers));
-  await new Promise<void>((resolve, reject) => {
-    server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), (error) =>
-      error ? reject(error) : resolve(),
+  return server;
+}
+
+/** Binds a server; gives its port, 0 for a socket. Throws if the address cannot be bound. */
+export function bindServer(
+  server: Server,
+  address: string,
+  credentials: ServerCredentials,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, credentials, (error, port) =>
+      error ? reject(error) : resolve(port),
     );
   });
+}
+
+/**
+ * Serves the methods over gRPC on a Unix socket, as Terraform expects of a provider that runs under a debugger.
+ * Calls are logged to the file. Throws if the socket cannot be bound.
+ */
+export async function serveProvider(
+  methods: { readonly [name: string]: Method },
+  { socket, log }: { socket: string; log: string },
+): Promise<ProviderServer> {
+  rmSync(socket, { force: true });
+  const server = createProviderServer(methods, { log });
+  await bindServer(server, `unix:${socket}`, ServerCredentials.createInsecure());
   const reattach = {
     [ADDRESS]: {
       Protocol: 'grpc',
