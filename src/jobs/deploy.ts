@@ -10,6 +10,7 @@ import {
   renderDeployTitle,
 } from '../report/deploy-comment.ts';
 import { renderDeploySummary } from '../report/summary.ts';
+import { ProviderLockError } from '../terraform/provider-lock.ts';
 import { hasReviewable } from '../terraform/review.ts';
 import { describeNodes } from '../terraform/stage.ts';
 import { rememberEnd, rememberProgress } from './afterwards.ts';
@@ -34,6 +35,9 @@ const NEXT_STEPS: Readonly<Record<Phase, string>> = {
   configuring:
     'The infrastructure is there. Mend what it says and run the job again: it looks at every node and does the rest.',
 };
+
+const PROVIDER_NEXT_STEP =
+  'Nothing was changed. Open a pull request (any edit of the workflow file): it plans with the provider that can be installed now, and its merge uses that one.';
 
 /** What a deploy's check run ends with; anything else is a failure. */
 const CONCLUSIONS: Partial<Record<DeployState['state'], 'success' | 'cancelled'>> = {
@@ -70,7 +74,13 @@ export async function deploy(job: Job, context: Context): Promise<void> {
   try {
     await enter('planning');
     await generateDirectory(job);
-    const { terraform, tool } = await openTerraform(job);
+    const pull = await context.subject.read();
+    const head = pull?.headSha ?? null;
+    // A change of the provider between review and merge would be code that nobody reviewed.
+    const kept = onPlanChange === 'fail' ? await reviews.prepare({ commit, head }) : null;
+    const { terraform, tool } = await openTerraform(job, {
+      providerLock: kept?.providerLock ?? null,
+    });
     await refuseForeignCluster(job, terraform);
     const plan = await planDirectory(job, terraform, { lock: true });
     report = { ...report, plan: plan.summary, run: { ...report.run, tool } };
@@ -79,15 +89,18 @@ export async function deploy(job: Job, context: Context): Promise<void> {
     if (plan.summary.hasChanges || plan.standing.halted.length > 0) {
       const preview = await previewRollout(job, plan);
       const image = findImageDigest(preview.observed);
-      const review = reviews.describe(plan.summary, { commit, image });
+      const review = reviews.describe(plan.summary, {
+        commit,
+        image,
+        providerLock: plan.providerLock,
+      });
       core.setOutput('plan-digest', review.digest);
       report = { ...report, run: { ...report.run, planDigest: review.digest } };
-      const pull = await context.subject.read();
       const isReviewable = hasReviewable(plan.summary);
       let { digest } = review;
       if (isReviewable) {
         const { reviewed, warnings: others } = await reviews.require(review, {
-          head: pull?.headSha ?? null,
+          head,
           overtakenBy: await context.findSuccessor(),
           onPlanChange,
         });
@@ -137,6 +150,9 @@ function describeFailure(error: unknown, phase: Phase): DeployState {
   if (error instanceof ChangedPlanError) {
     const { differences, nextStep } = error;
     return { state: 'changed', differences, nextStep };
+  }
+  if (error instanceof ProviderLockError) {
+    return { state: 'changed', differences: error.problems, nextStep: PROVIDER_NEXT_STEP };
   }
   return { state: 'failed', phase, error: readMessage(error), nextStep: NEXT_STEPS[phase] };
 }

@@ -27,8 +27,14 @@ export interface Job {
   readonly actionRoot: string;
 }
 
-/** A Terraform ready to work on the job's directory, and what it is. */
-export async function openTerraform(job: Job): Promise<{ terraform: Terraform; tool: Tool }> {
+/**
+ * A Terraform ready to work on the job's directory, and what it is. `providerLock`: the lock file of a review, whose
+ * provider is to be used; without one the newest that the templates allow.
+ */
+export async function openTerraform(
+  job: Job,
+  { providerLock = null }: { providerLock?: string | null } = {},
+): Promise<{ terraform: Terraform; tool: Tool }> {
   const binary = await findTerraform({
     name: job.request.terraformBinary,
     usesLockfile: usesLockfile(job.request.backend.config),
@@ -45,7 +51,12 @@ export async function openTerraform(job: Job): Promise<{ terraform: Terraform; t
   };
   rememberTerraform(setup);
   const environment = await prepareEnvironment(process.env, setup);
-  const terraform = new Terraform({ ...setup, environment, log: core.info });
+  const terraform = new Terraform({
+    ...setup,
+    environment,
+    log: core.info,
+    providerLock,
+  });
   return { terraform, tool: binary };
 }
 

@@ -75,7 +75,11 @@ async function preparePlan(
   const plan = await planDirectory(job, terraform, { lock: false });
   const preview = await previewRollout(job, plan);
   const image = findImageDigest(preview.observed);
-  const kept = reviews.describe(plan.summary, { commit, image });
+  const kept = reviews.describe(plan.summary, {
+    commit,
+    image,
+    providerLock: plan.providerLock,
+  });
   core.setOutput('plan-digest', kept.digest);
   const pull = await subject.read();
   const described = describeDatabase(job, { plan, preview });

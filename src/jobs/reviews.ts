@@ -2,6 +2,7 @@ import * as core from '@actions/core';
 import { readMessage, UserError } from '../errors.ts';
 import type { Check, CheckContent, Checks } from '../github/check.ts';
 import { isLater, type Run } from '../github/run-stamp.ts';
+import { compareReviews } from '../operations/review-comparison.ts';
 import {
   describeReview,
   nameApply,
@@ -10,8 +11,7 @@ import {
   sealReview,
 } from '../operations/review-record.ts';
 import { renderRedacted } from '../report/redact.ts';
-import { canonicalizePlan, type PlanSummary } from '../terraform/plan.ts';
-import { findDifferences } from '../terraform/review.ts';
+import type { PlanSummary } from '../terraform/plan.ts';
 import { type OpenCheck, rememberCheck } from './afterwards.ts';
 
 /** The review that a deploy goes by. */
@@ -67,6 +67,8 @@ export class Reviews {
   readonly #key: string;
   readonly #run: Run;
   readonly #redact: (text: string) => string;
+  /** What was found at each commit: the plan and the comparison must go by the same review. */
+  readonly #found = new Map<string, Promise<Review | string | null>>();
   #begun: OpenCheck | null = null;
 
   constructor(options: {
@@ -88,13 +90,18 @@ export class Reviews {
     this.#redact = options.redact;
   }
 
-  /** The review of a plan of `commit`; `image`: the digest that the nodes are to run. */
-  describe(plan: PlanSummary, { commit, image }: { commit: string; image: string | null }): Review {
+  /**
+   * The review of a plan of `commit`; `image`: the digest that the nodes are to run; `providerLock`: the lock file of
+   * the provider that planned.
+   */
+  describe(
+    plan: PlanSummary,
+    options: { commit: string; image: string | null; providerLock: string | null },
+  ): Review {
     return describeReview(plan, {
+      ...options,
       identity: this.#identity,
       run: this.#run,
-      commit,
-      image,
       redact: this.#redact,
     });
   }
@@ -115,6 +122,18 @@ export class Reviews {
           text: `${INTRODUCTION}\n\n${FENCE}\n${sealReview(review, this.#key)}\n${FENCE}`,
         }),
     );
+  }
+
+  /**
+   * The review that a deploy of `commit` will be held to, or null where there is none to be trusted; to be asked
+   * before the plan, which has to use the review's provider. `require` compares with the same one.
+   */
+  async prepare({ commit, head }: { commit: string; head: string | null }): Promise<Review | null> {
+    for (const one of listCommits(commit, head)) {
+      const found = await this.#find(one);
+      if (found !== null && typeof found !== 'string') return found;
+    }
+    return null;
   }
 
   /**
@@ -220,7 +239,7 @@ export class Reviews {
     now: Review,
     head: string | null,
   ): Promise<{ reviewed: Reviewed | null; differences: readonly string[] }> {
-    const commits = [...new Set([now.commit, ...(head === null ? [] : [head])])];
+    const commits = listCommits(now.commit, head);
     const problems: string[] = [];
     for (const commit of commits) {
       const found = await this.#find(commit);
@@ -242,7 +261,13 @@ export class Reviews {
   }
 
   /** The latest review of the commit that can be trusted; why there is none; null where there is nothing at all. */
-  async #find(commit: string): Promise<Review | string | null> {
+  #find(commit: string): Promise<Review | string | null> {
+    const found = this.#found.get(commit) ?? this.#look(commit);
+    this.#found.set(commit, found);
+    return found;
+  }
+
+  async #look(commit: string): Promise<Review | string | null> {
     const problems: string[] = [];
     let latest: Review | null = null;
     for (const { text } of await this.#list('plan', commit)) {
@@ -317,32 +342,7 @@ export class Reviews {
   }
 }
 
-/** Every difference between two reviews, a sentence each. */
-function compareReviews(
-  now: Review,
-  reviewed: Review,
-  { partly }: { partly: boolean },
-): readonly string[] {
-  if (now.digest === reviewed.digest) return [];
-  const images = compareImages(now.image, reviewed.image);
-  const digests = `The plan's digest is ${now.digest.slice(0, 12)}, the review's ${reviewed.digest.slice(0, 12)}.`;
-  if (now.changes === null || reviewed.changes === null) {
-    return [
-      ...images,
-      `${digests} The review is too large to be kept whole, so what differs cannot be named.`,
-    ];
-  }
-  if (canonicalizePlan(now.changes) === canonicalizePlan(reviewed.changes)) return images;
-  const differences = [...images, ...findDifferences(now.changes, reviewed.changes, { partly })];
-  return differences.length > 0 || partly ? differences : [digests];
-}
-
-/** What nobody could tell at the review, as of nodes that were yet to come, is not held against the deploy. */
-function compareImages(now: string | null, reviewed: string | null): string[] {
-  if (reviewed === null || now === reviewed) return [];
-  return [
-    now === null
-      ? `image: its registry did not say its digest, and the review saw ${reviewed}; run the job again.`
-      : `image: its digest is ${now}; the review saw ${reviewed}.`,
-  ];
+/** Where the review of a deploy is looked for, in this order. */
+function listCommits(commit: string, head: string | null): readonly string[] {
+  return [...new Set([commit, ...(head === null ? [] : [head])])];
 }

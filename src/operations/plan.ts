@@ -23,6 +23,8 @@ export interface PlanResult {
   readonly standing: Standing;
   /** What the nodes were asked to run before; null where nobody knows. */
   readonly applied: AppliedDatabase | null;
+  /** Text of the lock file that names the provider which planned; null where none was installed. */
+  readonly providerLock: string | null;
   /** Terraform's own wording, sensitive values hidden. */
   readonly text: string;
   /** Path of the binary plan, to be applied as it is. */
@@ -56,6 +58,7 @@ export async function plan(
     applied: readApplied(document),
     standing: readStanding(parsePlan(document)),
     digest: createHash('sha256').update(canonicalizePlan(summary)).digest('hex'),
+    providerLock: await terraform.readProviderLock(),
     text: hideSensitive(text, document),
     planFile,
     jsonFile: await writeResult(options.directory, 'plan', document),

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createPlan, type ResourceOverrides } from '../report/fixtures/plan.ts';
+import { createLock } from '../terraform/fixtures.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import {
   describeReview,
@@ -28,6 +29,7 @@ function createReview(count = 1, note = 'plain') {
     ...at,
     run: { id: 7, attempt: 1 },
     image: 'sha256:1',
+    providerLock: createLock(),
     redact: (text) => text.replaceAll('hunter2', '***'),
   });
 }
@@ -81,7 +83,15 @@ describe('a review that is kept', () => {
     expect(openReview(text, { ...at, key: '' })).toEqual({ problem: 'it cannot be read' });
   });
 
-  test('of a plan that is too large keeps the digest alone', () => {
+  test.each([
+    ['another provider', createLock().replace('hashicorp/aws', 'mallory/aws')],
+    ['more than a lock', `${createLock()}provider "registry.terraform.io/mallory/aws" {\n}\n`],
+  ])('that names %s cannot be read', (_, providerLock) => {
+    const text = sealReview({ ...createReview(), providerLock }, '');
+    expect(openReview(text, { ...at, key: '' })).toEqual({ problem: 'it cannot be read' });
+  });
+
+  test('of a plan that is too large keeps the digest and the provider alone', () => {
     const review = createReview(3000);
     const text = sealReview(review, KEY);
     expect(text.length).toBeLessThan(65_000);

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Run } from '../github/run-stamp.ts';
 import type { Json } from '../terraform/attributes.ts';
 import { canonicalizePlan, type PlanSummary } from '../terraform/plan.ts';
+import { parseProviderLock } from '../terraform/provider-lock.ts';
 import { type PlanChanges, selectChanges } from '../terraform/review.ts';
 import { mapTexts } from '../terraform/sensitive.ts';
 
@@ -19,6 +20,8 @@ export interface Review {
   readonly digest: string;
   /** Digest of the image that the nodes were to run; null where nobody could tell. */
   readonly image: string | null;
+  /** Text of the lock file that `init` wrote for the plan; null where no provider was installed. */
+  readonly providerLock: string | null;
   /** What the plan changed; null where that is too much to be kept. */
   readonly changes: PlanChanges | null;
 }
@@ -34,6 +37,11 @@ const record = z.object({
   run: z.object({ id: z.number(), attempt: z.number() }),
   digest: z.string(),
   image: z.string().nullable(),
+  // Unsigned, a record could name any program.
+  providerLock: z
+    .string()
+    .refine((text) => parseProviderLock(text) !== null)
+    .nullable(),
   // Written by `sealReview`, and signed where a key is given.
   changes: z.custom<PlanChanges>((value) => typeof value === 'object').nullable(),
 });
@@ -49,10 +57,11 @@ export function describeReview(
     commit: string;
     run: Run;
     image: string | null;
+    providerLock: string | null;
     redact: (text: string) => string;
   },
 ): Review {
-  const { identity, commit, run, image, redact } = options;
+  const { identity, commit, run, image, providerLock, redact } = options;
   const changes = mapTexts(selectChanges(plan) as unknown as Json, redact) as unknown;
   return {
     identity,
@@ -60,6 +69,7 @@ export function describeReview(
     run,
     digest: digestReview(plan, image),
     image,
+    providerLock,
     changes: changes as PlanChanges,
   };
 }

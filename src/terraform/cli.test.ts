@@ -1,8 +1,11 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { UserError } from '../errors.ts';
 import { type Stage, Terraform } from './cli.ts';
+import { createLock } from './fixtures.ts';
+import { LOCK_FILE, ProviderLockError } from './provider-lock.ts';
 
 const STAGE: Stage = { instanceTypes: { 1: 't3.medium', 3: 't3.medium' }, keptNodeCount: 3 };
 
@@ -52,6 +55,60 @@ test('a stage gives its variables through the environment, in one argument a rep
     'TF_VAR_node_instance_types={"1":"t3.medium","3":"t3.medium"}',
     'TF_VAR_ssh_public_key=ssh-ed25519 A',
   ]);
+});
+
+describe('the lock of the provider', () => {
+  const lock = createLock();
+  const open = (providerLock: string | null) =>
+    new Terraform({
+      binary: join(folder, 'terraform'),
+      directory: folder,
+      log: () => {},
+      providerLock,
+    });
+
+  test('that was reviewed is what init has to keep to', async () => {
+    await open(lock).init();
+    expect(read()).toEqual([
+      'init',
+      '-input=false',
+      '-no-color',
+      '-reconfigure',
+      '-lockfile=readonly',
+    ]);
+    expect(readFileSync(join(folder, LOCK_FILE), 'utf8')).toBe(lock);
+  });
+
+  test('is written by init where none was reviewed', async () => {
+    const own = open(null);
+    await own.init();
+    expect(read()).toEqual(['init', '-input=false', '-no-color', '-reconfigure']);
+    expect(await own.readProviderLock()).toBeNull();
+    writeFileSync(join(folder, LOCK_FILE), lock);
+    expect(await own.readProviderLock()).toBe(lock);
+  });
+
+  test('names nothing but the AWS provider, or nothing is started', async () => {
+    const other = lock.replace('hashicorp/aws', 'mallory/aws');
+    await expect(open(other).init()).rejects.toThrow(/not that of hashicorp\/aws alone/);
+    expect(readdirSync(folder)).toEqual(['terraform']);
+    writeFileSync(join(folder, LOCK_FILE), other);
+    await expect(open(null).readProviderLock()).rejects.toThrow(
+      /Remove the file and run this again/,
+    );
+  });
+
+  test.each([
+    ['that cannot be met', 'the previously-selected version\n6.8.0 is no longer available', true],
+    ['is not the reason', 'Error loading state: AccessDenied', false],
+  ])('%s', async (_, words, isLock) => {
+    writeFileSync(join(folder, 'terraform'), `#!/bin/sh\necho '${words}' >&2\nexit 1\n`);
+    const failure = await open(lock)
+      .init()
+      .catch((error: unknown) => error);
+    expect(failure instanceof ProviderLockError).toBe(isLock);
+    expect(failure).toBeInstanceOf(UserError);
+  });
 });
 
 test.each([{ 1: `\${file("/etc/passwd")}` }, { 'node-1': 't3.medium' }])(

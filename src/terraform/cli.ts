@@ -1,9 +1,17 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { type Outliving, ProcessError, type ProcessResult, runProcess } from '../process.ts';
 import { type Rescue, refuseErroredState, rescueState } from './errored-state.ts';
 import type { TerraformProduct } from './install.ts';
 import { explainCredentials } from './next-step.ts';
+import {
+  explainLockFailure,
+  LOCK_FILE,
+  type ProviderLock,
+  ProviderLockError,
+  parseProviderLock,
+} from './provider-lock.ts';
 
 /** How long to wait for another run's state lock: as long as that run may need to make instances. */
 const LOCK_TIMEOUT = '10m';
@@ -51,6 +59,7 @@ export class Terraform {
   readonly #keep: string;
   readonly #environment: Readonly<Record<string, string>>;
   readonly #log: (line: string) => void;
+  readonly #providerLock: string | null;
   #initialised = false;
 
   constructor(
@@ -58,6 +67,8 @@ export class Terraform {
       /** What the program gets besides what is set here. */
       environment: Readonly<Record<string, string>>;
       log: (line: string) => void;
+      /** Text of the lock file that `init` has to keep to; null: it chooses the provider and writes its own. */
+      providerLock?: string | null;
     },
   ) {
     this.#binary = options.binary;
@@ -66,13 +77,47 @@ export class Terraform {
     this.#keep = options.keep ?? join(options.directory, 'errored-state');
     this.#environment = options.environment;
     this.#log = options.log;
+    this.#providerLock = options.providerLock ?? null;
   }
 
-  /** `terraform init`: backend and providers; the first time only. */
+  /**
+   * `terraform init`: backend and providers; the first time only.
+   *
+   * @throws ProviderLockError when the provider of the lock that was given cannot be had
+   */
   async init(): Promise<void> {
     if (this.#initialised) return;
-    await this.#run(['init', '-input=false', '-no-color', '-reconfigure']);
+    const lock = await this.#writeLock();
+    const readonly = lock === null ? [] : ['-lockfile=readonly'];
+    try {
+      await this.#run(['init', '-input=false', '-no-color', '-reconfigure', ...readonly]);
+    } catch (error) {
+      const stderr = error instanceof UserError ? error.message : '';
+      const problem = lock === null ? null : explainLockFailure(stderr, lock);
+      throw problem === null ? error : new ProviderLockError(problem, { cause: error });
+    }
     this.#initialised = true;
+  }
+
+  /** The text of the lock file after `init`; null where no provider was installed, as with one that is reattached. */
+  async readProviderLock(): Promise<string | null> {
+    const text = await readFile(join(this.#directory, LOCK_FILE), 'utf8').catch(() => null);
+    if (text !== null && parseProviderLock(text) === null) {
+      throw new UserError(
+        `${join(this.#directory, LOCK_FILE)}: this is not the lock of the provider hashicorp/aws alone, as init writes it. Remove the file and run this again.`,
+      );
+    }
+    return text;
+  }
+
+  async #writeLock(): Promise<ProviderLock | null> {
+    if (this.#providerLock === null) return null;
+    const lock = parseProviderLock(this.#providerLock);
+    // Whatever it names would be installed and run.
+    if (lock === null)
+      throw new Error('the lock file to keep to is not that of hashicorp/aws alone');
+    await writeFile(join(this.#directory, LOCK_FILE), this.#providerLock);
+    return lock;
   }
 
   /**

@@ -1,0 +1,46 @@
+import { canonicalizePlan } from '../terraform/plan.ts';
+import { compareProviders } from '../terraform/provider-lock.ts';
+import { findDifferences } from '../terraform/review.ts';
+import type { Review } from './review-record.ts';
+
+/**
+ * Every difference between two reviews, a sentence each; none where `now` may be applied. `partly`: an apply of
+ * `reviewed` had begun, so what is left of it is no difference.
+ */
+export function compareReviews(
+  now: Review,
+  reviewed: Review,
+  { partly }: { partly: boolean },
+): readonly string[] {
+  const provider = compareProviders(now.providerLock, reviewed.providerLock);
+  return [...(provider === null ? [] : [provider]), ...comparePlans(now, reviewed, { partly })];
+}
+
+function comparePlans(
+  now: Review,
+  reviewed: Review,
+  { partly }: { partly: boolean },
+): readonly string[] {
+  if (now.digest === reviewed.digest) return [];
+  const images = compareImages(now.image, reviewed.image);
+  const digests = `The plan's digest is ${now.digest.slice(0, 12)}, the review's ${reviewed.digest.slice(0, 12)}.`;
+  if (now.changes === null || reviewed.changes === null) {
+    return [
+      ...images,
+      `${digests} The review is too large to be kept whole, so what differs cannot be named.`,
+    ];
+  }
+  if (canonicalizePlan(now.changes) === canonicalizePlan(reviewed.changes)) return images;
+  const differences = [...images, ...findDifferences(now.changes, reviewed.changes, { partly })];
+  return differences.length > 0 || partly ? differences : [digests];
+}
+
+/** What nobody could tell at the review, as of nodes that were yet to come, is not held against the deploy. */
+function compareImages(now: string | null, reviewed: string | null): string[] {
+  if (reviewed === null || now === reviewed) return [];
+  return [
+    now === null
+      ? `image: its registry did not say its digest, and the review saw ${reviewed}; run the job again.`
+      : `image: its digest is ${now}; the review saw ${reviewed}.`,
+  ];
+}
