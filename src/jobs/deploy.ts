@@ -10,6 +10,7 @@ import {
   renderDeployTitle,
 } from '../report/deploy-comment.ts';
 import { renderDeploySummary } from '../report/summary.ts';
+import { type Ground, permit, refuse } from '../terraform/protection.ts';
 import { ProviderLockError } from '../terraform/provider-lock.ts';
 import { hasReviewable } from '../terraform/review.ts';
 import { describeNodes } from '../terraform/stage.ts';
@@ -24,7 +25,6 @@ import {
 } from './job.ts';
 import { configureNodes } from './operation.ts';
 import { type Preview, previewRollout } from './preview.ts';
-import { refuseLosses } from './protection.ts';
 import { ChangedPlanError } from './reviews.ts';
 import { Stages } from './stages.ts';
 
@@ -85,6 +85,11 @@ export async function deploy(job: Job, context: Context): Promise<void> {
     const plan = await planDirectory(job, terraform, { lock: true });
     report = { ...report, plan: plan.summary, run: { ...report.run, tool } };
 
+    let ground: Ground = {
+      kind: 'plan',
+      label: job.request.allowDestroyLabel,
+      labels: pull?.labels ?? null,
+    };
     // Where nothing is applied the nodes are looked at anyway before anything is done to them.
     if (plan.summary.hasChanges || plan.standing.halted.length > 0) {
       const preview = await previewRollout(job, plan);
@@ -107,16 +112,20 @@ export async function deploy(job: Job, context: Context): Promise<void> {
         digest = reviewed?.digest ?? digest;
         report = { ...report, reviewed, warnings: [...warnings, ...others] };
       }
-      const partly = report.reviewed?.partly ?? false;
-      refuseEarly(job, { plan, preview, labels: pull?.labels ?? null, partly });
+      ground = { ...ground, partly: report.reviewed?.partly ?? false };
+      refuseEarly({ plan, preview, ground });
       if (isReviewable) await reviews.begin(commit, { digest, onPlanChange });
     } else if (job.environment.run.attempt > 1) {
       await reviews.resume(commit);
     }
 
     await enter('applying');
-    const standing = plan.standing.nodes;
-    const stages = new Stages(job, { terraform, reviewed: plan, standing });
+    const stages = new Stages(job, {
+      terraform,
+      permitted: permit(plan, ground),
+      digest: plan.digest,
+      standing: plan.standing.nodes,
+    });
     const nodes = await stages.provision();
 
     await enter('configuring');
@@ -158,21 +167,12 @@ function describeFailure(error: unknown, phase: Phase): DeployState {
 }
 
 /** What speaks against the change must be said before the infrastructure changes. */
-function refuseEarly(
-  job: Job,
-  options: {
-    plan: PlanResult;
-    preview: Preview;
-    labels: readonly string[] | null;
-    partly: boolean;
-  },
-): void {
-  const { plan, preview, labels, partly } = options;
+function refuseEarly(options: { plan: PlanResult; preview: Preview; ground: Ground }): void {
+  const { plan, preview, ground } = options;
   const { database } = preview;
-  const label = job.request.allowDestroyLabel;
   const refusals = [
     ...('refusals' in database ? database.refusals : []),
-    ...refuseLosses(plan.summary, { label, labels, partly }),
+    ...refuse(plan.summary, ground),
   ];
   if (refusals.length > 0) throw new UserError(refusals);
   const { destroy } = describeNodes(plan.summary);

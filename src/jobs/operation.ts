@@ -12,6 +12,8 @@ import {
 import { listSteps } from '../report/steps.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
+import type { PlanSummary } from '../terraform/plan.ts';
+import { permit, refuse } from '../terraform/protection.ts';
 import { describeNodes, findUnseenLosses } from '../terraform/stage.ts';
 import {
   ensureDirectory,
@@ -56,25 +58,35 @@ export async function runOperation(job: Job, operation: Operation): Promise<void
 /**
  * Applies the whole plan.
  *
- * @throws UserError where Terraform alone would stop or destroy nodes that PostgreSQL has to leave first
+ * @throws UserError where a node or its data would be lost, which takes a pull request to allow, or where Terraform
+ *   alone would stop nodes that PostgreSQL has to leave first
  */
 async function applyAlone(job: Job, terraform: Terraform): Promise<void> {
   await refuseForeignCluster(job, terraform);
-  const reviewed = await planDirectory(job, terraform, { lock: true });
-  const { resize, destroy } = describeNodes(reviewed.summary);
-  const problems = [
+  const planned = await planDirectory(job, terraform, { lock: true });
+  const ground = { kind: 'plan', label: job.request.allowDestroyLabel, labels: null } as const;
+  const problems = [...refuseTurns(planned.summary), ...refuse(planned.summary, ground)];
+  if (problems.length > 0) throw new UserError(problems);
+  await new Stages(job, {
+    terraform,
+    permitted: permit(planned, ground),
+    digest: planned.digest,
+    standing: planned.standing.nodes,
+  }).provision();
+}
+
+function refuseTurns(plan: PlanSummary): string[] {
+  const { resize, destroy } = describeNodes(plan);
+  const turns = [
     ...resize.map(({ node, from, to }) => `${node} would become ${to} instead of ${from}`),
     ...destroy.map((node) => `${node} would be removed`),
-    ...findUnseenLosses(reviewed.summary),
+    ...findUnseenLosses(plan),
   ];
-  if (problems.length > 0) {
-    throw new UserError([
-      'The operation apply does not look at the databases, and this plan needs them to take turns with Terraform. Merge the change, or run with command: auto.',
-      ...problems,
-    ]);
-  }
-  const standing = reviewed.standing.nodes;
-  await new Stages(job, { terraform, reviewed, standing }).provision();
+  if (turns.length === 0) return [];
+  return [
+    'The operation apply does not look at the databases, and this plan needs them to take turns with Terraform. Merge the change, or run with command: auto.',
+    ...turns,
+  ];
 }
 
 /** Configures the nodes, proves replication and sets the outputs about them. */

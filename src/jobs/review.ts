@@ -9,6 +9,7 @@ import {
   renderPlanTitle,
 } from '../report/plan-comment.ts';
 import { renderDeploySummary, renderPlanSummary } from '../report/summary.ts';
+import { refuse } from '../terraform/protection.ts';
 import { rememberEnd, rememberProgress } from './afterwards.ts';
 import { beginReport, type Context, publishProgress } from './context.ts';
 import {
@@ -20,7 +21,6 @@ import {
 } from './job.ts';
 import type { Labels } from './labels.ts';
 import { describeDatabase, previewRollout } from './preview.ts';
-import { refuseLosses } from './protection.ts';
 
 /** What a pull request would do: plan, look at the nodes, say it, and keep what was said for the merge. */
 export async function review(job: Job, context: Context, labels: Labels): Promise<void> {
@@ -88,7 +88,7 @@ async function preparePlan(
     ...described,
     cluster: job.request.spec.name,
     plan: plan.summary,
-    refusals: refuseLosses(plan.summary, { label, labels: pull?.labels ?? null }),
+    refusals: refuse(plan.summary, { kind: 'plan', label, labels: pull?.labels ?? null }),
     warnings: [...warnings, ...described.warnings],
     run: { ...beginReport(job, { commit }).run, tool, planDigest: kept.digest },
   };

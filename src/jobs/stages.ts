@@ -5,17 +5,15 @@ import type { Node } from '../cluster/configuration.ts';
 import { UserError } from '../errors.ts';
 import { apply } from '../operations/apply.ts';
 import type { Infrastructure } from '../operations/infrastructure.ts';
-import type { PlanResult } from '../operations/plan.ts';
 import { writeResult } from '../operations/result.ts';
 import type { Outliving } from '../process.ts';
 import type { Stage, Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
 import { type PlanSummary, summarizePlan } from '../terraform/plan.ts';
-import { findBeyondReview } from '../terraform/review.ts';
+import { type Ground, type Permit, permit, refuse } from '../terraform/protection.ts';
 import {
   attachmentAddress,
   describeNodes,
-  findBeyondReplacement,
   instanceAddress,
   keepNodes,
   nodeNumber,
@@ -31,29 +29,40 @@ import { logGroup } from './log-group.ts';
 export class Stages implements Infrastructure {
   readonly #job: Job;
   readonly #terraform: Terraform;
-  readonly #reviewed: PlanResult;
+  /** The whole plan. */
+  readonly #whole: Permit;
+  readonly #digest: string;
   #standing: readonly Node[];
   readonly #resized: string[] = [];
 
   constructor(
     job: Job,
-    options: { terraform: Terraform; reviewed: PlanResult; standing: readonly Node[] },
+    options: {
+      terraform: Terraform;
+      /** The whole plan. */
+      permitted: Permit;
+      /** Of the whole plan. */
+      digest: string;
+      standing: readonly Node[];
+    },
   ) {
     this.#job = job;
     this.#terraform = options.terraform;
-    this.#reviewed = options.reviewed;
+    this.#whole = options.permitted;
+    this.#digest = options.digest;
     this.#standing = options.standing;
   }
 
   /** Everything that needs no order; gives the nodes that stand afterwards. */
   async provision(): Promise<readonly Node[]> {
-    const { summary } = this.#reviewed;
+    const { summary } = this.#whole;
     const { resize, destroy } = describeNodes(summary);
     if (resize.length === 0 && destroy.length === 0) {
       await logGroup('Apply', () =>
         apply(this.#terraform, {
           directory: this.#job.workspace.directory,
-          plan: this.#reviewed,
+          permitted: this.#whole,
+          digest: this.#digest,
           outlives: nameHeirs(this.#job),
         }),
       );
@@ -71,12 +80,11 @@ export class Stages implements Infrastructure {
   }
 
   async destroy(): Promise<readonly Node[]> {
-    await this.#applyStage('Remove the nodes that left', undefined, (planned) => [
-      ...findBeyondReview(planned, this.#reviewed.summary),
-      ...describeNodes(planned).resize.map(
+    await this.#applyStage('Remove the nodes that left', undefined, (planned) =>
+      describeNodes(planned).resize.map(
         ({ node, from, to }) => `${node} would become ${to} instead of ${from} at the same time.`,
       ),
-    ]);
+    );
     return this.#finish();
   }
 
@@ -85,24 +93,29 @@ export class Stages implements Infrastructure {
   }
 
   #keep(): Stage {
-    const { summary } = this.#reviewed;
+    const { summary } = this.#whole;
     return keepNodes(summary, { standing: this.#standing, resized: this.#resized });
   }
 
   #applyStage(
     title: string,
     stage: Stage | undefined,
-    findBeyond = (planned: PlanSummary) => findBeyondReview(planned, this.#reviewed.summary),
+    findMore?: (planned: PlanSummary) => string[],
   ): Promise<void> {
-    return applyStage(this.#job, this.#terraform, { title, stage, findBeyond });
+    return applyStage(this.#job, this.#terraform, {
+      title,
+      stage,
+      ground: { kind: 'stage', whole: this.#whole },
+      ...(findMore && { findMore }),
+    });
   }
 
   /** The result is that of the whole plan, whichever stage was the last. */
   async #finish(): Promise<readonly Node[]> {
     const { directory } = this.#job.workspace;
-    const { summary, digest } = this.#reviewed;
     const outputs = await this.#terraform.outputs();
-    const result = { counts: summary.counts, planDigest: digest, outputs };
+    const { counts } = this.#whole.summary;
+    const result = { counts, planDigest: this.#digest, outputs };
     core.setOutput('apply-json', await writeResult(directory, 'apply', result));
     this.#standing = readNodes(outputs, { directory, spec: this.#job.request.spec });
     return this.#standing;
@@ -131,7 +144,7 @@ export async function replaceInstance(
   await applyStage(job, terraform, {
     title: `Replace the instance of ${node}`,
     stage,
-    findBeyond: (planned) => findBeyondReplacement(planned, node),
+    ground: { kind: 'replacement', node },
   });
   const { directory } = job.workspace;
   return readNodes(await terraform.outputs(), { directory, spec: job.request.spec });
@@ -152,11 +165,12 @@ async function applyStage(
   options: {
     title: string;
     stage: Stage | undefined;
-    /** What the stage would do that it must not. */
-    findBeyond: (planned: PlanSummary) => string[];
+    ground: Ground;
+    /** What else the stage would do that it must not. */
+    findMore?: (planned: PlanSummary) => string[];
   },
 ): Promise<void> {
-  const { title, stage, findBeyond } = options;
+  const { title, stage, ground, findMore = () => [] } = options;
   const { workspace, keys } = job;
   const planFile = join(workspace.temporary, `${randomUUID()}.tfplan`);
   await logGroup(title, async () => {
@@ -165,15 +179,17 @@ async function applyStage(
       lock: true,
       ...(stage && { stage }),
     });
-    const planned = summarizePlan(JSON.parse(await terraform.showJson(planFile)));
-    const beyond = findBeyond(planned);
+    const summary = summarizePlan(JSON.parse(await terraform.showJson(planFile)));
+    const beyond = [...refuse(summary, ground), ...findMore(summary)];
     if (beyond.length > 0) {
       throw new UserError([
         `${title}: the plan of this stage does more than it may, so it was not applied. If something changed outside Terraform meanwhile, run the job again: it plans anew.`,
         ...beyond,
       ]);
     }
-    if (planned.hasChanges) await terraform.apply(planFile, nameHeirs(job));
+    if (summary.hasChanges) {
+      await terraform.apply(permit({ planFile, summary }, ground), nameHeirs(job));
+    }
   });
 }
 

@@ -1,6 +1,6 @@
 import type { Outliving } from '../process.ts';
 import type { Terraform } from '../terraform/cli.ts';
-import type { PlanResult } from './plan.ts';
+import type { Permit } from '../terraform/protection.ts';
 import { writeResult } from './result.ts';
 
 /** What was applied and what the state holds now. */
@@ -10,14 +10,21 @@ export interface ApplyResult {
   readonly jsonFile: string;
 }
 
-/** Applies exactly the plan that was made; an empty one changes nothing but is still read back. */
+/** Applies exactly the plan that is permitted; an empty one changes nothing but is still read back. */
 export async function apply(
   terraform: Terraform,
-  options: { directory: string; plan: PlanResult; outlives: Outliving },
+  options: {
+    directory: string;
+    permitted: Permit;
+    /** Of the plan. */
+    digest: string;
+    outlives: Outliving;
+  },
 ): Promise<ApplyResult> {
-  const { plan, directory, outlives } = options;
-  if (plan.summary.hasChanges) await terraform.apply(plan.planFile, outlives);
+  const { permitted, digest, directory, outlives } = options;
+  const { summary } = permitted;
+  if (summary.hasChanges) await terraform.apply(permitted, outlives);
   const outputs = await terraform.outputs();
-  const result = { counts: plan.summary.counts, planDigest: plan.digest, outputs };
+  const result = { counts: summary.counts, planDigest: digest, outputs };
   return { outputs, jsonFile: await writeResult(directory, 'apply', result) };
 }

@@ -63,6 +63,7 @@ describe('the lock of the provider', () => {
     new Terraform({
       binary: join(folder, 'terraform'),
       directory: folder,
+      environment: { PATH: process.env.PATH ?? '' },
       log: () => {},
       providerLock,
     });

@@ -5,6 +5,7 @@ import { type Outliving, ProcessError, type ProcessResult, runProcess } from '..
 import { type Rescue, refuseErroredState, rescueState } from './errored-state.ts';
 import type { TerraformProduct } from './install.ts';
 import { explainCredentials } from './next-step.ts';
+import type { Permit } from './protection.ts';
 import {
   explainLockFailure,
   LOCK_FILE,
@@ -157,12 +158,12 @@ export class Terraform {
   }
 
   /**
-   * Applies exactly that plan. Outlives a kill of this process: what it has begun must get into the state,
+   * Applies exactly the plan that is permitted. Outlives a kill of this process: what it has begun must get into the state,
    * and the lock must be given back. A state that it could not save is pushed, or kept.
    *
    * @throws UserError with Terraform's own words, and what became of the state
    */
-  async apply(planFile: string, outlives: Outliving): Promise<void> {
+  async apply({ planFile }: Permit, outlives: Outliving): Promise<void> {
     await refuseErroredState(this.#erroredState);
     try {
       await this.#run(

@@ -2,13 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createPlan, type ResourceOverrides, readFixture } from '../report/fixtures/plan.ts';
 import { type PlanSummary, summarizePlan } from './plan.ts';
 import { findBeyondReview } from './review.ts';
-import {
-  describeNodes,
-  findBeyondReplacement,
-  instanceAddress,
-  keepNodes,
-  type NodeChanges,
-} from './stage.ts';
+import { describeNodes, instanceAddress, keepNodes, type NodeChanges } from './stage.ts';
 
 const plan = (...resources: ResourceOverrides[]): PlanSummary =>
   summarizePlan(createPlan(resources));
@@ -229,25 +223,5 @@ describe('findBeyondReview', () => {
       const summary = summarizePlan(readFixture(name).json);
       expect(findBeyondReview(summary, { ...summary, outputs: [] }), name).toEqual([]);
     }
-  });
-});
-
-describe('findBeyondReplacement', () => {
-  it.each<[string, ResourceOverrides[]]>([
-    ['a replacement', [replace(instance(3)), replace(attachment(3))]],
-    ['a node that was terminated', [create(instance(3)), create(attachment(3))]],
-  ])('lets %s pass', (_, resources) => {
-    expect(findBeyondReplacement(plan(...resources), 'node-3')).toEqual([]);
-  });
-
-  it.each<[string, ResourceOverrides]>([
-    ['another node', replace(instance(1))],
-    ['its data', replace(volume(3))],
-    ['its end', { address: instance(3), actions: ['delete'], before: { id: 'i-3' } }],
-    ['a node that only begins alike', replace(instance(33))],
-  ])('names %s', (_, resource) => {
-    expect(findBeyondReplacement(plan(resource), 'node-3')).toEqual([
-      expect.stringContaining(`${resource.address}: would be `),
-    ]);
   });
 });

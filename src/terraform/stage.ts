@@ -1,9 +1,7 @@
 import type { Node } from '../cluster/configuration.ts';
-import { compareNames } from '../cluster/replication.ts';
 import { nodeName } from '../cluster/spec.ts';
 import type { Stage } from './cli.ts';
-import { isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
-import { VERBS } from './review.ts';
+import type { PlanSummary, ResourceChange } from './plan.ts';
 
 /** What a plan does to the nodes, by name (`node-3`), in number order. A node stands in one of the first four at most. */
 export interface NodeChanges {
@@ -26,7 +24,7 @@ export interface NodeResize {
 }
 
 /** Actions after which there is an instance that was not there before. */
-const MAKING: readonly string[] = ['create', 'replace'];
+export const MAKING: readonly string[] = ['create', 'replace'];
 
 /** Terraform's address of a node's instance, e.g. to have it replaced. */
 export function instanceAddress(node: string): string {
@@ -82,24 +80,6 @@ export function readPlannedZones(plan: PlanSummary): Record<string, string> {
 }
 
 /**
- * Nodes whose instance or data volume the plan destroys or replaces, a sentence each; whatever is left over
- * from an interrupted replacement holds nothing, nor does what an interrupted apply left half made (`partly`).
- */
-export function findLosses(plan: PlanSummary, { partly = false } = {}): string[] {
-  const volumes = listNodes(plan, 'aws_ebs_volume.data');
-  const instances = listNodes(plan, 'aws_instance.node');
-  const isLost = ({ resource: { action, reason } }: (typeof volumes)[number]) =>
-    action === 'delete' ||
-    (action === 'replace' && !(partly && reason === 'replace_because_tainted'));
-  const lost = [...volumes, ...instances].filter(isLost);
-  return [...new Set(lost.map(({ node }) => node))].sort(compareNames).map((node) => {
-    const resources = lost.filter((one) => one.node === node).map(({ resource }) => resource);
-    const what = resources.map(({ address, action }) => `${address} would ${VERBS[action]}`);
-    return `${node}: ${what.join(', ')}`;
-  });
-}
-
-/**
  * The part of the `reviewed` plan in which nothing is destroyed and of all running instances only those of
  * `resized` have their new type; without any, the stage before the first resize. `standing` are the nodes
  * that the state holds. The last stage is the plan without a stage.
@@ -127,25 +107,8 @@ export function keepNodes(
   };
 }
 
-/**
- * Everything that `stage` does beyond giving `node` another instance and attaching its volume to it: a
- * sentence each, none when it does nothing else.
- */
-export function findBeyondReplacement(stage: PlanSummary, node: string): string[] {
-  const expected = [instanceAddress(node), attachmentAddress(node)];
-  return stage.resources
-    .filter(({ action }) => !isIdle(action))
-    .filter(
-      ({ address, action, deposed }) =>
-        !(expected.includes(address) && MAKING.includes(action) && deposed === null),
-    )
-    .map(
-      ({ address, action }) =>
-        `${address}: would ${VERBS[action]}, but only the instance of ${node} is to be replaced.`,
-    );
-}
-
-function listNodes(
+/** The resources of one kind, e.g. `aws_instance.node`, with the node each belongs to, in number order. */
+export function listNodes(
   plan: PlanSummary,
   kind: string,
 ): { readonly node: string; readonly resource: ResourceChange }[] {
@@ -155,7 +118,8 @@ function listNodes(
     .sort((a, b) => Number(a.resource.index) - Number(b.resource.index));
 }
 
-const kindOf = ({ type, name }: ResourceChange): string => `${type}.${name}`;
+/** Type and name of a resource, e.g. `aws_instance.node`. */
+export const kindOf = ({ type, name }: ResourceChange): string => `${type}.${name}`;
 
 function readResize(node: string, { action, address, attributes }: ResourceChange): NodeResize[] {
   const change = attributes.find(({ path }) => path === 'instance_type');

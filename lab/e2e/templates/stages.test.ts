@@ -7,13 +7,9 @@ import type { Node } from '../../../src/cluster/configuration.ts';
 import { type Stage, Terraform } from '../../../src/terraform/cli.ts';
 import { readNodes } from '../../../src/terraform/outputs.ts';
 import { type PlanSummary, summarizePlan } from '../../../src/terraform/plan.ts';
+import { permit, refuse } from '../../../src/terraform/protection.ts';
 import { findBeyondReview } from '../../../src/terraform/review.ts';
-import {
-  describeNodes,
-  findBeyondReplacement,
-  instanceAddress,
-  keepNodes,
-} from '../../../src/terraform/stage.ts';
+import { describeNodes, instanceAddress, keepNodes } from '../../../src/terraform/stage.ts';
 import { type Aws, destroyAws, startAws } from '../../aws/main.ts';
 import { ensureImages } from '../../images/images.ts';
 import { openWorkspace, type Values } from '../../templates/workspace.ts';
@@ -60,7 +56,14 @@ async function plan(stage?: Stage): Promise<Planned> {
   return { file, summary: summarizePlan(JSON.parse(await terraform.showJson(file))) };
 }
 
-const apply = ({ file }: Planned) => terraform.apply(file, { temporary, announce: () => {} });
+// Each of these changes was allowed in a pull request.
+const ALLOWED = { kind: 'plan', label: 'allow-destroy', labels: ['allow-destroy'] } as const;
+
+const apply = ({ file, summary }: Planned) =>
+  terraform.apply(permit({ planFile: file, summary }, ALLOWED), { temporary, announce: () => {} });
+
+const refuseReplacement = ({ summary }: Planned, node: string) =>
+  refuse(summary, { kind: 'replacement', node });
 
 const write = (values: Values) =>
   writeFileSync(join(workspace, 'terraform.tfvars.json'), JSON.stringify(values));
@@ -274,8 +277,8 @@ describe('a node that is out of reach', () => {
       keptNodeCount: 0,
       replace: [instanceAddress('node-2')],
     });
-    expect(findBeyondReplacement(stage.summary, 'node-2')).toEqual([]);
-    expect(findBeyondReplacement(stage.summary, 'node-1')).toHaveLength(2);
+    expect(refuseReplacement(stage, 'node-2')).toEqual([]);
+    expect(refuseReplacement(stage, 'node-1')).toHaveLength(2);
     expect(changesOf(stage.summary)).toEqual([
       'replace aws_instance.node["2"]',
       'replace aws_volume_attachment.data["2"]',
@@ -302,7 +305,7 @@ describe('a node that is out of reach', () => {
       'create aws_volume_attachment.data["2"]',
     ]);
     expect(describeNodes(missing.summary)).toMatchObject({ create: ['node-2'], fresh: [] });
-    expect(findBeyondReplacement(missing.summary, 'node-2')).toEqual([]);
+    expect(refuseReplacement(missing, 'node-2')).toEqual([]);
     await apply(missing);
     const after = await listNodes();
     expect(after[0]).toEqual(before[0]);

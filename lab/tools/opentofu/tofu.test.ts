@@ -5,7 +5,8 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { UserError } from '../../../src/errors.ts';
 import { Terraform } from '../../../src/terraform/cli.ts';
 import { findTerraform } from '../../../src/terraform/install.ts';
-import { parsePlan } from '../../../src/terraform/plan-document.ts';
+import { summarizePlan } from '../../../src/terraform/plan.ts';
+import { permit } from '../../../src/terraform/protection.ts';
 import { type Aws, startAws } from '../../aws/main.ts';
 import { TEMPLATES } from '../../templates/workspace.ts';
 
@@ -68,9 +69,13 @@ test('plans, applies and reads through the binary that is named', async () => {
   await terraform.init();
   const planFile = join(folder, 'named.tfplan');
   await terraform.plan(planFile, { publicKey: PUBLIC_KEY, lock: true });
-  const plan = parsePlan(JSON.parse(await terraform.showJson(planFile)));
-  expect(plan.resource_changes.length).toBeGreaterThan(0);
-  await terraform.apply(planFile, { temporary: folder, announce: () => {} });
+  const summary = summarizePlan(JSON.parse(await terraform.showJson(planFile)));
+  expect(summary.counts.add).toBeGreaterThan(0);
+  const ground = { kind: 'plan', label: null, labels: null } as const;
+  await terraform.apply(permit({ planFile, summary }, ground), {
+    temporary: folder,
+    announce: () => {},
+  });
   expect(Object.keys((await terraform.outputs()) as object)).toContain('nodes');
 });
 

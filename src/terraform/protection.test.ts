@@ -1,0 +1,176 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { UserError } from '../errors.ts';
+import { createPlan, type ResourceOverrides } from '../report/fixtures/plan.ts';
+import { type PlanSummary, summarizePlan } from './plan.ts';
+import { type Ground, permit, refuse } from './protection.ts';
+
+const plan = (...resources: ResourceOverrides[]): PlanSummary =>
+  summarizePlan(createPlan(resources));
+const instance = (number: number) => `aws_instance.node["${number}"]`;
+const attachment = (number: number) => `aws_volume_attachment.data["${number}"]`;
+const volume = (number: number) => `aws_ebs_volume.data["${number}"]`;
+const before = { id: 'old' };
+const destroy = (address: string): ResourceOverrides => ({ address, actions: ['delete'], before });
+const replace = (address: string, reason = 'replace_because_cannot_update'): ResourceOverrides => ({
+  address,
+  actions: ['delete', 'create'],
+  before,
+  unknown: { id: true },
+  reason,
+});
+const taint = (address: string) => replace(address, 'replace_because_tainted');
+const create = (address: string): ResourceOverrides => ({ address, actions: ['create'] });
+const update = (address: string): ResourceOverrides => ({
+  address,
+  actions: ['update'],
+  before: { ...before, size: 1 },
+  after: { ...before, size: 2 },
+});
+
+const LABEL = 'allow-destroy';
+const ALONE: Ground = { kind: 'plan', label: LABEL, labels: null };
+const grant = (summary: PlanSummary, ground: Ground) => permit({ planFile: 'x', summary }, ground);
+
+describe('a whole plan', () => {
+  it.each<[string, ResourceOverrides[]]>([
+    ['nothing', []],
+    ['a first apply', [create(instance(1)), create(volume(1)), create(attachment(1))]],
+    ['changes in place', [update(instance(1)), update(volume(1))]],
+    ['another network', [replace('aws_vpc.own[0]'), replace('aws_subnet.own["us-east-1a"]')]],
+    ['another key', [replace('aws_key_pair.nodes'), replace('aws_security_group.nodes')]],
+    ['rules that go', [destroy('aws_vpc_security_group_ingress_rule.ssh["10.0.0.0/8"]')]],
+    ['an instance that was terminated', [create(instance(2)), replace(attachment(2))]],
+  ])('of %s is permitted without anybody’s word', (_, resources) => {
+    const summary = plan(...resources);
+    expect(refuse(summary, ALONE)).toEqual([]);
+    expect(grant(summary, ALONE)).toMatchObject({ planFile: 'x', summary });
+  });
+
+  it.each<[string, ResourceOverrides[], RegExp[]]>([
+    [
+      'another VPC',
+      [replace(instance(2)), replace(attachment(2)), replace(instance(1)), replace(attachment(1))],
+      [
+        /^node-1: aws_instance\.node\["1"\] would be replaced\.$/,
+        /^node-2: .* be replaced\. A node/,
+      ],
+    ],
+    [
+      'a tainted volume',
+      [taint(volume(1))],
+      [/^node-1: aws_ebs_volume\.data\["1"\] would be repl/],
+    ],
+    ['a tainted instance', [taint(instance(1))], [/^node-1: aws_instance/]],
+    ['a tainted attachment', [taint(attachment(1))], [/^node-1: aws_volume_attachment/]],
+    [
+      'a node that leaves',
+      [destroy(instance(10)), destroy(volume(10)), destroy(attachment(10))],
+      [
+        /^node-10: aws_ebs_volume\S+ would be destroyed, aws_instance\S+ would be destroyed\. A node/,
+      ],
+    ],
+    ['a volume of a node that is gone', [destroy(volume(3))], [/^node-3: aws_ebs_volume/]],
+    [
+      'what is of a module, whatever its name',
+      [destroy('module.old.aws_ebs_volume.data["1"]'), destroy('module.old.aws_vpc.own[0]')],
+      [/^module\.old\.aws_ebs_volume\S+ would be .* not a resource/, /^module\.old\.aws_vpc/],
+    ],
+    [
+      'what is of somebody else',
+      [destroy('aws_db_instance.orders'), replace('aws_ebs_volume.other')],
+      [
+        /^aws_db_instance\.orders would be destroyed, and it is not a resource of this cluster\.$/,
+        /^aws_ebs_volume\.other would be replaced, and it is not/,
+      ],
+    ],
+  ])('with %s needs a label', (_, resources, sentences) => {
+    const summary = plan(...resources);
+    const problems = refuse(summary, ALONE);
+    expect(problems).toEqual(sentences.map((one) => expect.stringMatching(one)));
+    expect(() => grant(summary, ALONE)).toThrow(new UserError(problems));
+    const labelled: Ground = { ...ALONE, labels: ['Allow-Destroy'] };
+    expect(refuse(summary, labelled)).toEqual([]);
+    expect(grant(summary, labelled).summary).toBe(summary);
+  });
+
+  it.each<[string | null, readonly string[] | null, RegExp]>([
+    [LABEL, null, /To allow it, open a pull request and label it allow-destroy\.$/],
+    [LABEL, ['other'], /label the pull request allow-destroy and run this again\.$/],
+    [null, [LABEL], /name a label in allow-destroy-label\.$/],
+  ])('names the way out: label %j, labels %j', (label, labels, wayOut) => {
+    expect(refuse(plan(destroy(volume(1))), { kind: 'plan', label, labels })).toEqual([
+      expect.stringMatching(wayOut),
+    ]);
+  });
+
+  it('of what an interrupted apply left half made is permitted, and no other part of it', () => {
+    const rest = plan(taint(instance(1)), taint(volume(2)), replace(volume(3)));
+    expect(refuse(rest, { ...ALONE, partly: true })).toEqual([expect.stringMatching(/^node-3: /)]);
+    expect(refuse(rest, ALONE)).toHaveLength(3);
+  });
+});
+
+describe('a stage', () => {
+  const whole = grant(plan(update(instance(1)), destroy(volume(3)), destroy(instance(3))), {
+    ...ALONE,
+    labels: [LABEL],
+  });
+
+  it.each<[string, ResourceOverrides[]]>([
+    ['nothing of it', []],
+    ['what is changed', [update(instance(1))]],
+    ['what was allowed to go', [destroy(volume(3)), destroy(instance(3))]],
+  ])('with %s is permitted', (_, resources) => {
+    expect(refuse(plan(...resources), { kind: 'stage', whole })).toEqual([]);
+  });
+
+  it.each<[string, ResourceOverrides]>([
+    ['another volume that goes', destroy(volume(2))],
+    ['a replacement instead of a change', replace(instance(1))],
+    ['a tainted volume', taint(volume(1))],
+  ])('with %s is refused', (_, resource) => {
+    expect(refuse(plan(resource), { kind: 'stage', whole })).toEqual([
+      expect.stringContaining(`${resource.address}: would be `),
+    ]);
+  });
+});
+
+describe('the replacement of an instance', () => {
+  const ground: Ground = { kind: 'replacement', node: 'node-3' };
+
+  it.each<[string, ResourceOverrides[]]>([
+    ['a replacement', [replace(instance(3)), replace(attachment(3))]],
+    ['a node that was terminated', [create(instance(3)), create(attachment(3))]],
+  ])('lets %s pass', (_, resources) => {
+    expect(refuse(plan(...resources), ground)).toEqual([]);
+  });
+
+  it.each<[string, ResourceOverrides]>([
+    ['another node', replace(instance(1))],
+    ['its data', replace(volume(3))],
+    ['its end', destroy(instance(3))],
+    ['a node that only begins alike', replace(instance(33))],
+    ['what is of somebody else', destroy('aws_db_instance.orders')],
+  ])('refuses %s', (_, resource) => {
+    expect(refuse(plan(resource), ground)).toEqual([
+      expect.stringContaining(`${resource.address}: would be `),
+    ]);
+  });
+});
+
+it('every resource of the templates either holds data or is known to hold none', () => {
+  const templates = join(import.meta.dirname, '../../templates/aws');
+  const text = readdirSync(templates).map((file) => readFileSync(join(templates, file), 'utf8'));
+  const kinds = [...text.join('\n').matchAll(/^resource "(\w+)" "(\w+)"/gm)];
+  const guarded = kinds
+    .map(([, type, name]) => `${type}.${name}`)
+    .filter((kind) => refuse(plan(destroy(`${kind}["1"]`)), ALONE).length > 0);
+  expect(kinds.length).toBeGreaterThan(10);
+  expect(guarded.sort()).toEqual([
+    'aws_ebs_volume.data',
+    'aws_instance.node',
+    'aws_volume_attachment.data',
+  ]);
+});

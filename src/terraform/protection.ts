@@ -1,0 +1,174 @@
+import { compareNames } from '../cluster/replication.ts';
+import { UserError } from '../errors.ts';
+import { isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
+import { findBeyondReview, VERBS } from './review.ts';
+import { attachmentAddress, instanceAddress, kindOf, listNodes, MAKING } from './stage.ts';
+
+const INSTANCE = 'aws_instance.node';
+const VOLUME = 'aws_ebs_volume.data';
+const ATTACHMENT = 'aws_volume_attachment.data';
+
+/** The resources of the templates. Every other one is somebody else's. */
+const OWN: ReadonlySet<string> = new Set([
+  INSTANCE,
+  VOLUME,
+  ATTACHMENT,
+  'aws_internet_gateway.own',
+  'aws_key_pair.nodes',
+  'aws_route.internet',
+  'aws_route_table.own',
+  'aws_route_table_association.own',
+  'aws_security_group.nodes',
+  'aws_subnet.own',
+  'aws_vpc.own',
+  'aws_vpc_security_group_egress_rule.all',
+  'aws_vpc_security_group_ingress_rule.clients',
+  'aws_vpc_security_group_ingress_rule.replication',
+  'aws_vpc_security_group_ingress_rule.ssh',
+]);
+
+/** A binary plan file and what is in it. */
+export interface PlannedFile {
+  readonly planFile: string;
+  readonly summary: PlanSummary;
+}
+
+/** On what grounds a plan is to be applied. */
+export type Ground =
+  /** The whole plan. Data may go only where the pull request carries the label. */
+  | {
+      readonly kind: 'plan';
+      /** The input `allow-destroy-label`; null: nothing allows a loss. */
+      readonly label: string | null;
+      /** Of the pull request; null: there is none. */
+      readonly labels: readonly string[] | null;
+      /** It is the rest of a reviewed plan whose apply had begun. */
+      readonly partly?: boolean;
+    }
+  /** A part of a plan that is permitted. */
+  | { readonly kind: 'stage'; readonly whole: Permit }
+  /** Another instance for a node that is lost; its data volume stays. */
+  | { readonly kind: 'replacement'; readonly node: string };
+
+/** That a plan file may be applied. Only `permit` makes one, so there is no apply that was not decided on. */
+class Permit {
+  readonly #planned: PlannedFile;
+
+  constructor(planned: PlannedFile) {
+    this.#planned = planned;
+  }
+
+  get planFile(): string {
+    return this.#planned.planFile;
+  }
+
+  get summary(): PlanSummary {
+    return this.#planned.summary;
+  }
+}
+
+export type { Permit };
+
+/**
+ * Permits a plan to be applied on these grounds.
+ *
+ * @throws UserError with everything that `refuse` says
+ */
+export function permit(planned: PlannedFile, ground: Ground): Permit {
+  const problems = refuse(planned.summary, ground);
+  if (problems.length > 0) throw new UserError(problems);
+  return new Permit(planned);
+}
+
+/** Why a plan may not be applied on these grounds, a sentence each, with the way out; none where it may. */
+export function refuse(plan: PlanSummary, ground: Ground): string[] {
+  switch (ground.kind) {
+    case 'plan':
+      return refuseLosses(plan, ground);
+    case 'stage':
+      return findBeyondReview(plan, ground.whole.summary);
+    case 'replacement':
+      return findBeyondReplacement(plan, ground.node);
+  }
+}
+
+function refuseLosses(
+  plan: PlanSummary,
+  { label, labels, partly = false }: Extract<Ground, { kind: 'plan' }>,
+): string[] {
+  const losses = findLosses(plan, { partly });
+  if (losses.length === 0) return [];
+  if (label !== null && labels?.some((one) => one.toLowerCase() === label.toLowerCase())) return [];
+  const last = losses.length - 1;
+  const wayOut = ` A node that holds data is protected. ${allow(label, labels)}`;
+  return losses.map((loss, index) => `${loss}.${index === last ? wayOut : ''}`);
+}
+
+function allow(label: string | null, labels: readonly string[] | null): string {
+  if (label === null) return 'To allow it, name a label in allow-destroy-label.';
+  if (labels === null) return `To allow it, open a pull request and label it ${label}.`;
+  return `If this is wanted, label the pull request ${label} and run this again.`;
+}
+
+/**
+ * What the plan destroys or replaces and must not, a sentence each without its full stop: the instance or data volume
+ * of a node, the attachment of a volume to an instance that stays, and everything that the templates do not make.
+ * What is left over from an interrupted replacement holds nothing, nor does what an interrupted apply left half made
+ * (`partly`).
+ */
+function findLosses(plan: PlanSummary, { partly = false } = {}): string[] {
+  const gone = new Set(
+    plan.resources.filter(
+      ({ action, reason, deposed }) =>
+        deposed === null &&
+        (action === 'delete' ||
+          (action === 'replace' && !(partly && reason === 'replace_because_tainted'))),
+    ),
+  );
+  const [volumes, instances, attachments] = [VOLUME, INSTANCE, ATTACHMENT].map((kind) =>
+    listNodes(plan, kind).filter(({ resource }) => isOwn(resource) && gone.has(resource)),
+  ) as [Owned, Owned, Owned];
+  // An attachment goes with its instance or its volume. Alone it would be torn from a running server.
+  const made = listNodes(plan, INSTANCE).filter(({ resource }) => resource.action === 'create');
+  const covered = new Set([...volumes, ...instances, ...made].map(({ node }) => node));
+  const torn = attachments.filter(({ node }) => !covered.has(node));
+  const lost = [...volumes, ...instances, ...torn];
+  return [
+    ...[...new Set(lost.map(({ node }) => node))].sort(compareNames).map((node) => {
+      const resources = lost.filter((one) => one.node === node).map(({ resource }) => resource);
+      return `${node}: ${resources.map(sayLoss).join(', ')}`;
+    }),
+    ...[...gone]
+      .filter((one) => !isOwn(one))
+      .map((one) => `${sayLoss(one)}, and it is not a resource of this cluster`),
+  ];
+}
+
+/** Whether the templates make it. */
+const isOwn = (resource: ResourceChange): boolean => {
+  const kind = kindOf(resource);
+  return resource.address.startsWith(kind) && OWN.has(kind);
+};
+
+type Owned = ReturnType<typeof listNodes>;
+
+const sayLoss = ({ address, action }: ResourceChange): string =>
+  `${address} would ${VERBS[action]}`;
+
+/**
+ * Everything that `stage` does beyond giving `node` another instance and attaching its volume to it: a
+ * sentence each, none when it does nothing else.
+ */
+function findBeyondReplacement(stage: PlanSummary, node: string): string[] {
+  const expected = [instanceAddress(node), attachmentAddress(node)];
+  return stage.resources
+    .filter(({ action }) => !isIdle(action))
+    .filter(
+      ({ address, action, deposed }) =>
+        !(expected.includes(address) && MAKING.includes(action) && deposed === null),
+    )
+    .map(
+      ({ address, action }) =>
+        `${address}: would ${VERBS[action]}, but only the instance of ${node} is to be replaced.`,
+    );
+}
