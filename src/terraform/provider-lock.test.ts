@@ -71,7 +71,7 @@ describe('explainLockFailure', () => {
     ],
     [
       'Changes to the required provider dependencies were detected, but the lock\nfile is read-only.',
-      /does not meet the requirements of the templates/,
+      /Terraform and OpenTofu name providers differently/,
     ],
   ])('%s', (stderr, expected) => {
     const problem = explainLockFailure(stderr, { version: '6.8.0' });

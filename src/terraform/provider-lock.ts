@@ -60,8 +60,12 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
     'this version does not exist for the platform of this runner',
   ],
   [
-    /lock file is read-only|does not match configured version constraint/,
-    'it does not meet the requirements of the templates',
+    /does not match configured version constraint/,
+    'it does not meet the requirements of the templates, which another release of this action changed',
+  ],
+  [
+    /lock file is read-only/,
+    'its lock file is not of the program that runs now: Terraform and OpenTofu name providers differently',
   ],
 ];
 
