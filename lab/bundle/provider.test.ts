@@ -118,13 +118,13 @@ test('a provider that was withdrawn since stops the merge', async () => {
   const opened = await propose();
   mirror.release('6.9.0');
   mirror.withdraw('6.8.0');
-  expectStopped(await run(merge(opened)), opened, /6\.8\.0.* is no longer available/);
+  expectStopped(await deploy(merge(opened)), opened, /6\.8\.0.* is no longer available/);
 });
 
 test('a provider whose bytes changed since stops the merge', async () => {
   const opened = await propose();
   mirror.release('6.8.0', { bytes: 'something else under the same name' });
-  expectStopped(await run(merge(opened)), opened, /6\.8\.0.* other checksums/);
+  expectStopped(await deploy(merge(opened)), opened, /6\.8\.0.* other checksums/);
 });
 
 test('a record from which somebody took the provider stops the merge', async () => {
@@ -132,7 +132,7 @@ test('a record from which somebody took the provider stops the merge', async () 
   const opened = await propose({ inputs });
   await forge(opened, (record) => ({ ...record, providerLock: null }));
   const why = /does not say which provider planned it; .* is 6\.8\.0 now/;
-  expectStopped(await run(merge(opened), inputs), opened, why);
+  expectStopped(await deploy(merge(opened), inputs), opened, why);
 });
 
 test('without a review the newest release applies', async () => {
