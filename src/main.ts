@@ -18,6 +18,7 @@ import { Labels } from './jobs/labels.ts';
 import { logGroup } from './jobs/log-group.ts';
 import { runOperation } from './jobs/operation.ts';
 import { findNewerCommit, findSubject, identifyCluster } from './jobs/place.ts';
+import { announceRefusedInputs, type RefusedRun } from './jobs/refused-inputs.ts';
 import { review } from './jobs/review.ts';
 import { Reviews } from './jobs/reviews.ts';
 import { tellProblems } from './problem-list.ts';
@@ -30,6 +31,8 @@ import { openWorkspace } from './workspace.ts';
 
 /** Runs the action. Everything that goes wrong ends here, said once. */
 export async function run(): Promise<void> {
+  // As long as nothing but the inputs can be wrong.
+  let unchecked: RefusedRun | null = null;
   try {
     forwardSignals();
     const inputs = readInputs();
@@ -43,6 +46,8 @@ export async function run(): Promise<void> {
       core.notice(`Nothing to do: ${intent.why}.`);
       return;
     }
+    const redact = createRedactor(secrets);
+    unchecked = { inputs, intent, environment, redact };
     const { request, keys } = await checkRequest(inputs, { intent, environment });
     // A command that is none was a problem of the inputs.
     if (intent.kind === 'skip') return;
@@ -51,11 +56,15 @@ export async function run(): Promise<void> {
       workingDirectory: request.workingDirectory,
       runnerTemp: environment.temporary,
     });
+    unchecked = null;
     rememberWorkspace(workspace);
     const job = { environment, request, keys, workspace, actionRoot: findActionRoot() };
-    await perform(intent, { job, redact: createRedactor(secrets) });
+    await perform(intent, { job, redact });
   } catch (error) {
     await reportFailure(error);
+    if (unchecked !== null && error instanceof UserError) {
+      await announceRefusedInputs(error.problems, unchecked);
+    }
   }
 }
 

@@ -8,16 +8,17 @@ import { type Bench, listErrors, openBench } from './bench.ts';
 let bench: Bench;
 let opened: WorkflowEvent;
 let merged: WorkflowEvent;
+let number: number;
 
 beforeAll(async () => {
   bench = await openBench();
   opened = bench.github.openPullRequest({ branch: 'change', title: 'Change the cluster' });
-  const { number } = (opened.payload as { pull_request: { number: number } }).pull_request;
+  number = (opened.payload as { pull_request: { number: number } }).pull_request.number;
   merged = bench.github.merge(number, 'squash').push;
 });
 afterAll(() => bench.close());
 
-/** Asserts that nothing was written, started or posted. */
+/** Asserts that nothing was written or started, and that nothing was posted but what the pull request is told. */
 async function expectRefusal(
   inputs: Record<string, string>,
   expected: readonly RegExp[],
@@ -31,7 +32,18 @@ async function expectRefusal(
   expect(errors).toHaveLength(expected.length);
   for (const [index, pattern] of expected.entries()) expect(errors[index]).toMatch(pattern);
   expect(result.raw).not.toMatch(/\n\s+at .*\(.*:\d+:\d+\)/);
-  expect(bench.github.journal.slice(before)).toEqual([]);
+  const written = bench.github.journal
+    .slice(before)
+    .filter(({ method, path }) => method !== 'GET' && path !== '/graphql')
+    .map(({ path }) => path.replace(/^\/repos\/acme\/database\//, '').replaceAll(/\d+/g, 'N'));
+  const allowed = [
+    'issues/N/comments',
+    'issues/comments/N',
+    'issues/comments/N/reactions',
+    'issues/comments/N/reactions/N',
+  ];
+  if (event === opened) allowed.push('check-runs');
+  expect(written.filter((path) => !allowed.includes(path))).toEqual([]);
   expect(result.leftovers).toEqual([]);
   expect(result.orphans).toEqual([]);
   const { workspace } = result.directories;
@@ -186,6 +198,26 @@ describe('a bad input is refused by the bundle before anything happens', () => {
       [/^replica-count/, /^region/, /^max-connections/, /^postgres-password/],
     );
   });
+});
+
+test('a merge whose inputs are refused says so in its pull request, the first nine problems and no secret', async () => {
+  const settings = Array.from({ length: 12 }, (_, index) => `bad_${index}: super-secret-1`);
+  await bench.run(merged, { settings: settings.join('\n') });
+  const [comment, ...others] = bench.github.listComments(number);
+  expect(others).toEqual([]);
+  const body = comment?.body ?? '';
+  expect(body).toContain('failed while checking the inputs');
+  expect(body.match(/settings: line \d+/g)).toHaveLength(9);
+  expect(body).toContain('… and 3 more, in the log');
+  expect(body).not.toContain('super-secret-1');
+
+  await bench.run(merged, { 'cluster-name': 'Orders' });
+  expect(bench.github.listComments(number)).toEqual([comment]);
+  // What happened on the way does not hide what is wrong.
+  bench.github.failNext({ path: /pulls$/, kind: 'server-error', times: 4 });
+  const result = await bench.run(merged, { 'replica-count': 'two' });
+  bench.github.clearFaults();
+  expect(listErrors(result)).toEqual([expect.stringMatching(/^replica-count: "two"/)]);
 });
 
 test('a bad input is shown on its line of the workflow, one that is missing on the step', async () => {

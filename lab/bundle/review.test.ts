@@ -182,6 +182,36 @@ describe('a pull request', () => {
     expect(comment?.body).not.toContain(secret);
   });
 
+  test.each<[string, Record<string, string>]>([
+    ['one of them', { 'replica-count': 'many' }],
+    ['the region, which is part of what the comment is found by', { region: 'us-east-1a' }],
+    ['the whole request', { request: '{"region": ' }],
+  ])('whose inputs are refused shows that instead of an older plan: %s', async (_case, wrong) => {
+    const opened = bench.github.openPullRequest({ branch: 'inputs', title: 'Inputs' });
+    const number = numberOf(opened);
+    const labels = { 'label-prefix': 'db/' };
+    bench.github.label(number, 'db/restart');
+    await bench.run(opened, labels, withAws);
+    const sha = (opened.payload as { pull_request: { head: { sha: string } } }).pull_request.head
+      .sha;
+    expect(bench.github.listCheckRuns(sha).at(-1)?.conclusion).toBe('success');
+    bench.github.label(number, 'db/restart');
+
+    const result = await bench.run(opened, { ...labels, ...wrong }, withAws);
+    const [name = ''] = Object.keys(wrong);
+    expect(listErrors(result)).toEqual([expect.stringMatching(`^${name}: `)]);
+    const [comment, ...others] = bench.github.listComments(number);
+    expect(others).toEqual([]);
+    expect(comment?.body).toContain('failed while checking the inputs');
+    expect(comment?.body).toContain(`${name}: `);
+    expect(comment?.body).not.toContain('aws_instance');
+    expect(result.summary).toContain('failed while checking the inputs');
+    const check = bench.github.listCheckRuns(sha).at(-1);
+    expect(check).toMatchObject({ name: 'PostgreSQL plan: postgres', conclusion: 'failure' });
+    const issue = bench.github.listIssues().find((one) => one.number === number);
+    expect(issue?.labels).toEqual([]);
+  });
+
   test('is warned about a major version past its end of life', async () => {
     const opened = bench.github.openPullRequest({ branch: 'old', title: 'Stay on 14' });
     const result = await bench.run(opened, { 'image-tag': '14-alpine' }, withAws);

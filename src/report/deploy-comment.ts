@@ -39,7 +39,7 @@ export type DeployState =
     }
   | {
       readonly state: 'failed';
-      readonly phase: Phase;
+      readonly phase: Phase | 'checking the inputs';
       /** Messages as they came, any length. */
       readonly error: string;
       /** A sentence: what to do now. */

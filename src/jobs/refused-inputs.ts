@@ -1,0 +1,148 @@
+import { relative, resolve } from 'node:path';
+import * as core from '@actions/core';
+import { REGIONS } from '../cluster/regions.ts';
+import type { RunnerEnvironment } from '../environment.ts';
+import { readMessage } from '../errors.ts';
+import { Checks } from '../github/check.ts';
+import { createClient, type GitHubClient, type Repository } from '../github/client.ts';
+import { MARK } from '../github/marker.ts';
+import { listOwnComments } from '../github/own-comment.ts';
+import { inputSchema } from '../input-schema.ts';
+import type { RawInputs } from '../inputs.ts';
+import type { Intent } from '../intent.ts';
+import { tellProblems } from '../problem-list.ts';
+import {
+  type DeployReport,
+  renderDeployShort,
+  renderDeployTitle,
+} from '../report/deploy-comment.ts';
+import { renderDeploySummary } from '../report/summary.ts';
+import { readBody } from '../request-body.ts';
+import { Announcement, identifyComment } from './announcement.ts';
+import { publishProgress } from './context.ts';
+import { Labels } from './labels.ts';
+import { findSubject } from './place.ts';
+
+/** A run whose inputs are refused. */
+export interface RefusedRun {
+  readonly inputs: RawInputs;
+  readonly intent: Intent;
+  readonly environment: RunnerEnvironment;
+  readonly redact: (text: string) => string;
+}
+
+/**
+ * Tells the pull request of a review or a deploy that its inputs are refused: in the cluster's comment, in place of an
+ * older plan, and for a review in a failed check run of the plan and without labels. Where the inputs do not say which
+ * cluster it is, or GitHub refuses, the log alone has the problems. Never throws.
+ */
+export async function announceRefusedInputs(
+  problems: readonly string[],
+  run: RefusedRun,
+): Promise<void> {
+  try {
+    await announce(problems, run);
+  } catch (error) {
+    core.warning(
+      `The pull request could not be told (${readMessage(error)}). The log has all problems.`,
+    );
+  }
+}
+
+async function announce(problems: readonly string[], run: RefusedRun): Promise<void> {
+  const { inputs, intent, environment, redact } = run;
+  const token = inputs['github-token'] ?? '';
+  const cluster = readCluster(run);
+  if ((intent.kind !== 'review' && intent.kind !== 'deploy') || token === '') return;
+  if (cluster === null) {
+    core.info('The inputs do not say which cluster this is, so no comment is updated.');
+    return;
+  }
+  const { repository, run: stamp, apiUrl } = environment;
+  const client = createClient({ token, apiUrl, log: core.info });
+  const report = describe(problems, { run, name: cluster.name, commit: intent.sha });
+
+  if (intent.kind === 'review') {
+    const outcome = await new Checks(client, repository).create(intent.sha, {
+      name: `PostgreSQL plan: ${cluster.name}`,
+      title: renderDeployTitle(report),
+      summary: renderDeployShort(report),
+      status: 'completed',
+      conclusion: 'failure',
+    });
+    if (outcome.outcome === 'forbidden') core.info(`No check run was made (${outcome.reason}).`);
+  }
+
+  const { number } = await findSubject(client, { intent, environment });
+  const identity =
+    number === null ? null : await findIdentity(client, { repository, number, ...cluster });
+  if (number === null || identity === null) return;
+  const place = { repository, number, identity, run: stamp, shared: cluster.shared };
+  const announcement = new Announcement({ client, place, redact });
+  await announcement.summarize(report, renderDeploySummary);
+  await publishProgress(announcement, report);
+  const prefix = inputSchema.shape['label-prefix'].safeParse(inputs['label-prefix']).data || null;
+  if (intent.kind === 'review') await new Labels({ client, place, prefix }).show([]);
+}
+
+interface Cluster {
+  readonly name: string;
+  /** Relative to the workspace. */
+  readonly directory: string;
+  /** Null where the inputs do not say it. */
+  readonly region: string | null;
+  readonly shared: boolean;
+}
+
+/** What tells the cluster's comment apart, as far as it is valid; null where too little of it is. */
+function readCluster({ inputs, intent, environment }: RefusedRun): Cluster | null {
+  const { shape } = inputSchema;
+  const body = readBody(inputs.request ?? '', intent);
+  const name = shape['cluster-name'].safeParse(inputs['cluster-name']).data;
+  const folder = shape['working-directory'].safeParse(inputs['working-directory']).data;
+  const comment = shape.comment.safeParse(inputs.comment).data;
+  if (name === undefined || folder === undefined || comment === undefined) return null;
+  const root = environment.workspace;
+  const directory = relative(root, resolve(root, folder || `.postgres-cluster/${name}`));
+  // A body that cannot be read may name another region.
+  const given = body.problems.length > 0 ? undefined : (body.values.region ?? inputs.region);
+  const region = shape.region.safeParse(given).data ?? null;
+  return { name, directory, region, shared: comment === 'shared' };
+}
+
+/** The identity of the cluster's comment; without a valid region that of the comment which is there. */
+async function findIdentity(
+  client: GitHubClient,
+  options: Cluster & { repository: Repository; number: number },
+): Promise<string | null> {
+  const { name, directory, region, repository, number } = options;
+  if (region !== null) return identifyComment({ name, region, directory });
+  const own = await listOwnComments(client, { repository, number, marker: MARK });
+  return (
+    REGIONS.map((one) => identifyComment({ name, region: one, directory })).find((identity) =>
+      own.some(({ body }) => body.includes(`: ${identity} -->`)),
+    ) ?? null
+  );
+}
+
+function describe(
+  problems: readonly string[],
+  { run, name, commit }: { run: RefusedRun; name: string; commit: string },
+): DeployReport {
+  const { runUrl, actionRef } = run.environment;
+  return {
+    cluster: name,
+    progress: {
+      state: 'failed',
+      phase: 'checking the inputs',
+      error: tellProblems(problems).annotations.map(run.redact).join('\n'),
+      nextStep: 'Nothing was changed. Correct the inputs in the workflow and push again.',
+    },
+    plan: null,
+    steps: null,
+    proof: [],
+    reviewed: null,
+    warnings: [],
+    run: { commit, url: runUrl, time: new Date(), action: actionRef, tool: null, planDigest: null },
+  };
+}
