@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UserError } from '../errors.ts';
+import { CancelledError, UserError } from '../errors.ts';
 import { type Outliving, ProcessError, type ProcessResult, runProcess } from '../process.ts';
 import { type Rescue, refuseErroredState, rescueState } from './errored-state.ts';
 import type { TerraformProduct } from './install.ts';
@@ -171,6 +171,11 @@ export class Terraform {
         { outlives },
       );
     } catch (error) {
+      if (error instanceof CancelledError) {
+        // Cancelled as well, it only keeps the state: the post step pushes it.
+        await this.rescueState().catch(() => null);
+        throw error;
+      }
       if (!(error instanceof UserError)) throw error;
       const rescue = await this.rescueState();
       if (rescue === null) throw error;

@@ -58,10 +58,14 @@ test('one that nobody pushed stops the next apply, wherever it lies', async () =
   expect(await rescueState(state, createPush(0).options)).toBeNull();
 });
 
-test('a cancel leaves it for the post step', async () => {
+test('a cancel keeps it, and leaves it for the post step, which pushes it', async () => {
   const push = async () => {
     throw new CancelledError('terraform state');
   };
   await expect(rescueState(state, { push })).rejects.toThrow(CancelledError);
-  expect(existsSync(file)).toBe(true);
+  const kept = join(state.keep, 'errored.tfstate');
+  expect([existsSync(file), existsSync(kept)]).toEqual([true, true]);
+  expect(await rescueState(state, createPush(0).options)).toMatchObject({ saved: true });
+  expect([existsSync(file), existsSync(kept)]).toEqual([false, false]);
+  await refuseErroredState(state);
 });

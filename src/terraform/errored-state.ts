@@ -1,5 +1,5 @@
 import { access, chmod, copyFile, mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CancelledError, readMessage, UserError } from '../errors.ts';
 import { BACKEND_FILE } from './files.ts';
@@ -49,7 +49,7 @@ export async function refuseErroredState({
  * Pushes the state that an apply could not save, in three tries within 15 s; where that fails keeps it, readable by this
  * user only, beside its backend's configuration. Null where there is no such state.
  *
- * @throws CancelledError when the job was cancelled meanwhile; the state stays where it is
+ * @throws CancelledError when the job was cancelled meanwhile; the state is kept, and stays where it is as well
  */
 export async function rescueState(
   state: ErroredState,
@@ -63,24 +63,36 @@ export async function rescueState(
     await sleep(wait);
     try {
       await push(file);
-      await rm(file);
+      await Promise.all([file, ...listKept(keep)].map((path) => rm(path, { force: true })));
       const message = `The state that the apply could not save is in the backend now (${command} state push).`;
       return { saved: true, message };
     } catch (error) {
-      if (error instanceof CancelledError) throw error;
+      if (error instanceof CancelledError) {
+        await keepState(state);
+        throw error;
+      }
       reason = readMessage(error);
     }
   }
-  await mkdir(keep, { recursive: true, mode: 0o700 });
-  await copyFile(file, join(keep, ERRORED_STATE));
-  await chmod(join(keep, ERRORED_STATE), 0o600);
-  if (await exists(join(directory, BACKEND_FILE))) {
-    await copyFile(join(directory, BACKEND_FILE), join(keep, BACKEND_FILE));
-  }
+  await keepState(state);
   await rm(file);
   const message = `The state could not be saved in the backend either afterwards; it is in ${join(keep, ERRORED_STATE)}. A hosted runner deletes that folder unless a later step of the job uploads it. Do not run a deploy before the state is saved: it would create the same resources again. ${explainPush({ folder: keep, command })}\n${reason}`;
   return { saved: false, message };
 }
+
+/** Also where another process is about to push it: a later step of the job can upload what is kept. */
+async function keepState({ directory, keep }: ErroredState): Promise<void> {
+  await mkdir(keep, { recursive: true, mode: 0o700 });
+  for (const path of listKept(keep)) {
+    const source = join(directory, basename(path));
+    if (!(await exists(source))) continue;
+    await copyFile(source, path);
+    await chmod(path, 0o600);
+  }
+}
+
+const listKept = (keep: string): string[] =>
+  [ERRORED_STATE, BACKEND_FILE].map((name) => join(keep, name));
 
 function explainPush({ folder, command }: { folder: string; command: string }): string {
   const quoted = `'${folder.replaceAll("'", "'\\''")}'`;
