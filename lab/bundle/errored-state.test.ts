@@ -98,28 +98,36 @@ test('a state that the backend takes at the second try is in the backend', async
   expect(backend.writes).toEqual([403, 200]);
 }, 180_000);
 
-test('a state that is left after the action was killed is pushed by the post step', async () => {
-  backend.refusals = 1;
-  const controller = new AbortController();
-  const { number, push } = merge('killed');
-  const slow = 'if [ "$1" = apply ]; then trap "" INT; echo "about to apply"; sleep 12; fi';
-  const result = await bench.run(push, inputs, {
-    ...withAws(),
-    path: reachAws({ folder, reattach: aws.reattach, before: slow }),
-    signal: controller.signal,
-    onLine: (line) => {
-      if (line.includes('about to apply')) controller.abort();
-    },
-  });
-  expect(result.conclusion).toBe('cancelled');
-  expect(result.main?.signal).toBe('SIGKILL');
-  expect(countInstances(backend.state)).toBe(3);
-  const message = 'The state that the apply could not save is in the backend now';
-  expect(result.annotations).toContainEqual(
-    expect.objectContaining({ level: 'notice', message: expect.stringContaining(message) }),
-  );
-  expect(bench.github.listComments(number)[0]?.body).toContain(message);
-  expect(
-    existsSync(join(result.directories.workspace, '.postgres-cluster/postgres/errored-state')),
-  ).toBe(false);
-}, 180_000);
+test.each([
+  { refusals: 1, level: 'notice', message: 'could not save is in the backend now' },
+  { refusals: 99, level: 'error', message: 'terraform state push errored.tfstate' },
+])(
+  'a state that is left after the action was killed is pushed or kept by the post step: $level',
+  async ({ refusals, level, message }) => {
+    backend.refusals = refusals;
+    const controller = new AbortController();
+    const { number, push } = merge(`killed-${refusals}`);
+    const slow = 'if [ "$1" = apply ]; then trap "" INT; echo "about to apply"; sleep 12; fi';
+    const result = await bench.run(push, inputs, {
+      ...withAws(),
+      path: reachAws({ folder, reattach: aws.reattach, before: slow }),
+      signal: controller.signal,
+      onLine: (line) => {
+        if (line.includes('about to apply')) controller.abort();
+      },
+    });
+    expect(result.conclusion).toBe('cancelled');
+    expect(result.main?.signal).toBe('SIGKILL');
+    expect(result.annotations).toContainEqual(
+      expect.objectContaining({ level, message: expect.stringContaining(message) }),
+    );
+    expect(bench.github.listComments(number)[0]?.body).toContain(message);
+    expect(result.leftovers).toEqual([]);
+    const kept = '.postgres-cluster/postgres/errored-state/errored.tfstate';
+    const file = join(result.directories.workspace, kept);
+    expect(existsSync(file)).toBe(level === 'error');
+    const state = level === 'error' ? readFileSync(file, 'utf8') : backend.state;
+    expect(countInstances(state)).toBe(3);
+  },
+  180_000,
+);

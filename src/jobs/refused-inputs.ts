@@ -16,6 +16,7 @@ import {
   renderDeployShort,
   renderDeployTitle,
 } from '../report/deploy-comment.ts';
+import { renderRedacted } from '../report/redact.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import { readBody } from '../request-body.ts';
 import { Announcement, identifyComment } from './announcement.ts';
@@ -65,8 +66,8 @@ async function announce(problems: readonly string[], run: RefusedRun): Promise<v
   if (intent.kind === 'review') {
     const outcome = await new Checks(client, repository).create(intent.sha, {
       name: `PostgreSQL plan: ${cluster.name}`,
-      title: renderDeployTitle(report),
-      summary: renderDeployShort(report),
+      title: renderRedacted(report, { render: renderDeployTitle, redact }),
+      summary: renderRedacted(report, { render: renderDeployShort, redact }),
       status: 'completed',
       conclusion: 'failure',
     });
