@@ -1,4 +1,14 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -49,6 +59,22 @@ test('one that cannot be pushed is kept for this user alone, with what the steps
   await expect(refuseErroredState(state)).rejects.toThrow(
     /kept\/here\/errored\.tfstate is the state/,
   );
+});
+
+test('what a checkout brings along is not in the folder that is kept', async () => {
+  const elsewhere = join(state.directory, 'elsewhere');
+  mkdirSync(elsewhere);
+  writeFileSync(join(elsewhere, 'evil.tf'), '');
+  mkdirSync(join(state.directory, 'kept'));
+  symlinkSync(elsewhere, state.keep);
+  await refuseErroredState({ ...state, directory: elsewhere });
+  await rescueState(state, createPush(3).options);
+  expect(readdirSync(elsewhere)).toEqual(['evil.tf']);
+  expect(readdirSync(state.keep).sort()).toEqual(['backend.tf.json', 'errored.tfstate']);
+
+  rmSync(join(state.keep, 'errored.tfstate'));
+  symlinkSync('nowhere', join(state.keep, 'errored.tfstate'));
+  await expect(refuseErroredState(state)).rejects.toThrow(/is in the repository, delete it there/);
 });
 
 test('one that nobody pushed stops the next apply, wherever it lies', async () => {

@@ -1,5 +1,5 @@
-import { access, chmod, copyFile, mkdir, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { chmod, copyFile, lstat, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CancelledError, readMessage, UserError } from '../errors.ts';
 import { BACKEND_FILE } from './files.ts';
@@ -40,7 +40,7 @@ export async function refuseErroredState({
   for (const folder of [keep, directory]) {
     if (!(await exists(join(folder, ERRORED_STATE)))) continue;
     throw new UserError(
-      `${join(folder, ERRORED_STATE)} is the state of an earlier apply that was not saved in the backend. Nothing was applied, because it would create the same resources again. ${explainPush({ folder, command })}`,
+      `${join(folder, ERRORED_STATE)} is the state of an earlier apply that was not saved in the backend. Nothing was applied, because it would create the same resources again. ${explainPush({ folder, command })} If the file is in the repository, delete it there instead: nobody but the action writes it.`,
     );
   }
 }
@@ -63,7 +63,8 @@ export async function rescueState(
     await sleep(wait);
     try {
       await push(file);
-      await Promise.all([file, ...listKept(keep)].map((path) => rm(path, { force: true })));
+      await rm(file);
+      await rm(keep, { recursive: true, force: true });
       const message = `The state that the apply could not save is in the backend now (${command} state push).`;
       return { saved: true, message };
     } catch (error) {
@@ -82,17 +83,15 @@ export async function rescueState(
 
 /** Also where another process is about to push it: a later step of the job can upload what is kept. */
 async function keepState({ directory, keep }: ErroredState): Promise<void> {
+  // A person runs Terraform in it: a checkout must not add a file, or lead it elsewhere by a link.
+  await rm(keep, { recursive: true, force: true });
   await mkdir(keep, { recursive: true, mode: 0o700 });
-  for (const path of listKept(keep)) {
-    const source = join(directory, basename(path));
-    if (!(await exists(source))) continue;
-    await copyFile(source, path);
-    await chmod(path, 0o600);
+  for (const name of [ERRORED_STATE, BACKEND_FILE]) {
+    if (!(await exists(join(directory, name)))) continue;
+    await copyFile(join(directory, name), join(keep, name));
+    await chmod(join(keep, name), 0o600);
   }
 }
-
-const listKept = (keep: string): string[] =>
-  [ERRORED_STATE, BACKEND_FILE].map((name) => join(keep, name));
 
 function explainPush({ folder, command }: { folder: string; command: string }): string {
   const quoted = `'${folder.replaceAll("'", "'\\''")}'`;
@@ -100,7 +99,8 @@ function explainPush({ folder, command }: { folder: string; command: string }): 
 }
 
 async function exists(path: string): Promise<boolean> {
-  return access(path).then(
+  // A link counts, wherever it leads.
+  return lstat(path).then(
     () => true,
     () => false,
   );
