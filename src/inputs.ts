@@ -245,7 +245,7 @@ function checkPasswords(inputs: RawInputs): string[] {
         `${name}: holds characters outside printable ASCII. Use letters, digits and punctuation.`,
       ];
     }
-    return value === '' || value.length >= SHORTEST_SECRET
+    return value === '' || value.trim().length >= SHORTEST_SECRET
       ? []
       : [
           `${name}: too short. Allowed: at least ${SHORTEST_SECRET} characters, e.g. the output of openssl rand -base64 24.`,
