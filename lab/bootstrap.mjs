@@ -48,8 +48,10 @@ function requireRoot() {
   const { program, args } = asRoot('true', []);
   const { status, stderr, error } = spawnSync(program, args, { encoding: 'utf8' });
   if (status === 0) return;
+  const why =
+    error?.code === 'ENOENT' ? 'sudo is not installed' : (error?.message ?? stderr.trim());
   fail(
-    `The lab makes images, loop devices and packet filters. Run it as root, or as a user with sudo that asks no password: ${error?.message ?? stderr.trim()}.`,
+    `The lab makes images, loop devices and packet filters. Run it as root, or as a user with sudo that asks no password (${why}).`,
   );
 }
 

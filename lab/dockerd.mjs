@@ -21,9 +21,8 @@ const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
  * @returns {'yes' | 'no' | 'denied'}
  */
 export function askDocker() {
-  const { status, stderr } = spawnSync('docker', ['info', '--format', '{{.ID}}'], {
-    encoding: 'utf8',
-  });
+  // Not `docker info`: before 23.0 it says nothing of what is denied when a format is given.
+  const { status, stderr } = spawnSync('docker', ['ps', '--quiet'], { encoding: 'utf8' });
   if (status === 0) return 'yes';
   return /permission denied/i.test(stderr ?? '') ? 'denied' : 'no';
 }

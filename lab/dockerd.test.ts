@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { stopDocker } from './dockerd.mjs';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { askDocker, startDocker, stopDocker } from './dockerd.mjs';
 
 let folder: string;
 let note: string;
@@ -39,25 +39,45 @@ async function startSlow(name: string): Promise<{ pid: number; end: () => void }
 
 const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`);
 
-it('returns when the daemon has ended, not when it was told to', async () => {
-  const { pid } = await startSlow('dockerd');
-  writeFileSync(note, `${pid}\n`);
-  expect(await stopDocker(folder)).toBe(true);
-  expect(isAlive(pid)).toBe(false);
-  expect(existsSync(note)).toBe(false);
+describe('askDocker', () => {
+  const socket = 'unix:///var/run/docker.sock';
+  it.each([
+    ['yes', 'exit 0'],
+    ['no', `echo "Cannot connect to the Docker daemon at ${socket}. Is it running?" >&2; exit 1`],
+    ['denied', `echo "Got permission denied while trying to connect to ${socket}" >&2; exit 1`],
+    ['denied', `echo "permission denied while trying to connect to the docker API" >&2; exit 1`],
+  ])('%s', (answer, script) => {
+    writeProgram('docker', script);
+    expect(askDocker()).toBe(answer);
+  });
 });
 
-it('leaves a process alone that has got the number since', async () => {
-  const { pid, end } = await startSlow('other');
-  writeFileSync(note, `${pid}\n`);
-  expect(await stopDocker(folder)).toBe(false);
-  expect(isAlive(pid)).toBe(true);
-  expect(existsSync(note)).toBe(false);
-  end();
+it('a user who may not talk to the daemon is told how to', async () => {
+  writeProgram('docker', 'echo "permission denied" >&2; exit 1');
+  await expect(startDocker(folder, () => {})).rejects.toThrow(/sudo usermod -aG docker \S+\)/);
 });
 
-it('has nothing to do for a daemon that is gone, or was never started', async () => {
-  expect(await stopDocker(folder)).toBe(false);
-  writeFileSync(note, `${2 ** 22}\n`);
-  expect(await stopDocker(folder)).toBe(false);
+describe('stopDocker', () => {
+  it('returns when the daemon has ended, not when it was told to', async () => {
+    const { pid } = await startSlow('dockerd');
+    writeFileSync(note, `${pid}\n`);
+    expect(await stopDocker(folder)).toBe(true);
+    expect(isAlive(pid)).toBe(false);
+    expect(existsSync(note)).toBe(false);
+  });
+
+  it('leaves a process alone that has got the number since', async () => {
+    const { pid, end } = await startSlow('other');
+    writeFileSync(note, `${pid}\n`);
+    expect(await stopDocker(folder)).toBe(false);
+    expect(isAlive(pid)).toBe(true);
+    expect(existsSync(note)).toBe(false);
+    end();
+  });
+
+  it('has nothing to do for a daemon that is gone, or was never started', async () => {
+    expect(await stopDocker(folder)).toBe(false);
+    writeFileSync(note, `${2 ** 22}\n`);
+    expect(await stopDocker(folder)).toBe(false);
+  });
 });
