@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -37,7 +37,11 @@ async function startSlow(name: string): Promise<{ pid: number; end: () => void }
   return { pid: child.pid as number, end: () => child.kill('SIGKILL') };
 }
 
-const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`);
+/** A zombie has ended: this process has just not been told yet. */
+function isAlive(pid: number): boolean {
+  const file = `/proc/${pid}/stat`;
+  return existsSync(file) && !/\) Z/.test(readFileSync(file, 'utf8'));
+}
 
 describe('askDocker', () => {
   const socket = 'unix:///var/run/docker.sock';
