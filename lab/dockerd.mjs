@@ -119,5 +119,5 @@ function isDaemon(pid) {
 
 function describeDenial() {
   const { username } = userInfo();
-  return `A Docker daemon runs, but the user ${username} may not talk to it. Let it (sudo usermod -aG docker ${username}) and log in again.`;
+  return `A Docker daemon runs, but the user ${username} may not talk to it. Add the user to its group (sudo usermod -aG docker ${username}) and log in again.`;
 }
