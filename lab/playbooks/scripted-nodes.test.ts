@@ -127,6 +127,42 @@ describe('what a node answers', () => {
     expect(existsSync(proof)).toBe(false);
   });
 
+  test('why a switchover failed is told in its words and runs nothing', async () => {
+    const proof = join(folder, 'ran');
+    const problem = `{{ lookup('pipe', 'touch ${proof}') }} {% raw %}`;
+    const answer = (role: string) => {
+      const facts = { role, nonce: '0'.repeat(32), port: 40_000, promoted: false, problem };
+      const named = Object.entries(facts).map(([name, value]) => [`postgres_${name}`, value]);
+      const ansible_facts = Object.fromEntries(named);
+      return JSON.stringify({ changed: false, notes: [problem], ...facts, ansible_facts });
+    };
+    const settings = { max_connections: '100' };
+    const work = {
+      primary: 'node-2',
+      steps: [
+        {
+          kind: 'switchover',
+          nodes: ['node-1', 'node-2'],
+          primary: 'node-2',
+          settings,
+          slots: ['node_1'],
+        },
+      ],
+    } as const;
+    const run = await play(
+      {
+        'node-1': { answers: { cluster_postgres: answer('primary') } },
+        'node-2': { answers: { cluster_postgres: answer('replica') } },
+      },
+      'site.yml',
+      { work },
+    );
+    expect(run.failures.at(-1)?.message).toBe(
+      `the switchover was undone, and node-1 is still the primary: ${problem}; ${problem}`,
+    );
+    expect(existsSync(proof)).toBe(false);
+  });
+
   test('an observation in the name of another node is refused', async () => {
     const run = await play(
       { 'node-1': { answers: observed(1) }, 'node-2': { answers: observed(1) } },

@@ -72,7 +72,7 @@ if success:
     print(success.group(0), flush=True)
 if "python3" in line:
     sent = sys.stdin.read()
-    module = re.search(r"ansible[./]modules[./](cluster_[a-z]+)", sent).group(1)
+    module = re.search(r"\\b(cluster_(?:host|observe|postgres|proof|record))\\b", sent).group(1)
     with open("@FOLDER@/" + name + "." + module, "w") as file:
         file.write(sent)
     print(script.get("answers", {}).get(module, '{"changed": false}'), flush=True)

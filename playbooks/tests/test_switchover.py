@@ -1,3 +1,4 @@
+import json
 import os
 import socket
 import struct
@@ -178,6 +179,25 @@ class Handover(unittest.TestCase):
 
     def test_nobody_else_is(self):
         self.assertEqual(self.meet("127.0.0.2", "n"), (False, None))
+
+    def test_what_says_no_position_is_not_heard(self):
+        end = {"nonce": "n", "state": "shut down", "lsn": "0/28", "timeline": 1}
+        for change, expected in [
+            ({}, True),
+            ({"lsn": None}, False),
+            ({"lsn": ["0/28"]}, False),
+            ({"lsn": "0/28'; DROP TABLE x"}, False),
+            ({"lsn": "0/28\n"}, False),
+            ({"state": 1}, False),
+        ]:
+            with self.subTest(change):
+                line = (json.dumps({**end, **change}) + "\n").encode("ascii")
+                here, there = socket.socketpair()
+                with here, there, mock.patch.object(socket, "create_connection", return_value=here):
+                    there.sendall(line)
+                    with mock.patch.object(handover, "END_SECONDS", 0.02):
+                        heard = handover.ask("10.42.0.11", "n", lambda: False)
+                self.assertEqual(heard is not None, expected)
 
     def test_a_receiver_that_tries_again_keeps_nobody_waiting(self):
         def connect(port):
