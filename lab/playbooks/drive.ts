@@ -4,6 +4,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { renderInventory, renderSshConfig } from '../../src/ansible/inventory.ts';
+import { parseResult } from '../../src/ansible/result.ts';
 import { renderVariables } from '../../src/ansible/variables.ts';
 import type { DesiredCluster } from '../../src/cluster/desired.ts';
 import type { PinnedImage } from '../../src/cluster/image.ts';
@@ -134,7 +135,10 @@ export async function runPlaybook(
   const seconds = (performance.now() - start) / 1000;
   const written = await readFile(result, 'utf8').catch(() => null);
   const nothing = { observations: [], proof: [], stats: {}, changes: [], failures: [], notes: [] };
-  return { ...nothing, ...(written && JSON.parse(written)), exitCode, seconds, output };
+  // As the action reads it: what real nodes report must fit.
+  const nodes = [...desired.nodes, ...desired.leaving].map(({ name }) => name);
+  const report = written === null ? nothing : parseResult(written, { nodes });
+  return { ...report, exitCode, seconds, output };
 }
 
 /** What `configure` does: look, decide and do until everything is known, then prove; gives the last round. */
