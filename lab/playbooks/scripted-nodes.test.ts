@@ -1,13 +1,16 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createDesired, createHealthy, RUNNING_DIGEST } from '../../src/cluster/fixtures.ts';
 import { UserError } from '../../src/errors.ts';
 import { type PlaybookRun, runPlaybook } from './drive.ts';
 import { type NodeScript, type ScriptedNodes, scriptNodes } from './scripted-nodes.ts';
 
 // The playbooks against nodes that say whatever their root wants, or that cannot be reached.
+
+// Ansible's own start takes seconds on a busy machine.
+vi.setConfig({ testTimeout: 120_000 });
 
 let folder: string;
 beforeEach(() => {
