@@ -1,6 +1,6 @@
 import type { World } from './shape.ts';
 import type { ChangedFile, CommitRecord, IssueRecord, MergeMethod, PullRecord } from './state.ts';
-import { makeSha, readClock, readMainHead } from './state.ts';
+import { makeSha, readBranch, readClock, readHead } from './state.ts';
 
 /** Adds a commit that is on no branch yet. */
 export function addCommit(
@@ -31,7 +31,7 @@ export function pushToBranch(
 /** Makes the commit behind refs/pull/N/merge, on which a pull request's workflows run. */
 export function tryMerge(world: World, pull: PullRecord): void {
   const head = pull.commits.at(-1) ?? pull.baseSha;
-  pull.baseSha = readMainHead(world.state);
+  pull.baseSha = readHead(world.state, pull.base);
   pull.mergeCommitSha = addCommit(world, {
     parents: [pull.baseSha, head],
     message: `Merge ${head} into ${pull.baseSha}`,
@@ -51,25 +51,23 @@ export function giveMergeMessage(pull: PullRecord, issue: IssueRecord): string {
   return `Merge pull request #${pull.number} from ${pull.headOwner}/${pull.branch}\n\n${issue.title}`;
 }
 
-/** Moves the default branch as the merge method does and gives the commits that are new on it. */
-export function mergeBranch(
+/** Makes the commits that the merge method puts on top of `base`, which are on no branch yet. */
+export function makeMerge(
   world: World,
-  merge: { pull: PullRecord; issue: IssueRecord; method: MergeMethod; actor: string },
+  merge: {
+    pull: PullRecord;
+    issue: IssueRecord;
+    method: MergeMethod;
+    actor: string;
+    base: string;
+  },
 ): CommitRecord[] {
-  const { pull, issue, method, actor } = merge;
+  const { pull, issue, method, actor, base } = merge;
   const { state } = world;
   const old = pull.commits.flatMap((sha) => state.commits[sha] ?? []);
-  const base = readMainHead(state);
-  const land = (
-    commit: Pick<CommitRecord, 'parents' | 'message' | 'author' | 'files'>,
-  ): CommitRecord => {
-    const record = addCommit(world, commit);
-    state.main.push(record.sha);
-    return record;
-  };
   if (method === 'squash') {
     return [
-      land({
+      addCommit(world, {
         parents: [base],
         message: `${issue.title} (#${pull.number})`,
         author: issue.author,
@@ -78,15 +76,30 @@ export function mergeBranch(
     ];
   }
   if (method === 'rebase') {
-    return old.map((commit) => land({ ...commit, parents: [readMainHead(state)] }));
-  }
-  for (const commit of old) {
-    state.main.push(commit.sha);
-    commit.emptyAnswers = state.associationDelay;
+    let parent = base;
+    return old.map((commit) => {
+      const record = addCommit(world, { ...commit, parents: [parent] });
+      parent = record.sha;
+      return record;
+    });
   }
   const head = old.at(-1)?.sha ?? base;
   const message = giveMergeMessage(pull, issue);
-  return [...old, land({ parents: [base, head], message, author: actor, files: pull.files })];
+  const parents = [base, head];
+  return [...old, addCommit(world, { parents, message, author: actor, files: pull.files })];
+}
+
+/** Moves the branch that a pull request is merged into to the commits of its merge. */
+export function landMerge(
+  world: World,
+  { pull, commits }: { pull: PullRecord; commits: readonly CommitRecord[] },
+): void {
+  const { state } = world;
+  const branch = readBranch(state, pull.base);
+  for (const commit of commits) {
+    branch.push(commit.sha);
+    commit.emptyAnswers = state.associationDelay;
+  }
 }
 
 /** Notes that a pull request has been merged, and with which commits. */

@@ -2,6 +2,7 @@ import type {
   Commit,
   MergeGroupChecksRequestedEvent,
   PullRequestClosedEvent,
+  PullRequestEditedEvent,
   PullRequestLabeledEvent,
   PullRequestOpenedEvent,
   PullRequestReopenedEvent,
@@ -15,7 +16,7 @@ import { giveFullPull } from './pull-shape.ts';
 import type { World } from './shape.ts';
 import { giveLabel, giveRepository, giveRepositoryPage, giveUser, makeNodeId } from './shape.ts';
 import type { CommitRecord, LabelRecord, PullRecord } from './state.ts';
-import { defaultBranch, readMainHead } from './state.ts';
+import { defaultBranch, readHead, readMainHead } from './state.ts';
 
 /** What starts a workflow, and where GitHub lets it run. */
 export interface WorkflowEvent<Name extends string = string, Payload = unknown> {
@@ -47,6 +48,7 @@ export type PullRequestPayload =
   | PullRequestOpenedEvent
   | PullRequestSynchronizeEvent
   | PullRequestReopenedEvent
+  | PullRequestEditedEvent
   | PullRequestLabeledEvent
   | PullRequestUnlabeledEvent
   | PullRequestClosedEvent;
@@ -85,6 +87,7 @@ export function makePullRequestEvent(
       | 'reopened'
       | 'closed'
       | { synchronize: { before: string; after: string } }
+      | { edited: PullRequestEditedEvent['changes'] }
       | { labeled: LabelRecord }
       | { unlabeled: LabelRecord };
   },
@@ -128,6 +131,8 @@ export function makePullRequestEvent(
       label: giveLabel(world, action.labeled),
       pull_request: full,
     };
+  } else if ('edited' in action) {
+    payload = { ...common, action: 'edited', changes: action.edited, pull_request: full };
   } else if ('unlabeled' in action) {
     payload = {
       ...common,
@@ -148,10 +153,10 @@ export function makePullRequestEvent(
     ...onMain(world, actor),
     name: 'pull_request',
     payload,
-    ref: merged ? `refs/heads/${defaultBranch}` : `refs/pull/${pull.number}/merge`,
+    ref: merged ? `refs/heads/${pull.base}` : `refs/pull/${pull.number}/merge`,
     sha: pull.mergeCommitSha,
     headRef: pull.branch,
-    baseRef: defaultBranch,
+    baseRef: pull.base,
     withoutSecrets: actor === 'dependabot[bot]' || pull.headOwner !== world.state.owner,
   };
 }
@@ -179,19 +184,22 @@ function giveCommitter(login: string) {
   return { name: login, email: `${login}@users.noreply.github.com`, username: login };
 }
 
-/** Makes the event of a push to the default branch that ends at its present head. */
+/** Makes the event of a push to a branch (the default one, unless it is named) that ends at its present head. */
 export function makePushEvent(
   world: World,
-  push: { before: string; commits: CommitRecord[]; actor: string },
+  push: { before: string; commits: CommitRecord[]; actor: string; branch?: string },
 ): WorkflowEvent<'push', PushEvent> {
-  const after = readMainHead(world.state);
+  const { branch = defaultBranch } = push;
+  const after = readHead(world.state, branch);
   const commits = push.commits.map((commit) => giveWebhookCommit(world, commit));
   const repository = giveRepository(world);
   return {
     ...onMain(world, push.actor),
     name: 'push',
+    ref: `refs/heads/${branch}`,
+    sha: after,
     payload: {
-      ref: `refs/heads/${defaultBranch}`,
+      ref: `refs/heads/${branch}`,
       before: push.before,
       after,
       created: false,

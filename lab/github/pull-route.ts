@@ -25,7 +25,7 @@ function listPulls(call: Call): Answer {
   const pulls = Object.values(state.pulls)
     .filter((pull) => wanted === 'all' || state.issues[pull.number]?.state === wanted)
     .filter((pull) => head === null || head === `${pull.headOwner}:${pull.branch}`)
-    .filter(() => base === null || base === defaultBranch)
+    .filter((pull) => base === null || base === pull.base)
     .sort((a, b) => (ascending ? a.number - b.number : b.number - a.number));
   const page = cutPage(pulls, call.url);
   return { body: page.items.map((pull) => givePull(call.world, pull)), link: page.link };

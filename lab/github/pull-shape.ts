@@ -9,7 +9,6 @@ import {
   makeNodeId,
 } from './shape.ts';
 import type { ChangedFile, PullRecord } from './state.ts';
-import { defaultBranch } from './state.ts';
 
 /** Makes a pull request as lists show it. */
 export function givePull(world: World, pull: PullRecord) {
@@ -61,8 +60,8 @@ export function givePull(world: World, pull: PullRecord) {
       repo: giveRepository(world, pull.headOwner),
     },
     base: {
-      label: `${state.owner}:${defaultBranch}`,
-      ref: defaultBranch,
+      label: `${state.owner}:${pull.base}`,
+      ref: pull.base,
       sha: pull.baseSha,
       user: giveUser(world, state.owner),
       repo: giveRepository(world),

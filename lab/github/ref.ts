@@ -1,11 +1,12 @@
 import { Problem } from './problem.ts';
 import type { Call } from './route.ts';
 import type { State } from './state.ts';
-import { defaultBranch, readMainHead } from './state.ts';
+import { defaultBranch, readHead, readMainHead } from './state.ts';
 
-/** Gives the newest commit of a branch: the default one, or that of a pull request; forks have their own. */
+/** Gives the newest commit of a branch of the repository, or of a pull request's; forks have their own. */
 export function findBranchHead(state: State, branch: string): string | undefined {
   if (branch === defaultBranch) return readMainHead(state);
+  if (state.branches[branch] !== undefined) return readHead(state, branch);
   return Object.values(state.pulls)
     .findLast((pull) => pull.branch === branch && pull.headOwner === state.owner)
     ?.commits.at(-1);

@@ -165,9 +165,9 @@ describe('a merge', () => {
 it('a merge queue merges several in one push, each found by its own commit', async () => {
   const pulls = [open(), open(2)];
   const base = github.push().payload.after;
-  const { groups, pullRequests, push } = github.mergeThroughQueue(
-    pulls.map(({ number }) => number),
-  );
+  const { groups, merge } = github.queue(pulls.map(({ number }) => number));
+  expect(github.schedule().sha).toBe(base);
+  const { pullRequests, push } = merge();
   expect(push).toMatchObject({
     actor: 'github-merge-queue[bot]',
     payload: { before: base, after: groups[1]?.payload.merge_group.head_sha },

@@ -2,8 +2,8 @@ import {
   addCommit,
   closeIssue,
   closeMerged,
-  giveMergeMessage,
-  mergeBranch,
+  landMerge,
+  makeMerge,
   mergeFiles,
   pushToBranch,
   tryMerge,
@@ -22,8 +22,15 @@ import {
 import { addIssue, addLabel, dropLabel } from './issue-route.ts';
 import type { World } from './shape.ts';
 import { giveComment, giveIssue } from './shape.ts';
-import type { ChangedFile, IssueRecord, LabelRecord, MergeMethod, PullRecord } from './state.ts';
-import { readClock, readMainHead, takeId } from './state.ts';
+import type {
+  ChangedFile,
+  CommitRecord,
+  IssueRecord,
+  LabelRecord,
+  MergeMethod,
+  PullRecord,
+} from './state.ts';
+import { defaultBranch, readClock, readHead, readMainHead, takeId } from './state.ts';
 
 /** A pull request to open. */
 export interface NewPullRequest {
@@ -37,6 +44,10 @@ export interface NewPullRequest {
   readonly files?: ChangedFile[];
   /** How many commits the branch has; 1 by default. */
   readonly commits?: number;
+  /** The branch to be merged into; the default one, unless it is named. */
+  readonly base?: string;
+  /** An existing commit that the branch points at, instead of commits of its own. */
+  readonly head?: string;
 }
 
 /** Both events that a merge causes, in GitHub's order. */
@@ -45,10 +56,16 @@ export interface MergeEvents {
   readonly push: ReturnType<typeof makePushEvent>;
 }
 
-/** What a merge queue does when the checks of its groups have passed: all in one push. */
-export interface QueueEvents {
+/** A merge queue with groups whose checks run. */
+export interface Queue {
   /** One a pull request, in the order in which they are merged. */
   readonly groups: ReturnType<typeof makeMergeGroupEvent>[];
+  /** What happens when the checks have passed: all in one push. */
+  merge(): QueueEvents;
+}
+
+/** What a merge queue causes when it merges. */
+export interface QueueEvents {
   readonly pullRequests: ReturnType<typeof makePullRequestEvent>[];
   readonly push: ReturnType<typeof makePushEvent>;
 }
@@ -69,21 +86,30 @@ export class Scenario {
     this.#save = parts.save;
   }
 
-  /** Opens a pull request towards the default branch. */
+  /** Makes a branch that pull requests can be merged into, at the default branch's head. */
+  createBranch(name: string): void {
+    this.#play(({ state }) => {
+      state.branches[name] = [...state.main];
+    });
+  }
+
+  /** Opens a pull request. */
   openPullRequest(request: NewPullRequest) {
     return this.#play((world) => {
       const { state } = world;
       const author = request.author ?? 'alice';
       const issue = addIssue(state, { title: request.title, body: request.body ?? null, author });
-      const base = readMainHead(state);
+      const { base: branch = defaultBranch, head } = request;
+      const base = readHead(state, branch);
       const files = request.files ?? someFiles;
       const pull: PullRecord = {
         id: takeId(state),
         number: issue.number,
         branch: request.branch,
         headOwner: request.fork === true ? author : state.owner,
+        base: branch,
         baseSha: base,
-        commits: [],
+        commits: head === undefined ? [] : [head],
         files,
         mergeCommitSha: base,
         mergedAt: null,
@@ -91,7 +117,7 @@ export class Scenario {
         introduced: [],
       };
       state.pulls[pull.number] = pull;
-      const count = request.commits ?? 1;
+      const count = head === undefined ? (request.commits ?? 1) : 0;
       for (let index = 1; index <= count; index += 1) {
         const message = count === 1 ? request.title : `${request.title} (${index} of ${count})`;
         pushToBranch(world, pull, { message, author, files });
@@ -133,12 +159,13 @@ export class Scenario {
       const { state } = world;
       const { pull, issue } = findOpen(world, number);
       const actor = by ?? state.owner;
-      const before = readMainHead(state);
-      const pushed = mergeBranch(world, { pull, issue, method, actor });
+      const before = readHead(state, pull.base);
+      const pushed = makeMerge(world, { pull, issue, method, actor, base: before });
+      landMerge(world, { pull, commits: pushed });
       closeMerged({ pull, issue, actor, pushed });
       return {
         pullRequest: makePullRequestEvent(world, { pull, actor, action: 'closed' }),
-        push: makePushEvent(world, { before, commits: pushed, actor }),
+        push: makePushEvent(world, { before, commits: pushed, actor, branch: pull.base }),
       };
     });
   }
@@ -169,46 +196,59 @@ export class Scenario {
 
   /** Puts an open pull request into the merge queue, as a group of its own. */
   mergeGroup(number: number) {
+    const [group] = this.queue([number]).groups;
+    if (group === undefined) throw new Error(`Pull request ${number} has no group.`);
+    return group;
+  }
+
+  /** Puts several open pull requests into the merge queue, each with a merge commit on top of the one before. */
+  queue(numbers: readonly number[]): Queue {
     return this.#play((world) => {
-      const { pull, issue } = findOpen(world, number);
-      const base = readMainHead(world.state);
-      const commit = addCommit(world, {
-        parents: [base, pull.commits.at(-1) ?? base],
-        message: giveMergeMessage(pull, issue),
-        author: issue.author,
-        files: pull.files,
+      const before = readMainHead(world.state);
+      let base = before;
+      const queued = numbers.map((number) => {
+        const { pull, issue } = findOpen(world, number);
+        const commits = makeMerge(world, {
+          pull,
+          issue,
+          method: 'merge',
+          actor: issue.author,
+          base,
+        });
+        const commit = commits.at(-1);
+        if (commit === undefined) throw new Error(`Pull request ${number} has no commit.`);
+        const group = makeMergeGroupEvent(world, { pull, commit, base });
+        base = commit.sha;
+        return { pull, issue, commits, group };
       });
-      return makeMergeGroupEvent(world, { pull, commit, base });
+      return {
+        groups: queued.map(({ group }) => group),
+        merge: () => this.#play((later) => mergeQueued(later, { before, queued })),
+      };
     });
   }
 
-  /** Lets the merge queue merge several open pull requests, each with a merge commit, in one push. */
-  mergeThroughQueue(numbers: readonly number[]): QueueEvents {
+  /** Lets an open pull request be merged into another branch. */
+  changeBase(number: number, base: string, by?: string) {
     return this.#play((world) => {
-      const before = readMainHead(world.state);
-      const groups: QueueEvents['groups'] = [];
-      const merged = numbers.map((number) => {
-        const { pull, issue } = findOpen(world, number);
-        const base = readMainHead(world.state);
-        const pushed = mergeBranch(world, { pull, issue, method: 'merge', actor: issue.author });
-        const commit = pushed.at(-1);
-        if (commit === undefined) throw new Error(`Pull request ${number} has no commit.`);
-        groups.push(makeMergeGroupEvent(world, { pull, commit, base }));
-        closeMerged({ pull, issue, actor: mergeQueueBot, pushed });
-        return { pull, pushed };
-      });
-      const actor = mergeQueueBot;
-      return {
-        groups,
-        pullRequests: merged.map(({ pull }) =>
-          makePullRequestEvent(world, { pull, actor, action: 'closed' }),
-        ),
-        push: makePushEvent(world, {
-          before,
-          commits: merged.flatMap(({ pushed }) => pushed),
-          actor,
-        }),
-      };
+      const { pull, issue } = findOpen(world, number);
+      const from = { ref: { from: pull.base }, sha: { from: pull.baseSha } };
+      pull.base = base;
+      tryMerge(world, pull);
+      issue.updatedAt = readClock();
+      const action = { edited: { base: from } };
+      return makePullRequestEvent(world, { pull, actor: by ?? issue.author, action });
+    });
+  }
+
+  /** Gives a pull request another title. */
+  retitle(number: number, title: string, by?: string) {
+    return this.#play((world) => {
+      const { pull, issue } = find(world, number);
+      const action = { edited: { title: { from: issue.title } } };
+      issue.title = title;
+      issue.updatedAt = readClock();
+      return makePullRequestEvent(world, { pull, actor: by ?? issue.author, action });
     });
   }
 
@@ -324,6 +364,32 @@ export class Scenario {
     this.#save();
     return result;
   }
+}
+
+/** Moves the default branch to the last group's commit and closes the pull requests. */
+function mergeQueued(
+  world: World,
+  parts: {
+    before: string;
+    queued: readonly { pull: PullRecord; issue: IssueRecord; commits: CommitRecord[] }[];
+  },
+): QueueEvents {
+  const { before, queued } = parts;
+  const actor = mergeQueueBot;
+  if (readMainHead(world.state) !== before) {
+    throw new Error('The default branch moved: a merge queue makes its groups anew.');
+  }
+  for (const { pull, issue, commits } of queued) {
+    landMerge(world, { pull, commits });
+    closeMerged({ pull, issue, actor, pushed: commits });
+  }
+  const commits = queued.flatMap((one) => one.commits);
+  return {
+    pullRequests: queued.map(({ pull }) =>
+      makePullRequestEvent(world, { pull, actor, action: 'closed' }),
+    ),
+    push: makePushEvent(world, { before, commits, actor }),
+  };
 }
 
 function find(world: World, number: number): { pull: PullRecord; issue: IssueRecord } {

@@ -65,6 +65,8 @@ export interface PullRecord {
   readonly branch: string;
   /** The owner of the head repository: another login than the repository's owner for a fork. */
   readonly headOwner: string;
+  /** The branch that it is to be merged into. */
+  base: string;
   baseSha: string;
   commits: string[];
   files: ChangedFile[];
@@ -171,6 +173,8 @@ export interface State {
   commits: Record<string, CommitRecord>;
   /** The default branch, oldest commit first. */
   main: string[];
+  /** Other branches of the repository that pull requests can be merged into, oldest commit first. */
+  branches: Record<string, string[]>;
   labels: Record<string, LabelRecord>;
   issues: Record<string, IssueRecord>;
   pulls: Record<string, PullRecord>;
@@ -239,6 +243,7 @@ export function createState(repository: { owner: string; name: string; private: 
     tokens: {},
     commits: { [root.sha]: root },
     main: [root.sha],
+    branches: {},
     labels: {},
     issues: {},
     pulls: {},
@@ -265,11 +270,13 @@ export function loadState(path: string): State | undefined {
     if (typeof state.owner !== 'string' || typeof state.nextId !== 'number')
       throw new Error('no state');
     // A file of before there were any.
+    for (const pull of Object.values(state.pulls)) pull.base ??= defaultBranch;
     return {
       ...state,
       reactions: state.reactions ?? {},
       hasIssues: state.hasIssues ?? true,
       checkSuites: state.checkSuites ?? {},
+      branches: state.branches ?? {},
     };
   } catch (cause) {
     throw new Error(
@@ -289,9 +296,21 @@ export function saveState(path: string, state: State): void {
   renameSync(partial, path);
 }
 
+/** Gives the commits of a branch that pull requests are merged into, oldest first. @throws Error where there is none */
+export function readBranch(state: State, name: string): string[] {
+  const commits = name === defaultBranch ? state.main : state.branches[name];
+  if (commits === undefined) throw new Error(`There is no branch ${name}.`);
+  return commits;
+}
+
+/** Gives the newest commit of a branch that pull requests are merged into. */
+export function readHead(state: State, name: string): string {
+  const head = readBranch(state, name).at(-1);
+  if (head === undefined) throw new Error(`Branch ${name} has no commit.`);
+  return head;
+}
+
 /** Gives the newest commit of the default branch. */
 export function readMainHead(state: State): string {
-  const head = state.main.at(-1);
-  if (head === undefined) throw new Error('The default branch has no commit.');
-  return head;
+  return readHead(state, defaultBranch);
 }

@@ -231,8 +231,9 @@ describe('reviewed is applied', () => {
     const wanted = withSettings('work_mem = 24MB');
     const one = await propose('queued-1', wanted);
     const two = await propose('queued-2', wanted);
-    const { groups, push } = world.github.mergeThroughQueue([one.number, two.number]);
-    for (const group of groups) requireSuccess(await run(group, wanted));
+    const queue = world.github.queue([one.number, two.number]);
+    for (const group of queue.groups) requireSuccess(await run(group, wanted));
+    const { push } = queue.merge();
     const deployed = requireSuccess(await run(push, wanted));
     expect(await askPrimary('SHOW work_mem', deployed)).toBe('24MB');
     expect(readComment(two.number)).toContain('done');
