@@ -17,6 +17,8 @@ export const DEPLOY: Intent = {
   kind: 'deploy',
   pullRequest: 7,
   withoutSecrets: null,
+  branch: 'main',
+  pushedAt: null,
   sha: 'a'.repeat(40),
   why: 'test',
 };

@@ -158,6 +158,11 @@ export const inputSchema = z.object({
     'at least 32 characters, or nothing for no signature',
     'the output of openssl rand -hex 32',
   ),
+  'require-signature': text(
+    (value) => value === 'true' || value === 'false',
+    'true or false',
+    'true',
+  ).transform((value) => value === 'true'),
   'postgres-password': z.string(),
   'replication-password': z.string(),
   'ssh-private-key': z.string(),

@@ -5,6 +5,8 @@ import type { Intent } from './intent.ts';
 
 const REVIEW: Intent = {
   kind: 'review',
+  event: 'pull_request',
+  base: 'main',
   pullRequest: 7,
   queued: null,
   withoutSecrets: null,
@@ -18,6 +20,26 @@ function read(overrides: RawInputs = {}, intent: Intent = DEPLOY): InputResult {
 describe('readRequest', () => {
   test('the inputs it checks are those of action.yml', () => {
     expect([...INPUT_NAMES].sort()).toEqual(Object.keys(ACTION_INPUTS).sort());
+  });
+
+  test.each<[string, Intent, RawInputs, readonly RegExp[]]>([
+    ['a merge', DEPLOY, {}, [/^review-key: missing\. require-signature is true/]],
+    ['a pull request', REVIEW, {}, [/^review-key: missing\. require-signature is true/]],
+    ['a fork’s pull request', { ...REVIEW, withoutSecrets: 'a fork' }, {}, []],
+    ['one operation', createOperation('apply'), {}, []],
+    ['a merge with a key', DEPLOY, { 'review-key': 'k'.repeat(32) }, []],
+    ['a merge with a key that is too short', DEPLOY, { 'review-key': 'k' }, [/^review-key: /]],
+    ['a merge that does not require it', DEPLOY, { 'require-signature': 'false' }, []],
+    [
+      'neither true nor false',
+      DEPLOY,
+      { 'require-signature': 'yes' },
+      [/^require-signature: "yes" is not allowed\. Allowed: true or false/],
+    ],
+  ])('a signature that is required needs a key: %s', (_, intent, inputs, problems) => {
+    expect(read({ 'require-signature': 'true', ...inputs }, intent).problems).toEqual(
+      problems.map((problem) => expect.stringMatching(problem)),
+    );
   });
 
   test('gives a typed request', () => {

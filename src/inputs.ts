@@ -163,6 +163,14 @@ function findMissing(inputs: RawInputs, intent: Intent): string[] {
       `Replicas log in with it. ${store}, e.g. \${{ secrets.REPLICATION_PASSWORD }}.`,
     );
   }
+  if (intent.kind === 'deploy' || (intent.kind === 'review' && withoutSecrets === null)) {
+    if (inputs['require-signature'] === 'true') {
+      needSecret(
+        'review-key',
+        `require-signature is true, so what is reviewed must be signed. Keep the output of openssl rand -hex 32 as a secret that this job can read, e.g. \${{ secrets.REVIEW_KEY }}.`,
+      );
+    }
+  }
   // A plan without secrets is made with a substitute key.
   if (configures || (plans && withoutSecrets === null)) {
     needSecret(

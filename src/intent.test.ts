@@ -21,8 +21,10 @@ function createEvent(
 function createPullRequest(
   action: string,
   overrides: Partial<NonNullable<EventPayload['pull_request']>> = {},
+  payload: EventPayload = {},
 ): TriggerEvent {
   return createEvent('pull_request', {
+    ...payload,
     action,
     pull_request: {
       number: 7,
@@ -44,6 +46,31 @@ describe('decideIntent', () => {
     ],
     ['reopened', createPullRequest('reopened'), { kind: 'review', pullRequest: 7 }],
     ['labeled', createPullRequest('labeled'), { kind: 'review', pullRequest: 7 }],
+    [
+      'labeled after the merge',
+      createPullRequest('labeled', { state: 'closed', merged: true }),
+      { kind: 'skip', why: expect.stringContaining('#7 is merged') },
+    ],
+    [
+      'unlabeled after it was closed',
+      createPullRequest('unlabeled', { state: 'closed' }),
+      { kind: 'skip', why: expect.stringContaining('#7 is closed') },
+    ],
+    [
+      'edited, with another base',
+      createPullRequest('edited', {}, { changes: { base: { ref: { from: 'release' } } } }),
+      {
+        kind: 'review',
+        event: 'pull_request',
+        base: 'main',
+        why: expect.stringContaining('into main'),
+      },
+    ],
+    [
+      'edited, with another title',
+      createPullRequest('edited', {}, { changes: {} }),
+      { kind: 'skip', why: expect.stringContaining('changes no plan') },
+    ],
     [
       'assigned',
       createPullRequest('assigned'),
@@ -76,15 +103,44 @@ describe('decideIntent', () => {
     ['closed', createPullRequest('closed'), { kind: 'close', pullRequest: 7 }],
     [
       'merged',
-      createPullRequest('closed', { merged: true, merge_commit_sha: MERGED }),
-      { kind: 'deploy', pullRequest: 7, sha: MERGED },
+      createPullRequest('closed', {
+        state: 'closed',
+        merged: true,
+        merged_at: '2026-11-26T12:00:00Z',
+        merge_commit_sha: MERGED,
+      }),
+      {
+        kind: 'deploy',
+        pullRequest: 7,
+        branch: 'main',
+        pushedAt: '2026-11-26T12:00:00Z',
+        sha: MERGED,
+      },
     ],
     [
       'merged elsewhere',
       createPullRequest('closed', { merged: true, base: { ref: 'next' } }),
       { kind: 'skip', why: expect.stringContaining('merged into next') },
     ],
-    ['push to main', createEvent('push'), { kind: 'deploy', pullRequest: null, sha: MERGED }],
+    [
+      'push to main',
+      createEvent('push', { repository: { default_branch: 'main', pushed_at: 1_795_694_400 } }),
+      {
+        kind: 'deploy',
+        pullRequest: null,
+        branch: 'main',
+        pushedAt: '2026-11-26T12:00:00.000Z',
+        sha: MERGED,
+      },
+    ],
+    [
+      'push that tells its time as other events do',
+      createEvent('push', {
+        repository: { default_branch: 'main', pushed_at: '2026-11-26T12:00:00Z' },
+      }),
+      { kind: 'deploy', pushedAt: '2026-11-26T12:00:00.000Z' },
+    ],
+    ['push that tells no time', createEvent('push'), { kind: 'deploy', pushedAt: null }],
     [
       'push elsewhere',
       createEvent('push', {}, 'refs/heads/x'),
@@ -95,9 +151,17 @@ describe('decideIntent', () => {
     [
       'merge queue',
       createEvent('merge_group', {
-        merge_group: { head_ref: `refs/heads/gh-readonly-queue/main/pr-7-${HEAD}` },
+        merge_group: {
+          head_ref: `refs/heads/gh-readonly-queue/main/pr-7-${HEAD}`,
+          base_ref: 'refs/heads/main',
+        },
       }),
-      { kind: 'review', pullRequest: null, queued: 7 },
+      { kind: 'review', event: 'merge_group', base: 'main', pullRequest: null, queued: 7 },
+    ],
+    [
+      'a merge queue that says nothing of itself',
+      createEvent('merge_group', { merge_group: {} }),
+      { kind: 'review', event: 'merge_group', base: null, queued: null },
     ],
     ['schedule', createEvent('schedule'), { kind: 'drift' }],
     [

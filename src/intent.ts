@@ -26,6 +26,8 @@ export interface EventPayload {
   readonly number?: number;
   readonly pull_request?: {
     readonly number: number;
+    readonly state?: string;
+    readonly merged_at?: string | null;
     readonly merged?: boolean | null;
     readonly merge_commit_sha?: string | null;
     readonly head: {
@@ -35,9 +37,15 @@ export interface EventPayload {
     };
     readonly base: { readonly ref: string; readonly repo?: { readonly full_name: string } };
   };
-  readonly repository?: { readonly default_branch?: string };
+  /** What an edit changed. */
+  readonly changes?: { readonly base?: object };
+  readonly repository?: {
+    readonly default_branch?: string;
+    /** In the payload of a push the seconds since 1970 of that push, in any other a date. */
+    readonly pushed_at?: number | string | null;
+  };
   readonly deleted?: boolean;
-  readonly merge_group?: { readonly head_ref?: string };
+  readonly merge_group?: { readonly head_ref?: string; readonly base_ref?: string };
   readonly client_payload?: unknown;
 }
 
@@ -46,6 +54,9 @@ export type Intent =
   /** Plan, and comment where there is a pull request. */
   | {
       readonly kind: 'review';
+      readonly event: 'pull_request' | 'merge_group';
+      /** Short name of the branch to be merged into; null where the event does not say. */
+      readonly base: string | null;
       /** Whose comment has the plan; null: nobody's. */
       readonly pullRequest: number | null;
       /** The pull request that a merge queue is about to merge. */
@@ -61,6 +72,10 @@ export type Intent =
       readonly pullRequest: number | null;
       /** As for a review. */
       readonly withoutSecrets: string | null;
+      /** Short name of the branch that was pushed. */
+      readonly branch: string;
+      /** When it was pushed, in ISO 8601; null where the event does not say. */
+      readonly pushedAt: string | null;
       readonly sha: string;
       readonly why: string;
     }
@@ -106,6 +121,8 @@ export function decideIntent(command: Command, event: TriggerEvent): Intent {
     case 'merge_group':
       return {
         kind: 'review',
+        event: 'merge_group',
+        base: event.payload.merge_group?.base_ref?.replace(/^refs\/heads\//, '') ?? null,
         pullRequest: null,
         queued: readQueued(event.payload),
         withoutSecrets: null,
@@ -129,21 +146,27 @@ function decidePullRequest(event: TriggerEvent): Intent {
   const pull = payload.pull_request;
   if (!pull) return { kind: 'skip', why: 'the pull_request event carries no pull request' };
   const label = `pull request #${pull.number}`;
+  if (payload.action !== 'closed' && pull.state === 'closed') {
+    const state = pull.merged ? 'merged' : 'closed';
+    return { kind: 'skip', why: `${label} is ${state}: it was planned while it was open` };
+  }
   switch (payload.action) {
+    case 'edited':
+      if (payload.changes?.base === undefined) break;
+      return planPullRequest(pull, {
+        event,
+        why: `${label} is to be merged into ${pull.base.ref} now`,
+      });
     case 'opened':
     case 'synchronize':
     case 'reopened':
     // A label can allow what the plan was refused for.
     case 'labeled':
     case 'unlabeled':
-      return {
-        kind: 'review',
-        pullRequest: pull.number,
-        queued: null,
-        withoutSecrets: explainNoSecrets(event),
-        sha: pull.head.sha,
+      return planPullRequest(pull, {
+        event,
         why: `${label} was ${payload.action === 'synchronize' ? 'pushed to' : payload.action}`,
-      };
+      });
     case 'closed': {
       if (!pull.merged) {
         return {
@@ -163,16 +186,34 @@ function decidePullRequest(event: TriggerEvent): Intent {
         kind: 'deploy',
         pullRequest: pull.number,
         withoutSecrets: explainNoSecrets(event),
+        branch,
+        pushedAt: pull.merged_at ?? null,
         sha: pull.merge_commit_sha ?? pull.head.sha,
         why: `${label} was merged`,
       };
     }
-    default:
-      return {
-        kind: 'skip',
-        why: `${label} was ${payload.action ?? 'changed'}, which changes no plan`,
-      };
   }
+  return {
+    kind: 'skip',
+    why: `${label} was ${payload.action ?? 'changed'}, which changes no plan`,
+  };
+}
+
+/** The review of the event's pull request, which it has. */
+function planPullRequest(
+  pull: NonNullable<EventPayload['pull_request']>,
+  { event, why }: { event: TriggerEvent; why: string },
+): Intent {
+  return {
+    kind: 'review',
+    event: 'pull_request',
+    base: pull.base.ref,
+    pullRequest: pull.number,
+    queued: null,
+    withoutSecrets: explainNoSecrets(event),
+    sha: pull.head.sha,
+    why,
+  };
 }
 
 /**
@@ -204,8 +245,21 @@ function decidePush(event: TriggerEvent): Intent {
       why: `${ref} was pushed; only a push to the default branch (${branch ?? 'unknown'}) is deployed`,
     };
   }
-  const withoutSecrets = explainNoSecrets(event);
-  return { kind: 'deploy', pullRequest: null, withoutSecrets, sha, why: `${branch} was pushed` };
+  return {
+    kind: 'deploy',
+    pullRequest: null,
+    withoutSecrets: explainNoSecrets(event),
+    branch,
+    pushedAt: readPushTime(payload.repository?.pushed_at),
+    sha,
+    why: `${branch} was pushed`,
+  };
+}
+
+/** A push tells times in seconds since 1970, unlike every other event. */
+function readPushTime(value: number | string | null | undefined): string | null {
+  const date = typeof value === 'number' ? new Date(value * 1000) : new Date(value ?? Number.NaN);
+  return Number.isNaN(date.getTime()) ? null : date.toISOString();
 }
 
 function decideDispatch({ payload, sha }: TriggerEvent): Intent {

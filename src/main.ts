@@ -5,12 +5,15 @@ import { type RunnerEnvironment, readEnvironment } from './environment.ts';
 import { CancelledError, UserError } from './errors.ts';
 import { Checks } from './github/check.ts';
 import { createClient } from './github/client.ts';
+import { watchClock } from './github/clock.ts';
 import { INPUT_NAMES, type RawInputs, readCommand, readRequest } from './inputs.ts';
 import { decideIntent, type Intent } from './intent.ts';
 import { rememberPlace, rememberWorkspace } from './jobs/afterwards.ts';
 import { Announcement } from './jobs/announcement.ts';
 import { close } from './jobs/close.ts';
+import { ClusterChecks } from './jobs/cluster-checks.ts';
 import { deploy } from './jobs/deploy.ts';
+import { Deployment } from './jobs/deployment.ts';
 import { reportDrift } from './jobs/drift.ts';
 import { failOver } from './jobs/failover.ts';
 import type { Job } from './jobs/job.ts';
@@ -102,6 +105,7 @@ async function perform(
     apiUrl: environment.apiUrl,
     log: core.info,
   });
+  const now = watchClock(client);
   const identity = identifyCluster(job);
   const today = new Date().toISOString().slice(0, 10);
   const endOfLife = warnEndOfLife(request.spec.imageTag, today);
@@ -117,17 +121,37 @@ async function perform(
   if (place === null) core.info('No pull request to comment on; the job summary has the report.');
   else rememberPlace(place);
   const announcement = new Announcement({ client, place, redact });
-  const checks = new Checks(client, repository);
+  const cluster = request.spec.name;
+  const checks = new ClusterChecks({
+    checks: new Checks(client, repository),
+    identity,
+    cluster,
+    redact,
+  });
   const key = request.secrets.reviewKey;
-  const reviews = new Reviews({ checks, identity, cluster: request.spec.name, key, run, redact });
+  const deployment = new Deployment(checks, key);
+  const reviews = new Reviews({ checks, deployment, key, now, redact });
   switch (intent.kind) {
     case 'review':
     case 'deploy': {
       const commit = intent.sha;
       const findSuccessor = () => findNewerCommit(client, { commit, environment });
-      const context = { announcement, reviews, commit, warnings, subject, findSuccessor };
-      if (intent.kind === 'deploy') return deploy(job, context);
-      return review(job, context, new Labels({ client, place, prefix: request.labelPrefix }));
+      const context = {
+        announcement,
+        reviews,
+        deployment,
+        commit,
+        warnings,
+        subject,
+        findSuccessor,
+      };
+      if (intent.kind === 'deploy') return deploy(job, context, intent);
+      const { event, base } = intent;
+      const pullRequest = intent.pullRequest ?? intent.queued;
+      return review(job, context, {
+        labels: new Labels({ client, place, prefix: request.labelPrefix }),
+        origin: { event, pullRequest, base, run },
+      });
     }
     case 'failover':
       return failOver(job, { announcement, commit: intent.sha, fenced: request.fenced });

@@ -209,6 +209,49 @@ it('labels and what is taken off cause events, and show in the pull request', as
   expect(() => github.unlabel(number, 'allow-destroy')).toThrow('has no label allow-destroy');
 });
 
+it('edits say what was changed, and a label after the merge shows a merged pull request', () => {
+  github.createBranch('release');
+  const before = github.schedule().sha;
+  const { number } = open();
+  const main = github.push().payload.after;
+  expect(github.changeBase(number, 'release')).toMatchObject({
+    name: 'pull_request',
+    baseRef: 'release',
+    payload: {
+      action: 'edited',
+      changes: { base: { ref: { from: 'main' }, sha: { from: before } } },
+      pull_request: { state: 'open', base: { ref: 'release', sha: before } },
+    },
+  });
+  expect(github.retitle(number, 'Better').payload).toMatchObject({
+    action: 'edited',
+    changes: { title: { from: 'Change' } },
+    pull_request: { title: 'Better' },
+  });
+  const { push } = github.merge(number, 'squash');
+  expect(push).toMatchObject({ ref: 'refs/heads/release', payload: { before, after: push.sha } });
+  expect(github.schedule().sha).toBe(main);
+  expect(github.label(number, 'late').payload).toMatchObject({
+    action: 'labeled',
+    pull_request: { state: 'closed', merged: true, merge_commit_sha: push.sha },
+  });
+  expect(() => github.changeBase(number, 'main')).toThrow(`Pull request ${number} is not open.`);
+});
+
+it('a pull request can be opened from an existing commit', async () => {
+  github.createBranch('stable');
+  const head = github.push().payload.after;
+  const { payload } = github.openPullRequest({
+    branch: 'copy',
+    title: 'Copy',
+    base: 'stable',
+    head,
+  });
+  expect(payload.pull_request).toMatchObject({ head: { sha: head }, base: { ref: 'stable' } });
+  // It is on the default branch, and no pull request brought it there.
+  expect(await findPulls(head)).toEqual([]);
+});
+
 it('branches tell their newest commit', async () => {
   const token = github.createToken({ permissions: { contents: 'read' } });
   const { rest } = getOctokit(token, { baseUrl: github.urls.api });

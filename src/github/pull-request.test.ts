@@ -41,13 +41,17 @@ it.each(['merge', 'squash', 'rebase'] as const)('finds it after a %s', async (me
     headSha: pullRequest.payload.pull_request.head.sha,
     labels: ['allow-destroy'],
     isOpen: false,
+    baseRef: 'main',
+    mergedAt: pullRequest.payload.pull_request.merged_at,
+    mergeCommitSha: push.payload.after,
   });
   expect(waits).toEqual([]);
 });
 
 it('finds each of several that a merge queue merged in one push', async () => {
   const numbers = ['first', 'second', 'third'].map((branch) => open(branch).number);
-  const { groups, push } = github.mergeThroughQueue(numbers);
+  const { groups, merge } = github.queue(numbers);
+  const { push } = merge();
   expect((await find(push.payload.after)).found?.number).toBe(numbers[2]);
   for (const [index, { payload }] of groups.entries()) {
     expect((await find(payload.merge_group.head_sha)).found?.number).toBe(numbers[index]);

@@ -11,6 +11,12 @@ export interface PullRequest {
   /** Names as people wrote them; GitHub takes two that differ only in case for the same. */
   readonly labels: readonly string[];
   readonly isOpen: boolean;
+  /** Short name of the branch that it is, or was, to be merged into. */
+  readonly baseRef: string;
+  /** When it was merged, in ISO 8601; null where it was not. */
+  readonly mergedAt: string | null;
+  /** Where it was merged: the commit that its base branch moved to. */
+  readonly mergeCommitSha: string | null;
 }
 
 type Candidate = components['schemas']['pull-request-simple'];
@@ -82,8 +88,9 @@ export async function readPullRequest(
 }
 
 function describePullRequest(
-  pull: Pick<Candidate, 'number' | 'html_url' | 'state'> & {
+  pull: Pick<Candidate, 'number' | 'html_url' | 'state' | 'merged_at' | 'merge_commit_sha'> & {
     head: { sha: string };
+    base: { ref: string };
     labels: readonly { name: string }[];
   },
 ): PullRequest {
@@ -93,6 +100,9 @@ function describePullRequest(
     headSha: pull.head.sha,
     labels: pull.labels.map(({ name }) => name),
     isOpen: pull.state === 'open',
+    baseRef: pull.base.ref,
+    mergedAt: pull.merged_at,
+    mergeCommitSha: pull.merge_commit_sha,
   };
 }
 

@@ -5,6 +5,7 @@ import {
 } from '../report/deploy-comment.ts';
 import type { RunInfo } from '../report/run.ts';
 import type { Announcement } from './announcement.ts';
+import type { Deployment } from './deployment.ts';
 import type { Job } from './job.ts';
 import type { Subject } from './place.ts';
 import type { Reviews } from './reviews.ts';
@@ -13,6 +14,7 @@ import type { Reviews } from './reviews.ts';
 export interface Context {
   readonly announcement: Announcement;
   readonly reviews: Reviews;
+  readonly deployment: Deployment;
   /** Full SHA that is planned or deployed. */
   readonly commit: string;
   /** Sentences that every report has. */

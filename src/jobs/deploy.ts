@@ -49,8 +49,13 @@ const CONCLUSIONS: Partial<Record<DeployState['state'], 'success' | 'cancelled'>
  * Applies what was reviewed and merged, configures the nodes, proves replication; the comment follows each
  * phase.
  */
-export async function deploy(job: Job, context: Context): Promise<void> {
-  const { announcement, reviews, commit, warnings } = context;
+export async function deploy(
+  job: Job,
+  context: Context,
+  intent: { branch: string; pushedAt: string | null },
+): Promise<void> {
+  const { announcement, reviews, deployment, commit, warnings } = context;
+  const { branch, pushedAt } = intent;
   const { onPlanChange } = job.request;
   let phase: Phase = 'planning';
   let report = beginReport(job, { commit, warnings });
@@ -63,7 +68,7 @@ export async function deploy(job: Job, context: Context): Promise<void> {
     const final = { ...report, progress, run: { ...report.run, time: new Date() } };
     await announcement.summarize(final, renderDeploySummary);
     await publishProgress(announcement, final);
-    await reviews.end(CONCLUSIONS[progress.state] ?? 'failure', {
+    await deployment.end(CONCLUSIONS[progress.state] ?? 'failure', {
       report: final,
       title: renderDeployTitle,
       summary: renderDeployShort,
@@ -75,9 +80,9 @@ export async function deploy(job: Job, context: Context): Promise<void> {
     await enter('planning');
     await generateDirectory(job);
     const pull = await context.subject.read();
-    const head = pull?.headSha ?? null;
+    const merge = { commit, branch, pushedAt, pullRequest: pull };
     // A change of the provider between review and merge would be code that nobody reviewed.
-    const kept = onPlanChange === 'fail' ? await reviews.prepare({ commit, head }) : null;
+    const kept = onPlanChange === 'fail' ? await reviews.prepare(merge) : null;
     const { terraform, tool } = await openTerraform(job, {
       providerLock: kept?.providerLock ?? null,
     });
@@ -90,22 +95,20 @@ export async function deploy(job: Job, context: Context): Promise<void> {
       label: job.request.allowDestroyLabel,
       labels: pull?.labels ?? null,
     };
+    const { providerLock } = plan;
+    let { digest } = reviews.describe(plan.summary, { commit, image: null, providerLock });
+    const isReviewable = hasReviewable(plan.summary);
     // Where nothing is applied the nodes are looked at anyway before anything is done to them.
     if (plan.summary.hasChanges || plan.standing.halted.length > 0) {
       const preview = await previewRollout(job, plan);
       const image = findImageDigest(preview.observed);
-      const review = reviews.describe(plan.summary, {
-        commit,
-        image,
-        providerLock: plan.providerLock,
-      });
+      const review = reviews.describe(plan.summary, { commit, image, providerLock });
       core.setOutput('plan-digest', review.digest);
       report = { ...report, run: { ...report.run, planDigest: review.digest } };
-      const isReviewable = hasReviewable(plan.summary);
-      let { digest } = review;
+      digest = review.digest;
       if (isReviewable) {
         const { reviewed, warnings: others } = await reviews.require(review, {
-          head,
+          merge,
           overtakenBy: await context.findSuccessor(),
           onPlanChange,
         });
@@ -114,10 +117,9 @@ export async function deploy(job: Job, context: Context): Promise<void> {
       }
       ground = { ...ground, partly: report.reviewed?.partly ?? false };
       refuseEarly({ plan, preview, ground });
-      if (isReviewable) await reviews.begin(commit, { digest, onPlanChange });
-    } else if (job.environment.run.attempt > 1) {
-      await reviews.resume(commit);
     }
+    if (isReviewable) await deployment.begin(commit, { digest, required: onPlanChange === 'fail' });
+    else await deployment.resume(commit, digest);
 
     await enter('applying');
     const stages = new Stages(job, {

@@ -1,6 +1,8 @@
 import * as core from '@actions/core';
 import { findImageDigest } from '../cluster/image.ts';
 import { CancelledError, readMessage, UserError } from '../errors.ts';
+import type { PullRequest } from '../github/pull-request.ts';
+import type { ReviewOrigin } from '../operations/review-record.ts';
 import { listEffects } from '../report/effects.ts';
 import {
   type PlanReport,
@@ -22,22 +24,40 @@ import {
 import type { Labels } from './labels.ts';
 import { describeDatabase, previewRollout } from './preview.ts';
 
+/** What a plan is made for; the time is added when it is kept. */
+type PlanOrigin = Omit<ReviewOrigin, 'time'>;
+
 /** What a pull request would do: plan, look at the nodes, say it, and keep what was said for the merge. */
-export async function review(job: Job, context: Context, labels: Labels): Promise<void> {
-  const { announcement, commit, warnings } = context;
+export async function review(
+  job: Job,
+  context: Context,
+  { labels, origin }: { labels: Labels; origin: PlanOrigin },
+): Promise<void> {
+  const { announcement, commit, warnings, subject } = context;
+  const pull = await subject.read();
+  if (pull !== null && !pull.isOpen) {
+    // What a deploy said of it stays, and no merge is left that could go by a plan.
+    const state = pull.mergedAt === null ? 'closed' : 'merged';
+    core.notice(
+      `Nothing to do: pull request #${pull.number} is ${state}. To have a change planned, open another one.`,
+    );
+    return;
+  }
   const blank = beginReport(job, { commit, warnings });
   let refusals: readonly string[];
   try {
     rememberProgress({ ...blank, progress: { state: 'cancelled', phase: 'planning' } });
     await publishProgress(announcement, { ...blank, progress: { state: 'planning' } });
-    const { report, overtakenBy } = await preparePlan(job, context);
+    const { report, overtaken } = await preparePlan(job, context, origin);
     await announcement.summarize(report, renderPlanSummary);
-    if (overtakenBy === null) {
+    if (overtaken === null) {
       await announcement.publish(report, { body: renderPlanComment, short: renderPlanShort });
       await labels.show(listEffects(report));
     } else {
-      const by = `${overtakenBy.slice(0, 7)} was pushed meanwhile; its own run says what it would do.`;
-      await publishProgress(announcement, { ...blank, progress: { state: 'superseded', by } });
+      await publishProgress(announcement, {
+        ...blank,
+        progress: { state: 'superseded', by: overtaken },
+      });
     }
     refusals = listRefusals(report);
   } catch (error) {
@@ -64,11 +84,12 @@ export async function review(job: Job, context: Context, labels: Labels): Promis
   if (refusals.length > 0) throw new UserError(refusals);
 }
 
-/** Plans, and keeps the plan for the merge. `overtakenBy`: the commit that was pushed meanwhile. */
+/** Plans, and keeps the plan for the merge. `overtaken`: what happened meanwhile, so that the plan is out of date. */
 async function preparePlan(
   job: Job,
   { reviews, commit, warnings, subject }: Context,
-): Promise<{ report: PlanReport; overtakenBy: string | null }> {
+  origin: PlanOrigin,
+): Promise<{ report: PlanReport; overtaken: string | null }> {
   const { terraform, tool } = await openTerraform(job);
   await generateDirectory(job);
   await refuseForeignCluster(job, terraform);
@@ -93,18 +114,32 @@ async function preparePlan(
     run: { ...beginReport(job, { commit }).run, tool, planDigest: kept.digest },
   };
   // Before anybody can read the plan, and merge it; what is merged already has had its review.
-  const isMerged = subject.number !== null && pull !== null && !pull.isOpen;
-  if (isMerged)
+  if (pull !== null && !pull.isOpen)
     core.warning(`Pull request #${pull.number} is closed: this plan is kept for no merge.`);
   else
     await reviews.keep(kept, {
-      report,
-      title: renderPlanTitle,
-      summary: renderPlanShort,
+      face: { report, title: renderPlanTitle, summary: renderPlanShort },
+      origin,
       refused: listRefusals(report).length > 0,
     });
-  const isOvertaken = subject.number !== null && pull?.isOpen && pull.headSha !== commit;
-  return { report, overtakenBy: isOvertaken ? pull.headSha : null };
+  const overtaken = subject.number === null ? null : findOvertaking(pull, { commit, origin });
+  return { report, overtaken };
+}
+
+/** What happened to a pull request while it was planned, as a sentence; null where the plan is up to date. */
+function findOvertaking(
+  pull: PullRequest | null,
+  { commit, origin }: { commit: string; origin: PlanOrigin },
+): string | null {
+  if (pull === null) return null;
+  if (!pull.isOpen) return `It was ${pull.mergedAt === null ? 'closed' : 'merged'} meanwhile.`;
+  if (pull.headSha !== commit) {
+    return `${pull.headSha.slice(0, 7)} was pushed meanwhile; its own run says what it would do.`;
+  }
+  if (pull.baseRef !== origin.base) {
+    return `It is to be merged into ${pull.baseRef} by now; the run of that change says what it would do.`;
+  }
+  return null;
 }
 
 function listRefusals({ refusals, database }: PlanReport): readonly string[] {

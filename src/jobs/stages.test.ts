@@ -3,8 +3,9 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Aws, startAws } from '../../lab/aws/main.ts';
+import { reachAws } from '../../lab/tools/wrap-program.ts';
 import { UserError } from '../errors.ts';
 import { Terraform } from '../terraform/cli.ts';
 import { summarizePlan } from '../terraform/plan.ts';
@@ -40,9 +41,12 @@ beforeAll(async () => {
     instances: 'none',
     directory: join(folder, 'aws'),
   });
-  vi.stubEnv('TF_REATTACH_PROVIDERS', aws.reattach);
-  vi.stubEnv('TF_CLI_CONFIG_FILE', undefined);
-  terraform = new Terraform({ binary: 'terraform', directory, log: () => {} });
+  terraform = new Terraform({
+    binary: 'terraform',
+    directory,
+    environment: { PATH: reachAws({ folder, reattach: aws.reattach }) },
+    log: () => {},
+  });
   // What a stage needs of a job.
   job = {
     request: { spec: SPEC },
@@ -57,7 +61,6 @@ beforeAll(async () => {
   await terraform.apply(permitted, { temporary: folder, announce: () => {} });
 }, 120_000);
 afterAll(async () => {
-  vi.unstubAllEnvs();
   await aws.destroyEverything();
   rmSync(folder, { recursive: true, force: true });
 });

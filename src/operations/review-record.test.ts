@@ -3,10 +3,11 @@ import { createPlan, type ResourceOverrides } from '../report/fixtures/plan.ts';
 import { createLock } from '../terraform/fixtures.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import {
-  describeReview,
+  describePlan,
   digestReview,
   nameApply,
   openReview,
+  type Review,
   sealReview,
 } from './review-record.ts';
 
@@ -14,7 +15,7 @@ const KEY = 'k'.repeat(32);
 const commit = 'a'.repeat(40);
 const at = { identity: 'postgres/abc', commit };
 
-function createReview(count = 1, note = 'plain') {
+function createReview(count = 1, note = 'plain'): Review {
   const resources = Array.from({ length: count }, (_, index): ResourceOverrides => {
     const noise = Array.from({ length: 40 }, (__, word) =>
       ((index * 7919 + word * 104729) % 99991).toString(36),
@@ -25,13 +26,20 @@ function createReview(count = 1, note = 'plain') {
       after: { size: 20, note: count > 1 ? noise.join('-') : note },
     };
   });
-  return describeReview(summarizePlan(createPlan(resources)), {
+  const plan = describePlan(summarizePlan(createPlan(resources)), {
     ...at,
-    run: { id: 7, attempt: 1 },
     image: 'sha256:1',
     providerLock: createLock(),
     redact: (text) => text.replaceAll('hunter2', '***'),
   });
+  const origin = {
+    event: 'pull_request',
+    pullRequest: 7,
+    base: 'main',
+    run: { id: 7, attempt: 1 },
+    time: '2026-11-26T12:00:00.000Z',
+  } as const;
+  return { ...plan, origin };
 }
 
 describe('a review that is kept', () => {
@@ -47,21 +55,32 @@ describe('a review that is kept', () => {
   });
 
   test.each([
-    ['not signed', (text: string) => `${text.split('.')[0]}.`, 'it is not signed'],
+    [
+      'not signed',
+      (text: string) => `${text.split('.')[0]}.`,
+      /^it is not signed: .* had no review-key/,
+    ],
     [
       'signed by another key',
       () => sealReview(createReview(), 'x'.repeat(32)),
-      'its signature is not that of review-key',
+      /^its signature is not that of review-key: .* had another/,
     ],
     [
       'another plan under the signature',
       (text: string) => `${sealReview(createReview(2), '').split('.')[0]}.${text.split('.')[1]}`,
-      'its signature is not that of review-key',
+      /^its signature is not that of review-key/,
     ],
-    ['empty', () => '', 'it is not signed'],
+    ['empty', () => '', /^it is not signed/],
   ])('%s is refused', (_, forge, problem) => {
     expect(openReview(forge(sealReview(createReview(), KEY)), { ...at, key: KEY })).toEqual({
-      problem,
+      problem: expect.stringMatching(problem),
+    });
+  });
+
+  test('signed, but not to be checked, is refused and told from every other', () => {
+    expect(openReview(sealReview(createReview(), KEY), { ...at, key: '' })).toEqual({
+      problem: expect.stringMatching(/^it is signed, and this job has no review-key/),
+      unchecked: true,
     });
   });
 
@@ -79,8 +98,12 @@ describe('a review that is kept', () => {
     'AAAA.',
     'not base64 at all',
     sealReview({ ...createReview(), digest: 7 as never }, ''),
+    // As it was before it said what it was made for.
+    sealReview({ ...createReview(), origin: undefined as never }, ''),
   ])('damage is no crash: %j', (text) => {
-    expect(openReview(text, { ...at, key: '' })).toEqual({ problem: 'it cannot be read' });
+    expect(openReview(text, { ...at, key: '' })).toEqual({
+      problem: 'it cannot be read: it is damaged, or another version of this action wrote it',
+    });
   });
 
   test.each([
@@ -88,7 +111,9 @@ describe('a review that is kept', () => {
     ['more than a lock', `${createLock()}provider "registry.terraform.io/mallory/aws" {\n}\n`],
   ])('that names %s cannot be read', (_, providerLock) => {
     const text = sealReview({ ...createReview(), providerLock }, '');
-    expect(openReview(text, { ...at, key: '' })).toEqual({ problem: 'it cannot be read' });
+    expect(openReview(text, { ...at, key: '' })).toEqual({
+      problem: expect.stringMatching(/^it cannot be read/),
+    });
   });
 
   test('of a plan that is too large keeps the digest and the provider alone', () => {

@@ -8,14 +8,12 @@ import { parseProviderLock } from '../terraform/provider-lock.ts';
 import { type PlanChanges, selectChanges } from '../terraform/review.ts';
 import { mapTexts } from '../terraform/sensitive.ts';
 
-/** What was reviewed, as it is kept from the pull request to the merge. */
-export interface Review {
+/** What was planned, in a form that two plans can be compared in. */
+export interface PlanRecord {
   /** Tells the clusters of one repository apart. */
   readonly identity: string;
   /** Full SHA of the commit that was planned. */
   readonly commit: string;
-  /** The run that planned it. */
-  readonly run: Run;
   /** Equal for equal plans with the same image. */
   readonly digest: string;
   /** Digest of the image that the nodes were to run; null where nobody could tell. */
@@ -26,6 +24,25 @@ export interface Review {
   readonly changes: PlanChanges | null;
 }
 
+/** What a plan was made for. */
+export interface ReviewOrigin {
+  /** `GITHUB_EVENT_NAME`. */
+  readonly event: 'pull_request' | 'merge_group';
+  /** The pull request that was planned, or that the merge queue is about to merge; null where nobody could tell. */
+  readonly pullRequest: number | null;
+  /** Short name of the branch that it was to be merged into; null where the event did not say. */
+  readonly base: string | null;
+  /** The run that planned it. */
+  readonly run: Run;
+  /** When it was kept, by GitHub's clock, in ISO 8601. */
+  readonly time: string;
+}
+
+/** What was reviewed, as it is kept from the pull request to the merge. */
+export interface Review extends PlanRecord {
+  readonly origin: ReviewOrigin;
+}
+
 /** A check run's text holds 65,535 characters, and a sentence goes before. */
 const MOST = 60_000;
 /** A record that unpacks to more than this was not written here. */
@@ -34,7 +51,13 @@ const MOST_UNPACKED = 64 * 1024 * 1024;
 const record = z.object({
   identity: z.string(),
   commit: z.string(),
-  run: z.object({ id: z.number(), attempt: z.number() }),
+  origin: z.object({
+    event: z.enum(['pull_request', 'merge_group']),
+    pullRequest: z.number().nullable(),
+    base: z.string().nullable(),
+    run: z.object({ id: z.number(), attempt: z.number() }),
+    time: z.iso.datetime(),
+  }),
   digest: z.string(),
   image: z.string().nullable(),
   // Unsigned, a record could name any program.
@@ -47,26 +70,24 @@ const record = z.object({
 });
 
 /**
- * The review of a plan. `redact` hides what must not leave the runner; `image` is the digest that the nodes
+ * Describes a plan, to be kept or compared. `redact` hides what must not leave the runner; `image` is the digest that the nodes
  * are to run.
  */
-export function describeReview(
+export function describePlan(
   plan: PlanSummary,
   options: {
     identity: string;
     commit: string;
-    run: Run;
     image: string | null;
     providerLock: string | null;
     redact: (text: string) => string;
   },
-): Review {
-  const { identity, commit, run, image, providerLock, redact } = options;
+): PlanRecord {
+  const { identity, commit, image, providerLock, redact } = options;
   const changes = mapTexts(selectChanges(plan) as unknown as Json, redact) as unknown;
   return {
     identity,
     commit,
-    run,
     digest: digestReview(plan, image),
     image,
     providerLock,
@@ -92,7 +113,7 @@ export function sealReview(review: Review, key: string): string {
  * one) can say that it has begun.
  */
 export function nameApply(
-  review: Pick<Review, 'identity' | 'commit' | 'digest'>,
+  review: Pick<PlanRecord, 'identity' | 'commit' | 'digest'>,
   key: string,
 ): string {
   const { identity, commit, digest } = review;
@@ -105,24 +126,46 @@ function pack(review: Review, key: string): string {
   return `${body}.${key === '' ? '' : sign(body, key)}`;
 }
 
+/** A review that cannot be used. */
+export interface BadReview {
+  /** Why, as a clause that begins with "it". */
+  readonly problem: string;
+  /** It is of this commit and cluster, and signed, and there is no key to check it with. */
+  readonly unchecked?: true;
+}
+
 /**
- * Reads what `sealReview` wrote, or says why it is none: not of this commit or cluster, not signed with `key`
- * though one is given, or damaged.
+ * Reads what `sealReview` wrote, or says why it does not count: not of this commit or cluster, damaged, not
+ * signed with `key` though one is given, or signed although none is (`key` is empty).
  */
 export function openReview(
   text: string,
   { key, identity, commit }: { key: string; identity: string; commit: string },
-): Review | { readonly problem: string } {
+): Review | BadReview {
   const [body = '', signature = ''] = text.trim().split('.');
   if (key !== '' && !isSigned(body, { signature, key })) {
     return {
-      problem: signature === '' ? 'it is not signed' : 'its signature is not that of review-key',
+      problem:
+        signature === ''
+          ? 'it is not signed: the job that planned it had no review-key. Give the same one on pull requests and merges'
+          : 'its signature is not that of review-key: the job that planned it had another review-key. Give the same one on pull requests and merges',
     };
   }
   const review = unpack(body);
-  if (review === null) return { problem: 'it cannot be read' };
+  if (review === null) {
+    return {
+      problem: 'it cannot be read: it is damaged, or another version of this action wrote it',
+    };
+  }
   if (review.commit !== commit) return { problem: `it is of commit ${review.commit}` };
   if (review.identity !== identity) return { problem: 'it is of another cluster' };
+  if (key === '' && signature !== '') {
+    return {
+      problem:
+        'it is signed, and this job has no review-key to check it with. Give the same one on pull requests and merges',
+      unchecked: true,
+    };
+  }
   return review;
 }
 

@@ -2,23 +2,22 @@ import { expect, test } from 'vitest';
 import { createPlan } from '../report/fixtures/plan.ts';
 import { createLock } from '../terraform/fixtures.ts';
 import { summarizePlan } from '../terraform/plan.ts';
-import { compareReviews } from './review-comparison.ts';
-import { describeReview } from './review-record.ts';
+import { comparePlans } from './comparison.ts';
+import { describePlan } from './review-record.ts';
 
-const createReview = ({
+const createRecord = ({
   providerLock = createLock() as string | null,
   image = 'sha256:1' as string | null,
   address = 'aws_vpc.own[0]',
 } = {}) =>
-  describeReview(summarizePlan(createPlan([{ address, actions: ['create'] }])), {
+  describePlan(summarizePlan(createPlan([{ address, actions: ['create'] }])), {
     identity: 'postgres/abc',
     commit: 'a'.repeat(40),
-    run: { id: 7, attempt: 1 },
     image,
     providerLock,
     redact: (text) => text,
   });
-type Overrides = Parameters<typeof createReview>[0];
+type Overrides = Parameters<typeof createRecord>[0];
 
 test.each<[string, Overrides, readonly RegExp[]]>([
   ['the same', {}, []],
@@ -39,7 +38,7 @@ test.each<[string, Overrides, readonly RegExp[]]>([
   ],
 ])('%s', (_, now, sentences) => {
   for (const partly of [false, true]) {
-    const found = compareReviews(createReview(now), createReview(), { partly });
+    const found = comparePlans(createRecord(now), { reviewed: createRecord(), partly });
     const expected = partly ? sentences.filter((one) => !/no longer/.test(one.source)) : sentences;
     expect(found).toEqual(expected.map((one) => expect.stringMatching(one)));
   }

@@ -1,25 +1,24 @@
 import { canonicalizePlan } from '../terraform/plan.ts';
 import { compareProviders } from '../terraform/provider-lock.ts';
 import { findDifferences } from '../terraform/review.ts';
-import type { Review } from './review-record.ts';
+import type { PlanRecord } from './review-record.ts';
 
 /**
- * Every difference between two reviews, a sentence each; none where `now` may be applied. `partly`: an apply of
- * `reviewed` had begun, so what is left of it is no difference.
+ * Every difference between the plan of `now` and the one that was reviewed, a sentence each. `partly`: an apply of the
+ * reviewed one had begun, and what is left of it is no difference.
  */
-export function compareReviews(
-  now: Review,
-  reviewed: Review,
-  { partly }: { partly: boolean },
+export function comparePlans(
+  now: PlanRecord,
+  { reviewed, partly }: { reviewed: PlanRecord; partly: boolean },
 ): readonly string[] {
   const provider = compareProviders(now.providerLock, reviewed.providerLock);
-  return [...(provider === null ? [] : [provider]), ...comparePlans(now, reviewed, { partly })];
+  const plans = compareChanges(now, { reviewed, partly });
+  return provider === null ? plans : [provider, ...plans];
 }
 
-function comparePlans(
-  now: Review,
-  reviewed: Review,
-  { partly }: { partly: boolean },
+function compareChanges(
+  now: PlanRecord,
+  { reviewed, partly }: { reviewed: PlanRecord; partly: boolean },
 ): readonly string[] {
   if (now.digest === reviewed.digest) return [];
   const images = compareImages(now.image, reviewed.image);

@@ -1,0 +1,112 @@
+import * as core from '@actions/core';
+import { readMessage } from '../errors.ts';
+import type { Check, CheckContent, CheckOutcome, CheckState, Checks } from '../github/check.ts';
+import type { Forbidden } from '../github/client.ts';
+import { renderRedacted } from '../report/redact.ts';
+
+/** What people see of a check run: a report and how to render it, so that secrets are hidden before. */
+export interface CheckFace<Report> {
+  readonly report: Report;
+  /** One line without Markdown. */
+  readonly title: (report: Report) => string;
+  /** Markdown. */
+  readonly summary: (report: Report) => string;
+}
+
+/** What a check run of a cluster is about. */
+export type CheckKind = 'plan' | 'deploy';
+
+type Content = CheckState & Pick<CheckContent, 'text' | 'externalId'>;
+
+/** The check runs of one cluster. What could not be done with one is said as a warning. */
+export class ClusterChecks {
+  /** Tells the clusters of one repository apart. */
+  readonly identity: string;
+  readonly #checks: Checks;
+  readonly #cluster: string;
+  readonly #redact: (text: string) => string;
+
+  constructor(options: {
+    checks: Checks;
+    /** Tells the clusters of one repository apart. */
+    identity: string;
+    /** Cluster name. */
+    cluster: string;
+    redact: (text: string) => string;
+  }) {
+    this.#checks = options.checks;
+    this.identity = options.identity;
+    this.#cluster = options.cluster;
+    this.#redact = options.redact;
+  }
+
+  /** What the check runs of a kind are called. */
+  name(kind: CheckKind): string {
+    return `PostgreSQL ${kind}: ${this.#cluster}`;
+  }
+
+  /** Whether a check run with this external id is the cluster's. */
+  isOwn(externalId: string | null): boolean {
+    return externalId?.startsWith(`${this.identity}:`) ?? false;
+  }
+
+  /** The cluster's check runs with a commit, newest first; null where the token may not read them. */
+  async list(kind: CheckKind, commit: string): Promise<readonly Check[] | null> {
+    const found = await this.#checks.find({ commit, name: this.name(kind) });
+    if (found.outcome === 'forbidden') {
+      core.warning(
+        `github-token: may not read check runs (${found.reason}). Give the job the permission checks: write.`,
+      );
+      return null;
+    }
+    return found.checks.filter(({ externalId }) => this.isOwn(externalId));
+  }
+
+  /** Creates a check run with `commit`; `failure` says what that it cannot be done means. */
+  async create<Report>(
+    kind: CheckKind,
+    options: { commit: string; failure: string; face: CheckFace<Report>; content: Content },
+  ): Promise<{ id: number } | 'forbidden' | 'failed'> {
+    const { commit, failure } = options;
+    return this.#attempt(failure, () => this.#checks.create(commit, this.#describe(kind, options)));
+  }
+
+  /** Makes a check run say something else; `failure` says what that it cannot be done means. */
+  async update<Report>(
+    kind: CheckKind,
+    options: { id: number; failure: string; face: CheckFace<Report>; content: Content },
+  ): Promise<void> {
+    const { id, failure } = options;
+    await this.#attempt(failure, () => this.#checks.update(id, this.#describe(kind, options)));
+  }
+
+  #describe<Report>(
+    kind: CheckKind,
+    { face, content }: { face: CheckFace<Report>; content: Content },
+  ): CheckContent {
+    const { report, title, summary } = face;
+    return {
+      ...content,
+      name: this.name(kind),
+      title: renderRedacted(report, { render: title, redact: this.#redact }),
+      summary: renderRedacted(report, { render: summary, redact: this.#redact }),
+    };
+  }
+
+  async #attempt(
+    failure: string,
+    work: () => Promise<CheckOutcome>,
+  ): Promise<Exclude<CheckOutcome, Forbidden> | 'forbidden' | 'failed'> {
+    try {
+      const outcome = await work();
+      if (outcome.outcome !== 'forbidden') return outcome;
+      core.warning(
+        `github-token: ${failure} (${outcome.reason}). Give the job the permission checks: write.`,
+      );
+      return 'forbidden';
+    } catch (error) {
+      core.warning(`${failure} (${readMessage(error)}).`);
+      return 'failed';
+    }
+  }
+}
