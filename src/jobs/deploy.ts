@@ -2,6 +2,7 @@ import * as core from '@actions/core';
 import { findImageDigest } from '../cluster/image.ts';
 import { CancelledError, readMessage, UserError } from '../errors.ts';
 import { renderConnectionString } from '../operations/configure.ts';
+import { isMergedAs } from '../operations/merge.ts';
 import type { PlanResult } from '../operations/plan.ts';
 import {
   type DeployState,
@@ -93,7 +94,8 @@ export async function deploy(
     let ground: Ground = {
       kind: 'plan',
       label: job.request.allowDestroyLabel,
-      labels: pull?.labels ?? null,
+      // A label allows what its own pull request brings, and nothing that is pushed with it later.
+      labels: pull !== null && isMergedAs(pull, commit) ? pull.labels : null,
     };
     const { providerLock } = plan;
     let { digest } = reviews.describe(plan.summary, { commit, image: null, providerLock });

@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { chooseReview, listReviewedCommits, type Merge, type SealedReview } from './merge.ts';
+import {
+  chooseReview,
+  isMergedAs,
+  listReviewedCommits,
+  type Merge,
+  type SealedReview,
+} from './merge.ts';
 import { type Review, type ReviewOrigin, sealReview } from './review-record.ts';
 
 const KEY = 'k'.repeat(32);
@@ -258,6 +264,15 @@ describe('a signature', () => {
     ]);
     expect(choose(found.slice(1), { key: '' })).toBe('later');
   });
+});
+
+test.each([
+  ['its merge commit', { mergeCommitSha: MERGED }, true],
+  ['a commit that was merged before', { mergeCommitSha: OTHER }, false],
+  ['nobody knows which', { mergeCommitSha: null }, false],
+  ['no pull request', null, false],
+])('a pull request is the one behind a commit: %s', (_, pull, expected) => {
+  expect(isMergedAs(pull, MERGED)).toBe(expected);
 });
 
 test('reviews are kept with the commit of the merge and the head of its pull request', () => {

@@ -32,6 +32,14 @@ export interface SealedReview {
 /** The review that counts, or why none does. */
 export type ReviewChoice = { readonly review: Review } | { readonly problems: readonly string[] };
 
+/** Whether the merge of a pull request made `commit`; one that only contains it was merged as another. */
+export function isMergedAs(
+  pull: Pick<MergedPullRequest, 'mergeCommitSha'> | null,
+  commit: string,
+): boolean {
+  return pull !== null && pull.mergeCommitSha === commit;
+}
+
 /** The commits that a merge's reviews can be kept with. */
 export function listReviewedCommits({ commit, pullRequest }: Merge): readonly string[] {
   return [...new Set([commit, ...(pullRequest === null ? [] : [pullRequest.headSha])])];
@@ -99,7 +107,7 @@ function findForeign({ commit, origin }: Review, merge: Merge): string | null {
   if (commit !== pull.headSha) {
     return `it is of another commit than the last one of pull request ${number}`;
   }
-  if (pull.mergeCommitSha !== merge.commit) {
+  if (!isMergedAs(pull, merge.commit)) {
     const where = pull.mergeCommitSha === null ? 'elsewhere' : `as ${shorten(pull.mergeCommitSha)}`;
     return `pull request ${number} was merged ${where}, not as this commit`;
   }
