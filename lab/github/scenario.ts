@@ -13,23 +13,16 @@ import { addComment } from './comment-route.ts';
 import { giveCheckRun } from './commit-shape.ts';
 import {
   makeDispatchEvent,
-  makeMergeGroupEvent,
   makePullRequestEvent,
   makePushEvent,
   makeScheduleEvent,
   makeWorkflowDispatchEvent,
 } from './event.ts';
 import { addIssue, addLabel, dropLabel } from './issue-route.ts';
+import { enqueue, mergeQueued, type Queue } from './merge-queue.ts';
 import type { World } from './shape.ts';
 import { giveComment, giveIssue } from './shape.ts';
-import type {
-  ChangedFile,
-  CommitRecord,
-  IssueRecord,
-  LabelRecord,
-  MergeMethod,
-  PullRecord,
-} from './state.ts';
+import type { ChangedFile, IssueRecord, LabelRecord, MergeMethod, PullRecord } from './state.ts';
 import { defaultBranch, readClock, readHead, readMainHead, takeId } from './state.ts';
 
 /** A pull request to open. */
@@ -55,22 +48,6 @@ export interface MergeEvents {
   readonly pullRequest: ReturnType<typeof makePullRequestEvent>;
   readonly push: ReturnType<typeof makePushEvent>;
 }
-
-/** A merge queue with groups whose checks run. */
-export interface Queue {
-  /** One a pull request, in the order in which they are merged. */
-  readonly groups: ReturnType<typeof makeMergeGroupEvent>[];
-  /** What happens when the checks have passed: all in one push. */
-  merge(): QueueEvents;
-}
-
-/** What a merge queue causes when it merges. */
-export interface QueueEvents {
-  readonly pullRequests: ReturnType<typeof makePullRequestEvent>[];
-  readonly push: ReturnType<typeof makePushEvent>;
-}
-
-const mergeQueueBot = 'github-merge-queue[bot]';
 
 const someFiles: ChangedFile[] = [
   { filename: '.github/workflows/postgres.yml', status: 'modified' },
@@ -204,26 +181,11 @@ export class Scenario {
   /** Puts several open pull requests into the merge queue, each with a merge commit on top of the one before. */
   queue(numbers: readonly number[]): Queue {
     return this.#play((world) => {
-      const before = readMainHead(world.state);
-      let base = before;
-      const queued = numbers.map((number) => {
-        const { pull, issue } = findOpen(world, number);
-        const commits = makeMerge(world, {
-          pull,
-          issue,
-          method: 'merge',
-          actor: issue.author,
-          base,
-        });
-        const commit = commits.at(-1);
-        if (commit === undefined) throw new Error(`Pull request ${number} has no commit.`);
-        const group = makeMergeGroupEvent(world, { pull, commit, base });
-        base = commit.sha;
-        return { pull, issue, commits, group };
-      });
+      const pulls = numbers.map((number) => findOpen(world, number));
+      const queued = enqueue(world, pulls);
       return {
-        groups: queued.map(({ group }) => group),
-        merge: () => this.#play((later) => mergeQueued(later, { before, queued })),
+        groups: queued.groups.map(({ event }) => event),
+        merge: () => this.#play((later) => mergeQueued(later, queued)),
       };
     });
   }
@@ -364,32 +326,6 @@ export class Scenario {
     this.#save();
     return result;
   }
-}
-
-/** Moves the default branch to the last group's commit and closes the pull requests. */
-function mergeQueued(
-  world: World,
-  parts: {
-    before: string;
-    queued: readonly { pull: PullRecord; issue: IssueRecord; commits: CommitRecord[] }[];
-  },
-): QueueEvents {
-  const { before, queued } = parts;
-  const actor = mergeQueueBot;
-  if (readMainHead(world.state) !== before) {
-    throw new Error('The default branch moved: a merge queue makes its groups anew.');
-  }
-  for (const { pull, issue, commits } of queued) {
-    landMerge(world, { pull, commits });
-    closeMerged({ pull, issue, actor, pushed: commits });
-  }
-  const commits = queued.flatMap((one) => one.commits);
-  return {
-    pullRequests: queued.map(({ pull }) =>
-      makePullRequestEvent(world, { pull, actor, action: 'closed' }),
-    ),
-    push: makePushEvent(world, { before, commits, actor }),
-  };
 }
 
 function find(world: World, number: number): { pull: PullRecord; issue: IssueRecord } {

@@ -1,0 +1,74 @@
+import { closeMerged, landMerge, makeMerge } from './branch.ts';
+import { makeMergeGroupEvent, makePullRequestEvent, makePushEvent } from './event.ts';
+import type { World } from './shape.ts';
+import type { CommitRecord, IssueRecord, PullRecord } from './state.ts';
+import { readMainHead } from './state.ts';
+
+/** A merge queue with groups whose checks run. */
+export interface Queue {
+  /** One a pull request, in the order in which they are merged. */
+  readonly groups: ReturnType<typeof makeMergeGroupEvent>[];
+  /** What happens when the checks have passed: all in one push. */
+  merge(): QueueEvents;
+}
+
+/** What a merge queue causes when it merges. */
+export interface QueueEvents {
+  readonly pullRequests: ReturnType<typeof makePullRequestEvent>[];
+  readonly push: ReturnType<typeof makePushEvent>;
+}
+
+/** Pull requests in the queue, none of which is merged yet. */
+interface Queued {
+  /** The default branch's head that all of it is made on. */
+  readonly before: string;
+  readonly groups: readonly {
+    readonly pull: PullRecord;
+    readonly issue: IssueRecord;
+    readonly commits: CommitRecord[];
+    readonly event: ReturnType<typeof makeMergeGroupEvent>;
+  }[];
+}
+
+const mergeQueueBot = 'github-merge-queue[bot]';
+
+/** Makes a group of every pull request, with a merge commit on top of the one before. */
+export function enqueue(
+  world: World,
+  pulls: readonly { pull: PullRecord; issue: IssueRecord }[],
+): Queued {
+  const before = readMainHead(world.state);
+  let base = before;
+  const groups = pulls.map(({ pull, issue }) => {
+    const actor = issue.author;
+    const commits = makeMerge(world, { pull, issue, method: 'merge', actor, base });
+    const commit = commits.at(-1);
+    if (commit === undefined) throw new Error(`Pull request ${pull.number} has no commit.`);
+    const event = makeMergeGroupEvent(world, { pull, commit, base });
+    base = commit.sha;
+    return { pull, issue, commits, event };
+  });
+  return { before, groups };
+}
+
+/**
+ * Moves the default branch to the last group's commit and closes the pull requests.
+ * @throws Error where the branch has moved: GitHub makes the groups anew then
+ */
+export function mergeQueued(world: World, { before, groups }: Queued): QueueEvents {
+  const actor = mergeQueueBot;
+  if (readMainHead(world.state) !== before) {
+    throw new Error('The default branch moved: a merge queue makes its groups anew.');
+  }
+  for (const { pull, issue, commits } of groups) {
+    landMerge(world, { pull, commits });
+    closeMerged({ pull, issue, actor, pushed: commits });
+  }
+  const commits = groups.flatMap((group) => group.commits);
+  return {
+    pullRequests: groups.map(({ pull }) =>
+      makePullRequestEvent(world, { pull, actor, action: 'closed' }),
+    ),
+    push: makePushEvent(world, { before, commits, actor }),
+  };
+}
