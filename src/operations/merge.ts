@@ -94,7 +94,7 @@ function findForeign({ commit, origin }: Review, merge: Merge): string | null {
     return `it was planned for a merge into ${base ?? 'an unknown branch'}, and this is one into ${merge.branch}`;
   }
   if (event === 'merge_group') {
-    return commit === merge.commit ? null : 'it is a merge queue’s, of another commit';
+    return commit === merge.commit ? null : "it is a merge queue's, of another commit";
   }
   const pull = merge.pullRequest;
   const number = origin.pullRequest === null ? 'an unknown one' : `#${origin.pullRequest}`;
