@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Aws, startAws } from '../aws/main.ts';
 import type { WorkflowEvent } from '../github/event.ts';
 import type { JobOptions, JobResult } from '../runner/job.ts';
-import { wrapProgram } from '../tools/wrap-program.ts';
+import { reachAws } from '../tools/wrap-program.ts';
 import { type Bench, listErrors, openBench } from './bench.ts';
 
 // Which review a merge goes by. Nothing is ever applied: an apply that begins fails at once.
@@ -42,7 +42,7 @@ beforeAll(async () => {
     startAws({ world: 'merge-test', instances: 'none', directory: join(folder, 'aws') }),
   ]);
   const refusal = `if [ "$1" = apply ]; then echo 'Error: ${APPLIED}' >&2; exit 1; fi`;
-  path = wrapProgram(folder, 'terraform', refusal);
+  path = reachAws({ folder, reattach: aws.reattach, before: refusal });
   bench.github.createBranch('release');
 });
 afterAll(async () => {
@@ -52,8 +52,7 @@ afterAll(async () => {
 
 /** Runs a job under a number of its own, or as a further attempt of an earlier one. */
 function run(event: WorkflowEvent, inputs: Inputs, options: Partial<JobOptions> = {}) {
-  const env = { TF_REATTACH_PROVIDERS: aws.reattach };
-  return bench.run(event, inputs, { env, path, runId: ++runs, ...options });
+  return bench.run(event, inputs, { path, runId: ++runs, ...options });
 }
 
 async function plan(event: WorkflowEvent, inputs: Inputs, options: Partial<JobOptions> = {}) {
