@@ -57,7 +57,11 @@ export function readBackend(inputs: Readonly<Record<string, string>>): {
 } {
   const { given, problems } = parseBackendConfig(inputs['backend-config'] ?? '');
   const arguments_ = listArguments(given);
-  problems.push(...arguments_.flatMap(refuseName), ...arguments_.flatMap(refuseSecret));
+  problems.push(
+    ...arguments_.flatMap(refuseName),
+    ...arguments_.flatMap(refuseSecret),
+    ...arguments_.flatMap(refuseTemplate),
+  );
   if (inputs.backend !== 's3') return { config: given, problems };
   for (const key of ['bucket', 'key', 'region']) {
     if (!given[key]) problems.push(`backend-config: ${key} is missing; backend s3 needs it.`);
@@ -98,6 +102,17 @@ function refuseName({ name }: Argument): string[] {
   return name in {}
     ? [`backend-config: ${quoteValue(name)} is not the name of a backend's setting. Remove it.`]
     : [];
+}
+
+/**
+ * In Terraform's JSON syntax a text is a template (Terraform's documentation, "JSON configuration syntax"), and OpenTofu
+ * evaluates one in a backend's block: `${file("…")}` would be code.
+ */
+function refuseTemplate({ name, texts }: Argument): string[] {
+  if (![name, ...texts].some((text) => /[$%]\{/.test(text))) return [];
+  return [
+    `backend-config: ${showName(name)} has \${ or %{, which begins an expression. Allowed: plain values, e.g. bucket = "my-state".`,
+  ];
 }
 
 function refuseSecret({ name, texts }: Argument): string[] {

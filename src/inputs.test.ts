@@ -350,6 +350,16 @@ describe('readRequest', () => {
         /^backend-config: "bucket \\"states\\"" is not allowed/,
       ],
       ['a missing key', 'bucket = "states"', /^backend-config: key is missing/],
+      [
+        'a template',
+        'bucket = "\u0024{file(1)}"\nkey = "k"\nregion = "r"',
+        /^backend-config: bucket has \$\{ or %\{, which begins an expression/,
+      ],
+      [
+        'a template in a block',
+        '{"bucket":"b","key":"k","region":"r","assume_role":{"role_arn":"%{ if true }"}}',
+        /^backend-config: role_arn has \$\{ or %\{/,
+      ],
       ['broken JSON', '{"bucket": }', /^backend-config: not a JSON object/],
       ['a secret inside', '{"assume_role":{"token":"x"}}', /^backend-config: token is a secret/],
       ['a client key', 'client_private_key_pem = "x"', /client_private_key_pem is a secret/],
