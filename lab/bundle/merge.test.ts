@@ -284,13 +284,18 @@ describe('a signature', () => {
 
   test('that is required cannot be done without: an empty secret is an error', async () => {
     const required: Inputs = { ...UNSIGNED, 'require-signature': 'true' };
-    const { event, number } = open();
-    const before = bench.github.journal.length;
+    const { event, number, head } = open();
     const message = /^review-key: missing\. .*require-signature/;
     expect(listErrors(await run(event, required))).toEqual([expect.stringMatching(message)]);
     const { push } = bench.github.merge(number, 'squash');
     expect(await deploy(push, required)).toMatch(message);
-    expect(bench.github.journal.slice(before)).toEqual([]);
+    // Both say so, and leave no record that a merge could go by.
+    expect(readComment(number)).toContain('review-key: missing');
+    const checks = [head, (push.payload as { after: string }).after].flatMap((commit) =>
+      bench.github.listCheckRuns(commit),
+    );
+    expect(checks.map(({ name, conclusion }) => [name, conclusion])).toEqual([[PLAN, 'failure']]);
+    expect(checks[0]?.output.text ?? null).toBeNull();
   });
 
   test('that is required is not asked of a fork, whose plan no merge goes by', async () => {
@@ -298,6 +303,7 @@ describe('a signature', () => {
     const { event, number } = open({ fork: true });
     await plan(event, { ...required, 'review-key': '' });
     const { push } = bench.github.merge(number, 'squash');
-    expect(await deploy(push, required)).toMatch(/had no review-key/);
+    // GitHub gives a fork no token that could keep a record, signed or not.
+    expect(await deploy(push, required)).toMatch(/^Nothing was reviewed at/);
   });
 });
