@@ -7,7 +7,7 @@ import { apply } from '../operations/apply.ts';
 import type { Infrastructure } from '../operations/infrastructure.ts';
 import { writeResult } from '../operations/result.ts';
 import type { Outliving } from '../process.ts';
-import type { Stage, Terraform } from '../terraform/cli.ts';
+import type { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
 import { type PlanSummary, summarizePlan } from '../terraform/plan.ts';
 import { type Ground, type Permit, permit, refuse } from '../terraform/protection.ts';
@@ -17,6 +17,7 @@ import {
   instanceAddress,
   keepNodes,
   nodeNumber,
+  type Stage,
 } from '../terraform/stage.ts';
 import { rememberChild } from './afterwards.ts';
 import type { Job } from './job.ts';

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { UserError } from '../errors.ts';
-import { type Stage, Terraform } from './cli.ts';
+import { Terraform } from './cli.ts';
 import { createLock } from './fixtures.ts';
 import { LOCK_FILE, ProviderLockError } from './provider-lock.ts';
+import type { Stage } from './stage.ts';
 
 const STAGE: Stage = { instanceTypes: { 1: 't3.medium', 3: 't3.medium' }, keptNodeCount: 3 };
 

@@ -13,6 +13,7 @@ import {
   ProviderLockError,
   parseProviderLock,
 } from './provider-lock.ts';
+import type { Stage } from './stage.ts';
 
 /** How long to wait for another run's state lock: as long as that run may need to make instances. */
 const LOCK_TIMEOUT = '10m';
@@ -25,18 +26,6 @@ const COMMANDS: Readonly<Record<TerraformProduct, string>> = {
   Terraform: 'terraform',
   OpenTofu: 'tofu',
 };
-
-/** A plan that leaves a part of the change for later: what stands for now. */
-export interface Stage {
-  /** Instance types by node number, of nodes whose turn has not come; all others get the one asked for. */
-  readonly instanceTypes: Readonly<Record<string, string>>;
-  /** Nodes that stand, where that is more than are asked for; 0 keeps none. */
-  readonly keptNodeCount: number;
-  /** Addresses of resources to be replaced although nothing about them changed. */
-  readonly replace?: readonly string[];
-  /** Addresses of the only resources to plan for; all without. */
-  readonly only?: readonly string[];
-}
 
 /** What a `Terraform` is made of; it survives JSON. */
 export interface TerraformSetup {

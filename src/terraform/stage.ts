@@ -1,7 +1,18 @@
 import type { Node } from '../cluster/configuration.ts';
 import { nodeName } from '../cluster/spec.ts';
-import type { Stage } from './cli.ts';
 import type { PlanSummary, ResourceChange } from './plan.ts';
+
+/** A plan that leaves a part of the change for later: what stands for now. */
+export interface Stage {
+  /** Instance types by node number, of nodes whose turn has not come; all others get the one asked for. */
+  readonly instanceTypes: Readonly<Record<string, string>>;
+  /** Nodes that stand, where that is more than are asked for; 0 keeps none. */
+  readonly keptNodeCount: number;
+  /** Addresses of resources to be replaced although nothing about them changed. */
+  readonly replace?: readonly string[];
+  /** Addresses of the only resources to plan for; all without. */
+  readonly only?: readonly string[];
+}
 
 /** What a plan does to the nodes, by name (`node-3`), in number order. A node stands in one of the first four at most. */
 export interface NodeChanges {

@@ -4,12 +4,17 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Node } from '../../../src/cluster/configuration.ts';
-import { type Stage, Terraform } from '../../../src/terraform/cli.ts';
+import { Terraform } from '../../../src/terraform/cli.ts';
 import { readNodes } from '../../../src/terraform/outputs.ts';
 import { type PlanSummary, summarizePlan } from '../../../src/terraform/plan.ts';
 import { permit, refuse } from '../../../src/terraform/protection.ts';
 import { findBeyondReview } from '../../../src/terraform/review.ts';
-import { describeNodes, instanceAddress, keepNodes } from '../../../src/terraform/stage.ts';
+import {
+  describeNodes,
+  instanceAddress,
+  keepNodes,
+  type Stage,
+} from '../../../src/terraform/stage.ts';
 import { type Aws, destroyAws, startAws } from '../../aws/main.ts';
 import { ensureImages } from '../../images/images.ts';
 import { openWorkspace, type Values } from '../../templates/workspace.ts';
