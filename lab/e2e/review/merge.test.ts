@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Rule } from '../../aws/world.ts';
 import { query } from '../../client.ts';
@@ -298,10 +298,13 @@ describe('reviewed is applied', () => {
       rawSummary,
       JSON.stringify({ outputs, env, state }),
     ]);
-    const files = listFiles(results.at(-1)?.directories.workspace ?? '').map((path) =>
-      readFileSync(path, 'utf8'),
-    );
-    expect(files.length).toBeGreaterThan(5);
+    const lasting = listFiles(results.at(-1)?.directories.workspace ?? '');
+    expect(lasting.map((path) => basename(path))).toEqual(['known_hosts']);
+    const files = [
+      ...lasting.map((path) => readFileSync(path, 'utf8')),
+      ...results.flatMap((result) => Object.values(result.files)),
+    ];
+    expect(files.length).toBeGreaterThan(50);
     for (const text of [...bodies, ...said, ...files]) {
       const found = spellings.filter((secret) => text.includes(secret));
       expect(found, text.slice(0, 2_000)).toEqual([]);
