@@ -3,17 +3,18 @@ import type { Node } from '../cluster/configuration.ts';
 import type { AppliedDatabase } from '../cluster/setting-change.ts';
 import type { ClusterSpec } from '../cluster/spec.ts';
 import { UserError } from '../errors.ts';
+import * as values from './node-values.ts';
 import { REQUEST_OUTPUT } from './review.ts';
 
 const node = z
   .object({
-    name: z.string(),
-    instance_id: z.string(),
-    instance_type: z.string(),
-    private_address: z.string(),
-    public_address: z.string().nullable(),
-    volume_id: z.string(),
-    zone: z.string(),
+    name: values.name,
+    instance_id: values.instanceId,
+    instance_type: values.instanceType,
+    private_address: values.address,
+    public_address: values.address.nullable(),
+    volume_id: values.volumeId,
+    zone: values.zone,
   })
   .transform(
     (one): Node => ({
@@ -44,15 +45,16 @@ export interface ClusterState {
 /**
  * The cluster in `terraform output -json`; null before the first apply and after a destroy.
  *
- * Throws when the outputs are not those of these templates.
+ * @throws UserError when the outputs are not those of these templates
  */
 export function readState(outputs: unknown): ClusterState | null {
   if (!z.object({ cluster_name: z.unknown() }).safeParse(outputs).success) return null;
   const parsed = schema.safeParse(outputs);
   if (!parsed.success) {
-    throw new Error(`Terraform's outputs cannot be read: ${z.prettifyError(parsed.error)}`, {
-      cause: parsed.error,
-    });
+    throw new UserError(
+      `The outputs in Terraform's state are not what this action writes, so nothing of them is used: ${z.prettifyError(parsed.error)}. Find out who wrote the state, and bring back the one of the last apply.`,
+      { cause: parsed.error },
+    );
   }
   const { cluster_name, region, nodes } = parsed.data;
   return { clusterName: cluster_name.value, region: region.value, nodes: nodes.value };

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import type { Node } from '../cluster/configuration.ts';
 import { nodeName } from '../cluster/spec.ts';
+import { UserError } from '../errors.ts';
+import * as values from './node-values.ts';
 import type { PlanDocument } from './plan-document.ts';
 
 const instance = z.object({
@@ -11,6 +13,15 @@ const instance = z.object({
   public_ip: z.string().nullish(),
 });
 const volume = z.object({ id: z.string(), availability_zone: z.string() });
+const standing: z.ZodType<Node> = z.object({
+  name: values.name,
+  instanceId: values.instanceId,
+  instanceType: values.instanceType,
+  privateAddress: values.address,
+  publicAddress: values.address,
+  volumeId: values.volumeId,
+  zone: values.zone,
+});
 
 /** The nodes that a plan found, whatever it is going to do with them. */
 export interface Standing {
@@ -23,6 +34,8 @@ export interface Standing {
 /**
  * The nodes as the plan's refresh found them. The outputs of the state are older: they do not know of an
  * instance that was terminated, or that has another public address since somebody stopped and started it.
+ *
+ * @throws UserError where a node has a value that AWS gives none
  */
 export function readStanding(plan: PlanDocument): Standing {
   const find = (type: string, name: string) =>
@@ -37,7 +50,7 @@ export function readStanding(plan: PlanDocument): Standing {
     const machine = instance.safeParse(change.before);
     const disk = volume.safeParse(volumes.get(String(index)));
     if (!machine.success || !disk.success) return [];
-    const node: Node = {
+    const node = requirePlain({
       name: nodeName(Number(index)),
       instanceId: machine.data.id,
       instanceType: machine.data.instance_type,
@@ -45,7 +58,7 @@ export function readStanding(plan: PlanDocument): Standing {
       publicAddress: machine.data.public_ip ?? '',
       volumeId: disk.data.id,
       zone: disk.data.availability_zone,
-    };
+    });
     return [{ number: Number(index), node, state: machine.data.instance_state ?? 'running' }];
   });
   const ordered = found.sort((a, b) => a.number - b.number);
@@ -53,6 +66,15 @@ export function readStanding(plan: PlanDocument): Standing {
     nodes: ordered.map(({ node }) => node),
     halted: ordered.filter(({ state }) => state !== 'running'),
   };
+}
+
+function requirePlain(node: Node): Node {
+  const { data, error } = standing.safeParse(node);
+  if (data !== undefined) return data;
+  throw new UserError(
+    `The plan has a node whose values are none that AWS gives, so nothing of it is used: ${z.prettifyError(error)}. Find out who wrote Terraform's state, and bring back the one of the last apply.`,
+    { cause: error },
+  );
 }
 
 /** What to do about nodes whose instance does not run: nobody can look at them. */
