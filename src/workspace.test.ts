@@ -141,4 +141,38 @@ describe('the state of a local backend', () => {
     symlinkSync('/etc/passwd', join(workspace.lasting, 'terraform.tfstate'));
     await expect(locateLocalState(workspace, '')).rejects.toThrow(/state must be a plain file/);
   });
+
+  test.each(['terraform.tfstate.backup', '.terraform.tfstate.lock.info'])(
+    'has no link beside it that Terraform would write through: %s',
+    async (name) => {
+      const workspace = await open();
+      mkdirSync(workspace.lasting, { recursive: true });
+      symlinkSync('/etc/passwd', join(workspace.lasting, name));
+      await expect(locateLocalState(workspace, '')).rejects.toThrow(/must be a plain file/);
+    },
+  );
+
+  test.each([
+    ['elsewhere', '/etc'],
+    ['elsewhere', '/nowhere/yet'],
+    ['elsewhere', 'elsewhere'],
+    ['elsewhere/deeper', '../c'],
+    ['elsewhere/deeper', 'c'],
+  ])('is below no link that the repository may have: %s to %s', async (folder, target) => {
+    const workspace = await open();
+    mkdirSync(join(workspace.lasting, 'c'), { recursive: true });
+    symlinkSync(target, join(workspace.lasting, 'elsewhere'));
+    const state = locateLocalState(workspace, `${folder}/terraform.tfstate`);
+    await expect(state).rejects.toThrow(/must be a plain folder/);
+  });
+
+  test('may be in a folder that is yet to be made, or where the workflow names it', async () => {
+    const workspace = await open();
+    await expect(locateLocalState(workspace, 'new/deep/s.tfstate')).resolves.toMatch(/new\/deep/);
+    const outside = join(folder, 'state of my own');
+    mkdirSync(outside);
+    symlinkSync(outside, join(folder, 'linked'));
+    const path = join(folder, 'linked', 's.tfstate');
+    expect(await locateLocalState(workspace, path)).toBe(relative(workspace.directory, path));
+  });
 });

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { cp, lstat, mkdir, mkdtemp, readlink, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { readMessage, UserError } from './errors.ts';
 import { quoteValue } from './quote.ts';
 
@@ -151,19 +151,47 @@ async function tryBase(path: string, { make }: { make: boolean }): Promise<strin
  * no character that Terraform would read, and the checkout's own path may.
  *
  * @param given the backend's `path`, from the working directory on
- * @throws UserError when the state is a link, which could lead Terraform's writes anywhere
+ * @throws UserError when the state, or what Terraform writes beside it, is a link or below one: it could lead
+ *   Terraform's writes anywhere
  */
 export async function locateLocalState(
   { lasting, directory }: Pick<Workspace, 'lasting' | 'directory'>,
   given: unknown,
 ): Promise<string> {
-  const path = resolve(
-    lasting,
-    typeof given === 'string' && given !== '' ? given : 'terraform.tfstate',
-  );
+  const wanted = typeof given === 'string' && given !== '' ? given : 'terraform.tfstate';
+  const path = resolve(lasting, wanted);
   await mkdir(lasting, { recursive: true });
+  // An absolute path is the workflow's own, and the machine's links are on it.
+  if (!isAbsolute(wanted))
+    await requirePlainFolder(dirname(path), "the folder of Terraform's state");
   await requirePlainFile(path, "Terraform's state");
+  // Terraform's documentation, "Backend type: local"; the lock is beside the state as well.
+  await requirePlainFile(`${path}.backup`, "the backup of Terraform's state");
+  await requirePlainFile(
+    join(dirname(path), `.${basename(path)}.lock.info`),
+    "the lock of Terraform's state",
+  );
   return relative(directory, path);
+}
+
+async function requirePlainFolder(path: string, what: string): Promise<void> {
+  const real = await realpath(path).catch((error: NodeJS.ErrnoException) => {
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(error.code ?? '')) return null;
+    throw error;
+  });
+  // Of what does not exist yet the folder above decides, but for a link that leads nowhere yet.
+  if (real === null && !(await isThere(path))) return requirePlainFolder(dirname(path), what);
+  if (real === path) return;
+  throw new UserError(
+    `${path}: ${what} must be a plain folder, and a link leads elsewhere from there. Remove it from the repository.`,
+  );
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /**
