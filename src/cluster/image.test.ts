@@ -7,6 +7,7 @@ import { majorOfTag, splitReference } from './spec.ts';
 
 const before = createDesired({ image: 'postgres:17' });
 const healthy = createHealthy(before);
+const repository = 'registry.example:5000/db/postgres';
 const newer = { image: 'registry.example:5000/db/postgres:17.7' };
 const withRecord = (digest: string) => (node: NodeObservation) => ({
   record: node.record && { ...node.record, ...newer, digest },
@@ -26,15 +27,39 @@ describe('an image is pinned to', () => {
   });
 
   test('what a run that was interrupted brought on the first node, wherever the tag is by now', () => {
-    const observed = bend(healthy, 'node-3', withRecord('db@sha256:first'));
-    expect(pinImage(observed, newer)?.digest).toBe('db@sha256:first');
+    const observed = bend(healthy, 'node-3', withRecord(`${repository}@sha256:first`));
+    expect(pinImage(observed, newer)?.digest).toBe(`${repository}@sha256:first`);
+    // An image that no registry knows.
+    const local = bend(healthy, 'node-3', withRecord('sha256:first'));
+    expect(pinImage(local, newer)?.digest).toBe('sha256:first');
+  });
+
+  test('nothing that a node says of an image from elsewhere', () => {
+    for (const digest of ['evil/postgres@sha256:first', 'registry.example:5000/db@sha256:first']) {
+      const observed = bend(healthy, 'node-3', withRecord(digest));
+      expect(pinImage(observed, newer)?.digest).toBe(`${repository}@${NEWER_DIGEST}`);
+    }
+    const hub = { image: 'docker.io/library/postgres:17.7' };
+    const observed = bend(healthy, 'node-3', (node) => ({
+      record: node.record && { ...node.record, ...hub, digest: 'postgres@sha256:first' },
+    }));
+    expect(pinImage(observed, hub)?.digest).toBe('postgres@sha256:first');
+  });
+
+  test('what was reviewed, whatever a node says that it runs', () => {
+    const observed = bend(healthy, 'node-3', withRecord(`${repository}@sha256:first`));
+    const pin = (reviewed: string | null) => pinImage(observed, newer, { reviewed })?.digest;
+    expect(pin(NEWER_DIGEST)).toBe(`${repository}@${NEWER_DIGEST}`);
+    // A review of another image, as of a pull request that a later one has overtaken.
+    expect(pin('sha256:other')).toBe(`${repository}@sha256:first`);
+    expect(pin(null)).toBe(`${repository}@sha256:first`);
   });
 
   test("the primary's, where nodes differ", () => {
-    const changed = bend(healthy, 'node-1', withRecord('db@sha256:primary'));
-    const observed = bend(changed, 'node-3', withRecord('db@sha256:replica'));
+    const changed = bend(healthy, 'node-1', withRecord(`${repository}@sha256:primary`));
+    const observed = bend(changed, 'node-3', withRecord(`${repository}@sha256:replica`));
     const moved = [...observed].reverse();
-    expect(pinImage(moved, newer)?.digest).toBe('db@sha256:primary');
+    expect(pinImage(moved, newer)?.digest).toBe(`${repository}@sha256:primary`);
   });
 
   test('the digest that is asked for, whatever any node runs or sees', () => {

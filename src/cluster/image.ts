@@ -24,24 +24,36 @@ export interface PinnedImage {
 
 /**
  * What the image that is asked for is on every node, so that a tag that moves meanwhile changes nothing: the digest
- * that is asked for, else what a node runs under it already, else what the primary's registry said, which is also
- * what was reviewed. Null where nobody could tell.
+ * that is asked for, else the `reviewed` one where the primary sees the same, else what a node runs under it already,
+ * else what the primary's registry said. Null where nobody could tell.
+ *
+ * Root on a node decides what the node says it runs, so of a record counts only an image of the repository that is
+ * asked for, and where there was a review none.
  */
 export function pinImage(
   observed: readonly NodeObservation[],
   { image }: Pick<DesiredCluster, 'image'>,
+  { reviewed = null }: { reviewed?: string | null } = {},
 ): PinnedImage | null {
   const { repository, digest: asked } = splitReference(image);
   if (asked !== null) return { image, digest: `${repository}@${asked}` };
+  const seen = findImageDigest(observed);
+  if (reviewed !== null && seen === reviewed) return { image, digest: `${repository}@${seen}` };
   const primaryFirst = [...observed].sort(
     (a, b) => Number(isRunningPrimary(b)) - Number(isRunningPrimary(a)),
   );
   const running = primaryFirst.find(
-    ({ data, record }) => data === 'complete' && record?.image === image,
+    ({ data, record }) =>
+      data === 'complete' && record?.image === image && isOf(record.digest, repository),
   );
   if (running?.record) return { image, digest: running.record.digest };
-  const digest = findImageDigest(observed);
-  return digest === null ? null : { image, digest: `${repository}@${digest}` };
+  return seen === null ? null : { image, digest: `${repository}@${seen}` };
+}
+
+/** Whether an image by digest is of a repository; one by its id can be pulled from none. */
+function isOf(pinned: string, repository: string): boolean {
+  const name = (text: string) => text.replace(/^docker\.io\//, '').replace(/^library\//, '');
+  return !pinned.includes('@') || name(splitReference(pinned).repository) === name(repository);
 }
 
 /**

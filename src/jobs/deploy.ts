@@ -140,6 +140,7 @@ export async function deploy(
       memoryMib: plan.memoryMib,
       infrastructure: stages,
       fresh: [...made.create, ...made.replace],
+      reviewedImage: kept?.image ?? null,
       onSteps: (steps) => {
         report = { ...report, steps };
       },

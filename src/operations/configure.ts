@@ -74,6 +74,8 @@ export async function configure(
     infrastructure: Infrastructure | null;
     /** Nodes whose machine this run has made. */
     fresh?: readonly string[];
+    /** Digest of the image that was reviewed; null or none where nobody could tell, or nothing was. */
+    reviewedImage?: string | null;
     /** Nodes may be out of reach, and somebody else than `rollout` decides. */
     decide?: Decide;
   } & ConfigureListeners,
@@ -113,6 +115,7 @@ async function converge(
   options: { access: NodeAccess } & Parameters<typeof configure>[1],
 ): Promise<Outcome> {
   const { access, instanceType, memoryMib, infrastructure, decide, onSteps } = options;
+  const { reviewedImage: reviewed = null } = options;
   let standing = options.nodes;
   const fresh = new Set(options.fresh);
   const steps: Step[] = [];
@@ -149,7 +152,7 @@ async function converge(
       primary,
       steps: segment,
       proofToken: isLast ? randomUUID() : null,
-      image: pinImage(sighting.observed, desired),
+      image: pinImage(sighting.observed, desired, { reviewed }),
     };
     const report = await nodes.perform(work, reachable);
     steps.push(...segment);
