@@ -28,7 +28,7 @@ function createDeployment({
 }: {
   cluster?: string;
   key?: string;
-  checks?: 'write' | null;
+  checks?: 'write' | 'read' | null;
 } = {}): Deployment {
   const token = github.createToken({
     permissions: { contents: 'read', ...(checks && { checks }) },
@@ -105,11 +105,17 @@ describe('the deploy of a commit', () => {
     expect(listChecks()).toEqual([]);
   });
 
-  test('goes on without a permission for check runs', async () => {
-    const deployment = createDeployment({ checks: null });
-    await deployment.begin(commit, { digest: 'one', required: true });
-    await deployment.resume(commit, 'one');
-    await deployment.end('success', FACE);
-    expect(listChecks()).toEqual([]);
-  });
+  test.each(['read', null] as const)(
+    'needs to write check runs, unless it need not: %s',
+    async (checks) => {
+      const deployment = createDeployment({ checks });
+      await expect(deployment.begin(commit, { digest: 'one', required: true })).rejects.toThrow(
+        /could not be kept.*Nothing was changed; give the job the permission checks: write/,
+      );
+      await deployment.begin(commit, { digest: 'one', required: false });
+      await deployment.resume(commit, 'one');
+      await deployment.end('success', FACE);
+      expect(listChecks()).toEqual([]);
+    },
+  );
 });

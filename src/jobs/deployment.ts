@@ -43,12 +43,16 @@ export class Deployment {
     const externalId = this.#nameApply(commit, digest);
     const content = { status: 'in_progress', externalId } as const;
     const outcome = await this.#checks.create('deploy', { commit, failure, face: FACE, content });
-    if (outcome === 'failed' && required) {
-      throw new UserError(
-        `${failure}, and without it nobody could continue if it was interrupted. Nothing was changed; run the job again.`,
-      );
-    }
-    if (typeof outcome !== 'string') this.#adopt({ id: outcome.id, externalId });
+    if (typeof outcome !== 'string') return this.#adopt({ id: outcome.id, externalId });
+    if (!required) return;
+    // A token that may only read finds the review, and would never spend it.
+    const nextStep =
+      outcome === 'forbidden'
+        ? 'give the job the permission checks: write and run it again'
+        : 'run the job again';
+    throw new UserError(
+      `${failure}. Without it no run could continue an apply that was interrupted, and the review could be applied twice. Nothing was changed; ${nextStep}.`,
+    );
   }
 
   /**
