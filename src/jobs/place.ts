@@ -53,7 +53,7 @@ export async function findSubject(
     findPullRequest(client, {
       repository,
       sha: intent.sha,
-      branch: environment.event.ref.replace(/^refs\/heads\//, ''),
+      branch: intent.branch,
       log: core.info,
     }),
   );

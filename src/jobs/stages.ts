@@ -54,12 +54,12 @@ export class Stages implements Infrastructure {
     this.#standing = options.standing;
   }
 
-  /** Everything that needs no order; gives the nodes that stand afterwards. */
+  /** Applies everything that needs no order, and returns the nodes that exist afterwards. */
   async provision(): Promise<readonly Node[]> {
     const { summary } = this.#whole;
     const { resize, destroy } = describeNodes(summary);
     if (resize.length === 0 && destroy.length === 0) {
-      await logGroup('Apply', () =>
+      const { outputs, jsonFile } = await logGroup('Apply', () =>
         apply(this.#terraform, {
           directory: this.#job.workspace.directory,
           permitted: this.#whole,
@@ -67,10 +67,10 @@ export class Stages implements Infrastructure {
           outlives: nameHeirs(this.#job),
         }),
       );
-    } else {
-      // Also where nothing else is to be done: the state learns of what changed outside Terraform.
-      await this.#applyStage('Apply what needs no order', this.#keep());
+      return this.#adopt(outputs, jsonFile);
     }
+    // Also where nothing else is to be done: the state learns of what changed outside Terraform.
+    await this.#applyStage('Apply what needs no order', this.#keep());
     return this.#finish();
   }
 
@@ -117,14 +117,19 @@ export class Stages implements Infrastructure {
     const outputs = await this.#terraform.outputs();
     const { counts } = this.#whole.summary;
     const result = { counts, planDigest: this.#digest, outputs };
-    core.setOutput('apply-json', await writeResult(directory, 'apply', result));
+    return this.#adopt(outputs, await writeResult(directory, 'apply', result));
+  }
+
+  #adopt(outputs: unknown, jsonFile: string): readonly Node[] {
+    const { directory } = this.#job.workspace;
+    core.setOutput('apply-json', jsonFile);
     this.#standing = readNodes(outputs, { directory, spec: this.#job.request.spec });
     return this.#standing;
   }
 }
 
 /**
- * Another instance for one node, whatever else is planned; its data volume stays. Gives the nodes that stand
+ * Another instance for one node, whatever else is planned; its data volume stays. Returns the nodes that exist
  * afterwards.
  *
  * @throws UserError with Terraform's words, or what the plan would do besides
