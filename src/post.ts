@@ -17,7 +17,7 @@ import { renderRedacted } from './report/redact.ts';
 import { createRedactor, listSecrets, SECRET_INPUTS } from './secrets.ts';
 import { Terraform, type TerraformSetup } from './terraform/cli.ts';
 import { prepareEnvironment } from './terraform/environment.ts';
-import type { Rescue } from './terraform/errored-state.ts';
+import { isUnkept, type Rescue } from './terraform/errored-state.ts';
 
 /** How long to wait for a child that outlived the main process, and how often to say so, in ms. */
 const PATIENCE = 240_000;
@@ -35,7 +35,8 @@ async function cleanUp(): Promise<void> {
     const rescue = terraform && (await saveState(terraform));
     if (rescue !== null) rest.progress = addWarning(rest.progress, rescue.message);
   });
-  for (const folder of [temporary, directory]) {
+  const isLast = terraform !== null && (await isUnkept(terraform));
+  for (const folder of isLast ? [temporary] : [temporary, directory]) {
     await attempt(async () => folder && (await rm(folder, { recursive: true, force: true })));
   }
   await attempt(() => finishReports(rest));

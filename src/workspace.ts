@@ -195,7 +195,7 @@ async function isThere(path: string): Promise<boolean> {
 }
 
 /**
- * Whether there is a file at `path`.
+ * Returns whether there is a file at `path`.
  *
  * @throws UserError when it is anything but a plain file, as a link would be followed
  */

@@ -31,10 +31,10 @@ const COMMANDS: Readonly<Record<TerraformProduct, string>> = {
 export interface TerraformSetup {
   readonly binary: string;
   /** What `binary` is. */
-  readonly product?: TerraformProduct;
+  readonly product: TerraformProduct;
   readonly directory: string;
-  /** A folder that outlives the job, for a state that an apply could not save; below `directory` without. */
-  readonly keep?: string;
+  /** A folder that outlives the job, for a state that an apply could not save. */
+  readonly keep: string;
   /** The type of the backend. */
   readonly backend: string;
   /** The job's private folder. */
@@ -53,13 +53,15 @@ export class Terraform {
   #initialised = false;
 
   constructor(
-    options: Pick<TerraformSetup, 'binary' | 'product' | 'directory' | 'keep'> & {
-      /** What the program gets besides what is set here. */
-      environment: Readonly<Record<string, string>>;
-      log: (line: string) => void;
-      /** Text of the lock file that `init` has to keep to; null: it chooses the provider and writes its own. */
-      providerLock?: string | null;
-    },
+    /** Without a product `binary` is Terraform; without `keep` that folder is below `directory`. */
+    options: Pick<TerraformSetup, 'binary' | 'directory'> &
+      Partial<Pick<TerraformSetup, 'product' | 'keep'>> & {
+        /** What the program gets besides what is set here. */
+        environment: Readonly<Record<string, string>>;
+        log: (line: string) => void;
+        /** Text of the lock file that `init` has to keep to; null: it chooses the provider and writes its own. */
+        providerLock?: string | null;
+      },
   ) {
     this.#binary = options.binary;
     this.#product = options.product ?? 'Terraform';

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CancelledError } from '../errors.ts';
-import { type ErroredState, refuseErroredState, rescueState } from './errored-state.ts';
+import { type ErroredState, isUnkept, refuseErroredState, rescueState } from './errored-state.ts';
 
 let state: ErroredState;
 let file: string;
@@ -59,6 +59,18 @@ test('one that cannot be pushed is kept for this user alone, with what the steps
   await expect(refuseErroredState(state)).rejects.toThrow(
     /kept\/here\/errored\.tfstate is the state/,
   );
+});
+
+test('one that cannot be kept either stays where it is, and the message says so', async () => {
+  writeFileSync(join(state.directory, 'kept'), '');
+  const rescue = await rescueState(state, createPush(3).options);
+  expect(rescue?.saved).toBe(false);
+  expect(rescue?.message).toMatch(/ENOTDIR.*it is in .*errored\.tfstate\. Copy it now/);
+  expect(readFileSync(file, 'utf8')).toBe('{"serial":2}');
+  expect(await isUnkept(state)).toBe(true);
+  rmSync(join(state.directory, 'kept'));
+  await rescueState(state, createPush(3).options);
+  expect(await isUnkept(state)).toBe(false);
 });
 
 test('what a checkout brings along is not in the folder that is kept', async () => {

@@ -75,10 +75,25 @@ export async function rescueState(
       reason = readMessage(error);
     }
   }
-  await keepState(state);
-  await rm(file);
+  try {
+    await keepState(state);
+    await rm(file);
+  } catch (error) {
+    const message = `The state could not be saved in the backend either afterwards, and not be kept in ${keep} (${readMessage(error)}); it is in ${file}. Copy it now: the runner empties that folder with its next job, and a hosted one is deleted. Do not run a deploy before the state is saved. ${explainPush({ folder: directory, command })}\n${reason}`;
+    return { saved: false, message };
+  }
   const message = `The state could not be saved in the backend either afterwards; it is in ${join(keep, ERRORED_STATE)}. A hosted runner deletes that folder unless a later step of the job uploads it. Do not run a deploy before the state is saved: it would create the same resources again. ${explainPush({ folder: keep, command })}\n${reason}`;
   return { saved: false, message };
+}
+
+/** Whether such a state is only where Terraform ran, so that the directory must not be removed. */
+export async function isUnkept({
+  directory,
+  keep,
+}: Pick<ErroredState, 'directory' | 'keep'>): Promise<boolean> {
+  return (
+    (await exists(join(directory, ERRORED_STATE))) && !(await exists(join(keep, ERRORED_STATE)))
+  );
 }
 
 /** Also where another process is about to push it: a later step of the job can upload what is kept. */
