@@ -9,6 +9,7 @@ import { CancelledError, UserError } from './errors.ts';
 
 /** How to run a child. */
 export interface ProcessOptions {
+  /** The root of the file system by default: this process starts in the checkout, where programs would read configuration. */
   readonly cwd?: string;
   /**
    * The child's whole environment (`chooseEnvironment`): nothing of the action's own is inherited. Secrets travel here or
@@ -114,7 +115,7 @@ export async function runProcess(
 
   const files = options.outlives && openFiles(options.outlives.temporary);
   const child = spawn(command, args, {
-    cwd: options.cwd,
+    cwd: options.cwd ?? '/',
     env: options.env,
     stdio: ['ignore', files?.stdout ?? 'pipe', files?.stderr ?? 'pipe'],
     // A group of its own: ansible-playbook's workers and ssh must hear the signal as well.

@@ -3,8 +3,9 @@ import { which } from '@actions/io';
 
 /**
  * Runs a command that ends by itself within a moment and needs no cancel, e.g. `ssh-keygen -y`, with `env` as its whole
- * environment. Returns its exit code and output, or null when the program is not on PATH. What runs longer goes through
- * `process.ts`, which passes a cancel on.
+ * environment, at the root of the file system: this process starts in the checkout, where programs would read
+ * configuration. Returns its exit code and output, or null when the program is not on PATH. What runs longer goes
+ * through `process.ts`, which passes a cancel on.
  */
 export async function runShortCommand(
   command: string,
@@ -14,6 +15,7 @@ export async function runShortCommand(
   const path = await which(command);
   if (path === '') return null;
   return getExecOutput(`"${path}"`, [...args], {
+    cwd: '/',
     env: { ...env },
     silent: true,
     ignoreReturnCode: true,

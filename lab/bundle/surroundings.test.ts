@@ -61,8 +61,8 @@ describe('nothing but the inputs steers a plan', () => {
   test('not what is committed where the action keeps its files', async () => {
     const touch = `{{ lookup('pipe', 'touch ${marker()}') }}`;
     const variables = `ansible_ssh_executable: "${touch}"\nansible_user: "${touch}"\n`;
-    const checkout = join(folder, 'work dir', 'database', 'database', '.postgres-cluster/postgres');
-    plant(checkout, {
+    const checkout = join(folder, 'work dir', 'database', 'database');
+    plant(join(checkout, '.postgres-cluster/postgres'), {
       'group_vars/all.yml': variables,
       'host_vars/node-1.yml': variables,
       'ansible.cfg': '[defaults]\nstdout_callback = json\n',
@@ -80,13 +80,26 @@ describe('nothing but the inputs steers a plan', () => {
     expect(result.log).toContain('node-1');
   }, 120_000);
 
+  test('not what is committed where the action starts', async () => {
+    plant(join(folder, 'work dir', 'database', 'database'), {
+      // Ansible starts this program also when it is only asked for its version.
+      'ansible.cfg': '[defaults]\ncowpath = ./planted.sh\n',
+      'planted.sh': `#!/bin/sh\ntouch ${marker()}\n`,
+      '.terraform.lock.hcl': 'no lock',
+      '.terraform/environment': 'other',
+      'planted.tf': 'no configuration',
+    });
+    expectUntouched(await run());
+  }, 120_000);
+
   test('not what the home holds', async () => {
     const home = join(folder, 'home');
     const touch = `open('${marker()}', 'w').close()`;
     plant(home, {
+      'planted.sh': `#!/bin/sh\ntouch ${marker()}\n`,
       '.terraformrc': 'provider_installation { filesystem_mirror { path = "/nowhere" } }',
       '.tofurc': 'provider_installation { filesystem_mirror { path = "/nowhere" } }',
-      '.ansible.cfg': '[defaults]\nstdout_callback = json\n',
+      '.ansible.cfg': `[defaults]\nstdout_callback = json\ncowpath = ${join(home, 'planted.sh')}\n`,
       '.ansible/plugins/callback/cluster.py': touch,
       '.ansible/plugins/connection/ssh.py': touch,
       '.ansible/plugins/vars/planted.py': touch,

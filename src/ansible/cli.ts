@@ -13,33 +13,6 @@ const MINIMUM_VERSION = '2.14.0';
 const INSTALL_HINT = 'Install it with: pipx install ansible-core';
 
 /**
- * Checks that PATH has an ansible-playbook the playbooks are written for.
- *
- * @throws UserError naming the one command that installs it
- */
-export async function checkAnsible(): Promise<string> {
-  const environment = chooseEnvironment(process.env, { program: 'ansible' });
-  const output = await runShortCommand('ansible-playbook', ['--version'], environment);
-  if (output === null) {
-    throw new UserError(`ansible-playbook: not found on PATH. ${INSTALL_HINT}`);
-  }
-  const { stdout, stderr } = output;
-  const version = /\[core (\d+\.\d+\.\d+)/.exec(stdout)?.[1];
-  if (version === undefined) {
-    const answer = quoteValue([stdout, stderr].join('\n').trim());
-    throw new UserError(
-      `ansible-playbook: asked for its version, it says ${answer} and no version. Repair it, or replace it: ${INSTALL_HINT}`,
-    );
-  }
-  if (compareVersions(version, MINIMUM_VERSION) < 0) {
-    throw new UserError(
-      `ansible-playbook: PATH has ansible-core ${version}, and ${MINIMUM_VERSION} or later is required. ${INSTALL_HINT}`,
-    );
-  }
-  return version;
-}
-
-/**
  * Runs the playbooks of one cluster over connections that stay open from one run to the next; `close` ends
  * them.
  */
@@ -115,25 +88,14 @@ export class Ansible {
     { variablesFile, resultFile }: { variablesFile: string; resultFile: string },
   ): Promise<ProcessError | null> {
     this.#prepared ??= await this.#prepare();
-    const { playbooks, sockets } = this.#prepared;
+    const { playbooks, environment } = this.#prepared;
     try {
       await runProcess(
         'ansible-playbook',
         [join(playbooks, playbook), '-i', this.#inventory, '-e', `@${variablesFile}`],
         {
           cwd: playbooks,
-          env: {
-            ...chooseEnvironment(process.env, {
-              program: 'ansible',
-              temporary: childTemporary({ temporary: this.#temporary }),
-            }),
-            ANSIBLE_CONFIG: join(playbooks, 'ansible.cfg'),
-            // Plugins, collections and temporary files that Ansible else looks for in the user's home.
-            ANSIBLE_HOME: join(this.#temporary, 'ansible-home'),
-            ANSIBLE_SSH_CONTROL_PATH_DIR: sockets,
-            CLUSTER_RESULT: resultFile,
-            PYTHONUNBUFFERED: '1',
-          },
+          env: { ...environment, CLUSTER_RESULT: resultFile },
           onLine: this.#log,
           interrupt: 'insistently',
         },
@@ -150,14 +112,54 @@ export class Ansible {
     const playbooks = join(this.#temporary, 'playbooks');
     await copyAssets(this.#playbooks, playbooks);
     const sockets = await mkdtemp(join(this.#temporary, 's-'));
-    await mkdir(join(this.#temporary, 'ansible-home'), { recursive: true });
-    return { playbooks, sockets };
+    const home = join(this.#temporary, 'ansible-home');
+    await mkdir(home, { recursive: true });
+    const environment = {
+      ...chooseEnvironment(process.env, {
+        program: 'ansible',
+        temporary: childTemporary({ temporary: this.#temporary }),
+      }),
+      ANSIBLE_CONFIG: join(playbooks, 'ansible.cfg'),
+      // Plugins, collections and temporary files that Ansible else looks for in the user's home.
+      ANSIBLE_HOME: home,
+      ANSIBLE_SSH_CONTROL_PATH_DIR: sockets,
+      PYTHONUNBUFFERED: '1',
+    };
+    await checkAnsible(environment);
+    return { playbooks, sockets, environment };
+  }
+}
+
+/**
+ * Checks that PATH has an ansible-playbook the playbooks are written for. It is asked in the environment of the runs:
+ * even for its version Ansible reads a configuration, which may name programs to start.
+ *
+ * @throws UserError naming the one command that installs it
+ */
+async function checkAnsible(environment: Readonly<Record<string, string>>): Promise<void> {
+  const output = await runShortCommand('ansible-playbook', ['--version'], environment);
+  if (output === null) {
+    throw new UserError(`ansible-playbook: not found on PATH. ${INSTALL_HINT}`);
+  }
+  const { stdout, stderr } = output;
+  const version = /\[core (\d+\.\d+\.\d+)/.exec(stdout)?.[1];
+  if (version === undefined) {
+    const answer = quoteValue([stdout, stderr].join('\n').trim());
+    throw new UserError(
+      `ansible-playbook: asked for its version, it says ${answer} and no version. Repair it, or replace it: ${INSTALL_HINT}`,
+    );
+  }
+  if (compareVersions(version, MINIMUM_VERSION) < 0) {
+    throw new UserError(
+      `ansible-playbook: PATH has ansible-core ${version}, and ${MINIMUM_VERSION} or later is required. ${INSTALL_HINT}`,
+    );
   }
 }
 
 interface Prepared {
   readonly playbooks: string;
   readonly sockets: string;
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 /** What failed on which node, a message each. */

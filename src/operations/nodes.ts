@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Ansible, checkAnsible, listFailures } from '../ansible/cli.ts';
+import { Ansible, listFailures } from '../ansible/cli.ts';
 import { renderInventory, renderSshConfig } from '../ansible/inventory.ts';
 import { KnownHosts } from '../ansible/known-hosts.ts';
 import type { AnsibleResult } from '../ansible/result.ts';
@@ -74,7 +74,7 @@ export class Nodes {
     },
   ): Promise<Sighting> {
     const { desired, waitSeconds, fresh: freshNodes = [] } = options;
-    await Promise.all([checkAnsible(), this.#writeInventory(standing)]);
+    await this.#writeInventory(standing);
     const report = await this.#ansible.run(
       'observe.yml',
       this.#render(desired, { waitSeconds, freshNodes }),
@@ -107,8 +107,11 @@ export class Nodes {
 
   /** Ends the connections and saves the host keys of a first contact. */
   async close(): Promise<void> {
-    await this.#ansible.close();
-    if (this.#isReady) await this.#knownHosts.save();
+    try {
+      await this.#ansible.close();
+    } finally {
+      if (this.#isReady) await this.#knownHosts.save();
+    }
   }
 
   #render(

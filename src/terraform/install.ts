@@ -153,6 +153,8 @@ async function askVersion(path: string): Promise<string> {
     const env = {
       ...chooseEnvironment(process.env, { program: 'terraform' }),
       CHECKPOINT_DISABLE: '1',
+      // A configuration in the home that cannot be read would be the answer.
+      TF_CLI_CONFIG_FILE: '/dev/null',
     };
     return (await runProcess(path, ['version'], { env })).stdout;
   } catch (error) {
