@@ -28,7 +28,7 @@ const COMMON = [
 /** What a program gets besides. */
 const OWN: Readonly<Record<Program, readonly string[]>> = {
   terraform: [
-    // Documented in docs/security.md: where providers come from.
+    // Where providers come from; documented in docs/review.md.
     'TF_CLI_CONFIG_FILE',
     'TF_PLUGIN_CACHE_DIR',
   ],
