@@ -145,7 +145,7 @@ export function hintInput(input: string, value: string): string | null {
   return Object.hasOwn(HINTS, input) ? (HINTS[input]?.(value) ?? null) : null;
 }
 
-/** What stands in capitals in docs/workflows, in inputs of the action. */
+/** What is in capitals in docs/workflows, in inputs of the action. */
 const PLACEHOLDER =
   /(?<![\w-])(?:NETWORK\/OF\/YOUR(?:\/[A-Z]+)?|BUCKET|ACCOUNT|OWNER|READ-ONLY-ROLE|DEPLOY-ROLE)(?![\w-])/;
 

@@ -1,6 +1,6 @@
 import { quoteValue } from './quote.ts';
 
-/** Deeper than any body or backend needs; what reads JSON by recursion stands it. */
+/** Deeper than any body or backend needs; code that reads JSON by recursion can take it. */
 const MOST_LEVELS = 32;
 
 /** A JSON value, or what is wrong with its text: a sentence without the input's name. */

@@ -52,7 +52,7 @@ export async function run(): Promise<void> {
     const redact = createRedactor(secrets);
     unchecked = { inputs, intent, environment, redact };
     const { request, keys } = await checkRequest(inputs, { intent, environment });
-    // A command that is none was a problem of the inputs.
+    // An unknown command was a problem of the inputs.
     if (intent.kind === 'skip') return;
     const workspace = await openWorkspace({
       root: environment.workspace,

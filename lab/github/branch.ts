@@ -40,13 +40,13 @@ export function tryMerge(world: World, pull: PullRecord): void {
   }).sha;
 }
 
-/** Gives both lists as one, each file once. */
+/** Returns both lists as one, each file once. */
 export function mergeFiles(old: ChangedFile[], more: ChangedFile[]): ChangedFile[] {
   const byName = new Map([...old, ...more].map((file) => [file.filename, file]));
   return [...byName.values()];
 }
 
-/** Gives the message of a merge commit. */
+/** Returns the message of a merge commit. */
 export function giveMergeMessage(pull: PullRecord, issue: IssueRecord): string {
   return `Merge pull request #${pull.number} from ${pull.headOwner}/${pull.branch}\n\n${issue.title}`;
 }

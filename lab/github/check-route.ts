@@ -42,7 +42,7 @@ function findFirstSuite(state: State, { app, sha }: { app: string; sha: string }
   return (suites[0] ?? addCheckSuite(state, { app, sha })).id;
 }
 
-/** Adds a check run to the state, in the app's first suite of the commit unless another is named, and gives it. */
+/** Adds a check run to the state, in the app's first suite of the commit unless another is named, and returns it. */
 export function addCheckRun(
   state: State,
   run: { app: string; sha: string; name: string; suite?: number },

@@ -298,7 +298,7 @@ export function makeScheduleEvent(
   schedule: { cron: string; workflow: string },
 ): WorkflowEvent<'schedule', SchedulePayload> {
   return {
-    // GitHub runs a schedule in the name of whoever wrote the cron line.
+    // GitHub runs a schedule in the name of the person who wrote the cron line.
     ...onMain(world, world.state.owner),
     name: 'schedule',
     payload: {

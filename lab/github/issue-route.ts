@@ -39,7 +39,7 @@ function hasLabel(issue: IssueRecord, label: string): boolean {
   return issue.labels.some((own) => own.toLowerCase() === label.toLowerCase());
 }
 
-/** Adds an issue to the state and gives it; a pull request begins with one. */
+/** Adds an issue to the state and returns it; a pull request begins with one. */
 export function addIssue(
   state: State,
   issue: { title: string; body: string | null; author: string },

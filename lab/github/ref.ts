@@ -3,7 +3,7 @@ import type { Call } from './route.ts';
 import type { State } from './state.ts';
 import { defaultBranch, readHead, readMainHead } from './state.ts';
 
-/** Gives the newest commit of a branch of the repository, or of a pull request's; forks have their own. */
+/** Returns the newest commit of a branch of the repository, or of a pull request's; forks have their own. */
 export function findBranchHead(state: State, branch: string): string | undefined {
   if (branch === defaultBranch) return readMainHead(state);
   if (state.branches[branch] !== undefined) return readHead(state, branch);

@@ -203,7 +203,7 @@ export class Scenario {
     });
   }
 
-  /** Gives a pull request another title. */
+  /** Changes the title of a pull request. */
   retitle(number: number, title: string, by?: string) {
     return this.#play((world) => {
       const { pull, issue } = find(world, number);

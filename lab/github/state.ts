@@ -198,7 +198,7 @@ export function makeSha(): string {
   return randomBytes(20).toString('hex');
 }
 
-/** Gives the present time as the API writes it: ISO 8601, whole seconds, UTC. */
+/** Returns the present time as the API writes it: ISO 8601, whole seconds, UTC. */
 export function readClock(): string {
   return new Date().toISOString().replace(/\.\d{3}Z$/, 'Z');
 }
@@ -209,14 +209,14 @@ export function takeId(state: State): number {
   return state.nextId;
 }
 
-/** Gives a numeric id for a name (of an account, a repository): always the same one. */
+/** Returns a numeric id for a name (of an account, a repository): always the same one. */
 export function giveStableId(name: string): number {
   // The one account whose number is the same on every GitHub installation that people look at.
   if (name === actionsBot) return 41_898_282;
   return 10_000_000 + (createHash('sha256').update(name).digest().readUInt32BE() % 180_000_000);
 }
 
-/** Gives the number of an app; that of GitHub Actions is known. */
+/** Returns the number of an app; that of GitHub Actions is known. */
 export function giveAppId(app: string): number {
   return app === 'github-actions' ? 15_368 : giveStableId(`app ${app}`) % 3_000_000;
 }
@@ -296,21 +296,21 @@ export function saveState(path: string, state: State): void {
   renameSync(partial, path);
 }
 
-/** Gives the commits of a branch that pull requests are merged into, oldest first. @throws Error where there is none */
+/** Returns the commits of a branch that pull requests are merged into, oldest first. @throws Error where there is none */
 export function readBranch(state: State, name: string): string[] {
   const commits = name === defaultBranch ? state.main : state.branches[name];
   if (commits === undefined) throw new Error(`There is no branch ${name}.`);
   return commits;
 }
 
-/** Gives the newest commit of a branch that pull requests are merged into. */
+/** Returns the newest commit of a branch that pull requests are merged into. */
 export function readHead(state: State, name: string): string {
   const head = readBranch(state, name).at(-1);
   if (head === undefined) throw new Error(`Branch ${name} has no commit.`);
   return head;
 }
 
-/** Gives the newest commit of the default branch. */
+/** Returns the newest commit of the default branch. */
 export function readMainHead(state: State): string {
   return readHead(state, defaultBranch);
 }

@@ -25,7 +25,7 @@ export async function startMirror({ version }: { version: string }): Promise<Rel
   const sum = createHash('sha256').update(content).digest('hex');
   const files: Record<string, Buffer | string> = {
     [`/terraform/${version}/${archive}`]: content,
-    // As HashiCorp's has it. Whoever can change the archive there can change this as well.
+    // As HashiCorp's has it. Somebody who can change the archive there can change this as well.
     [`/terraform/${version}/terraform_${version}_SHA256SUMS`]: `${sum}  ${archive}\n`,
   };
   const requests: string[] = [];

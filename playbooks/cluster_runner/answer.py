@@ -160,8 +160,8 @@ _MODULES: Dict[str, Dict[str, Check]] = {
 
 
 def hold_answer(module: str, node: str, answer: Dict[str, Any]) -> Dict[str, Any]:
-    """What `node` answered to `module`, made anew from what that module may answer. Raises Misfit, with words for people,
-    when a value is none that it can be."""
+    """Returns what `node` answered to `module`, made anew from what that module may answer. Raises Misfit, with words for
+    people, when a value is not one that the module answers."""
     try:
         held = _hold({**_ANY, **_MODULES[module]}, answer)
         for name in ("observation", "proof"):

@@ -67,7 +67,7 @@ class Patience:
             return False
         verdict = judge(reason)
         if verdict == STARTING:
-            # Whoever was seen to start is as good as new.
+            # A node that was seen to start counts as a new one.
             self._key_end = now + KEY_SECONDS
             return True
         return verdict == DENIED and self._key_end is not None and now <= self._key_end

@@ -226,7 +226,7 @@ export type AnsibleResult = z.infer<typeof schema>;
  * Reads the report of a run on `nodes` (names). Every value in it is data of its kind afterwards: what a node reports is
  * its root's to choose.
  *
- * @throws UserError naming node, field and what was found, where a value is none that a node reports
+ * @throws UserError naming node, field and what was found, where a value is not one that a node can report
  */
 export function parseResult(json: string, { nodes }: { nodes: readonly string[] }): AnsibleResult {
   const document = parseJson(json);
@@ -263,7 +263,7 @@ export function refuseSize(bytes: number): UserError {
   );
 }
 
-/** Whoever was not asked has nothing to say, and nobody speaks twice. */
+/** A node that was not asked may not report, and no node may report twice. */
 function findStrangers(result: AnsibleResult, nodes: readonly string[]): string[] {
   const { observations, proof: lines, stats, changes, failures, notes } = result;
   const named = [

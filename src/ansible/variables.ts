@@ -101,7 +101,7 @@ function renderStep(step: Step, desired: DesiredCluster): unknown {
   return { ...rest, files: Object.fromEntries(files) };
 }
 
-/** Free text as base64: Ansible reads `{{ … }}` in any variable as a template, whoever wrote it. */
+/** Free text as base64: Ansible reads `{{ … }}` in any variable as a template. */
 function encode(text: string): string {
   return Buffer.from(text, 'utf8').toString('base64');
 }

@@ -156,7 +156,7 @@ function refuseLivingPrimary(
   if (observed.some(({ name }) => name === old)) {
     return `${old} lets this action open no session, but its PostgreSQL answers ${witness.name}: it is not lost. Its connections may all be taken: end some of them. If it hangs nevertheless, stop its container there (docker stop) and run this again.`;
   }
-  return `${old} cannot be logged in to, but its PostgreSQL answers ${witness.name}: it is not lost. Mend the way to it (address, ssh-cidrs, key) and use input primary to move; or stop its instance in EC2 and run this again.`;
+  return `${old} cannot be logged in to, but its PostgreSQL answers ${witness.name}: it is not lost. Fix the way to it (address, ssh-cidrs, key) and use input primary to move; or stop its instance in EC2 and run this again.`;
 }
 
 /** With quorum commit an acknowledged row is on as many replicas as were asked for: they must not all be away. */

@@ -30,11 +30,11 @@ import { ChangedPlanError } from './reviews.ts';
 import { Stages } from './stages.ts';
 
 const NEXT_STEPS: Readonly<Record<Phase, string>> = {
-  planning: 'Nothing was changed. Mend what it says and run the job again.',
+  planning: 'Nothing was changed. Fix the cause and run the job again.',
   applying:
-    'What was created stays. Mend what it says and run the job again: it continues with what is left.',
+    'What was created stays. Fix the cause and run the job again: it continues with what is left.',
   configuring:
-    'The infrastructure is there. Mend what it says and run the job again: it looks at every node and does the rest.',
+    'The infrastructure is there. Fix the cause and run the job again: it looks at every node and does the rest.',
 };
 
 const PROVIDER_NEXT_STEP =

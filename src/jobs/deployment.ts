@@ -56,7 +56,7 @@ export class Deployment {
   }
 
   /**
-   * Takes up the deploy that an earlier attempt began and did not bring to its end. Where there is none, one begins
+   * Takes up the deploy that an earlier attempt began and did not bring to its end. If there is no such deploy, one begins
    * that has nothing to apply: once it succeeds, the review of this commit is spent like any other.
    */
   async resume(commit: string, digest: string): Promise<void> {

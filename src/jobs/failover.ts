@@ -22,7 +22,7 @@ import { configureNodes } from './operation.ts';
 import { replaceInstance } from './stages.ts';
 
 /**
- * Makes the most advanced replica the primary because the primary does not answer, and brings back whoever
+ * Makes the most advanced replica the primary because the primary does not answer, and brings back every node that
  * can be reached. `fenced`: the node of which a person says that it is down and stays down.
  *
  * @throws UserError with the reason where a failover is refused, or what failed on which node
@@ -85,7 +85,7 @@ export async function failOver(
       state: 'failed',
       phase: 'configuring',
       error: readMessage(error),
-      nextStep: 'Mend what it says and run the failover again: it looks at every node first.',
+      nextStep: 'Fix the cause and run the failover again: it looks at every node first.',
     });
     throw error;
   }

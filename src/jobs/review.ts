@@ -70,7 +70,7 @@ export async function review(
         state: 'failed',
         phase: 'planning',
         error: readMessage(error),
-        nextStep: 'Nothing was changed. Mend what it says and push again.',
+        nextStep: 'Nothing was changed. Fix the cause and push again.',
       },
     } as const;
     await announcement.summarize(failed, renderDeploySummary);

@@ -81,7 +81,7 @@ const isBad = (opened: Review | BadReview): opened is BadReview => 'problem' in 
 const isQueued = ({ origin }: Review): boolean => origin.event === 'merge_group';
 const shorten = (commit: string): string => commit.slice(0, 7);
 
-/** Gives the review where it was made for this merge, and before it. */
+/** Returns the review if it was made for this merge and before it, else why it does not count. */
 function judge(review: Review, merge: Merge): Review | BadReview {
   const problem = findForeign(review, merge) ?? findLate(review, merge);
   return problem === null ? review : { problem };
