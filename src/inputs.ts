@@ -81,8 +81,7 @@ export function readRequest(inputs: RawInputs, intent: Intent): InputResult {
         subnetIds: given['subnet-ids'],
       },
       backend: { type: given.backend || 'local', config: backend.config },
-      // The default keeps several clusters of one repository apart.
-      workingDirectory: given['working-directory'] || `.postgres-cluster/${given['cluster-name']}`,
+      workingDirectory: chooseDirectory(given['working-directory'], given['cluster-name']),
       secrets: {
         postgresPassword: given['postgres-password'],
         replicationPassword: given['replication-password'],
@@ -99,6 +98,11 @@ export function readRequest(inputs: RawInputs, intent: Intent): InputResult {
       terraformBinary: given['terraform-binary'] || null,
     },
   };
+}
+
+/** The working directory of a cluster; without one `given`, its own, so that clusters of one repository are apart. */
+export function chooseDirectory(given: string, cluster: string): string {
+  return given || `.postgres-cluster/${cluster}`;
 }
 
 /** An input that is not allowed, in words; a secret is not shown. */

@@ -106,9 +106,11 @@ async function perform(
     log: core.info,
   });
   const now = watchClock(client);
-  const identity = identifyCluster(job);
+  const { spec, workingDirectory } = request;
+  const { name, region } = spec;
+  const identity = identifyCluster(environment, { name, region, workingDirectory });
   const today = new Date().toISOString().slice(0, 10);
-  const endOfLife = warnEndOfLife(request.spec.imageTag, today);
+  const endOfLife = warnEndOfLife(spec.imageTag, today);
   const warnings = endOfLife === null ? [] : [endOfLife];
   for (const warning of warnings) core.warning(warning);
   if (intent.kind === 'drift') {
@@ -121,11 +123,10 @@ async function perform(
   if (place === null) core.info('No pull request to comment on; the job summary has the report.');
   else rememberPlace(place);
   const announcement = new Announcement({ client, place, redact });
-  const cluster = request.spec.name;
   const checks = new ClusterChecks({
     checks: new Checks(client, repository),
     identity,
-    cluster,
+    cluster: name,
     redact,
   });
   const key = request.secrets.reviewKey;

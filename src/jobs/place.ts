@@ -1,4 +1,4 @@
-import { relative } from 'node:path';
+import { relative, resolve } from 'node:path';
 import * as core from '@actions/core';
 import type { RunnerEnvironment } from '../environment.ts';
 import { readMessage } from '../errors.ts';
@@ -7,15 +7,20 @@ import type { GitHubClient } from '../github/client.ts';
 import { findPullRequest, type PullRequest, readPullRequest } from '../github/pull-request.ts';
 import type { Intent } from '../intent.ts';
 import { identifyComment } from './announcement.ts';
-import type { Job } from './job.ts';
 
-/** Tells the job's cluster from every other of the repository. */
-export function identifyCluster({ environment, request, workspace }: Job): string {
-  return identifyComment({
-    name: request.spec.name,
-    region: request.spec.region,
-    directory: relative(environment.workspace, workspace.lasting),
-  });
+/**
+ * Tells a cluster from every other of the repository, by its inputs alone: the runners of a review and of its merge may
+ * keep their work folders in different places, behind links.
+ *
+ * @param cluster.workingDirectory from the workspace on
+ */
+export function identifyCluster(
+  { workspace }: Pick<RunnerEnvironment, 'workspace'>,
+  cluster: { name: string; region: string; workingDirectory: string },
+): string {
+  const { name, region, workingDirectory } = cluster;
+  const directory = relative(workspace, resolve(workspace, workingDirectory));
+  return identifyComment({ name, region, directory });
 }
 
 /** The pull request that a run is about. */

@@ -1,14 +1,13 @@
-import { relative, resolve } from 'node:path';
 import * as core from '@actions/core';
 import { REGIONS } from '../cluster/regions.ts';
 import type { RunnerEnvironment } from '../environment.ts';
 import { readMessage } from '../errors.ts';
 import { Checks } from '../github/check.ts';
-import { createClient, type GitHubClient, type Repository } from '../github/client.ts';
+import { createClient, type GitHubClient } from '../github/client.ts';
 import { MARK } from '../github/marker.ts';
 import { listOwnComments } from '../github/own-comment.ts';
 import { inputSchema } from '../input-schema.ts';
-import type { RawInputs } from '../inputs.ts';
+import { chooseDirectory, type RawInputs } from '../inputs.ts';
 import type { Intent } from '../intent.ts';
 import { tellProblems } from '../problem-list.ts';
 import {
@@ -19,10 +18,10 @@ import {
 import { renderRedacted } from '../report/redact.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import { readBody } from '../request-body.ts';
-import { Announcement, identifyComment } from './announcement.ts';
+import { Announcement } from './announcement.ts';
 import { publishProgress } from './context.ts';
 import { Labels } from './labels.ts';
-import { findSubject } from './place.ts';
+import { findSubject, identifyCluster } from './place.ts';
 
 /** A run whose inputs are refused. */
 export interface RefusedRun {
@@ -76,7 +75,7 @@ async function announce(problems: readonly string[], run: RefusedRun): Promise<v
 
   const { number } = await findSubject(client, { intent, environment });
   const identity =
-    number === null ? null : await findIdentity(client, { repository, number, ...cluster });
+    number === null ? null : await findIdentity(client, { environment, number, cluster });
   if (number === null || identity === null) return;
   const place = { repository, number, identity, run: stamp, shared: cluster.shared };
   const announcement = new Announcement({ client, place, redact });
@@ -88,39 +87,39 @@ async function announce(problems: readonly string[], run: RefusedRun): Promise<v
 
 interface Cluster {
   readonly name: string;
-  /** Relative to the workspace. */
-  readonly directory: string;
+  readonly workingDirectory: string;
   /** Null where the inputs do not say it. */
   readonly region: string | null;
   readonly shared: boolean;
 }
 
 /** What tells the cluster's comment apart, as far as it is valid; null where too little of it is. */
-function readCluster({ inputs, intent, environment }: RefusedRun): Cluster | null {
+function readCluster({ inputs, intent }: RefusedRun): Cluster | null {
   const { shape } = inputSchema;
   const body = readBody(inputs.request ?? '', intent);
   const name = shape['cluster-name'].safeParse(inputs['cluster-name']).data;
   const folder = shape['working-directory'].safeParse(inputs['working-directory']).data;
   const comment = shape.comment.safeParse(inputs.comment).data;
   if (name === undefined || folder === undefined || comment === undefined) return null;
-  const root = environment.workspace;
-  const directory = relative(root, resolve(root, folder || `.postgres-cluster/${name}`));
+  const workingDirectory = chooseDirectory(folder, name);
   // A body that cannot be read may name another region.
   const given = body.problems.length > 0 ? undefined : (body.values.region ?? inputs.region);
   const region = shape.region.safeParse(given).data ?? null;
-  return { name, directory, region, shared: comment === 'shared' };
+  return { name, workingDirectory, region, shared: comment === 'shared' };
 }
 
 /** The identity of the cluster's comment; without a valid region that of the comment which is there. */
 async function findIdentity(
   client: GitHubClient,
-  options: Cluster & { repository: Repository; number: number },
+  options: { environment: RunnerEnvironment; number: number; cluster: Cluster },
 ): Promise<string | null> {
-  const { name, directory, region, repository, number } = options;
-  if (region !== null) return identifyComment({ name, region, directory });
+  const { environment, number, cluster } = options;
+  const identify = (region: string) => identifyCluster(environment, { ...cluster, region });
+  if (cluster.region !== null) return identify(cluster.region);
+  const { repository } = environment;
   const own = await listOwnComments(client, { repository, number, marker: MARK });
   return (
-    REGIONS.map((one) => identifyComment({ name, region: one, directory })).find((identity) =>
+    REGIONS.map(identify).find((identity) =>
       own.some(({ body }) => body.includes(`: ${identity} -->`)),
     ) ?? null
   );

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { identifyCluster } from './place.ts';
+
+const identify = ({
+  workspace = '/home/runner/work/database/database',
+  name = 'orders',
+  region = 'us-east-1',
+  workingDirectory = 'infra/orders',
+} = {}): string => identifyCluster({ workspace }, { name, region, workingDirectory });
+
+test.each<[string, Parameters<typeof identify>[0]]>([
+  ['another runner keeps its work elsewhere', { workspace: '/srv/actions runner/_work/database' }],
+  ['the folder is written in another way', { workingDirectory: './infra//x/../orders/' }],
+  [
+    'the folder is given as an absolute path',
+    { workingDirectory: '/home/runner/work/database/database/infra/orders' },
+  ],
+])('a cluster stays the same where %s', (_, other) => {
+  expect(identify(other)).toBe(identify());
+});
+
+test.each<[string, Parameters<typeof identify>[0]]>([
+  ['name', { name: 'orders-2' }],
+  ['region', { region: 'eu-west-1' }],
+  ['folder', { workingDirectory: 'infra' }],
+])('a cluster is another one with another %s', (_, other) => {
+  expect(identify(other)).not.toBe(identify());
+});
