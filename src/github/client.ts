@@ -86,7 +86,7 @@ export interface Forbidden {
 }
 
 /**
- * Gives what `ask` gives, or says that the token may not.
+ * Returns what `ask` returns, or says that the token may not.
  *
  * @throws whatever `isRefusal` does not take for one
  */
