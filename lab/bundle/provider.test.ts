@@ -1,5 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { arch, platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -141,4 +141,54 @@ test('without a review the newest release applies', async () => {
   expect(listErrors(applied)).toEqual([]);
   expect(mirror.takeCalls('6.9.0')).toContain(APPLIED);
   expect(mirror.takeCalls('6.8.0')).toEqual([]);
+});
+
+test('another provider, which a state names, is never started', async () => {
+  const marker = join(folder, 'ran');
+  const host = `${platform()}_${arch() === 'x64' ? 'amd64' : arch()}`;
+  const planted = join(
+    folder,
+    'mirror',
+    'registry.terraform.io',
+    'planted',
+    'planted',
+    '1.0.0',
+    host,
+  );
+  mkdirSync(planted, { recursive: true });
+  const program = `#!/bin/sh\ntouch '${marker}'\n`;
+  writeFileSync(join(planted, 'terraform-provider-planted_v1.0.0'), program, { mode: 0o755 });
+  // As with a registry: whatever is asked for can be had.
+  const path = JSON.stringify(join(folder, 'mirror'));
+  writeFileSync(
+    mirror.configFile,
+    `provider_installation {\n  filesystem_mirror {\n    path = ${path}\n  }\n}\n`,
+  );
+  const workDirectory = join(folder, 'job');
+  const lasting = join(workDirectory, 'database', 'database', '.postgres-cluster/postgres');
+  mkdirSync(lasting, { recursive: true });
+  const state = {
+    version: 4,
+    terraform_version: '1.5.6',
+    serial: 1,
+    lineage: 'planted',
+    outputs: {},
+    resources: [
+      {
+        mode: 'managed',
+        type: 'planted_thing',
+        name: 'planted',
+        provider: 'provider["registry.terraform.io/planted/planted"]',
+        instances: [{ schema_version: 0, attributes: { id: 'planted' } }],
+      },
+    ],
+    check_results: null,
+  };
+  writeFileSync(join(lasting, 'terraform.tfstate'), JSON.stringify(state));
+  const opened = bench.github.openPullRequest({ branch: 'planted', title: 'Plant a state' });
+  const errors = listErrors(await run(opened, INPUTS, { workDirectory })).join('\n');
+  expect(errors).toMatch(
+    /not the lock of the provider hashicorp\/aws alone.*nothing was started\. The state/,
+  );
+  expect(existsSync(marker)).toBe(false);
 });

@@ -76,6 +76,7 @@ export class Terraform {
    * `terraform init`: backend and providers; the first time only.
    *
    * @throws ProviderLockError when the provider of the lock that was given cannot be had
+   * @throws UserError when another provider than the templates' was installed
    */
   async init(): Promise<void> {
     if (this.#initialised) return;
@@ -88,15 +89,21 @@ export class Terraform {
       const problem = lock === null ? null : explainLockFailure(stderr, lock);
       throw problem === null ? error : new ProviderLockError(problem, { cause: error });
     }
+    // Before any provider is started: init installs whatever the state names as well.
+    await this.readProviderLock();
     this.#initialised = true;
   }
 
-  /** The text of the lock file after `init`; null where no provider was installed, as with one that is reattached. */
+  /**
+   * The text of the lock file after `init`; null where no provider was installed, as with one that is reattached.
+   *
+   * @throws UserError when it is not that of the templates' provider alone
+   */
   async readProviderLock(): Promise<string | null> {
     const text = await readFile(join(this.#directory, LOCK_FILE), 'utf8').catch(() => null);
     if (text !== null && parseProviderLock(text) === null) {
       throw new UserError(
-        `${join(this.#directory, LOCK_FILE)}: this is not the lock of the provider hashicorp/aws alone, as init writes it. Remove the file and run this again.`,
+        `${LOCK_FILE}: this is not the lock of the provider hashicorp/aws alone, as init writes it for the templates, so nothing was started. The state names another provider, or its checksum is not known. Find out who wrote the state, and bring back the one of the last apply.`,
       );
     }
     return text;
