@@ -99,8 +99,13 @@ function expectRefused(result: JobResult, ...losses: readonly RegExp[]): void {
   expect(listWorld()).toEqual(before);
 }
 
-/** Changes the state as `terraform taint` does; gives what takes that back. */
-function taint(type: string): () => void {
+interface StateResource {
+  readonly type: string;
+  readonly instances: object[];
+}
+
+/** Changes a resource in the state; gives what takes that back. */
+function bendState(type: string, change: (resource: StateResource) => void): () => void {
   const [name = ''] = readdirSync(join(folder, 'job'), {
     recursive: true,
     encoding: 'utf8',
@@ -108,12 +113,15 @@ function taint(type: string): () => void {
   const file = join(folder, 'job', name);
   const text = readFileSync(file, 'utf8');
   const state = JSON.parse(text);
-  const resource = state.resources.find((one: { type: string }) => one.type === type);
-  resource.instances[0].status = 'tainted';
+  change(state.resources.find((one: StateResource) => one.type === type));
   writeFileSync(file, JSON.stringify({ ...state, serial: state.serial + 1 }));
   return () =>
     writeFileSync(file, JSON.stringify({ ...JSON.parse(text), serial: state.serial + 2 }));
 }
+
+/** As `terraform taint` does. */
+const taint = (type: string) =>
+  bendState(type, ({ instances }) => Object.assign(instances[0] ?? {}, { status: 'tainted' }));
 
 describe('an apply on its own refuses', () => {
   test.each<Ways>(['repository_dispatch', 'command'])(
@@ -136,6 +144,14 @@ describe('an apply on its own refuses', () => {
     const untaint = taint(type);
     expectRefused(await apply(), loss);
     untaint();
+  });
+
+  test('a volume that the state calls left over from a replacement', async () => {
+    const restore = bendState('aws_ebs_volume', ({ instances }) => {
+      instances.push({ ...instances[1], index_key: '1', deposed: '00000001' });
+    });
+    expectRefused(await apply(), /aws_ebs_volume\.data\["1"\] \(vol-\w+, left over\) would be/);
+    restore();
   });
 
   test('fewer nodes', async () => {

@@ -95,6 +95,22 @@ describe('a whole plan', () => {
     expect(grant(summary, labelled).summary).toBe(summary);
   });
 
+  it('in which data is called left over needs a label, too', () => {
+    const document = createPlan([destroy(volume(1)), destroy('aws_db_instance.orders')]);
+    const resource_changes = (document.resource_changes as object[]).map((entry) => ({
+      ...entry,
+      deposed: '00000001',
+    }));
+    expect(refuse(summarizePlan({ ...document, resource_changes }), ALONE)).toEqual([
+      'node-1: aws_ebs_volume.data["1"] (old, left over) would be destroyed.',
+      expect.stringMatching(/^aws_db_instance\.orders \(old, left over\) would be destroyed, and/),
+    ]);
+    const key = createPlan([destroy('aws_key_pair.nodes')]);
+    const [entry] = key.resource_changes as object[];
+    const rotated = { ...key, resource_changes: [{ ...entry, deposed: '00000001' }] };
+    expect(refuse(summarizePlan(rotated), ALONE)).toEqual([]);
+  });
+
   it.each<[string | null, readonly string[] | null, RegExp]>([
     [LABEL, null, /To allow it, open a pull request and label it allow-destroy\.$/],
     [LABEL, ['other'], /label the pull request allow-destroy and run this again\.$/],

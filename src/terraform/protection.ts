@@ -1,4 +1,5 @@
 import { compareNames } from '../cluster/replication.ts';
+import { nodeName } from '../cluster/spec.ts';
 import { UserError } from '../errors.ts';
 import { isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
 import { findBeyondReview, VERBS } from './review.ts';
@@ -113,20 +114,21 @@ function allow(label: string | null, labels: readonly string[] | null): string {
 /**
  * What the plan destroys or replaces and must not, a sentence each without its full stop: the instance or data volume
  * of a node, the attachment of a volume to an instance that stays, and everything that the templates do not make.
- * What is left over from an interrupted replacement holds nothing, nor does what an interrupted apply left half made
- * (`partly`).
+ * What an interrupted apply left half made (`partly`) holds nothing. An object that Terraform calls left over from a
+ * replacement may: nodes and volumes are not replaced so that one is left, and a state can say it of any object.
  */
 function findLosses(plan: PlanSummary, { partly = false } = {}): string[] {
   const gone = new Set(
     plan.resources.filter(
-      ({ action, reason, deposed }) =>
-        deposed === null &&
-        (action === 'delete' ||
-          (action === 'replace' && !(partly && reason === 'replace_because_tainted'))),
+      ({ action, reason }) =>
+        action === 'delete' ||
+        (action === 'replace' && !(partly && reason === 'replace_because_tainted')),
     ),
   );
   const [volumes, instances, attachments] = [VOLUME, INSTANCE, ATTACHMENT].map((kind) =>
-    listNodes(plan, kind).filter(({ resource }) => isOwn(resource) && gone.has(resource)),
+    [...gone]
+      .filter((resource) => isOwn(resource) && kindOf(resource) === kind)
+      .map((resource) => ({ node: nodeName(Number(resource.index)), resource })),
   ) as [Owned, Owned, Owned];
   // An attachment goes with its instance or its volume. Alone it would be torn from a running server.
   const made = listNodes(plan, INSTANCE).filter(({ resource }) => resource.action === 'create');
@@ -152,8 +154,8 @@ const isOwn = (resource: ResourceChange): boolean => {
 
 type Owned = ReturnType<typeof listNodes>;
 
-const sayLoss = ({ address, action }: ResourceChange): string =>
-  `${address} would ${VERBS[action]}`;
+const sayLoss = ({ address, action, id, deposed }: ResourceChange): string =>
+  `${address}${deposed === null ? '' : ` (${id}, left over)`} would ${VERBS[action]}`;
 
 /**
  * Everything that `stage` does beyond giving `node` another instance and attaching its volume to it: a
