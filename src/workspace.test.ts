@@ -65,6 +65,12 @@ describe('a working directory', () => {
     ],
     ['a link below which is nothing yet', 'a/b/c', /to \/etc, outside/, () => link('/etc', 'a/b')],
     [
+      'a link that leads nowhere yet',
+      'a/b',
+      /through the link a to \/nowhere\/yet, which does not exist/,
+      () => link('/nowhere/yet', 'a'),
+    ],
+    [
       'a link that leads to itself',
       'a/b',
       /through a, a link that leads to itself/,

@@ -91,7 +91,11 @@ async function locateLasting({
       const found = await lstat(path);
       if (found.isSymbolicLink()) {
         const target = await readlink(path);
-        path = await realpath(path);
+        path = await realpath(path).catch((error: NodeJS.ErrnoException) => {
+          if (error.code !== 'ENOENT') throw error;
+          // Nothing could be made there, and what comes to be there may be anything.
+          return refuse(`leads through the link ${segment} to ${target}, which does not exist`);
+        });
         if (!isInside(start, path))
           refuse(`leads through the link ${segment} to ${target}, outside the workspace`);
       }
