@@ -8,8 +8,8 @@ import { quoteValue } from './quote.ts';
 /** The directories of one run. Terraform and Ansible read nothing from the checkout. */
 export interface Workspace {
   /**
-   * What must last from one run to the next, inside the checkout: known hosts, and the state of a `local` backend. Made
-   * when something is written.
+   * What must last from one run to the next, inside the checkout: known hosts, the state of a `local` backend, and a
+   * state that could not be saved. Made when something is written.
    */
   readonly lasting: string;
   /**
