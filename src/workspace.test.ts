@@ -112,6 +112,18 @@ describe('a working directory', () => {
   };
 });
 
+describe('the Terraform directory', () => {
+  test('is the same for the steps of a job on one cluster, however they spell its folder', async () => {
+    const directories = await Promise.all(
+      ['a/b', './a/b', 'a/c/../b', 'a/c'].map(async (workingDirectory) => {
+        return (await open({ workingDirectory })).directory;
+      }),
+    );
+    expect(new Set(directories.slice(0, 3)).size).toBe(1);
+    expect(directories[3]).not.toBe(directories[0]);
+  });
+});
+
 describe('the private folder', () => {
   test('is only this user’s, in the runner’s own where the programs can read its path', async () => {
     const runnerTemp = mkdtempSync('/tmp/rt-');

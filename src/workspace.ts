@@ -49,7 +49,7 @@ export async function openWorkspace(options: {
   const temporary = await mkdtemp(join(base, 'pgca-'));
   await mkdir(join(temporary, 'tmp'));
   await mkdir(options.runnerTemp, { recursive: true });
-  const name = createHash('sha256').update(options.workingDirectory).digest('hex').slice(0, 12);
+  const name = createHash('sha256').update(lasting).digest('hex').slice(0, 12);
   return {
     lasting,
     directory: join(await realpath(options.runnerTemp), `postgres-cluster-${name}`),
