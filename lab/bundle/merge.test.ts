@@ -228,6 +228,19 @@ test('a review is spent with its commit, whichever record is found', async () =>
   expect(await deploy(push, WANTED, { runAttempt: 2 })).toMatch(/was deployed already/);
 });
 
+test('nothing is applied where the review could not be spent', async () => {
+  const { event, number } = open();
+  await plan(event, WANTED);
+  const { push } = bench.github.merge(number, 'squash');
+  const token = bench.github.createToken({
+    permissions: { contents: 'read', pull_requests: 'write', checks: 'read' },
+  });
+  expect(await deploy(push, WANTED, { token })).toMatch(
+    /That the apply begins could not be kept[\s\S]*Nothing was changed[\s\S]*checks: write/,
+  );
+  expect(await deploy(push, WANTED, { runAttempt: 2 })).toBe(APPLIED);
+});
+
 describe('a pull request that is edited', () => {
   test('is planned again for its new base, and for nothing else', async () => {
     const { event, number } = open();

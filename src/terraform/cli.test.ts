@@ -96,7 +96,7 @@ describe('the lock of the provider', () => {
     expect(readdirSync(folder)).toEqual(['terraform']);
     writeFileSync(join(folder, LOCK_FILE), other);
     await expect(open(null).readProviderLock()).rejects.toThrow(
-      /Remove the file and run this again/,
+      /names another provider[\s\S]*bring back the one of the last apply/,
     );
   });
 
