@@ -255,7 +255,7 @@ describe('no secret is shown', () => {
     ]);
   });
 
-  test('one that stands where it does not belong is hidden', () => {
+  test('a secret in another input is hidden', () => {
     const password = 'p@ss "word" 1';
     const { problems } = read({
       'postgres-password': password,
@@ -281,7 +281,7 @@ describe('no secret is shown', () => {
   });
 
   test.each(['secret_key "hunter2"', 'access-key = hunter2', 'https://u:hunter2@h'])(
-    'backend-config: a line that is none, %s',
+    'backend-config: a malformed line, %s',
     (line) => {
       const { problems } = read({ backend: 'gcs', 'backend-config': `bucket = "b"\n${line}` });
       expect(problems).toEqual([

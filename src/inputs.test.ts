@@ -345,7 +345,7 @@ describe('readRequest', () => {
     test.each<[string, string, RegExp]>([
       ['a secret', 'secret_key = "x"', /^backend-config: secret_key is a secret/],
       [
-        'a line that is none',
+        'a malformed line',
         'bucket "states"',
         /^backend-config: "bucket \\"states\\"" is not allowed/,
       ],

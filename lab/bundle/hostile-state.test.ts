@@ -14,8 +14,8 @@ import { type Aws, startAws } from '../aws/main.ts';
 import { reachAws } from '../tools/wrap-program.ts';
 import { type Bench, listErrors, openBench } from './bench.ts';
 
-// A state that somebody else wrote: with a local backend whoever can have a file committed, else whoever can write to
-// where the backend keeps it.
+// A state that somebody else wrote: a person who can commit a file where the backend is local, else one who can write to
+// the backend.
 
 let bench: Bench;
 let aws: Aws;

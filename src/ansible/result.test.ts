@@ -102,7 +102,7 @@ test('of many problems the first are shown, and how many there are', () => {
   expect(problems.at(-2)).toBe('And 8 more of the kind.');
 });
 
-describe('a report that is none', () => {
+describe('a malformed report', () => {
   test('is not quoted', () => {
     const read = () => parseResult('::add-mask::x\n{"', { nodes: ASKED });
     expect(read).toThrow(UserError);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
-// What Terraform's state says of a node. Whoever can write the state, or commit the file of a local one, decides it, and
-// it goes into inventories, ssh's options and pg_hba.conf. So every value is held to what AWS and the templates make.
+// What Terraform's state says of a node. A person who can write the state, or commit the file of a local one, decides it,
+// and it goes into inventories, ssh's options and pg_hba.conf. So every value must be one that AWS and the templates make.
 
 /** A text that matches `pattern` as a whole. */
 const held = (pattern: RegExp, expected: string) =>

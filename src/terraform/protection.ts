@@ -68,6 +68,7 @@ class Permit {
   }
 }
 
+/** The type alone: a permit is made here and nowhere else. */
 export type { Permit };
 
 /**

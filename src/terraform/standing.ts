@@ -35,7 +35,7 @@ export interface Standing {
  * The nodes as the plan's refresh found them. The outputs of the state are older: they do not know of an
  * instance that was terminated, or that has another public address since somebody stopped and started it.
  *
- * @throws UserError where a node has a value that AWS gives none
+ * @throws UserError where a node has a value that AWS does not use
  */
 export function readStanding(plan: PlanDocument): Standing {
   const find = (type: string, name: string) =>
@@ -72,7 +72,7 @@ function requirePlain(node: Node): Node {
   const { data, error } = standing.safeParse(node);
   if (data !== undefined) return data;
   throw new UserError(
-    `The plan has a node whose values are none that AWS gives, so nothing of it is used: ${z.prettifyError(error)}. Find out who wrote Terraform's state, and bring back the one of the last apply.`,
+    `The plan has a node with values that AWS does not use, so nothing of it is used: ${z.prettifyError(error)}. Find out who wrote Terraform's state, and bring back the one of the last apply.`,
     { cause: error },
   );
 }
