@@ -46,7 +46,7 @@ function countLevels(text: string): number {
   return deepest;
 }
 
-/** The first key that its object has twice, as messages show it; null where there is none. `text` is valid JSON. */
+/** The first key that its object has twice, as messages show it, or null. `text` is valid JSON. */
 function findRepeated(text: string): string | null {
   const open: Set<string>[] = [];
   let last = '';

@@ -42,7 +42,7 @@ async function cleanUp(): Promise<void> {
   await attempt(() => finishReports(rest));
 }
 
-/** Saves a state that an apply could not write to its backend; null where there is none. */
+/** Saves a state that an apply could not write to its backend. Returns null when every state was written. */
 async function saveState(setup: TerraformSetup): Promise<Rescue | null> {
   const environment = await prepareEnvironment(process.env, setup);
   const rescue = await new Terraform({ ...setup, environment, log: core.info }).rescueState();

@@ -296,7 +296,7 @@ export function saveState(path: string, state: State): void {
   renameSync(partial, path);
 }
 
-/** Returns the commits of a branch that pull requests are merged into, oldest first. @throws Error where there is none */
+/** Returns the commits of a branch that pull requests are merged into, oldest first. @throws Error for an unknown branch */
 export function readBranch(state: State, name: string): string[] {
   const commits = name === defaultBranch ? state.main : state.branches[name];
   if (commits === undefined) throw new Error(`There is no branch ${name}.`);

@@ -61,7 +61,7 @@ const seal = (review: Review, { key = KEY, at = review.commit } = {}): SealedRev
   text: sealReview(review, key),
 });
 
-/** The digest of the review that was chosen, or why there is none. */
+/** The digest of the review that was chosen, or why none was. */
 function choose(
   found: readonly SealedReview[],
   { merge = createMerge(), key = KEY }: { merge?: Merge | undefined; key?: string } = {},

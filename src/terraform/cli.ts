@@ -181,7 +181,7 @@ export class Terraform {
     }
   }
 
-  /** Saves the state that an apply left in a file because it could not write it to the backend; null: there is none. */
+  /** Saves the state that an apply left in a file because it could not write it to the backend. Returns null without such a file. */
   async rescueState(): Promise<Rescue | null> {
     return rescueState(this.#erroredState, {
       push: (file) => this.#run(['state', 'push', `-lock-timeout=${PUSH_LOCK_TIMEOUT}`, file]),

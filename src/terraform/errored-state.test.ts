@@ -65,7 +65,7 @@ test('one that cannot be kept either stays where it is, and the message says so'
   writeFileSync(join(state.directory, 'kept'), '');
   const rescue = await rescueState(state, createPush(3).options);
   expect(rescue?.saved).toBe(false);
-  expect(rescue?.message).toMatch(/ENOTDIR.*it is in .*errored\.tfstate\. Copy it now/);
+  expect(rescue?.message).toMatch(/ENOTDIR.*It is in .*errored\.tfstate\. Copy it now/);
   expect(readFileSync(file, 'utf8')).toBe('{"serial":2}');
   expect(await isUnkept(state)).toBe(true);
   rmSync(join(state.directory, 'kept'));

@@ -79,10 +79,10 @@ export async function rescueState(
     await keepState(state);
     await rm(file);
   } catch (error) {
-    const message = `The state could not be saved in the backend either afterwards, and not be kept in ${keep} (${readMessage(error)}); it is in ${file}. Copy it now: the runner empties that folder with its next job, and a hosted one is deleted. Do not run a deploy before the state is saved. ${explainPush({ folder: directory, command })}\n${reason}`;
+    const message = `The state could neither be pushed to the backend nor copied to ${keep} (${readMessage(error)}). It is in ${file}. Copy it now: the runner empties that folder with its next job, and a hosted one is deleted. Do not run a deploy before the state is saved. ${explainPush({ folder: directory, command })}\n${reason}`;
     return { saved: false, message };
   }
-  const message = `The state could not be saved in the backend either afterwards; it is in ${join(keep, ERRORED_STATE)}. A hosted runner deletes that folder unless a later step of the job uploads it. Do not run a deploy before the state is saved: it would create the same resources again. ${explainPush({ folder: keep, command })}\n${reason}`;
+  const message = `The state could not be pushed to the backend. It is in ${join(keep, ERRORED_STATE)}. A hosted runner deletes that folder unless a later step of the job uploads it. Do not run a deploy before the state is saved: it would create the same resources again. ${explainPush({ folder: keep, command })}\n${reason}`;
   return { saved: false, message };
 }
 

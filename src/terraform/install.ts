@@ -164,7 +164,7 @@ async function askVersion(path: string): Promise<string> {
 }
 
 /**
- * Downloads the release archive, compares its SHA-256 with the one that stands in this file, extracts and caches
+ * Downloads the release archive, compares its SHA-256 with the one in this file, extracts and caches
  * it in the runner's tool cache. Proxies come from the environment.
  *
  * @throws UserError when the platform has no known archive, the download fails or the sum differs

@@ -13,7 +13,7 @@ export const name = held(/^node-[1-9]\d{0,2}$/, 'the name of a node, e.g. node-1
 export const instanceId = held(/^i-[0-9a-f]{1,17}$/, 'the id of an instance');
 /** `t3.medium`. */
 export const instanceType = held(/^[a-z0-9.-]{1,40}$/, 'an instance type, e.g. t3.medium');
-/** IPv4; empty where there is none. */
+/** IPv4, or empty for a node without one. */
 export const address = held(/^(?:\d{1,3}(?:\.\d{1,3}){3})?$/, 'an IPv4 address');
 /** `vol-0a1b2c3d4e5f60718`. */
 export const volumeId = held(/^vol-[0-9a-f]{1,17}$/, 'the id of a volume');

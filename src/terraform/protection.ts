@@ -41,7 +41,7 @@ export type Ground =
       readonly kind: 'plan';
       /** The input `allow-destroy-label`; null: nothing allows a loss. */
       readonly label: string | null;
-      /** Of the pull request; null: there is none. */
+      /** Of the pull request; null without one. */
       readonly labels: readonly string[] | null;
       /** It is the rest of a reviewed plan whose apply had begun. */
       readonly partly?: boolean;

@@ -1,0 +1,105 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createInputs, createOperation, DEPLOY } from './input-fixtures.ts';
+import { INPUT_NAMES, readRequest } from './inputs.ts';
+import type { Intent } from './intent.ts';
+
+describe('any input', () => {
+  const marks = fc.constantFrom(
+    ...['"', '\\', "'", '{', '[', ':', ',', '/', '.', '@', '#', '?', '=', '\n', ' ', '\u00a0'],
+    ...['a', 'A', '0', '-', '_', '=', '://', '?key=', '0.0.0.0/', 'work_mem = 1 ', '__proto__'],
+  );
+  const value = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 200 }),
+    fc.json(),
+    fc.array(marks, { maxLength: 60 }).map((parts) => parts.join('')),
+  );
+  const intent = fc.constantFrom<Intent>(
+    DEPLOY,
+    createOperation('plan'),
+    createOperation('configure', { replica_count: 1 }),
+    { kind: 'failover', body: undefined, sha: 'a'.repeat(40), why: 'test' },
+  );
+
+  test('is answered with a request or with problems', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...INPUT_NAMES), value, intent, (name, given, why) => {
+        const { request, problems } = readRequest(createInputs({ [name]: given }), why);
+        expect(request === null).toBe(problems.length > 0);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('in the body of an event, too', () => {
+    const body = fc.oneof(
+      fc.jsonValue(),
+      fc.dictionary(fc.constantFrom('region', 'image_tag', '__proto__', 'x'), fc.jsonValue()),
+    );
+    const operation = fc.constantFrom('generate', 'plan', 'configure', 'failover' as const);
+    fc.assert(
+      fc.property(operation, body, (kind, given) => {
+        const why: Intent =
+          kind === 'failover'
+            ? { kind, body: given, sha: 'a'.repeat(40), why: 'test' }
+            : createOperation(kind, given);
+        const { request, problems } = readRequest(createInputs(), why);
+        expect(request === null).toBe(problems.length > 0);
+      }),
+    );
+  });
+
+  // What an environment variable can hold on Linux (MAX_ARG_STRLEN).
+  const LENGTH = 128 * 1024 - 64;
+
+  test.each([
+    'a',
+    'A-',
+    '0',
+    '{',
+    '[',
+    '"',
+    '\\"',
+    '\\',
+    "'",
+    "''",
+    ':',
+    '://',
+    '?',
+    '?key',
+    '#',
+    '\n',
+    '\n#',
+    ' ',
+    '\u00a0',
+    '.',
+    '/',
+    'a.',
+    'a:',
+    'a@',
+    'a/',
+    '1.',
+    'a=b\n',
+    'work_mem = 1 MB\n',
+    '{"a":',
+    '"a":1,',
+    '1 MB ',
+    'NETWORK/OF',
+    '\u202e',
+    'x,',
+    "a = '",
+    '-',
+  ])('is answered soon, as is %j again and again', (part) => {
+    const long = part.repeat(Math.floor(LENGTH / Buffer.byteLength(part)));
+    for (const name of INPUT_NAMES) {
+      const isJson = name === 'request' || name === 'backend-config';
+      for (const given of isJson ? [long, `{"${long}`] : [long]) {
+        const started = performance.now();
+        const { request, problems } = readRequest(createInputs({ [name]: given }), DEPLOY);
+        expect(request === null).toBe(problems.length > 0);
+        // Milliseconds where it is linear, minutes where a pattern backtracks.
+        expect(performance.now() - started, name).toBeLessThan(10_000);
+      }
+    }
+  });
+});
