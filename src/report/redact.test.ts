@@ -220,3 +220,13 @@ describe('a report without secrets', () => {
     expect(performance.now() - started).toBeLessThan(5000);
   });
 });
+
+it('hides a secret that a renderer puts together from two values, and one that it cuts or encodes', () => {
+  const secret = 'p@ss_w0rd#1234';
+  const redact = createRedactor([secret]);
+  const halves = { first: secret.slice(0, 7), second: secret.slice(7) };
+  const joined = { render: ({ first, second }: typeof halves) => `${first}${second}`, redact };
+  expect(renderRedacted(halves, joined)).toBe('***');
+  const cut = { render: ({ text }: { text: string }) => text.slice(0, 9), redact };
+  expect(renderRedacted({ text: secret }, cut)).toBe('***');
+});
