@@ -6,7 +6,11 @@ import { CancelledError, UserError } from './errors.ts';
 import { Checks } from './github/check.ts';
 import { createClient } from './github/client.ts';
 import { watchClock } from './github/clock.ts';
-import { INPUT_NAMES, type RawInputs, readCommand, readRequest } from './inputs.ts';
+import { INPUT_NAMES, type RawInputs, readCommand, readRequest } from './inputs/inputs.ts';
+import { tellProblems } from './inputs/problem-list.ts';
+import type { Request } from './inputs/request.ts';
+import { createRedactor, listSecrets } from './inputs/secrets.ts';
+import { locateInputs } from './inputs/workflow-file.ts';
 import { decideIntent, type Intent } from './intent.ts';
 import { rememberPlace, rememberWorkspace } from './jobs/afterwards.ts';
 import { Announcement } from './jobs/announcement.ts';
@@ -24,12 +28,8 @@ import { findNewerCommit, findSubject, identifyCluster } from './jobs/place.ts';
 import { announceRefusedInputs, type RefusedRun } from './jobs/refused-inputs.ts';
 import { review } from './jobs/review.ts';
 import { Reviews } from './jobs/reviews.ts';
-import { tellProblems } from './problem-list.ts';
 import { forwardSignals } from './process.ts';
-import type { Request } from './request.ts';
-import { createRedactor, listSecrets } from './secrets.ts';
 import { type PublicKeys, readPublicKeys, SUBSTITUTE_KEY } from './ssh-key.ts';
-import { locateInputs } from './workflow-file.ts';
 import { openWorkspace } from './workspace.ts';
 
 /** Runs the action. Everything that goes wrong ends here, said once. */

@@ -3,6 +3,7 @@ import * as core from '@actions/core';
 import { readEnvironment } from './environment.ts';
 import { Checks } from './github/check.ts';
 import { createClient } from './github/client.ts';
+import { createRedactor, listSecrets, SECRET_INPUTS } from './inputs/secrets.ts';
 import { type Afterwards, recallAfterwards } from './jobs/afterwards.ts';
 import { Announcement } from './jobs/announcement.ts';
 import { logGroup } from './jobs/log-group.ts';
@@ -14,7 +15,6 @@ import {
   renderDeployTitle,
 } from './report/deploy-comment.ts';
 import { renderRedacted } from './report/redact.ts';
-import { createRedactor, listSecrets, SECRET_INPUTS } from './secrets.ts';
 import { Terraform, type TerraformSetup } from './terraform/cli.ts';
 import { prepareEnvironment } from './terraform/environment.ts';
 import { isUnkept, type Rescue } from './terraform/errored-state.ts';

@@ -3,8 +3,8 @@ import type { PinnedImage } from '../cluster/image.ts';
 import { HOT_STANDBY_SENSITIVE, mergeSettings } from '../cluster/settings.ts';
 import { isTerraformStep, type Step } from '../cluster/step.ts';
 import { UserError } from '../errors.ts';
+import type { Secrets } from '../inputs/request.ts';
 import { quoteValue } from '../quote.ts';
-import type { Secrets } from '../request.ts';
 import type { PublicKeys } from '../ssh-key.ts';
 
 /**

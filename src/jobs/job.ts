@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import * as core from '@actions/core';
-import { usesLockfile } from '../backend.ts';
 import type { RunnerEnvironment } from '../environment.ts';
+import { usesLockfile } from '../inputs/backend.ts';
+import type { Backend, Request } from '../inputs/request.ts';
 import { type GenerateResult, generate, regenerate } from '../operations/generate.ts';
 import { type PlanResult, plan } from '../operations/plan.ts';
 import type { Tool } from '../report/run.ts';
-import type { Backend, Request } from '../request.ts';
 import type { PublicKeys } from '../ssh-key.ts';
 import { Terraform } from '../terraform/cli.ts';
 import { prepareEnvironment } from '../terraform/environment.ts';

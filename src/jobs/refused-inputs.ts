@@ -6,10 +6,11 @@ import { Checks } from '../github/check.ts';
 import { createClient, type GitHubClient } from '../github/client.ts';
 import { MARK } from '../github/marker.ts';
 import { listOwnComments } from '../github/own-comment.ts';
-import { inputSchema } from '../input-schema.ts';
-import { chooseDirectory, type RawInputs } from '../inputs.ts';
+import { inputSchema } from '../inputs/input-schema.ts';
+import { chooseDirectory, type RawInputs } from '../inputs/inputs.ts';
+import { tellProblems } from '../inputs/problem-list.ts';
+import { readBody } from '../inputs/request-body.ts';
 import type { Intent } from '../intent.ts';
-import { tellProblems } from '../problem-list.ts';
 import {
   type DeployReport,
   renderDeployShort,
@@ -17,7 +18,6 @@ import {
 } from '../report/deploy-comment.ts';
 import { renderRedacted } from '../report/redact.ts';
 import { renderDeploySummary } from '../report/summary.ts';
-import { readBody } from '../request-body.ts';
 import { Announcement } from './announcement.ts';
 import { publishProgress } from './context.ts';
 import { Labels } from './labels.ts';

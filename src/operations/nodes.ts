@@ -8,7 +8,7 @@ import { renderVariables } from '../ansible/variables.ts';
 import type { Node } from '../cluster/configuration.ts';
 import type { DesiredCluster } from '../cluster/desired.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
-import type { Request } from '../request.ts';
+import type { Request } from '../inputs/request.ts';
 import { type PublicKeys, splitKeys } from '../ssh-key.ts';
 import { writeSecretFile } from '../workspace.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createRedactor } from '../secrets.ts';
+import { createRedactor } from '../inputs/secrets.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import {
   type DeployReport,

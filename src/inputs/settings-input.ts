@@ -1,5 +1,5 @@
-import { readSettingInput } from './cluster/setting-input.ts';
-import type { Settings } from './cluster/settings.ts';
+import { readSettingInput } from '../cluster/setting-input.ts';
+import type { Settings } from '../cluster/settings.ts';
 
 /** The two settings with an input of their own, and what they are where nobody says. */
 const SINGLE_INPUTS = [

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import type { Intent } from '../intent.ts';
 import { createInputs, createOperation, DEPLOY } from './input-fixtures.ts';
 import { type InputResult, type RawInputs, readRequest } from './inputs.ts';
-import type { Intent } from './intent.ts';
 import { SECRET_INPUTS } from './secrets.ts';
 
 function read(overrides: RawInputs, intent: Intent = DEPLOY): InputResult {

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { findActionRoot } from './assets.ts';
+import { findActionRoot } from '../assets.ts';
+import type { Intent, Operation } from '../intent.ts';
 import type { RawInputs } from './inputs.ts';
-import type { Intent, Operation } from './intent.ts';
 
 /** The inputs of action.yml, by name. */
 export const ACTION_INPUTS = (

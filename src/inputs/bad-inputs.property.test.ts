@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Intent } from '../intent.ts';
 import { createInputs, createOperation, DEPLOY } from './input-fixtures.ts';
 import { INPUT_NAMES, readRequest } from './inputs.ts';
-import type { Intent } from './intent.ts';
 
 describe('any input', () => {
   const marks = fc.constantFrom(

@@ -1,5 +1,5 @@
+import type { ClusterSpec } from '../cluster/spec.ts';
 import type { BackendConfig } from './backend.ts';
-import type { ClusterSpec } from './cluster/spec.ts';
 
 /** Everything the workflow gave, typed and checked. */
 export interface Request {

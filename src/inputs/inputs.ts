@@ -1,11 +1,11 @@
 import type { z } from 'zod';
+import { IMAGE_TAG, majorOfTag, nodeName } from '../cluster/spec.ts';
+import { EFFECTS, nameLabel } from '../effect.ts';
+import { COMMANDS, type Command, type Intent } from '../intent.ts';
+import { quoteValue } from '../quote.ts';
 import { readBackend } from './backend.ts';
-import { IMAGE_TAG, majorOfTag, nodeName } from './cluster/spec.ts';
-import { EFFECTS, nameLabel } from './effect.ts';
 import { findPlaceholder, hintInput } from './input-hint.ts';
 import { inputSchema } from './input-schema.ts';
-import { COMMANDS, type Command, type Intent } from './intent.ts';
-import { quoteValue } from './quote.ts';
 import type { Request } from './request.ts';
 import { readBody } from './request-body.ts';
 import { createRedactor, isSecretInput, listSecrets, SHORTEST_SECRET } from './secrets.ts';

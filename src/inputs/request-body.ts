@@ -1,8 +1,8 @@
+import type { Intent, Operation } from '../intent.ts';
+import { quoteValue } from '../quote.ts';
+import { suggestName } from '../spelling.ts';
 import { inputSchema } from './input-schema.ts';
-import type { Intent, Operation } from './intent.ts';
 import { parseJson } from './json-text.ts';
-import { quoteValue } from './quote.ts';
-import { suggestName } from './spelling.ts';
 
 /** What describes a cluster: the keys that the input `request` takes, whatever the command. */
 const CLUSTER_KEYS: readonly string[] = [

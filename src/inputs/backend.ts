@@ -1,5 +1,5 @@
+import { quoteValue } from '../quote.ts';
 import { parseJson } from './json-text.ts';
-import { quoteValue } from './quote.ts';
 
 /** A backend's setting, as JSON has it: blocks such as `workspaces` are objects. */
 export type BackendValue = string | number | boolean | null | BackendValue[] | BackendConfig;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import type { Intent } from '../intent.ts';
 import { ACTION_INPUTS, createInputs, createOperation, DEPLOY } from './input-fixtures.ts';
 import { INPUT_NAMES, type InputResult, type RawInputs, readRequest } from './inputs.ts';
-import type { Intent } from './intent.ts';
 
 const REVIEW: Intent = {
   kind: 'review',
