@@ -279,7 +279,7 @@ test.each([
   ['deploy', 'deploy'],
   ['drift', 'drift'],
 ])('the workflow in the documentation, job %s', async (job) => {
-  const text = readFileSync(join(import.meta.dirname, '../docs/workflows/postgres.yml'), 'utf8');
+  const text = readFileSync(join(import.meta.dirname, '../../docs/workflows/postgres.yml'), 'utf8');
   const inputs = {
     'cluster-name': 'orders',
     'ssh-cidrs': 'NETWORK/OF/YOUR/RUNNERS',
