@@ -1,0 +1,117 @@
+import type { components } from '@octokit/openapi-types';
+import { UserError } from '../errors.ts';
+import { type GitHubClient, isForbidden, type Repository } from './client.ts';
+import { askAboutCommit, isUnknownCommit, type Wait } from './fresh-commit.ts';
+
+/** What a commit has at a path. */
+export type RepositoryFile =
+  | { readonly kind: 'file'; readonly bytes: Buffer }
+  | { readonly kind: 'missing' }
+  | {
+      readonly kind: 'other';
+      readonly what: 'a symbolic link' | 'a folder' | 'a submodule';
+      /** The part of the asked path that is it. */
+      readonly path: string;
+    }
+  /** `size` in bytes. */
+  | { readonly kind: 'too-large'; readonly size: number };
+
+interface Place {
+  readonly repository: Repository;
+  /** Full SHA. */
+  readonly commit: string;
+  /** From the top of the repository, with `/` and without `.` and `..`. */
+  readonly path: string;
+  readonly wait?: Wait;
+}
+
+type Tree = components['schemas']['git-tree'];
+
+/**
+ * Reads a file of a commit as Git has it. The Git database is asked, folder by folder, because the contents API follows
+ * symbolic links (docs.github.com, "Get repository content", "Get a tree", "Get a blob"). A file of more than `limit`
+ * bytes is not read.
+ *
+ * Git's modes: 120000 is a symbolic link, 160000 a submodule, 040000 a folder; all else is a file.
+ *
+ * @throws UserError where the token lacks `contents: read`, where GitHub does not know the commit after 15 s, and where
+ * it lists a folder only in part; the API's error for anything else
+ */
+export async function readRepositoryFile(
+  client: GitHubClient,
+  options: Place & { readonly limit: number },
+): Promise<RepositoryFile> {
+  const { repository, path, limit } = options;
+  const names = path.split('/');
+  let tree = options.commit;
+  for (const [index, name] of names.entries()) {
+    const { data } = await ask(options, () =>
+      client.request('GET /repos/{owner}/{repo}/git/trees/{tree_sha}', {
+        ...repository,
+        tree_sha: tree,
+      }),
+    );
+    const entry = findEntry(data, {
+      name,
+      folder: names.slice(0, index).join('/'),
+      place: options,
+    });
+    if (entry === null) return { kind: 'missing' };
+    const isLast = index === names.length - 1;
+    const here = names.slice(0, index + 1).join('/');
+    if (entry.mode === '120000') return { kind: 'other', what: 'a symbolic link', path: here };
+    if (entry.mode === '160000') return { kind: 'other', what: 'a submodule', path: here };
+    if (entry.type === 'tree') {
+      if (isLast) return { kind: 'other', what: 'a folder', path: here };
+      tree = entry.sha;
+      continue;
+    }
+    // Nothing lies in a file.
+    if (!isLast) return { kind: 'missing' };
+    const size = entry.size ?? 0;
+    if (size > limit) return { kind: 'too-large', size };
+    const blob = await ask(options, () =>
+      client.request('GET /repos/{owner}/{repo}/git/blobs/{file_sha}', {
+        ...repository,
+        file_sha: entry.sha,
+      }),
+    );
+    const bytes = Buffer.from(blob.data.content, 'base64');
+    return bytes.length > limit
+      ? { kind: 'too-large', size: bytes.length }
+      : { kind: 'file', bytes };
+  }
+  return { kind: 'missing' };
+}
+
+function findEntry(
+  { tree, truncated }: Tree,
+  { name, folder, place }: { name: string; folder: string; place: Place },
+): Tree['tree'][number] | null {
+  const entry = tree.find(({ path }) => path === name);
+  if (entry !== undefined) return entry;
+  if (!truncated) return null;
+  const where = folder === '' ? 'the top of the repository' : `the folder ${folder}`;
+  throw new UserError(
+    `${place.path}: GitHub lists only a part of ${where} at commit ${place.commit}, which has too many entries, and ${name} is not in that part. Keep the file in a smaller folder.`,
+  );
+}
+
+/** What does not exist is found in a list: a 404 is about an object that GitHub does not know yet. */
+async function ask<T>({ commit, path, wait }: Place, request: () => Promise<T>): Promise<T> {
+  try {
+    return await askAboutCommit(request, wait);
+  } catch (error) {
+    if (isForbidden(error)) {
+      throw new UserError(
+        `github-token: may not read ${path} at commit ${commit} (${error.message}). Give the job the permission contents: read.`,
+        { cause: error },
+      );
+    }
+    if (!isUnknownCommit(error)) throw error;
+    throw new UserError(
+      `${path}: GitHub does not know commit ${commit}, or github-token lacks the permission contents: read. Give the job that permission; if it has it, run the job again.`,
+      { cause: error },
+    );
+  }
+}
