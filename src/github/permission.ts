@@ -1,0 +1,29 @@
+import { UserError } from '../errors.ts';
+import { type GitHubClient, isForbidden, type Repository, readStatus } from './client.ts';
+
+/**
+ * Whether a user may write to the repository, as it is now. GitHub calls the roles admin, maintain and write `admin` or
+ * `write` here, triage and read `read` (docs.github.com, "Get repository permissions for a user"); a custom role is
+ * told by the one that it is based on. Apps, which GitHub says are no users, and people it does not know may not.
+ *
+ * @throws UserError where the token may not ask; the API's error for anything else
+ */
+export async function mayWrite(
+  client: GitHubClient,
+  { repository, login }: { repository: Repository; login: string },
+): Promise<boolean> {
+  try {
+    const { data } = await client.request(
+      'GET /repos/{owner}/{repo}/collaborators/{username}/permission',
+      { ...repository, username: login },
+    );
+    return data.permission === 'admin' || data.permission === 'write';
+  } catch (error) {
+    if (readStatus(error) === 404) return false;
+    if (!isForbidden(error)) throw error;
+    throw new UserError(
+      `github-token: may not ask what ${login} may do in this repository (${error.message}). The token of a job always may; another one needs the repository permission metadata: read and write access of its owner.`,
+      { cause: error },
+    );
+  }
+}
