@@ -1,0 +1,115 @@
+import { UserError } from '../errors.ts';
+import { type GitHubClient, isForbidden, type Repository } from './client.ts';
+import { isUnknownCommit, type Wait, waitSeconds } from './fresh-commit.ts';
+
+/** What GitHub says of merging a pull request. */
+export type TestMerge =
+  | {
+      readonly kind: 'merge';
+      /** Full SHA of the test merge. */
+      readonly commit: string;
+      /** Full SHA of the base branch's commit that the head was merged into. */
+      readonly base: string;
+    }
+  | { readonly kind: 'conflict' }
+  /** The pull request has another last commit by now. */
+  | { readonly kind: 'overtaken'; readonly head: string }
+  | { readonly kind: 'closed'; readonly merged: boolean }
+  /** A sentence says what is not known. */
+  | { readonly kind: 'unknown'; readonly why: string };
+
+/** Seconds between the tries. */
+export const TEST_MERGE_WAITS = [2, 4, 8, 16] as const;
+
+interface Subject {
+  readonly repository: Repository;
+  readonly number: number;
+  /** Full SHA of the head that is to be merged. */
+  readonly headSha: string;
+}
+
+/**
+ * The commit by which GitHub tests whether a pull request can be merged. GitHub makes it in the background: asking for
+ * the pull request starts that, and until it has ended `mergeable` is null (docs.github.com, "Get a pull request" and
+ * "Using the REST API to interact with your Git database", Checking mergeability of pull requests). Meanwhile, and for a
+ * pull request with conflicts, `merge_commit_sha` is null or an older test merge, so the commit is believed by its
+ * parents: the base branch's commit, and this head. `mergeable` and the head can be from before a push as well, so a
+ * conflict or another head is believed when it is said twice. All this is asked for again for 30 s at most.
+ *
+ * @throws UserError where the token lacks `pull-requests: read` or `contents: read`; the API's error for anything else,
+ * 404 where there is no such pull request
+ */
+export async function findTestMerge(
+  client: GitHubClient,
+  options: Subject & { readonly wait?: Wait },
+): Promise<TestMerge> {
+  const { wait = waitSeconds } = options;
+  let found = await look(client, options);
+  for (const seconds of TEST_MERGE_WAITS) {
+    if (found.kind === 'merge' || found.kind === 'closed') return found;
+    await wait(seconds);
+    const next = await look(client, options);
+    if (next.kind !== 'unknown' && next.kind === found.kind) return next;
+    found = next;
+  }
+  return found;
+}
+
+async function look(
+  client: GitHubClient,
+  { repository, number, headSha }: Subject,
+): Promise<TestMerge> {
+  const { data: pull } = await explainRefusal('pull-requests: read', () =>
+    client.request('GET /repos/{owner}/{repo}/pulls/{pull_number}', {
+      ...repository,
+      pull_number: number,
+    }),
+  );
+  if (pull.state === 'closed') return { kind: 'closed', merged: pull.merged };
+  if (pull.head.sha !== headSha) return { kind: 'overtaken', head: pull.head.sha };
+  if (pull.mergeable === false) return { kind: 'conflict' };
+  const commit = pull.merge_commit_sha;
+  if (pull.mergeable === null || commit === null) {
+    return { kind: 'unknown', why: 'GitHub has not tested yet whether it can be merged' };
+  }
+  const parents = await listParents(client, { repository, commit });
+  if (parents === null) {
+    return { kind: 'unknown', why: `GitHub does not know its own test merge ${commit}` };
+  }
+  const [base, head] = parents;
+  if (parents.length !== 2 || base === undefined || head !== headSha) {
+    return { kind: 'unknown', why: `GitHub's test merge ${commit} is not of commit ${headSha}` };
+  }
+  return { kind: 'merge', commit, base };
+}
+
+/** Full SHAs in Git's order; null where GitHub does not know the commit (yet). */
+async function listParents(
+  client: GitHubClient,
+  { repository, commit }: { repository: Repository; commit: string },
+): Promise<string[] | null> {
+  try {
+    const { data } = await explainRefusal('contents: read', () =>
+      client.request('GET /repos/{owner}/{repo}/git/commits/{commit_sha}', {
+        ...repository,
+        commit_sha: commit,
+      }),
+    );
+    return data.parents.map(({ sha }) => sha);
+  } catch (error) {
+    if (isUnknownCommit(error)) return null;
+    throw error;
+  }
+}
+
+async function explainRefusal<T>(permission: string, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    throw new UserError(
+      `github-token: may not find the pull request's test merge (${error.message}). Give the job the permission ${permission}.`,
+      { cause: error },
+    );
+  }
+}
