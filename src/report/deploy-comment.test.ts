@@ -3,7 +3,7 @@ import { summarizePlan } from '../terraform/plan.ts';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
 import { type DeployReport, type DeployState, renderDeployComment } from './deploy-comment.ts';
 import { createPlan } from './fixtures/plan.ts';
-import { createDeployReport, createProof } from './fixtures/report.ts';
+import { createDeployReport, createProof, RUN } from './fixtures/report.ts';
 import { renderDeploySummary } from './summary.ts';
 
 const PROOF = [1, 2, 3].map((number) => createProof(number));
@@ -78,6 +78,12 @@ const REPORTS: Readonly<Record<string, DeployReport>> = {
   cancelled: createReport({ state: 'cancelled', phase: 'applying' }, { steps: null }),
   'cancelled-early': createReport({ state: 'cancelled', phase: 'planning' }, early),
   'not-applied': createReport({ state: 'not-applied' }, early),
+  awaiting: createReport({ state: 'awaiting', label: 'allow-plan', commit: RUN.commit }, early),
+  'awaiting-nothing': createReport({ state: 'awaiting', label: null, commit: RUN.commit }, early),
+  'awaiting-hostile': createReport(
+    { state: 'awaiting', label: '`@acme/admins` | </details> #1', commit: RUN.commit },
+    early,
+  ),
 };
 
 describe('golden', () => {

@@ -57,7 +57,15 @@ export type DeployState =
   /** Another run has taken over; a sentence says which. */
   | { readonly state: 'superseded'; readonly by: string }
   /** The pull request was closed without a merge. */
-  | { readonly state: 'not-applied' };
+  | { readonly state: 'not-applied' }
+  /** The pull request comes from a fork, and nobody has asked for a plan of its last commit. */
+  | {
+      readonly state: 'awaiting';
+      /** The label that asks for one; null where no fork's pull request is planned. */
+      readonly label: string | null;
+      /** Full SHA of the commit that would be planned. */
+      readonly commit: string;
+    };
 
 /** The review that a deploy goes by. */
 export interface ReviewInfo {
@@ -119,10 +127,12 @@ export function listDeploySections(report: DeployReport): Section[] {
       items: report.warnings.map((text) => renderText(shortenText(text))),
       givesWay: 2,
     }),
-    ['not-applied', 'superseded'].includes(progress.state) ? fixed('') : renderWork(report),
+    WITHOUT_WORK.includes(progress.state) ? fixed('') : renderWork(report),
     fixed(renderFooter(run)),
   ];
 }
+
+const WITHOUT_WORK: readonly DeployState['state'][] = ['not-applied', 'superseded', 'awaiting'];
 
 const SIGNS = {
   planning: '⏳',
@@ -134,6 +144,7 @@ const SIGNS = {
   changed: '🛑',
   superseded: '⏭️',
   'not-applied': '💤',
+  awaiting: '🔒',
 } as const;
 
 function describeHeadline({ cluster, progress, proof }: DeployReport): Headline {
@@ -161,6 +172,8 @@ function describeState(progress: DeployState, proof: readonly NodeProof[]): stri
       return 'superseded';
     case 'not-applied':
       return 'not applied';
+    case 'awaiting':
+      return progress.label === null ? 'not planned' : 'waits to be planned';
   }
 }
 
@@ -174,9 +187,19 @@ function renderRemark(progress: DeployState): string {
         : 'What was done until then stays as it is. Run the job again: it looks at what is there and does the rest.';
     case 'superseded':
       return renderText(progress.by);
+    case 'awaiting':
+      return renderAwaiting(progress);
     default:
       return '';
   }
+}
+
+function renderAwaiting({ label, commit }: Extract<DeployState, { state: 'awaiting' }>): string {
+  const why =
+    'This pull request comes from a fork. A plan uses the cluster’s credentials and shows its infrastructure, so nothing was planned.';
+  return label === null
+    ? `${why} The input \`allow-plan-label\` names no label, so nobody can ask for a plan. Push the commits to a branch of this repository to have them planned.`
+    : `${why} Somebody with write access asks for a plan of ${renderCode(commit.slice(0, 7))} with the label ${renderCode(label)}; after another push, take the label off and put it on again.`;
 }
 
 /** What differs stands unfolded: somebody has to decide on it. */
