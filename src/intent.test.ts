@@ -29,11 +29,24 @@ function createPullRequest(
     pull_request: {
       number: 7,
       merged: false,
-      head: { sha: HEAD },
-      base: { ref: 'main' },
+      head: { sha: HEAD, repo: { full_name: 'acme/database' } },
+      base: { ref: 'main', repo: { full_name: 'acme/database' } },
       ...overrides,
     },
   });
+}
+
+const FORK = { head: { sha: HEAD, repo: { full_name: 'mallory/database' } } };
+const LABELED = { label: { name: 'Allow-Plan' }, sender: { login: 'alice' } };
+
+/** The same as `pull_request_target`, which runs on the default branch, from a fork. */
+function createTarget(
+  action: string,
+  overrides: Partial<NonNullable<EventPayload['pull_request']>> = {},
+  payload: EventPayload = {},
+): TriggerEvent {
+  const event = createPullRequest(action, { ...FORK, ...overrides }, payload);
+  return { ...event, name: 'pull_request_target' };
 }
 
 describe('decideIntent', () => {
@@ -78,11 +91,18 @@ describe('decideIntent', () => {
     ],
     [
       'opened from a fork',
-      createPullRequest('opened', {
-        head: { sha: HEAD, repo: { full_name: 'mallory/database' } },
-        base: { ref: 'main', repo: { full_name: 'acme/database' } },
-      }),
-      { kind: 'review', withoutSecrets: 'a pull request from a fork' },
+      createPullRequest('opened', FORK),
+      { kind: 'review', withoutSecrets: 'a pull request from a fork', consent: null },
+    ],
+    [
+      'opened from a fork that was deleted',
+      createPullRequest('opened', { head: { sha: HEAD, repo: null } }),
+      { kind: 'review', withoutSecrets: 'a pull request from a fork', consent: null },
+    ],
+    [
+      'labeled on a fork, where no label is needed',
+      createPullRequest('labeled', FORK, LABELED),
+      { kind: 'review', consent: null },
     ],
     [
       'opened by Dependabot',
@@ -169,7 +189,11 @@ describe('decideIntent', () => {
       createEvent('workflow_dispatch'),
       { kind: 'skip', why: expect.stringContaining('set command') },
     ],
-    ['pull_request_target', createEvent('pull_request_target'), { kind: 'skip' }],
+    [
+      'pull_request_target without a pull request',
+      createEvent('pull_request_target'),
+      { kind: 'skip', why: expect.stringContaining('pull_request_target') },
+    ],
     [
       'a dispatch named like a property',
       createEvent('repository_dispatch', { action: 'constructor' }),
@@ -182,6 +206,149 @@ describe('decideIntent', () => {
     ],
   ])('%s', (_, event, expected) => {
     expect(decideIntent('auto', event)).toMatchObject(expected);
+  });
+
+  const branch = createPullRequest('').payload.pull_request;
+  const changedBase = { changes: { base: { ref: { from: 'release' } } } };
+
+  test.each<[string, TriggerEvent, object]>([
+    ...['opened', 'synchronize', 'reopened', 'labeled', 'unlabeled'].map(
+      (action): [string, TriggerEvent, object] => [
+        `${action}, of a branch`,
+        createTarget(action, branch, LABELED),
+        {
+          kind: 'review',
+          event: 'pull_request',
+          base: 'main',
+          pullRequest: 7,
+          queued: null,
+          withoutSecrets: null,
+          consent: null,
+          sha: HEAD,
+        },
+      ],
+    ),
+    ...['opened', 'synchronize', 'reopened'].map((action): [string, TriggerEvent, object] => [
+      `${action}, of a fork`,
+      createTarget(action, {}, { sender: { login: 'alice' } }),
+      {
+        kind: 'await',
+        pullRequest: 7,
+        sha: HEAD,
+        base: 'main',
+        why: expect.stringContaining('from a fork'),
+      },
+    ]),
+    [
+      'edited, with another base, of a fork',
+      createTarget('edited', { base: { ref: 'next' } }, changedBase),
+      { kind: 'await', base: 'next' },
+    ],
+    [
+      'edited, with another title, of a fork',
+      createTarget('edited', {}, { changes: {} }),
+      { kind: 'skip', why: expect.stringContaining('changes no plan') },
+    ],
+    [
+      'labeled, of a fork',
+      createTarget('labeled', {}, LABELED),
+      {
+        kind: 'review',
+        event: 'pull_request',
+        sha: HEAD,
+        withoutSecrets: null,
+        consent: { label: 'Allow-Plan', by: 'alice' },
+      },
+    ],
+    [
+      'labeled, of a fork that was deleted',
+      createTarget('labeled', { head: { sha: HEAD, repo: null } }, LABELED),
+      { kind: 'review', consent: { label: 'Allow-Plan', by: 'alice' } },
+    ],
+    [
+      'labeled, of nobody knows what repository',
+      createTarget('labeled', { head: { sha: HEAD }, base: { ref: 'main' } }, LABELED),
+      { kind: 'review', consent: { label: 'Allow-Plan', by: 'alice' } },
+    ],
+    [
+      'labeled by nobody',
+      createTarget('labeled', {}, { ...LABELED, sender: null }),
+      { kind: 'skip' },
+    ],
+    [
+      'labeled with nothing',
+      createTarget('labeled', {}, { ...LABELED, label: null }),
+      { kind: 'skip' },
+    ],
+    [
+      'unlabeled, of a fork',
+      createTarget('unlabeled', {}, LABELED),
+      { kind: 'skip', why: expect.stringContaining('when a label is set') },
+    ],
+    [
+      'labeled after the merge, of a fork',
+      createTarget('labeled', { state: 'closed', merged: true }, LABELED),
+      { kind: 'skip', why: expect.stringContaining('#7 is merged') },
+    ],
+    ['assigned, of a fork', createTarget('assigned'), { kind: 'skip' }],
+    ['closed, of a fork', createTarget('closed'), { kind: 'close', pullRequest: 7 }],
+    [
+      'merged, of a fork',
+      createTarget('closed', { merged: true, merge_commit_sha: MERGED }),
+      { kind: 'deploy', pullRequest: 7, branch: 'main', sha: MERGED, withoutSecrets: null },
+    ],
+    [
+      'merged elsewhere, of a fork',
+      createTarget('closed', { merged: true, base: { ref: 'next' } }),
+      { kind: 'skip', why: expect.stringContaining('merged into next') },
+    ],
+    [
+      "Dependabot's, triggered by Dependabot",
+      {
+        ...createTarget('opened', { ...branch, user: { login: 'dependabot[bot]' } }),
+        actor: 'dependabot[bot]',
+      },
+      { kind: 'review', withoutSecrets: 'a run that Dependabot triggered', consent: null },
+    ],
+    [
+      "Dependabot's, triggered by a person",
+      createTarget('synchronize', { ...branch, user: { login: 'dependabot[bot]' } }),
+      { kind: 'review', withoutSecrets: null },
+    ],
+    [
+      "a person's, triggered by Dependabot",
+      {
+        ...createTarget('synchronize', { ...branch, user: { login: 'bob' } }),
+        actor: 'dependabot[bot]',
+      },
+      { kind: 'review', withoutSecrets: null },
+    ],
+  ])('pull_request_target: %s', (_, event, expected) => {
+    expect(decideIntent('auto', event)).toMatchObject(expected);
+  });
+
+  test.each(['auto', 'generate', 'plan', 'apply', 'configure', 'failover'] as const)(
+    'command %s is not run by hand from another branch than the default one',
+    (command) => {
+      for (const ref of ['refs/heads/mallory', 'refs/tags/main', 'main', '']) {
+        expect(decideIntent(command, createEvent('workflow_dispatch', {}, ref))).toEqual({
+          kind: 'skip',
+          why: expect.stringContaining('another branch than the default one (main)'),
+        });
+      }
+      const unknown = createEvent('workflow_dispatch', { repository: {} });
+      expect(decideIntent(command, unknown)).toMatchObject({
+        kind: 'skip',
+        why: expect.stringContaining('(unknown)'),
+      });
+    },
+  );
+
+  test('a named command runs on a push to another branch', () => {
+    expect(decideIntent('plan', createEvent('push', {}, 'refs/heads/x'))).toMatchObject({
+      kind: 'operation',
+      operation: 'plan',
+    });
   });
 
   test.each([

@@ -30,6 +30,8 @@ export interface EventPayload {
     readonly merged_at?: string | null;
     readonly merged?: boolean | null;
     readonly merge_commit_sha?: string | null;
+    /** Who opened it. */
+    readonly user?: { readonly login: string } | null;
     readonly head: {
       readonly sha: string;
       /** Null when the fork was deleted. */
@@ -45,8 +47,20 @@ export interface EventPayload {
     readonly pushed_at?: number | string | null;
   };
   readonly deleted?: boolean;
+  /** The label that was set or taken off. */
+  readonly label?: { readonly name: string } | null;
+  /** Who caused the event. */
+  readonly sender?: { readonly login: string } | null;
   readonly merge_group?: { readonly head_ref?: string; readonly base_ref?: string };
   readonly client_payload?: unknown;
+}
+
+/** A label that was set on a fork's pull request, which may ask for a plan of its commit. */
+export interface Consent {
+  /** Its name as it is written in the repository. */
+  readonly label: string;
+  /** Login of who set it. */
+  readonly by: string;
 }
 
 /** What this run is for. */
@@ -63,7 +77,19 @@ export type Intent =
       readonly queued: number | null;
       /** What GitHub gives no secrets to, in words; null where it gives them. */
       readonly withoutSecrets: string | null;
+      /** What has to be checked before anything of the pull request is read; null where nothing has to be. */
+      readonly consent: Consent | null;
       readonly sha: string;
+      readonly why: string;
+    }
+  /** Say in the comment how to ask for a plan of a fork's pull request, and plan nothing. */
+  | {
+      readonly kind: 'await';
+      readonly pullRequest: number;
+      /** Last commit of the fork's branch. */
+      readonly sha: string;
+      /** As for a review. */
+      readonly base: string;
       readonly why: string;
     }
   /** Apply and configure what was merged; `pullRequest` null: to be found by its commit. */
@@ -110,11 +136,14 @@ const DISPATCHED: ReadonlyMap<string, Operation | 'failover'> = new Map([
 
 /** Decides, from the command and the event alone, what this run is for. */
 export function decideIntent(command: Command, event: TriggerEvent): Intent {
+  const elsewhere = explainOtherBranch(event);
+  if (elsewhere !== null) return { kind: 'skip', why: elsewhere };
   if (command !== 'auto') {
     return call(command, { body: undefined, sha: event.sha, why: `command is ${command}` });
   }
   switch (event.name) {
     case 'pull_request':
+    case 'pull_request_target':
       return decidePullRequest(event);
     case 'push':
       return decidePush(event);
@@ -126,6 +155,7 @@ export function decideIntent(command: Command, event: TriggerEvent): Intent {
         pullRequest: null,
         queued: readQueued(event.payload),
         withoutSecrets: null,
+        consent: null,
         sha: event.sha,
         why: 'a merge queue checks the change: plan only',
       };
@@ -141,10 +171,21 @@ export function decideIntent(command: Command, event: TriggerEvent): Intent {
   }
 }
 
+/**
+ * A workflow can be started by hand on any branch, and then runs as that branch's file says, which nobody has
+ * reviewed.
+ */
+function explainOtherBranch({ name, payload, ref }: TriggerEvent): string | null {
+  const branch = payload.repository?.default_branch;
+  if (name !== 'workflow_dispatch') return null;
+  if (branch !== undefined && ref === `refs/heads/${branch}`) return null;
+  return `workflow_dispatch from ${ref}, which is another branch than the default one (${branch ?? 'unknown'}); start it from there`;
+}
+
 function decidePullRequest(event: TriggerEvent): Intent {
   const { payload } = event;
   const pull = payload.pull_request;
-  if (!pull) return { kind: 'skip', why: 'the pull_request event carries no pull request' };
+  if (!pull) return { kind: 'skip', why: `the ${event.name} event carries no pull request` };
   const label = `pull request #${pull.number}`;
   if (payload.action !== 'closed' && pull.state === 'closed') {
     const state = pull.merged ? 'merged' : 'closed';
@@ -199,35 +240,60 @@ function decidePullRequest(event: TriggerEvent): Intent {
   };
 }
 
-/** The review of the event's pull request, which it has. */
+/** The review of the event's pull request, which it has; for a fork's, what comes before it. */
 function planPullRequest(
-  pull: NonNullable<EventPayload['pull_request']>,
+  pull: PullRequest,
   { event, why }: { event: TriggerEvent; why: string },
 ): Intent {
-  return {
+  const review = {
     kind: 'review',
     event: 'pull_request',
     base: pull.base.ref,
     pullRequest: pull.number,
     queued: null,
     withoutSecrets: explainNoSecrets(event),
+    consent: null,
     sha: pull.head.sha,
     why,
-  };
+  } as const;
+  if (event.name !== 'pull_request_target' || !isFork(pull)) return review;
+
+  const { action, label, sender } = event.payload;
+  if (action === 'unlabeled') {
+    return { kind: 'skip', why: `${why}; a fork's pull request is planned when a label is set` };
+  }
+  if (action !== 'labeled') {
+    const { sha, base } = review;
+    return { kind: 'await', pullRequest: pull.number, sha, base, why: `${why}, from a fork` };
+  }
+  if (!label?.name || !sender?.login) {
+    return { kind: 'skip', why: `${why}, and the event does not say with what or by whom` };
+  }
+  return { ...review, consent: { label: label.name, by: sender.login } };
+}
+
+type PullRequest = NonNullable<EventPayload['pull_request']>;
+
+/** Whether the branch is of another repository, or of none that is known any more. */
+function isFork({ head, base }: PullRequest): boolean {
+  return !head.repo || head.repo.full_name !== base.repo?.full_name;
 }
 
 /**
  * GitHub goes by where the branch is and who triggered the event, not by who opened the pull request: a person's push
- * to a branch of Dependabot's gets secrets, and another person's rerun changes nothing (docs.github.com,
- * "Troubleshooting Dependabot on GitHub Actions").
+ * to a branch of Dependabot's gets secrets, and another person's rerun changes nothing. On `pull_request_target` a
+ * fork's pull request has secrets, and only what Dependabot triggers on its own pull requests has none
+ * (docs.github.com, "Troubleshooting Dependabot on GitHub Actions" and "Events that trigger workflows").
  */
-function explainNoSecrets({ payload, actor }: TriggerEvent): string | null {
+function explainNoSecrets({ name, payload, actor }: TriggerEvent): string | null {
   const pull = payload.pull_request;
-  if (pull && pull.head.repo?.full_name !== pull.base.repo?.full_name) {
-    return 'a pull request from a fork';
-  }
-  return actor === 'dependabot[bot]' ? 'a run that Dependabot triggered' : null;
+  const isTarget = name === 'pull_request_target';
+  if (!isTarget && pull && isFork(pull)) return 'a pull request from a fork';
+  if (actor !== DEPENDABOT || (isTarget && pull?.user?.login !== DEPENDABOT)) return null;
+  return 'a run that Dependabot triggered';
 }
+
+const DEPENDABOT = 'dependabot[bot]';
 
 /** A merge queue's branches are named after what they merge: `gh-readonly-queue/main/pr-7-<sha>`. */
 function readQueued({ merge_group }: EventPayload): number | null {

@@ -16,6 +16,7 @@ import { rememberPlace, rememberWorkspace } from './jobs/afterwards.ts';
 import { Announcement } from './jobs/announcement.ts';
 import { close } from './jobs/close.ts';
 import { ClusterChecks } from './jobs/cluster-checks.ts';
+import { awaitConsent, checkConsent } from './jobs/consent.ts';
 import { deploy } from './jobs/deploy.ts';
 import { Deployment } from './jobs/deployment.ts';
 import { reportDrift } from './jobs/drift.ts';
@@ -116,6 +117,13 @@ async function perform(
   if (intent.kind === 'drift') {
     return reportDrift(job, { client, identity, commit: intent.sha, warnings, redact });
   }
+  // No input names the label yet, so no fork's pull request is planned.
+  const allowPlanLabel = null;
+  if (intent.kind === 'review' && intent.consent !== null) {
+    const { consent, sha: commit } = intent;
+    const problem = await checkConsent(client, { repository, consent, allowPlanLabel, commit });
+    if (problem !== null) return core.notice(`Nothing is planned: ${problem.why}`);
+  }
   const subject = await findSubject(client, { intent, environment });
   const shared = request.comment === 'shared';
   const { number } = subject;
@@ -132,6 +140,7 @@ async function perform(
   const key = request.secrets.reviewKey;
   const deployment = new Deployment(checks, key);
   const reviews = new Reviews({ checks, deployment, key, now, redact });
+  const labels = new Labels({ client, place, prefix: request.labelPrefix });
   switch (intent.kind) {
     case 'review':
     case 'deploy': {
@@ -150,7 +159,7 @@ async function perform(
       const { event, base } = intent;
       const pullRequest = intent.pullRequest ?? intent.queued;
       return review(job, context, {
-        labels: new Labels({ client, place, prefix: request.labelPrefix }),
+        labels,
         origin: { event, pullRequest, base, run },
       });
     }
@@ -158,6 +167,13 @@ async function perform(
       return failOver(job, { announcement, commit: intent.sha, fenced: request.fenced });
     case 'close':
       return close(job, announcement);
+    case 'await':
+      return awaitConsent(job, {
+        announcement,
+        labels,
+        label: allowPlanLabel,
+        commit: intent.sha,
+      });
   }
 }
 

@@ -10,6 +10,7 @@ const REVIEW: Intent = {
   pullRequest: 7,
   queued: null,
   withoutSecrets: null,
+  consent: null,
   sha: 'a'.repeat(40),
   why: 'test',
 };

@@ -46,7 +46,7 @@ export async function findSubject(
     const read = number === null ? async () => null : readByNumber(number);
     return { number: intent.pullRequest, read };
   }
-  if (intent.kind === 'close') {
+  if (intent.kind === 'close' || intent.kind === 'await') {
     return { number: intent.pullRequest, read: readByNumber(intent.pullRequest) };
   }
   // A failover is nobody's pull request.

@@ -1,0 +1,160 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { startGitHub } from '../../lab/github/github.ts';
+import { createClient } from '../github/client.ts';
+import { type Answer, startFakeApi } from '../github/fixtures/fake-api.ts';
+import type { Consent } from '../intent.ts';
+import { Announcement } from './announcement.ts';
+import { awaitConsent, checkConsent } from './consent.ts';
+import type { Job } from './job.ts';
+import { Labels } from './labels.ts';
+
+const repository = { owner: 'acme', repo: 'database' };
+const COMMIT = 'abc1234def'.padEnd(40, '0');
+
+describe('checkConsent', () => {
+  const writer: Answer = { permission: 'write' };
+  const triager: Answer = { permission: 'read', role_name: 'triage' };
+
+  async function check(consent: Consent, allowPlanLabel: string | null, answer: Answer) {
+    const api = await startFakeApi({
+      [`collaborators/${encodeURIComponent(consent.by)}/permission`]: [answer],
+    });
+    const options = { repository, consent, allowPlanLabel, commit: COMMIT };
+    return checkConsent(api.client, options)
+      .then((problem) => ({ problem, asked: api.asked.length }))
+      .finally(api.stop);
+  }
+
+  it.each<[string, Consent, string | null, Answer, object | null, number]>([
+    ['the label by a writer', { label: 'allow-plan', by: 'alice' }, 'allow-plan', writer, null, 1],
+    [
+      'the label in other case',
+      { label: 'Allow-Plan', by: 'alice' },
+      'allow-plan',
+      { permission: 'admin' },
+      null,
+      1,
+    ],
+    [
+      'the label by a triager',
+      { label: 'allow-plan', by: 'bob' },
+      'allow-plan',
+      triager,
+      {
+        kind: 'no-write-access',
+        why: 'the label "allow-plan" was set by bob, who has no write access to this repository. Somebody who has it takes the label off and puts it on again to ask for a plan of commit abc1234.',
+      },
+      1,
+    ],
+    [
+      'the label by an app',
+      { label: 'allow-plan', by: 'labeler[bot]' },
+      'allow-plan',
+      [404, 'labeler[bot] is not a user'],
+      { kind: 'no-write-access', why: expect.stringContaining('labeler[bot]') },
+      1,
+    ],
+    [
+      'another label by a writer',
+      { label: 'bug "x"', by: 'alice' },
+      'allow-plan',
+      writer,
+      {
+        kind: 'another-label',
+        why: 'the label "bug \\"x\\"" was set, and a pull request from a fork is planned when "allow-plan" is (allow-plan-label).',
+      },
+      0,
+    ],
+    [
+      'a label that begins with it',
+      { label: 'allow-plan-not', by: 'alice' },
+      'allow-plan',
+      writer,
+      { kind: 'another-label', why: expect.any(String) },
+      0,
+    ],
+    [
+      'any label, where none counts',
+      { label: 'allow-plan', by: 'alice' },
+      null,
+      writer,
+      { kind: 'another-label', why: expect.stringContaining('no pull request from a fork') },
+      0,
+    ],
+  ])('%s', async (_, consent, label, answer, problem, asked) => {
+    expect(await check(consent, label, answer)).toEqual({ problem, asked });
+  });
+
+  it('grants nothing where GitHub does not answer', async () => {
+    const consent = { label: 'allow-plan', by: 'alice' };
+    await expect(check(consent, 'allow-plan', [401, 'Bad credentials'])).rejects.toThrow(
+      /Bad credentials/,
+    );
+    await expect(check(consent, 'allow-plan', [403, 'Must have push access'])).rejects.toThrow(
+      /github-token: may not ask what alice may do/,
+    );
+  });
+});
+
+describe('awaitConsent', () => {
+  // The summary's file is looked up once.
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'consent-'));
+    for (const [name, variable] of [
+      ['output', 'GITHUB_OUTPUT'],
+      ['summary', 'GITHUB_STEP_SUMMARY'],
+    ] as const) {
+      writeFileSync(join(folder, name), '');
+      vi.stubEnv(variable, join(folder, name));
+    }
+  });
+  afterAll(() => {
+    vi.unstubAllEnvs();
+    rmSync(folder, { recursive: true });
+  });
+
+  it.each<[string | null, RegExp]>([
+    ['allow-plan', /🔒 `orders` waits to be planned[\s\S]*`abc1234` with the label `allow-plan`/],
+    [null, /🔒 `orders` not planned[\s\S]*names no label/],
+  ])('says in place of an older plan and its labels how to ask: %s', async (label, said) => {
+    const github = await startGitHub();
+    try {
+      const { number } = github.openPullRequest({ branch: 'more', title: 'More' }).payload;
+      const token = github.createToken({
+        permissions: { pull_requests: 'write', issues: 'write' },
+      });
+      const client = createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 5 });
+      const place = { repository, number, identity: 'orders/1', shared: false };
+      const announce = (id: number) =>
+        new Announcement({
+          client,
+          place: { ...place, run: { id, attempt: 1 } },
+          redact: (text) => text,
+        });
+      const labels = new Labels({ client, place, prefix: 'db/' });
+      await announce(20).publish('an older plan', { body: (text) => text });
+      await labels.show(['destroy']);
+      const job = {
+        environment: {
+          runUrl: 'https://github.com/acme/database/actions/runs/21',
+          actionRef: null,
+        },
+        request: { spec: { name: 'orders' } },
+      } as unknown as Job;
+
+      await awaitConsent(job, { announcement: announce(21), labels, label, commit: COMMIT });
+
+      const bodies = github.listComments(number).map(({ body = '' }) => body);
+      expect(bodies).toEqual([expect.stringMatching(said)]);
+      expect(bodies[0]).not.toContain('an older plan');
+      expect(github.listIssues().flatMap((issue) => issue.labels)).toEqual([]);
+      expect(readFileSync(join(folder, 'summary'), 'utf8')).toMatch(said);
+    } finally {
+      await github.stop();
+    }
+  });
+});

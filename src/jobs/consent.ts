@@ -1,0 +1,76 @@
+import type { GitHubClient, Repository } from '../github/client.ts';
+import { mayWrite } from '../github/permission.ts';
+import type { Consent } from '../intent.ts';
+import { renderDeploySummary } from '../report/summary.ts';
+import type { Announcement } from './announcement.ts';
+import { beginReport, publishProgress } from './context.ts';
+import type { Job } from './job.ts';
+import type { Labels } from './labels.ts';
+
+/** Why a label does not ask for a plan of a fork's pull request. */
+export interface ConsentProblem {
+  /** Whether the label is another one, or it is the one and does not count. */
+  readonly kind: 'another-label' | 'no-write-access';
+  /** A sentence. */
+  readonly why: string;
+}
+
+/**
+ * Checks whether a label that was set on a fork's pull request asks for a plan. It does if it is `allowPlanLabel` and
+ * was set by somebody who may write to the repository now. Returns null where it does. Everything that is read of the
+ * pull request comes after this.
+ *
+ * @param options.allowPlanLabel null: no fork's pull request is planned
+ * @param options.commit full SHA of the pull request's last commit at that time
+ * @throws what `mayWrite` throws
+ */
+export async function checkConsent(
+  client: GitHubClient,
+  options: {
+    readonly repository: Repository;
+    readonly consent: Consent;
+    readonly allowPlanLabel: string | null;
+    readonly commit: string;
+  },
+): Promise<ConsentProblem | null> {
+  const { repository, consent, allowPlanLabel, commit } = options;
+  const { label, by } = consent;
+  if (allowPlanLabel === null) {
+    return {
+      kind: 'another-label',
+      why: 'allow-plan-label names no label, so no pull request from a fork is planned.',
+    };
+  }
+  // GitHub takes two names that differ only in case for the same.
+  if (label.toLowerCase() !== allowPlanLabel.toLowerCase()) {
+    return {
+      kind: 'another-label',
+      why: `the label ${JSON.stringify(label)} was set, and a pull request from a fork is planned when ${JSON.stringify(allowPlanLabel)} is (allow-plan-label).`,
+    };
+  }
+  if (await mayWrite(client, { repository, login: by })) return null;
+  return {
+    kind: 'no-write-access',
+    why: `the label ${JSON.stringify(label)} was set by ${by}, who has no write access to this repository. Somebody who has it takes the label off and puts it on again to ask for a plan of commit ${commit.slice(0, 7)}.`,
+  };
+}
+
+/** Says in the comment of a fork's pull request how to ask for a plan, in place of an older plan and its labels. */
+export async function awaitConsent(
+  job: Job,
+  options: {
+    readonly announcement: Announcement;
+    readonly labels: Labels;
+    /** The label that asks for a plan; null: no fork's pull request is planned. */
+    readonly label: string | null;
+    /** Full SHA of the pull request's last commit. */
+    readonly commit: string;
+  },
+): Promise<void> {
+  const { announcement, labels, label, commit } = options;
+  const progress = { state: 'awaiting', label, commit } as const;
+  const report = { ...beginReport(job, { commit }), progress };
+  await announcement.summarize(report, renderDeploySummary);
+  await publishProgress(announcement, report);
+  await labels.show([]);
+}
