@@ -9,7 +9,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['{src,lab,docs}/**/*.test.ts'],
+          include: ['{src,lab,docs,schema}/**/*.test.ts'],
           exclude: ['lab/{bundle,e2e}/**'],
           // Nothing here takes so long, but on a busy machine a second can become ten.
           testTimeout: 30_000,

@@ -12,7 +12,8 @@ export function fillReadme(text: string, metadata: ActionMetadata): string {
   const inputs = Object.entries(metadata.inputs).map(([name, { description, default: value }]) => [
     `\`${name}\``,
     describe(description),
-    value ? `\`${value}\`` : '',
+    // A default that describes a cluster ends with a space; see src/inputs/step.ts.
+    value ? `\`${value.trim()}\`` : '',
   ]);
   const outputs = Object.entries(metadata.outputs).map(([name, { description }]) => [
     `\`${name}\``,

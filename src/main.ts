@@ -6,17 +6,23 @@ import { CancelledError, UserError } from './errors.ts';
 import { Checks } from './github/check.ts';
 import { createClient } from './github/client.ts';
 import { watchClock } from './github/clock.ts';
-import { INPUT_NAMES, type RawInputs, readCommand, readRequest } from './inputs/inputs.ts';
+import { isClusterPath } from './inputs/call-schema.ts';
+import type { ClusterFile } from './inputs/cluster-file.ts';
+import { locateInFile } from './inputs/file-place.ts';
+import { type FileInput, readCommand, readRequest } from './inputs/inputs.ts';
 import { tellProblems } from './inputs/problem-list.ts';
+import { RefusedInputs } from './inputs/refused.ts';
 import type { Request } from './inputs/request.ts';
 import { createRedactor, listSecrets } from './inputs/secrets.ts';
+import { listValues, readStep, type StepInputs } from './inputs/step.ts';
 import { locateInputs } from './inputs/workflow-file.ts';
 import { decideIntent, type Intent } from './intent.ts';
 import { rememberPlace, rememberWorkspace } from './jobs/afterwards.ts';
 import { Announcement } from './jobs/announcement.ts';
 import { close } from './jobs/close.ts';
 import { ClusterChecks } from './jobs/cluster-checks.ts';
-import { awaitConsent, checkConsent } from './jobs/consent.ts';
+import { type FoundFile, findClusterFile } from './jobs/cluster-file.ts';
+import { awaitConsent } from './jobs/consent.ts';
 import { deploy } from './jobs/deploy.ts';
 import { Deployment } from './jobs/deployment.ts';
 import { reportDrift } from './jobs/drift.ts';
@@ -37,9 +43,11 @@ import { openWorkspace } from './workspace.ts';
 export async function run(): Promise<void> {
   // As long as nothing but the inputs can be wrong.
   let unchecked: RefusedRun | null = null;
+  let file: FileInput | null = null;
   try {
     forwardSignals();
-    const inputs = readInputs();
+    const step = readInputs();
+    const inputs = listValues(step);
     const secrets = listSecrets(inputs);
     for (const secret of secrets) core.setSecret(secret);
     const environment = await readEnvironment(process.env);
@@ -51,8 +59,15 @@ export async function run(): Promise<void> {
       return;
     }
     const redact = createRedactor(secrets);
-    unchecked = { inputs, intent, environment, redact };
-    const { request, keys } = await checkRequest(inputs, { intent, environment });
+    unchecked = { token: inputs['github-token'] ?? '', intent, environment, redact };
+    const found = await findFile(step, { intent, environment });
+    if (found !== null && 'idle' in found) {
+      core.notice(`Nothing to do: ${found.idle}`);
+      return;
+    }
+    file = found?.file ?? null;
+    for (const secret of file?.file.secrets ?? []) core.setSecret(secret);
+    const { request, keys, notes } = await checkRequest(step, { file, intent, environment });
     // An unknown command was a problem of the inputs.
     if (intent.kind === 'skip') return;
     const workspace = await openWorkspace({
@@ -63,39 +78,64 @@ export async function run(): Promise<void> {
     unchecked = null;
     rememberWorkspace(workspace);
     const job = { environment, request, keys, workspace, actionRoot: findActionRoot() };
-    await perform(intent, { job, redact });
+    await perform(intent, { job, notes, redact });
   } catch (error) {
-    await reportFailure(error);
+    await reportFailure(error, file?.file ?? null);
     if (unchecked !== null && error instanceof UserError) {
-      await announceRefusedInputs(error.problems, unchecked);
+      await announceRefusedInputs(error, unchecked);
     }
   }
 }
 
-function readInputs(): RawInputs {
-  return Object.fromEntries(INPUT_NAMES.map((name) => [name, core.getInput(name)]));
+function readInputs(): StepInputs {
+  return readStep((name) => core.getInput(name, { trimWhitespace: false }));
+}
+
+/** The cluster file that the step names; null where it names none that could be one. */
+async function findFile(
+  step: StepInputs,
+  { intent, environment }: { intent: Intent; environment: RunnerEnvironment },
+): Promise<FoundFile | null> {
+  const { 'cluster-file': path = '', 'github-token': token = '' } = listValues(step);
+  if (path === '' || !isClusterPath(path) || intent.kind === 'skip') return null;
+  if (token === '') {
+    throw new UserError(
+      'github-token: missing. The cluster file is read with it. Leave the input out to have the token of the job.',
+    );
+  }
+  const client = createClient({ token, apiUrl: environment.apiUrl, log: core.info });
+  return findClusterFile(intent, { client, environment, path, step });
 }
 
 async function checkRequest(
-  inputs: RawInputs,
-  { intent, environment }: { intent: Intent; environment: RunnerEnvironment },
-): Promise<{ request: Request; keys: PublicKeys | null }> {
-  const { request, problems } = readRequest(inputs, intent);
-  const privateKey = inputs['ssh-private-key'] ?? '';
+  step: StepInputs,
+  {
+    file,
+    intent,
+    environment,
+  }: { file: FileInput | null; intent: Intent; environment: RunnerEnvironment },
+): Promise<{ request: Request; keys: PublicKeys | null; notes: readonly string[] }> {
+  const checked = readRequest({ step, file }, intent);
+  const privateKey = step.given['ssh-private-key'] ?? '';
   const result = privateKey === '' ? null : await readPublicKeys(privateKey, environment.temporary);
-  const all = [...problems, ...(result && 'problem' in result ? [result.problem] : [])];
-  if (all.length > 0 || !request) throw new UserError(all);
-  if (result && 'keys' in result) return { request, keys: result.keys };
-  if (intent.kind !== 'review' || intent.withoutSecrets === null) return { request, keys: null };
+  const all = [...checked.problems, ...(result && 'problem' in result ? [result.problem] : [])];
+  if (checked.request === null || all.length > 0) {
+    throw new RefusedInputs(all, checked.request === null ? checked.cluster : null);
+  }
+  const { request, notes } = checked;
+  if (result && 'keys' in result) return { request, keys: result.keys, notes };
+  if (intent.kind !== 'review' || intent.withoutSecrets === null) {
+    return { request, keys: null, notes };
+  }
   core.warning(
     `ssh-private-key: GitHub gives no secrets to ${intent.withoutSecrets}, so the plan is made with a substitute; what it says of the key pair is not what a merge would do.`,
   );
-  return { request, keys: { current: SUBSTITUTE_KEY, retired: [] } };
+  return { request, keys: { current: SUBSTITUTE_KEY, retired: [] }, notes };
 }
 
 async function perform(
   intent: Exclude<Intent, { kind: 'skip' }>,
-  { job, redact }: { job: Job; redact: (text: string) => string },
+  { job, notes, redact }: { job: Job; notes: readonly string[]; redact: (text: string) => string },
 ): Promise<void> {
   if (intent.kind === 'operation') return runOperation(job, intent.operation);
 
@@ -112,17 +152,10 @@ async function perform(
   const identity = identifyCluster(environment, { name, region, workingDirectory });
   const today = new Date().toISOString().slice(0, 10);
   const endOfLife = warnEndOfLife(spec.imageTag, today);
-  const warnings = endOfLife === null ? [] : [endOfLife];
+  const warnings = [...notes, ...(endOfLife === null ? [] : [endOfLife])];
   for (const warning of warnings) core.warning(warning);
   if (intent.kind === 'drift') {
     return reportDrift(job, { client, identity, commit: intent.sha, warnings, redact });
-  }
-  // No input names the label yet, so no fork's pull request is planned.
-  const allowPlanLabel = null;
-  if (intent.kind === 'review' && intent.consent !== null) {
-    const { consent, sha: commit } = intent;
-    const problem = await checkConsent(client, { repository, consent, allowPlanLabel, commit });
-    if (problem !== null) return core.notice(`Nothing is planned: ${problem.why}`);
   }
   const subject = await findSubject(client, { intent, environment });
   const shared = request.comment === 'shared';
@@ -171,17 +204,20 @@ async function perform(
       return awaitConsent(job, {
         announcement,
         labels,
-        label: allowPlanLabel,
+        label: request.allowPlanLabel,
         commit: intent.sha,
       });
   }
 }
 
 /** A user's mistake in words, line by line; anything else as the defect it is. */
-async function reportFailure(error: unknown): Promise<void> {
+async function reportFailure(error: unknown, file: ClusterFile | null): Promise<void> {
   process.exitCode = core.ExitCode.Failure;
   if (error instanceof UserError) {
-    const annotate = await locateInputs({ env: process.env, inputs: readInputs() });
+    const inputs = listValues(readInputs());
+    const locate = await locateInputs({ env: process.env, inputs });
+    const path = inputs['cluster-file'] ?? '';
+    const annotate = (problem: string) => locateInFile(problem, { path, file }) ?? locate(problem);
     const { annotations, lines } = tellProblems(error.problems);
     for (const problem of annotations) core.error(problem, annotate(problem));
     if (lines.length > 0) await logGroup('All problems', async () => core.info(lines.join('\n')));

@@ -1,5 +1,5 @@
 import { refuseReserved } from './reserved-settings.ts';
-import { type GivenSetting, parseSettingLines } from './setting-lines.ts';
+import { type GivenSetting, type ParsedSettings, parseSettingLines } from './setting-lines.ts';
 import { parseInteger } from './setting-value.ts';
 import { HOT_STANDBY_SENSITIVE } from './settings.ts';
 
@@ -10,16 +10,23 @@ export interface SettingInput {
 }
 
 /**
- * Reads and checks as much of the team's settings as can be without a server: their form, and that none is
- * the action's own. `replicaCount` null: not known.
+ * Checks as much of the team's settings as can be without a server: that none is the action's own, and that numbers fit.
+ * `replicaCount` null: not known.
  */
-export function readSettingInput(text: string, replicaCount: number | null): SettingInput {
-  const { given, problems } = parseSettingLines(text);
+export function checkSettings(
+  { given, problems }: ParsedSettings,
+  replicaCount: number | null,
+): SettingInput {
   const all = [...problems, ...refuseReserved(given, replicaCount)];
   return {
     given: new Map(given.map((setting) => [setting.name, simplify(setting)])),
     problems: all.sort((a, b) => readLine(a) - readLine(b)),
   };
+}
+
+/** Reads settings written as in `postgresql.conf`, and checks them. */
+export function readSettingInput(text: string, replicaCount: number | null): SettingInput {
+  return checkSettings(parseSettingLines(text), replicaCount);
 }
 
 /** Settings that replicas and primary are compared by are plain numbers from here on. */

@@ -10,6 +10,12 @@ export interface GivenSetting {
   readonly line: number;
 }
 
+/** Settings as they could be read; a problem begins with the number of its line. */
+export interface ParsedSettings {
+  readonly given: readonly GivenSetting[];
+  readonly problems: readonly string[];
+}
+
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?/;
 const QUOTED = /^'((?:[^'\\]|\\.|'')*)'/;
 /** Numbers may have a fraction, an exponent and a unit, also where `postgresql.conf` wants quotes around that. */
@@ -18,6 +24,7 @@ const BARE =
 /** A number and, after a space, a unit. */
 const SPACED = /^([+-]?\d+(?:\.\d+)?)[ \t]+(B|kB|MB|GB|TB|us|ms|s|min|h|d)[ \t\r]*(?:#.*)?$/;
 const END = /^[ \t\r]*(?:#.*)?$/;
+const UNPRINTABLE = /[^\P{Cc}\t\n]/u;
 const ESCAPES: Readonly<Record<string, string>> = {
   b: '\b',
   f: '\f',
@@ -33,10 +40,7 @@ const ALLOWED =
  * blank lines. A line that is none, and a name that was there before, come as problems that begin with the
  * line's number.
  */
-export function parseSettingLines(text: string): {
-  given: readonly GivenSetting[];
-  problems: readonly string[];
-} {
+export function parseSettingLines(text: string): ParsedSettings {
   const given = new Map<string, GivenSetting>();
   const problems: string[] = [];
   for (const [index, source] of text.split('\n').entries()) {
@@ -53,6 +57,30 @@ export function parseSettingLines(text: string): {
         `line ${line}: ${parsed.name} was given in line ${before.line} already. Keep one of them.`,
       );
     } else given.set(parsed.name, { ...parsed, line });
+  }
+  return { given: [...given.values()], problems };
+}
+
+/** Takes settings that come one by one, as from a map: values are as they are, without quotes and escapes. */
+export function parseSettingEntries(entries: readonly GivenSetting[]): ParsedSettings {
+  const given = new Map<string, GivenSetting>();
+  const problems: string[] = [];
+  for (const { name: written, value, line } of entries) {
+    const name = written.toLowerCase();
+    const before = given.get(name);
+    if (NAME.exec(written)?.[0] !== written) {
+      problems.push(
+        `line ${line}: ${quoteValue(written)} is not allowed. Allowed: the name of a setting, e.g. work_mem.`,
+      );
+    } else if (before) {
+      problems.push(
+        `line ${line}: ${name} was given in line ${before.line} already. Keep one of them.`,
+      );
+    } else if (UNPRINTABLE.test(value)) {
+      problems.push(
+        `line ${line}: ${name} = ${quoteValue(value)} is not allowed. Allowed in a value: printable characters, tabs and line breaks.`,
+      );
+    } else given.set(name, { name, value, line });
   }
   return { given: [...given.values()], problems };
 }
@@ -92,5 +120,5 @@ function readEscapes(text: string): string | null {
     if (/^[0-7]/.test(escaped)) return String.fromCharCode(Math.min(Number(`0o${escaped}`), 0x80));
     return ESCAPES[escaped] ?? escaped;
   });
-  return /[^\P{Cc}\t\n]/u.test(value) ? null : value;
+  return UNPRINTABLE.test(value) ? null : value;
 }

@@ -47,28 +47,53 @@ const SECRET_URL =
 
 const EXAMPLE = '{"bucket": "my-state"}';
 
-/**
- * The settings in `backend-config`: lines of `key = value`, or a JSON object of plain values; what is missing,
- * malformed or secret comes as problems. No problem shows what may be a secret.
- */
-export function readBackend(inputs: Readonly<Record<string, string>>): {
-  config: BackendConfig;
-  problems: string[];
-} {
-  const { given, problems } = parseBackendConfig(inputs['backend-config'] ?? '');
-  const arguments_ = listArguments(given);
-  problems.push(
-    ...arguments_.flatMap(refuseName),
-    ...arguments_.flatMap(refuseSecret),
-    ...arguments_.flatMap(refuseTemplate),
+/** A problem with a backend's settings. */
+export interface BackendProblem {
+  /** The setting of the first level that it is about; null where it is about none. */
+  readonly setting: string | null;
+  /** A sentence that shows nothing which may be a secret. */
+  readonly text: string;
+}
+
+/** The settings of a backend as they were given, and what could not be read of them. */
+export interface GivenBackend {
+  readonly given: BackendConfig;
+  readonly problems: readonly BackendProblem[];
+}
+
+/** Reads a backend's settings from a text: lines of `key = value`, or a JSON object. */
+export function parseBackendConfig(text: string): GivenBackend {
+  return text.trim().startsWith('{') ? parseObject(text) : parseLines(text);
+}
+
+/** What is malformed or secret in settings, wherever they are written, or missing for the backend of this type. */
+export function checkBackend(type: string, given: BackendConfig): BackendProblem[] {
+  const problems = Object.entries(given).flatMap(([setting, value]) =>
+    listArguments({ [setting]: value })
+      .flatMap((argument) => [
+        ...refuseName(argument),
+        ...refuseSecret(argument),
+        ...refuseTemplate(argument),
+      ])
+      .map((text) => ({ setting, text })),
   );
-  if (inputs.backend !== 's3') return { config: given, problems };
-  for (const key of ['bucket', 'key', 'region']) {
-    if (!given[key]) problems.push(`backend-config: ${key} is missing; backend s3 needs it.`);
-  }
+  if (type !== 's3') return problems;
+  const missing = ['bucket', 'key', 'region'].filter((key) => !given[key]);
+  return [
+    ...problems,
+    ...missing.map((key) => ({
+      setting: null,
+      text: `${key} is missing; backend s3 needs it.`,
+    })),
+  ];
+}
+
+/** The settings that Terraform gets: what was given, and what the action decides where nobody says. */
+export function completeBackend(type: string, given: BackendConfig): BackendConfig {
+  if (type !== 's3') return given;
   // Terraform's own lock, without a DynamoDB table, unless the team already has one.
   const lock = given.dynamodb_table ? {} : { use_lockfile: true };
-  return { config: { ...lock, encrypt: true, ...given }, problems };
+  return { ...lock, encrypt: true, ...given };
 }
 
 /** Whether the backend locks with a file beside the state, which Terraform can since 1.10. */
@@ -100,7 +125,7 @@ function listTexts(value: BackendValue): string[] {
 /** What every object in JavaScript has already could be lost, or change more than a setting. */
 function refuseName({ name }: Argument): string[] {
   return name in {}
-    ? [`backend-config: ${quoteValue(name)} is not the name of a backend's setting. Remove it.`]
+    ? [`${quoteValue(name)} is not the name of a backend's setting. Remove it.`]
     : [];
 }
 
@@ -111,7 +136,7 @@ function refuseName({ name }: Argument): string[] {
 function refuseTemplate({ name, texts }: Argument): string[] {
   if (![name, ...texts].some((text) => /[$%]\{/.test(text))) return [];
   return [
-    `backend-config: ${showName(name)} has \${ or %{, which begins an expression. Allowed: plain values, e.g. bucket = "my-state".`,
+    `${showName(name)} has \${ or %{, which begins an expression. Allowed: plain values, e.g. bucket = "my-state".`,
   ];
 }
 
@@ -119,12 +144,12 @@ function refuseSecret({ name, texts }: Argument): string[] {
   const kept = 'and Terraform keeps backend-config in plan files';
   if (SECRET_WORDS.test(name) && !HARMLESS.has(name)) {
     return [
-      `backend-config: ${showName(name)} is a secret, ${kept}. Give it through the environment variable the backend reads (for s3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or OIDC).`,
+      `${showName(name)} is a secret, ${kept}. Give it through the environment variable the backend reads (for s3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or OIDC).`,
     ];
   }
   return [name, ...texts].some((text) => SECRET_URL.test(text))
     ? [
-        `backend-config: ${showName(name)} has a user, password or token in a URL, ${kept}. Give the URL without it, and the rest through the environment variables the backend reads (for http: TF_HTTP_USERNAME and TF_HTTP_PASSWORD).`,
+        `${showName(name)} has a user, password or token in a URL, ${kept}. Give the URL without it, and the rest through the environment variables the backend reads (for http: TF_HTTP_USERNAME and TF_HTTP_PASSWORD).`,
       ]
     : [];
 }
@@ -135,34 +160,30 @@ function showName(name: string): string {
   return SECRET_URL.test(name) ? 'a setting' : quoteValue(name);
 }
 
-function parseBackendConfig(value: string): { given: BackendConfig; problems: string[] } {
-  return value.trim().startsWith('{') ? parseObject(value) : parseLines(value);
-}
-
-function parseObject(value: string): { given: BackendConfig; problems: string[] } {
+function parseObject(value: string): GivenBackend {
   const malformed = `not a JSON object. Give e.g. ${EXAMPLE}.`;
   const result = parseJson(value, { malformed, example: EXAMPLE });
   return 'problem' in result
-    ? { given: {}, problems: [`backend-config: ${result.problem}`] }
+    ? { given: {}, problems: [{ setting: null, text: result.problem }] }
     : // It begins with a brace.
       { given: result.value as BackendConfig, problems: [] };
 }
 
-function parseLines(value: string): { given: BackendConfig; problems: string[] } {
+function parseLines(value: string): GivenBackend {
   const given = new Map<string, string>();
-  const problems: string[] = [];
+  const problems: BackendProblem[] = [];
+  const refuse = (text: string) => problems.push({ setting: null, text });
   for (const [index, text] of value.split('\n').entries()) {
     const line = text.trim();
     if (line === '' || line.startsWith('#')) continue;
     const match = /^([a-z_][a-z0-9_]*)\s*=\s*(?:"([^"]*)"|(\S+))$/.exec(line);
     const name = match?.[1];
     if (name === undefined) {
-      problems.push(
-        `backend-config: ${showLine(line, index + 1)} is not allowed. Allowed: a line per setting, key = "value", e.g. bucket = "my-state".`,
+      refuse(
+        `${showLine(line, index + 1)} is not allowed. Allowed: a line per setting, key = "value", e.g. bucket = "my-state".`,
       );
-    } else if (given.has(name)) {
-      problems.push(`backend-config: ${name} is given twice. Keep one of them.`);
-    } else given.set(name, match?.[2] ?? match?.[3] ?? '');
+    } else if (given.has(name)) refuse(`${name} is given twice. Keep one of them.`);
+    else given.set(name, match?.[2] ?? match?.[3] ?? '');
   }
   return { given: Object.fromEntries(given), problems };
 }

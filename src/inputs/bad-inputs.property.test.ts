@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Intent } from '../intent.ts';
-import { createInputs, createOperation, DEPLOY } from './input-fixtures.ts';
-import { INPUT_NAMES, readRequest } from './inputs.ts';
+import { createOperation, createStep, DEPLOY } from './input-fixtures.ts';
+import { readRequest } from './inputs.ts';
+import { INPUT_NAMES } from './step.ts';
 
 describe('any input', () => {
   const marks = fc.constantFrom(
@@ -24,7 +25,10 @@ describe('any input', () => {
   test('is answered with a request or with problems', () => {
     fc.assert(
       fc.property(fc.constantFrom(...INPUT_NAMES), value, intent, (name, given, why) => {
-        const { request, problems } = readRequest(createInputs({ [name]: given }), why);
+        const { request, problems } = readRequest(
+          { step: createStep({ [name]: given }), file: null },
+          why,
+        );
         expect(request === null).toBe(problems.length > 0);
       }),
       { numRuns: 2000 },
@@ -43,7 +47,7 @@ describe('any input', () => {
           kind === 'failover'
             ? { kind, body: given, sha: 'a'.repeat(40), why: 'test' }
             : createOperation(kind, given);
-        const { request, problems } = readRequest(createInputs(), why);
+        const { request, problems } = readRequest({ step: createStep(), file: null }, why);
         expect(request === null).toBe(problems.length > 0);
       }),
     );
@@ -95,7 +99,10 @@ describe('any input', () => {
       const isJson = name === 'request' || name === 'backend-config';
       for (const given of isJson ? [long, `{"${long}`] : [long]) {
         const started = performance.now();
-        const { request, problems } = readRequest(createInputs({ [name]: given }), DEPLOY);
+        const { request, problems } = readRequest(
+          { step: createStep({ [name]: given }), file: null },
+          DEPLOY,
+        );
         expect(request === null).toBe(problems.length > 0);
         // Milliseconds where it is linear, minutes where a pattern backtracks.
         expect(performance.now() - started, name).toBeLessThan(10_000);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { findActionRoot } from '../assets.ts';
 import type { Intent, Operation } from '../intent.ts';
-import type { RawInputs } from './inputs.ts';
+import { type RawInputs, readStep, type StepInputs } from './step.ts';
 
 /** The inputs of action.yml, by name. */
 export const ACTION_INPUTS = (
@@ -32,12 +32,8 @@ export const createOperation = (operation: Operation, body?: unknown): Intent =>
 });
 
 /** What a workflow that gives everything needed passes on, defaults from action.yml included. */
-export function createInputs(overrides: RawInputs = {}): RawInputs {
-  const defaults = Object.fromEntries(
-    Object.entries(ACTION_INPUTS).map(([name, input]) => [name, input.default ?? '']),
-  );
-  return {
-    ...defaults,
+export function createStep(overrides: RawInputs = {}): StepInputs {
+  const given: RawInputs = {
     'github-token': 'ghs_0123456789',
     'postgres-password': 'correct horse battery',
     'replication-password': 'battery staple correct',
@@ -47,4 +43,5 @@ export function createInputs(overrides: RawInputs = {}): RawInputs {
     'backend-config': 'bucket = "states"\nkey = "postgres"\nregion = "us-east-1"',
     ...overrides,
   };
+  return readStep((name) => given[name] ?? ACTION_INPUTS[name]?.default ?? '');
 }

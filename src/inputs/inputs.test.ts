@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { Intent } from '../intent.ts';
-import { ACTION_INPUTS, createInputs, createOperation, DEPLOY } from './input-fixtures.ts';
-import { INPUT_NAMES, type InputResult, type RawInputs, readRequest } from './inputs.ts';
+import { CLUSTER_KEYS, findKey, nameInput } from './cluster-schema.ts';
+import { ACTION_INPUTS, createOperation, createStep, DEPLOY } from './input-fixtures.ts';
+import { type InputResult, readRequest } from './inputs.ts';
+import { SECRET_INPUTS } from './secrets.ts';
+import { DEFAULTED, INPUT_NAMES, type RawInputs, readStep } from './step.ts';
 
 const REVIEW: Intent = {
   kind: 'review',
@@ -15,12 +18,39 @@ const REVIEW: Intent = {
   why: 'test',
 };
 function read(overrides: RawInputs = {}, intent: Intent = DEPLOY): InputResult {
-  return readRequest(createInputs(overrides), intent);
+  return readRequest({ step: createStep(overrides), file: null }, intent);
 }
 
 describe('readRequest', () => {
   test('the inputs it checks are those of action.yml', () => {
     expect([...INPUT_NAMES].sort()).toEqual(Object.keys(ACTION_INPUTS).sort());
+  });
+
+  test('every input can be in a cluster file, unless it is a secret or says what one run does', () => {
+    const inFile = CLUSTER_KEYS.map(nameInput);
+    const ofOneRun = ['command', 'fenced', 'request', 'cluster-file'];
+    expect([...inFile, ...SECRET_INPUTS, ...ofOneRun].sort()).toEqual(
+      Object.keys(ACTION_INPUTS).sort(),
+    );
+  });
+
+  test('a default that describes a cluster can be told from a value that was given', () => {
+    const defaults = Object.entries(ACTION_INPUTS).filter(
+      ([name, input]) => findKey(name) !== null && input.default !== '',
+    );
+    expect(defaults.map(([name]) => name).sort()).toEqual([...DEFAULTED].sort());
+    for (const [name, input] of defaults) {
+      expect(input.default, name).toMatch(/^\S.* $/);
+      const step = readStep((asked) => (asked === name ? (input.default ?? '') : ''));
+      expect(step.defaults[name]).toBe(input.default?.trim());
+      expect(step.given).not.toHaveProperty(name);
+      const given = readStep((asked) => (asked === name ? (input.default ?? '').trim() : ''));
+      expect(given.given[name]).toBe(input.default?.trim());
+    }
+    // A variable that does not exist is no default.
+    expect(read({ 'replica-count': '' }).problems).toEqual([
+      expect.stringMatching(/^replica-count: "" is not allowed/),
+    ]);
   });
 
   test.each<[string, Intent, RawInputs, readonly RegExp[]]>([
@@ -184,15 +214,18 @@ describe('readRequest', () => {
       ]);
     });
 
-    test('of the request body win over inputs, and inputs of the body over settings', () => {
-      const body = JSON.stringify({ max_connections: 300, primary: 'node-1' });
-      expect(
-        readSettings({ request: body, settings: 'max_connections = 200\njit = off' }),
-      ).toMatchObject({ max_connections: '300', jit: 'off' });
+    test('are given in one place, unless an event says otherwise for its run', () => {
+      const body = createOperation('configure', { max_connections: 300 });
+      const { request } = read({ settings: 'max_connections = 200\njit = off' }, body);
+      expect(request?.spec.settings).toMatchObject({ max_connections: '300', jit: 'off' });
+      const single = JSON.stringify({ max_connections: 300 });
+      expect(read({ request: single, settings: 'max_connections = 200' }).problems).toEqual([
+        'request.max_connections: max_connections is given in settings, line 1, as well. Keep one of them.',
+      ]);
       const lines = JSON.stringify({ settings: 'max_connections = 300' });
-      expect(readSettings({ request: lines, 'max-connections': '200' })).toMatchObject({
-        max_connections: '300',
-      });
+      expect(read({ request: lines, 'max-connections': '200' }).problems).toEqual([
+        'max-connections: max_connections is given in request.settings, line 1, as well. Keep one of them.',
+      ]);
       const both = JSON.stringify({ settings: 'max_connections = 300', max_connections: 200 });
       expect(read({ request: both }).problems).toEqual([
         'request.max_connections: max_connections is given in request.settings, line 1, as well. Keep one of them.',
@@ -247,8 +280,42 @@ describe('readRequest', () => {
     });
   });
 
+  describe('a value in two places', () => {
+    test.each<[string, RawInputs, string]>([
+      [
+        'the input request and a single input',
+        { request: '{"replica_count": 4}', 'replica-count': '3' },
+        'request.replica_count: "4" is not what the input replica-count says, which is "3". Give replica_count in one place.',
+      ],
+      [
+        'a single input that says what the default is',
+        { request: '{"replica_count": 4}', 'replica-count': '2' },
+        'request.replica_count: "4" is not what the input replica-count says, which is "2". Give replica_count in one place.',
+      ],
+      [
+        'settings',
+        { request: '{"settings": "jit = off"}', settings: 'jit = on' },
+        'request.settings: is not what the input settings says. Give settings in one place.',
+      ],
+    ])('differs: %s', (_, inputs, problem) => {
+      expect(read(inputs).problems).toEqual([problem]);
+    });
+
+    test('may come to the same', () => {
+      const request = '{"replica_count": "03", "settings": "jit = off\\nwork_mem = 8MB"}';
+      const inputs = { request, 'replica-count': '3', settings: "Work_Mem = '8MB'\njit = off" };
+      expect(read(inputs).problems).toEqual([]);
+    });
+
+    test('is what an event says for its run', () => {
+      const event = createOperation('generate', { replica_count: 4 });
+      const { request } = read({ 'replica-count': '3', request: '{"replica_count": 3}' }, event);
+      expect(request?.spec.replicaCount).toBe(4);
+    });
+  });
+
   describe('request body', () => {
-    test('wins over single inputs and is named in messages', () => {
+    test('describes the cluster and is named in messages', () => {
       const body = { instance_type: 't2.small', replica_count: 4, region: 'us-east-1' };
       expect(read({ request: JSON.stringify(body) }).request?.spec).toMatchObject({
         instanceType: 't2.small',
@@ -340,7 +407,7 @@ describe('readRequest', () => {
       expect(read({ backend: '', 'backend-config': '' }).problems).toEqual([
         expect.stringMatching(/^backend: missing\. Terraform would keep its state/),
       ]);
-      expect(read({ backend: 'local', 'backend-config': '' }).request?.backend.type).toBe('local');
+      expect(read({ backend: 'local', 'backend-config': '' }).request?.backend?.type).toBe('local');
     });
 
     test.each<[string, string, RegExp]>([
@@ -375,7 +442,7 @@ describe('readRequest', () => {
 
     test('takes JSON, and leaves the lock to DynamoDB where the team has a table', () => {
       const config = { bucket: 'b', key: 'k', region: 'r', dynamodb_table: 't' };
-      expect(read({ 'backend-config': JSON.stringify(config) }).request?.backend.config).toEqual({
+      expect(read({ 'backend-config': JSON.stringify(config) }).request?.backend?.config).toEqual({
         ...config,
         encrypt: true,
       });

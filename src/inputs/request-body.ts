@@ -1,11 +1,11 @@
 import type { Intent, Operation } from '../intent.ts';
 import { quoteValue } from '../quote.ts';
 import { suggestName } from '../spelling.ts';
-import { inputSchema } from './input-schema.ts';
 import { parseJson } from './json-text.ts';
+import { INPUT_NAMES } from './step.ts';
 
-/** What describes a cluster: the keys that the input `request` takes, whatever the command. */
-const CLUSTER_KEYS: readonly string[] = [
+/** The keys that the input `request` takes, whatever the command. */
+const REQUEST_KEYS: readonly string[] = [
   'instance_type',
   'replica_count',
   'region',
@@ -31,28 +31,38 @@ const EXAMPLE = '{"replica_count": 2}';
 /** An API body as inputs. */
 export interface Body {
   /** Body values by input name. */
-  readonly values: Record<string, string>;
-  /** How a message names an input that came from the body. */
-  readonly sources: Record<string, string>;
+  readonly values: Readonly<Record<string, string>>;
   readonly problems: readonly string[];
 }
 
+/** What a run is described with beside the step's own inputs. */
+export interface Bodies {
+  /** The input `request`. */
+  readonly request: Body;
+  /** The body of the event; empty where the run does not come from one. */
+  readonly event: Body;
+}
+
+/** How a message names an input that came from a body. */
+export const nameBodyKey = (body: 'request' | 'client_payload', input: string): string =>
+  `${body}.${input.replaceAll('-', '_')}`;
+
 /**
- * The cluster that the input `request` describes, and over it the body of the event, where the run comes from one;
- * keys that are not taken there are problems. An event's body has the keys of the API; `request` has those that
- * describe a cluster, whatever the command, so that one text serves all jobs of a workflow.
+ * The cluster that the input `request` describes, and the body of the event, where the run comes from one; keys that are
+ * not taken there are problems. An event's body has the keys of the API; `request` has those that describe a cluster,
+ * whatever the command, so that one text serves all jobs of a workflow.
  */
-export function readBody(input: string, intent: Intent): Body {
+export function readBodies(input: string, intent: Intent): Bodies {
   const operation =
     intent.kind === 'operation' ? intent.operation : intent.kind === 'failover' ? 'failover' : null;
-  const described = parseInput(input, [
-    ...CLUSTER_KEYS,
+  const request = parseInput(input, [
+    ...REQUEST_KEYS,
     ...(operation === 'failover' ? EVENT_KEYS.failover : []),
   ]);
   const body = 'body' in intent ? intent.body : undefined;
-  if (operation === null || body === undefined) return described;
+  if (operation === null || body === undefined) return { request, event: noBody() };
   const allowed = EVENT_KEYS[operation];
-  return merge(described, readKeys(body, { where: 'client_payload', allowed }));
+  return { request, event: readKeys(body, { where: 'client_payload', allowed }) };
 }
 
 function parseInput(input: string, allowed: readonly string[]): Body {
@@ -73,19 +83,16 @@ function readKeys(
   }
   const problems: string[] = [];
   const values: Record<string, string> = {};
-  const sources: Record<string, string> = {};
   for (const [key, value] of Object.entries(body)) {
     if (!allowed.includes(key)) {
       problems.push(`${where}: unknown key ${quoteValue(key)}. ${explainKeys(key, allowed)}`);
     } else if (typeof value !== 'string' && typeof value !== 'number') {
       problems.push(`${where}.${key}: ${showJson(value)} is not a string or a number.`);
     } else {
-      const name = key.replaceAll('_', '-');
-      values[name] = String(value);
-      sources[name] = `${where}.${key}`;
+      values[key.replaceAll('_', '-')] = String(value);
     }
   }
-  return { values, sources, problems };
+  return { values, problems };
 }
 
 /** What an unknown key could have been. */
@@ -95,7 +102,7 @@ function explainKeys(key: string, allowed: readonly string[]): string {
   }
   const near = suggestName(key, allowed);
   if (near !== null) return `Did you mean ${near}? Allowed: ${allowed.join(', ')}.`;
-  const input = suggestName(key, Object.keys(inputSchema.shape));
+  const input = suggestName(key, INPUT_NAMES);
   const elsewhere = input === null ? '' : ` Give it as the input ${input}.`;
   return `Allowed: ${allowed.join(', ')}.${elsewhere}`;
 }
@@ -106,10 +113,4 @@ function showJson(value: unknown): string {
   return typeof value === 'object' && value !== null ? 'an object' : quoteValue(String(value));
 }
 
-const merge = (under: Body, over: Body): Body => ({
-  values: { ...under.values, ...over.values },
-  sources: { ...under.sources, ...over.sources },
-  problems: [...under.problems, ...over.problems],
-});
-
-const noBody = (...problems: string[]): Body => ({ values: {}, sources: {}, problems });
+const noBody = (...problems: string[]): Body => ({ values: {}, problems });

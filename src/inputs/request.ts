@@ -4,11 +4,14 @@ import type { BackendConfig } from './backend.ts';
 /** Everything the workflow gave, typed and checked. */
 export interface Request {
   readonly spec: ClusterSpec;
-  readonly backend: Backend;
+  /** Null: an empty state stands for it, since no trusted place says where it is. */
+  readonly backend: Backend | null;
   /** As given: relative to the workspace or absolute. */
   readonly workingDirectory: string;
   readonly secrets: Secrets;
   readonly sshUser: string;
+  /** Public half of the key that nodes get; null: that of the private key. */
+  readonly sshPublicKey: string | null;
   /**
    * For a failover: the node of which a person says that it is down and stays down; null: the action sees to
    * it itself.
@@ -17,6 +20,8 @@ export interface Request {
   readonly githubToken: string;
   /** The label of a pull request that may destroy or replace nodes with data; null: none may. */
   readonly allowDestroyLabel: string | null;
+  /** The label by which the plan of a fork's pull request is asked for; null: none is made. */
+  readonly allowPlanLabel: string | null;
   /** What the names of the labels begin with that say what a merge would do; null: none are set. */
   readonly labelPrefix: string | null;
   /** What a merge does where its plan is not the one that was reviewed. */

@@ -1,39 +1,47 @@
-import { readSettingInput } from '../cluster/setting-input.ts';
+import { checkSettings } from '../cluster/setting-input.ts';
+import type { ParsedSettings } from '../cluster/setting-lines.ts';
 import type { Settings } from '../cluster/settings.ts';
+import type { Description, Given } from './given.ts';
 
-/** The two settings with an input of their own, and what they are where nobody says. */
-const SINGLE_INPUTS = [
-  { input: 'max-connections', name: 'max_connections', fallback: '100' },
-  { input: 'shared-buffers', name: 'shared_buffers', fallback: '256MB' },
+/** The two settings with a key of their own, and what they are where nobody says. */
+const SINGLE_KEYS = [
+  { key: 'max_connections', fallback: '100' },
+  { key: 'shared_buffers', fallback: '256MB' },
 ] as const;
 
 /**
- * The settings of the team, from `settings` and the two inputs for one setting each. A setting that is given in
- * both is a problem, unless one came in the request body, which wins over the inputs. `sources` names the
- * inputs that came from the body; `replicaCount` null: not known.
+ * The settings of the team, from `settings` and the two keys for one setting each. A setting that is given in both is a
+ * problem, unless one came in an event's body, which wins over the step. `replicaCount` null: not known.
  */
 export function readSettings(
-  inputs: Readonly<Record<string, string>>,
-  {
-    sources,
-    replicaCount,
-  }: { sources: Readonly<Record<string, string>>; replicaCount: number | null },
+  description: Description,
+  replicaCount: number | null,
 ): { settings: Settings; problems: readonly string[] } {
-  const where = sources.settings ?? 'settings';
-  const { given, problems } = readSettingInput(inputs.settings ?? '', replicaCount);
+  const map = description.get('settings');
+  const parsed = (map?.value ?? { given: [], problems: [] }) as ParsedSettings;
+  const { given, problems } = checkSettings(parsed, replicaCount);
   const settings = new Map([...given].map(([name, { value }]) => [name, value]));
-  const all = problems.map((problem) => `${where}: ${problem}`);
-  for (const { input, name, fallback } of SINGLE_INPUTS) {
-    const single = inputs[input] ?? '';
-    const line = given.get(name)?.line;
-    if (single === '') settings.set(name, settings.get(name) ?? fallback);
-    else if (line === undefined || (input in sources && !('settings' in sources))) {
-      settings.set(name, String(single).replace(/^0+(?=\d)/, ''));
-    } else if (input in sources === 'settings' in sources) {
-      all.push(
-        `${sources[input] ?? input}: ${name} is given in ${where}, line ${line}, as well. Keep one of them.`,
-      );
+  const all = map === undefined ? [] : problems.map((problem) => placeProblem(problem, map));
+  for (const { key, fallback } of SINGLE_KEYS) {
+    const single = description.get(key);
+    const line = given.get(key)?.line;
+    if (single === undefined) settings.set(key, settings.get(key) ?? fallback);
+    else if (map === undefined || line === undefined || wins(single, map)) {
+      settings.set(key, String(single.value));
+    } else {
+      const place = map.source === 'file' ? map.nameEntry(key) : `${map.name}, line ${line}`;
+      all.push(`${single.name}: ${key} is given in ${place}, as well. Keep one of them.`);
     }
   }
   return { settings: Object.fromEntries(settings), problems: all };
+}
+
+const wins = (single: Given, map: Given): boolean =>
+  single.source === 'event' && map.source !== 'file';
+
+/** A problem that begins with a line, after the name of the input, or at that line of the file. */
+function placeProblem(problem: string, map: Given): string {
+  if (map.source !== 'file') return `${map.name}: ${problem}`;
+  const [, line, text] = /^line (\d+): (.*)$/s.exec(problem) ?? [];
+  return `${map.name.replace(/:\d+: /, `:${line}: `)}: ${text}`;
 }

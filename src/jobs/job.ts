@@ -37,7 +37,7 @@ export async function openTerraform(
 ): Promise<{ terraform: Terraform; tool: Tool }> {
   const binary = await findTerraform({
     name: job.request.terraformBinary,
-    usesLockfile: usesLockfile(job.request.backend.config),
+    usesLockfile: usesLockfile(job.request.backend?.config ?? {}),
     releasesUrl: process.env.TERRAFORM_RELEASES_URL,
     log: core.info,
   });
@@ -46,7 +46,7 @@ export async function openTerraform(
     product: binary.product,
     directory: job.workspace.directory,
     keep: join(job.workspace.lasting, 'errored-state'),
-    backend: job.request.backend.type,
+    backend: job.request.backend?.type ?? 'local',
     temporary: job.workspace.temporary,
   };
   rememberTerraform(setup);
@@ -81,9 +81,12 @@ function announceGenerated({ directory, files }: GenerateResult, verb: string): 
 
 /**
  * The backend as Terraform gets it: the state of a `local` one lasts in the working directory, while Terraform's own
- * directory is made anew by every run.
+ * directory is made anew by every run. Where no trusted place names a backend, an empty state stands for it.
  */
 async function placeBackend({ request, workspace }: Job): Promise<Backend> {
+  if (request.backend === null) {
+    return { type: 'local', config: { path: join(workspace.temporary, 'blank.tfstate') } };
+  }
   const { type, config } = request.backend;
   if (type !== 'local') return request.backend;
   return { type, config: { ...config, path: await locateLocalState(workspace, config.path) } };

@@ -1,15 +1,14 @@
 import * as core from '@actions/core';
 import { REGIONS } from '../cluster/regions.ts';
 import type { RunnerEnvironment } from '../environment.ts';
-import { readMessage } from '../errors.ts';
+import { readMessage, type UserError } from '../errors.ts';
 import { Checks } from '../github/check.ts';
 import { createClient, type GitHubClient } from '../github/client.ts';
 import { MARK } from '../github/marker.ts';
 import { listOwnComments } from '../github/own-comment.ts';
-import { inputSchema } from '../inputs/input-schema.ts';
-import { chooseDirectory, type RawInputs } from '../inputs/inputs.ts';
+import type { ClusterLabel } from '../inputs/inputs.ts';
 import { tellProblems } from '../inputs/problem-list.ts';
-import { readBody } from '../inputs/request-body.ts';
+import { RefusedInputs } from '../inputs/refused.ts';
 import type { Intent } from '../intent.ts';
 import {
   type DeployReport,
@@ -25,7 +24,8 @@ import { findSubject, identifyCluster } from './place.ts';
 
 /** A run whose inputs are refused. */
 export interface RefusedRun {
-  readonly inputs: RawInputs;
+  /** Empty where there is none. */
+  readonly token: string;
   readonly intent: Intent;
   readonly environment: RunnerEnvironment;
   readonly redact: (text: string) => string;
@@ -36,23 +36,20 @@ export interface RefusedRun {
  * older plan, and for a review in a failed check run of the plan and without labels. Where the inputs do not say which
  * cluster it is, or GitHub refuses, the log alone has the problems. Never throws.
  */
-export async function announceRefusedInputs(
-  problems: readonly string[],
-  run: RefusedRun,
-): Promise<void> {
+export async function announceRefusedInputs(error: UserError, run: RefusedRun): Promise<void> {
   try {
-    await announce(problems, run);
-  } catch (error) {
+    await announce(error, run);
+  } catch (failure) {
     core.warning(
-      `The pull request could not be told (${readMessage(error)}). The log has all problems.`,
+      `The pull request could not be told (${readMessage(failure)}). The log has all problems.`,
     );
   }
 }
 
-async function announce(problems: readonly string[], run: RefusedRun): Promise<void> {
-  const { inputs, intent, environment, redact } = run;
-  const token = inputs['github-token'] ?? '';
-  const cluster = readCluster(run);
+async function announce(error: UserError, run: RefusedRun): Promise<void> {
+  const { token, intent, environment, redact } = run;
+  const { problems } = error;
+  const cluster = error instanceof RefusedInputs ? error.cluster : null;
   if ((intent.kind !== 'review' && intent.kind !== 'deploy') || token === '') return;
   if (cluster === null) {
     core.info('The inputs do not say which cluster this is, so no comment is updated.');
@@ -81,37 +78,14 @@ async function announce(problems: readonly string[], run: RefusedRun): Promise<v
   const announcement = new Announcement({ client, place, redact });
   await announcement.summarize(report, renderDeploySummary);
   await publishProgress(announcement, report);
-  const prefix = inputSchema.shape['label-prefix'].safeParse(inputs['label-prefix']).data || null;
+  const prefix = cluster.labelPrefix;
   if (intent.kind === 'review') await new Labels({ client, place, prefix }).show([]);
-}
-
-interface Cluster {
-  readonly name: string;
-  readonly workingDirectory: string;
-  /** Null where the inputs do not say it. */
-  readonly region: string | null;
-  readonly shared: boolean;
-}
-
-/** What tells the cluster's comment apart, as far as it is valid; null where too little of it is. */
-function readCluster({ inputs, intent }: RefusedRun): Cluster | null {
-  const { shape } = inputSchema;
-  const body = readBody(inputs.request ?? '', intent);
-  const name = shape['cluster-name'].safeParse(inputs['cluster-name']).data;
-  const folder = shape['working-directory'].safeParse(inputs['working-directory']).data;
-  const comment = shape.comment.safeParse(inputs.comment).data;
-  if (name === undefined || folder === undefined || comment === undefined) return null;
-  const workingDirectory = chooseDirectory(folder, name);
-  // A body that cannot be read may name another region.
-  const given = body.problems.length > 0 ? undefined : (body.values.region ?? inputs.region);
-  const region = shape.region.safeParse(given).data ?? null;
-  return { name, workingDirectory, region, shared: comment === 'shared' };
 }
 
 /** The identity of the cluster's comment; without a valid region that of the comment which is there. */
 async function findIdentity(
   client: GitHubClient,
-  options: { environment: RunnerEnvironment; number: number; cluster: Cluster },
+  options: { environment: RunnerEnvironment; number: number; cluster: ClusterLabel },
 ): Promise<string | null> {
   const { environment, number, cluster } = options;
   const identify = (region: string) => identifyCluster(environment, { ...cluster, region });

@@ -1,6 +1,6 @@
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Request } from '../inputs/request.ts';
+import type { Backend, Request } from '../inputs/request.ts';
 import { BACKEND_FILE, renderBackend, renderTfvars, TFVARS_FILE } from '../terraform/files.ts';
 import { writeResult } from './result.ts';
 
@@ -19,7 +19,7 @@ type Values = Readonly<Record<typeof TFVARS_FILE | typeof BACKEND_FILE, string>>
  * is made anew, so that nothing is in it but that. `publicKey` may be null; then `plan` supplies it.
  */
 export async function generate(
-  request: Pick<Request, 'spec' | 'backend'>,
+  request: Pick<Request, 'spec'> & { readonly backend: Backend },
   options: { directory: string; templates: string; publicKey: string | null },
 ): Promise<GenerateResult> {
   return writeDirectory(options, {

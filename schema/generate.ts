@@ -1,0 +1,63 @@
+// node schema/generate.ts writes cluster.schema.json, by which editors complete and check a cluster file, from the
+// schema that the action checks with and the descriptions in action.yml; a test fails when it is not current.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type ActionMetadata, loadActionMetadata } from '../lab/runner/metadata.ts';
+import {
+  CLUSTER_KEYS,
+  type ClusterKey,
+  clusterSchema,
+  decodeInput,
+  nameInput,
+} from '../src/inputs/cluster-schema.ts';
+
+const root = join(import.meta.dirname, '..');
+/** Where the generated schema is. */
+export const SCHEMA_FILE = join(import.meta.dirname, 'cluster.schema.json');
+
+/** What the description of an input says of its text, and a file writes as a map or a list. */
+const DESCRIPTIONS: Partial<Record<ClusterKey, string>> = {
+  settings:
+    'Any other PostgreSQL settings by name, checked against the running server before anything changes. One that is taken out goes back to its default. No secrets: they stand in comments and logs.',
+  ssh_cidrs: "IPv4 networks that may reach port 22 of the nodes. The runner's must be among them.",
+  backend_config:
+    'Settings of the backend by name; blocks are maps. No secrets, not even in a URL: backends read them from the environment.',
+};
+
+/** A file cannot do without. */
+const NAMED: readonly ClusterKey[] = ['cluster_name'];
+
+/** The JSON Schema (draft 7) of a cluster file. */
+export function renderSchema(metadata: ActionMetadata): string {
+  const {
+    $schema,
+    properties = {},
+    ...rest
+  } = z.toJSONSchema(clusterSchema, {
+    target: 'draft-7',
+    io: 'input',
+  });
+  const described = CLUSTER_KEYS.map((key) => {
+    const { description = '', default: value = '' } = metadata.inputs[nameInput(key)] ?? {};
+    const text = value.trim();
+    return [
+      key,
+      {
+        description: DESCRIPTIONS[key] ?? description.trim().replaceAll(/\s+/g, ' '),
+        ...(properties[key] as object),
+        ...(text === '' || NAMED.includes(key) ? {} : { default: decodeInput(key, text) }),
+      },
+    ];
+  });
+  const schema = {
+    $schema,
+    title: 'A PostgreSQL cluster',
+    description: 'A cluster file of Postgres Cluster Action.',
+    ...rest,
+    properties: Object.fromEntries(described),
+  };
+  return `${JSON.stringify(schema, null, 2)}\n`;
+}
+
+if (import.meta.main) writeFileSync(SCHEMA_FILE, renderSchema(loadActionMetadata(root)));

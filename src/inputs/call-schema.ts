@@ -1,0 +1,45 @@
+import { z } from 'zod';
+import { COMMANDS } from '../intent.ts';
+import type { SECRET_INPUTS } from './secrets.ts';
+
+const isCommand = (value: string): boolean => (COMMANDS as readonly string[]).includes(value);
+
+/**
+ * Inputs that no cluster file has: what one run is told to do, where the description is, and secrets. Each as the text
+ * that the step gives.
+ */
+export const callSchema = z.object({
+  command: z
+    .string()
+    .refine(isCommand, { error: () => `Allowed: ${COMMANDS.join(', ')}, e.g. auto.` }),
+  fenced: z.string().refine((value) => /^(node-[1-9]\d?)?$/.test(value), {
+    error:
+      'Allowed: the name of the node that is down for good, or nothing to have the action see to it, e.g. node-1.',
+  }),
+  'cluster-file': z.string().refine((value) => value === '' || isClusterPath(value), {
+    error:
+      'Allowed: the path of a YAML file in the repository, of letters, digits, dots, dashes and underscores, without .., .git or .github, e.g. clusters/orders.yml.',
+  }),
+  request: z.string(),
+  'review-key': z.string().refine((value) => value === '' || value.length >= 32, {
+    error:
+      'Allowed: at least 32 characters, or nothing for no signature, e.g. the output of openssl rand -hex 32.',
+  }),
+  'postgres-password': z.string(),
+  'replication-password': z.string(),
+  'ssh-private-key': z.string(),
+  'github-token': z.string(),
+} satisfies Record<
+  (typeof SECRET_INPUTS)[number] | 'command' | 'fenced' | 'cluster-file' | 'request',
+  z.ZodType
+>);
+
+/** An input that no cluster file has. */
+export type CallInput = keyof typeof callSchema.shape;
+
+/** Whether a cluster file can lie there: a YAML file of the repository that is none of Git's and no workflow. */
+export function isClusterPath(path: string): boolean {
+  if (!/^[A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+)*\.ya?ml$/.test(path) || path.length > 1024)
+    return false;
+  return !path.split('/').some((name) => /^(\.{1,2}|\.git|\.github)$/i.test(name));
+}

@@ -1,0 +1,557 @@
+import { describe, expect, test } from 'vitest';
+import type { Intent } from '../intent.ts';
+import { parseClusterFile } from './cluster-file.ts';
+import { CLUSTER_KEYS, type ClusterKey } from './cluster-schema.ts';
+import { locateInFile } from './file-place.ts';
+import { PLAN_USES } from './held-keys.ts';
+import { createOperation, createStep, DEPLOY } from './input-fixtures.ts';
+import { type InputResult, readRequest } from './inputs.ts';
+import type { RawInputs } from './step.ts';
+
+const PATH = 'clusters/orders.yml';
+
+/** A whole file, whose every value is another one than the default. */
+const WHOLE = `# yaml-language-server: $schema=…
+cluster_name: orders
+instance_type: t3.large
+replica_count: 3
+region: eu-central-1
+primary: node-2
+synchronous_replicas: 1
+max_connections: 200
+shared_buffers: 1GB
+settings:
+  work_mem: 8MB
+  jit: off
+  random_page_cost: 1.10
+  log_line_prefix: '%m [%p] '
+image: ghcr.io/acme/postgres
+image_tag: 17.10
+ssh_user: debian
+ssh_public_key: ssh-ed25519 AAAA
+ssh_cidrs: [203.0.113.0/24]
+client_cidrs:
+  - 10.0.0.0/16
+  - 10.1.0.0/16
+subnet_ids:
+  - subnet-0a1b2c3d4e5f60718
+backend: s3
+backend_config:
+  bucket: states
+  key: postgres/orders.tfstate
+  region: eu-central-1
+  assume_role:
+    role_arn: arn:aws:iam::123456789012:role/states
+working_directory: infrastructure/orders
+allow_destroy_label: may-destroy
+allow_plan_label: may-plan
+label_prefix: db/
+on_plan_change: apply
+comment: shared
+terraform_binary: tofu
+require_signature: false
+`;
+
+const parse = (text: string | Buffer) => parseClusterFile(PATH, Buffer.from(text));
+
+/** What the step gives beside a file: secrets. */
+const BARE: RawInputs = { 'ssh-cidrs': '', backend: '', 'backend-config': '' };
+
+async function read(
+  text: string | Buffer,
+  options: { step?: RawInputs; intent?: Intent; standing?: string | null } = {},
+): Promise<InputResult> {
+  const { step = {}, intent = DEPLOY, standing } = options;
+  const file = await parse(text);
+  const proposal =
+    standing === undefined
+      ? null
+      : { branch: 'main', standing: standing === null ? null : await parse(standing) };
+  return readRequest({ step: createStep({ ...BARE, ...step }), file: { file, proposal } }, intent);
+}
+
+describe('a cluster file', () => {
+  test('describes everything that is no secret', async () => {
+    const { values } = await parse(WHOLE);
+    expect([...values.keys()].sort()).toEqual([...CLUSTER_KEYS].sort());
+    const { request, problems } = await read(WHOLE);
+    expect(problems).toEqual([]);
+    expect(request).toMatchObject({
+      spec: {
+        name: 'orders',
+        region: 'eu-central-1',
+        instanceType: 't3.large',
+        replicaCount: 3,
+        image: 'ghcr.io/acme/postgres',
+        imageTag: '17.10',
+        primary: 'node-2',
+        synchronousReplicas: 1,
+        settings: {
+          max_connections: '200',
+          shared_buffers: '1GB',
+          work_mem: '8MB',
+          jit: 'off',
+          random_page_cost: '1.10',
+          log_line_prefix: '%m [%p] ',
+        },
+        sshCidrs: ['203.0.113.0/24'],
+        clientCidrs: ['10.0.0.0/16', '10.1.0.0/16'],
+        subnetIds: ['subnet-0a1b2c3d4e5f60718'],
+      },
+      backend: {
+        type: 's3',
+        config: {
+          bucket: 'states',
+          use_lockfile: true,
+          assume_role: { role_arn: 'arn:aws:iam::123456789012:role/states' },
+        },
+      },
+      workingDirectory: 'infrastructure/orders',
+      sshUser: 'debian',
+      sshPublicKey: 'ssh-ed25519 AAAA',
+      allowDestroyLabel: 'may-destroy',
+      allowPlanLabel: 'may-plan',
+      labelPrefix: 'db/',
+      onPlanChange: 'apply',
+      comment: 'shared',
+      terraformBinary: 'tofu',
+    });
+  });
+
+  test('comes to the same as the inputs that say the same', async () => {
+    const inputs: RawInputs = {
+      'cluster-name': 'orders',
+      'replica-count': '3',
+      'max-connections': '0200',
+      settings: "work_mem = 8MB\nlog_line_prefix = '%m '",
+      'client-cidrs': '10.1.0.0/16, 10.0.0.0/16',
+      'ssh-cidrs': '203.0.113.0/24',
+      backend: 's3',
+      'backend-config': 'bucket = "states"\nkey = "k"\nregion = "us-east-1"\nencrypt = true',
+    };
+    const file = `
+cluster_name: orders
+replica_count: 3
+max_connections: 200
+settings: { work_mem: 8MB, log_line_prefix: '%m ' }
+client_cidrs: [10.1.0.0/16, 10.0.0.0/16]
+ssh_cidrs: [203.0.113.0/24]
+backend: s3
+backend_config: { bucket: states, key: k, region: us-east-1, encrypt: 'true' }
+`;
+    const both = await read(file, { step: inputs });
+    expect(both.problems).toEqual([]);
+    expect((await read(file)).request).toEqual(
+      readRequest({ step: createStep(inputs), file: null }, DEPLOY).request,
+    );
+  });
+});
+
+/** What every good file needs. */
+const GOOD = `cluster_name: orders
+ssh_cidrs: [203.0.113.0/24]
+backend: local
+`;
+
+describe('a broken file gets one message, on its line', () => {
+  test.each<[string, string | Buffer, number, RegExp]>([
+    ['a tab as indentation', `${GOOD}settings:\n\twork_mem: 8MB\n`, 5, /a tab stands where YAML/],
+    ['an anchor', `${GOOD}primary: &a node-1\n`, 4, /an anchor \(&\) names a value/],
+    [
+      'an alias',
+      `${GOOD}settings: {jit: off}\nbackend_config: *a\n`,
+      5,
+      /an alias \(\*\) stands for a value elsewhere/,
+    ],
+    [
+      'aliases that multiply',
+      `${GOOD}settings:\n  a: &a [x, x]\n  b: [*a, *a]\n`,
+      5,
+      /an anchor \(&\)/,
+    ],
+    ['a tag', `${GOOD}replica_count: !!int "2"\n`, 4, /a tag \(!\)/],
+    [
+      'a key given twice',
+      `${GOOD}region: us-east-1\nregion: us-east-2\n`,
+      5,
+      /region is given twice, first in line 4/,
+    ],
+    [
+      'a setting given twice',
+      `${GOOD}settings:\n  jit: off\n  jit: on\n`,
+      6,
+      /settings: jit is given twice/,
+    ],
+    [
+      'a setting given twice in two cases',
+      `${GOOD}settings:\n  jit: off\n  JIT: on\n`,
+      6,
+      /settings: jit was given in line 5 already/,
+    ],
+    [
+      'a text for a number',
+      `${GOOD}replica_count: two\n`,
+      4,
+      /replica_count: "two" is not allowed\. Allowed: a whole number from 0 to 15/,
+    ],
+    ['a number in quotes', `${GOOD}replica_count: "2"\n`, 4, /replica_count: "2" is not allowed/],
+    ['a fraction', `${GOOD}replica_count: 1.5\n`, 4, /replica_count: 1\.5 is not allowed/],
+    [
+      'a list for a number',
+      `${GOOD}replica_count: [2]\n`,
+      4,
+      /replica_count: a list is not allowed/,
+    ],
+    [
+      'a text for a list',
+      `${GOOD}client_cidrs: 10.0.0.0/16\n`,
+      4,
+      /client_cidrs: "10\.0\.0\.0\/16" is not allowed\. Allowed: a list of IPv4 networks/,
+    ],
+    [
+      'one item of a list',
+      `${GOOD}client_cidrs:\n  - 10.0.0.0/16\n  - 10.0.0.1/16\n`,
+      6,
+      /client_cidrs: "10\.0\.0\.1\/16" is not allowed\. .*Did you mean 10\.0\.0\.0\/16\?/,
+    ],
+    ['a map for a text', `${GOOD}region: {a: b}\n`, 4, /region: a map is not allowed/],
+    ['a text for a map', `${GOOD}settings: jit = off\n`, 4, /settings: not a map/],
+    [
+      'a word for a flag',
+      `${GOOD}require_signature: yes\n`,
+      4,
+      /require_signature: "yes" is not allowed\. Allowed: true or false/,
+    ],
+    ['a key without a value', `${GOOD}primary:\n`, 4, /primary: has no value/],
+    [
+      'a setting without a value',
+      `${GOOD}settings:\n  work_mem:\n`,
+      5,
+      /settings: work_mem has no value/,
+    ],
+    [
+      'a reserved setting',
+      `${GOOD}settings:\n  jit: off\n  port: 5433\n`,
+      6,
+      /settings: port is not allowed\. .*5432/,
+    ],
+    [
+      'a setting in two keys',
+      `${GOOD}max_connections: 200\nsettings:\n  max_connections: 200\n`,
+      4,
+      /max_connections: max_connections is given in clusters\/orders\.yml:6: settings, as well/,
+    ],
+    ['an unknown key', `${GOOD}replicas: 2\n`, 4, /unknown key replicas\. Allowed: cluster_name, /],
+    [
+      'a mistyped key',
+      `${GOOD}replica_cuont: 2\n`,
+      4,
+      /unknown key replica_cuont\. Did you mean replica_count\?/,
+    ],
+    [
+      'a key with dashes',
+      `${GOOD}replica-count: 2\n`,
+      4,
+      /unknown key "replica-count"\. Did you mean replica_count\?/,
+    ],
+    ['__proto__', `${GOOD}__proto__: 2\n`, 4, /unknown key __proto__/],
+    [
+      'an input of one run',
+      `${GOOD}command: apply\n`,
+      4,
+      /command says nothing of the cluster\. Give it as the input command/,
+    ],
+    ['a merge key', `${GOOD}<<: {region: us-east-1}\n`, 4, /unknown key "<<"/],
+    [
+      'a wrong value',
+      `${GOOD}region: us-eats-1\n`,
+      4,
+      /region: "us-eats-1" is not allowed\. .*Did you mean us-east-1\?/,
+    ],
+    ['a byte-order mark', `\uFEFF${GOOD}`, 1, /begins with a byte-order mark/],
+    ['line ends of Windows', GOOD.replaceAll('\n', '\r\n'), 1, /ends with a carriage return/],
+    [
+      'another encoding',
+      Buffer.from('cluster_name: b\xfccher\n', 'latin1'),
+      1,
+      /not text in UTF-8/,
+    ],
+    ['a control character', `${GOOD}primary: "\u0007"\n`, 4, /"\\u0007" is a control character/],
+    ['2 MB', Buffer.alloc(2 * 1024 * 1024, '#'), 1, /has 2,097,152 bytes\. Allowed: 65,536/],
+    ['nothing', '', 1, /the file is empty/],
+    ['comments alone', '# soon\n', 1, /the file is empty/],
+    [
+      'a list',
+      `# clusters\n- cluster_name: orders\n`,
+      2,
+      /the file is a list\. .*Several clusters need a file each/,
+    ],
+    ['a text', 'orders\n', 1, /the file is a single value/],
+    ['two documents', `${GOOD}---\n${GOOD}`, 4, /a second document begins here/],
+    ['an open bracket', `${GOOD}client_cidrs: [10.0.0.0/16\n`, 5, /not YAML/],
+    ['a nest', `${GOOD}backend_config: ${'['.repeat(30_000)}`, 4, /nested too deeply|not YAML/],
+    [
+      'a deep nest',
+      `${GOOD}backend_config: ${'{a: '.repeat(40)}1${'}'.repeat(40)}\n`,
+      4,
+      /nested too deeply/,
+    ],
+    ['a missing name', GOOD.replace('cluster_name: orders\n', ''), 1, /cluster_name: missing/],
+    [
+      'a secret',
+      `${GOOD}postgres_password: hunter2-hunter2\n`,
+      4,
+      /postgres_password: a secret stands in the file/,
+    ],
+    [
+      'a private key',
+      `${GOOD}ssh_public_key: |\n  -----BEGIN OPENSSH PRIVATE KEY-----\n  aHVudGVyMg\n`,
+      4,
+      /a private key stands here/,
+    ],
+    [
+      'a secret of the backend',
+      `${GOOD}backend_config:\n  path: x\n  secret_key: hunter2\n`,
+      6,
+      /backend_config: secret_key is a secret/,
+    ],
+    [
+      'a placeholder',
+      GOOD.replace('203.0.113.0/24', 'NETWORK/OF/YOUR/RUNNERS'),
+      2,
+      /ssh_cidrs: still has the placeholder NETWORK\/OF\/YOUR\/RUNNERS/,
+    ],
+    [
+      'a key of the example',
+      `${GOOD}image: ghcr.io/OWNER/postgres\n`,
+      4,
+      /image: still has the placeholder OWNER/,
+    ],
+  ])('%s', async (_, text, line, expected) => {
+    const { request, problems } = await read(text);
+    expect(request).toBeNull();
+    expect(
+      problems.filter((problem) => !/: missing\. /.test(problem) || expected.test(problem)),
+    ).toEqual([expect.stringMatching(expected)]);
+    expect(problems[0]).toMatch(new RegExp(`^clusters/orders\\.yml:${line}: `));
+    expect(problems.join()).not.toContain('hunter2');
+    expect(problems.join()).not.toContain('aHVudGVyMg');
+    const place = locateInFile(problems[0] ?? '', { path: PATH, file: null });
+    expect(place).toEqual({ file: PATH, startLine: line, title: 'Cluster file' });
+  });
+
+  test('the secret in it is known, to be hidden', async () => {
+    const { secrets } = await parse(`${GOOD}review_key: hunter2-hunter2\n`);
+    expect(secrets).toEqual(['hunter2-hunter2']);
+  });
+
+  test('every other cluster’s name is told where two places differ', async () => {
+    const { problems } = await read(GOOD, { step: { 'cluster-name': 'billing' } });
+    expect(problems).toEqual([
+      'clusters/orders.yml:1: cluster_name: "orders" is not what the input cluster-name says, which is "billing". Give cluster_name in one place.',
+    ]);
+  });
+
+  test('an event says nothing against a file', async () => {
+    const call = { intent: createOperation('generate', { replica_count: 4 }) };
+    expect((await read(`${GOOD}replica_count: 3\n`, call)).problems).toEqual([
+      'clusters/orders.yml:4: replica_count: 3 is not what client_payload.replica_count says, which is "4". Give replica_count in one place.',
+    ]);
+    expect((await read(`${GOOD}replica_count: 4\n`, call)).problems).toEqual([]);
+  });
+
+  test('a problem that names an input is shown at its key', async () => {
+    const file = await parse(GOOD);
+    const place = locateInFile('cluster-name: the state is of billing.', { path: PATH, file });
+    expect(place).toMatchObject({ file: PATH, startLine: 1 });
+    expect(locateInFile('region: nowhere', { path: PATH, file })).toBeNull();
+  });
+});
+
+describe('a file of a pull request', () => {
+  const REVIEW: Intent = {
+    kind: 'review',
+    event: 'pull_request',
+    base: 'main',
+    pullRequest: 7,
+    queued: null,
+    consent: null,
+    withoutSecrets: null,
+    sha: 'a'.repeat(40),
+    why: 'test',
+  };
+
+  /** For each key a value of the default branch, one of the pull request, and what the request has of it. */
+  const CHANGES: Record<
+    ClusterKey,
+    [string, string, (request: NonNullable<InputResult['request']>) => unknown]
+  > = {
+    cluster_name: ['orders', 'billing', ({ spec }) => spec.name],
+    instance_type: ['t3.medium', 't3.large', ({ spec }) => spec.instanceType],
+    replica_count: ['2', '3', ({ spec }) => spec.replicaCount],
+    region: ['us-east-1', 'us-east-2', ({ spec }) => spec.region],
+    primary: ['node-1', 'node-2', ({ spec }) => spec.primary],
+    synchronous_replicas: ['0', '1', ({ spec }) => spec.synchronousReplicas],
+    max_connections: ['100', '200', ({ spec }) => spec.settings.max_connections],
+    shared_buffers: ['256MB', '1GB', ({ spec }) => spec.settings.shared_buffers],
+    settings: ['{jit: on}', '{jit: off}', ({ spec }) => spec.settings.jit],
+    image: ['ghcr.io/acme/postgres', 'registry.evil.example/postgres', ({ spec }) => spec.image],
+    image_tag: ['17', '17.6', ({ spec }) => spec.imageTag],
+    ssh_user: ['admin', 'mallory', ({ sshUser }) => sshUser],
+    ssh_public_key: ['ssh-ed25519 A', 'ssh-ed25519 B', ({ sshPublicKey }) => sshPublicKey],
+    ssh_cidrs: ['[10.0.0.0/8]', '[11.0.0.0/8]', ({ spec }) => spec.sshCidrs],
+    client_cidrs: ['[10.0.0.0/8]', '[11.0.0.0/8]', ({ spec }) => spec.clientCidrs],
+    subnet_ids: ['[subnet-01234567]', '[subnet-89abcdef]', ({ spec }) => spec.subnetIds],
+    backend: ['http', 'gcs', ({ backend }) => backend?.type],
+    backend_config: [
+      '{address: "https://a/"}',
+      '{address: "https://evil/"}',
+      ({ backend }) => backend?.config.address,
+    ],
+    working_directory: ['infra/a', 'infra/b', ({ workingDirectory }) => workingDirectory],
+    allow_destroy_label: ['may-destroy', 'bug', ({ allowDestroyLabel }) => allowDestroyLabel],
+    allow_plan_label: ['may-plan', 'bug', ({ allowPlanLabel }) => allowPlanLabel],
+    label_prefix: ['db/', 'evil/', ({ labelPrefix }) => labelPrefix],
+    on_plan_change: ['fail', 'apply', ({ onPlanChange }) => onPlanChange],
+    comment: ['own', 'shared', ({ comment }) => comment],
+    terraform_binary: ['terraform', './evil', ({ terraformBinary }) => terraformBinary],
+    require_signature: ['false', 'true', () => null],
+  };
+
+  const write = (values: Record<string, string>) =>
+    Object.entries(values)
+      .map(([key, value]) => `${key}: ${value}\n`)
+      .join('');
+  const STANDING = Object.fromEntries(
+    Object.entries(CHANGES).map(([key, [value]]) => [key, value]),
+  );
+
+  test.each(CLUSTER_KEYS)('%s is planned or held back, as the table says', async (key) => {
+    const [before, after, take] = CHANGES[key];
+    const result = await read(write({ ...STANDING, [key]: after }), {
+      intent: REVIEW,
+      standing: write(STANDING),
+      step: { 'review-key': 'k'.repeat(32) },
+    });
+    expect(result.problems).toEqual([]);
+    const only = async (text: string) =>
+      (await read(text, { intent: REVIEW, step: { 'review-key': 'k'.repeat(32) } })).request;
+    const [old, next] = [
+      await only(write(STANDING)),
+      await only(write({ ...STANDING, [key]: after })),
+    ];
+    const isHeld = PLAN_USES[key] !== 'planned' || key === 'image';
+    expect(result.request).toEqual(isHeld ? old : next);
+    if (old && next && key !== 'require_signature') expect(take(old)).not.toEqual(take(next));
+    expect(result.request === null ? [] : result.notes).toEqual(
+      isHeld
+        ? [
+            expect.stringMatching(
+              new RegExp(
+                `^clusters/orders\\.yml changes ${key}\\. The plan was made with what main says`,
+              ),
+            ),
+          ]
+        : [],
+    );
+    expect(before).not.toBe(after);
+  });
+
+  test('an image of the same registry is planned', async () => {
+    const standing = `${GOOD}image: ghcr.io/acme/postgres\n`;
+    const proposed = `${GOOD}image: ghcr.io/acme/postgres-ha\n`;
+    const { request } = await read(proposed, { intent: REVIEW, standing });
+    expect(request?.spec.image).toBe('ghcr.io/acme/postgres-ha');
+  });
+
+  test.each([
+    ['registry.evil.example/postgres', null],
+    ['evil.example:5000/postgres', null],
+    ['localhost/postgres', null],
+    ['acme/postgres', 'acme/postgres'],
+  ])(
+    'without an image on the default branch %s is Docker Hub’s or held back',
+    async (image, planned) => {
+      const { request } = await read(`${GOOD}image: ${image}\n`, {
+        intent: REVIEW,
+        standing: GOOD,
+      });
+      expect(request?.spec.image).toBe(planned ?? 'postgres');
+    },
+  );
+
+  test('what the pull request takes out is held, too', async () => {
+    const standing = `${GOOD}require_signature: true\n`;
+    const { problems } = await read(GOOD, { intent: REVIEW, standing });
+    expect(problems).toEqual([expect.stringMatching(/^review-key: missing\. require-signature/)]);
+  });
+
+  test('a new file is planned from an empty state, and no rule of it counts', async () => {
+    const result = await read(WHOLE, { intent: REVIEW, standing: null });
+    expect(result.problems).toEqual([]);
+    expect(result.request).toMatchObject({
+      spec: { name: 'orders', region: 'eu-central-1', image: 'ghcr.io/acme/postgres' },
+      workingDirectory: 'infrastructure/orders',
+      backend: null,
+      sshUser: 'admin',
+      allowDestroyLabel: 'allow-destroy',
+      labelPrefix: null,
+      onPlanChange: 'fail',
+      comment: 'own',
+      terraformBinary: null,
+    });
+    expect(result.request === null ? [] : result.notes).toEqual([
+      expect.stringMatching(/^clusters\/orders\.yml is new: main has no such file\./),
+      expect.stringMatching(
+        /changes ssh_user, allow_destroy_label, .*The plan was made without that/,
+      ),
+    ]);
+  });
+
+  test('a new file with a backend of the step is planned from that state', async () => {
+    const step = { backend: 'http', 'backend-config': 'address = "https://state/"' };
+    const { request, problems } = await read(
+      'cluster_name: orders\nssh_cidrs: [10.0.0.0/8]\nimage: ghcr.io/x/y\n',
+      {
+        intent: REVIEW,
+        standing: null,
+        step,
+      },
+    );
+    expect(problems).toEqual([]);
+    expect(request).toMatchObject({ backend: { type: 'http' }, spec: { image: 'postgres' } });
+    const other = await read(
+      'cluster_name: orders\nssh_cidrs: [10.0.0.0/8]\nbackend_config: {address: https://evil/}\n',
+      {
+        intent: REVIEW,
+        standing: null,
+        step: { backend: 'http' },
+      },
+    );
+    expect(other.request?.backend?.config).toEqual({});
+  });
+
+  test('a file that cannot be read on the default branch holds nothing back, so nothing is planned', async () => {
+    const { problems } = await read(GOOD, { intent: REVIEW, standing: `${GOOD}replicas: 2\n` });
+    expect(problems).toEqual([
+      expect.stringMatching(
+        /^clusters\/orders\.yml on main cannot be read, .*Correct it on main first\.$/,
+      ),
+    ]);
+  });
+
+  test('a problem of the pull request’s file leaves the default branch’s comment to say it', async () => {
+    const result = await read('replicas: 2\n', {
+      intent: REVIEW,
+      standing: `${GOOD}label_prefix: db/\n`,
+    });
+    expect(result.request).toBeNull();
+    expect(result.request === null && result.cluster).toEqual({
+      name: 'orders',
+      workingDirectory: '.postgres-cluster/orders',
+      region: 'us-east-1',
+      shared: false,
+      labelPrefix: 'db/',
+    });
+  });
+});

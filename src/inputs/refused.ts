@@ -1,0 +1,14 @@
+import { UserError } from '../errors.ts';
+import type { ClusterLabel } from './inputs.ts';
+
+/** Inputs, the cluster file among them, that nothing can be done with. */
+export class RefusedInputs extends UserError {
+  /** Whose comment says so; null where too little is known. */
+  readonly cluster: ClusterLabel | null;
+
+  constructor(problems: string | readonly string[], cluster: ClusterLabel | null) {
+    super(problems);
+    this.name = 'RefusedInputs';
+    this.cluster = cluster;
+  }
+}
