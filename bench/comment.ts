@@ -77,7 +77,7 @@ function render(): { comment: string; summary: string; commentMs: number; summar
     cluster: 'postgres',
     plan: summarizePlan(document),
     planText: hideSensitive(planText, document),
-    database: { notObserved: 'there are no nodes in a bench.' },
+    database: { notObserved: 'there are no nodes in a bench.', foreseen: [] },
     settings: { changes: [], source: 'none', node: null },
     topology: [],
     writesWait: null,

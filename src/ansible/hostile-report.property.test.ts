@@ -106,6 +106,7 @@ function show({ observations, proof, failures, notes }: AnsibleResult): {
       standing: [...REPORTED.nodes, ...REPORTED.leaving],
       zones: {},
       replaced: [],
+      resized: [],
       fresh: [],
       database,
       desired: REPORTED,

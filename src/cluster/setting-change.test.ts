@@ -102,6 +102,7 @@ test('compared with what was applied last only old and new are known', () => {
     image: 'postgres:17',
     settings: { max_connections: '100', work_mem: '8MB' },
     synchronousReplicas: 0,
+    primary: null,
   };
   const desired = createDesired({ settings: { max_connections: '200' } });
   expect(compareWithApplied(applied, desired)).toEqual([

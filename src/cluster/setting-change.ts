@@ -25,6 +25,8 @@ export interface AppliedDatabase {
   readonly image: string;
   readonly settings: Settings;
   readonly synchronousReplicas: number;
+  /** The node that was asked to be the primary; null: none was. Another one may be by now. */
+  readonly primary: string | null;
 }
 
 /** What `desired` changes of the settings that the running `primary` has in force, the image first. */

@@ -18,7 +18,8 @@ function describeChange(
   const fresh = desired.nodes
     .map(({ name }) => name)
     .filter((name) => !before.nodes.some((node) => node.name === name) || standing.length === 0);
-  return describeTopology({ observed, standing, zones, replaced: [], fresh, database, desired });
+  const terraform = { standing, zones, replaced: [], resized: [], fresh };
+  return describeTopology({ observed, ...terraform, database, desired });
 }
 
 /** `node-1 primary → replica restarted`, which is what most of it is about. */
@@ -107,12 +108,13 @@ describe('describeTopology', () => {
     ]);
   });
 
-  test('of nodes that were not seen nothing is claimed', () => {
+  test('of nodes that were not seen only what Terraform does is claimed', () => {
     const changes = describeTopology({
       observed: [],
       standing: before.nodes,
       zones: {},
       replaced: ['node-2'],
+      resized: ['node-3'],
       fresh: [],
       database: { notObserved: 'no key' },
       desired: before,
@@ -120,7 +122,7 @@ describe('describeTopology', () => {
     expect(summarize(changes)).toEqual([
       'node-1 – → – unknown',
       'node-2 – → – replaced',
-      'node-3 – → – unknown',
+      'node-3 – → – resized',
     ]);
   });
 

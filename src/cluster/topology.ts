@@ -41,8 +41,7 @@ export interface TopologyChange {
 
 /**
  * Every node before and after a change, in number order. `observed`: those that were seen; `zones`: of nodes that
- * are yet to come, by name; `replaced`: nodes that get another instance. The roles afterwards are those that
- * the rollout leads to.
+ * are yet to come, by name. The roles afterwards are those that the rollout leads to.
  */
 export function describeTopology(options: {
   observed: readonly NodeObservation[];
@@ -50,12 +49,14 @@ export function describeTopology(options: {
   zones: Readonly<Record<string, string>>;
   /** Nodes that get another instance. */
   replaced: readonly string[];
+  /** Nodes that get another instance type. */
+  resized: readonly string[];
   /** Nodes that get a blank data volume. */
   fresh: readonly string[];
   database: Rollout | { readonly notObserved: string };
   desired: DesiredCluster;
 }): TopologyChange[] {
-  const { observed, standing, zones, replaced, fresh, database, desired } = options;
+  const { observed, standing, zones, replaced, resized, fresh, database, desired } = options;
   const steps = 'steps' in database ? database.steps : null;
   // Steps after which the nodes are looked at again lead to no end that is known.
   const isOpen = 'steps' in database && database.observeAgain;
@@ -84,7 +85,7 @@ export function describeTopology(options: {
           : 'replaced'
         : after === null
           ? 'removed'
-          : findConsequence(name, { steps, seen, replaced, isOpen });
+          : findConsequence(name, { steps, seen, replaced, resized, isOpen });
     return { name, before, after, consequence };
   });
 }
@@ -123,12 +124,13 @@ function findConsequence(
     steps: readonly Step[] | null;
     seen: NodeObservation | undefined;
     replaced: readonly string[];
+    resized: readonly string[];
     isOpen: boolean;
   },
 ): Consequence | null {
-  const { steps, seen, replaced, isOpen } = options;
+  const { steps, seen, replaced, resized, isOpen } = options;
   if (replaced.includes(name)) return 'replaced';
-  if (steps === null) return null;
+  if (steps === null) return resized.includes(name) ? 'resized' : null;
   const found = steps.filter(({ nodes }) => nodes.includes(name)).map((step) => judge(step, name));
   const worst = ORDER.find((consequence) => found.includes(consequence));
   if (worst === undefined) return isOpen ? null : 'untouched';

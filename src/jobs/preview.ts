@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import * as core from '@actions/core';
 import { type DesiredCluster, describeDesired } from '../cluster/desired.ts';
+import { foresee, type Unseen } from '../cluster/foresight.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
 import { isRunningPrimary } from '../cluster/replication.ts';
 import { type Rollout, rollout } from '../cluster/rollout.ts';
@@ -24,7 +25,7 @@ const LOOK_SECONDS = 20;
 /** What a plan means for the database. */
 export interface Preview {
   /** The rollout that the plan brings with it, or why it cannot be told. */
-  readonly database: Rollout | { readonly notObserved: string };
+  readonly database: Rollout | Unseen;
   /** The nodes as they were seen; none where nobody could look. */
   readonly observed: readonly NodeObservation[];
   readonly desired: DesiredCluster;
@@ -44,6 +45,18 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
   });
   const unseen = (database: Preview['database']): Preview => ({ database, observed: [], desired });
   const changes = describeNodes(plan.summary);
+  const notObserved = (reason: string) =>
+    unseen({
+      notObserved: reason,
+      foreseen: foresee(desired, {
+        applied: plan.applied,
+        planned: {
+          made: [...changes.create, ...changes.replace],
+          resized: changes.resize.map(({ node }) => node),
+          fresh: changes.fresh,
+        },
+      }),
+    });
   const refusals = findUnseenLosses(plan.summary);
   if (refusals.length > 0) return unseen({ refusals });
   const halted = explainHalted(plan.standing);
@@ -52,14 +65,12 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
   if (there.length === 0) {
     // Of a blank volume all is known; what lies on one that was there before must be seen.
     const isBlank = desired.nodes.every(({ name }) => changes.fresh.includes(name));
-    return unseen(
-      isBlank
-        ? rollout([], desired)
-        : { notObserved: 'the instances are made anew, and their volumes can be looked at then.' },
-    );
+    return isBlank
+      ? unseen(rollout([], desired))
+      : notObserved('the instances are made anew, and their volumes can be looked at then.');
   }
   const access = accessNodes(job);
-  if (access === null) return unseen({ notObserved: 'without ssh-private-key nobody can log in.' });
+  if (access === null) return notObserved('this job has no ssh-private-key to log in with.');
   const nodes = new Nodes(access);
   try {
     const sighting = await logGroup('Look at the nodes', () =>
@@ -69,7 +80,7 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
     return { database: rollout(observed, desired), observed, desired };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    return unseen({ notObserved: error.message });
+    return notObserved(error.message);
   } finally {
     await nodes.close();
   }
@@ -84,6 +95,7 @@ export function describeDatabase(
 } {
   const { database, observed, desired } = preview;
   const { synchronousReplicas, replicaCount: replicas } = job.request.spec;
+  const changes = describeNodes(plan.summary);
   const steps = 'steps' in database ? database.steps : [];
   const replication = { synchronousReplicas, replicas };
   const synchronous = warnSynchronous(replication, steps);
@@ -94,8 +106,9 @@ export function describeDatabase(
       observed,
       standing: plan.standing.nodes,
       zones: readPlannedZones(plan.summary),
-      replaced: describeNodes(plan.summary).replace,
-      fresh: describeNodes(plan.summary).fresh,
+      replaced: changes.replace,
+      resized: changes.resize.map(({ node }) => node),
+      fresh: changes.fresh,
       database,
       desired,
     }),

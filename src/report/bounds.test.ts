@@ -47,7 +47,7 @@ const steps: Rollout = {
 
 describe('a plan', () => {
   it.each([
-    ['an endless reason why nobody looked', { database: { notObserved: long } }],
+    ['an endless reason why nobody looked', { database: { notObserved: long, foreseen: [] } }],
     ['endless refusals', { database: { refusals: repeat(500, () => long.slice(0, 1_000)) } }],
     ['protected nodes without end', { refusals: repeat(500, () => long) }],
     ['hundreds of settings', { settings }],
@@ -159,7 +159,7 @@ it('any message fits anywhere', () => {
   fc.assert(
     fc.property(message, fc.integer({ min: 6_000, max: COMMENT_BUDGET }), (text, budget) => {
       const report = createPlanReport(plan, {
-        database: { notObserved: text },
+        database: { notObserved: text, foreseen: [] },
         refusals: [text],
         warnings: [text, text],
         planText: text,

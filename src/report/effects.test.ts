@@ -39,8 +39,18 @@ test.each<[string, unknown, Partial<PlanReport>, string[]]>([
     { database: { refusals: ['Two primaries.'] } },
     ['refused'],
   ],
-  ['a new cluster', resource('create'), { database: { notObserved: 'No nodes.' } }, []],
-  ['nodes nobody reaches', createPlan([]), { database: { notObserved: 'No route.' } }, []],
+  [
+    'a new cluster',
+    resource('create'),
+    { database: { notObserved: 'No nodes.', foreseen: [] } },
+    [],
+  ],
+  [
+    'nodes nobody reaches',
+    createPlan([]),
+    { database: { notObserved: 'No route.', foreseen: [] } },
+    [],
+  ],
 ])('%s', (_, plan, overrides, effects) => {
   expect(listEffects(createPlanReport(plan, overrides))).toEqual(effects);
 });

@@ -4,6 +4,7 @@ import { REQUEST_OUTPUT } from '../terraform/review.ts';
 import { renderAlert } from './alert.ts';
 import { COMMENT_BUDGET, fitSections, fixed, type Section } from './budget.ts';
 import { type Danger, findDangers } from './danger.ts';
+import { mayPause } from './foresight.ts';
 import { type Headline, renderHeadline, renderTitle, summarizeCounts } from './headline.ts';
 import { countNoun, renderCode, renderLink, renderText, shortenText } from './markdown.ts';
 import { renderPlanText } from './plan-text.ts';
@@ -127,7 +128,10 @@ function findQuietLine(report: PlanReport): string | null {
   );
   if (plan.hasChanges || !isQuiet) return null;
   if ('notObserved' in database) {
-    return 'no infrastructure changes. What the database needs is decided when it is merged, by asking the nodes.';
+    if (database.foreseen.some(({ kind }) => kind !== 'unrecorded')) return null;
+    return database.foreseen.length === 0
+      ? "no changes, as far as Terraform's state tells. The nodes were not looked at; the deploy asks them."
+      : 'no infrastructure changes. The nodes were not looked at; the deploy asks them what the database needs.';
   }
   return 'steps' in database && database.steps.length === 0 ? 'no changes.' : null;
 }
@@ -145,7 +149,7 @@ function describeHeadline(report: PlanReport): Headline {
     steps === '' && settings.changes.length > 0
       ? countNoun(settings.changes.length, 'setting')
       : steps,
-    'notObserved' in database && settings.changes.length > 0 ? 'pause not known' : '',
+    'notObserved' in database && database.foreseen.some(mayPause) ? 'pause not known' : '',
   ].filter((part) => part !== '');
   return {
     sign: isRefused || lost ? '🛑' : dangers.length > 0 ? '⚠️' : '📋',

@@ -63,7 +63,7 @@ function createReports(text: string): { plan: PlanReport[]; deploy: DeployReport
   return {
     plan: [
       plan,
-      { ...plan, database: { notObserved: ssh } },
+      { ...plan, database: { notObserved: ssh, foreseen: [] } },
       { ...plan, database: { refusals: [`node-2: ${text}`] } },
     ],
     deploy: [

@@ -145,7 +145,11 @@ describe('drift', () => {
     ['a setting', { ...quiet, settings: CHANGED.settings }, true],
     ['a resource', createPlanReport(createPlan([update(1)])), true],
     ['a refusal', { ...quiet, database: { refusals: ['two primaries'] } }, true],
-    ['nodes that nobody could look at', { ...quiet, database: { notObserved: 'no key' } }, false],
+    [
+      'nodes that nobody could look at',
+      { ...quiet, database: { notObserved: 'no key', foreseen: [] } },
+      false,
+    ],
     [
       'what was seen outside and needs nothing',
       createPlanReport(createPlan([], { resource_drift: [gone] })),

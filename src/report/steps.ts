@@ -1,10 +1,12 @@
+import type { Unseen } from '../cluster/foresight.ts';
 import type { Rollout } from '../cluster/rollout.ts';
 import type { Step, StepOf } from '../cluster/step.ts';
-import { byteLength, fitParts, fixed, type Section } from './budget.ts';
+import { fitParts, fixed, type Section } from './budget.ts';
+import { renderUnseen, WHILE_REFUSED } from './foresight.ts';
 import { countNoun, renderCode, renderText, shortenText } from './markdown.ts';
 
 /** What the database goes through, or why that cannot be said before the merge. */
-export type DatabasePlan = Rollout | { readonly notObserved: string };
+export type DatabasePlan = Rollout | Unseen;
 
 /**
  * The steps as a numbered list a DBA reads, or the reason for none. Where room is short the last ones give way;
@@ -14,12 +16,7 @@ export function renderDatabase(
   database: DatabasePlan,
   { givesWay, whole, isRefused = false }: { givesWay: number; whole: string; isRefused?: boolean },
 ): Section {
-  if ('notObserved' in database) {
-    const start = 'Decided when it is merged, by asking the nodes';
-    const full = `${start}: ${renderText(shortenText(database.notObserved))}`;
-    const render = (room: number) => (byteLength(full) <= room ? full : `${start}.`);
-    return { givesWay, render };
-  }
+  if ('notObserved' in database) return renderUnseen(database, { givesWay, isRefused });
   const rest = (missing: number) =>
     missing === 0 ? '' : `✂️ Left out to fit: ${missing} of the list. ${whole}`;
   if (!('steps' in database)) {
@@ -36,7 +33,7 @@ export function renderDatabase(
   if (steps.length === 0) return fixed('Nothing to do: every node already runs as asked.');
   const render = (count: number) =>
     joinBlocks(
-      isRefused ? 'None of this happens while it is refused:' : '',
+      isRefused ? WHILE_REFUSED : '',
       renderSteps(steps.slice(0, count)),
       rest(steps.length - count),
       observeAgain

@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { readNodes, readPlannedMemory, readState, refuseForeignState } from './outputs.ts';
+import {
+  readApplied,
+  readNodes,
+  readPlannedMemory,
+  readState,
+  refuseForeignState,
+} from './outputs.ts';
 
 const node = {
   name: 'node-1',
@@ -71,4 +77,23 @@ test.each([
   ['absent', {}, null],
 ])('planned memory that is %s', (_, outputs, memory) => {
   expect(readPlannedMemory({ planned_values: { outputs } })).toBe(memory);
+});
+
+test.each([
+  ['none', null, null],
+  ['a node', 'node-2', 'node-2'],
+  ['nothing said', undefined, null],
+])('reads what was asked for last; primary: %s', (_, written, primary) => {
+  const before = { image: 'postgres:17', settings: { a: 'b' }, synchronous_replicas: 1 };
+  const database = { before: { ...before, primary: written }, after: {} };
+  expect(readApplied({ output_changes: { database } })).toEqual({
+    image: 'postgres:17',
+    settings: { a: 'b' },
+    synchronousReplicas: 1,
+    primary,
+  });
+});
+
+test('nothing was asked for before the first apply', () => {
+  expect(readApplied({ output_changes: { database: { before: null, after: {} } } })).toBeNull();
 });

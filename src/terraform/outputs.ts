@@ -108,6 +108,7 @@ const applied = z.object({
         image: z.string(),
         settings: z.record(z.string(), z.string()),
         synchronous_replicas: z.number(),
+        primary: z.string().nullish(),
       }),
     }),
   }),
@@ -120,9 +121,9 @@ const applied = z.object({
 export function readApplied(planJson: unknown): AppliedDatabase | null {
   const parsed = applied.safeParse(planJson);
   if (!parsed.success) return null;
-  const { image, settings, synchronous_replicas } =
+  const { image, settings, synchronous_replicas, primary } =
     parsed.data.output_changes[REQUEST_OUTPUT].before;
-  return { image, settings, synchronousReplicas: synchronous_replicas };
+  return { image, settings, synchronousReplicas: synchronous_replicas, primary: primary ?? null };
 }
 
 const plannedMemory = z.object({

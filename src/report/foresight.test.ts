@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest';
+import type { Foreseen } from '../cluster/foresight.ts';
+import { byteLength } from './budget.ts';
+import { createPlan } from './fixtures/plan.ts';
+import { createPlanReport } from './fixtures/report.ts';
+import { renderUnseen } from './foresight.ts';
+import { renderPlanComment, renderPlanTitle } from './plan-comment.ts';
+
+const NODE: Foreseen = { kind: 'clone', nodes: ['node-4'] };
+const report = (...foreseen: readonly Foreseen[]) =>
+  createPlanReport(createPlan([]), { database: { notObserved: 'no key.', foreseen } });
+
+test('where room is short the reason gives way first, and that nobody looked is always said', () => {
+  const unseen = { notObserved: `because ${'of this '.repeat(50)}`, foreseen: [NODE] };
+  const { render } = renderUnseen(unseen, { givesWay: 1, isRefused: false });
+  const whole = render(10_000);
+  expect(whole).toMatch(
+    /- \*\*New\*\* `node-4`.*\n\n\*\*The nodes were not looked at:\*\* because/,
+  );
+  const short = render(byteLength(whole) - 1);
+  expect(short).toMatch(/- \*\*New\*\* `node-4`.*\n\n\*\*The nodes were not looked at\.\*\*/);
+  expect(render(byteLength(short) - 1)).toMatch(/^\*\*The nodes were not looked at\.\*\*/);
+});
+
+test('what the infrastructure keeps from happening is not promised', () => {
+  const unseen = { notObserved: 'no key.', foreseen: [NODE] };
+  const { render } = renderUnseen(unseen, { givesWay: 1, isRefused: true });
+  expect(render(10_000)).toMatch(/^None of this happens while it is refused:\n\n/);
+});
+
+test('text of the state stays where it was put', () => {
+  const hostile = '`x` </details> @acme/admins ![a](https://example.invalid/?q=1)';
+  const image = { kind: 'image', before: hostile, after: 'postgres:17', obstacle: null } as const;
+  const { render } = renderUnseen(
+    { notObserved: 'no key.', foreseen: [image] },
+    { givesWay: 1, isRefused: false },
+  );
+  const text = render(10_000);
+  expect(text).not.toMatch(/<\/details>|(^|[^;])@acme|!\[/);
+});
+
+test.each<[string, readonly Foreseen[], RegExp]>([
+  ['nothing', [], /^✅ `postgres`: no changes, as far as Terraform's state tells\./],
+  [
+    'a state that does not tell',
+    [{ kind: 'unrecorded' }],
+    /^✅ `postgres`: no infrastructure changes\./,
+  ],
+  ['another primary', [{ kind: 'primary', node: 'node-2' }], /^### 📋 .* · pause not known\n/],
+])('a plan without changes of the infrastructure says %s', (_, foreseen, expected) => {
+  expect(renderPlanComment(report(...foreseen))).toMatch(expected);
+});
+
+test.each<[Foreseen, boolean]>([
+  [{ kind: 'settings', count: 1 }, true],
+  [{ kind: 'image', before: 'a:1', after: 'a:2', obstacle: null }, true],
+  [{ kind: 'primary', node: 'node-2' }, true],
+  [{ kind: 'resize', nodes: ['node-1'], instanceType: 't3.large' }, true],
+  [{ kind: 'replace', nodes: ['node-1'] }, true],
+  [{ kind: 'destroy', nodes: ['node-3'] }, true],
+  [NODE, false],
+  [{ kind: 'synchronous', before: 0, after: 1 }, false],
+])('the headline warns of a pause where there may be one: %o', (foreseen, expected) => {
+  expect(renderPlanTitle(report(foreseen)).includes('pause not known')).toBe(expected);
+});
