@@ -4,7 +4,9 @@ import type { GitHubClient } from '../github/client.ts';
 import { closeIssue, reportIssue } from '../github/issue.ts';
 import {
   type DriftReport,
-  hasDrift,
+  describeNoDrift,
+  explainPasswords,
+  judgeDrift,
   renderDriftClosed,
   renderDriftIssue,
   renderDriftSummary,
@@ -18,13 +20,14 @@ import {
   planDirectory,
   refuseForeignCluster,
 } from './job.ts';
-import { describeDatabase, previewRollout } from './preview.ts';
+import { accessNodes, describeDatabase, previewRollout } from './preview.ts';
 
 /**
  * Compares what stands with what is asked for, infrastructure and database. As long as they differ one issue
- * says how; when they no longer do it is closed. Changes nothing.
+ * says how; when they no longer do it is closed. Without a private key only the infrastructure is compared, and an open
+ * issue stays as it is. Changes nothing.
  *
- * @throws UserError where the comparison cannot be made: then an open issue stays as it is
+ * @throws UserError where the nodes were to be looked at and could not be: then an open issue stays as it is
  */
 export async function reportDrift(
   job: Job,
@@ -50,29 +53,50 @@ export async function reportDrift(
     plan: plan.summary,
     refusals: [],
     warnings: [...warnings, ...described.warnings],
+    notChecked: preview.observed.length === 0 ? null : explainPasswords(findMissingPasswords(job)),
     run: { ...describeRun(job, commit), tool, planDigest: plan.digest },
   };
   const shown = redactReport(report, redact);
   await core.summary.addRaw(redact(renderDriftSummary(shown)), true).write({ overwrite: true });
   const place = { repository: job.environment.repository, identity };
-  if (!hasDrift(report) && 'notObserved' in preview.database) {
-    // Who was not looked at is not known to be as asked, so an open issue stays.
-    throw new UserError(
-      `The infrastructure is what is asked for, but the nodes could not be looked at: ${preview.database.notObserved}`,
-    );
+  const finding = judgeDrift(report, { canLogIn: accessNodes(job) !== null });
+  switch (finding.kind) {
+    case 'drift': {
+      const { title, body } = renderDriftIssue(shown);
+      const text = { title: redact(title), body: redact(body) };
+      const issue = await reportIssue(client, { ...place, ...text });
+      if (issue.outcome === 'forbidden') warnForbidden(issue.reason);
+      else core.warning(`There is drift: issue #${issue.number} says how (${issue.url}).`);
+      return;
+    }
+    case 'none': {
+      core.info(describeNoDrift(report));
+      const closing = await closeIssue(client, { ...place, comment: renderDriftClosed(shown) });
+      if (closing.outcome === 'closed')
+        core.notice(`Issue #${closing.number} is closed: the drift is gone.`);
+      if (closing.outcome === 'forbidden') warnForbidden(closing.reason);
+      return;
+    }
+    // Who was not looked at is not known to be as asked, so in both cases an open issue stays.
+    case 'infrastructure only':
+      core.notice(
+        'No drift of the infrastructure. The nodes were not looked at, as ssh-private-key is not given, so an open issue stays open. Give it to this job to have the database compared as well, or close the issue by hand.',
+      );
+      return;
+    case 'unreachable':
+      throw new UserError(
+        `The infrastructure is what is asked for, but the nodes could not be looked at: ${finding.reason}`,
+      );
   }
-  if (!hasDrift(report)) {
-    core.info('No drift: infrastructure and database are what is asked for.');
-    const closing = await closeIssue(client, { ...place, comment: renderDriftClosed(shown.run) });
-    if (closing.outcome === 'closed')
-      core.notice(`Issue #${closing.number} is closed: the drift is gone.`);
-    if (closing.outcome === 'forbidden') warnForbidden(closing.reason);
-    return;
-  }
-  const { title, body } = renderDriftIssue(shown);
-  const issue = await reportIssue(client, { ...place, title: redact(title), body: redact(body) });
-  if (issue.outcome === 'forbidden') warnForbidden(issue.reason);
-  else core.warning(`There is drift: issue #${issue.number} says how (${issue.url}).`);
+}
+
+/** The inputs of the passwords that a look at the nodes could not check. */
+function findMissingPasswords({ request }: Job): Parameters<typeof explainPasswords>[0] {
+  const { postgresPassword, replicationPassword } = request.secrets;
+  return [
+    ...(postgresPassword === '' ? (['postgres-password'] as const) : []),
+    ...(replicationPassword === '' ? (['replication-password'] as const) : []),
+  ];
 }
 
 function warnForbidden(reason: string): void {

@@ -1,13 +1,52 @@
 import { COMMENT_BUDGET, fitSections, fixed, SUMMARY_BUDGET } from './budget.ts';
-import { renderCode } from './markdown.ts';
+import { renderCode, renderText, shortenText } from './markdown.ts';
 import { hideRequest, listPlanSections, type PlanReport } from './plan-comment.ts';
-import { type RunInfo, renderFooter } from './run.ts';
+import { renderFooter } from './run.ts';
 
 /** How what stands differs from what is asked for. */
-export type DriftReport = PlanReport;
+export interface DriftReport extends PlanReport {
+  /** What was left out of the comparison and why, a sentence that begins with `Not checked:`; null: nothing was. */
+  readonly notChecked: string | null;
+}
+
+/** What a comparison comes to. */
+export type DriftFinding =
+  | { readonly kind: 'drift' }
+  /** Infrastructure and database are what is asked for. */
+  | { readonly kind: 'none' }
+  /** The infrastructure is; nobody was to look at the nodes. */
+  | { readonly kind: 'infrastructure only' }
+  /** The infrastructure is; the nodes were to be looked at and could not be. */
+  | { readonly kind: 'unreachable'; readonly reason: string };
+
+/** What `report` comes to. `canLogIn`: a private key was given, so the nodes were to be looked at. */
+export function judgeDrift(report: PlanReport, { canLogIn }: { canLogIn: boolean }): DriftFinding {
+  const { database } = report;
+  if (hasDrift(report)) return { kind: 'drift' };
+  if (!('notObserved' in database)) return { kind: 'none' };
+  return canLogIn
+    ? { kind: 'unreachable', reason: database.notObserved }
+    : { kind: 'infrastructure only' };
+}
+
+/**
+ * That the passwords were left out, for `DriftReport.notChecked`; null where all were given. `missing`: the names of the
+ * inputs that were not.
+ */
+export function explainPasswords(
+  missing: readonly ('postgres-password' | 'replication-password')[],
+): string | null {
+  const [input] = missing;
+  if (input === undefined) return null;
+  if (missing.length > 1) {
+    return `Not checked: whether the roles still have their passwords, as ${missing.join(' and ')} are not given.`;
+  }
+  const role = input === 'postgres-password' ? 'postgres' : 'replicator';
+  return `Not checked: whether the role ${role} still has its password, as ${input} is not given.`;
+}
 
 /** Whether anything differs: a deploy of the same inputs would change it. Who was not looked at shows no drift. */
-export function hasDrift(report: DriftReport): boolean {
+export function hasDrift(report: PlanReport): boolean {
   // What was asked for last is told by the settings; an older release did not write it down.
   const { plan, database, settings, refusals } = hideRequest(report);
   return (
@@ -31,25 +70,47 @@ export function renderDriftIssue(report: DriftReport): { title: string; body: st
 /** The job summary of a look for drift; Markdown. */
 export function renderDriftSummary(report: DriftReport): string {
   if (!hasDrift(report)) {
-    return `✅ ${renderCode(report.cluster)}: no drift. ${renderFooter(report.run)}\n`;
+    const { cluster, database, notChecked, run } = report;
+    const found =
+      'notObserved' in database
+        ? `no drift of the infrastructure. The nodes were not looked at: ${renderText(shortenText(database.notObserved))}`
+        : joinSentences('no drift.', notChecked);
+    return `✅ ${renderCode(cluster)}: ${found} ${renderFooter(run)}\n`;
   }
   return fitSections(listDriftSections(report), SUMMARY_BUDGET);
 }
 
 /** The last word in the issue; Markdown. */
-export function renderDriftClosed(run: RunInfo): string {
-  return `The drift is gone: infrastructure and database are what is asked for.\n\n${renderFooter(run)}`;
+export function renderDriftClosed({
+  notChecked,
+  run,
+}: Pick<DriftReport, 'notChecked' | 'run'>): string {
+  const gone = 'The drift is gone: infrastructure and database are what is asked for.';
+  return `${joinSentences(gone, notChecked)}\n\n${renderFooter(run)}`;
 }
 
+/** That there is no drift, as plain text for the log. */
+export function describeNoDrift({ notChecked }: Pick<DriftReport, 'notChecked'>): string {
+  return joinSentences('No drift: infrastructure and database are what is asked for.', notChecked);
+}
+
+const joinSentences = (sentence: string, more: string | null): string =>
+  more === null ? sentence : `${sentence} ${more}`;
+
 function listDriftSections(report: DriftReport) {
+  const closing =
+    'notObserved' in report.database
+      ? 'This issue is closed once a run that can look at the nodes finds no drift.'
+      : 'This issue is closed once the drift is gone.';
   const [, ...sections] = listPlanSections(
     hideRequest(report),
     'The whole plan is in the log of the run.',
   );
   return [
     fixed(
-      `What stands is not what is asked for. A deploy of the present inputs would do what follows. Where the change is wanted, change the inputs instead. This issue is closed once the drift is gone.`,
+      `What stands is not what is asked for. A deploy of the present inputs would do what follows. Where the change is wanted, change the inputs instead. ${closing}`,
     ),
+    fixed(report.notChecked ?? ''),
     ...sections,
   ];
 }

@@ -28,8 +28,9 @@ const PLAN_RENDERERS: Readonly<Record<string, (report: PlanReport) => string>> =
   short: renderPlanShort,
   title: renderPlanTitle,
   summary: renderPlanSummary,
-  'drift issue': (report) => Object.values(renderDriftIssue(report)).join('\n'),
-  'drift summary': renderDriftSummary,
+  'drift issue': (report) =>
+    Object.values(renderDriftIssue({ ...report, notChecked: null })).join('\n'),
+  'drift summary': (report) => renderDriftSummary({ ...report, notChecked: null }),
 };
 /** … and of a deploy's. */
 const DEPLOY_RENDERERS: Readonly<Record<string, (report: DeployReport) => string>> = {

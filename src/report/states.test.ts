@@ -7,7 +7,15 @@ import {
   renderDeployShort,
   renderDeployTitle,
 } from './deploy-comment.ts';
-import { hasDrift, renderDriftClosed, renderDriftIssue, renderDriftSummary } from './drift.ts';
+import {
+  describeNoDrift,
+  explainPasswords,
+  hasDrift,
+  judgeDrift,
+  renderDriftClosed,
+  renderDriftIssue,
+  renderDriftSummary,
+} from './drift.ts';
 import { createPlan, createResource } from './fixtures/plan.ts';
 import { createDeployReport, createPlanReport, createProof, RUN } from './fixtures/report.ts';
 import { renderPlanComment, renderPlanShort, renderPlanTitle } from './plan-comment.ts';
@@ -93,6 +101,8 @@ const CHANGED = createPlanReport(createPlan([update(1)]), {
   })),
 });
 
+const NO_PASSWORDS = explainPasswords(['postgres-password', 'replication-password']);
+
 describe('golden', () => {
   it.each(Object.entries(DEPLOYS))('deploy %s', async (name, report) => {
     await expect(renderDeployComment(report)).toMatchFileSnapshot(`golden/deploy-${name}.md`);
@@ -105,8 +115,10 @@ describe('golden', () => {
     ['shared', renderPlanComment(THOUSANDS, 4_000)],
     ['summary', renderPlanSummary(CHANGED)],
     ['deploy-summary', renderDeploySummary(DEPLOYS['done-reviewed'] as DeployReport)],
-    ['drift-issue', renderDriftIssue(CHANGED).body],
-    ['drift-closed', renderDriftClosed(RUN)],
+    ['drift-issue', renderDriftIssue({ ...CHANGED, notChecked: null }).body],
+    ['drift-issue-unchecked', renderDriftIssue({ ...CHANGED, notChecked: NO_PASSWORDS }).body],
+    ['drift-closed', renderDriftClosed({ run: RUN, notChecked: null })],
+    ['drift-closed-unchecked', renderDriftClosed({ run: RUN, notChecked: NO_PASSWORDS })],
   ])('%s', async (name, text) => {
     await expect(text).toMatchFileSnapshot(`golden/${name}.md`);
   });
@@ -168,11 +180,76 @@ describe('drift', () => {
     ],
   ])('%s', (_case, report, drifted) => {
     expect(hasDrift(report)).toBe(drifted);
-    expect(renderDriftSummary(report).includes('no drift')).toBe(!drifted);
+    const summary = renderDriftSummary({ ...report, notChecked: null });
+    expect(summary.includes('no drift')).toBe(!drifted);
   });
 
   it('keeps its title', () => {
-    expect(renderDriftIssue(CHANGED).title).toBe('Drift: postgres');
-    expect(renderDriftIssue(THOUSANDS).title).toBe('Drift: postgres');
+    for (const report of [CHANGED, THOUSANDS]) {
+      expect(renderDriftIssue({ ...report, notChecked: null }).title).toBe('Drift: postgres');
+    }
+  });
+
+  const unseen = { ...quiet, database: { notObserved: 'No route to node-1.', foreseen: [] } };
+  it.each([
+    ['all is as asked', quiet, true, { kind: 'none' }],
+    ['something differs', CHANGED, true, { kind: 'drift' }],
+    [
+      'something differs, and nobody logs in',
+      { ...CHANGED, ...unseen, plan: CHANGED.plan },
+      false,
+      { kind: 'drift' },
+    ],
+    [
+      'nodes that cannot be reached',
+      unseen,
+      true,
+      { kind: 'unreachable', reason: 'No route to node-1.' },
+    ],
+    ['nodes that nobody was to look at', unseen, false, { kind: 'infrastructure only' }],
+  ] as const)('%s', (_case, report, canLogIn, finding) => {
+    expect(judgeDrift(report, { canLogIn })).toEqual(finding);
+  });
+
+  it('is not said to end with the infrastructure where nobody looks at the nodes', () => {
+    const report = { ...CHANGED, database: unseen.database, notChecked: null };
+    expect(renderDriftIssue(report).body).toMatch(
+      /^What stands .* This issue is closed once a run that can look at the nodes finds no drift\.\n/,
+    );
+  });
+
+  it('says of the infrastructure alone that it speaks of it alone', () => {
+    expect(renderDriftSummary({ ...unseen, notChecked: null })).toMatch(
+      /^✅ `postgres`: no drift of the infrastructure\. The nodes were not looked at: No route to node-1\. <sub>/,
+    );
+  });
+
+  it.each<[Parameters<typeof explainPasswords>[0], string | null]>([
+    [[], null],
+    [
+      ['postgres-password', 'replication-password'],
+      'Not checked: whether the roles still have their passwords, as postgres-password and replication-password are not given.',
+    ],
+    [
+      ['postgres-password'],
+      'Not checked: whether the role postgres still has its password, as postgres-password is not given.',
+    ],
+    [
+      ['replication-password'],
+      'Not checked: whether the role replicator still has its password, as replication-password is not given.',
+    ],
+  ])('without %j it says what was not checked, wherever it ends', (missing, notChecked) => {
+    expect(explainPasswords(missing)).toBe(notChecked);
+    const texts = [
+      renderDriftIssue({ ...CHANGED, notChecked }).body,
+      renderDriftSummary({ ...CHANGED, notChecked }),
+      renderDriftSummary({ ...quiet, notChecked }),
+      renderDriftClosed({ run: RUN, notChecked }),
+      describeNoDrift({ notChecked }),
+    ];
+    for (const text of texts) {
+      if (notChecked === null) expect(text).not.toContain('Not checked');
+      else expect(text).toContain(notChecked);
+    }
   });
 });
