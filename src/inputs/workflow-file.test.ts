@@ -280,22 +280,16 @@ test.each([
   ['drift', 'drift'],
 ])('the workflow in the documentation, job %s', async (job) => {
   const text = readFileSync(join(import.meta.dirname, '../../docs/workflows/postgres.yml'), 'utf8');
-  const inputs = {
-    'cluster-name': 'orders',
-    'ssh-cidrs': 'NETWORK/OF/YOUR/RUNNERS',
-    'client-cidrs': 'NETWORK/OF/YOUR/APPLICATIONS',
-    backend: 's3',
-    'backend-config': 'bucket = "BUCKET"\nkey    = "postgres/orders.tfstate"\nregion = "us-east-1"',
-  };
+  const inputs = { 'cluster-file': 'clusters/orders.yml', region: '' };
   const env = {
     GITHUB_JOB: job,
     GITHUB_ACTION: '__OWNER_postgres-cluster-action',
     GITHUB_ACTION_REPOSITORY: 'OWNER/postgres-cluster-action',
   };
-  await expectAt(text, 'ssh-cidrs: NETWORK', { problem: 'ssh-cidrs: no', env, inputs });
-  await expectAt(text, 'key    = "postgres', {
-    problem: 'backend-config: line 2: no',
+  await expectAt(text, 'cluster-file: clusters/orders.yml', {
+    problem: 'cluster-file: no',
     env,
     inputs,
   });
+  await expectAt(text, 'uses: OWNER/', { problem: 'region: no', env, inputs });
 });
