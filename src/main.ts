@@ -36,7 +36,7 @@ import { announceRefusedInputs, type RefusedRun } from './jobs/refused-inputs.ts
 import { review } from './jobs/review.ts';
 import { Reviews } from './jobs/reviews.ts';
 import { forwardSignals } from './process.ts';
-import { type PublicKeys, readPublicKeys, SUBSTITUTE_KEY } from './ssh-key.ts';
+import { combineKeys, type PublicKeys, readPublicKeys, SUBSTITUTE_KEY } from './ssh-key.ts';
 import { openWorkspace } from './workspace.ts';
 
 /** Runs the action. Everything that goes wrong ends here, said once. */
@@ -116,21 +116,35 @@ async function checkRequest(
   }: { file: FileInput | null; intent: Intent; environment: RunnerEnvironment },
 ): Promise<{ request: Request; keys: PublicKeys | null; notes: readonly string[] }> {
   const checked = readRequest({ step, file }, intent);
+  const { notes, request } = checked.request === null ? { notes: [], request: null } : checked;
   const privateKey = step.given['ssh-private-key'] ?? '';
   const result = privateKey === '' ? null : await readPublicKeys(privateKey, environment.temporary);
-  const all = [...checked.problems, ...(result && 'problem' in result ? [result.problem] : [])];
-  if (checked.request === null || all.length > 0) {
+  const combined = combineKeys({
+    publicKey: request?.sshPublicKey ?? null,
+    fromPrivate: result && 'keys' in result ? result.keys : null,
+    configures: isConfiguring(intent),
+  });
+  const keyProblem = result && 'problem' in result ? result : combined;
+  const all = [...checked.problems, ...('problem' in keyProblem ? [keyProblem.problem] : [])];
+  if (request === null || all.length > 0 || 'problem' in combined) {
     throw new RefusedInputs(all, checked.request === null ? checked.cluster : null);
   }
-  const { request, notes } = checked;
-  if (result && 'keys' in result) return { request, keys: result.keys, notes };
-  if (intent.kind !== 'review' || intent.withoutSecrets === null) {
-    return { request, keys: null, notes };
+  if (combined.keys !== null || intent.kind !== 'review' || intent.withoutSecrets === null) {
+    return { request, keys: combined.keys, notes };
   }
   core.warning(
     `ssh-private-key: GitHub gives no secrets to ${intent.withoutSecrets}, so the plan is made with a substitute; what it says of the key pair is not what a merge would do.`,
   );
   return { request, keys: { current: SUBSTITUTE_KEY, retired: [] }, notes };
+}
+
+/** Whether a run logs in to the nodes to change them. */
+function isConfiguring(intent: Intent): boolean {
+  return (
+    intent.kind === 'deploy' ||
+    intent.kind === 'failover' ||
+    (intent.kind === 'operation' && intent.operation === 'configure')
+  );
 }
 
 async function perform(

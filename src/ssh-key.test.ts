@@ -3,13 +3,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import {
-  combineKeys,
-  parsePublicKey,
-  readPublicKeys,
-  SUBSTITUTE_KEY,
-  splitKeys,
-} from './ssh-key.ts';
+import { parsePublicKey } from './inputs/public-key.ts';
+import { combineKeys, readPublicKeys, SUBSTITUTE_KEY, splitKeys } from './ssh-key.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ssh-key-test-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -148,7 +143,7 @@ describe('parsePublicKey', () => {
   ])('%s is a problem in words', (_, text, expected) => {
     const result = parsePublicKey(text);
     expect(result).toHaveProperty('problem', expect.stringMatching(expected));
-    expect(result).toHaveProperty('problem', expect.stringMatching(/^ssh-public-key: .*\.$/));
+    expect(result).toHaveProperty('problem', expect.stringMatching(/\.$/));
   });
 
   const lines = current.secret.trim().split('\n');
@@ -162,7 +157,7 @@ describe('parsePublicKey', () => {
   ])('a private key is told apart and not shown: %s', (_, text) => {
     const result = parsePublicKey(text);
     const problem = 'problem' in result ? result.problem : '';
-    expect(problem).toMatch(/^ssh-public-key: holds a private key.*Treat it as leaked/);
+    expect(problem).toMatch(/^holds a private key.*Treat it as leaked/);
     const words = text.split(/\s+/).filter((word) => word.length > 15 && !/^-+/.test(word));
     for (const word of words) expect(problem).not.toContain(word.slice(0, 15));
   });

@@ -116,3 +116,16 @@ describe('behind a proxy', () => {
     expect(asked[0]).toBe('github.example.invalid:443');
   });
 });
+
+it('asks for the version of the API that it was written for', async () => {
+  const versions: unknown[] = [];
+  const server: Server = createServer((request, response) => {
+    versions.push(request.headers['x-github-api-version']);
+    response.setHeader('content-type', 'application/json').end('{}');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await connect(`http://127.0.0.1:${port}`).read();
+  server.close();
+  expect(versions).toEqual(['2022-11-28']);
+});

@@ -20,6 +20,8 @@ const PatientOctokit = Octokit.plugin(sayFailures, retry, throttling);
 const MAX_RETRIES = 3;
 /** Seconds. A comment is not worth a longer wait of a job that holds a lock. */
 const MAX_WAIT = 60;
+/** Its successor, 2026-03-10, no longer says where the test merge of a pull request is ("Breaking changes"). */
+const API_VERSION = '2022-11-28';
 /** Milliseconds until a request without an answer counts as failed. */
 const TIMEOUT = 30_000;
 
@@ -51,7 +53,7 @@ export function createClient(options: {
       log(`${reached}: ${then}.`);
       return patient;
     };
-  return new PatientOctokit({
+  const client = new PatientOctokit({
     auth: token,
     baseUrl: apiUrl.replace(/\/+$/, ''),
     userAgent: 'postgres-cluster-action',
@@ -70,6 +72,10 @@ export function createClient(options: {
       onSecondaryRateLimit: decide('secondary rate limit'),
     },
   });
+  client.hook.before('request', ({ headers }) => {
+    headers['x-github-api-version'] = API_VERSION;
+  });
+  return client;
 }
 
 /** The HTTP status an API error carries, 0 for any other error. */

@@ -10,6 +10,9 @@ import type { RawInputs } from './step.ts';
 
 const PATH = 'clusters/orders.yml';
 
+const KEY_A = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB';
+const KEY_B = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC';
+
 /** A whole file, whose every value is another one than the default. */
 const WHOLE = `# yaml-language-server: $schema=…
 cluster_name: orders
@@ -28,7 +31,7 @@ settings:
 image: ghcr.io/acme/postgres
 image_tag: 17.10
 ssh_user: debian
-ssh_public_key: ssh-ed25519 AAAA
+ssh_public_key: ${KEY_A} orders
 ssh_cidrs: [203.0.113.0/24]
 client_cidrs:
   - 10.0.0.0/16
@@ -108,7 +111,7 @@ describe('a cluster file', () => {
       },
       workingDirectory: 'infrastructure/orders',
       sshUser: 'debian',
-      sshPublicKey: 'ssh-ed25519 AAAA',
+      sshPublicKey: KEY_A,
       allowDestroyLabel: 'may-destroy',
       allowPlanLabel: 'may-plan',
       labelPrefix: 'db/',
@@ -398,7 +401,7 @@ describe('a file of a pull request', () => {
     image: ['ghcr.io/acme/postgres', 'registry.evil.example/postgres', ({ spec }) => spec.image],
     image_tag: ['17', '17.6', ({ spec }) => spec.imageTag],
     ssh_user: ['admin', 'mallory', ({ sshUser }) => sshUser],
-    ssh_public_key: ['ssh-ed25519 A', 'ssh-ed25519 B', ({ sshPublicKey }) => sshPublicKey],
+    ssh_public_key: [KEY_A, KEY_B, ({ sshPublicKey }) => sshPublicKey],
     ssh_cidrs: ['[10.0.0.0/8]', '[11.0.0.0/8]', ({ spec }) => spec.sshCidrs],
     client_cidrs: ['[10.0.0.0/8]', '[11.0.0.0/8]', ({ spec }) => spec.clientCidrs],
     subnet_ids: ['[subnet-01234567]', '[subnet-89abcdef]', ({ spec }) => spec.subnetIds],

@@ -17,6 +17,7 @@ import {
 } from './given.ts';
 import { holdBack } from './held-keys.ts';
 import { findPlaceholder, hintInput } from './input-hint.ts';
+import { parsePublicKey } from './public-key.ts';
 import type { Request } from './request.ts';
 import { nameBodyKey, readBodies } from './request-body.ts';
 import { createRedactor, isSecretInput, listSecrets, SHORTEST_SECRET } from './secrets.ts';
@@ -269,6 +270,10 @@ function sortByKey(
 /** A value of one key, on its own. */
 function checkValue(key: ClusterKey, given: Given): string[] {
   if (FORMS[key] === 'settings' || FORMS[key] === 'backend') return [];
+  if (key === 'ssh_public_key' && typeof given.value === 'string') {
+    const result = parsePublicKey(given.value);
+    return 'problem' in result ? [`${given.name}: ${result.problem}`] : [];
+  }
   const { error } = clusterSchema.shape[key].safeParse(given.value);
   const issues: readonly z.core.$ZodIssue[] = error?.issues ?? [];
   return issues.map((issue) => {
@@ -362,7 +367,7 @@ function makeRequest(
       reviewKey: secret('review-key'),
     },
     sshUser: read('ssh_user'),
-    sshPublicKey: readValue(description, 'ssh_public_key') || null,
+    sshPublicKey: readPublicKey(description),
     fenced: call.fenced || null,
     githubToken: secret('github-token'),
     allowDestroyLabel: read('allow_destroy_label') || null,
@@ -372,6 +377,12 @@ function makeRequest(
     comment: read('comment'),
     terraformBinary: readValue(description, 'terraform_binary') || null,
   };
+}
+
+function readPublicKey(description: Description): string | null {
+  const text = readValue(description, 'ssh_public_key') ?? '';
+  const result = text === '' ? null : parsePublicKey(text);
+  return result !== null && 'key' in result ? result.key : null;
 }
 
 /** What of a description tells the cluster's comment apart. */
