@@ -1,15 +1,37 @@
+import type { Contents } from './git.ts';
+import {
+  changeTree,
+  compareTrees,
+  EMPTY_TREE,
+  findMergeBase,
+  mergeCommits,
+  mergeTrees,
+  readCommitTree,
+} from './git.ts';
 import type { World } from './shape.ts';
-import type { ChangedFile, CommitRecord, IssueRecord, MergeMethod, PullRecord } from './state.ts';
+import type {
+  ChangedFile,
+  CommitRecord,
+  IssueRecord,
+  MergeMethod,
+  PullRecord,
+  State,
+} from './state.ts';
 import { makeSha, readBranch, readClock, readHead } from './state.ts';
 
+/** What a commit is made of; without a tree it has its first parent's. */
+type NewCommit = Pick<CommitRecord, 'parents' | 'message' | 'author' | 'files'> & {
+  readonly tree?: string;
+};
+
 /** Adds a commit that is on no branch yet. */
-export function addCommit(
-  world: World,
-  commit: Pick<CommitRecord, 'parents' | 'message' | 'author' | 'files'>,
-): CommitRecord {
+export function addCommit(world: World, commit: NewCommit): CommitRecord {
   const { state } = world;
+  const [parent] = commit.parents;
+  const inherited = parent === undefined ? EMPTY_TREE : readCommitTree(state, parent);
   const record = {
     ...commit,
+    tree: commit.tree ?? inherited,
     sha: makeSha(),
     date: readClock(),
     emptyAnswers: state.associationDelay,
@@ -18,26 +40,101 @@ export function addCommit(
   return record;
 }
 
+/** Adds a commit that changes files of its parent; without contents, `files` says what it seems to change. */
+export function changeCommit(
+  world: World,
+  commit: {
+    parent: string;
+    message: string;
+    author: string;
+    files: ChangedFile[];
+    contents?: Contents | undefined;
+  },
+): CommitRecord {
+  const { parent, contents, ...rest } = commit;
+  const { state } = world;
+  if (contents === undefined) return addCommit(world, { ...rest, parents: [parent] });
+  const before = readCommitTree(state, parent);
+  const tree = changeTree(state, before, contents);
+  return addCommit(world, {
+    ...rest,
+    parents: [parent],
+    tree,
+    files: compareTrees(state, before, tree),
+  });
+}
+
 /** Adds a commit to the branch of a pull request. */
 export function pushToBranch(
   world: World,
   pull: PullRecord,
-  commit: Pick<CommitRecord, 'message' | 'author' | 'files'>,
+  commit: {
+    message: string;
+    author: string;
+    files: ChangedFile[];
+    contents?: Contents | undefined;
+  },
 ): void {
-  const parents = [pull.commits.at(-1) ?? pull.baseSha];
-  pull.commits.push(addCommit(world, { ...commit, parents }).sha);
+  const { state } = world;
+  const made = changeCommit(world, { ...commit, parent: pull.commits.at(-1) ?? pull.baseSha });
+  pull.commits.push(made.sha);
+  if (commit.contents === undefined) {
+    pull.files = mergeFiles(pull.files, commit.files);
+    return;
+  }
+  // What a pull request changes is what differs between its head and where it left its base.
+  const from = findMergeBase(state, readHead(state, pull.base), made.sha) ?? pull.baseSha;
+  const changed = compareTrees(state, readCommitTree(state, from), made.tree);
+  const { contents } = commit;
+  const others = pull.files.filter(({ filename }) => !Object.hasOwn(contents, filename));
+  pull.files = mergeFiles(others, changed).sort((a, b) => (a.filename < b.filename ? -1 : 1));
 }
 
-/** Makes the commit behind refs/pull/N/merge, on which a pull request's workflows run. */
-export function tryMerge(world: World, pull: PullRecord): void {
-  const head = pull.commits.at(-1) ?? pull.baseSha;
+/** Notes that a pull request's head or base was changed, and tries the merge. */
+export function movePull(world: World, pull: PullRecord): void {
   pull.baseSha = readHead(world.state, pull.base);
-  pull.mergeCommitSha = addCommit(world, {
-    parents: [pull.baseSha, head],
-    message: `Merge ${head} into ${pull.baseSha}`,
-    author: world.state.owner,
+  tryMerge(world, pull);
+}
+
+/**
+ * Makes the commit behind refs/pull/N/merge, on which a pull request's workflows run. A conflict
+ * leaves the old one there. The API tells the result only after some look-ups.
+ */
+function tryMerge(world: World, pull: PullRecord): void {
+  const { state } = world;
+  const head = pull.commits.at(-1) ?? pull.baseSha;
+  const base = readHead(state, pull.base);
+  const tree = mergeCommits(state, base, head);
+  pull.tested = { base, head };
+  pull.conflict = tree === undefined;
+  pull.unknownAnswers = state.mergeabilityDelay;
+  if (tree === undefined) return;
+  pull.testMerge = addCommit(world, {
+    parents: [base, head],
+    message: `Merge ${head} into ${base}`,
+    author: state.owner,
     files: pull.files,
+    tree,
   }).sha;
+}
+
+/**
+ * Does what "get a pull request" does besides answering: it has the merge tried again if the base
+ * branch has moved, and the result is told to a later request. Sources: docs.github.com, "Checking
+ * mergeability of pull requests": refs/pull/N/merge stays as it is until somebody asks; hub4j/github-api#1136:
+ * until then `merge_commit_sha` is an old one; katbyte/tctest#110: after a conflict as well.
+ */
+export function lookAtMerge(world: World, pull: PullRecord): void {
+  const { state } = world;
+  if (state.issues[pull.number]?.state !== 'open') return;
+  if (pull.tested?.base !== readHead(state, pull.base)) tryMerge(world, pull);
+  if (pull.unknownAnswers === null) return;
+  if (pull.unknownAnswers > 0) {
+    pull.unknownAnswers -= 1;
+    return;
+  }
+  pull.unknownAnswers = null;
+  if (!pull.conflict) pull.mergeCommitSha = pull.testMerge;
 }
 
 /** Returns both lists as one, each file once. */
@@ -51,7 +148,10 @@ export function giveMergeMessage(pull: PullRecord, issue: IssueRecord): string {
   return `Merge pull request #${pull.number} from ${pull.headOwner}/${pull.branch}\n\n${issue.title}`;
 }
 
-/** Makes the commits that the merge method puts on top of `base`, which are on no branch yet. */
+/**
+ * Makes the commits that the merge method puts on top of `base`, which are on no branch yet.
+ * @throws Error in GitHub's words for a conflict
+ */
 export function makeMerge(
   world: World,
   merge: {
@@ -65,6 +165,17 @@ export function makeMerge(
   const { pull, issue, method, actor, base } = merge;
   const { state } = world;
   const old = pull.commits.flatMap((sha) => state.commits[sha] ?? []);
+  if (method === 'rebase') {
+    let parent = base;
+    return old.map((commit) => {
+      const tree = pickCommit(state, { commit, onto: parent });
+      const record = addCommit(world, { ...commit, parents: [parent], tree: expectTree(tree) });
+      parent = record.sha;
+      return record;
+    });
+  }
+  const head = old.at(-1)?.sha ?? base;
+  const tree = expectTree(mergeCommits(state, base, head));
   if (method === 'squash') {
     return [
       addCommit(world, {
@@ -72,21 +183,30 @@ export function makeMerge(
         message: `${issue.title} (#${pull.number})`,
         author: issue.author,
         files: pull.files,
+        tree,
       }),
     ];
   }
-  if (method === 'rebase') {
-    let parent = base;
-    return old.map((commit) => {
-      const record = addCommit(world, { ...commit, parents: [parent] });
-      parent = record.sha;
-      return record;
-    });
-  }
-  const head = old.at(-1)?.sha ?? base;
   const message = giveMergeMessage(pull, issue);
   const parents = [base, head];
-  return [...old, addCommit(world, { parents, message, author: actor, files: pull.files })];
+  return [...old, addCommit(world, { parents, message, author: actor, files: pull.files, tree })];
+}
+
+function pickCommit(
+  state: State,
+  { commit, onto }: { commit: CommitRecord; onto: string },
+): string | undefined {
+  const [parent] = commit.parents;
+  return mergeTrees(state, {
+    base: parent === undefined ? EMPTY_TREE : readCommitTree(state, parent),
+    ours: readCommitTree(state, onto),
+    theirs: commit.tree,
+  });
+}
+
+function expectTree(tree: string | undefined): string {
+  if (tree === undefined) throw new Error('Pull Request is not mergeable');
+  return tree;
 }
 
 /** Moves the branch that a pull request is merged into to the commits of its merge. */

@@ -122,15 +122,41 @@ export function giveBranch(
   };
 }
 
+/** Makes a commit as Git's own API shows it; none is signed. */
+export function giveGitCommit(world: World, commit: CommitRecord): Schemas['git-commit'] {
+  const { node_id, html_url, commit: inner } = giveCommit(world, commit);
+  const { message, tree, url } = inner;
+  const person = givePerson(commit);
+  const api = `${giveRepositoryUrl(world)}/git/commits`;
+  return {
+    sha: commit.sha,
+    node_id,
+    url,
+    html_url,
+    author: person,
+    committer: person,
+    message,
+    tree,
+    parents: commit.parents.map((sha) => ({
+      sha,
+      url: `${api}/${sha}`,
+      html_url: `${giveRepositoryPage(world)}/commit/${sha}`,
+    })),
+    verification: {
+      verified: false,
+      reason: 'unsigned',
+      signature: null,
+      payload: null,
+      verified_at: null,
+    },
+  };
+}
+
 function giveCommit(world: World, commit: CommitRecord): Schemas['commit'] {
   const url = (sha: string) => `${giveRepositoryUrl(world)}/commits/${sha}`;
   const page = (sha: string) => `${giveRepositoryPage(world)}/commit/${sha}`;
   const author = giveUser(world, commit.author);
-  const person = {
-    name: commit.author,
-    email: `${commit.author}@users.noreply.github.com`,
-    date: commit.date,
-  };
+  const person = givePerson(commit);
   return {
     url: url(commit.sha),
     sha: commit.sha,
@@ -143,10 +169,14 @@ function giveCommit(world: World, commit: CommitRecord): Schemas['commit'] {
       committer: person,
       message: commit.message,
       comment_count: 0,
-      tree: { sha: commit.sha, url: `${giveRepositoryUrl(world)}/git/trees/${commit.sha}` },
+      tree: { sha: commit.tree, url: `${giveRepositoryUrl(world)}/git/trees/${commit.tree}` },
     },
     author,
     committer: author,
     parents: commit.parents.map((sha) => ({ sha, url: url(sha), html_url: page(sha) })),
   };
+}
+
+function givePerson({ author, date }: CommitRecord) {
+  return { name: author, email: `${author}@users.noreply.github.com`, date };
 }

@@ -13,6 +13,7 @@ import type {
   WorkflowDispatchEvent,
 } from '@octokit/webhooks-types';
 import { giveFullPull } from './pull-shape.ts';
+import { findBranchHead } from './ref.ts';
 import type { World } from './shape.ts';
 import { giveLabel, giveRepository, giveRepositoryPage, giveUser, makeNodeId } from './shape.ts';
 import type { CommitRecord, LabelRecord, PullRecord } from './state.ts';
@@ -154,7 +155,7 @@ export function makePullRequestEvent(
     name: 'pull_request',
     payload,
     ref: merged ? `refs/heads/${pull.base}` : `refs/pull/${pull.number}/merge`,
-    sha: pull.mergeCommitSha,
+    sha: (merged ? pull.mergeCommitSha : pull.testMerge) ?? pull.baseSha,
     headRef: pull.branch,
     baseRef: pull.base,
     withoutSecrets: actor === 'dependabot[bot]' || pull.headOwner !== world.state.owner,
@@ -167,7 +168,7 @@ function giveWebhookCommit(world: World, commit: CommitRecord): Commit {
     commit.files.filter((file) => file.status === status).map((file) => file.filename);
   return {
     id: commit.sha,
-    tree_id: commit.sha.split('').reverse().join(''),
+    tree_id: commit.tree,
     distinct: true,
     message: commit.message,
     timestamp: commit.date,
@@ -309,17 +310,26 @@ export function makeScheduleEvent(
   };
 }
 
-/** Makes the event of the "Run workflow" button; GitHub hands over every input as text. */
+/**
+ * Makes the event of the "Run workflow" button; GitHub hands over every input as text.
+ * @throws Error in GitHub's words for a branch that does not exist
+ */
 export function makeWorkflowDispatchEvent(
   world: World,
-  dispatch: { inputs: Record<string, string>; workflow: string; actor: string },
+  dispatch: { inputs: Record<string, string>; workflow: string; actor: string; branch: string },
 ): WorkflowEvent<'workflow_dispatch', WorkflowDispatchEvent> {
+  const { branch } = dispatch;
+  const sha = findBranchHead(world.state, branch);
+  if (sha === undefined) throw new Error(`No ref found for: ${branch}`);
+  const ref = `refs/heads/${branch}`;
   return {
     ...onMain(world, dispatch.actor),
     name: 'workflow_dispatch',
+    ref,
+    sha,
     payload: {
       inputs: dispatch.inputs,
-      ref: `refs/heads/${defaultBranch}`,
+      ref,
       repository: giveRepository(world),
       sender: giveUser(world, dispatch.actor),
       workflow: dispatch.workflow,

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { giveCheckRun } from './commit-shape.ts';
 import type { Fault } from './fault.ts';
 import { FaultQueue } from './fault.ts';
+import type { Contents } from './git.ts';
 import { addReaction } from './reaction-route.ts';
 import { Scenario } from './scenario.ts';
 import type { JournalEntry, Listener } from './server.ts';
@@ -17,6 +18,8 @@ export interface GitHubOptions {
   readonly stateFile?: string;
   /** `owner/name`; `acme/database` by default. Ignored where a state file has one already. */
   readonly repository?: string;
+  /** The files of the first commit beside README.md. Ignored likewise. */
+  readonly files?: Contents;
   /** A private repository (the default) hides from tokens what their permissions do not name. */
   readonly private?: boolean;
   /** A loopback port; a free one by default. */
@@ -96,6 +99,21 @@ export class GitHub extends Scenario {
     this.#save();
   }
 
+  /**
+   * Lets the first so many look-ups of a pull request answer that its mergeability is unknown, 1 by
+   * default; they begin anew when its head, its base or the base branch's head changes.
+   */
+  delayMergeability(answers: number): void {
+    this.#state.mergeabilityDelay = answers;
+    this.#save();
+  }
+
+  /** Cuts the answers of "get a tree" after so many entries, as GitHub does after 100,000. */
+  limitTrees(entries: number): void {
+    this.#state.treeLimit = entries;
+    this.#save();
+  }
+
   /** Gives the comments of an issue or pull request as the API shows them, oldest first. */
   listComments(issue: number): Schemas['issue-comment'][] {
     return Object.values(this.#state.comments)
@@ -159,7 +177,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<GitHub> 
   }
   const state =
     (path === undefined ? undefined : loadState(path)) ??
-    createState({ owner, name, private: options.private ?? true });
+    createState({ owner, name, private: options.private ?? true, files: options.files ?? {} });
   const save = path === undefined ? (): void => {} : (): void => saveState(path, state);
   const faults = new FaultQueue();
   const journal: JournalEntry[] = [];

@@ -32,7 +32,10 @@ interface Queued {
 
 const mergeQueueBot = 'github-merge-queue[bot]';
 
-/** Makes a group of every pull request, with a merge commit on top of the one before. */
+/**
+ * Makes a group of every pull request, with a merge commit on top of the one before.
+ * @throws Error for a conflict: GitHub takes the pull request out of the queue then
+ */
 export function enqueue(
   world: World,
   pulls: readonly { pull: PullRecord; issue: IssueRecord }[],

@@ -1,4 +1,5 @@
 import { findPulls } from './association.ts';
+import { lookAtMerge } from './branch.ts';
 import { cutPage } from './page.ts';
 import { checkPermission, Problem } from './problem.ts';
 import { giveFile, giveFullPull, givePull } from './pull-shape.ts';
@@ -33,7 +34,9 @@ function listPulls(call: Call): Answer {
 
 function getPull(call: Call): Answer {
   checkPulls(call);
-  return { body: giveFullPull(call.world, findPull(call)) };
+  const pull = findPull(call);
+  lookAtMerge(call.world, pull);
+  return { body: giveFullPull(call.world, pull) };
 }
 
 function listFiles(call: Call): Answer {
@@ -72,6 +75,7 @@ export const pullRoutes: readonly Route[] = [
     method: 'GET',
     pattern: `${base}/pulls/:number`,
     documentation: 'pulls/pulls#get-a-pull-request',
+    changes: true,
     run: getPull,
   },
   {

@@ -1,3 +1,4 @@
+import { findEntry, readCommitTree } from './git.ts';
 import type { Schemas, World } from './shape.ts';
 import {
   giveAssociation,
@@ -9,6 +10,7 @@ import {
   makeNodeId,
 } from './shape.ts';
 import type { ChangedFile, PullRecord } from './state.ts';
+import { readHead } from './state.ts';
 
 /** Makes a pull request as lists show it. */
 export function givePull(world: World, pull: PullRecord) {
@@ -84,13 +86,14 @@ export function givePull(world: World, pull: PullRecord) {
 
 /** Makes a pull request as "get a pull request" and webhooks show it. */
 export function giveFullPull(world: World, pull: PullRecord) {
-  const open = world.state.issues[pull.number]?.state === 'open';
+  const mergeable = tellMergeable(world, pull);
+  const state = mergeable === null ? 'unknown' : mergeable ? 'clean' : 'dirty';
   return {
     ...givePull(world, pull),
     merged: pull.mergedAt !== null,
-    mergeable: open ? true : null,
-    rebaseable: open ? true : null,
-    mergeable_state: open ? 'clean' : 'unknown',
+    mergeable,
+    rebaseable: mergeable,
+    mergeable_state: state,
     merged_by: pull.mergedBy === null ? null : giveUser(world, pull.mergedBy),
     comments: Object.values(world.state.comments).filter((c) => c.issue === pull.number).length,
     review_comments: 0,
@@ -102,14 +105,23 @@ export function giveFullPull(world: World, pull: PullRecord) {
   } satisfies Schemas['pull-request'];
 }
 
+/** Tells whether an open pull request can be merged; null while GitHub has not found out. */
+function tellMergeable({ state }: World, pull: PullRecord): boolean | null {
+  const open = state.issues[pull.number]?.state === 'open';
+  const current = pull.tested?.base === readHead(state, pull.base);
+  return open && current && pull.unknownAnswers === null ? !pull.conflict : null;
+}
+
 /** Makes the entry of one changed file. */
 export function giveFile(world: World, pull: PullRecord, file: ChangedFile): Schemas['diff-entry'] {
   const page = giveRepositoryPage(world, pull.headOwner);
   const head = pull.commits.at(-1) ?? pull.baseSha;
   const [additions, deletions] =
     file.status === 'removed' ? [0, 1] : [1, file.status === 'modified' ? 1 : 0];
+  const { state } = world;
+  const entry = findEntry(state, readCommitTree(state, head), file.filename);
   return {
-    sha: head,
+    sha: entry?.sha ?? head,
     filename: file.filename,
     status: file.status,
     additions,

@@ -6,18 +6,30 @@ import { defaultBranch, readHead, readMainHead } from './state.ts';
 /** Returns the newest commit of a branch of the repository, or of a pull request's; forks have their own. */
 export function findBranchHead(state: State, branch: string): string | undefined {
   if (branch === defaultBranch) return readMainHead(state);
-  if (state.branches[branch] !== undefined) return readHead(state, branch);
+  if (Object.hasOwn(state.branches, branch)) return readHead(state, branch);
   return Object.values(state.pulls)
     .findLast((pull) => pull.branch === branch && pull.headOwner === state.owner)
     ?.commits.at(-1);
 }
 
-/** Finds the commit that a call's `:ref` means: a commit id or a branch. @throws Problem 422 */
+/**
+ * Finds the commit that a name means: a commit's id, a branch, `HEAD`, or what GitHub keeps of every pull
+ * request, forks' as well (`refs/pull/N/head`, `refs/pull/N/merge`).
+ */
+export function findCommit(state: State, ref: string): string | undefined {
+  if (Object.hasOwn(state.commits, ref)) return ref;
+  if (ref === 'HEAD') return readMainHead(state);
+  const [, number = '', kind] = /^(?:refs\/)?pull\/(\d+)\/(head|merge)$/.exec(ref) ?? [];
+  const pull = state.pulls[number];
+  if (pull !== undefined)
+    return (kind === 'head' ? pull.commits.at(-1) : pull.testMerge) ?? undefined;
+  return findBranchHead(state, ref.replace(/^(refs\/)?heads\//, ''));
+}
+
+/** Finds the commit that a call's `:ref` means. @throws Problem 422 */
 export function readRef(call: Call): string {
   const ref = call.params.ref ?? '';
-  const { state } = call.world;
-  if (state.commits[ref] !== undefined) return ref;
-  const sha = findBranchHead(state, ref.replace(/^(refs\/)?heads\//, ''));
+  const sha = findCommit(call.world.state, ref);
   if (sha === undefined) throw new Problem(422, `No commit found for SHA: ${ref}`);
   return sha;
 }

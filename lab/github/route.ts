@@ -23,7 +23,7 @@ export interface Answer {
   readonly link?: string | undefined;
 }
 
-/** One endpoint: `:name` segments of the pattern are parameters. */
+/** One endpoint: `:name` segments of the pattern are parameters, `*name` at its end takes all that is left. */
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
   readonly pattern: string;
@@ -43,8 +43,11 @@ export function matchRoute(
   for (const route of routes) {
     if (route.method !== request.method) continue;
     const pattern = route.pattern.split('/');
-    if (pattern.length !== segments.length) continue;
     const params: Record<string, string> = {};
+    const rest = pattern.at(-1)?.startsWith('*') ? (pattern.pop() ?? '').slice(1) : undefined;
+    if (rest === undefined && pattern.length !== segments.length) continue;
+    if (rest !== undefined)
+      params[rest] = segments.slice(pattern.length).map(decodeURIComponent).join('/');
     const fits = pattern.every((part, index) => {
       const segment = segments[index] ?? '';
       if (!part.startsWith(':')) return part === segment;

@@ -68,8 +68,9 @@ describe('pull requests', () => {
       action: 'reopened',
       pull_request: { closed_at: null },
     });
-    const { data } = await octokit.rest.pulls.get({ ...repo, pull_number: number });
-    expect(data).toMatchObject({ state: 'open', merge_commit_sha: reopened.sha, commits: 2 });
+    const read = () => octokit.rest.pulls.get({ ...repo, pull_number: number });
+    expect((await read()).data).toMatchObject({ state: 'open', merge_commit_sha: null });
+    expect((await read()).data).toMatchObject({ merge_commit_sha: reopened.sha, commits: 2 });
     const files = await octokit.rest.pulls.listFiles({ ...repo, pull_number: number });
     expect(files.data.map(({ filename }) => filename)).toEqual(['.github/workflows/postgres.yml']);
     const listed = await octokit.rest.pulls.list({ ...repo, head: 'acme:resize' });

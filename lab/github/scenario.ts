@@ -1,12 +1,11 @@
 import {
-  addCommit,
+  changeCommit,
   closeIssue,
   closeMerged,
   landMerge,
   makeMerge,
-  mergeFiles,
+  movePull,
   pushToBranch,
-  tryMerge,
 } from './branch.ts';
 import { addCheckRun, addCheckSuite } from './check-route.ts';
 import { addComment } from './comment-route.ts';
@@ -18,12 +17,13 @@ import {
   makeScheduleEvent,
   makeWorkflowDispatchEvent,
 } from './event.ts';
+import type { Contents } from './git.ts';
 import { addIssue, addLabel, dropLabel } from './issue-route.ts';
 import { enqueue, mergeQueued, type Queue } from './merge-queue.ts';
 import type { World } from './shape.ts';
 import { giveComment, giveIssue } from './shape.ts';
 import type { ChangedFile, IssueRecord, LabelRecord, MergeMethod, PullRecord } from './state.ts';
-import { defaultBranch, readClock, readHead, readMainHead, takeId } from './state.ts';
+import { defaultBranch, readBranch, readClock, readHead, takeId } from './state.ts';
 
 /** A pull request to open. */
 export interface NewPullRequest {
@@ -35,6 +35,8 @@ export interface NewPullRequest {
   readonly fork?: boolean;
   readonly body?: string;
   readonly files?: ChangedFile[];
+  /** What it changes of its base's files; `files` follows from it. The first commit has it all. */
+  readonly contents?: Contents;
   /** How many commits the branch has; 1 by default. */
   readonly commits?: number;
   /** The branch to be merged into; the default one, unless it is named. */
@@ -78,7 +80,8 @@ export class Scenario {
       const issue = addIssue(state, { title: request.title, body: request.body ?? null, author });
       const { base: branch = defaultBranch, head } = request;
       const base = readHead(state, branch);
-      const files = request.files ?? someFiles;
+      const { contents } = request;
+      const files = request.files ?? (contents === undefined ? someFiles : []);
       const pull: PullRecord = {
         id: takeId(state),
         number: issue.number,
@@ -88,7 +91,11 @@ export class Scenario {
         baseSha: base,
         commits: head === undefined ? [] : [head],
         files,
-        mergeCommitSha: base,
+        testMerge: null,
+        tested: null,
+        conflict: false,
+        unknownAnswers: null,
+        mergeCommitSha: null,
         mergedAt: null,
         mergedBy: null,
         introduced: [],
@@ -97,9 +104,14 @@ export class Scenario {
       const count = head === undefined ? (request.commits ?? 1) : 0;
       for (let index = 1; index <= count; index += 1) {
         const message = count === 1 ? request.title : `${request.title} (${index} of ${count})`;
-        pushToBranch(world, pull, { message, author, files });
+        pushToBranch(world, pull, {
+          message,
+          author,
+          files,
+          contents: index === 1 ? contents : undefined,
+        });
       }
-      tryMerge(world, pull);
+      movePull(world, pull);
       return makePullRequestEvent(world, { pull, actor: author, action: 'opened' });
     });
   }
@@ -107,7 +119,7 @@ export class Scenario {
   /** Pushes one more commit to the branch of an open pull request. */
   pushToPullRequest(
     number: number,
-    push: { message?: string; files?: ChangedFile[]; by?: string } = {},
+    push: { message?: string; files?: ChangedFile[]; contents?: Contents; by?: string } = {},
   ) {
     return this.#play((world) => {
       const { pull, issue } = findOpen(world, number);
@@ -117,9 +129,9 @@ export class Scenario {
         message: push.message ?? 'Follow-up',
         author: issue.author,
         files,
+        contents: push.contents,
       });
-      pull.files = mergeFiles(pull.files, files);
-      tryMerge(world, pull);
+      movePull(world, pull);
       issue.updatedAt = readClock();
       const after = pull.commits.at(-1) ?? before;
       return makePullRequestEvent(world, {
@@ -130,7 +142,10 @@ export class Scenario {
     });
   }
 
-  /** Merges an open pull request; the push ends at the commit that the method leaves on main. */
+  /**
+   * Merges an open pull request; the push ends at the commit that the method leaves on main.
+   * @throws Error in GitHub's words for a conflict
+   */
   merge(number: number, method: MergeMethod, by?: string): MergeEvents {
     return this.#play((world) => {
       const { state } = world;
@@ -166,7 +181,7 @@ export class Scenario {
       issue.state = 'open';
       issue.closedAt = null;
       issue.updatedAt = readClock();
-      tryMerge(world, pull);
+      movePull(world, pull);
       return makePullRequestEvent(world, { pull, actor: by ?? issue.author, action: 'reopened' });
     });
   }
@@ -196,7 +211,7 @@ export class Scenario {
       const { pull, issue } = findOpen(world, number);
       const from = { ref: { from: pull.base }, sha: { from: pull.baseSha } };
       pull.base = base;
-      tryMerge(world, pull);
+      movePull(world, pull);
       issue.updatedAt = readClock();
       const action = { edited: { base: from } };
       return makePullRequestEvent(world, { pull, actor: by ?? issue.author, action });
@@ -234,19 +249,29 @@ export class Scenario {
     });
   }
 
-  /** Pushes a commit to the default branch without a pull request. */
-  push(push: { message?: string; author?: string; files?: ChangedFile[] } = {}) {
+  /** Pushes a commit without a pull request, to the default branch unless another is named. */
+  push(
+    push: {
+      message?: string;
+      author?: string;
+      files?: ChangedFile[];
+      contents?: Contents;
+      branch?: string;
+    } = {},
+  ) {
     return this.#play((world) => {
-      const before = readMainHead(world.state);
+      const { contents, branch = defaultBranch } = push;
+      const before = readHead(world.state, branch);
       const actor = push.author ?? world.state.owner;
-      const commit = addCommit(world, {
-        parents: [before],
+      const commit = changeCommit(world, {
+        parent: before,
         message: push.message ?? 'Direct push',
         author: actor,
         files: push.files ?? someFiles,
+        contents,
       });
-      world.state.main.push(commit.sha);
-      return makePushEvent(world, { before, commits: [commit], actor });
+      readBranch(world.state, branch).push(commit.sha);
+      return makePushEvent(world, { before, commits: [commit], actor, branch });
     });
   }
 
@@ -265,13 +290,15 @@ export class Scenario {
     return makeScheduleEvent(this.#world(), { cron, workflow });
   }
 
-  /** Presses "Run workflow". */
+  /** Presses "Run workflow", on the default branch unless `ref` names another. @throws Error for an unknown one */
   workflowDispatch(
     inputs: Record<string, string> = {},
     workflow = '.github/workflows/postgres.yml',
+    { ref = defaultBranch, by }: { ref?: string; by?: string } = {},
   ) {
     const world = this.#world();
-    return makeWorkflowDispatchEvent(world, { inputs, workflow, actor: world.state.owner });
+    const actor = by ?? world.state.owner;
+    return makeWorkflowDispatchEvent(world, { inputs, workflow, actor, branch: ref });
   }
 
   /** Writes a comment in anybody's name. @returns the comment as the API shows it */

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { checkRoutes } from './check-route.ts';
 import { commentRoutes } from './comment-route.ts';
 import { commitRoutes } from './commit-route.ts';
+import { contentRoutes } from './content-route.ts';
 import type { FaultQueue } from './fault.ts';
 import { identityRoutes } from './identity-route.ts';
 import { issueRoutes } from './issue-route.ts';
@@ -58,7 +59,14 @@ const routes: readonly Route[] = [
   ...pullRoutes,
   ...commitRoutes,
   ...checkRoutes,
+  ...contentRoutes,
 ];
+
+/**
+ * The versions of the API that can be asked for, the usual one first. Of what the newer one changes, the server
+ * knows what its routes have: `merge_commit_sha` is gone. Source: docs.github.com, REST API, "Breaking changes".
+ */
+const versions = ['2022-11-28', '2026-03-10'] as const;
 
 /** The quota that github.com gives a workflow's token for one repository and hour. */
 const hourlyLimit = 1000;
@@ -116,11 +124,14 @@ async function answerRequest({ parts, request, response, used }: Exchange): Prom
   };
   parts.journal.push(entry);
 
+  const [usual, newest] = versions;
+  const asked = request.headers['x-github-api-version'] ?? usual;
+  const version = versions.find((known) => known === asked);
   const requestId = randomUUID().replaceAll('-', '').slice(0, 24).toUpperCase();
   const headers: Record<string, string> = {
     'content-type': 'application/json; charset=utf-8',
     'x-github-request-id': requestId,
-    'x-github-api-version-selected': '2022-11-28',
+    'x-github-api-version-selected': version ?? usual,
     'x-ratelimit-limit': String(hourlyLimit),
     'x-ratelimit-remaining': String(Math.max(1, hourlyLimit - used)),
     'x-ratelimit-used': String(Math.min(used, hourlyLimit - 1)),
@@ -130,7 +141,9 @@ async function answerRequest({ parts, request, response, used }: Exchange): Prom
   const send = (status: number, body: unknown, more: Record<string, string> = {}): void => {
     entry.status = status;
     response.writeHead(status, { ...headers, ...more });
-    response.end(status === 204 ? undefined : JSON.stringify(body));
+    const isGone = (key: string): boolean => version === newest && key === 'merge_commit_sha';
+    const text = JSON.stringify(body, (key, value: unknown) => (isGone(key) ? undefined : value));
+    response.end(status === 204 ? undefined : text);
   };
 
   const fault = parts.faults.take({ method, path, requestId });
@@ -145,6 +158,8 @@ async function answerRequest({ parts, request, response, used }: Exchange): Prom
 
   const found = matchRoute(routes, { method, path });
   try {
+    if (version === undefined)
+      throw new Problem(400, `There is no version ${String(asked)} of the API.`);
     const answer = runRoute({ parts, urls, url, token, found, body: entry.body });
     if (found?.route.changes === true) parts.save();
     await travel(parts.latency);

@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { Contents, TreeEntry } from './git.ts';
+import { changeTree, compareTrees, EMPTY_TREE } from './git.ts';
 
 /** What one permission of a token allows. */
 export type Access = 'read' | 'write';
@@ -21,14 +23,17 @@ export interface ChangedFile {
   readonly patch?: string;
 }
 
-/** A commit; trees and blobs do not exist here, only what the API tells about them. */
+/** A commit; its id is arbitrary, that of its tree is Git's. */
 export interface CommitRecord {
   readonly sha: string;
   readonly parents: string[];
   readonly message: string;
   readonly author: string;
   readonly date: string;
+  /** What it changes, as tests tell it: where a test gives contents, what differs in the trees. */
   readonly files: ChangedFile[];
+  /** The id of its tree: all files of the repository at this commit. */
+  readonly tree: string;
   /** How many more look-ups of this commit's pull requests answer with an empty list. */
   emptyAnswers: number;
 }
@@ -67,11 +72,23 @@ export interface PullRecord {
   readonly headOwner: string;
   /** The branch that it is to be merged into. */
   base: string;
+  /** The base branch's head at the last push or change of base: GitHub leaves it when the branch moves on. */
   baseSha: string;
   commits: string[];
   files: ChangedFile[];
-  /** Before the merge the commit behind refs/pull/N/merge, afterwards the one that main moved to. */
-  mergeCommitSha: string;
+  /** The commit behind refs/pull/N/merge; null until a merge succeeded. */
+  testMerge: string | null;
+  /** What the last test of a merge was made from; null if there was none. */
+  tested: { readonly base: string; readonly head: string } | null;
+  /** Whether that test ended in a conflict, which leaves `testMerge` as it was. */
+  conflict: boolean;
+  /** How many more look-ups of this pull request answer that its mergeability is unknown; null once it is told. */
+  unknownAnswers: number | null;
+  /**
+   * What the API tells: before the merge a test merge commit, which can be an old one; afterwards
+   * the commit that the base branch moved to.
+   */
+  mergeCommitSha: string | null;
   mergedAt: string | null;
   mergedBy: string | null;
   /** The commits that this pull request brought to the default branch. */
@@ -169,7 +186,14 @@ export interface State {
   nextNumber: number;
   /** How many look-ups of a new commit's pull requests answer with an empty list. */
   associationDelay: number;
+  /** How many look-ups of a pull request whose head or base moved answer that its mergeability is unknown. */
+  mergeabilityDelay: number;
+  /** How many entries the answer to "get a tree" has at most. */
+  treeLimit: number;
   tokens: Record<string, Token>;
+  /** Git's objects by id: blobs in base64, trees as their entries in Git's order. */
+  blobs: Record<string, string>;
+  trees: Record<string, readonly TreeEntry[]>;
   commits: Record<string, CommitRecord>;
   /** The default branch, oldest commit first. */
   main: string[];
@@ -221,8 +245,20 @@ export function giveAppId(app: string): number {
   return app === 'github-actions' ? 15_368 : giveStableId(`app ${app}`) % 3_000_000;
 }
 
-/** Makes the state of a new repository with one commit on its default branch. */
-export function createState(repository: { owner: string; name: string; private: boolean }): State {
+/** How many entries GitHub lists of a tree. Source: docs.github.com, REST API, git trees. */
+const githubTreeLimit = 100_000;
+
+/**
+ * Makes the state of a new repository with one commit on its default branch: a README.md, and the
+ * files that are given.
+ */
+export function createState(repository: {
+  owner: string;
+  name: string;
+  private: boolean;
+  files?: Contents;
+}): State {
+  const { files = {}, ...named } = repository;
   const createdAt = readClock();
   const root: CommitRecord = {
     sha: makeSha(),
@@ -230,18 +266,23 @@ export function createState(repository: { owner: string; name: string; private: 
     message: 'Initial commit',
     author: repository.owner,
     date: createdAt,
-    files: [{ filename: 'README.md', status: 'added' }],
+    files: [],
+    tree: EMPTY_TREE,
     emptyAnswers: 0,
   };
-  return {
-    ...repository,
+  const state: State = {
+    ...named,
     createdAt,
     // Ids of a young repository on GitHub have ten digits; the exact start is arbitrary.
     nextId: 2_600_000_000,
     nextNumber: 1,
     associationDelay: 0,
+    mergeabilityDelay: 1,
+    treeLimit: githubTreeLimit,
     tokens: {},
-    commits: { [root.sha]: root },
+    blobs: {},
+    trees: {},
+    commits: {},
     main: [root.sha],
     branches: {},
     labels: {},
@@ -254,10 +295,13 @@ export function createState(repository: { owner: string; name: string; private: 
     checkSuites: {},
     checkRuns: {},
   };
+  const tree = changeTree(state, EMPTY_TREE, { 'README.md': `# ${named.name}\n`, ...files });
+  state.commits[root.sha] = { ...root, tree, files: compareTrees(state, EMPTY_TREE, tree) };
+  return state;
 }
 
 /**
- * Reads a state file.
+ * Reads a state file; commits of before there were trees have none with files.
  * @param path the file that {@link saveState} wrote
  * @returns the state, or undefined if there is no such file
  * @throws Error if the file holds no state
@@ -270,9 +314,21 @@ export function loadState(path: string): State | undefined {
     if (typeof state.owner !== 'string' || typeof state.nextId !== 'number')
       throw new Error('no state');
     // A file of before there were any.
-    for (const pull of Object.values(state.pulls)) pull.base ??= defaultBranch;
+    for (const pull of Object.values(state.pulls)) {
+      pull.base ??= defaultBranch;
+      pull.testMerge ??= pull.mergeCommitSha;
+      pull.tested ??= null;
+      pull.conflict ??= false;
+      pull.unknownAnswers ??= null;
+    }
+    for (const [sha, commit] of Object.entries(state.commits))
+      state.commits[sha] = { ...commit, tree: commit.tree ?? EMPTY_TREE };
     return {
       ...state,
+      mergeabilityDelay: state.mergeabilityDelay ?? 1,
+      treeLimit: state.treeLimit ?? githubTreeLimit,
+      blobs: state.blobs ?? {},
+      trees: state.trees ?? {},
       reactions: state.reactions ?? {},
       hasIssues: state.hasIssues ?? true,
       checkSuites: state.checkSuites ?? {},

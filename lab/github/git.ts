@@ -1,0 +1,211 @@
+import { createHash } from 'node:crypto';
+import type { ChangedFile, State } from './state.ts';
+
+/** A file of a commit: text, bytes, a symbolic link, or the commit of a submodule. */
+export type TreeFile =
+  | { readonly text: string; readonly executable?: boolean }
+  | { readonly base64: string; readonly executable?: boolean }
+  | { readonly link: string }
+  | { readonly submodule: string };
+
+/** What a commit changes, by path: a string stands for `{ text }`, null takes the file away. */
+export type Contents = Readonly<Record<string, TreeFile | string | null>>;
+
+/** What Git tells about a file: how it is kept, and the id of its content. */
+export interface Entry {
+  readonly mode: '100644' | '100755' | '120000' | '160000' | '40000';
+  readonly sha: string;
+}
+
+/** An entry of a tree object; mode 40000 is another tree. */
+export interface TreeEntry extends Entry {
+  readonly name: string;
+}
+
+/** All files below a tree by path; directories exist through their files only, as in Git. */
+type Snapshot = Map<string, Entry>;
+
+const hash = (type: 'blob' | 'tree', bytes: Uint8Array): string =>
+  createHash('sha1').update(`${type} ${bytes.length}\0`).update(bytes).digest('hex');
+
+/** The id of the tree without files, which every Git knows. */
+export const EMPTY_TREE = hash('tree', Buffer.alloc(0));
+
+function writeBlob(state: State, bytes: Buffer): string {
+  const sha = hash('blob', bytes);
+  state.blobs[sha] = bytes.toString('base64');
+  return sha;
+}
+
+/** Returns the bytes behind a blob's id, or undefined for an unknown one. */
+export function readBlob(state: State, sha: string): Buffer | undefined {
+  const content = Object.hasOwn(state.blobs, sha) ? state.blobs[sha] : undefined;
+  return content === undefined ? undefined : Buffer.from(content, 'base64');
+}
+
+/** Returns the entries of one tree object in Git's order, or undefined for an unknown id. */
+export function readTree(state: State, sha: string): readonly TreeEntry[] | undefined {
+  if (sha === EMPTY_TREE) return [];
+  return Object.hasOwn(state.trees, sha) ? state.trees[sha] : undefined;
+}
+
+/** Returns every entry below a tree with its path, each tree before what is in it. @throws Error for an unknown id */
+export function walkTree(state: State, sha: string, below = ''): [string, Entry][] {
+  const entries = readTree(state, sha);
+  if (entries === undefined) throw new Error(`There is no tree ${sha}.`);
+  return entries.flatMap(({ name, ...entry }): [string, Entry][] => {
+    const path = `${below}${name}`;
+    const inside = entry.mode === '40000' ? walkTree(state, entry.sha, `${path}/`) : [];
+    return [[path, entry], ...inside];
+  });
+}
+
+/** Returns the entry at a path below a tree, or undefined; the empty path is the tree itself. */
+export function findEntry(state: State, tree: string, path: string): Entry | undefined {
+  let entry: Entry | undefined = { mode: '40000', sha: tree };
+  for (const name of path.split('/').filter((part) => part !== '')) {
+    if (entry?.mode !== '40000') return undefined;
+    entry = readTree(state, entry.sha)?.find((candidate) => candidate.name === name);
+  }
+  return entry;
+}
+
+function readSnapshot(state: State, tree: string): Snapshot {
+  return new Map(walkTree(state, tree).filter(([, { mode }]) => mode !== '40000'));
+}
+
+function writeTree(state: State, files: Snapshot): string {
+  const entries: TreeEntry[] = [];
+  const directories = new Map<string, Snapshot>();
+  for (const [path, entry] of files) {
+    const slash = path.indexOf('/');
+    if (slash < 0) {
+      entries.push({ ...entry, name: path });
+      continue;
+    }
+    const name = path.slice(0, slash);
+    const inside = directories.get(name) ?? new Map();
+    directories.set(name, inside.set(path.slice(slash + 1), entry));
+  }
+  for (const [name, inside] of directories)
+    entries.push({ mode: '40000', name, sha: writeTree(state, inside) });
+  if (entries.length === 0) return EMPTY_TREE;
+  // Git compares bytes, and a directory as if its name ended in a slash.
+  const key = ({ mode, name }: TreeEntry) => Buffer.from(mode === '40000' ? `${name}/` : name);
+  entries.sort((a, b) => Buffer.compare(key(a), key(b)));
+  const bytes = entries.flatMap(({ mode, name, sha }) => [
+    Buffer.from(`${mode} ${name}\0`),
+    Buffer.from(sha, 'hex'),
+  ]);
+  const tree = hash('tree', Buffer.concat(bytes));
+  state.trees[tree] = entries;
+  return tree;
+}
+
+function writeFile(state: State, file: TreeFile | string): Entry {
+  if (typeof file === 'string') return writeFile(state, { text: file });
+  if ('submodule' in file) return { mode: '160000', sha: file.submodule };
+  if ('link' in file) return { mode: '120000', sha: writeBlob(state, Buffer.from(file.link)) };
+  const bytes = 'text' in file ? Buffer.from(file.text) : Buffer.from(file.base64, 'base64');
+  return { mode: file.executable === true ? '100755' : '100644', sha: writeBlob(state, bytes) };
+}
+
+/**
+ * Writes the tree that a change leaves.
+ * @param tree the tree before it
+ * @returns the id of the new tree
+ * @throws Error for a path that Git does not keep, for one that is a file and a directory, and for
+ *   taking away what is not there
+ */
+export function changeTree(state: State, tree: string, contents: Contents): string {
+  const files = readSnapshot(state, tree);
+  for (const [path, file] of Object.entries(contents)) {
+    if (path.split('/').some((name) => ['', '.', '..', '.git'].includes(name)))
+      throw new Error(`${JSON.stringify(path)} is no path of a file in a Git repository.`);
+    if (file !== null) files.set(path, writeFile(state, file));
+    else if (!files.delete(path)) throw new Error(`There is no file ${path} to take away.`);
+  }
+  const both = findFileAndDirectory(files);
+  if (both !== undefined) throw new Error(`${both} is a file and a directory: take one away.`);
+  return writeTree(state, files);
+}
+
+function findFileAndDirectory(files: Snapshot): string | undefined {
+  for (const path of files.keys()) {
+    for (let end = path.indexOf('/'); end >= 0; end = path.indexOf('/', end + 1))
+      if (files.has(path.slice(0, end))) return path.slice(0, end);
+  }
+  return undefined;
+}
+
+const isSame = (a: Entry | undefined, b: Entry | undefined): boolean =>
+  a?.mode === b?.mode && a?.sha === b?.sha;
+
+/**
+ * Merges two trees file by file: what one side changed since the base is taken.
+ * Git goes on to lines where both sides changed a file; here that is a conflict.
+ * @returns the id of the merged tree, or undefined where the sides conflict
+ */
+export function mergeTrees(
+  state: State,
+  { base, ours, theirs }: { base: string; ours: string; theirs: string },
+): string | undefined {
+  const [old, mine, other] = [base, ours, theirs].map((tree) => readSnapshot(state, tree)) as [
+    Snapshot,
+    Snapshot,
+    Snapshot,
+  ];
+  const merged: Snapshot = new Map();
+  for (const path of new Set([...mine.keys(), ...other.keys()])) {
+    const [before, a, b] = [old.get(path), mine.get(path), other.get(path)];
+    if (!isSame(b, before) && !isSame(a, before) && !isSame(a, b)) return undefined;
+    const winner = isSame(b, before) ? a : b;
+    if (winner !== undefined) merged.set(path, winner);
+  }
+  return findFileAndDirectory(merged) === undefined ? writeTree(state, merged) : undefined;
+}
+
+/** Returns the files in which two trees differ, by path. */
+export function compareTrees(state: State, from: string, to: string): ChangedFile[] {
+  const [before, after] = [readSnapshot(state, from), readSnapshot(state, to)];
+  return [...new Set([...before.keys(), ...after.keys()])].sort().flatMap((filename) => {
+    const [old, young] = [before.get(filename), after.get(filename)];
+    if (isSame(old, young)) return [];
+    const status = old === undefined ? 'added' : young === undefined ? 'removed' : 'modified';
+    return [{ filename, status } as const];
+  });
+}
+
+/** Returns the tree of a commit. @throws Error for an unknown commit */
+export function readCommitTree(state: State, sha: string): string {
+  const commit = state.commits[sha];
+  if (commit === undefined) throw new Error(`There is no commit ${sha}.`);
+  return commit.tree;
+}
+
+function listAncestors(state: State, sha: string): Set<string> {
+  const found = new Set([sha]);
+  // A set yields what is added to it while it is walked, so this goes on to the first commit.
+  for (const commit of found)
+    for (const parent of state.commits[commit]?.parents ?? []) found.add(parent);
+  return found;
+}
+
+/** Returns the newest commit that two commits both descend from, or undefined for unrelated ones. */
+export function findMergeBase(state: State, a: string, b: string): string | undefined {
+  const ofA = listAncestors(state, a);
+  const common = [...listAncestors(state, b)].filter((sha) => ofA.has(sha));
+  // Whatever lies behind another common commit is the parent of one.
+  const behind = new Set(common.flatMap((sha) => state.commits[sha]?.parents ?? []));
+  return common.find((sha) => !behind.has(sha));
+}
+
+/** Returns the tree of `theirs` merged into `ours`, both commits; undefined where they conflict. */
+export function mergeCommits(state: State, ours: string, theirs: string): string | undefined {
+  const base = findMergeBase(state, ours, theirs);
+  return mergeTrees(state, {
+    base: base === undefined ? EMPTY_TREE : readCommitTree(state, base),
+    ours: readCommitTree(state, ours),
+    theirs: readCommitTree(state, theirs),
+  });
+}

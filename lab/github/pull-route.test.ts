@@ -1,0 +1,123 @@
+import { getOctokit } from '@actions/github';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { GitHub } from './github.ts';
+import { startGitHub } from './github.ts';
+
+let github: GitHub;
+const repo = { owner: 'acme', repo: 'database' };
+
+beforeEach(async () => {
+  github = await startGitHub({ files: { a: '1', b: '1' } });
+});
+
+afterEach(() => github.stop());
+
+async function read(number: number) {
+  const token = github.createToken({ permissions: { pull_requests: 'read' } });
+  const { rest } = getOctokit(token, { baseUrl: github.urls.api });
+  const { data } = await rest.pulls.get({ ...repo, pull_number: number });
+  return [data.mergeable, data.mergeable_state, data.merge_commit_sha];
+}
+
+const open = () =>
+  github.openPullRequest({ branch: 'change', title: 'Change', contents: { a: '2' } });
+
+describe('whether a pull request can be merged', () => {
+  it.each([0, 1, 3])('is unknown for %i answers', async (answers) => {
+    github.delayMergeability(answers);
+    const { payload, sha } = open();
+    // Lists do not set GitHub to work, and show what is known.
+    const token = github.createToken({ permissions: { pull_requests: 'read' } });
+    const { rest } = getOctokit(token, { baseUrl: github.urls.api });
+    for (let time = 0; time < 4; time += 1) {
+      const { data } = await rest.pulls.list(repo);
+      expect(data).toMatchObject([{ merge_commit_sha: null }]);
+    }
+    for (let time = 0; time < answers; time += 1)
+      expect(await read(payload.number)).toEqual([null, 'unknown', null]);
+    for (let time = 0; time < 2; time += 1)
+      expect(await read(payload.number)).toEqual([true, 'clean', sha]);
+  });
+
+  it('is unknown again after a push, with the old merge commit meanwhile', async () => {
+    const { payload, sha } = open();
+    const { number } = payload;
+    await read(number);
+    expect(await read(number)).toEqual([true, 'clean', sha]);
+    expect(github.label(number, 'x').payload.pull_request).toMatchObject({ mergeable: true });
+    const pushed = github.pushToPullRequest(number, { contents: { c: '2' } });
+    expect(await read(number)).toEqual([null, 'unknown', sha]);
+    expect(await read(number)).toEqual([true, 'clean', pushed.sha]);
+  });
+
+  it('is unknown again after the base branch moved, which nobody notices until they ask', async () => {
+    const { payload, sha } = open();
+    const { number } = payload;
+    const base = payload.pull_request.base.sha;
+    await read(number);
+    await read(number);
+    const main = github.push({ contents: { b: '2' } }).sha;
+    // Neither the event of a label nor refs/pull/N/merge knows.
+    const labeled = github.label(number, 'x');
+    expect(labeled).toMatchObject({ sha, payload: { pull_request: { mergeable: null } } });
+    expect(await read(number)).toEqual([null, 'unknown', sha]);
+    const [mergeable, , merge = ''] = await read(number);
+    expect(mergeable).toBe(true);
+    expect(merge).not.toBe(sha);
+    const token = github.createToken({ permissions: { contents: 'read', pull_requests: 'read' } });
+    const { rest } = getOctokit(token, { baseUrl: github.urls.api });
+    const { data } = await rest.git.getCommit({ ...repo, commit_sha: String(merge) });
+    expect(data.parents.map((parent) => parent.sha)).toEqual([main, payload.pull_request.head.sha]);
+    // `base.sha` is the one of the last push, and so not what the merge was made on.
+    const pull = await rest.pulls.get({ ...repo, pull_number: number });
+    expect(pull.data.base.sha).toBe(base);
+    // The old merge commit can still be read.
+    await rest.git.getCommit({ ...repo, commit_sha: sha });
+  });
+
+  it('ends in a conflict, with no merge commit or an old one', async () => {
+    const { payload, sha } = open();
+    const { number } = payload;
+    await read(number);
+    await read(number);
+    github.push({ contents: { a: '3' } });
+    await read(number);
+    expect(await read(number)).toEqual([false, 'dirty', sha]);
+    const late = github.openPullRequest({
+      branch: 'late',
+      title: 'Late',
+      head: payload.pull_request.head.sha,
+    });
+    await read(late.payload.number);
+    expect(await read(late.payload.number)).toEqual([false, 'dirty', null]);
+    // The same change on both sides is none.
+    github.push({ contents: { a: '2' } });
+    await read(number);
+    const [mergeable, , merge] = await read(number);
+    expect([mergeable, merge === sha]).toEqual([true, false]);
+  });
+
+  it('comes without a merge commit in the API of 2026-03-10', async () => {
+    const { number } = open().payload;
+    await read(number);
+    const token = github.createToken({ permissions: { pull_requests: 'read' } });
+    const { request } = getOctokit(token, { baseUrl: github.urls.api });
+    const ask = (version: string) =>
+      request(`GET /repos/acme/database/pulls/${number}`, {
+        headers: { 'x-github-api-version': version },
+      });
+    const { data, headers } = await ask('2026-03-10');
+    expect(data).toMatchObject({ mergeable: true });
+    expect(data).not.toHaveProperty('merge_commit_sha');
+    expect(headers['x-github-api-version-selected']).toBe('2026-03-10');
+    expect((await ask('2022-11-28')).data).toHaveProperty('merge_commit_sha');
+    await expect(ask('2020-01-01')).rejects.toMatchObject({ status: 400 });
+  });
+
+  it('is not told of a closed one', async () => {
+    const { number } = open().payload;
+    github.close(number);
+    await read(number);
+    expect((await read(number)).slice(0, 2)).toEqual([null, 'unknown']);
+  });
+});
