@@ -42,6 +42,8 @@ export interface WorkflowEvent<Name extends string = string, Payload = unknown> 
    * triggered the event. Source: docs.github.com, "Troubleshooting Dependabot on GitHub Actions".
    */
   readonly withoutSecrets: boolean;
+  /** Why GitHub starts no workflow for what happened, where it starts none. */
+  readonly blocked?: string;
 }
 
 /** The payloads of the pull request actions that the lab plays. */
@@ -159,6 +161,31 @@ export function makePullRequestEvent(
     headRef: pull.branch,
     baseRef: pull.base,
     withoutSecrets: actor === 'dependabot[bot]' || pull.headOwner !== world.state.owner,
+    ...(pull.conflict && !merged
+      ? { blocked: `pull request ${pull.number} has a merge conflict` }
+      : {}),
+  };
+}
+
+/**
+ * Makes the event that GitHub sends to workflows on pull_request_target for what happened to a pull request.
+ * They run on the default branch's newest commit, whatever the base branch is, and where there is a
+ * conflict as well. Forks get secrets. Sources: docs.github.com, "Events that trigger workflows";
+ * github.blog/changelog/2025-11-07, in effect since 2025-12-08; "Troubleshooting Dependabot on GitHub Actions":
+ * no secrets where Dependabot triggers the event of a pull request of its own.
+ */
+export function makeTargetEvent<Payload extends PullRequestPayload>(
+  world: World,
+  { blocked: _, ...event }: WorkflowEvent<'pull_request', Payload>,
+): WorkflowEvent<'pull_request_target', Payload> {
+  const { ref, sha, withoutSecrets } = onMain(world, event.actor);
+  const author = event.payload.pull_request.user.login;
+  return {
+    ...event,
+    name: 'pull_request_target',
+    ref,
+    sha,
+    withoutSecrets: withoutSecrets && author === event.actor,
   };
 }
 

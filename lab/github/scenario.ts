@@ -10,11 +10,13 @@ import {
 import { addCheckRun, addCheckSuite } from './check-route.ts';
 import { addComment } from './comment-route.ts';
 import { giveCheckRun } from './commit-shape.ts';
+import type { PullRequestPayload, WorkflowEvent } from './event.ts';
 import {
   makeDispatchEvent,
   makePullRequestEvent,
   makePushEvent,
   makeScheduleEvent,
+  makeTargetEvent,
   makeWorkflowDispatchEvent,
 } from './event.ts';
 import type { Contents } from './git.ts';
@@ -247,6 +249,14 @@ export class Scenario {
       const action = { unlabeled: findLabel(world, name) };
       return makePullRequestEvent(world, { pull, actor: by ?? world.state.owner, action });
     });
+  }
+
+  /**
+   * Gives the pull_request_target event of what a pull_request event tells; the run starts now, on
+   * the default branch's present head.
+   */
+  asTarget<Payload extends PullRequestPayload>(event: WorkflowEvent<'pull_request', Payload>) {
+    return makeTargetEvent(this.#world(), event);
   }
 
   /** Pushes a commit without a pull request, to the default branch unless another is named. */

@@ -31,10 +31,13 @@ export function giveEventPath(directories: Directories): string {
 /**
  * Makes the `github` context: its texts become GITHUB_* variables, but for `token` and `event`.
  * `action_path` is absent as for every action that is not composite.
+ * @throws Error for an event for which GitHub starts no workflow
  * Source: docs.github.com, "Contexts reference" and "Variables reference"; the runner's GitHubContext.
  */
 export function makeGitHubContext(parts: ContextParts): Record<string, unknown> {
   const { event, urls, directories } = parts;
+  if (event.blocked !== undefined)
+    throw new Error(`GitHub starts no workflow on ${event.name}: ${event.blocked}.`);
   const payload = event.payload as {
     repository?: { id?: number; owner?: { id?: number } };
     sender?: { id?: number };
