@@ -24,7 +24,14 @@ import { addIssue, addLabel, dropLabel } from './issue-route.ts';
 import { enqueue, mergeQueued, type Queue } from './merge-queue.ts';
 import type { World } from './shape.ts';
 import { giveComment, giveIssue } from './shape.ts';
-import type { ChangedFile, IssueRecord, LabelRecord, MergeMethod, PullRecord } from './state.ts';
+import type {
+  ChangedFile,
+  IssueRecord,
+  LabelRecord,
+  MergeMethod,
+  PullRecord,
+  Role,
+} from './state.ts';
 import { defaultBranch, readBranch, readClock, readHead, takeId } from './state.ts';
 
 /** A pull request to open. */
@@ -257,6 +264,13 @@ export class Scenario {
    */
   asTarget<Payload extends PullRequestPayload>(event: WorkflowEvent<'pull_request', Payload>) {
     return makeTargetEvent(this.#world(), event);
+  }
+
+  /** Gives somebody a role in the repository, or with `gone` deletes the account. */
+  setRole(login: string, role: Role): void {
+    this.#play(({ state }) => {
+      state.roles[login.toLowerCase()] = role;
+    });
   }
 
   /** Pushes a commit without a pull request, to the default branch unless another is named. */

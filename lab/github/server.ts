@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkRoutes } from './check-route.ts';
+import { collaboratorRoutes } from './collaborator-route.ts';
 import { commentRoutes } from './comment-route.ts';
 import { commitRoutes } from './commit-route.ts';
 import { contentRoutes } from './content-route.ts';
@@ -60,6 +61,7 @@ const routes: readonly Route[] = [
   ...commitRoutes,
   ...checkRoutes,
   ...contentRoutes,
+  ...collaboratorRoutes,
 ];
 
 /**

@@ -176,6 +176,9 @@ export type CheckConclusion =
   | 'timed_out'
   | 'action_required';
 
+/** What somebody may do in the repository; `gone` is an account that does not exist. */
+export type Role = 'admin' | 'maintain' | 'write' | 'triage' | 'read' | 'none' | 'gone';
+
 /** Everything the server knows: plain JSON, so that it can be written to a file as it is. */
 export interface State {
   owner: string;
@@ -191,6 +194,8 @@ export interface State {
   /** How many entries the answer to "get a tree" has at most. */
   treeLimit: number;
   tokens: Record<string, Token>;
+  /** Roles by login in lower case; the owner needs none. */
+  roles: Record<string, Role>;
   /** Git's objects by id: blobs in base64, trees as their entries in Git's order. */
   blobs: Record<string, string>;
   trees: Record<string, readonly TreeEntry[]>;
@@ -280,6 +285,7 @@ export function createState(repository: {
     mergeabilityDelay: 1,
     treeLimit: githubTreeLimit,
     tokens: {},
+    roles: {},
     blobs: {},
     trees: {},
     commits: {},
@@ -327,6 +333,7 @@ export function loadState(path: string): State | undefined {
       ...state,
       mergeabilityDelay: state.mergeabilityDelay ?? 1,
       treeLimit: state.treeLimit ?? githubTreeLimit,
+      roles: state.roles ?? {},
       blobs: state.blobs ?? {},
       trees: state.trees ?? {},
       reactions: state.reactions ?? {},

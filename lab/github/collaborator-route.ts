@@ -1,0 +1,60 @@
+import { Problem } from './problem.ts';
+import type { Answer, Call, Route } from './route.ts';
+import type { Schemas } from './shape.ts';
+import { giveUser } from './shape.ts';
+import type { Role, State } from './state.ts';
+
+/** Roles from the one that may least to the one that may most. */
+const ladder: readonly Role[] = ['none', 'read', 'triage', 'write', 'maintain', 'admin'];
+
+/** Tells what an account may do. Everybody reads a public repository; an app is no user. */
+function findRole(state: State, login: string): Role {
+  if (login.endsWith('[bot]')) return 'gone';
+  if (login.toLowerCase() === state.owner.toLowerCase()) return 'admin';
+  const key = login.toLowerCase();
+  const role = (Object.hasOwn(state.roles, key) && state.roles[key]) || 'none';
+  return role === 'none' && !state.private ? 'read' : role;
+}
+
+/**
+ * Tells what somebody may do. Metadata, which every token reads, suffices a workflow's token; a person must be
+ * able to push.
+ * Sources: docs.github.com, REST API, collaborators (`maintain` counts as write, `triage` as read);
+ * yegor256/rultor#1407 for the 403; its 404 ("is not a user") is for apps and logins of nobody.
+ */
+function getPermission(call: Call): Answer {
+  const { world } = call;
+  const { state } = world;
+  const can = (role: Role, wanted: Role) => ladder.indexOf(role) >= ladder.indexOf(wanted);
+  if (!call.login.endsWith('[bot]') && !can(findRole(state, call.login), 'write'))
+    throw new Problem(403, 'Must have push access to view collaborator permission.');
+  const login = call.params.username ?? '';
+  const role = findRole(state, login);
+  if (role === 'gone') throw new Problem(404, `${login} is not a user`);
+  const body: Schemas['repository-collaborator-permission'] = {
+    permission: role === 'maintain' ? 'write' : role === 'triage' ? 'read' : role,
+    role_name: role,
+    user: {
+      ...giveUser(world, login),
+      permissions: {
+        admin: can(role, 'admin'),
+        maintain: can(role, 'maintain'),
+        push: can(role, 'write'),
+        triage: can(role, 'triage'),
+        pull: can(role, 'read'),
+      },
+      role_name: role,
+    },
+  };
+  return { body };
+}
+
+/** Who may do what. */
+export const collaboratorRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    pattern: '/repos/:owner/:repo/collaborators/:username/permission',
+    documentation: 'collaborators/collaborators#get-repository-permissions-for-a-user',
+    run: getPermission,
+  },
+];
