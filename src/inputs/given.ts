@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type { GivenSetting } from '../cluster/setting-lines.ts';
 import {
   type ParsedSettings,
@@ -181,4 +182,14 @@ function explainConflict(key: ClusterKey, a: Given, b: Given): string {
       ? `is not what ${second.place} says`
       : `${first.shown} is not what ${second.place} says, which is ${second.shown}`;
   return `${first.name}: ${values}. Give ${key} in one place.`;
+}
+
+/** The valid value of a key; null where there is none. */
+export function readValue<Key extends ClusterKey>(
+  description: Description,
+  key: Key,
+): NonNullable<z.output<(typeof clusterSchema.shape)[Key]>> | null {
+  const given = description.get(key);
+  const parsed = given === undefined ? null : clusterSchema.shape[key].safeParse(given.value);
+  return parsed?.success ? ((parsed.data ?? null) as never) : null;
 }

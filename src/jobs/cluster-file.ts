@@ -32,8 +32,8 @@ interface Search {
 }
 
 /**
- * Reads the cluster file through GitHub's API: of a pull request as its merge would leave it, and as the default branch
- * has it; of any other run at its own commit. Nothing of a fork's pull request is read before somebody who may write
+ * Reads the cluster file through GitHub's API: of a pull request as its merge would leave it, of any other run at its own
+ * commit, and for what is not merged yet as the default branch has it, too. Nothing of a fork's pull request is read before somebody who may write
  * asked for its plan.
  *
  * @throws RefusedInputs where the file cannot be used; UserError where GitHub does not let the token read it
@@ -45,14 +45,19 @@ export async function findClusterFile(intent: Run, search: Search): Promise<Foun
   }
   if (intent.kind === 'close' || intent.kind === 'await') return findStanding(intent, search);
   const commit = 'sha' in intent ? intent.sha : search.environment.event.sha;
-  const file = await readAt(commit, search);
+  const branch = intent.kind === 'review' ? readDefaultBranch(search.environment) : null;
+  const [file, standing] = await Promise.all([
+    readAt(commit, search),
+    // What a queue is about to merge is not merged yet.
+    branch === null ? null : readStanding(branch, search),
+  ]);
   if (file === null) {
     throw new RefusedInputs(
       `cluster-file: ${search.path} is not in commit ${commit.slice(0, 7)}. Give the path of a file from the root of the repository, e.g. clusters/orders.yml.`,
       null,
     );
   }
-  return { file: { file, proposal: null } };
+  return { file: { file, proposal: branch === null ? null : { branch, standing } } };
 }
 
 async function findProposal(

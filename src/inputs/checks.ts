@@ -1,0 +1,208 @@
+import type { z } from 'zod';
+import { IMAGE_TAG, majorOfTag, nodeName } from '../cluster/spec.ts';
+import { EFFECTS, nameLabel } from '../effect.ts';
+import type { Intent } from '../intent.ts';
+import { quoteValue } from '../quote.ts';
+import { checkBackend, type GivenBackend } from './backend.ts';
+import { callSchema } from './call-schema.ts';
+import {
+  CLUSTER_KEYS,
+  type ClusterKey,
+  clusterSchema,
+  FORMS,
+  nameInput,
+} from './cluster-schema.ts';
+import { type Combined, type Description, type Given, readValue } from './given.ts';
+import { findPlaceholder, hintInput } from './input-hint.ts';
+import { findMissing } from './missing.ts';
+import { parsePublicKey } from './public-key.ts';
+import { isSecretInput, SHORTEST_SECRET } from './secrets.ts';
+import { readSettings } from './settings-input.ts';
+import type { RawInputs } from './step.ts';
+
+/**
+ * Everything that is wrong with a description, and with `call`, the inputs of this one run. `path`: the cluster file's,
+ * null without one.
+ */
+export function checkDescription(
+  combined: Combined,
+  { call, intent, path }: { call: RawInputs; intent: Intent; path: string | null },
+): string[] {
+  const { description, counting } = combined;
+  const all: readonly (readonly [ClusterKey, Given])[] = [
+    ...counting,
+    ...[...description].filter(([, { source }]) => source === 'default'),
+  ];
+  const placeholders = all.flatMap(([key, given]) => {
+    const placeholder = PLACED.includes(key) ? findPlaceholder(readTexts(given)) : null;
+    return placeholder === null
+      ? []
+      : [
+          {
+            given,
+            text: `${given.name}: still has the placeholder ${placeholder} of the example workflow. Put your own value there.`,
+          },
+        ];
+  });
+  const filled = all.filter(([, given]) => !placeholders.some((one) => one.given === given));
+  const replicaCount = readValue(description, 'replica_count');
+  const settings = readSettings(description, replicaCount);
+  return [
+    ...placeholders.map(({ text }) => text),
+    ...sortByKey(filled).flatMap(([key, given]) => checkValue(key, given)),
+    ...combined.problems,
+    ...checkCall(call),
+    ...(replicaCount === null ? [] : checkReplicas(description, replicaCount)),
+    ...settings.problems,
+    ...filled.flatMap(([key, given]) =>
+      key === 'backend_config' ? checkConfig(given, description) : [],
+    ),
+    ...checkMajor(description),
+    ...checkLabels(description),
+    ...findMissing({ description, call, intent, path }),
+    ...checkPasswords(call),
+  ];
+}
+
+/** Keys in which something of the example can be left as it is. */
+const PLACED: readonly ClusterKey[] = [
+  'ssh_cidrs',
+  'client_cidrs',
+  'subnet_ids',
+  'backend_config',
+  'image',
+];
+
+/** Everything that a value says, for a search. */
+function readTexts({ value }: Given): string {
+  const given =
+    typeof value === 'object' && value !== null && 'given' in value ? value.given : value;
+  return typeof given === 'string' ? given : JSON.stringify(given);
+}
+
+function sortByKey(
+  values: readonly (readonly [ClusterKey, Given])[],
+): readonly (readonly [ClusterKey, Given])[] {
+  return [...values].sort(([a], [b]) => CLUSTER_KEYS.indexOf(a) - CLUSTER_KEYS.indexOf(b));
+}
+
+/** A value of one key, on its own. */
+function checkValue(key: ClusterKey, given: Given): string[] {
+  if (FORMS[key] === 'settings' || FORMS[key] === 'backend') return [];
+  if (key === 'ssh_public_key' && typeof given.value === 'string') {
+    const result = parsePublicKey(given.value);
+    return 'problem' in result ? [`${given.name}: ${result.problem}`] : [];
+  }
+  const { error } = clusterSchema.shape[key].safeParse(given.value);
+  const issues: readonly z.core.$ZodIssue[] = error?.issues ?? [];
+  return issues.map((issue) => {
+    const [index] = issue.path;
+    const entry =
+      index === undefined ? undefined : (given.value as readonly unknown[])[Number(index)];
+    // Of a list the part that is meant.
+    const found = entry ?? given.value;
+    const hint = typeof found === 'string' ? hintInput(nameInput(key), found) : null;
+    const name = index === undefined ? given.name : given.nameEntry(String(index));
+    const shown = given.shown ?? (typeof found === 'string' ? quoteValue(found) : showKind(found));
+    return `${name}: ${shown} is not allowed. ${issue.message}${hint === null ? '' : ` ${hint}`}`;
+  });
+}
+
+/** Of a list or a map only that it is one. */
+function showKind(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' && value !== null ? 'a map' : String(value);
+}
+
+function checkCall(call: RawInputs): string[] {
+  const { error } = callSchema.safeParse({ ...EMPTY_CALL, ...call });
+  return (error?.issues ?? []).map(({ path, message }) => {
+    const input = String(path[0]);
+    if (isSecretInput(input)) return `${input}: not allowed. ${message}`;
+    const hint = hintInput(input, call[input] ?? '');
+    return `${input}: ${quoteValue(call[input] ?? '')} is not allowed. ${message}${hint === null ? '' : ` ${hint}`}`;
+  });
+}
+
+const EMPTY_CALL: RawInputs = Object.fromEntries(
+  Object.keys(callSchema.shape).map((input) => [input, '']),
+);
+
+function checkConfig(given: Given, description: Description): string[] {
+  const { given: config, problems } = given.value as GivenBackend;
+  const type = readValue(description, 'backend') ?? '';
+  return [...problems, ...checkBackend(type, config)].map(
+    ({ setting, text }) => `${setting === null ? given.name : given.nameEntry(setting)}: ${text}`,
+  );
+}
+
+/** Values that must fit the number of nodes. */
+function checkReplicas(description: Description, replicaCount: number): string[] {
+  const problems: string[] = [];
+  const refuse = (given: Given | undefined, allowed: string) =>
+    problems.push(`${given?.name}: ${given?.shown} is not allowed. Allowed: ${allowed}.`);
+  const primary = /^node-(\d+)$/.exec(readValue(description, 'primary') ?? '')?.[1];
+  if (primary !== undefined && Number(primary) > replicaCount + 1) {
+    refuse(
+      description.get('primary'),
+      `node-1 to ${nodeName(replicaCount + 1)}, as replica-count is ${replicaCount}, e.g. node-1`,
+    );
+  }
+  const synchronous = readValue(description, 'synchronous_replicas');
+  if (synchronous !== null && synchronous > replicaCount) {
+    refuse(
+      description.get('synchronous_replicas'),
+      `at most replica-count, which is ${replicaCount}, as writes would wait for ever, e.g. ${Math.min(1, replicaCount)}`,
+    );
+  }
+  return problems;
+}
+
+/** A label that allows something is a person's to set. */
+function checkLabels(description: Description): string[] {
+  const prefix = readValue(description, 'label_prefix') ?? '';
+  if (prefix === '') return [];
+  const own = EFFECTS.map((effect) => nameLabel(prefix, effect).toLowerCase());
+  const consents = [
+    ['allow_destroy_label', 'by which people allow that data is destroyed'],
+    ['allow_plan_label', "by which people ask for the plan of a fork's pull request"],
+  ] as const;
+  return consents.flatMap(([key, what]) => {
+    const consent = (readValue(description, key) ?? '').toLowerCase();
+    if (!own.includes(consent)) return [];
+    return [
+      `${description.get('label_prefix')?.name}: ${quoteValue(prefix)} is not allowed. With it the action would set the label ${quoteValue(consent)} itself, ${what} (${nameInput(key)}). Choose another, e.g. postgres/.`,
+    ];
+  });
+}
+
+/** The official image's tags begin with the major version; other repositories name theirs as they like. */
+function checkMajor(description: Description): string[] {
+  const given = description.get('image_tag');
+  const tag = String(given?.value ?? '');
+  if (given === undefined || readValue(description, 'image') !== 'postgres') return [];
+  if (majorOfTag(tag) !== null || !IMAGE_TAG.test(tag)) return [];
+  return [
+    `${given.name}: ${given.shown} is not allowed. Allowed: a tag of the image postgres that begins with its major version, so that a new major never arrives unasked, e.g. 17.`,
+  ];
+}
+
+/**
+ * Values that are sent to PostgreSQL must survive its passfile and SASLprep (RFC 4013) unchanged, and what is masked
+ * must not be a word of ordinary texts: masking `e` or `postgres` would shred the log and the comment.
+ */
+function checkPasswords(inputs: RawInputs): string[] {
+  return ['postgres-password', 'replication-password'].flatMap((name) => {
+    const value = inputs[name] ?? '';
+    if (!/^[\x20-\x7e]*$/.test(value)) {
+      return [
+        `${name}: holds characters outside printable ASCII. Use letters, digits and punctuation.`,
+      ];
+    }
+    return value === '' || value.trim().length >= SHORTEST_SECRET
+      ? []
+      : [
+          `${name}: too short. Allowed: at least ${SHORTEST_SECRET} characters, e.g. the output of openssl rand -base64 24.`,
+        ];
+  });
+}

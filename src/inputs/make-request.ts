@@ -1,0 +1,70 @@
+import { completeBackend, type GivenBackend } from './backend.ts';
+import type { ClusterKey } from './cluster-schema.ts';
+import { type Description, readValue } from './given.ts';
+import { parsePublicKey } from './public-key.ts';
+import type { Request } from './request.ts';
+import { readSettings } from './settings-input.ts';
+import type { RawInputs } from './step.ts';
+
+/** The request that a description without problems makes. `blank`: an empty state stands for the backend. */
+export function makeRequest(
+  description: Description,
+  { call, blank }: { call: RawInputs; blank: boolean },
+): Request {
+  const read = <Key extends ClusterKey>(key: Key) => {
+    const value = readValue(description, key);
+    if (value === null) throw new Error(`${key} has neither a value nor a default.`);
+    return value;
+  };
+  const given = (key: ClusterKey) => description.get(key)?.value;
+  const secret = (input: string) => call[input] ?? '';
+  const name = read('cluster_name');
+  const replicaCount = read('replica_count');
+  const type = readValue(description, 'backend') ?? 'local';
+  const config = ((given('backend_config') ?? { given: {} }) as GivenBackend).given;
+  return {
+    spec: {
+      name,
+      region: read('region'),
+      instanceType: read('instance_type'),
+      replicaCount,
+      image: read('image'),
+      imageTag: read('image_tag'),
+      primary: readValue(description, 'primary') || null,
+      synchronousReplicas: read('synchronous_replicas'),
+      settings: readSettings(description, replicaCount).settings,
+      sshCidrs: readValue(description, 'ssh_cidrs') ?? [],
+      clientCidrs: readValue(description, 'client_cidrs') ?? [],
+      subnetIds: readValue(description, 'subnet_ids') ?? [],
+    },
+    backend: blank ? null : { type, config: completeBackend(type, config) },
+    workingDirectory: chooseDirectory(readValue(description, 'working_directory') ?? '', name),
+    secrets: {
+      postgresPassword: secret('postgres-password'),
+      replicationPassword: secret('replication-password'),
+      sshPrivateKey: secret('ssh-private-key'),
+      reviewKey: secret('review-key'),
+    },
+    sshUser: read('ssh_user'),
+    sshPublicKey: readPublicKey(description),
+    fenced: call.fenced || null,
+    githubToken: secret('github-token'),
+    allowDestroyLabel: read('allow_destroy_label') || null,
+    allowPlanLabel: read('allow_plan_label') || null,
+    labelPrefix: readValue(description, 'label_prefix') || null,
+    onPlanChange: read('on_plan_change'),
+    comment: read('comment'),
+    terraformBinary: readValue(description, 'terraform_binary') || null,
+  };
+}
+
+function readPublicKey(description: Description): string | null {
+  const text = readValue(description, 'ssh_public_key') ?? '';
+  const result = text === '' ? null : parsePublicKey(text);
+  return result !== null && 'key' in result ? result.key : null;
+}
+
+/** The working directory of a cluster; without one `given`, its own, so that clusters of one repository are apart. */
+export function chooseDirectory(given: string, cluster: string): string {
+  return given || `.postgres-cluster/${cluster}`;
+}

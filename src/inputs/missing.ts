@@ -1,0 +1,86 @@
+import type { Intent } from '../intent.ts';
+import { type ClusterKey, nameInput } from './cluster-schema.ts';
+import { type Description, readValue } from './given.ts';
+import type { RawInputs } from './step.ts';
+
+/** What the run cannot do without, and only what it really needs. */
+export function findMissing({
+  description,
+  call,
+  intent,
+  path,
+}: {
+  description: Description;
+  call: RawInputs;
+  intent: Intent;
+  path: string | null;
+}): string[] {
+  const operation = intent.kind === 'operation' ? intent.operation : null;
+  const deploys = intent.kind === 'deploy';
+  const reviews = intent.kind === 'review' || intent.kind === 'drift';
+  const plans = deploys || reviews || operation === 'plan' || operation === 'apply';
+  const configures = deploys || operation === 'configure' || intent.kind === 'failover';
+  const problems: string[] = [];
+  const need = (key: ClusterKey, why: string) => {
+    const value = description.get(key)?.value;
+    if (value !== undefined && value !== '' && !(Array.isArray(value) && value.length === 0))
+      return;
+    const name = path === null ? nameInput(key) : `${path}:1: ${key}`;
+    problems.push(`${name}: missing. ${why}`);
+  };
+  const withoutSecrets = 'withoutSecrets' in intent ? intent.withoutSecrets : null;
+  const needSecret = (name: string, why: string) => {
+    if ((call[name] ?? '') !== '') return;
+    const reason =
+      withoutSecrets === null
+        ? why
+        : `GitHub gives no secrets to ${withoutSecrets}. Deploy on push, and let a person merge.`;
+    problems.push(`${name}: missing. ${reason}`);
+  };
+  // Files that all had the default's name would all be one cluster.
+  if (path !== null && description.get('cluster_name')?.source === 'default') {
+    problems.push(
+      `${path}:1: cluster_name: missing. It tells the cluster from every other one; write e.g. cluster_name: orders.`,
+    );
+  }
+  if (configures) {
+    const store = 'Keep it as a repository or environment secret';
+    needSecret(
+      'postgres-password',
+      `The superuser gets it. ${store}, e.g. \${{ secrets.POSTGRES_PASSWORD }}.`,
+    );
+    needSecret(
+      'replication-password',
+      `Replicas log in with it. ${store}, e.g. \${{ secrets.REPLICATION_PASSWORD }}.`,
+    );
+  }
+  if (intent.kind === 'deploy' || (intent.kind === 'review' && withoutSecrets === null)) {
+    if (readValue(description, 'require_signature') === true) {
+      needSecret(
+        'review-key',
+        `require-signature is true, so what is reviewed must be signed. Keep the output of openssl rand -hex 32 as a secret that this job can read, e.g. \${{ secrets.REVIEW_KEY }}.`,
+      );
+    }
+  }
+  const hasPublicKey = (description.get('ssh_public_key')?.value ?? '') !== '';
+  // A plan without secrets is made with a substitute key.
+  if (configures || (plans && withoutSecrets === null && !hasPublicKey)) {
+    needSecret(
+      'ssh-private-key',
+      `${configures ? 'Ansible logs in with it' : 'Its public half goes into the key pair, and with it a plan looks at the nodes; ssh-public-key alone is enough for a plan that does not'}. Make one with ssh-keygen -t ed25519 and keep it as a secret, e.g. \${{ secrets.SSH_PRIVATE_KEY }}.`,
+    );
+  }
+  if (reviews || deploys) {
+    need(
+      'ssh_cidrs',
+      'Without it nobody, the runner included, reaches port 22 to configure the nodes. Name the networks your runners come from, e.g. 203.0.113.0/24.',
+    );
+  }
+  if (plans || configures) {
+    need(
+      'backend',
+      'Terraform would keep its state in a file of the workspace, which a hosted runner throws away and actions/checkout cleans, so the next run would build a second cluster. Name a backend, e.g. backend: s3 with backend-config: bucket = "…"; to use a local file all the same say backend: local.',
+    );
+  }
+  return problems;
+}
