@@ -6,9 +6,17 @@ import type { NodeProof } from '../src/cluster/proof.ts';
 import { readRow, writeRow } from './client.ts';
 import type { WorkflowEvent } from './github/event.ts';
 import type { JobResult } from './runner/job.ts';
-import { startWorld, type World } from './world.ts';
+import { FROM_FILE, startWorld, type World } from './world.ts';
 
-const REQUEST = '{"instance_type":"t2.small","replica_count":2,"region":"us-east-1"}';
+const PATH = 'clusters/orders.yml';
+const CLUSTER = [
+  'cluster_name: orders',
+  'region: us-east-1',
+  'instance_type: t2.small',
+  'replica_count: 2',
+  'settings:',
+  '  work_mem: 8MB',
+];
 
 const started = Date.now();
 const timings: Record<string, number> = {};
@@ -40,7 +48,7 @@ async function runAction(world: World, name: string, event: WorkflowEvent): Prom
       console.log(`          │ ${line.replace(/^##\[group\]/, '')}`);
     }
   };
-  const result = await play(name, () => world.run(event, { request: REQUEST }, { onLine }));
+  const result = await play(name, () => world.run(event, FROM_FILE, { onLine }));
   const logFile = join(world.folder, `${name}.log`);
   writeFileSync(logFile, result.log);
   if (result.conclusion === 'success') return result;
@@ -52,10 +60,16 @@ async function runAction(world: World, name: string, event: WorkflowEvent): Prom
 async function tellStory(world: World): Promise<void> {
   const { github } = world;
 
-  title(`A pull request asks for ${REQUEST}`);
-  const opened = github.openPullRequest({ branch: 'orders-db', title: 'A database for orders' });
-  const { number } = (opened.payload as { pull_request: { number: number } }).pull_request;
-  await runAction(world, 'plan', opened);
+  title(`A pull request with ${PATH}`);
+  console.log(CLUSTER.map((line) => `  ${line}`).join('\n'));
+  const opened = github.openPullRequest({
+    branch: 'orders-db',
+    title: 'A database for orders',
+    contents: { [PATH]: world.describeCluster(CLUSTER) },
+  });
+  const { number } = opened.payload;
+  // The workflow is the default branch's, and nothing of the pull request is checked out.
+  await runAction(world, 'plan', github.asTarget(opened));
   title(`The comment on pull request #${number}`);
   console.log(latestComment(world, number));
 
@@ -84,7 +98,7 @@ async function tellStory(world: World): Promise<void> {
   const commentFile = join(world.folder, 'comment.md');
   writeFileSync(commentFile, comment);
   const report = {
-    request: JSON.parse(REQUEST),
+    cluster: CLUSTER,
     nodes: proof.map(({ name, role, address, lsn, lagBytes }) => ({
       name,
       role,

@@ -42,6 +42,15 @@ export interface WorldOptions {
   readonly onProgress?: (line: string) => void;
 }
 
+/** Inputs of a step that leaves to the cluster file what `run` gives by itself. */
+export const FROM_FILE: Readonly<Record<string, string>> = {
+  'cluster-file': 'clusters/orders.yml',
+  'ssh-cidrs': '',
+  'client-cidrs': '',
+  backend: '',
+  'backend-config': '',
+};
+
 /** A cloud, a GitHub, a registry and a state store, and a runner to use them with. */
 export interface World {
   readonly name: string;
@@ -65,6 +74,8 @@ export interface World {
     inputs?: Readonly<Record<string, string>>,
     options?: Partial<JobOptions>,
   ): Promise<JobResult>;
+  /** A cluster file of `lines` and of what a job needs in this world: its networks and where its state is. */
+  describeCluster(lines: readonly string[]): string;
   /** Ends this process's part; containers, volumes and state stay for the next start. */
   stop(): Promise<void>;
 }
@@ -142,6 +153,15 @@ export async function startWorld(options: WorldOptions): Promise<World> {
         },
         ...jobOptions,
       }),
+    describeCluster: (lines) =>
+      [
+        ...lines,
+        `ssh_cidrs: [${runnerCidr}]`,
+        `client_cidrs: [${runnerCidr}]`,
+        'backend: s3',
+        `backend_config: ${JSON.stringify({ ...state.backendConfig, key: 'postgres.tfstate' })}`,
+        '',
+      ].join('\n'),
     async stop() {
       await Promise.all([aws.stop(), github.stop()]);
     },

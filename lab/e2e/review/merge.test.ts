@@ -4,8 +4,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Rule } from '../../aws/world.ts';
 import { query } from '../../client.ts';
 import type { WorkflowEvent } from '../../github/event.ts';
+import type { Contents } from '../../github/git.ts';
 import type { JobOptions, JobResult } from '../../runner/job.ts';
-import type { World } from '../../world.ts';
+import { FROM_FILE, type World } from '../../world.ts';
 import {
   closeStage,
   openPullRequest,
@@ -273,6 +274,97 @@ describe('reviewed is applied', () => {
     await askPrimary("SELECT pg_drop_replication_slot('node_9')", made);
     await look();
     expect(listDrift().map(({ state }) => state)).toEqual(['closed']);
+  });
+
+  describe('a cluster file', () => {
+    const path = 'clusters/orders.yml';
+    /** The same cluster as the inputs describe. */
+    const describeCluster = (workMem: string): string =>
+      world.describeCluster([
+        'cluster_name: postgres',
+        'instance_type: t3.small',
+        'replica_count: 1',
+        `settings: { work_mem: ${workMem} }`,
+        'require_signature: true',
+      ]);
+    const FILE = { ...FROM_FILE, 'review-key': REVIEW_KEY };
+    /** The plan job holds no password. */
+    const PLAN = { ...FILE, 'postgres-password': '', 'replication-password': '' };
+
+    const open = (workMem: string, more: { fork?: boolean; contents?: Contents } = {}) => {
+      const event = world.github.openPullRequest({
+        branch: `file-${results.length}`,
+        title: 'Change the file',
+        ...more,
+        contents: { [path]: describeCluster(workMem), ...more.contents },
+      });
+      return { target: world.github.asTarget(event), number: event.payload.number };
+    };
+
+    test('takes the place of the inputs without a change in the plan', async () => {
+      world.github.push({ contents: { [path]: describeCluster('24MB') } });
+      const drift = requireSuccess(await run(world.github.schedule(), PLAN));
+      expect(drift.outputs['has-changes']).toBe('false');
+      expect(drift.log).toContain('No drift');
+      expect(drift.log).toContain('Not checked');
+    });
+
+    test('is planned under pull_request_target without a checkout, and its push deploys it', async () => {
+      const { target, number } = open('28MB', {
+        contents: {
+          '.github/workflows/postgres.yml': 'on: push\n',
+          'evil.tf': 'resource "terraform_data" "evil" {}\n',
+          'ansible.cfg': '[defaults]\nlibrary = evil\n',
+        },
+      });
+      const planned = requireSuccess(await run(target, PLAN));
+      expect(readComment(number)).toMatch(/work_mem.*24MB.*28MB/);
+      const { push } = world.github.merge(number, 'squash');
+      const deployed = requireSuccess(await run(push, FILE));
+      expect(deployed.outputs['plan-digest']).toBe(planned.outputs['plan-digest']);
+      expect(readComment(number)).toContain('done');
+      expect(await askPrimary('SHOW work_mem', deployed)).toBe('28MB');
+    });
+
+    test('goes through a merge queue', async () => {
+      const { target, number } = open('32MB');
+      requireSuccess(await run(target, PLAN));
+      const queue = world.github.queue([number]);
+      for (const group of queue.groups) requireSuccess(await run(group, PLAN));
+      const deployed = requireSuccess(await run(queue.merge().push, FILE));
+      expect(await askPrimary('SHOW work_mem', deployed)).toBe('32MB');
+      expect(readComment(number)).toContain('done');
+    });
+
+    test('of a fork is planned once somebody with write access asked for it', async () => {
+      const { target, number } = open('36MB', { fork: true });
+      requireSuccess(await run(target, PLAN));
+      expect(readComment(number)).toContain('waits to be planned');
+      expect(readComment(number)).not.toContain('36MB');
+      const labeled = world.github.asTarget(world.github.label(number, 'allow-plan'));
+      requireSuccess(await run(labeled, PLAN));
+      expect(readComment(number)).toMatch(/work_mem.*32MB.*36MB/);
+      const { push } = world.github.merge(number, 'merge');
+      const deployed = requireSuccess(await run(push, FILE));
+      expect(await askPrimary('SHOW work_mem', deployed)).toBe('36MB');
+    });
+
+    test('is planned from the state alone where there is no private key', async () => {
+      const { target, number } = open('40MB', {});
+      const key = readFileSync(join(world.folder, 'ssh-key.pub'), 'utf8');
+      const planned = await run(target, {
+        ...PLAN,
+        'ssh-private-key': '',
+        'ssh-public-key': key,
+      });
+      expect(requireSuccess(planned).outputs['has-changes']).toBe('true');
+      expect(readComment(number)).toMatch(/work_mem.*36MB.*40MB/);
+      expect(readComment(number)).toContain('ssh-private-key');
+      expect(readComment(number)).not.toContain('aws_key_pair');
+      const { push } = world.github.merge(number, 'squash');
+      const deployed = requireSuccess(await run(push, FILE));
+      expect(await askPrimary('SHOW work_mem', deployed)).toBe('40MB');
+    });
   });
 
   test('no secret left the runner, in whatever spelling', () => {
