@@ -1,4 +1,4 @@
-import type { Contents } from './git.ts';
+import type { ChangedFile, Contents } from './git.ts';
 import {
   changeTree,
   compareTrees,
@@ -9,14 +9,7 @@ import {
   readCommitTree,
 } from './git.ts';
 import type { World } from './shape.ts';
-import type {
-  ChangedFile,
-  CommitRecord,
-  IssueRecord,
-  MergeMethod,
-  PullRecord,
-  State,
-} from './state.ts';
+import type { CommitRecord, IssueRecord, MergeMethod, PullRecord, State } from './state.ts';
 import { makeSha, readBranch, readClock, readHead } from './state.ts';
 
 /** What a commit is made of; without a tree it has its first parent's. */

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import type { ChangedFile, State } from './state.ts';
 
 /** A file of a commit: text, bytes, a symbolic link, or the commit of a submodule. */
 export type TreeFile =
@@ -22,6 +21,24 @@ export interface TreeEntry extends Entry {
   readonly name: string;
 }
 
+/** A file that a commit or a pull request touches. */
+export interface ChangedFile {
+  readonly filename: string;
+  readonly status: 'added' | 'modified' | 'removed';
+  readonly patch?: string;
+}
+
+/** Where Git's objects are kept, by their ids. */
+export interface GitObjects {
+  /** In base64. */
+  readonly blobs: Record<string, string>;
+  /** Entries in Git's order. */
+  readonly trees: Record<string, readonly TreeEntry[]>;
+  readonly commits: Readonly<
+    Record<string, { readonly parents: readonly string[]; readonly tree: string }>
+  >;
+}
+
 /** All files below a tree by path; directories exist through their files only, as in Git. */
 type Snapshot = Map<string, Entry>;
 
@@ -31,50 +48,50 @@ const hash = (type: 'blob' | 'tree', bytes: Uint8Array): string =>
 /** The id of the tree without files, which every Git knows. */
 export const EMPTY_TREE = hash('tree', Buffer.alloc(0));
 
-function writeBlob(state: State, bytes: Buffer): string {
+function writeBlob(objects: GitObjects, bytes: Buffer): string {
   const sha = hash('blob', bytes);
-  state.blobs[sha] = bytes.toString('base64');
+  objects.blobs[sha] = bytes.toString('base64');
   return sha;
 }
 
 /** Returns the bytes behind a blob's id, or undefined for an unknown one. */
-export function readBlob(state: State, sha: string): Buffer | undefined {
-  const content = Object.hasOwn(state.blobs, sha) ? state.blobs[sha] : undefined;
+export function readBlob(objects: GitObjects, sha: string): Buffer | undefined {
+  const content = Object.hasOwn(objects.blobs, sha) ? objects.blobs[sha] : undefined;
   return content === undefined ? undefined : Buffer.from(content, 'base64');
 }
 
 /** Returns the entries of one tree object in Git's order, or undefined for an unknown id. */
-export function readTree(state: State, sha: string): readonly TreeEntry[] | undefined {
+export function readTree(objects: GitObjects, sha: string): readonly TreeEntry[] | undefined {
   if (sha === EMPTY_TREE) return [];
-  return Object.hasOwn(state.trees, sha) ? state.trees[sha] : undefined;
+  return Object.hasOwn(objects.trees, sha) ? objects.trees[sha] : undefined;
 }
 
 /** Returns every entry below a tree with its path, each tree before what is in it. @throws Error for an unknown id */
-export function walkTree(state: State, sha: string, below = ''): [string, Entry][] {
-  const entries = readTree(state, sha);
+export function walkTree(objects: GitObjects, sha: string, below = ''): [string, Entry][] {
+  const entries = readTree(objects, sha);
   if (entries === undefined) throw new Error(`There is no tree ${sha}.`);
   return entries.flatMap(({ name, ...entry }): [string, Entry][] => {
     const path = `${below}${name}`;
-    const inside = entry.mode === '40000' ? walkTree(state, entry.sha, `${path}/`) : [];
+    const inside = entry.mode === '40000' ? walkTree(objects, entry.sha, `${path}/`) : [];
     return [[path, entry], ...inside];
   });
 }
 
 /** Returns the entry at a path below a tree, or undefined; the empty path is the tree itself. */
-export function findEntry(state: State, tree: string, path: string): Entry | undefined {
+export function findEntry(objects: GitObjects, tree: string, path: string): Entry | undefined {
   let entry: Entry | undefined = { mode: '40000', sha: tree };
   for (const name of path.split('/').filter((part) => part !== '')) {
     if (entry?.mode !== '40000') return undefined;
-    entry = readTree(state, entry.sha)?.find((candidate) => candidate.name === name);
+    entry = readTree(objects, entry.sha)?.find((candidate) => candidate.name === name);
   }
   return entry;
 }
 
-function readSnapshot(state: State, tree: string): Snapshot {
-  return new Map(walkTree(state, tree).filter(([, { mode }]) => mode !== '40000'));
+function readSnapshot(objects: GitObjects, tree: string): Snapshot {
+  return new Map(walkTree(objects, tree).filter(([, { mode }]) => mode !== '40000'));
 }
 
-function writeTree(state: State, files: Snapshot): string {
+function writeTree(objects: GitObjects, files: Snapshot): string {
   const entries: TreeEntry[] = [];
   const directories = new Map<string, Snapshot>();
   for (const [path, entry] of files) {
@@ -88,7 +105,7 @@ function writeTree(state: State, files: Snapshot): string {
     directories.set(name, inside.set(path.slice(slash + 1), entry));
   }
   for (const [name, inside] of directories)
-    entries.push({ mode: '40000', name, sha: writeTree(state, inside) });
+    entries.push({ mode: '40000', name, sha: writeTree(objects, inside) });
   if (entries.length === 0) return EMPTY_TREE;
   // Git compares bytes, and a directory as if its name ended in a slash.
   const key = ({ mode, name }: TreeEntry) => Buffer.from(mode === '40000' ? `${name}/` : name);
@@ -98,16 +115,16 @@ function writeTree(state: State, files: Snapshot): string {
     Buffer.from(sha, 'hex'),
   ]);
   const tree = hash('tree', Buffer.concat(bytes));
-  state.trees[tree] = entries;
+  objects.trees[tree] = entries;
   return tree;
 }
 
-function writeFile(state: State, file: TreeFile | string): Entry {
-  if (typeof file === 'string') return writeFile(state, { text: file });
+function writeFile(objects: GitObjects, file: TreeFile | string): Entry {
+  if (typeof file === 'string') return writeFile(objects, { text: file });
   if ('submodule' in file) return { mode: '160000', sha: file.submodule };
-  if ('link' in file) return { mode: '120000', sha: writeBlob(state, Buffer.from(file.link)) };
+  if ('link' in file) return { mode: '120000', sha: writeBlob(objects, Buffer.from(file.link)) };
   const bytes = 'text' in file ? Buffer.from(file.text) : Buffer.from(file.base64, 'base64');
-  return { mode: file.executable === true ? '100755' : '100644', sha: writeBlob(state, bytes) };
+  return { mode: file.executable === true ? '100755' : '100644', sha: writeBlob(objects, bytes) };
 }
 
 /**
@@ -117,17 +134,17 @@ function writeFile(state: State, file: TreeFile | string): Entry {
  * @throws Error for a path that Git does not keep, for one that is a file and a directory, and for
  *   taking away what is not there
  */
-export function changeTree(state: State, tree: string, contents: Contents): string {
-  const files = readSnapshot(state, tree);
+export function changeTree(objects: GitObjects, tree: string, contents: Contents): string {
+  const files = readSnapshot(objects, tree);
   for (const [path, file] of Object.entries(contents)) {
     if (path.split('/').some((name) => ['', '.', '..', '.git'].includes(name)))
       throw new Error(`${JSON.stringify(path)} is no path of a file in a Git repository.`);
-    if (file !== null) files.set(path, writeFile(state, file));
+    if (file !== null) files.set(path, writeFile(objects, file));
     else if (!files.delete(path)) throw new Error(`There is no file ${path} to take away.`);
   }
   const both = findFileAndDirectory(files);
   if (both !== undefined) throw new Error(`${both} is a file and a directory: take one away.`);
-  return writeTree(state, files);
+  return writeTree(objects, files);
 }
 
 function findFileAndDirectory(files: Snapshot): string | undefined {
@@ -147,10 +164,10 @@ const isSame = (a: Entry | undefined, b: Entry | undefined): boolean =>
  * @returns the id of the merged tree, or undefined where the sides conflict
  */
 export function mergeTrees(
-  state: State,
+  objects: GitObjects,
   { base, ours, theirs }: { base: string; ours: string; theirs: string },
 ): string | undefined {
-  const [old, mine, other] = [base, ours, theirs].map((tree) => readSnapshot(state, tree)) as [
+  const [old, mine, other] = [base, ours, theirs].map((tree) => readSnapshot(objects, tree)) as [
     Snapshot,
     Snapshot,
     Snapshot,
@@ -162,12 +179,12 @@ export function mergeTrees(
     const winner = isSame(b, before) ? a : b;
     if (winner !== undefined) merged.set(path, winner);
   }
-  return findFileAndDirectory(merged) === undefined ? writeTree(state, merged) : undefined;
+  return findFileAndDirectory(merged) === undefined ? writeTree(objects, merged) : undefined;
 }
 
 /** Returns the files in which two trees differ, by path. */
-export function compareTrees(state: State, from: string, to: string): ChangedFile[] {
-  const [before, after] = [readSnapshot(state, from), readSnapshot(state, to)];
+export function compareTrees(objects: GitObjects, from: string, to: string): ChangedFile[] {
+  const [before, after] = [readSnapshot(objects, from), readSnapshot(objects, to)];
   return [...new Set([...before.keys(), ...after.keys()])].sort().flatMap((filename) => {
     const [old, young] = [before.get(filename), after.get(filename)];
     if (isSame(old, young)) return [];
@@ -177,35 +194,39 @@ export function compareTrees(state: State, from: string, to: string): ChangedFil
 }
 
 /** Returns the tree of a commit. @throws Error for an unknown commit */
-export function readCommitTree(state: State, sha: string): string {
-  const commit = state.commits[sha];
+export function readCommitTree(objects: GitObjects, sha: string): string {
+  const commit = objects.commits[sha];
   if (commit === undefined) throw new Error(`There is no commit ${sha}.`);
   return commit.tree;
 }
 
-function listAncestors(state: State, sha: string): Set<string> {
+function listAncestors(objects: GitObjects, sha: string): Set<string> {
   const found = new Set([sha]);
   // A set yields what is added to it while it is walked, so this goes on to the first commit.
   for (const commit of found)
-    for (const parent of state.commits[commit]?.parents ?? []) found.add(parent);
+    for (const parent of objects.commits[commit]?.parents ?? []) found.add(parent);
   return found;
 }
 
 /** Returns the newest commit that two commits both descend from, or undefined for unrelated ones. */
-export function findMergeBase(state: State, a: string, b: string): string | undefined {
-  const ofA = listAncestors(state, a);
-  const common = [...listAncestors(state, b)].filter((sha) => ofA.has(sha));
+export function findMergeBase(objects: GitObjects, a: string, b: string): string | undefined {
+  const ofA = listAncestors(objects, a);
+  const common = [...listAncestors(objects, b)].filter((sha) => ofA.has(sha));
   // Whatever lies behind another common commit is the parent of one.
-  const behind = new Set(common.flatMap((sha) => state.commits[sha]?.parents ?? []));
+  const behind = new Set(common.flatMap((sha) => objects.commits[sha]?.parents ?? []));
   return common.find((sha) => !behind.has(sha));
 }
 
 /** Returns the tree of `theirs` merged into `ours`, both commits; undefined where they conflict. */
-export function mergeCommits(state: State, ours: string, theirs: string): string | undefined {
-  const base = findMergeBase(state, ours, theirs);
-  return mergeTrees(state, {
-    base: base === undefined ? EMPTY_TREE : readCommitTree(state, base),
-    ours: readCommitTree(state, ours),
-    theirs: readCommitTree(state, theirs),
+export function mergeCommits(
+  objects: GitObjects,
+  ours: string,
+  theirs: string,
+): string | undefined {
+  const base = findMergeBase(objects, ours, theirs);
+  return mergeTrees(objects, {
+    base: base === undefined ? EMPTY_TREE : readCommitTree(objects, base),
+    ours: readCommitTree(objects, ours),
+    theirs: readCommitTree(objects, theirs),
   });
 }

@@ -1,3 +1,4 @@
+import type { ChangedFile } from './git.ts';
 import { findEntry, readCommitTree } from './git.ts';
 import type { Schemas, World } from './shape.ts';
 import {
@@ -9,7 +10,7 @@ import {
   giveUser,
   makeNodeId,
 } from './shape.ts';
-import type { ChangedFile, PullRecord } from './state.ts';
+import type { PullRecord } from './state.ts';
 import { readHead } from './state.ts';
 
 /** Makes a pull request as lists show it. */

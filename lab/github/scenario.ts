@@ -19,19 +19,12 @@ import {
   makeTargetEvent,
   makeWorkflowDispatchEvent,
 } from './event.ts';
-import type { Contents } from './git.ts';
+import type { ChangedFile, Contents } from './git.ts';
 import { addIssue, addLabel, dropLabel } from './issue-route.ts';
 import { enqueue, mergeQueued, type Queue } from './merge-queue.ts';
 import type { World } from './shape.ts';
 import { giveComment, giveIssue } from './shape.ts';
-import type {
-  ChangedFile,
-  IssueRecord,
-  LabelRecord,
-  MergeMethod,
-  PullRecord,
-  Role,
-} from './state.ts';
+import type { IssueRecord, LabelRecord, MergeMethod, PullRecord, Role } from './state.ts';
 import { defaultBranch, readBranch, readClock, readHead, takeId } from './state.ts';
 
 /** A pull request to open. */

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Contents, TreeEntry } from './git.ts';
+import type { ChangedFile, Contents, TreeEntry } from './git.ts';
 import { changeTree, compareTrees, EMPTY_TREE } from './git.ts';
 
 /** What one permission of a token allows. */
@@ -14,13 +14,6 @@ export type Permission = 'issues' | 'pull_requests' | 'contents' | 'statuses' | 
 export interface Token {
   readonly login: string;
   readonly permissions: Partial<Record<Permission, Access>>;
-}
-
-/** A file that a commit or a pull request touches. */
-export interface ChangedFile {
-  readonly filename: string;
-  readonly status: 'added' | 'modified' | 'removed';
-  readonly patch?: string;
 }
 
 /** A commit; its id is arbitrary, that of its tree is Git's. */

@@ -110,7 +110,7 @@ function describe(
       state: 'failed',
       phase: 'checking the inputs',
       error: tellProblems(problems).annotations.map(run.redact).join('\n'),
-      nextStep: 'Nothing was changed. Correct the inputs in the workflow and push again.',
+      nextStep: 'Nothing was changed. Correct what the messages name and push again.',
     },
     plan: null,
     steps: null,
