@@ -35,6 +35,7 @@ import { findNewerCommit, findSubject, identifyCluster } from './jobs/place.ts';
 import { announceRefusedInputs, type RefusedRun } from './jobs/refused-inputs.ts';
 import { review } from './jobs/review.ts';
 import { Reviews } from './jobs/reviews.ts';
+import { createWorkflowReader } from './jobs/workflow-reader.ts';
 import { forwardSignals } from './process.ts';
 import { combineKeys, type PublicKeys, readPublicKeys, SUBSTITUTE_KEY } from './ssh-key.ts';
 import { openWorkspace } from './workspace.ts';
@@ -229,7 +230,8 @@ async function reportFailure(error: unknown, file: ClusterFile | null): Promise<
   process.exitCode = core.ExitCode.Failure;
   if (error instanceof UserError) {
     const inputs = listValues(readInputs());
-    const locate = await locateInputs({ env: process.env, inputs });
+    const read = createWorkflowReader(process.env, inputs['github-token'] ?? '');
+    const locate = await locateInputs({ env: process.env, inputs, read });
     const path = inputs['cluster-file'] ?? '';
     const annotate = (problem: string) => locateInFile(problem, { path, file }) ?? locate(problem);
     const { annotations, lines } = tellProblems(error.problems);

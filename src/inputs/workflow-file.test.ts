@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type AnnotationPlace, locateInputs } from './workflow-file.ts';
@@ -250,7 +249,7 @@ describe('a called workflow', () => {
   });
 
   test.each<[string, string, Record<string, string>]>([
-    ['is not checked out', caller(LOCAL, own), {}],
+    ['cannot be read', caller(LOCAL, own), {}],
     ['is of another repository', caller('acme/ci/.github/workflows/x.yml@v1', own), {}],
     ['has the same job', caller(LOCAL, own), { [file]: called }],
   ])('no line when it %s', async (_, text, files) => {
@@ -261,17 +260,6 @@ describe('a called workflow', () => {
     const files = { [file]: called.replace('nowhere', 'elsewhere') };
     await expectAt(caller(LOCAL, own), 'with: {region', { problem: 'region: bad', files });
   });
-});
-
-test('reads the checkout', async () => {
-  const workspace = mkdtempSync(join(tmpdir(), 'workflow-file-'));
-  const env = { ...ENV, GITHUB_WORKSPACE: workspace };
-  const find = async () => (await locateInputs({ env, inputs: INPUTS }))('region: bad');
-  expect(await find()).toEqual({});
-  mkdirSync(join(workspace, '.github/workflows'), { recursive: true });
-  writeFileSync(join(workspace, PATH), workflow(STEP));
-  expect(await find()).toMatchObject({ file: PATH, startLine: 14 });
-  rmSync(workspace, { recursive: true });
 });
 
 test.each([

@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Document, LineCounter, Node, Pair, Scalar, YAMLMap, YAMLSeq } from 'yaml';
 
 /** Where an annotation is shown, as `core.error` takes it; empty where that is not known for sure. */
@@ -18,8 +16,8 @@ export interface StepSearch {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** All inputs by name, as the step got them. */
   readonly inputs: Readonly<Record<string, string>>;
-  /** Gives a file of the repository, null where there is none; by default one of the checkout. */
-  readonly read?: (path: string) => Promise<string | null>;
+  /** Returns a workflow file of the repository; null where it cannot be read. */
+  readonly read: (path: string) => Promise<string | null>;
 }
 
 /**
@@ -27,7 +25,7 @@ export interface StepSearch {
  * it the line of each input; an input that is not given there is at `uses:`, and a problem that names a line
  * of a literal block (`settings: line 2: …`) is at that very line.
  *
- * Annotates nothing rather than a wrong line: where the file is not checked out, is not the one that ran, or
+ * Annotates nothing rather than a wrong line: where the file cannot be read, is not the one that ran, or
  * where another step could be meant. Throws nothing; a problem is worth saying without its line, too.
  */
 export async function locateInputs(search: StepSearch): Promise<Annotate> {
@@ -56,7 +54,7 @@ async function findStep(search: StepSearch): Promise<Step | null> {
   const { env, inputs } = search;
   const path = readPath(env.GITHUB_WORKFLOW_REF ?? '', env.GITHUB_REPOSITORY ?? '');
   if (path === null) return null;
-  const workflows = await readWorkflows(path, search.read ?? createReader(env.GITHUB_WORKSPACE));
+  const workflows = await readWorkflows(path, search.read);
   if (workflows === null) return null;
   const steps = workflows.flatMap((workflow) => findSteps(workflow, search));
   const [step, another] = steps.filter((candidate) => isConsistent(candidate, inputs));
@@ -70,11 +68,6 @@ function readPath(workflowRef: string, repository: string): string | null {
   return (
     /^(\.github\/workflows\/[^/]+\.ya?ml)@/.exec(workflowRef.slice(prefix.length))?.[1] ?? null
   );
-}
-
-function createReader(workspace: string | undefined): (path: string) => Promise<string | null> {
-  return async (path) =>
-    workspace ? readFile(join(workspace, path), 'utf8').catch(() => null) : null;
 }
 
 /**
