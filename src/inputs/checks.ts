@@ -160,6 +160,15 @@ function checkReplicas(description: Description, replicaCount: number): string[]
 
 /** A label that allows something is a person's to set. */
 function checkLabels(description: Description): string[] {
+  const [plan, destroy] = [
+    readValue(description, 'allow_plan_label') ?? '',
+    readValue(description, 'allow_destroy_label') ?? '',
+  ];
+  if (plan !== '' && plan.toLowerCase() === destroy.toLowerCase()) {
+    return [
+      `${description.get('allow_plan_label')?.name}: ${quoteValue(plan)} is not allowed. It is the label of allow-destroy-label, too, so that asking for a plan would allow that data is destroyed. Choose another, e.g. allow-plan.`,
+    ];
+  }
   const prefix = readValue(description, 'label_prefix') ?? '';
   if (prefix === '') return [];
   const own = EFFECTS.map((effect) => nameLabel(prefix, effect).toLowerCase());

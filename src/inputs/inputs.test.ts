@@ -156,6 +156,15 @@ describe('readRequest', () => {
       expect.stringMatching(/^label-prefix: "db\/" is not allowed\. .*"db\/destroy" itself/),
     ]);
     expect(read({ 'label-prefix': 'allow-' }).problems).toHaveLength(1);
+    const plan = { 'label-prefix': 'db/', 'allow-plan-label': 'db/restart' };
+    expect(read(plan).problems).toEqual([
+      expect.stringMatching(/^label-prefix: .*"db\/restart" itself, .*\(allow-plan-label\)/),
+    ]);
+    expect(read({ 'allow-plan-label': 'Allow-Destroy' }).problems).toEqual([
+      expect.stringMatching(
+        /^allow-plan-label: "Allow-Destroy" is not allowed\. It is the label of/,
+      ),
+    ]);
     expect(read({ 'label-prefix': 'db/' }).request?.labelPrefix).toBe('db/');
     expect(read().request?.labelPrefix).toBeNull();
   });

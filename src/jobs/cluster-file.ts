@@ -67,9 +67,9 @@ async function findProposal(
   const { client, environment, path, step, number, sha } = search;
   const { repository } = environment;
   const branch = readDefaultBranch(environment);
-  const standing = await readStanding(branch, search);
+  const standingFile = readStanding(branch, search);
   if (intent.consent !== null) {
-    const allowPlanLabel = readPlanLabel({ step, file: standing });
+    const allowPlanLabel = readPlanLabel({ step, file: await standingFile });
     const { consent } = intent;
     const problem = await checkConsent(client, {
       repository,
@@ -79,9 +79,12 @@ async function findProposal(
     });
     if (problem !== null) return { idle: problem.why };
   }
+  const [standing, merge] = await Promise.all([
+    standingFile,
+    findTestMerge(client, { repository, number, headSha: sha }),
+  ]);
   const refuse = (problem: string) =>
     new RefusedInputs(problem, readLabel({ step, file: standing }));
-  const merge = await findTestMerge(client, { repository, number, headSha: sha });
   switch (merge.kind) {
     case 'merge':
       break;
