@@ -25,7 +25,7 @@ const DESCRIPTIONS: Partial<Record<ClusterKey, string>> = {
     'Settings of the backend by name; blocks are maps. No secrets, not even in a URL: backends read them from the environment.',
 };
 
-/** A file cannot do without. */
+/** What a file says of itself; without it, all would be the cluster of the default's name. */
 const NAMED: readonly ClusterKey[] = ['cluster_name'];
 
 /** The JSON Schema (draft 7) of a cluster file. */
@@ -55,6 +55,7 @@ export function renderSchema(metadata: ActionMetadata): string {
     title: 'A PostgreSQL cluster',
     description: 'A cluster file of Postgres Cluster Action.',
     ...rest,
+    required: NAMED,
     properties: Object.fromEntries(described),
   };
   return `${JSON.stringify(schema, null, 2)}\n`;

@@ -40,6 +40,13 @@ test.each(readdirSync(EXAMPLES))(
   },
 );
 
+test('the file in the README is valid', () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const text = /```yaml\n(cluster_name: [\s\S]*?)```/.exec(readme)?.[1] ?? '';
+  validate(parse(text));
+  expect(validate.errors).toBeNull();
+});
+
 describe('the schema', () => {
   test.each<[string, object]>([
     ['a number', { replica_count: 2 }],
@@ -47,9 +54,9 @@ describe('the schema', () => {
     ['a tag with its fraction', { image_tag: 17.6 }],
     ['settings of any kind', { settings: { work_mem: '8MB', jit: false, random_page_cost: 1.1 } }],
     ['blocks of a backend', { backend: 's3', backend_config: { assume_role: { role_arn: 'x' } } }],
-    ['nothing', {}],
+    ['a name alone', {}],
   ])('takes %s', (_, value) => {
-    validate(value);
+    validate({ cluster_name: 'orders', ...value });
     expect(validate.errors).toBeNull();
   });
 
@@ -65,8 +72,10 @@ describe('the schema', () => {
     ['a list as a setting', { settings: { jit: [] } }, 'must be string'],
     ['a word for a flag', { require_signature: 'yes' }, 'must be boolean'],
     ['a long name', { cluster_name: 'a'.repeat(41) }, 'must NOT have more than 40 characters'],
+    ['no name', { cluster_name: undefined }, "must have required property 'cluster_name'"],
+    ['a fraction of connections', { max_connections: 200.5 }, 'must be integer'],
   ])('refuses %s', (_, value, message) => {
-    expect(validate(value)).toBe(false);
+    expect(validate({ cluster_name: 'orders', ...value })).toBe(false);
     expect(validate.errors?.map((error) => error.message)).toEqual(
       expect.arrayContaining([expect.stringContaining(message)]),
     );

@@ -327,22 +327,13 @@ describe('decideIntent', () => {
     expect(decideIntent('auto', event)).toMatchObject(expected);
   });
 
-  test.each(['auto', 'generate', 'plan', 'apply', 'configure', 'failover'] as const)(
-    'command %s is not run by hand from another branch than the default one',
-    (command) => {
-      for (const ref of ['refs/heads/mallory', 'refs/tags/main', 'main', '']) {
-        expect(decideIntent(command, createEvent('workflow_dispatch', {}, ref))).toEqual({
-          kind: 'skip',
-          why: expect.stringContaining('another branch than the default one (main)'),
-        });
-      }
-      const unknown = createEvent('workflow_dispatch', { repository: {} });
-      expect(decideIntent(command, unknown)).toMatchObject({
-        kind: 'skip',
-        why: expect.stringContaining('(unknown)'),
-      });
-    },
-  );
+  test.each<[string, TriggerEvent, string | null]>([
+    ['a push', createEvent('push', { before: 'b'.repeat(40) }), 'b'.repeat(40)],
+    ['the first push', createEvent('push', { before: '0'.repeat(40) }), null],
+    ['a push that does not say', createEvent('push'), null],
+  ])('%s says what the branch had before', (_, event, before) => {
+    expect(decideIntent('auto', event)).toMatchObject({ kind: 'deploy', before });
+  });
 
   test('a named command runs on a push to another branch', () => {
     expect(decideIntent('plan', createEvent('push', {}, 'refs/heads/x'))).toMatchObject({
@@ -387,11 +378,14 @@ describe('decideIntent', () => {
     });
   });
 
-  test('a named command runs on any event', () => {
-    expect(decideIntent('plan', createEvent('workflow_dispatch'))).toMatchObject({
-      kind: 'operation',
-      operation: 'plan',
-      body: undefined,
-    });
-  });
+  test.each(['refs/heads/main', 'refs/heads/x'])(
+    'a named command runs on any event, on %s',
+    (ref) => {
+      expect(decideIntent('plan', createEvent('workflow_dispatch', {}, ref))).toMatchObject({
+        kind: 'operation',
+        operation: 'plan',
+        body: undefined,
+      });
+    },
+  );
 });

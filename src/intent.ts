@@ -37,7 +37,11 @@ export interface EventPayload {
       /** Null when the fork was deleted. */
       readonly repo?: { readonly full_name: string } | null;
     };
-    readonly base: { readonly ref: string; readonly repo?: { readonly full_name: string } };
+    readonly base: {
+      readonly ref: string;
+      readonly sha?: string;
+      readonly repo?: { readonly full_name: string };
+    };
   };
   /** What an edit changed. */
   readonly changes?: { readonly base?: object };
@@ -47,6 +51,8 @@ export interface EventPayload {
     readonly pushed_at?: number | string | null;
   };
   readonly deleted?: boolean;
+  /** Of a push: full SHA that the branch had; zeros where there was none. */
+  readonly before?: string;
   /** The label that was set or taken off. */
   readonly label?: { readonly name: string } | null;
   /** Who caused the event. */
@@ -102,13 +108,20 @@ export type Intent =
       readonly branch: string;
       /** When it was pushed, in ISO 8601; null where the event does not say. */
       readonly pushedAt: string | null;
+      /** A commit that the branch had before the merge; null where the event does not say. */
+      readonly before: string | null;
       readonly sha: string;
       readonly why: string;
     }
   /** Compare what stands with what is asked for, and report it in an issue. */
   | { readonly kind: 'drift'; readonly sha: string; readonly why: string }
   /** Say in the comment that nothing was applied. */
-  | { readonly kind: 'close'; readonly pullRequest: number; readonly why: string }
+  | {
+      readonly kind: 'close';
+      readonly pullRequest: number;
+      readonly fromFork: boolean;
+      readonly why: string;
+    }
   /** One operation alone. */
   | {
       readonly kind: 'operation';
@@ -125,6 +138,11 @@ export type Intent =
     }
   | { readonly kind: 'skip'; readonly why: string };
 
+/** A run that has something to do, and whose pull request may be read. */
+export type Agreed =
+  | Exclude<Intent, { kind: 'skip' } | { kind: 'review' }>
+  | (Extract<Intent, { kind: 'review' }> & { readonly consent: null });
+
 /** API requests by their `event_type` (POST /repos/{owner}/{repo}/dispatches). */
 const DISPATCHED: ReadonlyMap<string, Operation | 'failover'> = new Map([
   ['generate-terraform', 'generate'],
@@ -136,8 +154,6 @@ const DISPATCHED: ReadonlyMap<string, Operation | 'failover'> = new Map([
 
 /** Decides, from the command and the event alone, what this run is for. */
 export function decideIntent(command: Command, event: TriggerEvent): Intent {
-  const elsewhere = explainOtherBranch(event);
-  if (elsewhere !== null) return { kind: 'skip', why: elsewhere };
   if (command !== 'auto') {
     return call(command, { body: undefined, sha: event.sha, why: `command is ${command}` });
   }
@@ -171,17 +187,6 @@ export function decideIntent(command: Command, event: TriggerEvent): Intent {
   }
 }
 
-/**
- * A workflow can be started by hand on any branch, and then runs as that branch's file says, which nobody has
- * reviewed.
- */
-function explainOtherBranch({ name, payload, ref }: TriggerEvent): string | null {
-  const branch = payload.repository?.default_branch;
-  if (name !== 'workflow_dispatch') return null;
-  if (branch !== undefined && ref === `refs/heads/${branch}`) return null;
-  return `workflow_dispatch from ${ref}, which is another branch than the default one (${branch ?? 'unknown'}); start it from there`;
-}
-
 function decidePullRequest(event: TriggerEvent): Intent {
   const { payload } = event;
   const pull = payload.pull_request;
@@ -213,6 +218,7 @@ function decidePullRequest(event: TriggerEvent): Intent {
         return {
           kind: 'close',
           pullRequest: pull.number,
+          fromFork: isFork(pull),
           why: `${label} was closed without a merge`,
         };
       }
@@ -229,6 +235,8 @@ function decidePullRequest(event: TriggerEvent): Intent {
         withoutSecrets: explainNoSecrets(event),
         branch,
         pushedAt: pull.merged_at ?? null,
+        // The branch's commit at the pull request's last push.
+        before: pull.base.sha ?? null,
         sha: pull.merge_commit_sha ?? pull.head.sha,
         why: `${label} was merged`,
       };
@@ -317,6 +325,7 @@ function decidePush(event: TriggerEvent): Intent {
     withoutSecrets: explainNoSecrets(event),
     branch,
     pushedAt: readPushTime(payload.repository?.pushed_at),
+    before: /^(?!0+$)[0-9a-f]{40}$/.test(payload.before ?? '') ? (payload.before ?? null) : null,
     sha,
     why: `${branch} was pushed`,
   };

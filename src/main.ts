@@ -13,15 +13,15 @@ import { type FileInput, readCommand, readRequest } from './inputs/inputs.ts';
 import { tellProblems } from './inputs/problem-list.ts';
 import { RefusedInputs } from './inputs/refused.ts';
 import type { Request } from './inputs/request.ts';
-import { createRedactor, listSecrets } from './inputs/secrets.ts';
+import { createRedactor, listParts, listSecrets } from './inputs/secrets.ts';
 import { listValues, readStep, type StepInputs } from './inputs/step.ts';
 import { locateInputs } from './inputs/workflow-file.ts';
-import { decideIntent, type Intent } from './intent.ts';
+import { type Agreed, decideIntent, type Intent } from './intent.ts';
 import { rememberPlace, rememberWorkspace } from './jobs/afterwards.ts';
 import { Announcement } from './jobs/announcement.ts';
 import { close } from './jobs/close.ts';
 import { ClusterChecks } from './jobs/cluster-checks.ts';
-import { type FoundFile, findClusterFile } from './jobs/cluster-file.ts';
+import { type Found, findClusterFile } from './jobs/cluster-file.ts';
 import { awaitConsent } from './jobs/consent.ts';
 import { deploy } from './jobs/deploy.ts';
 import { Deployment } from './jobs/deployment.ts';
@@ -61,16 +61,16 @@ export async function run(): Promise<void> {
     }
     const redact = createRedactor(secrets);
     unchecked = { token: inputs['github-token'] ?? '', intent, environment, redact };
-    const found = await findFile(step, { intent, environment });
+    // An unknown command is a problem of the inputs.
+    const found = intent.kind === 'skip' ? null : await findFile(step, { intent, environment });
     if (found !== null && 'idle' in found) {
       core.notice(`Nothing to do: ${found.idle}`);
       return;
     }
     file = found?.file ?? null;
-    for (const secret of file?.file.secrets ?? []) core.setSecret(secret);
+    for (const secret of (file?.file.secrets ?? []).flatMap(listParts)) core.setSecret(secret);
     const { request, keys, notes } = await checkRequest(step, { file, intent, environment });
-    // An unknown command was a problem of the inputs.
-    if (intent.kind === 'skip') return;
+    if (found === null) return;
     const workspace = await openWorkspace({
       root: environment.workspace,
       workingDirectory: request.workingDirectory,
@@ -79,7 +79,7 @@ export async function run(): Promise<void> {
     unchecked = null;
     rememberWorkspace(workspace);
     const job = { environment, request, keys, workspace, actionRoot: findActionRoot() };
-    await perform(intent, { job, notes, redact });
+    await perform(found.intent, { job, notes, redact });
   } catch (error) {
     await reportFailure(error, file?.file ?? null);
     if (unchecked !== null && error instanceof UserError) {
@@ -92,20 +92,24 @@ function readInputs(): StepInputs {
   return readStep((name) => core.getInput(name, { trimWhitespace: false }));
 }
 
-/** The cluster file that the step names; null where it names none that could be one. */
+/** The cluster file that the step names, and what the run may read. */
 async function findFile(
   step: StepInputs,
-  { intent, environment }: { intent: Intent; environment: RunnerEnvironment },
-): Promise<FoundFile | null> {
-  const { 'cluster-file': path = '', 'github-token': token = '' } = listValues(step);
-  if (path === '' || !isClusterPath(path) || intent.kind === 'skip') return null;
-  if (token === '') {
+  {
+    intent,
+    environment,
+  }: { intent: Exclude<Intent, { kind: 'skip' }>; environment: RunnerEnvironment },
+): Promise<Found> {
+  const { 'cluster-file': given = '', 'github-token': token = '' } = listValues(step);
+  // What is no path is a problem of the inputs.
+  const path = isClusterPath(given) ? given : null;
+  if (path !== null && token === '') {
     throw new UserError(
       'github-token: missing. The cluster file is read with it. Leave the input out to have the token of the job.',
     );
   }
   const client = createClient({ token, apiUrl: environment.apiUrl, log: core.info });
-  return findClusterFile(intent, { client, environment, path, step });
+  return findClusterFile(intent, { client, environment, step, path });
 }
 
 async function checkRequest(
@@ -149,7 +153,7 @@ function isConfiguring(intent: Intent): boolean {
 }
 
 async function perform(
-  intent: Exclude<Intent, { kind: 'skip' }>,
+  intent: Agreed,
   { job, notes, redact }: { job: Job; notes: readonly string[]; redact: (text: string) => string },
 ): Promise<void> {
   if (intent.kind === 'operation') return runOperation(job, intent.operation);
@@ -164,7 +168,8 @@ async function perform(
   const now = watchClock(client);
   const { spec, workingDirectory } = request;
   const { name, region } = spec;
-  const identity = identifyCluster(environment, { name, region, workingDirectory });
+  const { clusterFile } = request;
+  const identity = identifyCluster(environment, { name, region, workingDirectory, clusterFile });
   const today = new Date().toISOString().slice(0, 10);
   const endOfLife = warnEndOfLife(spec.imageTag, today);
   const warnings = [...notes, ...(endOfLife === null ? [] : [endOfLife])];
@@ -229,11 +234,14 @@ async function perform(
 async function reportFailure(error: unknown, file: ClusterFile | null): Promise<void> {
   process.exitCode = core.ExitCode.Failure;
   if (error instanceof UserError) {
-    const inputs = listValues(readInputs());
+    const step = readInputs();
+    const { given } = step;
+    const inputs = listValues(step);
     const read = createWorkflowReader(process.env, inputs['github-token'] ?? '');
     const locate = await locateInputs({ env: process.env, inputs, read });
     const path = inputs['cluster-file'] ?? '';
-    const annotate = (problem: string) => locateInFile(problem, { path, file }) ?? locate(problem);
+    const annotate = (problem: string) =>
+      locateInFile(problem, { path, file, given }) ?? locate(problem);
     const { annotations, lines } = tellProblems(error.problems);
     for (const problem of annotations) core.error(problem, annotate(problem));
     if (lines.length > 0) await logGroup('All problems', async () => core.info(lines.join('\n')));

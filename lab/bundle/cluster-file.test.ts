@@ -95,6 +95,13 @@ const commentOf = (number: number): string => {
   return comments[0]?.body ?? '';
 };
 
+/** All comments of a pull request as one text. */
+const commentOfAny = (number: number): string =>
+  bench.github
+    .listComments(number)
+    .map(({ body }) => body)
+    .join('\n');
+
 const listNotices = (result: JobResult): string[] =>
   result.annotations.filter(({ level }) => level === 'notice').map(({ message }) => message);
 
@@ -187,8 +194,8 @@ describe('a pull request that changes the cluster file', () => {
     expect(listErrors(result)).toEqual([]);
     const body = commentOf(number);
     expect(body).toContain('aws_instance.node["4"]');
-    expect(body).toMatch(
-      /changes image, ssh_user, backend, backend_config, allow_destroy_label, on_plan_change, terraform_binary\. The plan was made with what main says/,
+    expect(body).toContain(
+      'image, ssh_user, backend, backend_config, allow_destroy_label, on_plan_change, terraform_binary have their values from main in this plan',
     );
   });
 
@@ -308,12 +315,102 @@ describe('a pull request from a fork', () => {
     expect(commentOf(number)).not.toContain('aws_instance');
   });
 
+  test('is not planned without that where the inputs describe the cluster, either', async () => {
+    const { github } = bench;
+    const inputs = {
+      'cluster-file': '',
+      'cluster-name': 'plain',
+      'ssh-cidrs': '10.0.0.0/8',
+      backend: 'local',
+    };
+    const { number } = open({ 'README.md': 'changed' }, { fork: true });
+    for (const [label, by] of [
+      ['bug', 'wanda'],
+      ['allow-plan', 'tina'],
+    ] as const) {
+      const result = await run(github.asTarget(github.label(number, label, by)), inputs);
+      expect(listNotices(result)).toEqual([expect.stringMatching(/^Nothing to do: the label /)]);
+      expect(github.listComments(number)).toEqual([]);
+    }
+    github.unlabel(number, 'allow-plan');
+    const planned = await run(github.asTarget(github.label(number, 'allow-plan', 'wanda')), inputs);
+    expect(listErrors(planned)).toEqual([]);
+    expect(commentOf(number)).toContain('aws_instance.node["1"]');
+  });
+
+  test('that is closed has nothing of a new file read', async () => {
+    const path = 'clusters/new.yml';
+    const text = describeCluster({ cluster_name: '"MARKER"', postgres_password: 'e' });
+    const { event, number } = open({ [path]: text }, { fork: true });
+    const opened = await run(event, { 'cluster-file': path });
+    expect(listNotices(opened)).toEqual([
+      expect.stringMatching(/clusters\/new\.yml is not on main yet, .*allow-plan-label/),
+    ]);
+    const closed = bench.github.asTarget(bench.github.close(number));
+    const result = await run(closed, { 'cluster-file': path });
+    expect(result.conclusion).toBe('success');
+    expect(result.raw).not.toContain('MARKER');
+    expect(bench.github.listComments(number)).toEqual([]);
+  });
+
   test('has nothing of its file read before', async () => {
     const { event, number } = open({ [PATH]: 'replicas: "**no**"\n' }, { fork: true });
     const result = await run(event);
     expect(result.conclusion).toBe('success');
     expect(commentOf(number)).not.toContain('no**');
     expect(commentOf(number)).toContain('waits to be planned');
+  });
+});
+
+test('a new file that nobody can read is told in nobody’s comment', async () => {
+  const path = 'clusters/tab.yml';
+  const { event, number } = open({ [path]: 'cluster_name: tab\n\treplica_count: 1\n' });
+  const result = await run(event, { 'cluster-file': path });
+  expect(listErrors(result)).toEqual([
+    expect.stringMatching(/^clusters\/tab\.yml:2: a tab stands/),
+  ]);
+  expect(bench.github.listComments(number)).toEqual([]);
+  const closed = await run(bench.github.asTarget(bench.github.close(number)), {
+    'cluster-file': path,
+  });
+  expect(closed.conclusion).toBe('success');
+});
+
+test('two files that describe the same cluster have a comment and a review each', async () => {
+  const twin = 'clusters/twin.yml';
+  const { event, number } = open({
+    [PATH]: describeCluster({ replica_count: '4' }),
+    [twin]: describeCluster({ replica_count: '1' }),
+  });
+  const results = [await run(event), await run(event, { 'cluster-file': twin })];
+  for (const result of results) expect(listErrors(result)).toEqual([]);
+  const comments = bench.github.listComments(number).map(({ body }) => body);
+  expect(comments).toHaveLength(2);
+  expect(comments[0]).toContain('aws_instance.node["5"]');
+  expect(comments[1]).not.toContain('aws_instance.node["3"]');
+  const sha = (event.payload as { pull_request: { head: { sha: string } } }).pull_request.head.sha;
+  const ids = bench.github.listCheckRuns(sha).map(({ external_id }) => external_id?.split(':')[0]);
+  expect(new Set(ids).size).toBe(2);
+});
+
+describe('a merge is held to the rules that stood before it', () => {
+  test.each<[string, Record<string, string>]>([
+    ['where the state lies', { working_directory: 'elsewhere', on_plan_change: 'apply' }],
+    ['which cluster it is', { region: 'us-east-2', on_plan_change: 'apply' }],
+    ['nothing but a rule', { replica_count: '3', on_plan_change: 'apply' }],
+  ])('and stops where nothing was reviewed: %s', async (_, lines) => {
+    const path = `clusters/rules-${++branches}.yml`;
+    const inputs = { 'cluster-file': path, ...bench.secrets };
+    const name = { cluster_name: `rules-${branches}` };
+    bench.github.push({ contents: { [path]: describeCluster(name) } });
+    const { event, number } = open({ [path]: describeCluster({ ...name, ...lines }) });
+    const reviewed = 'replica_count' in lines ? null : await run(event, inputs);
+    if (reviewed !== null) expect(listErrors(reviewed)).toEqual([]);
+    const result = await run(bench.github.merge(number, 'squash').push, inputs);
+    expect(result.conclusion).toBe('failure');
+    expect(listErrors(result).join()).toMatch(/Nothing was reviewed/);
+    expect(result.raw).not.toContain('Applied all the same');
+    expect(commentOfAny(number)).toContain('on_plan_change counts from the next merge on');
   });
 });
 
@@ -334,6 +431,23 @@ describe('other runs read the file at their own commit', () => {
     expect(result.summary).toContain(expected);
   });
 
+  test('a merge queue, whose values are held as well', async () => {
+    const { number } = open({
+      [PATH]: describeCluster({
+        replica_count: '4',
+        region: 'us-east-2',
+        backend: 'http',
+        backend_config: `{ address: "${address}" }`,
+      }),
+    });
+    const result = await run(bench.github.mergeGroup(number));
+    expect(listErrors(result)).toEqual([]);
+    expect(result.summary).toContain('aws_instance.node["5"]');
+    expect(result.summary).toContain(
+      'region, backend, backend_config have their values from main in this plan',
+    );
+  });
+
   test('an operation by an API request', async () => {
     const event = bench.github.dispatch('generate-terraform-plan');
     const result = await run(event);
@@ -351,7 +465,9 @@ describe('other runs read the file at their own commit', () => {
     const result = await run(event, { command: 'failover' });
     expect(result.conclusion).toBe('success');
     expect(listNotices(result)).toEqual([
-      expect.stringMatching(/^Nothing to do: .*another branch|evil/),
+      expect.stringMatching(
+        /^Nothing to do: the workflow was started by hand on refs\/heads\/evil\./,
+      ),
     ]);
   });
 

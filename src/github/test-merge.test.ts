@@ -35,7 +35,7 @@ async function find(table: Readonly<Record<string, readonly Answer[]>>) {
   return findTestMerge(api.client, { repository, number: 7, headSha: HEAD, wait });
 }
 
-const found: TestMerge = { kind: 'merge', commit: MERGE, base: BASE };
+const found: TestMerge = { kind: 'merge', commit: MERGE };
 const computing = pull({ mergeable: null, merge_commit_sha: null });
 const conflict = pull({ mergeable: false, merge_commit_sha: OLD });
 const unknown = (why: RegExp) => ({ kind: 'unknown', why: expect.stringMatching(why) });

@@ -4,13 +4,8 @@ import { isUnknownCommit, type Wait, waitSeconds } from './fresh-commit.ts';
 
 /** What GitHub says of merging a pull request. */
 export type TestMerge =
-  | {
-      readonly kind: 'merge';
-      /** Full SHA of the test merge. */
-      readonly commit: string;
-      /** Full SHA of the base branch's commit that the head was merged into. */
-      readonly base: string;
-    }
+  /** `commit`: full SHA of the test merge. */
+  | { readonly kind: 'merge'; readonly commit: string }
   | { readonly kind: 'conflict' }
   /** The pull request has another last commit by now. */
   | { readonly kind: 'overtaken'; readonly head: string }
@@ -76,11 +71,11 @@ async function look(
   if (parents === null) {
     return { kind: 'unknown', why: `GitHub does not know its own test merge ${commit}` };
   }
-  const [base, head] = parents;
-  if (parents.length !== 2 || base === undefined || head !== headSha) {
+  const [, head, ...more] = parents;
+  if (head !== headSha || more.length > 0) {
     return { kind: 'unknown', why: `GitHub's test merge ${commit} is not of commit ${headSha}` };
   }
-  return { kind: 'merge', commit, base };
+  return { kind: 'merge', commit };
 }
 
 /** Full SHAs in Git's order; null where GitHub does not know the commit (yet). */

@@ -34,9 +34,6 @@ export const callSchema = z.object({
   z.ZodType
 >);
 
-/** An input that no cluster file has. */
-export type CallInput = keyof typeof callSchema.shape;
-
 /** Whether a cluster file can lie there: a YAML file of the repository that is none of Git's and no workflow. */
 export function isClusterPath(path: string): boolean {
   if (!/^[A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+)*\.ya?ml$/.test(path) || path.length > 1024)

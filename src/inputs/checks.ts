@@ -1,7 +1,6 @@
 import type { z } from 'zod';
 import { IMAGE_TAG, majorOfTag, nodeName } from '../cluster/spec.ts';
 import { EFFECTS, nameLabel } from '../effect.ts';
-import type { Intent } from '../intent.ts';
 import { quoteValue } from '../quote.ts';
 import { checkBackend, type GivenBackend } from './backend.ts';
 import { callSchema } from './call-schema.ts';
@@ -14,21 +13,16 @@ import {
 } from './cluster-schema.ts';
 import { type Combined, type Description, type Given, readValue } from './given.ts';
 import { findPlaceholder, hintInput } from './input-hint.ts';
-import { findMissing } from './missing.ts';
+import { findMissing, type Purpose } from './missing.ts';
 import { parsePublicKey } from './public-key.ts';
 import { isSecretInput, SHORTEST_SECRET } from './secrets.ts';
 import { readSettings } from './settings-input.ts';
 import type { RawInputs } from './step.ts';
 
-/**
- * Everything that is wrong with a description, and with `call`, the inputs of this one run. `path`: the cluster file's,
- * null without one.
- */
-export function checkDescription(
-  combined: Combined,
-  { call, intent, path }: { call: RawInputs; intent: Intent; path: string | null },
-): string[] {
+/** Everything that is wrong with a description, and with what it is used for. */
+export function checkDescription(combined: Combined, purpose: Purpose): string[] {
   const { description, counting } = combined;
+  const { call } = purpose;
   const all: readonly (readonly [ClusterKey, Given])[] = [
     ...counting,
     ...[...description].filter(([, { source }]) => source === 'default'),
@@ -54,12 +48,10 @@ export function checkDescription(
     ...checkCall(call),
     ...(replicaCount === null ? [] : checkReplicas(description, replicaCount)),
     ...settings.problems,
-    ...filled.flatMap(([key, given]) =>
-      key === 'backend_config' ? checkConfig(given, description) : [],
-    ),
+    ...checkConfigs(filled, description),
     ...checkMajor(description),
     ...checkLabels(description),
-    ...findMissing({ description, call, intent, path }),
+    ...findMissing(description, purpose),
     ...checkPasswords(call),
   ];
 }
@@ -97,11 +89,11 @@ function checkValue(key: ClusterKey, given: Given): string[] {
   const issues: readonly z.core.$ZodIssue[] = error?.issues ?? [];
   return issues.map((issue) => {
     const [index] = issue.path;
-    const entry =
-      index === undefined ? undefined : (given.value as readonly unknown[])[Number(index)];
     // Of a list the part that is meant.
-    const found = entry ?? given.value;
-    const hint = typeof found === 'string' ? hintInput(nameInput(key), found) : null;
+    const found =
+      index === undefined ? given.value : (given.value as readonly unknown[])[Number(index)];
+    const isItem = FORMS[key] !== 'list' || index !== undefined;
+    const hint = isItem && typeof found === 'string' ? hintInput(nameInput(key), found) : null;
     const name = index === undefined ? given.name : given.nameEntry(String(index));
     const shown = given.shown ?? (typeof found === 'string' ? quoteValue(found) : showKind(found));
     return `${name}: ${shown} is not allowed. ${issue.message}${hint === null ? '' : ` ${hint}`}`;
@@ -128,12 +120,27 @@ const EMPTY_CALL: RawInputs = Object.fromEntries(
   Object.keys(callSchema.shape).map((input) => [input, '']),
 );
 
-function checkConfig(given: Given, description: Description): string[] {
-  const { given: config, problems } = given.value as GivenBackend;
+/** The settings of a backend, wherever they are given, and those that it cannot do without. */
+function checkConfigs(
+  values: readonly (readonly [ClusterKey, Given])[],
+  description: Description,
+): string[] {
   const type = readValue(description, 'backend') ?? '';
-  return [...problems, ...checkBackend(type, config)].map(
-    ({ setting, text }) => `${setting === null ? given.name : given.nameEntry(setting)}: ${text}`,
-  );
+  const configs = values.flatMap(([key, given]) => (key === 'backend_config' ? [given] : []));
+  const backend = description.get('backend');
+  if (configs.length === 0 && backend !== undefined && !description.has('backend_config')) {
+    const name = backend.name.replace(
+      /backend$/,
+      (key) => `${key}${backend.source === 'file' ? '_' : '-'}config`,
+    );
+    return checkBackend(type, {}).map(({ text }) => `${name}: ${text}`);
+  }
+  return configs.flatMap((given) => {
+    const { given: config, problems } = given.value as GivenBackend;
+    return [...problems, ...checkBackend(type, config)].map(
+      ({ setting, text }) => `${setting === null ? given.name : given.nameEntry(setting)}: ${text}`,
+    );
+  });
 }
 
 /** Values that must fit the number of nodes. */

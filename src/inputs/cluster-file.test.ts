@@ -3,9 +3,8 @@ import type { Intent } from '../intent.ts';
 import { parseClusterFile } from './cluster-file.ts';
 import { CLUSTER_KEYS, type ClusterKey } from './cluster-schema.ts';
 import { locateInFile } from './file-place.ts';
-import { PLAN_USES } from './held-keys.ts';
 import { createOperation, createStep, DEPLOY } from './input-fixtures.ts';
-import { type InputResult, readRequest } from './inputs.ts';
+import { type Basis, type InputResult, readRequest } from './inputs.ts';
 import type { RawInputs } from './step.ts';
 
 const PATH = 'clusters/orders.yml';
@@ -62,15 +61,23 @@ const BARE: RawInputs = { 'ssh-cidrs': '', backend: '', 'backend-config': '' };
 
 async function read(
   text: string | Buffer,
-  options: { step?: RawInputs; intent?: Intent; standing?: string | null } = {},
+  options: {
+    step?: RawInputs;
+    intent?: Intent;
+    standing?: string | null;
+    before?: string | null;
+  } = {},
 ): Promise<InputResult> {
-  const { step = {}, intent = DEPLOY, standing } = options;
+  const { step = {}, intent = DEPLOY, standing, before } = options;
   const file = await parse(text);
-  const proposal =
-    standing === undefined
-      ? null
-      : { branch: 'main', standing: standing === null ? null : await parse(standing) };
-  return readRequest({ step: createStep({ ...BARE, ...step }), file: { file, proposal } }, intent);
+  const read = async (other: string | null) => (other === null ? null : await parse(other));
+  const basis: Basis =
+    standing !== undefined
+      ? { kind: 'proposed', branch: 'main', standing: await read(standing) }
+      : before !== undefined
+        ? { kind: 'merged', before: await read(before) }
+        : { kind: 'standing' };
+  return readRequest({ step: createStep({ ...BARE, ...step }), file: { file, basis } }, intent);
 }
 
 describe('a cluster file', () => {
@@ -144,9 +151,8 @@ backend_config: { bucket: states, key: k, region: us-east-1, encrypt: 'true' }
 `;
     const both = await read(file, { step: inputs });
     expect(both.problems).toEqual([]);
-    expect((await read(file)).request).toEqual(
-      readRequest({ step: createStep(inputs), file: null }, DEPLOY).request,
-    );
+    const { request } = readRequest({ step: createStep(inputs), file: null }, DEPLOY);
+    expect((await read(file)).request).toEqual({ ...request, clusterFile: PATH });
   });
 });
 
@@ -299,6 +305,38 @@ describe('a broken file gets one message, on its line', () => {
       4,
       /nested too deeply/,
     ],
+    [
+      'a secret that YAML takes for a block',
+      `${GOOD}postgres_password: |hunter2-hunter2\n`,
+      4,
+      /not YAML/,
+    ],
+    [
+      'a secret that YAML takes for a tag',
+      `${GOOD}postgres_password: !kX9!hunter2-hunter2\n`,
+      4,
+      /a tag \(!\)/,
+    ],
+    ['a secret with an escape', `${GOOD}postgres_password: "\\hunter2"\n`, 4, /not YAML/],
+    [
+      'a fraction of connections',
+      `${GOOD}max_connections: 200.5\n`,
+      4,
+      /max_connections: 200\.5 is not allowed/,
+    ],
+    ['nothing in a list', `${GOOD}client_cidrs:\n  -\n`, 5, /client_cidrs: null is not allowed/],
+    [
+      'a mistyped name',
+      GOOD.replace('cluster_name', 'cluster_nam'),
+      1,
+      /Did you mean cluster_name/,
+    ],
+    [
+      'a backend without its settings',
+      GOOD.replace('local', 'gcs').replace('gcs', 's3\nbackend_config: {bucket: b, key: k}'),
+      4,
+      /backend_config: region is missing; backend s3 needs it/,
+    ],
     ['a missing name', GOOD.replace('cluster_name: orders\n', ''), 1, /cluster_name: missing/],
     [
       'a secret',
@@ -333,19 +371,57 @@ describe('a broken file gets one message, on its line', () => {
   ])('%s', async (_, text, line, expected) => {
     const { request, problems } = await read(text);
     expect(request).toBeNull();
-    expect(
-      problems.filter((problem) => !/: missing\. /.test(problem) || expected.test(problem)),
-    ).toEqual([expect.stringMatching(expected)]);
+    expect(problems).toEqual([expect.stringMatching(expected)]);
     expect(problems[0]).toMatch(new RegExp(`^clusters/orders\\.yml:${line}: `));
     expect(problems.join()).not.toContain('hunter2');
     expect(problems.join()).not.toContain('aHVudGVyMg');
-    const place = locateInFile(problems[0] ?? '', { path: PATH, file: null });
+    const place = locateInFile(problems[0] ?? '', { path: PATH, file: null, given: {} });
     expect(place).toEqual({ file: PATH, startLine: line, title: 'Cluster file' });
   });
 
   test('the secret in it is known, to be hidden', async () => {
     const { secrets } = await parse(`${GOOD}review_key: hunter2-hunter2\n`);
     expect(secrets).toEqual(['hunter2-hunter2']);
+  });
+
+  test('one that is too short to be hidden leaves the message as it is', async () => {
+    const { problems } = await read(`${GOOD}postgres_password: e\n`);
+    expect(problems).toEqual([
+      expect.stringMatching(/^clusters\/orders\.yml:4: postgres_password: a secret stands/),
+    ]);
+  });
+
+  test('a backend without any of its settings', async () => {
+    const { problems } = await read(GOOD.replace('local', 's3'));
+    expect(problems).toEqual(
+      ['bucket', 'key', 'region'].map(
+        (key) => `clusters/orders.yml:3: backend_config: ${key} is missing; backend s3 needs it.`,
+      ),
+    );
+  });
+
+  test('numbers of a backend stay as they are written', async () => {
+    const config =
+      'backend_config: {bucket: 0123, key: 1.10, region: 1e3, list: [010], flag: true}';
+    const { request } = await read(`${GOOD.replace('local', 's3')}${config}\n`);
+    expect(request?.backend?.config).toMatchObject({
+      bucket: '0123',
+      key: '1.10',
+      region: '1e3',
+      list: ['010'],
+      flag: true,
+    });
+  });
+
+  test('a key whose comment differs is the same key, and none is shown', async () => {
+    const file = `${GOOD}ssh_public_key: ${KEY_A} orders\n`;
+    expect((await read(file, { step: { 'ssh-public-key': KEY_A } })).problems).toEqual([]);
+    expect((await read(file, { step: { 'ssh-public-key': KEY_B } })).problems).toEqual([
+      'clusters/orders.yml:4: ssh_public_key: is not what the input ssh-public-key says. Give ssh_public_key in one place.',
+    ]);
+    const armour = '-----BEGIN PRIVATE KEY-----\nMC4CAQAwsecretsec\n-----END PRIVATE KEY-----';
+    const { problems } = await read(file, { step: { 'ssh-public-key': armour } });
+    expect(problems).toEqual([expect.stringMatching(/^ssh-public-key: holds a private key/)]);
   });
 
   test('every other cluster’s name is told where two places differ', async () => {
@@ -365,9 +441,14 @@ describe('a broken file gets one message, on its line', () => {
 
   test('a problem that names an input is shown at its key', async () => {
     const file = await parse(GOOD);
-    const place = locateInFile('cluster-name: the state is of billing.', { path: PATH, file });
-    expect(place).toMatchObject({ file: PATH, startLine: 1 });
-    expect(locateInFile('region: nowhere', { path: PATH, file })).toBeNull();
+    const locate = (problem: string, given: RawInputs = {}) =>
+      locateInFile(problem, { path: PATH, file, given });
+    expect(locate('cluster-name: the state is of billing.')).toMatchObject({
+      file: PATH,
+      startLine: 1,
+    });
+    expect(locate('cluster-name: no', { 'cluster-name': 'orders' })).toBeNull();
+    expect(locate('region: nowhere')).toBeNull();
   });
 });
 
@@ -384,41 +465,57 @@ describe('a file of a pull request', () => {
     why: 'test',
   };
 
-  /** For each key a value of the default branch, one of the pull request, and what the request has of it. */
+  /** For each key what a plan does with it, a value of the default branch and one of the pull request, and what the request has of it. */
   const CHANGES: Record<
     ClusterKey,
-    [string, string, (request: NonNullable<InputResult['request']>) => unknown]
+    [
+      use: 'planned' | 'held',
+      before: string,
+      after: string,
+      take: (request: NonNullable<InputResult['request']>) => unknown,
+    ]
   > = {
-    cluster_name: ['orders', 'billing', ({ spec }) => spec.name],
-    instance_type: ['t3.medium', 't3.large', ({ spec }) => spec.instanceType],
-    replica_count: ['2', '3', ({ spec }) => spec.replicaCount],
-    region: ['us-east-1', 'us-east-2', ({ spec }) => spec.region],
-    primary: ['node-1', 'node-2', ({ spec }) => spec.primary],
-    synchronous_replicas: ['0', '1', ({ spec }) => spec.synchronousReplicas],
-    max_connections: ['100', '200', ({ spec }) => spec.settings.max_connections],
-    shared_buffers: ['256MB', '1GB', ({ spec }) => spec.settings.shared_buffers],
-    settings: ['{jit: on}', '{jit: off}', ({ spec }) => spec.settings.jit],
-    image: ['ghcr.io/acme/postgres', 'registry.evil.example/postgres', ({ spec }) => spec.image],
-    image_tag: ['17', '17.6', ({ spec }) => spec.imageTag],
-    ssh_user: ['admin', 'mallory', ({ sshUser }) => sshUser],
-    ssh_public_key: [KEY_A, KEY_B, ({ sshPublicKey }) => sshPublicKey],
-    ssh_cidrs: ['[10.0.0.0/8]', '[11.0.0.0/8]', ({ spec }) => spec.sshCidrs],
-    client_cidrs: ['[10.0.0.0/8]', '[11.0.0.0/8]', ({ spec }) => spec.clientCidrs],
-    subnet_ids: ['[subnet-01234567]', '[subnet-89abcdef]', ({ spec }) => spec.subnetIds],
-    backend: ['http', 'gcs', ({ backend }) => backend?.type],
+    cluster_name: ['held', 'orders', 'billing', ({ spec }) => spec.name],
+    instance_type: ['planned', 't3.medium', 't3.large', ({ spec }) => spec.instanceType],
+    replica_count: ['planned', '2', '3', ({ spec }) => spec.replicaCount],
+    region: ['held', 'us-east-1', 'us-east-2', ({ spec }) => spec.region],
+    primary: ['planned', 'node-1', 'node-2', ({ spec }) => spec.primary],
+    synchronous_replicas: ['planned', '0', '1', ({ spec }) => spec.synchronousReplicas],
+    max_connections: ['planned', '100', '200', ({ spec }) => spec.settings.max_connections],
+    shared_buffers: ['planned', '256MB', '1GB', ({ spec }) => spec.settings.shared_buffers],
+    settings: ['planned', '{jit: on}', '{jit: off}', ({ spec }) => spec.settings.jit],
+    image: [
+      'held',
+      'ghcr.io/acme/postgres',
+      'registry.evil.example/postgres',
+      ({ spec }) => spec.image,
+    ],
+    image_tag: ['planned', '17', '17.6', ({ spec }) => spec.imageTag],
+    ssh_user: ['held', 'admin', 'mallory', ({ sshUser }) => sshUser],
+    ssh_public_key: ['planned', KEY_A, KEY_B, ({ sshPublicKey }) => sshPublicKey],
+    ssh_cidrs: ['planned', '[10.0.0.0/8]', '[11.0.0.0/8]', ({ spec }) => spec.sshCidrs],
+    client_cidrs: ['planned', '[10.0.0.0/8]', '[11.0.0.0/8]', ({ spec }) => spec.clientCidrs],
+    subnet_ids: ['planned', '[subnet-01234567]', '[subnet-89abcdef]', ({ spec }) => spec.subnetIds],
+    backend: ['held', 'http', 'gcs', ({ backend }) => backend?.type],
     backend_config: [
+      'held',
       '{address: "https://a/"}',
       '{address: "https://evil/"}',
       ({ backend }) => backend?.config.address,
     ],
-    working_directory: ['infra/a', 'infra/b', ({ workingDirectory }) => workingDirectory],
-    allow_destroy_label: ['may-destroy', 'bug', ({ allowDestroyLabel }) => allowDestroyLabel],
-    allow_plan_label: ['may-plan', 'bug', ({ allowPlanLabel }) => allowPlanLabel],
-    label_prefix: ['db/', 'evil/', ({ labelPrefix }) => labelPrefix],
-    on_plan_change: ['fail', 'apply', ({ onPlanChange }) => onPlanChange],
-    comment: ['own', 'shared', ({ comment }) => comment],
-    terraform_binary: ['terraform', './evil', ({ terraformBinary }) => terraformBinary],
-    require_signature: ['false', 'true', () => null],
+    working_directory: ['held', 'infra/a', 'infra/b', ({ workingDirectory }) => workingDirectory],
+    allow_destroy_label: [
+      'held',
+      'may-destroy',
+      'bug',
+      ({ allowDestroyLabel }) => allowDestroyLabel,
+    ],
+    allow_plan_label: ['held', 'may-plan', 'bug', ({ allowPlanLabel }) => allowPlanLabel],
+    label_prefix: ['held', 'db/', 'evil/', ({ labelPrefix }) => labelPrefix],
+    on_plan_change: ['held', 'fail', 'apply', ({ onPlanChange }) => onPlanChange],
+    comment: ['held', 'own', 'shared', ({ comment }) => comment],
+    terraform_binary: ['held', 'terraform', './evil', ({ terraformBinary }) => terraformBinary],
+    require_signature: ['held', 'false', 'true', () => null],
   };
 
   const write = (values: Record<string, string>) =>
@@ -426,38 +523,51 @@ describe('a file of a pull request', () => {
       .map(([key, value]) => `${key}: ${value}\n`)
       .join('');
   const STANDING = Object.fromEntries(
-    Object.entries(CHANGES).map(([key, [value]]) => [key, value]),
+    Object.entries(CHANGES).map(([key, [, value]]) => [key, value]),
   );
+  const step = { 'review-key': 'k'.repeat(32) };
+  const readNotes = (result: InputResult) => (result.request === null ? [] : result.notes);
 
-  test.each(CLUSTER_KEYS)('%s is planned or held back, as the table says', async (key) => {
-    const [before, after, take] = CHANGES[key];
-    const result = await read(write({ ...STANDING, [key]: after }), {
-      intent: REVIEW,
-      standing: write(STANDING),
-      step: { 'review-key': 'k'.repeat(32) },
-    });
+  test.each(Object.entries(CHANGES))('%s', async (key, [use, , after, take]) => {
+    const merged = write({ ...STANDING, [key]: after });
+    const result = await read(merged, { intent: REVIEW, standing: write(STANDING), step });
     expect(result.problems).toEqual([]);
-    const only = async (text: string) =>
-      (await read(text, { intent: REVIEW, step: { 'review-key': 'k'.repeat(32) } })).request;
-    const [old, next] = [
-      await only(write(STANDING)),
-      await only(write({ ...STANDING, [key]: after })),
-    ];
-    const isHeld = PLAN_USES[key] !== 'planned' || key === 'image';
-    expect(result.request).toEqual(isHeld ? old : next);
+    const alone = async (text: string) => (await read(text, { intent: REVIEW, step })).request;
+    const [old, next] = [await alone(write(STANDING)), await alone(merged)];
+    expect(result.request).toEqual(use === 'held' ? old : next);
+    // No request says whether it must be signed.
     if (old && next && key !== 'require_signature') expect(take(old)).not.toEqual(take(next));
-    expect(result.request === null ? [] : result.notes).toEqual(
-      isHeld
-        ? [
-            expect.stringMatching(
-              new RegExp(
-                `^clusters/orders\\.yml changes ${key}\\. The plan was made with what main says`,
-              ),
-            ),
-          ]
+    expect(readNotes(result)).toEqual(
+      use === 'held'
+        ? [expect.stringContaining(`${key} has its value from main in this plan`)]
         : [],
     );
-    expect(before).not.toBe(after);
+  });
+
+  test('what says the same as a default or as the step is not told of', async () => {
+    const proposed = `${GOOD}region: us-east-1\nssh_user: admin\non_plan_change: fail\n`;
+    const result = await read(proposed, { intent: REVIEW, standing: GOOD });
+    expect(readNotes(result)).toEqual([]);
+    const moved = await read(WHOLE, {
+      intent: REVIEW,
+      standing: null,
+      step: {
+        backend: 's3',
+        'backend-config':
+          '{"bucket":"states","key":"postgres/orders.tfstate","region":"eu-central-1","assume_role":{"role_arn":"arn:aws:iam::123456789012:role/states"}}',
+        'ssh-user': 'debian',
+        image: 'ghcr.io/acme/postgres',
+        'allow-destroy-label': 'may-destroy',
+        'allow-plan-label': 'may-plan',
+        'label-prefix': 'db/',
+        'on-plan-change': 'apply',
+        comment: 'shared',
+        'terraform-binary': 'tofu',
+      },
+    });
+    expect(moved.problems).toEqual([]);
+    expect(readNotes(moved)).toEqual([]);
+    expect(moved.request).toEqual((await read(WHOLE, { intent: REVIEW })).request);
   });
 
   test('an image of the same registry is planned', async () => {
@@ -503,11 +613,9 @@ describe('a file of a pull request', () => {
       comment: 'own',
       terraformBinary: null,
     });
-    expect(result.request === null ? [] : result.notes).toEqual([
+    expect(readNotes(result)).toEqual([
       expect.stringMatching(/^clusters\/orders\.yml is new: main has no such file\./),
-      expect.stringMatching(
-        /changes ssh_user, allow_destroy_label, .*The plan was made without that/,
-      ),
+      'ssh_user, allow_destroy_label, allow_plan_label, label_prefix, on_plan_change, comment, terraform_binary of clusters/orders.yml will count once the file is merged. The plan was made without.',
     ]);
   });
 
@@ -534,13 +642,32 @@ describe('a file of a pull request', () => {
     expect(other.request?.backend?.config).toEqual({});
   });
 
-  test('a file that cannot be read on the default branch holds nothing back, so nothing is planned', async () => {
-    const { problems } = await read(GOOD, { intent: REVIEW, standing: `${GOOD}replicas: 2\n` });
-    expect(problems).toEqual([
-      expect.stringMatching(
-        /^clusters\/orders\.yml on main cannot be read, .*Correct it on main first\.$/,
-      ),
-    ]);
+  test.each<[string, string, RegExp]>([
+    [
+      'an unknown key',
+      `${GOOD}replicas: 2\n`,
+      /^clusters\/orders\.yml on main cannot be read, .*\(4: unknown key replicas.*Correct it on main first\.$/,
+    ],
+    [
+      'no backend',
+      GOOD.replace('backend: local\n', ''),
+      /^clusters\/orders\.yml on main:1: backend: missing\. .*It counts from main/,
+    ],
+    [
+      'no name',
+      GOOD.replace('cluster_name: orders\n', ''),
+      /^clusters\/orders\.yml on main:1: cluster_name: missing\. .*It counts from main/,
+    ],
+    [
+      'a wrong region',
+      `${GOOD}region: us-eats-1\n`,
+      /^clusters\/orders\.yml on main:4: region: "us-eats-1" is not allowed.*It counts from main/,
+    ],
+  ])('with %s on the default branch nothing is planned', async (_, standing, problem) => {
+    const { problems } = await read(`${GOOD}region: us-east-1\n`, { intent: REVIEW, standing });
+    expect(problems).toEqual([expect.stringMatching(problem)]);
+    const place = locateInFile(problems[0] ?? '', { path: PATH, file: null, given: {} });
+    expect(place).toBeNull();
   });
 
   test('a problem of the pull request’s file leaves the default branch’s comment to say it', async () => {
@@ -551,10 +678,84 @@ describe('a file of a pull request', () => {
     expect(result.request).toBeNull();
     expect(result.request === null && result.cluster).toEqual({
       name: 'orders',
+      path: PATH,
       workingDirectory: '.postgres-cluster/orders',
       region: 'us-east-1',
       shared: false,
       labelPrefix: 'db/',
     });
+  });
+
+  test.each(['\t', 'replicas: 2\n'])('a new file without a name is nobody’s: %j', async (text) => {
+    const result = await read(text, { intent: REVIEW, standing: null });
+    expect(result.request === null && result.cluster).toBeNull();
+  });
+});
+
+describe('a file that a merge brought', () => {
+  const take = (result: InputResult) => ({
+    onPlanChange: result.request?.onPlanChange,
+    allowDestroyLabel: result.request?.allowDestroyLabel,
+  });
+
+  test.each<[string, string, string | null, object, readonly RegExp[]]>([
+    [
+      'looser rules count from the next merge on',
+      `${GOOD}on_plan_change: apply\nallow_destroy_label: bug\n`,
+      GOOD,
+      { onPlanChange: 'fail', allowDestroyLabel: 'allow-destroy' },
+      [
+        /^clusters\/orders\.yml: allow_destroy_label, on_plan_change count from the next merge on\./,
+      ],
+    ],
+    [
+      'rules of a new file count from the next merge on',
+      `${GOOD}on_plan_change: apply\n`,
+      null,
+      { onPlanChange: 'fail' },
+      [/on_plan_change counts from the next merge on/],
+    ],
+    [
+      'stricter rules count at once',
+      `${GOOD}allow_destroy_label: ''\n`,
+      `${GOOD}on_plan_change: apply\n`,
+      { onPlanChange: 'fail', allowDestroyLabel: null },
+      [],
+    ],
+    [
+      'rules that stay count',
+      `${GOOD}on_plan_change: apply\nallow_destroy_label: bug\n`,
+      `${GOOD}on_plan_change: apply\nallow_destroy_label: bug\n`,
+      { onPlanChange: 'apply', allowDestroyLabel: 'bug' },
+      [],
+    ],
+    [
+      'rules of a file that could not be read are the default ones',
+      `${GOOD}on_plan_change: apply\n`,
+      '\t',
+      { onPlanChange: 'fail' },
+      [/on_plan_change counts from the next merge on/],
+    ],
+  ])('%s', async (_, text, before, expected, notes) => {
+    const result = await read(text, { before });
+    expect(result.problems).toEqual([]);
+    expect(take(result)).toMatchObject(expected);
+    expect(result.request === null ? [] : result.notes).toEqual(
+      notes.map((note) => expect.stringMatching(note)),
+    );
+  });
+
+  test('a signature that was required stays so', async () => {
+    const before = `${GOOD}require_signature: true\n`;
+    expect((await read(GOOD, { before })).problems).toEqual([
+      expect.stringMatching(/^review-key: missing\. require-signature is true/),
+    ]);
+    expect((await read(before, { before: GOOD })).problems).toHaveLength(1);
+  });
+
+  test('the step may say otherwise', async () => {
+    const file = `${GOOD}on_plan_change: apply\n`;
+    const { request } = await read(file, { before: GOOD, step: { 'on-plan-change': 'apply' } });
+    expect(request?.onPlanChange).toBe('apply');
   });
 });

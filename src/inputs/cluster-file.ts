@@ -102,15 +102,19 @@ export function explainSize(bytes: number): string {
   return `the file has ${bytes.toLocaleString('en')} bytes. Allowed: ${MOST_FILE_BYTES.toLocaleString('en')}. Is it the right file?`;
 }
 
-/** What the library says, in the words of this product, where they help more than its own. */
+/**
+ * What is wrong, in the words of this product. The library's own may quote a value, which may be a secret; most of its
+ * codes (yaml, "Errors") say no more to a person than that the text is no YAML.
+ */
 const SYNTAX: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: 'a tab stands where YAML wants spaces. Indent with spaces.',
   MULTIPLE_DOCS: 'a second document begins here. Allowed: one cluster a file.',
-  DUPLICATE_KEY: 'a key is given twice. Keep one of them.',
   BAD_INDENT: `not YAML: the line is not indented as those around it, or a bracket before it is open. Write ${EXAMPLE}.`,
   MISSING_CHAR: `not YAML: a quote, bracket or colon is missing. Write ${EXAMPLE}.`,
-  IMPOSSIBLE: `not YAML. Write ${EXAMPLE}.`,
+  BAD_ALIAS: 'an alias (*) stands for a value elsewhere. Write the value itself.',
+  TAG_RESOLVE_FAILED: 'a tag (!) changes what a value is. Remove it, or put the value into quotes.',
 };
+const NO_YAML = `not YAML: put a value with special characters into quotes. Write ${EXAMPLE}.`;
 
 class Reader {
   readonly #path: string;
@@ -137,7 +141,9 @@ class Reader {
     const [error] = this.#document.errors;
     // One is enough: those after it are mostly its consequences.
     if (error !== undefined) {
-      const text = SYNTAX[error.code] ?? `not YAML (${error.message}). Write ${EXAMPLE}.`;
+      const text = /call stack/i.test(error.message)
+        ? `nested too deeply. ${FLAT}`
+        : (SYNTAX[error.code] ?? NO_YAML);
       this.#problems.push({ line: this.#lines.linePos(error.pos[0]).line || 1, text });
     } else {
       this.#refuseIndirection();
@@ -169,7 +175,7 @@ class Reader {
           return BREAK;
         }
         if (isAlias(node)) {
-          this.#refuse(line, 'an alias (*) stands for a value elsewhere. Write the value itself.');
+          this.#refuse(line, SYNTAX.BAD_ALIAS as string);
           return BREAK;
         }
         if (node.anchor !== undefined) {
@@ -177,7 +183,7 @@ class Reader {
           return BREAK;
         }
         if (node.tag !== undefined) {
-          this.#refuse(line, 'a tag (!) changes what a value is. Remove it.');
+          this.#refuse(line, SYNTAX.TAG_RESOLVE_FAILED as string);
         } else if (isScalar(node) && /-----BEGIN [A-Z ]*PRIVATE KEY/.test(String(node.value))) {
           this.#secrets.push(String(node.value));
           this.#refuse(
@@ -269,7 +275,7 @@ class Reader {
     if (isSeq(node)) {
       return node.items.map((item, index) => {
         lines.set(String(index), this.#lineOf(item as Node));
-        return isScalar(item) ? readScalar(item, 'text') : item;
+        return this.#readInner(item as Node, { key, texts: false });
       });
     }
     return isScalar(node) ? readScalar(node, form) : undefined;
@@ -310,7 +316,8 @@ class Reader {
     if (isMap(node)) return this.#readMap(node as YAMLMap, at);
     if (isSeq(node)) return node.items.map((item) => this.#readInner(item as Node, at));
     if (!isScalar(node)) return null;
-    return at.texts ? String(readScalar(node, 'text')) : node.value;
+    const value = readScalar(node, 'text');
+    return at.texts ? String(value) : value;
   }
 
   #readKey(pair: Pair): string | null {

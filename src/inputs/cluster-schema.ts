@@ -126,7 +126,7 @@ export const clusterSchema = z.strictObject({
   max_connections: z
     .number(explainBounds('max_connections'))
     .refine(
-      (value) => isWithinBounds('max_connections', String(value)),
+      (value) => Number.isInteger(value) && isWithinBounds('max_connections', String(value)),
       explainBounds('max_connections'),
     )
     .meta({ type: 'integer', minimum: 4 })

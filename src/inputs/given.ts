@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import type { GivenSetting } from '../cluster/setting-lines.ts';
 import {
+  type GivenSetting,
   type ParsedSettings,
   parseSettingEntries,
   parseSettingLines,
@@ -16,6 +16,7 @@ import {
   FORMS,
   findKey,
 } from './cluster-schema.ts';
+import { parsePublicKey } from './public-key.ts';
 import type { RawInputs } from './step.ts';
 
 /** Where a value was given: the body of an event, the cluster file, the inputs `request` or the single ones, or nowhere. */
@@ -39,7 +40,10 @@ export interface Given {
 /** Values by their key. */
 export type Description = ReadonlyMap<ClusterKey, Given>;
 
-/** The texts among `values` that describe a cluster. `name` returns how messages name an input. */
+/**
+ * The texts among `values` that describe a cluster; an empty default says nothing. `name` returns how messages name an
+ * input.
+ */
 export function giveInputs(
   values: RawInputs,
   { source, name }: { source: Exclude<Source, 'file'>; name: (input: string) => string },
@@ -47,12 +51,12 @@ export function giveInputs(
   const found = new Map<ClusterKey, Given>();
   for (const [input, text] of Object.entries(values)) {
     const key = findKey(input);
-    if (key === null) continue;
+    if (key === null || (source === 'default' && text === '')) continue;
     const named = name(input);
     found.set(key, {
       source,
       value: decode(key, text),
-      shown: FORMS[key] === 'settings' || FORMS[key] === 'backend' ? null : quoteValue(text),
+      shown: isShown(key) ? quoteValue(text) : null,
       name: named,
       nameEntry: () => named,
       place: source === 'step' ? `the input ${named}` : named,
@@ -79,11 +83,11 @@ export function giveFile({ path, values }: ClusterFile): Description {
           source: 'file',
           value:
             form === 'settings'
-              ? readSettings(found)
+              ? readSettingMap(found)
               : form === 'backend'
                 ? ({ given: found.value as BackendConfig, problems: [] } satisfies GivenBackend)
                 : found.value,
-          shown: showFileValue(found.value),
+          shown: isShown(key) ? showFileValue(found.value) : null,
           name: at(found.line),
           nameEntry: (entry) => at(found.lines.get(entry) ?? found.line),
           place: `${path}:${found.line}`,
@@ -93,11 +97,16 @@ export function giveFile({ path, values }: ClusterFile): Description {
   );
 }
 
-function readSettings({ value, lines, line }: FileValue): ParsedSettings {
+function readSettingMap({ value, lines, line }: FileValue): ParsedSettings {
   const entries = Object.entries(value as Record<string, string>).map(
     ([name, text]): GivenSetting => ({ name, value: text, line: lines.get(name) ?? line }),
   );
   return parseSettingEntries(entries);
+}
+
+/** Texts of many lines are not; neither is a key, of which somebody may have taken the private half. */
+function isShown(key: ClusterKey): boolean {
+  return !['settings', 'backend_config', 'ssh_public_key'].includes(key);
 }
 
 /** Of a list or a map only that it is one. */
@@ -126,7 +135,8 @@ export function combine(places: readonly Description[], defaults: Description): 
   for (const key of CLUSTER_KEYS) {
     const given = places.flatMap((place) => place.get(key) ?? []);
     const event = given.find(({ source }) => source === 'event');
-    const counts = event === undefined ? given : given.filter(({ source }) => isHeld(source));
+    const counts =
+      event === undefined ? given : given.filter(({ source }) => countsBesideEvent(source));
     const [first, ...others] = counts;
     if (first === undefined) {
       const fallback = defaults.get(key);
@@ -142,7 +152,8 @@ export function combine(places: readonly Description[], defaults: Description): 
   return { description, counting, problems };
 }
 
-const isHeld = (source: Source): boolean => source === 'event' || source === 'file';
+/** What an event's body neither replaces nor may contradict. */
+const countsBesideEvent = (source: Source): boolean => source === 'event' || source === 'file';
 
 /** Whether two values come to the same; also where one of them is not allowed, which is a problem of its own. */
 export function isSame(key: ClusterKey, a: Given, b: Given): boolean {
@@ -152,6 +163,10 @@ export function isSame(key: ClusterKey, a: Given, b: Given): boolean {
 
 /** A value so that equal ones are equal texts; null where it is not allowed. */
 function normalize(key: ClusterKey, value: unknown): string | null {
+  if (key === 'ssh_public_key') {
+    const result = parsePublicKey(String(value));
+    return 'key' in result ? result.key : null;
+  }
   switch (FORMS[key]) {
     case 'settings': {
       const { given } = value as ParsedSettings;

@@ -1,15 +1,17 @@
-import type { ClusterKey } from './cluster-schema.ts';
+import { CLUSTER_KEYS, type ClusterKey } from './cluster-schema.ts';
 import { type Description, type Given, isSame } from './given.ts';
 
 /**
  * What a plan does with the value that a pull request gives a key. It was written by somebody who may not merge.
  *
  * - `planned`: it goes into the plan and nowhere else. Nothing is contacted at an address that it names.
- * - `identity`: it says which cluster this is or where its state lies. The default branch's counts; where that has no
- *   such file, the plan is one of a new cluster and is made from an empty state.
- * - `rule`: it steers the action, or is contacted. The default branch's counts, or the default.
+ * - `registry`: nodes ask a server that it names. It is planned as long as that server stays the same.
+ * - `identity`: it says which cluster this is. The default branch's counts; a file that is new there has its own.
+ * - `state`: it says where the state is. The default branch's counts; where that has no such file and the step says
+ *   nothing either, an empty state stands for it.
+ * - `rule`: it steers the action. The default branch's counts, or the step's, or the default.
  */
-export type PlanUse = 'planned' | 'identity' | 'rule';
+export type PlanUse = 'planned' | 'registry' | 'identity' | 'state' | 'rule';
 
 /** What a plan does with each key; docs/review.md has the reasons. */
 export const PLAN_USES: Readonly<Record<ClusterKey, PlanUse>> = {
@@ -22,16 +24,15 @@ export const PLAN_USES: Readonly<Record<ClusterKey, PlanUse>> = {
   max_connections: 'planned',
   shared_buffers: 'planned',
   settings: 'planned',
-  // Nodes ask its registry which image a tag stands for: planned as long as the registry stays.
-  image: 'planned',
+  image: 'registry',
   image_tag: 'planned',
   ssh_user: 'rule',
   ssh_public_key: 'planned',
   ssh_cidrs: 'planned',
   client_cidrs: 'planned',
   subnet_ids: 'planned',
-  backend: 'identity',
-  backend_config: 'identity',
+  backend: 'state',
+  backend_config: 'state',
   working_directory: 'identity',
   allow_destroy_label: 'rule',
   allow_plan_label: 'rule',
@@ -42,13 +43,6 @@ export const PLAN_USES: Readonly<Record<ClusterKey, PlanUse>> = {
   require_signature: 'rule',
 };
 
-/** A file of a pull request as its plan may use it. */
-export interface HeldFile {
-  readonly description: Description;
-  /** Keys whose value the plan takes from elsewhere, though the pull request changes it. */
-  readonly held: readonly ClusterKey[];
-}
-
 /**
  * Takes from `proposed`, the file as the merge would leave it, what a plan may use, and the rest from `standing`, the
  * file of the default branch; null: that has none. `blank`: the plan is made from an empty state, so that no backend and
@@ -57,38 +51,71 @@ export interface HeldFile {
 export function holdBack(
   proposed: Description,
   { standing, blank }: { standing: Description | null; blank: boolean },
-): HeldFile {
+): Description {
   const description = new Map<ClusterKey, Given>();
-  const held: ClusterKey[] = [];
-  for (const key of Object.keys(PLAN_USES) as ClusterKey[]) {
+  for (const key of CLUSTER_KEYS) {
     const [next, now] = [proposed.get(key), standing?.get(key)];
-    const isFree = blank ? PLAN_USES[key] !== 'rule' : mayUse(key, { next, now, standing });
-    const used = isFree ? next : now;
+    const used = mayUse(PLAN_USES[key], { next, now, isNew: standing === null, blank })
+      ? next
+      : now;
     if (used !== undefined) description.set(key, used);
-    const differs =
-      next === undefined || now === undefined ? next !== now : !isSame(key, next, now);
-    if (!isFree && differs) held.push(key);
   }
-  return { description, held };
+  return description;
 }
 
-/** Whether a plan that contacts the backend and the nodes may use the new value. */
 function mayUse(
-  key: ClusterKey,
-  values: { next: Given | undefined; now: Given | undefined; standing: Description | null },
+  use: PlanUse,
+  {
+    next,
+    now,
+    isNew,
+    blank,
+  }: { next: Given | undefined; now: Given | undefined; isNew: boolean; blank: boolean },
 ): boolean {
-  if (key === 'image') return isSameRegistry(values.next, values.now);
-  if (PLAN_USES[key] === 'planned') return true;
-  const isPlace = key === 'backend' || key === 'backend_config';
-  return PLAN_USES[key] === 'identity' && values.standing === null && !isPlace;
-}
-
-function isSameRegistry(a: Given | undefined, b: Given | undefined): boolean {
-  return readRegistry(a) === readRegistry(b);
+  switch (use) {
+    case 'planned':
+      return true;
+    case 'registry':
+      return blank || readRegistry(next) === readRegistry(now);
+    case 'identity':
+      return isNew;
+    case 'state':
+      return blank;
+    case 'rule':
+      return false;
+  }
 }
 
 /** The host that an image is pulled from; without one it is Docker Hub's (distribution/reference, "familiar names"). */
 function readRegistry(image: Given | undefined): string {
   const [host = '', ...rest] = String(image?.value ?? '').split('/');
   return rest.length > 0 && (/[.:]/.test(host) || host === 'localhost') ? host : 'docker.io';
+}
+
+/** Rules of a merge, and the value of each that no other is stricter than. */
+const MERGE_RULES = [
+  ['on_plan_change', 'fail'],
+  ['require_signature', true],
+  ['allow_destroy_label', ''],
+] as const satisfies readonly (readonly [ClusterKey, unknown])[];
+
+/**
+ * What a merge goes by: the description that it brings, `after`, but for the rules of merges. One that it makes looser
+ * counts from the next merge on: else a pull request could switch off what holds its own merge to what was shown.
+ */
+export function keepRules(after: Description, before: Description): Description {
+  const description = new Map(after);
+  for (const [key, strictest] of MERGE_RULES) {
+    const rule = before.get(key);
+    if (after.get(key)?.value !== strictest && rule !== undefined) description.set(key, rule);
+  }
+  return description;
+}
+
+/** The keys in which two descriptions come to something else. */
+export function listDifferences(a: Description, b: Description): ClusterKey[] {
+  return CLUSTER_KEYS.filter((key) => {
+    const [left, right] = [a.get(key), b.get(key)];
+    return left === undefined || right === undefined ? left !== right : !isSame(key, left, right);
+  });
 }

@@ -19,6 +19,7 @@ export const DEPLOY: Intent = {
   withoutSecrets: null,
   branch: 'main',
   pushedAt: null,
+  before: null,
   sha: 'a'.repeat(40),
   why: 'test',
 };

@@ -6,10 +6,13 @@ import type { Request } from './request.ts';
 import { readSettings } from './settings-input.ts';
 import type { RawInputs } from './step.ts';
 
-/** The request that a description without problems makes. `blank`: an empty state stands for the backend. */
+/**
+ * The request that a description without problems makes. `path`: the cluster file's, null without one; `blank`: an empty
+ * state stands for the backend.
+ */
 export function makeRequest(
   description: Description,
-  { call, blank }: { call: RawInputs; blank: boolean },
+  { call, path, blank }: { call: RawInputs; path: string | null; blank: boolean },
 ): Request {
   const read = <Key extends ClusterKey>(key: Key) => {
     const value = readValue(description, key);
@@ -23,6 +26,7 @@ export function makeRequest(
   const type = readValue(description, 'backend') ?? 'local';
   const config = ((given('backend_config') ?? { given: {} }) as GivenBackend).given;
   return {
+    clusterFile: path,
     spec: {
       name,
       region: read('region'),

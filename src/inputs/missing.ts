@@ -3,18 +3,20 @@ import { type ClusterKey, nameInput } from './cluster-schema.ts';
 import { type Description, readValue } from './given.ts';
 import type { RawInputs } from './step.ts';
 
+/** What a description is used for. */
+export interface Purpose {
+  readonly intent: Intent;
+  /** All inputs of the step. */
+  readonly call: RawInputs;
+  /** Of the cluster file, as messages name it; null: the inputs describe the cluster. */
+  readonly path: string | null;
+  /** Not all of the cluster file could be read, so nothing is known to be missing from it. */
+  readonly isPartial: boolean;
+}
+
 /** What the run cannot do without, and only what it really needs. */
-export function findMissing({
-  description,
-  call,
-  intent,
-  path,
-}: {
-  description: Description;
-  call: RawInputs;
-  intent: Intent;
-  path: string | null;
-}): string[] {
+export function findMissing(description: Description, purpose: Purpose): string[] {
+  const { call, intent, path, isPartial } = purpose;
   const operation = intent.kind === 'operation' ? intent.operation : null;
   const deploys = intent.kind === 'deploy';
   const reviews = intent.kind === 'review' || intent.kind === 'drift';
@@ -22,6 +24,7 @@ export function findMissing({
   const configures = deploys || operation === 'configure' || intent.kind === 'failover';
   const problems: string[] = [];
   const need = (key: ClusterKey, why: string) => {
+    if (isPartial) return;
     const value = description.get(key)?.value;
     if (value !== undefined && value !== '' && !(Array.isArray(value) && value.length === 0))
       return;
@@ -38,7 +41,7 @@ export function findMissing({
     problems.push(`${name}: missing. ${reason}`);
   };
   // Files that all had the default's name would all be one cluster.
-  if (path !== null && description.get('cluster_name')?.source === 'default') {
+  if (!isPartial && path !== null && description.get('cluster_name')?.source === 'default') {
     problems.push(
       `${path}:1: cluster_name: missing. It tells the cluster from every other one; write e.g. cluster_name: orders.`,
     );
@@ -79,7 +82,7 @@ export function findMissing({
   if (plans || configures) {
     need(
       'backend',
-      'Terraform would keep its state in a file of the workspace, which a hosted runner throws away and actions/checkout cleans, so the next run would build a second cluster. Name a backend, e.g. backend: s3 with backend-config: bucket = "…"; to use a local file all the same say backend: local.',
+      `Terraform would keep its state in a file of the workspace, which a hosted runner throws away and actions/checkout cleans, so the next run would build a second cluster. Name a backend, e.g. backend: s3 with its bucket, key and region in ${path === null ? 'backend-config' : 'backend_config'}; to use a local file all the same say backend: local.`,
     );
   }
   return problems;

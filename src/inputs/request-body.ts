@@ -55,17 +55,16 @@ export const nameBodyKey = (body: 'request' | 'client_payload', input: string): 
 export function readBodies(input: string, intent: Intent): Bodies {
   const operation =
     intent.kind === 'operation' ? intent.operation : intent.kind === 'failover' ? 'failover' : null;
-  const request = parseInput(input, [
-    ...REQUEST_KEYS,
-    ...(operation === 'failover' ? EVENT_KEYS.failover : []),
-  ]);
+  const request = readRequestInput(input, operation === 'failover' ? EVENT_KEYS.failover : []);
   const body = 'body' in intent ? intent.body : undefined;
   if (operation === null || body === undefined) return { request, event: noBody() };
   const allowed = EVENT_KEYS[operation];
   return { request, event: readKeys(body, { where: 'client_payload', allowed }) };
 }
 
-function parseInput(input: string, allowed: readonly string[]): Body {
+/** The cluster that the input `request` describes; `more`: keys that it may have beside those of a cluster. */
+export function readRequestInput(input: string, more: readonly string[] = []): Body {
+  const allowed = [...REQUEST_KEYS, ...more];
   if (input.trim() === '') return noBody();
   const malformed = `not JSON. Give an object, e.g. ${EXAMPLE}.`;
   const result = parseJson(input, { malformed, example: EXAMPLE });

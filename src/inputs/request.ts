@@ -3,6 +3,8 @@ import type { BackendConfig } from './backend.ts';
 
 /** Everything the workflow gave, typed and checked. */
 export interface Request {
+  /** Path of the file that describes the cluster; null: the inputs do. */
+  readonly clusterFile: string | null;
   readonly spec: ClusterSpec;
   /** Null: an empty state stands for it, since no trusted place says where it is. */
   readonly backend: Backend | null;

@@ -26,15 +26,17 @@ const SHORTEST_LINE = 8;
  * have several, since logs are masked line by line.
  */
 export function listSecrets(inputs: Readonly<Record<string, string>>): string[] {
-  const secrets = SECRET_INPUTS.flatMap((name) => {
-    const value = inputs[name] ?? '';
-    if (value.length < SHORTEST_SECRET) return [];
-    const lines = value.split(/\r?\n/).filter((line) => !line.startsWith('-----'));
-    return lines.length === 1
-      ? [value]
-      : [value, ...lines.filter((line) => line.length >= SHORTEST_LINE)];
-  });
+  const secrets = SECRET_INPUTS.flatMap((name) => listParts(inputs[name] ?? ''));
   return [...new Set(secrets)].sort((a, b) => b.length - a.length);
+}
+
+/** A secret and its lines, as far as they are long enough to be hidden. */
+export function listParts(secret: string): string[] {
+  if (secret.length < SHORTEST_SECRET) return [];
+  const lines = secret.split(/\r?\n/).filter((line) => !line.startsWith('-----'));
+  return lines.length === 1
+    ? [secret]
+    : [secret, ...lines.filter((line) => line.length >= SHORTEST_LINE)];
 }
 
 /**

@@ -134,10 +134,12 @@ export function identifyComment(cluster: {
   region: string;
   /** Relative to the workspace. */
   directory: string;
+  /** Path of the cluster file; null: there is none. */
+  file: string | null;
 }): string {
-  const { name, region, directory } = cluster;
+  const { name, region, directory, file } = cluster;
   const hash = createHash('sha256')
-    .update(JSON.stringify([name, region, directory]))
+    .update(JSON.stringify([name, region, directory, ...(file === null ? [] : [file])]))
     .digest('hex');
   return `${name}/${hash.slice(0, 12)}`;
 }

@@ -1,4 +1,3 @@
-import * as core from '@actions/core';
 import type { RunnerEnvironment } from '../environment.ts';
 import { UserError } from '../errors.ts';
 import { findBranchHead } from '../github/branch.ts';
@@ -14,77 +13,117 @@ import {
 import { type FileInput, readLabel, readPlanLabel } from '../inputs/inputs.ts';
 import { RefusedInputs } from '../inputs/refused.ts';
 import type { StepInputs } from '../inputs/step.ts';
-import type { Intent } from '../intent.ts';
+import type { Agreed, Intent } from '../intent.ts';
 import { checkConsent } from './consent.ts';
 
-/** The cluster file of a run, or why the run has nothing to do. */
-export type FoundFile = { readonly file: FileInput } | { readonly idle: string };
+/** What describes the cluster of a run beside the step, or why the run has nothing to do. */
+export type Found =
+  | {
+      /** Null: the step names no file. */
+      readonly file: FileInput | null;
+      readonly intent: Agreed;
+    }
+  | { readonly idle: string };
 
 type Run = Exclude<Intent, { kind: 'skip' }>;
+type Review = Extract<Run, { kind: 'review' }>;
 
 /** What a file is looked for with. */
 interface Search {
   readonly client: GitHubClient;
   readonly environment: RunnerEnvironment;
+  readonly step: StepInputs;
   /** Where the file is in the repository. */
   readonly path: string;
-  readonly step: StepInputs;
 }
 
 /**
- * Reads the cluster file through GitHub's API: of a pull request as its merge would leave it, of any other run at its own
- * commit, and for what is not merged yet as the default branch has it, too. Nothing of a fork's pull request is read before somebody who may write
- * asked for its plan.
+ * Finds out what a run may read, and reads the cluster file through GitHub's API: of a pull request as its merge would
+ * leave it, of any other run at its own commit. Where somebody proposes it, the default branch's is read as well, and of
+ * a merge the one before it. Nothing of a fork's pull request is read before somebody who may write asked for its plan.
  *
+ * @param search.path null: the step names no file
  * @throws RefusedInputs where the file cannot be used; UserError where GitHub does not let the token read it
  */
-export async function findClusterFile(intent: Run, search: Search): Promise<FoundFile> {
-  if (intent.kind === 'review' && intent.pullRequest !== null) {
-    const { pullRequest: number, sha } = intent;
-    return findProposal(intent, { ...search, number, sha });
+export async function findClusterFile(
+  intent: Run,
+  search: Omit<Search, 'path'> & { readonly path: string | null },
+): Promise<Found> {
+  const { environment, step, path } = search;
+  if (path === null) {
+    if (intent.kind !== 'review') return { file: null, intent };
+    const refusal = await checkAgreement(intent, { ...search, standing: null });
+    return refusal === null ? { file: null, intent: { ...intent, consent: null } } : refusal;
   }
-  if (intent.kind === 'close' || intent.kind === 'await') return findStanding(intent, search);
-  const commit = 'sha' in intent ? intent.sha : search.environment.event.sha;
-  const branch = intent.kind === 'review' ? readDefaultBranch(search.environment) : null;
-  const [file, standing] = await Promise.all([
-    readAt(commit, search),
-    // What a queue is about to merge is not merged yet.
-    branch === null ? null : readStanding(branch, search),
-  ]);
-  if (file === null) {
-    throw new RefusedInputs(
-      `cluster-file: ${search.path} is not in commit ${commit.slice(0, 7)}. Give the path of a file from the root of the repository, e.g. clusters/orders.yml.`,
-      null,
-    );
+  const there = { client: search.client, environment, step, path };
+  switch (intent.kind) {
+    case 'review':
+      return findProposed(intent, there);
+    case 'close':
+    case 'await':
+      return findStanding(intent, there);
+    case 'deploy': {
+      const [file, before] = await Promise.all([
+        readOwn(intent.sha, there),
+        intent.before === null ? null : readLasting(intent.before, there),
+      ]);
+      return { file: { file, basis: { kind: 'merged', before } }, intent };
+    }
+    default: {
+      const elsewhere = explainOtherBranch(environment.event);
+      if (elsewhere !== null) return { idle: elsewhere };
+      const commit = 'sha' in intent ? intent.sha : environment.event.sha;
+      const file = await readOwn(commit, there);
+      return { file: { file, basis: { kind: 'standing' } }, intent };
+    }
   }
-  return { file: { file, proposal: branch === null ? null : { branch, standing } } };
 }
 
-async function findProposal(
-  intent: Extract<Run, { kind: 'review' }>,
-  search: Search & { number: number; sha: string },
-): Promise<FoundFile> {
-  const { client, environment, path, step, number, sha } = search;
+/** A workflow can be started by hand on any branch, whose file nobody has reviewed. */
+function explainOtherBranch({ name, payload, ref }: RunnerEnvironment['event']): string | null {
+  const branch = payload.repository?.default_branch;
+  if (name !== 'workflow_dispatch' || ref === `refs/heads/${branch}`) return null;
+  return `the workflow was started by hand on ${ref}. A cluster file counts on the default branch (${branch ?? 'unknown'}); start the workflow there.`;
+}
+
+/** Why the pull request of a review may not be read; null where it may. */
+async function checkAgreement(
+  { consent }: Review,
+  search: Omit<Search, 'path'> & {
+    readonly path: string | null;
+    readonly standing: ClusterFile | null;
+  },
+): Promise<{ readonly idle: string } | null> {
+  if (consent === null) return null;
+  const { client, environment, step, standing: file, path } = search;
+  const { repository } = environment;
+  const allowPlanLabel = readPlanLabel({ step, file, path });
+  const refusal = await checkConsent(client, { repository, consent, allowPlanLabel });
+  return refusal === null ? null : { idle: refusal };
+}
+
+async function findProposed(intent: Review, search: Search): Promise<Found> {
+  const { client, environment, path, step } = search;
   const { repository } = environment;
   const branch = readDefaultBranch(environment);
   const standingFile = readStanding(branch, search);
   if (intent.consent !== null) {
-    const allowPlanLabel = readPlanLabel({ step, file: await standingFile });
-    const { consent } = intent;
-    const problem = await checkConsent(client, {
-      repository,
-      consent,
-      allowPlanLabel,
-      commit: sha,
-    });
-    if (problem !== null) return { idle: problem.why };
+    const refusal = await checkAgreement(intent, { ...search, standing: await standingFile });
+    if (refusal !== null) return refusal;
+  }
+  const agreed = { ...intent, consent: null };
+  const { pullRequest: number, sha } = intent;
+  if (number === null) {
+    // What a queue is about to merge is not merged yet.
+    const [file, standing] = await Promise.all([readOwn(sha, search), standingFile]);
+    return { file: { file, basis: { kind: 'proposed', branch, standing } }, intent: agreed };
   }
   const [standing, merge] = await Promise.all([
     standingFile,
     findTestMerge(client, { repository, number, headSha: sha }),
   ]);
   const refuse = (problem: string) =>
-    new RefusedInputs(problem, readLabel({ step, file: standing }));
+    new RefusedInputs(problem, readLabel({ step, file: standing, path }));
   switch (merge.kind) {
     case 'merge':
       break;
@@ -108,7 +147,9 @@ async function findProposal(
   const file = await readAt(merge.commit, search).catch((error: unknown) => {
     throw error instanceof RefusedInputs ? refuse(error.message) : error;
   });
-  if (file !== null) return { file: { file, proposal: { branch, standing } } };
+  if (file !== null) {
+    return { file: { file, basis: { kind: 'proposed', branch, standing } }, intent: agreed };
+  }
   throw refuse(
     standing === null
       ? `cluster-file: ${path} is neither on ${branch} nor in pull request #${number}. Give the path of a file from the root of the repository, e.g. clusters/orders.yml.`
@@ -120,43 +161,64 @@ async function findProposal(
 async function findStanding(
   intent: Extract<Run, { kind: 'close' | 'await' }>,
   search: Search,
-): Promise<FoundFile> {
+): Promise<Found> {
+  const { event } = search.environment;
   const branch = readDefaultBranch(search.environment);
   const standing = await readStanding(branch, search);
-  if (standing !== null) return { file: { file: standing, proposal: null } };
-  const { event } = search.environment;
+  if (standing !== null) {
+    // With something wrong in it, its own runs are told so.
+    return standing.problems.length > 0
+      ? { idle: `${search.path} on ${branch} cannot be read, so nothing is said of its cluster.` }
+      : { file: { file: standing, basis: { kind: 'standing' } }, intent };
+  }
   const head = event.payload.pull_request?.head.sha;
-  // A new cluster's comment is found by what its own file says.
+  // The comment of a new cluster is found by what its own file says.
   const own =
-    intent.kind === 'close' && head !== undefined
+    intent.kind === 'close' && !intent.fromFork && head !== undefined
       ? await readAt(head, search).catch(() => null)
       : null;
-  return own === null
-    ? { idle: `${search.path} is not on ${branch}, so no cluster has a comment here.` }
-    : { file: { file: own, proposal: { branch, standing: null } } };
+  return own === null || own.problems.length > 0
+    ? {
+        idle:
+          intent.kind === 'await'
+            ? `${search.path} is not on ${branch} yet, and of a fork nothing is read before a plan of it is asked for. Somebody with write access asks for one with the label that allow-plan-label names.`
+            : `${search.path} is not on ${branch}, and nothing is known of a comment on its cluster.`,
+      }
+    : { file: { file: own, basis: { kind: 'standing' } }, intent };
 }
 
-/** The default branch's file; a test merge's own base may be one that the pull request had before. */
+/** The file of a run at its own commit. */
+async function readOwn(commit: string, search: Search): Promise<ClusterFile> {
+  const file = await readAt(commit, search);
+  if (file !== null) return file;
+  throw new RefusedInputs(
+    `cluster-file: ${search.path} is not in commit ${commit.slice(0, 7)}. Give the path of a file from the root of the repository, e.g. clusters/orders.yml.`,
+    null,
+  );
+}
+
+/** The default branch's file, as it is now: the base of a test merge may be another branch's. */
 async function readStanding(branch: string, search: Search): Promise<ClusterFile | null> {
   const { repository } = search.environment;
   const head = await findBranchHead(search.client, { repository, branch });
   if (head === null) throw new UserError(`GitHub knows no branch ${branch}. Run the job again.`);
-  return readAt(head, search).catch((error: unknown) => {
+  return readLasting(head, search);
+}
+
+/** A file that another one is compared with; what is no plain file there is one that cannot be read. */
+async function readLasting(commit: string, search: Search): Promise<ClusterFile | null> {
+  return readAt(commit, search).catch((error: unknown) => {
     if (!(error instanceof RefusedInputs)) throw error;
-    // What is no file there describes no cluster; a pull request may put one in its place.
-    core.warning(`On ${branch}: ${error.message}`);
-    return null;
+    return { path: search.path, values: new Map(), problems: error.problems, secrets: [] };
   });
 }
 
 function readDefaultBranch({ event }: RunnerEnvironment): string {
   const branch = event.payload.repository?.default_branch;
-  if (branch === undefined) {
-    throw new UserError(
-      'The event does not name the default branch, which decides what a plan must not take from a pull request. Run the action on an event of GitHub.',
-    );
-  }
-  return branch;
+  if (branch !== undefined) return branch;
+  throw new UserError(
+    'The event does not name the default branch, which decides what a plan must not take from a pull request. Run the action on an event of GitHub.',
+  );
 }
 
 /** The file of a commit; null where that has none. */

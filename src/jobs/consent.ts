@@ -1,27 +1,19 @@
 import type { GitHubClient, Repository } from '../github/client.ts';
 import { mayWrite } from '../github/permission.ts';
 import type { Consent } from '../intent.ts';
+import { quoteValue } from '../quote.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import type { Announcement } from './announcement.ts';
 import { beginReport, publishProgress } from './context.ts';
 import type { Job } from './job.ts';
 import type { Labels } from './labels.ts';
 
-/** Why a label does not ask for a plan of a fork's pull request. */
-export interface ConsentProblem {
-  /** Whether the label is another one, or it is the one and does not count. */
-  readonly kind: 'another-label' | 'no-write-access';
-  /** A sentence. */
-  readonly why: string;
-}
-
 /**
  * Checks whether a label that was set on a fork's pull request asks for a plan. It does if it is `allowPlanLabel` and
- * was set by somebody who may write to the repository now. Returns null where it does. Everything that is read of the
- * pull request comes after this.
+ * was set by somebody who may write to the repository now. Everything that is read of the pull request comes after this.
  *
  * @param options.allowPlanLabel null: no fork's pull request is planned
- * @param options.commit full SHA of the pull request's last commit at that time
+ * @returns null where it does, else a sentence why it does not
  * @throws what `mayWrite` throws
  */
 export async function checkConsent(
@@ -30,29 +22,19 @@ export async function checkConsent(
     readonly repository: Repository;
     readonly consent: Consent;
     readonly allowPlanLabel: string | null;
-    readonly commit: string;
   },
-): Promise<ConsentProblem | null> {
-  const { repository, consent, allowPlanLabel, commit } = options;
+): Promise<string | null> {
+  const { repository, consent, allowPlanLabel } = options;
   const { label, by } = consent;
   if (allowPlanLabel === null) {
-    return {
-      kind: 'another-label',
-      why: 'allow-plan-label names no label, so no pull request from a fork is planned.',
-    };
+    return 'allow-plan-label names no label, so no pull request from a fork is planned.';
   }
   // GitHub takes two names that differ only in case for the same.
   if (label.toLowerCase() !== allowPlanLabel.toLowerCase()) {
-    return {
-      kind: 'another-label',
-      why: `the label ${JSON.stringify(label)} was set, and a pull request from a fork is planned when ${JSON.stringify(allowPlanLabel)} is (allow-plan-label).`,
-    };
+    return `the label ${quoteValue(label)} was set, and a pull request from a fork is planned when ${quoteValue(allowPlanLabel)} is (allow-plan-label).`;
   }
   if (await mayWrite(client, { repository, login: by })) return null;
-  return {
-    kind: 'no-write-access',
-    why: `the label ${JSON.stringify(label)} was set by ${by}, who has no write access to this repository. Somebody who has it takes the label off and puts it on again to ask for a plan of commit ${commit.slice(0, 7)}.`,
-  };
+  return `the label ${quoteValue(label)} was set by ${by}, who has no write access to this repository. Somebody who has it takes the label off and puts it on again to ask for a plan.`;
 }
 
 /** Says in the comment of a fork's pull request how to ask for a plan, in place of an older plan and its labels. */

@@ -38,7 +38,7 @@ const NEXT_STEPS: Readonly<Record<Phase, string>> = {
 };
 
 const PROVIDER_NEXT_STEP =
-  'Nothing was changed. Open a pull request (any edit of the workflow file): it plans with the provider that can be installed now, and its merge uses that one.';
+  'Nothing was changed. Open a pull request (any edit that is planned): it plans with the provider that can be installed now, and its merge uses that one.';
 
 /** What a deploy's check run ends with; anything else is a failure. */
 const CONCLUSIONS: Partial<Record<DeployState['state'], 'success' | 'cancelled'>> = {

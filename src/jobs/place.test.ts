@@ -6,7 +6,8 @@ const identify = ({
   name = 'orders',
   region = 'us-east-1',
   workingDirectory = 'infra/orders',
-} = {}): string => identifyCluster({ workspace }, { name, region, workingDirectory });
+  clusterFile = null as string | null,
+} = {}): string => identifyCluster({ workspace }, { name, region, workingDirectory, clusterFile });
 
 test.each<[string, Parameters<typeof identify>[0]]>([
   ['another runner keeps its work elsewhere', { workspace: '/srv/actions runner/_work/database' }],
@@ -23,6 +24,13 @@ test.each<[string, Parameters<typeof identify>[0]]>([
   ['name', { name: 'orders-2' }],
   ['region', { region: 'eu-west-1' }],
   ['folder', { workingDirectory: 'infra' }],
+  ['file', { clusterFile: 'clusters/orders.yml' }],
 ])('a cluster is another one with another %s', (_, other) => {
   expect(identify(other)).not.toBe(identify());
+});
+
+test('two files that describe the same cluster are told apart', () => {
+  expect(identify({ clusterFile: 'clusters/a.yml' })).not.toBe(
+    identify({ clusterFile: 'clusters/b.yml' }),
+  );
 });

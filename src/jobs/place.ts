@@ -10,17 +10,19 @@ import { identifyComment } from './announcement.ts';
 
 /**
  * Tells a cluster from every other of the repository, by its inputs alone: the runners of a review and of its merge may
- * keep their work folders in different places, behind links.
+ * keep their work folders in different places, behind links. Two files that describe the same cluster, by mistake or to
+ * have one plan cover the other, are told apart as well.
  *
  * @param cluster.workingDirectory from the workspace on
+ * @param cluster.clusterFile null: the inputs describe the cluster
  */
 export function identifyCluster(
   { workspace }: Pick<RunnerEnvironment, 'workspace'>,
-  cluster: { name: string; region: string; workingDirectory: string },
+  cluster: { name: string; region: string; workingDirectory: string; clusterFile: string | null },
 ): string {
-  const { name, region, workingDirectory } = cluster;
+  const { name, region, workingDirectory, clusterFile: file } = cluster;
   const directory = relative(workspace, resolve(workspace, workingDirectory));
-  return identifyComment({ name, region, directory });
+  return identifyComment({ name, region, directory, file });
 }
 
 /** The pull request that a run is about. */

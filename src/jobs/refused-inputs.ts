@@ -88,7 +88,8 @@ async function findIdentity(
   options: { environment: RunnerEnvironment; number: number; cluster: ClusterLabel },
 ): Promise<string | null> {
   const { environment, number, cluster } = options;
-  const identify = (region: string) => identifyCluster(environment, { ...cluster, region });
+  const identify = (region: string) =>
+    identifyCluster(environment, { ...cluster, clusterFile: cluster.path, region });
   if (cluster.region !== null) return identify(cluster.region);
   const { repository } = environment;
   const own = await listOwnComments(client, { repository, number, marker: MARK });

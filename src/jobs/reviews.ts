@@ -44,7 +44,7 @@ export class ChangedPlanError extends UserError {
 }
 
 const NEXT_STEP =
-  'Nothing was changed. Open a pull request (any edit of the workflow file): its plan shows all of this, and its merge does it. Or undo what was changed meanwhile and run this job again.';
+  'Nothing was changed. Open a pull request (any edit that is planned): its plan shows all of this, and its merge does it. Or undo what was changed meanwhile and run this job again.';
 const SPENT =
   'This commit was deployed already. What would be applied now came up since, and nobody reviewed it.';
 const INTRODUCTION = 'What was reviewed, for the merge to compare with:';
