@@ -187,7 +187,7 @@ export function requireSight(
   if (isSafe) return [...observed, ...unreachable.map(describeFreshNode)];
   const wayOut = {
     broken: `${broken.join(', ')} can be logged in to, but the look at it failed, so nothing more was done. Fix what the messages above name; its server may run as ever.`,
-    lost: `${lost.join(', ')} could not be reached, so nothing more was done. Bring it back; or, where its instance is lost for good, terminate it in EC2 (lift its termination protection first) and merge a pull request, any edit of the workflow file: its plan makes another one around the data volume. If it was the primary, run the action with command: failover first.`,
+    lost: `${lost.join(', ')} could not be reached, so nothing more was done. Bring it back; or, where its instance is lost for good, terminate it in EC2 (lift its termination protection first) and merge a pull request, any edit that is planned: its plan makes another one around the data volume. If it was the primary, run the action with command: failover first.`,
   };
   throw new UserError([
     ...failures,
