@@ -1,7 +1,9 @@
 import { quoteValue } from '../quote.ts';
+import { explainFormer } from './former-settings.ts';
 import { describeBounds, isBounded, isWithinBounds } from './setting-bounds.ts';
 import type { GivenSetting } from './setting-lines.ts';
-import { parseBoolean, parseInteger } from './setting-value.ts';
+import { parseBoolean, parseInteger, parseWord } from './setting-value.ts';
+import { MANAGED_SETTINGS, type Settings } from './settings.ts';
 
 const PLACES =
   'The action decides where the files of a node lie, because it has to find them again. Remove the line.';
@@ -59,6 +61,43 @@ const RESERVED: ReadonlyMap<string, string> = new Map(
 );
 const RECOVERY_TARGET =
   'A replica that stops at a target follows no more. Restore a backup into a cluster of its own for a point in time.';
+
+/** How PostgreSQL compares the values of those that are reserved and are no plain text. */
+const READERS: ReadonlyMap<string, (value: string) => unknown> = new Map(
+  Object.entries({
+    port: (value: string) => parseInteger(value, null),
+    unix_socket_permissions: (value: string) => parseInteger(value, null),
+    recovery_min_apply_delay: (value: string) => parseInteger(value, 'ms'),
+    hot_standby: parseBoolean,
+    recovery_target_inclusive: parseBoolean,
+    password_encryption: (value: string) => parseWord(value, ['scram-sha-256', 'md5']),
+    recovery_target_action: (value: string) => parseWord(value, ['pause', 'promote', 'shutdown']),
+    // Lists, with blanks around their entries.
+    listen_addresses: (value: string) => value.trim(),
+    unix_socket_directories: (value: string) => value.trim(),
+  }),
+);
+
+/** What a node has of the reserved settings that are no managed ones: PostgreSQL's defaults, the same in 14 to 18. */
+const DEFAULTS: Settings = {
+  application_name: '',
+  external_pid_file: '',
+  local_preload_libraries: '',
+  promote_trigger_file: '',
+  recovery_min_apply_delay: '0',
+  recovery_target: '',
+  recovery_target_action: 'pause',
+  recovery_target_inclusive: 'on',
+  recovery_target_lsn: '',
+  recovery_target_name: '',
+  recovery_target_time: '',
+  recovery_target_timeline: 'latest',
+  recovery_target_xid: '',
+  restore_command: '',
+  session_preload_libraries: '',
+  unix_socket_group: '',
+  unix_socket_permissions: '0777',
+};
 
 /** Boolean settings with a value that nobody who gets woken up for it would want. */
 const DANGEROUS: ReadonlyMap<string, { readonly value: boolean; readonly why: string }> = new Map([
@@ -119,32 +158,59 @@ const TLS_FILES = [
 /** Settings that every replica takes a share of. */
 const SHARED_BY_REPLICAS = ['max_wal_senders', 'max_replication_slots'];
 
+/** What the rest of the description says that settings are checked by; null where it is not known. */
+export interface SettingContext {
+  readonly replicaCount: number | null;
+  readonly synchronousReplicas: number | null;
+  /** PostgreSQL's major version. */
+  readonly major: number | null;
+}
+
+/** Whether a setting is the action's own, and given with the value that every node has anyway. */
+export function isRedundant(
+  { name, value }: Pick<GivenSetting, 'name' | 'value'>,
+  { synchronousReplicas }: SettingContext,
+): boolean {
+  if (!isReserved(name) || (name === 'synchronous_standby_names' && synchronousReplicas !== 0)) {
+    return false;
+  }
+  const own = Object.hasOwn(MANAGED_SETTINGS, name) ? MANAGED_SETTINGS[name] : DEFAULTS[name];
+  if (own === undefined) return false;
+  const read = READERS.get(name) ?? ((text: string) => text);
+  return read(value) === read(own);
+}
+
+const isReserved = (name: string): boolean =>
+  RESERVED.has(name) || name.startsWith('recovery_target');
+
 /**
  * Why some of the settings cannot be given here, with what to use instead; each problem begins with the line's
- * number. `replicaCount` null: not known.
+ * number. One that says what every node does anyway is none.
  */
-export function refuseReserved(
-  given: readonly GivenSetting[],
-  replicaCount: number | null,
-): string[] {
+export function refuseReserved(given: readonly GivenSetting[], context: SettingContext): string[] {
   return [
     ...given.flatMap((setting) => {
-      const why = refuse(setting, replicaCount);
+      const why = isRedundant(setting, context) ? null : refuse(setting, context);
       return why === null ? [] : [`line ${setting.line}: ${why}`];
     }),
     ...refuseTlsWithoutFiles(given),
   ];
 }
 
-function refuse({ name, value }: GivenSetting, replicaCount: number | null): string | null {
+function refuse(
+  { name, value }: GivenSetting,
+  { replicaCount, major }: SettingContext,
+): string | null {
   const reserved = name.startsWith('recovery_target') ? RECOVERY_TARGET : RESERVED.get(name);
   if (reserved !== undefined) return `${name} is not allowed. ${reserved}`;
+  const former = explainFormer(name, major);
+  if (former !== null) return former;
   const shown = `${name} = ${value === '' ? "''" : value}`;
   const dangerous = DANGEROUS.get(name);
   if (dangerous && parseBoolean(value) === dangerous.value) {
     return `${shown} is not allowed. ${dangerous.why}`;
   }
-  if (name === 'wal_level' && !['replica', 'logical'].includes(value.toLowerCase())) {
+  if (name === 'wal_level' && !['replica', 'logical'].includes(readWalLevel(value))) {
     return `wal_level = ${quoteValue(value)} is not allowed. Allowed: replica or logical; replicas need no less, e.g. logical.`;
   }
   if (
@@ -158,6 +224,12 @@ function refuse({ name, value }: GivenSetting, replicaCount: number | null): str
     return `${name} = ${quoteValue(value)} is not allowed. Allowed: the absolute path of a file in the image, as nothing puts one into the data directory, e.g. /etc/ssl/postgres.crt.`;
   }
   return refuseNumber({ name, value }, replicaCount);
+}
+
+/** In lower case; what it was called before 9.6 is still taken (manual, 19.5.1). */
+export function readWalLevel(value: string): string {
+  const level = value.toLowerCase();
+  return ['archive', 'hot_standby'].includes(level) ? 'replica' : level;
 }
 
 function refuseNumber(

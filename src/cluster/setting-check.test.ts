@@ -135,6 +135,14 @@ describe('checkSettings', () => {
     expect(checkSettings({ [name]: value }, KNOWN)).toEqual([`settings: ${expected}`]);
   });
 
+  test('a name that PostgreSQL had comes with what took its place, not with one that is alike', () => {
+    const settings = { wal_keep_segments: '32', ssl_ecdh_curve: 'prime256v1' };
+    expect(checkSettings(settings, KNOWN)).toEqual([
+      expect.stringMatching(/^settings: PostgreSQL has had no wal_keep_segments .* wal_keep_size/),
+      expect.stringMatching(/^settings: PostgreSQL has had no ssl_ecdh_curve .* ssl_groups/),
+    ]);
+  });
+
   test('a name that is like no other is only refused', () => {
     for (const name of ['fast', 'constructor', '__proto__']) {
       const settings = Object.fromEntries([[name, 'on']]);

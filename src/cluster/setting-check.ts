@@ -1,5 +1,6 @@
 import { quoteValue } from '../quote.ts';
 import { suggestName } from '../spelling.ts';
+import { explainFormer } from './former-settings.ts';
 import {
   formatQuantity,
   listUnits,
@@ -33,6 +34,9 @@ export function checkSettings(
 
 function refuseUnknown(name: string, known: readonly string[]): string | null {
   if (name.includes('.')) return null;
+  // Of whatever version it is, it has none of that name.
+  const former = explainFormer(name, Number.POSITIVE_INFINITY);
+  if (former !== null) return former;
   const near = suggestName(name, known);
   const way = near
     ? `Did you mean ${near}?`

@@ -1,13 +1,17 @@
 import { describe, expect, test } from 'vitest';
+import type { SettingContext } from './reserved-settings.ts';
 import { readSettingInput } from './setting-input.ts';
 import { MANAGED_SETTINGS } from './settings.ts';
 
-const read = (text: string, replicaCount: number | null = 2) =>
-  readSettingInput(text, replicaCount);
+const read = (
+  text: string,
+  replicaCount: number | null = 2,
+  context: Partial<SettingContext> = {},
+) => readSettingInput(text, { replicaCount, synchronousReplicas: 0, major: 17, ...context });
 
 describe('readSettingInput', () => {
   test.each<[string, RegExp]>([
-    ["listen_addresses = '*'", /client-cidrs/],
+    ['listen_addresses = localhost', /client-cidrs/],
     ['port = 5433', /5432/],
     ["data_directory = '/x'", /Remove the line/],
     ["config_file = '/x'", /Remove the line/],
@@ -28,7 +32,7 @@ describe('readSettingInput', () => {
     ["synchronous_standby_names = '*'", /synchronous-replicas/],
     ["restore_command = 'cp'", /cloned again/],
     ['recovery_target = immediate', /a cluster of its own/],
-    ['recovery_target_timeline = latest', /a cluster of its own/],
+    ['recovery_target_timeline = 2', /a cluster of its own/],
     ['recovery_min_apply_delay = 1h', /become the primary at once/],
     ['session_preload_libraries = auto_explain', /shared_preload_libraries/],
     ['role = postgres', /ALTER ROLE/],
@@ -58,6 +62,79 @@ describe('readSettingInput', () => {
   ])('%s is refused for its value', (line, expected) => {
     expect(read(line).problems).toEqual([expect.stringMatching(expected)]);
     expect(read(line).problems[0]).toMatch(/^line 1: /);
+  });
+
+  test.each([
+    "listen_addresses = '*'",
+    "listen_addresses = ' * '",
+    'port = 5432',
+    'port = 0x1538',
+    'hot_standby = on',
+    'hot_standby = yes',
+    'password_encryption = scram-sha-256',
+    "password_encryption = 'SCRAM-SHA-256'",
+    "unix_socket_directories = '/var/run/postgresql'",
+    'unix_socket_permissions = 0777',
+    "unix_socket_group = ''",
+    "external_pid_file = ''",
+    "promote_trigger_file = ''",
+    "restore_command = ''",
+    'recovery_min_apply_delay = 0s',
+    'recovery_target_timeline = latest',
+    'recovery_target_action = Pause',
+    'recovery_target_inclusive = true',
+    "synchronous_standby_names = ''",
+    "session_preload_libraries = ''",
+    "application_name = ''",
+  ])('%s says what every node does anyway, and changes nothing', (line) => {
+    const { given, problems } = read(line);
+    expect(problems).toEqual([]);
+    expect([...given]).toEqual([]);
+  });
+
+  test('that no replica is waited for is not what a node does that waits for one', () => {
+    for (const synchronousReplicas of [1, null]) {
+      const { problems } = read("synchronous_standby_names = ''", 2, { synchronousReplicas });
+      expect(problems).toEqual([expect.stringMatching(/the input synchronous-replicas/)]);
+    }
+  });
+
+  test.each([
+    ['hot_standby', 'replica'],
+    ['archive', 'replica'],
+    ['Logical', 'logical'],
+  ])('wal_level = %s is %s', (written, level) => {
+    const { given, problems } = read(`wal_level = ${written}`);
+    expect(problems).toEqual([]);
+    expect(given.get('wal_level')?.value).toBe(level);
+  });
+
+  test.each<[string, number | null, RegExp]>([
+    ['wal_keep_segments = 32', null, /since version 13\. Use wal_keep_size/],
+    ['checkpoint_segments = 64', 14, /since version 9\.5\. Use max_wal_size/],
+    ["stats_temp_directory = '/run/stats'", 15, /since version 15\. /],
+    ['force_parallel_mode = on', 16, /Use debug_parallel_query/],
+    ['old_snapshot_threshold = 1h', 17, /since version 17\. /],
+    ['ssl_ecdh_curve = prime256v1', 18, /Use ssl_groups/],
+    ['sort_mem = 8MB', null, /since version 8\.0\. Use work_mem\.$/],
+  ])('%s is gone from PostgreSQL %s, with what took its place', (line, major, instead) => {
+    const [name] = line.split(' ');
+    const { problems } = read(`# gone\n${line}`, 2, { major });
+    expect(problems).toEqual([
+      expect.stringMatching(
+        new RegExp(`^line 2: PostgreSQL has had no ${name} .*${instead.source}`),
+      ),
+    ]);
+  });
+
+  test.each<[string, number | null]>([
+    ["stats_temp_directory = '/run/stats'", 14],
+    ["stats_temp_directory = '/run/stats'", null],
+    ['force_parallel_mode = on', 15],
+    ['old_snapshot_threshold = 1h', 16],
+    ['ssl_ecdh_curve = prime256v1', 17],
+  ])('%s is there in PostgreSQL %s', (line, major) => {
+    expect(read(line, 2, { major }).problems).toEqual([]);
   });
 
   test.each([

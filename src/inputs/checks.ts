@@ -40,7 +40,7 @@ export function checkDescription(combined: Combined, purpose: Purpose): string[]
   });
   const filled = all.filter(([, given]) => !placeholders.some((one) => one.given === given));
   const replicaCount = readValue(description, 'replica_count');
-  const settings = readSettings(description, replicaCount);
+  const settings = readSettings(description);
   return [
     ...placeholders.map(({ text }) => text),
     ...sortByKey(filled).flatMap(([key, given]) => checkValue(key, given)),

@@ -450,6 +450,21 @@ describe('a broken file gets one message, on its line', () => {
     expect(locate('cluster-name: no', { 'cluster-name': 'orders' })).toBeNull();
     expect(locate('region: nowhere')).toBeNull();
   });
+
+  test.each<[string, number]>([
+    ['settings: the server knows no setting "shared_bufers". Did you mean shared_buffers?', 6],
+    ['settings: PostgreSQL has had no wal_keep_segments since version 13. Use wal_keep_size.', 7],
+    ['settings: work_mem = 1kB is below its minimum 64kB.', 5],
+    ['settings: jit = "x" is not allowed.', 4],
+    ['settings: shared_buffers (8GB) is more than the memory.', 4],
+  ])('what the server says of a setting is shown at its line: %s', async (problem, startLine) => {
+    const settings = '  Work_Mem: 1kB\n  shared_bufers: 1GB\n  wal_keep_segments: 32\n';
+    const file = await parse(`${GOOD}settings:\n${settings}`);
+    expect(locateInFile(problem, { path: PATH, file, given: {} })).toMatchObject({
+      file: PATH,
+      startLine,
+    });
+  });
 });
 
 describe('a file of a pull request', () => {

@@ -1,5 +1,6 @@
-import type { ClusterFile } from './cluster-file.ts';
+import type { ClusterFile, FileValue } from './cluster-file.ts';
 import { findKey } from './cluster-schema.ts';
+import { findSetting } from './settings-input.ts';
 import type { RawInputs } from './step.ts';
 import type { AnnotationPlace } from './workflow-file.ts';
 
@@ -19,6 +20,14 @@ export function locateInFile(
   }
   const input = /^([a-z][a-z-]*): /.exec(problem)?.[1] ?? '';
   const key = input in given ? null : findKey(input);
-  const line = key === null ? undefined : file?.values.get(key)?.line;
+  const value = key === null ? undefined : file?.values.get(key);
+  const setting = key === 'settings' ? findSetting(problem) : null;
+  const line = (setting !== null && findEntry(value, setting)) || value?.line;
   return line === undefined ? null : { file: path, startLine: line, title };
+}
+
+/** The line of a setting, which may be written in capitals. */
+function findEntry(value: FileValue | undefined, setting: string): number | undefined {
+  const entry = [...(value?.lines ?? [])].find(([name]) => name.toLowerCase() === setting);
+  return entry?.[1];
 }

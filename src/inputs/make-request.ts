@@ -36,7 +36,7 @@ export function makeRequest(
       imageTag: read('image_tag'),
       primary: readValue(description, 'primary') || null,
       synchronousReplicas: read('synchronous_replicas'),
-      settings: readSettings(description, replicaCount).settings,
+      settings: readSettings(description).settings,
       sshCidrs: readValue(description, 'ssh_cidrs') ?? [],
       clientCidrs: readValue(description, 'client_cidrs') ?? [],
       subnetIds: readValue(description, 'subnet_ids') ?? [],

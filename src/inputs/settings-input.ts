@@ -1,7 +1,8 @@
 import { checkSettings } from '../cluster/setting-input.ts';
 import type { ParsedSettings } from '../cluster/setting-lines.ts';
 import type { Settings } from '../cluster/settings.ts';
-import type { Description, Given } from './given.ts';
+import { majorOfTag } from '../cluster/spec.ts';
+import { type Description, type Given, readValue } from './given.ts';
 
 /** The two settings with a key of their own, and what they are where nobody says. */
 const SINGLE_KEYS = [
@@ -11,15 +12,19 @@ const SINGLE_KEYS = [
 
 /**
  * The settings of the team, from `settings` and the two keys for one setting each. A setting that is given in both is a
- * problem, unless one came in an event's body, which wins over the step. `replicaCount` null: not known.
+ * problem, unless one came in an event's body, which wins over the step.
  */
-export function readSettings(
-  description: Description,
-  replicaCount: number | null,
-): { settings: Settings; problems: readonly string[] } {
+export function readSettings(description: Description): {
+  settings: Settings;
+  problems: readonly string[];
+} {
   const map = description.get('settings');
   const parsed = (map?.value ?? { given: [], problems: [] }) as ParsedSettings;
-  const { given, problems } = checkSettings(parsed, replicaCount);
+  const { given, problems } = checkSettings(parsed, {
+    replicaCount: readValue(description, 'replica_count'),
+    synchronousReplicas: readValue(description, 'synchronous_replicas'),
+    major: majorOfTag(readValue(description, 'image_tag') ?? ''),
+  });
   const settings = new Map([...given].map(([name, { value }]) => [name, value]));
   const all = map === undefined ? [] : problems.map((problem) => placeProblem(problem, map));
   for (const { key, fallback } of SINGLE_KEYS) {
@@ -44,4 +49,16 @@ function placeProblem(problem: string, map: Given): string {
   if (map.source !== 'file') return `${map.name}: ${problem}`;
   const [, line, text] = /^line (\d+): (.*)$/s.exec(problem) ?? [];
   return `${map.name.replace(/:\d+: /, `:${line}: `)}: ${text}`;
+}
+
+/**
+ * The setting that a problem of the running server's is about (`checkSettings` in `cluster/setting-check.ts`), or null.
+ * It was found on a node, where nobody knows of lines.
+ */
+export function findSetting(problem: string): string | null {
+  const found =
+    /^settings: (?:the server knows no setting "([^"]+)"|PostgreSQL has had no (\S+) since|([a-z_][a-z0-9_.]*) )/.exec(
+      problem,
+    );
+  return found?.[1] ?? found?.[2] ?? found?.[3] ?? null;
 }

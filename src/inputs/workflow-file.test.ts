@@ -169,6 +169,15 @@ describe('a line of an input', () => {
     await expectAt(step(settings), mark, { problem, inputs: { settings: 'a = 1\nb = 2' } });
   });
 
+  test('the line of a setting that the server does not know', async () => {
+    const inputs = { settings: 'work_mem = 1MB\nShared_bufers = 1GB' };
+    const text = step(`|\n            work_mem = 1MB\n            Shared_bufers = 1GB\n`);
+    const unknown = 'settings: the server knows no setting "shared_bufers". Correct the name.';
+    await expectAt(text, 'Shared_bufers', { problem: unknown, inputs });
+    const other = 'settings: shared_buffers (8GB) is more than the memory.';
+    await expectAt(text, 'settings: |', { problem: other, inputs });
+  });
+
   test('below an expression that became several lines: the input', async () => {
     const text = step(`|\n            \${{ a }}\n            b = 2`);
     await expectAt(text, 'settings: |', { problem, inputs: { settings: 'a = 1\nx\nb = 2' } });

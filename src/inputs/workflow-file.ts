@@ -1,4 +1,6 @@
 import type { Document, LineCounter, Node, Pair, Scalar, YAMLMap, YAMLSeq } from 'yaml';
+import { parseSettingLines } from '../cluster/setting-lines.ts';
+import { findSetting } from './settings-input.ts';
 
 /** Where an annotation is shown, as `core.error` takes it; empty where that is not known for sure. */
 export interface AnnotationPlace {
@@ -180,7 +182,12 @@ function findPlace(
   if (input === undefined) return {};
   const { workflow, uses, given } = step;
   const pair = given.get(name);
-  const inner = pair && match?.[2] && findInnerLine(pair, { step, input, line: Number(match[2]) });
+  const line = match?.[2]
+    ? Number(match[2])
+    : name === 'settings'
+      ? findLine(problem, input)
+      : null;
+  const inner = pair && line !== null && findInnerLine(pair, { step, input, line });
   const offset = (pair ?? uses).key.range?.[0];
   if (offset === undefined) return {};
   return {
@@ -188,6 +195,12 @@ function findPlace(
     startLine: inner || workflow.lines.linePos(offset).line,
     title: `Input ${name}`,
   };
+}
+
+/** The line of the setting that a problem is about, in the text of the input. */
+function findLine(problem: string, input: string): number | null {
+  const setting = findSetting(problem);
+  return parseSettingLines(input).given.find(({ name }) => name === setting)?.line ?? null;
 }
 
 /** The file's line of a line of an input, where the input is a literal block; else null. */
