@@ -53,6 +53,45 @@ class Position(unittest.TestCase):
             self.assertEqual(control.read_head(), control.Control(7, "shut down", 0x3000148, 2))
 
 
+class ReceivedTimeline(unittest.TestCase):
+    def check(self, names, expected):
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkdir(folder + "/pg_wal")
+            os.mkdir(folder + "/pg_wal/archive_status")
+            for name in names:
+                open("%s/pg_wal/%s" % (folder, name), "wb").close()
+            with mock.patch.object(control, "DATA", folder):
+                self.assertEqual(control.find_received_timeline(), expected)
+
+    def test_is_that_of_the_latest_segment(self):
+        self.check([], 0)
+        self.check(["000000010000000000000003"], 1)
+        self.check(["000000010000000000000004", "000000020000000000000004", "00000002.history"], 2)
+        # As a hexadecimal number.
+        self.check(["000000090000000000000004", "0000000A0000000000000004"], 10)
+
+    def test_a_history_file_alone_says_nothing(self):
+        # What data has that went another way, or of which the primary was promoted just now.
+        self.check(["000000010000000000000003", "00000002.history"], 1)
+
+    def test_of_data_that_lies_elsewhere_nothing_is_known(self):
+        with mock.patch.object(control, "DATA", "/nowhere"):
+            self.assertEqual(control.find_received_timeline(), 0)
+
+    def test_a_server_that_stands_still_is_on_the_timeline_that_it_received(self):
+        lagging = {"state": "in archive recovery", "timeline": 1, "lsn": "0/3000148"}
+        for received, expected in [(0, 1), (1, 1), (2, 2)]:
+            with self.subTest(received), mock.patch.multiple(
+                observe,
+                judge_data=lambda: "complete",
+                read_record=lambda: {"digest": "postgres@sha256:1"},
+                read_position=lambda reference: lagging,
+                find_received_timeline=lambda received=received: received,
+            ):
+                found = observe._observe_control(None, {"image": "postgres:17"})
+                self.assertEqual(found, {**lagging, "timeline": expected})
+
+
 class Observation(unittest.TestCase):
     def test_history(self):
         text = "1\t0/3000148\tno recovery target specified\n\n# comment\n2\t1/A0\tafter a switchover\n"

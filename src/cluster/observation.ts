@@ -35,11 +35,11 @@ export interface NodeObservation {
   readonly postgres: PostgresObservation | null;
 }
 
-/** From `pg_controldata` (PostgreSQL manual, reference of server applications). */
+/** From `pg_controldata` (PostgreSQL manual, reference of server applications) and the names of WAL segments. */
 export interface ControlObservation {
   /** "Database cluster state": `shut down`, `shut down in recovery`, `in production`, `in archive recovery`, … */
   readonly state: string;
-  /** Of the latest checkpoint, or of the minimum recovery point where that is later. */
+  /** The latest of which there is WAL: the control file itself is as old as the latest checkpoint. */
   readonly timeline: number;
   /** "Latest checkpoint location" or "Minimum recovery ending location", whichever is later, e.g. `0/3000148`. */
   readonly lsn: string;
@@ -97,6 +97,7 @@ export interface ContainerObservation {
 export interface PostgresObservation {
   readonly inRecovery: boolean;
   readonly systemIdentifier: string;
+  /** Of a replica the one whose changes it received last, which its checkpoints know of only later. */
   readonly timeline: number;
   /** Where each earlier timeline ended, from the history file of the present one. */
   readonly history: readonly { readonly timeline: number; readonly switchLsn: string }[];

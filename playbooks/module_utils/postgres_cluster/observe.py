@@ -7,7 +7,7 @@ import re
 from typing import Any, Dict, List, Optional
 
 from .container import MIB, is_current, list_container_arguments, read_image_label
-from .control import format_lsn, read_position
+from .control import find_received_timeline, format_lsn, read_position
 from .docker import inspect_container, inspect_image, is_starting_at_boot, read_version, resolve_digest
 from .files import read_text
 from .image import pin
@@ -27,11 +27,13 @@ SELECT json_build_object(
   'inRecovery', recovery,
   'systemIdentifier', (SELECT system_identifier::text FROM pg_control_system()),
   'timeline', CASE WHEN recovery
-    -- The control file of a replica learns of a new timeline at its next restartpoint, the receiver at once.
+    -- The control file of a replica learns of a new timeline at its next restartpoint, the receiver at once; once
+    -- the primary is gone there is no receiver, but its segments: control.py, find_received_timeline.
     THEN greatest(
       (SELECT timeline_id FROM pg_control_checkpoint()),
       (SELECT min_recovery_end_timeline FROM pg_control_recovery()),
-      (SELECT received_tli FROM pg_stat_wal_receiver))
+      (SELECT received_tli FROM pg_stat_wal_receiver),
+      (SELECT max(('x' || left(name, 8))::bit(32)::int) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'))
     ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,
   'version', current_setting('server_version_num')::int,
   'settings', (
@@ -136,7 +138,9 @@ def _observe_control(found: Optional[Dict[str, Any]], options: Dict[str, Any]) -
     record = read_record()
     image = None if found is None else read_image_label(found)
     pinned = image.pinned if image is not None else options["image"]
-    return read_position(pinned if record is None else record["digest"])
+    position = read_position(pinned if record is None else record["digest"])
+    # The control file is as old as the last checkpoint, or restartpoint.
+    return None if position is None else {**position, "timeline": max(position["timeline"], find_received_timeline())}
 
 
 def _observe_container(found: Dict[str, Any], options: Dict[str, Any]) -> Dict[str, Any]:

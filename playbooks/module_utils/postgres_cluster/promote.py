@@ -40,6 +40,9 @@ def promote(spec: Spec, slots: List[str]) -> Outcome:
         changed = promote_server(session, spec.node) or changed
         changed = ensure_slots(session, slots) or changed
         changed = apply_files(spec, image, session) or changed
+        # PostgreSQL takes its time over the one that follows a promotion. Until then a crash recovers from before it,
+        # and no replica's control file can say which timeline it is on.
+        session.execute("CHECKPOINT")
     changed = lift_fence() or changed
     return Outcome(changed, (read_record() or {})["image"], image.pinned)
 

@@ -30,6 +30,12 @@ SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots
 WHERE slot_type = 'physical' AND NOT temporary AND NOT active AND slot_name ~ '^node_[0-9]+$'
 """
 
+# A restartpoint, that is: it writes into the control file which timeline the replica is on.
+IS_CHECKPOINT_OLD = """
+SELECT to_json(coalesce(
+  (SELECT timeline_id FROM pg_control_checkpoint()) < (SELECT received_tli FROM pg_stat_wal_receiver), false))
+"""
+
 
 def reload(spec: Spec) -> Outcome:
     """Writes the configuration and has the server read it.
@@ -56,10 +62,12 @@ def reload(spec: Spec) -> Outcome:
 
 def settle_replica(session: Session) -> bool:
     """What a replica that streams leaves behind of its time as primary: slots and the mark; gives whether
-    there was any."""
+    there was any. Has a checkpoint say which timeline it is on."""
     slots = session.ask(FIND_OWN_SLOTS)
     for slot in slots:
         session.execute("SELECT pg_drop_replication_slot(%s)" % quote(slot))
+    if session.ask(IS_CHECKPOINT_OLD):
+        session.execute("CHECKPOINT")
     return remove_mark() or bool(slots)
 
 
