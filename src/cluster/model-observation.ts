@@ -54,8 +54,9 @@ function observeNode(cluster: ModelCluster, node: ModelNode): NodeObservation {
       hasData && node.container !== 'running'
         ? {
             state: node.state,
-            timeline: node.timeline,
-            lsn: formatLsn(node.lsn - (node.state === 'shut down' ? 0.5 : 0)),
+            // By its segments.
+            timeline: Math.max(node.checkpoint.timeline, node.timeline),
+            lsn: formatLsn(node.checkpoint.lsn - (node.state === 'shut down' ? 0.5 : 0)),
           }
         : null,
     postgres: node.container === 'running' ? observePostgres(cluster, node) : null,

@@ -15,10 +15,12 @@ export interface ModelNode {
   hostReady: boolean;
   mounted: boolean;
   data: NodeObservation['data'];
-  /** Of the data: whose it was, and how far it got. */
+  /** Of the data: whose it was, and how far it got, by the WAL that it has. */
   standbySignal: boolean;
   timeline: number;
   lsn: number;
+  /** How far by its control file: that of a replica may be as old as its clone, or as its time as primary. */
+  checkpoint: { timeline: number; lsn: number };
   history: { timeline: number; end: number }[];
   /** How its server ended. */
   state: ControlObservation['state'];
@@ -188,8 +190,7 @@ export class ModelCluster {
           if (node.container !== 'running') throw new Violation(`${node.name} is down`);
           this.#configure(node, step);
           this.#load(node);
-          if (node.inRecovery)
-            node.slots = node.slots.filter(({ name }) => !/^node_\d+$/.test(name));
+          if (node.inRecovery) this.#settle(node);
           else node.standbySignal = false;
         }
         return;
@@ -282,16 +283,26 @@ export class ModelCluster {
     node.inRecovery = node.standbySignal;
     if (node.inRecovery) this.#requireNotBelow(node);
     else {
+      writeCheckpoint(node);
       node.required = sensitiveOf(node.settings);
+      const newer = [...this.nodes.values()].find(
+        ({ data, timeline }) => data === 'complete' && timeline > node.timeline,
+      );
+      if (newer)
+        throw new Violation(`${node.name} started as the primary, older than ${newer.name}`);
       if (this.primaries.length > 1)
         throw new Violation(`${node.name} started as a second primary`);
     }
   }
 
   #halt(node: ModelNode): void {
-    if (node.container === 'running')
-      node.state = node.inRecovery ? 'shut down in recovery' : 'shut down';
+    if (node.container === 'running') shutDown(node);
     node.container = 'stopped';
+  }
+
+  /** A replica leaves its time as primary behind. Its restartpoint may yet be skipped, so here it always is. */
+  #settle(node: ModelNode): void {
+    node.slots = node.slots.filter(({ name }) => !/^node_\d+$/.test(name));
   }
 
   #bringUp(node: ModelNode, step: { primary: string; settings: Settings }): void {
@@ -300,7 +311,7 @@ export class ModelCluster {
     if (step.primary !== node.name) node.standbySignal = true;
     if (wasUp) this.#load(node);
     else this.#start(node);
-    if (node.inRecovery) node.slots = node.slots.filter(({ name }) => !/^node_\d+$/.test(name));
+    if (node.inRecovery) this.#settle(node);
     // What does not come up streaming is cloned in the same step.
     if (node.inRecovery && !this.isStreaming(node)) this.#clone(node, step);
   }
@@ -343,6 +354,7 @@ export class ModelCluster {
     if (node.data === 'complete') node.kept += 1;
     const { timeline, lsn, image, auto } = primary;
     Object.assign(node, { data: 'complete', standbySignal: true, timeline, lsn, image, slots: [] });
+    writeCheckpoint(node);
     node.auto = { ...auto };
     node.history = structuredClone(primary.history);
     node.required = sensitiveOf(primary.settings);
@@ -374,6 +386,7 @@ export class ModelCluster {
     node.inRecovery = false;
     node.oldest = Math.max(0, node.lsn - 5);
     node.slots = step.slots.map((name) => ({ name, lost: false }));
+    writeCheckpoint(node);
     this.#configure(node, step);
     this.#load(node);
   }
@@ -401,6 +414,16 @@ export class ModelCluster {
   }
 }
 
+function writeCheckpoint(node: ModelNode): void {
+  node.checkpoint = { timeline: node.timeline, lsn: node.lsn };
+}
+
+/** Ends a server in order. A replica makes no restartpoint where its primary has made no checkpoint since. */
+export function shutDown(node: ModelNode): void {
+  node.state = node.inRecovery ? 'shut down in recovery' : 'shut down';
+  if (!node.inRecovery) writeCheckpoint(node);
+}
+
 const isRestartOnly = (name: string): boolean =>
   createSettingsInForce({ [name]: '' })[name]?.context === 'postmaster';
 
@@ -421,6 +444,7 @@ export function createModelNode(
     standbySignal: false,
     timeline: 1,
     lsn: 0,
+    checkpoint: { timeline: 1, lsn: 0 },
     history: [],
     state: 'shut down',
     required: {},

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { DesiredCluster } from './desired.ts';
+import { planFailover } from './failover.ts';
 import { createDesired, createNode } from './fixtures.ts';
-import { ModelCluster, type ModelNode } from './model.ts';
+import { ModelCluster, type ModelNode, shutDown } from './model.ts';
 import { observeModel } from './model-observation.ts';
 import { rollout } from './rollout.ts';
 import { nodeName, slotName } from './spec.ts';
@@ -152,10 +153,10 @@ function disturb(
   switch (what) {
     case 'stopped':
     case 'crashed':
-      node.state = node.inRecovery ? 'shut down in recovery' : 'shut down';
-      if (what === 'crashed')
-        node.state = node.inRecovery ? 'in archive recovery' : 'in production';
-      if (node.container === 'running') node.container = 'stopped';
+      if (node.container !== 'running') return;
+      if (what === 'stopped') shutDown(node);
+      else node.state = node.inRecovery ? 'in archive recovery' : 'in production';
+      node.container = 'stopped';
       return;
     case 'container removed':
       if (node.container === 'running')
@@ -370,3 +371,57 @@ describe('rollout, step by step', () => {
     PATIENCE,
   );
 });
+
+describe('failover', () => {
+  /** Some who are behind when the primary goes, or who have never been its replicas. */
+  const lost = fc.record({
+    wishes: fc.tuple(wish, wish),
+    disturbances: fc.array(disturbance, { maxLength: 2 }),
+    what: fc.constantFrom('crashed', 'container removed'),
+    segments: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 4 }),
+  });
+
+  test(
+    'promotes who has most, and who had followed follows on, whatever the control files say',
+    () => {
+      let counted = 0;
+      fc.assert(
+        fc.property(lost, ({ wishes, disturbances, what, segments }) => {
+          let count = 0;
+          const next = () => segments[count++ % segments.length] as number;
+          const model = new ModelCluster(createDesired());
+          for (const want of wishes) drive(model, want, next);
+          for (const one of disturbances) disturb(model, one);
+          model.live();
+          const { primary } = model;
+          const followers = [...model.nodes.values()].filter((node) => model.isStreaming(node));
+          // Where nobody had everything, something is lost, and people are asked.
+          if (!primary || followers.length === 0) return;
+          disturb(model, { node: Number(primary.name.slice(5)), what });
+          const kept = new Map(followers.map((node) => [node, node.kept]));
+          const [, want] = wishes;
+          while (!model.primary) if (!failOver(model, want)) return;
+          counted += 1;
+          drive(model, { ...want, primary: 0 }, next);
+          for (const [node, before] of kept) expect(node.kept).toBe(before);
+        }),
+        { ...SEED, numRuns: SCENARIOS },
+      );
+      expect(counted).toBeGreaterThan(SCENARIOS / 4);
+    },
+    PATIENCE,
+  );
+});
+
+/** The next steps of a failover; gives false where people are asked, as with quorum commit what is down may have more. */
+function failOver(model: ModelCluster, want: Wish): boolean {
+  model.desired = desire(model, want);
+  const sighting = { observed: observeModel(model), unreachable: [], gone: [] };
+  const plan = planFailover(sighting, { desired: model.desired, fenced: null });
+  if ('steps' in plan) {
+    for (const step of plan.steps) model.do(step);
+    return true;
+  }
+  expect(plan.refusals.join()).toMatch(/^Commits waited for /);
+  return false;
+}
