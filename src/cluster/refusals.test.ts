@@ -7,6 +7,10 @@ import { bend, planSteps, stopped } from './rollout-fixtures.ts';
 describe('refuses, touching nothing, when', () => {
   const desired = createDesired();
   const healthy = createHealthy(desired);
+  const onTimeline = (node: NodeObservation, timeline: number): NodeObservation => ({
+    ...node,
+    postgres: { ...postgresOf(node), timeline, receiver: null },
+  });
   const postgresOf = (node: NodeObservation) => {
     if (!node.postgres) throw new Error('stopped');
     return node.postgres;
@@ -36,6 +40,21 @@ describe('refuses, touching nothing, when', () => {
         stopped,
       ),
       /node-1 and node-2 each hold the data of a primary/,
+    ],
+    [
+      // node-2 was primary after node-1, and a switchover from it was interrupted.
+      'a stopped primary is older than what a replica received',
+      bend(
+        bend(bend(healthy, 'node-1', stopped), 'node-2', (node) => stopped(onTimeline(node, 2))),
+        'node-3',
+        (node) => onTimeline(node, 2),
+      ),
+      /node-1, which does not answer, holds a primary's data of timeline 1, and node-2 and node-3 received changes of timeline 2: .*command: failover/,
+    ],
+    [
+      'or than what one had received that stands still as well',
+      bend(bend(healthy, 'node-1', stopped), 'node-3', (node) => stopped(onTimeline(node, 2))),
+      /node-1, which does not answer, holds a primary's data of timeline 1, and node-3 received changes of timeline 2/,
     ],
     [
       'only replicas are left',

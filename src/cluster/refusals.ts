@@ -31,6 +31,7 @@ export function findRefusals(
 ): string[] {
   return [
     ...refuseSeveralPrimaries(observed),
+    ...refuseOutlivedPrimary(observed),
     ...(incomplete ? [] : refuseLostPrimary(observed, desired)),
     ...refuseForeignData(observed),
     ...refuseAhead(observed, desired),
@@ -73,6 +74,27 @@ function refuseSeveralPrimaries(observed: readonly NodeObservation[]): string[] 
     ];
   }
   return [];
+}
+
+/**
+ * The one stopped primary would be started, and is not the last one: another has been primary since, as the WAL of the
+ * others says. It may as well be a replica that was promoted by mistake; only people know.
+ */
+function refuseOutlivedPrimary(observed: readonly NodeObservation[]): string[] {
+  const [stopped, another] = observed.filter(isStoppedPrimary);
+  if (stopped === undefined || another !== undefined || observed.some(isRunningPrimary)) return [];
+  const timelineOf = ({ postgres, control }: NodeObservation) =>
+    (postgres ?? control)?.timeline ?? null;
+  const own = timelineOf(stopped);
+  if (own === null) return [];
+  const later = observed.filter(
+    (node) => node.data === 'complete' && (timelineOf(node) ?? 0) > own,
+  );
+  if (later.length === 0) return [];
+  const latest = Math.max(...later.map((node) => timelineOf(node) ?? 0));
+  return [
+    `${stopped.name}, which does not answer, holds a primary's data of timeline ${own}, and ${listNames(later)} received changes of timeline ${latest}: another node has been primary since. Started, ${stopped.name} would take writes on old data. Bring the primary of timeline ${latest} back, or run the action with command: failover to promote the most advanced replica; where ${stopped.name} is nevertheless the one that you want, move the data directories of ${listNames(later)} aside.`,
+  ];
 }
 
 /** A node that was primary before `primary` took over: it can only come back as a replica. */
