@@ -225,6 +225,27 @@ test('whose run is cancelled in the middle is finished by the next one', async (
 });
 
 describe('after the primary is lost', () => {
+  test('soon after a switchover, the others say which timeline they received', async () => {
+    const step = stand.switchOver('node-1', 'node-2');
+    await stand.change([step, ...rejoin(step)]);
+    const timeline = (await stand.observe())[1]?.postgres?.timeline;
+    await stand.hosts.run('node-2', 'docker kill postgres-orders');
+    await stand.hosts.run('node-1', 'docker kill postgres-orders');
+    const position = { state: 'in archive recovery', timeline };
+    await expect.poll(stand.observe).toMatchObject([
+      { postgres: null, control: position },
+      { postgres: null, control: { state: 'in production', timeline } },
+      { postgres: { inRecovery: true, timeline, receiver: null }, control: null },
+    ]);
+    await stand.change([
+      { kind: 'start', nodes: ['node-2'], ...stand.configure('node-2') },
+      { kind: 'start', nodes: ['node-1'], ...stand.configure('node-2') },
+    ]);
+    const back = stand.switchOver('node-2', 'node-1');
+    await stand.change([back, ...rejoin(back)]);
+    await requireRoles('node-1');
+  });
+
   test('a replica is promoted and the old one, fenced, follows it with its own data', async () => {
     const [observed] = await stand.observe();
     const fence = { kind: 'fence', nodes: ['node-1'] } as const;
