@@ -49,13 +49,29 @@ export interface Plan {
  * as they are afterwards, defaults are filled in, `tags_all` follows from the tags. Pure.
  */
 export function planResource(request: PlanRequest): Plan {
-  const { block, prior, config } = request;
+  const { block, rules, prior, config } = request;
   const planned = planBlock(request, { block, prior, proposed: request.proposed, config }, '');
   if ('region' in block.attributes && isZero(config.region))
     planned.region = prior?.region ?? request.region;
   if ('tags_all' in block.attributes) planned.tags_all = planTagsAll(planned.tags ?? null, request);
+  const isTimed = 'timeouts' in block.blocks && !rules.framework;
+  if (prior !== null && isTimed && hasOnlyOtherTimeouts(planned, { block, prior })) {
+    planned.timeouts = prior.timeouts ?? null;
+  }
   const replace = prior === null ? [] : findReplacements({ ...request, proposed: planned });
   return { planned, replace };
+}
+
+/** Timeouts alone are no change: the older plugin SDK then answers with the prior state (helper/schema, `PlanResourceChange`). */
+function hasOnlyOtherTimeouts(
+  planned: Fields,
+  { block, prior }: { block: Block; prior: Fields },
+): boolean {
+  return Object.keys(planned).every(
+    (name) =>
+      name === 'timeouts' ||
+      isSame(prior[name] ?? null, planned[name] ?? null, block.attributes[name]?.type),
+  );
 }
 
 interface Level {

@@ -175,6 +175,18 @@ describe('a volume', () => {
     );
   });
 
+  test('with other timeouts alone is no change; the next one has them', async () => {
+    const before = await aws.apply('aws_ebs_volume', disk);
+    const patient: Fields = { ...disk, timeouts: { delete: '3h' } };
+    expect((await aws.plan('aws_ebs_volume', patient, before)).planned).toEqual(before);
+    expect(await aws.apply('aws_ebs_volume', { ...patient, size: 30 }, before)).toMatchObject({
+      timeouts: { delete: '3h' },
+    });
+    expect(await aws.apply('aws_ebs_volume', patient)).toMatchObject({
+      timeouts: { delete: '3h' },
+    });
+  });
+
   test('never shrinks, and rests after growing', async () => {
     const small = await aws.apply('aws_ebs_volume', disk);
     await expect(aws.apply('aws_ebs_volume', { ...disk, size: 10 }, small)).rejects.toThrow(

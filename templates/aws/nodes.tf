@@ -58,6 +58,12 @@ resource "aws_ebs_volume" "data" {
   # Whatever destroys a volume, a smaller replica_count included, leaves a snapshot behind.
   final_snapshot = true
 
+  # It is taken while the volume is deleted, and of a volume full of data that takes longer than the provider's
+  # ten minutes. A volume that was made without this line has it from its next change on.
+  timeouts {
+    delete = "3h"
+  }
+
   tags = {
     Name = "${var.cluster_name}-node-${each.key}-data"
     Node = "node-${each.key}"

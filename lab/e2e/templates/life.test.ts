@@ -123,6 +123,7 @@ describe('a cluster', () => {
         size: 20,
         encrypted: true,
         final_snapshot: true,
+        timeouts: { delete: '3h' },
       });
     }
   });
