@@ -18,7 +18,7 @@ from ansible.plugins.callback import CallbackBase
 
 sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from cluster_runner.text import clean, clean_line  # noqa: E402
+from cluster_runner.text import clean, clean_line, drop_placeholder  # noqa: E402
 
 DOCUMENTATION = """
 name: cluster
@@ -69,11 +69,11 @@ class CallbackModule(CallbackBase):
         self._collect(node, data)
         if ignore_errors:
             return
-        self._fail(result, "failed", str(data.get("msg") or data.get("module_stderr") or "no reason given"))
+        self._fail(result, "failed", data.get("msg") or data.get("module_stderr") or "no reason given")
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         data = _unpack(result)[2]
-        self._fail(result, "unreachable", clean_line(data.get("msg", "")))
+        self._fail(result, "unreachable", clean_line(drop_placeholder(data.get("msg", ""))))
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         path = os.environ.get("CLUSTER_RESULT")
@@ -100,11 +100,13 @@ class CallbackModule(CallbackBase):
             self._proof.append(data["proof"])
         self._notes += [{"node": node, "note": note} for note in data.get("notes") or []]
 
-    def _fail(self, result: Any, word: str, message: str) -> None:
+    def _fail(self, result: Any, word: str, message: Any) -> None:
         node, task, data = _unpack(result)
         # A module that broke says where in its own words.
-        log = clean(data.get("log") or data.get("module_stderr") or data.get("exception") or "", 4000).strip()
-        message = clean(message, 4000)
+        texts = [data.get("log"), data.get("module_stderr"), data.get("exception")]
+        log = next((text for text in (drop_placeholder(text or "").strip() for text in texts) if text), "")
+        log = clean(log, 4000).strip()
+        message = clean(drop_placeholder(message), 4000)
         self._failures.append({"node": node, "task": _name_task(task), "message": message, "log": log})
         self._say(result, word, C.COLOR_ERROR)
         for line in [*message.splitlines(), *log.splitlines()]:

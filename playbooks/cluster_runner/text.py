@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Any
 
 # Controls, what is invisible or turns the direction of text, line and paragraph separators, half characters.
 _HIDDEN = ("Cc", "Cf", "Zl", "Zp", "Cs")
+
+
+# What ansible-core says from 2.19 on in the place of a traceback that nobody asked for.
+_NO_TRACEBACK = re.compile(r"[ \n]?\(traceback unavailable\)")
+
+
+def drop_placeholder(value: Any) -> str:
+    """`value` as text without the words that stand for a traceback, which are no part of any message of ours."""
+    return _NO_TRACEBACK.sub("", str(value))
 
 
 def clean(value: Any, limit: int) -> str:

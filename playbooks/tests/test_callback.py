@@ -1,0 +1,70 @@
+import importlib.util
+import os
+import sys
+import types
+import unittest
+from unittest import mock
+
+PLAYBOOKS = os.path.join(os.path.dirname(__file__), "..")
+sys.path.insert(0, PLAYBOOKS)
+
+from cluster_runner.text import drop_placeholder
+
+# What ansible-core 2.19 and later put into every failed result where tracebacks are off, as they are by default.
+PLACEHOLDER = "(traceback unavailable)"
+
+
+def load_callback():
+    """The plugin, with as much of Ansible as it needs."""
+    base = type("CallbackBase", (), {"__init__": lambda self: setattr(self, "_display", mock.Mock())})
+    colors = types.SimpleNamespace(COLOR_ERROR="red", COLOR_OK="green", COLOR_CHANGED="yellow", COLOR_WARN="purple")
+    modules = {
+        "ansible": types.SimpleNamespace(constants=colors),
+        "ansible.plugins": types.SimpleNamespace(),
+        "ansible.plugins.callback": types.SimpleNamespace(CallbackBase=base),
+    }
+    spec = importlib.util.spec_from_file_location("callback", PLAYBOOKS + "/callback_plugins/cluster.py")
+    module = importlib.util.module_from_spec(spec)
+    with mock.patch.dict(sys.modules, modules):
+        spec.loader.exec_module(module)
+    return module.CallbackModule()
+
+
+class Failures(unittest.TestCase):
+    def test_are_told_in_our_words_alone_on_every_version(self):
+        for data, message, log in [
+            ({"msg": "no primary"}, "no primary", ""),
+            ({"msg": "no primary", "log": "FATAL: x"}, "no primary", "FATAL: x"),
+            ({"msg": "MODULE FAILURE", "module_stderr": "Traceback …"}, "MODULE FAILURE", "Traceback …"),
+            ({}, "no reason given", ""),
+        ]:
+            for added in ({}, {"exception": PLACEHOLDER}):
+                with self.subTest(data, **added):
+                    callback = load_callback()
+                    task = mock.Mock(_uuid="1", action="cluster_postgres")
+                    task.name = "Start"
+                    host = mock.Mock()
+                    host.get_name.return_value = "node-1"
+                    result = mock.Mock(host=host, task=task, result={**data, **added})
+                    callback.v2_runner_on_failed(result)
+                    expected = {"node": "node-1", "task": "Start", "message": message, "log": log}
+                    self.assertEqual(callback._failures, [expected])
+                    shown = [call.args[0] for call in callback._display.display.call_args_list]
+                    self.assertNotIn(PLACEHOLDER, "\n".join(shown))
+
+    def test_a_traceback_that_is_there_is_told(self):
+        self.assertEqual(drop_placeholder("Traceback (most recent call last):\n  …"), "Traceback (most recent call last):\n  …")
+
+    def test_the_words_go_wherever_they_stand(self):
+        for text, expected in [
+            ("Connection refused (traceback unavailable)", "Connection refused"),
+            ("one (traceback unavailable); two\n(traceback unavailable)", "one; two"),
+            (PLACEHOLDER, ""),
+            (None, "None"),
+        ]:
+            with self.subTest(text):
+                self.assertEqual(drop_placeholder(text), expected)
+
+
+if __name__ == "__main__":
+    unittest.main()
