@@ -6,7 +6,7 @@ from unittest import mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
 
-from postgres_cluster import clone, files, keys, layout, observe, record, reload, sensitive, server, volume
+from postgres_cluster import clone, files, keys, layout, observe, packages, record, reload, sensitive, server, volume
 from postgres_cluster.command import Problem
 from postgres_cluster.psql import quote
 
@@ -92,6 +92,35 @@ class Files(unittest.TestCase):
             self.assertIsNone(files.read_json(path))
             files.write_text(path, "{", owner=(os.getuid(), os.getgid()))
             self.assertIsNone(files.read_json(path))
+
+
+class Docker(unittest.TestCase):
+    def ensure(self, installed, before=None):
+        """The text of daemon.json at the moment at which Docker is installed, or at the end where it is not."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = folder + "/docker/daemon.json"
+            if before is not None:
+                os.mkdir(folder + "/docker")
+                files.write_text(path, before)
+            found = []
+            with mock.patch.multiple(
+                packages,
+                DAEMON=path,
+                is_installed=lambda: installed,
+                install=lambda package: found.append((package, files.read_text(path))),
+                hold=lambda: False,
+                is_starting_at_boot=lambda: True,
+                run=lambda *_, **__: mock.Mock(returncode=0),
+            ):
+                packages.ensure_docker()
+            return found or files.read_text(path)
+
+    def test_has_no_network_of_its_own_from_its_first_start_on(self):
+        self.assertEqual(self.ensure(False), [("docker.io", '{"bridge": "none"}\n')])
+
+    def test_is_left_as_it_is_where_it_is_there(self):
+        self.assertIsNone(self.ensure(True))
+        self.assertEqual(self.ensure(False, before="{}"), [("docker.io", "{}")])
 
 
 class Data(unittest.TestCase):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 
 from .command import Problem, run
 from .docker import is_installed, is_starting_at_boot
+from .files import make_directory, read_text, write_text
 
 # Trap 12: an unattended upgrade of any of them restarts Docker, and PostgreSQL with it.
 HELD = ("docker.io", "containerd", "runc")
 # Trap 31: on a fresh machine cloud-init and apt's timers hold the lock for minutes.
 PATIENCE_SECONDS = 600
+DAEMON = "/etc/docker/daemon.json"
+# Every container here has the host's network or none. Docker's own takes 172.17.0.0/16, and with it the way to a VPC
+# or an office that uses these addresses.
+SETTINGS = {"bridge": "none"}
 
 
 def ensure_docker() -> bool:
@@ -18,6 +25,7 @@ def ensure_docker() -> bool:
     anything changed."""
     changed = False
     if not is_installed():
+        configure()
         install("docker.io")
         changed = True
     changed = hold() or changed
@@ -26,6 +34,14 @@ def ensure_docker() -> bool:
         run(["systemctl", "enable", "--now", "docker.service"], timeout=180)
         changed = True
     return changed
+
+
+def configure() -> None:
+    """Writes what Docker starts with, before it starts for the first time: later it would cost a restart of every
+    container. What somebody else has written stays."""
+    if read_text(DAEMON) is None:
+        make_directory(os.path.dirname(DAEMON))
+        write_text(DAEMON, json.dumps(SETTINGS) + "\n")
 
 
 def install(package: str) -> None:
