@@ -6,11 +6,11 @@ import time
 from typing import List
 
 from .admit import ensure_slots
-from .command import Problem
+from .command import Problem, run
 from .control import read_text_of
 from .docker import inspect_container
 from .fence import lift_fence
-from .psql import Session
+from .psql import Session, psql_arguments
 from .record import choose_recorded_image, read_record
 from .reload import apply_files
 from .sensitive import find_too_low, parse_control, raise_conf
@@ -40,11 +40,19 @@ def promote(spec: Spec, slots: List[str]) -> Outcome:
         changed = promote_server(session, spec.node) or changed
         changed = ensure_slots(session, slots) or changed
         changed = apply_files(spec, image, session) or changed
-        # PostgreSQL takes its time over the one that follows a promotion. Until then a crash recovers from before it,
-        # and no replica's control file can say which timeline it is on.
-        session.execute("CHECKPOINT")
     changed = lift_fence() or changed
+    begin_checkpoint(spec)
     return Outcome(changed, (read_record() or {})["image"], image.pinned)
+
+
+def begin_checkpoint(spec: Spec) -> None:
+    """Has the new primary make a checkpoint at once. PostgreSQL takes its time over the one that follows a promotion, and
+    until then a crash recovers from before it, and no replica's control file can say which timeline it is on.
+
+    It is not waited for: where commits wait for replicas, these have yet to be told whom to follow.
+    """
+    command = ["--detach" if word == "-i" else word for word in psql_arguments(spec.container)]
+    run([*command, "-c", "CHECKPOINT"], check=False, timeout=60)
 
 
 def promote_server(session: Session, node: str) -> bool:
