@@ -206,4 +206,45 @@ describe('planFailover', () => {
     );
     expect(all.refusals).toEqual([]);
   });
+
+  describe('with quorum commit', () => {
+    const synchronous = createDesired({ synchronousReplicas: 1 });
+    const { observed } = createFailed({ reachable: true }, synchronous);
+    const planWith = (overrides: Partial<NodeObservation>) =>
+      planFailover(
+        {
+          observed: observed.map((node) =>
+            node.name === 'node-3' ? { ...node, ...overrides } : node,
+          ),
+          unreachable: [],
+          gone: [],
+        },
+        { desired: synchronous, fenced: null },
+      );
+    const streamed = observed[2]?.postgres ?? null;
+
+    test.each<[string, Partial<NodeObservation>, RegExp | null]>([
+      [
+        'half a copy',
+        { data: 'partial', standby: false, postgres: null },
+        /what node-3 received cannot be seen.*\(unfinished copies, which are not promoted: node-3\)/,
+      ],
+      [
+        'a copy that was about to be recorded and stands still',
+        { data: 'unrecorded', postgres: null },
+        /what node-3 received cannot be seen/,
+      ],
+      [
+        'one that answers and is ahead',
+        { data: 'unrecorded', postgres: streamed && { ...streamed, lsn: '0/4000000' } },
+        /what node-3 received cannot be seen/,
+      ],
+      ['one that answers and has nothing more', { data: 'unrecorded' }, null],
+      ['a node that never held anything', { data: 'absent', standby: false, postgres: null }, null],
+    ])('%s', (_, overrides, reason) => {
+      const { refusals } = planWith(overrides);
+      if (reason === null) expect(refusals).toEqual([]);
+      else expect(refusals.join()).toMatch(reason);
+    });
+  });
 });

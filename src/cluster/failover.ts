@@ -1,4 +1,5 @@
 import type { DesiredCluster } from './desired.ts';
+import { isBefore } from './lsn.ts';
 import type { NodeObservation } from './observation.ts';
 import {
   findMostAdvanced,
@@ -56,6 +57,7 @@ export function planFailover(
     refuseLivingPrimary(old, sighting, desired) ??
     refuseLoss(best, {
       candidates,
+      unfinished: observed.filter((node) => isUnfinished(node) && node.name !== old),
       // Whoever terminated an instance has said that it is given up.
       away: unreachable.filter((name) => name !== old && !sighting.gone.includes(name)),
     });
@@ -159,15 +161,42 @@ function refuseLivingPrimary(
   return `${old} cannot be logged in to, but its PostgreSQL answers ${witness.name}: it is not lost. Fix the way to it (address, ssh-cidrs, key) and use input primary to move; or stop its instance in EC2 and run this again.`;
 }
 
+/**
+ * A copy that did not come to its end. It is promoted by nobody, but may have received: streaming before it was
+ * recorded, as a replica before it was copied again, or in the middle of a copy that an earlier version began.
+ */
+function isUnfinished({ data, standby }: NodeObservation): boolean {
+  return data === 'partial' || (data === 'unrecorded' && standby);
+}
+
 /** With quorum commit an acknowledged row is on as many replicas as were asked for: they must not all be away. */
 function refuseLoss(
   best: NodeObservation,
-  { candidates, away }: { candidates: readonly NodeObservation[]; away: readonly string[] },
+  {
+    candidates,
+    unfinished,
+    away,
+  }: {
+    candidates: readonly NodeObservation[];
+    unfinished: readonly NodeObservation[];
+    away: readonly string[];
+  },
 ): string | null {
   const quorum = readQuorum(readSynchronous(best));
   // Of one that stands still nobody knows how much it had received.
   const silent = candidates.filter((node) => node.postgres === null && node !== best);
-  const unknown = [...away, ...silent.map(({ name }) => name)];
+  const copies = unfinished.filter((node) => !isWithin(node, best));
+  const unknown = [...away, ...[...silent, ...copies].map(({ name }) => name)];
   if (quorum === 0 || unknown.length < quorum) return null;
-  return `Commits waited for ${quorum} ${quorum === 1 ? 'replica' : 'replicas'}, and what ${unknown.join(', ')} received cannot be seen: an acknowledged row may be there alone. Bring one of them back first; where that is impossible, detach it by terminating its instance.`;
+  const torsos = copies.map(({ name }) => name).join(', ');
+  const ofTorsos = torsos === '' ? '' : ` (unfinished copies, which are not promoted: ${torsos})`;
+  return `Commits waited for ${quorum} ${quorum === 1 ? 'replica' : 'replicas'}, and what ${unknown.join(', ')} received cannot be seen: an acknowledged row may be there alone${ofTorsos}. Bring one of them back first; where that is impossible, detach it by terminating its instance.`;
+}
+
+/** Whether a node answers, and has nothing that `best` lacks. */
+function isWithin({ postgres }: NodeObservation, best: NodeObservation): boolean {
+  const position = best.postgres ?? best.control;
+  if (postgres === null || position === null) return false;
+  if (postgres.timeline !== position.timeline) return postgres.timeline < position.timeline;
+  return !isBefore(position.lsn, postgres.lsn);
 }

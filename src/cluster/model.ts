@@ -4,6 +4,7 @@ import type { ControlObservation, NodeObservation } from './observation.ts';
 import { HOT_STANDBY_SENSITIVE, type Settings } from './settings.ts';
 import { slotName } from './spec.ts';
 import type { Step } from './step.ts';
+import { readQuorum } from './target.ts';
 
 // A cluster for tests that obeys PostgreSQL's rules and Docker's, and complains when a step breaks one.
 
@@ -44,6 +45,10 @@ export interface ModelNode {
   oldest: number;
   /** Its data was moved aside, not deleted. */
   kept: number;
+  /** It receives nothing for now, though it is connected. */
+  delayed: boolean;
+  /** How far the WAL of an unfinished copy reaches; null where none goes on. */
+  copied: number | null;
 }
 
 /** What a step broke. */
@@ -53,6 +58,10 @@ export class Violation extends Error {}
 export class ModelCluster {
   readonly nodes: Map<string, ModelNode>;
   desired: DesiredCluster;
+  /** How far commits that wait for replicas were acknowledged. */
+  acknowledged = 0;
+  /** A copy in progress counts as a replica, as it did when pg_basebackup came under its node's name. */
+  copiesAcknowledge = false;
 
   constructor(desired: DesiredCluster, nodes: readonly ModelNode[] = []) {
     this.desired = desired;
@@ -100,7 +109,8 @@ export class ModelCluster {
     const { primary } = this;
     if (primary) primary.lsn += 1;
     for (const node of this.nodes.values()) {
-      if (!this.isStreaming(node)) continue;
+      if (primary && node.copied !== null) node.copied = primary.lsn;
+      if (!this.isStreaming(node) || node.delayed) continue;
       const upstream = this.#upstreamOf(node) as ModelNode;
       node.lsn = upstream.lsn;
       node.timeline = upstream.timeline;
@@ -108,6 +118,22 @@ export class ModelCluster {
       node.required = sensitiveOf(upstream.settings);
       this.#requireNotBelow(node);
     }
+    this.#acknowledge();
+  }
+
+  /** A commit is acknowledged once as many of the named standbys have it as the primary waits for. */
+  #acknowledge(): void {
+    const { primary } = this;
+    const names = primary?.settings.synchronous_standby_names ?? '';
+    const quorum = readQuorum(names);
+    if (!primary || quorum === 0) return;
+    const received = [...this.nodes.values()].flatMap((node) => {
+      if (!names.includes(slotName(node.name))) return [];
+      if (this.isStreaming(node)) return [node.lsn];
+      return this.copiesAcknowledge && node.copied !== null ? [node.copied] : [];
+    });
+    const common = received.sort((a, b) => b - a)[quorum - 1] ?? 0;
+    this.acknowledged = Math.max(this.acknowledged, common);
   }
 
   /** Does one step; throws Violation when that breaks a rule. */
@@ -355,6 +381,7 @@ export class ModelCluster {
     const { timeline, lsn, image, auto } = primary;
     Object.assign(node, { data: 'complete', standbySignal: true, timeline, lsn, image, slots: [] });
     writeCheckpoint(node);
+    node.copied = null;
     node.auto = { ...auto };
     node.history = structuredClone(primary.history);
     node.required = sensitiveOf(primary.settings);
@@ -462,6 +489,8 @@ export function createModelNode(
     slots: [],
     oldest: 0,
     kept: 0,
+    delayed: false,
+    copied: null,
     ...overrides,
   };
 }

@@ -93,6 +93,8 @@ function liftFence(view: ClusterView): Step | null {
 function relaxQuorum(view: ClusterView): Step | null {
   const { primary, final } = view.targets;
   const wanted = final.synchronous_standby_names ?? '';
+  // What ALTER SYSTEM wrote goes before any file.
+  if ('synchronous_standby_names' in view.primaryNode.overrides) return null;
   if (readQuorum(wanted) >= readQuorum(readSynchronous(view.primaryNode))) return null;
   const settings = { ...primary, synchronous_standby_names: wanted };
   return { kind: 'reload', nodes: [view.primary], primary: view.primary, settings };

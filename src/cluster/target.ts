@@ -53,9 +53,13 @@ export function renderSynchronous({
   return `ANY ${synchronousReplicas} (${nodes.map(({ name }) => slotName(name)).join(', ')})`;
 }
 
-/** How many replicas a commit waits for with that value of `synchronous_standby_names`. */
+/**
+ * How many replicas a commit waits for with that value of `synchronous_standby_names`, in any of the forms that
+ * ALTER SYSTEM may have left there: `ANY 1 (…)`, `FIRST 2 (…)`, `2 (…)` and `node_2, node_3`, which waits for one.
+ */
 export function readQuorum(names: string): number {
-  return Number(/^ANY (\d+) /.exec(names)?.[1] ?? 0);
+  if (names.trim() === '') return 0;
+  return Number(/^\s*(?:ANY\s+|FIRST\s+)?(\d+)\s*\(/i.exec(names)?.[1] ?? 1);
 }
 
 /** The value that `primary` waits by now, or will when it starts. */

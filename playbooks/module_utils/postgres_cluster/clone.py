@@ -40,13 +40,17 @@ from .server import (
     wait_until_streaming,
     write_files,
 )
-from .spec import Outcome, Spec, explain_limits, read_limits
+from .spec import Outcome, Spec, copier_name, explain_limits, read_limits
 from .volume import require_mounted
 
 # Trap 17: a missing slot must show before hours of copying, not after them. Asking for the slot to be made
 # is the one question about it that a replication connection answers in every version, and it also makes the
 # slot where it is missing. 42710 (duplicate_object) is the usual answer: the primary has made it already.
 # pg_basebackup's own -C fails on a slot that exists (trap 16).
+#
+# Over a slot pg_basebackup tells the primary how far the copy's WAL is flushed, and the primary takes that for what
+# a standby has (PostgreSQL manual, 19.6.2): a commit would be acknowledged by a directory that cannot start. Its
+# name stands in no list of ours; where somebody wrote `*` it says nothing, and the slot keeps the WAL unused.
 SCRIPT = """
 answer=$(psql -X -q -v VERBOSITY=sqlstate -d "$1 replication=yes" \
   -c "CREATE_REPLICATION_SLOT $2 PHYSICAL RESERVE_WAL" 2>&1) ||
@@ -54,7 +58,12 @@ answer=$(psql -X -q -v VERBOSITY=sqlstate -d "$1 replication=yes" \
     *42710*) ;;
     *) printf '%s\\n' "$answer" >&2; exit 3 ;;
   esac
-exec pg_basebackup -d "$1" -D "$3" -S "$2" -X stream --checkpoint=fast --no-sync
+names=$(psql -X -A -t -d "$1 replication=yes" -c "SHOW synchronous_standby_names") || exit 3
+case $names in
+  *\\**) slot=--no-slot ;;
+  *) slot=--slot=$2 ;;
+esac
+exec pg_basebackup -d "$1" -D "$3" "$slot" -X stream --checkpoint=fast --no-sync
 """
 
 # What put_in_place() names so; a directory that a person moved aside is theirs.
@@ -119,44 +128,7 @@ def copy(spec: Spec, image: Image) -> None:
     """
     shutil.rmtree(PARTIAL, ignore_errors=True)
     make_directory(PARTIAL, 0o700, image.owner)
-    conninfo = "host=%s port=5432 user=%s passfile=%s/%s application_name=%s connect_timeout=10" % (
-        spec.primary_address,
-        REPLICATION_USER,
-        CONTAINER_ETC,
-        PASSFILE,
-        spec.slot,
-    )
-    result = run(
-        [
-            "docker",
-            "run",
-            "--rm",
-            "--name",
-            spec.worker,
-            "--network",
-            "host",
-            "--user",
-            "%d:%d" % image.owner,
-            "--cap-drop",
-            "ALL",
-            "--security-opt",
-            "no-new-privileges",
-            "--mount",
-            "type=bind,source=%s,target=%s" % (PARTIAL, CONTAINER_DATA),
-            "--mount",
-            "type=bind,source=%s,target=%s,readonly" % (ETC, CONTAINER_ETC),
-            "--entrypoint",
-            "sh",
-            image.pinned,
-            "-c",
-            SCRIPT,
-            "clone",
-            conninfo,
-            spec.slot,
-            CONTAINER_DATA,
-        ],
-        check=False,
-    )
+    result = run(list_copy_arguments(spec, image), check=False)
     if result.returncode != 0:
         raise Problem("%s cannot copy %s (%s)" % (spec.node, spec.primary, spec.primary_address), result.stderr)
     # What a switchover that was interrupted left in the primary is not the copy's.
@@ -165,6 +137,45 @@ def copy(spec: Spec, image: Image) -> None:
     # next run can change it.
     write_signal(SIGNAL, PARTIAL)
     run(["sync", "--file-system", PARTIAL])
+
+
+def list_copy_arguments(spec: Spec, image: Image) -> List[str]:
+    """The command that copies the primary."""
+    conninfo = "host=%s port=5432 user=%s passfile=%s/%s application_name='%s' connect_timeout=10" % (
+        spec.primary_address,
+        REPLICATION_USER,
+        CONTAINER_ETC,
+        PASSFILE,
+        copier_name(spec.node),
+    )
+    return [
+        "docker",
+        "run",
+        "--rm",
+        "--name",
+        spec.worker,
+        "--network",
+        "host",
+        "--user",
+        "%d:%d" % image.owner,
+        "--cap-drop",
+        "ALL",
+        "--security-opt",
+        "no-new-privileges",
+        "--mount",
+        "type=bind,source=%s,target=%s" % (PARTIAL, CONTAINER_DATA),
+        "--mount",
+        "type=bind,source=%s,target=%s,readonly" % (ETC, CONTAINER_ETC),
+        "--entrypoint",
+        "sh",
+        image.pinned,
+        "-c",
+        SCRIPT,
+        "clone",
+        conninfo,
+        spec.slot,
+        CONTAINER_DATA,
+    ]
 
 
 def put_in_place() -> None:

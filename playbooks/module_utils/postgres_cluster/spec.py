@@ -72,6 +72,11 @@ def slot_name(node: str) -> str:
     return node.replace("-", "_")
 
 
+def copier_name(node: str) -> str:
+    """application_name of whoever copies the primary for a node: with its space, none that a list of slots has."""
+    return "clone of %s" % slot_name(node)
+
+
 def decode(text: Optional[str]) -> Optional[str]:
     """Free text as it comes over the wire, base64; None for none.
 
