@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { requireSuccess } from '../stage.ts';
-import { CONTAINER, LiveCluster } from './cluster.ts';
+import { deploy, requireSuccess } from '../stage.ts';
+import { CONTAINER, LiveCluster, ROOT } from './cluster.ts';
 
 const INPUTS = { 'instance-type': 't3.small', 'replica-count': '2' };
 const SYNCHRONOUS = { ...INPUTS, 'synchronous-replicas': '1' };
@@ -25,6 +26,43 @@ test('commits wait for one replica, without a restart', async () => {
   expect(await cluster.ask(await cluster.findPrimary(), 'SHOW synchronous_standby_names')).toMatch(
     /^ANY 1 \(/,
   );
+});
+
+test('a copy in progress acknowledges no commit', async () => {
+  const primary = await cluster.findPrimary();
+  const [copied = '', other = ''] = await cluster.listReplicas();
+  const shell = (script: string) => cluster.run(copied, 'bash', '-euc', script);
+  await cluster.ask(
+    primary,
+    'CREATE TABLE ballast AS SELECT n, repeat(md5(n::text), 8) FROM generate_series(1, 400000) n',
+  );
+  await shell(`docker rm --force ${CONTAINER}; mv ${ROOT}/data ${ROOT}/data.partial`);
+  const deployed = deploy(cluster.world, 'copy-again', SYNCHRONOUS);
+  // The copy of the data stands still; its second process goes on to receive WAL.
+  const isCopying = `[ -e ${ROOT}/data.partial/backup_label ] && pid=$(pgrep -o -x pg_basebackup)`;
+  const find = `rm -rf ${ROOT}/data.partial; until ${isCopying}; do sleep 0.01; done`;
+  const copy = await shell(`${find}; kill -STOP $pid; echo $pid`);
+  await cluster.run(other, 'docker', 'stop', '--time', '60', CONTAINER);
+  const senders = `SELECT coalesce(string_agg(application_name || ' ' || sync_state, ', '), 'nobody') FROM pg_stat_replication WHERE state = 'streaming'`;
+  await expect
+    .poll(() => cluster.ask(primary, senders), { timeout: 30_000 })
+    .toBe(`clone of ${copied.replace('-', '_')} async`);
+
+  let isAcknowledged = false;
+  const inserted = cluster.ask(primary, 'INSERT INTO ballast VALUES (0)').then(() => {
+    isAcknowledged = true;
+  });
+  // pg_basebackup tells every ten seconds how far it got.
+  await sleep(12_000);
+  const waiting = `SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'INSERT INTO ballast%'`;
+  expect(await cluster.ask(primary, waiting)).toBe('1');
+  expect(isAcknowledged).toBe(false);
+
+  await cluster.run(other, 'docker', 'start', CONTAINER);
+  await inserted;
+  await shell(`kill -CONT ${copy.trim()}`);
+  requireSuccess((await deployed).result);
+  expect(await listSyncStates()).toBe('quorum');
 });
 
 test('one replica lost does not stop writes', async () => {
