@@ -51,6 +51,13 @@ class Arguments(unittest.TestCase):
         arguments = list_arguments(IMAGE._replace(uid=70, gid=70, libc="musl"))
         self.assertEqual(arguments[arguments.index("--user") + 1], "70:70")
 
+    def test_the_postmaster_is_no_reaper_of_orphans(self):
+        # Process 1 gets what a late health check leaves behind, and the postmaster takes it for a crashed backend.
+        arguments = list_arguments()
+        self.assertIn("--init", arguments)
+        self.assertIn("--no-healthcheck", arguments)
+        self.assertEqual([word for word in arguments if word.startswith("--health")], [])
+
     def test_what_the_host_cannot_do_is_left_out(self):
         self.assertIn("--oom-score-adj", list_arguments())
         self.assertNotIn("--oom-score-adj", list_arguments(limits={"oom_score_adj": False}))

@@ -8,7 +8,6 @@ import type { Step, StepOf } from './step.ts';
 import {
   computeTargets,
   findHeldAbove,
-  findRestartReasons,
   isBelow,
   isEqual,
   readQuorum,
@@ -107,9 +106,7 @@ function checkSettings(view: ClusterView): Step | null {
   const running = [...view.replicas, view.primaryNode].filter(
     ({ name, postgres }) => postgres !== null && !view.isLeaving(name),
   );
-  const asks = running.some(
-    (node) => view.changesImage(node) || findRestartReasons(node, final).length > 0,
-  );
+  const asks = running.some((node) => view.needsRestart(node, final));
   // A node that has its memory already, if there is one.
   const place = running.find((node) => !grows(view, node)) ?? running[0];
   if (!asks || place === undefined) return null;

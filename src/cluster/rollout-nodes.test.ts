@@ -23,6 +23,26 @@ describe('another image', () => {
   });
 });
 
+describe('containers that an earlier version made', () => {
+  const desired = createDesired();
+  const observed = createHealthy(desired).map((node) => ({
+    ...node,
+    container: { state: 'running', current: false },
+  }));
+
+  test('are made anew as for another image: tried first, replicas one by one, the primary last', () => {
+    expect(planSteps(observed, desired)).toEqual([
+      'check node-2',
+      'restart node-2 (max_connections 100)',
+      'restart node-3 (max_connections 100)',
+      'switchover node-1 node-2',
+      'reload node-3',
+      // It stands still, and comes up in a container of today.
+      'start node-1',
+    ]);
+  });
+});
+
 describe('another instance type', () => {
   const desired = createDesired({ instanceType: 't3.large', memoryMib: 8192 });
   const observed = createHealthy(desired);

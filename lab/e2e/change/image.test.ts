@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { PAUSE_LIMIT_MS } from '../../load.ts';
 import { moveTag } from '../../registry/registry.ts';
-import { CONTAINER, LiveCluster } from './cluster.ts';
+import { CONTAINER, LiveCluster, ROOT } from './cluster.ts';
 
 const INPUTS = { 'instance-type': 't3.small', 'replica-count': '1' };
 const NEW = { ...INPUTS, 'image-tag': '17-2' };
@@ -14,10 +15,16 @@ afterAll(() => cluster?.close());
 
 /** The images that the nodes' containers run, by digest. */
 async function readDigests(): Promise<string[]> {
-  const images = Object.keys(cluster.listServers()).map((node) =>
-    cluster.run(node, 'docker', 'inspect', '--format', '{{.Config.Image}}', CONTAINER),
+  const images = await readFromContainers('{{.Config.Image}}');
+  return images.map((image) => image.split('@')[1] ?? image);
+}
+
+/** What Docker says of each node's container. */
+async function readFromContainers(format: string): Promise<string[]> {
+  const found = Object.keys(cluster.listServers()).map((node) =>
+    cluster.run(node, 'docker', 'inspect', '--format', format, CONTAINER),
   );
-  return (await Promise.all(images)).map((image) => image.split('@')[1] ?? image);
+  return (await Promise.all(found)).map((line) => line.trim());
 }
 
 test('another image of the same major rolls from node to node', async () => {
@@ -28,6 +35,64 @@ test('another image of the same major rolls from node to node', async () => {
   expect(restarted).toEqual(['node-1', 'node-2']);
   expect(report.downTogether).toEqual([]);
   expect(report.longestGapMs).toBeLessThan(PAUSE_LIMIT_MS);
+});
+
+/** The container as versions before `--init` made it; postgres is process 1 in it. */
+const EARLIER = `
+label=$(docker inspect --format '{{index .Config.Labels "postgres-cluster.image"}}' ${CONTAINER})
+image=$(docker inspect --format '{{.Config.Image}}' ${CONTAINER})
+user=$(docker inspect --format '{{.Config.User}}' ${CONTAINER})
+docker stop --time 60 ${CONTAINER}
+docker rm --volumes ${CONTAINER}
+docker run --detach --name ${CONTAINER} --network host --user $user --entrypoint postgres \\
+  --stop-signal SIGINT --stop-timeout 300 --restart unless-stopped --shm-size 256m --cap-drop ALL \\
+  --mount type=bind,source=${ROOT}/data,target=${ROOT}/data \\
+  --mount type=bind,source=${ROOT}/etc,target=/etc/postgresql-cluster,readonly \\
+  --health-cmd 'pg_isready --quiet --host=127.0.0.1' --health-interval 10s \\
+  --label postgres-cluster.options=earlier --label "postgres-cluster.image=$label" $image \\
+  -D ${ROOT}/data -c config_file=/etc/postgresql-cluster/postgresql.conf \\
+  -c hba_file=/etc/postgresql-cluster/pg_hba.conf -c unix_socket_directories=/var/run/postgresql
+timeout 60 sh -c 'until docker exec ${CONTAINER} pg_isready --quiet --host=127.0.0.1; do sleep 0.1; done'
+`;
+
+const readInits = () => readFromContainers('{{.HostConfig.Init}} {{.State.Health}}');
+
+test('containers that an earlier version made are made anew, one at a time and the primary last', async () => {
+  const primary = await cluster.findPrimary();
+  for (const node of [...(await cluster.listReplicas()), primary]) {
+    await cluster.run(node, 'sh', '-euc', EARLIER);
+  }
+  expect(await readInits()).not.toContain('true <nil>');
+  const { restarted, report } = await cluster.change('options of the container', NEW);
+  expect(restarted).toEqual(['node-1', 'node-2']);
+  expect(await readInits()).toEqual(['true <nil>', 'true <nil>']);
+  expect(report.downTogether).toEqual([]);
+  expect(report.longestGapMs).toBeLessThan(PAUSE_LIMIT_MS);
+});
+
+test('an orphan that fails in the container is no crash of the server', async () => {
+  const primary = await cluster.findPrimary();
+  // The postmaster goes on through a crash; its children do not.
+  const READ = `SELECT pg_postmaster_start_time() || ' ' || pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'`;
+  const before = await cluster.ask(primary, READ);
+  const { report } = await cluster.underLoad(async (load) => {
+    await cluster.run(
+      primary,
+      'docker',
+      'exec',
+      CONTAINER,
+      'sh',
+      '-c',
+      '(sleep 1; exit 2)& exit 0',
+    );
+    await sleep(1_500);
+    await load.awaitCommits(50);
+  });
+  cluster.requireCalm(report);
+  expect(report.unknown).toEqual([]);
+  expect(await cluster.ask(primary, READ)).toBe(before);
+  const log = await cluster.run(primary, 'sh', '-c', `docker logs ${CONTAINER} 2>&1`);
+  expect(log).not.toMatch(/exited with exit code 2|because of crash/);
 });
 
 test('a tag that moved does not give a new node another image than the others have', async () => {

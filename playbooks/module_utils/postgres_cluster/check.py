@@ -78,7 +78,8 @@ def find_fault(spec: Spec, image: Image) -> Optional[str]:
 def _list_arguments(spec: Spec, image: Image, folder: str) -> List[str]:
     user = "%d:%d" % image.owner
     scratch = "%s:rw,mode=1777" % SCRATCH
-    arguments = ["docker", "run", "--rm", "--name", spec.worker, "--network", "none", "--user", user]
+    # As the server's own container has it: a Docker without docker-init shows here, while the server still runs.
+    arguments = ["docker", "run", "--rm", "--init", "--name", spec.worker, "--network", "none", "--user", user]
     arguments += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
     # As the server's own: what it cannot map here it could not map there.
     arguments += ["--shm-size", str(choose_shm_bytes(read_memory_bytes()))]

@@ -78,6 +78,12 @@ def _list_options(
         "SIGINT",
         "--stop-timeout",
         str(STOP_SECONDS),
+        # Process 1 inherits what others leave behind. The postmaster would take an orphan that fails, such as what
+        # a late `docker exec` or an archive_command left, for a backend that crashed, and restart the database.
+        # No health check either: nothing reads it, and it makes such orphans.
+        "--init",
+        # Whatever the image brings.
+        "--no-healthcheck",
         # Trap 13: the one supervisor.
         "--restart",
         "unless-stopped",
@@ -99,15 +105,6 @@ def _list_options(
         "type=bind,source=%s,target=%s" % (DATA, CONTAINER_DATA),
         "--mount",
         "type=bind,source=%s,target=%s,readonly" % (ETC, CONTAINER_ETC),
-        # Trap 3: over TCP, as a server that is being set up listens on the socket only.
-        "--health-cmd",
-        "pg_isready --quiet --host=127.0.0.1",
-        "--health-interval",
-        "10s",
-        "--health-timeout",
-        "5s",
-        "--health-start-period",
-        "60s",
     ]
     for volume in image.volumes:
         # What the image declares as a volume would become an anonymous one, left behind at every re-creation.

@@ -79,24 +79,24 @@ def list_arguments(spec: Spec, image: Image) -> List[str]:
 
 
 def ensure_container(spec: Spec, image: Image) -> bool:
-    """Has the container running as it would be made today; gives whether that took anything.
+    """Has the container running; gives whether that took anything.
 
-    Re-creates one that differs, so call it for a running server only where a restart is the step.
+    One that stands still is made anew where it differs from what would be made today. A server that runs is left
+    alone, whatever it was made with: to restart it is a step of its own, which stops it first.
     """
     require_mounted(spec.cluster)
     if not os.path.isdir(DATA):
         raise Problem("%s holds no data; nothing was started" % DATA)
-    arguments = list_arguments(spec, image)
     found = inspect_container(spec.container)
+    if is_up(found):
+        return False
+    arguments = list_arguments(spec, image)
     if found is not None and not is_current(found, arguments):
-        stop(spec)
         remove_container(spec.container)
         found = None
     if found is None:
         run(["docker", "run", "--detach", *arguments], timeout=120)
         return True
-    if is_up(found):
-        return False
     if found["State"]["Restarting"]:
         # Docker waits longer from one attempt to the next, and a start meanwhile does nothing.
         run(["docker", "stop", spec.container], timeout=120)
