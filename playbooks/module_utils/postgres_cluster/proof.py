@@ -18,7 +18,14 @@ CREATE SCHEMA IF NOT EXISTS postgres_cluster;
 CREATE TABLE IF NOT EXISTS postgres_cluster.proof (
   one boolean PRIMARY KEY DEFAULT true CHECK (one), token text NOT NULL, written timestamptz NOT NULL)
 """
-HAS_TABLE = "SELECT to_json(to_regclass('postgres_cluster.proof') IS NOT NULL)"
+# Null without a table. Whoever may CREATE in the database can be there first, and what a view or a trigger of theirs
+# calls runs as whoever reads or writes: only what the first superuser (10, BOOTSTRAP_SUPERUSERID) owns is ours.
+FIND_TABLE = """
+SELECT coalesce((
+  SELECT to_json(c.relkind = 'r' AND c.relowner = 10 AND n.nspowner = 10)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = 'postgres_cluster' AND c.relname = 'proof'), 'null')
+"""
 # One row for ever: a proof leaves nothing behind but its latest token.
 WRITE = """
 INSERT INTO postgres_cluster.proof (token, written) VALUES (%s, now())
@@ -77,13 +84,26 @@ def prove(options: Dict[str, Any]) -> Dict[str, Any]:
     return line
 
 
+def _has_table(session: Session) -> bool:
+    """Whether the table of the proof is there. Raises Problem where somebody else's stands in its place."""
+    found = session.ask(FIND_TABLE)
+    if found is False:
+        raise Problem(
+            "postgres_cluster.proof in database postgres is not the table that this action makes: another role owns "
+            "it or its schema, so it is neither read nor written. Find out who made it, drop it (DROP SCHEMA "
+            "postgres_cluster CASCADE), and run again"
+        )
+    return found is True
+
+
 def _prove_primary(session: Session, options: Dict[str, Any], line: Dict[str, Any]) -> None:
     if session.ask("SELECT to_json(pg_is_in_recovery())"):
         line["state"] = "in recovery"
         line["problem"] = "%s is in recovery, so it is not the primary" % options["name"]
         return
-    if not session.ask(HAS_TABLE):
+    if not _has_table(session):
         session.execute(CREATE)
+        _has_table(session)
     session.execute(WRITE % quote(options["token"]))
     line["state"] = "running"
     line["tokenRead"] = session.ask(READ) == [options["token"]]
@@ -118,7 +138,7 @@ def _prove_replica(session: Session, options: Dict[str, Any], line: Dict[str, An
     deadline = time.monotonic() + SECONDS
     while True:
         # The table is younger than the replica at the very first proof.
-        tokens = session.ask(READ) if session.ask(HAS_TABLE) else []
+        tokens = session.ask(READ) if _has_table(session) else []
         line["tokenRead"] = tokens == [options["token"]]
         line.update(session.ask(REPLICA_STATUS))
         line["problem"] = _find_replica_problem(line)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import Any, List, Optional
+from typing import Any, Dict, List, Optional
 
 from .command import Problem, run
-from .layout import SOCKETS
+from .files import read_text
+from .layout import DATA, SOCKETS
 
 END = "end of answer"
 # Written into every session that sets passwords: neither verifiers nor their statement reach the server's log.
@@ -21,18 +22,51 @@ QUIET = (
     "SET synchronous_commit = local"
 )
 
-# What the team limits its clients to must not end a checkpoint, or a session that waits.
-OPTIONS = (
-    "-c statement_timeout=0 -c lock_timeout=0"
-    " -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0"
-)
+# What a session of ours must have, whatever the configuration, ALTER DATABASE and ALTER ROLE say: what a connection
+# asks for goes before all of them (PostgreSQL manual, 19.1.3 and 19.1.4). The session is a superuser's, so a function
+# that anybody else wrote must never be found, and what the team limits its clients to must not end a checkpoint.
+PINNED: Dict[str, str] = {
+    # `public.to_json(boolean)` would go before to_json(anyelement) and run as the superuser.
+    "search_path": "pg_catalog",
+    "role": "none",
+    # Before the first statement, and one that is missing ends the session.
+    "session_preload_libraries": "",
+    "local_preload_libraries": "",
+    "default_transaction_read_only": "off",
+    # A replica knows no serializable transactions.
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "default_tablespace": "",
+    "default_table_access_method": "heap",
+    "client_encoding": "UTF8",
+    # Nobody reads the lines, and a pipe that is full stops psql.
+    "client_min_messages": "error",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+}
+# A server refuses connections that ask for what it does not know.
+PINNED_SINCE_17: Dict[str, str] = {"transaction_timeout": "0", "event_triggers": "off"}
+
+
+def render_options(major: int) -> str:
+    """The value of PGOPTIONS for a server of that major version: backslashes before spaces (libpq, 32.1.2)."""
+    pinned = {**PINNED, **(PINNED_SINCE_17 if major >= 17 else {})}
+    return " ".join("-c %s=%s" % (name, value.replace(" ", "\\ ")) for name, value in pinned.items())
+
+
+def read_major() -> int:
+    """The major version of the server whose data lies here; 0 where nothing tells."""
+    text = (read_text(DATA + "/PG_VERSION") or "").strip()
+    return int(text) if text.isdigit() else 0
 
 
 def psql_arguments(container: str) -> List[str]:
     """The command that reads SQL and writes bare rows."""
     where = ["-h", SOCKETS, "-U", "postgres", "-d", "postgres"]
     psql = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *where]
-    env = ["-e", "PGAPPNAME=postgres-cluster", "-e", "PGOPTIONS=" + OPTIONS]
+    env = ["-e", "PGAPPNAME=postgres-cluster", "-e", "PGOPTIONS=" + render_options(read_major())]
     return ["docker", "exec", "-i", *env, container, *psql]
 
 
