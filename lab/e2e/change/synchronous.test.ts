@@ -52,9 +52,11 @@ test('a copy in progress acknowledges no commit', async () => {
   const inserted = cluster.ask(primary, 'INSERT INTO ballast VALUES (0)').then(() => {
     isAcknowledged = true;
   });
-  // pg_basebackup tells every ten seconds how far it got.
-  await sleep(12_000);
   const waiting = `SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'INSERT INTO ballast%'`;
+  await expect.poll(() => cluster.ask(primary, waiting), { timeout: 30_000 }).toBe('1');
+  // pg_basebackup flushes whole segments, and tells every ten seconds how far it got.
+  await cluster.ask(primary, 'SELECT pg_switch_wal()');
+  await sleep(12_000);
   expect(await cluster.ask(primary, waiting)).toBe('1');
   expect(isAcknowledged).toBe(false);
 
