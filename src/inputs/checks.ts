@@ -45,7 +45,7 @@ export function checkDescription(combined: Combined, purpose: Purpose): string[]
     ...placeholders.map(({ text }) => text),
     ...sortByKey(filled).flatMap(([key, given]) => checkValue(key, given)),
     ...combined.problems,
-    ...checkCall(call),
+    ...checkCall(purpose),
     ...(replicaCount === null ? [] : checkReplicas(description, replicaCount)),
     ...settings.problems,
     ...checkConfigs(filled, description),
@@ -106,13 +106,13 @@ function showKind(value: unknown): string {
   return typeof value === 'object' && value !== null ? 'a map' : String(value);
 }
 
-function checkCall(call: RawInputs): string[] {
+function checkCall({ call, fencedName }: Purpose): string[] {
   const { error } = callSchema.safeParse({ ...EMPTY_CALL, ...call });
   return (error?.issues ?? []).map(({ path, message }) => {
     const input = String(path[0]);
     if (isSecretInput(input)) return `${input}: not allowed. ${message}`;
     const hint = hintInput(input, call[input] ?? '');
-    return `${input}: ${quoteValue(call[input] ?? '')} is not allowed. ${message}${hint === null ? '' : ` ${hint}`}`;
+    return `${input === 'fenced' ? fencedName : input}: ${quoteValue(call[input] ?? '')} is not allowed. ${message}${hint === null ? '' : ` ${hint}`}`;
   });
 }
 

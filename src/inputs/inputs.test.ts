@@ -266,6 +266,12 @@ describe('readRequest', () => {
       expect(read({}, failover()).request?.fenced).toBeNull();
       expect(read({ fenced: 'node-1' }, failover()).request?.fenced).toBe('node-1');
       expect(read({}, failover({ fenced: 'node-2' })).request?.fenced).toBe('node-2');
+      expect(read({}, failover({ fenced: 'the old one' })).problems).toEqual([
+        expect.stringMatching(/^client_payload\.fenced: "the old one" is not allowed\./),
+      ]);
+      expect(read({ request: '{"fenced": "x"}' }, failover()).problems).toEqual([
+        expect.stringMatching(/^request\.fenced: "x" is not allowed\./),
+      ]);
       expect(read({}, failover({ fenced: true })).problems).toEqual([
         expect.stringMatching(/^client_payload\.fenced: "true" is not a string/),
       ]);

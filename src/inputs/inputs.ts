@@ -81,7 +81,7 @@ export function readRequest(
 ): InputResult {
   const values = listValues(step);
   const bodies = readBodies(values.request ?? '', intent);
-  const fenced = bodies.event.values.fenced ?? bodies.request.values.fenced ?? values.fenced ?? '';
+  const { fenced, fencedName } = findFenced(values, bodies);
   const call = { ...values, fenced };
   const describe = (described: Description): Combined => describeStep({ step, bodies }, described);
   const whole = describe(file === null ? new Map() : giveFile(file.file));
@@ -91,7 +91,7 @@ export function readRequest(
   const path = file?.file.path ?? null;
   // What cannot be read may be just what seems to be missing.
   const isPartial = file !== null && file.file.problems.length > 0;
-  const context = { call, intent, path, isPartial };
+  const context = { call, fencedName, intent, path, isPartial };
   const problems = [
     ...(file?.file.problems ?? []),
     ...bodies.request.problems,
@@ -120,6 +120,21 @@ export function readRequest(
     notes: plan?.notes ?? [],
     request: makeRequest(used.description, { call, path, blank: plan?.blank ?? false }),
   };
+}
+
+/** The node that is down for good, from the place that wins, and how messages name it there. */
+function findFenced(
+  values: RawInputs,
+  { request, event }: Bodies,
+): { fenced: string; fencedName: string } {
+  const bodies = [
+    { body: 'client_payload', values: event.values },
+    { body: 'request', values: request.values },
+  ] as const;
+  const [first] = bodies.flatMap(({ body, values: { fenced } }) =>
+    fenced === undefined ? [] : [{ fenced, fencedName: nameBodyKey(body, 'fenced') }],
+  );
+  return first ?? { fenced: values.fenced ?? '', fencedName: 'fenced' };
 }
 
 /** What the step, its bodies and a file (`described`) come to together. */

@@ -8,6 +8,8 @@ export interface Purpose {
   readonly intent: Intent;
   /** All inputs of the step. */
   readonly call: RawInputs;
+  /** How messages name the input `fenced`, which may have come in a body. */
+  readonly fencedName: string;
   /** Of the cluster file, as messages name it; null: the inputs describe the cluster. */
   readonly path: string | null;
   /** Not all of the cluster file could be read, so nothing is known to be missing from it. */
