@@ -143,6 +143,15 @@ export type Agreed =
   | Exclude<Intent, { kind: 'skip' } | { kind: 'review' }>
   | (Extract<Intent, { kind: 'review' }> & { readonly consent: null });
 
+/** Whether a run logs in to the nodes to change them. */
+export function isConfiguring(intent: Intent): boolean {
+  return (
+    intent.kind === 'deploy' ||
+    intent.kind === 'failover' ||
+    (intent.kind === 'operation' && intent.operation === 'configure')
+  );
+}
+
 /** API requests by their `event_type` (POST /repos/{owner}/{repo}/dispatches). */
 const DISPATCHED: ReadonlyMap<string, Operation | 'failover'> = new Map([
   ['generate-terraform', 'generate'],

@@ -16,7 +16,7 @@ import type { Request } from './inputs/request.ts';
 import { createRedactor, listParts, listSecrets } from './inputs/secrets.ts';
 import { listValues, readStep, type StepInputs } from './inputs/step.ts';
 import { locateInputs } from './inputs/workflow-file.ts';
-import { type Agreed, decideIntent, type Intent } from './intent.ts';
+import { type Agreed, decideIntent, type Intent, isConfiguring } from './intent.ts';
 import { rememberPlace, rememberWorkspace } from './jobs/afterwards.ts';
 import { Announcement } from './jobs/announcement.ts';
 import { close } from './jobs/close.ts';
@@ -141,15 +141,6 @@ async function checkRequest(
     `ssh-private-key: GitHub gives no secrets to ${intent.withoutSecrets}, so the plan is made with a substitute; what it says of the key pair is not what a merge would do.`,
   );
   return { request, keys: { current: SUBSTITUTE_KEY, retired: [] }, notes };
-}
-
-/** Whether a run logs in to the nodes to change them. */
-function isConfiguring(intent: Intent): boolean {
-  return (
-    intent.kind === 'deploy' ||
-    intent.kind === 'failover' ||
-    (intent.kind === 'operation' && intent.operation === 'configure')
-  );
 }
 
 async function perform(

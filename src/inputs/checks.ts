@@ -14,7 +14,6 @@ import {
 import { type Combined, type Description, type Given, readValue } from './given.ts';
 import { findPlaceholder, hintInput } from './input-hint.ts';
 import { findMissing, type Purpose } from './missing.ts';
-import { parsePublicKey } from './public-key.ts';
 import { isSecretInput, SHORTEST_SECRET } from './secrets.ts';
 import { readSettings } from './settings-input.ts';
 import type { RawInputs } from './step.ts';
@@ -81,10 +80,6 @@ function sortByKey(
 /** A value of one key, on its own. */
 function checkValue(key: ClusterKey, given: Given): string[] {
   if (FORMS[key] === 'settings' || FORMS[key] === 'backend') return [];
-  if (key === 'ssh_public_key' && typeof given.value === 'string') {
-    const result = parsePublicKey(given.value);
-    return 'problem' in result ? [`${given.name}: ${result.problem}`] : [];
-  }
   const { error } = clusterSchema.shape[key].safeParse(given.value);
   const issues: readonly z.core.$ZodIssue[] = error?.issues ?? [];
   return issues.map((issue) => {
@@ -95,6 +90,10 @@ function checkValue(key: ClusterKey, given: Given): string[] {
     const isItem = FORMS[key] !== 'list' || index !== undefined;
     const hint = isItem && typeof found === 'string' ? hintInput(nameInput(key), found) : null;
     const name = index === undefined ? given.name : given.nameEntry(String(index));
+    // What is not shown has a message that needs no value.
+    if (given.shown === null && typeof found === 'string' && index === undefined) {
+      return `${name}: ${issue.message}`;
+    }
     const shown = given.shown ?? (typeof found === 'string' ? quoteValue(found) : showKind(found));
     return `${name}: ${shown} is not allowed. ${issue.message}${hint === null ? '' : ` ${hint}`}`;
   });
@@ -129,11 +128,7 @@ function checkConfigs(
   const configs = values.flatMap(([key, given]) => (key === 'backend_config' ? [given] : []));
   const backend = description.get('backend');
   if (configs.length === 0 && backend !== undefined && !description.has('backend_config')) {
-    const name = backend.name.replace(
-      /backend$/,
-      (key) => `${key}${backend.source === 'file' ? '_' : '-'}config`,
-    );
-    return checkBackend(type, {}).map(({ text }) => `${name}: ${text}`);
+    return checkBackend(type, {}).map(({ text }) => `${backend.name}: ${text}`);
   }
   return configs.flatMap((given) => {
     const { given: config, problems } = given.value as GivenBackend;

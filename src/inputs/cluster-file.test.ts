@@ -395,7 +395,7 @@ describe('a broken file gets one message, on its line', () => {
     const { problems } = await read(GOOD.replace('local', 's3'));
     expect(problems).toEqual(
       ['bucket', 'key', 'region'].map(
-        (key) => `clusters/orders.yml:3: backend_config: ${key} is missing; backend s3 needs it.`,
+        (key) => `clusters/orders.yml:3: backend: ${key} is missing; backend s3 needs it.`,
       ),
     );
   });

@@ -102,6 +102,9 @@ export function explainSize(bytes: number): string {
   return `the file has ${bytes.toLocaleString('en')} bytes. Allowed: ${MOST_FILE_BYTES.toLocaleString('en')}. Is it the right file?`;
 }
 
+const ALIAS = 'an alias (*) stands for a value elsewhere. Write the value itself.';
+const TAG = 'a tag (!) changes what a value is. Remove it, or put the value into quotes.';
+
 /**
  * What is wrong, in the words of this product. The library's own may quote a value, which may be a secret; most of its
  * codes (yaml, "Errors") say no more to a person than that the text is no YAML.
@@ -111,8 +114,8 @@ const SYNTAX: Readonly<Record<string, string>> = {
   MULTIPLE_DOCS: 'a second document begins here. Allowed: one cluster a file.',
   BAD_INDENT: `not YAML: the line is not indented as those around it, or a bracket before it is open. Write ${EXAMPLE}.`,
   MISSING_CHAR: `not YAML: a quote, bracket or colon is missing. Write ${EXAMPLE}.`,
-  BAD_ALIAS: 'an alias (*) stands for a value elsewhere. Write the value itself.',
-  TAG_RESOLVE_FAILED: 'a tag (!) changes what a value is. Remove it, or put the value into quotes.',
+  BAD_ALIAS: ALIAS,
+  TAG_RESOLVE_FAILED: TAG,
 };
 const NO_YAML = `not YAML: put a value with special characters into quotes. Write ${EXAMPLE}.`;
 
@@ -175,7 +178,7 @@ class Reader {
           return BREAK;
         }
         if (isAlias(node)) {
-          this.#refuse(line, SYNTAX.BAD_ALIAS as string);
+          this.#refuse(line, ALIAS);
           return BREAK;
         }
         if (node.anchor !== undefined) {
@@ -183,7 +186,7 @@ class Reader {
           return BREAK;
         }
         if (node.tag !== undefined) {
-          this.#refuse(line, SYNTAX.TAG_RESOLVE_FAILED as string);
+          this.#refuse(line, TAG);
         } else if (isScalar(node) && /-----BEGIN [A-Z ]*PRIVATE KEY/.test(String(node.value))) {
           this.#secrets.push(String(node.value));
           this.#refuse(

@@ -5,6 +5,7 @@ import { type BoundedSetting, describeBounds, isWithinBounds } from '../cluster/
 import { IMAGE_TAG, majorOfTag } from '../cluster/spec.ts';
 import { quoteValue } from '../quote.ts';
 import { BACKENDS } from './backend.ts';
+import { parsePublicKey } from './public-key.ts';
 
 const REPLICA_LIMIT = 15;
 const CLUSTER_NAME_LENGTH = 40;
@@ -161,6 +162,12 @@ export const clusterSchema = z.strictObject({
   ).optional(),
   ssh_public_key: z
     .string(explain('the line that ssh-keygen -y writes', 'ssh-ed25519 AAAA…'))
+    .transform((value, context) => {
+      const result = parsePublicKey(value);
+      if ('key' in result) return result.key;
+      context.addIssue({ code: 'custom', message: result.problem });
+      return z.NEVER;
+    })
     .optional(),
   ssh_cidrs: networks('203.0.113.0/24').optional(),
   client_cidrs: networks('10.0.0.0/16').optional(),

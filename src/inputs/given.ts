@@ -16,7 +16,6 @@ import {
   FORMS,
   findKey,
 } from './cluster-schema.ts';
-import { parsePublicKey } from './public-key.ts';
 import type { RawInputs } from './step.ts';
 
 /** Where a value was given: the body of an event, the cluster file, the inputs `request` or the single ones, or nowhere. */
@@ -104,7 +103,7 @@ function readSettingMap({ value, lines, line }: FileValue): ParsedSettings {
   return parseSettingEntries(entries);
 }
 
-/** Texts of many lines are not; neither is a key, of which somebody may have taken the private half. */
+/** Whether messages show the value: no text of many lines, and no key, as it may be the private half by mistake. */
 function isShown(key: ClusterKey): boolean {
   return !['settings', 'backend_config', 'ssh_public_key'].includes(key);
 }
@@ -163,10 +162,6 @@ export function isSame(key: ClusterKey, a: Given, b: Given): boolean {
 
 /** A value so that equal ones are equal texts; null where it is not allowed. */
 function normalize(key: ClusterKey, value: unknown): string | null {
-  if (key === 'ssh_public_key') {
-    const result = parsePublicKey(String(value));
-    return 'key' in result ? result.key : null;
-  }
   switch (FORMS[key]) {
     case 'settings': {
       const { given } = value as ParsedSettings;

@@ -169,6 +169,14 @@ describe('readRequest', () => {
     expect(read().request?.labelPrefix).toBeNull();
   });
 
+  test('a path that is no file’s is not told in the comment of the cluster named by default', () => {
+    const result = read({ 'cluster-file': '../orders.yml' });
+    expect(result.problems).toEqual([expect.stringMatching(/^cluster-file: "\.\.\/orders\.yml"/)]);
+    expect(result.request === null && result.cluster).toBeNull();
+    const plain = read({ region: 'nowhere' });
+    expect(plain.request === null && plain.cluster?.name).toBe('postgres');
+  });
+
   test('reports all problems at once', () => {
     const { problems } = read({
       'replica-count': '-1',

@@ -112,7 +112,8 @@ export function readRequest(
     return {
       request: null,
       problems: problems.map(redact),
-      cluster: labelCluster(used.description, path),
+      // Also a path that is not allowed names a file, and its cluster is not the one that is named by default.
+      cluster: labelCluster(used.description, path ?? (values['cluster-file'] || null)),
     };
   }
   return {

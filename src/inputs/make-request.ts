@@ -1,7 +1,6 @@
 import { completeBackend, type GivenBackend } from './backend.ts';
 import type { ClusterKey } from './cluster-schema.ts';
 import { type Description, readValue } from './given.ts';
-import { parsePublicKey } from './public-key.ts';
 import type { Request } from './request.ts';
 import { readSettings } from './settings-input.ts';
 import type { RawInputs } from './step.ts';
@@ -50,7 +49,7 @@ export function makeRequest(
       reviewKey: secret('review-key'),
     },
     sshUser: read('ssh_user'),
-    sshPublicKey: readPublicKey(description),
+    sshPublicKey: readValue(description, 'ssh_public_key'),
     fenced: call.fenced || null,
     githubToken: secret('github-token'),
     allowDestroyLabel: read('allow_destroy_label') || null,
@@ -60,12 +59,6 @@ export function makeRequest(
     comment: read('comment'),
     terraformBinary: readValue(description, 'terraform_binary') || null,
   };
-}
-
-function readPublicKey(description: Description): string | null {
-  const text = readValue(description, 'ssh_public_key') ?? '';
-  const result = text === '' ? null : parsePublicKey(text);
-  return result !== null && 'key' in result ? result.key : null;
 }
 
 /** The working directory of a cluster; without one `given`, its own, so that clusters of one repository are apart. */

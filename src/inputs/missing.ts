@@ -1,4 +1,4 @@
-import type { Intent } from '../intent.ts';
+import { type Intent, isConfiguring } from '../intent.ts';
 import { type ClusterKey, nameInput } from './cluster-schema.ts';
 import { type Description, readValue } from './given.ts';
 import type { RawInputs } from './step.ts';
@@ -23,7 +23,7 @@ export function findMissing(description: Description, purpose: Purpose): string[
   const deploys = intent.kind === 'deploy';
   const reviews = intent.kind === 'review' || intent.kind === 'drift';
   const plans = deploys || reviews || operation === 'plan' || operation === 'apply';
-  const configures = deploys || operation === 'configure' || intent.kind === 'failover';
+  const configures = isConfiguring(intent);
   const problems: string[] = [];
   const need = (key: ClusterKey, why: string) => {
     if (isPartial) return;
