@@ -18,7 +18,7 @@ from ansible.plugins.callback import CallbackBase
 
 sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from cluster_runner.text import clean, clean_line, drop_placeholder  # noqa: E402
+from cluster_runner.text import clean, clean_line, drop_traceback_note  # noqa: E402
 
 DOCUMENTATION = """
 name: cluster
@@ -73,7 +73,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         data = _unpack(result)[2]
-        self._fail(result, "unreachable", clean_line(drop_placeholder(data.get("msg", ""))))
+        self._fail(result, "unreachable", clean_line(drop_traceback_note(data.get("msg", ""))))
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         path = os.environ.get("CLUSTER_RESULT")
@@ -104,9 +104,9 @@ class CallbackModule(CallbackBase):
         node, task, data = _unpack(result)
         # A module that broke says where in its own words.
         texts = [data.get("log"), data.get("module_stderr"), data.get("exception")]
-        log = next((text for text in (drop_placeholder(text or "").strip() for text in texts) if text), "")
+        log = next((text for text in (drop_traceback_note(text or "").strip() for text in texts) if text), "")
         log = clean(log, 4000).strip()
-        message = clean(drop_placeholder(message), 4000)
+        message = clean(drop_traceback_note(message), 4000)
         self._failures.append({"node": node, "task": _name_task(task), "message": message, "log": log})
         self._say(result, word, C.COLOR_ERROR)
         for line in [*message.splitlines(), *log.splitlines()]:

@@ -9,14 +9,13 @@ from typing import Any
 # Controls, what is invisible or turns the direction of text, line and paragraph separators, half characters.
 _HIDDEN = ("Cc", "Cf", "Zl", "Zp", "Cs")
 
+# ansible-core 2.19 and later end a failure with this where tracebacks are off.
+_NOTE = re.compile(r"[ \n]?\(traceback unavailable\)")
 
-# What ansible-core says from 2.19 on in the place of a traceback that nobody asked for.
-_NO_TRACEBACK = re.compile(r"[ \n]?\(traceback unavailable\)")
 
-
-def drop_placeholder(value: Any) -> str:
-    """`value` as text without the words that stand for a traceback, which are no part of any message of ours."""
-    return _NO_TRACEBACK.sub("", str(value))
+def drop_traceback_note(value: Any) -> str:
+    """`value` as text, without Ansible's note that there is no traceback."""
+    return _NOTE.sub("", str(value))
 
 
 def clean(value: Any, limit: int) -> str:

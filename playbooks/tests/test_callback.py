@@ -8,10 +8,10 @@ from unittest import mock
 PLAYBOOKS = os.path.join(os.path.dirname(__file__), "..")
 sys.path.insert(0, PLAYBOOKS)
 
-from cluster_runner.text import drop_placeholder
+from cluster_runner.text import drop_traceback_note
 
 # What ansible-core 2.19 and later put into every failed result where tracebacks are off, as they are by default.
-PLACEHOLDER = "(traceback unavailable)"
+NOTE = "(traceback unavailable)"
 
 
 def load_callback():
@@ -38,7 +38,7 @@ class Failures(unittest.TestCase):
             ({"msg": "MODULE FAILURE", "module_stderr": "Traceback …"}, "MODULE FAILURE", "Traceback …"),
             ({}, "no reason given", ""),
         ]:
-            for added in ({}, {"exception": PLACEHOLDER}):
+            for added in ({}, {"exception": NOTE}):
                 with self.subTest(data, **added):
                     callback = load_callback()
                     task = mock.Mock(_uuid="1", action="cluster_postgres")
@@ -50,20 +50,20 @@ class Failures(unittest.TestCase):
                     expected = {"node": "node-1", "task": "Start", "message": message, "log": log}
                     self.assertEqual(callback._failures, [expected])
                     shown = [call.args[0] for call in callback._display.display.call_args_list]
-                    self.assertNotIn(PLACEHOLDER, "\n".join(shown))
+                    self.assertNotIn(NOTE, "\n".join(shown))
 
     def test_a_traceback_that_is_there_is_told(self):
-        self.assertEqual(drop_placeholder("Traceback (most recent call last):\n  …"), "Traceback (most recent call last):\n  …")
+        self.assertEqual(drop_traceback_note("Traceback (most recent call last):\n  …"), "Traceback (most recent call last):\n  …")
 
     def test_the_words_go_wherever_they_stand(self):
         for text, expected in [
             ("Connection refused (traceback unavailable)", "Connection refused"),
             ("one (traceback unavailable); two\n(traceback unavailable)", "one; two"),
-            (PLACEHOLDER, ""),
+            (NOTE, ""),
             (None, "None"),
         ]:
             with self.subTest(text):
-                self.assertEqual(drop_placeholder(text), expected)
+                self.assertEqual(drop_traceback_note(text), expected)
 
 
 if __name__ == "__main__":
