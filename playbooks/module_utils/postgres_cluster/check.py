@@ -9,7 +9,7 @@ import tempfile
 from typing import Dict, List, Optional
 
 from .command import Problem, run
-from .container import choose_shm_bytes
+from .container import choose_shm_bytes, list_worker_arguments
 from .image import Image, ensure_image
 from .layout import CONF, HBA, SOCKETS
 from .record import choose_image, read_record
@@ -76,11 +76,9 @@ def find_fault(spec: Spec, image: Image) -> Optional[str]:
 
 
 def _list_arguments(spec: Spec, image: Image, folder: str) -> List[str]:
-    user = "%d:%d" % image.owner
     scratch = "%s:rw,mode=1777" % SCRATCH
     # As the server's own container has it: a Docker without docker-init shows here, while the server still runs.
-    arguments = ["docker", "run", "--rm", "--init", "--name", spec.worker, "--network", "none", "--user", user]
-    arguments += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+    arguments = [*list_worker_arguments(spec.worker, image, "none"), "--init"]
     # As the server's own: what it cannot map here it could not map there.
     arguments += ["--shm-size", str(choose_shm_bytes(read_memory_bytes()))]
     arguments += ["--tmpfs", scratch, "--tmpfs", "%s:rw,mode=1777" % SOCKETS]

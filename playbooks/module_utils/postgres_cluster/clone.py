@@ -9,6 +9,7 @@ import time
 from typing import List, Tuple
 
 from .command import Problem, run
+from .container import list_worker_arguments
 from .control import read_head
 from .docker import remove_container
 from .fence import SIGNAL, is_marked, remove_signal, write_signal
@@ -149,19 +150,7 @@ def list_copy_arguments(spec: Spec, image: Image) -> List[str]:
         copier_name(spec.node),
     )
     return [
-        "docker",
-        "run",
-        "--rm",
-        "--name",
-        spec.worker,
-        "--network",
-        "host",
-        "--user",
-        "%d:%d" % image.owner,
-        "--cap-drop",
-        "ALL",
-        "--security-opt",
-        "no-new-privileges",
+        *list_worker_arguments(spec.worker, image, "host"),
         "--mount",
         "type=bind,source=%s,target=%s" % (PARTIAL, CONTAINER_DATA),
         "--mount",

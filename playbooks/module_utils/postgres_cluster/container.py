@@ -59,6 +59,14 @@ def list_container_arguments(
     return options + labels + server
 
 
+def list_worker_arguments(name: str, image: Image, network: str) -> List[str]:
+    """The beginning of `docker run` for a container that does one piece of work and goes, as the owner of the data and
+    with no right beyond that."""
+    owner = "%d:%d" % image.owner
+    arguments = ["docker", "run", "--rm", "--name", name, "--network", network, "--user", owner]
+    return [*arguments, "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+
+
 def _list_options(
     cluster: str, image: Image, memory_bytes: int, limits: Mapping[str, Any]
 ) -> List[str]:

@@ -7,6 +7,7 @@ import shutil
 
 from .admit import set_passwords
 from .command import Problem, run
+from .container import list_worker_arguments
 from .files import make_directory, sync_directory
 from .image import Image, ensure_image
 from .layout import CONTAINER_DATA, DATA, PARTIAL, ROOT
@@ -57,19 +58,7 @@ def create_data(spec: Spec, image: Image) -> None:
     make_directory(PARTIAL, 0o700, image.owner)
     result = run(
         [
-            "docker",
-            "run",
-            "--rm",
-            "--name",
-            spec.worker,
-            "--network",
-            "none",
-            "--user",
-            "%d:%d" % image.owner,
-            "--cap-drop",
-            "ALL",
-            "--security-opt",
-            "no-new-privileges",
+            *list_worker_arguments(spec.worker, image, "none"),
             "--mount",
             "type=bind,source=%s,target=%s" % (PARTIAL, CONTAINER_DATA),
             "--entrypoint",
