@@ -91,7 +91,7 @@ describe('whether a pull request can be merged', () => {
     await read(late.payload.number);
     expect(await read(late.payload.number)).toEqual([false, 'dirty', null]);
     expect(late.blocked).toBe(`pull request ${late.payload.number} has a merge conflict`);
-    // The same change on both sides is none.
+    // Both sides have the same change now, so there is no conflict.
     github.push({ contents: { a: '2' } });
     await read(number);
     const [mergeable, , merge] = await read(number);

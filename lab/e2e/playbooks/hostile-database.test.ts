@@ -36,7 +36,7 @@ const ask = async (sql: string) => {
 };
 const isTakenOver = async () =>
   (await ask(`SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'`)) !== 'f';
-/** Gives whoever calls it away. */
+/** The body of a function that makes mallory a superuser, if a superuser calls it. */
 const GRAB = 'BEGIN ALTER ROLE mallory SUPERUSER;';
 
 /** Looks at the nodes, reloads both, and proves that one follows the other. */
