@@ -24,6 +24,19 @@ export const DEPLOY: Intent = {
   why: 'test',
 };
 
+/** The review of pull request 7. */
+export const REVIEW = {
+  kind: 'review',
+  event: 'pull_request',
+  base: 'main',
+  pullRequest: 7,
+  queued: null,
+  consent: null,
+  withoutSecrets: null,
+  sha: 'a'.repeat(40),
+  why: 'test',
+} as const satisfies Intent;
+
 /** An operation alone; `body` undefined: it was not an event that called it. */
 export const createOperation = (operation: Operation, body?: unknown): Intent => ({
   kind: 'operation',

@@ -1,22 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { Intent } from '../intent.ts';
 import { CLUSTER_KEYS, findKey, nameInput } from './cluster-schema.ts';
-import { ACTION_INPUTS, createOperation, createStep, DEPLOY } from './input-fixtures.ts';
+import { ACTION_INPUTS, createOperation, createStep, DEPLOY, REVIEW } from './input-fixtures.ts';
 import { type InputResult, readRequest } from './inputs.ts';
 import { SECRET_INPUTS } from './secrets.ts';
 import { DEFAULTED, INPUT_NAMES, type RawInputs, readStep } from './step.ts';
 
-const REVIEW: Intent = {
-  kind: 'review',
-  event: 'pull_request',
-  base: 'main',
-  pullRequest: 7,
-  queued: null,
-  withoutSecrets: null,
-  consent: null,
-  sha: 'a'.repeat(40),
-  why: 'test',
-};
 function read(overrides: RawInputs = {}, intent: Intent = DEPLOY): InputResult {
   return readRequest({ step: createStep(overrides), file: null }, intent);
 }

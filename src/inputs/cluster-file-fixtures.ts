@@ -1,0 +1,94 @@
+import type { Intent } from '../intent.ts';
+import { type ClusterFile, parseClusterFile } from './cluster-file.ts';
+import { createStep, DEPLOY } from './input-fixtures.ts';
+import { type Basis, type InputResult, readRequest } from './inputs.ts';
+import type { RawInputs } from './step.ts';
+
+/** Where the file is. */
+export const PATH = 'clusters/orders.yml';
+
+/** Two public keys. */
+export const KEY_A =
+  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB';
+export const KEY_B =
+  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC';
+
+/** A whole file, whose every value is another one than the default. */
+export const WHOLE = `# yaml-language-server: $schema=…
+cluster_name: orders
+instance_type: t3.large
+replica_count: 3
+region: eu-central-1
+primary: node-2
+synchronous_replicas: 1
+max_connections: 200
+shared_buffers: 1GB
+settings:
+  work_mem: 8MB
+  jit: off
+  random_page_cost: 1.10
+  log_line_prefix: '%m [%p] '
+image: ghcr.io/acme/postgres
+image_tag: 17.10
+ssh_user: debian
+ssh_public_key: ${KEY_A} orders
+ssh_cidrs: [203.0.113.0/24]
+client_cidrs:
+  - 10.0.0.0/16
+  - 10.1.0.0/16
+subnet_ids:
+  - subnet-0a1b2c3d4e5f60718
+backend: s3
+backend_config:
+  bucket: states
+  key: postgres/orders.tfstate
+  region: eu-central-1
+  assume_role:
+    role_arn: arn:aws:iam::123456789012:role/states
+working_directory: infrastructure/orders
+allow_destroy_label: may-destroy
+allow_plan_label: may-plan
+label_prefix: db/
+on_plan_change: apply
+comment: shared
+terraform_binary: tofu
+require_signature: false
+`;
+
+/** The file as it is read from the repository. */
+export const parseFile = (text: string | Buffer): Promise<ClusterFile> =>
+  parseClusterFile(PATH, Buffer.from(text));
+
+/** What the step gives beside a file: secrets. */
+const BARE: RawInputs = { 'ssh-cidrs': '', backend: '', 'backend-config': '' };
+
+/**
+ * What a text comes to as the file of a run; `standing` as a pull request's, with the default branch's beside it, `before`
+ * as a merge's, with the one before it (null: there was none).
+ */
+export async function readFile(
+  text: string | Buffer,
+  options: {
+    step?: RawInputs;
+    intent?: Intent;
+    standing?: string | null;
+    before?: string | null;
+  } = {},
+): Promise<InputResult> {
+  const { step = {}, intent = DEPLOY, standing, before } = options;
+  const file = await parseFile(text);
+  const read = async (other: string | null) => (other === null ? null : await parseFile(other));
+  const basis: Basis =
+    standing !== undefined
+      ? { kind: 'proposed', branch: 'main', standing: await read(standing) }
+      : before !== undefined
+        ? { kind: 'merged', before: await read(before) }
+        : { kind: 'standing' };
+  return readRequest({ step: createStep({ ...BARE, ...step }), file: { file, basis } }, intent);
+}
+
+/** What every good file needs. */
+export const GOOD = `cluster_name: orders
+ssh_cidrs: [203.0.113.0/24]
+backend: local
+`;

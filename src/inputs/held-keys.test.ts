@@ -1,0 +1,302 @@
+import { describe, expect, test } from 'vitest';
+import { GOOD, KEY_A, KEY_B, PATH, readFile, WHOLE } from './cluster-file-fixtures.ts';
+import type { ClusterKey } from './cluster-schema.ts';
+import { locateInFile } from './file-place.ts';
+import { REVIEW } from './input-fixtures.ts';
+import type { InputResult } from './inputs.ts';
+
+describe('a file of a pull request', () => {
+  /** For each key what a plan does with it, a value of the default branch and one of the pull request, and what the request has of it. */
+  const CHANGES: Record<
+    ClusterKey,
+    [
+      use: 'planned' | 'held',
+      before: string,
+      after: string,
+      take: (request: NonNullable<InputResult['request']>) => unknown,
+    ]
+  > = {
+    cluster_name: ['held', 'orders', 'billing', ({ spec }) => spec.name],
+    instance_type: ['planned', 't3.medium', 't3.large', ({ spec }) => spec.instanceType],
+    replica_count: ['planned', '2', '3', ({ spec }) => spec.replicaCount],
+    region: ['held', 'us-east-1', 'us-east-2', ({ spec }) => spec.region],
+    primary: ['planned', 'node-1', 'node-2', ({ spec }) => spec.primary],
+    synchronous_replicas: ['planned', '0', '1', ({ spec }) => spec.synchronousReplicas],
+    max_connections: ['planned', '100', '200', ({ spec }) => spec.settings.max_connections],
+    shared_buffers: ['planned', '256MB', '1GB', ({ spec }) => spec.settings.shared_buffers],
+    settings: ['planned', '{jit: on}', '{jit: off}', ({ spec }) => spec.settings.jit],
+    image: [
+      'held',
+      'ghcr.io/acme/postgres',
+      'registry.evil.example/postgres',
+      ({ spec }) => spec.image,
+    ],
+    image_tag: ['planned', '17', '17.6', ({ spec }) => spec.imageTag],
+    ssh_user: ['held', 'admin', 'mallory', ({ sshUser }) => sshUser],
+    ssh_public_key: ['planned', KEY_A, KEY_B, ({ sshPublicKey }) => sshPublicKey],
+    ssh_cidrs: ['planned', '[10.0.0.0/8]', '[11.0.0.0/8]', ({ spec }) => spec.sshCidrs],
+    client_cidrs: ['planned', '[10.0.0.0/8]', '[11.0.0.0/8]', ({ spec }) => spec.clientCidrs],
+    subnet_ids: ['planned', '[subnet-01234567]', '[subnet-89abcdef]', ({ spec }) => spec.subnetIds],
+    backend: ['held', 'http', 'gcs', ({ backend }) => backend?.type],
+    backend_config: [
+      'held',
+      '{address: "https://a/"}',
+      '{address: "https://evil/"}',
+      ({ backend }) => backend?.config.address,
+    ],
+    working_directory: ['held', 'infra/a', 'infra/b', ({ workingDirectory }) => workingDirectory],
+    allow_destroy_label: [
+      'held',
+      'may-destroy',
+      'bug',
+      ({ allowDestroyLabel }) => allowDestroyLabel,
+    ],
+    allow_plan_label: ['held', 'may-plan', 'bug', ({ allowPlanLabel }) => allowPlanLabel],
+    label_prefix: ['held', 'db/', 'evil/', ({ labelPrefix }) => labelPrefix],
+    on_plan_change: ['held', 'fail', 'apply', ({ onPlanChange }) => onPlanChange],
+    comment: ['held', 'own', 'shared', ({ comment }) => comment],
+    terraform_binary: ['held', 'terraform', './evil', ({ terraformBinary }) => terraformBinary],
+    require_signature: ['held', 'false', 'true', () => null],
+  };
+
+  const write = (values: Record<string, string>) =>
+    Object.entries(values)
+      .map(([key, value]) => `${key}: ${value}\n`)
+      .join('');
+  const STANDING = Object.fromEntries(
+    Object.entries(CHANGES).map(([key, [, value]]) => [key, value]),
+  );
+  const step = { 'review-key': 'k'.repeat(32) };
+  const readNotes = (result: InputResult) => (result.request === null ? [] : result.notes);
+
+  test.each(Object.entries(CHANGES))('%s', async (key, [use, , after, take]) => {
+    const merged = write({ ...STANDING, [key]: after });
+    const result = await readFile(merged, { intent: REVIEW, standing: write(STANDING), step });
+    expect(result.problems).toEqual([]);
+    const alone = async (text: string) => (await readFile(text, { intent: REVIEW, step })).request;
+    const [old, next] = [await alone(write(STANDING)), await alone(merged)];
+    expect(result.request).toEqual(use === 'held' ? old : next);
+    // No request says whether it must be signed.
+    if (old && next && key !== 'require_signature') expect(take(old)).not.toEqual(take(next));
+    expect(readNotes(result)).toEqual(
+      use === 'held'
+        ? [expect.stringContaining(`${key} has its value from main in this plan`)]
+        : [],
+    );
+  });
+
+  test('what says the same as a default or as the step is not told of', async () => {
+    const proposed = `${GOOD}region: us-east-1\nssh_user: admin\non_plan_change: fail\n`;
+    const result = await readFile(proposed, { intent: REVIEW, standing: GOOD });
+    expect(readNotes(result)).toEqual([]);
+    const moved = await readFile(WHOLE, {
+      intent: REVIEW,
+      standing: null,
+      step: {
+        backend: 's3',
+        'backend-config':
+          '{"bucket":"states","key":"postgres/orders.tfstate","region":"eu-central-1","assume_role":{"role_arn":"arn:aws:iam::123456789012:role/states"}}',
+        'ssh-user': 'debian',
+        image: 'ghcr.io/acme/postgres',
+        'allow-destroy-label': 'may-destroy',
+        'allow-plan-label': 'may-plan',
+        'label-prefix': 'db/',
+        'on-plan-change': 'apply',
+        comment: 'shared',
+        'terraform-binary': 'tofu',
+      },
+    });
+    expect(moved.problems).toEqual([]);
+    expect(readNotes(moved)).toEqual([]);
+    expect(moved.request).toEqual((await readFile(WHOLE, { intent: REVIEW })).request);
+  });
+
+  test('an image of the same registry is planned', async () => {
+    const standing = `${GOOD}image: ghcr.io/acme/postgres\n`;
+    const proposed = `${GOOD}image: ghcr.io/acme/postgres-ha\n`;
+    const { request } = await readFile(proposed, { intent: REVIEW, standing });
+    expect(request?.spec.image).toBe('ghcr.io/acme/postgres-ha');
+  });
+
+  test.each([
+    ['registry.evil.example/postgres', null],
+    ['evil.example:5000/postgres', null],
+    ['localhost/postgres', null],
+    ['acme/postgres', 'acme/postgres'],
+  ])(
+    'without an image on the default branch %s is Docker Hub’s or held back',
+    async (image, planned) => {
+      const { request } = await readFile(`${GOOD}image: ${image}\n`, {
+        intent: REVIEW,
+        standing: GOOD,
+      });
+      expect(request?.spec.image).toBe(planned ?? 'postgres');
+    },
+  );
+
+  test('what the pull request takes out is held, too', async () => {
+    const standing = `${GOOD}require_signature: true\n`;
+    const { problems } = await readFile(GOOD, { intent: REVIEW, standing });
+    expect(problems).toEqual([expect.stringMatching(/^review-key: missing\. require-signature/)]);
+  });
+
+  test('a new file is planned from an empty state, and no rule of it counts', async () => {
+    const result = await readFile(WHOLE, { intent: REVIEW, standing: null });
+    expect(result.problems).toEqual([]);
+    expect(result.request).toMatchObject({
+      spec: { name: 'orders', region: 'eu-central-1', image: 'ghcr.io/acme/postgres' },
+      workingDirectory: 'infrastructure/orders',
+      backend: null,
+      sshUser: 'admin',
+      allowDestroyLabel: 'allow-destroy',
+      labelPrefix: null,
+      onPlanChange: 'fail',
+      comment: 'own',
+      terraformBinary: null,
+    });
+    expect(readNotes(result)).toEqual([
+      expect.stringMatching(/^clusters\/orders\.yml is new: main has no such file\./),
+      'ssh_user, allow_destroy_label, allow_plan_label, label_prefix, on_plan_change, comment, terraform_binary of clusters/orders.yml will count once the file is merged. The plan was made without.',
+    ]);
+  });
+
+  test('a new file with a backend of the step is planned from that state', async () => {
+    const step = { backend: 'http', 'backend-config': 'address = "https://state/"' };
+    const { request, problems } = await readFile(
+      'cluster_name: orders\nssh_cidrs: [10.0.0.0/8]\nimage: ghcr.io/x/y\n',
+      {
+        intent: REVIEW,
+        standing: null,
+        step,
+      },
+    );
+    expect(problems).toEqual([]);
+    expect(request).toMatchObject({ backend: { type: 'http' }, spec: { image: 'postgres' } });
+    const other = await readFile(
+      'cluster_name: orders\nssh_cidrs: [10.0.0.0/8]\nbackend_config: {address: https://evil/}\n',
+      {
+        intent: REVIEW,
+        standing: null,
+        step: { backend: 'http' },
+      },
+    );
+    expect(other.request?.backend?.config).toEqual({});
+  });
+
+  test.each<[string, string, RegExp]>([
+    [
+      'an unknown key',
+      `${GOOD}replicas: 2\n`,
+      /^clusters\/orders\.yml on main cannot be read, .*\(4: unknown key replicas.*Correct it on main first\.$/,
+    ],
+    [
+      'no backend',
+      GOOD.replace('backend: local\n', ''),
+      /^clusters\/orders\.yml on main:1: backend: missing\. .*It counts from main/,
+    ],
+    [
+      'no name',
+      GOOD.replace('cluster_name: orders\n', ''),
+      /^clusters\/orders\.yml on main:1: cluster_name: missing\. .*It counts from main/,
+    ],
+    [
+      'a wrong region',
+      `${GOOD}region: us-eats-1\n`,
+      /^clusters\/orders\.yml on main:4: region: "us-eats-1" is not allowed.*It counts from main/,
+    ],
+  ])('with %s on the default branch nothing is planned', async (_, standing, problem) => {
+    const { problems } = await readFile(`${GOOD}region: us-east-1\n`, { intent: REVIEW, standing });
+    expect(problems).toEqual([expect.stringMatching(problem)]);
+    const place = locateInFile(problems[0] ?? '', { path: PATH, file: null, given: {} });
+    expect(place).toBeNull();
+  });
+
+  test('a problem of the pull request’s file leaves the default branch’s comment to say it', async () => {
+    const result = await readFile('replicas: 2\n', {
+      intent: REVIEW,
+      standing: `${GOOD}label_prefix: db/\n`,
+    });
+    expect(result.request).toBeNull();
+    expect(result.request === null && result.cluster).toEqual({
+      name: 'orders',
+      path: PATH,
+      workingDirectory: '.postgres-cluster/orders',
+      region: 'us-east-1',
+      shared: false,
+      labelPrefix: 'db/',
+    });
+  });
+
+  test.each(['\t', 'replicas: 2\n'])('a new file without a name is nobody’s: %j', async (text) => {
+    const result = await readFile(text, { intent: REVIEW, standing: null });
+    expect(result.request === null && result.cluster).toBeNull();
+  });
+});
+
+describe('a file that a merge brought', () => {
+  const take = (result: InputResult) => ({
+    onPlanChange: result.request?.onPlanChange,
+    allowDestroyLabel: result.request?.allowDestroyLabel,
+  });
+
+  test.each<[string, string, string | null, object, readonly RegExp[]]>([
+    [
+      'looser rules count from the next merge on',
+      `${GOOD}on_plan_change: apply\nallow_destroy_label: bug\n`,
+      GOOD,
+      { onPlanChange: 'fail', allowDestroyLabel: 'allow-destroy' },
+      [
+        /^clusters\/orders\.yml: allow_destroy_label, on_plan_change count from the next merge on\./,
+      ],
+    ],
+    [
+      'rules of a new file count from the next merge on',
+      `${GOOD}on_plan_change: apply\n`,
+      null,
+      { onPlanChange: 'fail' },
+      [/on_plan_change counts from the next merge on/],
+    ],
+    [
+      'stricter rules count at once',
+      `${GOOD}allow_destroy_label: ''\n`,
+      `${GOOD}on_plan_change: apply\n`,
+      { onPlanChange: 'fail', allowDestroyLabel: null },
+      [],
+    ],
+    [
+      'rules that stay count',
+      `${GOOD}on_plan_change: apply\nallow_destroy_label: bug\n`,
+      `${GOOD}on_plan_change: apply\nallow_destroy_label: bug\n`,
+      { onPlanChange: 'apply', allowDestroyLabel: 'bug' },
+      [],
+    ],
+    [
+      'rules of a file that could not be read are the default ones',
+      `${GOOD}on_plan_change: apply\n`,
+      '\t',
+      { onPlanChange: 'fail' },
+      [/on_plan_change counts from the next merge on/],
+    ],
+  ])('%s', async (_, text, before, expected, notes) => {
+    const result = await readFile(text, { before });
+    expect(result.problems).toEqual([]);
+    expect(take(result)).toMatchObject(expected);
+    expect(result.request === null ? [] : result.notes).toEqual(
+      notes.map((note) => expect.stringMatching(note)),
+    );
+  });
+
+  test('a signature that was required stays so', async () => {
+    const before = `${GOOD}require_signature: true\n`;
+    expect((await readFile(GOOD, { before })).problems).toEqual([
+      expect.stringMatching(/^review-key: missing\. require-signature is true/),
+    ]);
+    expect((await readFile(before, { before: GOOD })).problems).toHaveLength(1);
+  });
+
+  test('the step may say otherwise', async () => {
+    const file = `${GOOD}on_plan_change: apply\n`;
+    const { request } = await readFile(file, { before: GOOD, step: { 'on-plan-change': 'apply' } });
+    expect(request?.onPlanChange).toBe('apply');
+  });
+});
