@@ -10,9 +10,19 @@ export interface Lane {
   readonly vpcCidr: string | null;
 }
 
+/** `LAB_LANE=3`: this run has one lane, the third, so that checkouts beside each other can each have their own. */
+const ONLY = process.env.LAB_LANE;
+
 /** The lanes, the first with the addresses that worlds have unless told otherwise. */
-export const ALL_LANES: readonly Lane[] = Array.from({ length: LANES }, (_, index) => ({
-  world: `e2e-${index + 1}`,
-  prefix: `10.${99 - index}`,
-  vpcCidr: index === 0 ? null : `10.${44 + index}.0.0/16`,
-}));
+export const ALL_LANES: readonly Lane[] =
+  ONLY === undefined
+    ? Array.from({ length: LANES }, (_, index) => createLane(index))
+    : [createLane(Number(ONLY) - 1)];
+
+function createLane(index: number): Lane {
+  return {
+    world: `e2e-${index + 1}`,
+    prefix: `10.${99 - index}`,
+    vpcCidr: index === 0 ? null : `10.${44 + index}.0.0/16`,
+  };
+}
