@@ -11,7 +11,7 @@ from unittest import mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
 
-from postgres_cluster import check, control, fence, handover, layout, observe
+from postgres_cluster import check, control, fence, handover, layout, observe, switchover
 from postgres_cluster.command import Problem
 
 CONTROL = (
@@ -51,6 +51,31 @@ class Position(unittest.TestCase):
             with open(folder + "/global/pg_control", "wb") as file:
                 file.write(head.ljust(8192, b"\0"))
             self.assertEqual(control.read_head(), control.Control(7, "shut down", 0x3000148, 2))
+
+
+class Lag(unittest.TestCase):
+    """How long a switchover waits for the node that takes over; an answer of the old primary takes 20 s here."""
+
+    def wait(self, mebibytes, **options):
+        spec = mock.Mock(primary="node-2", node="node-1")
+        session = mock.Mock()
+        session.ask.side_effect = [[] if lag is None else [lag * 1024 * 1024] for lag in mebibytes]
+        clock = mock.Mock(monotonic=lambda: session.ask.call_count * 20.0, sleep=lambda _: None)
+        with mock.patch.object(switchover, "time", clock):
+            switchover._wait_for_lag(session, spec, **options)
+
+    def test_one_that_comes_nearer_is_waited_for_before_the_hand_over(self):
+        self.wait([900, 700, 500, 300, 100, 16], patient=True)
+
+    def test_one_that_comes_no_nearer_is_not(self):
+        with self.assertRaisesRegex(Problem, "node-2 is 950 MiB behind .came no nearer within 30 s.*nothing was stopped"):
+            self.wait([900, 900, 950, 950], patient=True)
+        with self.assertRaisesRegex(Problem, "node-2 is not streaming"):
+            self.wait([None, None, None], patient=True)
+
+    def test_in_the_hand_over_nobody_waits_longer(self):
+        with self.assertRaisesRegex(Problem, "node-2 is 500 MiB behind .waited for 30 s"):
+            self.wait([900, 500, 300])
 
 
 class ReceivedTimeline(unittest.TestCase):

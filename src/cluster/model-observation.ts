@@ -3,7 +3,8 @@ import type { ModelCluster, ModelNode } from './model.ts';
 import { describeFreshNode, type NodeObservation } from './observation.ts';
 import { slotName } from './spec.ts';
 
-const formatLsn = (lsn: number): string => `0/${(lsn * 256).toString(16).toUpperCase()}`;
+const MIB = 1024 ** 2;
+const formatLsn = (lsn: number): string => `0/${(lsn * MIB).toString(16).toUpperCase()}`;
 
 /** What the playbook would report of every node of the model. */
 export function observeModel(cluster: ModelCluster): NodeObservation[] {
@@ -95,7 +96,14 @@ function observePostgres(cluster: ModelCluster, node: ModelNode): NodeObservatio
       active: false,
       walStatus: lost ? 'lost' : 'reserved',
     })),
-    senders: [],
+    senders: [...cluster.nodes.values()]
+      .filter((replica) => replica.upstream === node.name && cluster.isStreaming(replica))
+      .map((replica) => ({
+        applicationName: slotName(replica.name),
+        state: 'streaming',
+        syncState: 'async',
+        replayLsn: formatLsn(replica.replayed),
+      })),
     receiver: cluster.isStreaming(node)
       ? {
           status: 'streaming',

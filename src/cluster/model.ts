@@ -16,10 +16,14 @@ export interface ModelNode {
   hostReady: boolean;
   mounted: boolean;
   data: NodeObservation['data'];
-  /** Of the data: whose it was, and how far it got, by the WAL that it has. */
+  /** Of the data: whose it was, and how far it got, by the WAL that it has; positions are in MiB. */
   standbySignal: boolean;
   timeline: number;
   lsn: number;
+  /** How far it has replayed what it received; a primary's is its own position. */
+  replayed: number;
+  /** What it replays while the primary writes 1; null: all that it receives. */
+  replaySpeed: number | null;
   /** How far by its control file: that of a replica may be as old as its clone, or as its time as primary. */
   checkpoint: { timeline: number; lsn: number };
   history: { timeline: number; end: number }[];
@@ -50,6 +54,9 @@ export interface ModelNode {
   /** How far the WAL of an unfinished copy reaches; null where none goes on. */
   copied: number | null;
 }
+
+/** In MiB, as all positions: more than a switchover accepts, and than is written while a few steps are done. */
+const FAR_BEHIND = 60;
 
 /** What a step broke. */
 export class Violation extends Error {}
@@ -107,7 +114,10 @@ export class ModelCluster {
   /** Time goes by: the primary writes, and its replicas receive. */
   live(): void {
     const { primary } = this;
-    if (primary) primary.lsn += 1;
+    if (primary) {
+      primary.lsn += 1;
+      primary.replayed = primary.lsn;
+    }
     for (const node of this.nodes.values()) {
       if (primary && node.copied !== null) node.copied = primary.lsn;
       if (!this.isStreaming(node) || node.delayed) continue;
@@ -115,7 +125,9 @@ export class ModelCluster {
       node.lsn = upstream.lsn;
       node.timeline = upstream.timeline;
       node.history = structuredClone(upstream.history);
-      node.required = sensitiveOf(upstream.settings);
+      node.replayed = Math.min(node.lsn, node.replayed + (node.replaySpeed ?? Infinity));
+      // What the primary runs with now, a replica needs once it has replayed that far.
+      if (node.replayed === node.lsn) node.required = sensitiveOf(upstream.settings);
       this.#requireNotBelow(node);
     }
     this.#acknowledge();
@@ -336,10 +348,30 @@ export class ModelCluster {
     this.#configure(node, step);
     if (step.primary !== node.name) node.standbySignal = true;
     if (wasUp) this.#load(node);
+    else if (node.standbySignal) this.#startReplica(node);
     else this.#start(node);
     if (node.inRecovery) this.#settle(node);
     // What does not come up streaming is cloned in the same step.
     if (node.inRecovery && !this.isStreaming(node)) this.#clone(node, step);
+  }
+
+  /** With what its primary ran with where it has yet to replay that this came down; then it is started once more. */
+  #startReplica(node: ModelNode): void {
+    const { file } = node;
+    node.file = raise(file, node.required);
+    this.#start(node);
+    this.#catchUp(node);
+    const isRaised = HOT_STANDBY_SENSITIVE.some((name) => node.file[name] !== file[name]);
+    node.file = file;
+    if (isRaised && this.isStreaming(node)) this.#start(node);
+  }
+
+  /** A step on a replica ends when it has replayed what its primary had written. */
+  #catchUp(node: ModelNode): void {
+    const upstream = this.#upstreamOf(node);
+    node.replaySpeed = null;
+    node.replayed = node.lsn;
+    if (this.isStreaming(node) && upstream) node.required = sensitiveOf(upstream.settings);
   }
 
   #restart(node: ModelNode, step: { primary: string; settings: Settings }): void {
@@ -349,6 +381,7 @@ export class ModelCluster {
       return;
     }
     this.#requireOthersUp(node, 'restarted');
+    if (node.inRecovery) this.#catchUp(node);
     this.#halt(node);
     this.#configure(node, step);
     if (!node.inRecovery && step.primary === node.name) {
@@ -380,6 +413,7 @@ export class ModelCluster {
     if (node.data === 'complete') node.kept += 1;
     const { timeline, lsn, image, auto } = primary;
     Object.assign(node, { data: 'complete', standbySignal: true, timeline, lsn, image, slots: [] });
+    Object.assign(node, { replayed: lsn, replaySpeed: null });
     writeCheckpoint(node);
     node.copied = null;
     node.auto = { ...auto };
@@ -394,6 +428,10 @@ export class ModelCluster {
     const to = this.get(step.nodes[1]);
     if (from !== this.primary) throw new Violation(`${from.name} is not the primary`);
     if (!this.isStreaming(to)) throw new Violation(`${to.name} does not stream`);
+    const isBehind = (node: ModelNode) => from.lsn - node.replayed > FAR_BEHIND;
+    const others = [...this.nodes.values()].filter((node) => this.isStreaming(node));
+    if (isBehind(to) && to.name !== this.desired.primary && !others.every(isBehind))
+      throw new Violation(`${to.name} takes over, and another replica is less far behind`);
     this.#requireOthersUp(from, 'switched over from');
     from.standbySignal = true;
     this.live();
@@ -409,6 +447,8 @@ export class ModelCluster {
   ): void {
     node.history = [...node.history, { timeline: node.timeline, end: node.lsn }];
     node.timeline += 1;
+    node.replayed = node.lsn;
+    node.replaySpeed = null;
     node.standbySignal = false;
     node.inRecovery = false;
     node.oldest = Math.max(0, node.lsn - 5);
@@ -451,6 +491,16 @@ export function shutDown(node: ModelNode): void {
   if (!node.inRecovery) writeCheckpoint(node);
 }
 
+/** Settings with none below what `required` says. */
+const raise = (settings: Settings, required: Settings): Settings => ({
+  ...settings,
+  ...Object.fromEntries(
+    Object.entries(required).filter(
+      ([name, value]) => Number(value) > Number(settings[name] ?? DEFAULTS[name]),
+    ),
+  ),
+});
+
 const isRestartOnly = (name: string): boolean =>
   createSettingsInForce({ [name]: '' })[name]?.context === 'postmaster';
 
@@ -471,6 +521,8 @@ export function createModelNode(
     standbySignal: false,
     timeline: 1,
     lsn: 0,
+    replayed: 0,
+    replaySpeed: null,
     checkpoint: { timeline: 1, lsn: 0 },
     history: [],
     state: 'shut down',

@@ -1,7 +1,7 @@
 import type { ClusterView } from './cluster-view.ts';
 import type { NodeObservation } from './observation.ts';
 import { findPrimary } from './refusals.ts';
-import { findMostAdvanced, findUpstream } from './replication.ts';
+import { findLeastBehind, findMostAdvanced, findUpstream } from './replication.ts';
 import type { Settings } from './settings.ts';
 import { slotName } from './spec.ts';
 import type { Step, StepOf } from './step.ts';
@@ -272,13 +272,11 @@ function changePrimary(view: ClusterView): Step | null {
 }
 
 function chooseSuccessor(view: ClusterView): string | null {
-  const ready = view.replicas
-    .filter(
-      (node) => view.isStreaming(node) && findHeldAbove(node, view.targets.replica).length === 0,
-    )
-    .map(({ name }) => name);
-  const { primary } = view.desired;
-  return ready.find((name) => name === primary) ?? ready[0] ?? null;
+  const ready = view.replicas.filter(
+    (node) => view.isStreaming(node) && findHeldAbove(node, view.targets.replica).length === 0,
+  );
+  const wanted = ready.find(({ name }) => name === view.desired.primary);
+  return (wanted ?? findLeastBehind(ready, view.primaryNode))?.name ?? null;
 }
 
 function reload(view: ClusterView): Step | null {

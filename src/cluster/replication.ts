@@ -1,5 +1,5 @@
 import { type DesiredCluster, findNode } from './desired.ts';
-import { isBefore } from './lsn.ts';
+import { isBefore, parseLsn } from './lsn.ts';
 import type { NodeObservation, PostgresObservation } from './observation.ts';
 import { slotName } from './spec.ts';
 
@@ -92,6 +92,31 @@ export function findMostAdvanced(nodes: readonly NodeObservation[]): NodeObserva
     if (crashed(a) !== crashed(b)) return Number(crashed(b)) - Number(crashed(a));
     if (left.lsn !== right.lsn) return isBefore(left.lsn, right.lsn) ? 1 : -1;
     return compareNames(a.name, b.name);
+  })[0];
+}
+
+/** As far behind as a switchover lets a replica be: LAG_BYTES of switchover.py. */
+const LEVEL_BYTES = 16n * 1024n ** 2n;
+
+/**
+ * The replica to take over from `primary`: the lowest number of those that replay within 16 MiB of it, else the one
+ * that is least behind; undefined where there is none. A replica that the primary says nothing of follows from now on.
+ *
+ * The primary is asked, because the replicas were not observed at the same moment.
+ */
+export function findLeastBehind(
+  replicas: readonly NodeObservation[],
+  { postgres }: NodeObservation,
+): NodeObservation | undefined {
+  const behind = ({ name }: NodeObservation): bigint => {
+    const sender = postgres?.senders.find((row) => row.applicationName === slotName(name));
+    if (!postgres || !sender?.replayLsn) return 0n;
+    const bytes = parseLsn(postgres.lsn) - parseLsn(sender.replayLsn);
+    return bytes <= LEVEL_BYTES ? 0n : bytes;
+  };
+  return [...replicas].sort((a, b) => {
+    const difference = behind(a) - behind(b);
+    return difference === 0n ? compareNames(a.name, b.name) : difference < 0n ? -1 : 1;
   })[0];
 }
 

@@ -40,6 +40,33 @@ describe('settings that need a restart', () => {
     expect(restarts(steps).slice(-2)).toEqual(['switchover node-1 node-2', 'start node-1']);
   });
 
+  // The primary is at 0/3000148.
+  test.each([
+    ['level replicas: the lowest number', ['0/3000100', '0/3000148'], 'node-2'],
+    ['16 MiB count as level', ['0/2000148', '0/3000148'], 'node-2'],
+    ['a replica that is further behind: the other one', ['0/2000147', '0/3000100'], 'node-3'],
+    ['both are far behind: the one that is less so', ['0/1000000', '0/1500000'], 'node-3'],
+    [
+      'one that has yet to say how far it is: it has only just connected',
+      [null, '0/3000148'],
+      'node-2',
+    ],
+  ] as const)('the successor, %s', (_, [second, third], successor) => {
+    const sender = (name: string, replayLsn: string | null) => ({
+      ...{ applicationName: name, state: 'streaming', syncState: 'async', replayLsn },
+    });
+    const observed = bend(createHealthy(before), 'node-1', ({ postgres }) => ({
+      postgres: postgres && {
+        ...postgres,
+        senders: [sender('node_2', second), sender('node_3', third)],
+      },
+    }));
+    const steps = planSteps(observed, withSettings({ shared_buffers: '512MB' }));
+    expect(steps).toContain(`switchover node-1 ${successor}`);
+    const wanted = { ...withSettings({ shared_buffers: '512MB' }), primary: 'node-2' };
+    expect(planSteps(observed, wanted)).toContain('switchover node-1 node-2');
+  });
+
   test('two switchovers in a row need no clone', () => {
     const desired = createDesired({
       primary: 'node-1',

@@ -77,6 +77,7 @@ const disturbance = fc.record({
     'file not read',
     'fenced',
     'crashed',
+    'replaying slowly',
   ),
 });
 
@@ -196,6 +197,11 @@ function disturb(
       return;
     case 'fenced':
       if (node === primary) node.standbySignal = true;
+      return;
+    case 'replaying slowly':
+      if (!model.isStreaming(node)) return;
+      node.replaySpeed = 0.25;
+      primary.lsn += 100;
       return;
   }
 }

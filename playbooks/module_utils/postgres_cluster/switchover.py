@@ -77,7 +77,7 @@ def check_switchover(spec: Spec, slots: List[str], other: str) -> Outcome:
     if role == "primary":
         with Session(spec.container) as session:
             _refuse_long_transactions(session, spec)
-            _wait_for_lag(session, spec)
+            _wait_for_lag(session, spec, patient=True)
             session.execute("CHECKPOINT")
     return Outcome(False, facts={"role": role})
 
@@ -121,19 +121,25 @@ def _refuse_long_transactions(session: Session, spec: Spec) -> None:
     )
 
 
-def _wait_for_lag(session: Session, spec: Spec) -> None:
+def _wait_for_lag(session: Session, spec: Spec, patient: bool = False) -> None:
+    """Waits until the new primary replays within LAG_BYTES of this one. `patient`: for as long as it comes nearer."""
     assert spec.primary is not None
     question = FIND_LAG % quote(slot_name(spec.primary))
     deadline = time.monotonic() + LAG_SECONDS
+    least: Optional[int] = None
     while True:
         lag = session.ask(question)
         if lag and lag[0] <= LAG_BYTES:
             return
+        if patient and lag and (least is None or lag[0] < least):
+            least = lag[0]
+            deadline = time.monotonic() + LAG_SECONDS
         if time.monotonic() > deadline:
             found = "%d MiB behind" % (lag[0] // (1024 * 1024)) if lag else "not streaming"
+            waited = "came no nearer within" if lag and patient else "waited for"
             raise Problem(
-                "%s is %s after %d s, so it cannot take over from %s; nothing was stopped"
-                % (spec.primary, found, LAG_SECONDS, spec.node)
+                "%s is %s (%s %d s), so it cannot take over from %s; nothing was stopped"
+                % (spec.primary, found, waited, LAG_SECONDS, spec.node)
             )
         time.sleep(0.1)
 
