@@ -53,6 +53,9 @@ export const MANAGED_SETTINGS: Settings = {
   max_replication_slots: '20',
   // A dead replica's slot must not fill the primary's disk: a quarter of the default 20 GiB volume.
   max_slot_wal_keep_size: '5GB',
+  // What a replica has received it also keeps: once it is the primary, one that was behind goes on from there instead
+  // of being copied again. Slots on replicas would need somebody to advance them. A tenth of the default volume.
+  wal_keep_size: '2GB',
   // pg_rewind after a failover needs hint bits in the WAL (or checksums, which initdb also gets).
   wal_log_hints: 'on',
   hot_standby: 'on',

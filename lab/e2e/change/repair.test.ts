@@ -8,7 +8,7 @@ const INPUTS = {
   'instance-type': 't3.small',
   'replica-count': '2',
   // Little enough to lose a slot in a test.
-  settings: 'max_slot_wal_keep_size = 64MB',
+  settings: 'max_slot_wal_keep_size = 64MB\nwal_keep_size = 0',
 };
 
 let cluster: LiveCluster;

@@ -313,4 +313,32 @@ describe('after the primary is lost', () => {
     await requireRoles('node-1');
     await stand.prove('node-1');
   });
+
+  test('a replica that was down meanwhile follows the new primary without a copy', async () => {
+    await stand.change([{ kind: 'stop', nodes: ['node-3'], primary: 'node-1' }]);
+    // Four segments that no replica needs for itself: a restartpoint of node-2 would remove them.
+    for (let segment = 0; segment < 4; segment += 1) {
+      const end = await stand.query(
+        'node-1',
+        'SELECT pg_logical_emit_message(false, $$$$, $$row$$) IS NULL; CHECKPOINT; SELECT pg_switch_wal()',
+      );
+      const lsn = end.trim().split('\n').at(-1);
+      await expect
+        .poll(() => stand.query('node-2', `SELECT pg_last_wal_replay_lsn() >= '${lsn}'`))
+        .toBe('t');
+      await stand.query('node-2', 'CHECKPOINT');
+    }
+    await stand.change([{ kind: 'fence', nodes: ['node-1'] }]);
+    const slots = stand.slotsBeside('node-2');
+    await stand.change([
+      { kind: 'promote', nodes: ['node-2'], ...stand.configure('node-2'), slots },
+    ]);
+    const away = ['node-1', 'node-3'];
+    const done = await stand.run([{ kind: 'start', nodes: away, ...stand.configure('node-2') }]);
+    expect(done.failures, done.output).toEqual([]);
+    expect(done.notes).toEqual([]);
+    const back = stand.switchOver('node-2', 'node-1');
+    await stand.change([back, ...rejoin(back)]);
+    await requireRoles('node-1');
+  });
 });
