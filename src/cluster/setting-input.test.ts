@@ -187,6 +187,7 @@ describe('readSettingInput', () => {
       'max_wal_senders',
       'max_replication_slots',
       'max_slot_wal_keep_size',
+      'wal_keep_size',
       'wal_log_hints',
       'wal_retrieve_retry_interval',
       'hot_standby_feedback',
