@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { planFailover } from './failover.ts';
-import { createDesired, createHealthy } from './fixtures.ts';
+import { createDesired, createHealthy, createSettingsInForce } from './fixtures.ts';
 import { describeFreshNode, type NodeObservation } from './observation.ts';
 
 const desired = createDesired();
@@ -245,6 +245,63 @@ describe('planFailover', () => {
       const { refusals } = planWith(overrides);
       if (reason === null) expect(refusals).toEqual([]);
       else expect(refusals.join()).toMatch(reason);
+    });
+  });
+
+  describe('the quorum', () => {
+    /** node-3 is away; of the others every one was told to wait for as many as `had` says. */
+    const planWith = (
+      { asked, had }: { asked: number; had: Readonly<Record<string, number>> },
+      bend: (node: NodeObservation) => NodeObservation = (node) => node,
+    ) => {
+      const cluster = createDesired({ synchronousReplicas: asked });
+      const { observed } = createFailed({ reachable: true }, createDesired());
+      const told = observed.slice(0, 2).map((node): NodeObservation => {
+        const value = had[node.name] ? `ANY ${had[node.name]} (node_1, node_2, node_3)` : '';
+        const postgresqlConf = `${node.files.postgresqlConf}`.replace(
+          /^synchronous_standby_names = .*$/m,
+          `synchronous_standby_names = '${value}'`,
+        );
+        const { postgres } = node;
+        const settings = postgres && createSettingsInForce({ synchronous_standby_names: value });
+        return bend({
+          ...node,
+          files: { ...node.files, postgresqlConf },
+          postgres: postgres && settings && { ...postgres, settings },
+        });
+      });
+      const sighting = { observed: told, unreachable: ['node-3'], gone: [] };
+      return planFailover(sighting, { desired: cluster, fenced: null });
+    };
+    const waited = /Commits waited for 1 replica, and what node-3 received/;
+
+    test('is the one that was asked for, where the replica that would be promoted has none', () => {
+      expect(planWith({ asked: 1, had: {} }).refusals.join()).toMatch(waited);
+      expect(planWith({ asked: 0, had: {} }).refusals).toEqual([]);
+    });
+
+    test('or that any node has: the old primary is the one that acknowledged', () => {
+      expect(planWith({ asked: 0, had: { 'node-1': 1 } }).refusals.join()).toMatch(waited);
+      expect(planWith({ asked: 0, had: { 'node-2': 1 } }).refusals.join()).toMatch(waited);
+    });
+
+    test('or that ALTER SYSTEM held there', () => {
+      const hold = (node: NodeObservation): NodeObservation =>
+        node.name === 'node-1'
+          ? { ...node, overrides: { synchronous_standby_names: 'node_2, node_3' } }
+          : node;
+      expect(planWith({ asked: 0, had: {} }, hold).refusals.join()).toMatch(waited);
+    });
+
+    test('is the fewest of several: rows that one replica acknowledged are on one', () => {
+      expect(planWith({ asked: 2, had: { 'node-1': 1, 'node-2': 2 } }).refusals.join()).toMatch(
+        waited,
+      );
+      expect(planWith({ asked: 1, had: { 'node-1': 2, 'node-2': 2 } }).refusals.join()).toMatch(
+        waited,
+      );
+      // Two of two: one of them is here.
+      expect(planWith({ asked: 2, had: { 'node-1': 2, 'node-2': 2 } }).refusals).toEqual([]);
     });
   });
 });

@@ -10,7 +10,7 @@ import {
 import type { Rollout } from './rollout.ts';
 import { slotName } from './spec.ts';
 import type { Step } from './step.ts';
-import { computeTargets, readQuorum, readSynchronous } from './target.ts';
+import { computeTargets, listSynchronous, readQuorum } from './target.ts';
 
 /** What is known when a failover is decided. */
 export interface FailoverSighting {
@@ -56,6 +56,7 @@ export function planFailover(
     refuseFence(fenced, { old, unreachable, gone: sighting.gone }) ??
     refuseLivingPrimary(old, sighting, desired) ??
     refuseLoss(best, {
+      quorum: findQuorum(observed, desired),
       candidates,
       unfinished: observed.filter((node) => isUnfinished(node) && node.name !== old),
       // Whoever terminated an instance has said that it is given up.
@@ -169,20 +170,36 @@ function isUnfinished({ data, standby }: NodeObservation): boolean {
   return data === 'partial' || (data === 'unrecorded' && standby);
 }
 
-/** With quorum commit an acknowledged row is on as many replicas as were asked for: they must not all be away. */
+/**
+ * On how many replicas an acknowledged row is at least: the fewest that commits were told to wait for, by the request or
+ * by anything that a node has; 0 where nothing told them to. A change of the number may have come to some nodes only,
+ * and which of them acknowledged is not known. None at all counts only where all agree on it: a file that lost its line
+ * does not take back what was promised.
+ */
+function findQuorum(
+  observed: readonly NodeObservation[],
+  { synchronousReplicas }: DesiredCluster,
+): number {
+  const told = observed.flatMap(listSynchronous).map(readQuorum);
+  const quorums = [synchronousReplicas, ...told].filter((quorum) => quorum > 0);
+  return quorums.length === 0 ? 0 : Math.min(...quorums);
+}
+
+/** With quorum commit an acknowledged row is on as many replicas as commits waited for: they must not all be away. */
 function refuseLoss(
   best: NodeObservation,
   {
+    quorum,
     candidates,
     unfinished,
     away,
   }: {
+    quorum: number;
     candidates: readonly NodeObservation[];
     unfinished: readonly NodeObservation[];
     away: readonly string[];
   },
 ): string | null {
-  const quorum = readQuorum(readSynchronous(best));
   // Of one that stands still nobody knows how much it had received.
   const silent = candidates.filter((node) => node.postgres === null && node !== best);
   const copies = unfinished.filter((node) => !isWithin(node, best));

@@ -4,6 +4,7 @@ import { describeBounds, isBounded, isWithinBounds } from './setting-bounds.ts';
 import type { GivenSetting } from './setting-lines.ts';
 import { parseBoolean, parseInteger, parseWord } from './setting-value.ts';
 import { MANAGED_SETTINGS, type Settings } from './settings.ts';
+import { explainWeakCommit } from './synchronous-commit.ts';
 
 const PLACES =
   'The action decides where the files of a node lie, because it has to find them again. Remove the line.';
@@ -199,7 +200,7 @@ export function refuseReserved(given: readonly GivenSetting[], context: SettingC
 
 function refuse(
   { name, value }: GivenSetting,
-  { replicaCount, major }: SettingContext,
+  { replicaCount, synchronousReplicas, major }: SettingContext,
 ): string | null {
   const reserved = name.startsWith('recovery_target') ? RECOVERY_TARGET : RESERVED.get(name);
   if (reserved !== undefined) return `${name} is not allowed. ${reserved}`;
@@ -209,6 +210,10 @@ function refuse(
   const dangerous = DANGEROUS.get(name);
   if (dangerous && parseBoolean(value) === dangerous.value) {
     return `${shown} is not allowed. ${dangerous.why}`;
+  }
+  const weak = name === 'synchronous_commit' ? explainWeakCommit(value) : null;
+  if (weak !== null && synchronousReplicas !== null && synchronousReplicas > 0) {
+    return `${shown} is not allowed beside synchronous-replicas: ${synchronousReplicas}. With it ${weak}. Allowed: on or remote_apply; a transaction that needs no more can set it for itself (SET LOCAL synchronous_commit).`;
   }
   if (name === 'wal_level' && !['replica', 'logical'].includes(readWalLevel(value))) {
     return `wal_level = ${quoteValue(value)} is not allowed. Allowed: replica or logical; replicas need no less, e.g. logical.`;

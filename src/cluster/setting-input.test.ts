@@ -45,6 +45,39 @@ describe('readSettingInput', () => {
     ]);
   });
 
+  describe('synchronous_commit', () => {
+    const readWith = (line: string, synchronousReplicas: number | null) =>
+      read(line, 2, { synchronousReplicas }).problems;
+
+    test.each<[string, RegExp]>([
+      ['off', /before its primary has it on disk/],
+      ['false', /before its primary has it on disk/],
+      ['0', /before its primary has it on disk/],
+      ['local', /without any replica/],
+      ['LOCAL', /without any replica/],
+      ['remote_write', /before the replica has flushed it/],
+    ])('%s takes back what synchronous-replicas promises', (value, lost) => {
+      const [problem, more] = readWith(`synchronous_commit = ${value}`, 1);
+      expect(problem).toMatch(
+        new RegExp(
+          `^line 1: synchronous_commit = ${value} is not allowed beside synchronous-replicas: 1\\. .*${lost.source}.*Allowed: on or remote_apply`,
+        ),
+      );
+      expect(more).toBeUndefined();
+    });
+
+    test.each(['on', 'yes', 'remote_apply'])('%s keeps it', (value) => {
+      expect(readWith(`synchronous_commit = ${value}`, 1)).toEqual([]);
+    });
+
+    test('without synchronous replicas it is the choice of the team', () => {
+      for (const value of ['off', 'local', 'remote_write']) {
+        expect(readWith(`synchronous_commit = ${value}`, 0)).toEqual([]);
+        expect(readWith(`synchronous_commit = ${value}`, null)).toEqual([]);
+      }
+    });
+  });
+
   test.each<[string, RegExp]>([
     ['fsync = off', /synchronous_commit = off/],
     ['fsync = 0', /synchronous_commit = off/],

@@ -67,6 +67,16 @@ export function readSynchronous(primary: NodeObservation): string {
   return readCurrent(primary, SYNCHRONOUS) ?? '';
 }
 
+/** Every value of `synchronous_standby_names` that a node has: in force, in its file, and by ALTER SYSTEM. */
+export function listSynchronous(node: NodeObservation): string[] {
+  const values = [
+    node.postgres?.settings[SYNCHRONOUS]?.setting,
+    readFile(node, SYNCHRONOUS),
+    node.overrides[SYNCHRONOUS],
+  ];
+  return values.filter((value) => value !== undefined && value !== null);
+}
+
 /**
  * The names of settings for which a running server has to restart to have what `settings` say. One that
  * stands in its file and not in `settings` goes back to its default.
@@ -113,9 +123,11 @@ function readSensitive(node: NodeObservation): Settings {
 
 function readCurrent(node: NodeObservation, name: string): string | null {
   const running = node.postgres?.settings[name]?.setting;
-  if (running !== undefined) return running;
-  const line = new RegExp(`^${name} = '(.*)'$`, 'm').exec(node.files.postgresqlConf ?? '');
-  return line?.[1] ?? null;
+  return running ?? readFile(node, name);
+}
+
+function readFile({ files }: NodeObservation, name: string): string | null {
+  return new RegExp(`^${name} = '(.*)'$`, 'm').exec(files.postgresqlConf ?? '')?.[1] ?? null;
 }
 
 /** What they are where nobody sets them, the same in every supported major (PostgreSQL manual, chapter 19). */
