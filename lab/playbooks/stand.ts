@@ -32,8 +32,8 @@ export interface Stand {
   ): Promise<PlaybookRun>;
   /** Does steps and requires that they succeed; gives what changed, as `node step`. */
   change(steps: readonly Step[], options?: Partial<DriveOptions>): Promise<string[]>;
-  /** Proves that the whole cluster follows `primary`. */
-  prove(primary: string): Promise<void>;
+  /** Proves that the whole cluster follows `primary`; gives what each node said. */
+  prove(primary: string): Promise<PlaybookRun['proof']>;
   observe(): Promise<PlaybookRun['observations']>;
   query(node: string, sql: string): Promise<string>;
   /** Waits until a shell condition holds on a node, polling quickly enough to hit the middle of a step. */
@@ -120,6 +120,7 @@ export async function startStand(options: {
       assert.equal(done.exitCode, 0, done.output);
       const proven = done.proof.map(({ name }) => name);
       assert.deepEqual(proven, names);
+      return done.proof;
     },
     async observe() {
       const done = await runPlaybook(describeRun(), 'observe.yml');

@@ -1,5 +1,5 @@
 import { createDesired, createHealthy } from '../cluster/fixtures.ts';
-import type { NodeObservation } from '../cluster/observation.ts';
+import type { ArchiverObservation, NodeObservation } from '../cluster/observation.ts';
 import { createProof } from '../report/fixtures/report.ts';
 import type { AnsibleResult } from './result.ts';
 
@@ -13,6 +13,15 @@ export const REPORTED = (() => {
 
 /** Names of the nodes that were asked. */
 export const ASKED = ['node-1', 'node-2', 'node-3'];
+
+/** A new one each time: what tests bend must be one place's. */
+const createArchiver = (): ArchiverObservation => ({
+  state: 'failing',
+  failed: 12,
+  lastFailed: '000000010000000000000003',
+  waiting: 40,
+  waitingBytes: 671_088_640,
+});
 
 /** What the playbooks report of `REPORTED`, with nothing left null that could be something. */
 export function createReport(): AnsibleResult {
@@ -39,6 +48,8 @@ export function createReport(): AnsibleResult {
           },
         },
         slots: [...node.postgres.slots, { name: 'node_9', active: false, walStatus: 'reserved' }],
+        archiver: createArchiver(),
+        weakCommits: [{ role: 'batch', database: 'orders', value: 'off' }],
         senders: [
           {
             applicationName: 'node_2',
@@ -51,7 +62,7 @@ export function createReport(): AnsibleResult {
     }),
   );
   const proof = [1, 2].map((number) =>
-    createProof(number, { problem: 'its WAL receiver is stopping' }),
+    createProof(number, { archiver: createArchiver(), problem: 'its WAL receiver is stopping' }),
   );
   const stats = { ok: 1, changed: 0, failures: 0, unreachable: 0 };
   return {

@@ -10,6 +10,7 @@ import { isTerraformStep } from '../cluster/step.ts';
 import { describeTopology } from '../cluster/topology.ts';
 import { UserError } from '../errors.ts';
 import { renderDeployComment } from '../report/deploy-comment.ts';
+import { describeExceptions, describeFaults } from '../report/faults.ts';
 import { createPlan } from '../report/fixtures/plan.ts';
 import { createDeployReport, createPlanReport } from '../report/fixtures/report.ts';
 import { renderPlanComment } from '../report/plan-comment.ts';
@@ -45,6 +46,8 @@ const HOSTILE = [
   'x'.repeat(1_100_000),
 ] as const;
 const OTHERS: readonly unknown[] = [null, true, -1, 1.5, 1e300, [], {}, ['x'], { x: 'y' }];
+
+const SYNCHRONOUS = { synchronousReplicas: 1 };
 
 type Path = readonly (string | number)[];
 
@@ -111,7 +114,11 @@ function show({ observations, proof, failures, notes }: AnsibleResult): {
       database,
       desired: REPORTED,
     }),
-    warnings: notes.map(({ note }) => note),
+    warnings: [
+      ...notes.map(({ note }) => note),
+      ...describeFaults(observations, SYNCHRONOUS),
+      describeExceptions(observations, SYNCHRONOUS) ?? '',
+    ],
   });
   const error = [...listFailures(failures), ...findProofProblems(proof, ASKED)].join('\n');
   const deploy = createDeployReport(
@@ -194,6 +201,9 @@ test('the example has something in every field', () => {
     'observations.postgres.senders.replayLsn',
     'observations.postgres.receiver.slotName',
     'observations.overrides.work_mem',
+    'observations.postgres.archiver.lastFailed',
+    'observations.postgres.weakCommits.role',
+    'proof.archiver.waiting',
     'proof.problem',
     'failures.log',
     'notes.note',

@@ -113,6 +113,10 @@ export const address = held(/^\d{1,3}(?:\.\d{1,3}){3}$/, 'an IPv4 address');
 export const hostName = held(/^[A-Za-z0-9_.:%/@-]{1,255}$/, 'a host or an address');
 /** PostgreSQL keeps printable ASCII only (manual, 20.7.3 "application_name"). */
 export const applicationName = held(/^[ -~]{0,255}$/, 'at most 255 printable characters');
+/** The name of a role or a database, with `\ooo` for what is no ASCII (`encode(…, 'escape')`). */
+export const escapedName = held(/^[ -~]{1,252}$/, 'a name of at most 252 printable characters');
+/** A file below pg_wal: a segment, a history, a backup label. */
+export const walFile = held(/^[0-9A-F]{8,24}[.0-9A-Za-z]{0,40}$/, 'the name of a WAL file');
 /** The lower-case name of a setting. */
 export const settingName = held(
   /^(?!constructor$|__proto__$)[a-z_][a-z0-9_$.-]{0,126}$/,

@@ -13,6 +13,7 @@ import {
   dictionary,
   digest,
   dockerVersion,
+  escapedName,
   filesystem,
   flag,
   hostName,
@@ -33,6 +34,7 @@ import {
   textFile,
   timeline,
   unit,
+  walFile,
   wholeNumber,
 } from './reported.ts';
 
@@ -85,6 +87,16 @@ const setting = object({
 }).refine(({ type, setting: value }) => type !== 'integer' || integerValue.test(value), {
   path: ['setting'],
   error: 'expected a whole number',
+});
+
+const size = wholeNumber(0, Number.MAX_SAFE_INTEGER);
+
+const archiver = object({
+  state: oneOf(['archiving', 'failing', 'unconfigured']),
+  failed: size,
+  lastFailed: walFile.nullable(),
+  waiting: size,
+  waitingBytes: size,
 });
 
 const observation = object({
@@ -164,6 +176,15 @@ const observation = object({
       senderHost: hostName.nullable(),
       slotName: slotName.nullable(),
     }).nullable(),
+    archiver: archiver.nullable(),
+    weakCommits: list(
+      object({
+        role: escapedName.nullable(),
+        database: escapedName.nullable(),
+        value: oneOf(['off', 'local', 'remote_write', 'false', 'no', '0']),
+      }),
+      20,
+    ),
     replayPaused: flag,
     lsn,
     passwordsCurrent: flag.nullable(),
@@ -184,13 +205,14 @@ const proof = object({
   ]),
   timeline: timeline.nullable(),
   lsn: lsn.nullable(),
-  lagBytes: wholeNumber(0, Number.MAX_SAFE_INTEGER).nullable(),
+  lagBytes: size.nullable(),
   // Clocks differ, so it may be less than nothing.
   lagSeconds: decimal(-1e9, 1e9).nullable(),
   replayPaused: flag,
   tokenRead: flag,
   slot: slotName.nullable(),
   systemIdentifier: systemIdentifier.nullable(),
+  archiver: archiver.nullable(),
   problem: prose(8_000).nullable(),
 }) satisfies z.ZodType<NodeProof>;
 

@@ -135,6 +135,8 @@ export function createHealthy(desired: DesiredCluster, primary = 'node-1'): Node
             senderHost: upstream.privateAddress,
             slotName: slotName(name),
           },
+      archiver: null,
+      weakCommits: [],
       replayPaused: false,
       lsn: '0/3000148',
       passwordsCurrent: isPrimary ? true : null,

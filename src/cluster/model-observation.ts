@@ -111,6 +111,8 @@ function observePostgres(cluster: ModelCluster, node: ModelNode): NodeObservatio
           slotName: slotName(node.name),
         }
       : null,
+    archiver: null,
+    weakCommits: [],
     replayPaused: false,
     lsn: formatLsn(node.lsn + (cluster.isStreaming(node) ? skew(node) : 0)),
     passwordsCurrent: node.inRecovery ? null : true,

@@ -21,7 +21,8 @@ export interface NodeObservation {
   readonly files: { readonly postgresqlConf: string | null; readonly pgHba: string | null };
   /**
    * What ALTER SYSTEM wrote into the data directory (`postgresql.auto.conf`), by lower-case name. It goes before every
-   * file that a step writes, at the latest from the next start on. Without `primary_conninfo`, which may hold a password.
+   * file that a step writes, at the latest from the next start on. `primary_conninfo`, which may hold a password, is
+   * empty.
    */
   readonly overrides: Settings;
   /** What the control file says of data whose server does not answer; null while it answers, or without data. */
@@ -115,6 +116,10 @@ export interface PostgresObservation {
   readonly slots: readonly SlotObservation[];
   readonly senders: readonly SenderObservation[];
   readonly receiver: ReceiverObservation | null;
+  /** Null where nothing is archived on this node. */
+  readonly archiver: ArchiverObservation | null;
+  /** Roles and databases for which a commit waits for less than replicas; at most 20. */
+  readonly weakCommits: readonly WeakCommit[];
   readonly replayPaused: boolean;
   /** Write position of a primary; of a replica the later of what it received and what it replayed, e.g. `0/3000148`. */
   readonly lsn: string;
@@ -123,6 +128,26 @@ export interface PostgresObservation {
    * none was given.
    */
   readonly passwordsCurrent: boolean | null;
+}
+
+/** What `pg_stat_archiver` and the files that wait tell of WAL archiving. */
+export interface ArchiverObservation {
+  /** `failing`: the last attempt failed; `unconfigured`: there is nothing to archive with. */
+  readonly state: 'archiving' | 'failing' | 'unconfigured';
+  /** Attempts that failed since the statistics began. */
+  readonly failed: number;
+  /** The file of the last one of them. */
+  readonly lastFailed: string | null;
+  /** Files that wait, and about how many bytes they are. */
+  readonly waiting: number;
+  readonly waitingBytes: number;
+}
+
+/** ALTER ROLE or ALTER DATABASE with `synchronous_commit`; null: for all roles, or in every database. */
+export interface WeakCommit {
+  readonly role: string | null;
+  readonly database: string | null;
+  readonly value: string;
 }
 
 /** A row of `pg_replication_slots`. */

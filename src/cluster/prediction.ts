@@ -210,6 +210,8 @@ function answer(node: NodeObservation, settings: Settings, view: View): Postgres
     slots: before?.slots ?? [],
     senders: [],
     receiver: null,
+    archiver: before?.archiver ?? null,
+    weakCommits: before?.weakCommits ?? [],
     replayPaused: false,
     lsn: before?.lsn ?? node.control?.lsn ?? '0/0',
     passwordsCurrent: null,

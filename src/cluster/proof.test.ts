@@ -15,6 +15,7 @@ function createProof(overrides: Partial<NodeProof> = {}): NodeProof {
     tokenRead: true,
     slot: 'node_2',
     systemIdentifier: '7300000000000000001',
+    archiver: null,
     problem: null,
     ...overrides,
   };

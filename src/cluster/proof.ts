@@ -1,3 +1,5 @@
+import type { ArchiverObservation } from './observation.ts';
+
 /** What one node answered when replication was put to the test. */
 export interface NodeProof {
   readonly name: string;
@@ -18,6 +20,8 @@ export interface NodeProof {
   readonly tokenRead: boolean;
   readonly slot: string | null;
   readonly systemIdentifier: string | null;
+  /** Null where nothing is archived on this node. */
+  readonly archiver: ArchiverObservation | null;
   /** Why this node does not prove replication, or null when it does. */
   readonly problem: string | null;
 }

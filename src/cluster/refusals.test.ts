@@ -119,3 +119,50 @@ describe('refuses, touching nothing, when', () => {
     ]);
   });
 });
+
+describe('what ALTER SYSTEM holds and this action writes', () => {
+  const desired = createDesired();
+  const hold = (node: string, name: string, value = '') =>
+    bend(createHealthy(desired), node, ({ overrides }) => ({
+      overrides: { ...overrides, [name]: value },
+    }));
+  const listRefusals = (observed: NodeObservation[], wanted = desired) =>
+    rollout(observed, wanted).refusals.join('\n');
+
+  test.each<[string, string, RegExp]>([
+    ['primary_conninfo', '', /follows what that says instead of the primary/],
+    ['primary_slot_name', 'other', /follows what that says instead of the primary/],
+    ['restore_command', 'cp /secret/%f %p', /replays what that says/],
+    ['recovery_target_time', '2026-01-01', /replays what that says/],
+    ['recovery_min_apply_delay', '1h', /replays what that says/],
+    ['port', '5433', /after its next start/],
+    ['listen_addresses', 'localhost', /after its next start/],
+  ])('%s is refused on any node', (name, value, why) => {
+    for (const node of ['node-1', 'node-2']) {
+      const refusals = listRefusals(hold(node, name, value));
+      expect(refusals).toMatch(
+        new RegExp(`^${node}: ALTER SYSTEM holds ${name} there, .*${why.source}`),
+      );
+      expect(refusals).toContain(`Run ALTER SYSTEM RESET ${name} on ${node} and then this again`);
+      expect(refusals).not.toContain('secret');
+    }
+  });
+
+  test.each([
+    ['restore_command', ''],
+    ['recovery_target_timeline', 'latest'],
+    ['port', '5432'],
+    ['work_mem', '5MB'],
+  ])('%s = %s changes nothing', (name, value) => {
+    expect(listRefusals(hold('node-2', name, value))).toBe('');
+  });
+
+  test('nor does it keep a primary down, or a lone one from its settings', () => {
+    const down = bend(hold('node-2', 'primary_conninfo'), 'node-1', stopped);
+    expect(listRefusals(down)).toBe('');
+    const lone = createDesired({ size: 1 });
+    const [primary] = createHealthy(lone);
+    const held = { ...(primary as NodeObservation), overrides: { primary_conninfo: '' } };
+    expect(listRefusals([held], lone)).toBe('');
+  });
+});

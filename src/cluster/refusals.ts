@@ -4,6 +4,7 @@ import { isBefore } from './lsn.ts';
 import { checkMemory } from './memory.ts';
 import type { NodeObservation } from './observation.ts';
 import { findUpstream, isRunningPrimary, isStoppedPrimary, isStreaming } from './replication.ts';
+import { isRedundant } from './reserved-settings.ts';
 import { checkSettings } from './setting-check.ts';
 import { majorOfTag, splitReference } from './spec.ts';
 import { computeTargets, findHeldAbove, findHeldBelow } from './target.ts';
@@ -37,6 +38,7 @@ export function findRefusals(
     ...refuseAhead(observed, desired),
     ...refuseOtherImage(observed, desired),
     ...refuseOverridden(observed, desired),
+    ...refuseHeld(observed, desired),
     ...refuseSettings(observed, desired),
   ];
 }
@@ -218,6 +220,44 @@ function refuseOverridden(observed: readonly NodeObservation[], desired: Desired
         `${node.name}: ALTER SYSTEM holds ${name} at ${node.overrides[name]} there, ${why}. Run ALTER SYSTEM RESET ${name} on ${node.name} and then this again; it restarts ${node.name} where it must.`,
     );
   });
+}
+
+/** Settings that make a node part of the cluster: what becomes of it where ALTER SYSTEM says something else. */
+const HELD: readonly { readonly names: RegExp; readonly why: string }[] = [
+  {
+    names: /^primary_(conninfo|slot_name)$/,
+    why: 'as a replica it follows what that says instead of the primary',
+  },
+  {
+    names: /^(restore_command|recovery_target.*|recovery_min_apply_delay|promote_trigger_file)$/,
+    why: 'as a replica it replays what that says instead of everything that the primary wrote',
+  },
+  {
+    names: /^(port|listen_addresses|unix_socket_directories|hot_standby)$/,
+    why: 'after its next start neither the other nodes nor this action may reach it',
+  },
+];
+
+/**
+ * A replica that cannot follow would be cloned, and the clone brings the primary's postgresql.auto.conf with it. The
+ * values are not shown: they may hold passwords.
+ */
+function refuseHeld(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
+  if (!observed.some(isRunningPrimary)) return [];
+  if (desired.nodes.length === 1 && observed.length === 1) return [];
+  const context = { replicaCount: null, synchronousReplicas: null, major: null };
+  // On a server that stands still nobody can reset anything: it is cloned.
+  return observed
+    .filter(({ postgres }) => postgres !== null)
+    .flatMap(({ name: node, overrides }) =>
+      Object.entries(overrides).flatMap(([name, value]) => {
+        const held = HELD.find(({ names }) => names.test(name));
+        if (held === undefined || isRedundant({ name, value }, context)) return [];
+        return [
+          `${node}: ALTER SYSTEM holds ${name} there, which goes before what this action writes: ${held.why}. Run ALTER SYSTEM RESET ${name} on ${node} and then this again.`,
+        ];
+      }),
+    );
 }
 
 /** What can be said of the settings without trying them. */

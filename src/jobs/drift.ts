@@ -11,6 +11,7 @@ import {
   renderDriftIssue,
   renderDriftSummary,
 } from '../report/drift.ts';
+import { describeFaults } from '../report/faults.ts';
 import { type Redact, redactReport } from '../report/redact.ts';
 import { describeRun } from './context.ts';
 import {
@@ -47,12 +48,15 @@ export async function reportDrift(
   const plan = await planDirectory(job, terraform, { lock: false });
   const preview = await previewRollout(job, plan);
   const described = describeDatabase(job, { plan, preview });
+  const faults = describeFaults(preview.observed, preview.desired);
   const report: DriftReport = {
     ...described,
     cluster: job.request.spec.name,
     plan: plan.summary,
     refusals: [],
-    warnings: [...warnings, ...described.warnings],
+    // These are said apart.
+    warnings: [...warnings, ...described.warnings].filter((text) => !faults.includes(text)),
+    faults,
     notChecked: preview.observed.length === 0 ? null : explainPasswords(findMissingPasswords(job)),
     run: { ...describeRun(job, commit), tool, planDigest: plan.digest },
   };

@@ -9,6 +9,7 @@ import {
   configure,
   renderConnectionString,
 } from '../operations/configure.ts';
+import { describeArchiver } from '../report/faults.ts';
 import { listSteps } from '../report/steps.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
@@ -102,6 +103,9 @@ export async function configureNodes(
     options.onSteps?.(steps);
   };
   const result = await logGroup('Configure', () => configure(access, { ...options, onSteps }));
+  for (const { name, archiver } of result.proof) {
+    for (const text of describeArchiver(name, archiver)) core.warning(text);
+  }
   setClusterOutputs(result);
   return result;
 }

@@ -11,6 +11,7 @@ import { UserError } from '../errors.ts';
 import { requireSight } from '../operations/configure.ts';
 import { type NodeAccess, Nodes } from '../operations/nodes.ts';
 import type { PlanResult } from '../operations/plan.ts';
+import { describeExceptions, describeFaults } from '../report/faults.ts';
 import type { PlanReport } from '../report/plan-comment.ts';
 import type { SettingsReport } from '../report/settings.ts';
 import { findWait, warnSynchronous } from '../report/steps.ts';
@@ -99,6 +100,7 @@ export function describeDatabase(
   const steps = 'steps' in database ? database.steps : [];
   const replication = { synchronousReplicas, replicas };
   const synchronous = warnSynchronous(replication, steps);
+  const exceptions = describeExceptions(observed, desired);
   return {
     database,
     settings: describeSettings(plan, preview),
@@ -114,7 +116,11 @@ export function describeDatabase(
     }),
     writesWait: findWait(replication, steps),
     planText: plan.text,
-    warnings: synchronous === null ? [] : [synchronous],
+    warnings: [
+      ...describeFaults(observed, desired),
+      ...(synchronous === null ? [] : [synchronous]),
+      ...(exceptions === null ? [] : [exceptions]),
+    ],
   };
 }
 

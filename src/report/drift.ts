@@ -1,3 +1,4 @@
+import { renderAlert } from './alert.ts';
 import { COMMENT_BUDGET, fitSections, fixed, SUMMARY_BUDGET } from './budget.ts';
 import { renderCode, renderText, shortenText } from './markdown.ts';
 import { hideRequest, listPlanSections, type PlanReport } from './plan-comment.ts';
@@ -7,6 +8,8 @@ import { renderFooter } from './run.ts';
 export interface DriftReport extends PlanReport {
   /** What was left out of the comparison and why, a sentence that begins with `Not checked:`; null: nothing was. */
   readonly notChecked: string | null;
+  /** What is wrong on the nodes and no deploy mends, sentences. */
+  readonly faults: readonly string[];
 }
 
 /** What a comparison comes to. */
@@ -20,7 +23,7 @@ export type DriftFinding =
   | { readonly kind: 'unreachable'; readonly reason: string };
 
 /** What `report` comes to. `canLogIn`: a private key was given, so the nodes were to be looked at. */
-export function judgeDrift(report: PlanReport, { canLogIn }: { canLogIn: boolean }): DriftFinding {
+export function judgeDrift(report: DriftReport, { canLogIn }: { canLogIn: boolean }): DriftFinding {
   const { database } = report;
   if (hasDrift(report)) return { kind: 'drift' };
   if (!('notObserved' in database)) return { kind: 'none' };
@@ -45,8 +48,13 @@ export function explainPasswords(
   return `Not checked: whether the role ${role} still has its password, as ${input} is not given.`;
 }
 
-/** Whether anything differs: a deploy of the same inputs would change it. Who was not looked at shows no drift. */
-export function hasDrift(report: PlanReport): boolean {
+/** Whether anything is not as it should be. Who was not looked at shows no drift. */
+export function hasDrift(report: DriftReport): boolean {
+  return report.faults.length > 0 || differs(report);
+}
+
+/** Whether a deploy of the same inputs would change anything. */
+function differs(report: PlanReport): boolean {
   // What was asked for last is told by the settings; an older release did not write it down.
   const { plan, database, settings, refusals } = hideRequest(report);
   return (
@@ -106,11 +114,16 @@ function listDriftSections(report: DriftReport) {
     hideRequest(report),
     'The whole plan is in the log of the run.',
   );
+  const found = differs(report)
+    ? 'What stands is not what is asked for. A deploy of the present inputs would do what follows. Where the change is wanted, change the inputs instead.'
+    : 'What stands is what is asked for, but something on the nodes is wrong that no deploy mends.';
   return [
-    fixed(
-      `What stands is not what is asked for. A deploy of the present inputs would do what follows. Where the change is wanted, change the inputs instead. ${closing}`,
-    ),
+    fixed(`${found} ${closing}`),
     fixed(report.notChecked ?? ''),
+    renderAlert('CAUTION', {
+      items: report.faults.map((text) => renderText(shortenText(text))),
+      givesWay: 8,
+    }),
     ...sections,
   ];
 }

@@ -1,5 +1,6 @@
 import type { NodeProof } from '../cluster/proof.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
+import { describeArchiver } from './faults.ts';
 import {
   countNoun,
   formatBytes,
@@ -27,9 +28,12 @@ export function renderProof(
   const render = (count: number) => {
     const problems = proof
       .slice(0, count)
-      .flatMap(({ name, problem }) =>
-        problem === null ? [] : [`- ❌ ${renderCode(name)}: ${renderText(shortenText(problem))}`],
-      );
+      .flatMap(({ name, problem, archiver }) => [
+        ...(problem === null
+          ? []
+          : [`- ❌ ${renderCode(name)}: ${renderText(shortenText(problem))}`]),
+        ...describeArchiver(name, archiver).map((text) => `- ⚠️ ${renderText(text)}`),
+      ]);
     return [
       count === 0 ? '' : renderTable(HEADER, rows.slice(0, count)),
       problems.join('\n'),

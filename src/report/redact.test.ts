@@ -29,8 +29,8 @@ const PLAN_RENDERERS: Readonly<Record<string, (report: PlanReport) => string>> =
   title: renderPlanTitle,
   summary: renderPlanSummary,
   'drift issue': (report) =>
-    Object.values(renderDriftIssue({ ...report, notChecked: null })).join('\n'),
-  'drift summary': (report) => renderDriftSummary({ ...report, notChecked: null }),
+    Object.values(renderDriftIssue({ ...report, notChecked: null, faults: [] })).join('\n'),
+  'drift summary': (report) => renderDriftSummary({ ...report, notChecked: null, faults: [] }),
 };
 /** … and of a deploy's. */
 const DEPLOY_RENDERERS: Readonly<Record<string, (report: DeployReport) => string>> = {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { RUNNING_DIGEST } from '../cluster/fixtures.ts';
+import type { ArchiverObservation } from '../cluster/observation.ts';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
 import {
   type DeployReport,
@@ -8,6 +9,7 @@ import {
   renderDeployTitle,
 } from './deploy-comment.ts';
 import {
+  type DriftReport,
   describeNoDrift,
   explainPasswords,
   hasDrift,
@@ -16,9 +18,15 @@ import {
   renderDriftIssue,
   renderDriftSummary,
 } from './drift.ts';
+import { describeArchiver } from './faults.ts';
 import { createPlan, createResource } from './fixtures/plan.ts';
 import { createDeployReport, createPlanReport, createProof, RUN } from './fixtures/report.ts';
-import { renderPlanComment, renderPlanShort, renderPlanTitle } from './plan-comment.ts';
+import {
+  type PlanReport,
+  renderPlanComment,
+  renderPlanShort,
+  renderPlanTitle,
+} from './plan-comment.ts';
 import { renderDeploySummary, renderPlanSummary } from './summary.ts';
 
 // The golden files are written anew by `vitest run --project unit src/report -u`.
@@ -34,6 +42,14 @@ const done = {
   changes: 3,
 } as const;
 
+const FAILING: ArchiverObservation = {
+  state: 'failing',
+  failed: 12,
+  lastFailed: '000000010000000000000003',
+  waiting: 40,
+  waitingBytes: 671_088_640,
+};
+
 const DEPLOYS: Readonly<Record<string, DeployReport>> = {
   changed: createDeployReport({
     state: 'changed',
@@ -48,6 +64,9 @@ const DEPLOYS: Readonly<Record<string, DeployReport>> = {
   'done-reviewed': createDeployReport(done, {
     reviewed,
     proof: [createProof(1), createProof(2)],
+  }),
+  'done-archive': createDeployReport(done, {
+    proof: [createProof(1, { archiver: FAILING }), createProof(2)],
   }),
   'done-partly': createDeployReport(done, {
     reviewed: { ...reviewed, signed: false, partly: true },
@@ -101,6 +120,15 @@ const CHANGED = createPlanReport(createPlan([update(1)]), {
   })),
 });
 
+const QUIET = createPlanReport(createPlan([]));
+const FAULTS = describeArchiver('node-1', FAILING);
+const drifted = (report: PlanReport, rest: Partial<DriftReport> = {}): DriftReport => ({
+  ...report,
+  notChecked: null,
+  faults: [],
+  ...rest,
+});
+
 const NO_PASSWORDS = explainPasswords(['postgres-password', 'replication-password']);
 
 describe('golden', () => {
@@ -109,14 +137,19 @@ describe('golden', () => {
   });
 
   it.each([
+    ['drift-issue-faults', renderDriftIssue(drifted(CHANGED, { faults: FAULTS })).body],
+    ['drift-issue-faults-only', renderDriftIssue(drifted(QUIET, { faults: FAULTS })).body],
     ['import', renderPlanComment(createPlanReport(IMPORTED))],
     ['thousands', renderPlanComment(THOUSANDS)],
     ['short', renderPlanShort(CHANGED)],
     ['shared', renderPlanComment(THOUSANDS, 4_000)],
     ['summary', renderPlanSummary(CHANGED)],
     ['deploy-summary', renderDeploySummary(DEPLOYS['done-reviewed'] as DeployReport)],
-    ['drift-issue', renderDriftIssue({ ...CHANGED, notChecked: null }).body],
-    ['drift-issue-unchecked', renderDriftIssue({ ...CHANGED, notChecked: NO_PASSWORDS }).body],
+    ['drift-issue', renderDriftIssue(drifted(CHANGED)).body],
+    [
+      'drift-issue-unchecked',
+      renderDriftIssue(drifted(CHANGED, { notChecked: NO_PASSWORDS })).body,
+    ],
     ['drift-closed', renderDriftClosed({ run: RUN, notChecked: null })],
     ['drift-closed-unchecked', renderDriftClosed({ run: RUN, notChecked: NO_PASSWORDS })],
   ])('%s', async (name, text) => {
@@ -178,15 +211,22 @@ describe('drift', () => {
       ),
       false,
     ],
-  ])('%s', (_case, report, drifted) => {
-    expect(hasDrift(report)).toBe(drifted);
-    const summary = renderDriftSummary({ ...report, notChecked: null });
-    expect(summary.includes('no drift')).toBe(!drifted);
+  ])('%s', (_case, report, isDrift) => {
+    expect(hasDrift(drifted(report))).toBe(isDrift);
+    const summary = renderDriftSummary(drifted(report));
+    expect(summary.includes('no drift')).toBe(!isDrift);
+  });
+
+  it('is said of what no deploy mends', () => {
+    const report = drifted(quiet, { faults: FAULTS });
+    expect(hasDrift(report)).toBe(true);
+    expect(judgeDrift(report, { canLogIn: true })).toEqual({ kind: 'drift' });
+    expect(renderDriftSummary(report)).not.toContain('no drift');
   });
 
   it('keeps its title', () => {
     for (const report of [CHANGED, THOUSANDS]) {
-      expect(renderDriftIssue({ ...report, notChecked: null }).title).toBe('Drift: postgres');
+      expect(renderDriftIssue(drifted(report)).title).toBe('Drift: postgres');
     }
   });
 
@@ -208,18 +248,18 @@ describe('drift', () => {
     ],
     ['nodes that nobody was to look at', unseen, false, { kind: 'infrastructure only' }],
   ] as const)('%s', (_case, report, canLogIn, finding) => {
-    expect(judgeDrift(report, { canLogIn })).toEqual(finding);
+    expect(judgeDrift(drifted(report), { canLogIn })).toEqual(finding);
   });
 
   it('is not said to end with the infrastructure where nobody looks at the nodes', () => {
-    const report = { ...CHANGED, database: unseen.database, notChecked: null };
+    const report = drifted({ ...CHANGED, database: unseen.database });
     expect(renderDriftIssue(report).body).toMatch(
       /^What stands .* This issue is closed once a run that can look at the nodes finds no drift\.\n/,
     );
   });
 
   it('says of the infrastructure alone that it speaks of it alone', () => {
-    expect(renderDriftSummary({ ...unseen, notChecked: null })).toMatch(
+    expect(renderDriftSummary(drifted(unseen))).toMatch(
       /^✅ `postgres`: no drift of the infrastructure\. The nodes were not looked at: No route to node-1\. <sub>/,
     );
   });
@@ -241,9 +281,9 @@ describe('drift', () => {
   ])('without %j it says what was not checked, wherever it ends', (missing, notChecked) => {
     expect(explainPasswords(missing)).toBe(notChecked);
     const texts = [
-      renderDriftIssue({ ...CHANGED, notChecked }).body,
-      renderDriftSummary({ ...CHANGED, notChecked }),
-      renderDriftSummary({ ...quiet, notChecked }),
+      renderDriftIssue(drifted(CHANGED, { notChecked })).body,
+      renderDriftSummary(drifted(CHANGED, { notChecked })),
+      renderDriftSummary(drifted(quiet, { notChecked })),
       renderDriftClosed({ run: RUN, notChecked }),
       describeNoDrift({ notChecked }),
     ];

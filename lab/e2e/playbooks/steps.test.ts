@@ -42,11 +42,32 @@ describe('observe', () => {
     });
   });
 
+  test('tells for whom a commit waits for less', async () => {
+    await stand.query(
+      'node-1',
+      `CREATE ROLE "bätch" LOGIN; ALTER ROLE "bätch" IN DATABASE postgres SET synchronous_commit = 'Off'; ALTER ROLE postgres SET synchronous_commit = on; ALTER DATABASE template1 SET synchronous_commit = local`,
+    );
+    expect((await stand.observe())[0]?.postgres?.weakCommits).toEqual([
+      { role: 'b\\303\\244tch', database: 'postgres', value: 'off' },
+      { role: null, database: 'template1', value: 'local' },
+    ]);
+    await stand.query(
+      'node-1',
+      'DROP ROLE "bätch"; ALTER ROLE postgres RESET ALL; ALTER DATABASE template1 RESET ALL',
+    );
+  });
+
   test('tells whether the files were read, and a setting that ALTER SYSTEM holds', async () => {
     await stand.query('node-3', `ALTER SYSTEM SET work_mem = '5MB'`);
+    // Whom it would follow from its next start on.
+    await stand.query('node-3', `ALTER SYSTEM SET primary_conninfo = 'host=x password=hidden'`);
     await stand.hosts.run('node-3', `cd ${ROOT}/etc && cp pg_hba.conf x && mv x pg_hba.conf`);
     const unread = (await stand.observe())[2];
     expect(unread?.postgres?.filesLoaded).toBe(false);
+
+    expect(unread?.overrides).toEqual({ work_mem: '5MB', primary_conninfo: '' });
+    expect(JSON.stringify(unread)).not.toContain('hidden');
+    await stand.query('node-3', 'ALTER SYSTEM RESET primary_conninfo');
 
     const common = stand.configure('node-1');
     const reload = { kind: 'reload', nodes: ['node-3'], ...common } as const;
@@ -190,7 +211,7 @@ describe('a replica', () => {
   });
 });
 
-test('a primary that was fenced and never stopped is restarted as the primary', async () => {
+test('a primary that was fenced and never stopped is restarted as the primary, and says that it archives nothing', async () => {
   const fence = `touch ${ROOT}/data/standby.signal && chown 999:999 ${ROOT}/data/standby.signal`;
   const common = stand.configure('node-1');
   await stand.hosts.run('node-1', fence);
@@ -203,12 +224,28 @@ test('a primary that was fenced and never stopped is restarted as the primary', 
   expect(await stand.change([reload])).toEqual([]);
 
   await stand.hosts.run('node-1', fence);
-  const settings = { ...common.settings, shared_buffers: '72MB' };
+  const archive = { archive_mode: 'on', archive_command: 'exit 1' };
+  const settings = { ...common.settings, ...archive, shared_buffers: '72MB' };
   await stand.change([{ kind: 'restart', nodes: ['node-1'], primary: 'node-1', settings }]);
   expect(await stand.query('node-1', 'SHOW shared_buffers; SELECT pg_is_in_recovery()')).toBe(
     '72MB\nf',
   );
-  await stand.prove('node-1');
+  await stand.query('node-1', 'SELECT pg_switch_wal()');
+  await expect
+    .poll(() => stand.query('node-1', 'SELECT failed_count > 0 FROM pg_stat_archiver'))
+    .toBe('t');
+  // Replication works all the same, and the replica leaves archiving to its primary.
+  const [primary, replica] = await stand.prove('node-1');
+  const failing = {
+    state: 'failing',
+    failed: expect.any(Number),
+    lastFailed: expect.stringMatching(/^[0-9A-F]{24}$/),
+    waiting: 1,
+    waitingBytes: 16_777_216,
+  };
+  expect(primary).toMatchObject({ archiver: failing, problem: null });
+  expect(replica?.archiver).toBeNull();
+  expect((await stand.observe())[0]?.postgres?.archiver).toEqual(failing);
 });
 
 test('a primary that was down starts with what it had where it does not with what is new', async () => {

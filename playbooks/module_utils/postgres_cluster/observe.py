@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any, Dict, List, Optional
 
+from .archiver import ARCHIVER
 from .container import MIB, is_current, list_container_arguments, read_image_label
 from .control import find_received_timeline, format_lsn, read_position
 from .docker import inspect_container, inspect_image, is_starting_at_boot, read_version, resolve_digest
@@ -61,6 +62,19 @@ SELECT json_build_object(
   'receiver', (
     SELECT json_build_object('status', status, 'senderHost', sender_host, 'slotName', slot_name)
     FROM pg_stat_wal_receiver),
+  'archiver', """ + ARCHIVER + """,
+  -- Roles and databases for which a commit waits for less. Their names may be in any encoding.
+  'weakCommits', (
+    SELECT coalesce(json_agg(json_build_object('role', role, 'database', database, 'value', value)), '[]')
+    FROM (
+      SELECT regexp_replace(encode(textsend(rolname::text), 'escape'), '[^ -~]', '?', 'g') AS role,
+        regexp_replace(encode(textsend(datname::text), 'escape'), '[^ -~]', '?', 'g') AS database,
+        lower(split_part(entry, '=', 2)) AS value
+      FROM pg_db_role_setting LEFT JOIN pg_roles ON pg_roles.oid = setrole
+        LEFT JOIN pg_database ON pg_database.oid = setdatabase, unnest(setconfig) AS entry
+      WHERE lower(split_part(entry, '=', 1)) = 'synchronous_commit'
+        AND lower(split_part(entry, '=', 2)) IN ('off', 'local', 'remote_write', 'false', 'no', '0')
+      ORDER BY 1, 2 LIMIT 20) AS weak),
   'replayPaused', CASE WHEN recovery THEN pg_get_wal_replay_pause_state() <> 'not paused' ELSE false END,
   'lsn', CASE WHEN recovery
     THEN coalesce(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), '0/0') ELSE pg_current_wal_lsn() END,
@@ -173,10 +187,10 @@ def _observe_postgres(options: Dict[str, Any]) -> Optional[Dict[str, Any]]:
 
 def parse_auto_conf(text: str) -> Dict[str, str]:
     """{name in lower case: value} of what ALTER SYSTEM writes (write_auto_conf_file in guc.c): the last line of a name
-    counts. `primary_conninfo` may hold a password and stays here."""
+    counts. `primary_conninfo` may hold a password, which stays here: its value is empty."""
     found = re.findall(r"^(\S+) = '((?:[^'\\]|''|\\.)*)'$", text, re.MULTILINE)
     values = {name.lower(): re.sub(r"''|\\(.)", _unescape, value) for name, value in found}
-    return {name: value for name, value in values.items() if name != "primary_conninfo"}
+    return {name: "" if name == "primary_conninfo" else value for name, value in values.items()}
 
 
 def _unescape(match: Any) -> str:

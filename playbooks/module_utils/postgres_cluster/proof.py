@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Dict, List, Optional
 
+from .archiver import ARCHIVER
 from .command import Problem
 from .layout import container_name
 from .psql import Session, quote
@@ -74,11 +75,13 @@ def prove(options: Dict[str, Any]) -> Dict[str, Any]:
         "tokenRead": False,
         "slot": None,
         "systemIdentifier": None,
+        "archiver": None,
         "problem": None,
     }
     try:
         with Session(container_name(options["cluster"])) as session:
             (_prove_primary if is_primary else _prove_replica)(session, options, line)
+            line["archiver"] = session.ask("SELECT coalesce(%s, 'null')" % ARCHIVER)
     except Problem as problem:
         line["problem"] = problem.message if not problem.log else "%s: %s" % (problem.message, problem.log)
     return line

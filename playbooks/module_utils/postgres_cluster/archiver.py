@@ -1,0 +1,22 @@
+"""What a server says of its WAL archiving (PostgreSQL manual, 26.3.1 and 27.2.12 `pg_stat_archiver`)."""
+
+from __future__ import annotations
+
+# An expression of type json: null where nothing is archived here, as archive_mode is off or leaves it to the primary.
+# A file waits until it is archived, and WAL that waits is never removed.
+ARCHIVER = """
+(SELECT json_build_object(
+  'state', CASE
+    WHEN current_setting('archive_command') = '' AND coalesce(current_setting('archive_library', true), '') = ''
+      THEN 'unconfigured'
+    WHEN last_failed_time > coalesce(last_archived_time, '-infinity') THEN 'failing'
+    ELSE 'archiving' END,
+  'failed', failed_count,
+  'lastFailed', last_failed_wal,
+  'waiting', waiting,
+  'waitingBytes', waiting * (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size'))
+FROM pg_stat_archiver,
+  LATERAL (SELECT count(*) AS waiting FROM pg_ls_archive_statusdir() WHERE name ~ '[.]ready$') AS files
+WHERE current_setting('archive_mode') = 'always'
+  OR (current_setting('archive_mode') = 'on' AND NOT pg_is_in_recovery()))
+"""

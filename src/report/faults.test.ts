@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'vitest';
+import { alterSystem, createDesired, createHealthy } from '../cluster/fixtures.ts';
+import type { ArchiverObservation, NodeObservation, WeakCommit } from '../cluster/observation.ts';
+import { describeArchiver, describeExceptions, describeFaults } from './faults.ts';
+
+const archiver = (overrides: Partial<ArchiverObservation>): ArchiverObservation => ({
+  state: 'archiving',
+  failed: 3,
+  lastFailed: '000000010000000000000003',
+  waiting: 2,
+  waitingBytes: 33_554_432,
+  ...overrides,
+});
+
+describe('describeArchiver', () => {
+  test.each<[string, ArchiverObservation | null, RegExp | null]>([
+    ['nothing that is to be archived', null, null],
+    ['one that failed and works again', archiver({}), null],
+    [
+      'one that fails',
+      archiver({ state: 'failing' }),
+      /^node-1: WAL archiving fails \(3 attempts failed, the last for 000000010000000000000003\)\. 2 WAL files \(32\.0 MiB\) wait on the data volume/,
+    ],
+    [
+      'one that has no command',
+      archiver({ state: 'unconfigured', waiting: 1 }),
+      /^node-1: archive_mode is on, and neither archive_command nor archive_library .* 1 WAL file \(32\.0 MiB\) waits /,
+    ],
+    [
+      'one that has no command and nothing to do yet',
+      archiver({ state: 'unconfigured', waiting: 0 }),
+      null,
+    ],
+    [
+      'one that hangs',
+      archiver({ waiting: 64, waitingBytes: 2 ** 30 }),
+      /^node-1: WAL archiving is behind\./,
+    ],
+  ])('%s', (_, found, expected) => {
+    const said = describeArchiver('node-1', found);
+    if (expected === null) expect(said).toEqual([]);
+    else expect(said).toEqual([expect.stringMatching(expected)]);
+  });
+});
+
+describe('what weakens synchronous replication', () => {
+  const desired = createDesired({ synchronousReplicas: 1 });
+  const [primary, replica] = createHealthy(desired) as [NodeObservation, NodeObservation];
+  const hold = (node: NodeObservation, name: string, value: string): NodeObservation => ({
+    ...node,
+    overrides: { [name]: value },
+  });
+
+  test.each<[string, NodeObservation, RegExp | null]>([
+    ['nothing', primary, null],
+    ['a stronger commit', hold(primary, 'synchronous_commit', 'remote_apply'), null],
+    ['more replicas', hold(primary, 'synchronous_standby_names', 'ANY 2 (node_1, node_2)'), null],
+    [
+      'ALTER SYSTEM on the primary',
+      hold(primary, 'synchronous_commit', 'off'),
+      /^node-1: synchronous-replicas: 1 does not hold: ALTER SYSTEM holds synchronous_commit at off there.*RESET synchronous_commit/,
+    ],
+    [
+      'on a replica, which may be the next primary',
+      hold(replica, 'synchronous_commit', 'remote_write'),
+      /^node-2: synchronous-replicas: 1 does not hold once it is the primary: .*not one of its machine/,
+    ],
+    [
+      'a list of nobody',
+      alterSystem(primary, { name: 'synchronous_standby_names', value: '' }),
+      /^node-1: synchronous-replicas: 1 does not hold: .* waits for 0 replicas\. Run ALTER SYSTEM RESET synchronous_standby_names/,
+    ],
+  ])('%s', (_, node, expected) => {
+    const faults = describeFaults([node], desired);
+    if (expected === null) expect(faults).toEqual([]);
+    else expect(faults).toEqual([expect.stringMatching(expected)]);
+    expect(describeFaults([node], createDesired())).toEqual([]);
+  });
+
+  const withWeak = (weakCommits: readonly WeakCommit[]) => [
+    { ...primary, postgres: primary.postgres && { ...primary.postgres, weakCommits } },
+  ];
+  const off = { role: 'batch', database: null, value: 'off' };
+
+  test('roles and databases are a note', () => {
+    const observed = withWeak([
+      off,
+      { role: null, database: 'logs', value: 'local' },
+      { role: 'batch', database: 'logs', value: 'off' },
+    ]);
+    expect(describeFaults(observed, desired)).toEqual([]);
+    expect(describeExceptions(observed, desired)).toMatch(
+      /does not hold for role batch \(synchronous_commit = off\), database logs \(synchronous_commit = local\), role batch in database logs \(synchronous_commit = off\)\. A failover may lose what they commit\./,
+    );
+    expect(describeExceptions(observed, createDesired())).toBeNull();
+    expect(describeExceptions([primary], desired)).toBeNull();
+    expect(describeExceptions(withWeak(Array(7).fill(off)), desired)).toContain(', and 2 more.');
+  });
+});
