@@ -18,6 +18,7 @@ const host = `pgca-${world}-host`;
 const label = `${worldLabel}=${world}`;
 const folder = mkdtempSync(join(tmpdir(), 'pgca-images-test-'));
 const mountPoint = '/srv/data';
+const device = '/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0a1b2c3d4e5f67890';
 
 let registry: Registry;
 let state: State;
@@ -123,19 +124,25 @@ describe('the host', () => {
     await eventually(() => connect('sudo docker exec pg pg_isready -h 127.0.0.1'));
   });
 
-  test('keeps volume, mount, docker and containers over a reboot, but not the device name', async () => {
-    const device = '/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0a1b2c3d4e5f67890';
-    await runOnHost(`mkfs.ext4 -q ${device}`);
+  test('undoes a mount that comes before the link by UUID, as systemd may', async () => {
+    await runOnHost(`touch /run/lab-udev-hold && mkfs.ext4 -q ${device}`);
     const uuid = await runOnHost(`blkid -p -o value -s UUID ${device}`);
-    await eventually(() => runOnHost(`test -b /dev/disk/by-uuid/${uuid}`));
     await runOnHost(
       `mkdir ${mountPoint} && echo 'UUID=${uuid} ${mountPoint} ext4 nofail 0 2' >> /etc/fstab`,
     );
+    await runOnHost(`systemctl daemon-reload && mount ${device} ${mountPoint}`);
+    await eventually(() => runOnHost(`! findmnt ${mountPoint}`));
+    await runOnHost(`! test -e /dev/disk/by-uuid/${uuid} && rm /run/lab-udev-hold`);
+    await runOnHost(`systemctl start srv-data.mount && findmnt ${mountPoint}`);
+    await runOnHost(`umount ${mountPoint}`);
+  });
+
+  test('keeps volume, mount, docker and containers over a reboot, but not the device name', async () => {
     await runOnHost(
       `printf '[Unit]\\nRequiresMountsFor=${mountPoint}\\n' > /etc/systemd/system/docker.service.d/data.conf`,
     );
     await runOnHost(
-      `systemctl daemon-reload && mount ${mountPoint} && echo kept > ${mountPoint}/file`,
+      `systemctl daemon-reload && systemctl start srv-data.mount && echo kept > ${mountPoint}/file`,
     );
     const node = await runOnHost(`readlink ${device}`);
     await runDocker(['restart', '--time', '60', host]);
