@@ -33,19 +33,37 @@ class Fstab(unittest.TestCase):
     def test_one_line_for_the_mount_point(self):
         before = "# static\nUUID=root / ext4 defaults 0 1\nUUID=old %s ext4 defaults 0 2\n\n" % ROOT
         after = volume.edit_fstab(before, "new", "ext4")
-        self.assertTrue(volume.has_fstab_entry(after, "new"))
-        self.assertFalse(volume.has_fstab_entry(after, "old"))
+        self.assertTrue(volume.has_fstab_entry(after, "new", "ext4"))
+        self.assertFalse(volume.has_fstab_entry(after, "old", "ext4"))
         self.assertIn("# static\nUUID=root / ext4 defaults 0 1\n", after)
         self.assertIn(",nofail,", after)
         self.assertEqual(volume.edit_fstab(after, "new", "ext4"), after)
 
     def test_comments_do_not_count(self):
-        self.assertFalse(volume.has_fstab_entry("#UUID=new %s ext4 defaults 0 2\n" % ROOT, "new"))
+        self.assertFalse(volume.has_fstab_entry("#UUID=new %s ext4 errors=panic 0 2\n" % ROOT, "new", "ext4"))
+
+    def test_says_what_an_error_does(self):
+        line = "UUID=u %s %s %s 0 2\n"
+        for filesystem, options, expected in [
+            # As earlier versions wrote it: ext4 would go on writing.
+            ("ext4", "defaults,noatime,nofail", "defaults,noatime,nofail,errors=remount-ro"),
+            ("ext4", "noatime,errors=panic,nofail", "noatime,errors=panic,nofail"),
+            # Has no such option and would not mount with it.
+            ("xfs", "defaults,nofail", "defaults,nofail"),
+        ]:
+            with self.subTest(options):
+                before = line % (ROOT, filesystem, options)
+                self.assertEqual(volume.has_fstab_entry(before, "u", filesystem), options == expected)
+                after = volume.edit_fstab(before, "u", filesystem)
+                self.assertEqual(after, line % (ROOT, filesystem, expected))
+                self.assertTrue(volume.has_fstab_entry(after, "u", filesystem))
 
 
 class Mounts(unittest.TestCase):
+    LINE = "36 35 %s %s %s rw,noatime shared:1 - ext4 /dev/nvme1n1 rw\n"
+
     def test_table(self):
-        line = "36 35 %s %s %s rw,noatime shared:1 - ext4 /dev/nvme1n1 rw\n"
+        line = self.LINE
         for name, text, expected in [
             ("none", line % ("259:1", "/", "/"), None),
             ("mounted", line % ("259:1", "/", "/") + line % ("259:3", "/", ROOT), "259:3"),
@@ -55,6 +73,70 @@ class Mounts(unittest.TestCase):
         ]:
             with self.subTest(name):
                 self.assertEqual(volume.find_mounted_device(text), expected)
+
+    def test_read_only(self):
+        fine = self.LINE % ("259:3", "/", ROOT)
+        for name, text, expected in [
+            ("none", "", False),
+            ("another", self.LINE.replace("rw", "ro") % ("259:1", "/", "/") + fine, False),
+            ("fine", fine, False),
+            ("says what an error would do", fine.replace("1 rw", "1 rw,errors=remount-ro"), False),
+            ("by an error", fine.replace("1 rw", "1 ro,errors=remount-ro"), True),
+            ("by an error, Linux 6.14 and later", fine.replace("1 rw", "1 rw,emergency_ro"), True),
+            ("by hand", fine.replace("rw,noatime", "ro,noatime"), True),
+            ("without optional fields", fine.replace("shared:1 ", "").replace("1 rw", "1 ro"), True),
+        ]:
+            with self.subTest(name):
+                self.assertEqual(volume.is_read_only(text), expected)
+
+
+class MountUnit(unittest.TestCase):
+    """A mount that comes before udev's link is undone by systemd, so the link is waited for and systemd mounts."""
+
+    def mount(self, late=0, outcome=0, device="259:3"):
+        """Mounts where the link by UUID turns up after `late` seconds; gives the programs run, and the time of each."""
+        clock = [0.0]
+        calls = []
+        mounts = []
+
+        def run(argv, **_):
+            calls.append((argv[:2], clock[0]))
+            if argv[:2] == ["systemctl", "start"]:
+                mounts.append(Mounts.LINE % (device, "/", ROOT))
+                return mock.Mock(returncode=outcome, stdout="", stderr="bound to inactive unit")
+            return mock.Mock(returncode=0, stdout="", stderr="")
+
+        def sleep(seconds):
+            clock[0] += seconds
+
+        with mock.patch.multiple(
+            volume,
+            run=run,
+            time=mock.Mock(monotonic=lambda: clock[0], sleep=sleep),
+            read_text=lambda path: "".join(mounts) if path == volume.MOUNTS else None,
+            device_number=lambda path: "259:3",
+        ), mock.patch.object(volume.os.path, "exists", lambda path: clock[0] >= late):
+            volume.mount_unit("/dev/nvme1n1", "u")
+        return calls
+
+    def test_waits_for_the_link_and_has_systemd_mount(self):
+        calls = self.mount(late=3)
+        self.assertEqual(calls[-1][0], ["systemctl", "start"])
+        self.assertGreaterEqual(calls[-1][1], 3)
+        self.assertNotIn("mount", [argv[0] for argv, _ in calls])
+
+    def test_a_link_that_never_comes_is_named(self):
+        with self.assertRaises(Problem) as raised:
+            self.mount(late=1000)
+        for part in ["/dev/disk/by-uuid/u", "/dev/nvme1n1", "60 s", "udevadm info"]:
+            self.assertIn(part, raised.exception.message)
+
+    def test_what_systemd_did_is_looked_at(self):
+        for options in [{"outcome": 1}, {"device": "259:9"}]:
+            with self.subTest(options), self.assertRaises(Problem) as raised:
+                self.mount(**options)
+            self.assertIn(volume.UNIT, raised.exception.message)
+            self.assertIn("bound to inactive unit", raised.exception.log)
 
 
 class Keys(unittest.TestCase):

@@ -6,7 +6,7 @@ import json
 import os
 import stat
 import time
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 from .command import Problem, run
 from .files import make_directory, read_json, read_text, write_text
@@ -16,7 +16,11 @@ BY_ID = "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_"
 # The name that Terraform attaches the volume under (/dev/sdf), as a Xen kernel spells it. Xen instances
 # (t2, m4, …) have no NVMe and no link by id, but the name is the attachment's own and stable.
 XEN_DEVICE = "/dev/xvdf"
+BY_UUID = "/dev/disk/by-uuid"
 FSTAB = "/etc/fstab"
+MOUNTS = "/proc/self/mountinfo"
+# What systemd makes of ROOT's line in fstab (systemd.mount(5): the path, escaped).
+UNIT = "var-lib-postgresql\\x2dcluster.mount"
 DROP_IN = "/etc/systemd/system/docker.service.d/20-postgres-cluster.conf"
 USABLE = ("ext4", "xfs")
 MIB = 1024 * 1024
@@ -31,12 +35,14 @@ TimeoutStopSec=330
 
 
 class Volume(NamedTuple):
-    """What was found. `device` is a device node, `filesystem` and `uuid` are None while it is blank."""
+    """What was found. `device` is a device node, `filesystem` and `uuid` are None while it is blank. `read_only`:
+    mounted, but nothing can be written to it."""
 
     device: Optional[str]
     filesystem: Optional[str]
     uuid: Optional[str]
     ready: bool
+    read_only: bool = False
 
 
 def observe_volume(volume_id: str, cluster: str) -> Volume:
@@ -46,14 +52,15 @@ def observe_volume(volume_id: str, cluster: str) -> Volume:
         return Volume(None, None, None, False)
     signature = probe(device)
     filesystem, uuid = signature.get("TYPE"), signature.get("UUID")
+    mounts = read_text(MOUNTS) or ""
     ready = (
         uuid is not None
-        and has_fstab_entry(read_text(FSTAB) or "", uuid)
+        and has_fstab_entry(read_text(FSTAB) or "", uuid, filesystem)
         and read_text(DROP_IN) == DROP_IN_TEXT
-        and find_mounted_device(read_text("/proc/self/mountinfo") or "") == device_number(device)
+        and find_mounted_device(mounts) == device_number(device)
         and (read_json(MARKER) or {}).get("cluster") == cluster
     )
-    return Volume(device, filesystem, uuid, ready)
+    return Volume(device, filesystem, uuid, ready, is_read_only(mounts))
 
 
 def ensure_volume(volume_id: str, cluster: str) -> bool:
@@ -69,7 +76,7 @@ def ensure_volume(volume_id: str, cluster: str) -> bool:
     if not signature:
         # Trap 27: only where nothing, not even a partition table, has left a signature.
         require_blank(device, volume_id)
-        run(["mkfs.ext4", "-q", "-m", "1", device], timeout=600)
+        run(["mkfs.ext4", "-q", "-m", "1", "-e", "remount-ro", device], timeout=600)
         signature = probe(device)
     filesystem = signature.get("TYPE")
     if filesystem not in USABLE or not signature.get("UUID"):
@@ -147,31 +154,60 @@ def device_number(device: str) -> str:
 
 def find_mounted_device(mountinfo: str) -> Optional[str]:
     """`major:minor` of what is mounted at ROOT, from the text of /proc/self/mountinfo (proc(5)); else None."""
+    fields = _find_mount(mountinfo)
+    return None if fields is None else fields[2]
+
+
+def is_read_only(mountinfo: str) -> bool:
+    """Whether what is mounted at ROOT takes no writes, from the text of /proc/self/mountinfo: ext4 sets `ro` after an
+    error, `emergency_ro` since Linux 6.14 (ext4_handle_error in fs/ext4/super.c), and `shutdown` where it gave up."""
+    fields = _find_mount(mountinfo)
+    if fields is None:
+        return False
+    options = ",".join([fields[5], fields[-1]]).split(",")
+    return not {"ro", "emergency_ro", "shutdown"}.isdisjoint(options)
+
+
+def _find_mount(mountinfo: str) -> Optional[List[str]]:
     found = None
     for line in mountinfo.splitlines():
         fields = line.split()
         # Of several mounts on one place the last is the visible one; the root of it must be whole.
-        if len(fields) > 4 and fields[4] == ROOT and fields[3] == "/":
-            found = fields[2]
+        if len(fields) > 9 and fields[4] == ROOT and fields[3] == "/":
+            found = fields
     return found
 
 
-def has_fstab_entry(fstab: str, uuid: str) -> bool:
-    """Whether an /etc/fstab mounts this file system at ROOT."""
-    return any(
-        line.split()[:2] == ["UUID=" + uuid, ROOT]
-        for line in fstab.splitlines()
-        if not line.startswith("#")
-    )
+def has_fstab_entry(fstab: str, uuid: str, filesystem: Optional[str]) -> bool:
+    """Whether an /etc/fstab mounts this file system at ROOT, and says what an error does to it."""
+    return any(_is_entry(line.split(), uuid) and _says_errors(line.split(), filesystem) for line in fstab.splitlines())
 
 
 def edit_fstab(fstab: str, uuid: str, filesystem: str) -> str:
-    """The text of an /etc/fstab with one line for ROOT; other lines stay."""
-    kept = [line for line in fstab.splitlines() if line.startswith("#") or line.split()[1:2] != [ROOT]]
+    """The text of an /etc/fstab with one line for ROOT. Other lines stay, and so do its own options."""
     # nofail: a lost volume must not keep the node from booting, where one can look at it. Docker, ordered
     # after this mount, then stays down, and with it PostgreSQL.
-    options = "defaults,noatime,nofail,x-systemd.device-timeout=30s"
-    return "\n".join(kept + ["UUID=%s %s %s %s 0 2" % (uuid, ROOT, filesystem, options), ""])
+    entry = ["UUID=" + uuid, ROOT, filesystem, "defaults,noatime,nofail,x-systemd.device-timeout=30s", "0", "2"]
+    kept = []
+    for line in fstab.splitlines():
+        fields = line.split()
+        if _is_entry(fields, uuid) and len(fields) > 3:
+            entry = fields
+        elif line.startswith("#") or fields[1:2] != [ROOT]:
+            kept.append(line)
+    if not _says_errors(entry, filesystem):
+        # Debian has it for its root. By itself ext4 goes on writing to what it knows to be damaged.
+        entry[3] += ",errors=remount-ro"
+    return "\n".join(kept + [" ".join(entry), ""])
+
+
+def _is_entry(fields: List[str], uuid: str) -> bool:
+    return fields[:2] == ["UUID=" + uuid, ROOT]
+
+
+def _says_errors(fields: List[str], filesystem: Optional[str]) -> bool:
+    """xfs has no such option: it shuts itself down. A choice of the team's own counts."""
+    return filesystem != "ext4" or any(option.startswith("errors=") for option in ",".join(fields[3:4]).split(","))
 
 
 def mount(device: str, uuid: str, filesystem: str) -> None:
@@ -179,18 +215,67 @@ def mount(device: str, uuid: str, filesystem: str) -> None:
     make_directory(ROOT, 0o755)
     fstab = read_text(FSTAB) or ""
     changed = False
-    if not has_fstab_entry(fstab, uuid):
+    if not has_fstab_entry(fstab, uuid, filesystem):
         changed = write_text(FSTAB, edit_fstab(fstab, uuid, filesystem))
     make_directory(os.path.dirname(DROP_IN))
     changed = write_text(DROP_IN, DROP_IN_TEXT) or changed
     if changed:
         run(["systemctl", "daemon-reload"], timeout=120)
-    mounted = find_mounted_device(read_text("/proc/self/mountinfo") or "")
+    mounted = find_mounted_device(read_text(MOUNTS) or "")
     if mounted is None:
-        # By device: the link by UUID is udev's and may be a moment late after mkfs.
-        run(["mount", "-t", filesystem, "-o", "noatime", device, ROOT], timeout=300)
+        mount_unit(device, uuid)
     elif mounted != device_number(device):
         raise Problem("another device (%s) is mounted at %s; unmount it first" % (mounted, ROOT))
+    elif changed and filesystem == "ext4" and not is_read_only(read_text(MOUNTS) or ""):
+        # In place: nothing that runs on it notices.
+        run(["mount", "-o", "remount," + find_errors(read_text(FSTAB) or "", uuid), ROOT], timeout=60)
+
+
+def find_errors(fstab: str, uuid: str) -> str:
+    """What the line of this file system says of errors, e.g. `errors=remount-ro`; it is there."""
+    fields = next(line.split() for line in fstab.splitlines() if _is_entry(line.split(), uuid))
+    return next(option for option in fields[3].split(",") if option.startswith("errors="))
+
+
+def mount_unit(device: str, uuid: str) -> None:
+    """Mounts through the unit that systemd made of fstab's line, once udev has the link that it waits for.
+
+    A mount by hand may come before that: the unit counts as mounted while the device it belongs to counts as absent,
+    and systemd before 248 unmounts it at once ("bound to inactive unit").
+    """
+    wait_for_link(device, uuid)
+    result = run(["systemctl", "start", UNIT], timeout=300, check=False)
+    mounted = find_mounted_device(read_text(MOUNTS) or "")
+    if result.returncode != 0 or mounted != device_number(device):
+        status = run(["systemctl", "status", "--no-pager", "--full", UNIT], timeout=60, check=False)
+        raise Problem(
+            "systemd did not mount %s at %s (unit %s, exit code %d; mounted there: %s). "
+            "Look at the log of the unit, then run this again"
+            % (device, ROOT, UNIT, result.returncode, mounted or "nothing"),
+            (result.stderr + status.stdout)[-4000:],
+        )
+
+
+def wait_for_link(device: str, uuid: str, seconds: float = 60) -> None:
+    """Waits until udev has seen the file system that was just made: until /dev/disk/by-uuid has it."""
+    link = "%s/%s" % (BY_UUID, uuid)
+    deadline = time.monotonic() + seconds
+    asked = False
+    while not os.path.exists(link) or device_number(link) != device_number(device):
+        if time.monotonic() > deadline:
+            listed = sorted(os.listdir(BY_UUID)) if os.path.isdir(BY_UUID) else []
+            raise Problem(
+                "udev made no link %s to %s within %d s (there are: %s), so systemd cannot mount it. "
+                "Look at `udevadm info %s` and `systemctl status systemd-udevd` there, then run this again"
+                % (link, device, seconds, ", ".join(listed[:10]) or "none", device)
+            )
+        if not asked:
+            # Its own watch tells udev when a writer closes the device; this is for a system without.
+            run(["udevadm", "trigger", "--action=change", "--name-match=" + device], timeout=60, check=False)
+            run(["udevadm", "settle", "--timeout=30"], timeout=60, check=False)
+            asked = True
+            continue
+        time.sleep(0.1)
 
 
 def mark(volume_id: str, cluster: str) -> None:
@@ -213,7 +298,7 @@ def mark(volume_id: str, cluster: str) -> None:
 
 def require_mounted(cluster: str) -> None:
     """Raises Problem unless the cluster's own volume is mounted (trap 1)."""
-    if find_mounted_device(read_text("/proc/self/mountinfo") or "") is None:
+    if find_mounted_device(read_text(MOUNTS) or "") is None:
         raise Problem("no volume is mounted at %s; nothing was started" % ROOT)
     if (read_json(MARKER) or {}).get("cluster") != cluster:
         raise Problem("the volume at %s does not carry the marker of cluster %r" % (ROOT, cluster))
