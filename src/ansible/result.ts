@@ -113,6 +113,7 @@ const observation = object({
     device: devicePath.nullable(),
     filesystem: filesystem.nullable(),
     ready: flag,
+    readOnly: flag,
   }),
   data: oneOf(['absent', 'partial', 'unrecorded', 'complete']),
   standby: flag,

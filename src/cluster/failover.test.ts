@@ -66,6 +66,22 @@ describe('planFailover', () => {
     expect(listSteps(plan(running))).toEqual(['fence node-1']);
   });
 
+  test('a volume that takes no writes can neither be fenced nor promoted', () => {
+    const turn = (sighting: ReturnType<typeof createFailed>, name: string) => ({
+      ...sighting,
+      observed: sighting.observed.map((node) =>
+        node.name === name ? { ...node, volume: { ...node.volume, readOnly: true } } : node,
+      ),
+    });
+    expect(plan(turn(createFailed({ reachable: true }), 'node-1')).refusals).toEqual([
+      expect.stringMatching(/^The data volume of node-1, .*Stop its instance/),
+    ]);
+    expect(plan(turn(createFenced(), 'node-2')).refusals).toEqual([
+      expect.stringMatching(/^node-2 has the most changes, .*takes no writes.*reboot/),
+    ]);
+    expect(listSteps(plan(turn(createFenced(), 'node-3')))).toEqual(['promote node-2']);
+  });
+
   test('promotes the replica that has the most changes, compared as numbers', () => {
     const lsn = { 'node-2': '0/FFFFFFF', 'node-3': '1/0' };
     expect(listSteps(plan(createFenced({}, lsn)))).toEqual(['promote node-3']);

@@ -55,6 +55,7 @@ export function planFailover(
   const problem =
     refuseFence(fenced, { old, unreachable, gone: sighting.gone }) ??
     refuseLivingPrimary(old, sighting, desired) ??
+    refuseReadOnly(best, old, observed) ??
     refuseLoss(best, {
       quorum: findQuorum(observed, desired),
       candidates,
@@ -160,6 +161,19 @@ function refuseLivingPrimary(
     return `${old} lets this action open no session, but its PostgreSQL answers ${witness.name}: it is not lost. Its connections may all be taken: end some of them. If it hangs nevertheless, stop its container there (docker stop) and run this again.`;
   }
   return `${old} cannot be logged in to, but its PostgreSQL answers ${witness.name}: it is not lost. Fix the way to it (address, ssh-cidrs, key) and use input primary to move; or stop its instance in EC2 and run this again.`;
+}
+
+/** A fence is written, and so is a promotion. */
+function refuseReadOnly(
+  best: NodeObservation,
+  old: string | null,
+  observed: readonly NodeObservation[],
+): string | null {
+  if (best.volume.readOnly) {
+    return `${best.name} has the most changes, and its data volume takes no writes, so it cannot be promoted. Read journalctl -k there, then reboot the instance, which checks and repairs the file system, and run this again.`;
+  }
+  if (!observed.some(({ name, volume }) => name === old && volume.readOnly)) return null;
+  return `The data volume of ${old}, which was primary, takes no writes, so it cannot be fenced there. Stop its instance in EC2 and run this again.`;
 }
 
 /**

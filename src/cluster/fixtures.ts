@@ -151,7 +151,7 @@ export function createHealthy(desired: DesiredCluster, primary = 'node-1'): Node
         memoryMib: 3900,
         authorizedKeysCurrent: true,
       },
-      volume: { device: '/dev/nvme1n1', filesystem: 'ext4', ready: true },
+      volume: { device: '/dev/nvme1n1', filesystem: 'ext4', ready: true, readOnly: false },
       data: 'complete',
       standby: !isPrimary,
       record: {

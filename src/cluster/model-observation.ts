@@ -22,7 +22,7 @@ function observeNode(cluster: ModelCluster, node: ModelNode): NodeObservation {
     memoryMib: 3900,
   };
   const filesystem = node.hostReady || hasData ? 'ext4' : null;
-  const volume = { device: '/dev/nvme1n1', filesystem, ready: node.mounted };
+  const volume = { device: '/dev/nvme1n1', filesystem, ready: node.mounted, readOnly: false };
   // Of a volume that is not mounted nothing is seen.
   if (!node.mounted) return { ...fresh, host, volume };
   return {

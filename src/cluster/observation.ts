@@ -70,6 +70,8 @@ export interface VolumeObservation {
   readonly filesystem: string | null;
   /** Mounted at the right place, by UUID, also after a reboot. */
   readonly ready: boolean;
+  /** It takes no writes: the kernel made it read-only after an error of the file system, or somebody did. */
+  readonly readOnly: boolean;
 }
 
 /** Identity of the data on a volume; a change of any of it is never silent. */
@@ -185,7 +187,7 @@ export function describeFreshNode(name: string): NodeObservation {
       memoryMib: 0,
       authorizedKeysCurrent: true,
     },
-    volume: { device: '/dev/nvme1n1', filesystem: null, ready: false },
+    volume: { device: '/dev/nvme1n1', filesystem: null, ready: false, readOnly: false },
     data: 'absent',
     standby: false,
     record: null,

@@ -25,6 +25,16 @@ describe('refuses, touching nothing, when', () => {
       /node-1 and node-2 are both primary/,
     ],
     [
+      "a replica's data volume has turned read-only",
+      bend(healthy, 'node-2', ({ volume }) => ({ volume: { ...volume, readOnly: true } })),
+      /^node-2: its data volume \(\/dev\/nvme1n1\) takes no writes\. .*journalctl -k.*reboot.*clones it again\.$/,
+    ],
+    [
+      "the primary's data volume has turned read-only",
+      bend(healthy, 'node-1', ({ volume }) => ({ volume: { ...volume, readOnly: true } })),
+      /^node-1: its data volume .*takes no writes\. .*command: failover\.$/,
+    ],
+    [
       'a stopped node would be a second primary',
       bend(healthy, 'node-2', (node) => ({ ...stopped(node), standby: false })),
       /node-1 is primary, and node-2, which does not answer, holds a primary's data/,

@@ -34,6 +34,7 @@ export function findRefusals(
     ...refuseSeveralPrimaries(observed),
     ...refuseOutlivedPrimary(observed),
     ...(incomplete ? [] : refuseLostPrimary(observed, desired)),
+    ...refuseReadOnly(observed, desired),
     ...refuseForeignData(observed),
     ...refuseAhead(observed, desired),
     ...refuseOtherImage(observed, desired),
@@ -125,6 +126,22 @@ function refuseLostPrimary(
   return [
     `No node is primary, but ${listNames(withData)} hold a replica's data, so a new cluster must not be initialised. Bring the old primary's volume back, or run the action with command: failover to promote the most advanced replica.`,
   ];
+}
+
+/** Every step writes. A replica that leaves needs no more than its removal. */
+function refuseReadOnly(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
+  const primary = findPrimary(observed);
+  const isNeeded = ({ name }: NodeObservation) =>
+    name === primary || desired.nodes.some((node) => node.name === name);
+  return observed
+    .filter((node) => node.volume.readOnly && isNeeded(node))
+    .map(({ name, volume }) => {
+      const otherwise =
+        name === primary
+          ? `Where the node does not come back from that, stop its instance in EC2 and run the action with command: failover`
+          : `Where PostgreSQL then finds its data damaged, move the data directory of ${name} aside; the next run clones it again`;
+      return `${name}: its data volume (${volume.device}) takes no writes. A file system is made read-only when it or its disk has an error (errors=remount-ro). Read journalctl -k there for the cause, then reboot the instance, which checks and repairs the file system, and run this again. ${otherwise}.`;
+    });
 }
 
 function refuseForeignData(observed: readonly NodeObservation[]): string[] {

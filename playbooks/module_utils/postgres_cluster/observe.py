@@ -105,7 +105,12 @@ def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
                 options["user"], options["authorized_key"], options["retired_keys"]
             ),
         },
-        "volume": {"device": volume.device, "filesystem": volume.filesystem, "ready": volume.ready},
+        "volume": {
+            "device": volume.device,
+            "filesystem": volume.filesystem,
+            "ready": volume.ready,
+            "readOnly": volume.read_only,
+        },
         "data": judge_data(),
         "standby": is_standby(),
         "record": read_record(),
