@@ -11,7 +11,7 @@ from unittest import mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
 
-from postgres_cluster import check, control, fence, handover, layout, observe, switchover
+from postgres_cluster import check, control, handover, layout, observe, signals, switchover, timeline
 from postgres_cluster.command import Problem
 
 CONTROL = (
@@ -85,8 +85,8 @@ class ReceivedTimeline(unittest.TestCase):
             os.mkdir(folder + "/pg_wal/archive_status")
             for name in names:
                 open("%s/pg_wal/%s" % (folder, name), "wb").close()
-            with mock.patch.object(control, "DATA", folder):
-                self.assertEqual(control.find_received_timeline(), expected)
+            with mock.patch.object(timeline, "DATA", folder):
+                self.assertEqual(timeline.find_received_timeline(), expected)
 
     def test_is_that_of_the_latest_segment(self):
         self.check([], 0)
@@ -100,8 +100,8 @@ class ReceivedTimeline(unittest.TestCase):
         self.check(["000000010000000000000003", "00000002.history"], 1)
 
     def test_of_data_that_lies_elsewhere_nothing_is_known(self):
-        with mock.patch.object(control, "DATA", "/nowhere"):
-            self.assertEqual(control.find_received_timeline(), 0)
+        with mock.patch.object(timeline, "DATA", "/nowhere"):
+            self.assertEqual(timeline.find_received_timeline(), 0)
 
     def test_a_server_that_stands_still_is_on_the_timeline_that_it_received(self):
         lagging = {"state": "in archive recovery", "timeline": 1, "lsn": "0/3000148"}
@@ -163,36 +163,36 @@ class Fence(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.data = folder.name + "/data"
         for name, value in (("DATA", self.data),):
-            patch = mock.patch.object(fence, name, value)
+            patch = mock.patch.object(signals, name, value)
             patch.start()
             self.addCleanup(patch.stop)
         # The default of an argument is what it was when the function was made.
-        write, remove = fence.write_signal, fence.remove_signal
+        write, remove = signals.write_signal, signals.remove_signal
         for name, function in (
             ("write_signal", lambda name, directory=self.data: write(name, directory)),
             ("remove_signal", lambda name, directory=self.data: remove(name, directory)),
         ):
-            patch = mock.patch.object(fence, name, function)
+            patch = mock.patch.object(signals, name, function)
             patch.start()
             self.addCleanup(patch.stop)
 
     def test_once(self):
-        self.assertFalse(fence.raise_fence())
+        self.assertFalse(signals.raise_fence())
         os.mkdir(self.data)
-        self.assertTrue(fence.raise_fence())
-        self.assertFalse(fence.raise_fence())
+        self.assertTrue(signals.raise_fence())
+        self.assertFalse(signals.raise_fence())
         self.assertEqual(sorted(os.listdir(self.data)), [layout.FORMER_PRIMARY, "standby.signal"])
-        self.assertTrue(fence.is_marked(self.data))
-        self.assertTrue(fence.lift_fence())
-        self.assertFalse(fence.lift_fence())
+        self.assertTrue(signals.is_marked(self.data))
+        self.assertTrue(signals.lift_fence())
+        self.assertFalse(signals.lift_fence())
         self.assertEqual(os.listdir(self.data), [])
 
     def test_a_replicas_data_gets_no_mark(self):
         os.mkdir(self.data)
         with open(self.data + "/standby.signal", "w"):
             pass
-        self.assertFalse(fence.raise_fence())
-        self.assertFalse(fence.is_marked(self.data))
+        self.assertFalse(signals.raise_fence())
+        self.assertFalse(signals.is_marked(self.data))
 
 
 def retry(connect):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import struct
 from typing import Any, Dict, NamedTuple, Optional
 
@@ -11,6 +9,7 @@ from .command import Problem, run
 from .docker import inspect_image
 from .image import Image
 from .layout import CONTAINER_DATA, DATA
+from .timeline import find_received_timeline  # noqa: F401  (beside what else tells where data stands)
 
 # DBState in src/include/catalog/pg_control.h.
 _STATES = (
@@ -99,20 +98,6 @@ def parse_position(text: str) -> Dict[str, Any]:
         return {"state": lines["Database cluster state"], "timeline": timeline, "lsn": lsn}
     except (KeyError, ValueError):
         raise Problem("pg_controldata does not say where the data stands", text)
-
-
-def find_received_timeline(directory: Optional[str] = None) -> int:
-    """The latest timeline of which the data has WAL, by the names of the segments; 0 without any.
-
-    A replica that has received changes of a timeline has a segment named after it, long before a checkpoint says so.
-    Data that went another way has the history file of that timeline, and no segment. One that is kept for later use
-    has a name of the timeline that was replayed then (RemoveOldXlogFiles in xlog.c), so of none that is later.
-    """
-    try:
-        names = os.listdir((directory or DATA) + "/pg_wal")
-    except OSError:
-        return 0
-    return max((int(name[:8], 16) for name in names if re.match(r"^[0-9A-F]{24}$", name)), default=0)
 
 
 def parse_lsn(lsn: str) -> int:

@@ -8,6 +8,7 @@ import stat
 import time
 from typing import Any, Dict, List, NamedTuple, Optional
 
+from .boot import UNIT_NAME, ensure_guard, is_guard_current
 from .command import Problem, run
 from .files import make_directory, read_json, read_text, write_text
 from .layout import MARKER, ROOT
@@ -25,13 +26,17 @@ DROP_IN = "/etc/systemd/system/docker.service.d/20-postgres-cluster.conf"
 USABLE = ("ext4", "xfs")
 MIB = 1024 * 1024
 
-DROP_IN_TEXT = """# Docker starts PostgreSQL, so its volume has to be there first; at shutdown PostgreSQL gets its time.
+# Wanted and no more: a guard that cannot run must not keep a whole cluster down after a power cut.
+DROP_IN_TEXT = """# Docker starts PostgreSQL, so its volume has to be there first, and the guard must have looked at its data; at
+# shutdown PostgreSQL gets its time.
 [Unit]
 RequiresMountsFor=%s
+Wants=%s
+After=%s
 
 [Service]
 TimeoutStopSec=330
-""" % ROOT
+""" % (ROOT, UNIT_NAME, UNIT_NAME)
 
 
 class Volume(NamedTuple):
@@ -57,6 +62,7 @@ def observe_volume(volume_id: str, cluster: str) -> Volume:
         uuid is not None
         and has_fstab_entry(read_text(FSTAB) or "", uuid, filesystem)
         and read_text(DROP_IN) == DROP_IN_TEXT
+        and is_guard_current()
         and find_mounted_device(mounts) == device_number(device)
         and (read_json(MARKER) or {}).get("cluster") == cluster
     )
@@ -219,6 +225,7 @@ def mount(device: str, uuid: str, filesystem: str) -> None:
         changed = write_text(FSTAB, edit_fstab(fstab, uuid, filesystem))
     make_directory(os.path.dirname(DROP_IN))
     changed = write_text(DROP_IN, DROP_IN_TEXT) or changed
+    changed = ensure_guard() or changed
     if changed:
         run(["systemctl", "daemon-reload"], timeout=120)
     mounted = find_mounted_device(read_text(MOUNTS) or "")

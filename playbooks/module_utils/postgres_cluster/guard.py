@@ -1,0 +1,128 @@
+"""Before Docker starts at a boot: whether this node's data may still come up as the primary's.
+
+An instance that was stopped as lost may be started again, by a person or by EC2. Docker then starts what ran on it
+before, and a former primary would take writes beside the new one. So its peers are asked first, once a boot.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, List, Optional
+
+from .files import read_json, read_text
+from .layout import DATA, ETC, HBA, PASSFILE, RECORD, REPLICATION_USER
+from .peer import Peer, Refused, ask_peer
+from .signals import SIGNAL, raise_fence
+from .timeline import find_received_timeline
+
+# Nodes that lost their power together come up together. Who has seen none of them by then is taken for alone: a
+# primary whose replicas are all gone must not stay down for good.
+LONELY_SECONDS = 60
+# Once one has answered, nothing is wrong with the way to them. The others may be down.
+GRACE_SECONDS = 5
+
+
+def main() -> None:
+    """Fences data that was a primary's where another node has taken over, and says so."""
+    record = read_json(RECORD)
+    password = read_password(read_text("%s/%s" % (ETC, PASSFILE)) or "")
+    if record is None or password is None or not os.path.isdir(DATA) or os.path.exists("%s/%s" % (DATA, SIGNAL)):
+        print("no primary's data here")
+        return
+    peers = [address for address in list_addresses(read_text("%s/%s" % (ETC, HBA)) or "") if not is_own(address)]
+    reason = find_successor(
+        peers,
+        ask=lambda address: ask_peer(address, password),
+        identifier=str(record.get("systemIdentifier")),
+        timeline=find_received_timeline(),
+    )
+    if reason is None:
+        print("this node's data may come up as the primary's")
+    elif raise_fence():
+        print("%s: this node's data was a primary's and comes up as a replica's" % reason)
+
+
+def find_successor(
+    peers: List[str],
+    ask: Callable[[str], Optional[Peer]],
+    identifier: str,
+    timeline: int,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Any] = time.sleep,
+) -> Optional[str]:
+    """Why this node is the primary no longer, as its peers know it; None where none of them says so.
+
+    `identifier` and `timeline` are those of the data here. Returns as soon as one says so or all have answered.
+    """
+    deadline = clock() + LONELY_SECONDS
+    silent = list(peers)
+    refusal = None
+    is_known = False
+    while silent:
+        with ThreadPoolExecutor(len(silent)) as pool:
+            answers = list(zip(silent, pool.map(lambda address: _try(ask, address), silent)))
+        for address, answer in answers:
+            reason = judge(address, answer, identifier, timeline)
+            if reason is not None:
+                return reason
+            if isinstance(answer, Refused):
+                refusal = "%s does not let this node replicate, so the cluster went on without it" % address
+            is_known = is_known or (isinstance(answer, Peer) and answer.system_identifier == identifier)
+        if any(answer is not None for _, answer in answers):
+            deadline = min(deadline, clock() + GRACE_SECONDS)
+        silent = [address for address, answer in answers if answer is None]
+        if silent and clock() >= deadline:
+            print("no answer from %s" % ", ".join(silent))
+            break
+        if silent:
+            sleep(0.5)
+    # Replicas have the password and pg_hba.conf from their primary. But one address may be another cluster's by now,
+    # so a node of this one that knows of no successor goes before it.
+    return None if is_known else refusal
+
+
+def _try(ask: Callable[[str], Optional[Peer]], address: str) -> Any:
+    try:
+        return ask(address)
+    except Refused as refusal:
+        return refusal
+
+
+def judge(address: str, answer: Any, identifier: str, timeline: int) -> Optional[str]:
+    """What one answer says against this node's data being the primary's; None where nothing."""
+    if not isinstance(answer, Peer) or answer.system_identifier != identifier:
+        return None
+    if answer.is_primary and answer.timeline >= timeline:
+        return "%s is a primary on timeline %d, this node was on %d" % (address, answer.timeline, timeline)
+    if answer.timeline > timeline:
+        return "%s follows a primary on timeline %d, this node was on %d" % (address, answer.timeline, timeline)
+    return None
+
+
+def list_addresses(hba: str) -> List[str]:
+    """The nodes' addresses in the pg_hba.conf that a step wrote: those that may replicate."""
+    return re.findall(r"^host replication %s (\d+\.\d+\.\d+\.\d+)/32 " % REPLICATION_USER, hba, re.MULTILINE)
+
+
+def is_own(address: str) -> bool:
+    """Whether an address is this machine's: only then may a socket have it."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
+
+
+def read_password(passfile: str) -> Optional[str]:
+    """The password in a line as `render_passfile` writes it (PostgreSQL manual, 32.16); None without one."""
+    match = re.match(r"\*:\*:\*:%s:(.*)\n" % REPLICATION_USER, passfile)
+    return None if match is None else re.sub(r"\\(.)", r"\1", match.group(1))
+
+
+if __name__ == "__main__":
+    main()
