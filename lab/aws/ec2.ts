@@ -1,4 +1,4 @@
-import { ApiError } from './api-error.ts';
+import { ApiError, ProviderError } from './api-error.ts';
 import { parseCidr, writeAddress } from './cidr.ts';
 import type { Context } from './resource.ts';
 import type { Instance, Volume } from './world.ts';
@@ -64,8 +64,15 @@ export function takePublicAddress(
   return takeAddress(world.internet, 256, [...taken, previous]);
 }
 
-/** StopInstances. The public address is given back. */
-export async function stopInstance(id: string, context: Context): Promise<void> {
+/**
+ * StopInstances, and the provider's waiting for its end. The public address is given back. A stop by force asks no
+ * system to shut down; on sick hardware no other one comes to its end.
+ */
+export async function stopInstance(
+  id: string,
+  context: Context,
+  { force = false }: { force?: boolean } = {},
+): Promise<void> {
   const instance = findInstance(id, context);
   if (instance.stopProtected) {
     throw new ApiError(
@@ -74,7 +81,14 @@ export async function stopInstance(id: string, context: Context): Promise<void> 
     );
   }
   if (instance.state === 'stopped') return;
-  await context.compute.stop(instance);
+  if (instance.stopHangs && !force) {
+    instance.state = 'stopping';
+    context.world.save();
+    throw new ProviderError(
+      `waiting for EC2 Instance (${id}) stop: timeout while waiting for state to become 'stopped' (last state: 'stopping', timeout: 10m0s)`,
+    );
+  }
+  await context.compute.stop(instance, force);
   instance.state = 'stopped';
   instance.publicIp = null;
   context.world.save();

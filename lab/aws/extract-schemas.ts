@@ -32,6 +32,7 @@ const RESOURCES = [
   'key_pair',
   'instance',
   'ebs_volume',
+  'ec2_instance_state',
   'volume_attachment',
 ];
 

@@ -41,7 +41,8 @@ export interface Aws {
   listInstances(): InstanceView[];
   /** Restarts a machine's system, as RebootInstances does. */
   reboot(instanceId: string): Promise<void>;
-  stopInstance(instanceId: string): Promise<void>;
+  /** Stops a machine; by force also one on sick hardware. */
+  stopInstance(instanceId: string, options?: { force?: boolean }): Promise<void>;
   startInstance(instanceId: string): Promise<void>;
   /** Ends a machine behind Terraform's back, termination protection or not. */
   terminate(instanceId: string): Promise<void>;
@@ -114,7 +115,7 @@ export async function startAws(options: AwsOptions): Promise<Aws> {
     tables: world.tables,
     listInstances: () => listInstances(world, name),
     reboot: (id) => compute.reboot(ec2.findInstance(id, contextOf(id))),
-    stopInstance: (id) => ec2.stopInstance(id, contextOf(id)),
+    stopInstance: (id, how) => ec2.stopInstance(id, contextOf(id), how),
     startInstance: (id) => ec2.startInstance(id, contextOf(id)),
     terminate: (id) => endInstance(id, contextOf(id)),
     async edit(change) {

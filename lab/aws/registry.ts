@@ -4,6 +4,7 @@ import { readInstanceType, readInstanceTypeOfferings } from './data/instance-typ
 import { readSubnet, readSubnets, readVpc } from './data/network.ts';
 import type { Context, Resource } from './resource.ts';
 import { ebsVolume } from './resources/ebs-volume.ts';
+import { ec2InstanceState } from './resources/ec2-instance-state.ts';
 import { instance } from './resources/instance.ts';
 import { internetGateway } from './resources/internet-gateway.ts';
 import { keyPair } from './resources/key-pair.ts';
@@ -20,6 +21,7 @@ import type { Fields } from './values.ts';
 /** Every resource of the stand-in; each has its schema in `schemas.json`. */
 export const resources: { readonly [type: string]: Resource } = {
   aws_ebs_volume: ebsVolume,
+  aws_ec2_instance_state: ec2InstanceState,
   aws_instance: instance,
   aws_internet_gateway: internetGateway,
   aws_key_pair: keyPair,

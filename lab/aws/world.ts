@@ -113,7 +113,9 @@ export interface Instance extends Thing {
   readonly ebsOptimized: boolean;
   readonly launched: string;
   type: string;
-  state: 'running' | 'stopped';
+  state: 'running' | 'stopping' | 'stopped';
+  /** Sick hardware: an orderly stop does not come to its end. */
+  stopHangs?: boolean;
   publicIp: string | null;
   groups: string[];
   sourceDestCheck: boolean;

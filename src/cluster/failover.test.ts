@@ -1,15 +1,20 @@
 import { describe, expect, test } from 'vitest';
-import { planFailover } from './failover.ts';
+import { type FailoverSighting, planFailover } from './failover.ts';
 import { createDesired, createHealthy, createSettingsInForce } from './fixtures.ts';
 import { describeFreshNode, type NodeObservation } from './observation.ts';
 
 const desired = createDesired();
+/** What EC2 says where nobody stopped an instance. */
+const RUNNING = { 'node-1': 'running', 'node-2': 'running', 'node-3': 'running' };
 
 /** The cluster after its primary died: node-1 is stopped, or out of reach and not seen at all. */
 function createFailed(
   { reachable, lsn = {} }: { reachable: boolean; lsn?: Readonly<Record<string, string>> },
   cluster = desired,
-): { observed: NodeObservation[]; unreachable: string[]; gone: string[] } {
+): Pick<FailoverSighting, 'gone' | 'states'> & {
+  observed: NodeObservation[];
+  unreachable: string[];
+} {
   const observed = createHealthy(cluster).map((node): NodeObservation => {
     const { postgres } = node;
     if (node.name === 'node-1') {
@@ -23,8 +28,8 @@ function createFailed(
     };
   });
   return reachable
-    ? { observed, unreachable: [], gone: [] }
-    : { observed: observed.slice(1), unreachable: ['node-1'], gone: [] };
+    ? { observed, unreachable: [], gone: [], states: RUNNING }
+    : { observed: observed.slice(1), unreachable: ['node-1'], gone: [], states: RUNNING };
 }
 
 const plan = (sighting: ReturnType<typeof createFailed>, fenced: string | null = null) =>
@@ -87,20 +92,54 @@ describe('planFailover', () => {
     expect(listSteps(plan(createFenced({}, lsn)))).toEqual(['promote node-3']);
   });
 
-  test('an instance that cannot be reached is replaced first, unless a person vouches for it', () => {
+  describe('Never two primaries: the instance of one that cannot be reached', () => {
     const failed = createFailed({ reachable: false });
-    expect(listSteps(plan(failed))).toEqual(['replace node-1']);
-    expect(listSteps(plan({ ...failed, gone: ['node-1'] }))).toEqual(['promote node-2']);
-    const vouched = plan(failed, 'node-1');
-    expect(listSteps(vouched)).toEqual(['promote node-2']);
-    // Nobody waits for it, and nothing is kept for it.
-    expect(vouched).toMatchObject({ steps: [{ slots: ['node_3'] }] });
+    const inState = (state: string) => ({ ...failed, states: { ...RUNNING, 'node-1': state } });
+    const unknown = { ...failed, states: null };
+
+    test.each<[string, typeof failed, string | null, string]>([
+      ['runs', failed, null, 'halt node-1'],
+      ['stops and does not come to an end', inState('stopping'), null, 'halt node-1'],
+      ['is stopped, as EC2 says', inState('stopped'), null, 'promote node-2'],
+      ['is stopped, as a person and EC2 say', inState('stopped'), 'node-1', 'promote node-2'],
+      ['was terminated', { ...failed, gone: ['node-1'] }, null, 'promote node-2'],
+      [
+        'was terminated, as a person knew',
+        { ...failed, gone: ['node-1'] },
+        'node-1',
+        'promote node-2',
+      ],
+      ['cannot be asked about', unknown, null, 'halt node-1'],
+      ['cannot be asked about, and a person vouches', unknown, 'node-1', 'promote node-2'],
+    ])('%s', (_, sighting, fenced, step) => {
+      const result = plan(sighting, fenced);
+      expect(listSteps(result)).toEqual([step]);
+      // Nobody waits for it, and nothing is kept for it.
+      if (step.startsWith('promote'))
+        expect(result).toMatchObject({ steps: [{ slots: ['node_3'] }] });
+    });
+
+    test.each(['running', 'stopping', 'pending', 'shutting-down'])(
+      'is %s, and a person says it is down: refused, with both ways out',
+      (state) => {
+        const { instanceId } = desired.nodes[0] ?? { instanceId: 'none' };
+        const reason = plan(inState(state), 'node-1').refusals.join();
+        expect(reason).toContain(`EC2 says that its instance ${instanceId} is ${state}`);
+        expect(reason).toContain('Leave fenced out');
+        expect(reason).toContain(`aws ec2 stop-instances --force --instance-ids ${instanceId}`);
+      },
+    );
   });
 
   test('an instance that was replaced needs no fence', () => {
     const { observed } = createFailed({ reachable: true });
     const replaced = { ...describeFreshNode('node-1') };
-    const result = plan({ observed: [replaced, ...observed.slice(1)], unreachable: [], gone: [] });
+    const result = plan({
+      observed: [replaced, ...observed.slice(1)],
+      unreachable: [],
+      gone: [],
+      states: RUNNING,
+    });
     expect(listSteps(result)).toEqual(['promote node-2']);
   });
 
@@ -108,7 +147,7 @@ describe('planFailover', () => {
     [
       'a primary that answers',
       planFailover(
-        { observed: createHealthy(desired), unreachable: [], gone: [] },
+        { observed: createHealthy(desired), unreachable: [], gone: [], states: RUNNING },
         { desired, fenced: null },
       ),
       /node-1 answers as the primary/,
@@ -120,6 +159,7 @@ describe('planFailover', () => {
           observed: createFailed({ reachable: true }).observed.slice(0, 1),
           unreachable: ['node-2'],
           gone: [],
+          states: RUNNING,
         },
         { desired, fenced: null },
       ),
@@ -167,7 +207,12 @@ describe('planFailover', () => {
           postgresqlConf: "primary_conninfo = 'host=10.42.0.99 port=5432'\n",
         },
       }));
-      return { observed: stray, unreachable: ['node-1', 'node-3'], gone: ['node-1'] };
+      return {
+        observed: stray,
+        unreachable: ['node-1', 'node-3'],
+        gone: ['node-1'],
+        states: RUNNING,
+      };
     }
 
     test('it is remembered', () => {
@@ -182,9 +227,11 @@ describe('planFailover', () => {
         observed: [describeFreshNode('node-1'), ...observed],
         unreachable: ['node-3'],
         gone: [],
+        states: RUNNING,
       };
       expect(plan(booted).refusals.join()).toMatch(/nothing tells which one was primary/);
-      expect(listSteps(plan(booted, 'node-3'))).toEqual(['promote node-2']);
+      const stopped = { ...booted, states: { ...RUNNING, 'node-3': 'stopped' } };
+      expect(listSteps(plan(stopped, 'node-3'))).toEqual(['promote node-2']);
     });
   });
 
@@ -201,8 +248,9 @@ describe('planFailover', () => {
       observed: [observed[0] as NodeObservation, follower],
       unreachable: ['node-2'],
       gone: [],
+      states: RUNNING,
     });
-    expect(listSteps(result)).toEqual(['replace node-2']);
+    expect(listSteps(result)).toEqual(['halt node-2']);
   });
 
   test('with quorum commit it refuses when acknowledged rows may be on nodes that are away', () => {
@@ -210,14 +258,14 @@ describe('planFailover', () => {
     const { observed } = createFailed({ reachable: true }, synchronous);
     const without = observed.filter(({ name }) => name !== 'node-3');
     const result = planFailover(
-      { observed: without, unreachable: ['node-3'], gone: [] },
+      { observed: without, unreachable: ['node-3'], gone: [], states: RUNNING },
       { desired: synchronous, fenced: null },
     );
     expect(result.refusals.join()).toMatch(
       /Commits waited for 1 replica, and what node-3 received/,
     );
     const all = planFailover(
-      { observed, unreachable: [], gone: [] },
+      { observed, unreachable: [], gone: [], states: RUNNING },
       { desired: synchronous, fenced: null },
     );
     expect(all.refusals).toEqual([]);
@@ -234,6 +282,7 @@ describe('planFailover', () => {
           ),
           unreachable: [],
           gone: [],
+          states: RUNNING,
         },
         { desired: synchronous, fenced: null },
       );
@@ -286,7 +335,7 @@ describe('planFailover', () => {
           postgres: postgres && settings && { ...postgres, settings },
         });
       });
-      const sighting = { observed: told, unreachable: ['node-3'], gone: [] };
+      const sighting = { observed: told, unreachable: ['node-3'], gone: [], states: {} };
       return planFailover(sighting, { desired: cluster, fenced: null });
     };
     const waited = /Commits waited for 1 replica, and what node-3 received/;

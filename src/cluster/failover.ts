@@ -1,4 +1,4 @@
-import type { DesiredCluster } from './desired.ts';
+import { type DesiredCluster, findNode } from './desired.ts';
 import { isBefore } from './lsn.ts';
 import type { NodeObservation } from './observation.ts';
 import {
@@ -19,6 +19,8 @@ export interface FailoverSighting {
   readonly unreachable: readonly string[];
   /** Those of them that are certainly down for good: their instance was terminated or replaced. */
   readonly gone: readonly string[];
+  /** EC2's word for the state of each other node's instance (`running`, `stopped`, …); null: AWS could not be asked. */
+  readonly states: Readonly<Record<string, string>> | null;
   /** The node that was primary, where an earlier look has found that out: once it is replaced nothing else tells. */
   readonly old?: string | null;
 }
@@ -28,7 +30,8 @@ export interface FailoverSighting {
  * the old one is fenced, so that there are never two; then, after another look at who has what, one is promoted.
  * What is left to do after that is an ordinary rollout's.
  *
- * `fenced` is the node of which a person says that it is down and stays down.
+ * `fenced` is the node of which a person says that it is down and stays down. EC2 knows better, so the word counts
+ * only where EC2 says nothing else. Where AWS cannot be asked it has to do: a database must not stay down with an API.
  */
 export function planFailover(
   sighting: FailoverSighting,
@@ -56,6 +59,7 @@ export function planFailover(
     refuseFence(fenced, { old, unreachable, gone: sighting.gone }) ??
     refuseLivingPrimary(old, sighting, desired) ??
     refuseReadOnly(best, old, observed) ??
+    refuseWord(fenced, sighting, desired) ??
     refuseLoss(best, {
       quorum: findQuorum(observed, desired),
       candidates,
@@ -112,12 +116,14 @@ function findOldPrimary(
 /** What makes sure that the old primary stays down; null when nothing is left to do for that. */
 function fencePrimary(
   old: string | null,
-  { observed, unreachable, gone, fenced }: FailoverSighting & { fenced: string | null },
+  { observed, unreachable, gone, states, fenced }: FailoverSighting & { fenced: string | null },
 ): Step | null {
   // A person's word is for what cannot be seen; the rest is fenced, which changes nothing where it is already.
   if (old === null || gone.includes(old)) return null;
-  if (old === fenced && unreachable.includes(old)) return null;
-  if (unreachable.includes(old)) return { kind: 'replace', nodes: [old] };
+  if (unreachable.includes(old)) {
+    const isDown = states === null ? old === fenced : states[old] === 'stopped';
+    return isDown ? null : { kind: 'halt', nodes: [old] };
+  }
   const node = observed.find(({ name }) => name === old);
   if (!node) return null;
   // An instance made anew has no container that could start the old data. Where Docker is down and the volume not
@@ -144,6 +150,19 @@ function refuseFence(
     return `Of the nodes out of reach (${away.join(', ')}) nothing tells which one was primary. Bring all but that one back first, or name it in fenced where it is down and stays down.`;
   }
   return null;
+}
+
+/** A person says that the node is down, and EC2 says that it is not. */
+function refuseWord(
+  fenced: string | null,
+  { unreachable, gone, states }: FailoverSighting,
+  desired: DesiredCluster,
+): string | null {
+  if (fenced === null || !unreachable.includes(fenced) || gone.includes(fenced)) return null;
+  const state = states?.[fenced];
+  if (state === undefined || state === 'stopped') return null;
+  const { instanceId } = findNode(desired, fenced);
+  return `fenced: ${fenced} is said to be down, but EC2 says that its instance ${instanceId} is ${state}: it could take writes beside the next primary. Leave fenced out, and this action stops the instance by force. Or do that yourself (aws ec2 stop-instances --force --instance-ids ${instanceId}) and run this again once EC2 says stopped.`;
 }
 
 /** We cannot reach it, but its replicas can: it is not lost, and neither are its clients. */

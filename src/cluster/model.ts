@@ -161,6 +161,7 @@ export class ModelCluster {
       case 'provision':
         for (const name of step.nodes) this.provision(name);
         return;
+      case 'halt':
       case 'replace':
         throw new Violation(`${step.kind} is a failover's`);
       case 'fence': {

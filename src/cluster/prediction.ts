@@ -34,6 +34,7 @@ export function predict(view: View, step: Step, desired: DesiredCluster): View {
       break;
     case 'check':
     case 'resize':
+    case 'halt':
       break;
     case 'initialise':
       change(step.nodes[0], (node) => lead(prepare(node), step, world));

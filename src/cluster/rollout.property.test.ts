@@ -422,7 +422,7 @@ describe('failover', () => {
 /** The next steps of a failover; gives false where people are asked, as with quorum commit what is down may have more. */
 function failOver(model: ModelCluster, want: Wish): boolean {
   model.desired = desire(model, want);
-  const sighting = { observed: observeModel(model), unreachable: [], gone: [] };
+  const sighting = { observed: observeModel(model), unreachable: [], gone: [], states: {} };
   const plan = planFailover(sighting, { desired: model.desired, fenced: null });
   if ('steps' in plan) {
     for (const step of plan.steps) model.do(step);

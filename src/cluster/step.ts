@@ -2,7 +2,7 @@ import type { Settings } from './settings.ts';
 
 /**
  * One piece of a rollout: idempotent, and done on all of its nodes at the same time. Terraform does
- * `provision`, `resize`, `replace` and `destroy`; Ansible does the rest.
+ * `provision`, `resize`, `halt`, `replace` and `destroy`; Ansible does the rest.
  */
 export type Step =
   /** Terraform: make these nodes, and everything else of the plan that needs no order. */
@@ -41,7 +41,7 @@ export type Step =
   | (StepWithConfiguration<'switchover', readonly [string, string]> & {
       readonly slots: readonly string[];
     })
-  /** Make sure that a former primary is down and can only come back as a replica. */
+  /** Make sure that a former primary is down and can only come back as a replica: where its host can be reached. */
   | { readonly kind: 'fence'; readonly nodes: readonly [string] }
   /** Make a replica the primary, where there is none. */
   | (StepWithConfiguration<'promote', readonly [string]> & { readonly slots: readonly string[] })
@@ -51,6 +51,8 @@ export type Step =
       readonly nodes: readonly [string];
       readonly instanceType: string;
     }
+  /** Terraform: stop the instance of a former primary by force, where its host cannot be reached. */
+  | { readonly kind: 'halt'; readonly nodes: readonly [string] }
   /** Terraform: another instance for a node that cannot be reached; its data volume stays. */
   | { readonly kind: 'replace'; readonly nodes: readonly [string] }
   /** Terraform: remove nodes whose PostgreSQL is stopped and whose slot is gone. */
@@ -68,9 +70,9 @@ interface StepWithConfiguration<Kind extends string, Nodes = readonly string[]> 
 export type StepOf<Kind extends Step['kind']> = Extract<Step, { kind: Kind }>;
 
 /** Steps that Terraform does: between them the nodes are looked at anew. */
-export type TerraformStep = StepOf<'provision' | 'resize' | 'replace' | 'destroy'>;
+export type TerraformStep = StepOf<'provision' | 'resize' | 'halt' | 'replace' | 'destroy'>;
 
 /** Whether Terraform does it. */
 export function isTerraformStep(step: Step): step is TerraformStep {
-  return ['provision', 'resize', 'replace', 'destroy'].includes(step.kind);
+  return ['provision', 'resize', 'halt', 'replace', 'destroy'].includes(step.kind);
 }

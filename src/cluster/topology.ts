@@ -162,6 +162,7 @@ function judge(step: Step, name: string): Consequence {
     case 'start':
     case 'stop':
     case 'fence':
+    case 'halt':
       return 'restarted';
     case 'switchover':
       return step.nodes[0] === name ? 'restarted' : 'promoted';

@@ -16,6 +16,7 @@ import type { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
 import type { Announcement } from './announcement.ts';
 import { beginReport } from './context.ts';
+import { haltInstance } from './halt.ts';
 import { ensureDirectory, type Job, openTerraform, planDirectory } from './job.ts';
 import { logGroup } from './log-group.ts';
 import { configureNodes } from './operation.ts';
@@ -51,13 +52,18 @@ export async function failOver(
       spec,
     });
     refuseOtherSize(known.length, spec.replicaCount);
-    const { nodes: standing, gone } = await refreshNodes(job, terraform, known);
+    const { nodes: standing, gone, states } = await refreshNodes(job, terraform, known);
+    if (fenced !== null && states === null) {
+      core.warning(
+        `fenced: ${fenced} is believed without another look, as AWS cannot be asked. If its instance runs nevertheless, there will be two primaries.`,
+      );
+    }
     const result = await configureNodes(job, {
       nodes: standing,
       instanceType: null,
       memoryMib: null,
-      infrastructure: createReplacement(job, terraform),
-      decide: decideFailover({ fenced, gone }),
+      infrastructure: createInfrastructure(job, terraform, standing),
+      decide: decideFailover({ fenced, gone, states }),
       onSteps: (all) => {
         steps = all;
       },
@@ -100,14 +106,19 @@ function refuseOtherSize(standing: number, replicaCount: number): void {
 }
 
 /**
- * The nodes by the addresses they have now, and those whose instance was terminated. A provider that does not
- * answer must not keep a database down: then the state has to do.
+ * The nodes by the addresses they have now, those whose instance was terminated, and EC2's word for the state of the
+ * other ones. A provider that does not answer must not keep a database down: then Terraform's state has to do, and a
+ * person's word (`states` is null).
  */
 async function refreshNodes(
   job: Job,
   terraform: Terraform,
   known: readonly Node[],
-): Promise<{ nodes: readonly Node[]; gone: readonly string[] }> {
+): Promise<{
+  nodes: readonly Node[];
+  gone: readonly string[];
+  states: Readonly<Record<string, string>> | null;
+}> {
   try {
     // Without the lock: a run that died may hold it.
     const { standing } = await planDirectory(job, terraform, { lock: false });
@@ -115,54 +126,93 @@ async function refreshNodes(
     return {
       nodes: known.map((node) => find(node) ?? node),
       gone: known.filter((node) => find(node) === undefined).map(({ name }) => name),
+      states: Object.fromEntries([
+        ...standing.nodes.map(({ name }) => [name, 'running'] as const),
+        ...standing.halted.map(({ node, state }) => [node.name, state] as const),
+      ]),
     };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     core.warning(
       `The nodes could not be looked up in AWS, so the addresses of the last apply are used. ${error.message}`,
     );
-    return { nodes: known, gone: [] };
+    return { nodes: known, gone: [], states: null };
   }
 }
 
-function createReplacement(job: Job, terraform: Terraform): Infrastructure {
+function createInfrastructure(
+  job: Job,
+  terraform: Terraform,
+  standing: readonly Node[],
+): Infrastructure {
   const refuse = async (): Promise<never> => {
     throw new Error('a failover neither resizes nor removes nodes');
   };
   return {
     resize: refuse,
     destroy: refuse,
-    async replace(node) {
-      try {
-        return await replaceInstance(job, terraform, node);
-      } catch (error) {
-        if (!(error instanceof UserError)) throw error;
-        throw new UserError([
-          `${node} cannot be reached, and its instance could not be replaced. Stop or terminate it in EC2 yourself and run this again with fenced: ${node}.`,
-          ...error.problems,
-        ]);
-      }
+    async halt(name) {
+      const node = standing.find((one) => one.name === name);
+      if (!node) throw new Error(`${name} does not stand`);
+      await explain(() => haltInstance(job, terraform, node), {
+        problem: `${name} cannot be reached, and its instance could not be stopped, so nothing was promoted. Stop it in EC2 yourself (aws ec2 stop-instances --force --instance-ids ${node.instanceId}) or terminate it, and run this again with fenced: ${name} once EC2 says so.`,
+      });
+      return standing;
     },
+    replace: (name) =>
+      explain(() => replaceInstance(job, terraform, name), {
+        problem: `There is a primary again. The instance of ${name}, which was it before, was stopped and could not be replaced. Deploy again to bring the node back; if the old instance is still there, start it in EC2 first: what lies on its volume comes up as a replica only.`,
+      }),
   };
 }
 
-/** First a failover; once there is a primary again all that is left is an ordinary rollout. */
-function decideFailover(options: { fenced: string | null; gone: readonly string[] }): Decide {
+/** Puts what is to be done about it before Terraform's words. */
+async function explain<Result>(
+  work: () => Promise<Result>,
+  { problem }: { problem: string },
+): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError([problem, ...error.problems]);
+  }
+}
+
+/**
+ * First a failover; once there is a primary again all that is left is an ordinary rollout. A node whose instance was
+ * stopped for it gets another one last, when everybody else follows the new primary: that may take long.
+ */
+function decideFailover(options: {
+  fenced: string | null;
+  gone: readonly string[];
+  states: Readonly<Record<string, string>> | null;
+}): Decide {
+  const { fenced } = options;
   const gone = new Set(options.gone);
+  let { states } = options;
   let isPromoted = false;
   let old: string | null = null;
+  let halted: string | null = null;
   return ({ observed, unreachable }, { desired, reachable }) => {
-    const { fenced } = options;
     if (isPromoted || isHalfDone({ observed, unreachable }, { desired, fenced, gone })) {
-      return rollout(observed, reachable);
+      const decision = rollout(observed, reachable);
+      if (halted === null || !('steps' in decision)) return decision;
+      if (decision.steps.length > 0) return { ...decision, observeAgain: true };
+      const replacement: Step = { kind: 'replace', nodes: [halted] };
+      halted = null;
+      return { ...decision, steps: [replacement], observeAgain: true };
     }
     const decision = planFailover(
-      { observed, unreachable, gone: [...gone], old },
+      { observed, unreachable, gone: [...gone], states, old },
       { desired, fenced },
     );
     for (const step of 'steps' in decision ? decision.steps : []) {
-      if (step.kind === 'replace' || step.kind === 'fence') old = step.nodes[0];
-      if (step.kind === 'replace') gone.add(step.nodes[0]);
+      if (step.kind === 'halt' || step.kind === 'fence') old = step.nodes[0];
+      if (step.kind === 'halt') {
+        halted = step.nodes[0];
+        states = { ...states, [halted]: 'stopped' };
+      }
       if (step.kind === 'promote') isPromoted = true;
     }
     return decision;

@@ -89,6 +89,10 @@ export class Stages implements Infrastructure {
     return this.#finish();
   }
 
+  async halt(node: string): Promise<never> {
+    throw new Error(`${node} is halted by a failover alone`);
+  }
+
   async replace(node: string): Promise<readonly Node[]> {
     return replaceInstance(this.#job, this.#terraform, node);
   }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { sshAddress } from '../ansible/inventory.ts';
+import type { AnsibleResult } from '../ansible/result.ts';
 import type { Node } from '../cluster/configuration.ts';
 import { type DesiredCluster, describeDesired } from '../cluster/desired.ts';
 import { pinImage } from '../cluster/image.ts';
@@ -118,15 +119,19 @@ async function converge(
   const { reviewedImage: reviewed = null } = options;
   let standing = options.nodes;
   const fresh = new Set(options.fresh);
+  // Nodes that are asked no more: their instance was stopped, or their PostgreSQL could not be.
+  const away = new Set<string>();
   const steps: Step[] = [];
   const changes: NodeChange[] = [];
   for (;;) {
     const desired = describeDesired(access.request.spec, { standing, instanceType, memoryMib });
-    const sighting = await nodes.observe(standing, {
+    const asked = standing.filter(({ name }) => !away.has(name));
+    const seen = await nodes.observe(asked, {
       desired,
       waitSeconds: decide ? LOST_SECONDS : BOOT_SECONDS,
       fresh: [...fresh],
     });
+    const sighting = { ...seen, unreachable: [...seen.unreachable, ...away] };
     const reachable = removeNodes(desired, sighting.unreachable);
     const decision = decide
       ? decide(sighting, { desired, reachable })
@@ -140,7 +145,11 @@ async function converge(
       if (infrastructure === null) throw new Error(`${first.kind} without Terraform`);
       access.log(`${first.kind} ${first.nodes.join(', ')}`);
       standing = await change(infrastructure, first);
-      if (first.kind === 'replace') fresh.add(first.nodes[0]);
+      if (first.kind === 'halt') away.add(first.nodes[0]);
+      if (first.kind === 'replace') {
+        fresh.add(first.nodes[0]);
+        away.delete(first.nodes[0]);
+      }
       steps.push(first);
       continue;
     }
@@ -154,7 +163,19 @@ async function converge(
       proofToken: isLast ? randomUUID() : null,
       image: pinImage(sighting.observed, desired, { reviewed }),
     };
-    const report = await nodes.perform(work, reachable);
+    let report: AnsibleResult;
+    try {
+      report = await nodes.perform(work, reachable);
+    } catch (error) {
+      const [fence] = segment;
+      if (!(error instanceof UserError) || fence?.kind !== 'fence' || infrastructure === null) {
+        throw error;
+      }
+      // It was tried over SSH; what is left is its instance.
+      access.log(`${fence.nodes[0]} could not be fenced over SSH. ${error.message}`);
+      away.add(fence.nodes[0]);
+      continue;
+    }
     steps.push(...segment);
     changes.push(...report.changes);
     if (isLast) {
@@ -211,6 +232,8 @@ function change(infrastructure: Infrastructure, step: TerraformStep): Promise<re
   switch (step.kind) {
     case 'resize':
       return infrastructure.resize(step.nodes[0]);
+    case 'halt':
+      return infrastructure.halt(step.nodes[0]);
     case 'replace':
       return infrastructure.replace(step.nodes[0]);
     case 'destroy':

@@ -9,6 +9,8 @@ export interface Infrastructure {
   resize(node: string): Promise<readonly Node[]>;
   /** The end of the nodes that leave. */
   destroy(): Promise<readonly Node[]>;
+  /** Stops the instance of a node that cannot be reached, by force: EC2 says that it is stopped then. */
+  halt(node: string): Promise<readonly Node[]>;
   /** Another instance for a node that cannot be reached; its data volume stays. */
   replace(node: string): Promise<readonly Node[]>;
 }

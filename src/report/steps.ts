@@ -184,6 +184,8 @@ function describeStep(step: Step): string {
       return `**Promote** ${nodes}, which has the most changes: it becomes the primary.`;
     case 'resize':
       return `**Resize** ${nodes} to ${renderCode(step.instanceType)} (Terraform): its instance stops and starts.`;
+    case 'halt':
+      return `**Stop the instance** of ${nodes} by force (Terraform): it cannot be reached, and must not take writes beside the next primary.`;
     case 'replace':
       return `**Replace** the instance of ${nodes} (Terraform), which cannot be reached; its data volume stays.`;
     case 'destroy':

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { access, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CancelledError, UserError } from '../errors.ts';
 import { type Outliving, ProcessError, type ProcessResult, runProcess } from '../process.ts';
@@ -50,6 +50,7 @@ export class Terraform {
   readonly #environment: Readonly<Record<string, string>>;
   readonly #log: (line: string) => void;
   readonly #providerLock: string | null;
+  readonly #providers: string | null;
   #initialised = false;
 
   constructor(
@@ -61,6 +62,8 @@ export class Terraform {
         log: (line: string) => void;
         /** Text of the lock file that `init` has to keep to; null: it chooses the provider and writes its own. */
         providerLock?: string | null;
+        /** The only folder that `init` takes providers from; null: it asks where the CLI configuration says. */
+        providers?: string | null;
       },
   ) {
     this.#binary = options.binary;
@@ -70,6 +73,29 @@ export class Terraform {
     this.#environment = options.environment;
     this.#log = options.log;
     this.#providerLock = options.providerLock ?? null;
+    this.#providers = options.providers ?? null;
+  }
+
+  /**
+   * The same program in another directory, with the provider that this one has installed. That directory must have no
+   * backend.
+   */
+  async at(directory: string): Promise<Terraform> {
+    const providers = join(this.#directory, '.terraform', 'providers');
+    // None where the provider is one that is reattached.
+    const isInstalled = await access(providers).then(
+      () => true,
+      () => false,
+    );
+    return new Terraform({
+      binary: this.#binary,
+      product: this.#product,
+      directory,
+      environment: this.#environment,
+      log: this.#log,
+      providerLock: await this.readProviderLock(),
+      providers: isInstalled ? providers : null,
+    });
   }
 
   /**
@@ -82,8 +108,16 @@ export class Terraform {
     if (this.#initialised) return;
     const lock = await this.#writeLock();
     const readonly = lock === null ? [] : ['-lockfile=readonly'];
+    const source = this.#providers === null ? [] : [`-plugin-dir=${this.#providers}`];
     try {
-      await this.#run(['init', '-input=false', '-no-color', '-reconfigure', ...readonly]);
+      await this.#run([
+        'init',
+        '-input=false',
+        '-no-color',
+        '-reconfigure',
+        ...readonly,
+        ...source,
+      ]);
     } catch (error) {
       const stderr = error instanceof UserError ? error.message : '';
       const problem = lock === null ? null : explainLockFailure(stderr, lock);

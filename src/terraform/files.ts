@@ -30,6 +30,11 @@ export function renderTfvars(spec: ClusterSpec, sshPublicKey: string | null): st
   });
 }
 
+/** `terraform.tfvars.json` of the directory that stops one instance. */
+export function renderHaltTfvars(options: { region: string; instanceId: string }): string {
+  return renderJson({ region: options.region, instance_id: options.instanceId });
+}
+
 /** The backend block in Terraform's JSON syntax. */
 export function renderBackend(backend: Backend): string {
   return renderJson({ terraform: { backend: { [backend.type]: backend.config } } });

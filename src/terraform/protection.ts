@@ -8,6 +8,8 @@ import { attachmentAddress, instanceAddress, kindOf, listNodes, MAKING } from '.
 const INSTANCE = 'aws_instance.node';
 const VOLUME = 'aws_ebs_volume.data';
 const ATTACHMENT = 'aws_volume_attachment.data';
+/** In a directory of its own: `templates/halt`. */
+const HALT = 'aws_ec2_instance_state.node';
 
 /** The resources of the templates. Every other one is somebody else's. */
 const OWN: ReadonlySet<string> = new Set([
@@ -48,6 +50,8 @@ export type Ground =
     }
   /** A part of a plan that is permitted. */
   | { readonly kind: 'stage'; readonly whole: Permit }
+  /** The forced stop of one instance, in a directory of its own. */
+  | { readonly kind: 'halt' }
   /** Another instance for a node that is lost; its data volume stays. */
   | { readonly kind: 'replacement'; readonly node: string };
 
@@ -89,6 +93,8 @@ export function refuse(plan: PlanSummary, ground: Ground): string[] {
       return refuseLosses(plan, ground);
     case 'stage':
       return findBeyondReview(plan, ground.whole.summary);
+    case 'halt':
+      return findBeyondHalt(plan);
     case 'replacement':
       return findBeyondReplacement(plan, ground.node);
   }
@@ -157,6 +163,17 @@ type Owned = ReturnType<typeof listNodes>;
 
 const sayLoss = ({ address, action, id, deposed }: ResourceChange): string =>
   `${address}${deposed === null ? '' : ` (${id}, left over)`} would ${VERBS[action]}`;
+
+/** Everything that a plan does beyond stopping one instance, a sentence each. */
+function findBeyondHalt(plan: PlanSummary): string[] {
+  return plan.resources
+    .filter(({ action }) => !isIdle(action))
+    .filter(({ address, action }) => address !== HALT || action !== 'create')
+    .map(
+      ({ address, action }) =>
+        `${address}: would ${VERBS[action]}, but only one instance is to be stopped.`,
+    );
+}
 
 /**
  * Everything that `stage` does beyond giving `node` another instance and attaching its volume to it: a

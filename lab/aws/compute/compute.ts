@@ -10,7 +10,8 @@ export interface Compute {
   launch(instance: Instance, image: Image, authorizedKeys: string[]): Promise<void>;
   /** Boots a stopped machine; its public address may have changed. */
   start(instance: Instance): Promise<void>;
-  stop(instance: Instance): Promise<void>;
+  /** By force: its power is cut. */
+  stop(instance: Instance, force?: boolean): Promise<void>;
   reboot(instance: Instance): Promise<void>;
   terminate(instance: Instance): Promise<void>;
   createVolume(volume: Volume): Promise<void>;

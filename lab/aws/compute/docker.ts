@@ -202,8 +202,11 @@ export class DockerCompute implements Compute {
     await this.syncFirewalls();
   }
 
-  async stop(instance: Instance): Promise<void> {
-    await this.#handle(instance, () => this.#shutDown(instance));
+  async stop(instance: Instance, force = false): Promise<void> {
+    await this.#handle(instance, async () => {
+      if (force) await runDocker('kill', this.#container(instance));
+      else await this.#shutDown(instance);
+    });
   }
 
   async reboot(instance: Instance): Promise<void> {

@@ -1,0 +1,43 @@
+import { randomUUID } from 'node:crypto';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Node } from '../cluster/configuration.ts';
+import type { Terraform } from '../terraform/cli.ts';
+import { renderHaltTfvars, TFVARS_FILE } from '../terraform/files.ts';
+import { summarizePlan } from '../terraform/plan.ts';
+import { permit } from '../terraform/protection.ts';
+import { rememberChild } from './afterwards.ts';
+import type { Job } from './job.ts';
+import { logGroup } from './log-group.ts';
+
+/**
+ * Stops the instance of a node by force, and returns when EC2 says that it is stopped. The state of the cluster is
+ * neither read nor written: `templates/halt` says why.
+ *
+ * @throws UserError with Terraform's words
+ */
+export async function haltInstance(
+  job: Pick<Job, 'actionRoot' | 'workspace' | 'request'>,
+  terraform: Terraform,
+  node: Node,
+): Promise<void> {
+  const { temporary } = job.workspace;
+  const directory = join(temporary, `halt-${randomUUID()}`);
+  await mkdir(directory, { mode: 0o700 });
+  await copyFile(join(job.actionRoot, 'templates', 'halt', 'main.tf'), join(directory, 'main.tf'));
+  await writeFile(
+    join(directory, TFVARS_FILE),
+    renderHaltTfvars({ region: job.request.spec.region, instanceId: node.instanceId }),
+  );
+  const halting = await terraform.at(directory);
+  await logGroup(`Stop the instance of ${node.name} by force`, async () => {
+    await halting.init();
+    const planFile = join(temporary, `${randomUUID()}.tfplan`);
+    await halting.plan(planFile, { publicKey: null, lock: false });
+    const summary = summarizePlan(JSON.parse(await halting.showJson(planFile)));
+    await halting.apply(permit({ planFile, summary }, { kind: 'halt' }), {
+      temporary,
+      announce: rememberChild,
+    });
+  });
+}
