@@ -5,7 +5,13 @@ import { findPrimary } from './refusals.ts';
 import { findObstacle, isStreaming } from './replication.ts';
 import type { Settings } from './settings.ts';
 import type { Step } from './step.ts';
-import { computeTargets, findHeldBelow, findRestartReasons, type Targets } from './target.ts';
+import {
+  computeTargets,
+  findHeldBelow,
+  findRestartReasons,
+  holdRestarts,
+  type Targets,
+} from './target.ts';
 
 /** A cluster at one moment of a rollout: observed, or expected after some steps. It never changes. */
 export class ClusterView {
@@ -88,12 +94,29 @@ export class ClusterView {
 
   /** The settings of each stage. */
   get targets(): Targets {
-    this.#targets ??= computeTargets(this.desired, this.primaryNode);
+    this.#targets ??= this.#computeTargets();
     return this.#targets;
   }
 
+  #computeTargets(): Targets {
+    const targets = computeTargets(this.desired, this.primaryNode);
+    if (!this.isDegraded) return targets;
+    return holdRestarts(targets, this.primaryNode, { replicas: this.replicas.length });
+  }
+
+  /** Nodes are away that stay: no other server may go down now. */
+  get isDegraded(): boolean {
+    return this.away.length > 0;
+  }
+
+  /** Names of the nodes that stand, stay and cannot be reached. */
+  get away(): readonly string[] {
+    return this.desired.away ?? [];
+  }
+
+  /** It is still to be made. */
   isMissing(name: string): boolean {
-    return !this.#standing.has(name);
+    return !this.#standing.has(name) && !this.away.includes(name);
   }
 
   isStreaming(node: NodeObservation): boolean {
@@ -112,10 +135,11 @@ export class ClusterView {
     return this.desired.leaving.some((node) => node.name === name);
   }
 
-  /** It stays, and has another instance type than it shall have. */
+  /** It stays, and is to get another instance type now. */
   hasOtherType(name: string): boolean {
     const { instanceType } = this.desired;
-    return instanceType !== null && !this.isLeaving(name) && this.#types.get(name) !== instanceType;
+    if (instanceType === null || this.isDegraded || this.isLeaving(name)) return false;
+    return this.#types.get(name) !== instanceType;
   }
 
   /** The instance type that is asked for has less memory than the node. */

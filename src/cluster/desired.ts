@@ -9,6 +9,11 @@ export interface DesiredCluster {
   readonly nodes: readonly Node[];
   /** Nodes that stand and shall be removed. */
   readonly leaving: readonly Node[];
+  /**
+   * Names of nodes that stand and stay and that nobody can reach, while another one answers as the primary. Nothing is
+   * done on them, and no other server is taken down meanwhile.
+   */
+  readonly away?: readonly string[];
   /** EC2 instance type of every node; null: each stays what it is. */
   readonly instanceType: string | null;
   /** RAM of that type in MiB; null where it is not known. */

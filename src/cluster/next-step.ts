@@ -32,9 +32,19 @@ const RULES: readonly ((view: ClusterView) => Step | null)[] = [
   destroyLeaving,
 ];
 
+/** What takes a server down, or a node away, and so waits until every node can be reached. */
+const DEFERRED: ReadonlySet<(typeof RULES)[number]> = new Set([
+  checkSettings,
+  stopLeaving,
+  changeReplicas,
+  changePrimary,
+  destroyLeaving,
+]);
+
 /** The first step that something asks for; null when nothing does. */
 export function chooseStep(view: ClusterView): Step | null {
   for (const rule of RULES) {
+    if (view.isDegraded && DEFERRED.has(rule)) continue;
     const step = rule(view);
     if (step !== null) return step;
   }
@@ -154,6 +164,9 @@ function admit(view: ClusterView): Step | null {
  */
 function isRetired(view: ClusterView, slot: string): boolean {
   if (!/^node_\d+$/.test(slot)) return false;
+  // What is away may come back, and what leaves stays as long as it is.
+  if (view.away.some((name) => slotName(name) === slot)) return false;
+  if (view.isDegraded && view.leaving.some(({ name }) => slotName(name) === slot)) return false;
   if (view.nodes.some(({ name }) => slotName(name) === slot)) {
     // The primary's own, from its time as a replica.
     return slot === slotName(view.primary);
@@ -173,9 +186,11 @@ function repoint(view: ClusterView): Step | null {
   );
   const [low] = astray.filter((node) => isBelow(node, settings));
   // Its replay would pause at once.
-  if (low) return { kind: 'restart', nodes: [low.name], primary: view.primary, settings };
-  if (astray.length === 0) return null;
-  return { kind: 'reload', nodes: names(astray), primary: view.primary, settings };
+  if (low && !view.isDegraded)
+    return { kind: 'restart', nodes: [low.name], primary: view.primary, settings };
+  const ready = astray.filter((node) => !isBelow(node, settings));
+  if (ready.length === 0) return null;
+  return { kind: 'reload', nodes: names(ready), primary: view.primary, settings };
 }
 
 function bringUpReplicas(view: ClusterView): Step | null {

@@ -1,5 +1,6 @@
 import { ClusterView, firstNode } from './cluster-view.ts';
 import type { DesiredCluster } from './desired.ts';
+import { findLeftOut, type LeftOut } from './left-out.ts';
 import { chooseStep } from './next-step.ts';
 import type { NodeObservation } from './observation.ts';
 import { findPrimary, findRefusals } from './refusals.ts';
@@ -17,6 +18,8 @@ export type Rollout =
       readonly primary: string;
       readonly steps: readonly Step[];
       readonly observeAgain: boolean;
+      /** What waits for nodes that are away; none where all can be reached. */
+      readonly leftOut?: LeftOut;
     };
 
 /**
@@ -29,17 +32,21 @@ export type Rollout =
  */
 export function rollout(observed: readonly NodeObservation[], desired: DesiredCluster): Rollout {
   const covered = observed.filter(isCovered);
-  const missing = desired.nodes.filter(({ name }) => !observed.some((node) => node.name === name));
+  const { away = [] } = desired;
+  const missing = desired.nodes.filter(
+    ({ name }) => !away.includes(name) && !observed.some((node) => node.name === name),
+  );
   const refusals = findRefusals(observed, {
     desired,
     incomplete: covered.length + missing.length > 0,
   });
   if (refusals.length > 0) return { refusals };
   if (covered.length > 0) {
+    const leftOut = away.length > 0 && { leftOut: { nodes: away, deferred: [] } };
     const nodes = covered.map(({ name }) => name);
     const isGivenUp = observed.some(isRunningPrimary);
     const steps: Step[] = [{ kind: 'prepare', nodes, ...(isGivenUp && { fenced: true }) }];
-    return { refusals: [], primary: firstNode(desired), steps, observeAgain: true };
+    return { refusals: [], primary: firstNode(desired), steps, observeAgain: true, ...leftOut };
   }
   // Its volume may hold the cluster: what it is must be seen before anything else is decided.
   if (missing.length > 0 && observed.length > 0 && findPrimary(observed) === null) {
@@ -68,7 +75,14 @@ export function planSteps(
       throw new Error(`the rollout of ${desired.name} does not come to an end`);
     }
   }
-  return { refusals: [], primary: view.primary, steps, observeAgain: false };
+  const leftOut = findLeftOut(view.standing, desired);
+  return {
+    refusals: [],
+    primary: view.primary,
+    steps,
+    observeAgain: false,
+    ...(leftOut && { leftOut }),
+  };
 }
 
 /**

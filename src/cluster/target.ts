@@ -42,6 +42,29 @@ export function computeTargets(desired: DesiredCluster, primary: NodeObservation
 }
 
 /**
+ * The targets of a rollout in which no server may restart: what only a restart changes is what `primary` runs with, in
+ * the files as well, since a server that is started by somebody else must come up as it was. A commit waits for more
+ * than before only where `replicas`, how many can be reached, are enough for that.
+ */
+export function holdRestarts(
+  { final }: Targets,
+  primary: NodeObservation,
+  { replicas }: { replicas: number },
+): Targets {
+  const held: Record<string, string> = { ...final };
+  for (const name of findRestartReasons(primary, final)) {
+    const running = primary.postgres?.settings[name];
+    // Without a unit it is in the base unit, as the server gives it.
+    if (running?.fromFile) held[name] = running.setting;
+    else delete held[name];
+  }
+  const current = readSynchronous(primary);
+  const quorum = readQuorum(final[SYNCHRONOUS] ?? '');
+  if (quorum > readQuorum(current) && quorum > replicas) held[SYNCHRONOUS] = current;
+  return { final: held, replica: held, primary: { ...held, [SYNCHRONOUS]: current } };
+}
+
+/**
  * Quorum commit (PostgreSQL manual, 19.6.2 `synchronous_standby_names`). Every node lists all, itself
  * included, so that the value is the same whichever is primary: no node is ever its own replica.
  */
