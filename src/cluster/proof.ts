@@ -26,6 +26,9 @@ export interface NodeProof {
   readonly problem: string | null;
 }
 
+/** The `state` of a node that the proof is not of, because nobody can reach it. */
+export const NOT_PROVED = 'not proved: cannot be reached';
+
 /** Everything that keeps the proof from holding; empty when replication works. */
 export function findProofProblems(proof: readonly NodeProof[], nodes: readonly string[]): string[] {
   const silent = nodes.filter((name) => !proof.some((node) => node.name === name));

@@ -80,7 +80,8 @@ function explainAllSilent(
   return `None of the nodes answers SSH (${names})${known}. Most likely the runner's address is not in ssh-cidrs. ${where} Add its network to ssh-cidrs and merge that: the deploy opens the security group first.`;
 }
 
-function adviseNode(node: Node, state: string | undefined): string {
+/** What to do about one node that does not answer: what EC2 says first, then the mildest thing that may help. */
+export function adviseNode(node: Node, state: string | undefined): string {
   const { name, instanceId: id } = node;
   const replace = `run the action with command: replace and replace: ${name}, which makes another instance around its data volume`;
   switch (state) {

@@ -10,6 +10,7 @@ import {
   renderDeployShort,
   renderDeployTitle,
 } from '../report/deploy-comment.ts';
+import { listLeftOut } from '../report/left-out.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import { type Ground, permit, refuse } from '../terraform/protection.ts';
 import { ProviderLockError } from '../terraform/provider-lock.ts';
@@ -24,8 +25,9 @@ import {
   planDirectory,
   refuseForeignCluster,
 } from './job.ts';
+import { LeftOutError } from './left-out-error.ts';
 import { configureNodes } from './operation.ts';
-import { type Preview, previewRollout } from './preview.ts';
+import { listStates, type Preview, previewRollout } from './preview.ts';
 import { ChangedPlanError } from './reviews.ts';
 import { Stages } from './stages.ts';
 
@@ -134,18 +136,26 @@ export async function deploy(
 
     await enter('configuring');
     const made = describeNodes(plan.summary);
+    const states = listStates(plan.standing);
+    const soFar = report.warnings;
     const result = await configureNodes(job, {
       nodes,
       instanceType: job.request.spec.instanceType,
       memoryMib: plan.memoryMib,
       infrastructure: stages,
       fresh: [...made.create, ...made.replace],
+      starting: plan.standing.halted.map(({ node }) => node.name),
+      states,
       reviewedImage: kept?.image ?? null,
       onSteps: (steps) => {
         report = { ...report, steps };
       },
       onProof: (proof) => {
         report = { ...report, proof };
+      },
+      onLeftOut: (leftOut) => {
+        const warnings = [...soFar, ...listLeftOut(leftOut, { nodes, states })];
+        report = { ...report, warnings };
       },
     });
     await finish({
@@ -161,6 +171,7 @@ export async function deploy(
 
 function describeFailure(error: unknown, phase: Phase): DeployState {
   if (error instanceof CancelledError) return { state: 'cancelled', phase };
+  if (error instanceof LeftOutError) return { state: 'incomplete', away: error.leftOut.nodes };
   if (error instanceof ChangedPlanError) {
     const { differences, nextStep } = error;
     return { state: 'changed', differences, nextStep };

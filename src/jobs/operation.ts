@@ -10,6 +10,7 @@ import {
   renderConnectionString,
 } from '../operations/configure.ts';
 import { describeArchiver } from '../report/faults.ts';
+import { listLeftOut } from '../report/left-out.ts';
 import { listSteps } from '../report/steps.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
@@ -24,6 +25,7 @@ import {
   planDirectory,
   refuseForeignCluster,
 } from './job.ts';
+import { LeftOutError } from './left-out-error.ts';
 import { logGroup } from './log-group.ts';
 import { accessNodes } from './preview.ts';
 import { Stages } from './stages.ts';
@@ -90,7 +92,12 @@ function refuseTurns(plan: PlanSummary): string[] {
   ];
 }
 
-/** Configures the nodes, proves replication and sets the outputs about them. */
+/**
+ * Configures the nodes, proves replication and sets the outputs about them. A node that is away is a warning.
+ *
+ * @throws LeftOutError where a part of the change waits for it; all else was done and proved
+ * @throws UserError as `configure` does
+ */
 export async function configureNodes(
   job: Job,
   options: Parameters<typeof configure>[1],
@@ -107,6 +114,10 @@ export async function configureNodes(
     for (const text of describeArchiver(name, archiver)) core.warning(text);
   }
   setClusterOutputs(result);
+  const { leftOut, nodes } = result;
+  const sentences = listLeftOut(leftOut, { nodes, states: options.states ?? {} });
+  if (leftOut && leftOut.deferred.length > 0) throw new LeftOutError(leftOut, sentences);
+  for (const sentence of sentences) core.warning(sentence);
   return result;
 }
 

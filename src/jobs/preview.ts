@@ -8,15 +8,16 @@ import { type Rollout, rollout } from '../cluster/rollout.ts';
 import { compareWithApplied, compareWithLive } from '../cluster/setting-change.ts';
 import { describeTopology } from '../cluster/topology.ts';
 import { UserError } from '../errors.ts';
-import { requireSight } from '../operations/configure.ts';
+import { findVantage, requireSight } from '../operations/configure.ts';
 import { type NodeAccess, Nodes } from '../operations/nodes.ts';
 import type { PlanResult } from '../operations/plan.ts';
 import { describeExceptions, describeFaults } from '../report/faults.ts';
+import { listLeftOut } from '../report/left-out.ts';
 import type { PlanReport } from '../report/plan-comment.ts';
 import type { SettingsReport } from '../report/settings.ts';
 import { findWait, warnSynchronous } from '../report/steps.ts';
 import { describeNodes, findUnseenLosses, readPlannedZones } from '../terraform/stage.ts';
-import { explainHalted } from '../terraform/standing.ts';
+import { explainHalted, type Standing } from '../terraform/standing.ts';
 import type { Job } from './job.ts';
 import { logGroup } from './log-group.ts';
 
@@ -77,8 +78,20 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
     const sighting = await logGroup('Look at the nodes', () =>
       nodes.observe(there, { desired, waitSeconds: LOOK_SECONDS }),
     );
-    const observed = requireSight(sighting, desired);
-    return { database: rollout(observed, desired), observed, desired };
+    const { observed, away } = requireSight(sighting, desired, {
+      asked: there,
+      states: listStates(plan.standing),
+      vantage: findVantage(access),
+    });
+    if (away.length > 0 && changes.replace.length > 0) {
+      return unseen({
+        refusals: [
+          `${changes.replace.join(', ')} would get another instance while ${away.join(', ')} cannot be reached, and only one node may be down at a time. Bring ${away.join(', ')} back first.`,
+        ],
+      });
+    }
+    const around = { ...desired, away };
+    return { database: rollout(observed, around), observed, desired: around };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return notObserved(error.message);
@@ -101,6 +114,10 @@ export function describeDatabase(
   const replication = { synchronousReplicas, replicas };
   const synchronous = warnSynchronous(replication, steps);
   const exceptions = describeExceptions(observed, desired);
+  const leftOut = listLeftOut('steps' in database ? database.leftOut : null, {
+    nodes: plan.standing.nodes,
+    states: listStates(plan.standing),
+  });
   return {
     database,
     settings: describeSettings(plan, preview),
@@ -117,10 +134,19 @@ export function describeDatabase(
     writesWait: findWait(replication, steps),
     planText: plan.text,
     warnings: [
+      ...leftOut,
       ...describeFaults(observed, desired),
       ...(synchronous === null ? [] : [synchronous]),
       ...(exceptions === null ? [] : [exceptions]),
     ],
+  };
+}
+
+/** EC2's word for the state of each node's instance, by the node's name. */
+export function listStates({ nodes, halted }: Standing): Record<string, string> {
+  return {
+    ...Object.fromEntries(nodes.map(({ name }) => [name, 'running'])),
+    ...Object.fromEntries(halted.map(({ node, state }) => [node.name, state])),
   };
 }
 

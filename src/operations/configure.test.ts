@@ -9,35 +9,67 @@ const shrinking = { ...desired, nodes: [first, second], leaving: [third] };
 const healthy = createHealthy(desired);
 const seen = healthy.filter(({ name }) => name !== 'node-3');
 const failures = ['node-3: it failed'];
-const away = { observed: seen, unreachable: ['node-3'], broken: [], failures };
+const away = { observed: seen, unreachable: ['node-3'], broken: [], locked: [], failures };
+const states = { 'node-1': 'running', 'node-2': 'running', 'node-3': 'running' };
+const vantage = { sshCidrs: ['203.0.113.0/24'], addresses: [] };
+const options = { asked: desired.nodes, states, vantage };
 
 describe('nodes that could not be looked at', () => {
   test('none: everything that was seen', () => {
-    const sighting = { observed: healthy, unreachable: [], broken: [], failures: [] };
-    expect(requireSight(sighting, desired)).toBe(healthy);
+    const sighting = { ...away, observed: healthy, unreachable: [], failures: [] };
+    expect(requireSight(sighting, desired, options)).toEqual({ observed: healthy, away: [] });
   });
 
-  test('one that stays: nothing is done, and how to bring it back', () => {
-    expect(() => requireSight(away, desired)).toThrow(
-      /it failed[\s\S]*node-3 could not be reached.*command: failover/,
+  test('one replica that stays: it is gone around', () => {
+    expect(requireSight(away, desired, options)).toEqual({ observed: seen, away: ['node-3'] });
+  });
+
+  test('one that was given up before is not forgotten', () => {
+    const later = { ...away, unreachable: [], failures: [] };
+    expect(requireSight(later, desired, { ...options, away: ['node-3'] })).toEqual({
+      observed: seen,
+      away: ['node-3'],
+    });
+  });
+
+  test('but not where nobody is primary: it may be the one', () => {
+    const replicas = { ...away, observed: seen.filter(({ name }) => name !== 'node-1') };
+    for (const one of [desired, shrinking]) {
+      expect(() => requireSight(replicas, one, options)).toThrow(
+        /^node-3 cannot be reached[\s\S]*command: failover[\s\S]*it failed/,
+      );
+    }
+  });
+
+  test('nor one that this run has made: it was to come up', () => {
+    expect(() => requireSight(away, desired, { ...options, fresh: ['node-3'] })).toThrow(
+      /node-3 cannot be reached/,
+    );
+  });
+
+  test('nor one whose SSH server answers: its server may run', () => {
+    const broken = { ...away, broken: ['node-3'] };
+    for (const one of [desired, shrinking]) {
+      expect(() => requireSight(broken, one, options)).toThrow(
+        /node-3 can be logged in to, but the look at it failed/,
+      );
+    }
+    const locked = { ...away, locked: ['node-3'] };
+    expect(() => requireSight(locked, desired, options)).toThrow(/ssh-private-key/);
+  });
+
+  test('all of them: the likely cause comes first', () => {
+    const names = desired.nodes.map(({ name }) => name);
+    const nobody = { ...away, observed: [], unreachable: names };
+    expect(() => requireSight(nobody, desired, options)).toThrow(
+      /^None of the nodes answers SSH.*not in ssh-cidrs.*203\.0\.113\.0\/24[\s\S]*it failed$/,
     );
   });
 
   test('one that leaves and is out of reach: nothing is left to be done on it', () => {
-    const observed = requireSight(away, shrinking);
-    expect(observed.map(({ name }) => name)).toEqual(['node-1', 'node-2', 'node-3']);
-    expect(observed[2]).toMatchObject({ data: 'absent', postgres: null });
-  });
-
-  test('but not one that SSH reaches: its server may run', () => {
-    const broken = { ...away, broken: ['node-3'] };
-    expect(() => requireSight(broken, shrinking)).toThrow(
-      /node-3 can be logged in to, but the look at it failed/,
-    );
-  });
-
-  test('nor where nobody is primary: it may be the one', () => {
-    const replicas = { ...away, observed: seen.filter(({ name }) => name !== 'node-1') };
-    expect(() => requireSight(replicas, shrinking)).toThrow(/node-3 could not be reached/);
+    const found = requireSight(away, shrinking, options);
+    expect(found.away).toEqual([]);
+    expect(found.observed.map(({ name }) => name)).toEqual(['node-1', 'node-2', 'node-3']);
+    expect(found.observed[2]).toMatchObject({ data: 'absent', postgres: null });
   });
 });

@@ -1,13 +1,16 @@
 import { randomUUID } from 'node:crypto';
+import { networkInterfaces } from 'node:os';
 import { sshAddress } from '../ansible/inventory.ts';
 import type { AnsibleResult } from '../ansible/result.ts';
 import type { Node } from '../cluster/configuration.ts';
 import { type DesiredCluster, describeDesired } from '../cluster/desired.ts';
 import { pinImage } from '../cluster/image.ts';
+import type { LeftOut } from '../cluster/left-out.ts';
 import { describeFreshNode, type NodeObservation } from '../cluster/observation.ts';
-import { findProofProblems, type NodeProof } from '../cluster/proof.ts';
-import { isRunningPrimary } from '../cluster/replication.ts';
+import { findProofProblems, NOT_PROVED, type NodeProof } from '../cluster/proof.ts';
+import { compareNames, isRunningPrimary } from '../cluster/replication.ts';
 import { type Rollout, rollout } from '../cluster/rollout.ts';
+import { explainSilence, type Silence, type Vantage } from '../cluster/silence.ts';
 import { isTerraformStep, type Step, type TerraformStep } from '../cluster/step.ts';
 import { UserError } from '../errors.ts';
 import type { Infrastructure } from './infrastructure.ts';
@@ -16,6 +19,8 @@ import { writeResult } from './result.ts';
 
 /** How long a node may take to boot. */
 const BOOT_SECONDS = 300;
+/** How long one may take whose machine nothing was done to: it may have been rebooted by somebody just now. */
+const REBOOT_SECONDS = 60;
 /** How long to wait for one that is perhaps never to come back. */
 const LOST_SECONDS = 20;
 /** The same step so many times in a row leads nowhere. */
@@ -29,6 +34,8 @@ export interface ConfigureResult {
   readonly changes: readonly NodeChange[];
   readonly proof: readonly NodeProof[];
   readonly nodes: readonly Node[];
+  /** What waits for nodes that cannot be reached; null where all can. */
+  readonly leftOut: LeftOut | null;
   /** Paths. */
   readonly inventory: string;
   readonly jsonFile: string;
@@ -46,6 +53,8 @@ export interface ConfigureListeners {
   /** The steps that were done and those that are ahead. */
   readonly onSteps?: (steps: readonly Step[]) => void;
   readonly onProof?: (proof: readonly NodeProof[]) => void;
+  /** What waits for nodes that cannot be reached, before the steps are done. */
+  readonly onLeftOut?: (leftOut: LeftOut) => void;
 }
 
 /** How the next steps are decided from what was seen; `reachable` is the part of `desired` that was. */
@@ -75,10 +84,18 @@ export async function configure(
     infrastructure: Infrastructure | null;
     /** Nodes whose machine this run has made. */
     fresh?: readonly string[];
+    /** Nodes whose machine may just be starting, other than the fresh ones. */
+    starting?: readonly string[];
+    /** EC2's word for the state of instances, by node, as far as it is known. */
+    states?: Readonly<Record<string, string>>;
+    /** Nodes that are not even looked at: their instance does not run, and somebody else may have its address. */
+    unasked?: readonly string[];
     /** Digest of the image that was reviewed; null or none where nobody could tell, or nothing was. */
     reviewedImage?: string | null;
     /** Nodes may be out of reach, and somebody else than `rollout` decides. */
     decide?: Decide;
+    /** With `decide`: a node whose machine was made is waited for like in any other run. */
+    awaitsFresh?: boolean;
   } & ConfigureListeners,
 ): Promise<ConfigureResult> {
   const { directory, log } = access;
@@ -92,18 +109,38 @@ export async function configure(
   } finally {
     await nodes.close();
   }
-  const { proof, changes } = outcome;
+  const { changes, leftOut } = outcome;
+  const away = (leftOut?.nodes ?? []).map((name) => describeUnproved(name, outcome.nodes));
+  const proof = [...outcome.proof, ...away].sort((a, b) => compareNames(a.name, b.name));
   options.onProof?.(proof);
   log(
     `${changes.length} ${changes.length === 1 ? 'task' : 'tasks'} changed something on the nodes`,
   );
-  const jsonFile = await writeResult(directory, 'configure', outcome);
+  const jsonFile = await writeResult(directory, 'configure', { ...outcome, proof });
   const expected = outcome.proved.map(({ name }) => name);
-  const problems = findProofProblems(proof, expected);
+  const problems = findProofProblems(outcome.proof, expected);
   if (problems.length > 0) {
     throw new UserError(problems.map((problem) => `Replication is not proved. ${problem}`));
   }
-  return { ...outcome, inventory: nodes.inventory, jsonFile };
+  return { ...outcome, proof, inventory: nodes.inventory, jsonFile };
+}
+
+/** A node that the proof is not of. */
+function describeUnproved(name: string, nodes: readonly Node[]): NodeProof {
+  return {
+    name,
+    role: 'replica',
+    address: nodes.find((node) => node.name === name)?.privateAddress ?? '',
+    state: NOT_PROVED,
+    ...{ timeline: null, lsn: null, lagBytes: null, lagSeconds: null, slot: null },
+    ...{
+      replayPaused: false,
+      tokenRead: false,
+      systemIdentifier: null,
+      archiver: null,
+      problem: null,
+    },
+  };
 }
 
 interface Outcome extends Omit<ConfigureResult, 'inventory' | 'jsonFile'> {
@@ -115,28 +152,40 @@ async function converge(
   nodes: Nodes,
   options: { access: NodeAccess } & Parameters<typeof configure>[1],
 ): Promise<Outcome> {
-  const { access, instanceType, memoryMib, infrastructure, decide, onSteps } = options;
-  const { reviewedImage: reviewed = null } = options;
+  const { access, instanceType, memoryMib, infrastructure, decide, onSteps, onLeftOut } = options;
+  const { reviewedImage: reviewed = null, starting = [], states = {} } = options;
   let standing = options.nodes;
   const fresh = new Set(options.fresh);
-  // Nodes that are asked no more: their instance was stopped, or their PostgreSQL could not be.
-  const away = new Set<string>();
+  // Nodes that are asked no more: once given up, their instance was stopped, or their PostgreSQL could not be.
+  const away = new Set(options.unasked);
   const steps: Step[] = [];
   const changes: NodeChange[] = [];
   for (;;) {
-    const desired = describeDesired(access.request.spec, { standing, instanceType, memoryMib });
-    const asked = standing.filter(({ name }) => !away.has(name));
-    const seen = await nodes.observe(asked, {
-      desired,
-      waitSeconds: decide ? LOST_SECONDS : BOOT_SECONDS,
-      fresh: [...fresh],
-    });
+    const isBooting = fresh.size > 0 || starting.length > 0 || steps.some(isTerraformStep);
+    const patience = decide === undefined || (options.awaitsFresh && fresh.size > 0);
+    const described = describeDesired(access.request.spec, { standing, instanceType, memoryMib });
+    const seen = await nodes.observe(
+      standing.filter(({ name }) => !away.has(name)),
+      {
+        desired: described,
+        waitSeconds: patience ? (isBooting ? BOOT_SECONDS : REBOOT_SECONDS) : LOST_SECONDS,
+        fresh: [...fresh],
+      },
+    );
     const sighting = { ...seen, unreachable: [...seen.unreachable, ...away] };
-    const reachable = removeNodes(desired, sighting.unreachable);
-    const decision = decide
-      ? decide(sighting, { desired, reachable })
-      : rollout(requireSight(sighting, desired), desired);
+    const reachable = removeNodes(described, sighting.unreachable);
+    let desired = described;
+    let decision: Rollout;
+    if (decide) decision = decide(sighting, { desired, reachable });
+    else {
+      const known = { asked: standing, away: [...away], fresh: [...fresh], states };
+      const found = requireSight(seen, desired, { ...known, vantage: findVantage(access) });
+      for (const name of found.away) away.add(name);
+      desired = { ...described, away: found.away };
+      decision = rollout(found.observed, desired);
+    }
     if (!('steps' in decision)) throw new UserError(decision.refusals);
+    if (decision.leftOut) onLeftOut?.(decision.leftOut);
     onSteps?.([...steps, ...decision.steps]);
     const [first] = decision.steps;
     if (first) refuseRepetition(steps, first);
@@ -163,9 +212,11 @@ async function converge(
       proofToken: isLast ? randomUUID() : null,
       image: pinImage(sighting.observed, desired, { reviewed }),
     };
+    // A node that is away keeps its place in every file.
+    const target = decide ? reachable : { ...desired, leaving: reachable.leaving };
     let report: AnsibleResult;
     try {
-      report = await nodes.perform(work, reachable);
+      report = await nodes.perform(work, target);
     } catch (error) {
       const [fence] = segment;
       if (!(error instanceof UserError) || fence?.kind !== 'fence' || infrastructure === null) {
@@ -185,35 +236,70 @@ async function converge(
         changes,
         proof: report.proof,
         nodes: standing,
-        proved: reachable.nodes,
+        leftOut: decision.leftOut ?? null,
+        proved: target.nodes.filter(({ name }) => !away.has(name)),
       };
     }
   }
 }
 
+/** Where this runner logs in from. */
+export function findVantage({ request }: NodeAccess): Vantage {
+  const interfaces = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const addresses = interfaces
+    .filter(({ family, internal }) => family === 'IPv4' && !internal)
+    .map(({ address }) => address);
+  return { sshCidrs: request.spec.sshCidrs, addresses };
+}
+
 /**
- * What was seen of the nodes, all of them; but a node that leaves may be out of reach, as long as the primary is
- * another one: then nothing is left to be done on it.
+ * What was seen of the nodes, and which are away. A node may be out of reach as long as another one answers as the
+ * primary: one that stays is gone around, and on one that leaves nothing is left to be done. One that this run has made
+ * may not, nor one whose SSH server answers: its PostgreSQL may run as ever.
  *
- * @throws UserError with why which node could not be looked at
+ * @throws UserError with the likely cause and the way out first, then what failed on which node
  */
 export function requireSight(
-  { observed, unreachable, broken, failures }: Sighting,
+  { observed, unreachable, broken, locked, failures }: Sighting,
   desired: DesiredCluster,
-): readonly NodeObservation[] {
+  options: {
+    asked: readonly Node[];
+    /** Nodes that were given up before. */
+    away?: readonly string[];
+    /** Nodes that this run has made. */
+    fresh?: readonly string[];
+    states: Silence['states'];
+    vantage: Vantage;
+  },
+): { readonly observed: readonly NodeObservation[]; readonly away: readonly string[] } {
+  const { asked, away: before = [], fresh = [], states, vantage } = options;
   const leaves = (name: string) => desired.leaving.some((node) => node.name === name);
-  const lost = unreachable.filter((name) => !broken.includes(name));
-  const isSafe = broken.length === 0 && lost.every(leaves) && observed.some(isRunningPrimary);
-  if (unreachable.length === 0) return observed;
-  if (isSafe) return [...observed, ...unreachable.map(describeFreshNode)];
-  const wayOut = {
-    broken: `${broken.join(', ')} can be logged in to, but the look at it failed, so nothing more was done. Fix what the messages above name; its server may run as ever.`,
-    lost: `${lost.join(', ')} could not be reached, so nothing more was done. Bring it back; or, where its instance is lost for good, terminate it in EC2 (lift its termination protection first) and merge a pull request, any edit that is planned: its plan makes another one around the data volume. If it was the primary, run the action with command: failover first.`,
-  };
+  const silent = unreachable.filter((name) => !broken.includes(name) && !locked.includes(name));
+  const lost = [...silent, ...locked.filter(leaves)];
+  const lockedOut = locked.filter((name) => !leaves(name));
+  const away = [...before, ...lost].filter((name) => !leaves(name)).sort(compareNames);
+  if (lost.length + before.length + broken.length + lockedOut.length === 0) {
+    return { observed, away };
+  }
+  const isPrimarySeen = observed.some(isRunningPrimary);
+  const isSafe =
+    broken.length === 0 &&
+    lockedOut.length === 0 &&
+    isPrimarySeen &&
+    !away.some((name) => fresh.includes(name));
+  if (isSafe) {
+    const gone = [...before, ...lost].filter(leaves);
+    return { observed: [...observed, ...gone.map(describeFreshNode)], away };
+  }
+  const silence = { asked, silent: [...before, ...silent], locked: lockedOut, states };
   throw new UserError([
+    ...explainSilence(silence, { vantage, isPrimarySeen }),
+    ...(broken.length === 0
+      ? []
+      : [
+          `${broken.join(', ')} can be logged in to, but the look at it failed, so nothing more was done. Fix what the messages name; its server may run as ever.`,
+        ]),
     ...failures,
-    ...(broken.length > 0 ? [wayOut.broken] : []),
-    ...(lost.length > 0 ? [wayOut.lost] : []),
   ]);
 }
 

@@ -34,9 +34,19 @@ export interface Sighting {
   readonly unreachable: readonly string[];
   /** Those of them that SSH reaches: the look itself failed, and a server may run there as ever. */
   readonly broken: readonly string[];
+  /** Those of them whose SSH server answers and lets nobody in: a server may run there as ever, too. */
+  readonly locked: readonly string[];
   /** Why not, a message each. */
   readonly failures: readonly string[];
 }
+
+/** What ssh says where a server answers and the login fails; one that starts or ends says so as well. */
+const LOCKED =
+  /REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed|Permission denied|Too many authentication failures|Unable to negotiate/i;
+const STARTING =
+  /System is (?:booting up|going down)|Unprivileged users are not permitted|pam_nologin/i;
+
+const isLockedOut = (message: string): boolean => LOCKED.test(message) && !STARTING.test(message);
 
 /** The cluster's nodes over SSH: looked at and worked on by Ansible. `close` ends the connections. */
 export class Nodes {
@@ -88,7 +98,12 @@ export class Nodes {
     const isBroken = (name: string) => report.stats[name]?.unreachable === 0;
     const broken = unreachable.filter(isBroken);
     const failures = listFailures(report.failures);
-    return { observed: report.observations, unreachable, broken, failures };
+    const locked = unreachable.filter(
+      (name) =>
+        !broken.includes(name) &&
+        report.failures.some(({ node, message }) => node === name && isLockedOut(message)),
+    );
+    return { observed: report.observations, unreachable, broken, locked, failures };
   }
 
   /**
@@ -101,7 +116,10 @@ export class Nodes {
     work: NonNullable<Parameters<typeof renderVariables>[0]['rollout']>,
     desired: DesiredCluster,
   ): Promise<AnsibleResult> {
-    const nodes = [...desired.nodes, ...desired.leaving].map(({ name }) => name);
+    const { away = [] } = desired;
+    const nodes = [...desired.nodes, ...desired.leaving]
+      .map(({ name }) => name)
+      .filter((name) => !away.includes(name));
     return this.#ansible.run('site.yml', this.#render(desired, { rollout: work }), { nodes });
   }
 

@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { createDesired } from '../cluster/fixtures.ts';
+import { NOT_PROVED } from '../cluster/proof.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
 import { type DeployReport, type DeployState, renderDeployComment } from './deploy-comment.ts';
 import { createPlan } from './fixtures/plan.ts';
 import { createDeployReport, createProof, RUN } from './fixtures/report.ts';
+import { listLeftOut } from './left-out.ts';
 import { renderDeploySummary } from './summary.ts';
 
 const PROOF = [1, 2, 3].map((number) => createProof(number));
@@ -43,6 +46,16 @@ const failure = {
 } as const;
 const early = { plan: null, steps: null };
 
+const LEFT_OUT = listLeftOut(
+  {
+    nodes: ['node-3'],
+    deferred: [
+      { kind: 'restart', nodes: ['node-1', 'node-2'], settings: ['max_connections'], image: false },
+    ],
+  },
+  { nodes: createDesired().nodes, states: { 'node-3': 'running' } },
+);
+
 const REPORTS: Readonly<Record<string, DeployReport>> = {
   planning: createReport({ state: 'planning' }, early),
   applying: createReport({ state: 'applying' }, { steps: null }),
@@ -58,6 +71,21 @@ const REPORTS: Readonly<Record<string, DeployReport>> = {
       proof: [createProof(1), createProof(2, { lagBytes: 3_500_000, lagSeconds: 2.04 })],
       warnings: ['image-tag: PostgreSQL 14 gets no more fixes since 2026-11-12.'],
     },
+  ),
+  'done-left-out': createReport(
+    { state: 'done', connectionString, changes: 2 },
+    {
+      proof: [
+        createProof(1),
+        createProof(2),
+        createProof(3, { state: NOT_PROVED, tokenRead: false, timeline: null, lagBytes: null }),
+      ],
+      warnings: LEFT_OUT.slice(0, 2),
+    },
+  ),
+  incomplete: createReport(
+    { state: 'incomplete', away: ['node-3'] },
+    { proof: [createProof(1), createProof(2)], warnings: LEFT_OUT },
   ),
   failed: createReport(failure),
   'failed-proof': createReport(

@@ -1,4 +1,4 @@
-import type { NodeProof } from '../cluster/proof.ts';
+import { NOT_PROVED, type NodeProof } from '../cluster/proof.ts';
 import type { Step } from '../cluster/step.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
 import { renderAlert } from './alert.ts';
@@ -46,6 +46,8 @@ export type DeployState =
       readonly nextStep: string;
     }
   | { readonly state: 'cancelled'; readonly phase: Phase }
+  /** What takes no server down was done and proved; the rest waits for nodes that are away. The warnings name it. */
+  | { readonly state: 'incomplete'; readonly away: readonly string[] }
   /** What would be applied is not what was reviewed. */
   | {
       readonly state: 'changed';
@@ -141,6 +143,7 @@ const SIGNS = {
   done: '✅',
   failed: '❌',
   cancelled: '⏹️',
+  incomplete: '⚠️',
   changed: '🛑',
   superseded: '⏭️',
   'not-applied': '💤',
@@ -159,10 +162,14 @@ function describeState(progress: DeployState, proof: readonly NodeProof[]): stri
     case 'configuring':
       return `${progress.state} …`;
     case 'done': {
-      const replicas = proof.filter(({ role }) => role === 'replica').length;
+      const replicas = proof.filter(({ state }) => state === 'streaming').length;
       const text = replicas === 0 ? 'primary runs' : `${countNoun(replicas, 'replica')} streaming`;
-      return `done · ${text}`;
+      const away = proof.filter(({ state }) => state === NOT_PROVED);
+      const leftOut = away.map(({ name }) => name).join(', ');
+      return `done · ${text}${leftOut === '' ? '' : ` · ${leftOut} left out`}`;
     }
+    case 'incomplete':
+      return `done in part · the rest waits for ${progress.away.join(', ')}`;
     case 'failed':
     case 'cancelled':
       return `${progress.state} while ${progress.phase}`;
@@ -185,6 +192,8 @@ function renderRemark(progress: DeployState): string {
       return progress.phase === 'planning'
         ? 'Nothing was applied.'
         : 'What was done until then stays as it is. Run the job again: it looks at what is there and does the rest.';
+    case 'incomplete':
+      return 'Only what takes no other server down was done. Bring back what is named below and run the job again: it does the rest.';
     case 'superseded':
       return renderText(progress.by);
     case 'awaiting':
@@ -270,7 +279,7 @@ function renderReview(reviewed: ReviewInfo | null): string {
 
 function renderWork({ plan, steps, progress, reviewed }: DeployReport): Section {
   const phase = 'phase' in progress ? progress.phase : progress.state;
-  const applied = phase === 'configuring' || phase === 'done';
+  const applied = ['configuring', 'done', 'incomplete'].includes(phase);
   const lines = [
     plan && (summarizeCounts(plan.counts, applied ? 'done' : 'ahead') || 'no resource changes'),
   ]

@@ -26,6 +26,9 @@ export type DriftFinding =
 export function judgeDrift(report: DriftReport, { canLogIn }: { canLogIn: boolean }): DriftFinding {
   const { database } = report;
   if (hasDrift(report)) return { kind: 'drift' };
+  if ('steps' in database && database.leftOut) {
+    return { kind: 'unreachable', reason: `${database.leftOut.nodes.join(', ')} did not answer.` };
+  }
   if (!('notObserved' in database)) return { kind: 'none' };
   return canLogIn
     ? { kind: 'unreachable', reason: database.notObserved }
@@ -63,7 +66,8 @@ function differs(report: PlanReport): boolean {
     settings.changes.length > 0 ||
     refusals.length > 0 ||
     ('refusals' in database && database.refusals.length > 0) ||
-    ('steps' in database && database.steps.length > 0)
+    ('steps' in database &&
+      (database.steps.length > 0 || (database.leftOut?.deferred.length ?? 0) > 0))
   );
 }
 

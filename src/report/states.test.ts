@@ -246,6 +246,18 @@ describe('drift', () => {
       true,
       { kind: 'unreachable', reason: 'No route to node-1.' },
     ],
+    [
+      'one that cannot be reached beside others that can',
+      {
+        ...quiet,
+        database: {
+          ...{ refusals: [], primary: 'node-1', steps: [], observeAgain: false },
+          leftOut: { nodes: ['node-3'], deferred: [] },
+        },
+      },
+      true,
+      { kind: 'unreachable', reason: 'node-3 did not answer.' },
+    ],
     ['nodes that nobody was to look at', unseen, false, { kind: 'infrastructure only' }],
   ] as const)('%s', (_case, report, canLogIn, finding) => {
     expect(judgeDrift(drifted(report), { canLogIn })).toEqual(finding);

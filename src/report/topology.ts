@@ -1,4 +1,4 @@
-import type { NodeProof } from '../cluster/proof.ts';
+import { NOT_PROVED, type NodeProof } from '../cluster/proof.ts';
 import type { Consequence, NodePlace, TopologyChange } from '../cluster/topology.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
 import { cleanText, countNoun, formatBytes, renderCode, renderTable } from './markdown.ts';
@@ -95,8 +95,10 @@ export function renderTopologyDiagram(topology: readonly TopologyChange[]): stri
 /** The proof as a Mermaid diagram with the lag on the edges; '' before there is one. Markdown. */
 export function renderProofDiagram(proof: readonly NodeProof[]): string {
   if (proof.length === 0) return '';
+  // A node that the proof is not of follows nobody that anybody knows.
+  const proved = proof.filter(({ state }) => state !== NOT_PROVED);
   return renderDiagram(
-    proof.map(({ name, role, address, lagBytes }) => ({
+    proved.map(({ name, role, address, lagBytes }) => ({
       name,
       role,
       lines: [address],

@@ -1,0 +1,13 @@
+import type { LeftOut } from '../cluster/left-out.ts';
+import { UserError } from '../errors.ts';
+
+/** Everything that could be done safely was done, and a part of the change waits for nodes that are away. */
+export class LeftOutError extends UserError {
+  readonly leftOut: LeftOut;
+
+  /** `sentences`: what was left out, and what brings it back. */
+  constructor(leftOut: LeftOut, sentences: readonly string[]) {
+    super(sentences);
+    this.leftOut = leftOut;
+  }
+}

@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest';
+import { createDesired } from '../cluster/fixtures.ts';
+import { listLeftOut } from './left-out.ts';
+
+const { nodes } = createDesired();
+const states = { 'node-2': 'running' };
+
+test('nothing is said where all nodes can be reached', () => {
+  expect(listLeftOut(null, { nodes, states })).toEqual([]);
+});
+
+test('a node that was left out, what EC2 says of it and what brings it back', () => {
+  const sentences = listLeftOut({ nodes: ['node-2'], deferred: [] }, { nodes, states });
+  expect(sentences).toEqual([
+    expect.stringMatching(/^Left out: node-2\. .*proof is not of it/),
+    expect.stringMatching(/^node-2 .*EC2 says: running.*reboot-instances.*replace: node-2/),
+  ]);
+  // A comment cuts what is longer.
+  for (const sentence of sentences) expect(sentence.length).toBeLessThan(600);
+});
+
+test('each part of the change that waits for it', () => {
+  const [, , ...rest] = listLeftOut(
+    {
+      nodes: ['node-2'],
+      deferred: [
+        {
+          kind: 'restart',
+          nodes: ['node-1', 'node-3'],
+          settings: ['max_connections'],
+          image: true,
+        },
+        { kind: 'restart', nodes: ['node-1'], settings: [], image: false },
+        { kind: 'resize', nodes: ['node-3'], instanceType: 't3.large' },
+        { kind: 'switchover', to: 'node-3' },
+        { kind: 'remove', nodes: ['node-4'] },
+        { kind: 'synchronous', from: 0, to: 2 },
+      ],
+    },
+    { nodes, states },
+  );
+  const parts = rest.map((sentence) => /at a time: (.*)\. Run this again/.exec(sentence)?.[1]);
+  expect(parts).toEqual([
+    'the restart of node-1, node-3 (max_connections, another image)',
+    'the restart of node-1 (a container made anew)',
+    'the instance type t3.large of node-3',
+    'the switchover to node-3',
+    'the removal of node-4',
+    'synchronous-replicas 2 instead of 0, for which too few replicas can be reached',
+  ]);
+});

@@ -1,0 +1,47 @@
+import type { Node } from '../cluster/configuration.ts';
+import type { Deferred, LeftOut } from '../cluster/left-out.ts';
+import { adviseNode } from '../cluster/silence.ts';
+
+/**
+ * What a rollout leaves out because nodes cannot be reached, and what brings them back: sentences in plain text, for
+ * comment, annotation and log; none where nothing is. `states`: EC2's word for the state of an instance, by node.
+ */
+export function listLeftOut(
+  leftOut: LeftOut | null | undefined,
+  { nodes, states }: { nodes: readonly Node[]; states: Readonly<Record<string, string>> },
+): string[] {
+  if (!leftOut) return [];
+  return [
+    ...leftOut.nodes.flatMap((name) => {
+      const node = nodes.find((one) => one.name === name);
+      return [
+        `Left out: ${name}. Nothing is done on it and the proof is not of it; its slot and its place in every file stay, and the next deploy that reaches it brings it what it lacks.`,
+        ...(node === undefined ? [] : [adviseNode(node, states[name])]),
+      ];
+    }),
+    ...leftOut.deferred.map(
+      (part) =>
+        `Left out until ${joinNames(leftOut.nodes)} can be reached, as only one node may be down at a time: ${describeDeferred(part)}. Run this again then: it does the rest.`,
+    ),
+  ];
+}
+
+function describeDeferred(part: Deferred): string {
+  switch (part.kind) {
+    case 'restart': {
+      const reasons = [...part.settings, ...(part.image ? ['another image'] : [])];
+      const why = reasons.length === 0 ? 'a container made anew' : reasons.join(', ');
+      return `the restart of ${joinNames(part.nodes)} (${why})`;
+    }
+    case 'resize':
+      return `the instance type ${part.instanceType} of ${joinNames(part.nodes)}`;
+    case 'switchover':
+      return `the switchover to ${part.to}`;
+    case 'remove':
+      return `the removal of ${joinNames(part.nodes)}`;
+    case 'synchronous':
+      return `synchronous-replicas ${part.to} instead of ${part.from}, for which too few replicas can be reached`;
+  }
+}
+
+const joinNames = (names: readonly string[]): string => names.join(', ');
