@@ -17,6 +17,7 @@ from ansible.module_utils.postgres_cluster.command import Problem
 from ansible.module_utils.postgres_cluster.fence import fence
 from ansible.module_utils.postgres_cluster.initialise import initialise
 from ansible.module_utils.postgres_cluster.promote import promote
+from ansible.module_utils.postgres_cluster.recovery import notes
 from ansible.module_utils.postgres_cluster.reload import reload
 from ansible.module_utils.postgres_cluster.restart import restart
 from ansible.module_utils.postgres_cluster.spec import Outcome, Spec, decode, exclusive
@@ -104,7 +105,7 @@ def main() -> None:
     facts = {"postgres_" + name: value for name, value in outcome.facts.items()}
     if outcome.digest is not None:
         facts["postgres_running_image"] = {"image": outcome.image, "digest": outcome.digest}
-    module.exit_json(changed=outcome.changed, notes=outcome.notes, ansible_facts=facts, **outcome.facts)
+    module.exit_json(changed=outcome.changed, notes=outcome.notes + notes, ansible_facts=facts, **outcome.facts)
 
 
 if __name__ == "__main__":

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from .command import Problem, run
 
 SOCKET = "/var/run/docker.sock"
 # A look at a node must not hang on a registry.
 REGISTRY_SECONDS = 10
+# Read back as far as this for the last lines that say something.
+LOG_LINES = 5000
+REFUSAL = re.compile(r"FATAL:.*the database system is (starting up|not yet accepting connections|not accepting connections)")
 
 
 def is_installed() -> bool:
@@ -73,14 +77,18 @@ def stop_container(name: str, seconds: int) -> None:
         raise Problem("Docker answers %d to stopping %s" % (status, name), body.decode("utf-8", "replace"))
 
 
-def _request(method: str, path: str, timeout: float) -> Tuple[int, bytes]:
+def _request(method: str, path: str, timeout: float, document: bytes = b"") -> Tuple[int, bytes]:
     """HTTP/1.0, so that the answer comes in one piece and ends with the connection."""
-    head = "%s %s HTTP/1.0\r\nHost: docker\r\nContent-Length: 0\r\n\r\n" % (method, path)
+    head = "%s %s HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (
+        method,
+        path,
+        len(document),
+    )
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(timeout)
             connection.connect(SOCKET)
-            connection.sendall(head.encode("ascii"))
+            connection.sendall(head.encode("ascii") + document)
             with connection.makefile("rb") as stream:
                 answer, _, body = stream.read().partition(b"\r\n\r\n")
     except OSError as error:
@@ -96,9 +104,50 @@ def remove_container(name: str) -> bool:
     return True
 
 
-def read_log(name: str, lines: int = 20) -> str:
-    """The last lines a container wrote since it last started."""
+def set_aside(name: str, aside: str) -> None:
+    """Gives a container that stands still another name, under which nothing starts it again."""
+    remove_container(aside)
+    # First the name: under its own it must never lack what has Docker start it again.
+    _change(name, "rename?name=" + aside)
+    _change(aside, "update", {"RestartPolicy": {"Name": "no"}})
+
+
+def bring_back(aside: str, name: str) -> None:
+    """Undoes set_aside(): has the container be what it was, in the place of the one that has its name now."""
+    remove_container(name)
+    _change(aside, "update", {"RestartPolicy": {"Name": "unless-stopped"}})
+    _change(aside, "rename?name=" + name)
+
+
+def _change(name: str, what: str, document: Optional[Dict[str, Any]] = None) -> None:
+    body = b"" if document is None else json.dumps(document).encode("ascii")
+    status, answer = _request("POST", "/containers/%s/%s" % (name, what), 60, body)
+    if status not in (200, 204):
+        raise Problem("Docker answers %d to `%s` of %s" % (status, what, name), answer.decode("utf-8", "replace"))
+
+
+def read_log(name: str, lines: int = 20, since: Optional[str] = None) -> str:
+    """The last lines a container wrote since `since`, or since it last started; empty where there is no container.
+
+    Without those that a server which is starting writes about each client that it turns away: one comes every second
+    from whoever waits for it, and the reason stands before them.
+    """
     found = inspect_container(name)
-    since = [] if found is None else ["--since", found["State"]["StartedAt"]]
-    result = run(["docker", "logs", "--tail", str(lines), *since, name], check=False, timeout=30)
-    return (result.stdout + result.stderr).strip()
+    if found is None:
+        return ""
+    start = since or found["State"]["StartedAt"]
+    command = ["docker", "logs", "--tail", str(LOG_LINES), "--since", start, name]
+    result = run(command, check=False, timeout=30)
+    return "\n".join(drop_refusals((result.stdout + result.stderr).strip().splitlines())[-lines:])
+
+
+def drop_refusals(lines: List[str]) -> List[str]:
+    """The lines of a server's log but for those about clients that came too early (canAcceptConnections in
+    postmaster.c), each with the detail that follows it."""
+    kept: List[str] = []
+    refused = False
+    for line in lines:
+        refused = REFUSAL.search(line) is not None or (refused and "DETAIL:" in line)
+        if not refused:
+            kept.append(line)
+    return kept

@@ -18,7 +18,9 @@ from .server import ensure_container, is_up, wait_until_ready, write_files
 from .spec import Outcome, Spec
 from .volume import require_mounted
 
+# How long replay may stand still: a replica replays all that it received before it is the primary.
 PROMOTE_SECONDS = 60
+IS_PROMOTED = "SELECT json_build_array(pg_is_in_recovery(), pg_last_wal_replay_lsn())"
 
 
 def promote(spec: Spec, slots: List[str]) -> Outcome:
@@ -63,10 +65,18 @@ def promote_server(session: Session, node: str) -> bool:
     if not session.ask("SELECT to_json(pg_is_in_recovery())"):
         return False
     session.execute("SELECT pg_promote(false)")
-    deadline = time.monotonic() + PROMOTE_SECONDS
-    while session.ask("SELECT to_json(pg_is_in_recovery())"):
-        if time.monotonic() > deadline:
-            raise Problem("%s was promoted, but is still in recovery after %d s" % (node, PROMOTE_SECONDS))
+    reached, moved = None, time.monotonic()
+    while True:
+        recovers, lsn = session.ask(IS_PROMOTED)
+        if not recovers:
+            break
+        if lsn != reached:
+            reached, moved = lsn, time.monotonic()
+        if time.monotonic() > moved + PROMOTE_SECONDS:
+            raise Problem(
+                "%s was promoted, but is still in recovery: it has replayed up to %s, and nothing more for %d s. It becomes "
+                "the primary when it has replayed the rest; look at its log, and run again" % (node, lsn, PROMOTE_SECONDS)
+            )
         time.sleep(0.005)
     # A transaction of its own, committed.
     session.execute("SELECT pg_current_xact_id()")

@@ -12,9 +12,10 @@ from typing import Dict
 
 from .command import Problem, run
 from .layout import CONTAINER_DATA
+from .server import Following, read_replication
 from .spec import Spec
 
-# How long a replica may take to replay what its primary wrote when it restarted.
+# How long a replica may stand still before it has replayed what its primary wrote when it restarted.
 REPLAY_SECONDS = 60
 
 # pg_controldata's label by setting.
@@ -57,14 +58,18 @@ def raise_conf(conf: str, floor: Dict[str, int]) -> str:
 
 
 def wait_for_primary(spec: Spec) -> None:
-    """Waits until this replica has replayed a primary that runs with no more than the replica's new settings.
-    Raises Problem when it does not come to that; nothing has been stopped then."""
+    """Waits until this replica has replayed a primary that runs with no more than the replica's new settings, for as
+    long as it catches up. Raises Problem when it does not come to that; nothing has been stopped then."""
     deadline = time.monotonic() + REPLAY_SECONDS
+    follow = Following(spec, catch_up=True)
     while True:
         command = ["docker", "exec", "--env", "LC_ALL=C", spec.container, "pg_controldata", CONTAINER_DATA]
         floor = find_too_low(spec.conf, parse_control(run(command, timeout=60).stdout))
         if not floor:
             return
+        # Once it has what the primary had written, nothing more is to come.
+        if not follow.take(read_replication(spec)) and follow.take_moved():
+            deadline = time.monotonic() + REPLAY_SECONDS
         if time.monotonic() > deadline:
             wanted = ", ".join("%s %d" % item for item in sorted(floor.items()))
             raise Problem(

@@ -11,19 +11,24 @@ from typing import Any, Callable, Dict, List, Optional
 
 from .command import Problem, run
 from .container import STOP_SECONDS, is_current, list_container_arguments
-from .docker import inspect_container, read_log, remove_container
+from .control import parse_lsn
+from .docker import inspect_container, read_log, remove_container, set_aside
 from .files import make_directory, write_text
 from .image import Image
 from .layout import CONF, DATA, ETC, HBA, PASSFILE, REPLICATION_USER
 from .psql import Session, ask_once
+from .recovery import Recovery
 from .spec import Spec, read_limits, read_memory_bytes
 from .volume import require_mounted
 
 PORT = 5432
-# Crash recovery of a large server takes its time; a server that ends instead is noticed at once.
-START_SECONDS = 600
-# Without getting on: as long as it replays, a replica is given more.
+# How long a server that starts may stand still. Crash recovery has no limit as long as it gets on; a server that ends
+# instead is noticed at once.
+STANDSTILL_SECONDS = 600
+# The same of a replica that takes connections already.
 STREAM_SECONDS = 120
+# How often the log of a server that starts is kept, as it goes with a container that somebody removes.
+LOG_SECONDS = 5
 # Longer than a receiver that was refused waits before the next one (wal_retrieve_retry_interval).
 SETTLE_SECONDS = 0.6
 
@@ -35,12 +40,23 @@ SELECT json_build_object(
   'receiver', (SELECT pid FROM pg_stat_wal_receiver),
   'sender', (SELECT sender_host FROM pg_stat_wal_receiver),
   'timeline', (SELECT received_tli FROM pg_stat_wal_receiver),
+  -- Where the primary's WAL ended as the sender last told it.
+  'end', (SELECT latest_end_lsn FROM pg_stat_wal_receiver),
+  'received', pg_last_wal_receive_lsn(),
   'paused', CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() <> 'not paused' ELSE false END,
   'lsn', pg_last_wal_replay_lsn())
 """
 
 # A startup packet (PostgreSQL manual, 55.7): its length, protocol 3.0, names and values.
 STARTUP = struct.pack("!ii", 41, 196608) + b"user\0postgres\0database\0postgres\0\0"
+
+
+class StillStarting(Problem):
+    """The server has not come up, and has not ended either: nothing may stop it, or put a copy in its place."""
+
+
+class Ended(Problem):
+    """The server ended while it started."""
 
 
 def write_files(spec: Spec, image: Image) -> List[str]:
@@ -78,11 +94,16 @@ def list_arguments(spec: Spec, image: Image) -> List[str]:
     return list_container_arguments(spec.cluster, image, read_memory_bytes(), read_limits())
 
 
-def ensure_container(spec: Spec, image: Image) -> bool:
+def name_aside(spec: Spec) -> str:
+    """The name of the container that the node ran before the one it has now, as long as that has not come up."""
+    return spec.container + "-before"
+
+
+def ensure_container(spec: Spec, image: Image, keep: bool = False) -> bool:
     """Has the container running; gives whether that took anything.
 
-    One that stands still is made anew where it differs from what would be made today. A server that runs is left
-    alone, whatever it was made with: to restart it is a step of its own, which stops it first.
+    One that stands still is made anew where it differs from what would be made today; with `keep` it is set aside. A
+    server that runs is left alone, whatever it was made with: to restart it is a step of its own, which stops it first.
     """
     require_mounted(spec.cluster)
     if not os.path.isdir(DATA):
@@ -92,7 +113,12 @@ def ensure_container(spec: Spec, image: Image) -> bool:
         return False
     arguments = list_arguments(spec, image)
     if found is not None and not is_current(found, arguments):
-        remove_container(spec.container)
+        if found["State"]["Restarting"] and keep:
+            run(["docker", "stop", spec.container], timeout=120)
+        if keep:
+            set_aside(spec.container, name_aside(spec))
+        else:
+            remove_container(spec.container)
         found = None
     if found is None:
         run(["docker", "run", "--detach", *arguments], timeout=120)
@@ -144,9 +170,23 @@ def is_accepting(address: str = "127.0.0.1", timeout: float = 2) -> bool:
 
 
 def wait_until_ready(spec: Spec) -> None:
-    """Waits until the server takes connections. Raises Problem with its own last words when it ends."""
-    deadline = time.monotonic() + START_SECONDS
-    _wait(spec, lambda: is_accepting(), lambda: deadline, "does not accept connections")
+    """Waits until the server takes connections, for as long as its recovery gets on.
+
+    Raises StillStarting when that stands still, and Ended with the server's own last words.
+    """
+    recovery = Recovery(spec.container)
+
+    def explain(seconds: float) -> Problem:
+        if not recovery.is_there:
+            return Problem("PostgreSQL on %s does not accept connections after %d s" % (spec.node, seconds))
+        return StillStarting(
+            "PostgreSQL on %s is still starting: %s, and nothing has moved for %d s. It was left running, and its data as "
+            "it is. Look at the node's volume and at the server's log, and run again, which goes on waiting"
+            % (spec.node, recovery.describe(), STANDSTILL_SECONDS)
+        )
+
+    _wait(spec, is_accepting, recovery.look, STANDSTILL_SECONDS, explain)
+    recovery.note("PostgreSQL on %s took connections" % spec.node)
 
 
 def read_role(spec: Spec) -> Optional[str]:
@@ -172,27 +212,83 @@ def require_role(spec: Spec, role: Optional[str] = None) -> None:
 
 
 def wait_until_streaming(
-    spec: Spec, session: Optional[Session] = None, seconds: float = STREAM_SECONDS
+    spec: Spec, session: Optional[Session] = None, seconds: Optional[float] = None, catch_up: bool = False
 ) -> None:
     """Waits until a replica receives the primary's changes and replays them: an open port alone says nothing
-    (trap 23). One that replays what it has already is given time for as long as it gets on."""
-    reached: List[Any] = []
-    deadline = time.monotonic() + seconds
-    followed: Dict[int, float] = {}
+    (trap 23). One that gets on with what it has already, or receives, is given time for as long as it does; `seconds`
+    is how long it may stand still. With `catch_up` it also waits until the replica has replayed what its primary had
+    written when it began to stream.
 
-    def is_there() -> bool:
-        nonlocal deadline
-        state = read_replication(spec, session)
-        if state is not None and is_following(spec, state):
-            # A receiver says that it streams before the primary has let it: one that lasts was let.
-            now = time.monotonic()
-            return now - followed.setdefault(state["receiver"], now) > SETTLE_SECONDS
-        if state is not None and state["lsn"] not in reached:
-            reached[:] = [state["lsn"]]
-            deadline = time.monotonic() + seconds
-        return False
+    Raises StillStarting where its replay hangs, and Problem where it does not follow.
+    """
+    limit = STREAM_SECONDS if seconds is None else seconds
+    recovery = Recovery(spec.container, receives=True)
+    follow = Following(spec, catch_up)
 
-    _wait(spec, is_there, lambda: deadline, "does not receive its primary's changes")
+    def explain(after: float) -> Problem:
+        if recovery.held is not None:
+            return StillStarting(
+                "replay on %s hangs: its startup process %s, and nothing has moved for %d s. It was left running, and its "
+                "data as it is. Look at the node's volume, and run again" % (spec.node, recovery.held, limit)
+            )
+        if follow.target is not None:
+            return Problem(
+                "PostgreSQL on %s follows its primary, but is %d bytes behind and has replayed nothing for %d s; its data "
+                "is left as it is" % (spec.node, follow.target - follow.replayed, limit)
+            )
+        return Problem("PostgreSQL on %s does not receive its primary's changes after %d s" % (spec.node, after))
+
+    def is_moving() -> bool:
+        moved, busy = follow.take_moved(), recovery.look()
+        # One that lets nobody in may replay for ever.
+        return moved or (busy and follow.answers)
+
+    _wait(spec, lambda: follow.take(read_replication(spec, session)), is_moving, limit, explain)
+    recovery.note("%s %s its primary" % (spec.node, "had caught up with" if catch_up else "followed"))
+
+
+class Following:
+    """How far a replica has come, by what it says of its replication. `target`: the end of its primary's WAL when it
+    began to stream, where it is waited for."""
+
+    def __init__(self, spec: Spec, catch_up: bool) -> None:
+        self._spec = spec
+        self._catch_up = catch_up
+        self._since: Dict[int, float] = {}
+        self._moved = False
+        self.answers = False
+        self.received = 0
+        self.replayed = 0
+        self.target: Optional[int] = None
+
+    def take(self, state: Optional[Dict[str, Any]]) -> bool:
+        """Whether it is there, by this answer; None is no answer."""
+        self.answers = state is not None
+        if state is None:
+            return False
+        # Only what is new counts: one that went another way receives the same again and again.
+        is_ours = self._spec.primary_address in (None, state["sender"])
+        received = parse_lsn(state["received"] or "0/0") if is_ours else 0
+        replayed = parse_lsn(state["lsn"] or "0/0")
+        self._moved = self._moved or received > self.received or replayed > self.replayed
+        self.received, self.replayed = max(received, self.received), max(replayed, self.replayed)
+        if not is_following(self._spec, state):
+            return False
+        # A receiver says that it streams before the primary has let it: one that lasts was let.
+        now = time.monotonic()
+        if now - self._since.setdefault(state["receiver"], now) <= SETTLE_SECONDS:
+            return False
+        if not self._catch_up:
+            return True
+        if self.target is None:
+            # No word of the sender yet: it had nothing to send.
+            self.target = parse_lsn(state["end"] or state["received"] or "0/0")
+        return self.replayed >= self.target
+
+    def take_moved(self) -> bool:
+        """Whether it received or replayed anything since this was last asked."""
+        moved, self._moved = self._moved, False
+        return moved
 
 
 def read_replication(spec: Spec, session: Optional[Session] = None) -> Optional[Dict[str, Any]]:
@@ -220,20 +316,35 @@ def find_newest_timeline() -> int:
     return max(found, default=1)
 
 
-def _wait(spec: Spec, is_there: Callable[[], bool], deadline: Callable[[], float], lack: str) -> None:
-    start = time.monotonic()
+def _wait(
+    spec: Spec,
+    is_there: Callable[[], bool],
+    is_moving: Callable[[], bool],
+    limit: float,
+    explain: Callable[[float], Problem],
+) -> None:
+    """Waits until `is_there`, for as long as `is_moving` says so at least once within `limit` seconds; then raises what
+    `explain` makes of the seconds that went by. Raises Ended when the server ends."""
+    start = moved = kept = time.monotonic()
     pause = 0.02
-    restarts = None
+    begun: Optional[str] = None
+    log = ""
     while not is_there():
         found: Optional[Dict[str, Any]] = inspect_container(spec.container)
-        if found is not None and restarts is None:
-            restarts = found["RestartCount"]
-        if found is None or not is_up(found) or found["RestartCount"] != restarts:
-            raise Problem("PostgreSQL on %s ended while it started" % spec.node, read_log(spec.container))
-        if time.monotonic() > deadline():
-            seconds = time.monotonic() - start
-            raise Problem(
-                "PostgreSQL on %s %s after %d s" % (spec.node, lack, seconds), read_log(spec.container)
-            )
+        if found is not None and begun is None:
+            begun = found["State"]["StartedAt"]
+        if found is None or not is_up(found) or found["State"]["StartedAt"] != begun:
+            # From the beginning of the attempt that ended: Docker may have begun another one by now.
+            words = read_log(spec.container, since=begun) or log
+            raise Ended("PostgreSQL on %s ended while it started" % spec.node, words)
+        now = time.monotonic()
+        if now > kept + LOG_SECONDS:
+            kept, log = now, read_log(spec.container)
+        if is_moving():
+            moved = now
+        if now > moved + limit:
+            problem = explain(now - start)
+            problem.log = read_log(spec.container)
+            raise problem
         time.sleep(pause)
         pause = min(pause * 1.5, 1)
