@@ -11,7 +11,7 @@ from typing import List, Tuple
 from .command import Problem, run
 from .container import list_worker_arguments
 from .control import read_head
-from .docker import remove_container
+from .docker import inspect_container, remove_container
 from .fence import SIGNAL, is_marked, remove_signal, write_signal
 from .files import make_directory, sync_directory
 from .image import Image, ensure_image
@@ -31,8 +31,11 @@ from .layout import (
 from .psql import ask_once
 from .record import READ_IDENTITY, has_control_file, is_standby, judge_data, list_old_data, write_record
 from .server import (
+    StillStarting,
     ensure_container,
     is_following,
+    is_up,
+    name_aside,
     read_replication,
     read_role,
     require_role,
@@ -71,13 +74,22 @@ exec pg_basebackup -d "$1" -D "$3" "$slot" -X stream --checkpoint=fast --no-sync
 ASIDE = re.compile(r"\d{8}T\d{6}Z$")
 
 
-def clone(spec: Spec) -> Outcome:
+def clone(spec: Spec, is_judged: bool = False) -> Outcome:
     """Copies the primary into a directory of its own, puts it in the place of the data, and follows.
 
-    Trap 16: until the copy is whole nothing here is touched; until it streams, nothing is thrown away.
+    Trap 16: until the copy is whole nothing here is touched; until it streams, nothing is thrown away. A server that is
+    still starting is waited for first (StillStarting), unless the caller has judged that it never comes up.
     """
     require_mounted(spec.cluster)
     role = read_role(spec)
+    if role is None and not is_judged and is_up(inspect_container(spec.container)):
+        try:
+            wait_until_ready(spec)
+        except StillStarting:
+            raise
+        except Problem:
+            pass
+        role = read_role(spec)
     require_role(spec, role)
     # The primary's own image, also where another one is asked for by now.
     if spec.source is None:
@@ -116,6 +128,8 @@ def _try_to_follow(spec: Spec, image: Image) -> bool:
         ensure_container(spec, image)
         wait_until_ready(spec)
         wait_until_streaming(spec)
+    except StillStarting:
+        raise
     except Problem:
         return False
     return True
@@ -188,7 +202,8 @@ def put_in_place() -> None:
 
 def _finish(spec: Spec, image: Image) -> Outcome:
     wait_until_ready(spec)
-    wait_until_streaming(spec)
+    wait_until_streaming(spec, catch_up=True)
+    remove_container(name_aside(spec))
     identity = ask_once(spec.container, READ_IDENTITY)
     if identity is None:
         raise Problem("PostgreSQL on %s streams but answers no question" % spec.node)

@@ -21,7 +21,7 @@ from .server import (
     write_passfile,
 )
 from .spec import Outcome, Spec
-from .start import finish, read_configuration, start_or_go_back, start_server
+from .start import comes_up, finish, read_configuration, start_or_go_back, start_server
 
 
 def restart(spec: Spec) -> Outcome:
@@ -32,7 +32,8 @@ def restart(spec: Spec) -> Outcome:
     """
     image = choose_image(spec)
     found = inspect_container(spec.container)
-    if found is None or not is_up(found):
+    # One that is still starting is stopped no more than one that starts with what is asked for.
+    if found is None or not is_up(found) or not comes_up(spec):
         return start_server(spec, image)
     require_role(spec)
     check_configuration(spec)

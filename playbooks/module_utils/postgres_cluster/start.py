@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Dict, Optional, Tuple
+import re
+from typing import Any, Dict, Optional, Tuple
 
 from .check import find_fault
 from .clone import clone
 from .command import Problem, run
+from .container import STOP_SECONDS, read_image_label
 from .control import read_text_of
-from .docker import inspect_container
+from .docker import bring_back, inspect_container, remove_container
 from .fence import raise_fence
 from .files import read_text, write_text
 from .image import Image
 from .layout import CONF, DATA, ETC, HBA
 from .psql import Session, ask_once
-from .record import choose_image, is_standby, read_record, write_record
+from .record import choose_image, choose_recorded_image, is_standby, read_record, write_record
 from .reload import apply_files, settle_replica
 from .sensitive import find_too_low, parse_control, raise_conf, wait_for_primary
 from .server import (
+    Ended,
+    StillStarting,
     ensure_container,
     is_accepting,
     is_up,
+    name_aside,
     read_role,
     require_role,
     stop,
@@ -31,9 +36,12 @@ from .server import (
 from .spec import Outcome, Spec
 from .volume import require_mounted
 
+# What a server says whose primary no longer has the WAL that it lacks, or has gone another way: it waits for ever
+# (walsender.c, xlogrecovery.c).
+LOST = re.compile("has already been removed|is not in this server's history|forked off current database system timeline")
 # How long a replica may go without receiving anything or getting on with what it has, before it is cloned.
 FOLLOW_SECONDS = 30
-# A server that does not start has nothing to write.
+# A server that ends whenever it starts has nothing to write.
 GIVE_UP_SECONDS = 10
 
 # Replay shows what it waits for as any session does: RecoveryConflict…, a lock, or a buffer that is pinned.
@@ -62,15 +70,16 @@ def start(spec: Spec) -> Outcome:
 def start_server(spec: Spec, image: Image) -> Outcome:
     """Starts the server as the step's primary or as its replica. Data that does not follow the primary is
     replaced by a clone, and kept where it may hold rows of its own."""
-    up = is_up(inspect_container(spec.container))
+    up = is_up(inspect_container(spec.container)) and comes_up(spec)
     if up:
-        wait_until_ready(spec)
         require_role(spec)
     if spec.is_primary:
         return _start_primary(spec, image)
     try:
         changed, floor = _start_replica(spec, image, up)
     except Problem as problem:
+        if isinstance(problem, StillStarting) and LOST.search(problem.log) is None:
+            raise
         # A clone would come to the same end where the configuration is at fault.
         if spec.source is None or find_fault(spec, image) is not None:
             raise
@@ -83,7 +92,7 @@ def start_server(spec: Spec, image: Image) -> Outcome:
                 "or raise max_connections, and run again; its data is left as it is" % spec.node,
                 problem.log,
             )
-        outcome = clone(spec)
+        outcome = clone(spec, is_judged=True)
         note = "its own data did not follow %s (%s), so it was cloned again" % (spec.primary, problem.message)
         return outcome._replace(notes=[note, *outcome.notes])
     if floor:
@@ -92,6 +101,25 @@ def start_server(spec: Spec, image: Image) -> Outcome:
         write_files(spec, image)
         ensure_container(spec, image)
     return finish(spec, image, changed)
+
+
+def comes_up(spec: Spec) -> bool:
+    """Whether a container that was found up has its server come up. One that ends is between two attempts, and stands
+    still after this."""
+    try:
+        wait_until_ready(spec)
+    except Ended:
+        _give_up(spec, GIVE_UP_SECONDS)
+        return False
+    return True
+
+
+def _give_up(spec: Spec, seconds: int) -> None:
+    """Ends the attempts to start a server that does not come up. One that has only begun to start does not hear the
+    signal, and is killed after `seconds`."""
+    command = ["docker", "stop", "--time", str(seconds), spec.container]
+    # There may be no container, where Docker could not start it.
+    run(command, check=False, timeout=120)
 
 
 def _describe_conflict(spec: Spec) -> Optional[str]:
@@ -124,29 +152,55 @@ def read_configuration() -> Dict[str, Optional[str]]:
 
 
 def start_or_go_back(spec: Spec, image: Image, before: Dict[str, Optional[str]]) -> bool:
-    """Starts the server with the files that were just written; where it does not come up with them, with those from
-    `before` again, and raises Problem. Gives whether starting it took anything.
+    """Starts the server with the files that were just written and with `image`; where it ends instead, with what it had:
+    the files of `before`, its image, and its container's options. Raises Problem then. Gives whether starting it took
+    anything.
 
-    A primary with the settings of yesterday serves everybody; one that is down serves nobody.
+    A primary as it was yesterday serves everybody; one that is down serves nobody. One that is still starting is left
+    to it.
     """
-    changed = ensure_container(spec, image)
     try:
+        changed = ensure_container(spec, image, keep=True)
+        wait_until_ready(spec)
+        return changed
+    except StillStarting:
+        raise
+    except Problem as problem:
+        attempt = problem
+    aside = inspect_container(name_aside(spec))
+    news = []
+    if None not in before.values() and before != {CONF: spec.conf, HBA: spec.hba}:
+        news.append("the new configuration")
+    if _read_former_digest(aside) != image.pinned:
+        news.append("image %s" % spec.image)
+    elif aside is not None:
+        news.append("the new options of its container")
+    if not news:
+        raise attempt
+    # First the end of the attempts: one that met the old configuration would come up in the middle of this.
+    _give_up(spec, GIVE_UP_SECONDS if isinstance(attempt, Ended) else STOP_SECONDS)
+    for name, text in before.items():
+        if text is not None:
+            write_text("%s/%s" % (ETC, name), text)
+    said = "PostgreSQL on %s does not start with %s" % (spec.node, " and ".join(news))
+    try:
+        if aside is None:
+            ensure_container(spec, choose_recorded_image(spec))
+        else:
+            # As it was: what would be made today may differ in its options.
+            bring_back(name_aside(spec), spec.container)
+            run(["docker", "start", spec.container], timeout=120)
         wait_until_ready(spec)
     except Problem as problem:
-        if before == {CONF: spec.conf, HBA: spec.hba} or None in before.values():
-            raise
-        # First the end of the attempts: one that met the old configuration would come up in the middle of this, and
-        # a server that has only begun to start does not hear the signal.
-        run(["docker", "stop", "--time", str(GIVE_UP_SECONDS), spec.container], timeout=120)
-        for name, text in before.items():
-            write_text("%s/%s" % (ETC, name), text or "")
-        ensure_container(spec, image)
-        wait_until_ready(spec)
-        raise Problem(
-            "PostgreSQL on %s does not start with the new configuration; it runs with the old one again" % spec.node,
-            problem.log,
-        )
-    return changed
+        message = "%s. What it had is in place again, but: %s" % (said, problem.message)
+        raise type(problem)(message, "%s\n%s" % (attempt.log, problem.log))
+    raise Problem("%s; it runs with the old %s again" % (said, "one" if len(news) == 1 else "ones"), attempt.log)
+
+
+def _read_former_digest(aside: Optional[Dict[str, Any]]) -> str:
+    """The image that the server last came up with: that of the container which was set aside, else the recorded one."""
+    image = None if aside is None else read_image_label(aside)
+    return (read_record() or {})["digest"] if image is None else image.pinned
 
 
 def _start_replica(spec: Spec, image: Image, up: bool) -> Tuple[bool, Dict[str, int]]:
@@ -170,10 +224,18 @@ def _start_replica(spec: Spec, image: Image, up: bool) -> Tuple[bool, Dict[str, 
 
 
 def finish(spec: Spec, image: Image, changed: bool) -> Outcome:
-    """Waits until the server does what its role is, and records what it runs."""
+    """Waits until the server does what its role is, and records what it runs. A replica has caught up by then with
+    what its primary had written, so that the next node is restarted only while this one could take over."""
     wait_until_ready(spec)
     if not spec.is_primary:
-        wait_until_streaming(spec)
+        try:
+            wait_until_streaming(spec, catch_up=True)
+        except Problem as problem:
+            waits = None if isinstance(problem, StillStarting) else _describe_conflict(spec)
+            if waits is None:
+                raise
+            raise Problem(waits, problem.log)
+    remove_container(name_aside(spec))
     record = read_record() or {}
     changed = write_record(image, spec.image, record["locale"], record["systemIdentifier"]) or changed
     return Outcome(changed, spec.image, image.pinned)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .docker import is_installed, remove_container
+from .server import name_aside
 from .server import stop as stop_server
 from .spec import Outcome, Spec
 
@@ -12,4 +13,5 @@ def stop(spec: Spec) -> Outcome:
     if not is_installed():
         return Outcome(False)
     stop_server(spec)
+    remove_container(name_aside(spec))
     return Outcome(remove_container(spec.container))

@@ -1,0 +1,222 @@
+import json
+import os
+import sys
+import unittest
+from unittest import mock
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
+
+from postgres_cluster import clone, restart, start
+from postgres_cluster.command import Problem
+from postgres_cluster.container import LABEL_IMAGE
+from postgres_cluster.image import Image
+from postgres_cluster.server import Ended, StillStarting
+from postgres_cluster.spec import Outcome, Spec
+
+IMAGE = Image("postgres@sha256:bb", 999, 999, 17, "glibc", [])
+OLD = IMAGE._replace(pinned="postgres@sha256:aa")
+SPEC = Spec("orders", "node-1", "postgres:17-2", [], None, None, "new", "hba", "node-1", "10.42.0.11")
+BEFORE = {"postgresql.conf": "old", "pg_hba.conf": "hba"}
+UP = {"State": {"Running": True, "Restarting": False}, "Config": {"Labels": {}}}
+
+
+class GoBack(unittest.TestCase):
+    """What does not come up is taken back: the files, the image and the container's options."""
+
+    def setUp(self):
+        self.done = []
+        # What the waits come to, one after the other; None: it is up.
+        self.ends = []
+        self.aside = None
+
+    def wait(self, spec):
+        end = self.ends.pop(0)
+        if end is not None:
+            raise end
+
+    def run_it(self, argv, **options):
+        self.done.append(" ".join(argv[1:4]))
+
+    def start(self, ends, image=IMAGE, before=BEFORE, aside=None, found=None):
+        self.done, self.ends = [], list(ends)
+        labels = {"Config": {"Labels": {LABEL_IMAGE: json.dumps(aside._asdict())}}} if aside else None
+
+        def ensure(spec, image, keep=False):
+            self.done.append("ensure %s" % image.pinned[-2:])
+            return True
+
+        with mock.patch.multiple(
+            start,
+            ensure_container=ensure,
+            wait_until_ready=self.wait,
+            inspect_container=lambda name: labels if name.endswith("-before") else found,
+            bring_back=lambda aside, name: self.done.append("bring back %s" % name),
+            write_text=lambda path, text: self.done.append("write %s" % text),
+            read_record=lambda: {"digest": OLD.pinned},
+            choose_recorded_image=lambda spec: OLD,
+            run=self.run_it,
+        ):
+            return start.start_or_go_back(SPEC, image, before)
+
+    def fail(self, *arguments, kind=Problem, **options):
+        with self.assertRaises(kind) as caught:
+            self.start(*arguments, **options)
+        return caught.exception
+
+    def test_comes_up(self):
+        self.assertTrue(self.start([None]))
+        self.assertEqual(self.done, ["ensure bb"])
+
+    def test_still_starting_is_left_to_it(self):
+        self.fail([StillStarting("still")], kind=StillStarting)
+        self.assertEqual(self.done, ["ensure bb"])
+
+    def test_the_configuration(self):
+        problem = self.fail([Ended("ended", "FATAL:  no"), None], image=OLD)
+        self.assertEqual(
+            problem.message,
+            "PostgreSQL on node-1 does not start with the new configuration; it runs with the old one again",
+        )
+        self.assertEqual(problem.log, "FATAL:  no")
+        self.assertEqual(self.done, ["ensure aa", "stop --time 10", "write old", "write hba", "ensure aa"])
+
+    def test_the_image(self):
+        before = {"postgresql.conf": "new", "pg_hba.conf": "hba"}
+        for aside, back in [
+            # As it was made, whatever this version would make.
+            (OLD, ["bring back postgres-orders", "start postgres-orders"]),
+            # Nothing was left of it: by the record.
+            (None, ["ensure aa"]),
+        ]:
+            with self.subTest(aside):
+                problem = self.fail([Ended("ended"), None], before=before, aside=aside)
+                self.assertEqual(
+                    problem.message,
+                    "PostgreSQL on node-1 does not start with image postgres:17-2; it runs with the old one again",
+                )
+                self.assertEqual(self.done[-len(back) :], back)
+
+    def test_all_at_once(self):
+        problem = self.fail([Ended("ended"), None], aside=OLD)
+        self.assertIn("with the new configuration and image postgres:17-2; it runs with the old ones", problem.message)
+
+    def test_the_options_alone(self):
+        before = {"postgresql.conf": "new", "pg_hba.conf": "hba"}
+        problem = self.fail([Ended("ended"), None], image=OLD, before=before, aside=OLD)
+        self.assertIn("with the new options of its container; it runs", problem.message)
+
+    def test_nothing_to_go_back_to(self):
+        before = {"postgresql.conf": "new", "pg_hba.conf": "hba"}
+        self.assertEqual(self.fail([Ended("ended")], image=OLD, before=before).message, "ended")
+        self.assertEqual(self.done, ["ensure aa"])
+
+    def test_what_it_had_still_starts_when_the_step_ends(self):
+        problem = self.fail([Ended("ended", "1"), StillStarting("still", "2")], aside=OLD, kind=StillStarting)
+        self.assertRegex(problem.message, "does not start with .*What it had is in place again, but: still$")
+        self.assertEqual(problem.log, "1\n2")
+
+
+class Replica(unittest.TestCase):
+    """Invariant 9: no healthy replica is copied again."""
+
+    SPEC = SPEC._replace(node="node-2", source={"image": "postgres:17", "digest": OLD.pinned})
+
+    def start(self, problem, found=None):
+        self.done = []
+
+        def fail(*arguments):
+            raise problem
+
+        def copy(spec, is_judged=False):
+            self.done.append("clone %s" % is_judged)
+            return Outcome(True)
+
+        with mock.patch.multiple(
+            start,
+            inspect_container=lambda name: found,
+            _start_replica=fail,
+            find_fault=lambda spec, image: None,
+            ask_once=lambda container, sql: None,
+            is_accepting=lambda: False,
+            clone=copy,
+        ):
+            start.start_server(self.SPEC, IMAGE)
+
+    def test_still_starting(self):
+        with self.assertRaises(StillStarting):
+            self.start(StillStarting("still", "LOG:  redo in progress"))
+        self.assertEqual(self.done, [])
+
+    def test_one_that_can_never_follow(self):
+        for problem in [
+            Ended("ended"),
+            Problem("does not receive its primary's changes"),
+            StillStarting("still", "FATAL:  requested WAL segment 000000010000000000000003 has already been removed"),
+        ]:
+            with self.subTest(problem.message):
+                self.start(problem)
+                self.assertEqual(self.done, ["clone True"])
+
+    def clone(self, ends):
+        """What a clone's step comes to on a node whose server was started and does not answer."""
+
+        def wait(spec):
+            raise ends
+
+        def refuse(spec, role):
+            raise Problem("asked")
+
+        with mock.patch.multiple(
+            clone,
+            require_mounted=lambda cluster: None,
+            read_role=lambda spec: None,
+            inspect_container=lambda name: UP,
+            wait_until_ready=wait,
+            require_role=refuse,
+        ):
+            clone.clone(self.SPEC)
+
+    def test_a_clones_step(self):
+        with self.assertRaises(StillStarting):
+            self.clone(StillStarting("still"))
+        with self.assertRaisesRegex(Problem, "asked"):
+            self.clone(Ended("ended"))
+
+
+class ComingUp(unittest.TestCase):
+    def test_only_one_that_ended_is_stopped(self):
+        for end, expected in [(None, True), (Ended("ended"), False), (Problem("silent"), None), (StillStarting("s"), None)]:
+            with self.subTest(end):
+                stopped = []
+
+                def wait(spec, end=end):
+                    if end is not None:
+                        raise end
+
+                with mock.patch.multiple(start, wait_until_ready=wait, run=lambda argv, **_: stopped.append(argv[1])):
+                    if expected is None:
+                        self.assertRaises(Problem, start.comes_up, SPEC)
+                    else:
+                        self.assertEqual(start.comes_up(SPEC), expected)
+                self.assertEqual(stopped, ["stop"] if expected is False else [])
+
+    def test_a_restart_does_not_stop_one_that_still_starts(self):
+        def refuse(spec):
+            raise StillStarting("still")
+
+        with mock.patch.multiple(
+            restart,
+            choose_image=lambda spec: IMAGE,
+            inspect_container=lambda name: UP,
+            require_role=lambda spec: None,
+            stop=lambda spec: self.fail("it was stopped"),
+            check_configuration=lambda spec: None,
+            write_passfile=lambda spec, image: False,
+            lift_fence=lambda: False,
+            write_files=lambda spec, image: ["postgresql.conf"],
+        ), mock.patch.object(start, "wait_until_ready", refuse):
+            self.assertRaises(StillStarting, restart.restart, SPEC)
+
+
+if __name__ == "__main__":
+    unittest.main()
