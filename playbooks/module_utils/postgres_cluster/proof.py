@@ -7,12 +7,15 @@ from typing import Any, Dict, List, Optional
 
 from .archiver import ARCHIVER
 from .command import Problem
+from .control import parse_lsn
 from .layout import container_name
 from .psql import Session, quote
 from .spec import slot_name
 
+# How long a replica may stand still before it has the value. One that catches up is waited for.
 SECONDS = 30.0
 PAUSE = 0.05
+NO_VALUE = "the value written on the primary has not arrived"
 
 CREATE = """
 CREATE SCHEMA IF NOT EXISTS postgres_cluster;
@@ -55,12 +58,27 @@ SELECT json_build_object(
     ELSE round(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::numeric, 3) END,
   'replayPaused', pg_get_wal_replay_pause_state() <> 'not paused')
 """
+# What the primary knows of the replicas that follow it. Positions as numbers of bytes.
+FOLLOWERS = """
+SELECT coalesce(json_object_agg(application_name, json_build_object(
+  'state', state, 'replayed', coalesce(pg_wal_lsn_diff(replay_lsn, '0/0'), 0)::bigint)
+  -- Of two with one name, one of which is gone and not yet noticed, the last one counts.
+  ORDER BY replay_lsn NULLS FIRST), '{}')
+FROM pg_stat_replication
+"""
+# The same on a replica, and `end`, where the primary's WAL ended as the sender last told it.
+PROGRESS = """
+SELECT json_build_object(
+  'replayed', coalesce(pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0'), 0)::bigint,
+  'end', (SELECT pg_wal_lsn_diff(latest_end_lsn, '0/0')::bigint FROM pg_stat_wal_receiver))
+"""
 READ = "SELECT coalesce(json_agg(token), '[]') FROM postgres_cluster.proof"
 
 
 def prove(options: Dict[str, Any]) -> Dict[str, Any]:
     """Takes part in the proof, on all nodes at the same time. `options`: name, address, cluster, primary (name),
-    token, replicas (names). Gives the node's line of it; `problem` is None when all held within 30 s."""
+    token, replicas (names). Gives the node's line of it; `problem` is None when all held. A replica that catches up is
+    waited for; one that stands still for 30 s is not."""
     is_primary = options["name"] == options["primary"]
     line: Dict[str, Any] = {
         "name": options["name"],
@@ -112,25 +130,58 @@ def _prove_primary(session: Session, options: Dict[str, Any], line: Dict[str, An
     line["tokenRead"] = session.ask(READ) == [options["token"]]
     written = session.ask("SELECT to_json(pg_current_wal_lsn())")
     expected = {slot_name(name): name for name in options["replicas"]}
-    missing = _wait_for_replicas(session, written, expected)
+    missing = _wait_for_replicas(session, parse_lsn(written), expected)
     line.update({key: value for key, value in session.ask(PRIMARY_STATUS).items() if key != "inRecovery"})
     if missing:
-        line["problem"] = "not replayed within %d s by %s" % (SECONDS, ", ".join(missing))
+        line["problem"] = "not replayed by %s" % ", ".join(missing)
 
 
-def _wait_for_replicas(session: Session, written: str, expected: Dict[str, str]) -> List[str]:
-    """Names of the replicas that do not stream or have not replayed `written` (an LSN) in time."""
-    question = (
-        "SELECT coalesce(json_agg(application_name), '[]') FROM pg_stat_replication"
-        " WHERE state = 'streaming' AND replay_lsn >= %s::pg_lsn" % quote(written)
-    )
-    deadline = time.monotonic() + SECONDS
+class Climb:
+    """Whether a position gets on. Only what it never was at before counts."""
+
+    def __init__(self) -> None:
+        self.reached = 0
+        self._moved = time.monotonic()
+
+    def take(self, position: int) -> None:
+        """Notes where it is now."""
+        if position > self.reached:
+            self.reached, self._moved = position, time.monotonic()
+
+    @property
+    def stands(self) -> bool:
+        """Whether it has stood still for SECONDS."""
+        return time.monotonic() > self._moved + SECONDS
+
+    def describe(self, end: int) -> str:
+        """How far it is from `end`, and whether it gets on."""
+        how = "stands still" if self.stands else "is catching up"
+        return "%d bytes behind, and %s" % (max(0, end - self.reached), how)
+
+
+def _wait_for_replicas(session: Session, written: int, expected: Dict[str, str]) -> List[str]:
+    """The replicas that do not stream or have not replayed `written`, with what they lack, once one of them has stood
+    still for SECONDS: {slot: name} → `node-3 (4096 bytes behind, and stands still)`."""
+    climbs = {slot: Climb() for slot in expected}
     while True:
-        done = session.ask(question)
-        missing = [name for slot, name in sorted(expected.items()) if slot not in done]
-        if not missing or time.monotonic() > deadline:
-            return missing
+        followers = session.ask(FOLLOWERS)
+        missing = []
+        for slot in sorted(expected):
+            found = followers.get(slot, {"state": "not connected", "replayed": 0})
+            # A busy primary goes on for ever.
+            climbs[slot].take(min(found["replayed"], written))
+            if found["state"] != "streaming" or found["replayed"] < written:
+                missing.append((slot, found["state"]))
+        if not missing or any(climbs[slot].stands for slot, _ in missing):
+            return [_describe_follower(expected[slot], state, climbs[slot], written) for slot, state in missing]
         time.sleep(PAUSE)
+
+
+def _describe_follower(name: str, state: str, climb: Climb, written: int) -> str:
+    # Nothing is known of how far one is that does not follow.
+    if state == "not connected":
+        return "%s (not connected)" % name
+    return "%s (%s, %s)" % (name, state, climb.describe(written))
 
 
 def _prove_replica(session: Session, options: Dict[str, Any], line: Dict[str, Any]) -> None:
@@ -138,16 +189,38 @@ def _prove_replica(session: Session, options: Dict[str, Any], line: Dict[str, An
         line["state"] = "not in recovery"
         line["problem"] = "%s accepts writes of its own beside the primary %s" % (options["name"], options["primary"])
         return
-    deadline = time.monotonic() + SECONDS
+    climb = Climb()
+    # The primary writes the value while this looks, at the latest by the time that nothing else is waited for.
+    grace = time.monotonic() + SECONDS
+    end: Optional[int] = None
     while True:
+        # First: what is replayed after it does not count as without the value.
+        progress = session.ask(PROGRESS)
+        climb.take(progress["replayed"])
+        if time.monotonic() > grace and end is None:
+            end = progress["end"]
         # The table is younger than the replica at the very first proof.
         tokens = session.ask(READ) if _has_table(session) else []
         line["tokenRead"] = tokens == [options["token"]]
         line.update(session.ask(REPLICA_STATUS))
         line["problem"] = _find_replica_problem(line)
-        if line["problem"] is None or time.monotonic() > deadline:
+        if line["problem"] is None:
+            return
+        if time.monotonic() > grace and not _catches_up(line, climb, end):
+            if line["problem"] == NO_VALUE and progress["end"] is not None:
+                line["problem"] += ": it is %s" % climb.describe(progress["end"])
             return
         time.sleep(PAUSE)
+
+
+def _catches_up(line: Dict[str, Any], climb: Climb, end: Optional[int]) -> bool:
+    """Whether there is anything to wait for after SECONDS: a replica that streams and has not reached `end`, or one that
+    goes through what it has before it connects. One that follows otherwise than it should will not change by itself."""
+    if line["replayPaused"] or climb.stands:
+        return False
+    if line["state"] != "streaming":
+        return True
+    return line["slot"] == slot_name(line["name"]) and end is not None and climb.reached < end
 
 
 def _find_replica_problem(line: Dict[str, Any]) -> Optional[str]:
@@ -159,5 +232,5 @@ def _find_replica_problem(line: Dict[str, Any]) -> Optional[str]:
     if line["slot"] != slot_name(line["name"]):
         return "it follows over slot %s instead of its own" % line["slot"]
     if not line["tokenRead"]:
-        return "the value written on the primary has not arrived"
+        return NO_VALUE
     return None
