@@ -118,6 +118,7 @@ describe('check', () => {
     ['an unknown name', { no_such_setting: '1' }, /no_such_setting/],
     ['nonsense', { work_mem: 'much' }, /work_mem/],
     ['settings at odds', { wal_level: 'minimal' }, /wal_level/],
+    ['huge pages that the host does not have', { huge_pages: 'on' }, /huge pages/],
   ])('refuses %s and changes nothing', async (_, wrong, reason) => {
     const before = await look();
     const run = await tryOut(wrong);
@@ -298,6 +299,56 @@ SQL`,
   expect(await stand.hosts.run('node-3', `ls -d ${ROOT}/data*`)).toBe(`${ROOT}/data`);
   expect(await stand.query('node-3', `SELECT pg_terminate_backend(pid) ${sleepers}`)).toBe('t');
   await stand.change([{ kind: 'start', nodes: ['node-3'], primary, settings }]);
+  await stand.prove('node-1');
+});
+
+test('a replica whose replay hangs is left as it is, and goes on where it was', async () => {
+  const start = { kind: 'start', nodes: ['node-3'], ...stand.configure('node-1') } as const;
+  const look = () =>
+    stand.hosts.run('node-3', `docker ps -aq --no-trunc; stat -c '%i %n' ${ROOT}/data*`);
+  const before = await look();
+  const signal = (name: string) =>
+    stand.hosts.run('node-3', `pkill --signal ${name} -f '^postgres: .*startup'`);
+  await signal('STOP');
+  const senders = `FROM pg_stat_replication WHERE application_name = 'node_3'`;
+  await stand.query('node-1', `SELECT pg_terminate_backend(pid) ${senders}`);
+
+  const run = await stand.run([start]);
+  expect(run.failures[0]?.message, run.output).toMatch(
+    /^replay on node-3 hangs: its startup process was stopped by a signal, and nothing has moved for 30 s/,
+  );
+  expect(await look()).toBe(before);
+  await signal('CONT');
+  await stand.change([start]);
+  expect(await look()).toBe(before);
+  await stand.prove('node-1');
+});
+
+test('an image that does not start is taken back: container, image and options', async () => {
+  const { primary, settings } = stand.configure('node-1');
+  const look = () =>
+    stand.hosts.run(
+      'node-1',
+      `docker ps -a --no-trunc --format '{{.ID}} {{.Image}} {{.Names}}'; docker inspect --format '{{json .HostConfig}}' postgres-orders; cat ${ROOT}/record.json`,
+    );
+  const before = await look();
+  await stand.hosts.run(
+    'node-1',
+    `docker run --name broken --user 0 --entrypoint sh $(docker inspect --format '{{.Config.Image}}' postgres-orders) -euc '
+postgres=$(command -v postgres)
+rm $postgres
+printf "%s\n" "#!/bin/sh" "echo FATAL: no luck today >&2; exit 1" > $postgres
+chmod 755 $postgres'
+docker commit broken postgres:17-broken && docker rm broken`,
+  );
+  const restart = { kind: 'restart', nodes: ['node-1'], primary, settings } as const;
+  const run = await stand.run([restart], {}, { image: 'postgres:17-broken' });
+  expect(run.failures[0]?.message, run.output).toBe(
+    'PostgreSQL on node-1 does not start with image postgres:17-broken; it runs with the old one again',
+  );
+  expect(run.failures[0]?.log).toContain('no luck today');
+  expect(await look()).toBe(before);
+  await stand.change([restart]);
   await stand.prove('node-1');
 });
 
