@@ -160,26 +160,35 @@ function checkReplicas(description: Description, replicaCount: number): string[]
   return problems;
 }
 
+/** The labels that allow something, and what. */
+const PERMISSIONS = [
+  ['allow_destroy_label', 'that data is destroyed'],
+  ['allow_collation_label', 'that text is sorted in another order'],
+] as const;
+
 /** A label that allows something is a person's to set. */
 function checkLabels(description: Description): string[] {
-  const [plan, destroy] = [
-    readValue(description, 'allow_plan_label') ?? '',
-    readValue(description, 'allow_destroy_label') ?? '',
-  ];
-  if (plan !== '' && plan.toLowerCase() === destroy.toLowerCase()) {
+  const read = (key: 'allow_plan_label' | (typeof PERMISSIONS)[number][0]) =>
+    readValue(description, key) ?? '';
+  const plan = read('allow_plan_label');
+  const permission = PERMISSIONS.find(
+    ([key]) => plan !== '' && plan.toLowerCase() === read(key).toLowerCase(),
+  );
+  if (permission !== undefined) {
+    const [key, what] = permission;
     return [
-      `${description.get('allow_plan_label')?.name}: ${quoteValue(plan)} is not allowed. It is the label of allow-destroy-label, too, so that asking for a plan would allow that data is destroyed. Choose another, e.g. allow-plan.`,
+      `${description.get('allow_plan_label')?.name}: ${quoteValue(plan)} is not allowed. It is the label of ${nameInput(key)}, too, so that asking for a plan would allow ${what}. Choose another, e.g. allow-plan.`,
     ];
   }
   const prefix = readValue(description, 'label_prefix') ?? '';
   if (prefix === '') return [];
   const own = EFFECTS.map((effect) => nameLabel(prefix, effect).toLowerCase());
   const consents = [
-    ['allow_destroy_label', 'by which people allow that data is destroyed'],
+    ...PERMISSIONS.map(([key, what]) => [key, `by which people allow ${what}`] as const),
     ['allow_plan_label', "by which people ask for the plan of a fork's pull request"],
   ] as const;
   return consents.flatMap(([key, what]) => {
-    const consent = (readValue(description, key) ?? '').toLowerCase();
+    const consent = read(key).toLowerCase();
     if (!own.includes(consent)) return [];
     return [
       `${description.get('label_prefix')?.name}: ${quoteValue(prefix)} is not allowed. With it the action would set the label ${quoteValue(consent)} itself, ${what} (${nameInput(key)}). Choose another, e.g. postgres/.`,

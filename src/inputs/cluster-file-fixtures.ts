@@ -47,6 +47,7 @@ backend_config:
     role_arn: arn:aws:iam::123456789012:role/states
 working_directory: infrastructure/orders
 allow_destroy_label: may-destroy
+allow_collation_label: may-sort
 allow_plan_label: may-plan
 label_prefix: db/
 on_plan_change: apply

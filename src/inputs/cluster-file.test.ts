@@ -46,6 +46,7 @@ describe('a cluster file', () => {
       sshUser: 'debian',
       sshPublicKey: KEY_A,
       allowDestroyLabel: 'may-destroy',
+      allowCollationLabel: 'may-sort',
       allowPlanLabel: 'may-plan',
       labelPrefix: 'db/',
       onPlanChange: 'apply',

@@ -51,6 +51,12 @@ describe('a file of a pull request', () => {
       'bug',
       ({ allowDestroyLabel }) => allowDestroyLabel,
     ],
+    allow_collation_label: [
+      'held',
+      'may-sort',
+      'bug',
+      ({ allowCollationLabel }) => allowCollationLabel,
+    ],
     allow_plan_label: ['held', 'may-plan', 'bug', ({ allowPlanLabel }) => allowPlanLabel],
     label_prefix: ['held', 'db/', 'evil/', ({ labelPrefix }) => labelPrefix],
     on_plan_change: ['held', 'fail', 'apply', ({ onPlanChange }) => onPlanChange],
@@ -99,6 +105,7 @@ describe('a file of a pull request', () => {
         'ssh-user': 'debian',
         image: 'ghcr.io/acme/postgres',
         'allow-destroy-label': 'may-destroy',
+        'allow-collation-label': 'may-sort',
         'allow-plan-label': 'may-plan',
         'label-prefix': 'db/',
         'on-plan-change': 'apply',
@@ -149,6 +156,7 @@ describe('a file of a pull request', () => {
       backend: null,
       sshUser: 'admin',
       allowDestroyLabel: 'allow-destroy',
+      allowCollationLabel: 'allow-collation-change',
       labelPrefix: null,
       onPlanChange: 'fail',
       comment: 'own',
@@ -156,7 +164,7 @@ describe('a file of a pull request', () => {
     });
     expect(readNotes(result)).toEqual([
       expect.stringMatching(/^clusters\/orders\.yml is new: main has no such file\./),
-      'ssh_user, allow_destroy_label, allow_plan_label, label_prefix, on_plan_change, comment, terraform_binary of clusters/orders.yml will count once the file is merged. The plan was made without.',
+      'ssh_user, allow_destroy_label, allow_collation_label, allow_plan_label, label_prefix, on_plan_change, comment, terraform_binary of clusters/orders.yml will count once the file is merged. The plan was made without.',
     ]);
   });
 
@@ -237,16 +245,21 @@ describe('a file that a merge brought', () => {
   const take = (result: InputResult) => ({
     onPlanChange: result.request?.onPlanChange,
     allowDestroyLabel: result.request?.allowDestroyLabel,
+    allowCollationLabel: result.request?.allowCollationLabel,
   });
 
   test.each<[string, string, string | null, object, readonly RegExp[]]>([
     [
       'looser rules count from the next merge on',
-      `${GOOD}on_plan_change: apply\nallow_destroy_label: bug\n`,
+      `${GOOD}on_plan_change: apply\nallow_destroy_label: bug\nallow_collation_label: bug\n`,
       GOOD,
-      { onPlanChange: 'fail', allowDestroyLabel: 'allow-destroy' },
+      {
+        onPlanChange: 'fail',
+        allowDestroyLabel: 'allow-destroy',
+        allowCollationLabel: 'allow-collation-change',
+      },
       [
-        /^clusters\/orders\.yml: allow_destroy_label, on_plan_change count from the next merge on\./,
+        /^clusters\/orders\.yml: allow_destroy_label, allow_collation_label, on_plan_change count from the next merge on\./,
       ],
     ],
     [

@@ -35,6 +35,7 @@ export const PLAN_USES: Readonly<Record<ClusterKey, PlanUse>> = {
   backend_config: 'state',
   working_directory: 'identity',
   allow_destroy_label: 'rule',
+  allow_collation_label: 'rule',
   allow_plan_label: 'rule',
   label_prefix: 'rule',
   on_plan_change: 'rule',
@@ -97,6 +98,7 @@ const MERGE_RULES = [
   ['on_plan_change', 'fail'],
   ['require_signature', true],
   ['allow_destroy_label', ''],
+  ['allow_collation_label', ''],
 ] as const satisfies readonly (readonly [ClusterKey, unknown])[];
 
 /**

@@ -154,6 +154,9 @@ describe('readRequest', () => {
         /^allow-plan-label: "Allow-Destroy" is not allowed\. It is the label of/,
       ),
     ]);
+    expect(read({ 'allow-plan-label': 'allow-collation-change' }).problems).toEqual([
+      expect.stringMatching(/It is the label of allow-collation-label, too/),
+    ]);
     expect(read({ 'label-prefix': 'db/' }).request?.labelPrefix).toBe('db/');
     expect(read().request?.labelPrefix).toBeNull();
   });

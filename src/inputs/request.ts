@@ -22,6 +22,8 @@ export interface Request {
   readonly githubToken: string;
   /** The label of a pull request that may destroy or replace nodes with data; null: none may. */
   readonly allowDestroyLabel: string | null;
+  /** The label of a pull request that may bring an image which sorts text in another order; null: none may. */
+  readonly allowCollationLabel: string | null;
   /** The label by which the plan of a fork's pull request is asked for; null: none is made. */
   readonly allowPlanLabel: string | null;
   /** What the names of the labels begin with that say what a merge would do; null: none are set. */

@@ -36,6 +36,7 @@ export const DEFAULTED: ReadonlySet<string> = new Set([
   'image-tag',
   'ssh-user',
   'allow-destroy-label',
+  'allow-collation-label',
   'allow-plan-label',
   'on-plan-change',
   'comment',
