@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+from typing import List
 
 from .admit import set_passwords
 from .command import Problem, run
@@ -37,8 +39,7 @@ def initialise(spec: Spec) -> Outcome:
         )
     if is_standby():
         raise Problem("%s holds a replica's data, so %s is not initialised" % (DATA, spec.node))
-    if not os.path.isdir(DATA):
-        create_data(spec, image)
+    notes = [] if os.path.isdir(DATA) else create_data(spec, image)
     write_files(spec, image)
     ensure_container(spec, image)
     wait_until_ready(spec)
@@ -46,35 +47,22 @@ def initialise(spec: Spec) -> Outcome:
         set_passwords(session, spec)
         locale, identifier = session.ask(READ_IDENTITY)
     write_record(image, spec.image, locale, identifier)
-    return Outcome(True, spec.image, image.pinned, explain_limits(read_limits()))
+    return Outcome(True, spec.image, image.pinned, [*notes, *explain_limits(read_limits())])
 
 
-def create_data(spec: Spec, image: Image) -> None:
-    """Runs initdb beside the place of the data, then renames. Refuses where other data lies on the volume."""
+def create_data(spec: Spec, image: Image) -> List[str]:
+    """Runs initdb beside the place of the data, then renames. Refuses where other data lies on the volume. Returns
+    what people should know."""
     old = list_old_data()
     if old:
         raise Problem("%s holds an earlier data directory, so %s is not initialised" % (old[-1], spec.node))
-    shutil.rmtree(PARTIAL, ignore_errors=True)
-    make_directory(PARTIAL, 0o700, image.owner)
-    result = run(
-        [
-            *list_worker_arguments(spec.worker, image, "none"),
-            "--mount",
-            "type=bind,source=%s,target=%s" % (PARTIAL, CONTAINER_DATA),
-            "--entrypoint",
-            "initdb",
-            image.pinned,
-            "--pgdata=" + CONTAINER_DATA,
-            "--username=postgres",
-            "--encoding=UTF8",
-            "--data-checksums",
-            "--auth-local=peer",
-            "--auth-host=scram-sha-256",
-            # Flushed below in one go instead of file by file.
-            "--no-sync",
-        ],
-        check=False,
-    )
+    notes: List[str] = []
+    result = _run_initdb(spec, image, list_locale_arguments(image.major))
+    if result.returncode != 0 and 'invalid locale name "C.UTF-8"' in result.stderr:
+        notes = [
+            "%s has no locale C.UTF-8, so the databases have C: upper() and lower() know ASCII letters only" % spec.image
+        ]
+        result = _run_initdb(spec, image, ["--locale=C"])
     if result.returncode != 0:
         # 128 + SIGBUS, of the container or of the child that initdb reports (trap 10).
         hint = (
@@ -86,3 +74,36 @@ def create_data(spec: Spec, image: Image) -> None:
     run(["sync", "--file-system", PARTIAL])
     os.rename(PARTIAL, DATA)
     sync_directory(ROOT)
+    return notes
+
+
+def list_locale_arguments(major: int) -> List[str]:
+    """Those of initdb that give the databases an order which no library changes (PostgreSQL manual, 23.1.4 "Locale
+    Providers"): by code point, with Unicode's letters for upper() and lower()."""
+    locale = ["--locale=C.UTF-8"]
+    return [*locale, "--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if major >= 17 else locale
+
+
+def _run_initdb(spec: Spec, image: Image, locale: List[str]) -> "subprocess.CompletedProcess[str]":
+    shutil.rmtree(PARTIAL, ignore_errors=True)
+    make_directory(PARTIAL, 0o700, image.owner)
+    return run(
+        [
+            *list_worker_arguments(spec.worker, image, "none"),
+            "--mount",
+            "type=bind,source=%s,target=%s" % (PARTIAL, CONTAINER_DATA),
+            "--entrypoint",
+            "initdb",
+            image.pinned,
+            "--pgdata=" + CONTAINER_DATA,
+            "--username=postgres",
+            "--encoding=UTF8",
+            *locale,
+            "--data-checksums",
+            "--auth-local=peer",
+            "--auth-host=scram-sha-256",
+            # Flushed afterwards in one go instead of file by file.
+            "--no-sync",
+        ],
+        check=False,
+    )
