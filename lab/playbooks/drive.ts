@@ -45,6 +45,8 @@ export interface DriveOptions {
   readonly superuserPassword?: string | null;
   readonly replicationPassword?: string | null;
   readonly pinnedImage?: PinnedImage;
+  /** Labels of the pull request. */
+  readonly labels?: readonly string[];
   /** Another ansible-playbook than the one on PATH. */
   readonly command?: readonly string[];
   /** How long the observation waits for a node. */
@@ -96,6 +98,11 @@ export async function runPlaybook(
         steps,
         proofToken: prove ? randomUUID() : null,
         image: options.pinnedImage ?? null,
+        collationLabel: {
+          input: 'allow-collation-label',
+          label: 'allow-collation-change',
+          labels: options.labels ?? null,
+        },
       },
       ...(options.waitSeconds !== undefined && { waitSeconds: options.waitSeconds }),
       ...(options.freshNodes && { freshNodes: options.freshNodes }),

@@ -63,6 +63,8 @@ def do_step(options: Options) -> Outcome:
         primary=options["primary"],
         primary_address=options["primary_address"],
         source=source if source and source.get("digest") else None,
+        collation_change=options["collation_change"],
+        collation_way_out=decode(options["collation_way_out"]) or "",
     )
     with exclusive(spec.cluster):
         return STEPS[options["step"]](spec, options)
@@ -76,6 +78,9 @@ def main() -> None:
             "cluster": {"type": "str", "required": True},
             "image": {"type": "str", "required": True},
             "known_images": {"type": "list", "elements": "dict", "default": []},
+            # Whether an image may come that sorts text in another order; else how that is allowed, base64.
+            "collation_change": {"type": "bool", "default": False},
+            "collation_way_out": {"type": "str", "default": ""},
             # Empty where a step writes none.
             "files": {"type": "dict", "default": {}},
             "slots": {"type": "list", "elements": "str", "default": []},

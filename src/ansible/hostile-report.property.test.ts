@@ -149,6 +149,7 @@ function renderWork({ observations }: AnsibleResult): string {
       steps,
       proofToken: 'token',
       image: pinImage(observations, REPORTED),
+      collationLabel: { input: 'allow-collation-label', label: null, labels: null },
     },
   });
 }

@@ -3,6 +3,11 @@ import { createDesired } from '../cluster/fixtures.ts';
 import { UserError } from '../errors.ts';
 import { renderVariables } from './variables.ts';
 
+const COLLATION_LABEL = {
+  input: 'allow-collation-label',
+  label: 'allow-collation-change',
+  labels: null,
+};
 const TEMPLATE = "{{ lookup('pipe', 'id') }}";
 
 function render(overrides: Partial<Parameters<typeof renderVariables>[0]>): string {
@@ -22,6 +27,7 @@ test('what people chose freely is encoded', () => {
       steps: [{ kind: 'reload', nodes: ['node-1'], primary: 'node-1', settings }],
       proofToken: null,
       image: { image: 'postgres:17', digest: `postgres@sha256:${'0'.repeat(64)}` },
+      collationLabel: { ...COLLATION_LABEL, label: TEMPLATE },
     },
   });
   expect(variables).not.toContain('{{');
@@ -40,6 +46,7 @@ test.each([
     steps: [],
     proofToken: null,
     image: { image: 'postgres:17', digest },
+    collationLabel: COLLATION_LABEL,
   };
   const start = () => render({ rollout: work });
   expect(start).toThrow(UserError);
@@ -49,3 +56,24 @@ test.each([
 test('a template as a name in a list or an object is one as well', () => {
   expect(() => render({ freshNodes: [TEMPLATE] })).toThrow('cluster_fresh_nodes.0 is ');
 });
+
+test.each([
+  [
+    null,
+    'allow-collation-change',
+    false,
+    /open a pull request and label it allow-collation-change/,
+  ],
+  [['other'], 'allow-collation-change', false, /label the pull request allow-collation-change/],
+  [['Allow-Collation-Change'], 'allow-collation-change', true, /./],
+  [['allow-collation-change'], null, false, /name a label in allow-collation-label/],
+])(
+  'with the labels %j and the input %j another order is allowed: %s',
+  (labels, label, allowed, wayOut) => {
+    const collationLabel = { ...COLLATION_LABEL, label, labels };
+    const work = { primary: 'node-1', steps: [], proofToken: null, image: null, collationLabel };
+    const variables = JSON.parse(render({ rollout: work }));
+    expect(variables.cluster_collation_change).toBe(allowed);
+    expect(Buffer.from(variables.cluster_collation_way_out, 'base64').toString()).toMatch(wayOut);
+  },
+);

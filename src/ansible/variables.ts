@@ -4,6 +4,7 @@ import { HOT_STANDBY_SENSITIVE, mergeSettings } from '../cluster/settings.ts';
 import { isTerraformStep, type Step } from '../cluster/step.ts';
 import { UserError } from '../errors.ts';
 import type { Secrets } from '../inputs/request.ts';
+import { explainPermission, isAllowed, type PermissionLabel } from '../permission-label.ts';
 import { quoteValue } from '../quote.ts';
 import type { PublicKeys } from '../ssh-key.ts';
 
@@ -12,6 +13,7 @@ import type { PublicKeys } from '../ssh-key.ts';
  *
  * @param options.rollout `primary` is the primary after the last of the steps: it is asked for the proof.
  *   Without a token nothing is proved. `image` is what the image asked for stands for, null where nobody could tell.
+ *   `collationLabel` allows an image that sorts text in another order.
  * @param options.waitSeconds how long the observation waits for a node that cannot be reached
  * @param options.freshNodes nodes whose machine this run has made: they may not know the key for a moment
  * @throws UserError when a variable would be read as a template
@@ -26,6 +28,7 @@ export function renderVariables(options: {
     steps: readonly Step[];
     proofToken: string | null;
     image: PinnedImage | null;
+    collationLabel: PermissionLabel;
   };
   waitSeconds?: number;
   freshNodes?: readonly string[];
@@ -47,6 +50,8 @@ export function renderVariables(options: {
         cluster_leaving: desired.leaving.map(({ name }) => name),
         cluster_proof_token: rollout.proofToken,
         cluster_known_images: rollout.image === null ? [] : [rollout.image],
+        cluster_collation_change: isAllowed(rollout.collationLabel),
+        cluster_collation_way_out: encode(explainPermission(rollout.collationLabel)),
         cluster_steps: rollout.steps.map((step) => renderStep(step, desired)),
       }),
     }),

@@ -50,6 +50,7 @@ export function beginReport(
     steps: null,
     proof: [],
     reviewed: null,
+    notes: [],
     warnings,
     run: describeRun(job, commit),
   };

@@ -93,11 +93,12 @@ export async function deploy(
     const plan = await planDirectory(job, terraform, { lock: true });
     report = { ...report, plan: plan.summary, run: { ...report.run, tool } };
 
+    // A label allows what its own pull request brings, and nothing that is pushed with it later.
+    const labels = pull !== null && isMergedAs(pull, commit) ? pull.labels : null;
     let ground: Ground = {
       kind: 'plan',
       label: job.request.allowDestroyLabel,
-      // A label allows what its own pull request brings, and nothing that is pushed with it later.
-      labels: pull !== null && isMergedAs(pull, commit) ? pull.labels : null,
+      labels,
     };
     const { providerLock } = plan;
     let { digest } = reviews.describe(plan.summary, { commit, image: null, providerLock });
@@ -147,8 +148,12 @@ export async function deploy(
       starting: plan.standing.halted.map(({ node }) => node.name),
       states,
       reviewedImage: kept?.image ?? null,
+      labels,
       onSteps: (steps) => {
         report = { ...report, steps };
+      },
+      onNotes: (notes) => {
+        report = { ...report, notes };
       },
       onProof: (proof) => {
         report = { ...report, proof };

@@ -117,6 +117,7 @@ function describe(
     steps: null,
     proof: [],
     reviewed: null,
+    notes: [],
     warnings: [],
     run: { commit, url: runUrl, time: new Date(), action: actionRef, tool: null, planDigest: null },
   };

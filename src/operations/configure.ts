@@ -48,10 +48,19 @@ export interface NodeChange {
   readonly task: string;
 }
 
+/** What people should know of a step, by node. */
+export interface NodeNote {
+  readonly node: string;
+  /** What is to be typed stands in backquotes. */
+  readonly note: string;
+}
+
 /** What is told while it happens, so that it is known even if the end is a failure. */
 export interface ConfigureListeners {
   /** The steps that were done and those that are ahead. */
   readonly onSteps?: (steps: readonly Step[]) => void;
+  /** What people should know of what was done, so far. */
+  readonly onNotes?: (notes: readonly NodeNote[]) => void;
   readonly onProof?: (proof: readonly NodeProof[]) => void;
   /** What waits for nodes that cannot be reached, before the steps are done. */
   readonly onLeftOut?: (leftOut: LeftOut) => void;
@@ -92,6 +101,8 @@ export async function configure(
     unasked?: readonly string[];
     /** Digest of the image that was reviewed; null or none where nobody could tell, or nothing was. */
     reviewedImage?: string | null;
+    /** Of the pull request that brings the change; null or none without one. */
+    labels?: readonly string[] | null;
     /** Nodes may be out of reach, and somebody else than `rollout` decides. */
     decide?: Decide;
     /** With `decide`: a node whose machine was made is waited for like in any other run. */
@@ -152,14 +163,17 @@ async function converge(
   nodes: Nodes,
   options: { access: NodeAccess } & Parameters<typeof configure>[1],
 ): Promise<Outcome> {
-  const { access, instanceType, memoryMib, infrastructure, decide, onSteps, onLeftOut } = options;
-  const { reviewedImage: reviewed = null, starting = [], states = {} } = options;
+  const { access, instanceType, memoryMib, infrastructure, decide } = options;
+  const { onSteps, onNotes, onLeftOut } = options;
+  const { reviewedImage: reviewed = null, starting = [], states = {}, labels = null } = options;
+  const { allowCollationLabel } = access.request;
   let standing = options.nodes;
   const fresh = new Set(options.fresh);
   // Nodes that are asked no more: once given up, their instance was stopped, or their PostgreSQL could not be.
   const away = new Set(options.unasked);
   const steps: Step[] = [];
   const changes: NodeChange[] = [];
+  const notes: NodeNote[] = [];
   for (;;) {
     const isBooting = fresh.size > 0 || starting.length > 0 || steps.some(isTerraformStep);
     const patience = decide === undefined || (options.awaitsFresh && fresh.size > 0);
@@ -211,6 +225,7 @@ async function converge(
       steps: segment,
       proofToken: isLast ? randomUUID() : null,
       image: pinImage(sighting.observed, desired, { reviewed }),
+      collationLabel: { input: 'allow-collation-label', label: allowCollationLabel, labels },
     };
     // A node that is away keeps its place in every file.
     const target = decide ? reachable : { ...desired, leaving: reachable.leaving };
@@ -229,6 +244,8 @@ async function converge(
     }
     steps.push(...segment);
     changes.push(...report.changes);
+    notes.push(...report.notes);
+    onNotes?.(notes);
     if (isLast) {
       return {
         primary,

@@ -8,7 +8,7 @@ const MOST = 20;
  * where room is short the last ones give way.
  */
 export function renderAlert(
-  kind: 'CAUTION' | 'WARNING',
+  kind: 'CAUTION' | 'WARNING' | 'NOTE',
   { items, givesWay }: { items: readonly string[]; givesWay: number },
 ): Section {
   if (items.length === 0) return { render: () => '' };

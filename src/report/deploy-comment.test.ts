@@ -87,6 +87,19 @@ const REPORTS: Readonly<Record<string, DeployReport>> = {
     { state: 'incomplete', away: ['node-3'] },
     { proof: [createProof(1), createProof(2)], warnings: LEFT_OUT },
   ),
+  'done-notes': createReport(
+    { state: 'done', connectionString, changes: 4 },
+    {
+      proof: PROOF,
+      notes: [
+        {
+          node: 'node-2',
+          note: 'Database `orders` sorts by glibc 2.41 instead of 2.36 (en_US.utf8): rebuild `public.a_t`, `"x | @y"."<b>"`. Then `ALTER DATABASE orders REFRESH COLLATION VERSION`.',
+        },
+        { node: 'node-3', note: '@acme/admins ` one backquote, [a link](https://a/) `` `x` ' },
+      ],
+    },
+  ),
   failed: createReport(failure),
   'failed-proof': createReport(
     { ...failure, error: 'Replication is not proved.' },

@@ -92,6 +92,8 @@ export interface DeployReport {
   readonly proof: readonly NodeProof[];
   /** The review that it goes by; null where there is none. */
   readonly reviewed: ReviewInfo | null;
+  /** What people should know of what was done, by node. What is to be typed stands in backquotes. */
+  readonly notes: readonly { readonly node: string; readonly note: string }[];
   /** Sentences. */
   readonly warnings: readonly string[];
   readonly run: RunInfo;
@@ -129,6 +131,7 @@ export function listDeploySections(report: DeployReport): Section[] {
       items: report.warnings.map((text) => renderText(shortenText(text))),
       givesWay: 2,
     }),
+    renderAlert('NOTE', { items: report.notes.map(renderNote), givesWay: 2 }),
     WITHOUT_WORK.includes(progress.state) ? fixed('') : renderWork(report),
     fixed(renderFooter(run)),
   ];
@@ -266,6 +269,24 @@ function shortenError(error: string, most: number): string {
 
 function renderConnection(connectionString: string): string {
   return `Connect (the password is the \`postgres-password\` secret):\n\n${renderFence(connectionString)}`;
+}
+
+/** A note's text, with what stands in backquotes as code. A backquote that is not one of a pair is text. */
+function renderNote({ node, note }: DeployReport['notes'][number]): string {
+  const parts = shortenText(note, MOST_OF_NOTE).split(/`([^`]+)`/);
+  // A part is no beginning of a block, whatever it begins with.
+  const text = parts.map((part, index) =>
+    index % 2 === 0 ? renderInline(part) : renderCode(part),
+  );
+  return `${renderCode(node)}: ${text.join('')}`;
+}
+
+const MOST_OF_NOTE = 2_000;
+
+/** Prose in the middle of a line, with the spaces at its ends. */
+function renderInline(text: string): string {
+  const [, before = '', inner = '', after = ''] = /^(\s*)(.*?)(\s*)$/s.exec(text) ?? [];
+  return `${before && ' '}${inner && renderText(inner)}${after && ' '}`;
 }
 
 function renderReview(reviewed: ReviewInfo | null): string {

@@ -1,6 +1,7 @@
 import { compareNames } from '../cluster/replication.ts';
 import { nodeName } from '../cluster/spec.ts';
 import { UserError } from '../errors.ts';
+import { explainPermission, isAllowed } from '../permission-label.ts';
 import { isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
 import { findBeyondReview, VERBS } from './review.ts';
 import { attachmentAddress, instanceAddress, kindOf, listNodes, MAKING } from './stage.ts';
@@ -106,16 +107,10 @@ function refuseLosses(
 ): string[] {
   const losses = findLosses(plan, { partly });
   if (losses.length === 0) return [];
-  if (label !== null && labels?.some((one) => one.toLowerCase() === label.toLowerCase())) return [];
+  if (isAllowed({ label, labels })) return [];
   const last = losses.length - 1;
-  const wayOut = ` A node that holds data is protected. ${allow(label, labels)}`;
+  const wayOut = ` A node that holds data is protected. ${explainPermission({ input: 'allow-destroy-label', label, labels })}`;
   return losses.map((loss, index) => `${loss}.${index === last ? wayOut : ''}`);
-}
-
-function allow(label: string | null, labels: readonly string[] | null): string {
-  if (label === null) return 'To allow it, name a label in allow-destroy-label.';
-  if (labels === null) return `To allow it, open a pull request and label it ${label}.`;
-  return `If this is wanted, label the pull request ${label} and run this again.`;
 }
 
 /**

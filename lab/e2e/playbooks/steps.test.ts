@@ -119,6 +119,12 @@ describe('check', () => {
     ['nonsense', { work_mem: 'much' }, /work_mem/],
     ['settings at odds', { wal_level: 'minimal' }, /wal_level/],
     ['huge pages that the host does not have', { huge_pages: 'on' }, /huge pages/],
+    [
+      'a log that nobody can write',
+      { logging_collector: 'on', log_directory: '/logs' },
+      /"\/logs\/.*\(log_directory\)/,
+    ],
+    ['a language that the image lacks', { lc_messages: 'de_DE.UTF-8' }, /lc_messages/],
   ])('refuses %s and changes nothing', async (_, wrong, reason) => {
     const before = await look();
     const run = await tryOut(wrong);
@@ -132,6 +138,72 @@ describe('check', () => {
     expect(message).not.toContain('postgresql-cluster-check');
     expect(run.changes).toEqual([]);
     expect(await look()).toEqual(before);
+  });
+
+  test('lets a log pass that lies in the data directory, wherever the messages go', async () => {
+    const log_directory = `${ROOT}/data/log`;
+    const run = await tryOut({ logging_collector: 'on', log_directory, log_destination: 'csvlog' });
+    expect(run.failures, run.output).toEqual([]);
+  });
+});
+
+describe('an image whose libraries sort in another order', () => {
+  const check = (labels: string[] = []) => {
+    const { primary, settings } = stand.configure('node-1');
+    const step = { kind: 'check', nodes: ['node-2'], primary, settings } as const;
+    return stand.run([step], { labels }, { image: 'postgres:17-moved' });
+  };
+  const database = 'CREATE DATABASE "two words" TEMPLATE template0 LOCALE_PROVIDER libc LOCALE';
+
+  beforeAll(async () => {
+    // What the C library says that it is (gnu_get_libc_version); the names of its symbols have GLIBC_ in front.
+    await stand.hosts.run(
+      'node-2',
+      `docker run --name moved --user 0 --entrypoint sed $(docker inspect --format '{{.Config.Image}}' postgres-orders) \
+        -i 's/\\([^_]\\)2\\.41\\x00/\\12.99\\x00/g' /lib/x86_64-linux-gnu/libc.so.6
+       docker commit moved postgres:17-moved; docker rm moved`,
+    );
+  });
+
+  test('is let pass where all that is stored is sorted by code point, as in a new cluster', async () => {
+    expect(
+      await stand.query(
+        'node-1',
+        `SELECT datlocprovider, datlocale, datcollate FROM pg_database WHERE datname = 'postgres'`,
+      ),
+    ).toBe('b|C.UTF-8|C.UTF-8');
+    const [, replica] = await stand.observe();
+    expect(replica?.record?.locale).toBe('C.UTF-8');
+    const run = await check();
+    expect(run.failures, run.output).toEqual([]);
+    expect(run.notes).toEqual([]);
+  });
+
+  test('is refused where an index is not, before anything stops, unless a label allows it', async () => {
+    await stand.query('node-1', `${database} 'en_US.utf8'`);
+    await stand.query(
+      'node-1',
+      `\\c "two words"\nCREATE TABLE words (word text UNIQUE, place text COLLATE "C" UNIQUE)`,
+    );
+    await expect
+      .poll(() => stand.query('node-2', `\\c "two words"\nSELECT count(*) FROM words`), {
+        timeout: 30_000,
+      })
+      .toContain('0');
+    const refused = await check(['allow-destroy']);
+    expect(refused.failures[0]?.message).toMatch(
+      /"two words": glibc 2\.99 instead of 2\.41 \(en_US\.utf8\), 1 to rebuild; nothing was changed.*label the pull request allow-collation-change/s,
+    );
+    expect(refused.changes).toEqual([]);
+    const allowed = await check(['allow-collation-change']);
+    expect(allowed.failures, allowed.output).toEqual([]);
+    expect(allowed.notes).toEqual([
+      {
+        node: 'node-2',
+        note: 'Database `"two words"` sorts by glibc 2.99 instead of 2.41 (en_US.utf8): rebuild `public.words_word_key` (indexes with `REINDEX INDEX CONCURRENTLY`, tables partitioned by range by moving their rows). Then `ALTER DATABASE "two words" REFRESH COLLATION VERSION`.',
+      },
+    ]);
+    await stand.query('node-1', 'DROP DATABASE "two words"');
   });
 });
 

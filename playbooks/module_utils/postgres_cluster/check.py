@@ -1,4 +1,4 @@
-"""Trying settings before they matter: a throw-away server with no data, in the image the node would run."""
+"""Trying settings and an image before they matter: a throw-away server with no data, in the image the node would run."""
 
 from __future__ import annotations
 
@@ -6,86 +6,167 @@ import os
 import re
 import shutil
 import tempfile
-from typing import Dict, List, Optional
+from typing import Dict, List, NamedTuple, Optional
 
+from .collation import (
+    Answers,
+    Orders,
+    advise,
+    describe_moved,
+    find_missing,
+    find_moved,
+    parse_answers,
+    read_orders,
+    render_questions,
+)
 from .command import Problem, run
-from .container import choose_shm_bytes, list_worker_arguments
+from .container import MIB, choose_shm_bytes, list_worker_arguments
 from .image import Image, ensure_image
-from .layout import CONF, HBA, SOCKETS
+from .layout import CONF, CONTAINER_DATA, CONTAINER_ETC, HBA, SOCKETS
+from .psql import render_options
 from .record import choose_image, read_record
 from .spec import Outcome, Spec, read_memory_bytes
 
-FILES = "/etc/postgresql-cluster-check"
 SCRATCH = "/tmp/postgresql-cluster-check"
+QUESTIONS = "questions.sql"
 
-# Only what every image has. What the server says goes to stderr.
+# Only what every image has. What the server says goes to stderr, what it answers to stdout. The second start is as the
+# node's own: its messages may go elsewhere, and in another language, so what the first one finds is said by that.
 SCRIPT = """
-cd "$2" && mkdir -m 700 data && initdb --pgdata=data --username=postgres --auth=trust --no-sync >initdb.log 2>&1 ||
+cd "$1" && initdb --pgdata="$PGDATA" --username=postgres --auth=trust --no-sync >initdb.log 2>&1 ||
   { cat initdb.log >&2; exit 3; }
-pg_ctl --pgdata=data --log=server.log --wait --timeout=60 --options="$1" start >/dev/null ||
-  { cat server.log >&2; exit 4; }
-pg_ctl --pgdata=data --mode=immediate stop >/dev/null
+start() {
+  pg_ctl --pgdata="$PGDATA" --log="$1" --wait --timeout=60 --options="$2" start >/dev/null && return
+  cat "$1" >&2
+  [ ! -f "$PGDATA/current_logfiles" ] || (cd "$PGDATA" && while read -r _ file; do cat "$file"; done <current_logfiles) >&2
+  exit 4
+}
+stop() { pg_ctl --pgdata="$PGDATA" --mode=immediate stop >/dev/null; }
+start readable.log "$2"
+[ ! -f "$4" ] || psql -X -q -A -t -h "$1" -U postgres -d postgres -f "$4" || exit 5
+stop
+start own.log "$3"
+stop
 """
-# Over what the files say: no client, no neighbour, no collector that takes the messages elsewhere, and nothing
-# that would wait for a replica or write into an archive.
+# Over what the files say: no client, no neighbour, and nothing that would wait for a replica or write into an archive.
 OVERRIDES: Dict[str, str] = {
-    "config_file": "%s/%s" % (FILES, CONF),
-    "hba_file": "%s/%s" % (FILES, HBA),
+    "config_file": "%s/%s" % (CONTAINER_ETC, CONF),
+    "hba_file": "%s/%s" % (CONTAINER_ETC, HBA),
     "unix_socket_directories": SCRATCH,
     "listen_addresses": "",
     "synchronous_standby_names": "",
     "archive_command": "",
+    "log_line_prefix": "",
+}
+# No collector that takes the messages elsewhere, and all of them in English.
+READABLE: Dict[str, str] = {
     "logging_collector": "off",
     "log_destination": "stderr",
-    "log_line_prefix": "",
     "lc_messages": "C",
 }
+
+
+class Trial(NamedTuple):
+    """What came of a throw-away server."""
+
+    # What it said when it did not start; None: it started.
+    fault: Optional[str]
+    # Of the libraries that it runs with; None: nothing was asked.
+    answers: Optional[Answers]
 
 
 def check(spec: Spec) -> Outcome:
     """Raises Problem when PostgreSQL would not start with the settings, or the image must not run on the data
     here. Changes nothing."""
-    image = ensure_image(spec.image)[0] if read_record() is None else choose_image(spec)
-    fault = find_fault(spec, image)
-    if fault is not None:
+    record = read_record()
+    image = ensure_image(spec.image)[0] if record is None else choose_image(spec)
+    is_other = record is not None and record["digest"] != image.pinned
+    orders = read_orders(spec.container, image.major) if is_other else None
+    if is_other and orders is None:
+        raise Problem(
+            "PostgreSQL on %s does not answer, so nobody can say in which order its texts are sorted and whether %s "
+            "keeps it; nothing was changed. Run this again" % (spec.node, spec.image)
+        )
+    trial = try_out(spec, image, orders)
+    if trial.fault is not None:
         raise Problem(
             "PostgreSQL %d does not start with these settings: %s; nothing was changed"
-            % (image.major, summarise(fault, spec.conf)),
-            fault,
+            % (image.major, summarise(trial.fault, spec.conf)),
+            trial.fault,
         )
+    notes = [] if orders is None or trial.answers is None else judge(spec, orders, trial.answers)
     # Not the image: what it was tried in is not what the node runs.
-    return Outcome(False)
+    return Outcome(False, notes=notes)
+
+
+def judge(spec: Spec, orders: Orders, answers: Answers) -> List[str]:
+    """What people must do after the change of the image. Raises Problem where its libraries lack a locale that a
+    database has, or would sort what is stored in another order and nobody allowed that."""
+    missing = find_missing(orders, answers)
+    if missing is not None:
+        raise Problem(
+            "%s cannot serve these databases: %s. Stay on an image that has it; nothing was changed" % (spec.image, missing)
+        )
+    moved = find_moved(orders, answers)
+    if moved and not spec.collation_change:
+        raise Problem(
+            "%s sorts text with other versions of its libraries than indexes were built with, which would be corrupt "
+            "until they are rebuilt: %s; nothing was changed. Stay on an image with the same libraries; or, where they "
+            "are rebuilt with these, run ALTER DATABASE … REFRESH COLLATION VERSION (ALTER COLLATION … REFRESH VERSION "
+            "for a collation of its own) and then this again; or plan the time to rebuild them. %s"
+            % (spec.image, describe_moved(moved), spec.collation_way_out)
+        )
+    return advise(moved, orders.major)
 
 
 def find_fault(spec: Spec, image: Image) -> Optional[str]:
     """What a server without data says when it does not start with this configuration; None when it does."""
+    return try_out(spec, image, None).fault
+
+
+def try_out(spec: Spec, image: Image, orders: Optional[Orders]) -> Trial:
+    """Starts a server without data in an image with this configuration, and asks it how it sorts. Raises Problem
+    when that could not be tried."""
     folder = tempfile.mkdtemp(prefix="postgres-cluster-check-")
+    files = {CONF: spec.conf, HBA: spec.hba}
+    if orders is not None:
+        files[QUESTIONS] = render_questions(orders)
     try:
         os.chmod(folder, 0o755)
-        for name, text in ((CONF, spec.conf), (HBA, spec.hba)):
+        for name, text in files.items():
             with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
                 file.write(text)
-        result = run(_list_arguments(spec, image, folder), check=False, timeout=120)
+        result = run(_list_arguments(spec, image, folder), check=False, timeout=240)
     finally:
         shutil.rmtree(folder)
-    if result.returncode == 0:
-        return None
     if result.returncode == 4:
-        return result.stderr.strip()
-    raise Problem("the settings could not be tried on %s" % spec.node, result.stderr)
+        return Trial(result.stderr.strip(), None)
+    if result.returncode != 0:
+        raise Problem("the settings could not be tried on %s" % spec.node, result.stderr)
+    return Trial(None, None if orders is None else parse_answers(result.stdout, orders))
 
 
 def _list_arguments(spec: Spec, image: Image, folder: str) -> List[str]:
-    scratch = "%s:rw,mode=1777" % SCRATCH
-    # As the server's own container has it: a Docker without docker-init shows here, while the server still runs.
-    arguments = [*list_worker_arguments(spec.worker, image, "none"), "--init"]
-    # As the server's own: what it cannot map here it could not map there.
+    # As the server's own container has it (container.py): a Docker without docker-init shows here, while the server
+    # still runs; and a path that is not there, or that this user cannot write to, is the same here.
+    arguments = [*list_worker_arguments(spec.worker, image, "none"), "--init", "--no-healthcheck"]
+    # What it cannot map here it could not map there.
     arguments += ["--shm-size", str(choose_shm_bytes(read_memory_bytes()))]
-    arguments += ["--tmpfs", scratch, "--tmpfs", "%s:rw,mode=1777" % SOCKETS]
-    arguments += ["--mount", "type=bind,source=%s,target=%s,readonly" % (folder, FILES)]
-    arguments += ["--entrypoint", "sh", image.pinned, "-c", SCRIPT, "check"]
-    options = " ".join("-c %s='%s'" % item for item in OVERRIDES.items())
-    return [*arguments, options, SCRATCH]
+    data = "%s:rw,mode=0700,uid=%d,gid=%d" % (CONTAINER_DATA, *image.owner)
+    arguments += ["--tmpfs", data, "--env", "PGDATA=" + CONTAINER_DATA]
+    arguments += ["--tmpfs", "%s:rw,mode=1777" % SCRATCH, "--tmpfs", "%s:rw,mode=1777" % SOCKETS]
+    arguments += ["--mount", "type=bind,source=%s,target=%s,readonly" % (folder, CONTAINER_ETC)]
+    for volume in image.volumes:
+        arguments += ["--mount", "type=tmpfs,destination=%s,tmpfs-size=%d" % (volume, MIB)]
+    # For psql alone; the same as in every session of ours.
+    arguments += ["--env", "PGOPTIONS=" + render_options(image.major)]
+    arguments += ["--entrypoint", "sh", image.pinned, "-c", SCRIPT, "check", SCRATCH]
+    options = [_render({**OVERRIDES, **READABLE}), _render(OVERRIDES)]
+    return [*arguments, *options, "%s/%s" % (CONTAINER_ETC, QUESTIONS)]
+
+
+def _render(overrides: Dict[str, str]) -> str:
+    return " ".join("-c %s='%s'" % item for item in overrides.items())
 
 
 def summarise(fault: str, conf: str) -> str:
@@ -94,9 +175,9 @@ def summarise(fault: str, conf: str) -> str:
     lines = []
     for line in fault.splitlines():
         match = re.match(r"^(LOG|ERROR|FATAL|PANIC|DETAIL|HINT):\s+(.*)$", line)
-        if match is None or (match.group(1) == "LOG" and FILES not in line and "invalid" not in line):
+        if match is None or (match.group(1) == "LOG" and CONTAINER_ETC not in line and "invalid" not in line):
             continue
-        text = re.sub(r' in file "%s/([^"]+)" line' % re.escape(FILES), r" in \1 line", match.group(2))
+        text = re.sub(r' in file "%s/([^"]+)" line' % re.escape(CONTAINER_ETC), r" in \1 line", match.group(2))
         # Only repeats that there was a reason.
         if "contains errors" not in text and text not in lines:
             lines.append(text)
@@ -104,6 +185,11 @@ def summarise(fault: str, conf: str) -> str:
     names = [
         name
         for name, value in re.findall(r"^(\w+) = '(.+)'$", conf, re.MULTILINE)
-        if name not in reason and any('"%s"' % word.strip() in reason for word in value.split(","))
+        if name not in reason and any(_is_quoted(word.strip(), reason) for word in value.split(","))
     ]
     return "%s (%s)" % (reason, ", ".join(names)) if names else reason
+
+
+def _is_quoted(value: str, reason: str) -> bool:
+    """Whether a message quotes a value; of a directory perhaps a file in it."""
+    return '"%s"' % value in reason or (value.startswith("/") and '"%s/' % value.rstrip("/") in reason)

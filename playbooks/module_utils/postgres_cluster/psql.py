@@ -62,17 +62,20 @@ def read_major() -> int:
     return int(text) if text.isdigit() else 0
 
 
-def psql_arguments(container: str) -> List[str]:
+def psql_arguments(container: str, database: str = "postgres") -> List[str]:
     """The command that reads SQL and writes bare rows."""
-    where = ["-h", SOCKETS, "-U", "postgres", "-d", "postgres"]
+    where = ["-h", SOCKETS, "-U", "postgres"]
     psql = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *where]
     env = ["-e", "PGAPPNAME=postgres-cluster", "-e", "PGOPTIONS=" + render_options(read_major())]
+    # Not an argument of psql's, which takes a name with `=` in it for a connection string (libpq, 32.1.1).
+    env += ["-e", "PGDATABASE=" + database]
     return ["docker", "exec", "-i", *env, container, *psql]
 
 
-def ask_once(container: str, sql: str, timeout: float = 20) -> Any:
-    """The JSON document that one statement gives, or None when the server does not answer."""
-    result = run(psql_arguments(container), stdin=sql, timeout=timeout, check=False)
+def ask_once(container: str, sql: str, timeout: float = 20, database: str = "postgres") -> Any:
+    """The JSON document that one statement gives, or None when the server does not answer, or lets nobody into the
+    database."""
+    result = run(psql_arguments(container, database), stdin=sql, timeout=timeout, check=False)
     # 2: no connection (psql(1), "Exit Status"); 126 and 127: no program to start; 1: Docker could not exec.
     if result.returncode != 0:
         if result.returncode == 3:

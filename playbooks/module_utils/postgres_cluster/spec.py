@@ -34,6 +34,9 @@ class Spec(NamedTuple):
     primary_address: Optional[str] = None
     # What the primary runs, for a clone: as in `known`.
     source: Optional[Dict[str, str]] = None
+    # Whether an image may come that sorts text in another order, and a sentence that says how that is allowed.
+    collation_change: bool = False
+    collation_way_out: str = ""
 
     @property
     def is_primary(self) -> bool:
