@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postgres_cluster.command import Problem
 from ansible.module_utils.postgres_cluster.observe import observe_node
@@ -20,6 +22,8 @@ def main() -> None:
             "authorized_key": {"type": "str", "required": True, "no_log": False},
             "retired_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "settings": {"type": "list", "elements": "str", "default": []},
+            # {kind, name} each, JSON in base64.
+            "image_needs": {"type": "str", "default": ""},
             # The action's side waits; here it is only known.
             "wait_seconds": {"type": "int", "default": 300},
             "fresh_nodes": {"type": "list", "elements": "str", "default": []},
@@ -30,6 +34,7 @@ def main() -> None:
     )
     options = dict(
         module.params,
+        image_needs=json.loads(decode(module.params["image_needs"]) or "[]"),
         superuser=decode(module.params["superuser_secret"]),
         replication=decode(module.params["replication_secret"]),
     )

@@ -19,6 +19,7 @@ from postgres_cluster.command import Problem
 from postgres_cluster.container import list_container_arguments
 from postgres_cluster.image import Image
 from postgres_cluster.initialise import list_locale_arguments
+from postgres_cluster.needs import parse_lacks, render_questions as render_needs
 from postgres_cluster.spec import Spec
 
 IMAGE = Image("postgres@sha256:bb", 999, 999, 17, "glibc", ["/var/lib/postgresql/data"])
@@ -159,6 +160,14 @@ class Trial(unittest.TestCase):
     def test_says_whose_directory_it_is(self):
         fault = 'FATAL:  could not open log file "/logs/postgresql.log": No such file or directory'
         self.assertIn("(log_directory)", check.summarise(fault, "log_directory = '/logs'"))
+
+
+class Needs(unittest.TestCase):
+    def test_names_are_literals_and_numbers_come_back(self):
+        questions = render_needs([{"kind": "locale", "name": "x'; DROP"}, {"kind": "file", "name": "a\\b"}])
+        self.assertIn("SET lc_monetary = 'x''; DROP';", questions)
+        self.assertIn("pg_stat_file(E'a\\\\b', true)", questions)
+        self.assertEqual(parse_lacks("1\n0\n1\n"), [0, 1])
 
 
 class NewCluster(unittest.TestCase):

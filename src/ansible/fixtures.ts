@@ -32,6 +32,7 @@ export function createReport(): AnsibleResult {
       control: { state: 'in production', timeline: 1, lsn: '0/3000148' },
       postgres: node.postgres && {
         ...node.postgres,
+        imageLacks: [0],
         history: [{ timeline: 1, switchLsn: '0/2000000' }],
         settings: {
           ...node.postgres.settings,

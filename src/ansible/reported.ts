@@ -107,6 +107,10 @@ export const devicePath = held(
 export const filesystem = held(/^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,31}$/, 'a file system, e.g. ext4');
 /** `en_US.utf8`. */
 export const locale = held(/^[A-Za-z0-9_][\w.@:+-]{0,63}$/, 'a locale, e.g. en_US.utf8');
+/** `en_US.utf8`, or a locale of ICU's; the node writes other characters as `?`. */
+export const collationLocale = held(/^[\w.@:+=;?-]{0,128}$/, 'a locale, e.g. en_US.utf8');
+/** `2.36`. */
+export const libraryVersion = held(/^[\w.+~?-]{1,64}$/, 'a version, e.g. 2.36');
 /** IPv4. */
 export const address = held(/^\d{1,3}(?:\.\d{1,3}){3}$/, 'an IPv4 address');
 /** Host, address or directory of a socket, as libpq takes them. */

@@ -8,6 +8,7 @@ import {
   address,
   applicationName,
   bound,
+  collationLocale,
   decimal,
   devicePath,
   dictionary,
@@ -19,6 +20,7 @@ import {
   hostName,
   imageReference,
   integerValue,
+  libraryVersion,
   list,
   locale,
   lsn,
@@ -189,6 +191,15 @@ const observation = object({
     replayPaused: flag,
     lsn,
     passwordsCurrent: flag.nullable(),
+    collations: list(
+      object({
+        provider: oneOf(['libc', 'icu']),
+        locale: collationLocale,
+        version: libraryVersion.nullable(),
+      }),
+      100,
+    ),
+    imageLacks: list(wholeNumber(0, 999), 100).nullable(),
   }).nullable(),
 }) satisfies z.ZodType<NodeObservation>;
 

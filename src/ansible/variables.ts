@@ -1,5 +1,6 @@
 import { type DesiredCluster, renderFiles } from '../cluster/desired.ts';
 import type { PinnedImage } from '../cluster/image.ts';
+import { listImageNeeds } from '../cluster/image-needs.ts';
 import { HOT_STANDBY_SENSITIVE, mergeSettings } from '../cluster/settings.ts';
 import { isTerraformStep, type Step } from '../cluster/step.ts';
 import { UserError } from '../errors.ts';
@@ -43,6 +44,9 @@ export function renderVariables(options: {
       cluster_superuser_secret: encode(secrets.postgresPassword),
       cluster_replication_secret: encode(secrets.replicationPassword),
       cluster_settings: listSettings(desired),
+      cluster_image_needs: encode(
+        JSON.stringify(listImageNeeds(desired.settings).map(({ kind, name }) => ({ kind, name }))),
+      ),
       cluster_wait_seconds: waitSeconds,
       cluster_fresh_nodes: freshNodes,
       ...(rollout && {

@@ -140,6 +140,8 @@ export function createHealthy(desired: DesiredCluster, primary = 'node-1'): Node
       replayPaused: false,
       lsn: '0/3000148',
       passwordsCurrent: isPrimary ? true : null,
+      collations: [{ provider: 'libc', locale: 'en_US.utf8', version: '2.36' }],
+      imageLacks: [],
     };
     return {
       name,

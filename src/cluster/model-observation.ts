@@ -116,5 +116,7 @@ function observePostgres(cluster: ModelCluster, node: ModelNode): NodeObservatio
     replayPaused: false,
     lsn: formatLsn(node.lsn + (cluster.isStreaming(node) ? skew(node) : 0)),
     passwordsCurrent: node.inRecovery ? null : true,
+    collations: [],
+    imageLacks: null,
   };
 }

@@ -130,6 +130,22 @@ export interface PostgresObservation {
    * none was given.
    */
   readonly passwordsCurrent: boolean | null;
+  /** In which orders its databases sort, but for those that sort by code point. */
+  readonly collations: readonly CollationObservation[];
+  /**
+   * What the settings need and the image lacks, by its position in `listImageNeeds`; null where the node does not run
+   * the image that is asked for.
+   */
+  readonly imageLacks: readonly number[] | null;
+}
+
+/** An order that a library decides. */
+export interface CollationObservation {
+  readonly provider: 'libc' | 'icu';
+  /** E.g. `en_US.utf8`; what a locale's name seldom has is written `?`. */
+  readonly locale: string;
+  /** Of the library, as it was recorded; null where it was not, as by 14. */
+  readonly version: string | null;
 }
 
 /** What `pg_stat_archiver` and the files that wait tell of WAL archiving. */

@@ -216,6 +216,8 @@ function answer(node: NodeObservation, settings: Settings, view: View): Postgres
     replayPaused: false,
     lsn: before?.lsn ?? node.control?.lsn ?? '0/0',
     passwordsCurrent: null,
+    collations: before?.collations ?? [],
+    imageLacks: before?.imageLacks ?? null,
     filesLoaded: true,
     settings: setInForce(describeSettings(node, settings, view), {
       settings: { ...settings, ...node.overrides },

@@ -156,6 +156,15 @@ const TLS_FILES = [
   'ssl_dh_params_file',
 ];
 
+/** The data directory as the container sees it: of what a server writes nothing else lasts. */
+const DATA_DIRECTORY = '/var/lib/postgresql-cluster/data';
+
+/** Directories that the server writes into, and an example each. */
+const WRITTEN: ReadonlyMap<string, string> = new Map([
+  ['log_directory', 'log'],
+  ['stats_temp_directory', 'pg_stat_tmp'],
+]);
+
 /** Settings that every replica takes a share of. */
 const SHARED_BY_REPLICAS = ['max_wal_senders', 'max_replication_slots'];
 
@@ -225,11 +234,24 @@ function refuse(
   ) {
     return `${shown} is not allowed. Replicas would refuse every query. Use ALTER ROLE … SET for the roles that work on the primary.`;
   }
-  if (TLS_FILES.includes(name) && value !== '' && !value.startsWith('/')) {
+  const directory = WRITTEN.get(name);
+  if (directory !== undefined && !isInDataDirectory(value)) {
+    return `${name} = ${quoteValue(value)} is not allowed. Allowed: a path relative to the data directory, as the container has no other directory that lasts, e.g. ${directory}.`;
+  }
+  if (TLS_FILES.includes(name) && value !== '' && !isInImage(value)) {
     return `${name} = ${quoteValue(value)} is not allowed. Allowed: the absolute path of a file in the image, as nothing puts one into the data directory, e.g. /etc/ssl/postgres.crt.`;
   }
   return refuseNumber({ name, value }, replicaCount);
 }
+
+const isInDataDirectory = (path: string): boolean =>
+  path !== '' &&
+  !path.split('/').includes('..') &&
+  (!path.startsWith('/') || path.startsWith(`${DATA_DIRECTORY}/`));
+
+/** Absolute, and not where the volume or the action's own files lie. */
+const isInImage = (path: string): boolean =>
+  path.startsWith('/') && !/^\/(?:var\/lib|etc)\/postgresql-cluster(?:\/|$)/.test(path);
 
 /** In lower case; what it was called before 9.6 is still taken (manual, 19.5.1). */
 export function readWalLevel(value: string): string {

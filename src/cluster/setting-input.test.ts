@@ -91,6 +91,24 @@ describe('readSettingInput', () => {
     ['max_replication_slots = 5', /not enough for 2 replicas.* Allowed: 6 \(/],
     ['max_connections = lots', /"lots" is not allowed\. Allowed: a whole number/],
     ['ssl_key_file = server.key', /absolute path of a file in the image/],
+    [
+      "log_directory = '/logs'",
+      /"\/logs" is not allowed\. Allowed: a path relative to the data directory/,
+    ],
+    ["log_directory = '../log'", /Allowed: a path relative to the data directory/],
+    [
+      "log_directory = '/var/lib/postgresql-cluster/data/../x'",
+      /Allowed: a path relative to the data/,
+    ],
+    [
+      "log_directory = '/var/lib/postgresql-cluster/database'",
+      /Allowed: a path relative to the data/,
+    ],
+    ["log_directory = ''", /Allowed: a path relative to the data directory/],
+    [
+      "ssl_key_file = '/var/lib/postgresql-cluster/data/server.key'",
+      /absolute path of a file in the image/,
+    ],
     ['ssl = on', /needs ssl_cert_file and ssl_key_file/],
   ])('%s is refused for its value', (line, expected) => {
     expect(read(line).problems).toEqual([expect.stringMatching(expected)]);
@@ -145,7 +163,7 @@ describe('readSettingInput', () => {
   test.each<[string, number | null, RegExp]>([
     ['wal_keep_segments = 32', null, /since version 13\. Use wal_keep_size/],
     ['checkpoint_segments = 64', 14, /since version 9\.5\. Use max_wal_size/],
-    ["stats_temp_directory = '/run/stats'", 15, /since version 15\. /],
+    ["stats_temp_directory = 'stats'", 15, /since version 15\. /],
     ['force_parallel_mode = on', 16, /Use debug_parallel_query/],
     ['old_snapshot_threshold = 1h', 17, /since version 17\. /],
     ['ssl_ecdh_curve = prime256v1', 18, /Use ssl_groups/],
@@ -161,8 +179,8 @@ describe('readSettingInput', () => {
   });
 
   test.each<[string, number | null]>([
-    ["stats_temp_directory = '/run/stats'", 14],
-    ["stats_temp_directory = '/run/stats'", null],
+    ["stats_temp_directory = 'stats'", 14],
+    ["stats_temp_directory = 'stats'", null],
     ['force_parallel_mode = on', 15],
     ['old_snapshot_threshold = 1h', 16],
     ['ssl_ecdh_curve = prime256v1', 17],
@@ -185,6 +203,8 @@ describe('readSettingInput', () => {
     'synchronous_commit = off',
     "archive_command = 'wal-g wal-push %p'",
     'ssl = off',
+    'log_directory = log',
+    "log_directory = '/var/lib/postgresql-cluster/data/log'",
     "ssl = on\nssl_cert_file = '/etc/ssl/a.crt'\nssl_key_file = '/etc/ssl/a.key'\nssl_ca_file = ''",
     'pg_stat_statements.max = 5000',
     'constructor = 1',

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import * as core from '@actions/core';
+import { warnCollations } from '../cluster/collation.ts';
 import { type DesiredCluster, describeDesired } from '../cluster/desired.ts';
 import { foresee, type Unseen } from '../cluster/foresight.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
@@ -112,12 +113,20 @@ export function describeDatabase(
   const changes = describeNodes(plan.summary);
   const steps = 'steps' in database ? database.steps : [];
   const replication = { synchronousReplicas, replicas };
-  const synchronous = warnSynchronous(replication, steps);
-  const exceptions = describeExceptions(observed, desired);
   const leftOut = listLeftOut('steps' in database ? database.leftOut : null, {
     nodes: plan.standing.nodes,
     states: listStates(plan.standing),
   });
+  const warnings = [
+    ...leftOut,
+    ...describeFaults(observed, desired),
+    warnSynchronous(replication, steps),
+    describeExceptions(observed, desired),
+    warnCollations(observed, {
+      image: desired.image,
+      label: job.request.allowCollationLabel,
+    }),
+  ];
   return {
     database,
     settings: describeSettings(plan, preview),
@@ -133,12 +142,7 @@ export function describeDatabase(
     }),
     writesWait: findWait(replication, steps),
     planText: plan.text,
-    warnings: [
-      ...leftOut,
-      ...describeFaults(observed, desired),
-      ...(synchronous === null ? [] : [synchronous]),
-      ...(exceptions === null ? [] : [exceptions]),
-    ],
+    warnings: warnings.filter((text) => text !== null),
   };
 }
 

@@ -14,6 +14,7 @@ from .files import read_text
 from .image import pin
 from .keys import are_keys_current
 from .layout import AUTO_CONF, CONF, DATA, ETC, HBA, PASSFILE, container_name
+from .needs import find_lacks
 from .psql import ask_once, quote
 from .record import is_standby, judge_data, read_record
 from .scram import matches
@@ -78,6 +79,21 @@ SELECT json_build_object(
   'replayPaused', CASE WHEN recovery THEN pg_get_wal_replay_pause_state() <> 'not paused' ELSE false END,
   'lsn', CASE WHEN recovery
     THEN coalesce(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), '0/0') ELSE pg_current_wal_lsn() END,
+  -- Those that sort by code point never change. 14 has the C library's only, and records no version.
+  'collations', (
+    SELECT coalesce(json_agg(json_build_object('provider', provider, 'locale', locale, 'version', version)), '[]')
+    FROM (
+      SELECT DISTINCT CASE provider WHEN 'i' THEN 'icu' ELSE 'libc' END AS provider,
+        regexp_replace(left(locale, 128), '[^A-Za-z0-9_.@:+=;-]', '?', 'g') AS locale,
+        regexp_replace(left(version, 64), '[^A-Za-z0-9_.+~-]', '?', 'g') AS version
+      FROM (
+        SELECT coalesce(to_json(d) ->> 'datlocprovider', 'c') AS provider,
+          coalesce(to_json(d) ->> 'datlocale', to_json(d) ->> 'daticulocale', datcollate) AS locale,
+          to_json(d) ->> 'datcollversion' AS version
+        FROM pg_database d WHERE datname <> 'template0') AS found
+      WHERE provider = 'i' OR (
+        provider = 'c' AND lower(locale) NOT IN ('c', 'posix') AND lower(locale) NOT LIKE 'c.%%')
+      LIMIT 100) AS orders),
   'verifiers', (
     SELECT json_object_agg(rolname, rolpassword) FROM pg_authid
     WHERE rolname IN ('postgres', 'replicator')))
@@ -87,7 +103,7 @@ FROM (SELECT pg_is_in_recovery() AS recovery) AS node
 
 def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
     """Looks at the node. `options`: name, cluster, image, volume_id, user, authorized_key, retired_keys,
-    settings (names in lower case) and the passwords `superuser` and `replication` in clear, or None."""
+    settings (names in lower case), image_needs ({kind, name} each) and the passwords `superuser` and `replication` in clear, or None."""
     volume = observe_volume(options["volume_id"], options["cluster"])
     version = read_version()
     found = None if version is None else inspect_container(container_name(options["cluster"]))
@@ -186,6 +202,9 @@ def _observe_postgres(options: Dict[str, Any]) -> Optional[Dict[str, Any]]:
     history = read_text("%s/pg_wal/%08X.history" % (DATA, answer["timeline"]))
     answer["history"] = parse_history(history or "")
     verifiers = answer.pop("verifiers") or {}
+    record = read_record()
+    is_wanted = record is not None and record["image"] == options["image"]
+    answer["imageLacks"] = find_lacks(container_name(options["cluster"]), options["image_needs"]) if is_wanted else None
     answer["passwordsCurrent"] = _are_passwords_current(answer["inRecovery"], verifiers, options)
     return answer
 

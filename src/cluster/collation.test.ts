@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { warnCollations } from './collation.ts';
+import { createDesired, createHealthy } from './fixtures.ts';
+import type { CollationObservation, DataRecord } from './observation.ts';
+
+const GLIBC: CollationObservation = { provider: 'libc', locale: 'en_US.utf8', version: '2.36' };
+const ICU: CollationObservation = { provider: 'icu', locale: '', version: null };
+
+function warn(
+  collations: readonly CollationObservation[],
+  options: { image?: string; libc?: DataRecord['libc']; label?: string | null } = {},
+): string | null {
+  const { image = 'postgres:17.6', libc = 'glibc', label = 'allow-collation-change' } = options;
+  const observed = createHealthy(createDesired({ size: 2 })).map((node) => ({
+    ...node,
+    record: node.record && { ...node.record, image: 'postgres:17-bookworm', libc },
+    postgres: node.postgres && { ...node.postgres, collations },
+  }));
+  return warnCollations(observed, { image, label });
+}
+
+test('another image is said to be compared where a library sorts', () => {
+  expect(warn([GLIBC, ICU])).toMatch(
+    /databases sort text by glibc 2\.36 \(en_US\.utf8\), ICU \(root\)\. .*compares postgres:17-bookworm with postgres:17\.6 before anything stops.*carries the label allow-collation-change\.$/,
+  );
+  expect(warn([GLIBC], { label: null })).not.toContain('label');
+});
+
+test('nothing is said where none does, or the image stays', () => {
+  expect(warn([])).toBeNull();
+  expect(warn([GLIBC], { image: 'postgres:17-bookworm' })).toBeNull();
+  expect(warn([GLIBC], { libc: 'musl' })).toBeNull();
+  expect(warn([ICU], { libc: 'musl' })).toContain('ICU');
+  expect(warnCollations([], { image: 'postgres:17', label: null })).toBeNull();
+});

@@ -1,0 +1,31 @@
+import type { NodeObservation } from './observation.ts';
+import { isRunningPrimary } from './replication.ts';
+
+/** Orders that are named; there are seldom two. */
+const MOST = 5;
+
+/**
+ * What is to be known beforehand of an image that sorts text in another order, one sentence or two; null where the image
+ * stays, or everything is sorted by code point. `label`: the label that allows another order; null: none does.
+ */
+export function warnCollations(
+  observed: readonly NodeObservation[],
+  { image, label }: { image: string; label: string | null },
+): string | null {
+  const primary = observed.find(isRunningPrimary);
+  const before = primary?.record?.image ?? image;
+  const orders = primary?.postgres?.collations ?? [];
+  // musl has one order for all of its locales.
+  const moving = orders.filter(
+    ({ provider }) => !(provider === 'libc' && primary?.record?.libc === 'musl'),
+  );
+  if (before === image || moving.length === 0) return null;
+  const shown = moving.slice(0, MOST).map(({ provider, locale, version }) => {
+    const library = provider === 'icu' ? 'ICU' : 'glibc';
+    return `${library}${version === null ? '' : ` ${version}`} (${locale || 'root'})`;
+  });
+  const rest = moving.length - shown.length;
+  const list = `${shown.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+  const unless = label === null ? '' : `, unless the pull request carries the label ${label}`;
+  return `image-tag: databases sort text by ${list}. Another version of it may sort in another order, and indexes would be corrupt. The merge compares ${before} with ${image} before anything stops, and goes no further where an index would have to be rebuilt${unless}.`;
+}
