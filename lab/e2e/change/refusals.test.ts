@@ -26,6 +26,11 @@ describe('refused on the pull request and on the merge', () => {
     ['another region', { region: 'us-west-2' }, /region/],
     ['another cluster name', { 'cluster-name': 'orders' }, /cluster-name/],
     // A t3.small has 2 GiB.
+    [
+      'a locale that the image lacks',
+      { settings: "lc_messages = 'de_DE.UTF-8'" },
+      /lc_messages = "de_DE\.UTF-8" is not allowed: postgres:17 has no such locale/,
+    ],
     ['more shared_buffers than fit', { settings: 'shared_buffers = 1800MB' }, /shared_buffers.*75/],
   ])('%s', async (name, change, reason) => {
     await cluster.refuse(name, { ...INPUTS, ...change }, { reason, review: true });
