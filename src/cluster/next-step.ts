@@ -117,8 +117,11 @@ function checkSettings(view: ClusterView): Step | null {
     ({ name, postgres }) => postgres !== null && !view.isLeaving(name),
   );
   const asks = running.some((node) => view.needsRestart(node, final));
+  // What another image would do to the data only a server can tell that does not run it yet.
+  const changing = running.filter((node) => view.changesImage(node));
+  const places = changing.length > 0 ? changing : running;
   // A node that has its memory already, if there is one.
-  const place = running.find((node) => !grows(view, node)) ?? running[0];
+  const place = places.find((node) => !grows(view, node)) ?? places[0];
   if (!asks || place === undefined) return null;
   const settings = grows(view, place) ? keepMemory(place, final) : final;
   return { kind: 'check', nodes: [place.name], primary: view.primary, settings };

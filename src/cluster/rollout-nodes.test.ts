@@ -21,6 +21,14 @@ describe('another image', () => {
       'restart node-1',
     ]);
   });
+
+  test('is tried where it does not run yet, also after an interruption', () => {
+    const image = 'postgres:17.6';
+    const observed = bend(createHealthy(before), 'node-2', ({ record }) => ({
+      record: record && { ...record, image },
+    }));
+    expect(planSteps(observed, createDesired({ image }))[0]).toBe('check node-3');
+  });
 });
 
 describe('containers that an earlier version made', () => {
