@@ -111,6 +111,16 @@ class Step(unittest.TestCase):
         self.assertIn("nothing was changed", caught.exception.message)
         self.assertEqual(len(self.judge(collation_change=True)), 1)
 
+    def test_says_the_way_out_however_much_there_is(self):
+        name = '"%s"' % ("x" * 63)
+        rows = [stored()] * 50
+        orders = describe(*[(database(quoted=name, needs=["l" * 60 + str(n)]), rows) for n in range(50)])
+        with self.assertRaises(Problem) as caught:
+            check.judge(SPEC._replace(collation_way_out=WAY_OUT), orders, answer(locales=list(orders.needs)))
+        # What the callback keeps of a message.
+        self.assertLess(len(caught.exception.message), 4000)
+        self.assertLess(len(find_missing(orders, answer())), 3800)
+
     def test_a_locale_that_is_missing_nobody_can_allow(self):
         orders = describe((database(needs=["xx_YY"]), []))
         with self.assertRaises(Problem) as caught:

@@ -12,8 +12,10 @@ from .psql import ask_once, quote
 
 # Names of one database that a text shows; it says how many more there are.
 MOST_NAMES = 10
-# Databases that a message tells of.
-MOST_DATABASES = 20
+# Databases and locales that a message tells of, databases that it names for a locale, and notes.
+MOST_TOLD = 10
+MOST_DATABASES = 3
+MOST_NOTES = 20
 
 # template0 lets nobody in, so nothing can have been stored in it.
 # Columns that only some of the versions have are read from the row as JSON: `daticulocale` is of 15 and 16, `datlocale`
@@ -194,16 +196,17 @@ def find_missing(orders: Orders, answers: Answers) -> Optional[str]:
     """Why databases could not be used at all with the other image, in one sentence without its full stop; None where
     nothing is missing."""
     missing = [
-        "%s (of %s)" % (locale, _list(databases))
+        "%s (of %s)" % (locale, _list(databases, MOST_DATABASES))
         for locale, databases in sorted(orders.needs.items())
         if locale not in answers.locales
     ]
     missing += [
-        "%s of ICU (of %s)" % (locale, _list(sorted({one.database for one in orders.stored if one.locale == locale})))
+        "%s of ICU (of %s)"
+        % (locale, _list(sorted({one.database for one in orders.stored if one.locale == locale}), MOST_DATABASES))
         for locale in list_icu_locales(orders)
         if locale not in answers.icu
     ]
-    return None if not missing else "it has no locale %s" % _list(missing)
+    return None if not missing else "it has no locale %s" % _list(missing, MOST_TOLD)
 
 
 def find_moved(orders: Orders, answers: Answers) -> List[Tuple[Stored, str]]:
@@ -221,7 +224,7 @@ def describe_moved(moved: List[Tuple[Stored, str]]) -> str:
     """What is sorted differently, by database."""
     lines = [
         "%s: %s, %s" % (stored.database, _describe_change(stored, version), _say_count(stored))
-        for stored, version in moved[:MOST_DATABASES]
+        for stored, version in moved[:MOST_TOLD]
     ]
     return _end_list(lines, len(moved), "; ")
 
@@ -229,7 +232,7 @@ def describe_moved(moved: List[Tuple[Stored, str]]) -> str:
 def advise(moved: List[Tuple[Stored, str]], major: int) -> List[str]:
     """What to do after the change, a text for each database and collation, the statements in backquotes."""
     notes = []
-    for stored, version in moved[:MOST_DATABASES]:
+    for stored, version in moved[:MOST_NOTES]:
         begin = "Database %s sorts by %s: " % (_code(stored.database), _describe_change(stored, version))
         if stored.count is None:
             work = "it lets nobody in, so its indexes were not listed. Let somebody in, and run %s" % (
@@ -242,7 +245,7 @@ def advise(moved: List[Tuple[Stored, str]], major: int) -> List[str]:
                 _code("REINDEX INDEX CONCURRENTLY"),
             )
         notes.append("%s%s.%s" % (begin, work, _say_refresh(stored, major)))
-    rest = len(moved) - MOST_DATABASES
+    rest = len(moved) - MOST_NOTES
     return notes + (["The same goes for %d more databases or collations" % rest] if rest > 0 else [])
 
 
@@ -265,8 +268,8 @@ def _say_count(stored: Stored) -> str:
     return "%d to rebuild" % stored.count
 
 
-def _list(items: List[str]) -> str:
-    return _end_list(items[:MOST_NAMES], len(items), ", ")
+def _list(items: List[str], most: int) -> str:
+    return _end_list(items[:most], len(items), ", ")
 
 
 def _end_list(shown: List[str], count: int, separator: str) -> str:
