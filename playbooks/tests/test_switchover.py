@@ -144,7 +144,7 @@ class Fault(unittest.TestCase):
             ),
             (
                 'LOG:  unrecognized configuration parameter "x" in file "%s/postgresql.conf" line 3\n'
-                'FATAL:  configuration file "%s/postgresql.conf" contains errors\n' % (check.FILES, check.FILES),
+                'FATAL:  configuration file "%s/postgresql.conf" contains errors\n' % (check.CONTAINER_ETC, check.CONTAINER_ETC),
                 'unrecognized configuration parameter "x" in postgresql.conf line 3',
             ),
             (
