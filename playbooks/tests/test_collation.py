@@ -1,11 +1,12 @@
 import os
+import subprocess
 import sys
 import unittest
 from unittest import mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
 
-from postgres_cluster import check
+from postgres_cluster import check, initialise
 from postgres_cluster.collation import (
     Answers,
     advise,
@@ -187,6 +188,31 @@ class NewCluster(unittest.TestCase):
             list_locale_arguments(17),
             ["--locale=C.UTF-8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"],
         )
+
+    def test_falls_back_to_c_where_the_image_has_no_other(self):
+        for stderr, expected in [
+            ('initdb: error: invalid locale name "C.UTF-8"', ["--locale=C"]),
+            ("initdb: error: No space left on device", None),
+        ]:
+            asked = []
+
+            def run(argv, check=True, stderr=stderr):
+                asked.append([word for word in argv if "locale" in word])
+                return subprocess.CompletedProcess(argv, 1 if "--locale=C.UTF-8" in argv else 0, "", stderr)
+
+            with self.subTest(stderr), mock.patch.multiple(
+                initialise,
+                list_old_data=lambda: [],
+                run=run,
+                make_directory=lambda *_: None,
+                sync_directory=lambda *_: None,
+            ), mock.patch("shutil.rmtree"), mock.patch("os.rename"):
+                if expected is None:
+                    self.assertRaises(Problem, initialise.create_data, SPEC, IMAGE)
+                else:
+                    [note] = initialise.create_data(SPEC, IMAGE)
+                    self.assertIn("postgres:17 has no locale C.UTF-8", note)
+                    self.assertIn(expected, asked)
 
 
 if __name__ == "__main__":
