@@ -48,8 +48,14 @@ export class Ansible {
   async run(
     playbook: 'observe.yml' | 'site.yml',
     variables: string,
-    { nodes, tolerant = false }: { nodes: readonly string[]; tolerant?: boolean },
+    options: {
+      nodes: readonly string[];
+      tolerant?: boolean;
+      /** Told what people should know of what was done, also where a later task failed. */
+      onNotes?: (notes: AnsibleResult['notes']) => void;
+    },
   ): Promise<AnsibleResult> {
+    const { nodes, tolerant = false, onNotes } = options;
     const folder = await mkdtemp(join(this.#temporary, 'ansible-'));
     const variablesFile = join(folder, 'variables.json');
     const resultFile = join(folder, 'result.json');
@@ -57,6 +63,7 @@ export class Ansible {
       await writeSecretFile(variablesFile, variables);
       const failure = await this.#play(playbook, { variablesFile, resultFile });
       const result = await readResult(resultFile, nodes);
+      if (result !== null) onNotes?.(result.notes);
       const isTolerable = tolerant && result !== null && result.observations.length > 0;
       if (failure && !isTolerable) throw explainFailure(playbook, failure, result);
       if (result === null) throw new Error(`${playbook} left no report`);

@@ -231,7 +231,10 @@ async function converge(
     const target = decide ? reachable : { ...desired, leaving: reachable.leaving };
     let report: AnsibleResult;
     try {
-      report = await nodes.perform(work, target);
+      report = await nodes.perform(work, target, (added) => {
+        notes.push(...added);
+        onNotes?.([...notes]);
+      });
     } catch (error) {
       const [fence] = segment;
       if (!(error instanceof UserError) || fence?.kind !== 'fence' || infrastructure === null) {
@@ -244,8 +247,6 @@ async function converge(
     }
     steps.push(...segment);
     changes.push(...report.changes);
-    notes.push(...report.notes);
-    onNotes?.(notes);
     if (isLast) {
       return {
         primary,

@@ -108,19 +108,23 @@ export class Nodes {
 
   /**
    * Does `steps` in order; with a `proofToken` it then proves that `primary` replicates it to all others. A new
-   * image is the one that `image` pins it to.
+   * image is the one that `image` pins it to. `onNotes` is told what people should know, also where a step failed.
    *
    * @throws UserError with what failed on which node
    */
   async perform(
     work: NonNullable<Parameters<typeof renderVariables>[0]['rollout']>,
     desired: DesiredCluster,
+    onNotes?: (notes: AnsibleResult['notes']) => void,
   ): Promise<AnsibleResult> {
     const { away = [] } = desired;
     const nodes = [...desired.nodes, ...desired.leaving]
       .map(({ name }) => name)
       .filter((name) => !away.includes(name));
-    return this.#ansible.run('site.yml', this.#render(desired, { rollout: work }), { nodes });
+    return this.#ansible.run('site.yml', this.#render(desired, { rollout: work }), {
+      nodes,
+      ...(onNotes && { onNotes }),
+    });
   }
 
   /** Ends the connections and saves the host keys of a first contact. */
