@@ -79,16 +79,37 @@ test('one replica lost does not stop writes', async () => {
   cluster.requireCalm(report);
 });
 
-test('a failover loses no acknowledged row at all', async () => {
-  const old = await cluster.findPrimary();
-  const { load, report } = await cluster.underLoad(async (running) => {
-    await cluster.run(old, 'docker', 'kill', CONTAINER);
+// Invariant 8, with the one writer from the first row to the last.
+test('clone, switchover and failover lose no acknowledged row at all', async () => {
+  const first = await cluster.findPrimary();
+  const [copied = '', second = ''] = await cluster.listReplicas();
+  const {
+    value: old,
+    load,
+    report,
+  } = await cluster.underLoad(async (running) => {
+    await cluster.run(
+      copied,
+      'bash',
+      '-euc',
+      `docker rm --force ${CONTAINER}; mv ${ROOT}/data ${ROOT}/data.partial`,
+    );
+    await running.awaitCommits(20);
+    const moved = await deploy(cluster.world, 'copy-and-move', { ...SYNCHRONOUS, primary: second });
+    requireSuccess(moved.result);
+    expect(moved.result.log).toMatch(new RegExp(`Clone ${copied} from ${first}`));
+    expect(await cluster.findPrimary()).toBe(second);
+    await running.awaitCommits(50);
+
+    await cluster.run(second, 'docker', 'kill', CONTAINER);
     requireSuccess(await cluster.failOver(SYNCHRONOUS));
     await running.awaitCommits(50);
+    return second;
   });
-  cluster.tell('failover with a synchronous replica', report);
+  cluster.tell('clone, switchover and failover with a synchronous replica', report);
   expect(await cluster.findPrimary()).not.toBe(old);
   cluster.requireCalm(report);
+  // On every node that answers, the clone among them.
   await cluster.requireRows(load);
   const { result } = await cluster.change('after the failover', SYNCHRONOUS);
   expect(cluster.readRoles(result)[old]).toBe('replica streaming');
