@@ -52,6 +52,7 @@ test('renderPgHba lets the nodes replicate, clients in by password, and nobody e
   expect(renderPgHba([createNode(1), createNode(2)], ['10.0.0.0/8'])).toMatchInlineSnapshot(`
     "# Written by Postgres Cluster Action; changes made here are overwritten.
     local all postgres peer
+    host postgres_cluster all all reject
     host replication replicator 10.42.0.11/32 scram-sha-256
     host replication replicator 10.42.0.12/32 scram-sha-256
     host all replicator all reject

@@ -18,6 +18,9 @@ export interface Node {
 /** The user that replicas connect as. */
 export const REPLICATION_USER = 'replicator';
 
+/** The database that the action's own sessions are in, over the socket (`psql.py` in `playbooks/module_utils`). */
+const OWN_DATABASE = 'postgres_cluster';
+
 /** Where the passfile of a replica lies inside its container (PostgreSQL manual, 32.16). */
 export const PASSFILE = '/etc/postgresql-cluster/replication.pass';
 
@@ -82,6 +85,8 @@ export function renderPgHba(nodes: readonly Node[], clientCidrs: readonly string
   const lines = [
     '# Written by Postgres Cluster Action; changes made here are overwritten.',
     'local all postgres peer',
+    // The action's own, which nobody enters over the network, superusers with a password included.
+    `host ${OWN_DATABASE} all all reject`,
     ...nodes.map(
       (node) => `host replication ${REPLICATION_USER} ${node.privateAddress}/32 scram-sha-256`,
     ),

@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Stand, startStand } from '../../playbooks/stand.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Step } from '../../../src/cluster/step.ts';
+import { ROOT, type Stand, startStand } from '../../playbooks/stand.ts';
 import { LANE } from '../lane.ts';
 
-// A role that may CREATE in database postgres, and everything that can be set for the database and the superuser:
-// the action's own sessions are neither taken over nor stopped by it.
+// A role that may CREATE in database postgres or owns it, and everything that can be set for the databases and the
+// superuser: the action's own sessions, which are in a database of their own, are neither taken over nor stopped by it.
 
 let stand: Stand;
 beforeAll(async () => {
@@ -19,7 +20,7 @@ afterAll(async () => {
 });
 
 /** What a test asks for itself, where nothing that was set counts. */
-const ask = async (sql: string) => {
+const ask = async (sql: string, database = 'postgres_cluster') => {
   const options = [
     'search_path=pg_catalog',
     'role=none',
@@ -31,7 +32,7 @@ const ask = async (sql: string) => {
   ].map((option) => `-c ${option}`);
   return stand.hosts.run(
     'node-1',
-    `docker exec -i -e 'PGOPTIONS=${options.join(' ')}' postgres-orders psql -XAtq -v ON_ERROR_STOP=1 -U postgres <<'SQL'\n${sql}\nSQL`,
+    `docker exec -i -e 'PGOPTIONS=${options.join(' ')}' postgres-orders psql -XAtq -v ON_ERROR_STOP=1 -U postgres -d ${database} <<'SQL'\n${sql}\nSQL`,
   );
 };
 const isTakenOver = async () =>
@@ -53,20 +54,26 @@ async function work() {
   expect(await isTakenOver()).toBe(false);
 }
 
-test('functions that go before those of PostgreSQL are not called', async () => {
-  await ask(`
-SET ROLE mallory;
+const GRABBERS = `
 CREATE FUNCTION public.to_json(boolean) RETURNS json LANGUAGE plpgsql AS $$ ${GRAB} RETURN 'true'; END $$;
-CREATE FUNCTION public.lower(name) RETURNS text LANGUAGE plpgsql AS $$ ${GRAB} RETURN 'x'; END $$;
-RESET ROLE;
-ALTER DATABASE postgres SET search_path = public, pg_catalog`);
+CREATE FUNCTION public.lower(name) RETURNS text LANGUAGE plpgsql AS $$ ${GRAB} RETURN 'x'; END $$;`;
+
+test('functions that go before those of PostgreSQL are not called', async () => {
+  // Into the action's own only a superuser can let it.
+  await ask('GRANT CREATE ON SCHEMA public TO mallory');
+  for (const database of ['postgres', 'postgres_cluster']) {
+    await ask(
+      `SET ROLE mallory; ${GRABBERS} RESET ROLE; ALTER DATABASE ${database} SET search_path = public, pg_catalog`,
+      database,
+    );
+  }
   await work();
 });
 
 test('nor do settings of the database or the superuser reach a session', async () => {
   await ask(`
-ALTER DATABASE postgres SET default_transaction_read_only = on;
-ALTER DATABASE postgres SET client_encoding = latin1;
+ALTER DATABASE postgres_cluster SET default_transaction_read_only = on;
+ALTER DATABASE postgres_cluster SET client_encoding = latin1;
 ALTER ROLE postgres SET client_min_messages = debug5;
 ALTER ROLE postgres SET default_transaction_isolation = serializable;
 ALTER ROLE postgres SET lock_timeout = 1;
@@ -75,7 +82,7 @@ ALTER ROLE postgres SET session_preload_libraries = nobody;
 ALTER ROLE postgres SET transaction_timeout = 1;
 ALTER ROLE postgres SET statement_timeout = 1`);
   await work();
-  await ask('ALTER ROLE postgres RESET ALL; ALTER DATABASE postgres RESET ALL');
+  await ask('ALTER ROLE postgres RESET ALL; ALTER DATABASE postgres_cluster RESET ALL');
 });
 
 test.each([
@@ -91,15 +98,89 @@ CREATE TRIGGER grab BEFORE INSERT OR UPDATE ON postgres_cluster.proof EXECUTE FU
 ])('%s in the place of the proof is neither read nor written', async (_, planted) => {
   await ask(`
 DROP SCHEMA postgres_cluster CASCADE;
+GRANT CREATE ON DATABASE postgres_cluster TO mallory;
 SET ROLE mallory;
 CREATE OR REPLACE FUNCTION public.grab() RETURNS text LANGUAGE plpgsql AS $$ ${GRAB} RETURN 'x'; END $$;
 CREATE OR REPLACE FUNCTION public.grab_row() RETURNS trigger LANGUAGE plpgsql AS $$ ${GRAB} RETURN NULL; END $$;
 CREATE SCHEMA postgres_cluster;
 ${planted}`);
   await expect(stand.prove('node-1')).rejects.toThrow(
-    /postgres_cluster\.proof in database postgres is not the table that this action makes/,
+    /postgres_cluster\.proof in database postgres_cluster is not the table that this action makes/,
   );
   expect(await isTakenOver()).toBe(false);
-  await ask('DROP SCHEMA postgres_cluster CASCADE');
+  await ask(
+    'DROP SCHEMA postgres_cluster CASCADE; REVOKE CREATE ON DATABASE postgres_cluster FROM mallory',
+  );
   await stand.prove('node-1');
+});
+
+describe('the database of the action', () => {
+  const common = () => stand.configure('node-1');
+  const admit = (): Step => ({
+    kind: 'admit',
+    nodes: ['node-1'],
+    slots: ['node_2'],
+    retiredSlots: [],
+    ...common(),
+  });
+
+  test('is nobody else’s to enter', async () => {
+    const enter = (role: string, where: string) =>
+      stand.hosts.run(
+        'node-1',
+        `docker exec -e PGPASSWORD=postgres postgres-orders psql -XAtq -h ${where} -U ${role} -d postgres_cluster -c 'SELECT 1'`,
+      );
+    await expect(enter('postgres', '127.0.0.1')).rejects.toThrow(
+      /pg_hba\.conf rejects connection .*database "postgres_cluster"/,
+    );
+    await expect(enter('mallory', '/var/run/postgresql')).rejects.toThrow(/no pg_hba\.conf entry/);
+    expect(
+      await ask(`SELECT has_database_privilege('mallory', 'postgres_cluster', 'CONNECT')`),
+    ).toBe('f');
+  });
+
+  test('is made again where it is missing, without what template1 holds', async () => {
+    await ask(
+      `CREATE FUNCTION public.planted() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
+      'template1',
+    );
+    await ask('DROP DATABASE postgres_cluster WITH (FORCE)', 'postgres');
+    // As in a cluster of an earlier version.
+    for (const { name, postgres } of await stand.observe()) {
+      expect(postgres, name).not.toBeNull();
+    }
+    expect(await stand.change([admit()])).toEqual(['node-1 admit']);
+    expect(await stand.change([admit()])).toEqual([]);
+    await stand.prove('node-1');
+    expect(await ask(`SELECT to_regproc('public.planted') IS NULL`)).toBe('t');
+    await ask('DROP DATABASE postgres_cluster WITH (FORCE)', 'postgres');
+    await stand.prove('node-1');
+  });
+
+  test('is asked for where somebody took its name', async () => {
+    await ask(
+      'DROP DATABASE postgres_cluster WITH (FORCE); CREATE DATABASE postgres_cluster OWNER mallory',
+      'postgres',
+    );
+    const run = await stand.run([admit()]);
+    expect(run.failures[0]?.message).toMatch(
+      /^database postgres_cluster belongs to role mallory, .*rename it/,
+    );
+    await ask('ALTER DATABASE postgres_cluster RENAME TO mine', 'postgres');
+    await work();
+  });
+
+  test('keeps it at work where the owner of postgres locks everybody out, or renames it', async () => {
+    await ask(`
+ALTER DATABASE postgres OWNER TO mallory;
+SET ROLE mallory;
+ALTER DATABASE postgres WITH ALLOW_CONNECTIONS false CONNECTION LIMIT 0`);
+    await work();
+    await ask('ALTER DATABASE postgres RENAME TO locked');
+    // A replica whose record is still to be written reads its identity.
+    await stand.hosts.run('node-2', `rm ${ROOT}/record.json`);
+    await stand.change([{ kind: 'clone', nodes: ['node-2'], ...common() }]);
+    const [primary, replica] = await stand.observe();
+    expect(replica?.record).toEqual(primary?.record);
+  });
 });

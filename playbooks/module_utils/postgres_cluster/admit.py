@@ -8,7 +8,7 @@ from typing import List
 from .command import Problem
 from .image import ensure_image
 from .layout import REPLICATION_USER, SUPERUSER
-from .psql import Session, quote
+from .psql import Session, ensure_database, quote
 from .record import read_record
 from .reload import apply_files
 from .scram import make_verifier, matches
@@ -17,7 +17,7 @@ from .spec import Outcome, Spec
 
 
 def admit(spec: Spec, slots: List[str], retired_slots: List[str]) -> Outcome:
-    """On the primary: roles and passwords, a slot for each replica, none for nodes that are gone, and
+    """On the primary: the action's database, roles and passwords, a slot for each replica, none for nodes that are gone, and
     pg_hba.conf, so that a clone finds everything ready (trap 17)."""
     record = read_record()
     if record is None:
@@ -28,7 +28,8 @@ def admit(spec: Spec, slots: List[str], retired_slots: List[str]) -> Outcome:
     with Session(spec.container) as session:
         if session.ask("SELECT to_json(pg_is_in_recovery())"):
             raise Problem("%s is in recovery, so it is not the primary; look at the cluster again" % spec.node)
-        changed = set_passwords(session, spec)
+        changed = ensure_database(session)
+        changed = set_passwords(session, spec) or changed
         changed = ensure_slots(session, slots) or changed
         for slot in retired_slots:
             dropped, note = drop_slot(session, slot)

@@ -13,7 +13,7 @@ from .container import list_worker_arguments
 from .files import make_directory, sync_directory
 from .image import Image, ensure_image
 from .layout import CONTAINER_DATA, DATA, PARTIAL, ROOT
-from .psql import Session
+from .psql import Session, ensure_database
 from .record import READ_IDENTITY, is_standby, judge_data, list_old_data, read_record, write_record
 from .server import ensure_container, wait_until_ready, write_files
 from .spec import Outcome, Spec, explain_limits, read_limits
@@ -24,7 +24,7 @@ def initialise(spec: Spec) -> Outcome:
     """Initialises the node as the primary, or goes on where an interrupted run stopped.
 
     Trap 2: every stage leaves what the next run recognises. The data directory appears under its name only
-    when initdb is through, and the record only when the roles exist as well.
+    when initdb is through, and the record only when the database and the roles exist as well.
     """
     require_mounted(spec.cluster)
     record = read_record()
@@ -44,6 +44,7 @@ def initialise(spec: Spec) -> Outcome:
     ensure_container(spec, image)
     wait_until_ready(spec)
     with Session(spec.container) as session:
+        ensure_database(session)
         set_passwords(session, spec)
         locale, identifier = session.ask(READ_IDENTITY)
     write_record(image, spec.image, locale, identifier)

@@ -9,7 +9,7 @@ from .archiver import ARCHIVER
 from .command import Problem
 from .control import parse_lsn
 from .layout import container_name
-from .psql import Session, quote
+from .psql import OWN_DATABASE, Session, ensure_database, look_for_database, quote
 from .spec import slot_name
 
 # How long a replica may stand still before it has the value. One that catches up is waited for.
@@ -22,8 +22,8 @@ CREATE SCHEMA IF NOT EXISTS postgres_cluster;
 CREATE TABLE IF NOT EXISTS postgres_cluster.proof (
   one boolean PRIMARY KEY DEFAULT true CHECK (one), token text NOT NULL, written timestamptz NOT NULL)
 """
-# Null without a table. Whoever may CREATE in the database can be there first, and what a view or a trigger of theirs
-# calls runs as whoever reads or writes: only what the first superuser (10, BOOTSTRAP_SUPERUSERID) owns is ours.
+# Null without a table. The database is the action's own, but a superuser may have let others in, and what a view or a
+# trigger of theirs calls runs as the reader: only what the first superuser (10, BOOTSTRAP_SUPERUSERID) owns is ours.
 FIND_TABLE = """
 SELECT coalesce((
   SELECT to_json(c.relkind = 'r' AND c.relowner = 10 AND n.nspowner = 10)
@@ -97,7 +97,7 @@ def prove(options: Dict[str, Any]) -> Dict[str, Any]:
         "problem": None,
     }
     try:
-        with Session(container_name(options["cluster"])) as session:
+        with _open_session(container_name(options["cluster"]), is_primary) as session:
             (_prove_primary if is_primary else _prove_replica)(session, options, line)
             line["archiver"] = session.ask("SELECT coalesce(%s, 'null')" % ARCHIVER)
     except Problem as problem:
@@ -105,13 +105,30 @@ def prove(options: Dict[str, Any]) -> Dict[str, Any]:
     return line
 
 
+def _open_session(container: str, is_primary: bool) -> Session:
+    """A session in the action's own database: the primary makes it where it is missing, a replica waits until it has
+    replayed that. In another database where it does not come to that, or the node is not what it is to be."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        session = Session(container)
+        if session.database == OWN_DATABASE or time.monotonic() > deadline:
+            return session
+        if session.ask("SELECT to_json(pg_is_in_recovery())") == is_primary:
+            return session
+        if is_primary:
+            ensure_database(session)
+        session.close()
+        look_for_database()
+        time.sleep(PAUSE)
+
+
 def _has_table(session: Session) -> bool:
     """Whether the table of the proof is there. Raises Problem where somebody else's stands in its place."""
     found = session.ask(FIND_TABLE)
     if found is False:
         raise Problem(
-            "postgres_cluster.proof in database postgres is not the table that this action makes: another role owns "
-            "it or its schema, so it is neither read nor written. Find out who made it, drop it (DROP SCHEMA "
+            "postgres_cluster.proof in database postgres_cluster is not the table that this action makes: another role "
+            "owns it or its schema, so it is neither read nor written. Find out who made it, drop it (DROP SCHEMA "
             "postgres_cluster CASCADE), and run again"
         )
     return found is True

@@ -13,13 +13,13 @@ from .layout import DATA, OLD, PARTIAL, RECORD, ROOT
 from .spec import Spec
 from .volume import require_mounted
 
-# What the record takes from the database itself. The order is that of the locale's provider: `daticulocale` is of 15
-# and 16, `datlocale` came with 17.
+# What the record takes from the database itself, from the one that nobody can change, rename or drop by mistake. The
+# order is that of the locale's provider: `daticulocale` is of 15 and 16, `datlocale` came with 17.
 READ_IDENTITY = """
 SELECT json_build_array(
   coalesce(to_json(d) ->> 'datlocale', to_json(d) ->> 'daticulocale', datcollate),
   (SELECT system_identifier::text FROM pg_control_system()))
-FROM pg_database d WHERE datname = 'postgres'
+FROM pg_database d WHERE datname = 'template0'
 """
 
 
