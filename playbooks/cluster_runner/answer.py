@@ -15,6 +15,7 @@ Check = Callable[[Any], Any]
 MESSAGE_LENGTH = 4000
 LOG_LENGTH = 4000
 NOTES = 100
+SLOTS = 1000
 # Bytes of JSON. An observation holds some hundred settings and two configuration files.
 OBSERVATION_BYTES = 4 * 1024 * 1024
 PROOF_BYTES = 64 * 1024
@@ -79,6 +80,15 @@ def _lines(most: int, limit: int) -> Check:
     return check
 
 
+def _list(check: Check, most: int) -> Check:
+    def hold(value: Any) -> Any:
+        if not isinstance(value, list) or len(value) > most:
+            raise Misfit("is %s, expected a list of at most %d" % (_show(value), most))
+        return [check(item) for item in value]
+
+    return hold
+
+
 def _document(most: int) -> Check:
     """Only its size: the action holds each of its values to a pattern (src/ansible/result.ts)."""
 
@@ -130,6 +140,8 @@ _STEP: Dict[str, Check] = {
     "role": _one_of("primary", "replica", None),
     "nonce": _matching(r"[0-9a-f]{32}", "32 hex digits"),
     "port": _number(1, 65535),
+    # PostgreSQL manual, 26.2.6.1.
+    "movable_slots": _list(_matching(r"[a-z0-9_]{1,63}", "the name of a slot"), SLOTS),
     "promoted": _one_of(True, False, None),
     "problem": _text(MESSAGE_LENGTH),
 }

@@ -16,6 +16,7 @@ from ansible.module_utils.postgres_cluster.clone import clone
 from ansible.module_utils.postgres_cluster.command import Problem
 from ansible.module_utils.postgres_cluster.fence import fence
 from ansible.module_utils.postgres_cluster.initialise import initialise
+from ansible.module_utils.postgres_cluster.logical_slots import wait_for_copies
 from ansible.module_utils.postgres_cluster.promote import promote
 from ansible.module_utils.postgres_cluster.recovery import notes
 from ansible.module_utils.postgres_cluster.reload import reload
@@ -38,7 +39,10 @@ STEPS: Dict[str, Callable[[Spec, Options], Outcome]] = {
     "stop": lambda spec, _: stop(spec),
     "fence": lambda spec, _: fence(spec),
     "promote": lambda spec, options: promote(spec, options["slots"]),
-    "switchover_check": lambda spec, options: check_switchover(spec, options["slots"], options["other_address"]),
+    "switchover_check": lambda spec, options: check_switchover(
+        spec, options["slots"], options["other_address"], options["may_lose_slots"]
+    ),
+    "switchover_slots": lambda spec, options: wait_for_copies(spec, options["slots"], options["may_lose_slots"]),
     "switchover": lambda spec, options: hand_over(
         spec, options["slots"], options["other_address"], options["meeting"]
     ),
@@ -93,6 +97,8 @@ def main() -> None:
             # Of a switchover: the other node's address, and what the new primary's check gave.
             "other_address": {"type": "str"},
             "meeting": {"type": "dict", "default": {}},
+            # And whether consumers' slots may be lost.
+            "may_lose_slots": {"type": "bool", "default": False},
             "superuser_secret": {"type": "str", "no_log": True},
             "replication_secret": {"type": "str", "no_log": True},
         },

@@ -96,6 +96,8 @@ export const timeline = wholeNumber(0, 0xffff_ffff);
 export const systemIdentifier = held(/^\d{1,20}$/, 'a system identifier of at most 20 digits');
 /** PostgreSQL manual, 26.2.6 "Replication Slots". */
 export const slotName = held(/^[a-z0-9_]{1,63}$/, 'the name of a slot, e.g. node_2');
+/** The name of a database or of an output plugin, of which only people read (PostgreSQL manual, 4.1.1: 63 bytes). */
+export const catalogName = prose(63);
 /** `20.10.24+dfsg1`. */
 export const dockerVersion = held(/^[0-9A-Za-z][0-9A-Za-z.+~:_-]{0,63}$/, 'a version, e.g. 26.1.5');
 /** `/dev/nvme1n1`. */

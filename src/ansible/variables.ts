@@ -91,6 +91,7 @@ function listSettings({ settings }: DesiredCluster): string[] {
   const names = [
     ...Object.keys(mergeSettings(settings)),
     'synchronous_standby_names',
+    'sync_replication_slots',
     ...HOT_STANDBY_SENSITIVE,
   ];
   return [...new Set(names.map((name) => name.toLowerCase()))];

@@ -99,7 +99,7 @@ export class ClusterView {
   }
 
   #computeTargets(): Targets {
-    const targets = computeTargets(this.desired, this.primaryNode);
+    const targets = computeTargets(this.desired, this.primaryNode, this.replicas);
     if (!this.isDegraded) return targets;
     return holdRestarts(targets, this.primaryNode, { replicas: this.replicas.length });
   }

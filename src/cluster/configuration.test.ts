@@ -61,3 +61,20 @@ test('renderPgHba lets the nodes replicate, clients in by password, and nobody e
     "
   `);
 });
+
+test('replicas that copy slots log in to one database, where they look for them', () => {
+  const text = renderPostgresqlConf({
+    node: 'node-2',
+    clusterName: 'orders',
+    settings: { sync_replication_slots: 'on' },
+    upstream: { privateAddress: '10.42.0.11' },
+  });
+  expect(text).toMatch(/^primary_conninfo = 'host=10\.42\.0\.11 .* dbname=postgres'$/m);
+  const hba = renderPgHba([createNode(1)], ['10.0.0.0/8'], { copiesSlots: true }).split('\n');
+  const [allowed, rejected] = [
+    'host postgres replicator 10.42.0.11/32 scram-sha-256',
+    'host all replicator all reject',
+  ].map((line) => hba.indexOf(line));
+  expect(allowed).toBeGreaterThan(0);
+  expect(rejected).toBe((allowed ?? 0) + 1);
+});

@@ -21,6 +21,14 @@ export const REPLICATION_USER = 'replicator';
 /** The database that the action's own sessions are in, over the socket (`psql.py` in `playbooks/module_utils`). */
 const OWN_DATABASE = 'postgres_cluster';
 
+/** The database in which replicas look for slots to copy. */
+const SLOT_DATABASE = 'postgres';
+
+/** Whether servers with these settings keep copies of their primary's failover slots while they are replicas. */
+export function copiesSlots(settings: Settings): boolean {
+  return settings.sync_replication_slots === 'on';
+}
+
 /** Where the passfile of a replica lies inside its container (PostgreSQL manual, 32.16). */
 export const PASSFILE = '/etc/postgresql-cluster/replication.pass';
 
@@ -38,7 +46,7 @@ export function renderPostgresqlConf(options: {
   const identity: Settings = {
     cluster_name: `${clusterName}/${node}`,
     ...(upstream && {
-      primary_conninfo: renderConninfo(node, upstream.privateAddress),
+      primary_conninfo: renderConninfo(node, upstream.privateAddress, copiesSlots(settings)),
       primary_slot_name: slotName(node),
     }),
   };
@@ -53,7 +61,7 @@ export function renderPostgresqlConf(options: {
 }
 
 /** Connection string of a replica. The password stays in the passfile: settings are readable by monitoring. */
-function renderConninfo(node: string, address: string): string {
+function renderConninfo(node: string, address: string, copies: boolean): string {
   return [
     `host=${address}`,
     'port=5432',
@@ -64,6 +72,8 @@ function renderConninfo(node: string, address: string): string {
     'keepalives_idle=10',
     'keepalives_interval=5',
     'keepalives_count=3',
+    // For the worker that copies slots alone: replication itself goes by no database.
+    ...(copies ? [`dbname=${SLOT_DATABASE}`] : []),
   ].join(' ');
 }
 
@@ -79,9 +89,14 @@ function quoteSetting(value: string): string {
 /**
  * `pg_hba.conf`, whole and equal on all nodes, so that any of them can become the primary. The socket,
  * which only the container sees, is the administrator's door; everybody else needs a scram password;
- * replication comes from the nodes' own addresses only.
+ * replication comes from the nodes' own addresses only. `copiesSlots`: replicas log in to one database as well, where
+ * they look for slots to copy.
  */
-export function renderPgHba(nodes: readonly Node[], clientCidrs: readonly string[]): string {
+export function renderPgHba(
+  nodes: readonly Node[],
+  clientCidrs: readonly string[],
+  { copiesSlots: copies = false }: { copiesSlots?: boolean } = {},
+): string {
   const lines = [
     '# Written by Postgres Cluster Action; changes made here are overwritten.',
     'local all postgres peer',
@@ -90,7 +105,13 @@ export function renderPgHba(nodes: readonly Node[], clientCidrs: readonly string
     ...nodes.map(
       (node) => `host replication ${REPLICATION_USER} ${node.privateAddress}/32 scram-sha-256`,
     ),
-    // The replication user opens no ordinary session: refuse it before the client rules match it.
+    ...(copies
+      ? nodes.map(
+          (node) =>
+            `host ${SLOT_DATABASE} ${REPLICATION_USER} ${node.privateAddress}/32 scram-sha-256`,
+        )
+      : []),
+    // The replication user opens no other ordinary session: refuse it before the client rules match it.
     `host all ${REPLICATION_USER} all reject`,
     'host all all 127.0.0.1/32 scram-sha-256',
     ...clientCidrs.map((cidr) => `host all all ${cidr} scram-sha-256`),

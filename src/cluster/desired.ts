@@ -1,4 +1,4 @@
-import { type Node, renderPgHba, renderPostgresqlConf } from './configuration.ts';
+import { copiesSlots, type Node, renderPgHba, renderPostgresqlConf } from './configuration.ts';
 import type { Settings } from './settings.ts';
 import { type ClusterSpec, imageReference, nodeName } from './spec.ts';
 
@@ -27,12 +27,14 @@ export interface DesiredCluster {
   /** What the team chose; managed settings are added to it. */
   readonly settings: Settings;
   readonly clientCidrs: readonly string[];
+  /** Somebody said that logical slots which a change would lose may be lost. */
+  readonly allowsSlotLoss?: boolean;
 }
 
 /**
  * The cluster that `spec` asks for. `standing` are the nodes that the state holds; a node that is asked for
  * and not among them has no addresses yet. `instanceType` null: each node stays what it is. `memoryMib` is
- * the instance type's RAM, null where it is not known.
+ * the instance type's RAM, null where it is not known. `allowsSlotLoss`: logical slots may be lost.
  */
 export function describeDesired(
   spec: ClusterSpec,
@@ -40,7 +42,13 @@ export function describeDesired(
     standing,
     instanceType,
     memoryMib,
-  }: { standing: readonly Node[]; instanceType: string | null; memoryMib: number | null },
+    allowsSlotLoss = false,
+  }: {
+    standing: readonly Node[];
+    instanceType: string | null;
+    memoryMib: number | null;
+    allowsSlotLoss?: boolean;
+  },
 ): DesiredCluster {
   const names = Array.from({ length: spec.replicaCount + 1 }, (_, index) => nodeName(index + 1));
   return {
@@ -56,6 +64,7 @@ export function describeDesired(
     clientCidrs: spec.clientCidrs,
     primary: spec.primary,
     synchronousReplicas: spec.synchronousReplicas,
+    allowsSlotLoss,
   };
 }
 
@@ -73,7 +82,7 @@ export function renderFiles(
   const upstream = node === primary ? null : findNode(desired, primary);
   return {
     postgresqlConf: renderPostgresqlConf({ node, clusterName: desired.name, settings, upstream }),
-    pgHba: renderPgHba(desired.nodes, desired.clientCidrs),
+    pgHba: renderPgHba(desired.nodes, desired.clientCidrs, { copiesSlots: copiesSlots(settings) }),
   };
 }
 

@@ -127,6 +127,7 @@ export function createHealthy(desired: DesiredCluster, primary = 'node-1'): Node
             walStatus: 'reserved',
           }))
         : [],
+      logicalSlots: [],
       senders: [],
       receiver: isPrimary
         ? null

@@ -34,7 +34,7 @@ function observeNode(cluster: ModelCluster, node: ModelNode): NodeObservation {
     record:
       node.data === 'complete'
         ? {
-            major: 17,
+            major: cluster.major,
             libc: 'glibc',
             image: node.image,
             digest: `postgres@sha256:${node.image}`,
@@ -76,7 +76,7 @@ function observePostgres(cluster: ModelCluster, node: ModelNode): NodeObservatio
     timeline: node.timeline,
     history: node.history.map(({ timeline, end }) => ({ timeline, switchLsn: formatLsn(end) })),
     oldestLsn: formatLsn(node.oldest),
-    version: 170_006,
+    version: cluster.major * 10_000 + 6,
     settings: Object.fromEntries(
       Object.entries(running).map(([name, inForce]) => [
         name,
@@ -95,6 +95,14 @@ function observePostgres(cluster: ModelCluster, node: ModelNode): NodeObservatio
       name,
       active: false,
       walStatus: lost ? 'lost' : 'reserved',
+    })),
+    logicalSlots: node.logicalSlots.map((slot) => ({
+      ...slot,
+      database: 'postgres',
+      plugin: 'pgoutput',
+      active: false,
+      invalid: false,
+      leftover: node.inRecovery && !slot.synced,
     })),
     senders: [...cluster.nodes.values()]
       .filter((replica) => replica.upstream === node.name && cluster.isStreaming(replica))

@@ -45,6 +45,8 @@ export interface ModelNode {
   inRecovery: boolean;
   settings: Settings;
   slots: { name: string; lost: boolean }[];
+  /** Those of consumers; `synced`: a replica's copy of its primary's. */
+  logicalSlots: { name: string; failover: boolean; synced: boolean }[];
   /** A primary's oldest WAL. */
   oldest: number;
   /** Its data was moved aside, not deleted. */
@@ -69,6 +71,8 @@ export class ModelCluster {
   acknowledged = 0;
   /** A copy in progress counts as a replica, as it did when pg_basebackup came under its node's name. */
   copiesAcknowledge = false;
+  /** PostgreSQL's major version. */
+  major = 17;
 
   constructor(desired: DesiredCluster, nodes: readonly ModelNode[] = []) {
     this.desired = desired;
@@ -129,6 +133,7 @@ export class ModelCluster {
       // What the primary runs with now, a replica needs once it has replayed that far.
       if (node.replayed === node.lsn) node.required = sensitiveOf(upstream.settings);
       this.#requireNotBelow(node);
+      copySlots(upstream, node);
     }
     this.#acknowledge();
   }
@@ -294,6 +299,9 @@ export class ModelCluster {
   }
 
   #configure(node: ModelNode, step: { primary: string; settings: Settings }): void {
+    if (this.major < 17 && 'sync_replication_slots' in step.settings) {
+      throw new Violation(`${node.name} does not know sync_replication_slots`);
+    }
     node.file = step.settings;
     node.upstream = step.primary === node.name ? null : step.primary;
     node.text = renderFiles(this.desired, { node: node.name, ...step });
@@ -308,6 +316,7 @@ export class ModelCluster {
       const value = node.auto[name] ?? node.file[name] ?? DEFAULTS[name] ?? '';
       node.settings = { ...node.settings, [name]: value };
     }
+    requireLogical(node);
   }
 
   #start(node: ModelNode): void {
@@ -320,6 +329,7 @@ export class ModelCluster {
     node.container = 'running';
     node.containerCurrent = true;
     node.inRecovery = node.standbySignal;
+    requireLogical(node);
     if (node.inRecovery) this.#requireNotBelow(node);
     else {
       writeCheckpoint(node);
@@ -342,6 +352,7 @@ export class ModelCluster {
   /** A replica leaves its time as primary behind. Its restartpoint may yet be skipped, so here it always is. */
   #settle(node: ModelNode): void {
     node.slots = node.slots.filter(({ name }) => !/^node_\d+$/.test(name));
+    node.logicalSlots = node.logicalSlots.filter(({ synced }) => synced);
   }
 
   #bringUp(node: ModelNode, step: { primary: string; settings: Settings }): void {
@@ -413,7 +424,15 @@ export class ModelCluster {
     if (!slot || slot.lost) throw new Violation(`${node.name} cloned without a slot`);
     if (node.data === 'complete') node.kept += 1;
     const { timeline, lsn, image, auto } = primary;
-    Object.assign(node, { data: 'complete', standbySignal: true, timeline, lsn, image, slots: [] });
+    Object.assign(node, {
+      data: 'complete',
+      standbySignal: true,
+      timeline,
+      lsn,
+      image,
+      slots: [],
+      logicalSlots: [],
+    });
     Object.assign(node, { replayed: lsn, replaySpeed: null });
     writeCheckpoint(node);
     node.copied = null;
@@ -439,6 +458,12 @@ export class ModelCluster {
     this.#halt(from);
     this.#configure(from, step);
     if (to.lsn < from.lsn) throw new Violation('commits are lost');
+    const lost = from.logicalSlots.filter(
+      ({ name }) => !to.logicalSlots.some((slot) => slot.name === name),
+    );
+    if (lost.length > 0 && !this.desired.allowsSlotLoss) {
+      throw new Violation(`logical slots are lost: ${lost.map(({ name }) => name)}`);
+    }
     this.#promote(to, step);
   }
 
@@ -479,6 +504,30 @@ export class ModelCluster {
     if (down.length > 0) {
       throw new Violation(`${node.name} ${word} while ${down.map(({ name }) => name)} is down`);
     }
+  }
+}
+
+/** A replica that was told to keeps copies of its primary's failover slots (PostgreSQL manual, 47.2.3). */
+function copySlots(primary: ModelNode, replica: ModelNode): void {
+  const { sync_replication_slots: syncs, hot_standby_feedback: feedback } = replica.settings;
+  if (syncs !== 'on' || feedback !== 'on') return;
+  // It logs in to a database for that.
+  if (!/ dbname=/.test(replica.text.postgresqlConf ?? '')) return;
+  if (!/^host postgres replicator /m.test(primary.text.pgHba ?? '')) return;
+  const own = replica.logicalSlots.filter(({ synced }) => !synced);
+  const copied = primary.logicalSlots.filter(
+    ({ name, failover }) => failover && !own.some((slot) => slot.name === name),
+  );
+  replica.logicalSlots = [...own, ...copied.map((slot) => ({ ...slot, synced: true }))];
+}
+
+/** What PostgreSQL needs wal_level = logical for, or it does not start; early releases of 17 end in the last case. */
+function requireLogical(node: ModelNode): void {
+  if (node.settings.wal_level === 'logical') return;
+  if (node.logicalSlots.length > 0)
+    throw new Violation(`${node.name} does not start: logical slots`);
+  if (node.inRecovery && node.settings.sync_replication_slots === 'on') {
+    throw new Violation(`${node.name} ends: it cannot copy slots`);
   }
 }
 
@@ -540,6 +589,7 @@ export function createModelNode(
     inRecovery: false,
     settings: DEFAULTS,
     slots: [],
+    logicalSlots: [],
     oldest: 0,
     kept: 0,
     delayed: false,

@@ -1,4 +1,5 @@
 import type { ClusterView } from './cluster-view.ts';
+import { copiesSlots } from './configuration.ts';
 import type { NodeObservation } from './observation.ts';
 import { findPrimary } from './refusals.ts';
 import { findLeastBehind, findMostAdvanced, findUpstream } from './replication.ts';
@@ -284,9 +285,23 @@ function changePrimary(view: ClusterView): Step | null {
   const isOnlyWanted = !(otherType || restarts || view.isLeaving(name));
   if (isOnlyWanted && successor !== wanted) return null;
   const staysOnPurpose = wanted === name && !otherType && !view.isLeaving(name);
-  if (successor !== null && !staysOnPurpose) return switchOver(view, name, successor);
+  if (successor !== null && !staysOnPurpose) {
+    return haveSlotsCopied(view, successor) ?? switchOver(view, name, successor);
+  }
   if (restarts && !(otherType && !view.isShrinking(node))) return restart;
   return otherType ? stopNode(view, name) : null;
+}
+
+/** A successor that was never told to copy the primary's failover slots has no copies to take over with. */
+function haveSlotsCopied(view: ClusterView, successor: string): Step | null {
+  const { replica: settings } = view.targets;
+  const slots = view.primaryNode.postgres?.logicalSlots ?? [];
+  if (!copiesSlots(settings) || !slots.some(({ failover, invalid }) => failover && !invalid)) {
+    return null;
+  }
+  const node = view.replicas.find(({ name }) => name === successor);
+  if (/^sync_replication_slots = 'on'$/m.test(node?.files.postgresqlConf ?? '')) return null;
+  return { kind: 'reload', nodes: [successor], primary: view.primary, settings };
 }
 
 function chooseSuccessor(view: ClusterView): string | null {
@@ -311,7 +326,9 @@ function reload(view: ClusterView): Step | null {
       // On the primary that is part of admitting; a replica's passfile is its own.
       (!isPrimary && postgres.passwordsCurrent === false) ||
       // From its time as primary, and nobody's now.
-      (!isPrimary && postgres.slots.some((slot) => /^node_\d+$/.test(slot.name)))
+      (!isPrimary &&
+        (postgres.slots.some((slot) => /^node_\d+$/.test(slot.name)) ||
+          postgres.logicalSlots.some(({ leftover }) => leftover)))
     );
   });
   if (nodes.length === 0) return null;
@@ -338,7 +355,8 @@ function switchOver(view: ClusterView, from: string, to: string): StepOf<'switch
   const synchronous_standby_names = readSynchronous(view.primaryNode);
   const settings = { ...view.targets.replica, synchronous_standby_names };
   const slots = slotsBeside(view, to);
-  return { kind: 'switchover', nodes: [from, to], primary: to, settings, slots };
+  const losesSlots = view.desired.allowsSlotLoss ? ({ losesSlots: true } as const) : {};
+  return { kind: 'switchover', nodes: [from, to], primary: to, settings, slots, ...losesSlots };
 }
 
 function slotsBeside(view: ClusterView, primary: string): string[] {

@@ -115,7 +115,9 @@ export interface PostgresObservation {
   readonly settings: Readonly<Record<string, SettingInForce>>;
   /** Whether the server has read its configuration since it was last written. */
   readonly filesLoaded: boolean;
+  /** The physical ones. */
   readonly slots: readonly SlotObservation[];
+  readonly logicalSlots: readonly LogicalSlotObservation[];
   readonly senders: readonly SenderObservation[];
   readonly receiver: ReceiverObservation | null;
   /** Null where nothing is archived on this node. */
@@ -168,12 +170,31 @@ export interface WeakCommit {
   readonly value: string;
 }
 
-/** A row of `pg_replication_slots`. */
+/** A physical row of `pg_replication_slots`. */
 export interface SlotObservation {
   readonly name: string;
   readonly active: boolean;
   /** `reserved`, `extended`, `unreserved`, `lost`, or null while never used. */
   readonly walStatus: string | null;
+}
+
+/** A logical row of `pg_replication_slots` that outlives its session (PostgreSQL manual, 53.20). */
+export interface LogicalSlotObservation {
+  readonly name: string;
+  /** The database that its changes are decoded from. */
+  readonly database: string;
+  /** The output plugin, e.g. `pgoutput`. */
+  readonly plugin: string;
+  /** A consumer is connected. */
+  readonly active: boolean;
+  /** Replicas may keep a copy of it; false before PostgreSQL 17. */
+  readonly failover: boolean;
+  /** It is a replica's copy of the primary's, or was one before the node was promoted. */
+  readonly synced: boolean;
+  /** Nothing can be read from it any more: its WAL or its catalog rows are gone. */
+  readonly invalid: boolean;
+  /** On a replica: it was made while the node was the primary, and nobody uses it. */
+  readonly leftover: boolean;
 }
 
 /** A row of `pg_stat_replication`. */

@@ -175,6 +175,7 @@ function follow(
       timeline: primary?.postgres?.timeline ?? 1,
       lsn: primary?.postgres?.lsn ?? '0/0',
       slots: [],
+      logicalSlots: (node.postgres?.logicalSlots ?? []).filter(({ leftover }) => !leftover),
       receiver: { status: 'streaming', senderHost: upstream, slotName: slotName(node.name) },
       replayPaused: false,
       passwordsCurrent: null,
@@ -209,6 +210,7 @@ function answer(node: NodeObservation, settings: Settings, view: View): Postgres
     oldestLsn: before?.oldestLsn ?? '0/0',
     version: before?.version ?? 0,
     slots: before?.slots ?? [],
+    logicalSlots: before?.logicalSlots ?? [],
     senders: [],
     receiver: null,
     archiver: before?.archiver ?? null,
@@ -290,6 +292,7 @@ function reload(
         (isPrimary ? null : view.get(step.primary)?.postgres?.timeline) ?? postgres.timeline,
       filesLoaded: true,
       slots: isPrimary ? postgres.slots : [],
+      logicalSlots: postgres.logicalSlots.filter(({ leftover }) => isPrimary || !leftover),
       receiver: isPrimary
         ? null
         : { status: 'streaming', senderHost: upstream, slotName: slotName(node.name) },

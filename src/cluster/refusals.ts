@@ -1,6 +1,7 @@
 import type { DesiredCluster } from './desired.ts';
 import { libcOfImage } from './image.ts';
 import { refuseLacks } from './image-needs.ts';
+import { refuseLowerLevel } from './logical-slots.ts';
 import { isBefore } from './lsn.ts';
 import { checkMemory } from './memory.ts';
 import type { NodeObservation } from './observation.ts';
@@ -41,6 +42,7 @@ export function findRefusals(
     ...refuseOtherImage(observed, desired),
     ...refuseOverridden(observed, desired),
     ...refuseHeld(observed, desired),
+    ...refuseLowerLevel(observed, desired),
     ...refuseSettings(observed, desired),
     ...refuseLacks(observed, desired),
   ];

@@ -41,6 +41,10 @@ const RESERVED: ReadonlyMap<string, string> = new Map(
       'pg_hba.conf lets in scram-sha-256 alone, so another kind of password would lock its owner out. Remove the line.',
     primary_conninfo: FOLLOWS,
     primary_slot_name: FOLLOWS,
+    sync_replication_slots:
+      'With wal_level = logical replicas copy slots by themselves, from PostgreSQL 17 on. Remove the line.',
+    synchronized_standby_slots:
+      'A replica that is lost would hold back every consumer of a logical slot, and the primary would keep WAL for them. Remove the line.',
     hot_standby:
       'Replicas answer queries; that is also how their state and lag are read. Remove the line.',
     promote_trigger_file:
@@ -96,6 +100,7 @@ const DEFAULTS: Settings = {
   recovery_target_xid: '',
   restore_command: '',
   session_preload_libraries: '',
+  synchronized_standby_slots: '',
   unix_socket_group: '',
   unix_socket_permissions: '0777',
 };

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { DesiredCluster } from './desired.ts';
+import { type DesiredCluster, renderFiles } from './desired.ts';
 import { planFailover } from './failover.ts';
 import { createDesired, createNode } from './fixtures.ts';
 import { ModelCluster, type ModelNode, shutDown } from './model.ts';
@@ -33,6 +33,7 @@ interface Wish {
   readonly memoryMib: number;
   readonly primary: number;
   readonly synchronousReplicas: number;
+  readonly allowsSlotLoss?: boolean;
 }
 
 const wish: fc.Arbitrary<Wish> = fc
@@ -373,6 +374,138 @@ describe('rollout, step by step', () => {
         }),
         { ...SEED, numRuns: Math.ceil(SCENARIOS / 4) },
       );
+    },
+    PATIENCE,
+  );
+});
+
+/** A cluster with consumers of logical slots, of which a change may lose none unless somebody said so. */
+const consumed = fc.record({
+  major: fc.constantFrom(16, 17),
+  wishes: fc.array(
+    fc.record({
+      wish,
+      level: fc.constantFrom('logical', 'logical', 'replica'),
+      feedback: fc.nat(4),
+    }),
+    { minLength: 2, maxLength: 3 },
+  ),
+  /** Of each slot whether it has failover. */
+  slots: fc.array(fc.boolean(), { minLength: 1, maxLength: 2 }),
+  /** A version configured the nodes that did not have slots copied. */
+  isOld: fc.boolean(),
+  cut: fc.nat(12),
+  disturbances: fc.array(disturbance, { maxLength: 1 }),
+  segments: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 4 }),
+});
+
+/** The successor was never told to copy slots, and nothing else is to be done before it takes over. */
+const NEVER_COPIED: typeof consumed extends fc.Arbitrary<infer T> ? T : never = {
+  major: 17,
+  wishes: [1, 2].map((primary) => ({
+    wish: { size: 2, settings: {}, image: 'postgres:17', primary, ...SMALL },
+    level: 'logical',
+    feedback: 1,
+  })),
+  slots: [true],
+  isOld: true,
+  cut: 12,
+  disturbances: [],
+  segments: [9],
+};
+
+function forgetCopies(model: ModelCluster, node: ModelNode): void {
+  const forget = ({ sync_replication_slots, ...rest }: ModelNode['file']) => ({
+    ...rest,
+    hot_standby_feedback: 'off',
+  });
+  const primary = model.primary?.name ?? node.name;
+  node.file = forget(node.file);
+  node.settings = forget(node.settings);
+  node.text = renderFiles(model.desired, { node: node.name, primary, settings: node.file });
+}
+
+type Outcome = 'kept' | 'synchronised' | 'refused' | 'refused level';
+
+/** Goes on until nothing is left to do, and does what a refusal over logical slots says; gives what happened. */
+function driveWithSlots(
+  model: ModelCluster,
+  want: Wish,
+  { next, limit }: { next: () => number; limit?: number },
+): Outcome[] {
+  const outcomes: Outcome[] = [];
+  for (let wanted = want; ; ) {
+    try {
+      drive(model, wanted, next, limit);
+      return outcomes;
+    } catch (error) {
+      const words = String(error);
+      if (/refused: node-\d: logical slots? .* would be lost/.test(words)) {
+        outcomes.push('refused');
+        wanted = { ...wanted, allowsSlotLoss: true };
+      } else if (/refused: wal_level: node-\d has logical slot/.test(words)) {
+        outcomes.push('refused level');
+        for (const node of model.nodes.values()) node.logicalSlots = [];
+      } else throw error;
+    }
+  }
+}
+
+describe('logical slots', () => {
+  test(
+    'no rollout loses one unasked, leaves one behind, or has a server end over one',
+    () => {
+      const counts = new Map<Outcome, number>();
+      const count = (outcome: Outcome) => counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+      fc.assert(
+        fc.property(consumed, ({ major, wishes, slots, isOld, cut, disturbances, segments }) => {
+          let turn = 0;
+          const next = () => segments[turn++ % segments.length] as number;
+          const model = new ModelCluster(createDesired());
+          model.major = major;
+          for (const [index, { wish: blank, level, feedback }] of wishes.entries()) {
+            const image = blank.image.replace('17', String(major));
+            const settings = {
+              ...blank.settings,
+              wal_level: level,
+              ...(feedback === 0 ? { hot_standby_feedback: 'off' } : {}),
+            };
+            const want = { ...blank, image, settings };
+            const before = model.primary;
+            const had = before?.logicalSlots.map(({ name }) => name) ?? [];
+            if (index > 0) {
+              for (const outcome of driveWithSlots(model, want, { next, limit: cut }))
+                count(outcome);
+              for (const one of disturbances) disturb(model, one);
+            }
+            const refused = driveWithSlots(model, want, { next });
+            refused.forEach(count);
+            expectReached(model, want);
+            const primary = model.primary as ModelNode;
+            for (const node of model.nodes.values()) {
+              if (node === primary) continue;
+              expect(node.logicalSlots.filter(({ synced }) => !synced)).toEqual([]);
+            }
+            const has = primary.logicalSlots.map(({ name }) => name);
+            if (had.length > 0 && has.length === had.length) {
+              count(primary === before ? 'kept' : 'synchronised');
+            }
+            if (primary.settings.wal_level !== 'logical') continue;
+            // Whatever an earlier change lost its consumer has made anew.
+            primary.logicalSlots = slots.map((failover, number) => ({
+              name: `consumer_${number}`,
+              failover: failover && major >= 17,
+              synced: false,
+            }));
+            if (isOld) for (const node of model.nodes.values()) forgetCopies(model, node);
+            model.live();
+          }
+        }),
+        { ...SEED, numRuns: SCENARIOS, examples: [[NEVER_COPIED]] },
+      );
+      for (const outcome of ['kept', 'synchronised', 'refused', 'refused level'] as const) {
+        expect(counts.get(outcome) ?? 0).toBeGreaterThan(SCENARIOS / 50);
+      }
     },
     PATIENCE,
   );

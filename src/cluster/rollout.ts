@@ -1,6 +1,7 @@
 import { ClusterView, firstNode } from './cluster-view.ts';
 import type { DesiredCluster } from './desired.ts';
 import { findLeftOut, type LeftOut } from './left-out.ts';
+import { explainSlotLoss } from './logical-slots.ts';
 import { chooseStep } from './next-step.ts';
 import type { NodeObservation } from './observation.ts';
 import { findPrimary, findRefusals } from './refusals.ts';
@@ -53,7 +54,14 @@ export function rollout(observed: readonly NodeObservation[], desired: DesiredCl
     const steps: Step[] = [{ kind: 'provision', nodes: missing.map(({ name }) => name) }];
     return { refusals: [], primary: firstNode(desired), steps, observeAgain: true };
   }
-  return planSteps(observed, desired);
+  const plan = planSteps(observed, desired);
+  const loss = desired.allowsSlotLoss ? null : explainSlotLoss(observed, { ...plan, desired });
+  if (loss === null) return plan;
+  return {
+    refusals: [
+      `${loss} To let them go, deploy with a pull request that carries the label of allow-slot-loss-label.`,
+    ],
+  };
 }
 
 /** The steps from a state that nothing speaks against. */

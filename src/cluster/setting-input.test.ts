@@ -28,6 +28,8 @@ describe('readSettingInput', () => {
     ["primary_conninfo = 'host=x'", /the input primary/],
     ['primary_slot_name = x', /the input primary/],
     ['hot_standby = off', /Replicas answer queries/],
+    ['sync_replication_slots = on', /replicas copy slots by themselves/],
+    ["synchronized_standby_slots = 'node_2'", /hold back every consumer/],
     ["promote_trigger_file = '/x'", /command: failover/],
     ["synchronous_standby_names = '*'", /synchronous-replicas/],
     ["restore_command = 'cp'", /cloned again/],

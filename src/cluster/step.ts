@@ -36,10 +36,11 @@ export type Step =
   | { readonly kind: 'stop'; readonly nodes: readonly string[]; readonly primary: string }
   /**
    * The planned change of the primary: `nodes` are the old one, which is left stopped as a replica, and the
-   * new one, which gets a slot per other node.
+   * new one, which gets a slot per other node. Without `losesSlots` it is not begun where a consumer's slot would be lost.
    */
   | (StepWithConfiguration<'switchover', readonly [string, string]> & {
       readonly slots: readonly string[];
+      readonly losesSlots?: true;
     })
   /** Make sure that a former primary is down and can only come back as a replica: where its host can be reached. */
   | { readonly kind: 'fence'; readonly nodes: readonly [string] }

@@ -1,7 +1,9 @@
 import type { DesiredCluster } from './desired.ts';
 import type { NodeObservation } from './observation.ts';
+import { readWalLevel } from './reserved-settings.ts';
+import { parseBoolean } from './setting-value.ts';
 import { HOT_STANDBY_SENSITIVE, isInForce, mergeSettings, type Settings } from './settings.ts';
-import { slotName } from './spec.ts';
+import { majorOfTag, slotName, splitReference } from './spec.ts';
 
 const SYNCHRONOUS = 'synchronous_standby_names';
 /** Written per node beside the settings; not the team's to remove. */
@@ -24,11 +26,19 @@ export interface Targets {
   readonly primary: Settings;
 }
 
-/** The settings of each stage, from what the team asks for and what `primary` runs with. */
-export function computeTargets(desired: DesiredCluster, primary: NodeObservation): Targets {
+/** The settings of each stage, from what the team asks for and what `primary` and `replicas` run with. */
+export function computeTargets(
+  desired: DesiredCluster,
+  primary: NodeObservation,
+  replicas: readonly NodeObservation[] = [],
+): Targets {
   const current = readSensitive(primary);
   const final = completeSensitive(
-    { ...mergeSettings(desired.settings), [SYNCHRONOUS]: renderSynchronous(desired) },
+    {
+      ...mergeSettings(desired.settings),
+      ...copySlots(desired, [primary, ...replicas]),
+      [SYNCHRONOUS]: renderSynchronous(desired),
+    },
     primary,
   );
   const kept = Object.entries(current).filter(([name]) => name in final);
@@ -62,6 +72,35 @@ export function holdRestarts(
   const quorum = readQuorum(final[SYNCHRONOUS] ?? '');
   if (quorum > readQuorum(current) && quorum > replicas) held[SYNCHRONOUS] = current;
   return { final: held, replica: held, primary: { ...held, [SYNCHRONOUS]: current } };
+}
+
+/**
+ * From PostgreSQL 17 on replicas keep copies of the primary's failover slots (manual, 47.2.3 "Replication Slot
+ * Synchronization"), where the servers write WAL that slots can be decoded from. A server whose own wal_level is lower is
+ * not told to: early releases of 17 end over it.
+ */
+function copySlots(desired: DesiredCluster, members: readonly NodeObservation[]): Settings {
+  const { wal_level = '' } = mergeSettings(desired.settings);
+  const { hot_standby_feedback: feedback = 'on' } = desired.settings;
+  const copies =
+    readMajor(desired, members) >= 17 &&
+    readWalLevel(wal_level) === 'logical' &&
+    parseBoolean(feedback) === true &&
+    members.every(isLogical);
+  return copies ? { sync_replication_slots: 'on', hot_standby_feedback: 'on' } : {};
+}
+
+/** PostgreSQL's major version; 0 where nothing tells. */
+function readMajor({ image }: DesiredCluster, members: readonly NodeObservation[]): number {
+  const version = members.find(({ postgres }) => postgres !== null)?.postgres?.version ?? 0;
+  const recorded = members.find(({ record }) => record !== null)?.record?.major;
+  return Math.floor(version / 10_000) || (recorded ?? majorOfTag(splitReference(image).tag) ?? 0);
+}
+
+/** It runs with wal_level = logical, or comes up with whatever file it is given. */
+function isLogical(node: NodeObservation): boolean {
+  const levels = [node.postgres?.settings.wal_level?.setting, node.overrides.wal_level];
+  return levels.every((level) => level === undefined || readWalLevel(level) === 'logical');
 }
 
 /**

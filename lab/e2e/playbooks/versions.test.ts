@@ -5,6 +5,27 @@ import { LANE } from '../lane.ts';
 
 // The oldest and the newest PostgreSQL: other control files, another libc family's image.
 
+/** What has replicas of 17 and later keep copies of slots. */
+const COPIES = { sync_replication_slots: 'on', hot_standby_feedback: 'on' };
+const LIST_SLOTS = `SELECT coalesce(string_agg(slot_name, ' '), '') FROM pg_replication_slots WHERE slot_type = 'logical'`;
+
+/** Reads on from the slot as its consumer does, until the replica has a complete copy of it. */
+async function copySlot(cluster: Stand, primary: string, replica: string): Promise<void> {
+  const read = `SELECT pg_log_standby_snapshot();
+    SELECT pg_replication_slot_advance('moves', pg_current_wal_lsn())`;
+  const isReady = `SELECT synced AND NOT temporary FROM pg_replication_slots WHERE slot_name = 'moves'`;
+  await expect
+    .poll(
+      async () => {
+        const answer = await cluster.query(replica, isReady);
+        if (answer !== 't') await cluster.query(primary, read);
+        return answer;
+      },
+      { timeout: 60_000, interval: 300 },
+    )
+    .toBe('t');
+}
+
 let stand: Stand | undefined;
 afterEach(async () => {
   await stand?.close();
@@ -19,6 +40,7 @@ test.each(['14-alpine', '18'] as const)(
       count: 2,
       tags: [tag],
       image: `postgres:${tag}`,
+      settings: { wal_level: 'logical', ...(tag === '18' ? COPIES : {}) },
     });
     stand = cluster;
     const { settings } = cluster.configure('node-1');
@@ -28,6 +50,20 @@ test.each(['14-alpine', '18'] as const)(
     const refused = await cluster.run([{ ...check, settings: wrong }]);
     expect(refused.failures[0]?.message).toMatch(/"nobody".*nothing was changed/);
 
+    // A consumer's slot goes along, or the switchover does not begin.
+    await cluster.query('node-1', `SELECT pg_create_logical_replication_slot('stays', 'pgoutput')`);
+    const refusal = await cluster.run([cluster.switchOver('node-1', 'node-2')]);
+    expect(refusal.failures[0]?.message).toMatch(
+      /node-1 has logical slots that node-2 has no copy of \(stays\).*nothing was stopped/,
+    );
+    if (tag === '18') {
+      await cluster.query('node-1', `SELECT pg_drop_replication_slot('stays')`);
+      await cluster.query(
+        'node-1',
+        `SELECT pg_create_logical_replication_slot('moves', 'pgoutput', false, false, true)`,
+      );
+    }
+
     const load = await startLoad({ hosts: cluster.addresses, password: 'postgres' });
     try {
       for (const [from, to] of [
@@ -36,11 +72,29 @@ test.each(['14-alpine', '18'] as const)(
       ] as const) {
         const step = cluster.switchOver(from, to);
         await load.awaitCommits(20);
-        await cluster.change([step]);
+        if (tag === '18') await Promise.all([cluster.change([step]), copySlot(cluster, from, to)]);
+        else await cluster.change([{ ...step, losesSlots: true }]);
         const stopped = (await cluster.observe()).find(({ name }) => name === from);
         expect(stopped).toMatchObject({ control: { state: 'shut down' }, standby: true });
         expect(await cluster.change([step])).toEqual([]);
-        await cluster.change([{ kind: 'start', nodes: [from], ...cluster.configure(to) }]);
+        const started = await cluster.run([
+          { kind: 'start', nodes: [from], ...cluster.configure(to) },
+        ]);
+        expect(started.failures, started.output).toEqual([]);
+        // What it had as the primary holds no WAL on the replica that it is now.
+        if (from === 'node-1') {
+          expect(started.notes).toContainEqual({
+            node: from,
+            note: expect.stringMatching(
+              tag === '18' ? /were dropped: moves\./ : /were dropped: stays\./,
+            ),
+          });
+        }
+        const left = await cluster.query(from, LIST_SLOTS);
+        if (tag === '18') {
+          await copySlot(cluster, to, from);
+          expect(await cluster.query(from, LIST_SLOTS)).toBe('moves');
+        } else expect(left).toBe('');
         await cluster.prove(to);
       }
       await load.awaitCommits(20);

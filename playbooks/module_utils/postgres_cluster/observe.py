@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any, Dict, List, Optional
 
+from . import logical_slots
 from .archiver import ARCHIVER
 from .container import MIB, is_current, list_container_arguments, read_image_label
 from .control import find_received_timeline, format_lsn, read_position
@@ -55,6 +56,7 @@ SELECT json_build_object(
     SELECT coalesce(json_agg(json_build_object(
       'name', slot_name, 'active', active, 'walStatus', wal_status) ORDER BY slot_name), '[]')
     FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT temporary),
+  'logicalSlots', (@LOGICAL@),
   'senders', (
     SELECT coalesce(json_agg(json_build_object(
       'applicationName', application_name, 'state', state, 'syncState', sync_state,
@@ -98,7 +100,7 @@ SELECT json_build_object(
     SELECT json_object_agg(rolname, rolpassword) FROM pg_authid
     WHERE rolname IN ('postgres', 'replicator')))
 FROM (SELECT pg_is_in_recovery() AS recovery) AS node
-"""
+""".replace("@LOGICAL@", logical_slots.LIST)
 
 
 def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
@@ -201,6 +203,9 @@ def _observe_postgres(options: Dict[str, Any]) -> Optional[Dict[str, Any]]:
     answer["oldestLsn"] = locate_segment(answer.pop("oldestSegment"), answer.pop("segmentBytes"))
     history = read_text("%s/pg_wal/%08X.history" % (DATA, answer["timeline"]))
     answer["history"] = parse_history(history or "")
+    answer["logicalSlots"] = logical_slots.mark_leftovers(
+        answer["logicalSlots"], answer["inRecovery"], answer["version"]
+    )
     verifiers = answer.pop("verifiers") or {}
     record = read_record()
     is_wanted = record is not None and record["image"] == options["image"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Dict, Optional
+from typing import Dict, List, Optional
 
 from .command import Problem
 from .fence import lift_fence, remove_mark
 from .files import read_text, write_text
 from .image import Image, ensure_image
 from .layout import CONF, ETC, HBA
+from .logical_slots import describe_dropped, drop_leftovers
 from .psql import Session, quote
 from .record import read_record
 from .server import find_unread, require_role, wait_until_ready, wait_until_streaming, write_files
@@ -48,6 +49,7 @@ def reload(spec: Spec) -> Outcome:
         raise Problem("%s has no complete data; there is nothing to reload" % spec.node)
     image, _ = ensure_image(record["digest"])
     wait_until_ready(spec)
+    notes: List[str] = []
     with Session(spec.container) as session:
         role = "replica" if session.ask("SELECT to_json(pg_is_in_recovery())") else "primary"
         require_role(spec, role)
@@ -56,19 +58,21 @@ def reload(spec: Spec) -> Outcome:
             changed = lift_fence() or changed
         else:
             wait_until_streaming(spec, session)
-            changed = settle_replica(session) or changed
-    return Outcome(changed, record["image"], image.pinned)
+            changed = settle_replica(session, notes) or changed
+    return Outcome(changed, record["image"], image.pinned, notes)
 
 
-def settle_replica(session: Session) -> bool:
+def settle_replica(session: Session, notes: List[str]) -> bool:
     """What a replica that streams leaves behind of its time as primary: slots and the mark; gives whether
-    there was any. Has a checkpoint say which timeline it is on."""
+    there was any, and adds to `notes` which consumers' slots there were. Has a checkpoint say which timeline it is on."""
     slots = session.ask(FIND_OWN_SLOTS)
     for slot in slots:
         session.execute("SELECT pg_drop_replication_slot(%s)" % quote(slot))
+    logical = drop_leftovers(session)
+    notes += describe_dropped(logical)
     if session.ask(IS_CHECKPOINT_OLD):
         session.execute("CHECKPOINT")
-    return remove_mark() or bool(slots)
+    return any([remove_mark(), slots, logical])
 
 
 def apply_files(spec: Spec, image: Image, session: Session) -> bool:

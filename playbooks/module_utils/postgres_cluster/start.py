@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from .check import find_fault
 from .clone import clone
@@ -75,8 +75,9 @@ def start_server(spec: Spec, image: Image) -> Outcome:
         require_role(spec)
     if spec.is_primary:
         return _start_primary(spec, image)
+    notes: List[str] = []
     try:
-        changed, floor = _start_replica(spec, image, up)
+        changed, floor = _start_replica(spec, image, up, notes)
     except Problem as problem:
         if isinstance(problem, StillStarting) and LOST.search(problem.log) is None:
             raise
@@ -100,7 +101,7 @@ def start_server(spec: Spec, image: Image) -> Outcome:
         stop(spec)
         write_files(spec, image)
         ensure_container(spec, image)
-    return finish(spec, image, changed)
+    return finish(spec, image, changed)._replace(notes=notes)
 
 
 def comes_up(spec: Spec) -> bool:
@@ -203,9 +204,9 @@ def _read_former_digest(aside: Optional[Dict[str, Any]]) -> str:
     return (read_record() or {})["digest"] if image is None else image.pinned
 
 
-def _start_replica(spec: Spec, image: Image, up: bool) -> Tuple[bool, Dict[str, int]]:
+def _start_replica(spec: Spec, image: Image, up: bool, notes: List[str]) -> Tuple[bool, Dict[str, int]]:
     """Gives whether anything changed, and what it was started with for now where the new settings are lower
-    than what its primary last ran with.
+    than what its primary last ran with; adds to `notes`.
 
     So it stands after a rollout that lowers settings and was interrupted: the primary is through, and the
     replica has yet to replay it.
@@ -220,7 +221,7 @@ def _start_replica(spec: Spec, image: Image, up: bool) -> Tuple[bool, Dict[str, 
     with Session(spec.container) as session:
         changed = apply_files(spec, image, session) if up else True
         wait_until_streaming(spec, session, FOLLOW_SECONDS)
-        return settle_replica(session) or changed, floor
+        return settle_replica(session, notes) or changed, floor
 
 
 def finish(spec: Spec, image: Image, changed: bool) -> Outcome:

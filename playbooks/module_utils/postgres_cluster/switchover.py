@@ -24,6 +24,7 @@ from .image import Image
 from .psql import Session, quote
 from .promote import promote_server
 from .record import choose_recorded_image, read_record
+from .logical_slots import find_movable
 from .reload import apply_files
 from .restart import check_configuration
 from .server import (
@@ -68,18 +69,21 @@ FROM pg_control_checkpoint()
 """
 
 
-def check_switchover(spec: Spec, slots: List[str], other: str) -> Outcome:
+def check_switchover(spec: Spec, slots: List[str], other: str, may_lose: bool) -> Outcome:
     """Before the pause, on both nodes: what speaks against it, and what can be done ahead. `other` is the
-    address of the other node. Gives the fact `role`, what the node is now."""
+    address of the other node; `may_lose`: consumers' slots may be lost. Gives the fact `role`, what the node is now, and
+    of the primary `movable_slots`, which the other must have copies of."""
     if spec.is_primary:
         return _check_successor(spec, slots, other)
     role = read_role(spec)
+    movable: List[str] = []
     if role == "primary":
         with Session(spec.container) as session:
+            movable = find_movable(session, spec, may_lose)
             _refuse_long_transactions(session, spec)
             _wait_for_lag(session, spec, patient=True)
             session.execute("CHECKPOINT")
-    return Outcome(False, facts={"role": role})
+    return Outcome(False, facts={"role": role, "movable_slots": movable})
 
 
 def _check_successor(spec: Spec, slots: List[str], other: str) -> Outcome:
