@@ -79,6 +79,7 @@ function render(): { comment: string; summary: string; commentMs: number; summar
     planText: hideSensitive(planText, document),
     database: { notObserved: 'there are no nodes in a bench.', foreseen: [] },
     settings: { changes: [], source: 'none', node: null },
+    logicalSlots: [],
     topology: [],
     writesWait: null,
     refusals: [],

@@ -164,6 +164,7 @@ function checkReplicas(description: Description, replicaCount: number): string[]
 const PERMISSIONS = [
   ['allow_destroy_label', 'that data is destroyed'],
   ['allow_collation_label', 'that text is sorted in another order'],
+  ['allow_slot_loss_label', 'that logical slots are lost'],
 ] as const;
 
 /** A label that allows something is a person's to set. */

@@ -48,6 +48,7 @@ backend_config:
 working_directory: infrastructure/orders
 allow_destroy_label: may-destroy
 allow_collation_label: may-sort
+allow_slot_loss_label: may-lose
 allow_plan_label: may-plan
 label_prefix: db/
 on_plan_change: apply

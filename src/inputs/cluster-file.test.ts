@@ -47,6 +47,7 @@ describe('a cluster file', () => {
       sshPublicKey: KEY_A,
       allowDestroyLabel: 'may-destroy',
       allowCollationLabel: 'may-sort',
+      allowSlotLossLabel: 'may-lose',
       allowPlanLabel: 'may-plan',
       labelPrefix: 'db/',
       onPlanChange: 'apply',

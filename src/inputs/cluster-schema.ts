@@ -194,6 +194,7 @@ export const clusterSchema = z.strictObject({
   ).optional(),
   allow_destroy_label: label('to refuse always', 'allow-destroy').optional(),
   allow_collation_label: label('to refuse always', 'allow-collation-change').optional(),
+  allow_slot_loss_label: label('to refuse always', 'allow-slot-loss').optional(),
   allow_plan_label: label('to plan no pull request of a fork', 'allow-plan').optional(),
   label_prefix: matching(
     /^([A-Za-z0-9][A-Za-z0-9 ._/:-]{0,29})?$/,
@@ -254,6 +255,7 @@ export const FORMS: Readonly<Record<ClusterKey, Form>> = {
   working_directory: 'text',
   allow_destroy_label: 'text',
   allow_collation_label: 'text',
+  allow_slot_loss_label: 'text',
   allow_plan_label: 'text',
   label_prefix: 'text',
   on_plan_change: 'text',

@@ -57,6 +57,12 @@ describe('a file of a pull request', () => {
       'bug',
       ({ allowCollationLabel }) => allowCollationLabel,
     ],
+    allow_slot_loss_label: [
+      'held',
+      'may-lose',
+      'bug',
+      ({ allowSlotLossLabel }) => allowSlotLossLabel,
+    ],
     allow_plan_label: ['held', 'may-plan', 'bug', ({ allowPlanLabel }) => allowPlanLabel],
     label_prefix: ['held', 'db/', 'evil/', ({ labelPrefix }) => labelPrefix],
     on_plan_change: ['held', 'fail', 'apply', ({ onPlanChange }) => onPlanChange],
@@ -106,6 +112,7 @@ describe('a file of a pull request', () => {
         image: 'ghcr.io/acme/postgres',
         'allow-destroy-label': 'may-destroy',
         'allow-collation-label': 'may-sort',
+        'allow-slot-loss-label': 'may-lose',
         'allow-plan-label': 'may-plan',
         'label-prefix': 'db/',
         'on-plan-change': 'apply',
@@ -164,7 +171,7 @@ describe('a file of a pull request', () => {
     });
     expect(readNotes(result)).toEqual([
       expect.stringMatching(/^clusters\/orders\.yml is new: main has no such file\./),
-      'ssh_user, allow_destroy_label, allow_collation_label, allow_plan_label, label_prefix, on_plan_change, comment, terraform_binary of clusters/orders.yml will count once the file is merged. The plan was made without.',
+      'ssh_user, allow_destroy_label, allow_collation_label, allow_slot_loss_label, allow_plan_label, label_prefix, on_plan_change, comment, terraform_binary of clusters/orders.yml will count once the file is merged. The plan was made without.',
     ]);
   });
 
@@ -246,20 +253,22 @@ describe('a file that a merge brought', () => {
     onPlanChange: result.request?.onPlanChange,
     allowDestroyLabel: result.request?.allowDestroyLabel,
     allowCollationLabel: result.request?.allowCollationLabel,
+    allowSlotLossLabel: result.request?.allowSlotLossLabel,
   });
 
   test.each<[string, string, string | null, object, readonly RegExp[]]>([
     [
       'looser rules count from the next merge on',
-      `${GOOD}on_plan_change: apply\nallow_destroy_label: bug\nallow_collation_label: bug\n`,
+      `${GOOD}on_plan_change: apply\nallow_destroy_label: bug\nallow_collation_label: bug\nallow_slot_loss_label: bug\n`,
       GOOD,
       {
         onPlanChange: 'fail',
         allowDestroyLabel: 'allow-destroy',
         allowCollationLabel: 'allow-collation-change',
+        allowSlotLossLabel: 'allow-slot-loss',
       },
       [
-        /^clusters\/orders\.yml: allow_destroy_label, allow_collation_label, on_plan_change count from the next merge on\./,
+        /^clusters\/orders\.yml: allow_destroy_label, allow_collation_label, allow_slot_loss_label, on_plan_change count from the next merge on\./,
       ],
     ],
     [

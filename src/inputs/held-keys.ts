@@ -36,6 +36,7 @@ export const PLAN_USES: Readonly<Record<ClusterKey, PlanUse>> = {
   working_directory: 'identity',
   allow_destroy_label: 'rule',
   allow_collation_label: 'rule',
+  allow_slot_loss_label: 'rule',
   allow_plan_label: 'rule',
   label_prefix: 'rule',
   on_plan_change: 'rule',
@@ -99,6 +100,7 @@ const MERGE_RULES = [
   ['require_signature', true],
   ['allow_destroy_label', ''],
   ['allow_collation_label', ''],
+  ['allow_slot_loss_label', ''],
 ] as const satisfies readonly (readonly [ClusterKey, unknown])[];
 
 /**

@@ -144,6 +144,12 @@ describe('readRequest', () => {
     expect(read(taken).problems).toEqual([
       expect.stringMatching(/^label-prefix: "db\/" is not allowed\. .*"db\/destroy" itself/),
     ]);
+    const slots = { 'label-prefix': 'db/', 'allow-slot-loss-label': 'db/switchover' };
+    expect(read(slots).problems).toEqual([expect.stringMatching(/\(allow-slot-loss-label\)/)]);
+    const shared = { 'allow-plan-label': 'Allow-Slot-Loss' };
+    expect(read(shared).problems).toEqual([
+      expect.stringMatching(/^allow-plan-label: .*the label of allow-slot-loss-label, too/),
+    ]);
     expect(read({ 'label-prefix': 'allow-' }).problems).toHaveLength(1);
     const plan = { 'label-prefix': 'db/', 'allow-plan-label': 'db/restart' };
     expect(read(plan).problems).toEqual([

@@ -54,6 +54,7 @@ export function makeRequest(
     githubToken: secret('github-token'),
     allowDestroyLabel: read('allow_destroy_label') || null,
     allowCollationLabel: read('allow_collation_label') || null,
+    allowSlotLossLabel: read('allow_slot_loss_label') || null,
     allowPlanLabel: read('allow_plan_label') || null,
     labelPrefix: readValue(description, 'label_prefix') || null,
     onPlanChange: read('on_plan_change'),

@@ -24,6 +24,8 @@ export interface Request {
   readonly allowDestroyLabel: string | null;
   /** The label of a pull request that may bring an image which sorts text in another order; null: none may. */
   readonly allowCollationLabel: string | null;
+  /** The label of a pull request whose merge may lose logical replication slots; null: none may. */
+  readonly allowSlotLossLabel: string | null;
   /** The label by which the plan of a fork's pull request is asked for; null: none is made. */
   readonly allowPlanLabel: string | null;
   /** What the names of the labels begin with that say what a merge would do; null: none are set. */

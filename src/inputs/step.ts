@@ -37,6 +37,7 @@ export const DEFAULTED: ReadonlySet<string> = new Set([
   'ssh-user',
   'allow-destroy-label',
   'allow-collation-label',
+  'allow-slot-loss-label',
   'allow-plan-label',
   'on-plan-change',
   'comment',

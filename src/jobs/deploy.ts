@@ -29,6 +29,7 @@ import { LeftOutError } from './left-out-error.ts';
 import { configureNodes } from './operation.ts';
 import { listStates, type Preview, previewRollout } from './preview.ts';
 import { ChangedPlanError } from './reviews.ts';
+import { allowsSlotLoss, refuseSlotLoss, type SlotConsent } from './slot-loss.ts';
 import { Stages } from './stages.ts';
 
 const NEXT_STEPS: Readonly<Record<Phase, string>> = {
@@ -95,11 +96,8 @@ export async function deploy(
 
     // A label allows what its own pull request brings, and nothing that is pushed with it later.
     const labels = pull !== null && isMergedAs(pull, commit) ? pull.labels : null;
-    let ground: Ground = {
-      kind: 'plan',
-      label: job.request.allowDestroyLabel,
-      labels,
-    };
+    let ground: Ground = { kind: 'plan', label: job.request.allowDestroyLabel, labels };
+    const consent: SlotConsent = { label: job.request.allowSlotLossLabel, labels };
     const { providerLock } = plan;
     let { digest } = reviews.describe(plan.summary, { commit, image: null, providerLock });
     const isReviewable = hasReviewable(plan.summary);
@@ -121,7 +119,7 @@ export async function deploy(
         report = { ...report, reviewed, warnings: [...warnings, ...others] };
       }
       ground = { ...ground, partly: report.reviewed?.partly ?? false };
-      refuseEarly({ plan, preview, ground });
+      refuseEarly({ plan, preview, ground, consent });
     }
     if (isReviewable) await deployment.begin(commit, { digest, required: onPlanChange === 'fail' });
     else await deployment.resume(commit, digest);
@@ -143,6 +141,7 @@ export async function deploy(
       nodes,
       instanceType: job.request.spec.instanceType,
       memoryMib: plan.memoryMib,
+      allowsSlotLoss: allowsSlotLoss(consent),
       infrastructure: stages,
       fresh: [...made.create, ...made.replace],
       starting: plan.standing.halted.map(({ node }) => node.name),
@@ -188,12 +187,18 @@ function describeFailure(error: unknown, phase: Phase): DeployState {
 }
 
 /** What speaks against the change must be said before the infrastructure changes. */
-function refuseEarly(options: { plan: PlanResult; preview: Preview; ground: Ground }): void {
-  const { plan, preview, ground } = options;
+function refuseEarly(options: {
+  plan: PlanResult;
+  preview: Preview;
+  ground: Ground;
+  consent: SlotConsent;
+}): void {
+  const { plan, preview, ground, consent } = options;
   const { database } = preview;
   const refusals = [
     ...('refusals' in database ? database.refusals : []),
     ...refuse(plan.summary, ground),
+    ...refuseSlotLoss(preview.slotLoss, consent),
   ];
   if (refusals.length > 0) throw new UserError(refusals);
   const { destroy } = describeNodes(plan.summary);

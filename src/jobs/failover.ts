@@ -38,9 +38,10 @@ export async function failOver(
   const job: Job = { ...given, request: { ...given.request, spec } };
   let steps: readonly Step[] = [];
   let proof: readonly NodeProof[] = [];
+  let warnings: readonly string[] = [];
   const summarize = (progress: DeployState) =>
     announcement.summarize(
-      { ...beginReport(job, { commit }), progress, steps, proof },
+      { ...beginReport(job, { commit, warnings }), progress, steps, proof },
       renderDeploySummary,
     );
   try {
@@ -63,9 +64,14 @@ export async function failOver(
       instanceType: null,
       memoryMib: null,
       infrastructure: createInfrastructure(job, terraform, standing),
+      // Those of the primary are lost with it where no replica has a copy.
+      allowsSlotLoss: true,
       decide: decideFailover({ fenced, gone, states }),
       onSteps: (all) => {
         steps = all;
+      },
+      onNotes: (notes) => {
+        warnings = [...warnings, ...notes.map(({ node, note }) => `${node}: ${note}.`)];
       },
       onProof: (all) => {
         proof = all;

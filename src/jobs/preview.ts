@@ -3,6 +3,7 @@ import * as core from '@actions/core';
 import { warnCollations } from '../cluster/collation.ts';
 import { type DesiredCluster, describeDesired } from '../cluster/desired.ts';
 import { foresee, type Unseen } from '../cluster/foresight.ts';
+import { explainSlotLoss, findSlotFates } from '../cluster/logical-slots.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
 import { isRunningPrimary } from '../cluster/replication.ts';
 import { type Rollout, rollout } from '../cluster/rollout.ts';
@@ -27,8 +28,10 @@ const LOOK_SECONDS = 20;
 
 /** What a plan means for the database. */
 export interface Preview {
-  /** The rollout that the plan brings with it, or why it cannot be told. */
+  /** The rollout that the plan brings with it, as if logical slots might be lost; or why it cannot be told. */
   readonly database: Rollout | Unseen;
+  /** Why it is not done while logical slots may not be lost; null where none is. */
+  readonly slotLoss: string | null;
   /** The nodes as they were seen; none where nobody could look. */
   readonly observed: readonly NodeObservation[];
   readonly desired: DesiredCluster;
@@ -46,7 +49,12 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
     instanceType: spec.instanceType,
     memoryMib: plan.memoryMib,
   });
-  const unseen = (database: Preview['database']): Preview => ({ database, observed: [], desired });
+  const unseen = (database: Preview['database']): Preview => ({
+    database,
+    slotLoss: null,
+    observed: [],
+    desired,
+  });
   const changes = describeNodes(plan.summary);
   const notObserved = (reason: string) =>
     unseen({
@@ -92,7 +100,10 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
       });
     }
     const around = { ...desired, away };
-    return { database: rollout(observed, around), observed, desired: around };
+    const database = rollout(observed, { ...around, allowsSlotLoss: true });
+    const { steps } = 'steps' in database ? database : { steps: [] };
+    const slotLoss = explainSlotLoss(observed, { steps, desired: around });
+    return { database, slotLoss, observed, desired: around };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return notObserved(error.message);
@@ -105,7 +116,10 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
 export function describeDatabase(
   job: Job,
   { plan, preview }: { plan: PlanResult; preview: Preview },
-): Pick<PlanReport, 'database' | 'settings' | 'topology' | 'writesWait' | 'planText'> & {
+): Pick<
+  PlanReport,
+  'database' | 'settings' | 'topology' | 'writesWait' | 'planText' | 'logicalSlots'
+> & {
   readonly warnings: readonly string[];
 } {
   const { database, observed, desired } = preview;
@@ -142,6 +156,7 @@ export function describeDatabase(
     }),
     writesWait: findWait(replication, steps),
     planText: plan.text,
+    logicalSlots: findSlotFates(observed, steps),
     warnings: warnings.filter((text) => text !== null),
   };
 }

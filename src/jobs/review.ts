@@ -23,6 +23,7 @@ import {
 } from './job.ts';
 import type { Labels } from './labels.ts';
 import { describeDatabase, previewRollout } from './preview.ts';
+import { refuseSlotLoss } from './slot-loss.ts';
 
 /** What a plan is made for; the time is added when it is kept. */
 type PlanOrigin = Omit<ReviewOrigin, 'time'>;
@@ -104,12 +105,16 @@ async function preparePlan(
   core.setOutput('plan-digest', kept.digest);
   const pull = await subject.read();
   const described = describeDatabase(job, { plan, preview });
-  const { allowDestroyLabel: label } = job.request;
+  const { allowDestroyLabel: label, allowSlotLossLabel } = job.request;
+  const labels = pull?.labels ?? null;
   const report: PlanReport = {
     ...described,
     cluster: job.request.spec.name,
     plan: plan.summary,
-    refusals: refuse(plan.summary, { kind: 'plan', label, labels: pull?.labels ?? null }),
+    refusals: [
+      ...refuse(plan.summary, { kind: 'plan', label, labels }),
+      ...refuseSlotLoss(preview.slotLoss, { label: allowSlotLossLabel, labels }),
+    ],
     warnings: [...warnings, ...described.warnings],
     run: { ...beginReport(job, { commit }).run, tool, planDigest: kept.digest },
   };

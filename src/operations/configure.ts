@@ -89,6 +89,8 @@ export async function configure(
     instanceType: string | null;
     /** RAM of that type, null where it is not known. */
     memoryMib: number | null;
+    /** Somebody said that logical slots may be lost. */
+    allowsSlotLoss?: boolean;
     /** Null: the instances stay what they are. */
     infrastructure: Infrastructure | null;
     /** Nodes whose machine this run has made. */
@@ -164,7 +166,7 @@ async function converge(
   options: { access: NodeAccess } & Parameters<typeof configure>[1],
 ): Promise<Outcome> {
   const { access, instanceType, memoryMib, infrastructure, decide } = options;
-  const { onSteps, onNotes, onLeftOut } = options;
+  const { onSteps, onNotes, onLeftOut, allowsSlotLoss = false } = options;
   const { reviewedImage: reviewed = null, starting = [], states = {}, labels = null } = options;
   const { allowCollationLabel } = access.request;
   let standing = options.nodes;
@@ -177,7 +179,12 @@ async function converge(
   for (;;) {
     const isBooting = fresh.size > 0 || starting.length > 0 || steps.some(isTerraformStep);
     const patience = decide === undefined || (options.awaitsFresh && fresh.size > 0);
-    const described = describeDesired(access.request.spec, { standing, instanceType, memoryMib });
+    const described = describeDesired(access.request.spec, {
+      standing,
+      instanceType,
+      memoryMib,
+      allowsSlotLoss,
+    });
     const seen = await nodes.observe(
       standing.filter(({ name }) => !away.has(name)),
       {
@@ -247,6 +254,7 @@ async function converge(
     }
     steps.push(...segment);
     changes.push(...report.changes);
+    onNotes?.(report.notes);
     if (isLast) {
       return {
         primary,

@@ -1,3 +1,4 @@
+import type { SlotFate } from '../cluster/logical-slots.ts';
 import type { TopologyChange } from '../cluster/topology.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
 import { REQUEST_OUTPUT } from '../terraform/review.ts';
@@ -6,6 +7,7 @@ import { COMMENT_BUDGET, fitSections, fixed, type Section } from './budget.ts';
 import { type Danger, findDangers } from './danger.ts';
 import { mayPause } from './foresight.ts';
 import { type Headline, renderHeadline, renderTitle, summarizeCounts } from './headline.ts';
+import { renderLogicalSlots, warnSlotLoss } from './logical-slots.ts';
 import { countNoun, renderCode, renderLink, renderText, shortenText } from './markdown.ts';
 import { renderPlanText } from './plan-text.ts';
 import { renderDrift, renderResources } from './resources.ts';
@@ -23,6 +25,8 @@ export interface PlanReport {
   readonly planText: string;
   readonly database: DatabasePlan;
   readonly settings: SettingsReport;
+  /** What becomes of the primary's logical slots; none where it has none or was not seen. */
+  readonly logicalSlots: readonly SlotFate[];
   /** Every node before and after. */
   readonly topology: readonly TopologyChange[];
   /** For how long commits wait for replicas that are taken away; null: they do not. */
@@ -70,6 +74,7 @@ const tellWhole = ({ run }: PlanReport): string =>
 export function listPlanSections(report: PlanReport, whole: string): Section[] {
   const { plan } = report;
   const dangers = findDangers(plan);
+  const lost = warnSlotLoss(report.logicalSlots);
   return [
     fixed(renderHeadline(describeHeadline(report))),
     renderAlert('CAUTION', {
@@ -77,6 +82,8 @@ export function listPlanSections(report: PlanReport, whole: string): Section[] {
         ...(isDown(report) ? ['**No primary answers:** nobody can write now.'] : []),
         ...report.refusals.map(renderRefusal),
         ...dangers.filter(({ level }) => level !== 'notice').map(({ text }) => text),
+        // While it is refused, the refusal says which.
+        ...(lost === null || report.refusals.length > 0 ? [] : [lost]),
       ],
       givesWay: 8,
     }),
@@ -94,6 +101,7 @@ export function listPlanSections(report: PlanReport, whole: string): Section[] {
       whole,
       isRefused: report.refusals.length > 0,
     }),
+    renderLogicalSlots(report.logicalSlots, { givesWay: 5, whole }),
     renderTopology(report.topology, { givesWay: 5, whole }),
     renderResources(plan, { givesWay: 3, whole }),
     renderDrift(plan.drift, { givesWay: 2, whole }),
@@ -140,7 +148,9 @@ function describeHeadline(report: PlanReport): Headline {
   const { cluster, plan, database, refusals, settings, writesWait } = report;
   const isRefused = refusals.length > 0 || ('refusals' in database && database.refusals.length > 0);
   const dangers: readonly Danger[] = findDangers(plan);
-  const lost = dangers.some(({ level }) => level === 'loss');
+  const lost =
+    dangers.some(({ level }) => level === 'loss') ||
+    report.logicalSlots.some(({ fate }) => fate === 'lost');
   const steps = 'steps' in database ? summarizeSteps(database.steps, writesWait) : '';
   const parts = [
     isRefused ? 'refused' : 'planned',

@@ -1,0 +1,53 @@
+import type { SlotFate } from '../cluster/logical-slots.ts';
+import { fitParts, fixed, type Section } from './budget.ts';
+import { countNoun, renderCode, renderTable } from './markdown.ts';
+
+const WORDS: Readonly<Record<SlotFate['fate'], string>> = {
+  kept: 'stays as it is',
+  synchronised: 'goes along: the next primary has a copy',
+  lost: '**lost**: its consumer needs a new slot and a fresh copy',
+  invalid: 'cannot be read from any more, whatever happens; drop it',
+};
+
+/** What becomes of the primary's logical slots, as a table; left out where it has none. `whole` says where all of it is. */
+export function renderLogicalSlots(
+  slots: readonly SlotFate[],
+  { givesWay, whole }: { givesWay: number; whole: string },
+): Section {
+  if (slots.length === 0) return fixed('');
+  const rows = slots.map(({ name, database, plugin, active, fate }) => [
+    renderCode(name),
+    WORDS[fate],
+    renderCode(database),
+    renderCode(plugin),
+    active ? 'connected' : 'not connected',
+  ]);
+  const render = (count: number) =>
+    [
+      '#### Logical slots',
+      count === 0
+        ? ''
+        : renderTable(
+            ['slot', 'what becomes of it', 'database', 'plugin', 'consumer'],
+            rows.slice(0, count),
+          ),
+      count === rows.length
+        ? ''
+        : `✂️ Left out to fit: ${countNoun(rows.length - count, 'slot')}. ${whole}`,
+    ]
+      .filter((text) => text !== '')
+      .join('\n\n');
+  return { givesWay, render: (room) => fitParts(rows.length, { room, render }) };
+}
+
+/** Names that a sentence has room for. */
+const MOST_NAMES = 10;
+
+/** That slots are lost, as a sentence of Markdown; null where none is. */
+export function warnSlotLoss(slots: readonly SlotFate[]): string | null {
+  const lost = slots.filter(({ fate }) => fate === 'lost');
+  if (lost.length === 0) return null;
+  const rest = lost.length - MOST_NAMES;
+  const names = lost.slice(0, MOST_NAMES).map(({ name }) => renderCode(name));
+  return `**Logical slots are lost** with the switchover: ${names.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}.`;
+}
