@@ -51,6 +51,18 @@ export function createReport(): AnsibleResult {
         slots: [...node.postgres.slots, { name: 'node_9', active: false, walStatus: 'reserved' }],
         archiver: createArchiver(),
         weakCommits: [{ role: 'batch', database: 'orders', value: 'off' }],
+        logicalSlots: [
+          {
+            name: 'orders_cdc',
+            database: 'shop',
+            plugin: 'pgoutput',
+            active: true,
+            failover: true,
+            synced: false,
+            invalid: false,
+            leftover: false,
+          },
+        ],
         senders: [
           {
             applicationName: 'node_2',
