@@ -4,7 +4,11 @@ import { openSession, type Session } from '../../client.ts';
 import { PAUSE_LIMIT_MS } from '../../load.ts';
 import { LiveCluster } from './cluster.ts';
 
-const INPUTS = { 'instance-type': 't3.small', 'replica-count': '2' };
+const INPUTS = {
+  'instance-type': 't3.small',
+  'replica-count': '2',
+  settings: 'wal_level = logical',
+};
 /** A transaction older than this keeps a switchover from beginning. */
 const LONG_MS = 60_000;
 
@@ -77,4 +81,41 @@ test('a transaction that has been open for long is not cut off: the switchover i
     again: false,
   });
   expect(primary.after).toBe('node-3');
+});
+
+test('a slot without a copy keeps the primary where it is, one with failover goes along', async () => {
+  const create = (failover: boolean) =>
+    cluster.ask(
+      'node-3',
+      `SELECT pg_create_logical_replication_slot('cdc', 'pgoutput', false, false, ${failover})`,
+    );
+  await create(false);
+  await cluster.refuse('switchover that would lose a slot', choose('node-1'), {
+    reason: /logical slot cdc would be lost with the switchover to node-1/,
+  });
+  await cluster.ask('node-3', `SELECT pg_drop_replication_slot('cdc')`);
+  await create(true);
+  const listCopies = `SELECT coalesce(string_agg(slot_name, ' '), '') FROM pg_replication_slots WHERE synced AND NOT temporary`;
+  /** Reads on as a consumer does, until the replica has a complete copy. */
+  const copy = (from: string, to: string) =>
+    expect
+      .poll(
+        async () => {
+          await cluster.ask(from, 'SELECT pg_log_standby_snapshot()');
+          await cluster.ask(
+            from,
+            `SELECT pg_replication_slot_advance('cdc', pg_current_wal_lsn())`,
+          );
+          return cluster.ask(to, listCopies);
+        },
+        { timeout: 60_000, interval: 500 },
+      )
+      .toBe('cdc');
+  await copy('node-3', 'node-1');
+  const { primary } = await cluster.change('switchover with a slot', choose('node-1'), {
+    again: false,
+  });
+  expect(primary.after).toBe('node-1');
+  // The former primary has dropped its own, and has a copy of the one that went along.
+  await copy('node-1', 'node-3');
 });
