@@ -10,6 +10,8 @@ from ansible.module_utils.postgres_cluster.image import ensure_image
 from ansible.module_utils.postgres_cluster.keys import ensure_keys
 from ansible.module_utils.postgres_cluster.packages import ensure_docker
 from ansible.module_utils.postgres_cluster.record import read_record
+from ansible.module_utils.postgres_cluster.registry import use_login
+from ansible.module_utils.postgres_cluster.spec import decode
 from ansible.module_utils.postgres_cluster.volume import ensure_volume
 
 
@@ -23,9 +25,12 @@ def main() -> None:
             "authorized_key": {"type": "str", "required": True, "no_log": False},
             "retired_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "fenced": {"type": "bool", "default": False},
+            "registry_username": {"type": "str"},
+            "registry_secret": {"type": "str", "no_log": True},
         },
     )
     options = module.params
+    use_login(options["image"], decode(options["registry_username"]), decode(options["registry_secret"]))
     done = []
     try:
         if ensure_keys(options["user"], options["authorized_key"], options["retired_keys"]):

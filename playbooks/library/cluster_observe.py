@@ -8,6 +8,7 @@ import json
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postgres_cluster.command import Problem
 from ansible.module_utils.postgres_cluster.observe import observe_node
+from ansible.module_utils.postgres_cluster.registry import use_login
 from ansible.module_utils.postgres_cluster.spec import decode
 
 
@@ -29,6 +30,8 @@ def main() -> None:
             "fresh_nodes": {"type": "list", "elements": "str", "default": []},
             "superuser_secret": {"type": "str", "no_log": True},
             "replication_secret": {"type": "str", "no_log": True},
+            "registry_username": {"type": "str"},
+            "registry_secret": {"type": "str", "no_log": True},
         },
         supports_check_mode=True,
     )
@@ -38,6 +41,7 @@ def main() -> None:
         superuser=decode(module.params["superuser_secret"]),
         replication=decode(module.params["replication_secret"]),
     )
+    use_login(options["image"], decode(options["registry_username"]), decode(options["registry_secret"]))
     try:
         module.exit_json(changed=False, observation=observe_node(options))
     except Problem as problem:

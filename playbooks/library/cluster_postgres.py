@@ -19,6 +19,7 @@ from ansible.module_utils.postgres_cluster.initialise import initialise
 from ansible.module_utils.postgres_cluster.logical_slots import wait_for_copies
 from ansible.module_utils.postgres_cluster.promote import promote
 from ansible.module_utils.postgres_cluster.recovery import notes
+from ansible.module_utils.postgres_cluster.registry import use_login
 from ansible.module_utils.postgres_cluster.reload import reload
 from ansible.module_utils.postgres_cluster.restart import restart
 from ansible.module_utils.postgres_cluster.spec import Outcome, Spec, decode, exclusive
@@ -70,6 +71,7 @@ def do_step(options: Options) -> Outcome:
         collation_change=options["collation_change"],
         collation_way_out=decode(options["collation_way_out"]) or "",
     )
+    use_login(options["image"], decode(options["registry_username"]), decode(options["registry_secret"]))
     with exclusive(spec.cluster):
         return STEPS[options["step"]](spec, options)
 
@@ -101,6 +103,8 @@ def main() -> None:
             "may_lose_slots": {"type": "bool", "default": False},
             "superuser_secret": {"type": "str", "no_log": True},
             "replication_secret": {"type": "str", "no_log": True},
+            "registry_username": {"type": "str"},
+            "registry_secret": {"type": "str", "no_log": True},
         },
         required_if=[
             ("step", "clone", ["primary", "primary_address", "primary_image"]),

@@ -1,12 +1,33 @@
+import base64
+import json
 import os
+import re
+import socket
 import sys
 import tempfile
+import threading
 import unittest
 from unittest import mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
 
-from postgres_cluster import clone, files, keys, layout, observe, packages, record, reload, sensitive, server, volume
+from postgres_cluster import (
+    attempts,
+    clone,
+    docker,
+    files,
+    image,
+    keys,
+    layout,
+    observe,
+    packages,
+    record,
+    registry,
+    reload,
+    sensitive,
+    server,
+    volume,
+)
 from postgres_cluster.command import Problem
 from postgres_cluster.psql import quote
 
@@ -177,14 +198,21 @@ class Files(unittest.TestCase):
 
 
 class Docker(unittest.TestCase):
-    def ensure(self, installed, before=None):
-        """The text of daemon.json at the moment at which Docker is installed, or at the end where it is not."""
+    def ensure(self, installed, before=None, live=False):
+        """The text of daemon.json at the moment at which Docker is installed, or at the end where it is not; and the
+        verbs of systemctl. `live`: whether the daemon says that live-restore is on."""
         with tempfile.TemporaryDirectory() as folder:
             path = folder + "/docker/daemon.json"
             if before is not None:
                 os.mkdir(folder + "/docker")
                 files.write_text(path, before)
             found = []
+            verbs = []
+
+            def run(argv, **_):
+                verbs.append(argv[1])
+                return mock.Mock(returncode=0)
+
             with mock.patch.multiple(
                 packages,
                 DAEMON=path,
@@ -192,17 +220,212 @@ class Docker(unittest.TestCase):
                 install=lambda package: found.append((package, files.read_text(path))),
                 hold=lambda: False,
                 is_starting_at_boot=lambda: True,
-                run=lambda *_, **__: mock.Mock(returncode=0),
+                ask=lambda path: {"LiveRestoreEnabled": live or '"live-restore": true' in (found or [("", "")])[0][1]},
+                run=run,
             ):
-                packages.ensure_docker()
-            return found or files.read_text(path)
+                changed = packages.ensure_docker()
+            self.assertEqual(changed, not installed or "reload" in verbs)
+            return found or files.read_text(path), verbs
 
     def test_has_no_network_of_its_own_from_its_first_start_on(self):
-        self.assertEqual(self.ensure(False), [("docker.io", '{"bridge": "none"}\n')])
+        settings = '{"bridge": "none", "live-restore": true}\n'
+        self.assertEqual(self.ensure(False), ([("docker.io", settings)], ["is-active"]))
 
-    def test_is_left_as_it_is_where_it_is_there(self):
-        self.assertIsNone(self.ensure(True))
-        self.assertEqual(self.ensure(False, before="{}"), [("docker.io", "{}")])
+    def test_lets_containers_run_while_it_restarts(self):
+        for before, after in [
+            (None, '{"live-restore": true}\n'),
+            # As earlier versions wrote it.
+            ('{"bridge": "none"}\n', '{"bridge": "none", "live-restore": true}\n'),
+        ]:
+            with self.subTest(before):
+                # Read again, not started again: that would cost a restart of every container.
+                self.assertEqual(self.ensure(True, before=before), (after, ["is-active", "reload"]))
+
+    def test_is_left_as_it_is_where_somebody_else_chose(self):
+        self.assertEqual(self.ensure(True, before='{"live-restore": false}'), ('{"live-restore": false}', ["is-active"]))
+        # On its command line: said twice, it would not start again.
+        self.assertEqual(self.ensure(True, live=True), (None, ["is-active"]))
+        self.assertEqual(self.ensure(False, before="{}"), ([("docker.io", "{}")], ["is-active"]))
+
+
+class Apt(unittest.TestCase):
+    def install(self, *ends):
+        """Installs where apt-get ends one after the other so, each (exit code, stderr); gives its words and the pauses."""
+        ends = list(ends)
+        calls, slept = [], []
+
+        def run(argv, **_):
+            calls.append(argv)
+            code, stderr = ends.pop(0)
+            return mock.Mock(returncode=code, stderr=stderr)
+
+        with mock.patch.object(packages, "run", run), mock.patch.object(attempts.time, "sleep", slept.append):
+            packages.install("docker.io")
+        self.assertEqual(ends, [])
+        return calls, slept
+
+    FINE = (0, "")
+    GONE = (100, "E: Failed to fetch http://deb.debian.org/x.deb  404  Not Found\nE: Unable to fetch some archives")
+
+    def test_lists_are_new_at_every_attempt(self):
+        calls, slept = self.install(self.FINE, self.GONE, self.FINE, self.FINE)
+        self.assertEqual([argv[-1] for argv in calls], ["update", "docker.io", "update", "docker.io"])
+        self.assertEqual(slept, [packages.PAUSES[0]])
+        for argv in calls:
+            self.assertIn("Acquire::Retries=3", argv)
+
+    def test_says_what_was_tried(self):
+        with self.assertRaises(Problem) as raised:
+            self.install(self.GONE, self.FINE, self.GONE, self.GONE)
+        self.assertRegex(raised.exception.message, r"docker\.io: its downloads failed 3 times over \d+ s, each file up to 4 times")
+        self.assertIn("404", raised.exception.log)
+
+    def test_what_is_wrong_for_good_is_not_tried_again(self):
+        with self.assertRaises(Problem) as raised:
+            self.install(self.FINE, (100, "E: Unable to locate package docker.io"))
+        self.assertIn("Unable to locate", raised.exception.log)
+
+
+class Pull(unittest.TestCase):
+    REFERENCE = "ghcr.io/acme/postgres:17"
+
+    def pull(self, *ends):
+        """Pulls where attempts end so one after the other; gives the pauses."""
+        ends = list(ends)
+        slept = []
+        with mock.patch.object(image, "pull_image", lambda _: ends.pop(0)), mock.patch.object(
+            attempts.time, "sleep", slept.append
+        ):
+            try:
+                image.pull(self.REFERENCE)
+            finally:
+                self.assertEqual(ends, [])
+        return slept
+
+    def test_the_network_is_tried_again(self):
+        for error in [
+            "Get https://ghcr.io/v2/: net/http: TLS handshake timeout",
+            "Get https://ghcr.io/v2/: dial tcp 192.0.2.1:443: i/o timeout",
+            "dial tcp: lookup ghcr.io: no such host",
+            "read tcp 10.0.0.1:1->192.0.2.1:443: read: connection reset by peer",
+            "unexpected EOF",
+            "received unexpected HTTP status: 503 Service Unavailable",
+        ]:
+            with self.subTest(error):
+                self.assertEqual(self.pull(error, error, None), [2, 8])
+
+    def test_says_what_was_tried(self):
+        with self.assertRaises(Problem) as raised:
+            self.pull(*["dial tcp 192.0.2.1:443: i/o timeout"] * 4)
+        self.assertRegex(raised.exception.message, r"%s cannot .* ghcr\.io failed 4 times over \d+ s\." % self.REFERENCE)
+        self.assertIn("192.0.2.1", raised.exception.log)
+
+    def test_what_is_wrong_for_good_fails_at_once(self):
+        for error, words in [
+            ("manifest for ghcr.io/acme/postgres:17 not found: manifest unknown", "image and image-tag"),
+            ("Head https://ghcr.io/v2/: unauthorized: authentication required", "without a login.*registry-password"),
+            ("pull access denied for acme/postgres, repository does not exist", "registry-username"),
+            ("toomanyrequests: You have reached your pull rate limit", "limited"),
+            ("failed to register layer: no space left on device", "cannot be pulled$"),
+        ]:
+            with self.subTest(error), self.assertRaises(Problem) as raised:
+                self.pull(error)
+            self.assertRegex(raised.exception.message, words)
+            self.assertEqual(raised.exception.log, error)
+
+
+class Login(unittest.TestCase):
+    """What Docker is told, by a socket that notes it."""
+
+    SECRET = "correct horse: {{ battery }}"
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.addCleanup(registry.use_login, "postgres:17", None, None)
+        self.answer = b"HTTP/1.0 200 OK\r\n\r\n{}\n"
+        self.asked = []
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(folder.name + "/docker.sock")
+        listener.listen()
+        self.addCleanup(listener.close)
+        patch = mock.patch.object(docker, "SOCKET", folder.name + "/docker.sock")
+        patch.start()
+        self.addCleanup(patch.stop)
+
+        def serve():
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    self.asked.append(connection.recv(65536).decode("ascii"))
+                    connection.sendall(self.answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+
+    def read_login(self):
+        """The login in the last request, None without one."""
+        found = re.search(r"^X-Registry-Auth: (\S+)\r$", self.asked[-1], re.MULTILINE)
+        return found and json.loads(base64.urlsafe_b64decode(found.group(1)))
+
+    def test_goes_to_the_registry_of_the_image_only(self):
+        registry.use_login("ghcr.io/acme/postgres:17", "robot", self.SECRET)
+        own = {"username": "robot", "password": self.SECRET, "serveraddress": "ghcr.io"}
+        for reference, expected in [
+            ("ghcr.io/acme/postgres:17", own),
+            ("ghcr.io/acme/postgres@sha256:" + "a" * 64, own),
+            ("postgres:17", None),
+            ("ghcr.io.evil.example/acme/postgres:17", None),
+            ("evil.example/ghcr.io/postgres:17", None),
+            ("ghcr.io:444/acme/postgres:17", None),
+        ]:
+            with self.subTest(reference):
+                self.assertIsNone(docker.pull_image(reference))
+                self.assertEqual(self.read_login(), expected)
+                self.answer = b'HTTP/1.0 200 OK\r\n\r\n{"Descriptor": {"digest": "sha256:1"}}'
+                self.assertEqual(docker.resolve_digest(reference), "sha256:1")
+                self.assertEqual(self.read_login(), expected)
+                self.answer = b"HTTP/1.0 200 OK\r\n\r\n"
+
+    def test_without_a_host_it_is_docker_hubs(self):
+        registry.use_login("acme/postgres:17", "robot", self.SECRET)
+        docker.pull_image("postgres:17")
+        self.assertEqual(self.read_login()["serveraddress"], "https://index.docker.io/v1/")
+        docker.pull_image("localhost/postgres:17")
+        self.assertIsNone(self.read_login())
+
+    def test_nothing_else_has_it(self):
+        registry.use_login("ghcr.io/acme/postgres:17", "robot", self.SECRET)
+        docker.ask("/images/ghcr.io/acme/postgres:17/json")
+        self.assertIsNone(self.read_login())
+
+    def test_one_image_is_asked_for(self):
+        for reference, query in [
+            ("postgres:17", "fromImage=postgres&tag=17"),
+            ("postgres", "fromImage=postgres&tag=latest"),
+            ("host:5000/a/postgres", "fromImage=host%3A5000%2Fa%2Fpostgres&tag=latest"),
+            ("host:5000/a/postgres:17", "fromImage=host%3A5000%2Fa%2Fpostgres&tag=17"),
+            ("host:5000/postgres@sha256:ab", "fromImage=host%3A5000%2Fpostgres&tag=sha256%3Aab"),
+        ]:
+            with self.subTest(reference):
+                docker.pull_image(reference)
+                self.assertTrue(self.asked[-1].startswith("POST /images/create?%s HTTP/1.0\r\n" % query))
+
+    def test_what_went_wrong(self):
+        for answer, expected in [
+            (b'HTTP/1.0 404 Not Found\r\n\r\n{"message": "manifest unknown"}', "manifest unknown"),
+            # In the middle of a pull the status has been sent.
+            (
+                b'HTTP/1.0 200 OK\r\n\r\n{"status":"Pulling"}\r\n{"errorDetail":{"message":"EOF"},"error":"EOF"}\r\n',
+                "EOF",
+            ),
+            (b"HTTP/1.0 500 Oh\r\n\r\n", "Docker answers 500"),
+        ]:
+            with self.subTest(answer):
+                self.answer = answer
+                self.assertEqual(docker.pull_image("postgres:17"), expected)
 
 
 class Data(unittest.TestCase):

@@ -7,9 +7,11 @@ import os
 import re
 import shutil
 import socket
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+from urllib.parse import quote
 
 from .command import Problem, run
+from .registry import list_headers
 
 SOCKET = "/var/run/docker.sock"
 # A look at a node must not hang on a registry.
@@ -17,6 +19,8 @@ REGISTRY_SECONDS = 10
 # Read back as far as this for the last lines that say something.
 LOG_LINES = 5000
 REFUSAL = re.compile(r"FATAL:.*the database system is (starting up|not yet accepting connections|not accepting connections)")
+# Between two signs of life of a pull.
+PULL_SECONDS = 600
 
 
 def is_installed() -> bool:
@@ -62,10 +66,43 @@ def resolve_digest(reference: str) -> Optional[str]:
     """The digest (`sha256:…`) that the registry has for a reference, without pulling it; None when it does not
     say, e.g. because it wants a login (Docker Engine API, `GET /distribution/{name}/json`)."""
     try:
-        status, body = _request("GET", "/distribution/%s/json" % reference, REGISTRY_SECONDS)
+        status, body = _request(
+            "GET", "/distribution/%s/json" % reference, REGISTRY_SECONDS, headers=list_headers(reference)
+        )
     except Problem:
         return None
     return None if status != 200 else json.loads(body)["Descriptor"]["digest"]
+
+
+def pull_image(reference: str) -> Optional[str]:
+    """Pulls an image; gives what went wrong, None for nothing (Docker Engine API, `POST /images/create`)."""
+    name, at, tag = reference.partition("@")
+    if not at:
+        name, tag = split_tag(reference)
+    path = "/images/create?fromImage=%s&tag=%s" % (quote(name, safe=""), quote(tag, safe=""))
+    status, body = _request("POST", path, PULL_SECONDS, headers=list_headers(reference))
+    text = body.decode("utf-8", "replace")
+    if status != 200:
+        return read_message(text) or "Docker answers %d" % status
+    # The answer begins before the pull has ended: an error comes as the last of its lines.
+    errors = [line for line in text.splitlines() if '"error"' in line]
+    return read_message(errors[-1]) if errors else None
+
+
+def split_tag(reference: str) -> Tuple[str, str]:
+    """(`host:5000/name`, tag); without one it is `latest`, as an empty one would pull them all."""
+    head, slash, last = reference.rpartition("/")
+    name, _, tag = last.partition(":")
+    return head + slash + name, tag or "latest"
+
+
+def read_message(text: str) -> str:
+    """The message in an answer of Docker's that tells of an error."""
+    try:
+        answer = json.loads(text)
+        return str(answer.get("error") or answer["message"])
+    except (ValueError, KeyError, AttributeError):
+        return text.strip()[-1000:]
 
 
 def stop_container(name: str, seconds: int) -> None:
@@ -77,13 +114,14 @@ def stop_container(name: str, seconds: int) -> None:
         raise Problem("Docker answers %d to stopping %s" % (status, name), body.decode("utf-8", "replace"))
 
 
-def _request(method: str, path: str, timeout: float, document: bytes = b"") -> Tuple[int, bytes]:
+def _request(
+    method: str, path: str, timeout: float, document: bytes = b"", headers: Optional[Mapping[str, str]] = None
+) -> Tuple[int, bytes]:
     """HTTP/1.0, so that the answer comes in one piece and ends with the connection."""
-    head = "%s %s HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (
-        method,
-        path,
-        len(document),
-    )
+    length = str(len(document))
+    fields = {"Host": "docker", "Content-Type": "application/json", "Content-Length": length, **(headers or {})}
+    lines = ["%s %s HTTP/1.0" % (method, path), *("%s: %s" % field for field in fields.items())]
+    head = "\r\n".join(lines) + "\r\n\r\n"
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(timeout)

@@ -5,16 +5,31 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import tarfile
 import uuid
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+from .attempts import Attempts
 from .command import Problem, run
-from .docker import inspect_image
+from .docker import inspect_image, pull_image
 from .files import read_json, write_text
+from .registry import find_registry, list_headers
 
 CACHE = "/var/cache/postgres-cluster"
+# Seconds before another attempt at a pull.
+PAUSES = (2, 8, 20)
+# What may be over the next moment. Whatever else goes wrong is as wrong the next time.
+NETWORK = re.compile(
+    r"time-?out|timed out|deadline exceeded|\bEOF\b|connection (refused|reset)|connection was forcibly|broken pipe"
+    r"|no such host|temporary failure|server misbehaving|(network|host) is unreachable|no route to host"
+    r"|request canceled|\b(500|502|503|504)\b|internal server error|bad gateway|service unavailable",
+    re.IGNORECASE,
+)
+REFUSED = re.compile(r"unauthorized|authentication required|denied|no basic auth|forbidden|\b40[13]\b", re.IGNORECASE)
+UNKNOWN = re.compile(r"manifest unknown|not found|no matching manifest|\b404\b", re.IGNORECASE)
+RATE = re.compile(r"toomanyrequests|too many requests|\b429\b", re.IGNORECASE)
 
 
 class Image(NamedTuple):
@@ -42,11 +57,48 @@ def ensure_image(reference: str) -> Tuple[Image, bool]:
     found = inspect_image(reference)
     pulled = found is None
     if found is None:
-        run(["docker", "pull", "--quiet", reference], timeout=1800)
+        pull(reference)
         found = inspect_image(reference)
     if found is None:
         raise Problem("Docker pulled %s but does not find it afterwards" % reference)
     return describe_image(reference, found), pulled
+
+
+def pull(reference: str) -> None:
+    """Pulls an image, again where the network failed; raises Problem with what was tried."""
+    attempts = Attempts(PAUSES)
+    while True:
+        error = pull_image(reference)
+        if error is None:
+            return
+        registry = find_registry(reference)
+        for pattern, words in [
+            (
+                REFUSED,
+                "%s refuses %s %s. Look at image, and at registry-username and registry-password, which are for the "
+                "registry of image" % (registry, reference, _describe_login(reference)),
+            ),
+            (UNKNOWN, "%s does not have %s. Look at image and image-tag" % (registry, reference)),
+            (
+                RATE,
+                "%s has limited how often %s can be pulled. Wait, or give registry-username and registry-password"
+                % (registry, reference),
+            ),
+        ]:
+            if pattern.search(error):
+                raise Problem(words, error)
+        if not NETWORK.search(error):
+            raise Problem("%s cannot be pulled" % reference, error)
+        if not attempts.pause():
+            raise Problem(
+                "%s cannot be pulled: the way to %s failed %s. Look whether this node reaches it (route, security "
+                "group, proxy), then run this again" % (reference, registry, attempts),
+                error,
+            )
+
+
+def _describe_login(reference: str) -> str:
+    return "with the login that was given" if list_headers(reference) else "without a login"
 
 
 def describe_image(reference: str, found: Dict[str, Any]) -> Image:

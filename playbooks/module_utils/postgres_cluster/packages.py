@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import time
 
+from .attempts import Attempts
 from .command import Problem, run
-from .docker import is_installed, is_starting_at_boot
-from .files import make_directory, read_text, write_text
+from .docker import ask, is_installed, is_starting_at_boot
+from .files import make_directory, read_json, read_text, write_text
 
 # Trap 12: an unattended upgrade of any of them restarts Docker, and PostgreSQL with it.
 HELD = ("docker.io", "containerd", "runc")
@@ -17,7 +19,14 @@ PATIENCE_SECONDS = 600
 DAEMON = "/etc/docker/daemon.json"
 # Every container here has the host's network or none. Docker's own takes 172.17.0.0/16, and with it the way to a VPC
 # or an office that uses these addresses.
-SETTINGS = {"bridge": "none"}
+# live-restore: a Docker that is restarted, or that crashed, finds its containers running and leaves them so.
+SETTINGS = {"bridge": "none", "live-restore": True}
+# What earlier versions wrote.
+FORMER_SETTINGS = {"bridge": "none"}
+# apt's own repetitions of one file, and ours of the whole: a mirror in the middle of an update is whole again later.
+APT_RETRIES = 3
+PAUSES = (5, 20)
+NETWORK = ("failed to fetch", "unable to fetch", "could not resolve", "could not connect", "temporary failure", "timed out")
 
 
 def ensure_docker() -> bool:
@@ -33,7 +42,7 @@ def ensure_docker() -> bool:
     if active.returncode != 0 or not is_starting_at_boot():
         run(["systemctl", "enable", "--now", "docker.service"], timeout=180)
         changed = True
-    return changed
+    return ensure_live_restore() or changed
 
 
 def configure() -> None:
@@ -44,23 +53,61 @@ def configure() -> None:
         write_text(DAEMON, json.dumps(SETTINGS) + "\n")
 
 
+def ensure_live_restore() -> bool:
+    """Switches live-restore on in a Docker that runs, which restarts nothing (dockerd, "Daemon configuration file"); gives
+    whether anything changed. A file that somebody else has written stays, as does a choice on the command line."""
+    if (ask("/info") or {}).get("LiveRestoreEnabled") is not False:
+        return False
+    text = read_text(DAEMON)
+    if text is None:
+        wanted = {"live-restore": True}
+    elif read_json(DAEMON) == FORMER_SETTINGS:
+        wanted = SETTINGS
+    else:
+        return False
+    make_directory(os.path.dirname(DAEMON))
+    write_text(DAEMON, json.dumps(wanted) + "\n")
+    run(["systemctl", "reload", "docker.service"], timeout=60)
+    return True
+
+
 def install(package: str) -> None:
-    """Installs a package, with patience for whoever else is installing."""
-    environment = {"DEBIAN_FRONTEND": "noninteractive"}
-    wait = ["-o", "DPkg::Lock::Timeout=%d" % PATIENCE_SECONDS]
+    """Installs a package, with patience for whoever else is installing and for a network that is not there yet.
+
+    Raises Problem, which says what was tried, how often and over how long.
+    """
+    attempts = Attempts(PAUSES)
+    while True:
+        result = update()
+        if result.returncode == 0:
+            result = apt("-y", "--no-install-recommends", "install", package)
+        if result.returncode == 0:
+            return
+        if not any(word in result.stderr.lower() for word in NETWORK):
+            raise Problem("apt cannot install %s (exit code %d)" % (package, result.returncode), result.stderr[-4000:])
+        if not attempts.pause():
+            raise Problem(
+                "apt cannot install %s: its downloads failed %s, each file up to %d times. Look whether this node "
+                "reaches the mirrors in /etc/apt (route, security group, proxy), then run this again"
+                % (package, attempts, APT_RETRIES + 1),
+                result.stderr[-4000:],
+            )
+
+
+def update() -> "subprocess.CompletedProcess[str]":
+    """Updates the package lists, once nobody else does; gives how that ended."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
-        update = run(["apt-get", "-q", *wait, "update"], env=environment, check=False)
-        if update.returncode == 0:
-            break
+        result = apt("update")
         # The lock of the package lists is the one that DPkg::Lock::Timeout does not cover.
-        if "lock" not in update.stderr.lower() or time.monotonic() > deadline:
-            raise Problem("the package lists cannot be updated", update.stderr[-2000:])
+        if result.returncode == 0 or "lock" not in result.stderr.lower() or time.monotonic() > deadline:
+            return result
         time.sleep(2)
-    run(
-        ["apt-get", "-q", "-y", *wait, "--no-install-recommends", "install", package],
-        env=environment,
-    )
+
+
+def apt(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    options = ["-o", "DPkg::Lock::Timeout=%d" % PATIENCE_SECONDS, "-o", "Acquire::Retries=%d" % APT_RETRIES]
+    return run(["apt-get", "-q", *options, *arguments], env={"DEBIAN_FRONTEND": "noninteractive"}, check=False)
 
 
 def hold() -> bool:
