@@ -44,6 +44,8 @@ export interface DriveOptions {
   readonly retiredKeys?: readonly string[];
   readonly superuserPassword?: string | null;
   readonly replicationPassword?: string | null;
+  /** For the registry of the image; none: no login. */
+  readonly registryLogin?: { readonly username: string; readonly password: string };
   readonly pinnedImage?: PinnedImage;
   /** Labels of the pull request. */
   readonly labels?: readonly string[];
@@ -91,6 +93,10 @@ export async function runPlaybook(
       secrets: {
         postgresPassword: options.superuserPassword ?? '',
         replicationPassword: options.replicationPassword ?? '',
+        ...(options.registryLogin && {
+          registryUsername: options.registryLogin.username,
+          registryPassword: options.registryLogin.password,
+        }),
       },
       keys: { current: options.authorizedKey, retired: options.retiredKeys ?? [] },
       rollout: {

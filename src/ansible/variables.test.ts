@@ -36,6 +36,16 @@ test('what people chose freely is encoded', () => {
   expect(file).toContain("log_line_prefix = '{{ lookup(''pipe'', ''id'') }}'");
 });
 
+test('a login to a registry is encoded, name and password', () => {
+  const login = { registryUsername: TEMPLATE, registryPassword: 'p{{ss' };
+  const secrets = { postgresPassword: '', replicationPassword: '', ...login };
+  const variables = JSON.parse(render({ secrets }));
+  const decode = (text: string) => Buffer.from(text, 'base64').toString();
+  expect(decode(variables.cluster_registry_username)).toBe(TEMPLATE);
+  expect(decode(variables.cluster_registry_secret)).toBe('p{{ss');
+  expect(JSON.parse(render({})).cluster_registry_secret).toBe('');
+});
+
 test.each([
   ['{{ x }}', 'cluster_known_images.0.digest'],
   ['{% x %}', 'cluster_known_images.0.digest'],

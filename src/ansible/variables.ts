@@ -22,7 +22,8 @@ import type { PublicKeys } from '../ssh-key.ts';
  */
 export function renderVariables(options: {
   desired: DesiredCluster;
-  secrets: Pick<Secrets, 'postgresPassword' | 'replicationPassword'>;
+  secrets: Pick<Secrets, 'postgresPassword' | 'replicationPassword'> &
+    Partial<Pick<Secrets, 'registryUsername' | 'registryPassword'>>;
   keys: PublicKeys;
   rollout?: {
     primary: string;
@@ -43,6 +44,8 @@ export function renderVariables(options: {
       cluster_retired_keys: keys.retired,
       cluster_superuser_secret: encode(secrets.postgresPassword),
       cluster_replication_secret: encode(secrets.replicationPassword),
+      cluster_registry_username: encode(secrets.registryUsername ?? ''),
+      cluster_registry_secret: encode(secrets.registryPassword ?? ''),
       cluster_settings: listSettings(desired),
       cluster_image_needs: encode(
         JSON.stringify(listImageNeeds(desired.settings).map(({ kind, name }) => ({ kind, name }))),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Intent } from '../intent.ts';
-import { createOperation, createStep, DEPLOY } from './input-fixtures.ts';
+import { createOperation, createStep, DEPLOY, REVIEW } from './input-fixtures.ts';
 import { type InputResult, readRequest } from './inputs.ts';
 import { SECRET_INPUTS } from './secrets.ts';
 import type { RawInputs } from './step.ts';
@@ -243,6 +243,33 @@ describe('no secret is shown', () => {
     ]);
     expect(read({ [name]: ' '.repeat(12) }).problems).toHaveLength(1);
     expect(read({ [name]: 'synchronous!' }).problems).toEqual([]);
+  });
+
+  test('a login to a registry needs a name and a password that can be hidden', () => {
+    const login = { 'registry-username': 'acme-bot', 'registry-password': 'ghp_0123456789' };
+    expect(read(login).request?.secrets).toMatchObject({
+      registryUsername: 'acme-bot',
+      registryPassword: 'ghp_0123456789',
+    });
+    expect(read({ ...login, 'registry-username': '' }).problems).toEqual([
+      expect.stringMatching(/^registry-username: missing\. registry-password is given/),
+    ]);
+    expect(read({ ...login, 'registry-password': '' }).problems).toEqual([
+      expect.stringMatching(/^registry-password: missing\. registry-username is given/),
+    ]);
+    expect(read({ ...login, 'registry-password': 'short' }).problems).toEqual([
+      expect.stringMatching(/^registry-password: too short\. .*12 characters/),
+    ]);
+    expect(read({ ...login, 'registry-username': 'two words' }).problems).toEqual([
+      expect.stringMatching(/^registry-username: "two words" is not allowed\./),
+    ]);
+  });
+
+  test('a run that gets no secrets does without the login', () => {
+    const fork = { kind: 'review', withoutSecrets: 'forks' } as const;
+    const none = { 'postgres-password': '', 'replication-password': '', 'ssh-private-key': '' };
+    const { problems } = read({ ...none, 'registry-username': 'acme-bot' }, { ...REVIEW, ...fork });
+    expect(problems).toEqual([]);
   });
 
   test('a review-key that is too short is refused', () => {

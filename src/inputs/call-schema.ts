@@ -27,10 +27,20 @@ export const callSchema = z.object({
   }),
   'postgres-password': z.string(),
   'replication-password': z.string(),
+  'registry-username': z.string().refine((value) => /^[\x21-\x7e]{0,255}$/.test(value), {
+    error:
+      'Allowed: the name that the registry of image knows, of printable ASCII without spaces, or nothing for no login, e.g. acme-bot.',
+  }),
+  'registry-password': z.string(),
   'ssh-private-key': z.string(),
   'github-token': z.string(),
 } satisfies Record<
-  (typeof SECRET_INPUTS)[number] | 'command' | 'fenced' | 'cluster-file' | 'request',
+  | (typeof SECRET_INPUTS)[number]
+  | 'command'
+  | 'fenced'
+  | 'cluster-file'
+  | 'request'
+  | 'registry-username',
   z.ZodType
 >);
 

@@ -213,6 +213,27 @@ function checkMajor(description: Description): string[] {
  * must not be a word of ordinary texts: masking `e` or `postgres` would shred the log and the comment.
  */
 function checkPasswords(inputs: RawInputs): string[] {
+  return [...checkDatabasePasswords(inputs), ...checkRegistryPassword(inputs)];
+}
+
+function checkRegistryPassword(inputs: RawInputs): string[] {
+  const { 'registry-username': username = '', 'registry-password': password = '' } = inputs;
+  if (password === '') return [];
+  return [
+    ...(username === ''
+      ? [
+          'registry-username: missing. registry-password is given, and a login needs both. Name the account, e.g. acme-bot; AWS for a token of Amazon ECR.',
+        ]
+      : []),
+    ...(password.trim().length < SHORTEST_SECRET
+      ? [
+          `registry-password: too short. Allowed: at least ${SHORTEST_SECRET} characters, since it is hidden wherever it turns up; use an access token of the registry.`,
+        ]
+      : []),
+  ];
+}
+
+function checkDatabasePasswords(inputs: RawInputs): string[] {
   return ['postgres-password', 'replication-password'].flatMap((name) => {
     const value = inputs[name] ?? '';
     if (!/^[\x20-\x7e]*$/.test(value)) {

@@ -125,6 +125,25 @@ describe('a file of a pull request', () => {
     expect(moved.request).toEqual((await readFile(WHOLE, { intent: REVIEW })).request);
   });
 
+  test('a login stays with the registry of the default branch, whatever a pull request names', async () => {
+    const standing = `${GOOD}image: ghcr.io/acme/postgres\n`;
+    const login = { 'registry-username': 'acme-bot', 'registry-password': 'ghp_0123456789' };
+    for (const image of [
+      'evil.example/acme/postgres',
+      'ghcr.io.evil.example/postgres',
+      'postgres',
+    ]) {
+      const { request } = await readFile(`${GOOD}image: ${image}\n`, {
+        intent: REVIEW,
+        standing,
+        step: login,
+      });
+      // The nodes send it to the registry of this image and to no other (test_host.py, Login).
+      expect(request?.spec.image).toBe('ghcr.io/acme/postgres');
+      expect(request?.secrets.registryPassword).toBe('ghp_0123456789');
+    }
+  });
+
   test('an image of the same registry is planned', async () => {
     const standing = `${GOOD}image: ghcr.io/acme/postgres\n`;
     const proposed = `${GOOD}image: ghcr.io/acme/postgres-ha\n`;

@@ -17,7 +17,7 @@ describe('readRequest', () => {
 
   test('every input can be in a cluster file, unless it is a secret or says what one run does', () => {
     const inFile = CLUSTER_KEYS.map(nameInput);
-    const ofOneRun = ['command', 'fenced', 'request', 'cluster-file'];
+    const ofOneRun = ['command', 'fenced', 'request', 'cluster-file', 'registry-username'];
     expect([...inFile, ...SECRET_INPUTS, ...ofOneRun].sort()).toEqual(
       Object.keys(ACTION_INPUTS).sort(),
     );

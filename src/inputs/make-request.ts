@@ -45,6 +45,8 @@ export function makeRequest(
     secrets: {
       postgresPassword: secret('postgres-password'),
       replicationPassword: secret('replication-password'),
+      registryUsername: call['registry-username'] ?? '',
+      registryPassword: secret('registry-password'),
       sshPrivateKey: secret('ssh-private-key'),
       reviewKey: secret('review-key'),
     },

@@ -59,6 +59,13 @@ export function findMissing(description: Description, purpose: Purpose): string[
       `Replicas log in with it. ${store}, e.g. \${{ secrets.REPLICATION_PASSWORD }}.`,
     );
   }
+  // A name without its secret is what a run sees that gets none; only nodes that are to pull cannot do without.
+  if (configures && (call['registry-username'] ?? '') !== '') {
+    needSecret(
+      'registry-password',
+      `registry-username is given, and the nodes log in to the registry of image with both. Keep it as a secret that this job can read, e.g. \${{ secrets.REGISTRY_PASSWORD }}.`,
+    );
+  }
   if (intent.kind === 'deploy' || (intent.kind === 'review' && withoutSecrets === null)) {
     if (readValue(description, 'require_signature') === true) {
       needSecret(

@@ -49,6 +49,9 @@ export interface Backend {
 export interface Secrets {
   readonly postgresPassword: string;
   readonly replicationPassword: string;
+  /** With the password, the login to the registry that `image` names; empty: none. No secret by itself. */
+  readonly registryUsername: string;
+  readonly registryPassword: string;
   /** One private key, or several: the first is in use, the rest are being rotated out. */
   readonly sshPrivateKey: string;
   /** Signs what was reviewed; empty: not signed. */

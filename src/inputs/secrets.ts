@@ -2,6 +2,7 @@
 export const SECRET_INPUTS = [
   'postgres-password',
   'replication-password',
+  'registry-password',
   'ssh-private-key',
   'review-key',
   'github-token',
