@@ -67,28 +67,13 @@ def ensure_image(reference: str) -> Tuple[Image, bool]:
 def pull(reference: str) -> None:
     """Pulls an image, again where the network failed; raises Problem with what was tried."""
     attempts = Attempts(PAUSES)
+    registry = find_registry(reference)
     while True:
         error = pull_image(reference)
         if error is None:
             return
-        registry = find_registry(reference)
-        for pattern, words in [
-            (
-                REFUSED,
-                "%s refuses %s %s. Look at image, and at registry-username and registry-password, which are for the "
-                "registry of image" % (registry, reference, _describe_login(reference)),
-            ),
-            (UNKNOWN, "%s does not have %s. Look at image and image-tag" % (registry, reference)),
-            (
-                RATE,
-                "%s has limited how often %s can be pulled. Wait, or give registry-username and registry-password"
-                % (registry, reference),
-            ),
-        ]:
-            if pattern.search(error):
-                raise Problem(words, error)
         if not NETWORK.search(error):
-            raise Problem("%s cannot be pulled" % reference, error)
+            raise Problem(_explain(reference, error), error)
         if not attempts.pause():
             raise Problem(
                 "%s cannot be pulled: the way to %s failed %s. Look whether this node reaches it (route, security "
@@ -97,8 +82,22 @@ def pull(reference: str) -> None:
             )
 
 
-def _describe_login(reference: str) -> str:
-    return "with the login that was given" if list_headers(reference) else "without a login"
+def _explain(reference: str, error: str) -> str:
+    registry = find_registry(reference)
+    if REFUSED.search(error):
+        login = "with the login that was given" if list_headers(reference) else "without a login"
+        return (
+            "%s refuses %s %s. Look at image, and at registry-username and registry-password, which are for the "
+            "registry of image" % (registry, reference, login)
+        )
+    if UNKNOWN.search(error):
+        return "%s does not have %s. Look at image and image-tag" % (registry, reference)
+    if RATE.search(error):
+        return (
+            "%s has limited how often %s can be pulled. Wait, or give registry-username and registry-password"
+            % (registry, reference)
+        )
+    return "%s cannot be pulled" % reference
 
 
 def describe_image(reference: str, found: Dict[str, Any]) -> Image:
