@@ -19,7 +19,8 @@ PATIENCE_SECONDS = 600
 DAEMON = "/etc/docker/daemon.json"
 # Every container here has the host's network or none. Docker's own takes 172.17.0.0/16, and with it the way to a VPC
 # or an office that uses these addresses.
-# live-restore: a Docker that is restarted, or that crashed, finds its containers running and leaves them so.
+# live-restore: a Docker that is restarted, or that crashed, finds its containers running and leaves them so. Without it
+# the Docker that comes after a crash stops them, and starts none of them again.
 SETTINGS = {"bridge": "none", "live-restore": True}
 # What earlier versions wrote.
 FORMER_SETTINGS = {"bridge": "none"}
