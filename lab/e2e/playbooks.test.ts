@@ -7,6 +7,7 @@ import { mergeSettings, type Settings } from '../../src/cluster/settings.ts';
 import type { Step } from '../../src/cluster/step.ts';
 import { configure, type DriveOptions, type PlaybookRun, runPlaybook } from '../playbooks/drive.ts';
 import { type Hosts, startHosts } from '../playbooks/hosts.ts';
+import { startPrivateRegistry, stopPrivateRegistry } from '../registry/registry.ts';
 import { LANE } from './lane.ts';
 
 const root = '/var/lib/postgresql-cluster';
@@ -27,6 +28,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await hosts?.destroy();
+  await stopPrivateRegistry(LANE.world);
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -232,6 +234,80 @@ describe('a change', () => {
     // A replica that connects anew shows that its passfile is the new one.
     await query('node-1', 'SELECT pg_terminate_backend(pid) FROM pg_stat_replication');
     await converge();
+  });
+});
+
+describe('Docker', () => {
+  test('that is restarted, or that crashes, leaves the server running', async () => {
+    const before = await readStarts();
+    const ask = "docker inspect -f '{{.State.StartedAt}}' postgres-orders";
+    const started = await hosts.run('node-1', ask);
+    await hosts.run('node-1', 'systemctl restart docker');
+    expect(await hosts.run('node-1', ask)).toBe(started);
+    await hosts.run('node-1', 'pkill -KILL -x dockerd');
+    await waitOnNode('node-1', `[ "$(${ask})" = ${started} ]`);
+    const { done } = await converge();
+    expect(done.changes).toEqual([]);
+    expect(await readStarts()).toEqual(before);
+  });
+});
+
+describe('a file system with an error', () => {
+  test('is seen, and repaired by a reboot', async () => {
+    const { observed } = await converge();
+    expect(observed.observations.map(({ volume }) => volume.readOnly)).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    const name = '$(basename $(findmnt -no SOURCE /var/lib/postgresql-cluster))';
+    await hosts.run('node-3', `echo 1 > /sys/fs/ext4/${name}/trigger_fs_error`);
+    await expect(hosts.run('node-3', `touch ${root}/x`)).rejects.toThrow(/Read-only/);
+    await expect(configure(describeRun())).rejects.toThrow(
+      /refused: node-3: its data volume .* takes no writes.*reboot/,
+    );
+    await hosts.reboot('node-3');
+    await waitOnNode('node-3', 'docker exec postgres-orders pg_isready -qh 127.0.0.1');
+    await converge();
+  });
+});
+
+describe('a private registry', () => {
+  test('is logged in to for its own images, and the password stays nowhere', async () => {
+    const { username, password, image } = await startPrivateRegistry(LANE);
+    const step: Step = {
+      kind: 'check',
+      nodes: ['node-2'],
+      primary: 'node-1',
+      settings: mergeSettings(settings),
+    };
+    const check = (secret: string | null) => {
+      const login = secret === null ? {} : { registryLogin: { username, password: secret } };
+      const options = describeRun({ image: `${image}:17`, ...login });
+      return runPlaybook(options, 'site.yml', { primary: 'node-1', steps: [step], prove: false });
+    };
+    const without = await check(null);
+    expect(without.failures[0]?.message).toMatch(/10\.\d+\.0\.3:5000 refuses .* without a login/);
+    const wrong = await check('not this one');
+    expect(wrong.failures[0]?.message).toMatch(/refuses .* with the login that was given/);
+    const look = await runPlaybook(
+      describeRun({ image: `${image}:17`, registryLogin: { username, password } }),
+      'observe.yml',
+    );
+    expect(look.observations[0]?.host.imageDigest).toBe(hosts.registry.digests['17']);
+    const right = await check(password);
+    expect(right.failures, right.output).toEqual([]);
+    expect(await hosts.run('node-2', 'docker image ls --quiet --digests')).not.toBe('');
+    await hosts.run('node-2', `docker image inspect ${image}:17`);
+
+    const encoded = Buffer.from(password).toString('base64');
+    const places = '/etc /home /root /run /tmp /var/cache /var/log /var/lib/docker/containers';
+    const search = `grep -rlaF -e ${password} -e ${encoded} ${places} 2>/dev/null || true`;
+    expect(await hosts.run('node-2', search)).toBe('');
+    expect(await hosts.run('node-2', `journalctl --no-pager | grep -c ${password} || true`)).toBe(
+      '0',
+    );
+    for (const { output } of [without, wrong, look, right]) expect(output).not.toContain(password);
   });
 });
 

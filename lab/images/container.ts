@@ -54,10 +54,14 @@ export async function removeContainer(name: string): Promise<void> {
 }
 
 /** Waits until a URL answers with any success, at most 30 s; throws with the container's last words otherwise. */
-export async function awaitService(name: string, url: string): Promise<void> {
+export async function awaitService(
+  name: string,
+  url: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const deadline = Date.now() + 30_000;
   while (Date.now() < deadline) {
-    const answer = await fetch(url).catch(() => undefined);
+    const answer = await fetch(url, { headers }).catch(() => undefined);
     await answer?.body?.cancel();
     if (answer?.ok) return;
     await new Promise((resolve) => setTimeout(resolve, 100));

@@ -1,8 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { imageNames } from '../images/catalogue.ts';
 import { awaitService, ensureService, removeContainer, worldLabel } from '../images/container.ts';
 import { runDocker } from '../images/docker.ts';
 import { ensureImages } from '../images/images.ts';
-import { ensureInternet, type Internet, removeInternet } from './network.ts';
+import { ensureInternet, type Internet, nameInternet, removeInternet } from './network.ts';
 
 const imagePrefix = 'postgres-';
 
@@ -48,6 +49,10 @@ const manifestTypes = [
 
 function nameRegistry(world: string): string {
   return `pgca-${world}-registry`;
+}
+
+function namePrivateRegistry(world: string): string {
+  return `${nameRegistry(world)}-private`;
 }
 
 /** Asks the registry for a tag: OCI distribution specification, "pulling manifests". */
@@ -122,6 +127,58 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   return { mirror: `http://${prefix}.0.2:5000`, local, network, digests };
 }
 
+/** Login and password of the private registry of a world, and where hosts pull its images, e.g. `10.99.0.3:5000/library/postgres`. */
+export type PrivateRegistry = {
+  username: string;
+  password: string;
+  image: string;
+};
+
+/**
+ * Starts another registry beside that of a world, at <prefix>.0.3:5000: it serves the same images, and only with a login.
+ */
+export async function startPrivateRegistry({
+  world,
+  prefix = '10.99',
+}: Internet): Promise<PrivateRegistry> {
+  const { services } = await ensureImages({ only: ['services'] });
+  const [username, password] = ['robot', randomBytes(12).toString('hex')];
+  const name = namePrivateRegistry(world);
+  await removeContainer(name);
+  // Docker's registry takes bcrypt only, which Perl's crypt(3) has.
+  const hash =
+    'print "$ENV{LAB_USER}:", crypt($ENV{LAB_PASSWORD}, q($2b$05$abcdefghijklmnopqrstuu)), "\\n"';
+  const serve = `perl -e '${hash}' > /run/htpasswd && exec docker-registry serve /etc/lab/registry.yml`;
+  const environment = [
+    `LAB_USER=${username}`,
+    `LAB_PASSWORD=${password}`,
+    'REGISTRY_AUTH=htpasswd',
+    'REGISTRY_AUTH_HTPASSWD_REALM=lab',
+    'REGISTRY_AUTH_HTPASSWD_PATH=/run/htpasswd',
+  ];
+  const address = `${prefix}.0.3`;
+  const local = await ensureService({
+    world,
+    name,
+    image: services,
+    publish: 5000,
+    flags: [
+      ...['--network', nameInternet(world), '--ip', address],
+      ...['--volume', `${nameRegistry(world)}:/var/lib/registry:ro`],
+      ...environment.flatMap((entry) => ['--env', entry]),
+    ],
+    command: ['sh', '-c', serve],
+  });
+  const login = Buffer.from(`${username}:${password}`).toString('base64');
+  await awaitService(name, `http://${local}/v2/`, { authorization: `Basic ${login}` });
+  return { username, password, image: `${address}:5000/library/postgres` };
+}
+
+/** Stops the private registry of a world; nothing there is fine. */
+export async function stopPrivateRegistry(world: string): Promise<void> {
+  await removeContainer(namePrivateRegistry(world));
+}
+
 /**
  * Stops the registry of a world and removes its storage, unless that is to be kept for the next start; the
  * world's internet goes too if nothing else is connected to it. Nothing there is fine.
@@ -131,6 +188,7 @@ export async function stopRegistry(options: {
   keepStorage?: boolean;
 }): Promise<void> {
   const name = nameRegistry(options.world);
+  await stopPrivateRegistry(options.world);
   await removeContainer(name);
   if (!options.keepStorage) await runDocker(['volume', 'rm', '--force', name]);
   await removeInternet(options.world);

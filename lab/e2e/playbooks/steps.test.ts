@@ -455,7 +455,8 @@ test('data of a node that was given up comes back as a replica’s, before Docke
   // As if it had been the primary, and its volume was not mounted at boot.
   await stand.hosts.run(
     'node-3',
-    `rm ${ROOT}/data/standby.signal; systemctl stop docker.socket docker; umount ${ROOT}`,
+    // Docker leaves the server running when it stops.
+    `rm ${ROOT}/data/standby.signal; systemctl stop docker.socket docker; pkill -KILL -x postgres; umount ${ROOT}`,
   );
   const prepare = { kind: 'prepare', nodes: ['node-3'], fenced: true } as const;
   expect(await stand.change([prepare])).toHaveLength(1);
