@@ -13,7 +13,6 @@ import { describeArchiver } from '../report/faults.ts';
 import { listLeftOut } from '../report/left-out.ts';
 import { listSteps } from '../report/steps.ts';
 import type { Terraform } from '../terraform/cli.ts';
-import { readNodes } from '../terraform/outputs.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
 import { permit, refuse } from '../terraform/protection.ts';
 import { describeNodes, findUnseenLosses } from '../terraform/stage.ts';
@@ -27,6 +26,7 @@ import {
 } from './job.ts';
 import { LeftOutError } from './left-out-error.ts';
 import { logGroup } from './log-group.ts';
+import { lookUpNodes } from './look-up.ts';
 import { accessNodes } from './preview.ts';
 import { Stages } from './stages.ts';
 
@@ -43,12 +43,8 @@ export async function runOperation(job: Job, operation: Operation): Promise<void
       return applyAlone(job, terraform);
     case 'configure': {
       await logGroup('Read the state', () => terraform.init());
-      const nodes = readNodes(await terraform.outputs(), {
-        directory: job.workspace.directory,
-        spec: job.request.spec,
-      });
       await configureNodes(job, {
-        nodes,
+        ...(await lookUpNodes(job, terraform)),
         instanceType: null,
         memoryMib: null,
         infrastructure: null,

@@ -26,6 +26,8 @@ const LOST_SECONDS = 20;
 /** The same step so many times in a row leads nowhere. */
 const REPETITIONS = 3;
 
+const NOBODY: Sighting = { observed: [], unreachable: [], broken: [], locked: [], failures: [] };
+
 /** What was done and what was proved. */
 export interface ConfigureResult {
   readonly primary: string;
@@ -185,14 +187,15 @@ async function converge(
       memoryMib,
       allowsSlotLoss,
     });
-    const seen = await nodes.observe(
-      standing.filter(({ name }) => !away.has(name)),
-      {
-        desired: described,
-        waitSeconds: patience ? (isBooting ? BOOT_SECONDS : REBOOT_SECONDS) : LOST_SECONDS,
-        fresh: [...fresh],
-      },
-    );
+    const asked = standing.filter(({ name }) => !away.has(name));
+    const seen =
+      asked.length === 0
+        ? NOBODY
+        : await nodes.observe(asked, {
+            desired: described,
+            waitSeconds: patience ? (isBooting ? BOOT_SECONDS : REBOOT_SECONDS) : LOST_SECONDS,
+            fresh: [...fresh],
+          });
     const sighting = { ...seen, unreachable: [...seen.unreachable, ...away] };
     const reachable = removeNodes(described, sighting.unreachable);
     let desired = described;

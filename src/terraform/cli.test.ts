@@ -45,6 +45,11 @@ test('a plan of everything gives no variable', async () => {
   ]);
 });
 
+test('a look at what there is asks for no change', async () => {
+  await terraform.plan('look.tfplan', { publicKey: null, lock: false, refreshOnly: true });
+  expect(read().slice(3)).toEqual(['-lock=false', '-refresh-only', '-out=look.tfplan']);
+});
+
 test('a stage gives its variables through the environment, in one argument a replacement', async () => {
   const stage = { ...STAGE, replace: ['aws_instance.node["3"]'] };
   await terraform.plan('stage.tfplan', { publicKey: 'ssh-ed25519 A', lock: false, stage });

@@ -156,19 +156,34 @@ export class Terraform {
   /**
    * `terraform plan` into `planFile`. `publicKey` fills the variable when the directory was generated
    * without it; without `lock` it neither takes nor awaits the state's lock; with `stage` it is a part of
-   * the whole change.
+   * the whole change; with `refreshOnly` it only asks the provider what there is.
    *
    * @throws UserError with Terraform's own words
    */
   async plan(
     planFile: string,
-    { publicKey, lock, stage }: { publicKey: string | null; lock: boolean; stage?: Stage },
+    {
+      publicKey,
+      lock,
+      stage,
+      refreshOnly = false,
+    }: { publicKey: string | null; lock: boolean; stage?: Stage; refreshOnly?: boolean },
   ): Promise<void> {
     const locking = lock ? `-lock-timeout=${LOCK_TIMEOUT}` : '-lock=false';
     const replace = (stage?.replace ?? []).map((address) => `-replace=${address}`);
+    const mode = refreshOnly ? ['-refresh-only'] : [];
     const only = (stage?.only ?? []).map((address) => `-target=${address}`);
     await this.#run(
-      ['plan', '-input=false', '-no-color', locking, ...replace, ...only, `-out=${planFile}`],
+      [
+        'plan',
+        '-input=false',
+        '-no-color',
+        locking,
+        ...mode,
+        ...replace,
+        ...only,
+        `-out=${planFile}`,
+      ],
       {
         // A file's value would win over the environment, so this only ever fills a gap.
         env: {

@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import { parsePlan } from './plan-document.ts';
+import { readStanding, type Standing } from './standing.ts';
+
+const document = z.object({
+  prior_state: z
+    .object({
+      values: z
+        .object({
+          root_module: z.object({
+            resources: z
+              .array(
+                z.object({
+                  address: z.string(),
+                  mode: z.string(),
+                  type: z.string(),
+                  name: z.string(),
+                  index: z.union([z.string(), z.number()]).optional(),
+                  values: z.json(),
+                }),
+              )
+              .default([]),
+          }),
+        })
+        .optional(),
+    })
+    .optional(),
+});
+
+/**
+ * The nodes as a plan with `-refresh-only` found them: its `prior_state` is the state after the refresh (Terraform's
+ * "JSON Output Format", "Plan Representation"), and it has no changes. An instance that is gone is not among them.
+ *
+ * @throws UserError where a node has a value that AWS does not use
+ * @throws Error where it is no plan
+ */
+export function readRefreshed(planJson: unknown): Standing {
+  const plan = parsePlan(planJson);
+  const { data, error } = document.safeParse(planJson);
+  if (error) throw new Error(`The plan JSON cannot be read: ${z.prettifyError(error)}`);
+  const resources = data.prior_state?.values?.root_module.resources ?? [];
+  return readStanding({
+    ...plan,
+    resource_changes: resources.map(({ values, ...resource }) => ({
+      ...resource,
+      change: { actions: ['no-op'], before: values },
+    })),
+  });
+}
