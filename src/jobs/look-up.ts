@@ -5,9 +5,17 @@ import { UserError } from '../errors.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
 import { readRefreshed } from '../terraform/refreshed.ts';
+import type { Stage } from '../terraform/stage.ts';
 import type { Job } from './job.ts';
 import { logGroup } from './log-group.ts';
 import { listStates } from './preview.ts';
+
+/** The outputs speak of every instance, and cannot be told while one is gone: they are left out. */
+const MACHINES: Stage = {
+  instanceTypes: {},
+  keptNodeCount: 0,
+  only: ['aws_instance.node', 'aws_ebs_volume.data'],
+};
 
 /** The nodes of the state, as AWS knows them now. */
 export interface LookUp {
@@ -40,6 +48,7 @@ export async function lookUpNodes(job: Job, terraform: Terraform): Promise<LookU
         publicKey: job.keys?.current ?? null,
         lock: false,
         refreshOnly: true,
+        stage: MACHINES,
       });
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
