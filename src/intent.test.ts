@@ -378,6 +378,16 @@ describe('decideIntent', () => {
     });
   });
 
+  test('so is the replacement of a node', () => {
+    const event = createEvent('repository_dispatch', {
+      action: 'replace',
+      client_payload: { replace: 'node-2' },
+    });
+    const asked = { kind: 'replace', sha: MERGED };
+    expect(decideIntent('auto', event)).toMatchObject({ ...asked, body: { replace: 'node-2' } });
+    expect(decideIntent('replace', createEvent('workflow_dispatch'))).toMatchObject(asked);
+  });
+
   test.each(['refs/heads/main', 'refs/heads/x'])(
     'a named command runs on any event, on %s',
     (ref) => {

@@ -1,8 +1,18 @@
-/** The four parts of the job, each of which can be called alone. A failover is none of them. */
+/** The four parts of the job, each of which can be called alone. A failover and a replacement are none of them. */
 export type Operation = 'generate' | 'plan' | 'apply' | 'configure';
 
 /** What the `command` input may say. */
-export const COMMANDS = ['auto', 'generate', 'plan', 'apply', 'configure', 'failover'] as const;
+export const COMMANDS = [
+  'auto',
+  'generate',
+  'plan',
+  'apply',
+  'configure',
+  'failover',
+  'replace',
+] as const;
+/** What a call may ask for. */
+export type Called = Exclude<Command, 'auto'>;
 /** One of them. */
 export type Command = (typeof COMMANDS)[number];
 
@@ -136,6 +146,13 @@ export type Intent =
       readonly sha: string;
       readonly why: string;
     }
+  /** Give one node another instance. */
+  | {
+      readonly kind: 'replace';
+      readonly body: unknown;
+      readonly sha: string;
+      readonly why: string;
+    }
   | { readonly kind: 'skip'; readonly why: string };
 
 /** A run that has something to do, and whose pull request may be read. */
@@ -148,17 +165,19 @@ export function isConfiguring(intent: Intent): boolean {
   return (
     intent.kind === 'deploy' ||
     intent.kind === 'failover' ||
+    intent.kind === 'replace' ||
     (intent.kind === 'operation' && intent.operation === 'configure')
   );
 }
 
 /** API requests by their `event_type` (POST /repos/{owner}/{repo}/dispatches). */
-const DISPATCHED: ReadonlyMap<string, Operation | 'failover'> = new Map([
+const DISPATCHED: ReadonlyMap<string, Called> = new Map([
   ['generate-terraform', 'generate'],
   ['generate-terraform-plan', 'plan'],
   ['generate-terraform-apply', 'apply'],
   ['apply_ansible_configuration', 'configure'],
   ['failover', 'failover'],
+  ['replace', 'replace'],
 ]);
 
 /** Decides, from the command and the event alone, what this run is for. */
@@ -191,7 +210,7 @@ export function decideIntent(command: Command, event: TriggerEvent): Intent {
     default:
       return {
         kind: 'skip',
-        why: `event ${event.name} means nothing to command auto; set command to generate, plan, apply, configure or failover to run one operation on it`,
+        why: `event ${event.name} means nothing to command auto; set command to generate, plan, apply, configure, failover or replace to run one operation on it`,
       };
   }
 }
@@ -359,9 +378,11 @@ function decideDispatch({ payload, sha }: TriggerEvent): Intent {
 }
 
 function call(
-  operation: Operation | 'failover',
+  operation: Called,
   { body, sha, why }: { body: unknown; sha: string; why: string },
 ): Intent {
-  if (operation === 'failover') return { kind: 'failover', body, sha, why };
+  if (operation === 'failover' || operation === 'replace') {
+    return { kind: operation, body, sha, why };
+  }
   return { kind: 'operation', operation, body, why };
 }

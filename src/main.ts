@@ -33,6 +33,7 @@ import { logGroup } from './jobs/log-group.ts';
 import { runOperation } from './jobs/operation.ts';
 import { findNewerCommit, findSubject, identifyCluster } from './jobs/place.ts';
 import { announceRefusedInputs, type RefusedRun } from './jobs/refused-inputs.ts';
+import { replaceNode } from './jobs/replace.ts';
 import { review } from './jobs/review.ts';
 import { Reviews } from './jobs/reviews.ts';
 import { createWorkflowReader } from './jobs/workflow-reader.ts';
@@ -209,6 +210,8 @@ async function perform(
     }
     case 'failover':
       return failOver(job, { announcement, commit: intent.sha, fenced: request.fenced });
+    case 'replace':
+      return replaceNode(job, { announcement, commit: intent.sha });
     case 'close':
       return close(job, announcement);
     case 'await':

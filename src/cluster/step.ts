@@ -54,7 +54,7 @@ export type Step =
     }
   /** Terraform: stop the instance of a former primary by force, where its host cannot be reached. */
   | { readonly kind: 'halt'; readonly nodes: readonly [string] }
-  /** Terraform: another instance for a node that cannot be reached; its data volume stays. */
+  /** Terraform: another instance for a node that cannot be reached, or of which a person asked for it. */
   | { readonly kind: 'replace'; readonly nodes: readonly [string] }
   /** Terraform: remove nodes whose PostgreSQL is stopped and whose slot is gone. */
   | { readonly kind: 'destroy'; readonly nodes: readonly string[] };

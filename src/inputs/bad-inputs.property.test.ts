@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Intent } from '../intent.ts';
+import { COMMANDS, type Intent } from '../intent.ts';
 import { createOperation, createStep, DEPLOY } from './input-fixtures.ts';
 import { readRequest } from './inputs.ts';
 import { INPUT_NAMES } from './step.ts';
@@ -40,11 +40,11 @@ describe('any input', () => {
       fc.jsonValue(),
       fc.dictionary(fc.constantFrom('region', 'image_tag', '__proto__', 'x'), fc.jsonValue()),
     );
-    const operation = fc.constantFrom('generate', 'plan', 'configure', 'failover' as const);
+    const operation = fc.constantFrom(...COMMANDS.filter((command) => command !== 'auto'));
     fc.assert(
       fc.property(operation, body, (kind, given) => {
         const why: Intent =
-          kind === 'failover'
+          kind === 'failover' || kind === 'replace'
             ? { kind, body: given, sha: 'a'.repeat(40), why: 'test' }
             : createOperation(kind, given);
         const { request, problems } = readRequest({ step: createStep(), file: null }, why);

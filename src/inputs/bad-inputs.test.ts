@@ -34,6 +34,7 @@ describe('a near miss is refused with what was probably meant', () => {
     ['backend', 'dynamodb', /Allowed: a Terraform backend, one of azurerm, .*, s3, e\.g\. s3\.$/],
     ['primary', '2', /Did you mean node-2\?$/],
     ['fenced', 'Node1', /Did you mean node-1\?$/],
+    ['replace', '2', /Did you mean node-2\?$/],
     ['shared-buffers', '256 MB', /Did you mean 256MB\?$/],
     ['shared-buffers', '1gb', /Did you mean 1GB\?$/],
     ['image', 'postgres:17', /Give image: postgres and image-tag: 17\.$/],

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { COMMANDS } from '../intent.ts';
+import type { CallKey } from './request-body.ts';
 import type { SECRET_INPUTS } from './secrets.ts';
 
 const isCommand = (value: string): boolean => (COMMANDS as readonly string[]).includes(value);
@@ -15,6 +16,13 @@ export const callSchema = z.object({
   fenced: z.string().refine((value) => /^(node-[1-9]\d?)?$/.test(value), {
     error:
       'Allowed: the name of the node that is down for good, or nothing to have the action see to it, e.g. node-1.',
+  }),
+  replace: z.string().refine((value) => /^(node-[1-9]\d?)?$/.test(value), {
+    error: 'Allowed: the name of the node that gets another instance, e.g. node-2.',
+  }),
+  'replace-volume': z.string().refine((value) => ['', 'true', 'false'].includes(value), {
+    error:
+      'Allowed: true to give the node a blank data volume as well, which is cloned, or false, e.g. false.',
   }),
   'cluster-file': z.string().refine((value) => value === '' || isClusterPath(value), {
     error:
@@ -37,7 +45,7 @@ export const callSchema = z.object({
 } satisfies Record<
   | (typeof SECRET_INPUTS)[number]
   | 'command'
-  | 'fenced'
+  | CallKey
   | 'cluster-file'
   | 'request'
   | 'registry-username',

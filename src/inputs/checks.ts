@@ -105,13 +105,13 @@ function showKind(value: unknown): string {
   return typeof value === 'object' && value !== null ? 'a map' : String(value);
 }
 
-function checkCall({ call, fencedName }: Purpose): string[] {
+function checkCall({ call, callNames }: Purpose): string[] {
   const { error } = callSchema.safeParse({ ...EMPTY_CALL, ...call });
   return (error?.issues ?? []).map(({ path, message }) => {
     const input = String(path[0]);
     if (isSecretInput(input)) return `${input}: not allowed. ${message}`;
     const hint = hintInput(input, call[input] ?? '');
-    return `${input === 'fenced' ? fencedName : input}: ${quoteValue(call[input] ?? '')} is not allowed. ${message}${hint === null ? '' : ` ${hint}`}`;
+    return `${callNames[input] ?? input}: ${quoteValue(call[input] ?? '')} is not allowed. ${message}${hint === null ? '' : ` ${hint}`}`;
   });
 }
 

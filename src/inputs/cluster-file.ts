@@ -2,6 +2,7 @@ import type { Document, Node, Pair, Scalar, YAMLMap } from 'yaml';
 import { quoteValue } from '../quote.ts';
 import { suggestName } from '../spelling.ts';
 import { CLUSTER_KEYS, type ClusterKey, FORMS, findKey } from './cluster-schema.ts';
+import { CALL_KEYS } from './request-body.ts';
 import { isSecretInput } from './secrets.ts';
 
 /** Bytes that a cluster file may have. One of a thousand settings is smaller. */
@@ -340,9 +341,15 @@ function readScalar({ value, source }: Scalar, form: string): unknown {
   return form === 'text' && typeof value === 'number' ? (source ?? String(value)) : value;
 }
 
+/** Inputs that say what one run does. */
+const OF_ONE_RUN: readonly string[] = [
+  ...['command', 'request', 'cluster_file'],
+  ...CALL_KEYS.map((key) => key.replaceAll('-', '_')),
+];
+
 function explainUnknown(name: string): string {
   const shown = showKey(name);
-  if (['command', 'fenced', 'request', 'cluster_file'].includes(name.replaceAll('-', '_'))) {
+  if (OF_ONE_RUN.includes(name.replaceAll('-', '_'))) {
     const input = name.replaceAll('_', '-');
     return `${shown} says nothing of the cluster. Give it as the input ${input} of the step.`;
   }

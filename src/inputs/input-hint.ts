@@ -126,6 +126,8 @@ const HINTS: Readonly<Record<string, Hint>> = {
   region: hintRegion,
   primary: hintNode,
   fenced: hintNode,
+  replace: hintNode,
+  'replace-volume': hintWord(['true', 'false']),
   'shared-buffers': hintMemory,
   image: hintImage,
   'image-tag': hintImageTag,

@@ -17,7 +17,15 @@ describe('readRequest', () => {
 
   test('every input can be in a cluster file, unless it is a secret or says what one run does', () => {
     const inFile = CLUSTER_KEYS.map(nameInput);
-    const ofOneRun = ['command', 'fenced', 'request', 'cluster-file', 'registry-username'];
+    const ofOneRun = [
+      'command',
+      'fenced',
+      'replace',
+      'replace-volume',
+      'request',
+      'cluster-file',
+      'registry-username',
+    ];
     expect([...inFile, ...SECRET_INPUTS, ...ofOneRun].sort()).toEqual(
       Object.keys(ACTION_INPUTS).sort(),
     );
@@ -298,6 +306,50 @@ describe('readRequest', () => {
 
     test('a fenced node means nothing to a deploy, and does not stop it', () => {
       expect(read({ fenced: 'node-1' }).problems).toEqual([]);
+    });
+  });
+
+  describe('a replacement', () => {
+    const replace = (body?: unknown): Intent => ({
+      ...{ kind: 'replace', body, sha: 'a'.repeat(40), why: 'test' },
+    });
+
+    test('takes the node and its volume from the input or the event', () => {
+      expect(read({ replace: 'node-2' }, replace()).request).toMatchObject({
+        ...{ replace: 'node-2', replaceVolume: false },
+      });
+      const body = { replace: 'node-3', replace_volume: true };
+      expect(read({ replace: 'node-2' }, replace(body)).request).toMatchObject({
+        ...{ replace: 'node-3', replaceVolume: true },
+      });
+      expect(read({}, replace({ replace: 'the slow one' })).problems).toEqual([
+        expect.stringMatching(/^client_payload\.replace: "the slow one" is not allowed\./),
+      ]);
+      expect(read({ replace: 'node-2', 'replace-volume': 'yes' }, replace()).problems).toEqual([
+        expect.stringMatching(/^replace-volume: "yes" is not allowed\./),
+      ]);
+      expect(read({}, replace({ fenced: 'node-2', replace: 'node-2' })).problems).toEqual([
+        'client_payload: unknown key "fenced". Allowed: replace, replace_volume. Give it as the input fenced.',
+      ]);
+    });
+
+    test('needs a node, and what logs in', () => {
+      expect(read({}, replace()).problems).toEqual([
+        'replace: missing. Name the node that gets another instance, e.g. node-2.',
+      ]);
+      const noKey = read({ replace: 'node-2', 'postgres-password': '' }, replace());
+      expect(noKey.problems).toEqual([expect.stringMatching(/^postgres-password: missing/)]);
+    });
+
+    test('destroys no volume where no label may allow it', () => {
+      const step = { replace: 'node-2', 'replace-volume': 'true', 'allow-destroy-label': '' };
+      expect(read(step, replace()).problems).toEqual([
+        expect.stringMatching(/^replace-volume: "true" is not allowed.*allow-destroy-label/),
+      ]);
+    });
+
+    test('means nothing to a deploy', () => {
+      expect(read({ replace: 'node-2' }).problems).toEqual([]);
     });
   });
 

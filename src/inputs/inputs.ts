@@ -13,7 +13,14 @@ import {
 import { holdBack, keepRules, listDifferences, PLAN_USES } from './held-keys.ts';
 import { chooseDirectory, makeRequest } from './make-request.ts';
 import type { Request } from './request.ts';
-import { type Bodies, nameBodyKey, readBodies, readRequestInput } from './request-body.ts';
+import {
+  type Bodies,
+  CALL_KEYS,
+  type CallKey,
+  nameBodyKey,
+  readBodies,
+  readRequestInput,
+} from './request-body.ts';
 import { createRedactor, listParts, listSecrets } from './secrets.ts';
 import { listValues, type RawInputs, type StepInputs } from './step.ts';
 
@@ -81,8 +88,8 @@ export function readRequest(
 ): InputResult {
   const values = listValues(step);
   const bodies = readBodies(values.request ?? '', intent);
-  const { fenced, fencedName } = findFenced(values, bodies);
-  const call = { ...values, fenced };
+  const { called, callNames } = findCalled(values, bodies);
+  const call = { ...values, ...called };
   const describe = (described: Description): Combined => describeStep({ step, bodies }, described);
   const whole = describe(file === null ? new Map() : giveFile(file.file));
   const plan = file === null ? null : usePart(file, { whole, describe, step });
@@ -91,7 +98,7 @@ export function readRequest(
   const path = file?.file.path ?? null;
   // What cannot be read may be just what seems to be missing.
   const isPartial = file !== null && file.file.problems.length > 0;
-  const context = { call, fencedName, intent, path, isPartial };
+  const context = { call, callNames, intent, path, isPartial };
   const problems = [
     ...(file?.file.problems ?? []),
     ...bodies.request.problems,
@@ -123,19 +130,24 @@ export function readRequest(
   };
 }
 
-/** The node that is down for good, from the place that wins, and how messages name it there. */
-function findFenced(
+/** What a failover or a replacement is to do, from the place that wins, and how messages name it there. */
+function findCalled(
   values: RawInputs,
   { request, event }: Bodies,
-): { fenced: string; fencedName: string } {
+): { called: Record<CallKey, string>; callNames: Record<CallKey, string> } {
   const bodies = [
     { body: 'client_payload', values: event.values },
     { body: 'request', values: request.values },
   ] as const;
-  const [first] = bodies.flatMap(({ body, values: { fenced } }) =>
-    fenced === undefined ? [] : [{ fenced, fencedName: nameBodyKey(body, 'fenced') }],
-  );
-  return first ?? { fenced: values.fenced ?? '', fencedName: 'fenced' };
+  const found = CALL_KEYS.map((key) => {
+    const [first] = bodies.flatMap(({ body, values: given }) =>
+      given[key] === undefined ? [] : [{ text: given[key], name: nameBodyKey(body, key) }],
+    );
+    return [key, first ?? { text: values[key] ?? '', name: key }] as const;
+  });
+  const pick = (part: 'text' | 'name') =>
+    Object.fromEntries(found.map(([key, one]) => [key, one[part]])) as Record<CallKey, string>;
+  return { called: pick('text'), callNames: pick('name') };
 }
 
 /** What the step, its bodies and a file (`described`) come to together. */

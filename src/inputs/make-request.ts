@@ -53,6 +53,8 @@ export function makeRequest(
     sshUser: read('ssh_user'),
     sshPublicKey: readValue(description, 'ssh_public_key'),
     fenced: call.fenced || null,
+    replace: call.replace || null,
+    replaceVolume: call['replace-volume'] === 'true',
     githubToken: secret('github-token'),
     allowDestroyLabel: read('allow_destroy_label') || null,
     allowCollationLabel: read('allow_collation_label') || null,

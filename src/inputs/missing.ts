@@ -8,8 +8,8 @@ export interface Purpose {
   readonly intent: Intent;
   /** All inputs of the step. */
   readonly call: RawInputs;
-  /** How messages name the input `fenced`, which may have come in a body. */
-  readonly fencedName: string;
+  /** How messages name the inputs that may have come in a body. */
+  readonly callNames: Readonly<Record<string, string>>;
   /** Of the cluster file, as messages name it; null: the inputs describe the cluster. */
   readonly path: string | null;
   /** Not all of the cluster file could be read, so nothing is known to be missing from it. */
@@ -47,6 +47,17 @@ export function findMissing(description: Description, purpose: Purpose): string[
     problems.push(
       `${path}:1: cluster_name: missing. It tells the cluster from every other one; write e.g. cluster_name: orders.`,
     );
+  }
+  if (intent.kind === 'replace') {
+    if ((call.replace ?? '') === '') {
+      problems.push('replace: missing. Name the node that gets another instance, e.g. node-2.');
+    }
+    const label = readValue(description, 'allow_destroy_label') ?? '';
+    if (call['replace-volume'] === 'true' && label === '') {
+      problems.push(
+        `${purpose.callNames['replace-volume']}: "true" is not allowed. It destroys the node's data volume, and allow-destroy-label is empty, so none may be destroyed. Name a label there first.`,
+      );
+    }
   }
   if (configures) {
     const store = 'Keep it as a repository or environment secret';

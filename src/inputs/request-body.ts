@@ -1,4 +1,4 @@
-import type { Intent, Operation } from '../intent.ts';
+import type { Called, Intent } from '../intent.ts';
 import { quoteValue } from '../quote.ts';
 import { suggestName } from '../spelling.ts';
 import { parseJson } from './json-text.ts';
@@ -18,13 +18,19 @@ const REQUEST_KEYS: readonly string[] = [
 ];
 
 /** Keys of an event's body, per operation. */
-const EVENT_KEYS: Readonly<Record<Operation | 'failover', readonly string[]>> = {
+const EVENT_KEYS: Readonly<Record<Called, readonly string[]>> = {
   generate: ['instance_type', 'replica_count', 'region'],
   plan: [],
   apply: [],
   configure: ['replica_count', 'max_connections', 'shared_buffers', 'region', 'image_tag'],
   failover: ['fenced'],
+  replace: ['replace', 'replace_volume'],
 };
+
+/** The inputs that say what a failover or a replacement does; a body may have them as well. */
+export const CALL_KEYS = ['fenced', 'replace', 'replace-volume'] as const;
+/** One of them. */
+export type CallKey = (typeof CALL_KEYS)[number];
 
 const EXAMPLE = '{"replica_count": 2}';
 
@@ -53,9 +59,9 @@ export const nameBodyKey = (body: 'request' | 'client_payload', input: string): 
  * whatever the command, so that one text serves all jobs of a workflow.
  */
 export function readBodies(input: string, intent: Intent): Bodies {
-  const operation =
-    intent.kind === 'operation' ? intent.operation : intent.kind === 'failover' ? 'failover' : null;
-  const request = readRequestInput(input, operation === 'failover' ? EVENT_KEYS.failover : []);
+  const repair = intent.kind === 'failover' || intent.kind === 'replace' ? intent.kind : null;
+  const operation = intent.kind === 'operation' ? intent.operation : repair;
+  const request = readRequestInput(input, repair === null ? [] : EVENT_KEYS[repair]);
   const body = 'body' in intent ? intent.body : undefined;
   if (operation === null || body === undefined) return { request, event: noBody() };
   const allowed = EVENT_KEYS[operation];
@@ -85,6 +91,8 @@ function readKeys(
   for (const [key, value] of Object.entries(body)) {
     if (!allowed.includes(key)) {
       problems.push(`${where}: unknown key ${quoteValue(key)}. ${explainKeys(key, allowed)}`);
+    } else if (typeof value === 'boolean' && key === 'replace_volume') {
+      values['replace-volume'] = String(value);
     } else if (typeof value !== 'string' && typeof value !== 'number') {
       problems.push(`${where}.${key}: ${showJson(value)} is not a string or a number.`);
     } else {

@@ -19,6 +19,10 @@ export interface Request {
    * it itself.
    */
   readonly fenced: string | null;
+  /** For a replacement: the node that gets another instance; null: none was named. */
+  readonly replace: string | null;
+  /** For a replacement: whether the node's data volume is replaced by a blank one as well. */
+  readonly replaceVolume: boolean;
   readonly githubToken: string;
   /** The label of a pull request that may destroy or replace nodes with data; null: none may. */
   readonly allowDestroyLabel: string | null;

@@ -11,6 +11,7 @@ import { Terraform } from '../terraform/cli.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import { permit } from '../terraform/protection.ts';
 import type { Job } from './job.ts';
+import { lookUpNodes } from './look-up.ts';
 import { replaceInstance } from './stages.ts';
 
 // On a cloud without machines: what Terraform really does to the nodes of a failover.
@@ -100,4 +101,48 @@ test('a node gets another instance; its data and the other node stay', async () 
   expect(listVolumes()).toEqual(volumes);
   expect(nodes.map(({ name }) => name)).toEqual(['node-1', 'node-2']);
   expect(nodes.map(({ instanceId }) => instances.includes(instanceId))).toEqual([false, true]);
+});
+
+test('a node gets a blank data volume as well, where that is asked for', async () => {
+  const [instances, volumes] = [listInstances(), listVolumes()];
+  const nodes = await replaceInstance(job, terraform, 'node-2', { volume: true });
+  expect(nodes.map(({ volumeId }) => volumes.includes(volumeId))).toEqual([true, false]);
+  expect(nodes.map(({ instanceId }) => instances.includes(instanceId))).toEqual([true, false]);
+});
+
+test('the nodes are looked up where they are now, and one that does not run is not asked', async () => {
+  const [before] = (await lookUpNodes(job, terraform)).nodes;
+  const id = before?.instanceId ?? '';
+  await aws.stopInstance(id);
+  expect(await lookUpNodes(job, terraform)).toMatchObject({
+    states: { 'node-1': 'stopped', 'node-2': 'running' },
+    unasked: ['node-1'],
+  });
+  await aws.startInstance(id);
+  // Somebody else has the old one by now.
+  await aws.edit(({ instances }) => {
+    const instance = instances[id];
+    if (instance) instance.publicIp = '10.99.7.7';
+  });
+  const { nodes, unasked } = await lookUpNodes(job, terraform);
+  expect(unasked).toEqual([]);
+  expect(nodes[0]).toEqual({ ...before, publicAddress: '10.99.7.7' });
+  await aws.terminate(id);
+  expect(await lookUpNodes(job, terraform)).toMatchObject({
+    nodes: [{ name: 'node-1' }, { name: 'node-2' }],
+    states: { 'node-1': 'terminated' },
+    unasked: ['node-1'],
+  });
+});
+
+test('a provider that does not answer stops whoever would send passwords', async () => {
+  const denied = {
+    outputs: () => terraform.outputs(),
+    plan: () => Promise.reject(new UserError('UnauthorizedOperation')),
+  } as unknown as Terraform;
+  const failure = await lookUpNodes(job, denied).catch((error) => error);
+  expect(failure).toBeInstanceOf(UserError);
+  expect(failure.message).toMatch(
+    /^The nodes could not be looked up in AWS, so nothing was sent[\s\S]*UnauthorizedOperation/,
+  );
 });

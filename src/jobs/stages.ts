@@ -18,6 +18,7 @@ import {
   keepNodes,
   nodeNumber,
   type Stage,
+  volumeAddress,
 } from '../terraform/stage.ts';
 import { rememberChild } from './afterwards.ts';
 import type { Job } from './job.ts';
@@ -133,8 +134,8 @@ export class Stages implements Infrastructure {
 }
 
 /**
- * Another instance for one node, whatever else is planned; its data volume stays. Returns the nodes that exist
- * afterwards.
+ * Another instance for one node, whatever else is planned; its data volume stays, unless `volume` asks for a blank one.
+ * Returns the nodes that exist afterwards.
  *
  * @throws UserError with Terraform's words, or what the plan would do besides
  */
@@ -142,19 +143,21 @@ export async function replaceInstance(
   job: Job,
   terraform: Terraform,
   node: string,
+  { volume = false } = {},
 ): Promise<readonly Node[]> {
+  const volumes = volume ? [volumeAddress(node)] : [];
   const instance = instanceAddress(node);
   const stage: Stage = {
     // The variables of the whole cluster are of no account to this one node, but its type is.
     instanceTypes: await readInstanceTypes(job, terraform),
     keptNodeCount: 0,
-    replace: [instance],
-    only: [instance, attachmentAddress(node)],
+    replace: [instance, ...volumes],
+    only: [instance, attachmentAddress(node), ...volumes],
   };
   await applyStage(job, terraform, {
-    title: `Replace the instance of ${node}`,
+    title: `Replace the instance ${volume ? 'and the data volume ' : ''}of ${node}`,
     stage,
-    ground: { kind: 'replacement', node },
+    ground: { kind: 'replacement', node, volume },
   });
   const { directory } = job.workspace;
   return readNodes(await terraform.outputs(), { directory, spec: job.request.spec });

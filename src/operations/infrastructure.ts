@@ -11,6 +11,6 @@ export interface Infrastructure {
   destroy(): Promise<readonly Node[]>;
   /** Stops the instance of a node that cannot be reached, by force: EC2 says that it is stopped then. */
   halt(node: string): Promise<readonly Node[]>;
-  /** Another instance for a node that cannot be reached; its data volume stays. */
+  /** Another instance for a node that cannot be reached, or of which a person asked for it. */
   replace(node: string): Promise<readonly Node[]>;
 }

@@ -187,7 +187,7 @@ function describeStep(step: Step): string {
     case 'halt':
       return `**Stop the instance** of ${nodes} by force (Terraform): it cannot be reached, and must not take writes beside the next primary.`;
     case 'replace':
-      return `**Replace** the instance of ${nodes} (Terraform), which cannot be reached; its data volume stays.`;
+      return `**Replace** the instance of ${nodes} (Terraform) by another one.`;
     case 'destroy':
       return `**Remove** ${nodes} (Terraform): instance and data volume; a last snapshot of the volume is kept.`;
   }

@@ -163,6 +163,15 @@ describe('the replacement of an instance', () => {
     expect(refuse(plan(...resources), ground)).toEqual([]);
   });
 
+  it('lets its data volume pass only where a person asked for a blank one', () => {
+    const asked: Ground = { ...ground, volume: true };
+    const resources = [replace(instance(3)), replace(attachment(3)), replace(volume(3))];
+    expect(refuse(plan(...resources), asked)).toEqual([]);
+    expect(refuse(plan(...resources), ground)).toHaveLength(1);
+    expect(refuse(plan(replace(volume(1))), asked)).toHaveLength(1);
+    expect(refuse(plan(destroy(volume(3))), asked)).toHaveLength(1);
+  });
+
   it.each<[string, ResourceOverrides]>([
     ['another node', replace(instance(1))],
     ['its data', replace(volume(3))],

@@ -4,7 +4,14 @@ import { UserError } from '../errors.ts';
 import { explainPermission, isAllowed } from '../permission-label.ts';
 import { isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
 import { findBeyondReview, VERBS } from './review.ts';
-import { attachmentAddress, instanceAddress, kindOf, listNodes, MAKING } from './stage.ts';
+import {
+  attachmentAddress,
+  instanceAddress,
+  kindOf,
+  listNodes,
+  MAKING,
+  volumeAddress,
+} from './stage.ts';
 
 const INSTANCE = 'aws_instance.node';
 const VOLUME = 'aws_ebs_volume.data';
@@ -53,8 +60,8 @@ export type Ground =
   | { readonly kind: 'stage'; readonly whole: Permit }
   /** The forced stop of one instance, in a directory of its own. */
   | { readonly kind: 'halt' }
-  /** Another instance for a node that is lost; its data volume stays. */
-  | { readonly kind: 'replacement'; readonly node: string };
+  /** Another instance for one node. Its data volume stays, unless a person asked for a blank one as well (`volume`). */
+  | { readonly kind: 'replacement'; readonly node: string; readonly volume?: boolean };
 
 /** That a plan file may be applied. Only `permit` makes one, so there is no apply that was not decided on. */
 class Permit {
@@ -97,7 +104,7 @@ export function refuse(plan: PlanSummary, ground: Ground): string[] {
     case 'halt':
       return findBeyondHalt(plan);
     case 'replacement':
-      return findBeyondReplacement(plan, ground.node);
+      return findBeyondReplacement(plan, ground);
   }
 }
 
@@ -171,11 +178,18 @@ function findBeyondHalt(plan: PlanSummary): string[] {
 }
 
 /**
- * Everything that `stage` does beyond giving `node` another instance and attaching its volume to it: a
- * sentence each, none when it does nothing else.
+ * Everything that `stage` does beyond giving `node` another instance, with `volume` a blank data volume as well, and
+ * attaching its volume to it: a sentence each, none when it does nothing else.
  */
-function findBeyondReplacement(stage: PlanSummary, node: string): string[] {
-  const expected = [instanceAddress(node), attachmentAddress(node)];
+function findBeyondReplacement(
+  stage: PlanSummary,
+  { node, volume = false }: Extract<Ground, { kind: 'replacement' }>,
+): string[] {
+  const expected = [
+    instanceAddress(node),
+    attachmentAddress(node),
+    ...(volume ? [volumeAddress(node)] : []),
+  ];
   return stage.resources
     .filter(({ action }) => !isIdle(action))
     .filter(

@@ -47,6 +47,11 @@ export function attachmentAddress(node: string): string {
   return `aws_volume_attachment.data["${nodeNumber(node)}"]`;
 }
 
+/** Terraform's address of a node's data volume. */
+export function volumeAddress(node: string): string {
+  return `aws_ebs_volume.data["${nodeNumber(node)}"]`;
+}
+
 /** The number in a node's name, as Terraform's keys have it: `3` of `node-3`. */
 export function nodeNumber(node: string): string {
   return /\d+$/.exec(node)?.[0] ?? '';

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { query } from '../../client.ts';
 import type { JobResult } from '../../runner/job.ts';
+import { deploy, readProof, requireSuccess } from '../stage.ts';
 import { CONTAINER, LiveCluster, ROOT } from './cluster.ts';
 
 const INPUTS = {
@@ -102,4 +103,56 @@ test('a replica that was promoted by hand is a second primary until it is stoppe
   expect(await cluster.ask('node-3', "SELECT to_regclass('astray') IS NULL")).toBe('t');
   // What a person put aside stays there.
   expect(await shell('node-3', `ls ${ROOT}/astray/PG_VERSION`)).toMatch(/PG_VERSION/);
+});
+
+test('a replica whose host hangs does not stop a deploy: what takes no server down is done', async () => {
+  const starts = await cluster.readStarts();
+  await cluster.freeze('node-3');
+  const inputs = (settings: string) => ({ ...INPUTS, settings: `${INPUTS.settings}\n${settings}` });
+  const reload = requireSuccess(
+    (await deploy(cluster.world, 'around', inputs('work_mem = 5MB'))).result,
+  );
+  expect(readProof(reload).map(({ name, state }) => [name, state])).toEqual([
+    ['node-1', 'running'],
+    ['node-2', 'streaming'],
+    ['node-3', 'not proved: cannot be reached'],
+  ]);
+  expect(await cluster.ask('node-2', 'SHOW work_mem')).toBe('5MB');
+  const messages = reload.annotations.map(({ message }) => message).join('\n');
+  expect(messages).toMatch(/Left out: node-3[\s\S]*EC2 says: running/);
+
+  const restart = await deploy(cluster.world, 'around-restart', inputs('max_connections = 90'));
+  expect(restart.result.conclusion, restart.result.log).toBe('failure');
+  expect(cluster.world.github.listComments(restart.number)[0]?.body).toMatch(
+    /done in part · the rest waits for node-3[\s\S]*restart of node-1, node-2/,
+  );
+  expect(await cluster.ask('node-1', 'SHOW max_connections')).toBe('100');
+  await cluster.thaw('node-3');
+  expect(await cluster.readStarts()).toEqual(starts);
+  expect(
+    await cluster.ask(
+      'node-1',
+      "SELECT string_agg(slot_name, ' ' ORDER BY 1) FROM pg_replication_slots",
+    ),
+  ).toBe('node_2 node_3');
+});
+
+test('a replica that does not come back gets another instance, and under its label another volume', async () => {
+  const { id, volumes } = cluster.instance('node-3');
+  await cluster.freeze('node-3');
+  const replace = async (payload: Readonly<Record<string, unknown>>) => {
+    const event = cluster.world.github.dispatch('replace', payload);
+    const result = requireSuccess(await cluster.world.run(event, INPUTS));
+    expect(cluster.readRoles(result)).toEqual({
+      'node-1': 'primary',
+      'node-2': 'replica streaming',
+      'node-3': 'replica streaming',
+    });
+  };
+  await replace({ replace: 'node-3' });
+  const second = cluster.instance('node-3');
+  expect(second.id).not.toBe(id);
+  expect(second.volumes).toEqual(volumes);
+  await replace({ replace: 'node-3', replace_volume: true });
+  expect(cluster.instance('node-3').volumes).not.toEqual(volumes);
 });

@@ -1,0 +1,128 @@
+import * as core from '@actions/core';
+import type { NodeProof } from '../cluster/proof.ts';
+import { planReplacement } from '../cluster/replacement.ts';
+import type { Step } from '../cluster/step.ts';
+import { readMessage, UserError } from '../errors.ts';
+import { type Decide, renderConnectionString } from '../operations/configure.ts';
+import type { Infrastructure } from '../operations/infrastructure.ts';
+import type { DeployState } from '../report/deploy-comment.ts';
+import { renderDeploySummary } from '../report/summary.ts';
+import type { Terraform } from '../terraform/cli.ts';
+import type { Announcement } from './announcement.ts';
+import { beginReport } from './context.ts';
+import { ensureDirectory, type Job, openTerraform, refuseForeignCluster } from './job.ts';
+import { type LookUp, lookUpNodes } from './look-up.ts';
+import { configureNodes } from './operation.ts';
+import { replaceInstance } from './stages.ts';
+
+/**
+ * Gives one node, `request.replace`, another instance: another node becomes the primary first where it is one, its data
+ * volume is attached again or, with `request.replaceVolume`, a blank one is cloned, and replication is proved.
+ *
+ * @throws UserError where another node is down or the node is not one of the cluster's, or what failed on which node
+ */
+export async function replaceNode(
+  given: Job,
+  options: { announcement: Announcement; commit: string },
+): Promise<void> {
+  const { announcement, commit } = options;
+  const { replace: node, replaceVolume: volume } = given.request;
+  if (node === null) throw new Error('a replacement without a node');
+  // Where the primary shall be in the end is the next deploy's.
+  const spec = { ...given.request.spec, primary: null };
+  const job: Job = { ...given, request: { ...given.request, spec } };
+  let steps: readonly Step[] = [];
+  let proof: readonly NodeProof[] = [];
+  const summarize = (progress: DeployState) =>
+    announcement.summarize(
+      { ...beginReport(job, { commit }), progress, steps, proof },
+      renderDeploySummary,
+    );
+  try {
+    await ensureDirectory(job);
+    const { terraform } = await openTerraform(job);
+    await refuseForeignCluster(job, terraform);
+    const found = await lookUpNodes(job, terraform);
+    refuseOthers(node, { found, replicaCount: spec.replicaCount });
+    const result = await configureNodes(job, {
+      ...found,
+      instanceType: null,
+      memoryMib: null,
+      infrastructure: createReplacement(job, terraform, { node, volume }),
+      decide: decideReplacement(node),
+      awaitsFresh: true,
+      onSteps: (all) => {
+        steps = all;
+      },
+      onProof: (all) => {
+        proof = all;
+      },
+    });
+    core.notice(`${node} has another instance${volume ? ' and a new data volume' : ''}.`);
+    const wanted = given.request.spec.primary;
+    if (wanted !== null && wanted !== result.primary) {
+      core.warning(
+        `primary: ${wanted} becomes the primary again with the next deploy; ${result.primary} is it now.`,
+      );
+    }
+    const connectionString = renderConnectionString(result.nodes);
+    await summarize({ state: 'done', connectionString, changes: result.changes.length });
+  } catch (error) {
+    await summarize({
+      state: 'failed',
+      phase: 'configuring',
+      error: readMessage(error),
+      nextStep: steps.some(({ kind }) => kind === 'replace')
+        ? 'Fix the cause and deploy: it looks at every node and does the rest.'
+        : 'Fix the cause and run this again: it looks at every node first.',
+    });
+    throw error;
+  }
+}
+
+function refuseOthers(
+  node: string,
+  { found, replicaCount }: { found: LookUp; replicaCount: number },
+): void {
+  const standing = found.nodes.map(({ name }) => name);
+  if (!standing.includes(node)) {
+    throw new UserError(
+      `replace: ${node} is none of the cluster's nodes (${standing.join(', ') || 'none'}). Name one of them.`,
+    );
+  }
+  if (standing.length !== replicaCount + 1) {
+    throw new UserError(
+      `replica-count: ${replicaCount} asks for ${replicaCount + 1} nodes, Terraform's state has ${standing.length}. Give a replacement the inputs of the last deploy.`,
+    );
+  }
+}
+
+/** Terraform replaces this node and does nothing else. */
+function createReplacement(
+  job: Job,
+  terraform: Terraform,
+  { node, volume }: { node: string; volume: boolean },
+): Infrastructure {
+  const refuse = async (): Promise<never> => {
+    throw new Error('a replacement neither resizes nor removes nodes');
+  };
+  return {
+    resize: refuse,
+    destroy: refuse,
+    halt: refuse,
+    replace: async (name) => {
+      if (name !== node) return refuse();
+      return replaceInstance(job, terraform, node, { volume });
+    },
+  };
+}
+
+function decideReplacement(node: string): Decide {
+  let isReplaced = false;
+  return (sighting, { desired }) => {
+    const decision = planReplacement(sighting, { desired, node, isReplaced });
+    // It is Terraform's turn at once.
+    if ('steps' in decision && decision.steps[0]?.kind === 'replace') isReplaced = true;
+    return decision;
+  };
+}
