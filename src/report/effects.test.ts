@@ -46,6 +46,17 @@ test.each<[string, unknown, Partial<PlanReport>, string[]]>([
     [],
   ],
   [
+    'a removal that waits for a node that is away',
+    createPlan([]),
+    {
+      database: {
+        ...{ refusals: [], primary: 'node-1', steps: [], observeAgain: false },
+        leftOut: { nodes: ['node-2'], deferred: [{ kind: 'remove', nodes: ['node-3'] }] },
+      },
+    },
+    [],
+  ],
+  [
     'nodes nobody reaches',
     createPlan([]),
     { database: { notObserved: 'No route.', foreseen: [] } },

@@ -6,13 +6,14 @@ export function listEffects(report: PlanReport): Effect[] {
   const { plan, database, refusals } = hideRequest(report);
   const steps = 'steps' in database ? database.steps : null;
   const isRefused = refusals.length > 0 || ('refusals' in database && database.refusals.length > 0);
+  const waits = 'steps' in database && (database.leftOut?.deferred.length ?? 0) > 0;
   const does = (...kinds: readonly string[]) => steps?.some(({ kind }) => kinds.includes(kind));
   const holds: Readonly<Record<Effect, boolean | undefined>> = {
     refused: isRefused,
     destroy: plan.counts.destroy + plan.counts.replace > 0,
     switchover: does('switchover'),
     restart: does('restart', 'resize'),
-    'no-changes': !plan.hasChanges && !isRefused && steps?.length === 0,
+    'no-changes': !plan.hasChanges && !isRefused && steps?.length === 0 && !waits,
   };
   return EFFECTS.filter((effect) => holds[effect]);
 }

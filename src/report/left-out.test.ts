@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
 import { createDesired } from '../cluster/fixtures.ts';
+import { createPlan } from './fixtures/plan.ts';
+import { createPlanReport } from './fixtures/report.ts';
 import { listLeftOut } from './left-out.ts';
+import { renderPlanComment } from './plan-comment.ts';
 
 const { nodes } = createDesired();
 const states = { 'node-2': 'running' };
@@ -48,4 +51,17 @@ test('each part of the change that waits for it', () => {
     'the removal of node-4',
     'synchronous-replicas 2 instead of 0, for which too few replicas can be reached',
   ]);
+});
+
+test('the comment on a plan does not say that every node runs as asked', () => {
+  const leftOut = { nodes: ['node-2'], deferred: [] };
+  const comment = renderPlanComment(
+    createPlanReport(createPlan([]), {
+      database: { refusals: [], primary: 'node-1', steps: [], observeAgain: false, leftOut },
+      warnings: listLeftOut(leftOut, { nodes, states }),
+    }),
+  );
+  expect(comment).toContain('Nothing to do now on the nodes that can be reached.');
+  expect(comment).toMatch(/\[!WARNING\]\n> - Left out: node-2\./);
+  expect(comment).not.toContain('every node already runs');
 });

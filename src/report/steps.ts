@@ -29,8 +29,14 @@ export function renderDatabase(
       );
     return { givesWay, render: (room) => fitParts(items.length, { room, render }) };
   }
-  const { steps, observeAgain } = database;
-  if (steps.length === 0) return fixed('Nothing to do: every node already runs as asked.');
+  const { steps, observeAgain, leftOut } = database;
+  if (steps.length === 0) {
+    return fixed(
+      leftOut
+        ? 'Nothing to do now on the nodes that can be reached.'
+        : 'Nothing to do: every node already runs as asked.',
+    );
+  }
   const render = (count: number) =>
     joinBlocks(
       isRefused ? WHILE_REFUSED : '',
