@@ -200,8 +200,10 @@ async function converge(
     const reachable = removeNodes(described, sighting.unreachable);
     let desired = described;
     let decision: Rollout;
-    if (decide) decision = decide(sighting, { desired, reachable });
-    else {
+    // Where nobody was seen there is nothing to decide, and the likely cause is the way to the nodes.
+    if (decide && sighting.observed.length + away.size > 0) {
+      decision = decide(sighting, { desired, reachable });
+    } else {
       const known = { asked: standing, away: [...away], fresh: [...fresh], states };
       const found = requireSight(seen, desired, { ...known, vantage: findVantage(access) });
       for (const name of found.away) away.add(name);

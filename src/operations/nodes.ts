@@ -73,7 +73,7 @@ export class Nodes {
    * Looks at `standing`. `waitSeconds`: how long a node that starts may take to come up; one that refuses for another
    * reason is given up at once. `fresh`: nodes whose machine this run has made, which may not know the key for a moment.
    *
-   * @throws UserError with what failed on which node, where none could be looked at
+   * @throws UserError where Ansible ended without a word on any node
    */
   async observe(
     standing: readonly Node[],

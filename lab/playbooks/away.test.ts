@@ -1,0 +1,103 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createDesired, createHealthy } from '../../src/cluster/fixtures.ts';
+import type { NodeProof } from '../../src/cluster/proof.ts';
+import { createStep } from '../../src/inputs/input-fixtures.ts';
+import { readRequest } from '../../src/inputs/inputs.ts';
+import { configure } from '../../src/operations/configure.ts';
+import { type NodeScript, scriptNodes } from './scripted-nodes.ts';
+
+// What `configure` makes of nodes that cannot be reached, with Ansible and an `ssh` that plays the nodes.
+
+// Ansible's own start takes seconds on a busy machine.
+vi.setConfig({ testTimeout: 120_000 });
+
+// What is not worth waiting for, so that no test waits.
+const AWAY: NodeScript = {
+  refusals: ['ssh: Could not resolve hostname: Name or service not known'],
+};
+const STATES = { 'node-1': 'running', 'node-2': 'running', 'node-3': 'running' };
+
+const made = readRequest(
+  { step: createStep({ settings: 'max_connections = 100' }), file: null },
+  { kind: 'operation', operation: 'configure', body: {}, why: 'test' },
+);
+if (made.request === null) throw new Error(made.problems.join('\n'));
+const { request } = made;
+const desired = createDesired({
+  ...request.spec,
+  image: `${request.spec.image}:${request.spec.imageTag}`,
+  instanceType: null,
+});
+const healthy = createHealthy(desired);
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'away-'));
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function answer(number: number): NodeScript {
+  const observation = healthy[number - 1];
+  const proof: NodeProof = {
+    name: `node-${number}`,
+    role: number === 1 ? 'primary' : 'replica',
+    address: `10.42.0.1${number}`,
+    state: number === 1 ? 'running' : 'streaming',
+    ...{ timeline: 1, lsn: '0/3000148', systemIdentifier: '7300000000000000001' },
+    ...{ lagBytes: number === 1 ? null : 0, lagSeconds: number === 1 ? null : 0 },
+    ...{ replayPaused: false, tokenRead: true, problem: null },
+    slot: number === 1 ? null : `node_${number}`,
+  };
+  const answers = {
+    cluster_observe: JSON.stringify({ changed: false, observation }),
+    cluster_proof: JSON.stringify({ changed: false, proof }),
+  };
+  return { answers };
+}
+
+function run(nodes: Readonly<Record<string, NodeScript>>) {
+  vi.stubEnv('PATH', scriptNodes(folder, nodes).path);
+  const place = (name: string) => {
+    mkdirSync(join(folder, name), { recursive: true });
+    return join(folder, name);
+  };
+  const playbooks = join(import.meta.dirname, '../../playbooks');
+  const access = {
+    ...{ request, keys: { current: 'ssh-ed25519 AAAA', retired: [] }, playbooks, log: () => {} },
+    ...{ directory: place('result'), temporary: place('temporary'), lasting: place('lasting') },
+  };
+  return configure(access, {
+    ...{ nodes: desired.nodes, instanceType: null, memoryMib: null, infrastructure: null },
+    states: STATES,
+  });
+}
+
+describe('nodes that cannot be reached', () => {
+  test('a replica: the others are proved, and it is named', async () => {
+    const result = await run({ 'node-1': answer(1), 'node-2': AWAY, 'node-3': answer(3) });
+    expect(result.leftOut).toEqual({ nodes: ['node-2'], deferred: [] });
+    expect(result.proof.map(({ name, state }) => `${name} ${state}`)).toEqual([
+      'node-1 running',
+      'node-2 not proved: cannot be reached',
+      'node-3 streaming',
+    ]);
+  });
+
+  test('the primary: nothing is done, and EC2 is quoted', async () => {
+    await expect(run({ 'node-1': AWAY, 'node-2': answer(2), 'node-3': answer(3) })).rejects.toThrow(
+      /^node-1 cannot be reached .*EC2 says: running[\s\S]*command: failover/,
+    );
+  });
+
+  test('all of them: the likely cause comes first', async () => {
+    await expect(run({ 'node-1': AWAY, 'node-2': AWAY, 'node-3': AWAY })).rejects.toThrow(
+      /^None of the nodes answers SSH[\s\S]*ssh-cidrs[\s\S]*node-1: /,
+    );
+  });
+});
