@@ -6,6 +6,7 @@ import { createDesired, createHealthy } from '../../src/cluster/fixtures.ts';
 import type { NodeProof } from '../../src/cluster/proof.ts';
 import { createStep } from '../../src/inputs/input-fixtures.ts';
 import { readRequest } from '../../src/inputs/inputs.ts';
+import { decideReplacement } from '../../src/jobs/replace.ts';
 import { configure } from '../../src/operations/configure.ts';
 import { type NodeScript, scriptNodes } from './scripted-nodes.ts';
 
@@ -61,7 +62,10 @@ function answer(number: number): NodeScript {
   return { answers };
 }
 
-function run(nodes: Readonly<Record<string, NodeScript>>) {
+function run(
+  nodes: Readonly<Record<string, NodeScript>>,
+  options: Partial<Parameters<typeof configure>[1]> = {},
+) {
   vi.stubEnv('PATH', scriptNodes(folder, nodes).path);
   const place = (name: string) => {
     mkdirSync(join(folder, name), { recursive: true });
@@ -75,6 +79,7 @@ function run(nodes: Readonly<Record<string, NodeScript>>) {
   return configure(access, {
     ...{ nodes: desired.nodes, instanceType: null, memoryMib: null, infrastructure: null },
     states: STATES,
+    ...options,
   });
 }
 
@@ -100,4 +105,28 @@ describe('nodes that cannot be reached', () => {
       /^None of the nodes answers SSH[\s\S]*ssh-cidrs[\s\S]*node-1: /,
     );
   });
+});
+
+test('a replacement: Terraform has its turn once, then the node is waited for and all are proved', async () => {
+  const others = { 'node-1': answer(1), 'node-3': answer(3) };
+  const replaced: string[] = [];
+  const never = () => Promise.reject(new Error('not asked for'));
+  const result = await run(
+    { ...others, 'node-2': AWAY },
+    {
+      decide: decideReplacement('node-2'),
+      awaitsFresh: true,
+      infrastructure: {
+        ...{ resize: never, destroy: never },
+        async replace(node) {
+          replaced.push(node);
+          scriptNodes(folder, { ...others, 'node-2': answer(2) });
+          return desired.nodes;
+        },
+      },
+    },
+  );
+  expect(replaced).toEqual(['node-2']);
+  expect(result.steps.map(({ kind }) => kind)).toEqual(['replace']);
+  expect(result.proof.map(({ state }) => state)).toEqual(['running', 'streaming', 'streaming']);
 });

@@ -117,7 +117,8 @@ function createReplacement(
   };
 }
 
-function decideReplacement(node: string): Decide {
+/** Decides the steps of a replacement of `node` from what is seen before and after it. */
+export function decideReplacement(node: string): Decide {
   let isReplaced = false;
   return (sighting, { desired }) => {
     const decision = planReplacement(sighting, { desired, node, isReplaced });
