@@ -1,8 +1,9 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Aws, startAws } from '../../lab/aws/main.ts';
+import { createProviderMirror } from '../../lab/tools/provider-mirror.ts';
 import { reachAws } from '../../lab/tools/wrap-program.ts';
 import { UserError } from '../errors.ts';
 import { Terraform } from '../terraform/cli.ts';
@@ -116,4 +117,31 @@ test('a plan that does anything else is refused on these grounds', async () => {
   if (!resource) throw new Error('no resource');
   const more = { ...summary, resources: [{ ...resource, action: 'delete' as const }] };
   expect(refuse(more, { kind: 'halt' }).join()).toContain('only one instance is to be stopped');
+});
+
+test('it takes the provider that is installed already, also where the registry is away', {
+  timeout: 60_000,
+}, async () => {
+  const mirror = createProviderMirror(folder);
+  mirror.release('6.8.0');
+  const make = (name: string) => {
+    const directory = join(folder, name);
+    cpSync(join(job.actionRoot, 'templates/halt'), directory, { recursive: true });
+    return directory;
+  };
+  const environment = { PATH: process.env.PATH ?? '', TF_CLI_CONFIG_FILE: mirror.configFile };
+  const open = (directory: string) =>
+    new Terraform({ binary: 'terraform', directory, environment, log: () => {} });
+  const installed = open(make('installed'));
+  await installed.init();
+  // What is installed are links into the mirror, so it stays, and nobody finds it any more.
+  const away = readFileSync(mirror.configFile, 'utf8').replace(
+    /path *= *".*"/,
+    'path = "/nowhere"',
+  );
+  writeFileSync(mirror.configFile, away);
+  await expect(open(make('other')).init()).rejects.toThrow(UserError);
+  const halting = await installed.at(make('halting'));
+  await halting.init();
+  expect(await halting.readProviderLock()).toBe(await installed.readProviderLock());
 });

@@ -107,36 +107,88 @@ test('the next deploy brings the old primary back as a replica', async () => {
   expect(cluster.readRoles(result)['node-1']).toBe('replica streaming');
 });
 
-test('a primary whose host hangs is fenced by replacing its instance', async () => {
+test('Never two primaries: one on sick hardware is stopped by force and promoted past, then replaced', async () => {
   const before = cluster.instance('node-3').id;
-  const { promoted } = await failOver('failover from a host that hangs', {
-    breakPrimary: (primary) => cluster.freeze(primary),
+  const { promoted, result } = await failOver('failover from a host on sick hardware', {
+    async breakPrimary(primary) {
+      await cluster.makeSick(primary);
+      await cluster.freeze(primary);
+    },
   });
-  // Nobody can wake up the old one any more.
+  // Writes come back first: another instance takes its time.
+  const steps = [
+    'Stop the instance of node-3 by force',
+    'Promote the replica',
+    'Replace the instance of node-3',
+  ];
+  const places = steps.map((step) => result.log.indexOf(step));
+  expect(places, result.log).not.toContain(-1);
+  expect(places).toEqual([...places].sort((a, b) => a - b));
+  // Nobody can wake up the old one any more, and the node is back.
   expect(cluster.instance('node-3').id).not.toBe(before);
-  const { result, primary } = await cluster.change('after the replacement', INPUTS);
-  expect(primary.after).toBe(promoted);
   expect(Object.values(cluster.readRoles(result)).sort()).toEqual(ALL);
+  const { primary } = await cluster.change('after the replacement', INPUTS);
+  expect(primary.after).toBe(promoted);
 });
 
-test('a primary that a person has fenced is left alone', async () => {
+test('a person who says that a node is down is believed only when EC2 says so too', async () => {
   const old = await cluster.findPrimary();
   const { id } = cluster.instance(old);
-  const { lost } = await failOver('failover from a primary fenced by hand', {
+  await failOver('failover from a primary that a person stopped', {
     async breakPrimary(primary) {
-      // Stopped for good: it does not come back with its host.
-      await cluster.run(primary, 'docker', 'stop', '--time', '60', CONTAINER);
       await cluster.freeze(primary);
+      const refused = await cluster.failOver({ ...INPUTS, fenced: primary });
+      expect(refused.conclusion, refused.log).toBe('failure');
+      const messages = refused.annotations.map(({ message }) => message).join('\n');
+      expect(messages).toContain(`EC2 says that its instance ${id} is running`);
+      expect(messages).toContain(`aws ec2 stop-instances --force --instance-ids ${id}`);
+      await cluster.world.aws.stopInstance(id, { force: true });
     },
     inputs: (primary) => ({ fenced: primary }),
   });
-  // A clean shutdown sends everything first.
-  expect(lost).toEqual([]);
-  expect(cluster.instance(old).id).toBe(id);
-  await cluster.thaw(old);
-  const { result } = await cluster.change('after the fence is lifted', INPUTS);
+  expect(cluster.instance(old)).toMatchObject({ id, state: 'stopped' });
+});
+
+test('Never two primaries: an instance that EC2 starts again asks its peers before its PostgreSQL comes up', async () => {
+  const promoted = await cluster.findPrimary();
+  const old = cluster.world.aws.listInstances().find(({ state }) => state === 'stopped');
+  const node = /node-\d+$/.exec(old?.name ?? '')?.[0] ?? 'none';
+  // The load's watch sees it if two nodes take writes at any moment.
+  const { result, primary } = await cluster.change('after an instance came back', INPUTS, {
+    async before() {
+      await cluster.world.aws.startInstance(old?.id ?? '');
+      await expect
+        .poll(() => cluster.ask(node, 'SELECT pg_is_in_recovery()').catch(() => null), {
+          timeout: 60_000,
+        })
+        .toBe('t');
+      const said = await cluster.run(
+        node,
+        'journalctl',
+        '--unit=postgres-cluster-guard',
+        '-o',
+        'cat',
+      );
+      expect(said).toMatch(/primary on timeline \d+, this node was on \d+/);
+    },
+  });
+  expect(primary).toEqual({ before: promoted, after: promoted });
   expect(Object.values(cluster.readRoles(result)).sort()).toEqual(ALL);
-  expect(cluster.readRoles(result)[old]).toBe('replica streaming');
+  expect(cluster.readRoles(result)[node]).toBe('replica streaming');
+});
+
+test('a primary that reboots asks its peers as well, and is the primary again at once', async () => {
+  const primary = await cluster.findPrimary();
+  const { report } = await cluster.underLoad(async (running) => {
+    await cluster.world.aws.reboot(cluster.instance(primary).id);
+    await running.awaitCommits(20);
+  });
+  cluster.tell('reboot of the primary', report);
+  cluster.requireCalm(report);
+  expect(await cluster.findPrimary()).toBe(primary);
+  expect(
+    await cluster.run(primary, 'journalctl', '--unit=postgres-cluster-guard', '-o', 'cat'),
+  ).toContain("this node's data may come up as the primary's");
 });
 
 /** Of the replicas that answer, the one that received most; the lowest number where several did. */
