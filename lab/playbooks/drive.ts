@@ -53,6 +53,8 @@ export interface DriveOptions {
   readonly command?: readonly string[];
   /** How long the observation waits for a node. */
   readonly waitSeconds?: number;
+  /** How long one look may take. */
+  readonly lookSeconds?: number;
   /** Added to the environment of ansible-playbook. */
   readonly env?: Readonly<Record<string, string>>;
   /** Nodes whose machine was only just made. */
@@ -111,6 +113,7 @@ export async function runPlaybook(
         },
       },
       ...(options.waitSeconds !== undefined && { waitSeconds: options.waitSeconds }),
+      ...(options.lookSeconds !== undefined && { lookSeconds: options.lookSeconds }),
       ...(options.freshNodes && { freshNodes: options.freshNodes }),
     }),
   );

@@ -195,6 +195,17 @@ describe('what a node answers', () => {
   });
 });
 
+test('a node that lets people log in and hangs is given up, and the others are seen', async () => {
+  const run = await play(
+    { 'node-1': { hangs: true }, 'node-2': { answers: observed(2) } },
+    'observe.yml',
+    { lookSeconds: 8 },
+  );
+  expect(run.observations.map(({ name }) => name)).toEqual(['node-2']);
+  expect(run.stats['node-1']).toMatchObject({ failures: 1, unreachable: 0 });
+  expect(run.failures).toMatchObject([{ node: 'node-1', task: 'Look at the node' }]);
+});
+
 describe('a node that cannot be reached', () => {
   const others = { 'node-2': { answers: observed(2) } };
 

@@ -7,6 +7,8 @@ export interface NodeScript {
   readonly answers?: Readonly<Record<string, string>>;
   /** What ssh says instead of connecting, one attempt after the other; the last one stays. Empty: it connects. */
   readonly refusals?: readonly string[];
+  /** It lets people log in, and no program comes to its end. */
+  readonly hangs?: boolean;
 }
 
 /** Nodes whose root decides what they answer: an `ssh` that plays them all. */
@@ -51,7 +53,7 @@ export function scriptNodes(
 const PYTHON = '/usr/bin/python3';
 
 const SSH = `#!${PYTHON}
-import json, os, re, sys
+import json, os, re, sys, time
 
 line = " ".join(sys.argv[1:])
 if "-O" in sys.argv:
@@ -71,6 +73,8 @@ success = re.search(r"BECOME-SUCCESS-[a-z]+", line)
 if success:
     print(success.group(0), flush=True)
 if "python3" in line:
+    if script.get("hangs"):
+        time.sleep(600)
     sent = sys.stdin.read()
     module = re.search(r"\\b(cluster_(?:host|observe|postgres|proof|record))\\b", sent).group(1)
     with open("@FOLDER@/" + name + "." + module, "w") as file:

@@ -16,6 +16,7 @@ import type { PublicKeys } from '../ssh-key.ts';
  *   Without a token nothing is proved. `image` is what the image asked for stands for, null where nobody could tell.
  *   `collationLabel` allows an image that sorts text in another order.
  * @param options.waitSeconds how long the observation waits for a node that cannot be reached
+ * @param options.lookSeconds how long one look may take, the waiting included; 0: as long as it takes
  * @param options.freshNodes nodes whose machine this run has made: they may not know the key for a moment
  * @throws UserError when a variable would be read as a template
  * @throws Error when a step is Terraform's
@@ -33,9 +34,11 @@ export function renderVariables(options: {
     collationLabel: PermissionLabel;
   };
   waitSeconds?: number;
+  lookSeconds?: number;
   freshNodes?: readonly string[];
 }): string {
-  const { desired, secrets, keys, rollout, waitSeconds = 300, freshNodes = [] } = options;
+  const { desired, secrets, keys, rollout } = options;
+  const { waitSeconds = 300, lookSeconds = 0, freshNodes = [] } = options;
   return JSON.stringify(
     requireInert('', {
       cluster_name: desired.name,
@@ -51,6 +54,7 @@ export function renderVariables(options: {
         JSON.stringify(listImageNeeds(desired.settings).map(({ kind, name }) => ({ kind, name }))),
       ),
       cluster_wait_seconds: waitSeconds,
+      cluster_look_seconds: lookSeconds,
       cluster_fresh_nodes: freshNodes,
       ...(rollout && {
         cluster_primary: rollout.primary,

@@ -23,6 +23,8 @@ const BOOT_SECONDS = 300;
 const REBOOT_SECONDS = 60;
 /** How long to wait for one that is perhaps never to come back. */
 const LOST_SECONDS = 20;
+/** How long to look at one that may hang. */
+const HANGING_SECONDS = 120;
 /** The same step so many times in a row leads nowhere. */
 const REPETITIONS = 3;
 
@@ -194,6 +196,7 @@ async function converge(
         : await nodes.observe(asked, {
             desired: described,
             waitSeconds: patience ? (isBooting ? BOOT_SECONDS : REBOOT_SECONDS) : LOST_SECONDS,
+            ...(patience ? {} : { lookSeconds: HANGING_SECONDS }),
             fresh: [...fresh],
           });
     const sighting = { ...seen, unreachable: [...seen.unreachable, ...away] };

@@ -71,7 +71,8 @@ export class Nodes {
 
   /**
    * Looks at `standing`. `waitSeconds`: how long a node that starts may take to come up; one that refuses for another
-   * reason is given up at once. `fresh`: nodes whose machine this run has made, which may not know the key for a moment.
+   * reason is given up at once. `lookSeconds`: how long a look may take in all, as a host may let people log in and then
+   * hang; without it, as long as it takes. `fresh`: nodes whose machine this run has made, which may not know the key for a moment.
    *
    * @throws UserError where Ansible ended without a word on any node
    */
@@ -80,14 +81,15 @@ export class Nodes {
     options: {
       desired: DesiredCluster;
       waitSeconds: number;
+      lookSeconds?: number;
       fresh?: readonly string[];
     },
   ): Promise<Sighting> {
-    const { desired, waitSeconds, fresh: freshNodes = [] } = options;
+    const { desired, waitSeconds, lookSeconds = 0, fresh: freshNodes = [] } = options;
     await this.#writeInventory(standing);
     const report = await this.#ansible.run(
       'observe.yml',
-      this.#render(desired, { waitSeconds, freshNodes }),
+      this.#render(desired, { waitSeconds, lookSeconds, freshNodes }),
       { nodes: standing.map(({ name }) => name), tolerant: true },
     );
     const seen = report.observations.map(({ name }) => name);
@@ -138,7 +140,7 @@ export class Nodes {
 
   #render(
     desired: DesiredCluster,
-    options: Pick<Parameters<typeof renderVariables>[0], 'rollout' | 'waitSeconds' | 'freshNodes'>,
+    options: Omit<Parameters<typeof renderVariables>[0], 'desired' | 'secrets' | 'keys'>,
   ): string {
     const { keys, request } = this.#access;
     return renderVariables({ desired, secrets: request.secrets, keys, ...options });
