@@ -115,9 +115,8 @@ test('a replacement: Terraform has its turn once, then the node is waited for an
     { ...others, 'node-2': AWAY },
     {
       decide: decideReplacement('node-2'),
-      awaitsFresh: true,
       infrastructure: {
-        ...{ resize: never, destroy: never },
+        ...{ resize: never, destroy: never, halt: never },
         async replace(node) {
           replaced.push(node);
           scriptNodes(folder, { ...others, 'node-2': answer(2) });

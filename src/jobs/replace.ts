@@ -50,7 +50,6 @@ export async function replaceNode(
       memoryMib: null,
       infrastructure: createReplacement(job, terraform, { node, volume }),
       decide: decideReplacement(node),
-      awaitsFresh: true,
       onSteps: (all) => {
         steps = all;
       },

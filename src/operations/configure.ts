@@ -111,8 +111,6 @@ export async function configure(
     labels?: readonly string[] | null;
     /** Nodes may be out of reach, and somebody else than `rollout` decides. */
     decide?: Decide;
-    /** With `decide`: a node whose machine was made is waited for like in any other run. */
-    awaitsFresh?: boolean;
   } & ConfigureListeners,
 ): Promise<ConfigureResult> {
   const { directory, log } = access;
@@ -182,7 +180,8 @@ async function converge(
   const notes: NodeNote[] = [];
   for (;;) {
     const isBooting = fresh.size > 0 || starting.length > 0 || steps.some(isTerraformStep);
-    const patience = decide === undefined || (options.awaitsFresh && fresh.size > 0);
+    // A machine that this run has made is waited for like any other that boots.
+    const patience = decide === undefined || fresh.size > 0;
     const described = describeDesired(access.request.spec, {
       standing,
       instanceType,

@@ -143,8 +143,14 @@ export class LiveCluster {
    */
   async freeze(node: string): Promise<void> {
     // The postmaster first, so that the second list is the last one.
-    for (const _ of ['postmaster', 'its children']) await this.#suspend(node);
+    for (const _ of ['postmaster', 'its children']) await this.#signal(node, 'STOP');
     await runDocker(['pause', this.instance(node).container]);
+  }
+
+  /** Undoes it. */
+  async thaw(node: string): Promise<void> {
+    await runDocker(['unpause', this.instance(node).container]);
+    await this.#signal(node, 'CONT');
   }
 
   /** Lets its instance be one on sick hardware: an orderly stop does not come to its end. */
@@ -156,10 +162,10 @@ export class LiveCluster {
     });
   }
 
-  /** Stops all of PostgreSQL's processes on a node by signal, if there are any; some may end meanwhile. */
-  async #suspend(node: string): Promise<void> {
+  /** Sends a signal to all of PostgreSQL's processes on a node, if there are any; some may end meanwhile. */
+  async #signal(node: string, signal: 'STOP' | 'CONT'): Promise<void> {
     const list = `docker top ${CONTAINER} -eo pid 2>/dev/null | tail -n +2`;
-    const script = `for pid in $(${list}); do kill -STOP $pid || true; done`;
+    const script = `for pid in $(${list}); do kill -${signal} $pid || true; done`;
     await this.run(node, 'sh', '-c', script);
   }
 
