@@ -56,7 +56,8 @@ class Decision(unittest.TestCase):
             ("a replica that is down costs seconds", {"a": [replica], "b": [None]}, None, guard.GRACE_SECONDS),
             ("all others are gone", {"a": [None], "b": [None]}, None, guard.LONELY_SECONDS),
             ("nobody lets it in any more", {"a": [Refused], "b": [Refused]}, "does not let this node replicate", 0),
-            ("another cluster refuses it, its own replica does not", {"a": [Refused], "b": [replica]}, None, 0),
+            ("the next primary does not, a replica has yet to hear of it", {"a": [Refused], "b": [replica]},
+             "a does not let this node replicate", 0),
         ]:
             with self.subTest(name):
                 reason, took = self.decide(answers)

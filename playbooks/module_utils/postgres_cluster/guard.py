@@ -60,8 +60,6 @@ def find_successor(
     """
     deadline = clock() + LONELY_SECONDS
     silent = list(peers)
-    refusal = None
-    is_known = False
     while silent:
         with ThreadPoolExecutor(len(silent)) as pool:
             answers = list(zip(silent, pool.map(lambda address: _try(ask, address), silent)))
@@ -69,20 +67,15 @@ def find_successor(
             reason = judge(address, answer, identifier, timeline)
             if reason is not None:
                 return reason
-            if isinstance(answer, Refused):
-                refusal = "%s does not let this node replicate, so the cluster went on without it" % address
-            is_known = is_known or (isinstance(answer, Peer) and answer.system_identifier == identifier)
         if any(answer is not None for _, answer in answers):
             deadline = min(deadline, clock() + GRACE_SECONDS)
         silent = [address for address, answer in answers if answer is None]
         if silent and clock() >= deadline:
             print("no answer from %s" % ", ".join(silent))
-            break
+            return None
         if silent:
             sleep(0.5)
-    # Replicas have the password and pg_hba.conf from their primary. But one address may be another cluster's by now,
-    # so a node of this one that knows of no successor goes before it.
-    return None if is_known else refusal
+    return None
 
 
 def _try(ask: Callable[[str], Optional[Peer]], address: str) -> Any:
@@ -94,6 +87,10 @@ def _try(ask: Callable[[str], Optional[Peer]], address: str) -> Any:
 
 def judge(address: str, answer: Any, identifier: str, timeline: int) -> Optional[str]:
     """What one answer says against this node's data being the primary's; None where nothing."""
+    if isinstance(answer, Refused):
+        # What a failover does: the node that is given up has no place in pg_hba.conf any more. A replica that knows of
+        # no successor is no proof against it, as it may have yet to hear of one.
+        return "%s does not let this node replicate, so the cluster went on without it" % address
     if not isinstance(answer, Peer) or answer.system_identifier != identifier:
         return None
     if answer.is_primary and answer.timeline >= timeline:
