@@ -11,9 +11,15 @@ export class ApiError extends Error {
   }
 }
 
+/** HTTP statuses of refusals other than 400. */
+const STATUSES: { readonly [code: string]: number } = {
+  AuthFailure: 403,
+  InsufficientInstanceCapacity: 500,
+};
+
 /** The words in which the provider's SDK reports a refused request: `operation error EC2: RunInstances, …`. */
 export function describeRefusal(operation: string, error: ApiError): string {
-  const status = error.code === 'AuthFailure' ? 403 : 400;
+  const status = STATUSES[error.code] ?? 400;
   const [service, call] = operation.includes(':') ? operation.split(':') : ['EC2', operation];
   const head = `operation error ${service}: ${call}, https response error StatusCode: ${status}`;
   return `${head}, RequestID: ${randomUUID()}, api error ${error.code}: ${error.message}`;

@@ -94,6 +94,16 @@ export async function stopInstance(
   context.world.save();
 }
 
+/** EC2's refusal to start a machine of a type of which it has none left in the zone; `message` as the request has it. */
+export function refuseShortage(
+  type: string,
+  { world }: Pick<Context, 'world'>,
+  message = 'Insufficient capacity.',
+): void {
+  if (!world.tables.shortages.includes(type)) return;
+  throw new ApiError('InsufficientInstanceCapacity', message);
+}
+
 /** StartInstances. An instance that had a public address gets another one. */
 export async function startInstance(
   id: string,
@@ -102,6 +112,7 @@ export async function startInstance(
 ): Promise<void> {
   const instance = findInstance(id, context);
   if (instance.state === 'running') return;
+  refuseShortage(instance.type, context);
   if (instance.publicIpWanted) instance.publicIp = takePublicAddress(context, previous);
   instance.state = 'running';
   await context.compute.start(instance);

@@ -144,6 +144,10 @@ export interface Tables {
   /** Images published after the fact (a newer AMI), and zones that differ from the region's own list. */
   images: { [id: string]: Image };
   zones: { [region: string]: string[] };
+  /** Instance types that EC2 has no machine for just now: nothing of them starts. */
+  shortages: string[];
+  /** Volumes whose snapshot is not complete when the provider's patience ends. */
+  slowSnapshots: string[];
 }
 
 function emptyTables(): Tables {
@@ -160,6 +164,8 @@ function emptyTables(): Tables {
     instances: {},
     images: {},
     zones: {},
+    shortages: [],
+    slowSnapshots: [],
   };
 }
 

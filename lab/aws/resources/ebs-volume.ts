@@ -1,4 +1,4 @@
-import { ApiError, call, callPatiently } from '../api-error.ts';
+import { ApiError, call, callPatiently, ProviderError } from '../api-error.ts';
 import { chooseRates, findVolume, modifyVolume, refuseShape } from '../ec2.ts';
 import {
   type Context,
@@ -79,6 +79,25 @@ function listWanted(prior: Fields, planned: Fields): Parameters<typeof modifyVol
     );
   }
   return wanted;
+}
+
+/** CreateSnapshot, and the wait for its end. One that is slow is complete only after the provider gave up. */
+async function takeSnapshot(volume: Volume, { world, compute, region }: Context): Promise<void> {
+  const id = makeId('snap');
+  await compute.copyVolume(volume, id);
+  world.tables.snapshots[id] = {
+    id,
+    region,
+    volume: volume.id,
+    size: volume.size,
+    encrypted: volume.encrypted,
+    created: new Date().toISOString(),
+    tags: { ...volume.tags },
+  };
+  if (!world.tables.slowSnapshots.includes(volume.id)) return;
+  throw new ProviderError(
+    `waiting for EBS Snapshot (${id}) create: exceeded max wait time for SnapshotCompleted waiter`,
+  );
 }
 
 /** `aws_ebs_volume` */
@@ -165,7 +184,7 @@ export const ebsVolume: Resource = {
   },
 
   async delete(id, recorded, context) {
-    const { world, compute, region } = context;
+    const { world, compute } = context;
     if (world.tables.volumes[id] === undefined) return;
     const volume = findVolume(id, context);
     const refuseIfAttached = () => {
@@ -175,19 +194,7 @@ export const ebsVolume: Resource = {
         `Volume ${id} is currently attached to ${volume.attachment.instance}`,
       );
     };
-    if (recorded.final_snapshot === true) {
-      const snapshot = makeId('snap');
-      await compute.copyVolume(volume, snapshot);
-      world.tables.snapshots[snapshot] = {
-        id: snapshot,
-        region,
-        volume: id,
-        size: volume.size,
-        encrypted: volume.encrypted,
-        created: new Date().toISOString(),
-        tags: { ...volume.tags },
-      };
-    }
+    if (recorded.final_snapshot === true) await takeSnapshot(volume, context);
     await callPatiently(`deleting EBS Volume (${id})`, 'DeleteVolume', {
       code: 'VolumeInUse',
       request: refuseIfAttached,

@@ -1,7 +1,13 @@
 import { ApiError, call } from '../api-error.ts';
 import type { Image } from '../catalogue/images.ts';
 import { findInstanceType, type InstanceType, isOffered } from '../catalogue/instance-types.ts';
-import { chooseRates, refuseShape, takePrivateAddress, takePublicAddress } from '../ec2.ts';
+import {
+  chooseRates,
+  refuseShape,
+  refuseShortage,
+  takePrivateAddress,
+  takePublicAddress,
+} from '../ec2.ts';
 import {
   type Context,
   firstBlock,
@@ -118,6 +124,11 @@ function chooseParts(planned: Fields, context: Context): Parts {
   const image = chooseImage(planned, context);
   const type = chooseType(planned, image);
   const subnet = chooseSubnet(planned, type, context);
+  refuseShortage(
+    type.name,
+    context,
+    `We currently do not have sufficient ${type.name} capacity in the Availability Zone you requested (${subnet.zone}). Our system will be working on provisioning additional capacity. You can currently get ${type.name} capacity by not specifying an Availability Zone in your request.`,
+  );
   return {
     image,
     type,
