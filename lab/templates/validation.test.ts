@@ -35,7 +35,8 @@ const BAD: { readonly [variable: string]: readonly unknown[] } = {
     { 1: 't3' },
     { 1: 't3.medium', 2: 'T3.medium' },
   ],
-  kept_node_count: [-1, 1.5, 17],
+  kept_nodes: [['0'], ['17'], ['x']],
+  started_nodes: [['0'], ['17'], ['x']],
   database: [
     { image: 'postgres', settings: {}, primary: null, synchronous_replicas: 0 },
     { image: 'registry:5000/postgres', settings: {}, primary: null, synchronous_replicas: 0 },
@@ -74,7 +75,8 @@ const EDGES: readonly Values[] = [
   {
     cluster_name: 'a',
     replica_count: 0,
-    kept_node_count: 16,
+    kept_nodes: ['1', '16'],
+    started_nodes: ['1', '16'],
     ssh_cidrs: ['0.0.0.0/0'],
     vpc_cidr: '10.0.0.0/24',
     data_volume_size: 10,

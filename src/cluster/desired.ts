@@ -14,6 +14,8 @@ export interface DesiredCluster {
    * done on them, and no other server is taken down meanwhile.
    */
   readonly away?: readonly string[];
+  /** Names of nodes that stay and whose instance is stopped: nobody can look at them before it is started. */
+  readonly stopped?: readonly string[];
   /** EC2 instance type of every node; null: each stays what it is. */
   readonly instanceType: string | null;
   /** RAM of that type in MiB; null where it is not known. */

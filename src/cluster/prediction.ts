@@ -26,6 +26,7 @@ export function predict(view: View, step: Step, desired: DesiredCluster): View {
   const world = { desired, view };
   switch (step.kind) {
     case 'provision':
+    case 'boot':
     case 'replace':
       for (const name of step.nodes) next.set(name, describeFreshNode(name));
       break;

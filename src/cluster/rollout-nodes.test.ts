@@ -171,3 +171,46 @@ describe('the primary', () => {
     });
   });
 });
+
+describe('a node whose instance is stopped in EC2', () => {
+  const desired = createDesired({ instanceType: 't3.large', stopped: ['node-2'] });
+  const healthy = createHealthy(createDesired());
+  const without = (name: string) => healthy.filter((node) => node.name !== name);
+
+  test('is started before anything is done about the others', () => {
+    const boot = { kind: 'boot', nodes: ['node-2'], instanceType: 't3.large' };
+    expect(rollout(without('node-2'), desired)).toEqual({
+      refusals: [],
+      primary: 'node-1',
+      steps: [boot],
+      observeAgain: true,
+    });
+  });
+
+  test('is started as well where it may be the primary, and where nothing runs', () => {
+    const primary = createDesired({ stopped: ['node-1'] });
+    const all = createDesired({ stopped: ['node-1', 'node-2', 'node-3'] });
+    expect(rollout(without('node-1'), primary)).toMatchObject({
+      steps: [{ kind: 'boot', nodes: ['node-1'] }],
+      observeAgain: true,
+    });
+    expect(rollout([], all)).toMatchObject({ steps: [{ kind: 'boot', nodes: all.stopped }] });
+  });
+
+  test('stands beside nodes that are made', () => {
+    const four = createDesired({ size: 4, stopped: ['node-2'] });
+    expect(rollout(without('node-2'), four)).toMatchObject({
+      steps: [
+        { kind: 'provision', nodes: ['node-4'] },
+        { kind: 'boot', nodes: ['node-2'] },
+      ],
+    });
+  });
+
+  test('does not hide what speaks against the change', () => {
+    const foreign = createDesired({ image: 'postgres:16', stopped: ['node-2'] });
+    expect(rollout(without('node-2'), foreign).refusals).toEqual([
+      expect.stringMatching(/PostgreSQL 16/),
+    ]);
+  });
+});

@@ -42,6 +42,18 @@ export function rollout(observed: readonly NodeObservation[], desired: DesiredCl
     incomplete: covered.length + missing.length > 0,
   });
   if (refusals.length > 0) return { refusals };
+  // Everything else waits for them: what runs is left alone while a node is down that can be brought back.
+  const stopped = missing.map(({ name }) => name).filter((name) => desired.stopped?.includes(name));
+  if (stopped.length > 0) {
+    const made = missing.map(({ name }) => name).filter((name) => !stopped.includes(name));
+    const { instanceType } = desired;
+    const steps: Step[] = [
+      ...(made.length > 0 ? [{ kind: 'provision', nodes: made } as const] : []),
+      { kind: 'boot', nodes: stopped, instanceType },
+    ];
+    const primary = findPrimary(observed) ?? firstNode(desired);
+    return { refusals: [], primary, steps, observeAgain: true };
+  }
   if (covered.length > 0) {
     const leftOut = away.length > 0 && { leftOut: { nodes: away, deferred: [] } };
     const nodes = covered.map(({ name }) => name);

@@ -2,11 +2,20 @@ import type { Settings } from './settings.ts';
 
 /**
  * One piece of a rollout: idempotent, and done on all of its nodes at the same time. Terraform does
- * `provision`, `resize`, `halt`, `replace` and `destroy`; Ansible does the rest.
+ * `provision`, `boot`, `resize`, `halt`, `replace` and `destroy`; Ansible does the rest.
  */
 export type Step =
   /** Terraform: make these nodes, and everything else of the plan that needs no order. */
   | { readonly kind: 'provision'; readonly nodes: readonly string[] }
+  /**
+   * Terraform: start the instances of these nodes, which EC2 says are stopped, with the type that is asked for; null:
+   * the type they have.
+   */
+  | {
+      readonly kind: 'boot';
+      readonly nodes: readonly string[];
+      readonly instanceType: string | null;
+    }
   /**
    * Make the host ready: authorised keys, Docker, data volume, image. `fenced`: another node is the primary, so
    * whatever data turns up comes back as a replica's only; Docker would start its server as what it was.
@@ -71,9 +80,11 @@ interface StepWithConfiguration<Kind extends string, Nodes = readonly string[]> 
 export type StepOf<Kind extends Step['kind']> = Extract<Step, { kind: Kind }>;
 
 /** Steps that Terraform does: between them the nodes are looked at anew. */
-export type TerraformStep = StepOf<'provision' | 'resize' | 'halt' | 'replace' | 'destroy'>;
+export type TerraformStep = StepOf<
+  'provision' | 'boot' | 'resize' | 'halt' | 'replace' | 'destroy'
+>;
 
 /** Whether Terraform does it. */
 export function isTerraformStep(step: Step): step is TerraformStep {
-  return ['provision', 'resize', 'halt', 'replace', 'destroy'].includes(step.kind);
+  return ['provision', 'boot', 'resize', 'halt', 'replace', 'destroy'].includes(step.kind);
 }

@@ -158,6 +158,7 @@ function judge(step: Step, name: string): Consequence {
       return 'replaced';
     case 'resize':
       return 'resized';
+    case 'boot':
     case 'restart':
     case 'start':
     case 'stop':

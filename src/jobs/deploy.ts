@@ -15,7 +15,8 @@ import { renderDeploySummary } from '../report/summary.ts';
 import { type Ground, permit, refuse } from '../terraform/protection.ts';
 import { ProviderLockError } from '../terraform/provider-lock.ts';
 import { hasReviewable } from '../terraform/review.ts';
-import { describeNodes } from '../terraform/stage.ts';
+import { describeNodes, findUnseenLosses } from '../terraform/stage.ts';
+import { findStopped } from '../terraform/standing.ts';
 import { rememberEnd, rememberProgress } from './afterwards.ts';
 import { beginReport, type Context, publishProgress } from './context.ts';
 import {
@@ -130,6 +131,7 @@ export async function deploy(
       permitted: permit(plan, ground),
       digest: plan.digest,
       standing: plan.standing.nodes,
+      stopped: findStopped(plan.standing, plan.summary),
     });
     const nodes = await stages.provision();
 
@@ -201,11 +203,11 @@ function refuseEarly(options: {
     ...refuseSlotLoss(preview.slotLoss, consent),
   ];
   if (refusals.length > 0) throw new UserError(refusals);
-  const { destroy } = describeNodes(plan.summary);
+  const removed = [...describeNodes(plan.summary).destroy, ...findUnseenLosses(plan.summary)];
   // What nobody could look at must not be destroyed on somebody's word.
-  if ('notObserved' in database && destroy.length > 0) {
+  if ('notObserved' in database && removed.length > 0) {
     throw new UserError(
-      `${destroy.join(', ')} would be removed, but the nodes could not be looked at first: ${database.notObserved}`,
+      `${removed.join(', ')} would be removed, but the nodes could not be looked at first: ${database.notObserved}`,
     );
   }
 }

@@ -13,7 +13,7 @@ import { listStates } from './preview.ts';
 /** The outputs speak of every instance, and cannot be told while one is gone: they are left out. */
 const MACHINES: Stage = {
   instanceTypes: {},
-  keptNodeCount: 0,
+  keptNodes: [],
   only: ['aws_instance.node', 'aws_ebs_volume.data'],
 };
 

@@ -15,7 +15,7 @@ import { listSteps } from '../report/steps.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
 import { permit, refuse } from '../terraform/protection.ts';
-import { describeNodes, findUnseenLosses } from '../terraform/stage.ts';
+import { describeNodes, explainUnseenLosses } from '../terraform/stage.ts';
 import {
   ensureDirectory,
   generateDirectory,
@@ -79,7 +79,7 @@ function refuseTurns(plan: PlanSummary): string[] {
   const turns = [
     ...resize.map(({ node, from, to }) => `${node} would become ${to} instead of ${from}`),
     ...destroy.map((node) => `${node} would be removed`),
-    ...findUnseenLosses(plan),
+    ...explainUnseenLosses(plan),
   ];
   if (turns.length === 0) return [];
   return [

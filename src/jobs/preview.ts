@@ -18,8 +18,13 @@ import { listLeftOut } from '../report/left-out.ts';
 import type { PlanReport } from '../report/plan-comment.ts';
 import type { SettingsReport } from '../report/settings.ts';
 import { findWait, warnSynchronous } from '../report/steps.ts';
-import { describeNodes, findUnseenLosses, readPlannedZones } from '../terraform/stage.ts';
-import { explainHalted, type Standing } from '../terraform/standing.ts';
+import { describeNodes, explainUnseenLosses, readPlannedZones } from '../terraform/stage.ts';
+import {
+  explainHalted,
+  explainStopped,
+  findStopped,
+  type Standing,
+} from '../terraform/standing.ts';
 import type { Job } from './job.ts';
 import { logGroup } from './log-group.ts';
 
@@ -44,11 +49,15 @@ export interface Preview {
 export async function previewRollout(job: Job, plan: PlanResult): Promise<Preview> {
   const { spec } = job.request;
   const standing = plan.standing.nodes;
-  const desired = describeDesired(spec, {
-    standing,
-    instanceType: spec.instanceType,
-    memoryMib: plan.memoryMib,
-  });
+  const stopped = findStopped(plan.standing, plan.summary).map(({ name }) => name);
+  const desired: DesiredCluster = {
+    ...describeDesired(spec, {
+      standing,
+      instanceType: spec.instanceType,
+      memoryMib: plan.memoryMib,
+    }),
+    stopped,
+  };
   const unseen = (database: Preview['database']): Preview => ({
     database,
     slotLoss: null,
@@ -58,7 +67,7 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
   const changes = describeNodes(plan.summary);
   const notObserved = (reason: string) =>
     unseen({
-      notObserved: reason,
+      notObserved: [reason, ...explainStopped(plan.standing, plan.summary)].join(' '),
       foreseen: foresee(desired, {
         applied: plan.applied,
         planned: {
@@ -68,12 +77,15 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
         },
       }),
     });
-  const refusals = findUnseenLosses(plan.summary);
-  if (refusals.length > 0) return unseen({ refusals });
   const halted = explainHalted(plan.standing);
   if (halted.length > 0) return unseen({ refusals: halted });
-  const there = standing.filter(({ name }) => !changes.replace.includes(name));
+  const there = standing.filter(
+    ({ name }) => !changes.replace.includes(name) && !stopped.includes(name),
+  );
   if (there.length === 0) {
+    const refusals = explainUnseenLosses(plan.summary);
+    if (refusals.length > 0) return unseen({ refusals });
+    if (stopped.length > 0) return unseen(rollout([], desired));
     // Of a blank volume all is known; what lies on one that was there before must be seen.
     const isBlank = desired.nodes.every(({ name }) => changes.fresh.includes(name));
     return isBlank
@@ -92,6 +104,8 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
       states: listStates(plan.standing),
       vantage: findVantage(access),
     });
+    const refusals = observed.some(isRunningPrimary) ? [] : explainUnseenLosses(plan.summary);
+    if (refusals.length > 0) return { database: { refusals }, slotLoss: null, observed, desired };
     if (away.length > 0 && changes.replace.length > 0) {
       return unseen({
         refusals: [

@@ -3,20 +3,28 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Aws, startAws } from '../../lab/aws/main.ts';
 import { reachAws } from '../../lab/tools/wrap-program.ts';
 import { UserError } from '../errors.ts';
+import { type PlanResult, plan } from '../operations/plan.ts';
 import { Terraform } from '../terraform/cli.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import { permit } from '../terraform/protection.ts';
+import { hasReviewable } from '../terraform/review.ts';
+import { findUnseenLosses } from '../terraform/stage.ts';
+import { findStopped } from '../terraform/standing.ts';
 import type { Job } from './job.ts';
 import { lookUpNodes } from './look-up.ts';
-import { replaceInstance } from './stages.ts';
+import { replaceInstance, Stages } from './stages.ts';
 
 // On a cloud without machines: what Terraform really does to the nodes of a failover.
 
+// Each plan and apply starts Terraform.
+vi.setConfig({ testTimeout: 120_000 });
+
 const SPEC = { name: 'orders', region: 'us-east-1' };
+const VALUES = { cluster_name: SPEC.name, region: SPEC.region, replica_count: 1 };
 const PUBLIC_KEY =
   'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgXOsdfj0wRL7+ih9Q/34hXBgWvYDlbe5W7+D5MMpj team';
 const run = promisify(execFile);
@@ -32,11 +40,7 @@ beforeAll(async () => {
   directory = join(folder, 'work');
   mkdirSync(directory);
   cpSync(join(import.meta.dirname, '../../templates/aws'), directory, { recursive: true });
-  const values = { cluster_name: SPEC.name, region: SPEC.region, replica_count: 1 };
-  writeFileSync(
-    join(directory, 'terraform.tfvars.json'),
-    JSON.stringify({ ...values, ssh_public_key: PUBLIC_KEY }),
-  );
+  writeValues({});
   aws = await startAws({
     world: 'stages-test',
     instances: 'none',
@@ -65,6 +69,13 @@ afterAll(async () => {
   await aws.destroyEverything();
   rmSync(folder, { recursive: true, force: true });
 });
+
+function writeValues(values: object): void {
+  writeFileSync(
+    join(directory, 'terraform.tfvars.json'),
+    JSON.stringify({ ...VALUES, ssh_public_key: PUBLIC_KEY, ...values }),
+  );
+}
 
 const listInstances = (): string[] =>
   aws
@@ -145,4 +156,169 @@ test('a provider that does not answer stops whoever would send passwords', async
   expect(failure.message).toMatch(
     /^The nodes could not be looked up in AWS, so nothing was sent[\s\S]*UnauthorizedOperation/,
   );
+});
+
+/** Plans values as a deploy does. */
+const planValues = async (values: object): Promise<PlanResult> => {
+  writeValues(values);
+  const planFile = join(folder, 'whole.tfplan');
+  return plan(terraform, { directory, planFile, publicKey: null, lock: true });
+};
+
+const openStages = (whole: PlanResult): Stages =>
+  new Stages(job, {
+    terraform,
+    permitted: permit(whole, { kind: 'plan', label: 'allow', labels: ['allow'] }),
+    digest: whole.digest,
+    standing: whole.standing.nodes,
+    stopped: findStopped(whole.standing, whole.summary),
+  });
+
+const fail = (work: Promise<unknown>): Promise<UserError> =>
+  work.then(
+    () => expect.fail('it did not fail'),
+    (error) => error,
+  );
+
+/** Type and state of each node's instance. */
+const readMachines = () =>
+  Object.fromEntries(
+    Object.values(aws.tables.instances)
+      .map(({ tags, type, state }) => [tags.Node ?? '', `${type} ${state}`] as const)
+      .sort(),
+  );
+
+describe('EC2 has no capacity for the new type', () => {
+  const LARGE = { instance_type: 't3.large' };
+
+  test('the node stays stopped, and the failure says so and what the ways out are', async () => {
+    await aws.edit((tables) => tables.shortages.push('t3.large'));
+    const stages = openStages(await planValues(LARGE));
+    await stages.provision();
+    const { problems } = await fail(stages.resize('node-2'));
+    expect(problems[0]).toMatch(
+      /^node-2: EC2 has no capacity .* stayed stopped\..* job again later/,
+    );
+    expect(problems[0]).toMatch(/merge a pull request with another instance-type/);
+    expect(problems[1]).toMatch(/StartInstances.*InsufficientInstanceCapacity/s);
+    expect(readMachines()).toEqual({ 'node-1': 't3.medium running', 'node-2': 't3.large stopped' });
+  });
+
+  test('as long as there is none, a rerun touches no other node', async () => {
+    const whole = await planValues(LARGE);
+    expect(whole.standing.halted).toMatchObject([{ node: { name: 'node-2' }, state: 'stopped' }]);
+    const { problems } = await fail(openStages(whole).provision());
+    expect(problems[0]).toMatch(/^node-2: EC2 has no capacity/);
+    expect(readMachines()).toEqual({ 'node-1': 't3.medium running', 'node-2': 't3.large stopped' });
+    expect(Object.keys(aws.tables.volumes)).toHaveLength(4);
+  });
+
+  test('taking the type back starts the node with its old one', async () => {
+    const whole = await planValues({});
+    const nodes = await openStages(whole).provision();
+    expect(readMachines()).toEqual({
+      'node-1': 't3.medium running',
+      'node-2': 't3.medium running',
+    });
+    expect(nodes.every(({ publicAddress }) => publicAddress !== '')).toBe(true);
+    expect((await planValues({})).summary.hasChanges).toBe(false);
+  });
+
+  test('a node that has its type already is started, and nothing is left in the state', async () => {
+    const id = Object.values(aws.tables.instances).find(({ tags }) => tags.Node === 'node-2')?.id;
+    await aws.stopInstance(id ?? '');
+    const whole = await planValues({});
+    expect(hasReviewable(whole.summary)).toBe(false);
+    const nodes = await openStages(whole).provision();
+    expect(readMachines()['node-2']).toBe('t3.medium running');
+    expect(nodes.find(({ name }) => name === 'node-2')).toMatchObject({
+      instanceId: id,
+      publicAddress: expect.stringMatching(/^10\.99\./),
+    });
+    expect((await run('terraform', ['state', 'list'], { cwd: directory })).stdout).not.toContain(
+      'aws_ec2_instance_state',
+    );
+    expect((await planValues({})).summary.hasChanges).toBe(false);
+  });
+
+  test('the rest of the change goes on once there is capacity', async () => {
+    await fail(
+      (async () => {
+        const stages = openStages(await planValues(LARGE));
+        await stages.provision();
+        await stages.resize('node-2');
+      })(),
+    );
+    await aws.edit((tables) => {
+      tables.shortages = [];
+    });
+    const stages = openStages(await planValues(LARGE));
+    await stages.provision();
+    expect(readMachines()).toEqual({ 'node-1': 't3.medium running', 'node-2': 't3.large running' });
+    await stages.resize('node-1');
+    expect(readMachines()['node-1']).toBe('t3.large running');
+  });
+});
+
+test('what started a node and was left in the state by a run that was killed goes by itself', async () => {
+  const values = { instance_type: 't3.large' };
+  const { standing } = await planValues(values);
+  const planFile = join(folder, 'killed.tfplan');
+  const stage = { instanceTypes: {}, keptNodes: [], started: ['2'] };
+  await terraform.plan(planFile, { publicKey: null, lock: true, stage });
+  const summary = summarizePlan(JSON.parse(await terraform.showJson(planFile)));
+  const ground = { kind: 'plan', label: null, labels: null } as const;
+  await terraform.apply(permit({ planFile, summary }, ground), {
+    temporary: folder,
+    announce: () => {},
+  });
+  const whole = await planValues(values);
+  expect(whole.summary.counts.destroy).toBe(1);
+  expect(hasReviewable(whole.summary)).toBe(false);
+  const permitted = permit(whole, ground);
+  const { digest } = whole;
+  await new Stages(job, { terraform, permitted, digest, standing: standing.nodes }).provision();
+  expect(readMachines()).toEqual({ 'node-1': 't3.large running', 'node-2': 't3.large running' });
+  expect((await planValues(values)).summary.hasChanges).toBe(false);
+});
+
+describe('a removal', () => {
+  const values = { instance_type: 't3.large', replica_count: 1 };
+  const volumeOf = (node: string) =>
+    Object.values(aws.tables.volumes).find(({ tags, root }) => !root && tags.Node === node)?.id;
+  const instanceOf = (node: string) =>
+    Object.values(aws.tables.instances).find(({ tags }) => tags.Node === node)?.id ?? '';
+
+  test('whose snapshot takes longer than the patience for it goes on with the volume', async () => {
+    await openStages(await planValues({ ...values, replica_count: 3 })).provision();
+    await aws.edit((tables) => tables.slowSnapshots.push(volumeOf('node-4') ?? ''));
+    const first = openStages(await planValues({ ...values, replica_count: 2 }));
+    await first.provision();
+    const { message } = await fail(first.destroy());
+    expect(message).toMatch(/waiting for EBS Snapshot/);
+    expect(Object.keys(readMachines())).toEqual(['node-1', 'node-2', 'node-3']);
+    expect(volumeOf('node-4')).toBeDefined();
+
+    await aws.edit((tables) => {
+      tables.slowSnapshots = [];
+    });
+    const whole = await planValues({ ...values, replica_count: 2 });
+    expect(findUnseenLosses(whole.summary)).toEqual(['node-4']);
+    const nodes = await openStages(whole).provision();
+    expect(nodes.map(({ name }) => name)).toEqual(['node-1', 'node-2', 'node-3']);
+    expect(volumeOf('node-4')).toBeUndefined();
+  });
+
+  test('of a node whose instance is gone makes no other one while others wait for their turn', async () => {
+    await openStages(await planValues({ ...values, replica_count: 3 })).provision();
+    await aws.terminate(instanceOf('node-3'));
+    const whole = await planValues(values);
+    expect(findUnseenLosses(whole.summary)).toEqual(['node-3']);
+    const stages = openStages(whole);
+    const standing = await stages.provision();
+    expect(standing.map(({ name }) => name)).toEqual(['node-1', 'node-2', 'node-4']);
+    expect(Object.keys(readMachines())).toEqual(['node-1', 'node-2', 'node-4']);
+    expect((await stages.destroy()).map(({ name }) => name)).toEqual(['node-1', 'node-2']);
+    expect((await planValues(values)).summary.hasChanges).toBe(false);
+  });
 });

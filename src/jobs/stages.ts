@@ -35,6 +35,8 @@ export class Stages implements Infrastructure {
   readonly #whole: Permit;
   readonly #digest: string;
   #standing: readonly Node[];
+  /** Nodes whose instance is stopped and starts before anything else is done about the databases. */
+  readonly #stopped: readonly Node[];
   readonly #resized: string[] = [];
 
   constructor(
@@ -46,6 +48,8 @@ export class Stages implements Infrastructure {
       /** Of the whole plan. */
       digest: string;
       standing: readonly Node[];
+      /** Nodes that stay and whose instance is stopped; none without. */
+      stopped?: readonly Node[];
     },
   ) {
     this.#job = job;
@@ -53,10 +57,21 @@ export class Stages implements Infrastructure {
     this.#whole = options.permitted;
     this.#digest = options.digest;
     this.#standing = options.standing;
+    this.#stopped = options.stopped ?? [];
   }
 
-  /** Applies everything that needs no order, and returns the nodes that exist afterwards. */
+  /**
+   * Applies everything that needs no order and starts the instances that are stopped, with the type that is asked
+   * for. Returns the nodes that exist afterwards.
+   *
+   * @throws UserError with Terraform's words; of a node that could not be started with the ways out
+   */
   async provision(): Promise<readonly Node[]> {
+    const nodes = await this.#provision();
+    return this.#stopped.length === 0 ? nodes : this.#start();
+  }
+
+  async #provision(): Promise<readonly Node[]> {
     const { summary } = this.#whole;
     const { resize, destroy } = describeNodes(summary);
     if (resize.length === 0 && destroy.length === 0) {
@@ -76,17 +91,43 @@ export class Stages implements Infrastructure {
   }
 
   async resize(node: string): Promise<readonly Node[]> {
-    this.#resized.push(node);
-    await this.#applyStage(`Change the instance type of ${node}`, this.#keep());
+    await this.#resize([node]);
     return this.#finish();
   }
 
-  async destroy(): Promise<readonly Node[]> {
-    await this.#applyStage('Remove the nodes that left', undefined, (planned) =>
-      describeNodes(planned).resize.map(
-        ({ node, from, to }) => `${node} would become ${to} instead of ${from} at the same time.`,
+  /** Terraform starts an instance whose type it changes; what has its type already is started in a stage of its own. */
+  async #start(): Promise<readonly Node[]> {
+    const changing = describeNodes(this.#whole.summary).resize.map(({ node }) => node);
+    const names = this.#stopped.map(({ name }) => name);
+    const resized = names.filter((name) => changing.includes(name));
+    if (resized.length > 0) await this.#resize(resized);
+    const others = names.filter((name) => !changing.includes(name));
+    if (others.length === 0) return this.#finish();
+    const started = others.map(nodeNumber);
+    await explainStop(others, () =>
+      this.#applyStage(
+        `Start the instance of ${others.join(', ')}`,
+        { ...this.#keep(), started },
+        { starts: others },
       ),
     );
+    await this.#applyStage(`Read the addresses of ${others.join(', ')}`, this.#keep());
+    return this.#finish();
+  }
+
+  async #resize(nodes: readonly string[]): Promise<void> {
+    this.#resized.push(...nodes);
+    const title = `Change the instance type of ${nodes.join(', ')}`;
+    await explainStop(nodes, () => this.#applyStage(title, this.#keep()));
+  }
+
+  async destroy(): Promise<readonly Node[]> {
+    await this.#applyStage('Remove the nodes that left', undefined, {
+      findMore: (planned) =>
+        describeNodes(planned).resize.map(
+          ({ node, from, to }) => `${node} would become ${to} instead of ${from} at the same time.`,
+        ),
+    });
     return this.#finish();
   }
 
@@ -106,12 +147,17 @@ export class Stages implements Infrastructure {
   #applyStage(
     title: string,
     stage: Stage | undefined,
-    findMore?: (planned: PlanSummary) => string[],
+    options: {
+      /** Nodes whose stopped instance it starts. */
+      starts?: readonly string[];
+      findMore?: (planned: PlanSummary) => string[];
+    } = {},
   ): Promise<void> {
+    const { starts = [], findMore } = options;
     return applyStage(this.#job, this.#terraform, {
       title,
       stage,
-      ground: { kind: 'stage', whole: this.#whole },
+      ground: { kind: 'stage', whole: this.#whole, starts },
       ...(findMore && { findMore }),
     });
   }
@@ -150,7 +196,7 @@ export async function replaceInstance(
   const stage: Stage = {
     // The variables of the whole cluster are of no account to this one node, but its type is.
     instanceTypes: await readInstanceTypes(job, terraform),
-    keptNodeCount: 0,
+    keptNodes: [],
     replace: [instance, ...volumes],
     only: [instance, attachmentAddress(node), ...volumes],
   };
@@ -204,6 +250,25 @@ async function applyStage(
       await terraform.apply(permit({ planFile, summary }, ground), nameHeirs(job));
     }
   });
+}
+
+/** Adds to the failure of a stage that stops or starts these nodes what has become of them and what the ways out are. */
+async function explainStop(nodes: readonly string[], work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError([sayStop(nodes, error.message), ...error.problems], { cause: error });
+  }
+}
+
+function sayStop(nodes: readonly string[], message: string): string {
+  const names = nodes.join(', ');
+  const [instances, it] = nodes.length === 1 ? ['instance', 'it'] : ['instances', 'them'];
+  const again = `The data volume is untouched. Run this job again later: it starts ${it} and goes on from there`;
+  return message.includes('InsufficientInstanceCapacity')
+    ? `${names}: EC2 has no capacity for this instance type in the zone now, so the ${instances} of ${names} stayed stopped. ${again}. Or merge a pull request with another instance-type, or one that takes the type back: a stopped instance gets its type and starts.`
+    : `${names}: the ${instances} may be stopped now. ${again}.`;
 }
 
 /** An apply that is under way outlives a kill of this process; the post step waits for it. */

@@ -115,7 +115,7 @@ export async function configure(
 ): Promise<ConfigureResult> {
   const { directory, log } = access;
   if (options.infrastructure === null) {
-    checkNodeCount(options.nodes.length, access.request.spec.replicaCount);
+    checkNodeCount(options.nodes, access.request.spec.replicaCount);
   }
   const nodes = new Nodes(access);
   let outcome: Outcome;
@@ -358,19 +358,22 @@ function change(infrastructure: Infrastructure, step: TerraformStep): Promise<re
     case 'destroy':
       return infrastructure.destroy();
     case 'provision':
+    case 'boot':
       throw new Error(`${step.nodes.join(', ')} was applied and does not stand`);
   }
 }
 
-function checkNodeCount(standing: number, replicaCount: number): void {
+function checkNodeCount(nodes: readonly Node[], replicaCount: number): void {
   const wanted = replicaCount + 1;
+  const { length: standing } = nodes;
   if (standing === wanted) return;
+  const leaving = nodes.slice(wanted).map(({ name }) => name);
   const next =
     standing < wanted
       ? 'Run apply first'
-      : 'Merge the change, so that PostgreSQL and Terraform take turns';
+      : `${leaving.join(', ')} ${leaving.length === 1 ? 'leaves' : 'leave'}, and PostgreSQL and Terraform take turns in that: merge the change; where its job was interrupted or failed, run that job again, which goes on with what is left of ${leaving.length === 1 ? 'it' : 'them'}`;
   throw new UserError(
-    `replica-count: ${replicaCount} asks for ${wanted} nodes, Terraform's state has ${standing}. ${next}, or give replica-count ${standing - 1}.`,
+    `replica-count: ${replicaCount} asks for ${wanted} nodes, Terraform's state has ${standing}. ${next}. Or give replica-count ${standing - 1}.`,
   );
 }
 

@@ -158,6 +158,8 @@ function describeStep(step: Step): string {
   switch (step.kind) {
     case 'provision':
       return `**Apply** (Terraform): ${nodes} ${one ? 'is' : 'are'} made.`;
+    case 'boot':
+      return `**Start** the ${one ? 'instance' : 'instances'} of ${nodes} (Terraform), which ${one ? 'is' : 'are'} stopped in EC2${step.instanceType === null ? '' : `, as ${renderCode(step.instanceType)}`}. Until then no other node is touched.`;
     case 'prepare':
       return `**Prepare** ${nodes}: SSH key, Docker, data volume, image. No PostgreSQL is touched.`;
     case 'check':

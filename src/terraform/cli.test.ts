@@ -8,7 +8,7 @@ import { createLock } from './fixtures.ts';
 import { LOCK_FILE, ProviderLockError } from './provider-lock.ts';
 import type { Stage } from './stage.ts';
 
-const STAGE: Stage = { instanceTypes: { 1: 't3.medium', 3: 't3.medium' }, keptNodeCount: 3 };
+const STAGE: Stage = { instanceTypes: { 1: 't3.medium', 3: 't3.medium' }, keptNodes: ['3'] };
 
 let folder: string;
 let terraform: Terraform;
@@ -57,9 +57,10 @@ test('a stage gives its variables through the environment, in one argument a rep
     '-lock=false',
     '-replace=aws_instance.node["3"]',
     '-out=stage.tfplan',
-    'TF_VAR_kept_node_count=3',
+    'TF_VAR_kept_nodes=["3"]',
     'TF_VAR_node_instance_types={"1":"t3.medium","3":"t3.medium"}',
     'TF_VAR_ssh_public_key=ssh-ed25519 A',
+    'TF_VAR_started_nodes=[]',
   ]);
 });
 
@@ -121,7 +122,7 @@ describe('the lock of the provider', () => {
 test.each([{ 1: `\${file("/etc/passwd")}` }, { 'node-1': 't3.medium' }])(
   'nothing but an instance type becomes a part of an expression: %j',
   async (instanceTypes) => {
-    const stage: Stage = { instanceTypes, keptNodeCount: 0 };
+    const stage: Stage = { instanceTypes, keptNodes: [] };
     await expect(
       terraform.plan('x.tfplan', { publicKey: null, lock: true, stage }),
     ).rejects.toThrow(/has no instance type/);

@@ -280,15 +280,18 @@ export class Terraform {
  * A stage as Terraform's environment variables. It is in no file: it belongs to a moment, and a file left
  * over from an interrupted run would hold the cluster there.
  */
-function renderStage({ instanceTypes, keptNodeCount }: Stage): Record<string, string> {
+function renderStage({ instanceTypes, keptNodes, started = [] }: Stage): Record<string, string> {
   const strange = Object.entries(instanceTypes).find(
     ([number, type]) => !/^\d+$/.test(number) || !/^[a-z0-9.-]+$/.test(type),
   );
   // Terraform reads a map as an expression: nothing but plain names may get into it.
   if (strange) throw new Error(`node ${strange[0]} has no instance type: ${strange[1]}`);
+  const other = [...keptNodes, ...started].find((number) => !/^\d+$/.test(number));
+  if (other !== undefined) throw new Error(`${other} is no node's number`);
   return {
     TF_VAR_node_instance_types: JSON.stringify(instanceTypes),
-    TF_VAR_kept_node_count: `${keptNodeCount}`,
+    TF_VAR_kept_nodes: JSON.stringify(keptNodes),
+    TF_VAR_started_nodes: JSON.stringify(started),
   };
 }
 

@@ -142,6 +142,18 @@ describe('a stage', () => {
     expect(refuse(plan(...resources), { kind: 'stage', whole })).toEqual([]);
   });
 
+  it('starts the nodes that it is to start and no other, and takes what started one out of the state', () => {
+    const starter = (number: number) => `aws_ec2_instance_state.started["${number}"]`;
+    const ground: Ground = { kind: 'stage', whole, starts: ['node-2'] };
+    expect(refuse(plan(create(starter(2))), ground)).toEqual([]);
+    expect(refuse(plan(destroy(starter(3))), { kind: 'stage', whole })).toEqual([]);
+    expect(refuse(plan(create(starter(3))), ground)).toEqual([
+      expect.stringMatching(/started\["3"\]: would be created/),
+    ]);
+    expect(refuse(plan(update(starter(2))), ground)).toHaveLength(1);
+    expect(refuse(plan(create(starter(2))), { kind: 'stage', whole })).toHaveLength(1);
+  });
+
   it.each<[string, ResourceOverrides]>([
     ['another volume that goes', destroy(volume(2))],
     ['a replacement instead of a change', replace(instance(1))],

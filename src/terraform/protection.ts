@@ -10,6 +10,8 @@ import {
   kindOf,
   listNodes,
   MAKING,
+  STARTER,
+  starterAddress,
   volumeAddress,
 } from './stage.ts';
 
@@ -24,6 +26,7 @@ const OWN: ReadonlySet<string> = new Set([
   INSTANCE,
   VOLUME,
   ATTACHMENT,
+  STARTER,
   'aws_internet_gateway.own',
   'aws_key_pair.nodes',
   'aws_route.internet',
@@ -57,7 +60,12 @@ export type Ground =
       readonly partly?: boolean;
     }
   /** A part of a plan that is permitted. */
-  | { readonly kind: 'stage'; readonly whole: Permit }
+  | {
+      readonly kind: 'stage';
+      readonly whole: Permit;
+      /** Names of nodes whose stopped instance it starts besides. */
+      readonly starts?: readonly string[];
+    }
   /** The forced stop of one instance, in a directory of its own. */
   | { readonly kind: 'halt' }
   /** Another instance for one node. Its data volume stays, unless a person asked for a blank one as well (`volume`). */
@@ -100,12 +108,20 @@ export function refuse(plan: PlanSummary, ground: Ground): string[] {
     case 'plan':
       return refuseLosses(plan, ground);
     case 'stage':
-      return findBeyondReview(plan, ground.whole.summary);
+      return findBeyondReview(withoutStarts(plan, ground.starts ?? []), ground.whole.summary);
     case 'halt':
       return findBeyondHalt(plan);
     case 'replacement':
       return findBeyondReplacement(plan, ground);
   }
+}
+
+/** The plan without what starts these nodes: that their instance is stopped was seen after the review. */
+function withoutStarts(plan: PlanSummary, nodes: readonly string[]): PlanSummary {
+  const starters = nodes.map(starterAddress);
+  const isStart = ({ address, action }: ResourceChange) =>
+    action === 'create' && starters.includes(address);
+  return { ...plan, resources: plan.resources.filter((one) => !isStart(one)) };
 }
 
 function refuseLosses(

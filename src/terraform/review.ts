@@ -7,6 +7,7 @@ import {
   type Value,
 } from './attributes.ts';
 import { type Action, isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
+import { STARTER } from './stage.ts';
 
 /** The output that holds what the nodes were asked to run. */
 export const REQUEST_OUTPUT = 'database';
@@ -26,9 +27,14 @@ export type PlanChanges = Pick<PlanSummary, 'resources' | 'outputs'>;
  */
 export function selectChanges({ resources, outputs }: PlanChanges): PlanChanges {
   return {
-    resources: resources.filter(({ action }) => !isIdle(action)),
+    resources: resources.filter((one) => !isIdle(one.action) && !isSpentStarter(one)),
     outputs: outputs.filter(({ name }) => !DERIVED_OUTPUTS.includes(name)),
   };
+}
+
+/** What started an instance goes out of the state, which touches no instance. */
+function isSpentStarter({ type, name, action }: ResourceChange): boolean {
+  return `${type}.${name}` === STARTER && action === 'delete';
 }
 
 /** Whether there is anything to review. */
@@ -137,15 +143,13 @@ function compareOutputs(
  * count, and a node that is to be destroyed may get on the way what the other nodes get.
  */
 export function findBeyondReview(stage: PlanChanges, reviewed: PlanChanges): string[] {
-  return stage.resources
-    .filter(({ action }) => !isIdle(action))
-    .flatMap((change) => {
-      const known = reviewed.resources.find((one) => isSameObject(one, change));
-      if (known?.action === 'delete' && change.action === 'update') {
-        return findBeyondSiblings(change, reviewed);
-      }
-      return compareWith(reviewed)(change);
-    });
+  return selectChanges(stage).resources.flatMap((change) => {
+    const known = reviewed.resources.find((one) => isSameObject(one, change));
+    if (known?.action === 'delete' && change.action === 'update') {
+      return findBeyondSiblings(change, reviewed);
+    }
+    return compareWith(reviewed)(change);
+  });
 }
 
 const compareWith =

@@ -114,7 +114,7 @@ describe('keepNodes', () => {
   it('keeps every type and every node at first', () => {
     expect(keepNodes(reviewed, { standing, resized: [] })).toEqual({
       instanceTypes: { 1: 't3.medium', 2: 't3.medium', 3: 't3.medium' },
-      keptNodeCount: 3,
+      keptNodes: ['3'],
     });
   });
 
@@ -129,7 +129,7 @@ describe('keepNodes', () => {
     const types = plan(resize(1, 't3.large', 't3.small'), create(instance(2)));
     expect(keepNodes(types, { standing, resized: [] })).toEqual({
       instanceTypes: { 1: 't3.small', 3: 't3.medium' },
-      keptNodeCount: 0,
+      keptNodes: [],
     });
   });
 });

@@ -6,8 +6,10 @@ import type { PlanSummary, ResourceChange } from './plan.ts';
 export interface Stage {
   /** Instance types by node number, of nodes whose turn has not come; all others get the one asked for. */
   readonly instanceTypes: Readonly<Record<string, string>>;
-  /** Nodes that stand, where that is more than are asked for; 0 keeps none. */
-  readonly keptNodeCount: number;
+  /** Numbers of nodes that stand although they are to leave. */
+  readonly keptNodes: readonly string[];
+  /** Numbers of nodes whose stopped instance is to start; none without. */
+  readonly started?: readonly string[];
   /** Addresses of resources to be replaced although nothing about them changed. */
   readonly replace?: readonly string[];
   /** Addresses of the only resources to plan for; all without. */
@@ -34,6 +36,9 @@ export interface NodeResize {
   readonly to: string;
 }
 
+/** What starts a stopped instance, for the length of one stage. */
+export const STARTER = 'aws_ec2_instance_state.started';
+
 /** Actions after which there is an instance that was not there before. */
 export const MAKING: readonly string[] = ['create', 'replace'];
 
@@ -50,6 +55,11 @@ export function attachmentAddress(node: string): string {
 /** Terraform's address of a node's data volume. */
 export function volumeAddress(node: string): string {
   return `aws_ebs_volume.data["${nodeNumber(node)}"]`;
+}
+
+/** Terraform's address of what starts a node's stopped instance. */
+export function starterAddress(node: string): string {
+  return `${STARTER}["${nodeNumber(node)}"]`;
 }
 
 /** The number in a node's name, as Terraform's keys have it: `3` of `node-3`. */
@@ -73,17 +83,22 @@ export function describeNodes(plan: PlanSummary): NodeChanges {
 }
 
 /**
- * Nodes that leave with their data and whose instance is gone already: nobody can see whether what lies on the
- * volume is the primary's.
+ * Nodes that leave with their data and whose instance is gone already, e.g. because their removal was interrupted. What
+ * lies on such a volume cannot be looked at: it is not the primary's where another node is the primary.
  */
 export function findUnseenLosses(plan: PlanSummary): string[] {
   const { destroy } = describeNodes(plan);
   return listNodes(plan, 'aws_ebs_volume.data')
     .filter(({ node, resource }) => resource.action === 'delete' && !destroy.includes(node))
-    .map(
-      ({ node }) =>
-        `${node} is to be removed with its data, and its instance is gone already, so nobody can see whether its data is the primary's. Deploy with the replica-count of before first, which brings the node back; then lower it.`,
-    );
+    .map(({ node }) => node);
+}
+
+/** What to do about them where no node is seen to be the primary. */
+export function explainUnseenLosses(plan: PlanSummary): string[] {
+  return findUnseenLosses(plan).map(
+    (node) =>
+      `${node} is to be removed with its data, its instance is gone already, and no other node is seen to be the primary, so nobody can see whether its data is the primary's. Deploy with the replica-count of before first, which brings the node back; then lower it.`,
+  );
 }
 
 /** The availability zones of nodes that are yet to come, by name, where the plan tells them. */
@@ -119,7 +134,7 @@ export function keepNodes(
   };
   return {
     instanceTypes: Object.fromEntries(kept.map((one) => [nodeNumber(one.name), typeOf(one)])),
-    keptNodeCount: Math.max(0, ...leaving.map(({ node }) => Number(nodeNumber(node)))),
+    keptNodes: leaving.map(({ node }) => nodeNumber(node)),
   };
 }
 

@@ -3,7 +3,9 @@ import type { Node } from '../cluster/configuration.ts';
 import { nodeName } from '../cluster/spec.ts';
 import { UserError } from '../errors.ts';
 import * as values from './node-values.ts';
+import type { PlanSummary } from './plan.ts';
 import type { PlanDocument } from './plan-document.ts';
+import { describeNodes } from './stage.ts';
 
 const instance = z.object({
   id: z.string(),
@@ -77,10 +79,35 @@ function requirePlain(node: Node): Node {
   );
 }
 
-/** What to do about nodes whose instance does not run: nobody can look at them. */
-export function explainHalted({ halted }: Standing): string[] {
-  return halted.map(
-    ({ node, state }) =>
-      `${node.name}: its instance ${node.instanceId} is ${state} in EC2. Start it (aws ec2 start-instances --instance-ids ${node.instanceId}) and run this again; if its primary is lost, run the action with command: failover.`,
+/** EC2's words for instances that Terraform can start, after a wait where they are on their way. */
+const STARTABLE = ['pending', 'stopping', 'stopped'];
+
+/**
+ * The nodes that `plan` leaves standing and whose instance does not run, e.g. because EC2 had no capacity when their
+ * type changed: a deploy starts them.
+ */
+export function findStopped({ halted }: Standing, plan: PlanSummary): Node[] {
+  const { replace, destroy } = describeNodes(plan);
+  return halted
+    .filter(({ state }) => STARTABLE.includes(state))
+    .map(({ node }) => node)
+    .filter(({ name }) => !replace.includes(name) && !destroy.includes(name));
+}
+
+/** What a deploy does about them, a sentence each. */
+export function explainStopped(found: Standing, plan: PlanSummary): string[] {
+  return findStopped(found, plan).map(
+    ({ name, instanceId }) =>
+      `${name}: its instance ${instanceId} is stopped in EC2; the deploy starts it first.`,
   );
+}
+
+/** What to do about nodes whose instance neither runs nor can be started. */
+export function explainHalted({ halted }: Standing): string[] {
+  return halted
+    .filter(({ state }) => !STARTABLE.includes(state))
+    .map(
+      ({ node, state }) =>
+        `${node.name}: its instance ${node.instanceId} is ${state} in EC2. Wait for the end of that and run this again; if its primary is lost, run the action with command: failover.`,
+    );
 }

@@ -2,8 +2,8 @@
 
 locals {
   # Nodes that leave still stand until their databases have been stopped.
-  node_count = max(var.replica_count + 1, var.kept_node_count)
-  nodes      = { for number in range(1, local.node_count + 1) : tostring(number) => number }
+  numbers = [for number in range(1, 17) : number if number <= var.replica_count + 1 || contains(var.kept_nodes, tostring(number))]
+  nodes   = { for number in local.numbers : tostring(number) => number }
 
   architecture = contains(data.aws_ec2_instance_type.nodes.supported_architectures, "arm64") ? "arm64" : "x86_64"
 
@@ -175,6 +175,18 @@ resource "aws_volume_attachment" "data" {
 
   # A mounted volume never finishes detaching, and a forced detach can lose writes: a clean shutdown comes first.
   stop_instance_before_detaching = true
+}
+
+# Starts instances that are stopped: aws_instance alone leaves them as they are. It is made for the one plan that
+# starts them, and the next plan without started_nodes takes it out of the state, which touches no instance.
+resource "aws_ec2_instance_state" "started" {
+  for_each = setintersection(var.started_nodes, keys(local.nodes))
+
+  instance_id = aws_instance.node[each.key].id
+  state       = "running"
+
+  # The data is there when the node boots.
+  depends_on = [aws_volume_attachment.data]
 }
 
 check "zones" {

@@ -10,7 +10,7 @@ output "region" {
 
 output "nodes" {
   description = "All nodes that stand, in the order of their numbers. public_address is null where the subnet gives none."
-  value = [for number in range(1, local.node_count + 1) : {
+  value = [for number in local.numbers : {
     name            = "node-${number}"
     instance_id     = aws_instance.node[tostring(number)].id
     instance_type   = aws_instance.node[tostring(number)].instance_type

@@ -59,14 +59,25 @@ variable "node_instance_types" {
   }
 }
 
-variable "kept_node_count" {
-  description = "Nodes that still stand although replica_count is smaller: their databases are not stopped yet. 0 keeps none."
-  type        = number
-  default     = 0
+variable "kept_nodes" {
+  description = "Numbers of nodes that still stand although replica_count is smaller: their databases are not stopped yet."
+  type        = set(string)
+  default     = []
 
   validation {
-    condition     = var.kept_node_count >= 0 && var.kept_node_count <= 16 && floor(var.kept_node_count) == var.kept_node_count
-    error_message = "kept_node_count must be a whole number from 0 to 16."
+    condition     = alltrue([for number in var.kept_nodes : can(regex("^([1-9]|1[0-6])$", number))])
+    error_message = "kept_nodes must be node numbers from 1 to 16, for example [\"3\"]."
+  }
+}
+
+variable "started_nodes" {
+  description = "Numbers of nodes whose instance is stopped and starts now."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for number in var.started_nodes : can(regex("^([1-9]|1[0-6])$", number))])
+    error_message = "started_nodes must be node numbers from 1 to 16, for example [\"2\"]."
   }
 }
 

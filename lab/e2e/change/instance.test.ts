@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runDocker } from '../../images/docker.ts';
 import { PAUSE_LIMIT_MS } from '../../load.ts';
 import { LANE } from '../lane.ts';
+import { deploy, openPullRequest, requireSuccess } from '../stage.ts';
 import { LiveCluster } from './cluster.ts';
 
 const INPUTS = { 'instance-type': 't3.small', 'replica-count': '2' };
@@ -63,8 +64,49 @@ test('another instance type goes from node to node, replicas first, the primary 
   ]);
 });
 
+test('a type that EC2 has no capacity for stops one replica; pull requests and merges bring it back', async () => {
+  const { tables } = cluster.world.aws;
+  const large = { ...INPUTS, 'instance-type': 't3.large' };
+  const primary = await cluster.findPrimary();
+  const starts = await cluster.readStarts();
+  await cluster.world.aws.edit(({ shortages }) => shortages.push('t3.large'));
+  const { result: failed } = await deploy(cluster.world, 'no-capacity', large);
+  expect(failed.conclusion, failed.log).toBe('failure');
+  expect(failed.annotations.map(({ message }) => message).join('\n')).toMatch(
+    /^node-\d: EC2 has no capacity .*Run this job again later/m,
+  );
+  const stopped = NODES.filter((node) => cluster.instance(node).state === 'stopped');
+  expect(stopped).toHaveLength(1);
+  expect(stopped).not.toContain(primary);
+  const others = Object.entries(starts).filter(([node]) => !stopped.includes(node));
+  expect(await cluster.readStarts()).toEqual(Object.fromEntries(others));
+
+  // Whoever takes the type back is told what that does.
+  const { event, number } = openPullRequest(cluster.world, 'back-to-medium');
+  requireSuccess(await cluster.world.run(event, { ...INPUTS, 'instance-type': 't3.medium' }));
+  expect(cluster.world.github.listComments(number)[0]?.body).toMatch(
+    /\*\*Start\*\* the instance of `node-\d` \(Terraform\), which is stopped in EC2, as `t3\.medium`/,
+  );
+
+  await cluster.world.aws.edit((all) => {
+    all.shortages = [];
+  });
+  const { result, report } = await cluster.change('t3.large, once there is capacity', large, {
+    again: false,
+  });
+  expect(report.longestGapMs).toBeLessThan(PAUSE_LIMIT_MS);
+  expect(Object.values(tables.instances).map(({ type, state }) => `${type} ${state}`)).toEqual(
+    NODES.map(() => 't3.large running'),
+  );
+  expect(Object.values(cluster.readRoles(result)).sort()).toEqual([
+    'primary',
+    'replica streaming',
+    'replica streaming',
+  ]);
+});
+
 test('back again, with a primary that is asked for', async () => {
-  const { primary } = await cluster.change('t3.medium → t3.small', {
+  const { primary } = await cluster.change('t3.large → t3.small', {
     ...INPUTS,
     primary: 'node-1',
   });

@@ -92,8 +92,13 @@ const ROWS: readonly Row[] = [
     to: { 2: 't3.large' },
     plan: { 'update aws_instance.node': 1 },
   },
-  { variable: 'kept_node_count', to: 3, plan: {} },
-  { variable: 'kept_node_count', to: 1, plan: {} },
+  { variable: 'kept_nodes', to: ['3'], plan: {} },
+  { variable: 'kept_nodes', to: ['1'], plan: {} },
+  {
+    variable: 'started_nodes',
+    to: ['2', '9'],
+    plan: { 'create aws_ec2_instance_state.started': 1 },
+  },
   // What the database was asked to be is recorded beside the resources and moves none of them.
   {
     variable: 'database',

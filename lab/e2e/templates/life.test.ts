@@ -312,7 +312,7 @@ describe('instance types', () => {
     // A node that leaves is in nobody's way, also while it still stands.
     const smaller = { ...wide, cluster_name: 'old', instance_type: 't3.medium', replica_count: 3 };
     const types = Object.fromEntries([1, 2, 3, 4, 5, 6].map((number) => [number, 't2.small']));
-    const staged = { ...smaller, node_instance_types: types, kept_node_count: 6 };
+    const staged = { ...smaller, node_instance_types: types, kept_nodes: ['5', '6'] };
     expect(await planValues(old, staged)).toMatchObject({ changes: [], errors: [] });
     expect(countChanges((await planValues(old, smaller)).changes)).toMatchObject({
       'update aws_instance.node': 4,

@@ -279,7 +279,7 @@ describe('a node that is out of reach', () => {
     await docker('pause', containerOf('node-2'));
     const stage = await plan({
       instanceTypes: {},
-      keptNodeCount: 0,
+      keptNodes: [],
       replace: [instanceAddress('node-2')],
     });
     expect(refuseReplacement(stage, 'node-2')).toEqual([]);

@@ -1,0 +1,56 @@
+import { describe, expect, test } from 'vitest';
+import { createPlan, type ResourceOverrides } from '../report/fixtures/plan.ts';
+import { summarizePlan } from './plan.ts';
+import { parsePlan } from './plan-document.ts';
+import { explainHalted, explainStopped, findStopped, readStanding } from './standing.ts';
+
+/** A node as a plan's refresh found it; without `actions` the plan leaves it as it is. */
+function node(number: number, state: string, actions = ['no-op']): ResourceOverrides[] {
+  const before = {
+    id: `i-000000000000000${number}`,
+    instance_type: 't3.medium',
+    instance_state: state,
+    private_ip: `10.42.0.${number}`,
+    public_ip: '',
+  };
+  const volume = { id: `vol-000000000000000${number}`, availability_zone: 'us-east-1a' };
+  const after = actions.includes('delete') ? {} : { after: before };
+  return [
+    { address: `aws_instance.node["${number}"]`, actions, before, ...after },
+    {
+      address: `aws_ebs_volume.data["${number}"]`,
+      actions: ['no-op'],
+      before: volume,
+      after: volume,
+    },
+  ];
+}
+
+function read(...resources: ResourceOverrides[][]) {
+  const document = createPlan(resources.flat());
+  return { found: readStanding(parsePlan(document)), plan: summarizePlan(document) };
+}
+
+describe('nodes whose instance does not run', () => {
+  test('are started where they stay, once they have stopped', () => {
+    const { found, plan } = read(node(1, 'running'), node(2, 'stopped'), node(3, 'stopping'));
+    expect(findStopped(found, plan).map(({ name }) => name)).toEqual(['node-2', 'node-3']);
+    expect(explainStopped(found, plan)[0]).toMatch(/^node-2: .* is stopped in EC2; the deploy/);
+    expect(explainHalted(found)).toEqual([]);
+  });
+
+  test('are not started where they leave or get another instance', () => {
+    const { found, plan } = read(
+      node(1, 'stopped', ['delete', 'create']),
+      node(2, 'stopped', ['delete']),
+    );
+    expect(found.halted).toHaveLength(2);
+    expect(findStopped(found, plan)).toEqual([]);
+  });
+
+  test('hold the change up where nobody can start them', () => {
+    const { found, plan } = read(node(2, 'shutting-down'));
+    expect(findStopped(found, plan)).toEqual([]);
+    expect(explainHalted(found)).toEqual([expect.stringMatching(/^node-2: .* is shutting-down/)]);
+  });
+});
