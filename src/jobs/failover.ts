@@ -107,7 +107,7 @@ export async function failOver(
 function refuseOtherSize(standing: number, replicaCount: number): void {
   if (standing === replicaCount + 1) return;
   throw new UserError(
-    `replica-count: ${replicaCount} asks for ${replicaCount + 1} nodes, Terraform's state has ${standing}. Give a failover the inputs of the last deploy.`,
+    `replica-count: ${replicaCount} asks for ${replicaCount + 1} nodes, Terraform's state has ${standing}. Give a failover the inputs of the last deploy; where that one was to change the number and did not finish, replica-count ${standing - 1}.`,
   );
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createDesired, createHealthy } from '../cluster/fixtures.ts';
-import { requireSight } from './configure.ts';
+import { configure, requireSight } from './configure.ts';
+import type { NodeAccess } from './nodes.ts';
 
 const desired = createDesired({ size: 3 });
 const [first, second, third] = desired.nodes;
@@ -71,5 +72,28 @@ describe('nodes that could not be looked at', () => {
     expect(found.away).toEqual([]);
     expect(found.observed.map(({ name }) => name)).toEqual(['node-1', 'node-2', 'node-3']);
     expect(found.observed[2]).toMatchObject({ data: 'absent', postgres: null });
+  });
+});
+
+describe('alone, on a state with another number of nodes', () => {
+  const alone = (replicaCount: number) =>
+    configure({ request: { spec: { replicaCount } } } as NodeAccess, {
+      nodes: desired.nodes,
+      instanceType: null,
+      memoryMib: null,
+      infrastructure: null,
+    });
+
+  test('more than are asked for: who leaves, and that an interrupted removal goes on with its own job', async () => {
+    await expect(alone(1)).rejects.toThrow(
+      /asks for 2 nodes, Terraform's state has 3\. node-3 leaves, .* run that job again.*Or give replica-count 2\.$/,
+    );
+    await expect(alone(0)).rejects.toThrow(/ node-2, node-3 leave, .* what is left of them\./);
+  });
+
+  test('fewer: what makes them', async () => {
+    await expect(alone(3)).rejects.toThrow(
+      /state has 3\. Run apply first\. Or give replica-count 2/,
+    );
   });
 });

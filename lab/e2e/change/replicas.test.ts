@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PAUSE_LIMIT_MS } from '../../load.ts';
+import type { JobResult } from '../../runner/job.ts';
+import { deploy, requireSuccess } from '../stage.ts';
 import { LiveCluster } from './cluster.ts';
 
 const INPUTS = { 'instance-type': 't3.small', 'replica-count': '2' };
@@ -60,7 +62,22 @@ describe('the number of replicas', () => {
     }
   });
 
-  test('may be none', async () => {
+  test('may be none; a removal that ended half-way goes on with the next merge', async () => {
+    await cluster.world.aws.edit(({ slowSnapshots }) =>
+      slowSnapshots.push(...listVolumes('node-2')),
+    );
+    const readErrors = ({ annotations }: JobResult) =>
+      annotations.map(({ message }) => message).join('\n');
+    const { result: failed } = await deploy(cluster.world, 'slow-snapshot', scale(0));
+    expect(failed.conclusion, failed.log).toBe('failure');
+    expect(readErrors(failed)).toMatch(/waiting for EBS Snapshot/);
+    expect(listNodes()).toEqual(['node-1']);
+    // What is left of node-2 is in nobody's way.
+    const event = cluster.world.github.dispatch('deploy-by-hand', {});
+    requireSuccess(await cluster.world.run(event, { ...scale(0), command: 'configure' }));
+    await cluster.world.aws.edit((tables) => {
+      tables.slowSnapshots = [];
+    });
     const { result } = await cluster.change('1 → 0 replicas', scale(0));
     expect(cluster.readRoles(result)).toEqual({ 'node-1': 'primary' });
     expect(listNodes()).toEqual(['node-1']);
