@@ -191,6 +191,11 @@ const readMachines = () =>
 describe('EC2 has no capacity for the new type', () => {
   const LARGE = { instance_type: 't3.large' };
 
+  beforeAll(async () => {
+    // With both nodes, whatever a test before has terminated.
+    await openStages(await planValues({})).provision();
+  });
+
   test('the node stays stopped, and the failure says so and what the ways out are', async () => {
     await aws.edit((tables) => tables.shortages.push('t3.large'));
     const stages = openStages(await planValues(LARGE));
