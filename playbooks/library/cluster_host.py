@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postgres_cluster.command import Problem
-from ansible.module_utils.postgres_cluster.fence import raise_fence
 from ansible.module_utils.postgres_cluster.image import ensure_image
 from ansible.module_utils.postgres_cluster.keys import ensure_keys
 from ansible.module_utils.postgres_cluster.packages import ensure_docker
 from ansible.module_utils.postgres_cluster.record import read_record
 from ansible.module_utils.postgres_cluster.registry import use_login
+from ansible.module_utils.postgres_cluster.signals import raise_fence
 from ansible.module_utils.postgres_cluster.spec import decode
 from ansible.module_utils.postgres_cluster.volume import ensure_volume
 

@@ -196,7 +196,7 @@ class NewCluster(unittest.TestCase):
         ]:
             asked = []
 
-            def run(argv, check=True, stderr=stderr):
+            def run(argv, stderr=stderr, **_):
                 asked.append([word for word in argv if "locale" in word])
                 return subprocess.CompletedProcess(argv, 1 if "--locale=C.UTF-8" in argv else 0, "", stderr)
 

@@ -12,7 +12,6 @@ from .command import Problem, run
 from .container import list_worker_arguments
 from .control import read_head
 from .docker import inspect_container, remove_container
-from .fence import SIGNAL, is_marked, remove_signal, write_signal
 from .files import make_directory, sync_directory
 from .image import Image, ensure_image
 from .layout import (
@@ -44,6 +43,7 @@ from .server import (
     wait_until_streaming,
     write_files,
 )
+from .signals import SIGNAL, is_marked, remove_signal, write_signal
 from .spec import Outcome, Spec, copier_name, explain_limits, read_limits
 from .volume import require_mounted
 

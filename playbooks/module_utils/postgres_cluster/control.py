@@ -9,7 +9,6 @@ from .command import Problem, run
 from .docker import inspect_image
 from .image import Image
 from .layout import CONTAINER_DATA, DATA
-from .timeline import find_received_timeline  # noqa: F401  (beside what else tells where data stands)
 
 # DBState in src/include/catalog/pg_control.h.
 _STATES = (

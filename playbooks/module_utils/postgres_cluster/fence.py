@@ -5,15 +5,7 @@ from __future__ import annotations
 from .command import Problem
 from .docker import inspect_container, is_installed, stop_container
 from .server import is_accepting
-from .signals import (  # noqa: F401  (the fence's own files, for those who raise and lift it)
-    SIGNAL,
-    is_marked,
-    lift_fence,
-    raise_fence,
-    remove_mark,
-    remove_signal,
-    write_signal,
-)
+from .signals import raise_fence
 from .spec import Outcome, Spec
 
 # A server that nobody waits for gets less time than one that shall come back as it is.

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional
 from . import logical_slots
 from .archiver import ARCHIVER
 from .container import MIB, is_current, list_container_arguments, read_image_label
-from .control import find_received_timeline, format_lsn, read_position
+from .control import format_lsn, read_position
 from .docker import inspect_container, inspect_image, is_starting_at_boot, read_version, resolve_digest
 from .files import read_text
 from .image import pin
@@ -21,6 +21,7 @@ from .record import is_standby, judge_data, read_record
 from .scram import matches
 from .server import find_unread, is_accepting, is_up, render_passfile
 from .spec import read_limits, read_memory_bytes
+from .timeline import find_received_timeline
 from .volume import observe_volume
 
 # One statement, one document, the same on 14 to 18. Functions that a primary or a replica refuses stand in a

@@ -9,12 +9,12 @@ from .admit import ensure_slots
 from .command import Problem, run
 from .control import read_text_of
 from .docker import inspect_container
-from .fence import lift_fence
 from .psql import Session, psql_arguments
 from .record import choose_recorded_image, read_record
 from .reload import apply_files
 from .sensitive import find_too_low, parse_control, raise_conf
 from .server import ensure_container, is_up, wait_until_ready, write_files
+from .signals import lift_fence
 from .spec import Outcome, Spec
 from .volume import require_mounted
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Dict, List, Optional
 
 from .command import Problem
-from .fence import lift_fence, remove_mark
 from .files import read_text, write_text
 from .image import Image, ensure_image
 from .layout import CONF, ETC, HBA
@@ -13,6 +12,7 @@ from .logical_slots import describe_dropped, drop_leftovers
 from .psql import Session, quote
 from .record import read_record
 from .server import find_unread, require_role, wait_until_ready, wait_until_streaming, write_files
+from .signals import lift_fence, remove_mark
 from .spec import Outcome, Spec
 
 # Trap 26: a value that waits for a restart is reported as an error too; those are the restart step's.

@@ -6,7 +6,6 @@ import os
 from .command import Problem, run
 from .container import is_current
 from .docker import inspect_container
-from .fence import lift_fence
 from .files import read_text, write_text
 from .layout import CONF, CONTAINER_DATA, CONTAINER_ETC, ETC
 from .psql import ask_once
@@ -20,6 +19,7 @@ from .server import (
     write_files,
     write_passfile,
 )
+from .signals import lift_fence
 from .spec import Outcome, Spec
 from .start import comes_up, finish, read_configuration, start_or_go_back, start_server
 

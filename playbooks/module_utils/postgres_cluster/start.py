@@ -11,7 +11,6 @@ from .command import Problem, run
 from .container import STOP_SECONDS, read_image_label
 from .control import read_text_of
 from .docker import bring_back, inspect_container, remove_container
-from .fence import raise_fence
 from .files import read_text, write_text
 from .image import Image
 from .layout import CONF, DATA, ETC, HBA
@@ -33,6 +32,7 @@ from .server import (
     wait_until_streaming,
     write_files,
 )
+from .signals import raise_fence
 from .spec import Outcome, Spec
 from .volume import require_mounted
 

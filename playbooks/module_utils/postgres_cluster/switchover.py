@@ -18,7 +18,6 @@ from .command import Problem, run
 from .container import STOP_SECONDS
 from .control import Control, format_lsn, parse_lsn, parse_position, read_head, read_text_of
 from .docker import inspect_container, stop_container
-from .fence import lift_fence, raise_fence
 from .handover import ask, choose_port, hold, tell, wait_for_asker
 from .image import Image
 from .psql import Session, quote
@@ -38,6 +37,7 @@ from .server import (
     wait_until_ready,
     write_files,
 )
+from .signals import lift_fence, raise_fence
 from .spec import Outcome, Spec, slot_name
 
 # What it must still replay, it replays while nobody can write.
