@@ -66,7 +66,7 @@ SELECT json_build_object(
   'receiver', (
     SELECT json_build_object('status', status, 'senderHost', sender_host, 'slotName', slot_name)
     FROM pg_stat_wal_receiver),
-  'archiver', """ + ARCHIVER + """,
+  'archiver', @ARCHIVER@,
   -- Roles and databases for which a commit waits for less. Their names may be in any encoding.
   'weakCommits', (
     SELECT coalesce(json_agg(json_build_object('role', role, 'database', database, 'value', value)), '[]')
@@ -101,7 +101,7 @@ SELECT json_build_object(
     SELECT json_object_agg(rolname, rolpassword) FROM pg_authid
     WHERE rolname IN ('postgres', 'replicator')))
 FROM (SELECT pg_is_in_recovery() AS recovery) AS node
-""".replace("@LOGICAL@", logical_slots.LIST)
+""".replace("@LOGICAL@", logical_slots.LIST).replace("@ARCHIVER@", ARCHIVER)
 
 
 def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
