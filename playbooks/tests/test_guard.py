@@ -21,7 +21,7 @@ from postgres_cluster.peer import Peer, Refused
 class Decision(unittest.TestCase):
     """Invariant 6: never two primaries. A primary that boots asks whether it still is one."""
 
-    def decide(self, answers, timeline=3):
+    def decide(self, answers, timeline=3, is_known=True):
         """`answers`: by address, what it says at each second; the last one stays. Gives the reason and the seconds."""
         now = [0.0]
 
@@ -30,13 +30,17 @@ class Decision(unittest.TestCase):
             answer = said[min(int(now[0]), len(said) - 1)]
             if answer is Refused:
                 raise Refused()
+            if isinstance(answer, Refused):
+                raise answer
             return answer
 
         def sleep(seconds):
             now[0] += seconds
 
         with mock.patch("builtins.print"):
-            reason = guard.find_successor(list(answers), ask, "7", timeline, clock=lambda: now[0], sleep=sleep)
+            reason = guard.find_successor(
+                list(answers), ask, "7", timeline, is_known, clock=lambda: now[0], sleep=sleep
+            )
         return reason, now[0]
 
     def test_table(self):
@@ -58,6 +62,9 @@ class Decision(unittest.TestCase):
             ("nobody lets it in any more", {"a": [Refused], "b": [Refused]}, "does not let this node replicate", 0),
             ("the next primary does not, a replica has yet to hear of it", {"a": [Refused], "b": [replica]},
              "a does not let this node replicate", 0),
+            ("one replica has yet to hear of a new password", {"a": [Refused(True)], "b": [replica]}, None, 0),
+            ("the next primary has changed the password", {"a": [Refused(True)], "b": [Refused(True)]},
+             "has another replication password", 0),
         ]:
             with self.subTest(name):
                 reason, took = self.decide(answers)
@@ -66,6 +73,12 @@ class Decision(unittest.TestCase):
                     self.assertIsNone(reason)
                 else:
                     self.assertIn(expected, reason or "")
+
+    def test_a_machine_made_anew_is_refused_by_all_and_is_the_primary_still(self):
+        """Its peers have the address of the one before."""
+        self.assertIsNone(self.decide({"a": [Refused], "b": [Refused]}, is_known=False)[0])
+        later = Peer("7", 4, True)
+        self.assertIn("is a primary on timeline 4", self.decide({"a": [Refused], "b": [later]}, is_known=False)[0])
 
 
 class Data(unittest.TestCase):

@@ -179,7 +179,6 @@ class Stream(Clocked):
         status = lambda now: "streaming" if now > 1000 else None  # noqa: E731
         for name, change, sample in [
             ("replays what it has", {"lsn": lsn}, None),
-            ("receives while replay waits", {"received": lsn}, None),
             ("copies a database, in one record", {}, lambda: WAITS._replace(bytes=int(self.now * 1e6))),
         ]:
             with self.subTest(name):
@@ -194,6 +193,21 @@ class Stream(Clocked):
             self.follow(self.at(received=received, status=lambda now: None))
         self.assertNotIsInstance(caught.exception, server.StillStarting)
         self.assertLess(self.now, 60)
+
+    def test_what_arrives_beside_a_replay_that_is_paused_or_waits_for_a_query_is_not(self):
+        received = lambda now: "0/%X" % (0x3000000 + int(now))  # noqa: E731
+        for paused in (False, True):
+            with self.subTest(paused), self.assertRaises(Problem):
+                self.now = 0.0
+                self.follow(self.at(received=received, paused=lambda now: paused, status=lambda now: None))
+            self.assertLess(self.now, 60)
+
+    def test_a_wait_ends_for_another_run_and_nothing_is_copied_for_it(self):
+        lsn = lambda now: "0/%X" % (0x3000000 + int(now))  # noqa: E731
+        with mock.patch.object(server, "is_wanted", lambda: True), self.assertRaises(server.StillStarting) as caught:
+            self.follow(self.at(lsn=lsn, status=lambda now: None))
+        self.assertRegex(caught.exception.message, "another run came to work on node-1")
+        self.assertGreater(self.now, server.YIELD_SECONDS)
 
     def test_one_that_lets_nobody_in_may_replay_for_ever(self):
         with self.assertRaises(Problem):

@@ -110,8 +110,8 @@ def judge(spec: Spec, orders: Orders, answers: Answers) -> List[str]:
     moved = find_moved(orders, answers)
     if moved and not spec.collation_change:
         raise Problem(
-            "%s sorts text with other versions of its libraries than indexes were built with, which would be corrupt "
-            "until they are rebuilt: %s; nothing was changed. Stay on an image with the same libraries; or, where they "
+            "%s sorts text with different library versions than existing indexes were built with; those indexes would be "
+            "corrupt until they are rebuilt: %s; nothing was changed. Stay on an image with the same libraries; or, where they "
             "are rebuilt with these, run ALTER DATABASE … REFRESH COLLATION VERSION (ALTER COLLATION … REFRESH VERSION "
             "for a collation of its own) and then this again; or plan the time to rebuild them. %s"
             % (spec.image, describe_moved(moved), spec.collation_way_out)

@@ -30,6 +30,7 @@ from .layout import (
 from .psql import ask_once
 from .record import READ_IDENTITY, has_control_file, is_standby, judge_data, list_old_data, write_record
 from .server import (
+    LOST,
     StillStarting,
     ensure_container,
     is_following,
@@ -85,8 +86,9 @@ def clone(spec: Spec, is_judged: bool = False) -> Outcome:
     if role is None and not is_judged and is_up(inspect_container(spec.container)):
         try:
             wait_until_ready(spec)
-        except StillStarting:
-            raise
+        except StillStarting as problem:
+            if LOST.search(problem.log) is None:
+                raise
         except Problem:
             pass
         role = read_role(spec)

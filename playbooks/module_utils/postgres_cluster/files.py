@@ -51,6 +51,14 @@ def write_text(
     return True
 
 
+def remove_file(path: str) -> None:
+    """Removes a file, if it is there."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
 def sync_directory(path: str) -> None:
     """Makes renames in a directory survive a power loss."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

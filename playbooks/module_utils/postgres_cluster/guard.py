@@ -33,10 +33,14 @@ def main() -> None:
     if record is None or password is None or not os.path.isdir(DATA) or os.path.exists("%s/%s" % (DATA, SIGNAL)):
         print("no primary's data here")
         return
-    peers = [address for address in list_addresses(read_text("%s/%s" % (ETC, HBA)) or "") if not is_own(address)]
+    addresses = list_addresses(read_text("%s/%s" % (ETC, HBA)) or "")
+    peers = [address for address in addresses if not is_own(address)]
+    # The machine was made anew around the volume: its peers cannot know its address, so that they refuse it says nothing.
+    is_known = len(peers) < len(addresses)
     reason = find_successor(
         peers,
         ask=lambda address: ask_peer(address, password),
+        is_known=is_known,
         identifier=str(record.get("systemIdentifier")),
         timeline=find_received_timeline(),
     )
@@ -51,30 +55,46 @@ def find_successor(
     ask: Callable[[str], Optional[Peer]],
     identifier: str,
     timeline: int,
+    is_known: bool = True,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Any] = time.sleep,
 ) -> Optional[str]:
     """Why this node is the primary no longer, as its peers know it; None where none of them says so.
 
-    `identifier` and `timeline` are those of the data here. Returns as soon as one says so or all have answered.
+    `identifier` and `timeline` are those of the data here; `is_known`: the peers have this machine's address in their
+    pg_hba.conf. Returns as soon as one says so or all have answered.
     """
     deadline = clock() + LONELY_SECONDS
     silent = list(peers)
+    mistrusted: Optional[str] = None
+    is_followed = False
     while silent:
         with ThreadPoolExecutor(len(silent)) as pool:
             answers = list(zip(silent, pool.map(lambda address: _try(ask, address), silent)))
         for address, answer in answers:
+            if isinstance(answer, Refused):
+                if is_known and not answer.by_password:
+                    # What a failover does: the node that is given up has no place in pg_hba.conf any more. A replica
+                    # that knows of no successor is no proof against it, as it may have yet to hear of one.
+                    return "%s does not let this node replicate, so the cluster went on without it" % address
+                mistrusted = address
+                continue
             reason = judge(address, answer, identifier, timeline)
             if reason is not None:
                 return reason
+            is_followed = is_followed or (answer is not None and answer.system_identifier == identifier)
         if any(answer is not None for _, answer in answers):
             deadline = min(deadline, clock() + GRACE_SECONDS)
         silent = [address for address, answer in answers if answer is None]
         if silent and clock() >= deadline:
             print("no answer from %s" % ", ".join(silent))
-            return None
+            break
         if silent:
             sleep(0.5)
+    # A replica whose replay hangs during a change of the password still knows the old one. Where nobody follows this
+    # timeline any more, the password was changed by the next primary.
+    if is_known and mistrusted is not None and not is_followed:
+        return "%s has another replication password, so the cluster went on without this node" % mistrusted
     return None
 
 
@@ -85,13 +105,9 @@ def _try(ask: Callable[[str], Optional[Peer]], address: str) -> Any:
         return refusal
 
 
-def judge(address: str, answer: Any, identifier: str, timeline: int) -> Optional[str]:
+def judge(address: str, answer: Optional[Peer], identifier: str, timeline: int) -> Optional[str]:
     """What one answer says against this node's data being the primary's; None where nothing."""
-    if isinstance(answer, Refused):
-        # What a failover does: the node that is given up has no place in pg_hba.conf any more. A replica that knows of
-        # no successor is no proof against it, as it may have yet to hear of one.
-        return "%s does not let this node replicate, so the cluster went on without it" % address
-    if not isinstance(answer, Peer) or answer.system_identifier != identifier:
+    if answer is None or answer.system_identifier != identifier:
         return None
     if answer.is_primary and answer.timeline >= timeline:
         return "%s is a primary on timeline %d, this node was on %d" % (address, answer.timeline, timeline)

@@ -32,7 +32,12 @@ class Peer(NamedTuple):
 
 
 class Refused(Exception):
-    """The server answers and does not let this node in: it has another password by now, or no place for the node."""
+    """The server answers and does not let this node in. `by_password`: it knows the node and another password; otherwise
+    it has no place for the node."""
+
+    def __init__(self, by_password: bool = False) -> None:
+        super().__init__()
+        self.by_password = by_password
 
 
 def ask_peer(address: str, password: str) -> Optional[Peer]:
@@ -122,7 +127,7 @@ def _receive(connection: socket.socket) -> Tuple[bytes, bytes]:
     if kind == b"E":
         # Class 28: invalid authorization specification (PostgreSQL manual, appendix A).
         if re.search(rb"(^|\0)C28", body):
-            raise Refused()
+            raise Refused(by_password=re.search(rb"(^|\0)C28P01\0", body) is not None)
         raise ValueError("the server says no")
     return kind, body
 

@@ -129,7 +129,8 @@ def has_moved(before: Sample, after: Sample, seconds: float, received: bool) -> 
         return True
     if after.bytes - before.bytes >= BYTES_PER_SECOND * seconds:
         return True
-    if received:
+    # What keeps the volume busy is the work of a server that is up, and answers nobody at the address it is asked at.
+    if received or after.pid is None:
         return False
     requests, volume = after.requests - before.requests, after.volume - before.volume
     return requests >= REQUESTS_PER_SECOND * seconds or volume >= BYTES_PER_SECOND * seconds

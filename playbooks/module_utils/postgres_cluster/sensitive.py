@@ -13,7 +13,7 @@ from typing import Dict
 from .command import Problem, run
 from .layout import CONTAINER_DATA
 from .server import Following, read_replication
-from .spec import Spec
+from .spec import Spec, is_wanted
 
 # How long a replica may stand still before it has replayed what its primary wrote when it restarted.
 REPLAY_SECONDS = 60
@@ -70,6 +70,8 @@ def wait_for_primary(spec: Spec) -> None:
         # Once it has what the primary had written, nothing more is to come.
         if not follow.take(read_replication(spec)) and follow.take_moved():
             deadline = time.monotonic() + REPLAY_SECONDS
+        if is_wanted():
+            raise Problem("another run came to work on %s, so it was not restarted" % spec.node)
         if time.monotonic() > deadline:
             wanted = ", ".join("%s %d" % item for item in sorted(floor.items()))
             raise Problem(

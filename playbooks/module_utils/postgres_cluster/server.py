@@ -18,7 +18,7 @@ from .image import Image
 from .layout import CONF, DATA, ETC, HBA, PASSFILE, REPLICATION_USER
 from .psql import Session, ask_once
 from .recovery import Recovery
-from .spec import Spec, read_limits, read_memory_bytes
+from .spec import Spec, is_wanted, read_limits, read_memory_bytes
 from .volume import require_mounted
 
 PORT = 5432
@@ -27,6 +27,8 @@ PORT = 5432
 STANDSTILL_SECONDS = 600
 # The same of a replica that takes connections already.
 STREAM_SECONDS = 120
+# So long a wait may at least last, whoever else wants the node: the next run takes the lock within two minutes.
+YIELD_SECONDS = 30
 # How often the log of a server that starts is kept, as it goes with a container that somebody removes.
 LOG_SECONDS = 5
 # Longer than a receiver that was refused waits before the next one (wal_retrieve_retry_interval).
@@ -47,6 +49,9 @@ SELECT json_build_object(
   'lsn', pg_last_wal_replay_lsn())
 """
 
+# What a server says whose primary no longer has the WAL that it lacks, or has gone another way: it waits for ever
+# (walsender.c, xlogrecovery.c).
+LOST = re.compile("has already been removed|is not in this server's history|forked off current database system timeline")
 # A startup packet (PostgreSQL manual, 55.7): its length, protocol 3.0, names and values.
 STARTUP = struct.pack("!ii", 41, 196608) + b"user\0postgres\0database\0postgres\0\0"
 
@@ -257,7 +262,6 @@ class Following:
         self._since: Dict[int, float] = {}
         self._moved = False
         self.answers = False
-        self.received = 0
         self.replayed = 0
         self.target: Optional[int] = None
 
@@ -266,12 +270,10 @@ class Following:
         self.answers = state is not None
         if state is None:
             return False
-        # Only what is new counts: one that went another way receives the same again and again.
-        is_ours = self._spec.primary_address in (None, state["sender"])
-        received = parse_lsn(state["received"] or "0/0") if is_ours else 0
+        # Not what it receives: as long as the primary writes, that grows beside a replay that is paused or hangs.
         replayed = parse_lsn(state["lsn"] or "0/0")
-        self._moved = self._moved or received > self.received or replayed > self.replayed
-        self.received, self.replayed = max(received, self.received), max(replayed, self.replayed)
+        self._moved = self._moved or replayed > self.replayed
+        self.replayed = max(replayed, self.replayed)
         if not is_following(self._spec, state):
             return False
         # A receiver says that it streams before the primary has let it: one that lasts was let.
@@ -286,7 +288,7 @@ class Following:
         return self.replayed >= self.target
 
     def take_moved(self) -> bool:
-        """Whether it received or replayed anything since this was last asked."""
+        """Whether it replayed anything since this was last asked."""
         moved, self._moved = self._moved, False
         return moved
 
@@ -340,6 +342,10 @@ def _wait(
         now = time.monotonic()
         if now > kept + LOG_SECONDS:
             kept, log = now, read_log(spec.container)
+        if now > start + YIELD_SECONDS and is_wanted():
+            raise StillStarting(
+                "another run came to work on %s, so this one stopped waiting there; nothing was changed by that" % spec.node
+            )
         if is_moving():
             moved = now
         if now > moved + limit:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import os
 import time
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 from .command import Problem
 from .docker import remove_container
-from .files import read_json
+from .files import read_json, remove_file, write_text
 from .layout import LIMITS, container_name, worker_name
 
 LOCK = "/run/postgres-cluster.lock"
+# Another run waits for the lock: whoever only waits for a server leaves.
+WANTED = "/run/postgres-cluster.wanted"
 
 
 class Spec(NamedTuple):
@@ -117,17 +120,25 @@ def exclusive(cluster: str) -> Iterator[None]:
     """Lets one step at a time work on the node.
 
     A cancelled run leaves its last step running here, perhaps for hours of copying: that copy is stopped,
-    and the lock comes free when the old step notices.
+    and the lock comes free when the old step notices. One that waits for a server to recover or to catch up leaves it
+    to the next (`is_wanted`).
     """
     with open(LOCK, "w", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             remove_container(worker_name(cluster))
+            write_text(WANTED, "")
             _wait_for_lock(file)
+        remove_file(WANTED)
         # Its client is gone, the container may not be.
         remove_container(worker_name(cluster))
         yield
+
+
+def is_wanted() -> bool:
+    """Whether another run waits for this step to end."""
+    return os.path.exists(WANTED)
 
 
 def _wait_for_lock(file: Any, seconds: float = 120) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Dict, List, Optional, Tuple
 
 from .check import find_fault
@@ -19,6 +18,7 @@ from .record import choose_image, choose_recorded_image, is_standby, read_record
 from .reload import apply_files, settle_replica
 from .sensitive import find_too_low, parse_control, raise_conf, wait_for_primary
 from .server import (
+    LOST,
     Ended,
     StillStarting,
     ensure_container,
@@ -36,9 +36,6 @@ from .signals import raise_fence
 from .spec import Outcome, Spec
 from .volume import require_mounted
 
-# What a server says whose primary no longer has the WAL that it lacks, or has gone another way: it waits for ever
-# (walsender.c, xlogrecovery.c).
-LOST = re.compile("has already been removed|is not in this server's history|forked off current database system timeline")
 # How long a replica may go without receiving anything or getting on with what it has, before it is cloned.
 FOLLOW_SECONDS = 30
 # A server that ends whenever it starts has nothing to write.
