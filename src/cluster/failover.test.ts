@@ -71,6 +71,32 @@ describe('planFailover', () => {
     expect(listSteps(plan(running))).toEqual(['fence node-1']);
   });
 
+  test('Never two primaries: a word does not stand in for a fence that failed where the node was reached', () => {
+    const asked = { ...createFailed({ reachable: false }), states: null };
+    expect(listSteps(plan(asked, 'node-1'))).toEqual(['promote node-2']);
+    const failed = { ...asked, reached: ['node-1', 'node-2', 'node-3'] };
+    expect(listSteps(plan(failed, 'node-1'))).toEqual(['halt node-1']);
+  });
+
+  test('one that is fenced and runs is no primary that lives', () => {
+    const fenced = createFenced();
+    const [old, ...others] = fenced.observed;
+    const replica = createHealthy(desired, 'node-2')[0]?.postgres ?? null;
+    const observed = [
+      { ...old, postgres: replica && { ...replica, receiver: null } } as NodeObservation,
+      ...others.map((node) => ({ ...node, upstreamAnswers: true })),
+    ];
+    expect(plan({ ...fenced, observed }).refusals.join()).not.toMatch(/it is not lost/);
+  });
+
+  test('of two that have the same, one whose volume takes writes is promoted', () => {
+    const fenced = createFenced();
+    const observed = fenced.observed.map((node) =>
+      node.name === 'node-2' ? { ...node, volume: { ...node.volume, readOnly: true } } : node,
+    );
+    expect(listSteps(plan({ ...fenced, observed }))).toEqual(['promote node-3']);
+  });
+
   test('a volume that takes no writes can neither be fenced nor promoted', () => {
     const turn = (sighting: ReturnType<typeof createFailed>, name: string) => ({
       ...sighting,
@@ -81,7 +107,7 @@ describe('planFailover', () => {
     expect(plan(turn(createFailed({ reachable: true }), 'node-1')).refusals).toEqual([
       expect.stringMatching(/^The data volume of node-1, .*Stop its instance/),
     ]);
-    expect(plan(turn(createFenced(), 'node-2')).refusals).toEqual([
+    expect(plan(turn(createFenced({}, { 'node-2': '0/5000000' }), 'node-2')).refusals).toEqual([
       expect.stringMatching(/^node-2 has the most changes, .*takes no writes.*reboot/),
     ]);
     expect(listSteps(plan(turn(createFenced(), 'node-3')))).toEqual(['promote node-2']);

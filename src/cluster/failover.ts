@@ -21,6 +21,8 @@ export interface FailoverSighting {
   readonly gone: readonly string[];
   /** EC2's word for the state of each other node's instance (`running`, `stopped`, …); null: AWS could not be asked. */
   readonly states: Readonly<Record<string, string>> | null;
+  /** Nodes that were looked at in this run: whether they are down is nobody's word, even if a step failed there since. */
+  readonly reached?: readonly string[];
   /** The node that was primary, where an earlier look has found that out: once it is replaced nothing else tells. */
   readonly old?: string | null;
 }
@@ -49,7 +51,7 @@ export function planFailover(
   const candidates = observed.filter(
     ({ name, data, standby }) => data === 'complete' && standby && name !== old,
   );
-  const best = findMostAdvanced(candidates);
+  const best = findBest(candidates);
   if (!best) {
     return refuse(
       `No replica with data can be reached${unreachable.length === 0 ? '' : ` (out of reach: ${unreachable.join(', ')})`}, so there is nothing to promote. Bring a node back, or restore a backup.`,
@@ -84,6 +86,13 @@ export function planFailover(
   return { refusals: [], primary: best.name, steps: [promotion], observeAgain: true };
 }
 
+/** The one that has the most; of several that have the same, one whose volume takes writes. */
+function findBest(candidates: readonly NodeObservation[]): NodeObservation | undefined {
+  const best = findMostAdvanced(candidates);
+  const writable = findMostAdvanced(candidates.filter(({ volume }) => !volume.readOnly));
+  return best && writable && isWithin(best, writable) ? writable : best;
+}
+
 const refuse = (reason: string): Rollout => ({ refusals: [reason] });
 
 /**
@@ -116,12 +125,14 @@ function findOldPrimary(
 /** What makes sure that the old primary stays down; null when nothing is left to do for that. */
 function fencePrimary(
   old: string | null,
-  { observed, unreachable, gone, states, fenced }: FailoverSighting & { fenced: string | null },
+  options: FailoverSighting & { fenced: string | null },
 ): Step | null {
+  const { observed, unreachable, gone, states, reached = [], fenced } = options;
   // A person's word is for what cannot be seen; the rest is fenced, which changes nothing where it is already.
   if (old === null || gone.includes(old)) return null;
   if (unreachable.includes(old)) {
-    const isDown = states === null ? old === fenced : states[old] === 'stopped';
+    const isDown =
+      states === null ? old === fenced && !reached.includes(old) : states[old] === 'stopped';
     return isDown ? null : { kind: 'halt', nodes: [old] };
   }
   const node = observed.find(({ name }) => name === old);
@@ -172,6 +183,8 @@ function refuseLivingPrimary(
   desired: DesiredCluster,
 ): string | null {
   if (old === null || gone.includes(old)) return null;
+  // Fenced already: what its replicas reach is a replica.
+  if (observed.some(({ name, postgres }) => name === old && postgres?.inRecovery)) return null;
   const witness = observed.find(
     (node) => node.upstreamAnswers === true && findUpstream(node, desired) === old,
   );

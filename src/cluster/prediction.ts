@@ -115,11 +115,12 @@ function prepare(node: NodeObservation): NodeObservation {
 
 function halt(node: NodeObservation): NodeObservation {
   const { postgres } = node;
-  if (postgres === null) return node;
+  const container = node.container && { ...node.container, state: 'exited' };
+  if (postgres === null) return { ...node, container };
   const state = postgres.inRecovery ? 'shut down in recovery' : 'shut down';
   return {
     ...node,
-    container: node.container && { ...node.container, state: 'exited' },
+    container,
     control: { state, timeline: postgres.timeline, lsn: postgres.lsn },
     postgres: null,
   };

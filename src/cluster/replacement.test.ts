@@ -44,6 +44,27 @@ describe('a replica gets another instance', () => {
     expect(plan(bend(healthy, 'node-2', stopped), { isReplaced: true })).toEqual(['start node-2']);
   });
 
+  // A change that was refused, and is on the default branch nevertheless.
+  const changed = createDesired({ settings: { ...desired.settings, shared_buffers: '1GB' } });
+
+  test('what the values ask for besides is left to a deploy, and not tried', () => {
+    const back = bend(healthy, 'node-2', stopped);
+    expect(plan(back, { isReplaced: true, of: changed })).toEqual(['start node-2']);
+    const found = planReplacement(
+      { observed: back, unreachable: [] },
+      { desired: changed, node: 'node-2', isReplaced: true },
+    );
+    expect(found).toMatchObject({ primary: 'node-1', observeAgain: false });
+  });
+
+  test('of the primary, such values are refused before anything stops', () => {
+    expect(plan(healthy, { node: 'node-1', of: changed })).toEqual([
+      expect.stringMatching(
+        /ask for more than another instance \(restart of node-2, restart of node-3\).*node-1 was not replaced\. Deploy first/,
+      ),
+    ]);
+  });
+
   test('one that does not come up is not taken for one that did', () => {
     expect(plan(without('node-2'), { unreachable: ['node-2'], isReplaced: true })).toEqual([
       expect.stringMatching(/^node-2 got another instance, which does not answer SSH/),

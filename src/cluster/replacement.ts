@@ -2,6 +2,7 @@ import type { DesiredCluster } from './desired.ts';
 import type { NodeObservation } from './observation.ts';
 import { isRunningPrimary, isStreaming } from './replication.ts';
 import { type Rollout, rollout } from './rollout.ts';
+import type { Step } from './step.ts';
 
 /**
  * The next steps by which `node` gets another instance: another node becomes the primary first where it is one, its
@@ -27,7 +28,10 @@ export function planReplacement(
         : `${away.join(', ')} cannot be reached, and only one node may be down at a time, so ${node} was not replaced. Bring ${away.join(', ')} back first.`,
     );
   }
-  if (isReplaced) return rollout(observed, desired);
+  if (isReplaced) {
+    const found = rollout(observed, desired);
+    return confine(found, { node, primary: observed.find(isRunningPrimary)?.name });
+  }
 
   const [primary, second] = observed.filter(isRunningPrimary);
   // It says why.
@@ -68,7 +72,43 @@ function switchOver(
   if (successor === undefined) return refuse(alone);
   const found = rollout(observed, { ...desired, primary: successor });
   if (!('steps' in found)) return found;
-  return found.steps.length === 0 ? refuse(alone) : { ...found, observeAgain: true };
+  const turn = found.steps.findIndex(({ kind }) => kind === 'switchover');
+  if (turn === -1) return refuse(alone);
+  const before = found.steps.slice(0, turn).filter(takesDown);
+  if (before.length > 0) {
+    const more = before.map(({ kind, nodes }) => `${kind} of ${nodes.join(', ')}`).join(', ');
+    return refuse(
+      `The values of this run ask for more than another instance (${more}), and a replacement does nothing else, so ${node} was not replaced. Deploy first, or give the values of the last deploy.`,
+    );
+  }
+  const primary = found.steps[turn]?.nodes[1];
+  const rest = confine({ ...found, steps: found.steps.slice(turn + 1) }, { node, primary });
+  return {
+    ...rest,
+    steps: [...found.steps.slice(0, turn + 1), ...rest.steps],
+    observeAgain: true,
+  };
+}
+
+/** Steps that take a server down which may be up. */
+const takesDown = ({ kind }: Step): boolean =>
+  ['restart', 'switchover', 'stop', 'fence', 'resize', 'halt', 'replace', 'destroy'].includes(kind);
+
+/**
+ * The steps as far as they take down no other server than that of `node`. What the values of the run ask for besides is
+ * a deploy's, which may have been refused; nor are they tried. `primary`: the node that is it meanwhile.
+ */
+function confine<Found extends Rollout>(
+  found: Found,
+  { node, primary }: { node: string; primary: string | undefined },
+): Found {
+  if (!('steps' in found)) return found;
+  const end = found.steps.findIndex(
+    (step) => takesDown(step) && step.nodes.some((name) => name !== node),
+  );
+  if (end === -1) return found;
+  const steps = found.steps.slice(0, end).filter(({ kind }) => kind !== 'check');
+  return { ...found, steps, primary: primary ?? found.primary };
 }
 
 const refuse = (reason: string): Rollout => ({ refusals: [reason] });

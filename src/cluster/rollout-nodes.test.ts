@@ -169,6 +169,16 @@ describe('the primary', () => {
       steps: [{ kind: 'promote', nodes: ['node-3'] }],
       observeAgain: true,
     });
+    // It hangs: whether it still takes writes cannot be seen.
+    const running = { state: 'running', current: true };
+    const hanging = bend(ahead, 'node-1', () => ({ container: running }));
+    expect(rollout(hanging, desired)).toMatchObject({
+      steps: [
+        { kind: 'fence', nodes: ['node-1'] },
+        { kind: 'promote', nodes: ['node-3'] },
+      ],
+      observeAgain: true,
+    });
   });
 });
 

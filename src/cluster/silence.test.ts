@@ -98,7 +98,7 @@ describe('one node is silent', () => {
 test('a node that answers and lets nobody in is no matter of the network', () => {
   const found = explain({ locked: ['node-3'] });
   expect(found).toHaveLength(1);
-  expect(found[0]).toMatch(/node-3 has an SSH server that answers .*ssh-private-key/);
+  expect(found[0]).toMatch(/node-3: the SSH server answers but refuses .*ssh-private-key/);
 });
 
 test('nobody is ever told to terminate an instance', () => {

@@ -98,8 +98,11 @@ export function adviseNode(node: Node, state: string | undefined): string {
 }
 
 function explainLocked(names: readonly string[]): string {
-  const [have, their] = names.length === 1 ? ['has', 'its'] : ['have', 'their'];
-  return `${names.join(', ')} ${have} an SSH server that answers and lets this action not in, for the reason that the messages name; ${their} PostgreSQL may run as ever, so nothing is done around it. Check ssh-private-key, ssh-user and the known_hosts file of the working directory, and run this again.`;
+  const [servers, their, them] =
+    names.length === 1
+      ? ['SSH server answers but refuses', 'Its', 'it']
+      : ['SSH servers answer but refuse', 'Their', 'them'];
+  return `${names.join(', ')}: the ${servers} the login of this action, for the reason that the messages name. ${their} PostgreSQL may still be running, so nothing is done around ${them}. Check ssh-private-key, ssh-user and the known_hosts file of the working directory, and run this again.`;
 }
 
 /** RFC 1918, and RFC 6598 (section 7) for carrier-grade NAT. */

@@ -137,7 +137,10 @@ export async function deploy(
 
     await enter('configuring');
     const made = describeNodes(plan.summary);
-    const states = listStates(plan.standing);
+    const stopped = findStopped(plan.standing, plan.summary);
+    // Those that were stopped have been started.
+    const started = Object.fromEntries(stopped.map(({ name }) => [name, 'running']));
+    const states = { ...listStates(plan.standing), ...started };
     const soFar = report.warnings;
     const result = await configureNodes(job, {
       nodes,
@@ -204,6 +207,14 @@ function refuseEarly(options: {
   ];
   if (refusals.length > 0) throw new UserError(refusals);
   const removed = [...describeNodes(plan.summary).destroy, ...findUnseenLosses(plan.summary)];
+  // A former primary that is started while nobody sees the present one may come up beside it, or alone on old data.
+  const stopped = findStopped(plan.standing, plan.summary).map(({ name }) => name);
+  const running = plan.standing.nodes.length - plan.standing.halted.length;
+  if ('notObserved' in database && stopped.length > 0 && running > 0) {
+    throw new UserError(
+      `${stopped.join(', ')} would be started, but the nodes that run could not be looked at first, so nobody knows which one is the primary. Nothing was changed. ${database.notObserved}`,
+    );
+  }
   // What nobody could look at must not be destroyed on somebody's word.
   if ('notObserved' in database && removed.length > 0) {
     throw new UserError(

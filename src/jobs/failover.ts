@@ -17,8 +17,9 @@ import { readNodes } from '../terraform/outputs.ts';
 import type { Announcement } from './announcement.ts';
 import { beginReport } from './context.ts';
 import { haltInstance } from './halt.ts';
-import { ensureDirectory, type Job, openTerraform, planDirectory } from './job.ts';
+import { ensureDirectory, type Job, openTerraform } from './job.ts';
 import { logGroup } from './log-group.ts';
+import { type LookUp, lookUpNodes } from './look-up.ts';
 import { configureNodes } from './operation.ts';
 import { replaceInstance } from './stages.ts';
 
@@ -53,7 +54,7 @@ export async function failOver(
       spec,
     });
     refuseOtherSize(known.length, spec.replicaCount);
-    const { nodes: standing, gone, states } = await refreshNodes(job, terraform, known);
+    const { nodes: standing, unasked, gone, states } = await refreshNodes(job, terraform, known);
     if (fenced !== null && states === null) {
       core.warning(
         `fenced: ${fenced} is believed without another look, as AWS cannot be asked. If its instance runs nevertheless, there will be two primaries.`,
@@ -63,6 +64,7 @@ export async function failOver(
       nodes: standing,
       instanceType: null,
       memoryMib: null,
+      unasked,
       infrastructure: createInfrastructure(job, terraform, standing),
       // Those of the primary are lost with it where no replica has a copy.
       allowsSlotLoss: true,
@@ -71,7 +73,7 @@ export async function failOver(
         steps = all;
       },
       onNotes: (notes) => {
-        warnings = [...warnings, ...notes.map(({ node, note }) => `${node}: ${note}.`)];
+        warnings = notes.map(({ node, note }) => `${node}: ${note}.`);
       },
       onProof: (all) => {
         proof = all;
@@ -112,37 +114,30 @@ function refuseOtherSize(standing: number, replicaCount: number): void {
 }
 
 /**
- * The nodes by the addresses they have now, those whose instance was terminated, and EC2's word for the state of the
- * other ones. A provider that does not answer must not keep a database down: then Terraform's state has to do, and a
- * person's word (`states` is null).
+ * The nodes as AWS knows them. A provider that does not answer must not keep a database down: then Terraform's state
+ * has to do, and a person's word (`states` is null). The rest of the configuration is not planned: what is wrong with
+ * it does not concern the instances that are there.
  */
 async function refreshNodes(
   job: Job,
   terraform: Terraform,
   known: readonly Node[],
-): Promise<{
-  nodes: readonly Node[];
-  gone: readonly string[];
-  states: Readonly<Record<string, string>> | null;
-}> {
+): Promise<
+  Pick<LookUp, 'nodes' | 'unasked'> & {
+    gone: readonly string[];
+    states: Readonly<Record<string, string>> | null;
+  }
+> {
   try {
-    // Without the lock: a run that died may hold it.
-    const { standing } = await planDirectory(job, terraform, { lock: false });
-    const find = ({ name }: Node) => standing.nodes.find((node) => node.name === name);
-    return {
-      nodes: known.map((node) => find(node) ?? node),
-      gone: known.filter((node) => find(node) === undefined).map(({ name }) => name),
-      states: Object.fromEntries([
-        ...standing.nodes.map(({ name }) => [name, 'running'] as const),
-        ...standing.halted.map(({ node, state }) => [node.name, state] as const),
-      ]),
-    };
+    const { nodes, states, unasked } = await lookUpNodes(job, terraform);
+    const gone = nodes.map(({ name }) => name).filter((name) => states[name] === 'terminated');
+    return { nodes, unasked, gone, states };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     core.warning(
       `The nodes could not be looked up in AWS, so the addresses of the last apply are used. ${error.message}`,
     );
-    return { nodes: known, gone: [], states: null };
+    return { nodes: known, unasked: [], gone: [], states: null };
   }
 }
 
@@ -161,13 +156,13 @@ function createInfrastructure(
       const node = standing.find((one) => one.name === name);
       if (!node) throw new Error(`${name} does not stand`);
       await explain(() => haltInstance(job, terraform, node), {
-        problem: `${name} cannot be reached, and its instance could not be stopped, so nothing was promoted. Stop it in EC2 yourself (aws ec2 stop-instances --force --instance-ids ${node.instanceId}) or terminate it, and run this again with fenced: ${name} once EC2 says so.`,
+        problem: `${name} cannot be reached, and its instance could not be stopped, so nothing was promoted. Stop it in EC2 yourself (aws ec2 stop-instances --force --instance-ids ${node.instanceId}) and run this again with fenced: ${name} once EC2 says stopped.`,
       });
       return standing;
     },
     replace: (name) =>
       explain(() => replaceInstance(job, terraform, name), {
-        problem: `There is a primary again. The instance of ${name}, which was it before, was stopped and could not be replaced. Deploy again to bring the node back; if the old instance is still there, start it in EC2 first: what lies on its volume comes up as a replica only.`,
+        problem: `There is a primary again. The instance of ${name}, the former primary, was stopped and could not be replaced. Leave it stopped, and run the action with command: replace and replace: ${name} to bring the node back with another instance.`,
       }),
   };
 }
@@ -200,17 +195,24 @@ function decideFailover(options: {
   let isPromoted = false;
   let old: string | null = null;
   let halted: string | null = null;
+  const reached = new Set<string>();
   return ({ observed, unreachable }, { desired, reachable }) => {
     if (isPromoted || isHalfDone({ observed, unreachable }, { desired, fenced, gone })) {
-      const decision = rollout(observed, reachable);
+      // One whose volume takes no writes is gone around: the others must follow the new primary.
+      const failing = observed.filter(({ volume }) => volume.readOnly).map(({ name }) => name);
+      const decision = rollout(
+        observed.filter(({ name }) => !failing.includes(name)),
+        failing.length === 0 ? reachable : { ...reachable, away: failing },
+      );
       if (halted === null || !('steps' in decision)) return decision;
       if (decision.steps.length > 0) return { ...decision, observeAgain: true };
       const replacement: Step = { kind: 'replace', nodes: [halted] };
       halted = null;
       return { ...decision, steps: [replacement], observeAgain: true };
     }
+    for (const { name } of observed) reached.add(name);
     const decision = planFailover(
-      { observed, unreachable, gone: [...gone], states, old },
+      { observed, unreachable, gone: [...gone], states, reached: [...reached], old },
       { desired, fenced },
     );
     for (const step of 'steps' in decision ? decision.steps : []) {

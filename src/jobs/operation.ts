@@ -7,6 +7,7 @@ import type { Operation } from '../intent.ts';
 import {
   type ConfigureResult,
   configure,
+  type NodeNote,
   renderConnectionString,
 } from '../operations/configure.ts';
 import { describeArchiver } from '../report/faults.ts';
@@ -105,7 +106,15 @@ export async function configureNodes(
     logSteps(steps);
     options.onSteps?.(steps);
   };
-  const result = await logGroup('Configure', () => configure(access, { ...options, onSteps }));
+  let notes: readonly NodeNote[] = [];
+  // Where no comment and no summary says them, the log does.
+  const onNotes = (all: readonly NodeNote[]) => {
+    if (options.onNotes) options.onNotes(all);
+    else for (const { node, note } of all.slice(notes.length)) core.warning(`${node}: ${note}.`);
+    notes = all;
+  };
+  const work = { ...options, onSteps, onNotes };
+  const result = await logGroup('Configure', () => configure(access, work));
   for (const { name, archiver } of result.proof) {
     for (const text of describeArchiver(name, archiver)) core.warning(text);
   }

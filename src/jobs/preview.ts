@@ -106,10 +106,11 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
     });
     const refusals = observed.some(isRunningPrimary) ? [] : explainUnseenLosses(plan.summary);
     if (refusals.length > 0) return { database: { refusals }, slotLoss: null, observed, desired };
-    if (away.length > 0 && changes.replace.length > 0) {
+    const down = [...away, ...stopped];
+    if (down.length > 0 && changes.replace.length > 0) {
       return unseen({
         refusals: [
-          `${changes.replace.join(', ')} would get another instance while ${away.join(', ')} cannot be reached, and only one node may be down at a time. Bring ${away.join(', ')} back first.`,
+          `${changes.replace.join(', ')} would get another instance while ${down.join(', ')} ${down.length === 1 ? 'is' : 'are'} down, and only one node may be down at a time. Bring ${down.join(', ')} back first.`,
         ],
       });
     }
@@ -170,7 +171,8 @@ export function describeDatabase(
     }),
     writesWait: findWait(replication, steps),
     planText: plan.text,
-    logicalSlots: findSlotFates(observed, steps),
+    // Before stopped nodes run, nobody knows where the primary goes.
+    logicalSlots: desired.stopped?.length ? [] : findSlotFates(observed, steps),
     warnings: warnings.filter((text) => text !== null),
   };
 }

@@ -5,7 +5,7 @@ import type { Step } from '../cluster/step.ts';
 import { readMessage, UserError } from '../errors.ts';
 import { type Decide, renderConnectionString } from '../operations/configure.ts';
 import type { Infrastructure } from '../operations/infrastructure.ts';
-import type { DeployState } from '../report/deploy-comment.ts';
+import type { DeployReport, DeployState } from '../report/deploy-comment.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import type { Announcement } from './announcement.ts';
@@ -33,9 +33,10 @@ export async function replaceNode(
   const job: Job = { ...given, request: { ...given.request, spec } };
   let steps: readonly Step[] = [];
   let proof: readonly NodeProof[] = [];
+  let notes: DeployReport['notes'] = [];
   const summarize = (progress: DeployState) =>
     announcement.summarize(
-      { ...beginReport(job, { commit }), progress, steps, proof },
+      { ...beginReport(job, { commit }), progress, steps, proof, notes },
       renderDeploySummary,
     );
   try {
@@ -53,6 +54,9 @@ export async function replaceNode(
       onSteps: (all) => {
         steps = all;
       },
+      onNotes: (all) => {
+        notes = all;
+      },
       onProof: (all) => {
         proof = all;
       },
@@ -61,7 +65,7 @@ export async function replaceNode(
     const wanted = given.request.spec.primary;
     if (wanted !== null && wanted !== result.primary) {
       core.warning(
-        `primary: ${wanted} becomes the primary again with the next deploy; ${result.primary} is it now.`,
+        `${result.primary} is the primary now; the next deploy makes ${wanted} the primary again, as the input primary asks.`,
       );
     }
     const connectionString = renderConnectionString(result.nodes);

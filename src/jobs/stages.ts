@@ -265,9 +265,9 @@ async function explainStop(nodes: readonly string[], work: () => Promise<void>):
 function sayStop(nodes: readonly string[], message: string): string {
   const names = nodes.join(', ');
   const [instances, it] = nodes.length === 1 ? ['instance', 'it'] : ['instances', 'them'];
-  const again = `The data volume is untouched. Run this job again later: it starts ${it} and goes on from there`;
+  const again = `The data volume is untouched. Run this job again later: it starts ${it} and continues from there`;
   return message.includes('InsufficientInstanceCapacity')
-    ? `${names}: EC2 has no capacity for this instance type in the zone now, so the ${instances} of ${names} stayed stopped. ${again}. Or merge a pull request with another instance-type, or one that takes the type back: a stopped instance gets its type and starts.`
+    ? `${names}: EC2 has no capacity for this instance type in the zone now, so the ${instances} of ${names} stayed stopped. ${again}. Or merge a pull request with another instance-type, or one that restores the old type; either way the instance is changed and started.`
     : `${names}: the ${instances} may be stopped now. ${again}.`;
 }
 

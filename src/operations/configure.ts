@@ -203,7 +203,8 @@ async function converge(
     let desired = described;
     let decision: Rollout;
     // Where nobody was seen there is nothing to decide, and the likely cause is the way to the nodes.
-    if (decide && sighting.observed.length + away.size > 0) {
+    const isGivenUp = away.size > (options.unasked?.length ?? 0);
+    if (decide && (sighting.observed.length > 0 || isGivenUp)) {
       decision = decide(sighting, { desired, reachable });
     } else {
       const known = { asked: standing, away: [...away], fresh: [...fresh], states };
@@ -251,9 +252,7 @@ async function converge(
       });
     } catch (error) {
       const [fence] = segment;
-      if (!(error instanceof UserError) || fence?.kind !== 'fence' || infrastructure === null) {
-        throw error;
-      }
+      if (!(error instanceof UserError) || fence?.kind !== 'fence' || !decide) throw error;
       // It was tried over SSH; what is left is its instance.
       access.log(`${fence.nodes[0]} could not be fenced over SSH. ${error.message}`);
       away.add(fence.nodes[0]);
@@ -261,7 +260,6 @@ async function converge(
     }
     steps.push(...segment);
     changes.push(...report.changes);
-    onNotes?.(report.notes);
     if (isLast) {
       return {
         primary,
