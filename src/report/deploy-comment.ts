@@ -196,7 +196,7 @@ function renderRemark(progress: DeployState): string {
         ? 'Nothing was applied.'
         : 'What was done until then stays as it is. Run the job again: it looks at what is there and does the rest.';
     case 'incomplete':
-      return 'Only what takes no other server down was done. Bring back what is named below and run the job again: it does the rest.';
+      return 'Only steps that take no other server down were done. Bring back what is named below and run the job again: it does the rest.';
     case 'superseded':
       return renderText(progress.by);
     case 'awaiting':

@@ -120,7 +120,7 @@ function listDriftSections(report: DriftReport) {
   );
   const found = differs(report)
     ? 'What stands is not what is asked for. A deploy of the present inputs would do what follows. Where the change is wanted, change the inputs instead.'
-    : 'What stands is what is asked for, but something on the nodes is wrong that no deploy mends.';
+    : 'What stands is what is asked for, but something is wrong on the nodes that a deploy does not fix.';
   return [
     fixed(`${found} ${closing}`),
     fixed(report.notChecked ?? ''),

@@ -8,7 +8,7 @@ import { countNoun, formatBytes } from './markdown.ts';
 const BEHIND_BYTES = 1024 ** 3;
 
 /**
- * What is wrong on the nodes that no deploy mends: a person has to. Sentences of plain text, some of whose words come
+ * What is wrong on the nodes that a deploy does not fix: a person has to. Sentences of plain text, some of whose words come
  * from the nodes.
  */
 export function describeFaults(
@@ -83,7 +83,7 @@ export function describeExceptions(
   if (synchronousReplicas === 0 || weak.length === 0) return null;
   const shown = weak.slice(0, 5).map(describeException);
   const more = weak.length > shown.length ? `, and ${weak.length - shown.length} more` : '';
-  return `synchronous-replicas: ${synchronousReplicas} does not hold for ${shown.join(', ')}${more}. A failover may lose what they commit. Where that is not meant, RESET it with ALTER ROLE or ALTER DATABASE.`;
+  return `synchronous-replicas: ${synchronousReplicas} does not hold for ${shown.join(', ')}${more}. A failover may lose what they commit. If that is not intended, reset it with ALTER ROLE or ALTER DATABASE.`;
 }
 
 function describeException({ role, database, value }: WeakCommit): string {

@@ -15,7 +15,7 @@ export function listLeftOut(
     ...leftOut.nodes.flatMap((name) => {
       const node = nodes.find((one) => one.name === name);
       return [
-        `Left out: ${name}. Nothing is done on it and the proof is not of it; its slot and its place in every file stay, and the next deploy that reaches it brings it what it lacks.`,
+        `Left out: ${name}. It is not touched and not part of the proof. It keeps its slot and its entries in every file, and catches up with the next deploy that reaches it.`,
         ...(node === undefined ? [] : [adviseNode(node, states[name])]),
       ];
     }),

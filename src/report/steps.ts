@@ -195,7 +195,7 @@ function describeStep(step: Step): string {
     case 'halt':
       return `**Stop the instance** of ${nodes} by force (Terraform): it cannot be reached, and must not take writes beside the next primary.`;
     case 'replace':
-      return `**Replace** the instance of ${nodes} (Terraform) by another one.`;
+      return `**Replace** the instance of ${nodes} with a new one (Terraform).`;
     case 'destroy':
       return `**Remove** ${nodes} (Terraform): instance and data volume; a last snapshot of the volume is kept.`;
   }
