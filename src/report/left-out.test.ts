@@ -15,7 +15,7 @@ test('nothing is said where all nodes can be reached', () => {
 test('a node that was left out, what EC2 says of it and what brings it back', () => {
   const sentences = listLeftOut({ nodes: ['node-2'], deferred: [] }, { nodes, states });
   expect(sentences).toEqual([
-    expect.stringMatching(/^Left out: node-2\. .*proof is not of it/),
+    expect.stringMatching(/^Left out: node-2\. .*not part of the proof/),
     expect.stringMatching(/^node-2 .*EC2 says: running.*reboot-instances.*replace: node-2/),
   ]);
   // A comment cuts what is longer.
