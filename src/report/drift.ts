@@ -83,6 +83,10 @@ export function renderDriftIssue(report: DriftReport): { title: string; body: st
 export function renderDriftSummary(report: DriftReport): string {
   if (!hasDrift(report)) {
     const { cluster, database, notChecked, run } = report;
+    const away = ('steps' in database && database.leftOut?.nodes) || [];
+    if (away.length > 0) {
+      return `⚠️ ${renderCode(cluster)}: no drift of what could be looked at. ${away.join(', ')} did not answer. ${renderFooter(run)}\n`;
+    }
     const found =
       'notObserved' in database
         ? `no drift of the infrastructure. The nodes were not looked at: ${renderText(shortenText(database.notObserved))}`

@@ -270,6 +270,14 @@ describe('drift', () => {
     );
   });
 
+  it('claims nothing of a node that did not answer', () => {
+    const around = { refusals: [], primary: 'node-1', steps: [], observeAgain: false } as const;
+    const database = { ...around, leftOut: { nodes: ['node-3'], deferred: [] } };
+    expect(renderDriftSummary(drifted({ ...quiet, database }))).toMatch(
+      /^⚠️ `postgres`: no drift of what could be looked at\. node-3 did not answer\. <sub>/,
+    );
+  });
+
   it('says of the infrastructure alone that it speaks of it alone', () => {
     expect(renderDriftSummary(drifted(unseen))).toMatch(
       /^✅ `postgres`: no drift of the infrastructure\. The nodes were not looked at: No route to node-1\. <sub>/,
