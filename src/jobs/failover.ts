@@ -134,8 +134,10 @@ async function refreshNodes(
     return { nodes, unasked, gone, states };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
+    // The first sentence is for those who would send passwords.
+    const reasons = error.problems.length > 1 ? error.problems.slice(1) : error.problems;
     core.warning(
-      `The nodes could not be looked up in AWS, so the addresses of the last apply are used. ${error.message}`,
+      `The nodes could not be looked up in AWS, so the addresses of the last apply are used. ${reasons.join(' ')}`,
     );
     return { nodes: known, unasked: [], gone: [], states: null };
   }
