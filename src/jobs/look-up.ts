@@ -5,17 +5,20 @@ import { UserError } from '../errors.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
 import { readRefreshed } from '../terraform/refreshed.ts';
-import type { Stage } from '../terraform/stage.ts';
+import { instanceAddress, type Stage, volumeAddress } from '../terraform/stage.ts';
 import type { Job } from './job.ts';
 import { logGroup } from './log-group.ts';
 import { listStates } from './preview.ts';
 
-/** The outputs speak of every instance, and cannot be told while one is gone: they are left out. */
-const MACHINES: Stage = {
+/**
+ * The nodes that there are, and nothing else: the outputs speak of every instance, and cannot be told while one is gone;
+ * a node that is asked for and not there yet has no volume to be placed by.
+ */
+const describeMachines = (nodes: readonly Node[]): Stage => ({
   instanceTypes: {},
   keptNodes: [],
-  only: ['aws_instance.node', 'aws_ebs_volume.data'],
-};
+  only: nodes.flatMap(({ name }) => [instanceAddress(name), volumeAddress(name)]),
+});
 
 /** The nodes of the state, as AWS knows them now. */
 export interface LookUp {
@@ -48,7 +51,7 @@ export async function lookUpNodes(job: Job, terraform: Terraform): Promise<LookU
         publicKey: job.keys?.current ?? null,
         lock: false,
         refreshOnly: true,
-        stage: MACHINES,
+        stage: describeMachines(known),
       });
     } catch (error) {
       if (!(error instanceof UserError)) throw error;

@@ -146,6 +146,16 @@ test('the nodes are looked up where they are now, and one that does not run is n
   });
 });
 
+test.each([5, 0])(
+  'they are looked up whatever is asked for: replica_count %i',
+  async (replica_count) => {
+    writeValues({ replica_count });
+    const { nodes } = await lookUpNodes(job, terraform);
+    expect(nodes.map(({ name }) => name)).toEqual(['node-1', 'node-2']);
+    writeValues({});
+  },
+);
+
 test('a provider that does not answer stops whoever would send passwords', async () => {
   const denied = {
     outputs: () => terraform.outputs(),
