@@ -96,6 +96,8 @@ const REPORTS: Readonly<Record<string, DeployReport>> = {
           node: 'node-2',
           note: 'Database `orders` sorts by glibc 2.41 instead of 2.36 (en_US.utf8): rebuild `public.a_t`, `"x | @y"."<b>"`. Then `ALTER DATABASE orders REFRESH COLLATION VERSION`.',
         },
+        { node: 'node-3', note: 'the host cannot protect PostgreSQL from the OOM killer' },
+        { node: 'node-1', note: 'the host cannot protect PostgreSQL from the OOM killer' },
         { node: 'node-3', note: '@acme/admins ` one backquote, [a link](https://a/) `` `x` ' },
       ],
     },

@@ -1,4 +1,5 @@
 import { NOT_PROVED, type NodeProof } from '../cluster/proof.ts';
+import { compareNames } from '../cluster/replication.ts';
 import type { Step } from '../cluster/step.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
 import { renderAlert } from './alert.ts';
@@ -131,7 +132,7 @@ export function listDeploySections(report: DeployReport): Section[] {
       items: report.warnings.map((text) => renderText(shortenText(text))),
       givesWay: 2,
     }),
-    renderAlert('NOTE', { items: report.notes.map(renderNote), givesWay: 2 }),
+    renderAlert('NOTE', { items: groupNotes(report.notes).map(renderNote), givesWay: 2 }),
     WITHOUT_WORK.includes(progress.state) ? fixed('') : renderWork(report),
     fixed(renderFooter(run)),
   ];
@@ -271,14 +272,24 @@ function renderConnection(connectionString: string): string {
   return `Connect (the password is the \`postgres-password\` secret):\n\n${renderFence(connectionString)}`;
 }
 
+/** What several nodes say in the same words is one item. */
+function groupNotes(notes: DeployReport['notes']): { nodes: string[]; note: string }[] {
+  const groups = new Map<string, string[]>();
+  for (const { node, note } of notes) groups.set(note, [...(groups.get(note) ?? []), node]);
+  return [...groups].map(([note, nodes]) => ({
+    nodes: [...new Set(nodes)].sort(compareNames),
+    note,
+  }));
+}
+
 /** A note's text, with what stands in backquotes as code. A backquote that is not one of a pair is text. */
-function renderNote({ node, note }: DeployReport['notes'][number]): string {
+function renderNote({ nodes, note }: { nodes: readonly string[]; note: string }): string {
   const parts = shortenText(note, MOST_OF_NOTE).split(/`([^`]+)`/);
   // A part is no beginning of a block, whatever it begins with.
   const text = parts.map((part, index) =>
     index % 2 === 0 ? renderInline(part) : renderCode(part),
   );
-  return `${renderCode(node)}: ${text.join('')}`;
+  return `${nodes.map(renderCode).join(', ')}: ${text.join('')}`;
 }
 
 const MOST_OF_NOTE = 2_000;
