@@ -1,6 +1,7 @@
 import { quoteValue } from '../quote.ts';
 import type { DesiredCluster } from './desired.ts';
 import type { NodeObservation } from './observation.ts';
+import { TLS_FILES } from './reserved-settings.ts';
 import type { Settings } from './settings.ts';
 
 /** Something that a setting takes from the image. */
@@ -13,14 +14,6 @@ export interface ImageNeed {
 
 const LOCALES = ['lc_messages', 'lc_monetary', 'lc_numeric', 'lc_time'];
 const LIBRARIES = ['shared_preload_libraries', 'archive_library'];
-const FILES = [
-  'ssl_cert_file',
-  'ssl_key_file',
-  'ssl_ca_file',
-  'ssl_crl_file',
-  'ssl_crl_dir',
-  'ssl_dh_params_file',
-];
 /** More than anybody writes; a node is asked for no more. */
 const MOST = 100;
 
@@ -31,7 +24,7 @@ export function listImageNeeds(settings: Settings): ImageNeed[] {
       return value === '' ? [] : [{ setting, kind: 'locale', name: value }];
     }
     if (LIBRARIES.includes(setting)) return listLibraries(settings, { setting, value });
-    const isFile = FILES.includes(setting) && value.startsWith('/');
+    const isFile = TLS_FILES.includes(setting) && value.startsWith('/');
     return isFile ? [{ setting, kind: 'file', name: value }] : [];
   });
   return needs.slice(0, MOST);

@@ -151,8 +151,8 @@ const DANGEROUS: ReadonlyMap<string, { readonly value: boolean; readonly why: st
   ],
 ]);
 
-/** Files that lie in the image, because nothing puts them into the data directory. */
-const TLS_FILES = [
+/** Settings that name files which lie in the image, because nothing puts them into the data directory. */
+export const TLS_FILES: readonly string[] = [
   'ssl_cert_file',
   'ssl_key_file',
   'ssl_ca_file',
