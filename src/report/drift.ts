@@ -8,7 +8,7 @@ import { renderFooter } from './run.ts';
 export interface DriftReport extends PlanReport {
   /** What was left out of the comparison and why, a sentence that begins with `Not checked:`; null: nothing was. */
   readonly notChecked: string | null;
-  /** What is wrong on the nodes and no deploy mends, sentences. */
+  /** What is wrong on the nodes and is not fixed by a deploy, sentences. */
   readonly faults: readonly string[];
 }
 

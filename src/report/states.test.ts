@@ -217,7 +217,7 @@ describe('drift', () => {
     expect(summary.includes('no drift')).toBe(!isDrift);
   });
 
-  it('is said of what no deploy mends', () => {
+  it('is said of what a deploy does not fix', () => {
     const report = drifted(quiet, { faults: FAULTS });
     expect(hasDrift(report)).toBe(true);
     expect(judgeDrift(report, { canLogIn: true })).toEqual({ kind: 'drift' });

@@ -81,7 +81,7 @@ test('a type that EC2 has no capacity for stops one replica; pull requests and m
   const others = Object.entries(starts).filter(([node]) => !stopped.includes(node));
   expect(await cluster.readStarts()).toEqual(Object.fromEntries(others));
 
-  // Whoever takes the type back is told what that does.
+  // A pull request that restores the old type says what that does.
   const { event, number } = openPullRequest(cluster.world, 'back-to-medium');
   requireSuccess(await cluster.world.run(event, { ...INPUTS, 'instance-type': 't3.medium' }));
   expect(cluster.world.github.listComments(number)[0]?.body).toMatch(

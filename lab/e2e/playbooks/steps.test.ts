@@ -42,7 +42,7 @@ describe('observe', () => {
     });
   });
 
-  test('tells for whom a commit waits for less', async () => {
+  test('names roles and databases whose commits wait for less', async () => {
     await stand.query(
       'node-1',
       `CREATE ROLE "bätch" LOGIN; ALTER ROLE "bätch" IN DATABASE postgres SET synchronous_commit = 'Off'; ALTER ROLE postgres SET synchronous_commit = on; ALTER DATABASE template1 SET synchronous_commit = local`,
@@ -59,7 +59,7 @@ describe('observe', () => {
 
   test('tells whether the files were read, and a setting that ALTER SYSTEM holds', async () => {
     await stand.query('node-3', `ALTER SYSTEM SET work_mem = '5MB'`);
-    // Whom it would follow from its next start on.
+    // The node that it would follow from its next start on.
     await stand.query('node-3', `ALTER SYSTEM SET primary_conninfo = 'host=x password=hidden'`);
     await stand.hosts.run('node-3', `cd ${ROOT}/etc && cp pg_hba.conf x && mv x pg_hba.conf`);
     const unread = (await stand.observe())[2];

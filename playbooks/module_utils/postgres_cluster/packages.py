@@ -73,7 +73,7 @@ def ensure_live_restore() -> bool:
 
 
 def install(package: str) -> None:
-    """Installs a package, with patience for whoever else is installing and for a network that is not there yet.
+    """Installs a package, with patience for other installations and for a network that is not there yet.
 
     Raises Problem, which says what was tried, how often and over how long.
     """

@@ -34,7 +34,7 @@ RECEIVER = re.compile(r"^postgres: (?:.*: )?walreceiver")
 HELD = {"D": "waits for a disk", "T": "was stopped by a signal", "t": "is held by a debugger"}
 
 
-# What this step has waited for, for whoever does the step. A module is a process of its own.
+# What this step has waited for, for the module that does the step. A module is a process of its own.
 notes: List[str] = []
 
 

@@ -27,7 +27,7 @@ PORT = 5432
 STANDSTILL_SECONDS = 600
 # The same of a replica that takes connections already.
 STREAM_SECONDS = 120
-# So long a wait may at least last, whoever else wants the node: the next run takes the lock within two minutes.
+# So long a wait may at least last, also if another run wants the node: the next run takes the lock within two minutes.
 YIELD_SECONDS = 30
 # How often the log of a server that starts is kept, as it goes with a container that somebody removes.
 LOG_SECONDS = 5

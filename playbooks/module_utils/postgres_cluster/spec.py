@@ -15,7 +15,7 @@ from .files import read_json, remove_file, write_text
 from .layout import LIMITS, container_name, worker_name
 
 LOCK = "/run/postgres-cluster.lock"
-# Another run waits for the lock: whoever only waits for a server leaves.
+# Another run waits for the lock: a step that only waits for a server leaves.
 WANTED = "/run/postgres-cluster.wanted"
 
 
