@@ -1,4 +1,5 @@
 import os
+import subprocess
 import sys
 import unittest
 from unittest import mock
@@ -147,6 +148,24 @@ class Wait(Clocked):
         # Somebody removed it, and its log with it.
         self.now, self.found = 0.0, running
         self.assertEqual(end(lambda found: None), "FATAL:  no")
+
+
+class LastLines(unittest.TestCase):
+    def read(self, logs):
+        """`logs`: what Docker returns since the container's start, and in all."""
+
+        def run(argv, **options):
+            return subprocess.CompletedProcess(argv, 0, "", logs[0 if "--since" in argv else 1])
+
+        found = {"State": {"StartedAt": "2026-11-26T12:00:00Z"}}
+        with mock.patch.multiple(docker, inspect_container=lambda name: found, run=run):
+            return docker.read_log("postgres-orders", lines=2)
+
+    def test_the_last_lines_since_the_start(self):
+        self.assertEqual(self.read(["1\n2\n3\n", "0\n1\n2\n3\n"]), "2\n3")
+
+    def test_a_server_that_ended_before_docker_noted_its_start(self):
+        self.assertEqual(self.read(["", "FATAL:  no\n"]), "FATAL:  no")
 
 
 STREAMS = {

@@ -173,10 +173,15 @@ def read_log(name: str, lines: int = 20, since: Optional[str] = None) -> str:
     found = inspect_container(name)
     if found is None:
         return ""
-    start = since or found["State"]["StartedAt"]
-    command = ["docker", "logs", "--tail", str(LOG_LINES), "--since", start, name]
-    result = run(command, check=False, timeout=30)
-    return "\n".join(drop_refusals((result.stdout + result.stderr).strip().splitlines())[-lines:])
+    lines_since = _read_lines(name, "--since", since or found["State"]["StartedAt"])
+    # Docker before 25 notes the start after the process has begun (containerStart in daemon/start.go). All that one
+    # wrote that ended at once may be older.
+    return "\n".join((lines_since or _read_lines(name))[-lines:])
+
+
+def _read_lines(name: str, *options: str) -> List[str]:
+    result = run(["docker", "logs", "--tail", str(LOG_LINES), *options, name], check=False, timeout=30)
+    return drop_refusals((result.stdout + result.stderr).strip().splitlines())
 
 
 def drop_refusals(lines: List[str]) -> List[str]:
