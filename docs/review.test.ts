@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { CLUSTER_KEYS } from '../src/inputs/cluster-schema.ts';
-import { PLAN_USES } from '../src/inputs/held-keys.ts';
+import { PLAN_USES } from '../src/inputs/pull-request-keys.ts';
 
 const text = readFileSync(join(import.meta.dirname, 'review.md'), 'utf8');
 

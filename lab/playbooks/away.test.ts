@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createDesired, createHealthy } from '../../src/cluster/fixtures.ts';
 import type { NodeProof } from '../../src/cluster/proof.ts';
 import { createStep } from '../../src/inputs/input-fixtures.ts';
-import { readRequest } from '../../src/inputs/inputs.ts';
+import { readRequest } from '../../src/inputs/read-inputs.ts';
 import { decideReplacement } from '../../src/jobs/replace.ts';
 import { configure } from '../../src/operations/configure.ts';
 import { type NodeScript, scriptNodes } from './scripted-nodes.ts';

@@ -4,10 +4,10 @@ import { listImageNeeds } from '../cluster/image-needs.ts';
 import { HOT_STANDBY_SENSITIVE, mergeSettings } from '../cluster/settings.ts';
 import { isTerraformStep, type Step } from '../cluster/step.ts';
 import { UserError } from '../errors.ts';
-import type { Secrets } from '../inputs/request.ts';
-import { explainPermission, isAllowed, type PermissionLabel } from '../permission-label.ts';
+import type { Secrets } from '../inputs/inputs.ts';
+import { explainPermission, isAllowed, type PermissionLabel } from '../inputs/permission-label.ts';
+import type { PublicKeys } from '../inputs/ssh-key.ts';
 import { quoteValue } from '../quote.ts';
-import type { PublicKeys } from '../ssh-key.ts';
 
 /**
  * What the playbooks are told besides the inventory. Passwords are in it: it is only ever written 0600.

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { COMMANDS, type Intent } from '../intent.ts';
 import { createOperation, createStep, DEPLOY } from './input-fixtures.ts';
-import { readRequest } from './inputs.ts';
-import { INPUT_NAMES } from './step.ts';
+import { readRequest } from './read-inputs.ts';
+import { INPUT_NAMES } from './step-inputs.ts';
 
 describe('any input', () => {
   const marks = fc.constantFrom(

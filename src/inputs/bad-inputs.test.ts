@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Intent } from '../intent.ts';
 import { createOperation, createStep, DEPLOY, REVIEW } from './input-fixtures.ts';
-import { type InputResult, readRequest } from './inputs.ts';
+import { type InputResult, readRequest } from './read-inputs.ts';
 import { SECRET_INPUTS } from './secrets.ts';
-import type { RawInputs } from './step.ts';
+import type { RawInputs } from './step-inputs.ts';
 
 function read(overrides: RawInputs, intent: Intent = DEPLOY): InputResult {
   return readRequest({ step: createStep(overrides), file: null }, intent);

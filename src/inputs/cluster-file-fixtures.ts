@@ -1,8 +1,8 @@
 import type { Intent } from '../intent.ts';
 import { type ClusterFile, parseClusterFile } from './cluster-file.ts';
 import { createStep, DEPLOY } from './input-fixtures.ts';
-import { type Basis, type InputResult, readRequest } from './inputs.ts';
-import type { RawInputs } from './step.ts';
+import { type Basis, type InputResult, readRequest } from './read-inputs.ts';
+import type { RawInputs } from './step-inputs.ts';
 
 /** Where the file is. */
 export const PATH = 'clusters/orders.yml';

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { GOOD, KEY_A, KEY_B, PATH, parseFile, readFile, WHOLE } from './cluster-file-fixtures.ts';
 import { CLUSTER_KEYS } from './cluster-schema.ts';
-import { locateInFile } from './file-place.ts';
 import { createOperation, createStep, DEPLOY } from './input-fixtures.ts';
-import { readRequest } from './inputs.ts';
-import type { RawInputs } from './step.ts';
+import { locateInFile } from './locate-in-file.ts';
+import { readRequest } from './read-inputs.ts';
+import type { RawInputs } from './step-inputs.ts';
 
 describe('a cluster file', () => {
   test('describes everything that is no secret', async () => {

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { OLDEST_MAJOR } from '../cluster/lifecycle.ts';
-import { REGIONS } from '../cluster/regions.ts';
 import { type BoundedSetting, describeBounds, isWithinBounds } from '../cluster/setting-bounds.ts';
 import { IMAGE_TAG, majorOfTag } from '../cluster/spec.ts';
 import { quoteValue } from '../quote.ts';
 import { BACKENDS } from './backend.ts';
 import { parsePublicKey } from './public-key.ts';
+import { REGIONS } from './regions.ts';
 
 const REPLICA_LIMIT = 15;
 const CLUSTER_NAME_LENGTH = 40;

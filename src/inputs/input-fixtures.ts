@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { findActionRoot } from '../assets.ts';
 import type { Intent, Operation } from '../intent.ts';
-import { type RawInputs, readStep, type StepInputs } from './step.ts';
+import { type RawInputs, readStep, type StepInputs } from './step-inputs.ts';
 
 /** The inputs of action.yml, by name. */
 export const ACTION_INPUTS = (

@@ -1,7 +1,7 @@
-import { REGIONS } from '../cluster/regions.ts';
 import { COMMANDS } from '../intent.ts';
 import { suggestName } from '../spelling.ts';
 import { BACKENDS } from './backend.ts';
+import { REGIONS } from './regions.ts';
 
 /** A sentence about what a value that is not allowed was probably meant to be; null where nothing comes to mind. */
 type Hint = (value: string) => string | null;

@@ -1,318 +1,63 @@
-import { COMMANDS, type Command, type Intent } from '../intent.ts';
-import { checkDescription } from './checks.ts';
-import type { ClusterFile } from './cluster-file.ts';
-import type { ClusterKey } from './cluster-schema.ts';
-import {
-  type Combined,
-  combine,
-  type Description,
-  giveFile,
-  giveInputs,
-  readValue,
-} from './given.ts';
-import { holdBack, keepRules, listDifferences, PLAN_USES } from './held-keys.ts';
-import { chooseDirectory, makeRequest } from './make-request.ts';
-import type { Request } from './request.ts';
-import {
-  type Bodies,
-  CALL_KEYS,
-  type CallKey,
-  nameBodyKey,
-  readBodies,
-  readRequestInput,
-} from './request-body.ts';
-import { createRedactor, listParts, listSecrets } from './secrets.ts';
-import { listValues, type RawInputs, type StepInputs } from './step.ts';
+import type { ClusterSpec } from '../cluster/spec.ts';
+import type { BackendConfig } from './backend.ts';
 
-/** The cluster file of a run. */
-export interface FileInput {
-  /** At the commit that the run is for. */
-  readonly file: ClusterFile;
-  readonly basis: Basis;
-}
-
-/** What else is known of a cluster file. */
-export type Basis =
-  /** Somebody proposes it who may not merge. `standing`: the default branch's; null: that has none. */
-  | {
-      readonly kind: 'proposed';
-      /** Short name of the default branch. */
-      readonly branch: string;
-      readonly standing: ClusterFile | null;
-    }
-  /** A merge brought it. `before`: as it was before; null: it was not there. */
-  | { readonly kind: 'merged'; readonly before: ClusterFile | null }
-  /** It is what the default branch has. */
-  | { readonly kind: 'standing' };
-
-/** What tells a cluster's comment apart, as far as it is valid. */
-export interface ClusterLabel {
-  readonly name: string;
-  /** Of the cluster file; null: the inputs describe the cluster. */
-  readonly path: string | null;
+/** Everything the workflow gave, typed and checked. */
+export interface Request {
+  /** Path of the file that describes the cluster; null: the inputs do. */
+  readonly clusterFile: string | null;
+  readonly spec: ClusterSpec;
+  /** Null: an empty state stands for it, since no trusted place says where it is. */
+  readonly backend: Backend | null;
+  /** As given: relative to the workspace or absolute. */
   readonly workingDirectory: string;
-  /** Null where the inputs do not say it. */
-  readonly region: string | null;
-  readonly shared: boolean;
+  readonly secrets: Secrets;
+  readonly sshUser: string;
+  /** Public half of the key that nodes get; null: that of the private key. */
+  readonly sshPublicKey: string | null;
+  /**
+   * For a failover: the node of which a person says that it is down and stays down; null: the action sees to
+   * it itself.
+   */
+  readonly fenced: string | null;
+  /** For a replacement: the node that gets another instance; null: none was named. */
+  readonly replace: string | null;
+  /** For a replacement: whether the node's data volume is replaced by a blank one as well. */
+  readonly replaceVolume: boolean;
+  readonly githubToken: string;
+  /** The label of a pull request that may destroy or replace nodes with data; null: none may. */
+  readonly allowDestroyLabel: string | null;
+  /** The label of a pull request that may bring an image which sorts text in another order; null: none may. */
+  readonly allowCollationLabel: string | null;
+  /** The label of a pull request whose merge may lose logical replication slots; null: none may. */
+  readonly allowSlotLossLabel: string | null;
+  /** The label by which the plan of a fork's pull request is asked for; null: none is made. */
+  readonly allowPlanLabel: string | null;
+  /** What the names of the labels begin with that say what a merge would do; null: none are set. */
   readonly labelPrefix: string | null;
+  /** What a merge does where its plan is not the one that was reviewed. */
+  readonly onPlanChange: 'fail' | 'apply';
+  /** Whether the cluster has a comment of its own or a section of one for all. */
+  readonly comment: 'own' | 'shared';
+  /** Name or path of Terraform's or OpenTofu's program; null: whichever there is. */
+  readonly terraformBinary: string | null;
 }
 
-/** A request, or every problem found in it. */
-export type InputResult =
-  | {
-      readonly request: Request;
-      readonly problems: readonly [];
-      /** What a plan takes from elsewhere than from the pull request, a sentence each. */
-      readonly notes: readonly string[];
-    }
-  | {
-      readonly request: null;
-      readonly problems: readonly string[];
-      /** Null where too little of it is valid. */
-      readonly cluster: ClusterLabel | null;
-    };
-
-/** The command, or null when it is not one (which `readRequest` reports with all else). */
-export function readCommand(inputs: RawInputs): Command | null {
-  const command = inputs.command ?? '';
-  return (COMMANDS as readonly string[]).includes(command) ? (command as Command) : null;
+/** Where Terraform keeps its state. */
+export interface Backend {
+  /** `local`, `s3`, `gcs`, … */
+  readonly type: string;
+  readonly config: BackendConfig;
 }
 
-/**
- * Checks all inputs at once, in the light of what the run is for: secrets are asked for only where they
- * are needed. Nothing is written, started or sent.
- */
-export function readRequest(
-  { step, file }: { step: StepInputs; file: FileInput | null },
-  intent: Intent,
-): InputResult {
-  const values = listValues(step);
-  const bodies = readBodies(values.request ?? '', intent);
-  const { called, callNames } = findCalled(values, bodies);
-  const call = { ...values, ...called };
-  const describe = (described: Description): Combined => describeStep({ step, bodies }, described);
-  const whole = describe(file === null ? new Map() : giveFile(file.file));
-  const plan = file === null ? null : usePart(file, { whole, describe, step });
-  const used = plan?.used ?? whole;
-
-  const path = file?.file.path ?? null;
-  // What cannot be read may be just what seems to be missing.
-  const isPartial = file !== null && file.file.problems.length > 0;
-  const context = { call, callNames, intent, path, isPartial };
-  const problems = [
-    ...(file?.file.problems ?? []),
-    ...bodies.request.problems,
-    ...bodies.event.problems,
-    ...(plan?.problems ?? []),
-    ...checkDescription(whole, context),
-  ];
-  // What another version of the file has wrong is worth saying where this one is right.
-  if (problems.length === 0 && plan !== null) {
-    const wrong = checkDescription(used, { ...context, path: plan.path });
-    problems.push(...wrong.map((problem) => `${problem}${plan.remark}`));
-  }
-  if (problems.length > 0) {
-    const redact = createRedactor([
-      ...listSecrets(values),
-      ...(file?.file.secrets ?? []).flatMap(listParts),
-    ]);
-    return {
-      request: null,
-      problems: problems.map(redact),
-      // Also a path that is not allowed names a file, and its cluster is not the one that is named by default.
-      cluster: labelCluster(used.description, path ?? (values['cluster-file'] || null)),
-    };
-  }
-  return {
-    problems: [],
-    notes: plan?.notes ?? [],
-    request: makeRequest(used.description, { call, path, blank: plan?.blank ?? false }),
-  };
-}
-
-/** What a failover or a replacement is to do, from the place that wins, and how messages name it there. */
-function findCalled(
-  values: RawInputs,
-  { request, event }: Bodies,
-): { called: Record<CallKey, string>; callNames: Record<CallKey, string> } {
-  const bodies = [
-    { body: 'client_payload', values: event.values },
-    { body: 'request', values: request.values },
-  ] as const;
-  const found = CALL_KEYS.map((key) => {
-    const [first] = bodies.flatMap(({ body, values: given }) =>
-      given[key] === undefined ? [] : [{ text: given[key], name: nameBodyKey(body, key) }],
-    );
-    return [key, first ?? { text: values[key] ?? '', name: key }] as const;
-  });
-  const pick = (part: 'text' | 'name') =>
-    Object.fromEntries(found.map(([key, one]) => [key, one[part]])) as Record<CallKey, string>;
-  return { called: pick('text'), callNames: pick('name') };
-}
-
-/** What the step, its bodies and a file (`described`) come to together. */
-function describeStep(
-  { step, bodies }: { step: StepInputs; bodies: Bodies },
-  described: Description,
-): Combined {
-  const nameIn = (body: 'client_payload' | 'request') => (input: string) =>
-    nameBodyKey(body, input);
-  const name = (input: string) => input;
-  return combine(
-    [
-      giveInputs(bodies.event.values, { source: 'event', name: nameIn('client_payload') }),
-      described,
-      giveInputs(bodies.request.values, { source: 'request', name: nameIn('request') }),
-      giveInputs(step.given, { source: 'step', name }),
-    ],
-    giveInputs(step.defaults, { source: 'default', name }),
-  );
-}
-
-/** What is known of a cluster before anything of a pull request is read. */
-interface Trusted {
-  readonly step: StepInputs;
-  /** The default branch's. */
-  readonly file: ClusterFile | null;
-  /** Where the file is, or would be; null: the step names none. */
-  readonly path: string | null;
-}
-
-/** What tells the comment of a cluster apart, from the step and the default branch's file alone. */
-export function readLabel(trusted: Trusted): ClusterLabel | null {
-  return labelCluster(describeTrusted(trusted), trusted.path);
-}
-
-/** The label that asks for the plan of a fork's pull request, from the same; null: none does. */
-export function readPlanLabel(trusted: Trusted): string | null {
-  return readValue(describeTrusted(trusted), 'allow_plan_label') || null;
-}
-
-function describeTrusted({ step, file }: Trusted): Description {
-  const request = readRequestInput(listValues(step).request ?? '');
-  const bodies = { request, event: { values: {}, problems: [] } };
-  return describeStep({ step, bodies }, file === null ? new Map() : giveFile(file)).description;
-}
-
-/** What a run may use of its file, and what it is told about the rest. */
-interface UsedPart {
-  readonly used: Combined;
-  /** How messages name the file that decides. */
-  readonly path: string;
-  /** What a message about it ends with. */
-  readonly remark: string;
-  /** Whether an empty state stands for the backend. */
-  readonly blank: boolean;
-  readonly problems: readonly string[];
-  readonly notes: readonly string[];
-}
-
-function usePart(
-  { file, basis }: FileInput,
-  {
-    whole,
-    describe,
-    step,
-  }: { whole: Combined; describe: (described: Description) => Combined; step: StepInputs },
-): UsedPart | null {
-  const { path } = file;
-  switch (basis.kind) {
-    case 'standing':
-      return null;
-    case 'merged': {
-      const before = describe(basis.before === null ? new Map() : giveFile(basis.before));
-      const description = keepRules(whole.description, before.description);
-      const kept = listDifferences(whole.description, description);
-      const notes =
-        kept.length === 0
-          ? []
-          : [
-              `${path}: ${kept.join(', ')} ${kept.length === 1 ? 'counts' : 'count'} from the next merge on. A merge goes by the rules that stood before it.`,
-            ];
-      return {
-        used: { ...whole, description },
-        path,
-        remark: '',
-        blank: false,
-        problems: [],
-        notes,
-      };
-    }
-    case 'proposed': {
-      const { branch, standing } = basis;
-      const blank = standing === null && !('backend' in step.given);
-      const held = holdBack(giveFile(file), {
-        standing: standing && giveFile({ ...standing, path: `${path} on ${branch}` }),
-        blank,
-      });
-      const used = describe(held);
-      // An empty state stands for these.
-      const other = listDifferences(whole.description, used.description).filter(
-        (key) => !(blank && PLAN_USES[key] === 'state'),
-      );
-      const [problem] = standing?.problems ?? [];
-      return {
-        used,
-        path: standing === null ? path : `${path} on ${branch}`,
-        remark:
-          standing === null
-            ? ''
-            : ` It counts from ${branch} until this is merged. If this corrects it, merge it: the next pull request is planned.`,
-        blank,
-        problems:
-          problem === undefined
-            ? []
-            : [
-                `${path} on ${branch} cannot be read, so it does not say what a plan must not take from the pull request (${problem.slice(path.length + 1)}). Correct it on ${branch} first.`,
-              ],
-        notes: explainHeld({ path, branch, isNew: standing === null, blank, other }),
-      };
-    }
-  }
-}
-
-/** What a plan says of the values that it did not take from the pull request. */
-function explainHeld(held: {
-  path: string;
-  branch: string;
-  isNew: boolean;
-  blank: boolean;
-  other: readonly ClusterKey[];
-}): string[] {
-  const { path, branch, isNew, blank, other } = held;
-  const names = other.join(', ');
-  const have = other.length === 1 ? 'has its value' : 'have their values';
-  return [
-    ...(blank
-      ? [
-          `${path} is new: ${branch} has no such file. The plan is one of a new cluster. No backend was asked; the merge asks the one that the file names, and stops if it finds anything there.`,
-        ]
-      : []),
-    ...(other.length === 0
-      ? []
-      : [
-          isNew
-            ? `${names} of ${path} will count once the file is merged. The plan was made without.`
-            : `${names} ${have} from ${branch} in this plan, not from the pull request, since a plan may not reach or do what only a pull request says. The merge uses the new ${other.length === 1 ? 'value' : 'values'}. If its plan is another one then, it stops before anything changes.`,
-        ]),
-  ];
-}
-
-/** What of a description tells the cluster's comment apart. */
-function labelCluster(description: Description, path: string | null): ClusterLabel | null {
-  const name = readValue(description, 'cluster_name');
-  const comment = readValue(description, 'comment');
-  const folder = description.get('working_directory');
-  const directory = folder === undefined ? '' : readValue(description, 'working_directory');
-  if (name === null || comment === null || directory === null) return null;
-  // A file that does not say its cluster's name is not of the cluster that is named by default.
-  if (path !== null && description.get('cluster_name')?.source === 'default') return null;
-  return {
-    name,
-    path,
-    workingDirectory: chooseDirectory(directory, name),
-    region: readValue(description, 'region'),
-    shared: comment === 'shared',
-    labelPrefix: readValue(description, 'label_prefix') || null,
-  };
+/** Never written anywhere but to files only the runner's user can read. */
+export interface Secrets {
+  readonly postgresPassword: string;
+  readonly replicationPassword: string;
+  /** With the password, the login to the registry that `image` names; empty: none. No secret by itself. */
+  readonly registryUsername: string;
+  readonly registryPassword: string;
+  /** One private key, or several: the first is in use, the rest are being rotated out. */
+  readonly sshPrivateKey: string;
+  /** Signs what was reviewed; empty: not signed. */
+  readonly reviewKey: string;
 }

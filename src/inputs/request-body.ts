@@ -2,7 +2,7 @@ import type { Called, Intent } from '../intent.ts';
 import { quoteValue } from '../quote.ts';
 import { suggestName } from '../spelling.ts';
 import { parseJson } from './json-text.ts';
-import { INPUT_NAMES } from './step.ts';
+import { INPUT_NAMES } from './step-inputs.ts';
 
 /** The keys that the input `request` takes, whatever the command. */
 const REQUEST_KEYS: readonly string[] = [

@@ -2,7 +2,7 @@ import { checkSettings } from '../cluster/setting-input.ts';
 import type { ParsedSettings } from '../cluster/setting-lines.ts';
 import type { Settings } from '../cluster/settings.ts';
 import { majorOfTag } from '../cluster/spec.ts';
-import { type Description, type Given, readValue } from './given.ts';
+import { type Description, type Given, readValue } from './combine.ts';
 
 /** The two settings with a key of their own, and what they are where nobody says. */
 const SINGLE_KEYS = [

@@ -10,9 +10,9 @@ import {
   MOST_FILE_BYTES,
   parseClusterFile,
 } from '../inputs/cluster-file.ts';
-import { type FileInput, readLabel, readPlanLabel } from '../inputs/inputs.ts';
-import { RefusedInputs } from '../inputs/refused.ts';
-import type { StepInputs } from '../inputs/step.ts';
+import { type FileInput, readLabel, readPlanLabel } from '../inputs/read-inputs.ts';
+import { RefusedInputs } from '../inputs/refused-error.ts';
+import type { StepInputs } from '../inputs/step-inputs.ts';
 import type { Agreed, Intent } from '../intent.ts';
 import { checkConsent } from './consent.ts';
 

@@ -1,14 +1,14 @@
 import * as core from '@actions/core';
-import { REGIONS } from '../cluster/regions.ts';
 import type { RunnerEnvironment } from '../environment.ts';
 import { readMessage, type UserError } from '../errors.ts';
 import { Checks } from '../github/check.ts';
 import { createClient, type GitHubClient } from '../github/client.ts';
 import { MARK } from '../github/marker.ts';
 import { listOwnComments } from '../github/own-comment.ts';
-import type { ClusterLabel } from '../inputs/inputs.ts';
 import { tellProblems } from '../inputs/problem-list.ts';
-import { RefusedInputs } from '../inputs/refused.ts';
+import type { ClusterLabel } from '../inputs/read-inputs.ts';
+import { RefusedInputs } from '../inputs/refused-error.ts';
+import { REGIONS } from '../inputs/regions.ts';
 import type { Intent } from '../intent.ts';
 import {
   type DeployReport,

@@ -1,6 +1,6 @@
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Backend, Request } from '../inputs/request.ts';
+import type { Backend, Request } from '../inputs/inputs.ts';
 import { BACKEND_FILE, renderBackend, renderTfvars, TFVARS_FILE } from '../terraform/files.ts';
 import { writeResult } from './result.ts';
 

@@ -8,8 +8,8 @@ import { renderVariables } from '../ansible/variables.ts';
 import type { Node } from '../cluster/configuration.ts';
 import type { DesiredCluster } from '../cluster/desired.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
-import type { Request } from '../inputs/request.ts';
-import { type PublicKeys, splitKeys } from '../ssh-key.ts';
+import type { Request } from '../inputs/inputs.ts';
+import { type PublicKeys, splitKeys } from '../inputs/ssh-key.ts';
 import { writeSecretFile } from '../workspace.ts';
 
 /** What it takes to reach the nodes. */

@@ -1,5 +1,5 @@
 import { type ClusterSpec, imageReference } from '../cluster/spec.ts';
-import type { Backend } from '../inputs/request.ts';
+import type { Backend } from '../inputs/inputs.ts';
 
 /** The values; with the backend's the only file that is generated. The rest of the directory is static. */
 export const TFVARS_FILE = 'terraform.tfvars.json';

@@ -1,9 +1,9 @@
 import { completeBackend, type GivenBackend } from './backend.ts';
 import type { ClusterKey } from './cluster-schema.ts';
-import { type Description, readValue } from './given.ts';
-import type { Request } from './request.ts';
+import { type Description, readValue } from './combine.ts';
+import type { Request } from './inputs.ts';
 import { readSettings } from './settings-input.ts';
-import type { RawInputs } from './step.ts';
+import type { RawInputs } from './step-inputs.ts';
 
 /**
  * The request that a description without problems makes. `path`: the cluster file's, null without one; `blank`: an empty

@@ -1,5 +1,5 @@
 import { UserError } from '../errors.ts';
-import type { ClusterLabel } from './inputs.ts';
+import type { ClusterLabel } from './read-inputs.ts';
 
 /** Inputs, the cluster file among them, that nothing can be done with. */
 export class RefusedInputs extends UserError {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { GOOD, KEY_A, KEY_B, PATH, readFile, WHOLE } from './cluster-file-fixtures.ts';
 import type { ClusterKey } from './cluster-schema.ts';
-import { locateInFile } from './file-place.ts';
 import { REVIEW } from './input-fixtures.ts';
-import type { InputResult } from './inputs.ts';
+import { locateInFile } from './locate-in-file.ts';
+import type { InputResult } from './read-inputs.ts';
 
 describe('a file of a pull request', () => {
   /** For each key what a plan does with it, a value of the default branch and one of the pull request, and what the request has of it. */

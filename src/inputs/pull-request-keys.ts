@@ -1,5 +1,5 @@
 import { CLUSTER_KEYS, type ClusterKey } from './cluster-schema.ts';
-import { type Description, type Given, isSame } from './given.ts';
+import { type Description, type Given, isSame } from './combine.ts';
 
 /**
  * What a plan does with the value that a pull request gives a key. It was written by somebody who may not merge.

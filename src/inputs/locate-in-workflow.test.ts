@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type AnnotationPlace, locateInputs } from './workflow-file.ts';
+import { type AnnotationPlace, locateInputs } from './locate-in-workflow.ts';
 
 const PATH = '.github/workflows/postgres.yml';
 const ENV = {

@@ -16,7 +16,7 @@ import {
   FORMS,
   findKey,
 } from './cluster-schema.ts';
-import type { RawInputs } from './step.ts';
+import type { RawInputs } from './step-inputs.ts';
 
 /** Where a value was given: the body of an event, the cluster file, the inputs `request` or the single ones, or nowhere. */
 export type Source = 'event' | 'file' | 'request' | 'step' | 'default';

@@ -1,8 +1,8 @@
 import type { ClusterFile, FileValue } from './cluster-file.ts';
 import { findKey } from './cluster-schema.ts';
+import type { AnnotationPlace } from './locate-in-workflow.ts';
 import { findSetting } from './settings-input.ts';
-import type { RawInputs } from './step.ts';
-import type { AnnotationPlace } from './workflow-file.ts';
+import type { RawInputs } from './step-inputs.ts';
 
 /**
  * The place of a problem in the cluster file: it begins with the file's path and a line, or with the name of an input

@@ -11,12 +11,12 @@ import {
   FORMS,
   nameInput,
 } from './cluster-schema.ts';
-import { type Combined, type Description, type Given, readValue } from './given.ts';
+import { type Combined, type Description, type Given, readValue } from './combine.ts';
 import { findPlaceholder, hintInput } from './input-hint.ts';
-import { findMissing, type Purpose } from './missing.ts';
+import { findMissing, type Purpose } from './required.ts';
 import { isSecretInput, SHORTEST_SECRET } from './secrets.ts';
 import { readSettings } from './settings-input.ts';
-import type { RawInputs } from './step.ts';
+import type { RawInputs } from './step-inputs.ts';
 
 /** Everything that is wrong with a description, and with what it is used for. */
 export function checkDescription(combined: Combined, purpose: Purpose): string[] {

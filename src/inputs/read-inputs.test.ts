@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest';
 import type { Intent } from '../intent.ts';
 import { CLUSTER_KEYS, findKey, nameInput } from './cluster-schema.ts';
 import { ACTION_INPUTS, createOperation, createStep, DEPLOY, REVIEW } from './input-fixtures.ts';
-import { type InputResult, readRequest } from './inputs.ts';
+import { type InputResult, readRequest } from './read-inputs.ts';
 import { SECRET_INPUTS } from './secrets.ts';
-import { DEFAULTED, INPUT_NAMES, type RawInputs, readStep } from './step.ts';
+import { DEFAULTED, INPUT_NAMES, type RawInputs, readStep } from './step-inputs.ts';
 
 function read(overrides: RawInputs = {}, intent: Intent = DEPLOY): InputResult {
   return readRequest({ step: createStep(overrides), file: null }, intent);

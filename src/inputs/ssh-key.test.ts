@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { parsePublicKey } from './inputs/public-key.ts';
+import { parsePublicKey } from './public-key.ts';
 import { combineKeys, readPublicKeys, SUBSTITUTE_KEY, splitKeys } from './ssh-key.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ssh-key-test-'));

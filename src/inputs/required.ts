@@ -1,7 +1,7 @@
 import { type Intent, isConfiguring } from '../intent.ts';
 import { type ClusterKey, nameInput } from './cluster-schema.ts';
-import { type Description, readValue } from './given.ts';
-import type { RawInputs } from './step.ts';
+import { type Description, readValue } from './combine.ts';
+import type { RawInputs } from './step-inputs.ts';
 
 /** What a description is used for. */
 export interface Purpose {
