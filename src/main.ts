@@ -21,11 +21,9 @@ import { type Agreed, decideIntent, type Intent, isConfiguring } from './intent.
 import { rememberPlace, rememberWorkspace } from './jobs/afterwards.ts';
 import { Announcement } from './jobs/announcement.ts';
 import { close } from './jobs/close.ts';
-import { ClusterChecks } from './jobs/cluster-checks.ts';
 import { type Found, findClusterFile } from './jobs/cluster-file.ts';
 import { awaitConsent } from './jobs/consent.ts';
 import { deploy } from './jobs/deploy.ts';
-import { Deployment } from './jobs/deployment.ts';
 import { reportDrift } from './jobs/drift.ts';
 import { failOver } from './jobs/failover.ts';
 import type { Job } from './jobs/job.ts';
@@ -36,9 +34,11 @@ import { findNewerCommit, findSubject, identifyCluster } from './jobs/place.ts';
 import { announceRefusedInputs, type RefusedRun } from './jobs/refused-inputs.ts';
 import { replaceNode } from './jobs/replace.ts';
 import { review } from './jobs/review.ts';
-import { Reviews } from './jobs/reviews.ts';
 import { createWorkflowReader } from './jobs/workflow-reader.ts';
 import { forwardSignals } from './process.ts';
+import { Reviews } from './review/check-runs.ts';
+import { ClusterChecks } from './review/cluster-checks.ts';
+import { Deployment } from './review/deployment.ts';
 import { openWorkspace } from './workspace.ts';
 
 /** Runs the action. Everything that goes wrong ends here, said once. */

@@ -2,7 +2,6 @@ import * as core from '@actions/core';
 import { findImageDigest } from '../cluster/image.ts';
 import { CancelledError, readMessage, UserError } from '../errors.ts';
 import { renderConnectionString } from '../operations/configure.ts';
-import { isMergedAs } from '../operations/merge.ts';
 import type { PlanResult } from '../operations/plan.ts';
 import {
   type DeployState,
@@ -12,9 +11,11 @@ import {
 } from '../report/deploy-comment.ts';
 import { listLeftOut } from '../report/left-out.ts';
 import { renderDeploySummary } from '../report/summary.ts';
-import { type Ground, permit, refuse } from '../terraform/protection.ts';
+import { ChangedPlanError } from '../review/check-runs.ts';
+import { isMergedAs } from '../review/choose.ts';
+import { type Ground, permit, refuse } from '../terraform/permit.ts';
+import { hasReviewable } from '../terraform/plan-differences.ts';
 import { ProviderLockError } from '../terraform/provider-lock.ts';
-import { hasReviewable } from '../terraform/review.ts';
 import { describeNodes, findUnseenLosses } from '../terraform/stage.ts';
 import { findStopped } from '../terraform/standing.ts';
 import { rememberEnd, rememberProgress } from './afterwards.ts';
@@ -29,7 +30,6 @@ import {
 import { LeftOutError } from './left-out-error.ts';
 import { configureNodes } from './operation.ts';
 import { listStates, type Preview, previewRollout } from './preview.ts';
-import { ChangedPlanError } from './reviews.ts';
 import { allowsSlotLoss, refuseSlotLoss, type SlotConsent } from './slot-loss.ts';
 import { Stages } from './stages.ts';
 

@@ -14,8 +14,8 @@ import { describeArchiver } from '../report/faults.ts';
 import { listLeftOut } from '../report/left-out.ts';
 import { listSteps } from '../report/steps.ts';
 import type { Terraform } from '../terraform/cli.ts';
+import { permit, refuse } from '../terraform/permit.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
-import { permit, refuse } from '../terraform/protection.ts';
 import { describeNodes, explainUnseenLosses } from '../terraform/stage.ts';
 import {
   ensureDirectory,

@@ -2,7 +2,6 @@ import * as core from '@actions/core';
 import { findImageDigest } from '../cluster/image.ts';
 import { CancelledError, readMessage, UserError } from '../errors.ts';
 import type { PullRequest } from '../github/pull-request.ts';
-import type { ReviewOrigin } from '../operations/review-record.ts';
 import { listEffects } from '../report/effects.ts';
 import {
   type PlanReport,
@@ -11,7 +10,8 @@ import {
   renderPlanTitle,
 } from '../report/plan-comment.ts';
 import { renderDeploySummary, renderPlanSummary } from '../report/summary.ts';
-import { refuse } from '../terraform/protection.ts';
+import type { ReviewOrigin } from '../review/record.ts';
+import { refuse } from '../terraform/permit.ts';
 import { rememberEnd, rememberProgress } from './afterwards.ts';
 import { beginReport, type Context, publishProgress } from './context.ts';
 import {

@@ -9,8 +9,8 @@ import { writeResult } from '../operations/result.ts';
 import type { Outliving } from '../process.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
+import { type Ground, type Permit, permit, refuse } from '../terraform/permit.ts';
 import { type PlanSummary, summarizePlan } from '../terraform/plan.ts';
-import { type Ground, type Permit, permit, refuse } from '../terraform/protection.ts';
 import {
   attachmentAddress,
   describeNodes,

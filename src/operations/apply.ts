@@ -1,6 +1,6 @@
 import type { Outliving } from '../process.ts';
 import type { Terraform } from '../terraform/cli.ts';
-import type { Permit } from '../terraform/protection.ts';
+import type { Permit } from '../terraform/permit.ts';
 import { writeResult } from './result.ts';
 
 /** What was applied and what the state holds now. */

@@ -1,7 +1,7 @@
 import type { SlotFate } from '../cluster/logical-slots.ts';
 import type { TopologyChange } from '../cluster/topology.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
-import { REQUEST_OUTPUT } from '../terraform/review.ts';
+import { REQUEST_OUTPUT } from '../terraform/plan-differences.ts';
 import { renderAlert } from './alert.ts';
 import { COMMENT_BUDGET, fitSections, fixed, type Section } from './budget.ts';
 import { type Danger, findDangers } from './danger.ts';

@@ -5,7 +5,7 @@ import { type Outliving, ProcessError, type ProcessResult, runProcess } from '..
 import { type Rescue, refuseErroredState, rescueState } from './errored-state.ts';
 import type { TerraformProduct } from './install.ts';
 import { explainCredentials } from './next-step.ts';
-import type { Permit } from './protection.ts';
+import type { Permit } from './permit.ts';
 import {
   explainLockFailure,
   LOCK_FILE,

@@ -4,7 +4,7 @@ import type { AppliedDatabase } from '../cluster/setting-change.ts';
 import type { ClusterSpec } from '../cluster/spec.ts';
 import { UserError } from '../errors.ts';
 import * as values from './node-values.ts';
-import { REQUEST_OUTPUT } from './review.ts';
+import { REQUEST_OUTPUT } from './plan-differences.ts';
 
 const node = z
   .object({

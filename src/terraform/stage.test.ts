@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createPlan, type ResourceOverrides, readFixture } from '../report/fixtures/plan.ts';
 import { type PlanSummary, summarizePlan } from './plan.ts';
-import { findBeyondReview } from './review.ts';
+import { findBeyondReview } from './plan-differences.ts';
 import { describeNodes, instanceAddress, keepNodes, type NodeChanges } from './stage.ts';
 
 const plan = (...resources: ResourceOverrides[]): PlanSummary =>

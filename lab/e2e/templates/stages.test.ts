@@ -6,9 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Node } from '../../../src/cluster/configuration.ts';
 import { Terraform } from '../../../src/terraform/cli.ts';
 import { readNodes } from '../../../src/terraform/outputs.ts';
+import { permit, refuse } from '../../../src/terraform/permit.ts';
 import { type PlanSummary, summarizePlan } from '../../../src/terraform/plan.ts';
-import { permit, refuse } from '../../../src/terraform/protection.ts';
-import { findBeyondReview } from '../../../src/terraform/review.ts';
+import { findBeyondReview } from '../../../src/terraform/plan-differences.ts';
 import {
   describeNodes,
   instanceAddress,

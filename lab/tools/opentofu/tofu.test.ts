@@ -5,8 +5,8 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { UserError } from '../../../src/errors.ts';
 import { Terraform } from '../../../src/terraform/cli.ts';
 import { findTerraform } from '../../../src/terraform/install.ts';
+import { permit } from '../../../src/terraform/permit.ts';
 import { summarizePlan } from '../../../src/terraform/plan.ts';
-import { permit } from '../../../src/terraform/protection.ts';
 import { type Aws, startAws } from '../../aws/main.ts';
 import { TEMPLATES } from '../../templates/workspace.ts';
 

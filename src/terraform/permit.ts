@@ -3,7 +3,7 @@ import { nodeName } from '../cluster/spec.ts';
 import { UserError } from '../errors.ts';
 import { explainPermission, isAllowed } from '../inputs/permission-label.ts';
 import { isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
-import { findBeyondReview, VERBS } from './review.ts';
+import { findBeyondReview, VERBS } from './plan-differences.ts';
 import {
   attachmentAddress,
   instanceAddress,

@@ -1,7 +1,7 @@
 import { canonicalizePlan } from '../terraform/plan.ts';
+import { findDifferences } from '../terraform/plan-differences.ts';
 import { compareProviders } from '../terraform/provider-lock.ts';
-import { findDifferences } from '../terraform/review.ts';
-import type { PlanRecord } from './review-record.ts';
+import type { PlanRecord } from './record.ts';
 
 /**
  * Every difference between the plan of `now` and the one that was reviewed, a sentence each. `partly`: an apply of the

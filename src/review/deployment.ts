@@ -1,8 +1,8 @@
 import * as core from '@actions/core';
 import { readMessage, UserError } from '../errors.ts';
-import { nameApply } from '../operations/review-record.ts';
-import { type OpenCheck, rememberCheck } from './afterwards.ts';
+import { type OpenCheck, rememberCheck } from '../jobs/afterwards.ts';
 import type { CheckFace, ClusterChecks } from './cluster-checks.ts';
+import { nameApply } from './record.ts';
 
 /** What became of the deploys of a commit so far. */
 export interface DeployHistory {

@@ -1,5 +1,5 @@
 import { isLater } from '../github/run-stamp.ts';
-import { type BadReview, openReview, type Review } from './review-record.ts';
+import { type BadReview, openReview, type Review } from './record.ts';
 
 /** The merge that a deploy goes by, as GitHub tells of it. */
 export interface Merge {

@@ -5,8 +5,8 @@ import {
   listReviewedCommits,
   type Merge,
   type SealedReview,
-} from './merge.ts';
-import { type Review, type ReviewOrigin, sealReview } from './review-record.ts';
+} from './choose.ts';
+import { type Review, type ReviewOrigin, sealReview } from './record.ts';
 
 const KEY = 'k'.repeat(32);
 const HEAD = 'a'.repeat(40);

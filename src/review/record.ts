@@ -4,8 +4,8 @@ import { z } from 'zod';
 import type { Run } from '../github/run-stamp.ts';
 import type { Json } from '../terraform/attributes.ts';
 import { canonicalizePlan, type PlanSummary } from '../terraform/plan.ts';
+import { type PlanChanges, selectChanges } from '../terraform/plan-differences.ts';
 import { parseProviderLock } from '../terraform/provider-lock.ts';
-import { type PlanChanges, selectChanges } from '../terraform/review.ts';
 import { mapTexts } from '../terraform/sensitive.ts';
 
 /** What was planned, in a form that two plans can be compared in. */

@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { createPlan, type ResourceOverrides } from '../report/fixtures/plan.ts';
 import { summarizePlan } from './plan.ts';
-import { findDifferences, hasReviewable, type PlanChanges, selectChanges } from './review.ts';
+import {
+  findDifferences,
+  hasReviewable,
+  type PlanChanges,
+  selectChanges,
+} from './plan-differences.ts';
 
 const select = (...resources: ResourceOverrides[]): PlanChanges =>
   selectChanges(summarizePlan(createPlan(resources)));

@@ -9,7 +9,7 @@ import {
   openReview,
   type Review,
   sealReview,
-} from './review-record.ts';
+} from './record.ts';
 
 const KEY = 'k'.repeat(32);
 const commit = 'a'.repeat(40);

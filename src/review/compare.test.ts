@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { createPlan } from '../report/fixtures/plan.ts';
 import { createLock } from '../terraform/fixtures.ts';
 import { summarizePlan } from '../terraform/plan.ts';
-import { comparePlans } from './comparison.ts';
-import { describePlan } from './review-record.ts';
+import { comparePlans } from './compare.ts';
+import { describePlan } from './record.ts';
 
 const createRecord = ({
   providerLock = createLock() as string | null,

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { UserError } from '../errors.ts';
 import { createPlan, type ResourceOverrides } from '../report/fixtures/plan.ts';
+import { type Ground, permit, refuse } from './permit.ts';
 import { type PlanSummary, summarizePlan } from './plan.ts';
-import { type Ground, permit, refuse } from './protection.ts';
 
 const plan = (...resources: ResourceOverrides[]): PlanSummary =>
   summarizePlan(createPlan(resources));

@@ -1,22 +1,17 @@
 import * as core from '@actions/core';
 import { UserError } from '../errors.ts';
-import { comparePlans } from '../operations/comparison.ts';
-import {
-  chooseReview,
-  listReviewedCommits,
-  type Merge,
-  type ReviewChoice,
-} from '../operations/merge.ts';
+import type { PlanSummary } from '../terraform/plan.ts';
+import { chooseReview, listReviewedCommits, type Merge, type ReviewChoice } from './choose.ts';
+import type { CheckFace, ClusterChecks } from './cluster-checks.ts';
+import { comparePlans } from './compare.ts';
+import type { Deployment } from './deployment.ts';
 import {
   describePlan,
   type PlanRecord,
   type Review,
   type ReviewOrigin,
   sealReview,
-} from '../operations/review-record.ts';
-import type { PlanSummary } from '../terraform/plan.ts';
-import type { CheckFace, ClusterChecks } from './cluster-checks.ts';
-import type { Deployment } from './deployment.ts';
+} from './record.ts';
 
 /** The review that a deploy goes by. */
 export interface Reviewed {
