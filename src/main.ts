@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
 import { findActionRoot } from './assets.ts';
-import { warnEndOfLife } from './cluster/lifecycle.ts';
+import { warnEndOfLife } from './cluster/end-of-life.ts';
 import { type RunnerEnvironment, readEnvironment } from './environment.ts';
 import { CancelledError, UserError } from './errors.ts';
 import { Checks } from './github/check.ts';

@@ -10,8 +10,8 @@ import type { DesiredCluster } from '../../src/cluster/desired.ts';
 import type { PinnedImage } from '../../src/cluster/image.ts';
 import type { NodeObservation } from '../../src/cluster/observation.ts';
 import type { NodeProof } from '../../src/cluster/proof.ts';
-import { rollout } from '../../src/cluster/rollout.ts';
-import type { Step } from '../../src/cluster/step.ts';
+import { rollout } from '../../src/cluster/rollout/rollout.ts';
+import type { Step } from '../../src/cluster/rollout/step.ts';
 import { interruptGroup } from '../../src/process.ts';
 import { writeSecretFile } from '../../src/workspace.ts';
 

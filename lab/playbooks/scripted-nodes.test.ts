@@ -2,7 +2,11 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createDesired, createHealthy, RUNNING_DIGEST } from '../../src/cluster/fixtures.ts';
+import {
+  createDesired,
+  createHealthy,
+  RUNNING_DIGEST,
+} from '../../src/cluster/testing/fixtures.ts';
 import { UserError } from '../../src/errors.ts';
 import { type PlaybookRun, runPlaybook } from './drive.ts';
 import { type NodeScript, type ScriptedNodes, scriptNodes } from './scripted-nodes.ts';

@@ -1,5 +1,5 @@
-import { createDesired, createHealthy } from '../cluster/fixtures.ts';
 import type { ArchiverObservation, NodeObservation } from '../cluster/observation.ts';
+import { createDesired, createHealthy } from '../cluster/testing/fixtures.ts';
 import { createProof } from '../report/fixtures/report.ts';
 import type { AnsibleResult } from './result.ts';
 

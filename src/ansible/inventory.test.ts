@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createNode } from '../cluster/fixtures.ts';
+import { createNode } from '../cluster/testing/fixtures.ts';
 import { renderInventory, renderSshConfig } from './inventory.ts';
 
 test('renders every node with the address the runner reaches it at', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createDesired } from '../cluster/fixtures.ts';
+import { createDesired } from '../cluster/testing/fixtures.ts';
 import { UserError } from '../errors.ts';
 import { renderVariables } from './variables.ts';
 

@@ -1,8 +1,8 @@
 import { type DesiredCluster, renderFiles } from '../cluster/desired.ts';
 import type { PinnedImage } from '../cluster/image.ts';
-import { listImageNeeds } from '../cluster/image-needs.ts';
-import { HOT_STANDBY_SENSITIVE, mergeSettings } from '../cluster/settings.ts';
-import { isTerraformStep, type Step } from '../cluster/step.ts';
+import { listImageNeeds } from '../cluster/rollout/image-needs.ts';
+import { isTerraformStep, type Step } from '../cluster/rollout/step.ts';
+import { HOT_STANDBY_SENSITIVE, mergeSettings } from '../cluster/settings/settings.ts';
 import { UserError } from '../errors.ts';
 import type { Secrets } from '../inputs/inputs.ts';
 import { explainPermission, isAllowed, type PermissionLabel } from '../inputs/permission-label.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { warnCollations } from './collation.ts';
-import { createDesired, createHealthy } from './fixtures.ts';
 import type { CollationObservation, DataRecord } from './observation.ts';
+import { createDesired, createHealthy } from './testing/fixtures.ts';
 
 const GLIBC: CollationObservation = { provider: 'libc', locale: 'en_US.utf8', version: '2.36' };
 const ICU: CollationObservation = { provider: 'icu', locale: '', version: null };

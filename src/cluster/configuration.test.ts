@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { renderPgHba, renderPostgresqlConf } from './configuration.ts';
-import { createNode } from './fixtures.ts';
+import { createNode } from './testing/fixtures.ts';
 
 describe('renderPostgresqlConf', () => {
   const settings = { max_connections: '100', listen_addresses: '*' };

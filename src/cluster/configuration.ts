@@ -1,4 +1,4 @@
-import type { Settings } from './settings.ts';
+import type { Settings } from './settings/settings.ts';
 import { slotName } from './spec.ts';
 
 /** A node as Terraform made it. Addresses are IPv4. */

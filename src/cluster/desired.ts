@@ -1,5 +1,5 @@
 import { copiesSlots, type Node, renderPgHba, renderPostgresqlConf } from './configuration.ts';
-import type { Settings } from './settings.ts';
+import type { Settings } from './settings/settings.ts';
 import { type ClusterSpec, imageReference, nodeName } from './spec.ts';
 
 /** The state the cluster shall reach. */

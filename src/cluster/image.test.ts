@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { createDesired, createHealthy, NEWER_DIGEST } from './fixtures.ts';
 import { libcOfImage, pinImage } from './image.ts';
 import type { NodeObservation } from './observation.ts';
-import { bend } from './rollout-fixtures.ts';
 import { majorOfTag, splitReference } from './spec.ts';
+import { createDesired, createHealthy, NEWER_DIGEST } from './testing/fixtures.ts';
+import { bend } from './testing/rollout-fixtures.ts';
 
 const before = createDesired({ image: 'postgres:17' });
 const healthy = createHealthy(before);

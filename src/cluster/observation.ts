@@ -1,4 +1,4 @@
-import type { SettingInForce, Settings } from './settings.ts';
+import type { SettingInForce, Settings } from './settings/settings.ts';
 
 /** What one look at a node found. Everything is read, nothing is changed to learn it. */
 export interface NodeObservation {

@@ -1,4 +1,4 @@
-import type { Settings } from './settings.ts';
+import type { Settings } from './settings/settings.ts';
 
 /** What the team asks for: the validated inputs of one cluster. */
 export interface ClusterSpec {

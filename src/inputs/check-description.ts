@@ -1,6 +1,6 @@
 import type { z } from 'zod';
+import { EFFECTS, nameLabel } from '../cluster/effect.ts';
 import { IMAGE_TAG, majorOfTag, nodeName } from '../cluster/spec.ts';
-import { EFFECTS, nameLabel } from '../effect.ts';
 import { quoteValue } from '../quote.ts';
 import { checkBackend, type GivenBackend } from './backend.ts';
 import { callSchema } from './call-schema.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { OLDEST_MAJOR } from '../cluster/lifecycle.ts';
-import { type BoundedSetting, describeBounds, isWithinBounds } from '../cluster/setting-bounds.ts';
+import { OLDEST_MAJOR } from '../cluster/end-of-life.ts';
+import { type BoundedSetting, describeBounds, isWithinBounds } from '../cluster/settings/bounds.ts';
 import { IMAGE_TAG, majorOfTag } from '../cluster/spec.ts';
 import { quoteValue } from '../quote.ts';
 import { BACKENDS } from './backend.ts';

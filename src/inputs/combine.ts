@@ -4,7 +4,7 @@ import {
   type ParsedSettings,
   parseSettingEntries,
   parseSettingLines,
-} from '../cluster/setting-lines.ts';
+} from '../cluster/settings/lines.ts';
 import { quoteValue } from '../quote.ts';
 import { type BackendConfig, type GivenBackend, parseBackendConfig } from './backend.ts';
 import type { ClusterFile, FileValue } from './cluster-file.ts';

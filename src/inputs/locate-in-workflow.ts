@@ -1,5 +1,5 @@
 import type { Document, LineCounter, Node, Pair, Scalar, YAMLMap, YAMLSeq } from 'yaml';
-import { parseSettingLines } from '../cluster/setting-lines.ts';
+import { parseSettingLines } from '../cluster/settings/lines.ts';
 import { findSetting } from './settings-input.ts';
 
 /** Where an annotation is shown, as `core.error` takes it; empty where that is not known for sure. */

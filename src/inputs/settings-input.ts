@@ -1,6 +1,6 @@
-import { checkSettings } from '../cluster/setting-input.ts';
-import type { ParsedSettings } from '../cluster/setting-lines.ts';
-import type { Settings } from '../cluster/settings.ts';
+import { checkSettings } from '../cluster/settings/input.ts';
+import type { ParsedSettings } from '../cluster/settings/lines.ts';
+import type { Settings } from '../cluster/settings/settings.ts';
 import { majorOfTag } from '../cluster/spec.ts';
 import { type Description, type Given, readValue } from './combine.ts';
 

@@ -1,12 +1,12 @@
 import * as core from '@actions/core';
 import type { Node } from '../cluster/configuration.ts';
 import type { DesiredCluster } from '../cluster/desired.ts';
-import { planFailover } from '../cluster/failover.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
 import type { NodeProof } from '../cluster/proof.ts';
 import { isRunningPrimary, isStreaming } from '../cluster/replication.ts';
-import { rollout } from '../cluster/rollout.ts';
-import type { Step } from '../cluster/step.ts';
+import { planFailover } from '../cluster/rollout/failover.ts';
+import { rollout } from '../cluster/rollout/rollout.ts';
+import type { Step } from '../cluster/rollout/step.ts';
 import { readMessage, UserError } from '../errors.ts';
 import { type Decide, renderConnectionString } from '../operations/configure.ts';
 import type { Infrastructure } from '../operations/infrastructure.ts';

@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import { EFFECTS, type Effect, nameLabel } from '../effect.ts';
+import { EFFECTS, type Effect, nameLabel } from '../cluster/effect.ts';
 import { readMessage } from '../errors.ts';
 import type { GitHubClient, Repository } from '../github/client.ts';
 import { setLabels } from '../github/labels.ts';

@@ -1,7 +1,7 @@
 import * as core from '@actions/core';
 import { sshAddress } from '../ansible/inventory.ts';
 import type { Node } from '../cluster/configuration.ts';
-import type { Step } from '../cluster/step.ts';
+import type { Step } from '../cluster/rollout/step.ts';
 import { UserError } from '../errors.ts';
 import type { Operation } from '../intent.ts';
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createDesired, createHealthy } from '../cluster/fixtures.ts';
+import { createDesired, createHealthy } from '../cluster/testing/fixtures.ts';
 import { configure, requireSight } from './configure.ts';
 import type { NodeAccess } from './nodes.ts';
 

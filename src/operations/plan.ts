@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { AppliedDatabase } from '../cluster/setting-change.ts';
+import type { AppliedDatabase } from '../cluster/settings/change.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { readApplied, readPlannedMemory } from '../terraform/outputs.ts';
 import {

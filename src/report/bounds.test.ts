@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Rollout } from '../cluster/rollout.ts';
-import type { TopologyChange } from '../cluster/topology.ts';
+import type { Rollout } from '../cluster/rollout/rollout.ts';
+import type { TopologyChange } from '../cluster/rollout/topology.ts';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
 import { renderDeployComment } from './deploy-comment.ts';
 import { renderDriftIssue } from './drift.ts';

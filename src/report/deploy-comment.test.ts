@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createDesired } from '../cluster/fixtures.ts';
 import { NOT_PROVED } from '../cluster/proof.ts';
+import { createDesired } from '../cluster/testing/fixtures.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
 import { type DeployReport, type DeployState, renderDeployComment } from './deploy-comment.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Step } from '../cluster/step.ts';
+import type { Step } from '../cluster/rollout/step.ts';
 import { listEffects } from './effects.ts';
 import { createPlan } from './fixtures/plan.ts';
 import { createPlanReport } from './fixtures/report.ts';

@@ -1,4 +1,4 @@
-import { EFFECTS, type Effect } from '../effect.ts';
+import { EFFECTS, type Effect } from '../cluster/effect.ts';
 import { hideRequest, type PlanReport } from './plan-comment.ts';
 
 /** The effects of what a pull request would do; what a database would do that could not be asked is not among them. */

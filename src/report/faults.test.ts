@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { alterSystem, createDesired, createHealthy } from '../cluster/fixtures.ts';
 import type { ArchiverObservation, NodeObservation, WeakCommit } from '../cluster/observation.ts';
+import { alterSystem, createDesired, createHealthy } from '../cluster/testing/fixtures.ts';
 import { describeArchiver, describeExceptions, describeFaults } from './faults.ts';
 
 const archiver = (overrides: Partial<ArchiverObservation>): ArchiverObservation => ({

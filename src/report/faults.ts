@@ -1,7 +1,7 @@
 import type { DesiredCluster } from '../cluster/desired.ts';
 import type { ArchiverObservation, NodeObservation, WeakCommit } from '../cluster/observation.ts';
-import { explainWeakCommit } from '../cluster/synchronous-commit.ts';
-import { readQuorum } from '../cluster/target.ts';
+import { readQuorum } from '../cluster/rollout/target-settings.ts';
+import { explainWeakCommit } from '../cluster/settings/synchronous-commit.ts';
 import { countNoun, formatBytes } from './markdown.ts';
 
 /** WAL that waits for an archive which takes it, and more and more of it. */

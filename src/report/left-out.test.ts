@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createDesired } from '../cluster/fixtures.ts';
+import { createDesired } from '../cluster/testing/fixtures.ts';
 import { createPlan } from './fixtures/plan.ts';
 import { createPlanReport } from './fixtures/report.ts';
 import { listLeftOut } from './left-out.ts';

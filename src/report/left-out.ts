@@ -1,5 +1,5 @@
 import type { Node } from '../cluster/configuration.ts';
-import type { Deferred, LeftOut } from '../cluster/left-out.ts';
+import type { Deferred, LeftOut } from '../cluster/rollout/left-out.ts';
 import { adviseNode } from '../cluster/silence.ts';
 
 /**

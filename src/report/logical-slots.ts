@@ -1,4 +1,4 @@
-import type { SlotFate } from '../cluster/logical-slots.ts';
+import type { SlotFate } from '../cluster/rollout/logical-slots.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
 import { countNoun, renderCode, renderTable } from './markdown.ts';
 

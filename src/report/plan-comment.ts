@@ -1,5 +1,5 @@
-import type { SlotFate } from '../cluster/logical-slots.ts';
-import type { TopologyChange } from '../cluster/topology.ts';
+import type { SlotFate } from '../cluster/rollout/logical-slots.ts';
+import type { TopologyChange } from '../cluster/rollout/topology.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
 import { REQUEST_OUTPUT } from '../terraform/plan-differences.ts';
 import { renderAlert } from './alert.ts';

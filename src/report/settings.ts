@@ -1,4 +1,4 @@
-import type { SettingChange } from '../cluster/setting-change.ts';
+import type { SettingChange } from '../cluster/settings/change.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
 import { countNoun, renderCode, renderTable, renderText } from './markdown.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { RUNNING_DIGEST } from '../cluster/fixtures.ts';
 import type { ArchiverObservation } from '../cluster/observation.ts';
+import { RUNNING_DIGEST } from '../cluster/testing/fixtures.ts';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
 import {
   type DeployReport,

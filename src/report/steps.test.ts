@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { createDesired, createHealthy } from '../cluster/fixtures.ts';
-import { rollout } from '../cluster/rollout.ts';
-import type { Step } from '../cluster/step.ts';
+import { rollout } from '../cluster/rollout/rollout.ts';
+import type { Step } from '../cluster/rollout/step.ts';
+import { createDesired, createHealthy } from '../cluster/testing/fixtures.ts';
 import { findWait, summarizeSteps, warnSynchronous } from './steps.ts';
 
 function planSteps(from: Parameters<typeof createDesired>[0], to: typeof from): readonly Step[] {

@@ -1,6 +1,6 @@
-import type { Unseen } from '../cluster/foresight.ts';
-import type { Rollout } from '../cluster/rollout.ts';
-import type { Step, StepOf } from '../cluster/step.ts';
+import type { Unseen } from '../cluster/rollout/foresight.ts';
+import type { Rollout } from '../cluster/rollout/rollout.ts';
+import type { Step, StepOf } from '../cluster/rollout/step.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
 import { renderUnseen, WHILE_REFUSED } from './foresight.ts';
 import { countNoun, renderCode, renderText, shortenText } from './markdown.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { NodePlace, TopologyChange } from '../cluster/topology.ts';
+import type { NodePlace, TopologyChange } from '../cluster/rollout/topology.ts';
 import { createProof } from './fixtures/report.ts';
 import { renderProofDiagram, renderTopology, renderTopologyDiagram } from './topology.ts';
 

@@ -1,5 +1,5 @@
 import { NOT_PROVED, type NodeProof } from '../cluster/proof.ts';
-import type { Consequence, NodePlace, TopologyChange } from '../cluster/topology.ts';
+import type { Consequence, NodePlace, TopologyChange } from '../cluster/rollout/topology.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
 import { cleanText, countNoun, formatBytes, renderCode, renderTable } from './markdown.ts';
 

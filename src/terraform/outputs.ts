@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Node } from '../cluster/configuration.ts';
-import type { AppliedDatabase } from '../cluster/setting-change.ts';
+import type { AppliedDatabase } from '../cluster/settings/change.ts';
 import type { ClusterSpec } from '../cluster/spec.ts';
 import { UserError } from '../errors.ts';
 import * as values from './node-values.ts';

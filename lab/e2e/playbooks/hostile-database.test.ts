@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Step } from '../../../src/cluster/step.ts';
+import type { Step } from '../../../src/cluster/rollout/step.ts';
 import { ROOT, type Stand, startStand } from '../../playbooks/stand.ts';
 import { LANE } from '../lane.ts';
 

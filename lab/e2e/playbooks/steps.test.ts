@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Settings } from '../../../src/cluster/settings.ts';
+import type { Settings } from '../../../src/cluster/settings/settings.ts';
 import { ROOT, type Stand, startStand } from '../../playbooks/stand.ts';
 import { LANE } from '../lane.ts';
 

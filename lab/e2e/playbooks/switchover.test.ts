@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { StepOf } from '../../../src/cluster/step.ts';
+import type { StepOf } from '../../../src/cluster/rollout/step.ts';
 import { type Load, PAUSE_LIMIT_MS, startLoad } from '../../load.ts';
 import { ROOT, type Stand, startStand } from '../../playbooks/stand.ts';
 import { LANE } from '../lane.ts';

@@ -1,0 +1,398 @@
+import { describe, expect, test } from 'vitest';
+import { describeFreshNode, type NodeObservation } from '../observation.ts';
+import { createDesired, createHealthy, createSettingsInForce } from '../testing/fixtures.ts';
+import { type FailoverSighting, planFailover } from './failover.ts';
+
+const desired = createDesired();
+/** What EC2 says where nobody stopped an instance. */
+const RUNNING = { 'node-1': 'running', 'node-2': 'running', 'node-3': 'running' };
+
+/** The cluster after its primary died: node-1 is stopped, or out of reach and not seen at all. */
+function createFailed(
+  { reachable, lsn = {} }: { reachable: boolean; lsn?: Readonly<Record<string, string>> },
+  cluster = desired,
+): Pick<FailoverSighting, 'gone' | 'states'> & {
+  observed: NodeObservation[];
+  unreachable: string[];
+} {
+  const observed = createHealthy(cluster).map((node): NodeObservation => {
+    const { postgres } = node;
+    if (node.name === 'node-1') {
+      const control = { state: 'in production', timeline: 1, lsn: '0/3000100' };
+      return { ...node, postgres: null, control };
+    }
+    return {
+      ...node,
+      upstreamAnswers: false,
+      postgres: postgres && { ...postgres, receiver: null, lsn: lsn[node.name] ?? postgres.lsn },
+    };
+  });
+  return reachable
+    ? { observed, unreachable: [], gone: [], states: RUNNING }
+    : { observed: observed.slice(1), unreachable: ['node-1'], gone: [], states: RUNNING };
+}
+
+const plan = (sighting: ReturnType<typeof createFailed>, fenced: string | null = null) =>
+  planFailover(sighting, { desired, fenced });
+
+/** The same once node-1 was fenced. */
+function createFenced(
+  overrides: Partial<NodeObservation> = {},
+  lsn: Readonly<Record<string, string>> = {},
+): ReturnType<typeof createFailed> {
+  const failed = createFailed({ reachable: true, lsn });
+  const container = { state: 'exited', current: true };
+  return {
+    ...failed,
+    observed: failed.observed.map((node) =>
+      node.name === 'node-1' ? { ...node, standby: true, container, ...overrides } : node,
+    ),
+  };
+}
+
+const listSteps = (result: ReturnType<typeof planFailover>): string[] =>
+  'steps' in result ? result.steps.map(({ kind, nodes }) => `${kind} ${nodes}`) : [];
+
+describe('planFailover', () => {
+  test('fences a primary that is down, then promotes', () => {
+    const result = plan(createFailed({ reachable: true }));
+    expect(listSteps(result)).toEqual(['fence node-1']);
+    expect(result).toMatchObject({ observeAgain: true });
+    // Who has the most is asked again once nobody writes any more.
+    expect(plan(createFenced())).toMatchObject({
+      primary: 'node-2',
+      steps: [{ kind: 'promote', nodes: ['node-2'], slots: ['node_1', 'node_3'] }],
+      observeAgain: true,
+    });
+  });
+
+  test('a fence that was only begun is no fence', () => {
+    const running = createFenced({ container: { state: 'running', current: true } });
+    expect(listSteps(plan(running))).toEqual(['fence node-1']);
+  });
+
+  test('Never two primaries: a word does not stand in for a fence that failed where the node was reached', () => {
+    const asked = { ...createFailed({ reachable: false }), states: null };
+    expect(listSteps(plan(asked, 'node-1'))).toEqual(['promote node-2']);
+    const failed = { ...asked, reached: ['node-1', 'node-2', 'node-3'] };
+    expect(listSteps(plan(failed, 'node-1'))).toEqual(['halt node-1']);
+  });
+
+  test('one that is fenced and runs is no primary that lives', () => {
+    const fenced = createFenced();
+    const [old, ...others] = fenced.observed;
+    const replica = createHealthy(desired, 'node-2')[0]?.postgres ?? null;
+    const observed = [
+      { ...old, postgres: replica && { ...replica, receiver: null } } as NodeObservation,
+      ...others.map((node) => ({ ...node, upstreamAnswers: true })),
+    ];
+    expect(plan({ ...fenced, observed }).refusals.join()).not.toMatch(/it is not lost/);
+  });
+
+  test('of two that have the same, one whose volume takes writes is promoted', () => {
+    const fenced = createFenced();
+    const observed = fenced.observed.map((node) =>
+      node.name === 'node-2' ? { ...node, volume: { ...node.volume, readOnly: true } } : node,
+    );
+    expect(listSteps(plan({ ...fenced, observed }))).toEqual(['promote node-3']);
+  });
+
+  test('a volume that takes no writes can neither be fenced nor promoted', () => {
+    const turn = (sighting: ReturnType<typeof createFailed>, name: string) => ({
+      ...sighting,
+      observed: sighting.observed.map((node) =>
+        node.name === name ? { ...node, volume: { ...node.volume, readOnly: true } } : node,
+      ),
+    });
+    expect(plan(turn(createFailed({ reachable: true }), 'node-1')).refusals).toEqual([
+      expect.stringMatching(/^The data volume of node-1, .*Stop its instance/),
+    ]);
+    expect(plan(turn(createFenced({}, { 'node-2': '0/5000000' }), 'node-2')).refusals).toEqual([
+      expect.stringMatching(/^node-2 has the most changes, .*takes no writes.*reboot/),
+    ]);
+    expect(listSteps(plan(turn(createFenced(), 'node-3')))).toEqual(['promote node-2']);
+  });
+
+  test('promotes the replica that has the most changes, compared as numbers', () => {
+    const lsn = { 'node-2': '0/FFFFFFF', 'node-3': '1/0' };
+    expect(listSteps(plan(createFenced({}, lsn)))).toEqual(['promote node-3']);
+  });
+
+  describe('Never two primaries: the instance of one that cannot be reached', () => {
+    const failed = createFailed({ reachable: false });
+    const inState = (state: string) => ({ ...failed, states: { ...RUNNING, 'node-1': state } });
+    const unknown = { ...failed, states: null };
+
+    test.each<[string, typeof failed, string | null, string]>([
+      ['runs', failed, null, 'halt node-1'],
+      ['stops and does not come to an end', inState('stopping'), null, 'halt node-1'],
+      ['is stopped, as EC2 says', inState('stopped'), null, 'promote node-2'],
+      ['is stopped, as a person and EC2 say', inState('stopped'), 'node-1', 'promote node-2'],
+      ['was terminated', { ...failed, gone: ['node-1'] }, null, 'promote node-2'],
+      [
+        'was terminated, as a person knew',
+        { ...failed, gone: ['node-1'] },
+        'node-1',
+        'promote node-2',
+      ],
+      ['cannot be asked about', unknown, null, 'halt node-1'],
+      ['cannot be asked about, and a person vouches', unknown, 'node-1', 'promote node-2'],
+    ])('%s', (_, sighting, fenced, step) => {
+      const result = plan(sighting, fenced);
+      expect(listSteps(result)).toEqual([step]);
+      // Nobody waits for it, and nothing is kept for it.
+      if (step.startsWith('promote'))
+        expect(result).toMatchObject({ steps: [{ slots: ['node_3'] }] });
+    });
+
+    test.each(['running', 'stopping', 'pending', 'shutting-down'])(
+      'is %s, and a person says it is down: refused, with both ways out',
+      (state) => {
+        const { instanceId } = desired.nodes[0] ?? { instanceId: 'none' };
+        const reason = plan(inState(state), 'node-1').refusals.join();
+        expect(reason).toContain(`EC2 says that its instance ${instanceId} is ${state}`);
+        expect(reason).toContain('Leave fenced out');
+        expect(reason).toContain(`aws ec2 stop-instances --force --instance-ids ${instanceId}`);
+      },
+    );
+  });
+
+  test('an instance that was replaced needs no fence', () => {
+    const { observed } = createFailed({ reachable: true });
+    const replaced = { ...describeFreshNode('node-1') };
+    const result = plan({
+      observed: [replaced, ...observed.slice(1)],
+      unreachable: [],
+      gone: [],
+      states: RUNNING,
+    });
+    expect(listSteps(result)).toEqual(['promote node-2']);
+  });
+
+  test.each<[string, ReturnType<typeof planFailover>, RegExp]>([
+    [
+      'a primary that answers',
+      planFailover(
+        { observed: createHealthy(desired), unreachable: [], gone: [], states: RUNNING },
+        { desired, fenced: null },
+      ),
+      /node-1 answers as the primary/,
+    ],
+    [
+      'a cluster without a replica to promote',
+      planFailover(
+        {
+          observed: createFailed({ reachable: true }).observed.slice(0, 1),
+          unreachable: ['node-2'],
+          gone: [],
+          states: RUNNING,
+        },
+        { desired, fenced: null },
+      ),
+      /No replica with data can be reached \(out of reach: node-2\)/,
+    ],
+    [
+      'the name of a node that was no primary',
+      plan(createFailed({ reachable: true }), 'node-2'),
+      /fenced: node-2 was not the primary, node-1 was/,
+    ],
+  ])('refuses %s', (_, result, reason) => {
+    expect(result.refusals.join('\n')).toMatch(reason);
+  });
+
+  test('refuses to give up a primary that its replicas can reach', () => {
+    const failed = createFailed({ reachable: false });
+    const observed = failed.observed.map((node) => ({ ...node, upstreamAnswers: true }));
+    for (const fenced of [null, 'node-1']) {
+      expect(plan({ ...failed, observed }, fenced).refusals.join()).toMatch(
+        /node-1 cannot be logged in to, but its PostgreSQL answers node-2/,
+      );
+    }
+  });
+
+  test('nor one that answers its replicas while it lets nobody else in', () => {
+    const { observed, ...rest } = createFailed({ reachable: true });
+    const witnessed = observed.map((node) => ({ ...node, upstreamAnswers: true }));
+    expect(plan({ observed: witnessed, ...rest }).refusals.join()).toMatch(
+      /node-1 lets this action open no session, but its PostgreSQL answers node-2/,
+    );
+  });
+
+  test('a primary that can be reached is fenced, whatever a person says of it', () => {
+    expect(listSteps(plan(createFailed({ reachable: true }), 'node-1'))).toEqual(['fence node-1']);
+  });
+
+  describe('once the primary has another address', () => {
+    /** node-1 was replaced, node-3 cannot be reached either, and node-2 follows an address that nobody has. */
+    function createReplaced() {
+      const { observed } = createFailed({ reachable: false });
+      const stray = observed.slice(0, 1).map((node) => ({
+        ...node,
+        files: {
+          ...node.files,
+          postgresqlConf: "primary_conninfo = 'host=10.42.0.99 port=5432'\n",
+        },
+      }));
+      return {
+        observed: stray,
+        unreachable: ['node-1', 'node-3'],
+        gone: ['node-1'],
+        states: RUNNING,
+      };
+    }
+
+    test('it is remembered', () => {
+      expect(
+        listSteps(planFailover({ ...createReplaced(), old: 'node-1' }, { desired, fenced: null })),
+      ).toEqual(['promote node-2']);
+    });
+
+    test('the node that is away as well is not taken for it, unless a person says so', () => {
+      const { observed } = createReplaced();
+      const booted = {
+        observed: [describeFreshNode('node-1'), ...observed],
+        unreachable: ['node-3'],
+        gone: [],
+        states: RUNNING,
+      };
+      expect(plan(booted).refusals.join()).toMatch(/nothing tells which one was primary/);
+      const stopped = { ...booted, states: { ...RUNNING, 'node-3': 'stopped' } };
+      expect(listSteps(plan(stopped, 'node-3'))).toEqual(['promote node-2']);
+    });
+  });
+
+  test('an older primary is not taken for the last one', () => {
+    const { observed } = createFailed({ reachable: true });
+    // node-1 was given up before; node-2 was primary on timeline 2 and cannot be reached now.
+    const third = createHealthy(desired, 'node-2')[2] as NodeObservation;
+    const follower: NodeObservation = {
+      ...third,
+      upstreamAnswers: false,
+      postgres: third.postgres && { ...third.postgres, timeline: 2, receiver: null },
+    };
+    const result = plan({
+      observed: [observed[0] as NodeObservation, follower],
+      unreachable: ['node-2'],
+      gone: [],
+      states: RUNNING,
+    });
+    expect(listSteps(result)).toEqual(['halt node-2']);
+  });
+
+  test('with quorum commit it refuses when acknowledged rows may be on nodes that are away', () => {
+    const synchronous = createDesired({ synchronousReplicas: 1 });
+    const { observed } = createFailed({ reachable: true }, synchronous);
+    const without = observed.filter(({ name }) => name !== 'node-3');
+    const result = planFailover(
+      { observed: without, unreachable: ['node-3'], gone: [], states: RUNNING },
+      { desired: synchronous, fenced: null },
+    );
+    expect(result.refusals.join()).toMatch(
+      /Commits waited for 1 replica, and what node-3 received/,
+    );
+    const all = planFailover(
+      { observed, unreachable: [], gone: [], states: RUNNING },
+      { desired: synchronous, fenced: null },
+    );
+    expect(all.refusals).toEqual([]);
+  });
+
+  describe('with quorum commit', () => {
+    const synchronous = createDesired({ synchronousReplicas: 1 });
+    const { observed } = createFailed({ reachable: true }, synchronous);
+    const planWith = (overrides: Partial<NodeObservation>) =>
+      planFailover(
+        {
+          observed: observed.map((node) =>
+            node.name === 'node-3' ? { ...node, ...overrides } : node,
+          ),
+          unreachable: [],
+          gone: [],
+          states: RUNNING,
+        },
+        { desired: synchronous, fenced: null },
+      );
+    const streamed = observed[2]?.postgres ?? null;
+
+    test.each<[string, Partial<NodeObservation>, RegExp | null]>([
+      [
+        'half a copy',
+        { data: 'partial', standby: false, postgres: null },
+        /what node-3 received cannot be seen.*\(unfinished copies, which are not promoted: node-3\)/,
+      ],
+      [
+        'a copy that was about to be recorded and stands still',
+        { data: 'unrecorded', postgres: null },
+        /what node-3 received cannot be seen/,
+      ],
+      [
+        'one that answers and is ahead',
+        { data: 'unrecorded', postgres: streamed && { ...streamed, lsn: '0/4000000' } },
+        /what node-3 received cannot be seen/,
+      ],
+      ['one that answers and has nothing more', { data: 'unrecorded' }, null],
+      ['a node that never held anything', { data: 'absent', standby: false, postgres: null }, null],
+    ])('%s', (_, overrides, reason) => {
+      const { refusals } = planWith(overrides);
+      if (reason === null) expect(refusals).toEqual([]);
+      else expect(refusals.join()).toMatch(reason);
+    });
+  });
+
+  describe('the quorum', () => {
+    /** node-3 is away; of the others every one was told to wait for as many as `had` says. */
+    const planWith = (
+      { asked, had }: { asked: number; had: Readonly<Record<string, number>> },
+      bend: (node: NodeObservation) => NodeObservation = (node) => node,
+    ) => {
+      const cluster = createDesired({ synchronousReplicas: asked });
+      const { observed } = createFailed({ reachable: true }, createDesired());
+      const told = observed.slice(0, 2).map((node): NodeObservation => {
+        const value = had[node.name] ? `ANY ${had[node.name]} (node_1, node_2, node_3)` : '';
+        const postgresqlConf = `${node.files.postgresqlConf}`.replace(
+          /^synchronous_standby_names = .*$/m,
+          `synchronous_standby_names = '${value}'`,
+        );
+        const { postgres } = node;
+        const settings = postgres && createSettingsInForce({ synchronous_standby_names: value });
+        return bend({
+          ...node,
+          files: { ...node.files, postgresqlConf },
+          postgres: postgres && settings && { ...postgres, settings },
+        });
+      });
+      const sighting = { observed: told, unreachable: ['node-3'], gone: [], states: {} };
+      return planFailover(sighting, { desired: cluster, fenced: null });
+    };
+    const waited = /Commits waited for 1 replica, and what node-3 received/;
+
+    test('is the one that was asked for, where the replica that would be promoted has none', () => {
+      expect(planWith({ asked: 1, had: {} }).refusals.join()).toMatch(waited);
+      expect(planWith({ asked: 0, had: {} }).refusals).toEqual([]);
+    });
+
+    test('or that any node has: the old primary is the one that acknowledged', () => {
+      expect(planWith({ asked: 0, had: { 'node-1': 1 } }).refusals.join()).toMatch(waited);
+      expect(planWith({ asked: 0, had: { 'node-2': 1 } }).refusals.join()).toMatch(waited);
+    });
+
+    test('or that ALTER SYSTEM held there', () => {
+      const hold = (node: NodeObservation): NodeObservation =>
+        node.name === 'node-1'
+          ? { ...node, overrides: { synchronous_standby_names: 'node_2, node_3' } }
+          : node;
+      expect(planWith({ asked: 0, had: {} }, hold).refusals.join()).toMatch(waited);
+    });
+
+    test('is the fewest of several: rows that one replica acknowledged are on one', () => {
+      expect(planWith({ asked: 2, had: { 'node-1': 1, 'node-2': 2 } }).refusals.join()).toMatch(
+        waited,
+      );
+      expect(planWith({ asked: 1, had: { 'node-1': 2, 'node-2': 2 } }).refusals.join()).toMatch(
+        waited,
+      );
+      // Two of two: one of them is here.
+      expect(planWith({ asked: 2, had: { 'node-1': 2, 'node-2': 2 } }).refusals).toEqual([]);
+    });
+  });
+});

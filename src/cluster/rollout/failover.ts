@@ -1,0 +1,265 @@
+import { type DesiredCluster, findNode } from '../desired.ts';
+import { isBefore } from '../lsn.ts';
+import type { NodeObservation } from '../observation.ts';
+import {
+  findMostAdvanced,
+  findUpstream,
+  isRunningPrimary,
+  isStoppedPrimary,
+} from '../replication.ts';
+import { slotName } from '../spec.ts';
+import type { Rollout } from './rollout.ts';
+import type { Step } from './step.ts';
+import { computeTargets, listSynchronous, readQuorum } from './target-settings.ts';
+
+/** What is known when a failover is decided. */
+export interface FailoverSighting {
+  readonly observed: readonly NodeObservation[];
+  /** Nodes that nobody can log in to. */
+  readonly unreachable: readonly string[];
+  /** Those of them that are certainly down for good: their instance was terminated or replaced. */
+  readonly gone: readonly string[];
+  /** EC2's word for the state of each other node's instance (`running`, `stopped`, …); null: AWS could not be asked. */
+  readonly states: Readonly<Record<string, string>> | null;
+  /** Nodes that were looked at in this run: whether they are down is nobody's word, even if a step failed there since. */
+  readonly reached?: readonly string[];
+  /** The node that was primary, where an earlier look has found that out: once it is replaced nothing else tells. */
+  readonly old?: string | null;
+}
+
+/**
+ * The next steps that make the most advanced replica the primary where the primary does not answer: first
+ * the old one is fenced, so that there are never two; then, after another look at who has what, one is promoted.
+ * What is left to do after that is an ordinary rollout's.
+ *
+ * `fenced` is the node of which a person says that it is down and stays down. EC2 knows better, so the word counts
+ * only where EC2 says nothing else. Where AWS cannot be asked it has to do: a database must not stay down with an API.
+ */
+export function planFailover(
+  sighting: FailoverSighting,
+  { desired, fenced }: { desired: DesiredCluster; fenced: string | null },
+): Rollout {
+  const { observed, unreachable } = sighting;
+  const running = observed.find(isRunningPrimary);
+  if (running) {
+    return refuse(
+      `${running.name} answers as the primary, so there is nothing to fail over from. To make another node the primary give its name as input primary; to repair replicas deploy as usual.`,
+    );
+  }
+  // Where nothing tells, a person's word does.
+  const old = sighting.old ?? findOldPrimary(observed, { unreachable, desired }) ?? fenced;
+  const candidates = observed.filter(
+    ({ name, data, standby }) => data === 'complete' && standby && name !== old,
+  );
+  const best = findBest(candidates);
+  if (!best) {
+    return refuse(
+      `No replica with data can be reached${unreachable.length === 0 ? '' : ` (out of reach: ${unreachable.join(', ')})`}, so there is nothing to promote. Bring a node back, or restore a backup.`,
+    );
+  }
+  const problem =
+    refuseFence(fenced, { old, unreachable, gone: sighting.gone }) ??
+    refuseLivingPrimary(old, sighting, desired) ??
+    refuseReadOnly(best, old, observed) ??
+    refuseWord(fenced, sighting, desired) ??
+    refuseLoss(best, {
+      quorum: findQuorum(observed, desired),
+      candidates,
+      unfinished: observed.filter((node) => isUnfinished(node) && node.name !== old),
+      // Whoever terminated an instance has said that it is given up.
+      away: unreachable.filter((name) => name !== old && !sighting.gone.includes(name)),
+    });
+  if (problem !== null) return refuse(problem);
+
+  const fence = fencePrimary(old, { ...sighting, fenced });
+  if (fence !== null)
+    return { refusals: [], primary: best.name, steps: [fence], observeAgain: true };
+  const promotion: Step = {
+    kind: 'promote',
+    nodes: [best.name],
+    primary: best.name,
+    settings: computeTargets(desired, best).primary,
+    slots: desired.nodes
+      .filter(({ name }) => name !== best.name && !unreachable.includes(name))
+      .map(({ name }) => slotName(name)),
+  };
+  return { refusals: [], primary: best.name, steps: [promotion], observeAgain: true };
+}
+
+/** The one that has the most; of several that have the same, one whose volume takes writes. */
+function findBest(candidates: readonly NodeObservation[]): NodeObservation | undefined {
+  const best = findMostAdvanced(candidates);
+  const writable = findMostAdvanced(candidates.filter(({ volume }) => !volume.readOnly));
+  return best && writable && isWithin(best, writable) ? writable : best;
+}
+
+const refuse = (reason: string): Rollout => ({ refusals: [reason] });
+
+/**
+ * The node that was primary last: the one whom the replicas of the latest timeline follow. A node that holds
+ * a primary's data of an earlier timeline was primary before that one.
+ */
+function findOldPrimary(
+  observed: readonly NodeObservation[],
+  { unreachable, desired }: { unreachable: readonly string[]; desired: DesiredCluster },
+): string | null {
+  const timelineOf = ({ postgres, control }: NodeObservation) =>
+    postgres?.timeline ?? control?.timeline ?? 0;
+  const withData = observed.filter(({ data }) => data === 'complete');
+  const latest = Math.max(0, ...withData.map(timelineOf));
+  const current = withData.filter((node) => timelineOf(node) === latest);
+  const stopped = current.find(isStoppedPrimary);
+  if (stopped) return stopped.name;
+  const replicas = current.filter(({ standby }) => standby);
+  const followed = replicas
+    .map((node) => findUpstream(node, desired))
+    .find((name) => name !== null);
+  if (followed) return followed;
+  // They follow somebody who has another address by now: not the node that happens to be away as well.
+  const isUnknown = replicas.some(({ files }) =>
+    /^primary_conninfo = /m.test(files.postgresqlConf ?? ''),
+  );
+  return unreachable.length === 1 && !isUnknown ? (unreachable[0] ?? null) : null;
+}
+
+/** What makes sure that the old primary stays down; null when nothing is left to do for that. */
+function fencePrimary(
+  old: string | null,
+  options: FailoverSighting & { fenced: string | null },
+): Step | null {
+  const { observed, unreachable, gone, states, reached = [], fenced } = options;
+  // A person's word is for what cannot be seen; the rest is fenced, which changes nothing where it is already.
+  if (old === null || gone.includes(old)) return null;
+  if (unreachable.includes(old)) {
+    const isDown =
+      states === null ? old === fenced && !reached.includes(old) : states[old] === 'stopped';
+    return isDown ? null : { kind: 'halt', nodes: [old] };
+  }
+  const node = observed.find(({ name }) => name === old);
+  if (!node) return null;
+  // An instance made anew has no container that could start the old data. Where Docker is down and the volume not
+  // mounted one may be there: the fence is raised when the volume is mounted, before Docker starts (`prepare`).
+  const isNew = node.container === null && node.data !== 'complete';
+  // A fence that was begun is no fence: its container must be seen to stand still.
+  const isFenced = node.standby && node.postgres === null && node.container?.state !== 'running';
+  return isNew || (isFenced && node.host.dockerReady) ? null : { kind: 'fence', nodes: [old] };
+}
+
+function refuseFence(
+  fenced: string | null,
+  {
+    old,
+    unreachable,
+    gone,
+  }: { old: string | null; unreachable: readonly string[]; gone: readonly string[] },
+): string | null {
+  if (fenced !== null && fenced !== old) {
+    return `fenced: ${fenced} was not the primary${old === null ? '' : `, ${old} was`}. Name the node that was.`;
+  }
+  const away = unreachable.filter((name) => !gone.includes(name));
+  if (old === null && away.length > 0) {
+    return `Of the nodes out of reach (${away.join(', ')}) nothing tells which one was primary. Bring all but that one back first, or name it in fenced where it is down and stays down.`;
+  }
+  return null;
+}
+
+/** A person says that the node is down, and EC2 says that it is not. */
+function refuseWord(
+  fenced: string | null,
+  { unreachable, gone, states }: FailoverSighting,
+  desired: DesiredCluster,
+): string | null {
+  if (fenced === null || !unreachable.includes(fenced) || gone.includes(fenced)) return null;
+  const state = states?.[fenced];
+  if (state === undefined || state === 'stopped') return null;
+  const { instanceId } = findNode(desired, fenced);
+  return `fenced: ${fenced} is said to be down, but EC2 says that its instance ${instanceId} is ${state}: it could take writes beside the next primary. Leave fenced out, and this action stops the instance by force. Or do that yourself (aws ec2 stop-instances --force --instance-ids ${instanceId}) and run this again once EC2 says stopped.`;
+}
+
+/** We cannot reach it, but its replicas can: it is not lost, and neither are its clients. */
+function refuseLivingPrimary(
+  old: string | null,
+  { observed, gone }: FailoverSighting,
+  desired: DesiredCluster,
+): string | null {
+  if (old === null || gone.includes(old)) return null;
+  // Fenced already: what its replicas reach is a replica.
+  if (observed.some(({ name, postgres }) => name === old && postgres?.inRecovery)) return null;
+  const witness = observed.find(
+    (node) => node.upstreamAnswers === true && findUpstream(node, desired) === old,
+  );
+  if (!witness) return null;
+  if (observed.some(({ name }) => name === old)) {
+    return `${old} lets this action open no session, but its PostgreSQL answers ${witness.name}: it is not lost. Its connections may all be taken: end some of them. If it hangs nevertheless, stop its container there (docker stop) and run this again.`;
+  }
+  return `${old} cannot be logged in to, but its PostgreSQL answers ${witness.name}: it is not lost. Fix the way to it (address, ssh-cidrs, key) and use input primary to move; or stop its instance in EC2 and run this again.`;
+}
+
+/** A fence is written, and so is a promotion. */
+function refuseReadOnly(
+  best: NodeObservation,
+  old: string | null,
+  observed: readonly NodeObservation[],
+): string | null {
+  if (best.volume.readOnly) {
+    return `${best.name} has the most changes, and its data volume takes no writes, so it cannot be promoted. Read journalctl -k there, then reboot the instance, which checks and repairs the file system, and run this again.`;
+  }
+  if (!observed.some(({ name, volume }) => name === old && volume.readOnly)) return null;
+  return `The data volume of ${old}, which was primary, takes no writes, so it cannot be fenced there. Stop its instance in EC2 and run this again.`;
+}
+
+/**
+ * A copy that did not come to its end. It is promoted by nobody, but may have received: streaming before it was
+ * recorded, as a replica before it was copied again, or in the middle of a copy that an earlier version began.
+ */
+function isUnfinished({ data, standby }: NodeObservation): boolean {
+  return data === 'partial' || (data === 'unrecorded' && standby);
+}
+
+/**
+ * On how many replicas an acknowledged row is at least: the fewest that commits were told to wait for, by the request or
+ * by anything that a node has; 0 where nothing told them to. A change of the number may have come to some nodes only,
+ * and which of them acknowledged is not known. None at all counts only where all agree on it: a file that lost its line
+ * does not take back what was promised.
+ */
+function findQuorum(
+  observed: readonly NodeObservation[],
+  { synchronousReplicas }: DesiredCluster,
+): number {
+  const told = observed.flatMap(listSynchronous).map(readQuorum);
+  const quorums = [synchronousReplicas, ...told].filter((quorum) => quorum > 0);
+  return quorums.length === 0 ? 0 : Math.min(...quorums);
+}
+
+/** With quorum commit an acknowledged row is on as many replicas as commits waited for: they must not all be away. */
+function refuseLoss(
+  best: NodeObservation,
+  {
+    quorum,
+    candidates,
+    unfinished,
+    away,
+  }: {
+    quorum: number;
+    candidates: readonly NodeObservation[];
+    unfinished: readonly NodeObservation[];
+    away: readonly string[];
+  },
+): string | null {
+  // Of one that stands still nobody knows how much it had received.
+  const silent = candidates.filter((node) => node.postgres === null && node !== best);
+  const copies = unfinished.filter((node) => !isWithin(node, best));
+  const unknown = [...away, ...[...silent, ...copies].map(({ name }) => name)];
+  if (quorum === 0 || unknown.length < quorum) return null;
+  const torsos = copies.map(({ name }) => name).join(', ');
+  const ofTorsos = torsos === '' ? '' : ` (unfinished copies, which are not promoted: ${torsos})`;
+  return `Commits waited for ${quorum} ${quorum === 1 ? 'replica' : 'replicas'}, and what ${unknown.join(', ')} received cannot be seen: an acknowledged row may be there alone${ofTorsos}. Bring one of them back first; where that is impossible, detach it by terminating its instance.`;
+}
+
+/** Whether a node answers, and has nothing that `best` lacks. */
+function isWithin({ postgres }: NodeObservation, best: NodeObservation): boolean {
+  const position = best.postgres ?? best.control;
+  if (postgres === null || position === null) return false;
+  if (postgres.timeline !== position.timeline) return postgres.timeline < position.timeline;
+  return !isBefore(position.lsn, postgres.lsn);
+}

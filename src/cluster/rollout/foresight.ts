@@ -1,0 +1,112 @@
+import type { DesiredCluster } from '../desired.ts';
+import { libcOfImage } from '../image.ts';
+import { type AppliedDatabase, compareWithApplied } from '../settings/change.ts';
+import { majorOfTag, splitReference } from '../spec.ts';
+
+/** What Terraform's plan and state tell of a change whose nodes nobody looked at. They name no steps. */
+export type Foreseen =
+  /** The state does not say what the nodes were asked to run, so changes of it cannot be told. */
+  | { readonly kind: 'unrecorded' }
+  | {
+      readonly kind: 'image';
+      readonly before: string;
+      readonly after: string;
+      /** What, by the tags, keeps the new image from running on the old one's data; null where nothing does. */
+      readonly obstacle: 'major' | 'libc' | null;
+    }
+  /** How many settings change; whether a reload is enough only the server knows. */
+  | { readonly kind: 'settings'; readonly count: number }
+  /** Replicas that a commit waits for. */
+  | { readonly kind: 'synchronous'; readonly before: number; readonly after: number }
+  /** The node that shall be the primary, and was not asked for last time. */
+  | { readonly kind: 'primary'; readonly node: string }
+  /** Nodes that get a blank data volume. */
+  | { readonly kind: 'clone'; readonly nodes: readonly string[] }
+  /** Nodes that get another instance around the data volume they have. */
+  | { readonly kind: 'replace'; readonly nodes: readonly string[] }
+  | { readonly kind: 'resize'; readonly nodes: readonly string[]; readonly instanceType: string }
+  | { readonly kind: 'destroy'; readonly nodes: readonly string[] };
+
+/** What a change means for the database where the nodes could not be looked at. */
+export interface Unseen {
+  /** Why not, a sentence or several. */
+  readonly notObserved: string;
+  /** What can be said all the same; none: as far as the state tells nothing changes. */
+  readonly foreseen: readonly Foreseen[];
+}
+
+/** What Terraform plans for nodes, by name. */
+export interface PlannedNodes {
+  /** Another instance, or one again. */
+  readonly made: readonly string[];
+  /** Another instance type. */
+  readonly resized: readonly string[];
+  /** A blank data volume. */
+  readonly fresh: readonly string[];
+}
+
+/**
+ * What can be said of a change without a look at the nodes: none where, as far as the state tells, nothing about the
+ * database changes. `applied`: what was asked for last, null where the state does not tell.
+ */
+export function foresee(
+  desired: DesiredCluster,
+  { applied, planned }: { applied: AppliedDatabase | null; planned: PlannedNodes },
+): Foreseen[] {
+  const { fresh, resized } = planned;
+  const replaced = planned.made.filter((name) => !fresh.includes(name));
+  const leaving = desired.leaving.map(({ name }) => name);
+  const stays = (name: string) => !leaving.includes(name);
+  const named = (kind: 'clone' | 'replace' | 'destroy', nodes: readonly string[]): Foreseen[] =>
+    nodes.length === 0 ? [] : [{ kind, nodes }];
+  return [
+    ...(applied === null ? [{ kind: 'unrecorded' } as const] : foreseeRequest(applied, desired)),
+    ...named('clone', fresh.filter(stays)),
+    ...named('replace', replaced.filter(stays)),
+    ...(resized.length === 0 || desired.instanceType === null
+      ? []
+      : [{ kind: 'resize', nodes: resized, instanceType: desired.instanceType } as const]),
+    ...named('destroy', leaving),
+  ];
+}
+
+function foreseeRequest(applied: AppliedDatabase, desired: DesiredCluster): Foreseen[] {
+  const { image, primary, synchronousReplicas } = desired;
+  // These two are told in words of their own.
+  const { length: count } = compareWithApplied(applied, desired).filter(
+    ({ name }) => name !== 'image' && name !== 'synchronous_standby_names',
+  );
+  return [
+    ...(applied.image === image
+      ? []
+      : [
+          {
+            kind: 'image',
+            before: applied.image,
+            after: image,
+            obstacle: findObstacle(applied.image, image),
+          } as const,
+        ]),
+    ...(count === 0 ? [] : [{ kind: 'settings', count } as const]),
+    ...(applied.synchronousReplicas === synchronousReplicas
+      ? []
+      : [
+          {
+            kind: 'synchronous',
+            before: applied.synchronousReplicas,
+            after: synchronousReplicas,
+          } as const,
+        ]),
+    ...(primary === null || primary === applied.primary
+      ? []
+      : [{ kind: 'primary', node: primary } as const]),
+  ];
+}
+
+/** A tag may name neither; then the data is asked. */
+function findObstacle(before: string, after: string): 'major' | 'libc' | null {
+  const differ = <Value>(a: Value | null, b: Value | null) => a !== null && b !== null && a !== b;
+  const [was, is] = [before, after].map((image) => majorOfTag(splitReference(image).tag));
+  if (differ(was ?? null, is ?? null)) return 'major';
+  return differ(libcOfImage(before), libcOfImage(after)) ? 'libc' : null;
+}

@@ -1,0 +1,74 @@
+import type { DesiredCluster } from '../desired.ts';
+import type { NodeObservation } from '../observation.ts';
+import { ClusterView } from './cluster-view.ts';
+import { findRestartReasons, readQuorum, readSynchronous } from './target-settings.ts';
+
+/** A part of a change that waits until every node can be reached. */
+export type Deferred =
+  /** Servers that have to restart: for these settings, for another image, or with a container made anew. */
+  | {
+      readonly kind: 'restart';
+      readonly nodes: readonly string[];
+      readonly settings: readonly string[];
+      readonly image: boolean;
+    }
+  | { readonly kind: 'resize'; readonly nodes: readonly string[]; readonly instanceType: string }
+  | { readonly kind: 'switchover'; readonly to: string }
+  | { readonly kind: 'remove'; readonly nodes: readonly string[] }
+  /** How many replicas a commit waits for. */
+  | { readonly kind: 'synchronous'; readonly from: number; readonly to: number };
+
+/** What a rollout does not do because nodes are away. */
+export interface LeftOut {
+  /** The nodes that cannot be reached. Nothing at all is done on them; their slots and addresses stay. */
+  readonly nodes: readonly string[];
+  /** Empty: everything was done on the other nodes. */
+  readonly deferred: readonly Deferred[];
+}
+
+/**
+ * What is still to be done at the end of a rollout that went around `desired.away`. `end`: the nodes as they are then.
+ * Null where no node is away.
+ */
+export function findLeftOut(
+  end: readonly NodeObservation[],
+  desired: DesiredCluster,
+): LeftOut | null {
+  const { away = [], instanceType } = desired;
+  if (away.length === 0) return null;
+  const view = ClusterView.of(end, { ...desired, away: [] });
+  const { final } = view.targets;
+  const restarted = view.nodes.filter((node) => view.needsRestart(node, final));
+  const settings = new Set(restarted.flatMap((node) => findRestartReasons(node, final)));
+  const resized = view.nodes.filter(({ name }) => view.hasOtherType(name));
+  const leaving = desired.leaving.map(({ name }) => name);
+  const wanted = desired.primary;
+  const quorums = {
+    from: readQuorum(readSynchronous(view.primaryNode)),
+    to: readQuorum(final.synchronous_standby_names ?? ''),
+  };
+  const names = (nodes: readonly NodeObservation[]) => nodes.map(({ name }) => name);
+  return {
+    nodes: away,
+    deferred: [
+      ...(restarted.length === 0
+        ? []
+        : [
+            {
+              kind: 'restart',
+              nodes: names(restarted),
+              settings: [...settings].sort(),
+              image: restarted.some((node) => view.changesImage(node)),
+            } as const,
+          ]),
+      ...(resized.length === 0 || instanceType === null
+        ? []
+        : [{ kind: 'resize', nodes: names(resized), instanceType } as const]),
+      ...(wanted === null || wanted === view.primary
+        ? []
+        : [{ kind: 'switchover', to: wanted } as const]),
+      ...(leaving.length === 0 ? [] : [{ kind: 'remove', nodes: leaving } as const]),
+      ...(quorums.to > quorums.from ? [{ kind: 'synchronous', ...quorums } as const] : []),
+    ],
+  };
+}

@@ -1,0 +1,192 @@
+import { describe, expect, test } from 'vitest';
+import { renderFiles } from '../desired.ts';
+import type { LogicalSlotObservation, NodeObservation } from '../observation.ts';
+import { createDesired, createHealthy } from '../testing/fixtures.ts';
+import { bend, planSteps } from '../testing/rollout-fixtures.ts';
+import { findSlotFates } from './logical-slots.ts';
+import { rollout } from './rollout.ts';
+import { computeTargets } from './target-settings.ts';
+
+const LOGICAL = { max_connections: '100', shared_buffers: '256MB', wal_level: 'logical' };
+const desired = createDesired({ settings: LOGICAL });
+const moved = { ...desired, primary: 'node-2' };
+
+const slot = (
+  name: string,
+  more: Partial<LogicalSlotObservation> = {},
+): LogicalSlotObservation => ({
+  name,
+  database: 'shop',
+  plugin: 'pgoutput',
+  active: true,
+  failover: false,
+  synced: false,
+  invalid: false,
+  leftover: false,
+  ...more,
+});
+
+const COPY = 'sync_replication_slots';
+const row = ({ settings }: NonNullable<NodeObservation['postgres']>) =>
+  settings.wal_level as (typeof settings)[string];
+
+/** The nodes, node-1 being the primary with these slots. */
+function observe(
+  slots: readonly LogicalSlotObservation[],
+  { version = 170_006, on = 'node-1' } = {},
+): NodeObservation[] {
+  const major = Math.floor(version / 10_000);
+  return createHealthy(desired).map((node) => ({
+    ...node,
+    record: node.record && { ...node.record, major, image: `postgres:${major}` },
+    postgres: node.postgres && {
+      ...node.postgres,
+      version,
+      logicalSlots: node.name === on ? slots : [],
+    },
+  }));
+}
+
+/** As a version left them that had no slots copied. */
+const old = observe([slot('cdc', { failover: true })]);
+/** As this one leaves them. */
+const settled = old.map((node) => {
+  const [primary] = old as [NodeObservation];
+  const { final: settings } = computeTargets(desired, primary);
+  return { ...node, files: renderFiles(desired, { node: node.name, primary: 'node-1', settings }) };
+});
+
+describe('replicas copy failover slots', () => {
+  test('after a reload that goes before the switchover', () => {
+    expect(planSteps(old, moved)).toEqual([
+      'admit node-1',
+      'reload node-2',
+      'switchover node-1 node-2',
+      'reload node-3',
+      'start node-1',
+    ]);
+    expect(planSteps(settled, moved)[0]).toBe('switchover node-1 node-2');
+    expect(planSteps(settled, desired)).toEqual([]);
+  });
+
+  test('only once every server writes what slots need, as early releases of 17 end over it', () => {
+    const lower = bend(old, 'node-3', ({ postgres }) => ({
+      postgres: postgres && {
+        ...postgres,
+        settings: { ...postgres.settings, wal_level: { ...row(postgres), setting: 'replica' } },
+      },
+    }));
+    const [primary, ...replicas] = lower as [NodeObservation];
+    expect(computeTargets(desired, primary, replicas).final).not.toHaveProperty(COPY);
+    expect(computeTargets(desired, primary).final).toMatchObject({
+      [COPY]: 'on',
+      hot_standby_feedback: 'on',
+    });
+    const held = bend(old, 'node-1', () => ({ overrides: { wal_level: 'replica' } }));
+    expect(computeTargets(desired, held[0] as NodeObservation).final).not.toHaveProperty(COPY);
+  });
+
+  test.each([
+    ['before 17', LOGICAL, 160_004],
+    ['without wal_level = logical', { max_connections: '100' }, 170_006],
+    ['where the team keeps feedback off', { ...LOGICAL, hot_standby_feedback: 'no' }, 170_006],
+  ])('not %s', (_, settings, version) => {
+    const [primary] = observe([], { version }) as [NodeObservation];
+    const { final } = computeTargets({ ...desired, settings }, primary);
+    expect(final).not.toHaveProperty(COPY);
+    expect(final.hot_standby_feedback).toBe(
+      'hot_standby_feedback' in settings ? settings.hot_standby_feedback : 'off',
+    );
+  });
+});
+
+describe('a switchover that would lose slots is refused', () => {
+  const slots = [slot('cdc'), slot('copied', { failover: true }), slot('dead', { invalid: true })];
+
+  test('with which, and what to do', () => {
+    expect(rollout(observe(slots), moved)).toEqual({
+      refusals: [
+        "node-1: logical slot cdc would be lost with the switchover to node-2, and its consumer would miss changes without a fresh copy. Only slots with failover are copied to the replicas: ALTER SUBSCRIPTION … SET (failover = true) while the subscription is disabled, or make the slot with failover => true. Or drop the slots that nobody needs: SELECT pg_drop_replication_slot('<name>'). To let them go, deploy with a pull request that carries the label of allow-slot-loss-label.",
+      ],
+    });
+  });
+
+  test('before 17 whatever they are, with the way to restart the primary where it is', () => {
+    const observed = observe([slot('cdc', { failover: true })], { version: 160_004 });
+    const settings = { ...LOGICAL, max_connections: '200' };
+    const raised = { ...desired, image: 'postgres:16', settings };
+    expect(rollout(observed, raised)).toMatchObject({
+      refusals: [
+        expect.stringMatching(
+          /slot cdc would be lost .* Before PostgreSQL 17 .* With primary: node-1 the primary is restarted where it is/,
+        ),
+      ],
+    });
+    const steps = planSteps(observed, { ...raised, primary: 'node-1' });
+    expect(steps).toContain('restart node-1 (max_connections 200)');
+    expect(steps.some((step) => step.startsWith('switchover'))).toBe(false);
+  });
+
+  test('unless somebody allowed it', () => {
+    const steps = planSteps(observe(slots), { ...moved, allowsSlotLoss: true });
+    expect(steps).toContain('switchover node-1 node-2');
+  });
+
+  test('by the removal of the primary as well', () => {
+    const [first, ...nodes] = desired.nodes as [(typeof desired.nodes)[number]];
+    const smaller = { ...desired, nodes, leaving: [first] };
+    expect(rollout(observe(slots), smaller)).toMatchObject({
+      refusals: [expect.stringMatching(/^node-1: logical slot cdc would be lost/)],
+    });
+  });
+
+  test('and nothing is where no slot is lost', () => {
+    expect(planSteps(observe(slots.slice(1)), moved)).toContain('switchover node-1 node-2');
+  });
+});
+
+test('each slot of the primary is told what becomes of it', () => {
+  const slots = [slot('cdc'), slot('copied', { failover: true }), slot('dead', { invalid: true })];
+  const fates = (steps: Parameters<typeof findSlotFates>[1]) =>
+    findSlotFates(observe(slots), steps).map(({ name, fate }) => `${name} ${fate}`);
+  expect(fates([])).toEqual(['cdc kept', 'copied kept', 'dead invalid']);
+  const result = rollout(observe(slots), { ...moved, allowsSlotLoss: true });
+  expect(fates('steps' in result ? result.steps : [])).toEqual([
+    'cdc lost',
+    'copied synchronised',
+    'dead invalid',
+  ]);
+});
+
+describe('wal_level stays logical', () => {
+  const lowered = { ...desired, settings: { max_connections: '100' } };
+
+  test('while a server that would be restarted has slots', () => {
+    const copies = observe([slot('cdc', { failover: true, synced: true })], { on: 'node-2' });
+    expect(rollout(copies, lowered)).toMatchObject({
+      refusals: [
+        expect.stringMatching(/^wal_level: node-2 has logical slot cdc and would not start/),
+      ],
+    });
+    const both = bend(copies, 'node-1', ({ postgres }) => ({
+      postgres: postgres && { ...postgres, logicalSlots: [slot('cdc', { failover: true })] },
+    }));
+    // The copy goes with the primary's.
+    expect(rollout(both, lowered)).toEqual({
+      refusals: [expect.stringMatching(/^wal_level: node-1 has logical slot cdc /)],
+    });
+    expect(planSteps(observe([]), lowered)).toContain('switchover node-1 node-2');
+  });
+});
+
+test('a former primary drops the slots of its time as primary, and no others', () => {
+  const withFiles = (slots: readonly LogicalSlotObservation[]) =>
+    observe(slots, { on: 'node-2' }).map((node, index) => ({
+      ...node,
+      files: settled[index]?.files ?? node.files,
+    }));
+  expect(planSteps(withFiles([slot('cdc', { leftover: true })]), desired)).toEqual([
+    'reload node-2',
+  ]);
+  expect(planSteps(withFiles([slot('analytics')]), desired)).toEqual([]);
+});

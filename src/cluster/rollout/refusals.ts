@@ -1,0 +1,296 @@
+import type { DesiredCluster } from '../desired.ts';
+import { libcOfImage } from '../image.ts';
+import { isBefore } from '../lsn.ts';
+import type { NodeObservation } from '../observation.ts';
+import { findUpstream, isRunningPrimary, isStoppedPrimary, isStreaming } from '../replication.ts';
+import { checkSettings } from '../settings/check.ts';
+import { checkMemory } from '../settings/memory.ts';
+import { isRedundant } from '../settings/reserved.ts';
+import { majorOfTag, splitReference } from '../spec.ts';
+import { refuseLacks } from './image-needs.ts';
+import { refuseLowerLevel } from './logical-slots.ts';
+import { computeTargets, findHeldAbove, findHeldBelow } from './target-settings.ts';
+
+/**
+ * The primary is a fact of the databases, not of the node's number: the one node not in recovery; if
+ * none runs, the one whose data is not a replica's. Null: no node holds a cluster.
+ */
+export function findPrimary(observed: readonly NodeObservation[]): string | null {
+  const candidates = [
+    observed.filter(isRunningPrimary),
+    observed.filter(isStoppedPrimary),
+    observed.filter((node) => node.data === 'unrecorded' && !node.standby),
+  ];
+  return candidates.find((nodes) => nodes.length > 0)?.[0]?.name ?? null;
+}
+
+/**
+ * Reasons to touch nothing, each with the way out. `incomplete`: some nodes are still to be made or their
+ * volumes to be mounted, so that whoever is not seen may yet turn up.
+ */
+export function findRefusals(
+  observed: readonly NodeObservation[],
+  { desired, incomplete }: { desired: DesiredCluster; incomplete: boolean },
+): string[] {
+  return [
+    ...refuseSeveralPrimaries(observed),
+    ...refuseOutlivedPrimary(observed),
+    ...(incomplete ? [] : refuseLostPrimary(observed, desired)),
+    ...refuseReadOnly(observed, desired),
+    ...refuseForeignData(observed),
+    ...refuseAhead(observed, desired),
+    ...refuseOtherImage(observed, desired),
+    ...refuseOverridden(observed, desired),
+    ...refuseHeld(observed, desired),
+    ...refuseLowerLevel(observed, desired),
+    ...refuseSettings(observed, desired),
+    ...refuseLacks(observed, desired),
+  ];
+}
+
+/** What is recorded of the data that is there; a record that outlived its data says nothing. */
+const recordOf = ({ data, record }: NodeObservation) => (data === 'complete' ? record : null);
+const listNames = (nodes: readonly NodeObservation[]): string =>
+  nodes.map(({ name }) => name).join(' and ');
+
+function refuseSeveralPrimaries(observed: readonly NodeObservation[]): string[] {
+  const running = observed.filter(isRunningPrimary);
+  if (running.length > 1) {
+    return [
+      `${listNames(running)} are both primary. Decide which one holds the rows you want, stop PostgreSQL on the other and move its data directory aside; the next run clones it again.`,
+    ];
+  }
+  const primary = running[0];
+  const stopped = observed.filter(
+    (node) => isStoppedPrimary(node) && !(primary && isPredecessor(node, primary)),
+  );
+  if (running.length === 1 && stopped.length > 0) {
+    return [
+      `${listNames(running)} is primary, and ${listNames(stopped)}, which does not answer, holds a primary's data as well: started, it would be a second primary. Look there for rows that ${listNames(running)} lacks, then move its data directory aside; the next run clones it again.`,
+    ];
+  }
+  if (stopped.length > 1) {
+    return [
+      `${listNames(stopped)} each hold the data of a primary and none is running. Start PostgreSQL on the one that was primary last and move the other's data directory aside.`,
+    ];
+  }
+  const unrecorded = observed.filter(({ data, standby }) => data === 'unrecorded' && !standby);
+  if (running.length + stopped.length === 0 && unrecorded.length > 1) {
+    return [
+      `${listNames(unrecorded)} each hold data without a record, so an unfinished deploy cannot be told from foreign data. Move the data directory of all but one aside.`,
+    ];
+  }
+  return [];
+}
+
+/**
+ * The one stopped primary would be started, and is not the last one: another has been primary since, as the WAL of the
+ * others says. It may as well be a replica that was promoted by mistake; only people know.
+ */
+function refuseOutlivedPrimary(observed: readonly NodeObservation[]): string[] {
+  const [stopped, another] = observed.filter(isStoppedPrimary);
+  if (stopped === undefined || another !== undefined || observed.some(isRunningPrimary)) return [];
+  const timelineOf = ({ postgres, control }: NodeObservation) =>
+    (postgres ?? control)?.timeline ?? null;
+  const own = timelineOf(stopped);
+  if (own === null) return [];
+  const later = observed.filter(
+    (node) => node.data === 'complete' && (timelineOf(node) ?? 0) > own,
+  );
+  if (later.length === 0) return [];
+  const latest = Math.max(...later.map((node) => timelineOf(node) ?? 0));
+  return [
+    `${stopped.name}, which does not answer, holds a primary's data of timeline ${own}, and ${listNames(later)} received changes of timeline ${latest}: another node has been primary since. Started, ${stopped.name} would take writes on old data. Bring the primary of timeline ${latest} back, or run the action with command: failover to promote the most advanced replica; where ${stopped.name} is nevertheless the one that you want, move the data directories of ${listNames(later)} aside.`,
+  ];
+}
+
+/** A node that was primary before `primary` took over: it can only come back as a replica. */
+function isPredecessor({ control }: NodeObservation, { postgres }: NodeObservation): boolean {
+  const ended = postgres?.history ?? [];
+  return ended.some(({ timeline }) => timeline === control?.timeline);
+}
+
+function refuseLostPrimary(
+  observed: readonly NodeObservation[],
+  desired: DesiredCluster,
+): string[] {
+  const withData = observed.filter(({ data }) => data === 'complete' || data === 'unrecorded');
+  if (withData.length === 0 || findPrimary(observed) !== null) return [];
+  // All of them can be replicas only where a switchover was interrupted. Then whoever they follow is among
+  // them, fenced; a primary that is lost is not.
+  const replicas = observed.filter(({ data }) => data === 'complete');
+  const isComplete = replicas.every((node) => {
+    const { postgresqlConf } = node.files;
+    if (postgresqlConf === null) return false;
+    const upstream = findUpstream(node, desired);
+    const wasPrimary = !/^primary_conninfo = /m.test(postgresqlConf);
+    return wasPrimary || replicas.some(({ name }) => name === upstream);
+  });
+  if (replicas.length > 0 && isComplete) return [];
+  return [
+    `No node is primary, but ${listNames(withData)} hold a replica's data, so a new cluster must not be initialised. Bring the old primary's volume back, or run the action with command: failover to promote the most advanced replica.`,
+  ];
+}
+
+/** Every step writes. A replica that leaves needs no more than its removal. */
+function refuseReadOnly(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
+  const primary = findPrimary(observed);
+  const isNeeded = ({ name }: NodeObservation) =>
+    name === primary || desired.nodes.some((node) => node.name === name);
+  return observed
+    .filter((node) => node.volume.readOnly && isNeeded(node))
+    .map(({ name, volume }) => {
+      const otherwise =
+        name === primary
+          ? `Where the node does not come back from that, stop its instance in EC2 and run the action with command: failover`
+          : `Where PostgreSQL then finds its data damaged, move the data directory of ${name} aside; the next run clones it again`;
+      return `${name}: its data volume (${volume.device}) takes no writes. A file system is made read-only when it or its disk has an error (errors=remount-ro). Read journalctl -k there for the cause, then reboot the instance, which checks and repairs the file system, and run this again. ${otherwise}.`;
+    });
+}
+
+function refuseForeignData(observed: readonly NodeObservation[]): string[] {
+  const identified = observed.flatMap((node) => {
+    const identifier = node.postgres?.systemIdentifier ?? recordOf(node)?.systemIdentifier;
+    return identifier === undefined ? [] : [{ name: node.name, identifier }];
+  });
+  if (new Set(identified.map(({ identifier }) => identifier)).size <= 1) return [];
+  const list = identified.map(({ name, identifier }) => `${name} ${identifier}`).join(', ');
+  return [
+    `The nodes belong to different database clusters (system identifiers: ${list}). Detach the volume that does not belong here, or move its data directory aside.`,
+  ];
+}
+
+function refuseAhead(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
+  const leader = observed.find(isRunningPrimary);
+  const primary = leader?.postgres;
+  if (!leader || !primary) return [];
+  return observed.flatMap((node) => {
+    const position = node.postgres ?? node.control;
+    if (node === leader || position === null || node.data !== 'complete') return [];
+    if (position.timeline > primary.timeline) {
+      return [
+        `${node.name} is on timeline ${position.timeline}, ahead of the primary's ${primary.timeline}: it was promoted once and may hold rows the primary lacks. Compare them before you move its data directory aside.`,
+      ];
+    }
+    const follows = isStreaming(node, { primary: leader.name, desired });
+    if (position.timeline < primary.timeline || follows) return [];
+    // Looked at a moment later, a replica that still received would be ahead as well.
+    const isAhead = node.postgres?.receiver == null && isBefore(primary.lsn, position.lsn);
+    return isAhead
+      ? [
+          `${node.name} has changes up to ${position.lsn}, the primary ${leader.name} only up to ${primary.lsn}: the primary lost what it had written, or was restored. Compare them before you move ${node.name}'s data directory aside.`,
+        ]
+      : [];
+  });
+}
+
+function refuseOtherImage(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
+  const record = observed.map(recordOf).find((found) => found !== null);
+  if (!record) return [];
+  const { tag } = splitReference(desired.image);
+  const major = majorOfTag(tag);
+  const libc = libcOfImage(desired.image);
+  return [
+    ...(major === null || major === record.major
+      ? []
+      : [
+          `image-tag asks for PostgreSQL ${major}, the data is PostgreSQL ${record.major}'s, which ${major} cannot read. Stay on a ${record.major} image; for a major upgrade create a second cluster and move the data with logical replication or pg_dump.`,
+        ]),
+    ...(libc === null || libc === record.libc
+      ? []
+      : [
+          `image-tag ${tag} brings ${libc}, the data was sorted by ${record.libc}: every text index would be corrupt. Stay on an image of the same family; to change it create a second cluster and move the data with logical replication or pg_dump.`,
+        ]),
+  ];
+}
+
+/**
+ * A node's postgresql.auto.conf goes before every file that a step writes. A replica below its primary pauses its
+ * replay, and no restart brings it up (PostgreSQL manual, 26.4.3 "Administrator's Overview"); and any node may be
+ * the primary, or a replica, tomorrow.
+ */
+function refuseOverridden(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
+  const primary = observed.find(isRunningPrimary);
+  if (!primary) return [];
+  const stays = ({ name }: NodeObservation) => desired.nodes.some((node) => node.name === name);
+  const members = observed.filter((node) => stays(node) || node === primary);
+  if (desired.nodes.length === 1 && members.length === 1) return [];
+  const targets = computeTargets(desired, primary);
+  const isAbove = (node: NodeObservation) => findHeldAbove(node, targets.replica).length > 0;
+  // Somebody has to take over.
+  const isStuck = !stays(primary) && members.every((node) => node === primary || isAbove(node));
+  // On a server that stands still nobody can reset anything: it is cloned.
+  const answering = members.filter(({ postgres }) => postgres !== null);
+  return answering.flatMap((node) => {
+    const isNext = node !== primary && (isStuck || node.name === desired.primary);
+    const above = isNext ? findHeldAbove(node, targets.replica) : [];
+    // As long as the primary has not come down, its replicas cannot.
+    const below = findHeldBelow(node, {
+      settings: node === primary ? targets.final : targets.replica,
+      members,
+    });
+    const when = node === primary ? 'once it is a replica its replay pauses' : 'its replay pauses';
+    return [
+      ...below.map((name) => ({ name, why: `below the rest of the cluster: ${when}` })),
+      ...above.map((name) => ({
+        name,
+        why: 'above the rest of the cluster: once it is the primary the replay of the others pauses',
+      })),
+    ].map(
+      ({ name, why }) =>
+        `${node.name}: ALTER SYSTEM holds ${name} at ${node.overrides[name]} there, ${why}. Run ALTER SYSTEM RESET ${name} on ${node.name} and then this again; it restarts ${node.name} where it must.`,
+    );
+  });
+}
+
+/** Settings that make a node part of the cluster: what becomes of it where ALTER SYSTEM says something else. */
+const HELD: readonly { readonly names: RegExp; readonly why: string }[] = [
+  {
+    names: /^primary_(conninfo|slot_name)$/,
+    why: 'as a replica it follows what that says instead of the primary',
+  },
+  {
+    names: /^(restore_command|recovery_target.*|recovery_min_apply_delay|promote_trigger_file)$/,
+    why: 'as a replica it replays what that says instead of everything that the primary wrote',
+  },
+  {
+    names: /^(port|listen_addresses|unix_socket_directories|hot_standby)$/,
+    why: 'after its next start neither the other nodes nor this action may reach it',
+  },
+];
+
+/**
+ * A replica that cannot follow would be cloned, and the clone brings the primary's postgresql.auto.conf with it. The
+ * values are not shown: they may hold passwords.
+ */
+function refuseHeld(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
+  if (!observed.some(isRunningPrimary)) return [];
+  if (desired.nodes.length === 1 && observed.length === 1) return [];
+  const context = { replicaCount: null, synchronousReplicas: null, major: null };
+  // On a server that stands still nobody can reset anything: it is cloned.
+  return observed
+    .filter(({ postgres }) => postgres !== null)
+    .flatMap(({ name: node, overrides }) =>
+      Object.entries(overrides).flatMap(([name, value]) => {
+        const held = HELD.find(({ names }) => names.test(name));
+        if (held === undefined || isRedundant({ name, value }, context)) return [];
+        return [
+          `${node}: ALTER SYSTEM holds ${name} there, which goes before what this action writes: ${held.why}. Run ALTER SYSTEM RESET ${name} on ${node} and then this again.`,
+        ];
+      }),
+    );
+}
+
+/** What can be said of the settings without trying them. */
+function refuseSettings(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
+  const { settings, instanceType, memoryMib } = desired;
+  const known = (observed.find(isRunningPrimary) ?? observed.find(({ postgres }) => postgres))
+    ?.postgres?.settings;
+  const smallest = Math.min(...observed.flatMap(({ host }) => host.memoryMib || []));
+  const memory = checkMemory({
+    sharedBuffers: settings.shared_buffers,
+    memoryMib: memoryMib ?? (Number.isFinite(smallest) ? smallest : null),
+    instanceType,
+  });
+  return [...(known ? checkSettings(settings, known) : []), ...(memory === null ? [] : [memory])];
+}

@@ -1,0 +1,122 @@
+import { describe, expect, test } from 'vitest';
+import { describeFreshNode } from '../observation.ts';
+import { createDesired, createHealthy } from '../testing/fixtures.ts';
+import { bend, stopped } from '../testing/rollout-fixtures.ts';
+import { planReplacement } from './replacement.ts';
+
+const desired = createDesired();
+const healthy = createHealthy(desired);
+const without = (name: string) => healthy.filter((node) => node.name !== name);
+
+function plan(
+  observed = healthy,
+  {
+    node = 'node-2',
+    unreachable = [] as string[],
+    isReplaced = false,
+    of = desired,
+  }: { node?: string; unreachable?: string[]; isReplaced?: boolean; of?: typeof desired } = {},
+): string[] {
+  const found = planReplacement({ observed, unreachable }, { desired: of, node, isReplaced });
+  if (!('steps' in found)) return [...found.refusals];
+  return [
+    ...found.steps.map(({ kind, nodes }) => `${kind} ${nodes.join(' ')}`),
+    ...(found.observeAgain ? ['look'] : []),
+  ];
+}
+
+describe('a replica gets another instance', () => {
+  test('one that cannot be reached at once', () => {
+    expect(plan(without('node-2'), { unreachable: ['node-2'] })).toEqual([
+      'replace node-2',
+      'look',
+    ]);
+  });
+
+  test('one that answers is stopped first', () => {
+    expect(plan()).toEqual(['stop node-2', 'replace node-2', 'look']);
+    expect(plan(bend(healthy, 'node-2', stopped))).toEqual(['replace node-2', 'look']);
+  });
+
+  test('then it comes back as a replica, also with a blank volume', () => {
+    const blank = [...without('node-2'), describeFreshNode('node-2')];
+    expect(plan(blank, { isReplaced: true })).toEqual(['prepare node-2', 'clone node-2']);
+    expect(plan(bend(healthy, 'node-2', stopped), { isReplaced: true })).toEqual(['start node-2']);
+  });
+
+  // A change that was refused, and is on the default branch nevertheless.
+  const changed = createDesired({ settings: { ...desired.settings, shared_buffers: '1GB' } });
+
+  test('what the values ask for besides is left to a deploy, and not tried', () => {
+    const back = bend(healthy, 'node-2', stopped);
+    expect(plan(back, { isReplaced: true, of: changed })).toEqual(['start node-2']);
+    const found = planReplacement(
+      { observed: back, unreachable: [] },
+      { desired: changed, node: 'node-2', isReplaced: true },
+    );
+    expect(found).toMatchObject({ primary: 'node-1', observeAgain: false });
+  });
+
+  test('of the primary, such values are refused before anything stops', () => {
+    expect(plan(healthy, { node: 'node-1', of: changed })).toEqual([
+      expect.stringMatching(
+        /ask for more than another instance \(restart of node-2, restart of node-3\).*node-1 was not replaced\. Deploy first/,
+      ),
+    ]);
+  });
+
+  test('one that does not come up is not taken for one that did', () => {
+    expect(plan(without('node-2'), { unreachable: ['node-2'], isReplaced: true })).toEqual([
+      expect.stringMatching(/^node-2 got another instance, which does not answer SSH/),
+    ]);
+  });
+});
+
+describe('the primary', () => {
+  test('is switched over first, and then looked at again', () => {
+    const steps = plan(healthy, { node: 'node-1' });
+    expect(steps).toContain('switchover node-1 node-2');
+    expect(steps.at(-1)).toBe('look');
+    expect(steps.join()).not.toMatch(/replace/);
+    expect(plan(createHealthy(desired, 'node-2'), { node: 'node-1' })).toEqual([
+      'stop node-1',
+      'replace node-1',
+      'look',
+    ]);
+  });
+
+  test('without a replica it stays', () => {
+    const one = createDesired({ size: 1 });
+    expect(plan(createHealthy(one), { node: 'node-1', of: one })).toEqual([
+      expect.stringMatching(/no replica can take over/),
+    ]);
+  });
+});
+
+describe('nothing is replaced', () => {
+  test('while another node cannot be reached', () => {
+    expect(plan(without('node-3'), { unreachable: ['node-3'] })).toEqual([
+      expect.stringMatching(/^node-3 cannot be reached, and only one node may be down/),
+    ]);
+  });
+
+  test('while another replica does not stream', () => {
+    expect(plan(bend(healthy, 'node-3', stopped))).toEqual([
+      expect.stringMatching(/^node-3 does not follow the primary node-1/),
+    ]);
+  });
+
+  test('while no primary answers: the node may be it', () => {
+    expect(plan(without('node-1'), { node: 'node-1', unreachable: ['node-1'] })).toEqual([
+      expect.stringMatching(/command: failover/),
+    ]);
+  });
+
+  test('while there are two primaries', () => {
+    const two = bend(healthy, 'node-3', ({ postgres }) => ({
+      standby: false,
+      postgres: postgres && { ...postgres, inRecovery: false },
+    }));
+    expect(plan(two).join()).toMatch(/both primary/);
+  });
+});

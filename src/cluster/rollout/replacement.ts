@@ -1,0 +1,114 @@
+import type { DesiredCluster } from '../desired.ts';
+import type { NodeObservation } from '../observation.ts';
+import { isRunningPrimary, isStreaming } from '../replication.ts';
+import { type Rollout, rollout } from './rollout.ts';
+import type { Step } from './step.ts';
+
+/**
+ * The next steps by which `node` gets another instance: another node becomes the primary first where it is one, its
+ * server is stopped where it answers, Terraform replaces it, and then (`isReplaced`) it comes back as a replica.
+ * Every other node has to be up meanwhile, as only one may be down at a time.
+ */
+export function planReplacement(
+  {
+    observed,
+    unreachable,
+  }: {
+    readonly observed: readonly NodeObservation[];
+    /** Nodes that could not be looked at. */
+    readonly unreachable: readonly string[];
+  },
+  { desired, node, isReplaced }: { desired: DesiredCluster; node: string; isReplaced: boolean },
+): Rollout {
+  const away = unreachable.filter((name) => isReplaced || name !== node);
+  if (away.length > 0) {
+    return refuse(
+      away.includes(node)
+        ? `${node} got another instance, which does not answer SSH. Look at its console in EC2 and deploy once it answers: the deploy brings it back as a replica.`
+        : `${away.join(', ')} cannot be reached, and only one node may be down at a time, so ${node} was not replaced. Bring ${away.join(', ')} back first.`,
+    );
+  }
+  if (isReplaced) {
+    const found = rollout(observed, desired);
+    return confine(found, { node, primary: observed.find(isRunningPrimary)?.name });
+  }
+
+  const [primary, second] = observed.filter(isRunningPrimary);
+  // It says why.
+  if (second) return rollout(observed, desired);
+  if (!primary) {
+    return refuse(
+      `No node answers as the primary, so ${node} was not replaced. If ${node} was the primary and is lost, run the action with command: failover; if another one was, bring it back first.`,
+    );
+  }
+  const others = observed.filter(({ name }) => name !== node);
+  const follows = (one: NodeObservation) => isStreaming(one, { primary: primary.name, desired });
+  const behind = others.filter((one) => one !== primary && !follows(one)).map(({ name }) => name);
+  if (behind.length > 0) {
+    return refuse(
+      `${behind.join(', ')} ${behind.length === 1 ? 'does' : 'do'} not follow the primary ${primary.name}, and only one node may be down at a time, so ${node} was not replaced. Deploy first, which repairs what it can.`,
+    );
+  }
+  if (primary.name === node) return switchOver(observed, { desired, node });
+  const answers = observed.some(({ name, postgres }) => name === node && postgres !== null);
+  return {
+    refusals: [],
+    primary: primary.name,
+    steps: [
+      ...(answers ? [{ kind: 'stop', nodes: [node], primary: primary.name } as const] : []),
+      { kind: 'replace', nodes: [node] },
+    ],
+    observeAgain: true,
+  };
+}
+
+/** The first replica takes over; all of them stream. */
+function switchOver(
+  observed: readonly NodeObservation[],
+  { desired, node }: { desired: DesiredCluster; node: string },
+): Rollout {
+  const successor = desired.nodes.find(({ name }) => name !== node)?.name;
+  const alone = `${node} is the primary, and no replica can take over, so it was not replaced. Deploy with a larger replica-count first.`;
+  if (successor === undefined) return refuse(alone);
+  const found = rollout(observed, { ...desired, primary: successor });
+  if (!('steps' in found)) return found;
+  const turn = found.steps.findIndex(({ kind }) => kind === 'switchover');
+  if (turn === -1) return refuse(alone);
+  const before = found.steps.slice(0, turn).filter(takesDown);
+  if (before.length > 0) {
+    const more = before.map(({ kind, nodes }) => `${kind} of ${nodes.join(', ')}`).join(', ');
+    return refuse(
+      `The values of this run ask for more than another instance (${more}), and a replacement does nothing else, so ${node} was not replaced. Deploy first, or give the values of the last deploy.`,
+    );
+  }
+  const primary = found.steps[turn]?.nodes[1];
+  const rest = confine({ ...found, steps: found.steps.slice(turn + 1) }, { node, primary });
+  return {
+    ...rest,
+    steps: [...found.steps.slice(0, turn + 1), ...rest.steps],
+    observeAgain: true,
+  };
+}
+
+/** Steps that take a server down which may be up. */
+const takesDown = ({ kind }: Step): boolean =>
+  ['restart', 'switchover', 'stop', 'fence', 'resize', 'halt', 'replace', 'destroy'].includes(kind);
+
+/**
+ * The steps as far as they take down no other server than that of `node`. What the values of the run ask for besides is
+ * a deploy's, which may have been refused; nor are they tried. `primary`: the node that is it meanwhile.
+ */
+function confine<Found extends Rollout>(
+  found: Found,
+  { node, primary }: { node: string; primary: string | undefined },
+): Found {
+  if (!('steps' in found)) return found;
+  const end = found.steps.findIndex(
+    (step) => takesDown(step) && step.nodes.some((name) => name !== node),
+  );
+  if (end === -1) return found;
+  const steps = found.steps.slice(0, end).filter(({ kind }) => kind !== 'check');
+  return { ...found, steps, primary: primary ?? found.primary };
+}
+
+const refuse = (reason: string): Rollout => ({ refusals: [reason] });

@@ -1,0 +1,226 @@
+import { describe, expect, test } from 'vitest';
+import { describeFreshNode, type NodeObservation } from '../observation.ts';
+import { createDesired, createHealthy, createNode } from '../testing/fixtures.ts';
+import { bend, planSteps, stopped } from '../testing/rollout-fixtures.ts';
+import { rollout } from './rollout.ts';
+
+describe('another image', () => {
+  const before = createDesired();
+
+  test('reaches a node that is cloned in the same run, before the primary', () => {
+    const desired = createDesired({ size: 4, image: 'postgres:17.6' });
+    const observed = [...createHealthy(before), describeFreshNode('node-4')];
+    const steps = planSteps(observed, desired).map((step) => step.split(' (')[0]);
+    expect(steps.slice(steps.indexOf('restart node-2'))).toEqual([
+      'restart node-2',
+      'restart node-3',
+      'restart node-4',
+      'switchover node-1 node-2',
+      'reload node-3 node-4',
+      // It comes back with the new image at once.
+      'restart node-1',
+    ]);
+  });
+
+  test('is tried where it does not run yet, also after an interruption', () => {
+    const image = 'postgres:17.6';
+    const observed = bend(createHealthy(before), 'node-2', ({ record }) => ({
+      record: record && { ...record, image },
+    }));
+    expect(planSteps(observed, createDesired({ image }))[0]).toBe('check node-3');
+  });
+});
+
+describe('containers that an earlier version made', () => {
+  const desired = createDesired();
+  const observed = createHealthy(desired).map((node) => ({
+    ...node,
+    container: { state: 'running', current: false },
+  }));
+
+  test('are made anew as for another image: tried first, replicas one by one, the primary last', () => {
+    expect(planSteps(observed, desired)).toEqual([
+      'check node-2',
+      'restart node-2 (max_connections 100)',
+      'restart node-3 (max_connections 100)',
+      'switchover node-1 node-2',
+      'reload node-3',
+      // It stands still, and comes up in a container of today.
+      'start node-1',
+    ]);
+  });
+});
+
+describe('another instance type', () => {
+  const desired = createDesired({ instanceType: 't3.large', memoryMib: 8192 });
+  const observed = createHealthy(desired);
+
+  test('is rolled: replicas one by one, the primary last, after a switchover', () => {
+    expect(planSteps(observed, desired)).toEqual([
+      'stop node-2',
+      'resize node-2',
+      'start node-2',
+      'stop node-3',
+      'resize node-3',
+      'start node-3',
+      'switchover node-1 node-2',
+      'reload node-3',
+      'resize node-1',
+      'start node-1',
+    ]);
+  });
+
+  test('a primary that shall stay is switched back to', () => {
+    const steps = planSteps(observed, { ...desired, primary: 'node-1' });
+    expect(steps.filter((step) => step.startsWith('switchover'))).toEqual([
+      'switchover node-1 node-2',
+      'switchover node-2 node-1',
+    ]);
+  });
+
+  test('new settings come after more memory and before less', () => {
+    const settings = { ...desired.settings, shared_buffers: '1GB' };
+    const grown = planSteps(observed, { ...desired, settings });
+    expect(grown.indexOf('start node-2')).toBeGreaterThan(grown.indexOf('resize node-2'));
+    const small = createDesired({ instanceType: 't3.small', memoryMib: 2048, settings });
+    const shrunk = planSteps(createHealthy(createDesired()), small).map(
+      (step) => step.split(' (')[0],
+    );
+    expect(shrunk.indexOf('restart node-2')).toBeLessThan(shrunk.indexOf('resize node-2'));
+  });
+
+  test('what needs more memory is not tried where there is less', () => {
+    const settings = {
+      ...desired.settings,
+      shared_buffers: '4GB',
+    };
+    const result = rollout(observed, { ...desired, settings });
+    const check = 'steps' in result ? result.steps.find(({ kind }) => kind === 'check') : null;
+    const running = observed[1]?.postgres?.settings.shared_buffers?.setting;
+    expect(check).toMatchObject({
+      settings: { shared_buffers: running },
+    });
+  });
+
+  test('a primary that only does not answer is not stopped for it', () => {
+    const silent = bend(observed, 'node-1', () => ({ postgres: null }));
+    expect(planSteps(silent, desired)[0]).toBe('start node-1');
+  });
+
+  test('without a replica the primary stops for it', () => {
+    const alone = createDesired({ size: 1, instanceType: 't3.large', memoryMib: 8192 });
+    expect(planSteps(createHealthy(alone), alone)).toEqual([
+      'stop node-1',
+      'resize node-1',
+      'start node-1',
+    ]);
+  });
+});
+
+describe('fewer replicas', () => {
+  const desired = createDesired({ size: 2, leaving: [createNode(3)] });
+
+  test('the one that leaves is stopped, its slot dropped, then it is destroyed', () => {
+    expect(planSteps(createHealthy(desired), desired)).toEqual([
+      'stop node-3',
+      'admit node-1',
+      'destroy node-3',
+    ]);
+  });
+
+  test('the primary is never the one: another node takes over first', () => {
+    const steps = planSteps(createHealthy(desired, 'node-3'), desired);
+    expect(steps.indexOf('switchover node-3 node-1')).toBeGreaterThanOrEqual(0);
+    expect(steps.indexOf('destroy node-3')).toBe(steps.length - 1);
+  });
+});
+
+describe('the primary', () => {
+  test('moves where it is asked to', () => {
+    const desired = createDesired({ primary: 'node-3' });
+    const plan = rollout(createHealthy(desired), desired);
+    expect(plan).toMatchObject({
+      primary: 'node-3',
+      steps: [
+        { kind: 'switchover', nodes: ['node-1', 'node-3'], slots: ['node_1', 'node_2'] },
+        { kind: 'reload', nodes: ['node-2'] },
+        { kind: 'start', nodes: ['node-1'] },
+      ],
+    });
+  });
+
+  test('that was fenced by an interrupted switchover and still runs stays the primary', () => {
+    const desired = createDesired();
+    const observed = bend(createHealthy(desired), 'node-1', () => ({ standby: true }));
+    expect(planSteps(observed)).toEqual(['reload node-1']);
+  });
+
+  test('of a switchover that stopped in between: the most advanced node, as all are there', () => {
+    const desired = createDesired();
+    const observed = bend(createHealthy(desired), 'node-1', (node) => ({
+      ...stopped(node),
+      standby: true,
+      files: (createHealthy(desired, 'node-2')[0] as NodeObservation).files,
+    }));
+    const ahead = bend(observed, 'node-3', (node) => ({
+      postgres: node.postgres && { ...node.postgres, lsn: '0/4000000' },
+    }));
+    expect(rollout(ahead, desired)).toMatchObject({
+      steps: [{ kind: 'promote', nodes: ['node-3'] }],
+      observeAgain: true,
+    });
+    // It hangs: whether it still takes writes cannot be seen.
+    const running = { state: 'running', current: true };
+    const hanging = bend(ahead, 'node-1', () => ({ container: running }));
+    expect(rollout(hanging, desired)).toMatchObject({
+      steps: [
+        { kind: 'fence', nodes: ['node-1'] },
+        { kind: 'promote', nodes: ['node-3'] },
+      ],
+      observeAgain: true,
+    });
+  });
+});
+
+describe('a node whose instance is stopped in EC2', () => {
+  const desired = createDesired({ instanceType: 't3.large', stopped: ['node-2'] });
+  const healthy = createHealthy(createDesired());
+  const without = (name: string) => healthy.filter((node) => node.name !== name);
+
+  test('is started before anything is done about the others', () => {
+    const boot = { kind: 'boot', nodes: ['node-2'], instanceType: 't3.large' };
+    expect(rollout(without('node-2'), desired)).toEqual({
+      refusals: [],
+      primary: 'node-1',
+      steps: [boot],
+      observeAgain: true,
+    });
+  });
+
+  test('is started as well where it may be the primary, and where nothing runs', () => {
+    const primary = createDesired({ stopped: ['node-1'] });
+    const all = createDesired({ stopped: ['node-1', 'node-2', 'node-3'] });
+    expect(rollout(without('node-1'), primary)).toMatchObject({
+      steps: [{ kind: 'boot', nodes: ['node-1'] }],
+      observeAgain: true,
+    });
+    expect(rollout([], all)).toMatchObject({ steps: [{ kind: 'boot', nodes: all.stopped }] });
+  });
+
+  test('stands beside nodes that are made', () => {
+    const four = createDesired({ size: 4, stopped: ['node-2'] });
+    expect(rollout(without('node-2'), four)).toMatchObject({
+      steps: [
+        { kind: 'provision', nodes: ['node-4'] },
+        { kind: 'boot', nodes: ['node-2'] },
+      ],
+    });
+  });
+
+  test('does not hide what speaks against the change', () => {
+    const foreign = createDesired({ image: 'postgres:16', stopped: ['node-2'] });
+    expect(rollout(without('node-2'), foreign).refusals).toEqual([
+      expect.stringMatching(/PostgreSQL 16/),
+    ]);
+  });
+});

@@ -1,0 +1,241 @@
+import { describe, expect, test } from 'vitest';
+import type { NodeObservation } from '../observation.ts';
+import { alterSystem, createDesired, createHealthy, createNode } from '../testing/fixtures.ts';
+import { bend, planSteps } from '../testing/rollout-fixtures.ts';
+import { rollout } from './rollout.ts';
+
+describe('settings that need a restart', () => {
+  const before = createDesired();
+  const withSettings = (settings: Record<string, string>) =>
+    createDesired({ settings: { ...before.settings, ...settings } });
+
+  const restarts = (steps: readonly string[]) =>
+    steps.filter((step) => /^(restart|switchover|start)/.test(step));
+
+  test('an ordinary one: replicas one by one, then one of them takes over', () => {
+    const steps = planSteps(createHealthy(before), withSettings({ shared_buffers: '512MB' }));
+    expect(steps.map((step) => step.split(' (')[0])).toEqual([
+      'check node-2',
+      'restart node-2',
+      'restart node-3',
+      'switchover node-1 node-2',
+      'reload node-3',
+      'start node-1',
+    ]);
+  });
+
+  test('nodes that were looked at one after the other while writes went on need no clone', () => {
+    const at = (lsn: string) => (node: NodeObservation) => ({
+      postgres: node.postgres && { ...node.postgres, lsn },
+    });
+    const observed = [
+      ['node-1', '0/3000100'],
+      ['node-2', '0/3000080'],
+      ['node-3', '0/3000200'],
+    ].reduce(
+      (nodes, [name, lsn]) => bend(nodes, name as string, at(lsn as string)),
+      createHealthy(before),
+    );
+    const steps = planSteps(observed, withSettings({ shared_buffers: '512MB' }));
+    expect(restarts(steps).slice(-2)).toEqual(['switchover node-1 node-2', 'start node-1']);
+  });
+
+  // The primary is at 0/3000148.
+  test.each([
+    ['level replicas: the lowest number', ['0/3000100', '0/3000148'], 'node-2'],
+    ['16 MiB count as level', ['0/2000148', '0/3000148'], 'node-2'],
+    ['a replica that is further behind: the other one', ['0/2000147', '0/3000100'], 'node-3'],
+    ['both are far behind: the one that is less so', ['0/1000000', '0/1500000'], 'node-3'],
+    [
+      'one that has yet to say how far it is: it has only just connected',
+      [null, '0/3000148'],
+      'node-2',
+    ],
+  ] as const)('the successor, %s', (_, [second, third], successor) => {
+    const sender = (name: string, replayLsn: string | null) => ({
+      ...{ applicationName: name, state: 'streaming', syncState: 'async', replayLsn },
+    });
+    const observed = bend(createHealthy(before), 'node-1', ({ postgres }) => ({
+      postgres: postgres && {
+        ...postgres,
+        senders: [sender('node_2', second), sender('node_3', third)],
+      },
+    }));
+    const steps = planSteps(observed, withSettings({ shared_buffers: '512MB' }));
+    expect(steps).toContain(`switchover node-1 ${successor}`);
+    const wanted = { ...withSettings({ shared_buffers: '512MB' }), primary: 'node-2' };
+    expect(planSteps(observed, wanted)).toContain('switchover node-1 node-2');
+  });
+
+  test('two switchovers in a row need no clone', () => {
+    const desired = createDesired({
+      primary: 'node-1',
+      instanceType: 't3.large',
+      memoryMib: 8192,
+    });
+    const steps = planSteps(createHealthy(createDesired()), desired);
+    expect(steps.filter((step) => step.startsWith('switchover'))).toHaveLength(2);
+    expect(steps.filter((step) => step.startsWith('clone'))).toEqual([]);
+  });
+
+  test('raising max_connections: replicas first', () => {
+    const steps = planSteps(createHealthy(before), withSettings({ max_connections: '200' }));
+    expect(restarts(steps)).toEqual([
+      'restart node-2 (max_connections 200)',
+      'restart node-3 (max_connections 200)',
+      'switchover node-1 node-2',
+      'start node-1',
+    ]);
+  });
+
+  test('lowering max_connections: primary first, where nobody can stand in for it', () => {
+    const steps = planSteps(createHealthy(before), withSettings({ max_connections: '50' }));
+    expect(restarts(steps)).toEqual([
+      'restart node-1 (max_connections 50)',
+      'restart node-2 (max_connections 50)',
+      'restart node-3 (max_connections 50)',
+    ]);
+  });
+
+  test('one up, one down: the replicas take two rounds', () => {
+    const mixed = withSettings({ max_connections: '50', max_worker_processes: '16' });
+    expect(restarts(planSteps(createHealthy(before), mixed))).toEqual([
+      'restart node-2 (max_connections 100)',
+      'restart node-3 (max_connections 100)',
+      'restart node-1 (max_connections 50)',
+      'restart node-2 (max_connections 50)',
+      'restart node-3 (max_connections 50)',
+    ]);
+  });
+
+  test('a setting that is no longer asked for goes back to its default', () => {
+    const raised = withSettings({ max_worker_processes: '16' });
+    expect(restarts(planSteps(createHealthy(raised), before))).toEqual([
+      'restart node-1 (max_connections 100)',
+      'restart node-2 (max_connections 100)',
+      'restart node-3 (max_connections 100)',
+    ]);
+    const reloaded = withSettings({ work_mem: '64MB' });
+    expect(planSteps(createHealthy(reloaded), before)).toEqual(['reload node-1 node-2 node-3']);
+  });
+
+  test('a primary that shall stay where it is restarts in its place', () => {
+    const pinned = {
+      ...withSettings({ shared_buffers: '512MB' }),
+      primary: 'node-1',
+    };
+    const steps = planSteps(createHealthy(before), pinned);
+    expect(steps.map((step) => step.split(' (')[0])).toEqual([
+      'check node-2',
+      'restart node-2',
+      'restart node-3',
+      'restart node-1',
+    ]);
+  });
+
+  test('an interrupted raise continues with what is left', () => {
+    const raised = withSettings({ max_connections: '200' });
+    const done = createHealthy(raised);
+    const observed = bend(createHealthy(before), 'node-2', () => done[1] as NodeObservation);
+    expect(restarts(planSteps(observed, raised))).toEqual([
+      'restart node-3 (max_connections 200)',
+      'switchover node-1 node-2',
+      'start node-1',
+    ]);
+  });
+
+  test('an interrupted lowering continues with what is left', () => {
+    const lowered = withSettings({ max_connections: '50' });
+    const done = createHealthy(lowered);
+    const observed = bend(createHealthy(before), 'node-1', () => done[0] as NodeObservation);
+    expect(restarts(planSteps(observed, lowered))).toEqual([
+      'restart node-2 (max_connections 50)',
+      'restart node-3 (max_connections 50)',
+    ]);
+  });
+
+  test('what ALTER SYSTEM raises on the primary the replicas follow once, not for ever', () => {
+    const observed = bend(createHealthy(before), 'node-1', (node) =>
+      alterSystem(node, { name: 'max_connections', value: '500' }),
+    );
+    const steps = planSteps(observed, before);
+    expect(restarts(steps)).toEqual([
+      'restart node-2 (max_connections 500)',
+      'restart node-3 (max_connections 500)',
+    ]);
+    const healed = bend(createHealthy(withSettings({ max_connections: '500' })), 'node-1', (node) =>
+      alterSystem(node, { name: 'max_connections', value: '500' }),
+    );
+    expect(planSteps(healed, before)).toEqual([]);
+  });
+
+  test('and what it wrote for the next start of the primary they follow before that', () => {
+    const observed = bend(createHealthy(before), 'node-1', (node) =>
+      alterSystem(node, { name: 'max_connections', value: '500', running: '100' }),
+    );
+    expect(restarts(planSteps(observed, before))).toEqual([
+      'restart node-2 (max_connections 500)',
+      'restart node-3 (max_connections 500)',
+    ]);
+  });
+
+  test('a replica that ALTER SYSTEM holds above the others does not become the primary', () => {
+    const grown = createDesired({
+      ...before,
+      settings: { ...before.settings, shared_buffers: '512MB' },
+    });
+    const observed = bend(createHealthy(before), 'node-2', (node) =>
+      alterSystem(node, { name: 'max_connections', value: '500' }),
+    );
+    expect(planSteps(observed, grown)).toContain('switchover node-1 node-3');
+  });
+
+  test('what ALTER SYSTEM overrides is not restarted for ever', () => {
+    const observed = createHealthy(before).map((node) =>
+      alterSystem(node, { name: 'shared_buffers', value: '1GB' }),
+    );
+    expect(planSteps(observed, before)).toEqual([]);
+  });
+});
+
+describe('synchronous replication', () => {
+  test('is switched on when the replicas stream, and without a restart', () => {
+    const desired = createDesired({ synchronousReplicas: 1 });
+    const plan = rollout(createHealthy(createDesired()), desired);
+    expect(plan).toMatchObject({
+      steps: [
+        {
+          kind: 'reload',
+          settings: { synchronous_standby_names: 'ANY 1 (node_1, node_2, node_3)' },
+        },
+      ],
+    });
+    const fresh = rollout([], desired);
+    const steps = 'steps' in fresh ? fresh.steps : [];
+    expect(steps.at(-1)).toMatchObject({ kind: 'reload', nodes: ['node-1'] });
+    expect(steps.find(({ kind }) => kind === 'initialise')).toMatchObject({
+      settings: { synchronous_standby_names: '' },
+    });
+  });
+
+  test('is switched off after the other settings were tried', () => {
+    const before = createDesired({ synchronousReplicas: 1 });
+    const desired = createDesired({ settings: { ...before.settings, shared_buffers: '512MB' } });
+    expect(planSteps(createHealthy(before), desired).slice(0, 2)).toEqual([
+      'check node-2',
+      'reload node-1',
+    ]);
+  });
+
+  test('no commit waits for a node that is about to go', () => {
+    const before = createDesired({ synchronousReplicas: 2 });
+    const desired = createDesired({
+      size: 2,
+      leaving: [createNode(3)],
+      synchronousReplicas: 1,
+    });
+    const steps = planSteps(createHealthy(before), desired);
+    expect(steps.indexOf('reload node-1')).toBeLessThan(steps.indexOf('stop node-3'));
+    expect(steps.indexOf('reload node-1')).toBeGreaterThanOrEqual(0);
+  });
+});

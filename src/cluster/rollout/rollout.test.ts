@@ -1,0 +1,157 @@
+import { describe, expect, test } from 'vitest';
+import { describeFreshNode } from '../observation.ts';
+import { mergeSettings } from '../settings/settings.ts';
+import { createDesired, createHealthy } from '../testing/fixtures.ts';
+import { bend, planSteps, stopped } from '../testing/rollout-fixtures.ts';
+import { rollout } from './rollout.ts';
+
+describe('rollout', () => {
+  test('a first deploy makes node 1 the primary because no node holds data', () => {
+    const desired = createDesired();
+    const observed = desired.nodes.map(({ name }) => describeFreshNode(name));
+    expect(planSteps(observed)).toEqual([
+      'prepare node-1 node-2 node-3',
+      'initialise node-1',
+      'admit node-1',
+      'clone node-2 node-3',
+    ]);
+    // The same on the pull request, where no instance stands yet.
+    expect(planSteps([])).toEqual([
+      'provision node-1 node-2 node-3',
+      'prepare node-1 node-2 node-3',
+      'initialise node-1',
+      'admit node-1',
+      'clone node-2 node-3',
+    ]);
+  });
+
+  test('a volume that is not mounted is looked into before anything is initialised', () => {
+    const observed = createDesired().nodes.map(({ name }) => describeFreshNode(name));
+    const covered = bend(observed, 'node-2', (node) => ({
+      volume: { ...node.volume, filesystem: 'ext4' },
+    }));
+    expect(rollout(covered, createDesired())).toMatchObject({
+      steps: [{ kind: 'prepare', nodes: ['node-2'] }],
+      observeAgain: true,
+    });
+  });
+
+  test('beside a primary it is fenced before its Docker starts', () => {
+    const healthy = createHealthy(createDesired());
+    const fresh = describeFreshNode('node-2');
+    const covered = bend(healthy, 'node-2', () => ({
+      ...fresh,
+      volume: { ...fresh.volume, filesystem: 'ext4' },
+    }));
+    expect(rollout(covered, createDesired())).toMatchObject({
+      steps: [{ kind: 'prepare', nodes: ['node-2'], fenced: true }],
+      observeAgain: true,
+    });
+  });
+
+  test('a cluster of one needs no replica', () => {
+    const desired = createDesired({ size: 1 });
+    expect(planSteps([describeFreshNode('node-1')], desired)).toEqual([
+      'prepare node-1',
+      'initialise node-1',
+    ]);
+  });
+
+  test('where everything is as desired nothing is done', () => {
+    const desired = createDesired();
+    expect(planSteps(createHealthy(desired), desired)).toEqual([]);
+  });
+
+  test('the primary is found, not assumed', () => {
+    const desired = createDesired();
+    expect(planSteps(createHealthy(desired, 'node-2'), desired)).toEqual([]);
+    expect(rollout(createHealthy(desired, 'node-2'), desired)).toMatchObject({ primary: 'node-2' });
+  });
+
+  test('a third replica: only pg_hba.conf is reread elsewhere', () => {
+    const desired = createDesired({ size: 4 });
+    const observed = [...createHealthy(createDesired({ size: 3 })), describeFreshNode('node-4')];
+    expect(planSteps(observed, desired)).toEqual([
+      'prepare node-4',
+      'admit node-1',
+      'clone node-4',
+      'reload node-2 node-3',
+    ]);
+  });
+
+  test('an interrupted first deploy goes on where it stopped', () => {
+    const desired = createDesired();
+    const fresh = desired.nodes.map(({ name }) => describeFreshNode(name));
+    const unfinished = bend(fresh, 'node-1', () => ({ data: 'unrecorded' }));
+    expect(planSteps(unfinished)).toContain('initialise node-1');
+    const half = bend(createHealthy(desired), 'node-3', () => ({
+      data: 'partial',
+      postgres: null,
+      container: null,
+      record: null,
+    }));
+    expect(planSteps(half)).toEqual(['clone node-3']);
+  });
+
+  test('stopped nodes are started, the primary first', () => {
+    const desired = createDesired();
+    let observed = createHealthy(desired);
+    observed = bend(observed, 'node-1', stopped);
+    observed = bend(observed, 'node-3', stopped);
+    // What its replicas lack only the primary can tell, once it answers.
+    expect(rollout(observed, desired)).toMatchObject({
+      steps: [{ kind: 'start', nodes: ['node-1'] }],
+      observeAgain: true,
+    });
+    const answering = bend(createHealthy(desired), 'node-3', stopped);
+    expect(planSteps(answering)).toEqual(['start node-3']);
+  });
+
+  test('rotated passwords reach the primary first, then the passfiles of its replicas', () => {
+    const observed = createHealthy(createDesired()).map((node) => ({
+      ...node,
+      postgres: node.postgres && { ...node.postgres, passwordsCurrent: false },
+    }));
+    expect(planSteps(observed)).toEqual(['admit node-1', 'reload node-2 node-3']);
+  });
+
+  test('a replica whose slot lost its WAL is cloned again', () => {
+    const observed = bend(createHealthy(createDesired()), 'node-1', (node) => ({
+      postgres: node.postgres && {
+        ...node.postgres,
+        slots: node.postgres.slots.map((slot) =>
+          slot.name === 'node_3' ? { ...slot, active: false, walStatus: 'lost' } : slot,
+        ),
+      },
+    }));
+    expect(planSteps(observed)).toEqual(['admit node-1', 'clone node-3']);
+  });
+
+  test('what admitting wrote is what the next run expects', () => {
+    const desired = createDesired();
+    const observed = createHealthy(desired).map((node) => ({
+      ...node,
+      postgres: node.postgres && { ...node.postgres, passwordsCurrent: false },
+    }));
+    const plan = rollout(observed, desired);
+    const admit = 'steps' in plan ? plan.steps.find(({ kind }) => kind === 'admit') : undefined;
+    expect(admit).toHaveProperty('settings', mergeSettings(desired.settings));
+  });
+
+  test('the slot of a node that is gone is retired, a foreign one is left alone', () => {
+    const desired = createDesired({ size: 2 });
+    const observed = bend(createHealthy(desired), 'node-1', (node) => ({
+      postgres: node.postgres && {
+        ...node.postgres,
+        slots: [
+          ...node.postgres.slots,
+          { name: 'node_3', active: false, walStatus: 'reserved' },
+          { name: 'debezium', active: false, walStatus: 'reserved' },
+        ],
+      },
+    }));
+    expect(rollout(observed, desired)).toMatchObject({
+      steps: [{ kind: 'admit', slots: ['node_2'], retiredSlots: ['node_3'] }],
+    });
+  });
+});

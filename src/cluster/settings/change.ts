@@ -1,0 +1,103 @@
+import type { DesiredCluster } from '../desired.ts';
+import type { NodeObservation } from '../observation.ts';
+import { computeTargets, IDENTITY, renderSynchronous } from '../rollout/target-settings.ts';
+import { showSetting } from './check.ts';
+import { isInForce, mergeSettings, type SettingInForce, type Settings } from './settings.ts';
+
+/** A setting that will be another one. */
+export interface SettingChange {
+  /** PostgreSQL's name, or `image`. */
+  readonly name: string;
+  /** As a person would write it; null where there was none, or nobody knows. */
+  readonly before: string | null;
+  /** Null: nothing is asked for any more, and no default is known. */
+  readonly after: string | null;
+  /**
+   * What it takes; `reset`: ALTER SYSTEM holds the value, which wins over any file until somebody resets it; null
+   * where only the server could tell.
+   */
+  readonly takesEffect: 'reload' | 'restart' | 'reset' | null;
+}
+
+/** What the nodes were asked to run last. */
+export interface AppliedDatabase {
+  /** Image reference, e.g. `postgres:17`. */
+  readonly image: string;
+  readonly settings: Settings;
+  readonly synchronousReplicas: number;
+  /** The node that was asked to be the primary; null: none was. Another one may be by now. */
+  readonly primary: string | null;
+}
+
+/** What `desired` changes of the settings that the running `primary` has in force, the image first. */
+export function compareWithLive(
+  primary: NodeObservation,
+  desired: DesiredCluster,
+): SettingChange[] {
+  const rows = primary.postgres?.settings ?? {};
+  const { final } = computeTargets(desired, primary);
+  const asked = complete(desired.settings, desired);
+  const names = new Set([...Object.keys(final), ...Object.keys(rows)]);
+  const changes = [...names].sort().flatMap((name): SettingChange[] => {
+    const row = rows[name];
+    const override = primary.overrides[name];
+    // What ALTER SYSTEM holds the rollout goes along with; nobody asked for it.
+    const wanted = override === undefined ? final[name] : asked[name];
+    if (row === undefined) {
+      return wanted === undefined ? [] : [{ name, before: null, after: wanted, takesEffect: null }];
+    }
+    if (row.context === 'internal') return [];
+    const isOurs = row.fromFile && !IDENTITY.includes(name);
+    if (wanted === undefined && !isOurs && override === undefined) return [];
+    const value = wanted ?? row.default;
+    // What ALTER SYSTEM wrote may still wait for a start.
+    const held = override === undefined ? row : { ...row, setting: override };
+    if (value !== null && isInForce(value, row) && isInForce(value, held)) return [];
+    return [
+      {
+        name,
+        before: showBefore(row, override),
+        after: wanted ?? (row.default === null ? null : showSetting(row.default, row)),
+        takesEffect:
+          override !== undefined ? 'reset' : row.context === 'postmaster' ? 'restart' : 'reload',
+      },
+    ];
+  });
+  return [...compareImages(primary.record?.image ?? null, desired.image), ...changes];
+}
+
+/** Free text that was never in the repository may hold a secret. */
+function showBefore(row: SettingInForce, override: string | undefined): string | null {
+  if (override === undefined) return showSetting(row.setting, row);
+  return row.type === 'string' ? null : override;
+}
+
+/** What `desired` changes of the settings that were asked for last, the image first. */
+export function compareWithApplied(
+  applied: AppliedDatabase,
+  desired: DesiredCluster,
+): SettingChange[] {
+  const before = complete(applied.settings, { ...desired, ...applied });
+  const after = complete(desired.settings, desired);
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
+  return [
+    ...compareImages(applied.image, desired.image),
+    ...names
+      .filter((name) => before[name] !== after[name])
+      .map((name) => ({
+        name,
+        before: before[name] ?? null,
+        after: after[name] ?? null,
+        takesEffect: null,
+      })),
+  ];
+}
+
+function complete(settings: Settings, desired: Parameters<typeof renderSynchronous>[0]): Settings {
+  return { ...mergeSettings(settings), synchronous_standby_names: renderSynchronous(desired) };
+}
+
+function compareImages(before: string | null, after: string): SettingChange[] {
+  if (before === null || before === after) return [];
+  return [{ name: 'image', before, after, takesEffect: 'restart' }];
+}

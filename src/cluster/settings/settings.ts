@@ -1,0 +1,116 @@
+import { parseBoolean, parseInteger, parseReal, parseWord } from './parse-value.ts';
+
+/** PostgreSQL settings by name, values as written in `postgresql.conf` without quotes. */
+export type Settings = Readonly<Record<string, string>>;
+
+/** One row of `pg_settings` as a running server reports it. */
+export interface SettingInForce {
+  /** The value in the setting's base unit, e.g. `32768`. */
+  readonly setting: string;
+  /** The base unit, e.g. `8kB`, `ms`, or null. */
+  readonly unit: string | null;
+  /** When a change takes effect: `postmaster` needs a restart, `internal` cannot be changed, all else at most a reload. */
+  readonly context: string;
+  /** `bool`, `integer`, `real`, `string` or `enum`. */
+  readonly type: string;
+  /** Bounds of a number, in the base unit; null for other types. */
+  readonly min: string | null;
+  readonly max: string | null;
+  /** The words an `enum` takes; empty for other types. */
+  readonly words: readonly string[];
+  /** What it is where nobody sets it (`boot_val`); null for a string without a default. */
+  readonly default: string | null;
+  /** Set in a configuration file. */
+  readonly fromFile: boolean;
+}
+
+/**
+ * Settings a replica must have at least as large as its primary, or it pauses recovery
+ * (PostgreSQL manual, 26.4.3 "Administrator's Overview" of hot standby).
+ */
+export const HOT_STANDBY_SENSITIVE: readonly string[] = [
+  'max_connections',
+  'max_locks_per_transaction',
+  'max_prepared_transactions',
+  'max_wal_senders',
+  'max_worker_processes',
+];
+
+/**
+ * What every node runs with besides what the team chose, and why.
+ */
+export const MANAGED_SETTINGS: Settings = {
+  // The security group and pg_hba.conf decide who gets in; binding by address would break on a new one.
+  listen_addresses: '*',
+  port: '5432',
+  // Where the images' client programs look; some builds of the server have another default.
+  unix_socket_directories: '/var/run/postgresql',
+  password_encryption: 'scram-sha-256',
+  wal_level: 'replica',
+  // Headroom: a clone takes two senders, and fifteen replicas may be cloned at once. Adding one must never
+  // cost a restart.
+  max_wal_senders: '40',
+  max_replication_slots: '20',
+  // A dead replica's slot must not fill the primary's disk: a quarter of the default 20 GiB volume.
+  max_slot_wal_keep_size: '5GB',
+  // What a replica has received it also keeps: once it is the primary, one that was behind goes on from there instead
+  // of being copied again. Slots on replicas would need somebody to advance them. A tenth of the default volume.
+  wal_keep_size: '2GB',
+  // pg_rewind after a failover needs hint bits in the WAL (or checksums, which initdb also gets).
+  wal_log_hints: 'on',
+  hot_standby: 'on',
+  // A replica tries again soon after its primary was away for a moment; the default is 5 s.
+  wal_retrieve_retry_interval: '500ms',
+  // Off: a forgotten query on a replica must not bloat the primary. The price, a cancelled query on
+  // the replica after max_standby_streaming_delay, is paid by the one who asked.
+  hot_standby_feedback: 'off',
+  max_standby_streaming_delay: '30s',
+  // Asynchronous: a lost replica must not stop writes.
+  synchronous_standby_names: '',
+};
+
+/** The complete settings of a node: what is managed, then what the team chose. */
+export function mergeSettings(chosen: Settings): Settings {
+  return { ...MANAGED_SETTINGS, ...chosen };
+}
+
+/**
+ * Whether the value asked for is the one in force, as PostgreSQL compares them: `256MB` against `32768` × `8kB`,
+ * `1.5GB` against `1536MB`, `0700` against `448`, `yes` against `on` (manual, 19.1.1).
+ */
+export function isInForce(wanted: string, inForce: SettingInForce): boolean {
+  const { setting, fromFile } = inForce;
+  // What archive_command shows, whatever it is, while archive_mode is off.
+  if (wanted === setting || setting === '(disabled)') return true;
+  // A default such as -1 shows the size that the server chose by itself. It is chosen anew at every start.
+  const chosen = !fromFile && inForce.default !== null && isSame(wanted, inForce.default, inForce);
+  return chosen || isSame(wanted, setting, inForce);
+}
+
+function isSame(a: string, b: string, inForce: SettingInForce): boolean {
+  if (a === b) return true;
+  const [left, right] = [normalise(a, inForce), normalise(b, inForce)];
+  return left !== null && left === right;
+}
+
+/** A value as one of its type that can be compared, or null when it is none. */
+function normalise(
+  value: string,
+  { type, unit, words }: SettingInForce,
+): boolean | number | string | null {
+  switch (type) {
+    case 'bool':
+      return parseBoolean(value);
+    case 'integer':
+      return parseInteger(value, unit);
+    case 'real': {
+      // pg_settings shows six digits.
+      const number = parseReal(value, unit);
+      return number === null ? null : Number(number.toPrecision(6));
+    }
+    case 'enum':
+      return parseWord(value, words);
+    default:
+      return value;
+  }
+}

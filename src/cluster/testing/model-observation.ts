@@ -1,0 +1,130 @@
+import { describeFreshNode, type NodeObservation } from '../observation.ts';
+import { slotName } from '../spec.ts';
+import { createSettingsInForce } from './fixtures.ts';
+import type { ModelCluster, ModelNode } from './model.ts';
+
+const MIB = 1024 ** 2;
+const formatLsn = (lsn: number): string => `0/${(lsn * MIB).toString(16).toUpperCase()}`;
+
+/** What the playbook would report of every node of the model. */
+export function observeModel(cluster: ModelCluster): NodeObservation[] {
+  return [...cluster.nodes.values()].map((node) => observeNode(cluster, node));
+}
+
+function observeNode(cluster: ModelCluster, node: ModelNode): NodeObservation {
+  const fresh = describeFreshNode(node.name);
+  const hasData = node.data !== 'absent' && node.data !== 'partial';
+  const host = {
+    ...fresh.host,
+    dockerReady: node.hostReady,
+    imageReady: node.hostReady,
+    dockerVersion: '20',
+    memoryMib: 3900,
+  };
+  const filesystem = node.hostReady || hasData ? 'ext4' : null;
+  const volume = { device: '/dev/nvme1n1', filesystem, ready: node.mounted, readOnly: false };
+  // Of a volume that is not mounted nothing is seen.
+  if (!node.mounted) return { ...fresh, host, volume };
+  return {
+    ...fresh,
+    host,
+    volume,
+    data: node.data,
+    standby: hasData && node.standbySignal,
+    record:
+      node.data === 'complete'
+        ? {
+            major: cluster.major,
+            libc: 'glibc',
+            image: node.image,
+            digest: `postgres@sha256:${node.image}`,
+            locale: 'C',
+            systemIdentifier: '7',
+          }
+        : null,
+    container:
+      node.container === 'none'
+        ? null
+        : {
+            state: node.container === 'running' ? 'running' : 'exited',
+            current: node.containerCurrent,
+          },
+    files: node.text,
+    overrides: hasData ? node.auto : {},
+    control:
+      hasData && node.container !== 'running'
+        ? {
+            state: node.state,
+            // By its segments.
+            timeline: Math.max(node.checkpoint.timeline, node.timeline),
+            lsn: formatLsn(node.checkpoint.lsn - (node.state === 'shut down' ? 0.5 : 0)),
+          }
+        : null,
+    postgres: node.container === 'running' ? observePostgres(cluster, node) : null,
+  };
+}
+
+/** Nodes are looked at one a moment later than another, and writes go on meanwhile. */
+const skew = ({ name }: ModelNode): number => (Number(name.replace(/\D/g, '')) % 4) / 8;
+
+function observePostgres(cluster: ModelCluster, node: ModelNode): NodeObservation['postgres'] {
+  const upstream = node.upstream === null ? undefined : cluster.nodes.get(node.upstream);
+  const running = createSettingsInForce(node.settings);
+  return {
+    inRecovery: node.inRecovery,
+    systemIdentifier: '7',
+    timeline: node.timeline,
+    history: node.history.map(({ timeline, end }) => ({ timeline, switchLsn: formatLsn(end) })),
+    oldestLsn: formatLsn(node.oldest),
+    version: cluster.major * 10_000 + 6,
+    settings: Object.fromEntries(
+      Object.entries(running).map(([name, inForce]) => [
+        name,
+        {
+          ...inForce,
+          // What only a start changes stays what it was, also where its line has gone.
+          fromFile:
+            inForce.context === 'postmaster'
+              ? node.fileAtStart.includes(name)
+              : name in node.file || name in node.auto,
+        },
+      ]),
+    ),
+    filesLoaded: node.loaded,
+    slots: node.slots.map(({ name, lost }) => ({
+      name,
+      active: false,
+      walStatus: lost ? 'lost' : 'reserved',
+    })),
+    logicalSlots: node.logicalSlots.map((slot) => ({
+      ...slot,
+      database: 'postgres',
+      plugin: 'pgoutput',
+      active: false,
+      invalid: false,
+      leftover: node.inRecovery && !slot.synced,
+    })),
+    senders: [...cluster.nodes.values()]
+      .filter((replica) => replica.upstream === node.name && cluster.isStreaming(replica))
+      .map((replica) => ({
+        applicationName: slotName(replica.name),
+        state: 'streaming',
+        syncState: 'async',
+        replayLsn: formatLsn(replica.replayed),
+      })),
+    receiver: cluster.isStreaming(node)
+      ? {
+          status: 'streaming',
+          senderHost: upstream?.address ?? null,
+          slotName: slotName(node.name),
+        }
+      : null,
+    archiver: null,
+    weakCommits: [],
+    replayPaused: false,
+    lsn: formatLsn(node.lsn + (cluster.isStreaming(node) ? skew(node) : 0)),
+    passwordsCurrent: node.inRecovery ? null : true,
+    collations: [],
+    imageLacks: null,
+  };
+}

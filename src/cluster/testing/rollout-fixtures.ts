@@ -1,0 +1,45 @@
+import type { NodeObservation } from '../observation.ts';
+import { rollout } from '../rollout/rollout.ts';
+import type { Step } from '../rollout/step.ts';
+import { createDesired } from './fixtures.ts';
+
+// How tests of the rollout word its steps and bend what it sees.
+
+/** `prepare node-1 node-2`, `restart node-3 (max_connections 200)`. */
+function describeSteps(steps: readonly Step[]): string[] {
+  return steps.map((step) => {
+    const connections =
+      step.kind === 'restart' ? ` (max_connections ${step.settings.max_connections})` : '';
+    return `${step.kind} ${step.nodes.join(' ')}${connections}`;
+  });
+}
+
+/** The steps of a rollout that is not refused, as `describeSteps` words them. */
+export function planSteps(
+  observed: readonly NodeObservation[],
+  desired = createDesired(),
+): string[] {
+  const result = rollout(observed, desired);
+  if (!('steps' in result)) throw new Error(result.refusals.join('\n'));
+  return describeSteps(result.steps);
+}
+
+/** The nodes, one of them changed. */
+export function bend(
+  observed: readonly NodeObservation[],
+  name: string,
+  change: (node: NodeObservation) => Partial<NodeObservation>,
+): NodeObservation[] {
+  return observed.map((node) => (node.name === name ? { ...node, ...change(node) } : node));
+}
+
+/** What is seen of a node whose server was stopped cleanly. */
+export const stopped = (node: NodeObservation): Partial<NodeObservation> => ({
+  postgres: null,
+  container: node.container && { ...node.container, state: 'exited' },
+  control: {
+    state: node.standby ? 'shut down in recovery' : 'shut down',
+    timeline: node.postgres?.timeline ?? 1,
+    lsn: node.postgres?.lsn ?? '0/0',
+  },
+});
