@@ -1,8 +1,5 @@
 import * as core from '@actions/core';
-import { findActionRoot } from './assets.ts';
 import { warnEndOfLife } from './cluster/end-of-life.ts';
-import { type RunnerEnvironment, readEnvironment } from './environment.ts';
-import { CancelledError, UserError } from './errors.ts';
 import { Checks } from './github/check.ts';
 import { createClient } from './github/client.ts';
 import { watchClock } from './github/clock.ts';
@@ -17,8 +14,6 @@ import { RefusedInputs } from './inputs/refused-error.ts';
 import { createRedactor, listParts, listSecrets } from './inputs/secrets.ts';
 import { combineKeys, type PublicKeys, readPublicKeys, SUBSTITUTE_KEY } from './inputs/ssh-key.ts';
 import { listValues, readStep, type StepInputs } from './inputs/step-inputs.ts';
-import { type Agreed, decideIntent, type Intent, isConfiguring } from './intent.ts';
-import { rememberPlace, rememberWorkspace } from './jobs/afterwards.ts';
 import { Announcement } from './jobs/announcement.ts';
 import { close } from './jobs/close.ts';
 import { type Found, findClusterFile } from './jobs/cluster-file.ts';
@@ -28,18 +23,23 @@ import { reportDrift } from './jobs/drift.ts';
 import { failOver } from './jobs/failover.ts';
 import type { Job } from './jobs/job.ts';
 import { Labels } from './jobs/labels.ts';
-import { logGroup } from './jobs/log-group.ts';
 import { runOperation } from './jobs/operation.ts';
 import { findNewerCommit, findSubject, identifyCluster } from './jobs/place.ts';
 import { announceRefusedInputs, type RefusedRun } from './jobs/refused-inputs.ts';
 import { replaceNode } from './jobs/replace.ts';
 import { review } from './jobs/review.ts';
 import { createWorkflowReader } from './jobs/workflow-reader.ts';
-import { forwardSignals } from './process.ts';
+import { CancelledError, UserError } from './messages/errors.ts';
+import { forwardSignals } from './process/child-process.ts';
 import { Reviews } from './review/check-runs.ts';
 import { ClusterChecks } from './review/cluster-checks.ts';
 import { Deployment } from './review/deployment.ts';
-import { openWorkspace } from './workspace.ts';
+import { findActionRoot } from './runner/assets.ts';
+import { type RunnerEnvironment, readEnvironment } from './runner/environment.ts';
+import { type Agreed, decideIntent, type Intent, isConfiguring } from './runner/intent.ts';
+import { logGroup } from './runner/log-group.ts';
+import { rememberPlace, rememberWorkspace } from './runner/post-state.ts';
+import { openWorkspace } from './runner/workspace.ts';
 
 /** Runs the action. Everything that goes wrong ends here, said once. */
 export async function run(): Promise<void> {

@@ -1,13 +1,10 @@
 import { rm } from 'node:fs/promises';
 import * as core from '@actions/core';
-import { readEnvironment } from './environment.ts';
 import { Checks } from './github/check.ts';
 import { createClient } from './github/client.ts';
 import { createRedactor, listSecrets, SECRET_INPUTS } from './inputs/secrets.ts';
-import { type Afterwards, recallAfterwards } from './jobs/afterwards.ts';
 import { Announcement } from './jobs/announcement.ts';
-import { logGroup } from './jobs/log-group.ts';
-import { awaitSurvivor, type Survivor } from './process.ts';
+import { awaitSurvivor, type Survivor } from './process/child-process.ts';
 import {
   type DeployReport,
   renderDeployComment,
@@ -15,6 +12,9 @@ import {
   renderDeployTitle,
 } from './report/deploy-comment.ts';
 import { renderRedacted } from './report/redact.ts';
+import { readEnvironment } from './runner/environment.ts';
+import { logGroup } from './runner/log-group.ts';
+import { type Afterwards, recallAfterwards } from './runner/post-state.ts';
 import { Terraform, type TerraformSetup } from './terraform/cli.ts';
 import { prepareEnvironment } from './terraform/environment.ts';
 import { isUnkept, type Rescue } from './terraform/errored-state.ts';

@@ -7,7 +7,7 @@ import {
   createHealthy,
   RUNNING_DIGEST,
 } from '../../src/cluster/testing/fixtures.ts';
-import { UserError } from '../../src/errors.ts';
+import { UserError } from '../../src/messages/errors.ts';
 import { type PlaybookRun, runPlaybook } from './drive.ts';
 import { type NodeScript, type ScriptedNodes, scriptNodes } from './scripted-nodes.ts';
 

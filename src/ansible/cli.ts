@@ -1,12 +1,12 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { chooseEnvironment } from '../child-environment.ts';
-import { UserError } from '../errors.ts';
-import { ProcessError, runProcess } from '../process.ts';
-import { quoteValue } from '../quote.ts';
-import { runShortCommand } from '../short-command.ts';
-import { compareVersions } from '../version.ts';
-import { childTemporary, copyAssets, writeSecretFile } from '../workspace.ts';
+import { UserError } from '../messages/errors.ts';
+import { quoteValue } from '../messages/quote-value.ts';
+import { chooseEnvironment } from '../process/child-environment.ts';
+import { ProcessError, runProcess } from '../process/child-process.ts';
+import { runShortCommand } from '../process/short-command.ts';
+import { compareVersions } from '../process/version.ts';
+import { childTemporary, copyAssets, writeSecretFile } from '../runner/workspace.ts';
 import { type AnsibleResult, parseResult, RESULT_BYTES, refuseSize } from './result.ts';
 
 const MINIMUM_VERSION = '2.14.0';

@@ -8,7 +8,7 @@ import { rollout } from '../cluster/rollout/rollout.ts';
 import { isTerraformStep } from '../cluster/rollout/step.ts';
 import { describeTopology } from '../cluster/rollout/topology.ts';
 import { compareWithLive } from '../cluster/settings/change.ts';
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 import { renderDeployComment } from '../report/deploy-comment.ts';
 import { describeExceptions, describeFaults } from '../report/faults.ts';
 import { createPlan } from '../report/fixtures/plan.ts';

@@ -1,6 +1,6 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { requirePlainFile } from '../workspace.ts';
+import { requirePlainFile } from '../runner/workspace.ts';
 
 /**
  * A line that ssh wrote for a node: its instance id, or that hashed, then type and key (sshd(8), "SSH_KNOWN_HOSTS FILE

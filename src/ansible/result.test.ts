@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 import { ASKED, createReport } from './fixtures.ts';
 import { type AnsibleResult, parseResult, RESULT_BYTES } from './result.ts';
 

@@ -2,8 +2,8 @@ import type { z } from 'zod';
 import type { NodeObservation } from '../cluster/observation.ts';
 import type { NodeProof } from '../cluster/proof.ts';
 import { HOT_STANDBY_SENSITIVE } from '../cluster/settings/settings.ts';
-import { UserError } from '../errors.ts';
-import { quoteValue } from '../quote.ts';
+import { UserError } from '../messages/errors.ts';
+import { quoteValue } from '../messages/quote-value.ts';
 import {
   address,
   applicationName,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createDesired } from '../cluster/testing/fixtures.ts';
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 import { renderVariables } from './variables.ts';
 
 const COLLATION_LABEL = {

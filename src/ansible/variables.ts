@@ -3,11 +3,11 @@ import type { PinnedImage } from '../cluster/image.ts';
 import { listImageNeeds } from '../cluster/rollout/image-needs.ts';
 import { isTerraformStep, type Step } from '../cluster/rollout/step.ts';
 import { HOT_STANDBY_SENSITIVE, mergeSettings } from '../cluster/settings/settings.ts';
-import { UserError } from '../errors.ts';
 import type { Secrets } from '../inputs/inputs.ts';
 import { explainPermission, isAllowed, type PermissionLabel } from '../inputs/permission-label.ts';
 import type { PublicKeys } from '../inputs/ssh-key.ts';
-import { quoteValue } from '../quote.ts';
+import { UserError } from '../messages/errors.ts';
+import { quoteValue } from '../messages/quote-value.ts';
 
 /**
  * What the playbooks are told besides the inventory. Passwords are in it: it is only ever written 0600.

@@ -1,4 +1,4 @@
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 import { type GitHubClient, isForbidden, type Repository, readStatus } from './client.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 import { type Answer, type FakeApi, startFakeApi } from './fixtures/fake-api.ts';
 import { type RepositoryFile, readRepositoryFile } from './repository-file.ts';
 

@@ -1,5 +1,5 @@
 import type { components } from '@octokit/openapi-types';
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 import { type GitHubClient, isForbidden, type Repository } from './client.ts';
 import { askAboutCommit, isUnknownCommit, type Wait } from './fresh-commit.ts';
 

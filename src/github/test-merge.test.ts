@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from 'vitest';
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 import { type Answer, type FakeApi, startFakeApi } from './fixtures/fake-api.ts';
 import { findTestMerge, type TestMerge } from './test-merge.ts';
 

@@ -1,4 +1,4 @@
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 import { type GitHubClient, isForbidden, type Repository } from './client.ts';
 import { isUnknownCommit, type Wait, waitSeconds } from './fresh-commit.ts';
 

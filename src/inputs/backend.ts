@@ -1,4 +1,4 @@
-import { quoteValue } from '../quote.ts';
+import { quoteValue } from '../messages/quote-value.ts';
 import { parseJson } from './json-text.ts';
 
 /** A backend's setting, as JSON has it: blocks such as `workspaces` are objects. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { COMMANDS, type Intent } from '../intent.ts';
+import { COMMANDS, type Intent } from '../runner/intent.ts';
 import { createOperation, createStep, DEPLOY } from './input-fixtures.ts';
 import { readRequest } from './read-inputs.ts';
 import { INPUT_NAMES } from './step-inputs.ts';

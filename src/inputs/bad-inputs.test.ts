@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Intent } from '../intent.ts';
+import type { Intent } from '../runner/intent.ts';
 import { createOperation, createStep, DEPLOY, REVIEW } from './input-fixtures.ts';
 import { type InputResult, readRequest } from './read-inputs.ts';
 import { SECRET_INPUTS } from './secrets.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { COMMANDS } from '../intent.ts';
+import { COMMANDS } from '../runner/intent.ts';
 import type { CallKey } from './request-body.ts';
 import type { SECRET_INPUTS } from './secrets.ts';
 

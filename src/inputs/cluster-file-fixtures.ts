@@ -1,4 +1,4 @@
-import type { Intent } from '../intent.ts';
+import type { Intent } from '../runner/intent.ts';
 import { type ClusterFile, parseClusterFile } from './cluster-file.ts';
 import { createStep, DEPLOY } from './input-fixtures.ts';
 import { type Basis, type InputResult, readRequest } from './read-inputs.ts';

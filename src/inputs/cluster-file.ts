@@ -1,6 +1,6 @@
 import type { Document, Node, Pair, Scalar, YAMLMap } from 'yaml';
-import { quoteValue } from '../quote.ts';
-import { suggestName } from '../spelling.ts';
+import { quoteValue } from '../messages/quote-value.ts';
+import { suggestName } from '../messages/suggest-name.ts';
 import { CLUSTER_KEYS, type ClusterKey, FORMS, findKey } from './cluster-schema.ts';
 import { CALL_KEYS } from './request-body.ts';
 import { isSecretInput } from './secrets.ts';

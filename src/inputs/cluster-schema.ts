@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { OLDEST_MAJOR } from '../cluster/end-of-life.ts';
 import { type BoundedSetting, describeBounds, isWithinBounds } from '../cluster/settings/bounds.ts';
 import { IMAGE_TAG, majorOfTag } from '../cluster/spec.ts';
-import { quoteValue } from '../quote.ts';
+import { quoteValue } from '../messages/quote-value.ts';
 import { BACKENDS } from './backend.ts';
 import { parsePublicKey } from './public-key.ts';
 import { REGIONS } from './regions.ts';

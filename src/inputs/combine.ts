@@ -5,7 +5,7 @@ import {
   parseSettingEntries,
   parseSettingLines,
 } from '../cluster/settings/lines.ts';
-import { quoteValue } from '../quote.ts';
+import { quoteValue } from '../messages/quote-value.ts';
 import { type BackendConfig, type GivenBackend, parseBackendConfig } from './backend.ts';
 import type { ClusterFile, FileValue } from './cluster-file.ts';
 import {

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { findActionRoot } from '../assets.ts';
-import type { Intent, Operation } from '../intent.ts';
+import { findActionRoot } from '../runner/assets.ts';
+import type { Intent, Operation } from '../runner/intent.ts';
 import { type RawInputs, readStep, type StepInputs } from './step-inputs.ts';
 
 /** The inputs of action.yml, by name. */

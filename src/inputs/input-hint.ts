@@ -1,5 +1,5 @@
-import { COMMANDS } from '../intent.ts';
-import { suggestName } from '../spelling.ts';
+import { suggestName } from '../messages/suggest-name.ts';
+import { COMMANDS } from '../runner/intent.ts';
 import { BACKENDS } from './backend.ts';
 import { REGIONS } from './regions.ts';
 

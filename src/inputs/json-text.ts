@@ -1,4 +1,4 @@
-import { quoteValue } from '../quote.ts';
+import { quoteValue } from '../messages/quote-value.ts';
 
 /** Deeper than any body or backend needs; code that reads JSON by recursion can take it. */
 const MOST_LEVELS = 32;

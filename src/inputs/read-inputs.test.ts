@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Intent } from '../intent.ts';
+import type { Intent } from '../runner/intent.ts';
 import { CLUSTER_KEYS, findKey, nameInput } from './cluster-schema.ts';
 import { ACTION_INPUTS, createOperation, createStep, DEPLOY, REVIEW } from './input-fixtures.ts';
 import { type InputResult, readRequest } from './read-inputs.ts';

@@ -1,4 +1,4 @@
-import { COMMANDS, type Command, type Intent } from '../intent.ts';
+import { COMMANDS, type Command, type Intent } from '../runner/intent.ts';
 import { chooseDirectory, makeRequest } from './build-inputs.ts';
 import { checkDescription } from './check-description.ts';
 import type { ClusterFile } from './cluster-file.ts';

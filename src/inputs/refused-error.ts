@@ -1,4 +1,4 @@
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 import type { ClusterLabel } from './read-inputs.ts';
 
 /** Inputs, the cluster file among them, that nothing can be done with. */

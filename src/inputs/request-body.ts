@@ -1,6 +1,6 @@
-import type { Called, Intent } from '../intent.ts';
-import { quoteValue } from '../quote.ts';
-import { suggestName } from '../spelling.ts';
+import { quoteValue } from '../messages/quote-value.ts';
+import { suggestName } from '../messages/suggest-name.ts';
+import type { Called, Intent } from '../runner/intent.ts';
 import { parseJson } from './json-text.ts';
 import { INPUT_NAMES } from './step-inputs.ts';
 

@@ -1,4 +1,4 @@
-import { type Intent, isConfiguring } from '../intent.ts';
+import { type Intent, isConfiguring } from '../runner/intent.ts';
 import { type ClusterKey, nameInput } from './cluster-schema.ts';
 import { type Description, readValue } from './combine.ts';
 import type { RawInputs } from './step-inputs.ts';

@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { chooseEnvironment } from '../child-environment.ts';
-import { runShortCommand } from '../short-command.ts';
-import { writeSecretFile } from '../workspace.ts';
+import { chooseEnvironment } from '../process/child-environment.ts';
+import { runShortCommand } from '../process/short-command.ts';
+import { writeSecretFile } from '../runner/workspace.ts';
 
 /** The keys that the nodes shall know, in OpenSSH's one-line form without comment. */
 export interface PublicKeys {

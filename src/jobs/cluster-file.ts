@@ -1,5 +1,3 @@
-import type { RunnerEnvironment } from '../environment.ts';
-import { UserError } from '../errors.ts';
 import { findBranchHead } from '../github/branch.ts';
 import type { GitHubClient } from '../github/client.ts';
 import { readRepositoryFile } from '../github/repository-file.ts';
@@ -13,7 +11,9 @@ import {
 import { type FileInput, readLabel, readPlanLabel } from '../inputs/read-inputs.ts';
 import { RefusedInputs } from '../inputs/refused-error.ts';
 import type { StepInputs } from '../inputs/step-inputs.ts';
-import type { Agreed, Intent } from '../intent.ts';
+import { UserError } from '../messages/errors.ts';
+import type { RunnerEnvironment } from '../runner/environment.ts';
+import type { Agreed, Intent } from '../runner/intent.ts';
 import { checkConsent } from './consent.ts';
 
 /** What describes the cluster of a run beside the step, or why the run has nothing to do. */

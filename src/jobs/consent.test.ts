@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startGitHub } from '../../lab/github/github.ts';
 import { createClient } from '../github/client.ts';
 import { type Answer, startFakeApi } from '../github/fixtures/fake-api.ts';
-import type { Consent } from '../intent.ts';
+import type { Consent } from '../runner/intent.ts';
 import { Announcement } from './announcement.ts';
 import { awaitConsent, checkConsent } from './consent.ts';
 import type { Job } from './job.ts';

@@ -1,8 +1,8 @@
 import type { GitHubClient, Repository } from '../github/client.ts';
 import { mayWrite } from '../github/permission.ts';
-import type { Consent } from '../intent.ts';
-import { quoteValue } from '../quote.ts';
+import { quoteValue } from '../messages/quote-value.ts';
 import { renderDeploySummary } from '../report/summary.ts';
+import type { Consent } from '../runner/intent.ts';
 import type { Announcement } from './announcement.ts';
 import { beginReport, publishProgress } from './context.ts';
 import type { Job } from './job.ts';

@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
 import { findImageDigest } from '../cluster/image.ts';
-import { CancelledError, readMessage, UserError } from '../errors.ts';
+import { CancelledError, readMessage, UserError } from '../messages/errors.ts';
 import { renderConnectionString } from '../operations/configure.ts';
 import type { PlanResult } from '../operations/plan.ts';
 import {
@@ -13,12 +13,12 @@ import { listLeftOut } from '../report/left-out.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import { ChangedPlanError } from '../review/check-runs.ts';
 import { isMergedAs } from '../review/choose.ts';
+import { rememberEnd, rememberProgress } from '../runner/post-state.ts';
 import { type Ground, permit, refuse } from '../terraform/permit.ts';
 import { hasReviewable } from '../terraform/plan-differences.ts';
 import { ProviderLockError } from '../terraform/provider-lock.ts';
 import { describeNodes, findUnseenLosses } from '../terraform/stage.ts';
 import { findStopped } from '../terraform/standing.ts';
-import { rememberEnd, rememberProgress } from './afterwards.ts';
 import { beginReport, type Context, publishProgress } from './context.ts';
 import {
   generateDirectory,

@@ -1,7 +1,7 @@
 import * as core from '@actions/core';
-import { UserError } from '../errors.ts';
 import type { GitHubClient } from '../github/client.ts';
 import { closeIssue, reportIssue } from '../github/issue.ts';
+import { UserError } from '../messages/errors.ts';
 import {
   type DriftReport,
   describeNoDrift,

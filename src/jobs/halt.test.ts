@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Aws, startAws } from '../../lab/aws/main.ts';
 import { createProviderMirror } from '../../lab/tools/provider-mirror.ts';
 import { reachAws } from '../../lab/tools/wrap-program.ts';
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 import { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
 import { permit, refuse } from '../terraform/permit.ts';

@@ -1,20 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import * as core from '@actions/core';
-import type { RunnerEnvironment } from '../environment.ts';
 import { usesLockfile } from '../inputs/backend.ts';
 import type { Backend, Request } from '../inputs/inputs.ts';
 import type { PublicKeys } from '../inputs/ssh-key.ts';
 import { type GenerateResult, generate, regenerate } from '../operations/generate.ts';
 import { type PlanResult, plan } from '../operations/plan.ts';
 import type { Tool } from '../report/run.ts';
+import type { RunnerEnvironment } from '../runner/environment.ts';
+import { logGroup } from '../runner/log-group.ts';
+import { rememberTerraform } from '../runner/post-state.ts';
+import { locateLocalState, type Workspace } from '../runner/workspace.ts';
 import { Terraform } from '../terraform/cli.ts';
 import { prepareEnvironment } from '../terraform/environment.ts';
 import { findTerraform } from '../terraform/install.ts';
 import { readState, refuseForeignState } from '../terraform/outputs.ts';
-import { locateLocalState, type Workspace } from '../workspace.ts';
-import { rememberTerraform } from './afterwards.ts';
-import { logGroup } from './log-group.ts';
 
 /** Everything a job works with. */
 export interface Job {

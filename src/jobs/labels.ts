@@ -1,8 +1,8 @@
 import * as core from '@actions/core';
 import { EFFECTS, type Effect, nameLabel } from '../cluster/effect.ts';
-import { readMessage } from '../errors.ts';
 import type { GitHubClient, Repository } from '../github/client.ts';
 import { setLabels } from '../github/labels.ts';
+import { readMessage } from '../messages/errors.ts';
 
 /**
  * The labels by which a list of pull requests shows what each would do. Labels that cannot be set are a warning and

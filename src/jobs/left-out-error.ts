@@ -1,5 +1,5 @@
 import type { LeftOut } from '../cluster/rollout/left-out.ts';
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 
 /** Everything that could be done safely was done, and a part of the change waits for nodes that are away. */
 export class LeftOutError extends UserError {

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { Node } from '../cluster/configuration.ts';
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
+import { logGroup } from '../runner/log-group.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
 import { readRefreshed } from '../terraform/refreshed.ts';
 import { instanceAddress, type Stage, volumeAddress } from '../terraform/stage.ts';
 import type { Job } from './job.ts';
-import { logGroup } from './log-group.ts';
 import { listStates } from './preview.ts';
 
 /**

@@ -2,8 +2,7 @@ import * as core from '@actions/core';
 import { sshAddress } from '../ansible/inventory.ts';
 import type { Node } from '../cluster/configuration.ts';
 import type { Step } from '../cluster/rollout/step.ts';
-import { UserError } from '../errors.ts';
-import type { Operation } from '../intent.ts';
+import { UserError } from '../messages/errors.ts';
 import {
   type ConfigureResult,
   configure,
@@ -13,6 +12,8 @@ import {
 import { describeArchiver } from '../report/faults.ts';
 import { listLeftOut } from '../report/left-out.ts';
 import { listSteps } from '../report/steps.ts';
+import type { Operation } from '../runner/intent.ts';
+import { logGroup } from '../runner/log-group.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { permit, refuse } from '../terraform/permit.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
@@ -26,7 +27,6 @@ import {
   refuseForeignCluster,
 } from './job.ts';
 import { LeftOutError } from './left-out-error.ts';
-import { logGroup } from './log-group.ts';
 import { lookUpNodes } from './look-up.ts';
 import { accessNodes } from './preview.ts';
 import { Stages } from './stages.ts';

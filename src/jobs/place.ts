@@ -1,11 +1,11 @@
 import { relative, resolve } from 'node:path';
 import * as core from '@actions/core';
-import type { RunnerEnvironment } from '../environment.ts';
-import { readMessage } from '../errors.ts';
 import { findBranchHead } from '../github/branch.ts';
 import type { GitHubClient } from '../github/client.ts';
 import { findPullRequest, type PullRequest, readPullRequest } from '../github/pull-request.ts';
-import type { Intent } from '../intent.ts';
+import { readMessage } from '../messages/errors.ts';
+import type { RunnerEnvironment } from '../runner/environment.ts';
+import type { Intent } from '../runner/intent.ts';
 import { identifyComment } from './announcement.ts';
 
 /**

@@ -9,7 +9,7 @@ import { explainSlotLoss, findSlotFates } from '../cluster/rollout/logical-slots
 import { type Rollout, rollout } from '../cluster/rollout/rollout.ts';
 import { describeTopology } from '../cluster/rollout/topology.ts';
 import { compareWithApplied, compareWithLive } from '../cluster/settings/change.ts';
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 import { findVantage, requireSight } from '../operations/configure.ts';
 import { type NodeAccess, Nodes } from '../operations/nodes.ts';
 import type { PlanResult } from '../operations/plan.ts';
@@ -18,6 +18,7 @@ import { listLeftOut } from '../report/left-out.ts';
 import type { PlanReport } from '../report/plan-comment.ts';
 import type { SettingsReport } from '../report/settings.ts';
 import { findWait, warnSynchronous } from '../report/steps.ts';
+import { logGroup } from '../runner/log-group.ts';
 import { describeNodes, explainUnseenLosses, readPlannedZones } from '../terraform/stage.ts';
 import {
   explainHalted,
@@ -26,7 +27,6 @@ import {
   type Standing,
 } from '../terraform/standing.ts';
 import type { Job } from './job.ts';
-import { logGroup } from './log-group.ts';
 
 /** How long a node may take to answer when it is only looked at. */
 const LOOK_SECONDS = 20;

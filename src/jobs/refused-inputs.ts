@@ -1,6 +1,4 @@
 import * as core from '@actions/core';
-import type { RunnerEnvironment } from '../environment.ts';
-import { readMessage, type UserError } from '../errors.ts';
 import { Checks } from '../github/check.ts';
 import { createClient, type GitHubClient } from '../github/client.ts';
 import { MARK } from '../github/marker.ts';
@@ -9,7 +7,7 @@ import { tellProblems } from '../inputs/problem-list.ts';
 import type { ClusterLabel } from '../inputs/read-inputs.ts';
 import { RefusedInputs } from '../inputs/refused-error.ts';
 import { REGIONS } from '../inputs/regions.ts';
-import type { Intent } from '../intent.ts';
+import { readMessage, type UserError } from '../messages/errors.ts';
 import {
   type DeployReport,
   renderDeployShort,
@@ -17,6 +15,8 @@ import {
 } from '../report/deploy-comment.ts';
 import { renderRedacted } from '../report/redact.ts';
 import { renderDeploySummary } from '../report/summary.ts';
+import type { RunnerEnvironment } from '../runner/environment.ts';
+import type { Intent } from '../runner/intent.ts';
 import { Announcement } from './announcement.ts';
 import { publishProgress } from './context.ts';
 import { Labels } from './labels.ts';

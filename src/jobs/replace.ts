@@ -2,7 +2,7 @@ import * as core from '@actions/core';
 import type { NodeProof } from '../cluster/proof.ts';
 import { planReplacement } from '../cluster/rollout/replacement.ts';
 import type { Step } from '../cluster/rollout/step.ts';
-import { readMessage, UserError } from '../errors.ts';
+import { readMessage, UserError } from '../messages/errors.ts';
 import { type Decide, renderConnectionString } from '../operations/configure.ts';
 import type { Infrastructure } from '../operations/infrastructure.ts';
 import type { DeployReport, DeployState } from '../report/deploy-comment.ts';

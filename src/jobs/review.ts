@@ -1,7 +1,7 @@
 import * as core from '@actions/core';
 import { findImageDigest } from '../cluster/image.ts';
-import { CancelledError, readMessage, UserError } from '../errors.ts';
 import type { PullRequest } from '../github/pull-request.ts';
+import { CancelledError, readMessage, UserError } from '../messages/errors.ts';
 import { listEffects } from '../report/effects.ts';
 import {
   type PlanReport,
@@ -11,8 +11,8 @@ import {
 } from '../report/plan-comment.ts';
 import { renderDeploySummary, renderPlanSummary } from '../report/summary.ts';
 import type { ReviewOrigin } from '../review/record.ts';
+import { rememberEnd, rememberProgress } from '../runner/post-state.ts';
 import { refuse } from '../terraform/permit.ts';
-import { rememberEnd, rememberProgress } from './afterwards.ts';
 import { beginReport, type Context, publishProgress } from './context.ts';
 import {
   generateDirectory,

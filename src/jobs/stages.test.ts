@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Aws, startAws } from '../../lab/aws/main.ts';
 import { reachAws } from '../../lab/tools/wrap-program.ts';
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 import { type PlanResult, plan } from '../operations/plan.ts';
 import { Terraform } from '../terraform/cli.ts';
 import { permit } from '../terraform/permit.ts';

@@ -2,11 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import * as core from '@actions/core';
 import type { Node } from '../cluster/configuration.ts';
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 import { apply } from '../operations/apply.ts';
 import type { Infrastructure } from '../operations/infrastructure.ts';
 import { writeResult } from '../operations/result.ts';
-import type { Outliving } from '../process.ts';
+import type { Outliving } from '../process/child-process.ts';
+import { logGroup } from '../runner/log-group.ts';
+import { rememberChild } from '../runner/post-state.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
 import { type Ground, type Permit, permit, refuse } from '../terraform/permit.ts';
@@ -20,9 +22,7 @@ import {
   type Stage,
   volumeAddress,
 } from '../terraform/stage.ts';
-import { rememberChild } from './afterwards.ts';
 import type { Job } from './job.ts';
-import { logGroup } from './log-group.ts';
 
 /**
  * The reviewed plan, applied in stages: Terraform alone would change all instances at the same time. Each

@@ -1,4 +1,4 @@
-import type { Outliving } from '../process.ts';
+import type { Outliving } from '../process/child-process.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import type { Permit } from '../terraform/permit.ts';
 import { writeResult } from './result.ts';

@@ -12,7 +12,7 @@ import type { LeftOut } from '../cluster/rollout/left-out.ts';
 import { type Rollout, rollout } from '../cluster/rollout/rollout.ts';
 import { isTerraformStep, type Step, type TerraformStep } from '../cluster/rollout/step.ts';
 import { explainSilence, type Silence, type Vantage } from '../cluster/silence.ts';
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 import type { Infrastructure } from './infrastructure.ts';
 import { type NodeAccess, Nodes, type Sighting } from './nodes.ts';
 import { writeResult } from './result.ts';

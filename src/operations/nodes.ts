@@ -10,7 +10,7 @@ import type { DesiredCluster } from '../cluster/desired.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
 import type { Request } from '../inputs/inputs.ts';
 import { type PublicKeys, splitKeys } from '../inputs/ssh-key.ts';
-import { writeSecretFile } from '../workspace.ts';
+import { writeSecretFile } from '../runner/workspace.ts';
 
 /** What it takes to reach the nodes. */
 export interface NodeAccess {

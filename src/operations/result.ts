@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import type { Operation } from '../intent.ts';
-import { writeSecretFile } from '../workspace.ts';
+import type { Operation } from '../runner/intent.ts';
+import { writeSecretFile } from '../runner/workspace.ts';
 
 /** Leaves an operation's result as JSON beside the Terraform files and gives its path. */
 export async function writeResult(

@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
 import { chooseReview, listReviewedCommits, type Merge, type ReviewChoice } from './choose.ts';
 import type { CheckFace, ClusterChecks } from './cluster-checks.ts';

@@ -1,7 +1,7 @@
 import * as core from '@actions/core';
-import { readMessage } from '../errors.ts';
 import type { Check, CheckContent, CheckOutcome, CheckState, Checks } from '../github/check.ts';
 import type { Forbidden } from '../github/client.ts';
+import { readMessage } from '../messages/errors.ts';
 import { renderRedacted } from '../report/redact.ts';
 
 /** What people see of a check run: a report and how to render it, so that secrets are hidden before. */

@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
-import { readMessage, UserError } from '../errors.ts';
-import { type OpenCheck, rememberCheck } from '../jobs/afterwards.ts';
+import { readMessage, UserError } from '../messages/errors.ts';
+import { type OpenCheck, rememberCheck } from '../runner/post-state.ts';
 import type { CheckFace, ClusterChecks } from './cluster-checks.ts';
 import { nameApply } from './record.ts';
 

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 import { Terraform } from './cli.ts';
 import { createLock } from './fixtures.ts';
 import { LOCK_FILE, ProviderLockError } from './provider-lock.ts';

@@ -1,7 +1,12 @@
 import { access, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CancelledError, UserError } from '../errors.ts';
-import { type Outliving, ProcessError, type ProcessResult, runProcess } from '../process.ts';
+import { CancelledError, UserError } from '../messages/errors.ts';
+import {
+  type Outliving,
+  ProcessError,
+  type ProcessResult,
+  runProcess,
+} from '../process/child-process.ts';
 import { type Rescue, refuseErroredState, rescueState } from './errored-state.ts';
 import type { TerraformProduct } from './install.ts';
 import { explainCredentials } from './next-step.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { chooseEnvironment, type Environment } from '../child-environment.ts';
-import { childTemporary, writeSecretFile } from '../workspace.ts';
+import { chooseEnvironment, type Environment } from '../process/child-environment.ts';
+import { childTemporary, writeSecretFile } from '../runner/workspace.ts';
 import { renderCliConfig } from './files.ts';
 
 /**

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { CancelledError } from '../errors.ts';
+import { CancelledError } from '../messages/errors.ts';
 import { type ErroredState, isUnkept, refuseErroredState, rescueState } from './errored-state.ts';
 
 let state: ErroredState;

@@ -4,11 +4,11 @@ import { readFile } from 'node:fs/promises';
 import { arch, platform } from 'node:os';
 import { join, resolve } from 'node:path';
 import { which } from '@actions/io';
-import { chooseEnvironment } from '../child-environment.ts';
-import { CancelledError, UserError } from '../errors.ts';
-import { runProcess } from '../process.ts';
-import { quoteValue } from '../quote.ts';
-import { compareVersions } from '../version.ts';
+import { CancelledError, UserError } from '../messages/errors.ts';
+import { quoteValue } from '../messages/quote-value.ts';
+import { chooseEnvironment } from '../process/child-environment.ts';
+import { runProcess } from '../process/child-process.ts';
+import { compareVersions } from '../process/version.ts';
 
 /** The two programs that read the templates. */
 export type TerraformProduct = 'Terraform' | 'OpenTofu';

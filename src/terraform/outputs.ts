@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Node } from '../cluster/configuration.ts';
 import type { AppliedDatabase } from '../cluster/settings/change.ts';
 import type { ClusterSpec } from '../cluster/spec.ts';
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 import * as values from './node-values.ts';
 import { REQUEST_OUTPUT } from './plan-differences.ts';
 

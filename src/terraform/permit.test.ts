@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 import { createPlan, type ResourceOverrides } from '../report/fixtures/plan.ts';
 import { type Ground, permit, refuse } from './permit.ts';
 import { type PlanSummary, summarizePlan } from './plan.ts';

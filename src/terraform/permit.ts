@@ -1,7 +1,7 @@
 import { compareNames } from '../cluster/replication.ts';
 import { nodeName } from '../cluster/spec.ts';
-import { UserError } from '../errors.ts';
 import { explainPermission, isAllowed } from '../inputs/permission-label.ts';
+import { UserError } from '../messages/errors.ts';
 import { isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
 import { findBeyondReview, VERBS } from './plan-differences.ts';
 import {

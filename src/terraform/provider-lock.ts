@@ -1,4 +1,4 @@
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 
 /** The file in which `init` writes down which provider it chose, and its checksums. */
 export const LOCK_FILE = '.terraform.lock.hcl';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Node } from '../cluster/configuration.ts';
 import { nodeName } from '../cluster/spec.ts';
-import { UserError } from '../errors.ts';
+import { UserError } from '../messages/errors.ts';
 import * as values from './node-values.ts';
 import type { PlanSummary } from './plan.ts';
 import type { PlanDocument } from './plan-document.ts';

@@ -2,7 +2,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { UserError } from '../../../src/errors.ts';
+import { UserError } from '../../../src/messages/errors.ts';
 import { Terraform } from '../../../src/terraform/cli.ts';
 import { findTerraform } from '../../../src/terraform/install.ts';
 import { permit } from '../../../src/terraform/permit.ts';

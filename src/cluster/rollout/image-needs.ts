@@ -1,4 +1,4 @@
-import { quoteValue } from '../../quote.ts';
+import { quoteValue } from '../../messages/quote-value.ts';
 import type { DesiredCluster } from '../desired.ts';
 import type { NodeObservation } from '../observation.ts';
 import { TLS_FILES } from '../settings/reserved.ts';

@@ -1,5 +1,5 @@
-import { quoteValue } from '../../quote.ts';
-import { suggestName } from '../../spelling.ts';
+import { quoteValue } from '../../messages/quote-value.ts';
+import { suggestName } from '../../messages/suggest-name.ts';
 import { explainFormer } from './former.ts';
 import {
   formatQuantity,

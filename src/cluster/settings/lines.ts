@@ -1,4 +1,4 @@
-import { quoteValue } from '../../quote.ts';
+import { quoteValue } from '../../messages/quote-value.ts';
 
 /** A setting as the team wrote it. */
 export interface GivenSetting {

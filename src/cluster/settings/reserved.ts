@@ -1,4 +1,4 @@
-import { quoteValue } from '../../quote.ts';
+import { quoteValue } from '../../messages/quote-value.ts';
 import { describeBounds, isBounded, isWithinBounds } from './bounds.ts';
 import { explainFormer } from './former.ts';
 import type { GivenSetting } from './lines.ts';

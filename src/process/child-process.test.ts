@@ -6,14 +6,14 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { UserError } from './errors.ts';
+import { UserError } from '../messages/errors.ts';
 import {
   awaitSurvivor,
   ProcessError,
   type ProcessOptions,
   runProcess as run,
   type Survivor,
-} from './process.ts';
+} from './child-process.ts';
 
 const env = { PATH: process.env.PATH ?? '' };
 const runProcess = (

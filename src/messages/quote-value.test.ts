@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { quoteValue } from './quote.ts';
+import { quoteValue } from './quote-value.ts';
 
 test.each<[string, string, string]>([
   ['an ordinary value as it is', 'naïve – 日本 🙂', '"naïve – 日本 🙂"'],

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CancelledError, UserError } from './errors.ts';
+import { CancelledError, UserError } from '../messages/errors.ts';
 
 /** How to run a child. */
 export interface ProcessOptions {

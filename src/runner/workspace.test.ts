@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { UserError } from './errors.ts';
+import { UserError } from '../messages/errors.ts';
 import { locateLocalState, openWorkspace, type Workspace } from './workspace.ts';
 
 let folder: string;

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type GitHub, startGitHub } from '../lab/github/github.ts';
-import { startProxy, type TunnelProxy } from '../lab/tools/proxy.ts';
-import { type ReleaseMirror, startMirror } from '../lab/tools/release-mirror.ts';
-import { startTlsFront, type TlsFront } from '../lab/tools/tls-front.ts';
-import { INSTALLED_VERSION } from './terraform/install.ts';
+import { type GitHub, startGitHub } from '../../lab/github/github.ts';
+import { startProxy, type TunnelProxy } from '../../lab/tools/proxy.ts';
+import { type ReleaseMirror, startMirror } from '../../lab/tools/release-mirror.ts';
+import { startTlsFront, type TlsFront } from '../../lab/tools/tls-front.ts';
+import { INSTALLED_VERSION } from '../terraform/install.ts';
 
 // Each asks in a process of its own, which takes its time on a busy machine.
 vi.setConfig({ testTimeout: 30_000 });
@@ -51,7 +51,7 @@ async function run(
   args: readonly string[],
   env: Record<string, string>,
 ): Promise<Record<string, string>> {
-  const script = join(import.meta.dirname, '../lab/tools/outbound.ts');
+  const script = join(import.meta.dirname, '../../lab/tools/outbound.ts');
   const { stdout } = await promisify(execFile)(process.execPath, [script, ...args], {
     env: {
       PATH: process.env.PATH,

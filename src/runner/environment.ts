@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { UserError } from './errors.ts';
-import type { Repository } from './github/client.ts';
-import type { Run } from './github/run-stamp.ts';
+import type { Repository } from '../github/client.ts';
+import type { Run } from '../github/run-stamp.ts';
+import { UserError } from '../messages/errors.ts';
 import type { EventPayload, TriggerEvent } from './intent.ts';
 
 /** What the runner tells every action about the run (GitHub docs, "Default environment variables"). */

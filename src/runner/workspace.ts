@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { cp, lstat, mkdir, mkdtemp, readlink, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
-import { readMessage, UserError } from './errors.ts';
-import { quoteValue } from './quote.ts';
+import { readMessage, UserError } from '../messages/errors.ts';
+import { quoteValue } from '../messages/quote-value.ts';
 
 /** The directories of one run. Terraform and Ansible read nothing from the checkout. */
 export interface Workspace {

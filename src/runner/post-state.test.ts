@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { recallAfterwards, rememberEnd, rememberPlace, rememberWorkspace } from './afterwards.ts';
+import { recallAfterwards, rememberEnd, rememberPlace, rememberWorkspace } from './post-state.ts';
 
 const place = {
   repository: { owner: 'acme', repo: 'database' },
