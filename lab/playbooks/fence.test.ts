@@ -2,10 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { NodeAccess } from '../../src/ansible/nodes.ts';
 import type { Step } from '../../src/cluster/rollout/step.ts';
 import { createDesired, createHealthy } from '../../src/cluster/testing/fixtures.ts';
 import { configure } from '../../src/operations/configure.ts';
-import type { NodeAccess } from '../../src/operations/nodes.ts';
 import { scriptNodes } from './scripted-nodes.ts';
 
 // Ansible's own start takes seconds on a busy machine.

@@ -1,6 +1,6 @@
 import type { Announcement } from './announcement.ts';
-import { beginReport, publishProgress } from './context.ts';
 import type { Job } from './job.ts';
+import { beginReport, publishProgress } from './run-context.ts';
 
 /** Says in the comment of an unmerged pull request that nothing was applied. */
 export async function close(job: Job, announcement: Announcement): Promise<void> {

@@ -14,7 +14,7 @@ import type { StepInputs } from '../inputs/step-inputs.ts';
 import { UserError } from '../messages/errors.ts';
 import type { RunnerEnvironment } from '../runner/environment.ts';
 import type { Agreed, Intent } from '../runner/intent.ts';
-import { checkConsent } from './consent.ts';
+import { checkConsent } from './plan-consent.ts';
 
 /** What describes the cluster of a run beside the step, or why the run has nothing to do. */
 export type Found =

@@ -14,12 +14,11 @@ import { renderDeploySummary } from '../report/summary.ts';
 import { ChangedPlanError } from '../review/check-runs.ts';
 import { isMergedAs } from '../review/choose.ts';
 import { rememberEnd, rememberProgress } from '../runner/post-state.ts';
+import { findStopped } from '../terraform/existing-nodes.ts';
+import { describeNodes, findUnseenLosses } from '../terraform/node-changes.ts';
 import { type Ground, permit, refuse } from '../terraform/permit.ts';
 import { hasReviewable } from '../terraform/plan-differences.ts';
 import { ProviderLockError } from '../terraform/provider-lock.ts';
-import { describeNodes, findUnseenLosses } from '../terraform/stage.ts';
-import { findStopped } from '../terraform/standing.ts';
-import { beginReport, type Context, publishProgress } from './context.ts';
 import {
   generateDirectory,
   type Job,
@@ -28,10 +27,11 @@ import {
   refuseForeignCluster,
 } from './job.ts';
 import { LeftOutError } from './left-out-error.ts';
-import { configureNodes } from './operation.ts';
 import { listStates, type Preview, previewRollout } from './preview.ts';
+import { beginReport, type Context, publishProgress } from './run-context.ts';
+import { configureNodes } from './single-operation.ts';
 import { allowsSlotLoss, refuseSlotLoss, type SlotConsent } from './slot-loss.ts';
-import { Stages } from './stages.ts';
+import { Stages } from './staged-apply.ts';
 
 const NEXT_STEPS: Readonly<Record<Phase, string>> = {
   planning: 'Nothing was changed. Fix the cause and run the job again.',

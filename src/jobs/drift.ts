@@ -13,7 +13,6 @@ import {
 } from '../report/drift.ts';
 import { describeFaults } from '../report/faults.ts';
 import { type Redact, redactReport } from '../report/redact.ts';
-import { describeRun } from './context.ts';
 import {
   generateDirectory,
   type Job,
@@ -22,6 +21,7 @@ import {
   refuseForeignCluster,
 } from './job.ts';
 import { accessNodes, describeDatabase, previewRollout } from './preview.ts';
+import { describeRun } from './run-context.ts';
 
 /**
  * Compares what stands with what is asked for, infrastructure and database. As long as they differ one issue

@@ -16,12 +16,12 @@ import { logGroup } from '../runner/log-group.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
 import type { Announcement } from './announcement.ts';
-import { beginReport } from './context.ts';
 import { haltInstance } from './halt.ts';
 import { ensureDirectory, type Job, openTerraform } from './job.ts';
 import { type LookUp, lookUpNodes } from './look-up.ts';
-import { configureNodes } from './operation.ts';
-import { replaceInstance } from './stages.ts';
+import { beginReport } from './run-context.ts';
+import { configureNodes } from './single-operation.ts';
+import { replaceInstance } from './staged-apply.ts';
 
 /**
  * Makes the most advanced replica the primary because the primary does not answer, and brings back every node that

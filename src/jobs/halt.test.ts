@@ -12,7 +12,7 @@ import { permit, refuse } from '../terraform/permit.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import { haltInstance } from './halt.ts';
 import type { Job } from './job.ts';
-import { replaceInstance } from './stages.ts';
+import { replaceInstance } from './staged-apply.ts';
 
 // On a cloud without machines: what Terraform does about an instance on sick hardware.
 

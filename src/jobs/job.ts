@@ -6,7 +6,7 @@ import type { Backend, Request } from '../inputs/inputs.ts';
 import type { PublicKeys } from '../inputs/ssh-key.ts';
 import { type GenerateResult, generate, regenerate } from '../operations/generate.ts';
 import { type PlanResult, plan } from '../operations/plan.ts';
-import type { Tool } from '../report/run.ts';
+import type { Tool } from '../report/footer.ts';
 import type { RunnerEnvironment } from '../runner/environment.ts';
 import { logGroup } from '../runner/log-group.ts';
 import { rememberTerraform } from '../runner/post-state.ts';

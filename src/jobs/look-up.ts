@@ -4,9 +4,9 @@ import type { Node } from '../cluster/configuration.ts';
 import { UserError } from '../messages/errors.ts';
 import { logGroup } from '../runner/log-group.ts';
 import type { Terraform } from '../terraform/cli.ts';
+import { instanceAddress, type Stage, volumeAddress } from '../terraform/node-changes.ts';
 import { readNodes } from '../terraform/outputs.ts';
 import { readRefreshed } from '../terraform/refreshed.ts';
-import { instanceAddress, type Stage, volumeAddress } from '../terraform/stage.ts';
 import type { Job } from './job.ts';
 import { listStates } from './preview.ts';
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import * as core from '@actions/core';
+import { type NodeAccess, Nodes } from '../ansible/nodes.ts';
 import { warnCollations } from '../cluster/collation.ts';
 import { type DesiredCluster, describeDesired } from '../cluster/desired.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
@@ -11,7 +12,6 @@ import { describeTopology } from '../cluster/rollout/topology.ts';
 import { compareWithApplied, compareWithLive } from '../cluster/settings/change.ts';
 import { UserError } from '../messages/errors.ts';
 import { findVantage, requireSight } from '../operations/configure.ts';
-import { type NodeAccess, Nodes } from '../operations/nodes.ts';
 import type { PlanResult } from '../operations/plan.ts';
 import { describeExceptions, describeFaults } from '../report/faults.ts';
 import { listLeftOut } from '../report/left-out.ts';
@@ -19,13 +19,13 @@ import type { PlanReport } from '../report/plan-comment.ts';
 import type { SettingsReport } from '../report/settings.ts';
 import { findWait, warnSynchronous } from '../report/steps.ts';
 import { logGroup } from '../runner/log-group.ts';
-import { describeNodes, explainUnseenLosses, readPlannedZones } from '../terraform/stage.ts';
 import {
   explainHalted,
   explainStopped,
   findStopped,
   type Standing,
-} from '../terraform/standing.ts';
+} from '../terraform/existing-nodes.ts';
+import { describeNodes, explainUnseenLosses, readPlannedZones } from '../terraform/node-changes.ts';
 import type { Job } from './job.ts';
 
 /** How long a node may take to answer when it is only looked at. */

@@ -18,9 +18,9 @@ import { renderDeploySummary } from '../report/summary.ts';
 import type { RunnerEnvironment } from '../runner/environment.ts';
 import type { Intent } from '../runner/intent.ts';
 import { Announcement } from './announcement.ts';
-import { publishProgress } from './context.ts';
-import { Labels } from './labels.ts';
-import { findSubject, identifyCluster } from './place.ts';
+import { Labels } from './effect-labels.ts';
+import { publishProgress } from './run-context.ts';
+import { findSubject, identifyCluster } from './subject.ts';
 
 /** A run whose inputs are refused. */
 export interface RefusedRun {

@@ -9,11 +9,11 @@ import type { DeployReport, DeployState } from '../report/deploy-comment.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import type { Announcement } from './announcement.ts';
-import { beginReport } from './context.ts';
 import { ensureDirectory, type Job, openTerraform, refuseForeignCluster } from './job.ts';
 import { type LookUp, lookUpNodes } from './look-up.ts';
-import { configureNodes } from './operation.ts';
-import { replaceInstance } from './stages.ts';
+import { beginReport } from './run-context.ts';
+import { configureNodes } from './single-operation.ts';
+import { replaceInstance } from './staged-apply.ts';
 
 /**
  * Gives one node, `request.replace`, another instance: another node becomes the primary first where it is one, its data

@@ -13,7 +13,7 @@ import { renderDeploySummary, renderPlanSummary } from '../report/summary.ts';
 import type { ReviewOrigin } from '../review/record.ts';
 import { rememberEnd, rememberProgress } from '../runner/post-state.ts';
 import { refuse } from '../terraform/permit.ts';
-import { beginReport, type Context, publishProgress } from './context.ts';
+import type { Labels } from './effect-labels.ts';
 import {
   generateDirectory,
   type Job,
@@ -21,8 +21,8 @@ import {
   planDirectory,
   refuseForeignCluster,
 } from './job.ts';
-import type { Labels } from './labels.ts';
 import { describeDatabase, previewRollout } from './preview.ts';
+import { beginReport, type Context, publishProgress } from './run-context.ts';
 import { refuseSlotLoss } from './slot-loss.ts';
 
 /** What a plan is made for; the time is added when it is kept. */

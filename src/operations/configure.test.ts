@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import type { NodeAccess } from '../ansible/nodes.ts';
 import { createDesired, createHealthy } from '../cluster/testing/fixtures.ts';
 import { configure, requireSight } from './configure.ts';
-import type { NodeAccess } from './nodes.ts';
 
 const desired = createDesired({ size: 3 });
 const [first, second, third] = desired.nodes;

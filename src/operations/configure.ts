@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import { sshAddress } from '../ansible/inventory.ts';
+import { type NodeAccess, Nodes, type Sighting } from '../ansible/nodes.ts';
 import type { AnsibleResult } from '../ansible/result.ts';
 import type { Node } from '../cluster/configuration.ts';
 import { type DesiredCluster, describeDesired } from '../cluster/desired.ts';
@@ -14,7 +15,6 @@ import { isTerraformStep, type Step, type TerraformStep } from '../cluster/rollo
 import { explainSilence, type Silence, type Vantage } from '../cluster/silence.ts';
 import { UserError } from '../messages/errors.ts';
 import type { Infrastructure } from './infrastructure.ts';
-import { type NodeAccess, Nodes, type Sighting } from './nodes.ts';
 import { writeResult } from './result.ts';
 
 /** How long a node may take to boot. */

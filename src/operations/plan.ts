@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { AppliedDatabase } from '../cluster/settings/change.ts';
 import type { Terraform } from '../terraform/cli.ts';
+import { readStanding, type Standing } from '../terraform/existing-nodes.ts';
 import { readApplied, readPlannedMemory } from '../terraform/outputs.ts';
 import {
   canonicalizePlan,
@@ -9,7 +10,6 @@ import {
   summarizePlan,
 } from '../terraform/plan.ts';
 import { parsePlan } from '../terraform/plan-document.ts';
-import { readStanding, type Standing } from '../terraform/standing.ts';
 import { writeResult } from './result.ts';
 
 /** A plan and everything that is said about it. */

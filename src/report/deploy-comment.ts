@@ -11,6 +11,7 @@ import {
   fixed,
   type Section,
 } from './budget.ts';
+import { type RunInfo, renderFooter } from './footer.ts';
 import { type Headline, renderHeadline, renderTitle, summarizeCounts } from './headline.ts';
 import {
   countNoun,
@@ -22,7 +23,6 @@ import {
   shortenText,
 } from './markdown.ts';
 import { renderProof } from './proof.ts';
-import { type RunInfo, renderFooter } from './run.ts';
 import { renderSteps } from './steps.ts';
 
 /** Work that can be under way, fail or be cancelled. */

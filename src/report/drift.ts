@@ -1,8 +1,8 @@
 import { renderAlert } from './alert.ts';
 import { COMMENT_BUDGET, fitSections, fixed, SUMMARY_BUDGET } from './budget.ts';
+import { renderFooter } from './footer.ts';
 import { renderCode, renderText, shortenText } from './markdown.ts';
 import { hideRequest, listPlanSections, type PlanReport } from './plan-comment.ts';
-import { renderFooter } from './run.ts';
 
 /** How what stands differs from what is asked for. */
 export interface DriftReport extends PlanReport {

@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { UserError } from '../messages/errors.ts';
 import { Terraform } from './cli.ts';
 import { createLock } from './fixtures.ts';
+import type { Stage } from './node-changes.ts';
 import { LOCK_FILE, ProviderLockError } from './provider-lock.ts';
-import type { Stage } from './stage.ts';
 
 const STAGE: Stage = { instanceTypes: { 1: 't3.medium', 3: 't3.medium' }, keptNodes: ['3'] };
 

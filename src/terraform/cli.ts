@@ -7,9 +7,10 @@ import {
   type ProcessResult,
   runProcess,
 } from '../process/child-process.ts';
+import { explainCredentials } from './credentials.ts';
 import { type Rescue, refuseErroredState, rescueState } from './errored-state.ts';
 import type { TerraformProduct } from './install.ts';
-import { explainCredentials } from './next-step.ts';
+import type { Stage } from './node-changes.ts';
 import type { Permit } from './permit.ts';
 import {
   explainLockFailure,
@@ -18,7 +19,6 @@ import {
   ProviderLockError,
   parseProviderLock,
 } from './provider-lock.ts';
-import type { Stage } from './stage.ts';
 
 /** How long to wait for another run's state lock: as long as that run may need to make instances. */
 const LOCK_TIMEOUT = '10m';

@@ -2,8 +2,6 @@ import { compareNames } from '../cluster/replication.ts';
 import { nodeName } from '../cluster/spec.ts';
 import { explainPermission, isAllowed } from '../inputs/permission-label.ts';
 import { UserError } from '../messages/errors.ts';
-import { isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
-import { findBeyondReview, VERBS } from './plan-differences.ts';
 import {
   attachmentAddress,
   instanceAddress,
@@ -13,7 +11,9 @@ import {
   STARTER,
   starterAddress,
   volumeAddress,
-} from './stage.ts';
+} from './node-changes.ts';
+import { isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
+import { findBeyondReview, VERBS } from './plan-differences.ts';
 
 const INSTANCE = 'aws_instance.node';
 const VOLUME = 'aws_ebs_volume.data';

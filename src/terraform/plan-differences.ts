@@ -6,8 +6,8 @@ import {
   UNKNOWN,
   type Value,
 } from './attributes.ts';
+import { STARTER } from './node-changes.ts';
 import { type Action, isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
-import { STARTER } from './stage.ts';
 
 /** The output that holds what the nodes were asked to run. */
 export const REQUEST_OUTPUT = 'database';

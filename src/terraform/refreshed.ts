@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { readStanding, type Standing } from './existing-nodes.ts';
 import { parsePlan } from './plan-document.ts';
-import { readStanding, type Standing } from './standing.ts';
 
 const document = z.object({
   prior_state: z

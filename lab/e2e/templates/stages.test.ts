@@ -5,16 +5,16 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Node } from '../../../src/cluster/configuration.ts';
 import { Terraform } from '../../../src/terraform/cli.ts';
-import { readNodes } from '../../../src/terraform/outputs.ts';
-import { permit, refuse } from '../../../src/terraform/permit.ts';
-import { type PlanSummary, summarizePlan } from '../../../src/terraform/plan.ts';
-import { findBeyondReview } from '../../../src/terraform/plan-differences.ts';
 import {
   describeNodes,
   instanceAddress,
   keepNodes,
   type Stage,
-} from '../../../src/terraform/stage.ts';
+} from '../../../src/terraform/node-changes.ts';
+import { readNodes } from '../../../src/terraform/outputs.ts';
+import { permit, refuse } from '../../../src/terraform/permit.ts';
+import { type PlanSummary, summarizePlan } from '../../../src/terraform/plan.ts';
+import { findBeyondReview } from '../../../src/terraform/plan-differences.ts';
 import { type Aws, destroyAws, startAws } from '../../aws/main.ts';
 import { ensureImages } from '../../images/images.ts';
 import { openWorkspace, type Values } from '../../templates/workspace.ts';

@@ -3,12 +3,12 @@ import {
   renderDeployComment,
   renderDeployShort,
 } from '../report/deploy-comment.ts';
-import type { RunInfo } from '../report/run.ts';
+import type { RunInfo } from '../report/footer.ts';
 import type { Reviews } from '../review/check-runs.ts';
 import type { Deployment } from '../review/deployment.ts';
 import type { Announcement } from './announcement.ts';
 import type { Job } from './job.ts';
-import type { Subject } from './place.ts';
+import type { Subject } from './subject.ts';
 
 /** What a job that people follow works with beside the job itself. */
 export interface Context {

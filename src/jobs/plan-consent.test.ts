@@ -7,9 +7,9 @@ import { createClient } from '../github/client.ts';
 import { type Answer, startFakeApi } from '../github/fixtures/fake-api.ts';
 import type { Consent } from '../runner/intent.ts';
 import { Announcement } from './announcement.ts';
-import { awaitConsent, checkConsent } from './consent.ts';
+import { Labels } from './effect-labels.ts';
 import type { Job } from './job.ts';
-import { Labels } from './labels.ts';
+import { awaitConsent, checkConsent } from './plan-consent.ts';
 
 const repository = { owner: 'acme', repo: 'database' };
 const COMMIT = 'abc1234def'.padEnd(40, '0');

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import type { Access, Permission } from '../../lab/github/state.ts';
 import { createClient } from '../github/client.ts';
-import { Labels } from './labels.ts';
+import { Labels } from './effect-labels.ts';
 
 const writers = { pull_requests: 'write', issues: 'write' } as const;
 let github: GitHub;

@@ -2,10 +2,10 @@ import { z } from 'zod';
 import type { Node } from '../cluster/configuration.ts';
 import { nodeName } from '../cluster/spec.ts';
 import { UserError } from '../messages/errors.ts';
+import { describeNodes } from './node-changes.ts';
 import * as values from './node-values.ts';
 import type { PlanSummary } from './plan.ts';
 import type { PlanDocument } from './plan-document.ts';
-import { describeNodes } from './stage.ts';
 
 const instance = z.object({
   id: z.string(),

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { identifyCluster } from './place.ts';
+import { identifyCluster } from './subject.ts';
 
 const identify = ({
   workspace = '/home/runner/work/database/database',

@@ -9,14 +9,14 @@ import { reachAws } from '../../lab/tools/wrap-program.ts';
 import { UserError } from '../messages/errors.ts';
 import { type PlanResult, plan } from '../operations/plan.ts';
 import { Terraform } from '../terraform/cli.ts';
+import { findStopped } from '../terraform/existing-nodes.ts';
+import { findUnseenLosses } from '../terraform/node-changes.ts';
 import { permit } from '../terraform/permit.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import { hasReviewable } from '../terraform/plan-differences.ts';
-import { findUnseenLosses } from '../terraform/stage.ts';
-import { findStopped } from '../terraform/standing.ts';
 import type { Job } from './job.ts';
 import { lookUpNodes } from './look-up.ts';
-import { replaceInstance, Stages } from './stages.ts';
+import { replaceInstance, Stages } from './staged-apply.ts';
 
 // On a cloud without machines: what Terraform really does to the nodes of a failover.
 

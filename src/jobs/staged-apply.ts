@@ -10,9 +10,6 @@ import type { Outliving } from '../process/child-process.ts';
 import { logGroup } from '../runner/log-group.ts';
 import { rememberChild } from '../runner/post-state.ts';
 import type { Terraform } from '../terraform/cli.ts';
-import { readNodes } from '../terraform/outputs.ts';
-import { type Ground, type Permit, permit, refuse } from '../terraform/permit.ts';
-import { type PlanSummary, summarizePlan } from '../terraform/plan.ts';
 import {
   attachmentAddress,
   describeNodes,
@@ -21,7 +18,10 @@ import {
   nodeNumber,
   type Stage,
   volumeAddress,
-} from '../terraform/stage.ts';
+} from '../terraform/node-changes.ts';
+import { readNodes } from '../terraform/outputs.ts';
+import { type Ground, type Permit, permit, refuse } from '../terraform/permit.ts';
+import { type PlanSummary, summarizePlan } from '../terraform/plan.ts';
 import type { Job } from './job.ts';
 
 /**

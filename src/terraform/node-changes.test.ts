@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { createPlan, type ResourceOverrides, readFixture } from '../report/fixtures/plan.ts';
+import { describeNodes, instanceAddress, keepNodes, type NodeChanges } from './node-changes.ts';
 import { type PlanSummary, summarizePlan } from './plan.ts';
 import { findBeyondReview } from './plan-differences.ts';
-import { describeNodes, instanceAddress, keepNodes, type NodeChanges } from './stage.ts';
 
 const plan = (...resources: ResourceOverrides[]): PlanSummary =>
   summarizePlan(createPlan(resources));

@@ -4,9 +4,9 @@ import { quoteValue } from '../messages/quote-value.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import type { Consent } from '../runner/intent.ts';
 import type { Announcement } from './announcement.ts';
-import { beginReport, publishProgress } from './context.ts';
+import type { Labels } from './effect-labels.ts';
 import type { Job } from './job.ts';
-import type { Labels } from './labels.ts';
+import { beginReport, publishProgress } from './run-context.ts';
 
 /**
  * Checks whether a label that was set on a fork's pull request asks for a plan. It does if it is `allowPlanLabel` and

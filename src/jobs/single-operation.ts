@@ -15,9 +15,9 @@ import { listSteps } from '../report/steps.ts';
 import type { Operation } from '../runner/intent.ts';
 import { logGroup } from '../runner/log-group.ts';
 import type { Terraform } from '../terraform/cli.ts';
+import { describeNodes, explainUnseenLosses } from '../terraform/node-changes.ts';
 import { permit, refuse } from '../terraform/permit.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
-import { describeNodes, explainUnseenLosses } from '../terraform/stage.ts';
 import {
   ensureDirectory,
   generateDirectory,
@@ -29,7 +29,7 @@ import {
 import { LeftOutError } from './left-out-error.ts';
 import { lookUpNodes } from './look-up.ts';
 import { accessNodes } from './preview.ts';
-import { Stages } from './stages.ts';
+import { Stages } from './staged-apply.ts';
 
 /** Runs one operation alone; its result lies in a file, its path in an output. */
 export async function runOperation(job: Job, operation: Operation): Promise<void> {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { explainCredentials } from './next-step.ts';
+import { explainCredentials } from './credentials.ts';
 
 // Words of Terraform 1.11 with its s3 backend, of the AWS provider 6, and of OpenTofu.
 test.each([

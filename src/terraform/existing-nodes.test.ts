@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { createPlan, type ResourceOverrides } from '../report/fixtures/plan.ts';
+import { explainHalted, explainStopped, findStopped, readStanding } from './existing-nodes.ts';
 import { summarizePlan } from './plan.ts';
 import { parsePlan } from './plan-document.ts';
-import { explainHalted, explainStopped, findStopped, readStanding } from './standing.ts';
 
 /** A node as a plan's refresh found it; without `actions` the plan leaves it as it is. */
 function node(number: number, state: string, actions = ['no-op']): ResourceOverrides[] {

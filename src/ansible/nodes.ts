@@ -1,16 +1,16 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Ansible, listFailures } from '../ansible/cli.ts';
-import { renderInventory, renderSshConfig } from '../ansible/inventory.ts';
-import { KnownHosts } from '../ansible/known-hosts.ts';
-import type { AnsibleResult } from '../ansible/result.ts';
-import { renderVariables } from '../ansible/variables.ts';
 import type { Node } from '../cluster/configuration.ts';
 import type { DesiredCluster } from '../cluster/desired.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
 import type { Request } from '../inputs/inputs.ts';
 import { type PublicKeys, splitKeys } from '../inputs/ssh-key.ts';
 import { writeSecretFile } from '../runner/workspace.ts';
+import { Ansible, listFailures } from './cli.ts';
+import { renderInventory, renderSshConfig } from './inventory.ts';
+import { KnownHosts } from './known-hosts.ts';
+import type { AnsibleResult } from './result.ts';
+import { renderVariables } from './variables.ts';
 
 /** What it takes to reach the nodes. */
 export interface NodeAccess {
