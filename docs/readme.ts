@@ -12,7 +12,7 @@ export function fillReadme(text: string, metadata: ActionMetadata): string {
   const inputs = Object.entries(metadata.inputs).map(([name, { description, default: value }]) => [
     `\`${name}\``,
     describe(description),
-    // A default that describes a cluster ends with a space; see src/inputs/step.ts.
+    // A default that describes a cluster ends with a space; see src/inputs/step-inputs.ts.
     value ? `\`${value.trim()}\`` : '',
   ]);
   const outputs = Object.entries(metadata.outputs).map(([name, { description }]) => [

@@ -5,11 +5,11 @@ import { createClient } from './github/client.ts';
 import { watchClock } from './github/clock.ts';
 import { isClusterPath } from './inputs/call-schema.ts';
 import type { ClusterFile } from './inputs/cluster-file.ts';
-import type { Request } from './inputs/inputs.ts';
+import type { Inputs } from './inputs/inputs.ts';
 import { locateInFile } from './inputs/locate-in-file.ts';
 import { locateInputs } from './inputs/locate-in-workflow.ts';
 import { tellProblems } from './inputs/problem-list.ts';
-import { type FileInput, readCommand, readRequest } from './inputs/read-inputs.ts';
+import { type FileInput, readCommand, readInputs } from './inputs/read-inputs.ts';
 import { RefusedInputs } from './inputs/refused-error.ts';
 import { createRedactor, listParts, listSecrets } from './inputs/secrets.ts';
 import { combineKeys, type PublicKeys, readPublicKeys, SUBSTITUTE_KEY } from './inputs/ssh-key.ts';
@@ -38,7 +38,7 @@ import { findActionRoot } from './runner/assets.ts';
 import { type RunnerEnvironment, readEnvironment } from './runner/environment.ts';
 import { type Agreed, decideIntent, type Intent, isConfiguring } from './runner/intent.ts';
 import { logGroup } from './runner/log-group.ts';
-import { rememberPlace, rememberWorkspace } from './runner/post-state.ts';
+import { saveComment, saveWorkspace } from './runner/post-state.ts';
 import { openWorkspace } from './runner/workspace.ts';
 
 /** Runs the action. Everything that goes wrong ends here, said once. */
@@ -48,12 +48,12 @@ export async function run(): Promise<void> {
   let file: FileInput | null = null;
   try {
     forwardSignals();
-    const step = readInputs();
-    const inputs = listValues(step);
-    const secrets = listSecrets(inputs);
+    const step = readStepInputs();
+    const values = listValues(step);
+    const secrets = listSecrets(values);
     for (const secret of secrets) core.setSecret(secret);
     const environment = await readEnvironment(process.env);
-    const command = readCommand(inputs);
+    const command = readCommand(values);
     const intent = decideIntent(command ?? 'auto', environment.event);
     core.info(`${intent.kind}: ${intent.why}`);
     if (intent.kind === 'skip' && command !== null) {
@@ -61,7 +61,7 @@ export async function run(): Promise<void> {
       return;
     }
     const redact = createRedactor(secrets);
-    unchecked = { token: inputs['github-token'] ?? '', intent, environment, redact };
+    unchecked = { token: values['github-token'] ?? '', intent, environment, redact };
     // An unknown command is a problem of the inputs.
     const found = intent.kind === 'skip' ? null : await findFile(step, { intent, environment });
     if (found !== null && 'idle' in found) {
@@ -70,16 +70,16 @@ export async function run(): Promise<void> {
     }
     file = found?.file ?? null;
     for (const secret of (file?.file.secrets ?? []).flatMap(listParts)) core.setSecret(secret);
-    const { request, keys, notes } = await checkRequest(step, { file, intent, environment });
+    const { inputs, keys, notes } = await checkInputs(step, { file, intent, environment });
     if (found === null) return;
     const workspace = await openWorkspace({
       root: environment.workspace,
-      workingDirectory: request.workingDirectory,
+      workingDirectory: inputs.workingDirectory,
       runnerTemp: environment.temporary,
     });
     unchecked = null;
-    rememberWorkspace(workspace);
-    const job = { environment, request, keys, workspace, actionRoot: findActionRoot() };
+    saveWorkspace(workspace);
+    const job = { environment, inputs, keys, workspace, actionRoot: findActionRoot() };
     await perform(found.intent, { job, notes, redact });
   } catch (error) {
     await reportFailure(error, file?.file ?? null);
@@ -89,7 +89,7 @@ export async function run(): Promise<void> {
   }
 }
 
-function readInputs(): StepInputs {
+function readStepInputs(): StepInputs {
   return readStep((name) => core.getInput(name, { trimWhitespace: false }));
 }
 
@@ -113,35 +113,35 @@ async function findFile(
   return findClusterFile(intent, { client, environment, step, path });
 }
 
-async function checkRequest(
+async function checkInputs(
   step: StepInputs,
   {
     file,
     intent,
     environment,
   }: { file: FileInput | null; intent: Intent; environment: RunnerEnvironment },
-): Promise<{ request: Request; keys: PublicKeys | null; notes: readonly string[] }> {
-  const checked = readRequest({ step, file }, intent);
-  const { notes, request } = checked.request === null ? { notes: [], request: null } : checked;
+): Promise<{ inputs: Inputs; keys: PublicKeys | null; notes: readonly string[] }> {
+  const checked = readInputs({ step, file }, intent);
+  const { notes, inputs } = checked.inputs === null ? { notes: [], inputs: null } : checked;
   const privateKey = step.given['ssh-private-key'] ?? '';
   const result = privateKey === '' ? null : await readPublicKeys(privateKey, environment.temporary);
   const combined = combineKeys({
-    publicKey: request?.sshPublicKey ?? null,
+    publicKey: inputs?.sshPublicKey ?? null,
     fromPrivate: result && 'keys' in result ? result.keys : null,
     configures: isConfiguring(intent),
   });
   const keyProblem = result && 'problem' in result ? result : combined;
   const all = [...checked.problems, ...('problem' in keyProblem ? [keyProblem.problem] : [])];
-  if (request === null || all.length > 0 || 'problem' in combined) {
-    throw new RefusedInputs(all, checked.request === null ? checked.cluster : null);
+  if (inputs === null || all.length > 0 || 'problem' in combined) {
+    throw new RefusedInputs(all, checked.inputs === null ? checked.cluster : null);
   }
   if (combined.keys !== null || intent.kind !== 'review' || intent.withoutSecrets === null) {
-    return { request, keys: combined.keys, notes };
+    return { inputs, keys: combined.keys, notes };
   }
   core.warning(
     `ssh-private-key: GitHub gives no secrets to ${intent.withoutSecrets}, so the plan is made with a substitute; what it says of the key pair is not what a merge would do.`,
   );
-  return { request, keys: { current: SUBSTITUTE_KEY, retired: [] }, notes };
+  return { inputs, keys: { current: SUBSTITUTE_KEY, retired: [] }, notes };
 }
 
 async function perform(
@@ -150,17 +150,17 @@ async function perform(
 ): Promise<void> {
   if (intent.kind === 'operation') return runOperation(job, intent.operation);
 
-  const { environment, request } = job;
+  const { environment, inputs } = job;
   const { repository, run } = environment;
   const client = createClient({
-    token: request.githubToken,
+    token: inputs.githubToken,
     apiUrl: environment.apiUrl,
     log: core.info,
   });
   const now = watchClock(client);
-  const { spec, workingDirectory } = request;
+  const { spec, workingDirectory } = inputs;
   const { name, region } = spec;
-  const { clusterFile } = request;
+  const { clusterFile } = inputs;
   const identity = identifyCluster(environment, { name, region, workingDirectory, clusterFile });
   const today = new Date().toISOString().slice(0, 10);
   const endOfLife = warnEndOfLife(spec.imageTag, today);
@@ -170,11 +170,11 @@ async function perform(
     return reportDrift(job, { client, identity, commit: intent.sha, warnings, redact });
   }
   const subject = await findSubject(client, { intent, environment });
-  const shared = request.comment === 'shared';
+  const shared = inputs.comment === 'shared';
   const { number } = subject;
   const place = number === null ? null : { repository, number, identity, run, shared };
   if (place === null) core.info('No pull request to comment on; the job summary has the report.');
-  else rememberPlace(place);
+  else saveComment(place);
   const announcement = new Announcement({ client, place, redact });
   const checks = new ClusterChecks({
     checks: new Checks(client, repository),
@@ -182,10 +182,10 @@ async function perform(
     cluster: name,
     redact,
   });
-  const key = request.secrets.reviewKey;
+  const key = inputs.secrets.reviewKey;
   const deployment = new Deployment(checks, key);
   const reviews = new Reviews({ checks, deployment, key, now, redact });
-  const labels = new Labels({ client, place, prefix: request.labelPrefix });
+  const labels = new Labels({ client, place, prefix: inputs.labelPrefix });
   switch (intent.kind) {
     case 'review':
     case 'deploy': {
@@ -209,7 +209,7 @@ async function perform(
       });
     }
     case 'failover':
-      return failOver(job, { announcement, commit: intent.sha, fenced: request.fenced });
+      return failOver(job, { announcement, commit: intent.sha, fenced: inputs.fenced });
     case 'replace':
       return replaceNode(job, { announcement, commit: intent.sha });
     case 'close':
@@ -218,7 +218,7 @@ async function perform(
       return awaitConsent(job, {
         announcement,
         labels,
-        label: request.allowPlanLabel,
+        label: inputs.allowPlanLabel,
         commit: intent.sha,
       });
   }
@@ -228,12 +228,12 @@ async function perform(
 async function reportFailure(error: unknown, file: ClusterFile | null): Promise<void> {
   process.exitCode = core.ExitCode.Failure;
   if (error instanceof UserError) {
-    const step = readInputs();
+    const step = readStepInputs();
     const { given } = step;
-    const inputs = listValues(step);
-    const read = createWorkflowReader(process.env, inputs['github-token'] ?? '');
-    const locate = await locateInputs({ env: process.env, inputs, read });
-    const path = inputs['cluster-file'] ?? '';
+    const values = listValues(step);
+    const read = createWorkflowReader(process.env, values['github-token'] ?? '');
+    const locate = await locateInputs({ env: process.env, inputs: values, read });
+    const path = values['cluster-file'] ?? '';
     const annotate = (problem: string) =>
       locateInFile(problem, { path, file, given }) ?? locate(problem);
     const { annotations, lines } = tellProblems(error.problems);

@@ -14,7 +14,7 @@ import {
 import { renderRedacted } from './report/redact.ts';
 import { readEnvironment } from './runner/environment.ts';
 import { logGroup } from './runner/log-group.ts';
-import { type Afterwards, recallAfterwards } from './runner/post-state.ts';
+import { loadPostState, type PostState } from './runner/post-state.ts';
 import { Terraform, type TerraformSetup } from './terraform/cli.ts';
 import { prepareEnvironment } from './terraform/environment.ts';
 import { isUnkept, type Rescue } from './terraform/errored-state.ts';
@@ -28,7 +28,7 @@ const REMINDER = 15_000;
  * finishes a comment that still says that something is running.
  */
 async function cleanUp(): Promise<void> {
-  const { temporary, directory, child, terraform, ...rest } = recallAfterwards();
+  const { temporary, directory, child, terraform, ...rest } = loadPostState();
   await attempt(async () => child && (await awaitChild(child)));
   // Before anything is removed: an apply may have left its state where it ran.
   await attempt(async () => {
@@ -93,7 +93,7 @@ async function finishReports({
   progress,
   unsaid,
   check,
-}: Pick<Afterwards, 'place' | 'progress' | 'unsaid' | 'check'>) {
+}: Pick<PostState, 'place' | 'progress' | 'unsaid' | 'check'>) {
   if ((progress === null && unsaid === null) || (place === null && check === null)) return;
   const { apiUrl, repository } = await readEnvironment(process.env);
   const client = createClient({ token: core.getInput('github-token'), apiUrl, log: core.info });

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { NodeProof } from '../../src/cluster/proof.ts';
 import { createDesired, createHealthy } from '../../src/cluster/testing/fixtures.ts';
 import { createStep } from '../../src/inputs/input-fixtures.ts';
-import { readRequest } from '../../src/inputs/read-inputs.ts';
+import { readInputs } from '../../src/inputs/read-inputs.ts';
 import { decideReplacement } from '../../src/jobs/replace.ts';
 import { configure } from '../../src/operations/configure.ts';
 import { type NodeScript, scriptNodes } from './scripted-nodes.ts';
@@ -21,15 +21,15 @@ const AWAY: NodeScript = {
 };
 const STATES = { 'node-1': 'running', 'node-2': 'running', 'node-3': 'running' };
 
-const made = readRequest(
+const made = readInputs(
   { step: createStep({ settings: 'max_connections = 100' }), file: null },
   { kind: 'operation', operation: 'configure', body: {}, why: 'test' },
 );
-if (made.request === null) throw new Error(made.problems.join('\n'));
-const { request } = made;
+if (made.inputs === null) throw new Error(made.problems.join('\n'));
+const { inputs } = made;
 const desired = createDesired({
-  ...request.spec,
-  image: `${request.spec.image}:${request.spec.imageTag}`,
+  ...inputs.spec,
+  image: `${inputs.spec.image}:${inputs.spec.imageTag}`,
   instanceType: null,
 });
 const healthy = createHealthy(desired);
@@ -73,7 +73,7 @@ function run(
   };
   const playbooks = join(import.meta.dirname, '../../playbooks');
   const access = {
-    ...{ request, keys: { current: 'ssh-ed25519 AAAA', retired: [] }, playbooks, log: () => {} },
+    ...{ inputs, keys: { current: 'ssh-ed25519 AAAA', retired: [] }, playbooks, log: () => {} },
     ...{ directory: place('result'), temporary: place('temporary'), lasting: place('lasting') },
   };
   return configure(access, {

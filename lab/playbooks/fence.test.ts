@@ -73,7 +73,7 @@ function describeAccess(count: number, log: string[]): NodeAccess {
   const [temporary, lasting] = ['temporary', 'lasting'].map((name) => join(folder, name));
   for (const path of [temporary, lasting]) mkdirSync(path as string);
   return {
-    request: {
+    inputs: {
       sshUser: 'admin',
       spec: {
         name: 'postgres',
@@ -88,7 +88,7 @@ function describeAccess(count: number, log: string[]): NodeAccess {
         synchronousReplicas: 0,
       },
       secrets: { sshPrivateKey: 'none', postgresPassword: '', replicationPassword: '' },
-    } as unknown as NodeAccess['request'],
+    } as unknown as NodeAccess['inputs'],
     keys: { current: 'ssh-ed25519 AAAA', retired: [] },
     directory: folder,
     temporary: temporary as string,

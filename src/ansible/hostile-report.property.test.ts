@@ -6,7 +6,7 @@ import type { NodeObservation } from '../cluster/observation.ts';
 import { findProofProblems } from '../cluster/proof.ts';
 import { rollout } from '../cluster/rollout/rollout.ts';
 import { isTerraformStep } from '../cluster/rollout/step.ts';
-import { describeTopology } from '../cluster/rollout/topology.ts';
+import { buildTopologyChange } from '../cluster/rollout/topology.ts';
 import { compareWithLive } from '../cluster/settings/change.ts';
 import { UserError } from '../messages/errors.ts';
 import { renderDeployComment } from '../report/deploy-comment.ts';
@@ -104,7 +104,7 @@ function show({ observations, proof, failures, notes }: AnsibleResult): {
       source: 'live',
       node: primary?.name ?? null,
     },
-    topology: describeTopology({
+    topology: buildTopologyChange({
       observed: observations,
       standing: [...REPORTED.nodes, ...REPORTED.leaving],
       zones: {},

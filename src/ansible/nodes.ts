@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Node } from '../cluster/configuration.ts';
 import type { DesiredCluster } from '../cluster/desired.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
-import type { Request } from '../inputs/inputs.ts';
+import type { Inputs } from '../inputs/inputs.ts';
 import { type PublicKeys, splitKeys } from '../inputs/ssh-key.ts';
 import { writeSecretFile } from '../runner/workspace.ts';
 import { Ansible, listFailures } from './cli.ts';
@@ -14,7 +14,7 @@ import { renderVariables } from './variables.ts';
 
 /** What it takes to reach the nodes. */
 export interface NodeAccess {
-  readonly request: Request;
+  readonly inputs: Inputs;
   readonly keys: PublicKeys;
   /** Where the result is written. */
   readonly directory: string;
@@ -28,7 +28,7 @@ export interface NodeAccess {
 }
 
 /** What was seen of the nodes. */
-export interface Sighting {
+export interface ClusterObservation {
   readonly observed: readonly NodeObservation[];
   /** Names of the nodes that could not be looked at. */
   readonly unreachable: readonly string[];
@@ -84,7 +84,7 @@ export class Nodes {
       lookSeconds?: number;
       fresh?: readonly string[];
     },
-  ): Promise<Sighting> {
+  ): Promise<ClusterObservation> {
     const { desired, waitSeconds, lookSeconds = 0, fresh: freshNodes = [] } = options;
     await this.#writeInventory(standing);
     const report = await this.#ansible.run(
@@ -142,25 +142,25 @@ export class Nodes {
     desired: DesiredCluster,
     options: Omit<Parameters<typeof renderVariables>[0], 'desired' | 'secrets' | 'keys'>,
   ): string {
-    const { keys, request } = this.#access;
-    return renderVariables({ desired, secrets: request.secrets, keys, ...options });
+    const { keys, inputs } = this.#access;
+    return renderVariables({ desired, secrets: inputs.secrets, keys, ...options });
   }
 
   async #writeInventory(standing: readonly Node[]): Promise<void> {
-    const { request, temporary } = this.#access;
+    const { inputs, temporary } = this.#access;
     const sshConfigFile = join(temporary, 'ssh_config');
     if (!this.#isReady) await this.#writeSshConfig(sshConfigFile);
     this.#isReady = true;
     await writeFile(
       this.inventory,
-      renderInventory(standing, { sshUser: request.sshUser, sshConfigFile }),
+      renderInventory(standing, { sshUser: inputs.sshUser, sshConfigFile }),
     );
   }
 
   async #writeSshConfig(path: string): Promise<void> {
-    const { request, temporary } = this.#access;
+    const { inputs, temporary } = this.#access;
     const privateKeyFiles = await Promise.all(
-      splitKeys(request.secrets.sshPrivateKey).map(async (key, index) => {
+      splitKeys(inputs.secrets.sshPrivateKey).map(async (key, index) => {
         const file = join(temporary, `ssh-key-${index + 1}`);
         await writeSecretFile(file, key);
         return file;

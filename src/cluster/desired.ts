@@ -38,7 +38,7 @@ export interface DesiredCluster {
  * and not among them has no addresses yet. `instanceType` null: each node stays what it is. `memoryMib` is
  * the instance type's RAM, null where it is not known. `allowsSlotLoss`: logical slots may be lost.
  */
-export function describeDesired(
+export function buildDesired(
   spec: ClusterSpec,
   {
     standing,

@@ -213,7 +213,7 @@ export interface ReceiverObservation {
 }
 
 /** A node as it is straight after Terraform made it: no Docker, a blank volume. */
-export function describeFreshNode(name: string): NodeObservation {
+export function buildFreshObservation(name: string): NodeObservation {
   return {
     name,
     host: {

@@ -11,7 +11,7 @@ import { renderMarker } from './marker.ts';
 import { isSameText } from './own-comment.ts';
 
 /** Which issue: each cluster has at most one open. */
-export interface IssuePlace {
+export interface IssueRef {
   readonly repository: Repository;
   /** Tells the clusters of a repository apart; letters, digits and `. _ : / -`. */
   readonly identity: string;
@@ -40,7 +40,7 @@ export type ClosingOutcome =
  */
 export async function reportIssue(
   client: GitHubClient,
-  options: IssuePlace & { title: string; body: string },
+  options: IssueRef & { title: string; body: string },
 ): Promise<IssueOutcome> {
   const { repository, identity, title } = options;
   const body = `${renderIssueMarker(identity)}\n${options.body}`;
@@ -68,7 +68,7 @@ export async function reportIssue(
  */
 export async function closeIssue(
   client: GitHubClient,
-  options: IssuePlace & { comment: string },
+  options: IssueRef & { comment: string },
 ): Promise<ClosingOutcome> {
   const { repository, comment } = options;
   return acceptRefusal(async () => {
@@ -103,7 +103,7 @@ interface OpenIssue {
 /** By marker *and* author, oldest first. */
 async function findOpenIssues(
   client: GitHubClient,
-  { repository, identity }: IssuePlace,
+  { repository, identity }: IssueRef,
 ): Promise<OpenIssue[]> {
   const marker = renderIssueMarker(identity);
   const login = await findLogin(client);

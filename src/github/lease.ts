@@ -23,7 +23,7 @@ export const LEASE_PACE: LeasePace = { expiry: 30_000, look: 500, patience: 120_
 const SLOWEST = 6;
 
 /** The comment that is held. */
-export interface LeasePlace {
+export interface LeaseRef {
   readonly repository: Repository;
   /** Id of the comment. */
   readonly comment: number;
@@ -47,7 +47,7 @@ export interface Lease {
  */
 export async function holdLease<T>(
   client: GitHubClient,
-  place: LeasePlace,
+  place: LeaseRef,
   work: (lease: Lease) => Promise<T>,
 ): Promise<T> {
   const { id, deadline } = await takeLease(client, place);
@@ -61,7 +61,7 @@ export async function holdLease<T>(
 
 async function takeLease(
   client: GitHubClient,
-  place: LeasePlace,
+  place: LeaseRef,
 ): Promise<{ id: number; deadline: number }> {
   const { repository, comment, pace } = place;
   const started = performance.now();
@@ -84,7 +84,7 @@ async function takeLease(
 /** Looks at the lease `id`, ever more seldom, until it is gone or has expired. */
 async function awaitRelease(
   client: GitHubClient,
-  { place, id, started }: { place: LeasePlace; id: number; started: number },
+  { place, id, started }: { place: LeaseRef; id: number; started: number },
 ): Promise<void> {
   const { repository, comment, pace } = place;
   for (let wait = pace.look; ; wait = Math.min(wait * 1.5, pace.look * SLOWEST)) {
@@ -113,7 +113,7 @@ function isExpired(
   return now - Date.parse(reaction.created_at) > pace.expiry;
 }
 
-async function dropReaction(client: GitHubClient, place: LeasePlace, id: number): Promise<void> {
+async function dropReaction(client: GitHubClient, place: LeaseRef, id: number): Promise<void> {
   try {
     await client.request(
       'DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions/{reaction_id}',

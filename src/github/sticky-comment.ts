@@ -38,7 +38,7 @@ export type CommentOutcome =
   | Forbidden;
 
 /** Where a comment stands and which one it is. */
-export interface CommentPlace {
+export interface CommentRef {
   readonly repository: Repository;
   /** Number of the pull request or issue. */
   readonly number: number;
@@ -62,14 +62,14 @@ const WRITES = 3;
  */
 export class StickyComment {
   readonly #client: GitHubClient;
-  readonly #place: CommentPlace;
+  readonly #place: CommentRef;
   readonly #layout: CommentLayout;
   readonly #pace: LeasePace;
   #known: OwnComment | undefined;
 
   constructor(
     client: GitHubClient,
-    place: CommentPlace,
+    place: CommentRef,
     { pace = LEASE_PACE }: { pace?: LeasePace } = {},
   ) {
     this.#client = client;

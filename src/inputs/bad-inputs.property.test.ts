@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { COMMANDS, type Intent } from '../runner/intent.ts';
 import { createOperation, createStep, DEPLOY } from './input-fixtures.ts';
-import { readRequest } from './read-inputs.ts';
+import { readInputs } from './read-inputs.ts';
 import { INPUT_NAMES } from './step-inputs.ts';
 
 describe('any input', () => {
@@ -25,11 +25,11 @@ describe('any input', () => {
   test('is answered with a request or with problems', () => {
     fc.assert(
       fc.property(fc.constantFrom(...INPUT_NAMES), value, intent, (name, given, why) => {
-        const { request, problems } = readRequest(
+        const { inputs, problems } = readInputs(
           { step: createStep({ [name]: given }), file: null },
           why,
         );
-        expect(request === null).toBe(problems.length > 0);
+        expect(inputs === null).toBe(problems.length > 0);
       }),
       { numRuns: 2000 },
     );
@@ -47,8 +47,8 @@ describe('any input', () => {
           kind === 'failover' || kind === 'replace'
             ? { kind, body: given, sha: 'a'.repeat(40), why: 'test' }
             : createOperation(kind, given);
-        const { request, problems } = readRequest({ step: createStep(), file: null }, why);
-        expect(request === null).toBe(problems.length > 0);
+        const { inputs, problems } = readInputs({ step: createStep(), file: null }, why);
+        expect(inputs === null).toBe(problems.length > 0);
       }),
     );
   });
@@ -99,11 +99,11 @@ describe('any input', () => {
       const isJson = name === 'request' || name === 'backend-config';
       for (const given of isJson ? [long, `{"${long}`] : [long]) {
         const started = performance.now();
-        const { request, problems } = readRequest(
+        const { inputs, problems } = readInputs(
           { step: createStep({ [name]: given }), file: null },
           DEPLOY,
         );
-        expect(request === null).toBe(problems.length > 0);
+        expect(inputs === null).toBe(problems.length > 0);
         // Milliseconds where it is linear, minutes where a pattern backtracks.
         expect(performance.now() - started, name).toBeLessThan(10_000);
       }

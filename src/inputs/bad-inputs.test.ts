@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { Intent } from '../runner/intent.ts';
 import { createOperation, createStep, DEPLOY, REVIEW } from './input-fixtures.ts';
-import { type InputResult, readRequest } from './read-inputs.ts';
+import { type InputResult, readInputs } from './read-inputs.ts';
 import { SECRET_INPUTS } from './secrets.ts';
 import type { RawInputs } from './step-inputs.ts';
 
 function read(overrides: RawInputs, intent: Intent = DEPLOY): InputResult {
-  return readRequest({ step: createStep(overrides), file: null }, intent);
+  return readInputs({ step: createStep(overrides), file: null }, intent);
 }
 
 const DIGEST = `sha256:${'0123456789abcdef'.repeat(4)}`;
@@ -192,8 +192,8 @@ describe('a value that was mishandled', () => {
   });
 
   test('an image may be given by tag and digest', () => {
-    const { request } = read({ 'image-tag': `17@${DIGEST}` });
-    expect(request?.spec.imageTag).toBe(`17@${DIGEST}`);
+    const { inputs } = read({ 'image-tag': `17@${DIGEST}` });
+    expect(inputs?.spec.imageTag).toBe(`17@${DIGEST}`);
     expect(read({ 'image-tag': `13@${DIGEST}` }).problems).toEqual([
       expect.stringMatching(/PostgreSQL 14 or later/),
     ]);
@@ -209,7 +209,7 @@ describe('the input request', () => {
   test.each(['generate', 'plan', 'apply', 'configure'] as const)(
     'describes the cluster for command: %s',
     (command) => {
-      const { request: found, problems } = read({ request }, createOperation(command));
+      const { inputs: found, problems } = read({ request }, createOperation(command));
       expect(problems).toEqual([]);
       expect(found?.spec).toMatchObject({ instanceType: 't3.large', imageTag: '16' });
     },
@@ -217,9 +217,9 @@ describe('the input request', () => {
 
   test('describes it for an event, too, whose body wins', () => {
     const planned = read({ request }, createOperation('plan', {}));
-    expect(planned.request?.spec).toMatchObject({ instanceType: 't3.large', imageTag: '16' });
+    expect(planned.inputs?.spec).toMatchObject({ instanceType: 't3.large', imageTag: '16' });
     const configured = read({ request }, createOperation('configure', { image_tag: '17' }));
-    expect(configured.request?.spec).toMatchObject({ imageTag: '17', instanceType: 't3.large' });
+    expect(configured.inputs?.spec).toMatchObject({ imageTag: '17', instanceType: 't3.large' });
   });
 });
 
@@ -248,7 +248,7 @@ describe('no secret is shown', () => {
 
   test('a login to a registry needs a name and a password that can be hidden', () => {
     const login = { 'registry-username': 'acme-bot', 'registry-password': 'ghp_0123456789' };
-    expect(read(login).request?.secrets).toMatchObject({
+    expect(read(login).inputs?.secrets).toMatchObject({
       registryUsername: 'acme-bot',
       registryPassword: 'ghp_0123456789',
     });

@@ -1,7 +1,7 @@
 import { completeBackend, type GivenBackend } from './backend.ts';
 import type { ClusterKey } from './cluster-schema.ts';
 import { type Description, readValue } from './combine.ts';
-import type { Request } from './inputs.ts';
+import type { Inputs } from './inputs.ts';
 import { readSettings } from './settings-input.ts';
 import type { RawInputs } from './step-inputs.ts';
 
@@ -9,10 +9,10 @@ import type { RawInputs } from './step-inputs.ts';
  * The request that a description without problems makes. `path`: the cluster file's, null without one; `blank`: an empty
  * state stands for the backend.
  */
-export function makeRequest(
+export function buildInputs(
   description: Description,
   { call, path, blank }: { call: RawInputs; path: string | null; blank: boolean },
-): Request {
+): Inputs {
   const read = <Key extends ClusterKey>(key: Key) => {
     const value = readValue(description, key);
     if (value === null) throw new Error(`${key} has neither a value nor a default.`);

@@ -1,7 +1,7 @@
 import type { Intent } from '../runner/intent.ts';
 import { type ClusterFile, parseClusterFile } from './cluster-file.ts';
 import { createStep, DEPLOY } from './input-fixtures.ts';
-import { type Basis, type InputResult, readRequest } from './read-inputs.ts';
+import { type Basis, type InputResult, readInputs } from './read-inputs.ts';
 import type { RawInputs } from './step-inputs.ts';
 
 /** Where the file is. */
@@ -86,7 +86,7 @@ export async function readFile(
       : before !== undefined
         ? { kind: 'merged', before: await read(before) }
         : { kind: 'standing' };
-  return readRequest({ step: createStep({ ...BARE, ...step }), file: { file, basis } }, intent);
+  return readInputs({ step: createStep({ ...BARE, ...step }), file: { file, basis } }, intent);
 }
 
 /** What every good file needs. */

@@ -3,16 +3,16 @@ import { GOOD, KEY_A, KEY_B, PATH, parseFile, readFile, WHOLE } from './cluster-
 import { CLUSTER_KEYS } from './cluster-schema.ts';
 import { createOperation, createStep, DEPLOY } from './input-fixtures.ts';
 import { locateInFile } from './locate-in-file.ts';
-import { readRequest } from './read-inputs.ts';
+import { readInputs } from './read-inputs.ts';
 import type { RawInputs } from './step-inputs.ts';
 
 describe('a cluster file', () => {
   test('describes everything that is no secret', async () => {
     const { values } = await parseFile(WHOLE);
     expect([...values.keys()].sort()).toEqual([...CLUSTER_KEYS].sort());
-    const { request, problems } = await readFile(WHOLE);
+    const { inputs, problems } = await readFile(WHOLE);
     expect(problems).toEqual([]);
-    expect(request).toMatchObject({
+    expect(inputs).toMatchObject({
       spec: {
         name: 'orders',
         region: 'eu-central-1',
@@ -79,8 +79,8 @@ backend_config: { bucket: states, key: k, region: us-east-1, encrypt: 'true' }
 `;
     const both = await readFile(file, { step: inputs });
     expect(both.problems).toEqual([]);
-    const { request } = readRequest({ step: createStep(inputs), file: null }, DEPLOY);
-    expect((await readFile(file)).request).toEqual({ ...request, clusterFile: PATH });
+    const single = readInputs({ step: createStep(inputs), file: null }, DEPLOY);
+    expect((await readFile(file)).inputs).toEqual({ ...single.inputs, clusterFile: PATH });
   });
 });
 
@@ -291,8 +291,8 @@ describe('a broken file gets one message, on its line', () => {
       /image: still has the placeholder OWNER/,
     ],
   ])('%s', async (_, text, line, expected) => {
-    const { request, problems } = await readFile(text);
-    expect(request).toBeNull();
+    const { inputs, problems } = await readFile(text);
+    expect(inputs).toBeNull();
     expect(problems).toEqual([expect.stringMatching(expected)]);
     expect(problems[0]).toMatch(new RegExp(`^clusters/orders\\.yml:${line}: `));
     expect(problems.join()).not.toContain('hunter2');
@@ -325,8 +325,8 @@ describe('a broken file gets one message, on its line', () => {
   test('numbers of a backend stay as they are written', async () => {
     const config =
       'backend_config: {bucket: 0123, key: 1.10, region: 1e3, list: [010], flag: true}';
-    const { request } = await readFile(`${GOOD.replace('local', 's3')}${config}\n`);
-    expect(request?.backend?.config).toMatchObject({
+    const { inputs } = await readFile(`${GOOD.replace('local', 's3')}${config}\n`);
+    expect(inputs?.backend?.config).toMatchObject({
       bucket: '0123',
       key: '1.10',
       region: '1e3',

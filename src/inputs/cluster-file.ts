@@ -6,7 +6,7 @@ import { CALL_KEYS } from './request-body.ts';
 import { isSecretInput } from './secrets.ts';
 
 /** Bytes that a cluster file may have. One of a thousand settings is smaller. */
-export const MOST_FILE_BYTES = 64 * 1024;
+export const MAX_FILE_BYTES = 64 * 1024;
 
 /** Deeper than any backend's block. */
 const MOST_LEVELS = 16;
@@ -71,7 +71,7 @@ const FLAT = `Allowed: at most ${MOST_LEVELS} levels.`;
 const EXAMPLE = 'a line per key, e.g. cluster_name: orders';
 
 function readText(bytes: Buffer): string | { line: number; problem: string } {
-  if (bytes.length > MOST_FILE_BYTES) {
+  if (bytes.length > MAX_FILE_BYTES) {
     return { line: 1, problem: explainSize(bytes.length) };
   }
   let text: string;
@@ -100,7 +100,7 @@ function readText(bytes: Buffer): string | { line: number; problem: string } {
 
 /** Why a file of so many bytes is not read. */
 export function explainSize(bytes: number): string {
-  return `the file has ${bytes.toLocaleString('en')} bytes. Allowed: ${MOST_FILE_BYTES.toLocaleString('en')}. Is it the right file?`;
+  return `the file has ${bytes.toLocaleString('en')} bytes. Allowed: ${MAX_FILE_BYTES.toLocaleString('en')}. Is it the right file?`;
 }
 
 const ALIAS = 'an alias (*) stands for a value elsewhere. Write the value itself.';

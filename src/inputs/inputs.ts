@@ -2,7 +2,7 @@ import type { ClusterSpec } from '../cluster/spec.ts';
 import type { BackendConfig } from './backend.ts';
 
 /** Everything the workflow gave, typed and checked. */
-export interface Request {
+export interface Inputs {
   /** Path of the file that describes the cluster; null: the inputs do. */
   readonly clusterFile: string | null;
   readonly spec: ClusterSpec;

@@ -1,6 +1,6 @@
 import type { ClusterFile, FileValue } from './cluster-file.ts';
 import { findKey } from './cluster-schema.ts';
-import type { AnnotationPlace } from './locate-in-workflow.ts';
+import type { SourceLocation } from './locate-in-workflow.ts';
 import { findSetting } from './settings-input.ts';
 import type { RawInputs } from './step-inputs.ts';
 
@@ -11,7 +11,7 @@ import type { RawInputs } from './step-inputs.ts';
 export function locateInFile(
   problem: string,
   { path, file, given }: { path: string; file: ClusterFile | null; given: RawInputs },
-): AnnotationPlace | null {
+): SourceLocation | null {
   if (path === '') return null;
   const title = 'Cluster file';
   if (problem.startsWith(`${path}:`)) {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type AnnotationPlace, locateInputs } from './locate-in-workflow.ts';
+import { locateInputs, type SourceLocation } from './locate-in-workflow.ts';
 
 const PATH = '.github/workflows/postgres.yml';
 const ENV = {
@@ -33,7 +33,7 @@ async function annotate(
   text: string,
   problem: string,
   { env, inputs, files }: Case = {},
-): Promise<AnnotationPlace> {
+): Promise<SourceLocation> {
   const all: Record<string, string> = { [PATH]: text, ...files };
   const find = await locateInputs({
     env: { ...ENV, ...env },

@@ -3,14 +3,14 @@ import { parseSettingLines } from '../cluster/settings/lines.ts';
 import { findSetting } from './settings-input.ts';
 
 /** Where an annotation is shown, as `core.error` takes it; empty where that is not known for sure. */
-export interface AnnotationPlace {
+export interface SourceLocation {
   readonly file?: string;
   readonly startLine?: number;
   readonly title?: string;
 }
 
 /** Gives the place of a problem that begins with an input's name and a colon. */
-export type Annotate = (problem: string) => AnnotationPlace;
+export type Annotate = (problem: string) => SourceLocation;
 
 /** What is known of the step that runs. */
 export interface StepSearch {
@@ -175,7 +175,7 @@ function isConsistent({ workflow, given }: Step, inputs: StepSearch['inputs']): 
 function findPlace(
   problem: string,
   { step, inputs }: { step: Step; inputs: StepSearch['inputs'] },
-): AnnotationPlace {
+): SourceLocation {
   const match = /^([a-z][a-z0-9-]*)(?:\.\w+)?: (?:line (\d+): )?/.exec(problem);
   const name = match?.[1] ?? '';
   const input = inputs[name];

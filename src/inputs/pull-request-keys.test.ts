@@ -13,7 +13,7 @@ describe('a file of a pull request', () => {
       use: 'planned' | 'held',
       before: string,
       after: string,
-      take: (request: NonNullable<InputResult['request']>) => unknown,
+      take: (request: NonNullable<InputResult['inputs']>) => unknown,
     ]
   > = {
     cluster_name: ['held', 'orders', 'billing', ({ spec }) => spec.name],
@@ -79,15 +79,15 @@ describe('a file of a pull request', () => {
     Object.entries(CHANGES).map(([key, [, value]]) => [key, value]),
   );
   const step = { 'review-key': 'k'.repeat(32) };
-  const readNotes = (result: InputResult) => (result.request === null ? [] : result.notes);
+  const readNotes = (result: InputResult) => (result.inputs === null ? [] : result.notes);
 
   test.each(Object.entries(CHANGES))('%s', async (key, [use, , after, take]) => {
     const merged = write({ ...STANDING, [key]: after });
     const result = await readFile(merged, { intent: REVIEW, standing: write(STANDING), step });
     expect(result.problems).toEqual([]);
-    const alone = async (text: string) => (await readFile(text, { intent: REVIEW, step })).request;
+    const alone = async (text: string) => (await readFile(text, { intent: REVIEW, step })).inputs;
     const [old, next] = [await alone(write(STANDING)), await alone(merged)];
-    expect(result.request).toEqual(use === 'held' ? old : next);
+    expect(result.inputs).toEqual(use === 'held' ? old : next);
     // No request says whether it must be signed.
     if (old && next && key !== 'require_signature') expect(take(old)).not.toEqual(take(next));
     expect(readNotes(result)).toEqual(
@@ -122,7 +122,7 @@ describe('a file of a pull request', () => {
     });
     expect(moved.problems).toEqual([]);
     expect(readNotes(moved)).toEqual([]);
-    expect(moved.request).toEqual((await readFile(WHOLE, { intent: REVIEW })).request);
+    expect(moved.inputs).toEqual((await readFile(WHOLE, { intent: REVIEW })).inputs);
   });
 
   test('a login stays with the registry of the default branch, whatever a pull request names', async () => {
@@ -133,22 +133,22 @@ describe('a file of a pull request', () => {
       'ghcr.io.evil.example/postgres',
       'postgres',
     ]) {
-      const { request } = await readFile(`${GOOD}image: ${image}\n`, {
+      const { inputs } = await readFile(`${GOOD}image: ${image}\n`, {
         intent: REVIEW,
         standing,
         step: login,
       });
       // The nodes send it to the registry of this image and to no other (test_host.py, Login).
-      expect(request?.spec.image).toBe('ghcr.io/acme/postgres');
-      expect(request?.secrets.registryPassword).toBe('ghp_0123456789');
+      expect(inputs?.spec.image).toBe('ghcr.io/acme/postgres');
+      expect(inputs?.secrets.registryPassword).toBe('ghp_0123456789');
     }
   });
 
   test('an image of the same registry is planned', async () => {
     const standing = `${GOOD}image: ghcr.io/acme/postgres\n`;
     const proposed = `${GOOD}image: ghcr.io/acme/postgres-ha\n`;
-    const { request } = await readFile(proposed, { intent: REVIEW, standing });
-    expect(request?.spec.image).toBe('ghcr.io/acme/postgres-ha');
+    const { inputs } = await readFile(proposed, { intent: REVIEW, standing });
+    expect(inputs?.spec.image).toBe('ghcr.io/acme/postgres-ha');
   });
 
   test.each([
@@ -159,11 +159,11 @@ describe('a file of a pull request', () => {
   ])(
     'without an image on the default branch %s is Docker Hub’s or held back',
     async (image, planned) => {
-      const { request } = await readFile(`${GOOD}image: ${image}\n`, {
+      const { inputs } = await readFile(`${GOOD}image: ${image}\n`, {
         intent: REVIEW,
         standing: GOOD,
       });
-      expect(request?.spec.image).toBe(planned ?? 'postgres');
+      expect(inputs?.spec.image).toBe(planned ?? 'postgres');
     },
   );
 
@@ -176,7 +176,7 @@ describe('a file of a pull request', () => {
   test('a new file is planned from an empty state, and no rule of it counts', async () => {
     const result = await readFile(WHOLE, { intent: REVIEW, standing: null });
     expect(result.problems).toEqual([]);
-    expect(result.request).toMatchObject({
+    expect(result.inputs).toMatchObject({
       spec: { name: 'orders', region: 'eu-central-1', image: 'ghcr.io/acme/postgres' },
       workingDirectory: 'infrastructure/orders',
       backend: null,
@@ -196,7 +196,7 @@ describe('a file of a pull request', () => {
 
   test('a new file with a backend of the step is planned from that state', async () => {
     const step = { backend: 'http', 'backend-config': 'address = "https://state/"' };
-    const { request, problems } = await readFile(
+    const { inputs, problems } = await readFile(
       'cluster_name: orders\nssh_cidrs: [10.0.0.0/8]\nimage: ghcr.io/x/y\n',
       {
         intent: REVIEW,
@@ -205,7 +205,7 @@ describe('a file of a pull request', () => {
       },
     );
     expect(problems).toEqual([]);
-    expect(request).toMatchObject({ backend: { type: 'http' }, spec: { image: 'postgres' } });
+    expect(inputs).toMatchObject({ backend: { type: 'http' }, spec: { image: 'postgres' } });
     const other = await readFile(
       'cluster_name: orders\nssh_cidrs: [10.0.0.0/8]\nbackend_config: {address: https://evil/}\n',
       {
@@ -214,7 +214,7 @@ describe('a file of a pull request', () => {
         step: { backend: 'http' },
       },
     );
-    expect(other.request?.backend?.config).toEqual({});
+    expect(other.inputs?.backend?.config).toEqual({});
   });
 
   test.each<[string, string, RegExp]>([
@@ -250,8 +250,8 @@ describe('a file of a pull request', () => {
       intent: REVIEW,
       standing: `${GOOD}label_prefix: db/\n`,
     });
-    expect(result.request).toBeNull();
-    expect(result.request === null && result.cluster).toEqual({
+    expect(result.inputs).toBeNull();
+    expect(result.inputs === null && result.cluster).toEqual({
       name: 'orders',
       path: PATH,
       workingDirectory: '.postgres-cluster/orders',
@@ -263,16 +263,16 @@ describe('a file of a pull request', () => {
 
   test.each(['\t', 'replicas: 2\n'])('a new file without a name is nobody’s: %j', async (text) => {
     const result = await readFile(text, { intent: REVIEW, standing: null });
-    expect(result.request === null && result.cluster).toBeNull();
+    expect(result.inputs === null && result.cluster).toBeNull();
   });
 });
 
 describe('a file that a merge brought', () => {
   const take = (result: InputResult) => ({
-    onPlanChange: result.request?.onPlanChange,
-    allowDestroyLabel: result.request?.allowDestroyLabel,
-    allowCollationLabel: result.request?.allowCollationLabel,
-    allowSlotLossLabel: result.request?.allowSlotLossLabel,
+    onPlanChange: result.inputs?.onPlanChange,
+    allowDestroyLabel: result.inputs?.allowDestroyLabel,
+    allowCollationLabel: result.inputs?.allowCollationLabel,
+    allowSlotLossLabel: result.inputs?.allowSlotLossLabel,
   });
 
   test.each<[string, string, string | null, object, readonly RegExp[]]>([
@@ -322,7 +322,7 @@ describe('a file that a merge brought', () => {
     const result = await readFile(text, { before });
     expect(result.problems).toEqual([]);
     expect(take(result)).toMatchObject(expected);
-    expect(result.request === null ? [] : result.notes).toEqual(
+    expect(result.inputs === null ? [] : result.notes).toEqual(
       notes.map((note) => expect.stringMatching(note)),
     );
   });
@@ -337,7 +337,7 @@ describe('a file that a merge brought', () => {
 
   test('the step may say otherwise', async () => {
     const file = `${GOOD}on_plan_change: apply\n`;
-    const { request } = await readFile(file, { before: GOOD, step: { 'on-plan-change': 'apply' } });
-    expect(request?.onPlanChange).toBe('apply');
+    const { inputs } = await readFile(file, { before: GOOD, step: { 'on-plan-change': 'apply' } });
+    expect(inputs?.onPlanChange).toBe('apply');
   });
 });

@@ -2,12 +2,12 @@ import { describe, expect, test } from 'vitest';
 import type { Intent } from '../runner/intent.ts';
 import { CLUSTER_KEYS, findKey, nameInput } from './cluster-schema.ts';
 import { ACTION_INPUTS, createOperation, createStep, DEPLOY, REVIEW } from './input-fixtures.ts';
-import { type InputResult, readRequest } from './read-inputs.ts';
+import { type InputResult, readInputs } from './read-inputs.ts';
 import { SECRET_INPUTS } from './secrets.ts';
 import { DEFAULTED, INPUT_NAMES, type RawInputs, readStep } from './step-inputs.ts';
 
 function read(overrides: RawInputs = {}, intent: Intent = DEPLOY): InputResult {
-  return readRequest({ step: createStep(overrides), file: null }, intent);
+  return readInputs({ step: createStep(overrides), file: null }, intent);
 }
 
 describe('readRequest', () => {
@@ -71,18 +71,18 @@ describe('readRequest', () => {
   });
 
   test('gives a typed request', () => {
-    const { request } = read({
+    const { inputs } = read({
       'replica-count': '3',
       'client-cidrs': '10.0.0.0/8, 192.168.0.0/16\n10.0.0.0/8',
     });
-    expect(request?.spec).toMatchObject({
+    expect(inputs?.spec).toMatchObject({
       name: 'postgres',
       replicaCount: 3,
       settings: { max_connections: '100', shared_buffers: '256MB' },
       clientCidrs: ['10.0.0.0/8', '192.168.0.0/16'],
     });
-    expect(request?.workingDirectory).toBe('.postgres-cluster/postgres');
-    expect(request?.backend).toEqual({
+    expect(inputs?.workingDirectory).toBe('.postgres-cluster/postgres');
+    expect(inputs?.backend).toEqual({
       type: 's3',
       config: {
         bucket: 'states',
@@ -171,16 +171,16 @@ describe('readRequest', () => {
     expect(read({ 'allow-plan-label': 'allow-collation-change' }).problems).toEqual([
       expect.stringMatching(/It is the label of allow-collation-label, too/),
     ]);
-    expect(read({ 'label-prefix': 'db/' }).request?.labelPrefix).toBe('db/');
-    expect(read().request?.labelPrefix).toBeNull();
+    expect(read({ 'label-prefix': 'db/' }).inputs?.labelPrefix).toBe('db/');
+    expect(read().inputs?.labelPrefix).toBeNull();
   });
 
   test('a path that is no file’s is not told in the comment of the cluster named by default', () => {
     const result = read({ 'cluster-file': '../orders.yml' });
     expect(result.problems).toEqual([expect.stringMatching(/^cluster-file: "\.\.\/orders\.yml"/)]);
-    expect(result.request === null && result.cluster).toBeNull();
+    expect(result.inputs === null && result.cluster).toBeNull();
     const plain = read({ region: 'nowhere' });
-    expect(plain.request === null && plain.cluster?.name).toBe('postgres');
+    expect(plain.inputs === null && plain.cluster?.name).toBe('postgres');
   });
 
   test('reports all problems at once', () => {
@@ -199,9 +199,9 @@ describe('readRequest', () => {
   });
 
   test('gives the primary and the replicas that are waited for', () => {
-    expect(read().request?.spec).toMatchObject({ primary: null, synchronousReplicas: 0 });
-    const { request } = read({ primary: 'node-3', 'synchronous-replicas': '2' });
-    expect(request?.spec).toMatchObject({ primary: 'node-3', synchronousReplicas: 2 });
+    expect(read().inputs?.spec).toMatchObject({ primary: null, synchronousReplicas: 0 });
+    const { inputs } = read({ primary: 'node-3', 'synchronous-replicas': '2' });
+    expect(inputs?.spec).toMatchObject({ primary: 'node-3', synchronousReplicas: 2 });
   });
 
   test('a replica count that is none is one problem, whatever depends on it', () => {
@@ -211,9 +211,9 @@ describe('readRequest', () => {
 
   describe('settings', () => {
     const readSettings = (overrides: RawInputs) => {
-      const { request, problems } = read(overrides);
+      const { inputs, problems } = read(overrides);
       expect(problems).toEqual([]);
-      return request?.spec.settings;
+      return inputs?.spec.settings;
     };
 
     test('come as postgresql.conf has them, with those that have an input of their own', () => {
@@ -239,8 +239,8 @@ describe('readRequest', () => {
 
     test('are given in one place, unless an event says otherwise for its run', () => {
       const body = createOperation('configure', { max_connections: 300 });
-      const { request } = read({ settings: 'max_connections = 200\njit = off' }, body);
-      expect(request?.spec.settings).toMatchObject({ max_connections: '300', jit: 'off' });
+      const { inputs } = read({ settings: 'max_connections = 200\njit = off' }, body);
+      expect(inputs?.spec.settings).toMatchObject({ max_connections: '300', jit: 'off' });
       const single = JSON.stringify({ max_connections: 300 });
       expect(read({ request: single, settings: 'max_connections = 200' }).problems).toEqual([
         'request.max_connections: max_connections is given in settings, line 1, as well. Keep one of them.',
@@ -277,9 +277,9 @@ describe('readRequest', () => {
     });
 
     test('takes the node that a person has fenced, from the input or the event', () => {
-      expect(read({}, failover()).request?.fenced).toBeNull();
-      expect(read({ fenced: 'node-1' }, failover()).request?.fenced).toBe('node-1');
-      expect(read({}, failover({ fenced: 'node-2' })).request?.fenced).toBe('node-2');
+      expect(read({}, failover()).inputs?.fenced).toBeNull();
+      expect(read({ fenced: 'node-1' }, failover()).inputs?.fenced).toBe('node-1');
+      expect(read({}, failover({ fenced: 'node-2' })).inputs?.fenced).toBe('node-2');
       expect(read({}, failover({ fenced: 'the old one' })).problems).toEqual([
         expect.stringMatching(/^client_payload\.fenced: "the old one" is not allowed\./),
       ]);
@@ -298,7 +298,7 @@ describe('readRequest', () => {
       const request = '{"replica_count": 3, "image_tag": "16", "primary": "node-2"}';
       const found = read({ request }, failover({ fenced: 'node-1' }));
       expect(found.problems).toEqual([]);
-      expect(found.request).toMatchObject({
+      expect(found.inputs).toMatchObject({
         fenced: 'node-1',
         spec: { replicaCount: 3, imageTag: '16', primary: 'node-2' },
       });
@@ -315,11 +315,11 @@ describe('readRequest', () => {
     });
 
     test('takes the node and its volume from the input or the event', () => {
-      expect(read({ replace: 'node-2' }, replace()).request).toMatchObject({
+      expect(read({ replace: 'node-2' }, replace()).inputs).toMatchObject({
         ...{ replace: 'node-2', replaceVolume: false },
       });
       const body = { replace: 'node-3', replace_volume: true };
-      expect(read({ replace: 'node-2' }, replace(body)).request).toMatchObject({
+      expect(read({ replace: 'node-2' }, replace(body)).inputs).toMatchObject({
         ...{ replace: 'node-3', replaceVolume: true },
       });
       expect(read({}, replace({ replace: 'the slow one' })).problems).toEqual([
@@ -382,15 +382,15 @@ describe('readRequest', () => {
 
     test('is what an event says for its run', () => {
       const event = createOperation('generate', { replica_count: 4 });
-      const { request } = read({ 'replica-count': '3', request: '{"replica_count": 3}' }, event);
-      expect(request?.spec.replicaCount).toBe(4);
+      const { inputs } = read({ 'replica-count': '3', request: '{"replica_count": 3}' }, event);
+      expect(inputs?.spec.replicaCount).toBe(4);
     });
   });
 
   describe('request body', () => {
     test('describes the cluster and is named in messages', () => {
       const body = { instance_type: 't2.small', replica_count: 4, region: 'us-east-1' };
-      expect(read({ request: JSON.stringify(body) }).request?.spec).toMatchObject({
+      expect(read({ request: JSON.stringify(body) }).inputs?.spec).toMatchObject({
         instanceType: 't2.small',
         replicaCount: 4,
       });
@@ -428,8 +428,8 @@ describe('readRequest', () => {
         region: 'us-east-1',
         image_tag: '14-alpine',
       };
-      const { request } = read({}, createOperation('configure', body));
-      expect(request?.spec).toMatchObject({
+      const { inputs } = read({}, createOperation('configure', body));
+      expect(inputs?.spec).toMatchObject({
         imageTag: '14-alpine',
         settings: { max_connections: '200', shared_buffers: '256MB' },
       });
@@ -480,7 +480,7 @@ describe('readRequest', () => {
       expect(read({ backend: '', 'backend-config': '' }).problems).toEqual([
         expect.stringMatching(/^backend: missing\. Terraform would keep its state/),
       ]);
-      expect(read({ backend: 'local', 'backend-config': '' }).request?.backend?.type).toBe('local');
+      expect(read({ backend: 'local', 'backend-config': '' }).inputs?.backend?.type).toBe('local');
     });
 
     test.each<[string, string, RegExp]>([
@@ -515,7 +515,7 @@ describe('readRequest', () => {
 
     test('takes JSON, and leaves the lock to DynamoDB where the team has a table', () => {
       const config = { bucket: 'b', key: 'k', region: 'r', dynamodb_table: 't' };
-      expect(read({ 'backend-config': JSON.stringify(config) }).request?.backend?.config).toEqual({
+      expect(read({ 'backend-config': JSON.stringify(config) }).inputs?.backend?.config).toEqual({
         ...config,
         encrypt: true,
       });

@@ -1,5 +1,5 @@
 import { COMMANDS, type Command, type Intent } from '../runner/intent.ts';
-import { chooseDirectory, makeRequest } from './build-inputs.ts';
+import { buildInputs, chooseDirectory } from './build-inputs.ts';
 import { checkDescription } from './check-description.ts';
 import type { ClusterFile } from './cluster-file.ts';
 import type { ClusterKey } from './cluster-schema.ts';
@@ -11,7 +11,7 @@ import {
   giveInputs,
   readValue,
 } from './combine.ts';
-import type { Request } from './inputs.ts';
+import type { Inputs } from './inputs.ts';
 import { holdBack, keepRules, listDifferences, PLAN_USES } from './pull-request-keys.ts';
 import {
   type Bodies,
@@ -60,13 +60,13 @@ export interface ClusterLabel {
 /** A request, or every problem found in it. */
 export type InputResult =
   | {
-      readonly request: Request;
+      readonly inputs: Inputs;
       readonly problems: readonly [];
       /** What a plan takes from elsewhere than from the pull request, a sentence each. */
       readonly notes: readonly string[];
     }
   | {
-      readonly request: null;
+      readonly inputs: null;
       readonly problems: readonly string[];
       /** Null where too little of it is valid. */
       readonly cluster: ClusterLabel | null;
@@ -82,7 +82,7 @@ export function readCommand(inputs: RawInputs): Command | null {
  * Checks all inputs at once, in the light of what the run is for: secrets are asked for only where they
  * are needed. Nothing is written, started or sent.
  */
-export function readRequest(
+export function readInputs(
   { step, file }: { step: StepInputs; file: FileInput | null },
   intent: Intent,
 ): InputResult {
@@ -117,7 +117,7 @@ export function readRequest(
       ...(file?.file.secrets ?? []).flatMap(listParts),
     ]);
     return {
-      request: null,
+      inputs: null,
       problems: problems.map(redact),
       // Also a path that is not allowed names a file, and its cluster is not the one that is named by default.
       cluster: labelCluster(used.description, path ?? (values['cluster-file'] || null)),
@@ -126,7 +126,7 @@ export function readRequest(
   return {
     problems: [],
     notes: plan?.notes ?? [],
-    request: makeRequest(used.description, { call, path, blank: plan?.blank ?? false }),
+    inputs: buildInputs(used.description, { call, path, blank: plan?.blank ?? false }),
   };
 }
 

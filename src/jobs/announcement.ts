@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import * as core from '@actions/core';
 import type { GitHubClient } from '../github/client.ts';
-import { type CommentOutcome, type CommentPlace, StickyComment } from '../github/sticky-comment.ts';
+import { type CommentOutcome, type CommentRef, StickyComment } from '../github/sticky-comment.ts';
 import { type Redact, renderRedacted } from '../report/redact.ts';
 
 /** A comment's Markdown without secrets, and what stands for it where there is no room. */
-export interface Words {
+export interface ReportText {
   readonly body: string;
   readonly short: string | null;
 }
@@ -27,12 +27,12 @@ export class Announcement {
   /** Once is enough. */
   #silent = false;
   readonly #warned = new Set<string>();
-  #unsaid: Words | null = null;
+  #unsaid: ReportText | null = null;
 
   constructor(options: {
     client: GitHubClient;
     /** Null: no pull request to comment on. */
-    place: CommentPlace | null;
+    place: CommentRef | null;
     redact: Redact;
   }) {
     const { client, place, redact } = options;
@@ -53,11 +53,11 @@ export class Announcement {
   }
 
   /** The latest words, where GitHub failed to take them; null where it has them or refuses them for good. */
-  get unsaid(): Words | null {
+  get unsaid(): ReportText | null {
     return this.#unsaid;
   }
 
-  #render<Report>(report: Report, { body, short }: Form<Report>): Words {
+  #render<Report>(report: Report, { body, short }: Form<Report>): ReportText {
     const redact = this.#redact;
     return {
       body: renderRedacted(report, { render: body, redact }),
@@ -66,7 +66,7 @@ export class Announcement {
   }
 
   async #speak(
-    words: Words,
+    words: ReportText,
     say: (comment: StickyComment) => Promise<CommentOutcome>,
   ): Promise<void> {
     if (this.#comment === null || this.#silent) return;

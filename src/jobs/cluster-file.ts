@@ -5,7 +5,7 @@ import { findTestMerge } from '../github/test-merge.ts';
 import {
   type ClusterFile,
   explainSize,
-  MOST_FILE_BYTES,
+  MAX_FILE_BYTES,
   parseClusterFile,
 } from '../inputs/cluster-file.ts';
 import { type FileInput, readLabel, readPlanLabel } from '../inputs/read-inputs.ts';
@@ -229,7 +229,7 @@ async function readAt(commit: string, search: Search): Promise<ClusterFile | nul
     repository,
     commit,
     path,
-    limit: MOST_FILE_BYTES,
+    limit: MAX_FILE_BYTES,
   });
   switch (found.kind) {
     case 'missing':

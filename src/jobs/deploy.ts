@@ -13,9 +13,9 @@ import { listLeftOut } from '../report/left-out.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import { ChangedPlanError } from '../review/check-runs.ts';
 import { isMergedAs } from '../review/choose.ts';
-import { rememberEnd, rememberProgress } from '../runner/post-state.ts';
+import { saveEnd, saveProgress } from '../runner/post-state.ts';
 import { findStopped } from '../terraform/existing-nodes.ts';
-import { describeNodes, findUnseenLosses } from '../terraform/node-changes.ts';
+import { buildNodeChanges, findUnseenLosses } from '../terraform/node-changes.ts';
 import { type Ground, permit, refuse } from '../terraform/permit.ts';
 import { hasReviewable } from '../terraform/plan-differences.ts';
 import { ProviderLockError } from '../terraform/provider-lock.ts';
@@ -31,7 +31,7 @@ import { listStates, type Preview, previewRollout } from './preview.ts';
 import { beginReport, type Context, publishProgress } from './run-context.ts';
 import { configureNodes } from './single-operation.ts';
 import { allowsSlotLoss, refuseSlotLoss, type SlotConsent } from './slot-loss.ts';
-import { Stages } from './staged-apply.ts';
+import { StagedApply } from './staged-apply.ts';
 
 const NEXT_STEPS: Readonly<Record<Phase, string>> = {
   planning: 'Nothing was changed. Fix the cause and run the job again.',
@@ -61,12 +61,12 @@ export async function deploy(
 ): Promise<void> {
   const { announcement, reviews, deployment, commit, warnings } = context;
   const { branch, pushedAt } = intent;
-  const { onPlanChange } = job.request;
+  const { onPlanChange } = job.inputs;
   let phase: Phase = 'planning';
   let report = beginReport(job, { commit, warnings });
   const enter = async (next: Phase) => {
     phase = next;
-    rememberProgress({ ...report, progress: { state: 'cancelled', phase } });
+    saveProgress({ ...report, progress: { state: 'cancelled', phase } });
     await publishProgress(announcement, { ...report, progress: { state: phase } });
   };
   const finish = async (progress: DeployState) => {
@@ -78,7 +78,7 @@ export async function deploy(
       title: renderDeployTitle,
       summary: renderDeployShort,
     });
-    rememberEnd(announcement);
+    saveEnd(announcement);
   };
 
   try {
@@ -97,13 +97,13 @@ export async function deploy(
 
     // A label allows what its own pull request brings, and nothing that is pushed with it later.
     const labels = pull !== null && isMergedAs(pull, commit) ? pull.labels : null;
-    let ground: Ground = { kind: 'plan', label: job.request.allowDestroyLabel, labels };
-    const consent: SlotConsent = { label: job.request.allowSlotLossLabel, labels };
+    let ground: Ground = { kind: 'plan', label: job.inputs.allowDestroyLabel, labels };
+    const consent: SlotConsent = { label: job.inputs.allowSlotLossLabel, labels };
     const { providerLock } = plan;
     let { digest } = reviews.describe(plan.summary, { commit, image: null, providerLock });
     const isReviewable = hasReviewable(plan.summary);
     // Where nothing is applied the nodes are looked at anyway before anything is done to them.
-    if (plan.summary.hasChanges || plan.standing.halted.length > 0) {
+    if (plan.summary.hasChanges || plan.standing.notRunning.length > 0) {
       const preview = await previewRollout(job, plan);
       const image = findImageDigest(preview.observed);
       const review = reviews.describe(plan.summary, { commit, image, providerLock });
@@ -126,7 +126,7 @@ export async function deploy(
     else await deployment.resume(commit, digest);
 
     await enter('applying');
-    const stages = new Stages(job, {
+    const stages = new StagedApply(job, {
       terraform,
       permitted: permit(plan, ground),
       digest: plan.digest,
@@ -136,7 +136,7 @@ export async function deploy(
     const nodes = await stages.provision();
 
     await enter('configuring');
-    const made = describeNodes(plan.summary);
+    const made = buildNodeChanges(plan.summary);
     const stopped = findStopped(plan.standing, plan.summary);
     // Those that were stopped have been started.
     const started = Object.fromEntries(stopped.map(({ name }) => [name, 'running']));
@@ -144,12 +144,12 @@ export async function deploy(
     const soFar = report.warnings;
     const result = await configureNodes(job, {
       nodes,
-      instanceType: job.request.spec.instanceType,
+      instanceType: job.inputs.spec.instanceType,
       memoryMib: plan.memoryMib,
       allowsSlotLoss: allowsSlotLoss(consent),
       infrastructure: stages,
       fresh: [...made.create, ...made.replace],
-      starting: plan.standing.halted.map(({ node }) => node.name),
+      starting: plan.standing.notRunning.map(({ node }) => node.name),
       states,
       reviewedImage: kept?.image ?? null,
       labels,
@@ -206,10 +206,10 @@ function refuseEarly(options: {
     ...refuseSlotLoss(preview.slotLoss, consent),
   ];
   if (refusals.length > 0) throw new UserError(refusals);
-  const removed = [...describeNodes(plan.summary).destroy, ...findUnseenLosses(plan.summary)];
+  const removed = [...buildNodeChanges(plan.summary).destroy, ...findUnseenLosses(plan.summary)];
   // A former primary that is started while nobody sees the present one may come up beside it, or alone on old data.
   const stopped = findStopped(plan.standing, plan.summary).map(({ name }) => name);
-  const running = plan.standing.nodes.length - plan.standing.halted.length;
+  const running = plan.standing.nodes.length - plan.standing.notRunning.length;
   if ('notObserved' in database && stopped.length > 0 && running > 0) {
     throw new UserError(
       `${stopped.join(', ')} would be started, but the nodes that run could not be looked at first, so nobody knows which one is the primary. Nothing was changed. ${database.notObserved}`,

@@ -20,8 +20,8 @@ import {
   planDirectory,
   refuseForeignCluster,
 } from './job.ts';
-import { accessNodes, describeDatabase, previewRollout } from './preview.ts';
-import { describeRun } from './run-context.ts';
+import { accessNodes, buildDatabasePlan, previewRollout } from './preview.ts';
+import { buildRunInfo } from './run-context.ts';
 
 /**
  * Compares what stands with what is asked for, infrastructure and database. As long as they differ one issue
@@ -47,18 +47,18 @@ export async function reportDrift(
   await refuseForeignCluster(job, terraform);
   const plan = await planDirectory(job, terraform, { lock: false });
   const preview = await previewRollout(job, plan);
-  const described = describeDatabase(job, { plan, preview });
+  const described = buildDatabasePlan(job, { plan, preview });
   const faults = describeFaults(preview.observed, preview.desired);
   const report: DriftReport = {
     ...described,
-    cluster: job.request.spec.name,
+    cluster: job.inputs.spec.name,
     plan: plan.summary,
     refusals: [],
     // These are said apart.
     warnings: [...warnings, ...described.warnings].filter((text) => !faults.includes(text)),
     faults,
     notChecked: preview.observed.length === 0 ? null : explainPasswords(findMissingPasswords(job)),
-    run: { ...describeRun(job, commit), tool, planDigest: plan.digest },
+    run: { ...buildRunInfo(job, commit), tool, planDigest: plan.digest },
   };
   const shown = redactReport(report, redact);
   await core.summary.addRaw(redact(renderDriftSummary(shown)), true).write({ overwrite: true });
@@ -95,8 +95,8 @@ export async function reportDrift(
 }
 
 /** The inputs of the passwords that a look at the nodes could not check. */
-function findMissingPasswords({ request }: Job): Parameters<typeof explainPasswords>[0] {
-  const { postgresPassword, replicationPassword } = request.secrets;
+function findMissingPasswords({ inputs }: Job): Parameters<typeof explainPasswords>[0] {
+  const { postgresPassword, replicationPassword } = inputs.secrets;
   return [
     ...(postgresPassword === '' ? (['postgres-password'] as const) : []),
     ...(replicationPassword === '' ? (['replication-password'] as const) : []),

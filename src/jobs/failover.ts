@@ -18,7 +18,7 @@ import { readNodes } from '../terraform/outputs.ts';
 import type { Announcement } from './announcement.ts';
 import { haltInstance } from './halt.ts';
 import { ensureDirectory, type Job, openTerraform } from './job.ts';
-import { type LookUp, lookUpNodes } from './look-up.ts';
+import { type RefreshedNodes, refreshNodes } from './refresh-nodes.ts';
 import { beginReport } from './run-context.ts';
 import { configureNodes } from './single-operation.ts';
 import { replaceInstance } from './staged-apply.ts';
@@ -35,8 +35,8 @@ export async function failOver(
 ): Promise<void> {
   const { announcement, commit, fenced } = options;
   // Whichever node is the best: where the primary shall be in the end is the next deploy's.
-  const spec = { ...given.request.spec, primary: null };
-  const job: Job = { ...given, request: { ...given.request, spec } };
+  const spec = { ...given.inputs.spec, primary: null };
+  const job: Job = { ...given, inputs: { ...given.inputs, spec } };
   let steps: readonly Step[] = [];
   let proof: readonly NodeProof[] = [];
   let warnings: readonly string[] = [];
@@ -54,7 +54,7 @@ export async function failOver(
       spec,
     });
     refuseOtherSize(known.length, spec.replicaCount);
-    const { nodes: standing, unasked, gone, states } = await refreshNodes(job, terraform, known);
+    const { nodes: standing, unasked, gone, states } = await refreshOrRecall(job, terraform, known);
     if (fenced !== null && states === null) {
       core.warning(
         `fenced: ${fenced} is believed without another look, as AWS cannot be asked. If its instance runs nevertheless, there will be two primaries.`,
@@ -86,7 +86,7 @@ export async function failOver(
         `synchronous-replicas: commits wait for ${spec.synchronousReplicas} and ${streaming} ${streaming === 1 ? 'streams' : 'stream'}, so all writes wait. Bring the other nodes back, or deploy with synchronous-replicas: ${streaming}.`,
       );
     }
-    const wanted = given.request.spec.primary;
+    const wanted = given.inputs.spec.primary;
     if (wanted !== null && wanted !== result.primary) {
       core.warning(
         `primary: ${wanted} would become the primary again with the next deploy. Change the input if it shall not.`,
@@ -118,18 +118,18 @@ function refuseOtherSize(standing: number, replicaCount: number): void {
  * has to do, and a person's word (`states` is null). The rest of the configuration is not planned: what is wrong with
  * it does not concern the instances that are there.
  */
-async function refreshNodes(
+async function refreshOrRecall(
   job: Job,
   terraform: Terraform,
   known: readonly Node[],
 ): Promise<
-  Pick<LookUp, 'nodes' | 'unasked'> & {
+  Pick<RefreshedNodes, 'nodes' | 'unasked'> & {
     gone: readonly string[];
     states: Readonly<Record<string, string>> | null;
   }
 > {
   try {
-    const { nodes, states, unasked } = await lookUpNodes(job, terraform);
+    const { nodes, states, unasked } = await refreshNodes(job, terraform);
     const gone = nodes.map(({ name }) => name).filter((name) => states[name] === 'terminated');
     return { nodes, unasked, gone, states };
   } catch (error) {

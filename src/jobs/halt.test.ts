@@ -46,7 +46,7 @@ beforeAll(async () => {
   // What it needs of a job.
   job = {
     actionRoot,
-    request: { spec: SPEC },
+    inputs: { spec: SPEC },
     workspace: { directory, temporary: folder },
     keys: { current: PUBLIC_KEY, retired: [] },
   } as unknown as Job;

@@ -3,7 +3,7 @@ import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Node } from '../cluster/configuration.ts';
 import { logGroup } from '../runner/log-group.ts';
-import { rememberChild } from '../runner/post-state.ts';
+import { saveChild } from '../runner/post-state.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { renderHaltTfvars, TFVARS_FILE } from '../terraform/files.ts';
 import { permit } from '../terraform/permit.ts';
@@ -17,7 +17,7 @@ import type { Job } from './job.ts';
  * @throws UserError with Terraform's words
  */
 export async function haltInstance(
-  job: Pick<Job, 'actionRoot' | 'workspace' | 'request'>,
+  job: Pick<Job, 'actionRoot' | 'workspace' | 'inputs'>,
   terraform: Terraform,
   node: Node,
 ): Promise<void> {
@@ -27,7 +27,7 @@ export async function haltInstance(
   await copyFile(join(job.actionRoot, 'templates', 'halt', 'main.tf'), join(directory, 'main.tf'));
   await writeFile(
     join(directory, TFVARS_FILE),
-    renderHaltTfvars({ region: job.request.spec.region, instanceId: node.instanceId }),
+    renderHaltTfvars({ region: job.inputs.spec.region, instanceId: node.instanceId }),
   );
   const halting = await terraform.at(directory);
   await logGroup(`Stop the instance of ${node.name} by force`, async () => {
@@ -37,7 +37,7 @@ export async function haltInstance(
     const summary = summarizePlan(JSON.parse(await halting.showJson(planFile)));
     await halting.apply(permit({ planFile, summary }, { kind: 'halt' }), {
       temporary,
-      announce: rememberChild,
+      announce: saveChild,
     });
   });
 }

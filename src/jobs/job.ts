@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import * as core from '@actions/core';
 import { usesLockfile } from '../inputs/backend.ts';
-import type { Backend, Request } from '../inputs/inputs.ts';
+import type { Backend, Inputs } from '../inputs/inputs.ts';
 import type { PublicKeys } from '../inputs/ssh-key.ts';
 import { type GenerateResult, generate, regenerate } from '../operations/generate.ts';
 import { type PlanResult, plan } from '../operations/plan.ts';
 import type { Tool } from '../report/footer.ts';
 import type { RunnerEnvironment } from '../runner/environment.ts';
 import { logGroup } from '../runner/log-group.ts';
-import { rememberTerraform } from '../runner/post-state.ts';
+import { saveTerraform } from '../runner/post-state.ts';
 import { locateLocalState, type Workspace } from '../runner/workspace.ts';
 import { Terraform } from '../terraform/cli.ts';
 import { prepareEnvironment } from '../terraform/environment.ts';
@@ -19,7 +19,7 @@ import { readState, refuseForeignState } from '../terraform/outputs.ts';
 /** Everything a job works with. */
 export interface Job {
   readonly environment: RunnerEnvironment;
-  readonly request: Request;
+  readonly inputs: Inputs;
   /** Null only where no key is needed and none was given. */
   readonly keys: PublicKeys | null;
   readonly workspace: Workspace;
@@ -36,8 +36,8 @@ export async function openTerraform(
   { providerLock = null }: { providerLock?: string | null } = {},
 ): Promise<{ terraform: Terraform; tool: Tool }> {
   const binary = await findTerraform({
-    name: job.request.terraformBinary,
-    usesLockfile: usesLockfile(job.request.backend?.config ?? {}),
+    name: job.inputs.terraformBinary,
+    usesLockfile: usesLockfile(job.inputs.backend?.config ?? {}),
     releasesUrl: process.env.TERRAFORM_RELEASES_URL,
     log: core.info,
   });
@@ -46,10 +46,10 @@ export async function openTerraform(
     product: binary.product,
     directory: job.workspace.directory,
     keep: join(job.workspace.lasting, 'errored-state'),
-    backend: job.request.backend?.type ?? 'local',
+    backend: job.inputs.backend?.type ?? 'local',
     temporary: job.workspace.temporary,
   };
-  rememberTerraform(setup);
+  saveTerraform(setup);
   const environment = await prepareEnvironment(process.env, setup);
   const terraform = new Terraform({
     ...setup,
@@ -64,7 +64,7 @@ export async function openTerraform(
 export async function generateDirectory(job: Job): Promise<void> {
   const backend = await placeBackend(job);
   const generated = await generate(
-    { spec: job.request.spec, backend },
+    { spec: job.inputs.spec, backend },
     { ...locateGenerated(job), publicKey: job.keys?.current ?? null },
   );
   announceGenerated(generated, 'Generated');
@@ -83,12 +83,12 @@ function announceGenerated({ directory, files }: GenerateResult, verb: string): 
  * The backend as Terraform gets it: the state of a `local` one lasts in the working directory, while Terraform's own
  * directory is made anew by every run. Where no trusted place names a backend, an empty state stands for it.
  */
-async function placeBackend({ request, workspace }: Job): Promise<Backend> {
-  if (request.backend === null) {
+async function placeBackend({ inputs, workspace }: Job): Promise<Backend> {
+  if (inputs.backend === null) {
     return { type: 'local', config: { path: join(workspace.temporary, 'blank.tfstate') } };
   }
-  const { type, config } = request.backend;
-  if (type !== 'local') return request.backend;
+  const { type, config } = inputs.backend;
+  if (type !== 'local') return inputs.backend;
   return { type, config: { ...config, path: await locateLocalState(workspace, config.path) } };
 }
 
@@ -111,7 +111,7 @@ export async function ensureDirectory(job: Job): Promise<void> {
 export async function refuseForeignCluster(job: Job, terraform: Terraform): Promise<void> {
   await logGroup('Read the state', () => terraform.init());
   const state = readState(await terraform.outputs());
-  if (state !== null) refuseForeignState(state, job.request.spec);
+  if (state !== null) refuseForeignState(state, job.inputs.spec);
 }
 
 /**

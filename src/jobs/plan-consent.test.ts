@@ -137,7 +137,7 @@ describe('awaitConsent', () => {
           runUrl: 'https://github.com/acme/database/actions/runs/21',
           actionRef: null,
         },
-        request: { spec: { name: 'orders' } },
+        inputs: { spec: { name: 'orders' } },
       } as unknown as Job;
 
       await awaitConsent(job, { announcement: announce(21), labels, label, commit: COMMIT });

@@ -2,13 +2,13 @@ import { join } from 'node:path';
 import * as core from '@actions/core';
 import { type NodeAccess, Nodes } from '../ansible/nodes.ts';
 import { warnCollations } from '../cluster/collation.ts';
-import { type DesiredCluster, describeDesired } from '../cluster/desired.ts';
+import { buildDesired, type DesiredCluster } from '../cluster/desired.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
 import { isRunningPrimary } from '../cluster/replication.ts';
 import { foresee, type Unseen } from '../cluster/rollout/foresight.ts';
 import { explainSlotLoss, findSlotFates } from '../cluster/rollout/logical-slots.ts';
 import { type Rollout, rollout } from '../cluster/rollout/rollout.ts';
-import { describeTopology } from '../cluster/rollout/topology.ts';
+import { buildTopologyChange } from '../cluster/rollout/topology.ts';
 import { compareWithApplied, compareWithLive } from '../cluster/settings/change.ts';
 import { UserError } from '../messages/errors.ts';
 import { findVantage, requireSight } from '../operations/configure.ts';
@@ -20,12 +20,16 @@ import type { SettingsReport } from '../report/settings.ts';
 import { findWait, warnSynchronous } from '../report/steps.ts';
 import { logGroup } from '../runner/log-group.ts';
 import {
+  type ExistingNodes,
   explainHalted,
   explainStopped,
   findStopped,
-  type Standing,
 } from '../terraform/existing-nodes.ts';
-import { describeNodes, explainUnseenLosses, readPlannedZones } from '../terraform/node-changes.ts';
+import {
+  buildNodeChanges,
+  explainUnseenLosses,
+  readPlannedZones,
+} from '../terraform/node-changes.ts';
 import type { Job } from './job.ts';
 
 /** How long a node may take to answer when it is only looked at. */
@@ -47,11 +51,11 @@ export interface Preview {
  * taken for what they will be. Changes nothing.
  */
 export async function previewRollout(job: Job, plan: PlanResult): Promise<Preview> {
-  const { spec } = job.request;
+  const { spec } = job.inputs;
   const standing = plan.standing.nodes;
   const stopped = findStopped(plan.standing, plan.summary).map(({ name }) => name);
   const desired: DesiredCluster = {
-    ...describeDesired(spec, {
+    ...buildDesired(spec, {
       standing,
       instanceType: spec.instanceType,
       memoryMib: plan.memoryMib,
@@ -64,7 +68,7 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
     observed: [],
     desired,
   });
-  const changes = describeNodes(plan.summary);
+  const changes = buildNodeChanges(plan.summary);
   const notObserved = (reason: string) =>
     unseen({
       notObserved: [reason, ...explainStopped(plan.standing, plan.summary)].join(' '),
@@ -128,7 +132,7 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
 }
 
 /** What a report says of the database, before and after. */
-export function describeDatabase(
+export function buildDatabasePlan(
   job: Job,
   { plan, preview }: { plan: PlanResult; preview: Preview },
 ): Pick<
@@ -138,8 +142,8 @@ export function describeDatabase(
   readonly warnings: readonly string[];
 } {
   const { database, observed, desired } = preview;
-  const { synchronousReplicas, replicaCount: replicas } = job.request.spec;
-  const changes = describeNodes(plan.summary);
+  const { synchronousReplicas, replicaCount: replicas } = job.inputs.spec;
+  const changes = buildNodeChanges(plan.summary);
   const steps = 'steps' in database ? database.steps : [];
   const replication = { synchronousReplicas, replicas };
   const leftOut = listLeftOut('steps' in database ? database.leftOut : null, {
@@ -153,13 +157,13 @@ export function describeDatabase(
     describeExceptions(observed, desired),
     warnCollations(observed, {
       image: desired.image,
-      label: job.request.allowCollationLabel,
+      label: job.inputs.allowCollationLabel,
     }),
   ];
   return {
     database,
     settings: describeSettings(plan, preview),
-    topology: describeTopology({
+    topology: buildTopologyChange({
       observed,
       standing: plan.standing.nodes,
       zones: readPlannedZones(plan.summary),
@@ -178,10 +182,10 @@ export function describeDatabase(
 }
 
 /** EC2's word for the state of each node's instance, by the node's name. */
-export function listStates({ nodes, halted }: Standing): Record<string, string> {
+export function listStates({ nodes, notRunning }: ExistingNodes): Record<string, string> {
   return {
     ...Object.fromEntries(nodes.map(({ name }) => [name, 'running'])),
-    ...Object.fromEntries(halted.map(({ node, state }) => [node.name, state])),
+    ...Object.fromEntries(notRunning.map(({ node, state }) => [node.name, state])),
   };
 }
 
@@ -205,10 +209,10 @@ function describeSettings(
 
 /** What it takes to log in; null without a key. */
 export function accessNodes(job: Job): NodeAccess | null {
-  const { workspace, keys, request, actionRoot } = job;
-  if (!keys || request.secrets.sshPrivateKey === '') return null;
+  const { workspace, keys, inputs, actionRoot } = job;
+  if (!keys || inputs.secrets.sshPrivateKey === '') return null;
   return {
-    request,
+    inputs,
     keys,
     directory: workspace.directory,
     temporary: workspace.temporary,

@@ -10,7 +10,7 @@ import { renderDeploySummary } from '../report/summary.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import type { Announcement } from './announcement.ts';
 import { ensureDirectory, type Job, openTerraform, refuseForeignCluster } from './job.ts';
-import { type LookUp, lookUpNodes } from './look-up.ts';
+import { type RefreshedNodes, refreshNodes } from './refresh-nodes.ts';
 import { beginReport } from './run-context.ts';
 import { configureNodes } from './single-operation.ts';
 import { replaceInstance } from './staged-apply.ts';
@@ -26,11 +26,11 @@ export async function replaceNode(
   options: { announcement: Announcement; commit: string },
 ): Promise<void> {
   const { announcement, commit } = options;
-  const { replace: node, replaceVolume: volume } = given.request;
+  const { replace: node, replaceVolume: volume } = given.inputs;
   if (node === null) throw new Error('a replacement without a node');
   // Where the primary shall be in the end is the next deploy's.
-  const spec = { ...given.request.spec, primary: null };
-  const job: Job = { ...given, request: { ...given.request, spec } };
+  const spec = { ...given.inputs.spec, primary: null };
+  const job: Job = { ...given, inputs: { ...given.inputs, spec } };
   let steps: readonly Step[] = [];
   let proof: readonly NodeProof[] = [];
   let notes: DeployReport['notes'] = [];
@@ -43,7 +43,7 @@ export async function replaceNode(
     await ensureDirectory(job);
     const { terraform } = await openTerraform(job);
     await refuseForeignCluster(job, terraform);
-    const found = await lookUpNodes(job, terraform);
+    const found = await refreshNodes(job, terraform);
     refuseOthers(node, { found, replicaCount: spec.replicaCount });
     const result = await configureNodes(job, {
       ...found,
@@ -62,7 +62,7 @@ export async function replaceNode(
       },
     });
     core.notice(`${node} has another instance${volume ? ' and a new data volume' : ''}.`);
-    const wanted = given.request.spec.primary;
+    const wanted = given.inputs.spec.primary;
     if (wanted !== null && wanted !== result.primary) {
       core.warning(
         `${result.primary} is the primary now; the next deploy makes ${wanted} the primary again, as the input primary asks.`,
@@ -85,7 +85,7 @@ export async function replaceNode(
 
 function refuseOthers(
   node: string,
-  { found, replicaCount }: { found: LookUp; replicaCount: number },
+  { found, replicaCount }: { found: RefreshedNodes; replicaCount: number },
 ): void {
   const standing = found.nodes.map(({ name }) => name);
   if (!standing.includes(node)) {

@@ -11,7 +11,7 @@ import {
 } from '../report/plan-comment.ts';
 import { renderDeploySummary, renderPlanSummary } from '../report/summary.ts';
 import type { ReviewOrigin } from '../review/record.ts';
-import { rememberEnd, rememberProgress } from '../runner/post-state.ts';
+import { saveEnd, saveProgress } from '../runner/post-state.ts';
 import { refuse } from '../terraform/permit.ts';
 import type { Labels } from './effect-labels.ts';
 import {
@@ -21,7 +21,7 @@ import {
   planDirectory,
   refuseForeignCluster,
 } from './job.ts';
-import { describeDatabase, previewRollout } from './preview.ts';
+import { buildDatabasePlan, previewRollout } from './preview.ts';
 import { beginReport, type Context, publishProgress } from './run-context.ts';
 import { refuseSlotLoss } from './slot-loss.ts';
 
@@ -47,7 +47,7 @@ export async function review(
   const blank = beginReport(job, { commit, warnings });
   let refusals: readonly string[];
   try {
-    rememberProgress({ ...blank, progress: { state: 'cancelled', phase: 'planning' } });
+    saveProgress({ ...blank, progress: { state: 'cancelled', phase: 'planning' } });
     await publishProgress(announcement, { ...blank, progress: { state: 'planning' } });
     const { report, overtaken } = await preparePlan(job, context, origin);
     await announcement.summarize(report, renderPlanSummary);
@@ -76,11 +76,11 @@ export async function review(
     } as const;
     await announcement.summarize(failed, renderDeploySummary);
     await publishProgress(announcement, failed);
-    rememberEnd(announcement);
+    saveEnd(announcement);
     await labels.show([]);
     throw error;
   }
-  rememberEnd(announcement);
+  saveEnd(announcement);
   // The comment says so already; a red check keeps it from being merged.
   if (refusals.length > 0) throw new UserError(refusals);
 }
@@ -104,12 +104,12 @@ async function preparePlan(
   });
   core.setOutput('plan-digest', kept.digest);
   const pull = await subject.read();
-  const described = describeDatabase(job, { plan, preview });
-  const { allowDestroyLabel: label, allowSlotLossLabel } = job.request;
+  const described = buildDatabasePlan(job, { plan, preview });
+  const { allowDestroyLabel: label, allowSlotLossLabel } = job.inputs;
   const labels = pull?.labels ?? null;
   const report: PlanReport = {
     ...described,
-    cluster: job.request.spec.name,
+    cluster: job.inputs.spec.name,
     plan: plan.summary,
     refusals: [
       ...refuse(plan.summary, { kind: 'plan', label, labels }),

@@ -28,7 +28,7 @@ export interface Context {
 }
 
 /** What a report says of its run, before anything is known of a plan. */
-export function describeRun(job: Job, commit: string): RunInfo {
+export function buildRunInfo(job: Job, commit: string): RunInfo {
   return {
     commit,
     url: job.environment.runUrl,
@@ -45,14 +45,14 @@ export function beginReport(
   { commit, warnings = [] }: { commit: string; warnings?: readonly string[] },
 ): Omit<DeployReport, 'progress'> {
   return {
-    cluster: job.request.spec.name,
+    cluster: job.inputs.spec.name,
     plan: null,
     steps: null,
     proof: [],
     reviewed: null,
     notes: [],
     warnings,
-    run: describeRun(job, commit),
+    run: buildRunInfo(job, commit),
   };
 }
 

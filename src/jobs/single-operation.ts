@@ -15,7 +15,7 @@ import { listSteps } from '../report/steps.ts';
 import type { Operation } from '../runner/intent.ts';
 import { logGroup } from '../runner/log-group.ts';
 import type { Terraform } from '../terraform/cli.ts';
-import { describeNodes, explainUnseenLosses } from '../terraform/node-changes.ts';
+import { buildNodeChanges, explainUnseenLosses } from '../terraform/node-changes.ts';
 import { permit, refuse } from '../terraform/permit.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
 import {
@@ -27,9 +27,9 @@ import {
   refuseForeignCluster,
 } from './job.ts';
 import { LeftOutError } from './left-out-error.ts';
-import { lookUpNodes } from './look-up.ts';
 import { accessNodes } from './preview.ts';
-import { Stages } from './staged-apply.ts';
+import { refreshNodes } from './refresh-nodes.ts';
+import { StagedApply } from './staged-apply.ts';
 
 /** Runs one operation alone; its result lies in a file, its path in an output. */
 export async function runOperation(job: Job, operation: Operation): Promise<void> {
@@ -45,7 +45,7 @@ export async function runOperation(job: Job, operation: Operation): Promise<void
     case 'configure': {
       await logGroup('Read the state', () => terraform.init());
       await configureNodes(job, {
-        ...(await lookUpNodes(job, terraform)),
+        ...(await refreshNodes(job, terraform)),
         instanceType: null,
         memoryMib: null,
         infrastructure: null,
@@ -64,10 +64,10 @@ export async function runOperation(job: Job, operation: Operation): Promise<void
 async function applyAlone(job: Job, terraform: Terraform): Promise<void> {
   await refuseForeignCluster(job, terraform);
   const planned = await planDirectory(job, terraform, { lock: true });
-  const ground = { kind: 'plan', label: job.request.allowDestroyLabel, labels: null } as const;
+  const ground = { kind: 'plan', label: job.inputs.allowDestroyLabel, labels: null } as const;
   const problems = [...refuseTurns(planned.summary), ...refuse(planned.summary, ground)];
   if (problems.length > 0) throw new UserError(problems);
-  await new Stages(job, {
+  await new StagedApply(job, {
     terraform,
     permitted: permit(planned, ground),
     digest: planned.digest,
@@ -76,7 +76,7 @@ async function applyAlone(job: Job, terraform: Terraform): Promise<void> {
 }
 
 function refuseTurns(plan: PlanSummary): string[] {
-  const { resize, destroy } = describeNodes(plan);
+  const { resize, destroy } = buildNodeChanges(plan);
   const turns = [
     ...resize.map(({ node, from, to }) => `${node} would become ${to} instead of ${from}`),
     ...destroy.map((node) => `${node} would be removed`),

@@ -15,8 +15,8 @@ import { permit } from '../terraform/permit.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import { hasReviewable } from '../terraform/plan-differences.ts';
 import type { Job } from './job.ts';
-import { lookUpNodes } from './look-up.ts';
-import { replaceInstance, Stages } from './staged-apply.ts';
+import { refreshNodes } from './refresh-nodes.ts';
+import { replaceInstance, StagedApply } from './staged-apply.ts';
 
 // On a cloud without machines: what Terraform really does to the nodes of a failover.
 
@@ -54,7 +54,7 @@ beforeAll(async () => {
   });
   // What a stage needs of a job.
   job = {
-    request: { spec: SPEC },
+    inputs: { spec: SPEC },
     workspace: { directory, temporary: folder },
     keys: { current: PUBLIC_KEY, retired: [] },
   } as unknown as Job;
@@ -122,10 +122,10 @@ test('a node gets a blank data volume as well, where that is asked for', async (
 });
 
 test('the nodes are looked up where they are now, and one that does not run is not asked', async () => {
-  const [before] = (await lookUpNodes(job, terraform)).nodes;
+  const [before] = (await refreshNodes(job, terraform)).nodes;
   const id = before?.instanceId ?? '';
   await aws.stopInstance(id);
-  expect(await lookUpNodes(job, terraform)).toMatchObject({
+  expect(await refreshNodes(job, terraform)).toMatchObject({
     states: { 'node-1': 'stopped', 'node-2': 'running' },
     unasked: ['node-1'],
   });
@@ -135,11 +135,11 @@ test('the nodes are looked up where they are now, and one that does not run is n
     const instance = instances[id];
     if (instance) instance.publicIp = '10.99.7.7';
   });
-  const { nodes, unasked } = await lookUpNodes(job, terraform);
+  const { nodes, unasked } = await refreshNodes(job, terraform);
   expect(unasked).toEqual([]);
   expect(nodes[0]).toEqual({ ...before, publicAddress: '10.99.7.7' });
   await aws.terminate(id);
-  expect(await lookUpNodes(job, terraform)).toMatchObject({
+  expect(await refreshNodes(job, terraform)).toMatchObject({
     nodes: [{ name: 'node-1' }, { name: 'node-2' }],
     states: { 'node-1': 'terminated' },
     unasked: ['node-1'],
@@ -150,7 +150,7 @@ test.each([5, 0])(
   'they are looked up whatever is asked for: replica_count %i',
   async (replica_count) => {
     writeValues({ replica_count });
-    const { nodes } = await lookUpNodes(job, terraform);
+    const { nodes } = await refreshNodes(job, terraform);
     expect(nodes.map(({ name }) => name)).toEqual(['node-1', 'node-2']);
     writeValues({});
   },
@@ -161,7 +161,7 @@ test('a provider that does not answer stops a run that would send passwords', as
     outputs: () => terraform.outputs(),
     plan: () => Promise.reject(new UserError('UnauthorizedOperation')),
   } as unknown as Terraform;
-  const failure = await lookUpNodes(job, denied).catch((error) => error);
+  const failure = await refreshNodes(job, denied).catch((error) => error);
   expect(failure).toBeInstanceOf(UserError);
   expect(failure.message).toMatch(
     /^The nodes could not be looked up in AWS, so nothing was sent[\s\S]*UnauthorizedOperation/,
@@ -175,8 +175,8 @@ const planValues = async (values: object): Promise<PlanResult> => {
   return plan(terraform, { directory, planFile, publicKey: null, lock: true });
 };
 
-const openStages = (whole: PlanResult): Stages =>
-  new Stages(job, {
+const openStages = (whole: PlanResult): StagedApply =>
+  new StagedApply(job, {
     terraform,
     permitted: permit(whole, { kind: 'plan', label: 'allow', labels: ['allow'] }),
     digest: whole.digest,
@@ -221,7 +221,9 @@ describe('EC2 has no capacity for the new type', () => {
 
   test('as long as there is none, a rerun touches no other node', async () => {
     const whole = await planValues(LARGE);
-    expect(whole.standing.halted).toMatchObject([{ node: { name: 'node-2' }, state: 'stopped' }]);
+    expect(whole.standing.notRunning).toMatchObject([
+      { node: { name: 'node-2' }, state: 'stopped' },
+    ]);
     const { problems } = await fail(openStages(whole).provision());
     expect(problems[0]).toMatch(/^node-2: EC2 has no capacity/);
     expect(readMachines()).toEqual({ 'node-1': 't3.medium running', 'node-2': 't3.large stopped' });
@@ -292,7 +294,12 @@ test('what started a node and was left in the state by a run that was killed goe
   expect(hasReviewable(whole.summary)).toBe(false);
   const permitted = permit(whole, ground);
   const { digest } = whole;
-  await new Stages(job, { terraform, permitted, digest, standing: standing.nodes }).provision();
+  await new StagedApply(job, {
+    terraform,
+    permitted,
+    digest,
+    standing: standing.nodes,
+  }).provision();
   expect(readMachines()).toEqual({ 'node-1': 't3.large running', 'node-2': 't3.large running' });
   expect((await planValues(values)).summary.hasChanges).toBe(false);
 });

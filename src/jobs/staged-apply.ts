@@ -6,17 +6,17 @@ import { UserError } from '../messages/errors.ts';
 import { apply } from '../operations/apply.ts';
 import type { Infrastructure } from '../operations/infrastructure.ts';
 import { writeResult } from '../operations/result.ts';
-import type { Outliving } from '../process/child-process.ts';
+import type { SurvivorOptions } from '../process/child-process.ts';
 import { logGroup } from '../runner/log-group.ts';
-import { rememberChild } from '../runner/post-state.ts';
+import { saveChild } from '../runner/post-state.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import {
   attachmentAddress,
-  describeNodes,
+  buildNodeChanges,
   instanceAddress,
   keepNodes,
   nodeNumber,
-  type Stage,
+  type PlanOverrides,
   volumeAddress,
 } from '../terraform/node-changes.ts';
 import { readNodes } from '../terraform/outputs.ts';
@@ -28,7 +28,7 @@ import type { Job } from './job.ts';
  * The reviewed plan, applied in stages: Terraform alone would change all instances at the same time. Each
  * stage is a plan of its own and must be a part of the reviewed one.
  */
-export class Stages implements Infrastructure {
+export class StagedApply implements Infrastructure {
   readonly #job: Job;
   readonly #terraform: Terraform;
   /** The whole plan. */
@@ -73,7 +73,7 @@ export class Stages implements Infrastructure {
 
   async #provision(): Promise<readonly Node[]> {
     const { summary } = this.#whole;
-    const { resize, destroy } = describeNodes(summary);
+    const { resize, destroy } = buildNodeChanges(summary);
     if (resize.length === 0 && destroy.length === 0) {
       const { outputs, jsonFile } = await logGroup('Apply', () =>
         apply(this.#terraform, {
@@ -97,7 +97,7 @@ export class Stages implements Infrastructure {
 
   /** Terraform starts an instance whose type it changes; what has its type already is started in a stage of its own. */
   async #start(): Promise<readonly Node[]> {
-    const changing = describeNodes(this.#whole.summary).resize.map(({ node }) => node);
+    const changing = buildNodeChanges(this.#whole.summary).resize.map(({ node }) => node);
     const names = this.#stopped.map(({ name }) => name);
     const resized = names.filter((name) => changing.includes(name));
     if (resized.length > 0) await this.#resize(resized);
@@ -124,7 +124,7 @@ export class Stages implements Infrastructure {
   async destroy(): Promise<readonly Node[]> {
     await this.#applyStage('Remove the nodes that left', undefined, {
       findMore: (planned) =>
-        describeNodes(planned).resize.map(
+        buildNodeChanges(planned).resize.map(
           ({ node, from, to }) => `${node} would become ${to} instead of ${from} at the same time.`,
         ),
     });
@@ -139,14 +139,14 @@ export class Stages implements Infrastructure {
     return replaceInstance(this.#job, this.#terraform, node);
   }
 
-  #keep(): Stage {
+  #keep(): PlanOverrides {
     const { summary } = this.#whole;
     return keepNodes(summary, { standing: this.#standing, resized: this.#resized });
   }
 
   #applyStage(
     title: string,
-    stage: Stage | undefined,
+    stage: PlanOverrides | undefined,
     options: {
       /** Nodes whose stopped instance it starts. */
       starts?: readonly string[];
@@ -174,7 +174,7 @@ export class Stages implements Infrastructure {
   #adopt(outputs: unknown, jsonFile: string): readonly Node[] {
     const { directory } = this.#job.workspace;
     core.setOutput('apply-json', jsonFile);
-    this.#standing = readNodes(outputs, { directory, spec: this.#job.request.spec });
+    this.#standing = readNodes(outputs, { directory, spec: this.#job.inputs.spec });
     return this.#standing;
   }
 }
@@ -193,7 +193,7 @@ export async function replaceInstance(
 ): Promise<readonly Node[]> {
   const volumes = volume ? [volumeAddress(node)] : [];
   const instance = instanceAddress(node);
-  const stage: Stage = {
+  const stage: PlanOverrides = {
     // The variables of the whole cluster are of no account to this one node, but its type is.
     instanceTypes: await readInstanceTypes(job, terraform),
     keptNodes: [],
@@ -206,12 +206,12 @@ export async function replaceInstance(
     ground: { kind: 'replacement', node, volume },
   });
   const { directory } = job.workspace;
-  return readNodes(await terraform.outputs(), { directory, spec: job.request.spec });
+  return readNodes(await terraform.outputs(), { directory, spec: job.inputs.spec });
 }
 
 async function readInstanceTypes(job: Job, terraform: Terraform): Promise<Record<string, string>> {
   const { directory } = job.workspace;
-  const nodes = readNodes(await terraform.outputs(), { directory, spec: job.request.spec });
+  const nodes = readNodes(await terraform.outputs(), { directory, spec: job.inputs.spec });
   return Object.fromEntries(
     nodes.map(({ name, instanceType }) => [nodeNumber(name), instanceType]),
   );
@@ -223,7 +223,7 @@ async function applyStage(
   terraform: Terraform,
   options: {
     title: string;
-    stage: Stage | undefined;
+    stage: PlanOverrides | undefined;
     ground: Ground;
     /** What else the stage would do that it must not. */
     findMore?: (planned: PlanSummary) => string[];
@@ -272,6 +272,6 @@ function sayStop(nodes: readonly string[], message: string): string {
 }
 
 /** An apply that is under way outlives a kill of this process; the post step waits for it. */
-function nameHeirs(job: Job): Outliving {
-  return { temporary: job.workspace.temporary, announce: rememberChild };
+function nameHeirs(job: Job): SurvivorOptions {
+  return { temporary: job.workspace.temporary, announce: saveChild };
 }

@@ -1,4 +1,4 @@
-import type { Outliving } from '../process/child-process.ts';
+import type { SurvivorOptions } from '../process/child-process.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import type { Permit } from '../terraform/permit.ts';
 import { writeResult } from './result.ts';
@@ -18,7 +18,7 @@ export async function apply(
     permitted: Permit;
     /** Of the plan. */
     digest: string;
-    outlives: Outliving;
+    outlives: SurvivorOptions;
   },
 ): Promise<ApplyResult> {
   const { permitted, digest, directory, outlives } = options;

@@ -77,7 +77,7 @@ describe('nodes that could not be looked at', () => {
 
 describe('alone, on a state with another number of nodes', () => {
   const alone = (replicaCount: number) =>
-    configure({ request: { spec: { replicaCount } } } as NodeAccess, {
+    configure({ inputs: { spec: { replicaCount } } } as NodeAccess, {
       nodes: desired.nodes,
       instanceType: null,
       memoryMib: null,

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import { sshAddress } from '../ansible/inventory.ts';
-import { type NodeAccess, Nodes, type Sighting } from '../ansible/nodes.ts';
+import { type ClusterObservation, type NodeAccess, Nodes } from '../ansible/nodes.ts';
 import type { AnsibleResult } from '../ansible/result.ts';
 import type { Node } from '../cluster/configuration.ts';
-import { type DesiredCluster, describeDesired } from '../cluster/desired.ts';
+import { buildDesired, type DesiredCluster } from '../cluster/desired.ts';
 import { pinImage } from '../cluster/image.ts';
-import { describeFreshNode, type NodeObservation } from '../cluster/observation.ts';
+import { buildFreshObservation, type NodeObservation } from '../cluster/observation.ts';
 import { findProofProblems, NOT_PROVED, type NodeProof } from '../cluster/proof.ts';
 import { compareNames, isRunningPrimary } from '../cluster/replication.ts';
 import type { LeftOut } from '../cluster/rollout/left-out.ts';
@@ -28,7 +28,13 @@ const HANGING_SECONDS = 120;
 /** The same step so many times in a row leads nowhere. */
 const REPETITIONS = 3;
 
-const NOBODY: Sighting = { observed: [], unreachable: [], broken: [], locked: [], failures: [] };
+const NOBODY: ClusterObservation = {
+  observed: [],
+  unreachable: [],
+  broken: [],
+  locked: [],
+  failures: [],
+};
 
 /** What was done and what was proved. */
 export interface ConfigureResult {
@@ -72,7 +78,7 @@ export interface ConfigureListeners {
 
 /** How the next steps are decided from what was seen; `reachable` is the part of `desired` that was. */
 export type Decide = (
-  sighting: Sighting,
+  sighting: ClusterObservation,
   clusters: { readonly desired: DesiredCluster; readonly reachable: DesiredCluster },
 ) => Rollout;
 
@@ -115,7 +121,7 @@ export async function configure(
 ): Promise<ConfigureResult> {
   const { directory, log } = access;
   if (options.infrastructure === null) {
-    checkNodeCount(options.nodes, access.request.spec.replicaCount);
+    checkNodeCount(options.nodes, access.inputs.spec.replicaCount);
   }
   const nodes = new Nodes(access);
   let outcome: Outcome;
@@ -170,7 +176,7 @@ async function converge(
   const { access, instanceType, memoryMib, infrastructure, decide } = options;
   const { onSteps, onNotes, onLeftOut, allowsSlotLoss = false } = options;
   const { reviewedImage: reviewed = null, starting = [], states = {}, labels = null } = options;
-  const { allowCollationLabel } = access.request;
+  const { allowCollationLabel } = access.inputs;
   let standing = options.nodes;
   const fresh = new Set(options.fresh);
   // Nodes that are asked no more: once given up, their instance was stopped, or their PostgreSQL could not be.
@@ -182,7 +188,7 @@ async function converge(
     const isBooting = fresh.size > 0 || starting.length > 0 || steps.some(isTerraformStep);
     // A machine that this run has made is waited for like any other that boots.
     const patience = decide === undefined || fresh.size > 0;
-    const described = describeDesired(access.request.spec, {
+    const described = buildDesired(access.inputs.spec, {
       standing,
       instanceType,
       memoryMib,
@@ -275,12 +281,12 @@ async function converge(
 }
 
 /** Where this runner logs in from. */
-export function findVantage({ request }: NodeAccess): Vantage {
+export function findVantage({ inputs }: NodeAccess): Vantage {
   const interfaces = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   const addresses = interfaces
     .filter(({ family, internal }) => family === 'IPv4' && !internal)
     .map(({ address }) => address);
-  return { sshCidrs: request.spec.sshCidrs, addresses };
+  return { sshCidrs: inputs.spec.sshCidrs, addresses };
 }
 
 /**
@@ -291,7 +297,7 @@ export function findVantage({ request }: NodeAccess): Vantage {
  * @throws UserError with the likely cause and the way out first, then what failed on which node
  */
 export function requireSight(
-  { observed, unreachable, broken, locked, failures }: Sighting,
+  { observed, unreachable, broken, locked, failures }: ClusterObservation,
   desired: DesiredCluster,
   options: {
     asked: readonly Node[];
@@ -320,7 +326,7 @@ export function requireSight(
     !away.some((name) => fresh.includes(name));
   if (isSafe) {
     const gone = [...before, ...lost].filter(leaves);
-    return { observed: [...observed, ...gone.map(describeFreshNode)], away };
+    return { observed: [...observed, ...gone.map(buildFreshObservation)], away };
   }
   const silence = { asked, silent: [...before, ...silent], locked: lockedOut, states };
   throw new UserError([

@@ -1,6 +1,6 @@
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Backend, Request } from '../inputs/inputs.ts';
+import type { Backend, Inputs } from '../inputs/inputs.ts';
 import { BACKEND_FILE, renderBackend, renderTfvars, TFVARS_FILE } from '../terraform/files.ts';
 import { writeResult } from './result.ts';
 
@@ -15,16 +15,16 @@ export interface GenerateResult {
 type Values = Readonly<Record<typeof TFVARS_FILE | typeof BACKEND_FILE, string>>;
 
 /**
- * Turns the request into a Terraform directory: the static templates as they are, and the values as JSON. The directory
+ * Turns the inputs into a Terraform directory: the static templates as they are, and the values as JSON. The directory
  * is made anew, so that nothing is in it but that. `publicKey` may be null; then `plan` supplies it.
  */
 export async function generate(
-  request: Pick<Request, 'spec'> & { readonly backend: Backend },
+  inputs: Pick<Inputs, 'spec'> & { readonly backend: Backend },
   options: { directory: string; templates: string; publicKey: string | null },
 ): Promise<GenerateResult> {
   return writeDirectory(options, {
-    [TFVARS_FILE]: renderTfvars(request.spec, options.publicKey),
-    [BACKEND_FILE]: renderBackend(request.backend),
+    [TFVARS_FILE]: renderTfvars(inputs.spec, options.publicKey),
+    [BACKEND_FILE]: renderBackend(inputs.backend),
   });
 }
 

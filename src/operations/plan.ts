@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { AppliedDatabase } from '../cluster/settings/change.ts';
 import type { Terraform } from '../terraform/cli.ts';
-import { readStanding, type Standing } from '../terraform/existing-nodes.ts';
+import { type ExistingNodes, readExistingNodes } from '../terraform/existing-nodes.ts';
 import { readApplied, readPlannedMemory } from '../terraform/outputs.ts';
 import {
   canonicalizePlan,
@@ -20,7 +20,7 @@ export interface PlanResult {
   /** RAM of the instance type in MiB; null where the plan does not tell. */
   readonly memoryMib: number | null;
   /** The nodes as the plan found them. */
-  readonly standing: Standing;
+  readonly standing: ExistingNodes;
   /** What the nodes were asked to run before; null where nobody knows. */
   readonly applied: AppliedDatabase | null;
   /** Text of the lock file that names the provider which planned; null where none was installed. */
@@ -56,7 +56,7 @@ export async function plan(
     summary,
     memoryMib: readPlannedMemory(document),
     applied: readApplied(document),
-    standing: readStanding(parsePlan(document)),
+    standing: readExistingNodes(parsePlan(document)),
     digest: createHash('sha256').update(canonicalizePlan(summary)).digest('hex'),
     providerLock: await terraform.readProviderLock(),
     text: hideSensitive(text, document),

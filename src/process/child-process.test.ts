@@ -235,7 +235,7 @@ describe('a child that outlives its parent', () => {
 
 /** An entry process as the runner starts it, which hears signals and runs `body`. */
 function startEntry(body: string): ChildProcess {
-  const module = JSON.stringify(join(import.meta.dirname, 'process.ts'));
+  const module = JSON.stringify(join(import.meta.dirname, 'child-process.ts'));
   const script = `
     import { forwardSignals, runProcess as run } from ${module};
     const runProcess = (command, args, options) =>

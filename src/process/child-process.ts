@@ -19,7 +19,7 @@ export interface ProcessOptions {
   /** Called for each line of standard output as it arrives. */
   readonly onLine?: (line: string) => void;
   /** Lets the child finish although this process is killed; see `Outliving`. */
-  readonly outlives?: Outliving;
+  readonly outlives?: SurvivorOptions;
   /** What a cancel does to the child; `once` by default. See `interruptGroup`. */
   readonly interrupt?: Interrupt;
 }
@@ -28,7 +28,7 @@ export interface ProcessOptions {
  * How a child lives on when its parent is killed: its output goes to files, since writing into a pipe
  * that nobody reads any more would kill it as well.
  */
-export interface Outliving {
+export interface SurvivorOptions {
   /** A folder only this user may enter; the output gets one of its own in it. */
   readonly temporary: string;
   /** Called with the child when it has started, and with null when it has ended. */

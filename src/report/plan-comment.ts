@@ -1,7 +1,7 @@
 import type { SlotFate } from '../cluster/rollout/logical-slots.ts';
 import type { TopologyChange } from '../cluster/rollout/topology.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
-import { REQUEST_OUTPUT } from '../terraform/plan-differences.ts';
+import { DATABASE_OUTPUT } from '../terraform/plan-differences.ts';
 import { renderAlert } from './alert.ts';
 import { COMMENT_BUDGET, fitSections, fixed, type Section } from './budget.ts';
 import { type Danger, findDangers } from './danger.ts';
@@ -44,12 +44,12 @@ export function renderPlanComment(report: PlanReport, budget = COMMENT_BUDGET): 
   if (quiet !== null) {
     return `✅ ${renderCode(report.cluster)}: ${quiet} ${renderFooter(report.run)}\n`;
   }
-  return fitSections(listPlanSections(hideRequest(report), tellWhole(report)), budget);
+  return fitSections(listPlanSections(hideDatabaseOutput(report), tellWhole(report)), budget);
 }
 
 /** Headline, what could hurt and footer, for where there is room for no more; Markdown. */
 export function renderPlanShort(report: PlanReport): string {
-  const [headline, ...rest] = listPlanSections(hideRequest(report), tellWhole(report));
+  const [headline, ...rest] = listPlanSections(hideDatabaseOutput(report), tellWhole(report));
   const hurts = rest.slice(0, 2);
   const footer = fixed(`${tellWhole(report)}\n\n${renderFooter(report.run)}`);
   return fitSections([headline as Section, ...hurts, footer], SHORT_BUDGET);
@@ -60,7 +60,7 @@ const SHORT_BUDGET = 4_000;
 
 /** The headline as plain text on one line. */
 export function renderPlanTitle(report: PlanReport): string {
-  return renderTitle(describeHeadline(hideRequest(report)));
+  return renderTitle(describeHeadline(hideDatabaseOutput(report)));
 }
 
 const tellWhole = ({ run }: PlanReport): string =>
@@ -111,9 +111,9 @@ export function listPlanSections(report: PlanReport, whole: string): Section[] {
 }
 
 /** The plan as people read it: the settings that were asked for have a table of their own. */
-export function hideRequest(report: PlanReport): PlanReport {
+export function hideDatabaseOutput(report: PlanReport): PlanReport {
   const { plan } = report;
-  const outputs = plan.outputs.filter(({ name }) => name !== REQUEST_OUTPUT);
+  const outputs = plan.outputs.filter(({ name }) => name !== DATABASE_OUTPUT);
   if (outputs.length === plan.outputs.length) return report;
   const hasChanges = outputs.length > 0 || Object.values(plan.counts).some((count) => count > 0);
   return { ...report, plan: { ...plan, outputs, hasChanges } };

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { NodePlace, TopologyChange } from '../cluster/rollout/topology.ts';
+import type { NodeState, TopologyChange } from '../cluster/rollout/topology.ts';
 import { createProof } from './fixtures/report.ts';
 import { renderProofDiagram, renderTopology, renderTopologyDiagram } from './topology.ts';
 
-const place: NodePlace = {
+const place: NodeState = {
   role: 'replica',
   zone: 'us-east-1a',
   instanceType: 't3.medium',

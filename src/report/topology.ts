@@ -1,5 +1,5 @@
 import { NOT_PROVED, type NodeProof } from '../cluster/proof.ts';
-import type { Consequence, NodePlace, TopologyChange } from '../cluster/rollout/topology.ts';
+import type { Consequence, NodeState, TopologyChange } from '../cluster/rollout/topology.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
 import { cleanText, countNoun, formatBytes, renderCode, renderTable } from './markdown.ts';
 
@@ -39,7 +39,7 @@ export function renderTopology(
 /** One value where it stays, `old → new` where it does not; `write` gives Markdown, null where nobody knows. */
 function renderChange(
   { before, after }: TopologyChange,
-  write: (place: NodePlace) => string | null,
+  write: (place: NodeState) => string | null,
 ): string {
   const was = before === null ? null : write(before);
   const is = after === null ? null : write(after);
@@ -72,7 +72,7 @@ function shorten(image: string): string {
 /** Before and after as Mermaid diagrams in Markdown, which GitHub draws in a job summary; '' without nodes. */
 export function renderTopologyDiagram(topology: readonly TopologyChange[]): string {
   if (topology.length === 0) return '';
-  const draw = (title: string, pick: (change: TopologyChange) => NodePlace | null) => {
+  const draw = (title: string, pick: (change: TopologyChange) => NodeState | null) => {
     const nodes = topology.flatMap((change) => {
       const place = pick(change);
       return place === null ? [] : [{ name: change.name, place }];

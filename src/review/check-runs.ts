@@ -6,7 +6,7 @@ import type { CheckFace, ClusterChecks } from './cluster-checks.ts';
 import { comparePlans } from './compare.ts';
 import type { Deployment } from './deployment.ts';
 import {
-  describePlan,
+  buildRecord,
   type PlanRecord,
   type Review,
   type ReviewOrigin,
@@ -83,7 +83,7 @@ export class Reviews {
     options: { commit: string; image: string | null; providerLock: string | null },
   ): PlanRecord {
     const { identity } = this.#checks;
-    return describePlan(plan, { ...options, identity, redact: this.#redact });
+    return buildRecord(plan, { ...options, identity, redact: this.#redact });
   }
 
   /** Keeps a plan for the merge; a refused one is red, so that branch protection stops the merge. */

@@ -3,14 +3,14 @@ import { createPlan } from '../report/fixtures/plan.ts';
 import { createLock } from '../terraform/fixtures.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import { comparePlans } from './compare.ts';
-import { describePlan } from './record.ts';
+import { buildRecord } from './record.ts';
 
 const createRecord = ({
   providerLock = createLock() as string | null,
   image = 'sha256:1' as string | null,
   address = 'aws_vpc.own[0]',
 } = {}) =>
-  describePlan(summarizePlan(createPlan([{ address, actions: ['create'] }])), {
+  buildRecord(summarizePlan(createPlan([{ address, actions: ['create'] }])), {
     identity: 'postgres/abc',
     commit: 'a'.repeat(40),
     image,

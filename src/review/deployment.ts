@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
 import { readMessage, UserError } from '../messages/errors.ts';
-import { type OpenCheck, rememberCheck } from '../runner/post-state.ts';
+import { type OpenCheck, saveCheck } from '../runner/post-state.ts';
 import type { CheckFace, ClusterChecks } from './cluster-checks.ts';
 import { nameApply } from './record.ts';
 
@@ -95,12 +95,12 @@ export class Deployment {
       content: { status: 'completed', conclusion, externalId },
     });
     this.#begun = null;
-    rememberCheck(null);
+    saveCheck(null);
   }
 
   #adopt({ id, externalId }: { id: number; externalId: string }): void {
     this.#begun = { id, name: this.#checks.name('deploy'), externalId };
-    rememberCheck(this.#begun);
+    saveCheck(this.#begun);
   }
 
   #nameApply(commit: string, digest: string): string {

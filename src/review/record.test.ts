@@ -3,7 +3,7 @@ import { createPlan, type ResourceOverrides } from '../report/fixtures/plan.ts';
 import { createLock } from '../terraform/fixtures.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import {
-  describePlan,
+  buildRecord,
   digestReview,
   nameApply,
   openReview,
@@ -26,7 +26,7 @@ function createReview(count = 1, note = 'plain'): Review {
       after: { size: 20, note: count > 1 ? noise.join('-') : note },
     };
   });
-  const plan = describePlan(summarizePlan(createPlan(resources)), {
+  const plan = buildRecord(summarizePlan(createPlan(resources)), {
     ...at,
     image: 'sha256:1',
     providerLock: createLock(),

@@ -73,7 +73,7 @@ const record = z.object({
  * Describes a plan, to be kept or compared. `redact` hides what must not leave the runner; `image` is the digest that the nodes
  * are to run.
  */
-export function describePlan(
+export function buildRecord(
   plan: PlanSummary,
   options: {
     identity: string;

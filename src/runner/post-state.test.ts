@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { recallAfterwards, rememberEnd, rememberPlace, rememberWorkspace } from './post-state.ts';
+import { loadPostState, saveComment, saveEnd, saveWorkspace } from './post-state.ts';
 
 const place = {
   repository: { owner: 'acme', repo: 'database' },
@@ -32,9 +32,9 @@ function handOver(): void {
 }
 
 it('knows afterwards where the comment is, whose it is, and whether it is shared', () => {
-  rememberPlace(place);
+  saveComment(place);
   handOver();
-  expect(recallAfterwards()).toEqual({
+  expect(loadPostState()).toEqual({
     temporary: null,
     directory: null,
     place,
@@ -47,15 +47,15 @@ it('knows afterwards where the comment is, whose it is, and whether it is shared
 });
 
 it('knows the last words that GitHub did not take', () => {
-  rememberWorkspace({ temporary: folder, directory: join(folder, 'terraform') });
-  rememberEnd({ unsaid: { body: 'done', short: null } });
+  saveWorkspace({ temporary: folder, directory: join(folder, 'terraform') });
+  saveEnd({ unsaid: { body: 'done', short: null } });
   handOver();
-  expect(recallAfterwards()).toMatchObject({
+  expect(loadPostState()).toMatchObject({
     progress: null,
     unsaid: { body: 'done', short: null },
   });
 });
 
 it('knows of no comment when none was remembered', () => {
-  expect(recallAfterwards()).toMatchObject({ place: null });
+  expect(loadPostState()).toMatchObject({ place: null });
 });

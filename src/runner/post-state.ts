@@ -1,8 +1,8 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as core from '@actions/core';
-import type { CommentPlace } from '../github/sticky-comment.ts';
-import type { Words } from '../jobs/announcement.ts';
+import type { CommentRef } from '../github/sticky-comment.ts';
+import type { ReportText } from '../jobs/announcement.ts';
 import type { Survivor } from '../process/child-process.ts';
 import type { DeployReport } from '../report/deploy-comment.ts';
 import type { TerraformSetup } from '../terraform/cli.ts';
@@ -23,41 +23,41 @@ const UNSAID_FILE = 'unsaid.json';
 let folder: string | null = null;
 
 /** The folders with keys, plan files and results, to be removed whatever happens. */
-export function rememberWorkspace(workspace: Pick<Workspace, 'temporary' | 'directory'>): void {
+export function saveWorkspace(workspace: Pick<Workspace, 'temporary' | 'directory'>): void {
   folder = workspace.temporary;
   core.saveState(TEMPORARY, workspace.temporary);
   core.saveState(DIRECTORY, workspace.directory);
 }
 
 /** Where the comment is. */
-export function rememberPlace(place: CommentPlace): void {
+export function saveComment(place: CommentRef): void {
   core.saveState(PLACE, JSON.stringify(place));
 }
 
 /** The check run that says that a deploy is under way; null once it says how that ended. */
-export function rememberCheck(check: OpenCheck | null): void {
+export function saveCheck(check: OpenCheck | null): void {
   core.saveState(CHECK, JSON.stringify(check));
 }
 
 /** The child to wait for before anything is removed; null once it has ended. */
-export function rememberChild(child: Survivor | null): void {
+export function saveChild(child: Survivor | null): void {
   core.saveState(CHILD, JSON.stringify(child));
 }
 
 /** The Terraform whose apply may leave a state that is not saved. */
-export function rememberTerraform(setup: TerraformSetup): void {
+export function saveTerraform(setup: TerraformSetup): void {
   core.saveState(TERRAFORM, JSON.stringify(setup));
 }
 
 /**
  * The report to publish if the job ends without another word. The temporary folder must be known by then.
  */
-export function rememberProgress(report: DeployReport): void {
+export function saveProgress(report: DeployReport): void {
   writeRecord(PROGRESS_FILE, report);
 }
 
 /** The job has spoken its last words; `unsaid`: they still have to be brought to GitHub, which failed to take them. */
-export function rememberEnd({ unsaid }: { unsaid: Words | null }): void {
+export function saveEnd({ unsaid }: { unsaid: ReportText | null }): void {
   if (unsaid !== null) writeRecord(UNSAID_FILE, unsaid);
   rmSync(locateRecord(PROGRESS_FILE), { force: true });
 }
@@ -82,27 +82,27 @@ export interface OpenCheck {
 }
 
 /** What `main` left behind. */
-export interface Afterwards {
+export interface PostState {
   readonly temporary: string | null;
   /** Terraform's directory. */
   readonly directory: string | null;
-  readonly place: CommentPlace | null;
+  readonly place: CommentRef | null;
   readonly progress: DeployReport | null;
-  readonly unsaid: Words | null;
+  readonly unsaid: ReportText | null;
   readonly child: Survivor | null;
   readonly check: OpenCheck | null;
   readonly terraform: TerraformSetup | null;
 }
 
 /** Reads it back in `post`. */
-export function recallAfterwards(): Afterwards {
+export function loadPostState(): PostState {
   const temporary = core.getState(TEMPORARY) || null;
   return {
     temporary,
     directory: core.getState(DIRECTORY) || null,
-    place: JSON.parse(core.getState(PLACE) || 'null') as CommentPlace | null,
+    place: JSON.parse(core.getState(PLACE) || 'null') as CommentRef | null,
     progress: temporary === null ? null : readProgress(temporary),
-    unsaid: temporary === null ? null : readRecord<Words>(join(temporary, UNSAID_FILE)),
+    unsaid: temporary === null ? null : readRecord<ReportText>(join(temporary, UNSAID_FILE)),
     child: JSON.parse(core.getState(CHILD) || 'null') as Survivor | null,
     check: JSON.parse(core.getState(CHECK) || 'null') as OpenCheck | null,
     terraform: JSON.parse(core.getState(TERRAFORM) || 'null') as TerraformSetup | null,

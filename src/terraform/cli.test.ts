@@ -5,10 +5,13 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { UserError } from '../messages/errors.ts';
 import { Terraform } from './cli.ts';
 import { createLock } from './fixtures.ts';
-import type { Stage } from './node-changes.ts';
+import type { PlanOverrides } from './node-changes.ts';
 import { LOCK_FILE, ProviderLockError } from './provider-lock.ts';
 
-const STAGE: Stage = { instanceTypes: { 1: 't3.medium', 3: 't3.medium' }, keptNodes: ['3'] };
+const STAGE: PlanOverrides = {
+  instanceTypes: { 1: 't3.medium', 3: 't3.medium' },
+  keptNodes: ['3'],
+};
 
 let folder: string;
 let terraform: Terraform;
@@ -122,7 +125,7 @@ describe('the lock of the provider', () => {
 test.each([{ 1: `\${file("/etc/passwd")}` }, { 'node-1': 't3.medium' }])(
   'nothing but an instance type becomes a part of an expression: %j',
   async (instanceTypes) => {
-    const stage: Stage = { instanceTypes, keptNodes: [] };
+    const stage: PlanOverrides = { instanceTypes, keptNodes: [] };
     await expect(
       terraform.plan('x.tfplan', { publicKey: null, lock: true, stage }),
     ).rejects.toThrow(/has no instance type/);

@@ -2,15 +2,15 @@ import { access, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CancelledError, UserError } from '../messages/errors.ts';
 import {
-  type Outliving,
   ProcessError,
   type ProcessResult,
   runProcess,
+  type SurvivorOptions,
 } from '../process/child-process.ts';
 import { explainCredentials } from './credentials.ts';
 import { type Rescue, refuseErroredState, rescueState } from './errored-state.ts';
 import type { TerraformProduct } from './install.ts';
-import type { Stage } from './node-changes.ts';
+import type { PlanOverrides } from './node-changes.ts';
 import type { Permit } from './permit.ts';
 import {
   explainLockFailure,
@@ -172,7 +172,7 @@ export class Terraform {
       lock,
       stage,
       refreshOnly = false,
-    }: { publicKey: string | null; lock: boolean; stage?: Stage; refreshOnly?: boolean },
+    }: { publicKey: string | null; lock: boolean; stage?: PlanOverrides; refreshOnly?: boolean },
   ): Promise<void> {
     const locking = lock ? `-lock-timeout=${LOCK_TIMEOUT}` : '-lock=false';
     const replace = (stage?.replace ?? []).map((address) => `-replace=${address}`);
@@ -215,7 +215,7 @@ export class Terraform {
    *
    * @throws UserError with Terraform's own words, and what became of the state
    */
-  async apply({ planFile }: Permit, outlives: Outliving): Promise<void> {
+  async apply({ planFile }: Permit, outlives: SurvivorOptions): Promise<void> {
     await refuseErroredState(this.#erroredState);
     try {
       await this.#run(
@@ -256,7 +256,7 @@ export class Terraform {
     options: {
       quiet?: boolean;
       env?: Readonly<Record<string, string>>;
-      outlives?: Outliving;
+      outlives?: SurvivorOptions;
     } = {},
   ): Promise<ProcessResult> {
     try {
@@ -285,7 +285,11 @@ export class Terraform {
  * A stage as Terraform's environment variables. It is in no file: it belongs to a moment, and a file left
  * over from an interrupted run would hold the cluster there.
  */
-function renderStage({ instanceTypes, keptNodes, started = [] }: Stage): Record<string, string> {
+function renderStage({
+  instanceTypes,
+  keptNodes,
+  started = [],
+}: PlanOverrides): Record<string, string> {
   const strange = Object.entries(instanceTypes).find(
     ([number, type]) => !/^\d+$/.test(number) || !/^[a-z0-9.-]+$/.test(type),
   );

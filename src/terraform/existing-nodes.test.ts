@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createPlan, type ResourceOverrides } from '../report/fixtures/plan.ts';
-import { explainHalted, explainStopped, findStopped, readStanding } from './existing-nodes.ts';
+import { explainHalted, explainStopped, findStopped, readExistingNodes } from './existing-nodes.ts';
 import { summarizePlan } from './plan.ts';
 import { parsePlan } from './plan-document.ts';
 
@@ -28,7 +28,7 @@ function node(number: number, state: string, actions = ['no-op']): ResourceOverr
 
 function read(...resources: ResourceOverrides[][]) {
   const document = createPlan(resources.flat());
-  return { found: readStanding(parsePlan(document)), plan: summarizePlan(document) };
+  return { found: readExistingNodes(parsePlan(document)), plan: summarizePlan(document) };
 }
 
 describe('nodes whose instance does not run', () => {
@@ -44,7 +44,7 @@ describe('nodes whose instance does not run', () => {
       node(1, 'stopped', ['delete', 'create']),
       node(2, 'stopped', ['delete']),
     );
-    expect(found.halted).toHaveLength(2);
+    expect(found.notRunning).toHaveLength(2);
     expect(findStopped(found, plan)).toEqual([]);
   });
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Node } from '../cluster/configuration.ts';
 import { nodeName } from '../cluster/spec.ts';
 import { UserError } from '../messages/errors.ts';
-import { describeNodes } from './node-changes.ts';
+import { buildNodeChanges } from './node-changes.ts';
 import * as values from './node-values.ts';
 import type { PlanSummary } from './plan.ts';
 import type { PlanDocument } from './plan-document.ts';
@@ -26,11 +26,11 @@ const standing: z.ZodType<Node> = z.object({
 });
 
 /** The nodes that a plan found, whatever it is going to do with them. */
-export interface Standing {
+export interface ExistingNodes {
   /** In number order. */
   readonly nodes: readonly Node[];
   /** Those whose instance does not run, with EC2's word for its state (`stopped`, `stopping`, …). */
-  readonly halted: readonly { readonly node: Node; readonly state: string }[];
+  readonly notRunning: readonly { readonly node: Node; readonly state: string }[];
 }
 
 /**
@@ -39,7 +39,7 @@ export interface Standing {
  *
  * @throws UserError where a node has a value that AWS does not use
  */
-export function readStanding(plan: PlanDocument): Standing {
+export function readExistingNodes(plan: PlanDocument): ExistingNodes {
   const find = (type: string, name: string) =>
     plan.resource_changes.filter(
       (resource) =>
@@ -66,7 +66,7 @@ export function readStanding(plan: PlanDocument): Standing {
   const ordered = found.sort((a, b) => a.number - b.number);
   return {
     nodes: ordered.map(({ node }) => node),
-    halted: ordered.filter(({ state }) => state !== 'running'),
+    notRunning: ordered.filter(({ state }) => state !== 'running'),
   };
 }
 
@@ -86,16 +86,16 @@ const STARTABLE = ['pending', 'stopping', 'stopped'];
  * The nodes that `plan` leaves standing and whose instance does not run, e.g. because EC2 had no capacity when their
  * type changed: a deploy starts them.
  */
-export function findStopped({ halted }: Standing, plan: PlanSummary): Node[] {
-  const { replace, destroy } = describeNodes(plan);
-  return halted
+export function findStopped({ notRunning }: ExistingNodes, plan: PlanSummary): Node[] {
+  const { replace, destroy } = buildNodeChanges(plan);
+  return notRunning
     .filter(({ state }) => STARTABLE.includes(state))
     .map(({ node }) => node)
     .filter(({ name }) => !replace.includes(name) && !destroy.includes(name));
 }
 
 /** What a deploy does about them, a sentence each. */
-export function explainStopped(found: Standing, plan: PlanSummary): string[] {
+export function explainStopped(found: ExistingNodes, plan: PlanSummary): string[] {
   return findStopped(found, plan).map(
     ({ name, instanceId }) =>
       `${name}: its instance ${instanceId} is stopped in EC2; the deploy starts it first.`,
@@ -103,8 +103,8 @@ export function explainStopped(found: Standing, plan: PlanSummary): string[] {
 }
 
 /** What to do about nodes whose instance neither runs nor can be started. */
-export function explainHalted({ halted }: Standing): string[] {
-  return halted
+export function explainHalted({ notRunning }: ExistingNodes): string[] {
+  return notRunning
     .filter(({ state }) => !STARTABLE.includes(state))
     .map(
       ({ node, state }) =>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createPlan, type ResourceOverrides, readFixture } from '../report/fixtures/plan.ts';
-import { describeNodes, instanceAddress, keepNodes, type NodeChanges } from './node-changes.ts';
+import { buildNodeChanges, instanceAddress, keepNodes, type NodeChanges } from './node-changes.ts';
 import { type PlanSummary, summarizePlan } from './plan.ts';
 import { findBeyondReview } from './plan-differences.ts';
 
@@ -63,7 +63,7 @@ const node = (number: number, instanceType = 't3.medium') => ({
 
 describe('describeNodes', () => {
   it('tells by name what happens to each', () => {
-    const changes = describeNodes(
+    const changes = buildNodeChanges(
       plan(
         create(instance(10)),
         create(volume(10)),
@@ -94,7 +94,7 @@ describe('describeNodes', () => {
     ['cluster-tags', {}],
   ])('reads the plan of %s as Terraform wrote it', (fixture, expected) => {
     const nothing = { create: [], replace: [], resize: [], destroy: [], fresh: [] };
-    const changes = describeNodes(summarizePlan(readFixture(fixture).json));
+    const changes = buildNodeChanges(summarizePlan(readFixture(fixture).json));
     expect(changes).toEqual({ ...nothing, ...expected });
   });
 
@@ -103,7 +103,7 @@ describe('describeNodes', () => {
     const document = createPlan([left as ResourceOverrides]);
     const [entry] = document.resource_changes as object[];
     const leftover = { ...document, resource_changes: [{ ...entry, deposed: 'abc' }] };
-    expect(describeNodes(summarizePlan(leftover)).destroy).toEqual([]);
+    expect(buildNodeChanges(summarizePlan(leftover)).destroy).toEqual([]);
   });
 });
 

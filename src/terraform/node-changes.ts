@@ -3,7 +3,7 @@ import { nodeName } from '../cluster/spec.ts';
 import type { PlanSummary, ResourceChange } from './plan.ts';
 
 /** A plan that leaves a part of the change for later: what stands for now. */
-export interface Stage {
+export interface PlanOverrides {
   /** Instance types by node number, of nodes whose turn has not come; all others get the one asked for. */
   readonly instanceTypes: Readonly<Record<string, string>>;
   /** Numbers of nodes that stand although they are to leave. */
@@ -68,7 +68,7 @@ export function nodeNumber(node: string): string {
 }
 
 /** What `plan` does to the nodes. */
-export function describeNodes(plan: PlanSummary): NodeChanges {
+export function buildNodeChanges(plan: PlanSummary): NodeChanges {
   const instances = listNodes(plan, 'aws_instance.node');
   const volumes = listNodes(plan, 'aws_ebs_volume.data');
   const pick = (resources: typeof instances, ...actions: readonly string[]) =>
@@ -87,7 +87,7 @@ export function describeNodes(plan: PlanSummary): NodeChanges {
  * lies on such a volume cannot be looked at: it is not the primary's where another node is the primary.
  */
 export function findUnseenLosses(plan: PlanSummary): string[] {
-  const { destroy } = describeNodes(plan);
+  const { destroy } = buildNodeChanges(plan);
   return listNodes(plan, 'aws_ebs_volume.data')
     .filter(({ node, resource }) => resource.action === 'delete' && !destroy.includes(node))
     .map(({ node }) => node);
@@ -118,7 +118,7 @@ export function readPlannedZones(plan: PlanSummary): Record<string, string> {
 export function keepNodes(
   reviewed: PlanSummary,
   { standing, resized }: { standing: readonly Node[]; resized: readonly string[] },
-): Stage {
+): PlanOverrides {
   const instances = listNodes(reviewed, 'aws_instance.node');
   const made = instances.filter(({ resource: { action } }) => MAKING.includes(action));
   const leaving = instances.filter(({ resource: { action } }) => action === 'delete');

@@ -4,7 +4,7 @@ import type { AppliedDatabase } from '../cluster/settings/change.ts';
 import type { ClusterSpec } from '../cluster/spec.ts';
 import { UserError } from '../messages/errors.ts';
 import * as values from './node-values.ts';
-import { REQUEST_OUTPUT } from './plan-differences.ts';
+import { DATABASE_OUTPUT } from './plan-differences.ts';
 
 const node = z
   .object({
@@ -103,7 +103,7 @@ export function readNodes(
 
 const applied = z.object({
   output_changes: z.object({
-    [REQUEST_OUTPUT]: z.object({
+    [DATABASE_OUTPUT]: z.object({
       before: z.object({
         image: z.string(),
         settings: z.record(z.string(), z.string()),
@@ -122,7 +122,7 @@ export function readApplied(planJson: unknown): AppliedDatabase | null {
   const parsed = applied.safeParse(planJson);
   if (!parsed.success) return null;
   const { image, settings, synchronous_replicas, primary } =
-    parsed.data.output_changes[REQUEST_OUTPUT].before;
+    parsed.data.output_changes[DATABASE_OUTPUT].before;
   return { image, settings, synchronousReplicas: synchronous_replicas, primary: primary ?? null };
 }
 

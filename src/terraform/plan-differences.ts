@@ -10,7 +10,7 @@ import { STARTER } from './node-changes.ts';
 import { type Action, isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
 
 /** The output that holds what the nodes were asked to run. */
-export const REQUEST_OUTPUT = 'database';
+export const DATABASE_OUTPUT = 'database';
 
 /** Outputs that hold what the provider said. */
 const DERIVED_OUTPUTS = ['nodes'];

@@ -21,18 +21,18 @@ const plan = (...resources: object[]) => ({
 });
 
 test('the nodes have the addresses that EC2 has for them now', () => {
-  const { nodes, halted } = readRefreshed(
+  const { nodes, notRunning } = readRefreshed(
     plan(instance('1', { public_ip: '198.51.100.9' }), volume('1'), volume('2')),
   );
   // The instance of node-2 is gone.
   expect(nodes).toMatchObject([{ name: 'node-1', publicAddress: '198.51.100.9' }]);
-  expect(halted).toEqual([]);
+  expect(notRunning).toEqual([]);
 });
 
 test('an instance that does not run is named with its state', () => {
   const stopped = { instance_state: 'stopped', public_ip: '' };
-  const { halted } = readRefreshed(plan(instance('1', stopped), volume('1')));
-  expect(halted).toMatchObject([{ node: { name: 'node-1' }, state: 'stopped' }]);
+  const { notRunning } = readRefreshed(plan(instance('1', stopped), volume('1')));
+  expect(notRunning).toMatchObject([{ node: { name: 'node-1' }, state: 'stopped' }]);
 });
 
 test('an empty state has no nodes, and what is no plan is none', () => {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { readStanding, type Standing } from './existing-nodes.ts';
+import { type ExistingNodes, readExistingNodes } from './existing-nodes.ts';
 import { parsePlan } from './plan-document.ts';
 
 const document = z.object({
@@ -34,12 +34,12 @@ const document = z.object({
  * @throws UserError where a node has a value that AWS does not use
  * @throws Error where it is no plan
  */
-export function readRefreshed(planJson: unknown): Standing {
+export function readRefreshed(planJson: unknown): ExistingNodes {
   const plan = parsePlan(planJson);
   const { data, error } = document.safeParse(planJson);
   if (error) throw new Error(`The plan JSON cannot be read: ${z.prettifyError(error)}`);
   const resources = data.prior_state?.values?.root_module.resources ?? [];
-  return readStanding({
+  return readExistingNodes({
     ...plan,
     resource_changes: resources.map(({ values, ...resource }) => ({
       ...resource,

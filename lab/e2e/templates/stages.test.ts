@@ -6,10 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Node } from '../../../src/cluster/configuration.ts';
 import { Terraform } from '../../../src/terraform/cli.ts';
 import {
-  describeNodes,
+  buildNodeChanges,
   instanceAddress,
   keepNodes,
-  type Stage,
+  type PlanOverrides,
 } from '../../../src/terraform/node-changes.ts';
 import { readNodes } from '../../../src/terraform/outputs.ts';
 import { permit, refuse } from '../../../src/terraform/permit.ts';
@@ -55,7 +55,7 @@ interface Planned {
   readonly summary: PlanSummary;
 }
 
-async function plan(stage?: Stage): Promise<Planned> {
+async function plan(stage?: PlanOverrides): Promise<Planned> {
   const file = join(temporary, 'plan.tfplan');
   await terraform.plan(file, { publicKey: null, lock: true, ...(stage && { stage }) });
   return { file, summary: summarizePlan(JSON.parse(await terraform.showJson(file))) };
@@ -167,7 +167,7 @@ describe('another instance type, a new node and tags in one change', () => {
     write({ ...BASE, instance_type: 't3.large', replica_count: 3, tags: { Team: 'sales' } });
     reviewed = (await plan()).summary;
     const types = { from: 't3.medium', to: 't3.large' };
-    expect(describeNodes(reviewed)).toEqual({
+    expect(buildNodeChanges(reviewed)).toEqual({
       create: ['node-4'],
       replace: [],
       resize: ['node-1', 'node-2', 'node-3'].map((node) => ({ node, ...types })),
@@ -180,7 +180,7 @@ describe('another instance type, a new node and tags in one change', () => {
   it('begins with what stops nobody', async () => {
     const stage = await plan(keepNodes(reviewed, { standing: await listNodes(), resized: [] }));
     expect(findBeyondReview(stage.summary, reviewed)).toEqual([]);
-    expect(describeNodes(stage.summary).resize).toEqual([]);
+    expect(buildNodeChanges(stage.summary).resize).toEqual([]);
     await apply(stage);
     expect(compare(boots, await readBoots())).toEqual(['orders-node-4']);
     expect((await listNodes()).map(({ instanceType }) => instanceType)).toEqual([
@@ -234,9 +234,9 @@ describe('fewer nodes and tags in one change', () => {
     const boots = await readBoots();
     write({ ...BASE, instance_type: 't3.large', replica_count: 1, tags: { Team: 'orders' } });
     reviewed = (await plan()).summary;
-    expect(describeNodes(reviewed)).toMatchObject({ resize: [], destroy: ['node-3', 'node-4'] });
+    expect(buildNodeChanges(reviewed)).toMatchObject({ resize: [], destroy: ['node-3', 'node-4'] });
     const stage = await plan(keepNodes(reviewed, { standing: before, resized: [] }));
-    expect(describeNodes(stage.summary).destroy).toEqual([]);
+    expect(buildNodeChanges(stage.summary).destroy).toEqual([]);
     expect(changesOf(stage.summary)).toContain(`update ${instanceAddress('node-3')}`);
     expect(findBeyondReview(stage.summary, reviewed)).toEqual([]);
     await apply(stage);
@@ -309,7 +309,7 @@ describe('a node that is out of reach', () => {
       'create aws_instance.node["2"]',
       'create aws_volume_attachment.data["2"]',
     ]);
-    expect(describeNodes(missing.summary)).toMatchObject({ create: ['node-2'], fresh: [] });
+    expect(buildNodeChanges(missing.summary)).toMatchObject({ create: ['node-2'], fresh: [] });
     expect(refuseReplacement(missing, 'node-2')).toEqual([]);
     await apply(missing);
     const after = await listNodes();

@@ -3,7 +3,7 @@ import type { NodeObservation } from '../observation.ts';
 import { findLeastBehind, findMostAdvanced, findUpstream } from '../replication.ts';
 import type { Settings } from '../settings/settings.ts';
 import { slotName } from '../spec.ts';
-import type { ClusterView } from './cluster-view.ts';
+import type { NodesByName } from './cluster-view.ts';
 import { findPrimary } from './refusals.ts';
 import type { Step, StepOf } from './step.ts';
 import {
@@ -16,7 +16,7 @@ import {
 } from './target-settings.ts';
 
 /** What is done, in this order: each of these knows one reason to do something. */
-const RULES: readonly ((view: ClusterView) => Step | null)[] = [
+const RULES: readonly ((view: NodesByName) => Step | null)[] = [
   provision,
   prepare,
   bringUpPrimary,
@@ -43,7 +43,7 @@ const DEFERRED: ReadonlySet<(typeof RULES)[number]> = new Set([
 ]);
 
 /** The first step that something asks for; null when nothing does. */
-export function chooseStep(view: ClusterView): Step | null {
+export function chooseStep(view: NodesByName): Step | null {
   for (const rule of RULES) {
     if (view.isDegraded && DEFERRED.has(rule)) continue;
     const step = rule(view);
@@ -52,12 +52,12 @@ export function chooseStep(view: ClusterView): Step | null {
   return null;
 }
 
-function provision(view: ClusterView): Step | null {
+function provision(view: NodesByName): Step | null {
   const nodes = view.desired.nodes.filter(({ name }) => view.isMissing(name));
   return nodes.length === 0 ? null : { kind: 'provision', nodes: nodes.map(({ name }) => name) };
 }
 
-function prepare(view: ClusterView): Step | null {
+function prepare(view: NodesByName): Step | null {
   const nodes = view.nodes.filter(
     ({ host, volume, data }) =>
       !(host.dockerReady && host.authorizedKeysCurrent && volume.ready) ||
@@ -66,7 +66,7 @@ function prepare(view: ClusterView): Step | null {
   return nodes.length === 0 ? null : { kind: 'prepare', nodes: nodes.map(({ name }) => name) };
 }
 
-function bringUpPrimary(view: ClusterView): Step | null {
+function bringUpPrimary(view: NodesByName): Step | null {
   const { name, data, postgres, standby, container } = view.primaryNode;
   if (postgres?.inRecovery === false) return null;
   const targets = view.targets;
@@ -93,14 +93,14 @@ function bringUpPrimary(view: ClusterView): Step | null {
 }
 
 /** A switchover was interrupted before the old primary stopped: it must not come back as a replica. */
-function liftFence(view: ClusterView): Step | null {
+function liftFence(view: NodesByName): Step | null {
   const { name, standby } = view.primaryNode;
   if (!standby) return null;
   return { kind: 'reload', nodes: [name], primary: name, settings: view.targets.primary };
 }
 
 /** Commits that wait for replicas which are lost must not wait for their repair. */
-function relaxQuorum(view: ClusterView): Step | null {
+function relaxQuorum(view: NodesByName): Step | null {
   const { primary, final } = view.targets;
   const wanted = final.synchronous_standby_names ?? '';
   // What ALTER SYSTEM wrote goes before any file.
@@ -111,7 +111,7 @@ function relaxQuorum(view: ClusterView): Step | null {
 }
 
 /** Before the first restart, and before anything else that changes settings. */
-function checkSettings(view: ClusterView): Step | null {
+function checkSettings(view: NodesByName): Step | null {
   if (view.isChecked) return null;
   const { final } = view.targets;
   const running = [...view.replicas, view.primaryNode].filter(
@@ -129,7 +129,7 @@ function checkSettings(view: ClusterView): Step | null {
 }
 
 /** Its instance is still to get more memory. */
-function grows(view: ClusterView, node: NodeObservation): boolean {
+function grows(view: NodesByName, node: NodeObservation): boolean {
   return view.hasOtherType(node.name) && !view.isShrinking(node);
 }
 
@@ -141,7 +141,7 @@ function keepMemory({ postgres }: NodeObservation, settings: Settings): Settings
   return { ...settings, shared_buffers: current.setting };
 }
 
-function admit(view: ClusterView): Step | null {
+function admit(view: NodesByName): Step | null {
   const { name, postgres, files } = view.primaryNode;
   if (postgres === null) return null;
   const slots = view.replicas.map((replica) => slotName(replica.name));
@@ -166,7 +166,7 @@ function admit(view: ClusterView): Step | null {
  * Only slots that follow the naming of nodes are ours to drop; a tool's own slot is left alone, and so is
  * that of a node that still runs.
  */
-function isRetired(view: ClusterView, slot: string): boolean {
+function isRetired(view: NodesByName, slot: string): boolean {
   if (!/^node_\d+$/.test(slot)) return false;
   // What is away may come back, and what leaves stays as long as it is.
   if (view.away.some((name) => slotName(name) === slot)) return false;
@@ -179,7 +179,7 @@ function isRetired(view: ClusterView, slot: string): boolean {
 }
 
 /** Running replicas that are told to follow another node than the primary. */
-function repoint(view: ClusterView): Step | null {
+function repoint(view: NodesByName): Step | null {
   const { replica: settings } = view.targets;
   const astray = view.replicas.filter(
     (node) =>
@@ -197,7 +197,7 @@ function repoint(view: ClusterView): Step | null {
   return { kind: 'reload', nodes: names(ready), primary: view.primary, settings };
 }
 
-function bringUpReplicas(view: ClusterView): Step | null {
+function bringUpReplicas(view: NodesByName): Step | null {
   const { replica: settings } = view.targets;
   const common = { primary: view.primary, settings };
   // A node that is down anyway takes its other type now.
@@ -223,7 +223,7 @@ function bringUpReplicas(view: ClusterView): Step | null {
   return lost.length === 0 ? null : { kind: 'clone', nodes: names(lost), ...common };
 }
 
-function stopLeaving(view: ClusterView): Step | null {
+function stopLeaving(view: NodesByName): Step | null {
   const leaving = view.leaving.filter(
     ({ name, postgres, container }) =>
       name !== view.primary && (postgres !== null || container?.state === 'running'),
@@ -243,7 +243,7 @@ function stopLeaving(view: ClusterView): Step | null {
 }
 
 /** One replica after the other: those that grow, then restarts, then those that shrink. */
-function changeReplicas(view: ClusterView): Step | null {
+function changeReplicas(view: NodesByName): Step | null {
   const { replica: settings, final } = view.targets;
   const others = view.replicas.filter(({ name }) => view.hasOtherType(name));
   const growing = others.find((node) => grows(view, node));
@@ -267,7 +267,7 @@ function changeReplicas(view: ClusterView): Step | null {
  * The primary comes last. Where a replica is ready to take over it does, as that pauses writes for less
  * than a restart; but settings that come down come down on the primary first, which nobody can do for it.
  */
-function changePrimary(view: ClusterView): Step | null {
+function changePrimary(view: NodesByName): Step | null {
   const name = view.primary;
   const node = view.primaryNode;
   const { final, replica } = view.targets;
@@ -293,7 +293,7 @@ function changePrimary(view: ClusterView): Step | null {
 }
 
 /** A successor that was never told to copy the primary's failover slots has no copies to take over with. */
-function haveSlotsCopied(view: ClusterView, successor: string): Step | null {
+function haveSlotsCopied(view: NodesByName, successor: string): Step | null {
   const { replica: settings } = view.targets;
   const slots = view.primaryNode.postgres?.logicalSlots ?? [];
   if (!copiesSlots(settings) || !slots.some(({ failover, invalid }) => failover && !invalid)) {
@@ -304,7 +304,7 @@ function haveSlotsCopied(view: ClusterView, successor: string): Step | null {
   return { kind: 'reload', nodes: [successor], primary: view.primary, settings };
 }
 
-function chooseSuccessor(view: ClusterView): string | null {
+function chooseSuccessor(view: NodesByName): string | null {
   const ready = view.replicas.filter(
     (node) => view.isStreaming(node) && findHeldAbove(node, view.targets.replica).length === 0,
   );
@@ -312,7 +312,7 @@ function chooseSuccessor(view: ClusterView): string | null {
   return (wanted ?? findLeastBehind(ready, view.primaryNode))?.name ?? null;
 }
 
-function reload(view: ClusterView): Step | null {
+function reload(view: NodesByName): Step | null {
   const { final: settings } = view.targets;
   const nodes = view.nodes.filter((node) => {
     const { name, postgres, files } = node;
@@ -335,22 +335,22 @@ function reload(view: ClusterView): Step | null {
   return { kind: 'reload', nodes: names(nodes), primary: view.primary, settings };
 }
 
-function destroyLeaving(view: ClusterView): Step | null {
+function destroyLeaving(view: NodesByName): Step | null {
   // Never the primary: it stays until another node is one.
   const nodes = names(view.leaving).filter((name) => name !== view.primary);
   return nodes.length === 0 ? null : { kind: 'destroy', nodes };
 }
 
-function stopNode(view: ClusterView, name: string): StepOf<'stop'> {
+function stopNode(view: NodesByName, name: string): StepOf<'stop'> {
   return { kind: 'stop', nodes: [name], primary: view.primary };
 }
 
-function resizeNode(view: ClusterView, name: string): StepOf<'resize'> {
+function resizeNode(view: NodesByName, name: string): StepOf<'resize'> {
   const { instanceType } = view.desired;
   return { kind: 'resize', nodes: [name], instanceType: instanceType ?? '' };
 }
 
-function switchOver(view: ClusterView, from: string, to: string): StepOf<'switchover'> {
+function switchOver(view: NodesByName, from: string, to: string): StepOf<'switchover'> {
   // The commits wait for whom they waited before.
   const synchronous_standby_names = readSynchronous(view.primaryNode);
   const settings = { ...view.targets.replica, synchronous_standby_names };
@@ -359,7 +359,7 @@ function switchOver(view: ClusterView, from: string, to: string): StepOf<'switch
   return { kind: 'switchover', nodes: [from, to], primary: to, settings, slots, ...losesSlots };
 }
 
-function slotsBeside(view: ClusterView, primary: string): string[] {
+function slotsBeside(view: NodesByName, primary: string): string[] {
   return view.nodes.filter(({ name }) => name !== primary).map(({ name }) => slotName(name));
 }
 

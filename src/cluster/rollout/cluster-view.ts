@@ -14,7 +14,7 @@ import {
 } from './target-settings.ts';
 
 /** A cluster at one moment of a rollout: observed, or expected after some steps. It never changes. */
-export class ClusterView {
+export class NodesByName {
   readonly desired: DesiredCluster;
   /** The settings and the image were tried. */
   readonly isChecked: boolean;
@@ -39,9 +39,9 @@ export class ClusterView {
   }
 
   /** The cluster as it was observed. */
-  static of(observed: readonly NodeObservation[], desired: DesiredCluster): ClusterView {
+  static of(observed: readonly NodeObservation[], desired: DesiredCluster): NodesByName {
     const known = [...desired.nodes, ...desired.leaving];
-    return new ClusterView(desired, {
+    return new NodesByName(desired, {
       standing: new Map(observed.map((node) => [node.name, node])),
       types: new Map(known.map(({ name, instanceType }) => [name, instanceType])),
       isChecked: false,
@@ -49,10 +49,10 @@ export class ClusterView {
   }
 
   /** The cluster as it will be once `step` is done. */
-  after(step: Step): ClusterView {
+  after(step: Step): NodesByName {
     const types = new Map(this.#types);
     if (step.kind === 'resize') types.set(step.nodes[0], step.instanceType);
-    return new ClusterView(this.desired, {
+    return new NodesByName(this.desired, {
       standing: predict(this.#standing, step, this.desired),
       types,
       isChecked: this.isChecked || step.kind === 'check',

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { describeFreshNode, type NodeObservation } from '../observation.ts';
+import { buildFreshObservation, type NodeObservation } from '../observation.ts';
 import { createDesired, createHealthy, createSettingsInForce } from '../testing/fixtures.ts';
-import { type FailoverSighting, planFailover } from './failover.ts';
+import { type FailoverObservation, planFailover } from './failover.ts';
 
 const desired = createDesired();
 /** What EC2 says where nobody stopped an instance. */
@@ -11,7 +11,7 @@ const RUNNING = { 'node-1': 'running', 'node-2': 'running', 'node-3': 'running' 
 function createFailed(
   { reachable, lsn = {} }: { reachable: boolean; lsn?: Readonly<Record<string, string>> },
   cluster = desired,
-): Pick<FailoverSighting, 'gone' | 'states'> & {
+): Pick<FailoverObservation, 'gone' | 'states'> & {
   observed: NodeObservation[];
   unreachable: string[];
 } {
@@ -159,7 +159,7 @@ describe('planFailover', () => {
 
   test('an instance that was replaced needs no fence', () => {
     const { observed } = createFailed({ reachable: true });
-    const replaced = { ...describeFreshNode('node-1') };
+    const replaced = { ...buildFreshObservation('node-1') };
     const result = plan({
       observed: [replaced, ...observed.slice(1)],
       unreachable: [],
@@ -250,7 +250,7 @@ describe('planFailover', () => {
     test('the node that is away as well is not taken for it, unless a person says so', () => {
       const { observed } = createReplaced();
       const booted = {
-        observed: [describeFreshNode('node-1'), ...observed],
+        observed: [buildFreshObservation('node-1'), ...observed],
         unreachable: ['node-3'],
         gone: [],
         states: RUNNING,

@@ -13,7 +13,7 @@ import type { Step } from './step.ts';
 import { computeTargets, listSynchronous, readQuorum } from './target-settings.ts';
 
 /** What is known when a failover is decided. */
-export interface FailoverSighting {
+export interface FailoverObservation {
   readonly observed: readonly NodeObservation[];
   /** Nodes that nobody can log in to. */
   readonly unreachable: readonly string[];
@@ -36,7 +36,7 @@ export interface FailoverSighting {
  * only where EC2 says nothing else. Where AWS cannot be asked it has to do: a database must not stay down with an API.
  */
 export function planFailover(
-  sighting: FailoverSighting,
+  sighting: FailoverObservation,
   { desired, fenced }: { desired: DesiredCluster; fenced: string | null },
 ): Rollout {
   const { observed, unreachable } = sighting;
@@ -125,7 +125,7 @@ function findOldPrimary(
 /** What makes sure that the old primary stays down; null when nothing is left to do for that. */
 function fencePrimary(
   old: string | null,
-  options: FailoverSighting & { fenced: string | null },
+  options: FailoverObservation & { fenced: string | null },
 ): Step | null {
   const { observed, unreachable, gone, states, reached = [], fenced } = options;
   // A person's word is for what cannot be seen; the rest is fenced, which changes nothing where it is already.
@@ -166,7 +166,7 @@ function refuseFence(
 /** A person says that the node is down, and EC2 says that it is not. */
 function refuseWord(
   fenced: string | null,
-  { unreachable, gone, states }: FailoverSighting,
+  { unreachable, gone, states }: FailoverObservation,
   desired: DesiredCluster,
 ): string | null {
   if (fenced === null || !unreachable.includes(fenced) || gone.includes(fenced)) return null;
@@ -179,7 +179,7 @@ function refuseWord(
 /** We cannot reach it, but its replicas can: it is not lost, and neither are its clients. */
 function refuseLivingPrimary(
   old: string | null,
-  { observed, gone }: FailoverSighting,
+  { observed, gone }: FailoverObservation,
   desired: DesiredCluster,
 ): string | null {
   if (old === null || gone.includes(old)) return null;

@@ -1,6 +1,6 @@
 import type { DesiredCluster } from '../desired.ts';
 import type { NodeObservation } from '../observation.ts';
-import { ClusterView } from './cluster-view.ts';
+import { NodesByName } from './cluster-view.ts';
 import { findRestartReasons, readQuorum, readSynchronous } from './target-settings.ts';
 
 /** A part of a change that waits until every node can be reached. */
@@ -36,7 +36,7 @@ export function findLeftOut(
 ): LeftOut | null {
   const { away = [], instanceType } = desired;
   if (away.length === 0) return null;
-  const view = ClusterView.of(end, { ...desired, away: [] });
+  const view = NodesByName.of(end, { ...desired, away: [] });
   const { final } = view.targets;
   const restarted = view.nodes.filter((node) => view.needsRestart(node, final));
   const settings = new Set(restarted.flatMap((node) => findRestartReasons(node, final)));

@@ -1,7 +1,7 @@
 import { type DesiredCluster, findNode, renderFiles } from '../desired.ts';
 import { findFurthest } from '../lsn.ts';
 import {
-  describeFreshNode,
+  buildFreshObservation,
   type NodeObservation,
   type PostgresObservation,
 } from '../observation.ts';
@@ -28,7 +28,7 @@ export function predict(view: View, step: Step, desired: DesiredCluster): View {
     case 'provision':
     case 'boot':
     case 'replace':
-      for (const name of step.nodes) next.set(name, describeFreshNode(name));
+      for (const name of step.nodes) next.set(name, buildFreshObservation(name));
       break;
     case 'prepare':
       for (const name of step.nodes) change(name, prepare);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { describeFreshNode, type NodeObservation } from '../observation.ts';
+import { buildFreshObservation, type NodeObservation } from '../observation.ts';
 import { alterSystem, createDesired, createHealthy } from '../testing/fixtures.ts';
 import { bend, planSteps, stopped } from '../testing/rollout-fixtures.ts';
 import { rollout } from './rollout.ts';
@@ -68,7 +68,7 @@ describe('refuses, touching nothing, when', () => {
     ],
     [
       'only replicas are left',
-      bend(healthy, 'node-1', () => ({ ...describeFreshNode('node-1') })),
+      bend(healthy, 'node-1', () => ({ ...buildFreshObservation('node-1') })),
       /No node is primary/,
     ],
     [
@@ -116,7 +116,7 @@ describe('refuses, touching nothing, when', () => {
   test('but not because of a record whose data was moved aside', () => {
     const other = createHealthy(desired)[2]?.record;
     const observed = bend(healthy, 'node-3', () => ({
-      ...describeFreshNode('node-3'),
+      ...buildFreshObservation('node-3'),
       record: other ? { ...other, systemIdentifier: '1', major: 15 } : null,
     }));
     expect(planSteps(observed)).toEqual(['prepare node-3', 'clone node-3']);

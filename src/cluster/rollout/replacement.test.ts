@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { describeFreshNode } from '../observation.ts';
+import { buildFreshObservation } from '../observation.ts';
 import { createDesired, createHealthy } from '../testing/fixtures.ts';
 import { bend, stopped } from '../testing/rollout-fixtures.ts';
 import { planReplacement } from './replacement.ts';
@@ -39,7 +39,7 @@ describe('a replica gets another instance', () => {
   });
 
   test('then it comes back as a replica, also with a blank volume', () => {
-    const blank = [...without('node-2'), describeFreshNode('node-2')];
+    const blank = [...without('node-2'), buildFreshObservation('node-2')];
     expect(plan(blank, { isReplaced: true })).toEqual(['prepare node-2', 'clone node-2']);
     expect(plan(bend(healthy, 'node-2', stopped), { isReplaced: true })).toEqual(['start node-2']);
   });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { describeFreshNode, type NodeObservation } from '../observation.ts';
+import { buildFreshObservation, type NodeObservation } from '../observation.ts';
 import { createDesired, createHealthy, createNode } from '../testing/fixtures.ts';
 import { bend, planSteps, stopped } from '../testing/rollout-fixtures.ts';
 import { rollout } from './rollout.ts';
@@ -9,7 +9,7 @@ describe('another image', () => {
 
   test('reaches a node that is cloned in the same run, before the primary', () => {
     const desired = createDesired({ size: 4, image: 'postgres:17.6' });
-    const observed = [...createHealthy(before), describeFreshNode('node-4')];
+    const observed = [...createHealthy(before), buildFreshObservation('node-4')];
     const steps = planSteps(observed, desired).map((step) => step.split(' (')[0]);
     expect(steps.slice(steps.indexOf('restart node-2'))).toEqual([
       'restart node-2',

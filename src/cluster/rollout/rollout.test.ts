@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { describeFreshNode } from '../observation.ts';
+import { buildFreshObservation } from '../observation.ts';
 import { mergeSettings } from '../settings/settings.ts';
 import { createDesired, createHealthy } from '../testing/fixtures.ts';
 import { bend, planSteps, stopped } from '../testing/rollout-fixtures.ts';
@@ -8,7 +8,7 @@ import { rollout } from './rollout.ts';
 describe('rollout', () => {
   test('a first deploy makes node 1 the primary because no node holds data', () => {
     const desired = createDesired();
-    const observed = desired.nodes.map(({ name }) => describeFreshNode(name));
+    const observed = desired.nodes.map(({ name }) => buildFreshObservation(name));
     expect(planSteps(observed)).toEqual([
       'prepare node-1 node-2 node-3',
       'initialise node-1',
@@ -26,7 +26,7 @@ describe('rollout', () => {
   });
 
   test('a volume that is not mounted is looked into before anything is initialised', () => {
-    const observed = createDesired().nodes.map(({ name }) => describeFreshNode(name));
+    const observed = createDesired().nodes.map(({ name }) => buildFreshObservation(name));
     const covered = bend(observed, 'node-2', (node) => ({
       volume: { ...node.volume, filesystem: 'ext4' },
     }));
@@ -38,7 +38,7 @@ describe('rollout', () => {
 
   test('beside a primary it is fenced before its Docker starts', () => {
     const healthy = createHealthy(createDesired());
-    const fresh = describeFreshNode('node-2');
+    const fresh = buildFreshObservation('node-2');
     const covered = bend(healthy, 'node-2', () => ({
       ...fresh,
       volume: { ...fresh.volume, filesystem: 'ext4' },
@@ -51,7 +51,7 @@ describe('rollout', () => {
 
   test('a cluster of one needs no replica', () => {
     const desired = createDesired({ size: 1 });
-    expect(planSteps([describeFreshNode('node-1')], desired)).toEqual([
+    expect(planSteps([buildFreshObservation('node-1')], desired)).toEqual([
       'prepare node-1',
       'initialise node-1',
     ]);
@@ -70,7 +70,10 @@ describe('rollout', () => {
 
   test('a third replica: only pg_hba.conf is reread elsewhere', () => {
     const desired = createDesired({ size: 4 });
-    const observed = [...createHealthy(createDesired({ size: 3 })), describeFreshNode('node-4')];
+    const observed = [
+      ...createHealthy(createDesired({ size: 3 })),
+      buildFreshObservation('node-4'),
+    ];
     expect(planSteps(observed, desired)).toEqual([
       'prepare node-4',
       'admit node-1',
@@ -81,7 +84,7 @@ describe('rollout', () => {
 
   test('an interrupted first deploy goes on where it stopped', () => {
     const desired = createDesired();
-    const fresh = desired.nodes.map(({ name }) => describeFreshNode(name));
+    const fresh = desired.nodes.map(({ name }) => buildFreshObservation(name));
     const unfinished = bend(fresh, 'node-1', () => ({ data: 'unrecorded' }));
     expect(planSteps(unfinished)).toContain('initialise node-1');
     const half = bend(createHealthy(desired), 'node-3', () => ({

@@ -2,7 +2,7 @@ import type { DesiredCluster } from '../desired.ts';
 import type { NodeObservation } from '../observation.ts';
 import { isRunningPrimary } from '../replication.ts';
 import { chooseStep } from './choose-step.ts';
-import { ClusterView, firstNode } from './cluster-view.ts';
+import { firstNode, NodesByName } from './cluster-view.ts';
 import { findLeftOut, type LeftOut } from './left-out.ts';
 import { explainSlotLoss } from './logical-slots.ts';
 import { findPrimary, findRefusals } from './refusals.ts';
@@ -81,7 +81,7 @@ export function planSteps(
   observed: readonly NodeObservation[],
   desired: DesiredCluster,
 ): Extract<Rollout, { steps: unknown }> {
-  let view = ClusterView.of(observed, desired);
+  let view = NodesByName.of(observed, desired);
   const steps: Step[] = [];
   const isDown = !observed.some(isRunningPrimary);
   for (let step = chooseStep(view); step !== null; step = chooseStep(view)) {

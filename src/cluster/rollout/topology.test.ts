@@ -4,7 +4,7 @@ import type { NodeObservation } from '../observation.ts';
 import { createDesired, createHealthy, NEWER_DIGEST, RUNNING_DIGEST } from '../testing/fixtures.ts';
 import { bend, stopped } from '../testing/rollout-fixtures.ts';
 import { rollout } from './rollout.ts';
-import { describeTopology } from './topology.ts';
+import { buildTopologyChange } from './topology.ts';
 
 const before = createDesired();
 
@@ -19,11 +19,11 @@ function describeChange(
     .map(({ name }) => name)
     .filter((name) => !before.nodes.some((node) => node.name === name) || standing.length === 0);
   const terraform = { standing, zones, replaced: [], resized: [], fresh };
-  return describeTopology({ observed, ...terraform, database, desired });
+  return buildTopologyChange({ observed, ...terraform, database, desired });
 }
 
 /** `node-1 primary → replica restarted`, which is what most of it is about. */
-const summarize = (changes: ReturnType<typeof describeTopology>): string[] =>
+const summarize = (changes: ReturnType<typeof buildTopologyChange>): string[] =>
   changes.map(
     ({ name, before: was, after: is, consequence }) =>
       `${name} ${was?.role ?? '–'} → ${is?.role ?? '–'} ${consequence ?? 'unknown'}`,
@@ -109,7 +109,7 @@ describe('describeTopology', () => {
   });
 
   test('of nodes that were not seen only what Terraform does is claimed', () => {
-    const changes = describeTopology({
+    const changes = buildTopologyChange({
       observed: [],
       standing: before.nodes,
       zones: {},

@@ -2,12 +2,12 @@ import type { Node } from '../configuration.ts';
 import type { DesiredCluster } from '../desired.ts';
 import type { NodeObservation } from '../observation.ts';
 import { compareNames, isRunningPrimary } from '../replication.ts';
-import { ClusterView } from './cluster-view.ts';
+import { NodesByName } from './cluster-view.ts';
 import type { Rollout } from './rollout.ts';
 import type { Step } from './step.ts';
 
 /** What a node is at one moment; null where nobody knows. */
-export interface NodePlace {
+export interface NodeState {
   readonly role: 'primary' | 'replica' | null;
   /** Availability zone. */
   readonly zone: string | null;
@@ -32,9 +32,9 @@ export type Consequence =
 export interface TopologyChange {
   readonly name: string;
   /** Null: it is yet to come. */
-  readonly before: NodePlace | null;
+  readonly before: NodeState | null;
   /** Null: it goes. */
-  readonly after: NodePlace | null;
+  readonly after: NodeState | null;
   /** Null where nobody knows. */
   readonly consequence: Consequence | null;
 }
@@ -43,7 +43,7 @@ export interface TopologyChange {
  * Every node before and after a change, in number order. `observed`: those that were seen; `zones`: of nodes that
  * are yet to come, by name. The roles afterwards are those that the rollout leads to.
  */
-export function describeTopology(options: {
+export function buildTopologyChange(options: {
   observed: readonly NodeObservation[];
   standing: readonly Node[];
   zones: Readonly<Record<string, string>>;
@@ -60,7 +60,7 @@ export function describeTopology(options: {
   const steps = 'steps' in database ? database.steps : null;
   // Steps after which the nodes are looked at again lead to no end that is known.
   const isOpen = 'steps' in database && database.observeAgain;
-  const end = steps?.reduce((view, step) => view.after(step), ClusterView.of(observed, desired));
+  const end = steps?.reduce((view, step) => view.after(step), NodesByName.of(observed, desired));
   const names = new Set([...standing, ...desired.nodes].map(({ name }) => name));
   return [...names].sort(compareNames).map((name): TopologyChange => {
     const seen = observed.find((node) => node.name === name);
@@ -90,7 +90,7 @@ export function describeTopology(options: {
   });
 }
 
-function describeBefore(node: Node, seen: NodeObservation | undefined): NodePlace {
+function describeBefore(node: Node, seen: NodeObservation | undefined): NodeState {
   return {
     role: seen === undefined ? null : readRole(seen),
     zone: node.zone,
@@ -99,7 +99,7 @@ function describeBefore(node: Node, seen: NodeObservation | undefined): NodePlac
   };
 }
 
-function readRole(node: NodeObservation): NodePlace['role'] {
+function readRole(node: NodeObservation): NodeState['role'] {
   if (isRunningPrimary(node)) return 'primary';
   if (node.postgres?.inRecovery || node.standby) return 'replica';
   return null;

@@ -1,4 +1,4 @@
-import { describeFreshNode, type NodeObservation } from '../observation.ts';
+import { buildFreshObservation, type NodeObservation } from '../observation.ts';
 import { slotName } from '../spec.ts';
 import { createSettingsInForce } from './fixtures.ts';
 import type { ModelCluster, ModelNode } from './model.ts';
@@ -12,7 +12,7 @@ export function observeModel(cluster: ModelCluster): NodeObservation[] {
 }
 
 function observeNode(cluster: ModelCluster, node: ModelNode): NodeObservation {
-  const fresh = describeFreshNode(node.name);
+  const fresh = buildFreshObservation(node.name);
   const hasData = node.data !== 'absent' && node.data !== 'partial';
   const host = {
     ...fresh.host,

@@ -4,7 +4,7 @@ import type { Node } from '../cluster/configuration.ts';
 import { UserError } from '../messages/errors.ts';
 import { logGroup } from '../runner/log-group.ts';
 import type { Terraform } from '../terraform/cli.ts';
-import { instanceAddress, type Stage, volumeAddress } from '../terraform/node-changes.ts';
+import { instanceAddress, type PlanOverrides, volumeAddress } from '../terraform/node-changes.ts';
 import { readNodes } from '../terraform/outputs.ts';
 import { readRefreshed } from '../terraform/refreshed.ts';
 import type { Job } from './job.ts';
@@ -14,14 +14,14 @@ import { listStates } from './preview.ts';
  * The nodes that there are, and nothing else: the outputs speak of every instance, and cannot be told while one is gone;
  * a node that is asked for and not there yet has no volume to be placed by.
  */
-const describeMachines = (nodes: readonly Node[]): Stage => ({
+const describeMachines = (nodes: readonly Node[]): PlanOverrides => ({
   instanceTypes: {},
   keptNodes: [],
   only: nodes.flatMap(({ name }) => [instanceAddress(name), volumeAddress(name)]),
 });
 
 /** The nodes of the state, as AWS knows them now. */
-export interface LookUp {
+export interface RefreshedNodes {
   /** With the addresses that their instances have now; those of a node whose instance is gone are the old ones. */
   readonly nodes: readonly Node[];
   /** EC2's word for the state of each instance, by node; one that is gone is `terminated`. */
@@ -41,9 +41,9 @@ export interface LookUp {
  *
  * @throws UserError where AWS does not answer
  */
-export async function lookUpNodes(job: Job, terraform: Terraform): Promise<LookUp> {
+export async function refreshNodes(job: Job, terraform: Terraform): Promise<RefreshedNodes> {
   const { directory, temporary } = job.workspace;
-  const known = readNodes(await terraform.outputs(), { directory, spec: job.request.spec });
+  const known = readNodes(await terraform.outputs(), { directory, spec: job.inputs.spec });
   const planFile = join(temporary, `${randomUUID()}.tfplan`);
   const standing = await logGroup('Look up the nodes in AWS', async () => {
     try {
