@@ -1,8 +1,7 @@
 #!/usr/bin/python
-"""Does one step of a rollout on a node's PostgreSQL. Arguments: see main().
+"""Does one step of a rollout on a node's PostgreSQL. Arguments: see main(); site.yml sets those that every step has.
 
-Result: `notes`, what people should know; the fact `postgres_running_image`, what the node runs now; further facts
-as the step says.
+Result: `notes` for people; the fact `postgres_running_image`, the image that the node runs now; the step's own facts.
 """
 
 from __future__ import annotations
@@ -29,6 +28,9 @@ from ansible.module_utils.postgres_cluster.switchover import check_switchover, h
 
 Options = Dict[str, Any]
 
+# Steps that write no configuration.
+WITHOUT_FILES = ("stop", "fence", "switchover_slots", "switchover_undo")
+
 STEPS: Dict[str, Callable[[Spec, Options], Outcome]] = {
     "check": lambda spec, _: check(spec),
     "initialise": lambda spec, _: initialise(spec),
@@ -54,7 +56,7 @@ STEPS: Dict[str, Callable[[Spec, Options], Outcome]] = {
 
 def do_step(options: Options) -> Outcome:
     """Does the step that `options` names, alone on this node."""
-    files = options["files"]
+    files = options["files"] or {}
     source = options["primary_image"]
     spec = Spec(
         cluster=options["cluster"],
@@ -87,8 +89,8 @@ def main() -> None:
             # Whether an image may come that sorts text in another order; else how that is allowed, base64.
             "collation_change": {"type": "bool", "default": False},
             "collation_way_out": {"type": "str", "default": ""},
-            # Empty where a step writes none.
-            "files": {"type": "dict", "default": {}},
+            # {"postgresqlConf", "pgHba"}, base64.
+            "files": {"type": "dict"},
             "slots": {"type": "list", "elements": "str", "default": []},
             "retired_slots": {"type": "list", "elements": "str", "default": []},
             # After the step.
@@ -107,6 +109,7 @@ def main() -> None:
             "registry_secret": {"type": "str", "no_log": True},
         },
         required_if=[
+            *[("step", step, ["files"]) for step in sorted(STEPS) if step not in WITHOUT_FILES],
             ("step", "clone", ["primary", "primary_address", "primary_image"]),
             ("step", "switchover_check", ["primary", "other_address"]),
             ("step", "switchover", ["primary", "other_address", "meeting"]),
