@@ -1,4 +1,4 @@
-"""The runner's side of every module: what a node answers is held to what the module may answer (cluster_runner.answer)."""
+"""The action plugin of every module: runs it on the node and validates the result (cluster_runner.answer)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ansible.plugins.action import ActionBase
 
 sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from cluster_runner.answer import Misfit, hold_answer  # noqa: E402
+from cluster_runner.answer import InvalidAnswer, validate_answer  # noqa: E402
 
 
 class ActionModule(ActionBase):
-    """Runs the module of the task's name on the node."""
+    """Runs the module that the task names on its node."""
 
     TRANSFERS_FILES = False
 
@@ -28,10 +28,10 @@ class ActionModule(ActionBase):
         return result
 
     def ask(self, task_vars: Dict[str, Any]) -> Dict[str, Any]:
-        """What the node answers, as far as the module may answer it; a failure where it may not."""
+        """Returns the module's validated result, or a failure if it is invalid."""
         answer = self._execute_module(task_vars=task_vars)
         node = self._task.delegate_to or task_vars["inventory_hostname"]
         try:
-            return hold_answer(self._task.action, node, answer)
-        except Misfit as misfit:
-            return {"failed": True, "msg": str(misfit)}
+            return validate_answer(self._task.action, node, answer)
+        except InvalidAnswer as error:
+            return {"failed": True, "msg": str(error)}

@@ -1,4 +1,4 @@
-"""Waits until a node can be looked at, then looks: one task, so that a node that is up costs one round trip more."""
+"""Waits until a node is up, then observes it. One task, so that waiting costs a node that is up one round trip only."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.loader import action_loader
 from ansible.utils.display import Display
 
-# First: it makes cluster_runner known.
+# Loaded first, because it adds cluster_runner to sys.path.
 Node = action_loader.get("cluster_node", class_only=True)
 
-from cluster_runner.patience import Patience  # noqa: E402
+from cluster_runner.retry_policy import RetryPolicy  # noqa: E402
 
-PAUSE = 2
+PAUSE_SECONDS = 2
 
-# Trap 31: no Python of ours before cloud-init is through, and only a shell to find out. The file is its last
-# work of a boot, and looking for it is quicker than starting cloud-init. Exit code 2 is "done, with warnings".
+# cloud-init may still be installing packages, so only a shell runs before it is done. It writes the file at the end of
+# a boot; testing for the file is faster than starting cloud-init. Exit code 2 is "done, with warnings".
 WAIT_FOR_CLOUD_INIT = (
     "[ -e /run/cloud-init/result.json ] || ! command -v cloud-init >/dev/null"
     " || cloud-init status --wait --long || [ $? -eq 2 ]"
@@ -26,7 +26,7 @@ CHANGED_KEY = "REMOTE HOST IDENTIFICATION HAS CHANGED"
 
 
 class ActionModule(Node):
-    """Action side of the module of the same name."""
+    """Action plugin of the module with the same name."""
 
     def ask(self, task_vars: Dict[str, Any]) -> Dict[str, Any]:
         answer = self._wait(task_vars)
@@ -39,8 +39,8 @@ class ActionModule(Node):
         return super().ask(task_vars)
 
     def _wait(self, task_vars: Dict[str, Any]) -> Dict[str, Any]:
-        """Runs the shell command over SSH until it gets through. A node that stays away raises what ssh said."""
-        patience = Patience(
+        """Retries the shell command over SSH until it runs. Raises ssh's error if the node stays unreachable."""
+        policy = RetryPolicy(
             int(self._task.args.get("wait_seconds", 300)),
             fresh=task_vars["inventory_hostname"] in self._task.args.get("fresh_nodes", []),
             now=time.monotonic(),
@@ -53,7 +53,7 @@ class ActionModule(Node):
                 if CHANGED_KEY in reason:
                     raise AnsibleConnectionFailure(
                         "%s: %s at %s shows another host key than at first contact, so nothing was sent to it. "
-                        "If the machine was made anew on purpose, remove the lines of %s from the known_hosts file"
+                        "If the machine was replaced on purpose, remove the lines of %s from the known_hosts file"
                         % (
                             CHANGED_KEY,
                             task_vars["inventory_hostname"],
@@ -61,7 +61,7 @@ class ActionModule(Node):
                             task_vars.get("instance_id", "this node"),
                         )
                     )
-                if not patience.is_worth(reason, time.monotonic()):
+                if not policy.should_retry(reason, time.monotonic()):
                     raise
-                Display().vv("%s: not yet: %s" % (self._task.get_name(), reason))
-                time.sleep(PAUSE)
+                Display().vv("%s: not reachable yet: %s" % (self._task.get_name(), reason))
+                time.sleep(PAUSE_SECONDS)

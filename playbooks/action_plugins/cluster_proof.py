@@ -1,4 +1,4 @@
-"""See cluster_node."""
+"""Runs the module of the same name through cluster_node."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What people see of a run, one line per node and piece of work, and what the action reads of it afterwards.
+"""Logs one line per node and task, and writes the results for the action.
 
-With CLUSTER_RESULT=<path> in the environment the results are written there as JSON, mode 0600:
+The results go to the file that the environment variable CLUSTER_RESULT names, as JSON, mode 0600:
 {"observations": [NodeObservation], "proof": [line], "stats": {node: {"ok", "changed", "failures", "unreachable"}},
  "changes": [{"node", "step", "task"}], "failures": [{"node", "task", "message", "log"}], "notes": [{"node", "note"}]}
 """
@@ -24,12 +24,12 @@ DOCUMENTATION = """
 name: cluster
 type: stdout
 short_description: Lines for people, JSON for the action
-description: See the head of the file.
+description: See the docstring of this file.
 """
 
 
 class CallbackModule(CallbackBase):
-    """Collects while the run goes on, writes at its end."""
+    """Collects results during the run and writes them at its end."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
@@ -58,11 +58,11 @@ class CallbackModule(CallbackBase):
         done = data.get("done")
         detail = " (%s)" % ", ".join(clean_line(item) for item in done) if done else ""
         word = "changed" if changed else "ok"
-        self._say(result, word + detail, C.COLOR_CHANGED if changed else C.COLOR_OK)
+        self._print_result(result, word + detail, C.COLOR_CHANGED if changed else C.COLOR_OK)
         if isinstance(data.get("proof"), dict):
-            self._tell(_describe_proof(data["proof"]), C.COLOR_OK)
+            self._print_detail(_describe_proof(data["proof"]), C.COLOR_OK)
         for note in data.get("notes") or []:
-            self._tell("note: %s" % note, C.COLOR_WARN)
+            self._print_detail("note: %s" % note, C.COLOR_WARN)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         node, task, data = _unpack(result)
@@ -102,21 +102,21 @@ class CallbackModule(CallbackBase):
 
     def _fail(self, result: Any, word: str, message: Any) -> None:
         node, task, data = _unpack(result)
-        # A module that broke says where in its own words.
+        # A crashed module reports its traceback here.
         texts = [data.get("log"), data.get("module_stderr"), data.get("exception")]
         log = next((text for text in (drop_traceback_note(text or "").strip() for text in texts) if text), "")
         log = clean(log, 4000).strip()
         message = clean(drop_traceback_note(message), 4000)
         self._failures.append({"node": node, "task": _name_task(task), "message": message, "log": log})
-        self._say(result, word, C.COLOR_ERROR)
+        self._print_result(result, word, C.COLOR_ERROR)
         for line in [*message.splitlines(), *log.splitlines()]:
-            self._tell(line, C.COLOR_ERROR)
+            self._print_detail(line, C.COLOR_ERROR)
 
-    def _tell(self, text: str, color: str) -> None:
-        """More about the line before, on one line whatever a node put into it."""
+    def _print_detail(self, text: str, color: str) -> None:
+        """Prints an indented line below a task's line. The text may come from a node; it stays on one line."""
         self._display.display("        " + clean(text, 4000).replace("\n", " "), color=color)
 
-    def _say(self, result: Any, word: str, color: str) -> None:
+    def _print_result(self, result: Any, word: str, color: str) -> None:
         node, task, _ = _unpack(result)
         started = self._started.get((node, task._uuid))
         seconds = "" if started is None else "  %.1f s" % (time.monotonic() - started)
@@ -124,7 +124,7 @@ class CallbackModule(CallbackBase):
 
 
 def _unpack(result: Any) -> Tuple[str, Any, Dict[str, Any]]:
-    """(node, task, result) of a task's result; the underscored names are those before ansible-core 2.19."""
+    """Returns (node, task, result). ansible-core before 2.19 has the underscored names."""
     host = result.host if hasattr(result, "host") else result._host
     task = result.task if hasattr(result, "task") else result._task
     data = result.result if hasattr(result, "result") else result._result
@@ -136,7 +136,7 @@ def _name_task(task: Any) -> str:
 
 
 def _name_step(task: Any) -> str:
-    """The kind of step: in a role with several, the name of its task file; else the role's."""
+    """Returns the kind of step: the name of the task file in a role with several, else the role's name."""
     path = (task.get_path() or "").rsplit(":", 1)[0]
     name = os.path.splitext(os.path.basename(path))[0]
     role = os.path.basename(os.path.dirname(os.path.dirname(path)))

@@ -1,1 +1,1 @@
-"""What decides on the runner: read by the action plugins, sent to no node. Python without Ansible, so that it is tested alone."""
+"""The action plugins' own code. It runs on the runner only and imports nothing of Ansible, so that it is tested without it."""

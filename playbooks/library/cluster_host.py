@@ -35,10 +35,10 @@ def main() -> None:
     try:
         if ensure_keys(options["user"], options["authorized_key"], options["retired_keys"]):
             done.append("authorised keys")
-        # The volume first: Docker is ordered after its mount.
+        # First the volume, because Docker starts after its mount.
         if ensure_volume(options["volume_id"], options["cluster"]):
             done.append("data volume")
-        # And its fence: Docker starts whatever ran before it went down.
+        # Then the fence, because Docker restarts the containers that ran before it stopped.
         if options["fenced"] and raise_fence():
             done.append("fence")
         if ensure_docker():

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Looks at a node and changes nothing. Arguments: see main(). Result: `observation`, a NodeObservation."""
+"""Observes a node, read-only. Arguments: see main(). Result: `observation`, a NodeObservation."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def main() -> None:
             "authorized_key": {"type": "str", "required": True, "no_log": False},
             "retired_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "settings": {"type": "list", "elements": "str", "default": []},
-            # {kind, name} each, JSON in base64.
+            # [{kind, name}] as JSON in base64.
             "image_needs": {"type": "str", "default": ""},
-            # The action's side waits; here it is only known.
+            # For the action plugin, which waits for the node.
             "wait_seconds": {"type": "int", "default": 300},
             "fresh_nodes": {"type": "list", "elements": "str", "default": []},
             "superuser_secret": {"type": "str", "no_log": True},

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Does one step of a rollout on a node's PostgreSQL. Arguments: see main(); site.yml sets those that every step has.
+"""Runs one step of a rollout on a node's PostgreSQL. Arguments: see main(); site.yml sets those that every step needs.
 
 Result: `notes` for people; the fact `postgres_running_image`, the image that the node runs now; the step's own facts.
 """
@@ -55,7 +55,7 @@ STEPS: Dict[str, Callable[[Spec, Options], Outcome]] = {
 
 
 def do_step(options: Options) -> Outcome:
-    """Does the step that `options` names, alone on this node."""
+    """Runs the step that `options` names. Holds the node's lock meanwhile."""
     files = options["files"] or {}
     source = options["primary_image"]
     spec = Spec(
@@ -86,22 +86,22 @@ def main() -> None:
             "cluster": {"type": "str", "required": True},
             "image": {"type": "str", "required": True},
             "known_images": {"type": "list", "elements": "dict", "default": []},
-            # Whether an image may come that sorts text in another order; else how that is allowed, base64.
+            # Whether the new image may sort text in another order; a sentence on how to allow that, base64.
             "collation_change": {"type": "bool", "default": False},
             "collation_way_out": {"type": "str", "default": ""},
             # {"postgresqlConf", "pgHba"}, base64.
             "files": {"type": "dict"},
             "slots": {"type": "list", "elements": "str", "default": []},
             "retired_slots": {"type": "list", "elements": "str", "default": []},
-            # After the step.
+            # The primary after the step.
             "primary": {"type": "str"},
             "primary_address": {"type": "str"},
-            # What it runs: {"image", "digest"}.
+            # The image that it runs: {"image", "digest"}.
             "primary_image": {"type": "dict"},
-            # Of a switchover: the other node's address, and what the new primary's check gave.
+            # Switchover only: the other node's address, the nonce and port from the new primary's check, and whether
+            # logical slots may be lost.
             "other_address": {"type": "str"},
             "meeting": {"type": "dict", "default": {}},
-            # And whether consumers' slots may be lost.
             "may_lose_slots": {"type": "bool", "default": False},
             "superuser_secret": {"type": "str", "no_log": True},
             "replication_secret": {"type": "str", "no_log": True},
@@ -119,7 +119,7 @@ def main() -> None:
         outcome = do_step(module.params)
     except Problem as problem:
         module.fail_json(msg=problem.message, log=problem.log)
-    # Facts, as a registered result would not outlive the next step that this node skips.
+    # Facts, because a registered result is overwritten by the next step that this node skips.
     facts = {"postgres_" + name: value for name, value in outcome.facts.items()}
     if outcome.digest is not None:
         facts["postgres_running_image"] = {"image": outcome.image, "digest": outcome.digest}

@@ -15,7 +15,7 @@ def main() -> None:
             "cluster": {"type": "str", "required": True},
             "primary": {"type": "str", "required": True},
             "replicas": {"type": "list", "elements": "str", "required": True},
-            # Known to everybody who reads the comment.
+            # Public: it is shown in the comment.
             "token": {"type": "str", "required": True, "no_log": False},
         },
     )

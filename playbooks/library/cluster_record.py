@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Reads which image the data of a node runs with. Result: `record`, its {"image", "digest"}; {} without a record."""
+"""Reads the image that a node's data belongs to. Result: `record`, its {"image", "digest"}; {} without a record."""
 
 from __future__ import annotations
 

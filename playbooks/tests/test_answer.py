@@ -4,15 +4,15 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 
-from cluster_runner.answer import Misfit, hold_answer
+from cluster_runner.answer import InvalidAnswer, validate_answer
 from cluster_runner.text import clean, clean_line
 
 DIGEST = "sha256:" + "5b2137cbf9e2ac2d" * 4
 IMAGE = {"image": "postgres:17", "digest": "postgres@" + DIGEST}
 
 
-class Hold(unittest.TestCase):
-    def test_what_a_module_may_answer_stays(self):
+class Validation(unittest.TestCase):
+    def test_valid_answers_are_unchanged(self):
         for module, answer in [
             ("cluster_host", {"changed": True, "done": ["Docker", "image"]}),
             ("cluster_observe", {"changed": False, "observation": {"name": "node-1"}}),
@@ -22,9 +22,9 @@ class Hold(unittest.TestCase):
             ("cluster_postgres", {"role": None, "nonce": "0" * 32, "port": 40000, "promoted": None, "problem": None}),
         ]:
             with self.subTest(answer):
-                self.assertEqual(hold_answer(module, "node-1", answer), answer)
+                self.assertEqual(validate_answer(module, "node-1", answer), answer)
 
-    def test_every_way_to_name_an_image(self):
+    def test_every_kind_of_image_reference_is_valid(self):
         for image, digest in [
             ("postgres:17", DIGEST),
             ("ghcr.io/acme/postgres:17.6-bookworm", "ghcr.io/acme/postgres@" + DIGEST),
@@ -33,9 +33,9 @@ class Hold(unittest.TestCase):
         ]:
             with self.subTest(image):
                 answer = {"record": {"image": image, "digest": digest}}
-                self.assertEqual(hold_answer("cluster_record", "node-1", answer), answer)
+                self.assertEqual(validate_answer("cluster_record", "node-1", answer), answer)
 
-    def test_what_nobody_knows_is_left_out(self):
+    def test_unknown_keys_are_dropped(self):
         answer = {
             "changed": False,
             "add_host": {"host_name": "node-2"},
@@ -44,10 +44,10 @@ class Hold(unittest.TestCase):
             "ansible_facts": {"private_address": "elsewhere", "ansible_host": "elsewhere", "postgres_role": "replica"},
         }
         expected = {"changed": False, "ansible_facts": {"postgres_role": "replica"}}
-        self.assertEqual(hold_answer("cluster_postgres", "node-1", answer), expected)
-        self.assertEqual(hold_answer("cluster_host", "node-1", answer), {"changed": False})
+        self.assertEqual(validate_answer("cluster_postgres", "node-1", answer), expected)
+        self.assertEqual(validate_answer("cluster_host", "node-1", answer), {"changed": False})
 
-    def test_a_value_that_cannot_be_is_refused_by_name(self):
+    def test_an_invalid_value_is_rejected_with_its_name(self):
         hostile = "{{ lookup('pipe', 'id') }}"
         for module, answer, words in [
             ("cluster_record", {"record": {"digest": hostile}}, "record.digest is"),
@@ -72,22 +72,22 @@ class Hold(unittest.TestCase):
             ("cluster_proof", {"proof": {"name": ["node-1"]}}, "proof.name is"),
         ]:
             with self.subTest(words):
-                with self.assertRaises(Misfit) as caught:
-                    hold_answer(module, "node-1", answer)
+                with self.assertRaises(InvalidAnswer) as caught:
+                    validate_answer(module, "node-1", answer)
                 message = str(caught.exception)
-                self.assertTrue(message.startswith("node-1 answered what no node of this action does: " + words), message)
+                self.assertTrue(message.startswith("node-1 sent an answer that this action's modules never send: " + words), message)
                 self.assertLess(len(message), 600)
                 self.assertNotIn("\n", message)
 
-    def test_text_is_cut_and_shown_as_it_is(self):
-        answer = hold_answer("cluster_host", "node-1", {"msg": "a\r\n::b\u2028c\u202e\x00", "log": "x" * 9000, "done": ["a\nb"]})
+    def test_text_is_cut_and_invisible_characters_are_shown(self):
+        answer = validate_answer("cluster_host", "node-1", {"msg": "a\r\n::b\u2028c\u202e\x00", "log": "x" * 9000, "done": ["a\nb"]})
         self.assertEqual(answer["msg"], "a\n::b<U+2028>c<U+202E><U+0000>")
         self.assertEqual(len(answer["log"]), 4000)
         self.assertEqual(answer["done"], ["a b"])
 
 
 class Text(unittest.TestCase):
-    def test_only_what_can_be_seen(self):
+    def test_invisible_characters_are_written_out(self):
         self.assertEqual(clean("plain ä 漢 \t\n", 100), "plain ä 漢 \t\n")
         self.assertEqual(clean("\x1b[31m\ud800\u200b", 100), "<U+001B>[31m<U+D800><U+200B>")
         self.assertEqual(clean_line(" a\n\n b\u2029"), "a b<U+2029>")

@@ -10,12 +10,12 @@ sys.path.insert(0, PLAYBOOKS)
 
 from cluster_runner.text import drop_traceback_note
 
-# What ansible-core 2.19 and later put into every failed result where tracebacks are off, as they are by default.
+# ansible-core 2.19 and later put this into every failed result if tracebacks are off, which is the default.
 NOTE = "(traceback unavailable)"
 
 
 def load_callback():
-    """The plugin, with as much of Ansible as it needs."""
+    """Loads the plugin with stubs of the parts of Ansible that it imports."""
     base = type("CallbackBase", (), {"__init__": lambda self: setattr(self, "_display", mock.Mock())})
     colors = types.SimpleNamespace(COLOR_ERROR="red", COLOR_OK="green", COLOR_CHANGED="yellow", COLOR_WARN="purple")
     modules = {
@@ -31,7 +31,7 @@ def load_callback():
 
 
 class Failures(unittest.TestCase):
-    def test_are_told_in_our_words_alone_on_every_version(self):
+    def test_failures_are_reported_without_the_traceback_note(self):
         for data, message, log in [
             ({"msg": "no primary"}, "no primary", ""),
             ({"msg": "no primary", "log": "FATAL: x"}, "no primary", "FATAL: x"),
@@ -52,10 +52,10 @@ class Failures(unittest.TestCase):
                     shown = [call.args[0] for call in callback._display.display.call_args_list]
                     self.assertNotIn(NOTE, "\n".join(shown))
 
-    def test_a_traceback_that_is_there_is_told(self):
+    def test_a_real_traceback_is_kept(self):
         self.assertEqual(drop_traceback_note("Traceback (most recent call last):\n  …"), "Traceback (most recent call last):\n  …")
 
-    def test_the_words_go_wherever_they_stand(self):
+    def test_the_traceback_note_is_removed_anywhere(self):
         for text, expected in [
             ("Connection refused (traceback unavailable)", "Connection refused"),
             ("one (traceback unavailable); two\n(traceback unavailable)", "one; two"),
