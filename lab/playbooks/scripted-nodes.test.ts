@@ -114,7 +114,9 @@ describe('what a node answers', () => {
     };
     const run = await play({ 'node-1': { answers }, 'node-2': {} }, 'site.yml', { work });
     expect(run.exitCode).not.toBe(0);
-    expect(run.failures[0]?.message).toMatch(/^node-1 sent an answer that this action's modules never send: /);
+    expect(run.failures[0]?.message).toMatch(
+      /^node-1 sent an answer that this action's modules never send: /,
+    );
     expect(run.failures[0]?.message).toContain(`.${field} is "`);
     expect(run.readSent('node-2', 'cluster_postgres')).toBe('');
   });
