@@ -102,7 +102,7 @@ class Order(unittest.TestCase):
 class Step(unittest.TestCase):
     def judge(self, **options):
         orders = describe((database(), [stored()]))
-        return check.judge(SPEC._replace(collation_way_out=WAY_OUT, **options), orders, answer())
+        return check.require_same_order(SPEC._replace(collation_way_out=WAY_OUT, **options), orders, answer())
 
     def test_refuses_unless_it_is_allowed(self):
         with self.assertRaises(Problem) as caught:
@@ -117,7 +117,7 @@ class Step(unittest.TestCase):
         rows = [stored()] * 50
         orders = describe(*[(database(quoted=name, needs=["l" * 60 + str(n)]), rows) for n in range(50)])
         with self.assertRaises(Problem) as caught:
-            check.judge(SPEC._replace(collation_way_out=WAY_OUT), orders, answer(locales=list(orders.needs)))
+            check.require_same_order(SPEC._replace(collation_way_out=WAY_OUT), orders, answer(locales=list(orders.needs)))
         # What the callback keeps of a message.
         self.assertLess(len(caught.exception.message), 4000)
         self.assertLess(len(find_missing(orders, answer())), 3800)
@@ -125,7 +125,7 @@ class Step(unittest.TestCase):
     def test_a_locale_that_is_missing_nobody_can_allow(self):
         orders = describe((database(needs=["xx_YY"]), []))
         with self.assertRaises(Problem) as caught:
-            check.judge(SPEC._replace(collation_change=True), orders, answer())
+            check.require_same_order(SPEC._replace(collation_change=True), orders, answer())
         self.assertIn("no locale xx_YY (of app)", caught.exception.message)
 
     def test_asks_only_where_the_image_becomes_another(self):

@@ -303,7 +303,7 @@ describe('after the primary is lost', () => {
     });
     expect(done.notes).toContainEqual({
       node: 'node-2',
-      note: expect.stringMatching(/data\.old-.* may hold rows that nobody else has/),
+      note: expect.stringMatching(/data\.old-.* may hold rows that no other node has/),
     });
     // Kept by later clones as well.
     await stand.change([{ kind: 'clone', nodes: ['node-2'], ...common }]);

@@ -1,4 +1,4 @@
-"""What the primary must know of its replicas: the role they come as, their slots, their addresses."""
+"""Admits replicas on the primary: their role, slots and addresses."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .spec import Outcome, Spec
 
 
 def admit(spec: Spec, slots: List[str], retired_slots: List[str]) -> Outcome:
-    """On the primary: the action's database, roles and passwords, a slot for each replica, none for nodes that are gone, and
-    pg_hba.conf, so that a clone finds everything ready (trap 17)."""
+    """Creates everything that a clone needs on the primary: the action's database, roles and passwords, a slot for each
+    replica, and pg_hba.conf. Drops the slots of nodes that have left."""
     record = read_record()
     if record is None:
         raise Problem("%s has no complete data; it cannot admit replicas" % spec.node)
@@ -40,9 +40,9 @@ def admit(spec: Spec, slots: List[str], retired_slots: List[str]) -> Outcome:
 
 
 def set_passwords(session: Session, spec: Spec) -> bool:
-    """Has both roles with the passwords given; gives whether anything changed.
+    """Creates or alters both roles with the given passwords. Returns whether anything changed.
 
-    Only verifiers go to the server, and only where the one in force is not the password's already.
+    The server gets verifiers only, and only if the existing one does not match the password.
     """
     changed = False
     for role, password, attributes in (
@@ -61,9 +61,9 @@ def set_passwords(session: Session, spec: Spec) -> bool:
 
 
 def ensure_slots(session: Session, slots: List[str]) -> bool:
-    """Has a physical slot of each name that keeps WAL from now on; gives whether anything changed.
+    """Creates the missing physical slots, which retain WAL from now on. Returns whether anything changed.
 
-    A slot whose WAL is lost can only be made anew; its replica is cloned.
+    A slot whose WAL is lost is recreated, and its replica has to be cloned.
     """
     changed = False
     present = session.ask("SELECT coalesce(json_object_agg(slot_name, wal_status), '{}') FROM pg_replication_slots")
@@ -78,9 +78,9 @@ def ensure_slots(session: Session, slots: List[str]) -> bool:
 
 
 def drop_slot(session: Session, slot: str, seconds: float = 10) -> "tuple[bool, List[str]]":
-    """Drops the slot of a node that left (trap 21); gives whether it did, and notes.
+    """Drops the slot of a node that has left, which would retain WAL forever. Returns whether it did, and notes.
 
-    The node's end of the connection is gone without a word, so the primary's end is closed for it.
+    The node may have vanished without closing its connection, so the primary's backend is terminated first.
     """
     deadline = time.monotonic() + seconds
     while True:

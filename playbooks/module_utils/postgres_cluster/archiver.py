@@ -1,9 +1,9 @@
-"""What a server says of its WAL archiving (PostgreSQL manual, 26.3.1 and 27.2.12 `pg_stat_archiver`)."""
+"""The state of a server's WAL archiving (PostgreSQL manual, 26.3.1 and 27.2.12 `pg_stat_archiver`)."""
 
 from __future__ import annotations
 
-# An expression of type json: null where nothing is archived here, as archive_mode is off or leaves it to the primary.
-# A file waits until it is archived, and WAL that waits is never removed.
+# An expression of type json. Null if this server archives nothing: archive_mode is off or leaves it to the primary.
+# `waiting` files are not archived yet; PostgreSQL never removes them.
 ARCHIVER = """
 (SELECT json_build_object(
   'state', CASE

@@ -1,4 +1,4 @@
-"""Trying again where the network is in between, and saying afterwards what was tried."""
+"""Retries of work that depends on the network, with a count for the error message."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Sequence
 
 
 class Attempts:
-    """Counts attempts at one thing. As text: `3 times over 25 s`."""
+    """Counts the attempts at one task. As text: `3 times over 25 s`."""
 
     def __init__(self, pauses: Sequence[float]) -> None:
-        """`pauses`: seconds before the second attempt, the third, …; there is one attempt more than pauses."""
+        """`pauses`: seconds before the second attempt, the third, …; there is one more attempt than pauses."""
         self._pauses = pauses
         self._start = time.monotonic()
         self._made = 0
 
     def pause(self) -> bool:
-        """After a failed attempt: waits before the next one; gives whether there is one."""
+        """Waits after a failed attempt. Returns whether there is another one."""
         self._made += 1
         if self._made > len(self._pauses):
             return False

@@ -1,4 +1,4 @@
-"""What a node does at every boot, between the mount of its volume and Docker: it runs the guard."""
+"""Installs the guard, which a node runs at every boot after it mounts its volume and before it starts Docker."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ PACKAGE = FOLDER + "/postgres_cluster"
 UNIT_NAME = "postgres-cluster-guard.service"
 UNIT = "/etc/systemd/system/" + UNIT_NAME
 
-# Of a oneshot that remains, systemd remembers until the next boot that it ran: a restart of Docker alone asks nobody.
-UNIT_TEXT = """# A former primary must not come up beside the new one. It asks its peers, once a boot.
+# RemainAfterExit: systemd runs the unit once per boot, not when Docker alone restarts.
+UNIT_TEXT = """# A former primary must not start beside the new one. The node asks its peers once per boot.
 [Unit]
 Description=Guard against a second PostgreSQL primary
 RequiresMountsFor=%s
@@ -32,24 +32,24 @@ TimeoutStartSec=150
 
 
 def is_guard_current() -> bool:
-    """Whether the node has the guard as it is today."""
+    """Whether the installed guard is up to date."""
     return all(read_text(path) == text for path, text in list_files().items())
 
 
 def ensure_guard() -> bool:
-    """Writes the guard and its unit; gives whether anything changed. systemd has yet to reread its units then."""
+    """Writes the guard and its unit. Returns whether anything changed; then `systemctl daemon-reload` is required."""
     for folder in (FOLDER, PACKAGE):
         make_directory(folder)
     return any([write_text(path, text) for path, text in list_files().items()])
 
 
 def list_files() -> Dict[str, str]:
-    """{path: text} of all that the guard consists of."""
+    """Returns {path: text} of all files of the guard."""
     modules = (files, guard, layout, peer, scram, signals, timeline)
     texts = {"%s/%s.py" % (PACKAGE, module.__name__.rsplit(".", 1)[-1]): _read_source(module) for module in modules}
     return {PACKAGE + "/__init__.py": "", **texts, UNIT: UNIT_TEXT}
 
 
 def _read_source(module: ModuleType) -> str:
-    """The module's own text; on a node it lies in the archive that Ansible sent."""
+    """Returns the source of a module. On a node it is in the archive that Ansible sent."""
     return module.__loader__.get_source(module.__name__)  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""Trying settings and an image before they matter: a throw-away server with no data, in the image the node would run."""
+"""Tries settings and an image on a temporary server without data, before they are used on the node."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from .spec import Outcome, Spec, read_memory_bytes
 SCRATCH = "/tmp/postgresql-cluster-check"
 QUESTIONS = "questions.sql"
 
-# Only what every image has. What the server says goes to stderr, what it answers to stdout. The second start is as the
-# node's own: its messages may go elsewhere, and in another language, so what the first one finds is said by that.
+# Uses only programs that every image has. Server messages go to stderr, query results to stdout. The first start logs to
+# stderr and in English, so that its errors can be parsed; the second one logs as the node's own server will.
 SCRIPT = """
 cd "$1" && initdb --pgdata="$PGDATA" --username=postgres --auth=trust --no-sync >initdb.log 2>&1 ||
   { cat initdb.log >&2; exit 3; }
@@ -48,7 +48,7 @@ stop
 start own.log "$3"
 stop
 """
-# Over what the files say: no client, no neighbour, and nothing that would wait for a replica or write into an archive.
+# Overrides the files: no clients, no other servers, no waiting for a replica, no writing into an archive.
 OVERRIDES: Dict[str, str] = {
     "config_file": "%s/%s" % (CONTAINER_ETC, CONF),
     "hba_file": "%s/%s" % (CONTAINER_ETC, HBA),
@@ -58,7 +58,7 @@ OVERRIDES: Dict[str, str] = {
     "archive_command": "",
     "log_line_prefix": "",
 }
-# No collector that takes the messages elsewhere, and all of them in English.
+# Messages go to stderr, in English.
 READABLE: Dict[str, str] = {
     "logging_collector": "off",
     "log_destination": "stderr",
@@ -67,25 +67,25 @@ READABLE: Dict[str, str] = {
 
 
 class Trial(NamedTuple):
-    """What came of a throw-away server."""
+    """The result of a temporary server."""
 
-    # What it said when it did not start; None: it started.
+    # Its messages if it did not start, else None.
     fault: Optional[str]
-    # Of the libraries that it runs with; None: nothing was asked.
+    # About its libraries. None: they were not queried.
     answers: Optional[Answers]
 
 
 def check(spec: Spec) -> Outcome:
-    """Raises Problem when PostgreSQL would not start with the settings, or the image must not run on the data
-    here. Changes nothing."""
+    """Raises Problem if PostgreSQL would not start with the settings or the image must not run on the node's data.
+    Changes nothing."""
     record = read_record()
     image = ensure_image(spec.image)[0] if record is None else choose_image(spec)
     is_other = record is not None and record["digest"] != image.pinned
     orders = read_orders(spec.container, image.major) if is_other else None
     if is_other and orders is None:
         raise Problem(
-            "PostgreSQL on %s does not answer, so nobody can say in which order its texts are sorted and whether %s "
-            "keeps it; nothing was changed. Run this again" % (spec.node, spec.image)
+            "PostgreSQL on %s does not answer, so it is unknown how it sorts text and whether %s sorts it the same; nothing "
+            "was changed. Run this again" % (spec.node, spec.image)
         )
     trial = try_out(spec, image, orders)
     if trial.fault is not None:
@@ -94,14 +94,14 @@ def check(spec: Spec) -> Outcome:
             % (image.major, summarise(trial.fault, spec.conf)),
             trial.fault,
         )
-    notes = [] if orders is None or trial.answers is None else judge(spec, orders, trial.answers)
-    # Not the image: what it was tried in is not what the node runs.
+    notes = [] if orders is None or trial.answers is None else require_same_order(spec, orders, trial.answers)
+    # Without the image: the node does not run it yet.
     return Outcome(False, notes=notes)
 
 
-def judge(spec: Spec, orders: Orders, answers: Answers) -> List[str]:
-    """What people must do after the change of the image. Raises Problem where its libraries lack a locale that a
-    database has, or would sort what is stored in another order and nobody allowed that."""
+def require_same_order(spec: Spec, orders: Orders, answers: Answers) -> List[str]:
+    """Raises Problem if the image's libraries lack a locale of a database, or sort stored text in another order and that is
+    not allowed. Returns notes on what people must do after the change of the image."""
     missing = find_missing(orders, answers)
     if missing is not None:
         raise Problem(
@@ -120,13 +120,13 @@ def judge(spec: Spec, orders: Orders, answers: Answers) -> List[str]:
 
 
 def find_fault(spec: Spec, image: Image) -> Optional[str]:
-    """What a server without data says when it does not start with this configuration; None when it does."""
+    """Returns the messages of a server without data that does not start with this configuration; None if it starts."""
     return try_out(spec, image, None).fault
 
 
 def try_out(spec: Spec, image: Image, orders: Optional[Orders]) -> Trial:
-    """Starts a server without data in an image with this configuration, and asks it how it sorts. Raises Problem
-    when that could not be tried."""
+    """Starts a server without data in an image with this configuration, and queries its sort order. Raises Problem if the
+    trial itself fails."""
     folder = tempfile.mkdtemp(prefix="postgres-cluster-check-")
     files = {CONF: spec.conf, HBA: spec.hba}
     if orders is not None:
@@ -147,8 +147,8 @@ def try_out(spec: Spec, image: Image, orders: Optional[Orders]) -> Trial:
 
 
 def _list_arguments(spec: Spec, image: Image, folder: str) -> List[str]:
-    # As the server's own container has it (container.py): a Docker without docker-init shows here, while the server
-    # still runs; and a path that is not there, or that this user cannot write to, is the same here.
+    # The same user and paths as the server's own container (container.py), so that a Docker without docker-init and a
+    # missing or read-only path are found while the server still runs.
     arguments = [*list_worker_arguments(spec.worker, image, "none"), "--init", "--no-healthcheck"]
     # What it cannot map here it could not map there.
     arguments += ["--shm-size", str(choose_shm_bytes(read_memory_bytes()))]
@@ -170,15 +170,15 @@ def _render(overrides: Dict[str, str]) -> str:
 
 
 def summarise(fault: str, conf: str) -> str:
-    """What the server said that tells the reason, in one line, paths of the trial left out. Where it quotes a
-    value of `conf` and not whose it is, that is added."""
+    """Returns the reason from the server's messages on one line, without paths of the trial. If they quote a value of
+    `conf` without its setting, the setting's name is appended."""
     lines = []
     for line in fault.splitlines():
         match = re.match(r"^(LOG|ERROR|FATAL|PANIC|DETAIL|HINT):\s+(.*)$", line)
         if match is None or (match.group(1) == "LOG" and CONTAINER_ETC not in line and "invalid" not in line):
             continue
         text = re.sub(r' in file "%s/([^"]+)" line' % re.escape(CONTAINER_ETC), r" in \1 line", match.group(2))
-        # Only repeats that there was a reason.
+        # "contains errors" repeats that there was one.
         if "contains errors" not in text and text not in lines:
             lines.append(text)
     reason = "; ".join(lines) or fault.strip().splitlines()[-1]
@@ -191,5 +191,5 @@ def summarise(fault: str, conf: str) -> str:
 
 
 def _is_quoted(value: str, reason: str) -> bool:
-    """Whether a message quotes a value; of a directory perhaps a file in it."""
+    """Whether a message quotes a value, or a file in it if it is a directory."""
     return '"%s"' % value in reason or (value.startswith("/") and '"%s/' % value.rstrip("/") in reason)

@@ -1,4 +1,4 @@
-"""Making a node a replica: a copy of the primary beside whatever is there."""
+"""Makes a node a replica: copies the primary beside existing data, then replaces that data."""
 
 from __future__ import annotations
 
@@ -48,14 +48,13 @@ from .signals import SIGNAL, is_marked, remove_signal, write_signal
 from .spec import Outcome, Spec, copier_name, explain_limits, read_limits
 from .volume import require_mounted
 
-# Trap 17: a missing slot must show before hours of copying, not after them. Asking for the slot to be made
-# is the one question about it that a replication connection answers in every version, and it also makes the
-# slot where it is missing. 42710 (duplicate_object) is the usual answer: the primary has made it already.
-# pg_basebackup's own -C fails on a slot that exists (trap 16).
+# A missing slot must be found before hours of copying, not after. CREATE_REPLICATION_SLOT is the only command about a
+# slot that a replication connection accepts in every version, and it creates a missing one. The usual answer is 42710
+# (duplicate_object): the primary has created it already. pg_basebackup's own -C fails if the slot exists.
 #
-# Over a slot pg_basebackup tells the primary how far the copy's WAL is flushed, and the primary takes that for what
-# a standby has (PostgreSQL manual, 19.6.2): a commit would be acknowledged by a directory that cannot start. Its
-# name stands in no list of ours; where somebody wrote `*` it says nothing, and the slot keeps the WAL unused.
+# With a slot, pg_basebackup reports how far the copy's WAL is flushed, and the primary treats the copy as a standby
+# (PostgreSQL manual, 19.6.2): a directory that cannot start would acknowledge a commit. Our synchronous_standby_names
+# never contain the copy's name. If they contain `*`, the copy uses no slot and reports nothing; the slot retains the WAL.
 SCRIPT = """
 answer=$(psql -X -q -v VERBOSITY=sqlstate -d "$1 replication=yes" \
   -c "CREATE_REPLICATION_SLOT $2 PHYSICAL RESERVE_WAL" 2>&1) ||
@@ -71,15 +70,15 @@ esac
 exec pg_basebackup -d "$1" -D "$3" "$slot" -X stream --checkpoint=fast --no-sync
 """
 
-# What put_in_place() names so; a directory that a person moved aside is theirs.
+# Names that put_in_place() gives. Other directories were moved aside by people and are kept.
 ASIDE = re.compile(r"\d{8}T\d{6}Z$")
 
 
 def clone(spec: Spec, is_judged: bool = False) -> Outcome:
-    """Copies the primary into a directory of its own, puts it in the place of the data, and follows.
+    """Copies the primary into a separate directory, replaces the data with the copy, and follows the primary.
 
-    Trap 16: until the copy is whole nothing here is touched; until it streams, nothing is thrown away. A server that is
-    still starting is waited for first (StillStarting), unless the caller has judged that it never comes up.
+    Existing data is not moved until the copy is complete, and not deleted until the copy streams. A server that is still
+    starting is waited for first (StillStarting), unless the caller knows that it will never be up (`is_judged`).
     """
     require_mounted(spec.cluster)
     role = read_role(spec)
@@ -93,7 +92,7 @@ def clone(spec: Spec, is_judged: bool = False) -> Outcome:
             pass
         role = read_role(spec)
     require_role(spec, role)
-    # The primary's own image, also where another one is asked for by now.
+    # The primary's own image, even if another one is requested by now.
     if spec.source is None:
         raise Problem("nothing says which image %s runs, so %s cannot copy it" % (spec.primary, spec.node))
     spec = spec._replace(image=spec.source["image"])
@@ -105,16 +104,16 @@ def clone(spec: Spec, is_judged: bool = False) -> Outcome:
         swept, notes = discard_old_data()
         return Outcome(changed or swept, spec.image, image.pinned, notes)
     write_files(spec, image)
-    # The slot serves one at a time, and the server here is about to be replaced. The container goes as well:
-    # one that Docker keeps restarting would come up on the old data in the middle of it.
+    # A slot serves one connection at a time, and this server is about to be replaced. Its container is removed too: Docker
+    # could restart it on the old data during the copy.
     stop(spec)
     remove_container(spec.container)
     try:
         copy(spec, image)
     except Problem:
-        # It may be a full volume that failed.
+        # The copy may have filled the volume.
         shutil.rmtree(PARTIAL, ignore_errors=True)
-        # Stale reads are better than none.
+        # A replica with stale data is better than no replica.
         if role is not None:
             ensure_container(spec, image)
         raise
@@ -124,7 +123,7 @@ def clone(spec: Spec, is_judged: bool = False) -> Outcome:
 
 
 def _try_to_follow(spec: Spec, image: Image) -> bool:
-    """Whether data from an interrupted clone, in place but not recorded, follows the primary once started."""
+    """Starts data from an interrupted clone that is in place but not recorded. Returns whether it follows the primary."""
     write_files(spec, image)
     try:
         ensure_container(spec, image)
@@ -138,26 +137,25 @@ def _try_to_follow(spec: Spec, image: Image) -> bool:
 
 
 def copy(spec: Spec, image: Image) -> None:
-    """pg_basebackup into PARTIAL, by the image the primary runs, over the replica's own slot.
+    """Runs pg_basebackup into PARTIAL, in the primary's image and with the replica's own slot.
 
-    A slot that a failed copy leaves behind stays: the next run uses it, and max_slot_wal_keep_size bounds
-    what it costs the primary meanwhile (trap 20).
+    The slot of a failed copy is kept for the next run. max_slot_wal_keep_size limits the WAL that it retains, so that it
+    cannot fill the primary's disk.
     """
     shutil.rmtree(PARTIAL, ignore_errors=True)
     make_directory(PARTIAL, 0o700, image.owner)
     result = run(list_copy_arguments(spec, image), check=False)
     if result.returncode != 0:
         raise Problem("%s cannot copy %s (%s)" % (spec.node, spec.primary, spec.primary_address), result.stderr)
-    # What a switchover that was interrupted left in the primary is not the copy's.
+    # An interrupted switchover may have left the mark in the primary's data. It does not apply to the copy.
     remove_signal(FORMER_PRIMARY, PARTIAL)
-    # -R would do this and also write the connection into the data; ours stands in postgresql.conf, where the
-    # next run can change it.
+    # -R would also write the connection into the data. Ours is in postgresql.conf, where the next run can change it.
     write_signal(SIGNAL, PARTIAL)
     run(["sync", "--file-system", PARTIAL])
 
 
 def list_copy_arguments(spec: Spec, image: Image) -> List[str]:
-    """The command that copies the primary."""
+    """Returns the command that copies the primary."""
     conninfo = "host=%s port=5432 user=%s passfile=%s/%s application_name='%s' connect_timeout=10" % (
         spec.primary_address,
         REPLICATION_USER,
@@ -184,14 +182,14 @@ def list_copy_arguments(spec: Spec, image: Image) -> List[str]:
 
 
 def put_in_place() -> None:
-    """Renames the copy to the data's place. Data that was whole goes aside, a torso is deleted."""
-    # First the record: from here on the data is unfinished work.
+    """Replaces the data with the copy. Complete data is moved aside, incomplete data is deleted."""
+    # First the record: without it, the data counts as unfinished.
     if os.path.exists(RECORD):
         os.unlink(RECORD)
         sync_directory(ROOT)
     if os.path.isdir(DATA):
         if has_control_file(DATA):
-            # Data on an earlier timeline than the copy's may hold what nobody else has.
+            # Data on an earlier timeline than the copy's may hold rows that no other node has.
             before, after = read_head(DATA), read_head(PARTIAL)
             if before is None or after is None or before.timeline < after.timeline:
                 write_signal(FORMER_PRIMARY, DATA)
@@ -208,24 +206,24 @@ def _finish(spec: Spec, image: Image) -> Outcome:
     remove_container(name_aside(spec))
     identity = ask_once(spec.container, READ_IDENTITY)
     if identity is None:
-        raise Problem("PostgreSQL on %s streams but answers no question" % spec.node)
+        raise Problem("PostgreSQL on %s streams but answers no query" % spec.node)
     write_record(image, spec.image, *identity)
     notes = explain_limits(read_limits()) + discard_old_data()[1]
     return Outcome(True, spec.image, image.pinned, notes)
 
 
 def discard_old_data() -> Tuple[bool, List[str]]:
-    """Deletes what clones moved aside, now that the copy streams; gives whether there was any, and notes on
-    what is kept.
+    """Deletes the data that clones moved aside, after the copy streams. Returns whether there was any, and notes on data
+    that is kept.
 
-    What a replica had received the primary has too. Data of a former primary, or of a replica that was left
-    behind by a failover, may hold rows that nobody else has: whether to lose them is for people to say.
+    The primary has everything that a replica had received. Data of a former primary, or of a replica that missed a
+    failover, may hold rows that no other node has. Only people may decide to delete them.
     """
     notes = []
     discarded = False
     for path in list_old_data():
         if is_marked(path) or not ASIDE.match(path[len(OLD) :]):
-            notes.append("%s may hold rows that nobody else has; delete it when nobody misses one" % path)
+            notes.append("%s may hold rows that no other node has; delete it once you are sure that none is missing" % path)
         else:
             shutil.rmtree(path)
             discarded = True

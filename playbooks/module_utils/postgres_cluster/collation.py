@@ -1,7 +1,7 @@
-"""In which order texts are sorted, and whether another image would sort what is stored in another order.
+"""The sort order of text, and whether another image would sort stored text in another order.
 
-PostgreSQL takes the order from the libraries of its image, whose version says which order it is (manual, 23.2.2.4
-"Collation Versions"). `C`, `POSIX`, `C.*` and the provider `builtin` sort by code point in every version.
+The libraries of the image define the order, and their version identifies it (PostgreSQL manual, 23.2.2.4 "Collation
+Versions"). `C`, `POSIX`, `C.*` and the provider `builtin` sort by code point in every version.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from .psql import ask_once, quote
 
-# Names of one database that a text shows; it says how many more there are.
-MOST_NAMES = 10
-# Databases and locales that a message tells of, databases that it names for a locale, and notes.
-MOST_TOLD = 10
-MOST_DATABASES = 3
-MOST_NOTES = 20
+# Limits of what a text lists before it says how many more there are: names in one database, entries of a message,
+# databases per locale, and notes.
+MAX_NAMES = 10
+MAX_ENTRIES = 10
+MAX_DATABASES = 3
+MAX_NOTES = 20
 
-# template0 lets nobody in, so nothing can have been stored in it.
-# Columns that only some of the versions have are read from the row as JSON: `daticulocale` is of 15 and 16, `datlocale`
-# came with 17.
+# template0 accepts no connections, so nothing is stored in it.
+# Columns that only some versions have are read from the row as JSON: 15 and 16 have `daticulocale`, 17 and later have
+# `datlocale`.
 DATABASES = """
 SELECT coalesce(json_agg(json_build_object(
   'name', datname, 'quoted', quote_ident(datname), 'provider', %(provider)s,
@@ -27,11 +27,11 @@ SELECT coalesce(json_agg(json_build_object(
   'version', %(version)s, 'recorded', to_json(d) ->> 'datcollversion', 'needs', json_build_array(datcollate, datctype)) ORDER BY datname), '[]')
 FROM pg_database d WHERE datname <> 'template0'
 """
-# 14 records no version for a database; glibc has one for all its locales.
+# PostgreSQL 14 records no version for a database. glibc has one version for all its locales.
 VERSION_IN_14 = """CASE WHEN lower(datcollate) IN ('c', 'posix') OR lower(datcollate) LIKE 'c.%' THEN NULL
   ELSE (SELECT max(pg_collation_actual_version(oid)) FROM pg_collation WHERE collprovider = 'c') END"""
 
-# What is stored in an order: the keys of indexes, and the bounds of range partitions. `default` is the database's own.
+# What is stored in sort order: keys of indexes and bounds of range partitions. `default` is the database's own collation.
 STORED = """
 SELECT coalesce(json_agg(json_build_object(
   'collation', sorted_by, 'provider', collprovider, 'locale', locale, 'version', version, 'recorded', collversion,
@@ -49,17 +49,17 @@ FROM (
       UNION SELECT partrelid, unnest(partcollation::oid[]) FROM pg_partitioned_table WHERE partstrat = 'r'
     ) AS u
     JOIN pg_class r ON r.oid = u.relation JOIN pg_namespace n ON n.oid = r.relnamespace
-    -- Other sessions' own.
+    -- Temporary relations of other sessions.
     WHERE r.relpersistence <> 't'
   ) AS used
   JOIN pg_collation c ON c.oid = used.collation_id JOIN pg_namespace n ON n.oid = c.collnamespace
   GROUP BY c.oid, n.nspname
 ) AS found
-""" % MOST_NAMES
+""" % MAX_NAMES
 
 
 class Stored(NamedTuple):
-    """What is stored in one order in one database."""
+    """What one database stores in one sort order."""
 
     # As an SQL identifier.
     database: str
@@ -68,17 +68,17 @@ class Stored(NamedTuple):
     locale: str
     # Of the libraries that the server runs with.
     version: Optional[str]
-    # Of those that it was made with, or last rebuilt; None: nobody wrote it down.
+    # Of the libraries that it was built or last rebuilt with. None: not recorded.
     recorded: Optional[str]
-    # As an SQL identifier with its schema; None: the database's own.
+    # As an SQL identifier with its schema. None: the database's own.
     collation: Optional[str]
-    # Indexes and partitioned tables: the number, and the names of the first. None: nobody could look.
+    # Indexes and partitioned tables: the number and the first names. None: the database could not be queried.
     count: Optional[int]
     names: List[str]
 
 
 class Orders(NamedTuple):
-    """What a running server has stored in an order that libraries decide, and the locales that its databases need."""
+    """What a running server stores in an order that libraries define, and the locales that its databases need."""
 
     stored: List[Stored]
     # {locale: databases, as SQL identifiers}.
@@ -87,24 +87,24 @@ class Orders(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """What the libraries of an image say."""
+    """The locales and versions of an image's libraries."""
 
-    # Locales of the C library that it has.
+    # Locales that the C library has, of those in question.
     locales: List[str]
-    # One for all locales of the C library; None: they have none, as musl's.
+    # The version of all locales of the C library. None: they have none, as in musl.
     libc: Optional[str]
-    # {ICU's locale: version}; one that is missing does not exist there.
+    # {ICU locale: version}, without those that ICU lacks.
     icu: Dict[str, str]
 
 
 def read_orders(container: str, major: int) -> Optional[Orders]:
-    """Asks every database of the running server; None when the server does not answer."""
+    """Queries every database of the running server. Returns None if the server does not answer."""
     columns = (
         {"provider": "datlocprovider", "version": "pg_database_collation_actual_version(oid)"}
         if major >= 15
         else {"provider": "'c'", "version": VERSION_IN_14}
     )
-    # A LIKE pattern of its own holds the only other percent sign.
+    # The only other percent sign is in the LIKE pattern of VERSION_IN_14, which is inserted, not formatted.
     databases = ask_once(container, DATABASES % columns)
     if databases is None:
         return None
@@ -115,7 +115,7 @@ def read_orders(container: str, major: int) -> Optional[Orders]:
 def describe_orders(
     found: List[Tuple[Dict[str, Any], Optional[List[Dict[str, Any]]]]], major: int
 ) -> Orders:
-    """Sorts what the databases answered; None: that one lets nobody in, so anything may be stored in its order."""
+    """Builds Orders from (database, rows) pairs. Rows of None: the database accepts no connections and may store anything."""
     stored: List[Stored] = []
     needs: Dict[str, List[str]] = {}
     for database, rows in found:
@@ -140,17 +140,17 @@ def describe_orders(
                 )
             for locale in row.get("needs") or []:
                 needs.setdefault(locale, []).append(quoted)
-        # Whatever sorts, a connection sets both (CheckMyDatabase in PostgreSQL's postinit.c).
+        # Every connection sets LC_COLLATE and LC_CTYPE, whichever provider sorts (CheckMyDatabase in postinit.c).
         for locale in database["needs"]:
             needs.setdefault(locale, []).append(quoted)
     return Orders(stored, {locale: sorted(set(names)) for locale, names in needs.items()}, major)
 
 
 def render_questions(orders: Orders) -> str:
-    """SQL for psql on a server of the other image, whose output `parse_answers` reads. One that fails is an answer."""
+    """Returns SQL for psql on a server of the other image. `parse_answers` reads its output; a failed statement means "no"."""
     lines: List[str] = []
     for number, locale in enumerate(list_locales(orders)):
-        # Sets it in this session alone, and fails where there is no such locale.
+        # Affects only this session, and fails if the locale does not exist.
         lines += ["SET lc_monetary = %s;" % quote(locale), "\\if :ERROR", "\\else", "\\echo locale %d" % number, "\\endif"]
     for number, locale in enumerate(list_icu_locales(orders)):
         name = "public.asked_%d" % number
@@ -166,17 +166,17 @@ def render_questions(orders: Orders) -> str:
 
 
 def list_locales(orders: Orders) -> List[str]:
-    """The locales of the C library that are asked for, in the order of the questions."""
+    """Returns the locales of the C library in question, in the order of the questions."""
     return sorted(orders.needs)
 
 
 def list_icu_locales(orders: Orders) -> List[str]:
-    """ICU's locales that are asked for, in the order of the questions."""
+    """Returns the ICU locales in question, in the order of the questions."""
     return sorted({stored.locale for stored in orders.stored if stored.provider == "i"})
 
 
 def parse_answers(output: str, orders: Orders) -> Answers:
-    """Reads what psql wrote for `render_questions(orders)`."""
+    """Parses the output of psql for `render_questions(orders)`."""
     locales: List[str] = []
     libc: Optional[str] = None
     icu: Dict[str, str] = {}
@@ -193,49 +193,49 @@ def parse_answers(output: str, orders: Orders) -> Answers:
 
 
 def find_missing(orders: Orders, answers: Answers) -> Optional[str]:
-    """Why databases could not be used at all with the other image, in one sentence without its full stop; None where
-    nothing is missing."""
+    """Returns which locales the other image lacks, as a sentence without its full stop; None if it lacks none. Databases
+    with these locales would be unusable."""
     missing = [
-        "%s (of %s)" % (locale, _list(databases, MOST_DATABASES))
+        "%s (of %s)" % (locale, _list(databases, MAX_DATABASES))
         for locale, databases in sorted(orders.needs.items())
         if locale not in answers.locales
     ]
     missing += [
         "%s of ICU (of %s)"
-        % (locale, _list(sorted({one.database for one in orders.stored if one.locale == locale}), MOST_DATABASES))
+        % (locale, _list(sorted({one.database for one in orders.stored if one.locale == locale}), MAX_DATABASES))
         for locale in list_icu_locales(orders)
         if locale not in answers.icu
     ]
-    return None if not missing else "it has no locale %s" % _list(missing, MOST_TOLD)
+    return None if not missing else "it has no locale %s" % _list(missing, MAX_ENTRIES)
 
 
 def find_moved(orders: Orders, answers: Answers) -> List[Tuple[Stored, str]]:
-    """What is stored in an order that would be another one, and the version it would have."""
+    """Returns what would be sorted in another order, each with its new version."""
     found = []
     for stored in orders.stored:
         version = answers.libc if stored.provider == "c" else answers.icu.get(stored.locale)
-        # Made with one version, and perhaps written to with another.
+        # Built with the recorded version, and perhaps written to with the current one.
         if version != stored.version or stored.recorded not in (None, version):
             found.append((stored, version or "without a version"))
     return found
 
 
 def describe_moved(moved: List[Tuple[Stored, str]]) -> str:
-    """What is sorted differently, by database."""
+    """Describes what would be sorted differently, by database."""
     lines = [
         "%s: %s, %s" % (stored.database, _describe_change(stored, version), _say_count(stored))
-        for stored, version in moved[:MOST_TOLD]
+        for stored, version in moved[:MAX_ENTRIES]
     ]
     return _end_list(lines, len(moved), "; ")
 
 
 def advise(moved: List[Tuple[Stored, str]], major: int) -> List[str]:
-    """What to do after the change, a text for each database and collation, the statements in backquotes."""
+    """Returns what to do after the change: a text for each database and collation, with the statements in backquotes."""
     notes = []
-    for stored, version in moved[:MOST_NOTES]:
+    for stored, version in moved[:MAX_NOTES]:
         begin = "Database %s sorts by %s: " % (_code(stored.database), _describe_change(stored, version))
         if stored.count is None:
-            work = "it lets nobody in, so its indexes were not listed. Let somebody in, and run %s" % (
+            work = "it accepts no connections, so its indexes were not listed. Allow connections, and run %s" % (
                 _code("REINDEX DATABASE %s" % stored.database)
             )
         else:
@@ -245,14 +245,14 @@ def advise(moved: List[Tuple[Stored, str]], major: int) -> List[str]:
                 _code("REINDEX INDEX CONCURRENTLY"),
             )
         notes.append("%s%s.%s" % (begin, work, _say_refresh(stored, major)))
-    rest = len(moved) - MOST_NOTES
+    rest = len(moved) - MAX_NOTES
     return notes + (["The same goes for %d more databases or collations" % rest] if rest > 0 else [])
 
 
 def _say_refresh(stored: Stored, major: int) -> str:
     if stored.collation is not None:
         return " Then %s there." % _code("ALTER COLLATION %s REFRESH VERSION" % stored.collation)
-    # 14 records none.
+    # PostgreSQL 14 records no version.
     return "" if major < 15 else " Then %s." % _code("ALTER DATABASE %s REFRESH COLLATION VERSION" % stored.database)
 
 
@@ -264,12 +264,12 @@ def _describe_change(stored: Stored, version: str) -> str:
 
 def _say_count(stored: Stored) -> str:
     if stored.count is None:
-        return "it lets nobody in, so that what is to be rebuilt cannot be listed"
+        return "it accepts no connections, so its indexes cannot be listed"
     return "%d to rebuild" % stored.count
 
 
-def _list(items: List[str], most: int) -> str:
-    return _end_list(items[:most], len(items), ", ")
+def _list(items: List[str], max_items: int) -> str:
+    return _end_list(items[:max_items], len(items), ", ")
 
 
 def _end_list(shown: List[str], count: int, separator: str) -> str:
@@ -278,5 +278,5 @@ def _end_list(shown: List[str], count: int, separator: str) -> str:
 
 
 def _code(text: str) -> str:
-    """As a code span (CommonMark, 6.1), whatever backquotes are in it."""
+    """Returns a code span (CommonMark, 6.1). Backquotes in the text become apostrophes."""
     return "`%s`" % text.replace("`", "'")

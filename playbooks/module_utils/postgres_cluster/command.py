@@ -1,4 +1,4 @@
-"""Starting programs, and saying what went wrong."""
+"""Runs programs and reports their failures."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import List, Mapping, Optional
 
 
 class Problem(Exception):
-    """Why the work cannot be done, for the person who reads it: what was found and the next step.
+    """Why the work cannot be done, for people: what was found and the next step.
 
-    `log` holds the last lines that the failing program or server wrote itself.
+    `log` holds the last lines of output of the failing program or server.
     """
 
     def __init__(self, message: str, log: str = "") -> None:
@@ -26,9 +26,9 @@ def run(
     env: Optional[Mapping[str, str]] = None,
     check: bool = True,
 ) -> "subprocess.CompletedProcess[str]":
-    """Runs a program to its end, output captured as text, messages untranslated.
+    """Runs a program to its end and captures its output as text, in English.
 
-    Raises Problem when it fails (unless `check` is off), is missing, or takes more than `timeout` seconds.
+    Raises Problem if it fails (unless `check` is off), is not installed, or takes longer than `timeout` seconds.
     """
     whole_env = dict(os.environ, LC_ALL="C.UTF-8", **(env or {}))
     try:
@@ -55,6 +55,6 @@ def run(
 
 
 def describe(argv: List[str]) -> str:
-    """The first words of a command, for a message, e.g. `docker pull postgres:17`."""
+    """Returns the first words of a command for a message, e.g. `docker pull postgres:17`."""
     words = argv[:3] if len(argv) > 3 else argv
     return "`%s%s`" % (" ".join(words), " …" if len(argv) > 3 else "")
