@@ -43,8 +43,8 @@ class Database(unittest.TestCase):
         patch = mock.patch.dict(os.environ, environment)
         patch.start()
         self.addCleanup(patch.stop)
-        psql.look_for_database()
-        self.addCleanup(psql.look_for_database)
+        psql.reset_database()
+        self.addCleanup(psql.reset_database)
 
     def close(self, *databases, words=MISSING):
         os.environ["CLOSED"] = " ".join(databases)
@@ -71,7 +71,7 @@ class Database(unittest.TestCase):
     def test_one_that_somebody_closed_is_passed_over(self):
         self.close("postgres_cluster", "postgres", words="FATAL:  la base de données « %s » n'accepte plus les connexions")
         self.assertEqual(psql.ask_once("c", "SELECT 1"), "template1")
-        psql.look_for_database()
+        psql.reset_database()
         with psql.Session("c", None) as session:
             self.assertEqual(session.ask("SELECT 1"), "template1")
 
@@ -87,7 +87,7 @@ class Database(unittest.TestCase):
     def test_where_nothing_is_open_it_says_so(self):
         self.close(*psql.DATABASES)
         self.assertIsNone(psql.ask_once("c", "SELECT 1"))
-        psql.look_for_database()
+        psql.reset_database()
         with self.assertRaises(Problem) as caught:
             psql.Session("c", None)
         self.assertIn('"template1" does not exist', caught.exception.log)
@@ -122,7 +122,7 @@ class Proof(unittest.TestCase):
             session.ask.side_effect = lambda sql: in_recovery if "pg_is_in_recovery" in sql else None
             sessions.append(session)
         with mock.patch.object(proof, "Session", side_effect=sessions) as opened:
-            with mock.patch.object(proof, "PAUSE", 0):
+            with mock.patch.object(proof, "POLL_SECONDS", 0):
                 found = proof._open_session("c", is_primary)
         made = any("CREATE DATABASE" in str(session.execute.call_args_list) for session in sessions)
         closed = [session.close.called for session in sessions[: opened.call_count]]

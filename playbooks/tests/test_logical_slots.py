@@ -58,20 +58,20 @@ class Leftovers(unittest.TestCase):
             self.assertEqual(logical_slots.drop_leftovers(session), expected)
         self.assertEqual(len(session.statements), len(expected))
 
-    def test_what_a_former_primary_kept_goes_and_copies_stay(self):
+    def test_drops_the_slots_of_a_former_primary_and_keeps_copies(self):
         self.check(["old", "moved"], marked=True)
 
-    def test_a_replicas_own_slots_stay(self):
+    def test_keeps_the_own_slots_of_a_replica(self):
         self.check([])
 
-    def test_before_16_a_replica_has_none_of_its_own(self):
+    def test_a_replica_before_16_has_no_slots_of_its_own(self):
         self.check(["old", "moved"], version=150010)
 
-    def test_a_primarys_are_never_dropped(self):
+    def test_never_drops_the_slots_of_a_primary(self):
         self.check([], marked=True, recovery=False)
         self.check([], recovery=False, version=140020)
 
-    def test_not_even_one_that_became_it_meanwhile(self):
+    def test_never_drops_the_slots_of_a_node_that_was_just_promoted(self):
         session = FakeSession([slot("old")], version=140020)
         self.assertEqual(logical_slots.drop_leftovers(session), ["old"])
         self.assertEqual(
@@ -80,11 +80,11 @@ class Leftovers(unittest.TestCase):
 
 
 class Switchover(unittest.TestCase):
-    def test_the_slots_that_must_be_copied(self):
+    def test_returns_the_slots_that_must_be_copied(self):
         slots = [slot("a", failover=True), slot("b", invalid=True), slot("c", failover=True, invalid=True)]
         self.assertEqual(logical_slots.find_movable(FakeSession(slots, False), PRIMARY, False), ["a"])
 
-    def test_is_refused_where_a_slot_would_be_lost(self):
+    def test_is_refused_if_a_slot_would_be_lost(self):
         session = FakeSession([slot("a", failover=True), slot("younger")], False)
         with self.assertRaises(Problem) as caught:
             logical_slots.find_movable(session, PRIMARY, False)
@@ -107,18 +107,18 @@ class Switchover(unittest.TestCase):
                 self.wait(copies)
             self.assertRegex(caught.exception.message, "no complete copy of the logical slots b after 0 s.*nothing was stopped$")
 
-    def test_names_a_slot_that_is_in_the_way(self):
+    def test_names_an_own_slot_that_prevents_a_copy(self):
         with self.assertRaises(Problem) as caught:
             self.wait([slot("a", synced=True), slot("b")])
         self.assertRegex(caught.exception.message, r"slots of its own by that name \(b\)")
 
-    def test_goes_on_where_the_loss_is_allowed(self):
+    def test_continues_if_the_loss_is_allowed(self):
         self.assertEqual(
             self.wait([slot("a", synced=True)], may_lose=True).notes,
             ["it has no copy of the logical slots b, which are lost"],
         )
 
-    def test_many_names_are_cut(self):
+    def test_lists_at_most_ten_names(self):
         self.assertEqual(
             logical_slots.list_names(["s%d" % number for number in range(12)]),
             "s0, s1, s2, s3, s4, s5, s6, s7, s8, s9 and 2 more",

@@ -11,7 +11,7 @@ MIB = 1024 * 1024
 
 
 class Proof(unittest.TestCase):
-    """A replica that catches up is waited for, one that stands still is not."""
+    """A replica that is catching up is waited for, one that stalls is not."""
 
     def setUp(self):
         self.now = 0.0
@@ -24,7 +24,7 @@ class Proof(unittest.TestCase):
         self.now += 1
 
     def prove_primary(self, followers):
-        """`followers` gives what the primary knows of them by the time; the value ends at 100 MiB."""
+        """`followers`: the primary's view of its replicas by time; the value ends at 100 MiB."""
         answers = {
             "SELECT to_json(pg_is_in_recovery())": lambda: False,
             proof.FIND_TABLE: lambda: True,
@@ -39,23 +39,23 @@ class Proof(unittest.TestCase):
         proof._prove_primary(session, options, line)
         return line["problem"]
 
-    def test_the_primary_waits_for_what_catches_up(self):
+    def test_the_primary_waits_for_replicas_that_are_catching_up(self):
         there = {"state": "streaming", "replayed": 100 * MIB}
         behind = lambda now: {"state": "streaming", "replayed": now * 1024}  # noqa: E731
         for name, node_3, expected in [
             ("a thousand seconds behind", lambda now: {"state": "streaming", "replayed": now * 102 * 1024}, None),
             ("connects late", lambda now: there if now > 25 else None, None),
-            ("is not there", lambda now: None, "not replayed by node-3 (not connected)"),
+            ("never connects", lambda now: None, "not replayed by node-3 (not connected)"),
             (
-                "stands still",
+                "stalls",
                 lambda now: {"state": "streaming", "replayed": 60 * MIB},
-                "not replayed by node-3 (streaming, 41943040 bytes behind, and stands still)",
+                "not replayed by node-3 (streaming, 41943040 bytes behind, and is stalled)",
             ),
             (
-                # It has the value, and is never through with what a busy primary sends.
+                # It has the value, but never catches up with a busy primary.
                 "never streams",
                 lambda now: {"state": "catchup", "replayed": (100 + now) * MIB},
-                "not replayed by node-3 (catchup, 0 bytes behind, and stands still)",
+                "not replayed by node-3 (catchup, 0 bytes behind, and is stalled)",
             ),
         ]:
             with self.subTest(name):
@@ -65,7 +65,7 @@ class Proof(unittest.TestCase):
                 )
                 self.assertEqual(found, expected)
         self.now = 0.0
-        # One that stands still fails the proof; the other is said to get on.
+        # A stalled replica fails the proof; the other is reported as catching up.
         found = self.prove_primary(lambda now: {"node_2": behind(now)})
         self.assertRegex(
             found, r"^not replayed by node-2 \(streaming, \d+ bytes behind, and is catching up\), node-3 \(not connected\)$"
@@ -73,7 +73,7 @@ class Proof(unittest.TestCase):
         self.assertLess(self.now, 40)
 
     def prove_replica(self, replayed, value_at, **status):
-        """`replayed` gives the position by the time; the primary goes on by 1 MiB a second from 200 MiB on."""
+        """`replayed`: the position by time; the primary writes 1 MiB a second from 200 MiB on."""
         line = {"name": "node-2", "problem": None}
         base = {"state": "streaming", "slot": "node_2", "replayPaused": False}
 
@@ -84,7 +84,7 @@ class Proof(unittest.TestCase):
             "SELECT to_json(pg_is_in_recovery())": lambda: True,
             proof.FIND_TABLE: lambda: True,
             proof.READ: read,
-            proof.PROGRESS: lambda: {
+            proof.POSITION: lambda: {
                 "replayed": int(replayed(self.now)),
                 "end": None if status.get("state") else int((200 + self.now) * MIB),
             },
@@ -94,25 +94,25 @@ class Proof(unittest.TestCase):
         proof._prove_replica(session, {"name": "node-2", "primary": "node-1", "token": "token"}, line)
         return line["problem"]
 
-    def test_a_replica_that_catches_up_is_waited_for(self):
-        # Faster than the primary, and a thousand seconds behind.
+    def test_waits_for_a_replica_that_is_catching_up(self):
+        # Faster than the primary, but a thousand seconds behind.
         self.assertIsNone(self.prove_replica(lambda now: now * 1.2 * MIB, 210 * MIB))
         self.assertGreater(self.now, 100)
 
-    def test_one_that_stands_still_says_how_far_it_is_behind(self):
+    def test_a_stalled_replica_reports_how_far_it_is_behind(self):
         found = self.prove_replica(lambda now: 100 * MIB, 210 * MIB)
         self.assertRegex(
             found,
-            r"^the value written on the primary has not arrived: it is \d+ bytes behind, and stands still$",
+            r"^the value written on the primary has not arrived: it is \d+ bytes behind, and is stalled$",
         )
         self.assertLess(self.now, 40)
 
-    def test_a_value_that_never_comes_is_not_waited_for_for_ever(self):
+    def test_does_not_wait_for_ever_for_a_value_that_never_arrives(self):
         found = self.prove_replica(lambda now: (199 + now) * MIB, 10**15)
         self.assertIn("is catching up", found)
         self.assertLess(self.now, 60)
 
-    def test_what_follows_otherwise_than_it_should_will_not_change(self):
+    def test_does_not_wait_for_a_wrong_slot_or_a_paused_replay(self):
         for status, expected in [
             ({"slot": None}, "it follows over slot None instead of its own"),
             ({"replayPaused": True}, "replay is paused: a setting may be lower than the primary's"),
@@ -122,7 +122,7 @@ class Proof(unittest.TestCase):
                 self.assertEqual(self.prove_replica(lambda now: now * MIB, 10**15, **status), expected)
                 self.assertLess(self.now, 40)
 
-    def test_one_that_goes_through_what_it_has_before_it_connects(self):
+    def test_waits_for_a_replica_that_replays_local_wal_before_it_connects(self):
         found = self.prove_replica(lambda now: min(now, 1000) * MIB, 10**15, state="not connected")
         self.assertEqual(found, "its WAL receiver is not connected")
         self.assertGreater(self.now, 1000)

@@ -11,7 +11,7 @@ from postgres_cluster import psql
 
 
 class Options(unittest.TestCase):
-    def test_what_a_server_does_not_know_is_not_asked_of_it(self):
+    def test_leaves_out_settings_that_the_server_does_not_know(self):
         for major, expected in [(0, False), (14, False), (16, False), (17, True), (18, True)]:
             with self.subTest(major):
                 options = psql.render_options(major)
@@ -19,13 +19,13 @@ class Options(unittest.TestCase):
                 self.assertIn("-c search_path=pg_catalog ", options)
                 self.assertIn("-c default_transaction_isolation=read\\ committed ", options)
 
-    def test_every_word_is_an_option(self):
+    def test_every_word_is_an_option_with_a_value(self):
         words = re.split(r"(?<!\\) ", psql.render_options(18))
         self.assertEqual(words[::2], ["-c"] * (len(words) // 2))
         for word in words[1::2]:
             self.assertRegex(word, r"^[a-z_]+=[A-Za-z0-9_]*(\\ committed)?$")
 
-    def test_the_major_is_the_datas(self):
+    def test_takes_the_major_version_from_the_data(self):
         with tempfile.TemporaryDirectory() as folder, mock.patch.object(psql, "DATA", folder):
             self.assertEqual(psql.read_major(), 0)
             with open(os.path.join(folder, "PG_VERSION"), "w", encoding="ascii") as file:

@@ -14,43 +14,43 @@ STILL = Sample(pid=7, state="S", segment=FIRST, processor=1.0, bytes=0, requests
 MIB = 1024 * 1024
 
 
-class Moved(unittest.TestCase):
-    def test_what_counts_within_ten_seconds(self):
+class Advanced(unittest.TestCase):
+    def test_progress_within_ten_seconds(self):
         for name, change, received, expected in [
             ("nothing", {}, False, False),
-            # One that waits for WAL reads the page again, every five seconds.
+            # A process that waits for WAL reads the page again every five seconds.
             ("a page read again", {"bytes": 3 * 8192, "processor": 1.01}, False, False),
             ("computes", {"processor": 3.0}, True, True),
             ("reads", {"bytes": MIB}, True, True),
             ("files are synced", {"requests": 500}, False, True),
-            ("the checkpoint at its end", {"volume": 80 * MIB, "requests": 10}, False, True),
+            ("the checkpoint at the end of recovery", {"volume": 80 * MIB, "requests": 10}, False, True),
             ("the same segment is received again and again", {"volume": 32 * MIB, "requests": 500}, True, False),
             ("another startup process", {"pid": 8}, False, True),
         ]:
             with self.subTest(name):
-                self.assertEqual(recovery.has_moved(STILL, STILL._replace(**change), 10, received), expected)
+                self.assertEqual(recovery.has_advanced(STILL, STILL._replace(**change), 10, received), expected)
 
 
 class Watch(unittest.TestCase):
     def watch(self, samples):
-        """What every look says, one per LOOK_SECONDS; gives the watch as well."""
+        """Returns (the result of each sample, one per SAMPLE_SECONDS; the Recovery; its description)."""
         clock = mock.Mock()
         clock.monotonic.return_value = 0.0
         with mock.patch.object(recovery, "time", clock), mock.patch.object(recovery, "take_sample", side_effect=samples):
             watch = recovery.Recovery("postgres-orders")
             found = []
             for _ in samples:
-                found.append(watch.look())
-                clock.monotonic.return_value += recovery.LOOK_SECONDS
+                found.append(watch.is_advancing())
+                clock.monotonic.return_value += recovery.SAMPLE_SECONDS
             watch.note("it came up")
             return found, watch, watch.describe()
 
     def test_a_segment_counts_once(self):
-        # What it waits for and what it last replayed take turns.
+        # The title alternates between the segment it waits for and the one it last replayed.
         samples = [STILL._replace(segment=name) for name in (FIRST, SECOND, FIRST, SECOND)]
         self.assertEqual(self.watch(samples)[0], [True, True, False, False])
 
-    def test_says_how_far_it_is(self):
+    def test_describes_how_far_recovery_is(self):
         end = STILL._replace(segment=SECOND)
         self.assertEqual(
             self.watch([STILL, end])[2], "it replays WAL segment %s; 10 s ago it was at %s" % (SECOND, FIRST)
@@ -58,7 +58,7 @@ class Watch(unittest.TestCase):
         self.assertEqual(self.watch([STILL])[2], "it replays WAL segment %s, the same as 5 s ago" % FIRST)
         self.assertEqual(self.watch([STILL._replace(segment=None)])[2], "no WAL was seen to be replayed within 5 s")
 
-    def test_notes_what_took_long(self):
+    def test_adds_a_note_after_a_long_wait(self):
         for looks, expected in [
             (2, []),
             (13, ["it came up after 65 s, WAL segments %s to %s replayed" % (FIRST, SECOND)]),
@@ -67,12 +67,12 @@ class Watch(unittest.TestCase):
                 self.watch([STILL] + [STILL._replace(segment=SECOND)] * (looks - 1))
                 self.assertEqual(recovery.notes, expected)
 
-    def test_says_what_holds_it(self):
+    def test_tells_what_blocks_the_startup_process(self):
         for state, expected in [("S", None), ("R", None), ("D", "waits for a disk"), ("T", "was stopped by a signal")]:
             with self.subTest(state):
-                self.assertEqual(self.watch([STILL._replace(state=state)])[1].held, expected)
+                self.assertEqual(self.watch([STILL._replace(state=state)])[1].blocked_by, expected)
 
-    def test_once_it_received_the_volume_says_nothing(self):
+    def test_activity_of_the_volume_does_not_count_after_wal_was_received(self):
         busy = STILL._replace(volume=32 * MIB)
         looks = [STILL, STILL._replace(receives=True), busy]
         self.assertEqual(self.watch(looks)[0], [True, False, False])
@@ -80,9 +80,9 @@ class Watch(unittest.TestCase):
 
 
 class Processes(unittest.TestCase):
-    """What proc(5) has of a container's processes."""
+    """The processes of a container, from proc(5)."""
 
-    def look(self, processes, first=10):
+    def sample(self, processes, first=10):
         """`processes`: {pid: (parent, title)}."""
         with tempfile.TemporaryDirectory() as folder:
             for pid, (parent, title) in processes.items():
@@ -123,22 +123,22 @@ class Processes(unittest.TestCase):
                     11: (10, "postgres -D /data"),
                     12: (11, "postgres: orders/node-1: checkpointer"),
                     13: (11, title),
-                    # Of another container.
+                    # Those of another container.
                     20: (1, "postgres -D /data"),
                     21: (20, "postgres: startup recovering " + SECOND),
                 }
-                self.assertEqual(self.look(processes), Sample(13, "D", segment, 2.0, 12288, 1, 2, False))
+                self.assertEqual(self.sample(processes), Sample(13, "D", segment, 2.0, 12288, 1, 2, False))
 
-    def test_without_an_init_the_postmaster_is_the_first(self):
+    def test_the_first_process_is_the_postmaster_without_an_init(self):
         processes = {10: (1, "postgres -D /data"), 13: (10, "postgres: startup"), 14: (10, "postgres: walreceiver ")}
-        found = self.look(processes)
+        found = self.sample(processes)
         self.assertEqual((found.pid, found.receives), (13, True))
 
-    def test_where_there_is_none(self):
+    def test_finds_no_startup_process(self):
         running = {10: (1, "postgres -D /data"), 12: (10, "postgres: checkpointer")}
-        self.assertIsNone(self.look(running).pid)
+        self.assertIsNone(self.sample(running).pid)
         # A container that does not run has process 0, the parent of 1.
-        self.assertIsNone(self.look({1: (0, "init"), 2: (1, "postgres: startup")}, first=0).pid)
+        self.assertIsNone(self.sample({1: (0, "init"), 2: (1, "postgres: startup")}, first=0).pid)
 
 
 if __name__ == "__main__":

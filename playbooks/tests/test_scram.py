@@ -1,4 +1,4 @@
-"""Run all: python3 -m unittest discover -s playbooks/tests"""
+"""Run all tests: python3 -m unittest discover -s playbooks/tests"""
 
 import base64
 import hashlib
@@ -31,17 +31,17 @@ class Verifier(unittest.TestCase):
 
         signature = hmac.new(server_key, AUTH_MESSAGE, hashlib.sha256).digest()
         self.assertEqual(base64.b64encode(signature).decode(), SERVER_SIGNATURE)
-        # The proof is the client key under a mask that the stored key opens.
+        # ClientProof = ClientKey XOR HMAC(StoredKey, AuthMessage) (RFC 5802 §3).
         mask = hmac.new(stored_key, AUTH_MESSAGE, hashlib.sha256).digest()
         client_key = bytes(a ^ b for a, b in zip(base64.b64decode(CLIENT_PROOF), mask))
         self.assertEqual(hashlib.sha256(client_key).digest(), stored_key)
 
-    def test_a_new_verifier_has_a_salt_of_its_own(self):
+    def test_each_verifier_has_a_new_salt(self):
         self.assertNotEqual(scram.make_verifier("pencil"), scram.make_verifier("pencil"))
 
 
 class Matches(unittest.TestCase):
-    def test_table(self):
+    def test_compares_a_password_with_a_verifier(self):
         verifier = scram.make_verifier("pencil")
         for password, kept, expected in [
             ("pencil", verifier, True),
@@ -58,7 +58,7 @@ class Matches(unittest.TestCase):
 
 class Prepare(unittest.TestCase):
     def test_saslprep(self):
-        # The examples of RFC 4013 §3, and what PostgreSQL does with what that forbids: takes it as it is.
+        # The examples of RFC 4013 §3. PostgreSQL uses a prohibited password unchanged.
         for password, expected in [
             ("user", "user"),
             ("USER", "USER"),

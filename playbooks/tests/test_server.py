@@ -22,7 +22,7 @@ def describe(running, restarting=False, options="earlier"):
 
 
 class Container(unittest.TestCase):
-    """Invariant 9: only a restart's step stops a server that runs."""
+    """Invariant 9: only the restart step stops a running server."""
 
     def list_done(self, found, **options):
         done = []
@@ -38,20 +38,20 @@ class Container(unittest.TestCase):
             changed = server.ensure_container(SPEC, IMAGE, **options)
         return changed, done
 
-    def test_what_is_done_to_it(self):
+    def test_starts_or_recreates_the_container(self):
         for name, found, expected in [
-            ("none", None, ["run"]),
-            ("runs with what an earlier version gave it", describe(True), []),
-            ("runs", describe(True, options="today"), []),
-            ("stands still with what an earlier version gave it", describe(False), ["rm", "run"]),
-            ("stands still", describe(False, options="today"), ["start"]),
-            ("is tried again and again", describe(True, True, "today"), ["stop", "start"]),
-            ("is tried again and again, made earlier", describe(True, True), ["rm", "run"]),
+            ("no container", None, ["run"]),
+            ("running, with the options of an earlier version", describe(True), []),
+            ("running", describe(True, options="today"), []),
+            ("stopped, with the options of an earlier version", describe(False), ["rm", "run"]),
+            ("stopped", describe(False, options="today"), ["start"]),
+            ("restarting", describe(True, True, "today"), ["stop", "start"]),
+            ("restarting, with the options of an earlier version", describe(True, True), ["rm", "run"]),
         ]:
             with self.subTest(name):
                 self.assertEqual(self.list_done(found), (bool(expected), expected))
 
-    def test_what_it_had_is_kept_where_it_may_be_wanted_again(self):
+    def test_sets_the_old_container_aside_for_a_rollback(self):
         for found, expected in [
             (describe(False), ["aside", "run"]),
             (describe(False, options="today"), ["start"]),
@@ -66,7 +66,7 @@ WAITS = recovery.Sample(7, "S", "0" * 24, 1.0, 0, 0, 0, True)
 
 
 class Clocked(unittest.TestCase):
-    """A server in a world whose time goes by as it is slept away."""
+    """A server with a fake clock: `sleep` advances it."""
 
     def setUp(self):
         self.now = 0.0
@@ -90,45 +90,44 @@ class Clocked(unittest.TestCase):
         return "" if self.found is None else "FATAL:  no"
 
 
-
 class Wait(Clocked):
-    """Invariant 9: a server that is still starting is neither stopped nor copied."""
+    """Invariant 9: a server that is still starting is neither stopped nor cloned."""
 
     def wait(self, is_accepting):
         with mock.patch.object(server, "is_accepting", is_accepting):
             server.wait_until_ready(SPEC)
 
     def segment(self):
-        """Ten minutes for each segment, all but ten seconds."""
+        """A new segment every 590 s, just within the limit."""
         return WAITS._replace(segment="%024X" % int(self.now // 590))
 
-    def test_recovery_that_gets_on_has_no_limit(self):
+    def test_recovery_that_advances_has_no_limit(self):
         self.sample = self.segment
         self.wait(lambda: self.now > 36_000)
 
-    def test_files_that_are_synced_are_progress(self):
+    def test_synced_files_count_as_progress(self):
         self.sample = lambda: WAITS._replace(segment=None, receives=False, requests=int(100 * self.now))
         self.wait(lambda: self.now > 36_000)
 
-    def test_recovery_that_stands_still_is_told_from_a_server_that_ended(self):
+    def test_stalled_recovery_is_reported_as_still_starting(self):
         self.sample = lambda: self.segment() if self.now < 1000 else WAITS._replace(segment="%024X" % 1)
         with self.assertRaises(server.StillStarting) as caught:
             self.wait(lambda: False)
-        self.assertLess(self.now, 1000 + server.STANDSTILL_SECONDS)
+        self.assertLess(self.now, 1000 + server.STALL_SECONDS)
         self.assertRegex(
             caught.exception.message,
             "^PostgreSQL on node-1 is still starting: it replays WAL segment 0{23}1; .* ago it was at 0{24}, and nothing",
         )
         self.assertEqual(caught.exception.log, "FATAL:  no")
 
-    def test_a_server_that_recovers_nothing_and_takes_no_connection(self):
+    def test_a_server_that_neither_recovers_nor_accepts_connections_is_a_problem(self):
         self.sample = lambda: WAITS._replace(pid=None)
         with self.assertRaises(Problem) as caught:
             self.wait(lambda: False)
         self.assertNotIsInstance(caught.exception, server.StillStarting)
         self.assertIn("does not accept connections", caught.exception.message)
 
-    def test_the_log_of_an_attempt_that_ended(self):
+    def test_reports_the_log_of_the_attempt_that_ended(self):
         def end(change):
             def is_accepting():
                 if self.now > 20:
@@ -141,18 +140,18 @@ class Wait(Clocked):
 
         running = self.found
         self.assertEqual(end(lambda found: {**found, "State": {**found["State"], "Running": False}}), "FATAL:  no")
-        # Docker has begun the next attempt: what the last one said is what counts.
+        # Docker has started the next attempt: the log of the previous one counts.
         self.now, self.found, self.logs = 0.0, running, []
         end(lambda found: {**found, "State": {**found["State"], "StartedAt": "2"}})
         self.assertEqual(self.logs[-1], "1")
-        # Somebody removed it, and its log with it.
+        # The container was removed, and its log with it.
         self.now, self.found = 0.0, running
         self.assertEqual(end(lambda found: None), "FATAL:  no")
 
 
 class LastLines(unittest.TestCase):
     def read(self, logs):
-        """`logs`: what Docker returns since the container's start, and in all."""
+        """`logs`: Docker's output since the container's start, and in all."""
 
         def run(argv, **options):
             return subprocess.CompletedProcess(argv, 0, "", logs[0 if "--since" in argv else 1])
@@ -161,10 +160,10 @@ class LastLines(unittest.TestCase):
         with mock.patch.multiple(docker, inspect_container=lambda name: found, run=run):
             return docker.read_log("postgres-orders", lines=2)
 
-    def test_the_last_lines_since_the_start(self):
+    def test_returns_the_last_lines_since_the_start(self):
         self.assertEqual(self.read(["1\n2\n3\n", "0\n1\n2\n3\n"]), "2\n3")
 
-    def test_a_server_that_ended_before_docker_noted_its_start(self):
+    def test_returns_the_last_lines_if_docker_noted_the_start_after_the_end(self):
         self.assertEqual(self.read(["", "FATAL:  no\n"]), "FATAL:  no")
 
 
@@ -183,7 +182,7 @@ STREAMS = {
 
 class Stream(Clocked):
     def follow(self, state, sample=None, **options):
-        """`state` gives what the server says by the time."""
+        """`state`: the server's answer by time."""
         self.sample = sample or (lambda: WAITS)
         with mock.patch.multiple(
             server, read_replication=lambda spec, session: state(self.now), find_newest_timeline=lambda: 1
@@ -193,11 +192,11 @@ class Stream(Clocked):
     def at(self, **change):
         return lambda now: {**STREAMS, **{name: value(now) for name, value in change.items()}}
 
-    def test_whatever_gets_on_is_waited_for(self):
+    def test_waits_for_replay_that_advances(self):
         lsn = lambda now: "0/%X" % (0x3000000 + int(now))  # noqa: E731
         status = lambda now: "streaming" if now > 1000 else None  # noqa: E731
         for name, change, sample in [
-            ("replays what it has", {"lsn": lsn}, None),
+            ("replays local WAL", {"lsn": lsn}, None),
             ("copies a database, in one record", {}, lambda: WAITS._replace(bytes=int(self.now * 1e6))),
         ]:
             with self.subTest(name):
@@ -205,15 +204,15 @@ class Stream(Clocked):
                 self.follow(self.at(**change, status=status), sample)
                 self.assertGreater(self.now, 1000)
 
-    def test_what_goes_round_in_circles_is_not(self):
-        # Data that went another way receives up to the end of its own timeline, again and again.
+    def test_does_not_wait_for_wal_that_is_received_again_and_again(self):
+        # Diverged data receives up to the end of its own timeline, again and again.
         received = lambda now: "0/%X" % (0x3000000 + int(now) % 5)  # noqa: E731
         with self.assertRaises(Problem) as caught:
             self.follow(self.at(received=received, status=lambda now: None))
         self.assertNotIsInstance(caught.exception, server.StillStarting)
         self.assertLess(self.now, 60)
 
-    def test_what_arrives_beside_a_replay_that_is_paused_or_waits_for_a_query_is_not(self):
+    def test_does_not_wait_for_received_wal_if_replay_is_paused_or_waits_for_a_query(self):
         received = lambda now: "0/%X" % (0x3000000 + int(now))  # noqa: E731
         for paused in (False, True):
             with self.subTest(paused), self.assertRaises(Problem):
@@ -221,27 +220,27 @@ class Stream(Clocked):
                 self.follow(self.at(received=received, paused=lambda now: paused, status=lambda now: None))
             self.assertLess(self.now, 60)
 
-    def test_a_wait_ends_for_another_run_and_nothing_is_copied_for_it(self):
+    def test_a_wait_ends_for_another_run_without_a_clone(self):
         lsn = lambda now: "0/%X" % (0x3000000 + int(now))  # noqa: E731
-        with mock.patch.object(server, "is_wanted", lambda: True), self.assertRaises(server.StillStarting) as caught:
+        with mock.patch.object(server, "has_waiting_run", lambda: True), self.assertRaises(server.StillStarting) as caught:
             self.follow(self.at(lsn=lsn, status=lambda now: None))
         self.assertRegex(caught.exception.message, "another run came to work on node-1")
         self.assertGreater(self.now, server.YIELD_SECONDS)
 
-    def test_one_that_lets_nobody_in_may_replay_for_ever(self):
+    def test_does_not_wait_for_a_server_that_replays_but_answers_no_query(self):
         with self.assertRaises(Problem):
             self.follow(lambda now: None, lambda: WAITS._replace(bytes=int(self.now * 1e6)))
         self.assertLess(self.now, 60)
 
-    def test_replay_that_hangs_is_no_reason_to_copy(self):
+    def test_replay_that_hangs_is_reported_as_still_starting(self):
         for state in ("D", "T"):
             with self.subTest(state), self.assertRaises(server.StillStarting) as caught:
                 self.now = 0.0
                 self.follow(self.at(status=lambda now: None), lambda: WAITS._replace(state=state))
             self.assertRegex(caught.exception.message, "^replay on node-1 hangs: its startup process wa")
 
-    def test_catching_up(self):
-        # The primary goes on; what it had when this replica began to stream is what counts.
+    def test_catches_up_with_the_end_of_wal_when_streaming_began(self):
+        # The primary keeps writing.
         lsn = lambda now: "0/%X" % (0x3000000 + int(now) * 0x8000)  # noqa: E731
         end = lambda now: "0/%X" % (0x5000000 + int(now) * 0x100000)  # noqa: E731
         self.follow(self.at(lsn=lsn, end=end))
@@ -256,9 +255,8 @@ class Stream(Clocked):
         # The sender had nothing to send yet.
         self.follow(self.at(end=lambda now: None), catch_up=True)
 
-
-    def test_lower_settings_wait_for_a_replica_that_catches_up_with_its_primary(self):
-        # 32 MiB behind, and what the primary was restarted with is the last of them.
+    def test_lower_settings_wait_for_a_replica_that_is_catching_up(self):
+        # 32 MiB behind; the primary's restart is at their end.
         position = lambda: 0x3000000 + int(self.now) * 0x8000  # noqa: E731
         stuck = lambda: 0x3000000  # noqa: E731
         control = "".join("%s: %%d\n" % label for label in sensitive.LABELS.values())
@@ -281,13 +279,13 @@ class Stream(Clocked):
                         sensitive.wait_for_primary(spec)
                         self.assertGreater(self.now, 1000)
                     else:
-                        # Not for ever: the primary does run with more.
+                        # Not for ever: the primary still runs with higher settings.
                         self.assertRaises(Problem, sensitive.wait_for_primary, spec)
                         self.assertLess(self.now, 1200)
 
 
 class Promotion(unittest.TestCase):
-    def test_what_was_received_is_replayed_first(self):
+    def test_waits_while_replay_advances(self):
         clock = mock.Mock(now=0.0)
         clock.monotonic.side_effect = lambda: clock.now
 
@@ -314,7 +312,7 @@ class Promotion(unittest.TestCase):
 
 
 class Log(unittest.TestCase):
-    def test_clients_that_came_too_early_do_not_hide_the_reason(self):
+    def test_drops_the_refusals_of_clients_that_connected_too_early(self):
         lines = [
             "LOG:  redo starts at 0/3000028",
             "PANIC:  could not locate a valid checkpoint record",

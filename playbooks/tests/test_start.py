@@ -21,11 +21,11 @@ UP = {"State": {"Running": True, "Restarting": False}, "Config": {"Labels": {}}}
 
 
 class GoBack(unittest.TestCase):
-    """What does not come up is taken back: the files, the image and the container's options."""
+    """A failed start is rolled back: the files, the image and the container's options."""
 
     def setUp(self):
         self.done = []
-        # What the waits come to, one after the other; None: it is up.
+        # The results of the waits in order; None: the server is up.
         self.ends = []
         self.aside = None
 
@@ -56,22 +56,22 @@ class GoBack(unittest.TestCase):
             choose_recorded_image=lambda spec: OLD,
             run=self.run_it,
         ):
-            return start.start_or_go_back(SPEC, image, before)
+            return start.start_or_roll_back(SPEC, image, before)
 
     def fail(self, *arguments, kind=Problem, **options):
         with self.assertRaises(kind) as caught:
             self.start(*arguments, **options)
         return caught.exception
 
-    def test_comes_up(self):
+    def test_keeps_the_new_state_of_a_server_that_comes_up(self):
         self.assertTrue(self.start([None]))
         self.assertEqual(self.done, ["ensure bb"])
 
-    def test_still_starting_is_left_to_it(self):
+    def test_leaves_a_server_that_is_still_starting_alone(self):
         self.fail([StillStarting("still")], kind=StillStarting)
         self.assertEqual(self.done, ["ensure bb"])
 
-    def test_the_configuration(self):
+    def test_restores_the_configuration(self):
         problem = self.fail([Ended("ended", "FATAL:  no"), None], image=OLD)
         self.assertEqual(
             problem.message,
@@ -80,12 +80,12 @@ class GoBack(unittest.TestCase):
         self.assertEqual(problem.log, "FATAL:  no")
         self.assertEqual(self.done, ["ensure aa", "stop --time 10", "write old", "write hba", "ensure aa"])
 
-    def test_the_image(self):
+    def test_restores_the_image(self):
         before = {"postgresql.conf": "new", "pg_hba.conf": "hba"}
         for aside, back in [
-            # As it was made, whatever this version would make.
+            # The old container itself, even if a new one would differ.
             (OLD, ["bring back postgres-orders", "start postgres-orders"]),
-            # Nothing was left of it: by the record.
+            # Without the old container: the recorded image.
             (None, ["ensure aa"]),
         ]:
             with self.subTest(aside):
@@ -96,28 +96,28 @@ class GoBack(unittest.TestCase):
                 )
                 self.assertEqual(self.done[-len(back) :], back)
 
-    def test_all_at_once(self):
+    def test_restores_the_configuration_and_the_image(self):
         problem = self.fail([Ended("ended"), None], aside=OLD)
         self.assertIn("with the new configuration and image postgres:17-2; it runs with the old ones", problem.message)
 
-    def test_the_options_alone(self):
+    def test_restores_the_container_options(self):
         before = {"postgresql.conf": "new", "pg_hba.conf": "hba"}
         problem = self.fail([Ended("ended"), None], image=OLD, before=before, aside=OLD)
         self.assertIn("with the new options of its container; it runs", problem.message)
 
-    def test_nothing_to_go_back_to(self):
+    def test_raises_the_failure_if_nothing_has_changed(self):
         before = {"postgresql.conf": "new", "pg_hba.conf": "hba"}
         self.assertEqual(self.fail([Ended("ended")], image=OLD, before=before).message, "ended")
         self.assertEqual(self.done, ["ensure aa"])
 
-    def test_what_it_had_still_starts_when_the_step_ends(self):
+    def test_says_if_the_restored_server_is_still_starting(self):
         problem = self.fail([Ended("ended", "1"), StillStarting("still", "2")], aside=OLD, kind=StillStarting)
-        self.assertRegex(problem.message, "does not start with .*What it had is in place again, but: still$")
+        self.assertRegex(problem.message, "does not start with .*Its previous state was restored, but: still$")
         self.assertEqual(problem.log, "1\n2")
 
 
 class Replica(unittest.TestCase):
-    """Invariant 9: no healthy replica is copied again."""
+    """Invariant 9: a healthy replica is not cloned again."""
 
     SPEC = SPEC._replace(node="node-2", source={"image": "postgres:17", "digest": OLD.pinned})
 
@@ -142,12 +142,12 @@ class Replica(unittest.TestCase):
         ):
             start.start_server(self.SPEC, IMAGE)
 
-    def test_still_starting(self):
+    def test_does_not_clone_a_replica_that_is_still_starting(self):
         with self.assertRaises(StillStarting):
             self.start(StillStarting("still", "LOG:  redo in progress"))
         self.assertEqual(self.done, [])
 
-    def test_one_that_can_never_follow(self):
+    def test_clones_a_replica_that_can_never_follow(self):
         for problem in [
             Ended("ended"),
             Problem("does not receive its primary's changes"),
@@ -158,7 +158,7 @@ class Replica(unittest.TestCase):
                 self.assertEqual(self.done, ["clone True"])
 
     def clone(self, ends):
-        """What a clone's step comes to on a node whose server was started and does not answer."""
+        """Runs the clone step on a node whose server was started and does not answer."""
 
         def wait(spec):
             raise ends
@@ -176,7 +176,7 @@ class Replica(unittest.TestCase):
         ):
             clone.clone(self.SPEC)
 
-    def test_a_clones_step(self):
+    def test_the_clone_step_waits_for_a_server_that_is_still_starting(self):
         with self.assertRaises(StillStarting):
             self.clone(StillStarting("still"))
         with self.assertRaisesRegex(Problem, "asked"):
@@ -184,7 +184,7 @@ class Replica(unittest.TestCase):
 
 
 class ComingUp(unittest.TestCase):
-    def test_only_one_that_ended_is_stopped(self):
+    def test_stops_only_a_server_that_ended(self):
         for end, expected in [(None, True), (Ended("ended"), False), (Problem("silent"), None), (StillStarting("s"), None)]:
             with self.subTest(end):
                 stopped = []
@@ -200,7 +200,7 @@ class ComingUp(unittest.TestCase):
                         self.assertEqual(start.comes_up(SPEC), expected)
                 self.assertEqual(stopped, ["stop"] if expected is False else [])
 
-    def test_a_restart_does_not_stop_one_that_still_starts(self):
+    def test_a_restart_does_not_stop_a_server_that_is_still_starting(self):
         def refuse(spec):
             raise StillStarting("still")
 

@@ -28,22 +28,22 @@ class Position(unittest.TestCase):
         for text, expected in [
             (("shut down", "0/3000148", 2, "0/0", 0), ("shut down", 2, "0/3000148")),
             (("shut down in recovery", "0/9000148", 1, "0/A000060", 2), ("shut down in recovery", 2, "0/A000060")),
-            # As numbers, not as words.
+            # Compared as numbers, not as text.
             (("in archive recovery", "0/FFFFFFFF", 1, "1/0", 2), ("in archive recovery", 2, "1/0")),
         ]:
             with self.subTest(text):
                 found = control.parse_position(CONTROL % text)
                 self.assertEqual((found["state"], found["timeline"], found["lsn"]), expected)
 
-    def test_not_knowing_is_a_problem(self):
+    def test_an_unreadable_control_file_is_a_problem(self):
         with self.assertRaises(Problem):
             control.parse_position("Status des Datenbank-Clusters: heruntergefahren\n")
 
-    def test_positions_are_written_as_postgresql_does(self):
+    def test_formats_positions_as_postgresql_does(self):
         for lsn in ("0/0", "1/A0", "FFFFFFFF/FFFFFFFF"):
             self.assertEqual(control.format_lsn(control.parse_lsn(lsn)), lsn)
 
-    def test_head(self):
+    def test_reads_the_head_of_the_control_file(self):
         with tempfile.TemporaryDirectory() as folder, mock.patch.object(control, "DATA", folder):
             self.assertIsNone(control.read_head())
             os.mkdir(folder + "/global")
@@ -54,7 +54,7 @@ class Position(unittest.TestCase):
 
 
 class Lag(unittest.TestCase):
-    """How long a switchover waits for the node that takes over; an answer of the old primary takes 20 s here."""
+    """How long a switchover waits for the new primary; each answer of the old primary takes 20 s here."""
 
     def wait(self, mebibytes, **options):
         spec = mock.Mock(primary="node-2", node="node-1")
@@ -64,16 +64,16 @@ class Lag(unittest.TestCase):
         with mock.patch.object(switchover, "time", clock):
             switchover._wait_for_lag(session, spec, **options)
 
-    def test_one_that_comes_nearer_is_waited_for_before_the_hand_over(self):
+    def test_waits_before_the_hand_over_while_the_lag_shrinks(self):
         self.wait([900, 700, 500, 300, 100, 16], patient=True)
 
-    def test_one_that_comes_no_nearer_is_not(self):
+    def test_does_not_wait_if_the_lag_does_not_shrink(self):
         with self.assertRaisesRegex(Problem, "node-2 is 950 MiB behind .came no nearer within 30 s.*nothing was stopped"):
             self.wait([900, 900, 950, 950], patient=True)
         with self.assertRaisesRegex(Problem, "node-2 is not streaming"):
             self.wait([None, None, None], patient=True)
 
-    def test_in_the_hand_over_nobody_waits_longer(self):
+    def test_waits_no_longer_than_the_limit_during_the_hand_over(self):
         with self.assertRaisesRegex(Problem, "node-2 is 500 MiB behind .waited for 30 s"):
             self.wait([900, 500, 300])
 
@@ -88,22 +88,22 @@ class ReceivedTimeline(unittest.TestCase):
             with mock.patch.object(timeline, "DATA", folder):
                 self.assertEqual(timeline.find_received_timeline(), expected)
 
-    def test_is_that_of_the_latest_segment(self):
+    def test_is_the_timeline_of_the_latest_segment(self):
         self.check([], 0)
         self.check(["000000010000000000000003"], 1)
         self.check(["000000010000000000000004", "000000020000000000000004", "00000002.history"], 2)
-        # As a hexadecimal number.
+        # Hexadecimal.
         self.check(["000000090000000000000004", "0000000A0000000000000004"], 10)
 
-    def test_a_history_file_alone_says_nothing(self):
-        # What data has that went another way, or of which the primary was promoted just now.
+    def test_ignores_a_history_file_without_a_segment(self):
+        # Diverged data has it, and so does a replica whose primary was just promoted.
         self.check(["000000010000000000000003", "00000002.history"], 1)
 
-    def test_of_data_that_lies_elsewhere_nothing_is_known(self):
+    def test_is_zero_without_data(self):
         with mock.patch.object(timeline, "DATA", "/nowhere"):
             self.assertEqual(timeline.find_received_timeline(), 0)
 
-    def test_a_server_that_stands_still_is_on_the_timeline_that_it_received(self):
+    def test_a_stopped_server_is_on_the_timeline_that_it_received(self):
         lagging = {"state": "in archive recovery", "timeline": 1, "lsn": "0/3000148"}
         for received, expected in [(0, 1), (1, 1), (2, 2)]:
             with self.subTest(received), mock.patch.multiple(
@@ -118,13 +118,13 @@ class ReceivedTimeline(unittest.TestCase):
 
 
 class Observation(unittest.TestCase):
-    def test_history(self):
+    def test_parses_a_timeline_history(self):
         text = "1\t0/3000148\tno recovery target specified\n\n# comment\n2\t1/A0\tafter a switchover\n"
         expected = [{"timeline": 1, "switchLsn": "0/3000148"}, {"timeline": 2, "switchLsn": "1/A0"}]
         self.assertEqual(observe.parse_history(text), expected)
         self.assertEqual(observe.parse_history(""), [])
 
-    def test_segment(self):
+    def test_locates_a_segment(self):
         mib = 1024 * 1024
         for name, size, expected in [
             ("0000000000000002", 16 * mib, "0/2000000"),
@@ -135,7 +135,7 @@ class Observation(unittest.TestCase):
 
 
 class Fault(unittest.TestCase):
-    def test_summary(self):
+    def test_summarises_the_log_of_a_failed_check(self):
         conf = "shared_preload_libraries = 'auto_explain, nobody'\nmax_connections = '100'\n"
         for said, expected in [
             (
@@ -166,7 +166,7 @@ class Fence(unittest.TestCase):
             patch = mock.patch.object(signals, name, value)
             patch.start()
             self.addCleanup(patch.stop)
-        # The default of an argument is what it was when the function was made.
+        # The default of an argument is bound when the function is defined.
         write, remove = signals.write_signal, signals.remove_signal
         for name, function in (
             ("write_signal", lambda name, directory=self.data: write(name, directory)),
@@ -176,7 +176,7 @@ class Fence(unittest.TestCase):
             patch.start()
             self.addCleanup(patch.stop)
 
-    def test_once(self):
+    def test_is_raised_and_lifted_once(self):
         self.assertFalse(signals.raise_fence())
         os.mkdir(self.data)
         self.assertTrue(signals.raise_fence())
@@ -196,13 +196,13 @@ class Fence(unittest.TestCase):
 
 
 def retry(connect):
-    """Until somebody listens."""
+    """Calls `connect` until the port is open."""
     for _ in range(200):
         try:
             return connect()
         except ConnectionRefusedError:
             time.sleep(0.01)
-    raise AssertionError("nobody listens")
+    raise AssertionError("nothing listens")
 
 
 class Handover(unittest.TestCase):
@@ -212,7 +212,7 @@ class Handover(unittest.TestCase):
         "   1: 0B002A0A:1538 0C002A0A:C350 01 00000000:00000000\n"
     )
 
-    def test_who_is_connected(self):
+    def test_finds_the_connection_of_the_new_primary(self):
         for address, port, expected in [
             ("10.42.0.12", 50000, True),
             ("10.42.0.12", 50001, False),
@@ -222,29 +222,29 @@ class Handover(unittest.TestCase):
             wanted = handover.encode_address(address, port)
             self.assertEqual(handover.has_connection(self.TABLE, wanted), expected)
 
-    def meet(self, peer, nonce, before=lambda port: None):
-        """Lets both halves talk over a port of this machine's own; `before` comes first to the one that tells."""
+    def exchange(self, peer, nonce, before=lambda port: None):
+        """Runs both sides over a local port; `before` connects to the sender first. Returns (acknowledged, message)."""
         port = handover.choose_port()
-        told = []
-        with mock.patch.object(handover, "PORT", port), mock.patch.object(handover, "ASK_SECONDS", 1.0):
+        sent = []
+        with mock.patch.object(handover, "PORT", port), mock.patch.object(handover, "EXCHANGE_SECONDS", 1.0):
             message = {"nonce": "n", "state": "shut down", "lsn": "0/28", "timeline": 1}
-            teller = threading.Thread(target=lambda: told.append(handover.tell(peer, message, 2)))
-            teller.start()
+            sender = threading.Thread(target=lambda: sent.append(handover.send_end(peer, message, 2)))
+            sender.start()
             before(port)
             with mock.patch.object(handover, "END_SECONDS", 1.5):
-                heard = handover.ask("127.0.0.1", nonce, lambda: False)
-            teller.join()
-        return told[0], heard
+                received = handover.receive_end("127.0.0.1", nonce, lambda: False)
+            sender.join()
+        return sent[0], received
 
-    def test_the_new_primary_is_told(self):
-        told, heard = self.meet("127.0.0.1", "n")
-        self.assertTrue(told)
-        self.assertEqual(heard["lsn"], "0/28")
+    def test_sends_the_end_to_the_new_primary(self):
+        is_sent, received = self.exchange("127.0.0.1", "n")
+        self.assertTrue(is_sent)
+        self.assertEqual(received["lsn"], "0/28")
 
-    def test_nobody_else_is(self):
-        self.assertEqual(self.meet("127.0.0.2", "n"), (False, None))
+    def test_sends_nothing_to_any_other_address(self):
+        self.assertEqual(self.exchange("127.0.0.2", "n"), (False, None))
 
-    def test_what_says_no_position_is_not_heard(self):
+    def test_ignores_a_message_without_a_valid_position(self):
         end = {"nonce": "n", "state": "shut down", "lsn": "0/28", "timeline": 1}
         for change, expected in [
             ({}, True),
@@ -260,30 +260,30 @@ class Handover(unittest.TestCase):
                 with here, there, mock.patch.object(socket, "create_connection", return_value=here):
                     there.sendall(line)
                     with mock.patch.object(handover, "END_SECONDS", 0.02):
-                        heard = handover.ask("10.42.0.11", "n", lambda: False)
-                self.assertEqual(heard is not None, expected)
+                        received = handover.receive_end("10.42.0.11", "n", lambda: False)
+                self.assertEqual(received is not None, expected)
 
-    def test_a_receiver_that_tries_again_keeps_nobody_waiting(self):
+    def test_a_wal_receiver_that_reconnects_does_not_block_the_exchange(self):
         def connect(port):
             receiver = retry(lambda: socket.create_connection(("127.0.0.1", port)))
             self.addCleanup(receiver.close)
-            # SSLRequest (PostgreSQL manual, 55.7), and then it waits for an answer.
+            # SSLRequest (PostgreSQL manual, 54.7 "Message Formats"); then it waits for an answer.
             receiver.sendall(struct.pack("!ii", 8, 80877103))
 
-        told, heard = self.meet("127.0.0.1", "n", connect)
-        self.assertTrue(told)
-        self.assertEqual(heard["lsn"], "0/28")
+        is_sent, received = self.exchange("127.0.0.1", "n", connect)
+        self.assertTrue(is_sent)
+        self.assertEqual(received["lsn"], "0/28")
 
-    def test_another_meetings_words_do_not_count(self):
-        self.assertEqual(self.meet("127.0.0.1", "m"), (False, None))
+    def test_ignores_a_message_with_another_nonce(self):
+        self.assertEqual(self.exchange("127.0.0.1", "m"), (False, None))
 
-    def test_who_cannot_connect_is_not_ready(self):
+    def test_a_node_that_cannot_connect_is_not_ready(self):
         port, own = handover.choose_port(), handover.choose_port()
         with mock.patch.object(handover, "PORT", port), mock.patch.object(handover, "READY_SECONDS", 0.2):
-            self.assertFalse(handover.hold("127.0.0.1", own))
+            self.assertFalse(handover.signal_readiness("127.0.0.1", own))
             with socket.create_server(("127.0.0.1", port)) as server:
                 held = []
-                holder = threading.Thread(target=lambda: held.append(handover.hold("127.0.0.1", own)))
+                holder = threading.Thread(target=lambda: held.append(handover.signal_readiness("127.0.0.1", own)))
                 holder.start()
                 connection, peer = server.accept()
                 self.assertEqual(peer, ("127.0.0.1", own))
@@ -291,7 +291,7 @@ class Handover(unittest.TestCase):
                 holder.join()
         self.assertEqual(held, [True])
 
-    def test_the_startup_packet_is_as_long_as_it_says(self):
+    def test_the_startup_message_has_the_length_it_declares(self):
         self.assertEqual(struct.unpack("!i", handover.STARTUP[:4])[0], len(handover.STARTUP))
 
 

@@ -1,8 +1,8 @@
-"""How the old primary tells the new one where its changes end, while nobody can write.
+"""The old primary's node sends the new one the end of its WAL, during the write pause of a switchover.
 
-Between the nodes only PostgreSQL's port is open, and once the old primary has ended it is free: there its node
-says what its control file holds. The new primary's node first holds a connection from a port that both know
-before, which shows that it is ready and ends when the server stops serving; then it asks until it is told.
+Only PostgreSQL's port is open between the nodes, and it is free once the old primary has exited: its node listens
+there and sends what its control file holds. The new primary's node first holds a connection from a port that both
+agreed on: it signals readiness and closes when the server stops. Then that node connects until it has the message.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from typing import Any, Callable, Dict, Optional
 from .server import PORT, STARTUP, is_accepting
 
 READY_SECONDS = 20.0
-# From the server's end on. The new primary asks every few milliseconds.
-ASK_SECONDS = 6.0
-# A server may have much to write before it ends; one that still serves after this was not stopped at all.
+# Counted from the server's exit. The new primary's node connects every few milliseconds.
+EXCHANGE_SECONDS = 6.0
+# A server may write for long before it exits; one that still accepts connections after this was never stopped.
 HOLD_SECONDS = 30.0
 END_SECONDS = 330.0
 
-TAKEN = b"\n"
-MESSAGE_BYTES = 4096
+ACKNOWLEDGEMENT = b"\n"
+MAX_MESSAGE_BYTES = 4096
 
 
 def choose_port() -> int:
-    """A free port, to ask from."""
+    """Returns a free local port to connect from."""
     with socket.socket() as candidate:
         candidate.bind(("0.0.0.0", 0))
         port: int = candidate.getsockname()[1]
         return port
 
 
-def wait_for_asker(address: str, port: int, seconds: float = READY_SECONDS) -> bool:
-    """Whether the new primary's node connects from that port, which says that it is ready."""
+def wait_for_successor(address: str, port: int, seconds: float = READY_SECONDS) -> bool:
+    """Waits for the new primary's node to connect from that port, its readiness signal; returns whether it did."""
     wanted = encode_address(address, port)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -47,12 +47,12 @@ def wait_for_asker(address: str, port: int, seconds: float = READY_SECONDS) -> b
 
 
 def encode_address(address: str, port: int) -> str:
-    """`10.42.0.12`, 5432 → `0C002A0A:1538`, as in /proc/net/tcp (proc(5)) of a little-endian machine."""
+    """`10.42.0.12`, 5432 → `0C002A0A:1538`, as in /proc/net/tcp (proc(5)) on a little-endian machine."""
     return "%s:%04X" % (socket.inet_aton(address)[::-1].hex().upper(), port)
 
 
 def has_connection(table: str, remote: str) -> bool:
-    """Whether the text of /proc/net/tcp has an established connection from `remote` to PostgreSQL's port."""
+    """Whether the text of /proc/net/tcp lists an established connection from `remote` to PostgreSQL's port."""
     for line in table.splitlines()[1:]:
         fields = line.split()
         if fields[2] == remote and fields[1].endswith(":%04X" % PORT) and fields[3] == "01":
@@ -60,8 +60,8 @@ def has_connection(table: str, remote: str) -> bool:
     return False
 
 
-def tell(address: str, message: Dict[str, Any], seconds: float = ASK_SECONDS) -> bool:
-    """Says `message` to the new primary's node and to nobody else; gives whether it was taken."""
+def send_end(address: str, message: Dict[str, Any], seconds: float = EXCHANGE_SECONDS) -> bool:
+    """Sends `message` to the new primary's node and to no other address; returns whether it was acknowledged."""
     deadline = time.monotonic() + seconds
     line = (json.dumps(message) + "\n").encode("ascii")
     with socket.socket() as listener:
@@ -78,7 +78,7 @@ def tell(address: str, message: Dict[str, Any], seconds: float = ASK_SECONDS) ->
             except OSError:
                 continue
             with connection:
-                if peer == address and _give(connection, line):
+                if peer == address and _answer(connection, line):
                     return True
     return False
 
@@ -91,28 +91,28 @@ def _bind(listener: socket.socket) -> bool:
     return True
 
 
-def _give(connection: socket.socket, line: bytes) -> bool:
+def _answer(connection: socket.socket, line: bytes) -> bool:
     connection.settimeout(2)
-    asked = b""
+    request = b""
     try:
-        while asked != STARTUP:
-            part = connection.recv(len(STARTUP) - len(asked))
-            asked += part
-            # From that node the replica's own receiver connects as well: it asks for TLS, says no more until it has
-            # an answer, and whoever waited for the rest of it would keep the new primary's question waiting.
-            if not part or not STARTUP.startswith(asked):
+        while request != STARTUP:
+            part = connection.recv(len(STARTUP) - len(request))
+            request += part
+            # The replica's WAL receiver connects from that node as well. It requests TLS and sends nothing more until
+            # it has an answer, so waiting for the rest would block the new primary's request.
+            if not part or not STARTUP.startswith(request):
                 return False
         connection.sendall(line)
-        return connection.recv(1) == TAKEN
+        return connection.recv(1) == ACKNOWLEDGEMENT
     except OSError:
         return False
 
 
-def hold(address: str, port: int) -> bool:
-    """Shows the old primary's node from that port that this one is ready, until its server stops serving.
+def signal_readiness(address: str, port: int) -> bool:
+    """Holds a connection from `port` to the old primary until its server stops: this node is ready.
 
-    Gives whether it could: a connection that was open before, as the one changes come through, says nothing about
-    a new one. Without it the old primary does not stop.
+    Returns whether it could connect. A connection that is already open, as replication's is, does not prove that a
+    new one can be made. The old primary is not stopped without this signal.
     """
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
@@ -124,7 +124,7 @@ def hold(address: str, port: int) -> bool:
         with connection:
             connection.settimeout(HOLD_SECONDS)
             try:
-                # PostgreSQL waits for us to speak first.
+                # PostgreSQL sends nothing before the client does.
                 connection.recv(1)
             except OSError:
                 pass
@@ -132,28 +132,28 @@ def hold(address: str, port: int) -> bool:
     return False
 
 
-def ask(address: str, nonce: str, is_streaming: Callable[[], bool]) -> Optional[Dict[str, Any]]:
-    """What the old primary's node says once its server has ended; None when it says nothing.
+def receive_end(address: str, nonce: str, is_streaming: Callable[[], bool]) -> Optional[Dict[str, Any]]:
+    """Returns the message that the old primary's node sends once its server has exited; None if it sends no message.
 
-    `is_streaming` says whether the old primary still sends changes: then it has not ended.
+    `is_streaming`: whether the old primary still sends changes, so has not exited.
     """
     start = time.monotonic()
-    next_look = end = 0.0
+    next_check = deadline = 0.0
     while time.monotonic() < start + END_SECONDS:
         now = time.monotonic()
-        if now >= next_look:
-            next_look = now + 1
-            if is_streaming() or end == 0.0:
-                end = now + ASK_SECONDS + 2
-            if now > end or (now > start + HOLD_SECONDS and is_accepting(address)):
+        if now >= next_check:
+            next_check = now + 1
+            if is_streaming() or deadline == 0.0:
+                deadline = now + EXCHANGE_SECONDS + 2
+            if now > deadline or (now > start + HOLD_SECONDS and is_accepting(address)):
                 return None
         try:
             with socket.create_connection((address, PORT), 2) as connection:
-                # A server that is stopping waits for those who connect and say nothing.
+                # A server that is shutting down waits for clients that connect and send nothing.
                 connection.sendall(STARTUP)
                 message = _read(connection)
-                if message is not None and message.get("nonce") == nonce and _tells_end(message):
-                    connection.sendall(TAKEN)
+                if message is not None and message.get("nonce") == nonce and _has_end(message):
+                    connection.sendall(ACKNOWLEDGEMENT)
                     return message
         except OSError:
             pass
@@ -161,8 +161,8 @@ def ask(address: str, nonce: str, is_streaming: Callable[[], bool]) -> Optional[
     return None
 
 
-def _tells_end(message: Dict[str, Any]) -> bool:
-    """Whether it says in PostgreSQL's words where the changes end: the other node's root is not this one's."""
+def _has_end(message: Dict[str, Any]) -> bool:
+    """Whether the message has a state and an LSN in PostgreSQL's format: the other node is not trusted with SQL here."""
     return (
         isinstance(message.get("state"), str)
         and isinstance(message.get("lsn"), str)
@@ -172,7 +172,7 @@ def _tells_end(message: Dict[str, Any]) -> bool:
 
 def _read(connection: socket.socket) -> Optional[Dict[str, Any]]:
     data = b""
-    while not data.endswith(b"\n") and len(data) < MESSAGE_BYTES:
+    while not data.endswith(b"\n") and len(data) < MAX_MESSAGE_BYTES:
         part = connection.recv(4096)
         if not part:
             return None

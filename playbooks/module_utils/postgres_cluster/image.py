@@ -1,4 +1,4 @@
-"""The PostgreSQL image of a node: which one exactly, and what is in it."""
+"""The PostgreSQL image of a node: its digest and its contents."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .files import read_json, write_text
 from .registry import find_registry, list_headers
 
 CACHE = "/var/cache/postgres-cluster"
-# Seconds before another attempt at a pull.
+# Seconds before each further attempt at a pull.
 PAUSES = (2, 8, 20)
-# What may be over the next moment. Whatever else goes wrong is as wrong the next time.
+# Errors that may pass. Any other error would be the same at the next attempt.
 NETWORK = re.compile(
     r"time-?out|timed out|deadline exceeded|\bEOF\b|connection (refused|reset)|connection was forcibly|broken pipe"
     r"|no such host|temporary failure|server misbehaving|(network|host) is unreachable|no route to host"
@@ -29,31 +29,31 @@ NETWORK = re.compile(
 )
 REFUSED = re.compile(r"unauthorized|authentication required|denied|no basic auth|forbidden|\b40[13]\b", re.IGNORECASE)
 UNKNOWN = re.compile(r"manifest unknown|not found|no matching manifest|\b404\b", re.IGNORECASE)
-RATE = re.compile(r"toomanyrequests|too many requests|\b429\b", re.IGNORECASE)
+RATE_LIMITED = re.compile(r"toomanyrequests|too many requests|\b429\b", re.IGNORECASE)
 
 
 class Image(NamedTuple):
     """An image that is present on the node."""
 
-    # Names the content, the same on every node: `postgres@sha256:…` (trap 6).
+    # By digest, `postgres@sha256:…`: a tag moves, and every node must run the same content.
     pinned: str
-    # The user `postgres` in it: 999 in Debian's, 70 in Alpine's (trap 5).
+    # The user `postgres` in it: 999 in Debian's image, 70 in Alpine's. The data directory must be this user's.
     uid: int
     gid: int
     major: int
     # `glibc` or `musl`.
     libc: str
-    # Paths the image declares as volumes.
+    # Paths that the image declares as volumes.
     volumes: List[str]
 
     @property
     def owner(self) -> Tuple[int, int]:
-        """(uid, gid) of whoever runs PostgreSQL."""
+        """(uid, gid) of the user that runs PostgreSQL."""
         return (self.uid, self.gid)
 
 
 def ensure_image(reference: str) -> Tuple[Image, bool]:
-    """Has an image on the node, pulling it only when absent; gives it and whether it was pulled."""
+    """Pulls an image unless the node has it; returns it and whether it was pulled."""
     found = inspect_image(reference)
     pulled = found is None
     if found is None:
@@ -65,7 +65,7 @@ def ensure_image(reference: str) -> Tuple[Image, bool]:
 
 
 def pull(reference: str) -> None:
-    """Pulls an image, again where the network failed; raises Problem with what was tried."""
+    """Pulls an image, with retries after network errors. Raises Problem with the attempts made."""
     attempts = Attempts(PAUSES)
     registry = find_registry(reference)
     while True:
@@ -76,7 +76,7 @@ def pull(reference: str) -> None:
             raise Problem(_explain(reference, error), error)
         if not attempts.pause():
             raise Problem(
-                "%s cannot be pulled: the way to %s failed %s. Look whether this node reaches it (route, security "
+                "%s cannot be pulled: the way to %s failed %s. Check that this node reaches it (route, security "
                 "group, proxy), then run this again" % (reference, registry, attempts),
                 error,
             )
@@ -87,21 +87,21 @@ def _explain(reference: str, error: str) -> str:
     if REFUSED.search(error):
         login = "with the login that was given" if list_headers(reference) else "without a login"
         return (
-            "%s refuses %s %s. Look at image, and at registry-username and registry-password, which are for the "
+            "%s refuses %s %s. Check image, and registry-username and registry-password, which are for the "
             "registry of image" % (registry, reference, login)
         )
     if UNKNOWN.search(error):
-        return "%s does not have %s. Look at image and image-tag" % (registry, reference)
-    if RATE.search(error):
+        return "%s does not have %s. Check image and image-tag" % (registry, reference)
+    if RATE_LIMITED.search(error):
         return (
-            "%s has limited how often %s can be pulled. Wait, or give registry-username and registry-password"
+            "%s has limited how often %s can be pulled. Wait, or set registry-username and registry-password"
             % (registry, reference)
         )
     return "%s cannot be pulled" % reference
 
 
 def describe_image(reference: str, found: Dict[str, Any]) -> Image:
-    """Reads what is in an image; `found` is what Docker says of it. Remembered per image id."""
+    """Describes an image; `found` is Docker's inspection of it. Cached by image id."""
     pinned = pin(reference, found["Id"], found.get("RepoDigests") or [])
     path = "%s/image-%s.json" % (CACHE, found["Id"].split(":")[-1][:32])
     facts = read_json(path)
@@ -113,7 +113,7 @@ def describe_image(reference: str, found: Dict[str, Any]) -> Image:
 
 
 def pin(reference: str, identifier: str, digests: List[str]) -> str:
-    """The reference by digest, e.g. `postgres@sha256:…`; the image's id where no registry gave a digest."""
+    """Returns the reference by digest, e.g. `postgres@sha256:…`; the image's id if no registry has a digest of it."""
     named, _, asked = reference.partition("@")
     name = named.rsplit("/", 1)[-1]
     repository = named[: -len(name)] + name.split(":")[0]
@@ -134,7 +134,7 @@ def _read_facts(reference: str, found: Dict[str, Any]) -> Dict[str, Any]:
             "image %s does not say in PG_MAJOR which PostgreSQL it holds; "
             "use the official image or one built on it" % reference
         )
-    # A created container can be read from without starting anything.
+    # Files can be read from a container that is created but not started.
     name = "postgres-cluster-look-%s" % uuid.uuid4().hex[:12]
     run(["docker", "create", "--name", name, "--network", "none", found["Id"], "true"], timeout=60)
     try:
@@ -153,7 +153,7 @@ def _read_facts(reference: str, found: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _read_member(container: str, path: str) -> str:
-    # `docker cp` writes a tar; -L follows the link that os-release is. Bytes, so not through run().
+    # `docker cp` writes a tar; -L because os-release is a link. Bytes, so not through run().
     result = subprocess.run(
         ["docker", "cp", "-L", "%s:%s" % (container, path), "-"],
         stdout=subprocess.PIPE,
@@ -168,7 +168,7 @@ def _read_member(container: str, path: str) -> str:
 
 
 def find_user(passwd: str, reference: str) -> Tuple[int, int]:
-    """(uid, gid) of `postgres` in the text of an /etc/passwd."""
+    """Returns (uid, gid) of `postgres` from the text of an /etc/passwd."""
     for line in passwd.splitlines():
         fields = line.split(":")
         if fields[0] == "postgres" and len(fields) > 3:
@@ -177,5 +177,5 @@ def find_user(passwd: str, reference: str) -> Tuple[int, int]:
 
 
 def find_libc(os_release: str) -> str:
-    """`musl` or `glibc`, from the text of an /etc/os-release: of the official image's two families, one each."""
+    """Returns `musl` or `glibc` from the text of an /etc/os-release: Alpine's images have musl, Debian's glibc."""
     return "musl" if any(line.strip() in ("ID=alpine", 'ID="alpine"') for line in os_release.splitlines()) else "glibc"

@@ -1,4 +1,4 @@
-"""Making the cluster's data, where no node holds any."""
+"""Initialises a new cluster, when no node holds data."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from .volume import require_mounted
 
 
 def initialise(spec: Spec) -> Outcome:
-    """Initialises the node as the primary, or goes on where an interrupted run stopped.
+    """Initialises the node as the primary, or resumes an interrupted initialisation.
 
-    Trap 2: every stage leaves what the next run recognises. The data directory appears under its name only
-    when initdb is through, and the record only when the database and the roles exist as well.
+    initdb is not atomic: PG_VERSION is one of the first files it writes (initdb.c). So the data directory gets its name
+    only after initdb has finished, and the record is written only once the database and the roles exist.
     """
     require_mounted(spec.cluster)
     record = read_record()
@@ -35,7 +35,7 @@ def initialise(spec: Spec) -> Outcome:
         return Outcome(changed, record["image"], image.pinned, [])
     if spec.superuser_password is None or spec.replication_password is None:
         raise Problem(
-            "a new cluster needs both passwords; give the inputs postgres-password and replication-password"
+            "a new cluster needs both passwords; set the inputs postgres-password and replication-password"
         )
     if is_standby():
         raise Problem("%s holds a replica's data, so %s is not initialised" % (DATA, spec.node))
@@ -52,8 +52,8 @@ def initialise(spec: Spec) -> Outcome:
 
 
 def create_data(spec: Spec, image: Image) -> List[str]:
-    """Runs initdb beside the place of the data, then renames. Refuses where other data lies on the volume. Returns
-    what people should know."""
+    """Runs initdb in a directory beside DATA, then renames it. Returns notes for people. Raises Problem if the volume
+    holds earlier data."""
     old = list_old_data()
     if old:
         raise Problem("%s holds an earlier data directory, so %s is not initialised" % (old[-1], spec.node))
@@ -65,7 +65,8 @@ def create_data(spec: Spec, image: Image) -> List[str]:
         ]
         result = _run_initdb(spec, image, ["--locale=C"])
     if result.returncode != 0:
-        # 128 + SIGBUS, of the container or of the child that initdb reports (trap 10).
+        # 128 + SIGBUS, of the container or of the child that initdb reports: PostgreSQL tries huge pages by default
+        # (manual, 18.4.5 "Linux Huge Pages"), and touching one beyond the container's limit is a bus error.
         hint = (
             ". The host reserves huge pages that a container may not use: set vm.nr_hugepages to 0"
             if result.returncode == 135 or "Bus error" in result.stderr
@@ -79,7 +80,7 @@ def create_data(spec: Spec, image: Image) -> List[str]:
 
 
 def list_locale_arguments(major: int) -> List[str]:
-    """Those of initdb that give the databases an order which no library changes (PostgreSQL manual, 23.1.4 "Locale
+    """Returns initdb's arguments for a sort order that no library update changes (PostgreSQL manual, 23.1.4 "Locale
     Providers"): by code point, with Unicode's letters for upper() and lower()."""
     locale = ["--locale=C.UTF-8"]
     return [*locale, "--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if major >= 17 else locale
@@ -103,7 +104,7 @@ def _run_initdb(spec: Spec, image: Image, locale: List[str]) -> "subprocess.Comp
             "--data-checksums",
             "--auth-local=peer",
             "--auth-host=scram-sha-256",
-            # Flushed afterwards in one go instead of file by file.
+            # Flushed once afterwards instead of file by file.
             "--no-sync",
         ],
         check=False,

@@ -1,4 +1,4 @@
-"""The keys that may log in to a node."""
+"""The SSH keys that may log in to a node."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from .files import read_text, write_text
 
 
 def edit_keys(text: str, wanted: str, retired: List[str]) -> str:
-    """The text of an authorized_keys file with the wanted key and without the retired ones.
+    """Returns the text of an authorized_keys file with the wanted key and without the retired ones.
 
-    Keys are compared by type and body; options before and comments after them do not matter.
+    Keys are compared by type and body, regardless of options and comments.
     """
     lines = [line for line in text.splitlines() if not any(_holds(line, key) for key in retired)]
     if not any(_holds(line, wanted) for line in lines):
@@ -27,7 +27,7 @@ def _holds(line: str, key: str) -> bool:
 
 
 def locate_keys(user: str) -> Tuple[str, Tuple[int, int]]:
-    """Path of a user's authorized_keys and its owner's (uid, gid)."""
+    """Returns the path of a user's authorized_keys and its owner's (uid, gid)."""
     entry = pwd.getpwnam(user)
     return os.path.join(entry.pw_dir, ".ssh", "authorized_keys"), (entry.pw_uid, entry.pw_gid)
 
@@ -39,7 +39,7 @@ def are_keys_current(user: str, wanted: str, retired: List[str]) -> bool:
 
 
 def ensure_keys(user: str, wanted: str, retired: List[str]) -> bool:
-    """Makes it so; gives whether anything changed."""
+    """Adds the wanted key and removes the retired ones; returns whether anything changed."""
     path, owner = locate_keys(user)
     text = read_text(path) or ""
     edited = edit_keys(text, wanted, retired)

@@ -1,5 +1,5 @@
-"""Logical replication slots: those of the primary's consumers, and the copies that replicas keep of them from PostgreSQL 17
-on (manual, 47.2.3 "Replication Slot Synchronization")."""
+"""Logical replication slots: those of the primary's consumers, and the copies that replicas keep of them since PostgreSQL
+17 (manual, 47.2.3 "Replication Slot Synchronization")."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from .layout import DATA, FORMER_PRIMARY
 from .psql import Session, quote
 from .spec import Outcome, Spec
 
-# A worker that finds nothing to do looks again after 30 s (MAX_SLOTSYNC_WORKER_NAPTIME_MS), one that failed after 10 s.
+# An idle slot sync worker checks again after 30 s (MAX_SLOTSYNC_WORKER_NAPTIME_MS), a failed one is restarted after 10 s.
 COPY_SECONDS = 60.0
-# Names that a sentence has room for.
-MOST_NAMES = 10
+# How many names a message lists.
+MAX_NAMES = 10
 
-# The same on 14 to 18: what a server does not know of a slot is not there in its row as a document. A copy that is not
-# complete yet is temporary.
+# Works on 14 to 18: a column that a version lacks is missing from the row's JSON. An incomplete copy is temporary.
 LIST = """
 SELECT coalesce(json_agg(json_build_object(
   'name', slot_name, 'database', database, 'plugin', plugin, 'active', active,
@@ -33,11 +32,11 @@ FROM (
 
 
 def mark_leftovers(slots: List[Dict[str, Any]], in_recovery: bool, version: int) -> List[Dict[str, Any]]:
-    """The slots as LIST gives them, each with whether it is `leftover`: made while the node was the primary, and of no use
-    on the replica that it is now, where it would hold WAL and dead rows for ever. `version`: server_version_num.
+    """Returns the slots of LIST, each with `leftover`: whether it was created while the node was the primary. A replica has
+    no use for these, and they would retain WAL and dead rows for ever. `version`: server_version_num.
 
-    Before 16 a replica can have no other ones. From then on its clients may make some of their own: those that are there
-    before it has streamed as a replica are not theirs.
+    A replica before 16 can have no other slots. Since 16 its clients may create some; slots that exist before it has
+    streamed as a replica are not theirs.
     """
     marked = os.path.exists("%s/%s" % (DATA, FORMER_PRIMARY))
     may_drop = in_recovery and (marked or version < 160000)
@@ -45,20 +44,20 @@ def mark_leftovers(slots: List[Dict[str, Any]], in_recovery: bool, version: int)
 
 
 def drop_leftovers(session: Session) -> List[str]:
-    """Drops what a replica kept from its time as the primary, and gives the names; before the mark of that time goes."""
+    """Drops the slots of a replica's time as the primary and returns their names. Call it before the mark is removed."""
     state = session.ask(
         "SELECT json_build_object('recovery', pg_is_in_recovery(), 'version', current_setting('server_version_num')::int)"
     )
     found = mark_leftovers(session.ask(LIST), state["recovery"], state["version"])
     names = [slot["name"] for slot in found if slot["leftover"]]
     for name in names:
-        # Whatever was found a moment ago: never on a primary.
+        # Checked again in the same statement: never on a primary.
         session.execute("SELECT pg_drop_replication_slot(%s) WHERE pg_is_in_recovery()" % quote(name))
     return names
 
 
 def describe_dropped(names: List[str]) -> List[str]:
-    """Notes on slots that were dropped."""
+    """Returns notes on slots that were dropped."""
     if not names:
         return []
     return [
@@ -68,25 +67,25 @@ def describe_dropped(names: List[str]) -> List[str]:
 
 
 def find_movable(session: Session, spec: Spec, may_lose: bool) -> List[str]:
-    """On the primary, before a switchover: the slots that the next primary must have copies of.
+    """On the primary, before a switchover: returns the slots that the next primary must have copies of.
 
-    Raises Problem where there are others that somebody uses, unless `may_lose`: they may be younger than the plan.
+    Raises Problem if there are other valid slots, unless `may_lose`: they may have been created after the plan.
     """
     slots = [slot for slot in session.ask(LIST) if not slot["invalid"]]
     lost = [slot["name"] for slot in slots if not slot["failover"]]
     if lost and not may_lose:
         raise Problem(
-            "%s has logical slots that %s has no copy of (%s), so their consumers would miss changes. Have them copied "
-            "(PostgreSQL 17 or later, failover = true), drop them, or put the label of allow-slot-loss-label on the pull "
-            "request; then run again; nothing was stopped" % (spec.node, spec.primary, list_names(lost))
+            "%s has logical slots that %s has no copy of (%s), so their consumers would miss changes. Let replicas copy "
+            "them (PostgreSQL 17 or later, failover = true), drop them, or put the label of allow-slot-loss-label on the "
+            "pull request; then run again; nothing was stopped" % (spec.node, spec.primary, list_names(lost))
         )
     return [slot["name"] for slot in slots if slot["failover"]]
 
 
 def wait_for_copies(spec: Spec, slots: List[str], may_lose: bool) -> Outcome:
-    """On the next primary: waits until it has a complete copy of each of the slots, with which their consumers go on.
+    """On the next primary: waits until it has a complete copy of each slot, from which the consumers can continue.
 
-    Raises Problem where it has not in time, unless `may_lose`.
+    Raises Problem on a timeout, unless `may_lose`.
     """
     deadline = time.monotonic() + (0 if may_lose else COPY_SECONDS)
     with Session(spec.container) as session:
@@ -109,13 +108,13 @@ def wait_for_copies(spec: Spec, slots: List[str], may_lose: bool) -> Outcome:
         "copy waits for. Let the consumers run" % spec.node
     )
     raise Problem(
-        "%s has no complete copy of the logical slots %s after %d s, so their consumers could not go on there. %s, and run "
+        "%s has no complete copy of the logical slots %s after %d s, so their consumers could not continue there. %s, and run "
         "again; or put the label of allow-slot-loss-label on the pull request; nothing was stopped"
         % (spec.node, list_names(missing), COPY_SECONDS, hint)
     )
 
 
 def list_names(names: List[str]) -> str:
-    """The names in one line, the first of many."""
-    rest = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES]) + (" and %d more" % rest if rest > 0 else "")
+    """Returns the names in one line, at most MAX_NAMES of them."""
+    rest = len(names) - MAX_NAMES
+    return ", ".join(names[:MAX_NAMES]) + (" and %d more" % rest if rest > 0 else "")

@@ -1,4 +1,4 @@
-"""What settings take from the image, and whether the image that runs has it."""
+"""What settings require from the image (locales, libraries, files), and whether the running image has it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Dict, List, Optional
 from .command import run
 from .psql import psql_arguments, quote
 
-# None of them changes anything. One that fails is an answer too: what the server may not look at it cannot read either.
+# No question changes anything. An error counts as missing: what the server may not stat, it cannot read either.
 QUESTIONS: Dict[str, str] = {
-    # In this session alone, and only where the C library has it.
+    # For this session only. Fails if the C library lacks the locale.
     "locale": "SET lc_monetary = %(name)s;",
     "library": """SELECT %(number)d FROM pg_config WHERE name = 'PKGLIBDIR'
   AND (pg_stat_file(setting || '/' || %(name)s, true)).size IS NULL
@@ -19,8 +19,8 @@ QUESTIONS: Dict[str, str] = {
 
 
 def find_lacks(container: str, needs: List[Dict[str, str]]) -> Optional[List[int]]:
-    """The positions of what the running server's image lacks; `needs`: {kind, name} each. None when the server does
-    not answer."""
+    """Returns the positions of the needs that the running server's image lacks; `needs`: {kind, name} each. None if the
+    server does not answer."""
     if not needs:
         return []
     result = run(psql_arguments(container), stdin=render_questions(needs), timeout=20, check=False)
@@ -28,7 +28,7 @@ def find_lacks(container: str, needs: List[Dict[str, str]]) -> Optional[List[int
 
 
 def render_questions(needs: List[Dict[str, str]]) -> str:
-    """SQL for psql, whose output `parse_lacks` reads."""
+    """Returns SQL for psql, whose output `parse_lacks` reads."""
     lines = ["\\set ON_ERROR_STOP 0"]
     for number, need in enumerate(needs):
         question = QUESTIONS[need["kind"]] % {"number": number, "name": quote(need["name"])}
@@ -37,5 +37,5 @@ def render_questions(needs: List[Dict[str, str]]) -> str:
 
 
 def parse_lacks(output: str) -> List[int]:
-    """The numbers that psql wrote, a line each."""
+    """Returns the numbers that psql wrote, one per line."""
     return sorted({int(line) for line in output.split()})

@@ -1,4 +1,4 @@
-"""One look at a node, in the shape of NodeObservation (src/cluster/observation.ts). Changes nothing."""
+"""The observation of a node, in the shape of NodeObservation (src/cluster/observation.ts). Changes nothing."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from .spec import read_limits, read_memory_bytes
 from .timeline import find_received_timeline
 from .volume import observe_volume
 
-# One statement, one document, the same on 14 to 18. Functions that a primary or a replica refuses stand in a
-# branch that the other never enters.
+# One statement that returns one JSON document, on 14 to 18. Functions that fail on a primary, or on a replica, are in a
+# CASE branch that it never evaluates.
 QUESTION = """
 SELECT json_build_object(
   'inRecovery', recovery,
   'systemIdentifier', (SELECT system_identifier::text FROM pg_control_system()),
   'timeline', CASE WHEN recovery
-    -- The control file of a replica learns of a new timeline at its next restartpoint, the receiver at once; once
-    -- the primary is gone there is no receiver, but its segments: control.py, find_received_timeline.
+    -- A replica's control file has a new timeline only after its next restartpoint, the receiver at once. Without a
+    -- primary there is no receiver, but the segments it wrote are left: see find_received_timeline in timeline.py.
     THEN greatest(
       (SELECT timeline_id FROM pg_control_checkpoint()),
       (SELECT min_recovery_end_timeline FROM pg_control_recovery()),
@@ -46,12 +46,12 @@ SELECT json_build_object(
       'words', to_json(coalesce(enumvals, '{}')), 'default', boot_val,
       'fromFile', source = 'configuration file')), '{}')
     FROM pg_settings
-    -- That one may hold a password.
+    -- primary_conninfo may hold a password.
     WHERE name <> 'primary_conninfo'
       AND (source = 'configuration file' OR lower(name) IN (SELECT json_array_elements_text(%s::json)))),
   'loaded', extract(epoch FROM pg_conf_load_time()),
   'segmentBytes', (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size'),
-  -- Without its timeline: what is on disk is one history.
+  -- Without the timeline: the segments on disk are one history.
   'oldestSegment', (SELECT min(substr(name, 9)) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'),
   'slots', (
     SELECT coalesce(json_agg(json_build_object(
@@ -67,7 +67,7 @@ SELECT json_build_object(
     SELECT json_build_object('status', status, 'senderHost', sender_host, 'slotName', slot_name)
     FROM pg_stat_wal_receiver),
   'archiver', @ARCHIVER@,
-  -- Roles and databases for which a commit waits for less. Their names may be in any encoding.
+  -- Roles and databases with a weaker synchronous_commit. Their names may be in any encoding.
   'weakCommits', (
     SELECT coalesce(json_agg(json_build_object('role', role, 'database', database, 'value', value)), '[]')
     FROM (
@@ -82,7 +82,7 @@ SELECT json_build_object(
   'replayPaused', CASE WHEN recovery THEN pg_get_wal_replay_pause_state() <> 'not paused' ELSE false END,
   'lsn', CASE WHEN recovery
     THEN coalesce(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), '0/0') ELSE pg_current_wal_lsn() END,
-  -- Those that sort by code point never change. 14 has the C library's only, and records no version.
+  -- Without those that sort by code point, which never change. 14 has only the C library's, without a version.
   'collations', (
     SELECT coalesce(json_agg(json_build_object('provider', provider, 'locale', locale, 'version', version)), '[]')
     FROM (
@@ -105,8 +105,8 @@ FROM (SELECT pg_is_in_recovery() AS recovery) AS node
 
 
 def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
-    """Looks at the node. `options`: name, cluster, image, volume_id, user, authorized_key, retired_keys,
-    settings (names in lower case), image_needs ({kind, name} each) and the passwords `superuser` and `replication` in clear, or None."""
+    """Observes the node. `options`: name, cluster, image, volume_id, user, authorized_key, retired_keys, settings (names
+    in lower case), image_needs ({kind, name} each) and the passwords `superuser` and `replication` in clear, or None."""
     volume = observe_volume(options["volume_id"], options["cluster"])
     version = read_version()
     found = None if version is None else inspect_container(container_name(options["cluster"]))
@@ -146,8 +146,8 @@ def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _find_digest(reference: str, local: Optional[Dict[str, Any]]) -> Optional[str]:
-    """The digest that data on this node runs with once it runs `reference`: what it was pinned to when that was
-    pulled, else what a pull would bring. A reference that has a digest says so itself."""
+    """Returns the digest that this node would run for `reference`: its own if it has one, else the recorded one, else that
+    of the local image, else that of a pull."""
     if "@" in reference:
         return _take_digest(reference)
     record = read_record()
@@ -159,13 +159,13 @@ def _find_digest(reference: str, local: Optional[Dict[str, Any]]) -> Optional[st
 
 
 def _take_digest(pinned: str) -> Optional[str]:
-    """Null of an image that no registry knows: its id is nothing to pull by."""
+    """None for an image without a registry's digest: it cannot be pulled by its id."""
     return pinned.rsplit("@", 1)[-1] if "@" in pinned else None
 
 
 def _ask_upstream() -> Optional[bool]:
-    """Whether the primary that this node is to follow answers: only a failover makes use of it, and then it may
-    be the only one who can tell."""
+    """Whether the primary that this node is configured to follow answers; None without one. A failover uses it: the
+    replicas may reach a primary that the runner cannot."""
     found = re.search(r"^primary_conninfo = 'host=(\S+) ", read_text("%s/%s" % (ETC, CONF)) or "", re.MULTILINE)
     return None if found is None else is_accepting(found.group(1))
 
@@ -177,7 +177,7 @@ def _observe_control(found: Optional[Dict[str, Any]], options: Dict[str, Any]) -
     image = None if found is None else read_image_label(found)
     pinned = image.pinned if image is not None else options["image"]
     position = read_position(pinned if record is None else record["digest"])
-    # The control file is as old as the last checkpoint, or restartpoint.
+    # The control file is as old as the last checkpoint or restartpoint.
     return None if position is None else {**position, "timeline": max(position["timeline"], find_received_timeline())}
 
 
@@ -216,8 +216,8 @@ def _observe_postgres(options: Dict[str, Any]) -> Optional[Dict[str, Any]]:
 
 
 def parse_auto_conf(text: str) -> Dict[str, str]:
-    """{name in lower case: value} of what ALTER SYSTEM writes (write_auto_conf_file in guc.c): the last line of a name
-    counts. `primary_conninfo` may hold a password, which stays here: its value is empty."""
+    """Returns {name in lower case: value} of a file that ALTER SYSTEM wrote (write_auto_conf_file in guc.c); the last line
+    of a name counts. The value of `primary_conninfo` is replaced by "": it may hold a password."""
     found = re.findall(r"^(\S+) = '((?:[^'\\]|''|\\.)*)'$", text, re.MULTILINE)
     values = {name.lower(): re.sub(r"''|\\(.)", _unescape, value) for name, value in found}
     return {name: "" if name == "primary_conninfo" else value for name, value in values.items()}
@@ -228,13 +228,13 @@ def _unescape(match: Any) -> str:
 
 
 def locate_segment(name: Optional[str], size: int) -> str:
-    """The position at which a WAL segment begins, from the last 16 digits of its name: `0000000000000002` with
-    16 MiB a segment → `0/2000000`."""
+    """Returns the LSN at which a WAL segment begins, from the last 16 digits of its name: `0000000000000002` with
+    segments of 16 MiB → `0/2000000`."""
     return "0/0" if not name else format_lsn((int(name[:8], 16) << 32) + int(name[8:], 16) * size)
 
 
 def parse_history(text: str) -> List[Dict[str, Any]]:
-    """Where each earlier timeline ended, from a timeline's history file."""
+    """Returns where each earlier timeline ended, from the text of a timeline history file."""
     lines = [line.split() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     return [{"timeline": int(fields[0]), "switchLsn": fields[1]} for fields in lines]
 
@@ -242,8 +242,8 @@ def parse_history(text: str) -> List[Dict[str, Any]]:
 def _are_passwords_current(
     in_recovery: bool, verifiers: Dict[str, Optional[str]], options: Dict[str, Any]
 ) -> Optional[bool]:
-    """Checks the verifiers in force; the password itself goes nowhere. Every replica has the primary's, so
-    only the primary is asked for both; a replica's own part is its passfile."""
+    """Whether the given passwords are those in force; None if none was given. They are compared through their verifiers,
+    so they are sent nowhere. Replicas have the primary's verifiers, so a replica checks only its passfile."""
     superuser, replication = options["superuser"], options["replication"]
     checks: List[bool] = []
     if replication is not None:

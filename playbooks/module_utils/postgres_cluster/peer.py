@@ -1,5 +1,6 @@
-"""Asking another node's server what it is, with the rights of a replica and nothing but Python: before Docker runs
-there is no client program. PostgreSQL manual, 54.2 and 54.3 (messages), 54.4 (replication), RFC 5802 (SCRAM)."""
+"""Asks another node's server whether it is the primary, with a replica's rights and in plain Python: there is no client
+program before Docker runs. PostgreSQL manual, 54.2 "Message Flow", 54.3 "SASL Authentication", 54.4 "Streaming
+Replication Protocol"; RFC 5802 (SCRAM)."""
 
 from __future__ import annotations
 
@@ -17,23 +18,23 @@ from .scram import prepare
 
 PORT = 5432
 TIMEOUT_SECONDS = 3
-# Of one message, and of the hashing that the other side may ask for.
-MOST_BYTES = 1 << 20
-MOST_ITERATIONS = 1000000
+# Limits of one message, and of the hashing that the server may ask for.
+MAX_MESSAGE_BYTES = 1 << 20
+MAX_ITERATIONS = 1000000
 
 
 class Peer(NamedTuple):
-    """What a server says of itself."""
+    """A server's identity and role."""
 
     system_identifier: str
-    # Of a replica the one that it replays.
+    # On a replica, the timeline that it replays.
     timeline: int
     is_primary: bool
 
 
 class Refused(Exception):
-    """The server answers and does not let this node in. `by_password`: it knows the node and another password; otherwise
-    it has no place for the node."""
+    """The server answers but rejects this node. `by_password`: the password is wrong; otherwise pg_hba.conf has no entry
+    for this node."""
 
     def __init__(self, by_password: bool = False) -> None:
         super().__init__()
@@ -41,7 +42,7 @@ class Refused(Exception):
 
 
 def ask_peer(address: str, password: str) -> Optional[Peer]:
-    """What the server at an address is; None when it does not answer, or not yet. Raises Refused."""
+    """Returns what the server at an address is; None if it does not answer or is still starting. Raises Refused."""
     try:
         with socket.create_connection((address, PORT), TIMEOUT_SECONDS) as connection:
             connection.settimeout(TIMEOUT_SECONDS)
@@ -74,27 +75,27 @@ def _ask(connection: socket.socket, password: str) -> Peer:
 def _authenticate(connection: socket.socket, password: str) -> None:
     _, body = _receive(connection)
     if struct.unpack("!i", body[:4])[0] != 10 or b"SCRAM-SHA-256\0" not in body:
-        raise ValueError("the server wants another kind of password")
+        raise ValueError("the server asks for another authentication method")
     bare = b"n=,r=" + base64.b64encode(os.urandom(18))
     first = b"n,," + bare
     _send(connection, b"p", b"SCRAM-SHA-256\0" + struct.pack("!i", len(first)) + first)
     challenge = _receive(connection)[1][4:]
     final, signature = answer_challenge(password, bare, challenge)
     _send(connection, b"p", final)
-    # One that cannot sign has no right to say who is the primary.
+    # A server that does not know the password could be anyone's: its answer must not decide who is the primary.
     if not hmac.compare_digest(_receive(connection)[1][4:], b"v=" + signature):
         raise ValueError("the server does not know the password")
     if _receive(connection)[1][:4] != struct.pack("!i", 0):
-        raise ValueError("the server did not let this node in")
+        raise ValueError("the server rejected the login")
 
 
 def answer_challenge(password: str, bare: bytes, challenge: bytes) -> Tuple[bytes, bytes]:
-    """The client's last message and the signature that the server must give (RFC 5802, section 3)."""
+    """Returns the client's final message and the signature that the server must send (RFC 5802, section 3)."""
     fields = dict(part.split(b"=", 1) for part in challenge.split(b","))
     iterations = int(fields[b"i"])
     nonce = fields[b"r"]
-    if not nonce.startswith(bare.split(b"r=")[1]) or not 0 < iterations <= MOST_ITERATIONS:
-        raise ValueError("this is no answer to what was sent")
+    if not nonce.startswith(bare.split(b"r=")[1]) or not 0 < iterations <= MAX_ITERATIONS:
+        raise ValueError("the challenge does not match the client's first message")
     salted = hashlib.pbkdf2_hmac("sha256", prepare(password), base64.b64decode(fields[b"s"]), iterations)
     key = _sign(salted, b"Client Key")
     without_proof = b"c=biws,r=" + nonce
@@ -118,17 +119,17 @@ def _send(connection: socket.socket, kind: bytes, body: bytes) -> None:
 
 
 def _receive(connection: socket.socket) -> Tuple[bytes, bytes]:
-    """The next message. Raises Refused for an error that is about who asks, ValueError for another one."""
+    """Returns the next message. Raises Refused for an authorization error, ValueError for any other."""
     kind = _read(connection, 1)
     size = struct.unpack("!i", _read(connection, 4))[0] - 4
-    if not 0 <= size <= MOST_BYTES:
+    if not 0 <= size <= MAX_MESSAGE_BYTES:
         raise ValueError("a message of %d bytes" % size)
     body = _read(connection, size)
     if kind == b"E":
         # Class 28: invalid authorization specification (PostgreSQL manual, appendix A).
         if re.search(rb"(^|\0)C28", body):
             raise Refused(by_password=re.search(rb"(^|\0)C28P01\0", body) is not None)
-        raise ValueError("the server says no")
+        raise ValueError("the server reports an error")
     return kind, body
 
 

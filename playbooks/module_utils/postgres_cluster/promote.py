@@ -1,4 +1,4 @@
-"""Making a replica the primary."""
+"""Promotes a replica to primary."""
 
 from __future__ import annotations
 
@@ -18,22 +18,21 @@ from .signals import lift_fence
 from .spec import Outcome, Spec
 from .volume import require_mounted
 
-# How long replay may stand still: a replica replays all that it received before it is the primary.
+# How long replay may stall. A promoted replica first replays everything that it has received.
 PROMOTE_SECONDS = 60
 IS_PROMOTED = "SELECT json_build_array(pg_is_in_recovery(), pg_last_wal_replay_lsn())"
 
 
 def promote(spec: Spec, slots: List[str]) -> Outcome:
-    """Makes the node the primary where there is none: it runs as a replica or stands still with a replica's data.
+    """Makes the node the primary of a cluster without one. It is a running replica, or is stopped with a replica's data.
 
-    Nothing here looks at the other nodes: that none of them is a primary, or can become one, is for the
-    caller to see to.
+    The caller ensures that no other node is a primary or can become one: this function does not check the others.
     """
     require_mounted(spec.cluster)
     image = choose_recorded_image(spec)
     changed = False
     if not is_up(inspect_container(spec.container)):
-        # What it last replayed of its primary's settings it needs once more, until it is the primary itself.
+        # It needs the settings of its former primary, as last replayed, until it is promoted.
         floor = find_too_low(spec.conf, parse_control(read_text_of(image)))
         write_files(spec._replace(conf=raise_conf(spec.conf, floor)), image)
         changed = ensure_container(spec, image)
@@ -48,19 +47,19 @@ def promote(spec: Spec, slots: List[str]) -> Outcome:
 
 
 def begin_checkpoint(spec: Spec) -> None:
-    """Has the new primary make a checkpoint at once. PostgreSQL takes its time over the one that follows a promotion, and
-    until then a crash recovers from before it, and no replica's control file can say which timeline it is on.
+    """Starts an immediate checkpoint on the new primary. PostgreSQL spreads the one after a promotion over time. Until it is
+    complete a crash recovers from before the promotion, and no replica's control file has the new timeline.
 
-    It is not waited for: where commits wait for replicas, these have yet to be told whom to follow.
+    It is not waited for: with synchronous commit, the replicas have yet to be told which node to follow.
     """
     command = ["--detach" if word == "-i" else word for word in psql_arguments(spec.container)]
     run([*command, "-c", "CHECKPOINT"], check=False, timeout=60)
 
 
 def promote_server(session: Session, node: str) -> bool:
-    """Promotes the server and returns when it has taken a write; gives whether it was a replica before.
+    """Promotes the server and waits until it has committed a write; returns whether it was a replica before.
 
-    pg_promote's own waiting looks ten times a second, which is long while nobody can write.
+    pg_promote itself would poll ten times a second, which is slow while writes are paused.
     """
     if not session.ask("SELECT to_json(pg_is_in_recovery())"):
         return False
@@ -75,7 +74,7 @@ def promote_server(session: Session, node: str) -> bool:
         if time.monotonic() > moved + PROMOTE_SECONDS:
             raise Problem(
                 "%s was promoted, but is still in recovery: it has replayed up to %s, and nothing more for %d s. It becomes "
-                "the primary when it has replayed the rest; look at its log, and run again" % (node, lsn, PROMOTE_SECONDS)
+                "the primary when it has replayed the rest; see its log, and run again" % (node, lsn, PROMOTE_SECONDS)
             )
         time.sleep(0.005)
     # A transaction of its own, committed.

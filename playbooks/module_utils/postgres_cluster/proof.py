@@ -9,12 +9,12 @@ from .archiver import ARCHIVER
 from .command import Problem
 from .control import parse_lsn
 from .layout import container_name
-from .psql import OWN_DATABASE, Session, ensure_database, look_for_database, quote
+from .psql import OWN_DATABASE, Session, ensure_database, reset_database, quote
 from .spec import slot_name
 
-# How long a replica may stand still before it has the value. One that catches up is waited for.
-SECONDS = 30.0
-PAUSE = 0.05
+# How long a replica may stall before it has the value. A replica that is catching up has no limit.
+STALL_SECONDS = 30.0
+POLL_SECONDS = 0.05
 NO_VALUE = "the value written on the primary has not arrived"
 
 CREATE = """
@@ -22,15 +22,15 @@ CREATE SCHEMA IF NOT EXISTS postgres_cluster;
 CREATE TABLE IF NOT EXISTS postgres_cluster.proof (
   one boolean PRIMARY KEY DEFAULT true CHECK (one), token text NOT NULL, written timestamptz NOT NULL)
 """
-# Null without a table. The database is the action's own, but a superuser may have let others in, and what a view or a
-# trigger of theirs calls runs as the reader: only what the first superuser (10, BOOTSTRAP_SUPERUSERID) owns is ours.
+# Null without a table. The database is the action's own, but a superuser may have admitted other roles, and a view or
+# trigger of theirs would run as the reader. So the bootstrap superuser (10, BOOTSTRAP_SUPERUSERID) must own the table.
 FIND_TABLE = """
 SELECT coalesce((
   SELECT to_json(c.relkind = 'r' AND c.relowner = 10 AND n.nspowner = 10)
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname = 'postgres_cluster' AND c.relname = 'proof'), 'null')
 """
-# One row for ever: a proof leaves nothing behind but its latest token.
+# The table has one row: a proof leaves only its latest token.
 WRITE = """
 INSERT INTO postgres_cluster.proof (token, written) VALUES (%s, now())
 ON CONFLICT (one) DO UPDATE SET token = excluded.token, written = excluded.written
@@ -50,7 +50,7 @@ SELECT json_build_object(
   'lsn', pg_last_wal_replay_lsn(),
   'state', coalesce((SELECT status FROM pg_stat_wal_receiver), 'not connected'),
   'slot', (SELECT slot_name FROM pg_stat_wal_receiver),
-  -- latest_end_lsn is the end of the primary's WAL as the sender last told it.
+  -- latest_end_lsn: the end of the primary's WAL, as the sender last reported it.
   'lagBytes', (
     SELECT greatest(0, pg_wal_lsn_diff(latest_end_lsn, pg_last_wal_replay_lsn()))::bigint
     FROM pg_stat_wal_receiver),
@@ -58,16 +58,16 @@ SELECT json_build_object(
     ELSE round(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::numeric, 3) END,
   'replayPaused', pg_get_wal_replay_pause_state() <> 'not paused')
 """
-# What the primary knows of the replicas that follow it. Positions as numbers of bytes.
+# The replicas that follow the primary, with positions in bytes.
 FOLLOWERS = """
 SELECT coalesce(json_object_agg(application_name, json_build_object(
   'state', state, 'replayed', coalesce(pg_wal_lsn_diff(replay_lsn, '0/0'), 0)::bigint)
-  -- Of two with one name, one of which is gone and not yet noticed, the last one counts.
+  -- The last row of a name counts: there are two while the primary has not noticed a lost connection.
   ORDER BY replay_lsn NULLS FIRST), '{}')
 FROM pg_stat_replication
 """
-# The same on a replica, and `end`, where the primary's WAL ended as the sender last told it.
-PROGRESS = """
+# A replica's position, and `end`: the end of the primary's WAL, as the sender last reported it.
+POSITION = """
 SELECT json_build_object(
   'replayed', coalesce(pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0'), 0)::bigint,
   'end', (SELECT pg_wal_lsn_diff(latest_end_lsn, '0/0')::bigint FROM pg_stat_wal_receiver))
@@ -76,9 +76,9 @@ READ = "SELECT coalesce(json_agg(token), '[]') FROM postgres_cluster.proof"
 
 
 def prove(options: Dict[str, Any]) -> Dict[str, Any]:
-    """Takes part in the proof, on all nodes at the same time. `options`: name, address, cluster, primary (name),
-    token, replicas (names). Gives the node's line of it; `problem` is None when all held. A replica that catches up is
-    waited for; one that stands still for 30 s is not."""
+    """Runs this node's part of the proof, on all nodes at the same time. `options`: name, address, cluster, primary
+    (name), token, replicas (names). Returns the node's line; its `problem` is None if the proof holds. A replica that is
+    catching up is waited for; one that stalls for 30 s is a problem."""
     is_primary = options["name"] == options["primary"]
     line: Dict[str, Any] = {
         "name": options["name"],
@@ -106,9 +106,9 @@ def prove(options: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _open_session(container: str, is_primary: bool) -> Session:
-    """A session in the action's own database: the primary makes it where it is missing, a replica waits until it has
-    replayed that. In another database where it does not come to that, or the node is not what it is to be."""
-    deadline = time.monotonic() + SECONDS
+    """Opens a session in the action's own database. The primary creates it if it is missing, a replica waits until it has
+    replayed that. After a timeout, or if the node has the other role, the session is in another database."""
+    deadline = time.monotonic() + STALL_SECONDS
     while True:
         session = Session(container)
         if session.database == OWN_DATABASE or time.monotonic() > deadline:
@@ -118,17 +118,17 @@ def _open_session(container: str, is_primary: bool) -> Session:
         if is_primary:
             ensure_database(session)
         session.close()
-        look_for_database()
-        time.sleep(PAUSE)
+        reset_database()
+        time.sleep(POLL_SECONDS)
 
 
 def _has_table(session: Session) -> bool:
-    """Whether the table of the proof is there. Raises Problem where somebody else's stands in its place."""
+    """Whether the table of the proof exists. Raises Problem if another role owns a table of that name."""
     found = session.ask(FIND_TABLE)
     if found is False:
         raise Problem(
             "postgres_cluster.proof in database postgres_cluster is not the table that this action makes: another role "
-            "owns it or its schema, so it is neither read nor written. Find out who made it, drop it (DROP SCHEMA "
+            "owns it or its schema, so it is neither read nor written. Find out who created it, drop it (DROP SCHEMA "
             "postgres_cluster CASCADE), and run again"
         )
     return found is True
@@ -153,52 +153,51 @@ def _prove_primary(session: Session, options: Dict[str, Any], line: Dict[str, An
         line["problem"] = "not replayed by %s" % ", ".join(missing)
 
 
-class Climb:
-    """Whether a position gets on. Only what it never was at before counts."""
+class Progress:
+    """Whether a position advances. Only a new maximum counts."""
 
     def __init__(self) -> None:
         self.reached = 0
-        self._moved = time.monotonic()
+        self._advanced = time.monotonic()
 
-    def take(self, position: int) -> None:
-        """Notes where it is now."""
+    def update(self, position: int) -> None:
+        """Notes the current position."""
         if position > self.reached:
-            self.reached, self._moved = position, time.monotonic()
+            self.reached, self._advanced = position, time.monotonic()
 
     @property
-    def stands(self) -> bool:
-        """Whether it has stood still for SECONDS."""
-        return time.monotonic() > self._moved + SECONDS
+    def is_stalled(self) -> bool:
+        """Whether it has not advanced for STALL_SECONDS."""
+        return time.monotonic() > self._advanced + STALL_SECONDS
 
     def describe(self, end: int) -> str:
-        """How far it is from `end`, and whether it gets on."""
-        how = "stands still" if self.stands else "is catching up"
-        return "%d bytes behind, and %s" % (max(0, end - self.reached), how)
+        """Says how far it is from `end`, and whether it advances."""
+        return "%d bytes behind, and is %s" % (max(0, end - self.reached), "stalled" if self.is_stalled else "catching up")
 
 
 def _wait_for_replicas(session: Session, written: int, expected: Dict[str, str]) -> List[str]:
-    """The replicas that do not stream or have not replayed `written`, with what they lack, once one of them has stood
-    still for SECONDS: {slot: name} → `node-3 (4096 bytes behind, and stands still)`."""
-    climbs = {slot: Climb() for slot in expected}
+    """Waits until all replicas stream and have replayed `written`, or one has stalled for STALL_SECONDS. Returns those that
+    have not, e.g. `node-3 (streaming, 4096 bytes behind, and is stalled)`. `expected`: {slot: name}."""
+    progress = {slot: Progress() for slot in expected}
     while True:
         followers = session.ask(FOLLOWERS)
         missing = []
         for slot in sorted(expected):
             found = followers.get(slot, {"state": "not connected", "replayed": 0})
-            # A busy primary goes on for ever.
-            climbs[slot].take(min(found["replayed"], written))
+            # A busy primary writes for ever: what comes after `written` is no progress.
+            progress[slot].update(min(found["replayed"], written))
             if found["state"] != "streaming" or found["replayed"] < written:
                 missing.append((slot, found["state"]))
-        if not missing or any(climbs[slot].stands for slot, _ in missing):
-            return [_describe_follower(expected[slot], state, climbs[slot], written) for slot, state in missing]
-        time.sleep(PAUSE)
+        if not missing or any(progress[slot].is_stalled for slot, _ in missing):
+            return [_describe_follower(expected[slot], state, progress[slot], written) for slot, state in missing]
+        time.sleep(POLL_SECONDS)
 
 
-def _describe_follower(name: str, state: str, climb: Climb, written: int) -> str:
-    # Nothing is known of how far one is that does not follow.
+def _describe_follower(name: str, state: str, progress: Progress, written: int) -> str:
+    # The primary does not know the position of a replica that is not connected.
     if state == "not connected":
         return "%s (not connected)" % name
-    return "%s (%s, %s)" % (name, state, climb.describe(written))
+    return "%s (%s, %s)" % (name, state, progress.describe(written))
 
 
 def _prove_replica(session: Session, options: Dict[str, Any], line: Dict[str, Any]) -> None:
@@ -206,42 +205,43 @@ def _prove_replica(session: Session, options: Dict[str, Any], line: Dict[str, An
         line["state"] = "not in recovery"
         line["problem"] = "%s accepts writes of its own beside the primary %s" % (options["name"], options["primary"])
         return
-    climb = Climb()
-    # The primary writes the value while this looks, at the latest by the time that nothing else is waited for.
-    grace = time.monotonic() + SECONDS
+    progress = Progress()
+    # The primary writes the value at the same time, at the latest within this time.
+    grace = time.monotonic() + STALL_SECONDS
     end: Optional[int] = None
     while True:
-        # First: what is replayed after it does not count as without the value.
-        progress = session.ask(PROGRESS)
-        climb.take(progress["replayed"])
+        # Before the table is read: WAL that is replayed after this query may hold the value.
+        position = session.ask(POSITION)
+        progress.update(position["replayed"])
         if time.monotonic() > grace and end is None:
-            end = progress["end"]
-        # The table is younger than the replica at the very first proof.
+            end = position["end"]
+        # At the first proof of a cluster the table may not be replayed yet.
         tokens = session.ask(READ) if _has_table(session) else []
         line["tokenRead"] = tokens == [options["token"]]
         line.update(session.ask(REPLICA_STATUS))
         line["problem"] = _find_replica_problem(line)
         if line["problem"] is None:
             return
-        if time.monotonic() > grace and not _catches_up(line, climb, end):
-            if line["problem"] == NO_VALUE and progress["end"] is not None:
-                line["problem"] += ": it is %s" % climb.describe(progress["end"])
+        if time.monotonic() > grace and not _is_catching_up(line, progress, end):
+            if line["problem"] == NO_VALUE and position["end"] is not None:
+                line["problem"] += ": it is %s" % progress.describe(position["end"])
             return
-        time.sleep(PAUSE)
+        time.sleep(POLL_SECONDS)
 
 
-def _catches_up(line: Dict[str, Any], climb: Climb, end: Optional[int]) -> bool:
-    """Whether there is anything to wait for after SECONDS: a replica that streams and has not reached `end`, or one that
-    goes through what it has before it connects. One that follows otherwise than it should will not change by itself."""
-    if line["replayPaused"] or climb.stands:
+def _is_catching_up(line: Dict[str, Any], progress: Progress, end: Optional[int]) -> bool:
+    """Whether to wait after STALL_SECONDS: for a replica that streams and has not reached `end`, or that replays local WAL
+    before it connects. A paused replay or a wrong slot does not change by itself."""
+    if line["replayPaused"] or progress.is_stalled:
         return False
     if line["state"] != "streaming":
         return True
-    return line["slot"] == slot_name(line["name"]) and end is not None and climb.reached < end
+    return line["slot"] == slot_name(line["name"]) and end is not None and progress.reached < end
 
 
 def _find_replica_problem(line: Dict[str, Any]) -> Optional[str]:
-    """Trap 23: an open port proves nothing. Streaming, replaying, and the value there."""
+    """Returns why a replica does not replicate: it must stream, replay, and have the value. An open port proves nothing, as
+    a replica whose settings are below its primary's accepts connections with replay paused (PostgreSQL manual, 26.4.3)."""
     if line["state"] != "streaming":
         return "its WAL receiver is %s" % line["state"]
     if line["replayPaused"]:

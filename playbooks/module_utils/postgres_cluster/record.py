@@ -1,4 +1,4 @@
-"""The identity of the data on a volume, and in which state of completion the data is."""
+"""The identity of the data on a volume, and whether the data is complete."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .layout import DATA, OLD, PARTIAL, RECORD, ROOT
 from .spec import Spec
 from .volume import require_mounted
 
-# What the record takes from the database itself, from the one that nobody can change, rename or drop by mistake. The
-# order is that of the locale's provider: `daticulocale` is of 15 and 16, `datlocale` came with 17.
+# The parts of the record that come from the server, from the database that nobody changes, renames or drops by mistake.
+# The sort order is that of the locale provider: `daticulocale` in 15 and 16, `datlocale` since 17.
 READ_IDENTITY = """
 SELECT json_build_array(
   coalesce(to_json(d) ->> 'datlocale', to_json(d) ->> 'daticulocale', datcollate),
@@ -24,12 +24,13 @@ FROM pg_database d WHERE datname = 'template0'
 
 
 def read_record() -> Optional[Dict[str, Any]]:
-    """What was recorded when the data became complete: major, libc, image, digest, locale, systemIdentifier."""
+    """Returns what was recorded when the data became complete: major, libc, image, digest, locale, systemIdentifier."""
     return read_json(RECORD)
 
 
 def write_record(image: Image, reference: str, locale: str, system_identifier: str) -> bool:
-    """Writes the record, the last act of an initialisation or a clone (trap 2); gives whether it changed."""
+    """Writes the record; returns whether it changed. An initialisation or a clone writes it last: it marks the data as
+    complete, which PG_VERSION does not, as initdb writes it long before it has finished (initdb.c)."""
     record = {
         "major": image.major,
         "libc": image.libc,
@@ -42,10 +43,10 @@ def write_record(image: Image, reference: str, locale: str, system_identifier: s
 
 
 def judge_data() -> str:
-    """`absent`, `partial`, `unrecorded` or `complete`."""
+    """Returns `absent`, `partial`, `unrecorded` or `complete`."""
     if os.path.isdir(DATA):
         return "unrecorded" if read_record() is None else "complete"
-    # Data that a clone moved aside, and nothing in its place yet, is unfinished work too.
+    # A clone that was interrupted after it moved the old data aside is unfinished as well.
     return "partial" if os.path.isdir(PARTIAL) or list_old_data() else "absent"
 
 
@@ -55,7 +56,7 @@ def is_standby() -> bool:
 
 
 def list_old_data() -> List[str]:
-    """Data directories that a clone moved aside, oldest first."""
+    """Lists the data directories that clones moved aside, oldest first."""
     prefix = os.path.basename(OLD)
     if not os.path.isdir(ROOT):
         return []
@@ -63,7 +64,7 @@ def list_old_data() -> List[str]:
 
 
 def has_control_file(directory: str) -> bool:
-    """Whether a data directory was ever whole: its control file has the one size PostgreSQL writes
+    """Whether a data directory was ever complete: its control file has the fixed size that PostgreSQL writes
     (PG_CONTROL_FILE_SIZE in src/include/catalog/pg_control.h)."""
     try:
         return os.path.getsize(directory + "/global/pg_control") == 8192
@@ -72,7 +73,9 @@ def has_control_file(directory: str) -> bool:
 
 
 def require_same_family(image: Image) -> None:
-    """Raises Problem if an image must not run on the data here (traps 5 and 8): before anything stops."""
+    """Raises Problem if an image must not run on the data here, before anything is stopped: another major version cannot
+    read it, and another C library sorts text differently, which corrupts indexes (PostgreSQL manual, 23.2.2 "Managing
+    Collations")."""
     record = read_record()
     if record is None:
         return
@@ -90,9 +93,9 @@ def require_same_family(image: Image) -> None:
 
 
 def choose_image(spec: Spec) -> Image:
-    """The image that the node shall run: the recorded one as long as the same is asked for, so that a
-    floating tag which moved changes nothing; else what another node made of the new reference in this run
-    (trap 6). Raises Problem for one that must not run on the data."""
+    """Returns the image that the node is to run: the recorded digest while the reference is unchanged, as its tag may have
+    moved since; else the digest that another node resolved the new reference to in this run, so that all nodes run the
+    same. Raises Problem for an image that must not run on the data."""
     require_mounted(spec.cluster)
     record = read_record()
     if record is None:
@@ -105,6 +108,6 @@ def choose_image(spec: Spec) -> Image:
 
 
 def choose_recorded_image(spec: Spec) -> Image:
-    """The image that the node's data was last run with, whatever is asked for by now."""
+    """Returns the image that the node's data last ran with, even if another one is configured now."""
     record = read_record()
     return choose_image(spec if record is None else spec._replace(image=record["image"]))

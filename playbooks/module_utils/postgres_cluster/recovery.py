@@ -1,9 +1,10 @@
-"""Whether a server that starts or replays gets on, seen from outside: before it takes connections nobody can ask it.
+"""Whether a server that starts or replays makes progress, seen from outside: it cannot be queried before it accepts
+connections.
 
-Crash recovery and the reading of WAL are the startup process's. Its title names the segment that it replays
-(XLogFileRead in xlogrecovery.c; in xlog.c before 15), its time on the processors and what it reads and writes are in
-/proc (proc(5)). Before it the startup process syncs the whole data directory (SyncDataDirectory in fd.c), and after it
-the checkpointer writes what was replayed: then only the volume moves, which is PostgreSQL's alone.
+The startup process performs crash recovery and replay. Its title names the segment that it replays (XLogFileRead in
+xlogrecovery.c; in xlog.c before 15); /proc has its CPU time and the bytes it reads and writes (proc(5)). Before replay it
+syncs the whole data directory (SyncDataDirectory in fd.c), and after it the checkpointer writes the changed pages: then
+only the volume shows activity, and only PostgreSQL uses that volume.
 """
 
 from __future__ import annotations
@@ -17,40 +18,40 @@ from .docker import inspect_container
 from .files import read_text
 from .layout import ROOT
 
-# Between two looks. One that waits for WAL looks for it every five seconds (wal_retrieve_retry_interval).
-LOOK_SECONDS = 5.0
-# Less is what a process does that waits: a page read again, a file looked for. A slow volume does ten times as much.
+# Between two samples. A process that waits for WAL polls every five seconds (wal_retrieve_retry_interval).
+SAMPLE_SECONDS = 5.0
+# A waiting process stays below these: it reads a page again or looks for a file. A slow volume does ten times as much.
 BYTES_PER_SECOND = 64 * 1024
 REQUESTS_PER_SECOND = 10
 PROCESSOR_SHARE = 0.1
 
-# A wait that people ask about.
+# A wait longer than this is reported.
 NOTE_SECONDS = 60
 
 TITLE = re.compile(r"^postgres: (?:.*: )?startup(?: +(?:recovering|waiting for) ([0-9A-F]{24}))?")
 RECEIVER = re.compile(r"^postgres: (?:.*: )?walreceiver")
 
 # States of proc_pid_stat(5) in which a process waits neither for WAL nor for a lock.
-HELD = {"D": "waits for a disk", "T": "was stopped by a signal", "t": "is held by a debugger"}
+BLOCKED_STATES = {"D": "waits for a disk", "T": "was stopped by a signal", "t": "is held by a debugger"}
 
 
-# What this step has waited for, for the module that does the step. A module is a process of its own.
+# Notes on long waits, returned by the module that runs the step. Each module run is a process of its own.
 notes: List[str] = []
 
 
 class Sample(NamedTuple):
-    """What a look found. Counters only grow as long as it is the same process."""
+    """The startup process and the volume at one moment. A process's counters only grow."""
 
     pid: Optional[int]
-    # Its state in one letter, as proc_pid_stat(5) has it.
+    # Its state, the letter of proc_pid_stat(5).
     state: str
-    # The segment that it replays, by name; None before the first and where update_process_title is off.
+    # The segment that it replays, by name; None before the first and if update_process_title is off.
     segment: Optional[str]
-    # Seconds on the processors.
+    # CPU time in seconds.
     processor: float
-    # Bytes that it read and wrote, from the page cache as well.
+    # Bytes that it read and wrote, including the page cache.
     bytes: int
-    # The volume's requests and bytes.
+    # Requests and bytes of the volume.
     requests: int
     volume: int
     # Whether the container has a WAL receiver.
@@ -58,8 +59,7 @@ class Sample(NamedTuple):
 
 
 class Recovery:
-    """Watches the recovery of one server. `look()` as often as you like. `receives`: it is known to have had a WAL
-    receiver (has_moved)."""
+    """Watches the recovery of one server. `receives`: it is known to have had a WAL receiver (see has_advanced)."""
 
     def __init__(self, container: str, receives: bool = False) -> None:
         self._container = container
@@ -70,10 +70,11 @@ class Recovery:
         self._latest: Optional[str] = None
         self._begin = time.monotonic()
 
-    def look(self) -> bool:
-        """Whether recovery got on since the last look. False where that was less than LOOK_SECONDS ago."""
+    def is_advancing(self) -> bool:
+        """Takes a sample and returns whether recovery advanced since the previous one. Call it as often as you like: within
+        SAMPLE_SECONDS of a sample it returns False."""
         now = time.monotonic()
-        if self._last is not None and now < self._last[0] + LOOK_SECONDS:
+        if self._last is not None and now < self._last[0] + SAMPLE_SECONDS:
             return False
         sample = take_sample(self._container)
         before = self._last
@@ -86,10 +87,10 @@ class Recovery:
             return True
         if before is None:
             return False
-        return has_moved(before[1], sample, now - before[0], self._received)
+        return has_advanced(before[1], sample, now - before[0], self._received)
 
     def note(self, what: str) -> None:
-        """Has people know how long this took, where it took long: `what` says what came at its end."""
+        """Adds a note if this took longer than NOTE_SECONDS. `what`: the event that ended it."""
         seconds = time.monotonic() - self._begin
         if seconds < NOTE_SECONDS:
             return
@@ -97,17 +98,17 @@ class Recovery:
         notes.append("%s after %d s%s" % (what, seconds, replayed))
 
     @property
-    def is_there(self) -> bool:
-        """Whether the last look found a startup process: the server recovers, or it is a replica."""
+    def has_startup_process(self) -> bool:
+        """Whether the last sample found a startup process: the server is in recovery, or is a replica."""
         return self._last is not None and self._last[1].pid is not None
 
     @property
-    def held(self) -> Optional[str]:
-        """What holds the startup process where it is not WAL or a lock that it waits for; None where nothing does."""
-        return None if self._last is None else HELD.get(self._last[1].state)
+    def blocked_by(self) -> Optional[str]:
+        """What blocks the startup process, other than a wait for WAL or a lock; None if nothing does."""
+        return None if self._last is None else BLOCKED_STATES.get(self._last[1].state)
 
     def describe(self) -> str:
-        """How far recovery is, e.g. `it replays WAL segment …0A; 312 s ago it was at …03`."""
+        """Says how far recovery is, e.g. `it replays WAL segment …0A; 312 s ago it was at …03`."""
         seconds = time.monotonic() - self._begin
         segment = None if self._last is None else self._last[1].segment
         if segment is None:
@@ -117,11 +118,11 @@ class Recovery:
         return "it replays WAL segment %s; %d s ago it was at %s" % (segment, seconds, self._first)
 
 
-def has_moved(before: Sample, after: Sample, seconds: float, received: bool) -> bool:
-    """Whether what two looks found, that many seconds apart, is the work of a server that gets on.
+def has_advanced(before: Sample, after: Sample, seconds: float, received: bool) -> bool:
+    """Whether recovery advanced between two samples that are that many seconds apart.
 
-    `received`: it had a WAL receiver. One that goes another way than its primary receives the same segment again and
-    again, which keeps the volume busy.
+    `received`: the server had a WAL receiver. Then activity of the volume does not count: a server on a diverged timeline
+    receives the same segment again and again.
     """
     if before.pid != after.pid:
         return True
@@ -129,7 +130,7 @@ def has_moved(before: Sample, after: Sample, seconds: float, received: bool) -> 
         return True
     if after.bytes - before.bytes >= BYTES_PER_SECOND * seconds:
         return True
-    # What keeps the volume busy is the work of a server that is up, and answers nobody at the address it is asked at.
+    # Without a startup process the volume's activity is that of a running server, even if it refuses connections here.
     if received or after.pid is None:
         return False
     requests, volume = after.requests - before.requests, after.volume - before.volume
@@ -137,10 +138,10 @@ def has_moved(before: Sample, after: Sample, seconds: float, received: bool) -> 
 
 
 def take_sample(container: str) -> Sample:
-    """Looks at the processes of a container and at the cluster's volume."""
+    """Samples the processes of a container and the cluster's volume."""
     requests, volume = _read_volume()
     found = inspect_container(container)
-    # 0 of a container that does not run.
+    # The pid is 0 if the container does not run.
     first = 0 if found is None else int(found["State"]["Pid"])
     processes = _list_processes(first) if first else {}
     receives = any(RECEIVER.match(title) for title in processes.values())
@@ -158,8 +159,8 @@ def take_sample(container: str) -> Sample:
 
 
 def _list_processes(first: int) -> Dict[int, str]:
-    """{pid: title} of the postmaster's children. `first` is the container's first process: docker-init, whose child the
-    postmaster is, or in a container of an earlier version the postmaster itself."""
+    """Returns {pid: title} of the postmaster's children. `first` is the container's first process: docker-init, the parent
+    of the postmaster, or in a container of an earlier version the postmaster itself."""
     parents = {}
     for name in os.listdir("/proc"):
         fields = _read_fields(int(name)) if name.isdigit() else None
@@ -171,7 +172,7 @@ def _list_processes(first: int) -> Dict[int, str]:
 
 
 def _read_fields(pid: int) -> Optional[List[str]]:
-    """The fields of proc_pid_stat(5) after the name, so from the third on: it may hold blanks and brackets."""
+    """Returns the fields of proc_pid_stat(5) from the third on: the second, the name, may hold blanks and brackets."""
     text = _read("/proc/%d/stat" % pid)
     return None if text is None else text.rpartition(")")[2].split()
 
@@ -182,7 +183,7 @@ def _read_bytes(pid: int) -> int:
 
 
 def _read_volume() -> Tuple[int, int]:
-    """(requests, bytes) that the volume's device has done (Documentation/block/stat.rst; its sectors have 512 bytes)."""
+    """Returns (requests, bytes) completed by the volume's device (Documentation/block/stat.rst; sectors of 512 bytes)."""
     try:
         number = os.stat(ROOT).st_dev
     except OSError:
@@ -194,7 +195,7 @@ def _read_volume() -> Tuple[int, int]:
 
 
 def _read(path: str) -> Optional[str]:
-    """None of a process that has ended meanwhile."""
+    """Reads a file; None if its process has ended."""
     try:
         return read_text(path)
     except (OSError, UnicodeDecodeError):

@@ -1,5 +1,5 @@
-"""The registry of the image, and the login to it, which is sent to that registry's pulls and look-ups and is written
-nowhere: the Docker Engine API takes it as a header ("Authentication", `X-Registry-Auth`)."""
+"""The image's registry and the login to it. The login is sent only with pulls and look-ups from that registry, in a header
+of the Docker Engine API ("Authentication", `X-Registry-Auth`), and never stored."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _header: Optional[str] = None
 
 
 def find_registry(reference: str) -> str:
-    """The host that an image is pulled from; without one it is Docker Hub's (distribution/reference, "familiar
-    names"). As `readRegistry` in src/inputs/held-keys.ts reads it."""
+    """Returns the host that an image is pulled from: Docker Hub's if the reference names none (distribution/reference,
+    "familiar names"). The same as `readRegistry` in src/inputs/held-keys.ts."""
     host, slash, _ = reference.partition("/")
     return host if slash and ("." in host or ":" in host or host == "localhost") else HUB
 
 
 def use_login(image: str, username: Optional[str], password: Optional[str]) -> None:
-    """Logs in to the registry of `image`, and to no other, for the rest of this module's run; without a password
-    nowhere."""
+    """Uses this login for the registry of `image`, and for no other, during this module's run. Without a password no
+    login is used."""
     global _registry, _header
     _registry = _header = None
     if password:
@@ -33,7 +33,7 @@ def use_login(image: str, username: Optional[str], password: Optional[str]) -> N
 
 
 def list_headers(reference: str) -> Dict[str, str]:
-    """What a request about `reference` carries: the login, if it is that registry's."""
+    """Returns the headers of a request about `reference`: the login, if it is for that registry."""
     if _header is None or find_registry(reference) != _registry:
         return {}
     return {"X-Registry-Auth": _header}

@@ -1,4 +1,4 @@
-"""Changing configuration that needs no restart."""
+"""Applies configuration that requires no restart."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from .server import find_unread, require_role, wait_until_ready, wait_until_stre
 from .signals import lift_fence, remove_mark
 from .spec import Outcome, Spec
 
-# Trap 26: a value that waits for a restart is reported as an error too; those are the restart step's.
+# The view also reports a changed setting of context `postmaster` as an error, as it cannot be applied without a restart
+# (ProcessConfigFileInternal in guc.c). The restart step applies those.
 FIND_ERRORS = """
 SELECT coalesce(json_agg(format('%s line %s: %s %s', f.sourcefile, f.sourceline, f.name, f.error)), '[]')
 FROM pg_file_settings f LEFT JOIN pg_settings s USING (name)
@@ -31,7 +32,7 @@ SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots
 WHERE slot_type = 'physical' AND NOT temporary AND NOT active AND slot_name ~ '^node_[0-9]+$'
 """
 
-# A restartpoint, that is: it writes into the control file which timeline the replica is on.
+# Whether the control file still has an earlier timeline. A restartpoint updates it.
 IS_CHECKPOINT_OLD = """
 SELECT to_json(coalesce(
   (SELECT timeline_id FROM pg_control_checkpoint()) < (SELECT received_tli FROM pg_stat_wal_receiver), false))
@@ -39,10 +40,10 @@ SELECT to_json(coalesce(
 
 
 def reload(spec: Spec) -> Outcome:
-    """Writes the configuration and has the server read it.
+    """Writes the configuration and makes the server load it.
 
-    A replica that is told to follow another node does so before this ends, and keeps no slots from its time
-    as primary: they would hold WAL for ever. A primary is no longer fenced from an interrupted switchover.
+    A replica follows its configured primary before this returns, and loses the slots of its time as the primary: they
+    would retain WAL for ever. A fence that an interrupted switchover left on a primary is lifted.
     """
     record = read_record()
     if record is None:
@@ -63,8 +64,8 @@ def reload(spec: Spec) -> Outcome:
 
 
 def settle_replica(session: Session, notes: List[str]) -> bool:
-    """What a replica that streams leaves behind of its time as primary: slots and the mark; gives whether
-    there was any, and adds to `notes` which consumers' slots there were. Has a checkpoint say which timeline it is on."""
+    """Removes what a streaming replica kept from its time as the primary: slots and the mark. Returns whether there was any,
+    and adds the names of consumers' slots to `notes`. A checkpoint then records the replica's timeline."""
     slots = session.ask(FIND_OWN_SLOTS)
     for slot in slots:
         session.execute("SELECT pg_drop_replication_slot(%s)" % quote(slot))
@@ -76,13 +77,13 @@ def settle_replica(session: Session, notes: List[str]) -> bool:
 
 
 def apply_files(spec: Spec, image: Image, session: Session) -> bool:
-    """Writes the configuration and has the server read it; gives whether anything changed.
+    """Writes the configuration and makes the server load it; returns whether anything changed.
 
-    Raises Problem, with the old files back in place, when the server finds a mistake in the new ones.
+    If the server finds an error in the new files, restores the old ones and raises Problem.
     """
     before = _read_files()
     changed = bool(write_files(spec, image))
-    # Files newer than the server's last look at them: an interrupted run wrote them.
+    # Files newer than the server's last load: an interrupted run wrote them.
     if not changed and not _is_unread(session):
         return False
     try:
@@ -94,7 +95,7 @@ def apply_files(spec: Spec, image: Image, session: Session) -> bool:
             )
         session.execute("SELECT pg_reload_conf()")
     except Problem:
-        # What is written must be what is in force, and known to be: the next run compares the files.
+        # The files must be what the server has loaded: the next run compares only the files.
         for name, text in before.items():
             if text is not None:
                 write_text("%s/%s" % (ETC, name), text)

@@ -1,4 +1,4 @@
-"""Restarting a node with other configuration or another image."""
+"""Restarts a node with a new configuration or image."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from .server import (
 )
 from .signals import lift_fence
 from .spec import Outcome, Spec
-from .start import comes_up, finish, read_configuration, start_or_go_back, start_server
+from .start import comes_up, finish, read_configuration, start_or_roll_back, start_server
 
 
 def restart(spec: Spec) -> Outcome:
-    """Restarts the server with its new configuration or image; does nothing when it runs with them already.
+    """Restarts the server with its new configuration or image; does nothing if it already runs with both.
 
-    Everything that can be found wrong is found before the server stops. What shows only at the start, such
-    as more shared memory than the node has, is undone.
+    The configuration is checked before the server is stopped. If the server fails to start, for example because the node
+    lacks the shared memory, the change is rolled back.
     """
     image = choose_image(spec)
     found = inspect_container(spec.container)
-    # One that is still starting is stopped no more than one that starts with what is asked for.
+    # A server that is still starting is not stopped.
     if found is None or not is_up(found) or not comes_up(spec):
         return start_server(spec, image)
     require_role(spec)
     check_configuration(spec)
-    # First of all: the primary may have a new password, and a replica that cannot log in never catches up.
+    # First: the primary's password may be new, and a replica that cannot log in never catches up.
     write_passfile(spec, image)
-    # An interrupted switchover may have fenced it: it would come back as a replica.
+    # If an interrupted switchover fenced it, it would start as a replica.
     lifted = spec.is_primary and lift_fence()
     if not spec.is_primary:
         wait_for_primary(spec)
@@ -48,7 +48,7 @@ def restart(spec: Spec) -> Outcome:
     if not changed and is_current(found, list_arguments(spec, image)) and not is_stale(spec):
         return finish(spec, image, lifted)
     stop(spec)
-    start_or_go_back(spec, image, before)
+    start_or_roll_back(spec, image, before)
     return finish(spec, image, True)
 
 
@@ -59,7 +59,7 @@ def is_stale(spec: Spec) -> bool:
 
 
 def check_configuration(spec: Spec) -> None:
-    """Has the running container's own `postgres` read the new postgresql.conf, without starting anything."""
+    """Checks the new postgresql.conf with `postgres` in the running container, without starting a server."""
     path = "%s/%s.next" % (ETC, CONF)
     if read_text("%s/%s" % (ETC, CONF)) == spec.conf:
         return

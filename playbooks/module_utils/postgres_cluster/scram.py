@@ -1,7 +1,7 @@
-"""SCRAM-SHA-256 verifiers as PostgreSQL keeps them in pg_authid (RFC 5802 §3, RFC 7677, RFC 4013).
+"""SCRAM-SHA-256 verifiers as PostgreSQL stores them in pg_authid (RFC 5802 §3, RFC 7677, RFC 4013).
 
-A password is checked and set through its verifier, so the clear text never enters SQL, where logs and
-pg_stat_statements would see it.
+A password is checked and set through its verifier, so that the clear text never appears in SQL, nor in logs and
+pg_stat_statements.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import stringprep
 import unicodedata
 from typing import Optional
 
-# RFC 7677 §4 asks for at least 4096, and PostgreSQL uses just that.
+# RFC 7677 §4 requires at least 4096, and PostgreSQL uses 4096 (SCRAM_SHA_256_DEFAULT_ITERATIONS in scram-common.h).
 ITERATIONS = 4096
 VERIFIER = re.compile(r"^SCRAM-SHA-256\$(\d+):([^$]+)\$([^:]+):(.+)$")
 
 
 def make_verifier(password: str, salt: Optional[bytes] = None, iterations: int = ITERATIONS) -> str:
-    """The verifier of a password: `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`.
+    """Returns the verifier of a password: `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`.
 
-    A new random salt is used unless one is given.
+    Without `salt`, uses a new random one.
     """
     salt = os.urandom(16) if salt is None else salt
     salted = hashlib.pbkdf2_hmac("sha256", prepare(password), salt, iterations)
@@ -38,7 +38,7 @@ def make_verifier(password: str, salt: Optional[bytes] = None, iterations: int =
 
 
 def matches(password: str, verifier: Optional[str]) -> bool:
-    """Whether a verifier is this password's; False also for none at all and for MD5 hashes."""
+    """Whether a verifier is this password's. False for None and for MD5 hashes."""
     match = VERIFIER.match(verifier or "")
     if not match or verifier is None:
         return False
@@ -47,7 +47,7 @@ def matches(password: str, verifier: Optional[str]) -> bool:
 
 
 def prepare(password: str) -> bytes:
-    """The password's bytes as PostgreSQL hashes them: SASLprep, or as they are where that forbids them."""
+    """Returns the password's bytes as PostgreSQL hashes them: after SASLprep, or unchanged if SASLprep prohibits them."""
     try:
         return _saslprep(password).encode("utf-8")
     except ValueError:
@@ -67,7 +67,7 @@ def _saslprep(text: str) -> str:
         raise ValueError("prohibited by RFC 4013 §2.3")
     right_to_left = [stringprep.in_table_d1(character) for character in normal]
     if any(right_to_left):
-        # RFC 3454 §6: no left-to-right letters among them, and such a letter at both ends.
+        # RFC 3454 §6: no left-to-right letters among them, and a right-to-left letter at both ends.
         mixed = any(stringprep.in_table_d2(character) for character in normal)
         if mixed or not (right_to_left[0] and right_to_left[-1]):
             raise ValueError("prohibited by RFC 3454 §6")

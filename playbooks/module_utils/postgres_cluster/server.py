@@ -18,23 +18,23 @@ from .image import Image
 from .layout import CONF, DATA, ETC, HBA, PASSFILE, REPLICATION_USER
 from .psql import Session, ask_once
 from .recovery import Recovery
-from .spec import Spec, is_wanted, read_limits, read_memory_bytes
+from .spec import Spec, has_waiting_run, read_limits, read_memory_bytes
 from .volume import require_mounted
 
 PORT = 5432
-# How long a server that starts may stand still. Crash recovery has no limit as long as it gets on; a server that ends
-# instead is noticed at once.
-STANDSTILL_SECONDS = 600
-# The same of a replica that takes connections already.
+# How long a starting server may stall. Crash recovery has no limit while it advances, and a server that ends is noticed
+# at once.
+STALL_SECONDS = 600
+# The same for a replica that already accepts connections.
 STREAM_SECONDS = 120
-# So long a wait may at least last, also if another run wants the node: the next run takes the lock within two minutes.
+# The minimum length of a wait, even if another run wants the node: that run tries for two minutes to get the lock.
 YIELD_SECONDS = 30
-# How often the log of a server that starts is kept, as it goes with a container that somebody removes.
+# How often the log of a starting server is saved: if somebody removes the container, its log is lost.
 LOG_SECONDS = 5
-# Longer than a receiver that was refused waits before the next one (wal_retrieve_retry_interval).
+# How long a receiver must last to count. Longer than the pause after a refused one (wal_retrieve_retry_interval).
 SETTLE_SECONDS = 0.6
 
-# The same on a primary, so that nobody has to know which it is.
+# Works on a primary as well, so that the role need not be known.
 REPLICATION = """
 SELECT json_build_object(
   'recovery', pg_is_in_recovery(),
@@ -42,22 +42,22 @@ SELECT json_build_object(
   'receiver', (SELECT pid FROM pg_stat_wal_receiver),
   'sender', (SELECT sender_host FROM pg_stat_wal_receiver),
   'timeline', (SELECT received_tli FROM pg_stat_wal_receiver),
-  -- Where the primary's WAL ended as the sender last told it.
+  -- The end of the primary's WAL, as the sender last reported it.
   'end', (SELECT latest_end_lsn FROM pg_stat_wal_receiver),
   'received', pg_last_wal_receive_lsn(),
   'paused', CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() <> 'not paused' ELSE false END,
   'lsn', pg_last_wal_replay_lsn())
 """
 
-# What a server says whose primary no longer has the WAL that it lacks, or has gone another way: it waits for ever
+# Log messages of a replica that can never follow its primary: the WAL it needs was removed, or the timelines have diverged
 # (walsender.c, xlogrecovery.c).
 LOST = re.compile("has already been removed|is not in this server's history|forked off current database system timeline")
-# A startup packet (PostgreSQL manual, 55.7): its length, protocol 3.0, names and values.
+# A StartupMessage (PostgreSQL manual, 54.7 "Message Formats"): its length, protocol 3.0, names and values.
 STARTUP = struct.pack("!ii", 41, 196608) + b"user\0postgres\0database\0postgres\0\0"
 
 
 class StillStarting(Problem):
-    """The server has not come up, and has not ended either: nothing may stop it, or put a copy in its place."""
+    """The server is neither up nor ended. It must not be stopped, nor its data replaced by a clone."""
 
 
 class Ended(Problem):
@@ -65,7 +65,7 @@ class Ended(Problem):
 
 
 def write_files(spec: Spec, image: Image) -> List[str]:
-    """Writes the configuration beside the data; gives the names of the files that changed."""
+    """Writes the configuration files; returns the names of those that changed."""
     make_directory(ETC)
     changed = [
         name
@@ -78,8 +78,8 @@ def write_files(spec: Spec, image: Image) -> List[str]:
 
 
 def write_passfile(spec: Spec, image: Image) -> bool:
-    """Trap 19: the replication password lies in a file only PostgreSQL's user reads, on every node, as
-    every node may come to follow another. Gives whether it changed."""
+    """Writes the file with the replication password; returns whether it changed. Only PostgreSQL's user can read it; in
+    primary_conninfo or a command line others could. Every node has it, as any may become a replica."""
     if spec.replication_password is None:
         return False
     make_directory(ETC)
@@ -89,26 +89,26 @@ def write_passfile(spec: Spec, image: Image) -> bool:
 
 
 def render_passfile(password: str) -> str:
-    """One line for every host (PostgreSQL manual, 32.16 "The Password File")."""
+    """Returns a passfile with one line that matches every host (PostgreSQL manual, 32.16 "The Password File")."""
     escaped = password.replace("\\", "\\\\").replace(":", "\\:")
     return "*:*:*:%s:%s\n" % (REPLICATION_USER, escaped)
 
 
 def list_arguments(spec: Spec, image: Image) -> List[str]:
-    """The arguments of the node's container as it would be made today."""
+    """Returns the arguments that the node's container would be created with now."""
     return list_container_arguments(spec.cluster, image, read_memory_bytes(), read_limits())
 
 
 def name_aside(spec: Spec) -> str:
-    """The name of the container that the node ran before the one it has now, as long as that has not come up."""
+    """Returns the name of the node's previous container, which is kept until the current one is up."""
     return spec.container + "-before"
 
 
 def ensure_container(spec: Spec, image: Image, keep: bool = False) -> bool:
-    """Has the container running; gives whether that took anything.
+    """Starts the container unless it runs; returns whether it was started.
 
-    One that stands still is made anew where it differs from what would be made today; with `keep` it is set aside. A
-    server that runs is left alone, whatever it was made with: to restart it is a step of its own, which stops it first.
+    A stopped container is recreated if its arguments have changed; with `keep` the old one is set aside. A running server
+    is left alone, even if its arguments have changed: restarting it is a step of its own, which stops it first.
     """
     require_mounted(spec.cluster)
     if not os.path.isdir(DATA):
@@ -129,41 +129,42 @@ def ensure_container(spec: Spec, image: Image, keep: bool = False) -> bool:
         run(["docker", "run", "--detach", *arguments], timeout=120)
         return True
     if found["State"]["Restarting"]:
-        # Docker waits longer from one attempt to the next, and a start meanwhile does nothing.
+        # Docker doubles the delay between attempts, and `docker start` has no effect during it.
         run(["docker", "stop", spec.container], timeout=120)
     run(["docker", "start", spec.container], timeout=120)
     return True
 
 
 def find_unread(loaded: float) -> bool:
-    """Whether a configuration file was put in its place after the server last read it, at `loaded` (epoch).
+    """Whether a configuration file was renamed into place after the server last loaded its files, at `loaded` (epoch).
 
-    The time of the rename counts, not that of the text: a server may have read its files in between.
+    The ctime is that of the rename. The mtime is earlier, and the server may have loaded its files in between.
     """
     paths = ["%s/%s" % (ETC, name) for name in (CONF, HBA)]
     return any(os.path.exists(path) and os.stat(path).st_ctime > loaded for path in paths)
 
 
 def is_up(found: Optional[Dict[str, Any]]) -> bool:
-    """Whether a container that Docker describes runs, and is not between two attempts to."""
+    """Whether a container, as inspected by Docker, runs and is not waiting for its next restart."""
     return found is not None and found["State"]["Running"] and not found["State"]["Restarting"]
 
 
 def stop(spec: Spec) -> bool:
-    """Shuts the server down: fast, but with all the time it needs (trap 9); gives whether it ran."""
+    """Shuts the server down in fast mode; returns whether it was running. Docker's default timeout of 10 s would kill it
+    during its shutdown checkpoint, so it gets STOP_SECONDS."""
     if not is_up(inspect_container(spec.container)):
         return False
-    # What a checkpoint writes now, the shutdown need not write while nobody is served.
+    # Shortens the shutdown checkpoint, during which no client is served.
     ask_once(spec.container, "SET client_min_messages = error; CHECKPOINT; SELECT 'null'", STOP_SECONDS)
     run(["docker", "stop", "--time", str(STOP_SECONDS), spec.container], timeout=STOP_SECONDS + 60)
     return True
 
 
 def is_accepting(address: str = "127.0.0.1", timeout: float = 2) -> bool:
-    """Whether the server takes connections, asked the way pg_isready does and over TCP (trap 3).
+    """Whether the server accepts connections, checked as pg_isready does, and over TCP, as replicas and clients connect.
 
-    A startup packet is answered with a request to authenticate by a server that
-    is up, and with an error 57P03 by one that is still starting; any other error comes from one that is up.
+    A server that is up answers a StartupMessage with an authentication request or an error; one that is still starting
+    answers with error 57P03.
     """
     try:
         with socket.create_connection((address, PORT), timeout) as connection:
@@ -175,27 +176,27 @@ def is_accepting(address: str = "127.0.0.1", timeout: float = 2) -> bool:
 
 
 def wait_until_ready(spec: Spec) -> None:
-    """Waits until the server takes connections, for as long as its recovery gets on.
+    """Waits until the server accepts connections, for as long as its recovery advances.
 
-    Raises StillStarting when that stands still, and Ended with the server's own last words.
+    Raises StillStarting if recovery stalls, and Ended, with the last lines of the server's log, if the server ends.
     """
     recovery = Recovery(spec.container)
 
     def explain(seconds: float) -> Problem:
-        if not recovery.is_there:
+        if not recovery.has_startup_process:
             return Problem("PostgreSQL on %s does not accept connections after %d s" % (spec.node, seconds))
         return StillStarting(
-            "PostgreSQL on %s is still starting: %s, and nothing has moved for %d s. It was left running, and its data as "
-            "it is. Look at the node's volume and at the server's log, and run again, which goes on waiting"
-            % (spec.node, recovery.describe(), STANDSTILL_SECONDS)
+            "PostgreSQL on %s is still starting: %s, and nothing has moved for %d s. It was left running, and its data "
+            "unchanged. Check the node's volume and the server's log, and run again to continue waiting"
+            % (spec.node, recovery.describe(), STALL_SECONDS)
         )
 
-    _wait(spec, is_accepting, recovery.look, STANDSTILL_SECONDS, explain)
-    recovery.note("PostgreSQL on %s took connections" % spec.node)
+    _wait(spec, is_accepting, recovery.is_advancing, STALL_SECONDS, explain)
+    recovery.note("PostgreSQL on %s accepted connections" % spec.node)
 
 
 def read_role(spec: Spec) -> Optional[str]:
-    """`primary` or `replica`, as the server itself says; None when it does not answer."""
+    """Returns the running server's role, `primary` or `replica`; None if it does not answer."""
     if not is_up(inspect_container(spec.container)):
         return None
     answer = ask_once(spec.container, "SELECT to_json(pg_is_in_recovery())")
@@ -203,7 +204,7 @@ def read_role(spec: Spec) -> Optional[str]:
 
 
 def require_role(spec: Spec, role: Optional[str] = None) -> None:
-    """Raises Problem when the running server is not what the step takes the node for; nothing was done then."""
+    """Raises Problem if the running server does not have the role that the step expects; nothing has been done then."""
     role = role or read_role(spec)
     expected = "primary" if spec.is_primary else "replica"
     if role is None or role == expected:
@@ -219,90 +220,90 @@ def require_role(spec: Spec, role: Optional[str] = None) -> None:
 def wait_until_streaming(
     spec: Spec, session: Optional[Session] = None, seconds: Optional[float] = None, catch_up: bool = False
 ) -> None:
-    """Waits until a replica receives the primary's changes and replays them: an open port alone says nothing
-    (trap 23). One that gets on with what it has already, or receives, is given time for as long as it does; `seconds`
-    is how long it may stand still. With `catch_up` it also waits until the replica has replayed what its primary had
-    written when it began to stream.
+    """Waits until a replica receives the primary's changes and replays them. An open port proves neither, as a replica whose
+    settings are below its primary's accepts connections with replay paused (PostgreSQL manual, 26.4.3). Waits for as long
+    as replay advances; `seconds` is how long it may stall. With `catch_up`, also waits until the replica has replayed what
+    its primary had written when it began to stream.
 
-    Raises StillStarting where its replay hangs, and Problem where it does not follow.
+    Raises StillStarting if replay hangs, and Problem if the replica does not follow.
     """
     limit = STREAM_SECONDS if seconds is None else seconds
     recovery = Recovery(spec.container, receives=True)
-    follow = Following(spec, catch_up)
+    progress = ReplicaProgress(spec, catch_up)
 
     def explain(after: float) -> Problem:
-        if recovery.held is not None:
+        if recovery.blocked_by is not None:
             return StillStarting(
                 "replay on %s hangs: its startup process %s, and nothing has moved for %d s. It was left running, and its "
-                "data as it is. Look at the node's volume, and run again" % (spec.node, recovery.held, limit)
+                "data unchanged. Check the node's volume, and run again" % (spec.node, recovery.blocked_by, limit)
             )
-        if follow.target is not None:
+        if progress.target is not None:
             return Problem(
                 "PostgreSQL on %s follows its primary, but is %d bytes behind and has replayed nothing for %d s; its data "
-                "is left as it is" % (spec.node, follow.target - follow.replayed, limit)
+                "is left as it is" % (spec.node, progress.target - progress.replayed, limit)
             )
         return Problem("PostgreSQL on %s does not receive its primary's changes after %d s" % (spec.node, after))
 
-    def is_moving() -> bool:
-        moved, busy = follow.take_moved(), recovery.look()
-        # One that lets nobody in may replay for ever.
-        return moved or (busy and follow.answers)
+    def is_advancing() -> bool:
+        advanced, is_busy = progress.pop_advanced(), recovery.is_advancing()
+        # Replay alone is no progress if the server answers no query: that could go on for ever.
+        return advanced or (is_busy and progress.answers)
 
-    _wait(spec, lambda: follow.take(read_replication(spec, session)), is_moving, limit, explain)
+    _wait(spec, lambda: progress.update(read_replication(spec, session)), is_advancing, limit, explain)
     recovery.note("%s %s its primary" % (spec.node, "had caught up with" if catch_up else "followed"))
 
 
-class Following:
-    """How far a replica has come, by what it says of its replication. `target`: the end of its primary's WAL when it
-    began to stream, where it is waited for."""
+class ReplicaProgress:
+    """How far a replica has replayed, by its own answers. `target`: the end of its primary's WAL when it began to stream,
+    if `catch_up`."""
 
     def __init__(self, spec: Spec, catch_up: bool) -> None:
         self._spec = spec
         self._catch_up = catch_up
         self._since: Dict[int, float] = {}
-        self._moved = False
+        self._advanced = False
         self.answers = False
         self.replayed = 0
         self.target: Optional[int] = None
 
-    def take(self, state: Optional[Dict[str, Any]]) -> bool:
-        """Whether it is there, by this answer; None is no answer."""
+    def update(self, state: Optional[Dict[str, Any]]) -> bool:
+        """Takes an answer (None: no answer) and returns whether the replica follows, and has caught up if `catch_up`."""
         self.answers = state is not None
         if state is None:
             return False
-        # Not what it receives: as long as the primary writes, that grows beside a replay that is paused or hangs.
+        # Received WAL does not count: while the primary writes, it grows even if replay is paused or hangs.
         replayed = parse_lsn(state["lsn"] or "0/0")
-        self._moved = self._moved or replayed > self.replayed
+        self._advanced = self._advanced or replayed > self.replayed
         self.replayed = max(replayed, self.replayed)
         if not is_following(self._spec, state):
             return False
-        # A receiver says that it streams before the primary has let it: one that lasts was let.
+        # A receiver reports `streaming` before the primary has accepted it, so only one that lasts counts.
         now = time.monotonic()
         if now - self._since.setdefault(state["receiver"], now) <= SETTLE_SECONDS:
             return False
         if not self._catch_up:
             return True
         if self.target is None:
-            # No word of the sender yet: it had nothing to send.
+            # Null until the sender's first message: it has had nothing to send.
             self.target = parse_lsn(state["end"] or state["received"] or "0/0")
         return self.replayed >= self.target
 
-    def take_moved(self) -> bool:
-        """Whether it replayed anything since this was last asked."""
-        moved, self._moved = self._moved, False
-        return moved
+    def pop_advanced(self) -> bool:
+        """Whether it replayed anything since the last call."""
+        advanced, self._advanced = self._advanced, False
+        return advanced
 
 
 def read_replication(spec: Spec, session: Optional[Session] = None) -> Optional[Dict[str, Any]]:
-    """What the server says of the replication it receives; None when it does not answer."""
+    """Returns the server's replication state (REPLICATION); None if it does not answer."""
     return session.ask(REPLICATION) if session is not None else ask_once(spec.container, REPLICATION)
 
 
 def is_following(spec: Spec, state: Optional[Dict[str, Any]]) -> bool:
-    """Whether a replica's receiver streams from the step's primary and its replay is not paused.
+    """Whether a replica's receiver streams from the step's primary and replay is not paused.
 
-    One whose data went another way streams as well, for a moment and again and again: up to the end of its own
-    timeline. By then it has the history of the primary's, which it will never be on.
+    A replica with diverged data streams briefly, again and again, up to the end of its own timeline. By then it has the
+    history file of the primary's newer timeline, which it can never reach.
     """
     if state is None or not state["recovery"] or state["paused"] or state["status"] != "streaming":
         return False
@@ -312,7 +313,7 @@ def is_following(spec: Spec, state: Optional[Dict[str, Any]]) -> bool:
 
 
 def find_newest_timeline() -> int:
-    """The latest timeline that the data has heard of, by the history files beside its WAL; 1 has none."""
+    """Returns the latest timeline with a history file in pg_wal. Timeline 1 has no such file."""
     names = os.listdir(DATA + "/pg_wal")
     found = [int(name[:8], 16) for name in names if re.match(r"^[0-9A-F]{8}\.history$", name)]
     return max(found, default=1)
@@ -320,35 +321,35 @@ def find_newest_timeline() -> int:
 
 def _wait(
     spec: Spec,
-    is_there: Callable[[], bool],
-    is_moving: Callable[[], bool],
+    is_done: Callable[[], bool],
+    is_advancing: Callable[[], bool],
     limit: float,
     explain: Callable[[float], Problem],
 ) -> None:
-    """Waits until `is_there`, for as long as `is_moving` says so at least once within `limit` seconds; then raises what
-    `explain` makes of the seconds that went by. Raises Ended when the server ends."""
-    start = moved = kept = time.monotonic()
+    """Waits until `is_done`. Raises `explain(<seconds waited>)` once `is_advancing` has been False for `limit` seconds, and
+    Ended if the server ends."""
+    start = advanced = saved = time.monotonic()
     pause = 0.02
-    begun: Optional[str] = None
+    started_at: Optional[str] = None
     log = ""
-    while not is_there():
+    while not is_done():
         found: Optional[Dict[str, Any]] = inspect_container(spec.container)
-        if found is not None and begun is None:
-            begun = found["State"]["StartedAt"]
-        if found is None or not is_up(found) or found["State"]["StartedAt"] != begun:
-            # From the beginning of the attempt that ended: Docker may have begun another one by now.
-            words = read_log(spec.container, since=begun) or log
-            raise Ended("PostgreSQL on %s ended while it started" % spec.node, words)
+        if found is not None and started_at is None:
+            started_at = found["State"]["StartedAt"]
+        if found is None or not is_up(found) or found["State"]["StartedAt"] != started_at:
+            # From the start of the attempt that ended: Docker may have started another one by now.
+            tail = read_log(spec.container, since=started_at) or log
+            raise Ended("PostgreSQL on %s ended while it started" % spec.node, tail)
         now = time.monotonic()
-        if now > kept + LOG_SECONDS:
-            kept, log = now, read_log(spec.container)
-        if now > start + YIELD_SECONDS and is_wanted():
+        if now > saved + LOG_SECONDS:
+            saved, log = now, read_log(spec.container)
+        if now > start + YIELD_SECONDS and has_waiting_run():
             raise StillStarting(
                 "another run came to work on %s, so this one stopped waiting there; nothing was changed by that" % spec.node
             )
-        if is_moving():
-            moved = now
-        if now > moved + limit:
+        if is_advancing():
+            advanced = now
+        if now > advanced + limit:
             problem = explain(now - start)
             problem.log = read_log(spec.container)
             raise problem

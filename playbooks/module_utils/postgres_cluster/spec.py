@@ -1,4 +1,4 @@
-"""What a step is told about its node."""
+"""The input and the outcome of a step, and the lock that lets one step at a time work on a node."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from .files import read_json, remove_file, write_text
 from .layout import LIMITS, container_name, worker_name
 
 LOCK = "/run/postgres-cluster.lock"
-# Another run waits for the lock: a step that only waits for a server leaves.
-WANTED = "/run/postgres-cluster.wanted"
+# Exists while another run waits for the lock: a step that only waits for a server then ends.
+WAITING = "/run/postgres-cluster.wanted"
 
 
 class Spec(NamedTuple):
-    """A node and what it shall be. Passwords are None when none were given."""
+    """A node and its desired state. Passwords are None if not given."""
 
     cluster: str
     node: str
-    # As asked for, e.g. `postgres:17`.
+    # As configured, e.g. `postgres:17`.
     image: str
-    # What other nodes run, as far as this run knows: {"image": as asked for, "digest": `postgres@sha256:…`}.
+    # The images of other nodes, as far as this run knows: {"image": as configured, "digest": `postgres@sha256:…`}.
     known: List[Dict[str, str]]
     superuser_password: Optional[str]
     replication_password: Optional[str]
     conf: str
     hba: str
-    # The node that is primary after the step, and its address.
+    # The primary after the step, and its address.
     primary: Optional[str] = None
     primary_address: Optional[str] = None
-    # What the primary runs, for a clone: as in `known`.
+    # The image of the primary, for a clone: as in `known`.
     source: Optional[Dict[str, str]] = None
-    # Whether an image may come that sorts text in another order, and a sentence that says how that is allowed.
+    # Whether an image with another sort order is allowed, and a sentence that says how to allow it.
     collation_change: bool = False
     collation_way_out: str = ""
 
     @property
     def is_primary(self) -> bool:
-        """Whether the node shall be the primary."""
+        """Whether the node is the primary after the step."""
         return self.node == self.primary
 
     @property
@@ -56,20 +56,19 @@ class Spec(NamedTuple):
 
     @property
     def slot(self) -> str:
-        """Slot and application_name of the node. Trap 18: slot names are `[a-z0-9_]` only."""
+        """The node's slot and application_name. Slot names allow only `[a-z0-9_]` (PostgreSQL manual, 26.2.6.1)."""
         return slot_name(self.node)
 
 
 class Outcome(NamedTuple):
-    """What a step did. `notes` are for people: what this host could not do, what was left for them."""
+    """The result of a step. `notes` tell people what this host could not do and what is left to them."""
 
     changed: bool
-    # The image that the node runs now, as asked for and by digest: the nodes that follow run the same. None: it
-    # runs nothing.
+    # The image that the node runs now, as configured and by digest: later nodes run the same. None: it runs nothing.
     image: Optional[str] = None
     digest: Optional[str] = None
     notes: List[str] = []
-    # What the other node of a switchover must know, or whoever decides how it goes on.
+    # For the other node of a switchover, and for the tasks that decide how to continue.
     facts: Dict[str, Any] = {}
 
 
@@ -79,35 +78,34 @@ def slot_name(node: str) -> str:
 
 
 def copier_name(node: str) -> str:
-    """application_name of whoever copies the primary for a node: with its space, none that a list of slots has."""
+    """Returns the application_name of a node's clone. The space keeps it apart from all slot names."""
     return "clone of %s" % slot_name(node)
 
 
 def decode(text: Optional[str]) -> Optional[str]:
-    """Free text as it comes over the wire, base64; None for none.
+    """Decodes free text, which is passed as base64; returns None for None or "".
 
-    Ansible would read braces in it as a template. And it blots every secret argument out of whatever a
-    module returns: encoded, a password that happens to be an ordinary word (`postgres`) blots out nothing
-    but itself.
+    Ansible would treat braces in it as a template. It also masks the value of every secret argument in a module's output:
+    a password that is an ordinary word (`postgres`) would mask that word everywhere, its encoded form does not.
     """
     return base64.b64decode(text).decode("utf-8") if text else None
 
 
 def read_limits() -> Dict[str, Any]:
-    """What this host declares it cannot do; {} on an ordinary one."""
+    """Returns what this host declares that it cannot do; {} on an ordinary host."""
     limits = read_json(LIMITS)
     return limits if isinstance(limits, dict) else {}
 
 
 def explain_limits(limits: Dict[str, Any]) -> List[str]:
-    """Notes on what is left out because of them."""
+    """Returns notes on what is left out because of these limits."""
     if limits.get("oom_score_adj", True):
         return []
     return ["PostgreSQL is not protected from the kernel's OOM killer: %s says the host cannot" % LIMITS]
 
 
 def read_memory_bytes() -> int:
-    """The node's RAM."""
+    """Returns the node's RAM in bytes."""
     with open("/proc/meminfo", encoding="ascii") as lines:
         for line in lines:
             if line.startswith("MemTotal:"):
@@ -119,26 +117,25 @@ def read_memory_bytes() -> int:
 def exclusive(cluster: str) -> Iterator[None]:
     """Lets one step at a time work on the node.
 
-    A cancelled run leaves its last step running here, perhaps for hours of copying: that copy is stopped,
-    and the lock comes free when the old step notices. One that waits for a server to recover or to catch up leaves it
-    to the next (`is_wanted`).
+    A cancelled run leaves its last step running here. If that is a clone, which may take hours, its container is removed,
+    and the lock is free once the old step notices. A step that waits for recovery or replay ends (`has_waiting_run`).
     """
     with open(LOCK, "w", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             remove_container(worker_name(cluster))
-            write_text(WANTED, "")
+            write_text(WAITING, "")
             _wait_for_lock(file)
-        remove_file(WANTED)
-        # Its client is gone, the container may not be.
+        remove_file(WAITING)
+        # The step that started it has ended, but the container may still run.
         remove_container(worker_name(cluster))
         yield
 
 
-def is_wanted() -> bool:
+def has_waiting_run() -> bool:
     """Whether another run waits for this step to end."""
-    return os.path.exists(WANTED)
+    return os.path.exists(WAITING)
 
 
 def _wait_for_lock(file: Any, seconds: float = 120) -> None:

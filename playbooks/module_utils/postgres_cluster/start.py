@@ -1,4 +1,4 @@
-"""Starting a node that holds data, as the primary or as its replica."""
+"""Starts a node that holds data, as the primary or as a replica."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ from .signals import raise_fence
 from .spec import Outcome, Spec
 from .volume import require_mounted
 
-# How long a replica may go without receiving anything or getting on with what it has, before it is cloned.
+# How long a replica may neither receive nor replay anything before it is cloned.
 FOLLOW_SECONDS = 30
-# A server that ends whenever it starts has nothing to write.
-GIVE_UP_SECONDS = 10
+# A server that ends on every start has nothing to write.
+KILL_SECONDS = 10
 
-# Replay shows what it waits for as any session does: RecoveryConflict…, a lock, or a buffer that is pinned.
+# The startup process has a wait event, as any session has: RecoveryConflict…, a lock, or a pinned buffer.
 CONFLICT = """
 SELECT coalesce((
   SELECT json_build_object('pid', pid, 'seconds', extract(epoch FROM clock_timestamp() - xact_start)::int)
@@ -56,8 +56,8 @@ SELECT coalesce((
 
 
 def start(spec: Spec) -> Outcome:
-    """Starts the server of a node that holds data and stands still, with the image it last ran: another image
-    is a restart's, which comes in its own time."""
+    """Starts the stopped server of a node that holds data, with the image it last ran. A new image is left to the restart
+    step."""
     require_mounted(spec.cluster)
     record = read_record()
     spec = spec if record is None else spec._replace(image=record["image"])
@@ -65,8 +65,8 @@ def start(spec: Spec) -> Outcome:
 
 
 def start_server(spec: Spec, image: Image) -> Outcome:
-    """Starts the server as the step's primary or as its replica. Data that does not follow the primary is
-    replaced by a clone, and kept where it may hold rows of its own."""
+    """Starts the server as the step's primary or as a replica. Data that cannot follow the primary is replaced by a clone,
+    and kept if it may hold rows of its own."""
     up = is_up(inspect_container(spec.container)) and comes_up(spec)
     if up:
         require_role(spec)
@@ -78,15 +78,15 @@ def start_server(spec: Spec, image: Image) -> Outcome:
     except Problem as problem:
         if isinstance(problem, StillStarting) and LOST.search(problem.log) is None:
             raise
-        # A clone would come to the same end where the configuration is at fault.
+        # If the configuration is at fault, a clone would fail as well.
         if spec.source is None or find_fault(spec, image) is not None:
             raise
-        waits = _describe_conflict(spec)
-        if waits is not None:
-            raise Problem(waits, problem.log)
+        conflict = _describe_conflict(spec)
+        if conflict is not None:
+            raise Problem(conflict, problem.log)
         if is_accepting() and read_role(spec) is None:
             raise Problem(
-                "PostgreSQL on %s answers, but lets nobody in: all its connections may be taken. End some of them, "
+                "PostgreSQL on %s answers, but accepts no connection: all of them may be in use. End some of them, "
                 "or raise max_connections, and run again; its data is left as it is" % spec.node,
                 problem.log,
             )
@@ -102,27 +102,27 @@ def start_server(spec: Spec, image: Image) -> Outcome:
 
 
 def comes_up(spec: Spec) -> bool:
-    """Whether a container that was found up has its server come up. One that ends is between two attempts, and stands
-    still after this."""
+    """Waits for the server of a running container and returns whether it accepts connections. A server that ends on every
+    start is stopped here, so that Docker does not restart it."""
     try:
         wait_until_ready(spec)
     except Ended:
-        _give_up(spec, GIVE_UP_SECONDS)
+        _stop_attempts(spec, KILL_SECONDS)
         return False
     return True
 
 
-def _give_up(spec: Spec, seconds: int) -> None:
-    """Ends the attempts to start a server that does not come up. One that has only begun to start does not hear the
-    signal, and is killed after `seconds`."""
+def _stop_attempts(spec: Spec, seconds: int) -> None:
+    """Ends Docker's attempts to start a server that does not come up. A server at the very beginning of its start ignores
+    the signal, and is killed after `seconds`."""
     command = ["docker", "stop", "--time", str(seconds), spec.container]
-    # There may be no container, where Docker could not start it.
+    # The container does not exist if Docker could not start it.
     run(command, check=False, timeout=120)
 
 
 def _describe_conflict(spec: Spec) -> Optional[str]:
-    """Why a replica's replay stands still where it is queries there that it waits for (PostgreSQL manual, 26.4.2):
-    a clone would end them, and its data is as good as any. None where it does not wait for them."""
+    """Explains that replay on a replica waits for queries there (PostgreSQL manual, 26.4.2 "Handling Query Conflicts");
+    None if it does not. Such a replica is not cloned: that would end the queries, and its data is intact."""
     oldest = ask_once(spec.container, CONFLICT)
     if oldest is None:
         return None
@@ -136,26 +136,25 @@ def _describe_conflict(spec: Spec) -> Optional[str]:
 def _start_primary(spec: Spec, image: Image) -> Outcome:
     if is_standby():
         raise Problem(
-            "%s holds data that comes back as a replica only: another run has fenced it. Look at the cluster again" % DATA
+            "%s holds data that comes back as a replica only: another run has fenced it. Check the cluster again" % DATA
         )
     before = read_configuration()
     changed = bool(write_files(spec, image))
-    changed = start_or_go_back(spec, image, before) or changed
+    changed = start_or_roll_back(spec, image, before) or changed
     return finish(spec, image, changed)
 
 
 def read_configuration() -> Dict[str, Optional[str]]:
-    """{name: text} of the files that a step writes, None where there is none yet."""
+    """Returns {name: text} of the files that a step writes; None for a missing file."""
     return {name: read_text("%s/%s" % (ETC, name)) for name in (CONF, HBA)}
 
 
-def start_or_go_back(spec: Spec, image: Image, before: Dict[str, Optional[str]]) -> bool:
-    """Starts the server with the files that were just written and with `image`; where it ends instead, with what it had:
-    the files of `before`, its image, and its container's options. Raises Problem then. Gives whether starting it took
-    anything.
+def start_or_roll_back(spec: Spec, image: Image, before: Dict[str, Optional[str]]) -> bool:
+    """Starts the server with the files that were just written and with `image`; returns whether it was started.
 
-    A primary as it was yesterday serves everybody; one that is down serves nobody. One that is still starting is left
-    to it.
+    If it ends instead, restores the files of `before`, its former image and its container's options, starts it with these
+    and raises Problem: the old configuration serves clients, a primary that is down does not. A server that is still
+    starting is left alone.
     """
     try:
         changed = ensure_container(spec, image, keep=True)
@@ -166,47 +165,47 @@ def start_or_go_back(spec: Spec, image: Image, before: Dict[str, Optional[str]])
     except Problem as problem:
         attempt = problem
     aside = inspect_container(name_aside(spec))
-    news = []
+    changes = []
     if None not in before.values() and before != {CONF: spec.conf, HBA: spec.hba}:
-        news.append("the new configuration")
+        changes.append("the new configuration")
     if _read_former_digest(aside) != image.pinned:
-        news.append("image %s" % spec.image)
+        changes.append("image %s" % spec.image)
     elif aside is not None:
-        news.append("the new options of its container")
-    if not news:
+        changes.append("the new options of its container")
+    if not changes:
         raise attempt
-    # First the end of the attempts: one that met the old configuration would come up in the middle of this.
-    _give_up(spec, GIVE_UP_SECONDS if isinstance(attempt, Ended) else STOP_SECONDS)
+    # Before the files are restored: an attempt with the old ones would come up in the middle of this.
+    _stop_attempts(spec, KILL_SECONDS if isinstance(attempt, Ended) else STOP_SECONDS)
     for name, text in before.items():
         if text is not None:
             write_text("%s/%s" % (ETC, name), text)
-    said = "PostgreSQL on %s does not start with %s" % (spec.node, " and ".join(news))
+    failure = "PostgreSQL on %s does not start with %s" % (spec.node, " and ".join(changes))
     try:
         if aside is None:
             ensure_container(spec, choose_recorded_image(spec))
         else:
-            # As it was: what would be made today may differ in its options.
+            # The old container itself: a new one might have other options.
             bring_back(name_aside(spec), spec.container)
             run(["docker", "start", spec.container], timeout=120)
         wait_until_ready(spec)
     except Problem as problem:
-        message = "%s. What it had is in place again, but: %s" % (said, problem.message)
+        message = "%s. Its previous state was restored, but: %s" % (failure, problem.message)
         raise type(problem)(message, "%s\n%s" % (attempt.log, problem.log))
-    raise Problem("%s; it runs with the old %s again" % (said, "one" if len(news) == 1 else "ones"), attempt.log)
+    raise Problem("%s; it runs with the old %s again" % (failure, "one" if len(changes) == 1 else "ones"), attempt.log)
 
 
 def _read_former_digest(aside: Optional[Dict[str, Any]]) -> str:
-    """The image that the server last came up with: that of the container which was set aside, else the recorded one."""
+    """Returns the image that the server last ran: that of the container that was set aside, else the recorded one."""
     image = None if aside is None else read_image_label(aside)
     return (read_record() or {})["digest"] if image is None else image.pinned
 
 
 def _start_replica(spec: Spec, image: Image, up: bool, notes: List[str]) -> Tuple[bool, Dict[str, int]]:
-    """Gives whether anything changed, and what it was started with for now where the new settings are lower
-    than what its primary last ran with; adds to `notes`.
+    """Starts a replica. Returns whether anything changed, and the settings that it was started with for now because the new
+    ones are lower than its primary's were at its last replay; adds to `notes`.
 
-    So it stands after a rollout that lowers settings and was interrupted: the primary is through, and the
-    replica has yet to replay it.
+    That happens if a rollout that lowers settings was interrupted: the primary was restarted, and the replica has not
+    replayed that yet.
     """
     floor: Dict[str, int] = {}
     if not up:
@@ -222,17 +221,17 @@ def _start_replica(spec: Spec, image: Image, up: bool, notes: List[str]) -> Tupl
 
 
 def finish(spec: Spec, image: Image, changed: bool) -> Outcome:
-    """Waits until the server does what its role is, and records what it runs. A replica has caught up by then with
-    what its primary had written, so that the next node is restarted only while this one could take over."""
+    """Waits until the server is ready in its role, and records its image. A replica must also catch up with what its primary
+    had written: the next node is restarted only while this one could take over."""
     wait_until_ready(spec)
     if not spec.is_primary:
         try:
             wait_until_streaming(spec, catch_up=True)
         except Problem as problem:
-            waits = None if isinstance(problem, StillStarting) else _describe_conflict(spec)
-            if waits is None:
+            conflict = None if isinstance(problem, StillStarting) else _describe_conflict(spec)
+            if conflict is None:
                 raise
-            raise Problem(waits, problem.log)
+            raise Problem(conflict, problem.log)
     remove_container(name_aside(spec))
     record = read_record() or {}
     changed = write_record(image, spec.image, record["locale"], record["systemIdentifier"]) or changed

@@ -1,4 +1,4 @@
-"""Stopping a node that leaves, or whose machine is about to stop."""
+"""Stops a node that leaves the cluster, or whose machine is about to stop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .spec import Outcome, Spec
 
 
 def stop(spec: Spec) -> Outcome:
-    """Shuts the server down and removes its container, so that nothing starts it again but a step."""
+    """Shuts the server down and removes its container, so that only a step can start it again."""
     if not is_installed():
         return Outcome(False)
     stop_server(spec)

@@ -1,8 +1,8 @@
-"""The planned change of the primary, in four parts: both nodes check, both hand over, the old primary settles.
+"""The planned change of the primary: both nodes check, both hand over, and the old primary becomes a replica.
 
-No committed row is lost, because the new primary is promoted only when it has replayed the shutdown checkpoint,
-the last record that the old one wrote; and there are never two primaries, because the old one is fenced before
-it stops. Writes pause from that stop to the promotion, so everything that can be done before or after it is.
+No committed row is lost: the new primary is promoted only once it has replayed the shutdown checkpoint, the last record
+that the old one wrote. There are never two primaries: the old one is fenced before it is stopped. Writes pause from
+that stop to the promotion, so all other work is done before or after.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .command import Problem, run
 from .container import STOP_SECONDS
 from .control import Control, format_lsn, parse_lsn, parse_position, read_head, read_text_of
 from .docker import inspect_container, stop_container
-from .handover import ask, choose_port, hold, tell, wait_for_asker
+from .handover import choose_port, receive_end, send_end, signal_readiness, wait_for_successor
 from .image import Image
 from .psql import Session, quote
 from .promote import promote_server
@@ -40,13 +40,13 @@ from .server import (
 from .signals import lift_fence, raise_fence
 from .spec import Outcome, Spec, slot_name
 
-# What it must still replay, it replays while nobody can write.
+# Bounds the replay that falls into the write pause.
 LAG_BYTES = 16 * 1024 * 1024
 LAG_SECONDS = 30.0
-# A client that is in the middle of such a transaction loses it.
+# The switchover is refused while an older transaction is open, as it would be cut off.
 TRANSACTION_SECONDS = 60
 REPLAY_SECONDS = 60.0
-# Whom the server still waits for by then, has nothing to say about the data: it is whole on disk.
+# A server may still wait for replicas after its data is complete on disk. It is killed after this time.
 EXIT_SECONDS = 10.0
 
 FIND_LONG_TRANSACTIONS = """
@@ -70,9 +70,9 @@ FROM pg_control_checkpoint()
 
 
 def check_switchover(spec: Spec, slots: List[str], other: str, may_lose: bool) -> Outcome:
-    """Before the pause, on both nodes: what speaks against it, and what can be done ahead. `other` is the
-    address of the other node; `may_lose`: consumers' slots may be lost. Gives the fact `role`, what the node is now, and
-    of the primary `movable_slots`, which the other must have copies of."""
+    """Before the write pause, on both nodes: raises Problem if the switchover cannot be done, and does what can be done in
+    advance. `other`: the address of the other node; `may_lose`: consumers' slots may be lost. Returns the fact `role`, the
+    node's present role, and from the primary `movable_slots`, which the other must have copies of."""
     if spec.is_primary:
         return _check_successor(spec, slots, other)
     role = read_role(spec)
@@ -104,7 +104,7 @@ def _check_successor(spec: Spec, slots: List[str], other: str) -> Outcome:
                     "nothing was stopped" % (spec.node, other)
                 )
             time.sleep(0.1)
-        # Ahead, so that the WAL which the others may still need is kept from now on.
+        # Before the hand-over, so that WAL which the other replicas may still need is retained from now on.
         changed = ensure_slots(session, slots)
         session.execute("CHECKPOINT")
     return Outcome(changed, facts={"role": role, "nonce": uuid.uuid4().hex, "port": choose_port()})
@@ -126,7 +126,7 @@ def _refuse_long_transactions(session: Session, spec: Spec) -> None:
 
 
 def _wait_for_lag(session: Session, spec: Spec, patient: bool = False) -> None:
-    """Waits until the new primary replays within LAG_BYTES of this one. `patient`: for as long as it comes nearer."""
+    """Waits until the new primary's lag is at most LAG_BYTES. `patient`: for as long as the lag shrinks."""
     assert spec.primary is not None
     question = FIND_LAG % quote(slot_name(spec.primary))
     deadline = time.monotonic() + LAG_SECONDS
@@ -148,23 +148,24 @@ def _wait_for_lag(session: Session, spec: Spec, patient: bool = False) -> None:
         time.sleep(0.1)
 
 
-def hand_over(spec: Spec, slots: List[str], other: str, meeting: Dict[str, Any]) -> Outcome:
-    """On both nodes at the same time: the old primary is fenced and stopped, the new one is promoted when it
-    has the last byte. `meeting` holds what the new primary's check gave.
+def hand_over(spec: Spec, slots: List[str], other: str, rendezvous: Dict[str, Any]) -> Outcome:
+    """On both nodes at the same time: the old primary is fenced and stopped, and the new one is promoted once it has
+    replayed everything. `rendezvous`: `nonce` and `port` from the new primary's check.
 
-    What goes wrong is a fact, not a failure, as the other node must then be seen to: `problem` says it, and on
-    the new primary `promoted` is True, False for certainly not, or None for not known.
+    An error is returned as the fact `problem`, not raised, as the other node's state then decides what to do. On the new
+    primary the fact `promoted` is True, False (certainly not), or None (unknown).
     """
     if spec.is_primary:
-        return _take_over(spec, slots, other, meeting)
+        return _promote_successor(spec, slots, other, rendezvous)
     try:
-        problem = _give_over(spec, other, meeting)
+        problem = _stop_old_primary(spec, other, rendezvous)
     except Problem as caught:
         problem = " ".join([caught.message, caught.log]).strip()
     return Outcome(True, facts={"problem": problem})
 
 
-def _give_over(spec: Spec, other: str, meeting: Dict[str, Any]) -> Optional[str]:
+def _stop_old_primary(spec: Spec, other: str, rendezvous: Dict[str, Any]) -> Optional[str]:
+    """Fences and stops the old primary and sends the end of its WAL. Returns what went wrong, if anything."""
     image = choose_recorded_image(spec)
     container = inspect_container(spec.container)
     if not is_up(container):
@@ -172,7 +173,7 @@ def _give_over(spec: Spec, other: str, meeting: Dict[str, Any]) -> Optional[str]
     assert container is not None
     with Session(spec.container) as session:
         session.execute("CHECKPOINT")
-        if not wait_for_asker(other, int(meeting["port"])):
+        if not wait_for_successor(other, int(rendezvous["port"])):
             return "%s did not get ready to take over; nothing was stopped" % spec.primary
         _wait_for_lag(session, spec)
         readable = _is_readable(session)
@@ -180,37 +181,35 @@ def _give_over(spec: Spec, other: str, meeting: Dict[str, Any]) -> Optional[str]
     stopping = threading.Thread(target=_stop_quietly, args=(spec.container, STOP_SECONDS), daemon=True)
     stopping.start()
     end = _await_end(spec, image, int(container["State"]["Pid"]), stopping if not readable else None)
-    told = tell(other, {"nonce": meeting["nonce"], **end})
-    # Docker winds up meanwhile.
+    is_sent = send_end(other, {"nonce": rendezvous["nonce"], **end})
+    # Docker finished its own part of the stop meanwhile.
     stopping.join(STOP_SECONDS)
     if end["state"] != "shut down":
         return "PostgreSQL on %s did not shut down cleanly: %s" % (spec.node, end["state"])
-    return None if told else "%s did not ask where the changes of %s end" % (spec.primary, spec.node)
+    return None if is_sent else "%s did not ask where the changes of %s end" % (spec.primary, spec.node)
 
 
 def _is_readable(session: Session) -> bool:
-    """Whether the control file says to us what it says to the server."""
-    said = session.ask(READ_OWN_CONTROL)
+    """Whether this module parses the control file correctly, compared with what the server itself reads from it."""
+    own = session.ask(READ_OWN_CONTROL)
     head = read_head()
-    return head == Control(
-        int(said["identifier"]), "in production", parse_lsn(said["checkpoint"]), int(said["timeline"])
-    )
+    return head == Control(int(own["identifier"]), "in production", parse_lsn(own["checkpoint"]), int(own["timeline"]))
 
 
 def _await_end(spec: Spec, image: Image, pid: int, stopping: Optional[threading.Thread]) -> Dict[str, Any]:
-    """Waits until the server has ended and gives its last state: {"state", "timeline", "lsn"}, the start of the
-    shutdown checkpoint's record. Docker's own winding up is waited for only where the control file must be
-    read by a container, with `stopping` then."""
-    whole_since: Optional[float] = None
+    """Waits until the server has exited and returns its last state: {"state", "timeline", "lsn"}, where `lsn` is the start
+    of the shutdown checkpoint's record. With `stopping` it also waits for Docker to finish: then the control file must be
+    read by a container."""
+    complete_since: Optional[float] = None
     deadline = time.monotonic() + STOP_SECONDS + EXIT_SECONDS
     while os.path.exists("/proc/%d" % pid):
         if time.monotonic() > deadline:
             raise Problem("PostgreSQL on %s did not end within %d s after it was stopped" % (spec.node, STOP_SECONDS))
         head = read_head() if stopping is None else None
         if head is not None and head.state == "shut down":
-            # Left are senders whose replicas do not answer.
-            whole_since = whole_since or time.monotonic()
-            if time.monotonic() > whole_since + EXIT_SECONDS:
+            # Only WAL senders are left, whose replicas do not answer.
+            complete_since = complete_since or time.monotonic()
+            if time.monotonic() > complete_since + EXIT_SECONDS:
                 run(["docker", "kill", spec.container], check=False, timeout=60)
         time.sleep(0.003)
     head = read_head()
@@ -222,20 +221,21 @@ def _await_end(spec: Spec, image: Image, pid: int, stopping: Optional[threading.
 
 
 def _stop_quietly(container: str, seconds: int) -> None:
-    # Whether it worked shows in the server's end.
+    # A failure shows when the server does not exit.
     try:
         stop_container(container, seconds)
     except Problem:
         pass
 
 
-def _take_over(spec: Spec, slots: List[str], other: str, meeting: Dict[str, Any]) -> Outcome:
+def _promote_successor(spec: Spec, slots: List[str], other: str, rendezvous: Dict[str, Any]) -> Outcome:
+    """Promotes this node once it has replayed the old primary's shutdown checkpoint."""
     promoted: Optional[bool] = False
     try:
         with Session(spec.container) as session:
-            if not hold(other, int(meeting["port"])):
+            if not signal_readiness(other, int(rendezvous["port"])):
                 raise Problem("%s cannot connect to port %d of the old primary (%s)" % (spec.node, PORT, other))
-            end = ask(other, meeting["nonce"], lambda: is_receiving(session))
+            end = receive_end(other, rendezvous["nonce"], lambda: is_receiving(session))
             if end is None:
                 raise Problem("the node of the old primary (%s) did not say where its changes end" % other)
             if end["state"] != "shut down":
@@ -244,7 +244,7 @@ def _take_over(spec: Spec, slots: List[str], other: str, meeting: Dict[str, Any]
             promoted = None
             promote_server(session, spec.node)
             promoted = True
-            # Files that differ in what a primary does not read need not delay the first write.
+            # After the promotion: these files differ only in what a primary does not use.
             image = choose_recorded_image(spec)
             apply_files(spec, image, session)
             ensure_slots(session, slots)
@@ -257,12 +257,13 @@ def _take_over(spec: Spec, slots: List[str], other: str, meeting: Dict[str, Any]
 
 
 def is_receiving(session: Session) -> bool:
-    """Whether this replica is sent changes."""
+    """Whether this replica receives changes."""
     return bool(session.ask("SELECT to_json(exists(SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming'))"))
 
 
 def _wait_for_replay(session: Session, spec: Spec, lsn: str) -> None:
-    """The shutdown checkpoint is the last record there is, so whoever is past its start has everything."""
+    """Waits until replay is past `lsn`, the start of the shutdown checkpoint: it is the last record, so nothing is missing
+    then."""
     question = "SELECT to_json(coalesce(pg_last_wal_replay_lsn() > %s::pg_lsn, false))" % quote(lsn)
     deadline = time.monotonic() + REPLAY_SECONDS
     while not session.ask(question):
@@ -274,14 +275,14 @@ def _wait_for_replay(session: Session, spec: Spec, lsn: str) -> None:
 
 
 def take_back(spec: Spec) -> Outcome:
-    """On the old primary, when the new one certainly was not promoted: has it be the primary again, with the
-    configuration it had."""
+    """On the old primary, if the new one was certainly not promoted: starts it as the primary again, with its previous
+    configuration."""
     record = read_record()
     if record is None:
         raise Problem("%s has no complete data; it cannot be the primary again" % spec.node)
     image = choose_recorded_image(spec)
     changed = lift_fence()
-    # An order to stop may still be on its way: a start meanwhile would be lost.
+    # A stop may still be in progress, and a start during it would have no effect.
     deadline = time.monotonic() + STOP_SECONDS
     while is_up(inspect_container(spec.container)) and not is_accepting() and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -291,7 +292,7 @@ def take_back(spec: Spec) -> Outcome:
 
 
 def settle(spec: Spec) -> Outcome:
-    """On the old primary, which stands still: the configuration of the replica that it is now."""
+    """On the old primary, if it is stopped: writes the configuration of the replica that it is now."""
     record = read_record()
     if record is None or read_role(spec) is not None:
         return Outcome(False)

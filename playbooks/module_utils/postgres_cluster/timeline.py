@@ -1,4 +1,4 @@
-"""Which timeline data has reached, by the names of its files."""
+"""The timeline that data has reached, by the names of its files."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .layout import DATA
 
 
 def find_received_timeline(directory: Optional[str] = None) -> int:
-    """The latest timeline of which the data has WAL, by the names of the segments; 0 without any.
+    """Returns the latest timeline of a WAL segment in the data; 0 without segments.
 
-    A replica that has received changes of a timeline has a segment named after it, long before a checkpoint says so.
-    Data that went another way has the history file of that timeline, and no segment. One that is kept for later use
-    has a name of the timeline that was replayed then (RemoveOldXlogFiles in xlog.c), so of none that is later.
+    A replica that has received changes of a timeline has a segment named after it, long before a checkpoint records it.
+    Diverged data has that timeline's history file but no segment. A recycled segment has the timeline that was replayed at
+    that time (RemoveOldXlogFiles in xlog.c), so never a later one.
     """
     try:
         names = os.listdir((directory or DATA) + "/pg_wal")

@@ -1,4 +1,4 @@
-"""The data volume of a node: found by its EBS id, formatted only when blank, mounted by UUID."""
+"""The data volume of a node: found by its EBS id, formatted only if blank, mounted by UUID."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from .files import make_directory, read_json, read_text, write_text
 from .layout import MARKER, ROOT
 
 BY_ID = "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_"
-# The name that Terraform attaches the volume under (/dev/sdf), as a Xen kernel spells it. Xen instances
-# (t2, m4, …) have no NVMe and no link by id, but the name is the attachment's own and stable.
+# The device name of Terraform's attachment (/dev/sdf), as a Xen kernel spells it. Xen instances (t2, m4, …) have no
+# NVMe and no link by id, but the name of an attachment is stable there.
 XEN_DEVICE = "/dev/xvdf"
 BY_UUID = "/dev/disk/by-uuid"
 FSTAB = "/etc/fstab"
 MOUNTS = "/proc/self/mountinfo"
-# What systemd makes of ROOT's line in fstab (systemd.mount(5): the path, escaped).
+# The unit that systemd generates from ROOT's line in fstab (systemd.mount(5): the path, escaped).
 UNIT = "var-lib-postgresql\\x2dcluster.mount"
 DROP_IN = "/etc/systemd/system/docker.service.d/20-postgres-cluster.conf"
 USABLE = ("ext4", "xfs")
 MIB = 1024 * 1024
 
-# Wanted and no more: a guard that cannot run must not keep a whole cluster down after a power cut.
+# Wants, not Requires: a guard that cannot run must not keep a whole cluster down after a power failure.
 DROP_IN_TEXT = """# Docker starts PostgreSQL, so its volume has to be there first, and the guard must have looked at its data; at
 # shutdown PostgreSQL gets its time.
 [Unit]
@@ -40,8 +40,8 @@ TimeoutStopSec=330
 
 
 class Volume(NamedTuple):
-    """What was found. `device` is a device node, `filesystem` and `uuid` are None while it is blank. `read_only`:
-    mounted, but nothing can be written to it."""
+    """A data volume. `device`: its device node; `filesystem` and `uuid`: None while it is blank; `read_only`: mounted, but
+    not writable."""
 
     device: Optional[str]
     filesystem: Optional[str]
@@ -51,7 +51,7 @@ class Volume(NamedTuple):
 
 
 def observe_volume(volume_id: str, cluster: str) -> Volume:
-    """Looks for the volume; changes nothing."""
+    """Observes the volume; changes nothing."""
     device = find_device(volume_id)
     if device is None:
         return Volume(None, None, None, False)
@@ -70,9 +70,9 @@ def observe_volume(volume_id: str, cluster: str) -> Volume:
 
 
 def ensure_volume(volume_id: str, cluster: str) -> bool:
-    """Formats a blank volume, mounts it now and at every boot, and marks it; gives whether anything changed.
+    """Formats a blank volume, mounts it now and at every boot, and marks it; returns whether anything changed.
 
-    Raises Problem for a volume that is missing or that holds anything not made by this cluster.
+    Raises Problem if the volume is missing, or holds anything that this cluster did not write.
     """
     before = observe_volume(volume_id, cluster)
     if before.ready:
@@ -80,7 +80,7 @@ def ensure_volume(volume_id: str, cluster: str) -> bool:
     device = before.device or wait_for_device(volume_id)
     signature = probe(device)
     if not signature:
-        # Trap 27: only where nothing, not even a partition table, has left a signature.
+        # Only without any signature, not even that of a partition table: mkfs would destroy the data of another use.
         require_blank(device, volume_id)
         run(["mkfs.ext4", "-q", "-m", "1", "-e", "remount-ro", device], timeout=600)
         signature = probe(device)
@@ -97,7 +97,7 @@ def ensure_volume(volume_id: str, cluster: str) -> bool:
 
 
 def wait_for_device(volume_id: str, seconds: float = 60) -> str:
-    """The device node of a volume whose attachment may be just under way."""
+    """Returns the device node of a volume that may just be being attached."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         device = find_device(volume_id)
@@ -106,13 +106,14 @@ def wait_for_device(volume_id: str, seconds: float = 60) -> str:
         time.sleep(0.5)
     raise Problem(
         "volume %s is not attached to this node: neither %s%s nor %s exists. "
-        "Look at the volume attachment in Terraform's state and in EC2"
+        "Check the volume attachment in Terraform's state and in EC2"
         % (volume_id, BY_ID, volume_id.replace("-", ""), XEN_DEVICE)
     )
 
 
 def find_device(volume_id: str) -> Optional[str]:
-    """The device node of an EBS volume, or None. Trap 27: by its id, never by order or emptiness."""
+    """Returns the device node of an EBS volume, or None. It is found by its id: the order of NVMe devices changes between
+    boots (EC2 User Guide, "Device names for volumes"), and an empty disk may be another's."""
     link = BY_ID + volume_id.replace("-", "")
     if os.path.exists(link):
         return os.path.realpath(link)
@@ -122,9 +123,9 @@ def find_device(volume_id: str) -> Optional[str]:
 
 
 def probe(device: str) -> Dict[str, str]:
-    """Every signature blkid finds on a device, e.g. {"TYPE": "ext4", "UUID": "…"}; empty for a blank one."""
+    """Returns the signatures that blkid finds on a device, e.g. {"TYPE": "ext4", "UUID": "…"}; {} for a blank one."""
     result = run(["blkid", "-p", "-o", "export", device], check=False, timeout=60)
-    # 2 is also what it says of a device that it cannot read.
+    # It also exits with 2 for a device that it cannot read.
     if result.returncode == 2 and not result.stdout.strip() and not result.stderr.strip():
         return {}
     if result.returncode != 0:
@@ -137,8 +138,8 @@ def probe(device: str) -> Dict[str, str]:
 
 
 def require_blank(device: str, volume_id: str) -> None:
-    """Raises Problem unless both ends of the device read as zeros, as those of a new EBS volume do; an error
-    while reading raises OSError. A signature nobody knows, or a disk that fails to read, is not blank."""
+    """Raises Problem unless both ends of the device read as zeros, as on a new EBS volume; a read error raises OSError. A
+    device with an unknown signature, or that cannot be read, is not blank."""
     with open(device, "rb", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
         for start in (0, max(0, size - MIB)):
@@ -151,7 +152,7 @@ def require_blank(device: str, volume_id: str) -> None:
 
 
 def device_number(device: str) -> str:
-    """`major:minor` of a device node."""
+    """Returns `major:minor` of a device node."""
     number = os.stat(device)
     if not stat.S_ISBLK(number.st_mode):
         raise Problem("%s is not a block device" % device)
@@ -159,14 +160,14 @@ def device_number(device: str) -> str:
 
 
 def find_mounted_device(mountinfo: str) -> Optional[str]:
-    """`major:minor` of what is mounted at ROOT, from the text of /proc/self/mountinfo (proc(5)); else None."""
+    """Returns `major:minor` of the device mounted at ROOT, from the text of /proc/self/mountinfo (proc(5)), or None."""
     fields = _find_mount(mountinfo)
     return None if fields is None else fields[2]
 
 
 def is_read_only(mountinfo: str) -> bool:
-    """Whether what is mounted at ROOT takes no writes, from the text of /proc/self/mountinfo: ext4 sets `ro` after an
-    error, `emergency_ro` since Linux 6.14 (ext4_handle_error in fs/ext4/super.c), and `shutdown` where it gave up."""
+    """Whether the file system at ROOT is not writable, from the text of /proc/self/mountinfo: ext4 sets `ro` after an error,
+    `emergency_ro` since Linux 6.14 (ext4_handle_error in fs/ext4/super.c), and `shutdown` after it has shut down."""
     fields = _find_mount(mountinfo)
     if fields is None:
         return False
@@ -178,21 +179,21 @@ def _find_mount(mountinfo: str) -> Optional[List[str]]:
     found = None
     for line in mountinfo.splitlines():
         fields = line.split()
-        # Of several mounts on one place the last is the visible one; the root of it must be whole.
+        # Of several mounts at one path the last is visible. `/`: the whole file system, not a bind mount of a part.
         if len(fields) > 9 and fields[4] == ROOT and fields[3] == "/":
             found = fields
     return found
 
 
 def has_fstab_entry(fstab: str, uuid: str, filesystem: Optional[str]) -> bool:
-    """Whether an /etc/fstab mounts this file system at ROOT, and says what an error does to it."""
-    return any(_is_entry(line.split(), uuid) and _says_errors(line.split(), filesystem) for line in fstab.splitlines())
+    """Whether an /etc/fstab mounts this file system at ROOT with a choice of error behaviour."""
+    return any(_is_entry(line.split(), uuid) and _has_errors_option(line.split(), filesystem) for line in fstab.splitlines())
 
 
 def edit_fstab(fstab: str, uuid: str, filesystem: str) -> str:
-    """The text of an /etc/fstab with one line for ROOT. Other lines stay, and so do its own options."""
-    # nofail: a lost volume must not keep the node from booting, where one can look at it. Docker, ordered
-    # after this mount, then stays down, and with it PostgreSQL.
+    """Returns the text of an /etc/fstab with one line for ROOT. Keeps other lines, and the options of an existing line."""
+    # nofail: a node boots without its volume, so that you can log in. Docker requires this mount, so it stays down, and
+    # PostgreSQL with it.
     entry = ["UUID=" + uuid, ROOT, filesystem, "defaults,noatime,nofail,x-systemd.device-timeout=30s", "0", "2"]
     kept = []
     for line in fstab.splitlines():
@@ -201,8 +202,8 @@ def edit_fstab(fstab: str, uuid: str, filesystem: str) -> str:
             entry = fields
         elif line.startswith("#") or fields[1:2] != [ROOT]:
             kept.append(line)
-    if not _says_errors(entry, filesystem):
-        # Debian has it for its root. By itself ext4 goes on writing to what it knows to be damaged.
+    if not _has_errors_option(entry, filesystem):
+        # As on Debian's root file system. By default ext4 keeps writing to a file system that it knows to be damaged.
         entry[3] += ",errors=remount-ro"
     return "\n".join(kept + [" ".join(entry), ""])
 
@@ -211,13 +212,13 @@ def _is_entry(fields: List[str], uuid: str) -> bool:
     return fields[:2] == ["UUID=" + uuid, ROOT]
 
 
-def _says_errors(fields: List[str], filesystem: Optional[str]) -> bool:
-    """xfs has no such option: it shuts itself down. A choice of the team's own counts."""
+def _has_errors_option(fields: List[str], filesystem: Optional[str]) -> bool:
+    """Whether the line has an `errors=` option, with any value. xfs needs none: it shuts itself down after an error."""
     return filesystem != "ext4" or any(option.startswith("errors=") for option in ",".join(fields[3:4]).split(","))
 
 
 def mount(device: str, uuid: str, filesystem: str) -> None:
-    """Mounts the volume at ROOT, now and at every boot, Docker after it."""
+    """Mounts the volume at ROOT, now and at every boot, before Docker starts."""
     make_directory(ROOT, 0o755)
     fstab = read_text(FSTAB) or ""
     changed = False
@@ -234,21 +235,21 @@ def mount(device: str, uuid: str, filesystem: str) -> None:
     elif mounted != device_number(device):
         raise Problem("another device (%s) is mounted at %s; unmount it first" % (mounted, ROOT))
     elif changed and filesystem == "ext4" and not is_read_only(read_text(MOUNTS) or ""):
-        # In place: nothing that runs on it notices.
-        run(["mount", "-o", "remount," + find_errors(read_text(FSTAB) or "", uuid), ROOT], timeout=60)
+        # In place, without an interruption.
+        run(["mount", "-o", "remount," + find_errors_option(read_text(FSTAB) or "", uuid), ROOT], timeout=60)
 
 
-def find_errors(fstab: str, uuid: str) -> str:
-    """What the line of this file system says of errors, e.g. `errors=remount-ro`; it is there."""
+def find_errors_option(fstab: str, uuid: str) -> str:
+    """Returns the `errors=` option of this file system's line, e.g. `errors=remount-ro`. The line must have one."""
     fields = next(line.split() for line in fstab.splitlines() if _is_entry(line.split(), uuid))
     return next(option for option in fields[3].split(",") if option.startswith("errors="))
 
 
 def mount_unit(device: str, uuid: str) -> None:
-    """Mounts through the unit that systemd made of fstab's line, once udev has the link that it waits for.
+    """Mounts through the unit that systemd generated from fstab, once udev has created the link that the unit waits for.
 
-    A mount by hand may come before that: the unit counts as mounted while the device it belongs to counts as absent,
-    and systemd before 248 unmounts it at once ("bound to inactive unit").
+    `mount` could run before the link exists: the unit would then be mounted while its device is absent, and systemd
+    before 248 unmounts it at once ("bound to inactive unit").
     """
     wait_for_link(device, uuid)
     result = run(["systemctl", "start", UNIT], timeout=300, check=False)
@@ -257,36 +258,36 @@ def mount_unit(device: str, uuid: str) -> None:
         status = run(["systemctl", "status", "--no-pager", "--full", UNIT], timeout=60, check=False)
         raise Problem(
             "systemd did not mount %s at %s (unit %s, exit code %d; mounted there: %s). "
-            "Look at the log of the unit, then run this again"
+            "Check the log of the unit, then run this again"
             % (device, ROOT, UNIT, result.returncode, mounted or "nothing"),
             (result.stderr + status.stdout)[-4000:],
         )
 
 
 def wait_for_link(device: str, uuid: str, seconds: float = 60) -> None:
-    """Waits until udev has seen the file system that was just made: until /dev/disk/by-uuid has it."""
+    """Waits until udev has noticed the file system that was just created: until /dev/disk/by-uuid has it."""
     link = "%s/%s" % (BY_UUID, uuid)
     deadline = time.monotonic() + seconds
-    asked = False
+    is_triggered = False
     while not os.path.exists(link) or device_number(link) != device_number(device):
         if time.monotonic() > deadline:
             listed = sorted(os.listdir(BY_UUID)) if os.path.isdir(BY_UUID) else []
             raise Problem(
                 "udev made no link %s to %s within %d s (there are: %s), so systemd cannot mount it. "
-                "Look at `udevadm info %s` and `systemctl status systemd-udevd` there, then run this again"
+                "Check `udevadm info %s` and `systemctl status systemd-udevd` there, then run this again"
                 % (link, device, seconds, ", ".join(listed[:10]) or "none", device)
             )
-        if not asked:
-            # Its own watch tells udev when a writer closes the device; this is for a system without.
+        if not is_triggered:
+            # udev watches for a writer that closes the device; this is for a system without that rule.
             run(["udevadm", "trigger", "--action=change", "--name-match=" + device], timeout=60, check=False)
             run(["udevadm", "settle", "--timeout=30"], timeout=60, check=False)
-            asked = True
+            is_triggered = True
             continue
         time.sleep(0.1)
 
 
 def mark(volume_id: str, cluster: str) -> None:
-    """Writes the marker on a volume that is the cluster's, or holds nothing yet."""
+    """Writes the marker on the cluster's volume, or on an empty one."""
     marker: Optional[Dict[str, Any]] = read_json(MARKER)
     if marker is None:
         others = sorted(set(os.listdir(ROOT)) - {"lost+found", os.path.basename(MARKER) + ".new"})
@@ -304,7 +305,8 @@ def mark(volume_id: str, cluster: str) -> None:
 
 
 def require_mounted(cluster: str) -> None:
-    """Raises Problem unless the cluster's own volume is mounted (trap 1)."""
+    """Raises Problem unless the cluster's own volume is mounted: in the empty directory of a failed mount, the official
+    image would initialise a new, empty primary (docker-entrypoint.sh)."""
     if find_mounted_device(read_text(MOUNTS) or "") is None:
         raise Problem("no volume is mounted at %s; nothing was started" % ROOT)
     if (read_json(MARKER) or {}).get("cluster") != cluster:
