@@ -1,16 +1,16 @@
-# Either a VPC of the cluster's own, with one subnet in every zone, or the subnets given.
+# Either a VPC of the cluster's own, with one subnet in every zone, or existing subnets.
 
 locals {
   own_network = length(var.subnet_ids) == 0
 
-  # A subnet's place in the VPC follows from its zone's own letter, so no change of the list of zones moves it.
+  # A subnet's index in the VPC is its zone's letter, so a change in the list of zones moves no subnet.
   zone_letters = split("", "abcdefghijklmnop")
 
   own_zones     = local.own_network ? toset(data.aws_availability_zones.regular.names) : toset([])
   given_subnets = { for id, subnet in data.aws_subnet.given : subnet.availability_zone => id... }
 
-  # Zone → the subnet its nodes live in. Of several given subnets in one zone always the first by id is taken,
-  # whatever the order in which they were given: a map is walked in the order of its keys.
+  # Zone → the subnet of its nodes. If several existing subnets are in one zone, the first by id is used, whatever
+  # their order in subnet_ids: Terraform iterates over a map in the order of its keys.
   subnet_of_zone = merge(
     { for zone, subnet in aws_subnet.own : zone => subnet.id },
     { for zone, ids in local.given_subnets : zone => ids[0] },
@@ -19,8 +19,8 @@ locals {
   vpc_ids = local.own_network ? [aws_vpc.own[0].id] : distinct([for subnet in data.aws_subnet.given : subnet.vpc_id])
 }
 
-# Every zone whatever its state: a zone that is impaired for an hour must not plan the end of its subnet.
-# Zones that need an opt-in (Local Zones, Wavelength) are no place for a node.
+# Zones in any state: a zone that is impaired for an hour must not cause a plan that destroys its subnet.
+# Zones that require an opt-in (Local Zones, Wavelength Zones) are not used.
 data "aws_availability_zones" "regular" {
   filter {
     name   = "opt-in-status"
@@ -51,8 +51,8 @@ resource "aws_subnet" "own" {
   availability_zone = each.value
   cidr_block        = cidrsubnet(var.vpc_cidr, 4, index(local.zone_letters, substr(each.value, -1, 1)))
 
-  # The subnet hands out public addresses, not the instance: associate_public_ip_address on an instance reads
-  # false while it is stopped, and the provider would replace the instance for it.
+  # The subnet assigns public addresses, not the instance: associate_public_ip_address of a stopped instance reads
+  # as false, and the provider would replace the instance.
   map_public_ip_on_launch = true
 
   tags = { Name = "${var.cluster_name}-${each.value}" }

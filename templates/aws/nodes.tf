@@ -1,13 +1,13 @@
-# Nodes are equal: which one is the primary is known to the running databases alone.
+# Nodes are equal: only the running databases know which of them is the primary.
 
 locals {
-  # Nodes that leave still stand until their databases have been stopped.
+  # Nodes that leave are kept until their databases have been stopped.
   numbers = [for number in range(1, 17) : number if number <= var.replica_count + 1 || contains(var.kept_nodes, tostring(number))]
   nodes   = { for number in local.numbers : tostring(number) => number }
 
   architecture = contains(data.aws_ec2_instance_type.nodes.supported_architectures, "arm64") ? "arm64" : "x86_64"
 
-  # Not every zone has every instance type.
+  # Not every zone offers every instance type.
   offered_zones = toset(data.aws_ec2_instance_type_offerings.nodes.locations)
   node_zones    = sort(setintersection(keys(local.subnet_of_zone), local.offered_zones))
 }
@@ -46,7 +46,7 @@ data "aws_ami" "debian" {
   }
 }
 
-# The data outlives the instance, so the volume comes first: it decides the zone and the instance follows it.
+# The data outlives the instance: the volume determines the zone, and the instance is placed there.
 resource "aws_ebs_volume" "data" {
   for_each = local.nodes
 
@@ -55,11 +55,11 @@ resource "aws_ebs_volume" "data" {
   size              = var.data_volume_size
   encrypted         = true
 
-  # Whatever destroys a volume, a smaller replica_count included, leaves a snapshot behind.
+  # Destroying a volume leaves a snapshot, also when replica_count is reduced.
   final_snapshot = true
 
-  # It is taken while the volume is deleted, and of a volume full of data that takes longer than the provider's
-  # ten minutes. A volume that was made without this line has it from its next change on.
+  # The snapshot is taken while the volume is deleted, and can take longer than the provider's default of ten
+  # minutes. A volume that was created without this timeout gets it at its next change.
   timeouts {
     delete = "3h"
   }
@@ -68,13 +68,13 @@ resource "aws_ebs_volume" "data" {
     Name = "${var.cluster_name}-node-${each.key}-data"
     Node = "node-${each.key}"
 
-    # What wrote the data: a data directory must not meet a server of another architecture.
+    # The architecture that wrote the data: a server of another one must not open the data directory.
     Architecture = local.architecture
   }
 
   lifecycle {
-    # Each of these is decided at the volume's creation. A later change of what they are computed from must
-    # neither replace the volume nor rewrite its history.
+    # These are fixed when the volume is created. If the values they are computed from change later, the volume must
+    # not be replaced, nor its tag rewritten.
     ignore_changes = [availability_zone, encrypted, tags["Architecture"]]
 
     precondition {
@@ -100,21 +100,21 @@ resource "aws_instance" "node" {
   vpc_security_group_ids = [aws_security_group.nodes.id]
   monitoring             = false
 
-  # Nobody terminates a database by a slip in the console. A destroy that stands in a reviewed plan goes through
-  # in one run: force_destroy lifts the protection, and must already be in the state by then.
+  # Prevents an accidental termination in the console. A reviewed plan can still destroy the instance in one run:
+  # force_destroy lifts the protection, and must already be in the state by then.
   disable_api_termination = true
   force_destroy           = true
 
   # Termination protection does not cover a shutdown from inside the instance.
   instance_initiated_shutdown_behavior = "stop"
 
-  # ebs_optimized is left to EC2: current types always are, and t2 refuses it.
+  # ebs_optimized is left to EC2: current types always are, and t2 rejects it.
 
   metadata_options {
     http_endpoint = "enabled"
     http_tokens   = "required"
-    # One hop reaches the host and no container behind a bridge. PostgreSQL asks the metadata service nothing;
-    # whoever breaks into its container should find no credentials there.
+    # With one hop the host reaches the metadata service, but a container behind a bridge does not. PostgreSQL does
+    # not use it, and an attacker in such a container must find no credentials there.
     http_put_response_hop_limit = 1
     instance_metadata_tags      = "disabled"
   }
@@ -135,16 +135,16 @@ resource "aws_instance" "node" {
     Node = "node-${each.key}"
   }
 
-  # On the way up a node has its way out from the first boot; on the way down the gateway cannot leave a VPC in
-  # which public addresses are still mapped.
+  # On creation, a node has internet access from its first boot. On destruction, the gateway cannot be detached from
+  # a VPC while public addresses are still mapped.
   depends_on = [aws_route.internet, aws_route_table_association.own]
 
   lifecycle {
-    # The provider would replace a running database for a newer image, a rotated key (Ansible brings it to
+    # The provider would replace a running database for a newer image, a rotated key (Ansible installs it on
     # running hosts) or one more subnet in the zone.
     ignore_changes = [ami, key_name, subnet_id]
 
-    # Another VPC is the exception: a node cannot follow while it lives. Its data volume stays.
+    # A change of the VPC does replace the instance, which cannot move. Its data volume stays.
     replace_triggered_by = [aws_security_group.nodes.vpc_id]
 
     precondition {
@@ -152,7 +152,7 @@ resource "aws_instance" "node" {
       error_message = "node-${each.key} runs ${try(aws_ebs_volume.data[each.key].tags["Architecture"], "another architecture")} and instance_type ${var.instance_type} is ${local.architecture}: neither its system nor its data can follow. Choose a type of the same architecture, or build a new cluster and move the data."
     }
 
-    # The next two ask nothing of a node that leaves: it stays where and what it is.
+    # The next two do not apply to a node that leaves: nothing of it changes before it is destroyed.
     precondition {
       condition     = each.value > var.replica_count + 1 || contains(keys(local.subnet_of_zone), aws_ebs_volume.data[each.key].availability_zone)
       error_message = "The data of node-${each.key} lies in zone ${aws_ebs_volume.data[each.key].availability_zone}, where the cluster has no subnet (only in ${join(", ", keys(local.subnet_of_zone))}). Keep a subnet of that zone in subnet_ids."
@@ -168,24 +168,24 @@ resource "aws_instance" "node" {
 resource "aws_volume_attachment" "data" {
   for_each = local.nodes
 
-  # Only a name at the API: on current types the device appears as /dev/nvme*n1 and is found by the volume's id.
+  # Only a name in the API: on current types the device appears as /dev/nvme*n1 and is found by the volume's id.
   device_name = "/dev/sdf"
   volume_id   = aws_ebs_volume.data[each.key].id
   instance_id = aws_instance.node[each.key].id
 
-  # A mounted volume never finishes detaching, and a forced detach can lose writes: a clean shutdown comes first.
+  # Detaching a mounted volume never completes, and a forced detach can lose writes: the instance is shut down first.
   stop_instance_before_detaching = true
 }
 
-# Starts instances that are stopped: aws_instance alone leaves them as they are. It is made for the one plan that
-# starts them, and the next plan without started_nodes takes it out of the state, which touches no instance.
+# Starts stopped instances, which aws_instance alone leaves stopped. It exists for the one plan that starts them: the
+# next plan, without started_nodes, removes it from the state and changes no instance.
 resource "aws_ec2_instance_state" "started" {
   for_each = setintersection(var.started_nodes, keys(local.nodes))
 
   instance_id = aws_instance.node[each.key].id
   state       = "running"
 
-  # The data is there when the node boots.
+  # The data volume is attached when the node boots.
   depends_on = [aws_volume_attachment.data]
 }
 

@@ -9,7 +9,7 @@ output "region" {
 }
 
 output "nodes" {
-  description = "All nodes that stand, in the order of their numbers. public_address is null where the subnet gives none."
+  description = "All existing nodes, in the order of their numbers. public_address is null if the subnet assigns none."
   value = [for number in local.numbers : {
     name            = "node-${number}"
     instance_id     = aws_instance.node[tostring(number)].id
@@ -19,7 +19,7 @@ output "nodes" {
     zone            = aws_ebs_volume.data[tostring(number)].availability_zone
     volume_id       = aws_ebs_volume.data[tostring(number)].id
 
-    # Where the volume is found on types without NVMe (t2 and older): /dev/sdf appears there as /dev/xvdf.
+    # The volume's device on types without NVMe (t2 and older), where /dev/sdf appears as /dev/xvdf.
     device_name = aws_volume_attachment.data[tostring(number)].device_name
   }]
 }

@@ -1,8 +1,8 @@
-# Who may reach the nodes: 22 from ssh_cidrs, 5432 from client_cidrs and from the nodes themselves. Nothing else.
+# Access to the nodes: port 22 from ssh_cidrs, port 5432 from client_cidrs and from the nodes themselves. Nothing else.
 
 resource "aws_key_pair" "nodes" {
-  # A prefix, because two clusters of one name in one account must not collide, and because a rotated key then
-  # arrives under a new name before the old one goes.
+  # A prefix, so that two clusters with one name in one account do not collide, and so that a rotated key can be
+  # created under a new name before the old one is deleted.
   key_name_prefix = "${var.cluster_name}-"
   public_key      = trimspace(var.ssh_public_key)
 
@@ -21,11 +21,11 @@ resource "aws_security_group" "nodes" {
   tags = { Name = var.cluster_name }
 
   lifecycle {
-    # A group in use cannot be deleted: the nodes move to the new one first.
+    # A group in use cannot be deleted, so the nodes move to the new one first.
     create_before_destroy = true
 
-    # The provider leaves what exists in the region where it was made and looks for the rest in the new one. Of all
-    # resources only the key pair and this group are always there, and a group cannot ask itself.
+    # If the region changes, the provider keeps existing resources in their region and looks for the others in the new
+    # one. Only the key pair and this group always exist, and a group cannot refer to itself.
     precondition {
       condition     = aws_key_pair.nodes.region == var.region
       error_message = "The cluster lives in ${aws_key_pair.nodes.region} and cannot move to ${var.region}. Give the new region a cluster of its own, with another cluster_name and another state."
@@ -75,7 +75,7 @@ resource "aws_vpc_security_group_ingress_rule" "replication" {
   tags = { Name = "${var.cluster_name}-replication" }
 }
 
-# Packages and images come from the internet, so everything may go out.
+# All outbound traffic is allowed: packages and images come from the internet.
 resource "aws_vpc_security_group_egress_rule" "all" {
   security_group_id = aws_security_group.nodes.id
   description       = "Everything"

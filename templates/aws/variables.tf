@@ -1,5 +1,5 @@
 variable "cluster_name" {
-  description = "Prefix of every resource's name and value of the tag Cluster."
+  description = "Prefix of every resource's name, and the value of the tag Cluster."
   type        = string
 
   validation {
@@ -14,7 +14,7 @@ variable "cluster_name" {
 }
 
 variable "region" {
-  description = "AWS region of the whole cluster. Another region is another cluster: a change is refused."
+  description = "AWS region of the whole cluster. It cannot change: a plan for another region is refused."
   type        = string
 
   validation {
@@ -24,7 +24,7 @@ variable "region" {
 }
 
 variable "instance_type" {
-  description = "EC2 instance type of every node. It may change at any time, but never between x86_64 and arm64."
+  description = "EC2 instance type of every node. It can change at any time, but not between x86_64 and arm64."
   type        = string
   default     = "t3.medium"
 
@@ -35,7 +35,7 @@ variable "instance_type" {
 }
 
 variable "replica_count" {
-  description = "Replicas beside the one primary: 2 makes three nodes. A smaller number removes the nodes with the highest numbers."
+  description = "Number of replicas beside the one primary: 2 makes three nodes. A smaller number removes the nodes with the highest numbers."
   type        = number
   default     = 2
 
@@ -46,7 +46,7 @@ variable "replica_count" {
 }
 
 variable "node_instance_types" {
-  description = "Instance types of single nodes by their numbers, for as long as a change of instance_type is rolled from node to node."
+  description = "Instance types of single nodes by number, while a change of instance_type is rolled out node by node."
   type        = map(string)
   default     = {}
 
@@ -60,7 +60,7 @@ variable "node_instance_types" {
 }
 
 variable "kept_nodes" {
-  description = "Numbers of nodes that still stand although replica_count is smaller: their databases are not stopped yet."
+  description = "Numbers of nodes beyond replica_count that are kept because their databases are still running."
   type        = set(string)
   default     = []
 
@@ -71,7 +71,7 @@ variable "kept_nodes" {
 }
 
 variable "started_nodes" {
-  description = "Numbers of nodes whose instance is stopped and starts now."
+  description = "Numbers of nodes whose stopped instance is started by this plan."
   type        = set(string)
   default     = []
 
@@ -82,7 +82,7 @@ variable "started_nodes" {
 }
 
 variable "database" {
-  description = "What the nodes shall run. Nothing here depends on it: it is kept in the state, so that a plan shows its changes."
+  description = "Desired state of PostgreSQL. No resource depends on it: it is kept in the state, so that a plan shows changes to it."
   type = object({
     image                = string
     settings             = map(string)
@@ -98,18 +98,18 @@ variable "database" {
 }
 
 variable "ssh_public_key" {
-  description = "OpenSSH public key that new nodes accept from their first boot. Running nodes get a rotated key from the playbook."
+  description = "OpenSSH public key that new nodes accept from their first boot. The playbook installs a rotated key on running nodes."
   type        = string
 
   validation {
-    # EC2 imports only these two kinds of key for Linux.
+    # EC2 imports only these two key types for Linux.
     condition     = can(regex("^(ssh-ed25519|ssh-rsa) [A-Za-z0-9+/]+={0,3}( [^\\n]*)?$", trimspace(var.ssh_public_key)))
     error_message = "ssh_public_key must be one line that begins with \"ssh-ed25519 \" or \"ssh-rsa \"; EC2 takes no other kind of key."
   }
 }
 
 variable "ssh_cidrs" {
-  description = "IPv4 networks that may reach port 22 of the nodes. Empty: nobody."
+  description = "IPv4 networks that may reach port 22 of the nodes. Empty: none."
   type        = list(string)
   default     = []
 
@@ -120,7 +120,7 @@ variable "ssh_cidrs" {
 }
 
 variable "client_cidrs" {
-  description = "IPv4 networks that may reach port 5432 of the nodes. Empty: only the nodes themselves."
+  description = "IPv4 networks that may reach port 5432 of the nodes, beside the nodes themselves. Empty: none."
   type        = list(string)
   default     = []
 
@@ -131,7 +131,7 @@ variable "client_cidrs" {
 }
 
 variable "subnet_ids" {
-  description = "Existing subnets of one VPC to place the nodes in, best in several zones. Empty: a VPC of the cluster's own."
+  description = "Existing subnets of one VPC to place the nodes in, preferably in several zones. Empty: the cluster gets its own VPC."
   type        = list(string)
   default     = []
 
@@ -142,19 +142,19 @@ variable "subnet_ids" {
 }
 
 variable "vpc_cidr" {
-  description = "Network of the cluster's own VPC, cut into 16 subnets, one a zone. Unused with subnet_ids."
+  description = "Network of the cluster's own VPC, divided into 16 subnets, one per zone. Ignored if subnet_ids is set."
   type        = string
   default     = "10.42.0.0/16"
 
   validation {
-    # A subnet must not be smaller than /28, and each is a sixteenth of the VPC.
+    # The smallest subnet is a /28, and each subnet is a sixteenth of the VPC.
     condition     = can(regex("/(1[6-9]|2[0-4])$", var.vpc_cidr)) && can(cidrnetmask(var.vpc_cidr)) && try(cidrsubnet(var.vpc_cidr, 0, 0) == var.vpc_cidr, false)
     error_message = "vpc_cidr must be an IPv4 network from /16 to /24 without host bits, for example \"10.42.0.0/16\"."
   }
 }
 
 variable "data_volume_size" {
-  description = "Size of each node's data volume in GiB. It can grow in place; EBS cannot shrink a volume."
+  description = "Size of each node's data volume in GiB. It can be increased in place; EBS cannot shrink a volume."
   type        = number
   default     = 20
 
@@ -165,19 +165,19 @@ variable "data_volume_size" {
 }
 
 variable "root_volume_size" {
-  description = "Size of each node's root volume in GiB: system, Docker images, logs. It can grow in place; EBS cannot shrink a volume."
+  description = "Size of each node's root volume (system, Docker images, logs) in GiB. It can be increased in place; EBS cannot shrink a volume."
   type        = number
   default     = 16
 
   validation {
-    # The Debian image itself takes 8 GiB.
+    # The Debian image itself requires 8 GiB.
     condition     = var.root_volume_size >= 8 && var.root_volume_size <= 16384 && floor(var.root_volume_size) == var.root_volume_size
     error_message = "root_volume_size must be a whole number of GiB from 8 to 16384."
   }
 }
 
 variable "tags" {
-  description = "Further tags for every resource."
+  description = "Additional tags for every resource."
   type        = map(string)
   default     = {}
 

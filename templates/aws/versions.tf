@@ -4,7 +4,7 @@ terraform {
   required_providers {
     aws = {
       source = "hashicorp/aws"
-      # 6.8 is the first release whose aws_instance knows force_destroy (see nodes.tf).
+      # 6.8 is the first release whose aws_instance has force_destroy (see nodes.tf).
       version = "~> 6.8"
     }
   }

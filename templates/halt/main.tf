@@ -1,7 +1,7 @@
-# Stops one instance by force: the fence of a failover whose old primary cannot be reached.
+# Force-stops one instance, to fence an old primary that cannot be reached before a failover.
 #
-# It has a directory and a state of its own, which nobody keeps. So it neither waits for the lock of a run that died
-# nor trips over anything else that changed in the cluster, and no later plan finds it.
+# It has its own directory and its own state, which is discarded. So it does not wait for the state lock of a run that
+# died, does not fail because of other changes in the cluster, and does not appear in later plans.
 
 terraform {
   required_version = ">= 1.5.6"
@@ -20,7 +20,7 @@ variable "region" {
 }
 
 variable "instance_id" {
-  description = "The instance to stop."
+  description = "ID of the instance to stop."
   type        = string
 }
 
@@ -32,11 +32,11 @@ resource "aws_ec2_instance_state" "node" {
   instance_id = var.instance_id
   state       = "stopped"
 
-  # An orderly stop waits for a system that hangs, and never ends on sick hardware. What had to be on disk for a
-  # commit is there: this is a power failure, as far as the data is concerned.
+  # A normal stop waits for an operating system that hangs, and never completes on failed hardware. For the data this
+  # is a power failure: everything that a commit requires is on disk.
   force = true
 
-  # Of an instance that is stopping already: the provider waits for that before it does anything.
+  # If the instance is already stopping, the provider first waits for that.
   timeouts {
     create = "2m"
   }
