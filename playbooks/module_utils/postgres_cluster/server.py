@@ -212,9 +212,11 @@ def require_role(spec: Spec, role: Optional[str] = None) -> None:
     if role == "primary":
         raise Problem(
             "%s takes writes of its own, though %s is to be the primary: nothing was changed on it. "
-            "Look at the cluster again" % (spec.node, spec.primary)
+            "The cluster has changed since it was observed: run again" % (spec.node, spec.primary)
         )
-    raise Problem("%s is in recovery, so it is not the primary; look at the cluster again" % spec.node)
+    raise Problem(
+        "%s is in recovery, so it is not the primary: the cluster has changed since it was observed, run again" % spec.node
+    )
 
 
 def wait_until_streaming(

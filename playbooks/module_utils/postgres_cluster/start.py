@@ -136,7 +136,7 @@ def _describe_conflict(spec: Spec) -> Optional[str]:
 def _start_primary(spec: Spec, image: Image) -> Outcome:
     if is_standby():
         raise Problem(
-            "%s holds data that comes back as a replica only: another run has fenced it. Check the cluster again" % DATA
+            "%s holds data that starts as a replica only: another run has fenced it. Run again to observe the cluster" % DATA
         )
     before = read_configuration()
     changed = bool(write_files(spec, image))
