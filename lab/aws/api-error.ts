@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
-/** What EC2 answers to a request that it refuses: a code and a sentence. */
+/** EC2's answer to a refused request: a code and a sentence. */
 export class ApiError extends Error {
   readonly code: string;
 
@@ -17,7 +17,7 @@ const STATUSES: { readonly [code: string]: number } = {
   InsufficientInstanceCapacity: 500,
 };
 
-/** The words in which the provider's SDK reports a refused request: `operation error EC2: RunInstances, …`. */
+/** The message with which the provider's SDK reports a refused request: `operation error EC2: RunInstances, …`. */
 export function describeRefusal(operation: string, error: ApiError): string {
   const status = STATUSES[error.code] ?? 400;
   const [service, call] = operation.includes(':') ? operation.split(':') : ['EC2', operation];
@@ -25,7 +25,7 @@ export function describeRefusal(operation: string, error: ApiError): string {
   return `${head}, RequestID: ${randomUUID()}, api error ${error.code}: ${error.message}`;
 }
 
-/** A failed step of a resource, in the provider's words; becomes one error diagnostic. */
+/** A failed step of a resource, with the provider's message; becomes one error diagnostic. */
 export class ProviderError extends Error {
   constructor(message: string) {
     super(message);
@@ -48,11 +48,11 @@ export async function call<Result>(
   }
 }
 
-// The real provider repeats for many minutes what is refused because of something that is being deleted. What the
-// lab deletes is gone in seconds.
+// The real provider retries for many minutes if a request is refused because of something that is being deleted.
+// The lab deletes within seconds.
 const PATIENCE_MS = 30_000;
 
-/** Like `call`, but a refusal with this code counts only if it lasts: something else may just be on its way out. */
+/** Like `call`, but retries a refusal with this code: the thing in the way may be about to disappear. */
 export async function callPatiently(
   doing: string,
   operation: string,

@@ -5,7 +5,7 @@ export interface Cidr {
   readonly bits: number;
 }
 
-/** The number behind a dotted IPv4 address, or undefined if it is not one. */
+/** The number of a dotted IPv4 address, or undefined if the text is not an address. */
 export function parseAddress(text: string): number | undefined {
   const parts = text.split('.');
   if (
@@ -22,7 +22,7 @@ export function writeAddress(address: number): string {
   return [24, 16, 8, 0].map((shift) => Math.floor(address / 2 ** shift) % 256).join('.');
 }
 
-/** Reads `10.0.0.0/16`; undefined if it is malformed or has bits set behind the prefix. */
+/** Reads `10.0.0.0/16`; returns undefined if it is malformed or has host bits set. */
 export function parseCidr(text: string): Cidr | undefined {
   const [, address = '', prefix = ''] = /^([\d.]+)\/(\d|[12]\d|3[0-2])$/.exec(text) ?? [];
   const first = parseAddress(address);

@@ -5,7 +5,7 @@ import type { Instance, Volume } from './world.ts';
 
 const SIX_HOURS = 6 * 3600 * 1000;
 
-/** The instance, or EC2's refusal for one that is not there. */
+/** Returns the instance; throws EC2's refusal if it does not exist. */
 export function findInstance(
   id: string,
   { world, region }: Pick<Context, 'world' | 'region'>,
@@ -17,7 +17,7 @@ export function findInstance(
   return found;
 }
 
-/** The volume, or EC2's refusal for one that is not there. */
+/** Returns the volume; throws EC2's refusal if it does not exist. */
 export function findVolume(
   id: string,
   { world, region }: Pick<Context, 'world' | 'region'>,
@@ -29,7 +29,7 @@ export function findVolume(
   return found;
 }
 
-/** The lowest free address of a network from the given offset on. */
+/** The lowest free address of a network, starting at the given offset. */
 function takeAddress(cidr: string, offset: number, taken: readonly (string | null)[]): string {
   const block = parseCidr(cidr);
   if (block === undefined) throw new ApiError('InvalidParameterValue', `${cidr} is no network`);
@@ -43,7 +43,7 @@ function takeAddress(cidr: string, offset: number, taken: readonly (string | nul
   );
 }
 
-/** A private address of the subnet; EC2 keeps the first four of each. */
+/** A private address of the subnet; EC2 reserves the first four of each. */
 export function takePrivateAddress(subnet: string, { world }: Pick<Context, 'world'>): string {
   const cidr = world.tables.subnets[subnet]?.cidr ?? '';
   const living = Object.values(world.tables.instances);
@@ -54,19 +54,19 @@ export function takePrivateAddress(subnet: string, { world }: Pick<Context, 'wor
   );
 }
 
-/** A public address that was not in use just now: as on EC2, a restarted instance comes back with another one. */
+/** A public address that was not in use just before: as on EC2, a restarted instance gets a different one. */
 export function takePublicAddress(
   { world }: Pick<Context, 'world'>,
   previous: string | null = null,
 ): string {
   const taken = Object.values(world.tables.instances).map(({ publicIp }) => publicIp);
-  // The first 256 are the lab's own: the computer that it runs on is the gateway .0.1, the registry is .0.2.
+  // The first 256 belong to the lab: the computer that it runs on is the gateway .0.1, the registry is .0.2.
   return takeAddress(world.internet, 256, [...taken, previous]);
 }
 
 /**
- * StopInstances, and the provider's waiting for its end. The public address is given back. A stop by force asks no
- * system to shut down; on sick hardware no other one comes to its end.
+ * StopInstances, and the provider's wait for its end. The public address is released. A forced stop asks no
+ * system to shut down; on broken hardware only a forced stop ends.
  */
 export async function stopInstance(
   id: string,
@@ -94,7 +94,7 @@ export async function stopInstance(
   context.world.save();
 }
 
-/** EC2's refusal to start a machine of a type of which it has none left in the zone; `message` as the request has it. */
+/** EC2's refusal to start a type for which the zone has no capacity; `message` depends on the request. */
 export function refuseShortage(
   type: string,
   { world }: Pick<Context, 'world'>,
@@ -104,7 +104,7 @@ export function refuseShortage(
   throw new ApiError('InsufficientInstanceCapacity', message);
 }
 
-/** StartInstances. An instance that had a public address gets another one. */
+/** StartInstances. An instance that had a public address gets a different one. */
 export async function startInstance(
   id: string,
   context: Context,
@@ -120,7 +120,7 @@ export async function startInstance(
   context.world.save();
 }
 
-/** TerminateInstances. Volumes stay unless they are to go with the instance. */
+/** TerminateInstances. Volumes stay unless they are deleted with the instance. */
 export async function terminateInstance(id: string, context: Context): Promise<void> {
   const instance = findInstance(id, context);
   if (instance.protected) {
@@ -187,7 +187,7 @@ export async function attachVolume(
   context.world.save();
 }
 
-/** DetachVolume; false if the machine does not let go because the volume is mounted. */
+/** DetachVolume; returns false if the machine does not release the volume because it is mounted. */
 export async function detachVolume(
   { volume: volumeId, force }: { volume: string; force: boolean },
   context: Context,
@@ -201,7 +201,7 @@ export async function detachVolume(
   return true;
 }
 
-/** ModifyVolume: a volume only grows, and rests for six hours after each modification. */
+/** ModifyVolume: a volume only grows, and cannot be modified again for six hours. */
 export async function modifyVolume(
   id: string,
   wanted: Partial<Pick<Volume, 'type' | 'size' | 'iops' | 'throughput'>>,
@@ -233,7 +233,7 @@ const SIZES: { readonly [type: string]: readonly [number, number] } = {
   standard: [1, 1024],
 };
 
-/** Refuses a size, rate or throughput that the volume's type cannot have. */
+/** Refuses a size, rate or throughput that the volume's type does not support. */
 export function refuseShape({
   type,
   size,
@@ -264,7 +264,7 @@ export function refuseShape({
   }
 }
 
-/** The rates that EC2 gives a volume whose creator names none. */
+/** The rates that EC2 assigns to a volume if the request names none. */
 export function chooseRates(
   type: string,
   size: number,

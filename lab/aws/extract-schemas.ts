@@ -1,13 +1,13 @@
 /**
- * Reads the schemas of the hashicorp/aws provider out of its published TypeScript bindings and writes `schemas.json`.
+ * Reads the schemas of the hashicorp/aws provider from its published TypeScript bindings and writes `schemas.json`.
  *
  * The bindings are generated from the provider's own schema, one module per resource. Each compiled module carries
- * its TypeScript in the source map, and there each attribute stands with its flags and its type:
+ * its TypeScript in the source map, which lists each attribute with its flags and its type:
  *
  *     // ami - computed: true, optional: true, required: false
  *     private _ami?: string;
  *
- * The package (37 MB) is no dependency of this project. To refresh the schemas:
+ * The package (37 MB) is not a dependency of this project. To refresh the schemas:
  *
  *     dir=$(mktemp -d) && (cd "$dir" && npm pack @cdktf/provider-aws@21 && tar xzf cdktf-provider-aws-*.tgz)
  *     node lab/aws/extract-schemas.ts "$dir/package"
@@ -48,7 +48,7 @@ const DATA_SOURCES = [
   'region',
 ];
 
-/** One attribute or block as a class of the bindings declares it. */
+/** One attribute or block as declared by a class of the bindings. */
 interface Member {
   readonly name: string;
   readonly computed: boolean;
@@ -76,7 +76,7 @@ function splitClasses(source: string): Map<string, string> {
   return classes;
 }
 
-/** How nested things are kept (`list`, `set`, `struct`), by the class that holds them. */
+/** How nested objects are stored (`list`, `set`, `struct`), by the class that holds them. */
 function readStorage(source: string): Map<string, string> {
   const storage = new Map<string, string>();
   const pattern = /type: "(\w+)",\s+storageClassType: "(\w+)"/g;
@@ -130,7 +130,7 @@ class Module {
   readonly #source: string;
   readonly #classes: Map<string, string>;
   readonly #storage: Map<string, string>;
-  /** The provider's own getters name no type: only the writer of its configuration does. */
+  /** The provider's own getters name no type; only the function that writes its configuration does. */
   readonly #providerTypes = new Map<string, CtyType>();
 
   constructor(source: string) {
@@ -147,7 +147,7 @@ class Module {
     return /providerVersion: '([\d.]+)'/.exec(this.#source)?.[1] ?? '';
   }
 
-  /** The block that the resource's, data source's or provider's own class describes. */
+  /** The block that the class of the resource, data source or provider describes. */
   readRoot(): Block {
     for (const [name, body] of this.#classes) {
       if (/extends cdktf\.Terraform(Resource|DataSource|Provider)/.test(body))

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What tells this process from a later one with the same number: when it started, in clock ticks since boot. */
+/** Distinguishes this process from a later one with the same number: its start time, in clock ticks since boot. */
 function readStart(pid: number): string | undefined {
   try {
     return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[19];
@@ -10,7 +10,7 @@ function readStart(pid: number): string | undefined {
   }
 }
 
-/** Two servers would overwrite each other's world. Throws if another one is alive; gives what unlocks. */
+/** Locks the world, which two servers would overwrite. Throws if another one runs; returns the unlock function. */
 export function lockWorld(directory: string): () => void {
   mkdirSync(directory, { recursive: true });
   const file = join(directory, 'server.pid');

@@ -16,19 +16,19 @@ import type { Context } from './resource.ts';
 import { serveProvider } from './server.ts';
 import { type Instance, type Tables, World } from './world.ts';
 
-/** How a world's EC2 is made. */
+/** Options of a world's EC2. */
 export interface AwsOptions {
-  /** Names the world: its folder `lab/.out/<world>`, its containers, networks and labels. */
+  /** The name of the world: of its folder `lab/.out/<world>`, its containers, networks and labels. */
   readonly world: string;
-  /** `containers` (default): machines really boot. `none`: an apply records them and starts nothing. */
+  /** `containers` (default): machines really boot. `none`: an apply only records them. */
   readonly instances?: 'containers' | 'none';
-  /** The Docker image that a Debian 12 machine image stands for; needed for containers. */
+  /** The Docker image that runs in place of a Debian 12 machine image; required for containers. */
   readonly hostImage?: string;
-  /** The registry that the machines' Docker asks first, e.g. `http://10.99.0.2:5000`. */
+  /** The registry that the machines' Docker tries first, e.g. `http://10.99.0.2:5000`. */
   readonly registryMirror?: string;
   /** First two bytes of the world's internet; default `10.99`, for 10.99.0.0/16. */
   readonly prefix?: string;
-  /** Where the world is kept; default `lab/.out/<world>/aws`. */
+  /** Where the world is stored; default `lab/.out/<world>/aws`. */
   readonly directory?: string;
 }
 
@@ -36,27 +36,27 @@ export interface AwsOptions {
 export interface Aws {
   /** The value of TF_REATTACH_PROVIDERS. */
   readonly reattach: string;
-  /** Everything that exists, for reading; after an edit by hand call `edit`. */
+  /** Everything that exists, for reading; use `edit` for changes. */
   readonly tables: Tables;
   listInstances(): InstanceView[];
   /** Restarts a machine's system, as RebootInstances does. */
   reboot(instanceId: string): Promise<void>;
-  /** Stops a machine; by force also one on sick hardware. */
+  /** Stops a machine; by force also one on broken hardware. */
   stopInstance(instanceId: string, options?: { force?: boolean }): Promise<void>;
   startInstance(instanceId: string): Promise<void>;
-  /** Ends a machine behind Terraform's back, termination protection or not. */
+  /** Terminates a machine outside Terraform, even with termination protection. */
   terminate(instanceId: string): Promise<void>;
-  /** Changes the world behind Terraform's back, e.g. a security group's rules; ports follow. */
+  /** Changes the world outside Terraform, e.g. a security group's rules; ports follow. */
   edit(change: (tables: Tables) => void): Promise<void>;
-  /** Publishes a Debian 12 machine image that is newer than all others, in both architectures; gives their ids. */
+  /** Publishes a Debian 12 machine image that is newer than all others, in both architectures; returns their ids. */
   publishImage(region: string, build: string): string[];
   /** Stops answering; machines and volumes stay. */
   stop(): Promise<void>;
-  /** Removes all that the world is made of: machines, volumes, networks, loop devices, files. */
+  /** Removes everything in the world: machines, volumes, networks, loop devices, files. */
   destroyEverything(): Promise<void>;
 }
 
-/** A machine as tests and the demo look at it. */
+/** A machine as tests and the demo see it. */
 export interface InstanceView {
   readonly id: string;
   readonly name: string;
@@ -86,8 +86,8 @@ function makeDebian(region: string, build: string, architecture: Image['architec
 }
 
 /**
- * Starts the stand-in: an EC2 whose contents outlive it and a Terraform provider in front of it.
- * Terraform must run in another process than this one, and not synchronously from it.
+ * Starts the stand-in: an EC2 whose contents outlive the process and a Terraform provider in front of it.
+ * Run Terraform in another process and asynchronously.
  */
 export async function startAws(options: AwsOptions): Promise<Aws> {
   const { world: name, directory = locateWorld(options.world), prefix = '10.99' } = options;
@@ -137,7 +137,7 @@ export async function startAws(options: AwsOptions): Promise<Aws> {
   };
 }
 
-/** Terminates a machine, protected or not. */
+/** Terminates a machine, even if it is protected. */
 async function endInstance(id: string, context: Context): Promise<void> {
   ec2.findInstance(id, context).protected = false;
   await ec2.terminateInstance(id, context);
@@ -165,7 +165,7 @@ async function startCompute(
     prefix,
     ...(registryMirror !== undefined && { registryMirror }),
   });
-  // A machine whose container somebody removed was terminated, for all that EC2 can tell.
+  // EC2 considers a machine terminated if its container was removed.
   const lose = async (id: string) => {
     const region = world.tables.instances[id]?.region ?? '';
     if (compute.isLost(id)) await endInstance(id, { world, compute, region });
@@ -179,7 +179,7 @@ async function startCompute(
   return { compute, unwatch };
 }
 
-/** Removes all of a world without starting it: machines, volumes, networks, loop devices, files. */
+/** Removes everything in a world without starting it: machines, volumes, networks, loop devices, files. */
 export async function destroyAws({
   world,
   directory = locateWorld(world),

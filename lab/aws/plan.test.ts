@@ -65,7 +65,7 @@ const made: Fields = {
   disk: [{ encrypted: true, keep: false }],
 };
 
-/** Plans a configuration on top of what is recorded, with Terraform's own merge of both. */
+/** Plans a configuration on top of the recorded state, with Terraform's own merge of both. */
 function plan(
   config: Fields,
   prior: Fields | null = null,
@@ -91,8 +91,8 @@ function plan(
   });
 }
 
-describe('a new resource', () => {
-  test('has what is configured, the defaults, and unknown values for the rest', () => {
+describe('the plan of a new resource', () => {
+  test('has the configured values, the defaults, and unknown values for the rest', () => {
     expect(plan({ name: 'a', peers: ['q', 'p'] }).planned).toEqual({
       id: UNKNOWN,
       name: 'a',
@@ -107,19 +107,19 @@ describe('a new resource', () => {
     });
   });
 
-  test('a configured block has defaults and unknown values inside', () => {
+  test('has defaults and unknown values inside a configured block', () => {
     expect(plan({ disk: [{ encrypted: null, keep: null }] }).planned.disk).toEqual([
       { encrypted: UNKNOWN, keep: false },
     ]);
   });
 
-  test('never has anything to replace', () => {
+  test('never requires a replacement', () => {
     expect(plan({ name: 'a' }).replace).toEqual([]);
   });
 });
 
-describe('an existing resource', () => {
-  test('unchanged plans to itself, whatever the order of a set', () => {
+describe('the plan of an existing resource', () => {
+  test('has no changes if nothing changed, in any order of a set', () => {
     const { planned, replace } = plan({ name: 'a', peers: ['q', 'p'], disk: [] }, made);
     expect({ ...planned, peers: made.peers }).toEqual(made);
     expect(replace).toEqual([]);
@@ -141,14 +141,14 @@ describe('an existing resource', () => {
     expect(plan({ name: 'a', peers: ['p', 'q'], ...config }, made).replace).toEqual(expected);
   });
 
-  test('empty and absent are the same to the older SDK, and different to the framework', () => {
+  test('treats empty and absent as equal for the older SDK, and as different for the framework', () => {
     const prior = { ...made, tags: {}, peers: [] };
     expect(plan({ name: 'a' }, prior).planned).toMatchObject({ tags: {}, peers: [] });
     const framework = plan({ name: 'a' }, prior, { rules: { ...rules, framework: true } });
     expect(framework.planned).toMatchObject({ tags: null, peers: null });
   });
 
-  test('what is not set inside a list of objects is empty', () => {
+  test('has empty values for what is not set inside a list of objects', () => {
     const { planned } = plan({ name: 'a', rules: [{ cidr: '10.0.0.0/8', port: null }] }, made);
     expect(planned.rules).toEqual([{ cidr: '10.0.0.0/8', port: 0 }]);
   });

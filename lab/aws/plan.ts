@@ -9,21 +9,21 @@ import {
   type Value,
 } from './values.ts';
 
-/** What the bindings do not tell of a resource and what decides how the real provider plans it. */
+/** How the real provider plans a resource, as far as the bindings do not say. */
 export interface Rules {
   /** Arguments whose change replaces the resource; a dot leads into a block (`root_block_device.encrypted`). */
   readonly forceNew: readonly string[];
-  /** What the provider assumes for an argument that is not set. */
+  /** The provider's defaults of arguments that are not set. */
   readonly defaults?: { readonly [path: string]: Value };
-  /** How the provider spells an argument before it compares it. */
+  /** How the provider normalises an argument before it compares it. */
   readonly spellings?: { readonly [path: string]: (value: string) => string };
-  /** Blocks that the provider fills in where the configuration has none. */
+  /** Blocks that the provider fills in if the configuration has none. */
   readonly computedBlocks?: readonly string[];
-  /** True for resources that are written with the newer plugin framework: no leniency between null and empty. */
+  /** True for resources of the newer plugin framework, which distinguishes null and empty. */
   readonly framework?: boolean;
 }
 
-/** One step list from the resource down to the value that forces a replacement. */
+/** A list of steps from the resource down to the value that forces a replacement. */
 export type Path = readonly (string | number)[];
 
 export interface PlanRequest {
@@ -31,7 +31,7 @@ export interface PlanRequest {
   readonly rules: Rules;
   /** The recorded state; null when the resource is to be created. */
   readonly prior: Fields | null;
-  /** Terraform's own merge of configuration and prior state. */
+  /** Terraform's own merge of the configuration and the prior state. */
   readonly proposed: Fields;
   readonly config: Fields;
   /** The provider's region and default tags; null for resources without tags. */
@@ -45,8 +45,8 @@ export interface Plan {
 }
 
 /**
- * Plans a create or an update as the real provider does: computed values are unknown until they are made and stay
- * as they are afterwards, defaults are filled in, `tags_all` follows from the tags. Pure.
+ * Plans a create or an update as the real provider does: computed values are unknown until they are set and keep
+ * their value afterwards, defaults are filled in, `tags_all` follows from the tags. Pure.
  */
 export function planResource(request: PlanRequest): Plan {
   const { block, rules, prior, config } = request;
@@ -121,7 +121,7 @@ function planAttribute({ rules }: PlanRequest, level: Level, { name, path }: Mem
   return rules.framework ? proposed : fillObjects(proposed, attribute?.type);
 }
 
-/** Inside lists of objects the older plugin SDK knows no null: what is not set is empty. */
+/** Inside lists of objects the older plugin SDK has no null: values that are not set are empty. */
 function fillObjects(value: Value, type: CtyType | undefined): Value {
   if (
     !Array.isArray(value) ||
@@ -186,7 +186,7 @@ function planTagsAll(tags: Value, { prior, defaultTags, rules }: PlanRequest): V
 }
 
 function findReplacements({ block, rules, prior, proposed }: PlanRequest): Path[] {
-  // Since provider version 6 every resource has a region of its own, and a change of it makes a new one.
+  // Since provider version 6 every resource has its own region, and a change of it replaces the resource.
   const paths = 'region' in block.attributes ? ['region', ...rules.forceNew] : rules.forceNew;
   return paths.flatMap((path) =>
     findChanges(path.split('.'), { block, prior: prior ?? {}, planned: proposed }),
@@ -204,7 +204,7 @@ function findChanges(
     return isSame(before, after, block.attributes[name]?.type) ? [] : [[name]];
   }
   if (!Array.isArray(before) || !Array.isArray(after)) return [];
-  // An element of a set has no address: the set itself is what forces the replacement.
+  // An element of a set has no address: the set itself forces the replacement.
   if (nested.nesting === 'set') return isSame(before, after, ['set', 'string']) ? [] : [[name]];
   return after.flatMap((item, index) => {
     const old = before[index];

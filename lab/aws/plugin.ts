@@ -1,5 +1,5 @@
-// The stand-in as a program that Terraform starts, as it starts the real provider: installed from a mirror, checked
-// against a lock file, spoken to over mutual TLS (go-plugin's handshake). It serves a world without machines.
+// The stand-in as a program that Terraform starts like the real provider: installed from a mirror, verified against
+// a lock file, connected over mutual TLS (go-plugin's handshake). It serves a world without machines.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { ServerCredentials } from '@grpc/grpc-js';
@@ -25,7 +25,7 @@ const certificate = readFileSync(values.certificate);
 const world = new World(values.directory, '10.99.0.0/16');
 const server = createProviderServer(new Provider(world, noCompute).methods, { log: values.log });
 const pass = (bytes: Buffer): Buffer => bytes;
-// Terraform says that it needs the program no longer; without an answer it waits and then kills it.
+// Terraform says that it no longer needs the program; without an answer it waits and then kills it.
 server.addService(
   {
     Shutdown: {

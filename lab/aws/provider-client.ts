@@ -15,9 +15,9 @@ import {
 } from './values.ts';
 import { World } from './world.ts';
 
-/** What the provider's resources and data sources look like. */
+/** The schemas of the provider's resources and data sources. */
 export const SCHEMAS = loadSchemas();
-/** A public key that EC2 takes. */
+/** A public key that EC2 accepts. */
 export const KEY =
   'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1v1yVhVJwWbYl5rJqk1H0m2eQ8b2T1ZsTzY0bXb0aS lab';
 
@@ -45,7 +45,7 @@ function demand({ diagnostics = [] }: Answer): void {
   if (diagnostics.length > 0) throw new Error(diagnostics.map(({ summary }) => summary).join('\n'));
 }
 
-/** A new AWS without machines behind the provider, which is asked as Terraform asks it. */
+/** A new AWS without machines behind the provider, which is called as Terraform calls it. */
 export class ProviderClient {
   readonly #directory = mkdtempSync(join(tmpdir(), 'pgca-aws-unit-'));
   #world = new World(this.#directory);
@@ -53,26 +53,26 @@ export class ProviderClient {
 
   private constructor() {}
 
-  /** A provider that is configured for us-east-1. */
+  /** Returns a provider that is configured for us-east-1. */
   static async open(): Promise<ProviderClient> {
     const client = new ProviderClient();
     await client.restart();
     return client;
   }
 
-  /** Removes what was recorded. */
+  /** Removes the recorded world. */
   close(): void {
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
-  /** Goes on in another process, as it were, from what was written. */
+  /** Reloads the written world, as another process would. */
   async restart(): Promise<void> {
     this.#world = new World(this.#directory);
     this.#provider = new Provider(this.#world, noCompute);
     demand(await this.configure('us-east-1', { Cluster: 'lab' }));
   }
 
-  /** What there is, as the lab records it. */
+  /** Everything that exists, as the lab records it. */
   get tables() {
     return this.#world.tables;
   }
@@ -84,7 +84,7 @@ export class ProviderClient {
     return answer as Answer;
   }
 
-  /** Asks for a plan as Terraform does: what is computed and not configured keeps its recorded value. */
+  /** Asks for a plan as Terraform does: a computed value that is not configured keeps its recorded value. */
   async plan(type: string, given: Fields, prior: Fields | null = null) {
     const block = SCHEMAS.resources[type];
     if (block === undefined) throw new Error(`no ${type}`);
@@ -106,7 +106,7 @@ export class ProviderClient {
     return { planned: unpack(answer.planned_state), replace, config };
   }
 
-  /** Plans and applies; throws the first diagnostic's summary. Gives the new state. */
+  /** Plans and applies; throws the first diagnostic's summary. Returns the new state. */
   async apply(type: string, given: Fields, prior: Fields | null = null): Promise<Fields> {
     const { planned, config } = await this.plan(type, given, prior);
     const answer = await this.#ask('ApplyResourceChange', {
@@ -131,7 +131,7 @@ export class ProviderClient {
     );
   }
 
-  /** The state as it is by now; null where the thing is gone. */
+  /** The current state; null if the thing no longer exists. */
   async refresh(type: string, state: Fields): Promise<Value> {
     const { new_state } = await this.#ask('ReadResource', {
       type_name: type,
@@ -140,7 +140,7 @@ export class ProviderClient {
     return decodeValue(new_state?.msgpack);
   }
 
-  /** Reads a data source; throws as `apply` does. */
+  /** Reads a data source; throws like `apply`. */
   async read(type: string, given: Fields): Promise<Fields> {
     const block = SCHEMAS.data_sources[type];
     if (block === undefined) throw new Error(`no ${type}`);
@@ -152,7 +152,7 @@ export class ProviderClient {
     return unpack(answer.state);
   }
 
-  /** Has a configuration validated; gives the answer, diagnostics and all. */
+  /** Validates a configuration; returns the answer with its diagnostics. */
   validate(type: string, given: Fields): Promise<Answer> {
     const block = SCHEMAS.resources[type];
     if (block === undefined) throw new Error(`no ${type}`);
@@ -160,13 +160,13 @@ export class ProviderClient {
     return this.#ask('ValidateResourceTypeConfig', { type_name: type, config });
   }
 
-  /** Configures the provider for a region and default tags; gives the answer, diagnostics and all. */
+  /** Configures the provider for a region and default tags; returns the answer with its diagnostics. */
   configure(region: string, tags: { [key: string]: string } = {}): Promise<Answer> {
     const config = shapeFields({ region, default_tags: [{ tags }] }, SCHEMAS.provider);
     return this.#ask('Configure', { config: pack(config) });
   }
 
-  /** A VPC with one subnet, a security group and a key pair: what an instance needs. */
+  /** A VPC with one subnet, a security group and a key pair: what an instance requires. */
   async makeNetwork() {
     const vpc = await this.apply('aws_vpc', { cidr_block: '10.42.0.0/16' });
     const subnet = await this.apply('aws_subnet', {

@@ -9,7 +9,7 @@ beforeEach(async () => {
 afterEach(() => aws.close());
 
 describe('an instance', () => {
-  test('is recorded with what EC2 gives it', async () => {
+  test('is recorded with the values that EC2 sets', async () => {
     const { launch, group } = await aws.makeNetwork();
     const state = await aws.apply('aws_instance', { ...launch, tags: { Name: 'node-1' } });
     expect(state).toMatchObject({
@@ -29,7 +29,7 @@ describe('an instance', () => {
     ).toEqual(state);
   });
 
-  test('of another type is stopped and started and gets another public address', async () => {
+  test('of another type is stopped and started and gets a different public address', async () => {
     const { launch } = await aws.makeNetwork();
     const before = await aws.apply('aws_instance', launch);
     const other = { ...launch, instance_type: 't3.large' };
@@ -122,7 +122,7 @@ describe('an instance', () => {
     });
   });
 
-  test('that is protected stays, unless force_destroy was applied before', async () => {
+  test('that is protected stays unless force_destroy was applied before', async () => {
     const { launch } = await aws.makeNetwork();
     const guarded = await aws.apply('aws_instance', { ...launch, disable_api_termination: true });
     await expect(aws.destroy('aws_instance', guarded)).rejects.toThrow(
@@ -137,7 +137,7 @@ describe('an instance', () => {
     expect(await aws.refresh('aws_instance', forced)).toBe(null);
   });
 
-  test('ten at once get ten addresses', async () => {
+  test('gets its own address when ten are created at once', async () => {
     const { launch } = await aws.makeNetwork();
     const all = await Promise.all(
       Array.from({ length: 10 }, () => aws.apply('aws_instance', launch)),
@@ -175,7 +175,7 @@ describe('a volume', () => {
     );
   });
 
-  test('with other timeouts alone is no change; the next one has them', async () => {
+  test('does not change with its timeouts alone; the next change records them', async () => {
     const before = await aws.apply('aws_ebs_volume', disk);
     const patient: Fields = { ...disk, timeouts: { delete: '3h' } };
     expect((await aws.plan('aws_ebs_volume', patient, before)).planned).toEqual(before);
@@ -187,7 +187,7 @@ describe('a volume', () => {
     });
   });
 
-  test('never shrinks, and rests after growing', async () => {
+  test('never shrinks, and cannot be modified again after growing', async () => {
     const small = await aws.apply('aws_ebs_volume', disk);
     await expect(aws.apply('aws_ebs_volume', { ...disk, size: 10 }, small)).rejects.toThrow(
       'New size cannot be smaller than existing size',
@@ -207,7 +207,7 @@ describe('a volume', () => {
     await expect(aws.apply('aws_ebs_volume', { ...disk, ...change })).rejects.toThrow(words);
   });
 
-  test('attaches in its own zone, once, and shows up on the instance', async () => {
+  test('attaches in its own zone, once, and appears on the instance', async () => {
     const { launch } = await aws.makeNetwork();
     const node = await aws.apply('aws_instance', launch);
     const volume = await aws.apply('aws_ebs_volume', disk);
@@ -232,7 +232,7 @@ describe('a volume', () => {
     expect(await aws.refresh('aws_ebs_volume', volume)).toMatchObject({ id: volume.id });
   });
 
-  test('leaves a snapshot if it is to', async () => {
+  test('leaves a snapshot if one is requested', async () => {
     const state = await aws.apply('aws_ebs_volume', { ...disk, final_snapshot: true });
     await aws.destroy('aws_ebs_volume', state);
     expect(Object.values(aws.tables.snapshots)).toMatchObject([{ volume: state.id, size: 20 }]);

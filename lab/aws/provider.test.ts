@@ -64,7 +64,7 @@ describe('networks', () => {
     await expect(aws.apply(type, { ...inside, ...given })).rejects.toThrow(words);
   });
 
-  test('a rule is refused twice, and normalised once', async () => {
+  test('a conflicting rule is refused, and a valid rule is normalised', async () => {
     const { group } = await aws.makeNetwork();
     const rule: Fields = {
       security_group_id: group.id ?? null,
@@ -99,7 +99,7 @@ describe('networks', () => {
   });
 });
 
-describe('data sources', () => {
+describe('a data source finds', () => {
   const filter = (name: string, ...values: string[]): Fields => ({ name, values });
 
   test('the newest image of a name', async () => {
@@ -123,7 +123,7 @@ describe('data sources', () => {
     ).rejects.toThrow("The filter 'colour' is invalid");
   });
 
-  test('zones by name, and those that have a type', async () => {
+  test('zones by name, and the zones that offer a type', async () => {
     const zones = await aws.read('aws_availability_zones', {
       exclude_names: ['us-east-1f'],
       filter: [filter('opt-in-status', 'opt-in-not-required')],
@@ -165,13 +165,13 @@ describe('data sources', () => {
   });
 });
 
-test('what was made survives the process', async () => {
+test('the world survives the process', async () => {
   const { vpc } = await aws.makeNetwork();
   await aws.restart();
   expect(await aws.refresh('aws_vpc', vpc)).toEqual(vpc);
 });
 
-test('a thing of another region is read, changed and deleted there', async () => {
+test('a resource of another region is read, changed and deleted there', async () => {
   const { vpc } = await aws.makeNetwork();
   await aws.configure('eu-west-1', { Cluster: 'lab' });
   expect(await aws.refresh('aws_vpc', vpc)).toEqual(vpc);

@@ -22,7 +22,7 @@ interface DynamicValue {
   readonly msgpack?: Uint8Array;
 }
 
-/** What a request of the protocol may carry; each call reads its own part. */
+/** The fields of the protocol's requests; each call reads its own part. */
 interface Request {
   readonly type_name?: string;
   readonly id?: string;
@@ -85,7 +85,7 @@ function findResource(type: string): { resource: Resource; block: Block } {
   return { resource, block: findBlock(type, 'resources') };
 }
 
-/** What is still unknown when a step fails is recorded as empty. */
+/** Replaces values that are still unknown when a step fails by empty ones. */
 function dropUnknown(value: Value): Value {
   if (value === UNKNOWN) return null;
   if (Array.isArray(value)) return value.map(dropUnknown);
@@ -95,7 +95,7 @@ function dropUnknown(value: Value): Value {
 
 /**
  * The provider of one Terraform process. Every Terraform run starts its own connection and configures it, but a
- * reattached provider has one server for them all: the last configuration holds.
+ * reattached provider has one server for them all: the last configuration applies.
  */
 export class Provider {
   readonly #world: World;
@@ -170,7 +170,7 @@ export class Provider {
     return { upgraded_state: writeValue(shapeFields(raw, findBlock(type_name, 'resources'))) };
   }
 
-  /** The recorded state brought up to date with the world; null if the thing is gone. */
+  /** The recorded state updated from the world; null if the thing is gone. */
   #refresh(type: string, recorded: Fields, context: Context): Fields | null {
     const { resource, block } = findResource(type);
     const id = text(recorded.id);
@@ -183,7 +183,7 @@ export class Provider {
     return shapeFields(merged, block);
   }
 
-  /** A thing's tags as state has them: `tags` are those that do not come from the provider's default tags. */
+  /** A thing's tags as stored in the state: `tags` are those that do not come from the provider's default tags. */
   #showTags(all: Tags, recorded: Fields): Fields {
     const configured = isFields(recorded.tags) ? recorded.tags : {};
     const own = Object.entries(all).filter(
@@ -236,7 +236,7 @@ export class Provider {
     const prior = readFields(prior_state);
     const planned = readFields(planned_state);
     const legacy_type_system = resource.rules.framework !== true;
-    // What is recorded when a step fails: nothing was made, the old state, or what was made so far.
+    // Recorded if a step fails: nothing, the old state, or what was created so far.
     let state: Fields | null = prior;
     try {
       const context = this.#context((planned ?? prior)?.region);

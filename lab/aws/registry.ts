@@ -36,7 +36,7 @@ export const resources: { readonly [type: string]: Resource } = {
   aws_vpc_security_group_ingress_rule: ingressRule,
 };
 
-/** Reads one data source: its configuration to the attributes that it exports. */
+/** Reads one data source: maps its configuration to the attributes that it exports. */
 export type DataSource = (config: Fields, context: Context) => Promise<Fields>;
 
 /** Every data source of the stand-in. */

@@ -3,7 +3,7 @@ import type { Rules } from './plan.ts';
 import { type Fields, isFields, type Value } from './values.ts';
 import type { Tags, World } from './world.ts';
 
-/** What every operation on a resource may need. */
+/** The context of every operation on a resource. */
 export interface Context {
   readonly world: World;
   readonly compute: Compute;
@@ -18,7 +18,7 @@ export interface Change {
   readonly config: Fields;
 }
 
-/** A mistake in a configuration that can be told without asking EC2. */
+/** A mistake in a configuration that is found without asking EC2. */
 export interface Problem {
   readonly summary: string;
   readonly detail: string;
@@ -26,24 +26,24 @@ export interface Problem {
 }
 
 /**
- * One resource type: how it is planned (`rules`) and how it is made, read, changed and unmade in the world.
- * Tags are handled for all of them alike: `create` finds the complete ones in `planned.tags_all`.
+ * One resource type: how it is planned (`rules`) and how it is created, read, changed and deleted in the world.
+ * Tags are handled the same way for all: `create` finds the complete ones in `planned.tags_all`.
  */
 export interface Resource {
   readonly rules: Rules;
   validate?(config: Fields): Problem[];
-  /** Last word on the plan of an update: marks what the change makes unknown; gives extra paths that force a replacement. */
+  /** Adjusts the plan of an update: marks dependent values as unknown; returns extra paths that force a replacement. */
   adjust?(change: Change, context: Context): string[];
-  /** Makes it and gives its id. `record` tells the id earlier, so that what fails afterwards leaves a tainted resource. */
+  /** Creates it and returns its id. `record` saves the id earlier, so a later failure leaves a tainted resource. */
   create(planned: Fields, context: Context, record: (id: string) => void): Promise<string>;
-  /** The attributes as the world has them now, or undefined if it is gone. Those left out keep their recorded value. */
+  /** The current attributes in the world, or undefined if it is gone. Omitted ones keep their recorded value. */
   read(id: string, context: Context, recorded: Fields): Fields | undefined;
-  /** Applies the differences and gives the id if it became another one. */
+  /** Applies the differences and returns the id if it changed. */
   update?(id: string, change: Change, context: Context): Promise<string | undefined>;
   delete(id: string, recorded: Fields, context: Context): Promise<void>;
-  /** The tags of the thing, to be written to; absent for resources without tags. */
+  /** The tags of the thing, writable; absent for resources without tags. */
   tags?(id: string, context: Context): { tags: Tags } | undefined;
-  /** What to start from when an existing thing is imported by its id. */
+  /** The initial values when an existing thing is imported by its id. */
   import?(id: string): Fields;
 }
 
@@ -67,13 +67,13 @@ export function numberOrNull(value: Value | undefined): number | null {
   return typeof value === 'number' ? value : null;
 }
 
-/** The first element of a block that may stand at most once, or no values. */
+/** The first element of a block that may occur at most once, or no values. */
 export function firstBlock(value: Value | undefined): Fields {
   const first = Array.isArray(value) ? value[0] : undefined;
   return isFields(first) ? first : {};
 }
 
-/** The planned tags with the provider's default tags among them. */
+/** The planned tags including the provider's default tags. */
 export function readTags(planned: Fields): Tags {
   return isFields(planned.tags_all) ? { ...(planned.tags_all as Tags) } : {};
 }

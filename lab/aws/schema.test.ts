@@ -4,12 +4,12 @@ import { type Block, loadSchemas, toProtocolBlock } from './schema.ts';
 
 const schemas = loadSchemas();
 
-test('what is served has a schema and what has a schema is served', () => {
+test('every served resource has a schema, and every schema is served', () => {
   expect(Object.keys(resources).sort()).toEqual(Object.keys(schemas.resources).sort());
   expect(Object.keys(dataSources).sort()).toEqual(Object.keys(schemas.data_sources).sort());
 });
 
-test('the schemas say where they are from', () => {
+test('the schemas name their source', () => {
   expect(schemas.source).toMatch(/^npm @cdktf\/provider-aws@21\./);
   expect(schemas.provider_version).toMatch(/^6\.\d+\.\d+$/);
 });
@@ -43,7 +43,7 @@ test('blocks are nested as in the documentation', () => {
   expect(schemas.provider.blocks.default_tags).toMatchObject({ nesting: 'list' });
 });
 
-describe('rules', () => {
+describe('planning rules', () => {
   /** Follows `block.attribute` into the schema. */
   function find(block: Block | undefined, [name = '', ...rest]: string[]): unknown {
     if (rest.length > 0) return find(block?.blocks[name]?.block, rest);
@@ -64,7 +64,7 @@ describe('rules', () => {
   });
 });
 
-test('the protocol gets types as JSON and nesting as numbers', () => {
+test('the protocol receives types as JSON and nesting as numbers', () => {
   const block: Block = {
     attributes: { tags: { type: ['map', 'string'], optional: true } },
     blocks: { disk: { nesting: 'set', min: 1, block: { attributes: {}, blocks: {} } } },

@@ -17,7 +17,7 @@ export interface Attribute {
   readonly computed?: boolean;
 }
 
-/** A block inside a block and how often it may stand there. */
+/** A nested block and how often it may occur. */
 export interface NestedBlock {
   readonly nesting: 'single' | 'list' | 'set';
   readonly min?: number;
@@ -30,7 +30,7 @@ export interface Block {
   readonly blocks: { readonly [name: string]: NestedBlock };
 }
 
-/** What `schemas.json` holds; written by `extract-schemas.ts`. */
+/** The contents of `schemas.json`, which `extract-schemas.ts` writes. */
 export interface Schemas {
   readonly source: string;
   readonly provider_version: string;
@@ -39,14 +39,14 @@ export interface Schemas {
   readonly data_sources: { readonly [name: string]: Block };
 }
 
-/** Reads the schemas of the real provider that stand beside this file. */
+/** Reads the schemas of the real provider from `schemas.json`. */
 export function loadSchemas(): Schemas {
   return JSON.parse(readFileSync(join(import.meta.dirname, 'schemas.json'), 'utf8'));
 }
 
 const NESTING_CODES = { single: 1, list: 2, set: 3 } as const;
 
-/** A block as protocol 5's `Schema.Block` message wants it: types as JSON bytes, nesting as its enum's number. */
+/** A block as protocol 5's `Schema.Block` message: types as JSON bytes, nesting as the enum's number. */
 export function toProtocolBlock(block: Block): object {
   return {
     attributes: Object.entries(block.attributes).map(([name, { type, ...flags }]) => ({

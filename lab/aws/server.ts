@@ -24,7 +24,7 @@ function loadService() {
   return tfplugin5.Provider.service;
 }
 
-/** One line per call: when, what, for which type, how long, and what went wrong. */
+/** One line per call: time, method, type, duration, and the error. */
 function writeLog(
   log: string,
   entry: { name: string; type: string; started: number; response: object },
@@ -36,13 +36,13 @@ function writeLog(
   appendFileSync(log, `${new Date().toISOString()} ${name} ${type} ${took} ms${tail}\n`);
 }
 
-/** Registers the methods of the plugin protocol with a server that is still to be bound; calls are logged to the file. */
+/** Registers the methods of the plugin protocol with an unbound server; calls are logged to the file. */
 export function createProviderServer(
   methods: { readonly [name: string]: Method },
   { log }: { log: string },
 ): Server {
   mkdirSync(dirname(log), { recursive: true });
-  // A whole schema or state goes in one message.
+  // A whole schema or state is one message.
   const size = 64 * 1024 * 1024;
   const server = new Server({
     'grpc.max_receive_message_length': size,
@@ -75,7 +75,7 @@ export function createProviderServer(
   return server;
 }
 
-/** Binds a server; gives its port, 0 for a socket. Throws if the address cannot be bound. */
+/** Binds a server; returns its port, 0 for a socket. Throws if the address cannot be bound. */
 export function bindServer(
   server: Server,
   address: string,
@@ -89,7 +89,7 @@ export function bindServer(
 }
 
 /**
- * Serves the methods over gRPC on a Unix socket, as Terraform expects of a provider that runs under a debugger.
+ * Serves the methods over gRPC on a Unix socket, as Terraform expects from a provider that runs under a debugger.
  * Calls are logged to the file. Throws if the socket cannot be bound.
  */
 export async function serveProvider(

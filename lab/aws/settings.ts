@@ -4,13 +4,13 @@ import { firstBlock, text } from './resource.ts';
 import { type Fields, isFields } from './values.ts';
 import type { Tags } from './world.ts';
 
-/** A provider configuration: which region, which tags on everything. */
+/** A provider configuration: the region, and the tags of all resources. */
 export interface Settings {
   readonly region: string;
   readonly defaultTags: Tags;
 }
 
-/** Takes a provider block's values; what they leave out comes from the environment, as with the real provider. */
+/** Reads a provider block's values; missing ones come from the environment, as with the real provider. */
 export function readSettings(config: Fields): Settings {
   const tags = firstBlock(config.default_tags).tags;
   return {
@@ -19,7 +19,7 @@ export function readSettings(config: Fields): Settings {
   };
 }
 
-/** Throws a ProviderError for a region that is none, or that the account's credentials do not work in. */
+/** Throws a ProviderError if the region does not exist or refuses the account's credentials. */
 export function checkSettings({ region }: Settings, config: Fields): void {
   if (region === '') throw new ProviderError('invalid AWS Region: ');
   const found = findRegion(region);

@@ -86,11 +86,11 @@ afterAll(async () => {
 const summarise = (changes: Awaited<ReturnType<Workspace['plan']>>) =>
   changes.map(({ address, actions }) => `${address} ${actions}`).sort();
 
-test('after an apply nothing is left to do', { timeout: 20_000 }, async () => {
+test('a plan after an apply has no changes', { timeout: 20_000 }, async () => {
   expect(await workspace.plan()).toEqual([]);
 });
 
-test('another default tag changes every tagged resource in place', {
+test('a changed default tag updates every tagged resource in place', {
   timeout: 20_000,
 }, async () => {
   expect(summarise(await workspace.plan('-var=tag=b'))).toEqual([
@@ -102,7 +102,7 @@ test('another default tag changes every tagged resource in place', {
   ]);
 });
 
-test('another type is an update in place that Terraform shows as harmless', {
+test('a changed type is an update in place that Terraform shows as harmless', {
   timeout: 20_000,
 }, async () => {
   const [change, ...others] = await workspace.plan('-var=type=t3.medium');
@@ -113,7 +113,9 @@ test('another type is an update in place that Terraform shows as harmless', {
   });
 });
 
-test('another architecture replaces, and says why', { timeout: 20_000 }, async () => {
+test('a changed architecture replaces the instance, and the plan says why', {
+  timeout: 20_000,
+}, async () => {
   const changes = await workspace.plan('-var=type=t4g.small');
   expect(changes.find(({ address }) => address === 'aws_instance.node')).toMatchObject({
     actions: 'delete,create',
@@ -121,7 +123,7 @@ test('another architecture replaces, and says why', { timeout: 20_000 }, async (
   });
 });
 
-test('EC2 refuses in its own words', { timeout: 20_000 }, async () => {
+test('refusals have the messages of EC2', { timeout: 20_000 }, async () => {
   const words = await workspace.refuse(
     '-var=type=t4g.small',
     '-replace=aws_volume_attachment.data',
@@ -132,7 +134,7 @@ test('EC2 refuses in its own words', { timeout: 20_000 }, async () => {
   await workspace.apply();
 });
 
-test('what happens behind its back shows in the plan', { timeout: 20_000 }, async () => {
+test('changes outside Terraform appear in the plan', { timeout: 20_000 }, async () => {
   const [node] = aws.listInstances();
   await aws.terminate(node?.id ?? '');
   expect(summarise(await workspace.plan())).toContain('aws_instance.node create');
@@ -143,7 +145,7 @@ test('what happens behind its back shows in the plan', { timeout: 20_000 }, asyn
   expect(summarise(await workspace.plan())).toEqual(['aws_vpc.lab update']);
 });
 
-test('a newer image makes a plan that nobody asked for', { timeout: 20_000 }, async () => {
+test('a newer image causes an unrequested replacement', { timeout: 20_000 }, async () => {
   aws.publishImage('us-east-1', '20991231-0001');
   expect(summarise(await workspace.plan('-target=aws_instance.node'))).toContain(
     'aws_instance.node delete,create',
@@ -156,7 +158,7 @@ test('a second server for the same world is refused', async () => {
   );
 });
 
-test('the next process finds everything as it was', { timeout: 20_000 }, async () => {
+test('the next process finds everything unchanged', { timeout: 20_000 }, async () => {
   const before = aws.listInstances();
   await aws.stop();
   aws = await startAws({ world: 'terraform-test', instances: 'none', directory });

@@ -18,12 +18,12 @@ describe('MessagePack', () => {
     expect(decodeValue(Uint8Array.from([0xd4, 0x00, 0x00]))).toBe(UNKNOWN);
   });
 
-  test('an unknown that Terraform knows something about is unknown all the same', () => {
+  test('an unknown with refinements is also unknown', () => {
     // Extension 12, two bytes: a map that says "not null".
     expect(decodeValue(Uint8Array.from([0xc7, 0x03, 0x0c, 0x81, 0x01, 0xc2]))).toBe(UNKNOWN);
   });
 
-  test('nothing at all is null', () => {
+  test('an empty buffer is null', () => {
     expect(decodeValue(new Uint8Array())).toBe(null);
   });
 });
@@ -37,7 +37,7 @@ test.each<[string, boolean, Value, Value, boolean]>([
   expect(isSame(left, right, set ? ['set', 'string'] : undefined)).toBe(expected);
 });
 
-test('hasUnknown looks into everything', () => {
+test('hasUnknown searches nested values', () => {
   expect(hasUnknown({ a: [{ b: UNKNOWN }] })).toBe(true);
   expect(hasUnknown({ a: [{ b: null }] })).toBe(false);
 });

@@ -38,14 +38,14 @@ export function isFields(value: Value | undefined): value is Fields {
   return typeof value === 'object' && value !== null && value !== UNKNOWN && !Array.isArray(value);
 }
 
-/** True if the value is, or anywhere contains, something known only after apply. */
+/** True if the value is or contains a value known only after apply. */
 export function hasUnknown(value: Value): boolean {
   if (value === UNKNOWN) return true;
   if (Array.isArray(value)) return value.some(hasUnknown);
   return isFields(value) && Object.values(value).some(hasUnknown);
 }
 
-/** True for what Terraform's older plugin SDK cannot tell from an argument that is not set. */
+/** True for values that Terraform's older plugin SDK cannot distinguish from an argument that is not set. */
 export function isZero(value: Value | undefined): boolean {
   if (value === null || value === undefined || value === '' || value === 0 || value === false)
     return true;
@@ -81,7 +81,7 @@ export function emptyFields(block: Block): Fields {
   return fields;
 }
 
-/** Gives the fields exactly the names of the block: unknown names are dropped, missing ones become empty. */
+/** Reduces the fields to exactly the names of the block: drops unknown names, fills missing ones with empty values. */
 export function shapeFields(fields: Fields, block: Block): Fields {
   const shaped = emptyFields(block);
   for (const name of Object.keys(shaped)) {

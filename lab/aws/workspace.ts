@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What a Terraform command ended with. */
+/** The result of a Terraform command. */
 export interface Outcome {
   readonly code: number;
   readonly output: string;
@@ -19,7 +19,7 @@ export interface PlannedChange {
   readonly replacePaths: readonly (readonly (string | number)[])[];
 }
 
-/** A folder with a configuration that Terraform runs in, against the stand-in. */
+/** A folder with a configuration, in which Terraform runs against the stand-in. */
 export class Workspace {
   readonly directory: string;
   readonly #environment: NodeJS.ProcessEnv;
@@ -33,7 +33,7 @@ export class Workspace {
       TF_IN_AUTOMATION: '1',
       CHECKPOINT_DISABLE: '1',
     };
-    // A configuration of the user's own must not change what is tested.
+    // The user's own configuration must not affect the tests.
     delete this.#environment.TF_CLI_CONFIG_FILE;
   }
 
@@ -44,7 +44,7 @@ export class Workspace {
     writeFileSync(join(this.directory, 'main.tf'), requirement + configuration);
   }
 
-  /** Runs one Terraform command; what it prints on both streams is the output. */
+  /** Runs one Terraform command; the output combines both streams. */
   run(...args: string[]): Promise<Outcome> {
     return new Promise((resolve) => {
       const options = { cwd: this.directory, env: this.#environment, maxBuffer: 64 * 1024 * 1024 };
@@ -55,7 +55,7 @@ export class Workspace {
     });
   }
 
-  /** Runs one that must succeed; throws what it printed otherwise. */
+  /** Runs a command that must succeed; otherwise throws its output. */
   async demand(...args: string[]): Promise<string> {
     const { code, output } = await this.run(...args);
     if (code !== 0) throw new Error(`terraform ${args.join(' ')} ended with ${code}:\n${output}`);
@@ -70,7 +70,7 @@ export class Workspace {
     await this.demand('apply', '-input=false', '-auto-approve', '-no-color', ...args);
   }
 
-  /** The planned changes, those that change nothing left out. */
+  /** The planned changes, without no-ops. */
   async plan(...args: string[]): Promise<PlannedChange[]> {
     await this.demand('plan', '-input=false', '-no-color', '-out=plan', ...args);
     const { resource_changes = [] } = JSON.parse(await this.demand('show', '-json', 'plan'));
@@ -86,7 +86,7 @@ export class Workspace {
       }));
   }
 
-  /** The errors' one-line summaries of an apply that must fail. */
+  /** The one-line error summaries of an apply that must fail. */
   async refuse(...args: string[]): Promise<string> {
     const { code, output } = await this.run(
       'apply',

@@ -30,7 +30,7 @@ export interface Subnet extends Thing {
   readonly cidr: string;
   readonly zone: string;
   mapPublicIp: boolean;
-  /** On-launch switches by the names of the arguments. */
+  /** On-launch switches by argument name. */
   switches: { [name: string]: boolean };
   hostnameType: string;
 }
@@ -82,14 +82,14 @@ export interface Volume extends Thing {
   readonly kmsKey: string | null;
   readonly snapshot: string | null;
   readonly created: string;
-  /** True for an instance's root disk: recorded here, kept in the container's own file system. */
+  /** True for an instance's root disk: recorded here, stored in the container's own file system. */
   readonly root: boolean;
   type: string;
   /** GiB. */
   size: number;
   iops: number;
   throughput: number;
-  /** When the volume was last modified, in ms since 1970; EC2 wants six hours between two modifications. */
+  /** When the volume was last modified, in ms since 1970; EC2 requires six hours between modifications. */
   modified: number | null;
   attachment: { instance: string; device: string; deleteOnTermination: boolean } | null;
 }
@@ -114,7 +114,7 @@ export interface Instance extends Thing {
   readonly launched: string;
   type: string;
   state: 'running' | 'stopping' | 'stopped';
-  /** Sick hardware: an orderly stop does not come to its end. */
+  /** Broken hardware: an orderly stop never ends. */
   stopHangs?: boolean;
   publicIp: string | null;
   groups: string[];
@@ -141,12 +141,12 @@ export interface Tables {
   volumes: { [id: string]: Volume };
   snapshots: { [id: string]: Snapshot };
   instances: { [id: string]: Instance };
-  /** Images published after the fact (a newer AMI), and zones that differ from the region's own list. */
+  /** Images published later (a newer AMI), and zones that differ from the region's own list. */
   images: { [id: string]: Image };
   zones: { [region: string]: string[] };
-  /** Instance types that EC2 has no machine for just now: nothing of them starts. */
+  /** Instance types without capacity: none of them starts. */
   shortages: string[];
-  /** Volumes whose snapshot is not complete when the provider's patience ends. */
+  /** Volumes whose snapshot is not complete when the provider's wait times out. */
   slowSnapshots: string[];
 }
 
@@ -169,7 +169,7 @@ function emptyTables(): Tables {
   };
 }
 
-/** The account's contents, kept in memory and in one JSON file that is rewritten whole at every change. */
+/** The account's contents, in memory and in one JSON file that is rewritten completely on every change. */
 export class World {
   readonly tables: Tables;
   readonly directory: string;
@@ -177,7 +177,7 @@ export class World {
   readonly internet: string;
   readonly #file: string;
 
-  /** Opens the world kept in the directory (made if absent). */
+  /** Opens the world stored in the directory, which is created if absent. */
   constructor(directory: string, internet = '10.99.0.0/16') {
     mkdirSync(directory, { recursive: true });
     this.directory = directory;
@@ -186,13 +186,13 @@ export class World {
     this.tables = { ...emptyTables(), ...readTables(this.#file) };
   }
 
-  /** Writes the world to its file; a reader sees the old contents or the new ones, never a part. */
+  /** Writes the world to its file; a reader sees either the old or the new contents. */
   save(): void {
     writeFileSync(`${this.#file}.new`, `${JSON.stringify(this.tables, null, 1)}\n`);
     renameSync(`${this.#file}.new`, this.#file);
   }
 
-  /** The images that a region offers, the published ones among them. */
+  /** The images that a region offers, including published ones. */
   listImages(region: string): Image[] {
     const published = Object.values(this.tables.images).filter((image) => image.region === region);
     return [...listPublicImages(region), ...published];
@@ -215,17 +215,17 @@ function readTables(file: string): Partial<Tables> {
   }
 }
 
-/** A new identity as EC2 makes them: the prefix and 17 hexadecimal digits. */
+/** A new id in EC2's format: the prefix and 17 hexadecimal digits. */
 export function makeId(prefix: string): string {
   return `${prefix}-${randomBytes(9).toString('hex').slice(0, 17)}`;
 }
 
-/** An identity that follows from what it names, for what EC2 gives none of its own. */
+/** An id derived from the thing's name, for things that have no id in EC2. */
 export function deriveId(prefix: string, ...parts: string[]): string {
   return `${prefix}-${createHash('sha1').update(parts.join('\n')).digest('hex').slice(0, 10)}`;
 }
 
-/** The Amazon Resource Name of an EC2 thing, e.g. `arn:aws:ec2:us-east-1:123456789012:vpc/vpc-0a…`. */
+/** The Amazon Resource Name of an EC2 resource, e.g. `arn:aws:ec2:us-east-1:123456789012:vpc/vpc-0a…`. */
 export function writeArn(region: string, kind: string, id: string): string {
   return `arn:aws:ec2:${region}:${ACCOUNT}:${kind}/${id}`;
 }

@@ -2,8 +2,8 @@ import type { PullRecord, State } from './state.ts';
 
 /**
  * Finds the pull requests behind a commit, as "List pull requests associated with a commit" does:
- * for a commit on the default branch the merged pull request that introduced it, for any other
- * the open and merged ones that contain it.
+ * for a commit on the default branch the merged pull request that introduced it, for any other commit
+ * the open and merged pull requests that contain it.
  * @param state the repository
  * @param sha an existing commit
  * @returns pull requests, newest first

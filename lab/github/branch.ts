@@ -12,12 +12,12 @@ import type { World } from './shape.ts';
 import type { CommitRecord, IssueRecord, MergeMethod, PullRecord, State } from './state.ts';
 import { makeSha, readBranch, readClock, readHead } from './state.ts';
 
-/** What a commit is made of; without a tree it has its first parent's. */
+/** The parts of a commit; without a tree it has its first parent's. */
 type NewCommit = Pick<CommitRecord, 'parents' | 'message' | 'author' | 'files'> & {
   readonly tree?: string;
 };
 
-/** Adds a commit that is on no branch yet. */
+/** Adds a commit that is not on a branch yet. */
 export function addCommit(world: World, commit: NewCommit): CommitRecord {
   const { state } = world;
   const [parent] = commit.parents;
@@ -33,7 +33,7 @@ export function addCommit(world: World, commit: NewCommit): CommitRecord {
   return record;
 }
 
-/** Adds a commit that changes files of its parent; without contents, `files` says what it seems to change. */
+/** Adds a commit that changes files of its parent; without contents, `files` names the reported changes. */
 export function changeCommit(
   world: World,
   commit: {
@@ -75,7 +75,7 @@ export function pushToBranch(
     pull.files = mergeFiles(pull.files, commit.files);
     return;
   }
-  // What a pull request changes is what differs between its head and where it left its base.
+  // A pull request changes the files that differ between its head and its merge base.
   const from = findMergeBase(state, readHead(state, pull.base), made.sha) ?? pull.baseSha;
   const changed = compareTrees(state, readCommitTree(state, from), made.tree);
   const { contents } = commit;
@@ -83,7 +83,7 @@ export function pushToBranch(
   pull.files = mergeFiles(others, changed).sort((a, b) => (a.filename < b.filename ? -1 : 1));
 }
 
-/** Notes that a pull request's head or base was changed, and tries the merge. */
+/** Records that a pull request's head or base changed, and tries the merge. */
 export function movePull(world: World, pull: PullRecord): void {
   pull.baseSha = readHead(world.state, pull.base);
   tryMerge(world, pull);
@@ -91,7 +91,7 @@ export function movePull(world: World, pull: PullRecord): void {
 
 /**
  * Makes the commit behind refs/pull/N/merge, on which a pull request's workflows run. A conflict
- * leaves the old one there. The API tells the result only after some look-ups.
+ * keeps the old one. The API reports the result only after some requests.
  */
 function tryMerge(world: World, pull: PullRecord): void {
   const { state } = world;
@@ -112,9 +112,9 @@ function tryMerge(world: World, pull: PullRecord): void {
 }
 
 /**
- * Does what "get a pull request" does besides answering: it has the merge tried again if the base
- * branch has moved, and the result is told to a later request. Sources: docs.github.com, "Checking
- * mergeability of pull requests": refs/pull/N/merge stays as it is until somebody asks; hub4j/github-api#1136:
+ * Performs the side effect of "get a pull request": the merge is tried again if the base branch
+ * has moved, and a later request reports the result. Sources: docs.github.com, "Checking
+ * mergeability of pull requests": refs/pull/N/merge changes only on request; hub4j/github-api#1136:
  * until then `merge_commit_sha` is an old one; katbyte/tctest#110: after a conflict as well.
  */
 export function lookAtMerge(world: World, pull: PullRecord): void {
@@ -130,7 +130,7 @@ export function lookAtMerge(world: World, pull: PullRecord): void {
   if (!pull.conflict) pull.mergeCommitSha = pull.testMerge;
 }
 
-/** Returns both lists as one, each file once. */
+/** Returns the union of both lists. */
 export function mergeFiles(old: ChangedFile[], more: ChangedFile[]): ChangedFile[] {
   const byName = new Map([...old, ...more].map((file) => [file.filename, file]));
   return [...byName.values()];
@@ -142,8 +142,8 @@ export function giveMergeMessage(pull: PullRecord, issue: IssueRecord): string {
 }
 
 /**
- * Makes the commits that the merge method puts on top of `base`, which are on no branch yet.
- * @throws Error in GitHub's words for a conflict
+ * Makes the commits that the merge method adds on top of `base`; they are not on a branch yet.
+ * @throws Error with GitHub's message for a conflict
  */
 export function makeMerge(
   world: World,
@@ -202,7 +202,7 @@ function expectTree(tree: string | undefined): string {
   return tree;
 }
 
-/** Moves the branch that a pull request is merged into to the commits of its merge. */
+/** Moves the base branch of a pull request to the commits of its merge. */
 export function landMerge(
   world: World,
   { pull, commits }: { pull: PullRecord; commits: readonly CommitRecord[] },
@@ -215,7 +215,7 @@ export function landMerge(
   }
 }
 
-/** Notes that a pull request has been merged, and with which commits. */
+/** Records that a pull request was merged, and its commits. */
 export function closeMerged(merge: {
   pull: PullRecord;
   issue: IssueRecord;

@@ -19,7 +19,7 @@ function connect(permissions: Partial<Record<Permission, Access>>, login?: strin
 
 const output = { title: 'Replicating', summary: '2 replicas' };
 
-it('keeps check runs', async () => {
+it('stores check runs', async () => {
   const octokit = connect({ checks: 'write' });
   const run = await octokit.rest.checks.create({
     ...repo,
@@ -32,7 +32,7 @@ it('keeps check runs', async () => {
     status: 201,
     data: { conclusion: null, app: { id: 15_368, slug: 'github-actions' } },
   });
-  // A workflow's token cannot point elsewhere than to GitHub's own page.
+  // A workflow's token can only link to GitHub's own page.
   expect(run.data.details_url).toBe(run.data.html_url);
   const check_run_id = run.data.id;
   const done = await octokit.rest.checks.update({
@@ -46,7 +46,7 @@ it('keeps check runs', async () => {
   expect(read.data.output).toMatchObject(output);
 });
 
-it('lists them newest first, the latest of each app unless asked for all', async () => {
+it('lists check runs newest first, the latest of each app by default', async () => {
   const octokit = connect({ checks: 'write' });
   const app = connect({ checks: 'write' }, 'other[bot]');
   for (const client of [octokit, app, octokit]) {
@@ -64,7 +64,7 @@ it('lists them newest first, the latest of each app unless asked for all', async
   expect(await list({ ...all, app_id: 15_368 })).toHaveLength(2);
 });
 
-it('puts them into the first suite of the commit, whichever workflow makes them', async () => {
+it('adds check runs of every workflow to the first suite of the commit', async () => {
   const first = github.startWorkflow(head_sha, { job: 'build' });
   const second = github.startWorkflow(head_sha, { job: 'proof' });
   expect(first.check_suite).not.toEqual(second.check_suite);
@@ -87,7 +87,7 @@ it('puts them into the first suite of the commit, whichever workflow makes them'
   expect(await list(first, 'all')).toEqual(['proof', 'proof', 'build']);
   expect(await list(first, 'latest')).toEqual(['proof', 'build']);
   expect(await list(second, 'all')).toEqual(['proof']);
-  // A job of the same name in another suite is not "the latest" of this one.
+  // A job with the same name in another suite does not count for "the latest" of this suite.
   const { data } = await octokit.rest.checks.listForRef({ ...repo, ref: 'b', check_name: 'proof' });
   expect(data.check_runs.map(({ app }) => app?.slug)).toEqual([
     'other',
@@ -109,7 +109,7 @@ it.each([
     { output: { ...output, summary: 'é'.repeat(40_000) } },
     /summary exceeds a maximum bytesize of 65535/,
   ],
-])('refuses one where %s, and keeps nothing of it', async (_case, body, message) => {
+])('refuses a check run if %s, and stores nothing', async (_case, body, message) => {
   const octokit = connect({ checks: 'write' });
   const request = octokit.request('POST /repos/{owner}/{repo}/check-runs', {
     ...repo,
@@ -122,7 +122,7 @@ it.each([
   expect(github.listCheckRuns(head_sha)).toEqual([]);
 });
 
-it('lets apps write alone, and each its own', async () => {
+it('lets only apps write check runs, and each only its own', async () => {
   const create = (client: ReturnType<typeof connect>) =>
     client.rest.checks.create({ ...repo, head_sha, name: 'proof' });
   await expect(create(connect({ checks: 'write' }, 'carol'))).rejects.toThrow(

@@ -7,16 +7,16 @@ import { readOptionalText, readText, readWord } from './route.ts';
 import type { CheckRunRecord, CheckSuiteRecord, State } from './state.ts';
 import { giveAppId, readClock, takeId } from './state.ts';
 
-/** The most characters, and the most bytes, of a summary or a text. */
+/** The maximum length of a summary or a text, in characters and in bytes. */
 const outputLimit = 65_535;
 
 function check(call: Call, access: 'read' | 'write'): void {
   checkPermission({ state: call.world.state, token: call.token }, { permission: 'checks', access });
 }
 
-/** Tells which app is asking: check runs are written by apps alone. @throws Problem 403 */
+/** Returns the app that sent the request: only apps may write check runs. @throws Problem 403 */
 function checkApp(call: Call): string {
-  // People's tokens are refused whatever their permissions.
+  // People's tokens are refused regardless of their permissions.
   if (!call.login.endsWith('[bot]')) {
     throw new Problem(403, 'You must authenticate via a GitHub App.');
   }
@@ -24,7 +24,7 @@ function checkApp(call: Call): string {
   return call.login.slice(0, -'[bot]'.length);
 }
 
-/** Adds the check suite of a workflow run, or of another app. */
+/** Adds the check suite of a workflow run or of another app. */
 export function addCheckSuite(state: State, suite: { app: string; sha: string }): CheckSuiteRecord {
   const record = { id: takeId(state), ...suite };
   state.checkSuites[record.id] = record;
@@ -32,7 +32,7 @@ export function addCheckSuite(state: State, suite: { app: string; sha: string })
 }
 
 /**
- * The suite that a check run made through the API belongs to: the app's first on the commit, whichever workflow asks.
+ * Returns the suite of a check run made through the API: the app's first one on the commit, for every workflow.
  * A request cannot name one. Source: github.com/orgs/community/discussions/24616, LouisBrunner/checks-action#26.
  */
 function findFirstSuite(state: State, { app, sha }: { app: string; sha: string }): number {
@@ -42,7 +42,7 @@ function findFirstSuite(state: State, { app, sha }: { app: string; sha: string }
   return (suites[0] ?? addCheckSuite(state, { app, sha })).id;
 }
 
-/** Adds a check run to the state, in the app's first suite of the commit unless another is named, and returns it. */
+/** Adds a check run to the app's first suite of the commit, or to the named suite, and returns it. */
 export function addCheckRun(
   state: State,
   run: { app: string; sha: string; name: string; suite?: number },
@@ -68,7 +68,7 @@ export function addCheckRun(
 
 type Output = Pick<CheckRunRecord, 'title' | 'summary' | 'text' | 'annotations'>;
 
-/** Reads the `output` of a request, null where it has none. @throws Problem 422 */
+/** Reads the `output` of a request, null if it has none. @throws Problem 422 */
 function readOutput(body: Record<string, unknown>): Output | null {
   if (body.output === undefined || body.output === null) return null;
   const output = body.output as Record<string, unknown>;
@@ -108,7 +108,7 @@ function readConclusion(body: Record<string, unknown>) {
   ]);
 }
 
-/** Reads all that a request says of a check run; nothing is taken over before all of it is checked. */
+/** Reads a check run from a request; checks everything before it stores anything. */
 function readFields(call: Call, app: string): (run: CheckRunRecord) => void {
   const { body } = call;
   const output = readOutput(body);
@@ -124,7 +124,7 @@ function readFields(call: Call, app: string): (run: CheckRunRecord) => void {
   const externalId = readOptionalText(body, 'external_id');
   const startedAt = readOptionalText(body, 'started_at');
   const completedAt = readOptionalText(body, 'completed_at');
-  // What a workflow's token says of the details is ignored: they are GitHub's own page.
+  // A workflow's token cannot set the details URL: it is always GitHub's own page.
   const detailsUrl = app === 'github-actions' ? undefined : readOptionalText(body, 'details_url');
   return (run) => {
     run.name = name ?? run.name;
@@ -137,7 +137,7 @@ function readFields(call: Call, app: string): (run: CheckRunRecord) => void {
       run.text = output.text ?? run.text;
       run.annotations += output.annotations;
     }
-    // A conclusion completes the run, whatever status came with it.
+    // A conclusion completes the run, regardless of the status in the request.
     run.status = conclusion === undefined ? (status ?? run.status) : 'completed';
     run.conclusion = conclusion ?? run.conclusion;
     if (conclusion !== undefined) run.completedAt = completedAt ?? readClock();
@@ -203,7 +203,7 @@ function answerCheckRuns(call: Call, belongs: (run: CheckRunRecord) => boolean):
     .filter((run) => status === null || run.status === status)
     .filter((run) => appId === null || String(giveAppId(run.app)) === appId)
     .sort((a, b) => b.id - a.id)
-    // Every suite has the latest of each name in it.
+    // The latest run of each name is found per suite.
     .filter((run, index, all) => !latest || all.findIndex(isSameCheck(run)) === index);
   const page = cutPage(runs, call.url);
   return {

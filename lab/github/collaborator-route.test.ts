@@ -12,7 +12,7 @@ beforeEach(async () => {
 
 afterEach(() => github.stop());
 
-describe('the permission of somebody', () => {
+describe('the permission of a user', () => {
   const ask = async (username: string, login?: string) => {
     const token = github.createToken({ ...(login === undefined ? {} : { login }) });
     const { rest } = getOctokit(token, { baseUrl: github.urls.api });
@@ -36,7 +36,7 @@ describe('the permission of somebody', () => {
     });
   });
 
-  it('needs no role for the owner, and is to read for anybody if the repository is public', async () => {
+  it('is admin for the owner without a role, and read for everyone in a public repository', async () => {
     expect(await ask('acme')).toMatchObject({ permission: 'admin', role_name: 'admin' });
     expect(await ask('mallory')).toMatchObject({ permission: 'none' });
     const open = await startGitHub({ private: false });
@@ -61,7 +61,7 @@ describe('the permission of somebody', () => {
     },
   );
 
-  it('is told to people only who may push', async () => {
+  it('is shown only to people with push access', async () => {
     await expect(ask('acme', 'mallory')).rejects.toMatchObject({
       status: 403,
       response: { data: { message: 'Must have push access to view collaborator permission.' } },

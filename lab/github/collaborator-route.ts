@@ -4,10 +4,10 @@ import type { Schemas } from './shape.ts';
 import { giveUser } from './shape.ts';
 import type { Role, State } from './state.ts';
 
-/** Roles from the one that may least to the one that may most. */
+/** Roles from the fewest to the most permissions. */
 const ladder: readonly Role[] = ['none', 'read', 'triage', 'write', 'maintain', 'admin'];
 
-/** Tells what an account may do. Everybody reads a public repository; an app is no user. */
+/** Returns an account's permission. Everyone can read a public repository; an app is not a user. */
 function findRole(state: State, login: string): Role {
   if (login.endsWith('[bot]')) return 'gone';
   if (login.toLowerCase() === state.owner.toLowerCase()) return 'admin';
@@ -17,10 +17,10 @@ function findRole(state: State, login: string): Role {
 }
 
 /**
- * Tells what somebody may do. Metadata, which every token reads, suffices a workflow's token; a person must be
- * able to push.
+ * Answers a request for an account's permission. A workflow's token needs only metadata, which every token can
+ * read; a person needs push access.
  * Sources: docs.github.com, REST API, collaborators (`maintain` counts as write, `triage` as read);
- * yegor256/rultor#1407 for the 403; its 404 ("is not a user") is for apps and logins of nobody.
+ * yegor256/rultor#1407 for the 403; its 404 ("is not a user") is for apps and unused logins.
  */
 function getPermission(call: Call): Answer {
   const { world } = call;
@@ -49,7 +49,7 @@ function getPermission(call: Call): Answer {
   return { body };
 }
 
-/** Who may do what. */
+/** The route that returns a user's permission. */
 export const collaboratorRoutes: readonly Route[] = [
   {
     method: 'GET',

@@ -7,7 +7,7 @@ import { giveComment } from './shape.ts';
 import type { CommentRecord, State } from './state.ts';
 import { readClock, takeId } from './state.ts';
 
-/** Adds a comment to the state and gives it. */
+/** Adds a comment to the state and returns it. */
 export function addComment(
   state: State,
   comment: { issue: number; author: string; body: string },

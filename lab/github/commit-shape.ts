@@ -9,7 +9,7 @@ import {
 import type { CheckRunRecord, CommitRecord, StatusRecord } from './state.ts';
 import { giveAppId, giveStableId } from './state.ts';
 
-/** Makes one commit status. */
+/** Builds one commit status. */
 export function giveStatus(world: World, status: StatusRecord): Schemas['status'] {
   const creator = giveUser(world, status.creator);
   return {
@@ -27,7 +27,7 @@ export function giveStatus(world: World, status: StatusRecord): Schemas['status'
   };
 }
 
-/** Makes the combined view: the newest status of every context and what they amount to. */
+/** Builds the combined view: the newest status of every context and the resulting state. */
 export function giveCombinedStatus(world: World, sha: string): Schemas['combined-commit-status'] {
   const newest = new Map<string, StatusRecord>();
   for (const status of world.state.statuses)
@@ -55,7 +55,7 @@ function judgeStatuses(statuses: StatusRecord[]): 'failure' | 'pending' | 'succe
   return 'success';
 }
 
-/** Makes a check run. */
+/** Builds a check run. */
 export function giveCheckRun(world: World, run: CheckRunRecord): Schemas['check-run'] {
   const url = `${giveRepositoryUrl(world)}/check-runs/${run.id}`;
   const page = `${giveRepositoryPage(world)}/runs/${run.id}`;
@@ -85,7 +85,7 @@ export function giveCheckRun(world: World, run: CheckRunRecord): Schemas['check-
   };
 }
 
-/** Makes the app behind a check run. */
+/** Builds the app of a check run. */
 function giveApp(world: World, app: string): Schemas['integration'] {
   const id = giveAppId(app);
   return {
@@ -104,7 +104,7 @@ function giveApp(world: World, app: string): Schemas['integration'] {
   };
 }
 
-/** Makes a branch with its newest commit; none is protected. */
+/** Builds a branch with its newest commit; branches are never protected. */
 export function giveBranch(
   world: World,
   { branch, sha }: { branch: string; sha: string },
@@ -122,7 +122,7 @@ export function giveBranch(
   };
 }
 
-/** Makes a commit as Git's own API shows it; none is signed. */
+/** Builds a commit as Git's own API shows it; commits are never signed. */
 export function giveGitCommit(world: World, commit: CommitRecord): Schemas['git-commit'] {
   const { node_id, html_url, commit: inner } = giveCommit(world, commit);
   const { message, tree, url } = inner;

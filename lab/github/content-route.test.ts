@@ -26,7 +26,7 @@ type Rest = ReturnType<typeof getOctokit>['rest'];
 
 const repo = { owner: 'acme', repo: 'database' };
 
-// Two bytes that are no text, and a name that Git sorts before the directory of the same beginning.
+// Two bytes that are not text, and a name that Git sorts before the directory with the same prefix.
 const files: Contents = {
   'clusters/orders.yml': 'cluster_name: orders\n',
   'clusters/current.yml': { link: 'orders.yml' },
@@ -40,7 +40,7 @@ async function readTree(rest: Rest, tree_sha: string) {
   return (await rest.git.getTree({ ...repo, tree_sha, recursive: 'true' })).data;
 }
 
-/** Reads all files at a commit as text by path, through blobs as a client does. */
+/** Reads all files at a commit as text by path, through blobs like a client. */
 async function readFiles(rest: Rest, commit_sha: string): Promise<Record<string, string>> {
   const commit = await rest.git.getCommit({ ...repo, commit_sha });
   const { tree } = await readTree(rest, commit.data.tree.sha);
@@ -53,12 +53,12 @@ async function readFiles(rest: Rest, commit_sha: string): Promise<Record<string,
   return texts;
 }
 
-describe('objects', () => {
-  it('have the ids, modes and order that Git gives them', async () => {
+describe('Git objects', () => {
+  it('have the ids, modes and order of real Git', async () => {
     const { github, rest } = await start({ files });
     const head = github.schedule().sha;
     const commit = (await rest.git.getCommit({ ...repo, commit_sha: head })).data;
-    // What `git write-tree` and `git ls-tree -r -t` say about these files.
+    // The output of `git write-tree` and `git ls-tree -r -t` for these files.
     expect(commit).toMatchObject({
       sha: head,
       tree: { sha: '4b4380a9e5e4c7eda9b18c1dba253551692a4183' },
@@ -79,7 +79,7 @@ describe('objects', () => {
     ]);
   });
 
-  it('are listed one level deep unless asked, and by commit and branch as well', async () => {
+  it('are listed one level deep by default, also by commit and by branch', async () => {
     const { github, rest, request } = await start({ files });
     const head = github.schedule().sha;
     const direct = ['README.md', 'clusters.txt', 'clusters', 'run', 'vendor'];
@@ -98,7 +98,7 @@ describe('objects', () => {
     expect(names).toEqual(['current.yml', 'old', 'old/logo.bin', 'orders.yml']);
   });
 
-  it('are cut where the tree is too large', async () => {
+  it('are truncated if the tree is too large', async () => {
     const { github, rest } = await start({ files });
     github.limitTrees(2);
     expect(await readTree(rest, 'main')).toMatchObject({
@@ -174,7 +174,7 @@ describe('objects', () => {
   });
 });
 
-describe('contents', () => {
+describe('repository contents', () => {
   it('list a directory', async () => {
     const { rest } = await start({ files });
     const { data } = await rest.repos.getContent({ ...repo, path: 'clusters', ref: 'main' });
@@ -196,7 +196,7 @@ describe('contents', () => {
 
   it.each<[string, TreeFileOf, object]>([
     ['a file', 'text', { type: 'file', content: 'dGV4dA==\n' }],
-    // Asked for by its path, a link to a file is that file.
+    // The path of a link to a file returns that file.
     ['a link to a file', { link: '../clusters.txt' }, { type: 'file', content: 'eA==\n' }],
     ['a link to a directory', { link: 'old' }, { type: 'symlink', target: 'old' }],
     ['a link out of the repository', { link: '../../x' }, { type: 'symlink', target: '../../x' }],
@@ -227,7 +227,7 @@ describe('pull requests', () => {
     const readme = { 'README.md': '# database\n' };
     const changed = { ...readme, a: '2', b: '1', 'd/e': '../a' };
     const head = payload.pull_request.head.sha;
-    // A fork's commits are reached through the repository that it was forked from.
+    // A fork's commits are reachable through the repository that it was forked from.
     expect(await readFiles(rest, head)).toEqual(changed);
     expect(await readFiles(rest, sha)).toEqual(changed);
     const list = async () => {
@@ -285,7 +285,7 @@ describe('pull requests', () => {
     expect(push.payload.head_commit?.tree_id).toBe(tree);
   });
 
-  it('in a merge queue are each tested with those before it', async () => {
+  it('in a merge queue are each tested with the ones before them', async () => {
     const { github, rest } = await start({ files: { a: '1', b: '1' } });
     const numbers = [{ a: '2' }, { b: '2' }].map(
       (contents, index) =>
@@ -323,12 +323,12 @@ describe('pull requests', () => {
     else expect(merge).not.toThrow();
   });
 
-  it('find the newest commit that they share with their base', async () => {
+  it('find the merge base with their base branch', async () => {
     const { github, rest } = await start({ files: { a: '1', b: '1' } });
     const { payload } = github.openPullRequest({ branch: 'x', title: 'x', contents: { a: '2' } });
     const head = payload.pull_request.head.sha;
     github.merge(payload.number, 'merge');
-    // The branch goes on after its merge: against the first commit, both sides would have changed `a`.
+    // The branch continues after its merge: against the first commit, both sides would have changed `a`.
     github.push({ contents: { a: '3' } });
     const again = github.openPullRequest({ branch: 'x', title: 'again', head }).payload.number;
     const { sha } = github.pushToPullRequest(again, { contents: { b: '2' } });
@@ -337,7 +337,7 @@ describe('pull requests', () => {
 });
 
 describe('a state file', () => {
-  it('keeps files', async () => {
+  it('stores files', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'github-'));
     const stateFile = join(directory, 'state.json');
     try {
@@ -351,7 +351,7 @@ describe('a state file', () => {
     }
   });
 
-  it('of before there were any has none, and what follows can have some', async () => {
+  it('from before files were stored has none, and later commits can have some', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'github-'));
     const stateFile = join(directory, 'state.json');
     try {

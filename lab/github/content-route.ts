@@ -15,7 +15,7 @@ function checkContents(call: Call): void {
   );
 }
 
-/** Makes base64 as GitHub writes it: lines of 60 characters, each with an end. */
+/** Encodes base64 as GitHub does: lines of 60 characters, each with a line end. */
 const encode = (bytes: Buffer): string => bytes.toString('base64').replace(/.{1,60}/g, '$&\n');
 
 const isFile = ({ mode }: Entry): boolean => mode === '100644' || mode === '100755';
@@ -24,7 +24,7 @@ function measure(world: World, { mode, sha }: Entry): number {
   return mode === '40000' || mode === '160000' ? 0 : (readBlob(world.state, sha)?.length ?? 0);
 }
 
-// A name or the beginning of an id is not found: github.com answers 404 to both.
+// github.com answers 404 for a branch name and for an abbreviated id.
 function getCommit(call: Call): Answer {
   checkContents(call);
   const { commits } = call.world.state;
@@ -57,11 +57,11 @@ function getTree(call: Call): Answer {
   const sha = commit === undefined ? ref : readCommitTree(state, commit);
   const direct = readTree(state, sha);
   if (direct === undefined) throw makeNotFound();
-  // Any value switches it on, `false` and `0` as well: docs.github.com, REST API, git trees.
+  // Any value enables it, also `false` and `0`: docs.github.com, REST API, git trees.
   const entries = call.url.searchParams.has('recursive')
     ? walkTree(state, sha)
     : direct.map(({ name, ...entry }) => [name, entry] as const);
-  // Asked by a commit or branch, github.com names the commit here, not its tree.
+  // If asked by commit or branch, github.com returns the commit's id here, not the tree's.
   const named = commit ?? sha;
   const body: Schemas['git-tree'] = {
     sha: named,
@@ -108,7 +108,7 @@ function getBlob(call: Call): Answer {
   return { body };
 }
 
-/** A file or directory as "get repository content" finds it. */
+/** A file or directory as found by "get repository content". */
 interface Place {
   readonly path: string;
   /** As the client wrote it. */
@@ -116,9 +116,9 @@ interface Place {
   readonly entry: Entry;
 }
 
-/** The most entries of a directory that "get repository content" lists. */
+/** The maximum number of directory entries in "get repository content". */
 const listLimit = 1000;
-/** The most bytes of a file that it gives. Source of both: docs.github.com, REST API, repository contents. */
+/** The maximum file size that it returns, in bytes. Source of both: docs.github.com, REST API, repository contents. */
 const contentLimit = 1024 * 1024;
 
 function getContent(call: Call): Answer {
@@ -151,7 +151,7 @@ function giveContent(world: World, place: Place, tree: string) {
   if (type === 'symlink') {
     const target = bytes.toString();
     const found = findTarget(world, { tree, path: place.path, target });
-    // A link to a file of the repository answers as that file does.
+    // A link to a file of the repository is answered with that file.
     if (found !== undefined && isFile(found))
       return giveContent(world, { ...place, entry: found }, tree);
     return { ...shape, target };
@@ -194,7 +194,7 @@ function givePlace(world: World, { path, ref, entry }: Place) {
 
 const base = '/repos/:owner/:repo';
 
-/** What is in the repository: Git's objects, and files by their path. */
+/** Routes for the repository's contents: Git's objects, and files by path. */
 export const contentRoutes: readonly Route[] = [
   {
     method: 'GET',
@@ -210,7 +210,7 @@ export const contentRoutes: readonly Route[] = [
   },
   {
     method: 'GET',
-    // The name of a branch can have slashes.
+    // A branch name can contain slashes.
     pattern: `${base}/git/trees/*sha`,
     documentation: 'git/trees#get-a-tree',
     run: getTree,

@@ -1,7 +1,7 @@
 import { checkPermission, makeInvalid } from './problem.ts';
 import type { Call } from './route.ts';
 
-/** The most characters that a comment or a description holds. */
+/** The maximum length of a comment or a description, in characters. */
 export const bodyLimit = 65_536;
 
 /**
@@ -9,7 +9,7 @@ export const bodyLimit = 65_536;
  * @throws Problem 422 with GitHub's message
  */
 export function checkBody(text: string, resource: 'IssueComment' | 'Issue'): void {
-  // The wording differs between the two resources on GitHub as well.
+  // GitHub's wording also differs between the two resources.
   const comment = resource === 'IssueComment';
   const error = {
     resource,

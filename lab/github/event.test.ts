@@ -26,8 +26,8 @@ const makeContext = (event: WorkflowEvent) =>
     debug: false,
   });
 
-describe('pull_request_target', () => {
-  it('runs on the default branch, whatever the base branch is', () => {
+describe('the event pull_request_target', () => {
+  it('runs on the default branch, for every base branch', () => {
     github.createBranch('release');
     const opened = github.openPullRequest({ branch: 'x', title: 'x', base: 'release' });
     const main = github.push().sha;
@@ -64,7 +64,7 @@ describe('pull_request_target', () => {
     expect([event.withoutSecrets, target.withoutSecrets]).toEqual(without);
   });
 
-  it('starts a workflow in spite of a conflict, which pull_request does not', () => {
+  it('starts a workflow despite a conflict, unlike pull_request', () => {
     const opened = github.openPullRequest({ branch: 'x', title: 'x', contents: { a: '2' } });
     github.push({ contents: { a: '3' } });
     const event = github.pushToPullRequest(opened.payload.number, { contents: { b: '2' } });
@@ -75,7 +75,7 @@ describe('pull_request_target', () => {
   });
 });
 
-it('a label names who put it on', () => {
+it('names the user who added a label', () => {
   const { number } = github.openPullRequest({ branch: 'x', title: 'x' }).payload;
   for (const event of [
     github.label(number, 'allow-plan', 'tina'),
@@ -84,8 +84,8 @@ it('a label names who put it on', () => {
     expect(event).toMatchObject({ actor: 'tina', payload: { sender: { login: 'tina' } } });
 });
 
-describe('workflow_dispatch', () => {
-  it('runs on the branch that it is told', () => {
+describe('the event workflow_dispatch', () => {
+  it('runs on the requested branch', () => {
     github.createBranch('release');
     const release = github.push({ branch: 'release', contents: { b: '2' } });
     expect(release).toMatchObject({ ref: 'refs/heads/release', payload: { after: release.sha } });

@@ -19,7 +19,7 @@ import { giveLabel, giveRepository, giveRepositoryPage, giveUser, makeNodeId } f
 import type { CommitRecord, LabelRecord, PullRecord } from './state.ts';
 import { defaultBranch, readHead, readMainHead } from './state.ts';
 
-/** What starts a workflow, and where GitHub lets it run. */
+/** An event that starts a workflow, and where the workflow runs. */
 export interface WorkflowEvent<Name extends string = string, Payload = unknown> {
   /** GITHUB_EVENT_NAME */
   readonly name: Name;
@@ -31,22 +31,22 @@ export interface WorkflowEvent<Name extends string = string, Payload = unknown> 
   readonly ref: string;
   /** GITHUB_SHA */
   readonly sha: string;
-  /** GITHUB_HEAD_REF: empty unless the event is a pull request's. */
+  /** GITHUB_HEAD_REF: empty unless the event belongs to a pull request. */
   readonly headRef: string;
   /** GITHUB_BASE_REF: likewise. */
   readonly baseRef: string;
   /** GITHUB_ACTOR */
   readonly actor: string;
   /**
-   * Whether GitHub gives no secrets and a read-only token: the head of the pull request is in a fork, or Dependabot
+   * Whether GitHub withholds secrets and makes the token read-only: the pull request's head is in a fork, or Dependabot
    * triggered the event. Source: docs.github.com, "Troubleshooting Dependabot on GitHub Actions".
    */
   readonly withoutSecrets: boolean;
-  /** Why GitHub starts no workflow for what happened, where it starts none. */
+  /** The reason if GitHub starts no workflow for the event. */
   readonly blocked?: string;
 }
 
-/** The payloads of the pull request actions that the lab plays. */
+/** The payloads of the pull request actions that the lab supports. */
 export type PullRequestPayload =
   | PullRequestOpenedEvent
   | PullRequestSynchronizeEvent
@@ -56,7 +56,7 @@ export type PullRequestPayload =
   | PullRequestUnlabeledEvent
   | PullRequestClosedEvent;
 
-/** The content of a scheduled run's payload: GitHub sends no webhook for it and publishes no schema. */
+/** The payload of a scheduled run: GitHub sends no webhook for it and publishes no schema. */
 export interface SchedulePayload {
   readonly schedule: string;
   readonly workflow: string;
@@ -74,11 +74,11 @@ const onMain = (world: World, actor: string) => ({
 });
 
 /**
- * Makes the event of a pull request.
- * @param world the repository after what happened
- * @param happening what happened, to which pull request, by whom
+ * Builds the event of a pull request.
+ * @param world the repository after the change
+ * @param happening the change, its pull request and its actor
  * Where it runs: docs.github.com, "Events that trigger workflows", pull_request, and "Variables
- * reference", GITHUB_REF: the merge branch, or after a merge the branch that was merged into.
+ * reference", GITHUB_REF: the merge branch, or the base branch after a merge.
  */
 export function makePullRequestEvent(
   world: World,
@@ -102,7 +102,7 @@ export function makePullRequestEvent(
     sender: giveUser(world, actor),
   };
   const full = giveFullPull(world, pull);
-  // A webhook leaves before the merge has been tried.
+  // A webhook is sent before the merge has been tried.
   const fresh = {
     ...full,
     merge_commit_sha: null,
@@ -168,11 +168,11 @@ export function makePullRequestEvent(
 }
 
 /**
- * Makes the event that GitHub sends to workflows on pull_request_target for what happened to a pull request.
- * They run on the default branch's newest commit, whatever the base branch is, and where there is a
- * conflict as well. Forks get secrets. Sources: docs.github.com, "Events that trigger workflows";
+ * Builds the event that GitHub sends to workflows on pull_request_target for a change of a pull request.
+ * They run on the default branch's newest commit, for every base branch, and also if there is a
+ * conflict. Forks get secrets. Sources: docs.github.com, "Events that trigger workflows";
  * github.blog/changelog/2025-11-07, in effect since 2025-12-08; "Troubleshooting Dependabot on GitHub Actions":
- * no secrets where Dependabot triggers the event of a pull request of its own.
+ * no secrets if Dependabot triggers the event of its own pull request.
  */
 export function makeTargetEvent<Payload extends PullRequestPayload>(
   world: World,
@@ -212,7 +212,7 @@ function giveCommitter(login: string) {
   return { name: login, email: `${login}@users.noreply.github.com`, username: login };
 }
 
-/** Makes the event of a push to a branch (the default one, unless it is named) that ends at its present head. */
+/** Builds the event of a push to a branch (by default the default branch) that ends at its current head. */
 export function makePushEvent(
   world: World,
   push: { before: string; commits: CommitRecord[]; actor: string; branch?: string },
@@ -237,7 +237,7 @@ export function makePushEvent(
       compare: `${giveRepositoryPage(world)}/compare/${push.before.slice(0, 12)}...${after.slice(0, 12)}`,
       commits,
       head_commit: commits.at(-1) ?? null,
-      // A push tells times in seconds, unlike every other event.
+      // A push has times in seconds, unlike every other event.
       repository: {
         ...repository,
         created_at: Math.floor(Date.parse(repository.created_at) / 1000),
@@ -250,7 +250,7 @@ export function makePushEvent(
   };
 }
 
-/** Makes the event of a merge queue that asks for checks of a group's commit. */
+/** Builds the event of a merge queue that requests checks of a group's commit. */
 export function makeMergeGroupEvent(
   world: World,
   group: { pull: PullRecord; commit: CommitRecord; base: string },
@@ -289,8 +289,8 @@ export function makeMergeGroupEvent(
 }
 
 /**
- * Makes the event of an API request to "create a repository dispatch event".
- * @throws Error in GitHub's words where GitHub answers 422
+ * Builds the event of an API request to "create a repository dispatch event".
+ * @throws Error with GitHub's message where GitHub answers 422
  */
 export function makeDispatchEvent(
   world: World,
@@ -320,13 +320,13 @@ export function makeDispatchEvent(
   };
 }
 
-/** Makes the event of a cron line. */
+/** Builds the event of a cron schedule. */
 export function makeScheduleEvent(
   world: World,
   schedule: { cron: string; workflow: string },
 ): WorkflowEvent<'schedule', SchedulePayload> {
   return {
-    // GitHub runs a schedule in the name of the person who wrote the cron line.
+    // GitHub runs a schedule as the person who wrote the cron line.
     ...onMain(world, world.state.owner),
     name: 'schedule',
     payload: {
@@ -338,8 +338,8 @@ export function makeScheduleEvent(
 }
 
 /**
- * Makes the event of the "Run workflow" button; GitHub hands over every input as text.
- * @throws Error in GitHub's words for a branch that does not exist
+ * Builds the event of the "Run workflow" button; GitHub passes every input as text.
+ * @throws Error with GitHub's message for a branch that does not exist
  */
 export function makeWorkflowDispatchEvent(
   world: World,

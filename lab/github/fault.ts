@@ -1,38 +1,38 @@
-/** Which requests a fault meets, and how often. */
+/** Which requests fail, and how often. */
 interface FaultTarget {
   /** HTTP method, or any. */
   readonly method?: string;
   /** Tested against the path without the `/api/v3` prefix and without the query. */
   readonly path: RegExp;
-  /** How many requests fail; 1 by default. */
+  /** The number of requests that fail; 1 by default. */
   readonly times?: number;
 }
 
 /** How the requests fail. */
 type FaultEffect =
-  /** Any answer; the body is sent as JSON. */
+  /** An arbitrary answer; the body is sent as JSON. */
   | { readonly status: number; readonly headers?: Record<string, string>; readonly body?: unknown }
-  /** The hourly quota is used up: 403, remaining 0, reset in so many seconds. */
+  /** The hourly quota is used up: 403, remaining 0, reset after this many seconds. */
   | { readonly kind: 'primary-limit'; readonly resetInSeconds: number }
-  /** Too many requests at once: 403 or 429, retry-after in seconds. */
+  /** Too many concurrent requests: 403 or 429, retry-after in seconds. */
   | {
       readonly kind: 'secondary-limit';
       readonly status?: 403 | 429;
       readonly retryAfterSeconds?: number;
     }
-  /** The commit of the path is not known yet, as for a moment after its push: 422 in GitHub's words, or 404. */
+  /** The commit in the path is not known yet, as just after its push: 422 with GitHub's message, or 404. */
   | { readonly kind: 'unknown-commit'; readonly status?: 404 | 422 }
   /** 500 with an HTML-free JSON body. */
   | { readonly kind: 'server-error' }
   /** The connection is cut before the request has any effect. */
   | { readonly kind: 'drop' }
-  /** The request has its effect, then the connection is cut: the client cannot know. */
+  /** The request has its effect, then the connection is cut: the client cannot know the result. */
   | { readonly kind: 'lose-answer' };
 
 /** A failure to inject: which requests, and how they fail. */
 export type Fault = FaultTarget & FaultEffect;
 
-/** What the server does with a request that a fault meets. */
+/** How the server handles a request that matches a fault. */
 export type FaultOutcome =
   | {
       readonly kind: 'answer';
@@ -43,21 +43,21 @@ export type FaultOutcome =
   | { readonly kind: 'drop' }
   | { readonly kind: 'lose-answer' };
 
-/** The faults that still wait for a request. */
+/** The faults that are still pending. */
 export class FaultQueue {
   #waiting: { fault: Fault; left: number }[] = [];
 
-  /** Lets the next matching requests fail. */
+  /** Makes the next matching requests fail. */
   add(fault: Fault): void {
     this.#waiting.push({ fault, left: fault.times ?? 1 });
   }
 
-  /** Forgets every fault that has not happened yet. */
+  /** Removes all pending faults. */
   clear(): void {
     this.#waiting = [];
   }
 
-  /** Takes the first fault that meets this request, or gives undefined. */
+  /** Takes and returns the first fault that matches this request, or undefined. */
   take(request: { method: string; path: string; requestId: string }): FaultOutcome | undefined {
     const entry = this.#waiting.find(
       ({ fault, left }) =>
@@ -72,8 +72,8 @@ export class FaultQueue {
   }
 }
 
-// Wording and headers: docs.github.com, "Rate limits for the REST API", and the answers that users
-// quote in their bug reports; octokit's throttling plugin recognises "secondary rate" in the message.
+// Wording and headers: docs.github.com, "Rate limits for the REST API", and the answers quoted in bug
+// reports; octokit's throttling plugin recognises "secondary rate" in the message.
 function describeOutcome(
   fault: Fault,
   { path, requestId }: { path: string; requestId: string },

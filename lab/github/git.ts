@@ -7,10 +7,10 @@ export type TreeFile =
   | { readonly link: string }
   | { readonly submodule: string };
 
-/** What a commit changes, by path: a string stands for `{ text }`, null takes the file away. */
+/** The changes of a commit, by path: a string is short for `{ text }`, null deletes the file. */
 export type Contents = Readonly<Record<string, TreeFile | string | null>>;
 
-/** What Git tells about a file: how it is kept, and the id of its content. */
+/** Git's data of a file: its mode, and the id of its content. */
 export interface Entry {
   readonly mode: '100644' | '100755' | '120000' | '160000' | '40000';
   readonly sha: string;
@@ -28,7 +28,7 @@ export interface ChangedFile {
   readonly patch?: string;
 }
 
-/** Where Git's objects are kept, by their ids. */
+/** Git's objects, by id. */
 export interface GitObjects {
   /** In base64. */
   readonly blobs: Record<string, string>;
@@ -39,13 +39,13 @@ export interface GitObjects {
   >;
 }
 
-/** All files below a tree by path; directories exist through their files only, as in Git. */
+/** All files below a tree by path; directories exist only through their files, as in Git. */
 type Snapshot = Map<string, Entry>;
 
 const hash = (type: 'blob' | 'tree', bytes: Uint8Array): string =>
   createHash('sha1').update(`${type} ${bytes.length}\0`).update(bytes).digest('hex');
 
-/** The id of the tree without files, which every Git knows. */
+/** The id of the empty tree, which every Git knows. */
 export const EMPTY_TREE = hash('tree', Buffer.alloc(0));
 
 function writeBlob(objects: GitObjects, bytes: Buffer): string {
@@ -54,7 +54,7 @@ function writeBlob(objects: GitObjects, bytes: Buffer): string {
   return sha;
 }
 
-/** Returns the bytes behind a blob's id, or undefined for an unknown one. */
+/** Returns the content of a blob, or undefined for an unknown id. */
 export function readBlob(objects: GitObjects, sha: string): Buffer | undefined {
   const content = Object.hasOwn(objects.blobs, sha) ? objects.blobs[sha] : undefined;
   return content === undefined ? undefined : Buffer.from(content, 'base64');
@@ -66,7 +66,7 @@ export function readTree(objects: GitObjects, sha: string): readonly TreeEntry[]
   return Object.hasOwn(objects.trees, sha) ? objects.trees[sha] : undefined;
 }
 
-/** Returns every entry below a tree with its path, each tree before what is in it. @throws Error for an unknown id */
+/** Returns every entry below a tree with its path, each tree before its entries. @throws Error for an unknown id */
 export function walkTree(objects: GitObjects, sha: string, below = ''): [string, Entry][] {
   const entries = readTree(objects, sha);
   if (entries === undefined) throw new Error(`There is no tree ${sha}.`);
@@ -107,7 +107,7 @@ function writeTree(objects: GitObjects, files: Snapshot): string {
   for (const [name, inside] of directories)
     entries.push({ mode: '40000', name, sha: writeTree(objects, inside) });
   if (entries.length === 0) return EMPTY_TREE;
-  // Git compares bytes, and a directory as if its name ended in a slash.
+  // Git compares bytes, and a directory as if its name ended with a slash.
   const key = ({ mode, name }: TreeEntry) => Buffer.from(mode === '40000' ? `${name}/` : name);
   entries.sort((a, b) => Buffer.compare(key(a), key(b)));
   const bytes = entries.flatMap(({ mode, name, sha }) => [
@@ -128,11 +128,11 @@ function writeFile(objects: GitObjects, file: TreeFile | string): Entry {
 }
 
 /**
- * Writes the tree that a change leaves.
+ * Writes the tree that results from a change.
  * @param tree the tree before it
  * @returns the id of the new tree
- * @throws Error for a path that Git does not keep, for one that is a file and a directory, and for
- *   taking away what is not there
+ * @throws Error for a path that Git does not allow, for one that is both a file and a directory, and for
+ *   deleting a file that does not exist
  */
 export function changeTree(objects: GitObjects, tree: string, contents: Contents): string {
   const files = readSnapshot(objects, tree);
@@ -159,9 +159,9 @@ const isSame = (a: Entry | undefined, b: Entry | undefined): boolean =>
   a?.mode === b?.mode && a?.sha === b?.sha;
 
 /**
- * Merges two trees file by file: what one side changed since the base is taken.
- * Git goes on to lines where both sides changed a file; here that is a conflict.
- * @returns the id of the merged tree, or undefined where the sides conflict
+ * Merges two trees file by file: takes what one side changed since the base.
+ * If both sides changed a file, Git merges its lines; here that is a conflict.
+ * @returns the id of the merged tree, or undefined if the sides conflict
  */
 export function mergeTrees(
   objects: GitObjects,
@@ -202,22 +202,22 @@ export function readCommitTree(objects: GitObjects, sha: string): string {
 
 function listAncestors(objects: GitObjects, sha: string): Set<string> {
   const found = new Set([sha]);
-  // A set yields what is added to it while it is walked, so this goes on to the first commit.
+  // Iterating over a set includes elements added meanwhile, so this walks back to the first commit.
   for (const commit of found)
     for (const parent of objects.commits[commit]?.parents ?? []) found.add(parent);
   return found;
 }
 
-/** Returns the newest commit that two commits both descend from, or undefined for unrelated ones. */
+/** Returns the newest common ancestor of two commits, or undefined for unrelated ones. */
 export function findMergeBase(objects: GitObjects, a: string, b: string): string | undefined {
   const ofA = listAncestors(objects, a);
   const common = [...listAncestors(objects, b)].filter((sha) => ofA.has(sha));
-  // Whatever lies behind another common commit is the parent of one.
+  // Older common ancestors are parents of a common ancestor.
   const behind = new Set(common.flatMap((sha) => objects.commits[sha]?.parents ?? []));
   return common.find((sha) => !behind.has(sha));
 }
 
-/** Returns the tree of `theirs` merged into `ours`, both commits; undefined where they conflict. */
+/** Returns the tree of `theirs` merged into `ours`, both commits; undefined if they conflict. */
 export function mergeCommits(
   objects: GitObjects,
   ours: string,

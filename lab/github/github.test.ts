@@ -97,7 +97,7 @@ describe('comments', () => {
     });
   });
 
-  it('tell a forged author apart', async () => {
+  it('show a forged author', async () => {
     const github = await start();
     const number = open(github);
     expect(github.commentAs('mallory', number, '<!-- marker -->').user).toMatchObject({
@@ -162,7 +162,7 @@ describe('tokens', () => {
     }
   });
 
-  it("learn a workflow's identity through GraphQL only", async () => {
+  it("read a workflow's identity only through GraphQL", async () => {
     const github = await start();
     const bot = connect(github, {});
     await expect(bot.rest.users.getAuthenticated()).rejects.toMatchObject({
@@ -181,7 +181,7 @@ describe('tokens', () => {
   });
 });
 
-it('answers 404 for what it does not know', async () => {
+it('answers 404 for unknown resources', async () => {
   const github = await start();
   const octokit = connect(github, { pull_requests: 'write', issues: 'write' });
   for (const path of [
@@ -196,7 +196,7 @@ it('answers 404 for what it does not know', async () => {
   }
 });
 
-it('keeps issues and labels', async () => {
+it('stores issues and labels', async () => {
   const github = await start();
   const octokit = connect(github, { issues: 'write', pull_requests: 'write' });
   const number = open(github);
@@ -236,7 +236,7 @@ it('creates a missing label only for a token that may write issues', async () =>
   const label = { ...repo, issue_number };
   github.label(issue_number, 'known');
   await limited.removeLabel({ ...label, name: 'known' });
-  // One missing label refuses the request.
+  // One missing label makes the whole request fail.
   await expect(limited.addLabels({ ...label, labels: ['known', 'new'] })).rejects.toMatchObject({
     status: 403,
     response: {
@@ -252,7 +252,7 @@ it('creates a missing label only for a token that may write issues', async () =>
   expect((await full.addLabels({ ...label, labels: ['new'] })).data).toHaveLength(2);
 });
 
-it('keeps commit statuses', async () => {
+it('stores commit statuses', async () => {
   const github = await start();
   const octokit = connect(github, { statuses: 'write' });
   const { sha } = github.openPullRequest({ branch: 'b', title: 't' });
@@ -291,7 +291,7 @@ describe('faults', () => {
     ['any answer', { status: 502, body: { message: 'Bad gateway' } }, 502, /Bad gateway/],
     ['a cut connection', { kind: 'drop' }, 500, /fetch failed|other side closed/],
   ] as const)(
-    '%s happens as often as asked, then no more',
+    '%s happens as often as requested, then no more',
     async (_name, effect, status, message) => {
       const github = await start();
       const octokit = connect(github, { pull_requests: 'read' });
@@ -315,7 +315,7 @@ describe('faults', () => {
     },
   );
 
-  it('a lost answer leaves its effect behind', async () => {
+  it('a lost answer keeps its effect', async () => {
     const github = await start();
     const octokit = connect(github, { pull_requests: 'write' });
     const issue_number = open(github);
@@ -332,7 +332,7 @@ describe('faults', () => {
   });
 });
 
-it('writes every request into its journal', async () => {
+it('writes every request to its journal', async () => {
   const github = await start();
   const octokit = connect(github, {});
   await octokit.rest.repos.get(repo);

@@ -12,19 +12,19 @@ import { giveComment, giveIssue, giveReaction } from './shape.ts';
 import type { State, Token } from './state.ts';
 import { actionsBot, createState, loadState, saveState } from './state.ts';
 
-/** How to start the server. */
+/** Options of the server. */
 export interface GitHubOptions {
-  /** Keeps the state in this file, across restarts. Without it the state ends with the server. */
+  /** Stores the state in this file, across restarts. Without it the state ends with the server. */
   readonly stateFile?: string;
-  /** `owner/name`; `acme/database` by default. Ignored where a state file has one already. */
+  /** `owner/name`; `acme/database` by default. Ignored if the state file already has one. */
   readonly repository?: string;
-  /** The files of the first commit beside README.md. Ignored likewise. */
+  /** The files of the first commit besides README.md. Also ignored then. */
   readonly files?: Contents;
-  /** A private repository (the default) hides from tokens what their permissions do not name. */
+  /** A private repository (the default) hides everything outside a token's permissions. */
   readonly private?: boolean;
   /** A loopback port; a free one by default. */
   readonly port?: number;
-  /** The most milliseconds that a request, and its answer, are on their way; 0 by default. */
+  /** The maximum latency of a request and of its answer, in ms; 0 by default. */
   readonly latency?: number;
 }
 
@@ -34,9 +34,9 @@ export class GitHub extends Scenario {
   readonly #faults: FaultQueue;
   readonly #save: () => void;
   readonly #listener: Listener;
-  /** Every request so far, oldest first. */
+  /** All requests so far, oldest first. */
   readonly journal: JournalEntry[];
-  /** The addresses as on github.com: the API at the root of its host. */
+  /** The addresses as on github.com: the API at the root of its own host. */
   readonly urls: Urls;
   /** The addresses as on an enterprise server: the API below /api/v3. */
   readonly enterpriseUrls: Urls;
@@ -70,7 +70,7 @@ export class GitHub extends Scenario {
 
   /**
    * Makes a token.
-   * @param token whom it speaks for (a workflow, by default) and what it may do; metadata can
+   * @param token its account (a workflow's by default) and its permissions; metadata can
    *   always be read
    * @returns the secret
    */
@@ -83,38 +83,38 @@ export class GitHub extends Scenario {
     return secret;
   }
 
-  /** Lets the next requests that match fail. */
+  /** Makes the next matching requests fail. */
   failNext(fault: Fault): void {
     this.#faults.add(fault);
   }
 
-  /** Forgets every fault that has not happened yet. */
+  /** Removes all pending faults. */
   clearFaults(): void {
     this.#faults.clear();
   }
 
-  /** Lets the first so many look-ups of a later commit's pull requests answer with an empty list. */
+  /** Makes the first requests for a later commit's pull requests return an empty list, this many times. */
   delayAssociation(answers: number): void {
     this.#state.associationDelay = answers;
     this.#save();
   }
 
   /**
-   * Lets the first so many look-ups of a pull request answer that its mergeability is unknown, 1 by
-   * default; they begin anew when its head, its base or the base branch's head changes.
+   * Makes the first requests for a pull request (1 by default) report its mergeability as unknown.
+   * The count restarts when its head, its base or the base branch's head changes.
    */
   delayMergeability(answers: number): void {
     this.#state.mergeabilityDelay = answers;
     this.#save();
   }
 
-  /** Cuts the answers of "get a tree" after so many entries, as GitHub does after 100,000. */
+  /** Truncates the answers of "get a tree" after this many entries, as GitHub does after 100,000. */
   limitTrees(entries: number): void {
     this.#state.treeLimit = entries;
     this.#save();
   }
 
-  /** Gives the comments of an issue or pull request as the API shows them, oldest first. */
+  /** Returns the comments of an issue or pull request as the API shows them, oldest first. */
   listComments(issue: number): Schemas['issue-comment'][] {
     return Object.values(this.#state.comments)
       .filter((comment) => comment.issue === issue)
@@ -122,14 +122,14 @@ export class GitHub extends Scenario {
       .map((comment) => giveComment({ state: this.#state, urls: this.urls }, comment));
   }
 
-  /** Gives all issues, pull requests included, as the API shows them, oldest first. */
+  /** Returns all issues, pull requests included, as the API shows them, oldest first. */
   listIssues(): Schemas['issue'][] {
     return Object.values(this.#state.issues)
       .sort((a, b) => a.number - b.number)
       .map((issue) => giveIssue({ state: this.#state, urls: this.urls }, issue));
   }
 
-  /** Gives the check runs of a commit as the API shows them, oldest first. */
+  /** Returns the check runs of a commit as the API shows them, oldest first. */
   listCheckRuns(sha: string): Schemas['check-run'][] {
     return Object.values(this.#state.checkRuns)
       .filter((run) => run.sha === sha)
@@ -137,7 +137,7 @@ export class GitHub extends Scenario {
       .map((run) => giveCheckRun({ state: this.#state, urls: this.urls }, run));
   }
 
-  /** Gives the reactions to a comment as the API shows them, oldest first. */
+  /** Returns the reactions to a comment as the API shows them, oldest first. */
   listReactions(comment: number): Schemas['reaction'][] {
     return Object.values(this.#state.reactions)
       .filter((reaction) => reaction.comment === comment)
@@ -145,7 +145,7 @@ export class GitHub extends Scenario {
       .map((reaction) => giveReaction({ state: this.#state, urls: this.urls }, reaction));
   }
 
-  /** Lets anybody react with eyes to a comment, as whoever died while holding it had done. */
+  /** Adds an eyes reaction to a comment, as left by a process that died while holding it. */
   reactAs(login: string, comment: number): void {
     addReaction(this.#state, { comment, login, content: 'eyes' });
     this.#save();
@@ -163,10 +163,10 @@ function giveUrls(port: number): Urls {
 }
 
 /**
- * Starts a GitHub of one repository on a loopback port.
- * @param options where to keep the state, which repository, which port
+ * Starts a GitHub with one repository on a loopback port.
+ * @param options the state file, the repository, the port
  * @returns the running server; `stop()` ends it
- * @throws Error if the port is taken, the repository's name is none or the state file is damaged
+ * @throws Error if the port is in use, the repository's name is invalid or the state file is damaged
  */
 export async function startGitHub(options: GitHubOptions = {}): Promise<GitHub> {
   const path = options.stateFile;

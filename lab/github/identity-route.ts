@@ -3,18 +3,18 @@ import type { Answer, Call, Route } from './route.ts';
 import { readText } from './route.ts';
 import { giveFullRepository, giveUser } from './shape.ts';
 
-// A workflow's token is an installation's: it has no user behind it.
+// A workflow's token belongs to an installation: it has no user.
 function getUser(call: Call): Answer {
   if (call.login.endsWith('[bot]')) throw makeForbidden(call.login, 'user=read');
   return { body: giveUser(call.world, call.login) };
 }
 
-// Names of the operation, spaces and commas carry no meaning in GraphQL.
+// The operation's name, spaces and commas have no meaning in GraphQL.
 const viewerLogin = /^(?:query(?:\s+\w+)?)?\{viewer\{login\}\}$/;
 
 /**
- * The one GraphQL query that an action needs: a workflow's token can learn its own login no other
- * way. GraphQL answers 200 for errors as well.
+ * The one GraphQL query that an action needs: a workflow's token has no other way to learn its own
+ * login. GraphQL answers 200 also for errors.
  */
 function runQuery(call: Call): Answer {
   const query = readText(call.body, 'query');
@@ -36,7 +36,7 @@ function getRepository(call: Call): Answer {
   return { body: giveFullRepository(call.world) };
 }
 
-/** The repository and the question who is asking. */
+/** Routes for the repository and for the identity of a token. */
 export const identityRoutes: readonly Route[] = [
   {
     method: 'GET',

@@ -11,7 +11,7 @@ function checkIssues(call: Call, access: 'read' | 'write'): void {
   checkPermission({ state: call.world.state, token: call.token }, { permission: 'issues', access });
 }
 
-// Where issues are switched off, lists answer all the same, with pull requests alone.
+// If issues are disabled, lists still answer, with pull requests only.
 function checkEnabled(call: Call, issue?: IssueRecord): void {
   const { hasIssues, pulls } = call.world.state;
   if (hasIssues || (issue !== undefined && pulls[issue.number] !== undefined)) return;
@@ -39,7 +39,7 @@ function hasLabel(issue: IssueRecord, label: string): boolean {
   return issue.labels.some((own) => own.toLowerCase() === label.toLowerCase());
 }
 
-/** Adds an issue to the state and returns it; a pull request begins with one. */
+/** Adds an issue to the state and returns it; a pull request starts as one. */
 export function addIssue(
   state: State,
   issue: { title: string; body: string | null; author: string },
@@ -102,7 +102,7 @@ function updateIssue(call: Call): Answer {
   return { body: giveIssue(call.world, issue) };
 }
 
-// The API takes names, and objects with a name.
+// The API accepts names, and objects with a name.
 function readLabels(value: unknown): string[] {
   if (!Array.isArray(value))
     throw makeMalformed(`For 'properties/labels', the value is not an array.`);
@@ -115,10 +115,10 @@ function readLabels(value: unknown): string[] {
 }
 
 /**
- * Refuses labels that do not exist yet to a token that may not create labels, the whole request for one of them.
- * GitHub does so since April 2025, also where `pull-requests: write` allows to set labels.
- * Source: the answers that users quote, e.g. Songmu/tagpr#194, wolfi-dev/os#49539, actions/labeler#867.
- * @throws Problem 403 in GitHub's words
+ * Refuses new labels if the token may not create labels; one new label refuses the whole request.
+ * GitHub does so since April 2025, even if `pull-requests: write` allows to set labels.
+ * Source: answers quoted by users, e.g. Songmu/tagpr#194, wolfi-dev/os#49539, actions/labeler#867.
+ * @throws Problem 403 with GitHub's message
  */
 function checkCreation(call: Call, labels: readonly string[]): void {
   const { state } = call.world;
@@ -129,7 +129,7 @@ function checkCreation(call: Call, labels: readonly string[]): void {
   });
 }
 
-/** Adds a label to an issue, and to the repository if it does not have it yet. */
+/** Adds a label to an issue, and to the repository if it does not exist there yet. */
 export function addLabel(state: State, issue: IssueRecord, name: string): void {
   state.labels[name.toLowerCase()] ??= { id: takeId(state), name, color: 'ededed' };
   if (!hasLabel(issue, name)) issue.labels.push(name);
@@ -159,7 +159,7 @@ function removeLabel(call: Call): Answer {
   return { body: giveLabels(call.world, issue) };
 }
 
-/** Takes a label from an issue; false where it has none of this name. */
+/** Removes a label from an issue; returns false if it has no label with this name. */
 export function dropLabel(issue: IssueRecord, name: string): boolean {
   if (!hasLabel(issue, name)) return false;
   issue.labels = issue.labels.filter((own) => own.toLowerCase() !== name.toLowerCase());

@@ -4,23 +4,23 @@ import type { World } from './shape.ts';
 import type { CommitRecord, IssueRecord, PullRecord } from './state.ts';
 import { readMainHead } from './state.ts';
 
-/** A merge queue with groups whose checks run. */
+/** A merge queue with groups whose checks are running. */
 export interface Queue {
-  /** One a pull request, in the order in which they are merged. */
+  /** One group per pull request, in merge order. */
   readonly groups: ReturnType<typeof makeMergeGroupEvent>[];
-  /** What happens when the checks have passed: all in one push. */
+  /** Merges all groups in one push, as when the checks have passed. */
   merge(): QueueEvents;
 }
 
-/** What a merge queue causes when it merges. */
+/** The events of a merge queue when it merges. */
 export interface QueueEvents {
   readonly pullRequests: ReturnType<typeof makePullRequestEvent>[];
   readonly push: ReturnType<typeof makePushEvent>;
 }
 
-/** Pull requests in the queue, none of which is merged yet. */
+/** Pull requests in the queue, all unmerged. */
 interface Queued {
-  /** The default branch's head that all of it is made on. */
+  /** The default branch's head on which the queue is built. */
   readonly before: string;
   readonly groups: readonly {
     readonly pull: PullRecord;
@@ -33,8 +33,8 @@ interface Queued {
 const mergeQueueBot = 'github-merge-queue[bot]';
 
 /**
- * Makes a group of every pull request, with a merge commit on top of the one before.
- * @throws Error for a conflict: GitHub takes the pull request out of the queue then
+ * Makes one group per pull request, each with a merge commit on top of the previous one.
+ * @throws Error for a conflict: GitHub then removes the pull request from the queue
  */
 export function enqueue(
   world: World,
@@ -56,7 +56,7 @@ export function enqueue(
 
 /**
  * Moves the default branch to the last group's commit and closes the pull requests.
- * @throws Error where the branch has moved: GitHub makes the groups anew then
+ * @throws Error if the branch has moved: GitHub then rebuilds the groups
  */
 export function mergeQueued(world: World, { before, groups }: Queued): QueueEvents {
   const actor = mergeQueueBot;

@@ -20,11 +20,11 @@ it.each([
   );
 });
 
-it('gives no links where one page holds everything', () => {
+it('returns no links if one page contains everything', () => {
   expect(cutPage([1], new URL('http://host/list')).link).toBeUndefined();
 });
 
-it('refuses a number that is none', () => {
+it('refuses a page that is not a number', () => {
   expect(() => cutPage(items, new URL('http://host/list?per_page=all'))).toThrow(
     'Validation Failed',
   );

@@ -1,16 +1,16 @@
 import { makeInvalid } from './problem.ts';
 
-/** One page of a list and the header that leads to the others. */
+/** One page of a list and the header that links to the others. */
 export interface Page<T> {
   readonly items: T[];
   readonly link: string | undefined;
 }
 
 /**
- * Cuts a list into pages as GitHub does: `per_page` 30 unless given, at most 100, `page` from 1.
+ * Splits a list into pages as GitHub does: `per_page` 30 by default, at most 100, `page` from 1.
  * @param items the whole list in its order
  * @param url the address of the request, with its query; the links repeat it
- * @returns the asked page; `link` is undefined where one page holds everything
+ * @returns the requested page; `link` is undefined if one page contains everything
  * @throws Problem 422 if `per_page` or `page` is not a number
  * Source: docs.github.com, "Using pagination in the REST API".
  */

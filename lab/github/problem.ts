@@ -26,7 +26,7 @@ export class Problem extends Error {
     this.errors = more.errors;
   }
 
-  /** Gives the JSON body that GitHub answers with, `status` as a string as it does. */
+  /** Returns the JSON body of GitHub's answer, with `status` as a string. */
   toBody(documentation: string): Record<string, unknown> {
     return {
       message: this.message,
@@ -37,22 +37,22 @@ export class Problem extends Error {
   }
 }
 
-/** The answer for whatever does not exist, or must not be seen to exist. */
+/** The answer for a resource that does not exist or must not be revealed. */
 export function makeNotFound(): Problem {
   return new Problem(404, 'Not Found');
 }
 
-/** The answer for a body that has the right form but a value that is not allowed. */
+/** The answer for a body with a valid form but an invalid value. */
 export function makeInvalid(errors: FieldError[]): Problem {
   return new Problem(422, 'Validation Failed', { errors });
 }
 
-/** The answer for a body that does not have the form of the documented schema. */
+/** The answer for a body that does not match the documented schema. */
 export function makeMalformed(sentence: string): Problem {
   return new Problem(422, `Invalid request.\n\n${sentence}`);
 }
 
-/** The answer for a token that may not do this; the header names what would have sufficed. */
+/** The answer for a token without permission; the header names the sufficient permissions. */
 export function makeForbidden(login: string, accepted: string): Problem {
   const kind = login.endsWith('[bot]') ? 'integration' : 'personal access token';
   return new Problem(403, `Resource not accessible by ${kind}`, {
@@ -60,11 +60,11 @@ export function makeForbidden(login: string, accepted: string): Problem {
   });
 }
 
-/** What a route needs from a token. */
+/** The permission that a route requires from a token. */
 export interface Demand {
   readonly permission: Permission;
   readonly access: 'read' | 'write';
-  /** What the header tells instead, where GitHub names more than it accepts. */
+  /** The header's value where GitHub names more than it accepts. */
   readonly advertised?: string;
 }
 

@@ -22,11 +22,11 @@ async function read(number: number) {
 const open = () =>
   github.openPullRequest({ branch: 'change', title: 'Change', contents: { a: '2' } });
 
-describe('whether a pull request can be merged', () => {
+describe('the mergeability of a pull request', () => {
   it.each([0, 1, 3])('is unknown for %i answers', async (answers) => {
     github.delayMergeability(answers);
     const { payload, sha } = open();
-    // Lists do not set GitHub to work, and show what is known.
+    // Lists do not trigger a merge and show the known result.
     const token = github.createToken({ permissions: { pull_requests: 'read' } });
     const { rest } = getOctokit(token, { baseUrl: github.urls.api });
     for (let time = 0; time < 4; time += 1) {
@@ -39,7 +39,7 @@ describe('whether a pull request can be merged', () => {
       expect(await read(payload.number)).toEqual([true, 'clean', sha]);
   });
 
-  it('is unknown again after a push, with the old merge commit meanwhile', async () => {
+  it('is unknown again after a push, and the old merge commit stays meanwhile', async () => {
     const { payload, sha } = open();
     const { number } = payload;
     await read(number);
@@ -50,14 +50,14 @@ describe('whether a pull request can be merged', () => {
     expect(await read(number)).toEqual([true, 'clean', pushed.sha]);
   });
 
-  it('is unknown again after the base branch moved, which nobody notices until they ask', async () => {
+  it('is unknown again after the base branch moved, once a client asks', async () => {
     const { payload, sha } = open();
     const { number } = payload;
     const base = payload.pull_request.base.sha;
     await read(number);
     await read(number);
     const main = github.push({ contents: { b: '2' } }).sha;
-    // Neither the event of a label nor refs/pull/N/merge knows.
+    // Neither a label event nor refs/pull/N/merge shows it.
     const labeled = github.label(number, 'x');
     expect(labeled).toMatchObject({ sha, payload: { pull_request: { mergeable: null } } });
     expect(await read(number)).toEqual([null, 'unknown', sha]);
@@ -68,14 +68,14 @@ describe('whether a pull request can be merged', () => {
     const { rest } = getOctokit(token, { baseUrl: github.urls.api });
     const { data } = await rest.git.getCommit({ ...repo, commit_sha: String(merge) });
     expect(data.parents.map((parent) => parent.sha)).toEqual([main, payload.pull_request.head.sha]);
-    // `base.sha` is the one of the last push, and so not what the merge was made on.
+    // `base.sha` is from the last push, not the commit that the merge was made on.
     const pull = await rest.pulls.get({ ...repo, pull_number: number });
     expect(pull.data.base.sha).toBe(base);
-    // The old merge commit can still be read.
+    // The old merge commit is still readable.
     await rest.git.getCommit({ ...repo, commit_sha: sha });
   });
 
-  it('ends in a conflict, with no merge commit or an old one', async () => {
+  it('is false in a conflict, with a null or outdated merge commit', async () => {
     const { payload, sha } = open();
     const { number } = payload;
     await read(number);
@@ -91,7 +91,7 @@ describe('whether a pull request can be merged', () => {
     await read(late.payload.number);
     expect(await read(late.payload.number)).toEqual([false, 'dirty', null]);
     expect(late.blocked).toBe(`pull request ${late.payload.number} has a merge conflict`);
-    // Both sides have the same change now, so there is no conflict.
+    // Both sides now have the same change, so there is no conflict.
     github.push({ contents: { a: '2' } });
     await read(number);
     const [mergeable, , merge] = await read(number);
@@ -115,7 +115,7 @@ describe('whether a pull request can be merged', () => {
     await expect(ask('2020-01-01')).rejects.toMatchObject({ status: 400 });
   });
 
-  it('is not told of a closed one', async () => {
+  it('is not reported for a closed one', async () => {
     const { number } = open().payload;
     github.close(number);
     await read(number);

@@ -21,7 +21,7 @@ function listPulls(call: Call): Answer {
   const wanted = query.get('state') ?? 'open';
   const head = query.get('head');
   const base = query.get('base');
-  // Newest first, unless the client asks for a sort other than by creation or for a direction.
+  // Newest first, unless the client asks for another sort key or a direction.
   const ascending = (query.get('direction') ?? 'desc') === 'asc';
   const pulls = Object.values(state.pulls)
     .filter((pull) => wanted === 'all' || state.issues[pull.number]?.state === wanted)
@@ -52,7 +52,7 @@ function listPullsOfCommit(call: Call): Answer {
   const ref = call.params.ref ?? '';
   const commit = state.commits[ref === defaultBranch ? readMainHead(state) : ref];
   if (commit === undefined) throw new Problem(422, `No commit found for SHA: ${ref}`);
-  // GitHub links a commit to its pull request a little after the push that announces it.
+  // GitHub links a commit to its pull request shortly after the push event.
   if (commit.emptyAnswers > 0) {
     commit.emptyAnswers -= 1;
     return { body: [] };

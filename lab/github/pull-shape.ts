@@ -13,7 +13,7 @@ import {
 import type { PullRecord } from './state.ts';
 import { readHead } from './state.ts';
 
-/** Makes a pull request as lists show it. */
+/** Builds a pull request as lists show it. */
 export function givePull(world: World, pull: PullRecord) {
   const { state } = world;
   const issue = state.issues[pull.number];
@@ -85,7 +85,7 @@ export function givePull(world: World, pull: PullRecord) {
   } satisfies Schemas['pull-request-simple'];
 }
 
-/** Makes a pull request as "get a pull request" and webhooks show it. */
+/** Builds a pull request as "get a pull request" and webhooks show it. */
 export function giveFullPull(world: World, pull: PullRecord) {
   const mergeable = tellMergeable(world, pull);
   const state = mergeable === null ? 'unknown' : mergeable ? 'clean' : 'dirty';
@@ -106,14 +106,14 @@ export function giveFullPull(world: World, pull: PullRecord) {
   } satisfies Schemas['pull-request'];
 }
 
-/** Tells whether an open pull request can be merged; null while GitHub has not found out. */
+/** Returns whether an open pull request can be merged; null while GitHub does not know yet. */
 function tellMergeable({ state }: World, pull: PullRecord): boolean | null {
   const open = state.issues[pull.number]?.state === 'open';
   const current = pull.tested?.base === readHead(state, pull.base);
   return open && current && pull.unknownAnswers === null ? !pull.conflict : null;
 }
 
-/** Makes the entry of one changed file. */
+/** Builds the entry of one changed file. */
 export function giveFile(world: World, pull: PullRecord, file: ChangedFile): Schemas['diff-entry'] {
   const page = giveRepositoryPage(world, pull.headOwner);
   const head = pull.commits.at(-1) ?? pull.baseSha;

@@ -28,7 +28,7 @@ function connect(permissions: Partial<Record<Permission, Access>>, login?: strin
   };
 }
 
-it('has each reaction of a login once, and says whether it is new', async () => {
+it('stores each reaction of a login once, and says whether it is new', async () => {
   const bot = connect({ pull_requests: 'write' });
   const alice = connect({ pull_requests: 'write' }, 'alice');
   const first = await bot.react();
@@ -44,7 +44,7 @@ it('has each reaction of a login once, and says whether it is new', async () => 
   expect(await bot.list({ content: 'eyes' })).toHaveLength(2);
 });
 
-it('creates one when many ask at once', async () => {
+it('creates one for concurrent requests', async () => {
   const answers = await Promise.all(
     Array.from({ length: 20 }, () => connect({ pull_requests: 'write' }).react()),
   );
@@ -54,7 +54,7 @@ it('creates one when many ask at once', async () => {
   expect(new Set(answers.map(({ data }) => data.id)).size).toBe(1);
 });
 
-it('lets whoever reacted take it back, once', async () => {
+it('lets only its author delete it, once', async () => {
   const bot = connect({ pull_requests: 'write' });
   const { data } = await bot.react();
   await expect(connect({ pull_requests: 'write' }, 'alice').remove(data.id)).rejects.toMatchObject({
@@ -65,7 +65,7 @@ it('lets whoever reacted take it back, once', async () => {
   expect((await bot.react()).status).toBe(201);
 });
 
-it('goes with its comment', async () => {
+it('is deleted with its comment', async () => {
   const bot = connect({ pull_requests: 'write' });
   const { data } = await bot.react();
   await bot.removeComment();
@@ -76,7 +76,7 @@ it('goes with its comment', async () => {
 
 it.each<[string, Partial<Record<Permission, Access>>]>([
   ['read only', { pull_requests: 'read', issues: 'read' }],
-  // As for comments: the pull request counts, whatever the path says.
+  // As for comments: the pull request's permission counts, whatever the path says.
   ['issues: write', { issues: 'write', pull_requests: 'read' }],
 ])('is refused to a token with %s', async (_case, permissions) => {
   await expect(connect(permissions).react()).rejects.toMatchObject({

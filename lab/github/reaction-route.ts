@@ -7,7 +7,7 @@ import { readWord } from './route.ts';
 import { giveReaction } from './shape.ts';
 import { REACTIONS, type ReactionRecord, readClock, type State, takeId } from './state.ts';
 
-/** Adds a reaction of a login to a comment, or gives the one that it has there already. */
+/** Adds a login's reaction to a comment, or returns the existing one. */
 export function addReaction(
   state: State,
   reaction: Pick<ReactionRecord, 'comment' | 'login' | 'content'>,

@@ -3,7 +3,7 @@ import type { Call } from './route.ts';
 import type { State } from './state.ts';
 import { defaultBranch, readHead, readMainHead } from './state.ts';
 
-/** Returns the newest commit of a branch of the repository, or of a pull request's; forks have their own. */
+/** Returns the newest commit of a branch of the repository, or of a pull request's branch; forks have their own. */
 export function findBranchHead(state: State, branch: string): string | undefined {
   if (branch === defaultBranch) return readMainHead(state);
   if (Object.hasOwn(state.branches, branch)) return readHead(state, branch);
@@ -13,8 +13,8 @@ export function findBranchHead(state: State, branch: string): string | undefined
 }
 
 /**
- * Finds the commit that a name means: a commit's id, a branch, `HEAD`, or what GitHub keeps of every pull
- * request, forks' as well (`refs/pull/N/head`, `refs/pull/N/merge`).
+ * Finds the commit of a name: a commit's id, a branch, `HEAD`, or a ref that GitHub keeps for every pull
+ * request, also for forks (`refs/pull/N/head`, `refs/pull/N/merge`).
  */
 export function findCommit(state: State, ref: string): string | undefined {
   if (Object.hasOwn(state.commits, ref)) return ref;
@@ -26,7 +26,7 @@ export function findCommit(state: State, ref: string): string | undefined {
   return findBranchHead(state, ref.replace(/^(refs\/)?heads\//, ''));
 }
 
-/** Finds the commit that a call's `:ref` means. @throws Problem 422 */
+/** Finds the commit of a call's `:ref`. @throws Problem 422 */
 export function readRef(call: Call): string {
   const ref = call.params.ref ?? '';
   const sha = findCommit(call.world.state, ref);

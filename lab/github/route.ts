@@ -5,10 +5,10 @@ import type { IssueRecord, PullRecord } from './state.ts';
 /** A request that has passed authentication, as routes see it. */
 export interface Call {
   readonly world: World;
-  /** The secret token that the request carries; it is known to the state. */
+  /** The secret token of the request; the state contains it. */
   readonly token: string;
   readonly login: string;
-  /** The whole address, as the client wrote it. */
+  /** The complete address, as the client wrote it. */
   readonly url: URL;
   /** The values of the pattern's `:name` segments, decoded. */
   readonly params: Record<string, string>;
@@ -23,13 +23,13 @@ export interface Answer {
   readonly link?: string | undefined;
 }
 
-/** One endpoint: `:name` segments of the pattern are parameters, `*name` at its end takes all that is left. */
+/** One endpoint: `:name` segments of the pattern are parameters, a final `*name` matches the rest. */
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
   readonly pattern: string;
-  /** The part of the documentation that errors point to, below docs.github.com/rest. */
+  /** The documentation page that errors link to, below docs.github.com/rest. */
   readonly documentation: string;
-  /** Whether a success changes the state, which must then be saved. */
+  /** Whether a success changes the state, which is then saved. */
   readonly changes?: boolean;
   readonly run: (call: Call) => Answer;
 }
@@ -61,7 +61,7 @@ export function matchRoute(
 
 /**
  * Reads a text from a JSON body.
- * @throws Problem 422 in GitHub's words if it is missing or no text
+ * @throws Problem 422 with GitHub's message if it is missing or not a text
  */
 export function readText(body: Record<string, unknown>, name: string): string {
   const value = body[name];
@@ -74,7 +74,7 @@ export function readText(body: Record<string, unknown>, name: string): string {
 
 /**
  * Reads a text that may be absent or null.
- * @throws Problem 422 in GitHub's words if it is something else
+ * @throws Problem 422 with GitHub's message if it is something else
  */
 export function readOptionalText(body: Record<string, unknown>, name: string): string | undefined {
   return body[name] === undefined || body[name] === null ? undefined : readText(body, name);
@@ -82,7 +82,7 @@ export function readOptionalText(body: Record<string, unknown>, name: string): s
 
 /**
  * Reads one of the allowed words from a JSON body.
- * @throws Problem 422 in GitHub's words if it is none of them
+ * @throws Problem 422 with GitHub's message if it is another word
  */
 export function readWord<W extends string>(
   body: Record<string, unknown>,

@@ -5,7 +5,7 @@ import type { GitHub } from './github.ts';
 import { startGitHub } from './github.ts';
 import type { MergeMethod } from './state.ts';
 
-/** Recorded webhooks, one entry a kind. */
+/** Recorded webhooks, one entry per kind. */
 interface RealEvent {
   readonly name: string;
   readonly examples: { action?: string; pull_request?: object; repository?: object }[];
@@ -37,7 +37,7 @@ function open(commits = 1): { number: number; head: string } {
 }
 
 describe('pull requests', () => {
-  it('run on the merge branch while they are open', async () => {
+  it('run on the merge branch while open', async () => {
     const opened = github.openPullRequest({ branch: 'resize', title: 'Resize', author: 'dave' });
     const { number } = opened.payload;
     expect(opened).toMatchObject({
@@ -112,7 +112,7 @@ describe('a merge', () => {
     ['merge', 2, 3],
     ['squash', 2, 1],
     ['rebase', 2, 2],
-  ])('by %s gives both events and is found by its commits', async (method, commits, onMain) => {
+  ])('by %s produces both events and is found by its commits', async (method, commits, onMain) => {
     const base = github.push().payload.after;
     const { number, head } = open(commits);
     expect(await findPulls(head)).toEqual([number]);
@@ -154,7 +154,7 @@ describe('a merge', () => {
     }
   });
 
-  it('did not happen for a closed pull request or a direct push', async () => {
+  it('is not reported for a closed pull request or a direct push', async () => {
     const { number, head } = open();
     github.close(number);
     expect(await findPulls(head)).toEqual([]);
@@ -163,7 +163,7 @@ describe('a merge', () => {
   });
 });
 
-it('a merge queue merges several in one push, each found by its own commit', async () => {
+it('a merge queue merges several pull requests in one push, each found by its own commit', async () => {
   const pulls = [open(), open(2)];
   const base = github.push().payload.after;
   const { groups, merge } = github.queue(pulls.map(({ number }) => number));
@@ -185,7 +185,7 @@ it('a merge queue merges several in one push, each found by its own commit', asy
   }
 });
 
-it('labels and what is taken off cause events, and show in the pull request', async () => {
+it('added and removed labels cause events and appear in the pull request', async () => {
   const { number } = open();
   expect(github.label(number, 'allow-destroy', 'dave')).toMatchObject({
     name: 'pull_request',
@@ -210,7 +210,7 @@ it('labels and what is taken off cause events, and show in the pull request', as
   expect(() => github.unlabel(number, 'allow-destroy')).toThrow('has no label allow-destroy');
 });
 
-it('edits say what was changed, and a label after the merge shows a merged pull request', () => {
+it('edits say what changed, and a label after the merge shows a merged pull request', () => {
   github.createBranch('release');
   const before = github.schedule().sha;
   const { number } = open();
@@ -249,11 +249,11 @@ it('a pull request can be opened from an existing commit', async () => {
     head,
   });
   expect(payload.pull_request).toMatchObject({ head: { sha: head }, base: { ref: 'stable' } });
-  // It is on the default branch, and no pull request brought it there.
+  // It is on the default branch, and no pull request added it there.
   expect(await findPulls(head)).toEqual([]);
 });
 
-it('branches tell their newest commit', async () => {
+it('branches return their newest commit', async () => {
   const token = github.createToken({ permissions: { contents: 'read' } });
   const { rest } = getOctokit(token, { baseUrl: github.urls.api });
   const branch = 'team/change';
@@ -270,7 +270,7 @@ it('branches tell their newest commit', async () => {
   });
 });
 
-it('issues can be switched off: lists answer, with pull requests alone', async () => {
+it('lists return only pull requests if issues are disabled', async () => {
   const token = github.createToken({ permissions: { issues: 'write' } });
   const { rest } = getOctokit(token, { baseUrl: github.urls.api });
   const { number } = github.openIssueAs('carol', { title: 'Mine', body: 'text' });

@@ -33,17 +33,17 @@ export interface NewPullRequest {
   readonly title: string;
   /** A login; `alice` by default. */
   readonly author?: string;
-  /** Whether the branch lies in the author's fork. */
+  /** Whether the branch is in the author's fork. */
   readonly fork?: boolean;
   readonly body?: string;
   readonly files?: ChangedFile[];
-  /** What it changes of its base's files; `files` follows from it. The first commit has it all. */
+  /** Its changes to the base's files, all in the first commit; `files` follows from them. */
   readonly contents?: Contents;
   /** How many commits the branch has; 1 by default. */
   readonly commits?: number;
-  /** The branch to be merged into; the default one, unless it is named. */
+  /** The base branch; the default branch by default. */
   readonly base?: string;
-  /** An existing commit that the branch points at, instead of commits of its own. */
+  /** An existing commit for the branch to point at, instead of new commits. */
   readonly head?: string;
 }
 
@@ -57,7 +57,7 @@ const someFiles: ChangedFile[] = [
   { filename: '.github/workflows/postgres.yml', status: 'modified' },
 ];
 
-/** What people do in a repository; every method leaves a consistent state and gives the event. */
+/** The actions of people in a repository; every method leaves a consistent state and returns the event. */
 export class Scenario {
   readonly #world: () => World;
   readonly #save: () => void;
@@ -67,7 +67,7 @@ export class Scenario {
     this.#save = parts.save;
   }
 
-  /** Makes a branch that pull requests can be merged into, at the default branch's head. */
+  /** Makes a base branch for pull requests, at the default branch's head. */
   createBranch(name: string): void {
     this.#play(({ state }) => {
       state.branches[name] = [...state.main];
@@ -145,8 +145,8 @@ export class Scenario {
   }
 
   /**
-   * Merges an open pull request; the push ends at the commit that the method leaves on main.
-   * @throws Error in GitHub's words for a conflict
+   * Merges an open pull request; the push ends at the commit that the merge method creates on main.
+   * @throws Error with GitHub's message for a conflict
    */
   merge(number: number, method: MergeMethod, by?: string): MergeEvents {
     return this.#play((world) => {
@@ -173,7 +173,7 @@ export class Scenario {
     });
   }
 
-  /** Opens a pull request again that was closed unmerged. */
+  /** Reopens a pull request that was closed unmerged. */
   reopen(number: number, by?: string) {
     return this.#play((world) => {
       const { pull, issue } = find(world, number);
@@ -188,14 +188,14 @@ export class Scenario {
     });
   }
 
-  /** Puts an open pull request into the merge queue, as a group of its own. */
+  /** Puts an open pull request into the merge queue, in its own group. */
   mergeGroup(number: number) {
     const [group] = this.queue([number]).groups;
     if (group === undefined) throw new Error(`Pull request ${number} has no group.`);
     return group;
   }
 
-  /** Puts several open pull requests into the merge queue, each with a merge commit on top of the one before. */
+  /** Puts several open pull requests into the merge queue, each with a merge commit on top of the previous one. */
   queue(numbers: readonly number[]): Queue {
     return this.#play((world) => {
       const pulls = numbers.map((number) => findOpen(world, number));
@@ -207,7 +207,7 @@ export class Scenario {
     });
   }
 
-  /** Lets an open pull request be merged into another branch. */
+  /** Changes the base branch of an open pull request. */
   changeBase(number: number, base: string, by?: string) {
     return this.#play((world) => {
       const { pull, issue } = findOpen(world, number);
@@ -231,7 +231,7 @@ export class Scenario {
     });
   }
 
-  /** Puts a label on a pull request. */
+  /** Adds a label to a pull request. */
   label(number: number, name: string, by?: string) {
     return this.#play((world) => {
       const { pull, issue } = find(world, number);
@@ -241,7 +241,7 @@ export class Scenario {
     });
   }
 
-  /** Takes a label off a pull request. */
+  /** Removes a label from a pull request. */
   unlabel(number: number, name: string, by?: string) {
     return this.#play((world) => {
       const { pull, issue } = find(world, number);
@@ -252,21 +252,21 @@ export class Scenario {
   }
 
   /**
-   * Gives the pull_request_target event of what a pull_request event tells; the run starts now, on
-   * the default branch's present head.
+   * Returns the pull_request_target event for a pull_request event; the run starts now, on
+   * the default branch's current head.
    */
   asTarget<Payload extends PullRequestPayload>(event: WorkflowEvent<'pull_request', Payload>) {
     return makeTargetEvent(this.#world(), event);
   }
 
-  /** Gives somebody a role in the repository, or with `gone` deletes the account. */
+  /** Sets an account's role in the repository, or deletes the account with `gone`. */
   setRole(login: string, role: Role): void {
     this.#play(({ state }) => {
       state.roles[login.toLowerCase()] = role;
     });
   }
 
-  /** Pushes a commit without a pull request, to the default branch unless another is named. */
+  /** Pushes a commit without a pull request, by default to the default branch. */
   push(
     push: {
       message?: string;
@@ -302,12 +302,12 @@ export class Scenario {
     });
   }
 
-  /** Lets a cron line fire. */
+  /** Triggers a cron schedule. */
   schedule(cron = '17 5 * * *', workflow = '.github/workflows/postgres.yml') {
     return makeScheduleEvent(this.#world(), { cron, workflow });
   }
 
-  /** Presses "Run workflow", on the default branch unless `ref` names another. @throws Error for an unknown one */
+  /** Presses "Run workflow", on the default branch unless `ref` names another. @throws Error for an unknown ref */
   workflowDispatch(
     inputs: Record<string, string> = {},
     workflow = '.github/workflows/postgres.yml',
@@ -318,7 +318,7 @@ export class Scenario {
     return makeWorkflowDispatchEvent(world, { inputs, workflow, actor, branch: ref });
   }
 
-  /** Writes a comment in anybody's name. @returns the comment as the API shows it */
+  /** Writes a comment as any account. @returns the comment as the API shows it */
   commentAs(login: string, issue: number, body: string) {
     return this.#play((world) => {
       if (world.state.issues[issue] === undefined) throw new Error(`There is no issue ${issue}.`);
@@ -326,21 +326,21 @@ export class Scenario {
     });
   }
 
-  /** Opens an issue in anybody's name. @returns the issue as the API shows it */
+  /** Opens an issue as any account. @returns the issue as the API shows it */
   openIssueAs(login: string, issue: { title: string; body: string }) {
     return this.#play((world) =>
       giveIssue(world, addIssue(world.state, { ...issue, author: login })),
     );
   }
 
-  /** Switches the repository's issues off, or on again. */
+  /** Disables or enables the repository's issues. */
   setIssues(enabled: boolean): void {
     this.#play((world) => {
       world.state.hasIssues = enabled;
     });
   }
 
-  /** Starts a workflow on a commit: its run's check suite, with the check run of a job in it. */
+  /** Starts a workflow on a commit: adds its run's check suite and a job's check run. */
   startWorkflow(sha: string, { job }: { job: string }) {
     return this.#play((world) => {
       if (world.state.commits[sha] === undefined) throw new Error(`There is no commit ${sha}.`);
@@ -350,7 +350,7 @@ export class Scenario {
     });
   }
 
-  /** Completes a check run in the name of any app, e.g. to forge one. @returns it as the API shows it */
+  /** Completes a check run as any app, e.g. to forge one. @returns it as the API shows it */
   checkAs(
     app: string,
     check: { sha: string; name: string; summary?: string; text?: string; externalId?: string },

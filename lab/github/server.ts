@@ -19,14 +19,14 @@ import { matchRoute } from './route.ts';
 import type { Urls, World } from './shape.ts';
 import type { State } from './state.ts';
 
-/** One request as the server saw it, in the order of arrival. */
+/** One request as the server received it, in order of arrival. */
 export interface JournalEntry {
   readonly time: string;
   readonly method: string;
-  /** Without the prefix of the API and without the query. */
+  /** Without the API's prefix and without the query. */
   readonly path: string;
   readonly query: Record<string, string>;
-  /** Who asked; undefined without a valid token. */
+  /** The account; undefined without a valid token. */
   readonly login: string | undefined;
   readonly body: unknown;
   /** 0 if the connection was cut instead of an answer. */
@@ -39,14 +39,14 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** What the server works on. */
+/** The server's data. */
 export interface ServerParts {
   readonly state: State;
   readonly faults: FaultQueue;
   readonly journal: JournalEntry[];
-  /** The addresses that answers carry; read after the port is known. */
+  /** The addresses in answers; read after the port is known. */
   readonly urls: () => Urls;
-  /** The most milliseconds that a request is on its way, and its answer; each time another number. */
+  /** The maximum latency of a request and of its answer, in ms; random for each. */
   readonly latency: number;
   /** Called after every request that changed the state. */
   readonly save: () => void;
@@ -65,15 +65,15 @@ const routes: readonly Route[] = [
 ];
 
 /**
- * The versions of the API that can be asked for, the usual one first. Of what the newer one changes, the server
- * knows what its routes have: `merge_commit_sha` is gone. Source: docs.github.com, REST API, "Breaking changes".
+ * The versions of the API that can be requested, the default one first. Of the newer one's changes, the server
+ * implements those of its routes: `merge_commit_sha` is gone. Source: docs.github.com, REST API, "Breaking changes".
  */
 const versions = ['2022-11-28', '2026-03-10'] as const;
 
-/** The quota that github.com gives a workflow's token for one repository and hour. */
+/** github.com's quota of a workflow's token per repository and hour. */
 const hourlyLimit = 1000;
 
-/** Starts the server on a loopback port; 0 takes a free one. */
+/** Starts the server on a loopback port; 0 picks a free one. */
 export async function listen(parts: ServerParts, port: number): Promise<Listener> {
   let used = 0;
   const server = createServer((request, response) => {
@@ -109,7 +109,7 @@ async function answerRequest({ parts, request, response, used }: Exchange): Prom
   await travel(parts.latency);
   const urls = parts.urls();
   const url = new URL(request.url ?? '/', urls.server);
-  // github.com has the API at the root of a host of its own, an enterprise server below /api.
+  // github.com has the API at the root of its own host, an enterprise server below /api.
   const path = url.pathname
     .replace(/^\/api\/v3(?=\/|$)/, '')
     .replace(/^\/api\/graphql$/, '/graphql');
@@ -219,7 +219,7 @@ function readToken(request: IncomingMessage): string | undefined {
   return /^(?:token|bearer)\s+(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
 }
 
-/** Stands for a body that is no JSON. */
+/** Marks a body that is not valid JSON. */
 const unreadable = Symbol('unreadable');
 
 function parseJson(text: string): unknown {

@@ -5,35 +5,35 @@ import { defaultBranch, giveStableId } from './state.ts';
 /** The objects of GitHub's published OpenAPI description. */
 export type Schemas = components['schemas'];
 
-/** The addresses under which the server is reached, without a slash at the end. */
+/** The addresses of the server, without a trailing slash. */
 export interface Urls {
   readonly server: string;
   readonly api: string;
   readonly graphql: string;
 }
 
-/** What the shapes are made from. */
+/** The input of the shapes. */
 export interface World {
   readonly state: State;
   readonly urls: Urls;
 }
 
-/** Makes the opaque global id that GraphQL uses, in the shape of GitHub's newer ones. */
+/** Builds the opaque global id that GraphQL uses, in GitHub's newer format. */
 export function makeNodeId(prefix: string, id: number): string {
   return `${prefix}_kwDO${Buffer.from(String(id)).toString('base64url')}`;
 }
 
-/** Gives the path of the repository's API. */
+/** Returns the path of the repository's API. */
 export function giveRepositoryUrl(world: World, owner = world.state.owner): string {
   return `${world.urls.api}/repos/${owner}/${world.state.name}`;
 }
 
-/** Gives the address of the repository's page. */
+/** Returns the address of the repository's page. */
 export function giveRepositoryPage(world: World, owner = world.state.owner): string {
   return `${world.urls.server}/${owner}/${world.state.name}`;
 }
 
-/** Makes the account behind a login; `[bot]` at the end makes it a bot. */
+/** Builds the account of a login; `[bot]` at the end makes it a bot. */
 export function giveUser(world: World, login: string) {
   const id = giveStableId(login);
   const url = `${world.urls.api}/users/${encodeURIComponent(login)}`;
@@ -61,7 +61,7 @@ export function giveUser(world: World, login: string) {
   } satisfies Schemas['simple-user'];
 }
 
-/** Makes the repository, or with another owner its fork, as REST and webhooks both show it. */
+/** Builds the repository, or its fork for another owner, as REST and webhooks both show it. */
 export function giveRepository(world: World, owner = world.state.owner) {
   const { state } = world;
   const fork = owner !== state.owner;
@@ -153,7 +153,7 @@ export function giveRepository(world: World, owner = world.state.owner) {
   };
 }
 
-/** Makes the answer to "get a repository". */
+/** Builds the answer to "get a repository". */
 export function giveFullRepository(world: World): Schemas['full-repository'] {
   return {
     ...giveRepository(world),
@@ -165,7 +165,7 @@ export function giveFullRepository(world: World): Schemas['full-repository'] {
   };
 }
 
-/** Makes a label. */
+/** Builds a label. */
 export function giveLabel(world: World, label: LabelRecord) {
   return {
     id: label.id,
@@ -178,7 +178,7 @@ export function giveLabel(world: World, label: LabelRecord) {
   } satisfies Schemas['label'];
 }
 
-/** Makes the labels of an issue in the order in which they were added. */
+/** Builds the labels of an issue in the order in which they were added. */
 export function giveLabels(world: World, issue: IssueRecord) {
   return issue.labels.flatMap((name) => {
     const label = world.state.labels[name.toLowerCase()];
@@ -186,13 +186,13 @@ export function giveLabels(world: World, issue: IssueRecord) {
   });
 }
 
-/** Tells how an account relates to the repository. */
+/** Returns an account's association with the repository. */
 export function giveAssociation(world: World, login: string) {
   if (login === world.state.owner) return 'OWNER' as const;
   return login.endsWith('[bot]') ? ('NONE' as const) : ('CONTRIBUTOR' as const);
 }
 
-/** Makes a comment of a conversation. */
+/** Builds a comment of a conversation. */
 export function giveComment(world: World, comment: CommentRecord) {
   const kind = world.state.pulls[comment.issue] === undefined ? 'issues' : 'pull';
   const url = `${giveRepositoryUrl(world)}/issues`;
@@ -211,7 +211,7 @@ export function giveComment(world: World, comment: CommentRecord) {
   } satisfies Schemas['issue-comment'];
 }
 
-/** Makes a reaction. */
+/** Builds a reaction. */
 export function giveReaction(world: World, reaction: ReactionRecord): Schemas['reaction'] {
   return {
     id: reaction.id,
@@ -222,7 +222,7 @@ export function giveReaction(world: World, reaction: ReactionRecord): Schemas['r
   };
 }
 
-/** Makes an issue; a pull request is one too, with `pull_request` set. */
+/** Builds an issue; a pull request is one too, with `pull_request` set. */
 export function giveIssue(world: World, issue: IssueRecord): Schemas['issue'] {
   const { state } = world;
   const url = `${giveRepositoryUrl(world)}/issues/${issue.number}`;

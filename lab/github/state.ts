@@ -4,30 +4,30 @@ import { dirname } from 'node:path';
 import type { ChangedFile, Contents, TreeEntry } from './git.ts';
 import { changeTree, compareTrees, EMPTY_TREE } from './git.ts';
 
-/** What one permission of a token allows. */
+/** The level of a token's permission. */
 export type Access = 'read' | 'write';
 
-/** The permissions a workflow can grant to its token and that this server distinguishes. */
+/** The permissions of a workflow's token that this server distinguishes. */
 export type Permission = 'issues' | 'pull_requests' | 'contents' | 'statuses' | 'checks';
 
-/** A token as the server remembers it. */
+/** A token as the server stores it. */
 export interface Token {
   readonly login: string;
   readonly permissions: Partial<Record<Permission, Access>>;
 }
 
-/** A commit; its id is arbitrary, that of its tree is Git's. */
+/** A commit; its id is arbitrary, its tree has Git's id. */
 export interface CommitRecord {
   readonly sha: string;
   readonly parents: string[];
   readonly message: string;
   readonly author: string;
   readonly date: string;
-  /** What it changes, as tests tell it: where a test gives contents, what differs in the trees. */
+  /** The changed files, as the test named them; if the test supplied contents, the differences between the trees. */
   readonly files: ChangedFile[];
   /** The id of its tree: all files of the repository at this commit. */
   readonly tree: string;
-  /** How many more look-ups of this commit's pull requests answer with an empty list. */
+  /** How many more requests for this commit's pull requests return an empty list. */
   emptyAnswers: number;
 }
 
@@ -56,35 +56,35 @@ export interface IssueRecord {
 /** How GitHub can merge a pull request. */
 export type MergeMethod = 'merge' | 'squash' | 'rebase';
 
-/** What a pull request adds to its issue. */
+/** The data that a pull request adds to its issue. */
 export interface PullRecord {
   readonly id: number;
   readonly number: number;
   readonly branch: string;
-  /** The owner of the head repository: another login than the repository's owner for a fork. */
+  /** The owner of the head repository: for a fork a login other than the repository's owner. */
   readonly headOwner: string;
-  /** The branch that it is to be merged into. */
+  /** The base branch. */
   base: string;
-  /** The base branch's head at the last push or change of base: GitHub leaves it when the branch moves on. */
+  /** The base branch's head at the last push or change of base: GitHub keeps it when the branch moves. */
   baseSha: string;
   commits: string[];
   files: ChangedFile[];
   /** The commit behind refs/pull/N/merge; null until a merge succeeded. */
   testMerge: string | null;
-  /** What the last test of a merge was made from; null if there was none. */
+  /** The commits of the last merge test; null if there was none. */
   tested: { readonly base: string; readonly head: string } | null;
-  /** Whether that test ended in a conflict, which leaves `testMerge` as it was. */
+  /** Whether that test ended in a conflict, which leaves `testMerge` unchanged. */
   conflict: boolean;
-  /** How many more look-ups of this pull request answer that its mergeability is unknown; null once it is told. */
+  /** How many more requests for this pull request report unknown mergeability; null once it was reported. */
   unknownAnswers: number | null;
   /**
-   * What the API tells: before the merge a test merge commit, which can be an old one; afterwards
+   * What the API shows: before the merge a test merge commit, which can be outdated; afterwards
    * the commit that the base branch moved to.
    */
   mergeCommitSha: string | null;
   mergedAt: string | null;
   mergedBy: string | null;
-  /** The commits that this pull request brought to the default branch. */
+  /** The commits that this pull request added to the default branch. */
   introduced: string[];
 }
 
@@ -110,7 +110,7 @@ export interface StatusRecord {
   readonly createdAt: string;
 }
 
-/** The emoji that a reaction can be. */
+/** The emoji that a reaction can have. */
 export const REACTIONS = [
   '+1',
   '-1',
@@ -122,7 +122,7 @@ export const REACTIONS = [
   'eyes',
 ] as const;
 
-/** A reaction to a comment; a login has each emoji at most once. */
+/** A reaction to a comment; a login can add each emoji once. */
 export interface ReactionRecord {
   readonly id: number;
   readonly comment: number;
@@ -131,7 +131,7 @@ export interface ReactionRecord {
   readonly createdAt: string;
 }
 
-/** A check suite: every workflow run has one on its commit, all of the app `github-actions`. */
+/** A check suite: every workflow run has one on its commit, all from the app `github-actions`. */
 export interface CheckSuiteRecord {
   readonly id: number;
   readonly sha: string;
@@ -142,9 +142,9 @@ export interface CheckSuiteRecord {
 export interface CheckRunRecord {
   readonly id: number;
   readonly sha: string;
-  /** The check suite that it belongs to. */
+  /** Its check suite. */
   readonly suite: number;
-  /** The app that made it: the login of its token without `[bot]`. */
+  /** The app that created it: the login of its token without `[bot]`. */
   readonly app: string;
   name: string;
   status: 'queued' | 'in_progress' | 'completed';
@@ -159,7 +159,7 @@ export interface CheckRunRecord {
   annotations: number;
 }
 
-/** How a check run can end. */
+/** The conclusions of a check run. */
 export type CheckConclusion =
   | 'success'
   | 'failure'
@@ -169,10 +169,10 @@ export type CheckConclusion =
   | 'timed_out'
   | 'action_required';
 
-/** What somebody may do in the repository; `gone` is an account that does not exist. */
+/** An account's role in the repository; `gone` is an account that does not exist. */
 export type Role = 'admin' | 'maintain' | 'write' | 'triage' | 'read' | 'none' | 'gone';
 
-/** Everything the server knows: plain JSON, so that it can be written to a file as it is. */
+/** The server's complete state: plain JSON, so that it can be written to a file as it is. */
 export interface State {
   owner: string;
   name: string;
@@ -180,14 +180,14 @@ export interface State {
   createdAt: string;
   nextId: number;
   nextNumber: number;
-  /** How many look-ups of a new commit's pull requests answer with an empty list. */
+  /** How many requests for a new commit's pull requests return an empty list. */
   associationDelay: number;
-  /** How many look-ups of a pull request whose head or base moved answer that its mergeability is unknown. */
+  /** How many requests for a pull request report unknown mergeability after its head or base moved. */
   mergeabilityDelay: number;
-  /** How many entries the answer to "get a tree" has at most. */
+  /** The maximum number of entries in the answer to "get a tree". */
   treeLimit: number;
   tokens: Record<string, Token>;
-  /** Roles by login in lower case; the owner needs none. */
+  /** Roles by lowercase login; the owner needs none. */
   roles: Record<string, Role>;
   /** Git's objects by id: blobs in base64, trees as their entries in Git's order. */
   blobs: Record<string, string>;
@@ -195,14 +195,14 @@ export interface State {
   commits: Record<string, CommitRecord>;
   /** The default branch, oldest commit first. */
   main: string[];
-  /** Other branches of the repository that pull requests can be merged into, oldest commit first. */
+  /** Other base branches for pull requests, oldest commit first. */
   branches: Record<string, string[]>;
   labels: Record<string, LabelRecord>;
   issues: Record<string, IssueRecord>;
   pulls: Record<string, PullRecord>;
   comments: Record<string, CommentRecord>;
   reactions: Record<string, ReactionRecord>;
-  /** Whether the repository has issues; a setting that people can switch off. */
+  /** Whether the repository has issues; people can disable them. */
   hasIssues: boolean;
   statuses: StatusRecord[];
   checkSuites: Record<string, CheckSuiteRecord>;
@@ -212,7 +212,7 @@ export interface State {
 /** The name of the default branch. */
 export const defaultBranch = 'main';
 
-/** The login under which a workflow's token acts. */
+/** The login of a workflow's token. */
 export const actionsBot = 'github-actions[bot]';
 
 /** Makes a new commit id: 40 hexadecimal digits. */
@@ -220,7 +220,7 @@ export function makeSha(): string {
   return randomBytes(20).toString('hex');
 }
 
-/** Returns the present time as the API writes it: ISO 8601, whole seconds, UTC. */
+/** Returns the current time in the API's format: ISO 8601, whole seconds, UTC. */
 export function readClock(): string {
   return new Date().toISOString().replace(/\.\d{3}Z$/, 'Z');
 }
@@ -231,24 +231,24 @@ export function takeId(state: State): number {
   return state.nextId;
 }
 
-/** Returns a numeric id for a name (of an account, a repository): always the same one. */
+/** Returns a numeric id for a name (of an account, a repository): always the same for the same name. */
 export function giveStableId(name: string): number {
-  // The one account whose number is the same on every GitHub installation that people look at.
+  // The one account with the same number on every GitHub installation.
   if (name === actionsBot) return 41_898_282;
   return 10_000_000 + (createHash('sha256').update(name).digest().readUInt32BE() % 180_000_000);
 }
 
-/** Returns the number of an app; that of GitHub Actions is known. */
+/** Returns the number of an app; GitHub Actions has its real one. */
 export function giveAppId(app: string): number {
   return app === 'github-actions' ? 15_368 : giveStableId(`app ${app}`) % 3_000_000;
 }
 
-/** How many entries GitHub lists of a tree. Source: docs.github.com, REST API, git trees. */
+/** The number of tree entries that GitHub lists. Source: docs.github.com, REST API, git trees. */
 const githubTreeLimit = 100_000;
 
 /**
  * Makes the state of a new repository with one commit on its default branch: a README.md, and the
- * files that are given.
+ * given files.
  */
 export function createState(repository: {
   owner: string;
@@ -271,7 +271,7 @@ export function createState(repository: {
   const state: State = {
     ...named,
     createdAt,
-    // Ids of a young repository on GitHub have ten digits; the exact start is arbitrary.
+    // New repositories on GitHub have ids of ten digits; the exact start is arbitrary.
     nextId: 2_600_000_000,
     nextNumber: 1,
     associationDelay: 0,
@@ -300,10 +300,10 @@ export function createState(repository: {
 }
 
 /**
- * Reads a state file; commits of before there were trees have none with files.
+ * Reads a state file; commits from before trees were stored have a tree without files.
  * @param path the file that {@link saveState} wrote
  * @returns the state, or undefined if there is no such file
- * @throws Error if the file holds no state
+ * @throws Error if the file is not a state file
  */
 export function loadState(path: string): State | undefined {
   if (!existsSync(path)) return undefined;
@@ -312,7 +312,7 @@ export function loadState(path: string): State | undefined {
     const state = JSON.parse(text) as State;
     if (typeof state.owner !== 'string' || typeof state.nextId !== 'number')
       throw new Error('no state');
-    // A file of before there were any.
+    // A file from before there were any.
     for (const pull of Object.values(state.pulls)) {
       pull.base ??= defaultBranch;
       pull.testMerge ??= pull.mergeCommitSha;
@@ -344,7 +344,7 @@ export function loadState(path: string): State | undefined {
   }
 }
 
-/** Writes the state to a file; a reader sees the old text or the new one, never half of it. */
+/** Writes the state to a file; a reader sees either the old or the new text. */
 export function saveState(path: string, state: State): void {
   mkdirSync(dirname(path), { recursive: true });
   const partial = `${path}.partial`;
@@ -352,14 +352,14 @@ export function saveState(path: string, state: State): void {
   renameSync(partial, path);
 }
 
-/** Returns the commits of a branch that pull requests are merged into, oldest first. @throws Error for an unknown branch */
+/** Returns the commits of a base branch, oldest first. @throws Error for an unknown branch */
 export function readBranch(state: State, name: string): string[] {
   const commits = name === defaultBranch ? state.main : state.branches[name];
   if (commits === undefined) throw new Error(`There is no branch ${name}.`);
   return commits;
 }
 
-/** Returns the newest commit of a branch that pull requests are merged into. */
+/** Returns the newest commit of a base branch. */
 export function readHead(state: State, name: string): string {
   const head = readBranch(state, name).at(-1);
   if (head === undefined) throw new Error(`Branch ${name} has no commit.`);

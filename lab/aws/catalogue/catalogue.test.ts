@@ -31,7 +31,7 @@ test.each([
   expect(findInstanceType(name)).toMatchObject({ architecture, vcpus, memory, hypervisor });
 });
 
-test('what is no instance type is none', () => {
+test('an unknown instance type has no data', () => {
   for (const name of ['', 't9.small', 't2', 't2.huge', 'constructor.name'])
     expect(findInstanceType(name)).toBeUndefined();
   for (const name of listInstanceTypes()) expect(findInstanceType(name)?.name).toBe(name);
@@ -46,7 +46,7 @@ describe('offers', () => {
   });
 });
 
-test('every region has a bootable Debian 12 in both architectures, with ids of its own', () => {
+test('every region has a bootable Debian 12 in both architectures, with its own ids', () => {
   const here = listPublicImages('us-east-1').filter(isRunnable);
   const there = listPublicImages('eu-west-1').filter(isRunnable);
   expect(new Set(here.map(({ architecture }) => architecture))).toEqual(

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** A machine image as DescribeImages gives it. Sizes are in GiB. */
+/** A machine image as DescribeImages returns it. Sizes are in GiB. */
 export interface Image {
   readonly id: string;
   readonly region: string;
@@ -31,7 +31,7 @@ interface Release {
 const DPKG = ['amd64', 'arm64'] as const;
 const RPM = ['x86_64', 'arm64'] as const;
 
-/** `{arch}` in a name or description becomes the architecture in the publisher's own word. */
+/** `{arch}` in a name or description is replaced by the publisher's word for the architecture. */
 const RELEASES: readonly Release[] = [
   ...['20250814-2204', '20251006-2257'].map((build) => ({
     name: `debian-12-{arch}-${build}`,
@@ -71,7 +71,7 @@ const RELEASES: readonly Release[] = [
   },
 ];
 
-/** An image's id: the same name has another id in every region, and the same one in every run. */
+/** An image's id: differs between regions for the same name, and is the same in every run. */
 export function nameImage(region: string, name: string): string {
   return `ami-${createHash('sha256').update(`${region}/${name}`).digest('hex').slice(0, 17)}`;
 }
@@ -98,7 +98,7 @@ export function listPublicImages(region: string): Image[] {
   );
 }
 
-/** Whether the lab's host image stands in for the machine image: it is a Debian 12. */
+/** Whether the lab's host image can run in place of the machine image: it is a Debian 12. */
 export function isRunnable(image: Image): boolean {
   return image.owner === DEBIAN && image.name.startsWith('debian-12-');
 }

@@ -1,4 +1,4 @@
-/** What EC2 tells of an instance type. Memory is in MiB. */
+/** What EC2 reports about an instance type. Memory is in MiB. */
 export interface InstanceType {
   readonly name: string;
   readonly architecture: 'x86_64' | 'arm64';
@@ -67,7 +67,7 @@ const FAMILIES: { readonly [family: string]: Family } = {
   r7g: graviton(scale(8, ['medium'])),
 };
 
-/** What EC2 knows of an instance type, or undefined if there is no such type in the stand-in's list. */
+/** What EC2 reports about an instance type, or undefined if the stand-in's list does not have it. */
 export function findInstanceType(name: string): InstanceType | undefined {
   const [familyName = '', size = ''] = name.split('.');
   const family = Object.hasOwn(FAMILIES, familyName) ? FAMILIES[familyName] : undefined;
@@ -75,7 +75,7 @@ export function findInstanceType(name: string): InstanceType | undefined {
     family !== undefined && Object.hasOwn(family.sizes, size) ? family.sizes[size] : undefined;
   if (family === undefined || shape === undefined) return undefined;
   const [vcpus, memory] = shape;
-  // Graviton and the small t2 sizes have no second thread on a core.
+  // Graviton and the small t2 sizes have one thread per core.
   const single = family.architecture === 'arm64' || familyName === 't2' || vcpus === 1;
   return {
     name,
@@ -89,17 +89,17 @@ export function findInstanceType(name: string): InstanceType | undefined {
   };
 }
 
-/** The names of all instance types of the stand-in's list. */
+/** The names of all instance types in the stand-in's list. */
 export function listInstanceTypes(): string[] {
   return Object.entries(FAMILIES).flatMap(([name, { sizes }]) =>
     Object.keys(sizes).map((size) => `${name}.${size}`),
   );
 }
 
-/** Zones whose hardware stayed old: of the listed types they offer those that run on Xen only. */
+/** Zones with old hardware: they offer only the listed types that run on Xen. */
 const XEN_ONLY_ZONES = ['us-east-1e'];
 
-/** Whether a zone has the instance type. A plan does not notice when it has not; RunInstances does. */
+/** Whether a zone offers the instance type. A plan does not notice if it does not; RunInstances does. */
 export function isOffered(type: InstanceType, zone: string): boolean {
   return type.hypervisor === 'xen' || !XEN_ONLY_ZONES.includes(zone);
 }

@@ -1,4 +1,4 @@
-/** The regions that are switched on in every new AWS account, with the letters of their zones. */
+/** The regions that are enabled in every new AWS account, with the letters of their zones. */
 const ENABLED: { readonly [region: string]: string } = {
   'ap-northeast-1': 'acd',
   'ap-northeast-2': 'abcd',
@@ -19,7 +19,7 @@ const ENABLED: { readonly [region: string]: string } = {
   'us-west-2': 'abcd',
 };
 
-/** Regions that an account must opt in to; its credentials are not valid there before. */
+/** Regions that an account must opt in to; before that its credentials are not valid there. */
 const OPT_IN = [
   'af-south-1',
   'ap-east-1',
@@ -38,13 +38,13 @@ const OPT_IN = [
   'mx-central-1',
 ];
 
-/** Whether a region is usable with the account's credentials, needs an opt-in first, or does not exist. */
+/** Whether a region is usable with the account's credentials, requires an opt-in first, or does not exist. */
 export function findRegion(region: string): 'enabled' | 'opt-in' | 'absent' {
   if (Object.hasOwn(ENABLED, region)) return 'enabled';
   return OPT_IN.includes(region) ? 'opt-in' : 'absent';
 }
 
-/** The names of a region's zones in order, e.g. `us-east-1a`; none for a region that is not enabled. */
+/** The names of a region's zones in order, e.g. `us-east-1a`; empty for a region that is not enabled. */
 export function listZones(region: string): string[] {
   return [...(Object.hasOwn(ENABLED, region) ? (ENABLED[region] ?? '') : '')].map(
     (letter) => `${region}${letter}`,

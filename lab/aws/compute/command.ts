@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { asRoot } from '../../root.mjs';
 
 /**
- * Runs a command and gives what it printed, trimmed. `input` goes to its standard input.
- * Throws with the command and its last words if it fails.
+ * Runs a command and returns its trimmed output. `input` goes to its standard input.
+ * Throws with the command and its last output if it fails.
  */
 export function runCommand(
   program: string,
@@ -20,7 +20,7 @@ export function runCommand(
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       complaint += text;
     });
-    // A command that ends before it has read everything is judged by its exit code.
+    // A command that ends before it has read all input is judged by its exit code.
     child.stdin.on('error', () => {}).end(input ?? '');
     child.on('error', reject);
     child.on('close', (code) => {
@@ -35,7 +35,7 @@ export function runCommand(
   });
 }
 
-/** Runs a command as root: see runCommand, and lab/root.mjs for how. */
+/** Runs a command as root: see runCommand and lab/root.mjs. */
 export function runAsRoot(
   program: string,
   args: readonly string[],

@@ -2,15 +2,15 @@ import type { Image } from '../catalogue/images.ts';
 import type { Instance, Volume, Vpc } from '../world.ts';
 
 /**
- * What instances, volumes and security groups are made of. The world records what exists; this makes it so.
- * Each method returns when the thing is as asked, and may be called again for a thing that already is.
+ * The implementation of instances, volumes and security groups. The world records what exists; this makes it real.
+ * Each method is idempotent and returns when the requested state is reached.
  */
 export interface Compute {
   /** Makes and boots a machine. */
   launch(instance: Instance, image: Image, authorizedKeys: string[]): Promise<void>;
   /** Boots a stopped machine; its public address may have changed. */
   start(instance: Instance): Promise<void>;
-  /** By force: its power is cut. */
+  /** Cuts the power instead of shutting down. */
   stop(instance: Instance, force?: boolean): Promise<void>;
   reboot(instance: Instance): Promise<void>;
   terminate(instance: Instance): Promise<void>;
@@ -20,14 +20,14 @@ export interface Compute {
   copyVolume(volume: Volume, snapshot: string): Promise<void>;
   deleteVolume(volume: Volume): Promise<void>;
   attach(volume: Volume, instance: Instance): Promise<void>;
-  /** False if the machine has the volume mounted, which it must give up first. */
+  /** False if the machine has the volume mounted; it must unmount it first. */
   detach(volume: Volume, instance: Instance, force: boolean): Promise<boolean>;
-  /** Closes and opens ports so that they agree with the recorded security groups and routes. */
+  /** Closes and opens ports according to the recorded security groups and routes. */
   syncFirewalls(): Promise<void>;
   deleteNetwork(vpc: Vpc): Promise<void>;
 }
 
-/** Starts nothing: for plans, and for applies whose machines nobody looks into. */
+/** Starts nothing: for plans, and for applies whose machines are not inspected. */
 export const noCompute: Compute = {
   launch: async () => {},
   start: async () => {},

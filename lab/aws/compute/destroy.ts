@@ -7,7 +7,7 @@ async function list(...args: string[]): Promise<string[]> {
   return (await runDocker(...args)).split('\n').filter(Boolean);
 }
 
-/** Removes every machine, network and loop device of a world, whoever made them and in whatever state. */
+/** Removes every machine, network and loop device of a world, regardless of its creator and state. */
 export async function destroyCompute(world: string, directory: string): Promise<void> {
   const own = ['--filter', `label=${WORLD_LABEL}=${world}`];
   const machines = await list(

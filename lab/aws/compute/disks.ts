@@ -5,7 +5,7 @@ import { runAsRoot, runCommand } from './command.ts';
 
 const GIB = 1024 ** 3;
 
-/** Opens a device for itself, as mount(2) does, and prints what the kernel says: `free` or an error's code. */
+/** Opens a device exclusively, like mount(2), and prints the result: `free` or the kernel's error code. */
 const TRY_ALONE = `
 const { constants, openSync } = require('node:fs');
 try {
@@ -16,7 +16,7 @@ try {
   console.log(error.code);
 }`;
 
-/** The numbers of the loop devices that some file of the machine is behind. */
+/** The numbers of the loop devices that are backed by a file of the machine. */
 async function listLoops(): Promise<{ minor: number; file: string }[]> {
   const printed = await runAsRoot('losetup', [
     '--list',
@@ -34,7 +34,7 @@ async function listLoops(): Promise<{ minor: number; file: string }[]> {
     });
 }
 
-/** Volumes as sparse files in a folder, and the loop devices in front of those that are attached. */
+/** Volumes as sparse files in a folder, and the loop devices of those that are attached. */
 export class Disks {
   readonly #volumes: string;
   readonly #snapshots: string;
@@ -57,7 +57,7 @@ export class Disks {
     await runCommand('truncate', ['--size', String(size * GIB), file]);
   }
 
-  /** Makes file and device as large as recorded. */
+  /** Grows the file and the device to the recorded size. */
   async grow({ id, size, root }: Volume): Promise<void> {
     if (root) return;
     await runCommand('truncate', ['--size', String(size * GIB), this.#locate(id)]);
@@ -81,12 +81,12 @@ export class Disks {
     rmSync(this.#locate(id), { force: true });
   }
 
-  /** The number of the loop device in front of the volume, if there is one. */
+  /** The number of the volume's loop device, if there is one. */
   async findMinor(id: string): Promise<number | undefined> {
     return (await listLoops()).find(({ file }) => file === this.#locate(id))?.minor;
   }
 
-  /** Puts the first of the given loop devices that is free in front of the volume; gives its number. */
+  /** Attaches the volume to the first free one of the given loop devices; returns its number. */
   async connect(id: string, minors: readonly number[]): Promise<number> {
     const loops = await listLoops();
     const present = loops.find(({ file }) => file === this.#locate(id));
@@ -96,24 +96,24 @@ export class Disks {
       throw new Error(
         `All ${minors.length} devices that the lab keeps for this machine are taken.`,
       );
-    // losetup asks the kernel for the device if it is not there yet.
+    // losetup asks the kernel to create the device if it does not exist yet.
     await runAsRoot('losetup', [`/dev/loop${free}`, this.#locate(id)]);
     return free;
   }
 
-  /** Takes the loop device away, if there is one. */
+  /** Detaches the loop device, if there is one. */
   async disconnect(id: string): Promise<void> {
     const minor = await this.findMinor(id);
     if (minor !== undefined) await runAsRoot('losetup', ['--detach', `/dev/loop${minor}`]);
   }
 
-  /** Whether something has the device to itself: a mounted file system, in whichever namespace. */
+  /** Whether something uses the device exclusively: a mounted file system, in any namespace. */
   async isBusy(minor: number): Promise<boolean> {
     const answer = await runAsRoot(process.execPath, ['-e', TRY_ALONE, `/dev/loop${minor}`]);
     return answer === 'EBUSY';
   }
 
-  /** Takes away every loop device in front of a file of this folder. */
+  /** Detaches every loop device of a file in this folder. */
   async disconnectAll(): Promise<void> {
     for (const { minor, file } of await listLoops()) {
       if (file.startsWith(`${this.#volumes}/`))
@@ -122,13 +122,13 @@ export class Disks {
   }
 }
 
-/** Loop devices from this number on are the lab's; the ones below are everybody's. */
+/** Loop devices from this number on belong to the lab; the ones below are for everything else. */
 const FIRST_MINOR = 64;
 
-/** Processes that serve worlds at the same time do not see what the other just promises: each has a range. */
+/** Processes that serve worlds at the same time do not see each other's reservations, so each has a range. */
 const RANGES = 64;
 
-/** How many volumes a machine can have: its devices are fixed when it is made. */
+/** Maximum number of volumes per machine: its devices are fixed when it is created. */
 const PER_MACHINE = 4;
 
 /**

@@ -33,19 +33,19 @@ export interface DockerOptions {
   readonly prefix: string;
 }
 
-/** Instances as containers of this machine's Docker, on one network for each VPC and one for the internet. */
+/** Instances as containers of this machine's Docker, on one network per VPC and one for the internet. */
 export class DockerCompute implements Compute {
   readonly #world: World;
   readonly #options: DockerOptions;
   readonly #disks: Disks;
   readonly #firewalls: Firewalls;
-  /** Machines that this class stops or starts just now; the watcher leaves them alone. */
+  /** Machines that this class is currently stopping or starting; the watcher ignores them. */
   readonly #handled = new Set<string>();
-  /** Machines whose end was asked for here. */
+  /** Machines whose termination was requested here. */
   readonly #ended = new Set<string>();
-  /** Loop devices and networks are chosen one after the other. */
+  /** Loop devices and networks are allocated one after the other. */
   #queue: Promise<unknown> = Promise.resolve();
-  /** Loop devices of machines that are just being made. */
+  /** Loop devices of machines that are being created. */
   readonly #promised = new Set<number>();
 
   constructor(world: World, options: DockerOptions) {
@@ -74,19 +74,19 @@ export class DockerCompute implements Compute {
     }
   }
 
-  /** Whether a machine that is gone should be there: its container was removed by hand. */
+  /** Whether a missing machine should exist: its container was removed by hand. */
   isLost(id: string): boolean {
     return id in this.#world.tables.instances && !this.#ended.has(id);
   }
 
-  /** The recorded machines whose containers were removed while nobody watched. */
+  /** The recorded machines whose containers were removed while no process watched. */
   async listLost(): Promise<string[]> {
     const instances = Object.values(this.#world.tables.instances);
     const found = await Promise.all(instances.map((instance) => this.#exists(instance)));
     return instances.filter((_, index) => !found[index]).map(({ id }) => id);
   }
 
-  /** Follows what machines do by themselves, as EC2 does: a reboot ends in a start, a power-off stops the instance. */
+  /** Follows what machines do themselves, like EC2: a reboot ends in a start, a power-off stops the instance. */
   async follow({ instance: id, kind }: MachineEvent): Promise<void> {
     const instance = this.#world.tables.instances[id];
     if (instance === undefined || this.#handled.has(id)) return;
@@ -104,7 +104,7 @@ export class DockerCompute implements Compute {
     const found = await runDocker('network', 'ls', '--quiet', '--filter', `name=^${name}$`);
     if (found !== '') return name;
     const labels = ['--label', `${WORLD_LABEL}=${world}`, '--label', `${VPC_LABEL}=${vpc.id}`];
-    // Nobody but the machines is in a VPC: no way out, and no address for the computer that runs the lab.
+    // Only machines are in a VPC: it has no way out, and no address for the computer that runs the lab.
     const closed = ['--internal', '--opt', 'com.docker.network.bridge.inhibit_ipv4=true'];
     await runDocker('network', 'create', ...labels, ...closed, '--subnet', vpc.cidr, name);
     return name;
@@ -184,7 +184,7 @@ export class DockerCompute implements Compute {
     });
   }
 
-  /** Boots what should run and does not, e.g. because the computer itself was restarted, and lost its loop devices. */
+  /** Boots what should run but does not, e.g. after a restart of the computer, which loses the loop devices. */
   async resume(): Promise<void> {
     const { instances, volumes } = this.#world.tables;
     const running = new Set((await this.#listRunning()).map(({ id }) => id));
@@ -228,11 +228,11 @@ export class DockerCompute implements Compute {
     rmSync(join(this.#world.directory, 'instances', instance.id), { recursive: true, force: true });
   }
 
-  /** Asks the system to shut down, as ACPI does; one that hangs (a paused container) loses its power. */
+  /** Asks the system to shut down, like ACPI; cuts the power of a hanging one (a paused container). */
   async #shutDown(instance: Instance): Promise<void> {
     const container = this.#container(instance);
     const paused = await runDocker('inspect', '--format', '{{.State.Paused}}', container);
-    // Docker would wake it up to tell it to stop.
+    // Docker would unpause it to stop it.
     if (paused === 'true') await runDocker('kill', container);
     else await runDocker('stop', '--time', SHUTDOWN_SECONDS, container);
   }
@@ -275,7 +275,7 @@ export class DockerCompute implements Compute {
     );
   }
 
-  /** Tells the machine its volumes, and has it make their device nodes if it runs; else it does so when it boots. */
+  /** Writes the machine's volume list and makes a running machine create the device nodes; otherwise its boot does. */
   async #showVolumes(instance: Instance): Promise<void> {
     const volumes = await this.#writeVolumes(instance);
     const container = this.#container(instance);
@@ -284,7 +284,7 @@ export class DockerCompute implements Compute {
     const links = volumes.map(
       (id) => `/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_${id.replace('-', '')}`,
     );
-    // A machine that is just booting has no systemd to ask yet, or has read the list a moment too early.
+    // A booting machine has no systemd to ask yet, or has read the list a moment too early.
     const script =
       'systemctl start lab-volumes && [ "$(ls -d /dev/disk/by-id/nvme-* 2>/dev/null | sort | xargs)" = "$1" ]';
     const deadline = Date.now() + BOOT_MS;
@@ -299,7 +299,7 @@ export class DockerCompute implements Compute {
     }
   }
 
-  /** Writes the list that the machine's boot reads; gives the volumes on it. */
+  /** Writes the list that the machine's boot reads; returns the volumes on it. */
   async #writeVolumes(instance: Instance): Promise<string[]> {
     const volumes: string[] = [];
     const lines: string[] = [];
@@ -328,7 +328,7 @@ export class DockerCompute implements Compute {
     ];
     const containers = (await runDocker('ps', '--quiet', ...filter)).split('\n').filter(Boolean);
     const format = `{{.State.Pid}} {{index .Config.Labels "${INSTANCE_LABEL}"}}`;
-    // One by one, as a machine may have been terminated since it was listed.
+    // One by one, because a machine may have been terminated since it was listed.
     const lines = await Promise.all(
       containers.map((container) =>
         runDocker('inspect', '--format', format, container).catch(() => '0'),

@@ -47,7 +47,7 @@ const read = (text: string, chain: string) =>
     .filter((line) => line.startsWith(`-A ${chain} `) && !line.includes('ESTABLISHED'))
     .map((line) => line.replace(`-A ${chain} `, ''));
 
-describe('rules', () => {
+describe('firewall rules', () => {
   test.each<[string, Partial<Rule>, string]>([
     [
       'a port from a range',
@@ -86,7 +86,7 @@ describe('rules', () => {
     ]);
   });
 
-  test('a referenced group stands for the private addresses of its members', () => {
+  test('a referenced group becomes the private addresses of its members', () => {
     const other = machine({ id: 'i-2', privateIp: '10.42.0.5', groups: ['sg-2'] });
     const text = writeFirewall(
       machine({}),
@@ -98,7 +98,7 @@ describe('rules', () => {
     ]);
   });
 
-  test('a group without members opens nothing, nor do the rules of another group', () => {
+  test('a group without members opens nothing, and rules of other groups do not apply', () => {
     const rules = [
       rule({ referencedGroup: 'sg-9' }),
       rule({ group: 'sg-2', cidrIpv4: '0.0.0.0/0' }),
@@ -106,7 +106,7 @@ describe('rules', () => {
     expect(read(writeFirewall(machine({}), world(rules)), 'LAB-IN')).toEqual(['-j DROP']);
   });
 
-  test('without an egress rule nothing leaves', () => {
+  test('without an egress rule all outgoing traffic is blocked', () => {
     expect(
       read(writeFirewall(machine({}), world([rule({ cidrIpv4: '0.0.0.0/0' })])), 'LAB-OUT'),
     ).toEqual(['-j DROP']);
@@ -118,7 +118,7 @@ describe('rules', () => {
   });
 });
 
-test('without a route to the gateway the public address is dead', () => {
+test('without a route to the gateway the public address is unreachable', () => {
   const tables = world([rule({ cidrIpv4: '0.0.0.0/0' })]);
   tables.gateways = {};
   expect(read(writeFirewall(machine({}), tables), 'LAB-IN')[0]).toBe('-d 10.99.1.0 -j DROP');

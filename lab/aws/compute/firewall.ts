@@ -1,17 +1,17 @@
 import type { Instance, Rule, Tables } from '../world.ts';
 
-// Own chains in the mangle table: seen before the address translation of the machine's own Docker, so that a
-// published port is no way around, and out of the way of whatever the machine does to its filter table.
+// Separate chains in the mangle table: they run before the address translation of the machine's own Docker, so a
+// published port does not bypass them, and the machine's changes to its filter table do not affect them.
 const IN = 'LAB-IN';
 const OUT = 'LAB-OUT';
 
-/** The jumps that put the chains to work, as arguments of `iptables -t mangle`; `eth+` are both of a machine's legs. */
+/** The jumps that activate the chains, as arguments of `iptables -t mangle`; `eth+` matches both interfaces. */
 export const JUMPS = [
   ['PREROUTING', '-i', 'eth+', '-j', IN],
   ['POSTROUTING', '-o', 'eth+', '-j', OUT],
 ] as const;
 
-/** The peers of a rule as IPv4 sources or destinations; a group stands for the private addresses of its members. */
+/** The peers of a rule as IPv4 sources or destinations; a group is replaced by its members' private addresses. */
 function listPeers(rule: Rule, { instances }: Tables): string[] {
   if (rule.cidrIpv4 !== null) return [rule.cidrIpv4];
   const { referencedGroup } = rule;
@@ -32,7 +32,7 @@ function matchPorts({ protocol, from, to }: Rule): string {
   return ports ? `-p ${protocol} --dport ${from}:${to}` : `-p ${protocol}`;
 }
 
-/** Whether the routes of the machine's subnet lead to the internet and back: without, a public address is dead. */
+/** Whether the machine's subnet has a route to the internet; without one a public address is unreachable. */
 function isConnected(
   { subnet }: Instance,
   { subnets, routeTables, gateways, vpcs }: Tables,
@@ -48,8 +48,8 @@ function isConnected(
 }
 
 /**
- * A machine's security groups as input of `iptables-restore --noflush`: answers pass, then what a rule allows,
- * nothing else. Pure: the same world gives the same text.
+ * A machine's security groups as input of `iptables-restore --noflush`: allows replies and what a rule allows,
+ * nothing else. Pure: the same world results in the same text.
  */
 export function writeFirewall(instance: Instance, tables: Tables): string {
   const rules = Object.values(tables.rules).filter(({ group }) => instance.groups.includes(group));

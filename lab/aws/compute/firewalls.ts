@@ -3,11 +3,11 @@ import type { Instance, World } from '../world.ts';
 import { runAsRoot } from './command.ts';
 import { JUMPS, writeFirewall } from './firewall.ts';
 
-/** Keeps the packet filters of all running machines in step with the world. */
+/** Keeps the packet filters of all running machines in sync with the world. */
 export class Firewalls {
   readonly #world: World;
   readonly #listRunning: () => Promise<{ pid: number; id: string }[]>;
-  /** What each machine was last told, by the process id of its system: a restarted machine has a new one. */
+  /** The rules last sent to each machine, by the process id of its system: a restarted machine has a new one. */
   readonly #told = new Map<number, string>();
   #current: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
@@ -17,7 +17,7 @@ export class Firewalls {
     this.#listRunning = listRunning;
   }
 
-  /** Tells every machine what changed. Whoever asks while a run is under way shares the next one. */
+  /** Sends every machine its changes. Callers during a run share the next run. */
   sync(): Promise<void> {
     this.#next ??= this.#current
       .catch(() => {})
@@ -47,7 +47,7 @@ export class Firewalls {
     try {
       await setFilter(pid, { rules, first: before === undefined });
     } catch (error) {
-      // A machine that has gone meanwhile needs no filter.
+      // A machine that has disappeared meanwhile needs no filter.
       if (existsSync(`/proc/${pid}`)) throw error;
     }
     this.#told.set(pid, rules);

@@ -1,13 +1,13 @@
 import type { Instance } from '../world.ts';
 
-/** The labels that tie what the lab makes in Docker to its world, its instance or VPC, and its loop devices. */
+/** The labels that link the lab's Docker objects to their world, their instance or VPC, and their loop devices. */
 export const WORLD_LABEL = 'postgres-cluster-lab';
 export const INSTANCE_LABEL = 'postgres-cluster-lab.instance';
 export const LOOPS_LABEL = 'postgres-cluster-lab.loops';
 export const VPC_LABEL = 'postgres-cluster-lab.vpc';
 
-// A system, not a process: systemd as PID 1, a Docker of its own, mounts. SYS_RESOURCE is left out everywhere,
-// as not every machine that the lab runs on has it to give.
+// A system, not a process: systemd as PID 1, its own Docker, mounts. SYS_RESOURCE is never granted,
+// because not every machine that runs the lab has it.
 const MACHINE = [
   '--cap-add=ALL',
   '--cap-drop=SYS_RESOURCE',
@@ -34,7 +34,7 @@ function nameHost({ privateIp }: Instance): string {
   return `ip-${privateIp.replaceAll('.', '-')}`;
 }
 
-/** The arguments of `docker create` for an instance, the image left out; `loops` are the numbers of its loop devices. */
+/** The arguments of `docker create` for an instance, without the image; `loops` are its loop device numbers. */
 export function describeMachine(
   instance: Instance,
   { world, network, loops }: { world: string; network: string; loops: readonly number[] },
@@ -51,12 +51,12 @@ export function describeMachine(
     `--ip=${instance.privateIp}`,
     ...labels.map((label) => `--label=${label}`),
     ...MACHINE,
-    // Of all loop devices the machine can use its own ones only.
+    // The machine can use only its own loop devices.
     ...loops.map((minor) => `--device-cgroup-rule=b 7:${minor} rmw`),
   ];
 }
 
-/** What a machine's first boot reads from /etc/lab/instance.json: who it is and who may log in. */
+/** What a machine's first boot reads from /etc/lab/instance.json: its identity and its authorized keys. */
 export function describeIdentity(
   instance: Instance,
   authorizedKeys: readonly string[],

@@ -17,6 +17,6 @@ test.each([
   expect(readEvent(text)).toEqual({ instance: 'i-1', kind });
 });
 
-test('other containers of the world are none of its business', () => {
+test('events of other containers of the world are ignored', () => {
   expect(readEvent(JSON.stringify({ Action: 'start', Actor: { Attributes: {} } }))).toBeUndefined();
 });

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { INSTANCE_LABEL, WORLD_LABEL } from './machine.ts';
 
-/** What happened to a machine that nobody asked the API for. */
+/** An event of a machine that was not requested through the API. */
 export interface MachineEvent {
   readonly instance: string;
   /**
@@ -12,10 +12,10 @@ export interface MachineEvent {
   readonly kind: 'reboot' | 'shutdown' | 'start' | 'loss';
 }
 
-/** The last words of a process 1 whose system called for a restart: the kernel ends it with SIGHUP (reboot(2)). */
+/** The exit code of a PID 1 whose system requested a restart: the kernel ends it with SIGHUP (reboot(2)). */
 const REBOOTED = '129';
 
-/** Reads one line of `docker events`; undefined for what is no machine's start or end. */
+/** Reads one line of `docker events`; returns undefined unless it is the start or end of a machine. */
 export function readEvent(line: string): MachineEvent | undefined {
   const { Action, Actor } = JSON.parse(line) as {
     Action: string;

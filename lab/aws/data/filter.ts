@@ -2,10 +2,10 @@ import { ApiError } from '../api-error.ts';
 import { texts } from '../resource.ts';
 import { type Fields, isFields, type Value } from '../values.ts';
 
-/** What a thing answers to EC2's filters, by filter name; one that the thing does not have is absent. */
+/** What a thing answers to EC2's filters, by filter name; filters that do not apply to it are absent. */
 export type Facets = { readonly [filter: string]: string | readonly string[] | null };
 
-/** A pattern of EC2's filters: `*` stands for any text, `?` for any one character. */
+/** Matches a pattern of EC2's filters: `*` is any text, `?` any single character. */
 function matchPattern(pattern: string, value: string): boolean {
   const escaped = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&');
   return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`, 's').test(value);
@@ -13,7 +13,7 @@ function matchPattern(pattern: string, value: string): boolean {
 
 /**
  * Keeps the things that match all `filter` blocks of a data source.
- * Throws EC2's refusal for a filter that none of `known` is.
+ * Throws EC2's refusal for a filter that is not in `known`.
  */
 export function applyFilters<Thing>(
   things: readonly Thing[],
@@ -41,13 +41,13 @@ export function applyFilters<Thing>(
   );
 }
 
-/** The facets that tags make: `tag:<key>` and `tag-key`. */
+/** The filter values of tags: `tag:<key>` and `tag-key`. */
 export function readTagFacets(tags: { readonly [key: string]: string }): Facets {
   const byKey = Object.entries(tags).map(([key, value]) => [`tag:${key}`, value]);
   return { ...Object.fromEntries(byKey), 'tag-key': Object.keys(tags) };
 }
 
-/** True if the thing carries every tag that the data source asks for. */
+/** True if the thing has every tag that the data source requires. */
 export function hasTags(
   tags: { readonly [key: string]: string },
   wanted: Value | undefined,

@@ -44,7 +44,7 @@ export async function readInstanceType(config: Fields): Promise<Fields> {
     ipv6_supported: true,
     memory_size: type.memory,
     network_performance: older ? 'Low to Moderate' : 'Up to 5 Gigabit',
-    // The small t2 sizes still run 32-bit systems, and that comes first in the list.
+    // The small t2 sizes also run 32-bit systems, which come first in the list.
     supported_architectures:
       older && type.memory <= 4096 ? ['i386', 'x86_64'] : [type.architecture],
     supported_placement_strategies: older

@@ -42,7 +42,7 @@ async function findSubnets(config: Fields, { world, region }: Context): Promise<
   return filtered.filter((one) => hasTags(one.tags, config.tags));
 }
 
-/** The only match, or the words in which the provider says that there is none or more than one. */
+/** Returns the only match; throws the provider's message if there is no match or more than one. */
 function takeOne<Thing>(found: readonly Thing[], name: string): Thing {
   const [only] = found;
   if (only === undefined) throw new ProviderError(`no matching ${name} found`);
@@ -68,7 +68,7 @@ export async function readSubnet(config: Fields, context: Context): Promise<Fiel
   ).length;
   return {
     ...subnetResource.read(subnet.id, context, {}),
-    // EC2 keeps the first four addresses and the last.
+    // EC2 reserves the first four addresses and the last.
     available_ip_address_count: (parseCidr(subnet.cidr)?.size ?? 0) - 5 - used,
     default_for_az: false,
     state: 'available',

@@ -12,7 +12,7 @@ import {
 import type { Fields } from '../values.ts';
 import { ACCOUNT, makeId, type Volume, writeArn } from '../world.ts';
 
-/** The account's own key, under which EBS encrypts when no other is named. */
+/** The account's own key, with which EBS encrypts if no other is named. */
 export function nameDefaultKey(region: string): string {
   return `arn:aws:kms:${region}:${ACCOUNT}:key/3f2b8c1e-5d47-4a9b-8e10-6c7d2f9a4b15`;
 }
@@ -81,7 +81,7 @@ function listWanted(prior: Fields, planned: Fields): Parameters<typeof modifyVol
   return wanted;
 }
 
-/** CreateSnapshot, and the wait for its end. One that is slow is complete only after the provider gave up. */
+/** CreateSnapshot and the wait for its end. A slow snapshot is complete only after the provider gave up. */
 async function takeSnapshot(volume: Volume, { world, compute, region }: Context): Promise<void> {
   const id = makeId('snap');
   await compute.copyVolume(volume, id);
@@ -128,7 +128,7 @@ export const ebsVolume: Resource = {
   },
 
   adjust({ prior, planned, config }) {
-    // Without a rate of its own a volume's rate follows from its type and size.
+    // The default rate of a volume depends on its type and size.
     if (prior.type !== planned.type || (planned.type === 'gp2' && prior.size !== planned.size)) {
       const rates = chooseRates(text(planned.type), numberOrNull(planned.size) ?? 0, {
         iops: null,

@@ -12,7 +12,7 @@ async function bringTo(
   const { state } = await call(doing('reading'), 'DescribeInstances', () =>
     findInstance(id, context),
   );
-  // The provider waits for an instance that is on its way (waitInstanceReady) before it asks for anything.
+  // The provider waits for an instance in transition (waitInstanceReady) before it requests anything.
   if (state === 'stopping') {
     throw new ProviderError(
       `waiting for EC2 Instance (${id}) ready: timeout while waiting for state to become 'running, stopped' (last state: 'stopping', timeout: 2m0s)`,
@@ -23,7 +23,7 @@ async function bringTo(
   else await call(doing('stopping'), 'StopInstances', () => stopInstance(id, context, { force }));
 }
 
-/** `aws_ec2_instance_state`: made and changed it starts or stops an instance, deleted it leaves it as it is. */
+/** `aws_ec2_instance_state`: create and update start or stop an instance; delete does nothing. */
 export const ec2InstanceState: Resource = {
   rules: { forceNew: ['instance_id'], defaults: { force: false } },
 

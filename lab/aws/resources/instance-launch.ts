@@ -28,7 +28,7 @@ import {
 } from '../world.ts';
 import { nameDefaultKey } from './ebs-volume.ts';
 
-/** What a launch was checked to be made of. */
+/** The checked parts of a launch. */
 interface Parts {
   readonly image: Image;
   readonly type: InstanceType;
@@ -242,7 +242,7 @@ function makeInstance(
 
 /**
  * RunInstances for one machine: checks what EC2 checks, in its order, records the machine and boots it.
- * Everything up to the boot happens without a pause, so ten launches at once never share an address.
+ * Everything before the boot runs synchronously, so concurrent launches never share an address.
  */
 export async function launchInstance(
   planned: Fields,

@@ -3,13 +3,13 @@ import type { Context } from '../resource.ts';
 import type { Fields } from '../values.ts';
 import { type Instance, type Volume, writeArn } from '../world.ts';
 
-/** The name behind a private address, e.g. `ip-10-42-0-4.ec2.internal`. */
+/** The DNS name of a private address, e.g. `ip-10-42-0-4.ec2.internal`. */
 function namePrivately(address: string, region: string): string {
   const suffix = region === 'us-east-1' ? 'ec2.internal' : `${region}.compute.internal`;
   return `ip-${address.replaceAll('.', '-')}.${suffix}`;
 }
 
-/** The name behind a public address, e.g. `ec2-10-99-1-4.compute-1.amazonaws.com`. */
+/** The DNS name of a public address, e.g. `ec2-10-99-1-4.compute-1.amazonaws.com`. */
 function namePublicly(address: string, region: string): string {
   const suffix = region === 'us-east-1' ? 'compute-1' : `${region}.compute`;
   return `ec2-${address.replaceAll('.', '-')}.${suffix}.amazonaws.com`;
@@ -51,7 +51,7 @@ function readBlocks(instance: Instance, { world }: Context): Fields {
     ],
     credit_specification:
       instance.cpuCredits === null ? [] : [{ cpu_credits: instance.cpuCredits }],
-    // As in reality, volumes that were attached by themselves show up here too at the next refresh.
+    // As in reality, volumes that were attached separately also appear here at the next refresh.
     ebs_block_device: attached
       .filter(({ root }) => !root)
       .map((one) => ({ ...readDisk(one), snapshot_id: one.snapshot ?? '' })),
@@ -83,7 +83,7 @@ function readBlocks(instance: Instance, { world }: Context): Fields {
   };
 }
 
-/** An instance's attributes as the provider reads them from EC2; undefined for one that was terminated. */
+/** An instance's attributes as the provider reads them from EC2; undefined if it was terminated. */
 export function readInstance(id: string, context: Context): Fields | undefined {
   const { world, region } = context;
   const found = world.tables.instances[id];
@@ -92,7 +92,7 @@ export function readInstance(id: string, context: Context): Fields | undefined {
     id,
     ami: found.image,
     arn: writeArn(region, 'instance', id),
-    // A stopped instance has none, and a configuration that asks for one then plans a replacement: so in reality.
+    // A stopped instance has none, so a configuration that asks for one plans a replacement, as in reality.
     associate_public_ip_address: found.publicIp !== null,
     availability_zone: world.tables.subnets[found.subnet]?.zone ?? '',
     disable_api_stop: found.stopProtected,

@@ -32,10 +32,10 @@ const COMPUTED_BLOCKS = [
   'root_block_device',
 ];
 
-/** What EC2 changes on a stopped instance only, so that the provider stops and starts it. */
+/** Arguments that EC2 changes only on a stopped instance, so the provider stops and starts it. */
 const STOPPED_ONLY = ['instance_type', 'user_data', 'user_data_base64'];
 
-/** True for arguments whose values differ; what is not known yet counts as different. */
+/** True if the argument's value changes; an unknown value counts as a change. */
 function hasChange({ prior, planned }: Change, name: string): boolean {
   const before = prior[name] ?? null;
   const after = planned[name] ?? null;
@@ -104,7 +104,7 @@ async function changeRootVolume(
   await call(doing, 'ModifyVolume', () => modifyVolume(instance.rootVolume, wanted, context));
 }
 
-/** Applies what EC2 changes on a running instance. */
+/** Applies the changes that EC2 makes on a running instance. */
 function changeRunning(instance: Instance, planned: Fields): void {
   const metadata = firstBlock(planned.metadata_options);
   instance.protected = planned.disable_api_termination === true;
@@ -214,7 +214,7 @@ export const instance: Resource = {
     const { prior, planned, config } = change;
     if (isZero(config.credit_specification))
       planned.credit_specification = prior.credit_specification ?? [];
-    // A stopped instance loses its public address, so whatever is built on it waits for the new one.
+    // A stopped instance loses its public address, so everything that depends on it waits for the new one.
     if (STOPPED_ONLY.some((name) => hasChange(change, name))) {
       planned.public_dns = UNKNOWN;
       planned.public_ip = UNKNOWN;
@@ -251,7 +251,7 @@ export const instance: Resource = {
   async delete(id, recorded, context) {
     const instance = context.world.tables.instances[id];
     if (instance === undefined) return;
-    // Terraform's own record decides: force_destroy must have been applied before the destroy.
+    // Terraform's own state decides: force_destroy must have been applied before the destroy.
     if (recorded.force_destroy === true) {
       instance.protected = false;
       instance.stopProtected = false;

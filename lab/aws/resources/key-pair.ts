@@ -15,7 +15,7 @@ function readFields(body: Buffer): Buffer[] {
   return fields;
 }
 
-/** EC2 takes RSA and ED25519 keys, and gives for an imported RSA key the MD5 of its DER form, else the SHA-256. */
+/** EC2 accepts RSA and ED25519 keys; an imported RSA key's fingerprint is the MD5 of its DER form, else SHA-256. */
 function readKey(publicKey: string): Pick<KeyPair, 'type' | 'fingerprint'> {
   const [algorithm, encoded = ''] = publicKey.trim().split(/\s+/);
   const body = Buffer.from(encoded, 'base64');
@@ -35,7 +35,7 @@ function readKey(publicKey: string): Pick<KeyPair, 'type' | 'fingerprint'> {
   return { type: 'rsa', fingerprint: digest.replace(/..(?!$)/g, '$&:') };
 }
 
-/** A key pair's place in the table: its name is unique within the region only. */
+/** A key pair's key in the table: its name is unique only within the region. */
 function locate(region: string, name: string): string {
   return `${region}/${name}`;
 }

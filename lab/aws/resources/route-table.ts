@@ -17,7 +17,7 @@ const TARGETS = [
   'vpc_peering_connection_id',
 ];
 
-/** Refuses a route whose gateway is not there or not the network's own. */
+/** Refuses a route whose gateway does not exist or belongs to another network. */
 export function refuseGateway(table: RouteTable, gateway: string, { world }: Context): void {
   if (gateway === 'local') return;
   const found = world.tables.gateways[gateway];
@@ -103,7 +103,7 @@ export const routeTable: Resource = {
     return undefined;
   },
 
-  // Its associations go with it: the real provider takes them away first.
+  // Its associations are deleted with it: the real provider removes them first.
   async delete(id, _recorded, { world, compute }) {
     delete world.tables.routeTables[id];
     await compute.syncFirewalls();

@@ -10,7 +10,7 @@ function findTable(recorded: Fields, { world, region }: Context): RouteTable | u
   return table?.region === region ? table : undefined;
 }
 
-/** `aws_route`; of all targets an internet gateway is the one that the stand-in has. */
+/** `aws_route`; the stand-in supports only internet gateways as targets. */
 export const route: Resource = {
   rules: {
     forceNew: [

@@ -32,7 +32,7 @@ function readContent(planned: Fields): Content {
     cidrIpv4: textOrNull(planned.cidr_ipv4),
     cidrIpv6: textOrNull(planned.cidr_ipv6),
     prefixList: textOrNull(planned.prefix_list_id),
-    // An account may stand before the group: 123456789012/sg-….
+    // An account may precede the group: 123456789012/sg-….
     referencedGroup: textOrNull(planned.referenced_security_group_id)?.split('/').at(-1) ?? null,
     description: textOrNull(planned.description),
   };
@@ -139,7 +139,7 @@ function makeRuleResource(egress: boolean): Resource {
       const found = world.tables.rules[id];
       if (found === undefined || found.region !== region || found.egress !== egress)
         return undefined;
-      // The configuration's own spelling stays where it means the same: "6" for tcp, a group with its account.
+      // The configuration's own spelling is kept if it means the same: "6" for tcp, a group with its account.
       const spelled = text(recorded.ip_protocol);
       const reference = text(recorded.referenced_security_group_id);
       return {

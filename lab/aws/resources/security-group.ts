@@ -5,7 +5,7 @@ import { ACCOUNT, makeId, type Rule, writeArn } from '../world.ts';
 
 const GROUP_TEXT = /^[0-9A-Za-z_ .:/()#,@[\]+=&;{}!$*-]*$/;
 
-/** The rules of one direction as the attribute `ingress` or `egress` shows them: those with the same ports merged. */
+/** The rules of one direction as in the attribute `ingress` or `egress`: those with the same ports are merged. */
 function showRules(group: string, egress: boolean, { world }: Context): Value {
   const merged = new Map<
     string,
@@ -33,7 +33,7 @@ function showRules(group: string, egress: boolean, { world }: Context): Value {
   return [...merged.values()];
 }
 
-/** One rule for every peer that an `ingress` or `egress` element names. */
+/** One rule per peer of an `ingress` or `egress` element. */
 function expandRules(
   fields: Fields,
   { group, egress, region }: { group: string; egress: boolean; region: string },
@@ -63,7 +63,7 @@ function expandRules(
   }));
 }
 
-/** Makes the group's rules those of the configuration; a direction that it does not mention is left alone. */
+/** Sets the group's rules to those of the configuration; leaves a direction that it does not mention unchanged. */
 function setInlineRules(group: string, planned: Fields, { world, region }: Context): void {
   for (const direction of ['ingress', 'egress']) {
     const wanted = planned[direction];
@@ -99,7 +99,7 @@ function refuseGroup(name: string, vpc: string, { world }: Context): void {
   }
 }
 
-/** `aws_security_group`; as by the real provider, EC2's own rule that lets everything out is taken away at once. */
+/** `aws_security_group`; like the real provider, it removes EC2's default egress rule immediately. */
 export const securityGroup: Resource = {
   rules: {
     forceNew: ['description', 'name', 'name_prefix', 'vpc_id'],

@@ -12,7 +12,7 @@ const SWITCHES = [
   'enable_resource_name_dns_aaaa_record_on_launch',
 ];
 
-/** Refuses a range that does not fit, in the order in which EC2 does. */
+/** Refuses an invalid range, with EC2's order of checks. */
 function refuseRange(cidr: string, vpcId: string, { world }: Context): void {
   const vpc = world.tables.vpcs[vpcId];
   if (vpc === undefined)

@@ -4,7 +4,7 @@ import { type Context, type Resource, text } from '../resource.ts';
 import type { Fields } from '../values.ts';
 import { deriveId } from '../world.ts';
 
-// The real provider waits for five minutes; who watches a lab learns the same from twenty seconds.
+// The real provider waits for five minutes; in the lab twenty seconds show the same.
 const DETACH_PATIENCE_MS = 20_000;
 
 async function waitForDetachment(recorded: Fields, context: Context): Promise<void> {
@@ -22,7 +22,7 @@ async function waitForDetachment(recorded: Fields, context: Context): Promise<vo
   }
 }
 
-/** `aws_volume_attachment`; a volume that the machine has mounted stays busy, as on EC2. */
+/** `aws_volume_attachment`; a mounted volume stays busy, as on EC2. */
 export const volumeAttachment: Resource = {
   rules: { forceNew: ['device_name', 'instance_id', 'volume_id'] },
 
@@ -30,7 +30,7 @@ export const volumeAttachment: Resource = {
     const volume = text(planned.volume_id);
     const instance = text(planned.instance_id);
     const device = text(planned.device_name);
-    // The real provider takes an attachment that already is as asked for its own.
+    // The real provider adopts an attachment that is already as requested.
     const present = context.world.tables.volumes[volume]?.attachment;
     if (present?.instance !== instance || present.device !== device) {
       await call(
@@ -48,7 +48,7 @@ export const volumeAttachment: Resource = {
     return { id, device_name: attachment?.device ?? null };
   },
 
-  // Its other arguments only say how it is to be deleted.
+  // Its other arguments affect only the deletion.
   update: async () => undefined,
 
   async delete(_id, recorded, context) {

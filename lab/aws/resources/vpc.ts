@@ -3,10 +3,10 @@ import { parseCidr } from '../cidr.ts';
 import { type Resource, readTags, text } from '../resource.ts';
 import { ACCOUNT, deriveId, makeId, type World, writeArn } from '../world.ts';
 
-// The quota of a new account, its default VPC among them.
+// The quota of a new account, including its default VPC.
 const VPCS_PER_REGION = 5;
 
-/** Refuses the deletion of a VPC that something still lives in. */
+/** Refuses to delete a VPC that is still in use. */
 function refuseIfUsed(world: World, vpc: string): void {
   const { subnets, gateways, groups, routeTables, vpcs } = world.tables;
   const kept = [vpcs[vpc]?.defaultGroup, vpcs[vpc]?.mainRouteTable];
@@ -24,7 +24,7 @@ function refuseIfUsed(world: World, vpc: string): void {
   }
 }
 
-/** `aws_vpc`: as in EC2 it brings a main route table and a default security group. */
+/** `aws_vpc`: as in EC2 it includes a main route table and a default security group. */
 export const vpc: Resource = {
   rules: {
     forceNew: ['cidr_block', 'instance_tenancy', 'ipv4_ipam_pool_id', 'ipv4_netmask_length'],
