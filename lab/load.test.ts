@@ -8,8 +8,8 @@ import { Chronicle, type Sample } from './load/sampler.ts';
 const acknowledged = (...moments: number[]) =>
   moments.map((at, index) => ({ counter: index + 1, at }));
 
-describe('gaps', () => {
-  test('are the times between acknowledgements, to the very end', () => {
+describe('gaps between commits', () => {
+  test('are the times between acknowledgements, up to the end', () => {
     const { longestGapMs, gaps } = measureGaps(acknowledged(1000, 1010, 1500, 1510), 1900);
     expect(longestGapMs).toBe(490);
     expect(gaps).toEqual([
@@ -18,12 +18,12 @@ describe('gaps', () => {
     ]);
   });
 
-  test('of a writer that never wrote there are none', () => {
+  test('do not exist for a writer that never wrote', () => {
     expect(measureGaps([], 5000)).toEqual({ longestGapMs: 0, gaps: [] });
   });
 });
 
-test('missing is what was acknowledged and is not there', () => {
+test('missing rows are those that were acknowledged and do not exist', () => {
   expect(listMissing(acknowledged(1, 2, 3), [1, 3, 7])).toEqual([2]);
 });
 
@@ -33,7 +33,7 @@ describe('a read', () => {
   const rows = (...counters: number[]) =>
     counters.map((counter) => ({ counter, payload: makePayload(counter) }));
 
-  test('may lack what is newer, and what was never acknowledged', () => {
+  test('may lack newer rows, and rows that were never acknowledged', () => {
     expect(findReadProblems(rows(4, 2, 1), { seen: 2, ledger })).toEqual([]);
     expect(findReadProblems(rows(), { seen: 0, ledger })).toEqual([]);
   });
@@ -68,7 +68,7 @@ describe('a chronicle', () => {
     return chronicle;
   };
 
-  test('knows for how long a replay was paused, and when one did not stream', () => {
+  test('records how long a replay was paused, and when a replica did not stream', () => {
     const paused = { replay: 'paused', streaming: false };
     const chronicle = tell(
       sample('a', 0),
@@ -82,11 +82,11 @@ describe('a chronicle', () => {
     expect(chronicle.listNotStreaming()).toMatchObject([{ host: 'a', ms: 100 }]);
   });
 
-  test('sees two primaries only where their reigns overlap for certain', () => {
+  test('reports two primaries only if their times overlap for certain', () => {
     const planned = [
       sample('a', 0, primary),
       sample('a', 100, primary),
-      // Answered long after it was asked: it may have been promoted at any time in between.
+      // Answered long after the query: it may have been promoted at any time in between.
       sample('b', 50, { ...primary, answered: 900 }),
       sample('b', 1000, primary),
     ];
@@ -95,13 +95,13 @@ describe('a chronicle', () => {
     expect(split).toEqual([
       'a and b were both primary at 1970-01-01T00:00:00.900Z for at least 100 ms',
     ]);
-    // Another life may have begun as a replica.
+    // After a restart it may have begun as a replica.
     expect(
       tell(...planned, sample('a', 2000, { ...primary, life: 'second' })).listSplitBrains(),
     ).toEqual([]);
   });
 
-  test('sees two nodes down together, and not one that is still being made', () => {
+  test('reports two nodes that are down together, but not one that is still being created', () => {
     const chronicle = tell(sample('a', 0), sample('b', 0));
     chronicle.lose('c', 10);
     chronicle.lose('a', 100);
@@ -109,7 +109,7 @@ describe('a chronicle', () => {
     chronicle.add(sample('a', 350, { life: 'second' }));
     chronicle.lose('b', 340);
     expect(chronicle.listDownTogether()).toEqual([]);
-    // One attempt alone proves nothing.
+    // A single attempt proves nothing.
     chronicle.lose('a', 500);
     chronicle.lose('b', 600);
     expect(chronicle.listDownTogether()).toEqual([]);

@@ -7,65 +7,65 @@ import { TABLE } from './load/row.ts';
 import { Chronicle, type Sample, Sampler, type Sighting } from './load/sampler.ts';
 import { Writer } from './load/writer.ts';
 
-/** What a load saw. */
+/** The results of a load. */
 export interface LoadReport {
   /** How many commits were acknowledged. */
   readonly acknowledged: number;
-  /** The longest time without an acknowledged commit, milliseconds. */
+  /** The longest time without an acknowledged commit, in milliseconds. */
   readonly longestGapMs: number;
-  /** How long this process itself was held up at most: a gap may be too long by that much. */
+  /** The longest delay of this process itself: a gap may be too long by this much. */
   readonly stallMs: number;
-  /** All of them above 200 ms. */
+  /** All gaps above 200 ms. */
   readonly gaps: readonly Gap[];
   /** Counters of rows whose acknowledgement was lost: they may be committed or not. */
   readonly unknown: readonly number[];
-  /** What the writer met beside lost connections. */
+  /** The writer's errors other than lost connections. */
   readonly writerProblems: readonly string[];
-  /** What readers met beside lost connections: wrong rows, rows that vanished, refused reads. */
+  /** The readers' errors other than lost connections: wrong rows, rows that vanished, refused reads. */
   readonly readerProblems: readonly string[];
-  /** How many reads the replicas answered. */
+  /** The number of reads that the replicas answered. */
   readonly reads: number;
   /** Replicas that were up with their replay paused. */
   readonly pausedReplays: readonly Sighting[];
-  /** Replicas that were up and did not stream. That is wrong only while there is a primary. */
+  /** Replicas that were up and did not stream. This is an error only while there is a primary. */
   readonly notStreaming: readonly Sighting[];
   /** Moments with two primaries. */
   readonly splitBrains: readonly string[];
-  /** Moments with two nodes down, which had been up. */
+  /** Moments with two nodes down that had been up. */
   readonly downTogether: readonly string[];
-  /** How many servers' lives were seen on each host: 2 means it was restarted once. */
+  /** The number of server lifetimes seen on each host: 2 means one restart. */
   readonly lives: Readonly<Record<string, number>>;
 }
 
 /**
- * Writes that pause for longer waited for something that should not have been waited for, e.g. a timeout: a busy
- * machine makes seconds of the tenths that a switchover takes, not more. The goal of a second is bench/switchover.ts's.
+ * A longer pause of writes means that something waited without need, e.g. for a timeout: a busy machine turns
+ * the tenths of a switchover into seconds, not more. The target of one second belongs to bench/switchover.ts.
  */
 export const PAUSE_LIMIT_MS = 10_000;
 
-/** A writer, a reader on every replica and somebody who watches; all go on until `stop`. */
+/** A writer, a reader on every replica and a sampler; all run until `stop`. */
 export interface Load {
-  /** The hosts that there are from now on. */
+  /** Replaces the list of hosts. */
   setHosts(hosts: readonly string[]): void;
-  /** The latest look at every host. */
+  /** The latest sample of every host. */
   look(): readonly Sample[];
-  /** What was seen so far. */
+  /** The results so far. */
   report(): LoadReport;
-  /** Waits until at least so many more commits are acknowledged; throws after 60 s. */
+  /** Waits until this many more commits are acknowledged; throws after 60 s. */
   awaitCommits(count: number): Promise<void>;
-  /** Ends it all and gives the report; again gives the same. */
+  /** Ends the load and returns the report; further calls return the same. */
   stop(): Promise<LoadReport>;
   /**
-   * The acknowledged rows that a node lacks, by counter. What was acknowledged before the call may still be
-   * on its way to a replica, so the answer comes when none is missing, or after `waitMs` (default 15 s).
+   * The acknowledged rows that a node lacks, by counter. Rows acknowledged before the call may still be on
+   * their way to a replica, so it returns when no row is missing, or after `waitMs` (default 15 s).
    */
   findMissing(server: Server, options?: { waitMs?: number }): Promise<number[]>;
 }
 
-/** How long somebody who needs commits waits for them, milliseconds. */
+/** Timeout of a wait for commits, in milliseconds. */
 const PATIENCE_MS = 60_000;
 
-/** Starts a load on a cluster; resolves with the first row acknowledged, and throws when there is none for 60 s. */
+/** Starts a load on a cluster; resolves when the first row is acknowledged, and throws if that takes 60 s. */
 export async function startLoad(options: {
   hosts: readonly string[];
   password: string;

@@ -1,4 +1,4 @@
-// Prints the path of a Terraform: the one on PATH, or the one the action itself would install.
+// Prints the path of a Terraform: the one on PATH, or the one that the action would install.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { findTerraform } from '../src/terraform/install.ts';

@@ -20,29 +20,29 @@ import { reachAws } from './tools/wrap-program.ts';
 
 const root = join(import.meta.dirname, '..');
 
-/** What a repository's owner keeps as secrets. */
+/** The secrets of the repository's owner. */
 export interface WorldSecrets {
   readonly 'postgres-password': string;
   readonly 'replication-password': string;
   readonly 'ssh-private-key': string;
 }
 
-/** How to start a world. */
+/** Options of a world. */
 export interface WorldOptions {
-  /** Names its containers, networks and folder `lab/.out/<name>`. */
+  /** The name of its containers and networks, and of its folder `lab/.out/<name>`. */
   readonly name: string;
-  /** The tags of the image `postgres` that its registry serves; what is missing of them is built first. */
+  /** The tags of the image `postgres` that its registry serves; missing images are built first. */
   readonly tags: readonly PostgresTag[];
-  /** Hosts as the bare machine image, so that the action has to install Docker. */
+  /** Hosts start from the bare machine image, so that the action has to install Docker. */
   readonly plainHosts?: boolean;
-  /** First two bytes of the network that public addresses come from; worlds at the same time need different ones. */
+  /** First two bytes of the network of public addresses; concurrent worlds need different ones. */
   readonly prefix?: string;
-  /** The network of the VPC that the templates make, likewise; null leaves it at their default. */
+  /** The network of the templates' VPC, likewise; null leaves it at their default. */
   readonly vpcCidr?: string | null;
   readonly onProgress?: (line: string) => void;
 }
 
-/** Inputs of a step that leaves to the cluster file what `run` gives by itself. */
+/** Leaves to the cluster file the inputs that `run` sets by default. */
 export const FROM_FILE: Readonly<Record<string, string>> = {
   'cluster-file': 'clusters/orders.yml',
   'ssh-cidrs': '',
@@ -51,7 +51,7 @@ export const FROM_FILE: Readonly<Record<string, string>> = {
   'backend-config': '',
 };
 
-/** A cloud, a GitHub, a registry and a state store, and a runner to use them with. */
+/** A cloud, a GitHub, a registry and a state store, and a runner to use them. */
 export interface World {
   readonly name: string;
   readonly folder: string;
@@ -62,9 +62,9 @@ export interface World {
   readonly secrets: WorldSecrets;
   /** Token of a workflow with `pull-requests: write`. */
   readonly token: string;
-  /** The address that the runner, which is this machine, has for the nodes. */
+  /** The address of the runner, which is this machine, as the nodes see it. */
   readonly runnerCidr: string;
-  /** What jobs have in their environment beside GitHub's own, to reach this world's state store. */
+  /** The environment of jobs besides GitHub's own, to reach this world's state store. */
   readonly env: Readonly<Record<string, string>>;
   /** The runner's PATH, whose Terraform works with this world's AWS. */
   readonly path: string;
@@ -74,7 +74,7 @@ export interface World {
     inputs?: Readonly<Record<string, string>>,
     options?: Partial<JobOptions>,
   ): Promise<JobResult>;
-  /** A cluster file of `lines` and of what a job needs in this world: its networks and where its state is. */
+  /** A cluster file of `lines` and what a job needs in this world: its networks and its backend. */
   describeCluster(lines: readonly string[]): string;
   /** Ends this process's part; containers, volumes and state stay for the next start. */
   stop(): Promise<void>;
@@ -83,7 +83,7 @@ export interface World {
 /**
  * Starts a world, or joins one whose containers still run.
  *
- * @throws Error when another world is up that uses the same addresses
+ * @throws Error if a running world uses the same addresses
  */
 export async function startWorld(options: WorldOptions): Promise<World> {
   const { name, tags, plainHosts = false, prefix = '10.99', onProgress = () => {} } = options;
@@ -92,7 +92,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   mkdirSync(folder, { recursive: true });
 
   const host = plainHosts ? 'host-plain' : 'host';
-  // All of them at once, so that two are built at a time.
+  // Requests all of them at once, so that two are built at a time.
   const only = [host, 'services', ...tags.map(nameImage)] as const;
   const images = await ensureImages({ only, onProgress });
   const [registry, state] = await Promise.all([
@@ -116,7 +116,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     before: options.vpcCidr ? `export TF_VAR_vpc_cidr='${options.vpcCidr}'` : '',
     path: await findToolPath(folder, onProgress),
   });
-  /** How the runner, which is this machine, appears to the nodes: its gateway. */
+  /** The runner's address, which is this machine, as the nodes see it: their gateway. */
   const runnerCidr = `${prefix}.0.1/32`;
   const { env } = state;
 
@@ -168,14 +168,14 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   };
 }
 
-/** Empties a world: no machine, no state, no pull request. Its registry, which only serves images, stays. */
+/** Empties a world: removes all machines, states and pull requests. Its registry stays; it only serves images. */
 export async function emptyWorld(name: string): Promise<void> {
   await destroyAws({ world: name });
   await stopState({ world: name });
   rmSync(locateWorld(name), { recursive: true, force: true });
 }
 
-/** Removes all that a world is made of; with `images`, also what was built to make worlds. */
+/** Removes everything in a world; with `images`, also everything built to make worlds. */
 export async function destroyWorld(
   name: string,
   { images = false }: { images?: boolean } = {},
@@ -227,7 +227,7 @@ function keepSecrets(folder: string): WorldSecrets {
   return JSON.parse(readFileSync(file, 'utf8')) as WorldSecrets;
 }
 
-/** The caller's PATH with a Terraform on it, installed as the action would where there is none. */
+/** The caller's PATH with a Terraform on it, installed as the action would if there is none. */
 async function findToolPath(folder: string, onProgress: (line: string) => void): Promise<string> {
   const path = process.env.PATH ?? '';
   process.env.RUNNER_TOOL_CACHE ??= join(root, 'lab', '.cache', 'tools');

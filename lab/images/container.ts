@@ -1,9 +1,9 @@
 import { runDocker } from './docker.ts';
 
-/** The label that ties what the lab makes in Docker to its world. */
+/** The label that links the lab's Docker objects to their world. */
 export const worldLabel = 'postgres-cluster-lab';
 
-/** A service container: `flags` are those of `docker run`, `publish` is its TCP port to reach from this machine. */
+/** A service container: `flags` are those of `docker run`, `publish` is the TCP port to reach from this machine. */
 export type Service = {
   world: string;
   name: string;
@@ -22,8 +22,8 @@ async function findRunning(service: Service): Promise<boolean> {
 }
 
 /**
- * Makes sure that a service runs from just that image, and gives its address on this machine, e.g.
- * `127.0.0.1:32771`. A container that is stopped or of an older image is replaced.
+ * Makes sure that a service runs from exactly that image, and returns its address on this machine, e.g.
+ * `127.0.0.1:32771`. Replaces a container that is stopped or runs an older image.
  */
 export async function ensureService(service: Service): Promise<string> {
   const { world, name, image, publish, flags = [], command } = service;
@@ -46,14 +46,14 @@ export async function ensureService(service: Service): Promise<string> {
   return await runDocker(['port', name, `${publish}/tcp`]);
 }
 
-/** Removes a container and its anonymous volumes; none of that name is fine. */
+/** Removes a container and its anonymous volumes, if it exists. */
 export async function removeContainer(name: string): Promise<void> {
   if (await runDocker(['ps', '--all', '--quiet', '--filter', `name=^/${name}$`])) {
     await runDocker(['rm', '--force', '--volumes', name]);
   }
 }
 
-/** Waits until a URL answers with any success, at most 30 s; throws with the container's last words otherwise. */
+/** Waits until a URL answers with success, at most 30 s; then throws with the container's last output. */
 export async function awaitService(
   name: string,
   url: string,

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { asRoot } from '../root.mjs';
 
-/** How a command is run: where, and who watches its output. */
+/** How to run a command: its directory, and a callback for its output. */
 export type CommandOptions = { cwd?: string; onLine?: (line: string) => void };
 
-/** A command that failed: what was run, its exit code and the end of what it printed. */
+/** A failed command: the command line, its exit code and the end of its output. */
 export class CommandError extends Error {
   constructor(command: string, code: number | null, output: string) {
     const end = output.trim().split('\n').slice(-12).join('\n');
@@ -14,7 +14,7 @@ export class CommandError extends Error {
 }
 
 /**
- * Runs a command and gives its trimmed standard output; each line of both streams goes to `onLine`.
+ * Runs a command and returns its trimmed standard output; each line of both streams goes to `onLine`.
  * Throws a CommandError on a non-zero exit code, and the system's error if it cannot be started.
  */
 export function runCommand(
@@ -25,7 +25,7 @@ export function runCommand(
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd: options.cwd,
-      // The lab's Dockerfiles build on images of the local daemon: the classic builder finds those everywhere.
+      // The lab's Dockerfiles build on images of the local daemon, which the classic builder always finds.
       env: { ...process.env, DOCKER_BUILDKIT: '0', DEBIAN_FRONTEND: 'noninteractive' },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -51,7 +51,7 @@ export function runCommand(
   });
 }
 
-/** Runs a command as root: see runCommand, and root.mjs for how. */
+/** Runs a command as root: see runCommand and root.mjs. */
 export function runAsRoot(
   command: string,
   args: string[],

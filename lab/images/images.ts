@@ -6,13 +6,13 @@ import { catalogue, type ImageName, imageNames, listBases, type Recipe } from '.
 import { type CommandOptions, runCommand, runDocker } from './docker.ts';
 import { locateFolder, tagImage } from './recipe.ts';
 
-/** The label that every image of the lab carries; intermediate layers inherit it from their base. */
+/** The label of every image of the lab; intermediate layers inherit it from their base. */
 export const imageLabel = 'postgres-cluster-lab.images';
 
-/** The tags of the images asked for, by name, e.g. `{host: 'pgca-lab/host:0f3c…'}`. */
+/** The tags of the requested images, by name, e.g. `{host: 'pgca-lab/host:0f3c…'}`. */
 export type Images<Name extends ImageName = ImageName> = Record<Name, string>;
 
-/** What to build (default: everything) and who watches: one short line per event. */
+/** What to build (default: everything) and a callback for progress: one short line per event. */
 export type EnsureOptions<Name extends ImageName = ImageName> = {
   only?: readonly Name[];
   onProgress?: (line: string) => void;
@@ -55,7 +55,7 @@ async function buildImage(name: ImageName, onProgress: (line: string) => void): 
   if (await isPresent(tag)) return;
   const start = Date.now();
   onProgress(`${name}: building`);
-  // Of a build's hundreds of lines the steps tell enough; the rest is in the error if there is one.
+  // The steps suffice of a build's hundreds of lines; an error contains the rest.
   const onLine = (line: string) => {
     if (/^(Step \d|I: (Retrieving Packages|Unpacking the base|Configuring the base))/.test(line)) {
       onProgress(`${name}: ${line.slice(0, 90)}`);
@@ -69,8 +69,8 @@ async function buildImage(name: ImageName, onProgress: (line: string) => void): 
 }
 
 /**
- * Builds what is missing of the images asked for, two at a time, and gives their tags. An image whose
- * recipe has not changed since this Docker daemon built it is not built again.
+ * Builds the requested images that are missing, two at a time, and returns their tags. An image whose
+ * recipe has not changed since this Docker daemon built it is not rebuilt.
  * Throws with the failing command's last lines if a build fails; images finished by then stay.
  */
 export async function ensureImages<Name extends ImageName = ImageName>(
@@ -79,7 +79,7 @@ export async function ensureImages<Name extends ImageName = ImageName>(
   const { only = imageNames as unknown as Name[], onProgress = () => {} } = options;
   const absent = new Set<ImageName>();
   for (const name of only) {
-    // A finished image needs its bases no more.
+    // A finished image no longer needs its bases.
     if (!(await isPresent(tagImage(name))))
       for (const part of [...listBases(name), name]) absent.add(part);
   }
@@ -115,7 +115,7 @@ export async function ensureImages<Name extends ImageName = ImageName>(
 }
 
 /**
- * Removes every image that the lab built on this Docker daemon, of whatever recipe.
+ * Removes all images that the lab built on this Docker daemon, from any recipe.
  * Throws, naming Docker's reason, if a container still uses one: stop the worlds first.
  */
 export async function removeImages(): Promise<void> {
@@ -124,6 +124,6 @@ export async function removeImages(): Promise<void> {
   const list = await runDocker(['images', '--filter', filter, '--format', format]);
   const tags = list.split('\n').filter((tag) => tag && !tag.includes('<none>'));
   if (tags.length > 0) await runDocker(['rmi', ...tags]);
-  // What an interrupted build left behind bears the label, but no name.
+  // Leftovers of an interrupted build have the label, but no name.
   await runDocker(['image', 'prune', '--force', '--filter', filter]);
 }

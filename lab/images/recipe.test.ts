@@ -7,11 +7,11 @@ describe('listBases', () => {
     ['bookworm', []],
     ['host', ['host-plain', 'bookworm']],
     ['postgres-17-2', ['postgres-17', 'trixie']],
-  ])('%s stands on %j', (name, bases) => {
+  ])('%s is built on %j', (name, bases) => {
     expect(listBases(name)).toEqual(bases);
   });
 
-  test('names what there is when asked for something else', () => {
+  test('names the existing images if the requested one is unknown', () => {
     expect(() => listBases('hosts' as ImageName)).toThrow(/"hosts".*host-plain/);
   });
 });
@@ -21,7 +21,7 @@ describe('hashRecipe', () => {
     expect(new Set(imageNames.map(hashRecipe)).size).toBe(imageNames.length);
   });
 
-  test('is the same each time', () => {
+  test('is the same on every call', () => {
     expect(hashRecipe('host')).toBe(hashRecipe('host'));
   });
 });
@@ -30,7 +30,7 @@ test('a tag is a name and twelve digits of the hash', () => {
   expect(tagImage('host')).toBe(`pgca-lab/host:${hashRecipe('host').slice(0, 12)}`);
 });
 
-test('every image is built after what it stands on', () => {
+test('every image is built after its bases', () => {
   for (const name of imageNames) {
     for (const base of listBases(name)) {
       expect(imageNames.indexOf(base), `${base} before ${name}`).toBeLessThan(

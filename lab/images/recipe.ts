@@ -6,7 +6,7 @@ import { catalogue, type ImageName, type Recipe } from './catalogue.ts';
 /** The repository prefix of every image of the lab. */
 export const repositoryPrefix = 'pgca-lab';
 
-/** Bump when base.ts makes other root file systems than before. */
+/** Increase when base.ts builds different root file systems. */
 const baseRevision = '1';
 
 /** The folder of a recipe's Dockerfile and files. */
@@ -21,7 +21,7 @@ function listFiles(folder: string): string[] {
     .sort();
 }
 
-/** Gives the SHA-256 (hex) of all that decides what an image becomes: base, arguments, every file. */
+/** Returns the SHA-256 (hex) of everything that determines an image: base, arguments, every file. */
 export function hashRecipe(name: ImageName): string {
   const recipe: Recipe = catalogue[name];
   const hash = createHash('sha256');
@@ -40,7 +40,7 @@ export function hashRecipe(name: ImageName): string {
   return hash.digest('hex');
 }
 
-/** Gives an image's full tag, e.g. `pgca-lab/host:0f3c…` (12 digits of the recipe's hash). */
+/** Returns an image's full tag, e.g. `pgca-lab/host:0f3c…` (12 digits of the recipe's hash). */
 export function tagImage(name: ImageName): string {
   return `${repositoryPrefix}/${name}:${hashRecipe(name).slice(0, 12)}`;
 }

@@ -12,7 +12,7 @@ const SERVER_CODES = /^(08...|57P0[123])$/;
 const CLIENT_WORDS =
   /connection (terminated|ended|timeout)|timeout expired|read timeout|not queryable/i;
 
-/** Whether an error says no more than that a server went away or is not there. */
+/** Whether an error only means that a server went away or does not exist. */
 export function isLostConnection(error: unknown): boolean {
   const { code, message } = error as { code?: unknown; message?: unknown };
   const word = typeof code === 'string' ? code : '';
@@ -23,7 +23,7 @@ export function isLostConnection(error: unknown): boolean {
   );
 }
 
-/** An error's words with its code. */
+/** An error's message with its code. */
 export function describeError(error: unknown): string {
   const { code, message } = error as { code?: unknown; message?: unknown };
   return typeof code === 'string' ? `${message} (${code})` : String(message ?? error);

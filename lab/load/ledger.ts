@@ -5,7 +5,7 @@ export interface Acknowledgement {
   readonly at: number;
 }
 
-/** A time in which nothing was acknowledged. */
+/** A time without acknowledgements. */
 export interface Gap {
   /** ISO 8601. */
   readonly from: string;
@@ -15,7 +15,7 @@ export interface Gap {
 /** Gaps longer than this are listed. */
 const LISTED_MS = 200;
 
-/** What a writer knows of its commits. Counters only grow. */
+/** The writer's record of its commits. Counters only grow. */
 export class Ledger {
   readonly acknowledged: Acknowledgement[] = [];
   /** Sent, but the connection was lost before an answer: committed or not. */
@@ -29,7 +29,7 @@ export class Ledger {
   listBetween(first: number, last: number): number[] {
     const { acknowledged } = this;
     const found: number[] = [];
-    // Readers ask for the latest: from the end it is a few steps.
+    // Readers ask for the latest rows: searching from the end takes a few steps.
     for (let index = acknowledged.length - 1; index >= 0; index -= 1) {
       const { counter } = acknowledged[index] as Acknowledgement;
       if (counter < first) break;
@@ -39,7 +39,7 @@ export class Ledger {
   }
 }
 
-/** The times between one acknowledgement and the next, from the writer's start to `end`. */
+/** The times between consecutive acknowledgements, from the writer's start to `end`. */
 export function measureGaps(
   acknowledged: readonly Acknowledgement[],
   end: number,
@@ -57,7 +57,7 @@ export function measureGaps(
   return { longestGapMs, gaps };
 }
 
-/** What is acknowledged and not among `present`. */
+/** The acknowledged rows that are not in `present`. */
 export function listMissing(
   acknowledged: readonly Acknowledgement[],
   present: Iterable<number>,

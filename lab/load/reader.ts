@@ -6,9 +6,9 @@ import { makePayload, TABLE } from './row.ts';
 
 const EVERY_MS = 50;
 const TIMEOUT_MS = 2_000;
-/** How many of the latest rows are looked at. */
+/** The number of latest rows to check. */
 const WINDOW = 50;
-/** "undefined_table": a replica that has not replayed that far. */
+/** "undefined_table": a replica that has not replayed the table's creation yet. */
 const NO_TABLE = '42P01';
 
 interface ReadRow {
@@ -17,8 +17,8 @@ interface ReadRow {
 }
 
 /**
- * What is wrong with the latest rows that a replica showed (in descending order), when it had shown the row
- * `seen` before: a row that vanished, a hole among acknowledged rows, a value nobody wrote.
+ * Checks the latest rows that a replica showed (in descending order) after it had shown the row `seen`:
+ * reports a row that vanished, a hole among acknowledged rows, and a value that was never written.
  */
 export function findReadProblems(
   rows: readonly { readonly counter: number; readonly payload: string }[],
@@ -37,10 +37,10 @@ export function findReadProblems(
   ];
 }
 
-/** Reads all the time from one host while it is a replica. */
+/** Reads continuously from one host while it is a replica. */
 export class Reader {
   readonly problems = new Set<string>();
-  /** How many reads succeeded. */
+  /** The number of successful reads. */
   reads = 0;
   readonly host: string;
   readonly #server: Server;
@@ -78,12 +78,12 @@ export class Reader {
   }
 
   async #read(session: Session): Promise<void> {
-    // What was acknowledged after the read may be missing from it, so only rows up to the latest one count.
+    // Rows acknowledged after the read may be missing from it, so only rows up to the latest one count.
     const rows = await session.query<ReadRow & { replica: boolean }>(
       `SELECT counter, payload, pg_is_in_recovery() AS replica FROM ${TABLE} ORDER BY counter DESC LIMIT ${WINDOW}`,
     );
     this.reads += 1;
-    // A former primary may lose rows that it never sent: what it showed as a primary binds nobody.
+    // A former primary may lose rows that it never sent, so what it showed as a primary does not count.
     if (rows[0]?.replica === false) return;
     const read = rows.map(({ counter, payload }) => ({ counter: Number(counter), payload }));
     const found = findReadProblems(read, { seen: this.#seen, ledger: this.#ledger });

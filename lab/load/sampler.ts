@@ -5,24 +5,24 @@ import { describeError, isLostConnection } from './connection.ts';
 const EVERY_MS = 100;
 const TIMEOUT_MS = 2_000;
 
-/** What one look at a host found. */
+/** The result of one query to a host. */
 export interface Sample {
   readonly host: string;
-  /** When it was asked and when it had answered, milliseconds since 1970. */
+  /** When the query was sent and when it was answered, in milliseconds since 1970. */
   readonly asked: number;
   readonly answered: number;
-  /** `pg_postmaster_start_time()`: one life of a server. */
+  /** `pg_postmaster_start_time()`: identifies one lifetime of a server. */
   readonly life: string;
   readonly inRecovery: boolean;
   /** `pg_get_wal_replay_pause_state()`; null on a primary. */
   readonly replay: string | null;
   /** Whether the WAL receiver of a replica streams; null on a primary. */
   readonly streaming: boolean | null;
-  /** Replicas that stream from here, by `application_name`, with their `sync_state`. */
+  /** Replicas that stream from this host, by `application_name`, with their `sync_state`. */
   readonly senders: Readonly<Record<string, string>>;
 }
 
-/** A time in which a host was a primary for certain. */
+/** A time in which a host was certainly a primary. */
 interface Reign {
   readonly host: string;
   readonly life: string;
@@ -30,7 +30,7 @@ interface Reign {
   to: number;
 }
 
-/** A time in which something that must not be was seen, e.g. a replica that was up with its replay paused. */
+/** A time in which a forbidden condition was seen, e.g. a replica that was up with its replay paused. */
 export interface Sighting {
   readonly host: string;
   /** ISO 8601. */
@@ -39,15 +39,15 @@ export interface Sighting {
   readonly what: string;
 }
 
-/** Puts samples together to what was the case between them. */
+/** Combines samples and derives what was true between them. */
 export class Chronicle {
   readonly #reigns: Reign[] = [];
   readonly #sightings: { host: string; what: string; from: number; to: number }[] = [];
-  /** Sightings that go on, by host and kind. */
+  /** Ongoing sightings, by host and kind. */
   readonly #open = new Map<string, { to: number }>();
   /** The latest answer of each host. */
   readonly latest = new Map<string, Sample>();
-  /** The servers' lives seen on each host. */
+  /** The server lifetimes seen on each host. */
   readonly #lives = new Map<string, Set<string>>();
 
   add(sample: Sample): void {
@@ -62,26 +62,26 @@ export class Chronicle {
     this.#note(isIdle, { host, what: 'not streaming', key: 'idle', at: answered });
   }
 
-  /** A host did not answer at the moment `at`: what else was the case there is not known any more. */
+  /** Records that a host did not answer at `at`: its other conditions are unknown from then on. */
   lose(host: string, at: number): void {
     for (const key of ['paused', 'idle']) this.#open.delete(`${host} ${key}`);
-    // One that is still being made is not down.
+    // A host that is still being created is not down.
     if (this.latest.has(host)) this.#note(true, { host, what: 'down', key: 'down', at });
   }
 
-  /** How many servers' lives were seen on each host: 2 means it was restarted once. */
+  /** The number of server lifetimes seen on each host: 2 means one restart. */
   countLives(): Record<string, number> {
     return Object.fromEntries([...this.#lives].map(([host, lives]) => [host, lives.size]));
   }
 
-  /** Hosts that had answered before and did not, from the first attempt that failed to the last one. */
+  /** Hosts that stopped answering, from the first failed attempt to the last one. */
   listDown(): Sighting[] {
     return this.#list(({ what }) => what === 'down');
   }
 
   /**
-   * Pairs of hosts that were down at the same moment for certain. One attempt that fails alone may be the busy
-   * machine's; a server that restarts misses several.
+   * Pairs of hosts that were certainly down at the same moment. A single failed attempt may be due to the busy
+   * machine; a server that restarts misses several.
    */
   listDownTogether(): string[] {
     const down = this.#sightings.filter(({ what, from, to }) => what === 'down' && to > from);
@@ -102,9 +102,9 @@ export class Chronicle {
   }
 
   /**
-   * Pairs of hosts that were primary at the same moment. A server that is out of recovery stays so for its
-   * life; so it was primary between any two samples that say so, and two such times that overlap prove it,
-   * however late an answer came.
+   * Pairs of hosts that were primary at the same moment. A server that has left recovery stays out of it for
+   * its lifetime, so it was primary between any two samples that say so. Two overlapping times prove two
+   * primaries, however late an answer came.
    */
   listSplitBrains(): string[] {
     return listOverlaps(this.#reigns).map(
@@ -147,7 +147,7 @@ interface Span {
   readonly to: number;
 }
 
-/** Pairs of spans of different hosts that share a moment. */
+/** Pairs of spans of different hosts that overlap. */
 function listOverlaps(spans: readonly Span[]): { hosts: string; from: number; ms: number }[] {
   return spans.flatMap((one, index) =>
     spans
@@ -166,7 +166,7 @@ const LOOK = `SELECT pg_postmaster_start_time()::text AS life, pg_is_in_recovery
   CASE WHEN pg_is_in_recovery() THEN EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming') END AS streaming,
   coalesce((SELECT json_object_agg(application_name, sync_state) FROM pg_stat_replication WHERE state = 'streaming'), '{}') AS senders`;
 
-/** Looks at one host ten times a second and tells a chronicle. */
+/** Samples one host ten times per second and feeds a chronicle. */
 export class Sampler {
   readonly host: string;
   readonly problems = new Set<string>();
@@ -199,7 +199,7 @@ export class Sampler {
       } catch (error) {
         session?.close();
         session = null;
-        // A promotion between two parts of the statement: pg_get_wal_replay_pause_state() wants a replica.
+        // A promotion between two parts of the statement: pg_get_wal_replay_pause_state() requires a replica.
         const isPromotion = (error as { code?: unknown }).code === '55000';
         if (isLostConnection(error)) this.#chronicle.lose(host, Date.now());
         else if (!isPromotion) this.problems.add(describeError(error));

@@ -5,17 +5,17 @@ import { Ledger } from './ledger.ts';
 import { makePayload, TABLE } from './row.ts';
 
 const EVERY_MS = 20;
-/** Long enough for a commit on a busy machine, short enough for a host that went silent. */
+/** Long enough for a commit on a busy machine, short enough to detect a silent host. */
 const TIMEOUT_MS = 2_000;
-/** Between two attempts at the same host while the primary is looked for. */
+/** Delay between two attempts at the same host while the primary is searched for. */
 const RETRY_MS = 20;
 /** "read_only_sql_transaction": the row was not written, and this is a replica. */
 const READ_ONLY = '25006';
 
-/** Commits one row after the other on whichever host is the primary, and knows which were acknowledged. */
+/** Commits rows one by one on the current primary, and records which were acknowledged. */
 export class Writer {
   readonly ledger = new Ledger();
-  /** What went wrong beside lost connections. */
+  /** Errors other than lost connections. */
   readonly problems = new Set<string>();
   readonly #hosts: () => readonly Server[];
   #counter = 0;
@@ -27,7 +27,7 @@ export class Writer {
     this.#hosts = hosts;
   }
 
-  /** Finds the primary, makes the table and goes on from the rows that are there. */
+  /** Finds the primary, creates the table and continues after the existing rows. */
   async start(): Promise<void> {
     const session = await this.#findPrimary();
     if (!session) return;
@@ -77,8 +77,8 @@ export class Writer {
   }
 
   /**
-   * The first of all hosts that takes writes, as libpq finds it with target_session_attrs=read-write (PostgreSQL
-   * manual, 34.1.2), but asking all at once and until there is one. Null when the load was stopped meanwhile.
+   * The first host that accepts writes, as libpq finds it with target_session_attrs=read-write (PostgreSQL
+   * manual, 34.1.2), but asking all hosts at once until one does. Null if the load was stopped meanwhile.
    */
   async #findPrimary(): Promise<Session | null> {
     const found: { session: Session | null } = { session: null };
@@ -87,7 +87,7 @@ export class Writer {
     const hunts: Promise<void>[] = [];
     const { promise, resolve } = Promise.withResolvers<void>();
     while (!isOver()) {
-      // Hosts may come and go during the search.
+      // Hosts may be added and removed during the search.
       for (const server of this.#hosts()) {
         if (asked.has(server.host)) continue;
         asked.add(server.host);
@@ -108,7 +108,7 @@ export class Writer {
     return found.session;
   }
 
-  /** Asks one host again and again; gives the session once it takes writes, null when nobody waits any more. */
+  /** Polls one host; returns the session once it accepts writes, null if the search has ended. */
   async #askHost(server: Server, isWanted: () => boolean): Promise<Session | null> {
     while (isWanted()) {
       let session: Session | null = null;

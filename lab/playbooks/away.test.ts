@@ -10,12 +10,12 @@ import { decideReplacement } from '../../src/jobs/replace.ts';
 import { configure } from '../../src/operations/configure.ts';
 import { type NodeScript, scriptNodes } from './scripted-nodes.ts';
 
-// What `configure` makes of nodes that cannot be reached, with Ansible and an `ssh` that plays the nodes.
+// How `configure` handles unreachable nodes, with real Ansible and an `ssh` that plays the nodes.
 
-// Ansible's own start takes seconds on a busy machine.
+// Starting Ansible takes seconds on a busy machine.
 vi.setConfig({ testTimeout: 120_000 });
 
-// What is not worth waiting for, so that no test waits.
+// Short timeouts, so that no test waits.
 const AWAY: NodeScript = {
   refusals: ['ssh: Could not resolve hostname: Name or service not known'],
 };
@@ -83,8 +83,8 @@ function run(
   });
 }
 
-describe('nodes that cannot be reached', () => {
-  test('a replica: the others are proved, and it is named', async () => {
+describe('with an unreachable node, configure', () => {
+  test('proves the others and names the node if it is a replica', async () => {
     const result = await run({ 'node-1': answer(1), 'node-2': AWAY, 'node-3': answer(3) });
     expect(result.leftOut).toEqual({ nodes: ['node-2'], deferred: [] });
     expect(result.proof.map(({ name, state }) => `${name} ${state}`)).toEqual([
@@ -94,20 +94,20 @@ describe('nodes that cannot be reached', () => {
     ]);
   });
 
-  test('the primary: nothing is done, and EC2 is quoted', async () => {
+  test('does nothing and quotes EC2 if it is the primary', async () => {
     await expect(run({ 'node-1': AWAY, 'node-2': answer(2), 'node-3': answer(3) })).rejects.toThrow(
       /^node-1 cannot be reached .*EC2 says: running[\s\S]*command: failover/,
     );
   });
 
-  test('all of them: the likely cause comes first', async () => {
+  test('reports the likely cause first if all nodes are unreachable', async () => {
     await expect(run({ 'node-1': AWAY, 'node-2': AWAY, 'node-3': AWAY })).rejects.toThrow(
       /^None of the nodes answers SSH[\s\S]*ssh-cidrs[\s\S]*node-1: /,
     );
   });
 });
 
-test('a replacement: Terraform has its turn once, then the node is waited for and all are proved', async () => {
+test('configure runs Terraform once for a replacement, then waits for the node and proves all nodes', async () => {
   const others = { 'node-1': answer(1), 'node-3': answer(3) };
   const replaced: string[] = [];
   const never = () => Promise.reject(new Error('not asked for'));

@@ -17,7 +17,7 @@ import { writeSecretFile } from '../../src/runner/workspace.ts';
 
 const playbooks = join(import.meta.dirname, '../../playbooks');
 
-/** What a run leaves in the file that CLUSTER_RESULT names, how it ended and what people saw. */
+/** The result of a run: the contents of the file that CLUSTER_RESULT names, how it ended and what it printed. */
 export interface PlaybookRun {
   readonly exitCode: number | null;
   readonly seconds: number;
@@ -32,40 +32,40 @@ export interface PlaybookRun {
   readonly notes: readonly { node: string; note: string }[];
 }
 
-/** A cluster to bring about, and how to get at its hosts. */
+/** A cluster to configure, and the access to its hosts. */
 export interface DriveOptions {
   readonly desired: DesiredCluster;
-  /** Folder for inventory, variables, known hosts and results. */
+  /** Folder for the inventory, variables, known hosts and results. */
   readonly folder: string;
-  /** Private key file that opens the hosts. */
+  /** Private key file for the hosts. */
   readonly key: string;
-  /** Its public half. */
+  /** The public key. */
   readonly authorizedKey: string;
   readonly retiredKeys?: readonly string[];
   readonly superuserPassword?: string | null;
   readonly replicationPassword?: string | null;
-  /** For the registry of the image; none: no login. */
+  /** Credentials for the image's registry; without them there is no login. */
   readonly registryLogin?: { readonly username: string; readonly password: string };
   readonly pinnedImage?: PinnedImage;
   /** Labels of the pull request. */
   readonly labels?: readonly string[];
-  /** Another ansible-playbook than the one on PATH. */
+  /** An ansible-playbook other than the one on PATH. */
   readonly command?: readonly string[];
   /** How long the observation waits for a node. */
   readonly waitSeconds?: number;
-  /** How long one look may take. */
+  /** Timeout of one observation of a node. */
   readonly lookSeconds?: number;
   /** Added to the environment of ansible-playbook. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Nodes whose machine was only just made. */
+  /** Nodes whose machine has just been created. */
   readonly freshNodes?: readonly string[];
-  /** Called with each line people see. */
+  /** Called with each line of the log. */
   readonly onLine?: (line: string) => void;
-  /** Ends the running playbook as a cancelled job does. */
+  /** Ends the running playbook like a cancelled job. */
   readonly signal?: AbortSignal;
 }
 
-/** Runs one playbook with the given steps, e.g. `observe.yml` with none. */
+/** Runs one playbook with the given steps, e.g. `observe.yml` without any. */
 export async function runPlaybook(
   options: DriveOptions,
   playbook: 'observe.yml' | 'site.yml',
@@ -151,13 +151,13 @@ export async function runPlaybook(
   const seconds = (performance.now() - start) / 1000;
   const written = await readFile(result, 'utf8').catch(() => null);
   const nothing = { observations: [], proof: [], stats: {}, changes: [], failures: [], notes: [] };
-  // As the action reads it: what real nodes report must fit.
+  // Validated as in the action: what real nodes report must pass.
   const nodes = [...desired.nodes, ...desired.leaving].map(({ name }) => name);
   const report = written === null ? nothing : parseResult(written, { nodes });
   return { ...report, exitCode, seconds, output };
 }
 
-/** What `configure` does: look, decide and do until everything is known, then prove; gives the last round. */
+/** Runs `configure`: observes, plans and executes until nothing is left, then proves; returns the last round. */
 export async function configure(
   options: DriveOptions,
 ): Promise<{ observed: PlaybookRun; steps: readonly Step[]; done: PlaybookRun }> {

@@ -8,7 +8,7 @@ import { createDesired, createHealthy } from '../../src/cluster/testing/fixtures
 import { configure } from '../../src/operations/configure.ts';
 import { scriptNodes } from './scripted-nodes.ts';
 
-// Ansible's own start takes seconds on a busy machine.
+// Starting Ansible takes seconds on a busy machine.
 vi.setConfig({ testTimeout: 120_000 });
 
 let folder: string;
@@ -20,7 +20,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test('a fence that fails over SSH goes on in EC2, and the node is asked no more', async () => {
+test('a fence that fails over SSH continues through EC2, and the node is not called again', async () => {
   const desired = createDesired({ size: 2 });
   const healthy = createHealthy(desired);
   const look = (index: number) => JSON.stringify({ changed: false, observation: healthy[index] });

@@ -6,29 +6,29 @@ import { runAsRoot, runCommand, runDocker } from '../images/docker.ts';
 import { ensureImages } from '../images/images.ts';
 import { nameImage, type PostgresTag, type Registry, startRegistry } from '../registry/registry.ts';
 
-/** Hosts for the playbooks alone, without Terraform: containers with a data volume each, in a network of their own. */
+/** Hosts for the playbooks alone, without Terraform: containers with a data volume each, on their own network. */
 export interface Hosts {
-  /** Every host ever started here, in number order. */
+  /** Every host ever started here, by number. */
   readonly nodes: readonly Node[];
-  /** Path of the private key that opens them. */
+  /** Path of the private key for the hosts. */
   readonly key: string;
-  /** Its public half. */
+  /** The public key. */
   readonly authorizedKey: string;
   readonly registry: Registry;
-  /** Starts the host of node `number`, blank, and with it its volume. */
+  /** Starts the blank host of node `number` with its volume. */
   add(number: number): Promise<Node>;
   /** Runs a command on a node as root, bypassing ssh. */
   run(node: string, command: string): Promise<string>;
-  /** Restarts the machine under a node and returns when its systemd has booted. */
+  /** Restarts a node's machine and returns when its systemd has booted. */
   reboot(node: string): Promise<void>;
-  /** Removes the hosts and their volumes; the registry stays for the world's next ones. */
+  /** Removes the hosts and their volumes; the registry stays for later hosts of the world. */
   destroy(): Promise<void>;
 }
 
 /**
  * Starts `count` hosts at <prefix>.1.<number> beside a registry that serves `tags`.
  *
- * @param options.folder gets volumes and keys
+ * @param options.folder the folder for volumes and keys
  */
 export async function startHosts(options: {
   world: string;
@@ -82,7 +82,7 @@ export async function startHosts(options: {
     await writeFile(join(own, 'volumes'), `${node.volumeId} ${device}\n`);
     const host = nameHost(node.name);
     const security = ['seccomp=unconfined', 'apparmor=unconfined', 'systempaths=unconfined'];
-    // One that a test file left behind when it was killed.
+    // A host left over from a test run that was killed.
     await removeContainer(host);
     await runDocker([
       'create',

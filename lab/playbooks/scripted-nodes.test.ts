@@ -11,9 +11,9 @@ import { UserError } from '../../src/messages/errors.ts';
 import { type PlaybookRun, runPlaybook } from './drive.ts';
 import { type NodeScript, type ScriptedNodes, scriptNodes } from './scripted-nodes.ts';
 
-// The playbooks against nodes that say whatever their root wants, or that cannot be reached.
+// The playbooks against nodes that answer whatever their root wants, or that are unreachable.
 
-// Ansible's own start takes seconds on a busy machine.
+// Starting Ansible takes seconds on a busy machine.
 vi.setConfig({ testTimeout: 120_000 });
 
 let folder: string;
@@ -64,7 +64,7 @@ const prepare = {
   steps: [{ kind: 'prepare', nodes: ['node-1', 'node-2'] }],
 } as const;
 
-describe('what a node answers', () => {
+describe('the answer of a hostile node', () => {
   test('changes no variable of the inventory and runs nothing on the runner', async () => {
     const proof = join(folder, 'ran');
     const program = join(folder, 'evil');
@@ -97,7 +97,7 @@ describe('what a node answers', () => {
       'digest',
     ],
     ['cluster_record', { record: { image: '--all-tags', digest: RUNNING } }, 'image'],
-  ])('%s: %j reaches no other node', async (module, answer, field) => {
+  ])('%s: %j does not reach another node', async (module, answer, field) => {
     const answers = {
       cluster_postgres: '{"changed": false}',
       [module]: JSON.stringify({ changed: false, ...answer }),
@@ -121,7 +121,7 @@ describe('what a node answers', () => {
     expect(run.readSent('node-2', 'cluster_postgres')).toBe('');
   });
 
-  test('a template as the digest of its image is refused by the action before anything is done', async () => {
+  test('with a template as the image digest is refused by the action before it does anything', async () => {
     const proof = join(folder, 'ran');
     const [node] = createHealthy(desired);
     const digest = `{{ lookup('pipe', 'touch ${proof}') }}`;
@@ -134,7 +134,7 @@ describe('what a node answers', () => {
     expect(existsSync(proof)).toBe(false);
   });
 
-  test('why a switchover failed is told in its words and runs nothing', async () => {
+  test('about a failed switchover is reported literally and runs nothing', async () => {
     const proof = join(folder, 'ran');
     const problem = `{{ lookup('pipe', 'touch ${proof}') }} {% raw %}`;
     const answer = (role: string) => {
@@ -170,7 +170,7 @@ describe('what a node answers', () => {
     expect(existsSync(proof)).toBe(false);
   });
 
-  test('an observation in the name of another node is refused', async () => {
+  test('in the name of another node is refused', async () => {
     const run = await play(
       { 'node-1': { answers: observed(1) }, 'node-2': { answers: observed(1) } },
       'observe.yml',
@@ -182,10 +182,10 @@ describe('what a node answers', () => {
     });
   });
 
-  test('its words stay on their line of the log, and what is invisible is shown', async () => {
+  test('stays on its line of the log, with invisible characters shown', async () => {
     const words = 'first\r::add-mask::a\u2028::set-output name=x::y\u202e\u0007\u001b[31m';
     const answer = JSON.stringify({ failed: true, msg: words, log: `x\u2029::error::${words}` })
-      // As a node sends it that wants it to arrive.
+      // As sent by a node that wants it to get through.
       .replace(
         /[^ -~]/g,
         (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
@@ -201,7 +201,7 @@ describe('what a node answers', () => {
   });
 });
 
-test('a node that lets people log in and hangs is given up, and the others are seen', async () => {
+test('a node whose programs hang after the login times out, and the other nodes are observed', async () => {
   const run = await play(
     { 'node-1': { hangs: true }, 'node-2': { answers: observed(2) } },
     'observe.yml',
@@ -212,13 +212,13 @@ test('a node that lets people log in and hangs is given up, and the others are s
   expect(run.failures).toMatchObject([{ node: 'node-1', task: 'Look at the node' }]);
 });
 
-describe('a node that cannot be reached', () => {
+describe('an unreachable node', () => {
   const others = { 'node-2': { answers: observed(2) } };
 
   test.each([
     [DENIED, 'Permission denied'],
     ['command-line line 0: invalid quotes', 'invalid quotes'],
-  ])('ends within seconds where waiting does not help: %s', async (refusal, words) => {
+  ])('ends within seconds if waiting does not help: %s', async (refusal, words) => {
     const run = await play({ 'node-1': { refusals: [refusal] }, ...others }, 'observe.yml', {
       waitSeconds: 300,
     });
@@ -230,7 +230,7 @@ describe('a node that cannot be reached', () => {
     expect(run.observations.map(({ name }) => name)).toEqual(['node-2']);
   });
 
-  test('is waited for while it starts, and a moment longer until it knows the key', async () => {
+  test('is waited for while it starts, and a little longer until it knows the key', async () => {
     const nodes = {
       'node-1': { refusals: [REFUSED, DENIED, ''], answers: observed(1) },
       'node-2': { refusals: [DENIED, ''], answers: observed(2) },

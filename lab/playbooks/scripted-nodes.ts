@@ -1,31 +1,31 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What a node of the script does when Ansible comes by ssh. */
+/** How a scripted node responds to Ansible's ssh. */
 export interface NodeScript {
-  /** By module, e.g. `cluster_observe`: the text that it answers, JSON as a rule. */
+  /** The answer by module, e.g. `cluster_observe`: a text, usually JSON. */
   readonly answers?: Readonly<Record<string, string>>;
-  /** What ssh says instead of connecting, one attempt after the other; the last one stays. Empty: it connects. */
+  /** The errors of ssh, one per attempt; the last one is repeated. Empty: it connects. */
   readonly refusals?: readonly string[];
-  /** It lets people log in, and no program comes to its end. */
+  /** Logins succeed, but no program ever ends. */
   readonly hangs?: boolean;
 }
 
-/** Nodes whose root decides what they answer: an `ssh` that plays them all. */
+/** Nodes whose root controls their answers: one `ssh` plays them all. */
 export interface ScriptedNodes {
-  /** PATH with that `ssh` in front. */
+  /** A PATH with that `ssh` first. */
   readonly path: string;
-  /** How often a node was called. */
+  /** The number of calls to a node. */
   count(name: string): number;
-  /** What was sent to a node to run a module there the last time, its arguments in clear; empty if nothing was. */
+  /** What was last sent to a node to run a module, with plain-text arguments; empty if nothing was sent. */
   readSent(name: string, module: string): string;
 }
 
 /**
- * Makes an `ssh` that answers Ansible by a script instead of connecting anywhere.
+ * Makes an `ssh` that answers Ansible from a script instead of connecting.
  *
- * @param folder where it is made
- * @param nodes by name, `node-1` being the one with HostKeyAlias `i-0000000000000001`
+ * @param folder the folder for it
+ * @param nodes by name; `node-1` has the HostKeyAlias `i-0000000000000001`
  */
 export function scriptNodes(
   folder: string,
@@ -49,7 +49,7 @@ export function scriptNodes(
   };
 }
 
-/** The system's Python, which Ansible runs with as well. */
+/** The system's Python, with which Ansible runs as well. */
 const PYTHON = '/usr/bin/python3';
 
 const SSH = `#!${PYTHON}

@@ -13,36 +13,36 @@ import { type Hosts, startHosts } from './hosts.ts';
 /** The data volume's mount point on a node. */
 export const ROOT = '/var/lib/postgresql-cluster';
 
-/** A small cluster on real hosts whose steps a test does by hand, one by one. */
+/** A small cluster on real hosts; a test executes its steps one by one. */
 export interface Stand {
   readonly hosts: Hosts;
   readonly names: readonly string[];
   readonly addresses: readonly string[];
-  /** What every step gets that writes configuration, with `primary` as the primary. */
+  /** The variables of every step that writes configuration, with `primary` as the primary. */
   configure(primary: string): { readonly primary: string; readonly settings: Settings };
   /** The slots that `primary` needs. */
   slotsBeside(primary: string): string[];
   /** The switchover between two nodes. */
   switchOver(from: string, to: string): StepOf<'switchover'>;
-  /** Does steps, without a proof. */
+  /** Runs steps, without a proof. */
   run(
     steps: readonly Step[],
     options?: Partial<DriveOptions>,
     desired?: Partial<DesiredCluster>,
   ): Promise<PlaybookRun>;
-  /** Does steps and requires that they succeed; gives what changed, as `node step`. */
+  /** Runs steps and requires that they succeed; returns what changed, as `node step`. */
   change(steps: readonly Step[], options?: Partial<DriveOptions>): Promise<string[]>;
-  /** Proves that the whole cluster follows `primary`; gives what each node said. */
+  /** Proves that the whole cluster follows `primary`; returns the answer of each node. */
   prove(primary: string): Promise<PlaybookRun['proof']>;
   observe(): Promise<PlaybookRun['observations']>;
   query(node: string, sql: string): Promise<string>;
-  /** Waits until a shell condition holds on a node, polling quickly enough to hit the middle of a step. */
+  /** Waits until a shell condition holds on a node; polls fast enough to hit the middle of a step. */
   waitOn(node: string, condition: string): Promise<void>;
-  /** Ends the hosts and removes the stand's files. */
+  /** Removes the hosts and the files. */
   close(): Promise<void>;
 }
 
-/** Starts hosts and on them a cluster whose primary is node-1. */
+/** Starts hosts and a cluster on them whose primary is node-1. */
 export async function startStand(options: {
   world: string;
   prefix: string;
@@ -140,7 +140,7 @@ export async function startStand(options: {
   const common = stand.configure('node-1');
   const replicas = names.slice(1);
   try {
-    // Hosts accept ssh a moment after they were started.
+    // Hosts accept ssh shortly after they were started.
     await stand.observe();
     await stand.change([
       { kind: 'prepare', nodes: names },

@@ -4,7 +4,7 @@ import { runDocker } from '../images/docker.ts';
 /** A world and the first two bytes of its internet, e.g. `10.99` for 10.99.0.0/16. */
 export type Internet = { world: string; prefix?: string };
 
-/** The Docker network that stands for the internet of a world. */
+/** The Docker network that serves as the internet of a world. */
 export function nameInternet(world: string): string {
   return `pgca-${world}-internet`;
 }
@@ -13,7 +13,7 @@ async function isPresent(name: string): Promise<boolean> {
   return (await runDocker(['network', 'ls', '--quiet', '--filter', `name=^${name}$`])) !== '';
 }
 
-/** Creates the internet of a world unless it is there (gateway: the address .0.1), and gives the network's name. */
+/** Creates the internet of a world if it does not exist (gateway: the address .0.1), and returns its network's name. */
 export async function ensureInternet({ world, prefix = '10.99' }: Internet): Promise<string> {
   const name = nameInternet(world);
   if (await isPresent(name)) return name;
@@ -22,13 +22,13 @@ export async function ensureInternet({ world, prefix = '10.99' }: Internet): Pro
   try {
     await runDocker(['network', 'create', ...label, ...addresses, name]);
   } catch (error) {
-    // Another part of the same world may have been faster.
+    // Another part of the same world may have created it first.
     if (!(await isPresent(name))) throw error;
   }
   return name;
 }
 
-/** Removes the internet of a world, unless something is still connected to it; says whether it is gone. */
+/** Removes the internet of a world unless something is still connected to it; returns whether it is gone. */
 export async function removeInternet(world: string): Promise<boolean> {
   const name = nameInternet(world);
   if (!(await isPresent(name))) return true;

@@ -10,7 +10,7 @@ const imagePrefix = 'postgres-';
 /** An image of the lab that its registry can serve. */
 export type PostgresImage = Extract<(typeof imageNames)[number], `${typeof imagePrefix}${string}`>;
 
-/** A tag of the image `postgres` as the lab's registry has it. */
+/** A tag of the image `postgres` in the lab's registry. */
 export type PostgresTag = PostgresImage extends `${typeof imagePrefix}${infer Tag}` ? Tag : never;
 
 /** Every tag of the image `postgres` that the lab can serve. */
@@ -18,14 +18,14 @@ export const postgresTags = imageNames
   .filter((name) => name.startsWith(imagePrefix))
   .map((name) => name.slice(imagePrefix.length)) as PostgresTag[];
 
-/** Returns the lab's name for the image behind a tag, e.g. `postgres-17`. */
+/** Returns the lab's image for a tag, e.g. `postgres-17`. */
 export function nameImage(tag: PostgresTag): PostgresImage {
   return `${imagePrefix}${tag}` as PostgresImage;
 }
 
 /**
  * A running registry. `mirror` is the URL for the hosts' `registry-mirrors`; `local` is its address on this
- * machine (host:port); `digests` gives each tag's digest (`sha256:…`), as `docker pull postgres@…` takes it.
+ * machine (host:port); `digests` has each tag's digest (`sha256:…`), for `docker pull postgres@…`.
  */
 export type Registry = {
   mirror: string;
@@ -34,7 +34,7 @@ export type Registry = {
   digests: Record<string, string>;
 };
 
-/** The world, its internet, the tags to serve, and who watches. */
+/** The world, its internet, the tags to serve, and a callback for progress. */
 export type RegistryOptions = Internet & {
   tags: readonly PostgresTag[];
   onProgress?: (line: string) => void;
@@ -55,7 +55,7 @@ function namePrivateRegistry(world: string): string {
   return `${nameRegistry(world)}-private`;
 }
 
-/** Asks the registry for a tag: OCI distribution specification, "pulling manifests". */
+/** Queries the registry for a tag: OCI distribution specification, "pulling manifests". */
 async function findManifest(local: string, tag: string): Promise<Manifest | undefined> {
   const url = `http://${local}/v2/library/postgres/manifests/${tag}`;
   const answer = await fetch(url, { headers: { accept: manifestTypes } });
@@ -87,8 +87,8 @@ async function replaceTag(local: string, tag: string, image: string): Promise<st
 }
 
 /**
- * Moves a tag to what another one stands for, as upstream does with every minor release, and gives its digest
- * from now on. The next start of the registry moves it back.
+ * Moves a tag to the image of another tag, as upstream does with every minor release, and returns its new
+ * digest. The next start of the registry moves it back.
  */
 export async function moveTag(
   { local }: Registry,
@@ -101,7 +101,7 @@ export async function moveTag(
 
 /**
  * Starts the registry of a world (or finds it running) at <prefix>.0.2:5000 on the world's internet, and
- * pushes what it lacks of the PostgreSQL images, building those first if need be. It answers as a mirror of
+ * pushes the missing PostgreSQL images, which it builds first if necessary. It serves as a mirror of
  * Docker Hub, so hosts pull them as `postgres:<tag>`. The storage is a volume that outlives the container.
  */
 export async function startRegistry(options: RegistryOptions): Promise<Registry> {
@@ -127,7 +127,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   return { mirror: `http://${prefix}.0.2:5000`, local, network, digests };
 }
 
-/** Login and password of the private registry of a world, and where hosts pull its images, e.g. `10.99.0.3:5000/library/postgres`. */
+/** Credentials of a world's private registry, and its images' name for hosts, e.g. `10.99.0.3:5000/library/postgres`. */
 export type PrivateRegistry = {
   username: string;
   password: string;
@@ -135,7 +135,7 @@ export type PrivateRegistry = {
 };
 
 /**
- * Starts another registry beside that of a world, at <prefix>.0.3:5000: it serves the same images, and only with a login.
+ * Starts a second registry of a world at <prefix>.0.3:5000: it serves the same images, but requires a login.
  */
 export async function startPrivateRegistry({
   world,
@@ -145,7 +145,7 @@ export async function startPrivateRegistry({
   const [username, password] = ['robot', randomBytes(12).toString('hex')];
   const name = namePrivateRegistry(world);
   await removeContainer(name);
-  // Docker's registry takes bcrypt only, which Perl's crypt(3) has.
+  // Docker's registry accepts only bcrypt, which Perl's crypt(3) supports.
   const hash =
     'print "$ENV{LAB_USER}:", crypt($ENV{LAB_PASSWORD}, q($2b$05$abcdefghijklmnopqrstuu)), "\\n"';
   const serve = `perl -e '${hash}' > /run/htpasswd && exec docker-registry serve /etc/lab/registry.yml`;
@@ -174,14 +174,14 @@ export async function startPrivateRegistry({
   return { username, password, image: `${address}:5000/library/postgres` };
 }
 
-/** Stops the private registry of a world; nothing there is fine. */
+/** Stops the private registry of a world, if it exists. */
 export async function stopPrivateRegistry(world: string): Promise<void> {
   await removeContainer(namePrivateRegistry(world));
 }
 
 /**
- * Stops the registry of a world and removes its storage, unless that is to be kept for the next start; the
- * world's internet goes too if nothing else is connected to it. Nothing there is fine.
+ * Stops the registry of a world, if it exists, and removes its storage unless that is kept for the next start;
+ * also removes the world's internet if nothing else is connected to it.
  */
 export async function stopRegistry(options: {
   world: string;

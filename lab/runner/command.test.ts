@@ -29,6 +29,6 @@ it.each([
   expect(parseCommand(line)).toBeUndefined();
 });
 
-it('knows the token that resumes', () => {
+it('recognises the token that resumes commands', () => {
   expect(parseCommand('::Token-1::', 'token-1')).toMatchObject({ name: 'token-1' });
 });

@@ -33,7 +33,7 @@ export function isCommandName(name: string): boolean {
 /**
  * Reads a line of output.
  * @param line without its line end
- * @param resume the token that resumes a stopped processing, which then counts as a command
+ * @param resume the token that resumes stopped commands; it counts as a command itself
  * @returns the command, or undefined if the line is plain output
  * Source: the runner's ActionCommand: the `::` form only at the start of a line, the `##[` form anywhere.
  */

@@ -9,7 +9,7 @@ export interface Directories {
   readonly toolCache: string;
 }
 
-/** What the contexts are made from. */
+/** The input of the contexts. */
 export interface ContextParts {
   readonly event: WorkflowEvent;
   readonly urls: Urls;
@@ -23,14 +23,14 @@ export interface ContextParts {
   readonly debug: boolean;
 }
 
-/** Gives the path of the file that holds an event's payload. */
+/** Returns the path of the file with an event's payload. */
 export function giveEventPath(directories: Directories): string {
   return join(directories.temp, '_github_workflow', 'event.json');
 }
 
 /**
- * Makes the `github` context: its texts become GITHUB_* variables, but for `token` and `event`.
- * `action_path` is absent as for every action that is not composite.
+ * Builds the `github` context: its texts become GITHUB_* variables, except for `token` and `event`.
+ * `action_path` is absent, as for every action that is not composite.
  * @throws Error for an event for which GitHub starts no workflow
  * Source: docs.github.com, "Contexts reference" and "Variables reference"; the runner's GitHubContext.
  */
@@ -80,7 +80,7 @@ export function makeGitHubContext(parts: ContextParts): Record<string, unknown> 
   };
 }
 
-/** Makes the `runner` context: all of it becomes RUNNER_* variables. */
+/** Builds the `runner` context: all of it becomes RUNNER_* variables. */
 export function makeRunnerContext(parts: ContextParts): Record<string, string> {
   return {
     arch: process.arch === 'arm64' ? 'ARM64' : 'X64',
@@ -94,7 +94,7 @@ export function makeRunnerContext(parts: ContextParts): Record<string, string> {
   };
 }
 
-/** Turns a context into variables: `PREFIX_NAME` for every text in it but the hidden ones. */
+/** Turns a context into variables: `PREFIX_NAME` for every text in it except the hidden ones. */
 export function giveVariables(
   prefix: string,
   context: Record<string, unknown>,

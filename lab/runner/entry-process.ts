@@ -11,7 +11,7 @@ export interface EntryProcess {
   readonly signal: AbortSignal | undefined;
   /** Called for every line of either stream, without its line end. */
   readonly onLine: (line: string) => void;
-  /** Called with the bytes as they come. */
+  /** Called with the bytes as they arrive. */
   readonly onBytes: (bytes: Buffer) => void;
 }
 
@@ -21,16 +21,16 @@ export interface Ending {
   readonly signal: NodeJS.Signals | null;
   readonly cancelled: boolean;
   readonly durationMs: number;
-  /** The session that the process led; what it leaves behind may still be in it. */
+  /** The session that the process led; leftover processes may still be in it. */
   readonly session: number;
 }
 
-/** How long the runner waits after SIGINT, after SIGTERM, and for streams that a child holds open. */
+/** How long the runner waits after SIGINT, after SIGTERM, and for streams that a child keeps open. */
 const patience = { interrupt: 7500, terminate: 2500, streams: 5000 } as const;
 
 /**
- * Runs an action's script under this very Node and waits for its end. On a cancel the script's
- * process alone hears SIGINT, SIGTERM after 7.5 s and SIGKILL 2.5 s later; its children hear
+ * Runs an action's script with this Node and waits for its end. On a cancel only the script's process
+ * gets SIGINT, SIGTERM after 7.5 s and SIGKILL 2.5 s later; its children get
  * nothing from the runner.
  * Source: the runner's ProcessInvoker.
  */
@@ -40,7 +40,7 @@ export async function runEntry(entry: EntryProcess): Promise<Ending> {
     cwd: entry.directory,
     env: entry.environment,
     stdio: ['pipe', 'pipe', 'pipe'],
-    // A session of its own: a Ctrl+C in the terminal must reach the action as a cancel only.
+    // Its own session: a Ctrl+C in the terminal must reach the action only as a cancel.
     detached: true,
   });
   child.stdin.end();
@@ -82,7 +82,7 @@ export async function runEntry(entry: EntryProcess): Promise<Ending> {
   } finally {
     entry.signal?.removeEventListener('abort', onAbort);
     clearTimeout(holdOpen);
-    // An orphan may hold the other ends; this side must not keep the job waiting.
+    // An orphan may keep the other ends open; this side must not keep the job waiting.
     child.stdout.destroy();
     child.stderr.destroy();
     for (const flush of flushes) flush();
@@ -96,7 +96,7 @@ export async function runEntry(entry: EntryProcess): Promise<Ending> {
   };
 }
 
-// Lines end as .NET's readers see it: with \n, \r\n or \r. The result gives the last, unended line.
+// Lines end as for .NET's readers: with \n, \r\n or \r. Returns the last, unterminated line.
 function readLines(stream: Readable, entry: EntryProcess): () => void {
   const decoder = new StringDecoder('utf8');
   let rest = '';

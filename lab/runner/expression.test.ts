@@ -40,7 +40,7 @@ describe('post-if', () => {
     expect(all.filter((status) => evaluateCondition(condition, status))).toEqual(expected);
   });
 
-  it('refuses what it cannot decide', () => {
+  it('refuses unsupported conditions', () => {
     expect(() => evaluateCondition("runner.os == 'Linux'", 'success')).toThrow('status functions');
   });
 });

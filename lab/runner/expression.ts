@@ -1,13 +1,13 @@
-/** The contexts that an expression may name, by their first word. */
+/** The contexts that an expression may use, by their first word. */
 export type Contexts = Readonly<Record<string, unknown>>;
 
-/** How the steps so far went. */
+/** The status of the steps so far. */
 export type Status = 'success' | 'failure' | 'cancelled';
 
 /**
- * Replaces `${{ context.name }}` in a default value. What does not exist becomes an empty text.
- * @param text the default as action.yml has it
- * @param contexts what may be named, e.g. `{ github: {...}, runner: {...} }`
+ * Replaces `${{ context.name }}` in a default value. Unknown names become an empty text.
+ * @param text the default value in action.yml
+ * @param contexts the available contexts, e.g. `{ github: {...}, runner: {...} }`
  * @throws Error for anything but a plain path, and for a context that defaults cannot see
  * Source: docs.github.com, "Contexts reference".
  */
@@ -35,7 +35,7 @@ function readMember(object: unknown, name: string): unknown {
 }
 
 /**
- * Decides a `post-if` of status functions, combined with `!`, `&&` and `||`.
+ * Evaluates a `post-if` of status functions, combined with `!`, `&&` and `||`.
  * @throws Error for anything else
  */
 export function evaluateCondition(condition: string, status: Status): boolean {

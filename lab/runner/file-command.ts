@@ -1,15 +1,15 @@
 /**
- * Reads what an action wrote to the file behind GITHUB_OUTPUT, GITHUB_ENV or GITHUB_STATE:
+ * Reads what an action wrote to the file of GITHUB_OUTPUT, GITHUB_ENV or GITHUB_STATE:
  * `name=value` lines, and `name<<delimiter` blocks that end with the delimiter alone on a line.
  * @param text the file's content
  * @returns name and value in the order of the file
- * @throws Error in the words of GitHub's runner if the text has another form
+ * @throws Error with the message of GitHub's runner if the text has another form
  * Source: the runner's EnvFileKeyValuePairs.
  */
 export function parsePairs(text: string): [string, string][] {
   const pairs: [string, string][] = [];
   const lines = text.split('\n');
-  // A line end at the end of the file does not begin another line.
+  // A final line end does not begin another line.
   const complete = lines.at(-1) === '';
   if (complete) lines.pop();
   for (let index = 0; index < lines.length; index += 1) {

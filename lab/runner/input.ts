@@ -19,7 +19,7 @@ export function resolveInputs(step: {
   return inputs;
 }
 
-/** Tells what GitHub warns of before an action starts: deprecated inputs and unknown ones. */
+/** Returns GitHub's warnings before an action starts: deprecated inputs and unknown ones. */
 export function giveInputWarnings(action: ActionMetadata, given: GivenInputs): string[] {
   const valid = Object.entries(action.inputs);
   const names = Object.keys(given);

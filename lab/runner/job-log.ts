@@ -8,20 +8,20 @@ export interface Annotation {
   readonly level: 'error' | 'warning' | 'notice';
   /** At most 4096 characters, masked. */
   readonly message: string;
-  /** file, line, endLine, col, endColumn, title: as the command gave them. */
+  /** file, line, endLine, col, endColumn, title: as in the command. */
   readonly properties: Readonly<Record<string, string>>;
 }
 
-/** What one step leaves through its output. */
+/** The results of one step's output. */
 export interface StepRecord {
   readonly annotations: Annotation[];
   readonly outputs: Map<string, string>;
   readonly state: Map<string, string>;
-  /** Whether a command could not be carried out, which fails the step. */
+  /** Whether a command failed, which fails the step. */
   failed: boolean;
 }
 
-/** Where a log goes and what it needs to know. */
+/** The destination and the settings of a log. */
 export interface JobLogParts {
   readonly masker: Masker;
   readonly workspace: string;
@@ -30,13 +30,13 @@ export interface JobLogParts {
   readonly onLine: ((line: string) => void) | undefined;
 }
 
-/** GitHub keeps this many annotations of each level and step. */
+/** The number of annotations that GitHub keeps per level and step. */
 const annotationLimit = 10;
 const messageLimit = 4096;
 
-/** The job's log: reads the steps' output line by line and carries out the commands in it. */
+/** The job's log: reads the steps' output line by line and executes the commands in it. */
 export class JobLog {
-  /** What a person sees, masked. */
+  /** The log as people see it, masked. */
   readonly lines: string[] = [];
   readonly #parts: JobLogParts;
   #step: StepRecord = makeStepRecord();
@@ -47,7 +47,7 @@ export class JobLog {
     this.#parts = parts;
   }
 
-  /** Begins a step; commands that stop or echo end with the step before. */
+  /** Begins a step; stopped commands and echo end with the previous step. */
   beginStep(): StepRecord {
     this.#step = makeStepRecord();
     this.#echo = false;
@@ -55,14 +55,14 @@ export class JobLog {
     return this.#step;
   }
 
-  /** Writes a line of the runner's own, masked. */
+  /** Writes a line of the runner itself, masked. */
   write(line: string): void {
     const masked = this.#parts.masker.mask(line);
     this.lines.push(masked);
     this.#parts.onLine?.(masked);
   }
 
-  /** Adds an annotation to the step and writes it into the log. */
+  /** Adds an annotation to the step and writes it to the log. */
   annotate(
     level: Annotation['level'],
     message: string,
@@ -82,13 +82,13 @@ export class JobLog {
     this.#step.failed = true;
   }
 
-  /** Takes one line of a step's output, from either stream. */
+  /** Processes one line of a step's output, from either stream. */
   take(line: string): void {
     const command = parseCommand(line, this.#resume);
     if (command === undefined || !this.#carryOut(command, line)) this.write(line);
   }
 
-  // Gives false if the line is to be shown as plain output.
+  // Returns false if the line is plain output.
   #carryOut(command: Command, line: string): boolean {
     if (this.#resume !== undefined) {
       if (command.name !== this.#resume.toLowerCase()) return false;

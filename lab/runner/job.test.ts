@@ -40,7 +40,7 @@ inputs:
   old: { description: d, deprecationMessage: use replica-count }
 `;
 
-/** Writes a throw-away action and runs it. */
+/** Writes a temporary action and runs it. */
 async function run(
   scripts: { main: string; post?: string; postIf?: string },
   options: Partial<JobOptions> = {},
@@ -77,7 +77,7 @@ async function readEnvironment(options: Partial<JobOptions> = {}): Promise<Recor
   return JSON.parse(outputs.env ?? '{}') as Record<string, string>;
 }
 
-describe('the environment', () => {
+describe('the environment of an action', () => {
   it('has inputs, defaults, GITHUB_* and RUNNER_* as on GitHub', async () => {
     const env = await readEnvironment({ inputs: { 'with space': 'x y', 'Replica-Count': '3' } });
     expect(env).toMatchObject({
@@ -109,7 +109,7 @@ describe('the environment', () => {
     expect(Object.keys(env)).not.toContain('RUNNER_DEBUG');
   });
 
-  it('has nothing of the caller but PATH and HOME', async () => {
+  it('has only PATH and HOME from the caller', async () => {
     process.env.AWS_PROFILE = 'mine';
     try {
       const env = await readEnvironment({ env: { AWS_REGION: 'us-east-1' } });
@@ -123,7 +123,7 @@ describe('the environment', () => {
     }
   });
 
-  it('leads to the payload and starts in the workspace', async () => {
+  it('names the payload, and starts in the workspace', async () => {
     const { outputs, directories } = await run({
       main: `import { readFileSync } from 'node:fs';
         const { number } = JSON.parse(readFileSync(env.GITHUB_EVENT_PATH, 'utf8'));
@@ -132,7 +132,7 @@ describe('the environment', () => {
     expect(outputs).toEqual({ number: '1', cwd: directories.workspace });
   });
 
-  it('warns of inputs that the action does not know or no longer wants', async () => {
+  it('warns about unknown and deprecated inputs', async () => {
     const { annotations, conclusion } = await run(
       { main: '' },
       { inputs: { old: '1', replicas: '2', colour: 'red' } },
@@ -145,8 +145,8 @@ describe('the environment', () => {
   });
 });
 
-describe('what an action writes', () => {
-  it('reaches outputs, summary, state, env and PATH, and post sees what main left', async () => {
+describe('the output of an action', () => {
+  it('reaches outputs, summary, state, env and PATH, and post sees the state of main', async () => {
     const result = await run({
       main: `append(env.GITHUB_OUTPUT, 'plan<<E\\nline 1\\nline 2\\nE\\n');
         append(env.GITHUB_STATE, 'pid=42\\n');
@@ -189,14 +189,14 @@ describe('what an action writes', () => {
     if (message !== undefined) expect(messages).toContain(message);
   });
 
-  it('a failing post fails the job; a post whose condition is false does not run', async () => {
+  it('fails the job if post fails; a post whose condition is false does not run', async () => {
     const failing = await run({ main: '', post: 'process.exit(1);' });
     expect(failing).toMatchObject({ conclusion: 'failure', main: { conclusion: 'success' } });
     const skipped = await run({ main: '', post: 'process.exit(1);', postIf: 'failure()' });
     expect(skipped).toMatchObject({ conclusion: 'success', post: undefined });
   });
 
-  it('shows no summary over 1 MiB', async () => {
+  it('is not shown if it is a summary over 1 MiB', async () => {
     const { summary, rawSummary, annotations, conclusion } = await run({
       main: `append(env.GITHUB_STEP_SUMMARY, 'x'.repeat(1024 * 1024 + 1));`,
     });
@@ -207,8 +207,8 @@ describe('what an action writes', () => {
   });
 });
 
-describe('the log', () => {
-  it('masks from the moment on, in the log, annotations and summary, but not in outputs', async () => {
+describe('the log of a job', () => {
+  it('masks a secret from then on, in the log, annotations and summary, but not in outputs', async () => {
     const result = await run(
       {
         main: `say('early tide-pool'); say('known from-the-start');
@@ -251,7 +251,7 @@ describe('the log', () => {
     expect(log).not.toContain('secret-token');
   });
 
-  it('folds groups, hides debug lines, and keeps ten annotations of a level', async () => {
+  it('folds groups, hides debug lines, and keeps ten annotations per level', async () => {
     const main = `say('::group::Plan'); say('::debug::detail'); say('::endgroup::');
       for (let i = 0; i < 12; i += 1) say('::notice::n' + i);`;
     const quiet = await run({ main });
@@ -278,7 +278,7 @@ function isAlive(pid: number): boolean {
   return existsSync(path) && !/\) [ZX] /.test(readFileSync(path, 'utf8'));
 }
 
-/** Cancels as soon as the action says that it is ready. */
+/** Cancels as soon as the action reports that it is ready. */
 function cancelWhenReady(): Pick<JobOptions, 'signal' | 'onLine'> {
   const controller = new AbortController();
   return {
@@ -292,7 +292,7 @@ function cancelWhenReady(): Pick<JobOptions, 'signal' | 'onLine'> {
 const forever = 'setInterval(() => {}, 1000);';
 
 describe.concurrent('a cancel', () => {
-  it('is SIGINT to the entry process alone, then post runs', async () => {
+  it('sends SIGINT only to the entry process, then runs post', async () => {
     const result = await run(
       {
         main: `const child = spawn(process.execPath, ['-e', "process.on('SIGINT', () => console.log('child heard'));setInterval(() => {}, 1000)"], { stdio: 'inherit' });
@@ -315,7 +315,7 @@ describe.concurrent('a cancel', () => {
     expect(result.main?.durationMs).toBeLessThan(5000);
   });
 
-  it('is SIGTERM after 7.5 s for one that ignores SIGINT', async () => {
+  it('sends SIGTERM after 7.5 s if SIGINT is ignored', async () => {
     const result = await run(
       {
         main: `process.on('SIGINT', () => {}); process.on('SIGTERM', () => process.exit(9));
@@ -328,7 +328,7 @@ describe.concurrent('a cancel', () => {
     expect(result.main?.durationMs).toBeLessThan(9800);
   });
 
-  it('is SIGKILL 2.5 s later for one that ignores both', async () => {
+  it('sends SIGKILL 2.5 s later if both are ignored', async () => {
     const result = await run(
       {
         main: `process.on('SIGINT', () => {}); process.on('SIGTERM', () => {});
@@ -353,8 +353,8 @@ describe.concurrent('a cancel', () => {
   });
 });
 
-describe.concurrent('orphans', () => {
-  it('are found, told and killed', async () => {
+describe.concurrent('orphan processes', () => {
+  it('are found, reported and killed', async () => {
     const result = await run({
       main: `const quiet = { stdio: 'ignore', detached: true };
         spawn('sleep', ['300.5'], quiet).unref();
@@ -370,7 +370,7 @@ describe.concurrent('orphans', () => {
     await vi.waitFor(() => expect(result.orphans.filter(({ pid }) => isAlive(pid))).toEqual([]));
   });
 
-  it('that hold the output open keep the job waiting 5 s, no longer', async () => {
+  it('that keep the output open delay the job by 5 s, no longer', async () => {
     const result = await run({
       main: `spawn('sleep', ['300.7'], { stdio: 'inherit', detached: true }).unref();
         say('done'); process.exit(0);`,

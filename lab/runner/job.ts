@@ -28,22 +28,22 @@ import type { Job, Phase } from './step.ts';
 import { runStep, stepFileFolder } from './step.ts';
 import { isShown } from './step-file.ts';
 
-/** One job of one step: the action. */
+/** A job with one step: the action. */
 export interface JobOptions {
-  /** Where action.yml lies. */
+  /** The directory of action.yml. */
   readonly actionDirectory: string;
   /**
-   * The runner's work folder: workspace, `_temp` (emptied at the start) and `_tool` lie in it. Two
-   * jobs at the same time need two.
+   * The runner's work folder, which contains the workspace, `_temp` (emptied at the start) and `_tool`.
+   * Concurrent jobs need separate ones.
    */
   readonly workDirectory: string;
   readonly event: WorkflowEvent;
   readonly urls: Urls;
-  /** The secret behind `github.token`; always masked. */
+  /** The value of `github.token`; always masked. */
   readonly token: string;
   /** The step's `with`. */
   readonly inputs?: GivenInputs;
-  /** The job's secrets: masked from the start, given to nothing. */
+  /** The job's secrets: masked from the start, not passed on. */
   readonly secrets?: readonly string[];
   /** The job's `env`. */
   readonly env?: Readonly<Record<string, string>>;
@@ -68,33 +68,33 @@ export interface JobOptions {
   readonly onLine?: (line: string) => void;
 }
 
-/** What a job leaves. */
+/** The results of a job. */
 export interface JobResult {
   readonly conclusion: Status;
   readonly main: Phase | undefined;
   readonly post: Phase | undefined;
-  /** Of main, as `steps.<id>.outputs` has them: not masked. */
+  /** The outputs of main, as in `steps.<id>.outputs`: not masked. */
   readonly outputs: Record<string, string>;
-  /** The job summary as GitHub shows it: masked; a step's part over 1 MiB is missing. */
+  /** The job summary as GitHub shows it: masked, without a step's part over 1 MiB. */
   readonly summary: string;
   /**
-   * What a later step of the job reads at paths in outputs, before the clean-up: `<output>` for a file,
+   * The files that a later step can read at paths in outputs, before the clean-up: `<output>` for a file,
    * `<output>/<name>` for each file of a directory.
    */
   readonly files: Record<string, string>;
   /** The summary as the action wrote it. */
   readonly rawSummary: string;
   readonly annotations: Annotation[];
-  /** The log as a person sees it: masked. */
+  /** The log as people see it: masked. */
   readonly log: string;
-  /** Both streams of both scripts as they came. */
+  /** Both streams of both scripts, unmodified. */
   readonly raw: string;
   readonly state: Record<string, string>;
-  /** What the action exported to later steps. */
+  /** Variables exported to later steps. */
   readonly env: Record<string, string>;
-  /** What the action put in front of later steps' PATH, the foremost first. */
+  /** Directories prepended to later steps' PATH, the first one first. */
   readonly path: string[];
-  /** Processes that outlived the job; they have been killed since, as GitHub does. */
+  /** Processes that outlived the job and were then killed, as on GitHub. */
   readonly orphans: Orphan[];
   /** Files below RUNNER_TEMP that neither script removed, as relative paths. */
   readonly leftovers: string[];
@@ -102,9 +102,9 @@ export interface JobResult {
 }
 
 /**
- * Runs an action as GitHub's runner runs a job whose only step it is: main, then post.
+ * Runs an action as the only step of a job, like GitHub's runner: main, then post.
  * @param options the action, the event, the server and the step's inputs
- * @returns what came out; a failing or cancelled action is a result, not an exception
+ * @returns the results; a failing or cancelled action is a result, not an exception
  * @throws Error if this is not Node 24 or the action cannot be run at all
  * Source: the runner's ActionRunner, NodeScriptActionHandler, StepsRunner and FileCommandManager.
  */
@@ -150,7 +150,7 @@ async function runPhases(
   const { runs } = action;
   const { signal } = options;
   const isCancelled = (): boolean => signal?.aborted === true;
-  // A step that never began has registered no clean-up.
+  // A step that never began has not registered a clean-up.
   if (isCancelled()) {
     return { conclusion: 'cancelled', main: undefined, post: undefined, outputs: {}, files: {} };
   }
@@ -168,7 +168,7 @@ async function runPhases(
   const post = await runStep(job, {
     script: resolve(options.actionDirectory, runs.post),
     introduce: (log) => log.write('Post job cleanup.'),
-    // A cancel does not reach a clean-up whose condition still holds.
+    // A cancel does not stop a clean-up whose condition still holds.
     signal: undefined,
   });
   const after = before === 'success' ? post.phase.conclusion : before;
@@ -225,7 +225,7 @@ function prepareJob(parts: {
       onLine: options.onLine,
     }),
     inputs: resolveInputs({ action: parts.action, given: options.inputs ?? {}, contexts }),
-    // What a person's shell has must not make a test pass: only these reach the action.
+    // A person's shell must not make a test pass: only these variables reach the action.
     base: {
       PATH: options.path ?? process.env.PATH ?? '/usr/bin:/bin',
       HOME: options.home ?? process.env.HOME ?? '/root',
@@ -247,7 +247,7 @@ function prepareJob(parts: {
   };
 }
 
-/** What the runner itself keeps below RUNNER_TEMP. */
+/** The runner's own files below RUNNER_TEMP. */
 function listRunnerFolders(directories: Directories): string[] {
   return [join(directories.temp, stepFileFolder), dirname(giveEventPath(directories))];
 }

@@ -30,7 +30,7 @@ it('hides every line of a secret, and nothing for a blank one', () => {
   expect(masker.mask('a c2VjcmV0 b')).toBe('a *** b');
 });
 
-it('never leaves a secret, whatever surrounds it', () => {
+it('never leaves a secret visible, in any surroundings', () => {
   const word = fc.string({ minLength: 4, maxLength: 12 }).filter((text) => /^[^\s*]+$/.test(text));
   fc.assert(
     fc.property(

@@ -1,6 +1,6 @@
 /**
- * Hides secrets in the log as GitHub's runner does: as they are, and in the encodings in which
- * programs print them. (Its two PowerShell encodings have no use on Linux and are left out.)
+ * Hides secrets in the log like GitHub's runner: literally, and in the encodings in which
+ * programs print them. (Its two PowerShell encodings are left out, as they have no use on Linux.)
  * Source: the runner's SecretMasker and ValueEncoders.
  */
 export class Masker {
@@ -15,7 +15,7 @@ export class Masker {
     }
   }
 
-  /** Gives the text with every secret replaced by `***`; touching secrets become one `***`. */
+  /** Returns the text with every secret replaced by `***`; adjacent secrets become one `***`. */
   mask(text: string): string {
     const ranges: { start: number; end: number }[] = [];
     for (const value of this.#values) {

@@ -3,7 +3,7 @@ import { parseActionMetadata } from './metadata.ts';
 
 const minimal = 'name: N\ndescription: D\nruns: { using: node24, main: main.js }\n';
 
-it('reads an action and fills in what GitHub fills in', () => {
+it('reads an action and adds the same defaults as GitHub', () => {
   const action = parseActionMetadata(`${minimal}inputs:
   replica-count: { description: How many, default: 2 }
   dry-run: { description: Whether, default: true, required: false }

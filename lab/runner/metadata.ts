@@ -23,7 +23,7 @@ const metadata = z.object({
     using: z.literal('node24', { error: 'this runner runs node24 actions only' }),
     main: z.string().min(1),
     post: z.string().min(1).optional(),
-    // GitHub's default, so that cleaning up happens after a failure and a cancel as well.
+    // GitHub's default, so that the clean-up also runs after a failure and a cancel.
     'post-if': z.string().default('always()'),
   }),
 });
@@ -44,7 +44,7 @@ export function parseActionMetadata(text: string): ActionMetadata {
 
 /**
  * Reads the metadata file of an action's directory.
- * @throws Error if there is none, it is not valid or a script that it names is missing
+ * @throws Error if it is missing or invalid, or a script that it names is missing
  */
 export function loadActionMetadata(directory: string): ActionMetadata {
   const path = ['action.yml', 'action.yaml']

@@ -1,14 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A process that an action left behind. */
+/** A leftover process of an action. */
 export interface Orphan {
   readonly pid: number;
   /** The command line, arguments separated by spaces. */
   readonly command: string;
 }
 
-/** How to recognise what belongs to a job. */
+/** How to recognise the processes of a job. */
 export interface Trail {
   /** The job's RUNNER_TRACKING_ID, which children inherit. */
   readonly trackingId: string;
@@ -16,13 +16,13 @@ export interface Trail {
   readonly sessions: readonly number[];
 }
 
-/** How long a process that is just ending may take. */
+/** How long a process may take to end. */
 const grace = 250;
 
 /**
  * Finds the living processes of a job: those that inherited its tracking id, and those of its
- * sessions that were started with an environment of their own. One that ends by itself within a
- * quarter of a second is not left behind.
+ * sessions that were started with another environment. A process that ends by itself within a
+ * quarter of a second does not count.
  */
 export async function findOrphans(trail: Trail): Promise<Orphan[]> {
   const first = listProcesses(trail);
@@ -48,7 +48,7 @@ function listProcesses(trail: Trail): Orphan[] {
     });
 }
 
-// A process can end between two looks at it.
+// A process can end between two reads.
 function read(path: string): string {
   try {
     return readFileSync(path, 'utf8');

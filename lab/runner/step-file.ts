@@ -4,30 +4,30 @@ import { join } from 'node:path';
 import { parsePairs } from './file-command.ts';
 import type { JobLog, StepRecord } from './job-log.ts';
 
-/** The files of a step, by the variable (GITHUB_OUTPUT …) that leads to them. */
+/** The files of a step, by their variable (GITHUB_OUTPUT …). */
 const fileCommands = ['output', 'env', 'path', 'state', 'step_summary'] as const;
 
 /** The paths of a step's files. */
 export type StepFiles = Record<(typeof fileCommands)[number], string>;
 
-/** What steps leave for those after them. */
+/** What steps leave for later steps. */
 export interface Legacy {
   readonly env: Map<string, string>;
-  /** What stands before PATH, the foremost first. */
+  /** Directories before PATH, the first one first. */
   readonly path: string[];
-  /** One text a step. */
+  /** One text per step. */
   readonly summaries: string[];
 }
 
-/** GitHub refuses a longer summary of one step; bytes. */
+/** The size limit of one step's summary, in bytes; GitHub refuses longer ones. */
 const summaryLimit = 1024 * 1024;
 
-/** Whether GitHub shows a step's summary at all. */
+/** Whether GitHub shows a step's summary. */
 export function isShown(summary: string): boolean {
   return Buffer.byteLength(summary) <= summaryLimit;
 }
 
-/** Makes the empty files of a step. */
+/** Creates the empty files of a step. */
 export function makeStepFiles(folder: string): StepFiles {
   const suffix = randomUUID();
   const entries = fileCommands.map((command) => {
@@ -39,8 +39,8 @@ export function makeStepFiles(folder: string): StepFiles {
 }
 
 /**
- * Takes over what a step wrote to its files, also after a failure or a cancel. A file that cannot
- * be read fails the step.
+ * Reads what a step wrote to its files, also after a failure or a cancel. An invalid
+ * file fails the step.
  */
 export function takeStepFiles(parts: {
   files: StepFiles;
@@ -86,7 +86,7 @@ export function takeStepFiles(parts: {
     },
   };
   for (const command of fileCommands) {
-    // An action may delete its file: that counts as an empty one.
+    // An action may delete its file, which then counts as empty.
     const text = existsSync(files[command]) ? readFileSync(files[command], 'utf8') : '';
     try {
       take[command](text);

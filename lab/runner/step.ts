@@ -17,18 +17,18 @@ export interface Phase {
   readonly durationMs: number;
 }
 
-/** A job in progress: what its steps share. */
+/** A job in progress: the shared data of its steps. */
 export interface Job {
   readonly directories: Directories;
   readonly log: JobLog;
-  /** What every process gets unless a step exports another value. */
+  /** The variables of every process unless a step exports another value. */
   readonly base: Record<string, string>;
-  /** What no step can change: GITHUB_*, RUNNER_* and their like. */
+  /** The variables that no step can change: GITHUB_*, RUNNER_* and similar ones. */
   readonly fixed: Record<string, string>;
   readonly inputs: GivenInputs;
   readonly legacy: Legacy;
   readonly state: Map<string, string>;
-  /** The session of every process that a step was. */
+  /** The sessions of all step processes. */
   readonly sessions: number[];
   readonly raw: Buffer[];
   readonly annotations: Annotation[];
@@ -45,7 +45,7 @@ export interface Step {
 /** The folder below RUNNER_TEMP that holds the steps' files. */
 export const stepFileFolder = '_runner_file_commands';
 
-/** Runs a script of the action and takes over what it leaves. */
+/** Runs a script of the action and reads what it leaves. */
 export async function runStep(
   job: Job,
   step: Step,
@@ -68,7 +68,7 @@ export async function runStep(
   for (const [name, value] of record.state) job.state.set(name, value);
   job.annotations.push(...record.annotations);
   const { exitCode, signal, durationMs } = ending;
-  // A script that was cancelled stays cancelled, however well it ended.
+  // A cancelled script stays cancelled, even if it succeeds.
   const failed = exitCode !== 0 || record.failed;
   const conclusion = ending.cancelled ? 'cancelled' : failed ? 'failure' : 'success';
   return { phase: { conclusion, exitCode, signal, durationMs }, outputs: record.outputs };

@@ -2,8 +2,8 @@ import { awaitService, ensureService, removeContainer } from '../images/containe
 import { ensureImages } from '../images/images.ts';
 
 /**
- * A running S3 server. `env` goes to Terraform's process; `backendConfig` is what its `s3` backend takes
- * besides `key`, lock included. The endpoint stands in `env` alone, so a moved server invalidates no `init`.
+ * A running S3 server. `env` is for Terraform's process; `backendConfig` is what its `s3` backend needs
+ * besides `key`, including the lock. Only `env` has the endpoint, so a moved server needs no new `init`.
  */
 export type State = {
   endpoint: string;
@@ -21,7 +21,7 @@ function nameState(world: string): string {
 }
 
 /**
- * Starts the S3 server of a world on the loopback interface (or finds it running) with one bucket in it.
+ * Starts the S3 server of a world on the loopback interface (or finds it running) with one bucket.
  * It keeps the objects in memory: they live exactly as long as its container.
  */
 export async function startState(options: {
@@ -39,7 +39,7 @@ export async function startState(options: {
   });
   const endpoint = `http://${local}`;
   await awaitService(name, `${endpoint}/moto-api/`);
-  // For its owner, creating a bucket that exists is no error in this region.
+  // In this region it is not an error to create a bucket that the owner already has.
   const answer = await fetch(`${endpoint}/${bucket}`, { method: 'PUT' });
   if (!answer.ok) throw new Error(`bucket ${bucket}: ${answer.status} ${await answer.text()}`);
   const env = {
@@ -59,7 +59,7 @@ export async function startState(options: {
   return { endpoint, bucket, region, env, backendConfig };
 }
 
-/** Stops the S3 server of a world; every state in it is gone. Nothing there is fine. */
+/** Stops the S3 server of a world, if it exists; deletes every state in it. */
 export async function stopState({ world }: { world: string }): Promise<void> {
   await removeContainer(nameState(world));
 }

@@ -9,19 +9,19 @@ import {
   type Workspace,
 } from './workspace.ts';
 
-/** Ids of subnets by the names that a test gave them. */
+/** Ids of subnets by the names in the test. */
 export type Subnets = { readonly [name: string]: string };
 
-/** The templates in an AWS of their own, in which an apply is recorded and no machine starts. */
+/** The templates against their own AWS, in which an apply is recorded and no machine starts. */
 export interface Lab {
   readonly aws: Aws;
   /** Makes and initialises a workspace of the templates; nothing is applied. */
   open(name: string): Promise<Workspace>;
   /** Applies the templates with the values in a new workspace. */
   deploy(name: string, values: Values): Promise<Workspace>;
-  /** Makes a VPC with a subnet per entry (name → zone), as a team may bring along; gives the subnets' ids. */
+  /** Makes a VPC with a subnet per entry (name → zone), like a team's existing network; returns the subnets' ids. */
   makeSubnets(network: string, zones: { readonly [name: string]: string }): Promise<Subnets>;
-  /** Gives a region other zones, or another order of them, e.g. `fab`; null for its own. */
+  /** Sets a region's zones, in order, e.g. `fab`; null restores its own. */
   setZones(region: string, letters: string | null): Promise<void>;
   close(): Promise<void>;
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Lab, openLab } from './lab.ts';
 import { planValues, readVariables, type Values, type Workspace } from './workspace.ts';
 
-// Each round starts a Terraform, which takes its time on a busy machine.
+// Each round starts Terraform, which is slow on a busy machine.
 vi.setConfig({ testTimeout: 60_000 });
 
 const GOOD: Values = {
@@ -70,7 +70,7 @@ const BAD: { readonly [variable: string]: readonly unknown[] } = {
   ],
 };
 
-/** Values at the edges that must pass. */
+/** Edge cases that must pass. */
 const EDGES: readonly Values[] = [
   {
     cluster_name: 'a',
@@ -100,14 +100,14 @@ beforeAll(async () => {
 
 afterAll(() => lab.close());
 
-describe('validation', () => {
+describe('the validation of variables', () => {
   it('exists and is tested for every variable', () => {
     const variables = readVariables();
     expect([...variables].filter(([, { hasValidation }]) => !hasValidation)).toEqual([]);
     expect(Object.keys(BAD).sort()).toEqual([...variables.keys()].sort());
   });
 
-  // One plan refuses one bad value of every variable, so that a round costs what a single value would.
+  // One plan refuses one bad value of every variable, so a round costs as much as a single value.
   const rounds = Math.max(...Object.values(BAD).map((values) => values.length));
   it.each([...Array(rounds).keys()])('refuses bad values, round %i', async (round) => {
     const bad = Object.fromEntries(

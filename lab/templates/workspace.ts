@@ -8,7 +8,7 @@ export const TEMPLATES = join(import.meta.dirname, '../../templates/aws');
 /** Values of the templates' variables, as the action writes them to `terraform.tfvars.json`. */
 export type Values = { readonly [variable: string]: unknown };
 
-/** What a plan does to one resource. A replacement is one action, whichever half of it comes first. */
+/** What a plan does to one resource. A replacement is one action, in either order. */
 export interface Change {
   readonly address: string;
   /** Address without the instance key, e.g. `aws_instance.node`. */
@@ -68,7 +68,7 @@ async function demandTerraform(workspace: Workspace, args: readonly string[]): P
 
 /**
  * Makes a workspace of Terraform files (by default the templates) and initialises it.
- * `reattach` is the value of `TF_REATTACH_PROVIDERS`, the way to the AWS stand-in.
+ * `reattach` is the value of `TF_REATTACH_PROVIDERS`, which connects to the AWS stand-in.
  */
 export async function openWorkspace({
   directory,
@@ -92,7 +92,7 @@ export async function openWorkspace({
     TF_IN_AUTOMATION: '1',
     CHECKPOINT_DISABLE: '1',
   };
-  // A user's own configuration of the command line must not change what is tested.
+  // The user's own command line configuration must not affect the tests.
   delete environment.TF_CLI_CONFIG_FILE;
   const workspace = { directory, environment };
   await demandTerraform(workspace, ['init', '-input=false', '-no-color']);
@@ -100,14 +100,14 @@ export async function openWorkspace({
 }
 
 /**
- * Plans the values; what Terraform refuses is in `errors`. Throws if Terraform fails without saying why.
- * Nothing is kept: the answer is read off the events that `-json` prints, in one process and without a lock.
+ * Plans the values; returns Terraform's refusals in `errors`. Throws if Terraform fails without a reason.
+ * No plan file is kept: the result is read from the events that `-json` prints, in one process and without a lock.
  */
 export async function planValues(workspace: Workspace, values: Values): Promise<Plan> {
   return runWithValues(workspace, ['plan', '-json', '-input=false', '-lock=false'], values);
 }
 
-/** Plans and applies the values; throws what Terraform says if either fails. Gives the plan. */
+/** Plans and applies the values; throws Terraform's message if either fails. Returns the plan. */
 export async function applyValues(workspace: Workspace, values: Values): Promise<Plan> {
   const plan = await runWithValues(
     workspace,
@@ -120,7 +120,7 @@ export async function applyValues(workspace: Workspace, values: Values): Promise
   return plan;
 }
 
-/** Removes everything that the workspace made. */
+/** Destroys everything in the workspace. */
 export async function destroyAll(workspace: Workspace, values: Values): Promise<Plan> {
   return runWithValues(workspace, ['destroy', '-json', '-input=false', '-auto-approve'], values);
 }
@@ -159,7 +159,7 @@ export async function readState(
   return new Map(resources.map(({ address, values }) => [address, values]));
 }
 
-/** Counts what a plan does: `{"update aws_instance.node": 3}`. */
+/** Counts the actions of a plan: `{"update aws_instance.node": 3}`. */
 export function countChanges(changes: readonly Change[]): { [what: string]: number } {
   const counts: { [what: string]: number } = {};
   for (const { action, resource } of changes) {
@@ -169,7 +169,7 @@ export function countChanges(changes: readonly Change[]): { [what: string]: numb
   return counts;
 }
 
-/** One line of Terraform's machine-readable output, as far as it is used here. */
+/** One line of Terraform's machine-readable output, reduced to the fields used here. */
 type Event =
   | { readonly type: 'diagnostic'; readonly diagnostic: Partial<Diagnostic> }
   | {

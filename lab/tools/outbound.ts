@@ -1,6 +1,6 @@
-// Runs what of the action goes out into the network, in a process of its own: Node reads NODE_EXTRA_CA_CERTS
+// Runs the action's network calls in a separate process, because Node reads NODE_EXTRA_CA_CERTS
 // when it starts. `ask API-URL TOKEN` asks GitHub, `install RELEASES-URL SUMS` (JSON, by platform) installs
-// Terraform; what came of it is printed as JSON in the last line.
+// Terraform. The last line is the result as JSON.
 import { createClient } from '../../src/github/client.ts';
 import { findLogin } from '../../src/github/login.ts';
 import { installTerraform } from '../../src/terraform/install.ts';

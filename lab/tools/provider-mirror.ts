@@ -7,17 +7,17 @@ const PLUGIN = join(import.meta.dirname, '..', 'aws', 'plugin.ts');
 
 /** A folder from which Terraform installs the AWS stand-in as a provider, release by release. */
 export interface ProviderMirror {
-  /** For TF_CLI_CONFIG_FILE: the mirror is the only place that providers come from. */
+  /** For TF_CLI_CONFIG_FILE: makes the mirror the only source of providers. */
   readonly configFile: string;
-  /** Publishes a version, e.g. `6.8.0`; all versions work alike on one world. `bytes` makes its program another one. */
+  /** Publishes a version, e.g. `6.8.0`; all versions behave the same on one world. `bytes` changes its program. */
   release(version: string, options?: { bytes?: string }): void;
-  /** Takes a version back. */
+  /** Withdraws a version. */
   withdraw(version: string): void;
-  /** Calls that the version's program answered since it was asked last, e.g. `ApplyResourceChange aws_vpc`. */
+  /** Calls to the version's program since the last request, e.g. `ApplyResourceChange aws_vpc`. */
   takeCalls(version: string): string[];
 }
 
-/** Makes an empty mirror in `folder`, in front of a world without machines that lies there as well. */
+/** Makes an empty mirror in `folder`, in front of a world without machines in the same folder. */
 export function createProviderMirror(folder: string): ProviderMirror {
   const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];
   const configFile = join(folder, 'terraform.rc');

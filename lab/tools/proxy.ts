@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 
-/** A request for a tunnel, as the proxy got it. */
+/** A request for a tunnel, as the proxy received it. */
 export interface Tunnel {
   /** `host:port` */
   readonly target: string;
@@ -9,17 +9,17 @@ export interface Tunnel {
   readonly credentials: string | null;
 }
 
-/** An HTTP proxy of a network whose names only it can resolve. */
+/** An HTTP proxy of a network whose names only the proxy can resolve. */
 export interface TunnelProxy {
   readonly port: number;
-  /** What was asked for, in order. */
+  /** The requests, in order. */
   readonly tunnels: readonly Tunnel[];
   close(): Promise<void>;
 }
 
 /**
- * Starts a proxy on a loopback port that tunnels (HTTP's CONNECT, RFC 9110, 9.3.6) to the loopback ports that
- * `routes` gives by `host:port`, and to nothing else. With `credentials` it refuses whoever does not give them.
+ * Starts a proxy on a loopback port that tunnels (HTTP's CONNECT, RFC 9110, 9.3.6) only to the loopback ports in
+ * `routes`, which maps `host:port`. With `credentials` it refuses clients without them.
  */
 export async function startProxy({
   routes,

@@ -6,13 +6,13 @@ import type { AddressInfo } from 'node:net';
 import { arch, platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A place with the layout of releases.hashicorp.com and one release of a Terraform that says its version only. */
+/** A server with the layout of releases.hashicorp.com and one release of a Terraform that only prints its version. */
 export interface ReleaseMirror {
   readonly url: string;
   readonly port: number;
-  /** Paths asked for, in order. */
+  /** The requested paths, in order. */
   readonly requests: readonly string[];
-  /** SHA-256 of its archives, by platform: what the action is to be told instead of HashiCorp's. */
+  /** SHA-256 of its archives, by platform: replaces HashiCorp's in the action. */
   readonly sums: Readonly<Record<string, string>>;
   close(): Promise<void>;
 }
@@ -25,7 +25,7 @@ export async function startMirror({ version }: { version: string }): Promise<Rel
   const sum = createHash('sha256').update(content).digest('hex');
   const files: Record<string, Buffer | string> = {
     [`/terraform/${version}/${archive}`]: content,
-    // As HashiCorp's has it. Somebody who can change the archive there can change this as well.
+    // Like HashiCorp's. An attacker who can change the archive there can change this as well.
     [`/terraform/${version}/terraform_${version}_SHA256SUMS`]: `${sum}  ${archive}\n`,
   };
   const requests: string[] = [];
@@ -55,7 +55,7 @@ function packTerraform(version: string): Buffer {
   if (known) return known;
   const folder = mkdtempSync(join(tmpdir(), 'release-mirror-'));
   writeFileSync(join(folder, 'terraform'), `#!/bin/sh\necho 'Terraform v${version}'\n`);
-  // Python is on every machine Ansible runs on, zip is not.
+  // Python is on every machine that runs Ansible, zip is not.
   const script = `import zipfile
 info = zipfile.ZipInfo('terraform'); info.external_attr = 0o100755 << 16
 zipfile.ZipFile('archive.zip', 'w').writestr(info, open('terraform').read())`;

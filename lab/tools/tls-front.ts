@@ -6,17 +6,17 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** HTTPS in front of servers that speak HTTP, with a certificate that nobody knows by itself. */
+/** HTTPS in front of HTTP servers, with a certificate that no client trusts by default. */
 export interface TlsFront {
   readonly port: number;
-  /** The certificate as PEM file, for NODE_EXTRA_CA_CERTS. */
+  /** The certificate as a PEM file, for NODE_EXTRA_CA_CERTS. */
   readonly certificateFile: string;
-  /** Addresses asked for, in order. */
+  /** The requested addresses, in order. */
   readonly requests: readonly string[];
   close(): Promise<void>;
 }
 
-/** Starts HTTPS on a loopback port; `hosts` gives the loopback port behind each host name. */
+/** Starts HTTPS on a loopback port; `hosts` maps each host name to a loopback port. */
 export async function startTlsFront(hosts: Readonly<Record<string, number>>): Promise<TlsFront> {
   const folder = mkdtempSync(join(tmpdir(), 'tls-front-'));
   const [key, certificateFile] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];

@@ -3,8 +3,8 @@ import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /**
- * Makes a PATH whose `program` does something else first and then becomes the real one, with the same arguments.
- * @param options.folder where a folder for it is made
+ * Makes a PATH whose `program` runs other commands first and then becomes the real one, with the same arguments.
+ * @param options.folder where a folder for it is created
  * @param options.before lines of sh(1)
  * @param options.path the PATH with the real program, by default the caller's
  */
@@ -24,9 +24,9 @@ export function wrapProgram(options: {
 }
 
 /**
- * Makes a PATH whose Terraform works with a lab's AWS. The action gives Terraform no variable that steers it, so these
- * are set in front of the program.
- * @param options.folder where a folder for it is made
+ * Makes a PATH whose Terraform works with a lab's AWS. The action passes Terraform no variable that controls it, so
+ * these are set in a wrapper of the program.
+ * @param options.folder where a folder for it is created
  * @param options.reattach the value of TF_REATTACH_PROVIDERS
  * @param options.before more lines of sh(1)
  * @param options.path the PATH with the real Terraform, by default the caller's

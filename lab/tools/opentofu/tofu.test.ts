@@ -23,7 +23,7 @@ beforeAll(async () => {
     instances: 'none',
     directory: join(folder, 'aws'),
   });
-  // A machine that is to have no OpenTofu but this one.
+  // A machine whose only OpenTofu is this one.
   vi.stubEnv('TOFU_CLI_PATH', undefined);
   vi.stubEnv('PATH', `${import.meta.dirname}:${process.env.PATH}`);
 });
@@ -34,7 +34,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A folder with the templates, driven by what `terraform-binary: tofu` finds. */
+/** A folder with the templates, driven by the program that `terraform-binary: tofu` finds. */
 async function open(name: string, reattach: string): Promise<Terraform> {
   const directory = join(folder, name);
   mkdirSync(directory);
@@ -60,7 +60,7 @@ async function open(name: string, reattach: string): Promise<Terraform> {
 const PUBLIC_KEY =
   'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgXOsdfj0wRL7+ih9Q/34hXBgWvYDlbe5W7+D5MMpj team';
 
-test('plans, applies and reads through the binary that is named', async () => {
+test('terraform-binary: tofu plans, applies and reads through that program', async () => {
   const terraform = await open(
     'named',
     aws.reattach.replace('registry.terraform.io', 'registry.opentofu.org'),
@@ -79,7 +79,7 @@ test('plans, applies and reads through the binary that is named', async () => {
   expect(Object.keys((await terraform.outputs()) as object)).toContain('nodes');
 });
 
-test("fails in the product's name", async () => {
+test('an error names tofu, not terraform', async () => {
   const terraform = await open('foreign', aws.reattach);
   const error = await terraform.init().catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(UserError);
