@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { LANES } from './lab/e2e/lanes.ts';
 
-// Three speeds. `unit` is the inner loop; `bundle` spawns the committed dist; `e2e` needs the lab.
+// Three projects by speed. `unit` is the inner loop; `bundle` spawns the committed dist; `e2e` needs the lab.
 export default defineConfig({
   test: {
     maxWorkers: '100%',
@@ -11,7 +11,7 @@ export default defineConfig({
           name: 'unit',
           include: ['{src,lab,docs,schema}/**/*.test.ts'],
           exclude: ['lab/{bundle,e2e}/**'],
-          // Nothing here takes so long, but on a busy machine a second can become ten.
+          // No test here needs that long, but on a busy machine a second can become ten.
           testTimeout: 30_000,
         },
       },
@@ -24,7 +24,7 @@ export default defineConfig({
           setupFiles: ['lab/e2e/in-order.ts'],
           testTimeout: 600_000,
           hookTimeout: 900_000,
-          // Each lane has addresses of its own, and all share the cores: see lane.ts.
+          // Each lane has its own addresses, and all share the cores: see lane.ts.
           maxWorkers: LANES,
           sequence: { groupOrder: 1 },
         },

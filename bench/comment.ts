@@ -1,5 +1,5 @@
-// node bench/comment.ts measures what a comment costs for a plan of 5,000 changes: from the bytes of Terraform's JSON
-// to Markdown.
+// node bench/comment.ts measures how long it takes to render a comment for a plan of 5,000 changes: from the bytes of
+// Terraform's JSON to Markdown.
 import { performance } from 'node:perf_hooks';
 import { byteLength, SUMMARY_BUDGET } from '../src/report/budget.ts';
 import { createPlan, type ResourceOverrides } from '../src/report/fixtures/plan.ts';
@@ -9,12 +9,12 @@ import { hideSensitive, summarizePlan } from '../src/terraform/plan.ts';
 
 const CHANGES = 5_000;
 const RUNS = 7;
-/** What a reader waits for at most, in ms. */
+/** The maximum time for a comment, in ms. */
 const GOAL = 1_000;
-/** GitHub's own limit for a comment, in characters and in bytes alike. */
+/** GitHub's limit for a comment, in characters and in bytes. */
 const LIMIT = 65_536;
 
-/** Attributes of an instance that a change of its type leaves as they are. */
+/** Attributes of an instance that a change of its type leaves unchanged. */
 const UNCHANGED = Object.fromEntries(
   Array.from({ length: 36 }, (_, index) => [
     `attribute_${index}`,
@@ -22,7 +22,7 @@ const UNCHANGED = Object.fromEntries(
   ]),
 );
 
-/** As Terraform has an instance: some forty attributes, tags, a script, a disk, of which a few things change. */
+/** An instance as in Terraform's plan: about forty attributes, tags, a script, a disk; a few values change. */
 function describeInstance(index: number, version: number): object {
   return {
     ...UNCHANGED,
@@ -40,7 +40,7 @@ function describeInstance(index: number, version: number): object {
   };
 }
 
-/** Every fifth instance has a value of its own that nobody may see. */
+/** Every fifth instance has a sensitive value. */
 const describeSensitive = (index: number) => (index % 5 === 0 ? { token: true } : {});
 
 function createDocument(): unknown {
@@ -99,7 +99,7 @@ function render(): { comment: string; summary: string; commentMs: number; summar
   return { comment, summary, commentMs: rendered - start, summaryMs: performance.now() - rendered };
 }
 
-// The first run compiles.
+// The first run includes compilation.
 const runs = Array.from({ length: RUNS + 1 }, render).slice(1);
 const measure = (times: readonly number[]) => {
   const sorted = [...times].sort((a, b) => a - b);

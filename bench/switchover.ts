@@ -1,13 +1,13 @@
-// node bench/switchover.ts measures how long writes pause for a switchover: on three hosts of the lab, under its load,
+// node bench/switchover.ts measures how long a switchover pauses writes: on three hosts of the lab, under its load,
 // from node to node and round again.
 import { startLoad } from '../lab/load.ts';
 import { startStand } from '../lab/playbooks/stand.ts';
 import { destroyWorld } from '../lab/world.ts';
 
 const RUNS = 9;
-/** How long writes may pause, in ms. */
+/** The maximum pause of writes, in ms. */
 const GOAL = 1_000;
-/** So that a pause is one of a cluster that works, not of one that starts. */
+/** The load is established after this many commits. */
 const COMMITS = 50;
 
 const tell = (line: string) => process.stderr.write(`${line}\n`);

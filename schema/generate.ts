@@ -1,5 +1,5 @@
-// node schema/generate.ts writes cluster.schema.json, by which editors complete and check a cluster file, from the
-// schema that the action checks with and the descriptions in action.yml; a test fails when it is not current.
+// node schema/generate.ts writes cluster.schema.json, with which editors complete and check a cluster file, from the
+// schema that the action validates with and the descriptions in action.yml; a test fails if it is outdated.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -13,19 +13,19 @@ import {
 } from '../src/inputs/cluster-schema.ts';
 
 const root = join(import.meta.dirname, '..');
-/** Where the generated schema is. */
+/** The path of the generated schema. */
 export const SCHEMA_FILE = join(import.meta.dirname, 'cluster.schema.json');
 
-/** What the description of an input says of its text, and a file writes as a map or a list. */
+/** Descriptions for inputs that are text as inputs, but a map or a list in a file. */
 const DESCRIPTIONS: Partial<Record<ClusterKey, string>> = {
   settings:
-    'Any other PostgreSQL settings by name, checked against the running server before anything changes. One that is taken out goes back to its default. No secrets: they stand in comments and logs.',
+    'Any other PostgreSQL settings by name, checked against the running server before anything changes. One that is taken out goes back to its default. No secrets: they appear in comments and logs.',
   ssh_cidrs: "IPv4 networks that may reach port 22 of the nodes. The runner's must be among them.",
   backend_config:
     'Settings of the backend by name; blocks are maps. No secrets, not even in a URL: backends read them from the environment.',
 };
 
-/** What a file says of itself; without it, all would be the cluster of the default's name. */
+/** Keys without a default in files: otherwise every file would describe the cluster with the default name. */
 const NAMED: readonly ClusterKey[] = ['cluster_name'];
 
 /** The JSON Schema (draft 7) of a cluster file. */

@@ -12,18 +12,18 @@ const root = join(import.meta.dirname, '..');
 const schema = JSON.parse(readFileSync(SCHEMA_FILE, 'utf8'));
 const validate = new Ajv({ strict: true, allErrors: true, allowUnionTypes: true }).compile(schema);
 
-test('cluster.schema.json is what node schema/generate.ts writes', () => {
+test('cluster.schema.json is the output of node schema/generate.ts', () => {
   expect(readFileSync(SCHEMA_FILE, 'utf8')).toBe(renderSchema(loadActionMetadata(root)));
 });
 
-test('every key is described', () => {
+test('every key has a description', () => {
   expect(Object.keys(schema.properties)).toEqual(CLUSTER_KEYS);
   for (const key of CLUSTER_KEYS) expect(schema.properties[key].description, key).toMatch(/\.$/);
 });
 
 const EXAMPLES = join(root, 'docs/workflows/clusters');
 test.each(readdirSync(EXAMPLES))(
-  'the example %s is valid, and named in its first line',
+  'the example %s is valid, and its first line names it',
   async (name) => {
     const text = readFileSync(join(EXAMPLES, name), 'utf8');
     expect(text).toMatch(
@@ -55,7 +55,7 @@ describe('the schema', () => {
     ['settings of any kind', { settings: { work_mem: '8MB', jit: false, random_page_cost: 1.1 } }],
     ['blocks of a backend', { backend: 's3', backend_config: { assume_role: { role_arn: 'x' } } }],
     ['a name alone', {}],
-  ])('takes %s', (_, value) => {
+  ])('accepts %s', (_, value) => {
     validate({ cluster_name: 'orders', ...value });
     expect(validate.errors).toBeNull();
   });

@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => bench.close());
 
-/** Asserts that nothing was written or started, and that nothing was posted but what the pull request is told. */
+/** Asserts that nothing was written or started, and that nothing was posted except on the pull request. */
 async function expectRefusal(
   inputs: Record<string, string>,
   expected: readonly RegExp[],
@@ -50,7 +50,7 @@ async function expectRefusal(
   expect(existsSync(workspace) ? readdirSync(workspace) : []).toEqual([]);
 }
 
-describe('a bad input is refused by the bundle before anything happens', () => {
+describe('before anything happens, the bundle refuses', () => {
   test.each<[string, string, RegExp]>([
     ['replica-count', '-1', /"-1" is not allowed\. Allowed: a whole number from 0 to 15/],
     ['replica-count', '1.5', /"1\.5" is not allowed/],
@@ -102,7 +102,7 @@ describe('a bad input is refused by the bundle before anything happens', () => {
     await expectRefusal({ [name]: value }, [new RegExp(`^${name}: .*${expected.source}`)]);
   });
 
-  test('missing secrets, where they are needed', async () => {
+  test('missing secrets', async () => {
     const none = { 'postgres-password': '', 'replication-password': '', 'ssh-private-key': '' };
     await expectRefusal(none, [
       /^postgres-password: missing/,
@@ -112,7 +112,7 @@ describe('a bad input is refused by the bundle before anything happens', () => {
     await expectRefusal(none, [/^ssh-private-key: missing/], { event: opened });
   });
 
-  test('a failover without what it needs, asked for by name or by dispatch', async () => {
+  test('a failover without its required inputs, requested by command or by dispatch', async () => {
     const none = { 'postgres-password': '', 'ssh-private-key': '', backend: '' };
     const missing = [
       /^postgres-password: missing/,
@@ -124,7 +124,7 @@ describe('a bad input is refused by the bundle before anything happens', () => {
     await expectRefusal(none, [/^client_payload\.fenced: "the old one"/, ...missing], { event });
   });
 
-  test('everything that is wrong with the settings', async () => {
+  test('settings, with all their errors', async () => {
     await expectRefusal(
       {
         'max-connections': '200',
@@ -138,7 +138,7 @@ describe('a bad input is refused by the bundle before anything happens', () => {
     );
   });
 
-  test('a private key nobody can read, which is not shown', async () => {
+  test('an unreadable private key, without showing it', async () => {
     const key =
       '-----BEGIN OPENSSH PRIVATE KEY-----\nbm90IGEga2V5\n-----END OPENSSH PRIVATE KEY-----\n';
     await expectRefusal({ 'ssh-private-key': key }, [
@@ -146,7 +146,7 @@ describe('a bad input is refused by the bundle before anything happens', () => {
     ]);
   });
 
-  test('a secret that is too short, in a URL or where it does not belong, which is not shown', async () => {
+  test('a secret that is too short, in a URL or in the wrong place, without showing it', async () => {
     const before = bench.github.journal.length;
     const key = 'tooShortToSign-hunter2';
     const inputs = {
@@ -163,13 +163,13 @@ describe('a bad input is refused by the bundle before anything happens', () => {
       expect.stringMatching(/^postgres-password: too short\. Allowed: at least 12 characters/),
     ]);
     expect(listErrors(result).join()).not.toContain('hunter2');
-    // The comment says that the inputs are refused, and as little of the secrets as the log.
+    // The comment says that the inputs are refused, and contains no secrets, like the log.
     const sent = JSON.stringify(bench.github.journal.slice(before));
     expect(sent).toContain('failed while checking the inputs');
     expect(sent).not.toContain('hunter2');
   });
 
-  test('thousands of bad lines: nine as annotations, all of them in the log', async () => {
+  test('thousands of bad lines, with nine annotations and all of them in the log', async () => {
     const settings = Array.from({ length: 5000 }, (_, index) => `bad line ${index + 1}`);
     const result = await bench.run(merged, { settings: settings.join('\n') });
     const errors = listErrors(result);
@@ -190,7 +190,7 @@ describe('a bad input is refused by the bundle before anything happens', () => {
     },
   );
 
-  test('everything at once', async () => {
+  test('many bad inputs at once', async () => {
     await expectRefusal(
       {
         'replica-count': 'two',
@@ -203,7 +203,7 @@ describe('a bad input is refused by the bundle before anything happens', () => {
   });
 });
 
-test('a merge whose inputs are refused says so in its pull request, the first nine problems and no secret', async () => {
+test('a merge with refused inputs reports the first nine problems in its pull request, and no secret', async () => {
   const settings = Array.from({ length: 12 }, (_, index) => `bad_${index}: super-secret-1`);
   await bench.run(merged, { settings: settings.join('\n') });
   const [comment, ...others] = bench.github.listComments(number);
@@ -216,14 +216,14 @@ test('a merge whose inputs are refused says so in its pull request, the first ni
 
   await bench.run(merged, { 'cluster-name': 'Orders' });
   expect(bench.github.listComments(number)).toEqual([comment]);
-  // What happened on the way does not hide what is wrong.
+  // Other messages of the run do not hide the errors.
   bench.github.failNext({ path: /pulls$/, kind: 'server-error', times: 4 });
   const result = await bench.run(merged, { 'replica-count': 'two' });
   bench.github.clearFaults();
   expect(listErrors(result)).toEqual([expect.stringMatching(/^replica-count: "two"/)]);
 });
 
-test('a bad input is shown on its line of the workflow, one that is missing on the step', async () => {
+test('a bad input is annotated on its line of the workflow, a missing input on the step', async () => {
   const workspace = mkdtempSync(join(tmpdir(), 'workflow-'));
   mkdirSync(join(workspace, '.github/workflows'), { recursive: true });
   const lines = [

@@ -8,19 +8,19 @@ import { type JobOptions, type JobResult, runJob } from '../runner/job.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
-/** A GitHub and a runner for the committed bundle, without a cloud behind it. */
+/** A GitHub and a runner for the committed bundle, without a cloud. */
 export interface Bench {
   readonly github: GitHub;
   readonly token: string;
-  /** Secrets as a workflow gives them. */
+  /** The secrets that a workflow passes. */
   readonly secrets: {
     readonly 'postgres-password': string;
     readonly 'replication-password': string;
     readonly 'ssh-private-key': string;
   };
   /**
-   * Runs the action on `event` with everything it needs, bent by `inputs`. Where GitHub gives no secrets there are
-   * none, and the token only reads.
+   * Runs the action on `event` with all required inputs, overridden by `inputs`. If GitHub withholds secrets, they are
+   * empty and the token is read-only.
    */
   run(
     event: WorkflowEvent,
@@ -73,7 +73,7 @@ export async function openBench(): Promise<Bench> {
   };
 }
 
-/** Messages of the errors a person sees on the run's page. */
+/** Messages of the errors that the run's page shows. */
 export function listErrors(result: JobResult): string[] {
   return result.annotations.filter(({ level }) => level === 'error').map(({ message }) => message);
 }

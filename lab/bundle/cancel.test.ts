@@ -23,8 +23,8 @@ afterAll(async () => {
 });
 
 /**
- * Terraform, asked to apply, is still busy for 14 s although it was interrupted, saying so all along, and only
- * then makes the resources: 4 s after GitHub has killed the action.
+ * Makes an apply of Terraform continue for 14 s after an interrupt, with output all along, and create the resources
+ * only then: 4 s after GitHub has killed the action.
  */
 const SLOW_APPLY = `
 if [ "$1" = apply ]; then
@@ -37,14 +37,14 @@ if [ "$1" = apply ]; then
   done
 fi`;
 
-test('a job cancelled while Terraform applies loses nothing of the state, though GitHub kills the action', async () => {
+test('a job cancelled while Terraform applies loses no state, even if GitHub kills the action', async () => {
   const opened = bench.github.openPullRequest({ branch: 'cancelled', title: 'Create the cluster' });
   const { number } = (opened.payload as { pull_request: { number: number } }).pull_request;
   const controller = new AbortController();
   const { push } = bench.github.merge(number, 'squash');
   const result = await bench.run(
     push,
-    // Nobody reviewed it.
+    // The merge has no review.
     { 'on-plan-change': 'apply' },
     {
       path: reachAws({ folder, reattach: aws.reattach, before: SLOW_APPLY }),
@@ -64,18 +64,18 @@ test('a job cancelled while Terraform applies loses nothing of the state, though
   expect(warnings.map(({ message }) => message)).toEqual([
     expect.stringContaining('Nothing was reviewed at'),
   ]);
-  // The check run does not stay under way.
+  // The check run is not left in progress.
   const after = (push.payload as { after: string }).after;
   expect(bench.github.listCheckRuns(after).map(({ conclusion }) => conclusion)).toEqual([
     'cancelled',
   ]);
 
-  // What the cancelled step said and what the clean-up did make the whole.
+  // The output of the cancelled step and of the clean-up is complete.
   const counts = [...result.log.matchAll(/still creating (\d+)/g)].map(([, count]) =>
     Number(count),
   );
   expect([...new Set(counts)]).toEqual(Array.from({ length: 28 }, (_, index) => index + 1));
-  // A second one would make Terraform drop its state.
+  // A second interrupt would make Terraform drop its state.
   expect(result.log.match(/Interrupt received/g)).toHaveLength(1);
   expect(result.log).toMatch(/terraform apply \(process \d+\) outlived the job/);
   expect(result.log).toContain('Apply complete!');

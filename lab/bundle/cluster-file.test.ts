@@ -17,7 +17,7 @@ let bench: Bench;
 let aws: Aws;
 let folder: string;
 let withAws: Partial<JobOptions>;
-/** A server at an address that only a pull request names, and what asked it. */
+/** A server at an address that only a pull request names, and the requests that it received. */
 let foreign: Server;
 let asked: string[];
 let address: string;
@@ -62,7 +62,7 @@ function describeCluster(lines: Record<string, string> = {}): string {
     .join('');
 }
 
-/** What the plan job of the documented workflow gives: the file and its environment's secrets, no password. */
+/** The inputs of the documented workflow's plan job: the file and its environment's secrets, no password. */
 const PLAN = {
   'cluster-file': PATH,
   'ssh-cidrs': '',
@@ -113,7 +113,7 @@ describe('a pull request that changes the cluster file', () => {
     expect(result.conclusion).toBe('success');
     expect(commentOf(number)).toContain('aws_instance.node["4"]');
     expect(commentOf(number)).not.toContain('[!WARNING]');
-    // What lasts from run to run, of the backend local among it; nothing of the repository.
+    // Files that persist between runs, including the state of the backend local; nothing of the repository.
     expect(readdirSync(result.directories.workspace)).toEqual(['.postgres-cluster']);
     const sha = (event.payload as { pull_request: { head: { sha: string } } }).pull_request.head
       .sha;
@@ -178,7 +178,7 @@ describe('a pull request that changes the cluster file', () => {
     expect(result.outputs['has-changes']).toBeUndefined();
   });
 
-  test('to where the state lies is planned as the default branch says, and told so', async () => {
+  test('that changes the location of the state is planned with the default branch’s values', async () => {
     const lines = {
       replica_count: '3',
       backend: 'http',
@@ -199,7 +199,7 @@ describe('a pull request that changes the cluster file', () => {
     );
   });
 
-  test('and is new describes a new cluster, whose backend is not asked', async () => {
+  test('that adds a file describes a new cluster, and its backend is not contacted', async () => {
     const lines = {
       cluster_name: 'fresh',
       backend: 'http',
@@ -213,7 +213,7 @@ describe('a pull request that changes the cluster file', () => {
     expect(commentOf(number)).toMatch(/\*\*Initialise\*\* `node-1`/);
   });
 
-  test('and takes it away is refused', async () => {
+  test('that removes the file is refused', async () => {
     const { event, number } = open({ [PATH]: null });
     const result = await run(event);
     expect(listErrors(result)).toEqual([
@@ -222,7 +222,7 @@ describe('a pull request that changes the cluster file', () => {
     expect(commentOf(number)).toContain('removes this file');
   });
 
-  test('in conflict with the default branch is told so', async () => {
+  test('that conflicts with the default branch gets an error', async () => {
     const path = 'clusters/conflict.yml';
     const write = (count: string) =>
       describeCluster({ cluster_name: 'conflict', replica_count: count });
@@ -238,7 +238,7 @@ describe('a pull request that changes the cluster file', () => {
     expect(commentOf(number)).toContain('failed while checking the inputs');
   });
 
-  test('with something wrong in it is told so on its line', async () => {
+  test('with errors in the file shows them on their lines', async () => {
     const { event, number } = open({
       [PATH]: `${describeCluster({ region: 'us-eats-1' })}postgres_password: hunter2-hunter2\n`,
     });
@@ -259,7 +259,7 @@ describe('a pull request that changes the cluster file', () => {
     expect(JSON.stringify(bench.github.journal.slice(before))).not.toContain('hunter2');
   });
 
-  test('twice is planned for the last push', async () => {
+  test('that is pushed to again is planned only for the last push', async () => {
     const { event, number } = open({ [PATH]: describeCluster({ replica_count: '3' }) });
     bench.github.pushToPullRequest(number, {
       contents: { [PATH]: describeCluster({ replica_count: '4' }) },
@@ -274,7 +274,7 @@ describe('a pull request that changes the cluster file', () => {
     expect(bench.github.listComments(number)).toEqual([]);
   });
 
-  test('and is closed says that nothing was applied', async () => {
+  test('that is closed says that nothing was applied', async () => {
     const { event, number } = open({ [PATH]: describeCluster({ replica_count: '3' }) });
     await run(event);
     const result = await run(bench.github.asTarget(bench.github.close(number)));
@@ -284,7 +284,7 @@ describe('a pull request that changes the cluster file', () => {
 });
 
 describe('a pull request from a fork', () => {
-  test('is planned for the commit that somebody with write access asked for', async () => {
+  test('is planned for the commit that a user with write access labelled', async () => {
     const { github } = bench;
     github.setRole('tina', 'triage');
     github.setRole('wanda', 'write');
@@ -315,7 +315,7 @@ describe('a pull request from a fork', () => {
     expect(commentOf(number)).not.toContain('aws_instance');
   });
 
-  test('is not planned without that where the inputs describe the cluster, either', async () => {
+  test('is planned only with that label, also if the inputs describe the cluster', async () => {
     const { github } = bench;
     const inputs = {
       'cluster-file': '',
@@ -338,7 +338,7 @@ describe('a pull request from a fork', () => {
     expect(commentOf(number)).toContain('aws_instance.node["1"]');
   });
 
-  test('that is closed has nothing of a new file read', async () => {
+  test('that is closed is not searched for a new file', async () => {
     const path = 'clusters/new.yml';
     const text = describeCluster({ cluster_name: '"MARKER"', postgres_password: 'e' });
     const { event, number } = open({ [path]: text }, { fork: true });
@@ -353,7 +353,7 @@ describe('a pull request from a fork', () => {
     expect(bench.github.listComments(number)).toEqual([]);
   });
 
-  test('has nothing of its file read before', async () => {
+  test('is not searched for its file before it is labelled', async () => {
     const { event, number } = open({ [PATH]: 'replicas: "**no**"\n' }, { fork: true });
     const result = await run(event);
     expect(result.conclusion).toBe('success');
@@ -362,7 +362,7 @@ describe('a pull request from a fork', () => {
   });
 });
 
-test('a new file that nobody can read is told in nobody’s comment', async () => {
+test('an unreadable new file causes an error but no comment', async () => {
   const path = 'clusters/tab.yml';
   const { event, number } = open({ [path]: 'cluster_name: tab\n\treplica_count: 1\n' });
   const result = await run(event, { 'cluster-file': path });
@@ -393,12 +393,12 @@ test('two files that describe the same cluster have a comment and a review each'
   expect(new Set(ids).size).toBe(2);
 });
 
-describe('a merge is held to the rules that stood before it', () => {
+describe('a merge follows the rules from before the merge', () => {
   test.each<[string, Record<string, string>]>([
-    ['where the state lies', { working_directory: 'elsewhere', on_plan_change: 'apply' }],
-    ['which cluster it is', { region: 'us-east-2', on_plan_change: 'apply' }],
-    ['nothing but a rule', { replica_count: '3', on_plan_change: 'apply' }],
-  ])('and stops where nothing was reviewed: %s', async (_, lines) => {
+    ['the location of the state', { working_directory: 'elsewhere', on_plan_change: 'apply' }],
+    ['the cluster', { region: 'us-east-2', on_plan_change: 'apply' }],
+    ['only a rule', { replica_count: '3', on_plan_change: 'apply' }],
+  ])('and stops without a review if it changes %s', async (_, lines) => {
     const path = `clusters/rules-${++branches}.yml`;
     const inputs = { 'cluster-file': path, ...bench.secrets };
     const name = { cluster_name: `rules-${branches}` };
@@ -431,7 +431,7 @@ describe('other runs read the file at their own commit', () => {
     expect(result.summary).toContain(expected);
   });
 
-  test('a merge queue, whose values are held as well', async () => {
+  test('a merge queue, with protected values from the default branch', async () => {
     const { number } = open({
       [PATH]: describeCluster({
         replica_count: '4',
@@ -471,14 +471,14 @@ describe('other runs read the file at their own commit', () => {
     ]);
   });
 
-  test('a path without a file', async () => {
+  test('a missing file is an error', async () => {
     const event = bench.github.schedule();
     expect(listErrors(await run(event, { 'cluster-file': 'clusters/none.yml' }))).toEqual([
       expect.stringMatching(/^cluster-file: clusters\/none\.yml is not in commit [0-9a-f]{7}\./),
     ]);
   });
 
-  test('a token that may not read', async () => {
+  test('a token without read permission is an error', async () => {
     const token = bench.github.createToken({ permissions: { pull_requests: 'write' } });
     const result = await run(bench.github.schedule(), { 'github-token': token });
     expect(listErrors(result)).toEqual([expect.stringMatching(/contents: read/)]);

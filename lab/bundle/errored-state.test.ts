@@ -8,7 +8,7 @@ import { type Aws, startAws } from '../aws/main.ts';
 import { reachAws } from '../tools/wrap-program.ts';
 import { type Bench, listErrors, openBench } from './bench.ts';
 
-/** A backend for Terraform's `http`: what it holds, and how many writes it refuses from now on. */
+/** A backend for Terraform's `http`: its state, and how many writes it refuses from now on. */
 const backend = { state: '', refusals: 0, writes: [] as number[] };
 let server: Server;
 let bench: Bench;
@@ -37,7 +37,7 @@ beforeAll(async () => {
   inputs = {
     backend: 'http',
     'backend-config': `address = "${address}"`,
-    // Nobody reviewed it.
+    // The merge has no review.
     'on-plan-change': 'apply',
   };
   [bench, aws] = await Promise.all([
@@ -88,7 +88,7 @@ test('a state that the backend refuses is kept, and nothing is applied until it 
   expect(backend.writes.filter((status) => status === 200)).toEqual([]);
 }, 180_000);
 
-test('a state that the backend takes at the second try is in the backend', async () => {
+test('a state that the backend accepts at the second try is stored there', async () => {
   backend.refusals = 1;
   const { push } = merge('hiccup');
   const result = await bench.run(push, inputs, withAws());
@@ -102,7 +102,7 @@ test.each([
   { refusals: 1, level: 'notice', message: 'could not save is in the backend now' },
   { refusals: 99, level: 'error', message: 'terraform state push errored.tfstate' },
 ])(
-  'a state that is left after the action was killed is pushed or kept by the post step: $level',
+  'the post step pushes or keeps a state that is left after the action was killed: $level',
   async ({ refusals, level, message }) => {
     backend.refusals = refusals;
     const controller = new AbortController();

@@ -14,13 +14,13 @@ import { type Aws, startAws } from '../aws/main.ts';
 import { reachAws } from '../tools/wrap-program.ts';
 import { type Bench, listErrors, openBench } from './bench.ts';
 
-// A state that somebody else wrote: a person who can commit a file where the backend is local, else one who can write to
+// A state written by an attacker: one who can commit a file if the backend is local, otherwise one who can write to
 // the backend.
 
 let bench: Bench;
 let aws: Aws;
 let folder: string;
-/** A job's work folder, and where in it the cluster's state lies. */
+/** A job's work folder, and the path of the cluster's state in it. */
 let workDirectory: string;
 let lasting: string;
 
@@ -64,7 +64,7 @@ const run = (eventType: string, inputs = {}) =>
     workDirectory,
   });
 
-describe('what a state says of a node', () => {
+describe('a value in the state of a node', () => {
   const honest = {
     name: 'node-1',
     instance_id: 'i-0123456789abcdef0',
@@ -83,7 +83,7 @@ describe('what a state says of a node', () => {
     ['public_address', () => `"${touch()}"`],
     ['volume_id', () => `vol-1\n[nodes:vars]\nansible_user=${touch()}`],
   ])(
-    'is never a program: %s',
+    'is never executed: %s',
     async (field, text) => {
       for (const eventType of ['apply_ansible_configuration', 'failover']) {
         commitState({ ...honest, [field]: text() });
@@ -99,7 +99,7 @@ describe('what a state says of a node', () => {
 });
 
 test.each(['terraform.tfstate.backup', '.terraform.tfstate.lock.info'])(
-  'what is written beside a local state is not written through a link: %s',
+  'a file beside a local state is not written through a link: %s',
   async (name) => {
     commitState(null);
     const victim = join(folder, 'victim');

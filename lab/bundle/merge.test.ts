@@ -8,25 +8,25 @@ import type { JobOptions, JobResult } from '../runner/job.ts';
 import { reachAws } from '../tools/wrap-program.ts';
 import { type Bench, listErrors, openBench } from './bench.ts';
 
-// Which review a merge goes by. Nothing is ever applied: an apply that begins fails at once.
+// Which review applies to a merge. Nothing is ever applied: every apply fails immediately.
 
 const KEY = 'b1946ac92492d2347c6235b4d2611184b1946ac92492d2347c6235b4d2611184';
 const PLAN = 'PostgreSQL plan: postgres';
 const DEPLOY = 'PostgreSQL deploy: postgres';
-/** What the terraform on PATH ends an apply with. */
+/** The error with which the terraform on PATH ends an apply. */
 const APPLIED = 'this test applies nothing';
 
 type Inputs = Readonly<Record<string, string>>;
 
-/** How a difference from the review is told. */
+/** The message about a difference from the review. */
 const DIFFERS = /would be created|would no longer be created/;
 
-/** What the merge is to do. */
+/** The inputs of the merge. */
 const WANTED: Inputs = { 'review-key': KEY, 'on-plan-change': 'fail' };
-/** What was reviewed instead. */
+/** Other inputs, for another review. */
 const OTHER: Inputs = { ...WANTED, 'replica-count': '1' };
 
-// Each runs several jobs, one after the other.
+// Each test runs several jobs, one after the other.
 vi.setConfig({ testTimeout: 300_000 });
 
 let bench: Bench;
@@ -50,7 +50,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Runs a job under a number of its own, or as a further attempt of an earlier one. */
+/** Runs a job with its own number, or as a further attempt of an earlier one. */
 function run(event: WorkflowEvent, inputs: Inputs, options: Partial<JobOptions> = {}) {
   return bench.run(event, inputs, { path, runId: ++runs, ...options });
 }
@@ -61,7 +61,7 @@ async function plan(event: WorkflowEvent, inputs: Inputs, options: Partial<JobOp
   return result;
 }
 
-/** Deploys a merge up to its apply: `APPLIED`, or why it was stopped. */
+/** Deploys a merge up to its apply: returns `APPLIED`, or why it was stopped. */
 async function deploy(
   event: WorkflowEvent,
   inputs: Inputs,
@@ -85,18 +85,21 @@ const listNotices = ({ annotations }: JobResult): string[] =>
 const listRecords = (sha: string) =>
   bench.github.listCheckRuns(sha).filter(({ name }) => name === PLAN);
 
-describe('a review counts for the merge of its pull request', () => {
-  test.each(['merge', 'squash', 'rebase'] as const)('by %s, and for that alone', async (method) => {
-    const { event, number } = open();
-    const pushed = bench.github.pushToPullRequest(number);
-    await plan(event, OTHER);
-    await plan(pushed, WANTED);
-    const { push } = bench.github.merge(number, method);
-    expect(await deploy(push, OTHER)).toMatch(/would no longer be/);
-    expect(await deploy(push, WANTED, { runAttempt: 2 })).toBe(APPLIED);
-  });
+describe('a review of a pull request', () => {
+  test.each(['merge', 'squash', 'rebase'] as const)(
+    'counts for its merge by %s',
+    async (method) => {
+      const { event, number } = open();
+      const pushed = bench.github.pushToPullRequest(number);
+      await plan(event, OTHER);
+      await plan(pushed, WANTED);
+      const { push } = bench.github.merge(number, method);
+      expect(await deploy(push, OTHER)).toMatch(/would no longer be/);
+      expect(await deploy(push, WANTED, { runAttempt: 2 })).toBe(APPLIED);
+    },
+  );
 
-  test('not where a pull request is opened from the commit of a merge that was stopped', async () => {
+  test('is not replaced by a pull request that is opened from the commit of a stopped merge', async () => {
     const { event, number } = open();
     await plan(event, OTHER);
     const { push } = bench.github.merge(number, 'squash');
@@ -109,7 +112,7 @@ describe('a review counts for the merge of its pull request', () => {
     expect(stopped).toMatch(DIFFERS);
   });
 
-  test('not where another pull request has the same head', async () => {
+  test('does not count for another pull request with the same head', async () => {
     const { event, number, head } = open();
     await plan(event, OTHER);
     const twin = open({ base: 'release', head });
@@ -119,7 +122,7 @@ describe('a review counts for the merge of its pull request', () => {
     expect(await deploy(push, WANTED)).toMatch(DIFFERS);
   });
 
-  test('not where its base was another one, until it was planned for the new one', async () => {
+  test('does not count after a change of base, until the new base is planned', async () => {
     const { event, number } = open({ base: 'release' });
     await plan(event, WANTED);
     bench.github.changeBase(number, 'main');
@@ -138,7 +141,7 @@ describe('a review counts for the merge of its pull request', () => {
     expect(await deploy(bench.github.merge(next.number, 'squash').push, WANTED)).toBe(APPLIED);
   });
 
-  test('not where an older run is repeated after its base was changed', async () => {
+  test('does not count if an older run is repeated after a change of base', async () => {
     const { event, number } = open({ base: 'release' });
     const runId = ++runs;
     await plan(event, OTHER, { runId });
@@ -150,7 +153,7 @@ describe('a review counts for the merge of its pull request', () => {
     expect(await deploy(bench.github.merge(number, 'squash').push, WANTED)).toMatch(DIFFERS);
   });
 
-  test('not where its run is repeated after the merge', async () => {
+  test('does not count if its run is repeated after the merge', async () => {
     const { event, number, head } = open();
     const runId = ++runs;
     await plan(event, OTHER, { runId });
@@ -164,7 +167,7 @@ describe('a review counts for the merge of its pull request', () => {
     expect(await deploy(push, WANTED, { runAttempt: 2 })).toMatch(DIFFERS);
   });
 
-  test('not where the commit of an older merge is pushed again', async () => {
+  test('does not count if the commit of an older merge is pushed again', async () => {
     const { event, number } = open();
     await plan(event, WANTED);
     const { push } = bench.github.merge(number, 'merge');
@@ -186,7 +189,7 @@ describe('a merge queue', () => {
     expect(await deploy(push, WANTED, { runAttempt: 2 })).toBe(APPLIED);
   });
 
-  test('gets no further review by a repeated run after the merge', async () => {
+  test('gets no further review from a repeated run after the merge', async () => {
     const { number } = open();
     const { groups, merge } = bench.github.queue([number]);
     const runId = ++runs;
@@ -196,7 +199,7 @@ describe('a merge queue', () => {
     for (const group of groups) {
       const repeated = await plan(group, WANTED, { runId, runAttempt: 2 });
       expect(listNotices(repeated).join()).toMatch(/#\d+ is merged/);
-      // One that cannot tell that it is too late.
+      // A run that cannot tell that it is too late.
       const { merge_group, ...payload } = group.payload;
       const nameless = { ...merge_group, head_ref: 'refs/heads/gh-readonly-queue/main/unknown' };
       await waitForNextSecond();
@@ -208,7 +211,7 @@ describe('a merge queue', () => {
   });
 });
 
-/** GitHub tells when a branch was pushed in whole seconds. */
+/** GitHub reports the time of a push in whole seconds. */
 async function waitForNextSecond(): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   setTimeout(resolve, 1_100);
@@ -222,13 +225,13 @@ test('a review is spent with its commit, whichever record is found', async () =>
   expect(await deploy(push, WANTED)).toBe(APPLIED);
   const [begun] = bench.github.listCheckRuns(push.sha).filter(({ name }) => name === DEPLOY);
   const identity = begun?.external_id?.split(':')[0];
-  // Whatever it applied.
+  // Regardless of what it applied.
   const externalId = `${identity}:${'0'.repeat(64)}`;
   bench.github.checkAs('github-actions', { sha: push.sha, name: DEPLOY, externalId });
   expect(await deploy(push, WANTED, { runAttempt: 2 })).toMatch(/was deployed already/);
 });
 
-test('nothing is applied where the review could not be spent', async () => {
+test('nothing is applied if the review could not be marked as spent', async () => {
   const { event, number } = open();
   await plan(event, WANTED);
   const { push } = bench.github.merge(number, 'squash');
@@ -242,7 +245,7 @@ test('nothing is applied where the review could not be spent', async () => {
 });
 
 describe('a pull request that is edited', () => {
-  test('is planned again for its new base, and for nothing else', async () => {
+  test('is planned again for its new base, but not after other edits', async () => {
     const { event, number } = open();
     await plan(event, WANTED);
     const before = bench.github.journal.length;
@@ -281,28 +284,33 @@ describe('a label', () => {
 describe('a signature', () => {
   const UNSIGNED: Inputs = { ...WANTED, 'review-key': '' };
   test.each([
-    ['none, where the merge has a key', UNSIGNED, WANTED, /had no review-key.*pull requests/s],
+    [
+      'that is missing although the merge has a key',
+      UNSIGNED,
+      WANTED,
+      /had no review-key.*pull requests/s,
+    ],
     [
       'by another key',
       { ...WANTED, 'review-key': `${KEY}x` },
       WANTED,
       /had another review-key.*same/s,
     ],
-    ['where the merge has no key', WANTED, UNSIGNED, /is signed.*has no review-key/s],
-  ])('%s, stops the merge', async (_, reviewed, merged, reason) => {
+    ['although the merge has no key', WANTED, UNSIGNED, /is signed.*has no review-key/s],
+  ])('%s stops the merge', async (_, reviewed, merged, reason) => {
     const { event, number } = open();
     await plan(event, reviewed);
     expect(await deploy(bench.github.merge(number, 'squash').push, merged)).toMatch(reason);
   });
 
-  test('that is required cannot be done without: an empty secret is an error', async () => {
+  test('that is required makes an empty secret an error', async () => {
     const required: Inputs = { ...UNSIGNED, 'require-signature': 'true' };
     const { event, number, head } = open();
     const message = /^review-key: missing\. .*require-signature/;
     expect(listErrors(await run(event, required))).toEqual([expect.stringMatching(message)]);
     const { push } = bench.github.merge(number, 'squash');
     expect(await deploy(push, required)).toMatch(message);
-    // Both say so, and leave no record that a merge could go by.
+    // Both say so, and leave no record that a merge could use.
     expect(readComment(number)).toContain('review-key: missing');
     const checks = [head, (push.payload as { after: string }).after].flatMap((commit) =>
       bench.github.listCheckRuns(commit),
@@ -311,12 +319,12 @@ describe('a signature', () => {
     expect(checks[0]?.output.text ?? null).toBeNull();
   });
 
-  test('that is required is not asked of a fork, whose plan no merge goes by', async () => {
+  test('that is required is not required of a fork, whose plan applies to no merge', async () => {
     const required: Inputs = { ...WANTED, 'require-signature': 'true' };
     const { event, number } = open({ fork: true });
     await plan(event, { ...required, 'review-key': '' });
     const { push } = bench.github.merge(number, 'squash');
-    // GitHub gives a fork no token that could keep a record, signed or not.
+    // GitHub gives a fork no token that could store a record, signed or not.
     expect(await deploy(push, required)).toMatch(/^Nothing was reviewed at/);
   });
 });

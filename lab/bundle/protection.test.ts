@@ -8,7 +8,7 @@ import type { JobResult } from '../runner/job.ts';
 import { reachAws } from '../tools/wrap-program.ts';
 import { type Bench, listErrors, openBench } from './bench.ts';
 
-// Data is never deleted by surprise: an apply on its own, which nobody reviews, replaces and destroys no node.
+// Data is never deleted by surprise: an apply operation, which has no review, replaces and destroys no node.
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
@@ -17,7 +17,7 @@ const EVENTS = { generate: 'generate-terraform', apply: 'generate-terraform-appl
 let bench: Bench;
 let aws: Aws;
 let folder: string;
-/** Of a VPC that is not the cluster's. */
+/** A subnet of a VPC that is not the cluster's. */
 let inputs: Readonly<Record<string, string>>;
 
 beforeAll(async () => {
@@ -34,7 +34,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Makes subnets of a VPC in two zones; gives their ids as the input has them. */
+/** Makes subnets of a VPC in two zones; returns their ids in the format of the input. */
 async function makeSubnets(): Promise<string> {
   const team = new Workspace(join(folder, 'team'), aws.reattach);
   team.write(`
@@ -60,7 +60,7 @@ resource "aws_subnet" "team" {
 
 type Ways = 'repository_dispatch' | 'command';
 
-/** Generates the directory from the inputs and applies it, a job each on the same runner. */
+/** Generates the directory from the inputs and applies it, each in its own job on the same runner. */
 async function apply(
   changed: Readonly<Record<string, string>> = {},
   way: Ways = 'repository_dispatch',
@@ -104,7 +104,7 @@ interface StateResource {
   readonly instances: object[];
 }
 
-/** Changes a resource in the state; gives what takes that back. */
+/** Changes a resource in the state; returns a function that undoes the change. */
 function bendState(type: string, change: (resource: StateResource) => void): () => void {
   const [name = ''] = readdirSync(join(folder, 'job'), {
     recursive: true,
@@ -119,11 +119,11 @@ function bendState(type: string, change: (resource: StateResource) => void): () 
     writeFileSync(file, JSON.stringify({ ...JSON.parse(text), serial: state.serial + 2 }));
 }
 
-/** As `terraform taint` does. */
+/** Does the same as `terraform taint`. */
 const taint = (type: string) =>
   bendState(type, ({ instances }) => Object.assign(instances[0] ?? {}, { status: 'tainted' }));
 
-describe('an apply on its own refuses', () => {
+describe('an apply operation refuses', () => {
   test.each<Ways>(['repository_dispatch', 'command'])(
     'another VPC, which replaces every instance: by %s',
     async (way) => {
@@ -146,7 +146,7 @@ describe('an apply on its own refuses', () => {
     untaint();
   });
 
-  test('a volume that the state calls left over from a replacement', async () => {
+  test('to destroy a deposed volume', async () => {
     const restore = bendState('aws_ebs_volume', ({ instances }) => {
       instances.push({ ...instances[1], index_key: '1', deposed: '00000001' });
     });
@@ -154,7 +154,7 @@ describe('an apply on its own refuses', () => {
     restore();
   });
 
-  test('fewer nodes', async () => {
+  test('to remove nodes', async () => {
     expectRefused(
       await apply({ 'replica-count': '0' }),
       /needs them to take turns with Terraform/,
@@ -163,7 +163,7 @@ describe('an apply on its own refuses', () => {
   });
 });
 
-test('and goes on where nothing is lost', async () => {
+test('an apply operation succeeds if nothing is lost', async () => {
   expect(listErrors(await apply({ 'client-cidrs': '10.1.0.0/16' }))).toEqual([]);
   expect(listWorld()).toEqual(before);
 });

@@ -10,7 +10,7 @@ import { type Bench, listErrors, openBench } from './bench.ts';
 
 // The provider that planned is the provider that applies: Terraform really installs it here, from a mirror.
 
-// Every command of Terraform starts the provider's program several times.
+// Every Terraform command starts the provider's program several times.
 vi.setConfig({ testTimeout: 240_000 });
 
 const INPUTS = {
@@ -42,7 +42,7 @@ const run = (
 ): Promise<JobResult> =>
   bench.run(event, inputs, { env: { TF_CLI_CONFIG_FILE: mirror.configFile }, ...options });
 
-/** Runs a deploy until the nodes would be configured: there are none behind this cloud. */
+/** Runs a deploy until the nodes would be configured: this cloud has no machines. */
 async function deploy(event: WorkflowEvent, inputs = INPUTS): Promise<JobResult> {
   const done = new AbortController();
   const onLine = (line: string) => {
@@ -51,7 +51,7 @@ async function deploy(event: WorkflowEvent, inputs = INPUTS): Promise<JobResult>
   return run(event, inputs, { onLine, signal: done.signal });
 }
 
-/** Opens a pull request that creates the cluster, has it planned by `version`, and forgets what that was asked. */
+/** Opens a pull request that creates the cluster, plans it with `version`, and clears that version's calls. */
 async function propose({ inputs = INPUTS, version = '6.8.0' } = {}): Promise<WorkflowEvent> {
   const opened = bench.github.openPullRequest({ branch: 'create', title: 'Create the cluster' });
   const planned = await run(opened, inputs);
@@ -66,7 +66,7 @@ interface PullRequestPayload {
 }
 const read = (opened: WorkflowEvent): PullRequestPayload => opened.payload as never;
 
-/** Rewrites the record of a pull request's plan, as any workflow of the repository may. */
+/** Rewrites the record of a pull request's plan, as any workflow of the repository can. */
 async function forge(opened: WorkflowEvent, change: (record: object) => object): Promise<void> {
   const { pull_request, repository } = read(opened);
   const [check] = bench.github.listCheckRuns(pull_request.head.sha);
@@ -86,7 +86,7 @@ async function forge(opened: WorkflowEvent, change: (record: object) => object):
 const merge = (opened: WorkflowEvent): WorkflowEvent =>
   bench.github.merge(read(opened).pull_request.number, 'squash').push;
 
-/** Nothing was changed, and the comment says why. */
+/** Asserts that nothing was changed, and that the comment says why. */
 function expectStopped(result: JobResult, opened: WorkflowEvent, why: RegExp): void {
   expect(result.conclusion).toBe('failure');
   expect(listErrors(result)[0]).toMatch(why);
@@ -98,7 +98,7 @@ function expectStopped(result: JobResult, opened: WorkflowEvent, why: RegExp): v
   );
 }
 
-test('a release between review and merge applies nothing', async () => {
+test('a provider release between review and merge is not used by the merge', async () => {
   const opened = await propose();
   mirror.release('6.9.0');
   await deploy(merge(opened));
@@ -114,20 +114,20 @@ test('the next pull request plans with the new release, and its merge applies wi
   expect(mirror.takeCalls('6.8.0')).toEqual([]);
 });
 
-test('a provider that was withdrawn since stops the merge', async () => {
+test('a provider that was withdrawn after the review stops the merge', async () => {
   const opened = await propose();
   mirror.release('6.9.0');
   mirror.withdraw('6.8.0');
   expectStopped(await deploy(merge(opened)), opened, /6\.8\.0.* is no longer available/);
 });
 
-test('a provider whose bytes changed since stops the merge', async () => {
+test('a provider whose bytes changed after the review stops the merge', async () => {
   const opened = await propose();
   mirror.release('6.8.0', { bytes: 'something else under the same name' });
   expectStopped(await deploy(merge(opened)), opened, /6\.8\.0.* other checksums/);
 });
 
-test('a record from which somebody took the provider stops the merge', async () => {
+test('a record whose provider was removed stops the merge', async () => {
   const inputs = { ...INPUTS, 'review-key': '' };
   const opened = await propose({ inputs });
   await forge(opened, (record) => ({ ...record, providerLock: null }));
@@ -143,7 +143,7 @@ test('without a review the newest release applies', async () => {
   expect(mirror.takeCalls('6.8.0')).toEqual([]);
 });
 
-test('another provider, which a state names, is never started', async () => {
+test('another provider that the state names is never started', async () => {
   const marker = join(folder, 'ran');
   const host = `${platform()}_${arch() === 'x64' ? 'amd64' : arch()}`;
   const planted = join(
@@ -158,7 +158,7 @@ test('another provider, which a state names, is never started', async () => {
   mkdirSync(planted, { recursive: true });
   const program = `#!/bin/sh\ntouch '${marker}'\n`;
   writeFileSync(join(planted, 'terraform-provider-planted_v1.0.0'), program, { mode: 0o755 });
-  // As with a registry: whatever is asked for can be had.
+  // Like a registry, it has everything that is requested.
   const path = JSON.stringify(join(folder, 'mirror'));
   writeFileSync(
     mirror.configFile,

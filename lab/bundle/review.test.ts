@@ -67,7 +67,7 @@ describe('a pull request', () => {
     expect(digests[1]).toBe(digests[0]);
   });
 
-  test('leaves a comment alone that only carries the marker', async () => {
+  test('does not change a comment that only contains the marker', async () => {
     const opened = bench.github.openPullRequest({ branch: 'forged', title: 'Forged' });
     const number = numberOf(opened);
     await bench.run(opened, {}, withAws);
@@ -106,7 +106,7 @@ describe('a pull request', () => {
     ]);
   });
 
-  test('by Dependabot is planned like a fork’s, and with secrets once a person pushes to it', async () => {
+  test('by Dependabot is planned like a fork’s, and with secrets after a person pushes to it', async () => {
     const opened = bench.github.openPullRequest({
       branch: 'dependabot/action',
       title: 'Bump the action',
@@ -127,7 +127,7 @@ describe('a pull request', () => {
     const second = await bench.run(pushed, {}, withAws);
     expect(second.annotations).toEqual([]);
     expect(bench.github.listComments(number)).toHaveLength(1);
-    // Its own merge has no secrets either.
+    // Its own merge has no secrets, either.
     const { push } = bench.github.merge(number, 'squash', 'dependabot[bot]');
     const third = await bench.run(push, {}, withAws);
     expect(listErrors(third)).toEqual(
@@ -139,13 +139,13 @@ describe('a pull request', () => {
     );
   });
 
-  test('whose comment GitHub does not take still succeeds, and says so', async () => {
+  test('whose comment GitHub refuses still succeeds, with a warning', async () => {
     const opened = bench.github.openPullRequest({ branch: 'unlucky', title: 'Unlucky' });
     bench.github.failNext({ path: /\/comments/, times: 20, status: 422 });
     const result = await bench.run(opened, {}, withAws);
     bench.github.clearFaults();
     expect(result.conclusion).toBe('success');
-    // Once while the job runs, and once when it was tried again after it.
+    // Once while the job runs, and once for the retry after it.
     expect(result.annotations).toEqual(
       [1, 2].map(() =>
         expect.objectContaining({
@@ -156,9 +156,9 @@ describe('a pull request', () => {
     );
   });
 
-  test('whose last words GitHub does not take gets them after the job', async () => {
+  test('whose last comment GitHub refuses gets it after the job', async () => {
     const opened = bench.github.openPullRequest({ branch: 'late', title: 'Late' });
-    // The one that says "planning", and the plan.
+    // The comment "planning", and the plan.
     bench.github.failNext({ method: 'POST', path: /\/comments/, times: 2, status: 422 });
     const result = await bench.run(opened, {}, withAws);
     bench.github.clearFaults();
@@ -168,7 +168,7 @@ describe('a pull request', () => {
     expect(comment?.body).toContain('aws_instance.node["1"]');
   });
 
-  test('whose plan fails shows that instead of an older plan, without a secret', async () => {
+  test('whose plan fails shows the failure instead of an older plan, without a secret', async () => {
     const opened = bench.github.openPullRequest({ branch: 'broken', title: 'Broken' });
     await bench.run(opened, {}, withAws);
     const pushed = bench.github.pushToPullRequest(numberOf(opened));
@@ -186,31 +186,34 @@ describe('a pull request', () => {
     ['one of them', { 'replica-count': 'many' }],
     ['the region, which is part of what the comment is found by', { region: 'us-east-1a' }],
     ['the whole request', { request: '{"region": ' }],
-  ])('whose inputs are refused shows that instead of an older plan: %s', async (_case, wrong) => {
-    const opened = bench.github.openPullRequest({ branch: 'inputs', title: 'Inputs' });
-    const number = numberOf(opened);
-    const labels = { 'label-prefix': 'db/' };
-    bench.github.label(number, 'db/restart');
-    await bench.run(opened, labels, withAws);
-    const sha = (opened.payload as { pull_request: { head: { sha: string } } }).pull_request.head
-      .sha;
-    expect(bench.github.listCheckRuns(sha).at(-1)?.conclusion).toBe('success');
-    bench.github.label(number, 'db/restart');
+  ])(
+    'whose inputs are refused shows the error instead of an older plan: %s',
+    async (_case, wrong) => {
+      const opened = bench.github.openPullRequest({ branch: 'inputs', title: 'Inputs' });
+      const number = numberOf(opened);
+      const labels = { 'label-prefix': 'db/' };
+      bench.github.label(number, 'db/restart');
+      await bench.run(opened, labels, withAws);
+      const sha = (opened.payload as { pull_request: { head: { sha: string } } }).pull_request.head
+        .sha;
+      expect(bench.github.listCheckRuns(sha).at(-1)?.conclusion).toBe('success');
+      bench.github.label(number, 'db/restart');
 
-    const result = await bench.run(opened, { ...labels, ...wrong }, withAws);
-    const [name = ''] = Object.keys(wrong);
-    expect(listErrors(result)).toEqual([expect.stringMatching(`^${name}: `)]);
-    const [comment, ...others] = bench.github.listComments(number);
-    expect(others).toEqual([]);
-    expect(comment?.body).toContain('failed while checking the inputs');
-    expect(comment?.body).toContain(`${name}: `);
-    expect(comment?.body).not.toContain('aws_instance');
-    expect(result.summary).toContain('failed while checking the inputs');
-    const check = bench.github.listCheckRuns(sha).at(-1);
-    expect(check).toMatchObject({ name: 'PostgreSQL plan: postgres', conclusion: 'failure' });
-    const issue = bench.github.listIssues().find((one) => one.number === number);
-    expect(issue?.labels).toEqual([]);
-  });
+      const result = await bench.run(opened, { ...labels, ...wrong }, withAws);
+      const [name = ''] = Object.keys(wrong);
+      expect(listErrors(result)).toEqual([expect.stringMatching(`^${name}: `)]);
+      const [comment, ...others] = bench.github.listComments(number);
+      expect(others).toEqual([]);
+      expect(comment?.body).toContain('failed while checking the inputs');
+      expect(comment?.body).toContain(`${name}: `);
+      expect(comment?.body).not.toContain('aws_instance');
+      expect(result.summary).toContain('failed while checking the inputs');
+      const check = bench.github.listCheckRuns(sha).at(-1);
+      expect(check).toMatchObject({ name: 'PostgreSQL plan: postgres', conclusion: 'failure' });
+      const issue = bench.github.listIssues().find((one) => one.number === number);
+      expect(issue?.labels).toEqual([]);
+    },
+  );
 
   test('is warned about a major version past its end of life', async () => {
     const opened = bench.github.openPullRequest({ branch: 'old', title: 'Stay on 14' });
@@ -222,7 +225,7 @@ describe('a pull request', () => {
     expect(bench.github.listComments(numberOf(opened))[0]?.body).toContain(message);
   });
 
-  test('a merge queue plans and comments nowhere', async () => {
+  test('in a merge queue is planned, but gets no comment', async () => {
     const opened = bench.github.openPullRequest({ branch: 'queued', title: 'Queued' });
     const result = await bench.run(bench.github.mergeGroup(numberOf(opened)), {}, withAws);
     expect(result.conclusion).toBe('success');
@@ -231,7 +234,7 @@ describe('a pull request', () => {
   });
 });
 
-test('plan and apply run alone through repository_dispatch and leave their results as JSON', async () => {
+test('plan and apply run alone through repository_dispatch and return their results as JSON', async () => {
   const options = { ...withAws, workDirectory: join(folder, 'job') };
   const inputs = { 'instance-type': 't3.small', 'replica-count': '1' };
   const dispatch = (type: string) => bench.run(bench.github.dispatch(type), inputs, options);

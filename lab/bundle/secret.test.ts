@@ -15,7 +15,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A program that is taken for Terraform and fails at whatever it is to do, with these words. */
+/** A program that runs as Terraform and fails every command with this message. */
 function createFailingTerraform(name: string, words: string): string {
   const path = join(folder, name);
   writeFileSync(`${path}.txt`, words);
@@ -27,7 +27,7 @@ function createFailingTerraform(name: string, words: string): string {
   return path;
 }
 
-/** All that a run made people see outside its log. */
+/** Everything that a run published outside its log. */
 async function readPublished(branch: string, inputs: Readonly<Record<string, string>>) {
   const opened = bench.github.openPullRequest({ branch, title: branch });
   const { number } = (opened.payload as { pull_request: { number: number } }).pull_request;
@@ -47,7 +47,7 @@ const decode = (markdown: string): string =>
     .replaceAll('&lt;', '<')
     .replaceAll('&amp;', '&');
 
-describe('a password in what Terraform says', () => {
+describe('a password in the output of Terraform', () => {
   test.each(['p@ss_w0rd#1-of-2', '*<b>|`~[x](y)&amp;_', 'https://www.gh-1.example'])(
     '%s is hidden in the comment and the summary',
     async (password) => {
@@ -68,7 +68,7 @@ describe('a password in what Terraform says', () => {
   );
 });
 
-test('a job without AWS credentials is told how to get some', async () => {
+test('a job without AWS credentials says how to get some', async () => {
   const program = createFailingTerraform(
     'locked-out',
     'Error: No valid credential sources found\n\nError: failed to refresh cached credentials, no EC2 IMDS role found',

@@ -8,8 +8,8 @@ import type { JobOptions, JobResult } from '../runner/job.ts';
 import { reachAws } from '../tools/wrap-program.ts';
 import { type Bench, listErrors, openBench } from './bench.ts';
 
-// A job's surroundings are the checkout, the user's home and the runner's variables. A pull request writes the first;
-// none of them is the step's inputs.
+// A job's environment is the checkout, the user's home and the runner's variables. A pull request writes the first;
+// none of them is an input of the step.
 
 let bench: Bench;
 let aws: Aws;
@@ -37,7 +37,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** The marker of a program that ran although it must not. */
+/** The file that a program creates if it runs although it must not. */
 const marker = () => join(folder, 'ran');
 
 function plant(root: string, files: Readonly<Record<string, string>>): void {
@@ -50,15 +50,15 @@ function plant(root: string, files: Readonly<Record<string, string>>): void {
 const run = (more: Partial<JobOptions> = {}): Promise<JobResult> =>
   bench.run(event, {}, { ...options, ...more });
 
-/** Asserts that the plan is that of the inputs: nothing to do for the three nodes that exist. */
+/** Asserts that the plan follows the inputs: nothing to do for the three existing nodes. */
 function expectUntouched(result: JobResult): void {
   expect(listErrors(result)).toEqual([]);
   expect(result.outputs).toMatchObject({ 'has-changes': 'false', 'to-destroy': '0' });
   expect(existsSync(marker())).toBe(false);
 }
 
-describe('nothing but the inputs steers a plan', () => {
-  test('not what is committed where the action keeps its files', async () => {
+describe('a plan is not influenced by', () => {
+  test('files committed where the action keeps its files', async () => {
     const touch = `{{ lookup('pipe', 'touch ${marker()}') }}`;
     const variables = `ansible_ssh_executable: "${touch}"\nansible_user: "${touch}"\n`;
     const checkout = join(folder, 'work dir', 'database', 'database');
@@ -76,13 +76,13 @@ describe('nothing but the inputs steers a plan', () => {
     const result = await run();
     expectUntouched(result);
     expect(Object.keys(result.files).filter((name) => /planted/.test(name))).toEqual([]);
-    // The look was made, and ended where there is no machine.
+    // The observation ran, and failed because there is no machine.
     expect(result.log).toContain('node-1');
   }, 120_000);
 
-  test('not what is committed where the action starts', async () => {
+  test('files committed where the action starts', async () => {
     plant(join(folder, 'work dir', 'database', 'database'), {
-      // Ansible starts this program also when it is only asked for its version.
+      // Ansible also starts this program when it is only asked for its version.
       'ansible.cfg': '[defaults]\ncowpath = ./planted.sh\n',
       'planted.sh': `#!/bin/sh\ntouch ${marker()}\n`,
       '.terraform.lock.hcl': 'no lock',
@@ -92,7 +92,7 @@ describe('nothing but the inputs steers a plan', () => {
     expectUntouched(await run());
   }, 120_000);
 
-  test('not what the home holds', async () => {
+  test('files in the home directory', async () => {
     const home = join(folder, 'home');
     const touch = `open('${marker()}', 'w').close()`;
     plant(home, {
@@ -108,7 +108,7 @@ describe('nothing but the inputs steers a plan', () => {
     expectUntouched(await run({ home }));
   }, 120_000);
 
-  test('not the runner’s variables', async () => {
+  test('the runner’s variables', async () => {
     const env = {
       TF_WORKSPACE: 'other',
       TF_CLI_ARGS: '-json',

@@ -13,7 +13,7 @@ export interface ProviderMirror {
   release(version: string, options?: { bytes?: string }): void;
   /** Withdraws a version. */
   withdraw(version: string): void;
-  /** Calls to the version's program since the last request, e.g. `ApplyResourceChange aws_vpc`. */
+  /** Returns and clears the log of calls to the version's program, e.g. `ApplyResourceChange aws_vpc`. */
   takeCalls(version: string): string[];
 }
 
