@@ -9,7 +9,7 @@ import { Workspace } from '../aws/workspace.ts';
 import { runAsRoot } from '../images/docker.ts';
 import { ensureImages } from '../images/images.ts';
 
-// A world of its own, on networks that no other test's world has.
+// Its own world, on networks that no other test's world uses.
 const WORLD = 'aws-test';
 const PREFIX = '10.96';
 const run = promisify(execFile);
@@ -109,7 +109,7 @@ function find(name: string) {
   return { ...found, publicIp: found.publicIp };
 }
 
-/** Runs a command on a machine over SSH, from the computer that the lab runs on. */
+/** Runs a command on a machine over SSH, from the computer that runs the lab. */
 async function ssh(name: string, command: string, seconds = 5): Promise<string> {
   const options = [
     '-i',
@@ -131,7 +131,7 @@ async function ssh(name: string, command: string, seconds = 5): Promise<string> 
   return (await run('ssh', [...options, ...where, command])).stdout.trim();
 }
 
-/** Waits until the machine has booted and takes logins. */
+/** Waits until the machine has booted and accepts logins. */
 async function waitForBoot(name: string): Promise<void> {
   const deadline = Date.now() + 120_000;
   for (;;) {
@@ -182,7 +182,7 @@ describe('machines', () => {
     expect(await workspace.plan()).toEqual([]);
   });
 
-  test('know who they are', async () => {
+  test('know their identity', async () => {
     const { privateIp } = find('node-1');
     expect(await ssh('node-1', 'hostname')).toBe(`ip-${privateIp.replaceAll('.', '-')}`);
     expect(await ssh('node-1', 'sudo docker info --format "{{.Driver}}"')).toBe('overlay2');
@@ -193,18 +193,18 @@ describe('security groups', () => {
   const reach = (port: number, address: string) =>
     `timeout 3 bash -c 'exec 3<>/dev/tcp/${address}/${port}' 2>/dev/null && echo open || echo closed`;
 
-  test('open a port to the group and to nobody else', async () => {
+  test('open a port only to the group', async () => {
     const { privateIp, publicIp } = find('node-2');
     await ssh('node-2', 'nohup python3 -m http.server 5432 >/dev/null 2>&1 & sleep 1');
     expect(await ssh('node-1', reach(5432, privateIp))).toBe('open');
     expect(await ssh('node-1', reach(22, privateIp))).toBe('closed');
-    // Through its public address a member is a stranger.
+    // Connections to its public address do not count as from a member.
     expect(await ssh('node-1', reach(5432, publicIp))).toBe('closed');
     const { stdout } = await run('bash', ['-c', reach(5432, publicIp)]);
     expect(stdout.trim()).toBe('closed');
   });
 
-  test('a rule removed by hand closes the port, shows in the plan and comes back', async () => {
+  test('close a port when a rule is removed by hand; the plan shows it, and an apply restores it', async () => {
     await aws.edit(({ rules }) => {
       for (const rule of Object.values(rules)) if (rule.from === 22) delete rules[rule.id];
     });
@@ -216,7 +216,7 @@ describe('security groups', () => {
     expect(await ssh('node-1', 'echo in')).toBe('in');
   });
 
-  test('without a route to the internet gateway a public address is dead', async () => {
+  test('do not matter without a route to the internet gateway: the public address is unreachable', async () => {
     const routes = Object.values(aws.tables.routeTables).flatMap((table) => table.routes);
     await aws.edit(({ routeTables }) => {
       for (const table of Object.values(routeTables)) table.routes = [];
@@ -235,7 +235,7 @@ describe('security groups', () => {
 describe('volumes', () => {
   const disk = '$(readlink -f /dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol*)';
 
-  test('carry a file system through a reboot, mounted by its UUID', async () => {
+  test('keep a file system across a reboot, mounted by its UUID', async () => {
     await ssh('node-1', `sudo mkfs.ext4 -q ${disk} && sudo mkdir /data`);
     await ssh(
       'node-1',
@@ -250,12 +250,12 @@ describe('volumes', () => {
     expect(await ssh('node-1', 'cat /data/file')).toBe('kept');
   });
 
-  test('a machine sees its own devices only', async () => {
+  test('are visible only to their own machine', async () => {
     await ssh('node-2', 'sudo mknod /tmp/loop0 b 7 0');
     await expect(ssh('node-2', 'sudo head -c1 /tmp/loop0')).rejects.toThrow(/not permitted/);
   });
 
-  test('a mounted volume stays busy', async () => {
+  test('stay busy while mounted', async () => {
     const { code, output } = await workspace.run(
       'destroy',
       '-auto-approve',
@@ -269,8 +269,8 @@ describe('volumes', () => {
     expect(await ssh('node-1', 'cat /data/file')).toBe('kept');
   });
 
-  test('a machine that reboots itself comes back, its ports closed as before', async () => {
-    // The connection dies with the machine.
+  test('are mounted again after the machine reboots itself, with its ports still closed', async () => {
+    // The connection ends with the machine.
     await ssh('node-1', 'sudo systemctl reboot').catch(() => {});
     await new Promise((resolve) => setTimeout(resolve, 5000));
     await waitForBoot('node-1');
@@ -315,8 +315,8 @@ describe('volumes', () => {
   });
 });
 
-describe('another instance type', () => {
-  test('stops and starts the machine, which comes back at another public address', async () => {
+describe('a change of the instance type', () => {
+  test('stops and starts the machine, which gets a different public address', async () => {
     const before = find('node-2');
     workspace.write(
       configuration(readFileSync(`${key}.pub`, 'utf8')).replaceAll('t3.small', 't3.medium'),
@@ -330,7 +330,7 @@ describe('another instance type', () => {
   });
 });
 
-test('machines that died with the computer boot again with the next process', async () => {
+test('machines that stopped with the computer boot again with the next process', async () => {
   await aws.stop();
   await run('docker', ['kill', ...aws.listInstances().map(({ container }) => container)]);
   const { host } = await ensureImages({ only: ['host'] });
@@ -340,7 +340,7 @@ test('machines that died with the computer boot again with the next process', as
   expect(await ssh('node-1', 'ls /dev/disk/by-id')).toMatch(/^nvme-Amazon_Elastic_Block_Store_vol/);
 });
 
-test('a destroy leaves nothing, and the world goes without a trace', async () => {
+test('a destroy removes every resource, and the world is removed completely', async () => {
   await workspace.demand('destroy', '-auto-approve', '-no-color');
   expect(aws.listInstances()).toEqual([]);
   await aws.destroyEverything();

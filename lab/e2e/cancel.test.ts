@@ -20,10 +20,10 @@ afterAll(async () => {
 
 test.each([
   ['stops when asked to', ''],
-  // As one that Python lost at a bad moment.
+  // As after Python lost it at an unfavourable moment.
   ['does not hear the interrupt', "trap '' INT"],
 ])(
-  'a job cancelled while it configures leaves no process and no half-said comment, where Ansible %s',
+  'a job cancelled while it configures leaves no process and no incomplete comment, if Ansible %s',
   async (_, before) => {
     const controller = new AbortController();
     const { result, number } = await deploy(world, `cancelled-${Date.now()}`, INPUTS, {
@@ -31,7 +31,7 @@ test.each([
       path: wrapProgram({ folder, program: 'ansible-playbook', before, path: world.path }),
       signal: controller.signal,
       onLine: (line) => {
-        // The first sign of work on a host; where exactly it stops differs from run to run.
+        // The first sign of work on a host; where exactly it stops differs between runs.
         if (/node-\d.*(prepare|initialise|clone)/i.test(line)) controller.abort();
       },
     });

@@ -35,7 +35,7 @@ function connect(command: string): Promise<string> {
   return runCommand('ssh', [...options, ...identity, `admin@${address}`, command]);
 }
 
-/** Repeats until it succeeds, at most 30 s; throws the last error then. */
+/** Repeats until it succeeds, at most 30 s; then throws the last error. */
 async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
   const deadline = Date.now() + 30_000;
   for (;;) {
@@ -106,8 +106,8 @@ afterAll(async () => {
   }
 });
 
-describe('the host', () => {
-  test('boots, with cloud-init done and ssh for the given key', async () => {
+describe('the host image', () => {
+  test('boots, with cloud-init finished and ssh for the configured key', async () => {
     expect(await eventually(() => connect('cloud-init status --wait'))).toMatch(
       /^\.*\n?status: done$/,
     );
@@ -115,7 +115,7 @@ describe('the host', () => {
     expect(await connect('sudo id --user')).toBe('0');
   });
 
-  test('pulls through the mirror, by tag and by digest, and runs what it pulled', async () => {
+  test('pulls through the mirror, by tag and by digest, and runs the image', async () => {
     await connect('sudo docker pull --quiet postgres:17');
     const digest = registry.digests['17'];
     expect(await connect(`sudo docker pull --quiet postgres@${digest}`)).toContain(digest);
@@ -124,7 +124,7 @@ describe('the host', () => {
     await eventually(() => connect('sudo docker exec pg pg_isready -h 127.0.0.1'));
   });
 
-  test('undoes a mount that comes before the link by UUID, as systemd may', async () => {
+  test('undoes a mount made before the link by UUID exists, as systemd may', async () => {
     await runOnHost(`touch /run/lab-udev-hold && mkfs.ext4 -q ${device}`);
     const uuid = await runOnHost(`blkid -p -o value -s UUID ${device}`);
     await runOnHost(
@@ -137,7 +137,7 @@ describe('the host', () => {
     await runOnHost(`umount ${mountPoint}`);
   });
 
-  test('keeps volume, mount, docker and containers over a reboot, but not the device name', async () => {
+  test('keeps volume, mount, docker and containers across a reboot, but not the device name', async () => {
     await runOnHost(
       `printf '[Unit]\\nRequiresMountsFor=${mountPoint}\\n' > /etc/systemd/system/docker.service.d/data.conf`,
     );
@@ -157,7 +157,7 @@ describe('the host', () => {
     await eventually(() => connect('sudo docker exec pg pg_isready -h 127.0.0.1'));
   });
 
-  test('says what it cannot do', async () => {
+  test('lists its limits', async () => {
     const limits = JSON.parse(await connect('cat /etc/postgres-cluster/host-limits.json'));
     expect(limits).toEqual({ oom_score_adj: false, ulimits: false });
   });
@@ -212,7 +212,7 @@ describe.each(postgresTags)('the image postgres:%s', (tag) => {
     );
   });
 
-  test('initialises once from a password file, and then uses what is there', async () => {
+  test('initialises once from a password file, and later uses the existing data', async () => {
     const secret = randomBytes(8).toString('hex');
     const secretFile = join(folder, `secret-${tag}`);
     writeFileSync(secretFile, `${secret}\n`);
@@ -230,7 +230,7 @@ describe.each(postgresTags)('the image postgres:%s', (tag) => {
     const ask = (password: string) =>
       runDocker([
         ...['exec', '-e', `PGPASSWORD=${password}`, name, 'bash', '-c'],
-        // By the container's own address: initdb trusts the loopback interface.
+        // Through the container's own address: initdb trusts the loopback interface.
         `psql -h $(hostname -i) -U boss -d app -tAc "select current_setting('max_connections'), datcollate from pg_database where datname = 'app'"`,
       ]);
     expect(await eventually(() => ask(secret))).toBe('33|en_US.utf8');
@@ -269,7 +269,7 @@ describe('the entrypoint', () => {
       "POSTGRES_INITDB_ARGS=--encoding='UTF8' -k",
     ];
     const lines: string[] = [];
-    // The error in the last file ends the container, so there is no server to wait for.
+    // The error in the last file ends the container, so no server will start.
     const failed = runOnce(
       [...environment, '-v', `${scripts}:/docker-entrypoint-initdb.d:ro`],
       tagImage('postgres-17'),
@@ -281,7 +281,7 @@ describe('the entrypoint', () => {
     );
   });
 
-  test('refuses a volume where 18 would not use it', async () => {
+  test('refuses a volume at a path that 18 would not use', async () => {
     const flags = ['-e', 'POSTGRES_PASSWORD=x', '--tmpfs', '/var/lib/postgresql/data'];
     await expect(runOnce(flags, tagImage('postgres-18'))).rejects.toThrow(
       /mounted on \/var\/lib\/postgresql\/data/,
@@ -289,14 +289,14 @@ describe('the entrypoint', () => {
   });
 });
 
-describe('the state', () => {
+describe('the Terraform state', () => {
   const module = join(folder, 'module');
   const terraform = (...args: string[]) => {
     const env = Object.entries(state.env).map(([key, value]) => `${key}=${value}`);
     return runCommand('env', [...env, 'terraform', `-chdir=${module}`, ...args]);
   };
 
-  test('is kept in S3 and locked while an apply runs', async () => {
+  test('is stored in S3 and locked while an apply runs', async () => {
     const slow = { provisioner: [{ 'local-exec': { command: 'sleep 3' } }] };
     const backend = { s3: { ...state.backendConfig, key: 'test.tfstate' } };
     const main = { terraform: { backend }, resource: { terraform_data: { slow } } };

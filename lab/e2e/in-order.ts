@@ -1,7 +1,7 @@
 import { afterEach, beforeEach } from 'vitest';
 
-// The tests of a file live through one world, one after the other. What a failed one leaves half-done is not what
-// the next one begins with: it would fail for no reason of its own and bury the first, which is the one to read.
+// The tests of a file share one world, one after the other. After a failed test the next one would start from an
+// incomplete state, fail for no reason of its own and hide the first failure, which is the relevant one.
 
 let failed: string | undefined;
 

@@ -3,15 +3,15 @@ import { createServer } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { ALL_LANES, type Lane } from './lanes.ts';
 
-/** The lane of this test file, which no other process has until this one ends. */
+/** The lane of this test file; no other process has it until this one ends. */
 export const LANE: Lane = await takeLane();
 
 /**
- * Takes the first lane that is free, or waits for one.
+ * Takes the first free lane, or waits for one.
  *
- * A lane is held by listening on a socket in the kernel's own namespace (unix(7), abstract sockets): one process
- * can, and however it ends, the lane is free again. Vitest's number of the worker would be simpler, but it gives
- * the same one to two workers at the seam between two groups of projects (seen with 4.1).
+ * A process holds a lane by listening on a socket in the kernel's namespace (unix(7), abstract sockets): only one
+ * can, and the lane is free again however the process ends. Vitest's worker number would be simpler, but it
+ * is the same for two workers at the border between two groups of projects (seen with 4.1).
  */
 async function takeLane(): Promise<Lane> {
   for (;;) {

@@ -1,19 +1,19 @@
-/** How many test files run at a time. Most of the time each waits: for a server to start, for a change to settle. */
+/** How many test files run in parallel. Most of the time each waits: for a server to start, for a change to settle. */
 export const LANES = 2;
 
-/** A world's name and addresses, which the test files of one lane use one after the other and no other lane does. */
+/** A world's name and addresses; the test files of one lane use them one after the other, other lanes never. */
 export interface Lane {
   readonly world: string;
-  /** First two bytes of the network that public addresses come from. */
+  /** First two bytes of the network of public addresses. */
   readonly prefix: string;
-  /** The network of the VPC that the templates make; null leaves it at their default. */
+  /** The network of the templates' VPC; null leaves it at their default. */
   readonly vpcCidr: string | null;
 }
 
-/** `LAB_LANE=3`: this run has one lane, the third, so that checkouts beside each other can each have their own. */
+/** `LAB_LANE=3`: this run uses only the third lane, so that several checkouts can run at once. */
 const ONLY = process.env.LAB_LANE;
 
-/** The lanes, the first with the addresses that worlds have unless told otherwise. */
+/** The lanes; the first one has the default addresses of worlds. */
 export const ALL_LANES: readonly Lane[] =
   ONLY === undefined
     ? Array.from({ length: LANES }, (_, index) => createLane(index))

@@ -5,7 +5,7 @@ import { closeStage, openStage, readProof, readServers, requireSuccess } from '.
 
 let world: World;
 beforeAll(async () => {
-  // As the public machine image is: without Docker.
+  // Like the public machine image: without Docker.
   world = await openStage({ plainHosts: true });
 });
 afterAll(() => closeStage(world));
@@ -45,7 +45,7 @@ test('the four operations work alone through repository_dispatch, on hosts witho
   }
 });
 
-test('configure says what is missing when it asks for more nodes than there are', async () => {
+test('configure says what is missing if more nodes are requested than exist', async () => {
   const body = { replica_count: 5, region: 'us-east-1' };
   const result = await world.run(world.github.dispatch('apply_ansible_configuration', body));
   expect(result.conclusion).toBe('failure');

@@ -41,7 +41,7 @@ function describeRun(options: Partial<DriveOptions> & { image?: string } = {}): 
       leaving: [],
       instanceType: null,
       memoryMib: null,
-      // Restarts in its place, so that a test knows who is.
+      // Restarts in place, so that the primary stays the same.
       primary: 'node-1',
       synchronousReplicas: 0,
       image,
@@ -57,7 +57,7 @@ function describeRun(options: Partial<DriveOptions> & { image?: string } = {}): 
   };
 }
 
-/** Brings the cluster about and requires a whole proof. */
+/** Configures the cluster and requires a complete proof. */
 async function converge(options: DriveOptions = describeRun()) {
   const { steps, done, observed } = await configure(options);
   requireProof(done);
@@ -84,20 +84,20 @@ const query = (node: string, sql: string): Promise<string> =>
 const readStarts = (): Promise<string[]> =>
   Promise.all(hosts.nodes.map(({ name }) => query(name, 'SELECT pg_postmaster_start_time()')));
 
-/** Waits until a shell condition holds on a node, polling quickly enough to hit the middle of a step. */
+/** Waits until a shell condition holds on a node; polls fast enough to hit the middle of a step. */
 async function waitOnNode(node: string, condition: string): Promise<void> {
   await hosts.run(node, `timeout 60 bash -c 'until ${condition}; do sleep 0.02; done'`);
 }
 
-/** Does something to a run in its middle; gives the run's end. */
+/** Does something in the middle of a run; returns the run's end. */
 async function during<T>(run: Promise<T>, disturb: () => Promise<void>): Promise<T> {
-  // Both are awaited from the start: a run that fails early ends the test with its own words.
+  // Both are awaited from the start: a run that fails early ends the test with its own error.
   const [end] = await Promise.all([run, disturb()]);
   return end;
 }
 
 describe('a new cluster', () => {
-  test('goes on after the primary crashed during its initialisation', async () => {
+  test('is completed after the primary crashed during its initialisation', async () => {
     const cut = await during(configure(describeRun()), async () => {
       await waitOnNode('node-1', `[ -d ${root}/data.partial ]`);
       await hosts.reboot('node-1');
@@ -109,7 +109,7 @@ describe('a new cluster', () => {
     expect(observed.observations[0]?.data).not.toBe('complete');
   });
 
-  test('is left alone by the next run', async () => {
+  test('is not changed by the next run', async () => {
     const before = await readStarts();
     const { steps, done } = await converge();
     expect(steps).toEqual([]);
@@ -118,7 +118,7 @@ describe('a new cluster', () => {
     expect(await readStarts()).toEqual(before);
   });
 
-  test('keeps its passwords out of sight', async () => {
+  test('does not expose its passwords', async () => {
     const secrets = Object.values(passwords);
     for (const { name } of hosts.nodes) {
       const seen = await hosts.run(
@@ -131,14 +131,14 @@ describe('a new cluster', () => {
     }
   });
 
-  test('has nothing but the data volume written to, and no volume of Docker', async () => {
+  test('writes only to the data volume, and uses no volume of Docker', async () => {
     expect(await hosts.run('node-2', 'docker volume ls --quiet')).toBe('');
     expect(await hosts.run('node-2', `findmnt --noheadings --output FSTYPE ${root}`)).toBe('ext4');
   });
 });
 
-describe('a reboot', () => {
-  test('brings everything back without a run, whatever the devices are called now', async () => {
+describe('a reboot of a node', () => {
+  test('restores everything without a run, whatever the devices are called then', async () => {
     for (const node of ['node-2', 'node-1']) await hosts.reboot(node);
     for (const node of ['node-2', 'node-1']) {
       await waitOnNode(node, 'docker exec postgres-orders pg_isready -qh 127.0.0.1');
@@ -158,7 +158,7 @@ describe('a reboot', () => {
   });
 });
 
-describe('a change', () => {
+describe('a change of the cluster', () => {
   test('raises replicas first and lowers the primary first', async () => {
     settings = { ...settings, max_connections: '160', work_mem: '8MB' };
     const raised = await converge();
@@ -182,28 +182,31 @@ describe('a change', () => {
     ['restart', 'that is nonsense', { max_connections: '1 hundred' }, 'does not accept'],
     ['restart', 'that takes more memory than there is', { shared_buffers: '900GB' }, 'the old one'],
     ['reload', 'that is nonsense', { work_mem: 'much' }, 'does not accept'],
-  ])('by a %s %s is refused before, and on the node as well', async (kind, _, wrong, message) => {
-    const options = describeRun();
-    const desired = { ...options.desired, settings: { ...settings, ...wrong } };
-    await expect(configure({ ...options, desired })).rejects.toThrow(
-      /refused: .*(settings|shared_buffers)/,
-    );
+  ])(
+    'by a %s %s is refused before the run, and also on the node',
+    async (kind, _, wrong, message) => {
+      const options = describeRun();
+      const desired = { ...options.desired, settings: { ...settings, ...wrong } };
+      await expect(configure({ ...options, desired })).rejects.toThrow(
+        /refused: .*(settings|shared_buffers)/,
+      );
 
-    const step: Step = {
-      kind,
-      nodes: ['node-2'],
-      primary: 'node-1',
-      settings: mergeSettings(desired.settings),
-    };
-    const run = await runPlaybook(options, 'site.yml', { primary: 'node-1', steps: [step] });
-    expect(run.exitCode).not.toBe(0);
-    expect(run.failures[0]?.message).toContain(message);
-    expect(run.failures[0]?.log).not.toBe('');
-    await converge();
-    expect(await query('node-2', 'SHOW max_connections; SHOW work_mem')).toBe('110\n8MB');
-  });
+      const step: Step = {
+        kind,
+        nodes: ['node-2'],
+        primary: 'node-1',
+        settings: mergeSettings(desired.settings),
+      };
+      const run = await runPlaybook(options, 'site.yml', { primary: 'node-1', steps: [step] });
+      expect(run.exitCode).not.toBe(0);
+      expect(run.failures[0]?.message).toContain(message);
+      expect(run.failures[0]?.log).not.toBe('');
+      await converge();
+      expect(await query('node-2', 'SHOW max_connections; SHOW work_mem')).toBe('110\n8MB');
+    },
+  );
 
-  test('of the image goes node by node and ends with one digest everywhere', async () => {
+  test('of the image goes from node to node and ends with the same digest everywhere', async () => {
     const { done } = await converge(describeRun({ image: 'postgres:17-2' }));
     expect(done.changes.map(({ node }) => node)).toEqual(['node-2', 'node-3', 'node-1']);
     const digests = await Promise.all(
@@ -215,7 +218,7 @@ describe('a change', () => {
     await converge();
   });
 
-  test('to another major version is refused on the node as well, before anything stops', async () => {
+  test('to another major version is also refused on the node, before anything stops', async () => {
     const before = await readStarts();
     const run = await runPlaybook(describeRun({ image: 'postgres:15' }), 'site.yml', {
       primary: 'node-1',
@@ -231,14 +234,14 @@ describe('a change', () => {
     const { done, steps } = await converge();
     expect(steps).toEqual([]);
     expect(done.changes).toEqual([]);
-    // A replica that connects anew shows that its passfile is the new one.
+    // A replica that reconnects shows that its passfile is the new one.
     await query('node-1', 'SELECT pg_terminate_backend(pid) FROM pg_stat_replication');
     await converge();
   });
 });
 
-describe('Docker', () => {
-  test('that is restarted, or that crashes, leaves the server running', async () => {
+describe('Docker on a node', () => {
+  test('can restart or crash without stopping the server', async () => {
     const before = await readStarts();
     const ask = "docker inspect -f '{{.State.StartedAt}}' postgres-orders";
     const started = await hosts.run('node-1', ask);
@@ -253,7 +256,7 @@ describe('Docker', () => {
 });
 
 describe('a file system with an error', () => {
-  test('is seen, and repaired by a reboot', async () => {
+  test('is detected, and repaired by a reboot', async () => {
     const { observed } = await converge();
     expect(observed.observations.map(({ volume }) => volume.readOnly)).toEqual([
       false,
@@ -273,7 +276,7 @@ describe('a file system with an error', () => {
 });
 
 describe('a private registry', () => {
-  test('is logged in to for its own images, and the password stays nowhere', async () => {
+  test('is used with a login for its own images, and the password is not stored', async () => {
     const { username, password, image } = await startPrivateRegistry(LANE);
     const step: Step = {
       kind: 'check',
@@ -311,8 +314,8 @@ describe('a private registry', () => {
   });
 });
 
-describe('another node', () => {
-  test('is cloned after its machine crashed and its run was cancelled in the middle', async () => {
+describe('an additional node', () => {
+  test('is cloned after its machine crashed and its run was cancelled in between', async () => {
     await query(
       'node-1',
       'CREATE TABLE ballast AS SELECT n, repeat(md5(n::text), 8) FROM generate_series(1, 400000) n',
@@ -320,7 +323,7 @@ describe('another node', () => {
     const before = await readStarts();
     await hosts.add(4);
 
-    // Not by the file alone: what one copy may leave behind must not pass for the next one.
+    // Not only by the file: the remains of one copy must not count for the next one.
     const awaitCopy = () =>
       waitOnNode(
         'node-4',
@@ -345,7 +348,7 @@ describe('another node', () => {
     expect(await hosts.run('node-4', `ls -d ${root}/data*`)).toBe(`${root}/data`);
   });
 
-  test('whose volume holds something else is left as it is', async () => {
+  test('whose volume contains other data is not changed', async () => {
     await hosts.add(5);
     const device = '/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0123456789abcde5';
     await waitOnNode('node-5', `[ -e ${device} ]`);
@@ -356,14 +359,14 @@ describe('another node', () => {
       { message: expect.stringContaining('node-5 could not be prepared') },
     ]);
     expect(await hosts.run('node-5', `blkid -p -o value -s TYPE ${device}`)).toBe('swap');
-    // Without a signature it is still not blank: only zeros are.
+    // Even without a signature it is not blank: only zeros are.
     await hosts.run('node-5', `dd if=/dev/zero of=${device} bs=1M count=1 conv=fsync status=none`);
     await converge();
   });
 });
 
 describe('a host', () => {
-  test('that changed its key stops the run at once', async () => {
+  test('that changed its key stops the run immediately', async () => {
     await hosts.run('node-2', 'rm /etc/ssh/ssh_host_*; ssh-keygen -qA; systemctl restart ssh');
     // Connections of earlier runs persist.
     await hosts.run('node-2', "pkill -f '[s]shd: admin' || true");

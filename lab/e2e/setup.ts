@@ -2,7 +2,7 @@ import { ensureImages } from '../images/images.ts';
 import { destroyWorld } from '../world.ts';
 import { ALL_LANES } from './lanes.ts';
 
-/** Vitest's hook before the first end-to-end file: two lanes shall not build the same images. */
+/** Vitest's hook before the first end-to-end file: builds the images, so that two lanes do not build the same ones. */
 export async function setup(): Promise<void> {
   await ensureImages({ onProgress: (line) => console.log(line) });
 }

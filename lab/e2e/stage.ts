@@ -6,7 +6,7 @@ import type { JobOptions, JobResult } from '../runner/job.ts';
 import { emptyWorld, startWorld, type World, type WorldOptions } from '../world.ts';
 import { LANE } from './lane.ts';
 
-/** The label that lets nodes with data be destroyed, as `allow-destroy-label` has it by default. */
+/** The label that allows to destroy nodes with data: the default of `allow-destroy-label`. */
 export const ALLOW_DESTROY = 'allow-destroy';
 
 /** An empty world for one test file. */
@@ -22,7 +22,7 @@ export async function closeStage(world: World): Promise<void> {
   await emptyWorld(world.name);
 }
 
-/** Opens a pull request and gives its number beside the event. */
+/** Opens a pull request and returns its number with the event. */
 export function openPullRequest(world: World, branch: string) {
   const event = world.github.openPullRequest({ branch, title: `Change ${branch}` });
   const { number } = (event.payload as { pull_request: { number: number } }).pull_request;
@@ -30,8 +30,8 @@ export function openPullRequest(world: World, branch: string) {
 }
 
 /**
- * Opens and merges a pull request and deploys the push. Nobody reviews it, which would cost each test as long
- * again: that merges are held to what was reviewed has tests of its own.
+ * Opens and merges a pull request and deploys the push, without a review, which would double each test's
+ * duration. Other tests cover that merges apply only what was reviewed.
  */
 export async function deploy(
   world: World,
@@ -46,7 +46,7 @@ export async function deploy(
   return { result: await world.run(push, taken, options), number };
 }
 
-/** The log goes with the failure: nothing else says why. */
+/** Throws with the log unless the job succeeded: only the log says why. */
 export function requireSuccess(result: JobResult): JobResult {
   if (result.conclusion !== 'success') throw new Error(`${result.conclusion}\n${result.log}`);
   return result;
@@ -56,7 +56,7 @@ export function readProof(result: JobResult): NodeProof[] {
   return JSON.parse(result.outputs['cluster-status'] ?? '[]') as NodeProof[];
 }
 
-/** The primary and the replicas as clients reach them. */
+/** The primary and the replicas as clients connect to them. */
 export function readServers(
   world: World,
   result: JobResult,
@@ -69,12 +69,12 @@ export function readServers(
   };
 }
 
-/** When PostgreSQL was started, to see whether something restarted it. */
+/** When PostgreSQL was started, to detect restarts. */
 export async function readStarts(servers: readonly Server[]): Promise<string[]> {
   return Promise.all(servers.map((server) => query(server, 'SELECT pg_postmaster_start_time()')));
 }
 
-/** How many tasks changed something, as the action's log says of each time it configured; NaN if it never did. */
+/** The number of changed tasks, from the action's log of each configuration; NaN if it never configured. */
 export function readChanges(result: JobResult): number {
   const counts = [...result.log.matchAll(/(\d+) tasks? changed something/g)];
   if (counts.length === 0) return Number.NaN;

@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => closeStage(world));
 
-/** Installs the action somewhere else, as a runner does. */
+/** Copies the action to another folder, as a runner does. */
 function copyAction(to: string): string {
   for (const part of ['action.yml', 'dist', 'templates', 'playbooks']) {
     cpSync(join(import.meta.dirname, '../..', part), join(to, part), { recursive: true });
@@ -32,11 +32,11 @@ function copyAction(to: string): string {
   return to;
 }
 
-/** Each test goes on where the one before it ended, as a team's months with a cluster do. */
+/** Each test continues where the previous one ended, like a team's months with a cluster. */
 describe('the main job', () => {
   let deployed: JobResult;
 
-  test('a pull request gets a comment, a second push updates it, the merge makes the cluster', async () => {
+  test('a pull request gets a comment, a second push updates it, the merge creates the cluster', async () => {
     const { event, number } = openPullRequest(world, 'create');
     requireSuccess(await world.run(event, INPUTS));
     const [planned] = world.github.listComments(number);
@@ -65,7 +65,7 @@ describe('the main job', () => {
     expect(new Set(proof.map(({ systemIdentifier }) => systemIdentifier)).size).toBe(1);
   });
 
-  test('a row written on the primary is read on every replica, which refuse writes', async () => {
+  test('a row written on the primary is readable on every replica, and replicas refuse writes', async () => {
     const { primary, replicas } = readServers(world, deployed);
     expect(replicas).toHaveLength(2);
     await writeRow(primary, 'first');
@@ -78,7 +78,7 @@ describe('the main job', () => {
     expect(await query(primary, 'SHOW synchronous_standby_names')).toBe('');
   });
 
-  test('nobody gets in without a password, and replication not at all from elsewhere', async () => {
+  test('connections need a password, and replication from elsewhere is refused', async () => {
     const { primary } = readServers(world, deployed);
     await expect(query({ ...primary, password: 'wrong' }, 'SELECT 1')).rejects.toThrow(
       /password authentication failed/,
@@ -94,10 +94,10 @@ describe('the main job', () => {
     ).toBe('0');
   });
 
-  test('no key, password or plan is left on the runner, nor any process', () => {
+  test('no key, password, plan or process is left on the runner', () => {
     expect(deployed.leftovers).toEqual([]);
     expect(deployed.orphans).toEqual([]);
-    // The runner alone reads the commands that tell it what to mask.
+    // Only the runner reads the commands that tell it what to mask.
     const log = deployed.raw.replaceAll(/^::add-mask::.*$/gm, '');
     const said = [log, deployed.rawSummary, JSON.stringify(deployed.outputs)].join('\n');
     for (const secret of [
@@ -111,18 +111,18 @@ describe('the main job', () => {
     expect(deployed.files.inventory).not.toContain(world.secrets['postgres-password']);
   });
 
-  test('a second run changes nothing and restarts nothing, whatever the runner’s folders are called', async () => {
+  test('a second run changes nothing and restarts nothing, with unusual folder names on the runner', async () => {
     const { primary, replicas } = readServers(world, deployed);
     const before = await readStarts([primary, ...replicas]);
     const odd = join(world.folder, "it's #1 in $HOME, 100% {{ braces }}");
     const { result } = await deploy(world, 'again', INPUTS, {
       workDirectory: odd,
       actionDirectory: copyAction(join(odd, 'action')),
-      // One that was set up for another program, and is gone.
+      // A directory that was set for another program, and is gone.
       env: { ...world.env, TMPDIR: join(odd, 'missing') },
     });
     requireSuccess(result);
-    // The host keys of the first contact last.
+    // The host keys of the first contact are kept.
     const kept = '.postgres-cluster/postgres/known_hosts';
     const known = readFileSync(join(result.directories.workspace, kept), 'utf8');
     expect(known.trim().split('\n').length).toBeGreaterThanOrEqual(3);
@@ -131,7 +131,7 @@ describe('the main job', () => {
     expect(await readStarts([primary, ...replicas])).toEqual(before);
   });
 
-  test('a third replica is added and nothing else is touched', async () => {
+  test('a third replica is added and nothing else changes', async () => {
     const { primary, replicas } = readServers(world, deployed);
     const before = await readStarts([primary, ...replicas]);
     const machines = world.aws.listInstances().map(({ id }) => id);

@@ -33,7 +33,7 @@ test.each(['15', '18'])(
   },
 );
 
-test('a new major on old data is refused before anything stops', async () => {
+test('a new major version with old data is refused before anything stops', async () => {
   const inputs = { 'instance-type': 't2.small', 'replica-count': '0' };
   const { result } = await deploy(world, 'on-15', { ...inputs, 'image-tag': '15' });
   const { primary } = readServers(world, requireSuccess(result));

@@ -21,29 +21,29 @@ export type Inputs = Readonly<Record<string, string>>;
 
 /** The container of PostgreSQL on a node. */
 export const CONTAINER = 'postgres-postgres';
-/** Where the data volume is mounted on a node. */
+/** The mount point of the data volume on a node. */
 export const ROOT = '/var/lib/postgresql-cluster';
 
-/** What a change came to. */
+/** The result of a change. */
 export interface Change {
   readonly result: JobResult;
   readonly report: LoadReport;
   /** The node that was primary before and after. */
   readonly primary: { readonly before: string; readonly after: string };
-  /** Nodes whose server is not the same process any more. */
+  /** Nodes whose server process has been replaced. */
   readonly restarted: readonly string[];
 }
 
-/** How a change is made. */
+/** Options of a change. */
 export interface ChangeOptions {
-  /** Before the deploy, with the load running already. */
+  /** Runs before the deploy, with the load already running. */
   readonly before?: (load: Load) => Promise<void>;
-  /** Whether the same inputs are deployed once more, which must change nothing; by default now and then. */
+  /** Whether to deploy the same inputs once more, which must change nothing; by default for some changes. */
   readonly again?: boolean;
   readonly job?: Partial<JobOptions>;
 }
 
-/** A cluster in the lab that lives through one change after the other, each under load. */
+/** A cluster in the lab for a series of changes, each under load. */
 export class LiveCluster {
   readonly world: World;
   #changes = 0;
@@ -53,7 +53,7 @@ export class LiveCluster {
     this.world = world;
   }
 
-  /** An empty world, and the first deploy in it. */
+  /** Creates an empty world and makes the first deploy. */
   static async create(inputs: Inputs): Promise<LiveCluster> {
     const world = await openStage();
     try {
@@ -88,12 +88,12 @@ export class LiveCluster {
     return server;
   }
 
-  /** Asks one node. */
+  /** Queries one node. */
   ask(node: string, sql: string): Promise<string> {
     return query(this.server(node), sql);
   }
 
-  /** Asks every node. */
+  /** Queries every node. */
   async askAll(sql: string): Promise<Record<string, string>> {
     const answers = Object.keys(this.listServers()).map(
       async (node) => [node, await this.ask(node, sql)] as const,
@@ -101,7 +101,7 @@ export class LiveCluster {
     return Object.fromEntries(await Promise.all(answers));
   }
 
-  /** The node that is not in recovery; throws unless it is exactly one. Nodes that do not answer are none. */
+  /** Returns the node that is not in recovery; throws unless there is exactly one. Ignores nodes that do not answer. */
   async findPrimary(): Promise<string> {
     const asked = Object.keys(this.listServers()).map(async (node) => {
       const answer = await this.ask(node, 'SELECT pg_is_in_recovery()').catch(() => null);
@@ -117,7 +117,7 @@ export class LiveCluster {
     return Object.keys(this.listServers()).filter((node) => node !== primary);
   }
 
-  /** When each node's server was started; a node that does not answer is missing. */
+  /** When each node's server was started, without nodes that do not answer. */
   async readStarts(): Promise<Record<string, string>> {
     const asked = Object.keys(this.listServers()).map(async (node) => {
       const start = await this.ask(node, 'SELECT pg_postmaster_start_time()').catch(() => null);
@@ -138,22 +138,22 @@ export class LiveCluster {
   }
 
   /**
-   * Makes a host hang: neither SSH nor PostgreSQL answers. Docker pauses the machine alone, and its containers
-   * would go on; those are stopped by signal, as processes frozen by Docker inside a machine survive its end.
+   * Makes a host hang: neither SSH nor PostgreSQL answers. Docker pauses only the machine, and its containers
+   * would continue; they are stopped by signal, because processes frozen by Docker in a machine survive its end.
    */
   async freeze(node: string): Promise<void> {
-    // The postmaster first, so that the second list is the last one.
+    // Stops the postmaster first, so that the list of its children is final.
     for (const _ of ['postmaster', 'its children']) await this.#signal(node, 'STOP');
     await runDocker(['pause', this.instance(node).container]);
   }
 
-  /** Undoes it. */
+  /** Undoes `freeze`. */
   async thaw(node: string): Promise<void> {
     await runDocker(['unpause', this.instance(node).container]);
     await this.#signal(node, 'CONT');
   }
 
-  /** Lets its instance be one on sick hardware: an orderly stop does not come to its end. */
+  /** Gives the node's instance broken hardware: an orderly stop never ends. */
   async makeSick(node: string): Promise<void> {
     const { id } = this.instance(node);
     await this.world.aws.edit(({ instances }) => {
@@ -169,7 +169,7 @@ export class LiveCluster {
     await this.run(node, 'sh', '-c', script);
   }
 
-  /** Runs the failover as an API request or a person would. */
+  /** Runs the failover as requested through the API or by a person. */
   async failOver(
     inputs: Inputs,
     payload: Readonly<Record<string, string>> = {},
@@ -177,12 +177,12 @@ export class LiveCluster {
     return this.world.run(this.world.github.dispatch('failover', payload), inputs);
   }
 
-  /** The latest row of the load that a node shows. */
+  /** The latest row of the load on a node. */
   async readLatest(node: string): Promise<number> {
     return Number(await this.ask(node, `SELECT coalesce(max(counter), 0) FROM ${TABLE}`));
   }
 
-  /** Runs `work` with a load on all nodes, whichever there are from moment to moment. */
+  /** Runs `work` with a load on all nodes, including nodes added meanwhile. */
   async underLoad<Result>(
     work: (load: Load) => Promise<Result>,
   ): Promise<{ value: Result; load: Load; report: LoadReport }> {
@@ -202,8 +202,8 @@ export class LiveCluster {
   }
 
   /**
-   * Deploys new inputs under load. Afterwards: no acknowledged row is missing anywhere, nobody read anything
-   * wrong, no replay was paused, there was one primary at a time, and the same inputs change nothing.
+   * Deploys new inputs under load. Then checks: no acknowledged row is missing on any node, no read was
+   * wrong, no replay was paused, there was never more than one primary, and the same inputs change nothing.
    */
   async change(name: string, inputs: Inputs, options: ChangeOptions = {}): Promise<Change> {
     const before = await this.findPrimary();
@@ -212,7 +212,7 @@ export class LiveCluster {
       await options.before?.(running);
       const { result } = await deploy(this.world, this.#nameBranch(), inputs, options.job);
       requireSuccess(result);
-      // Each costs a whole deploy: the first of a file and every third stand for all.
+      // Each costs a whole deploy: the first one of a file and every third are a sample.
       const isDue = this.#made++ % 3 === 0;
       if (options.again ?? isDue) await this.requireQuiet(inputs);
       return result;
@@ -230,7 +230,7 @@ export class LiveCluster {
     };
   }
 
-  /** Deploys inputs that are refused with `reason`, under load; `review`: on the pull request as well. */
+  /** Deploys inputs that are refused with `reason`, under load; `review`: also on the pull request. */
   async refuse(
     name: string,
     inputs: Inputs,
@@ -244,7 +244,7 @@ export class LiveCluster {
     return report;
   }
 
-  /** Deploys inputs that are refused: for the reason, in the log and in the comment, with nothing touched. */
+  /** Deploys inputs that are refused: checks the reason in the log and in the comment, and that nothing changed. */
   async requireRefusal(
     inputs: Inputs,
     { reason, review = false }: { reason: RegExp | readonly RegExp[]; review?: boolean },
@@ -258,7 +258,7 @@ export class LiveCluster {
       const comment = this.world.github.listComments(number)[0]?.body ?? '';
       for (const one of reasons) {
         expect(messages).toMatch(one);
-        // Markdown is escaped in it.
+        // The comment escapes Markdown.
         expect(comment.replaceAll('\\', '')).toMatch(one);
       }
     };
@@ -272,7 +272,7 @@ export class LiveCluster {
     expect(await this.readStarts()).toEqual(starts);
   }
 
-  /** Deploys the inputs that are in force: nothing changes and nothing is restarted. */
+  /** Deploys the current inputs: nothing changes and nothing is restarted. */
   async requireQuiet(inputs: Inputs): Promise<void> {
     const starts = await this.readStarts();
     const { result } = await deploy(this.world, this.#nameBranch(), inputs);
@@ -282,7 +282,7 @@ export class LiveCluster {
     expect(await this.readStarts()).toEqual(starts);
   }
 
-  /** All of this must be empty after any change. */
+  /** The problems of a load, which must be empty after every change. */
   requireCalm(report: LoadReport): void {
     const { writerProblems, readerProblems, pausedReplays, splitBrains } = report;
     expect({ writerProblems, readerProblems, pausedReplays, splitBrains }).toEqual({
@@ -293,12 +293,12 @@ export class LiveCluster {
     });
   }
 
-  /** No acknowledged row is missing on any node that answers. */
+  /** Asserts that no acknowledged row is missing on any node that answers. */
   async requireRows(load: Load): Promise<void> {
     expect(await this.findMissing(load)).toEqual({});
   }
 
-  /** The acknowledged rows that nodes lack, by node; a node that lacks none is not named. */
+  /** The acknowledged rows that nodes lack, by node; without nodes that lack nothing. */
   async findMissing(load: Load): Promise<Record<string, number[]>> {
     const looked = Object.entries(this.listServers()).map(async ([node, server]) => {
       const missing = await load.findMissing(server).catch((error) => {
@@ -310,7 +310,7 @@ export class LiveCluster {
     return Object.fromEntries((await Promise.all(looked)).filter(([, rows]) => rows.length > 0));
   }
 
-  /** Role and state of every node, as the job's proof has them. */
+  /** Role and state of every node, as in the job's proof. */
   readRoles(result: JobResult): Record<string, string> {
     return Object.fromEntries(
       readProof(result).map(({ name, role, state }) => [
@@ -320,7 +320,7 @@ export class LiveCluster {
     );
   }
 
-  /** Prints how long writes paused. */
+  /** Prints the longest pause of writes. */
   tell(name: string, report: LoadReport): void {
     const { longestGapMs, gaps, acknowledged, unknown, reads, stallMs } = report;
     const others = gaps.map(({ ms }) => ms).sort((a, b) => b - a);

@@ -17,17 +17,17 @@ afterAll(() => cluster?.close());
 interface Failover {
   readonly result: JobResult;
   readonly report: LoadReport;
-  /** Before and after. */
+  /** The primary before and after. */
   readonly old: string;
   readonly promoted: string;
-  /** Acknowledged rows that did not survive. */
+  /** Acknowledged rows that were lost. */
   readonly lost: readonly number[];
 }
 
 /**
- * Breaks the primary under load and fails over. The replica that had received most must be the primary then, and
- * all that it had received be everywhere. Asynchronous replication may lose what never left the old primary,
- * and nothing else.
+ * Breaks the primary under load and fails over. Then the replica that had received most must be the primary, and
+ * all rows that it had received must be on every node. Asynchronous replication may lose rows that never left the
+ * old primary, and no others.
  */
 async function failOver(
   name: string,
@@ -40,7 +40,7 @@ async function failOver(
   const old = await cluster.findPrimary();
   const { value, load, report } = await cluster.underLoad(async (running) => {
     await breakPrimary(old);
-    // Whatever is on its way arrives.
+    // Waits for data in transit.
     await sleep(300);
     const survivor = await findMostAdvanced(old);
     const received = await cluster.readLatest(survivor);
@@ -58,14 +58,14 @@ async function failOver(
   return { result: value.result, report, old, promoted, lost };
 }
 
-/** Every node that answers lacks the rows that were lost, and no other. */
+/** Asserts that every node that answers lacks exactly the lost rows. */
 async function requireOnlyLost(load: Load, lost: readonly number[]): Promise<void> {
   for (const [node, missing] of Object.entries(await cluster.findMissing(load))) {
     expect([node, missing]).toEqual([node, lost]);
   }
 }
 
-/** Readers must have met nothing but the holes that the lost rows leave. */
+/** Asserts that the readers found only the gaps of the lost rows. */
 function requireCalmBut(report: LoadReport, lost: readonly number[]): void {
   const readerProblems = report.readerProblems.filter((problem) => {
     const holes = /but not ([\d, ]+)$/.exec(problem)?.[1]?.split(', ').map(Number);
@@ -74,7 +74,7 @@ function requireCalmBut(report: LoadReport, lost: readonly number[]): void {
   cluster.requireCalm({ ...report, readerProblems });
 }
 
-test('a primary that answers is not failed over: that is what a switchover is for', async () => {
+test('a failover is refused while the primary answers: use a switchover', async () => {
   const starts = await cluster.readStarts();
   const result = await cluster.failOver(INPUTS);
   expect(result.conclusion, result.log).toBe('failure');
@@ -83,13 +83,13 @@ test('a primary that answers is not failed over: that is what a switchover is fo
   expect(await cluster.readStarts()).toEqual(starts);
 });
 
-test('a primary whose container died: the replica that has most is promoted', async () => {
+test('if the container of the primary died, the replica that received most is promoted', async () => {
   const behind = 'node-2';
   const source = cluster.instance('node-1').privateIp;
   const rule = ['INPUT', '--source', source, '--jump', 'DROP'];
   const { old, promoted, lost } = await failOver('failover from a dead container', {
     async breakPrimary(primary) {
-      // node-2 hears no more of it, so node-3 knows more from now on.
+      // node-2 is cut off from it, so node-3 receives more from now on.
       await cluster.run(behind, 'iptables', '--insert', ...rule);
       await sleep(1_000);
       await cluster.run(primary, 'docker', 'kill', CONTAINER);
@@ -107,7 +107,7 @@ test('the next deploy brings the old primary back as a replica', async () => {
   expect(cluster.readRoles(result)['node-1']).toBe('replica streaming');
 });
 
-test('Never two primaries: one on sick hardware is stopped by force and promoted past, then replaced', async () => {
+test('Never two primaries: one on broken hardware is stopped by force and replaced after the promotion', async () => {
   const before = cluster.instance('node-3').id;
   const { promoted, result } = await failOver('failover from a host on sick hardware', {
     async breakPrimary(primary) {
@@ -115,7 +115,7 @@ test('Never two primaries: one on sick hardware is stopped by force and promoted
       await cluster.freeze(primary);
     },
   });
-  // Writes come back first: another instance takes its time.
+  // Writes resume first: another instance takes time.
   const steps = [
     'Stop the instance of node-3 by force',
     'Promote the replica',
@@ -124,14 +124,14 @@ test('Never two primaries: one on sick hardware is stopped by force and promoted
   const places = steps.map((step) => result.log.indexOf(step));
   expect(places, result.log).not.toContain(-1);
   expect(places).toEqual([...places].sort((a, b) => a - b));
-  // Nobody can wake up the old one any more, and the node is back.
+  // The old instance cannot be started any more, and the node is back.
   expect(cluster.instance('node-3').id).not.toBe(before);
   expect(Object.values(cluster.readRoles(result)).sort()).toEqual(ALL);
   const { primary } = await cluster.change('after the replacement', INPUTS);
   expect(primary.after).toBe(promoted);
 });
 
-test('a person who says that a node is down is believed only when EC2 says so too', async () => {
+test('a request that declares a node down is accepted only if EC2 confirms it', async () => {
   const old = await cluster.findPrimary();
   const { id } = cluster.instance(old);
   await failOver('failover from a primary that a person stopped', {
@@ -149,11 +149,11 @@ test('a person who says that a node is down is believed only when EC2 says so to
   expect(cluster.instance(old)).toMatchObject({ id, state: 'stopped' });
 });
 
-test('Never two primaries: an instance that EC2 starts again asks its peers before its PostgreSQL comes up', async () => {
+test('Never two primaries: an instance started again by EC2 asks its peers before its PostgreSQL starts', async () => {
   const promoted = await cluster.findPrimary();
   const old = cluster.world.aws.listInstances().find(({ state }) => state === 'stopped');
   const node = /node-\d+$/.exec(old?.name ?? '')?.[0] ?? 'none';
-  // The load's watch sees it if two nodes take writes at any moment.
+  // The load's sampler detects two nodes that accept writes at any moment.
   const { result, primary } = await cluster.change('after an instance came back', INPUTS, {
     async before() {
       await cluster.world.aws.startInstance(old?.id ?? '');
@@ -177,7 +177,7 @@ test('Never two primaries: an instance that EC2 starts again asks its peers befo
   expect(cluster.readRoles(result)[node]).toBe('replica streaming');
 });
 
-test('a primary that reboots asks its peers as well, and is the primary again at once', async () => {
+test('a primary that reboots asks its peers, too, and becomes the primary again immediately', async () => {
   const primary = await cluster.findPrimary();
   const { report } = await cluster.underLoad(async (running) => {
     await cluster.world.aws.reboot(cluster.instance(primary).id);
@@ -191,7 +191,7 @@ test('a primary that reboots asks its peers as well, and is the primary again at
   ).toContain("this node's data may come up as the primary's");
 });
 
-/** Of the replicas that answer, the one that received most; the lowest number where several did. */
+/** Of the replicas that answer, returns the one that received most; the lowest number in a tie. */
 async function findMostAdvanced(old: string): Promise<string> {
   const positions = Object.keys(cluster.listServers())
     .filter((node) => node !== old)

@@ -13,13 +13,13 @@ beforeAll(async () => {
 });
 afterAll(() => cluster?.close());
 
-/** The images that the nodes' containers run, by digest. */
+/** The digests of the images that the nodes' containers run. */
 async function readDigests(): Promise<string[]> {
   const images = await readFromContainers('{{.Config.Image}}');
   return images.map((image) => image.split('@')[1] ?? image);
 }
 
-/** What Docker says of each node's container. */
+/** Docker's description of each node's container. */
 async function readFromContainers(format: string): Promise<string[]> {
   const found = Object.keys(cluster.listServers()).map((node) =>
     cluster.run(node, 'docker', 'inspect', '--format', format, CONTAINER),
@@ -27,7 +27,7 @@ async function readFromContainers(format: string): Promise<string[]> {
   return (await Promise.all(found)).map((line) => line.trim());
 }
 
-test('another image of the same major rolls from node to node', async () => {
+test('another image of the same major version rolls from node to node', async () => {
   const { '17': old, '17-2': wanted } = cluster.world.registry.digests;
   expect(await readDigests()).toEqual([old, old]);
   const { restarted, report } = await cluster.change('17 → 17-2', NEW);
@@ -37,7 +37,7 @@ test('another image of the same major rolls from node to node', async () => {
   expect(report.longestGapMs).toBeLessThan(PAUSE_LIMIT_MS);
 });
 
-/** The container as versions before `--init` made it; postgres is process 1 in it. */
+/** The container as created by versions before `--init`; postgres is process 1 in it. */
 const EARLIER = `
 label=$(docker inspect --format '{{index .Config.Labels "postgres-cluster.image"}}' ${CONTAINER})
 image=$(docker inspect --format '{{.Config.Image}}' ${CONTAINER})
@@ -57,7 +57,7 @@ timeout 60 sh -c 'until docker exec ${CONTAINER} pg_isready --quiet --host=127.0
 
 const readInits = () => readFromContainers('{{.HostConfig.Init}} {{.State.Health}}');
 
-test('containers that an earlier version made are made anew, one at a time and the primary last', async () => {
+test('containers of an earlier version are recreated, one at a time and the primary last', async () => {
   const primary = await cluster.findPrimary();
   for (const node of [...(await cluster.listReplicas()), primary]) {
     await cluster.run(node, 'sh', '-euc', EARLIER);
@@ -70,9 +70,9 @@ test('containers that an earlier version made are made anew, one at a time and t
   expect(report.longestGapMs).toBeLessThan(PAUSE_LIMIT_MS);
 });
 
-test('an orphan that fails in the container is no crash of the server', async () => {
+test('a failing orphan process in the container does not count as a crash of the server', async () => {
   const primary = await cluster.findPrimary();
-  // The postmaster goes on through a crash; its children do not.
+  // The postmaster survives a crash; its children do not.
   const READ = `SELECT pg_postmaster_start_time() || ' ' || pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'`;
   const before = await cluster.ask(primary, READ);
   const { report } = await cluster.underLoad(async (load) => {
@@ -95,7 +95,7 @@ test('an orphan that fails in the container is no crash of the server', async ()
   expect(log).not.toMatch(/exited with exit code 2|because of crash/);
 });
 
-test('a tag that moved does not give a new node another image than the others have', async () => {
+test('a new node gets the image of the other nodes, even if the tag has moved', async () => {
   const before = await readDigests();
   const moved = await moveTag(cluster.world.registry, { tag: '17-2', to: '17' });
   expect(before).not.toContain(moved);
@@ -114,7 +114,7 @@ test('a tag that moved does not give a new node another image than the others ha
 
 const GROWN = { ...NEW, 'replica-count': '2' };
 
-test('a digest in the tag brings that image, whatever the tag stands for by now', async () => {
+test('a digest in the tag selects that image, wherever the tag points by then', async () => {
   const { '17': old = '' } = cluster.world.registry.digests;
   expect(await readDigests()).not.toContain(old);
   const { restarted, report } = await cluster.change('17-2 → 17 by digest', {
@@ -142,7 +142,7 @@ test('another C library is refused, on the pull request and on the merge', async
   );
 });
 
-test('another C library is refused before anything stops, where only the image itself tells', async () => {
+test('another C library that only the image itself reveals is refused before anything stops', async () => {
   await cluster.refuse(
     'glibc → musl, untold',
     { ...GROWN, 'image-tag': '17-relabelled' },

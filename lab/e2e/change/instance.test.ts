@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => cluster?.close());
 
-/** What machines did, as Docker saw it: `node-2 die`, `node-2 start`, … */
+/** The machines' events in Docker: `node-2 die`, `node-2 start`, … */
 async function listMachineEvents(since: number): Promise<string[]> {
   const nodes = new Map(NODES.map((node) => [cluster.instance(node).container, node]));
   const filters = [
@@ -37,7 +37,7 @@ async function listMachineEvents(since: number): Promise<string[]> {
 
 const listTypes = () => Object.values(cluster.world.aws.tables.instances).map(({ type }) => type);
 
-test('another instance type goes from node to node, replicas first, the primary last', async () => {
+test('a new instance type is applied node by node, replicas first, the primary last', async () => {
   const machines = NODES.map((node) => cluster.instance(node).id);
   const since = Date.now();
   const { primary, report, result } = await cluster.change('t3.small → t3.medium', {
@@ -45,14 +45,14 @@ test('another instance type goes from node to node, replicas first, the primary 
     'instance-type': 't3.medium',
   });
   const events = await listMachineEvents(since);
-  // Each stopped and started once; a stop is followed by the start of the same machine.
+  // Each is stopped and started once; a stop is followed by the start of the same machine.
   expect(events).toHaveLength(6);
   for (let index = 0; index < events.length; index += 2) {
     expect(events[index]).toMatch(/ die$/);
     expect(events[index + 1]).toBe(events[index]?.replace('die', 'start'));
   }
-  // That no two are down together stands in the order above: a machine that stopped has another address, so
-  // whoever knows the old one thinks it down for ever.
+  // The order above shows that no two are down together. The sampler cannot: a stopped machine gets another
+  // address, and at the old one it seems down forever.
   expect(events[4]).toBe(`${primary.before} die`);
   expect(report.longestGapMs).toBeLessThan(PAUSE_LIMIT_MS);
   expect(NODES.map((node) => cluster.instance(node).id)).toEqual(machines);
@@ -64,7 +64,7 @@ test('another instance type goes from node to node, replicas first, the primary 
   ]);
 });
 
-test('a type that EC2 has no capacity for stops one replica; pull requests and merges bring it back', async () => {
+test('a type without capacity in EC2 stops one replica; pull requests and merges bring it back', async () => {
   const { tables } = cluster.world.aws;
   const large = { ...INPUTS, 'instance-type': 't3.large' };
   const primary = await cluster.findPrimary();
@@ -81,7 +81,7 @@ test('a type that EC2 has no capacity for stops one replica; pull requests and m
   const others = Object.entries(starts).filter(([node]) => !stopped.includes(node));
   expect(await cluster.readStarts()).toEqual(Object.fromEntries(others));
 
-  // A pull request that restores the old type says what that does.
+  // A pull request that restores the old type shows its effect.
   const { event, number } = openPullRequest(cluster.world, 'back-to-medium');
   requireSuccess(await cluster.world.run(event, { ...INPUTS, 'instance-type': 't3.medium' }));
   expect(cluster.world.github.listComments(number)[0]?.body).toMatch(
@@ -105,7 +105,7 @@ test('a type that EC2 has no capacity for stops one replica; pull requests and m
   ]);
 });
 
-test('back again, with a primary that is asked for', async () => {
+test('the old instance type is restored, with a requested primary', async () => {
   const { primary } = await cluster.change('t3.large → t3.small', {
     ...INPUTS,
     primary: 'node-1',

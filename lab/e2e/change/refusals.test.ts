@@ -21,7 +21,7 @@ async function awaitReplica(): Promise<void> {
   throw new Error('node-2 does not answer after 10 s.');
 }
 
-describe('refused on the pull request and on the merge', () => {
+describe('a deploy is refused on the pull request and on the merge for', () => {
   test.each([
     ['another region', { region: 'us-west-2' }, /region/],
     ['another cluster name', { 'cluster-name': 'orders' }, /cluster-name/],
@@ -37,8 +37,8 @@ describe('refused on the pull request and on the merge', () => {
   });
 });
 
-describe('refused, and nothing touched', () => {
-  test('a replica that its next start would leave below the primary', async () => {
+describe('a deploy is refused and changes nothing for', () => {
+  test('a replica whose next start would lower a setting below the primary', async () => {
     await cluster.ask('node-2', 'ALTER SYSTEM SET max_connections = 50');
     await cluster.refuse('held by ALTER SYSTEM', INPUTS, {
       reason:
@@ -54,7 +54,7 @@ describe('refused, and nothing touched', () => {
       'node-2',
       ...['docker', 'inspect', '--format', '{{.Config.Image}}', CONTAINER],
     );
-    // It starts as a replica that finds no primary of its own.
+    // It starts as a replica that does not find its primary.
     await shell(
       `docker stop --time 60 ${CONTAINER}
       mv ${ROOT}/data ${ROOT}/kept

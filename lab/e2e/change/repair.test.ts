@@ -8,7 +8,7 @@ import { CONTAINER, LiveCluster, ROOT } from './cluster.ts';
 const INPUTS = {
   'instance-type': 't3.small',
   'replica-count': '2',
-  // Little enough to lose a slot in a test.
+  // Small enough for a test to lose a slot.
   settings: 'max_slot_wal_keep_size = 64MB\nwal_keep_size = 0',
 };
 
@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => cluster?.close());
 
-/** After each repair node-1 is the primary still, was not restarted, and has two replicas that stream. */
+/** Asserts that node-1 is still the primary, was not restarted, and has two streaming replicas. */
 async function repair(name: string, before?: () => Promise<void>): Promise<JobResult> {
   const { result, restarted } = await cluster.change(name, INPUTS, before ? { before } : {});
   expect(restarted).not.toContain('node-1');
@@ -32,7 +32,7 @@ async function repair(name: string, before?: () => Promise<void>): Promise<JobRe
 
 const shell = (node: string, script: string) => cluster.run(node, 'sh', '-euc', script);
 
-test('a container that was removed by hand is made again', async () => {
+test('a container that was removed by hand is created again', async () => {
   const result = await repair('a removed container', async () => {
     await cluster.run('node-2', 'docker', 'rm', '--force', CONTAINER);
   });
@@ -50,7 +50,7 @@ test('a replica whose data is damaged is cloned again', async () => {
   expect(result.log).toMatch(/node-3/);
 });
 
-test('a clone that was not finished is done again', async () => {
+test('an unfinished clone is repeated', async () => {
   await repair('half a clone', async () => {
     await shell(
       'node-2',
@@ -64,7 +64,7 @@ test('a replica whose slot is lost is cloned again', async () => {
   await repair('a lost slot', async () => {
     await cluster.run('node-3', 'docker', 'stop', '--time', '60', CONTAINER);
     const primary = cluster.server('node-1');
-    // 160 MiB of WAL, and a checkpoint, which is when old segments go.
+    // 160 MiB of WAL, and a checkpoint, which removes old segments.
     for (let round = 0; round < 10; round += 1) {
       await query(
         primary,
@@ -94,24 +94,24 @@ test('an instance that was terminated comes back with its data', async () => {
   expect(cluster.instance('node-2').volumes).toEqual(volumes);
 });
 
-test('a replica that was promoted by hand is a second primary until it is stopped and its data put aside', async () => {
+test('a replica promoted by hand is a second primary until it is stopped and its data moved away', async () => {
   await cluster.ask('node-3', 'SELECT pg_promote()');
   await cluster.ask('node-3', 'CREATE TABLE astray AS SELECT 1 AS one');
   await cluster.requireRefusal(INPUTS, { reason: [/node-1/, /node-3/, /both primary/] });
   await shell('node-3', `docker stop --time 60 ${CONTAINER}; mv ${ROOT}/data ${ROOT}/astray`);
   await repair('a diverged replica');
   expect(await cluster.ask('node-3', "SELECT to_regclass('astray') IS NULL")).toBe('t');
-  // What a person put aside stays there.
+  // Data that a person moved away stays there.
   expect(await shell('node-3', `ls ${ROOT}/astray/PG_VERSION`)).toMatch(/PG_VERSION/);
 });
 
-test('a replica whose host hangs does not stop a deploy: what takes no server down is done', async () => {
+test('a replica whose host hangs does not block a deploy: changes without downtime are made', async () => {
   const starts = await cluster.readStarts();
   await cluster.freeze('node-3');
   const settings = `${INPUTS.settings}\nwork_mem = 5MB\nmax_connections = 90`;
   const { result, number } = await deploy(cluster.world, 'around', { ...INPUTS, settings });
   await cluster.thaw('node-3');
-  // A part of it waits for the node.
+  // The node's part waits.
   expect(result.conclusion, result.log).toBe('failure');
   expect(readProof(result).map(({ name, state }) => [name, state])).toEqual([
     ['node-1', 'running'],
@@ -131,7 +131,7 @@ test('a replica whose host hangs does not stop a deploy: what takes no server do
   expect(await cluster.ask('node-1', slots)).toBe('node_2 node_3');
 });
 
-test('a replica that does not come back gets another instance, and under its label another volume', async () => {
+test('a replica that stays away gets another instance, and with the label another volume', async () => {
   const { id, volumes } = cluster.instance('node-3');
   await cluster.freeze('node-3');
   const replace = async (payload: Readonly<Record<string, unknown>>) => {

@@ -28,7 +28,7 @@ const listSlots = async () =>
   )) || null;
 
 describe('the number of replicas', () => {
-  test('grows by a node, and no other is restarted', async () => {
+  test('grows by one node, and no other node is restarted', async () => {
     const { restarted, result } = await cluster.change('2 → 3 replicas', scale(3));
     expect(restarted).toEqual(['node-4']);
     expect(cluster.readRoles(result)).toEqual({
@@ -39,7 +39,7 @@ describe('the number of replicas', () => {
     });
   });
 
-  test('shrinks by two in one run, though the last node is the primary', async () => {
+  test('shrinks by two in one run, even if the last node is the primary', async () => {
     const { primary } = await cluster.change(
       'node-4 becomes primary',
       scale(3, { primary: 'node-4' }),
@@ -55,14 +55,14 @@ describe('the number of replicas', () => {
     const { after } = change.primary;
     expect(['node-1', 'node-2']).toContain(after);
     expect(await listSlots()).toBe(after === 'node-1' ? 'node_2' : 'node_1');
-    // The volumes are gone, a snapshot of each is kept.
+    // The volumes are deleted, a snapshot of each is kept.
     expect(listSnapshots()).toEqual(expect.arrayContaining(volumes));
     for (const volume of volumes) {
       expect(cluster.world.aws.tables.volumes).not.toHaveProperty(volume);
     }
   });
 
-  test('may be none; a removal that ended half-way goes on with the next merge', async () => {
+  test('can be zero; an interrupted removal continues with the next merge', async () => {
     await cluster.world.aws.edit(({ slowSnapshots }) =>
       slowSnapshots.push(...listVolumes('node-2')),
     );
@@ -72,7 +72,7 @@ describe('the number of replicas', () => {
     expect(failed.conclusion, failed.log).toBe('failure');
     expect(readErrors(failed)).toMatch(/waiting for EBS Snapshot/);
     expect(listNodes()).toEqual(['node-1']);
-    // What is left of node-2 is in nobody's way.
+    // The remains of node-2 do not block anything.
     const event = cluster.world.github.dispatch('deploy-by-hand', {});
     requireSuccess(await cluster.world.run(event, { ...scale(0), command: 'configure' }));
     await cluster.world.aws.edit((tables) => {
@@ -84,7 +84,7 @@ describe('the number of replicas', () => {
     expect(await listSlots()).toBeNull();
   });
 
-  test('and grows again, without a restart of the primary', async () => {
+  test('grows again, without a restart of the primary', async () => {
     const { restarted, result } = await cluster.change('0 → 1 replicas', scale(1));
     expect(restarted).toEqual(['node-2']);
     expect(cluster.readRoles(result)).toEqual({

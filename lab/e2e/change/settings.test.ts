@@ -15,7 +15,7 @@ const give = (...lines: string[]) => ({ ...INPUTS, settings: lines.join('\n') })
 const onAll = (value: string) => Object.fromEntries(NODES.map((node) => [node, value]));
 
 describe('a change of settings', () => {
-  test('that a reload brings restarts nothing', async () => {
+  test('that needs only a reload restarts nothing', async () => {
     const { restarted, report, primary } = await cluster.change(
       'reload',
       give('work_mem = 8MB', "log_min_duration_statement = '1min' # slow ones only"),
@@ -29,7 +29,7 @@ describe('a change of settings', () => {
     expect(await cluster.askAll('SHOW log_min_duration_statement')).toEqual(onAll('1min'));
   });
 
-  test('that takes a restart takes one of every node, and writes pause for a switchover only', async () => {
+  test('that needs a restart restarts every node once, and writes pause only for a switchover', async () => {
     const { restarted, report, primary } = await cluster.change(
       'restart',
       give('work_mem = 8MB', 'shared_buffers = 192MB'),
@@ -40,11 +40,11 @@ describe('a change of settings', () => {
     expect(primary.after).not.toBe(primary.before);
     expect(report.longestGapMs).toBeLessThan(PAUSE_LIMIT_MS);
     expect(await cluster.askAll('SHOW shared_buffers')).toEqual(onAll('192MB'));
-    // Removed from the input, it is PostgreSQL's own again.
+    // Removed from the input, it has PostgreSQL's default again.
     expect(await cluster.askAll('SHOW log_min_duration_statement')).toEqual(onAll('-1'));
   });
 
-  test('raises what a replica needs at least as large as its primary, and no replay pauses', async () => {
+  test('raises a setting that replicas need as high as their primary, and no replay pauses', async () => {
     const { report } = await cluster.change(
       'raise',
       give('shared_buffers = 192MB', 'max_connections = 140', 'max_worker_processes = 12'),
@@ -55,7 +55,7 @@ describe('a change of settings', () => {
     expect(await cluster.askAll('SHOW work_mem')).toEqual(onAll('4MB'));
   });
 
-  test('raises one and lowers another at once, and no replay pauses', async () => {
+  test('raises one setting and lowers another together, and no replay pauses', async () => {
     const { report } = await cluster.change(
       'raise one, lower another',
       give('shared_buffers = 192MB', 'max_connections = 180', 'max_worker_processes = 9'),
@@ -65,7 +65,7 @@ describe('a change of settings', () => {
     expect(await cluster.askAll('SHOW max_worker_processes')).toEqual(onAll('9'));
   });
 
-  test('lowers what is removed to its default, and no replay pauses', async () => {
+  test('resets a removed setting to its default, and no replay pauses', async () => {
     const { report } = await cluster.change('lower', INPUTS);
     expect(report.downTogether).toEqual([]);
     expect(await cluster.askAll('SHOW max_connections')).toEqual(onAll('100'));
@@ -74,8 +74,8 @@ describe('a change of settings', () => {
   });
 });
 
-describe('settings are refused, and nothing changes,', () => {
-  test('when a name, a value or a range is wrong: all at once', async () => {
+describe('settings are refused and change nothing', () => {
+  test('if names, values or ranges are wrong, with all errors together', async () => {
     await cluster.refuse(
       'wrong settings',
       give('work_mem = lots', 'no_such_setting = 1', 'deadlock_timeout = 0'),
@@ -83,7 +83,7 @@ describe('settings are refused, and nothing changes,', () => {
     );
   });
 
-  test('when PostgreSQL would not start with them', async () => {
+  test('if PostgreSQL would not start with them', async () => {
     await cluster.refuse(
       'a server that does not start',
       give("shared_preload_libraries = 'does_not_exist'"),

@@ -9,7 +9,7 @@ const INPUTS = {
   'replica-count': '2',
   settings: 'wal_level = logical',
 };
-/** A transaction older than this keeps a switchover from beginning. */
+/** An open transaction of this age prevents a switchover. */
 const LONG_MS = 60_000;
 
 let cluster: LiveCluster;
@@ -38,7 +38,7 @@ test('node-2 becomes primary, node-1 its replica, and no other server is restart
   });
   expect(report.downTogether).toEqual([]);
   expect(report.longestGapMs).toBeLessThan(PAUSE_LIMIT_MS);
-  // The slots went along: a former primary that kept its own would keep WAL for ever.
+  // The slots moved, too: a slot left on the former primary would keep WAL forever.
   const slots = await cluster.askAll(
     "SELECT coalesce(string_agg(slot_name, ' ' ORDER BY slot_name), '') FROM pg_replication_slots",
   );
@@ -47,7 +47,7 @@ test('node-2 becomes primary, node-1 its replica, and no other server is restart
 
 let begun: number;
 
-test('and back, as the timeline shows', async () => {
+test('node-1 becomes primary again, as the timeline shows', async () => {
   const { primary, restarted, report, result } = await cluster.change(
     'switchover to node-1',
     choose('node-1'),
@@ -66,16 +66,16 @@ test('and back, as the timeline shows', async () => {
   );
 });
 
-test('a transaction that has been open for long is not cut off: the switchover is refused', async () => {
+test('a switchover is refused while a transaction is open for long, and does not end it', async () => {
   const [backend] =
     (await transaction?.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')) ?? [];
-  // While it grows old.
+  // Waits until it is old enough.
   await cluster.requireQuiet(choose('node-1'));
   await sleep(begun + LONG_MS + 3_000 - Date.now());
   await cluster.refuse('switchover past a long transaction', choose('node-3'), {
     reason: new RegExp(`${backend?.pid}`),
   });
-  // It is still there, and once it has ended the way is free.
+  // The transaction still exists, and after its end the switchover is possible.
   await transaction?.query('COMMIT');
   const { primary } = await cluster.change('switchover to node-3', choose('node-3'), {
     again: false,
@@ -83,7 +83,7 @@ test('a transaction that has been open for long is not cut off: the switchover i
   expect(primary.after).toBe('node-3');
 });
 
-test('a slot without a copy keeps the primary where it is, one with failover goes along', async () => {
+test('a slot without a copy prevents a switchover, a slot with failover moves along', async () => {
   const create = (failover: boolean) =>
     cluster.ask(
       'node-3',
@@ -96,7 +96,7 @@ test('a slot without a copy keeps the primary where it is, one with failover goe
   await cluster.ask('node-3', `SELECT pg_drop_replication_slot('cdc')`);
   await create(true);
   const listCopies = `SELECT coalesce(string_agg(slot_name, ' '), '') FROM pg_replication_slots WHERE synced AND NOT temporary`;
-  /** Reads on as a consumer does, until the replica has a complete copy. */
+  /** Consumes changes until the replica has a complete copy. */
   const copy = (from: string, to: string) =>
     expect
       .poll(
@@ -116,6 +116,6 @@ test('a slot without a copy keeps the primary where it is, one with failover goe
     again: false,
   });
   expect(primary.after).toBe('node-1');
-  // The former primary has dropped its own, and has a copy of the one that went along.
+  // The former primary has dropped its own, and has a copy of the one that moved.
   await copy('node-1', 'node-3');
 });

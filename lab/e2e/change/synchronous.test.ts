@@ -38,7 +38,7 @@ test('a copy in progress acknowledges no commit', async () => {
   );
   await shell(`docker rm --force ${CONTAINER}; mv ${ROOT}/data ${ROOT}/data.partial`);
   const deployed = deploy(cluster.world, 'copy-again', SYNCHRONOUS);
-  // The copy of the data stands still; its second process goes on to receive WAL.
+  // The copy of the data is paused; its second process continues to receive WAL.
   const isCopying = `[ -e ${ROOT}/data.partial/backup_label ] && pid=$(pgrep -o -x pg_basebackup)`;
   const find = `rm -rf ${ROOT}/data.partial; until ${isCopying}; do sleep 0.01; done`;
   const copy = await shell(`${find}; kill -STOP $pid; echo $pid`);
@@ -54,7 +54,7 @@ test('a copy in progress acknowledges no commit', async () => {
   });
   const waiting = `SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'INSERT INTO ballast%'`;
   await expect.poll(() => cluster.ask(primary, waiting), { timeout: 30_000 }).toBe('1');
-  // pg_basebackup flushes whole segments, and tells every ten seconds how far it got.
+  // pg_basebackup flushes whole segments, and reports its position every ten seconds.
   await cluster.ask(primary, 'SELECT pg_switch_wal()');
   await sleep(12_000);
   expect(await cluster.ask(primary, waiting)).toBe('1');
@@ -67,7 +67,7 @@ test('a copy in progress acknowledges no commit', async () => {
   expect(await listSyncStates()).toBe('quorum');
 });
 
-test('one replica lost does not stop writes', async () => {
+test('the loss of one replica does not stop writes', async () => {
   const [replica] = await cluster.listReplicas();
   const { report } = await cluster.underLoad(async (load) => {
     await cluster.run(replica as string, 'docker', 'stop', '--time', '60', CONTAINER);
@@ -79,8 +79,8 @@ test('one replica lost does not stop writes', async () => {
   cluster.requireCalm(report);
 });
 
-// Invariant 8, with the one writer from the first row to the last.
-test('clone, switchover and failover lose no acknowledged row at all', async () => {
+// Invariant 8, with one writer from the first row to the last.
+test('clone, switchover and failover lose no acknowledged row', async () => {
   const first = await cluster.findPrimary();
   const [copied = '', second = ''] = await cluster.listReplicas();
   const {
@@ -109,14 +109,14 @@ test('clone, switchover and failover lose no acknowledged row at all', async () 
   cluster.tell('clone, switchover and failover with a synchronous replica', report);
   expect(await cluster.findPrimary()).not.toBe(old);
   cluster.requireCalm(report);
-  // On every node that answers, the clone among them.
+  // On every node that answers, including the clone.
   await cluster.requireRows(load);
   const { result } = await cluster.change('after the failover', SYNCHRONOUS);
   expect(cluster.readRoles(result)[old]).toBe('replica streaming');
   expect(await listSyncStates()).toBe('quorum');
 });
 
-test('and back to asynchronous, without a restart', async () => {
+test('replication becomes asynchronous again, without a restart', async () => {
   const { restarted } = await cluster.change('1 → 0 synchronous replicas', INPUTS);
   expect(restarted).toEqual([]);
   expect(await listSyncStates()).toBe('async');

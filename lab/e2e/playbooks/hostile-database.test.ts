@@ -3,8 +3,8 @@ import type { Step } from '../../../src/cluster/rollout/step.ts';
 import { ROOT, type Stand, startStand } from '../../playbooks/stand.ts';
 import { LANE } from '../lane.ts';
 
-// A role that may CREATE in database postgres or owns it, and everything that can be set for the databases and the
-// superuser: the action's own sessions, which are in a database of their own, are neither taken over nor stopped by it.
+// An attacker with CREATE in database postgres, or its owner, and all settings of the databases and the superuser:
+// they can neither take over nor stop the action's own sessions, which use their own database.
 
 let stand: Stand;
 beforeAll(async () => {
@@ -19,7 +19,7 @@ afterAll(async () => {
   await stand?.close();
 });
 
-/** What a test asks for itself, where nothing that was set counts. */
+/** Settings of the test's own sessions, which override everything else. */
 const ask = async (sql: string, database = 'postgres_cluster') => {
   const options = [
     'search_path=pg_catalog',
@@ -40,7 +40,7 @@ const isTakenOver = async () =>
 /** The body of a function that makes mallory a superuser, if a superuser calls it. */
 const GRAB = 'BEGIN ALTER ROLE mallory SUPERUSER;';
 
-/** Looks at the nodes, reloads both, and proves that one follows the other. */
+/** Observes the nodes, reloads both, and proves that one follows the other. */
 async function work() {
   for (const { name, postgres } of await stand.observe()) {
     expect(postgres, name).toMatchObject({ version: expect.any(Number) });
@@ -58,8 +58,8 @@ const GRABBERS = `
 CREATE FUNCTION public.to_json(boolean) RETURNS json LANGUAGE plpgsql AS $$ ${GRAB} RETURN 'true'; END $$;
 CREATE FUNCTION public.lower(name) RETURNS text LANGUAGE plpgsql AS $$ ${GRAB} RETURN 'x'; END $$;`;
 
-test('functions that go before those of PostgreSQL are not called', async () => {
-  // Into the action's own only a superuser can let it.
+test('functions that precede those of PostgreSQL are not called', async () => {
+  // Only a superuser can let it into the action's own database.
   await ask('GRANT CREATE ON SCHEMA public TO mallory');
   for (const database of ['postgres', 'postgres_cluster']) {
     await ask(
@@ -70,7 +70,7 @@ test('functions that go before those of PostgreSQL are not called', async () => 
   await work();
 });
 
-test('nor do settings of the database or the superuser reach a session', async () => {
+test('settings of the database or the superuser do not reach a session', async () => {
   await ask(`
 ALTER DATABASE postgres_cluster SET default_transaction_read_only = on;
 ALTER DATABASE postgres_cluster SET client_encoding = latin1;
@@ -95,7 +95,7 @@ test.each([
     `CREATE TABLE postgres_cluster.proof (one boolean PRIMARY KEY DEFAULT true, token text, written timestamptz);
 CREATE TRIGGER grab BEFORE INSERT OR UPDATE ON postgres_cluster.proof EXECUTE FUNCTION public.grab_row()`,
   ],
-])('%s in the place of the proof is neither read nor written', async (_, planted) => {
+])('%s in place of the proof is neither read nor written', async (_, planted) => {
   await ask(`
 DROP SCHEMA postgres_cluster CASCADE;
 GRANT CREATE ON DATABASE postgres_cluster TO mallory;
@@ -124,7 +124,7 @@ describe('the database of the action', () => {
     ...common(),
   });
 
-  test('is nobody else’s to enter', async () => {
+  test('cannot be entered by others', async () => {
     const enter = (role: string, where: string) =>
       stand.hosts.run(
         'node-1',
@@ -139,7 +139,7 @@ describe('the database of the action', () => {
     ).toBe('f');
   });
 
-  test('is made again where it is missing, without what template1 holds', async () => {
+  test('is recreated if it is missing, without the contents of template1', async () => {
     await ask(
       `CREATE FUNCTION public.planted() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
       'template1',
@@ -157,7 +157,7 @@ describe('the database of the action', () => {
     await stand.prove('node-1');
   });
 
-  test('is asked for where somebody took its name', async () => {
+  test('is not used if someone else took its name', async () => {
     await ask(
       'DROP DATABASE postgres_cluster WITH (FORCE); CREATE DATABASE postgres_cluster OWNER mallory',
       'postgres',
@@ -170,14 +170,14 @@ describe('the database of the action', () => {
     await work();
   });
 
-  test('keeps it at work where the owner of postgres locks everybody out, or renames it', async () => {
+  test('keeps working if the owner of postgres locks everybody out, or renames it', async () => {
     await ask(`
 ALTER DATABASE postgres OWNER TO mallory;
 SET ROLE mallory;
 ALTER DATABASE postgres WITH ALLOW_CONNECTIONS false CONNECTION LIMIT 0`);
     await work();
     await ask('ALTER DATABASE postgres RENAME TO locked');
-    // A replica whose record is still to be written reads its identity.
+    // A replica whose record is not written yet reads its identity.
     await stand.hosts.run('node-2', `rm ${ROOT}/record.json`);
     await stand.change([{ kind: 'clone', nodes: ['node-2'], ...common() }]);
     const [primary, replica] = await stand.observe();

@@ -3,7 +3,7 @@ import type { Settings } from '../../../src/cluster/settings/settings.ts';
 import { ROOT, type Stand, startStand } from '../../playbooks/stand.ts';
 import { LANE } from '../lane.ts';
 
-// Every step alone, and twice: the second time it finds its work done.
+// Every step runs alone, and twice: the second time it finds nothing to do.
 
 let stand: Stand;
 beforeAll(async () => {
@@ -14,7 +14,7 @@ afterAll(async () => {
 });
 
 describe('observe', () => {
-  test('tells what a running node knows of itself', async () => {
+  test('reports the state of a running node', async () => {
     const [primary, replica] = await stand.observe();
     expect(primary).toMatchObject({
       data: 'complete',
@@ -42,7 +42,7 @@ describe('observe', () => {
     });
   });
 
-  test('names roles and databases whose commits wait for less', async () => {
+  test('names roles and databases with a weaker synchronous_commit', async () => {
     await stand.query(
       'node-1',
       `CREATE ROLE "bätch" LOGIN; ALTER ROLE "bätch" IN DATABASE postgres SET synchronous_commit = 'Off'; ALTER ROLE postgres SET synchronous_commit = on; ALTER DATABASE template1 SET synchronous_commit = local`,
@@ -57,9 +57,9 @@ describe('observe', () => {
     );
   });
 
-  test('tells whether the files were read, and a setting that ALTER SYSTEM holds', async () => {
+  test('reports whether the files were read, and settings of ALTER SYSTEM', async () => {
     await stand.query('node-3', `ALTER SYSTEM SET work_mem = '5MB'`);
-    // The node that it would follow from its next start on.
+    // The node that it would follow after its next start.
     await stand.query('node-3', `ALTER SYSTEM SET primary_conninfo = 'host=x password=hidden'`);
     await stand.hosts.run('node-3', `cd ${ROOT}/etc && cp pg_hba.conf x && mv x pg_hba.conf`);
     const unread = (await stand.observe())[2];
@@ -98,7 +98,7 @@ describe('check', () => {
       ),
     );
 
-  test('lets settings pass that PostgreSQL starts with', async () => {
+  test('accepts settings that PostgreSQL starts with', async () => {
     const run = await tryOut({
       max_connections: '300',
       synchronous_standby_names: 'ANY 1 (node_3)',
@@ -140,14 +140,14 @@ describe('check', () => {
     expect(await look()).toEqual(before);
   });
 
-  test('lets a log pass that lies in the data directory, wherever the messages go', async () => {
+  test('accepts a log in the data directory, wherever the messages go', async () => {
     const log_directory = `${ROOT}/data/log`;
     const run = await tryOut({ logging_collector: 'on', log_directory, log_destination: 'csvlog' });
     expect(run.failures, run.output).toEqual([]);
   });
 });
 
-describe('an image whose libraries sort in another order', () => {
+describe('an image whose libraries have another sort order', () => {
   const check = (labels: string[] = []) => {
     const { primary, settings } = stand.configure('node-1');
     const step = { kind: 'check', nodes: ['node-2'], primary, settings } as const;
@@ -156,7 +156,7 @@ describe('an image whose libraries sort in another order', () => {
   const database = 'CREATE DATABASE "two words" TEMPLATE template0 LOCALE_PROVIDER libc LOCALE';
 
   beforeAll(async () => {
-    // What the C library says that it is (gnu_get_libc_version); the names of its symbols have GLIBC_ in front.
+    // The version that the C library reports (gnu_get_libc_version); the names of its symbols have GLIBC_ in front.
     await stand.hosts.run(
       'node-2',
       `docker run --name moved --user 0 --entrypoint sed $(docker inspect --format '{{.Config.Image}}' postgres-orders) \
@@ -165,7 +165,7 @@ describe('an image whose libraries sort in another order', () => {
     );
   });
 
-  test('is let pass where all that is stored is sorted by code point, as in a new cluster', async () => {
+  test('is accepted if all stored data is sorted by code point, as in a new cluster', async () => {
     expect(
       await stand.query(
         'node-1',
@@ -179,7 +179,7 @@ describe('an image whose libraries sort in another order', () => {
     expect(run.notes).toEqual([]);
   });
 
-  test('is refused where an index is not, before anything stops, unless a label allows it', async () => {
+  test('is refused if an index is sorted otherwise, before anything stops, unless a label allows it', async () => {
     await stand.query('node-1', `${database} 'en_US.utf8'`);
     await stand.query(
       'node-1',
@@ -208,12 +208,12 @@ describe('an image whose libraries sort in another order', () => {
 });
 
 describe('a replica', () => {
-  test('is re-pointed by a reload, and drops the slots of its time as primary', async () => {
+  test('follows another primary after a reload, and drops the slots of its time as primary', async () => {
     await stand.query('node-2', `SELECT pg_create_physical_replication_slot('node_3', true)`);
     await stand.query('node-2', `SELECT pg_create_physical_replication_slot('backup', true)`);
     await stand.query('node-2', `SELECT pg_create_physical_replication_slot('node_1', true)`);
     const common = stand.configure('node-2');
-    // Behind node-2, which itself follows.
+    // Behind node-2, which itself is a replica.
     const cascade = { kind: 'reload', nodes: ['node-3'], ...common } as const;
     expect(await stand.change([cascade])).toEqual(['node-3 reload']);
     expect(await stand.change([cascade])).toEqual([]);
@@ -232,7 +232,7 @@ describe('a replica', () => {
     await stand.change([back]);
   });
 
-  test('is stopped, its container with it, and started again', async () => {
+  test('is stopped with its container, and started again', async () => {
     const stop = { kind: 'stop', nodes: ['node-3'], primary: 'node-1' } as const;
     expect(await stand.change([stop])).toEqual(['node-3 stop']);
     expect(await stand.change([stop])).toEqual([]);
@@ -263,7 +263,7 @@ describe('a replica', () => {
     await stand.prove('node-1');
   });
 
-  test('with a clone left aside by an interruption is swept', async () => {
+  test('is cleared of a clone left by an interruption', async () => {
     await stand.hosts.run(
       'node-3',
       `mkdir -m 700 ${ROOT}/data.old-20260101T000000Z && touch ${ROOT}/data.old-20260101T000000Z/standby.signal`,
@@ -274,7 +274,7 @@ describe('a replica', () => {
     expect(await stand.hosts.run('node-3', `ls -d ${ROOT}/data*`)).toBe(`${ROOT}/data`);
   });
 
-  test('that takes writes of its own is neither cloned nor started over', async () => {
+  test('that accepts its own writes is neither cloned nor started over', async () => {
     const clone = { kind: 'clone', nodes: ['node-1'], ...stand.configure('node-2') } as const;
     for (const kind of ['clone', 'start', 'restart', 'reload'] as const) {
       const run = await stand.run([{ ...clone, kind, nodes: ['node-1'] }]);
@@ -284,7 +284,7 @@ describe('a replica', () => {
   });
 });
 
-test('a primary that was fenced and never stopped is restarted as the primary, and says that it archives nothing', async () => {
+test('a fenced primary that was never stopped is restarted as primary, and warns that it archives nothing', async () => {
   const fence = `touch ${ROOT}/data/standby.signal && chown 999:999 ${ROOT}/data/standby.signal`;
   const common = stand.configure('node-1');
   await stand.hosts.run('node-1', fence);
@@ -307,7 +307,7 @@ test('a primary that was fenced and never stopped is restarted as the primary, a
   await expect
     .poll(() => stand.query('node-1', 'SELECT failed_count > 0 FROM pg_stat_archiver'))
     .toBe('t');
-  // Replication works all the same, and the replica leaves archiving to its primary.
+  // Replication still works, and the replica leaves archiving to its primary.
   const [primary, replica] = await stand.prove('node-1');
   const failing = {
     state: 'failing',
@@ -321,7 +321,7 @@ test('a primary that was fenced and never stopped is restarted as the primary, a
   expect((await stand.observe())[0]?.postgres?.archiver).toEqual(failing);
 });
 
-test('a primary that was down starts with what it had where it does not with what is new', async () => {
+test('a primary that was down starts with the old configuration if it does not start with the new one', async () => {
   const { primary, settings } = stand.configure('node-1');
   await stand.hosts.run('node-1', 'docker stop postgres-orders');
   const start = { kind: 'start', nodes: ['node-1'], primary } as const;
@@ -337,7 +337,7 @@ test('a primary that was down starts with what it had where it does not with wha
   await stand.prove('node-1');
 });
 
-test('a replica whose replay waits for a query is told from one that lost its way', async () => {
+test('a replica whose replay waits for a query is told apart from a diverged one', async () => {
   const { primary, settings } = stand.configure('node-1');
   const patient = { ...settings, max_standby_streaming_delay: '-1' };
   const reload = { kind: 'reload', nodes: ['node-3'], primary } as const;
@@ -360,7 +360,7 @@ SQL`,
     `SELECT wait_event FROM pg_stat_activity WHERE backend_type = 'startup'`,
     /Conflict/,
   );
-  // As after any break of the line: replay asks for another receiver only once it has gone through what is there.
+  // As after any interruption: replay requests another receiver only after it has replayed the existing WAL.
   const senders = `FROM pg_stat_replication WHERE application_name = 'node_3'`;
   await stand.query('node-1', `SELECT pg_terminate_backend(pid) ${senders}`);
 
@@ -374,7 +374,7 @@ SQL`,
   await stand.prove('node-1');
 });
 
-test('a replica whose replay hangs is left as it is, and goes on where it was', async () => {
+test('a replica whose replay hangs is not changed, and continues where it was', async () => {
   const start = { kind: 'start', nodes: ['node-3'], ...stand.configure('node-1') } as const;
   const look = () =>
     stand.hosts.run('node-3', `docker ps -aq --no-trunc; stat -c '%i %n' ${ROOT}/data*`);
@@ -396,7 +396,7 @@ test('a replica whose replay hangs is left as it is, and goes on where it was', 
   await stand.prove('node-1');
 });
 
-test('an image that does not start is taken back: container, image and options', async () => {
+test('an image that does not start is rolled back: container, image and options', async () => {
   const { primary, settings } = stand.configure('node-1');
   const look = () =>
     stand.hosts.run(
@@ -424,7 +424,7 @@ docker commit broken postgres:17-broken && docker rm broken`,
   await stand.prove('node-1');
 });
 
-test('a rollout brings the image that it was pinned to, whatever the tag stands for by now', async () => {
+test('a rollout uses the image that it was pinned to, wherever the tag points by then', async () => {
   const { primary, settings } = stand.configure('node-1');
   const [, before] = await stand.observe();
   const pinnedImage = { image: 'postgres:17.99', digest: before?.record?.digest ?? '' };
@@ -439,7 +439,7 @@ test('a rollout brings the image that it was pinned to, whatever the tag stands 
   await stand.prove('node-1');
 });
 
-test('an image of another major is refused before anything changes', async () => {
+test('an image of another major version is refused before anything changes', async () => {
   const { primary, settings } = stand.configure('node-1');
   const desired = { image: 'postgres:15' };
   const run = await stand.run(
@@ -451,7 +451,7 @@ test('an image of another major is refused before anything changes', async () =>
   expect(run.changes).toEqual([]);
 });
 
-test('data of a node that was given up comes back as a replica’s, before Docker starts its server', async () => {
+test('data of a node that was replaced comes back as a replica’s, before Docker starts its server', async () => {
   // As if it had been the primary, and its volume was not mounted at boot.
   await stand.hosts.run(
     'node-3',

@@ -5,7 +5,7 @@ import { type Load, PAUSE_LIMIT_MS, startLoad } from '../../load.ts';
 import { ROOT, type Stand, startStand } from '../../playbooks/stand.ts';
 import { LANE } from '../lane.ts';
 
-/** Marks data that may hold rows of its own: layout.py. */
+/** Marks data that may contain rows of its own: layout.py. */
 const FORMER_PRIMARY = 'postgres-cluster.former-primary';
 
 let stand: Stand;
@@ -16,7 +16,7 @@ afterAll(async () => {
   await stand?.close();
 });
 
-/** Does something under load, requires that no acknowledged row is lost, and gives the longest pause of writes. */
+/** Runs work under load, requires that no acknowledged row is lost, and returns the longest pause of writes. */
 async function underLoad(what: string, work: (load: Load) => Promise<void>): Promise<number> {
   const load = await startLoad({ hosts: stand.addresses, password: 'postgres' });
   try {
@@ -36,7 +36,7 @@ async function underLoad(what: string, work: (load: Load) => Promise<void>): Pro
   }
 }
 
-/** What the rollout does after a switchover: the others follow the new primary. */
+/** The steps of the rollout after a switchover: the others follow the new primary. */
 function rejoin({ nodes: [from, to] }: StepOf<'switchover'>) {
   const others = stand.names.filter((name) => name !== from && name !== to);
   return [
@@ -60,7 +60,7 @@ async function requireRoles(primary: string): Promise<void> {
   }
 }
 
-test('from one to the next, and back to the first', async () => {
+test('a switchover goes from one node to the next, and back to the first', async () => {
   for (const [from, to] of [
     ['node-1', 'node-2'],
     ['node-2', 'node-3'],
@@ -89,10 +89,10 @@ test('from one to the next, and back to the first', async () => {
   expect(history?.map((ended) => ended.timeline)).toEqual([1, 2, 3]);
 });
 
-/** What node-2 opens to PostgreSQL's port on node-1. */
+/** The connections from node-2 to PostgreSQL's port on node-1. */
 const questions = `INPUT -s ${LANE.prefix}.1.2 -p tcp --dport 5432 --syn`;
 
-describe('is refused, and nothing stops,', () => {
+describe('a switchover is refused and stops nothing', () => {
   test('while a transaction is open for long', async () => {
     const report = stand
       .query('node-1', `SET application_name = 'report'; BEGIN; SELECT pg_sleep(600)`)
@@ -105,7 +105,7 @@ describe('is refused, and nothing stops,', () => {
     const end = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'report'`;
     expect(await stand.query('node-1', end)).toBe('t');
     expect(await report).toBe('ended');
-    // What the check made ahead on the other node, a reload takes away.
+    // A reload removes what the check prepared on the other node.
     await stand.change(rejoin(stand.switchOver('node-2', 'node-1')));
     await requireRoles('node-1');
   });
@@ -119,7 +119,7 @@ describe('is refused, and nothing stops,', () => {
     await requireRoles('node-1');
   });
 
-  test('while the new primary cannot connect to the old one anew', async () => {
+  test('while the new primary cannot open a new connection to the old one', async () => {
     const gap = await underLoad('a switchover that does not begin', async () => {
       await stand.hosts.run('node-1', `iptables -I ${questions} -j DROP`);
       const run = await stand.run([stand.switchOver('node-1', 'node-2')]);
@@ -134,18 +134,18 @@ describe('is refused, and nothing stops,', () => {
   });
 });
 
-describe('that fails in the middle is undone', () => {
+describe('a switchover that fails in the middle', () => {
   const step = () => stand.switchOver('node-1', 'node-2');
   // The first of them says that node-2 is ready, the others ask where the changes end.
   const first = `${questions} -m limit --limit 1/hour --limit-burst 1 -j ACCEPT`;
   const later = `${questions} -j DROP`;
-  /** Lets node-2 say that it is ready, and then ask in vain; what it has open already, as for streaming, stays. */
+  /** Lets node-2 report that it is ready, and then blocks its questions; open connections, as for streaming, stay. */
   const keepUntold = () =>
     stand.hosts.run('node-1', `iptables -I ${later} && iptables -I ${first}`);
   const stopKeeping = () =>
     stand.hosts.run('node-1', `iptables -D ${first} && iptables -D ${later}`);
 
-  test('when the new primary is not told where the changes end', async () => {
+  test('is undone if the new primary is not told where the changes end', async () => {
     const gap = await underLoad('an undone switchover', async () => {
       await keepUntold();
       const { failures, exitCode } = await stand.run([step()]);
@@ -159,8 +159,8 @@ describe('that fails in the middle is undone', () => {
     await requireRoles('node-1');
   });
 
-  test('when the new primary dies before it is one', async () => {
-    // Held up at its question, so that it is not promoted before it dies.
+  test('is undone if the new primary dies before its promotion', async () => {
+    // Its question is delayed, so that it is not promoted before it dies.
     await keepUntold();
     const run = stand.run([step()]);
     await stand.waitOn('node-1', `[ -e ${ROOT}/data/standby.signal ]`);
@@ -175,7 +175,7 @@ describe('that fails in the middle is undone', () => {
   });
 });
 
-test('whose new primary dies while it is promoted leaves the old one down, and is finished', async () => {
+test('a switchover whose new primary dies during its promotion leaves the old one down, and is finished', async () => {
   const step = stand.switchOver('node-1', 'node-2');
   const run = stand.run([step]);
   await stand.hosts.run(
@@ -190,7 +190,7 @@ test('whose new primary dies while it is promoted leaves the old one down, and i
   expect(failures[0]?.message).toMatch(
     /nobody knows whether node-2 was promoted|node-2 is the primary now, but the rest was not done/,
   );
-  // It may have taken writes: the old primary stays down until somebody has looked.
+  // It may have accepted writes: the old primary stays down until it has been observed.
   const [node1] = (await stand.observe()).filter(({ name }) => name === 'node-1');
   expect(node1).toMatchObject({ postgres: null, standby: true });
   const { slots } = step;
@@ -205,7 +205,7 @@ test('whose new primary dies while it is promoted leaves the old one down, and i
   await stand.prove('node-1');
 });
 
-test('whose run is cancelled in the middle is finished by the next one', async () => {
+test('a switchover whose run is cancelled in the middle is finished by the next run', async () => {
   const step = stand.switchOver('node-1', 'node-2');
   const gap = await underLoad('a cancelled switchover', async () => {
     const cancel = new AbortController();
@@ -213,7 +213,7 @@ test('whose run is cancelled in the middle is finished by the next one', async (
     await stand.waitOn('node-1', `[ -e ${ROOT}/data/standby.signal ]`);
     cancel.abort();
     await cut;
-    // On the nodes both halves go on to their end.
+    // On the nodes both halves continue to their end.
     await stand.change([step]);
     expect(await stand.change([step])).toEqual([]);
     await stand.change(rejoin(step));
@@ -225,7 +225,7 @@ test('whose run is cancelled in the middle is finished by the next one', async (
 });
 
 describe('after the primary is lost', () => {
-  test('soon after a switchover, the others say which timeline they received', async () => {
+  test('soon after a switchover, the others report which timeline they received', async () => {
     const step = stand.switchOver('node-1', 'node-2');
     await stand.change([step, ...rejoin(step)]);
     const timeline = (await stand.observe())[1]?.postgres?.timeline;
@@ -273,15 +273,15 @@ describe('after the primary is lost', () => {
     await stand.prove('node-2');
   });
 
-  test('a replica that stands still is promoted, and the old primary, gone another way, is cloned', async () => {
-    // A test before this one may have left some: a server killed in the middle of its promotion can keep a history
-    // of the timeline that never was, and then its data follows nobody.
+  test('a replica that lags behind is promoted, and the old primary, which has diverged, is cloned', async () => {
+    // A test before this one may have left some: a server killed during its promotion can keep the history file of
+    // a timeline that never existed, and then no other data matches its own.
     const listKept = async () =>
       (await stand.hosts.run('node-2', `ls -d ${ROOT}/data.old-*/${FORMER_PRIMARY} || true`)).split(
         '\n',
       );
     const before = await listKept();
-    // Rows that reach no replica, then a crash. The rule stays, as what is buffered outlives the server.
+    // Rows that reach no replica, then a crash. The rule stays, because buffered data outlives the server.
     const rule = '! -o lo -p tcp --sport 5432 -j DROP';
     await stand.query('node-2', 'CREATE TABLE lonely (n int)');
     await stand.hosts.run('node-2', `iptables -I OUTPUT ${rule}`);
@@ -305,7 +305,7 @@ describe('after the primary is lost', () => {
       node: 'node-2',
       note: expect.stringMatching(/data\.old-.* may hold rows that no other node has/),
     });
-    // Kept by later clones as well.
+    // Later clones keep it as well.
     await stand.change([{ kind: 'clone', nodes: ['node-2'], ...common }]);
     const kept = (await listKept()).filter((path) => path !== '' && !before.includes(path));
     expect(kept).toHaveLength(1);
@@ -314,7 +314,7 @@ describe('after the primary is lost', () => {
     await stand.prove('node-1');
   });
 
-  test('a replica that was down meanwhile follows the new primary without a copy', async () => {
+  test('a replica that was down during the failover follows the new primary without a copy', async () => {
     await stand.change([{ kind: 'stop', nodes: ['node-3'], primary: 'node-1' }]);
     // Four segments that no replica needs for itself: a restartpoint of node-2 would remove them.
     for (let segment = 0; segment < 4; segment += 1) {

@@ -3,13 +3,13 @@ import { PAUSE_LIMIT_MS, startLoad } from '../../load.ts';
 import { type Stand, startStand } from '../../playbooks/stand.ts';
 import { LANE } from '../lane.ts';
 
-// The oldest and the newest PostgreSQL: other control files, another libc family's image.
+// The oldest and the newest PostgreSQL: different control files, and an image with another C library.
 
-/** What has replicas of 17 and later keep copies of slots. */
+/** The option with which replicas of 17 and later keep copies of slots. */
 const COPIES = { sync_replication_slots: 'on', hot_standby_feedback: 'on' };
 const LIST_SLOTS = `SELECT coalesce(string_agg(slot_name, ' '), '') FROM pg_replication_slots WHERE slot_type = 'logical'`;
 
-/** Reads on from the slot as its consumer does, until the replica has a complete copy of it. */
+/** Consumes changes from the slot until the replica has a complete copy of it. */
 async function copySlot(cluster: Stand, primary: string, replica: string): Promise<void> {
   const read = `SELECT pg_log_standby_snapshot();
     SELECT pg_replication_slot_advance('moves', pg_current_wal_lsn())`;
@@ -33,7 +33,7 @@ afterEach(async () => {
 });
 
 test.each(['14-alpine', '18'] as const)(
-  'PostgreSQL %s is tried, switched over there and back',
+  'PostgreSQL %s passes the check, switches over there and back',
   async (tag) => {
     const cluster = await startStand({
       ...LANE,
@@ -50,7 +50,7 @@ test.each(['14-alpine', '18'] as const)(
     const refused = await cluster.run([{ ...check, settings: wrong }]);
     expect(refused.failures[0]?.message).toMatch(/"nobody".*nothing was changed/);
 
-    // A consumer's slot goes along, or the switchover does not begin.
+    // A consumer's slot moves along, or the switchover does not begin.
     await cluster.query('node-1', `SELECT pg_create_logical_replication_slot('stays', 'pgoutput')`);
     const refusal = await cluster.run([cluster.switchOver('node-1', 'node-2')]);
     expect(refusal.failures[0]?.message).toMatch(
@@ -81,7 +81,7 @@ test.each(['14-alpine', '18'] as const)(
           { kind: 'start', nodes: [from], ...cluster.configure(to) },
         ]);
         expect(started.failures, started.output).toEqual([]);
-        // What it had as the primary holds no WAL on the replica that it is now.
+        // Its slots from its time as primary hold no WAL on the replica that it is now.
         if (from === 'node-1') {
           expect(started.notes).toContainEqual({
             node: from,

@@ -16,7 +16,7 @@ import {
   requireSuccess,
 } from '../stage.ts';
 
-// What was reviewed is what is applied: one small cluster, and everything that can come between.
+// A merge applies what was reviewed: one small cluster, and everything that can happen in between.
 
 type Inputs = Readonly<Record<string, string>>;
 
@@ -27,7 +27,7 @@ const BASE: Inputs = {
   'on-plan-change': 'fail',
   'review-key': REVIEW_KEY,
 };
-/** What else a job may have in its environment, none of which is anybody's business. */
+/** Other secrets in a job's environment, which must not reach any program. */
 const ENVIRONMENT_SECRETS: Readonly<Record<string, string>> = Object.fromEntries(
   [
     'AWS_SESSION_TOKEN',
@@ -51,7 +51,7 @@ beforeAll(async () => {
 });
 afterAll(() => closeStage(world));
 
-/** Runs a job and keeps its result, to be searched for secrets at the end. */
+/** Runs a job and keeps its result, which is searched for secrets at the end. */
 async function run(
   event: WorkflowEvent,
   inputs: Inputs,
@@ -63,7 +63,7 @@ async function run(
   return result;
 }
 
-/** Opens a pull request and has it planned. */
+/** Opens a pull request and plans it. */
 async function propose(branch: string, inputs: Inputs, options: Partial<JobOptions> = {}) {
   const { event, number } = openPullRequest(world, branch);
   const planned = await run(event, inputs, options);
@@ -86,7 +86,7 @@ const readCloud = (): string => JSON.stringify(world.aws.tables);
 const askPrimary = (sql: string, result: JobResult): Promise<string> =>
   query(readServers(world, result).primary, sql);
 
-/** Changes the description of the clients' rule behind Terraform's back. */
+/** Changes the description of the clients' rule outside Terraform. */
 async function editRule(text: string): Promise<{ before: string; restore: () => Promise<void> }> {
   const describe = (value: string) =>
     world.aws.edit(({ rules }) => {
@@ -103,7 +103,7 @@ const results: JobResult[] = [];
 let made: JobResult;
 
 describe('reviewed is applied', () => {
-  test('what the pull request showed is applied, and both say so with the commit', async () => {
+  test('a merge applies what the pull request showed, and both say so with the commit', async () => {
     const { number, planned, head } = await propose('create', BASE);
     requireSuccess(planned);
     const checks = world.github.listCheckRuns(head);
@@ -122,11 +122,11 @@ describe('reviewed is applied', () => {
     expect(readProof(deployed)).toHaveLength(2);
   });
 
-  test('a change made between review and merge is refused, shown, and nothing is touched', async () => {
+  test('a change made between review and merge is refused and shown, and nothing changes', async () => {
     const wanted = withSettings('work_mem = 8MB');
     const { number, planned } = await propose('work-mem', wanted);
     requireSuccess(planned);
-    // Somebody edits a rule by hand meanwhile.
+    // A person edits a rule by hand meanwhile.
     const { before, restore } = await editRule('changed by hand');
     expect(before).not.toBe('changed by hand');
     const cloud = readCloud();
@@ -138,7 +138,7 @@ describe('reviewed is applied', () => {
     expect(readComment(number)).toMatch(/aws\\?_vpc.*ingress.*clients/s);
     expect(readCloud()).toBe(cloud);
     expect(await askPrimary('SHOW work_mem', made)).toBe('4MB');
-    // Once it is as it was, the very same job goes through.
+    // Once it is restored, the same job succeeds.
     await restore();
     requireSuccess(await run(push, wanted, { runAttempt: 2 }));
     expect(await askPrimary('SHOW work_mem', made)).toBe('8MB');
@@ -152,7 +152,7 @@ describe('reviewed is applied', () => {
     expect(await askPrimary('SHOW work_mem', made)).toBe('8MB');
   });
 
-  test('a merge that nobody reviewed is refused; on-plan-change: apply takes it with a warning', async () => {
+  test('a merge without a review is refused; on-plan-change: apply accepts it with a warning', async () => {
     const wanted = withSettings('work_mem = 12MB');
     const { number } = openPullRequest(world, 'unseen');
     const { deployed, push } = await merge(number, wanted);
@@ -164,7 +164,7 @@ describe('reviewed is applied', () => {
     expect(await askPrimary('SHOW work_mem', made)).toBe('12MB');
   });
 
-  test('a forged review is none: of another app, unsigned, or signed by another key', async () => {
+  test('a forged review is ignored: from another app, unsigned, or signed with another key', async () => {
     const wanted = withSettings('work_mem = 20MB');
     const name = 'PostgreSQL plan: postgres';
     const { head: from } = await propose('model', wanted);
@@ -181,7 +181,7 @@ describe('reviewed is applied', () => {
     ] as const) {
       const { number, event } = openPullRequest(world, `forged-${results.length}`);
       const { sha } = event.payload.pull_request.head;
-      // With all that can be read of the real one.
+      // With everything readable from the real one.
       const externalId = real?.external_id ?? '';
       world.github.checkAs(app, { sha, name, text: forged, externalId });
       const { deployed } = await merge(number, wanted);
@@ -191,7 +191,7 @@ describe('reviewed is applied', () => {
     expect(await askPrimary('SHOW work_mem', made)).toBe('12MB');
   });
 
-  test('a rerun after a cancel in the middle of the apply does what is left of the review', async () => {
+  test('a rerun after a cancel in the middle of the apply does the rest of the review', async () => {
     const wanted = { ...withSettings('work_mem = 12MB'), 'replica-count': '2' };
     const { number, planned } = await propose('grow', wanted);
     requireSuccess(planned);
@@ -210,7 +210,7 @@ describe('reviewed is applied', () => {
     made = rerun;
   });
 
-  test('a node with data is destroyed only under the label', async () => {
+  test('a node with data is destroyed only with the label', async () => {
     const wanted = { ...withSettings('work_mem = 12MB'), 'label-prefix': 'db/' };
     const { number, planned } = await propose('shrink', wanted);
     const listLabels = () =>
@@ -228,7 +228,7 @@ describe('reviewed is applied', () => {
     expect(world.aws.listInstances()).toHaveLength(2);
   });
 
-  test('a merge queue plans what it merges, and that is what its push applies', async () => {
+  test('a merge queue plans what it merges, and its push applies that plan', async () => {
     const wanted = withSettings('work_mem = 24MB');
     const one = await propose('queued-1', wanted);
     const two = await propose('queued-2', wanted);
@@ -241,7 +241,7 @@ describe('reviewed is applied', () => {
     made = deployed;
   });
 
-  test('the job of an older commit does not undo what came later', async () => {
+  test('the job of an older commit does not undo later changes', async () => {
     const first = withSettings('work_mem = 28MB');
     const { number } = await propose('older', first);
     const { push } = await merge(number, first);
@@ -254,7 +254,7 @@ describe('reviewed is applied', () => {
     expect(await askPrimary('SHOW work_mem', made)).toBe('24MB');
   });
 
-  test('drift stands in one issue for as long as it lasts', async () => {
+  test('drift has one issue for as long as it lasts', async () => {
     const wanted = withSettings('work_mem = 24MB');
     const listDrift = () =>
       world.github.listIssues().filter(({ title }) => title.startsWith('Drift'));
@@ -278,7 +278,7 @@ describe('reviewed is applied', () => {
 
   describe('a cluster file', () => {
     const path = 'clusters/orders.yml';
-    /** The same cluster as the inputs describe. */
+    /** The same cluster as described by the inputs. */
     const describeCluster = (workMem: string): string =>
       world.describeCluster([
         'cluster_name: postgres',
@@ -288,7 +288,7 @@ describe('reviewed is applied', () => {
         'require_signature: true',
       ]);
     const FILE = { ...FROM_FILE, 'review-key': REVIEW_KEY };
-    /** The plan job holds no password. */
+    /** The plan job has no password. */
     const PLAN = { ...FILE, 'postgres-password': '', 'replication-password': '' };
 
     const open = (workMem: string, more: { fork?: boolean; contents?: Contents } = {}) => {
@@ -301,7 +301,7 @@ describe('reviewed is applied', () => {
       return { target: world.github.asTarget(event), number: event.payload.number };
     };
 
-    test('takes the place of the inputs without a change in the plan', async () => {
+    test('replaces the inputs without a change in the plan', async () => {
       world.github.push({ contents: { [path]: describeCluster('24MB') } });
       const drift = requireSuccess(await run(world.github.schedule(), PLAN));
       expect(drift.outputs['has-changes']).toBe('false');
@@ -326,7 +326,7 @@ describe('reviewed is applied', () => {
       expect(await askPrimary('SHOW work_mem', deployed)).toBe('28MB');
     });
 
-    test('goes through a merge queue', async () => {
+    test('works with a merge queue', async () => {
       const { target, number } = open('32MB');
       requireSuccess(await run(target, PLAN));
       const queue = world.github.queue([number]);
@@ -336,7 +336,7 @@ describe('reviewed is applied', () => {
       expect(readComment(number)).toContain('done');
     });
 
-    test('of a fork is planned once somebody with write access asked for it', async () => {
+    test('from a fork is planned after a user with write access requested it', async () => {
       const { target, number } = open('36MB', { fork: true });
       requireSuccess(await run(target, PLAN));
       expect(readComment(number)).toContain('waits to be planned');
@@ -349,7 +349,7 @@ describe('reviewed is applied', () => {
       expect(await askPrimary('SHOW work_mem', deployed)).toBe('36MB');
     });
 
-    test('is planned from the state alone where there is no private key', async () => {
+    test('is planned from the state alone if there is no private key', async () => {
       const { target, number } = open('40MB', {});
       const key = readFileSync(join(world.folder, 'ssh-key.pub'), 'utf8');
       const planned = await run(target, {
@@ -367,7 +367,7 @@ describe('reviewed is applied', () => {
     });
   });
 
-  test('no secret left the runner, in whatever spelling', () => {
+  test('no secret left the runner, in any encoding', () => {
     const { 'ssh-private-key': key, ...passwords } = world.secrets;
     const planted = [
       ...Object.values(passwords),
@@ -385,7 +385,7 @@ describe('reviewed is applied', () => {
     ]);
     const bodies = world.github.journal.map(({ path, body }) => JSON.stringify({ path, body }));
     const said = results.flatMap(({ raw, rawSummary, outputs, env, state }) => [
-      // The runner alone reads the commands that tell it what to mask.
+      // Only the runner reads the commands that tell it what to mask.
       raw.replaceAll(/^::add-mask::.*$/gm, ''),
       rawSummary,
       JSON.stringify({ outputs, env, state }),

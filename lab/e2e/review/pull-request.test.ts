@@ -5,7 +5,7 @@ import type { JobOptions, JobResult } from '../../runner/job.ts';
 import type { World } from '../../world.ts';
 import { closeStage, openPullRequest, openStage, requireSuccess } from '../stage.ts';
 
-// The comment on a pull request in a world that is not always friendly. Nothing is deployed.
+// The comment on a pull request, with faults of GitHub. Nothing is deployed.
 
 type Inputs = Readonly<Record<string, string>>;
 
@@ -33,7 +33,7 @@ const inFolder = (name: string): Partial<JobOptions> => ({
 });
 
 describe('the comment', () => {
-  test('says that a plan is under way before it says what it would do', async () => {
+  test('says that a plan is in progress before it shows the plan', async () => {
     const { event, number } = openPullRequest(world, 'phases');
     const before = world.github.journal.length;
     requireSuccess(await run(event));
@@ -48,7 +48,7 @@ describe('the comment', () => {
     expect(listBodies(number)).toHaveLength(1);
   });
 
-  test('a marker that somebody else wrote is left alone', async () => {
+  test('does not use a marker written by someone else', async () => {
     const { event, number } = openPullRequest(world, 'spoofed');
     requireSuccess(await run(event));
     const [own] = listBodies(number);
@@ -64,7 +64,7 @@ describe('the comment', () => {
     expect(more).toEqual([]);
   });
 
-  test('of a fork is forbidden: the summary has the report and the job goes on', async () => {
+  test('is forbidden for a fork: the summary has the report and the job continues', async () => {
     const event = world.github.openPullRequest({
       branch: 'forked',
       title: 'From a fork',
@@ -75,7 +75,7 @@ describe('the comment', () => {
     const token = world.github.createToken({
       permissions: { contents: 'read', pull_requests: 'read', issues: 'read', checks: 'read' },
     });
-    // GitHub gives no secrets to a fork's run.
+    // GitHub withholds secrets from a fork's run.
     const none = {
       'postgres-password': '',
       'replication-password': '',
@@ -93,7 +93,7 @@ describe('the comment', () => {
     ['a secondary limit', { kind: 'secondary-limit', retryAfterSeconds: 2 }],
     ['a secondary limit with 429', { kind: 'secondary-limit', status: 429, retryAfterSeconds: 2 }],
     ['an answer that is lost', { kind: 'lose-answer' }],
-  ] as const)('comes through %s', async (name, fault) => {
+  ] as const)('survives %s', async (name, fault) => {
     const { event, number } = openPullRequest(world, `fault-${name.replaceAll(' ', '-')}`);
     world.github.failNext({ method: 'POST', path: /\/comments$/, ...fault });
     world.github.failNext({ method: 'PATCH', path: /\/comments\/\d+$/, ...fault });
@@ -105,7 +105,7 @@ describe('the comment', () => {
     expect(world.github.listCheckRuns(sha).at(-1)?.conclusion).toBe('success');
   });
 
-  test('a GitHub that is down costs the comment and not the plan', async () => {
+  test('is missing if GitHub is down, but the plan succeeds', async () => {
     const { event, number } = openPullRequest(world, 'down');
     world.github.failNext({ path: /./, kind: 'server-error', times: 1_000 });
     const result = requireSuccess(await run(event));
@@ -114,7 +114,7 @@ describe('the comment', () => {
     expect(result.summary).toMatch(/\d+ to add/);
   });
 
-  test('of an older run never covers that of a newer one', async () => {
+  test('of an older run never replaces that of a newer one', async () => {
     const { event, number } = openPullRequest(world, 'overtaken');
     const pushed = world.github.pushToPullRequest(number);
     const [newer, older] = [Date.now() + 1_000, Date.now()];
@@ -124,7 +124,7 @@ describe('the comment', () => {
     expect(listBodies(number)).toEqual([before]);
   });
 
-  test('a plan that is cancelled says so', async () => {
+  test('says that a plan was cancelled', async () => {
     const { event, number } = openPullRequest(world, 'cancelled');
     const controller = new AbortController();
     const result = await run(event, BASE, {
@@ -159,7 +159,7 @@ describe('two clusters in a matrix, at the same moment', () => {
       ),
     );
 
-  test('each has a comment of its own', async () => {
+  test('have a comment each', async () => {
     const { event, number } = openPullRequest(world, 'matrix');
     for (const result of await plan(event, {})) requireSuccess(result);
     const bodies = listBodies(number);
@@ -169,7 +169,7 @@ describe('two clusters in a matrix, at the same moment', () => {
     }
   });
 
-  test('or both have a section of one', async () => {
+  test('or a section each of the same comment', async () => {
     const { event, number } = openPullRequest(world, 'matrix-shared');
     for (const result of await plan(event, { comment: 'shared' })) requireSuccess(result);
     const [body, ...others] = listBodies(number);

@@ -9,7 +9,7 @@ import {
   type Workspace,
 } from '../../templates/workspace.ts';
 
-// What a change of each input does to a running cluster, read off the plan. The table is complete by construction:
+// The effect of each input's change on a running cluster, read from the plan. The table is complete by construction:
 // a variable without a row fails.
 
 const BASE: Values = {
@@ -28,14 +28,14 @@ const OTHER_KEY =
   'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMvCANEKM1lUF8G7kC39ONgz0upnn7fmpN+AMOYd6YoQ team';
 
 interface Row {
-  /** The variable that changes. */
+  /** The changed variable. */
   readonly variable: string;
   readonly to: unknown;
   /** Counts of `action resource`; `{}` is an empty plan. */
   readonly plan?: { readonly [what: string]: number };
-  /** How each error begins where there is no plan. */
+  /** The beginning of each error, if there is no plan. */
   readonly refused?: readonly string[];
-  /** Set where instances may go: for another network alone. Data volumes never do. */
+  /** Set if instances may be deleted: only for another network. Data volumes never are. */
   readonly replacesInstances?: true;
 }
 
@@ -99,7 +99,7 @@ const ROWS: readonly Row[] = [
     to: ['2', '9'],
     plan: { 'create aws_ec2_instance_state.started': 1 },
   },
-  // What the database was asked to be is recorded beside the resources and moves none of them.
+  // The requested database settings are recorded beside the resources and change none of them.
   {
     variable: 'database',
     to: {
@@ -111,7 +111,7 @@ const ROWS: readonly Row[] = [
     plan: {},
   },
   { variable: 'ssh_public_key', to: OTHER_KEY, plan: { 'replace aws_key_pair.nodes': 1 } },
-  // A file's last line break is not another key.
+  // A trailing line break in a file does not make another key.
   { variable: 'ssh_public_key', to: `${BASE.ssh_public_key}\n`, plan: {} },
   {
     variable: 'ssh_cidrs',
@@ -168,7 +168,7 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-/** The addresses of instances, or of data volumes, that a plan would take away. */
+/** The addresses of instances or data volumes that a plan would delete. */
 function listLosses(changes: readonly Change[], type: 'aws_instance' | 'aws_ebs_volume'): string[] {
   return changes
     .filter(({ action }) => action === 'replace' || action === 'delete')
@@ -196,12 +196,12 @@ afterAll(() => lab.close());
 
 describe('a change of an input', () => {
   it('has a row for every variable', () => {
-    // subnet_ids has a table of its own below.
+    // subnet_ids has its own table below.
     const covered = new Set([...ROWS.map(({ variable }) => variable), 'subnet_ids']);
     expect([...covered].sort()).toEqual([...readVariables().keys()].sort());
   });
 
-  it('is nothing when nothing changes', async () => {
+  it('plans nothing if nothing changes', async () => {
     expect((await planValues(own, BASE)).changes).toEqual([]);
   });
 
@@ -216,7 +216,7 @@ describe('a change of an input', () => {
   });
 });
 
-describe('a change of the world outside', () => {
+describe('a change outside the cluster', () => {
   it('ignores a newer image', async () => {
     lab.aws.publishImage('us-east-1', '20991231-0000');
     expect((await planValues(own, BASE)).changes).toEqual([]);
@@ -228,7 +228,7 @@ describe('a change of the world outside', () => {
       zones: 'gbacfde',
       plan: { 'create aws_subnet.own': 1, 'create aws_route_table_association.own': 1 },
     },
-  ])('takes the zones $zones', async ({ zones, plan }) => {
+  ])('accepts the zones $zones', async ({ zones, plan }) => {
     await lab.setZones('us-east-1', zones);
     const { changes } = await planValues(own, BASE);
     await lab.setZones('us-east-1', null);
@@ -236,7 +236,7 @@ describe('a change of the world outside', () => {
   });
 });
 
-describe('zones that appear between others', () => {
+describe('zones added between others', () => {
   it('move no subnet', async () => {
     const values = { ...BASE, cluster_name: 'gaps' };
     await lab.setZones('us-east-1', 'bdf');
@@ -265,7 +265,7 @@ describe('a change of subnet_ids', () => {
     expect((await planValues(given, values(...names))).changes).toEqual([]);
   });
 
-  it('to fewer zones than hold data is refused', async () => {
+  it('to fewer zones than contain data is refused', async () => {
     const { errors, warnings } = await planValues(given, values('c'));
     expect(errors.map(({ detail }) => detail).sort()).toEqual([
       expect.stringContaining(
@@ -290,7 +290,7 @@ describe('a change of subnet_ids', () => {
     ]);
   });
 
-  it('to a VPC of its own replaces the instances and keeps the data', async () => {
+  it('to another VPC replaces the instances and keeps the data', async () => {
     const { changes, errors } = await planValues(given, values());
     expect(errors).toEqual([]);
     expect(listLosses(changes, 'aws_instance')).toHaveLength(3);

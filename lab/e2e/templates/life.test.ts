@@ -47,7 +47,7 @@ beforeAll(async () => {
 afterAll(() => lab.close());
 
 describe('a cluster', () => {
-  it('begins with three equal nodes and nothing else', async () => {
+  it('starts with three equal nodes and nothing else', async () => {
     const { changes, errors, warnings } = await planValues(cluster, BASE);
     expect([...errors, ...warnings]).toEqual([]);
     expect(countChanges(changes)).toEqual({
@@ -67,7 +67,7 @@ describe('a cluster', () => {
     });
   });
 
-  it('comes up as planned, one node a zone, and stays', async () => {
+  it('is created as planned, one node per zone, and then does not change', async () => {
     await applyValues(cluster, BASE);
     const outputs = await readOutputs(cluster);
     expect(outputs).toMatchObject({
@@ -128,7 +128,7 @@ describe('a cluster', () => {
     }
   });
 
-  it('has its tags on everything', async () => {
+  it('has its tags on every resource', async () => {
     for (const [address, { tags_all: tags }] of await readState(cluster)) {
       if (tags === undefined || address.startsWith('data.')) continue;
       expect(tags, address).toMatchObject({
@@ -148,7 +148,7 @@ describe('a cluster', () => {
     });
   });
 
-  it('opens nothing but what is asked for', async () => {
+  it('opens only the requested ports', async () => {
     const open = async () =>
       [...(await readState(cluster))]
         .filter(([address]) => address.startsWith('aws_vpc_security_group_ingress_rule.'))
@@ -173,7 +173,7 @@ describe('a cluster', () => {
     expect(await open()).toEqual(['5432-5432/tcp nodes']);
   });
 
-  it('gets a terminated instance back where its data is', async () => {
+  it('recreates a terminated instance in the zone of its data', async () => {
     const before = await readNodes();
     await lab.aws.terminate(before[1]?.instance_id ?? '');
     await lab.setZones('us-east-1', 'fedcba');
@@ -206,7 +206,7 @@ describe('a cluster', () => {
     expect((await planValues(cluster, BASE)).changes).toEqual([]);
   });
 
-  it('takes another name in place', async () => {
+  it('is renamed in place', async () => {
     const before = await readNodes();
     await applyValues(cluster, { ...BASE, cluster_name: 'sales' });
     expect((await readNodes()).map(({ instance_id }) => instance_id)).toEqual(
@@ -215,7 +215,7 @@ describe('a cluster', () => {
     await applyValues(cluster, BASE);
   });
 
-  it('shrinks by exactly its last node, whose data is kept in a snapshot', async () => {
+  it('removes exactly its last node, whose data is kept in a snapshot', async () => {
     const before = await readNodes();
     const { changes } = await applyValues(cluster, { ...BASE, replica_count: 1 });
     expect(changes.map(({ action, address }) => `${action} ${address}`).sort()).toEqual([
@@ -229,7 +229,7 @@ describe('a cluster', () => {
   });
 });
 
-describe('what happens outside', () => {
+describe('a change outside Terraform', () => {
   it('does not replace a stopped instance', async () => {
     const before = await readNodes();
     await lab.aws.stopInstance(before[0]?.instance_id ?? '');
@@ -237,7 +237,7 @@ describe('what happens outside', () => {
     await lab.aws.startInstance(before[0]?.instance_id ?? '');
   });
 
-  it('gives a node that lost its data a new home, wherever its volume now is', async () => {
+  it('moves a node that lost its data to the zone where its volume is created', async () => {
     const { a, b, c } = await lab.makeSubnets('team', {
       a: 'us-east-1a',
       b: 'us-east-1b',
@@ -259,8 +259,8 @@ describe('what happens outside', () => {
   });
 });
 
-describe('the end', () => {
-  it('leaves nothing but the last snapshots', async () => {
+describe('a destroy', () => {
+  it('leaves only the last snapshots', async () => {
     expect((await destroyAll(cluster, { ...BASE, replica_count: 1 })).errors).toEqual([]);
     const { instances, volumes, vpcs, keyPairs, snapshots } = lab.aws.tables;
     const rest = [instances, volumes, vpcs, keyPairs].flatMap((table) =>
@@ -271,8 +271,8 @@ describe('the end', () => {
   });
 });
 
-describe('instance types', () => {
-  it('decide the image', async () => {
+describe('the instance type', () => {
+  it('determines the image', async () => {
     const workspace = await lab.deploy('graviton', {
       ...BASE,
       cluster_name: 'graviton',
@@ -287,11 +287,11 @@ describe('instance types', () => {
     expect((await readState(workspace)).get('aws_instance.node["1"]')?.ami).toBe(image?.id);
   });
 
-  it('decide the zones', async () => {
+  it('determines the zones', async () => {
     const wide = { ...BASE, cluster_name: 'wide', replica_count: 5 };
     const zones = async (workspace: Workspace) =>
       (await readNodes(workspace)).map(({ zone }) => zone.at(-1)).join('');
-    // The stand-in's us-east-1e has no type newer than t2, like more than one real zone.
+    // The stand-in's us-east-1e has no type newer than t2, like several real zones.
     expect(await zones(await lab.deploy('wide', wide))).toBe('abcdfa');
     const old = await lab.deploy('old', {
       ...wide,
@@ -309,7 +309,7 @@ describe('instance types', () => {
         'The data of node-5 lies in zone us-east-1e, which does not offer instance_type t3.medium',
       ),
     ]);
-    // A node that leaves is in nobody's way, also while it still stands.
+    // A node to be removed does not block the change while it still exists.
     const smaller = { ...wide, cluster_name: 'old', instance_type: 't3.medium', replica_count: 3 };
     const types = Object.fromEntries([1, 2, 3, 4, 5, 6].map((number) => [number, 't2.small']));
     const staged = { ...smaller, node_instance_types: types, kept_nodes: ['5', '6'] };

@@ -20,8 +20,8 @@ import { ensureImages } from '../../images/images.ts';
 import { openWorkspace, type Values } from '../../templates/workspace.ts';
 import { reachAws } from '../../tools/wrap-program.ts';
 
-// One change in stages, on machines that run: what is stopped, what stays, and that the stages add up to the
-// change as it was reviewed.
+// One change in stages, on running machines: what is stopped, what stays, and that the stages together are the
+// reviewed change.
 
 const WORLD = 'templates-stages';
 const PREFIX = '10.95';
@@ -37,7 +37,7 @@ const BASE: Values = {
     'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgXOsdfj0wRL7+ih9Q/34hXBgWvYDlbe5W7+D5MMpj team',
 };
 
-/** A node's data volume: the only one it has. */
+/** A node's only data volume. */
 const DEVICE = '/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_*';
 
 const run = promisify(execFile);
@@ -49,7 +49,7 @@ const temporary = join(directory, 'temporary');
 let aws: Aws;
 let terraform: Terraform;
 
-/** A plan file and what it does. */
+/** A plan file and its summary. */
 interface Planned {
   readonly file: string;
   readonly summary: PlanSummary;
@@ -87,7 +87,7 @@ const containerOf = (name: string) => {
 const runOn = (name: string, script: string) =>
   docker('exec', containerOf(name), 'sh', '-euc', script);
 
-/** When each machine was booted, by name. */
+/** The boot time of each machine, by name. */
 async function readBoots(): Promise<Record<string, string>> {
   const entries = aws
     .listInstances()
@@ -126,7 +126,7 @@ beforeAll(async () => {
   await Promise.all((await listNodes()).map(mountData));
 });
 
-/** A unit that leaves a note when it is stopped before the volume goes: a shutdown does that, a power cut does not. */
+/** A unit that leaves a note if it is stopped before the volume: a shutdown does that, a power cut does not. */
 const WITNESS = `[Unit]
 RequiresMountsFor=/data
 [Service]
@@ -136,7 +136,7 @@ ExecStart=/bin/rm -f /data/shut-down
 ExecStop=/bin/touch /data/shut-down
 `;
 
-/** Gives a node a file system with its name on it, and the witness. */
+/** Creates a file system with its name and the witness on a node. */
 async function mountData({ name }: Node): Promise<void> {
   const unit = `/etc/systemd/system/witness.service`;
   const lines = [
@@ -146,7 +146,7 @@ async function mountData({ name }: Node): Promise<void> {
   await runOn(name, lines.join('\n'));
 }
 
-/** What is on the volume of a node that does not have it mounted, maybe because it is just booting. */
+/** The contents of a node's volume that is not mounted, possibly because the node is booting. */
 const readData = (name: string) =>
   runOn(
     name,
@@ -177,7 +177,7 @@ describe('another instance type, a new node and tags in one change', () => {
     boots = await readBoots();
   });
 
-  it('begins with what stops nobody', async () => {
+  it('begins with the parts that stop no node', async () => {
     const stage = await plan(keepNodes(reviewed, { standing: await listNodes(), resized: [] }));
     expect(findBeyondReview(stage.summary, reviewed)).toEqual([]);
     expect(buildNodeChanges(stage.summary).resize).toEqual([]);
@@ -195,7 +195,7 @@ describe('another instance type, a new node and tags in one change', () => {
     ['node-2', ['node-2']],
     ['node-3', ['node-2', 'node-3']],
     ['node-1', ['node-2', 'node-3', 'node-1']],
-  ])('then touches %s alone', async (name, resized) => {
+  ])('then changes only %s', async (name, resized) => {
     const before = await listNodes();
     boots = await readBoots();
     const stage = await plan(keepNodes(reviewed, { standing: before, resized }));
@@ -216,7 +216,7 @@ describe('another instance type, a new node and tags in one change', () => {
     expect(after.filter((one) => one.name !== name)).toEqual(
       before.filter((one) => one.name !== name),
     );
-    // It went down as a system does, not as one that lost its power.
+    // It was shut down, its power was not cut.
     expect(await readData(name)).toContain(`shut-down\n${name}`);
   });
 
@@ -229,7 +229,7 @@ describe('fewer nodes and tags in one change', () => {
   let reviewed: PlanSummary;
   let before: Node[];
 
-  it('keeps the nodes that leave at first, no less a part of the cluster', async () => {
+  it('first keeps the nodes to be removed as full members of the cluster', async () => {
     before = await listNodes();
     const boots = await readBoots();
     write({ ...BASE, instance_type: 't3.large', replica_count: 1, tags: { Team: 'orders' } });
@@ -271,7 +271,7 @@ describe('fewer nodes and tags in one change', () => {
   });
 });
 
-describe('a node that is out of reach', () => {
+describe('an unreachable node', () => {
   it('gets another instance with its data while it hangs', async () => {
     const before = await listNodes();
     const boots = await readBoots();
@@ -300,7 +300,7 @@ describe('a node that is out of reach', () => {
     expect((await plan()).summary.hasChanges).toBe(false);
   });
 
-  it('comes back with its data when its machine was removed by hand', async () => {
+  it('comes back with its data after its machine was removed by hand', async () => {
     const before = await listNodes();
     await docker('rm', '--force', '--volumes', containerOf('node-2'));
     await expect.poll(() => aws.listInstances()).toHaveLength(1);
