@@ -4,7 +4,7 @@ import { createDesired } from '../cluster/testing/fixtures.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
 import { type DeployReport, type DeployState, renderDeployComment } from './deploy-comment.ts';
-import { createPlan } from './fixtures/plan.ts';
+import { createPlan, readFixture } from './fixtures/plan.ts';
 import { createDeployReport, createProof, RUN } from './fixtures/report.ts';
 import { listLeftOut } from './left-out.ts';
 import { renderDeploySummary } from './summary.ts';
@@ -13,31 +13,26 @@ const PROOF = [1, 2, 3].map((number) => createProof(number));
 
 function createReport(progress: DeployState, overrides: Partial<DeployReport> = {}): DeployReport {
   return createDeployReport(progress, {
-    plan: summarizePlan(
-      createPlan([
-        { address: 'aws_instance.node["1"]', actions: ['create'] },
-        { address: 'aws_key_pair.own', actions: ['update'] },
-      ]),
-    ),
+    plan: summarizePlan(readFixture('cluster-first').json),
     steps: [
-      { kind: 'prepare', nodes: ['node-1'] },
+      { kind: 'prepare', nodes: ['node-1', 'node-2', 'node-3'] },
       { kind: 'initialise', nodes: ['node-1'], primary: 'node-1', settings: {} },
-      { kind: 'start', nodes: ['node-2', 'node-3'], primary: 'node-1', settings: {} },
       {
         kind: 'admit',
         nodes: ['node-1'],
         primary: 'node-1',
         settings: {},
-        slots: ['node_2'],
-        retiredSlots: ['node_9'],
+        slots: ['node_2', 'node_3'],
+        retiredSlots: [],
       },
+      { kind: 'clone', nodes: ['node-2', 'node-3'], primary: 'node-1', settings: {} },
     ],
     ...overrides,
   });
 }
 
 const connectionString =
-  'postgresql://postgres@203.0.113.1:5432,203.0.113.2:5432/postgres?target_session_attrs=read-write';
+  'postgresql://postgres@203.0.113.11:5432,203.0.113.12:5432,203.0.113.13:5432/postgres?target_session_attrs=read-write';
 const failure = {
   state: 'failed',
   phase: 'configuring',
@@ -60,7 +55,7 @@ const REPORTS: Readonly<Record<string, DeployReport>> = {
   planning: createReport({ state: 'planning' }, early),
   applying: createReport({ state: 'applying' }, { steps: null }),
   configuring: createReport({ state: 'configuring' }),
-  done: createReport({ state: 'done', connectionString, changes: 31 }, { proof: PROOF }),
+  done: createReport({ state: 'done', connectionString, changes: 24 }, { proof: PROOF }),
   'done-nothing': createReport(
     { state: 'done', connectionString, changes: 0 },
     { proof: PROOF, steps: [], plan: summarizePlan(createPlan([])) },

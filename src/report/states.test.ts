@@ -38,7 +38,8 @@ const reviewed = {
 };
 const done = {
   state: 'done',
-  connectionString: 'postgresql://postgres@203.0.113.1:5432/postgres',
+  connectionString:
+    'postgresql://postgres@203.0.113.11:5432,203.0.113.12:5432/postgres?target_session_attrs=read-write',
   changes: 3,
 } as const;
 
@@ -106,13 +107,13 @@ const CHANGED = createPlanReport(createPlan([update(1)]), {
     name: `node-${number}`,
     before: {
       role: number === 1 ? 'primary' : 'replica',
-      zone: 'us-east-1a',
+      zone: `us-east-1${number === 1 ? 'a' : 'b'}`,
       instanceType: 't3.medium',
       image: RUNNING_DIGEST,
     },
     after: {
       role: number === 1 ? 'primary' : 'replica',
-      zone: 'us-east-1a',
+      zone: `us-east-1${number === 1 ? 'a' : 'b'}`,
       instanceType: 't3.medium',
       image: RUNNING_DIGEST,
     },

@@ -61,7 +61,7 @@ const node = (number: number, instanceType = 't3.medium') => ({
   zone: 'us-east-1a',
 });
 
-describe('describeNodes', () => {
+describe('buildNodeChanges', () => {
   it('tells by name what happens to each', () => {
     const changes = buildNodeChanges(
       plan(
@@ -84,7 +84,7 @@ describe('describeNodes', () => {
   });
 
   const ALL = ['node-1', 'node-2', 'node-3'];
-  const TYPES = { from: 't2.small', to: 't3.medium' };
+  const TYPES = { from: 't3.medium', to: 't3.large' };
 
   it.each<[string, Partial<NodeChanges>]>([
     ['cluster-first', { create: ALL, fresh: ALL }],
