@@ -1,98 +1,18 @@
-// Makes a machine with nothing but Node and npm ready for the lab: Debian packages, npm packages, a Docker
-// daemon. Plain JavaScript for whatever Node the machine has; Node 24 comes with the npm packages.
-import { spawnSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { startDocker } from './dockerd.mjs';
-import { asRoot, ROOT_PATH } from './root.mjs';
+// Checks the version of Node, then prepares the machine (machine.mjs). An older Node must print one sentence, not a
+// syntax error: so nothing here is newer than Node 12, and nothing is imported before the check.
 
-if (import.meta.dirname === undefined) {
-  fail(`The lab needs Node 20.11 or later to begin with. This is ${process.version}.`);
-}
-const root = join(import.meta.dirname, '..');
+/** The oldest Node that runs the lab's plain JavaScript, as in the `engines` of package.json. */
+const REQUIRED = [20, 11];
 
-/** Program, or file, that shows a package is there → Debian package. */
-const PACKAGES = {
-  '/usr/share/keyrings/debian-archive-keyring.gpg': 'debian-archive-keyring',
-  dockerd: 'docker.io',
-  docker: 'docker.io',
-  debootstrap: 'debootstrap',
-  'ansible-playbook': 'ansible-core',
-  'ssh-keygen': 'openssh-client',
-  iptables: 'iptables',
-  nsenter: 'util-linux',
-  losetup: 'mount',
-  'mkfs.ext4': 'e2fsprogs',
-  ip: 'iproute2',
-  psql: 'postgresql-client',
-  pyflakes3: 'pyflakes3',
-  openssl: 'openssl',
-  unzip: 'unzip',
-};
-
-const say = (text) => console.log(`· ${text}`);
-
-/** Runs a program as root, quietly; its output is shown when it fails. */
-function runAsRoot(command, commandArgs) {
-  const { program, args } = asRoot(command, commandArgs);
-  const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8' });
-  if (status !== 0) {
-    fail(
-      `${command} ${commandArgs.join(' ')} failed:\n${error ?? ''}${stdout ?? ''}${stderr ?? ''}`,
-    );
-  }
-}
-
-/** Ends here rather than after minutes where root cannot be had. */
-function requireRoot() {
-  const { program, args } = asRoot('true', []);
-  const { status, stderr, error } = spawnSync(program, args, { encoding: 'utf8' });
-  if (status === 0) return;
-  const why =
-    error?.code === 'ENOENT' ? 'sudo is not installed' : (error?.message ?? stderr.trim());
-  fail(
-    `The lab makes images, loop devices and packet filters. Run it as root, or as a user with sudo that asks no password (${why}).`,
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < REQUIRED[0] || (major === REQUIRED[0] && minor < REQUIRED[1])) {
+  console.error(
+    `The lab requires Node ${REQUIRED.join('.')} or later; this is ${process.version}.`,
   );
-}
-
-function fail(message) {
-  console.error(message);
   process.exit(1);
 }
 
-function isOnPath(program) {
-  if (program.startsWith('/')) return existsSync(program);
-  const path = `${process.env.PATH}:${ROOT_PATH}`;
-  return path.split(':').some((folder) => existsSync(join(folder, program)));
-}
-
-function installPackages() {
-  const missing = Object.entries(PACKAGES).filter(([program]) => !isOnPath(program));
-  if (missing.length === 0) return;
-  const packages = [...new Set(missing.map(([, name]) => name))];
-  if (!isOnPath('apt-get')) {
-    fail(
-      `Missing: ${packages.join(', ')}. The lab installs them with apt-get on Debian and Ubuntu; elsewhere install them yourself.`,
-    );
-  }
-  say(`installing ${packages.join(', ')}`);
-  runAsRoot('apt-get', ['update', '-qq']);
-  runAsRoot('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages]);
-}
-
-function installNodeModules() {
-  const stamp = join(root, 'node_modules', '.package-lock.json');
-  const lock = join(root, 'package-lock.json');
-  if (existsSync(stamp) && statSync(stamp).mtimeMs >= statSync(lock).mtimeMs) return;
-  say('installing npm packages');
-  const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd: root,
-    encoding: 'utf8',
-  });
-  if (result.status !== 0) fail(`npm ci failed:\n${result.stdout}${result.stderr}`);
-}
-
-requireRoot();
-installPackages();
-installNodeModules();
-await startDocker(join(root, 'lab', '.out'), say).catch((error) => fail(error.message));
+import('./machine.mjs').catch((error) => {
+  console.error(error);
+  process.exit(1);
+});

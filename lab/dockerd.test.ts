@@ -4,15 +4,17 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { askDocker, startDocker, stopDocker } from './dockerd.mjs';
+import { askDocker, removeStalePidFile, startDocker, stopDocker } from './dockerd.mjs';
 
 let folder: string;
 let note: string;
+let pidFile: string;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'pgca-dockerd-'));
   note = join(folder, 'dockerd.pid');
-  // Who is not root needs none here either: the daemons are this process's own.
+  pidFile = join(folder, 'docker.pid');
+  // Root is not needed: the daemons are this process's own.
   writeProgram('sudo', 'shift; exec "$@"');
   vi.stubEnv('PATH', `${folder}${delimiter}${process.env.PATH}`);
 });
@@ -29,7 +31,7 @@ function writeProgram(name: string, script: string): string {
   return file;
 }
 
-/** Starts a program that says when it is ready and takes half a second to end. */
+/** Starts a program that reports when it is ready and takes half a second to end. */
 async function startSlow(name: string): Promise<{ pid: number; end: () => void }> {
   const script = "trap 'sleep 0.5; exit' TERM; echo ready; while :; do sleep 0.05; done";
   const child = spawn(writeProgram(name, script), { stdio: ['ignore', 'pipe', 'ignore'] });
@@ -37,7 +39,7 @@ async function startSlow(name: string): Promise<{ pid: number; end: () => void }
   return { pid: child.pid as number, end: () => child.kill('SIGKILL') };
 }
 
-/** A zombie has ended: this process has just not been told yet. */
+/** A zombie has ended; this process has not waited for it yet. */
 function isAlive(pid: number): boolean {
   try {
     return !/\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
@@ -59,21 +61,21 @@ describe('askDocker', () => {
   });
 });
 
-it('a user who may not talk to the daemon is told how to', async () => {
+it('startDocker tells a user without access how to get it', async () => {
   writeProgram('docker', 'echo "permission denied" >&2; exit 1');
   await expect(startDocker(folder, () => {})).rejects.toThrow(/sudo usermod -aG docker \S+\)/);
 });
 
 describe('stopDocker', () => {
-  it('returns when the daemon has ended, not when it was told to', async () => {
+  it('returns after the daemon has ended, not when it is signalled', async () => {
     const { pid } = await startSlow('dockerd');
     writeFileSync(note, `${pid}\n`);
-    expect(await stopDocker(folder)).toBe(true);
+    expect(await stopDocker(folder, pidFile)).toBe(true);
     expect(isAlive(pid)).toBe(false);
     expect(existsSync(note)).toBe(false);
   });
 
-  it('leaves a process alone that has got the number since', async () => {
+  it('leaves another program alone that has the process id by now', async () => {
     const { pid, end } = await startSlow('other');
     writeFileSync(note, `${pid}\n`);
     expect(await stopDocker(folder)).toBe(false);
@@ -82,9 +84,36 @@ describe('stopDocker', () => {
     end();
   });
 
-  it('has nothing to do for a daemon that is gone, or was never started', async () => {
+  it('does nothing if the daemon is gone or was never started', async () => {
     expect(await stopDocker(folder)).toBe(false);
     writeFileSync(note, `${2 ** 22}\n`);
     expect(await stopDocker(folder)).toBe(false);
+  });
+
+  it('removes the pid file that a killed daemon left', async () => {
+    const { pid } = await startSlow('dockerd');
+    writeFileSync(note, `${pid}\n`);
+    writeFileSync(pidFile, `${pid}`);
+    expect(await stopDocker(folder, pidFile)).toBe(true);
+    expect(existsSync(pidFile)).toBe(false);
+  });
+});
+
+describe('removeStalePidFile', () => {
+  it('keeps the file of a running daemon', async () => {
+    const { pid, end } = await startSlow('dockerd');
+    writeFileSync(pidFile, `${pid}`);
+    removeStalePidFile(pidFile);
+    expect(existsSync(pidFile)).toBe(true);
+    end();
+  });
+
+  it('removes a file that names another program or no process', async () => {
+    for (const pid of [process.pid, 2 ** 22]) {
+      writeFileSync(pidFile, `${pid}`);
+      removeStalePidFile(pidFile);
+      expect(existsSync(pidFile)).toBe(false);
+    }
+    expect(() => removeStalePidFile(pidFile)).not.toThrow();
   });
 });

@@ -1,5 +1,6 @@
-// npm run demo:down: removes every trace of the demo, or of the world named as argument.
-// With --keep-images the next start need not build them again.
+// npm run demo:down: removes the demo, or the world named as argument, and the lab's images; stops the Docker daemon if
+// the lab started it. It leaves the Debian and npm packages that bootstrap.mjs installed. With --keep-images the images
+// and the daemon stay, and the next demo starts faster.
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -23,10 +24,11 @@ if (images) {
   rmSync(join(import.meta.dirname, '.cache'), { recursive: true, force: true });
 }
 rmSync(join(out, 'report.json'), { force: true });
-// Folders are other worlds; a pid file is of a daemon that still runs.
+// Folders are other worlds; a pid file belongs to a daemon that still runs.
 const kept = existsSync(out)
   ? readdirSync(out, { withFileTypes: true }).filter(
       (entry) => entry.isDirectory() || entry.name === 'dockerd.pid',
     )
   : [];
 if (kept.length === 0) rmSync(out, { recursive: true, force: true });
+console.log('Left in place: node_modules and the Debian packages that the lab installed.');
