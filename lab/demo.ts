@@ -1,5 +1,5 @@
-// npm run demo: the whole story on one machine. A pull request is opened and commented, it is merged, a
-// replicating PostgreSQL cluster comes up, and a row written on the primary is read on both replicas.
+// npm run demo: the product on one machine. A pull request gets its comment and is merged, a replicating PostgreSQL
+// cluster starts, and a row written on the primary is read on both replicas.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NodeProof } from '../src/cluster/proof.ts';
@@ -25,30 +25,30 @@ const elapsed = (): string => `${((Date.now() - started) / 1000).toFixed(1).padS
 const say = (line: string): void => console.log(`${elapsed()}  ${line}`);
 const title = (line: string): void => console.log(`\n\x1b[1m${line}\x1b[0m`);
 
-/** Runs one phase of the story and notes how long it took, in seconds. */
-async function play<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
+/** Runs one phase of the demo and records its duration, in seconds. */
+async function timed<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
   const start = Date.now();
   const result = await work();
   timings[name] = (Date.now() - start) / 1000;
   return result;
 }
 
-/** What of the action's log tells the story; the whole log goes to a file. */
-const TOLD = [
+/** The lines of the action's log to print; the whole log goes to a file. */
+const PRINTED = [
   /^##\[(group|error|warning)\](?!Run )/,
   /^(Plan:|Apply complete!)/,
   /^aws_\w+\.\S+ Creation complete/,
   /^node-\d/,
 ];
 
-/** Runs the action, showing what tells the story. */
+/** Runs the action and prints the lines of its log that match PRINTED. */
 async function runAction(world: World, name: string, event: WorkflowEvent): Promise<JobResult> {
   const onLine = (line: string): void => {
-    if (TOLD.some((pattern) => pattern.test(line))) {
+    if (PRINTED.some((pattern) => pattern.test(line))) {
       console.log(`          │ ${line.replace(/^##\[group\]/, '')}`);
     }
   };
-  const result = await play(name, () => world.run(event, FROM_FILE, { onLine }));
+  const result = await timed(name, () => world.run(event, FROM_FILE, { onLine }));
   const logFile = join(world.folder, `${name}.log`);
   writeFileSync(logFile, result.log);
   if (result.conclusion === 'success') return result;
@@ -57,7 +57,7 @@ async function runAction(world: World, name: string, event: WorkflowEvent): Prom
   );
 }
 
-async function tellStory(world: World): Promise<void> {
+async function runDemo(world: World): Promise<void> {
   const { github } = world;
 
   title(`A pull request with ${PATH}`);
@@ -86,7 +86,7 @@ async function tellStory(world: World): Promise<void> {
   const replicas = JSON.parse(deployed.outputs['replica-hosts'] ?? '[]') as string[];
   const password = world.secrets['postgres-password'];
   const row = `order ${new Date().toISOString()}`;
-  await play('row', async () => {
+  await timed('row', async () => {
     const lsn = await writeRow({ host: primary, password }, row);
     say(`primary ${primary} took ${JSON.stringify(row)} at ${lsn}`);
     for (const host of replicas) {
@@ -138,9 +138,11 @@ function countChanges(result: JobResult): number {
 }
 
 title('A cloud, a GitHub and a registry on this machine');
-const world = await play('world', () => startWorld({ name: 'lab', tags: ['17'], onProgress: say }));
+const world = await timed('world', () =>
+  startWorld({ name: 'lab', tags: ['17'], onProgress: say }),
+);
 try {
-  await tellStory(world);
+  await runDemo(world);
 } catch (error) {
   console.error(`\n${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;

@@ -16,7 +16,7 @@ describe('asRoot', () => {
       ['sudo', '-n', ...ENV, 'losetup', '--list'],
     ],
     [
-      'a user behind a proxy, whose other variables stay behind',
+      'a user behind a proxy: no other variables pass',
       ['debootstrap', [], { uid: 1000, env: { http_proxy: PROXY, https_proxy: '', HOME: '/x' } }],
       ['sudo', '-n', ...ENV, `http_proxy=${PROXY}`, 'debootstrap'],
     ],
@@ -30,7 +30,7 @@ describe('asRoot', () => {
     expect([program, ...args]).toEqual(expected);
   });
 
-  it('finds programs of the sbin folders whatever PATH says', () => {
+  it('finds programs in the sbin folders, independent of PATH', () => {
     const { program, args } = asRoot('sh', ['-c', 'command -v ldconfig'], { uid: 0 });
     const answer = execFileSync(program, args, {
       env: { PATH: '/usr/bin:/bin' },
@@ -40,7 +40,7 @@ describe('asRoot', () => {
   });
 });
 
-/** What only root may run, or has on its PATH; inside a machine, through docker or ssh, it is no matter of the door. */
+/** Programs that need root or its PATH. Inside a machine, through docker or ssh, they need no asRoot. */
 const PROGRAMS = [
   ...['apt-get', 'apt', 'dpkg', 'debootstrap', 'dockerd', 'containerd', 'sudo', 'su', 'pkexec'],
   ...['losetup', 'blockdev', 'mkfs', 'mkfs\\.\\w+', 'mount', 'umount', 'mknod', 'fsck', 'tune2fs'],
@@ -48,16 +48,16 @@ const PROGRAMS = [
   ...['chown', 'chgrp', 'chroot', 'setpriv', 'systemctl', 'useradd', 'usermod'],
 ];
 
-/** A call of anything but the door with such a program as its first argument. */
+/** A call with one of these programs as its first argument, other than asRoot and runAsRoot. */
 const BYPASS = new RegExp(
   `\\b(?!asRoot\\b|runAsRoot\\b)(?:[\\w.]*(?:run|exec|spawn)\\w*)\\(\\s*(['"\`])(?:/(?:usr/)?s?bin/)?(?:${PROGRAMS.join('|')})\\1`,
   'gi',
 );
 
-/** Decides by itself whether it is root. */
+/** Code that decides by itself whether it is root. */
 const OWN_DECISION = /\bgete?uid\b|['"`]sudo\b['"`]/g;
 
-describe('nothing in the lab goes past the door', () => {
+describe('the lab runs root programs only through asRoot', () => {
   it.each([
     ["spawn('dockerd', [], {})", 1],
     ["await runCommand('losetup', ['--list'])", 1],
@@ -82,7 +82,7 @@ describe('nothing in the lab goes past the door', () => {
     .split('\n')
     .filter((file) => /\.(m?[jt]s)$/.test(file) && file !== 'lab/root.test.ts');
 
-  it('looks at the whole lab', () => {
+  it('checks the whole lab', () => {
     expect(files).toContain('lab/aws/compute/disks.ts');
     expect(files).toContain('lab/bootstrap.mjs');
     expect(files.length).toBeGreaterThan(100);
@@ -91,7 +91,7 @@ describe('nothing in the lab goes past the door', () => {
   it.each(files)('%s', (file) => {
     const code = readFileSync(join(root, file), 'utf8');
     expect([...code.matchAll(BYPASS)].map(([call]) => call)).toEqual([]);
-    // The door itself, and a test that puts another sudo on PATH.
+    // asRoot itself, and a test that puts another sudo on PATH.
     if (file === 'lab/root.mjs' || file === 'lab/dockerd.test.ts') return;
     expect([...code.matchAll(OWN_DECISION)].map(([text]) => text)).toEqual([]);
   });

@@ -7,8 +7,8 @@ import type { Readable, Writable } from 'node:stream';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 
-// The same page shall give the same pixels wherever it is drawn: no subpixels of this screen, no hinting
-// of these fonts, no colours of this monitor, no graphics card.
+// The same page must give the same pixels on every machine: no subpixel rendering, no font hinting, no colour profile,
+// no graphics card.
 const ARGUMENTS = [
   '--headless',
   '--remote-debugging-pipe',
@@ -27,7 +27,7 @@ const ARGUMENTS = [
 
 const ANSWER_MS = 30_000;
 
-/** What a browser answers to a command of its DevTools protocol. */
+/** The browser's answer to a DevTools command. */
 export type Answer = Readonly<Record<string, unknown>>;
 
 interface Message {
@@ -43,7 +43,7 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** A headless Chromium, spoken to over its DevTools protocol (Chrome DevTools Protocol, `--remote-debugging-pipe`). */
+/** A headless Chromium, controlled through the Chrome DevTools Protocol (`--remote-debugging-pipe`). */
 export class Browser implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #profile: string;
@@ -63,7 +63,7 @@ export class Browser implements AsyncDisposable {
     child.once('exit', (code) => this.#fail(new Error(`Chromium ended with code ${code}.`)));
   }
 
-  /** Starts the browser. Throws, with the command that installs it, when there is none. */
+  /** Starts the browser. If there is none, throws with the command that installs it. */
   static async open(): Promise<Browser> {
     for (const name of NAMES) {
       const profile = mkdtempSync(join(tmpdir(), 'preview-browser-'));
@@ -83,7 +83,7 @@ export class Browser implements AsyncDisposable {
     );
   }
 
-  /** Opens `url` and gives the session that the page's commands go to. */
+  /** Opens `url` and returns the session for the page's commands. */
   async openPage(url: string): Promise<string> {
     const { targetId } = await this.send('Target.createTarget', { url: 'about:blank' });
     const { sessionId } = await this.send('Target.attachToTarget', { targetId, flatten: true });
@@ -96,8 +96,8 @@ export class Browser implements AsyncDisposable {
   }
 
   /**
-   * Sends a command, to a page where `session` names one, and gives the answer. Throws when the browser
-   * refuses it, says nothing for half a minute or ends.
+   * Sends a command, to a page if `session` names one, and returns the answer. Throws if the browser refuses it, does
+   * not answer for 30 s, or ends.
    */
   async send(method: string, params: object = {}, session?: string): Promise<Answer> {
     this.#last += 1;
@@ -165,7 +165,7 @@ export class Browser implements AsyncDisposable {
   }
 }
 
-/** Chromium's sandbox refuses to run as root, which is what containers run as. */
+/** Chromium's sandbox refuses to run as root, the usual user in containers. */
 function listSandbox(): string[] {
   return process.getuid?.() === 0 ? ['--no-sandbox'] : [];
 }

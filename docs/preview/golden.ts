@@ -10,7 +10,7 @@ export interface Golden {
   readonly markdown: string;
 }
 
-/** The golden files of the reports by name. Throws when there is none. */
+/** Returns the golden files of the reports, sorted by name. Throws if there are none. */
 export function readGoldens(folder = FOLDER): Golden[] {
   const goldens = readdirSync(folder)
     .filter((file) => file.endsWith('.md'))

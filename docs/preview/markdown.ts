@@ -15,16 +15,16 @@ import { linkReferences } from './reference.ts';
 
 const highlighter = await createStarryNight([sourceDiff]);
 
-// GitHub's own order: what the author wrote is sanitised, and only then decorated. So nothing in the
-// text can pretend to be an alert's icon or a highlighted line.
+// GitHub's order: the author's text is sanitised first and decorated after that, so no text can imitate an alert's icon
+// or a highlighted line.
 const processor = unified()
   .use(remarkParse)
   .use(remarkGfm)
-  // In comments, unlike in files, every newline breaks the line.
+  // In comments, unlike in files, every newline is a line break.
   .use(remarkBreaks)
   .use(remarkRehype, { allowDangerousHtml: true })
   .use(rehypeRaw)
-  // Its default schema is the one of GitHub.
+  // Its default schema is GitHub's.
   .use(rehypeSanitize)
   .use(() => linkReferences)
   .use(rehypeGithubAlert)
@@ -33,14 +33,14 @@ const processor = unified()
   .freeze();
 
 /**
- * `markdown`, a comment on GitHub, as the HTML that GitHub makes of it (GitHub Flavored Markdown Spec;
- * GitHub docs, "Basic writing and formatting syntax"). Safe to put into a page.
+ * Returns the HTML that GitHub renders for `markdown` in a comment (GitHub Flavored Markdown Spec; GitHub docs, "Basic
+ * writing and formatting syntax"). Safe to put into a page.
  */
 export function renderMarkdown(markdown: string): string {
   return String(processor.processSync(markdown));
 }
 
-/** Colours `diff` fences with the grammar and class names that GitHub colours them with. */
+/** Highlights `diff` fences with GitHub's grammar and class names. */
 function highlightDiffs(tree: Root): void {
   visit(tree, 'element', (pre, index, parent) => {
     const code = pre.tagName === 'pre' ? pre.children[0] : undefined;

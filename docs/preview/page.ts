@@ -7,8 +7,8 @@ import { renderMarkdown } from './markdown.ts';
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
 /**
- * A page of its own, without a script, that shows the comments as a pull request on GitHub does: in light
- * and dark, on a desk and on a phone. Opened with `#<name>` it shows that one alone.
+ * Returns a self-contained page without scripts that shows the comments as a pull request on GitHub does: light and
+ * dark, desktop and phone. With `#<name>` in its address it shows that comment alone.
  */
 export function renderPage(goldens: readonly Golden[]): string {
   return `<!doctype html>
@@ -30,7 +30,7 @@ ${goldens.map(renderComment).join('\n')}
 `;
 }
 
-/** Id of a comment's box in the page. */
+/** Returns the id of a comment's box in the page. */
 export const commentId = (name: string): string => `comment-${name}`;
 
 function renderControls(goldens: readonly Golden[]): string {
@@ -56,10 +56,10 @@ ${renderMarkdown(markdown)}
 </article>`;
 }
 
-// Octicon "mark-github" would be a trade mark in every picture: "play", as the Actions tab has it.
+// The Octicon "play", as on the Actions tab: "mark-github" would put a trade mark into every picture.
 const AVATAR = `<svg class="avatar" viewBox="0 0 40 40" aria-hidden="true"><rect width="40" height="40" rx="20"/><path d="M16 12.5v15a1 1 0 0 0 1.5.86l12-7.5a1 1 0 0 0 0-1.72l-12-7.5a1 1 0 0 0-1.5.86Z"/></svg>`;
 
-/** GitHub's two themes, each below the choice of it, and the frame around the comments. */
+/** Returns GitHub's two themes, each scoped to its radio button, and the style of the frame. */
 function readStyle(): string {
   const read = (file: string) =>
     readFileSync(fileURLToPath(import.meta.resolve(`github-markdown-css/${file}`)), 'utf8');

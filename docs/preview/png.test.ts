@@ -12,7 +12,7 @@ const chunk = (type: string, data: Uint8Array): Buffer => {
   return frame;
 };
 
-/** A PNG whose rows are given as they are filtered. */
+/** Builds a PNG from rows that are already filtered. */
 function createPng(
   rows: readonly (readonly number[])[],
   { width, colour = 2, depth = 8 }: { width: number; colour?: number; depth?: number },
@@ -67,7 +67,7 @@ describe('decodePng', () => {
 
 describe('shrinkPng', () => {
   it('keeps the most frequent colours and takes the nearest for the others', () => {
-    // 256 greys twice, and one colour once that has to give way.
+    // 256 greys twice, and one colour once that is replaced.
     const greys = Array.from({ length: 256 }, (_, grey) => [grey, grey, grey]).flat();
     const width = 513;
     const png = shrinkPng(createPng([[0, ...greys, ...greys, 100, 101, 100]], { width }));
@@ -79,7 +79,7 @@ describe('shrinkPng', () => {
     expect([row[1], row[256], row.at(-1)]).toEqual([0, 255, 100]);
   });
 
-  it('gives a picture that is a palette itself and reads like one', () => {
+  it('writes a palette image that decodes to the same pixels', () => {
     const png = shrinkPng(createPng([[0, 1, 2, 3]], { width: 1 }));
     expect(() => decodePng(png)).toThrow('colour 3');
   });

@@ -1,6 +1,6 @@
 import { crc32, deflateSync, inflateSync } from 'node:zlib';
 
-// A screenshot has a thousand shades of a few colours. With 256 of them it looks the same and takes a third.
+// A screenshot has a thousand shades of a few colours. With 256 colours it looks the same at a third of the size.
 
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 const RGB = 2;
@@ -16,7 +16,7 @@ export interface Pixels {
 }
 
 /**
- * `png` with at most 256 colours: the most frequent stay, each other becomes the nearest of them. The
+ * Reduces `png` to at most 256 colours: the most frequent stay, every other colour becomes the nearest of them. The
  * picture must be opaque. Throws as `decodePng` does.
  */
 export function shrinkPng(png: Buffer): Buffer {
@@ -24,8 +24,8 @@ export function shrinkPng(png: Buffer): Buffer {
 }
 
 /**
- * The pixels of `png` (W3C, "Portable Network Graphics Specification", section 9 on filters); transparency
- * is dropped. Throws when it is not of the kind that browsers write: 8 bits, colour, not interlaced.
+ * Returns the pixels of `png` (W3C, "Portable Network Graphics Specification", section 9 on filters) without
+ * transparency. Throws unless it is of the kind that browsers write: 8 bits, colour, not interlaced.
  */
 export function decodePng(png: Buffer): Pixels {
   const chunks = listChunks(png);
@@ -60,7 +60,7 @@ function listChunks(png: Buffer): { type: string; data: Buffer }[] {
 }
 
 interface Rows {
-  /** Bytes of a row, without the filter's number before it. */
+  /** Bytes of a row, without the filter byte before it. */
   readonly length: number;
   readonly height: number;
   /** Bytes of a pixel. */
@@ -124,7 +124,7 @@ function encodePalette({ width, height, bytes }: Pixels): Buffer {
     const colour = colourAt(pixel);
     counts.set(colour, (counts.get(colour) ?? 0) + 1);
   }
-  // Equally frequent ones by value, or the order would be the picture's.
+  // Equally frequent colours are ordered by value, so that the palette does not depend on their order in the picture.
   const ranked = [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]).map(([colour]) => colour);
   const palette = ranked.slice(0, MAX_COLOURS);
   const places = new Map(ranked.map((colour) => [colour, findNearest(palette, colour)]));

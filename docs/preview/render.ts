@@ -1,4 +1,4 @@
-// node docs/preview/render.ts shows every golden comment as GitHub would, in docs/preview/out/index.html.
+// node docs/preview/render.ts writes docs/preview/out/index.html, which shows every golden comment as GitHub does.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readGoldens } from './golden.ts';
@@ -6,7 +6,7 @@ import { renderPage } from './page.ts';
 
 const FOLDER = join(import.meta.dirname, 'out');
 
-/** Writes the page of all golden files and gives its path. Throws when there is none. */
+/** Writes the page of all golden files and returns its path. Throws if there are none. */
 export function writePage(folder = FOLDER): string {
   mkdirSync(folder, { recursive: true });
   const file = join(folder, 'index.html');

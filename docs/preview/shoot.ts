@@ -10,10 +10,10 @@ import { writePage } from './render.ts';
 
 const FOLDER = join(import.meta.dirname, '../images');
 
-/** A README is read on slow lines too. */
+/** Limit per picture, for readers with slow connections. */
 const MAX_BYTES = 150_000;
 
-// GitHub's font stack names these; without them another would be taken and every line break move.
+// GitHub's font stack names these. Other fonts would change every line break.
 const FONTS: Readonly<Record<string, string>> = {
   'Noto Sans': 'fonts-noto-core',
   'Liberation Mono': 'fonts-liberation2',
@@ -55,7 +55,7 @@ const PICTURES: readonly Picture[] = [
   },
 ];
 
-/** Writes a picture of every entry of `PICTURES` and gives their paths. Throws, with the next step, when one cannot be taken. */
+/** Writes every picture of `PICTURES` and returns their paths. Throws, with the next step, if one cannot be taken. */
 export async function shootComments(folder = FOLDER): Promise<string[]> {
   requireFonts();
   mkdirSync(folder, { recursive: true });
@@ -102,7 +102,7 @@ async function takePicture(
   return shrinkPng(Buffer.from(String(data), 'base64'));
 }
 
-/** Runs in the page, as text: makes the choices and gives the comment's box, null where it is not there. */
+/** Runs in the page, as text: sets theme and width and returns the comment's box, or null if there is none. */
 const arrangePage = `async ({ id, theme, width, open }) => {
   document.getElementById(theme).checked = true;
   document.getElementById(width).checked = true;
