@@ -1,0 +1,20 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { NOTICES, readNoticeNames } from '../notices.ts';
+
+interface LockEntry {
+  readonly dev?: boolean;
+}
+
+test('dist/licenses.txt has every package that the action needs at run time', () => {
+  const lock = join(import.meta.dirname, '../../package-lock.json');
+  const packages: Record<string, LockEntry> = JSON.parse(readFileSync(lock, 'utf8')).packages;
+  const needed = Object.entries(packages)
+    .filter(([path, { dev }]) => path !== '' && !dev)
+    .map(([path]) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length))
+    // Types have no code.
+    .filter((name) => !name.endsWith('types'));
+  expect(needed.length).toBeGreaterThan(15);
+  expect(readNoticeNames(readFileSync(NOTICES, 'utf8'))).toEqual([...new Set(needed)].sort());
+});
