@@ -1,5 +1,4 @@
-// node docs/readme.ts writes the tables of inputs and outputs in README.md from action.yml, which is the
-// contract; a test fails when they differ.
+// node docs/readme.ts writes the tables of inputs and outputs in README.md from action.yml. A test fails if they differ.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ActionMetadata, loadActionMetadata } from '../lab/runner/metadata.ts';
@@ -7,12 +6,12 @@ import { type ActionMetadata, loadActionMetadata } from '../lab/runner/metadata.
 const root = join(import.meta.dirname, '..');
 export const README = join(root, 'README.md');
 
-/** The README with its generated parts as `metadata` says. Throws when a marker is missing. */
+/** Returns the README with its generated parts made from `metadata`. Throws if a marker is missing. */
 export function fillReadme(text: string, metadata: ActionMetadata): string {
   const inputs = Object.entries(metadata.inputs).map(([name, { description, default: value }]) => [
     `\`${name}\``,
     describe(description),
-    // A default that describes a cluster ends with a space; see src/inputs/step-inputs.ts.
+    // Defaults of cluster values end with a space; see action.yml.
     value ? `\`${value.trim()}\`` : '',
   ]);
   const outputs = Object.entries(metadata.outputs).map(([name, { description }]) => [

@@ -1,5 +1,5 @@
 // node schema/generate.ts writes cluster.schema.json, with which editors complete and check a cluster file, from the
-// schema that the action validates with and the descriptions in action.yml; a test fails if it is outdated.
+// action's own schema and the descriptions in action.yml. A test fails if it is out of date.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -13,22 +13,22 @@ import {
 } from '../src/inputs/cluster-schema.ts';
 
 const root = join(import.meta.dirname, '..');
-/** The path of the generated schema. */
+/** Path of the generated schema. */
 export const SCHEMA_FILE = join(import.meta.dirname, 'cluster.schema.json');
 
-/** Descriptions for inputs that are text as inputs, but a map or a list in a file. */
+/** Descriptions of keys that are text in an input, but a map or a list in a file. */
 const DESCRIPTIONS: Partial<Record<ClusterKey, string>> = {
   settings:
-    'Any other PostgreSQL settings by name, checked against the running server before anything changes. One that is taken out goes back to its default. No secrets: they appear in comments and logs.',
-  ssh_cidrs: "IPv4 networks that may reach port 22 of the nodes. The runner's must be among them.",
+    'Other PostgreSQL settings by name, checked against the running server before anything changes. A removed setting returns to its default. No secrets: settings appear in comments and logs.',
+  ssh_cidrs: "IPv4 networks that may reach port 22 of the nodes. They must include the runner's.",
   backend_config:
     'Settings of the backend by name; blocks are maps. No secrets, not even in a URL: backends read them from the environment.',
 };
 
-/** Keys without a default in files: otherwise every file would describe the cluster with the default name. */
+/** Keys that a file must have. Without a name, every file would describe the cluster with the default name. */
 const NAMED: readonly ClusterKey[] = ['cluster_name'];
 
-/** The JSON Schema (draft 7) of a cluster file. */
+/** Returns the JSON Schema (draft 7) of a cluster file. */
 export function renderSchema(metadata: ActionMetadata): string {
   const {
     $schema,
