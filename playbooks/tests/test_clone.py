@@ -13,7 +13,7 @@ from postgres_cluster.spec import Spec, slot_name
 IMAGE = Image("postgres@sha256:aa", 999, 999, 17, "glibc", ["/var/lib/postgresql/data"])
 SPEC = Spec("orders", "node-2", "postgres:17", [], None, None, "", "", "node-1", "10.42.0.11")
 
-# Answers like a primary, and says what it was started with.
+# Programs that answer like a primary's, or print their arguments.
 PSQL = """#!/bin/sh
 case "$*" in
   *SHOW*) printf '%s\\n' "$NAMES" ;;
@@ -26,7 +26,7 @@ for word; do printf '%s\\n' "$word"; done
 
 
 class Copy(unittest.TestCase):
-    """Invariant 8: a copy in progress acknowledges nothing."""
+    """Invariant 8: a copy in progress acknowledges no commit."""
 
     def list_words(self, names):
         arguments = clone.list_copy_arguments(SPEC, IMAGE)
@@ -41,14 +41,14 @@ class Copy(unittest.TestCase):
             done = subprocess.run(["sh", *script], env=env, stdout=subprocess.PIPE, check=True)
         return done.stdout.decode("utf-8").splitlines()
 
-    def test_no_list_of_standbys_has_its_name(self):
+    def test_its_name_is_in_no_list_of_standbys(self):
         words = self.list_words("ANY 1 (node_1, node_2, node_3)")
         conninfo = words[words.index("-d") + 1]
         self.assertIn("application_name='clone of node_2' ", conninfo)
         self.assertNotIn("application_name=%s" % slot_name(SPEC.node), conninfo)
         self.assertIn("--slot=node_2", words)
 
-    def test_where_any_name_counts_it_reports_nothing(self):
+    def test_it_uses_no_slot_if_any_name_may_acknowledge(self):
         for names, expected in [
             ("", "--slot=node_2"),
             ("ANY 1 (node_1, node_2)", "--slot=node_2"),

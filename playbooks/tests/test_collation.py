@@ -47,22 +47,22 @@ def answer(libc="2.41", icu=None, locales=("C.UTF-8", "en_US.utf8")):
 
 
 class Order(unittest.TestCase):
-    """Invariant 7: data is not made unreadable by surprise, and an index in another order is."""
+    """Invariant 7: no surprise makes data unreadable, as an index in another sort order is."""
 
-    def test_what_moves(self):
+    def test_what_would_be_sorted_in_another_order(self):
         icu = stored("i", "de", "153.120", "153.120")
         for name, orders, answers, expected in [
             ("another glibc", [(database(), [stored()])], answer(), ["app"]),
             ("the same glibc", [(database(), [stored()])], answer("2.36"), []),
             ("nothing stored", [(database(), [])], answer(), []),
-            ("nobody can look", [(database(), None)], answer(), ["app"]),
+            ("a database without connections", [(database(), None)], answer(), ["app"]),
             ("C.UTF-8", [(database(locale="C.UTF-8", version=None, recorded=None), [stored()])], answer(), []),
             ("builtin", [(database("b", "C.UTF-8", "1", "1"), [stored()])], answer(), []),
-            ("a musl that has none", [(database(version=None, recorded=None), [stored()])], answer(None), []),
-            ("made with an older one, never rebuilt", [(database(version="2.41"), [stored()])], answer(), ["app"]),
-            ("back to what it was made with", [(database(version="2.41"), [stored()])], answer("2.36"), ["app"]),
-            ("14 records none", [(database(recorded=None), [stored()])], answer(), ["app"]),
-            ("14, the same", [(database(recorded=None), [stored()])], answer("2.36"), []),
+            ("musl, which has no versions", [(database(version=None, recorded=None), [stored()])], answer(None), []),
+            ("built with an older one, never rebuilt", [(database(version="2.41"), [stored()])], answer(), ["app"]),
+            ("back to the version that it was built with", [(database(version="2.41"), [stored()])], answer("2.36"), ["app"]),
+            ("PostgreSQL 14 records no version", [(database(recorded=None), [stored()])], answer(), ["app"]),
+            ("PostgreSQL 14, the same version", [(database(recorded=None), [stored()])], answer("2.36"), []),
             ("ICU in a database of C", [(database("b", "C.UTF-8", "1", "1"), [icu])], answer(icu={"de": "153.128"}), ["app"]),
             ("the same ICU", [(database("b", "C.UTF-8", "1", "1"), [icu])], answer(icu={"de": "153.120"}), []),
         ]:
@@ -70,14 +70,14 @@ class Order(unittest.TestCase):
                 moved = find_moved(describe(*orders), answers)
                 self.assertEqual([one.database for one, _ in moved], expected)
 
-    def test_a_locale_that_the_image_lacks(self):
+    def test_locales_that_the_image_lacks_are_found(self):
         orders = describe((database("b", "C.UTF-8", "1", "1", needs=["de_DE.utf8", "C.UTF-8"]), []))
         self.assertEqual(find_missing(orders, answer()), "it has no locale de_DE.utf8 (of app)")
         self.assertIsNone(find_missing(orders, answer(locales=["de_DE.utf8", "C.UTF-8"])))
         icu = describe((database(), [stored("i", "de", "153", "153")]))
         self.assertEqual(find_missing(icu, answer()), "it has no locale de of ICU (of app)")
 
-    def test_questions_are_literals_and_answers_are_found_by_number(self):
+    def test_names_are_quoted_and_answers_are_matched_by_number(self):
         orders = describe(
             (database(locale="en'; DROP TABLE x; --"), [stored("i", "a'b", "1", "1"), stored("i", "de", "1", "1")])
         )
@@ -104,7 +104,7 @@ class Step(unittest.TestCase):
         orders = describe((database(), [stored()]))
         return check.require_same_order(SPEC._replace(collation_way_out=WAY_OUT, **options), orders, answer())
 
-    def test_refuses_unless_it_is_allowed(self):
+    def test_another_order_is_refused_unless_allowed(self):
         with self.assertRaises(Problem) as caught:
             self.judge()
         self.assertIn("app: glibc 2.41 instead of 2.36 (en_US.utf8), 1 to rebuild", caught.exception.message)
@@ -112,23 +112,23 @@ class Step(unittest.TestCase):
         self.assertIn("nothing was changed", caught.exception.message)
         self.assertEqual(len(self.judge(collation_change=True)), 1)
 
-    def test_says_the_way_out_however_much_there_is(self):
+    def test_the_message_ends_with_the_way_out_however_long_it_is(self):
         name = '"%s"' % ("x" * 63)
         rows = [stored()] * 50
         orders = describe(*[(database(quoted=name, needs=["l" * 60 + str(n)]), rows) for n in range(50)])
         with self.assertRaises(Problem) as caught:
             check.require_same_order(SPEC._replace(collation_way_out=WAY_OUT), orders, answer(locales=list(orders.needs)))
-        # What the callback keeps of a message.
+        # The callback truncates longer messages.
         self.assertLess(len(caught.exception.message), 4000)
         self.assertLess(len(find_missing(orders, answer())), 3800)
 
-    def test_a_locale_that_is_missing_nobody_can_allow(self):
+    def test_a_missing_locale_cannot_be_allowed(self):
         orders = describe((database(needs=["xx_YY"]), []))
         with self.assertRaises(Problem) as caught:
             check.require_same_order(SPEC._replace(collation_change=True), orders, answer())
         self.assertIn("no locale xx_YY (of app)", caught.exception.message)
 
-    def test_asks_only_where_the_image_becomes_another(self):
+    def test_the_order_is_read_only_if_the_image_changes(self):
         for digest, expected in [(IMAGE.pinned, []), ("postgres@sha256:aa", ["asked"])]:
             asked = []
             with self.subTest(digest), mock.patch.multiple(
@@ -143,14 +143,14 @@ class Step(unittest.TestCase):
 
 
 class Trial(unittest.TestCase):
-    """The throw-away server starts as the node's own does."""
+    """The temporary server starts like the node's own server."""
 
     def setUp(self):
         with mock.patch.object(check, "read_memory_bytes", lambda: 2**30):
             self.trial = check._list_arguments(SPEC, IMAGE, "/tmp/x")
         self.own = list_container_arguments("orders", IMAGE, 2**30, {})
 
-    def test_has_the_paths_and_rights_of_the_own_one(self):
+    def test_it_has_the_same_paths_and_privileges(self):
         def read(arguments, flag):
             return [value for name, value in zip(arguments, arguments[1:]) if name == flag]
 
@@ -162,19 +162,19 @@ class Trial(unittest.TestCase):
         for target in targets:
             self.assertTrue("=%s" % target in mounted or "%s:rw" % target in mounted, target)
 
-    def test_starts_a_second_time_with_its_own_log_and_language(self):
+    def test_it_starts_a_second_time_with_the_configured_log_and_language(self):
         readable, own = self.trial[-3:-1]
         for name in ("logging_collector", "log_destination", "lc_messages"):
             self.assertIn("-c %s=" % name, readable)
             self.assertNotIn("-c %s=" % name, own)
 
-    def test_says_whose_directory_it_is(self):
+    def test_the_message_names_the_setting_of_a_directory(self):
         fault = 'FATAL:  could not open log file "/logs/postgresql.log": No such file or directory'
         self.assertIn("(log_directory)", check.summarise(fault, "log_directory = '/logs'"))
 
 
 class Needs(unittest.TestCase):
-    def test_names_are_literals_and_numbers_come_back(self):
+    def test_names_are_quoted_and_numbers_are_returned(self):
         questions = render_needs([{"kind": "locale", "name": "x'; DROP"}, {"kind": "file", "name": "a\\b"}])
         self.assertIn("SET lc_monetary = 'x''; DROP';", questions)
         self.assertIn("pg_stat_file(E'a\\\\b', true)", questions)
@@ -182,14 +182,14 @@ class Needs(unittest.TestCase):
 
 
 class NewCluster(unittest.TestCase):
-    def test_has_an_order_that_no_library_changes(self):
+    def test_it_has_an_order_that_no_library_changes(self):
         self.assertEqual(list_locale_arguments(16), ["--locale=C.UTF-8"])
         self.assertEqual(
             list_locale_arguments(17),
             ["--locale=C.UTF-8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"],
         )
 
-    def test_falls_back_to_c_where_the_image_has_no_other(self):
+    def test_it_falls_back_to_c_if_the_image_lacks_c_utf8(self):
         for stderr, expected in [
             ('initdb: error: invalid locale name "C.UTF-8"', ["--locale=C"]),
             ("initdb: error: No space left on device", None),

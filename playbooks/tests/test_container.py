@@ -25,46 +25,46 @@ def list_arguments(image=IMAGE, memory=4 * GIB, limits=None):
 
 
 def describe(arguments):
-    """What Docker would say of a container made with these arguments."""
+    """Returns Docker's description of a container with these arguments."""
     labels = [arguments[i + 1] for i, word in enumerate(arguments) if word == "--label"]
     return {"Config": {"Labels": dict(label.split("=", 1) for label in labels)}}
 
 
 class Arguments(unittest.TestCase):
-    def test_mounts_refuse_a_missing_source(self):
-        # Trap 1: --volume would make an empty directory of it.
+    def test_mounts_fail_if_the_source_is_missing(self):
+        # --volume would create an empty directory.
         arguments = list_arguments()
         self.assertNotIn("--volume", arguments)
         self.assertIn(
             "type=bind,source=/var/lib/postgresql-cluster/data,target=/var/lib/postgresql-cluster/data", arguments
         )
 
-    def test_no_version_has_its_own_path(self):
-        # Trap 7: 18's image moved both.
+    def test_all_versions_have_the_same_data_path(self):
+        # The image of PostgreSQL 18 moved PGDATA and the volume.
         eighteen = IMAGE._replace(major=18, volumes=["/var/lib/postgresql"])
         for image in (IMAGE, eighteen):
             arguments = list_arguments(image)
             self.assertIn("PGDATA=/var/lib/postgresql-cluster/data", arguments)
             self.assertIn("type=tmpfs,destination=%s,tmpfs-size=1048576" % image.volumes[0], arguments)
 
-    def test_runs_as_the_images_own_user(self):
+    def test_the_server_runs_as_the_user_of_the_image(self):
         arguments = list_arguments(IMAGE._replace(uid=70, gid=70, libc="musl"))
         self.assertEqual(arguments[arguments.index("--user") + 1], "70:70")
 
-    def test_the_postmaster_is_no_reaper_of_orphans(self):
-        # Process 1 gets what a late health check leaves behind, and the postmaster takes it for a crashed backend.
+    def test_the_postmaster_does_not_inherit_orphans(self):
+        # Process 1 inherits the orphans of a health check, and the postmaster would treat them as crashed backends.
         arguments = list_arguments()
         self.assertIn("--init", arguments)
         self.assertIn("--no-healthcheck", arguments)
         self.assertEqual([word for word in arguments if word.startswith("--health")], [])
 
-    def test_what_the_host_cannot_do_is_left_out(self):
+    def test_options_that_the_host_does_not_allow_are_left_out(self):
         self.assertIn("--oom-score-adj", list_arguments())
         self.assertNotIn("--oom-score-adj", list_arguments(limits={"oom_score_adj": False}))
 
 
 class Current(unittest.TestCase):
-    def test_differences(self):
+    def test_a_container_with_other_arguments_is_not_current(self):
         found = describe(list_arguments())
         for name, arguments, expected in [
             ("same", list_arguments(), True),
@@ -76,12 +76,12 @@ class Current(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual(is_current(found, arguments), expected)
 
-    def test_foreign_container(self):
+    def test_a_container_without_labels_is_not_current(self):
         found = {"Config": {"Labels": None}}
         self.assertFalse(is_current(found, list_arguments()))
         self.assertIsNone(read_image_label(found))
 
-    def test_the_label_gives_the_image_back(self):
+    def test_the_label_contains_the_image(self):
         self.assertEqual(read_image_label(describe(list_arguments())), IMAGE)
         self.assertEqual(
             sorted(describe(list_arguments())["Config"]["Labels"]), [LABEL_IMAGE, LABEL_OPTIONS]
@@ -89,7 +89,7 @@ class Current(unittest.TestCase):
 
 
 class SharedMemory(unittest.TestCase):
-    def test_table(self):
+    def test_is_the_largest_power_of_two_up_to_half_of_the_memory(self):
         for memory, expected in [
             (512 * MIB, 256 * MIB),
             (int(1.9 * GIB), 512 * MIB),
@@ -102,7 +102,7 @@ class SharedMemory(unittest.TestCase):
 
 
 class ImageFacts(unittest.TestCase):
-    def test_pin(self):
+    def test_a_reference_is_pinned_to_its_digest(self):
         digests = ["mirror.example/postgres@sha256:cc", "postgres@sha256:aa"]
         for reference, listed, expected in [
             ("postgres:17", digests, "postgres@sha256:aa"),
@@ -116,13 +116,13 @@ class ImageFacts(unittest.TestCase):
             with self.subTest(reference):
                 self.assertEqual(pin(reference, "sha256:id", listed), expected)
 
-    def test_user(self):
+    def test_the_user_is_read_from_passwd(self):
         passwd = "root:x:0:0:root:/root:/bin/sh\npostgres:x:70:71::/var/lib/postgresql:/bin/sh\n"
         self.assertEqual(find_user(passwd, "postgres:17"), (70, 71))
         with self.assertRaises(Problem):
             find_user("root:x:0:0:root:/root:/bin/sh\n", "busybox")
 
-    def test_libc(self):
+    def test_the_libc_is_read_from_os_release(self):
         for text, expected in [
             ('NAME="Alpine Linux"\nID=alpine\n', "musl"),
             ("ID=debian\n", "glibc"),

@@ -12,8 +12,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils")
 from postgres_cluster import proof, psql
 from postgres_cluster.command import Problem
 
-# Stands for `docker exec … psql … -d <database>`: lets nobody into the databases in $CLOSED, and answers every
-# statement with the name of the one that it is in.
+# Replaces `docker exec … psql … -d <database>`: refuses connections to the databases in $CLOSED, and answers every
+# statement with the name of its database.
 DOCKER = r"""
 import os, re, sys
 database = sys.argv[-1]
@@ -54,13 +54,13 @@ class Database(unittest.TestCase):
         with open(self.tried, encoding="utf-8") as file:
             return file.read().split()
 
-    def test_a_session_is_in_the_database_of_the_action(self):
+    def test_a_session_uses_the_database_of_the_action(self):
         with psql.Session("c", None) as session:
             self.assertEqual(session.ask("SELECT 1"), "postgres_cluster")
         self.assertEqual(psql.ask_once("c", "SELECT 1"), "postgres_cluster")
         self.assertEqual(self.list_tried(), ["postgres_cluster"] * 2)
 
-    def test_where_there_is_none_it_is_in_another_and_so_are_those_that_follow(self):
+    def test_if_it_is_missing_this_and_later_sessions_use_another(self):
         self.close("postgres_cluster")
         with psql.Session("c", None) as session:
             self.assertEqual(session.ask("SELECT 1"), "postgres")
@@ -68,14 +68,14 @@ class Database(unittest.TestCase):
         self.assertEqual(psql.ask_once("c", "SELECT 1"), "postgres")
         self.assertEqual(self.list_tried(), ["postgres_cluster", "postgres", "postgres"])
 
-    def test_one_that_somebody_closed_is_passed_over(self):
+    def test_a_database_that_refuses_connections_is_skipped(self):
         self.close("postgres_cluster", "postgres", words="FATAL:  la base de données « %s » n'accepte plus les connexions")
         self.assertEqual(psql.ask_once("c", "SELECT 1"), "template1")
         psql.reset_database()
         with psql.Session("c", None) as session:
             self.assertEqual(session.ask("SELECT 1"), "template1")
 
-    def test_a_server_that_is_down_has_nothing_to_do_with_the_database(self):
+    def test_a_server_that_is_down_does_not_change_the_database(self):
         self.close(*psql.DATABASES, words="No such file or directory%.0s")
         self.assertIsNone(psql.ask_once("c", "SELECT 1"))
         with self.assertRaisesRegex(Problem, "psql in c opens no session"):
@@ -84,7 +84,7 @@ class Database(unittest.TestCase):
         self.close()
         self.assertEqual(psql.ask_once("c", "SELECT 1"), "postgres_cluster")
 
-    def test_where_nothing_is_open_it_says_so(self):
+    def test_an_error_names_the_last_database_if_all_refuse(self):
         self.close(*psql.DATABASES)
         self.assertIsNone(psql.ask_once("c", "SELECT 1"))
         psql.reset_database()
@@ -100,20 +100,20 @@ class Ensure(unittest.TestCase):
         changed = psql.ensure_database(session)
         return changed, [call.args[0].split()[0] for call in session.execute.call_args_list]
 
-    def test_it_is_made_and_closed(self):
+    def test_a_missing_database_is_created_and_closed(self):
         self.assertEqual(self.ensure(None), (True, ["CREATE", "REVOKE"]))
 
-    def test_one_that_was_only_made_is_closed(self):
+    def test_a_database_that_is_still_open_is_closed(self):
         self.assertEqual(self.ensure({"owner": "postgres", "ours": True, "open": True}), (False, ["REVOKE"]))
         self.assertEqual(self.ensure({"owner": "postgres", "ours": True, "open": False}), (False, []))
 
-    def test_somebody_elses_is_left_alone(self):
+    def test_a_database_of_another_owner_is_refused(self):
         with self.assertRaisesRegex(Problem, "belongs to role mallory.*rename it"):
             self.ensure({"owner": "mallory", "ours": False, "open": True})
 
 
 class Proof(unittest.TestCase):
-    """The proof's row is in the action's database, on every node."""
+    """The proof reads and writes the action's database on every node."""
 
     def open(self, databases, is_primary, in_recovery):
         sessions = []
@@ -128,15 +128,15 @@ class Proof(unittest.TestCase):
         closed = [session.close.called for session in sessions[: opened.call_count]]
         return found.database, opened.call_count, made, closed
 
-    def test_a_replica_waits_until_it_is_there(self):
+    def test_a_replica_waits_for_the_database(self):
         databases = ["postgres", "postgres", "postgres_cluster"]
         self.assertEqual(self.open(databases, False, True), ("postgres_cluster", 3, False, [True, True, False]))
 
-    def test_the_primary_makes_it(self):
+    def test_the_primary_creates_the_database(self):
         databases = ["postgres", "postgres_cluster"]
         self.assertEqual(self.open(databases, True, False), ("postgres_cluster", 2, True, [True, False]))
 
-    def test_nobody_waits_for_a_node_that_is_something_else(self):
+    def test_a_node_in_another_role_does_not_wait(self):
         self.assertEqual(self.open(["postgres"], True, True), ("postgres", 1, False, [False]))
         self.assertEqual(self.open(["postgres"], False, False), ("postgres", 1, False, [False]))
 

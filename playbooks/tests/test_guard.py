@@ -22,7 +22,7 @@ class Decision(unittest.TestCase):
     """Invariant 6: never two primaries. A primary that boots asks whether it still is one."""
 
     def decide(self, answers, timeline=3, is_known=True):
-        """`answers`: by address, what it says at each second; the last one stays. Gives the reason and the seconds."""
+        """`answers`: by address, the answer in each second; the last one repeats. Returns the reason and the seconds."""
         now = [0.0]
 
         def ask(address):
@@ -43,7 +43,7 @@ class Decision(unittest.TestCase):
             )
         return reason, now[0]
 
-    def test_table(self):
+    def test_which_answers_show_a_takeover(self):
         replica, other = Peer("7", 3, False), Peer("8", 9, True)
         for name, answers, expected, seconds in [
             ("it is alone", {}, None, 0),
@@ -55,14 +55,14 @@ class Decision(unittest.TestCase):
             ("a replica that is behind", {"a": [Peer("7", 2, False)]}, None, 0),
             ("another cluster at that address", {"a": [other]}, None, 0),
             ("a peer that boots as well", {"a": [None] * 20 + [Peer("7", 4, True)]}, "a is a primary", 20),
-            ("a second one that answers soon after the first",
+            ("a second peer answers soon after the first",
              {"a": [replica], "b": [None] * 3 + [Peer("7", 4, True)]}, "b is a primary", 3),
-            ("a replica that is down costs seconds", {"a": [replica], "b": [None]}, None, guard.GRACE_SECONDS),
-            ("all others are gone", {"a": [None], "b": [None]}, None, guard.LONELY_SECONDS),
-            ("nobody lets it in any more", {"a": [Refused], "b": [Refused]}, "does not let this node replicate", 0),
-            ("the next primary does not, a replica has yet to hear of it", {"a": [Refused], "b": [replica]},
+            ("a replica that is down costs a few seconds", {"a": [replica], "b": [None]}, None, guard.GRACE_SECONDS),
+            ("all others are gone", {"a": [None], "b": [None]}, None, guard.NO_ANSWER_SECONDS),
+            ("all peers refuse it", {"a": [Refused], "b": [Refused]}, "does not let this node replicate", 0),
+            ("the next primary refuses it, a replica does not yet", {"a": [Refused], "b": [replica]},
              "a does not let this node replicate", 0),
-            ("one replica has yet to hear of a new password", {"a": [Refused(True)], "b": [replica]}, None, 0),
+            ("one replica does not have the new password yet", {"a": [Refused(True)], "b": [replica]}, None, 0),
             ("the next primary has changed the password", {"a": [Refused(True)], "b": [Refused(True)]},
              "has another replication password", 0),
         ]:
@@ -74,8 +74,8 @@ class Decision(unittest.TestCase):
                 else:
                     self.assertIn(expected, reason or "")
 
-    def test_a_machine_made_anew_is_refused_by_all_and_is_the_primary_still(self):
-        """Its peers have the address of the one before."""
+    def test_a_new_machine_that_all_peers_refuse_is_still_the_primary(self):
+        """Its peers have the address of the previous machine."""
         self.assertIsNone(self.decide({"a": [Refused], "b": [Refused]}, is_known=False)[0])
         later = Peer("7", 4, True)
         self.assertIn("is a primary on timeline 4", self.decide({"a": [Refused], "b": [later]}, is_known=False)[0])
@@ -89,7 +89,7 @@ class Data(unittest.TestCase):
         self.package = os.path.join(self.root, "postgres_cluster")
 
     def install(self):
-        """Writes what a node gets, with its data in a folder of this test."""
+        """Installs the guard as on a node, with the data in a folder of this test."""
         os.mkdir(self.package)
         for path, text in boot.list_files().items():
             if path.startswith(boot.PACKAGE):
@@ -112,19 +112,19 @@ class Data(unittest.TestCase):
         self.assertEqual(result.stderr, "")
         return result.stdout
 
-    def test_what_is_installed_runs_by_itself(self):
+    def test_the_installed_guard_runs_on_its_own(self):
         self.install()
         command = re.search(r"^ExecStart=\S+ (.*)$", boot.UNIT_TEXT, re.MULTILINE).group(1).split()
         result = subprocess.run([sys.executable, *command], cwd=self.root, stdout=subprocess.PIPE, timeout=60)
         self.assertEqual((result.returncode, result.stdout), (0, b"no primary's data here\n"))
 
-    def test_it_fences_what_is_a_former_primary(self):
+    def test_a_former_primary_is_fenced(self):
         self.install()
         self.write("record.json", '{"systemIdentifier": "7"}')
         self.write("etc/replication.pass", server.render_passfile("se:cret\\"))
         self.write("data/pg_wal/000000010000000000000003")
         with FakeServer("se:cret\\", Peer("7", 2, True)) as successor:
-            # The server of another node has the address of this one in this test.
+            # In this test the other node has this node's address.
             self.write("etc/pg_hba.conf", "host replication replicator 127.0.0.1/32 scram-sha-256\n")
             with open(os.path.join(self.package, "guard.py"), "a") as file:
                 file.write("\nis_own = lambda address: False\n")
@@ -138,12 +138,12 @@ class Data(unittest.TestCase):
             )
             self.assertIn("no primary's data here", self.run_guard())
 
-    def test_the_unit_runs_it_before_docker(self):
+    def test_the_unit_runs_before_docker(self):
         unit = boot.list_files()[boot.UNIT]
         self.assertIn("\nBefore=docker.service\n", unit)
         self.assertIn("\nWorkingDirectory=%s\n" % os.path.dirname(boot.PACKAGE), unit)
 
-    def test_peers_and_password_as_the_steps_write_them(self):
+    def test_peers_and_password_are_read_from_the_files_of_the_steps(self):
         hba = "local all postgres peer\nhost replication replicator 10.0.0.1/32 scram-sha-256\nhost all all 10.0.0.9/32 x\n"
         self.assertEqual(guard.list_addresses(hba), ["10.0.0.1"])
         for password in ("plain", "with:colon\\and backslash"):
@@ -154,7 +154,7 @@ class Data(unittest.TestCase):
 
 
 class Scram(unittest.TestCase):
-    def test_the_exchange_of_rfc_7677(self):
+    def test_the_example_of_rfc_7677(self):
         final, signature = peer.answer_challenge(
             "pencil",
             b"n=user,r=rOprNGfwEbeRWgbNEkqO",
@@ -163,7 +163,7 @@ class Scram(unittest.TestCase):
         self.assertTrue(final.endswith(b",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="))
         self.assertEqual(signature, b"6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
 
-    def test_a_nonce_of_somebody_else_or_too_much_work(self):
+    def test_another_nonce_and_too_many_iterations_are_refused(self):
         for challenge in (b"r=zzz,s=AAAA,i=4096", b"r=abcd,s=AAAA,i=99999999", b"r=abcd,s=AAAA,i=0"):
             with self.subTest(challenge), self.assertRaises(ValueError):
                 peer.answer_challenge("pencil", b"n=,r=abc", challenge)
@@ -174,23 +174,23 @@ class Asking(unittest.TestCase):
         with fake, mock.patch.object(peer, "PORT", fake.port):
             return peer.ask_peer("127.0.0.1", password)
 
-    def test_what_a_server_says_of_itself(self):
+    def test_the_identity_of_a_server_is_read(self):
         for said in (Peer("7123456789012345678", 4, True), Peer("7", 1, False)):
             self.assertEqual(self.ask(FakeServer("secret", said)), said)
 
-    def test_who_does_not_know_the_password(self):
+    def test_a_wrong_password_is_refused(self):
         with self.assertRaises(Refused):
             self.ask(FakeServer("secret", Peer("7", 1, True)), "yesterday's")
 
     def test_a_server_that_cannot_sign_is_not_believed(self):
         self.assertIsNone(self.ask(FakeServer("secret", Peer("7", 9, True), signature=b"v=AAAA")))
 
-    def test_one_that_starts_or_says_nonsense_has_not_answered(self):
+    def test_a_starting_server_or_garbage_is_no_answer(self):
         for greeting in (b"E\0\0\0\x0bC57P03\0\0", b"X" * 40, b"", b"R\x7f\xff\xff\xff"):
             with self.subTest(greeting):
                 self.assertIsNone(self.ask(FakeServer("secret", Peer("7", 1, True), greeting=greeting)))
 
-    def test_nobody_there(self):
+    def test_no_server_is_no_answer(self):
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
             with mock.patch.object(peer, "PORT", unused.getsockname()[1]):
@@ -198,7 +198,7 @@ class Asking(unittest.TestCase):
 
 
 class FakeServer:
-    """As much of a PostgreSQL server as a replica meets, for connections one after the other."""
+    """A minimal PostgreSQL server for replication connections, one at a time."""
 
     def __init__(self, password, said, signature=None, greeting=None):
         self.said, self.signature, self.greeting = said, signature, greeting
@@ -212,7 +212,7 @@ class FakeServer:
         return self
 
     def __exit__(self, *_):
-        # Ends the accept as well.
+        # Also ends accept().
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         self.thread.join(5)

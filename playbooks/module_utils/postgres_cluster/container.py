@@ -1,5 +1,5 @@
-"""How the PostgreSQL container is made. Pure: one function from facts to arguments, so that a container
-can be compared with the one that would be made today (trap 14)."""
+"""The arguments of the PostgreSQL container, computed from facts only. An existing container is compared with them, so that
+no invisible difference recreates it, which would be an unplanned restart."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from .layout import (
 LABEL_OPTIONS = "postgres-cluster.options"
 LABEL_IMAGE = "postgres-cluster.image"
 
-# Trap 9: Docker's ten seconds would kill a server in the middle of its shutdown checkpoint. Dockerd too
-# waits this long when the host goes down.
+# Docker's default of ten seconds would kill a server during its shutdown checkpoint. dockerd also waits this long when the
+# host shuts down.
 STOP_SECONDS = 300
 
 MIB = 1024 * 1024
@@ -32,10 +32,9 @@ MIB = 1024 * 1024
 def list_container_arguments(
     cluster: str, image: Image, memory_bytes: int, limits: Mapping[str, Any]
 ) -> List[str]:
-    """The arguments of `docker run -d`, labels included.
+    """Returns the arguments of `docker run -d`, labels included.
 
-    `memory_bytes` is the node's RAM; `limits` says what its kernel does not allow, e.g.
-    `{"oom_score_adj": false}`.
+    `memory_bytes`: the node's RAM. `limits`: what its kernel does not allow, e.g. `{"oom_score_adj": false}`.
     """
     options = _list_options(cluster, image, memory_bytes, limits)
     server = [
@@ -60,8 +59,8 @@ def list_container_arguments(
 
 
 def list_worker_arguments(name: str, image: Image, network: str) -> List[str]:
-    """The beginning of `docker run` for a container that does one piece of work and goes, as the owner of the data and
-    with no right beyond that."""
+    """Returns the first arguments of `docker run` for a temporary container that runs as the owner of the data, without
+    capabilities."""
     owner = "%d:%d" % image.owner
     arguments = ["docker", "run", "--rm", "--name", name, "--network", network, "--user", owner]
     return [*arguments, "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
@@ -73,12 +72,13 @@ def _list_options(
     options = [
         "--name",
         container_name(cluster),
-        # PostgreSQL sees the clients' own addresses, which pg_hba.conf is about, and no proxy is in between.
+        # PostgreSQL sees the clients' own addresses, which pg_hba.conf lists, and no proxy is in between.
         "--network",
         "host",
         "--user",
         "%d:%d" % image.owner,
-        # Not the image's entrypoint: it chowns, and initialises an empty directory (traps 1 and 5).
+        # Not the image's entrypoint: it runs initdb in an empty directory, e.g. if the volume is not mounted, and chowns
+        # data of an image with another libc, which hides that indexes are in another order.
         "--entrypoint",
         "postgres",
         # Fast shutdown.
@@ -86,13 +86,12 @@ def _list_options(
         "SIGINT",
         "--stop-timeout",
         str(STOP_SECONDS),
-        # Process 1 inherits what others leave behind. The postmaster would take an orphan that fails, such as what
-        # a late `docker exec` or an archive_command left, for a backend that crashed, and restart the database.
-        # No health check either: nothing reads it, and it makes such orphans.
+        # Process 1 inherits orphans, e.g. of `docker exec` or an archive_command. The postmaster as process 1 would treat
+        # one that fails as a crashed backend and restart the database.
         "--init",
-        # Whatever the image brings.
+        # Overrides the image's health check: nothing reads it, and it leaves orphans.
         "--no-healthcheck",
-        # Trap 13: the one supervisor.
+        # Docker is the only supervisor; systemd does not restart the server as well.
         "--restart",
         "unless-stopped",
         "--shm-size",
@@ -101,25 +100,25 @@ def _list_options(
         "ALL",
         "--security-opt",
         "no-new-privileges",
-        # Trap 15.
+        # Rotated: json-file has no limit by default, and the log would fill the disk.
         "--log-driver",
         "json-file",
         "--log-opt",
         "max-size=10m",
         "--log-opt",
         "max-file=5",
-        # Trap 1: unlike --volume, a bind mount refuses a source that is missing, as on an unmounted volume.
+        # Unlike --volume, --mount fails if the source is missing, e.g. because the volume is not mounted.
         "--mount",
         "type=bind,source=%s,target=%s" % (DATA, CONTAINER_DATA),
         "--mount",
         "type=bind,source=%s,target=%s,readonly" % (ETC, CONTAINER_ETC),
     ]
     for volume in image.volumes:
-        # What the image declares as a volume would become an anonymous one, left behind at every re-creation.
+        # Otherwise each volume of the image would become an anonymous one, left over whenever the container is recreated.
         options += ["--mount", "type=tmpfs,destination=%s,tmpfs-size=%d" % (volume, MIB)]
     options += ["--env", "PGDATA=" + CONTAINER_DATA]
     if limits.get("oom_score_adj", True):
-        # The kernel kills a backend rather than the postmaster (PostgreSQL manual, 18.4.4).
+        # The OOM killer prefers a backend to the postmaster (PostgreSQL manual, 18.4.4).
         options += [
             "--oom-score-adj",
             "-900",
@@ -132,10 +131,11 @@ def _list_options(
 
 
 def choose_shm_bytes(memory_bytes: int) -> int:
-    """Size of /dev/shm, where parallel queries meet (trap 10): the power of two below half of the RAM.
+    """Returns the size of /dev/shm, which parallel queries use: the largest power of two up to half of the RAM, at least
+    256 MiB. Docker's default of 64 MiB is too small for them.
 
-    A limit, not a reservation. Rounded, so that a kernel update which reports a few pages less does not
-    make another container of it.
+    It is a limit, not a reservation. It is rounded, so that a kernel update that reports a few pages less does not
+    recreate the container.
     """
     size = 256 * MIB
     while size * 2 <= memory_bytes // 2:
@@ -144,13 +144,13 @@ def choose_shm_bytes(memory_bytes: int) -> int:
 
 
 def is_current(found: Dict[str, Any], arguments: List[str]) -> bool:
-    """Whether a container that Docker describes is the one that these arguments would make."""
+    """Whether these arguments would create the same container as `found`, which is Docker's description of one."""
     labels = found["Config"].get("Labels") or {}
     wanted = "%s=%s" % (LABEL_OPTIONS, labels.get(LABEL_OPTIONS))
     return wanted in arguments
 
 
 def read_image_label(found: Dict[str, Any]) -> "Image | None":
-    """The image a container was made from, as its label tells; None for a container that is not ours."""
+    """Returns the image from a container's label; None for a container without one, which the action has not created."""
     label = (found["Config"].get("Labels") or {}).get(LABEL_IMAGE)
     return None if label is None else Image(**json.loads(label))

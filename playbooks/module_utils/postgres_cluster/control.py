@@ -1,4 +1,4 @@
-"""The control file: what PostgreSQL keeps of its own state on disk."""
+"""The control file, in which PostgreSQL stores its own state."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class Control(NamedTuple):
     """The head of the control file."""
 
     system_identifier: int
-    # As pg_controldata says it.
+    # As pg_controldata prints it.
     state: str
-    # Start of the latest checkpoint's record.
+    # Position of the latest checkpoint record.
     checkpoint: int
     timeline: int
 
 
 def read_head(directory: Optional[str] = None) -> Optional[Control]:
-    """Reads the head of the control file without starting anything; None where there is no such file.
+    """Reads the head of the control file without starting a program. Returns None if there is no such file.
 
-    It has looked the same since PostgreSQL 11, but nothing promises that it always will: compare it with
-    what the running server says of itself before you rely on it.
+    The layout is the same since PostgreSQL 11, but it is not guaranteed: compare the result with the running server
+    before you rely on it.
     """
     try:
         with open((directory or DATA) + "/global/pg_control", "rb") as file:
@@ -52,7 +52,7 @@ def read_head(directory: Optional[str] = None) -> Optional[Control]:
 
 
 def read_text_of(image: Image) -> str:
-    """What pg_controldata says of data whose server does not run."""
+    """Returns the output of pg_controldata for data whose server is stopped."""
     mount = "type=bind,source=%s,target=%s,readonly" % (DATA, CONTAINER_DATA)
     user = "%d:%d" % image.owner
     worker = ["docker", "run", "--rm", "--env", "LC_ALL=C", "--network", "none", "--user", user, "--mount", mount]
@@ -61,13 +61,13 @@ def read_text_of(image: Image) -> str:
 
 
 def read_position(reference: str) -> Optional[Dict[str, Any]]:
-    """{"state", "timeline", "lsn"} of data whose server does not run, by an image that is on the node; None
-    where the image is not, or the data has no whole control file."""
+    """Returns {"state", "timeline", "lsn"} of data whose server is stopped, with an image that is on the node. Returns None
+    if the image is not, or the control file is missing or damaged."""
     found = inspect_image(reference)
     if found is None:
         return None
     mount = "type=bind,source=%s,target=%s,readonly" % (DATA, CONTAINER_DATA)
-    # Root reads whoever's data it is, and without capabilities beyond reading it changes nothing.
+    # Root reads data of any owner. Its only capability is reading, so it changes nothing.
     worker = ["docker", "run", "--rm", "--env", "LC_ALL=C", "--network", "none", "--user", "0:0", "--mount", mount]
     drop = ["--cap-drop", "ALL", "--cap-add", "DAC_READ_SEARCH"]
     command = ["--entrypoint", "pg_controldata", found["Id"], CONTAINER_DATA]
@@ -81,8 +81,8 @@ def read_position(reference: str) -> Optional[Dict[str, Any]]:
 
 
 def parse_position(text: str) -> Dict[str, Any]:
-    """State, timeline and position in what pg_controldata prints under LC_ALL=C; the position is that of the
-    latest checkpoint, or of the minimum recovery point where that is later. Raises Problem when it lacks one."""
+    """Parses the output of pg_controldata under LC_ALL=C. The position is the latest checkpoint or the minimum recovery
+    point, whichever is later. Raises Problem if one is missing."""
     lines = {
         label: value.strip()
         for label, _, value in (line.partition(":") for line in text.splitlines())
@@ -96,7 +96,7 @@ def parse_position(text: str) -> Dict[str, Any]:
         lsn, timeline = max(checkpoint, minimum, key=lambda position: parse_lsn(position[0]))
         return {"state": lines["Database cluster state"], "timeline": timeline, "lsn": lsn}
     except (KeyError, ValueError):
-        raise Problem("pg_controldata does not say where the data stands", text)
+        raise Problem("pg_controldata does not report the position of the data", text)
 
 
 def parse_lsn(lsn: str) -> int:

@@ -1,4 +1,4 @@
-"""Docker: questions through the API's socket, which costs a tenth of a client program; work through the client."""
+"""Docker: queries over the API's socket, ten times faster than a client program; most changes through the client."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from .command import Problem, run
 from .registry import list_headers
 
 SOCKET = "/var/run/docker.sock"
-# A look at a node must not hang on a registry.
+# An observation must not hang because a registry does.
 REGISTRY_SECONDS = 10
-# Read back as far as this for the last lines that say something.
+# How many lines are searched for the last relevant ones.
 LOG_LINES = 5000
 REFUSAL = re.compile(r"FATAL:.*the database system is (starting up|not yet accepting connections|not accepting connections)")
-# Between two signs of life of a pull.
+# The longest time without progress of a pull.
 PULL_SECONDS = 600
 
 
 def is_installed() -> bool:
-    """Whether Docker is on the node, running or not."""
+    """Whether Docker is installed, running or not."""
     return shutil.which("docker") is not None and shutil.which("dockerd") is not None
 
 
 def is_starting_at_boot() -> bool:
-    """Whether systemd starts Docker at boot, read from the links that `systemctl enable` makes."""
+    """Whether systemd starts Docker at boot, according to the links that `systemctl enable` creates."""
     return os.path.lexists("/etc/systemd/system/multi-user.target.wants/docker.service")
 
 
 def read_version() -> Optional[str]:
-    """The version of the running daemon, or None when none answers."""
+    """Returns the version of the running daemon, or None if it does not answer."""
     try:
         answer = ask("/version")
     except Problem:
@@ -43,17 +43,17 @@ def read_version() -> Optional[str]:
 
 
 def inspect_container(name: str) -> Optional[Dict[str, Any]]:
-    """What Docker knows of a container, or None when there is no such container."""
+    """Returns Docker's description of a container, or None if it does not exist."""
     return ask("/containers/%s/json" % name)
 
 
 def inspect_image(reference: str) -> Optional[Dict[str, Any]]:
-    """What Docker knows of an image on this node, or None when the node does not have it."""
+    """Returns Docker's description of an image, or None if it is not on this node."""
     return ask("/images/%s/json" % reference)
 
 
 def ask(path: str) -> Optional[Dict[str, Any]]:
-    """One GET to the Docker Engine API; None when Docker knows of no such thing."""
+    """Sends a GET to the Docker Engine API. Returns None if the object does not exist."""
     status, body = _request("GET", path, 60)
     if status == 404:
         return None
@@ -63,8 +63,8 @@ def ask(path: str) -> Optional[Dict[str, Any]]:
 
 
 def resolve_digest(reference: str) -> Optional[str]:
-    """The digest (`sha256:…`) that the registry has for a reference, without pulling it; None when it does not
-    say, e.g. because it wants a login (Docker Engine API, `GET /distribution/{name}/json`)."""
+    """Returns the registry's digest (`sha256:…`) for a reference without pulling it; None if the registry does not answer,
+    e.g. because it requires a login (Docker Engine API, `GET /distribution/{name}/json`)."""
     try:
         status, body = _request(
             "GET", "/distribution/%s/json" % reference, REGISTRY_SECONDS, headers=list_headers(reference)
@@ -75,7 +75,7 @@ def resolve_digest(reference: str) -> Optional[str]:
 
 
 def pull_image(reference: str) -> Optional[str]:
-    """Pulls an image; gives what went wrong, None for nothing (Docker Engine API, `POST /images/create`)."""
+    """Pulls an image. Returns the error message, or None (Docker Engine API, `POST /images/create`)."""
     name, at, tag = reference.partition("@")
     if not at:
         name, tag = split_tag(reference)
@@ -84,20 +84,20 @@ def pull_image(reference: str) -> Optional[str]:
     text = body.decode("utf-8", "replace")
     if status != 200:
         return read_message(text) or "Docker answers %d" % status
-    # The answer begins before the pull has ended: an error comes as the last of its lines.
+    # The status is sent before the pull ends: a later error is the last line of the body.
     errors = [line for line in text.splitlines() if '"error"' in line]
     return read_message(errors[-1]) if errors else None
 
 
 def split_tag(reference: str) -> Tuple[str, str]:
-    """(`host:5000/name`, tag); without one it is `latest`, as an empty one would pull them all."""
+    """Returns (`host:5000/name`, tag). The default is `latest`, because an empty tag would pull all of them."""
     head, slash, last = reference.rpartition("/")
     name, _, tag = last.partition(":")
     return head + slash + name, tag or "latest"
 
 
 def read_message(text: str) -> str:
-    """The message in an answer of Docker's that tells of an error."""
+    """Returns the message of an error response."""
     try:
         answer = json.loads(text)
         return str(answer.get("error") or answer["message"])
@@ -106,10 +106,10 @@ def read_message(text: str) -> str:
 
 
 def stop_container(name: str, seconds: int) -> None:
-    """Stops a container without starting a client program first, which counts while nobody can write. Docker
-    kills it after `seconds`. Returns when it has ended."""
+    """Stops a container and returns once it has ended. Docker kills it after `seconds`. Uses the API, because starting a
+    client program would prolong a switchover's pause in writes."""
     status, body = _request("POST", "/containers/%s/stop?t=%d" % (name, seconds), seconds + 60)
-    # 304: it had ended already.
+    # 304: already stopped.
     if status not in (204, 304):
         raise Problem("Docker answers %d to stopping %s" % (status, name), body.decode("utf-8", "replace"))
 
@@ -117,7 +117,7 @@ def stop_container(name: str, seconds: int) -> None:
 def _request(
     method: str, path: str, timeout: float, document: bytes = b"", headers: Optional[Mapping[str, str]] = None
 ) -> Tuple[int, bytes]:
-    """HTTP/1.0, so that the answer comes in one piece and ends with the connection."""
+    """Sends an HTTP/1.0 request, so that the response is not chunked and ends with the connection."""
     length = str(len(document))
     fields = {"Host": "docker", "Content-Type": "application/json", "Content-Length": length, **(headers or {})}
     lines = ["%s %s HTTP/1.0" % (method, path), *("%s: %s" % field for field in fields.items())]
@@ -135,7 +135,7 @@ def _request(
 
 
 def remove_container(name: str) -> bool:
-    """Kills and removes a container and its anonymous volumes; gives whether there was one."""
+    """Kills and removes a container and its anonymous volumes. Returns whether it existed."""
     if inspect_container(name) is None:
         return False
     run(["docker", "rm", "--force", "--volumes", name], timeout=120)
@@ -143,15 +143,15 @@ def remove_container(name: str) -> bool:
 
 
 def set_aside(name: str, aside: str) -> None:
-    """Gives a container that stands still another name, under which nothing starts it again."""
+    """Renames a stopped container to `aside` and disables its restart policy."""
     remove_container(aside)
-    # First the name: under its own it must never lack what has Docker start it again.
+    # Renamed first: under its own name it must always have its restart policy.
     _change(name, "rename?name=" + aside)
     _change(aside, "update", {"RestartPolicy": {"Name": "no"}})
 
 
 def bring_back(aside: str, name: str) -> None:
-    """Undoes set_aside(): has the container be what it was, in the place of the one that has its name now."""
+    """Undoes set_aside(): replaces the container that has the name now."""
     remove_container(name)
     _change(aside, "update", {"RestartPolicy": {"Name": "unless-stopped"}})
     _change(aside, "rename?name=" + name)
@@ -165,17 +165,17 @@ def _change(name: str, what: str, document: Optional[Dict[str, Any]] = None) -> 
 
 
 def read_log(name: str, lines: int = 20, since: Optional[str] = None) -> str:
-    """The last lines a container wrote since `since`, or since it last started; empty where there is no container.
+    """Returns the last log lines of a container since `since`, or since its last start; empty if it does not exist.
 
-    Without those that a server which is starting writes about each client that it turns away: one comes every second
-    from whoever waits for it, and the reason stands before them.
+    Leaves out refused clients of a starting server: waiting for the server adds one every second, and the relevant lines
+    come before them.
     """
     found = inspect_container(name)
     if found is None:
         return ""
     lines_since = _read_lines(name, "--since", since or found["State"]["StartedAt"])
-    # Docker before 25 notes the start after the process has begun (containerStart in daemon/start.go). All that one
-    # wrote that ended at once may be older.
+    # Docker before 25 records the start after the process has begun (containerStart in daemon/start.go). If the process
+    # ended at once, all its output may be older than the recorded start.
     return "\n".join((lines_since or _read_lines(name))[-lines:])
 
 
@@ -185,8 +185,8 @@ def _read_lines(name: str, *options: str) -> List[str]:
 
 
 def drop_refusals(lines: List[str]) -> List[str]:
-    """The lines of a server's log but for those about clients that came too early (canAcceptConnections in
-    postmaster.c), each with the detail that follows it."""
+    """Returns the lines without those about clients that a starting server refused (canAcceptConnections in postmaster.c)
+    and the DETAIL lines that follow them."""
     kept: List[str] = []
     refused = False
     for line in lines:

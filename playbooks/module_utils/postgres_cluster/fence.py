@@ -1,4 +1,4 @@
-"""The fence around a former primary: whatever starts it, it comes back as a replica or not at all."""
+"""Fences a former primary: whatever starts it, it comes back as a replica or not at all."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from .server import is_accepting
 from .signals import raise_fence
 from .spec import Outcome, Spec
 
-# A server that nobody waits for gets less time than one that shall come back as it is.
+# Shorter than container.STOP_SECONDS: a fenced server does not come back as it was.
 STOP_SECONDS = 30
 
 
 def fence(spec: Spec) -> Outcome:
-    """Makes sure that a former primary is down and can only come back as a replica. What it wrote and nobody
-    received stays in its data, which is marked, so that no later step deletes it."""
-    # The data first: a server that Docker cannot stop is fenced for its next start at least.
+    """Makes sure that a former primary is down and can only come back as a replica. Marks its data, so that no later step
+    deletes it: it may hold rows that no replica received."""
+    # Fences the data first, so that a server that Docker cannot stop is at least fenced at its next start.
     changed = raise_fence()
     found = inspect_container(spec.container) if is_installed() else None
     if found is not None and (found["State"]["Running"] or found["State"]["Restarting"]):

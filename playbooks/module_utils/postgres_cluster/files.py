@@ -1,4 +1,4 @@
-"""Reading and writing small files so that a crash leaves the old text or the new one, whole."""
+"""Reads and writes small files atomically: a crash leaves the complete old text or the complete new one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Optional, Tuple
 
 
 def read_text(path: str) -> Optional[str]:
-    """The text of a file, or None where there is none."""
+    """Returns the text of a file, or None if it does not exist."""
     try:
         with open(path, encoding="utf-8") as file:
             return file.read()
@@ -17,7 +17,7 @@ def read_text(path: str) -> Optional[str]:
 
 
 def read_json(path: str) -> Any:
-    """The document in a file, or None where there is no file or no JSON in it."""
+    """Returns the parsed JSON of a file, or None if it does not exist or is not JSON."""
     text = read_text(path)
     try:
         return None if text is None else json.loads(text)
@@ -28,9 +28,9 @@ def read_json(path: str) -> Any:
 def write_text(
     path: str, text: str, mode: int = 0o644, owner: Optional[Tuple[int, int]] = None
 ) -> bool:
-    """Writes a file through a rename and flushes file and directory to disk; gives whether anything changed.
+    """Writes a file through a rename and flushes file and directory to disk. Returns whether anything changed.
 
-    `owner` is (uid, gid), default root.
+    `owner` is (uid, gid), by default root.
     """
     uid, gid = owner or (0, 0)
     if read_text(path) == text:
@@ -52,7 +52,7 @@ def write_text(
 
 
 def remove_file(path: str) -> None:
-    """Removes a file, if it is there."""
+    """Removes a file if it exists."""
     try:
         os.unlink(path)
     except FileNotFoundError:
@@ -69,7 +69,7 @@ def sync_directory(path: str) -> None:
 
 
 def make_directory(path: str, mode: int = 0o755, owner: Tuple[int, int] = (0, 0)) -> bool:
-    """Makes a directory with this mode and (uid, gid); gives whether anything changed."""
+    """Creates a directory with this mode and (uid, gid), or corrects them. Returns whether anything changed."""
     made = not os.path.isdir(path)
     if made:
         os.mkdir(path, 0o700)

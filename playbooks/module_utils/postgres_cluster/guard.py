@@ -1,7 +1,7 @@
-"""Before Docker starts at a boot: whether this node's data may still come up as the primary's.
+"""Decides at boot, before Docker starts, whether this node's data may still start as the primary.
 
-An instance that was stopped as lost may be started again, by a person or by EC2. Docker then starts what ran on it
-before, and a former primary would take writes beside the new one. So its peers are asked first, once a boot.
+A person or EC2 may restart an instance that was stopped as lost. Docker then restarts its containers, and a former primary
+would accept writes beside the new one. So the node asks its peers first, once per boot.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from .peer import Peer, Refused, ask_peer
 from .signals import SIGNAL, raise_fence
 from .timeline import find_received_timeline
 
-# Nodes that lost their power together come up together. Who has seen none of them by then is taken for alone: a
-# primary whose replicas are all gone must not stay down for good.
-LONELY_SECONDS = 60
-# Once one has answered, nothing is wrong with the way to them. The others may be down.
+# How long to wait if no peer answers. Nodes that lost power together boot together. After that the node starts as the
+# primary: one whose replicas are all gone must not stay down for good.
+NO_ANSWER_SECONDS = 60
+# How long to wait for the others once one has answered: the network works, so they are probably down.
 GRACE_SECONDS = 5
 
 
 def main() -> None:
-    """Fences data that was a primary's where another node has taken over, and says so."""
+    """Fences a primary's data if another node has taken over, and prints the decision."""
     record = read_json(RECORD)
     password = read_password(read_text("%s/%s" % (ETC, PASSFILE)) or "")
     if record is None or password is None or not os.path.isdir(DATA) or os.path.exists("%s/%s" % (DATA, SIGNAL)):
@@ -35,7 +35,7 @@ def main() -> None:
         return
     addresses = list_addresses(read_text("%s/%s" % (ETC, HBA)) or "")
     peers = [address for address in addresses if not is_own(address)]
-    # The machine was made anew around the volume: its peers cannot know its address, so that they refuse it says nothing.
+    # False if the machine is new and only the volume is old. Its peers do not know its address, so a refusal proves nothing.
     is_known = len(peers) < len(addresses)
     reason = find_successor(
         peers,
@@ -59,12 +59,12 @@ def find_successor(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Any] = time.sleep,
 ) -> Optional[str]:
-    """Why this node is the primary no longer, as its peers know it; None where none of them says so.
+    """Returns why this node is no longer the primary according to its peers; None if no peer says so.
 
-    `identifier` and `timeline` are those of the data here; `is_known`: the peers have this machine's address in their
-    pg_hba.conf. Returns as soon as one says so or all have answered.
+    `identifier` and `timeline` are those of the node's data. `is_known`: the peers have this machine's address in their
+    pg_hba.conf. Returns as soon as one peer says so or all have answered.
     """
-    deadline = clock() + LONELY_SECONDS
+    deadline = clock() + NO_ANSWER_SECONDS
     silent = list(peers)
     mistrusted: Optional[str] = None
     is_followed = False
@@ -74,12 +74,12 @@ def find_successor(
         for address, answer in answers:
             if isinstance(answer, Refused):
                 if is_known and not answer.by_password:
-                    # What a failover does: the node that is given up has no place in pg_hba.conf any more. A replica
-                    # that knows of no successor is no proof against it, as it may have yet to hear of one.
+                    # A failover removes the lost node from pg_hba.conf. A replica that reports no successor does not
+                    # disprove it: it may not know the new primary yet.
                     return "%s does not let this node replicate, so the cluster went on without it" % address
                 mistrusted = address
                 continue
-            reason = judge(address, answer, identifier, timeline)
+            reason = explain_takeover(address, answer, identifier, timeline)
             if reason is not None:
                 return reason
             is_followed = is_followed or (answer is not None and answer.system_identifier == identifier)
@@ -91,8 +91,8 @@ def find_successor(
             break
         if silent:
             sleep(0.5)
-    # A replica whose replay hangs during a change of the password still knows the old one. Where nobody follows this
-    # timeline any more, the password was changed by the next primary.
+    # A different password alone proves nothing: after a change, a replica whose replay hangs still has the old one. Only if
+    # no peer is left on this timeline has the next primary changed it.
     if is_known and mistrusted is not None and not is_followed:
         return "%s has another replication password, so the cluster went on without this node" % mistrusted
     return None
@@ -105,8 +105,8 @@ def _try(ask: Callable[[str], Optional[Peer]], address: str) -> Any:
         return refusal
 
 
-def judge(address: str, answer: Optional[Peer], identifier: str, timeline: int) -> Optional[str]:
-    """What one answer says against this node's data being the primary's; None where nothing."""
+def explain_takeover(address: str, answer: Optional[Peer], identifier: str, timeline: int) -> Optional[str]:
+    """Returns how one answer shows that another node has taken over; None if it does not."""
     if answer is None or answer.system_identifier != identifier:
         return None
     if answer.is_primary and answer.timeline >= timeline:
@@ -117,12 +117,12 @@ def judge(address: str, answer: Optional[Peer], identifier: str, timeline: int) 
 
 
 def list_addresses(hba: str) -> List[str]:
-    """The nodes' addresses in the pg_hba.conf that a step wrote: those that may replicate."""
+    """Returns the addresses of all nodes in a pg_hba.conf of the action: those that may replicate."""
     return re.findall(r"^host replication %s (\d+\.\d+\.\d+\.\d+)/32 " % REPLICATION_USER, hba, re.MULTILINE)
 
 
 def is_own(address: str) -> bool:
-    """Whether an address is this machine's: only then may a socket have it."""
+    """Whether an address is this machine's own: only then can a socket bind to it."""
     with socket.socket() as probe:
         try:
             probe.bind((address, 0))
@@ -132,7 +132,7 @@ def is_own(address: str) -> bool:
 
 
 def read_password(passfile: str) -> Optional[str]:
-    """The password in a line as `render_passfile` writes it (PostgreSQL manual, 32.16); None without one."""
+    """Returns the password from a line of `render_passfile` (PostgreSQL manual, 32.16), or None."""
     match = re.match(r"\*:\*:\*:%s:(.*)\n" % REPLICATION_USER, passfile)
     return None if match is None else re.sub(r"\\(.)", r"\1", match.group(1))
 
