@@ -1,1 +1,1 @@
-"""The action plugins' own code. It runs on the runner only and imports nothing of Ansible, so that it is tested without it."""
+"""Code of the action plugins. It runs only on the runner and does not import Ansible, so that tests need none."""

@@ -136,7 +136,7 @@ check_image = _object(
 )
 
 # What each node tells the other during a switchover.
-_STEP: Dict[str, Check] = {
+_SWITCHOVER_KEYS: Dict[str, Check] = {
     "role": _one_of("primary", "replica", None),
     "nonce": _matching(r"[0-9a-f]{32}", "32 hex digits"),
     "port": _number(1, 65535),
@@ -147,7 +147,7 @@ _STEP: Dict[str, Check] = {
 }
 
 # Keys of every module, with those that Ansible adds when a module crashes.
-_ANY: Dict[str, Check] = {
+_COMMON_KEYS: Dict[str, Check] = {
     "changed": _flag,
     "failed": _flag,
     "msg": _text(MAX_MESSAGE_LENGTH),
@@ -156,16 +156,16 @@ _ANY: Dict[str, Check] = {
     "module_stdout": _text(MAX_LOG_LENGTH),
 }
 
-_MODULES: Dict[str, Dict[str, Check]] = {
+_MODULE_KEYS: Dict[str, Dict[str, Check]] = {
     "cluster_host": {"done": _lines(20, 100)},
     "cluster_observe": {"observation": _document(MAX_OBSERVATION_BYTES)},
     "cluster_proof": {"proof": _document(MAX_PROOF_BYTES)},
     "cluster_record": {"record": check_image},
     "cluster_postgres": {
         "notes": _lines(MAX_NOTES, 1000),
-        **_STEP,
+        **_SWITCHOVER_KEYS,
         "ansible_facts": _object(
-            {"postgres_running_image": check_image, **{"postgres_" + key: check for key, check in _STEP.items()}}
+            {"postgres_running_image": check_image, **{"postgres_" + key: check for key, check in _SWITCHOVER_KEYS.items()}}
         ),
     },
 }
@@ -175,7 +175,7 @@ def validate_answer(module: str, node: str, answer: Dict[str, Any]) -> Dict[str,
     """Returns the result of `module` on `node`, rebuilt from the keys that the module returns. Raises InvalidAnswer, with a
     message for people, if the module returns no such value."""
     try:
-        valid = _validate({**_ANY, **_MODULES[module]}, answer)
+        valid = _validate({**_COMMON_KEYS, **_MODULE_KEYS[module]}, answer)
         for name in ("observation", "proof"):
             claimed = valid.get(name, {}).get("name", node)
             if claimed != node:

@@ -75,7 +75,8 @@ class Validation(unittest.TestCase):
                 with self.assertRaises(InvalidAnswer) as caught:
                     validate_answer(module, "node-1", answer)
                 message = str(caught.exception)
-                self.assertTrue(message.startswith("node-1 sent an answer that this action's modules never send: " + words), message)
+                begin = "node-1 sent an answer that this action's modules never send: "
+                self.assertTrue(message.startswith(begin + words), message)
                 self.assertLess(len(message), 600)
                 self.assertNotIn("\n", message)
 

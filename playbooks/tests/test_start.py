@@ -127,8 +127,8 @@ class Replica(unittest.TestCase):
         def fail(*arguments):
             raise problem
 
-        def copy(spec, is_judged=False):
-            self.done.append("clone %s" % is_judged)
+        def copy(spec, skip_wait=False):
+            self.done.append("clone %s" % skip_wait)
             return Outcome(True)
 
         with mock.patch.multiple(

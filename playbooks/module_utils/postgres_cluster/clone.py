@@ -70,19 +70,19 @@ esac
 exec pg_basebackup -d "$1" -D "$3" "$slot" -X stream --checkpoint=fast --no-sync
 """
 
-# Names that put_in_place() gives. Other directories were moved aside by people and are kept.
+# The names that put_in_place() uses. Other directories were moved aside by people and are kept.
 ASIDE = re.compile(r"\d{8}T\d{6}Z$")
 
 
-def clone(spec: Spec, is_judged: bool = False) -> Outcome:
+def clone(spec: Spec, skip_wait: bool = False) -> Outcome:
     """Copies the primary into a separate directory, replaces the data with the copy, and follows the primary.
 
     Existing data is not moved until the copy is complete, and not deleted until the copy streams. A server that is still
-    starting is waited for first (StillStarting), unless the caller knows that it will never be up (`is_judged`).
+    starting is waited for first (StillStarting), unless `skip_wait`: the caller knows that it will never be up.
     """
     require_mounted(spec.cluster)
     role = read_role(spec)
-    if role is None and not is_judged and is_up(inspect_container(spec.container)):
+    if role is None and not skip_wait and is_up(inspect_container(spec.container)):
         try:
             wait_until_ready(spec)
         except StillStarting as problem:

@@ -90,7 +90,7 @@ def start_server(spec: Spec, image: Image) -> Outcome:
                 "or raise max_connections, and run again; its data is left as it is" % spec.node,
                 problem.log,
             )
-        outcome = clone(spec, is_judged=True)
+        outcome = clone(spec, skip_wait=True)
         note = "its own data did not follow %s (%s), so it was cloned again" % (spec.primary, problem.message)
         return outcome._replace(notes=[note, *outcome.notes])
     if floor:
