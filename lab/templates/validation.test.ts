@@ -58,6 +58,12 @@ const BAD: { readonly [variable: string]: readonly unknown[] } = {
   ],
   client_cidrs: [['10.20.0.0'], ['10.20.0.0/40'], ['10.20.0.1/16'], ['fd00::/8'], ['']],
   subnet_ids: [['subnet-1'], ['vpc-0a1b2c3d4e5f60718'], ['subnet-0a1b2c3d4e5f60718', '']],
+  instance_profile: [
+    '',
+    'team/nodes',
+    'arn:aws:iam::123456789012:instance-profile/n',
+    'n'.repeat(129),
+  ],
   vpc_cidr: ['', '10.42.0.0', '10.42.0.0/15', '10.42.0.0/25', '10.42.1.0/16', 'fd00::/16'],
   data_volume_size: [0, 9, 10.5, 16385],
   root_volume_size: [7, 8.5, 16385],

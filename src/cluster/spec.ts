@@ -26,6 +26,8 @@ export interface ClusterSpec {
   readonly clientCidrs: readonly string[];
   /** Existing subnets; empty means a VPC of the cluster's own. */
   readonly subnetIds: readonly string[];
+  /** Name of the IAM instance profile that the nodes get; null: whichever they have. */
+  readonly instanceProfile: string | null;
 }
 
 /** The name of node `number` (1-based), the same in Terraform, Ansible, PostgreSQL and every message. */

@@ -39,6 +39,7 @@ export function buildInputs(
       sshCidrs: readValue(description, 'ssh_cidrs') ?? [],
       clientCidrs: readValue(description, 'client_cidrs') ?? [],
       subnetIds: readValue(description, 'subnet_ids') ?? [],
+      instanceProfile: readValue(description, 'instance_profile'),
     },
     backend: blank ? null : { type, config: completeBackend(type, config) },
     workingDirectory: chooseDirectory(readValue(description, 'working_directory') ?? '', name),

@@ -38,6 +38,7 @@ client_cidrs:
   - 10.1.0.0/16
 subnet_ids:
   - subnet-0a1b2c3d4e5f60718
+instance_profile: postgres-nodes
 backend: s3
 backend_config:
   bucket: states

@@ -33,6 +33,7 @@ describe('a cluster file', () => {
         sshCidrs: ['203.0.113.0/24'],
         clientCidrs: ['10.0.0.0/16', '10.1.0.0/16'],
         subnetIds: ['subnet-0a1b2c3d4e5f60718'],
+        instanceProfile: 'postgres-nodes',
       },
       backend: {
         type: 's3',

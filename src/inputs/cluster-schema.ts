@@ -176,6 +176,11 @@ export const clusterSchema = z.strictObject({
     allowed: 'ids of existing subnets',
     example: 'subnet-0a1b2c3d4e5f60718',
   }).optional(),
+  instance_profile: matching(
+    // IAM User Guide, "IAM and AWS STS quotas".
+    /^[A-Za-z0-9_+=,.@-]{1,128}$/,
+    explain('the name of an existing IAM instance profile, not its ARN', 'postgres-nodes'),
+  ).optional(),
   backend: z
     .enum(
       BACKENDS as [string, ...string[]],
@@ -250,6 +255,7 @@ export const FORMS: Readonly<Record<ClusterKey, Form>> = {
   ssh_cidrs: 'list',
   client_cidrs: 'list',
   subnet_ids: 'list',
+  instance_profile: 'text',
   backend: 'text',
   backend_config: 'backend',
   working_directory: 'text',

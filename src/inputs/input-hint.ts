@@ -119,6 +119,13 @@ function hintImageTag(value: string): string | null {
   return tag === undefined ? null : mean(tag);
 }
 
+function hintInstanceProfile(value: string): string | null {
+  const role = /^arn:[\w-]+:iam::\d*:role\//.test(value.trim());
+  const name = /([\w+=,.@-]{1,128})$/.exec(value.trim())?.[1];
+  if (role || name === undefined || name === value) return null;
+  return mean(name);
+}
+
 const HINTS: Readonly<Record<string, Hint>> = {
   command: hintWord(COMMANDS),
   'cluster-name': hintClusterName,
@@ -133,6 +140,7 @@ const HINTS: Readonly<Record<string, Hint>> = {
   'image-tag': hintImageTag,
   'ssh-cidrs': hintNetwork,
   'client-cidrs': hintNetwork,
+  'instance-profile': hintInstanceProfile,
   backend: hintWord(BACKENDS),
   'on-plan-change': hintWord(['fail', 'apply']),
   comment: hintWord(['own', 'shared']),

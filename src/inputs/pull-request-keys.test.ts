@@ -37,6 +37,7 @@ describe('a file of a pull request', () => {
     ssh_cidrs: ['planned', '[10.0.0.0/8]', '[11.0.0.0/8]', ({ spec }) => spec.sshCidrs],
     client_cidrs: ['planned', '[10.0.0.0/8]', '[11.0.0.0/8]', ({ spec }) => spec.clientCidrs],
     subnet_ids: ['planned', '[subnet-01234567]', '[subnet-89abcdef]', ({ spec }) => spec.subnetIds],
+    instance_profile: ['planned', 'nodes', 'admins', ({ spec }) => spec.instanceProfile],
     backend: ['held', 'http', 'gcs', ({ backend }) => backend?.type],
     backend_config: [
       'held',

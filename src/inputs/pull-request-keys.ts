@@ -31,6 +31,7 @@ export const PLAN_USES: Readonly<Record<ClusterKey, PlanUse>> = {
   ssh_cidrs: 'planned',
   client_cidrs: 'planned',
   subnet_ids: 'planned',
+  instance_profile: 'planned',
   backend: 'state',
   backend_config: 'state',
   working_directory: 'identity',

@@ -10,7 +10,7 @@ function read(overrides: RawInputs = {}, intent: Intent = DEPLOY): InputResult {
   return readInputs({ step: createStep(overrides), file: null }, intent);
 }
 
-describe('readRequest', () => {
+describe('readInputs', () => {
   test('the inputs it checks are those of action.yml', () => {
     expect([...INPUT_NAMES].sort()).toEqual(Object.keys(ACTION_INPUTS).sort());
   });
@@ -136,6 +136,9 @@ describe('readRequest', () => {
     ['ssh-cidrs', '10.0.0.1/24'],
     ['client-cidrs', 'office'],
     ['subnet-ids', 'subnet-1'],
+    ['instance-profile', 'arn:aws:iam::123456789012:instance-profile/team/nodes'],
+    ['instance-profile', 'team/nodes'],
+    ['instance-profile', 'n'.repeat(129)],
     ['ssh-user', 'root;id'],
     ['working-directory', '../../etc'],
     ['label-prefix', '@acme/'],

@@ -15,6 +15,7 @@ const REQUEST_KEYS: readonly string[] = [
   'settings',
   'primary',
   'synchronous_replicas',
+  'instance_profile',
 ];
 
 /** Keys of an event's body, per operation. */

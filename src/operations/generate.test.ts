@@ -19,6 +19,7 @@ const spec: ClusterSpec = {
   sshCidrs: [],
   clientCidrs: [],
   subnetIds: [],
+  instanceProfile: null,
 };
 const request = { spec, backend: { type: 'local', config: {} } };
 

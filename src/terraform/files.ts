@@ -20,6 +20,7 @@ export function renderTfvars(spec: ClusterSpec, sshPublicKey: string | null): st
     ssh_cidrs: spec.sshCidrs,
     client_cidrs: spec.clientCidrs,
     subnet_ids: spec.subnetIds,
+    ...(spec.instanceProfile !== null && { instance_profile: spec.instanceProfile }),
     database: {
       image: imageReference(spec),
       settings: spec.settings,

@@ -100,6 +100,9 @@ resource "aws_instance" "node" {
   vpc_security_group_ids = [aws_security_group.nodes.id]
   monitoring             = false
 
+  # Changed in place. The provider computes it if unset: null leaves a profile that was attached by hand.
+  iam_instance_profile = var.instance_profile
+
   # Prevents an accidental termination in the console. A reviewed plan can still destroy the instance in one run:
   # force_destroy lifts the protection, and must already be in the state by then.
   disable_api_termination = true

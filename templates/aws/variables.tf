@@ -141,6 +141,17 @@ variable "subnet_ids" {
   }
 }
 
+variable "instance_profile" {
+  description = "Name of an existing IAM instance profile for the nodes. Null: the profile that a node has stays, if any."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.instance_profile == null ? true : can(regex("^[A-Za-z0-9_+=,.@-]{1,128}$", var.instance_profile))
+    error_message = "instance_profile must be the name of an IAM instance profile, for example \"postgres-nodes\"."
+  }
+}
+
 variable "vpc_cidr" {
   description = "Network of the cluster's own VPC, divided into 16 subnets, one per zone. Ignored if subnet_ids is set."
   type        = string
