@@ -104,6 +104,18 @@ export function refuseShortage(
   throw new ApiError('InsufficientInstanceCapacity', message);
 }
 
+/** The instance profile of a request, null without one; refused, in EC2's words, where the account has none of that name. */
+export function chooseProfile(
+  name: string | null,
+  { world }: Pick<Context, 'world'>,
+): string | null {
+  if (name === null || world.tables.instanceProfiles.includes(name)) return name;
+  throw new ApiError(
+    'InvalidParameterValue',
+    `Value (${name}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name`,
+  );
+}
+
 /** StartInstances. An instance that had a public address gets a different one. */
 export async function startInstance(
   id: string,

@@ -55,6 +55,7 @@ describe('an instance', () => {
       { user_data: 'x', user_data_replace_on_change: true },
       ['user_data'],
     ],
+    ['an instance profile', { iam_instance_profile: 'nodes' }, []],
     ['protection', { disable_api_termination: true }, []],
     [
       'an encrypted root',
@@ -89,6 +90,11 @@ describe('an instance', () => {
     ],
     ['no such subnet', { subnet_id: 'subnet-0' }, 'InvalidSubnetID.NotFound'],
     ['no subnet at all', { subnet_id: null }, 'VPCIdNotSpecified'],
+    [
+      'no such instance profile',
+      { iam_instance_profile: 'nobody' },
+      'InvalidParameterValue: Value (nobody) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name',
+    ],
     ['no such group', { vpc_security_group_ids: ['sg-0'] }, 'InvalidGroup.NotFound'],
     [
       'a root smaller than its image',
@@ -104,6 +110,21 @@ describe('an instance', () => {
     const { launch } = await aws.makeNetwork();
     await expect(aws.apply('aws_instance', { ...launch, ...change })).rejects.toThrow(words);
     expect(Object.keys(aws.tables.instances)).toEqual([]);
+  });
+
+  test('changes its instance profile in place, and keeps it where none is configured', async () => {
+    const { launch } = await aws.makeNetwork();
+    aws.tables.instanceProfiles.push('nodes');
+    const bare = await aws.apply('aws_instance', launch);
+    expect(bare.iam_instance_profile).toBe('');
+    const other = { ...launch, iam_instance_profile: 'nobody' };
+    await expect(aws.apply('aws_instance', other, bare)).rejects.toThrow(
+      /updating EC2 Instance \(i-\w+\): associating instance profile: operation error EC2: AssociateIamInstanceProfile, .* Invalid IAM Instance Profile name/,
+    );
+    const named = { ...launch, iam_instance_profile: 'nodes' };
+    const state = await aws.apply('aws_instance', named, bare);
+    expect(state).toMatchObject({ id: bare.id, iam_instance_profile: 'nodes' });
+    expect((await aws.plan('aws_instance', launch, state)).planned).toEqual(state);
   });
 
   test('is refused in a zone that does not have its type', async () => {

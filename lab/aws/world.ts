@@ -146,6 +146,8 @@ export interface Tables {
   zones: { [region: string]: string[] };
   /** Instance types without capacity: none of them starts. */
   shortages: string[];
+  /** Names of the account's IAM instance profiles. */
+  instanceProfiles: string[];
   /** Volumes whose snapshot is not complete when the provider's wait times out. */
   slowSnapshots: string[];
 }
@@ -165,6 +167,7 @@ function emptyTables(): Tables {
     images: {},
     zones: {},
     shortages: [],
+    instanceProfiles: [],
     slowSnapshots: [],
   };
 }

@@ -2,6 +2,7 @@ import { ApiError, call } from '../api-error.ts';
 import type { Image } from '../catalogue/images.ts';
 import { findInstanceType, type InstanceType, isOffered } from '../catalogue/instance-types.ts';
 import {
+  chooseProfile,
   chooseRates,
   refuseShape,
   refuseShortage,
@@ -35,6 +36,7 @@ interface Parts {
   readonly subnet: Subnet;
   readonly key: KeyPair | null;
   readonly groups: string[];
+  readonly profile: string | null;
 }
 
 function chooseImage(planned: Fields, { world, region }: Context): Image {
@@ -135,6 +137,7 @@ function chooseParts(planned: Fields, context: Context): Parts {
     subnet,
     key: chooseKey(planned, context),
     groups: chooseGroups(planned, subnet, context),
+    profile: chooseProfile(textOrNull(planned.iam_instance_profile), context),
   };
 }
 
@@ -189,7 +192,7 @@ function makeInstance(
   parts: Parts,
   context: Context,
 ): { instance: Instance; root: Volume } {
-  const { image, type, subnet, key, groups } = parts;
+  const { image, type, subnet, key, groups, profile } = parts;
   const root = makeRootVolume(planned, parts, context.region);
   const metadata = firstBlock(planned.metadata_options);
   const wantsPublic = planned.associate_public_ip_address;
@@ -223,7 +226,7 @@ function makeInstance(
     stopProtected: planned.disable_api_stop === true,
     monitoring: planned.monitoring === true,
     shutdownBehavior: text(planned.instance_initiated_shutdown_behavior) || 'stop',
-    iamProfile: textOrNull(planned.iam_instance_profile),
+    iamProfile: profile,
     userData: textOrNull(planned.user_data) ?? textOrNull(planned.user_data_base64),
     cpuCredits: type.burstable
       ? (credits ?? (type.name.startsWith('t2.') ? 'standard' : 'unlimited'))

@@ -1,6 +1,12 @@
 import { ApiError, call } from '../api-error.ts';
 import { findInstanceType } from '../catalogue/instance-types.ts';
-import { modifyVolume, startInstance, stopInstance, terminateInstance } from '../ec2.ts';
+import {
+  chooseProfile,
+  modifyVolume,
+  startInstance,
+  stopInstance,
+  terminateInstance,
+} from '../ec2.ts';
 import {
   type Change,
   type Context,
@@ -69,6 +75,18 @@ async function changeStopped(instance: Instance, change: Change, context: Contex
   );
 }
 
+async function changeProfile(instance: Instance, planned: Fields, context: Context): Promise<void> {
+  const name = textOrNull(planned.iam_instance_profile);
+  const [what, operation] =
+    instance.iamProfile === null
+      ? ['associating', 'AssociateIamInstanceProfile']
+      : name === null
+        ? ['disassociating', 'DisassociateIamInstanceProfile']
+        : ['replacing', 'ReplaceIamInstanceProfileAssociation'];
+  const doing = `updating EC2 Instance (${instance.id}): ${what} instance profile`;
+  instance.iamProfile = await call(doing, operation, () => chooseProfile(name, context));
+}
+
 async function changeGroups(instance: Instance, planned: Fields, context: Context): Promise<void> {
   const groups = texts(planned.vpc_security_group_ids);
   await call(`updating EC2 Instance (${instance.id})`, 'ModifyNetworkInterfaceAttribute', () => {
@@ -111,7 +129,6 @@ function changeRunning(instance: Instance, planned: Fields): void {
   instance.stopProtected = planned.disable_api_stop === true;
   instance.monitoring = planned.monitoring === true;
   instance.sourceDestCheck = planned.source_dest_check !== false;
-  instance.iamProfile = textOrNull(planned.iam_instance_profile);
   instance.shutdownBehavior =
     text(planned.instance_initiated_shutdown_behavior) || instance.shutdownBehavior;
   instance.cpuCredits =
@@ -234,6 +251,7 @@ export const instance: Resource = {
     const { prior, planned } = change;
     const instance = context.world.tables.instances[id];
     if (instance === undefined) return undefined;
+    if (hasChange(change, 'iam_instance_profile')) await changeProfile(instance, planned, context);
     if (hasChange(change, 'vpc_security_group_ids')) await changeGroups(instance, planned, context);
     changeRunning(instance, planned);
     if (STOPPED_ONLY.some((name) => hasChange(change, name)))

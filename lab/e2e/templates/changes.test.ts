@@ -126,6 +126,7 @@ const ROWS: readonly Row[] = [
     to: ['10.30.0.0/16', '10.20.0.0/16', '10.30.0.0/16'],
     plan: { 'create aws_vpc_security_group_ingress_rule.clients': 1 },
   },
+  { variable: 'instance_profile', to: 'postgres-nodes', plan: { 'update aws_instance.node': 3 } },
   {
     variable: 'vpc_cidr',
     to: '10.50.0.0/16',
@@ -217,6 +218,16 @@ describe('a change of an input', () => {
 });
 
 describe('a change outside the cluster', () => {
+  it('leaves an instance profile that somebody attached by hand', async () => {
+    const attach = (name: string | null) =>
+      lab.aws.edit(({ instances }) => {
+        for (const instance of Object.values(instances)) instance.iamProfile = name;
+      });
+    await attach('by-hand');
+    expect((await planValues(own, BASE)).changes).toEqual([]);
+    await attach(null);
+  });
+
   it('ignores a newer image', async () => {
     lab.aws.publishImage('us-east-1', '20991231-0000');
     expect((await planValues(own, BASE)).changes).toEqual([]);
