@@ -27,10 +27,17 @@ def main() -> None:
             "fenced": {"type": "bool", "default": False},
             "registry_username": {"type": "str"},
             "registry_secret": {"type": "str", "no_log": True},
+            # Whether the nodes have one to log in with where there is no secret.
+            "registry_instance_profile": {"type": "bool", "default": False},
         },
     )
     options = module.params
-    use_login(options["image"], decode(options["registry_username"]), decode(options["registry_secret"]))
+    use_login(
+        options["image"],
+        decode(options["registry_username"]),
+        decode(options["registry_secret"]),
+        options["registry_instance_profile"],
+    )
     done = []
     try:
         if ensure_keys(options["user"], options["authorized_key"], options["retired_keys"]):

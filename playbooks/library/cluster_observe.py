@@ -32,6 +32,8 @@ def main() -> None:
             "replication_secret": {"type": "str", "no_log": True},
             "registry_username": {"type": "str"},
             "registry_secret": {"type": "str", "no_log": True},
+            # Whether the nodes have one to log in with where there is no secret.
+            "registry_instance_profile": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -41,7 +43,12 @@ def main() -> None:
         superuser=decode(module.params["superuser_secret"]),
         replication=decode(module.params["replication_secret"]),
     )
-    use_login(options["image"], decode(options["registry_username"]), decode(options["registry_secret"]))
+    use_login(
+        options["image"],
+        decode(options["registry_username"]),
+        decode(options["registry_secret"]),
+        options["registry_instance_profile"],
+    )
     try:
         module.exit_json(changed=False, observation=observe_node(options))
     except Problem as problem:

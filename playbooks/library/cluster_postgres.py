@@ -73,7 +73,12 @@ def do_step(options: Options) -> Outcome:
         collation_change=options["collation_change"],
         collation_way_out=decode(options["collation_way_out"]) or "",
     )
-    use_login(options["image"], decode(options["registry_username"]), decode(options["registry_secret"]))
+    use_login(
+        options["image"],
+        decode(options["registry_username"]),
+        decode(options["registry_secret"]),
+        options["registry_instance_profile"],
+    )
     with exclusive(spec.cluster):
         return STEPS[options["step"]](spec, options)
 
@@ -107,6 +112,8 @@ def main() -> None:
             "replication_secret": {"type": "str", "no_log": True},
             "registry_username": {"type": "str"},
             "registry_secret": {"type": "str", "no_log": True},
+            # Whether the nodes have one to log in with where there is no secret.
+            "registry_instance_profile": {"type": "bool", "default": False},
         },
         required_if=[
             *[("step", step, ["files"]) for step in sorted(STEPS) if step not in WITHOUT_FILES],

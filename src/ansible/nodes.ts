@@ -140,10 +140,15 @@ export class Nodes {
 
   #render(
     desired: DesiredCluster,
-    options: Omit<Parameters<typeof renderVariables>[0], 'desired' | 'secrets' | 'keys'>,
+    options: Omit<
+      Parameters<typeof renderVariables>[0],
+      'desired' | 'secrets' | 'keys' | 'hasInstanceProfile'
+    >,
   ): string {
     const { keys, inputs } = this.#access;
-    return renderVariables({ desired, secrets: inputs.secrets, keys, ...options });
+    const { secrets, spec } = inputs;
+    const hasInstanceProfile = spec.instanceProfile !== null;
+    return renderVariables({ desired, secrets, keys, hasInstanceProfile, ...options });
   }
 
   async #writeInventory(standing: readonly Node[]): Promise<void> {

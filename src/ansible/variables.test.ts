@@ -47,6 +47,13 @@ test('a login to a registry is encoded, name and password', () => {
 });
 
 test.each([
+  [false, {}],
+  [true, { hasInstanceProfile: true }],
+])('nodes log in with an instance profile: %s', (expected, options) => {
+  expect(JSON.parse(render(options)).cluster_registry_instance_profile).toBe(expected);
+});
+
+test.each([
   ['{{ x }}', 'cluster_known_images.0.digest'],
   ['{% x %}', 'cluster_known_images.0.digest'],
   ['{# x #}', 'cluster_known_images.0.digest'],

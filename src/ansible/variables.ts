@@ -18,6 +18,7 @@ import { quoteValue } from '../messages/quote-value.ts';
  * @param options.waitSeconds how long the observation waits for a node that cannot be reached
  * @param options.lookSeconds how long one look may take, the waiting included; 0: as long as it takes
  * @param options.freshNodes nodes whose machine this run has made: they may not know the key for a moment
+ * @param options.hasInstanceProfile whether the nodes log in with it to Amazon ECR where no password is given
  * @throws UserError when a variable would be read as a template
  * @throws Error when a step is Terraform's
  */
@@ -36,9 +37,15 @@ export function renderVariables(options: {
   waitSeconds?: number;
   lookSeconds?: number;
   freshNodes?: readonly string[];
+  hasInstanceProfile?: boolean;
 }): string {
   const { desired, secrets, keys, rollout } = options;
-  const { waitSeconds = 300, lookSeconds = 0, freshNodes = [] } = options;
+  const {
+    waitSeconds = 300,
+    lookSeconds = 0,
+    freshNodes = [],
+    hasInstanceProfile = false,
+  } = options;
   return JSON.stringify(
     requireInert('', {
       cluster_name: desired.name,
@@ -49,6 +56,7 @@ export function renderVariables(options: {
       cluster_replication_secret: encode(secrets.replicationPassword),
       cluster_registry_username: encode(secrets.registryUsername ?? ''),
       cluster_registry_secret: encode(secrets.registryPassword ?? ''),
+      cluster_registry_instance_profile: hasInstanceProfile,
       cluster_settings: listSettings(desired),
       cluster_image_needs: encode(
         JSON.stringify(listImageNeeds(desired.settings).map(({ kind, name }) => ({ kind, name }))),

@@ -19,6 +19,8 @@ REGISTRY_SECONDS = 10
 # How many lines are searched for the last relevant ones.
 LOG_LINES = 5000
 REFUSAL = re.compile(r"FATAL:.*the database system is (starting up|not yet accepting connections|not accepting connections)")
+# For a login that is requested before a pull. The helper itself gives up after three attempts.
+LOGIN_SECONDS = 120
 # The longest time without progress of a pull.
 PULL_SECONDS = 600
 
@@ -66,21 +68,21 @@ def resolve_digest(reference: str) -> Optional[str]:
     """Returns the registry's digest (`sha256:…`) for a reference without pulling it; None if the registry does not answer,
     e.g. because it requires a login (Docker Engine API, `GET /distribution/{name}/json`)."""
     try:
-        status, body = _request(
-            "GET", "/distribution/%s/json" % reference, REGISTRY_SECONDS, headers=list_headers(reference)
-        )
+        headers = list_headers(reference, REGISTRY_SECONDS)
+        status, body = _request("GET", "/distribution/%s/json" % reference, REGISTRY_SECONDS, headers=headers)
     except Problem:
         return None
     return None if status != 200 else json.loads(body)["Descriptor"]["digest"]
 
 
 def pull_image(reference: str) -> Optional[str]:
-    """Pulls an image. Returns the error message, or None (Docker Engine API, `POST /images/create`)."""
+    """Pulls an image; returns what went wrong, None for nothing (Docker Engine API, `POST /images/create`). Raises
+    NoLogin if the node's instance profile provides no login."""
     name, at, tag = reference.partition("@")
     if not at:
         name, tag = split_tag(reference)
     path = "/images/create?fromImage=%s&tag=%s" % (quote(name, safe=""), quote(tag, safe=""))
-    status, body = _request("POST", path, PULL_SECONDS, headers=list_headers(reference))
+    status, body = _request("POST", path, PULL_SECONDS, headers=list_headers(reference, LOGIN_SECONDS))
     text = body.decode("utf-8", "replace")
     if status != 200:
         return read_message(text) or "Docker answers %d" % status

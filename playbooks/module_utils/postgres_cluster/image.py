@@ -14,8 +14,10 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from .attempts import Attempts
 from .command import Problem, run
 from .docker import inspect_image, pull_image
+from .ecr import POLICY, NoLogin, is_private
 from .files import read_json, write_text
-from .registry import find_registry, list_headers
+from .packages import ensure_ecr_helper
+from .registry import find_registry, has_login, uses_profile
 
 CACHE = "/var/cache/postgres-cluster"
 # Seconds before each further attempt at a pull.
@@ -68,8 +70,16 @@ def pull(reference: str) -> None:
     """Pulls an image, with retries after network errors. Raises Problem with the attempts made."""
     attempts = Attempts(PAUSES)
     registry = find_registry(reference)
+    if uses_profile(reference):
+        ensure_ecr_helper()
     while True:
-        error = pull_image(reference)
+        try:
+            error = pull_image(reference)
+        except NoLogin as problem:
+            # The metadata service learns of a profile a moment after EC2 does.
+            if problem.is_passing and attempts.pause():
+                continue
+            raise
         if error is None:
             return
         if not NETWORK.search(error):
@@ -84,11 +94,18 @@ def pull(reference: str) -> None:
 
 def _explain(reference: str, error: str) -> str:
     registry = find_registry(reference)
+    if REFUSED.search(error) and uses_profile(reference):
+        return (
+            "%s refuses %s to the role of this node's instance profile. Allow the role ecr:BatchGetImage and "
+            "ecr:GetDownloadUrlForLayer, e.g. with the policy %s; a repository of another account must allow it, too"
+            % (registry, reference, POLICY)
+        )
     if REFUSED.search(error):
-        login = "with the login that was given" if list_headers(reference) else "without a login"
+        login = "with the login that was given" if has_login(reference) else "without a login"
+        instead = "; without them nodes log in to Amazon ECR with an instance-profile" if is_private(registry) else ""
         return (
             "%s refuses %s %s. Check image, and registry-username and registry-password, which are for the "
-            "registry of image" % (registry, reference, login)
+            "registry of image%s" % (registry, reference, login, instead)
         )
     if UNKNOWN.search(error):
         return "%s does not have %s. Check image and image-tag" % (registry, reference)

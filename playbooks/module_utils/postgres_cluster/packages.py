@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 
 from .attempts import Attempts
 from .command import Problem, run
 from .docker import ask, is_installed, is_starting_at_boot
+from .ecr import HELPER, PACKAGE
 from .files import make_directory, read_json, read_text, write_text
 
 # An unattended upgrade of any of these packages restarts Docker, and PostgreSQL with it.
@@ -69,6 +71,12 @@ def ensure_live_restore() -> bool:
     write_text(DAEMON, json.dumps(wanted) + "\n")
     run(["systemctl", "reload", "docker.service"], timeout=60)
     return True
+
+
+def ensure_ecr_helper() -> None:
+    """Installs the program that requests logins to Amazon ECR if it is missing."""
+    if shutil.which(HELPER) is None:
+        install(PACKAGE)
 
 
 def install(package: str) -> None:
