@@ -7,6 +7,7 @@ import type { Step } from '../../src/cluster/rollout/step.ts';
 import { mergeSettings, type Settings } from '../../src/cluster/settings/settings.ts';
 import { configure, type DriveOptions, type PlaybookRun, runPlaybook } from '../playbooks/drive.ts';
 import { type Hosts, startHosts } from '../playbooks/hosts.ts';
+import { startEcr } from '../registry/ecr.ts';
 import { startPrivateRegistry, stopPrivateRegistry } from '../registry/registry.ts';
 import { LANE } from './lane.ts';
 
@@ -276,18 +277,35 @@ describe('a file system with an error', () => {
 });
 
 describe('a private registry', () => {
-  test('is used with a login for its own images, and the password is not stored', async () => {
-    const { username, password, image } = await startPrivateRegistry(LANE);
+  /** Pulls an image on node-2. */
+  const tryImage = (options: Partial<DriveOptions> & { image: string }) => {
     const step: Step = {
       kind: 'check',
       nodes: ['node-2'],
       primary: 'node-1',
       settings: mergeSettings(settings),
     };
+    const work = { primary: 'node-1', steps: [step], prove: false };
+    return runPlaybook(describeRun(options), 'site.yml', work);
+  };
+
+  const expectNowhere = async (password: string, runs: readonly PlaybookRun[]) => {
+    const encoded = Buffer.from(password).toString('base64');
+    const places = '/etc /home /root /run /tmp /var/cache /var/log /var/lib/docker/containers';
+    // The lab's AWS has it.
+    const search = `grep -rlaF --exclude-dir=lab-ecr -e ${password} -e ${encoded} ${places} 2>/dev/null || true`;
+    expect(await hosts.run('node-2', search)).toBe('');
+    expect(await hosts.run('node-2', `journalctl --no-pager | grep -c ${password} || true`)).toBe(
+      '0',
+    );
+    for (const { output } of runs) expect(output).not.toContain(password);
+  };
+
+  test('is used with a login for its own images, and the password is not stored', async () => {
+    const { username, password, image } = await startPrivateRegistry(LANE);
     const check = (secret: string | null) => {
       const login = secret === null ? {} : { registryLogin: { username, password: secret } };
-      const options = describeRun({ image: `${image}:17`, ...login });
-      return runPlaybook(options, 'site.yml', { primary: 'node-1', steps: [step], prove: false });
+      return tryImage({ image: `${image}:17`, ...login });
     };
     const without = await check(null);
     expect(without.failures[0]?.message).toMatch(/10\.\d+\.0\.3:5000 refuses .* without a login/);
@@ -302,15 +320,36 @@ describe('a private registry', () => {
     expect(right.failures, right.output).toEqual([]);
     expect(await hosts.run('node-2', 'docker image ls --quiet --digests')).not.toBe('');
     await hosts.run('node-2', `docker image inspect ${image}:17`);
+    await expectNowhere(password, [without, wrong, look, right]);
+  });
 
-    const encoded = Buffer.from(password).toString('base64');
-    const places = '/etc /home /root /run /tmp /var/cache /var/log /var/lib/docker/containers';
-    const search = `grep -rlaF -e ${password} -e ${encoded} ${places} 2>/dev/null || true`;
-    expect(await hosts.run('node-2', search)).toBe('');
-    expect(await hosts.run('node-2', `journalctl --no-pager | grep -c ${password} || true`)).toBe(
-      '0',
+  test('in Amazon ECR is used with the login of the instance profile', async () => {
+    const { username, password, image } = await startPrivateRegistry(LANE);
+    const [registry = ''] = image.split('/');
+    const ecr = await startEcr((command) => hosts.run('node-2', command), {
+      registry,
+      login: `${username}:${password}`,
+    });
+    const repository = `${ecr.host}/library/postgres`;
+    const options = { image: `${repository}:17`, hasInstanceProfile: true };
+
+    await ecr.setProfile({ role: 'nodes', allowed: false });
+    const denied = await tryImage(options);
+    expect(denied.failures[0]?.message).toMatch(/lacks ecr:GetAuthorizationToken/);
+    expect(denied.failures[0]?.log).toMatch(/AccessDeniedException.*assumed-role\/nodes/);
+
+    await ecr.setProfile({ role: 'nodes', allowed: true });
+    const allowed = await tryImage(options);
+    expect(allowed.failures, allowed.output).toEqual([]);
+    await hosts.run('node-2', `docker image inspect ${repository}:17`);
+    const look = await runPlaybook(
+      describeRun({ ...options, image: `${repository}:17-2` }),
+      'observe.yml',
     );
-    for (const { output } of [without, wrong, look, right]) expect(output).not.toContain(password);
+    const digests = look.observations.map(({ host }) => host.imageDigest);
+    // The first two pulls installed the helper, on one node.
+    expect(digests).toEqual([null, hosts.registry.digests['17-2'], null]);
+    await expectNowhere(password, [denied, allowed, look]);
   });
 });
 

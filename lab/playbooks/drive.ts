@@ -46,6 +46,8 @@ export interface DriveOptions {
   readonly replicationPassword?: string | null;
   /** Credentials for the image's registry; without them there is no login. */
   readonly registryLogin?: { readonly username: string; readonly password: string };
+  /** Whether the hosts have an instance profile to log in with; none: no. */
+  readonly hasInstanceProfile?: boolean;
   readonly pinnedImage?: PinnedImage;
   /** Labels of the pull request. */
   readonly labels?: readonly string[];
@@ -114,6 +116,7 @@ export async function runPlaybook(
       },
       ...(options.waitSeconds !== undefined && { waitSeconds: options.waitSeconds }),
       ...(options.lookSeconds !== undefined && { lookSeconds: options.lookSeconds }),
+      ...(options.hasInstanceProfile && { hasInstanceProfile: true }),
       ...(options.freshNodes && { freshNodes: options.freshNodes }),
     }),
   );
