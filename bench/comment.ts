@@ -10,9 +10,9 @@ import { hideSensitive, summarizePlan } from '../src/terraform/plan.ts';
 const CHANGES = 5_000;
 const RUNS = 7;
 /** The maximum time for a comment, in ms. */
-const GOAL = 1_000;
+const MAX_MS = 1_000;
 /** GitHub's limit for a comment, in characters and in bytes. */
-const LIMIT = 65_536;
+const MAX_LENGTH = 65_536;
 
 /** Attributes of an instance that a change of its type leaves unchanged. */
 const UNCHANGED = Object.fromEntries(
@@ -23,7 +23,7 @@ const UNCHANGED = Object.fromEntries(
 );
 
 /** An instance as in Terraform's plan: about forty attributes, tags, a script, a disk; a few values change. */
-function describeInstance(index: number, version: number): object {
+function buildInstance(index: number, version: number): object {
   return {
     ...UNCHANGED,
     arn: `arn:aws:ec2:us-east-1:123456789012:instance/i-${index}`,
@@ -41,13 +41,13 @@ function describeInstance(index: number, version: number): object {
 }
 
 /** Every fifth instance has a sensitive value. */
-const describeSensitive = (index: number) => (index % 5 === 0 ? { token: true } : {});
+const buildSensitive = (index: number) => (index % 5 === 0 ? { token: true } : {});
 
 function createDocument(): unknown {
   const resources = Array.from({ length: CHANGES }, (_, index): ResourceOverrides => {
     const address = `aws_instance.node["${index}"]`;
-    const [before, after] = [describeInstance(index, 0), describeInstance(index, 1)];
-    const sensitive = describeSensitive(index);
+    const [before, after] = [buildInstance(index, 0), buildInstance(index, 1)];
+    const sensitive = buildSensitive(index);
     if (index % 100 === 0)
       return { address, actions: ['delete'], before, beforeSensitive: sensitive };
     if (index % 50 === 0) return { address, actions: ['create'], after, afterSensitive: sensitive };
@@ -119,8 +119,8 @@ process.stdout.write(
   ].join('\n'),
 );
 const problems = [
-  comment.median > GOAL ? `the comment takes more than ${GOAL} ms` : '',
-  Math.max(byteLength(text), text.length) > LIMIT ? `the comment is beyond ${LIMIT}` : '',
+  comment.median > MAX_MS ? `the comment takes more than ${MAX_MS} ms` : '',
+  Math.max(byteLength(text), text.length) > MAX_LENGTH ? `the comment is beyond ${MAX_LENGTH}` : '',
   byteLength(whole) > SUMMARY_BUDGET ? `the summary is beyond ${SUMMARY_BUDGET} bytes` : '',
 ].filter((problem) => problem !== '');
 for (const problem of problems) process.stderr.write(`${problem}\n`);

@@ -63,7 +63,7 @@ export interface Load {
 }
 
 /** Timeout of a wait for commits, in milliseconds. */
-const PATIENCE_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 
 /** Starts a load on a cluster; resolves when the first row is acknowledged, and throws if that takes 60 s. */
 export async function startLoad(options: {
@@ -131,7 +131,7 @@ export async function startLoad(options: {
 
   setHosts(options.hosts);
   const isStarted = writer.start().then(() => true);
-  if (!(await Promise.race([isStarted, sleep(PATIENCE_MS, false, { ref: false })]))) {
+  if (!(await Promise.race([isStarted, sleep(TIMEOUT_MS, false, { ref: false })]))) {
     await end();
     throw new Error(`None of ${options.hosts.join(', ')} takes writes for 60 s.`);
   }
@@ -142,7 +142,7 @@ export async function startLoad(options: {
     async awaitCommits(count) {
       const { acknowledged } = writer.ledger;
       const target = acknowledged.length + count;
-      const deadline = Date.now() + PATIENCE_MS;
+      const deadline = Date.now() + TIMEOUT_MS;
       while (acknowledged.length < target) {
         if (Date.now() > deadline) {
           throw new Error(

@@ -67,7 +67,7 @@ describe('the schema', () => {
     ['a secret', { postgres_password: 'x' }, 'must NOT have additional properties'],
     ['an unknown region', { region: 'us-east-9' }, 'must be equal to one of the allowed values'],
     ['a text for a list', { ssh_cidrs: '10.0.0.0/8' }, 'must be array'],
-    ['no network', { ssh_cidrs: ['office'] }, 'must match pattern'],
+    ['a text that is not a network', { ssh_cidrs: ['office'] }, 'must match pattern'],
     ['a text for a map', { settings: 'jit = off' }, 'must be object'],
     ['a list as a setting', { settings: { jit: [] } }, 'must be string'],
     ['a word for a flag', { require_signature: 'yes' }, 'must be boolean'],

@@ -50,15 +50,15 @@ export async function call<Result>(
 
 // The real provider retries for many minutes if a request is refused because of something that is being deleted.
 // The lab deletes within seconds.
-const PATIENCE_MS = 30_000;
+const RETRY_MS = 30_000;
 
 /** Like `call`, but retries a refusal with this code: the thing in the way may be about to disappear. */
-export async function callPatiently(
+export async function callWithRetry(
   doing: string,
   operation: string,
   { code, request }: { code: string; request: () => void },
 ): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS;
+  const deadline = Date.now() + RETRY_MS;
   await call(doing, operation, async () => {
     for (;;) {
       try {

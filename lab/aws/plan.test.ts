@@ -127,14 +127,10 @@ describe('the plan of an existing resource', () => {
 
   test.each<[string, Fields, unknown[]]>([
     ['another name', { name: 'b' }, [['name']]],
-    ['a name that is not known yet', { name: UNKNOWN }, [['name']]],
+    ['an unknown name', { name: UNKNOWN }, [['name']]],
     ['another set', { peers: ['p'] }, [['peers']]],
-    [
-      'a block that differs',
-      { disk: [{ encrypted: false, keep: false }] },
-      [['disk', 0, 'encrypted']],
-    ],
-    ['a block that is no longer mentioned', { disk: [] }, []],
+    ['a changed block', { disk: [{ encrypted: false, keep: false }] }, [['disk', 0, 'encrypted']]],
+    ['a removed block', { disk: [] }, []],
     ['another size', { size: 9 }, []],
     ['another region', { region: 'eu-west-1' }, [['region']]],
   ])('%s', (_name, config, expected) => {
@@ -164,9 +160,9 @@ describe('tags_all', () => {
       { Cluster: 'c', Name: 'n' },
     ],
     ['own tags win', { tags: { Cluster: 'own' } }, null, { Cluster: 'c' }, { Cluster: 'own' }],
-    ['a tag that is not known yet', { tags: { Name: UNKNOWN } }, null, { Cluster: 'c' }, UNKNOWN],
-    ['no tags on something new', {}, null, {}, UNKNOWN],
-    ['no tags any more', {}, made, {}, UNKNOWN],
+    ['an unknown tag', { tags: { Name: UNKNOWN } }, null, { Cluster: 'c' }, UNKNOWN],
+    ['no tags on a new resource', {}, null, {}, UNKNOWN],
+    ['all tags removed', {}, made, {}, UNKNOWN],
     ['still no tags', {}, { ...made, tags_all: {} }, {}, {}],
   ])('%s', (_name, config, prior, defaultTags, expected) => {
     expect(plan(config, prior, { defaultTags }).planned.tags_all).toEqual(expected);

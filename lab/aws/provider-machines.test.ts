@@ -51,7 +51,7 @@ describe('an instance', () => {
     ['another key', { key_name: 'other' }, ['key_name']],
     ['user data', { user_data: 'x' }, []],
     [
-      'user data that is to replace',
+      'user data with user_data_replace_on_change',
       { user_data: 'x', user_data_replace_on_change: true },
       ['user_data'],
     ],
@@ -78,7 +78,7 @@ describe('an instance', () => {
       "InvalidParameterValue: Invalid value 't9.small' for InstanceType.",
     ],
     [
-      'another architecture than the image',
+      'an architecture other than the image’s',
       { instance_type: 't4g.small' },
       "The architecture 'arm64' of the specified instance type does not match the architecture 'x86_64'",
     ],
@@ -221,9 +221,9 @@ describe('a volume', () => {
   });
 
   test.each<[string, Fields, string]>([
-    ['a zone that is none', { availability_zone: 'us-east-1z' }, 'InvalidZone.NotFound'],
+    ['an unknown zone', { availability_zone: 'us-east-1z' }, 'InvalidZone.NotFound'],
     ['too large', { size: 99999 }, 'InvalidParameterValue'],
-    ['a type that is none', { type: 'constructor' }, 'Volume type constructor is invalid'],
+    ['an unknown type', { type: 'constructor' }, 'Volume type constructor is invalid'],
   ])('is refused: %s', async (_name, change, words) => {
     await expect(aws.apply('aws_ebs_volume', { ...disk, ...change })).rejects.toThrow(words);
   });

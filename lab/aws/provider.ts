@@ -67,7 +67,7 @@ function writeProblem({ summary, detail, attribute }: Problem): Diagnostic {
   return { severity: 1, summary, detail, ...(attribute && { attribute: writePath([attribute]) }) };
 }
 
-function describeFailure(error: unknown): Diagnostic {
+function buildDiagnostic(error: unknown): Diagnostic {
   if (error instanceof ProviderError) return { severity: 1, summary: error.message, detail: '' };
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { severity: 1, summary: 'The lab failed, not the configuration', detail };
@@ -156,7 +156,7 @@ export class Provider {
       this.#settings = settings;
       return {};
     } catch (error) {
-      return { diagnostics: [describeFailure(error)] };
+      return { diagnostics: [buildDiagnostic(error)] };
     }
   }
 
@@ -203,7 +203,7 @@ export class Provider {
       const state = this.#refresh(type_name, recorded, this.#context(recorded.region));
       return { new_state: writeValue(state) };
     } catch (error) {
-      return { new_state: current_state, diagnostics: [describeFailure(error)] };
+      return { new_state: current_state, diagnostics: [buildDiagnostic(error)] };
     }
   }
 
@@ -267,7 +267,7 @@ export class Provider {
       return {
         new_state: writeValue(state),
         legacy_type_system,
-        diagnostics: [describeFailure(error)],
+        diagnostics: [buildDiagnostic(error)],
       };
     } finally {
       this.#world.save();
@@ -300,7 +300,7 @@ export class Provider {
           : {};
       return { state: writeValue(shapeFields({ ...fields, ...region, ...found }, block)) };
     } catch (error) {
-      return { diagnostics: [describeFailure(error)] };
+      return { diagnostics: [buildDiagnostic(error)] };
     }
   }
 }

@@ -165,7 +165,7 @@ describe('a pull request that changes the cluster file', () => {
       'clusters is a symbolic link',
     ],
     [
-      'to another kind',
+      'as a folder',
       { [PATH]: null, 'clusters/orders.yml/a': 'x' },
       'clusters/orders.yml is a folder',
     ],

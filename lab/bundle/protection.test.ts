@@ -105,7 +105,7 @@ interface StateResource {
 }
 
 /** Changes a resource in the state; returns a function that undoes the change. */
-function bendState(type: string, change: (resource: StateResource) => void): () => void {
+function changeState(type: string, change: (resource: StateResource) => void): () => void {
   const [name = ''] = readdirSync(join(folder, 'job'), {
     recursive: true,
     encoding: 'utf8',
@@ -121,7 +121,7 @@ function bendState(type: string, change: (resource: StateResource) => void): () 
 
 /** Does the same as `terraform taint`. */
 const taint = (type: string) =>
-  bendState(type, ({ instances }) => Object.assign(instances[0] ?? {}, { status: 'tainted' }));
+  changeState(type, ({ instances }) => Object.assign(instances[0] ?? {}, { status: 'tainted' }));
 
 describe('an apply operation refuses', () => {
   test.each<Ways>(['repository_dispatch', 'command'])(
@@ -147,7 +147,7 @@ describe('an apply operation refuses', () => {
   });
 
   test('to destroy a deposed volume', async () => {
-    const restore = bendState('aws_ebs_volume', ({ instances }) => {
+    const restore = changeState('aws_ebs_volume', ({ instances }) => {
       instances.push({ ...instances[1], index_key: '1', deposed: '00000001' });
     });
     expectRefused(await apply(), /aws_ebs_volume\.data\["1"\] \(vol-\w+, left over\) would be/);

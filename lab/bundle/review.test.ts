@@ -184,7 +184,7 @@ describe('a pull request', () => {
 
   test.each<[string, Record<string, string>]>([
     ['one of them', { 'replica-count': 'many' }],
-    ['the region, which is part of what the comment is found by', { region: 'us-east-1a' }],
+    ['the region, which is part of the comment’s key', { region: 'us-east-1a' }],
     ['the whole request', { request: '{"region": ' }],
   ])(
     'whose inputs are refused shows the error instead of an older plan: %s',

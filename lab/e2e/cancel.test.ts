@@ -19,11 +19,11 @@ afterAll(async () => {
 });
 
 test.each([
-  ['stops when asked to', ''],
+  ['stops on the interrupt', ''],
   // As after Python lost it at an unfavourable moment.
-  ['does not hear the interrupt', "trap '' INT"],
+  ['ignores the interrupt', "trap '' INT"],
 ])(
-  'a job cancelled while it configures leaves no process and no incomplete comment, if Ansible %s',
+  'a job cancelled while it configures leaves no process and no incomplete comment when Ansible %s',
   async (_, before) => {
     const controller = new AbortController();
     const { result, number } = await deploy(world, `cancelled-${Date.now()}`, INPUTS, {

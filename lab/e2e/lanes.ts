@@ -11,13 +11,13 @@ export interface Lane {
 }
 
 /** `LAB_LANE=3`: this run uses only the third lane, so that several checkouts can run at once. */
-const ONLY = process.env.LAB_LANE;
+const ONLY_LANE = process.env.LAB_LANE;
 
 /** The lanes; the first one has the default addresses of worlds. */
 export const ALL_LANES: readonly Lane[] =
-  ONLY === undefined
+  ONLY_LANE === undefined
     ? Array.from({ length: LANES }, (_, index) => createLane(index))
-    : [createLane(Number(ONLY) - 1)];
+    : [createLane(Number(ONLY_LANE) - 1)];
 
 function createLane(index: number): Lane {
   return {

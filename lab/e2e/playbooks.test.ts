@@ -33,7 +33,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function describeRun(options: Partial<DriveOptions> & { image?: string } = {}): DriveOptions {
+function buildOptions(options: Partial<DriveOptions> & { image?: string } = {}): DriveOptions {
   const { image = 'postgres:17', ...rest } = options;
   return {
     desired: {
@@ -59,7 +59,7 @@ function describeRun(options: Partial<DriveOptions> & { image?: string } = {}): 
 }
 
 /** Configures the cluster and requires a complete proof. */
-async function converge(options: DriveOptions = describeRun()) {
+async function converge(options: DriveOptions = buildOptions()) {
   const { steps, done, observed } = await configure(options);
   requireProof(done);
   return { steps: steps.map(({ kind, nodes }) => `${kind} ${nodes.join(',')}`), done, observed };
@@ -99,7 +99,7 @@ async function during<T>(run: Promise<T>, disturb: () => Promise<void>): Promise
 
 describe('a new cluster', () => {
   test('is completed after the primary crashed during its initialisation', async () => {
-    const cut = await during(configure(describeRun()), async () => {
+    const cut = await during(configure(buildOptions()), async () => {
       await waitOnNode('node-1', `[ -d ${root}/data.partial ]`);
       await hosts.reboot('node-1');
     });
@@ -186,7 +186,7 @@ describe('a change of the cluster', () => {
   ])(
     'by a %s %s is refused before the run, and also on the node',
     async (kind, _, wrong, message) => {
-      const options = describeRun();
+      const options = buildOptions();
       const desired = { ...options.desired, settings: { ...settings, ...wrong } };
       await expect(configure({ ...options, desired })).rejects.toThrow(
         /refused: .*(settings|shared_buffers)/,
@@ -208,7 +208,7 @@ describe('a change of the cluster', () => {
   );
 
   test('of the image goes from node to node and ends with the same digest everywhere', async () => {
-    const { done } = await converge(describeRun({ image: 'postgres:17-2' }));
+    const { done } = await converge(buildOptions({ image: 'postgres:17-2' }));
     expect(done.changes.map(({ node }) => node)).toEqual(['node-2', 'node-3', 'node-1']);
     const digests = await Promise.all(
       hosts.nodes.map(({ name }) =>
@@ -221,7 +221,7 @@ describe('a change of the cluster', () => {
 
   test('to another major version is also refused on the node, before anything stops', async () => {
     const before = await readStarts();
-    const run = await runPlaybook(describeRun({ image: 'postgres:15' }), 'site.yml', {
+    const run = await runPlaybook(buildOptions({ image: 'postgres:15' }), 'site.yml', {
       primary: 'node-1',
       steps: [{ kind: 'restart', nodes: ['node-2'], primary: 'node-1', settings }],
     });
@@ -267,7 +267,7 @@ describe('a file system with an error', () => {
     const name = '$(basename $(findmnt -no SOURCE /var/lib/postgresql-cluster))';
     await hosts.run('node-3', `echo 1 > /sys/fs/ext4/${name}/trigger_fs_error`);
     await expect(hosts.run('node-3', `touch ${root}/x`)).rejects.toThrow(/Read-only/);
-    await expect(configure(describeRun())).rejects.toThrow(
+    await expect(configure(buildOptions())).rejects.toThrow(
       /refused: node-3: its data volume .* takes no writes.*reboot/,
     );
     await hosts.reboot('node-3');
@@ -286,7 +286,7 @@ describe('a private registry', () => {
       settings: mergeSettings(settings),
     };
     const work = { primary: 'node-1', steps: [step], prove: false };
-    return runPlaybook(describeRun(options), 'site.yml', work);
+    return runPlaybook(buildOptions(options), 'site.yml', work);
   };
 
   const expectNowhere = async (password: string, runs: readonly PlaybookRun[]) => {
@@ -312,7 +312,7 @@ describe('a private registry', () => {
     const wrong = await check('not this one');
     expect(wrong.failures[0]?.message).toMatch(/refuses .* with the login that was given/);
     const look = await runPlaybook(
-      describeRun({ image: `${image}:17`, registryLogin: { username, password } }),
+      buildOptions({ image: `${image}:17`, registryLogin: { username, password } }),
       'observe.yml',
     );
     expect(look.observations[0]?.host.imageDigest).toBe(hosts.registry.digests['17']);
@@ -343,7 +343,7 @@ describe('a private registry', () => {
     expect(allowed.failures, allowed.output).toEqual([]);
     await hosts.run('node-2', `docker image inspect ${repository}:17`);
     const look = await runPlaybook(
-      describeRun({ ...options, image: `${repository}:17-2` }),
+      buildOptions({ ...options, image: `${repository}:17-2` }),
       'observe.yml',
     );
     const digests = look.observations.map(({ host }) => host.imageDigest);
@@ -368,14 +368,14 @@ describe('an additional node', () => {
         'node-4',
         `pgrep -x pg_basebackup >/dev/null && [ -e ${root}/data.partial/backup_label ]`,
       );
-    const crashed = await during(configure(describeRun()), async () => {
+    const crashed = await during(configure(buildOptions()), async () => {
       await awaitCopy();
       await hosts.reboot('node-4');
     });
     expect(crashed.done.failures).toMatchObject([{ node: 'node-4' }]);
 
     const cancel = new AbortController();
-    const cancelled = await during(configure(describeRun({ signal: cancel.signal })), async () => {
+    const cancelled = await during(configure(buildOptions({ signal: cancel.signal })), async () => {
       await awaitCopy();
       cancel.abort();
     });
@@ -392,7 +392,7 @@ describe('an additional node', () => {
     const device = '/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0123456789abcde5';
     await waitOnNode('node-5', `[ -e ${device} ]`);
     await hosts.run('node-5', `mkswap ${device}`);
-    const { done } = await configure(describeRun());
+    const { done } = await configure(buildOptions());
     expect(done.failures).toMatchObject([
       { node: 'node-5', message: expect.stringContaining('swap') },
       { message: expect.stringContaining('node-5 could not be prepared') },
@@ -410,7 +410,7 @@ describe('a host', () => {
     // Connections of earlier runs persist.
     await hosts.run('node-2', "pkill -f '[s]shd: admin' || true");
     // A run that waited for the host would outlast the test.
-    const run = await runPlaybook({ ...describeRun(), waitSeconds: 3_600 }, 'observe.yml');
+    const run = await runPlaybook({ ...buildOptions(), waitSeconds: 3_600 }, 'observe.yml');
     expect(run.failures).toMatchObject([
       { node: 'node-2', message: expect.stringContaining('HOST IDENTIFICATION HAS CHANGED') },
     ]);

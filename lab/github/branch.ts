@@ -117,7 +117,7 @@ function tryMerge(world: World, pull: PullRecord): void {
  * mergeability of pull requests": refs/pull/N/merge changes only on request; hub4j/github-api#1136:
  * until then `merge_commit_sha` is an old one; katbyte/tctest#110: after a conflict as well.
  */
-export function lookAtMerge(world: World, pull: PullRecord): void {
+export function refreshMerge(world: World, pull: PullRecord): void {
   const { state } = world;
   if (state.issues[pull.number]?.state !== 'open') return;
   if (pull.tested?.base !== readHead(state, pull.base)) tryMerge(world, pull);
@@ -137,7 +137,7 @@ export function mergeFiles(old: ChangedFile[], more: ChangedFile[]): ChangedFile
 }
 
 /** Returns the message of a merge commit. */
-export function giveMergeMessage(pull: PullRecord, issue: IssueRecord): string {
+export function formatMergeMessage(pull: PullRecord, issue: IssueRecord): string {
   return `Merge pull request #${pull.number} from ${pull.headOwner}/${pull.branch}\n\n${issue.title}`;
 }
 
@@ -180,7 +180,7 @@ export function makeMerge(
       }),
     ];
   }
-  const message = giveMergeMessage(pull, issue);
+  const message = formatMergeMessage(pull, issue);
   const parents = [base, head];
   return [...old, addCommit(world, { parents, message, author: actor, files: pull.files, tree })];
 }
@@ -203,7 +203,7 @@ function expectTree(tree: string | undefined): string {
 }
 
 /** Moves the base branch of a pull request to the commits of its merge. */
-export function landMerge(
+export function finishMerge(
   world: World,
   { pull, commits }: { pull: PullRecord; commits: readonly CommitRecord[] },
 ): void {

@@ -1,11 +1,11 @@
-import { giveCheckRun } from './commit-shape.ts';
+import { buildCheckRun } from './commit-shape.ts';
 import { cutPage } from './page.ts';
 import { checkPermission, makeInvalid, makeMalformed, makeNotFound, Problem } from './problem.ts';
 import { readRef } from './ref.ts';
 import type { Answer, Call, Route } from './route.ts';
 import { readOptionalText, readText, readWord } from './route.ts';
 import type { CheckRunRecord, CheckSuiteRecord, State } from './state.ts';
-import { giveAppId, readClock, takeId } from './state.ts';
+import { findAppId, readClock, takeId } from './state.ts';
 
 /** The maximum length of a summary or a text, in characters and in bytes. */
 const outputLimit = 65_535;
@@ -153,7 +153,7 @@ function createCheckRun(call: Call): Answer {
   const fill = readFields(call, app);
   const run = addCheckRun(state, { app, sha, name });
   fill(run);
-  return { status: 201, body: giveCheckRun(call.world, run) };
+  return { status: 201, body: buildCheckRun(call.world, run) };
 }
 
 function findCheckRun(call: Call): CheckRunRecord {
@@ -168,16 +168,16 @@ function updateCheckRun(call: Call): Answer {
   if (run.app !== app) {
     throw new Problem(
       403,
-      `Invalid app_id \`${giveAppId(app)}\` - check run can only be modified by the GitHub App that created it.`,
+      `Invalid app_id \`${findAppId(app)}\` - check run can only be modified by the GitHub App that created it.`,
     );
   }
   readFields(call, app)(run);
-  return { body: giveCheckRun(call.world, run) };
+  return { body: buildCheckRun(call.world, run) };
 }
 
 function getCheckRun(call: Call): Answer {
   check(call, 'read');
-  return { body: giveCheckRun(call.world, findCheckRun(call)) };
+  return { body: buildCheckRun(call.world, findCheckRun(call)) };
 }
 
 function listCheckRuns(call: Call): Answer {
@@ -201,7 +201,7 @@ function answerCheckRuns(call: Call, belongs: (run: CheckRunRecord) => boolean):
     .filter(belongs)
     .filter((run) => name === null || run.name === name)
     .filter((run) => status === null || run.status === status)
-    .filter((run) => appId === null || String(giveAppId(run.app)) === appId)
+    .filter((run) => appId === null || String(findAppId(run.app)) === appId)
     .sort((a, b) => b.id - a.id)
     // The latest run of each name is found per suite.
     .filter((run, index, all) => !latest || all.findIndex(isSameCheck(run)) === index);
@@ -209,7 +209,7 @@ function answerCheckRuns(call: Call, belongs: (run: CheckRunRecord) => boolean):
   return {
     body: {
       total_count: runs.length,
-      check_runs: page.items.map((run) => giveCheckRun(call.world, run)),
+      check_runs: page.items.map((run) => buildCheckRun(call.world, run)),
     },
     link: page.link,
   };

@@ -1,7 +1,7 @@
 import { Problem } from './problem.ts';
 import type { Answer, Call, Route } from './route.ts';
 import type { Schemas } from './shape.ts';
-import { giveUser } from './shape.ts';
+import { buildUser } from './shape.ts';
 import type { Role, State } from './state.ts';
 
 /** Roles from the fewest to the most permissions. */
@@ -35,7 +35,7 @@ function getPermission(call: Call): Answer {
     permission: role === 'maintain' ? 'write' : role === 'triage' ? 'read' : role,
     role_name: role,
     user: {
-      ...giveUser(world, login),
+      ...buildUser(world, login),
       permissions: {
         admin: can(role, 'admin'),
         maintain: can(role, 'maintain'),

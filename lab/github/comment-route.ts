@@ -3,7 +3,7 @@ import { cutPage } from './page.ts';
 import { makeNotFound } from './problem.ts';
 import type { Answer, Call, Route } from './route.ts';
 import { findIssue, readText } from './route.ts';
-import { giveComment } from './shape.ts';
+import { buildComment } from './shape.ts';
 import type { CommentRecord, State } from './state.ts';
 import { readClock, takeId } from './state.ts';
 
@@ -36,7 +36,7 @@ function listComments(call: Call): Answer {
     .filter((comment) => since === null || Date.parse(comment.updatedAt) >= Date.parse(since))
     .sort((a, b) => a.id - b.id);
   const page = cutPage(comments, call.url);
-  return { body: page.items.map((comment) => giveComment(call.world, comment)), link: page.link };
+  return { body: page.items.map((comment) => buildComment(call.world, comment)), link: page.link };
 }
 
 function createComment(call: Call): Answer {
@@ -45,13 +45,13 @@ function createComment(call: Call): Answer {
   const body = readText(call.body, 'body');
   checkBody(body, 'IssueComment');
   const comment = addComment(call.world.state, { issue: issue.number, author: call.login, body });
-  return { status: 201, body: giveComment(call.world, comment) };
+  return { status: 201, body: buildComment(call.world, comment) };
 }
 
 function getComment(call: Call): Answer {
   const comment = findComment(call);
   checkConversation(call, comment.issue, 'read');
-  return { body: giveComment(call.world, comment) };
+  return { body: buildComment(call.world, comment) };
 }
 
 function updateComment(call: Call): Answer {
@@ -61,7 +61,7 @@ function updateComment(call: Call): Answer {
   checkBody(body, 'IssueComment');
   comment.body = body;
   comment.updatedAt = readClock();
-  return { body: giveComment(call.world, comment) };
+  return { body: buildComment(call.world, comment) };
 }
 
 function deleteComment(call: Call): Answer {

@@ -1,4 +1,4 @@
-import { giveBranch, giveCombinedStatus, giveStatus } from './commit-shape.ts';
+import { buildBranch, buildCombinedStatus, buildStatus } from './commit-shape.ts';
 import { cutPage } from './page.ts';
 import { checkPermission, makeInvalid, Problem } from './problem.ts';
 import { findBranchHead, readRef } from './ref.ts';
@@ -36,19 +36,19 @@ function createStatus(call: Call): Answer {
     createdAt: readClock(),
   };
   state.statuses.push(status);
-  return { status: 201, body: giveStatus(call.world, status) };
+  return { status: 201, body: buildStatus(call.world, status) };
 }
 
 function listStatuses(call: Call): Answer {
   check(call, 'statuses', 'read');
   const sha = readRef(call);
   const page = cutPage(call.world.state.statuses.filter((s) => s.sha === sha).reverse(), call.url);
-  return { body: page.items.map((status) => giveStatus(call.world, status)), link: page.link };
+  return { body: page.items.map((status) => buildStatus(call.world, status)), link: page.link };
 }
 
 function getCombinedStatus(call: Call): Answer {
   check(call, 'statuses', 'read');
-  return { body: giveCombinedStatus(call.world, readRef(call)) };
+  return { body: buildCombinedStatus(call.world, readRef(call)) };
 }
 
 function getBranch(call: Call): Answer {
@@ -56,7 +56,7 @@ function getBranch(call: Call): Answer {
   const branch = call.params.branch ?? '';
   const sha = findBranchHead(call.world.state, branch);
   if (sha === undefined) throw new Problem(404, 'Branch not found');
-  return { body: giveBranch(call.world, { branch, sha }) };
+  return { body: buildBranch(call.world, { branch, sha }) };
 }
 
 const base = '/repos/:owner/:repo';

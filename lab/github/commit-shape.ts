@@ -1,19 +1,19 @@
 import type { Schemas, World } from './shape.ts';
 import {
-  giveRepository,
-  giveRepositoryPage,
-  giveRepositoryUrl,
-  giveUser,
+  buildRepository,
+  buildRepositoryPage,
+  buildRepositoryUrl,
+  buildUser,
   makeNodeId,
 } from './shape.ts';
 import type { CheckRunRecord, CommitRecord, StatusRecord } from './state.ts';
-import { giveAppId, giveStableId } from './state.ts';
+import { deriveId, findAppId } from './state.ts';
 
 /** Builds one commit status. */
-export function giveStatus(world: World, status: StatusRecord): Schemas['status'] {
-  const creator = giveUser(world, status.creator);
+export function buildStatus(world: World, status: StatusRecord): Schemas['status'] {
+  const creator = buildUser(world, status.creator);
   return {
-    url: `${giveRepositoryUrl(world)}/statuses/${status.sha}`,
+    url: `${buildRepositoryUrl(world)}/statuses/${status.sha}`,
     avatar_url: creator.avatar_url,
     id: status.id,
     node_id: makeNodeId('SC', status.id),
@@ -28,37 +28,37 @@ export function giveStatus(world: World, status: StatusRecord): Schemas['status'
 }
 
 /** Builds the combined view: the newest status of every context and the resulting state. */
-export function giveCombinedStatus(world: World, sha: string): Schemas['combined-commit-status'] {
+export function buildCombinedStatus(world: World, sha: string): Schemas['combined-commit-status'] {
   const newest = new Map<string, StatusRecord>();
   for (const status of world.state.statuses)
     if (status.sha === sha) newest.set(status.context, status);
   const statuses = [...newest.values()];
-  const url = `${giveRepositoryUrl(world)}/commits/${sha}`;
+  const url = `${buildRepositoryUrl(world)}/commits/${sha}`;
   return {
-    state: judgeStatuses(statuses),
+    state: combineStatuses(statuses),
     statuses: statuses.map((status) => ({
-      ...giveStatus(world, status),
-      avatar_url: giveUser(world, status.creator).avatar_url,
+      ...buildStatus(world, status),
+      avatar_url: buildUser(world, status.creator).avatar_url,
       target_url: status.targetUrl,
     })),
     sha,
     total_count: statuses.length,
-    repository: giveRepository(world),
+    repository: buildRepository(world),
     commit_url: url,
     url: `${url}/status`,
   };
 }
 
-function judgeStatuses(statuses: StatusRecord[]): 'failure' | 'pending' | 'success' {
+function combineStatuses(statuses: StatusRecord[]): 'failure' | 'pending' | 'success' {
   if (statuses.some(({ state }) => state === 'error' || state === 'failure')) return 'failure';
   if (statuses.length === 0 || statuses.some(({ state }) => state === 'pending')) return 'pending';
   return 'success';
 }
 
 /** Builds a check run. */
-export function giveCheckRun(world: World, run: CheckRunRecord): Schemas['check-run'] {
-  const url = `${giveRepositoryUrl(world)}/check-runs/${run.id}`;
-  const page = `${giveRepositoryPage(world)}/runs/${run.id}`;
+export function buildCheckRun(world: World, run: CheckRunRecord): Schemas['check-run'] {
+  const url = `${buildRepositoryUrl(world)}/check-runs/${run.id}`;
+  const page = `${buildRepositoryPage(world)}/runs/${run.id}`;
   return {
     id: run.id,
     name: run.name,
@@ -80,19 +80,19 @@ export function giveCheckRun(world: World, run: CheckRunRecord): Schemas['check-
       annotations_url: `${url}/annotations`,
     },
     check_suite: { id: run.suite },
-    app: giveApp(world, run.app),
+    app: buildApp(world, run.app),
     pull_requests: [],
   };
 }
 
 /** Builds the app of a check run. */
-function giveApp(world: World, app: string): Schemas['integration'] {
-  const id = giveAppId(app);
+function buildApp(world: World, app: string): Schemas['integration'] {
+  const id = findAppId(app);
   return {
     id,
     slug: app,
     node_id: makeNodeId('A', id),
-    owner: giveUser(world, app === 'github-actions' ? 'github' : `${app}-owner`),
+    owner: buildUser(world, app === 'github-actions' ? 'github' : `${app}-owner`),
     name: app,
     description: null,
     external_url: `${world.urls.server}/apps/${app}`,
@@ -105,17 +105,17 @@ function giveApp(world: World, app: string): Schemas['integration'] {
 }
 
 /** Builds a branch with its newest commit; branches are never protected. */
-export function giveBranch(
+export function buildBranch(
   world: World,
   { branch, sha }: { branch: string; sha: string },
 ): Schemas['branch-with-protection'] {
-  const url = `${giveRepositoryUrl(world)}/branches/${encodeURIComponent(branch)}`;
+  const url = `${buildRepositoryUrl(world)}/branches/${encodeURIComponent(branch)}`;
   const commit = world.state.commits[sha];
   if (commit === undefined) throw new Error(`There is no commit ${sha}.`);
   return {
     name: branch,
-    commit: giveCommit(world, commit),
-    _links: { html: `${giveRepositoryPage(world)}/tree/${branch}`, self: url },
+    commit: buildCommit(world, commit),
+    _links: { html: `${buildRepositoryPage(world)}/tree/${branch}`, self: url },
     protected: false,
     protection: { enabled: false },
     protection_url: `${url}/protection`,
@@ -123,11 +123,11 @@ export function giveBranch(
 }
 
 /** Builds a commit as Git's own API shows it; commits are never signed. */
-export function giveGitCommit(world: World, commit: CommitRecord): Schemas['git-commit'] {
-  const { node_id, html_url, commit: inner } = giveCommit(world, commit);
+export function buildGitCommit(world: World, commit: CommitRecord): Schemas['git-commit'] {
+  const { node_id, html_url, commit: inner } = buildCommit(world, commit);
   const { message, tree, url } = inner;
-  const person = givePerson(commit);
-  const api = `${giveRepositoryUrl(world)}/git/commits`;
+  const person = buildPerson(commit);
+  const api = `${buildRepositoryUrl(world)}/git/commits`;
   return {
     sha: commit.sha,
     node_id,
@@ -140,7 +140,7 @@ export function giveGitCommit(world: World, commit: CommitRecord): Schemas['git-
     parents: commit.parents.map((sha) => ({
       sha,
       url: `${api}/${sha}`,
-      html_url: `${giveRepositoryPage(world)}/commit/${sha}`,
+      html_url: `${buildRepositoryPage(world)}/commit/${sha}`,
     })),
     verification: {
       verified: false,
@@ -152,24 +152,24 @@ export function giveGitCommit(world: World, commit: CommitRecord): Schemas['git-
   };
 }
 
-function giveCommit(world: World, commit: CommitRecord): Schemas['commit'] {
-  const url = (sha: string) => `${giveRepositoryUrl(world)}/commits/${sha}`;
-  const page = (sha: string) => `${giveRepositoryPage(world)}/commit/${sha}`;
-  const author = giveUser(world, commit.author);
-  const person = givePerson(commit);
+function buildCommit(world: World, commit: CommitRecord): Schemas['commit'] {
+  const url = (sha: string) => `${buildRepositoryUrl(world)}/commits/${sha}`;
+  const page = (sha: string) => `${buildRepositoryPage(world)}/commit/${sha}`;
+  const author = buildUser(world, commit.author);
+  const person = buildPerson(commit);
   return {
     url: url(commit.sha),
     sha: commit.sha,
-    node_id: makeNodeId('C', giveStableId(commit.sha)),
+    node_id: makeNodeId('C', deriveId(commit.sha)),
     html_url: page(commit.sha),
     comments_url: `${url(commit.sha)}/comments`,
     commit: {
-      url: `${giveRepositoryUrl(world)}/git/commits/${commit.sha}`,
+      url: `${buildRepositoryUrl(world)}/git/commits/${commit.sha}`,
       author: person,
       committer: person,
       message: commit.message,
       comment_count: 0,
-      tree: { sha: commit.tree, url: `${giveRepositoryUrl(world)}/git/trees/${commit.tree}` },
+      tree: { sha: commit.tree, url: `${buildRepositoryUrl(world)}/git/trees/${commit.tree}` },
     },
     author,
     committer: author,
@@ -177,6 +177,6 @@ function giveCommit(world: World, commit: CommitRecord): Schemas['commit'] {
   };
 }
 
-function givePerson({ author, date }: CommitRecord) {
+function buildPerson({ author, date }: CommitRecord) {
   return { name: author, email: `${author}@users.noreply.github.com`, date };
 }

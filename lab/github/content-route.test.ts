@@ -120,7 +120,7 @@ describe('Git objects', () => {
 
   it.each([
     ['a commit', 'git/commits/0123456789012345678901234567890123456789', 404, 'Not Found'],
-    ['the beginning of a commit', 'git/commits/HEAD7', 404, 'Not Found'],
+    ['an abbreviated commit id', 'git/commits/HEAD7', 404, 'Not Found'],
     ['a ref of a pull request', 'git/ref/pull/9/merge', 404, 'Not Found'],
     ['a ref that is a commit', 'git/ref/main', 404, 'Not Found'],
     ['a tree', 'git/trees/0123456789012345678901234567890123456789', 404, 'Not Found'],
@@ -308,8 +308,8 @@ describe('pull requests', () => {
     ['different text', { a: '2' }, { a: '3' }, true],
     ['a change and a removal', { a: '2' }, { a: null }, true],
     ['text and mode', { a: '2' }, { a: { text: '1', executable: true } }, true],
-    ['two new files of a name', { n: '2' }, { n: '3' }, true],
-    ['a file and a directory of a name', { n: '2' }, { 'n/m': '2' }, true],
+    ['two new files with the same name', { n: '2' }, { n: '3' }, true],
+    ['a file and a directory with the same name', { n: '2' }, { 'n/m': '2' }, true],
   ])('with %s', async (_case, ours, theirs, conflict) => {
     const { github } = await start({ files: { a: '1', b: '1' } });
     const { number } = github.openPullRequest({

@@ -1,12 +1,12 @@
-import { giveGitCommit } from './commit-shape.ts';
+import { buildGitCommit } from './commit-shape.ts';
 import type { Entry } from './git.ts';
 import { findEntry, readBlob, readCommitTree, readTree, walkTree } from './git.ts';
 import { checkPermission, makeNotFound, Problem } from './problem.ts';
 import { findCommit } from './ref.ts';
 import type { Answer, Call, Route } from './route.ts';
 import type { Schemas, World } from './shape.ts';
-import { giveRepositoryPage, giveRepositoryUrl, makeNodeId } from './shape.ts';
-import { defaultBranch, giveStableId } from './state.ts';
+import { buildRepositoryPage, buildRepositoryUrl, makeNodeId } from './shape.ts';
+import { defaultBranch, deriveId } from './state.ts';
 
 function checkContents(call: Call): void {
   checkPermission(
@@ -31,7 +31,7 @@ function getCommit(call: Call): Answer {
   const sha = call.params.sha ?? '';
   const commit = Object.hasOwn(commits, sha) ? commits[sha] : undefined;
   if (commit === undefined) throw makeNotFound();
-  return { body: giveGitCommit(call.world, commit) };
+  return { body: buildGitCommit(call.world, commit) };
 }
 
 function getRef(call: Call): Answer {
@@ -39,10 +39,10 @@ function getRef(call: Call): Answer {
   const ref = `refs/${call.params.ref ?? ''}`;
   const sha = /^refs\/(heads|pull)\//.test(ref) ? findCommit(call.world.state, ref) : undefined;
   if (sha === undefined) throw makeNotFound();
-  const git = `${giveRepositoryUrl(call.world)}/git`;
+  const git = `${buildRepositoryUrl(call.world)}/git`;
   const body: Schemas['git-ref'] = {
     ref,
-    node_id: makeNodeId('REF', giveStableId(ref)),
+    node_id: makeNodeId('REF', deriveId(ref)),
     url: `${git}/${ref}`,
     object: { sha, type: 'commit', url: `${git}/commits/${sha}` },
   };
@@ -65,22 +65,22 @@ function getTree(call: Call): Answer {
   const named = commit ?? sha;
   const body: Schemas['git-tree'] = {
     sha: named,
-    url: `${giveRepositoryUrl(call.world)}/git/trees/${named}`,
+    url: `${buildRepositoryUrl(call.world)}/git/trees/${named}`,
     tree: entries
       .slice(0, state.treeLimit)
-      .map(([path, entry]) => giveTreeEntry(call.world, path, entry)),
+      .map(([path, entry]) => buildTreeEntry(call.world, path, entry)),
     truncated: entries.length > state.treeLimit,
   };
   return { body };
 }
 
-function giveTreeEntry(
+function buildTreeEntry(
   world: World,
   path: string,
   entry: Entry,
 ): Schemas['git-tree']['tree'][number] {
   const { mode, sha } = entry;
-  const git = `${giveRepositoryUrl(world)}/git`;
+  const git = `${buildRepositoryUrl(world)}/git`;
   if (mode === '160000') return { path, mode, type: 'commit', sha };
   if (mode === '40000')
     return { path, mode: '040000', type: 'tree', sha, url: `${git}/trees/${sha}` };
@@ -99,9 +99,9 @@ function getBlob(call: Call): Answer {
   if (bytes === undefined) throw makeNotFound();
   const body: Schemas['blob'] = {
     sha,
-    node_id: makeNodeId('B', giveStableId(sha)),
+    node_id: makeNodeId('B', deriveId(sha)),
     size: bytes.length,
-    url: `${giveRepositoryUrl(call.world)}/git/blobs/${sha}`,
+    url: `${buildRepositoryUrl(call.world)}/git/blobs/${sha}`,
     content: encode(bytes),
     encoding: 'base64',
   };
@@ -131,21 +131,21 @@ function getContent(call: Call): Answer {
   const tree = readCommitTree(world.state, commit);
   const entry = findEntry(world.state, tree, path);
   if (entry === undefined) throw makeNotFound();
-  if (entry.mode !== '40000') return { body: giveContent(world, { path, ref, entry }, tree) };
+  if (entry.mode !== '40000') return { body: buildContent(world, { path, ref, entry }, tree) };
   const listed = (readTree(world.state, entry.sha) ?? []).slice(0, listLimit);
   const below = path === '' ? '' : `${path}/`;
   const body: Schemas['content-directory'] = listed.map(({ name, ...item }) => ({
-    ...givePlace(world, { path: `${below}${name}`, ref, entry: item }),
+    ...buildPlace(world, { path: `${below}${name}`, ref, entry: item }),
     // A submodule is a file here, "for backwards compatibility".
     type: item.mode === '40000' ? 'dir' : item.mode === '120000' ? 'symlink' : 'file',
   }));
   return { body };
 }
 
-function giveContent(world: World, place: Place, tree: string) {
+function buildContent(world: World, place: Place, tree: string) {
   const { mode, sha } = place.entry;
   const type = mode === '160000' ? 'submodule' : mode === '120000' ? 'symlink' : 'file';
-  const shape = { ...givePlace(world, place), type };
+  const shape = { ...buildPlace(world, place), type };
   if (type === 'submodule') return shape;
   const bytes = readBlob(world.state, sha) ?? Buffer.alloc(0);
   if (type === 'symlink') {
@@ -153,7 +153,7 @@ function giveContent(world: World, place: Place, tree: string) {
     const found = findTarget(world, { tree, path: place.path, target });
     // A link to a file of the repository is answered with that file.
     if (found !== undefined && isFile(found))
-      return giveContent(world, { ...place, entry: found }, tree);
+      return buildContent(world, { ...place, entry: found }, tree);
     return { ...shape, target };
   }
   const large = bytes.length > contentLimit;
@@ -173,12 +173,12 @@ function findTarget(
   return findEntry(world.state, link.tree, parts.join('/'));
 }
 
-function givePlace(world: World, { path, ref, entry }: Place) {
+function buildPlace(world: World, { path, ref, entry }: Place) {
   const encoded = path.split('/').map(encodeURIComponent).join('/');
-  const self = `${giveRepositoryUrl(world)}/contents/${encoded}?ref=${encodeURIComponent(ref)}`;
+  const self = `${buildRepositoryUrl(world)}/contents/${encoded}?ref=${encodeURIComponent(ref)}`;
   const kind = entry.mode === '40000' || entry.mode === '160000' ? 'tree' : 'blob';
-  const git = `${giveRepositoryUrl(world)}/git/${kind}s/${entry.sha}`;
-  const html = `${giveRepositoryPage(world)}/${kind}/${ref}/${encoded}`;
+  const git = `${buildRepositoryUrl(world)}/git/${kind}s/${entry.sha}`;
+  const html = `${buildRepositoryPage(world)}/${kind}/${ref}/${encoded}`;
   return {
     name: path.split('/').at(-1) ?? '',
     path,
@@ -187,7 +187,7 @@ function givePlace(world: World, { path, ref, entry }: Place) {
     url: self,
     html_url: html,
     git_url: git,
-    download_url: kind === 'blob' ? `${giveRepositoryPage(world)}/raw/${ref}/${encoded}` : null,
+    download_url: kind === 'blob' ? `${buildRepositoryPage(world)}/raw/${ref}/${encoded}` : null,
     _links: { self, git, html },
   };
 }

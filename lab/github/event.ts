@@ -12,10 +12,16 @@ import type {
   RepositoryDispatchEvent,
   WorkflowDispatchEvent,
 } from '@octokit/webhooks-types';
-import { giveFullPull } from './pull-shape.ts';
+import { buildFullPull } from './pull-shape.ts';
 import { findBranchHead } from './ref.ts';
 import type { World } from './shape.ts';
-import { giveLabel, giveRepository, giveRepositoryPage, giveUser, makeNodeId } from './shape.ts';
+import {
+  buildLabel,
+  buildRepository,
+  buildRepositoryPage,
+  buildUser,
+  makeNodeId,
+} from './shape.ts';
 import type { CommitRecord, LabelRecord, PullRecord } from './state.ts';
 import { defaultBranch, readHead, readMainHead } from './state.ts';
 
@@ -60,7 +66,7 @@ export type PullRequestPayload =
 export interface SchedulePayload {
   readonly schedule: string;
   readonly workflow: string;
-  readonly repository: ReturnType<typeof giveRepository>;
+  readonly repository: ReturnType<typeof buildRepository>;
 }
 
 const onMain = (world: World, actor: string) => ({
@@ -98,10 +104,10 @@ export function makePullRequestEvent(
   const { pull, actor, action } = happening;
   const common = {
     number: pull.number,
-    repository: giveRepository(world),
-    sender: giveUser(world, actor),
+    repository: buildRepository(world),
+    sender: buildUser(world, actor),
   };
-  const full = giveFullPull(world, pull);
+  const full = buildFullPull(world, pull);
   // A webhook is sent before the merge has been tried.
   const fresh = {
     ...full,
@@ -131,7 +137,7 @@ export function makePullRequestEvent(
     payload = {
       ...common,
       action: 'labeled',
-      label: giveLabel(world, action.labeled),
+      label: buildLabel(world, action.labeled),
       pull_request: full,
     };
   } else if ('edited' in action) {
@@ -140,7 +146,7 @@ export function makePullRequestEvent(
     payload = {
       ...common,
       action: 'unlabeled',
-      label: giveLabel(world, action.unlabeled),
+      label: buildLabel(world, action.unlabeled),
       pull_request: full,
     };
   } else {
@@ -189,8 +195,8 @@ export function makeTargetEvent<Payload extends PullRequestPayload>(
   };
 }
 
-function giveWebhookCommit(world: World, commit: CommitRecord): Commit {
-  const person = giveCommitter(commit.author);
+function buildWebhookCommit(world: World, commit: CommitRecord): Commit {
+  const person = buildCommitter(commit.author);
   const pick = (status: string): string[] =>
     commit.files.filter((file) => file.status === status).map((file) => file.filename);
   return {
@@ -199,7 +205,7 @@ function giveWebhookCommit(world: World, commit: CommitRecord): Commit {
     distinct: true,
     message: commit.message,
     timestamp: commit.date,
-    url: `${giveRepositoryPage(world)}/commit/${commit.sha}`,
+    url: `${buildRepositoryPage(world)}/commit/${commit.sha}`,
     author: person,
     committer: person,
     added: pick('added'),
@@ -208,7 +214,7 @@ function giveWebhookCommit(world: World, commit: CommitRecord): Commit {
   };
 }
 
-function giveCommitter(login: string) {
+function buildCommitter(login: string) {
   return { name: login, email: `${login}@users.noreply.github.com`, username: login };
 }
 
@@ -219,8 +225,8 @@ export function makePushEvent(
 ): WorkflowEvent<'push', PushEvent> {
   const { branch = defaultBranch } = push;
   const after = readHead(world.state, branch);
-  const commits = push.commits.map((commit) => giveWebhookCommit(world, commit));
-  const repository = giveRepository(world);
+  const commits = push.commits.map((commit) => buildWebhookCommit(world, commit));
+  const repository = buildRepository(world);
   return {
     ...onMain(world, push.actor),
     name: 'push',
@@ -234,7 +240,7 @@ export function makePushEvent(
       deleted: false,
       forced: false,
       base_ref: null,
-      compare: `${giveRepositoryPage(world)}/compare/${push.before.slice(0, 12)}...${after.slice(0, 12)}`,
+      compare: `${buildRepositoryPage(world)}/compare/${push.before.slice(0, 12)}...${after.slice(0, 12)}`,
       commits,
       head_commit: commits.at(-1) ?? null,
       // A push has times in seconds, unlike every other event.
@@ -244,8 +250,8 @@ export function makePushEvent(
         pushed_at: Math.floor(Date.now() / 1000),
         master_branch: defaultBranch,
       },
-      pusher: giveCommitter(push.actor),
-      sender: giveUser(world, push.actor),
+      pusher: buildCommitter(push.actor),
+      sender: buildUser(world, push.actor),
     },
   };
 }
@@ -256,7 +262,7 @@ export function makeMergeGroupEvent(
   group: { pull: PullRecord; commit: CommitRecord; base: string },
 ): WorkflowEvent<'merge_group', MergeGroupChecksRequestedEvent> {
   const headRef = `refs/heads/gh-readonly-queue/${defaultBranch}/pr-${group.pull.number}-${group.base}`;
-  const commit = giveWebhookCommit(world, group.commit);
+  const commit = buildWebhookCommit(world, group.commit);
   const person = {
     name: group.commit.author,
     email: `${group.commit.author}@users.noreply.github.com`,
@@ -280,8 +286,8 @@ export function makeMergeGroupEvent(
           committer: person,
         },
       },
-      repository: giveRepository(world),
-      sender: giveUser(world, group.commit.author),
+      repository: buildRepository(world),
+      sender: buildUser(world, group.commit.author),
     },
     ref: headRef,
     sha: group.commit.sha,
@@ -313,8 +319,8 @@ export function makeDispatchEvent(
       action: dispatch.eventType,
       branch: defaultBranch,
       client_payload: dispatch.clientPayload,
-      repository: giveRepository(world),
-      sender: giveUser(world, dispatch.actor),
+      repository: buildRepository(world),
+      sender: buildUser(world, dispatch.actor),
       installation: { id: installation, node_id: makeNodeId('IN', installation) },
     },
   };
@@ -332,7 +338,7 @@ export function makeScheduleEvent(
     payload: {
       schedule: schedule.cron,
       workflow: schedule.workflow,
-      repository: giveRepository(world),
+      repository: buildRepository(world),
     },
   };
 }
@@ -357,8 +363,8 @@ export function makeWorkflowDispatchEvent(
     payload: {
       inputs: dispatch.inputs,
       ref,
-      repository: giveRepository(world),
-      sender: giveUser(world, dispatch.actor),
+      repository: buildRepository(world),
+      sender: buildUser(world, dispatch.actor),
       workflow: dispatch.workflow,
     },
   };

@@ -68,13 +68,13 @@ export class FaultQueue {
     if (entry === undefined) return undefined;
     entry.left -= 1;
     if (entry.left === 0) this.#waiting = this.#waiting.filter((other) => other !== entry);
-    return describeOutcome(entry.fault, request);
+    return buildOutcome(entry.fault, request);
   }
 }
 
 // Wording and headers: docs.github.com, "Rate limits for the REST API", and the answers quoted in bug
 // reports; octokit's throttling plugin recognises "secondary rate" in the message.
-function describeOutcome(
+function buildOutcome(
   fault: Fault,
   { path, requestId }: { path: string; requestId: string },
 ): FaultOutcome {

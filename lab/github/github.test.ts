@@ -136,8 +136,8 @@ describe('tokens', () => {
   });
 
   it.each([
-    ['none', undefined, 'Requires authentication'],
-    ['a wrong one', 'Bearer ghs_wrong', 'Bad credentials'],
+    ['no token', undefined, 'Requires authentication'],
+    ['a wrong token', 'Bearer ghs_wrong', 'Bad credentials'],
   ])('%s is refused with 401', async (_case, authorization, message) => {
     const github = await start();
     const response = await fetch(`${github.urls.api}/repos/acme/database`, {
@@ -288,7 +288,7 @@ describe('faults', () => {
       /secondary rate limit/,
     ],
     ['server error', { kind: 'server-error' }, 500, /Server Error/],
-    ['any answer', { status: 502, body: { message: 'Bad gateway' } }, 502, /Bad gateway/],
+    ['an arbitrary answer', { status: 502, body: { message: 'Bad gateway' } }, 502, /Bad gateway/],
     ['a cut connection', { kind: 'drop' }, 500, /fetch failed|other side closed/],
   ] as const)(
     '%s happens as often as requested, then no more',

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { giveCheckRun } from './commit-shape.ts';
+import { buildCheckRun } from './commit-shape.ts';
 import type { Fault } from './fault.ts';
 import { FaultQueue } from './fault.ts';
 import type { Contents } from './git.ts';
@@ -8,7 +8,7 @@ import { Scenario } from './scenario.ts';
 import type { JournalEntry, Listener } from './server.ts';
 import { listen } from './server.ts';
 import type { Schemas, Urls, World } from './shape.ts';
-import { giveComment, giveIssue, giveReaction } from './shape.ts';
+import { buildComment, buildIssue, buildReaction } from './shape.ts';
 import type { State, Token } from './state.ts';
 import { actionsBot, createState, loadState, saveState } from './state.ts';
 
@@ -48,7 +48,7 @@ export class GitHub extends Scenario {
     save: () => void;
     listener: Listener;
   }) {
-    const urls = giveUrls(parts.listener.port);
+    const urls = buildUrls(parts.listener.port);
     super({ world: (): World => ({ state: parts.state, urls }), save: parts.save });
     this.#state = parts.state;
     this.#faults = parts.faults;
@@ -119,14 +119,14 @@ export class GitHub extends Scenario {
     return Object.values(this.#state.comments)
       .filter((comment) => comment.issue === issue)
       .sort((a, b) => a.id - b.id)
-      .map((comment) => giveComment({ state: this.#state, urls: this.urls }, comment));
+      .map((comment) => buildComment({ state: this.#state, urls: this.urls }, comment));
   }
 
   /** Returns all issues, pull requests included, as the API shows them, oldest first. */
   listIssues(): Schemas['issue'][] {
     return Object.values(this.#state.issues)
       .sort((a, b) => a.number - b.number)
-      .map((issue) => giveIssue({ state: this.#state, urls: this.urls }, issue));
+      .map((issue) => buildIssue({ state: this.#state, urls: this.urls }, issue));
   }
 
   /** Returns the check runs of a commit as the API shows them, oldest first. */
@@ -134,7 +134,7 @@ export class GitHub extends Scenario {
     return Object.values(this.#state.checkRuns)
       .filter((run) => run.sha === sha)
       .sort((a, b) => a.id - b.id)
-      .map((run) => giveCheckRun({ state: this.#state, urls: this.urls }, run));
+      .map((run) => buildCheckRun({ state: this.#state, urls: this.urls }, run));
   }
 
   /** Returns the reactions to a comment as the API shows them, oldest first. */
@@ -142,7 +142,7 @@ export class GitHub extends Scenario {
     return Object.values(this.#state.reactions)
       .filter((reaction) => reaction.comment === comment)
       .sort((a, b) => a.id - b.id)
-      .map((reaction) => giveReaction({ state: this.#state, urls: this.urls }, reaction));
+      .map((reaction) => buildReaction({ state: this.#state, urls: this.urls }, reaction));
   }
 
   /** Adds an eyes reaction to a comment, as left by a process that died while holding it. */
@@ -157,7 +157,7 @@ export class GitHub extends Scenario {
   }
 }
 
-function giveUrls(port: number): Urls {
+function buildUrls(port: number): Urls {
   const server = `http://127.0.0.1:${port}`;
   return { server, api: server, graphql: `${server}/graphql` };
 }
@@ -184,7 +184,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<GitHub> 
   let port = options.port ?? 0;
   const latency = options.latency ?? 0;
   const listener = await listen(
-    { state, faults, journal, save, latency, urls: () => giveUrls(port) },
+    { state, faults, journal, save, latency, urls: () => buildUrls(port) },
     port,
   );
   port = listener.port;

@@ -1,12 +1,12 @@
 import { makeForbidden } from './problem.ts';
 import type { Answer, Call, Route } from './route.ts';
 import { readText } from './route.ts';
-import { giveFullRepository, giveUser } from './shape.ts';
+import { buildFullRepository, buildUser } from './shape.ts';
 
 // A workflow's token belongs to an installation: it has no user.
 function getUser(call: Call): Answer {
   if (call.login.endsWith('[bot]')) throw makeForbidden(call.login, 'user=read');
-  return { body: giveUser(call.world, call.login) };
+  return { body: buildUser(call.world, call.login) };
 }
 
 // The operation's name, spaces and commas have no meaning in GraphQL.
@@ -33,7 +33,7 @@ function runQuery(call: Call): Answer {
 }
 
 function getRepository(call: Call): Answer {
-  return { body: giveFullRepository(call.world) };
+  return { body: buildFullRepository(call.world) };
 }
 
 /** Routes for the repository and for the identity of a token. */

@@ -3,7 +3,7 @@ import { cutPage } from './page.ts';
 import { checkPermission, makeMalformed, makeNotFound, Problem } from './problem.ts';
 import type { Answer, Call, Route } from './route.ts';
 import { findIssue, readOptionalText, readText, readWord } from './route.ts';
-import { giveIssue, giveLabel, giveLabels } from './shape.ts';
+import { buildIssue, buildLabel, buildLabels } from './shape.ts';
 import type { IssueRecord, State } from './state.ts';
 import { readClock, takeId } from './state.ts';
 
@@ -32,7 +32,7 @@ function listIssues(call: Call): Answer {
     .filter((issue) => labels.every((label) => hasLabel(issue, label)))
     .sort((a, b) => (ascending ? a.number - b.number : b.number - a.number));
   const page = cutPage(issues, call.url);
-  return { body: page.items.map((issue) => giveIssue(call.world, issue)), link: page.link };
+  return { body: page.items.map((issue) => buildIssue(call.world, issue)), link: page.link };
 }
 
 function hasLabel(issue: IssueRecord, label: string): boolean {
@@ -70,7 +70,7 @@ function createIssue(call: Call): Answer {
   const labels = readLabels(call.body.labels ?? []);
   const issue = addIssue(call.world.state, { title, body, author: call.login });
   for (const label of labels) addLabel(call.world.state, issue, label);
-  return { status: 201, body: giveIssue(call.world, issue) };
+  return { status: 201, body: buildIssue(call.world, issue) };
 }
 
 function updateIssue(call: Call): Answer {
@@ -99,7 +99,7 @@ function updateIssue(call: Call): Answer {
     for (const label of labels) addLabel(call.world.state, issue, label);
   }
   issue.updatedAt = readClock();
-  return { body: giveIssue(call.world, issue) };
+  return { body: buildIssue(call.world, issue) };
 }
 
 // The API accepts names, and objects with a name.
@@ -138,7 +138,7 @@ export function addLabel(state: State, issue: IssueRecord, name: string): void {
 function listLabels(call: Call): Answer {
   const issue = findIssue(call);
   checkConversation(call, issue.number, 'read');
-  const page = cutPage(giveLabels(call.world, issue), call.url);
+  const page = cutPage(buildLabels(call.world, issue), call.url);
   return { body: page.items, link: page.link };
 }
 
@@ -148,7 +148,7 @@ function addLabels(call: Call): Answer {
   const labels = readLabels(call.body.labels);
   checkCreation(call, labels);
   for (const label of labels) addLabel(call.world.state, issue, label);
-  return { body: giveLabels(call.world, issue) };
+  return { body: buildLabels(call.world, issue) };
 }
 
 function removeLabel(call: Call): Answer {
@@ -156,7 +156,7 @@ function removeLabel(call: Call): Answer {
   checkConversation(call, issue.number, 'write');
   const name = call.params.name ?? '';
   if (!dropLabel(issue, name)) throw makeNotFound();
-  return { body: giveLabels(call.world, issue) };
+  return { body: buildLabels(call.world, issue) };
 }
 
 /** Removes a label from an issue; returns false if it has no label with this name. */
@@ -170,14 +170,14 @@ function getLabel(call: Call): Answer {
   checkIssues(call, 'read');
   const label = call.world.state.labels[(call.params.name ?? '').toLowerCase()];
   if (label === undefined) throw makeNotFound();
-  return { body: giveLabel(call.world, label) };
+  return { body: buildLabel(call.world, label) };
 }
 
 function getIssue(call: Call): Answer {
   checkIssues(call, 'read');
   const issue = findIssue(call);
   checkEnabled(call, issue);
-  return { body: giveIssue(call.world, issue) };
+  return { body: buildIssue(call.world, issue) };
 }
 
 const base = '/repos/:owner/:repo';

@@ -1,4 +1,4 @@
-import { closeMerged, landMerge, makeMerge } from './branch.ts';
+import { closeMerged, finishMerge, makeMerge } from './branch.ts';
 import { makeMergeGroupEvent, makePullRequestEvent, makePushEvent } from './event.ts';
 import type { World } from './shape.ts';
 import type { CommitRecord, IssueRecord, PullRecord } from './state.ts';
@@ -64,7 +64,7 @@ export function mergeQueued(world: World, { before, groups }: Queued): QueueEven
     throw new Error('The default branch moved: a merge queue makes its groups anew.');
   }
   for (const { pull, issue, commits } of groups) {
-    landMerge(world, { pull, commits });
+    finishMerge(world, { pull, commits });
     closeMerged({ pull, issue, actor, pushed: commits });
   }
   const commits = groups.flatMap((group) => group.commits);

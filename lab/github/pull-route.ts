@@ -1,8 +1,8 @@
 import { findPulls } from './association.ts';
-import { lookAtMerge } from './branch.ts';
+import { refreshMerge } from './branch.ts';
 import { cutPage } from './page.ts';
 import { checkPermission, Problem } from './problem.ts';
-import { giveFile, giveFullPull, givePull } from './pull-shape.ts';
+import { buildFile, buildFullPull, buildPull } from './pull-shape.ts';
 import type { Answer, Call, Route } from './route.ts';
 import { findPull } from './route.ts';
 import { defaultBranch, readMainHead } from './state.ts';
@@ -29,21 +29,21 @@ function listPulls(call: Call): Answer {
     .filter((pull) => base === null || base === pull.base)
     .sort((a, b) => (ascending ? a.number - b.number : b.number - a.number));
   const page = cutPage(pulls, call.url);
-  return { body: page.items.map((pull) => givePull(call.world, pull)), link: page.link };
+  return { body: page.items.map((pull) => buildPull(call.world, pull)), link: page.link };
 }
 
 function getPull(call: Call): Answer {
   checkPulls(call);
   const pull = findPull(call);
-  lookAtMerge(call.world, pull);
-  return { body: giveFullPull(call.world, pull) };
+  refreshMerge(call.world, pull);
+  return { body: buildFullPull(call.world, pull) };
 }
 
 function listFiles(call: Call): Answer {
   checkPulls(call);
   const pull = findPull(call);
   const page = cutPage(pull.files, call.url);
-  return { body: page.items.map((file) => giveFile(call.world, pull, file)), link: page.link };
+  return { body: page.items.map((file) => buildFile(call.world, pull, file)), link: page.link };
 }
 
 function listPullsOfCommit(call: Call): Answer {
@@ -58,7 +58,7 @@ function listPullsOfCommit(call: Call): Answer {
     return { body: [] };
   }
   const page = cutPage(findPulls(state, commit.sha), call.url);
-  return { body: page.items.map((pull) => givePull(call.world, pull)), link: page.link };
+  return { body: page.items.map((pull) => buildPull(call.world, pull)), link: page.link };
 }
 
 const base = '/repos/:owner/:repo';

@@ -2,26 +2,26 @@ import type { ChangedFile } from './git.ts';
 import { findEntry, readCommitTree } from './git.ts';
 import type { Schemas, World } from './shape.ts';
 import {
-  giveAssociation,
-  giveLabels,
-  giveRepository,
-  giveRepositoryPage,
-  giveRepositoryUrl,
-  giveUser,
+  buildLabels,
+  buildRepository,
+  buildRepositoryPage,
+  buildRepositoryUrl,
+  buildUser,
+  findAssociation,
   makeNodeId,
 } from './shape.ts';
 import type { PullRecord } from './state.ts';
 import { readHead } from './state.ts';
 
 /** Builds a pull request as lists show it. */
-export function givePull(world: World, pull: PullRecord) {
+export function buildPull(world: World, pull: PullRecord) {
   const { state } = world;
   const issue = state.issues[pull.number];
   if (issue === undefined) throw new Error(`Pull request ${pull.number} has no issue.`);
-  const repository = giveRepositoryUrl(world);
+  const repository = buildRepositoryUrl(world);
   const url = `${repository}/pulls/${pull.number}`;
   const issueUrl = `${repository}/issues/${pull.number}`;
-  const page = `${giveRepositoryPage(world)}/pull/${pull.number}`;
+  const page = `${buildRepositoryPage(world)}/pull/${pull.number}`;
   const headSha = pull.commits.at(-1) ?? pull.baseSha;
   const statuses = `${repository}/statuses/${headSha}`;
   return {
@@ -36,7 +36,7 @@ export function givePull(world: World, pull: PullRecord) {
     state: issue.state,
     locked: false,
     title: issue.title,
-    user: giveUser(world, issue.author),
+    user: buildUser(world, issue.author),
     body: issue.body,
     created_at: issue.createdAt,
     updated_at: issue.updatedAt,
@@ -47,7 +47,7 @@ export function givePull(world: World, pull: PullRecord) {
     assignees: [],
     requested_reviewers: [],
     requested_teams: [],
-    labels: giveLabels(world, issue),
+    labels: buildLabels(world, issue),
     milestone: null,
     draft: false,
     commits_url: `${url}/commits`,
@@ -59,15 +59,15 @@ export function givePull(world: World, pull: PullRecord) {
       label: `${pull.headOwner}:${pull.branch}`,
       ref: pull.branch,
       sha: headSha,
-      user: giveUser(world, pull.headOwner),
-      repo: giveRepository(world, pull.headOwner),
+      user: buildUser(world, pull.headOwner),
+      repo: buildRepository(world, pull.headOwner),
     },
     base: {
       label: `${state.owner}:${pull.base}`,
       ref: pull.base,
       sha: pull.baseSha,
-      user: giveUser(world, state.owner),
-      repo: giveRepository(world),
+      user: buildUser(world, state.owner),
+      repo: buildRepository(world),
     },
     _links: {
       self: { href: url },
@@ -79,23 +79,23 @@ export function givePull(world: World, pull: PullRecord) {
       commits: { href: `${url}/commits` },
       statuses: { href: statuses },
     },
-    author_association: giveAssociation(world, issue.author),
+    author_association: findAssociation(world, issue.author),
     auto_merge: null,
     active_lock_reason: null,
   } satisfies Schemas['pull-request-simple'];
 }
 
 /** Builds a pull request as "get a pull request" and webhooks show it. */
-export function giveFullPull(world: World, pull: PullRecord) {
-  const mergeable = tellMergeable(world, pull);
+export function buildFullPull(world: World, pull: PullRecord) {
+  const mergeable = readMergeable(world, pull);
   const state = mergeable === null ? 'unknown' : mergeable ? 'clean' : 'dirty';
   return {
-    ...givePull(world, pull),
+    ...buildPull(world, pull),
     merged: pull.mergedAt !== null,
     mergeable,
     rebaseable: mergeable,
     mergeable_state: state,
-    merged_by: pull.mergedBy === null ? null : giveUser(world, pull.mergedBy),
+    merged_by: pull.mergedBy === null ? null : buildUser(world, pull.mergedBy),
     comments: Object.values(world.state.comments).filter((c) => c.issue === pull.number).length,
     review_comments: 0,
     maintainer_can_modify: false,
@@ -107,15 +107,19 @@ export function giveFullPull(world: World, pull: PullRecord) {
 }
 
 /** Returns whether an open pull request can be merged; null while GitHub does not know yet. */
-function tellMergeable({ state }: World, pull: PullRecord): boolean | null {
+function readMergeable({ state }: World, pull: PullRecord): boolean | null {
   const open = state.issues[pull.number]?.state === 'open';
   const current = pull.tested?.base === readHead(state, pull.base);
   return open && current && pull.unknownAnswers === null ? !pull.conflict : null;
 }
 
 /** Builds the entry of one changed file. */
-export function giveFile(world: World, pull: PullRecord, file: ChangedFile): Schemas['diff-entry'] {
-  const page = giveRepositoryPage(world, pull.headOwner);
+export function buildFile(
+  world: World,
+  pull: PullRecord,
+  file: ChangedFile,
+): Schemas['diff-entry'] {
+  const page = buildRepositoryPage(world, pull.headOwner);
   const head = pull.commits.at(-1) ?? pull.baseSha;
   const [additions, deletions] =
     file.status === 'removed' ? [0, 1] : [1, file.status === 'modified' ? 1 : 0];
@@ -130,7 +134,7 @@ export function giveFile(world: World, pull: PullRecord, file: ChangedFile): Sch
     changes: additions + deletions,
     blob_url: `${page}/blob/${head}/${file.filename}`,
     raw_url: `${page}/raw/${head}/${file.filename}`,
-    contents_url: `${giveRepositoryUrl(world, pull.headOwner)}/contents/${file.filename}?ref=${head}`,
+    contents_url: `${buildRepositoryUrl(world, pull.headOwner)}/contents/${file.filename}?ref=${head}`,
     ...(file.patch === undefined ? {} : { patch: file.patch }),
   };
 }

@@ -4,7 +4,7 @@ import { cutPage } from './page.ts';
 import { makeForbidden, makeNotFound } from './problem.ts';
 import type { Answer, Call, Route } from './route.ts';
 import { readWord } from './route.ts';
-import { giveReaction } from './shape.ts';
+import { buildReaction } from './shape.ts';
 import { REACTIONS, type ReactionRecord, readClock, type State, takeId } from './state.ts';
 
 /** Adds a login's reaction to a comment, or returns the existing one. */
@@ -31,7 +31,7 @@ function createReaction(call: Call): Answer {
     login: call.login,
     content,
   });
-  return { status: isNew ? 201 : 200, body: giveReaction(call.world, record) };
+  return { status: isNew ? 201 : 200, body: buildReaction(call.world, record) };
 }
 
 function listReactions(call: Call): Answer {
@@ -43,7 +43,7 @@ function listReactions(call: Call): Answer {
     .filter((reaction) => content === null || reaction.content === content)
     .sort((a, b) => a.id - b.id);
   const page = cutPage(reactions, call.url);
-  return { body: page.items.map((one) => giveReaction(call.world, one)), link: page.link };
+  return { body: page.items.map((one) => buildReaction(call.world, one)), link: page.link };
 }
 
 function deleteReaction(call: Call): Answer {

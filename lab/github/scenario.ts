@@ -2,14 +2,14 @@ import {
   changeCommit,
   closeIssue,
   closeMerged,
-  landMerge,
+  finishMerge,
   makeMerge,
   movePull,
   pushToBranch,
 } from './branch.ts';
 import { addCheckRun, addCheckSuite } from './check-route.ts';
 import { addComment } from './comment-route.ts';
-import { giveCheckRun } from './commit-shape.ts';
+import { buildCheckRun } from './commit-shape.ts';
 import type { PullRequestPayload, WorkflowEvent } from './event.ts';
 import {
   makeDispatchEvent,
@@ -23,7 +23,7 @@ import type { ChangedFile, Contents } from './git.ts';
 import { addIssue, addLabel, dropLabel } from './issue-route.ts';
 import { enqueue, mergeQueued, type Queue } from './merge-queue.ts';
 import type { World } from './shape.ts';
-import { giveComment, giveIssue } from './shape.ts';
+import { buildComment, buildIssue } from './shape.ts';
 import type { IssueRecord, LabelRecord, MergeMethod, PullRecord, Role } from './state.ts';
 import { defaultBranch, readBranch, readClock, readHead, takeId } from './state.ts';
 
@@ -155,7 +155,7 @@ export class Scenario {
       const actor = by ?? state.owner;
       const before = readHead(state, pull.base);
       const pushed = makeMerge(world, { pull, issue, method, actor, base: before });
-      landMerge(world, { pull, commits: pushed });
+      finishMerge(world, { pull, commits: pushed });
       closeMerged({ pull, issue, actor, pushed });
       return {
         pullRequest: makePullRequestEvent(world, { pull, actor, action: 'closed' }),
@@ -322,14 +322,14 @@ export class Scenario {
   commentAs(login: string, issue: number, body: string) {
     return this.#play((world) => {
       if (world.state.issues[issue] === undefined) throw new Error(`There is no issue ${issue}.`);
-      return giveComment(world, addComment(world.state, { issue, author: login, body }));
+      return buildComment(world, addComment(world.state, { issue, author: login, body }));
     });
   }
 
   /** Opens an issue as any account. @returns the issue as the API shows it */
   openIssueAs(login: string, issue: { title: string; body: string }) {
     return this.#play((world) =>
-      giveIssue(world, addIssue(world.state, { ...issue, author: login })),
+      buildIssue(world, addIssue(world.state, { ...issue, author: login })),
     );
   }
 
@@ -346,7 +346,7 @@ export class Scenario {
       if (world.state.commits[sha] === undefined) throw new Error(`There is no commit ${sha}.`);
       const app = 'github-actions';
       const suite = addCheckSuite(world.state, { app, sha }).id;
-      return giveCheckRun(world, addCheckRun(world.state, { app, sha, name: job, suite }));
+      return buildCheckRun(world, addCheckRun(world.state, { app, sha, name: job, suite }));
     });
   }
 
@@ -361,7 +361,7 @@ export class Scenario {
       const run = addCheckRun(world.state, { app, sha, name });
       Object.assign(run, { title: name, summary, text, externalId });
       Object.assign(run, { status: 'completed', conclusion: 'success', completedAt: readClock() });
-      return giveCheckRun(world, run);
+      return buildCheckRun(world, run);
     });
   }
 

@@ -106,7 +106,7 @@ interface Exchange {
 
 async function answerRequest({ parts, request, response, used }: Exchange): Promise<void> {
   const text = await readAll(request);
-  await travel(parts.latency);
+  await simulateLatency(parts.latency);
   const urls = parts.urls();
   const url = new URL(request.url ?? '/', urls.server);
   // github.com has the API at the root of its own host, an enterprise server below /api.
@@ -164,7 +164,7 @@ async function answerRequest({ parts, request, response, used }: Exchange): Prom
       throw new Problem(400, `There is no version ${String(asked)} of the API.`);
     const answer = runRoute({ parts, urls, url, token, found, body: entry.body });
     if (found?.route.changes === true) parts.save();
-    await travel(parts.latency);
+    await simulateLatency(parts.latency);
     if (fault?.kind === 'lose-answer') {
       request.socket.destroy();
       return;
@@ -177,7 +177,7 @@ async function answerRequest({ parts, request, response, used }: Exchange): Prom
   }
 }
 
-async function travel(latency: number): Promise<void> {
+async function simulateLatency(latency: number): Promise<void> {
   if (latency > 0) await sleep(Math.random() * latency);
 }
 

@@ -1,6 +1,6 @@
 import type { components } from '@octokit/openapi-types';
 import type { CommentRecord, IssueRecord, LabelRecord, ReactionRecord, State } from './state.ts';
-import { defaultBranch, giveStableId } from './state.ts';
+import { defaultBranch, deriveId } from './state.ts';
 
 /** The objects of GitHub's published OpenAPI description. */
 export type Schemas = components['schemas'];
@@ -24,18 +24,18 @@ export function makeNodeId(prefix: string, id: number): string {
 }
 
 /** Returns the path of the repository's API. */
-export function giveRepositoryUrl(world: World, owner = world.state.owner): string {
+export function buildRepositoryUrl(world: World, owner = world.state.owner): string {
   return `${world.urls.api}/repos/${owner}/${world.state.name}`;
 }
 
 /** Returns the address of the repository's page. */
-export function giveRepositoryPage(world: World, owner = world.state.owner): string {
+export function buildRepositoryPage(world: World, owner = world.state.owner): string {
   return `${world.urls.server}/${owner}/${world.state.name}`;
 }
 
 /** Builds the account of a login; `[bot]` at the end makes it a bot. */
-export function giveUser(world: World, login: string) {
-  const id = giveStableId(login);
+export function buildUser(world: World, login: string) {
+  const id = deriveId(login);
   const url = `${world.urls.api}/users/${encodeURIComponent(login)}`;
   const bot = login.endsWith('[bot]');
   const page = bot ? `apps/${login.slice(0, -'[bot]'.length)}` : login;
@@ -62,12 +62,12 @@ export function giveUser(world: World, login: string) {
 }
 
 /** Builds the repository, or its fork for another owner, as REST and webhooks both show it. */
-export function giveRepository(world: World, owner = world.state.owner) {
+export function buildRepository(world: World, owner = world.state.owner) {
   const { state } = world;
   const fork = owner !== state.owner;
-  const id = giveStableId(`${owner}/${state.name}`);
-  const url = giveRepositoryUrl(world, owner);
-  const page = giveRepositoryPage(world, owner);
+  const id = deriveId(`${owner}/${state.name}`);
+  const url = buildRepositoryUrl(world, owner);
+  const page = buildRepositoryPage(world, owner);
   const host = new URL(world.urls.server).host;
   const open = Object.values(state.issues).filter((issue) => issue.state === 'open').length;
   return {
@@ -76,7 +76,7 @@ export function giveRepository(world: World, owner = world.state.owner) {
     name: state.name,
     full_name: `${owner}/${state.name}`,
     private: state.private && !fork,
-    owner: giveUser(world, owner),
+    owner: buildUser(world, owner),
     html_url: page,
     description: null,
     fork,
@@ -154,9 +154,9 @@ export function giveRepository(world: World, owner = world.state.owner) {
 }
 
 /** Builds the answer to "get a repository". */
-export function giveFullRepository(world: World): Schemas['full-repository'] {
+export function buildFullRepository(world: World): Schemas['full-repository'] {
   return {
-    ...giveRepository(world),
+    ...buildRepository(world),
     subscribers_count: 0,
     network_count: 0,
     allow_squash_merge: true,
@@ -166,11 +166,11 @@ export function giveFullRepository(world: World): Schemas['full-repository'] {
 }
 
 /** Builds a label. */
-export function giveLabel(world: World, label: LabelRecord) {
+export function buildLabel(world: World, label: LabelRecord) {
   return {
     id: label.id,
     node_id: makeNodeId('LA', label.id),
-    url: `${giveRepositoryUrl(world)}/labels/${encodeURIComponent(label.name)}`,
+    url: `${buildRepositoryUrl(world)}/labels/${encodeURIComponent(label.name)}`,
     name: label.name,
     description: '',
     color: label.color,
@@ -179,58 +179,58 @@ export function giveLabel(world: World, label: LabelRecord) {
 }
 
 /** Builds the labels of an issue in the order in which they were added. */
-export function giveLabels(world: World, issue: IssueRecord) {
+export function buildLabels(world: World, issue: IssueRecord) {
   return issue.labels.flatMap((name) => {
     const label = world.state.labels[name.toLowerCase()];
-    return label === undefined ? [] : [giveLabel(world, label)];
+    return label === undefined ? [] : [buildLabel(world, label)];
   });
 }
 
 /** Returns an account's association with the repository. */
-export function giveAssociation(world: World, login: string) {
+export function findAssociation(world: World, login: string) {
   if (login === world.state.owner) return 'OWNER' as const;
   return login.endsWith('[bot]') ? ('NONE' as const) : ('CONTRIBUTOR' as const);
 }
 
 /** Builds a comment of a conversation. */
-export function giveComment(world: World, comment: CommentRecord) {
+export function buildComment(world: World, comment: CommentRecord) {
   const kind = world.state.pulls[comment.issue] === undefined ? 'issues' : 'pull';
-  const url = `${giveRepositoryUrl(world)}/issues`;
+  const url = `${buildRepositoryUrl(world)}/issues`;
   return {
     url: `${url}/comments/${comment.id}`,
-    html_url: `${giveRepositoryPage(world)}/${kind}/${comment.issue}#issuecomment-${comment.id}`,
+    html_url: `${buildRepositoryPage(world)}/${kind}/${comment.issue}#issuecomment-${comment.id}`,
     issue_url: `${url}/${comment.issue}`,
     id: comment.id,
     node_id: makeNodeId('IC', comment.id),
-    user: giveUser(world, comment.author),
+    user: buildUser(world, comment.author),
     created_at: comment.createdAt,
     updated_at: comment.updatedAt,
-    author_association: giveAssociation(world, comment.author),
+    author_association: findAssociation(world, comment.author),
     body: comment.body,
     performed_via_github_app: null,
   } satisfies Schemas['issue-comment'];
 }
 
 /** Builds a reaction. */
-export function giveReaction(world: World, reaction: ReactionRecord): Schemas['reaction'] {
+export function buildReaction(world: World, reaction: ReactionRecord): Schemas['reaction'] {
   return {
     id: reaction.id,
     node_id: makeNodeId('REA', reaction.id),
-    user: giveUser(world, reaction.login),
+    user: buildUser(world, reaction.login),
     content: reaction.content,
     created_at: reaction.createdAt,
   };
 }
 
 /** Builds an issue; a pull request is one too, with `pull_request` set. */
-export function giveIssue(world: World, issue: IssueRecord): Schemas['issue'] {
+export function buildIssue(world: World, issue: IssueRecord): Schemas['issue'] {
   const { state } = world;
-  const url = `${giveRepositoryUrl(world)}/issues/${issue.number}`;
+  const url = `${buildRepositoryUrl(world)}/issues/${issue.number}`;
   const pull = state.pulls[issue.number];
-  const page = `${giveRepositoryPage(world)}/${pull === undefined ? 'issues' : 'pull'}/${issue.number}`;
+  const page = `${buildRepositoryPage(world)}/${pull === undefined ? 'issues' : 'pull'}/${issue.number}`;
   const base: Schemas['issue'] = {
     url,
-    repository_url: giveRepositoryUrl(world),
+    repository_url: buildRepositoryUrl(world),
     labels_url: `${url}/labels{/name}`,
     comments_url: `${url}/comments`,
     events_url: `${url}/events`,
@@ -239,8 +239,8 @@ export function giveIssue(world: World, issue: IssueRecord): Schemas['issue'] {
     node_id: makeNodeId('I', issue.id),
     number: issue.number,
     title: issue.title,
-    user: giveUser(world, issue.author),
-    labels: giveLabels(world, issue),
+    user: buildUser(world, issue.author),
+    labels: buildLabels(world, issue),
     state: issue.state,
     state_reason: issue.stateReason,
     locked: false,
@@ -251,7 +251,7 @@ export function giveIssue(world: World, issue: IssueRecord): Schemas['issue'] {
     created_at: issue.createdAt,
     updated_at: issue.updatedAt,
     closed_at: issue.closedAt,
-    author_association: giveAssociation(world, issue.author),
+    author_association: findAssociation(world, issue.author),
     active_lock_reason: null,
     body: issue.body,
     performed_via_github_app: null,
@@ -261,7 +261,7 @@ export function giveIssue(world: World, issue: IssueRecord): Schemas['issue'] {
     ...base,
     draft: false,
     pull_request: {
-      url: `${giveRepositoryUrl(world)}/pulls/${issue.number}`,
+      url: `${buildRepositoryUrl(world)}/pulls/${issue.number}`,
       html_url: page,
       diff_url: `${page}.diff`,
       patch_url: `${page}.patch`,

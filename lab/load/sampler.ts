@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openSession, type Server, type Session } from '../client.ts';
 import { describeError, isLostConnection } from './connection.ts';
 
-const EVERY_MS = 100;
+const INTERVAL_MS = 100;
 const TIMEOUT_MS = 2_000;
 
 /** The result of one query to a host. */
@@ -23,7 +23,7 @@ export interface Sample {
 }
 
 /** A time in which a host was certainly a primary. */
-interface Reign {
+interface PrimarySpan {
   readonly host: string;
   readonly life: string;
   readonly from: number;
@@ -41,7 +41,7 @@ export interface Sighting {
 
 /** Combines samples and derives what was true between them. */
 export class Chronicle {
-  readonly #reigns: Reign[] = [];
+  readonly #primarySpans: PrimarySpan[] = [];
   readonly #sightings: { host: string; what: string; from: number; to: number }[] = [];
   /** Ongoing sightings, by host and kind. */
   readonly #open = new Map<string, { to: number }>();
@@ -54,7 +54,7 @@ export class Chronicle {
     const { host, inRecovery, answered } = sample;
     this.latest.set(host, sample);
     this.#lives.set(host, (this.#lives.get(host) ?? new Set()).add(sample.life));
-    if (!inRecovery) this.#extendReign(sample);
+    if (!inRecovery) this.#extendPrimarySpan(sample);
     this.#note(false, { host, what: 'down', key: 'down', at: answered });
     const isPaused = sample.replay !== null && sample.replay !== 'not paused';
     this.#note(isPaused, { host, what: `replay ${sample.replay}`, key: 'paused', at: answered });
@@ -107,16 +107,16 @@ export class Chronicle {
    * primaries, however late an answer came.
    */
   listSplitBrains(): string[] {
-    return listOverlaps(this.#reigns).map(
+    return listOverlaps(this.#primarySpans).map(
       ({ hosts, from, ms }) =>
         `${hosts} were both primary at ${new Date(from).toISOString()} for at least ${ms} ms`,
     );
   }
 
-  #extendReign({ host, life, asked, answered }: Sample): void {
-    const reign = this.#reigns.findLast((one) => one.host === host && one.life === life);
-    if (!reign) this.#reigns.push({ host, life, from: answered, to: answered });
-    else reign.to = Math.max(reign.to, asked);
+  #extendPrimarySpan({ host, life, asked, answered }: Sample): void {
+    const span = this.#primarySpans.findLast((one) => one.host === host && one.life === life);
+    if (!span) this.#primarySpans.push({ host, life, from: answered, to: answered });
+    else span.to = Math.max(span.to, asked);
   }
 
   #note(is: boolean, sighting: { host: string; what: string; key: string; at: number }): void {
@@ -161,7 +161,7 @@ function listOverlaps(spans: readonly Span[]): { hosts: string; from: number; ms
 }
 
 // pg_stat_wal_receiver and pg_stat_replication: PostgreSQL manual, 27.2.
-const LOOK = `SELECT pg_postmaster_start_time()::text AS life, pg_is_in_recovery() AS "inRecovery",
+const QUERY = `SELECT pg_postmaster_start_time()::text AS life, pg_is_in_recovery() AS "inRecovery",
   CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() END AS replay,
   CASE WHEN pg_is_in_recovery() THEN EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming') END AS streaming,
   coalesce((SELECT json_object_agg(application_name, sync_state) FROM pg_stat_replication WHERE state = 'streaming'), '{}') AS senders`;
@@ -194,7 +194,7 @@ export class Sampler {
       try {
         session ??= await openSession(this.#server, { timeoutMs: TIMEOUT_MS });
         const asked = Date.now();
-        const [found] = await session.query<Omit<Sample, 'host' | 'asked' | 'answered'>>(LOOK);
+        const [found] = await session.query<Omit<Sample, 'host' | 'asked' | 'answered'>>(QUERY);
         if (found) this.#chronicle.add({ ...found, host, asked, answered: Date.now() });
       } catch (error) {
         session?.close();
@@ -204,7 +204,7 @@ export class Sampler {
         if (isLostConnection(error)) this.#chronicle.lose(host, Date.now());
         else if (!isPromotion) this.problems.add(describeError(error));
       }
-      await sleep(EVERY_MS);
+      await sleep(INTERVAL_MS);
     }
     session?.close();
   }

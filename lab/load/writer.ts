@@ -4,7 +4,7 @@ import { describeError, isLostConnection } from './connection.ts';
 import { Ledger } from './ledger.ts';
 import { makePayload, TABLE } from './row.ts';
 
-const EVERY_MS = 20;
+const INTERVAL_MS = 20;
 /** Long enough for a commit on a busy machine, short enough to detect a silent host. */
 const TIMEOUT_MS = 2_000;
 /** Delay between two attempts at the same host while the primary is searched for. */
@@ -54,7 +54,7 @@ export class Writer {
       const start = performance.now();
       this.#session ??= await this.#findPrimary();
       if (this.#session) await this.#write(this.#session);
-      if (this.#session) await sleep(Math.max(0, EVERY_MS - (performance.now() - start)));
+      if (this.#session) await sleep(Math.max(0, INTERVAL_MS - (performance.now() - start)));
     }
   }
 

@@ -41,7 +41,7 @@ test('a fence that fails over SSH continues through EC2, and the node is not cal
     { kind: 'fence', nodes: ['node-1'] },
     { kind: 'halt', nodes: ['node-1'] },
   ];
-  const run = configure(describeAccess(desired.nodes.length, log), {
+  const run = configure(buildAccess(desired.nodes.length, log), {
     nodes: desired.nodes,
     instanceType: null,
     memoryMib: null,
@@ -69,7 +69,7 @@ test('a fence that fails over SSH continues through EC2, and the node is not cal
   );
 });
 
-function describeAccess(count: number, log: string[]): NodeAccess {
+function buildAccess(count: number, log: string[]): NodeAccess {
   const [temporary, lasting] = ['temporary', 'lasting'].map((name) => join(folder, name));
   for (const path of [temporary, lasting]) mkdirSync(path as string);
   return {

@@ -67,7 +67,7 @@ export async function startStand(options: {
   });
   const names = hosts.nodes.map(({ name }) => name);
   const settings = { ...MANAGED_SETTINGS, shared_buffers: '64MB', ...options.settings };
-  const describeRun = (
+  const buildOptions = (
     more: Partial<DriveOptions> = {},
     desired: Partial<DesiredCluster> = {},
   ): DriveOptions => ({
@@ -106,7 +106,7 @@ export async function startStand(options: {
     }),
     run: (steps, more, desired) => {
       const work = { primary: 'node-1', steps, prove: false };
-      return runPlaybook(describeRun(more, desired), 'site.yml', work);
+      return runPlaybook(buildOptions(more, desired), 'site.yml', work);
     },
     async change(steps, more) {
       const done = await stand.run(steps, more);
@@ -115,7 +115,7 @@ export async function startStand(options: {
       return done.changes.map(({ node, step }) => `${node} ${step}`);
     },
     async prove(primary) {
-      const done = await runPlaybook(describeRun(), 'site.yml', { primary, steps: [] });
+      const done = await runPlaybook(buildOptions(), 'site.yml', { primary, steps: [] });
       assert.deepEqual(done.failures, [], done.output);
       assert.equal(done.exitCode, 0, done.output);
       const proven = done.proof.map(({ name }) => name);
@@ -123,7 +123,7 @@ export async function startStand(options: {
       return done.proof;
     },
     async observe() {
-      const done = await runPlaybook(describeRun(), 'observe.yml');
+      const done = await runPlaybook(buildOptions(), 'observe.yml');
       assert.equal(done.exitCode, 0, done.output);
       return done.observations;
     },

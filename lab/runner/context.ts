@@ -24,7 +24,7 @@ export interface ContextParts {
 }
 
 /** Returns the path of the file with an event's payload. */
-export function giveEventPath(directories: Directories): string {
+export function locateEventFile(directories: Directories): string {
   return join(directories.temp, '_github_workflow', 'event.json');
 }
 
@@ -52,7 +52,7 @@ export function makeGitHubContext(parts: ContextParts): Record<string, unknown> 
     api_url: urls.api,
     base_ref: event.baseRef,
     event_name: event.name,
-    event_path: giveEventPath(directories),
+    event_path: locateEventFile(directories),
     graphql_url: urls.graphql,
     head_ref: event.headRef,
     job: parts.job,
@@ -95,7 +95,7 @@ export function makeRunnerContext(parts: ContextParts): Record<string, string> {
 }
 
 /** Turns a context into variables: `PREFIX_NAME` for every text in it except the hidden ones. */
-export function giveVariables(
+export function buildVariables(
   prefix: string,
   context: Record<string, unknown>,
 ): Record<string, string> {

@@ -20,7 +20,7 @@ export function resolveInputs(step: {
 }
 
 /** Returns GitHub's warnings before an action starts: deprecated inputs and unknown ones. */
-export function giveInputWarnings(action: ActionMetadata, given: GivenInputs): string[] {
+export function listInputWarnings(action: ActionMetadata, given: GivenInputs): string[] {
   const valid = Object.entries(action.inputs);
   const names = Object.keys(given);
   const warnings = names.flatMap((name) => {
@@ -38,7 +38,7 @@ export function giveInputWarnings(action: ActionMetadata, given: GivenInputs): s
 }
 
 /** Turns inputs into variables: INPUT_, blanks become underscores, dashes stay. */
-export function giveInputVariables(inputs: GivenInputs): Record<string, string> {
+export function buildInputVariables(inputs: GivenInputs): Record<string, string> {
   return Object.fromEntries(
     Object.entries(inputs).map(([name, value]) => [
       `INPUT_${name.replaceAll(' ', '_').toUpperCase()}`,

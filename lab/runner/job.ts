@@ -12,11 +12,16 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { WorkflowEvent } from '../github/event.ts';
 import type { Urls } from '../github/shape.ts';
 import type { ContextParts, Directories } from './context.ts';
-import { giveEventPath, giveVariables, makeGitHubContext, makeRunnerContext } from './context.ts';
+import {
+  buildVariables,
+  locateEventFile,
+  makeGitHubContext,
+  makeRunnerContext,
+} from './context.ts';
 import type { Status } from './expression.ts';
 import { evaluateCondition } from './expression.ts';
 import type { GivenInputs } from './input.ts';
-import { giveInputWarnings, resolveInputs } from './input.ts';
+import { listInputWarnings, resolveInputs } from './input.ts';
 import type { Annotation } from './job-log.ts';
 import { JobLog } from './job-log.ts';
 import { Masker } from './mask.ts';
@@ -156,7 +161,7 @@ async function runPhases(
   }
   const main = await runStep(job, {
     script: resolve(options.actionDirectory, runs.main),
-    introduce: (log) => introduce(log, options, { action, inputs: job.inputs }),
+    printHeader: (log) => printHeader(log, options, { action, inputs: job.inputs }),
     signal,
   });
   const outputs = Object.fromEntries(main.outputs);
@@ -167,7 +172,7 @@ async function runPhases(
   }
   const post = await runStep(job, {
     script: resolve(options.actionDirectory, runs.post),
-    introduce: (log) => log.write('Post job cleanup.'),
+    printHeader: (log) => log.write('Post job cleanup.'),
     // A cancel does not stop a clean-up whose condition still holds.
     signal: undefined,
   });
@@ -215,7 +220,7 @@ function prepareJob(parts: {
   };
   const contexts = { github: makeGitHubContext(context), runner: makeRunnerContext(context) };
   const payload = JSON.stringify(options.event.payload, null, 2);
-  writeFileSync(giveEventPath(directories), payload);
+  writeFileSync(locateEventFile(directories), payload);
   return {
     directories,
     log: new JobLog({
@@ -234,8 +239,8 @@ function prepareJob(parts: {
       ...options.env,
     },
     fixed: {
-      ...giveVariables('GITHUB', contexts.github),
-      ...giveVariables('RUNNER', contexts.runner),
+      ...buildVariables('GITHUB', contexts.github),
+      ...buildVariables('RUNNER', contexts.runner),
       RUNNER_TRACKING_ID: parts.trackingId,
       GITHUB_ACTIONS: 'true',
     },
@@ -249,7 +254,7 @@ function prepareJob(parts: {
 
 /** The runner's own files below RUNNER_TEMP. */
 function listRunnerFolders(directories: Directories): string[] {
-  return [join(directories.temp, stepFileFolder), dirname(giveEventPath(directories))];
+  return [join(directories.temp, stepFileFolder), dirname(locateEventFile(directories))];
 }
 
 function makeDirectories(options: JobOptions): Directories {
@@ -267,13 +272,13 @@ function makeDirectories(options: JobOptions): Directories {
   return directories;
 }
 
-function introduce(
+function printHeader(
   log: JobLog,
   options: JobOptions,
   step: { action: ActionMetadata; inputs: GivenInputs },
 ): void {
   const given = options.inputs ?? {};
-  for (const warning of giveInputWarnings(step.action, given)) log.annotate('warning', warning);
+  for (const warning of listInputWarnings(step.action, given)) log.annotate('warning', warning);
   const list = (title: string, entries: [string, string][]): void => {
     if (entries.length > 0) log.write(title);
     for (const [name, value] of entries) log.write(`  ${name}: ${value}`);

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import type { Directories } from './context.ts';
-import { giveVariables } from './context.ts';
+import { buildVariables } from './context.ts';
 import { runEntry } from './entry-process.ts';
 import type { Status } from './expression.ts';
 import type { GivenInputs } from './input.ts';
-import { giveInputVariables } from './input.ts';
+import { buildInputVariables } from './input.ts';
 import type { Annotation, JobLog } from './job-log.ts';
 import type { Legacy, StepFiles } from './step-file.ts';
 import { makeStepFiles, takeStepFiles } from './step-file.ts';
@@ -38,7 +38,7 @@ export interface Job {
 export interface Step {
   readonly script: string;
   /** Runs at the start of the step, inside its record. */
-  readonly introduce: (log: JobLog) => void;
+  readonly printHeader: (log: JobLog) => void;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -52,7 +52,7 @@ export async function runStep(
 ): Promise<{ phase: Phase; outputs: Map<string, string> }> {
   const { log } = job;
   const record = log.beginStep();
-  step.introduce(log);
+  step.printHeader(log);
   const files = makeStepFiles(join(job.directories.temp, stepFileFolder));
   const ending = await runEntry({
     script: step.script,
@@ -80,8 +80,8 @@ function makeEnvironment(job: Job, files: StepFiles): Record<string, string> {
     ...exported,
     PATH: [...job.legacy.path, exported.PATH].join(':'),
     ...Object.fromEntries([...job.state].map(([name, value]) => [`STATE_${name}`, value])),
-    ...giveInputVariables(job.inputs),
+    ...buildInputVariables(job.inputs),
     ...job.fixed,
-    ...giveVariables('GITHUB', files),
+    ...buildVariables('GITHUB', files),
   };
 }

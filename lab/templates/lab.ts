@@ -42,7 +42,7 @@ export async function openLab(world: string): Promise<Lab> {
       return workspace;
     },
     async makeSubnets(network, zones) {
-      const files = { 'main.tf.json': JSON.stringify(describeNetwork(zones)) };
+      const files = { 'main.tf.json': JSON.stringify(buildNetwork(zones)) };
       const workspace = await openWorkspace({
         directory: join(directory, network),
         reattach,
@@ -64,7 +64,7 @@ export async function openLab(world: string): Promise<Lab> {
 }
 
 /** A configuration in Terraform's JSON: a VPC in us-east-1 with a subnet per entry (name → zone). */
-function describeNetwork(zones: { readonly [name: string]: string }): object {
+function buildNetwork(zones: { readonly [name: string]: string }): object {
   const names = Object.keys(zones);
   const subnets = names.map((name, index) => [
     name,

@@ -129,7 +129,7 @@ const FIRST_MINOR = 64;
 const RANGES = 64;
 
 /** Maximum number of volumes per machine: its devices are fixed when it is created. */
-const PER_MACHINE = 4;
+const MAX_VOLUMES = 4;
 
 /**
  * Chooses the numbers of a machine's loop devices: not in use and not promised to another machine. `prefix` is the
@@ -142,7 +142,7 @@ export async function reserveMinors(
   const used = new Set([...promised, ...(await listLoops()).map(({ minor }) => minor)]);
   const minors: number[] = [];
   const first = FIRST_MINOR * (1 + (Number(prefix.split('.')[1]) % RANGES));
-  for (let minor = first; minors.length < PER_MACHINE; minor += 1) {
+  for (let minor = first; minors.length < MAX_VOLUMES; minor += 1) {
     if (!used.has(minor)) minors.push(minor);
   }
   return minors;

@@ -8,8 +8,8 @@ import type { Compute } from './compute.ts';
 import { Disks, reserveMinors } from './disks.ts';
 import { Firewalls } from './firewalls.ts';
 import {
-  describeIdentity,
-  describeMachine,
+  buildCreateArguments,
+  buildIdentity,
   INSTANCE_LABEL,
   LOOPS_LABEL,
   nameContainer,
@@ -143,7 +143,7 @@ export class DockerCompute implements Compute {
     if (vpc === undefined) throw new Error(`${instance.id} has no VPC.`);
     await this.#handle(instance, async () => {
       await this.#create(instance, vpc);
-      const identity = describeIdentity(instance, authorizedKeys, this.#options.registryMirror);
+      const identity = buildIdentity(instance, authorizedKeys, this.#options.registryMirror);
       await this.#writeFile(instance, 'instance.json', identity);
       await runDocker('start', this.#container(instance));
     });
@@ -154,7 +154,11 @@ export class DockerCompute implements Compute {
     const container = this.#container(instance);
     const network = await this.#oneByOne(() => this.#ensureNetwork(vpc));
     const loops = await this.#oneByOne(() => this.#reserveLoops());
-    await runDocker('create', ...describeMachine(instance, { world, network, loops }), hostImage);
+    await runDocker(
+      'create',
+      ...buildCreateArguments(instance, { world, network, loops }),
+      hostImage,
+    );
     for (const minor of loops) this.#promised.delete(minor);
     if (instance.publicIp === null) return;
     const internet = await this.#oneByOne(() => ensureInternet({ world, prefix }));

@@ -35,7 +35,7 @@ function nameHost({ privateIp }: Instance): string {
 }
 
 /** The arguments of `docker create` for an instance, without the image; `loops` are its loop device numbers. */
-export function describeMachine(
+export function buildCreateArguments(
   instance: Instance,
   { world, network, loops }: { world: string; network: string; loops: readonly number[] },
 ): string[] {
@@ -57,7 +57,7 @@ export function describeMachine(
 }
 
 /** What a machine's first boot reads from /etc/lab/instance.json: its identity and its authorized keys. */
-export function describeIdentity(
+export function buildIdentity(
   instance: Instance,
   authorizedKeys: readonly string[],
   registryMirror: string | undefined,

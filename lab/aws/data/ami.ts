@@ -25,7 +25,7 @@ const FILTERS = [
   'virtualization-type',
 ];
 
-function describeImage(image: Image): Fields {
+function shapeImage(image: Image): Fields {
   const snapshot = `snap-${image.id.slice(4)}`;
   return {
     id: image.id,
@@ -129,5 +129,5 @@ export async function readAmi(config: Fields, { world, region }: Context): Promi
       'Your query returned more than one result. Please try a more specific search criteria, or set `most_recent` attribute to true.',
     );
   }
-  return describeImage(newest);
+  return shapeImage(newest);
 }

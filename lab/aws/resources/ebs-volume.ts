@@ -1,4 +1,4 @@
-import { ApiError, call, callPatiently, ProviderError } from '../api-error.ts';
+import { ApiError, call, callWithRetry, ProviderError } from '../api-error.ts';
 import { chooseRates, findVolume, modifyVolume, refuseShape } from '../ec2.ts';
 import {
   type Context,
@@ -195,7 +195,7 @@ export const ebsVolume: Resource = {
       );
     };
     if (recorded.final_snapshot === true) await takeSnapshot(volume, context);
-    await callPatiently(`deleting EBS Volume (${id})`, 'DeleteVolume', {
+    await callWithRetry(`deleting EBS Volume (${id})`, 'DeleteVolume', {
       code: 'VolumeInUse',
       request: refuseIfAttached,
     });

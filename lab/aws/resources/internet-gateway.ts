@@ -1,4 +1,4 @@
-import { ApiError, call, callPatiently } from '../api-error.ts';
+import { ApiError, call, callWithRetry } from '../api-error.ts';
 import { type Context, type Resource, readTags, textOrNull } from '../resource.ts';
 import { ACCOUNT, makeId, writeArn } from '../world.ts';
 
@@ -28,7 +28,7 @@ async function detach(id: string, { world, compute }: Context): Promise<void> {
   const found = gateways[id];
   if (found === undefined || found.vpc === null) return;
   const vpc = found.vpc;
-  await callPatiently(
+  await callWithRetry(
     `detaching EC2 Internet Gateway (${id}) from EC2 VPC (${vpc})`,
     'DetachInternetGateway',
     {

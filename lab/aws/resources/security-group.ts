@@ -1,4 +1,4 @@
-import { ApiError, call, callPatiently, ProviderError } from '../api-error.ts';
+import { ApiError, call, callWithRetry, ProviderError } from '../api-error.ts';
 import { type Context, type Problem, type Resource, readTags, text, texts } from '../resource.ts';
 import { type Fields, isFields, isZero, type Value } from '../values.ts';
 import { ACCOUNT, makeId, type Rule, writeArn } from '../world.ts';
@@ -181,7 +181,7 @@ export const securityGroup: Resource = {
 
   async delete(id, _recorded, { world, compute }) {
     const { groups, instances, rules } = world.tables;
-    await callPatiently(`deleting Security Group (${id})`, 'DeleteSecurityGroup', {
+    await callWithRetry(`deleting Security Group (${id})`, 'DeleteSecurityGroup', {
       code: 'DependencyViolation',
       request: () => {
         const worn = Object.values(instances).some((one) => one.groups.includes(id));

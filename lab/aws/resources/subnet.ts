@@ -1,4 +1,4 @@
-import { ApiError, call, callPatiently } from '../api-error.ts';
+import { ApiError, call, callWithRetry } from '../api-error.ts';
 import { readZoneId } from '../catalogue/regions.ts';
 import { containsCidr, overlapsCidr, parseCidr } from '../cidr.ts';
 import { type Context, type Resource, readTags, text } from '../resource.ts';
@@ -130,7 +130,7 @@ export const subnet: Resource = {
 
   async delete(id, _recorded, { world }) {
     const { subnets, instances, routeTables } = world.tables;
-    await callPatiently(`deleting EC2 Subnet (${id})`, 'DeleteSubnet', {
+    await callWithRetry(`deleting EC2 Subnet (${id})`, 'DeleteSubnet', {
       code: 'DependencyViolation',
       request: () => {
         if (!Object.values(instances).some((one) => one.subnet === id)) return;

@@ -5,12 +5,12 @@ import type { Fields } from '../values.ts';
 import { deriveId } from '../world.ts';
 
 // The real provider waits for five minutes; in the lab twenty seconds show the same.
-const DETACH_PATIENCE_MS = 20_000;
+const DETACH_TIMEOUT_MS = 20_000;
 
 async function waitForDetachment(recorded: Fields, context: Context): Promise<void> {
   const volume = text(recorded.volume_id);
   const instance = text(recorded.instance_id);
-  const deadline = Date.now() + DETACH_PATIENCE_MS;
+  const deadline = Date.now() + DETACH_TIMEOUT_MS;
   const force = recorded.force_detach === true;
   while (!(await detachVolume({ volume, force }, context))) {
     if (Date.now() > deadline) {

@@ -1,4 +1,4 @@
-import { ApiError, call, callPatiently } from '../api-error.ts';
+import { ApiError, call, callWithRetry } from '../api-error.ts';
 import { parseCidr } from '../cidr.ts';
 import { type Resource, readTags, text } from '../resource.ts';
 import { ACCOUNT, deriveId, makeId, type World, writeArn } from '../world.ts';
@@ -118,7 +118,7 @@ export const vpc: Resource = {
   async delete(id, _recorded, { world, compute }) {
     const found = world.tables.vpcs[id];
     if (found === undefined) return;
-    await callPatiently(`deleting EC2 VPC (${id})`, 'DeleteVpc', {
+    await callWithRetry(`deleting EC2 VPC (${id})`, 'DeleteVpc', {
       code: 'DependencyViolation',
       request: () => refuseIfUsed(world, id),
     });

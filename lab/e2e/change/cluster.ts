@@ -154,7 +154,7 @@ export class LiveCluster {
   }
 
   /** Gives the node's instance broken hardware: an orderly stop never ends. */
-  async makeSick(node: string): Promise<void> {
+  async breakHardware(node: string): Promise<void> {
     const { id } = this.instance(node);
     await this.world.aws.edit(({ instances }) => {
       const sick = instances[id];
@@ -214,11 +214,11 @@ export class LiveCluster {
       requireSuccess(result);
       // Each costs a whole deploy: the first one of a file and every third are a sample.
       const isDue = this.#made++ % 3 === 0;
-      if (options.again ?? isDue) await this.requireQuiet(inputs);
+      if (options.again ?? isDue) await this.requireNoChange(inputs);
       return result;
     });
     this.tell(name, report);
-    this.requireCalm(report);
+    this.requireNoProblems(report);
     await this.requireRows(load);
     const after = await this.readStarts();
     const restarted = Object.keys(after).filter((node) => after[node] !== starts[node]);
@@ -238,7 +238,7 @@ export class LiveCluster {
   ): Promise<LoadReport> {
     const { load, report } = await this.underLoad(() => this.requireRefusal(inputs, options));
     this.tell(name, report);
-    this.requireCalm(report);
+    this.requireNoProblems(report);
     await this.requireRows(load);
     expect(Object.values(report.lives).every((count) => count === 1)).toBe(true);
     return report;
@@ -273,7 +273,7 @@ export class LiveCluster {
   }
 
   /** Deploys the current inputs: nothing changes and nothing is restarted. */
-  async requireQuiet(inputs: Inputs): Promise<void> {
+  async requireNoChange(inputs: Inputs): Promise<void> {
     const starts = await this.readStarts();
     const { result } = await deploy(this.world, this.#nameBranch(), inputs);
     requireSuccess(result);
@@ -283,7 +283,7 @@ export class LiveCluster {
   }
 
   /** The problems of a load, which must be empty after every change. */
-  requireCalm(report: LoadReport): void {
+  requireNoProblems(report: LoadReport): void {
     const { writerProblems, readerProblems, pausedReplays, splitBrains } = report;
     expect({ writerProblems, readerProblems, pausedReplays, splitBrains }).toEqual({
       writerProblems: [],

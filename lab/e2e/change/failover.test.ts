@@ -54,7 +54,7 @@ async function failOver(
   const lost = (await cluster.findMissing(load))[promoted] ?? [];
   expect(lost.filter((counter) => counter <= value.received)).toEqual([]);
   await requireOnlyLost(load, lost);
-  requireCalmBut(report, lost);
+  requireOnlyGaps(report, lost);
   return { result: value.result, report, old, promoted, lost };
 }
 
@@ -66,12 +66,12 @@ async function requireOnlyLost(load: Load, lost: readonly number[]): Promise<voi
 }
 
 /** Asserts that the readers found only the gaps of the lost rows. */
-function requireCalmBut(report: LoadReport, lost: readonly number[]): void {
+function requireOnlyGaps(report: LoadReport, lost: readonly number[]): void {
   const readerProblems = report.readerProblems.filter((problem) => {
     const holes = /but not ([\d, ]+)$/.exec(problem)?.[1]?.split(', ').map(Number);
     return !holes?.every((counter) => lost.includes(counter));
   });
-  cluster.requireCalm({ ...report, readerProblems });
+  cluster.requireNoProblems({ ...report, readerProblems });
 }
 
 test('a failover is refused while the primary answers: use a switchover', async () => {
@@ -109,9 +109,9 @@ test('the next deploy brings the old primary back as a replica', async () => {
 
 test('Never two primaries: one on broken hardware is stopped by force and replaced after the promotion', async () => {
   const before = cluster.instance('node-3').id;
-  const { promoted, result } = await failOver('failover from a host on sick hardware', {
+  const { promoted, result } = await failOver('failover from a host on broken hardware', {
     async breakPrimary(primary) {
-      await cluster.makeSick(primary);
+      await cluster.breakHardware(primary);
       await cluster.freeze(primary);
     },
   });
@@ -184,7 +184,7 @@ test('a primary that reboots asks its peers, too, and becomes the primary again 
     await running.awaitCommits(20);
   });
   cluster.tell('reboot of the primary', report);
-  cluster.requireCalm(report);
+  cluster.requireNoProblems(report);
   expect(await cluster.findPrimary()).toBe(primary);
   expect(
     await cluster.run(primary, 'journalctl', '--unit=postgres-cluster-guard', '-o', 'cat'),

@@ -38,7 +38,7 @@ test('another image of the same major version rolls from node to node', async ()
 });
 
 /** The container as created by versions before `--init`; postgres is process 1 in it. */
-const EARLIER = `
+const EARLIER_CONTAINER = `
 label=$(docker inspect --format '{{index .Config.Labels "postgres-cluster.image"}}' ${CONTAINER})
 image=$(docker inspect --format '{{.Config.Image}}' ${CONTAINER})
 user=$(docker inspect --format '{{.Config.User}}' ${CONTAINER})
@@ -60,7 +60,7 @@ const readInits = () => readFromContainers('{{.HostConfig.Init}} {{.State.Health
 test('containers of an earlier version are recreated, one at a time and the primary last', async () => {
   const primary = await cluster.findPrimary();
   for (const node of [...(await cluster.listReplicas()), primary]) {
-    await cluster.run(node, 'sh', '-euc', EARLIER);
+    await cluster.run(node, 'sh', '-euc', EARLIER_CONTAINER);
   }
   expect(await readInits()).not.toContain('true <nil>');
   const { restarted, report } = await cluster.change('options of the container', NEW);
@@ -88,7 +88,7 @@ test('a failing orphan process in the container does not count as a crash of the
     await sleep(1_500);
     await load.awaitCommits(50);
   });
-  cluster.requireCalm(report);
+  cluster.requireNoProblems(report);
   expect(report.unknown).toEqual([]);
   expect(await cluster.ask(primary, READ)).toBe(before);
   const log = await cluster.run(primary, 'sh', '-c', `docker logs ${CONTAINER} 2>&1`);

@@ -10,7 +10,7 @@ const INPUTS = {
   settings: 'wal_level = logical',
 };
 /** An open transaction of this age prevents a switchover. */
-const LONG_MS = 60_000;
+const OLD_TRANSACTION_MS = 60_000;
 
 let cluster: LiveCluster;
 let transaction: Session | undefined;
@@ -70,8 +70,8 @@ test('a switchover is refused while a transaction is open for long, and does not
   const [backend] =
     (await transaction?.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')) ?? [];
   // Waits until it is old enough.
-  await cluster.requireQuiet(choose('node-1'));
-  await sleep(begun + LONG_MS + 3_000 - Date.now());
+  await cluster.requireNoChange(choose('node-1'));
+  await sleep(begun + OLD_TRANSACTION_MS + 3_000 - Date.now());
   await cluster.refuse('switchover past a long transaction', choose('node-3'), {
     reason: new RegExp(`${backend?.pid}`),
   });

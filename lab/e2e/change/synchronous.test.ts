@@ -76,7 +76,7 @@ test('the loss of one replica does not stop writes', async () => {
     await load.awaitCommits(100);
   });
   cluster.tell('a replica stops and starts', report);
-  cluster.requireCalm(report);
+  cluster.requireNoProblems(report);
 });
 
 // Invariant 8, with one writer from the first row to the last.
@@ -108,7 +108,7 @@ test('clone, switchover and failover lose no acknowledged row', async () => {
   });
   cluster.tell('clone, switchover and failover with a synchronous replica', report);
   expect(await cluster.findPrimary()).not.toBe(old);
-  cluster.requireCalm(report);
+  cluster.requireNoProblems(report);
   // On every node that answers, including the clone.
   await cluster.requireRows(load);
   const { result } = await cluster.change('after the failover', SYNCHRONOUS);

@@ -109,18 +109,18 @@ describe('check', () => {
   });
 
   test.each<[string, Settings, RegExp]>([
-    ['more memory than there is', { shared_buffers: '100TB' }, /shared_buffers|memory/],
+    ['more memory than the host has', { shared_buffers: '100TB' }, /shared_buffers|memory/],
     [
-      'a library that is not there',
+      'a missing library',
       { shared_preload_libraries: 'nobody' },
       /"nobody".*\(shared_preload_libraries\)/,
     ],
     ['an unknown name', { no_such_setting: '1' }, /no_such_setting/],
     ['nonsense', { work_mem: 'much' }, /work_mem/],
-    ['settings at odds', { wal_level: 'minimal' }, /wal_level/],
+    ['contradictory settings', { wal_level: 'minimal' }, /wal_level/],
     ['huge pages that the host does not have', { huge_pages: 'on' }, /huge pages/],
     [
-      'a log that nobody can write',
+      'a log that is not writable',
       { logging_collector: 'on', log_directory: '/logs' },
       /"\/logs\/.*\(log_directory\)/,
     ],

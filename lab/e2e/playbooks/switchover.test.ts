@@ -140,14 +140,14 @@ describe('a switchover that fails in the middle', () => {
   const first = `${questions} -m limit --limit 1/hour --limit-burst 1 -j ACCEPT`;
   const later = `${questions} -j DROP`;
   /** Lets node-2 report that it is ready, and then blocks its questions; open connections, as for streaming, stay. */
-  const keepUntold = () =>
+  const blockQuestions = () =>
     stand.hosts.run('node-1', `iptables -I ${later} && iptables -I ${first}`);
   const stopKeeping = () =>
     stand.hosts.run('node-1', `iptables -D ${first} && iptables -D ${later}`);
 
   test('is undone if the new primary is not told where the changes end', async () => {
     const gap = await underLoad('an undone switchover', async () => {
-      await keepUntold();
+      await blockQuestions();
       const { failures, exitCode } = await stand.run([step()]);
       expect(exitCode).not.toBe(0);
       expect(failures[0]?.message).toContain('was undone, and node-1 is still the primary');
@@ -161,7 +161,7 @@ describe('a switchover that fails in the middle', () => {
 
   test('is undone if the new primary dies before its promotion', async () => {
     // Its question is delayed, so that it is not promoted before it dies.
-    await keepUntold();
+    await blockQuestions();
     const run = stand.run([step()]);
     await stand.waitOn('node-1', `[ -e ${ROOT}/data/standby.signal ]`);
     await stand.hosts.run('node-2', 'docker kill postgres-orders');

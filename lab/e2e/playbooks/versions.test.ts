@@ -6,7 +6,7 @@ import { LANE } from '../lane.ts';
 // The oldest and the newest PostgreSQL: different control files, and an image with another C library.
 
 /** The option with which replicas of 17 and later keep copies of slots. */
-const COPIES = { sync_replication_slots: 'on', hot_standby_feedback: 'on' };
+const COPY_SLOTS = { sync_replication_slots: 'on', hot_standby_feedback: 'on' };
 const LIST_SLOTS = `SELECT coalesce(string_agg(slot_name, ' '), '') FROM pg_replication_slots WHERE slot_type = 'logical'`;
 
 /** Consumes changes from the slot until the replica has a complete copy of it. */
@@ -40,7 +40,7 @@ test.each(['14-alpine', '18'] as const)(
       count: 2,
       tags: [tag],
       image: `postgres:${tag}`,
-      settings: { wal_level: 'logical', ...(tag === '18' ? COPIES : {}) },
+      settings: { wal_level: 'logical', ...(tag === '18' ? COPY_SLOTS : {}) },
     });
     stand = cluster;
     const { settings } = cluster.configure('node-1');

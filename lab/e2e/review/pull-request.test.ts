@@ -92,7 +92,7 @@ describe('the comment', () => {
     ['a used-up quota', { kind: 'primary-limit', resetInSeconds: 2 }],
     ['a secondary limit', { kind: 'secondary-limit', retryAfterSeconds: 2 }],
     ['a secondary limit with 429', { kind: 'secondary-limit', status: 429, retryAfterSeconds: 2 }],
-    ['an answer that is lost', { kind: 'lose-answer' }],
+    ['a lost answer', { kind: 'lose-answer' }],
   ] as const)('survives %s', async (name, fault) => {
     const { event, number } = openPullRequest(world, `fault-${name.replaceAll(' ', '-')}`);
     world.github.failNext({ method: 'POST', path: /\/comments$/, ...fault });
