@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { WorkflowEvent } from '../github/event.ts';
-import { type Bench, listErrors, openBench } from './bench.ts';
+import { type Bench, listErrors, openBench, readPullNumber } from './bench.ts';
 
 let bench: Bench;
 let opened: WorkflowEvent;
@@ -13,7 +13,7 @@ let number: number;
 beforeAll(async () => {
   bench = await openBench();
   opened = bench.github.openPullRequest({ branch: 'change', title: 'Change the cluster' });
-  number = (opened.payload as { pull_request: { number: number } }).pull_request.number;
+  number = readPullNumber(opened);
   merged = bench.github.merge(number, 'squash').push;
 });
 afterAll(() => bench.close());

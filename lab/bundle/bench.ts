@@ -77,3 +77,8 @@ export async function openBench(): Promise<Bench> {
 export function listErrors(result: JobResult): string[] {
   return result.annotations.filter(({ level }) => level === 'error').map(({ message }) => message);
 }
+
+/** The number of the pull request in an event's payload. */
+export function readPullNumber({ payload }: { readonly payload: unknown }): number {
+  return (payload as { pull_request: { number: number } }).pull_request.number;
+}

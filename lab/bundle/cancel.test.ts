@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Aws, startAws } from '../aws/main.ts';
 import { reachAws } from '../tools/wrap-program.ts';
-import { type Bench, openBench } from './bench.ts';
+import { type Bench, openBench, readPullNumber } from './bench.ts';
 
 let bench: Bench;
 let aws: Aws;
@@ -39,7 +39,7 @@ fi`;
 
 test('a job cancelled while Terraform applies loses no state, even if GitHub kills the action', async () => {
   const opened = bench.github.openPullRequest({ branch: 'cancelled', title: 'Create the cluster' });
-  const { number } = (opened.payload as { pull_request: { number: number } }).pull_request;
+  const number = readPullNumber(opened);
   const controller = new AbortController();
   const { push } = bench.github.merge(number, 'squash');
   const result = await bench.run(

@@ -9,7 +9,7 @@ import type { WorkflowEvent } from '../github/event.ts';
 import type { Contents } from '../github/git.ts';
 import type { JobOptions, JobResult } from '../runner/job.ts';
 import { reachAws } from '../tools/wrap-program.ts';
-import { type Bench, listErrors, openBench } from './bench.ts';
+import { type Bench, listErrors, openBench, readPullNumber } from './bench.ts';
 
 const PATH = 'clusters/orders.yml';
 
@@ -83,11 +83,8 @@ function open(contents: Contents, more: { fork?: boolean } = {}) {
     contents,
     ...more,
   });
-  return { event: bench.github.asTarget(opened), number: numberOf(opened) };
+  return { event: bench.github.asTarget(opened), number: readPullNumber(opened) };
 }
-
-const numberOf = (event: { payload: unknown }): number =>
-  (event.payload as { pull_request: { number: number } }).pull_request.number;
 
 const commentOf = (number: number): string => {
   const comments = bench.github.listComments(number);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type Aws, startAws } from '../aws/main.ts';
 import { reachAws } from '../tools/wrap-program.ts';
-import { type Bench, listErrors, openBench } from './bench.ts';
+import { type Bench, listErrors, openBench, readPullNumber } from './bench.ts';
 
 /** A backend for Terraform's `http`: its state, and how many writes it refuses from now on. */
 const backend = { state: '', refusals: 0, writes: [] as number[] };
@@ -54,7 +54,7 @@ afterAll(async () => {
 
 function merge(branch: string) {
   const opened = bench.github.openPullRequest({ branch, title: 'Create the cluster' });
-  const { number } = (opened.payload as { pull_request: { number: number } }).pull_request;
+  const number = readPullNumber(opened);
   return { number, push: bench.github.merge(number, 'squash').push };
 }
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Bench, openBench } from './bench.ts';
+import { type Bench, openBench, readPullNumber } from './bench.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -45,7 +45,7 @@ describe('the bundle', () => {
 
   test('says on a pull request closed without a merge that nothing was applied', async () => {
     const opened = bench.github.openPullRequest({ branch: 'never', title: 'Never mind' });
-    const { number } = (opened.payload as { pull_request: { number: number } }).pull_request;
+    const number = readPullNumber(opened);
     const result = await bench.run(bench.github.close(number));
     expect(result.conclusion).toBe('success');
     const [comment, ...others] = bench.github.listComments(number);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Aws, startAws } from '../aws/main.ts';
 import type { JobOptions } from '../runner/job.ts';
 import { reachAws } from '../tools/wrap-program.ts';
-import { type Bench, listErrors, openBench } from './bench.ts';
+import { type Bench, listErrors, openBench, readPullNumber } from './bench.ts';
 
 let bench: Bench;
 let aws: Aws;
@@ -25,13 +25,10 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const numberOf = (event: { payload: unknown }): number =>
-  (event.payload as { pull_request: { number: number } }).pull_request.number;
-
 describe('a pull request', () => {
   test('gets one comment with the plan, updated by the next push', async () => {
     const opened = bench.github.openPullRequest({ branch: 'first', title: 'Create the cluster' });
-    const number = numberOf(opened);
+    const number = readPullNumber(opened);
     const first = await bench.run(opened, {}, withAws);
     expect(listErrors(first)).toEqual([]);
     expect(first.conclusion).toBe('success');
@@ -69,7 +66,7 @@ describe('a pull request', () => {
 
   test('does not change a comment that only contains the marker', async () => {
     const opened = bench.github.openPullRequest({ branch: 'forged', title: 'Forged' });
-    const number = numberOf(opened);
+    const number = readPullNumber(opened);
     await bench.run(opened, {}, withAws);
     const own = bench.github.listComments(number)[0];
     const forged = bench.github.commentAs('mallory', number, own?.body ?? '');
@@ -97,7 +94,7 @@ describe('a pull request', () => {
     );
     expect(listErrors(result)).toEqual([]);
     expect(result.conclusion).toBe('success');
-    expect(bench.github.listComments(numberOf(opened))).toEqual([]);
+    expect(bench.github.listComments(readPullNumber(opened))).toEqual([]);
     expect(result.summary).toContain('aws_instance.node["1"]');
     expect(result.annotations.map(({ level, message }) => [level, message])).toEqual([
       ['warning', expect.stringMatching(/^ssh-private-key: GitHub gives no secrets/)],
@@ -122,7 +119,7 @@ describe('a pull request', () => {
       expect.stringMatching(/^github-token: What was reviewed could not be kept/),
     ]);
 
-    const number = numberOf(opened);
+    const number = readPullNumber(opened);
     const pushed = bench.github.pushToPullRequest(number, { by: 'alice' });
     const second = await bench.run(pushed, {}, withAws);
     expect(second.annotations).toEqual([]);
@@ -163,7 +160,7 @@ describe('a pull request', () => {
     const result = await bench.run(opened, {}, withAws);
     bench.github.clearFaults();
     expect(result.conclusion).toBe('success');
-    const [comment, ...others] = bench.github.listComments(numberOf(opened));
+    const [comment, ...others] = bench.github.listComments(readPullNumber(opened));
     expect(others).toEqual([]);
     expect(comment?.body).toContain('aws_instance.node["1"]');
   });
@@ -171,11 +168,11 @@ describe('a pull request', () => {
   test('whose plan fails shows the failure instead of an older plan, without a secret', async () => {
     const opened = bench.github.openPullRequest({ branch: 'broken', title: 'Broken' });
     await bench.run(opened, {}, withAws);
-    const pushed = bench.github.pushToPullRequest(numberOf(opened));
+    const pushed = bench.github.pushToPullRequest(readPullNumber(opened));
     const secret = bench.secrets['postgres-password'];
     const result = await bench.run(pushed, { 'subnet-ids': 'subnet-0123456789abcdef0' }, withAws);
     expect(result.conclusion).toBe('failure');
-    const [comment, ...others] = bench.github.listComments(numberOf(opened));
+    const [comment, ...others] = bench.github.listComments(readPullNumber(opened));
     expect(others).toEqual([]);
     expect(comment?.body).toContain('failed while planning');
     expect(comment?.body).toContain('subnet-0123456789abcdef0');
@@ -190,7 +187,7 @@ describe('a pull request', () => {
     'whose inputs are refused shows the error instead of an older plan: %s',
     async (_case, wrong) => {
       const opened = bench.github.openPullRequest({ branch: 'inputs', title: 'Inputs' });
-      const number = numberOf(opened);
+      const number = readPullNumber(opened);
       const labels = { 'label-prefix': 'db/' };
       bench.github.label(number, 'db/restart');
       await bench.run(opened, labels, withAws);
@@ -222,15 +219,15 @@ describe('a pull request', () => {
     expect(result.annotations.map((one) => one.message)).toEqual([
       expect.stringContaining(message),
     ]);
-    expect(bench.github.listComments(numberOf(opened))[0]?.body).toContain(message);
+    expect(bench.github.listComments(readPullNumber(opened))[0]?.body).toContain(message);
   });
 
   test('in a merge queue is planned, but gets no comment', async () => {
     const opened = bench.github.openPullRequest({ branch: 'queued', title: 'Queued' });
-    const result = await bench.run(bench.github.mergeGroup(numberOf(opened)), {}, withAws);
+    const result = await bench.run(bench.github.mergeGroup(readPullNumber(opened)), {}, withAws);
     expect(result.conclusion).toBe('success');
     expect(result.outputs['has-changes']).toBe('true');
-    expect(bench.github.listComments(numberOf(opened))).toEqual([]);
+    expect(bench.github.listComments(readPullNumber(opened))).toEqual([]);
   });
 });
 

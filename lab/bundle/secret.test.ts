@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Bench, listErrors, openBench } from './bench.ts';
+import { type Bench, listErrors, openBench, readPullNumber } from './bench.ts';
 
 let bench: Bench;
 let folder: string;
@@ -30,7 +30,7 @@ function createFailingTerraform(name: string, words: string): string {
 /** Everything that a run published outside its log. */
 async function readPublished(branch: string, inputs: Readonly<Record<string, string>>) {
   const opened = bench.github.openPullRequest({ branch, title: branch });
-  const { number } = (opened.payload as { pull_request: { number: number } }).pull_request;
+  const number = readPullNumber(opened);
   const before = bench.github.journal.length;
   const result = await bench.run(opened, inputs, {
     secrets: [...Object.values(bench.secrets), inputs['postgres-password'] ?? ''].filter(Boolean),

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Lab, openLab } from './lab.ts';
-import { planValues, readVariables, type Values, type Workspace } from './workspace.ts';
+import { PUBLIC_KEY, planValues, readVariables, type Values, type Workspace } from './workspace.ts';
 
 // Each round starts Terraform, which is slow on a busy machine.
 vi.setConfig({ testTimeout: 60_000 });
@@ -8,8 +8,7 @@ vi.setConfig({ testTimeout: 60_000 });
 const GOOD: Values = {
   cluster_name: 'orders',
   region: 'us-east-1',
-  ssh_public_key:
-    'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgXOsdfj0wRL7+ih9Q/34hXBgWvYDlbe5W7+D5MMpj team',
+  ssh_public_key: PUBLIC_KEY,
 };
 
 /** Values that must not reach AWS, by variable. */

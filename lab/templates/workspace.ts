@@ -5,6 +5,10 @@ import { join } from 'node:path';
 /** The product's Terraform files. */
 export const TEMPLATES = join(import.meta.dirname, '../../templates/aws');
 
+/** A public key that the templates accept. */
+export const PUBLIC_KEY =
+  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgXOsdfj0wRL7+ih9Q/34hXBgWvYDlbe5W7+D5MMpj team';
+
 /** Values of the templates' variables, as the action writes them to `terraform.tfvars.json`. */
 export type Values = { readonly [variable: string]: unknown };
 

@@ -3,6 +3,7 @@ import { type Lab, openLab, type Subnets } from '../../templates/lab.ts';
 import {
   type Change,
   countChanges,
+  PUBLIC_KEY,
   planValues,
   readVariables,
   type Values,
@@ -17,8 +18,7 @@ const BASE: Values = {
   region: 'us-east-1',
   instance_type: 't3.medium',
   replica_count: 2,
-  ssh_public_key:
-    'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgXOsdfj0wRL7+ih9Q/34hXBgWvYDlbe5W7+D5MMpj team',
+  ssh_public_key: PUBLIC_KEY,
   ssh_cidrs: ['203.0.113.7/32'],
   client_cidrs: ['10.20.0.0/16'],
   subnet_ids: [],

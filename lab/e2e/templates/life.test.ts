@@ -5,6 +5,7 @@ import {
   applyValues,
   countChanges,
   destroyAll,
+  PUBLIC_KEY,
   planValues,
   readOutputs,
   readState,
@@ -19,8 +20,7 @@ const BASE: Values = {
   region: 'us-east-1',
   instance_type: 't3.medium',
   replica_count: 2,
-  ssh_public_key:
-    'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgXOsdfj0wRL7+ih9Q/34hXBgWvYDlbe5W7+D5MMpj team',
+  ssh_public_key: PUBLIC_KEY,
 };
 
 interface Node {

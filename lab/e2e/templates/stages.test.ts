@@ -17,7 +17,7 @@ import { type PlanSummary, summarizePlan } from '../../../src/terraform/plan.ts'
 import { findBeyondReview } from '../../../src/terraform/plan-differences.ts';
 import { type Aws, destroyAws, startAws } from '../../aws/main.ts';
 import { ensureImages } from '../../images/images.ts';
-import { openWorkspace, type Values } from '../../templates/workspace.ts';
+import { openWorkspace, PUBLIC_KEY, type Values } from '../../templates/workspace.ts';
 import { reachAws } from '../../tools/wrap-program.ts';
 
 // One change in stages, on running machines: what is stopped, what stays, and that the stages together are the
@@ -33,8 +33,7 @@ const BASE: Values = {
   replica_count: 2,
   vpc_cidr: '10.44.0.0/16',
   data_volume_size: 10,
-  ssh_public_key:
-    'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgXOsdfj0wRL7+ih9Q/34hXBgWvYDlbe5W7+D5MMpj team',
+  ssh_public_key: PUBLIC_KEY,
 };
 
 /** A node's only data volume. */

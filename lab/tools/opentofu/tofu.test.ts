@@ -8,7 +8,7 @@ import { findTerraform } from '../../../src/terraform/install.ts';
 import { permit } from '../../../src/terraform/permit.ts';
 import { summarizePlan } from '../../../src/terraform/plan.ts';
 import { type Aws, startAws } from '../../aws/main.ts';
-import { TEMPLATES } from '../../templates/workspace.ts';
+import { PUBLIC_KEY, TEMPLATES } from '../../templates/workspace.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -56,9 +56,6 @@ async function open(name: string, reattach: string): Promise<Terraform> {
     log: add,
   });
 }
-
-const PUBLIC_KEY =
-  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgXOsdfj0wRL7+ih9Q/34hXBgWvYDlbe5W7+D5MMpj team';
 
 test('terraform-binary: tofu plans, applies and reads through that program', async () => {
   const terraform = await open(
