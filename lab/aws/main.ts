@@ -32,7 +32,7 @@ export interface AwsOptions {
   readonly directory?: string;
 }
 
-/** A running stand-in for AWS. */
+/** A running AWS emulator. */
 export interface Aws {
   /** The value of TF_REATTACH_PROVIDERS. */
   readonly reattach: string;
@@ -86,7 +86,7 @@ function makeDebian(region: string, build: string, architecture: Image['architec
 }
 
 /**
- * Starts the stand-in: an EC2 whose contents outlive the process and a Terraform provider in front of it.
+ * Starts the emulator: an EC2 whose contents outlive the process and a Terraform provider in front of it.
  * Run Terraform in another process and asynchronously.
  */
 export async function startAws(options: AwsOptions): Promise<Aws> {

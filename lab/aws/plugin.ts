@@ -1,4 +1,4 @@
-// The stand-in as a program that Terraform starts like the real provider: installed from a mirror, verified against
+// The emulator as a program that Terraform starts like the real provider: installed from a mirror, verified against
 // a lock file, connected over mutual TLS (go-plugin's handshake). It serves a world without machines.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';

@@ -18,7 +18,7 @@ import { volumeAttachment } from './resources/volume-attachment.ts';
 import { vpc } from './resources/vpc.ts';
 import type { Fields } from './values.ts';
 
-/** Every resource of the stand-in; each has its schema in `schemas.json`. */
+/** Every resource of the emulator; each has its schema in `schemas.json`. */
 export const resources: { readonly [type: string]: Resource } = {
   aws_ebs_volume: ebsVolume,
   aws_ec2_instance_state: ec2InstanceState,
@@ -39,7 +39,7 @@ export const resources: { readonly [type: string]: Resource } = {
 /** Reads one data source: maps its configuration to the attributes that it exports. */
 export type DataSource = (config: Fields, context: Context) => Promise<Fields>;
 
-/** Every data source of the stand-in. */
+/** Every data source of the emulator. */
 export const dataSources: { readonly [type: string]: DataSource } = {
   aws_ami: readAmi,
   aws_availability_zones: readAvailabilityZones,

@@ -19,7 +19,7 @@ export interface PlannedChange {
   readonly replacePaths: readonly (readonly (string | number)[])[];
 }
 
-/** A folder with a configuration, in which Terraform runs against the stand-in. */
+/** A folder with a configuration, in which Terraform runs against the emulator. */
 export class Workspace {
   readonly directory: string;
   readonly #environment: NodeJS.ProcessEnv;

@@ -336,7 +336,7 @@ export function loadState(path: string): State | undefined {
     };
   } catch (cause) {
     throw new Error(
-      `${path} holds no state of the GitHub stand-in: delete the file to start anew.`,
+      `${path} is not a state file of the GitHub emulator: delete it to start anew.`,
       {
         cause,
       },

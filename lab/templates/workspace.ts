@@ -72,7 +72,7 @@ async function demandTerraform(workspace: Workspace, args: readonly string[]): P
 
 /**
  * Makes a workspace of Terraform files (by default the templates) and initialises it.
- * `reattach` is the value of `TF_REATTACH_PROVIDERS`, which connects to the AWS stand-in.
+ * `reattach` is the value of `TF_REATTACH_PROVIDERS`, which connects to the AWS emulator.
  */
 export async function openWorkspace({
   directory,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 const PLUGIN = join(import.meta.dirname, '..', 'aws', 'plugin.ts');
 
-/** A folder from which Terraform installs the AWS stand-in as a provider, release by release. */
+/** A folder from which Terraform installs the AWS emulator as a provider, release by release. */
 export interface ProviderMirror {
   /** For TF_CLI_CONFIG_FILE: makes the mirror the only source of providers. */
   readonly configFile: string;

@@ -67,7 +67,7 @@ const FAMILIES: { readonly [family: string]: Family } = {
   r7g: graviton(scale(8, ['medium'])),
 };
 
-/** What EC2 reports about an instance type, or undefined if the stand-in's list does not have it. */
+/** What EC2 reports about an instance type, or undefined if the emulator's list does not have it. */
 export function findInstanceType(name: string): InstanceType | undefined {
   const [familyName = '', size = ''] = name.split('.');
   const family = Object.hasOwn(FAMILIES, familyName) ? FAMILIES[familyName] : undefined;
@@ -89,7 +89,7 @@ export function findInstanceType(name: string): InstanceType | undefined {
   };
 }
 
-/** The names of all instance types in the stand-in's list. */
+/** The names of all instance types in the emulator's list. */
 export function listInstanceTypes(): string[] {
   return Object.entries(FAMILIES).flatMap(([name, { sizes }]) =>
     Object.keys(sizes).map((size) => `${name}.${size}`),

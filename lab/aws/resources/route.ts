@@ -10,7 +10,7 @@ function findTable(recorded: Fields, { world, region }: Context): RouteTable | u
   return table?.region === region ? table : undefined;
 }
 
-/** `aws_route`; the stand-in supports only internet gateways as targets. */
+/** `aws_route`; the emulator supports only internet gateways as targets. */
 export const route: Resource = {
   rules: {
     forceNew: [

@@ -291,7 +291,7 @@ describe('the instance type', () => {
     const wide = { ...BASE, cluster_name: 'wide', replica_count: 5 };
     const zones = async (workspace: Workspace) =>
       (await readNodes(workspace)).map(({ zone }) => zone.at(-1)).join('');
-    // The stand-in's us-east-1e has no type newer than t2, like several real zones.
+    // The emulator's us-east-1e has no type newer than t2, like several real zones.
     expect(await zones(await lab.deploy('wide', wide))).toBe('abcdfa');
     const old = await lab.deploy('old', {
       ...wide,
