@@ -1,7 +1,7 @@
 // node bench/switchover.ts measures how long a switchover pauses writes: on three hosts of the lab, under its load,
 // from node to node and round again.
 import { startLoad } from '../lab/load.ts';
-import { startStand } from '../lab/playbooks/stand.ts';
+import { startTestbed } from '../lab/playbooks/testbed.ts';
 import { destroyWorld } from '../lab/world.ts';
 
 const RUNS = 9;
@@ -13,7 +13,7 @@ const COMMITS = 50;
 const tell = (line: string) => process.stderr.write(`${line}\n`);
 
 const WORLD = 'bench';
-const stand = await startStand({
+const testbed = await startTestbed({
   world: WORLD,
   prefix: '10.97',
   count: 3,
@@ -24,17 +24,17 @@ const pauses: number[] = [];
 try {
   for (let run = 0; run < RUNS; run += 1) {
     const [from, to, other] = [0, 1, 2].map(
-      (offset) => stand.names[(run + offset) % stand.names.length] as string,
+      (offset) => testbed.names[(run + offset) % testbed.names.length] as string,
     ) as [string, string, string];
-    const common = stand.configure(to);
-    const load = await startLoad({ hosts: stand.addresses, password: 'postgres' });
+    const common = testbed.configure(to);
+    const load = await startLoad({ hosts: testbed.addresses, password: 'postgres' });
     try {
       await load.awaitCommits(COMMITS);
-      await stand.change([
-        stand.switchOver(from, to),
+      await testbed.change([
+        testbed.switchOver(from, to),
         { kind: 'reload', nodes: [other], ...common },
         { kind: 'start', nodes: [from], ...common },
-        { kind: 'reload', nodes: stand.names, ...common },
+        { kind: 'reload', nodes: testbed.names, ...common },
       ]);
       await load.awaitCommits(COMMITS);
     } finally {
@@ -47,7 +47,7 @@ try {
     );
   }
 } finally {
-  await stand.close();
+  await testbed.close();
   await destroyWorld(WORLD);
 }
 

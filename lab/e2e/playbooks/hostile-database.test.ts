@@ -1,22 +1,22 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Step } from '../../../src/cluster/rollout/step.ts';
-import { ROOT, type Stand, startStand } from '../../playbooks/stand.ts';
+import { ROOT, startTestbed, type Testbed } from '../../playbooks/testbed.ts';
 import { LANE } from '../lane.ts';
 
 // An attacker with CREATE in database postgres, or its owner, and all settings of the databases and the superuser:
 // they can neither take over nor stop the action's own sessions, which use their own database.
 
-let stand: Stand;
+let testbed: Testbed;
 beforeAll(async () => {
-  stand = await startStand({ ...LANE, count: 2, tags: ['17'], image: 'postgres:17' });
-  await stand.prove('node-1');
-  await stand.query(
+  testbed = await startTestbed({ ...LANE, count: 2, tags: ['17'], image: 'postgres:17' });
+  await testbed.prove('node-1');
+  await testbed.query(
     'node-1',
     'CREATE ROLE mallory LOGIN; GRANT CREATE ON DATABASE postgres TO mallory; GRANT CREATE ON SCHEMA public TO mallory',
   );
 });
 afterAll(async () => {
-  await stand?.close();
+  await testbed?.close();
 });
 
 /** Settings of the test's own sessions, which override everything else. */
@@ -30,7 +30,7 @@ const ask = async (sql: string, database = 'postgres_cluster') => {
     'statement_timeout=0',
     'transaction_timeout=0',
   ].map((option) => `-c ${option}`);
-  return stand.hosts.run(
+  return testbed.hosts.run(
     'node-1',
     `docker exec -i -e 'PGOPTIONS=${options.join(' ')}' postgres-orders psql -XAtq -v ON_ERROR_STOP=1 -U postgres -d ${database} <<'SQL'\n${sql}\nSQL`,
   );
@@ -42,15 +42,15 @@ const GRAB = 'BEGIN ALTER ROLE mallory SUPERUSER;';
 
 /** Observes the nodes, reloads both, and proves that one follows the other. */
 async function work() {
-  for (const { name, postgres } of await stand.observe()) {
+  for (const { name, postgres } of await testbed.observe()) {
     expect(postgres, name).toMatchObject({ version: expect.any(Number) });
   }
-  const common = stand.configure('node-1');
-  await stand.change([
+  const common = testbed.configure('node-1');
+  await testbed.change([
     { kind: 'admit', nodes: ['node-1'], slots: ['node_2'], retiredSlots: [], ...common },
     { kind: 'reload', nodes: ['node-1', 'node-2'], ...common },
   ]);
-  await stand.prove('node-1');
+  await testbed.prove('node-1');
   expect(await isTakenOver()).toBe(false);
 }
 
@@ -104,18 +104,18 @@ CREATE OR REPLACE FUNCTION public.grab() RETURNS text LANGUAGE plpgsql AS $$ ${G
 CREATE OR REPLACE FUNCTION public.grab_row() RETURNS trigger LANGUAGE plpgsql AS $$ ${GRAB} RETURN NULL; END $$;
 CREATE SCHEMA postgres_cluster;
 ${planted}`);
-  await expect(stand.prove('node-1')).rejects.toThrow(
+  await expect(testbed.prove('node-1')).rejects.toThrow(
     /postgres_cluster\.proof in database postgres_cluster is not the table that this action makes/,
   );
   expect(await isTakenOver()).toBe(false);
   await ask(
     'DROP SCHEMA postgres_cluster CASCADE; REVOKE CREATE ON DATABASE postgres_cluster FROM mallory',
   );
-  await stand.prove('node-1');
+  await testbed.prove('node-1');
 });
 
 describe('the database of the action', () => {
-  const common = () => stand.configure('node-1');
+  const common = () => testbed.configure('node-1');
   const admit = (): Step => ({
     kind: 'admit',
     nodes: ['node-1'],
@@ -126,7 +126,7 @@ describe('the database of the action', () => {
 
   test('cannot be entered by others', async () => {
     const enter = (role: string, where: string) =>
-      stand.hosts.run(
+      testbed.hosts.run(
         'node-1',
         `docker exec -e PGPASSWORD=postgres postgres-orders psql -XAtq -h ${where} -U ${role} -d postgres_cluster -c 'SELECT 1'`,
       );
@@ -146,15 +146,15 @@ describe('the database of the action', () => {
     );
     await ask('DROP DATABASE postgres_cluster WITH (FORCE)', 'postgres');
     // As in a cluster of an earlier version.
-    for (const { name, postgres } of await stand.observe()) {
+    for (const { name, postgres } of await testbed.observe()) {
       expect(postgres, name).not.toBeNull();
     }
-    expect(await stand.change([admit()])).toEqual(['node-1 admit']);
-    expect(await stand.change([admit()])).toEqual([]);
-    await stand.prove('node-1');
+    expect(await testbed.change([admit()])).toEqual(['node-1 admit']);
+    expect(await testbed.change([admit()])).toEqual([]);
+    await testbed.prove('node-1');
     expect(await ask(`SELECT to_regproc('public.planted') IS NULL`)).toBe('t');
     await ask('DROP DATABASE postgres_cluster WITH (FORCE)', 'postgres');
-    await stand.prove('node-1');
+    await testbed.prove('node-1');
   });
 
   test('is not used if someone else took its name', async () => {
@@ -162,7 +162,7 @@ describe('the database of the action', () => {
       'DROP DATABASE postgres_cluster WITH (FORCE); CREATE DATABASE postgres_cluster OWNER mallory',
       'postgres',
     );
-    const run = await stand.run([admit()]);
+    const run = await testbed.run([admit()]);
     expect(run.failures[0]?.message).toMatch(
       /^database postgres_cluster belongs to role mallory, .*rename it/,
     );
@@ -178,9 +178,9 @@ ALTER DATABASE postgres WITH ALLOW_CONNECTIONS false CONNECTION LIMIT 0`);
     await work();
     await ask('ALTER DATABASE postgres RENAME TO locked');
     // A replica whose record is not written yet reads its identity.
-    await stand.hosts.run('node-2', `rm ${ROOT}/record.json`);
-    await stand.change([{ kind: 'clone', nodes: ['node-2'], ...common() }]);
-    const [primary, replica] = await stand.observe();
+    await testbed.hosts.run('node-2', `rm ${ROOT}/record.json`);
+    await testbed.change([{ kind: 'clone', nodes: ['node-2'], ...common() }]);
+    const [primary, replica] = await testbed.observe();
     expect(replica?.record).toEqual(primary?.record);
   });
 });

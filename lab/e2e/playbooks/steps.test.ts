@@ -1,21 +1,21 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Settings } from '../../../src/cluster/settings/settings.ts';
-import { ROOT, type Stand, startStand } from '../../playbooks/stand.ts';
+import { ROOT, startTestbed, type Testbed } from '../../playbooks/testbed.ts';
 import { LANE } from '../lane.ts';
 
 // Every step runs alone, and twice: the second time it finds nothing to do.
 
-let stand: Stand;
+let testbed: Testbed;
 beforeAll(async () => {
-  stand = await startStand({ ...LANE, count: 3, tags: ['17', '15'], image: 'postgres:17' });
+  testbed = await startTestbed({ ...LANE, count: 3, tags: ['17', '15'], image: 'postgres:17' });
 });
 afterAll(async () => {
-  await stand?.close();
+  await testbed?.close();
 });
 
 describe('observe', () => {
   test('reports the state of a running node', async () => {
-    const [primary, replica] = await stand.observe();
+    const [primary, replica] = await testbed.observe();
     expect(primary).toMatchObject({
       data: 'complete',
       standby: false,
@@ -37,61 +37,61 @@ describe('observe', () => {
     expect(primary?.postgres?.settings.wal_level?.words).toContain('logical');
     expect(primary?.postgres?.settings.work_mem).toBeUndefined();
     expect(replica?.postgres?.receiver).toMatchObject({
-      senderHost: stand.addresses[0],
+      senderHost: testbed.addresses[0],
       slotName: 'node_2',
     });
   });
 
   test('names roles and databases with a weaker synchronous_commit', async () => {
-    await stand.query(
+    await testbed.query(
       'node-1',
       `CREATE ROLE "bätch" LOGIN; ALTER ROLE "bätch" IN DATABASE postgres SET synchronous_commit = 'Off'; ALTER ROLE postgres SET synchronous_commit = on; ALTER DATABASE template1 SET synchronous_commit = local`,
     );
-    expect((await stand.observe())[0]?.postgres?.weakCommits).toEqual([
+    expect((await testbed.observe())[0]?.postgres?.weakCommits).toEqual([
       { role: 'b\\303\\244tch', database: 'postgres', value: 'off' },
       { role: null, database: 'template1', value: 'local' },
     ]);
-    await stand.query(
+    await testbed.query(
       'node-1',
       'DROP ROLE "bätch"; ALTER ROLE postgres RESET ALL; ALTER DATABASE template1 RESET ALL',
     );
   });
 
   test('reports whether the files were read, and settings of ALTER SYSTEM', async () => {
-    await stand.query('node-3', `ALTER SYSTEM SET work_mem = '5MB'`);
+    await testbed.query('node-3', `ALTER SYSTEM SET work_mem = '5MB'`);
     // The node that it would follow after its next start.
-    await stand.query('node-3', `ALTER SYSTEM SET primary_conninfo = 'host=x password=hidden'`);
-    await stand.hosts.run('node-3', `cd ${ROOT}/etc && cp pg_hba.conf x && mv x pg_hba.conf`);
-    const unread = (await stand.observe())[2];
+    await testbed.query('node-3', `ALTER SYSTEM SET primary_conninfo = 'host=x password=hidden'`);
+    await testbed.hosts.run('node-3', `cd ${ROOT}/etc && cp pg_hba.conf x && mv x pg_hba.conf`);
+    const unread = (await testbed.observe())[2];
     expect(unread?.postgres?.filesLoaded).toBe(false);
 
     expect(unread?.overrides).toEqual({ work_mem: '5MB', primary_conninfo: '' });
     expect(JSON.stringify(unread)).not.toContain('hidden');
-    await stand.query('node-3', 'ALTER SYSTEM RESET primary_conninfo');
+    await testbed.query('node-3', 'ALTER SYSTEM RESET primary_conninfo');
 
-    const common = stand.configure('node-1');
+    const common = testbed.configure('node-1');
     const reload = { kind: 'reload', nodes: ['node-3'], ...common } as const;
-    expect(await stand.change([reload])).toEqual(['node-3 reload']);
-    expect(await stand.change([reload])).toEqual([]);
-    const read = (await stand.observe())[2];
+    expect(await testbed.change([reload])).toEqual(['node-3 reload']);
+    expect(await testbed.change([reload])).toEqual([]);
+    const read = (await testbed.observe())[2];
     expect(read?.postgres?.filesLoaded).toBe(true);
     expect(read?.postgres?.settings.work_mem).toMatchObject({ setting: '5120' });
     expect(read?.overrides).toEqual({ work_mem: '5MB' });
-    await stand.query('node-3', 'ALTER SYSTEM RESET work_mem; SELECT pg_reload_conf()');
+    await testbed.query('node-3', 'ALTER SYSTEM RESET work_mem; SELECT pg_reload_conf()');
   });
 });
 
 describe('check', () => {
   const tryOut = (wrong: Settings) => {
-    const { primary, settings } = stand.configure('node-1');
-    return stand.run([
+    const { primary, settings } = testbed.configure('node-1');
+    return testbed.run([
       { kind: 'check', nodes: ['node-2'], primary, settings: { ...settings, ...wrong } },
     ]);
   };
   const look = () =>
     Promise.all(
-      stand.names.map((name) =>
-        stand.hosts.run(
+      testbed.names.map((name) =>
+        testbed.hosts.run(
           name,
           `docker ps -a --format '{{.ID}} {{.Names}} {{.CreatedAt}}'; find ${ROOT}/etc ${ROOT} -maxdepth 1 -printf '%p %T@\n'; ls -d /tmp/postgres-cluster-check-* 2>&1 || true`,
         ),
@@ -149,15 +149,15 @@ describe('check', () => {
 
 describe('an image whose libraries have another sort order', () => {
   const check = (labels: string[] = []) => {
-    const { primary, settings } = stand.configure('node-1');
+    const { primary, settings } = testbed.configure('node-1');
     const step = { kind: 'check', nodes: ['node-2'], primary, settings } as const;
-    return stand.run([step], { labels }, { image: 'postgres:17-moved' });
+    return testbed.run([step], { labels }, { image: 'postgres:17-moved' });
   };
   const database = 'CREATE DATABASE "two words" TEMPLATE template0 LOCALE_PROVIDER libc LOCALE';
 
   beforeAll(async () => {
     // The version that the C library reports (gnu_get_libc_version); the names of its symbols have GLIBC_ in front.
-    await stand.hosts.run(
+    await testbed.hosts.run(
       'node-2',
       `docker run --name moved --user 0 --entrypoint sed $(docker inspect --format '{{.Config.Image}}' postgres-orders) \
         -i 's/\\([^_]\\)2\\.41\\x00/\\12.99\\x00/g' /lib/x86_64-linux-gnu/libc.so.6
@@ -167,12 +167,12 @@ describe('an image whose libraries have another sort order', () => {
 
   test('is accepted if all stored data is sorted by code point, as in a new cluster', async () => {
     expect(
-      await stand.query(
+      await testbed.query(
         'node-1',
         `SELECT datlocprovider, datlocale, datcollate FROM pg_database WHERE datname = 'postgres'`,
       ),
     ).toBe('b|C.UTF-8|C.UTF-8');
-    const [, replica] = await stand.observe();
+    const [, replica] = await testbed.observe();
     expect(replica?.record?.locale).toBe('C.UTF-8');
     const run = await check();
     expect(run.failures, run.output).toEqual([]);
@@ -180,13 +180,13 @@ describe('an image whose libraries have another sort order', () => {
   });
 
   test('is refused if an index is sorted otherwise, before anything stops, unless a label allows it', async () => {
-    await stand.query('node-1', `${database} 'en_US.utf8'`);
-    await stand.query(
+    await testbed.query('node-1', `${database} 'en_US.utf8'`);
+    await testbed.query(
       'node-1',
       `\\c "two words"\nCREATE TABLE words (word text UNIQUE, place text COLLATE "C" UNIQUE)`,
     );
     await expect
-      .poll(() => stand.query('node-2', `\\c "two words"\nSELECT count(*) FROM words`), {
+      .poll(() => testbed.query('node-2', `\\c "two words"\nSELECT count(*) FROM words`), {
         timeout: 30_000,
       })
       .toContain('0');
@@ -203,112 +203,112 @@ describe('an image whose libraries have another sort order', () => {
         note: 'Database `"two words"` sorts by glibc 2.99 instead of 2.41 (en_US.utf8): rebuild `public.words_word_key` (indexes with `REINDEX INDEX CONCURRENTLY`, tables partitioned by range by moving their rows). Then `ALTER DATABASE "two words" REFRESH COLLATION VERSION`.',
       },
     ]);
-    await stand.query('node-1', 'DROP DATABASE "two words"');
+    await testbed.query('node-1', 'DROP DATABASE "two words"');
   });
 });
 
 describe('a replica', () => {
   test('follows another primary after a reload, and drops the slots of its time as primary', async () => {
-    await stand.query('node-2', `SELECT pg_create_physical_replication_slot('node_3', true)`);
-    await stand.query('node-2', `SELECT pg_create_physical_replication_slot('backup', true)`);
-    await stand.query('node-2', `SELECT pg_create_physical_replication_slot('node_1', true)`);
-    const common = stand.configure('node-2');
+    await testbed.query('node-2', `SELECT pg_create_physical_replication_slot('node_3', true)`);
+    await testbed.query('node-2', `SELECT pg_create_physical_replication_slot('backup', true)`);
+    await testbed.query('node-2', `SELECT pg_create_physical_replication_slot('node_1', true)`);
+    const common = testbed.configure('node-2');
     // Behind node-2, which itself is a replica.
     const cascade = { kind: 'reload', nodes: ['node-3'], ...common } as const;
-    expect(await stand.change([cascade])).toEqual(['node-3 reload']);
-    expect(await stand.change([cascade])).toEqual([]);
+    expect(await testbed.change([cascade])).toEqual(['node-3 reload']);
+    expect(await testbed.change([cascade])).toEqual([]);
 
     const back = {
       kind: 'reload',
       nodes: ['node-2', 'node-3'],
-      ...stand.configure('node-1'),
+      ...testbed.configure('node-1'),
     } as const;
-    expect(await stand.change([back])).toHaveLength(2);
-    expect(await stand.change([back])).toEqual([]);
-    const slots = await stand.query('node-2', 'SELECT slot_name FROM pg_replication_slots');
+    expect(await testbed.change([back])).toHaveLength(2);
+    expect(await testbed.change([back])).toEqual([]);
+    const slots = await testbed.query('node-2', 'SELECT slot_name FROM pg_replication_slots');
     expect(slots.replace('node_3', '').trim()).toBe('backup');
-    await stand.prove('node-1');
-    await stand.query('node-2', `SELECT pg_drop_replication_slot('backup')`);
-    await stand.change([back]);
+    await testbed.prove('node-1');
+    await testbed.query('node-2', `SELECT pg_drop_replication_slot('backup')`);
+    await testbed.change([back]);
   });
 
   test('is stopped with its container, and started again', async () => {
     const stop = { kind: 'stop', nodes: ['node-3'], primary: 'node-1' } as const;
-    expect(await stand.change([stop])).toEqual(['node-3 stop']);
-    expect(await stand.change([stop])).toEqual([]);
-    const stopped = (await stand.observe())[2];
+    expect(await testbed.change([stop])).toEqual(['node-3 stop']);
+    expect(await testbed.change([stop])).toEqual([]);
+    const stopped = (await testbed.observe())[2];
     expect(stopped).toMatchObject({
       container: null,
       postgres: null,
       standby: true,
       control: { state: 'shut down in recovery', timeline: 1 },
     });
-    const start = { kind: 'start', nodes: ['node-3'], ...stand.configure('node-1') } as const;
-    expect(await stand.change([start])).toEqual(['node-3 start']);
-    expect(await stand.change([start])).toEqual([]);
-    await stand.prove('node-1');
+    const start = { kind: 'start', nodes: ['node-3'], ...testbed.configure('node-1') } as const;
+    expect(await testbed.change([start])).toEqual(['node-3 start']);
+    expect(await testbed.change([start])).toEqual([]);
+    await testbed.prove('node-1');
   });
 
   test('whose start was interrupted starts the next time', async () => {
-    await stand.change([{ kind: 'stop', nodes: ['node-3'], primary: 'node-1' }]);
-    const start = { kind: 'start', nodes: ['node-3'], ...stand.configure('node-1') } as const;
+    await testbed.change([{ kind: 'stop', nodes: ['node-3'], primary: 'node-1' }]);
+    const start = { kind: 'start', nodes: ['node-3'], ...testbed.configure('node-1') } as const;
     const cancel = new AbortController();
-    const cut = stand.run([start], { signal: cancel.signal });
-    await stand.waitOn('node-3', '[ -n "$(docker ps -q)" ]');
+    const cut = testbed.run([start], { signal: cancel.signal });
+    await testbed.waitOn('node-3', '[ -n "$(docker ps -q)" ]');
     cancel.abort();
     await cut;
-    await stand.hosts.reboot('node-3');
-    await stand.change([start]);
-    expect(await stand.change([start])).toEqual([]);
-    await stand.prove('node-1');
+    await testbed.hosts.reboot('node-3');
+    await testbed.change([start]);
+    expect(await testbed.change([start])).toEqual([]);
+    await testbed.prove('node-1');
   });
 
   test('is cleared of a clone left by an interruption', async () => {
-    await stand.hosts.run(
+    await testbed.hosts.run(
       'node-3',
       `mkdir -m 700 ${ROOT}/data.old-20260101T000000Z && touch ${ROOT}/data.old-20260101T000000Z/standby.signal`,
     );
-    const clone = { kind: 'clone', nodes: ['node-3'], ...stand.configure('node-1') } as const;
-    expect(await stand.change([clone])).toEqual(['node-3 clone']);
-    expect(await stand.change([clone])).toEqual([]);
-    expect(await stand.hosts.run('node-3', `ls -d ${ROOT}/data*`)).toBe(`${ROOT}/data`);
+    const clone = { kind: 'clone', nodes: ['node-3'], ...testbed.configure('node-1') } as const;
+    expect(await testbed.change([clone])).toEqual(['node-3 clone']);
+    expect(await testbed.change([clone])).toEqual([]);
+    expect(await testbed.hosts.run('node-3', `ls -d ${ROOT}/data*`)).toBe(`${ROOT}/data`);
   });
 
   test('that accepts its own writes is neither cloned nor started over', async () => {
-    const clone = { kind: 'clone', nodes: ['node-1'], ...stand.configure('node-2') } as const;
+    const clone = { kind: 'clone', nodes: ['node-1'], ...testbed.configure('node-2') } as const;
     for (const kind of ['clone', 'start', 'restart', 'reload'] as const) {
-      const run = await stand.run([{ ...clone, kind, nodes: ['node-1'] }]);
+      const run = await testbed.run([{ ...clone, kind, nodes: ['node-1'] }]);
       expect(run.failures[0]?.message).toContain('takes writes of its own');
     }
-    await stand.prove('node-1');
+    await testbed.prove('node-1');
   });
 });
 
 test('a fenced primary that was never stopped is restarted as primary, and warns that it archives nothing', async () => {
   const fence = `touch ${ROOT}/data/standby.signal && chown 999:999 ${ROOT}/data/standby.signal`;
-  const common = stand.configure('node-1');
-  await stand.hosts.run('node-1', fence);
-  expect((await stand.observe())[0]).toMatchObject({
+  const common = testbed.configure('node-1');
+  await testbed.hosts.run('node-1', fence);
+  expect((await testbed.observe())[0]).toMatchObject({
     standby: true,
     postgres: { inRecovery: false },
   });
   const reload = { kind: 'reload', nodes: ['node-1'], ...common } as const;
-  expect(await stand.change([reload])).toEqual(['node-1 reload']);
-  expect(await stand.change([reload])).toEqual([]);
+  expect(await testbed.change([reload])).toEqual(['node-1 reload']);
+  expect(await testbed.change([reload])).toEqual([]);
 
-  await stand.hosts.run('node-1', fence);
+  await testbed.hosts.run('node-1', fence);
   const archive = { archive_mode: 'on', archive_command: 'exit 1' };
   const settings = { ...common.settings, ...archive, shared_buffers: '72MB' };
-  await stand.change([{ kind: 'restart', nodes: ['node-1'], primary: 'node-1', settings }]);
-  expect(await stand.query('node-1', 'SHOW shared_buffers; SELECT pg_is_in_recovery()')).toBe(
+  await testbed.change([{ kind: 'restart', nodes: ['node-1'], primary: 'node-1', settings }]);
+  expect(await testbed.query('node-1', 'SHOW shared_buffers; SELECT pg_is_in_recovery()')).toBe(
     '72MB\nf',
   );
-  await stand.query('node-1', 'SELECT pg_switch_wal()');
+  await testbed.query('node-1', 'SELECT pg_switch_wal()');
   await expect
-    .poll(() => stand.query('node-1', 'SELECT failed_count > 0 FROM pg_stat_archiver'))
+    .poll(() => testbed.query('node-1', 'SELECT failed_count > 0 FROM pg_stat_archiver'))
     .toBe('t');
   // Replication still works, and the replica leaves archiving to its primary.
-  const [primary, replica] = await stand.prove('node-1');
+  const [primary, replica] = await testbed.prove('node-1');
   const failing = {
     state: 'failing',
     failed: expect.any(Number),
@@ -318,35 +318,35 @@ test('a fenced primary that was never stopped is restarted as primary, and warns
   };
   expect(primary).toMatchObject({ archiver: failing, problem: null });
   expect(replica?.archiver).toBeNull();
-  expect((await stand.observe())[0]?.postgres?.archiver).toEqual(failing);
+  expect((await testbed.observe())[0]?.postgres?.archiver).toEqual(failing);
 });
 
 test('a primary that was down starts with the old configuration if it does not start with the new one', async () => {
-  const { primary, settings } = stand.configure('node-1');
-  await stand.hosts.run('node-1', 'docker stop postgres-orders');
+  const { primary, settings } = testbed.configure('node-1');
+  await testbed.hosts.run('node-1', 'docker stop postgres-orders');
   const start = { kind: 'start', nodes: ['node-1'], primary } as const;
   const wrong = { ...settings, shared_preload_libraries: 'nobody' };
-  const run = await stand.run([{ ...start, settings: wrong }]);
+  const run = await testbed.run([{ ...start, settings: wrong }]);
   expect(run.failures[0]?.message).toBe(
     'PostgreSQL on node-1 does not start with the new configuration; it runs with the old one again',
   );
   expect(run.failures[0]?.log).toContain('nobody');
-  expect(await stand.query('node-1', 'SHOW shared_preload_libraries')).toBe('');
-  await stand.change([{ ...start, settings }]);
-  expect(await stand.change([{ ...start, settings }])).toEqual([]);
-  await stand.prove('node-1');
+  expect(await testbed.query('node-1', 'SHOW shared_preload_libraries')).toBe('');
+  await testbed.change([{ ...start, settings }]);
+  expect(await testbed.change([{ ...start, settings }])).toEqual([]);
+  await testbed.prove('node-1');
 });
 
 test('a replica whose replay waits for a query is told apart from a diverged one', async () => {
-  const { primary, settings } = stand.configure('node-1');
+  const { primary, settings } = testbed.configure('node-1');
   const patient = { ...settings, max_standby_streaming_delay: '-1' };
   const reload = { kind: 'reload', nodes: ['node-3'], primary } as const;
-  await stand.query('node-1', 'CREATE TABLE conflict AS SELECT generate_series(1, 100) AS id');
-  await stand.change([{ ...reload, settings: patient }]);
+  await testbed.query('node-1', 'CREATE TABLE conflict AS SELECT generate_series(1, 100) AS id');
+  await testbed.change([{ ...reload, settings: patient }]);
   const becomes = (sql: string, answer: string | RegExp) =>
-    expect.poll(() => stand.query('node-3', sql), { timeout: 60_000 }).toMatch(answer);
+    expect.poll(() => testbed.query('node-3', sql), { timeout: 60_000 }).toMatch(answer);
   await becomes('SELECT count(*) FROM conflict', '100');
-  await stand.hosts.run(
+  await testbed.hosts.run(
     'node-3',
     `nohup docker exec -i postgres-orders psql -XAtq -U postgres >/dev/null 2>&1 <<'SQL' &
 BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM conflict; SELECT pg_sleep(300);
@@ -354,57 +354,57 @@ SQL`,
   );
   const sleepers = `FROM pg_stat_activity WHERE wait_event = 'PgSleep'`;
   await becomes(`SELECT count(*) ${sleepers}`, '1');
-  await stand.query('node-1', 'DELETE FROM conflict');
-  await stand.query('node-1', 'VACUUM conflict');
+  await testbed.query('node-1', 'DELETE FROM conflict');
+  await testbed.query('node-1', 'VACUUM conflict');
   await becomes(
     `SELECT wait_event FROM pg_stat_activity WHERE backend_type = 'startup'`,
     /Conflict/,
   );
   // As after any interruption: replay requests another receiver only after it has replayed the existing WAL.
   const senders = `FROM pg_stat_replication WHERE application_name = 'node_3'`;
-  await stand.query('node-1', `SELECT pg_terminate_backend(pid) ${senders}`);
+  await testbed.query('node-1', `SELECT pg_terminate_backend(pid) ${senders}`);
 
-  const run = await stand.run([{ kind: 'start', nodes: ['node-3'], primary, settings: patient }]);
+  const run = await testbed.run([{ kind: 'start', nodes: ['node-3'], primary, settings: patient }]);
   expect(run.failures[0]?.message).toMatch(
     /^replay on node-3 waits for queries there \(the oldest runs for \d+ s, pid \d+\)/,
   );
-  expect(await stand.hosts.run('node-3', `ls -d ${ROOT}/data*`)).toBe(`${ROOT}/data`);
-  expect(await stand.query('node-3', `SELECT pg_terminate_backend(pid) ${sleepers}`)).toBe('t');
-  await stand.change([{ kind: 'start', nodes: ['node-3'], primary, settings }]);
-  await stand.prove('node-1');
+  expect(await testbed.hosts.run('node-3', `ls -d ${ROOT}/data*`)).toBe(`${ROOT}/data`);
+  expect(await testbed.query('node-3', `SELECT pg_terminate_backend(pid) ${sleepers}`)).toBe('t');
+  await testbed.change([{ kind: 'start', nodes: ['node-3'], primary, settings }]);
+  await testbed.prove('node-1');
 });
 
 test('a replica whose replay hangs is not changed, and continues where it was', async () => {
-  const start = { kind: 'start', nodes: ['node-3'], ...stand.configure('node-1') } as const;
+  const start = { kind: 'start', nodes: ['node-3'], ...testbed.configure('node-1') } as const;
   const look = () =>
-    stand.hosts.run('node-3', `docker ps -aq --no-trunc; stat -c '%i %n' ${ROOT}/data*`);
+    testbed.hosts.run('node-3', `docker ps -aq --no-trunc; stat -c '%i %n' ${ROOT}/data*`);
   const before = await look();
   const signal = (name: string) =>
-    stand.hosts.run('node-3', `pkill --signal ${name} -f '^postgres: .*startup'`);
+    testbed.hosts.run('node-3', `pkill --signal ${name} -f '^postgres: .*startup'`);
   await signal('STOP');
   const senders = `FROM pg_stat_replication WHERE application_name = 'node_3'`;
-  await stand.query('node-1', `SELECT pg_terminate_backend(pid) ${senders}`);
+  await testbed.query('node-1', `SELECT pg_terminate_backend(pid) ${senders}`);
 
-  const run = await stand.run([start]);
+  const run = await testbed.run([start]);
   expect(run.failures[0]?.message, run.output).toMatch(
     /^replay on node-3 hangs: its startup process was stopped by a signal, and nothing has moved for 30 s/,
   );
   expect(await look()).toBe(before);
   await signal('CONT');
-  await stand.change([start]);
+  await testbed.change([start]);
   expect(await look()).toBe(before);
-  await stand.prove('node-1');
+  await testbed.prove('node-1');
 });
 
 test('an image that does not start is rolled back: container, image and options', async () => {
-  const { primary, settings } = stand.configure('node-1');
+  const { primary, settings } = testbed.configure('node-1');
   const look = () =>
-    stand.hosts.run(
+    testbed.hosts.run(
       'node-1',
       `docker ps -a --no-trunc --format '{{.ID}} {{.Image}} {{.Names}}'; docker inspect --format '{{json .HostConfig}}' postgres-orders; cat ${ROOT}/record.json`,
     );
   const before = await look();
-  await stand.hosts.run(
+  await testbed.hosts.run(
     'node-1',
     `docker run --name broken --user 0 --entrypoint sh $(docker inspect --format '{{.Config.Image}}' postgres-orders) -euc '
 postgres=$(command -v postgres)
@@ -414,35 +414,35 @@ chmod 755 $postgres'
 docker commit broken postgres:17-broken && docker rm broken`,
   );
   const restart = { kind: 'restart', nodes: ['node-1'], primary, settings } as const;
-  const run = await stand.run([restart], {}, { image: 'postgres:17-broken' });
+  const run = await testbed.run([restart], {}, { image: 'postgres:17-broken' });
   expect(run.failures[0]?.message, run.output).toBe(
     'PostgreSQL on node-1 does not start with image postgres:17-broken; it runs with the old one again',
   );
   expect(run.failures[0]?.log).toContain('no luck today');
   expect(await look()).toBe(before);
-  await stand.change([restart]);
-  await stand.prove('node-1');
+  await testbed.change([restart]);
+  await testbed.prove('node-1');
 });
 
 test('a rollout uses the image that it was pinned to, wherever the tag points by then', async () => {
-  const { primary, settings } = stand.configure('node-1');
-  const [, before] = await stand.observe();
+  const { primary, settings } = testbed.configure('node-1');
+  const [, before] = await testbed.observe();
   const pinnedImage = { image: 'postgres:17.99', digest: before?.record?.digest ?? '' };
   const restart = { kind: 'restart', nodes: ['node-2'], primary, settings } as const;
   // The registry has no such tag.
-  const lost = await stand.run([restart], {}, { image: pinnedImage.image });
+  const lost = await testbed.run([restart], {}, { image: pinnedImage.image });
   expect(lost.exitCode).not.toBe(0);
-  const run = await stand.run([restart], { pinnedImage }, { image: pinnedImage.image });
+  const run = await testbed.run([restart], { pinnedImage }, { image: pinnedImage.image });
   expect(run.failures, run.output).toEqual([]);
-  expect((await stand.observe())[1]?.record).toEqual({ ...before?.record, ...pinnedImage });
-  await stand.change([restart]);
-  await stand.prove('node-1');
+  expect((await testbed.observe())[1]?.record).toEqual({ ...before?.record, ...pinnedImage });
+  await testbed.change([restart]);
+  await testbed.prove('node-1');
 });
 
 test('an image of another major version is refused before anything changes', async () => {
-  const { primary, settings } = stand.configure('node-1');
+  const { primary, settings } = testbed.configure('node-1');
   const desired = { image: 'postgres:15' };
-  const run = await stand.run(
+  const run = await testbed.run(
     [{ kind: 'check', nodes: ['node-2'], primary, settings }],
     {},
     desired,
@@ -453,17 +453,17 @@ test('an image of another major version is refused before anything changes', asy
 
 test('data of a node that was replaced comes back as a replica’s, before Docker starts its server', async () => {
   // As if it had been the primary, and its volume was not mounted at boot.
-  await stand.hosts.run(
+  await testbed.hosts.run(
     'node-3',
     // Docker leaves the server running when it stops.
     `rm ${ROOT}/data/standby.signal; systemctl stop docker.socket docker; pkill -KILL -x postgres; umount ${ROOT}`,
   );
   const prepare = { kind: 'prepare', nodes: ['node-3'], fenced: true } as const;
-  expect(await stand.change([prepare])).toHaveLength(1);
-  expect(await stand.change([prepare])).toEqual([]);
-  const node3 = (await stand.observe())[2];
+  expect(await testbed.change([prepare])).toHaveLength(1);
+  expect(await testbed.change([prepare])).toEqual([]);
+  const node3 = (await testbed.observe())[2];
   expect(node3).toMatchObject({ standby: true, container: { state: 'running' } });
   expect(node3?.postgres?.inRecovery ?? true).toBe(true);
-  await stand.change([{ kind: 'start', nodes: ['node-3'], ...stand.configure('node-1') }]);
-  await stand.prove('node-1');
+  await testbed.change([{ kind: 'start', nodes: ['node-3'], ...testbed.configure('node-1') }]);
+  await testbed.prove('node-1');
 });

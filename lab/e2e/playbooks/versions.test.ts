@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { PAUSE_LIMIT_MS, startLoad } from '../../load.ts';
-import { type Stand, startStand } from '../../playbooks/stand.ts';
+import { startTestbed, type Testbed } from '../../playbooks/testbed.ts';
 import { LANE } from '../lane.ts';
 
 // The oldest and the newest PostgreSQL: different control files, and an image with another C library.
@@ -10,7 +10,7 @@ const COPY_SLOTS = { sync_replication_slots: 'on', hot_standby_feedback: 'on' };
 const LIST_SLOTS = `SELECT coalesce(string_agg(slot_name, ' '), '') FROM pg_replication_slots WHERE slot_type = 'logical'`;
 
 /** Consumes changes from the slot until the replica has a complete copy of it. */
-async function copySlot(cluster: Stand, primary: string, replica: string): Promise<void> {
+async function copySlot(cluster: Testbed, primary: string, replica: string): Promise<void> {
   const read = `SELECT pg_log_standby_snapshot();
     SELECT pg_replication_slot_advance('moves', pg_current_wal_lsn())`;
   const isReady = `SELECT synced AND NOT temporary FROM pg_replication_slots WHERE slot_name = 'moves'`;
@@ -26,23 +26,23 @@ async function copySlot(cluster: Stand, primary: string, replica: string): Promi
     .toBe('t');
 }
 
-let stand: Stand | undefined;
+let testbed: Testbed | undefined;
 afterEach(async () => {
-  await stand?.close();
-  stand = undefined;
+  await testbed?.close();
+  testbed = undefined;
 });
 
 test.each(['14-alpine', '18'] as const)(
   'PostgreSQL %s passes the check, switches over there and back',
   async (tag) => {
-    const cluster = await startStand({
+    const cluster = await startTestbed({
       ...LANE,
       count: 2,
       tags: [tag],
       image: `postgres:${tag}`,
       settings: { wal_level: 'logical', ...(tag === '18' ? COPY_SLOTS : {}) },
     });
-    stand = cluster;
+    testbed = cluster;
     const { settings } = cluster.configure('node-1');
     const wrong = { ...settings, shared_preload_libraries: 'nobody' };
     const check = { kind: 'check', nodes: ['node-2'], primary: 'node-1', settings } as const;

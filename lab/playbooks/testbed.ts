@@ -14,7 +14,7 @@ import { type Hosts, startHosts } from './hosts.ts';
 export const ROOT = '/var/lib/postgresql-cluster';
 
 /** A small cluster on real hosts; a test executes its steps one by one. */
-export interface Stand {
+export interface Testbed {
   readonly hosts: Hosts;
   readonly names: readonly string[];
   readonly addresses: readonly string[];
@@ -43,16 +43,16 @@ export interface Stand {
 }
 
 /** Starts hosts and a cluster on them whose primary is node-1. */
-export async function startStand(options: {
+export async function startTestbed(options: {
   world: string;
   prefix: string;
   count: number;
   tags: readonly PostgresTag[];
   image: string;
   settings?: Settings;
-}): Promise<Stand> {
+}): Promise<Testbed> {
   const { world, prefix, count, tags, image } = options;
-  const folder = await mkdtemp(join(tmpdir(), 'pgca-stand-'));
+  const folder = await mkdtemp(join(tmpdir(), 'pgca-test-'));
   const removeFolder = () => rm(folder, { recursive: true, force: true });
   const hosts = await startHosts({
     world,
@@ -92,7 +92,7 @@ export async function startStand(options: {
     waitSeconds: 60,
     ...more,
   });
-  const stand: Stand = {
+  const testbed: Testbed = {
     hosts,
     names,
     addresses: hosts.nodes.map(({ privateAddress }) => privateAddress),
@@ -101,15 +101,15 @@ export async function startStand(options: {
     switchOver: (from, to) => ({
       kind: 'switchover',
       nodes: [from, to],
-      ...stand.configure(to),
-      slots: stand.slotsBeside(to),
+      ...testbed.configure(to),
+      slots: testbed.slotsBeside(to),
     }),
     run: (steps, more, desired) => {
       const work = { primary: 'node-1', steps, prove: false };
       return runPlaybook(buildOptions(more, desired), 'site.yml', work);
     },
     async change(steps, more) {
-      const done = await stand.run(steps, more);
+      const done = await testbed.run(steps, more);
       assert.deepEqual(done.failures, [], done.output);
       assert.equal(done.exitCode, 0, done.output);
       return done.changes.map(({ node, step }) => `${node} ${step}`);
@@ -137,27 +137,27 @@ export async function startStand(options: {
       await removeFolder();
     },
   };
-  const common = stand.configure('node-1');
+  const common = testbed.configure('node-1');
   const replicas = names.slice(1);
   try {
     // Hosts accept ssh shortly after they were started.
-    await stand.observe();
-    await stand.change([
+    await testbed.observe();
+    await testbed.change([
       { kind: 'prepare', nodes: names },
       { kind: 'initialise', nodes: ['node-1'], ...common },
       {
         kind: 'admit',
         nodes: ['node-1'],
         ...common,
-        slots: stand.slotsBeside('node-1'),
+        slots: testbed.slotsBeside('node-1'),
         retiredSlots: [],
       },
       { kind: 'clone', nodes: replicas, ...common },
     ]);
-    await stand.prove('node-1');
+    await testbed.prove('node-1');
   } catch (error) {
-    await stand.close();
+    await testbed.close();
     throw error;
   }
-  return stand;
+  return testbed;
 }
