@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Behaves as the entrypoint of the official PostgreSQL image does, as far as its documentation promises:
+# Behaves like the entrypoint of the official PostgreSQL image, as far as its documentation promises:
 # an empty data directory is initialised from POSTGRES_* and the files in /docker-entrypoint-initdb.d,
-# one with a cluster in it is used as it is, and the server never runs as root.
+# one that contains a cluster is used unchanged, and the server never runs as root.
 set -Eeuo pipefail
 shopt -s nullglob
 
@@ -24,7 +24,7 @@ read_setting() {
   unset "$file"
 }
 
-# True if the command line only asks postgres for information, so that no data directory is needed.
+# True if the command line only asks postgres for information and needs no data directory.
 asks_for_help() {
   local argument
   for argument; do
@@ -37,7 +37,7 @@ asks_for_help() {
 
 prepare_directories() {
   mkdir -p "$PGDATA" /var/run/postgresql
-  # These may fail on some storage, and may not matter there.
+  # These may fail on some storage where they are not needed.
   chmod 00700 "$PGDATA" || :
   chmod 03775 /var/run/postgresql || :
   if [[ -n "${POSTGRES_INITDB_WALDIR-}" ]]; then
@@ -63,7 +63,7 @@ check_password() {
   fi
 }
 
-# From 18 on the volume is the parent directory: data of an older layout must not be passed over silently.
+# Since 18 the volume is the parent directory: data in an older layout must not be ignored silently.
 check_old_layout() {
   [[ "$PGDATA" == "/var/lib/postgresql/$PG_MAJOR/docker" ]] || return 0
   local folder
@@ -81,7 +81,7 @@ check_old_layout() {
 initialize_directory() {
   local -a waldir=()
   if [[ -n "${POSTGRES_INITDB_WALDIR-}" ]]; then waldir=(--waldir "$POSTGRES_INITDB_WALDIR"); fi
-  # POSTGRES_INITDB_ARGS is a piece of command line, quotes included.
+  # POSTGRES_INITDB_ARGS is part of a command line, including quotes.
   eval "local -a extra=($POSTGRES_INITDB_ARGS)"
   initdb --username="$POSTGRES_USER" --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") \
     ${waldir[@]+"${waldir[@]}"} ${extra[@]+"${extra[@]}"}
@@ -110,7 +110,7 @@ run_init_file() {
   esac
 }
 
-# The server of this phase listens on its socket only: nobody outside takes it for the finished one.
+# In this phase the server listens only on its socket, so that clients do not mistake it for the final one.
 initialize() {
   check_old_layout
   check_password

@@ -1,5 +1,5 @@
-# Installs PostgreSQL $1 from Debian. Without JIT: LLVM would double what every host pulls.
-# The package would take the next free uid.
+# Installs PostgreSQL $1 from Debian. Without JIT: LLVM would double the size of every pull.
+# Otherwise the package would use the next free uid.
 groupadd --system --gid 999 postgres
 useradd --system --gid 999 --uid 999 --home-dir /var/lib/postgresql --shell /bin/bash postgres
 apt-get install -y --no-install-recommends postgresql-common

