@@ -8,7 +8,7 @@ export class Firewalls {
   readonly #world: World;
   readonly #listRunning: () => Promise<{ pid: number; id: string }[]>;
   /** The rules last sent to each machine, by the process id of its system: a restarted machine has a new one. */
-  readonly #told = new Map<number, string>();
+  readonly #applied = new Map<number, string>();
   #current: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
@@ -35,14 +35,14 @@ export class Firewalls {
     await Promise.all(
       (await this.#listRunning()).map(async ({ pid, id }) => {
         const instance = instances[id];
-        if (instance !== undefined && pid !== 0) await this.#tell(pid, instance);
+        if (instance !== undefined && pid !== 0) await this.#apply(pid, instance);
       }),
     );
   }
 
-  async #tell(pid: number, instance: Instance): Promise<void> {
+  async #apply(pid: number, instance: Instance): Promise<void> {
     const rules = writeFirewall(instance, this.#world.tables);
-    const before = this.#told.get(pid);
+    const before = this.#applied.get(pid);
     if (before === rules) return;
     try {
       await setFilter(pid, { rules, first: before === undefined });
@@ -50,7 +50,7 @@ export class Firewalls {
       // A machine that has disappeared meanwhile needs no filter.
       if (existsSync(`/proc/${pid}`)) throw error;
     }
-    this.#told.set(pid, rules);
+    this.#applied.set(pid, rules);
   }
 }
 
