@@ -116,8 +116,8 @@ resource "aws_instance" "node" {
   metadata_options {
     http_endpoint = "enabled"
     http_tokens   = "required"
-    # With one hop the host reaches the metadata service, but a container behind a bridge does not. PostgreSQL does
-    # not use it, and an attacker in such a container must find no credentials there.
+    # With one hop the host reaches the metadata service, but a container behind a bridge does not. PostgreSQL's uses
+    # the host's network, so it also reaches the credentials of instance_profile.
     http_put_response_hop_limit = 1
     instance_metadata_tags      = "disabled"
   }
