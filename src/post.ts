@@ -4,7 +4,7 @@ import { Checks } from './github/check.ts';
 import { createClient } from './github/client.ts';
 import { createRedactor, listSecrets, SECRET_INPUTS } from './inputs/secrets.ts';
 import { Announcement } from './jobs/announcement.ts';
-import { awaitSurvivor, type Survivor } from './process/child-process.ts';
+import { awaitSurvivor, type Survivor } from './process/survivor.ts';
 import {
   type DeployReport,
   renderDeployComment,

@@ -13,11 +13,10 @@ const MINIMUM_VERSION = '2.14.0';
 const INSTALL_HINT = 'Install it with: pipx install ansible-core';
 
 /**
- * Runs the playbooks of one cluster over connections that stay open from one run to the next; `close` ends
- * them.
+ * Runs the playbooks of one cluster. The ssh connections stay open between runs; `close` ends them.
  */
 export class Ansible {
-  /** Where the programs find the playbooks and their connections' sockets; null before the first run. */
+  /** Folders and environment of the runs; null before the first run. */
   #prepared: Prepared | null = null;
   readonly #playbooks: string;
   readonly #inventory: string;
@@ -40,10 +39,10 @@ export class Ansible {
   }
 
   /**
-   * Runs one playbook with `variables` (JSON) on `nodes` (names) and returns its report. With `tolerant` that is so too when nodes
-   * failed: the report's failures say which.
+   * Runs one playbook with `variables` (JSON) on `nodes` (names) and returns its report. With `tolerant`, nodes may
+   * fail: the failures are in the report.
    *
-   * @throws UserError with what failed on which node
+   * @throws UserError that names what failed on which node
    */
   async run(
     playbook: 'observe.yml' | 'site.yml',
@@ -51,7 +50,7 @@ export class Ansible {
     options: {
       nodes: readonly string[];
       tolerant?: boolean;
-      /** Told what people should know of what was done, also where a later task failed. */
+      /** Called with what a reader should know about the steps, even if a later task failed. */
       onNotes?: (notes: AnsibleResult['notes']) => void;
     },
   ): Promise<AnsibleResult> {
@@ -74,7 +73,7 @@ export class Ansible {
     }
   }
 
-  /** Ends the ssh connections: a process that outlives the job would be killed as an orphan. */
+  /** Ends the ssh connections: the runner kills processes that outlive the job. */
   async close(): Promise<void> {
     if (this.#prepared === null) return;
     const { sockets } = this.#prepared;
@@ -115,7 +114,7 @@ export class Ansible {
     }
   }
 
-  /** Ansible reads templates and variables in paths, so the action's own, wherever it lies, is not one for it. */
+  /** Copies the playbooks to a safe path, because Ansible reads templates and variables in paths. */
   async #prepare(): Promise<Prepared> {
     const playbooks = join(this.#temporary, 'playbooks');
     await copyAssets(this.#playbooks, playbooks);
@@ -128,7 +127,7 @@ export class Ansible {
         temporary: childTemporary({ temporary: this.#temporary }),
       }),
       ANSIBLE_CONFIG: join(playbooks, 'ansible.cfg'),
-      // Plugins, collections and temporary files that Ansible else looks for in the user's home.
+      // Otherwise Ansible uses plugins, collections and temporary files of the user's home.
       ANSIBLE_HOME: home,
       ANSIBLE_SSH_CONTROL_PATH_DIR: sockets,
       PYTHONUNBUFFERED: '1',
@@ -139,10 +138,10 @@ export class Ansible {
 }
 
 /**
- * Checks that PATH has an ansible-playbook the playbooks are written for. It is asked in the environment of the runs:
- * even for its version Ansible reads a configuration, which may name programs to start.
+ * Checks that PATH has a supported version of ansible-playbook, in the environment of the runs: even for its version,
+ * Ansible reads a configuration, which may name programs to start.
  *
- * @throws UserError naming the one command that installs it
+ * @throws UserError that names the command to install it
  */
 async function checkAnsible(environment: Readonly<Record<string, string>>): Promise<void> {
   const output = await runShortCommand('ansible-playbook', ['--version'], environment);
@@ -170,7 +169,7 @@ interface Prepared {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** What failed on which node, a message each. */
+/** One message per failure: the node, the task, and what failed. */
 export function listFailures(failures: AnsibleResult['failures']): string[] {
   return failures.map(
     ({ node, task, message, log }) => `${node}: ${task}: ${[message, log].join('\n').trim()}`,

@@ -5,16 +5,16 @@ import type { AnsibleResult } from './result.ts';
 
 // Builders for tests: the report of a healthy cluster, with a value in every field that a node may fill.
 
-/** The cluster that reports: three nodes, one of them on its way out. */
+/** The cluster that reports: three nodes, one of which leaves. */
 export const REPORTED = (() => {
   const { nodes } = createDesired({ size: 3 });
   return createDesired({ size: 2, leaving: nodes.slice(2) });
 })();
 
-/** Names of the nodes that were asked. */
+/** Names of the nodes of the run. */
 export const ASKED = ['node-1', 'node-2', 'node-3'];
 
-/** A new one each time: what tests bend must be one place's. */
+/** A new object for each use, so that a test changes only its own. */
 const createArchiver = (): ArchiverObservation => ({
   state: 'failing',
   failed: 12,
@@ -23,7 +23,7 @@ const createArchiver = (): ArchiverObservation => ({
   waitingBytes: 671_088_640,
 });
 
-/** What the playbooks report of `REPORTED`, with nothing left null that could be something. */
+/** Returns the report of the playbooks on `REPORTED`, with a value in every field. */
 export function createReport(): AnsibleResult {
   const observations = createHealthy(REPORTED).map(
     (node): NodeObservation => ({
@@ -79,7 +79,7 @@ export function createReport(): AnsibleResult {
   );
   const stats = { ok: 1, changed: 0, failures: 0, unreachable: 0 };
   return {
-    // Parsed, these are what they were.
+    // These are parsed without a change.
     observations: observations as AnsibleResult['observations'],
     proof: proof as AnsibleResult['proof'],
     stats: Object.fromEntries(ASKED.map((name) => [name, stats])),

@@ -21,7 +21,7 @@ import { ASKED, createReport, REPORTED } from './fixtures.ts';
 import { type AnsibleResult, parseResult } from './result.ts';
 import { renderVariables } from './variables.ts';
 
-// Whatever root on a node puts into whichever field: it is refused by name, or it stays data everywhere.
+// A hostile value in any field of a report is refused by name, or stays data everywhere.
 
 const HOSTILE = [
   "{{ lookup('pipe', 'id') }}",
@@ -158,7 +158,7 @@ function checkRefusal(error: unknown, path: Path): void {
   expect(error).toBeInstanceOf(UserError);
   const [first = ''] = (error as UserError).problems;
   expect(first).toMatch(/^(node-\d|a node): /);
-  // The field, or the list that it is in.
+  // The field, or the list that contains it.
   expect(first).toContain(String(path.find((key) => typeof key === 'string')).replace(/s$/, ''));
   expect(first.length).toBeLessThan(600);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
@@ -191,7 +191,7 @@ function checkOne(place: { path: Path; isName: boolean }, hostile: unknown): 're
   return 'data';
 }
 
-test('the example has something in every field', () => {
+test('the example has a value in every field', () => {
   const fields = new Set(
     PLACES.map(({ path }) => path.filter((key) => typeof key === 'string').join('.')),
   );
@@ -223,7 +223,7 @@ describe('each hostile text in each field of an observation and a proof', () => 
   );
 });
 
-test('what is no text at all is refused by name or stays data', () => {
+test('a value that is not text is refused by name or stays data', () => {
   fc.assert(
     fc.property(
       fc.constantFrom(...PLACES),

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { createNode } from '../cluster/testing/fixtures.ts';
 import { renderInventory, renderSshConfig } from './inventory.ts';
 
-test('renders every node with the address the runner reaches it at', () => {
+test('renders every node with the address at which the runner reaches it', () => {
   const nodes = [createNode(1), { ...createNode(2), publicAddress: '' }];
   expect(
     renderInventory(nodes, { sshUser: 'admin', sshConfigFile: '/tmp/pgca-a1/ssh_config' }),
@@ -18,7 +18,7 @@ test('renders every node with the address the runner reaches it at', () => {
   `);
 });
 
-test('leaves ssh nothing to look for elsewhere', () => {
+test('makes ssh read no other configuration', () => {
   const files = { privateKeyFiles: ['/tmp/new', '/tmp/old'], knownHostsFile: '/tmp/known_hosts' };
   expect(renderSshConfig(files)).toMatchInlineSnapshot(`
     "IdentityFile /tmp/new

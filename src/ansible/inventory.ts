@@ -1,15 +1,15 @@
 import type { Node } from '../cluster/configuration.ts';
 
-/** The address the runner reaches a node at: public where it has one. */
+/** The address at which the runner reaches a node: the public one, if there is one. */
 export function sshAddress(node: Node): string {
   return node.publicAddress || node.privateAddress;
 }
 
 /**
- * `inventory.ini` of the cluster. The path of `sshConfigFile` is a safe one (`Workspace.temporary`); every other value
- * comes from Terraform's outputs or from checked inputs and holds no character that INI or the shell of ssh would read.
+ * Renders `inventory.ini` of the cluster. The path of `sshConfigFile` is safe (`Workspace.temporary`). All other values
+ * come from Terraform's outputs or from validated inputs and contain no character that INI or ssh's shell interprets.
  *
- * Host keys are known by instance id, not by address: addresses are handed out again, instances are not.
+ * Host keys belong to an instance id, not to an address, because AWS reuses addresses.
  */
 export function renderInventory(
   nodes: readonly Node[],
@@ -37,11 +37,11 @@ export function renderInventory(
 }
 
 /**
- * The only configuration that ssh reads (ssh_config(5)): the user's and the machine's own are left out. A first contact
- * is accepted and remembered in `knownHostsFile`; a changed key stops the run. All paths are safe ones.
+ * Renders the only configuration that ssh reads (ssh_config(5)), without the user's and the machine's. The host key of a
+ * new node is accepted and saved in `knownHostsFile`; a changed key stops the run. All paths are safe.
  */
 export function renderSshConfig(options: {
-  /** A key that is being rotated out still opens hosts that have not met the new one. */
+  /** In order: the current key first, then the key that is being replaced, for hosts without the new one. */
   privateKeyFiles: readonly string[];
   knownHostsFile: string;
 }): string {

@@ -8,7 +8,7 @@ const KEY = 'AAAAC3NzaC1lZDI1NTE5AAAAIGFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWF
 const NODE = `i-0123456789abcdef0 ssh-ed25519 ${KEY}`;
 const HASHED = `|1|F1E1KeoE/eEWhi10WpGv4OdiO6Y=|3988QV0VE8wmZL7suNrYQLITLCg= ecdsa-sha2-nistp256 ${KEY}`;
 
-describe('of a file of known hosts', () => {
+describe('a known-hosts file', () => {
   test.each([
     ['a node', NODE, true],
     ['a hashed name', HASHED, true],
@@ -36,7 +36,7 @@ describe('the known hosts of a run', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  test('are saved when ssh added one, in a folder that is made then', async () => {
+  test('are saved if ssh added one, in a new folder if necessary', async () => {
     await knownHosts.load();
     writeFileSync(copy, `${NODE}\n`);
     await knownHosts.save();

@@ -12,35 +12,35 @@ import { KnownHosts } from './known-hosts.ts';
 import type { AnsibleResult } from './result.ts';
 import { renderVariables } from './variables.ts';
 
-/** What it takes to reach the nodes. */
+/** Everything needed to reach the nodes. */
 export interface NodeAccess {
   readonly inputs: Inputs;
   readonly keys: PublicKeys;
-  /** Where the result is written. */
+  /** Folder of the result file. */
   readonly directory: string;
-  /** The job's private folder, at a safe path: keys, inventory and everything Ansible and ssh read. */
+  /** The job's private folder, at a safe path: keys, inventory and all other files that Ansible and ssh read. */
   readonly temporary: string;
-  /** What lasts from run to run: the known hosts. */
+  /** Folder kept between runs, with the known hosts. */
   readonly lasting: string;
   /** The action's `playbooks/` folder. */
   readonly playbooks: string;
   readonly log: (line: string) => void;
 }
 
-/** What was seen of the nodes. */
+/** The observation of all nodes of a cluster. */
 export interface ClusterObservation {
   readonly observed: readonly NodeObservation[];
-  /** Names of the nodes that could not be looked at. */
+  /** Names of the nodes that could not be observed. */
   readonly unreachable: readonly string[];
-  /** Those of them that SSH reaches: the look itself failed, and a server may run there as ever. */
+  /** Those of them that SSH reaches: the observation itself failed, and PostgreSQL may be running. */
   readonly broken: readonly string[];
-  /** Those of them whose SSH server answers and lets nobody in: a server may run there as ever, too. */
+  /** Those of them whose SSH server answers but refuses the login: PostgreSQL may be running. */
   readonly locked: readonly string[];
-  /** Why not, a message each. */
+  /** One message per failure. */
   readonly failures: readonly string[];
 }
 
-/** What ssh says where a server answers and the login fails; one that starts or ends says so as well. */
+/** Messages of ssh if a server answers but the login fails; STARTING: because it boots or shuts down. */
 const LOCKED =
   /REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed|Permission denied|Too many authentication failures|Unable to negotiate/i;
 const STARTING =
@@ -48,7 +48,7 @@ const STARTING =
 
 const isLockedOut = (message: string): boolean => LOCKED.test(message) && !STARTING.test(message);
 
-/** The cluster's nodes over SSH: looked at and worked on by Ansible. `close` ends the connections. */
+/** The cluster's nodes, observed and changed by Ansible over SSH. `close` ends the connections. */
 export class Nodes {
   readonly #access: NodeAccess;
   readonly #ansible: Ansible;
@@ -70,11 +70,11 @@ export class Nodes {
   }
 
   /**
-   * Looks at `standing`. `waitSeconds`: how long a node that starts may take to come up; one that refuses for another
-   * reason is given up at once. `lookSeconds`: how long a look may take in all, as a host may let people log in and then
-   * hang; without it, as long as it takes. `fresh`: nodes whose machine this run has made, which may not know the key for a moment.
+   * Observes `standing`. `waitSeconds`: how long to wait for a node that is starting; a node that refuses for another
+   * reason is not waited for. `lookSeconds`: limit of one observation, because a host may accept the login and then hang;
+   * without it there is no limit. `fresh`: nodes whose instance this run has created, which may refuse the key at first.
    *
-   * @throws UserError where Ansible ended without a word on any node
+   * @throws UserError if Ansible ended without a report on any node
    */
   async observe(
     standing: readonly Node[],
@@ -109,10 +109,10 @@ export class Nodes {
   }
 
   /**
-   * Does `steps` in order; with a `proofToken` it then proves that `primary` replicates it to all others. A new
-   * image is the one that `image` pins it to. `onNotes` is told what people should know, also where a step failed.
+   * Runs `steps` in order and, with a `proofToken`, proves that `primary` replicates it to all other nodes. `image` pins
+   * the image of new containers. `onNotes` is called with what a reader should know, even if a step failed.
    *
-   * @throws UserError with what failed on which node
+   * @throws UserError that names what failed on which node
    */
   async perform(
     work: NonNullable<Parameters<typeof renderVariables>[0]['rollout']>,
@@ -129,7 +129,7 @@ export class Nodes {
     });
   }
 
-  /** Ends the connections and saves the host keys of a first contact. */
+  /** Ends the connections and saves the host keys of new nodes. */
   async close(): Promise<void> {
     try {
       await this.#ansible.close();

@@ -18,12 +18,12 @@ function refuse(bend: (report: AnsibleResult) => unknown): readonly string[] {
   return [];
 }
 
-test('a report of nodes as this action made them is read as it is', () => {
+test('a valid report is read unchanged', () => {
   const report = createReport();
   expect(parseResult(JSON.stringify(report), { nodes: ASKED })).toEqual(report);
 });
 
-describe('a value that no node reports is refused by node, field and what was found', () => {
+describe('an invalid value is refused with node, field and value', () => {
   test.each<[string, (report: AnsibleResult) => unknown]>([
     [
       "node-2: observation.record.digest is \"{{ lookup('pipe', 'id') }}\", expected an image by digest, e.g. postgres@sha256:<64 hex digits>",
@@ -83,7 +83,7 @@ describe('a value that no node reports is refused by node, field and what was fo
   });
 });
 
-test('every way to name an image is one', () => {
+test('every form of an image reference is valid', () => {
   for (const digest of [DIGEST, `postgres@${DIGEST}`, `r.example:5000/a/b@${DIGEST}`]) {
     const problems = refuse(({ observations }) => {
       for (const { record } of observations) Object.assign(record ?? {}, { digest });
@@ -92,7 +92,7 @@ test('every way to name an image is one', () => {
   }
 });
 
-test('of many problems the first are shown, and how many there are', () => {
+test('the first problems are shown, and the number of the others', () => {
   const problems = refuse(({ observations }) => {
     for (const { host } of observations) {
       for (const key of Object.keys(host)) Object.assign(host, { [key]: {} });
@@ -110,14 +110,14 @@ describe('a malformed report', () => {
     expect(read).not.toThrow(/add-mask/);
   });
 
-  test('is not read where it is too large', () => {
+  test('is not read if it is too large', () => {
     const read = () => parseResult(' '.repeat(RESULT_BYTES + 1), { nodes: ASKED });
     expect(read).toThrow(UserError);
     expect(read).toThrow(`at most ${RESULT_BYTES} are read`);
   });
 });
 
-test('sentences for people are shown as they are and cut', () => {
+test('sentences for readers are shown unchanged, and cut if they are long', () => {
   const report = createReport();
   Object.assign(report.failures[0] ?? {}, { message: 'a\u202eb\r\u0007', log: 'x'.repeat(9_000) });
   const [failure] = parseResult(JSON.stringify(report), { nodes: ASKED }).failures;

@@ -19,7 +19,7 @@ function render(overrides: Partial<Parameters<typeof renderVariables>[0]>): stri
   });
 }
 
-test('what people chose freely is encoded', () => {
+test('free text is encoded', () => {
   const settings = { log_line_prefix: TEMPLATE };
   const variables = render({
     rollout: {
@@ -70,7 +70,7 @@ test.each([
   expect(start).toThrow(`${name} is "${digest}"`);
 });
 
-test('a template as a name in a list or an object is one as well', () => {
+test('a template is refused as a key and inside lists and objects', () => {
   expect(() => render({ freshNodes: [TEMPLATE] })).toThrow('cluster_fresh_nodes.0 is ');
 });
 

@@ -10,17 +10,17 @@ import { UserError } from '../messages/errors.ts';
 import { quoteValue } from '../messages/quote-value.ts';
 
 /**
- * What the playbooks are told besides the inventory. Passwords are in it: it is only ever written 0600.
+ * Renders the variables of the playbooks as JSON. They include passwords, so the file has mode 0600.
  *
- * @param options.rollout `primary` is the primary after the last of the steps: it is asked for the proof.
- *   Without a token nothing is proved. `image` is what the image asked for stands for, null where nobody could tell.
- *   `collationLabel` allows an image that sorts text in another order.
- * @param options.waitSeconds how long the observation waits for a node that cannot be reached
- * @param options.lookSeconds how long one look may take, the waiting included; 0: as long as it takes
- * @param options.freshNodes nodes whose machine this run has made: they may not know the key for a moment
- * @param options.hasInstanceProfile whether the nodes log in with it to Amazon ECR where no password is given
- * @throws UserError when a variable would be read as a template
- * @throws Error when a step is Terraform's
+ * @param options.rollout `primary` is the primary after the last step, which provides the proof. Without a token nothing
+ *   is proved. `image` pins the requested image, null if its digest is unknown. `collationLabel` allows an image that
+ *   sorts text differently.
+ * @param options.waitSeconds how long an observation waits for a node that cannot be reached
+ * @param options.lookSeconds limit of one observation, including the wait; 0: no limit
+ * @param options.freshNodes nodes whose instance this run has created: they may refuse the key at first
+ * @param options.hasInstanceProfile whether nodes without a registry password log in to Amazon ECR with their profile
+ * @throws UserError if Ansible would read a variable as a template
+ * @throws Error if a step belongs to Terraform
  */
 export function renderVariables(options: {
   desired: DesiredCluster;
@@ -77,14 +77,14 @@ export function renderVariables(options: {
   );
 }
 
-/** Where Ansible begins to read a variable as a template (Jinja, "Template Designer Documentation"). */
+/** The start of a template (Jinja, "Template Designer Documentation"). */
 const TEMPLATE = /\{[{%#]/;
 
 /**
- * The variables as they are, none of which Ansible reads as a template. Everything with characters of its own choice is
- * encoded before; this is the last look, at whatever came to be written here.
+ * Returns the variables unchanged if Ansible reads none of them as a template. Free text is encoded before; this is the
+ * last check of everything that is written.
  *
- * @throws UserError naming the variable that is a template
+ * @throws UserError that names the variable
  */
 function requireInert<Value>(name: string, value: Value): Value {
   if (typeof value === 'string' && TEMPLATE.test(value)) {
@@ -101,7 +101,7 @@ function requireInert<Value>(name: string, value: Value): Value {
   return value;
 }
 
-/** The names to look up in `pg_settings`, as it compares them: in lower case. */
+/** The names to look up in `pg_settings`, in lower case, as it compares them. */
 function listSettings({ settings }: DesiredCluster): string[] {
   const names = [
     ...Object.keys(mergeSettings(settings)),
@@ -112,7 +112,7 @@ function listSettings({ settings }: DesiredCluster): string[] {
   return [...new Set(names.map((name) => name.toLowerCase()))];
 }
 
-/** A step with the files its nodes shall have, so that the playbooks decide nothing. */
+/** A step with the configuration files of its nodes, so that the playbooks decide nothing. */
 function renderStep(step: Step, desired: DesiredCluster): unknown {
   if (isTerraformStep(step))
     throw new Error(`${step.kind} is a step of Terraform's, not of Ansible's`);
@@ -126,7 +126,7 @@ function renderStep(step: Step, desired: DesiredCluster): unknown {
   return { ...rest, files: Object.fromEntries(files) };
 }
 
-/** Free text as base64: Ansible reads `{{ … }}` in any variable as a template. */
+/** Encodes free text as base64, because Ansible reads `{{ … }}` in any variable as a template. */
 function encode(text: string): string {
   return Buffer.from(text, 'utf8').toString('base64');
 }

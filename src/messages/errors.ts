@@ -1,6 +1,6 @@
 /**
- * A problem the user can solve: shown without a stack trace. Each line names the input, file or node,
- * what was found, and the next step.
+ * A problem that the user can solve, shown without a stack trace. Each line names the input, file or node, what was
+ * found, and the next step.
  */
 export class UserError extends Error {
   readonly problems: readonly string[];
@@ -13,7 +13,7 @@ export class UserError extends Error {
   }
 }
 
-/** The job was cancelled while this was running. */
+/** The job was cancelled while a program was running. */
 export class CancelledError extends Error {
   constructor(what: string) {
     super(`cancelled while running ${what}`);
@@ -21,7 +21,7 @@ export class CancelledError extends Error {
   }
 }
 
-/** The message of whatever was thrown. */
+/** Returns the message of a thrown value. */
 export function readMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

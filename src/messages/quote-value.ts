@@ -1,19 +1,19 @@
 /**
- * What a reader cannot see, or takes for something else: controls, formats such as a change of direction, and
- * every space but the ordinary one (Unicode classes C and Z, and what is ignored by default).
+ * Invisible and misleading characters: controls, formats such as a change of direction, and every space except the
+ * ordinary one (Unicode classes C and Z, and the default ignorable code points).
  */
-const UNSEEN = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu;
+const MISLEADING = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu;
 
-/** Code units that are shown of a long value. */
-const MOST = 80;
+/** The longest value that is shown whole, in code units. */
+const MAX_LENGTH = 80;
 
 /**
- * A value as messages show it: in double quotes, on one line, cut where it is long, and with every invisible or
- * unusual character written out, e.g. `\u202e` or `\u00a0`.
+ * Formats a value for a message: in double quotes, on one line, cut if it is long, and with every invisible or misleading
+ * character escaped, e.g. `\u202e` or `\u00a0`.
  */
 export function quoteValue(value: string): string {
-  const shown = value.length > MOST ? `${value.slice(0, MOST - 3)}…` : value;
-  return JSON.stringify(shown).replace(UNSEEN, writeOut);
+  const shown = value.length > MAX_LENGTH ? `${value.slice(0, MAX_LENGTH - 3)}…` : value;
+  return JSON.stringify(shown).replace(MISLEADING, writeOut);
 }
 
 function writeOut(character: string): string {

@@ -1,18 +1,18 @@
-/** How many letters a name may be off to be taken for another one. */
+/** The largest number of typing errors in a name that is still recognised. */
 const TYPING_ERRORS = 2;
 
 /**
- * The candidate that `name` was probably meant to be, or null: the same but for case, spaces, dashes and
- * underscores, else the nearest that is at most two letters off. A name of up to four letters may be one off.
+ * Returns the candidate that `name` probably means, or null: one that is equal except for case, spaces, dashes and
+ * underscores, otherwise the nearest with at most two different letters, or one for names of up to four letters.
  */
 export function suggestName(name: string, candidates: readonly string[]): string | null {
   const plain = simplify(name);
   const same = candidates.find((candidate) => simplify(candidate) === plain);
   if (same !== undefined) return same;
-  const most = name.length > 4 ? TYPING_ERRORS : 1;
+  const limit = name.length > 4 ? TYPING_ERRORS : 1;
   const near = candidates
     .map((candidate) => ({ candidate, distance: measureDistance(name, candidate) }))
-    .filter(({ distance }) => distance <= most)
+    .filter(({ distance }) => distance <= limit)
     .sort((a, b) => a.distance - b.distance)[0];
   return near?.candidate ?? null;
 }
@@ -24,7 +24,7 @@ function simplify(name: string): string {
     .replaceAll(/[\s_-]/g, '');
 }
 
-/** The letters to insert, delete or replace to make `b` of `a` (Levenshtein); infinite where it is many. */
+/** The number of letters to insert, delete or replace to turn `a` into `b` (Levenshtein); infinite if it is large. */
 function measureDistance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > TYPING_ERRORS) return Number.POSITIVE_INFINITY;
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);

@@ -11,17 +11,17 @@ function choose(program: Program, names: readonly string[], backend?: string): s
 const PROGRAMS: readonly Program[] = ['terraform', 'ansible', 'ssh'];
 
 describe('a program gets', () => {
-  test.each(PROGRAMS)('what proxies and certificates need: %s', (program) => {
+  test.each(PROGRAMS)('the variables of proxies and certificates: %s', (program) => {
     const names = ['PATH', 'HOME', 'https_proxy', 'NO_PROXY', 'SSL_CERT_FILE'];
     expect(choose(program, names)).toEqual(names);
   });
 
-  test('what AWS and a private registry need: Terraform alone', () => {
+  test('the variables of AWS and of a private registry: only Terraform', () => {
     const names = ['AWS_ACCESS_KEY_ID', 'AWS_WEB_IDENTITY_TOKEN_FILE', 'TF_TOKEN_registry_example'];
     expect(PROGRAMS.map((program) => choose(program, names))).toEqual([names, [], []]);
   });
 
-  test('the ssh agent: whatever logs in', () => {
+  test('the ssh agent: programs that log in', () => {
     const names = ['SSH_AUTH_SOCK'];
     expect(PROGRAMS.map((program) => choose(program, names))).toEqual([[], names, names]);
   });
@@ -37,7 +37,7 @@ describe('a program gets', () => {
     expect(choose('terraform', names, 's3')).toEqual([]);
   });
 
-  test('a UTF-8 locale that is installed, and a folder for temporary files', () => {
+  test('an installed UTF-8 locale and a folder for temporary files', () => {
     const inherited = { LC_ALL: 'C', LANG: 'de_AT.UTF-8', LANGUAGE: 'de', TMPDIR: '/nowhere' };
     expect(chooseEnvironment(inherited, { program: 'ansible', temporary: '/tmp/a' })).toEqual({
       LANG: 'C.UTF-8',

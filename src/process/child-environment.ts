@@ -4,14 +4,14 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** The programs that the action starts. */
 export type Program = 'terraform' | 'ansible' | 'ssh';
 
-/** What every program gets of the runner's variables. */
+/** The runner's variables that every program gets. */
 const COMMON = [
   'PATH',
   'HOME',
   'USER',
   'LOGNAME',
   'TZ',
-  // A Python or Terraform that was set up by an earlier step may need libraries of its own.
+  // A Python or Terraform from an earlier step may need its own libraries.
   'LD_LIBRARY_PATH',
   'http_proxy',
   'https_proxy',
@@ -25,10 +25,10 @@ const COMMON = [
   'SSL_CERT_DIR',
 ];
 
-/** What a program gets besides. */
+/** Additional variables per program. */
 const OWN: Readonly<Record<Program, readonly string[]>> = {
   terraform: [
-    // Where providers come from; documented in docs/review.md.
+    // Sources of providers; documented in docs/review.md.
     'TF_CLI_CONFIG_FILE',
     'TF_PLUGIN_CACHE_DIR',
   ],
@@ -40,8 +40,8 @@ const OWN: Readonly<Record<Program, readonly string[]>> = {
 const TERRAFORM = /^(AWS_|TF_TOKEN_)/;
 
 /**
- * The variables that a backend reads its credentials from (Terraform's documentation, "Backends"). Variables that only
- * say where the state lies are left out where a backend has settings for that.
+ * The variables from which a backend reads its credentials (Terraform's documentation, "Backends"). Variables that only
+ * locate the state are omitted if the backend has settings for that.
  */
 const BACKENDS: ReadonlyMap<string, RegExp> = new Map([
   ['azurerm', /^(ARM|AZURE)_/],
@@ -54,16 +54,16 @@ const BACKENDS: ReadonlyMap<string, RegExp> = new Map([
   ['pg', /^(PG_CONN_STR|PGHOST|PGPORT|PGDATABASE|PGUSER|PGPASSWORD|PGPASSFILE|PGSSL\w+)$/],
 ]);
 
-/** Ansible refuses to start in a locale that is not UTF-8 or not installed; C.UTF-8 is part of every glibc in use. */
+/** Ansible requires an installed UTF-8 locale; every glibc in use has C.UTF-8. */
 const LOCALE = 'C.UTF-8';
 
 /**
- * Chooses what a program gets of the runner's environment: what AWS, proxies, certificates and ssh agents need. What
- * steers Terraform (`TF_WORKSPACE`, `TF_CLI_ARGS`, `TF_VAR_…`), Ansible, Python or PostgreSQL's client stays out, and so
- * does every secret of the step (`INPUT_…`) and of the runner (`ACTIONS_…`).
+ * Returns the part of the runner's environment that a program gets: the variables of AWS, proxies, certificates and ssh
+ * agents. It excludes variables that control Terraform (`TF_WORKSPACE`, `TF_CLI_ARGS`, `TF_VAR_…`), Ansible, Python or
+ * PostgreSQL's client, and all secrets of the step (`INPUT_…`) and of the runner (`ACTIONS_…`).
  *
- * @param options.backend Terraform's backend, for the variables that it reads its credentials from
- * @param options.temporary a folder that exists, for the program's temporary files
+ * @param options.backend Terraform's backend, for its credentials
+ * @param options.temporary an existing folder for the program's temporary files
  */
 export function chooseEnvironment(
   inherited: Environment,

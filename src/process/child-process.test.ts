@@ -7,13 +7,8 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { UserError } from '../messages/errors.ts';
-import {
-  awaitSurvivor,
-  ProcessError,
-  type ProcessOptions,
-  runProcess as run,
-  type Survivor,
-} from './child-process.ts';
+import { ProcessError, type ProcessOptions, runProcess as run } from './child-process.ts';
+import { awaitSurvivor, type Survivor } from './survivor.ts';
 
 const env = { PATH: process.env.PATH ?? '' };
 const runProcess = (
@@ -29,7 +24,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('runProcess', () => {
-  test('gives output line by line and as a whole', async () => {
+  test('returns the output line by line and as a whole', async () => {
     const lines: string[] = [];
     const result = await runProcess('sh', ['-c', 'echo one; echo two; echo bad >&2'], {
       onLine: (line) => lines.push(line),
@@ -38,12 +33,12 @@ describe('runProcess', () => {
     expect(result).toEqual({ exitCode: 0, stdout: 'one\ntwo\n', stderr: 'bad\n' });
   });
 
-  test('nothing of its own environment reaches the child', async () => {
+  test('its own environment does not reach the child', async () => {
     const { stdout } = await runProcess('env', [], { env: { ...env, ONE: '1' } });
     expect(stdout.trim().split('\n').sort()).toEqual(['ONE=1', `PATH=${env.PATH}`]);
   });
 
-  test('arguments are not read by a shell', async () => {
+  test('arguments are not interpreted by a shell', async () => {
     const { stdout } = await runProcess('echo', ['$(id); *']);
     expect(stdout).toBe('$(id); *\n');
   });
@@ -54,13 +49,13 @@ describe('runProcess', () => {
     await expect(failing).rejects.toThrow('sh -c exited with 3\nbroken');
   });
 
-  test('a missing program is the user’s to install', async () => {
+  test('a missing program must be installed by the user', async () => {
     const missing = runProcess('no-such-program', []);
     await expect(missing).rejects.toThrow(UserError);
     await expect(missing).rejects.toThrow('no-such-program: not found on PATH');
   });
 
-  test('a child finds its input at its end', async () => {
+  test('a child has an empty standard input', async () => {
     expect((await runProcess('cat', [])).stdout).toBe('');
   });
 
@@ -77,7 +72,7 @@ describe('runProcess', () => {
       lines.length = 0;
     });
 
-    test('gives the same output, however it was cut', async () => {
+    test('returns the same output, whatever its chunks are', async () => {
       const script = 'printf "gr\\303"; sleep 0.3; printf "\\274n\\n\\ntwo"; echo bad >&2';
       const result = await run('sh', ['-c', script]);
       expect(result).toEqual({ exitCode: 0, stdout: 'grün\n\ntwo\n', stderr: 'bad\n' });
@@ -93,7 +88,7 @@ describe('runProcess', () => {
       ]);
     });
 
-    test('keeps the output to this user', async () => {
+    test('writes the output to files that only this user can read', async () => {
       await run('sh', ['-c', 'echo secret']);
       const output = announced[0]?.output ?? '';
       const modes = [output, ...readdirSync(output).map((name) => join(output, name))].map(
@@ -102,7 +97,7 @@ describe('runProcess', () => {
       expect(modes).toEqual([0o700, 0o600, 0o600, 0o600]);
     });
 
-    test('fails as any other', async () => {
+    test('fails like any other', async () => {
       await expect(run('sh', ['-c', 'echo broken >&2; exit 3'])).rejects.toThrow(
         'exited with 3\nbroken',
       );
@@ -110,7 +105,7 @@ describe('runProcess', () => {
       expect(announced.at(-1)).toBeNull();
     });
 
-    test('does not take a later process with the same pid for it', async () => {
+    test('is not confused with a later process that has the same pid', async () => {
       await run('sh', ['-c', 'echo one']);
       const other = { ...(announced[0] as Survivor), pid: process.pid };
       expect(await awaitSurvivor(other, { timeout: 0, onLine: () => {} })).toBe(true);
@@ -119,7 +114,7 @@ describe('runProcess', () => {
 });
 
 test('a cancelled job interrupts the children and their children once, and waits for them', async () => {
-  // Both shells are in the foreground: a shell ignores SIGINT in what it sends to the background.
+  // Both shells run in the foreground, because a shell makes background commands ignore SIGINT.
   const grandchild =
     'trap "echo grandchild interrupted; exit 0" INT; echo ready; while :; do sleep 0.05; done';
   const child = `trap 'echo child interrupted; exit 0' INT; sh -c '${grandchild}'; sleep 5`;
@@ -143,8 +138,8 @@ test('a cancelled job interrupts the children and their children once, and waits
   ]);
 });
 
-test('a cancelled job interrupts insistently what may be killed, and then kills it with its children', async () => {
-  // One loses the first interrupt, one every interrupt, and one has left a child behind that does.
+test('a cancelled job interrupts killable children repeatedly, and then kills them with their children', async () => {
+  // One loses the first interrupt, one every interrupt, and one has left a child that does.
   const loop = 'echo ready; while :; do sleep 0.05; done';
   const children = {
     second: `trap 'trap "echo heard; exit 1" INT' INT; ${loop}`,
@@ -205,7 +200,7 @@ describe('a child that outlives its parent', () => {
     return { survivor: JSON.parse(announced) as Survivor, seen: lines };
   }
 
-  test('finishes, and what it says until then is not lost', async () => {
+  test('finishes, and no output is lost', async () => {
     const file = join(folder, 'finished');
     const { survivor, seen } = await killParent(file);
     expect(existsSync(file)).toBe(false);
@@ -218,14 +213,14 @@ describe('a child that outlives its parent', () => {
     const count = Number(readFileSync(file, 'utf8'));
     expect(count).toBeGreaterThan(40);
     expect(rest.pop()).toBe('last words');
-    // A kill between a line and the note that it was passed on repeats that line.
+    // A kill between a line and the update of the position repeats that line.
     expect([...new Set([...seen, ...rest])]).toEqual(
       Array.from({ length: count }, (_, index) => `line ${index + 1}`),
     );
     expect(rest.length).toBeLessThan(count - 5);
   });
 
-  test('is waited for no longer than asked', async () => {
+  test('is waited for at most as long as requested', async () => {
     const { survivor } = await killParent(join(folder, 'late'));
     const waiting = { timeout: 200, onLine: () => {} };
     expect(await awaitSurvivor(survivor, waiting)).toBe(false);

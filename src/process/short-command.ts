@@ -2,10 +2,9 @@ import { type ExecOutput, getExecOutput } from '@actions/exec';
 import { which } from '@actions/io';
 
 /**
- * Runs a command that ends by itself within a moment and needs no cancel, e.g. `ssh-keygen -y`, with `env` as its whole
- * environment, at the root of the file system: this process starts in the checkout, where programs would read
- * configuration. Returns its exit code and output, or null when the program is not on PATH. What runs longer goes
- * through `process.ts`, which passes a cancel on.
+ * Runs a command that ends within a moment, e.g. `ssh-keygen -y`, with `env` as its whole environment. Its working
+ * directory is `/`, because programs would read configuration files from the checkout. Returns its exit code and output,
+ * or null if the program is not on PATH. A cancel does not reach it; see `runProcess` for commands that take longer.
  */
 export async function runShortCommand(
   command: string,

@@ -1,4 +1,4 @@
-/** Compares dotted versions by number; pre-release suffixes are ignored. Negative when `a` is older. */
+/** Compares dotted versions numerically, without pre-release suffixes. Returns a negative number if `a` is older. */
 export function compareVersions(a: string, b: string): number {
   const [left, right] = [a, b].map(
     (version) => version.split('-')[0]?.split('.').map(Number) ?? [],

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as core from '@actions/core';
 import type { CommentRef } from '../github/sticky-comment.ts';
 import type { ReportText } from '../jobs/announcement.ts';
-import type { Survivor } from '../process/child-process.ts';
+import type { Survivor } from '../process/survivor.ts';
 import type { DeployReport } from '../report/deploy-comment.ts';
 import type { TerraformSetup } from '../terraform/cli.ts';
 import type { Workspace } from './workspace.ts';

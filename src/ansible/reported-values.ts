@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { cleanText } from '../report/markdown.ts';
 
-// What a node may report, value by value. Root on a node decides what it reports, so every value is held to what it
-// can be before anything reads it. The message of each schema is what was expected.
+// The values that a node may report. Root on a node decides what it reports, so every value is validated before it is
+// used. The message of each schema says what was expected.
 
-/** A string that matches `pattern` as a whole. */
+/** A string that matches `pattern` completely. */
 const held = (pattern: RegExp, expected: string) =>
   z.string({ error: `expected ${expected}` }).regex(pattern, { error: `expected ${expected}` });
 
@@ -14,7 +14,7 @@ export const wholeNumber = (least: number, most: number) => {
   return z.number({ error }).int({ error }).min(least, { error }).max(most, { error });
 };
 
-/** A number, not necessarily a whole one, within both bounds. */
+/** A number within both bounds. */
 export const decimal = (least: number, most: number) => {
   const error = `expected a number from ${least} to ${most}`;
   return z.number({ error }).min(least, { error }).max(most, { error });
@@ -41,7 +41,7 @@ export const dictionary = <Entry extends z.ZodType>(
     .refine((value) => Object.keys(value).length <= most, {
       error: `expected an object of at most ${most} entries`,
     });
-  // Records leave this name out, and nothing that is reported goes unseen.
+  // Records drop this name silently, so it is refused.
   return z.preprocess((value, context) => {
     if (typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__')) {
       context.addIssue({ code: 'custom', message: 'expected no name __proto__ in it' });
@@ -50,18 +50,18 @@ export const dictionary = <Entry extends z.ZodType>(
   }, entries);
 };
 
-/** An object of these fields; others are left out. */
+/** An object with these fields; others are ignored. */
 export const object = <Shape extends z.ZodRawShape>(shape: Shape) =>
   z.object(shape, { error: 'expected an object' });
 
 /** True or false. */
 export const flag = z.boolean({ error: 'expected true or false' });
 
-/** Sentences for people: what a reader could not see is written out, what is too long is cut. */
+/** Sentences for readers: invisible characters are escaped, long text is cut. */
 export const prose = (length: number) =>
   z.string({ error: 'expected text' }).transform((value) => cleanText(value.slice(0, length)));
 
-/** Text that is compared and never read as anything, with tabs and line ends. */
+/** Text with tabs and line ends that is only compared, never parsed. */
 export const textFile = (length: number) => {
   const error = `expected text of at most ${length} characters without control characters`;
   return z
@@ -83,20 +83,20 @@ export const imageReference = held(
   new RegExp(`^${REFERENCE}(?:@${DIGEST})?$`),
   'an image reference, e.g. postgres:17',
 );
-/** `postgres@sha256:…`, or the image's id where no registry knows it. */
+/** `postgres@sha256:…`, or the image's id if it is in no registry. */
 export const pinnedImage = held(
   new RegExp(`^(?:${REFERENCE}@)?${DIGEST}$`),
   'an image by digest, e.g. postgres@sha256:<64 hex digits>',
 );
 /** `0/3000148` (PostgreSQL manual, 8.20 "pg_lsn Type"). */
 export const lsn = held(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/, 'a WAL position, e.g. 0/3000148');
-/** 32 bits; 0 before there is one. */
+/** 32 bits; 0 before the first one. */
 export const timeline = wholeNumber(0, 0xffff_ffff);
 /** 64 bits in decimal. */
 export const systemIdentifier = held(/^\d{1,20}$/, 'a system identifier of at most 20 digits');
 /** PostgreSQL manual, 26.2.6 "Replication Slots". */
 export const slotName = held(/^[a-z0-9_]{1,63}$/, 'the name of a slot, e.g. node_2');
-/** The name of a database or of an output plugin, of which only people read (PostgreSQL manual, 4.1.1: 63 bytes). */
+/** The name of a database or of an output plugin, only for display (PostgreSQL manual, 4.1.1: 63 bytes). */
 export const catalogName = prose(63);
 /** `20.10.24+dfsg1`. */
 export const dockerVersion = held(/^[0-9A-Za-z][0-9A-Za-z.+~:_-]{0,63}$/, 'a version, e.g. 26.1.5');
@@ -109,17 +109,17 @@ export const devicePath = held(
 export const filesystem = held(/^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,31}$/, 'a file system, e.g. ext4');
 /** `en_US.utf8`. */
 export const locale = held(/^[A-Za-z0-9_][\w.@:+-]{0,63}$/, 'a locale, e.g. en_US.utf8');
-/** `en_US.utf8`, or a locale of ICU's; the node writes other characters as `?`. */
+/** `en_US.utf8`, or an ICU locale; the node replaces other characters with `?`. */
 export const collationLocale = held(/^[\w.@:+=;?-]{0,128}$/, 'a locale, e.g. en_US.utf8');
 /** `2.36`. */
 export const libraryVersion = held(/^[\w.+~?-]{1,64}$/, 'a version, e.g. 2.36');
 /** IPv4. */
 export const address = held(/^\d{1,3}(?:\.\d{1,3}){3}$/, 'an IPv4 address');
-/** Host, address or directory of a socket, as libpq takes them. */
+/** A host, an address or the directory of a socket, as libpq accepts them. */
 export const hostName = held(/^[A-Za-z0-9_.:%/@-]{1,255}$/, 'a host or an address');
 /** PostgreSQL keeps printable ASCII only (manual, 20.7.3 "application_name"). */
 export const applicationName = held(/^[ -~]{0,255}$/, 'at most 255 printable characters');
-/** The name of a role or a database, with `\ooo` for what is no ASCII (`encode(…, 'escape')`). */
+/** The name of a role or a database, with `\ooo` for bytes that are not ASCII (`encode(…, 'escape')`). */
 export const escapedName = held(/^[ -~]{1,252}$/, 'a name of at most 252 printable characters');
 /** A file below pg_wal: a segment, a history, a backup label. */
 export const walFile = held(/^[0-9A-F]{8,24}[.0-9A-Za-z]{0,40}$/, 'the name of a WAL file');
@@ -128,11 +128,11 @@ export const settingName = held(
   /^(?!constructor$|__proto__$)[a-z_][a-z0-9_$.-]{0,126}$/,
   'the lower-case name of a setting',
 );
-/** Any value of a setting; the team's may have tabs and line feeds as well. */
+/** The value of a setting, which may contain tabs and line feeds. */
 export const settingValue = textFile(16_384);
 /** A value of a setting of type `integer`. */
 export const integerValue = /^-?\d{1,20}$/;
-/** A bound of a number, as pg_settings shows it. */
+/** A minimum or maximum, as pg_settings shows it. */
 export const bound = held(/^-?[0-9.]{1,40}(?:e[+-]?\d{1,3})?$/i, 'a number');
 /** `8kB`. */
 export const unit = held(/^[0-9]{0,6}[A-Za-z]{1,8}$/, 'a unit, e.g. 8kB');
