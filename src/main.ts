@@ -8,12 +8,12 @@ import type { ClusterFile } from './inputs/cluster-file.ts';
 import type { Inputs } from './inputs/inputs.ts';
 import { locateInFile } from './inputs/locate-in-file.ts';
 import { locateInputs } from './inputs/locate-in-workflow.ts';
-import { tellProblems } from './inputs/problem-list.ts';
+import { limitAnnotations } from './inputs/problem-list.ts';
 import { type FileInput, readCommand, readInputs } from './inputs/read-inputs.ts';
-import { RefusedInputs } from './inputs/refused-error.ts';
-import { createRedactor, listParts, listSecrets } from './inputs/secrets.ts';
+import { RefusedInputsError } from './inputs/refused-error.ts';
+import { createRedactor, listSecretParts, listSecrets } from './inputs/secrets.ts';
 import { combineKeys, type PublicKeys, readPublicKeys, SUBSTITUTE_KEY } from './inputs/ssh-key.ts';
-import { listValues, readStep, type StepInputs } from './inputs/step-inputs.ts';
+import { mergeStepInputs, type StepInputs, separateDefaults } from './inputs/step-inputs.ts';
 import { Announcement } from './jobs/announcement.ts';
 import { close } from './jobs/close.ts';
 import { type Found, findClusterFile } from './jobs/cluster-file.ts';
@@ -49,7 +49,7 @@ export async function run(): Promise<void> {
   try {
     forwardSignals();
     const step = readStepInputs();
-    const values = listValues(step);
+    const values = mergeStepInputs(step);
     const secrets = listSecrets(values);
     for (const secret of secrets) core.setSecret(secret);
     const environment = await readEnvironment(process.env);
@@ -69,7 +69,8 @@ export async function run(): Promise<void> {
       return;
     }
     file = found?.file ?? null;
-    for (const secret of (file?.file.secrets ?? []).flatMap(listParts)) core.setSecret(secret);
+    for (const secret of (file?.file.secrets ?? []).flatMap(listSecretParts))
+      core.setSecret(secret);
     const { inputs, keys, notes } = await checkInputs(step, { file, intent, environment });
     if (found === null) return;
     const workspace = await openWorkspace({
@@ -90,7 +91,7 @@ export async function run(): Promise<void> {
 }
 
 function readStepInputs(): StepInputs {
-  return readStep((name) => core.getInput(name, { trimWhitespace: false }));
+  return separateDefaults((name) => core.getInput(name, { trimWhitespace: false }));
 }
 
 /** The cluster file that the step names, and what the run may read. */
@@ -101,7 +102,7 @@ async function findFile(
     environment,
   }: { intent: Exclude<Intent, { kind: 'skip' }>; environment: RunnerEnvironment },
 ): Promise<Found> {
-  const { 'cluster-file': given = '', 'github-token': token = '' } = listValues(step);
+  const { 'cluster-file': given = '', 'github-token': token = '' } = mergeStepInputs(step);
   // What is no path is a problem of the inputs.
   const path = isClusterPath(given) ? given : null;
   if (path !== null && token === '') {
@@ -133,7 +134,7 @@ async function checkInputs(
   const keyProblem = result && 'problem' in result ? result : combined;
   const all = [...checked.problems, ...('problem' in keyProblem ? [keyProblem.problem] : [])];
   if (inputs === null || all.length > 0 || 'problem' in combined) {
-    throw new RefusedInputs(all, checked.inputs === null ? checked.cluster : null);
+    throw new RefusedInputsError(all, checked.inputs === null ? checked.cluster : null);
   }
   if (combined.keys !== null || intent.kind !== 'review' || intent.withoutSecrets === null) {
     return { inputs, keys: combined.keys, notes };
@@ -230,13 +231,13 @@ async function reportFailure(error: unknown, file: ClusterFile | null): Promise<
   if (error instanceof UserError) {
     const step = readStepInputs();
     const { given } = step;
-    const values = listValues(step);
+    const values = mergeStepInputs(step);
     const read = createWorkflowReader(process.env, values['github-token'] ?? '');
     const locate = await locateInputs({ env: process.env, inputs: values, read });
     const path = values['cluster-file'] ?? '';
     const annotate = (problem: string) =>
       locateInFile(problem, { path, file, given }) ?? locate(problem);
-    const { annotations, lines } = tellProblems(error.problems);
+    const { annotations, lines } = limitAnnotations(error.problems);
     for (const problem of annotations) core.error(problem, annotate(problem));
     if (lines.length > 0) await logGroup('All problems', async () => core.info(lines.join('\n')));
   } else if (error instanceof CancelledError) {

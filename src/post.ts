@@ -17,7 +17,7 @@ import { logGroup } from './runner/log-group.ts';
 import { loadPostState, type PostState } from './runner/post-state.ts';
 import { Terraform, type TerraformSetup } from './terraform/cli.ts';
 import { prepareEnvironment } from './terraform/environment.ts';
-import { isUnkept, type Rescue } from './terraform/errored-state.ts';
+import { isStateUnsaved, type RescueResult } from './terraform/errored-state.ts';
 
 /** How long to wait for a child that outlived the main process, and how often to say so, in ms. */
 const PATIENCE = 240_000;
@@ -35,7 +35,7 @@ async function cleanUp(): Promise<void> {
     const rescue = terraform && (await saveState(terraform));
     if (rescue !== null) rest.progress = addWarning(rest.progress, rescue.message);
   });
-  const isLast = terraform !== null && (await isUnkept(terraform));
+  const isLast = terraform !== null && (await isStateUnsaved(terraform));
   for (const folder of isLast ? [temporary] : [temporary, directory]) {
     await attempt(async () => folder && (await rm(folder, { recursive: true, force: true })));
   }
@@ -43,7 +43,7 @@ async function cleanUp(): Promise<void> {
 }
 
 /** Saves a state that an apply could not write to its backend. Returns null when every state was written. */
-async function saveState(setup: TerraformSetup): Promise<Rescue | null> {
+async function saveState(setup: TerraformSetup): Promise<RescueResult | null> {
   const environment = await prepareEnvironment(process.env, setup);
   const rescue = await new Terraform({ ...setup, environment, log: core.info }).rescueState();
   if (rescue?.saved) core.notice(rescue.message);

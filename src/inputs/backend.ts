@@ -56,13 +56,13 @@ export interface BackendProblem {
 }
 
 /** The settings of a backend as they were given, and what could not be read of them. */
-export interface GivenBackend {
+export interface ParsedBackend {
   readonly given: BackendConfig;
   readonly problems: readonly BackendProblem[];
 }
 
 /** Reads a backend's settings from a text: lines of `key = value`, or a JSON object. */
-export function parseBackendConfig(text: string): GivenBackend {
+export function parseBackendConfig(text: string): ParsedBackend {
   return text.trim().startsWith('{') ? parseObject(text) : parseLines(text);
 }
 
@@ -160,7 +160,7 @@ function showName(name: string): string {
   return SECRET_URL.test(name) ? 'a setting' : quoteValue(name);
 }
 
-function parseObject(value: string): GivenBackend {
+function parseObject(value: string): ParsedBackend {
   const malformed = `not a JSON object. Give e.g. ${EXAMPLE}.`;
   const result = parseJson(value, { malformed, example: EXAMPLE });
   return 'problem' in result
@@ -169,7 +169,7 @@ function parseObject(value: string): GivenBackend {
       { given: result.value as BackendConfig, problems: [] };
 }
 
-function parseLines(value: string): GivenBackend {
+function parseLines(value: string): ParsedBackend {
   const given = new Map<string, string>();
   const problems: BackendProblem[] = [];
   const refuse = (text: string) => problems.push({ setting: null, text });

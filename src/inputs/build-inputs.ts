@@ -1,4 +1,4 @@
-import { completeBackend, type GivenBackend } from './backend.ts';
+import { completeBackend, type ParsedBackend } from './backend.ts';
 import type { ClusterKey } from './cluster-schema.ts';
 import { type Description, readValue } from './combine.ts';
 import type { Inputs } from './inputs.ts';
@@ -23,7 +23,7 @@ export function buildInputs(
   const name = read('cluster_name');
   const replicaCount = read('replica_count');
   const type = readValue(description, 'backend') ?? 'local';
-  const config = ((given('backend_config') ?? { given: {} }) as GivenBackend).given;
+  const config = ((given('backend_config') ?? { given: {} }) as ParsedBackend).given;
   return {
     clusterFile: path,
     spec: {

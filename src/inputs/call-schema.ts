@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { COMMANDS } from '../runner/intent.ts';
-import type { CallKey } from './request-body.ts';
+import type { RepairKey } from './request-body.ts';
 import type { SECRET_INPUTS } from './secrets.ts';
 
 const isCommand = (value: string): boolean => (COMMANDS as readonly string[]).includes(value);
@@ -45,7 +45,7 @@ export const callSchema = z.object({
 } satisfies Record<
   | (typeof SECRET_INPUTS)[number]
   | 'command'
-  | CallKey
+  | RepairKey
   | 'cluster-file'
   | 'request'
   | 'registry-username',

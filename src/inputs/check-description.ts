@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { EFFECTS, nameLabel } from '../cluster/effect.ts';
 import { IMAGE_TAG, majorOfTag, nodeName } from '../cluster/spec.ts';
 import { quoteValue } from '../messages/quote-value.ts';
-import { checkBackend, type GivenBackend } from './backend.ts';
+import { checkBackend, type ParsedBackend } from './backend.ts';
 import { callSchema } from './call-schema.ts';
 import {
   CLUSTER_KEYS,
@@ -11,10 +11,10 @@ import {
   FORMS,
   nameInput,
 } from './cluster-schema.ts';
-import { type Combined, type Description, type Given, readValue } from './combine.ts';
+import { type Combined, type Description, type InputValue, readValue } from './combine.ts';
 import { findPlaceholder, hintInput } from './input-hint.ts';
 import { findMissing, type Purpose } from './required.ts';
-import { isSecretInput, SHORTEST_SECRET } from './secrets.ts';
+import { isSecretInput, MIN_SECRET_LENGTH } from './secrets.ts';
 import { readSettings } from './settings-input.ts';
 import type { RawInputs } from './step-inputs.ts';
 
@@ -22,12 +22,12 @@ import type { RawInputs } from './step-inputs.ts';
 export function checkDescription(combined: Combined, purpose: Purpose): string[] {
   const { description, counting } = combined;
   const { call } = purpose;
-  const all: readonly (readonly [ClusterKey, Given])[] = [
+  const all: readonly (readonly [ClusterKey, InputValue])[] = [
     ...counting,
     ...[...description].filter(([, { source }]) => source === 'default'),
   ];
   const placeholders = all.flatMap(([key, given]) => {
-    const placeholder = PLACED.includes(key) ? findPlaceholder(readTexts(given)) : null;
+    const placeholder = PLACEHOLDER_KEYS.includes(key) ? findPlaceholder(readTexts(given)) : null;
     return placeholder === null
       ? []
       : [
@@ -56,7 +56,7 @@ export function checkDescription(combined: Combined, purpose: Purpose): string[]
 }
 
 /** Keys in which something of the example can be left as it is. */
-const PLACED: readonly ClusterKey[] = [
+const PLACEHOLDER_KEYS: readonly ClusterKey[] = [
   'ssh_cidrs',
   'client_cidrs',
   'subnet_ids',
@@ -65,20 +65,20 @@ const PLACED: readonly ClusterKey[] = [
 ];
 
 /** Everything that a value says, for a search. */
-function readTexts({ value }: Given): string {
+function readTexts({ value }: InputValue): string {
   const given =
     typeof value === 'object' && value !== null && 'given' in value ? value.given : value;
   return typeof given === 'string' ? given : JSON.stringify(given);
 }
 
 function sortByKey(
-  values: readonly (readonly [ClusterKey, Given])[],
-): readonly (readonly [ClusterKey, Given])[] {
+  values: readonly (readonly [ClusterKey, InputValue])[],
+): readonly (readonly [ClusterKey, InputValue])[] {
   return [...values].sort(([a], [b]) => CLUSTER_KEYS.indexOf(a) - CLUSTER_KEYS.indexOf(b));
 }
 
 /** A value of one key, on its own. */
-function checkValue(key: ClusterKey, given: Given): string[] {
+function checkValue(key: ClusterKey, given: InputValue): string[] {
   if (FORMS[key] === 'settings' || FORMS[key] === 'backend') return [];
   const { error } = clusterSchema.shape[key].safeParse(given.value);
   const issues: readonly z.core.$ZodIssue[] = error?.issues ?? [];
@@ -121,7 +121,7 @@ const EMPTY_CALL: RawInputs = Object.fromEntries(
 
 /** The settings of a backend, wherever they are given, and those that it cannot do without. */
 function checkConfigs(
-  values: readonly (readonly [ClusterKey, Given])[],
+  values: readonly (readonly [ClusterKey, InputValue])[],
   description: Description,
 ): string[] {
   const type = readValue(description, 'backend') ?? '';
@@ -131,7 +131,7 @@ function checkConfigs(
     return checkBackend(type, {}).map(({ text }) => `${backend.name}: ${text}`);
   }
   return configs.flatMap((given) => {
-    const { given: config, problems } = given.value as GivenBackend;
+    const { given: config, problems } = given.value as ParsedBackend;
     return [...problems, ...checkBackend(type, config)].map(
       ({ setting, text }) => `${setting === null ? given.name : given.nameEntry(setting)}: ${text}`,
     );
@@ -141,7 +141,7 @@ function checkConfigs(
 /** Values that must fit the number of nodes. */
 function checkReplicas(description: Description, replicaCount: number): string[] {
   const problems: string[] = [];
-  const refuse = (given: Given | undefined, allowed: string) =>
+  const refuse = (given: InputValue | undefined, allowed: string) =>
     problems.push(`${given?.name}: ${given?.shown} is not allowed. Allowed: ${allowed}.`);
   const primary = /^node-(\d+)$/.exec(readValue(description, 'primary') ?? '')?.[1];
   if (primary !== undefined && Number(primary) > replicaCount + 1) {
@@ -225,9 +225,9 @@ function checkRegistryPassword(inputs: RawInputs): string[] {
           'registry-username: missing. registry-password is given, and a login needs both. Name the account, e.g. acme-bot; AWS for a token of Amazon ECR.',
         ]
       : []),
-    ...(password.trim().length < SHORTEST_SECRET
+    ...(password.trim().length < MIN_SECRET_LENGTH
       ? [
-          `registry-password: too short. Allowed: at least ${SHORTEST_SECRET} characters, since it is hidden wherever it turns up; use an access token of the registry.`,
+          `registry-password: too short. Allowed: at least ${MIN_SECRET_LENGTH} characters, since it is hidden wherever it turns up; use an access token of the registry.`,
         ]
       : []),
   ];
@@ -241,10 +241,10 @@ function checkDatabasePasswords(inputs: RawInputs): string[] {
         `${name}: holds characters outside printable ASCII. Use letters, digits and punctuation.`,
       ];
     }
-    return value === '' || value.trim().length >= SHORTEST_SECRET
+    return value === '' || value.trim().length >= MIN_SECRET_LENGTH
       ? []
       : [
-          `${name}: too short. Allowed: at least ${SHORTEST_SECRET} characters, e.g. the output of openssl rand -base64 24.`,
+          `${name}: too short. Allowed: at least ${MIN_SECRET_LENGTH} characters, e.g. the output of openssl rand -base64 24.`,
         ];
   });
 }

@@ -1,11 +1,11 @@
 import type { Intent } from '../runner/intent.ts';
 import { type ClusterFile, parseClusterFile } from './cluster-file.ts';
 import { createStep, DEPLOY } from './input-fixtures.ts';
-import { type Basis, type InputResult, readInputs } from './read-inputs.ts';
+import { type FileOrigin, type InputResult, readInputs } from './read-inputs.ts';
 import type { RawInputs } from './step-inputs.ts';
 
 /** Where the file is. */
-export const PATH = 'clusters/orders.yml';
+export const CLUSTER_FILE_PATH = 'clusters/orders.yml';
 
 /** Two public keys. */
 export const KEY_A =
@@ -14,7 +14,7 @@ export const KEY_B =
   'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC';
 
 /** A whole file, whose every value is another one than the default. */
-export const WHOLE = `# yaml-language-server: $schema=…
+export const FULL_FILE = `# yaml-language-server: $schema=…
 cluster_name: orders
 instance_type: t3.large
 replica_count: 3
@@ -60,7 +60,7 @@ require_signature: false
 
 /** The file as it is read from the repository. */
 export const parseFile = (text: string | Buffer): Promise<ClusterFile> =>
-  parseClusterFile(PATH, Buffer.from(text));
+  parseClusterFile(CLUSTER_FILE_PATH, Buffer.from(text));
 
 /** What the step gives beside a file: secrets. */
 const BARE: RawInputs = { 'ssh-cidrs': '', backend: '', 'backend-config': '' };
@@ -69,7 +69,7 @@ const BARE: RawInputs = { 'ssh-cidrs': '', backend: '', 'backend-config': '' };
  * What a text comes to as the file of a run; `standing` as a pull request's, with the default branch's beside it, `before`
  * as a merge's, with the one before it (null: there was none).
  */
-export async function readFile(
+export async function readInputsFromFile(
   text: string | Buffer,
   options: {
     step?: RawInputs;
@@ -81,7 +81,7 @@ export async function readFile(
   const { step = {}, intent = DEPLOY, standing, before } = options;
   const file = await parseFile(text);
   const read = async (other: string | null) => (other === null ? null : await parseFile(other));
-  const basis: Basis =
+  const basis: FileOrigin =
     standing !== undefined
       ? { kind: 'proposed', branch: 'main', standing: await read(standing) }
       : before !== undefined
@@ -91,7 +91,7 @@ export async function readFile(
 }
 
 /** What every good file needs. */
-export const GOOD = `cluster_name: orders
+export const MINIMAL_FILE = `cluster_name: orders
 ssh_cidrs: [203.0.113.0/24]
 backend: local
 `;

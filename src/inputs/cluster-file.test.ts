@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { GOOD, KEY_A, KEY_B, PATH, parseFile, readFile, WHOLE } from './cluster-file-fixtures.ts';
+import {
+  CLUSTER_FILE_PATH,
+  FULL_FILE,
+  KEY_A,
+  KEY_B,
+  MINIMAL_FILE,
+  parseFile,
+  readInputsFromFile,
+} from './cluster-file-fixtures.ts';
 import { CLUSTER_KEYS } from './cluster-schema.ts';
 import { createOperation, createStep, DEPLOY } from './input-fixtures.ts';
 import { locateInFile } from './locate-in-file.ts';
@@ -8,9 +16,9 @@ import type { RawInputs } from './step-inputs.ts';
 
 describe('a cluster file', () => {
   test('describes everything that is no secret', async () => {
-    const { values } = await parseFile(WHOLE);
+    const { values } = await parseFile(FULL_FILE);
     expect([...values.keys()].sort()).toEqual([...CLUSTER_KEYS].sort());
-    const { inputs, problems } = await readFile(WHOLE);
+    const { inputs, problems } = await readInputsFromFile(FULL_FILE);
     expect(problems).toEqual([]);
     expect(inputs).toMatchObject({
       spec: {
@@ -78,137 +86,165 @@ ssh_cidrs: [203.0.113.0/24]
 backend: s3
 backend_config: { bucket: states, key: k, region: us-east-1, encrypt: 'true' }
 `;
-    const both = await readFile(file, { step: inputs });
+    const both = await readInputsFromFile(file, { step: inputs });
     expect(both.problems).toEqual([]);
     const single = readInputs({ step: createStep(inputs), file: null }, DEPLOY);
-    expect((await readFile(file)).inputs).toEqual({ ...single.inputs, clusterFile: PATH });
+    expect((await readInputsFromFile(file)).inputs).toEqual({
+      ...single.inputs,
+      clusterFile: CLUSTER_FILE_PATH,
+    });
   });
 });
 
 describe('a broken file gets one message, on its line', () => {
   test.each<[string, string | Buffer, number, RegExp]>([
-    ['a tab as indentation', `${GOOD}settings:\n\twork_mem: 8MB\n`, 5, /a tab stands where YAML/],
-    ['an anchor', `${GOOD}primary: &a node-1\n`, 4, /an anchor \(&\) names a value/],
+    [
+      'a tab as indentation',
+      `${MINIMAL_FILE}settings:\n\twork_mem: 8MB\n`,
+      5,
+      /a tab stands where YAML/,
+    ],
+    ['an anchor', `${MINIMAL_FILE}primary: &a node-1\n`, 4, /an anchor \(&\) names a value/],
     [
       'an alias',
-      `${GOOD}settings: {jit: off}\nbackend_config: *a\n`,
+      `${MINIMAL_FILE}settings: {jit: off}\nbackend_config: *a\n`,
       5,
       /an alias \(\*\) stands for a value elsewhere/,
     ],
     [
       'aliases that multiply',
-      `${GOOD}settings:\n  a: &a [x, x]\n  b: [*a, *a]\n`,
+      `${MINIMAL_FILE}settings:\n  a: &a [x, x]\n  b: [*a, *a]\n`,
       5,
       /an anchor \(&\)/,
     ],
-    ['a tag', `${GOOD}replica_count: !!int "2"\n`, 4, /a tag \(!\)/],
+    ['a tag', `${MINIMAL_FILE}replica_count: !!int "2"\n`, 4, /a tag \(!\)/],
     [
       'a key given twice',
-      `${GOOD}region: us-east-1\nregion: us-east-2\n`,
+      `${MINIMAL_FILE}region: us-east-1\nregion: us-east-2\n`,
       5,
       /region is given twice, first in line 4/,
     ],
     [
       'a setting given twice',
-      `${GOOD}settings:\n  jit: off\n  jit: on\n`,
+      `${MINIMAL_FILE}settings:\n  jit: off\n  jit: on\n`,
       6,
       /settings: jit is given twice/,
     ],
     [
       'a setting given twice in two cases',
-      `${GOOD}settings:\n  jit: off\n  JIT: on\n`,
+      `${MINIMAL_FILE}settings:\n  jit: off\n  JIT: on\n`,
       6,
       /settings: jit was given in line 5 already/,
     ],
     [
       'a text for a number',
-      `${GOOD}replica_count: two\n`,
+      `${MINIMAL_FILE}replica_count: two\n`,
       4,
       /replica_count: "two" is not allowed\. Allowed: a whole number from 0 to 15/,
     ],
-    ['a number in quotes', `${GOOD}replica_count: "2"\n`, 4, /replica_count: "2" is not allowed/],
-    ['a fraction', `${GOOD}replica_count: 1.5\n`, 4, /replica_count: 1\.5 is not allowed/],
+    [
+      'a number in quotes',
+      `${MINIMAL_FILE}replica_count: "2"\n`,
+      4,
+      /replica_count: "2" is not allowed/,
+    ],
+    ['a fraction', `${MINIMAL_FILE}replica_count: 1.5\n`, 4, /replica_count: 1\.5 is not allowed/],
     [
       'a list for a number',
-      `${GOOD}replica_count: [2]\n`,
+      `${MINIMAL_FILE}replica_count: [2]\n`,
       4,
       /replica_count: a list is not allowed/,
     ],
     [
       'a text for a list',
-      `${GOOD}client_cidrs: 10.0.0.0/16\n`,
+      `${MINIMAL_FILE}client_cidrs: 10.0.0.0/16\n`,
       4,
       /client_cidrs: "10\.0\.0\.0\/16" is not allowed\. Allowed: a list of IPv4 networks/,
     ],
     [
       'one item of a list',
-      `${GOOD}client_cidrs:\n  - 10.0.0.0/16\n  - 10.0.0.1/16\n`,
+      `${MINIMAL_FILE}client_cidrs:\n  - 10.0.0.0/16\n  - 10.0.0.1/16\n`,
       6,
       /client_cidrs: "10\.0\.0\.1\/16" is not allowed\. .*Did you mean 10\.0\.0\.0\/16\?/,
     ],
-    ['a map for a text', `${GOOD}region: {a: b}\n`, 4, /region: a map is not allowed/],
-    ['a text for a map', `${GOOD}settings: jit = off\n`, 4, /settings: not a map/],
+    ['a map for a text', `${MINIMAL_FILE}region: {a: b}\n`, 4, /region: a map is not allowed/],
+    ['a text for a map', `${MINIMAL_FILE}settings: jit = off\n`, 4, /settings: not a map/],
     [
       'a word for a flag',
-      `${GOOD}require_signature: yes\n`,
+      `${MINIMAL_FILE}require_signature: yes\n`,
       4,
       /require_signature: "yes" is not allowed\. Allowed: true or false/,
     ],
-    ['a key without a value', `${GOOD}primary:\n`, 4, /primary: has no value/],
+    ['a key without a value', `${MINIMAL_FILE}primary:\n`, 4, /primary: has no value/],
     [
       'a setting without a value',
-      `${GOOD}settings:\n  work_mem:\n`,
+      `${MINIMAL_FILE}settings:\n  work_mem:\n`,
       5,
       /settings: work_mem has no value/,
     ],
     [
       'a reserved setting',
-      `${GOOD}settings:\n  jit: off\n  port: 5433\n`,
+      `${MINIMAL_FILE}settings:\n  jit: off\n  port: 5433\n`,
       6,
       /settings: port is not allowed\. .*5432/,
     ],
     [
       'a setting in two keys',
-      `${GOOD}max_connections: 200\nsettings:\n  max_connections: 200\n`,
+      `${MINIMAL_FILE}max_connections: 200\nsettings:\n  max_connections: 200\n`,
       4,
       /max_connections: max_connections is given in clusters\/orders\.yml:6: settings, as well/,
     ],
-    ['an unknown key', `${GOOD}replicas: 2\n`, 4, /unknown key replicas\. Allowed: cluster_name, /],
+    [
+      'an unknown key',
+      `${MINIMAL_FILE}replicas: 2\n`,
+      4,
+      /unknown key replicas\. Allowed: cluster_name, /,
+    ],
     [
       'a mistyped key',
-      `${GOOD}replica_cuont: 2\n`,
+      `${MINIMAL_FILE}replica_cuont: 2\n`,
       4,
       /unknown key replica_cuont\. Did you mean replica_count\?/,
     ],
     [
       'a key with dashes',
-      `${GOOD}replica-count: 2\n`,
+      `${MINIMAL_FILE}replica-count: 2\n`,
       4,
       /unknown key "replica-count"\. Did you mean replica_count\?/,
     ],
-    ['__proto__', `${GOOD}__proto__: 2\n`, 4, /unknown key __proto__/],
+    ['__proto__', `${MINIMAL_FILE}__proto__: 2\n`, 4, /unknown key __proto__/],
     [
       'an input of one run',
-      `${GOOD}command: apply\n`,
+      `${MINIMAL_FILE}command: apply\n`,
       4,
       /command says nothing of the cluster\. Give it as the input command/,
     ],
-    ['a merge key', `${GOOD}<<: {region: us-east-1}\n`, 4, /unknown key "<<"/],
+    ['a merge key', `${MINIMAL_FILE}<<: {region: us-east-1}\n`, 4, /unknown key "<<"/],
     [
       'a wrong value',
-      `${GOOD}region: us-eats-1\n`,
+      `${MINIMAL_FILE}region: us-eats-1\n`,
       4,
       /region: "us-eats-1" is not allowed\. .*Did you mean us-east-1\?/,
     ],
-    ['a byte-order mark', `\uFEFF${GOOD}`, 1, /begins with a byte-order mark/],
-    ['line ends of Windows', GOOD.replaceAll('\n', '\r\n'), 1, /ends with a carriage return/],
+    ['a byte-order mark', `\uFEFF${MINIMAL_FILE}`, 1, /begins with a byte-order mark/],
+    [
+      'line ends of Windows',
+      MINIMAL_FILE.replaceAll('\n', '\r\n'),
+      1,
+      /ends with a carriage return/,
+    ],
     [
       'another encoding',
       Buffer.from('cluster_name: b\xfccher\n', 'latin1'),
       1,
       /not text in UTF-8/,
     ],
-    ['a control character', `${GOOD}primary: "\u0007"\n`, 4, /"\\u0007" is a control character/],
+    [
+      'a control character',
+      `${MINIMAL_FILE}primary: "\u0007"\n`,
+      4,
+      /"\\u0007" is a control character/,
+    ],
     ['2 MB', Buffer.alloc(2 * 1024 * 1024, '#'), 1, /has 2,097,152 bytes\. Allowed: 65,536/],
     ['nothing', '', 1, /the file is empty/],
     ['comments alone', '# soon\n', 1, /the file is empty/],
@@ -219,103 +255,125 @@ describe('a broken file gets one message, on its line', () => {
       /the file is a list\. .*Several clusters need a file each/,
     ],
     ['a text', 'orders\n', 1, /the file is a single value/],
-    ['two documents', `${GOOD}---\n${GOOD}`, 4, /a second document begins here/],
-    ['an open bracket', `${GOOD}client_cidrs: [10.0.0.0/16\n`, 5, /not YAML/],
-    ['a nest', `${GOOD}backend_config: ${'['.repeat(30_000)}`, 4, /nested too deeply|not YAML/],
+    ['two documents', `${MINIMAL_FILE}---\n${MINIMAL_FILE}`, 4, /a second document begins here/],
+    ['an open bracket', `${MINIMAL_FILE}client_cidrs: [10.0.0.0/16\n`, 5, /not YAML/],
+    [
+      'a nest',
+      `${MINIMAL_FILE}backend_config: ${'['.repeat(30_000)}`,
+      4,
+      /nested too deeply|not YAML/,
+    ],
     [
       'a deep nest',
-      `${GOOD}backend_config: ${'{a: '.repeat(40)}1${'}'.repeat(40)}\n`,
+      `${MINIMAL_FILE}backend_config: ${'{a: '.repeat(40)}1${'}'.repeat(40)}\n`,
       4,
       /nested too deeply/,
     ],
     [
       'a secret that YAML takes for a block',
-      `${GOOD}postgres_password: |hunter2-hunter2\n`,
+      `${MINIMAL_FILE}postgres_password: |hunter2-hunter2\n`,
       4,
       /not YAML/,
     ],
     [
       'a secret that YAML takes for a tag',
-      `${GOOD}postgres_password: !kX9!hunter2-hunter2\n`,
+      `${MINIMAL_FILE}postgres_password: !kX9!hunter2-hunter2\n`,
       4,
       /a tag \(!\)/,
     ],
-    ['a secret with an escape', `${GOOD}postgres_password: "\\hunter2"\n`, 4, /not YAML/],
+    ['a secret with an escape', `${MINIMAL_FILE}postgres_password: "\\hunter2"\n`, 4, /not YAML/],
     [
       'a fraction of connections',
-      `${GOOD}max_connections: 200.5\n`,
+      `${MINIMAL_FILE}max_connections: 200.5\n`,
       4,
       /max_connections: 200\.5 is not allowed/,
     ],
-    ['nothing in a list', `${GOOD}client_cidrs:\n  -\n`, 5, /client_cidrs: null is not allowed/],
+    [
+      'nothing in a list',
+      `${MINIMAL_FILE}client_cidrs:\n  -\n`,
+      5,
+      /client_cidrs: null is not allowed/,
+    ],
     [
       'a mistyped name',
-      GOOD.replace('cluster_name', 'cluster_nam'),
+      MINIMAL_FILE.replace('cluster_name', 'cluster_nam'),
       1,
       /Did you mean cluster_name/,
     ],
     [
       'a backend without its settings',
-      GOOD.replace('local', 'gcs').replace('gcs', 's3\nbackend_config: {bucket: b, key: k}'),
+      MINIMAL_FILE.replace('local', 'gcs').replace(
+        'gcs',
+        's3\nbackend_config: {bucket: b, key: k}',
+      ),
       4,
       /backend_config: region is missing; backend s3 needs it/,
     ],
-    ['a missing name', GOOD.replace('cluster_name: orders\n', ''), 1, /cluster_name: missing/],
+    [
+      'a missing name',
+      MINIMAL_FILE.replace('cluster_name: orders\n', ''),
+      1,
+      /cluster_name: missing/,
+    ],
     [
       'a secret',
-      `${GOOD}postgres_password: hunter2-hunter2\n`,
+      `${MINIMAL_FILE}postgres_password: hunter2-hunter2\n`,
       4,
       /postgres_password: a secret stands in the file/,
     ],
     [
       'a private key',
-      `${GOOD}ssh_public_key: |\n  -----BEGIN OPENSSH PRIVATE KEY-----\n  aHVudGVyMg\n`,
+      `${MINIMAL_FILE}ssh_public_key: |\n  -----BEGIN OPENSSH PRIVATE KEY-----\n  aHVudGVyMg\n`,
       4,
       /a private key stands here/,
     ],
     [
       'a secret of the backend',
-      `${GOOD}backend_config:\n  path: x\n  secret_key: hunter2\n`,
+      `${MINIMAL_FILE}backend_config:\n  path: x\n  secret_key: hunter2\n`,
       6,
       /backend_config: secret_key is a secret/,
     ],
     [
       'a placeholder',
-      GOOD.replace('203.0.113.0/24', 'NETWORK/OF/YOUR/RUNNERS'),
+      MINIMAL_FILE.replace('203.0.113.0/24', 'NETWORK/OF/YOUR/RUNNERS'),
       2,
       /ssh_cidrs: still has the placeholder NETWORK\/OF\/YOUR\/RUNNERS/,
     ],
     [
       'a key of the example',
-      `${GOOD}image: ghcr.io/OWNER/postgres\n`,
+      `${MINIMAL_FILE}image: ghcr.io/OWNER/postgres\n`,
       4,
       /image: still has the placeholder OWNER/,
     ],
   ])('%s', async (_, text, line, expected) => {
-    const { inputs, problems } = await readFile(text);
+    const { inputs, problems } = await readInputsFromFile(text);
     expect(inputs).toBeNull();
     expect(problems).toEqual([expect.stringMatching(expected)]);
     expect(problems[0]).toMatch(new RegExp(`^clusters/orders\\.yml:${line}: `));
     expect(problems.join()).not.toContain('hunter2');
     expect(problems.join()).not.toContain('aHVudGVyMg');
-    const place = locateInFile(problems[0] ?? '', { path: PATH, file: null, given: {} });
-    expect(place).toEqual({ file: PATH, startLine: line, title: 'Cluster file' });
+    const place = locateInFile(problems[0] ?? '', {
+      path: CLUSTER_FILE_PATH,
+      file: null,
+      given: {},
+    });
+    expect(place).toEqual({ file: CLUSTER_FILE_PATH, startLine: line, title: 'Cluster file' });
   });
 
   test('the secret in it is known, to be hidden', async () => {
-    const { secrets } = await parseFile(`${GOOD}review_key: hunter2-hunter2\n`);
+    const { secrets } = await parseFile(`${MINIMAL_FILE}review_key: hunter2-hunter2\n`);
     expect(secrets).toEqual(['hunter2-hunter2']);
   });
 
   test('one that is too short to be hidden leaves the message as it is', async () => {
-    const { problems } = await readFile(`${GOOD}postgres_password: e\n`);
+    const { problems } = await readInputsFromFile(`${MINIMAL_FILE}postgres_password: e\n`);
     expect(problems).toEqual([
       expect.stringMatching(/^clusters\/orders\.yml:4: postgres_password: a secret stands/),
     ]);
   });
 
   test('a backend without any of its settings', async () => {
-    const { problems } = await readFile(GOOD.replace('local', 's3'));
+    const { problems } = await readInputsFromFile(MINIMAL_FILE.replace('local', 's3'));
     expect(problems).toEqual(
       ['bucket', 'key', 'region'].map(
         (key) => `clusters/orders.yml:3: backend: ${key} is missing; backend s3 needs it.`,
@@ -326,7 +384,9 @@ describe('a broken file gets one message, on its line', () => {
   test('numbers of a backend stay as they are written', async () => {
     const config =
       'backend_config: {bucket: 0123, key: 1.10, region: 1e3, list: [010], flag: true}';
-    const { inputs } = await readFile(`${GOOD.replace('local', 's3')}${config}\n`);
+    const { inputs } = await readInputsFromFile(
+      `${MINIMAL_FILE.replace('local', 's3')}${config}\n`,
+    );
     expect(inputs?.backend?.config).toMatchObject({
       bucket: '0123',
       key: '1.10',
@@ -337,18 +397,24 @@ describe('a broken file gets one message, on its line', () => {
   });
 
   test('a key whose comment differs is the same key, and none is shown', async () => {
-    const file = `${GOOD}ssh_public_key: ${KEY_A} orders\n`;
-    expect((await readFile(file, { step: { 'ssh-public-key': KEY_A } })).problems).toEqual([]);
-    expect((await readFile(file, { step: { 'ssh-public-key': KEY_B } })).problems).toEqual([
+    const file = `${MINIMAL_FILE}ssh_public_key: ${KEY_A} orders\n`;
+    expect(
+      (await readInputsFromFile(file, { step: { 'ssh-public-key': KEY_A } })).problems,
+    ).toEqual([]);
+    expect(
+      (await readInputsFromFile(file, { step: { 'ssh-public-key': KEY_B } })).problems,
+    ).toEqual([
       'clusters/orders.yml:4: ssh_public_key: is not what the input ssh-public-key says. Give ssh_public_key in one place.',
     ]);
     const armour = '-----BEGIN PRIVATE KEY-----\nMC4CAQAwsecretsec\n-----END PRIVATE KEY-----';
-    const { problems } = await readFile(file, { step: { 'ssh-public-key': armour } });
+    const { problems } = await readInputsFromFile(file, { step: { 'ssh-public-key': armour } });
     expect(problems).toEqual([expect.stringMatching(/^ssh-public-key: holds a private key/)]);
   });
 
   test('every other cluster’s name is told where two places differ', async () => {
-    const { problems } = await readFile(GOOD, { step: { 'cluster-name': 'billing' } });
+    const { problems } = await readInputsFromFile(MINIMAL_FILE, {
+      step: { 'cluster-name': 'billing' },
+    });
     expect(problems).toEqual([
       'clusters/orders.yml:1: cluster_name: "orders" is not what the input cluster-name says, which is "billing". Give cluster_name in one place.',
     ]);
@@ -356,18 +422,20 @@ describe('a broken file gets one message, on its line', () => {
 
   test('an event says nothing against a file', async () => {
     const call = { intent: createOperation('generate', { replica_count: 4 }) };
-    expect((await readFile(`${GOOD}replica_count: 3\n`, call)).problems).toEqual([
+    expect((await readInputsFromFile(`${MINIMAL_FILE}replica_count: 3\n`, call)).problems).toEqual([
       'clusters/orders.yml:4: replica_count: 3 is not what client_payload.replica_count says, which is "4". Give replica_count in one place.',
     ]);
-    expect((await readFile(`${GOOD}replica_count: 4\n`, call)).problems).toEqual([]);
+    expect((await readInputsFromFile(`${MINIMAL_FILE}replica_count: 4\n`, call)).problems).toEqual(
+      [],
+    );
   });
 
   test('a problem that names an input is shown at its key', async () => {
-    const file = await parseFile(GOOD);
+    const file = await parseFile(MINIMAL_FILE);
     const locate = (problem: string, given: RawInputs = {}) =>
-      locateInFile(problem, { path: PATH, file, given });
+      locateInFile(problem, { path: CLUSTER_FILE_PATH, file, given });
     expect(locate('cluster-name: the state is of billing.')).toMatchObject({
-      file: PATH,
+      file: CLUSTER_FILE_PATH,
       startLine: 1,
     });
     expect(locate('cluster-name: no', { 'cluster-name': 'orders' })).toBeNull();
@@ -382,9 +450,9 @@ describe('a broken file gets one message, on its line', () => {
     ['settings: shared_buffers (8GB) is more than the memory.', 4],
   ])('what the server says of a setting is shown at its line: %s', async (problem, startLine) => {
     const settings = '  Work_Mem: 1kB\n  shared_bufers: 1GB\n  wal_keep_segments: 32\n';
-    const file = await parseFile(`${GOOD}settings:\n${settings}`);
-    expect(locateInFile(problem, { path: PATH, file, given: {} })).toMatchObject({
-      file: PATH,
+    const file = await parseFile(`${MINIMAL_FILE}settings:\n${settings}`);
+    expect(locateInFile(problem, { path: CLUSTER_FILE_PATH, file, given: {} })).toMatchObject({
+      file: CLUSTER_FILE_PATH,
       startLine,
     });
   });

@@ -2,14 +2,14 @@ import type { Document, Node, Pair, Scalar, YAMLMap } from 'yaml';
 import { quoteValue } from '../messages/quote-value.ts';
 import { suggestName } from '../messages/suggest-name.ts';
 import { CLUSTER_KEYS, type ClusterKey, FORMS, findKey } from './cluster-schema.ts';
-import { CALL_KEYS } from './request-body.ts';
+import { REPAIR_KEYS } from './request-body.ts';
 import { isSecretInput } from './secrets.ts';
 
 /** Bytes that a cluster file may have. One of a thousand settings is smaller. */
 export const MAX_FILE_BYTES = 64 * 1024;
 
 /** Deeper than any backend's block. */
-const MOST_LEVELS = 16;
+const MAX_LEVELS = 16;
 
 /** One value of a cluster file, and where it is. */
 export interface FileValue {
@@ -67,7 +67,7 @@ export async function parseClusterFile(path: string, bytes: Buffer): Promise<Clu
   }
 }
 
-const FLAT = `Allowed: at most ${MOST_LEVELS} levels.`;
+const FLAT = `Allowed: at most ${MAX_LEVELS} levels.`;
 const EXAMPLE = 'a line per key, e.g. cluster_name: orders';
 
 function readText(bytes: Buffer): string | { line: number; problem: string } {
@@ -174,7 +174,7 @@ class Reader {
     visit(this.#document, {
       Node: (_, node, path) => {
         const line = this.#lineOf(node);
-        if (path.length > 2 * MOST_LEVELS + 1) {
+        if (path.length > 2 * MAX_LEVELS + 1) {
           this.#refuse(line, `nested too deeply. ${FLAT}`);
           return BREAK;
         }
@@ -344,7 +344,7 @@ function readScalar({ value, source }: Scalar, form: string): unknown {
 /** Inputs that say what one run does. */
 const OF_ONE_RUN: readonly string[] = [
   ...['command', 'request', 'cluster_file'],
-  ...CALL_KEYS.map((key) => key.replaceAll('-', '_')),
+  ...REPAIR_KEYS.map((key) => key.replaceAll('-', '_')),
 ];
 
 function explainUnknown(name: string): string {

@@ -7,11 +7,11 @@ import { BACKENDS } from './backend.ts';
 import { parsePublicKey } from './public-key.ts';
 import { REGIONS } from './regions.ts';
 
-const REPLICA_LIMIT = 15;
-const CLUSTER_NAME_LENGTH = 40;
+const MAX_REPLICAS = 15;
+const MAX_NAME_LENGTH = 40;
 /** Bytes that a name in a path, and a whole path, may have on every file system that counts. */
-const MOST_SEGMENT_BYTES = 255;
-const MOST_PATH_BYTES = 1024;
+const MAX_SEGMENT_BYTES = 255;
+const MAX_PATH_BYTES = 1024;
 
 /** What a value may be, as a message says it after "Allowed: ". */
 const explain = (allowed: string, example: string) => ({
@@ -96,19 +96,18 @@ const label = (nothing: string, example: string) =>
 export const clusterSchema = z.strictObject({
   cluster_name: text(
     // EC2 keeps names that begin with sg- for itself.
-    (value) =>
-      /^(?!sg-)[a-z]([a-z0-9-]*[a-z0-9])?$/.test(value) && value.length <= CLUSTER_NAME_LENGTH,
+    (value) => /^(?!sg-)[a-z]([a-z0-9-]*[a-z0-9])?$/.test(value) && value.length <= MAX_NAME_LENGTH,
     explain(
-      `lower-case letters, digits and dashes, beginning with a letter and not with sg-, at most ${CLUSTER_NAME_LENGTH} characters`,
+      `lower-case letters, digits and dashes, beginning with a letter and not with sg-, at most ${MAX_NAME_LENGTH} characters`,
       'orders-db',
     ),
-    { pattern: '^(?!sg-)[a-z]([a-z0-9-]*[a-z0-9])?$', maxLength: CLUSTER_NAME_LENGTH },
+    { pattern: '^(?!sg-)[a-z]([a-z0-9-]*[a-z0-9])?$', maxLength: MAX_NAME_LENGTH },
   ).optional(),
   instance_type: matching(
     /^[a-z][a-z0-9-]*\.(nano|micro|small|medium|large|metal|\d*xlarge|metal-\d+xl)$/,
     explain('an EC2 instance type', 't3.medium'),
   ).optional(),
-  replica_count: wholeNumber(0, REPLICA_LIMIT, 2).optional(),
+  replica_count: wholeNumber(0, MAX_REPLICAS, 2).optional(),
   region: z
     .enum(REGIONS as [string, ...string[]], {
       error: ({ input }) => {
@@ -123,7 +122,7 @@ export const clusterSchema = z.strictObject({
     /^(node-[1-9]\d?)?$/,
     explain('the name of a node, or nothing to leave the primary where it is', 'node-2'),
   ).optional(),
-  synchronous_replicas: wholeNumber(0, REPLICA_LIMIT, 1).optional(),
+  synchronous_replicas: wholeNumber(0, MAX_REPLICAS, 1).optional(),
   max_connections: z
     .number(explainBounds('max_connections'))
     .refine(
@@ -192,10 +191,10 @@ export const clusterSchema = z.strictObject({
   working_directory: text(
     isFolder,
     explain(
-      `a relative path inside the workspace of letters, digits, dots, dashes and underscores, without .., .git or .github, at most ${MOST_SEGMENT_BYTES} characters a name and ${MOST_PATH_BYTES} in all`,
+      `a relative path inside the workspace of letters, digits, dots, dashes and underscores, without .., .git or .github, at most ${MAX_SEGMENT_BYTES} characters a name and ${MAX_PATH_BYTES} in all`,
       'infrastructure/postgres',
     ),
-    { maxLength: MOST_PATH_BYTES },
+    { maxLength: MAX_PATH_BYTES },
   ).optional(),
   allow_destroy_label: label('to refuse always', 'allow-destroy').optional(),
   allow_collation_label: label('to refuse always', 'allow-collation-change').optional(),
@@ -293,8 +292,8 @@ function isFolder(path: string): boolean {
   if (!/^[A-Za-z0-9._/-]*$/.test(path) || path.startsWith('/')) return false;
   const names = path.split('/').map((name) => name.toLowerCase());
   return (
-    path.length <= MOST_PATH_BYTES &&
-    names.every((name) => name.length <= MOST_SEGMENT_BYTES) &&
+    path.length <= MAX_PATH_BYTES &&
+    names.every((name) => name.length <= MAX_SEGMENT_BYTES) &&
     // What lies there is Git's, or runs in workflows. Some file systems do not tell letter case apart.
     !names.some((name) => ['..', '.git', '.github'].includes(name))
   );

@@ -6,7 +6,7 @@ import {
   parseSettingLines,
 } from '../cluster/settings/lines.ts';
 import { quoteValue } from '../messages/quote-value.ts';
-import { type BackendConfig, type GivenBackend, parseBackendConfig } from './backend.ts';
+import { type BackendConfig, type ParsedBackend, parseBackendConfig } from './backend.ts';
 import type { ClusterFile, FileValue } from './cluster-file.ts';
 import {
   CLUSTER_KEYS,
@@ -22,7 +22,7 @@ import type { RawInputs } from './step-inputs.ts';
 export type Source = 'event' | 'file' | 'request' | 'step' | 'default';
 
 /** A value as it was given. */
-export interface Given {
+export interface InputValue {
   readonly source: Source;
   /** Decoded for the schema: settings as `ParsedSettings`, a backend's as `GivenBackend`. */
   readonly value: unknown;
@@ -33,21 +33,21 @@ export interface Given {
   /** The same of an entry of it: an item of a list by its index, a setting by its name. */
   readonly nameEntry: (entry: string) => string;
   /** As part of a sentence: `the input replica-count`, `clusters/orders.yml:4`. */
-  readonly place: string;
+  readonly location: string;
 }
 
 /** Values by their key. */
-export type Description = ReadonlyMap<ClusterKey, Given>;
+export type Description = ReadonlyMap<ClusterKey, InputValue>;
 
 /**
  * The texts among `values` that describe a cluster; an empty default says nothing. `name` returns how messages name an
  * input.
  */
-export function giveInputs(
+export function readInputValues(
   values: RawInputs,
   { source, name }: { source: Exclude<Source, 'file'>; name: (input: string) => string },
 ): Description {
-  const found = new Map<ClusterKey, Given>();
+  const found = new Map<ClusterKey, InputValue>();
   for (const [input, text] of Object.entries(values)) {
     const key = findKey(input);
     if (key === null || (source === 'default' && text === '')) continue;
@@ -58,7 +58,7 @@ export function giveInputs(
       shown: isShown(key) ? quoteValue(text) : null,
       name: named,
       nameEntry: () => named,
-      place: source === 'step' ? `the input ${named}` : named,
+      location: source === 'step' ? `the input ${named}` : named,
     });
   }
   return found;
@@ -71,9 +71,9 @@ function decode(key: ClusterKey, text: string): unknown {
 }
 
 /** The values of a cluster file. */
-export function giveFile({ path, values }: ClusterFile): Description {
+export function readFileValues({ path, values }: ClusterFile): Description {
   return new Map(
-    [...values].map(([key, found]): [ClusterKey, Given] => {
+    [...values].map(([key, found]): [ClusterKey, InputValue] => {
       const at = (line: number) => `${path}:${line}: ${key}`;
       const form = FORMS[key];
       return [
@@ -84,12 +84,12 @@ export function giveFile({ path, values }: ClusterFile): Description {
             form === 'settings'
               ? readSettingMap(found)
               : form === 'backend'
-                ? ({ given: found.value as BackendConfig, problems: [] } satisfies GivenBackend)
+                ? ({ given: found.value as BackendConfig, problems: [] } satisfies ParsedBackend)
                 : found.value,
           shown: isShown(key) ? showFileValue(found.value) : null,
           name: at(found.line),
           nameEntry: (entry) => at(found.lines.get(entry) ?? found.line),
-          place: `${path}:${found.line}`,
+          location: `${path}:${found.line}`,
         },
       ];
     }),
@@ -118,7 +118,7 @@ function showFileValue(value: unknown): string | null {
 export interface Combined {
   readonly description: Description;
   /** All that was given and counts, more than one of a key where places say the same. */
-  readonly counting: readonly (readonly [ClusterKey, Given])[];
+  readonly counting: readonly (readonly [ClusterKey, InputValue])[];
   /** Values that differ from place to place, a sentence each. */
   readonly problems: readonly string[];
 }
@@ -128,8 +128,8 @@ export interface Combined {
  * step says; a cluster file was reviewed, and nothing wins over it. Other values that differ are problems.
  */
 export function combine(places: readonly Description[], defaults: Description): Combined {
-  const description = new Map<ClusterKey, Given>();
-  const counting: [ClusterKey, Given][] = [];
+  const description = new Map<ClusterKey, InputValue>();
+  const counting: [ClusterKey, InputValue][] = [];
   const problems: string[] = [];
   for (const key of CLUSTER_KEYS) {
     const given = places.flatMap((place) => place.get(key) ?? []);
@@ -143,9 +143,9 @@ export function combine(places: readonly Description[], defaults: Description): 
       continue;
     }
     description.set(key, first);
-    counting.push(...counts.map((one): [ClusterKey, Given] => [key, one]));
+    counting.push(...counts.map((one): [ClusterKey, InputValue] => [key, one]));
     for (const other of others) {
-      if (!isSame(key, first, other)) problems.push(explainConflict(key, first, other));
+      if (!isSameValue(key, first, other)) problems.push(explainConflict(key, first, other));
     }
   }
   return { description, counting, problems };
@@ -155,7 +155,7 @@ export function combine(places: readonly Description[], defaults: Description): 
 const countsBesideEvent = (source: Source): boolean => source === 'event' || source === 'file';
 
 /** Whether two values come to the same; also where one of them is not allowed, which is a problem of its own. */
-export function isSame(key: ClusterKey, a: Given, b: Given): boolean {
+export function isSameValue(key: ClusterKey, a: InputValue, b: InputValue): boolean {
   const [left, right] = [normalize(key, a.value), normalize(key, b.value)];
   return left === null || right === null || left === right;
 }
@@ -168,7 +168,7 @@ function normalize(key: ClusterKey, value: unknown): string | null {
       return JSON.stringify(given.map(({ name, value: text }) => [name, text]).sort());
     }
     case 'backend':
-      return canonicalize((value as GivenBackend).given);
+      return canonicalize((value as ParsedBackend).given);
     default: {
       const parsed = clusterSchema.shape[key].safeParse(value);
       if (!parsed.success) return null;
@@ -185,12 +185,12 @@ function canonicalize(value: unknown): string {
   return `{${entries.map(([name, inner]) => `${JSON.stringify(name)}:${canonicalize(inner)}`).join()}}`;
 }
 
-function explainConflict(key: ClusterKey, a: Given, b: Given): string {
+function explainConflict(key: ClusterKey, a: InputValue, b: InputValue): string {
   const [first, second] = a.source === 'file' || b.source !== 'file' ? [a, b] : [b, a];
   const values =
     first.shown === null || second.shown === null
-      ? `is not what ${second.place} says`
-      : `${first.shown} is not what ${second.place} says, which is ${second.shown}`;
+      ? `is not what ${second.location} says`
+      : `${first.shown} is not what ${second.location} says, which is ${second.shown}`;
   return `${first.name}: ${values}. Give ${key} in one place.`;
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { findActionRoot } from '../runner/assets.ts';
 import type { Intent, Operation } from '../runner/intent.ts';
-import { type RawInputs, readStep, type StepInputs } from './step-inputs.ts';
+import { type RawInputs, type StepInputs, separateDefaults } from './step-inputs.ts';
 
 /** The inputs of action.yml, by name. */
 export const ACTION_INPUTS = (
@@ -57,5 +57,5 @@ export function createStep(overrides: RawInputs = {}): StepInputs {
     'backend-config': 'bucket = "states"\nkey = "postgres"\nregion = "us-east-1"',
     ...overrides,
   };
-  return readStep((name) => given[name] ?? ACTION_INPUTS[name]?.default ?? '');
+  return separateDefaults((name) => given[name] ?? ACTION_INPUTS[name]?.default ?? '');
 }

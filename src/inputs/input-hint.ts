@@ -6,14 +6,14 @@ import { REGIONS } from './regions.ts';
 /** A sentence about what a value that is not allowed was probably meant to be; null where nothing comes to mind. */
 type Hint = (value: string) => string | null;
 
-const mean = (value: string): string => `Did you mean ${value}?`;
+const suggest = (value: string): string => `Did you mean ${value}?`;
 
 /** Of one of a few words. */
 const hintWord =
   (words: readonly string[]): Hint =>
   (value) => {
     const near = suggestName(value, words);
-    return near === null ? null : mean(near);
+    return near === null ? null : suggest(near);
   };
 
 const INSTANCE_TYPE = /^[a-z][a-z0-9-]*\.[a-z0-9-]+$/;
@@ -26,9 +26,9 @@ function hintInstanceType(value: string): string | null {
   const [, service, type = plain] =
     /^(db|cache|ml|mq|kafka|dms|dax)\.(.+)$/.exec(plain) ?? /^()(.+)\.search$/.exec(plain) ?? [];
   if (!INSTANCE_TYPE.test(type) || type === value) return null;
-  if (service === undefined) return mean(type);
+  if (service === undefined) return suggest(type);
   const owner = service === 'db' ? "RDS's" : "another service's";
-  return `${value.trim()} is ${owner} name for a class of nodes. ${mean(type)}`;
+  return `${value.trim()} is ${owner} name for a class of nodes. ${suggest(type)}`;
 }
 
 /** Partitions with accounts, names and images of their own. */
@@ -47,7 +47,7 @@ function hintRegion(value: string): string | null {
   }
   const zoned = plain.replace(/[a-z]$/, '');
   if (/\d[a-z]$/.test(plain) && REGIONS.includes(zoned)) {
-    return `${plain} is an availability zone; nodes are spread over the zones of a region. ${mean(zoned)}`;
+    return `${plain} is an availability zone; nodes are spread over the zones of a region. ${suggest(zoned)}`;
   }
   return hintWord(REGIONS)(value);
 }
@@ -67,7 +67,7 @@ function hintNetwork(value: string): string | null {
       : `Did you mean ${showAddress(address)}/32, this one address?`;
   }
   const mask = prefix === 0 ? 0 : (0xffffffff << (32 - prefix)) >>> 0;
-  return mean(`${showAddress((address & mask) >>> 0)}/${prefix}`);
+  return suggest(`${showAddress((address & mask) >>> 0)}/${prefix}`);
 }
 
 function readAddress(text: string): number | null {
@@ -85,12 +85,12 @@ function hintMemory(value: string): string | null {
   if (digits === undefined || digits === '0') return null;
   const unit = match?.[2]?.toUpperCase() ?? 'M';
   const meant = `${digits}${unit === 'K' ? 'kB' : `${unit}B`}`;
-  return meant === value ? null : mean(meant);
+  return meant === value ? null : suggest(meant);
 }
 
 function hintNode(value: string): string | null {
   const number = /^(?:node)?[\s_-]*([1-9]\d?)$/i.exec(value.trim())?.[1];
-  return number === undefined || value === `node-${number}` ? null : mean(`node-${number}`);
+  return number === undefined || value === `node-${number}` ? null : suggest(`node-${number}`);
 }
 
 function hintClusterName(value: string): string | null {
@@ -100,7 +100,7 @@ function hintClusterName(value: string): string | null {
     .replaceAll(/^[-\d]+|-+$/g, '');
   return plain === '' || plain === value || plain.length > 40 || plain.startsWith('sg-')
     ? null
-    : mean(plain);
+    : suggest(plain);
 }
 
 function hintImage(value: string): string | null {
@@ -113,17 +113,17 @@ function hintImage(value: string): string | null {
 
 function hintImageTag(value: string): string | null {
   const digest = /^@?(sha256:[0-9a-f]{64})$/.exec(value)?.[1];
-  if (digest !== undefined) return `A digest follows a tag. ${mean(`17@${digest}`)}`;
+  if (digest !== undefined) return `A digest follows a tag. ${suggest(`17@${digest}`)}`;
   if (/@sha256:/.test(value)) return 'A digest has 64 hexadecimal digits, in lower case.';
   const tag = /^(?:postgres:|v)(\d[\w.-]*)$/.exec(value)?.[1];
-  return tag === undefined ? null : mean(tag);
+  return tag === undefined ? null : suggest(tag);
 }
 
 function hintInstanceProfile(value: string): string | null {
   const role = /^arn:[\w-]+:iam::\d*:role\//.test(value.trim());
   const name = /([\w+=,.@-]{1,128})$/.exec(value.trim())?.[1];
   if (role || name === undefined || name === value) return null;
-  return mean(name);
+  return suggest(name);
 }
 
 const HINTS: Readonly<Record<string, Hint>> = {
@@ -147,11 +147,11 @@ const HINTS: Readonly<Record<string, Hint>> = {
 };
 
 /** Nobody mistypes more than this; and patterns are slow on long texts. */
-const MOST = 200;
+const MAX_LENGTH = 200;
 
 /** What a value that `input` does not allow was probably meant to be, as a sentence; null: nothing comes to mind. */
 export function hintInput(input: string, value: string): string | null {
-  if (value.length > MOST) return null;
+  if (value.length > MAX_LENGTH) return null;
   return Object.hasOwn(HINTS, input) ? (HINTS[input]?.(value) ?? null) : null;
 }
 

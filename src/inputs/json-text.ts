@@ -1,7 +1,7 @@
 import { quoteValue } from '../messages/quote-value.ts';
 
 /** Deeper than any body or backend needs; code that reads JSON by recursion can take it. */
-const MOST_LEVELS = 32;
+const MAX_LEVELS = 32;
 
 /** A JSON value, or what is wrong with its text: a sentence without the input's name. */
 export type JsonResult = { readonly value: unknown } | { readonly problem: string };
@@ -17,8 +17,8 @@ export function parseJson(
 ): JsonResult {
   // Before anything reads it by recursion.
   const levels = countLevels(text);
-  if (levels > MOST_LEVELS) {
-    return { problem: `nested ${levels} levels deep. Allowed: ${MOST_LEVELS}, e.g. ${example}.` };
+  if (levels > MAX_LEVELS) {
+    return { problem: `nested ${levels} levels deep. Allowed: ${MAX_LEVELS}, e.g. ${example}.` };
   }
   try {
     const value: unknown = JSON.parse(text);

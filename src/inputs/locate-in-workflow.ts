@@ -10,7 +10,7 @@ export interface SourceLocation {
 }
 
 /** Gives the place of a problem that begins with an input's name and a colon. */
-export type Annotate = (problem: string) => SourceLocation;
+export type LocateProblem = (problem: string) => SourceLocation;
 
 /** What is known of the step that runs. */
 export interface StepSearch {
@@ -30,7 +30,7 @@ export interface StepSearch {
  * Annotates nothing rather than a wrong line: where the file cannot be read, is not the one that ran, or
  * where another step could be meant. Throws nothing; a problem is worth saying without its line, too.
  */
-export async function locateInputs(search: StepSearch): Promise<Annotate> {
+export async function locateInputs(search: StepSearch): Promise<LocateProblem> {
   try {
     const step = await findStep(search);
     return step === null ? () => ({}) : (problem) => findPlace(problem, { step, ...search });

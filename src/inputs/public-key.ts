@@ -1,11 +1,11 @@
 /** What somebody pastes who took the wrong one of two files: OpenSSH's, PEM's and PuTTY's private keys. */
-const PRIVATE = /BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File|b3BlbnNzaC1rZXktdjE/;
+const PRIVATE_KEY = /BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File|b3BlbnNzaC1rZXktdjE/;
 /** The beginning of a key, wherever on the line: every type is followed by its own name in base64. */
 const KEY_START = /(?:^|\s)(?:ssh-|ecdsa-|sk-)\S+\s+AAAA/;
 const GIVE_LINE =
   'Give the one line in the .pub file that ssh-keygen -t ed25519 wrote, or what ssh-keygen -y -f writes of the private key: ssh-ed25519 AAAA….';
 /** Bits of a modulus that EC2's own RSA keys have. */
-const LEAST_RSA_BITS = 2048;
+const MIN_RSA_BITS = 2048;
 
 /**
  * The public half of a key as ssh-keygen writes it, `ssh-ed25519 AAAA… comment`, without its comment, or the problem in
@@ -14,7 +14,7 @@ const LEAST_RSA_BITS = 2048;
  */
 export function parsePublicKey(text: string): { key: string } | { problem: string } {
   const refuse = (problem: string) => ({ problem });
-  if (PRIVATE.test(text)) {
+  if (PRIVATE_KEY.test(text)) {
     return refuse(
       'holds a private key, which is not shown here. Treat it as leaked, as this input is no secret: make a new pair with ssh-keygen -t ed25519, and give the one line of its .pub file.',
     );
@@ -72,9 +72,9 @@ function findBlobProblem(type: 'ssh-ed25519' | 'ssh-rsa', body: string): string 
   // Two's complement: with the first bit set it would be negative (RFC 4251, section 5).
   if ((modulus[0] ?? 0) > 0x7f) return damaged;
   const bits = BigInt(`0x${modulus.toString('hex')}`).toString(2).length;
-  return bits >= LEAST_RSA_BITS
+  return bits >= MIN_RSA_BITS
     ? null
-    : `is an RSA key of ${bits} bits; at least ${LEAST_RSA_BITS} are allowed. Make one with ssh-keygen -t ed25519.`;
+    : `is an RSA key of ${bits} bits; at least ${MIN_RSA_BITS} are allowed. Make one with ssh-keygen -t ed25519.`;
 }
 
 /** The strings that a blob consists of (RFC 4251, section 5); null where it does not consist of strings. */

@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { GOOD, KEY_A, KEY_B, PATH, readFile, WHOLE } from './cluster-file-fixtures.ts';
+import {
+  CLUSTER_FILE_PATH,
+  FULL_FILE,
+  KEY_A,
+  KEY_B,
+  MINIMAL_FILE,
+  readInputsFromFile,
+} from './cluster-file-fixtures.ts';
 import type { ClusterKey } from './cluster-schema.ts';
 import { REVIEW } from './input-fixtures.ts';
 import { locateInFile } from './locate-in-file.ts';
@@ -84,9 +91,14 @@ describe('a file of a pull request', () => {
 
   test.each(Object.entries(CHANGES))('%s', async (key, [use, , after, take]) => {
     const merged = write({ ...STANDING, [key]: after });
-    const result = await readFile(merged, { intent: REVIEW, standing: write(STANDING), step });
+    const result = await readInputsFromFile(merged, {
+      intent: REVIEW,
+      standing: write(STANDING),
+      step,
+    });
     expect(result.problems).toEqual([]);
-    const alone = async (text: string) => (await readFile(text, { intent: REVIEW, step })).inputs;
+    const alone = async (text: string) =>
+      (await readInputsFromFile(text, { intent: REVIEW, step })).inputs;
     const [old, next] = [await alone(write(STANDING)), await alone(merged)];
     expect(result.inputs).toEqual(use === 'held' ? old : next);
     // No request says whether it must be signed.
@@ -99,10 +111,10 @@ describe('a file of a pull request', () => {
   });
 
   test('what says the same as a default or as the step is not told of', async () => {
-    const proposed = `${GOOD}region: us-east-1\nssh_user: admin\non_plan_change: fail\n`;
-    const result = await readFile(proposed, { intent: REVIEW, standing: GOOD });
+    const proposed = `${MINIMAL_FILE}region: us-east-1\nssh_user: admin\non_plan_change: fail\n`;
+    const result = await readInputsFromFile(proposed, { intent: REVIEW, standing: MINIMAL_FILE });
     expect(readNotes(result)).toEqual([]);
-    const moved = await readFile(WHOLE, {
+    const moved = await readInputsFromFile(FULL_FILE, {
       intent: REVIEW,
       standing: null,
       step: {
@@ -123,18 +135,18 @@ describe('a file of a pull request', () => {
     });
     expect(moved.problems).toEqual([]);
     expect(readNotes(moved)).toEqual([]);
-    expect(moved.inputs).toEqual((await readFile(WHOLE, { intent: REVIEW })).inputs);
+    expect(moved.inputs).toEqual((await readInputsFromFile(FULL_FILE, { intent: REVIEW })).inputs);
   });
 
   test('a login stays with the registry of the default branch, whatever a pull request names', async () => {
-    const standing = `${GOOD}image: ghcr.io/acme/postgres\n`;
+    const standing = `${MINIMAL_FILE}image: ghcr.io/acme/postgres\n`;
     const login = { 'registry-username': 'acme-bot', 'registry-password': 'ghp_0123456789' };
     for (const image of [
       'evil.example/acme/postgres',
       'ghcr.io.evil.example/postgres',
       'postgres',
     ]) {
-      const { inputs } = await readFile(`${GOOD}image: ${image}\n`, {
+      const { inputs } = await readInputsFromFile(`${MINIMAL_FILE}image: ${image}\n`, {
         intent: REVIEW,
         standing,
         step: login,
@@ -146,9 +158,9 @@ describe('a file of a pull request', () => {
   });
 
   test('an image of the same registry is planned', async () => {
-    const standing = `${GOOD}image: ghcr.io/acme/postgres\n`;
-    const proposed = `${GOOD}image: ghcr.io/acme/postgres-ha\n`;
-    const { inputs } = await readFile(proposed, { intent: REVIEW, standing });
+    const standing = `${MINIMAL_FILE}image: ghcr.io/acme/postgres\n`;
+    const proposed = `${MINIMAL_FILE}image: ghcr.io/acme/postgres-ha\n`;
+    const { inputs } = await readInputsFromFile(proposed, { intent: REVIEW, standing });
     expect(inputs?.spec.image).toBe('ghcr.io/acme/postgres-ha');
   });
 
@@ -160,22 +172,22 @@ describe('a file of a pull request', () => {
   ])(
     'without an image on the default branch %s is Docker Hub’s or held back',
     async (image, planned) => {
-      const { inputs } = await readFile(`${GOOD}image: ${image}\n`, {
+      const { inputs } = await readInputsFromFile(`${MINIMAL_FILE}image: ${image}\n`, {
         intent: REVIEW,
-        standing: GOOD,
+        standing: MINIMAL_FILE,
       });
       expect(inputs?.spec.image).toBe(planned ?? 'postgres');
     },
   );
 
   test('what the pull request takes out is held, too', async () => {
-    const standing = `${GOOD}require_signature: true\n`;
-    const { problems } = await readFile(GOOD, { intent: REVIEW, standing });
+    const standing = `${MINIMAL_FILE}require_signature: true\n`;
+    const { problems } = await readInputsFromFile(MINIMAL_FILE, { intent: REVIEW, standing });
     expect(problems).toEqual([expect.stringMatching(/^review-key: missing\. require-signature/)]);
   });
 
   test('a new file is planned from an empty state, and no rule of it counts', async () => {
-    const result = await readFile(WHOLE, { intent: REVIEW, standing: null });
+    const result = await readInputsFromFile(FULL_FILE, { intent: REVIEW, standing: null });
     expect(result.problems).toEqual([]);
     expect(result.inputs).toMatchObject({
       spec: { name: 'orders', region: 'eu-central-1', image: 'ghcr.io/acme/postgres' },
@@ -197,7 +209,7 @@ describe('a file of a pull request', () => {
 
   test('a new file with a backend of the step is planned from that state', async () => {
     const step = { backend: 'http', 'backend-config': 'address = "https://state/"' };
-    const { inputs, problems } = await readFile(
+    const { inputs, problems } = await readInputsFromFile(
       'cluster_name: orders\nssh_cidrs: [10.0.0.0/8]\nimage: ghcr.io/x/y\n',
       {
         intent: REVIEW,
@@ -207,7 +219,7 @@ describe('a file of a pull request', () => {
     );
     expect(problems).toEqual([]);
     expect(inputs).toMatchObject({ backend: { type: 'http' }, spec: { image: 'postgres' } });
-    const other = await readFile(
+    const other = await readInputsFromFile(
       'cluster_name: orders\nssh_cidrs: [10.0.0.0/8]\nbackend_config: {address: https://evil/}\n',
       {
         intent: REVIEW,
@@ -221,40 +233,47 @@ describe('a file of a pull request', () => {
   test.each<[string, string, RegExp]>([
     [
       'an unknown key',
-      `${GOOD}replicas: 2\n`,
+      `${MINIMAL_FILE}replicas: 2\n`,
       /^clusters\/orders\.yml on main cannot be read, .*\(4: unknown key replicas.*Correct it on main first\.$/,
     ],
     [
       'no backend',
-      GOOD.replace('backend: local\n', ''),
+      MINIMAL_FILE.replace('backend: local\n', ''),
       /^clusters\/orders\.yml on main:1: backend: missing\. .*It counts from main/,
     ],
     [
       'no name',
-      GOOD.replace('cluster_name: orders\n', ''),
+      MINIMAL_FILE.replace('cluster_name: orders\n', ''),
       /^clusters\/orders\.yml on main:1: cluster_name: missing\. .*It counts from main/,
     ],
     [
       'a wrong region',
-      `${GOOD}region: us-eats-1\n`,
+      `${MINIMAL_FILE}region: us-eats-1\n`,
       /^clusters\/orders\.yml on main:4: region: "us-eats-1" is not allowed.*It counts from main/,
     ],
   ])('with %s on the default branch nothing is planned', async (_, standing, problem) => {
-    const { problems } = await readFile(`${GOOD}region: us-east-1\n`, { intent: REVIEW, standing });
+    const { problems } = await readInputsFromFile(`${MINIMAL_FILE}region: us-east-1\n`, {
+      intent: REVIEW,
+      standing,
+    });
     expect(problems).toEqual([expect.stringMatching(problem)]);
-    const place = locateInFile(problems[0] ?? '', { path: PATH, file: null, given: {} });
+    const place = locateInFile(problems[0] ?? '', {
+      path: CLUSTER_FILE_PATH,
+      file: null,
+      given: {},
+    });
     expect(place).toBeNull();
   });
 
   test('a problem of the pull request’s file leaves the default branch’s comment to say it', async () => {
-    const result = await readFile('replicas: 2\n', {
+    const result = await readInputsFromFile('replicas: 2\n', {
       intent: REVIEW,
-      standing: `${GOOD}label_prefix: db/\n`,
+      standing: `${MINIMAL_FILE}label_prefix: db/\n`,
     });
     expect(result.inputs).toBeNull();
     expect(result.inputs === null && result.cluster).toEqual({
       name: 'orders',
-      path: PATH,
+      path: CLUSTER_FILE_PATH,
       workingDirectory: '.postgres-cluster/orders',
       region: 'us-east-1',
       shared: false,
@@ -263,7 +282,7 @@ describe('a file of a pull request', () => {
   });
 
   test.each(['\t', 'replicas: 2\n'])('a new file without a name is nobody’s: %j', async (text) => {
-    const result = await readFile(text, { intent: REVIEW, standing: null });
+    const result = await readInputsFromFile(text, { intent: REVIEW, standing: null });
     expect(result.inputs === null && result.cluster).toBeNull();
   });
 });
@@ -279,8 +298,8 @@ describe('a file that a merge brought', () => {
   test.each<[string, string, string | null, object, readonly RegExp[]]>([
     [
       'looser rules count from the next merge on',
-      `${GOOD}on_plan_change: apply\nallow_destroy_label: bug\nallow_collation_label: bug\nallow_slot_loss_label: bug\n`,
-      GOOD,
+      `${MINIMAL_FILE}on_plan_change: apply\nallow_destroy_label: bug\nallow_collation_label: bug\nallow_slot_loss_label: bug\n`,
+      MINIMAL_FILE,
       {
         onPlanChange: 'fail',
         allowDestroyLabel: 'allow-destroy',
@@ -293,34 +312,34 @@ describe('a file that a merge brought', () => {
     ],
     [
       'rules of a new file count from the next merge on',
-      `${GOOD}on_plan_change: apply\n`,
+      `${MINIMAL_FILE}on_plan_change: apply\n`,
       null,
       { onPlanChange: 'fail' },
       [/on_plan_change counts from the next merge on/],
     ],
     [
       'stricter rules count at once',
-      `${GOOD}allow_destroy_label: ''\n`,
-      `${GOOD}on_plan_change: apply\n`,
+      `${MINIMAL_FILE}allow_destroy_label: ''\n`,
+      `${MINIMAL_FILE}on_plan_change: apply\n`,
       { onPlanChange: 'fail', allowDestroyLabel: null },
       [],
     ],
     [
       'rules that stay count',
-      `${GOOD}on_plan_change: apply\nallow_destroy_label: bug\n`,
-      `${GOOD}on_plan_change: apply\nallow_destroy_label: bug\n`,
+      `${MINIMAL_FILE}on_plan_change: apply\nallow_destroy_label: bug\n`,
+      `${MINIMAL_FILE}on_plan_change: apply\nallow_destroy_label: bug\n`,
       { onPlanChange: 'apply', allowDestroyLabel: 'bug' },
       [],
     ],
     [
       'rules of a file that could not be read are the default ones',
-      `${GOOD}on_plan_change: apply\n`,
+      `${MINIMAL_FILE}on_plan_change: apply\n`,
       '\t',
       { onPlanChange: 'fail' },
       [/on_plan_change counts from the next merge on/],
     ],
   ])('%s', async (_, text, before, expected, notes) => {
-    const result = await readFile(text, { before });
+    const result = await readInputsFromFile(text, { before });
     expect(result.problems).toEqual([]);
     expect(take(result)).toMatchObject(expected);
     expect(result.inputs === null ? [] : result.notes).toEqual(
@@ -329,16 +348,19 @@ describe('a file that a merge brought', () => {
   });
 
   test('a signature that was required stays so', async () => {
-    const before = `${GOOD}require_signature: true\n`;
-    expect((await readFile(GOOD, { before })).problems).toEqual([
+    const before = `${MINIMAL_FILE}require_signature: true\n`;
+    expect((await readInputsFromFile(MINIMAL_FILE, { before })).problems).toEqual([
       expect.stringMatching(/^review-key: missing\. require-signature is true/),
     ]);
-    expect((await readFile(before, { before: GOOD })).problems).toHaveLength(1);
+    expect((await readInputsFromFile(before, { before: MINIMAL_FILE })).problems).toHaveLength(1);
   });
 
   test('the step may say otherwise', async () => {
-    const file = `${GOOD}on_plan_change: apply\n`;
-    const { inputs } = await readFile(file, { before: GOOD, step: { 'on-plan-change': 'apply' } });
+    const file = `${MINIMAL_FILE}on_plan_change: apply\n`;
+    const { inputs } = await readInputsFromFile(file, {
+      before: MINIMAL_FILE,
+      step: { 'on-plan-change': 'apply' },
+    });
     expect(inputs?.onPlanChange).toBe('apply');
   });
 });

@@ -1,5 +1,5 @@
 import { CLUSTER_KEYS, type ClusterKey } from './cluster-schema.ts';
-import { type Description, type Given, isSame } from './combine.ts';
+import { type Description, type InputValue, isSameValue } from './combine.ts';
 
 /**
  * What a plan does with the value that a pull request gives a key. It was written by somebody who may not merge.
@@ -51,14 +51,14 @@ export const PLAN_USES: Readonly<Record<ClusterKey, PlanUse>> = {
  * file of the default branch; null: that has none. `blank`: the plan is made from an empty state, so that no backend and
  * no node is contacted.
  */
-export function holdBack(
+export function selectPlanValues(
   proposed: Description,
   { standing, blank }: { standing: Description | null; blank: boolean },
 ): Description {
-  const description = new Map<ClusterKey, Given>();
+  const description = new Map<ClusterKey, InputValue>();
   for (const key of CLUSTER_KEYS) {
     const [next, now] = [proposed.get(key), standing?.get(key)];
-    const used = mayUse(PLAN_USES[key], { next, now, isNew: standing === null, blank })
+    const used = isUsable(PLAN_USES[key], { next, now, isNew: standing === null, blank })
       ? next
       : now;
     if (used !== undefined) description.set(key, used);
@@ -66,14 +66,14 @@ export function holdBack(
   return description;
 }
 
-function mayUse(
+function isUsable(
   use: PlanUse,
   {
     next,
     now,
     isNew,
     blank,
-  }: { next: Given | undefined; now: Given | undefined; isNew: boolean; blank: boolean },
+  }: { next: InputValue | undefined; now: InputValue | undefined; isNew: boolean; blank: boolean },
 ): boolean {
   switch (use) {
     case 'planned':
@@ -90,7 +90,7 @@ function mayUse(
 }
 
 /** The host that an image is pulled from; without one it is Docker Hub's (distribution/reference, "familiar names"). */
-function readRegistry(image: Given | undefined): string {
+function readRegistry(image: InputValue | undefined): string {
   const [host = '', ...rest] = String(image?.value ?? '').split('/');
   return rest.length > 0 && (/[.:]/.test(host) || host === 'localhost') ? host : 'docker.io';
 }
@@ -108,7 +108,7 @@ const MERGE_RULES = [
  * What a merge goes by: the description that it brings, `after`, but for the rules of merges. One that it makes looser
  * counts from the next merge on: else a pull request could switch off what holds its own merge to what was shown.
  */
-export function keepRules(after: Description, before: Description): Description {
+export function keepMergeRules(after: Description, before: Description): Description {
   const description = new Map(after);
   for (const [key, strictest] of MERGE_RULES) {
     const rule = before.get(key);
@@ -118,9 +118,11 @@ export function keepRules(after: Description, before: Description): Description 
 }
 
 /** The keys in which two descriptions come to something else. */
-export function listDifferences(a: Description, b: Description): ClusterKey[] {
+export function listDifferingKeys(a: Description, b: Description): ClusterKey[] {
   return CLUSTER_KEYS.filter((key) => {
     const [left, right] = [a.get(key), b.get(key)];
-    return left === undefined || right === undefined ? left !== right : !isSame(key, left, right);
+    return left === undefined || right === undefined
+      ? left !== right
+      : !isSameValue(key, left, right);
   });
 }

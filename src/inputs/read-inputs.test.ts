@@ -4,7 +4,7 @@ import { CLUSTER_KEYS, findKey, nameInput } from './cluster-schema.ts';
 import { ACTION_INPUTS, createOperation, createStep, DEPLOY, REVIEW } from './input-fixtures.ts';
 import { type InputResult, readInputs } from './read-inputs.ts';
 import { SECRET_INPUTS } from './secrets.ts';
-import { DEFAULTED, INPUT_NAMES, type RawInputs, readStep } from './step-inputs.ts';
+import { DEFAULTED_INPUTS, INPUT_NAMES, type RawInputs, separateDefaults } from './step-inputs.ts';
 
 function read(overrides: RawInputs = {}, intent: Intent = DEPLOY): InputResult {
   return readInputs({ step: createStep(overrides), file: null }, intent);
@@ -35,13 +35,15 @@ describe('readInputs', () => {
     const defaults = Object.entries(ACTION_INPUTS).filter(
       ([name, input]) => findKey(name) !== null && input.default !== '',
     );
-    expect(defaults.map(([name]) => name).sort()).toEqual([...DEFAULTED].sort());
+    expect(defaults.map(([name]) => name).sort()).toEqual([...DEFAULTED_INPUTS].sort());
     for (const [name, input] of defaults) {
       expect(input.default, name).toMatch(/^\S.* $/);
-      const step = readStep((asked) => (asked === name ? (input.default ?? '') : ''));
+      const step = separateDefaults((asked) => (asked === name ? (input.default ?? '') : ''));
       expect(step.defaults[name]).toBe(input.default?.trim());
       expect(step.given).not.toHaveProperty(name);
-      const given = readStep((asked) => (asked === name ? (input.default ?? '').trim() : ''));
+      const given = separateDefaults((asked) =>
+        asked === name ? (input.default ?? '').trim() : '',
+      );
       expect(given.given[name]).toBe(input.default?.trim());
     }
     // A variable that does not exist is no default.

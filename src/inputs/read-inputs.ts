@@ -7,32 +7,37 @@ import {
   type Combined,
   combine,
   type Description,
-  giveFile,
-  giveInputs,
+  readFileValues,
+  readInputValues,
   readValue,
 } from './combine.ts';
 import type { Inputs } from './inputs.ts';
-import { holdBack, keepRules, listDifferences, PLAN_USES } from './pull-request-keys.ts';
+import {
+  keepMergeRules,
+  listDifferingKeys,
+  PLAN_USES,
+  selectPlanValues,
+} from './pull-request-keys.ts';
 import {
   type Bodies,
-  CALL_KEYS,
-  type CallKey,
   nameBodyKey,
+  REPAIR_KEYS,
+  type RepairKey,
   readBodies,
   readRequestInput,
 } from './request-body.ts';
-import { createRedactor, listParts, listSecrets } from './secrets.ts';
-import { listValues, type RawInputs, type StepInputs } from './step-inputs.ts';
+import { createRedactor, listSecretParts, listSecrets } from './secrets.ts';
+import { mergeStepInputs, type RawInputs, type StepInputs } from './step-inputs.ts';
 
 /** The cluster file of a run. */
 export interface FileInput {
   /** At the commit that the run is for. */
   readonly file: ClusterFile;
-  readonly basis: Basis;
+  readonly basis: FileOrigin;
 }
 
 /** What else is known of a cluster file. */
-export type Basis =
+export type FileOrigin =
   /** Somebody proposes it who may not merge. `standing`: the default branch's; null: that has none. */
   | {
       readonly kind: 'proposed';
@@ -46,7 +51,7 @@ export type Basis =
   | { readonly kind: 'standing' };
 
 /** What tells a cluster's comment apart, as far as it is valid. */
-export interface ClusterLabel {
+export interface ClusterIdentity {
   readonly name: string;
   /** Of the cluster file; null: the inputs describe the cluster. */
   readonly path: string | null;
@@ -69,7 +74,7 @@ export type InputResult =
       readonly inputs: null;
       readonly problems: readonly string[];
       /** Null where too little of it is valid. */
-      readonly cluster: ClusterLabel | null;
+      readonly cluster: ClusterIdentity | null;
     };
 
 /** The command, or null when it is not one (which `readRequest` reports with all else). */
@@ -86,13 +91,13 @@ export function readInputs(
   { step, file }: { step: StepInputs; file: FileInput | null },
   intent: Intent,
 ): InputResult {
-  const values = listValues(step);
+  const values = mergeStepInputs(step);
   const bodies = readBodies(values.request ?? '', intent);
-  const { called, callNames } = findCalled(values, bodies);
+  const { called, callNames } = findRepairValues(values, bodies);
   const call = { ...values, ...called };
   const describe = (described: Description): Combined => describeStep({ step, bodies }, described);
-  const whole = describe(file === null ? new Map() : giveFile(file.file));
-  const plan = file === null ? null : usePart(file, { whole, describe, step });
+  const whole = describe(file === null ? new Map() : readFileValues(file.file));
+  const plan = file === null ? null : selectUsable(file, { whole, describe, step });
   const used = plan?.used ?? whole;
 
   const path = file?.file.path ?? null;
@@ -114,13 +119,13 @@ export function readInputs(
   if (problems.length > 0) {
     const redact = createRedactor([
       ...listSecrets(values),
-      ...(file?.file.secrets ?? []).flatMap(listParts),
+      ...(file?.file.secrets ?? []).flatMap(listSecretParts),
     ]);
     return {
       inputs: null,
       problems: problems.map(redact),
       // Also a path that is not allowed names a file, and its cluster is not the one that is named by default.
-      cluster: labelCluster(used.description, path ?? (values['cluster-file'] || null)),
+      cluster: buildIdentity(used.description, path ?? (values['cluster-file'] || null)),
     };
   }
   return {
@@ -131,22 +136,22 @@ export function readInputs(
 }
 
 /** What a failover or a replacement is to do, from the place that wins, and how messages name it there. */
-function findCalled(
+function findRepairValues(
   values: RawInputs,
   { request, event }: Bodies,
-): { called: Record<CallKey, string>; callNames: Record<CallKey, string> } {
+): { called: Record<RepairKey, string>; callNames: Record<RepairKey, string> } {
   const bodies = [
     { body: 'client_payload', values: event.values },
     { body: 'request', values: request.values },
   ] as const;
-  const found = CALL_KEYS.map((key) => {
+  const found = REPAIR_KEYS.map((key) => {
     const [first] = bodies.flatMap(({ body, values: given }) =>
       given[key] === undefined ? [] : [{ text: given[key], name: nameBodyKey(body, key) }],
     );
     return [key, first ?? { text: values[key] ?? '', name: key }] as const;
   });
   const pick = (part: 'text' | 'name') =>
-    Object.fromEntries(found.map(([key, one]) => [key, one[part]])) as Record<CallKey, string>;
+    Object.fromEntries(found.map(([key, one]) => [key, one[part]])) as Record<RepairKey, string>;
   return { called: pick('text'), callNames: pick('name') };
 }
 
@@ -160,12 +165,12 @@ function describeStep(
   const name = (input: string) => input;
   return combine(
     [
-      giveInputs(bodies.event.values, { source: 'event', name: nameIn('client_payload') }),
+      readInputValues(bodies.event.values, { source: 'event', name: nameIn('client_payload') }),
       described,
-      giveInputs(bodies.request.values, { source: 'request', name: nameIn('request') }),
-      giveInputs(step.given, { source: 'step', name }),
+      readInputValues(bodies.request.values, { source: 'request', name: nameIn('request') }),
+      readInputValues(step.given, { source: 'step', name }),
     ],
-    giveInputs(step.defaults, { source: 'default', name }),
+    readInputValues(step.defaults, { source: 'default', name }),
   );
 }
 
@@ -179,8 +184,8 @@ interface Trusted {
 }
 
 /** What tells the comment of a cluster apart, from the step and the default branch's file alone. */
-export function readLabel(trusted: Trusted): ClusterLabel | null {
-  return labelCluster(describeTrusted(trusted), trusted.path);
+export function readClusterIdentity(trusted: Trusted): ClusterIdentity | null {
+  return buildIdentity(describeTrusted(trusted), trusted.path);
 }
 
 /** The label that asks for the plan of a fork's pull request, from the same; null: none does. */
@@ -189,13 +194,14 @@ export function readPlanLabel(trusted: Trusted): string | null {
 }
 
 function describeTrusted({ step, file }: Trusted): Description {
-  const request = readRequestInput(listValues(step).request ?? '');
+  const request = readRequestInput(mergeStepInputs(step).request ?? '');
   const bodies = { request, event: { values: {}, problems: [] } };
-  return describeStep({ step, bodies }, file === null ? new Map() : giveFile(file)).description;
+  return describeStep({ step, bodies }, file === null ? new Map() : readFileValues(file))
+    .description;
 }
 
 /** What a run may use of its file, and what it is told about the rest. */
-interface UsedPart {
+interface UsableDescription {
   readonly used: Combined;
   /** How messages name the file that decides. */
   readonly path: string;
@@ -207,22 +213,22 @@ interface UsedPart {
   readonly notes: readonly string[];
 }
 
-function usePart(
+function selectUsable(
   { file, basis }: FileInput,
   {
     whole,
     describe,
     step,
   }: { whole: Combined; describe: (described: Description) => Combined; step: StepInputs },
-): UsedPart | null {
+): UsableDescription | null {
   const { path } = file;
   switch (basis.kind) {
     case 'standing':
       return null;
     case 'merged': {
-      const before = describe(basis.before === null ? new Map() : giveFile(basis.before));
-      const description = keepRules(whole.description, before.description);
-      const kept = listDifferences(whole.description, description);
+      const before = describe(basis.before === null ? new Map() : readFileValues(basis.before));
+      const description = keepMergeRules(whole.description, before.description);
+      const kept = listDifferingKeys(whole.description, description);
       const notes =
         kept.length === 0
           ? []
@@ -241,13 +247,13 @@ function usePart(
     case 'proposed': {
       const { branch, standing } = basis;
       const blank = standing === null && !('backend' in step.given);
-      const held = holdBack(giveFile(file), {
-        standing: standing && giveFile({ ...standing, path: `${path} on ${branch}` }),
+      const held = selectPlanValues(readFileValues(file), {
+        standing: standing && readFileValues({ ...standing, path: `${path} on ${branch}` }),
         blank,
       });
       const used = describe(held);
       // An empty state stands for these.
-      const other = listDifferences(whole.description, used.description).filter(
+      const other = listDifferingKeys(whole.description, used.description).filter(
         (key) => !(blank && PLAN_USES[key] === 'state'),
       );
       const [problem] = standing?.problems ?? [];
@@ -265,14 +271,14 @@ function usePart(
             : [
                 `${path} on ${branch} cannot be read, so it does not say what a plan must not take from the pull request (${problem.slice(path.length + 1)}). Correct it on ${branch} first.`,
               ],
-        notes: explainHeld({ path, branch, isNew: standing === null, blank, other }),
+        notes: explainUnused({ path, branch, isNew: standing === null, blank, other }),
       };
     }
   }
 }
 
 /** What a plan says of the values that it did not take from the pull request. */
-function explainHeld(held: {
+function explainUnused(held: {
   path: string;
   branch: string;
   isNew: boolean;
@@ -299,7 +305,7 @@ function explainHeld(held: {
 }
 
 /** What of a description tells the cluster's comment apart. */
-function labelCluster(description: Description, path: string | null): ClusterLabel | null {
+function buildIdentity(description: Description, path: string | null): ClusterIdentity | null {
   const name = readValue(description, 'cluster_name');
   const comment = readValue(description, 'comment');
   const folder = description.get('working_directory');

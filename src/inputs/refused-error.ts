@@ -1,12 +1,12 @@
 import { UserError } from '../messages/errors.ts';
-import type { ClusterLabel } from './read-inputs.ts';
+import type { ClusterIdentity } from './read-inputs.ts';
 
 /** Inputs, the cluster file among them, that nothing can be done with. */
-export class RefusedInputs extends UserError {
+export class RefusedInputsError extends UserError {
   /** Whose comment says so; null where too little is known. */
-  readonly cluster: ClusterLabel | null;
+  readonly cluster: ClusterIdentity | null;
 
-  constructor(problems: string | readonly string[], cluster: ClusterLabel | null) {
+  constructor(problems: string | readonly string[], cluster: ClusterIdentity | null) {
     super(problems);
     this.name = 'RefusedInputs';
     this.cluster = cluster;

@@ -29,9 +29,9 @@ const EVENT_KEYS: Readonly<Record<Called, readonly string[]>> = {
 };
 
 /** The inputs that say what a failover or a replacement does; a body may have them as well. */
-export const CALL_KEYS = ['fenced', 'replace', 'replace-volume'] as const;
+export const REPAIR_KEYS = ['fenced', 'replace', 'replace-volume'] as const;
 /** One of them. */
-export type CallKey = (typeof CALL_KEYS)[number];
+export type RepairKey = (typeof REPAIR_KEYS)[number];
 
 const EXAMPLE = '{"replica_count": 2}';
 

@@ -17,27 +17,27 @@ export function isSecretInput(name: string): boolean {
  * Characters of the shortest value that is hidden. A shorter password is refused before anything is started; hiding
  * one such as `e` or `postgres` would shred every text, that refusal included.
  */
-export const SHORTEST_SECRET = 12;
+export const MIN_SECRET_LENGTH = 12;
 
 /** Shorter lines of a key's armour would blank out half of a text. */
-const SHORTEST_LINE = 8;
+const MIN_LINE_LENGTH = 8;
 
 /**
  * Everything of the inputs that must not be seen, longest first: whole values, and the lines of those that
  * have several, since logs are masked line by line.
  */
 export function listSecrets(inputs: Readonly<Record<string, string>>): string[] {
-  const secrets = SECRET_INPUTS.flatMap((name) => listParts(inputs[name] ?? ''));
+  const secrets = SECRET_INPUTS.flatMap((name) => listSecretParts(inputs[name] ?? ''));
   return [...new Set(secrets)].sort((a, b) => b.length - a.length);
 }
 
 /** A secret and its lines, as far as they are long enough to be hidden. */
-export function listParts(secret: string): string[] {
-  if (secret.length < SHORTEST_SECRET) return [];
+export function listSecretParts(secret: string): string[] {
+  if (secret.length < MIN_SECRET_LENGTH) return [];
   const lines = secret.split(/\r?\n/).filter((line) => !line.startsWith('-----'));
   return lines.length === 1
     ? [secret]
-    : [secret, ...lines.filter((line) => line.length >= SHORTEST_LINE)];
+    : [secret, ...lines.filter((line) => line.length >= MIN_LINE_LENGTH)];
 }
 
 /**
@@ -46,7 +46,7 @@ export function listParts(secret: string): string[] {
  * offline, go too.
  */
 export function createRedactor(secrets: readonly string[]): (text: string) => string {
-  const patterns = secrets.flatMap(cut).map(matchSecret);
+  const patterns = secrets.flatMap(splitSecret).map(matchSecret);
   return (text) =>
     [...patterns, VERIFIER].reduce((hidden, pattern) => hidden.replace(pattern, '***'), text);
 }
@@ -56,12 +56,12 @@ const VERIFIER = /SCRAM-SHA-256(?:\$|&#36;)(?:&#\d+;|[\w+/=:$])+/g;
 const UNSEEN = '(?:&#8203;)?';
 
 /** Characters in one pattern; a regular expression must not grow without end. */
-const MOST_CHARACTERS = 200;
+const MAX_PATTERN_LENGTH = 200;
 
 /** A secret in parts of equal length that are short enough for a pattern. Blanks around it tell nothing. */
-function cut(secret: string): string[] {
+function splitSecret(secret: string): string[] {
   const characters = [...secret.trim().replaceAll(/\s+/g, ' ')];
-  const parts = Math.ceil(characters.length / MOST_CHARACTERS);
+  const parts = Math.ceil(characters.length / MAX_PATTERN_LENGTH);
   const length = Math.ceil(characters.length / parts);
   return Array.from({ length: parts }, (_, index) =>
     characters.slice(index * length, (index + 1) * length).join(''),

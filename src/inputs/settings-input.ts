@@ -2,7 +2,7 @@ import { checkSettings } from '../cluster/settings/input.ts';
 import type { ParsedSettings } from '../cluster/settings/lines.ts';
 import type { Settings } from '../cluster/settings/settings.ts';
 import { majorOfTag } from '../cluster/spec.ts';
-import { type Description, type Given, readValue } from './combine.ts';
+import { type Description, type InputValue, readValue } from './combine.ts';
 
 /** The two settings with a key of their own, and what they are where nobody says. */
 const SINGLE_KEYS = [
@@ -26,12 +26,12 @@ export function readSettings(description: Description): {
     major: majorOfTag(readValue(description, 'image_tag') ?? ''),
   });
   const settings = new Map([...given].map(([name, { value }]) => [name, value]));
-  const all = map === undefined ? [] : problems.map((problem) => placeProblem(problem, map));
+  const all = map === undefined ? [] : problems.map((problem) => locateProblem(problem, map));
   for (const { key, fallback } of SINGLE_KEYS) {
     const single = description.get(key);
     const line = given.get(key)?.line;
     if (single === undefined) settings.set(key, settings.get(key) ?? fallback);
-    else if (map === undefined || line === undefined || wins(single, map)) {
+    else if (map === undefined || line === undefined || overrides(single, map)) {
       settings.set(key, String(single.value));
     } else {
       const place = map.source === 'file' ? map.nameEntry(key) : `${map.name}, line ${line}`;
@@ -41,11 +41,11 @@ export function readSettings(description: Description): {
   return { settings: Object.fromEntries(settings), problems: all };
 }
 
-const wins = (single: Given, map: Given): boolean =>
+const overrides = (single: InputValue, map: InputValue): boolean =>
   single.source === 'event' && map.source !== 'file';
 
 /** A problem that begins with a line, after the name of the input, or at that line of the file. */
-function placeProblem(problem: string, map: Given): string {
+function locateProblem(problem: string, map: InputValue): string {
   if (map.source !== 'file') return `${map.name}: ${problem}`;
   const [, line, text] = /^line (\d+): (.*)$/s.exec(problem) ?? [];
   return `${map.name.replace(/:\d+: /, `:${line}: `)}: ${text}`;

@@ -26,7 +26,7 @@ export const INPUT_NAMES: readonly string[] = [
 export const DEFAULT_MARK = ' ';
 
 /** Inputs that describe a cluster and have a default: of these an empty text is a value that the workflow gave. */
-export const DEFAULTED: ReadonlySet<string> = new Set([
+export const DEFAULTED_INPUTS: ReadonlySet<string> = new Set([
   'cluster-name',
   'instance-type',
   'replica-count',
@@ -45,13 +45,13 @@ export const DEFAULTED: ReadonlySet<string> = new Set([
 ]);
 
 /** Sorts the inputs, which `read` returns as the runner has them, into given ones and defaults. */
-export function readStep(read: (name: string) => string): StepInputs {
+export function separateDefaults(read: (name: string) => string): StepInputs {
   const given: Record<string, string> = {};
   const defaults: Record<string, string> = {};
   for (const name of INPUT_NAMES) {
     const value = read(name);
     const text = value.trim();
-    const isDefault = DEFAULTED.has(name)
+    const isDefault = DEFAULTED_INPUTS.has(name)
       ? text !== '' && value.endsWith(DEFAULT_MARK)
       : text === '';
     (isDefault ? defaults : given)[name] = text;
@@ -60,7 +60,7 @@ export function readStep(read: (name: string) => string): StepInputs {
 }
 
 /** All inputs with their values, given or not. */
-export const listValues = ({ given, defaults }: StepInputs): RawInputs => ({
+export const mergeStepInputs = ({ given, defaults }: StepInputs): RawInputs => ({
   ...defaults,
   ...given,
 });

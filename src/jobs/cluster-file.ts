@@ -8,8 +8,8 @@ import {
   MAX_FILE_BYTES,
   parseClusterFile,
 } from '../inputs/cluster-file.ts';
-import { type FileInput, readLabel, readPlanLabel } from '../inputs/read-inputs.ts';
-import { RefusedInputs } from '../inputs/refused-error.ts';
+import { type FileInput, readClusterIdentity, readPlanLabel } from '../inputs/read-inputs.ts';
+import { RefusedInputsError } from '../inputs/refused-error.ts';
 import type { StepInputs } from '../inputs/step-inputs.ts';
 import { UserError } from '../messages/errors.ts';
 import type { RunnerEnvironment } from '../runner/environment.ts';
@@ -123,7 +123,7 @@ async function findProposed(intent: Review, search: Search): Promise<Found> {
     findTestMerge(client, { repository, number, headSha: sha }),
   ]);
   const refuse = (problem: string) =>
-    new RefusedInputs(problem, readLabel({ step, file: standing, path }));
+    new RefusedInputsError(problem, readClusterIdentity({ step, file: standing, path }));
   switch (merge.kind) {
     case 'merge':
       break;
@@ -145,7 +145,7 @@ async function findProposed(intent: Review, search: Search): Promise<Found> {
       );
   }
   const file = await readAt(merge.commit, search).catch((error: unknown) => {
-    throw error instanceof RefusedInputs ? refuse(error.message) : error;
+    throw error instanceof RefusedInputsError ? refuse(error.message) : error;
   });
   if (file !== null) {
     return { file: { file, basis: { kind: 'proposed', branch, standing } }, intent: agreed };
@@ -191,7 +191,7 @@ async function findStanding(
 async function readOwn(commit: string, search: Search): Promise<ClusterFile> {
   const file = await readAt(commit, search);
   if (file !== null) return file;
-  throw new RefusedInputs(
+  throw new RefusedInputsError(
     `cluster-file: ${search.path} is not in commit ${commit.slice(0, 7)}. Give the path of a file from the root of the repository, e.g. clusters/orders.yml.`,
     null,
   );
@@ -208,7 +208,7 @@ async function readStanding(branch: string, search: Search): Promise<ClusterFile
 /** A file that another one is compared with; what is no plain file there is one that cannot be read. */
 async function readLasting(commit: string, search: Search): Promise<ClusterFile | null> {
   return readAt(commit, search).catch((error: unknown) => {
-    if (!(error instanceof RefusedInputs)) throw error;
+    if (!(error instanceof RefusedInputsError)) throw error;
     return { path: search.path, values: new Map(), problems: error.problems, secrets: [] };
   });
 }
@@ -237,9 +237,9 @@ async function readAt(commit: string, search: Search): Promise<ClusterFile | nul
     case 'file':
       return parseClusterFile(path, found.bytes);
     case 'too-large':
-      throw new RefusedInputs(`${path}:1: ${explainSize(found.size)}`, null);
+      throw new RefusedInputsError(`${path}:1: ${explainSize(found.size)}`, null);
     case 'other':
-      throw new RefusedInputs(
+      throw new RefusedInputsError(
         `${path}:1: ${found.path} is ${found.what}. Allowed: a plain file in plain folders, so that what is reviewed is what is read.`,
         null,
       );

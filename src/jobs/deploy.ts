@@ -15,9 +15,9 @@ import { ChangedPlanError } from '../review/check-runs.ts';
 import { isMergedAs } from '../review/choose.ts';
 import { saveEnd, saveProgress } from '../runner/post-state.ts';
 import { findStopped } from '../terraform/existing-nodes.ts';
-import { buildNodeChanges, findUnseenLosses } from '../terraform/node-changes.ts';
-import { type Ground, permit, refuse } from '../terraform/permit.ts';
-import { hasReviewable } from '../terraform/plan-differences.ts';
+import { buildNodeChanges, findOrphanedVolumes } from '../terraform/node-changes.ts';
+import { type ApplyScope, explainApplyRefusal, permit } from '../terraform/permit.ts';
+import { hasChangesToReview } from '../terraform/plan-differences.ts';
 import { ProviderLockError } from '../terraform/provider-lock.ts';
 import {
   generateDirectory,
@@ -97,11 +97,11 @@ export async function deploy(
 
     // A label allows what its own pull request brings, and nothing that is pushed with it later.
     const labels = pull !== null && isMergedAs(pull, commit) ? pull.labels : null;
-    let ground: Ground = { kind: 'plan', label: job.inputs.allowDestroyLabel, labels };
+    let ground: ApplyScope = { kind: 'plan', label: job.inputs.allowDestroyLabel, labels };
     const consent: SlotConsent = { label: job.inputs.allowSlotLossLabel, labels };
     const { providerLock } = plan;
     let { digest } = reviews.describe(plan.summary, { commit, image: null, providerLock });
-    const isReviewable = hasReviewable(plan.summary);
+    const isReviewable = hasChangesToReview(plan.summary);
     // Where nothing is applied the nodes are looked at anyway before anything is done to them.
     if (plan.summary.hasChanges || plan.standing.notRunning.length > 0) {
       const preview = await previewRollout(job, plan);
@@ -195,18 +195,18 @@ function describeFailure(error: unknown, phase: Phase): DeployState {
 function refuseEarly(options: {
   plan: PlanResult;
   preview: Preview;
-  ground: Ground;
+  ground: ApplyScope;
   consent: SlotConsent;
 }): void {
   const { plan, preview, ground, consent } = options;
   const { database } = preview;
   const refusals = [
     ...('refusals' in database ? database.refusals : []),
-    ...refuse(plan.summary, ground),
+    ...explainApplyRefusal(plan.summary, ground),
     ...refuseSlotLoss(preview.slotLoss, consent),
   ];
   if (refusals.length > 0) throw new UserError(refusals);
-  const removed = [...buildNodeChanges(plan.summary).destroy, ...findUnseenLosses(plan.summary)];
+  const removed = [...buildNodeChanges(plan.summary).destroy, ...findOrphanedVolumes(plan.summary)];
   // A former primary that is started while nobody sees the present one may come up beside it, or alone on old data.
   const stopped = findStopped(plan.standing, plan.summary).map(({ name }) => name);
   const running = plan.standing.nodes.length - plan.standing.notRunning.length;

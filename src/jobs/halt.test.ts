@@ -8,7 +8,7 @@ import { reachAws } from '../../lab/tools/wrap-program.ts';
 import { UserError } from '../messages/errors.ts';
 import { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
-import { permit, refuse } from '../terraform/permit.ts';
+import { explainApplyRefusal, permit } from '../terraform/permit.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import { haltInstance } from './halt.ts';
 import type { Job } from './job.ts';
@@ -112,11 +112,13 @@ test('another instance alone does not get there', { timeout: 60_000 }, async () 
 
 test('a plan that does anything else is refused on these grounds', async () => {
   const { summary } = await planCluster();
-  expect(refuse(summary, { kind: 'halt' }).join()).toBe('');
+  expect(explainApplyRefusal(summary, { kind: 'halt' }).join()).toBe('');
   const [resource] = summary.resources;
   if (!resource) throw new Error('no resource');
   const more = { ...summary, resources: [{ ...resource, action: 'delete' as const }] };
-  expect(refuse(more, { kind: 'halt' }).join()).toContain('only one instance is to be stopped');
+  expect(explainApplyRefusal(more, { kind: 'halt' }).join()).toContain(
+    'only one instance is to be stopped',
+  );
 });
 
 test('it takes the provider that is installed already, also where the registry is away', {
@@ -141,7 +143,7 @@ test('it takes the provider that is installed already, also where the registry i
   );
   writeFileSync(mirror.configFile, away);
   await expect(open(make('other')).init()).rejects.toThrow(UserError);
-  const halting = await installed.at(make('halting'));
+  const halting = await installed.inDirectory(make('halting'));
   await halting.init();
   expect(await halting.readProviderLock()).toBe(await installed.readProviderLock());
 });

@@ -29,7 +29,7 @@ export async function haltInstance(
     join(directory, TFVARS_FILE),
     renderHaltTfvars({ region: job.inputs.spec.region, instanceId: node.instanceId }),
   );
-  const halting = await terraform.at(directory);
+  const halting = await terraform.inDirectory(directory);
   await logGroup(`Stop the instance of ${node.name} by force`, async () => {
     await halting.init();
     const planFile = join(temporary, `${randomUUID()}.tfplan`);

@@ -21,13 +21,13 @@ import { findWait, warnSynchronous } from '../report/steps.ts';
 import { logGroup } from '../runner/log-group.ts';
 import {
   type ExistingNodes,
-  explainHalted,
   explainStopped,
+  explainUnstartable,
   findStopped,
 } from '../terraform/existing-nodes.ts';
 import {
   buildNodeChanges,
-  explainUnseenLosses,
+  explainOrphanedVolumes,
   readPlannedZones,
 } from '../terraform/node-changes.ts';
 import type { Job } from './job.ts';
@@ -81,13 +81,13 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
         },
       }),
     });
-  const halted = explainHalted(plan.standing);
+  const halted = explainUnstartable(plan.standing);
   if (halted.length > 0) return unseen({ refusals: halted });
   const there = standing.filter(
     ({ name }) => !changes.replace.includes(name) && !stopped.includes(name),
   );
   if (there.length === 0) {
-    const refusals = explainUnseenLosses(plan.summary);
+    const refusals = explainOrphanedVolumes(plan.summary);
     if (refusals.length > 0) return unseen({ refusals });
     if (stopped.length > 0) return unseen(rollout([], desired));
     // Of a blank volume all is known; what lies on one that was there before must be seen.
@@ -108,7 +108,7 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
       states: listStates(plan.standing),
       vantage: findVantage(access),
     });
-    const refusals = observed.some(isRunningPrimary) ? [] : explainUnseenLosses(plan.summary);
+    const refusals = observed.some(isRunningPrimary) ? [] : explainOrphanedVolumes(plan.summary);
     if (refusals.length > 0) return { database: { refusals }, slotLoss: null, observed, desired };
     const down = [...away, ...stopped];
     if (down.length > 0 && changes.replace.length > 0) {

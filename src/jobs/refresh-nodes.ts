@@ -6,7 +6,7 @@ import { logGroup } from '../runner/log-group.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { instanceAddress, type PlanOverrides, volumeAddress } from '../terraform/node-changes.ts';
 import { readNodes } from '../terraform/outputs.ts';
-import { readRefreshed } from '../terraform/refreshed.ts';
+import { readRefreshedNodes } from '../terraform/refreshed.ts';
 import type { Job } from './job.ts';
 import { listStates } from './preview.ts';
 
@@ -63,7 +63,7 @@ export async function refreshNodes(job: Job, terraform: Terraform): Promise<Refr
         { cause: error },
       );
     }
-    return readRefreshed(JSON.parse(await terraform.showJson(planFile)));
+    return readRefreshedNodes(JSON.parse(await terraform.showJson(planFile)));
   });
   const found = new Map(standing.nodes.map((node) => [node.name, node]));
   const present = listStates(standing);

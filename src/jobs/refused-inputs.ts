@@ -3,9 +3,9 @@ import { Checks } from '../github/check.ts';
 import { createClient, type GitHubClient } from '../github/client.ts';
 import { MARK } from '../github/marker.ts';
 import { listOwnComments } from '../github/own-comment.ts';
-import { tellProblems } from '../inputs/problem-list.ts';
-import type { ClusterLabel } from '../inputs/read-inputs.ts';
-import { RefusedInputs } from '../inputs/refused-error.ts';
+import { limitAnnotations } from '../inputs/problem-list.ts';
+import type { ClusterIdentity } from '../inputs/read-inputs.ts';
+import { RefusedInputsError } from '../inputs/refused-error.ts';
 import { REGIONS } from '../inputs/regions.ts';
 import { readMessage, type UserError } from '../messages/errors.ts';
 import {
@@ -49,7 +49,7 @@ export async function announceRefusedInputs(error: UserError, run: RefusedRun): 
 async function announce(error: UserError, run: RefusedRun): Promise<void> {
   const { token, intent, environment, redact } = run;
   const { problems } = error;
-  const cluster = error instanceof RefusedInputs ? error.cluster : null;
+  const cluster = error instanceof RefusedInputsError ? error.cluster : null;
   if ((intent.kind !== 'review' && intent.kind !== 'deploy') || token === '') return;
   if (cluster === null) {
     core.info('The inputs do not say which cluster this is, so no comment is updated.');
@@ -85,7 +85,7 @@ async function announce(error: UserError, run: RefusedRun): Promise<void> {
 /** The identity of the cluster's comment; without a valid region that of the comment which is there. */
 async function findIdentity(
   client: GitHubClient,
-  options: { environment: RunnerEnvironment; number: number; cluster: ClusterLabel },
+  options: { environment: RunnerEnvironment; number: number; cluster: ClusterIdentity },
 ): Promise<string | null> {
   const { environment, number, cluster } = options;
   const identify = (region: string) =>
@@ -110,7 +110,7 @@ function describe(
     progress: {
       state: 'failed',
       phase: 'checking the inputs',
-      error: tellProblems(problems).annotations.map(run.redact).join('\n'),
+      error: limitAnnotations(problems).annotations.map(run.redact).join('\n'),
       nextStep: 'Nothing was changed. Correct what the messages name and push again.',
     },
     plan: null,

@@ -12,7 +12,7 @@ import {
 import { renderDeploySummary, renderPlanSummary } from '../report/summary.ts';
 import type { ReviewOrigin } from '../review/record.ts';
 import { saveEnd, saveProgress } from '../runner/post-state.ts';
-import { refuse } from '../terraform/permit.ts';
+import { explainApplyRefusal } from '../terraform/permit.ts';
 import type { Labels } from './effect-labels.ts';
 import {
   generateDirectory,
@@ -112,7 +112,7 @@ async function preparePlan(
     cluster: job.inputs.spec.name,
     plan: plan.summary,
     refusals: [
-      ...refuse(plan.summary, { kind: 'plan', label, labels }),
+      ...explainApplyRefusal(plan.summary, { kind: 'plan', label, labels }),
       ...refuseSlotLoss(preview.slotLoss, { label: allowSlotLossLabel, labels }),
     ],
     warnings: [...warnings, ...described.warnings],

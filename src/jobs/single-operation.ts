@@ -15,8 +15,8 @@ import { listSteps } from '../report/steps.ts';
 import type { Operation } from '../runner/intent.ts';
 import { logGroup } from '../runner/log-group.ts';
 import type { Terraform } from '../terraform/cli.ts';
-import { buildNodeChanges, explainUnseenLosses } from '../terraform/node-changes.ts';
-import { permit, refuse } from '../terraform/permit.ts';
+import { buildNodeChanges, explainOrphanedVolumes } from '../terraform/node-changes.ts';
+import { explainApplyRefusal, permit } from '../terraform/permit.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
 import {
   ensureDirectory,
@@ -65,7 +65,10 @@ async function applyAlone(job: Job, terraform: Terraform): Promise<void> {
   await refuseForeignCluster(job, terraform);
   const planned = await planDirectory(job, terraform, { lock: true });
   const ground = { kind: 'plan', label: job.inputs.allowDestroyLabel, labels: null } as const;
-  const problems = [...refuseTurns(planned.summary), ...refuse(planned.summary, ground)];
+  const problems = [
+    ...refuseTurns(planned.summary),
+    ...explainApplyRefusal(planned.summary, ground),
+  ];
   if (problems.length > 0) throw new UserError(problems);
   await new StagedApply(job, {
     terraform,
@@ -80,7 +83,7 @@ function refuseTurns(plan: PlanSummary): string[] {
   const turns = [
     ...resize.map(({ node, from, to }) => `${node} would become ${to} instead of ${from}`),
     ...destroy.map((node) => `${node} would be removed`),
-    ...explainUnseenLosses(plan),
+    ...explainOrphanedVolumes(plan),
   ];
   if (turns.length === 0) return [];
   return [

@@ -10,10 +10,10 @@ import { UserError } from '../messages/errors.ts';
 import { type PlanResult, plan } from '../operations/plan.ts';
 import { Terraform } from '../terraform/cli.ts';
 import { findStopped } from '../terraform/existing-nodes.ts';
-import { findUnseenLosses } from '../terraform/node-changes.ts';
+import { findOrphanedVolumes } from '../terraform/node-changes.ts';
 import { permit } from '../terraform/permit.ts';
 import { summarizePlan } from '../terraform/plan.ts';
-import { hasReviewable } from '../terraform/plan-differences.ts';
+import { hasChangesToReview } from '../terraform/plan-differences.ts';
 import type { Job } from './job.ts';
 import { refreshNodes } from './refresh-nodes.ts';
 import { replaceInstance, StagedApply } from './staged-apply.ts';
@@ -245,7 +245,7 @@ describe('EC2 has no capacity for the new type', () => {
     const id = Object.values(aws.tables.instances).find(({ tags }) => tags.Node === 'node-2')?.id;
     await aws.stopInstance(id ?? '');
     const whole = await planValues({});
-    expect(hasReviewable(whole.summary)).toBe(false);
+    expect(hasChangesToReview(whole.summary)).toBe(false);
     const nodes = await openStages(whole).provision();
     expect(readMachines()['node-2']).toBe('t3.medium running');
     expect(nodes.find(({ name }) => name === 'node-2')).toMatchObject({
@@ -291,7 +291,7 @@ test('what started a node and was left in the state by a run that was killed goe
   });
   const whole = await planValues(values);
   expect(whole.summary.counts.destroy).toBe(1);
-  expect(hasReviewable(whole.summary)).toBe(false);
+  expect(hasChangesToReview(whole.summary)).toBe(false);
   const permitted = permit(whole, ground);
   const { digest } = whole;
   await new StagedApply(job, {
@@ -325,7 +325,7 @@ describe('a removal', () => {
       tables.slowSnapshots = [];
     });
     const whole = await planValues({ ...values, replica_count: 2 });
-    expect(findUnseenLosses(whole.summary)).toEqual(['node-4']);
+    expect(findOrphanedVolumes(whole.summary)).toEqual(['node-4']);
     const nodes = await openStages(whole).provision();
     expect(nodes.map(({ name }) => name)).toEqual(['node-1', 'node-2', 'node-3']);
     expect(volumeOf('node-4')).toBeUndefined();
@@ -335,7 +335,7 @@ describe('a removal', () => {
     await openStages(await planValues({ ...values, replica_count: 3 })).provision();
     await aws.terminate(instanceOf('node-3'));
     const whole = await planValues(values);
-    expect(findUnseenLosses(whole.summary)).toEqual(['node-3']);
+    expect(findOrphanedVolumes(whole.summary)).toEqual(['node-3']);
     const stages = openStages(whole);
     const standing = await stages.provision();
     expect(standing.map(({ name }) => name)).toEqual(['node-1', 'node-2', 'node-4']);

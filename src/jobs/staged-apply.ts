@@ -13,14 +13,14 @@ import type { Terraform } from '../terraform/cli.ts';
 import {
   attachmentAddress,
   buildNodeChanges,
+  buildStageOverrides,
   instanceAddress,
-  keepNodes,
   nodeNumber,
   type PlanOverrides,
   volumeAddress,
 } from '../terraform/node-changes.ts';
 import { readNodes } from '../terraform/outputs.ts';
-import { type Ground, type Permit, permit, refuse } from '../terraform/permit.ts';
+import { type ApplyScope, explainApplyRefusal, type Permit, permit } from '../terraform/permit.ts';
 import { type PlanSummary, summarizePlan } from '../terraform/plan.ts';
 import type { Job } from './job.ts';
 
@@ -141,7 +141,7 @@ export class StagedApply implements Infrastructure {
 
   #keep(): PlanOverrides {
     const { summary } = this.#whole;
-    return keepNodes(summary, { standing: this.#standing, resized: this.#resized });
+    return buildStageOverrides(summary, { standing: this.#standing, resized: this.#resized });
   }
 
   #applyStage(
@@ -224,7 +224,7 @@ async function applyStage(
   options: {
     title: string;
     stage: PlanOverrides | undefined;
-    ground: Ground;
+    ground: ApplyScope;
     /** What else the stage would do that it must not. */
     findMore?: (planned: PlanSummary) => string[];
   },
@@ -239,7 +239,7 @@ async function applyStage(
       ...(stage && { stage }),
     });
     const summary = summarizePlan(JSON.parse(await terraform.showJson(planFile)));
-    const beyond = [...refuse(summary, ground), ...findMore(summary)];
+    const beyond = [...explainApplyRefusal(summary, ground), ...findMore(summary)];
     if (beyond.length > 0) {
       throw new UserError([
         `${title}: the plan of this stage does more than it may, so it was not applied. If something changed outside Terraform meanwhile, run the job again: it plans anew.`,

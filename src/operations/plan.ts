@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { AppliedDatabase } from '../cluster/settings/change.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { type ExistingNodes, readExistingNodes } from '../terraform/existing-nodes.ts';
-import { readApplied, readPlannedMemory } from '../terraform/outputs.ts';
+import { readAppliedDatabase, readPlannedMemory } from '../terraform/outputs.ts';
 import {
   canonicalizePlan,
   hideSensitive,
@@ -55,7 +55,7 @@ export async function plan(
   return {
     summary,
     memoryMib: readPlannedMemory(document),
-    applied: readApplied(document),
+    applied: readAppliedDatabase(document),
     standing: readExistingNodes(parsePlan(document)),
     digest: createHash('sha256').update(canonicalizePlan(summary)).digest('hex'),
     providerLock: await terraform.readProviderLock(),

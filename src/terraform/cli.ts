@@ -8,7 +8,7 @@ import {
   type SurvivorOptions,
 } from '../process/child-process.ts';
 import { explainCredentials } from './credentials.ts';
-import { type Rescue, refuseErroredState, rescueState } from './errored-state.ts';
+import { type RescueResult, refuseErroredState, rescueState } from './errored-state.ts';
 import type { TerraformProduct } from './install.ts';
 import type { PlanOverrides } from './node-changes.ts';
 import type { Permit } from './permit.ts';
@@ -85,7 +85,7 @@ export class Terraform {
    * The same program in another directory, with the provider that this one has installed. That directory must have no
    * backend.
    */
-  async at(directory: string): Promise<Terraform> {
+  async inDirectory(directory: string): Promise<Terraform> {
     const providers = join(this.#directory, '.terraform', 'providers');
     // None where the provider is one that is reattached.
     const isInstalled = await access(providers).then(
@@ -193,7 +193,7 @@ export class Terraform {
         // A file's value would win over the environment, so this only ever fills a gap.
         env: {
           ...(publicKey !== null && { TF_VAR_ssh_public_key: publicKey }),
-          ...(stage && renderStage(stage)),
+          ...(stage && renderOverrides(stage)),
         },
       },
     );
@@ -236,7 +236,7 @@ export class Terraform {
   }
 
   /** Saves the state that an apply left in a file because it could not write it to the backend. Returns null without such a file. */
-  async rescueState(): Promise<Rescue | null> {
+  async rescueState(): Promise<RescueResult | null> {
     return rescueState(this.#erroredState, {
       push: (file) => this.#run(['state', 'push', `-lock-timeout=${PUSH_LOCK_TIMEOUT}`, file]),
     });
@@ -285,7 +285,7 @@ export class Terraform {
  * A stage as Terraform's environment variables. It is in no file: it belongs to a moment, and a file left
  * over from an interrupted run would hold the cluster there.
  */
-function renderStage({
+function renderOverrides({
   instanceTypes,
   keptNodes,
   started = [],

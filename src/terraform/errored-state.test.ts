@@ -13,7 +13,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CancelledError } from '../messages/errors.ts';
-import { type ErroredState, isUnkept, refuseErroredState, rescueState } from './errored-state.ts';
+import {
+  type ErroredState,
+  isStateUnsaved,
+  refuseErroredState,
+  rescueState,
+} from './errored-state.ts';
 
 let state: ErroredState;
 let file: string;
@@ -67,10 +72,10 @@ test('one that cannot be kept either stays where it is, and the message says so'
   expect(rescue?.saved).toBe(false);
   expect(rescue?.message).toMatch(/ENOTDIR.*It is in .*errored\.tfstate\. Copy it now/);
   expect(readFileSync(file, 'utf8')).toBe('{"serial":2}');
-  expect(await isUnkept(state)).toBe(true);
+  expect(await isStateUnsaved(state)).toBe(true);
   rmSync(join(state.directory, 'kept'));
   await rescueState(state, createPush(3).options);
-  expect(await isUnkept(state)).toBe(false);
+  expect(await isStateUnsaved(state)).toBe(false);
 });
 
 test('what a checkout brings along is not in the folder that is kept', async () => {

@@ -8,7 +8,7 @@ import { BACKEND_FILE } from './files.ts';
 export const ERRORED_STATE = 'errored.tfstate';
 
 /** Milliseconds before each try to push: a network may come back, expired credentials do not. */
-const WAITS = [0, 5000, 10_000];
+const PUSH_DELAYS_MS = [0, 5000, 10_000];
 
 /** Where such a state is, and where it is kept. */
 export interface ErroredState {
@@ -21,7 +21,7 @@ export interface ErroredState {
 }
 
 /** What became of a state that an apply could not save. */
-export interface Rescue {
+export interface RescueResult {
   readonly saved: boolean;
   /** Sentences: what was done, and what is left to do. */
   readonly message: string;
@@ -53,8 +53,11 @@ export async function refuseErroredState({
  */
 export async function rescueState(
   state: ErroredState,
-  { push, waits = WAITS }: { push: (file: string) => Promise<unknown>; waits?: readonly number[] },
-): Promise<Rescue | null> {
+  {
+    push,
+    waits = PUSH_DELAYS_MS,
+  }: { push: (file: string) => Promise<unknown>; waits?: readonly number[] },
+): Promise<RescueResult | null> {
   const { directory, keep, command } = state;
   const file = join(directory, ERRORED_STATE);
   if (!(await exists(file))) return null;
@@ -87,7 +90,7 @@ export async function rescueState(
 }
 
 /** Whether such a state is only where Terraform ran, so that the directory must not be removed. */
-export async function isUnkept({
+export async function isStateUnsaved({
   directory,
   keep,
 }: Pick<ErroredState, 'directory' | 'keep'>): Promise<boolean> {

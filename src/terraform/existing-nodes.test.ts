@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { createPlan, type ResourceOverrides } from '../report/fixtures/plan.ts';
-import { explainHalted, explainStopped, findStopped, readExistingNodes } from './existing-nodes.ts';
+import {
+  explainStopped,
+  explainUnstartable,
+  findStopped,
+  readExistingNodes,
+} from './existing-nodes.ts';
 import { summarizePlan } from './plan.ts';
 import { parsePlan } from './plan-document.ts';
 
@@ -36,7 +41,7 @@ describe('nodes whose instance does not run', () => {
     const { found, plan } = read(node(1, 'running'), node(2, 'stopped'), node(3, 'stopping'));
     expect(findStopped(found, plan).map(({ name }) => name)).toEqual(['node-2', 'node-3']);
     expect(explainStopped(found, plan)[0]).toMatch(/^node-2: .* is stopped in EC2; the deploy/);
-    expect(explainHalted(found)).toEqual([]);
+    expect(explainUnstartable(found)).toEqual([]);
   });
 
   test('are not started where they leave or get another instance', () => {
@@ -51,6 +56,8 @@ describe('nodes whose instance does not run', () => {
   test('hold the change up where nobody can start them', () => {
     const { found, plan } = read(node(2, 'shutting-down'));
     expect(findStopped(found, plan)).toEqual([]);
-    expect(explainHalted(found)).toEqual([expect.stringMatching(/^node-2: .* is shutting-down/)]);
+    expect(explainUnstartable(found)).toEqual([
+      expect.stringMatching(/^node-2: .* is shutting-down/),
+    ]);
   });
 });

@@ -15,7 +15,7 @@ const instance = z.object({
   public_ip: z.string().nullish(),
 });
 const volume = z.object({ id: z.string(), availability_zone: z.string() });
-const standing: z.ZodType<Node> = z.object({
+const existingNode: z.ZodType<Node> = z.object({
   name: values.name,
   instanceId: values.instanceId,
   instanceType: values.instanceType,
@@ -71,7 +71,7 @@ export function readExistingNodes(plan: PlanDocument): ExistingNodes {
 }
 
 function requirePlain(node: Node): Node {
-  const { data, error } = standing.safeParse(node);
+  const { data, error } = existingNode.safeParse(node);
   if (data !== undefined) return data;
   throw new UserError(
     `The plan has a node with values that AWS does not use, so nothing of it is used: ${z.prettifyError(error)}. Find out who wrote Terraform's state, and bring back the one of the last apply.`,
@@ -103,7 +103,7 @@ export function explainStopped(found: ExistingNodes, plan: PlanSummary): string[
 }
 
 /** What to do about nodes whose instance neither runs nor can be started. */
-export function explainHalted({ notRunning }: ExistingNodes): string[] {
+export function explainUnstartable({ notRunning }: ExistingNodes): string[] {
   return notRunning
     .filter(({ state }) => !STARTABLE.includes(state))
     .map(

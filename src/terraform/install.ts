@@ -17,7 +17,7 @@ export type TerraformProduct = 'Terraform' | 'OpenTofu';
  * The oldest release of each that reads the templates, and the oldest whose s3 backend knows `use_lockfile`.
  * OpenTofu's first release came from Terraform 1.6.
  */
-const MINIMUM: Readonly<Record<TerraformProduct, { templates: string; lockfile: string }>> = {
+const MIN_VERSIONS: Readonly<Record<TerraformProduct, { templates: string; lockfile: string }>> = {
   Terraform: { templates: '1.5.6', lockfile: '1.10.0' },
   OpenTofu: { templates: '1.6.0', lockfile: '1.10.0' },
 };
@@ -82,8 +82,8 @@ export async function findTerraform(search: TerraformSearch): Promise<TerraformB
   const { name = null, usesLockfile, log } = search;
   const path = name === null ? await findDefault() : await findNamed(name);
   if (path === null) return installTerraform(search);
-  const found = await askProduct(path, name !== null);
-  const { templates, lockfile } = MINIMUM[found.product];
+  const found = await readProduct(path, name !== null);
+  const { templates, lockfile } = MIN_VERSIONS[found.product];
   const minimum = usesLockfile ? lockfile : templates;
   if (compareVersions(found.version, minimum) < 0) {
     const why = usesLockfile ? ' (the s3 backend locks its state natively since then)' : '';
@@ -134,11 +134,11 @@ function findUnwrapped(name: string): string | null {
  * Which of the two a program is, and its version, by `version`: both answer `version -json` alike, but their
  * first line for people begins with the product's name.
  */
-async function askProduct(
+async function readProduct(
   path: string,
   isNamed: boolean,
 ): Promise<{ product: TerraformProduct; version: string }> {
-  const answer = await askVersion(path);
+  const answer = await readVersionOutput(path);
   const match = /^(Terraform|OpenTofu) v(\d+\.\d+\.\d+\S*)/m.exec(answer);
   if (match) return { product: match[1] as TerraformProduct, version: match[2] as string };
   const nextStep = isNamed ? 'Name another' : 'Repair or remove it, or name another';
@@ -147,7 +147,7 @@ async function askProduct(
   );
 }
 
-async function askVersion(path: string): Promise<string> {
+async function readVersionOutput(path: string): Promise<string> {
   try {
     // It would also ask HashiCorp for news, through a firewall that may swallow the question.
     const env = {

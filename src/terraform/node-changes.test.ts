@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { createPlan, type ResourceOverrides, readFixture } from '../report/fixtures/plan.ts';
-import { buildNodeChanges, instanceAddress, keepNodes, type NodeChanges } from './node-changes.ts';
+import {
+  buildNodeChanges,
+  buildStageOverrides,
+  instanceAddress,
+  type NodeChanges,
+} from './node-changes.ts';
 import { type PlanSummary, summarizePlan } from './plan.ts';
-import { findBeyondReview } from './plan-differences.ts';
+import { findUnreviewedChanges } from './plan-differences.ts';
 
 const plan = (...resources: ResourceOverrides[]): PlanSummary =>
   summarizePlan(createPlan(resources));
@@ -112,14 +117,14 @@ describe('keepNodes', () => {
   const standing = [node(1), node(2), node(3)];
 
   it('keeps every type and every node at first', () => {
-    expect(keepNodes(reviewed, { standing, resized: [] })).toEqual({
+    expect(buildStageOverrides(reviewed, { standing, resized: [] })).toEqual({
       instanceTypes: { 1: 't3.medium', 2: 't3.medium', 3: 't3.medium' },
       keptNodes: ['3'],
     });
   });
 
   it('lets go of a node when its turn has come', () => {
-    expect(keepNodes(reviewed, { standing, resized: ['node-2'] }).instanceTypes).toEqual({
+    expect(buildStageOverrides(reviewed, { standing, resized: ['node-2'] }).instanceTypes).toEqual({
       1: 't3.medium',
       3: 't3.medium',
     });
@@ -127,7 +132,7 @@ describe('keepNodes', () => {
 
   it('believes the plan more than the state, and makes nodes as they shall be', () => {
     const types = plan(resize(1, 't3.large', 't3.small'), create(instance(2)));
-    expect(keepNodes(types, { standing, resized: [] })).toEqual({
+    expect(buildStageOverrides(types, { standing, resized: [] })).toEqual({
       instanceTypes: { 1: 't3.small', 3: 't3.medium' },
       keptNodes: [],
     });
@@ -162,7 +167,7 @@ describe('findBeyondReview', () => {
     ['what a node that leaves gets with the others', [rename(3, 'sales')]],
     ['what is only looked at', [{ address: 'aws_vpc.other', actions: ['no-op'] }]],
   ])('finds nothing in %s', (_, resources) => {
-    expect(findBeyondReview(plan(...resources), reviewed)).toEqual([]);
+    expect(findUnreviewedChanges(plan(...resources), reviewed)).toEqual([]);
   });
 
   it.each<[string, ResourceOverrides, RegExp]>([
@@ -200,7 +205,7 @@ describe('findBeyondReview', () => {
     ['another name for a node that leaves', rename(3, 'other'), /other-node-3/],
     ['a resize of a node that leaves', resize(3), /instance_type would change/],
   ])('names %s', (_, resource, sentence) => {
-    const found = findBeyondReview(plan(resource), reviewed);
+    const found = findUnreviewedChanges(plan(resource), reviewed);
     expect(found[0]).toMatch(sentence);
     expect(found[0]?.startsWith(`${resource.address}: `)).toBe(true);
   });
@@ -212,8 +217,8 @@ describe('findBeyondReview', () => {
       const change = { ...entry?.change, after_sensitive: { key: true } };
       return summarizePlan({ ...document, resource_changes: [{ ...entry, change }] });
     };
-    expect(findBeyondReview(secret('hunter22'), secret('hunter23'))).toEqual([]);
-    expect(findBeyondReview(secret('hunter22'), plan(create('aws_vpc.own[0]')))).toEqual([
+    expect(findUnreviewedChanges(secret('hunter22'), secret('hunter23'))).toEqual([]);
+    expect(findUnreviewedChanges(secret('hunter22'), plan(create('aws_vpc.own[0]')))).toEqual([
       'aws_vpc.own[0]: key would change nothing → (sensitive value); the review left it as it is.',
     ]);
   });
@@ -221,7 +226,7 @@ describe('findBeyondReview', () => {
   it('takes Terraform’s own plan as a part of itself, outputs aside', () => {
     for (const name of ['cluster-first', 'cluster-type', 'cluster-scale-in', 'replace', 'move']) {
       const summary = summarizePlan(readFixture(name).json);
-      expect(findBeyondReview(summary, { ...summary, outputs: [] }), name).toEqual([]);
+      expect(findUnreviewedChanges(summary, { ...summary, outputs: [] }), name).toEqual([]);
     }
   });
 });

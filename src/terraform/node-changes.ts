@@ -37,10 +37,10 @@ export interface NodeResize {
 }
 
 /** What starts a stopped instance, for the length of one stage. */
-export const STARTER = 'aws_ec2_instance_state.started';
+export const STARTER_RESOURCE = 'aws_ec2_instance_state.started';
 
 /** Actions after which there is an instance that was not there before. */
-export const MAKING: readonly string[] = ['create', 'replace'];
+export const CREATING_ACTIONS: readonly string[] = ['create', 'replace'];
 
 /** Terraform's address of a node's instance, e.g. to have it replaced. */
 export function instanceAddress(node: string): string {
@@ -59,7 +59,7 @@ export function volumeAddress(node: string): string {
 
 /** Terraform's address of what starts a node's stopped instance. */
 export function starterAddress(node: string): string {
-  return `${STARTER}["${nodeNumber(node)}"]`;
+  return `${STARTER_RESOURCE}["${nodeNumber(node)}"]`;
 }
 
 /** The number in a node's name, as Terraform's keys have it: `3` of `node-3`. */
@@ -86,7 +86,7 @@ export function buildNodeChanges(plan: PlanSummary): NodeChanges {
  * Nodes that leave with their data and whose instance is gone already, e.g. because their removal was interrupted. What
  * lies on such a volume cannot be looked at: it is not the primary's where another node is the primary.
  */
-export function findUnseenLosses(plan: PlanSummary): string[] {
+export function findOrphanedVolumes(plan: PlanSummary): string[] {
   const { destroy } = buildNodeChanges(plan);
   return listNodes(plan, 'aws_ebs_volume.data')
     .filter(({ node, resource }) => resource.action === 'delete' && !destroy.includes(node))
@@ -94,8 +94,8 @@ export function findUnseenLosses(plan: PlanSummary): string[] {
 }
 
 /** What to do about them where no node is seen to be the primary. */
-export function explainUnseenLosses(plan: PlanSummary): string[] {
-  return findUnseenLosses(plan).map(
+export function explainOrphanedVolumes(plan: PlanSummary): string[] {
+  return findOrphanedVolumes(plan).map(
     (node) =>
       `${node} is to be removed with its data, its instance is gone already, and no other node is seen to be the primary, so nobody can see whether its data is the primary's. Deploy with the replica-count of before first, which brings the node back; then lower it.`,
   );
@@ -115,12 +115,12 @@ export function readPlannedZones(plan: PlanSummary): Record<string, string> {
  * `resized` have their new type; without any, the stage before the first resize. `standing` are the nodes
  * that the state holds. The last stage is the plan without a stage.
  */
-export function keepNodes(
+export function buildStageOverrides(
   reviewed: PlanSummary,
   { standing, resized }: { standing: readonly Node[]; resized: readonly string[] },
 ): PlanOverrides {
   const instances = listNodes(reviewed, 'aws_instance.node');
-  const made = instances.filter(({ resource: { action } }) => MAKING.includes(action));
+  const made = instances.filter(({ resource: { action } }) => CREATING_ACTIONS.includes(action));
   const leaving = instances.filter(({ resource: { action } }) => action === 'delete');
   const kept = standing.filter(
     ({ name }) => !resized.includes(name) && !made.some(({ node }) => node === name),

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import {
-  readApplied,
+  readAppliedDatabase,
   readNodes,
   readPlannedMemory,
   readState,
@@ -86,7 +86,7 @@ test.each([
 ])('reads what was asked for last; primary: %s', (_, written, primary) => {
   const before = { image: 'postgres:17', settings: { a: 'b' }, synchronous_replicas: 1 };
   const database = { before: { ...before, primary: written }, after: {} };
-  expect(readApplied({ output_changes: { database } })).toEqual({
+  expect(readAppliedDatabase({ output_changes: { database } })).toEqual({
     image: 'postgres:17',
     settings: { a: 'b' },
     synchronousReplicas: 1,
@@ -95,5 +95,7 @@ test.each([
 });
 
 test('nothing was asked for before the first apply', () => {
-  expect(readApplied({ output_changes: { database: { before: null, after: {} } } })).toBeNull();
+  expect(
+    readAppliedDatabase({ output_changes: { database: { before: null, after: {} } } }),
+  ).toBeNull();
 });

@@ -35,7 +35,7 @@ const schema = z.object({
 });
 
 /** The cluster that a state holds. */
-export interface ClusterState {
+export interface TerraformState {
   readonly clusterName: string;
   readonly region: string;
   /** In number order; none where no apply got so far. */
@@ -47,7 +47,7 @@ export interface ClusterState {
  *
  * @throws UserError when the outputs are not those of these templates
  */
-export function readState(outputs: unknown): ClusterState | null {
+export function readState(outputs: unknown): TerraformState | null {
   if (!z.object({ cluster_name: z.unknown() }).safeParse(outputs).success) return null;
   const parsed = schema.safeParse(outputs);
   if (!parsed.success) {
@@ -67,7 +67,7 @@ export function readState(outputs: unknown): ClusterState | null {
  * @throws UserError that names the inputs and both ways out
  */
 export function refuseForeignState(
-  state: ClusterState,
+  state: TerraformState,
   spec: Pick<ClusterSpec, 'name' | 'region'>,
 ): void {
   const problems = [
@@ -118,7 +118,7 @@ const applied = z.object({
  * What was applied last, from the parsed output of `terraform show -json <plan file>`; null before the first
  * apply and for a state that an older release wrote.
  */
-export function readApplied(planJson: unknown): AppliedDatabase | null {
+export function readAppliedDatabase(planJson: unknown): AppliedDatabase | null {
   const parsed = applied.safeParse(planJson);
   if (!parsed.success) return null;
   const { image, settings, synchronous_replicas, primary } =

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { UserError } from '../messages/errors.ts';
 import { createPlan, type ResourceOverrides } from '../report/fixtures/plan.ts';
-import { type Ground, permit, refuse } from './permit.ts';
+import { type ApplyScope, explainApplyRefusal, permit } from './permit.ts';
 import { type PlanSummary, summarizePlan } from './plan.ts';
 
 const plan = (...resources: ResourceOverrides[]): PlanSummary =>
@@ -30,8 +30,9 @@ const update = (address: string): ResourceOverrides => ({
 });
 
 const LABEL = 'allow-destroy';
-const ALONE: Ground = { kind: 'plan', label: LABEL, labels: null };
-const grant = (summary: PlanSummary, ground: Ground) => permit({ planFile: 'x', summary }, ground);
+const ALONE: ApplyScope = { kind: 'plan', label: LABEL, labels: null };
+const grant = (summary: PlanSummary, ground: ApplyScope) =>
+  permit({ planFile: 'x', summary }, ground);
 
 describe('a whole plan', () => {
   it.each<[string, ResourceOverrides[]]>([
@@ -44,7 +45,7 @@ describe('a whole plan', () => {
     ['an instance that was terminated', [create(instance(2)), replace(attachment(2))]],
   ])('of %s is permitted without anybody’s word', (_, resources) => {
     const summary = plan(...resources);
-    expect(refuse(summary, ALONE)).toEqual([]);
+    expect(explainApplyRefusal(summary, ALONE)).toEqual([]);
     expect(grant(summary, ALONE)).toMatchObject({ planFile: 'x', summary });
   });
 
@@ -87,11 +88,11 @@ describe('a whole plan', () => {
     ],
   ])('with %s needs a label', (_, resources, sentences) => {
     const summary = plan(...resources);
-    const problems = refuse(summary, ALONE);
+    const problems = explainApplyRefusal(summary, ALONE);
     expect(problems).toEqual(sentences.map((one) => expect.stringMatching(one)));
     expect(() => grant(summary, ALONE)).toThrow(new UserError(problems));
-    const labelled: Ground = { ...ALONE, labels: ['Allow-Destroy'] };
-    expect(refuse(summary, labelled)).toEqual([]);
+    const labelled: ApplyScope = { ...ALONE, labels: ['Allow-Destroy'] };
+    expect(explainApplyRefusal(summary, labelled)).toEqual([]);
     expect(grant(summary, labelled).summary).toBe(summary);
   });
 
@@ -101,14 +102,14 @@ describe('a whole plan', () => {
       ...entry,
       deposed: '00000001',
     }));
-    expect(refuse(summarizePlan({ ...document, resource_changes }), ALONE)).toEqual([
+    expect(explainApplyRefusal(summarizePlan({ ...document, resource_changes }), ALONE)).toEqual([
       'node-1: aws_ebs_volume.data["1"] (old, left over) would be destroyed.',
       expect.stringMatching(/^aws_db_instance\.orders \(old, left over\) would be destroyed, and/),
     ]);
     const key = createPlan([destroy('aws_key_pair.nodes')]);
     const [entry] = key.resource_changes as object[];
     const rotated = { ...key, resource_changes: [{ ...entry, deposed: '00000001' }] };
-    expect(refuse(summarizePlan(rotated), ALONE)).toEqual([]);
+    expect(explainApplyRefusal(summarizePlan(rotated), ALONE)).toEqual([]);
   });
 
   it.each<[string | null, readonly string[] | null, RegExp]>([
@@ -116,15 +117,17 @@ describe('a whole plan', () => {
     [LABEL, ['other'], /label the pull request allow-destroy and run this again\.$/],
     [null, [LABEL], /name a label in allow-destroy-label\.$/],
   ])('names the way out: label %j, labels %j', (label, labels, wayOut) => {
-    expect(refuse(plan(destroy(volume(1))), { kind: 'plan', label, labels })).toEqual([
+    expect(explainApplyRefusal(plan(destroy(volume(1))), { kind: 'plan', label, labels })).toEqual([
       expect.stringMatching(wayOut),
     ]);
   });
 
   it('of what an interrupted apply left half made is permitted, and no other part of it', () => {
     const rest = plan(taint(instance(1)), taint(volume(2)), replace(volume(3)));
-    expect(refuse(rest, { ...ALONE, partly: true })).toEqual([expect.stringMatching(/^node-3: /)]);
-    expect(refuse(rest, ALONE)).toHaveLength(3);
+    expect(explainApplyRefusal(rest, { ...ALONE, partly: true })).toEqual([
+      expect.stringMatching(/^node-3: /),
+    ]);
+    expect(explainApplyRefusal(rest, ALONE)).toHaveLength(3);
   });
 });
 
@@ -139,19 +142,19 @@ describe('a stage', () => {
     ['what is changed', [update(instance(1))]],
     ['what was allowed to go', [destroy(volume(3)), destroy(instance(3))]],
   ])('with %s is permitted', (_, resources) => {
-    expect(refuse(plan(...resources), { kind: 'stage', whole })).toEqual([]);
+    expect(explainApplyRefusal(plan(...resources), { kind: 'stage', whole })).toEqual([]);
   });
 
   it('starts the nodes that it is to start and no other, and takes what started one out of the state', () => {
     const starter = (number: number) => `aws_ec2_instance_state.started["${number}"]`;
-    const ground: Ground = { kind: 'stage', whole, starts: ['node-2'] };
-    expect(refuse(plan(create(starter(2))), ground)).toEqual([]);
-    expect(refuse(plan(destroy(starter(3))), { kind: 'stage', whole })).toEqual([]);
-    expect(refuse(plan(create(starter(3))), ground)).toEqual([
+    const ground: ApplyScope = { kind: 'stage', whole, starts: ['node-2'] };
+    expect(explainApplyRefusal(plan(create(starter(2))), ground)).toEqual([]);
+    expect(explainApplyRefusal(plan(destroy(starter(3))), { kind: 'stage', whole })).toEqual([]);
+    expect(explainApplyRefusal(plan(create(starter(3))), ground)).toEqual([
       expect.stringMatching(/started\["3"\]: would be created/),
     ]);
-    expect(refuse(plan(update(starter(2))), ground)).toHaveLength(1);
-    expect(refuse(plan(create(starter(2))), { kind: 'stage', whole })).toHaveLength(1);
+    expect(explainApplyRefusal(plan(update(starter(2))), ground)).toHaveLength(1);
+    expect(explainApplyRefusal(plan(create(starter(2))), { kind: 'stage', whole })).toHaveLength(1);
   });
 
   it.each<[string, ResourceOverrides]>([
@@ -159,29 +162,29 @@ describe('a stage', () => {
     ['a replacement instead of a change', replace(instance(1))],
     ['a tainted volume', taint(volume(1))],
   ])('with %s is refused', (_, resource) => {
-    expect(refuse(plan(resource), { kind: 'stage', whole })).toEqual([
+    expect(explainApplyRefusal(plan(resource), { kind: 'stage', whole })).toEqual([
       expect.stringContaining(`${resource.address}: would be `),
     ]);
   });
 });
 
 describe('the replacement of an instance', () => {
-  const ground: Ground = { kind: 'replacement', node: 'node-3' };
+  const ground: ApplyScope = { kind: 'replacement', node: 'node-3' };
 
   it.each<[string, ResourceOverrides[]]>([
     ['a replacement', [replace(instance(3)), replace(attachment(3))]],
     ['a node that was terminated', [create(instance(3)), create(attachment(3))]],
   ])('lets %s pass', (_, resources) => {
-    expect(refuse(plan(...resources), ground)).toEqual([]);
+    expect(explainApplyRefusal(plan(...resources), ground)).toEqual([]);
   });
 
   it('lets its data volume pass only where a person asked for a blank one', () => {
-    const asked: Ground = { ...ground, volume: true };
+    const asked: ApplyScope = { ...ground, volume: true };
     const resources = [replace(instance(3)), replace(attachment(3)), replace(volume(3))];
-    expect(refuse(plan(...resources), asked)).toEqual([]);
-    expect(refuse(plan(...resources), ground)).toHaveLength(1);
-    expect(refuse(plan(replace(volume(1))), asked)).toHaveLength(1);
-    expect(refuse(plan(destroy(volume(3))), asked)).toHaveLength(1);
+    expect(explainApplyRefusal(plan(...resources), asked)).toEqual([]);
+    expect(explainApplyRefusal(plan(...resources), ground)).toHaveLength(1);
+    expect(explainApplyRefusal(plan(replace(volume(1))), asked)).toHaveLength(1);
+    expect(explainApplyRefusal(plan(destroy(volume(3))), asked)).toHaveLength(1);
   });
 
   it.each<[string, ResourceOverrides]>([
@@ -191,7 +194,7 @@ describe('the replacement of an instance', () => {
     ['a node that only begins alike', replace(instance(33))],
     ['what is of somebody else', destroy('aws_db_instance.orders')],
   ])('refuses %s', (_, resource) => {
-    expect(refuse(plan(resource), ground)).toEqual([
+    expect(explainApplyRefusal(plan(resource), ground)).toEqual([
       expect.stringContaining(`${resource.address}: would be `),
     ]);
   });
@@ -203,7 +206,7 @@ it('every resource of the templates either holds data or is known to hold none',
   const kinds = [...text.join('\n').matchAll(/^resource "(\w+)" "(\w+)"/gm)];
   const guarded = kinds
     .map(([, type, name]) => `${type}.${name}`)
-    .filter((kind) => refuse(plan(destroy(`${kind}["1"]`)), ALONE).length > 0);
+    .filter((kind) => explainApplyRefusal(plan(destroy(`${kind}["1"]`)), ALONE).length > 0);
   expect(kinds.length).toBeGreaterThan(10);
   expect(guarded.sort()).toEqual([
     'aws_ebs_volume.data',

@@ -4,16 +4,16 @@ import { explainPermission, isAllowed } from '../inputs/permission-label.ts';
 import { UserError } from '../messages/errors.ts';
 import {
   attachmentAddress,
+  CREATING_ACTIONS,
   instanceAddress,
   kindOf,
   listNodes,
-  MAKING,
-  STARTER,
+  STARTER_RESOURCE,
   starterAddress,
   volumeAddress,
 } from './node-changes.ts';
 import { isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
-import { findBeyondReview, VERBS } from './plan-differences.ts';
+import { findUnreviewedChanges, VERBS } from './plan-differences.ts';
 
 const INSTANCE = 'aws_instance.node';
 const VOLUME = 'aws_ebs_volume.data';
@@ -22,11 +22,11 @@ const ATTACHMENT = 'aws_volume_attachment.data';
 const HALT = 'aws_ec2_instance_state.node';
 
 /** The resources of the templates. Every other one is somebody else's. */
-const OWN: ReadonlySet<string> = new Set([
+const OWN_RESOURCES: ReadonlySet<string> = new Set([
   INSTANCE,
   VOLUME,
   ATTACHMENT,
-  STARTER,
+  STARTER_RESOURCE,
   'aws_internet_gateway.own',
   'aws_key_pair.nodes',
   'aws_route.internet',
@@ -48,7 +48,7 @@ export interface PlannedFile {
 }
 
 /** On what grounds a plan is to be applied. */
-export type Ground =
+export type ApplyScope =
   /** The whole plan. Data may go only where the pull request carries the label. */
   | {
       readonly kind: 'plan';
@@ -96,23 +96,23 @@ export type { Permit };
  *
  * @throws UserError with everything that `refuse` says
  */
-export function permit(planned: PlannedFile, ground: Ground): Permit {
-  const problems = refuse(planned.summary, ground);
+export function permit(planned: PlannedFile, ground: ApplyScope): Permit {
+  const problems = explainApplyRefusal(planned.summary, ground);
   if (problems.length > 0) throw new UserError(problems);
   return new Permit(planned);
 }
 
 /** Why a plan may not be applied on these grounds, a sentence each, with the way out; none where it may. */
-export function refuse(plan: PlanSummary, ground: Ground): string[] {
+export function explainApplyRefusal(plan: PlanSummary, ground: ApplyScope): string[] {
   switch (ground.kind) {
     case 'plan':
       return refuseLosses(plan, ground);
     case 'stage':
-      return findBeyondReview(withoutStarts(plan, ground.starts ?? []), ground.whole.summary);
+      return findUnreviewedChanges(withoutStarts(plan, ground.starts ?? []), ground.whole.summary);
     case 'halt':
-      return findBeyondHalt(plan);
+      return findChangesBesidesHalt(plan);
     case 'replacement':
-      return findBeyondReplacement(plan, ground);
+      return findChangesBesidesReplacement(plan, ground);
   }
 }
 
@@ -126,7 +126,7 @@ function withoutStarts(plan: PlanSummary, nodes: readonly string[]): PlanSummary
 
 function refuseLosses(
   plan: PlanSummary,
-  { label, labels, partly = false }: Extract<Ground, { kind: 'plan' }>,
+  { label, labels, partly = false }: Extract<ApplyScope, { kind: 'plan' }>,
 ): string[] {
   const losses = findLosses(plan, { partly });
   if (losses.length === 0) return [];
@@ -163,27 +163,27 @@ function findLosses(plan: PlanSummary, { partly = false } = {}): string[] {
   return [
     ...[...new Set(lost.map(({ node }) => node))].sort(compareNames).map((node) => {
       const resources = lost.filter((one) => one.node === node).map(({ resource }) => resource);
-      return `${node}: ${resources.map(sayLoss).join(', ')}`;
+      return `${node}: ${resources.map(describeResourceLoss).join(', ')}`;
     }),
     ...[...gone]
       .filter((one) => !isOwn(one))
-      .map((one) => `${sayLoss(one)}, and it is not a resource of this cluster`),
+      .map((one) => `${describeResourceLoss(one)}, and it is not a resource of this cluster`),
   ];
 }
 
 /** Whether the templates make it. */
 const isOwn = (resource: ResourceChange): boolean => {
   const kind = kindOf(resource);
-  return resource.address.startsWith(kind) && OWN.has(kind);
+  return resource.address.startsWith(kind) && OWN_RESOURCES.has(kind);
 };
 
 type Owned = ReturnType<typeof listNodes>;
 
-const sayLoss = ({ address, action, id, deposed }: ResourceChange): string =>
+const describeResourceLoss = ({ address, action, id, deposed }: ResourceChange): string =>
   `${address}${deposed === null ? '' : ` (${id}, left over)`} would ${VERBS[action]}`;
 
 /** Everything that a plan does beyond stopping one instance, a sentence each. */
-function findBeyondHalt(plan: PlanSummary): string[] {
+function findChangesBesidesHalt(plan: PlanSummary): string[] {
   return plan.resources
     .filter(({ action }) => !isIdle(action))
     .filter(({ address, action }) => address !== HALT || action !== 'create')
@@ -197,9 +197,9 @@ function findBeyondHalt(plan: PlanSummary): string[] {
  * Everything that `stage` does beyond giving `node` another instance, with `volume` a blank data volume as well, and
  * attaching its volume to it: a sentence each, none when it does nothing else.
  */
-function findBeyondReplacement(
+function findChangesBesidesReplacement(
   stage: PlanSummary,
-  { node, volume = false }: Extract<Ground, { kind: 'replacement' }>,
+  { node, volume = false }: Extract<ApplyScope, { kind: 'replacement' }>,
 ): string[] {
   const expected = [
     instanceAddress(node),
@@ -210,7 +210,7 @@ function findBeyondReplacement(
     .filter(({ action }) => !isIdle(action))
     .filter(
       ({ address, action, deposed }) =>
-        !(expected.includes(address) && MAKING.includes(action) && deposed === null),
+        !(expected.includes(address) && CREATING_ACTIONS.includes(action) && deposed === null),
     )
     .map(
       ({ address, action }) =>

@@ -3,7 +3,7 @@ import { createPlan, type ResourceOverrides } from '../report/fixtures/plan.ts';
 import { summarizePlan } from './plan.ts';
 import {
   findDifferences,
-  hasReviewable,
+  hasChangesToReview,
   type PlanChanges,
   selectChanges,
 } from './plan-differences.ts';
@@ -157,7 +157,7 @@ describe('findDifferences', () => {
       }),
     );
     expect(plan.hasChanges).toBe(true);
-    expect(hasReviewable(plan)).toBe(false);
+    expect(hasChangesToReview(plan)).toBe(false);
     expect(findDifferences(plan, select(), whole)).toEqual([]);
   });
 });

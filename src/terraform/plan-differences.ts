@@ -6,7 +6,7 @@ import {
   UNKNOWN,
   type Value,
 } from './attributes.ts';
-import { STARTER } from './node-changes.ts';
+import { STARTER_RESOURCE } from './node-changes.ts';
 import { type Action, isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
 
 /** The output that holds what the nodes were asked to run. */
@@ -27,18 +27,18 @@ export type PlanChanges = Pick<PlanSummary, 'resources' | 'outputs'>;
  */
 export function selectChanges({ resources, outputs }: PlanChanges): PlanChanges {
   return {
-    resources: resources.filter((one) => !isIdle(one.action) && !isSpentStarter(one)),
+    resources: resources.filter((one) => !isIdle(one.action) && !isStarterRemoval(one)),
     outputs: outputs.filter(({ name }) => !DERIVED_OUTPUTS.includes(name)),
   };
 }
 
 /** What started an instance goes out of the state, which touches no instance. */
-function isSpentStarter({ type, name, action }: ResourceChange): boolean {
-  return `${type}.${name}` === STARTER && action === 'delete';
+function isStarterRemoval({ type, name, action }: ResourceChange): boolean {
+  return `${type}.${name}` === STARTER_RESOURCE && action === 'delete';
 }
 
 /** Whether there is anything to review. */
-export function hasReviewable(plan: PlanChanges): boolean {
+export function hasChangesToReview(plan: PlanChanges): boolean {
   const { resources, outputs } = selectChanges(plan);
   return resources.length + outputs.length > 0;
 }
@@ -98,7 +98,7 @@ function compareMade(change: ResourceChange, known: ResourceChange): string[] {
         ({ path }) =>
           known.action === 'create' || known.attributes.some((one) => one.path === path),
       )
-      .map((attribute) => sayDifference(change.address, attribute, known.attributes))
+      .map((attribute) => describeDifference(change.address, attribute, known.attributes))
   );
 }
 
@@ -111,7 +111,9 @@ function findMissing(changes: readonly ResourceChange[], reviewed: PlanChanges):
     if (change.action !== action || action === 'delete') return [];
     return known.attributes
       .filter(({ path }) => !change.attributes.some((one) => isWithin(one.path, path)))
-      .map(({ path, after }) => `${address}: ${path} would no longer become ${sayValue(after)}.`);
+      .map(
+        ({ path, after }) => `${address}: ${path} would no longer become ${describeValue(after)}.`,
+      );
   });
 }
 
@@ -125,14 +127,14 @@ function compareOutputs(
     const known = reviewed.outputs.find((output) => output.name === name)?.attributes ?? [];
     return attributes
       .filter((attribute) => !known.some((one) => allows(one, attribute)))
-      .map((attribute) => sayDifference('output', attribute, known));
+      .map((attribute) => describeDifference('output', attribute, known));
   });
   if (partly) return beyond;
   const missing = selectChanges(reviewed).outputs.flatMap(({ attributes, name }) => {
     const planned = now.outputs.find((output) => output.name === name)?.attributes ?? [];
     return attributes
       .filter(({ path }) => !planned.some((one) => isWithin(one.path, path)))
-      .map(({ path, after }) => `output: ${path} would no longer become ${sayValue(after)}.`);
+      .map(({ path, after }) => `output: ${path} would no longer become ${describeValue(after)}.`);
   });
   return [...beyond, ...missing];
 }
@@ -142,11 +144,11 @@ function compareOutputs(
  * a part of what was reviewed. A value that was not known at the review may be anything, outputs do not
  * count, and a node that is to be destroyed may get on the way what the other nodes get.
  */
-export function findBeyondReview(stage: PlanChanges, reviewed: PlanChanges): string[] {
+export function findUnreviewedChanges(stage: PlanChanges, reviewed: PlanChanges): string[] {
   return selectChanges(stage).resources.flatMap((change) => {
     const known = reviewed.resources.find((one) => isSameObject(one, change));
     if (known?.action === 'delete' && change.action === 'update') {
-      return findBeyondSiblings(change, reviewed);
+      return findUnreviewedNodeChanges(change, reviewed);
     }
     return compareWith(reviewed)(change);
   });
@@ -158,8 +160,8 @@ const compareWith =
     const known = reviewed.resources.find((one) => isSameObject(one, change));
     if (known !== undefined) return compareChanges(change, known);
     const { action, address, attributes } = change;
-    if (action !== 'update') return [sayNotReviewed(change, 'no-op')];
-    return attributes.map((attribute) => sayDifference(address, attribute, []));
+    if (action !== 'update') return [describeUnreviewed(change, 'no-op')];
+    return attributes.map((attribute) => describeDifference(address, attribute, []));
   };
 
 const kindOf = ({ type, name }: ResourceChange): string => `${type}.${name}`;
@@ -169,7 +171,7 @@ const isSameObject = (a: ResourceChange, b: ResourceChange): boolean =>
 
 function compareChanges(change: ResourceChange, known: ResourceChange): string[] {
   const { address, action, id } = change;
-  if (action !== known.action) return [sayNotReviewed(change, known.action)];
+  if (action !== known.action) return [describeUnreviewed(change, known.action)];
   if (id !== known.id) return [`${address}: is ${id} now, the review was of ${known.id}.`];
   if (change.previousAddress !== known.previousAddress || change.importId !== known.importId) {
     return [`${address}: comes from elsewhere than in the review.`];
@@ -178,11 +180,11 @@ function compareChanges(change: ResourceChange, known: ResourceChange): string[]
   if (action === 'delete' || action === 'forget') return [];
   return change.attributes
     .filter((attribute) => !known.attributes.some((one) => allows(one, attribute)))
-    .map((attribute) => sayDifference(address, attribute, known.attributes));
+    .map((attribute) => describeDifference(address, attribute, known.attributes));
 }
 
 /** A node that leaves is no less a part of the cluster until then, so what concerns all nodes concerns it. */
-function findBeyondSiblings(change: ResourceChange, reviewed: PlanChanges): string[] {
+function findUnreviewedNodeChanges(change: ResourceChange, reviewed: PlanChanges): string[] {
   const siblings = reviewed.resources.filter(
     (one) => kindOf(one) === kindOf(change) && one.action === 'update' && one.index !== null,
   );
@@ -196,7 +198,7 @@ function findBeyondSiblings(change: ResourceChange, reviewed: PlanChanges): stri
             .some((one) => one.path === attribute.path && allowsValue(one.after, attribute.after)),
         ),
     )
-    .map((attribute) => sayDifference(change.address, attribute, []));
+    .map((attribute) => describeDifference(change.address, attribute, []));
 }
 
 /** An attribute of one node as another node has it: names contain the node's own. */
@@ -259,27 +261,27 @@ export const VERBS: Readonly<Record<Action, string>> = {
   forget: 'be forgotten',
 };
 
-function sayNotReviewed(
+function describeUnreviewed(
   { address, action }: ResourceChange,
   reviewed: ResourceChange['action'],
 ): string {
   return `${address}: would ${VERBS[action]}; in the review it was to ${VERBS[reviewed]}.`;
 }
 
-function sayDifference(
+function describeDifference(
   address: string,
   { path, before, after }: AttributeChange,
   known: readonly AttributeChange[],
 ): string {
   const reviewed = known.find((one) => one.path === path);
-  const now = `${sayValue(before)} → ${sayValue(after)}`;
+  const now = `${describeValue(before)} → ${describeValue(after)}`;
   const then = reviewed
-    ? `the review said ${sayValue(reviewed.before)} → ${sayValue(reviewed.after)}`
+    ? `the review said ${describeValue(reviewed.before)} → ${describeValue(reviewed.after)}`
     : 'the review left it as it is';
   return `${address}: ${path} would change ${now}; ${then}.`;
 }
 
-function sayValue(value: Value): string {
+function describeValue(value: Value): string {
   if (value.kind === 'known') return canonicalize(value.value);
   return { absent: 'nothing', unknown: UNKNOWN, sensitive: '(sensitive value)' }[value.kind];
 }

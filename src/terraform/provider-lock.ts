@@ -4,7 +4,7 @@ import { UserError } from '../messages/errors.ts';
 export const LOCK_FILE = '.terraform.lock.hcl';
 
 /** A lock of one provider for many platforms has about 2 kB. */
-const MOST = 16_000;
+const MAX_LOCK_LENGTH = 16_000;
 
 const PROVIDER = 'hashicorp/aws';
 
@@ -35,7 +35,7 @@ export interface ProviderLock {
  * Source: Terraform's documentation, "Dependency Lock File"; OpenTofu writes the same format.
  */
 export function parseProviderLock(text: string): ProviderLock | null {
-  if (text.length > MOST || !text.includes('"h1:')) return null;
+  if (text.length > MAX_LOCK_LENGTH || !text.includes('"h1:')) return null;
   const version = LOCK.exec(text)?.groups?.version;
   return version === undefined ? null : { version };
 }

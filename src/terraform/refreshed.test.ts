@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readRefreshed } from './refreshed.ts';
+import { readRefreshedNodes } from './refreshed.ts';
 
 const instance = (index: string, values: object) => ({
   ...{ address: `aws_instance.node["${index}"]`, mode: 'managed', type: 'aws_instance' },
@@ -21,7 +21,7 @@ const plan = (...resources: object[]) => ({
 });
 
 test('the nodes have the addresses that EC2 has for them now', () => {
-  const { nodes, notRunning } = readRefreshed(
+  const { nodes, notRunning } = readRefreshedNodes(
     plan(instance('1', { public_ip: '198.51.100.9' }), volume('1'), volume('2')),
   );
   // The instance of node-2 is gone.
@@ -31,11 +31,11 @@ test('the nodes have the addresses that EC2 has for them now', () => {
 
 test('an instance that does not run is named with its state', () => {
   const stopped = { instance_state: 'stopped', public_ip: '' };
-  const { notRunning } = readRefreshed(plan(instance('1', stopped), volume('1')));
+  const { notRunning } = readRefreshedNodes(plan(instance('1', stopped), volume('1')));
   expect(notRunning).toMatchObject([{ node: { name: 'node-1' }, state: 'stopped' }]);
 });
 
 test('an empty state has no nodes, and what is no plan is none', () => {
-  expect(readRefreshed({ format_version: '1.2' }).nodes).toEqual([]);
-  expect(() => readRefreshed({})).toThrow(/format_version/);
+  expect(readRefreshedNodes({ format_version: '1.2' }).nodes).toEqual([]);
+  expect(() => readRefreshedNodes({})).toThrow(/format_version/);
 });

@@ -34,7 +34,7 @@ const document = z.object({
  * @throws UserError where a node has a value that AWS does not use
  * @throws Error where it is no plan
  */
-export function readRefreshed(planJson: unknown): ExistingNodes {
+export function readRefreshedNodes(planJson: unknown): ExistingNodes {
   const plan = parsePlan(planJson);
   const { data, error } = document.safeParse(planJson);
   if (error) throw new Error(`The plan JSON cannot be read: ${z.prettifyError(error)}`);

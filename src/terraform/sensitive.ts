@@ -1,7 +1,7 @@
 import type { Json } from './attributes.ts';
 
 /** Shorter texts occur everywhere by chance; hiding them would only make the plan unreadable. */
-const SHORTEST = 4;
+const MIN_LENGTH = 4;
 
 const HIDDEN = '(sensitive value)';
 
@@ -34,20 +34,20 @@ export function createMask(texts: Iterable<string>): (text: string) => string {
   const patterns = new Set(
     pieces
       .flatMap((piece) => [piece, quote(piece)])
-      .filter((pattern) => pattern.length >= SHORTEST),
+      .filter((pattern) => pattern.length >= MIN_LENGTH),
   );
-  const byStart = Map.groupBy(patterns, (pattern) => pattern.slice(0, SHORTEST));
+  const byStart = Map.groupBy(patterns, (pattern) => pattern.slice(0, MIN_LENGTH));
   const starts = new Uint8Array(BUCKETS);
   for (const start of byStart.keys()) starts[hashStart(start, 0)] = 1;
   return (text) => {
     let masked = '';
     let shown = 0;
     let hidden = 0;
-    const last = text.length - SHORTEST;
+    const last = text.length - MIN_LENGTH;
     // Each place once, however many texts there are: a plan can have megabytes and hundreds of them.
     for (let place = 0; place <= last; place += 1) {
       if (starts[hashStart(text, place)] === 0) continue;
-      const candidates = byStart.get(text.slice(place, place + SHORTEST)) ?? [];
+      const candidates = byStart.get(text.slice(place, place + MIN_LENGTH)) ?? [];
       const lengths = candidates
         .filter((pattern) => text.startsWith(pattern, place))
         .map(({ length }) => length);
@@ -66,7 +66,7 @@ export function createMask(texts: Iterable<string>): (text: string) => string {
 /** Which of the buckets a text's first characters from `place` on belong to. */
 function hashStart(text: string, place: number): number {
   let hash = 0;
-  for (let index = 0; index < SHORTEST; index += 1) {
+  for (let index = 0; index < MIN_LENGTH; index += 1) {
     hash = (hash * 31 + text.charCodeAt(place + index)) & (BUCKETS - 1);
   }
   return hash;

@@ -7,14 +7,14 @@ import type { Node } from '../../../src/cluster/configuration.ts';
 import { Terraform } from '../../../src/terraform/cli.ts';
 import {
   buildNodeChanges,
+  buildStageOverrides,
   instanceAddress,
-  keepNodes,
   type PlanOverrides,
 } from '../../../src/terraform/node-changes.ts';
 import { readNodes } from '../../../src/terraform/outputs.ts';
-import { permit, refuse } from '../../../src/terraform/permit.ts';
+import { explainApplyRefusal, permit } from '../../../src/terraform/permit.ts';
 import { type PlanSummary, summarizePlan } from '../../../src/terraform/plan.ts';
-import { findBeyondReview } from '../../../src/terraform/plan-differences.ts';
+import { findUnreviewedChanges } from '../../../src/terraform/plan-differences.ts';
 import { type Aws, destroyAws, startAws } from '../../aws/main.ts';
 import { ensureImages } from '../../images/images.ts';
 import { openWorkspace, PUBLIC_KEY, type Values } from '../../templates/workspace.ts';
@@ -67,7 +67,7 @@ const apply = ({ file, summary }: Planned) =>
   terraform.apply(permit({ planFile: file, summary }, ALLOWED), { temporary, announce: () => {} });
 
 const refuseReplacement = ({ summary }: Planned, node: string) =>
-  refuse(summary, { kind: 'replacement', node });
+  explainApplyRefusal(summary, { kind: 'replacement', node });
 
 const write = (values: Values) =>
   writeFileSync(join(workspace, 'terraform.tfvars.json'), JSON.stringify(values));
@@ -177,8 +177,10 @@ describe('another instance type, a new node and tags in one change', () => {
   });
 
   it('begins with the parts that stop no node', async () => {
-    const stage = await plan(keepNodes(reviewed, { standing: await listNodes(), resized: [] }));
-    expect(findBeyondReview(stage.summary, reviewed)).toEqual([]);
+    const stage = await plan(
+      buildStageOverrides(reviewed, { standing: await listNodes(), resized: [] }),
+    );
+    expect(findUnreviewedChanges(stage.summary, reviewed)).toEqual([]);
     expect(buildNodeChanges(stage.summary).resize).toEqual([]);
     await apply(stage);
     expect(compare(boots, await readBoots())).toEqual(['orders-node-4']);
@@ -197,8 +199,8 @@ describe('another instance type, a new node and tags in one change', () => {
   ])('then changes only %s', async (name, resized) => {
     const before = await listNodes();
     boots = await readBoots();
-    const stage = await plan(keepNodes(reviewed, { standing: before, resized }));
-    expect(findBeyondReview(stage.summary, reviewed)).toEqual([]);
+    const stage = await plan(buildStageOverrides(reviewed, { standing: before, resized }));
+    expect(findUnreviewedChanges(stage.summary, reviewed)).toEqual([]);
     expect(changesOf(stage.summary)).toEqual([`update ${instanceAddress(name)}`]);
     await apply(stage);
     expect(compare(boots, await readBoots())).toEqual([`orders-${name}`]);
@@ -234,10 +236,10 @@ describe('fewer nodes and tags in one change', () => {
     write({ ...BASE, instance_type: 't3.large', replica_count: 1, tags: { Team: 'orders' } });
     reviewed = (await plan()).summary;
     expect(buildNodeChanges(reviewed)).toMatchObject({ resize: [], destroy: ['node-3', 'node-4'] });
-    const stage = await plan(keepNodes(reviewed, { standing: before, resized: [] }));
+    const stage = await plan(buildStageOverrides(reviewed, { standing: before, resized: [] }));
     expect(buildNodeChanges(stage.summary).destroy).toEqual([]);
     expect(changesOf(stage.summary)).toContain(`update ${instanceAddress('node-3')}`);
-    expect(findBeyondReview(stage.summary, reviewed)).toEqual([]);
+    expect(findUnreviewedChanges(stage.summary, reviewed)).toEqual([]);
     await apply(stage);
     expect(await readBoots()).toEqual(boots);
     expect(await listNodes()).toEqual(before);
@@ -246,7 +248,7 @@ describe('fewer nodes and tags in one change', () => {
   it('destroys them last, and their data stays in snapshots', async () => {
     const boots = await readBoots();
     const last = await plan();
-    expect(findBeyondReview(last.summary, reviewed)).toEqual([]);
+    expect(findUnreviewedChanges(last.summary, reviewed)).toEqual([]);
     expect(changesOf(last.summary)).toEqual(
       ['3', '4']
         .flatMap((number) => [
