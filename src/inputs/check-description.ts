@@ -12,8 +12,8 @@ import {
   nameInput,
 } from './cluster-schema.ts';
 import { type Combined, type Description, type InputValue, readValue } from './combine.ts';
+import { findMissing, type Purpose } from './find-missing.ts';
 import { findPlaceholder, hintInput } from './input-hint.ts';
-import { findMissing, type Purpose } from './required.ts';
 import { isSecretInput, MIN_SECRET_LENGTH } from './secrets.ts';
 import { readSettings } from './settings-input.ts';
 import type { RawInputs } from './step-inputs.ts';

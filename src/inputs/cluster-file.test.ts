@@ -10,7 +10,7 @@ import {
 } from './cluster-file-fixtures.ts';
 import { CLUSTER_KEYS } from './cluster-schema.ts';
 import { createOperation, createStep, DEPLOY } from './input-fixtures.ts';
-import { locateInFile } from './locate-in-file.ts';
+import { locateInFile } from './locate-in-cluster-file.ts';
 import { readInputs } from './read-inputs.ts';
 import type { RawInputs } from './step-inputs.ts';
 

@@ -9,7 +9,7 @@ import {
 } from './cluster-file-fixtures.ts';
 import type { ClusterKey } from './cluster-schema.ts';
 import { REVIEW } from './input-fixtures.ts';
-import { locateInFile } from './locate-in-file.ts';
+import { locateInFile } from './locate-in-cluster-file.ts';
 import type { InputResult } from './read-inputs.ts';
 
 describe('a file of a pull request', () => {

@@ -9,7 +9,7 @@ import {
   parseClusterFile,
 } from '../inputs/cluster-file.ts';
 import { type FileInput, readClusterIdentity, readPlanLabel } from '../inputs/read-inputs.ts';
-import { RefusedInputsError } from '../inputs/refused-error.ts';
+import { RefusedInputsError } from '../inputs/refused-inputs-error.ts';
 import type { StepInputs } from '../inputs/step-inputs.ts';
 import { UserError } from '../messages/errors.ts';
 import type { RunnerEnvironment } from '../runner/environment.ts';

@@ -5,7 +5,7 @@ import type { Node } from '../cluster/configuration.ts';
 import { logGroup } from '../runner/log-group.ts';
 import { saveChild } from '../runner/post-state.ts';
 import type { Terraform } from '../terraform/cli.ts';
-import { renderHaltTfvars, TFVARS_FILE } from '../terraform/files.ts';
+import { renderHaltTfvars, TFVARS_FILE } from '../terraform/generated-files.ts';
 import { permit } from '../terraform/permit.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import type { Job } from './job.ts';

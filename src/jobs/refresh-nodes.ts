@@ -6,7 +6,7 @@ import { logGroup } from '../runner/log-group.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { instanceAddress, type PlanOverrides, volumeAddress } from '../terraform/node-changes.ts';
 import { readNodes } from '../terraform/outputs.ts';
-import { readRefreshedNodes } from '../terraform/refreshed.ts';
+import { readRefreshedNodes } from '../terraform/refreshed-nodes.ts';
 import type { Job } from './job.ts';
 import { listStates } from './preview.ts';
 

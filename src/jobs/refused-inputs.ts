@@ -3,9 +3,9 @@ import { Checks } from '../github/check.ts';
 import { createClient, type GitHubClient } from '../github/client.ts';
 import { MARK } from '../github/marker.ts';
 import { listOwnComments } from '../github/own-comment.ts';
-import { limitAnnotations } from '../inputs/problem-list.ts';
+import { limitAnnotations } from '../inputs/limit-annotations.ts';
 import type { ClusterIdentity } from '../inputs/read-inputs.ts';
-import { RefusedInputsError } from '../inputs/refused-error.ts';
+import { RefusedInputsError } from '../inputs/refused-inputs-error.ts';
 import { REGIONS } from '../inputs/regions.ts';
 import { readMessage, type UserError } from '../messages/errors.ts';
 import {

@@ -1,7 +1,12 @@
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Backend, Inputs } from '../inputs/inputs.ts';
-import { BACKEND_FILE, renderBackend, renderTfvars, TFVARS_FILE } from '../terraform/files.ts';
+import {
+  BACKEND_FILE,
+  renderBackend,
+  renderTfvars,
+  TFVARS_FILE,
+} from '../terraform/generated-files.ts';
 import { writeResult } from './result.ts';
 
 /** The generated directory. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { chooseEnvironment, type Environment } from '../process/child-environment.ts';
 import { childTemporary, writeSecretFile } from '../runner/workspace.ts';
-import { renderCliConfig } from './files.ts';
+import { renderCliConfig } from './generated-files.ts';
 
 /**
  * Terraform's environment. Where the runner names no configuration of the command line, the action's own counts: it is

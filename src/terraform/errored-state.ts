@@ -2,7 +2,7 @@ import { chmod, copyFile, lstat, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CancelledError, readMessage, UserError } from '../messages/errors.ts';
-import { BACKEND_FILE } from './files.ts';
+import { BACKEND_FILE } from './generated-files.ts';
 
 /** Where Terraform leaves, in the directory it runs in, a state that an apply could not write to the backend. */
 export const ERRORED_STATE = 'errored.tfstate';

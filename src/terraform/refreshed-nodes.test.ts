@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readRefreshedNodes } from './refreshed.ts';
+import { readRefreshedNodes } from './refreshed-nodes.ts';
 
 const instance = (index: string, values: object) => ({
   ...{ address: `aws_instance.node["${index}"]`, mode: 'managed', type: 'aws_instance' },

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { limitAnnotations } from './problem-list.ts';
+import { limitAnnotations } from './limit-annotations.ts';
 
 const list = (count: number) => Array.from({ length: count }, (_, index) => `problem ${index + 1}`);
 
