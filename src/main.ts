@@ -16,10 +16,10 @@ import { combineKeys, type PublicKeys, readPublicKeys, SUBSTITUTE_KEY } from './
 import { mergeStepInputs, type StepInputs, separateDefaults } from './inputs/step-inputs.ts';
 import { Announcement } from './jobs/announcement.ts';
 import { close } from './jobs/close.ts';
-import { type Found, findClusterFile } from './jobs/cluster-file.ts';
+import { type ClusterFileLookup, findClusterFile } from './jobs/cluster-file.ts';
 import { deploy } from './jobs/deploy.ts';
 import { reportDrift } from './jobs/drift.ts';
-import { Labels } from './jobs/effect-labels.ts';
+import { EffectLabels } from './jobs/effect-labels.ts';
 import { failOver } from './jobs/failover.ts';
 import type { Job } from './jobs/job.ts';
 import { awaitConsent } from './jobs/plan-consent.ts';
@@ -27,16 +27,16 @@ import { announceRefusedInputs, type RefusedRun } from './jobs/refused-inputs.ts
 import { replaceNode } from './jobs/replace.ts';
 import { review } from './jobs/review.ts';
 import { runOperation } from './jobs/single-operation.ts';
-import { findNewerCommit, findSubject, identifyCluster } from './jobs/subject.ts';
+import { findNewerCommit, findTargetPullRequest, identifyCluster } from './jobs/subject.ts';
 import { createWorkflowReader } from './jobs/workflow-reader.ts';
 import { CancelledError, UserError } from './messages/errors.ts';
 import { forwardSignals } from './process/child-process.ts';
-import { Reviews } from './review/check-runs.ts';
+import { ReviewStore } from './review/check-runs.ts';
 import { ClusterChecks } from './review/cluster-checks.ts';
-import { Deployment } from './review/deployment.ts';
+import { DeployCheck } from './review/deployment.ts';
 import { findActionRoot } from './runner/assets.ts';
 import { type RunnerEnvironment, readEnvironment } from './runner/environment.ts';
-import { type Agreed, decideIntent, type Intent, isConfiguring } from './runner/intent.ts';
+import { decideIntent, type Intent, isConfiguring, type RunnableIntent } from './runner/intent.ts';
 import { logGroup } from './runner/log-group.ts';
 import { saveComment, saveWorkspace } from './runner/post-state.ts';
 import { openWorkspace } from './runner/workspace.ts';
@@ -101,7 +101,7 @@ async function findFile(
     intent,
     environment,
   }: { intent: Exclude<Intent, { kind: 'skip' }>; environment: RunnerEnvironment },
-): Promise<Found> {
+): Promise<ClusterFileLookup> {
   const { 'cluster-file': given = '', 'github-token': token = '' } = mergeStepInputs(step);
   // What is no path is a problem of the inputs.
   const path = isClusterPath(given) ? given : null;
@@ -146,7 +146,7 @@ async function checkInputs(
 }
 
 async function perform(
-  intent: Agreed,
+  intent: RunnableIntent,
   { job, notes, redact }: { job: Job; notes: readonly string[]; redact: (text: string) => string },
 ): Promise<void> {
   if (intent.kind === 'operation') return runOperation(job, intent.operation);
@@ -170,9 +170,9 @@ async function perform(
   if (intent.kind === 'drift') {
     return reportDrift(job, { client, identity, commit: intent.sha, warnings, redact });
   }
-  const subject = await findSubject(client, { intent, environment });
+  const target = await findTargetPullRequest(client, { intent, environment });
   const shared = inputs.comment === 'shared';
-  const { number } = subject;
+  const { number } = target;
   const place = number === null ? null : { repository, number, identity, run, shared };
   if (place === null) core.info('No pull request to comment on; the job summary has the report.');
   else saveComment(place);
@@ -184,22 +184,22 @@ async function perform(
     redact,
   });
   const key = inputs.secrets.reviewKey;
-  const deployment = new Deployment(checks, key);
-  const reviews = new Reviews({ checks, deployment, key, now, redact });
-  const labels = new Labels({ client, place, prefix: inputs.labelPrefix });
+  const deployCheck = new DeployCheck(checks, key);
+  const reviewStore = new ReviewStore({ checks, deployment: deployCheck, key, now, redact });
+  const labels = new EffectLabels({ client, place, prefix: inputs.labelPrefix });
   switch (intent.kind) {
     case 'review':
     case 'deploy': {
       const commit = intent.sha;
-      const findSuccessor = () => findNewerCommit(client, { commit, environment });
+      const findNewer = () => findNewerCommit(client, { commit, environment });
       const context = {
         announcement,
-        reviews,
-        deployment,
+        reviewStore,
+        deployCheck,
         commit,
         warnings,
-        subject,
-        findSuccessor,
+        pullRequest: target,
+        findNewerCommit: findNewer,
       };
       if (intent.kind === 'deploy') return deploy(job, context, intent);
       const { event, base } = intent;

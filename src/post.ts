@@ -89,21 +89,21 @@ async function awaitChild(child: Survivor): Promise<void> {
 
 /** What another run has said since is not this one's to end. */
 async function finishReports({
-  place,
+  comment,
   progress,
-  unsaid,
+  undelivered,
   check,
-}: Pick<PostState, 'place' | 'progress' | 'unsaid' | 'check'>) {
-  if ((progress === null && unsaid === null) || (place === null && check === null)) return;
+}: Pick<PostState, 'comment' | 'progress' | 'undelivered' | 'check'>) {
+  if ((progress === null && undelivered === null) || (comment === null && check === null)) return;
   const { apiUrl, repository } = await readEnvironment(process.env);
   const client = createClient({ token: core.getInput('github-token'), apiUrl, log: core.info });
   const secrets = SECRET_INPUTS.map((name) => [name, core.getInput(name)] as const);
   const redact = createRedactor(listSecrets(Object.fromEntries(secrets)));
-  const announcement = new Announcement({ client, place, redact });
-  if (unsaid !== null) {
-    await announcement.publish(unsaid, {
+  const announcement = new Announcement({ client, place: comment, redact });
+  if (undelivered !== null) {
+    await announcement.publish(undelivered, {
       body: ({ body }) => body,
-      ...(unsaid.short !== null && { short: ({ short }) => short ?? '' }),
+      ...(undelivered.short !== null && { short: ({ short }) => short ?? '' }),
     });
   }
   if (progress === null) return;

@@ -1,6 +1,6 @@
 import { quoteValue } from '../messages/quote-value.ts';
 import { suggestName } from '../messages/suggest-name.ts';
-import type { Called, Intent } from '../runner/intent.ts';
+import type { CalledCommand, Intent } from '../runner/intent.ts';
 import { parseJson } from './json-text.ts';
 import { INPUT_NAMES } from './step-inputs.ts';
 
@@ -19,7 +19,7 @@ const REQUEST_KEYS: readonly string[] = [
 ];
 
 /** Keys of an event's body, per operation. */
-const EVENT_KEYS: Readonly<Record<Called, readonly string[]>> = {
+const EVENT_KEYS: Readonly<Record<CalledCommand, readonly string[]>> = {
   generate: ['instance_type', 'replica_count', 'region'],
   plan: [],
   apply: [],

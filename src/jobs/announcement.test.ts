@@ -109,7 +109,7 @@ it('keeps the latest words, without secrets, until GitHub has taken them', async
   const announcement = announce();
   github.failNext({ path: /comments/, status: 422 });
   await announcement.publish('the secret plan', { ...SAID, short: () => 'secret' });
-  expect(announcement.unsaid).toEqual({ body: 'the *** plan', short: '***' });
+  expect(announcement.undelivered).toEqual({ body: 'the *** plan', short: '***' });
   await announcement.publish('done', SAID);
-  expect(announcement.unsaid).toBeNull();
+  expect(announcement.undelivered).toBeNull();
 });

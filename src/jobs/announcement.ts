@@ -11,7 +11,7 @@ export interface ReportText {
 }
 
 /** How a report becomes a comment's Markdown; `short` is what stands for it where there is no room. */
-export interface Form<Report> {
+export interface ReportRenderers<Report> {
   readonly body: (report: Report) => string;
   readonly short?: (report: Report) => string;
 }
@@ -41,23 +41,23 @@ export class Announcement {
   }
 
   /** Makes the comment say a report, or its short form where there is no room for all of it. */
-  async publish<Report>(report: Report, form: Form<Report>): Promise<void> {
+  async publish<Report>(report: Report, form: ReportRenderers<Report>): Promise<void> {
     const words = this.#render(report, form);
     await this.#speak(words, (comment) => comment.write(words.body, { short: words.short }));
   }
 
   /** As `publish`, but only where the comment still is this run's: an end to what it was saying. */
-  async finish<Report>(report: Report, form: Form<Report>): Promise<void> {
+  async finish<Report>(report: Report, form: ReportRenderers<Report>): Promise<void> {
     const words = this.#render(report, form);
     await this.#speak(words, (comment) => comment.finish(words.body, { short: words.short }));
   }
 
   /** The latest words, where GitHub failed to take them; null where it has them or refuses them for good. */
-  get unsaid(): ReportText | null {
+  get undelivered(): ReportText | null {
     return this.#unsaid;
   }
 
-  #render<Report>(report: Report, { body, short }: Form<Report>): ReportText {
+  #render<Report>(report: Report, { body, short }: ReportRenderers<Report>): ReportText {
     const redact = this.#redact;
     return {
       body: renderRedacted(report, { render: body, redact }),

@@ -13,15 +13,15 @@ import { RefusedInputsError } from '../inputs/refused-inputs-error.ts';
 import type { StepInputs } from '../inputs/step-inputs.ts';
 import { UserError } from '../messages/errors.ts';
 import type { RunnerEnvironment } from '../runner/environment.ts';
-import type { Agreed, Intent } from '../runner/intent.ts';
+import type { Intent, RunnableIntent } from '../runner/intent.ts';
 import { checkConsent } from './plan-consent.ts';
 
 /** What describes the cluster of a run beside the step, or why the run has nothing to do. */
-export type Found =
+export type ClusterFileLookup =
   | {
       /** Null: the step names no file. */
       readonly file: FileInput | null;
-      readonly intent: Agreed;
+      readonly intent: RunnableIntent;
     }
   | { readonly idle: string };
 
@@ -48,11 +48,11 @@ interface Search {
 export async function findClusterFile(
   intent: Run,
   search: Omit<Search, 'path'> & { readonly path: string | null },
-): Promise<Found> {
+): Promise<ClusterFileLookup> {
   const { environment, step, path } = search;
   if (path === null) {
     if (intent.kind !== 'review') return { file: null, intent };
-    const refusal = await checkAgreement(intent, { ...search, standing: null });
+    const refusal = await checkMayPlan(intent, { ...search, standing: null });
     return refusal === null ? { file: null, intent: { ...intent, consent: null } } : refusal;
   }
   const there = { client: search.client, environment, step, path };
@@ -61,11 +61,11 @@ export async function findClusterFile(
       return findProposed(intent, there);
     case 'close':
     case 'await':
-      return findStanding(intent, there);
+      return findExisting(intent, there);
     case 'deploy': {
       const [file, before] = await Promise.all([
-        readOwn(intent.sha, there),
-        intent.before === null ? null : readLasting(intent.before, there),
+        readRequired(intent.sha, there),
+        intent.before === null ? null : readForComparison(intent.before, there),
       ]);
       return { file: { file, basis: { kind: 'merged', before } }, intent };
     }
@@ -73,7 +73,7 @@ export async function findClusterFile(
       const elsewhere = explainOtherBranch(environment.event);
       if (elsewhere !== null) return { idle: elsewhere };
       const commit = 'sha' in intent ? intent.sha : environment.event.sha;
-      const file = await readOwn(commit, there);
+      const file = await readRequired(commit, there);
       return { file: { file, basis: { kind: 'standing' } }, intent };
     }
   }
@@ -87,7 +87,7 @@ function explainOtherBranch({ name, payload, ref }: RunnerEnvironment['event']):
 }
 
 /** Why the pull request of a review may not be read; null where it may. */
-async function checkAgreement(
+async function checkMayPlan(
   { consent }: Review,
   search: Omit<Search, 'path'> & {
     readonly path: string | null;
@@ -102,20 +102,20 @@ async function checkAgreement(
   return refusal === null ? null : { idle: refusal };
 }
 
-async function findProposed(intent: Review, search: Search): Promise<Found> {
+async function findProposed(intent: Review, search: Search): Promise<ClusterFileLookup> {
   const { client, environment, path, step } = search;
   const { repository } = environment;
   const branch = readDefaultBranch(environment);
-  const standingFile = readStanding(branch, search);
+  const standingFile = readFromBranch(branch, search);
   if (intent.consent !== null) {
-    const refusal = await checkAgreement(intent, { ...search, standing: await standingFile });
+    const refusal = await checkMayPlan(intent, { ...search, standing: await standingFile });
     if (refusal !== null) return refusal;
   }
   const agreed = { ...intent, consent: null };
   const { pullRequest: number, sha } = intent;
   if (number === null) {
     // What a queue is about to merge is not merged yet.
-    const [file, standing] = await Promise.all([readOwn(sha, search), standingFile]);
+    const [file, standing] = await Promise.all([readRequired(sha, search), standingFile]);
     return { file: { file, basis: { kind: 'proposed', branch, standing } }, intent: agreed };
   }
   const [standing, merge] = await Promise.all([
@@ -144,7 +144,7 @@ async function findProposed(intent: Review, search: Search): Promise<Found> {
         `${path}:1: GitHub did not say what the merge of pull request #${number} would be (${merge.why}). Run the job again.`,
       );
   }
-  const file = await readAt(merge.commit, search).catch((error: unknown) => {
+  const file = await readCommit(merge.commit, search).catch((error: unknown) => {
     throw error instanceof RefusedInputsError ? refuse(error.message) : error;
   });
   if (file !== null) {
@@ -158,13 +158,13 @@ async function findProposed(intent: Review, search: Search): Promise<Found> {
 }
 
 /** The default branch's file, for what is said without a look at the pull request's. */
-async function findStanding(
+async function findExisting(
   intent: Extract<Run, { kind: 'close' | 'await' }>,
   search: Search,
-): Promise<Found> {
+): Promise<ClusterFileLookup> {
   const { event } = search.environment;
   const branch = readDefaultBranch(search.environment);
-  const standing = await readStanding(branch, search);
+  const standing = await readFromBranch(branch, search);
   if (standing !== null) {
     // With something wrong in it, its own runs are told so.
     return standing.problems.length > 0
@@ -175,7 +175,7 @@ async function findStanding(
   // The comment of a new cluster is found by what its own file says.
   const own =
     intent.kind === 'close' && !intent.fromFork && head !== undefined
-      ? await readAt(head, search).catch(() => null)
+      ? await readCommit(head, search).catch(() => null)
       : null;
   return own === null || own.problems.length > 0
     ? {
@@ -188,8 +188,8 @@ async function findStanding(
 }
 
 /** The file of a run at its own commit. */
-async function readOwn(commit: string, search: Search): Promise<ClusterFile> {
-  const file = await readAt(commit, search);
+async function readRequired(commit: string, search: Search): Promise<ClusterFile> {
+  const file = await readCommit(commit, search);
   if (file !== null) return file;
   throw new RefusedInputsError(
     `cluster-file: ${search.path} is not in commit ${commit.slice(0, 7)}. Give the path of a file from the root of the repository, e.g. clusters/orders.yml.`,
@@ -198,16 +198,16 @@ async function readOwn(commit: string, search: Search): Promise<ClusterFile> {
 }
 
 /** The default branch's file, as it is now: the base of a test merge may be another branch's. */
-async function readStanding(branch: string, search: Search): Promise<ClusterFile | null> {
+async function readFromBranch(branch: string, search: Search): Promise<ClusterFile | null> {
   const { repository } = search.environment;
   const head = await findBranchHead(search.client, { repository, branch });
   if (head === null) throw new UserError(`GitHub knows no branch ${branch}. Run the job again.`);
-  return readLasting(head, search);
+  return readForComparison(head, search);
 }
 
 /** A file that another one is compared with; what is no plain file there is one that cannot be read. */
-async function readLasting(commit: string, search: Search): Promise<ClusterFile | null> {
-  return readAt(commit, search).catch((error: unknown) => {
+async function readForComparison(commit: string, search: Search): Promise<ClusterFile | null> {
+  return readCommit(commit, search).catch((error: unknown) => {
     if (!(error instanceof RefusedInputsError)) throw error;
     return { path: search.path, values: new Map(), problems: error.problems, secrets: [] };
   });
@@ -222,7 +222,7 @@ function readDefaultBranch({ event }: RunnerEnvironment): string {
 }
 
 /** The file of a commit; null where that has none. */
-async function readAt(commit: string, search: Search): Promise<ClusterFile | null> {
+async function readCommit(commit: string, search: Search): Promise<ClusterFile | null> {
   const { client, environment, path } = search;
   const { repository } = environment;
   const found = await readRepositoryFile(client, {

@@ -27,8 +27,8 @@ import {
   refuseForeignCluster,
 } from './job.ts';
 import { LeftOutError } from './left-out-error.ts';
-import { listStates, type Preview, previewRollout } from './preview.ts';
-import { beginReport, type Context, publishProgress } from './run-context.ts';
+import { buildInstanceStates, type Preview, previewRollout } from './preview.ts';
+import { beginReport, publishDeployReport, type RunContext } from './run-context.ts';
 import { configureNodes } from './single-operation.ts';
 import { allowsSlotLoss, refuseSlotLoss, type SlotConsent } from './slot-loss.ts';
 import { StagedApply } from './staged-apply.ts';
@@ -56,10 +56,10 @@ const CONCLUSIONS: Partial<Record<DeployState['state'], 'success' | 'cancelled'>
  */
 export async function deploy(
   job: Job,
-  context: Context,
+  context: RunContext,
   intent: { branch: string; pushedAt: string | null },
 ): Promise<void> {
-  const { announcement, reviews, deployment, commit, warnings } = context;
+  const { announcement, reviewStore, deployCheck, commit, warnings } = context;
   const { branch, pushedAt } = intent;
   const { onPlanChange } = job.inputs;
   let phase: Phase = 'planning';
@@ -67,13 +67,13 @@ export async function deploy(
   const enter = async (next: Phase) => {
     phase = next;
     saveProgress({ ...report, progress: { state: 'cancelled', phase } });
-    await publishProgress(announcement, { ...report, progress: { state: phase } });
+    await publishDeployReport(announcement, { ...report, progress: { state: phase } });
   };
   const finish = async (progress: DeployState) => {
     const final = { ...report, progress, run: { ...report.run, time: new Date() } };
     await announcement.summarize(final, renderDeploySummary);
-    await publishProgress(announcement, final);
-    await deployment.end(CONCLUSIONS[progress.state] ?? 'failure', {
+    await publishDeployReport(announcement, final);
+    await deployCheck.end(CONCLUSIONS[progress.state] ?? 'failure', {
       report: final,
       title: renderDeployTitle,
       summary: renderDeployShort,
@@ -84,10 +84,10 @@ export async function deploy(
   try {
     await enter('planning');
     await generateDirectory(job);
-    const pull = await context.subject.read();
+    const pull = await context.pullRequest.read();
     const merge = { commit, branch, pushedAt, pullRequest: pull };
     // A change of the provider between review and merge would be code that nobody reviewed.
-    const kept = onPlanChange === 'fail' ? await reviews.prepare(merge) : null;
+    const kept = onPlanChange === 'fail' ? await reviewStore.find(merge) : null;
     const { terraform, tool } = await openTerraform(job, {
       providerLock: kept?.providerLock ?? null,
     });
@@ -100,20 +100,20 @@ export async function deploy(
     let ground: ApplyScope = { kind: 'plan', label: job.inputs.allowDestroyLabel, labels };
     const consent: SlotConsent = { label: job.inputs.allowSlotLossLabel, labels };
     const { providerLock } = plan;
-    let { digest } = reviews.describe(plan.summary, { commit, image: null, providerLock });
+    let { digest } = reviewStore.buildRecord(plan.summary, { commit, image: null, providerLock });
     const isReviewable = hasChangesToReview(plan.summary);
     // Where nothing is applied the nodes are looked at anyway before anything is done to them.
-    if (plan.summary.hasChanges || plan.standing.notRunning.length > 0) {
+    if (plan.summary.hasChanges || plan.existing.notRunning.length > 0) {
       const preview = await previewRollout(job, plan);
       const image = findImageDigest(preview.observed);
-      const review = reviews.describe(plan.summary, { commit, image, providerLock });
+      const review = reviewStore.buildRecord(plan.summary, { commit, image, providerLock });
       core.setOutput('plan-digest', review.digest);
       report = { ...report, run: { ...report.run, planDigest: review.digest } };
       digest = review.digest;
       if (isReviewable) {
-        const { reviewed, warnings: others } = await reviews.require(review, {
+        const { reviewed, warnings: others } = await reviewStore.requireMatch(review, {
           merge,
-          overtakenBy: await context.findSuccessor(),
+          overtakenBy: await context.findNewerCommit(),
           onPlanChange,
         });
         digest = reviewed?.digest ?? digest;
@@ -122,25 +122,26 @@ export async function deploy(
       ground = { ...ground, partly: report.reviewed?.partly ?? false };
       refuseEarly({ plan, preview, ground, consent });
     }
-    if (isReviewable) await deployment.begin(commit, { digest, required: onPlanChange === 'fail' });
-    else await deployment.resume(commit, digest);
+    if (isReviewable)
+      await deployCheck.begin(commit, { digest, required: onPlanChange === 'fail' });
+    else await deployCheck.resume(commit, digest);
 
     await enter('applying');
     const stages = new StagedApply(job, {
       terraform,
       permitted: permit(plan, ground),
       digest: plan.digest,
-      standing: plan.standing.nodes,
-      stopped: findStopped(plan.standing, plan.summary),
+      standing: plan.existing.nodes,
+      stopped: findStopped(plan.existing, plan.summary),
     });
     const nodes = await stages.provision();
 
     await enter('configuring');
     const made = buildNodeChanges(plan.summary);
-    const stopped = findStopped(plan.standing, plan.summary);
+    const stopped = findStopped(plan.existing, plan.summary);
     // Those that were stopped have been started.
     const started = Object.fromEntries(stopped.map(({ name }) => [name, 'running']));
-    const states = { ...listStates(plan.standing), ...started };
+    const states = { ...buildInstanceStates(plan.existing), ...started };
     const soFar = report.warnings;
     const result = await configureNodes(job, {
       nodes,
@@ -149,7 +150,7 @@ export async function deploy(
       allowsSlotLoss: allowsSlotLoss(consent),
       infrastructure: stages,
       fresh: [...made.create, ...made.replace],
-      starting: plan.standing.notRunning.map(({ node }) => node.name),
+      starting: plan.existing.notRunning.map(({ node }) => node.name),
       states,
       reviewedImage: kept?.image ?? null,
       labels,
@@ -208,8 +209,8 @@ function refuseEarly(options: {
   if (refusals.length > 0) throw new UserError(refusals);
   const removed = [...buildNodeChanges(plan.summary).destroy, ...findOrphanedVolumes(plan.summary)];
   // A former primary that is started while nobody sees the present one may come up beside it, or alone on old data.
-  const stopped = findStopped(plan.standing, plan.summary).map(({ name }) => name);
-  const running = plan.standing.nodes.length - plan.standing.notRunning.length;
+  const stopped = findStopped(plan.existing, plan.summary).map(({ name }) => name);
+  const running = plan.existing.nodes.length - plan.existing.notRunning.length;
   if ('notObserved' in database && stopped.length > 0 && running > 0) {
     throw new UserError(
       `${stopped.join(', ')} would be started, but the nodes that run could not be looked at first, so nobody knows which one is the primary. Nothing was changed. ${database.notObserved}`,

@@ -20,7 +20,7 @@ import {
   planDirectory,
   refuseForeignCluster,
 } from './job.ts';
-import { accessNodes, buildDatabasePlan, previewRollout } from './preview.ts';
+import { buildDatabasePlan, buildNodeAccess, previewRollout } from './preview.ts';
 import { buildRunInfo } from './run-context.ts';
 
 /**
@@ -63,7 +63,7 @@ export async function reportDrift(
   const shown = redactReport(report, redact);
   await core.summary.addRaw(redact(renderDriftSummary(shown)), true).write({ overwrite: true });
   const place = { repository: job.environment.repository, identity };
-  const finding = judgeDrift(report, { canLogIn: accessNodes(job) !== null });
+  const finding = judgeDrift(report, { canLogIn: buildNodeAccess(job) !== null });
   switch (finding.kind) {
     case 'drift': {
       const { title, body } = renderDriftIssue(shown);

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import type { Access, Permission } from '../../lab/github/state.ts';
 import { createClient } from '../github/client.ts';
-import { Labels } from './effect-labels.ts';
+import { EffectLabels } from './effect-labels.ts';
 
 const writers = { pull_requests: 'write', issues: 'write' } as const;
 let github: GitHub;
@@ -29,7 +29,7 @@ function connect(permissions: Partial<Record<Permission, Access>> = writers) {
 
 const place = () => ({ repository: { owner: 'acme', repo: 'database' }, number });
 const label = ({ client = connect(), prefix = 'db/' as string | null } = {}) =>
-  new Labels({ client, place: place(), prefix });
+  new EffectLabels({ client, place: place(), prefix });
 const list = () =>
   github
     .listIssues()
@@ -65,7 +65,7 @@ describe('labels', () => {
 
   it('are not touched without a prefix or a pull request', async () => {
     await label({ prefix: null }).show(['restart']);
-    await new Labels({ client: connect(), place: null, prefix: 'db/' }).show(['restart']);
+    await new EffectLabels({ client: connect(), place: null, prefix: 'db/' }).show(['restart']);
     expect(github.journal).toEqual([]);
   });
 

@@ -8,7 +8,7 @@ import { readMessage } from '../messages/errors.ts';
  * The labels by which a list of pull requests shows what each would do. Labels that cannot be set are a warning and
  * never end the job: the comment says it all.
  */
-export class Labels {
+export class EffectLabels {
   readonly #client: GitHubClient;
   readonly #place: { repository: Repository; number: number } | null;
   readonly #prefix: string | null;

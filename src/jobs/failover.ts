@@ -8,7 +8,7 @@ import { planFailover } from '../cluster/rollout/failover.ts';
 import { rollout } from '../cluster/rollout/rollout.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import { readMessage, UserError } from '../messages/errors.ts';
-import { type Decide, renderConnectionString } from '../operations/configure.ts';
+import { type DecideSteps, renderConnectionString } from '../operations/configure.ts';
 import type { Infrastructure } from '../operations/infrastructure.ts';
 import type { DeployState } from '../report/deploy-comment.ts';
 import { renderDeploySummary } from '../report/summary.ts';
@@ -53,8 +53,13 @@ export async function failOver(
       directory: job.workspace.directory,
       spec,
     });
-    refuseOtherSize(known.length, spec.replicaCount);
-    const { nodes: standing, unasked, gone, states } = await refreshOrRecall(job, terraform, known);
+    requireNodeCount(known.length, spec.replicaCount);
+    const {
+      nodes: standing,
+      unasked,
+      gone,
+      states,
+    } = await refreshOrUseState(job, terraform, known);
     if (fenced !== null && states === null) {
       core.warning(
         `fenced: ${fenced} is believed without another look, as AWS cannot be asked. If its instance runs nevertheless, there will be two primaries.`,
@@ -106,7 +111,7 @@ export async function failOver(
 }
 
 /** A lost primary is no time to add nodes or to remove them. */
-function refuseOtherSize(standing: number, replicaCount: number): void {
+function requireNodeCount(standing: number, replicaCount: number): void {
   if (standing === replicaCount + 1) return;
   throw new UserError(
     `replica-count: ${replicaCount} asks for ${replicaCount + 1} nodes, Terraform's state has ${standing}. Give a failover the inputs of the last deploy; where that one was to change the number and did not finish, replica-count ${standing - 1}.`,
@@ -118,7 +123,7 @@ function refuseOtherSize(standing: number, replicaCount: number): void {
  * has to do, and a person's word (`states` is null). The rest of the configuration is not planned: what is wrong with
  * it does not concern the instances that are there.
  */
-async function refreshOrRecall(
+async function refreshOrUseState(
   job: Job,
   terraform: Terraform,
   known: readonly Node[],
@@ -190,7 +195,7 @@ function decideFailover(options: {
   fenced: string | null;
   gone: readonly string[];
   states: Readonly<Record<string, string>> | null;
-}): Decide {
+}): DecideSteps {
   const { fenced } = options;
   const gone = new Set(options.gone);
   let { states } = options;

@@ -7,7 +7,7 @@ import { createClient } from '../github/client.ts';
 import { type Answer, startFakeApi } from '../github/fixtures/fake-api.ts';
 import type { Consent } from '../runner/intent.ts';
 import { Announcement } from './announcement.ts';
-import { Labels } from './effect-labels.ts';
+import { EffectLabels } from './effect-labels.ts';
 import type { Job } from './job.ts';
 import { awaitConsent, checkConsent } from './plan-consent.ts';
 
@@ -129,7 +129,7 @@ describe('awaitConsent', () => {
           place: { ...place, run: { id, attempt: 1 } },
           redact: (text) => text,
         });
-      const labels = new Labels({ client, place, prefix: 'db/' });
+      const labels = new EffectLabels({ client, place, prefix: 'db/' });
       await announce(20).publish('an older plan', { body: (text) => text });
       await labels.show(['destroy']);
       const job = {

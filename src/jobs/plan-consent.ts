@@ -4,9 +4,9 @@ import { quoteValue } from '../messages/quote-value.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import type { Consent } from '../runner/intent.ts';
 import type { Announcement } from './announcement.ts';
-import type { Labels } from './effect-labels.ts';
+import type { EffectLabels } from './effect-labels.ts';
 import type { Job } from './job.ts';
-import { beginReport, publishProgress } from './run-context.ts';
+import { beginReport, publishDeployReport } from './run-context.ts';
 
 /**
  * Checks whether a label that was set on a fork's pull request asks for a plan. It does if it is `allowPlanLabel` and
@@ -42,7 +42,7 @@ export async function awaitConsent(
   job: Job,
   options: {
     readonly announcement: Announcement;
-    readonly labels: Labels;
+    readonly labels: EffectLabels;
     /** The label that asks for a plan; null: no fork's pull request is planned. */
     readonly label: string | null;
     /** Full SHA of the pull request's last commit. */
@@ -53,6 +53,6 @@ export async function awaitConsent(
   const progress = { state: 'awaiting', label, commit } as const;
   const report = { ...beginReport(job, { commit }), progress };
   await announcement.summarize(report, renderDeploySummary);
-  await publishProgress(announcement, report);
+  await publishDeployReport(announcement, report);
   await labels.show([]);
 }

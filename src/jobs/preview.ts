@@ -11,7 +11,7 @@ import { type Rollout, rollout } from '../cluster/rollout/rollout.ts';
 import { buildTopologyChange } from '../cluster/rollout/topology.ts';
 import { compareWithApplied, compareWithLive } from '../cluster/settings/change.ts';
 import { UserError } from '../messages/errors.ts';
-import { findVantage, requireSight } from '../operations/configure.ts';
+import { findVantage, requireObservation } from '../operations/configure.ts';
 import type { PlanResult } from '../operations/plan.ts';
 import { describeExceptions, describeFaults } from '../report/faults.ts';
 import { listLeftOut } from '../report/left-out.ts';
@@ -33,7 +33,7 @@ import {
 import type { Job } from './job.ts';
 
 /** How long a node may take to answer when it is only looked at. */
-const LOOK_SECONDS = 20;
+const OBSERVE_SECONDS = 20;
 
 /** What a plan means for the database. */
 export interface Preview {
@@ -52,8 +52,8 @@ export interface Preview {
  */
 export async function previewRollout(job: Job, plan: PlanResult): Promise<Preview> {
   const { spec } = job.inputs;
-  const standing = plan.standing.nodes;
-  const stopped = findStopped(plan.standing, plan.summary).map(({ name }) => name);
+  const standing = plan.existing.nodes;
+  const stopped = findStopped(plan.existing, plan.summary).map(({ name }) => name);
   const desired: DesiredCluster = {
     ...buildDesired(spec, {
       standing,
@@ -71,7 +71,7 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
   const changes = buildNodeChanges(plan.summary);
   const notObserved = (reason: string) =>
     unseen({
-      notObserved: [reason, ...explainStopped(plan.standing, plan.summary)].join(' '),
+      notObserved: [reason, ...explainStopped(plan.existing, plan.summary)].join(' '),
       foreseen: foresee(desired, {
         applied: plan.applied,
         planned: {
@@ -81,7 +81,7 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
         },
       }),
     });
-  const halted = explainUnstartable(plan.standing);
+  const halted = explainUnstartable(plan.existing);
   if (halted.length > 0) return unseen({ refusals: halted });
   const there = standing.filter(
     ({ name }) => !changes.replace.includes(name) && !stopped.includes(name),
@@ -96,16 +96,16 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
       ? unseen(rollout([], desired))
       : notObserved('the instances are made anew, and their volumes can be looked at then.');
   }
-  const access = accessNodes(job);
+  const access = buildNodeAccess(job);
   if (access === null) return notObserved('this job has no ssh-private-key to log in with.');
   const nodes = new Nodes(access);
   try {
     const sighting = await logGroup('Look at the nodes', () =>
-      nodes.observe(there, { desired, waitSeconds: LOOK_SECONDS }),
+      nodes.observe(there, { desired, waitSeconds: OBSERVE_SECONDS }),
     );
-    const { observed, away } = requireSight(sighting, desired, {
+    const { observed, away } = requireObservation(sighting, desired, {
       asked: there,
-      states: listStates(plan.standing),
+      states: buildInstanceStates(plan.existing),
       vantage: findVantage(access),
     });
     const refusals = observed.some(isRunningPrimary) ? [] : explainOrphanedVolumes(plan.summary);
@@ -147,8 +147,8 @@ export function buildDatabasePlan(
   const steps = 'steps' in database ? database.steps : [];
   const replication = { synchronousReplicas, replicas };
   const leftOut = listLeftOut('steps' in database ? database.leftOut : null, {
-    nodes: plan.standing.nodes,
-    states: listStates(plan.standing),
+    nodes: plan.existing.nodes,
+    states: buildInstanceStates(plan.existing),
   });
   const warnings = [
     ...leftOut,
@@ -162,10 +162,10 @@ export function buildDatabasePlan(
   ];
   return {
     database,
-    settings: describeSettings(plan, preview),
+    settings: buildSettingsReport(plan, preview),
     topology: buildTopologyChange({
       observed,
-      standing: plan.standing.nodes,
+      standing: plan.existing.nodes,
       zones: readPlannedZones(plan.summary),
       replaced: changes.replace,
       resized: changes.resize.map(({ node }) => node),
@@ -182,15 +182,15 @@ export function buildDatabasePlan(
 }
 
 /** EC2's word for the state of each node's instance, by the node's name. */
-export function listStates({ nodes, notRunning }: ExistingNodes): Record<string, string> {
+export function buildInstanceStates({ nodes, notRunning }: ExistingNodes): Record<string, string> {
   return {
     ...Object.fromEntries(nodes.map(({ name }) => [name, 'running'])),
     ...Object.fromEntries(notRunning.map(({ node, state }) => [node.name, state])),
   };
 }
 
-function describeSettings(
-  { applied, standing }: PlanResult,
+function buildSettingsReport(
+  { applied, existing }: PlanResult,
   { observed, desired }: Preview,
 ): SettingsReport {
   const primary = observed.find(isRunningPrimary);
@@ -201,14 +201,14 @@ function describeSettings(
       node: primary.name,
     };
   }
-  if (applied === null || standing.nodes.length === 0) {
+  if (applied === null || existing.nodes.length === 0) {
     return { changes: [], source: 'none', node: null };
   }
   return { changes: compareWithApplied(applied, desired), source: 'applied', node: null };
 }
 
 /** What it takes to log in; null without a key. */
-export function accessNodes(job: Job): NodeAccess | null {
+export function buildNodeAccess(job: Job): NodeAccess | null {
   const { workspace, keys, inputs, actionRoot } = job;
   if (!keys || inputs.secrets.sshPrivateKey === '') return null;
   return {

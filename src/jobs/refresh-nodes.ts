@@ -8,13 +8,13 @@ import { instanceAddress, type PlanOverrides, volumeAddress } from '../terraform
 import { readNodes } from '../terraform/outputs.ts';
 import { readRefreshedNodes } from '../terraform/refreshed-nodes.ts';
 import type { Job } from './job.ts';
-import { listStates } from './preview.ts';
+import { buildInstanceStates } from './preview.ts';
 
 /**
  * The nodes that there are, and nothing else: the outputs speak of every instance, and cannot be told while one is gone;
  * a node that is asked for and not there yet has no volume to be placed by.
  */
-const describeMachines = (nodes: readonly Node[]): PlanOverrides => ({
+const buildRefreshOverrides = (nodes: readonly Node[]): PlanOverrides => ({
   instanceTypes: {},
   keptNodes: [],
   only: nodes.flatMap(({ name }) => [instanceAddress(name), volumeAddress(name)]),
@@ -51,7 +51,7 @@ export async function refreshNodes(job: Job, terraform: Terraform): Promise<Refr
         publicKey: job.keys?.current ?? null,
         lock: false,
         refreshOnly: true,
-        stage: describeMachines(known),
+        stage: buildRefreshOverrides(known),
       });
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
@@ -66,7 +66,7 @@ export async function refreshNodes(job: Job, terraform: Terraform): Promise<Refr
     return readRefreshedNodes(JSON.parse(await terraform.showJson(planFile)));
   });
   const found = new Map(standing.nodes.map((node) => [node.name, node]));
-  const present = listStates(standing);
+  const present = buildInstanceStates(standing);
   const states = Object.fromEntries(
     known.map(({ name }) => [name, present[name] ?? 'terminated'] as const),
   );

@@ -18,9 +18,9 @@ import { renderDeploySummary } from '../report/summary.ts';
 import type { RunnerEnvironment } from '../runner/environment.ts';
 import type { Intent } from '../runner/intent.ts';
 import { Announcement } from './announcement.ts';
-import { Labels } from './effect-labels.ts';
-import { publishProgress } from './run-context.ts';
-import { findSubject, identifyCluster } from './subject.ts';
+import { EffectLabels } from './effect-labels.ts';
+import { publishDeployReport } from './run-context.ts';
+import { findTargetPullRequest, identifyCluster } from './subject.ts';
 
 /** A run whose inputs are refused. */
 export interface RefusedRun {
@@ -57,7 +57,7 @@ async function announce(error: UserError, run: RefusedRun): Promise<void> {
   }
   const { repository, run: stamp, apiUrl } = environment;
   const client = createClient({ token, apiUrl, log: core.info });
-  const report = describe(problems, { run, name: cluster.name, commit: intent.sha });
+  const report = buildReport(problems, { run, name: cluster.name, commit: intent.sha });
 
   if (intent.kind === 'review') {
     const outcome = await new Checks(client, repository).create(intent.sha, {
@@ -70,16 +70,16 @@ async function announce(error: UserError, run: RefusedRun): Promise<void> {
     if (outcome.outcome === 'forbidden') core.info(`No check run was made (${outcome.reason}).`);
   }
 
-  const { number } = await findSubject(client, { intent, environment });
+  const { number } = await findTargetPullRequest(client, { intent, environment });
   const identity =
     number === null ? null : await findIdentity(client, { environment, number, cluster });
   if (number === null || identity === null) return;
   const place = { repository, number, identity, run: stamp, shared: cluster.shared };
   const announcement = new Announcement({ client, place, redact });
   await announcement.summarize(report, renderDeploySummary);
-  await publishProgress(announcement, report);
+  await publishDeployReport(announcement, report);
   const prefix = cluster.labelPrefix;
-  if (intent.kind === 'review') await new Labels({ client, place, prefix }).show([]);
+  if (intent.kind === 'review') await new EffectLabels({ client, place, prefix }).show([]);
 }
 
 /** The identity of the cluster's comment; without a valid region that of the comment which is there. */
@@ -100,7 +100,7 @@ async function findIdentity(
   );
 }
 
-function describe(
+function buildReport(
   problems: readonly string[],
   { run, name, commit }: { run: RefusedRun; name: string; commit: string },
 ): DeployReport {

@@ -3,7 +3,7 @@ import type { NodeProof } from '../cluster/proof.ts';
 import { planReplacement } from '../cluster/rollout/replacement.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import { readMessage, UserError } from '../messages/errors.ts';
-import { type Decide, renderConnectionString } from '../operations/configure.ts';
+import { type DecideSteps, renderConnectionString } from '../operations/configure.ts';
 import type { Infrastructure } from '../operations/infrastructure.ts';
 import type { DeployReport, DeployState } from '../report/deploy-comment.ts';
 import { renderDeploySummary } from '../report/summary.ts';
@@ -44,7 +44,7 @@ export async function replaceNode(
     const { terraform } = await openTerraform(job);
     await refuseForeignCluster(job, terraform);
     const found = await refreshNodes(job, terraform);
-    refuseOthers(node, { found, replicaCount: spec.replicaCount });
+    requireClusterNode(node, { found, replicaCount: spec.replicaCount });
     const result = await configureNodes(job, {
       ...found,
       instanceType: null,
@@ -83,7 +83,7 @@ export async function replaceNode(
   }
 }
 
-function refuseOthers(
+function requireClusterNode(
   node: string,
   { found, replicaCount }: { found: RefreshedNodes; replicaCount: number },
 ): void {
@@ -121,7 +121,7 @@ function createReplacement(
 }
 
 /** Decides the steps of a replacement of `node` from what is seen before and after it. */
-export function decideReplacement(node: string): Decide {
+export function decideReplacement(node: string): DecideSteps {
   let isReplaced = false;
   return (sighting, { desired }) => {
     const decision = planReplacement(sighting, { desired, node, isReplaced });

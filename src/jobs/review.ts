@@ -13,7 +13,7 @@ import { renderDeploySummary, renderPlanSummary } from '../report/summary.ts';
 import type { ReviewOrigin } from '../review/record.ts';
 import { saveEnd, saveProgress } from '../runner/post-state.ts';
 import { explainApplyRefusal } from '../terraform/permit.ts';
-import type { Labels } from './effect-labels.ts';
+import type { EffectLabels } from './effect-labels.ts';
 import {
   generateDirectory,
   type Job,
@@ -22,7 +22,7 @@ import {
   refuseForeignCluster,
 } from './job.ts';
 import { buildDatabasePlan, previewRollout } from './preview.ts';
-import { beginReport, type Context, publishProgress } from './run-context.ts';
+import { beginReport, publishDeployReport, type RunContext } from './run-context.ts';
 import { refuseSlotLoss } from './slot-loss.ts';
 
 /** What a plan is made for; the time is added when it is kept. */
@@ -31,11 +31,11 @@ type PlanOrigin = Omit<ReviewOrigin, 'time'>;
 /** What a pull request would do: plan, look at the nodes, say it, and keep what was said for the merge. */
 export async function review(
   job: Job,
-  context: Context,
-  { labels, origin }: { labels: Labels; origin: PlanOrigin },
+  context: RunContext,
+  { labels, origin }: { labels: EffectLabels; origin: PlanOrigin },
 ): Promise<void> {
-  const { announcement, commit, warnings, subject } = context;
-  const pull = await subject.read();
+  const { announcement, commit, warnings, pullRequest } = context;
+  const pull = await pullRequest.read();
   if (pull !== null && !pull.isOpen) {
     // What a deploy said of it stays, and no merge is left that could go by a plan.
     const state = pull.mergedAt === null ? 'closed' : 'merged';
@@ -48,14 +48,14 @@ export async function review(
   let refusals: readonly string[];
   try {
     saveProgress({ ...blank, progress: { state: 'cancelled', phase: 'planning' } });
-    await publishProgress(announcement, { ...blank, progress: { state: 'planning' } });
+    await publishDeployReport(announcement, { ...blank, progress: { state: 'planning' } });
     const { report, overtaken } = await preparePlan(job, context, origin);
     await announcement.summarize(report, renderPlanSummary);
     if (overtaken === null) {
       await announcement.publish(report, { body: renderPlanComment, short: renderPlanShort });
       await labels.show(listEffects(report));
     } else {
-      await publishProgress(announcement, {
+      await publishDeployReport(announcement, {
         ...blank,
         progress: { state: 'superseded', by: overtaken },
       });
@@ -75,7 +75,7 @@ export async function review(
       },
     } as const;
     await announcement.summarize(failed, renderDeploySummary);
-    await publishProgress(announcement, failed);
+    await publishDeployReport(announcement, failed);
     saveEnd(announcement);
     await labels.show([]);
     throw error;
@@ -88,7 +88,7 @@ export async function review(
 /** Plans, and keeps the plan for the merge. `overtaken`: what happened meanwhile, so that the plan is out of date. */
 async function preparePlan(
   job: Job,
-  { reviews, commit, warnings, subject }: Context,
+  { reviewStore, commit, warnings, pullRequest }: RunContext,
   origin: PlanOrigin,
 ): Promise<{ report: PlanReport; overtaken: string | null }> {
   const { terraform, tool } = await openTerraform(job);
@@ -97,13 +97,13 @@ async function preparePlan(
   const plan = await planDirectory(job, terraform, { lock: false });
   const preview = await previewRollout(job, plan);
   const image = findImageDigest(preview.observed);
-  const kept = reviews.describe(plan.summary, {
+  const kept = reviewStore.buildRecord(plan.summary, {
     commit,
     image,
     providerLock: plan.providerLock,
   });
   core.setOutput('plan-digest', kept.digest);
-  const pull = await subject.read();
+  const pull = await pullRequest.read();
   const described = buildDatabasePlan(job, { plan, preview });
   const { allowDestroyLabel: label, allowSlotLossLabel } = job.inputs;
   const labels = pull?.labels ?? null;
@@ -122,12 +122,12 @@ async function preparePlan(
   if (pull !== null && !pull.isOpen)
     core.warning(`Pull request #${pull.number} is closed: this plan is kept for no merge.`);
   else
-    await reviews.keep(kept, {
+    await reviewStore.save(kept, {
       face: { report, title: renderPlanTitle, summary: renderPlanShort },
       origin,
       refused: listRefusals(report).length > 0,
     });
-  const overtaken = subject.number === null ? null : findOvertaking(pull, { commit, origin });
+  const overtaken = pullRequest.number === null ? null : findOvertaking(pull, { commit, origin });
   return { report, overtaken };
 }
 

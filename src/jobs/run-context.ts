@@ -4,27 +4,27 @@ import {
   renderDeployShort,
 } from '../report/deploy-comment.ts';
 import type { RunInfo } from '../report/footer.ts';
-import type { Reviews } from '../review/check-runs.ts';
-import type { Deployment } from '../review/deployment.ts';
+import type { ReviewStore } from '../review/check-runs.ts';
+import type { DeployCheck } from '../review/deployment.ts';
 import type { Announcement } from './announcement.ts';
 import type { Job } from './job.ts';
-import type { Subject } from './subject.ts';
+import type { TargetPullRequest } from './subject.ts';
 
 /** What a job that people follow works with beside the job itself. */
-export interface Context {
+export interface RunContext {
   readonly announcement: Announcement;
-  readonly reviews: Reviews;
-  readonly deployment: Deployment;
+  readonly reviewStore: ReviewStore;
+  readonly deployCheck: DeployCheck;
   /** Full SHA that is planned or deployed. */
   readonly commit: string;
   /** Sentences that every report has. */
   readonly warnings: readonly string[];
-  readonly subject: Subject;
+  readonly pullRequest: TargetPullRequest;
   /**
    * The commit that the branch has by now, where this run is a rerun and its own commit is an older one; null where it
    * is not.
    */
-  readonly findSuccessor: () => Promise<string | null>;
+  readonly findNewerCommit: () => Promise<string | null>;
 }
 
 /** What a report says of its run, before anything is known of a plan. */
@@ -57,7 +57,7 @@ export function beginReport(
 }
 
 /** Makes the comment say where a deploy, or the plan before it, stands. */
-export async function publishProgress(
+export async function publishDeployReport(
   announcement: Announcement,
   report: DeployReport,
 ): Promise<void> {

@@ -27,7 +27,7 @@ import {
   refuseForeignCluster,
 } from './job.ts';
 import { LeftOutError } from './left-out-error.ts';
-import { accessNodes } from './preview.ts';
+import { buildNodeAccess } from './preview.ts';
 import { refreshNodes } from './refresh-nodes.ts';
 import { StagedApply } from './staged-apply.ts';
 
@@ -66,7 +66,7 @@ async function applyAlone(job: Job, terraform: Terraform): Promise<void> {
   const planned = await planDirectory(job, terraform, { lock: true });
   const ground = { kind: 'plan', label: job.inputs.allowDestroyLabel, labels: null } as const;
   const problems = [
-    ...refuseTurns(planned.summary),
+    ...refuseOrderedChanges(planned.summary),
     ...explainApplyRefusal(planned.summary, ground),
   ];
   if (problems.length > 0) throw new UserError(problems);
@@ -74,11 +74,11 @@ async function applyAlone(job: Job, terraform: Terraform): Promise<void> {
     terraform,
     permitted: permit(planned, ground),
     digest: planned.digest,
-    standing: planned.standing.nodes,
+    standing: planned.existing.nodes,
   }).provision();
 }
 
-function refuseTurns(plan: PlanSummary): string[] {
+function refuseOrderedChanges(plan: PlanSummary): string[] {
   const { resize, destroy } = buildNodeChanges(plan);
   const turns = [
     ...resize.map(({ node, from, to }) => `${node} would become ${to} instead of ${from}`),
@@ -102,7 +102,7 @@ export async function configureNodes(
   job: Job,
   options: Parameters<typeof configure>[1],
 ): Promise<ConfigureResult> {
-  const access = accessNodes(job);
+  const access = buildNodeAccess(job);
   if (!access) throw new UserError('ssh-private-key: missing. Ansible logs in with it.');
   const logSteps = createStepLog(core.info);
   const onSteps = (steps: readonly Step[]) => {

@@ -180,8 +180,8 @@ const openStages = (whole: PlanResult): StagedApply =>
     terraform,
     permitted: permit(whole, { kind: 'plan', label: 'allow', labels: ['allow'] }),
     digest: whole.digest,
-    standing: whole.standing.nodes,
-    stopped: findStopped(whole.standing, whole.summary),
+    standing: whole.existing.nodes,
+    stopped: findStopped(whole.existing, whole.summary),
   });
 
 const fail = (work: Promise<unknown>): Promise<UserError> =>
@@ -221,7 +221,7 @@ describe('EC2 has no capacity for the new type', () => {
 
   test('as long as there is none, a rerun touches no other node', async () => {
     const whole = await planValues(LARGE);
-    expect(whole.standing.notRunning).toMatchObject([
+    expect(whole.existing.notRunning).toMatchObject([
       { node: { name: 'node-2' }, state: 'stopped' },
     ]);
     const { problems } = await fail(openStages(whole).provision());
@@ -279,7 +279,7 @@ describe('EC2 has no capacity for the new type', () => {
 
 test('what started a node and was left in the state by a run that was killed goes by itself', async () => {
   const values = { instance_type: 't3.large' };
-  const { standing } = await planValues(values);
+  const { existing } = await planValues(values);
   const planFile = join(folder, 'killed.tfplan');
   const stage = { instanceTypes: {}, keptNodes: [], started: ['2'] };
   await terraform.plan(planFile, { publicKey: null, lock: true, stage });
@@ -298,7 +298,7 @@ test('what started a node and was left in the state by a run that was killed goe
     terraform,
     permitted,
     digest,
-    standing: standing.nodes,
+    standing: existing.nodes,
   }).provision();
   expect(readMachines()).toEqual({ 'node-1': 't3.large running', 'node-2': 't3.large running' });
   expect((await planValues(values)).summary.hasChanges).toBe(false);

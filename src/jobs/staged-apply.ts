@@ -80,7 +80,7 @@ export class StagedApply implements Infrastructure {
           directory: this.#job.workspace.directory,
           permitted: this.#whole,
           digest: this.#digest,
-          outlives: nameHeirs(this.#job),
+          outlives: survivorOptions(this.#job),
         }),
       );
       return this.#adopt(outputs, jsonFile);
@@ -247,7 +247,7 @@ async function applyStage(
       ]);
     }
     if (summary.hasChanges) {
-      await terraform.apply(permit({ planFile, summary }, ground), nameHeirs(job));
+      await terraform.apply(permit({ planFile, summary }, ground), survivorOptions(job));
     }
   });
 }
@@ -258,11 +258,11 @@ async function explainStop(nodes: readonly string[], work: () => Promise<void>):
     await work();
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    throw new UserError([sayStop(nodes, error.message), ...error.problems], { cause: error });
+    throw new UserError([describeStop(nodes, error.message), ...error.problems], { cause: error });
   }
 }
 
-function sayStop(nodes: readonly string[], message: string): string {
+function describeStop(nodes: readonly string[], message: string): string {
   const names = nodes.join(', ');
   const [instances, it] = nodes.length === 1 ? ['instance', 'it'] : ['instances', 'them'];
   const again = `The data volume is untouched. Run this job again later: it starts ${it} and continues from there`;
@@ -272,6 +272,6 @@ function sayStop(nodes: readonly string[], message: string): string {
 }
 
 /** An apply that is under way outlives a kill of this process; the post step waits for it. */
-function nameHeirs(job: Job): SurvivorOptions {
+function survivorOptions(job: Job): SurvivorOptions {
   return { temporary: job.workspace.temporary, announce: saveChild };
 }

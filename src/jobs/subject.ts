@@ -26,7 +26,7 @@ export function identifyCluster(
 }
 
 /** The pull request that a run is about. */
-export interface Subject {
+export interface TargetPullRequest {
   /** Whose comment tells of it; null: nobody's. */
   readonly number: number | null;
   /** The pull request as it is when it is asked for; null where there is none, or it may not be read. */
@@ -34,10 +34,10 @@ export interface Subject {
 }
 
 /** The pull request behind a run: the event's, the one a merge queue merges, or the one that brought a push. */
-export async function findSubject(
+export async function findTargetPullRequest(
   client: GitHubClient,
   { intent, environment }: { intent: Intent; environment: RunnerEnvironment },
-): Promise<Subject> {
+): Promise<TargetPullRequest> {
   const { repository } = environment;
   const readByNumber = (number: number) => () =>
     attempt(`Pull request #${number} could not be read`, () =>

@@ -4,7 +4,7 @@ import { createClient } from '../github/client.ts';
 import { readRepositoryFile } from '../github/repository-file.ts';
 
 /** More than GitHub takes of a workflow file (512 KB). */
-const MOST_BYTES = 512 * 1024;
+const MAX_BYTES = 512 * 1024;
 
 /**
  * Makes a reader of the run's workflow files: from the checkout, else through the API at the workflow's own commit
@@ -27,7 +27,7 @@ export function createWorkflowReader(
       repository,
       commit,
       path,
-      limit: MOST_BYTES,
+      limit: MAX_BYTES,
       // The commit is known for long: the workflow was started from it.
       wait: async () => {},
     }).catch(() => null);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { NodeAccess } from '../ansible/nodes.ts';
 import { createDesired, createHealthy } from '../cluster/testing/fixtures.ts';
-import { configure, requireSight } from './configure.ts';
+import { configure, requireObservation } from './configure.ts';
 
 const desired = createDesired({ size: 3 });
 const [first, second, third] = desired.nodes;
@@ -18,16 +18,19 @@ const options = { asked: desired.nodes, states, vantage };
 describe('nodes that could not be looked at', () => {
   test('none: everything that was seen', () => {
     const sighting = { ...away, observed: healthy, unreachable: [], failures: [] };
-    expect(requireSight(sighting, desired, options)).toEqual({ observed: healthy, away: [] });
+    expect(requireObservation(sighting, desired, options)).toEqual({ observed: healthy, away: [] });
   });
 
   test('one replica that stays: it is gone around', () => {
-    expect(requireSight(away, desired, options)).toEqual({ observed: seen, away: ['node-3'] });
+    expect(requireObservation(away, desired, options)).toEqual({
+      observed: seen,
+      away: ['node-3'],
+    });
   });
 
   test('one that was given up before is not forgotten', () => {
     const later = { ...away, unreachable: [], failures: [] };
-    expect(requireSight(later, desired, { ...options, away: ['node-3'] })).toEqual({
+    expect(requireObservation(later, desired, { ...options, away: ['node-3'] })).toEqual({
       observed: seen,
       away: ['node-3'],
     });
@@ -36,14 +39,14 @@ describe('nodes that could not be looked at', () => {
   test('but not where nobody is primary: it may be the one', () => {
     const replicas = { ...away, observed: seen.filter(({ name }) => name !== 'node-1') };
     for (const one of [desired, shrinking]) {
-      expect(() => requireSight(replicas, one, options)).toThrow(
+      expect(() => requireObservation(replicas, one, options)).toThrow(
         /^node-3 cannot be reached[\s\S]*command: failover[\s\S]*it failed/,
       );
     }
   });
 
   test('nor one that this run has made: it was to come up', () => {
-    expect(() => requireSight(away, desired, { ...options, fresh: ['node-3'] })).toThrow(
+    expect(() => requireObservation(away, desired, { ...options, fresh: ['node-3'] })).toThrow(
       /node-3 cannot be reached/,
     );
   });
@@ -51,24 +54,24 @@ describe('nodes that could not be looked at', () => {
   test('nor one whose SSH server answers: its server may run', () => {
     const broken = { ...away, broken: ['node-3'] };
     for (const one of [desired, shrinking]) {
-      expect(() => requireSight(broken, one, options)).toThrow(
+      expect(() => requireObservation(broken, one, options)).toThrow(
         /node-3 can be logged in to, but the look at it failed/,
       );
     }
     const locked = { ...away, locked: ['node-3'] };
-    expect(() => requireSight(locked, desired, options)).toThrow(/ssh-private-key/);
+    expect(() => requireObservation(locked, desired, options)).toThrow(/ssh-private-key/);
   });
 
   test('all of them: the likely cause comes first', () => {
     const names = desired.nodes.map(({ name }) => name);
     const nobody = { ...away, observed: [], unreachable: names };
-    expect(() => requireSight(nobody, desired, options)).toThrow(
+    expect(() => requireObservation(nobody, desired, options)).toThrow(
       /^None of the nodes answers SSH.*not in ssh-cidrs.*203\.0\.113\.0\/24[\s\S]*it failed$/,
     );
   });
 
   test('one that leaves and is out of reach: nothing is left to be done on it', () => {
-    const found = requireSight(away, shrinking, options);
+    const found = requireObservation(away, shrinking, options);
     expect(found.away).toEqual([]);
     expect(found.observed.map(({ name }) => name)).toEqual(['node-1', 'node-2', 'node-3']);
     expect(found.observed[2]).toMatchObject({ data: 'absent', postgres: null });

@@ -24,11 +24,11 @@ const REBOOT_SECONDS = 60;
 /** How long to wait for one that is perhaps never to come back. */
 const LOST_SECONDS = 20;
 /** How long to look at one that may hang. */
-const HANGING_SECONDS = 120;
+const OBSERVE_SECONDS = 120;
 /** The same step so many times in a row leads nowhere. */
-const REPETITIONS = 3;
+const MAX_REPETITIONS = 3;
 
-const NOBODY: ClusterObservation = {
+const NO_OBSERVATION: ClusterObservation = {
   observed: [],
   unreachable: [],
   broken: [],
@@ -77,7 +77,7 @@ export interface ConfigureListeners {
 }
 
 /** How the next steps are decided from what was seen; `reachable` is the part of `desired` that was. */
-export type Decide = (
+export type DecideSteps = (
   sighting: ClusterObservation,
   clusters: { readonly desired: DesiredCluster; readonly reachable: DesiredCluster },
 ) => Rollout;
@@ -116,12 +116,12 @@ export async function configure(
     /** Of the pull request that brings the change; null or none without one. */
     labels?: readonly string[] | null;
     /** Nodes may be out of reach, and somebody else than `rollout` decides. */
-    decide?: Decide;
+    decide?: DecideSteps;
   } & ConfigureListeners,
 ): Promise<ConfigureResult> {
   const { directory, log } = access;
   if (options.infrastructure === null) {
-    checkNodeCount(options.nodes, access.inputs.spec.replicaCount);
+    requireNodeCount(options.nodes, access.inputs.spec.replicaCount);
   }
   const nodes = new Nodes(access);
   let outcome: Outcome;
@@ -131,7 +131,7 @@ export async function configure(
     await nodes.close();
   }
   const { changes, leftOut } = outcome;
-  const away = (leftOut?.nodes ?? []).map((name) => describeUnproved(name, outcome.nodes));
+  const away = (leftOut?.nodes ?? []).map((name) => buildUnprovedProof(name, outcome.nodes));
   const proof = [...outcome.proof, ...away].sort((a, b) => compareNames(a.name, b.name));
   options.onProof?.(proof);
   log(
@@ -147,7 +147,7 @@ export async function configure(
 }
 
 /** A node that the proof is not of. */
-function describeUnproved(name: string, nodes: readonly Node[]): NodeProof {
+function buildUnprovedProof(name: string, nodes: readonly Node[]): NodeProof {
   return {
     name,
     role: 'replica',
@@ -197,11 +197,11 @@ async function converge(
     const asked = standing.filter(({ name }) => !away.has(name));
     const seen =
       asked.length === 0
-        ? NOBODY
+        ? NO_OBSERVATION
         : await nodes.observe(asked, {
             desired: described,
             waitSeconds: patience ? (isBooting ? BOOT_SECONDS : REBOOT_SECONDS) : LOST_SECONDS,
-            ...(patience ? {} : { lookSeconds: HANGING_SECONDS }),
+            ...(patience ? {} : { lookSeconds: OBSERVE_SECONDS }),
             fresh: [...fresh],
           });
     const sighting = { ...seen, unreachable: [...seen.unreachable, ...away] };
@@ -214,7 +214,7 @@ async function converge(
       decision = decide(sighting, { desired, reachable });
     } else {
       const known = { asked: standing, away: [...away], fresh: [...fresh], states };
-      const found = requireSight(seen, desired, { ...known, vantage: findVantage(access) });
+      const found = requireObservation(seen, desired, { ...known, vantage: findVantage(access) });
       for (const name of found.away) away.add(name);
       desired = { ...described, away: found.away };
       decision = rollout(found.observed, desired);
@@ -228,7 +228,7 @@ async function converge(
     if (first && isTerraformStep(first)) {
       if (infrastructure === null) throw new Error(`${first.kind} without Terraform`);
       access.log(`${first.kind} ${first.nodes.join(', ')}`);
-      standing = await change(infrastructure, first);
+      standing = await changeInstances(infrastructure, first);
       if (first.kind === 'halt') away.add(first.nodes[0]);
       if (first.kind === 'replace') {
         fresh.add(first.nodes[0]);
@@ -296,7 +296,7 @@ export function findVantage({ inputs }: NodeAccess): Vantage {
  *
  * @throws UserError with the likely cause and the way out first, then what failed on which node
  */
-export function requireSight(
+export function requireObservation(
   { observed, unreachable, broken, locked, failures }: ClusterObservation,
   desired: DesiredCluster,
   options: {
@@ -351,7 +351,10 @@ function removeNodes(desired: DesiredCluster, names: readonly string[]): Desired
   };
 }
 
-function change(infrastructure: Infrastructure, step: TerraformStep): Promise<readonly Node[]> {
+function changeInstances(
+  infrastructure: Infrastructure,
+  step: TerraformStep,
+): Promise<readonly Node[]> {
   switch (step.kind) {
     case 'resize':
       return infrastructure.resize(step.nodes[0]);
@@ -367,7 +370,7 @@ function change(infrastructure: Infrastructure, step: TerraformStep): Promise<re
   }
 }
 
-function checkNodeCount(nodes: readonly Node[], replicaCount: number): void {
+function requireNodeCount(nodes: readonly Node[], replicaCount: number): void {
   const wanted = replicaCount + 1;
   const { length: standing } = nodes;
   if (standing === wanted) return;
@@ -382,11 +385,11 @@ function checkNodeCount(nodes: readonly Node[], replicaCount: number): void {
 }
 
 function refuseRepetition(done: readonly Step[], next: Step): void {
-  const last = done.slice(-REPETITIONS);
-  if (last.length < REPETITIONS) return;
+  const last = done.slice(-MAX_REPETITIONS);
+  if (last.length < MAX_REPETITIONS) return;
   if (last.some((step) => JSON.stringify(step) !== JSON.stringify(next))) return;
   throw new UserError(
-    `${next.nodes.join(', ')}: the step ${next.kind} was done ${REPETITIONS} times and is still asked for. Look at the log of that step; something undoes it.`,
+    `${next.nodes.join(', ')}: the step ${next.kind} was done ${MAX_REPETITIONS} times and is still asked for. Look at the log of that step; something undoes it.`,
   );
 }
 

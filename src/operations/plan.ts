@@ -20,7 +20,7 @@ export interface PlanResult {
   /** RAM of the instance type in MiB; null where the plan does not tell. */
   readonly memoryMib: number | null;
   /** The nodes as the plan found them. */
-  readonly standing: ExistingNodes;
+  readonly existing: ExistingNodes;
   /** What the nodes were asked to run before; null where nobody knows. */
   readonly applied: AppliedDatabase | null;
   /** Text of the lock file that names the provider which planned; null where none was installed. */
@@ -56,7 +56,7 @@ export async function plan(
     summary,
     memoryMib: readPlannedMemory(document),
     applied: readAppliedDatabase(document),
-    standing: readExistingNodes(parsePlan(document)),
+    existing: readExistingNodes(parsePlan(document)),
     digest: createHash('sha256').update(canonicalizePlan(summary)).digest('hex'),
     providerLock: await terraform.readProviderLock(),
     text: hideSensitive(text, document),

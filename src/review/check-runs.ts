@@ -2,19 +2,19 @@ import * as core from '@actions/core';
 import { UserError } from '../messages/errors.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
 import { chooseReview, listReviewedCommits, type Merge, type ReviewChoice } from './choose.ts';
-import type { CheckFace, ClusterChecks } from './cluster-checks.ts';
+import type { CheckView, ClusterChecks } from './cluster-checks.ts';
 import { comparePlans } from './compare.ts';
-import type { Deployment } from './deployment.ts';
+import type { DeployCheck } from './deployment.ts';
 import {
   buildRecord,
   type PlanRecord,
-  type Review,
   type ReviewOrigin,
+  type ReviewRecord,
   sealReview,
 } from './record.ts';
 
 /** The review that a deploy goes by. */
-export interface Reviewed {
+export interface MatchedReview {
   /** Full SHA of the commit that was planned. */
   readonly commit: string;
   readonly digest: string;
@@ -40,7 +40,7 @@ export class ChangedPlanError extends UserError {
 
 const NEXT_STEP =
   'Nothing was changed. Open a pull request (any edit that is planned): its plan shows all of this, and its merge does it. Or undo what was changed meanwhile and run this job again.';
-const SPENT =
+const ALREADY_DEPLOYED =
   'This commit was deployed already. What would be applied now came up since, and nobody reviewed it.';
 const INTRODUCTION = 'What was reviewed, for the merge to compare with:';
 const FENCE = '```';
@@ -49,9 +49,9 @@ const FENCE = '```';
  * What was reviewed, kept from the pull request to the merge in a check run of the commit: a person cannot
  * write one in the action's name, and nobody can sign one without the key.
  */
-export class Reviews {
+export class ReviewStore {
   readonly #checks: ClusterChecks;
-  readonly #deployment: Deployment;
+  readonly #deployment: DeployCheck;
   readonly #key: string;
   readonly #now: () => Date;
   readonly #redact: (text: string) => string;
@@ -60,7 +60,7 @@ export class Reviews {
 
   constructor(options: {
     checks: ClusterChecks;
-    deployment: Deployment;
+    deployment: DeployCheck;
     /** Empty: nothing is signed. */
     key: string;
     /** GitHub's time. */
@@ -78,7 +78,7 @@ export class Reviews {
    * Describes a plan of `commit`; `image`: the digest that the nodes are to run; `providerLock`: the lock file of the
    * provider that planned.
    */
-  describe(
+  buildRecord(
     plan: PlanSummary,
     options: { commit: string; image: string | null; providerLock: string | null },
   ): PlanRecord {
@@ -87,9 +87,9 @@ export class Reviews {
   }
 
   /** Keeps a plan for the merge; a refused one is red, so that branch protection stops the merge. */
-  async keep<Report>(
+  async save<Report>(
     plan: PlanRecord,
-    options: { face: CheckFace<Report>; origin: Omit<ReviewOrigin, 'time'>; refused: boolean },
+    options: { face: CheckView<Report>; origin: Omit<ReviewOrigin, 'time'>; refused: boolean },
   ): Promise<void> {
     const { face, refused } = options;
     const origin = { ...options.origin, time: this.#now().toISOString() };
@@ -110,7 +110,7 @@ export class Reviews {
    * The review that a deploy of `merge` will be held to, or null where none counts; to be asked before the plan, which
    * has to use the review's provider. `require` compares with the same one.
    */
-  async prepare(merge: Merge): Promise<Review | null> {
+  async find(merge: Merge): Promise<ReviewRecord | null> {
     const choice = await this.#choose(merge);
     return 'review' in choice ? choice.review : null;
   }
@@ -121,7 +121,7 @@ export class Reviews {
    *
    * @throws ChangedPlanError with every difference, or why there is nothing to compare with
    */
-  async require(
+  async requireMatch(
     now: PlanRecord,
     {
       merge,
@@ -133,7 +133,7 @@ export class Reviews {
       overtakenBy: string | null;
       onPlanChange: 'fail' | 'apply';
     },
-  ): Promise<{ reviewed: Reviewed | null; warnings: readonly string[] }> {
+  ): Promise<{ reviewed: MatchedReview | null; warnings: readonly string[] }> {
     const compared = await this.#compare(now, merge);
     const { reviewed } = compared;
     // What this commit was to change may have been undone since.
@@ -154,11 +154,11 @@ export class Reviews {
   async #compare(
     now: PlanRecord,
     merge: Merge,
-  ): Promise<{ reviewed: Reviewed | null; differences: readonly string[] }> {
+  ): Promise<{ reviewed: MatchedReview | null; differences: readonly string[] }> {
     const choice = await this.#choose(merge);
     const digest = 'review' in choice ? choice.review.digest : now.digest;
-    const { succeeded, begun: partly } = await this.#deployment.recall(merge.commit, digest);
-    if (succeeded) return { reviewed: null, differences: [SPENT] };
+    const { succeeded, begun: partly } = await this.#deployment.readHistory(merge.commit, digest);
+    if (succeeded) return { reviewed: null, differences: [ALREADY_DEPLOYED] };
     if ('problems' in choice) {
       const commits = listReviewedCommits(merge);
       const places = commits.map((commit) => commit.slice(0, 7)).join(' or ');

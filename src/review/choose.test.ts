@@ -6,7 +6,7 @@ import {
   type Merge,
   type SealedReview,
 } from './choose.ts';
-import { type Review, type ReviewOrigin, sealReview } from './record.ts';
+import { type ReviewOrigin, type ReviewRecord, sealReview } from './record.ts';
 
 const KEY = 'k'.repeat(32);
 const HEAD = 'a'.repeat(40);
@@ -32,7 +32,7 @@ function createMerge(
 function createReview({
   origin = {},
   ...overrides
-}: Partial<Omit<Review, 'origin'>> & { origin?: Partial<ReviewOrigin> } = {}): Review {
+}: Partial<Omit<ReviewRecord, 'origin'>> & { origin?: Partial<ReviewOrigin> } = {}): ReviewRecord {
   return {
     identity: 'postgres/abc',
     commit: HEAD,
@@ -52,11 +52,11 @@ function createReview({
   };
 }
 
-const createQueued = (origin: Partial<ReviewOrigin> = {}, digest = 'queued'): Review =>
+const createQueued = (origin: Partial<ReviewOrigin> = {}, digest = 'queued'): ReviewRecord =>
   createReview({ commit: MERGED, digest, origin: { event: 'merge_group', ...origin } });
 
 /** As it is found with its commit, or with another one. */
-const seal = (review: Review, { key = KEY, at = review.commit } = {}): SealedReview => ({
+const seal = (review: ReviewRecord, { key = KEY, at = review.commit } = {}): SealedReview => ({
   commit: at,
   text: sealReview(review, key),
 });
@@ -71,7 +71,7 @@ function choose(
 }
 
 describe('a review counts', () => {
-  test.each<[string, Review, Merge?]>([
+  test.each<[string, ReviewRecord, Merge?]>([
     ['of the pull request that was merged, at its head', createReview()],
     [
       'made in the very second of the merge',
@@ -114,7 +114,7 @@ describe('a review counts', () => {
 });
 
 describe('a review does not count', () => {
-  test.each<[string, Review, RegExp, Merge?]>([
+  test.each<[string, ReviewRecord, RegExp, Merge?]>([
     [
       'of a pull request at the commit of the merge',
       createReview({ commit: MERGED }),
@@ -203,7 +203,7 @@ describe('a review does not count', () => {
 });
 
 describe('among several', () => {
-  test.each<[string, Review[], string]>([
+  test.each<[string, ReviewRecord[], string]>([
     ['the merge queue’s before the pull request’s', [createReview(), createQueued()], 'queued'],
     [
       'the latest run’s, in whatever order',

@@ -1,5 +1,5 @@
 import { isLater } from '../github/run-stamp.ts';
-import { type BadReview, openReview, type Review } from './record.ts';
+import { openReview, type RejectedReview, type ReviewRecord } from './record.ts';
 
 /** The merge that a deploy goes by, as GitHub tells of it. */
 export interface Merge {
@@ -30,7 +30,9 @@ export interface SealedReview {
 }
 
 /** The review that counts, or why none does. */
-export type ReviewChoice = { readonly review: Review } | { readonly problems: readonly string[] };
+export type ReviewChoice =
+  | { readonly review: ReviewRecord }
+  | { readonly problems: readonly string[] };
 
 /** Whether the merge of a pull request made `commit`; one that only contains it was merged as another. */
 export function isMergedAs(
@@ -58,37 +60,39 @@ export function chooseReview(
 ): ReviewChoice {
   const judged = found.map(({ commit, text }) => {
     const opened = openReview(text, { key, identity, commit });
-    return { commit, opened: isBad(opened) ? opened : judge(opened, merge) };
+    return { commit, opened: isRejected(opened) ? opened : checkReview(opened, merge) };
   });
-  const isUnchecked = judged.some(({ opened }) => isBad(opened) && opened.unchecked);
-  const reviews = judged.flatMap(({ opened }) => (isBad(opened) ? [] : [opened]));
+  const isUnchecked = judged.some(({ opened }) => isRejected(opened) && opened.unchecked);
+  const reviews = judged.flatMap(({ opened }) => (isRejected(opened) ? [] : [opened]));
   const [first, ...others] =
     reviews.filter(isQueued).length > 0 ? reviews.filter(isQueued) : reviews;
   if (first !== undefined && !isUnchecked) {
     // A rerun of an older plan is younger as a check run, and the comment is not its.
-    const latest = (a: Review, b: Review) => (isLater(b.origin.run, a.origin.run) ? b : a);
+    const latest = (a: ReviewRecord, b: ReviewRecord) =>
+      isLater(b.origin.run, a.origin.run) ? b : a;
     return { review: others.reduce(latest, first) };
   }
   const problems = judged.flatMap(({ commit, opened }) =>
-    isBad(opened) && (!isUnchecked || opened.unchecked)
+    isRejected(opened) && (!isUnchecked || opened.unchecked)
       ? [`What was reviewed at ${shorten(commit)} does not count: ${opened.problem}.`]
       : [],
   );
   return { problems: [...new Set(problems)] };
 }
 
-const isBad = (opened: Review | BadReview): opened is BadReview => 'problem' in opened;
-const isQueued = ({ origin }: Review): boolean => origin.event === 'merge_group';
+const isRejected = (opened: ReviewRecord | RejectedReview): opened is RejectedReview =>
+  'problem' in opened;
+const isQueued = ({ origin }: ReviewRecord): boolean => origin.event === 'merge_group';
 const shorten = (commit: string): string => commit.slice(0, 7);
 
 /** Returns the review if it was made for this merge and before it, else why it does not count. */
-function judge(review: Review, merge: Merge): Review | BadReview {
-  const problem = findForeign(review, merge) ?? findLate(review, merge);
+function checkReview(review: ReviewRecord, merge: Merge): ReviewRecord | RejectedReview {
+  const problem = explainForeign(review, merge) ?? explainLate(review, merge);
   return problem === null ? review : { problem };
 }
 
 /** Why a review was made for something else, null where it was not. */
-function findForeign({ commit, origin }: Review, merge: Merge): string | null {
+function explainForeign({ commit, origin }: ReviewRecord, merge: Merge): string | null {
   const { event, base } = origin;
   if (base !== merge.branch) {
     return `it was planned for a merge into ${base ?? 'an unknown branch'}, and this is one into ${merge.branch}`;
@@ -115,7 +119,7 @@ function findForeign({ commit, origin }: Review, merge: Merge): string | null {
 }
 
 /** Why a review was made too late to have been seen before the merge, null where it was not. */
-function findLate({ origin }: Review, merge: Merge): string | null {
+function explainLate({ origin }: ReviewRecord, merge: Merge): string | null {
   const moved =
     origin.event === 'pull_request'
       ? (merge.pullRequest?.mergedAt ?? merge.pushedAt)

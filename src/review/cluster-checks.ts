@@ -5,7 +5,7 @@ import { readMessage } from '../messages/errors.ts';
 import { renderRedacted } from '../report/redact.ts';
 
 /** What people see of a check run: a report and how to render it, so that secrets are hidden before. */
-export interface CheckFace<Report> {
+export interface CheckView<Report> {
   readonly report: Report;
   /** One line without Markdown. */
   readonly title: (report: Report) => string;
@@ -65,7 +65,7 @@ export class ClusterChecks {
   /** Creates a check run with `commit`; `failure` says what that it cannot be done means. */
   async create<Report>(
     kind: CheckKind,
-    options: { commit: string; failure: string; face: CheckFace<Report>; content: Content },
+    options: { commit: string; failure: string; face: CheckView<Report>; content: Content },
   ): Promise<{ id: number } | 'forbidden' | 'failed'> {
     const { commit, failure } = options;
     return this.#attempt(failure, () => this.#checks.create(commit, this.#describe(kind, options)));
@@ -74,7 +74,7 @@ export class ClusterChecks {
   /** Makes a check run say something else; `failure` says what that it cannot be done means. */
   async update<Report>(
     kind: CheckKind,
-    options: { id: number; failure: string; face: CheckFace<Report>; content: Content },
+    options: { id: number; failure: string; face: CheckView<Report>; content: Content },
   ): Promise<void> {
     const { id, failure } = options;
     await this.#attempt(failure, () => this.#checks.update(id, this.#describe(kind, options)));
@@ -82,7 +82,7 @@ export class ClusterChecks {
 
   #describe<Report>(
     kind: CheckKind,
-    { face, content }: { face: CheckFace<Report>; content: Content },
+    { face, content }: { face: CheckView<Report>; content: Content },
   ): CheckContent {
     const { report, title, summary } = face;
     return {

@@ -3,7 +3,7 @@ import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import { Checks } from '../github/check.ts';
 import { createClient } from '../github/client.ts';
 import { ClusterChecks } from './cluster-checks.ts';
-import { Deployment } from './deployment.ts';
+import { DeployCheck } from './deployment.ts';
 
 const KEY = 'k'.repeat(32);
 const FACE = { report: null, title: () => 'done', summary: () => 'All of it.' };
@@ -29,13 +29,13 @@ function createDeployment({
   cluster?: string;
   key?: string;
   checks?: 'write' | 'read' | null;
-} = {}): Deployment {
+} = {}): DeployCheck {
   const token = github.createToken({
     permissions: { contents: 'read', ...(checks && { checks }) },
   });
   const client = createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 1 });
   const repository = { owner: 'acme', repo: 'database' };
-  return new Deployment(
+  return new DeployCheck(
     new ClusterChecks({
       checks: new Checks(client, repository),
       identity: `${cluster}/abc`,
@@ -52,7 +52,7 @@ const listChecks = () =>
 describe('the deploy of a commit', () => {
   test('has begun with its plan, and has succeeded with any', async () => {
     const deployment = createDeployment();
-    const recall = (digest: string) => createDeployment().recall(commit, digest);
+    const recall = (digest: string) => createDeployment().readHistory(commit, digest);
     expect(await recall('one')).toEqual({ succeeded: false, begun: false });
     await deployment.begin(commit, { digest: 'one', required: true });
     expect(await recall('one')).toEqual({ succeeded: false, begun: true });
@@ -70,9 +70,11 @@ describe('the deploy of a commit', () => {
     const deployment = createDeployment();
     await deployment.begin(commit, { digest: 'one', required: true });
     const none = { succeeded: false, begun: false };
-    expect(await createDeployment({ cluster: 'orders-2' }).recall(commit, 'one')).toEqual(none);
-    expect(await createDeployment({ key: '' }).recall(commit, 'one')).toEqual(none);
-    expect(await createDeployment().recall(github.push().sha, 'one')).toEqual(none);
+    expect(await createDeployment({ cluster: 'orders-2' }).readHistory(commit, 'one')).toEqual(
+      none,
+    );
+    expect(await createDeployment({ key: '' }).readHistory(commit, 'one')).toEqual(none);
+    expect(await createDeployment().readHistory(github.push().sha, 'one')).toEqual(none);
   });
 
   test('with nothing to apply spends the review as well', async () => {

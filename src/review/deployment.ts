@@ -1,7 +1,7 @@
 import * as core from '@actions/core';
 import { readMessage, UserError } from '../messages/errors.ts';
 import { type OpenCheck, saveCheck } from '../runner/post-state.ts';
-import type { CheckFace, ClusterChecks } from './cluster-checks.ts';
+import type { CheckView, ClusterChecks } from './cluster-checks.ts';
 import { nameApply } from './record.ts';
 
 /** What became of the deploys of a commit so far. */
@@ -12,14 +12,14 @@ export interface DeployHistory {
   readonly begun: boolean;
 }
 
-const FACE: CheckFace<null> = {
+const BEGUN: CheckView<null> = {
   report: null,
   title: () => 'applying …',
   summary: () => 'The apply has begun.',
 };
 
 /** The deploy of a commit, told of in a check run: that it has begun, so that it can be continued, and how it ended. */
-export class Deployment {
+export class DeployCheck {
   readonly #checks: ClusterChecks;
   readonly #key: string;
   #begun: OpenCheck | null = null;
@@ -42,7 +42,7 @@ export class Deployment {
     const failure = 'That the apply begins could not be kept with the commit';
     const externalId = this.#nameApply(commit, digest);
     const content = { status: 'in_progress', externalId } as const;
-    const outcome = await this.#checks.create('deploy', { commit, failure, face: FACE, content });
+    const outcome = await this.#checks.create('deploy', { commit, failure, face: BEGUN, content });
     if (typeof outcome !== 'string') return this.#adopt({ id: outcome.id, externalId });
     if (!required) return;
     // A token that may only read finds the review, and would never spend it.
@@ -72,7 +72,7 @@ export class Deployment {
   }
 
   /** What became of the deploys of `commit`, and of the plan with this digest among them. */
-  async recall(commit: string, digest: string): Promise<DeployHistory> {
+  async readHistory(commit: string, digest: string): Promise<DeployHistory> {
     const checks = (await this.#checks.list('deploy', commit)) ?? [];
     const name = this.#nameApply(commit, digest);
     return {
@@ -84,7 +84,7 @@ export class Deployment {
   /** Says how the deploy ended that `begin` announced. */
   async end<Report>(
     conclusion: 'success' | 'failure' | 'cancelled',
-    face: CheckFace<Report>,
+    face: CheckView<Report>,
   ): Promise<void> {
     if (this.#begun === null) return;
     const { id, externalId } = this.#begun;

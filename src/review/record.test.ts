@@ -7,7 +7,7 @@ import {
   digestReview,
   nameApply,
   openReview,
-  type Review,
+  type ReviewRecord,
   sealReview,
 } from './record.ts';
 
@@ -15,7 +15,7 @@ const KEY = 'k'.repeat(32);
 const commit = 'a'.repeat(40);
 const at = { identity: 'postgres/abc', commit };
 
-function createReview(count = 1, note = 'plain'): Review {
+function createReview(count = 1, note = 'plain'): ReviewRecord {
   const resources = Array.from({ length: count }, (_, index): ResourceOverrides => {
     const noise = Array.from({ length: 40 }, (__, word) =>
       ((index * 7919 + word * 104729) % 99991).toString(36),

@@ -39,16 +39,16 @@ export interface ReviewOrigin {
 }
 
 /** What was reviewed, as it is kept from the pull request to the merge. */
-export interface Review extends PlanRecord {
+export interface ReviewRecord extends PlanRecord {
   readonly origin: ReviewOrigin;
 }
 
 /** A check run's text holds 65,535 characters, and a sentence goes before. */
-const MOST = 60_000;
+const MAX_CHARACTERS = 60_000;
 /** A record that unpacks to more than this was not written here. */
-const MOST_UNPACKED = 64 * 1024 * 1024;
+const MAX_UNPACKED_BYTES = 64 * 1024 * 1024;
 
-const record = z.object({
+const recordSchema = z.object({
   identity: z.string(),
   commit: z.string(),
   origin: z.object({
@@ -103,9 +103,9 @@ export function digestReview(plan: PlanSummary, image: string | null): string {
 }
 
 /** The review as text to be kept; with a `key` (not empty) signed by HMAC-SHA-256. */
-export function sealReview(review: Review, key: string): string {
+export function sealReview(review: ReviewRecord, key: string): string {
   const whole = pack(review, key);
-  return whole.length <= MOST ? whole : pack({ ...review, changes: null }, key);
+  return whole.length <= MAX_CHARACTERS ? whole : pack({ ...review, changes: null }, key);
 }
 
 /**
@@ -121,13 +121,13 @@ export function nameApply(
   return key === '' ? name : `${name}:${sign(`apply ${commit} ${name}`, key)}`;
 }
 
-function pack(review: Review, key: string): string {
+function pack(review: ReviewRecord, key: string): string {
   const body = gzipSync(JSON.stringify(review)).toString('base64');
   return `${body}.${key === '' ? '' : sign(body, key)}`;
 }
 
 /** A review that cannot be used. */
-export interface BadReview {
+export interface RejectedReview {
   /** Why, as a clause that begins with "it". */
   readonly problem: string;
   /** It is of this commit and cluster, and signed, and there is no key to check it with. */
@@ -141,7 +141,7 @@ export interface BadReview {
 export function openReview(
   text: string,
   { key, identity, commit }: { key: string; identity: string; commit: string },
-): Review | BadReview {
+): ReviewRecord | RejectedReview {
   const [body = '', signature = ''] = text.trim().split('.');
   if (key !== '' && !isSigned(body, { signature, key })) {
     return {
@@ -169,10 +169,10 @@ export function openReview(
   return review;
 }
 
-function unpack(body: string): Review | null {
+function unpack(body: string): ReviewRecord | null {
   try {
-    const json = gunzipSync(Buffer.from(body, 'base64'), { maxOutputLength: MOST_UNPACKED });
-    return record.parse(JSON.parse(json.toString('utf8')));
+    const json = gunzipSync(Buffer.from(body, 'base64'), { maxOutputLength: MAX_UNPACKED_BYTES });
+    return recordSchema.parse(JSON.parse(json.toString('utf8')));
   } catch {
     return null;
   }

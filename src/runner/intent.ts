@@ -12,7 +12,7 @@ export const COMMANDS = [
   'replace',
 ] as const;
 /** What a call may ask for. */
-export type Called = Exclude<Command, 'auto'>;
+export type CalledCommand = Exclude<Command, 'auto'>;
 /** One of them. */
 export type Command = (typeof COMMANDS)[number];
 
@@ -156,7 +156,7 @@ export type Intent =
   | { readonly kind: 'skip'; readonly why: string };
 
 /** A run that has something to do, and whose pull request may be read. */
-export type Agreed =
+export type RunnableIntent =
   | Exclude<Intent, { kind: 'skip' } | { kind: 'review' }>
   | (Extract<Intent, { kind: 'review' }> & { readonly consent: null });
 
@@ -171,7 +171,7 @@ export function isConfiguring(intent: Intent): boolean {
 }
 
 /** API requests by their `event_type` (POST /repos/{owner}/{repo}/dispatches). */
-const DISPATCHED: ReadonlyMap<string, Called> = new Map([
+const COMMAND_BY_EVENT_TYPE: ReadonlyMap<string, CalledCommand> = new Map([
   ['generate-terraform', 'generate'],
   ['generate-terraform-plan', 'plan'],
   ['generate-terraform-apply', 'apply'],
@@ -183,7 +183,11 @@ const DISPATCHED: ReadonlyMap<string, Called> = new Map([
 /** Decides, from the command and the event alone, what this run is for. */
 export function decideIntent(command: Command, event: TriggerEvent): Intent {
   if (command !== 'auto') {
-    return call(command, { body: undefined, sha: event.sha, why: `command is ${command}` });
+    return buildCommandIntent(command, {
+      body: undefined,
+      sha: event.sha,
+      why: `command is ${command}`,
+    });
   }
   switch (event.name) {
     case 'pull_request':
@@ -197,7 +201,7 @@ export function decideIntent(command: Command, event: TriggerEvent): Intent {
         event: 'merge_group',
         base: event.payload.merge_group?.base_ref?.replace(/^refs\/heads\//, '') ?? null,
         pullRequest: null,
-        queued: readQueued(event.payload),
+        queued: readQueuedPullRequest(event.payload),
         withoutSecrets: null,
         consent: null,
         sha: event.sha,
@@ -227,7 +231,7 @@ function decidePullRequest(event: TriggerEvent): Intent {
   switch (payload.action) {
     case 'edited':
       if (payload.changes?.base === undefined) break;
-      return planPullRequest(pull, {
+      return decideReview(pull, {
         event,
         why: `${label} is to be merged into ${pull.base.ref} now`,
       });
@@ -237,7 +241,7 @@ function decidePullRequest(event: TriggerEvent): Intent {
     // A label can allow what the plan was refused for.
     case 'labeled':
     case 'unlabeled':
-      return planPullRequest(pull, {
+      return decideReview(pull, {
         event,
         why: `${label} was ${payload.action === 'synchronize' ? 'pushed to' : payload.action}`,
       });
@@ -277,7 +281,7 @@ function decidePullRequest(event: TriggerEvent): Intent {
 }
 
 /** The review of the event's pull request, which it has; for a fork's, what comes before it. */
-function planPullRequest(
+function decideReview(
   pull: PullRequest,
   { event, why }: { event: TriggerEvent; why: string },
 ): Intent {
@@ -332,7 +336,7 @@ function explainNoSecrets({ name, payload, actor }: TriggerEvent): string | null
 const DEPENDABOT = 'dependabot[bot]';
 
 /** A merge queue's branches are named after what they merge: `gh-readonly-queue/main/pr-7-<sha>`. */
-function readQueued({ merge_group }: EventPayload): number | null {
+function readQueuedPullRequest({ merge_group }: EventPayload): number | null {
   const number = /\/pr-(\d+)-[0-9a-f]+$/.exec(merge_group?.head_ref ?? '')?.[1];
   return number === undefined ? null : Number(number);
 }
@@ -366,19 +370,19 @@ function readPushTime(value: number | string | null | undefined): string | null 
 }
 
 function decideDispatch({ payload, sha }: TriggerEvent): Intent {
-  const operation = DISPATCHED.get(payload.action ?? '');
+  const operation = COMMAND_BY_EVENT_TYPE.get(payload.action ?? '');
   if (!operation) {
     return {
       kind: 'skip',
-      why: `event type ${JSON.stringify(payload.action ?? '')} is not one of ${[...DISPATCHED.keys()].join(', ')}`,
+      why: `event type ${JSON.stringify(payload.action ?? '')} is not one of ${[...COMMAND_BY_EVENT_TYPE.keys()].join(', ')}`,
     };
   }
   const body = payload.client_payload ?? {};
-  return call(operation, { body, sha, why: `repository_dispatch ${payload.action}` });
+  return buildCommandIntent(operation, { body, sha, why: `repository_dispatch ${payload.action}` });
 }
 
-function call(
-  operation: Called,
+function buildCommandIntent(
+  operation: CalledCommand,
   { body, sha, why }: { body: unknown; sha: string; why: string },
 ): Intent {
   if (operation === 'failover' || operation === 'replace') {

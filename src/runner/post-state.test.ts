@@ -48,7 +48,7 @@ it('knows afterwards where the comment is, whose it is, and whether it is shared
 
 it('knows the last words that GitHub did not take', () => {
   saveWorkspace({ temporary: folder, directory: join(folder, 'terraform') });
-  saveEnd({ unsaid: { body: 'done', short: null } });
+  saveEnd({ undelivered: { body: 'done', short: null } });
   handOver();
   expect(loadPostState()).toMatchObject({
     progress: null,

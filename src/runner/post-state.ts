@@ -13,12 +13,12 @@ import type { Workspace } from './workspace.ts';
 
 const TEMPORARY = 'temporary';
 const DIRECTORY = 'directory';
-const PLACE = 'comment-place';
+const COMMENT = 'comment-place';
 const CHILD = 'child';
 const CHECK = 'check';
 const TERRAFORM = 'terraform';
 const PROGRESS_FILE = 'progress.json';
-const UNSAID_FILE = 'unsaid.json';
+const UNDELIVERED_FILE = 'unsaid.json';
 
 let folder: string | null = null;
 
@@ -31,7 +31,7 @@ export function saveWorkspace(workspace: Pick<Workspace, 'temporary' | 'director
 
 /** Where the comment is. */
 export function saveComment(place: CommentRef): void {
-  core.saveState(PLACE, JSON.stringify(place));
+  core.saveState(COMMENT, JSON.stringify(place));
 }
 
 /** The check run that says that a deploy is under way; null once it says how that ended. */
@@ -56,19 +56,19 @@ export function saveProgress(report: DeployReport): void {
   writeRecord(PROGRESS_FILE, report);
 }
 
-/** The job has spoken its last words; `unsaid`: they still have to be brought to GitHub, which failed to take them. */
-export function saveEnd({ unsaid }: { unsaid: ReportText | null }): void {
-  if (unsaid !== null) writeRecord(UNSAID_FILE, unsaid);
-  rmSync(locateRecord(PROGRESS_FILE), { force: true });
+/** The job has spoken its last words; `undelivered`: they still have to be brought to GitHub, which failed to take them. */
+export function saveEnd({ undelivered }: { undelivered: ReportText | null }): void {
+  if (undelivered !== null) writeRecord(UNDELIVERED_FILE, undelivered);
+  rmSync(recordPath(PROGRESS_FILE), { force: true });
 }
 
-function locateRecord(name: string): string {
+function recordPath(name: string): string {
   if (folder === null) throw new Error(`${name} is to be written before rememberWorkspace()`);
   return join(folder, name);
 }
 
 function writeRecord(name: string, record: unknown): void {
-  const path = locateRecord(name);
+  const path = recordPath(name);
   // A kill must not leave half a record.
   writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
   renameSync(`${path}.new`, path);
@@ -86,9 +86,9 @@ export interface PostState {
   readonly temporary: string | null;
   /** Terraform's directory. */
   readonly directory: string | null;
-  readonly place: CommentRef | null;
+  readonly comment: CommentRef | null;
   readonly progress: DeployReport | null;
-  readonly unsaid: ReportText | null;
+  readonly undelivered: ReportText | null;
   readonly child: Survivor | null;
   readonly check: OpenCheck | null;
   readonly terraform: TerraformSetup | null;
@@ -100,9 +100,10 @@ export function loadPostState(): PostState {
   return {
     temporary,
     directory: core.getState(DIRECTORY) || null,
-    place: JSON.parse(core.getState(PLACE) || 'null') as CommentRef | null,
+    comment: JSON.parse(core.getState(COMMENT) || 'null') as CommentRef | null,
     progress: temporary === null ? null : readProgress(temporary),
-    unsaid: temporary === null ? null : readRecord<ReportText>(join(temporary, UNSAID_FILE)),
+    undelivered:
+      temporary === null ? null : readRecord<ReportText>(join(temporary, UNDELIVERED_FILE)),
     child: JSON.parse(core.getState(CHILD) || 'null') as Survivor | null,
     check: JSON.parse(core.getState(CHECK) || 'null') as OpenCheck | null,
     terraform: JSON.parse(core.getState(TERRAFORM) || 'null') as TerraformSetup | null,

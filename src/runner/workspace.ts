@@ -27,7 +27,7 @@ export interface Workspace {
 /** What the programs read out of paths is never more than these characters. */
 const SAFE_PATH = /^\/[A-Za-z0-9._/-]*$/;
 /** A socket's path has at most 107 bytes (unix(7)); ssh and Terraform's plugins add about 50 to a directory's. */
-const LONGEST_BASE = 45;
+const MAX_BASE_LENGTH = 45;
 /** Git's and GitHub's own directories: what is written there would run as code. */
 const RESERVED = ['.git', '.github'];
 
@@ -140,7 +140,7 @@ async function chooseBase(runnerTemp: string): Promise<string> {
 
 async function tryBase(path: string, { make }: { make: boolean }): Promise<string | null> {
   if (!SAFE_PATH.test(path)) return 'has characters that ssh or Ansible would read';
-  if (path.length > LONGEST_BASE) return 'is too long for sockets';
+  if (path.length > MAX_BASE_LENGTH) return 'is too long for sockets';
   try {
     if (make) await mkdir(path, { recursive: true });
     await rm(await mkdtemp(join(path, 'pgca-')), { recursive: true });
@@ -184,14 +184,14 @@ async function requirePlainFolder(path: string, what: string): Promise<void> {
     throw error;
   });
   // Of what does not exist yet the folder above decides, but for a link that leads nowhere yet.
-  if (real === null && !(await isThere(path))) return requirePlainFolder(dirname(path), what);
+  if (real === null && !(await exists(path))) return requirePlainFolder(dirname(path), what);
   if (real === path) return;
   throw new UserError(
     `${path}: ${what} must be a plain folder, and a link leads elsewhere from there. Remove it from the repository.`,
   );
 }
 
-async function isThere(path: string): Promise<boolean> {
+async function exists(path: string): Promise<boolean> {
   return lstat(path).then(
     () => true,
     () => false,
