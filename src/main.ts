@@ -16,29 +16,33 @@ import { combineKeys, type PublicKeys, readPublicKeys, SUBSTITUTE_KEY } from './
 import { mergeStepInputs, type StepInputs, separateDefaults } from './inputs/step-inputs.ts';
 import { Announcement } from './jobs/announcement.ts';
 import { close } from './jobs/close.ts';
-import { type ClusterFileLookup, findClusterFile } from './jobs/cluster-file.ts';
 import { deploy } from './jobs/deploy.ts';
 import { reportDrift } from './jobs/drift.ts';
 import { EffectLabels } from './jobs/effect-labels.ts';
 import { failOver } from './jobs/failover.ts';
+import { type ClusterFileLookup, findClusterFile } from './jobs/find-cluster-file.ts';
 import type { Job } from './jobs/job.ts';
 import { awaitConsent } from './jobs/plan-consent.ts';
+import { saveComment, saveWorkspace } from './jobs/post-state.ts';
 import { announceRefusedInputs, type RefusedRun } from './jobs/refused-inputs.ts';
 import { replaceNode } from './jobs/replace.ts';
 import { review } from './jobs/review.ts';
 import { runOperation } from './jobs/single-operation.ts';
-import { findNewerCommit, findTargetPullRequest, identifyCluster } from './jobs/subject.ts';
+import {
+  findNewerCommit,
+  findTargetPullRequest,
+  identifyCluster,
+} from './jobs/target-pull-request.ts';
 import { createWorkflowReader } from './jobs/workflow-reader.ts';
 import { CancelledError, UserError } from './messages/errors.ts';
 import { forwardSignals } from './process/child-process.ts';
-import { ReviewStore } from './review/check-runs.ts';
 import { ClusterChecks } from './review/cluster-checks.ts';
-import { DeployCheck } from './review/deployment.ts';
+import { DeployCheck } from './review/deploy-check.ts';
+import { ReviewStore } from './review/review-store.ts';
 import { findActionRoot } from './runner/assets.ts';
 import { type RunnerEnvironment, readEnvironment } from './runner/environment.ts';
 import { decideIntent, type Intent, isConfiguring, type RunnableIntent } from './runner/intent.ts';
 import { logGroup } from './runner/log-group.ts';
-import { saveComment, saveWorkspace } from './runner/post-state.ts';
 import { openWorkspace } from './runner/workspace.ts';
 
 /** Runs the action. Everything that goes wrong ends here, said once. */

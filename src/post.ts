@@ -4,6 +4,7 @@ import { Checks } from './github/check.ts';
 import { createClient } from './github/client.ts';
 import { createRedactor, listSecrets, SECRET_INPUTS } from './inputs/secrets.ts';
 import { Announcement } from './jobs/announcement.ts';
+import { loadPostState, type PostState } from './jobs/post-state.ts';
 import { awaitSurvivor, type Survivor } from './process/survivor.ts';
 import {
   type DeployReport,
@@ -14,7 +15,6 @@ import {
 import { renderRedacted } from './report/redact.ts';
 import { readEnvironment } from './runner/environment.ts';
 import { logGroup } from './runner/log-group.ts';
-import { loadPostState, type PostState } from './runner/post-state.ts';
 import { Terraform, type TerraformSetup } from './terraform/cli.ts';
 import { prepareEnvironment } from './terraform/environment.ts';
 import { isStateUnsaved, type RescueResult } from './terraform/errored-state.ts';

@@ -11,9 +11,8 @@ import {
 } from '../report/deploy-comment.ts';
 import { listLeftOut } from '../report/left-out.ts';
 import { renderDeploySummary } from '../report/summary.ts';
-import { ChangedPlanError } from '../review/check-runs.ts';
-import { isMergedAs } from '../review/choose.ts';
-import { saveEnd, saveProgress } from '../runner/post-state.ts';
+import { isMergedAs } from '../review/choose-review.ts';
+import { ChangedPlanError } from '../review/review-store.ts';
 import { findStopped } from '../terraform/existing-nodes.ts';
 import { buildNodeChanges, findOrphanedVolumes } from '../terraform/node-changes.ts';
 import { type ApplyScope, explainApplyRefusal, permit } from '../terraform/permit.ts';
@@ -27,6 +26,7 @@ import {
   refuseForeignCluster,
 } from './job.ts';
 import { LeftOutError } from './left-out-error.ts';
+import { saveEnd, saveProgress } from './post-state.ts';
 import { buildInstanceStates, type Preview, previewRollout } from './preview.ts';
 import { beginReport, publishDeployReport, type RunContext } from './run-context.ts';
 import { configureNodes } from './single-operation.ts';

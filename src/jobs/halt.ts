@@ -3,12 +3,12 @@ import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Node } from '../cluster/configuration.ts';
 import { logGroup } from '../runner/log-group.ts';
-import { saveChild } from '../runner/post-state.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { renderHaltTfvars, TFVARS_FILE } from '../terraform/generated-files.ts';
 import { permit } from '../terraform/permit.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import type { Job } from './job.ts';
+import { saveChild } from './post-state.ts';
 
 /**
  * Stops the instance of a node by force, and returns when EC2 says that it is stopped. The state of the cluster is

@@ -9,12 +9,12 @@ import { type PlanResult, plan } from '../operations/plan.ts';
 import type { Tool } from '../report/footer.ts';
 import type { RunnerEnvironment } from '../runner/environment.ts';
 import { logGroup } from '../runner/log-group.ts';
-import { saveTerraform } from '../runner/post-state.ts';
 import { locateLocalState, type Workspace } from '../runner/workspace.ts';
 import { Terraform } from '../terraform/cli.ts';
 import { prepareEnvironment } from '../terraform/environment.ts';
 import { findTerraform } from '../terraform/install.ts';
 import { readState, refuseForeignState } from '../terraform/outputs.ts';
+import { saveTerraform } from './post-state.ts';
 
 /** Everything a job works with. */
 export interface Job {

@@ -20,7 +20,7 @@ import type { Intent } from '../runner/intent.ts';
 import { Announcement } from './announcement.ts';
 import { EffectLabels } from './effect-labels.ts';
 import { publishDeployReport } from './run-context.ts';
-import { findTargetPullRequest, identifyCluster } from './subject.ts';
+import { findTargetPullRequest, identifyCluster } from './target-pull-request.ts';
 
 /** A run whose inputs are refused. */
 export interface RefusedRun {

@@ -11,7 +11,6 @@ import {
 } from '../report/plan-comment.ts';
 import { renderDeploySummary, renderPlanSummary } from '../report/summary.ts';
 import type { ReviewOrigin } from '../review/record.ts';
-import { saveEnd, saveProgress } from '../runner/post-state.ts';
 import { explainApplyRefusal } from '../terraform/permit.ts';
 import type { EffectLabels } from './effect-labels.ts';
 import {
@@ -21,6 +20,7 @@ import {
   planDirectory,
   refuseForeignCluster,
 } from './job.ts';
+import { saveEnd, saveProgress } from './post-state.ts';
 import { buildDatabasePlan, previewRollout } from './preview.ts';
 import { beginReport, publishDeployReport, type RunContext } from './run-context.ts';
 import { refuseSlotLoss } from './slot-loss.ts';

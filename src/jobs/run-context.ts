@@ -4,11 +4,11 @@ import {
   renderDeployShort,
 } from '../report/deploy-comment.ts';
 import type { RunInfo } from '../report/footer.ts';
-import type { ReviewStore } from '../review/check-runs.ts';
-import type { DeployCheck } from '../review/deployment.ts';
+import type { DeployCheck } from '../review/deploy-check.ts';
+import type { ReviewStore } from '../review/review-store.ts';
 import type { Announcement } from './announcement.ts';
 import type { Job } from './job.ts';
-import type { TargetPullRequest } from './subject.ts';
+import type { TargetPullRequest } from './target-pull-request.ts';
 
 /** What a job that people follow works with beside the job itself. */
 export interface RunContext {

@@ -8,7 +8,6 @@ import type { Infrastructure } from '../operations/infrastructure.ts';
 import { writeResult } from '../operations/result.ts';
 import type { SurvivorOptions } from '../process/child-process.ts';
 import { logGroup } from '../runner/log-group.ts';
-import { saveChild } from '../runner/post-state.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import {
   attachmentAddress,
@@ -23,6 +22,7 @@ import { readNodes } from '../terraform/outputs.ts';
 import { type ApplyScope, explainApplyRefusal, type Permit, permit } from '../terraform/permit.ts';
 import { type PlanSummary, summarizePlan } from '../terraform/plan.ts';
 import type { Job } from './job.ts';
+import { saveChild } from './post-state.ts';
 
 /**
  * The reviewed plan, applied in stages: Terraform alone would change all instances at the same time. Each

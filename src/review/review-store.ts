@@ -1,10 +1,15 @@
 import * as core from '@actions/core';
 import { UserError } from '../messages/errors.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
-import { chooseReview, listReviewedCommits, type Merge, type ReviewChoice } from './choose.ts';
+import {
+  chooseReview,
+  listReviewedCommits,
+  type Merge,
+  type ReviewChoice,
+} from './choose-review.ts';
 import type { CheckView, ClusterChecks } from './cluster-checks.ts';
 import { comparePlans } from './compare.ts';
-import type { DeployCheck } from './deployment.ts';
+import type { DeployCheck } from './deploy-check.ts';
 import {
   buildRecord,
   type PlanRecord,

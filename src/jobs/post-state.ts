@@ -2,11 +2,11 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as core from '@actions/core';
 import type { CommentRef } from '../github/sticky-comment.ts';
-import type { ReportText } from '../jobs/announcement.ts';
 import type { Survivor } from '../process/survivor.ts';
 import type { DeployReport } from '../report/deploy-comment.ts';
+import type { Workspace } from '../runner/workspace.ts';
 import type { TerraformSetup } from '../terraform/cli.ts';
-import type { Workspace } from './workspace.ts';
+import type { ReportText } from './announcement.ts';
 
 // What `main` leaves for `post`: short things in the runner's state, which outlives a kill of the main
 // process but travels in environment variables, of which none may exceed 128 KiB; the report in a file.

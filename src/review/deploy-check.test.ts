@@ -3,7 +3,7 @@ import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import { Checks } from '../github/check.ts';
 import { createClient } from '../github/client.ts';
 import { ClusterChecks } from './cluster-checks.ts';
-import { DeployCheck } from './deployment.ts';
+import { DeployCheck } from './deploy-check.ts';
 
 const KEY = 'k'.repeat(32);
 const FACE = { report: null, title: () => 'done', summary: () => 'All of it.' };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { identifyCluster } from './subject.ts';
+import { identifyCluster } from './target-pull-request.ts';
 
 const identify = ({
   workspace = '/home/runner/work/database/database',

@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
+import { type OpenCheck, saveCheck } from '../jobs/post-state.ts';
 import { readMessage, UserError } from '../messages/errors.ts';
-import { type OpenCheck, saveCheck } from '../runner/post-state.ts';
 import type { CheckView, ClusterChecks } from './cluster-checks.ts';
 import { nameApply } from './record.ts';
 

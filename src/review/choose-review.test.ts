@@ -5,7 +5,7 @@ import {
   listReviewedCommits,
   type Merge,
   type SealedReview,
-} from './choose.ts';
+} from './choose-review.ts';
 import { type ReviewOrigin, type ReviewRecord, sealReview } from './record.ts';
 
 const KEY = 'k'.repeat(32);
