@@ -1,4 +1,4 @@
-import type { LeftOut } from '../cluster/rollout/left-out.ts';
+import type { LeftOut } from '../cluster/rollout/deferral.ts';
 import { UserError } from '../messages/errors.ts';
 
 /** Everything that could be done safely was done, and a part of the change waits for nodes that are away. */

@@ -1,6 +1,6 @@
 import type { DesiredCluster } from '../cluster/desired.ts';
 import type { ArchiverObservation, NodeObservation, WeakCommit } from '../cluster/observation.ts';
-import { readQuorum } from '../cluster/rollout/target-settings.ts';
+import { readQuorum } from '../cluster/rollout/node-settings.ts';
 import { explainWeakCommit } from '../cluster/settings/synchronous-commit.ts';
 import { countNoun, formatBytes } from './markdown.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Foreseen } from '../cluster/rollout/foresight.ts';
+import type { Foreseen } from '../cluster/rollout/planned-changes.ts';
 import { byteLength } from './budget.ts';
 import { createPlan } from './fixtures/plan.ts';
 import { createPlanReport } from './fixtures/report.ts';

@@ -1,4 +1,4 @@
-import type { Foreseen, Unseen } from '../cluster/rollout/foresight.ts';
+import type { Foreseen, Unseen } from '../cluster/rollout/planned-changes.ts';
 import { byteLength, type Section } from './budget.ts';
 import { countNoun, renderCode, renderText, shortenText } from './markdown.ts';
 

@@ -1,6 +1,6 @@
 import type { Node } from '../cluster/configuration.ts';
-import type { Deferred, LeftOut } from '../cluster/rollout/left-out.ts';
-import { adviseNode } from '../cluster/silence.ts';
+import type { Deferred, LeftOut } from '../cluster/rollout/deferral.ts';
+import { adviseNode } from '../cluster/unreachable.ts';
 
 /**
  * What a rollout leaves out because nodes cannot be reached, and what brings them back: sentences in plain text, for

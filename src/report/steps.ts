@@ -1,4 +1,4 @@
-import type { Unseen } from '../cluster/rollout/foresight.ts';
+import type { Unseen } from '../cluster/rollout/planned-changes.ts';
 import type { Rollout } from '../cluster/rollout/rollout.ts';
 import type { Step, StepOf } from '../cluster/rollout/step.ts';
 import { fitParts, fixed, type Section } from './budget.ts';

@@ -3,9 +3,7 @@ import type { NodeObservation } from '../observation.ts';
 import { findLeastBehind, findMostAdvanced, findUpstream } from '../replication.ts';
 import type { Settings } from '../settings/settings.ts';
 import { slotName } from '../spec.ts';
-import type { NodesByName } from './cluster-view.ts';
-import { findPrimary } from './refusals.ts';
-import type { Step, StepOf } from './step.ts';
+import type { NodesByName } from './cluster-state.ts';
 import {
   computeTargets,
   findHeldAbove,
@@ -13,7 +11,9 @@ import {
   isEqual,
   readQuorum,
   readSynchronous,
-} from './target-settings.ts';
+} from './node-settings.ts';
+import { findPrimary } from './refusals.ts';
+import type { Step, StepOf } from './step.ts';
 
 /** What is done, in this order: each of these knows one reason to do something. */
 const RULES: readonly ((view: NodesByName) => Step | null)[] = [

@@ -8,9 +8,9 @@ import {
   isStoppedPrimary,
 } from '../replication.ts';
 import { slotName } from '../spec.ts';
+import { computeTargets, listSynchronous, readQuorum } from './node-settings.ts';
 import type { Rollout } from './rollout.ts';
 import type { Step } from './step.ts';
-import { computeTargets, listSynchronous, readQuorum } from './target-settings.ts';
 
 /** What is known when a failover is decided. */
 export interface FailoverObservation {

@@ -4,8 +4,8 @@ import type { LogicalSlotObservation, NodeObservation } from '../observation.ts'
 import { createDesired, createHealthy } from '../testing/fixtures.ts';
 import { bend, planSteps } from '../testing/rollout-fixtures.ts';
 import { findSlotFates } from './logical-slots.ts';
+import { computeTargets } from './node-settings.ts';
 import { rollout } from './rollout.ts';
-import { computeTargets } from './target-settings.ts';
 
 const LOGICAL = { max_connections: '100', shared_buffers: '256MB', wal_level: 'logical' };
 const desired = createDesired({ settings: LOGICAL });

@@ -9,7 +9,7 @@ import { isRedundant } from '../settings/reserved.ts';
 import { majorOfTag, splitReference } from '../spec.ts';
 import { refuseLacks } from './image-needs.ts';
 import { refuseLowerLevel } from './logical-slots.ts';
-import { computeTargets, findHeldAbove, findHeldBelow } from './target-settings.ts';
+import { computeTargets, findHeldAbove, findHeldBelow } from './node-settings.ts';
 
 /**
  * The primary is a fact of the databases, not of the node's number: the one node not in recovery; if

@@ -6,9 +6,9 @@ import { createDesired, createNode } from '../testing/fixtures.ts';
 import { ModelCluster, type ModelNode, shutDown } from '../testing/model.ts';
 import { observeModel } from '../testing/model-observation.ts';
 import { planFailover } from './failover.ts';
+import { renderSynchronous } from './node-settings.ts';
 import { rollout } from './rollout.ts';
 import type { Step } from './step.ts';
-import { renderSynchronous } from './target-settings.ts';
 
 // `rollout` against a model of PostgreSQL (model.ts), which throws when a step breaks a rule: the six
 // invariants of the design, after every single step.

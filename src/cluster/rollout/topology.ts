@@ -2,7 +2,7 @@ import type { Node } from '../configuration.ts';
 import type { DesiredCluster } from '../desired.ts';
 import type { NodeObservation } from '../observation.ts';
 import { compareNames, isRunningPrimary } from '../replication.ts';
-import { NodesByName } from './cluster-view.ts';
+import { NodesByName } from './cluster-state.ts';
 import type { Rollout } from './rollout.ts';
 import type { Step } from './step.ts';
 

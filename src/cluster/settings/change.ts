@@ -1,6 +1,6 @@
 import type { DesiredCluster } from '../desired.ts';
 import type { NodeObservation } from '../observation.ts';
-import { computeTargets, IDENTITY, renderSynchronous } from '../rollout/target-settings.ts';
+import { computeTargets, IDENTITY, renderSynchronous } from '../rollout/node-settings.ts';
 import { showSetting } from './check.ts';
 import { isInForce, mergeSettings, type SettingInForce, type Settings } from './settings.ts';
 

@@ -1,6 +1,5 @@
 import { quoteValue } from '../../messages/quote-value.ts';
 import { suggestName } from '../../messages/suggest-name.ts';
-import { explainFormer } from './former.ts';
 import {
   formatQuantity,
   listUnits,
@@ -9,6 +8,7 @@ import {
   parseReal,
   parseWord,
 } from './parse-value.ts';
+import { explainFormer } from './removed.ts';
 import type { SettingInForce, Settings } from './settings.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { quoteValue } from '../../messages/quote-value.ts';
 import { describeBounds, isBounded, isWithinBounds } from './bounds.ts';
-import { explainFormer } from './former.ts';
 import type { GivenSetting } from './lines.ts';
 import { parseBoolean, parseInteger, parseWord } from './parse-value.ts';
+import { explainFormer } from './removed.ts';
 import { MANAGED_SETTINGS, type Settings } from './settings.ts';
 import { explainWeakCommit } from './synchronous-commit.ts';
 

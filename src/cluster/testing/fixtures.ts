@@ -1,7 +1,7 @@
 import type { Node } from '../configuration.ts';
 import { type DesiredCluster, findNode, renderFiles } from '../desired.ts';
 import type { NodeObservation, PostgresObservation } from '../observation.ts';
-import { renderSynchronous } from '../rollout/target-settings.ts';
+import { renderSynchronous } from '../rollout/node-settings.ts';
 import type { SettingInForce, Settings } from '../settings/settings.ts';
 import { HOT_STANDBY_SENSITIVE, mergeSettings } from '../settings/settings.ts';
 import { nodeName, slotName } from '../spec.ts';

@@ -1,7 +1,7 @@
 import { type DesiredCluster, findNode, renderFiles } from '../desired.ts';
 import type { ControlObservation, NodeObservation } from '../observation.ts';
+import { readQuorum } from '../rollout/node-settings.ts';
 import type { Step } from '../rollout/step.ts';
-import { readQuorum } from '../rollout/target-settings.ts';
 import { HOT_STANDBY_SENSITIVE, type Settings } from '../settings/settings.ts';
 import { slotName } from '../spec.ts';
 import { createSettingsInForce, DEFAULTS } from './fixtures.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { explainSilence, type Silence } from './silence.ts';
 import { createDesired } from './testing/fixtures.ts';
+import { explainSilence, type Silence } from './unreachable.ts';
 
 const { nodes } = createDesired();
 const RUNNING = { 'node-1': 'running', 'node-2': 'running', 'node-3': 'running' };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readQuorum } from './target-settings.ts';
+import { readQuorum } from './node-settings.ts';
 
 test.each([
   ['', 0],

@@ -1,7 +1,7 @@
 import type { DesiredCluster } from '../desired.ts';
 import type { NodeObservation } from '../observation.ts';
-import { NodesByName } from './cluster-view.ts';
-import { findRestartReasons, readQuorum, readSynchronous } from './target-settings.ts';
+import { NodesByName } from './cluster-state.ts';
+import { findRestartReasons, readQuorum, readSynchronous } from './node-settings.ts';
 
 /** A part of a change that waits until every node can be reached. */
 export type Deferred =

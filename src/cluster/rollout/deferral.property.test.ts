@@ -6,9 +6,9 @@ import { nodeName, slotName } from '../spec.ts';
 import { createDesired, createNode, DEFAULTS } from '../testing/fixtures.ts';
 import { ModelCluster, type ModelNode, shutDown } from '../testing/model.ts';
 import { observeModel } from '../testing/model-observation.ts';
+import { readQuorum } from './node-settings.ts';
 import { rollout } from './rollout.ts';
 import type { Step } from './step.ts';
-import { readQuorum } from './target-settings.ts';
 
 // `rollout` around nodes that are away, against the model (invariants 5, 7 and 9): no server that runs is taken down, no
 // slot is dropped, a start that nobody planned is safe, and once everybody is back the rollout ends where it should.

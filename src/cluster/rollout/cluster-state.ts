@@ -2,16 +2,16 @@ import { type DesiredCluster, renderFiles } from '../desired.ts';
 import type { NodeObservation } from '../observation.ts';
 import { findObstacle, isStreaming } from '../replication.ts';
 import type { Settings } from '../settings/settings.ts';
-import { predict } from './predict.ts';
-import { findPrimary } from './refusals.ts';
-import type { Step } from './step.ts';
 import {
   computeTargets,
   findHeldBelow,
   findRestartReasons,
   holdRestarts,
   type Targets,
-} from './target-settings.ts';
+} from './node-settings.ts';
+import { predict } from './predict.ts';
+import { findPrimary } from './refusals.ts';
+import type { Step } from './step.ts';
 
 /** A cluster at one moment of a rollout: observed, or expected after some steps. It never changes. */
 export class NodesByName {

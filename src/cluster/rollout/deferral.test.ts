@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { createDesired, createHealthy, createNode } from '../testing/fixtures.ts';
 import { bend, stopped } from '../testing/rollout-fixtures.ts';
+import { renderSynchronous } from './node-settings.ts';
 import { rollout } from './rollout.ts';
-import { renderSynchronous } from './target-settings.ts';
 
 const running = createDesired({ size: 4 });
 const healthy = createHealthy(running);

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { DesiredCluster } from '../desired.ts';
 import type { AppliedDatabase } from '../settings/change.ts';
 import { createDesired } from '../testing/fixtures.ts';
-import { foresee, type PlannedNodes } from './foresight.ts';
+import { foresee, type PlannedNodes } from './planned-changes.ts';
 
 const NOW = createDesired();
 const APPLIED: AppliedDatabase = {
