@@ -119,7 +119,7 @@ export class Nodes {
     desired: DesiredCluster,
     onNotes?: (notes: AnsibleResult['notes']) => void,
   ): Promise<AnsibleResult> {
-    const { away = [] } = desired;
+    const { unreachable: away = [] } = desired;
     const nodes = [...desired.nodes, ...desired.leaving]
       .map(({ name }) => name)
       .filter((name) => !away.includes(name));

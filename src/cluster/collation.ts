@@ -2,7 +2,7 @@ import type { NodeObservation } from './observation.ts';
 import { isRunningPrimary } from './replication.ts';
 
 /** Orders that are named; there are seldom two. */
-const MOST = 5;
+const MAX_SHOWN = 5;
 
 /**
  * What is to be known beforehand of an image that sorts text in another order, one sentence or two; null where the image
@@ -20,7 +20,7 @@ export function warnCollations(
     ({ provider }) => !(provider === 'libc' && primary?.record?.libc === 'musl'),
   );
   if (before === image || moving.length === 0) return null;
-  const shown = moving.slice(0, MOST).map(({ provider, locale, version }) => {
+  const shown = moving.slice(0, MAX_SHOWN).map(({ provider, locale, version }) => {
     const library = provider === 'icu' ? 'ICU' : 'glibc';
     return `${library}${version === null ? '' : ` ${version}`} (${locale || 'root'})`;
   });

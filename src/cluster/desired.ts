@@ -13,7 +13,7 @@ export interface DesiredCluster {
    * Names of nodes that stand and stay and that nobody can reach, while another one answers as the primary. Nothing is
    * done on them, and no other server is taken down meanwhile.
    */
-  readonly away?: readonly string[];
+  readonly unreachable?: readonly string[];
   /** Names of nodes that stay and whose instance is stopped: nobody can look at them before it is started. */
   readonly stopped?: readonly string[];
   /** EC2 instance type of every node; null: each stays what it is. */
@@ -56,7 +56,7 @@ export function buildDesired(
   return {
     name: spec.name,
     nodes: names.map(
-      (name) => standing.find((node) => node.name === name) ?? describePlanned(name, spec),
+      (name) => standing.find((node) => node.name === name) ?? buildPlannedNode(name, spec),
     ),
     leaving: standing.filter(({ name }) => !names.includes(name)),
     instanceType,
@@ -70,7 +70,7 @@ export function buildDesired(
   };
 }
 
-function describePlanned(name: string, { instanceType }: ClusterSpec): Node {
+function buildPlannedNode(name: string, { instanceType }: ClusterSpec): Node {
   const unknown = { instanceId: '', privateAddress: '', publicAddress: '', volumeId: '', zone: '' };
   return { name, instanceType, ...unknown };
 }

@@ -3,7 +3,7 @@ import { libcOfImage, pinImage } from './image.ts';
 import type { NodeObservation } from './observation.ts';
 import { majorOfTag, splitReference } from './spec.ts';
 import { createDesired, createHealthy, NEWER_DIGEST } from './testing/fixtures.ts';
-import { bend } from './testing/rollout-fixtures.ts';
+import { changeNode } from './testing/rollout-fixtures.ts';
 
 const before = createDesired({ image: 'postgres:17' });
 const healthy = createHealthy(before);
@@ -27,27 +27,27 @@ describe('an image is pinned to', () => {
   });
 
   test('what a run that was interrupted brought on the first node, wherever the tag is by now', () => {
-    const observed = bend(healthy, 'node-3', withRecord(`${repository}@sha256:first`));
+    const observed = changeNode(healthy, 'node-3', withRecord(`${repository}@sha256:first`));
     expect(pinImage(observed, newer)?.digest).toBe(`${repository}@sha256:first`);
     // An image that no registry knows.
-    const local = bend(healthy, 'node-3', withRecord('sha256:first'));
+    const local = changeNode(healthy, 'node-3', withRecord('sha256:first'));
     expect(pinImage(local, newer)?.digest).toBe('sha256:first');
   });
 
   test('nothing that a node says of an image from elsewhere', () => {
     for (const digest of ['evil/postgres@sha256:first', 'registry.example:5000/db@sha256:first']) {
-      const observed = bend(healthy, 'node-3', withRecord(digest));
+      const observed = changeNode(healthy, 'node-3', withRecord(digest));
       expect(pinImage(observed, newer)?.digest).toBe(`${repository}@${NEWER_DIGEST}`);
     }
     const hub = { image: 'docker.io/library/postgres:17.7' };
-    const observed = bend(healthy, 'node-3', (node) => ({
+    const observed = changeNode(healthy, 'node-3', (node) => ({
       record: node.record && { ...node.record, ...hub, digest: 'postgres@sha256:first' },
     }));
     expect(pinImage(observed, hub)?.digest).toBe('postgres@sha256:first');
   });
 
   test('what was reviewed, whatever a node says that it runs', () => {
-    const observed = bend(healthy, 'node-3', withRecord(`${repository}@sha256:first`));
+    const observed = changeNode(healthy, 'node-3', withRecord(`${repository}@sha256:first`));
     const pin = (reviewed: string | null) => pinImage(observed, newer, { reviewed })?.digest;
     expect(pin(NEWER_DIGEST)).toBe(`${repository}@${NEWER_DIGEST}`);
     // A review of another image, as of a pull request that a later one has overtaken.
@@ -56,8 +56,8 @@ describe('an image is pinned to', () => {
   });
 
   test("the primary's, where nodes differ", () => {
-    const changed = bend(healthy, 'node-1', withRecord(`${repository}@sha256:primary`));
-    const observed = bend(changed, 'node-3', withRecord(`${repository}@sha256:replica`));
+    const changed = changeNode(healthy, 'node-1', withRecord(`${repository}@sha256:primary`));
+    const observed = changeNode(changed, 'node-3', withRecord(`${repository}@sha256:replica`));
     const moved = [...observed].reverse();
     expect(pinImage(moved, newer)?.digest).toBe(`${repository}@sha256:primary`);
   });
@@ -65,7 +65,7 @@ describe('an image is pinned to', () => {
   test('the digest that is asked for, whatever any node runs or sees', () => {
     const image = `registry.example:5000/db/postgres:17.7@${NEWER_DIGEST}`;
     const digest = `registry.example:5000/db/postgres@${NEWER_DIGEST}`;
-    const running = bend(healthy, 'node-3', (node) => ({
+    const running = changeNode(healthy, 'node-3', (node) => ({
       record: node.record && { ...node.record, image, digest: 'db@sha256:other' },
     }));
     for (const observed of [[], healthy, running]) {

@@ -44,14 +44,14 @@ export function pinImage(
   );
   const running = primaryFirst.find(
     ({ data, record }) =>
-      data === 'complete' && record?.image === image && isOf(record.digest, repository),
+      data === 'complete' && record?.image === image && isFromRepository(record.digest, repository),
   );
   if (running?.record) return { image, digest: running.record.digest };
   return seen === null ? null : { image, digest: `${repository}@${seen}` };
 }
 
 /** Whether an image by digest is of a repository; one by its id can be pulled from none. */
-function isOf(pinned: string, repository: string): boolean {
+function isFromRepository(pinned: string, repository: string): boolean {
   const name = (text: string) => text.replace(/^docker\.io\//, '').replace(/^library\//, '');
   return !pinned.includes('@') || name(splitReference(pinned).repository) === name(repository);
 }

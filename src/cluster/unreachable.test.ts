@@ -1,19 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import { createDesired } from './testing/fixtures.ts';
-import { explainSilence, type Silence } from './unreachable.ts';
+import { explainUnreachable, type UnreachableNodes } from './unreachable.ts';
 
 const { nodes } = createDesired();
 const RUNNING = { 'node-1': 'running', 'node-2': 'running', 'node-3': 'running' };
 const CIDRS = ['203.0.113.0/24'];
 
 function explain(
-  silence: Partial<Silence>,
+  silence: Partial<UnreachableNodes>,
   {
     addresses = ['10.1.0.4'],
     isPrimarySeen = true,
   }: { addresses?: string[]; isPrimarySeen?: boolean } = {},
 ): string[] {
-  return explainSilence(
+  return explainUnreachable(
     { asked: nodes, silent: [], locked: [], states: RUNNING, ...silence },
     { vantage: { sshCidrs: CIDRS, addresses }, isPrimarySeen },
   );

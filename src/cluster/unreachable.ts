@@ -1,7 +1,7 @@
 import type { Node } from './configuration.ts';
 
 /** What is known of nodes that nobody could log in to. */
-export interface Silence {
+export interface UnreachableNodes {
   /** Every node that was to be looked at. */
   readonly asked: readonly Node[];
   /** Names of those from whose host no SSH server answered. */
@@ -13,7 +13,7 @@ export interface Silence {
 }
 
 /** Where the runner logs in from. */
-export interface Vantage {
+export interface RunnerNetwork {
   /** The networks that may reach port 22 of the nodes. */
   readonly sshCidrs: readonly string[];
   /** IPv4 addresses of the runner's own interfaces. Behind NAT the nodes see another one. */
@@ -24,9 +24,9 @@ export interface Vantage {
  * Why nodes could not be reached and what to do about it, the likely cause first: a message each, none where all were
  * reached. `isPrimarySeen`: a node answers as the primary, so none of these is it.
  */
-export function explainSilence(
-  { asked, silent, locked, states }: Silence,
-  { vantage, isPrimarySeen }: { vantage: Vantage; isPrimarySeen: boolean },
+export function explainUnreachable(
+  { asked, silent, locked, states }: UnreachableNodes,
+  { vantage, isPrimarySeen }: { vantage: RunnerNetwork; isPrimarySeen: boolean },
 ): string[] {
   const all = asked.length > 0 && silent.length === asked.length;
   const halted = silent.filter((name) => isHalted(states[name]));
@@ -38,10 +38,12 @@ export function explainSilence(
           'No node that answers is the primary. Where the primary is lost for good, run the action with command: failover.',
         ];
   return [
-    ...(all && halted.length === 0 ? [explainAllSilent(asked, { vantage, states })] : []),
-    ...(all && halted.length === 0 ? [] : nodes.map((node) => adviseNode(node, states[node.name]))),
+    ...(all && halted.length === 0 ? [explainNoneAnswers(asked, { vantage, states })] : []),
+    ...(all && halted.length === 0
+      ? []
+      : nodes.map((node) => explainUnreachableNode(node, states[node.name]))),
     ...(all ? [] : lost),
-    ...(locked.length === 0 ? [] : [explainLocked(locked)]),
+    ...(locked.length === 0 ? [] : [explainLoginRefused(locked)]),
   ];
 }
 
@@ -51,13 +53,13 @@ function isHalted(state: string | undefined): boolean {
 }
 
 /** What EC2 says of a node's instance, as part of a sentence. */
-export function sayState(state: string | undefined): string {
+export function describeInstanceState(state: string | undefined): string {
   return state === undefined ? 'EC2 was not asked' : `EC2 says: ${state}`;
 }
 
-function explainAllSilent(
+function explainNoneAnswers(
   asked: readonly Node[],
-  { vantage, states }: { vantage: Vantage; states: Silence['states'] },
+  { vantage, states }: { vantage: RunnerNetwork; states: UnreachableNodes['states'] },
 ): string {
   const names = asked.map(({ name }) => name).join(', ');
   const running = asked.every(({ name }) => states[name] === 'running');
@@ -81,7 +83,7 @@ function explainAllSilent(
 }
 
 /** What to do about one node that does not answer: what EC2 says first, then the mildest thing that may help. */
-export function adviseNode(node: Node, state: string | undefined): string {
+export function explainUnreachableNode(node: Node, state: string | undefined): string {
   const { name, instanceId: id } = node;
   const replace = `run the action with command: replace and replace: ${name}, which makes another instance around its data volume`;
   switch (state) {
@@ -93,11 +95,11 @@ export function adviseNode(node: Node, state: string | undefined): string {
     case 'terminated':
       return `${name} cannot be reached: its instance is terminated. To get another one around its data volume, ${replace.replace(/, which.*/, '')}.`;
     default:
-      return `${name} cannot be reached (instance ${id}; ${sayState(state)}). Look at its status checks and its console (aws ec2 describe-instance-status --instance-ids ${id}, aws ec2 get-console-output --instance-id ${id}), then reboot it (aws ec2 reboot-instances --instance-ids ${id}) and run this again. If it does not come back, ${replace}.`;
+      return `${name} cannot be reached (instance ${id}; ${describeInstanceState(state)}). Look at its status checks and its console (aws ec2 describe-instance-status --instance-ids ${id}, aws ec2 get-console-output --instance-id ${id}), then reboot it (aws ec2 reboot-instances --instance-ids ${id}) and run this again. If it does not come back, ${replace}.`;
   }
 }
 
-function explainLocked(names: readonly string[]): string {
+function explainLoginRefused(names: readonly string[]): string {
   const [servers, their, them] =
     names.length === 1
       ? ['SSH server answers but refuses', 'Its', 'it']

@@ -209,7 +209,7 @@ function decideFailover(options: {
       const failing = observed.filter(({ volume }) => volume.readOnly).map(({ name }) => name);
       const decision = rollout(
         observed.filter(({ name }) => !failing.includes(name)),
-        failing.length === 0 ? reachable : { ...reachable, away: failing },
+        failing.length === 0 ? reachable : { ...reachable, unreachable: failing },
       );
       if (halted === null || !('steps' in decision)) return decision;
       if (decision.steps.length > 0) return { ...decision, observeAgain: true };

@@ -6,7 +6,7 @@ import { buildDesired, type DesiredCluster } from '../cluster/desired.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
 import { isRunningPrimary } from '../cluster/replication.ts';
 import { explainSlotLoss, findSlotFates } from '../cluster/rollout/logical-slots.ts';
-import { foresee, type Unseen } from '../cluster/rollout/planned-changes.ts';
+import { listPlannedChanges, type UnobservedPlan } from '../cluster/rollout/planned-changes.ts';
 import { type Rollout, rollout } from '../cluster/rollout/rollout.ts';
 import { buildTopologyChange } from '../cluster/rollout/topology.ts';
 import { compareWithApplied, compareWithLive } from '../cluster/settings/change.ts';
@@ -38,7 +38,7 @@ const OBSERVE_SECONDS = 20;
 /** What a plan means for the database. */
 export interface Preview {
   /** The rollout that the plan brings with it, as if logical slots might be lost; or why it cannot be told. */
-  readonly database: Rollout | Unseen;
+  readonly database: Rollout | UnobservedPlan;
   /** Why it is not done while logical slots may not be lost; null where none is. */
   readonly slotLoss: string | null;
   /** The nodes as they were seen; none where nobody could look. */
@@ -72,10 +72,10 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
   const notObserved = (reason: string) =>
     unseen({
       notObserved: [reason, ...explainStopped(plan.existing, plan.summary)].join(' '),
-      foreseen: foresee(desired, {
+      plannedChanges: listPlannedChanges(desired, {
         applied: plan.applied,
         planned: {
-          made: [...changes.create, ...changes.replace],
+          created: [...changes.create, ...changes.replace],
           resized: changes.resize.map(({ node }) => node),
           fresh: changes.fresh,
         },
@@ -118,7 +118,7 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
         ],
       });
     }
-    const around = { ...desired, away };
+    const around = { ...desired, unreachable: away };
     const database = rollout(observed, { ...around, allowsSlotLoss: true });
     const { steps } = 'steps' in database ? database : { steps: [] };
     const slotLoss = explainSlotLoss(observed, { steps, desired: around });
@@ -146,7 +146,7 @@ export function buildDatabasePlan(
   const changes = buildNodeChanges(plan.summary);
   const steps = 'steps' in database ? database.steps : [];
   const replication = { synchronousReplicas, replicas };
-  const leftOut = listLeftOut('steps' in database ? database.leftOut : null, {
+  const leftOut = listLeftOut('steps' in database ? database.deferral : null, {
     nodes: plan.existing.nodes,
     states: buildInstanceStates(plan.existing),
   });

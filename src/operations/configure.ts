@@ -9,10 +9,14 @@ import { pinImage } from '../cluster/image.ts';
 import { buildFreshObservation, type NodeObservation } from '../cluster/observation.ts';
 import { findProofProblems, NOT_PROVED, type NodeProof } from '../cluster/proof.ts';
 import { compareNames, isRunningPrimary } from '../cluster/replication.ts';
-import type { LeftOut } from '../cluster/rollout/deferral.ts';
+import type { Deferral } from '../cluster/rollout/deferral.ts';
 import { type Rollout, rollout } from '../cluster/rollout/rollout.ts';
 import { isTerraformStep, type Step, type TerraformStep } from '../cluster/rollout/step.ts';
-import { explainSilence, type Silence, type Vantage } from '../cluster/unreachable.ts';
+import {
+  explainUnreachable,
+  type RunnerNetwork,
+  type UnreachableNodes,
+} from '../cluster/unreachable.ts';
 import { UserError } from '../messages/errors.ts';
 import type { Infrastructure } from './infrastructure.ts';
 import { writeResult } from './result.ts';
@@ -45,7 +49,7 @@ export interface ConfigureResult {
   readonly proof: readonly NodeProof[];
   readonly nodes: readonly Node[];
   /** What waits for nodes that cannot be reached; null where all can. */
-  readonly leftOut: LeftOut | null;
+  readonly leftOut: Deferral | null;
   /** Paths. */
   readonly inventory: string;
   readonly jsonFile: string;
@@ -73,7 +77,7 @@ export interface ConfigureListeners {
   readonly onNotes?: (notes: readonly NodeNote[]) => void;
   readonly onProof?: (proof: readonly NodeProof[]) => void;
   /** What waits for nodes that cannot be reached, before the steps are done. */
-  readonly onLeftOut?: (leftOut: LeftOut) => void;
+  readonly onLeftOut?: (leftOut: Deferral) => void;
 }
 
 /** How the next steps are decided from what was seen; `reachable` is the part of `desired` that was. */
@@ -216,11 +220,11 @@ async function converge(
       const known = { asked: standing, away: [...away], fresh: [...fresh], states };
       const found = requireObservation(seen, desired, { ...known, vantage: findVantage(access) });
       for (const name of found.away) away.add(name);
-      desired = { ...described, away: found.away };
+      desired = { ...described, unreachable: found.away };
       decision = rollout(found.observed, desired);
     }
     if (!('steps' in decision)) throw new UserError(decision.refusals);
-    if (decision.leftOut) onLeftOut?.(decision.leftOut);
+    if (decision.deferral) onLeftOut?.(decision.deferral);
     onSteps?.([...steps, ...decision.steps]);
     const [first] = decision.steps;
     if (first) refuseRepetition(steps, first);
@@ -273,7 +277,7 @@ async function converge(
         changes,
         proof: report.proof,
         nodes: standing,
-        leftOut: decision.leftOut ?? null,
+        leftOut: decision.deferral ?? null,
         proved: target.nodes.filter(({ name }) => !away.has(name)),
       };
     }
@@ -281,7 +285,7 @@ async function converge(
 }
 
 /** Where this runner logs in from. */
-export function findVantage({ inputs }: NodeAccess): Vantage {
+export function findVantage({ inputs }: NodeAccess): RunnerNetwork {
   const interfaces = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   const addresses = interfaces
     .filter(({ family, internal }) => family === 'IPv4' && !internal)
@@ -305,8 +309,8 @@ export function requireObservation(
     away?: readonly string[];
     /** Nodes that this run has made. */
     fresh?: readonly string[];
-    states: Silence['states'];
-    vantage: Vantage;
+    states: UnreachableNodes['states'];
+    vantage: RunnerNetwork;
   },
 ): { readonly observed: readonly NodeObservation[]; readonly away: readonly string[] } {
   const { asked, away: before = [], fresh = [], states, vantage } = options;
@@ -330,7 +334,7 @@ export function requireObservation(
   }
   const silence = { asked, silent: [...before, ...silent], locked: lockedOut, states };
   throw new UserError([
-    ...explainSilence(silence, { vantage, isPrimarySeen }),
+    ...explainUnreachable(silence, { vantage, isPrimarySeen }),
     ...(broken.length === 0
       ? []
       : [

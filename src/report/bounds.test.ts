@@ -47,7 +47,10 @@ const steps: Rollout = {
 
 describe('a plan', () => {
   it.each([
-    ['an endless reason why nobody looked', { database: { notObserved: long, foreseen: [] } }],
+    [
+      'an endless reason why nobody looked',
+      { database: { notObserved: long, plannedChanges: [] } },
+    ],
     ['endless refusals', { database: { refusals: repeat(500, () => long.slice(0, 1_000)) } }],
     ['protected nodes without end', { refusals: repeat(500, () => long) }],
     ['hundreds of settings', { settings }],
@@ -161,7 +164,7 @@ it('any message fits anywhere', () => {
   fc.assert(
     fc.property(message, fc.integer({ min: 6_000, max: COMMENT_BUDGET }), (text, budget) => {
       const report = createPlanReport(plan, {
-        database: { notObserved: text, foreseen: [] },
+        database: { notObserved: text, plannedChanges: [] },
         refusals: [text],
         warnings: [text, text],
         planText: text,

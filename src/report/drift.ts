@@ -26,8 +26,8 @@ export type DriftFinding =
 export function judgeDrift(report: DriftReport, { canLogIn }: { canLogIn: boolean }): DriftFinding {
   const { database } = report;
   if (hasDrift(report)) return { kind: 'drift' };
-  if ('steps' in database && database.leftOut) {
-    return { kind: 'unreachable', reason: `${database.leftOut.nodes.join(', ')} did not answer.` };
+  if ('steps' in database && database.deferral) {
+    return { kind: 'unreachable', reason: `${database.deferral.nodes.join(', ')} did not answer.` };
   }
   if (!('notObserved' in database)) return { kind: 'none' };
   return canLogIn
@@ -67,7 +67,7 @@ function differs(report: PlanReport): boolean {
     refusals.length > 0 ||
     ('refusals' in database && database.refusals.length > 0) ||
     ('steps' in database &&
-      (database.steps.length > 0 || (database.leftOut?.deferred.length ?? 0) > 0))
+      (database.steps.length > 0 || (database.deferral?.deferred.length ?? 0) > 0))
   );
 }
 
@@ -83,7 +83,7 @@ export function renderDriftIssue(report: DriftReport): { title: string; body: st
 export function renderDriftSummary(report: DriftReport): string {
   if (!hasDrift(report)) {
     const { cluster, database, notChecked, run } = report;
-    const away = ('steps' in database && database.leftOut?.nodes) || [];
+    const away = ('steps' in database && database.deferral?.nodes) || [];
     if (away.length > 0) {
       return `⚠️ ${renderCode(cluster)}: no drift of what could be looked at. ${away.join(', ')} did not answer. ${renderFooter(run)}\n`;
     }

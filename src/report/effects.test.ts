@@ -42,7 +42,7 @@ test.each<[string, unknown, Partial<PlanReport>, string[]]>([
   [
     'a new cluster',
     resource('create'),
-    { database: { notObserved: 'No nodes.', foreseen: [] } },
+    { database: { notObserved: 'No nodes.', plannedChanges: [] } },
     [],
   ],
   [
@@ -51,7 +51,7 @@ test.each<[string, unknown, Partial<PlanReport>, string[]]>([
     {
       database: {
         ...{ refusals: [], primary: 'node-1', steps: [], observeAgain: false },
-        leftOut: { nodes: ['node-2'], deferred: [{ kind: 'remove', nodes: ['node-3'] }] },
+        deferral: { nodes: ['node-2'], deferred: [{ kind: 'remove', nodes: ['node-3'] }] },
       },
     },
     [],
@@ -59,7 +59,7 @@ test.each<[string, unknown, Partial<PlanReport>, string[]]>([
   [
     'nodes nobody reaches',
     createPlan([]),
-    { database: { notObserved: 'No route.', foreseen: [] } },
+    { database: { notObserved: 'No route.', plannedChanges: [] } },
     [],
   ],
 ])('%s', (_, plan, overrides, effects) => {

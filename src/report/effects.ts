@@ -6,7 +6,7 @@ export function listEffects(report: PlanReport): Effect[] {
   const { plan, database, refusals } = hideDatabaseOutput(report);
   const steps = 'steps' in database ? database.steps : null;
   const isRefused = refusals.length > 0 || ('refusals' in database && database.refusals.length > 0);
-  const waits = 'steps' in database && (database.leftOut?.deferred.length ?? 0) > 0;
+  const waits = 'steps' in database && (database.deferral?.deferred.length ?? 0) > 0;
   const does = (...kinds: readonly string[]) => steps?.some(({ kind }) => kinds.includes(kind));
   const holds: Readonly<Record<Effect, boolean | undefined>> = {
     refused: isRefused,

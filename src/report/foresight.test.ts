@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest';
-import type { Foreseen } from '../cluster/rollout/planned-changes.ts';
+import type { PlannedChange } from '../cluster/rollout/planned-changes.ts';
 import { byteLength } from './budget.ts';
 import { createPlan } from './fixtures/plan.ts';
 import { createPlanReport } from './fixtures/report.ts';
 import { renderUnseen } from './foresight.ts';
 import { renderPlanComment, renderPlanTitle } from './plan-comment.ts';
 
-const NODE: Foreseen = { kind: 'clone', nodes: ['node-4'] };
-const report = (...foreseen: readonly Foreseen[]) =>
-  createPlanReport(createPlan([]), { database: { notObserved: 'no key.', foreseen } });
+const NODE: PlannedChange = { kind: 'clone', nodes: ['node-4'] };
+const report = (...plannedChanges: readonly PlannedChange[]) =>
+  createPlanReport(createPlan([]), { database: { notObserved: 'no key.', plannedChanges } });
 
 test('where room is short the reason gives way first, and that nobody looked is always said', () => {
-  const unseen = { notObserved: `because ${'of this '.repeat(50)}`, foreseen: [NODE] };
+  const unseen = { notObserved: `because ${'of this '.repeat(50)}`, plannedChanges: [NODE] };
   const { render } = renderUnseen(unseen, { givesWay: 1, isRefused: false });
   const whole = render(10_000);
   expect(whole).toMatch(
@@ -23,7 +23,7 @@ test('where room is short the reason gives way first, and that nobody looked is 
 });
 
 test('what the infrastructure keeps from happening is not promised', () => {
-  const unseen = { notObserved: 'no key.', foreseen: [NODE] };
+  const unseen = { notObserved: 'no key.', plannedChanges: [NODE] };
   const { render } = renderUnseen(unseen, { givesWay: 1, isRefused: true });
   expect(render(10_000)).toMatch(/^None of this happens while it is refused:\n\n/);
 });
@@ -32,14 +32,14 @@ test('text of the state stays where it was put', () => {
   const hostile = '`x` </details> @acme/admins ![a](https://example.invalid/?q=1)';
   const image = { kind: 'image', before: hostile, after: 'postgres:17', obstacle: null } as const;
   const { render } = renderUnseen(
-    { notObserved: 'no key.', foreseen: [image] },
+    { notObserved: 'no key.', plannedChanges: [image] },
     { givesWay: 1, isRefused: false },
   );
   const text = render(10_000);
   expect(text).not.toMatch(/<\/details>|(^|[^;])@acme|!\[/);
 });
 
-test.each<[string, readonly Foreseen[], RegExp]>([
+test.each<[string, readonly PlannedChange[], RegExp]>([
   ['nothing', [], /^✅ `postgres`: no changes, as far as Terraform's state tells\./],
   [
     'a state that does not tell',
@@ -51,7 +51,7 @@ test.each<[string, readonly Foreseen[], RegExp]>([
   expect(renderPlanComment(report(...foreseen))).toMatch(expected);
 });
 
-test.each<[Foreseen, boolean]>([
+test.each<[PlannedChange, boolean]>([
   [{ kind: 'settings', count: 1 }, true],
   [{ kind: 'image', before: 'a:1', after: 'a:2', obstacle: null }, true],
   [{ kind: 'primary', node: 'node-2' }, true],

@@ -1,4 +1,4 @@
-import type { Foreseen, Unseen } from '../cluster/rollout/planned-changes.ts';
+import type { PlannedChange, UnobservedPlan } from '../cluster/rollout/planned-changes.ts';
 import { byteLength, type Section } from './budget.ts';
 import { countNoun, renderCode, renderText, shortenText } from './markdown.ts';
 
@@ -10,7 +10,7 @@ export const WHILE_REFUSED = 'None of this happens while it is refused:';
  * reason gives way, then what is foreseen. `isRefused`: the infrastructure is, and with it all of this.
  */
 export function renderUnseen(
-  { notObserved, foreseen }: Unseen,
+  { notObserved, plannedChanges: foreseen }: UnobservedPlan,
   { givesWay, isRefused }: { givesWay: number; isRefused: boolean },
 ): Section {
   const known =
@@ -35,11 +35,11 @@ export function renderUnseen(
 }
 
 /** Whether it may keep clients from writing for a while, as far as anybody knows before the nodes are asked. */
-export function mayPause({ kind }: Foreseen): boolean {
+export function mayPause({ kind }: PlannedChange): boolean {
   return kind !== 'unrecorded' && kind !== 'clone' && kind !== 'synchronous';
 }
 
-function describeForeseen(one: Foreseen): string {
+function describeForeseen(one: PlannedChange): string {
   switch (one.kind) {
     case 'unrecorded':
       return '**Settings and image**: the state does not say what the nodes were asked to run before, so what changes of it is not known.';
@@ -65,7 +65,7 @@ function describeForeseen(one: Foreseen): string {
 const listNodes = (nodes: readonly string[]): string => nodes.map(renderCode).join(', ');
 const renderImage = (image: string): string => renderCode(shortenText(image, 200));
 
-function describeImage(obstacle: Extract<Foreseen, { kind: 'image' }>['obstacle']): string {
+function describeImage(obstacle: Extract<PlannedChange, { kind: 'image' }>['obstacle']): string {
   switch (obstacle) {
     case 'major':
       return '**another major version**, which cannot read the data. The deploy refuses it where the nodes hold data.';

@@ -57,7 +57,13 @@ test('the comment on a plan does not say that every node runs as asked', () => {
   const leftOut = { nodes: ['node-2'], deferred: [] };
   const comment = renderPlanComment(
     createPlanReport(createPlan([]), {
-      database: { refusals: [], primary: 'node-1', steps: [], observeAgain: false, leftOut },
+      database: {
+        refusals: [],
+        primary: 'node-1',
+        steps: [],
+        observeAgain: false,
+        deferral: leftOut,
+      },
       warnings: listLeftOut(leftOut, { nodes, states }),
     }),
   );

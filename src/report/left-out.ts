@@ -1,13 +1,13 @@
 import type { Node } from '../cluster/configuration.ts';
-import type { Deferred, LeftOut } from '../cluster/rollout/deferral.ts';
-import { adviseNode } from '../cluster/unreachable.ts';
+import type { Deferral, DeferredChange } from '../cluster/rollout/deferral.ts';
+import { explainUnreachableNode } from '../cluster/unreachable.ts';
 
 /**
  * What a rollout leaves out because nodes cannot be reached, and what brings them back: sentences in plain text, for
  * comment, annotation and log; none where nothing is. `states`: EC2's word for the state of an instance, by node.
  */
 export function listLeftOut(
-  leftOut: LeftOut | null | undefined,
+  leftOut: Deferral | null | undefined,
   { nodes, states }: { nodes: readonly Node[]; states: Readonly<Record<string, string>> },
 ): string[] {
   if (!leftOut) return [];
@@ -16,7 +16,7 @@ export function listLeftOut(
       const node = nodes.find((one) => one.name === name);
       return [
         `Left out: ${name}. It is not touched and not part of the proof. It keeps its slot and its entries in every file, and catches up with the next deploy that reaches it.`,
-        ...(node === undefined ? [] : [adviseNode(node, states[name])]),
+        ...(node === undefined ? [] : [explainUnreachableNode(node, states[name])]),
       ];
     }),
     ...leftOut.deferred.map(
@@ -26,7 +26,7 @@ export function listLeftOut(
   ];
 }
 
-function describeDeferred(part: Deferred): string {
+function describeDeferred(part: DeferredChange): string {
   switch (part.kind) {
     case 'restart': {
       const reasons = [...part.settings, ...(part.image ? ['another image'] : [])];

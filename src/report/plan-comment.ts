@@ -136,8 +136,8 @@ function findQuietLine(report: PlanReport): string | null {
   );
   if (plan.hasChanges || !isQuiet) return null;
   if ('notObserved' in database) {
-    if (database.foreseen.some(({ kind }) => kind !== 'unrecorded')) return null;
-    return database.foreseen.length === 0
+    if (database.plannedChanges.some(({ kind }) => kind !== 'unrecorded')) return null;
+    return database.plannedChanges.length === 0
       ? "no changes, as far as Terraform's state tells. The nodes were not looked at; the deploy asks them."
       : 'no infrastructure changes. The nodes were not looked at; the deploy asks them what the database needs.';
   }
@@ -159,7 +159,7 @@ function describeHeadline(report: PlanReport): Headline {
     steps === '' && settings.changes.length > 0
       ? countNoun(settings.changes.length, 'setting')
       : steps,
-    'notObserved' in database && database.foreseen.some(mayPause) ? 'pause not known' : '',
+    'notObserved' in database && database.plannedChanges.some(mayPause) ? 'pause not known' : '',
   ].filter((part) => part !== '');
   return {
     sign: isRefused || lost ? '🛑' : dangers.length > 0 ? '⚠️' : '📋',

@@ -64,7 +64,7 @@ function createReports(text: string): { plan: PlanReport[]; deploy: DeployReport
   return {
     plan: [
       plan,
-      { ...plan, database: { notObserved: ssh, foreseen: [] } },
+      { ...plan, database: { notObserved: ssh, plannedChanges: [] } },
       { ...plan, database: { refusals: [`node-2: ${text}`] } },
     ],
     deploy: [

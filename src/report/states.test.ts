@@ -193,7 +193,7 @@ describe('drift', () => {
     ['a refusal', { ...quiet, database: { refusals: ['two primaries'] } }, true],
     [
       'nodes that nobody could look at',
-      { ...quiet, database: { notObserved: 'no key', foreseen: [] } },
+      { ...quiet, database: { notObserved: 'no key', plannedChanges: [] } },
       false,
     ],
     [
@@ -231,7 +231,7 @@ describe('drift', () => {
     }
   });
 
-  const unseen = { ...quiet, database: { notObserved: 'No route to node-1.', foreseen: [] } };
+  const unseen = { ...quiet, database: { notObserved: 'No route to node-1.', plannedChanges: [] } };
   it.each([
     ['all is as asked', quiet, true, { kind: 'none' }],
     ['something differs', CHANGED, true, { kind: 'drift' }],
@@ -253,7 +253,7 @@ describe('drift', () => {
         ...quiet,
         database: {
           ...{ refusals: [], primary: 'node-1', steps: [], observeAgain: false },
-          leftOut: { nodes: ['node-3'], deferred: [] },
+          deferral: { nodes: ['node-3'], deferred: [] },
         },
       },
       true,
@@ -273,7 +273,7 @@ describe('drift', () => {
 
   it('claims nothing of a node that did not answer', () => {
     const around = { refusals: [], primary: 'node-1', steps: [], observeAgain: false } as const;
-    const database = { ...around, leftOut: { nodes: ['node-3'], deferred: [] } };
+    const database = { ...around, deferral: { nodes: ['node-3'], deferred: [] } };
     expect(renderDriftSummary(drifted({ ...quiet, database }))).toMatch(
       /^⚠️ `postgres`: no drift of what could be looked at\. node-3 did not answer\. <sub>/,
     );

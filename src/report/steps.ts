@@ -1,4 +1,4 @@
-import type { Unseen } from '../cluster/rollout/planned-changes.ts';
+import type { UnobservedPlan } from '../cluster/rollout/planned-changes.ts';
 import type { Rollout } from '../cluster/rollout/rollout.ts';
 import type { Step, StepOf } from '../cluster/rollout/step.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
@@ -6,7 +6,7 @@ import { renderUnseen, WHILE_REFUSED } from './foresight.ts';
 import { countNoun, renderCode, renderText, shortenText } from './markdown.ts';
 
 /** What the database goes through, or why that cannot be said before the merge. */
-export type DatabasePlan = Rollout | Unseen;
+export type DatabasePlan = Rollout | UnobservedPlan;
 
 /**
  * The steps as a numbered list a DBA reads, or the reason for none. Where room is short the last ones give way;
@@ -29,7 +29,7 @@ export function renderDatabase(
       );
     return { givesWay, render: (room) => fitParts(items.length, { room, render }) };
   }
-  const { steps, observeAgain, leftOut } = database;
+  const { steps, observeAgain, deferral: leftOut } = database;
   if (steps.length === 0) {
     return fixed(
       leftOut

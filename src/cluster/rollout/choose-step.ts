@@ -3,10 +3,10 @@ import type { NodeObservation } from '../observation.ts';
 import { findLeastBehind, findMostAdvanced, findUpstream } from '../replication.ts';
 import type { Settings } from '../settings/settings.ts';
 import { slotName } from '../spec.ts';
-import type { NodesByName } from './cluster-state.ts';
+import type { ClusterState } from './cluster-state.ts';
 import {
-  computeTargets,
-  findHeldAbove,
+  computeNodeSettings,
+  findOverridesAbove,
   isBelow,
   isEqual,
   readQuorum,
@@ -16,7 +16,7 @@ import { findPrimary } from './refusals.ts';
 import type { Step, StepOf } from './step.ts';
 
 /** What is done, in this order: each of these knows one reason to do something. */
-const RULES: readonly ((view: NodesByName) => Step | null)[] = [
+const RULES: readonly ((view: ClusterState) => Step | null)[] = [
   provision,
   prepare,
   bringUpPrimary,
@@ -43,7 +43,7 @@ const DEFERRED: ReadonlySet<(typeof RULES)[number]> = new Set([
 ]);
 
 /** The first step that something asks for; null when nothing does. */
-export function chooseStep(view: NodesByName): Step | null {
+export function chooseStep(view: ClusterState): Step | null {
   for (const rule of RULES) {
     if (view.isDegraded && DEFERRED.has(rule)) continue;
     const step = rule(view);
@@ -52,12 +52,12 @@ export function chooseStep(view: NodesByName): Step | null {
   return null;
 }
 
-function provision(view: NodesByName): Step | null {
+function provision(view: ClusterState): Step | null {
   const nodes = view.desired.nodes.filter(({ name }) => view.isMissing(name));
   return nodes.length === 0 ? null : { kind: 'provision', nodes: nodes.map(({ name }) => name) };
 }
 
-function prepare(view: NodesByName): Step | null {
+function prepare(view: ClusterState): Step | null {
   const nodes = view.nodes.filter(
     ({ host, volume, data }) =>
       !(host.dockerReady && host.authorizedKeysCurrent && volume.ready) ||
@@ -66,12 +66,12 @@ function prepare(view: NodesByName): Step | null {
   return nodes.length === 0 ? null : { kind: 'prepare', nodes: nodes.map(({ name }) => name) };
 }
 
-function bringUpPrimary(view: NodesByName): Step | null {
+function bringUpPrimary(view: ClusterState): Step | null {
   const { name, data, postgres, standby, container } = view.primaryNode;
   if (postgres?.inRecovery === false) return null;
-  const targets = view.targets;
+  const targets = view.settings;
   const own = { nodes: [name], primary: name } as const;
-  const standing = view.standing.filter((node) => node.data === 'complete');
+  const standing = view.existing.filter((node) => node.data === 'complete');
   if (standing.length > 0 && findPrimary(standing) === null) {
     // Every node was fenced or follows: a switchover was interrupted. A server that does not answer while its
     // container runs may still be the primary.
@@ -80,28 +80,28 @@ function bringUpPrimary(view: NodesByName): Step | null {
     );
     if (silent) return { kind: 'fence', nodes: [silent.name] };
     const best = findMostAdvanced(standing) ?? view.primaryNode;
-    const { primary: settings } = computeTargets(view.desired, best);
+    const { primary: settings } = computeNodeSettings(view.desired, best);
     const at = { nodes: [best.name], primary: best.name, settings } as const;
     return { kind: 'promote', ...at, slots: slotsBeside(view, best.name) };
   }
   if (data !== 'complete') return { kind: 'initialise', ...own, settings: targets.primary };
   // One whose container runs may serve clients although it does not answer us: it is not stopped like that.
   const stands = container?.state !== 'running';
-  if (view.hasOtherType(name) && !standby && stands) return resizeNode(view, name);
+  if (view.needsResize(name) && !standby && stands) return resizeNode(view, name);
   // With what it ran with: its replicas may not be ready for more yet.
   return { kind: 'start', ...own, settings: targets.primary };
 }
 
 /** A switchover was interrupted before the old primary stopped: it must not come back as a replica. */
-function liftFence(view: NodesByName): Step | null {
+function liftFence(view: ClusterState): Step | null {
   const { name, standby } = view.primaryNode;
   if (!standby) return null;
-  return { kind: 'reload', nodes: [name], primary: name, settings: view.targets.primary };
+  return { kind: 'reload', nodes: [name], primary: name, settings: view.settings.primary };
 }
 
 /** Commits that wait for replicas which are lost must not wait for their repair. */
-function relaxQuorum(view: NodesByName): Step | null {
-  const { primary, final } = view.targets;
+function relaxQuorum(view: ClusterState): Step | null {
+  const { primary, final } = view.settings;
   const wanted = final.synchronous_standby_names ?? '';
   // What ALTER SYSTEM wrote goes before any file.
   if ('synchronous_standby_names' in view.primaryNode.overrides) return null;
@@ -111,9 +111,9 @@ function relaxQuorum(view: NodesByName): Step | null {
 }
 
 /** Before the first restart, and before anything else that changes settings. */
-function checkSettings(view: NodesByName): Step | null {
+function checkSettings(view: ClusterState): Step | null {
   if (view.isChecked) return null;
-  const { final } = view.targets;
+  const { final } = view.settings;
   const running = [...view.replicas, view.primaryNode].filter(
     ({ name, postgres }) => postgres !== null && !view.isLeaving(name),
   );
@@ -122,15 +122,15 @@ function checkSettings(view: NodesByName): Step | null {
   const changing = running.filter((node) => view.changesImage(node));
   const places = changing.length > 0 ? changing : running;
   // A node that has its memory already, if there is one.
-  const place = places.find((node) => !grows(view, node)) ?? places[0];
+  const place = places.find((node) => !isGrowing(view, node)) ?? places[0];
   if (!asks || place === undefined) return null;
-  const settings = grows(view, place) ? keepMemory(place, final) : final;
+  const settings = isGrowing(view, place) ? keepMemory(place, final) : final;
   return { kind: 'check', nodes: [place.name], primary: view.primary, settings };
 }
 
 /** Its instance is still to get more memory. */
-function grows(view: NodesByName, node: NodeObservation): boolean {
-  return view.hasOtherType(node.name) && !view.isShrinking(node);
+function isGrowing(view: ClusterState, node: NodeObservation): boolean {
+  return view.needsResize(node.name) && !view.isShrinking(node);
 }
 
 /** The settings with no more memory than the node's server has now: what they ask for comes with another type. */
@@ -141,7 +141,7 @@ function keepMemory({ postgres }: NodeObservation, settings: Settings): Settings
   return { ...settings, shared_buffers: current.setting };
 }
 
-function admit(view: NodesByName): Step | null {
+function admit(view: ClusterState): Step | null {
   const { name, postgres, files } = view.primaryNode;
   if (postgres === null) return null;
   const slots = view.replicas.map((replica) => slotName(replica.name));
@@ -149,7 +149,7 @@ function admit(view: NodesByName): Step | null {
   const present = postgres.slots
     .filter(({ walStatus }) => walStatus !== 'lost')
     .map((slot) => slot.name);
-  const settings = view.targets.primary;
+  const settings = view.settings.primary;
   const retiredSlots = postgres.slots
     .map((slot) => slot.name)
     .filter((slot) => isRetired(view, slot));
@@ -166,10 +166,10 @@ function admit(view: NodesByName): Step | null {
  * Only slots that follow the naming of nodes are ours to drop; a tool's own slot is left alone, and so is
  * that of a node that still runs.
  */
-function isRetired(view: NodesByName, slot: string): boolean {
+function isRetired(view: ClusterState, slot: string): boolean {
   if (!/^node_\d+$/.test(slot)) return false;
   // What is away may come back, and what leaves stays as long as it is.
-  if (view.away.some((name) => slotName(name) === slot)) return false;
+  if (view.unreachable.some((name) => slotName(name) === slot)) return false;
   if (view.isDegraded && view.leaving.some(({ name }) => slotName(name) === slot)) return false;
   if (view.nodes.some(({ name }) => slotName(name) === slot)) {
     // The primary's own, from its time as a replica.
@@ -179,8 +179,8 @@ function isRetired(view: NodesByName, slot: string): boolean {
 }
 
 /** Running replicas that are told to follow another node than the primary. */
-function repoint(view: NodesByName): Step | null {
-  const { replica: settings } = view.targets;
+function repoint(view: ClusterState): Step | null {
+  const { replica: settings } = view.settings;
   const astray = view.replicas.filter(
     (node) =>
       node.postgres !== null &&
@@ -197,12 +197,12 @@ function repoint(view: NodesByName): Step | null {
   return { kind: 'reload', nodes: names(ready), primary: view.primary, settings };
 }
 
-function bringUpReplicas(view: NodesByName): Step | null {
-  const { replica: settings } = view.targets;
+function bringUpReplicas(view: ClusterState): Step | null {
+  const { replica: settings } = view.settings;
   const common = { primary: view.primary, settings };
   // A node that is down anyway takes its other type now.
   const down = view.replicas.filter(({ postgres }) => postgres === null);
-  const resized = down.find(({ name }) => view.hasOtherType(name));
+  const resized = down.find(({ name }) => view.needsResize(name));
   if (resized) return resizeNode(view, resized.name);
 
   // The primary has the new image already: no reason to start with the old one first.
@@ -223,14 +223,14 @@ function bringUpReplicas(view: NodesByName): Step | null {
   return lost.length === 0 ? null : { kind: 'clone', nodes: names(lost), ...common };
 }
 
-function stopLeaving(view: NodesByName): Step | null {
+function stopLeaving(view: ClusterState): Step | null {
   const leaving = view.leaving.filter(
     ({ name, postgres, container }) =>
       name !== view.primary && (postgres !== null || container?.state === 'running'),
   );
   if (leaving.length === 0) return null;
   // No commit may wait for a node that is about to go.
-  const { primary, final } = view.targets;
+  const { primary, final } = view.settings;
   const waits = readSynchronous(view.primaryNode);
   if (waits !== '' && waits !== final.synchronous_standby_names) {
     const settings = {
@@ -243,10 +243,10 @@ function stopLeaving(view: NodesByName): Step | null {
 }
 
 /** One replica after the other: those that grow, then restarts, then those that shrink. */
-function changeReplicas(view: NodesByName): Step | null {
-  const { replica: settings, final } = view.targets;
-  const others = view.replicas.filter(({ name }) => view.hasOtherType(name));
-  const growing = others.find((node) => grows(view, node));
+function changeReplicas(view: ClusterState): Step | null {
+  const { replica: settings, final } = view.settings;
+  const others = view.replicas.filter(({ name }) => view.needsResize(name));
+  const growing = others.find((node) => isGrowing(view, node));
   if (growing) return stopNode(view, growing.name);
   // A primary that comes down takes its replicas with it afterwards: only what must be raised is raised before.
   const comesDown = !isEqual(settings, final);
@@ -267,17 +267,17 @@ function changeReplicas(view: NodesByName): Step | null {
  * The primary comes last. Where a replica is ready to take over it does, as that pauses writes for less
  * than a restart; but settings that come down come down on the primary first, which nobody can do for it.
  */
-function changePrimary(view: NodesByName): Step | null {
+function changePrimary(view: ClusterState): Step | null {
   const name = view.primary;
   const node = view.primaryNode;
-  const { final, replica } = view.targets;
+  const { final, replica } = view.settings;
   const restart: Step = { kind: 'restart', nodes: [name], primary: name, settings: final };
   const restarts = view.needsRestart(node, final);
   if (restarts && !isEqual(replica, final)) return restart;
 
   const wanted = view.desired.primary;
   const successor = chooseSuccessor(view);
-  const otherType = view.hasOtherType(name);
+  const otherType = view.needsResize(name);
   const moves =
     view.isLeaving(name) || otherType || (wanted !== null && wanted !== name) || restarts;
   if (!moves) return null;
@@ -286,15 +286,15 @@ function changePrimary(view: NodesByName): Step | null {
   if (isOnlyWanted && successor !== wanted) return null;
   const staysOnPurpose = wanted === name && !otherType && !view.isLeaving(name);
   if (successor !== null && !staysOnPurpose) {
-    return haveSlotsCopied(view, successor) ?? switchOver(view, name, successor);
+    return enableSlotCopies(view, successor) ?? switchOver(view, name, successor);
   }
   if (restarts && !(otherType && !view.isShrinking(node))) return restart;
   return otherType ? stopNode(view, name) : null;
 }
 
 /** A successor that was never told to copy the primary's failover slots has no copies to take over with. */
-function haveSlotsCopied(view: NodesByName, successor: string): Step | null {
-  const { replica: settings } = view.targets;
+function enableSlotCopies(view: ClusterState, successor: string): Step | null {
+  const { replica: settings } = view.settings;
   const slots = view.primaryNode.postgres?.logicalSlots ?? [];
   if (!copiesSlots(settings) || !slots.some(({ failover, invalid }) => failover && !invalid)) {
     return null;
@@ -304,16 +304,17 @@ function haveSlotsCopied(view: NodesByName, successor: string): Step | null {
   return { kind: 'reload', nodes: [successor], primary: view.primary, settings };
 }
 
-function chooseSuccessor(view: NodesByName): string | null {
+function chooseSuccessor(view: ClusterState): string | null {
   const ready = view.replicas.filter(
-    (node) => view.isStreaming(node) && findHeldAbove(node, view.targets.replica).length === 0,
+    (node) =>
+      view.isStreaming(node) && findOverridesAbove(node, view.settings.replica).length === 0,
   );
   const wanted = ready.find(({ name }) => name === view.desired.primary);
   return (wanted ?? findLeastBehind(ready, view.primaryNode))?.name ?? null;
 }
 
-function reload(view: NodesByName): Step | null {
-  const { final: settings } = view.targets;
+function reload(view: ClusterState): Step | null {
+  const { final: settings } = view.settings;
   const nodes = view.nodes.filter((node) => {
     const { name, postgres, files } = node;
     if (postgres === null) return false;
@@ -335,31 +336,31 @@ function reload(view: NodesByName): Step | null {
   return { kind: 'reload', nodes: names(nodes), primary: view.primary, settings };
 }
 
-function destroyLeaving(view: NodesByName): Step | null {
+function destroyLeaving(view: ClusterState): Step | null {
   // Never the primary: it stays until another node is one.
   const nodes = names(view.leaving).filter((name) => name !== view.primary);
   return nodes.length === 0 ? null : { kind: 'destroy', nodes };
 }
 
-function stopNode(view: NodesByName, name: string): StepOf<'stop'> {
+function stopNode(view: ClusterState, name: string): StepOf<'stop'> {
   return { kind: 'stop', nodes: [name], primary: view.primary };
 }
 
-function resizeNode(view: NodesByName, name: string): StepOf<'resize'> {
+function resizeNode(view: ClusterState, name: string): StepOf<'resize'> {
   const { instanceType } = view.desired;
   return { kind: 'resize', nodes: [name], instanceType: instanceType ?? '' };
 }
 
-function switchOver(view: NodesByName, from: string, to: string): StepOf<'switchover'> {
+function switchOver(view: ClusterState, from: string, to: string): StepOf<'switchover'> {
   // The commits wait for whom they waited before.
   const synchronous_standby_names = readSynchronous(view.primaryNode);
-  const settings = { ...view.targets.replica, synchronous_standby_names };
+  const settings = { ...view.settings.replica, synchronous_standby_names };
   const slots = slotsBeside(view, to);
   const losesSlots = view.desired.allowsSlotLoss ? ({ losesSlots: true } as const) : {};
   return { kind: 'switchover', nodes: [from, to], primary: to, settings, slots, ...losesSlots };
 }
 
-function slotsBeside(view: NodesByName, primary: string): string[] {
+function slotsBeside(view: ClusterState, primary: string): string[] {
   return view.nodes.filter(({ name }) => name !== primary).map(({ name }) => slotName(name));
 }
 

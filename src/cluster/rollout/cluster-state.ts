@@ -3,18 +3,18 @@ import type { NodeObservation } from '../observation.ts';
 import { findObstacle, isStreaming } from '../replication.ts';
 import type { Settings } from '../settings/settings.ts';
 import {
-  computeTargets,
-  findHeldBelow,
+  computeNodeSettings,
+  deferRestarts,
+  findOverridesBelow,
   findRestartReasons,
-  holdRestarts,
-  type Targets,
+  type NodeSettings,
 } from './node-settings.ts';
 import { predict } from './predict.ts';
 import { findPrimary } from './refusals.ts';
 import type { Step } from './step.ts';
 
 /** A cluster at one moment of a rollout: observed, or expected after some steps. It never changes. */
-export class NodesByName {
+export class ClusterState {
   readonly desired: DesiredCluster;
   /** The settings and the image were tried. */
   readonly isChecked: boolean;
@@ -22,7 +22,7 @@ export class NodesByName {
   readonly #types: ReadonlyMap<string, string>;
   // Asked for again and again.
   #primary: string | null = null;
-  #targets: Targets | null = null;
+  #targets: NodeSettings | null = null;
 
   private constructor(
     desired: DesiredCluster,
@@ -39,9 +39,12 @@ export class NodesByName {
   }
 
   /** The cluster as it was observed. */
-  static of(observed: readonly NodeObservation[], desired: DesiredCluster): NodesByName {
+  static fromObservation(
+    observed: readonly NodeObservation[],
+    desired: DesiredCluster,
+  ): ClusterState {
     const known = [...desired.nodes, ...desired.leaving];
-    return new NodesByName(desired, {
+    return new ClusterState(desired, {
       standing: new Map(observed.map((node) => [node.name, node])),
       types: new Map(known.map(({ name, instanceType }) => [name, instanceType])),
       isChecked: false,
@@ -49,10 +52,10 @@ export class NodesByName {
   }
 
   /** The cluster as it will be once `step` is done. */
-  after(step: Step): NodesByName {
+  after(step: Step): ClusterState {
     const types = new Map(this.#types);
     if (step.kind === 'resize') types.set(step.nodes[0], step.instanceType);
-    return new NodesByName(this.desired, {
+    return new ClusterState(this.desired, {
       standing: predict(this.#standing, step, this.desired),
       types,
       isChecked: this.isChecked || step.kind === 'check',
@@ -61,12 +64,12 @@ export class NodesByName {
 
   /** Name of the node that is primary, or will be where none is. */
   get primary(): string {
-    this.#primary ??= findPrimary(this.standing) ?? firstNode(this.desired);
+    this.#primary ??= findPrimary(this.existing) ?? findInitialPrimary(this.desired);
     return this.#primary;
   }
 
   /** Every node that stands, whether it stays or leaves. */
-  get standing(): NodeObservation[] {
+  get existing(): NodeObservation[] {
     return [...this.#standing.values()];
   }
 
@@ -93,30 +96,30 @@ export class NodesByName {
   }
 
   /** The settings of each stage. */
-  get targets(): Targets {
+  get settings(): NodeSettings {
     this.#targets ??= this.#computeTargets();
     return this.#targets;
   }
 
-  #computeTargets(): Targets {
-    const targets = computeTargets(this.desired, this.primaryNode, this.replicas);
+  #computeTargets(): NodeSettings {
+    const targets = computeNodeSettings(this.desired, this.primaryNode, this.replicas);
     if (!this.isDegraded) return targets;
-    return holdRestarts(targets, this.primaryNode, { replicas: this.replicas.length });
+    return deferRestarts(targets, this.primaryNode, { replicas: this.replicas.length });
   }
 
   /** Nodes are away that stay: no other server may go down now. */
   get isDegraded(): boolean {
-    return this.away.length > 0;
+    return this.unreachable.length > 0;
   }
 
   /** Names of the nodes that stand, stay and cannot be reached. */
-  get away(): readonly string[] {
-    return this.desired.away ?? [];
+  get unreachable(): readonly string[] {
+    return this.desired.unreachable ?? [];
   }
 
   /** It is still to be made. */
   isMissing(name: string): boolean {
-    return !this.#standing.has(name) && !this.away.includes(name);
+    return !this.#standing.has(name) && !this.unreachable.includes(name);
   }
 
   isStreaming(node: NodeObservation): boolean {
@@ -127,8 +130,8 @@ export class NodesByName {
   canFollow(node: NodeObservation): boolean {
     if (node.data !== 'complete' || findObstacle(node, this.primaryNode) !== null) return false;
     // Nobody can take back what ALTER SYSTEM wrote while the server stands still; a clone comes without it.
-    const held = { settings: this.targets.replica, members: [this.primaryNode] };
-    return node.postgres !== null || findHeldBelow(node, held).length === 0;
+    const held = { settings: this.settings.replica, members: [this.primaryNode] };
+    return node.postgres !== null || findOverridesBelow(node, held).length === 0;
   }
 
   isLeaving(name: string): boolean {
@@ -136,7 +139,7 @@ export class NodesByName {
   }
 
   /** It stays, and is to get another instance type now. */
-  hasOtherType(name: string): boolean {
+  needsResize(name: string): boolean {
     const { instanceType } = this.desired;
     if (instanceType === null || this.isDegraded || this.isLeaving(name)) return false;
     return this.#types.get(name) !== instanceType;
@@ -171,7 +174,7 @@ export class NodesByName {
 }
 
 /** The node that becomes primary where no node holds data. */
-export function firstNode(desired: DesiredCluster): string {
+export function findInitialPrimary(desired: DesiredCluster): string {
   const first = desired.nodes[0];
   if (!first) throw new Error(`cluster ${desired.name} has no nodes`);
   return first.name;

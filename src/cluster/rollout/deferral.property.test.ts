@@ -63,7 +63,7 @@ function desire(model: ModelCluster, want: Wish, away: readonly string[]): Desir
     ...want,
     nodes: numbers.filter((number) => number <= want.size).map(node),
     leaving: numbers.filter((number) => number > want.size && stands(number)).map(node),
-    away,
+    unreachable: away,
   });
 }
 
@@ -81,12 +81,12 @@ function drive(
   let done = 0;
   for (let round = 0; round < 100; round += 1) {
     model.desired = desire(model, want, away);
-    model.live();
+    model.advance();
     const observed = observeModel(model).filter(({ name }) => !away.includes(name));
     const plan = rollout(observed, model.desired);
     if (!('steps' in plan)) throw new Error(`refused: ${plan.refusals.join(' ')}`);
     if (plan.steps.length === 0) {
-      expect(plan.leftOut?.nodes ?? []).toEqual(away);
+      expect(plan.deferral?.nodes ?? []).toEqual(away);
       return;
     }
     let left = segments();
@@ -96,7 +96,7 @@ function drive(
       if (left < 0) break;
       if (done++ >= limit) return;
       check?.(step);
-      model.do(step);
+      model.execute(step);
     }
   }
   throw new Error('no end');
@@ -130,7 +130,7 @@ test('a rollout around nodes that are away takes nothing down, and ends as asked
       const model = new ModelCluster(createDesired());
       drive(model, wishes[0], { segments });
       drive(model, wishes[1], { segments, limit: cut });
-      model.live();
+      model.advance();
       const { primary } = model;
       const names = numbers.map(nodeName);
       if (!primary || names.includes(primary.name)) return;

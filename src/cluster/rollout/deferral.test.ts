@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createDesired, createHealthy, createNode } from '../testing/fixtures.ts';
-import { bend, stopped } from '../testing/rollout-fixtures.ts';
+import { changeNode, stopped } from '../testing/rollout-fixtures.ts';
 import { renderSynchronous } from './node-settings.ts';
 import { rollout } from './rollout.ts';
 
@@ -10,7 +10,7 @@ const seen = healthy.filter(({ name }) => name !== 'node-3');
 const away = ['node-3'];
 
 function plan(desired: ReturnType<typeof createDesired>, observed = seen) {
-  const found = rollout(observed, { ...desired, away });
+  const found = rollout(observed, { ...desired, unreachable: away });
   if (!('steps' in found)) throw new Error(found.refusals.join('\n'));
   const steps = found.steps.map(({ kind, nodes }) => `${kind} ${nodes.join(' ')}`);
   return { ...found, words: steps };
@@ -18,13 +18,13 @@ function plan(desired: ReturnType<typeof createDesired>, observed = seen) {
 
 describe('a replica that cannot be reached', () => {
   test('leaves nothing to do where the others are as asked, and is named', () => {
-    const { words, leftOut } = plan(running);
+    const { words, deferral: leftOut } = plan(running);
     expect(words).toEqual([]);
     expect(leftOut).toEqual({ nodes: away, deferred: [] });
   });
 
   test('does not keep the others from a reload', () => {
-    const { words, leftOut } = plan({
+    const { words, deferral: leftOut } = plan({
       ...running,
       settings: { ...running.settings, work_mem: '8MB' },
     });
@@ -53,7 +53,7 @@ describe('a replica that cannot be reached', () => {
 
   test('leaves out restarts, and writes nothing that another start would bring', () => {
     const settings = { ...running.settings, max_connections: '200', work_mem: '8MB' };
-    const { steps, leftOut } = plan({ ...running, settings });
+    const { steps, deferral: leftOut } = plan({ ...running, settings });
     expect(steps.map(({ kind }) => kind)).toEqual(['reload']);
     expect(steps[0]).toMatchObject({ settings: { max_connections: '100', work_mem: '8MB' } });
     expect(leftOut?.deferred).toEqual([
@@ -69,7 +69,7 @@ describe('a replica that cannot be reached', () => {
   test('leaves out another image, another type, a switchover and a removal', () => {
     const [first, second, third, fourth] = running.nodes;
     if (!first || !second || !third || !fourth) throw new Error('four nodes');
-    const { words, leftOut } = plan({
+    const { words, deferral: leftOut } = plan({
       ...running,
       nodes: [first, second, third],
       leaving: [fourth],
@@ -90,11 +90,11 @@ describe('a replica that cannot be reached', () => {
   });
 
   test('does not keep a stopped replica from being started', () => {
-    expect(plan(running, bend(seen, 'node-2', stopped)).words).toEqual(['start node-2']);
+    expect(plan(running, changeNode(seen, 'node-2', stopped)).words).toEqual(['start node-2']);
   });
 
   test('a commit is not made to wait for more replicas than can be reached', () => {
-    const { steps, leftOut } = plan({ ...running, synchronousReplicas: 3 });
+    const { steps, deferral: leftOut } = plan({ ...running, synchronousReplicas: 3 });
     expect(steps).toEqual([]);
     expect(leftOut?.deferred).toEqual([{ kind: 'synchronous', from: 0, to: 3 }]);
     const enough = plan({ ...running, synchronousReplicas: 2 });
@@ -103,6 +103,6 @@ describe('a replica that cannot be reached', () => {
         synchronous_standby_names: renderSynchronous({ ...running, synchronousReplicas: 2 }),
       },
     });
-    expect(enough.leftOut?.deferred).toEqual([]);
+    expect(enough.deferral?.deferred).toEqual([]);
   });
 });

@@ -1,10 +1,10 @@
 import type { DesiredCluster } from '../desired.ts';
 import type { NodeObservation } from '../observation.ts';
-import { NodesByName } from './cluster-state.ts';
+import { ClusterState } from './cluster-state.ts';
 import { findRestartReasons, readQuorum, readSynchronous } from './node-settings.ts';
 
 /** A part of a change that waits until every node can be reached. */
-export type Deferred =
+export type DeferredChange =
   /** Servers that have to restart: for these settings, for another image, or with a container made anew. */
   | {
       readonly kind: 'restart';
@@ -19,28 +19,28 @@ export type Deferred =
   | { readonly kind: 'synchronous'; readonly from: number; readonly to: number };
 
 /** What a rollout does not do because nodes are away. */
-export interface LeftOut {
+export interface Deferral {
   /** The nodes that cannot be reached. Nothing at all is done on them; their slots and addresses stay. */
   readonly nodes: readonly string[];
   /** Empty: everything was done on the other nodes. */
-  readonly deferred: readonly Deferred[];
+  readonly deferred: readonly DeferredChange[];
 }
 
 /**
  * What is still to be done at the end of a rollout that went around `desired.away`. `end`: the nodes as they are then.
  * Null where no node is away.
  */
-export function findLeftOut(
+export function findDeferral(
   end: readonly NodeObservation[],
   desired: DesiredCluster,
-): LeftOut | null {
-  const { away = [], instanceType } = desired;
+): Deferral | null {
+  const { unreachable: away = [], instanceType } = desired;
   if (away.length === 0) return null;
-  const view = NodesByName.of(end, { ...desired, away: [] });
-  const { final } = view.targets;
+  const view = ClusterState.fromObservation(end, { ...desired, unreachable: [] });
+  const { final } = view.settings;
   const restarted = view.nodes.filter((node) => view.needsRestart(node, final));
   const settings = new Set(restarted.flatMap((node) => findRestartReasons(node, final)));
-  const resized = view.nodes.filter(({ name }) => view.hasOtherType(name));
+  const resized = view.nodes.filter(({ name }) => view.needsResize(name));
   const leaving = desired.leaving.map(({ name }) => name);
   const wanted = desired.primary;
   const quorums = {

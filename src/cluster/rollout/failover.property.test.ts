@@ -34,7 +34,7 @@ function create(size: number, synchronousReplicas: number): ModelCluster {
   for (let round = 0; round < 9; round += 1) {
     const plan = rollout(observeModel(model), desired);
     if (!('steps' in plan)) throw new Error(plan.refusals.join(' '));
-    for (const step of plan.steps) model.do(step);
+    for (const step of plan.steps) model.execute(step);
   }
   return model;
 }
@@ -79,7 +79,7 @@ function failOver(model: ModelCluster, away: readonly string[]): ModelNode | nul
     const [step] = plan.steps;
     if (step?.kind === 'promote') return model.get(step.nodes[0]);
     if (step?.kind === 'halt') states[step.nodes[0]] = 'stopped';
-    else if (step) model.do(step);
+    else if (step) model.execute(step);
   }
   throw new Error('no end');
 }
@@ -93,7 +93,7 @@ test('whoever is promoted has every acknowledged commit', () => {
       for (const { node, what } of events) {
         const replica = model.nodes.get(`node-${node}`);
         if (replica) happen(replica, what);
-        model.live();
+        model.advance();
       }
       const names = away.map((number) => `node-${number}`).filter((name) => model.nodes.has(name));
       const node = failOver(model, names);

@@ -8,7 +8,7 @@ import {
   isStoppedPrimary,
 } from '../replication.ts';
 import { slotName } from '../spec.ts';
-import { computeTargets, listSynchronous, readQuorum } from './node-settings.ts';
+import { computeNodeSettings, listSynchronous, readQuorum } from './node-settings.ts';
 import type { Rollout } from './rollout.ts';
 import type { Step } from './step.ts';
 
@@ -47,7 +47,7 @@ export function planFailover(
     );
   }
   // Where nothing tells, a person's word does.
-  const old = sighting.old ?? findOldPrimary(observed, { unreachable, desired }) ?? fenced;
+  const old = sighting.old ?? findFormerPrimary(observed, { unreachable, desired }) ?? fenced;
   const candidates = observed.filter(
     ({ name, data, standby }) => data === 'complete' && standby && name !== old,
   );
@@ -59,9 +59,9 @@ export function planFailover(
   }
   const problem =
     refuseFence(fenced, { old, unreachable, gone: sighting.gone }) ??
-    refuseLivingPrimary(old, sighting, desired) ??
+    refuseRunningPrimary(old, sighting, desired) ??
     refuseReadOnly(best, old, observed) ??
-    refuseWord(fenced, sighting, desired) ??
+    refuseFencedClaim(fenced, sighting, desired) ??
     refuseLoss(best, {
       quorum: findQuorum(observed, desired),
       candidates,
@@ -78,7 +78,7 @@ export function planFailover(
     kind: 'promote',
     nodes: [best.name],
     primary: best.name,
-    settings: computeTargets(desired, best).primary,
+    settings: computeNodeSettings(desired, best).primary,
     slots: desired.nodes
       .filter(({ name }) => name !== best.name && !unreachable.includes(name))
       .map(({ name }) => slotName(name)),
@@ -90,7 +90,7 @@ export function planFailover(
 function findBest(candidates: readonly NodeObservation[]): NodeObservation | undefined {
   const best = findMostAdvanced(candidates);
   const writable = findMostAdvanced(candidates.filter(({ volume }) => !volume.readOnly));
-  return best && writable && isWithin(best, writable) ? writable : best;
+  return best && writable && hasNothingBeyond(best, writable) ? writable : best;
 }
 
 const refuse = (reason: string): Rollout => ({ refusals: [reason] });
@@ -99,7 +99,7 @@ const refuse = (reason: string): Rollout => ({ refusals: [reason] });
  * The node that was primary last: the one whom the replicas of the latest timeline follow. A node that holds
  * a primary's data of an earlier timeline was primary before that one.
  */
-function findOldPrimary(
+function findFormerPrimary(
   observed: readonly NodeObservation[],
   { unreachable, desired }: { unreachable: readonly string[]; desired: DesiredCluster },
 ): string | null {
@@ -164,7 +164,7 @@ function refuseFence(
 }
 
 /** A person says that the node is down, and EC2 says that it is not. */
-function refuseWord(
+function refuseFencedClaim(
   fenced: string | null,
   { unreachable, gone, states }: FailoverObservation,
   desired: DesiredCluster,
@@ -177,7 +177,7 @@ function refuseWord(
 }
 
 /** We cannot reach it, but its replicas can: it is not lost, and neither are its clients. */
-function refuseLivingPrimary(
+function refuseRunningPrimary(
   old: string | null,
   { observed, gone }: FailoverObservation,
   desired: DesiredCluster,
@@ -248,7 +248,7 @@ function refuseLoss(
 ): string | null {
   // Of one that stands still nobody knows how much it had received.
   const silent = candidates.filter((node) => node.postgres === null && node !== best);
-  const copies = unfinished.filter((node) => !isWithin(node, best));
+  const copies = unfinished.filter((node) => !hasNothingBeyond(node, best));
   const unknown = [...away, ...[...silent, ...copies].map(({ name }) => name)];
   if (quorum === 0 || unknown.length < quorum) return null;
   const torsos = copies.map(({ name }) => name).join(', ');
@@ -257,7 +257,7 @@ function refuseLoss(
 }
 
 /** Whether a node answers, and has nothing that `best` lacks. */
-function isWithin({ postgres }: NodeObservation, best: NodeObservation): boolean {
+function hasNothingBeyond({ postgres }: NodeObservation, best: NodeObservation): boolean {
   const position = best.postgres ?? best.control;
   if (postgres === null || position === null) return false;
   if (postgres.timeline !== position.timeline) return postgres.timeline < position.timeline;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { findSetting } from '../../inputs/settings-input.ts';
 import { createDesired, createHealthy } from '../testing/fixtures.ts';
-import { listImageNeeds, refuseLacks } from './image-needs.ts';
+import { listImageNeeds, refuseMissingFromImage } from './image-needs.ts';
 import { rollout } from './rollout.ts';
 
 const SETTINGS = {
@@ -33,11 +33,11 @@ describe('what settings need of the image', () => {
         ...node,
         postgres: node.postgres && { ...node.postgres, imageLacks },
       }));
-    expect(refuseLacks(look([]), desired)).toEqual([]);
-    expect(refuseLacks(look(null), desired)).toEqual([]);
+    expect(refuseMissingFromImage(look([]), desired)).toEqual([]);
+    expect(refuseMissingFromImage(look(null), desired)).toEqual([]);
     // A position that a node made up.
-    expect(refuseLacks(look([99]), desired)).toEqual([]);
-    const refusals = refuseLacks(look([0, 1, 4]), desired);
+    expect(refuseMissingFromImage(look([99]), desired)).toEqual([]);
+    const refusals = refuseMissingFromImage(look([0, 1, 4]), desired);
     expect(refusals.map(findSetting)).toEqual([
       'lc_messages',
       'shared_preload_libraries',

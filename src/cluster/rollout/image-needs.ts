@@ -15,7 +15,7 @@ export interface ImageNeed {
 const LOCALES = ['lc_messages', 'lc_monetary', 'lc_numeric', 'lc_time'];
 const LIBRARIES = ['shared_preload_libraries', 'archive_library'];
 /** More than anybody writes; a node is asked for no more. */
-const MOST = 100;
+const MAX_NEEDS = 100;
 
 /** What the settings need of the image, in an order that depends on them alone. */
 export function listImageNeeds(settings: Settings): ImageNeed[] {
@@ -27,7 +27,7 @@ export function listImageNeeds(settings: Settings): ImageNeed[] {
     const isFile = TLS_FILES.includes(setting) && value.startsWith('/');
     return isFile ? [{ setting, kind: 'file', name: value }] : [];
   });
-  return needs.slice(0, MOST);
+  return needs.slice(0, MAX_NEEDS);
 }
 
 /** Names in a list may stand in double quotes, and `$libdir` is where the server looks anyway (manual, 36.10.1). */
@@ -52,7 +52,7 @@ function listLibraries(
  * What the settings need and the image lacks that is asked for, as far as a node that runs it could tell; a sentence
  * each.
  */
-export function refuseLacks(
+export function refuseMissingFromImage(
   observed: readonly NodeObservation[],
   { settings, image }: DesiredCluster,
 ): string[] {
@@ -61,11 +61,11 @@ export function refuseLacks(
   const needs = listImageNeeds(settings);
   return numbers.flatMap((number) => {
     const need = needs[number];
-    return need === undefined ? [] : [describeLack(need, image)];
+    return need === undefined ? [] : [describeMissing(need, image)];
   });
 }
 
-function describeLack({ setting, kind, name }: ImageNeed, image: string): string {
+function describeMissing({ setting, kind, name }: ImageNeed, image: string): string {
   const begin = `settings: ${setting} = ${quoteValue(name)} is not allowed: ${image} has no such`;
   switch (kind) {
     case 'locale':

@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { renderFiles } from '../desired.ts';
 import type { LogicalSlotObservation, NodeObservation } from '../observation.ts';
 import { createDesired, createHealthy } from '../testing/fixtures.ts';
-import { bend, planSteps } from '../testing/rollout-fixtures.ts';
+import { changeNode, listRolloutSteps } from '../testing/rollout-fixtures.ts';
 import { findSlotFates } from './logical-slots.ts';
-import { computeTargets } from './node-settings.ts';
+import { computeNodeSettings } from './node-settings.ts';
 import { rollout } from './rollout.ts';
 
 const LOGICAL = { max_connections: '100', shared_buffers: '256MB', wal_level: 'logical' };
@@ -52,38 +52,38 @@ const old = observe([slot('cdc', { failover: true })]);
 /** As this one leaves them. */
 const settled = old.map((node) => {
   const [primary] = old as [NodeObservation];
-  const { final: settings } = computeTargets(desired, primary);
+  const { final: settings } = computeNodeSettings(desired, primary);
   return { ...node, files: renderFiles(desired, { node: node.name, primary: 'node-1', settings }) };
 });
 
 describe('replicas copy failover slots', () => {
   test('after a reload that goes before the switchover', () => {
-    expect(planSteps(old, moved)).toEqual([
+    expect(listRolloutSteps(old, moved)).toEqual([
       'admit node-1',
       'reload node-2',
       'switchover node-1 node-2',
       'reload node-3',
       'start node-1',
     ]);
-    expect(planSteps(settled, moved)[0]).toBe('switchover node-1 node-2');
-    expect(planSteps(settled, desired)).toEqual([]);
+    expect(listRolloutSteps(settled, moved)[0]).toBe('switchover node-1 node-2');
+    expect(listRolloutSteps(settled, desired)).toEqual([]);
   });
 
   test('only once every server writes what slots need, as early releases of 17 end over it', () => {
-    const lower = bend(old, 'node-3', ({ postgres }) => ({
+    const lower = changeNode(old, 'node-3', ({ postgres }) => ({
       postgres: postgres && {
         ...postgres,
         settings: { ...postgres.settings, wal_level: { ...row(postgres), setting: 'replica' } },
       },
     }));
     const [primary, ...replicas] = lower as [NodeObservation];
-    expect(computeTargets(desired, primary, replicas).final).not.toHaveProperty(COPY);
-    expect(computeTargets(desired, primary).final).toMatchObject({
+    expect(computeNodeSettings(desired, primary, replicas).final).not.toHaveProperty(COPY);
+    expect(computeNodeSettings(desired, primary).final).toMatchObject({
       [COPY]: 'on',
       hot_standby_feedback: 'on',
     });
-    const held = bend(old, 'node-1', () => ({ overrides: { wal_level: 'replica' } }));
-    expect(computeTargets(desired, held[0] as NodeObservation).final).not.toHaveProperty(COPY);
+    const held = changeNode(old, 'node-1', () => ({ overrides: { wal_level: 'replica' } }));
+    expect(computeNodeSettings(desired, held[0] as NodeObservation).final).not.toHaveProperty(COPY);
   });
 
   test.each([
@@ -92,7 +92,7 @@ describe('replicas copy failover slots', () => {
     ['where the team keeps feedback off', { ...LOGICAL, hot_standby_feedback: 'no' }, 170_006],
   ])('not %s', (_, settings, version) => {
     const [primary] = observe([], { version }) as [NodeObservation];
-    const { final } = computeTargets({ ...desired, settings }, primary);
+    const { final } = computeNodeSettings({ ...desired, settings }, primary);
     expect(final).not.toHaveProperty(COPY);
     expect(final.hot_standby_feedback).toBe(
       'hot_standby_feedback' in settings ? settings.hot_standby_feedback : 'off',
@@ -122,13 +122,13 @@ describe('a switchover that would lose slots is refused', () => {
         ),
       ],
     });
-    const steps = planSteps(observed, { ...raised, primary: 'node-1' });
+    const steps = listRolloutSteps(observed, { ...raised, primary: 'node-1' });
     expect(steps).toContain('restart node-1 (max_connections 200)');
     expect(steps.some((step) => step.startsWith('switchover'))).toBe(false);
   });
 
   test('unless somebody allowed it', () => {
-    const steps = planSteps(observe(slots), { ...moved, allowsSlotLoss: true });
+    const steps = listRolloutSteps(observe(slots), { ...moved, allowsSlotLoss: true });
     expect(steps).toContain('switchover node-1 node-2');
   });
 
@@ -141,7 +141,7 @@ describe('a switchover that would lose slots is refused', () => {
   });
 
   test('and nothing is where no slot is lost', () => {
-    expect(planSteps(observe(slots.slice(1)), moved)).toContain('switchover node-1 node-2');
+    expect(listRolloutSteps(observe(slots.slice(1)), moved)).toContain('switchover node-1 node-2');
   });
 });
 
@@ -168,14 +168,14 @@ describe('wal_level stays logical', () => {
         expect.stringMatching(/^wal_level: node-2 has logical slot cdc and would not start/),
       ],
     });
-    const both = bend(copies, 'node-1', ({ postgres }) => ({
+    const both = changeNode(copies, 'node-1', ({ postgres }) => ({
       postgres: postgres && { ...postgres, logicalSlots: [slot('cdc', { failover: true })] },
     }));
     // The copy goes with the primary's.
     expect(rollout(both, lowered)).toEqual({
       refusals: [expect.stringMatching(/^wal_level: node-1 has logical slot cdc /)],
     });
-    expect(planSteps(observe([]), lowered)).toContain('switchover node-1 node-2');
+    expect(listRolloutSteps(observe([]), lowered)).toContain('switchover node-1 node-2');
   });
 });
 
@@ -185,8 +185,8 @@ test('a former primary drops the slots of its time as primary, and no others', (
       ...node,
       files: settled[index]?.files ?? node.files,
     }));
-  expect(planSteps(withFiles([slot('cdc', { leftover: true })]), desired)).toEqual([
+  expect(listRolloutSteps(withFiles([slot('cdc', { leftover: true })]), desired)).toEqual([
     'reload node-2',
   ]);
-  expect(planSteps(withFiles([slot('analytics')]), desired)).toEqual([]);
+  expect(listRolloutSteps(withFiles([slot('analytics')]), desired)).toEqual([]);
 });

@@ -44,7 +44,7 @@ export function findSlotFates(
 }
 
 /** Names that a sentence has room for. */
-const MOST_NAMES = 10;
+const MAX_NAMES = 10;
 
 /**
  * Why `steps` are not done, with the ways out but for a label; null where they lose no logical slot.
@@ -61,7 +61,7 @@ export function explainSlotLoss(
   const names = listNames(lost);
   return [
     `${primary.name}: logical ${one ? 'slot' : 'slots'} ${names} would be lost with the switchover to ${move.nodes[1]}, and ${one ? 'its consumer' : 'their consumers'} would miss changes without a fresh copy.`,
-    sayHowToKeep({ version: primary.postgres.version, isCopied: copiesSlots(move.settings) }),
+    describeHowToKeep({ version: primary.postgres.version, isCopied: copiesSlots(move.settings) }),
     ...(staysPossible(primary.name, desired)
       ? [
           `With primary: ${primary.name} the primary is restarted where it is instead, and keeps its slots.`,
@@ -71,7 +71,7 @@ export function explainSlotLoss(
   ].join(' ');
 }
 
-function sayHowToKeep({ version, isCopied }: { version: number; isCopied: boolean }): string {
+function describeHowToKeep({ version, isCopied }: { version: number; isCopied: boolean }): string {
   if (version < 170_000) {
     return 'Before PostgreSQL 17 replicas keep no copies of such slots.';
   }
@@ -116,7 +116,7 @@ export function refuseLowerLevel(
 }
 
 function listNames(slots: readonly { readonly name: string }[]): string {
-  const rest = slots.length - MOST_NAMES;
-  const shown = slots.slice(0, MOST_NAMES).map(({ name }) => name);
+  const rest = slots.length - MAX_NAMES;
+  const shown = slots.slice(0, MAX_NAMES).map(({ name }) => name);
   return `${shown.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
 }

@@ -12,14 +12,14 @@ import { majorOfTag, slotName, splitReference } from '../spec.ts';
 
 const SYNCHRONOUS = 'synchronous_standby_names';
 /** Written per node beside the settings; not the team's to remove. */
-export const IDENTITY: readonly string[] = [
+export const IDENTITY_SETTINGS: readonly string[] = [
   'cluster_name',
   'primary_conninfo',
   'primary_slot_name',
 ];
 
 /** The settings that the stages of a rollout run with. */
-export interface Targets {
+export interface NodeSettings {
   /** What every node ends with. */
   readonly final: Settings;
   /**
@@ -32,11 +32,11 @@ export interface Targets {
 }
 
 /** The settings of each stage, from what the team asks for and what `primary` and `replicas` run with. */
-export function computeTargets(
+export function computeNodeSettings(
   desired: DesiredCluster,
   primary: NodeObservation,
   replicas: readonly NodeObservation[] = [],
-): Targets {
+): NodeSettings {
   const current = readSensitive(primary);
   const final = completeSensitive(
     {
@@ -61,11 +61,11 @@ export function computeTargets(
  * the files as well, since a server that is started by somebody else must come up as it was. A commit waits for more
  * than before only where `replicas`, how many can be reached, are enough for that.
  */
-export function holdRestarts(
-  { final }: Targets,
+export function deferRestarts(
+  { final }: NodeSettings,
   primary: NodeObservation,
   { replicas }: { replicas: number },
-): Targets {
+): NodeSettings {
   const held: Record<string, string> = { ...final };
   for (const name of findRestartReasons(primary, final)) {
     const running = primary.postgres?.settings[name];
@@ -159,7 +159,7 @@ export function findRestartReasons(
     .filter(([name, inForce]) => {
       if (name in overrides || inForce.context !== 'postmaster') return false;
       const isRemoved = !(name in settings);
-      if (isRemoved && (!inForce.fromFile || IDENTITY.includes(name))) return false;
+      if (isRemoved && (!inForce.fromFile || IDENTITY_SETTINGS.includes(name))) return false;
       return !isInForce(settings[name] ?? inForce.default ?? '', inForce);
     })
     .map(([name]) => name);
@@ -215,7 +215,7 @@ function completeSensitive(target: Settings, primary: NodeObservation): Settings
   const entries = HOT_STANDBY_SENSITIVE.flatMap((name) => {
     const fallback = isInFile(primary, name) ? SENSITIVE_DEFAULTS[name] : undefined;
     const wanted = target[name] ?? fallback;
-    const held = readHeld(primary, name);
+    const held = readOverride(primary, name);
     if (held !== null && held > Number(wanted ?? 0)) return [[name, String(held)] as const];
     return wanted === undefined ? [] : [[name, wanted] as const];
   });
@@ -223,7 +223,7 @@ function completeSensitive(target: Settings, primary: NodeObservation): Settings
 }
 
 /** The larger of what a server runs with and what ALTER SYSTEM has for its next start; null where nothing overrides. */
-function readHeld({ postgres, overrides }: NodeObservation, name: string): number | null {
+function readOverride({ postgres, overrides }: NodeObservation, name: string): number | null {
   const override = overrides[name];
   if (override === undefined) return null;
   return Math.max(Number(postgres?.settings[name]?.setting ?? 0), Number(override));
@@ -233,15 +233,15 @@ function readHeld({ postgres, overrides }: NodeObservation, name: string): numbe
  * The settings that ALTER SYSTEM has a replica start with above `settings`, of those that replicas need at least as
  * large as their primary: were it the primary, the others would pause.
  */
-export function findHeldAbove(node: NodeObservation, settings: Settings): string[] {
+export function findOverridesAbove(node: NodeObservation, settings: Settings): string[] {
   return HOT_STANDBY_SENSITIVE.filter((name) => {
-    const held = readHeld(node, name);
+    const held = readOverride(node, name);
     return held !== null && held > Number(settings[name] ?? SENSITIVE_DEFAULTS[name]);
   });
 }
 
 /** Those that it has a node start with below `settings`, or below any of `members` where these do not say. */
-export function findHeldBelow(
+export function findOverridesBelow(
   { overrides }: NodeObservation,
   { settings, members }: { settings: Settings; members: readonly NodeObservation[] },
 ): string[] {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { DesiredCluster } from '../desired.ts';
 import type { AppliedDatabase } from '../settings/change.ts';
 import { createDesired } from '../testing/fixtures.ts';
-import { foresee, type PlannedNodes } from './planned-changes.ts';
+import { listPlannedChanges, type PlannedNodes } from './planned-changes.ts';
 
 const NOW = createDesired();
 const APPLIED: AppliedDatabase = {
@@ -11,7 +11,7 @@ const APPLIED: AppliedDatabase = {
   synchronousReplicas: 0,
   primary: 'node-3',
 };
-const NOTHING: PlannedNodes = { made: [], resized: [], fresh: [] };
+const NOTHING: PlannedNodes = { created: [], resized: [], fresh: [] };
 
 function tell(
   desired: Partial<DesiredCluster> & { size?: number },
@@ -20,14 +20,14 @@ function tell(
     planned = {},
   }: { applied?: Partial<AppliedDatabase>; planned?: Partial<PlannedNodes> } = {},
 ) {
-  return foresee(createDesired(desired), {
+  return listPlannedChanges(createDesired(desired), {
     applied: { ...APPLIED, ...applied },
     planned: { ...NOTHING, ...planned },
   });
 }
 
 describe('what was asked for', () => {
-  test.each<[string, ReturnType<typeof tell>, ReturnType<typeof foresee>]>([
+  test.each<[string, ReturnType<typeof tell>, ReturnType<typeof listPlannedChanges>]>([
     ['nothing else', tell({}), []],
     [
       'settings, among them one that is taken out',
@@ -68,27 +68,29 @@ describe('what was asked for', () => {
 
   test('is not known of an older release', () => {
     const desired = createDesired({ image: 'postgres:18', primary: 'node-2' });
-    expect(foresee(desired, { applied: null, planned: NOTHING })).toEqual([{ kind: 'unrecorded' }]);
+    expect(listPlannedChanges(desired, { applied: null, planned: NOTHING })).toEqual([
+      { kind: 'unrecorded' },
+    ]);
   });
 });
 
 describe('what Terraform does to nodes', () => {
   const [last] = NOW.nodes.slice(2);
-  test.each<[string, ReturnType<typeof tell>, ReturnType<typeof foresee>]>([
+  test.each<[string, ReturnType<typeof tell>, ReturnType<typeof listPlannedChanges>]>([
     [
       'a node more, for which all list one more, though the team asked for no setting',
       tell(
         { size: 4, synchronousReplicas: 1 },
         {
           applied: { synchronousReplicas: 1 },
-          planned: { made: ['node-4'], fresh: ['node-4'] },
+          planned: { created: ['node-4'], fresh: ['node-4'] },
         },
       ),
       [{ kind: 'clone', nodes: ['node-4'] }],
     ],
     [
       'another instance around data that is there',
-      tell({}, { planned: { made: ['node-2', 'node-3'], fresh: ['node-3'] } }),
+      tell({}, { planned: { created: ['node-2', 'node-3'], fresh: ['node-3'] } }),
       [
         { kind: 'clone', nodes: ['node-3'] },
         { kind: 'replace', nodes: ['node-2'] },

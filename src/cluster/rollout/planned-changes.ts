@@ -4,7 +4,7 @@ import { type AppliedDatabase, compareWithApplied } from '../settings/change.ts'
 import { majorOfTag, splitReference } from '../spec.ts';
 
 /** What Terraform's plan and state tell of a change whose nodes nobody looked at. They name no steps. */
-export type Foreseen =
+export type PlannedChange =
   /** The state does not say what the nodes were asked to run, so changes of it cannot be told. */
   | { readonly kind: 'unrecorded' }
   | {
@@ -28,17 +28,17 @@ export type Foreseen =
   | { readonly kind: 'destroy'; readonly nodes: readonly string[] };
 
 /** What a change means for the database where the nodes could not be looked at. */
-export interface Unseen {
+export interface UnobservedPlan {
   /** Why not, a sentence or several. */
   readonly notObserved: string;
   /** What can be said all the same; none: as far as the state tells nothing changes. */
-  readonly foreseen: readonly Foreseen[];
+  readonly plannedChanges: readonly PlannedChange[];
 }
 
 /** What Terraform plans for nodes, by name. */
 export interface PlannedNodes {
   /** Another instance, or one again. */
-  readonly made: readonly string[];
+  readonly created: readonly string[];
   /** Another instance type. */
   readonly resized: readonly string[];
   /** A blank data volume. */
@@ -49,18 +49,22 @@ export interface PlannedNodes {
  * What can be said of a change without a look at the nodes: none where, as far as the state tells, nothing about the
  * database changes. `applied`: what was asked for last, null where the state does not tell.
  */
-export function foresee(
+export function listPlannedChanges(
   desired: DesiredCluster,
   { applied, planned }: { applied: AppliedDatabase | null; planned: PlannedNodes },
-): Foreseen[] {
+): PlannedChange[] {
   const { fresh, resized } = planned;
-  const replaced = planned.made.filter((name) => !fresh.includes(name));
+  const replaced = planned.created.filter((name) => !fresh.includes(name));
   const leaving = desired.leaving.map(({ name }) => name);
   const stays = (name: string) => !leaving.includes(name);
-  const named = (kind: 'clone' | 'replace' | 'destroy', nodes: readonly string[]): Foreseen[] =>
-    nodes.length === 0 ? [] : [{ kind, nodes }];
+  const named = (
+    kind: 'clone' | 'replace' | 'destroy',
+    nodes: readonly string[],
+  ): PlannedChange[] => (nodes.length === 0 ? [] : [{ kind, nodes }]);
   return [
-    ...(applied === null ? [{ kind: 'unrecorded' } as const] : foreseeRequest(applied, desired)),
+    ...(applied === null
+      ? [{ kind: 'unrecorded' } as const]
+      : listRequestedChanges(applied, desired)),
     ...named('clone', fresh.filter(stays)),
     ...named('replace', replaced.filter(stays)),
     ...(resized.length === 0 || desired.instanceType === null
@@ -70,7 +74,7 @@ export function foresee(
   ];
 }
 
-function foreseeRequest(applied: AppliedDatabase, desired: DesiredCluster): Foreseen[] {
+function listRequestedChanges(applied: AppliedDatabase, desired: DesiredCluster): PlannedChange[] {
   const { image, primary, synchronousReplicas } = desired;
   // These two are told in words of their own.
   const { length: count } = compareWithApplied(applied, desired).filter(

@@ -11,13 +11,13 @@ import { slotName } from '../spec.ts';
 import type { Step, StepOf } from './step.ts';
 
 /** The nodes that stand, by name. */
-export type View = ReadonlyMap<string, NodeObservation>;
+export type NodesByName = ReadonlyMap<string, NodeObservation>;
 
 /**
  * What will be observed once `step` is done: the rollout plans its next step from it, and the next run does
  * so from what is really there.
  */
-export function predict(view: View, step: Step, desired: DesiredCluster): View {
+export function predict(view: NodesByName, step: Step, desired: DesiredCluster): NodesByName {
   const next = new Map(view);
   const change = (name: string, bend: (node: NodeObservation) => NodeObservation) => {
     const node = next.get(name);
@@ -38,17 +38,17 @@ export function predict(view: View, step: Step, desired: DesiredCluster): View {
     case 'halt':
       break;
     case 'initialise':
-      change(step.nodes[0], (node) => lead(prepare(node), step, world));
+      change(step.nodes[0], (node) => runAsPrimary(prepare(node), step, world));
       break;
     case 'admit':
       // A slot that is made anew does not bring back what its replica lacks: that one is cloned.
-      for (const replica of findForsaken(view, step)) {
+      for (const replica of findReplicasToClone(view, step)) {
         change(replica, (node) => ({ ...node, data: 'partial' }));
       }
       change(step.nodes[0], (node) => admit(node, step, world));
       break;
     case 'clone':
-      for (const name of step.nodes) change(name, (node) => copy(node, step, world));
+      for (const name of step.nodes) change(name, (node) => cloneFromPrimary(node, step, world));
       break;
     case 'start':
     case 'restart':
@@ -58,15 +58,16 @@ export function predict(view: View, step: Step, desired: DesiredCluster): View {
       for (const name of step.nodes) change(name, (node) => reload(node, step, world));
       break;
     case 'stop':
-      for (const name of step.nodes) change(name, (node) => ({ ...halt(node), container: null }));
+      for (const name of step.nodes)
+        change(name, (node) => ({ ...shutDown(node), container: null }));
       break;
     case 'fence':
-      change(step.nodes[0], (node) => ({ ...halt(node), standby: true }));
+      change(step.nodes[0], (node) => ({ ...shutDown(node), standby: true }));
       break;
     case 'switchover': {
       const [from, to] = step.nodes;
       const files = renderFiles(desired, { node: from, ...step });
-      change(from, (node) => ({ ...halt(node), standby: true, files }));
+      change(from, (node) => ({ ...shutDown(node), standby: true, files }));
       change(to, (node) => promote(node, step, world));
       break;
     }
@@ -81,7 +82,7 @@ export function predict(view: View, step: Step, desired: DesiredCluster): View {
 }
 
 /** The replicas that can never follow, of those whose slot is made anew. */
-function findForsaken(view: View, { nodes, slots }: StepOf<'admit'>): string[] {
+function findReplicasToClone(view: NodesByName, { nodes, slots }: StepOf<'admit'>): string[] {
   const primary = view.get(nodes[0]);
   if (!primary) return [];
   const present = primary.postgres?.slots.filter(({ walStatus }) => walStatus !== 'lost') ?? [];
@@ -92,9 +93,9 @@ function findForsaken(view: View, { nodes, slots }: StepOf<'admit'>): string[] {
     .map(({ name }) => name);
 }
 
-interface World {
+interface PredictionContext {
   readonly desired: DesiredCluster;
-  readonly view: View;
+  readonly view: NodesByName;
 }
 
 type Configured = StepOf<'start' | 'restart' | 'initialise' | 'clone'>;
@@ -113,7 +114,7 @@ function prepare(node: NodeObservation): NodeObservation {
   };
 }
 
-function halt(node: NodeObservation): NodeObservation {
+function shutDown(node: NodeObservation): NodeObservation {
   const { postgres } = node;
   const container = node.container && { ...node.container, state: 'exited' };
   if (postgres === null) return { ...node, container };
@@ -127,15 +128,21 @@ function halt(node: NodeObservation): NodeObservation {
 }
 
 /** A node that runs with the step's settings, as the primary or as its replica. */
-function run(node: NodeObservation, step: Configured, world: World): NodeObservation {
+function run(node: NodeObservation, step: Configured, world: PredictionContext): NodeObservation {
   // A server that is up already keeps what only a restart changes.
   if (step.kind === 'start' && node.postgres !== null) {
     return reload(node, { ...step, kind: 'reload' }, world);
   }
-  return node.name === step.primary ? lead(node, step, world) : follow(node, step, world);
+  return node.name === step.primary
+    ? runAsPrimary(node, step, world)
+    : runAsReplica(node, step, world);
 }
 
-function lead(node: NodeObservation, step: Configured, { desired, view }: World): NodeObservation {
+function runAsPrimary(
+  node: NodeObservation,
+  step: Configured,
+  { desired, view }: PredictionContext,
+): NodeObservation {
   const image = step.kind === 'start' ? (node.record?.image ?? desired.image) : desired.image;
   return {
     ...start(node, step, desired),
@@ -143,7 +150,7 @@ function lead(node: NodeObservation, step: Configured, { desired, view }: World)
     standby: false,
     record: node.record && { ...node.record, image },
     postgres: {
-      ...answer(node, step.settings, view),
+      ...buildPostgres(node, step.settings, view),
       // Which slots a server has that stands still is not known: those of nodes that leave are looked for.
       slots:
         node.postgres?.slots ??
@@ -159,10 +166,10 @@ function lead(node: NodeObservation, step: Configured, { desired, view }: World)
   };
 }
 
-function follow(
+function runAsReplica(
   node: NodeObservation,
   step: Configured,
-  { desired, view }: World,
+  { desired, view }: PredictionContext,
 ): NodeObservation {
   const primary = view.get(step.primary);
   const image = step.kind === 'restart' ? desired.image : node.record?.image;
@@ -172,7 +179,7 @@ function follow(
     standby: true,
     record: node.record && { ...node.record, image: image ?? node.record.image },
     postgres: {
-      ...answer(node, step.settings, view),
+      ...buildPostgres(node, step.settings, view),
       inRecovery: true,
       timeline: primary?.postgres?.timeline ?? 1,
       lsn: primary?.postgres?.lsn ?? '0/0',
@@ -185,11 +192,15 @@ function follow(
   };
 }
 
-function copy(node: NodeObservation, step: StepOf<'clone'>, world: World): NodeObservation {
+function cloneFromPrimary(
+  node: NodeObservation,
+  step: StepOf<'clone'>,
+  world: PredictionContext,
+): NodeObservation {
   const primary = world.view.get(step.primary);
   const { record = null, overrides = {} } = primary ?? {};
   const copied = { ...prepare(node), data: 'complete' as const, record, overrides, postgres: null };
-  return follow(copied, step, world);
+  return runAsReplica(copied, step, world);
 }
 
 function start(node: NodeObservation, step: Configured, desired: DesiredCluster): NodeObservation {
@@ -202,7 +213,11 @@ function start(node: NodeObservation, step: Configured, desired: DesiredCluster)
 }
 
 /** What a server that was just started with `settings` says. */
-function answer(node: NodeObservation, settings: Settings, view: View): PostgresObservation {
+function buildPostgres(
+  node: NodeObservation,
+  settings: Settings,
+  view: NodesByName,
+): PostgresObservation {
   const before = node.postgres;
   return {
     inRecovery: false,
@@ -223,7 +238,7 @@ function answer(node: NodeObservation, settings: Settings, view: View): Postgres
     collations: before?.collations ?? [],
     imageLacks: before?.imageLacks ?? null,
     filesLoaded: true,
-    settings: setInForce(describeSettings(node, settings, view), {
+    settings: setInForce(buildSettings(node, settings, view), {
       settings: { ...settings, ...node.overrides },
       applies: () => true,
     }),
@@ -231,10 +246,10 @@ function answer(node: NodeObservation, settings: Settings, view: View): Postgres
 }
 
 /** The settings of a server, from what it said before or what another one says of the same. */
-function describeSettings(
+function buildSettings(
   node: NodeObservation,
   settings: Settings,
-  view: View,
+  view: NodesByName,
 ): Readonly<Record<string, SettingInForce>> {
   const own = node.postgres?.settings;
   if (own) return own;
@@ -277,7 +292,7 @@ function setInForce(
 function reload(
   node: NodeObservation,
   step: StepOf<'reload'>,
-  { desired, view }: World,
+  { desired, view }: PredictionContext,
 ): NodeObservation {
   const { postgres } = node;
   if (postgres === null) return node;
@@ -307,7 +322,11 @@ function reload(
   };
 }
 
-function admit(node: NodeObservation, step: StepOf<'admit'>, world: World): NodeObservation {
+function admit(
+  node: NodeObservation,
+  step: StepOf<'admit'>,
+  world: PredictionContext,
+): NodeObservation {
   const { postgres } = node;
   if (postgres === null) return node;
   const kept = postgres.slots.filter(
@@ -331,10 +350,10 @@ function admit(node: NodeObservation, step: StepOf<'admit'>, world: World): Node
 function promote(
   node: NodeObservation,
   step: StepOf<'switchover' | 'promote'>,
-  { desired, view }: World,
+  { desired, view }: PredictionContext,
 ): NodeObservation {
   const { settings } = step;
-  const postgres = node.postgres ?? answer(node, settings, view);
+  const postgres = node.postgres ?? buildPostgres(node, settings, view);
   const { timeline } = postgres;
   const lsn = step.kind === 'switchover' ? findEnd(view, postgres) : postgres.lsn;
   return {
@@ -362,7 +381,7 @@ function promote(
  * Where a switchover ends the timeline. The new primary takes the old one's last byte, which no replica is past;
  * but the nodes were not looked at in the same moment, and writes went on in between.
  */
-function findEnd(view: View, { timeline, lsn }: PostgresObservation): string {
+function findEnd(view: NodesByName, { timeline, lsn }: PostgresObservation): string {
   const servers = [...view.values()].flatMap(({ postgres }) => postgres ?? []);
   const same = servers.filter((server) => server.timeline === timeline);
   return findFurthest(

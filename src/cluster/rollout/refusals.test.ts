@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { buildFreshObservation, type NodeObservation } from '../observation.ts';
 import { alterSystem, createDesired, createHealthy } from '../testing/fixtures.ts';
-import { bend, planSteps, stopped } from '../testing/rollout-fixtures.ts';
+import { changeNode, listRolloutSteps, stopped } from '../testing/rollout-fixtures.ts';
 import { rollout } from './rollout.ts';
 
 describe('refuses, touching nothing, when', () => {
@@ -18,7 +18,7 @@ describe('refuses, touching nothing, when', () => {
   test.each<[string, NodeObservation[], RegExp]>([
     [
       'two nodes are primary',
-      bend(healthy, 'node-2', (node) => ({
+      changeNode(healthy, 'node-2', (node) => ({
         postgres: { ...postgresOf(node), inRecovery: false },
         standby: false,
       })),
@@ -26,23 +26,23 @@ describe('refuses, touching nothing, when', () => {
     ],
     [
       "a replica's data volume has turned read-only",
-      bend(healthy, 'node-2', ({ volume }) => ({ volume: { ...volume, readOnly: true } })),
+      changeNode(healthy, 'node-2', ({ volume }) => ({ volume: { ...volume, readOnly: true } })),
       /^node-2: its data volume \(\/dev\/nvme1n1\) takes no writes\. .*journalctl -k.*reboot.*clones it again\.$/,
     ],
     [
       "the primary's data volume has turned read-only",
-      bend(healthy, 'node-1', ({ volume }) => ({ volume: { ...volume, readOnly: true } })),
+      changeNode(healthy, 'node-1', ({ volume }) => ({ volume: { ...volume, readOnly: true } })),
       /^node-1: its data volume .*takes no writes\. .*command: failover\.$/,
     ],
     [
       'a stopped node would be a second primary',
-      bend(healthy, 'node-2', (node) => ({ ...stopped(node), standby: false })),
+      changeNode(healthy, 'node-2', (node) => ({ ...stopped(node), standby: false })),
       /node-1 is primary, and node-2, which does not answer, holds a primary's data/,
     ],
     [
       'two stopped nodes hold a primary',
-      bend(
-        bend(bend(healthy, 'node-1', stopped), 'node-2', (node) => ({
+      changeNode(
+        changeNode(changeNode(healthy, 'node-1', stopped), 'node-2', (node) => ({
           ...stopped(node),
           standby: false,
         })),
@@ -54,8 +54,10 @@ describe('refuses, touching nothing, when', () => {
     [
       // node-2 was primary after node-1, and a switchover from it was interrupted.
       'a stopped primary is older than what a replica received',
-      bend(
-        bend(bend(healthy, 'node-1', stopped), 'node-2', (node) => stopped(onTimeline(node, 2))),
+      changeNode(
+        changeNode(changeNode(healthy, 'node-1', stopped), 'node-2', (node) =>
+          stopped(onTimeline(node, 2)),
+        ),
         'node-3',
         (node) => onTimeline(node, 2),
       ),
@@ -63,36 +65,38 @@ describe('refuses, touching nothing, when', () => {
     ],
     [
       'or than what one had received that stands still as well',
-      bend(bend(healthy, 'node-1', stopped), 'node-3', (node) => stopped(onTimeline(node, 2))),
+      changeNode(changeNode(healthy, 'node-1', stopped), 'node-3', (node) =>
+        stopped(onTimeline(node, 2)),
+      ),
       /node-1, which does not answer, holds a primary's data of timeline 1, and node-3 received changes of timeline 2/,
     ],
     [
       'only replicas are left',
-      bend(healthy, 'node-1', () => ({ ...buildFreshObservation('node-1') })),
+      changeNode(healthy, 'node-1', () => ({ ...buildFreshObservation('node-1') })),
       /No node is primary/,
     ],
     [
       'a node belongs to another cluster',
-      bend(healthy, 'node-3', (node) => ({
+      changeNode(healthy, 'node-3', (node) => ({
         postgres: { ...postgresOf(node), systemIdentifier: '1' },
       })),
       /different database clusters .*node-3 1/,
     ],
     [
       'a replica was promoted once',
-      bend(healthy, 'node-3', (node) => ({ postgres: { ...postgresOf(node), timeline: 2 } })),
+      changeNode(healthy, 'node-3', (node) => ({ postgres: { ...postgresOf(node), timeline: 2 } })),
       /node-3 is on timeline 2, ahead of the primary's 1/,
     ],
     [
       'ALTER SYSTEM holds a replica below its primary',
-      bend(healthy, 'node-2', (node) =>
+      changeNode(healthy, 'node-2', (node) =>
         alterSystem(node, { name: 'max_connections', value: '50' }),
       ),
       /node-2: ALTER SYSTEM holds max_connections at 50 there, below the rest of the cluster: its replay/,
     ],
     [
       'the primary, which may be a replica tomorrow, will start below the others',
-      bend(healthy, 'node-1', (node) =>
+      changeNode(healthy, 'node-1', (node) =>
         alterSystem(node, { name: 'max_worker_processes', value: '2', running: '8' }),
       ),
       /node-1: ALTER SYSTEM holds max_worker_processes at 2 there, below .* once it is a replica/,
@@ -104,7 +108,7 @@ describe('refuses, touching nothing, when', () => {
   });
 
   test('the node that is to be the primary is held above the others by ALTER SYSTEM', () => {
-    const observed = bend(healthy, 'node-2', (node) =>
+    const observed = changeNode(healthy, 'node-2', (node) =>
       alterSystem(node, { name: 'max_connections', value: '500' }),
     );
     expect(rollout(observed, desired).refusals).toEqual([]);
@@ -115,11 +119,11 @@ describe('refuses, touching nothing, when', () => {
 
   test('but not because of a record whose data was moved aside', () => {
     const other = createHealthy(desired)[2]?.record;
-    const observed = bend(healthy, 'node-3', () => ({
+    const observed = changeNode(healthy, 'node-3', () => ({
       ...buildFreshObservation('node-3'),
       record: other ? { ...other, systemIdentifier: '1', major: 15 } : null,
     }));
-    expect(planSteps(observed)).toEqual(['prepare node-3', 'clone node-3']);
+    expect(listRolloutSteps(observed)).toEqual(['prepare node-3', 'clone node-3']);
   });
 
   test('the major version changes', () => {
@@ -133,7 +137,7 @@ describe('refuses, touching nothing, when', () => {
 describe('what ALTER SYSTEM holds and this action writes', () => {
   const desired = createDesired();
   const hold = (node: string, name: string, value = '') =>
-    bend(createHealthy(desired), node, ({ overrides }) => ({
+    changeNode(createHealthy(desired), node, ({ overrides }) => ({
       overrides: { ...overrides, [name]: value },
     }));
   const listRefusals = (observed: NodeObservation[], wanted = desired) =>
@@ -168,7 +172,7 @@ describe('what ALTER SYSTEM holds and this action writes', () => {
   });
 
   test('nor does it keep a primary down, or a lone one from its settings', () => {
-    const down = bend(hold('node-2', 'primary_conninfo'), 'node-1', stopped);
+    const down = changeNode(hold('node-2', 'primary_conninfo'), 'node-1', stopped);
     expect(listRefusals(down)).toBe('');
     const lone = createDesired({ size: 1 });
     const [primary] = createHealthy(lone);

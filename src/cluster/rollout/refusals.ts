@@ -7,9 +7,9 @@ import { checkSettings } from '../settings/check.ts';
 import { checkMemory } from '../settings/memory.ts';
 import { isRedundant } from '../settings/reserved.ts';
 import { majorOfTag, splitReference } from '../spec.ts';
-import { refuseLacks } from './image-needs.ts';
+import { refuseMissingFromImage } from './image-needs.ts';
 import { refuseLowerLevel } from './logical-slots.ts';
-import { computeTargets, findHeldAbove, findHeldBelow } from './node-settings.ts';
+import { computeNodeSettings, findOverridesAbove, findOverridesBelow } from './node-settings.ts';
 
 /**
  * The primary is a fact of the databases, not of the node's number: the one node not in recovery; if
@@ -41,10 +41,10 @@ export function findRefusals(
     ...refuseAhead(observed, desired),
     ...refuseOtherImage(observed, desired),
     ...refuseOverridden(observed, desired),
-    ...refuseHeld(observed, desired),
+    ...refuseReservedOverrides(observed, desired),
     ...refuseLowerLevel(observed, desired),
     ...refuseSettings(observed, desired),
-    ...refuseLacks(observed, desired),
+    ...refuseMissingFromImage(observed, desired),
   ];
 }
 
@@ -215,17 +215,17 @@ function refuseOverridden(observed: readonly NodeObservation[], desired: Desired
   const stays = ({ name }: NodeObservation) => desired.nodes.some((node) => node.name === name);
   const members = observed.filter((node) => stays(node) || node === primary);
   if (desired.nodes.length === 1 && members.length === 1) return [];
-  const targets = computeTargets(desired, primary);
-  const isAbove = (node: NodeObservation) => findHeldAbove(node, targets.replica).length > 0;
+  const targets = computeNodeSettings(desired, primary);
+  const isAbove = (node: NodeObservation) => findOverridesAbove(node, targets.replica).length > 0;
   // Somebody has to take over.
   const isStuck = !stays(primary) && members.every((node) => node === primary || isAbove(node));
   // On a server that stands still nobody can reset anything: it is cloned.
   const answering = members.filter(({ postgres }) => postgres !== null);
   return answering.flatMap((node) => {
     const isNext = node !== primary && (isStuck || node.name === desired.primary);
-    const above = isNext ? findHeldAbove(node, targets.replica) : [];
+    const above = isNext ? findOverridesAbove(node, targets.replica) : [];
     // As long as the primary has not come down, its replicas cannot.
-    const below = findHeldBelow(node, {
+    const below = findOverridesBelow(node, {
       settings: node === primary ? targets.final : targets.replica,
       members,
     });
@@ -244,7 +244,7 @@ function refuseOverridden(observed: readonly NodeObservation[], desired: Desired
 }
 
 /** Settings that make a node part of the cluster: what becomes of it where ALTER SYSTEM says something else. */
-const HELD: readonly { readonly names: RegExp; readonly why: string }[] = [
+const RESERVED_OVERRIDES: readonly { readonly names: RegExp; readonly why: string }[] = [
   {
     names: /^primary_(conninfo|slot_name)$/,
     why: 'as a replica it follows what that says instead of the primary',
@@ -263,7 +263,10 @@ const HELD: readonly { readonly names: RegExp; readonly why: string }[] = [
  * A replica that cannot follow would be cloned, and the clone brings the primary's postgresql.auto.conf with it. The
  * values are not shown: they may hold passwords.
  */
-function refuseHeld(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
+function refuseReservedOverrides(
+  observed: readonly NodeObservation[],
+  desired: DesiredCluster,
+): string[] {
   if (!observed.some(isRunningPrimary)) return [];
   if (desired.nodes.length === 1 && observed.length === 1) return [];
   const context = { replicaCount: null, synchronousReplicas: null, major: null };
@@ -272,7 +275,7 @@ function refuseHeld(observed: readonly NodeObservation[], desired: DesiredCluste
     .filter(({ postgres }) => postgres !== null)
     .flatMap(({ name: node, overrides }) =>
       Object.entries(overrides).flatMap(([name, value]) => {
-        const held = HELD.find(({ names }) => names.test(name));
+        const held = RESERVED_OVERRIDES.find(({ names }) => names.test(name));
         if (held === undefined || isRedundant({ name, value }, context)) return [];
         return [
           `${node}: ALTER SYSTEM holds ${name} there, which goes before what this action writes: ${held.why}. Run ALTER SYSTEM RESET ${name} on ${node} and then this again.`,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { buildFreshObservation } from '../observation.ts';
 import { createDesired, createHealthy } from '../testing/fixtures.ts';
-import { bend, stopped } from '../testing/rollout-fixtures.ts';
+import { changeNode, stopped } from '../testing/rollout-fixtures.ts';
 import { planReplacement } from './replacement.ts';
 
 const desired = createDesired();
@@ -35,20 +35,22 @@ describe('a replica gets another instance', () => {
 
   test('one that answers is stopped first', () => {
     expect(plan()).toEqual(['stop node-2', 'replace node-2', 'look']);
-    expect(plan(bend(healthy, 'node-2', stopped))).toEqual(['replace node-2', 'look']);
+    expect(plan(changeNode(healthy, 'node-2', stopped))).toEqual(['replace node-2', 'look']);
   });
 
   test('then it comes back as a replica, also with a blank volume', () => {
     const blank = [...without('node-2'), buildFreshObservation('node-2')];
     expect(plan(blank, { isReplaced: true })).toEqual(['prepare node-2', 'clone node-2']);
-    expect(plan(bend(healthy, 'node-2', stopped), { isReplaced: true })).toEqual(['start node-2']);
+    expect(plan(changeNode(healthy, 'node-2', stopped), { isReplaced: true })).toEqual([
+      'start node-2',
+    ]);
   });
 
   // A change that was refused, and is on the default branch nevertheless.
   const changed = createDesired({ settings: { ...desired.settings, shared_buffers: '1GB' } });
 
   test('what the values ask for besides is left to a deploy, and not tried', () => {
-    const back = bend(healthy, 'node-2', stopped);
+    const back = changeNode(healthy, 'node-2', stopped);
     expect(plan(back, { isReplaced: true, of: changed })).toEqual(['start node-2']);
     const found = planReplacement(
       { observed: back, unreachable: [] },
@@ -101,7 +103,7 @@ describe('nothing is replaced', () => {
   });
 
   test('while another replica does not stream', () => {
-    expect(plan(bend(healthy, 'node-3', stopped))).toEqual([
+    expect(plan(changeNode(healthy, 'node-3', stopped))).toEqual([
       expect.stringMatching(/^node-3 does not follow the primary node-1/),
     ]);
   });
@@ -113,7 +115,7 @@ describe('nothing is replaced', () => {
   });
 
   test('while there are two primaries', () => {
-    const two = bend(healthy, 'node-3', ({ postgres }) => ({
+    const two = changeNode(healthy, 'node-3', ({ postgres }) => ({
       standby: false,
       postgres: postgres && { ...postgres, inRecovery: false },
     }));

@@ -30,7 +30,7 @@ export function planReplacement(
   }
   if (isReplaced) {
     const found = rollout(observed, desired);
-    return confine(found, { node, primary: observed.find(isRunningPrimary)?.name });
+    return limitToNode(found, { node, primary: observed.find(isRunningPrimary)?.name });
   }
 
   const [primary, second] = observed.filter(isRunningPrimary);
@@ -74,7 +74,7 @@ function switchOver(
   if (!('steps' in found)) return found;
   const turn = found.steps.findIndex(({ kind }) => kind === 'switchover');
   if (turn === -1) return refuse(alone);
-  const before = found.steps.slice(0, turn).filter(takesDown);
+  const before = found.steps.slice(0, turn).filter(stopsServer);
   if (before.length > 0) {
     const more = before.map(({ kind, nodes }) => `${kind} of ${nodes.join(', ')}`).join(', ');
     return refuse(
@@ -82,7 +82,7 @@ function switchOver(
     );
   }
   const primary = found.steps[turn]?.nodes[1];
-  const rest = confine({ ...found, steps: found.steps.slice(turn + 1) }, { node, primary });
+  const rest = limitToNode({ ...found, steps: found.steps.slice(turn + 1) }, { node, primary });
   return {
     ...rest,
     steps: [...found.steps.slice(0, turn + 1), ...rest.steps],
@@ -91,20 +91,20 @@ function switchOver(
 }
 
 /** Steps that take a server down which may be up. */
-const takesDown = ({ kind }: Step): boolean =>
+const stopsServer = ({ kind }: Step): boolean =>
   ['restart', 'switchover', 'stop', 'fence', 'resize', 'halt', 'replace', 'destroy'].includes(kind);
 
 /**
  * The steps as far as they take down no other server than that of `node`. What the values of the run ask for besides is
  * a deploy's, which may have been refused; nor are they tried. `primary`: the node that is it meanwhile.
  */
-function confine<Found extends Rollout>(
+function limitToNode<Found extends Rollout>(
   found: Found,
   { node, primary }: { node: string; primary: string | undefined },
 ): Found {
   if (!('steps' in found)) return found;
   const end = found.steps.findIndex(
-    (step) => takesDown(step) && step.nodes.some((name) => name !== node),
+    (step) => stopsServer(step) && step.nodes.some((name) => name !== node),
   );
   if (end === -1) return found;
   const steps = found.steps.slice(0, end).filter(({ kind }) => kind !== 'check');

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { buildFreshObservation, type NodeObservation } from '../observation.ts';
 import { createDesired, createHealthy, createNode } from '../testing/fixtures.ts';
-import { bend, planSteps, stopped } from '../testing/rollout-fixtures.ts';
+import { changeNode, listRolloutSteps, stopped } from '../testing/rollout-fixtures.ts';
 import { rollout } from './rollout.ts';
 
 describe('another image', () => {
@@ -10,7 +10,7 @@ describe('another image', () => {
   test('reaches a node that is cloned in the same run, before the primary', () => {
     const desired = createDesired({ size: 4, image: 'postgres:17.6' });
     const observed = [...createHealthy(before), buildFreshObservation('node-4')];
-    const steps = planSteps(observed, desired).map((step) => step.split(' (')[0]);
+    const steps = listRolloutSteps(observed, desired).map((step) => step.split(' (')[0]);
     expect(steps.slice(steps.indexOf('restart node-2'))).toEqual([
       'restart node-2',
       'restart node-3',
@@ -24,10 +24,10 @@ describe('another image', () => {
 
   test('is tried where it does not run yet, also after an interruption', () => {
     const image = 'postgres:17.6';
-    const observed = bend(createHealthy(before), 'node-2', ({ record }) => ({
+    const observed = changeNode(createHealthy(before), 'node-2', ({ record }) => ({
       record: record && { ...record, image },
     }));
-    expect(planSteps(observed, createDesired({ image }))[0]).toBe('check node-3');
+    expect(listRolloutSteps(observed, createDesired({ image }))[0]).toBe('check node-3');
   });
 });
 
@@ -39,7 +39,7 @@ describe('containers that an earlier version made', () => {
   }));
 
   test('are made anew as for another image: tried first, replicas one by one, the primary last', () => {
-    expect(planSteps(observed, desired)).toEqual([
+    expect(listRolloutSteps(observed, desired)).toEqual([
       'check node-2',
       'restart node-2 (max_connections 100)',
       'restart node-3 (max_connections 100)',
@@ -56,7 +56,7 @@ describe('another instance type', () => {
   const observed = createHealthy(desired);
 
   test('is rolled: replicas one by one, the primary last, after a switchover', () => {
-    expect(planSteps(observed, desired)).toEqual([
+    expect(listRolloutSteps(observed, desired)).toEqual([
       'stop node-2',
       'resize node-2',
       'start node-2',
@@ -71,7 +71,7 @@ describe('another instance type', () => {
   });
 
   test('a primary that shall stay is switched back to', () => {
-    const steps = planSteps(observed, { ...desired, primary: 'node-1' });
+    const steps = listRolloutSteps(observed, { ...desired, primary: 'node-1' });
     expect(steps.filter((step) => step.startsWith('switchover'))).toEqual([
       'switchover node-1 node-2',
       'switchover node-2 node-1',
@@ -80,10 +80,10 @@ describe('another instance type', () => {
 
   test('new settings come after more memory and before less', () => {
     const settings = { ...desired.settings, shared_buffers: '1GB' };
-    const grown = planSteps(observed, { ...desired, settings });
+    const grown = listRolloutSteps(observed, { ...desired, settings });
     expect(grown.indexOf('start node-2')).toBeGreaterThan(grown.indexOf('resize node-2'));
     const small = createDesired({ instanceType: 't3.small', memoryMib: 2048, settings });
-    const shrunk = planSteps(createHealthy(createDesired()), small).map(
+    const shrunk = listRolloutSteps(createHealthy(createDesired()), small).map(
       (step) => step.split(' (')[0],
     );
     expect(shrunk.indexOf('restart node-2')).toBeLessThan(shrunk.indexOf('resize node-2'));
@@ -103,13 +103,13 @@ describe('another instance type', () => {
   });
 
   test('a primary that only does not answer is not stopped for it', () => {
-    const silent = bend(observed, 'node-1', () => ({ postgres: null }));
-    expect(planSteps(silent, desired)[0]).toBe('start node-1');
+    const silent = changeNode(observed, 'node-1', () => ({ postgres: null }));
+    expect(listRolloutSteps(silent, desired)[0]).toBe('start node-1');
   });
 
   test('without a replica the primary stops for it', () => {
     const alone = createDesired({ size: 1, instanceType: 't3.large', memoryMib: 8192 });
-    expect(planSteps(createHealthy(alone), alone)).toEqual([
+    expect(listRolloutSteps(createHealthy(alone), alone)).toEqual([
       'stop node-1',
       'resize node-1',
       'start node-1',
@@ -121,7 +121,7 @@ describe('fewer replicas', () => {
   const desired = createDesired({ size: 2, leaving: [createNode(3)] });
 
   test('the one that leaves is stopped, its slot dropped, then it is destroyed', () => {
-    expect(planSteps(createHealthy(desired), desired)).toEqual([
+    expect(listRolloutSteps(createHealthy(desired), desired)).toEqual([
       'stop node-3',
       'admit node-1',
       'destroy node-3',
@@ -129,7 +129,7 @@ describe('fewer replicas', () => {
   });
 
   test('the primary is never the one: another node takes over first', () => {
-    const steps = planSteps(createHealthy(desired, 'node-3'), desired);
+    const steps = listRolloutSteps(createHealthy(desired, 'node-3'), desired);
     expect(steps.indexOf('switchover node-3 node-1')).toBeGreaterThanOrEqual(0);
     expect(steps.indexOf('destroy node-3')).toBe(steps.length - 1);
   });
@@ -151,18 +151,18 @@ describe('the primary', () => {
 
   test('that was fenced by an interrupted switchover and still runs stays the primary', () => {
     const desired = createDesired();
-    const observed = bend(createHealthy(desired), 'node-1', () => ({ standby: true }));
-    expect(planSteps(observed)).toEqual(['reload node-1']);
+    const observed = changeNode(createHealthy(desired), 'node-1', () => ({ standby: true }));
+    expect(listRolloutSteps(observed)).toEqual(['reload node-1']);
   });
 
   test('of a switchover that stopped in between: the most advanced node, as all are there', () => {
     const desired = createDesired();
-    const observed = bend(createHealthy(desired), 'node-1', (node) => ({
+    const observed = changeNode(createHealthy(desired), 'node-1', (node) => ({
       ...stopped(node),
       standby: true,
       files: (createHealthy(desired, 'node-2')[0] as NodeObservation).files,
     }));
-    const ahead = bend(observed, 'node-3', (node) => ({
+    const ahead = changeNode(observed, 'node-3', (node) => ({
       postgres: node.postgres && { ...node.postgres, lsn: '0/4000000' },
     }));
     expect(rollout(ahead, desired)).toMatchObject({
@@ -171,7 +171,7 @@ describe('the primary', () => {
     });
     // It hangs: whether it still takes writes cannot be seen.
     const running = { state: 'running', current: true };
-    const hanging = bend(ahead, 'node-1', () => ({ container: running }));
+    const hanging = changeNode(ahead, 'node-1', () => ({ container: running }));
     expect(rollout(hanging, desired)).toMatchObject({
       steps: [
         { kind: 'fence', nodes: ['node-1'] },

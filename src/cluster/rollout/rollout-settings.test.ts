@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { NodeObservation } from '../observation.ts';
 import { alterSystem, createDesired, createHealthy, createNode } from '../testing/fixtures.ts';
-import { bend, planSteps } from '../testing/rollout-fixtures.ts';
+import { changeNode, listRolloutSteps } from '../testing/rollout-fixtures.ts';
 import { rollout } from './rollout.ts';
 
 describe('settings that need a restart', () => {
@@ -13,7 +13,10 @@ describe('settings that need a restart', () => {
     steps.filter((step) => /^(restart|switchover|start)/.test(step));
 
   test('an ordinary one: replicas one by one, then one of them takes over', () => {
-    const steps = planSteps(createHealthy(before), withSettings({ shared_buffers: '512MB' }));
+    const steps = listRolloutSteps(
+      createHealthy(before),
+      withSettings({ shared_buffers: '512MB' }),
+    );
     expect(steps.map((step) => step.split(' (')[0])).toEqual([
       'check node-2',
       'restart node-2',
@@ -33,10 +36,10 @@ describe('settings that need a restart', () => {
       ['node-2', '0/3000080'],
       ['node-3', '0/3000200'],
     ].reduce(
-      (nodes, [name, lsn]) => bend(nodes, name as string, at(lsn as string)),
+      (nodes, [name, lsn]) => changeNode(nodes, name as string, at(lsn as string)),
       createHealthy(before),
     );
-    const steps = planSteps(observed, withSettings({ shared_buffers: '512MB' }));
+    const steps = listRolloutSteps(observed, withSettings({ shared_buffers: '512MB' }));
     expect(restarts(steps).slice(-2)).toEqual(['switchover node-1 node-2', 'start node-1']);
   });
 
@@ -55,16 +58,16 @@ describe('settings that need a restart', () => {
     const sender = (name: string, replayLsn: string | null) => ({
       ...{ applicationName: name, state: 'streaming', syncState: 'async', replayLsn },
     });
-    const observed = bend(createHealthy(before), 'node-1', ({ postgres }) => ({
+    const observed = changeNode(createHealthy(before), 'node-1', ({ postgres }) => ({
       postgres: postgres && {
         ...postgres,
         senders: [sender('node_2', second), sender('node_3', third)],
       },
     }));
-    const steps = planSteps(observed, withSettings({ shared_buffers: '512MB' }));
+    const steps = listRolloutSteps(observed, withSettings({ shared_buffers: '512MB' }));
     expect(steps).toContain(`switchover node-1 ${successor}`);
     const wanted = { ...withSettings({ shared_buffers: '512MB' }), primary: 'node-2' };
-    expect(planSteps(observed, wanted)).toContain('switchover node-1 node-2');
+    expect(listRolloutSteps(observed, wanted)).toContain('switchover node-1 node-2');
   });
 
   test('two switchovers in a row need no clone', () => {
@@ -73,13 +76,13 @@ describe('settings that need a restart', () => {
       instanceType: 't3.large',
       memoryMib: 8192,
     });
-    const steps = planSteps(createHealthy(createDesired()), desired);
+    const steps = listRolloutSteps(createHealthy(createDesired()), desired);
     expect(steps.filter((step) => step.startsWith('switchover'))).toHaveLength(2);
     expect(steps.filter((step) => step.startsWith('clone'))).toEqual([]);
   });
 
   test('raising max_connections: replicas first', () => {
-    const steps = planSteps(createHealthy(before), withSettings({ max_connections: '200' }));
+    const steps = listRolloutSteps(createHealthy(before), withSettings({ max_connections: '200' }));
     expect(restarts(steps)).toEqual([
       'restart node-2 (max_connections 200)',
       'restart node-3 (max_connections 200)',
@@ -89,7 +92,7 @@ describe('settings that need a restart', () => {
   });
 
   test('lowering max_connections: primary first, where nobody can stand in for it', () => {
-    const steps = planSteps(createHealthy(before), withSettings({ max_connections: '50' }));
+    const steps = listRolloutSteps(createHealthy(before), withSettings({ max_connections: '50' }));
     expect(restarts(steps)).toEqual([
       'restart node-1 (max_connections 50)',
       'restart node-2 (max_connections 50)',
@@ -99,7 +102,7 @@ describe('settings that need a restart', () => {
 
   test('one up, one down: the replicas take two rounds', () => {
     const mixed = withSettings({ max_connections: '50', max_worker_processes: '16' });
-    expect(restarts(planSteps(createHealthy(before), mixed))).toEqual([
+    expect(restarts(listRolloutSteps(createHealthy(before), mixed))).toEqual([
       'restart node-2 (max_connections 100)',
       'restart node-3 (max_connections 100)',
       'restart node-1 (max_connections 50)',
@@ -110,13 +113,15 @@ describe('settings that need a restart', () => {
 
   test('a setting that is no longer asked for goes back to its default', () => {
     const raised = withSettings({ max_worker_processes: '16' });
-    expect(restarts(planSteps(createHealthy(raised), before))).toEqual([
+    expect(restarts(listRolloutSteps(createHealthy(raised), before))).toEqual([
       'restart node-1 (max_connections 100)',
       'restart node-2 (max_connections 100)',
       'restart node-3 (max_connections 100)',
     ]);
     const reloaded = withSettings({ work_mem: '64MB' });
-    expect(planSteps(createHealthy(reloaded), before)).toEqual(['reload node-1 node-2 node-3']);
+    expect(listRolloutSteps(createHealthy(reloaded), before)).toEqual([
+      'reload node-1 node-2 node-3',
+    ]);
   });
 
   test('a primary that shall stay where it is restarts in its place', () => {
@@ -124,7 +129,7 @@ describe('settings that need a restart', () => {
       ...withSettings({ shared_buffers: '512MB' }),
       primary: 'node-1',
     };
-    const steps = planSteps(createHealthy(before), pinned);
+    const steps = listRolloutSteps(createHealthy(before), pinned);
     expect(steps.map((step) => step.split(' (')[0])).toEqual([
       'check node-2',
       'restart node-2',
@@ -136,8 +141,8 @@ describe('settings that need a restart', () => {
   test('an interrupted raise continues with what is left', () => {
     const raised = withSettings({ max_connections: '200' });
     const done = createHealthy(raised);
-    const observed = bend(createHealthy(before), 'node-2', () => done[1] as NodeObservation);
-    expect(restarts(planSteps(observed, raised))).toEqual([
+    const observed = changeNode(createHealthy(before), 'node-2', () => done[1] as NodeObservation);
+    expect(restarts(listRolloutSteps(observed, raised))).toEqual([
       'restart node-3 (max_connections 200)',
       'switchover node-1 node-2',
       'start node-1',
@@ -147,33 +152,35 @@ describe('settings that need a restart', () => {
   test('an interrupted lowering continues with what is left', () => {
     const lowered = withSettings({ max_connections: '50' });
     const done = createHealthy(lowered);
-    const observed = bend(createHealthy(before), 'node-1', () => done[0] as NodeObservation);
-    expect(restarts(planSteps(observed, lowered))).toEqual([
+    const observed = changeNode(createHealthy(before), 'node-1', () => done[0] as NodeObservation);
+    expect(restarts(listRolloutSteps(observed, lowered))).toEqual([
       'restart node-2 (max_connections 50)',
       'restart node-3 (max_connections 50)',
     ]);
   });
 
   test('what ALTER SYSTEM raises on the primary the replicas follow once, not for ever', () => {
-    const observed = bend(createHealthy(before), 'node-1', (node) =>
+    const observed = changeNode(createHealthy(before), 'node-1', (node) =>
       alterSystem(node, { name: 'max_connections', value: '500' }),
     );
-    const steps = planSteps(observed, before);
+    const steps = listRolloutSteps(observed, before);
     expect(restarts(steps)).toEqual([
       'restart node-2 (max_connections 500)',
       'restart node-3 (max_connections 500)',
     ]);
-    const healed = bend(createHealthy(withSettings({ max_connections: '500' })), 'node-1', (node) =>
-      alterSystem(node, { name: 'max_connections', value: '500' }),
+    const healed = changeNode(
+      createHealthy(withSettings({ max_connections: '500' })),
+      'node-1',
+      (node) => alterSystem(node, { name: 'max_connections', value: '500' }),
     );
-    expect(planSteps(healed, before)).toEqual([]);
+    expect(listRolloutSteps(healed, before)).toEqual([]);
   });
 
   test('and what it wrote for the next start of the primary they follow before that', () => {
-    const observed = bend(createHealthy(before), 'node-1', (node) =>
+    const observed = changeNode(createHealthy(before), 'node-1', (node) =>
       alterSystem(node, { name: 'max_connections', value: '500', running: '100' }),
     );
-    expect(restarts(planSteps(observed, before))).toEqual([
+    expect(restarts(listRolloutSteps(observed, before))).toEqual([
       'restart node-2 (max_connections 500)',
       'restart node-3 (max_connections 500)',
     ]);
@@ -184,17 +191,17 @@ describe('settings that need a restart', () => {
       ...before,
       settings: { ...before.settings, shared_buffers: '512MB' },
     });
-    const observed = bend(createHealthy(before), 'node-2', (node) =>
+    const observed = changeNode(createHealthy(before), 'node-2', (node) =>
       alterSystem(node, { name: 'max_connections', value: '500' }),
     );
-    expect(planSteps(observed, grown)).toContain('switchover node-1 node-3');
+    expect(listRolloutSteps(observed, grown)).toContain('switchover node-1 node-3');
   });
 
   test('what ALTER SYSTEM overrides is not restarted for ever', () => {
     const observed = createHealthy(before).map((node) =>
       alterSystem(node, { name: 'shared_buffers', value: '1GB' }),
     );
-    expect(planSteps(observed, before)).toEqual([]);
+    expect(listRolloutSteps(observed, before)).toEqual([]);
   });
 });
 
@@ -221,7 +228,7 @@ describe('synchronous replication', () => {
   test('is switched off after the other settings were tried', () => {
     const before = createDesired({ synchronousReplicas: 1 });
     const desired = createDesired({ settings: { ...before.settings, shared_buffers: '512MB' } });
-    expect(planSteps(createHealthy(before), desired).slice(0, 2)).toEqual([
+    expect(listRolloutSteps(createHealthy(before), desired).slice(0, 2)).toEqual([
       'check node-2',
       'reload node-1',
     ]);
@@ -234,7 +241,7 @@ describe('synchronous replication', () => {
       leaving: [createNode(3)],
       synchronousReplicas: 1,
     });
-    const steps = planSteps(createHealthy(before), desired);
+    const steps = listRolloutSteps(createHealthy(before), desired);
     expect(steps.indexOf('reload node-1')).toBeLessThan(steps.indexOf('stop node-3'));
     expect(steps.indexOf('reload node-1')).toBeGreaterThanOrEqual(0);
   });

@@ -112,7 +112,7 @@ function drive(model: ModelCluster, want: Wish, segments: () => number, limit = 
   const done: Step[] = [];
   for (let round = 0; round < 100; round += 1) {
     model.desired = desire(model, want);
-    model.live();
+    model.advance();
     pairs += 1;
     const plan = rollout(observeModel(model), model.desired);
     if (!('steps' in plan)) throw new Error(`refused: ${plan.refusals.join(' ')}`);
@@ -125,7 +125,7 @@ function drive(model: ModelCluster, want: Wish, segments: () => number, limit = 
       if (done.length >= limit) return done;
       done.push(step);
       try {
-        model.do(step);
+        model.execute(step);
       } catch (error) {
         throw new Error(`${(error as Error).message} by the last of\n${listSteps(done)}`);
       }
@@ -214,7 +214,7 @@ function blank(node: ModelNode, data: 'absent' | 'partial'): void {
 /** What "done" means. */
 function expectReached(model: ModelCluster, want: Wish): void {
   const { desired } = model;
-  model.live();
+  model.advance();
   expect([...model.nodes.keys()].sort()).toEqual(desired.nodes.map(({ name }) => name));
   expect(model.primaries).toHaveLength(1);
   const primary = model.primary as ModelNode;
@@ -422,7 +422,7 @@ function forgetCopies(model: ModelCluster, node: ModelNode): void {
   const primary = model.primary?.name ?? node.name;
   node.file = forget(node.file);
   node.settings = forget(node.settings);
-  node.text = renderFiles(model.desired, { node: node.name, primary, settings: node.file });
+  node.files = renderFiles(model.desired, { node: node.name, primary, settings: node.file });
 }
 
 type Outcome = 'kept' | 'synchronised' | 'refused' | 'refused level';
@@ -498,7 +498,7 @@ describe('logical slots', () => {
               synced: false,
             }));
             if (isOld) for (const node of model.nodes.values()) forgetCopies(model, node);
-            model.live();
+            model.advance();
           }
         }),
         { ...SEED, numRuns: SCENARIOS, examples: [[NEVER_COPIED]] },
@@ -531,18 +531,18 @@ describe('failover', () => {
           const model = new ModelCluster(createDesired());
           for (const want of wishes) drive(model, want, next);
           for (const one of disturbances) disturb(model, one);
-          model.live();
+          model.advance();
           const { primary } = model;
           const followers = [...model.nodes.values()].filter((node) => model.isStreaming(node));
           // Where nobody had everything, something is lost, and people are asked.
           if (!primary || followers.length === 0) return;
           disturb(model, { node: Number(primary.name.slice(5)), what });
-          const kept = new Map(followers.map((node) => [node, node.kept]));
+          const kept = new Map(followers.map((node) => [node, node.movedAside]));
           const [, want] = wishes;
           while (!model.primary) if (!failOver(model, want)) return;
           counted += 1;
           drive(model, { ...want, primary: 0 }, next);
-          for (const [node, before] of kept) expect(node.kept).toBe(before);
+          for (const [node, before] of kept) expect(node.movedAside).toBe(before);
         }),
         { ...SEED, numRuns: SCENARIOS },
       );
@@ -558,7 +558,7 @@ function failOver(model: ModelCluster, want: Wish): boolean {
   const sighting = { observed: observeModel(model), unreachable: [], gone: [], states: {} };
   const plan = planFailover(sighting, { desired: model.desired, fenced: null });
   if ('steps' in plan) {
-    for (const step of plan.steps) model.do(step);
+    for (const step of plan.steps) model.execute(step);
     return true;
   }
   expect(plan.refusals.join()).toMatch(/^Commits waited for /);

@@ -2,21 +2,21 @@ import { describe, expect, test } from 'vitest';
 import { buildFreshObservation } from '../observation.ts';
 import { mergeSettings } from '../settings/settings.ts';
 import { createDesired, createHealthy } from '../testing/fixtures.ts';
-import { bend, planSteps, stopped } from '../testing/rollout-fixtures.ts';
+import { changeNode, listRolloutSteps, stopped } from '../testing/rollout-fixtures.ts';
 import { rollout } from './rollout.ts';
 
 describe('rollout', () => {
   test('a first deploy makes node 1 the primary because no node holds data', () => {
     const desired = createDesired();
     const observed = desired.nodes.map(({ name }) => buildFreshObservation(name));
-    expect(planSteps(observed)).toEqual([
+    expect(listRolloutSteps(observed)).toEqual([
       'prepare node-1 node-2 node-3',
       'initialise node-1',
       'admit node-1',
       'clone node-2 node-3',
     ]);
     // The same on the pull request, where no instance stands yet.
-    expect(planSteps([])).toEqual([
+    expect(listRolloutSteps([])).toEqual([
       'provision node-1 node-2 node-3',
       'prepare node-1 node-2 node-3',
       'initialise node-1',
@@ -27,7 +27,7 @@ describe('rollout', () => {
 
   test('a volume that is not mounted is looked into before anything is initialised', () => {
     const observed = createDesired().nodes.map(({ name }) => buildFreshObservation(name));
-    const covered = bend(observed, 'node-2', (node) => ({
+    const covered = changeNode(observed, 'node-2', (node) => ({
       volume: { ...node.volume, filesystem: 'ext4' },
     }));
     expect(rollout(covered, createDesired())).toMatchObject({
@@ -39,7 +39,7 @@ describe('rollout', () => {
   test('beside a primary it is fenced before its Docker starts', () => {
     const healthy = createHealthy(createDesired());
     const fresh = buildFreshObservation('node-2');
-    const covered = bend(healthy, 'node-2', () => ({
+    const covered = changeNode(healthy, 'node-2', () => ({
       ...fresh,
       volume: { ...fresh.volume, filesystem: 'ext4' },
     }));
@@ -51,7 +51,7 @@ describe('rollout', () => {
 
   test('a cluster of one needs no replica', () => {
     const desired = createDesired({ size: 1 });
-    expect(planSteps([buildFreshObservation('node-1')], desired)).toEqual([
+    expect(listRolloutSteps([buildFreshObservation('node-1')], desired)).toEqual([
       'prepare node-1',
       'initialise node-1',
     ]);
@@ -59,12 +59,12 @@ describe('rollout', () => {
 
   test('where everything is as desired nothing is done', () => {
     const desired = createDesired();
-    expect(planSteps(createHealthy(desired), desired)).toEqual([]);
+    expect(listRolloutSteps(createHealthy(desired), desired)).toEqual([]);
   });
 
   test('the primary is found, not assumed', () => {
     const desired = createDesired();
-    expect(planSteps(createHealthy(desired, 'node-2'), desired)).toEqual([]);
+    expect(listRolloutSteps(createHealthy(desired, 'node-2'), desired)).toEqual([]);
     expect(rollout(createHealthy(desired, 'node-2'), desired)).toMatchObject({ primary: 'node-2' });
   });
 
@@ -74,7 +74,7 @@ describe('rollout', () => {
       ...createHealthy(createDesired({ size: 3 })),
       buildFreshObservation('node-4'),
     ];
-    expect(planSteps(observed, desired)).toEqual([
+    expect(listRolloutSteps(observed, desired)).toEqual([
       'prepare node-4',
       'admit node-1',
       'clone node-4',
@@ -85,29 +85,29 @@ describe('rollout', () => {
   test('an interrupted first deploy goes on where it stopped', () => {
     const desired = createDesired();
     const fresh = desired.nodes.map(({ name }) => buildFreshObservation(name));
-    const unfinished = bend(fresh, 'node-1', () => ({ data: 'unrecorded' }));
-    expect(planSteps(unfinished)).toContain('initialise node-1');
-    const half = bend(createHealthy(desired), 'node-3', () => ({
+    const unfinished = changeNode(fresh, 'node-1', () => ({ data: 'unrecorded' }));
+    expect(listRolloutSteps(unfinished)).toContain('initialise node-1');
+    const half = changeNode(createHealthy(desired), 'node-3', () => ({
       data: 'partial',
       postgres: null,
       container: null,
       record: null,
     }));
-    expect(planSteps(half)).toEqual(['clone node-3']);
+    expect(listRolloutSteps(half)).toEqual(['clone node-3']);
   });
 
   test('stopped nodes are started, the primary first', () => {
     const desired = createDesired();
     let observed = createHealthy(desired);
-    observed = bend(observed, 'node-1', stopped);
-    observed = bend(observed, 'node-3', stopped);
+    observed = changeNode(observed, 'node-1', stopped);
+    observed = changeNode(observed, 'node-3', stopped);
     // What its replicas lack only the primary can tell, once it answers.
     expect(rollout(observed, desired)).toMatchObject({
       steps: [{ kind: 'start', nodes: ['node-1'] }],
       observeAgain: true,
     });
-    const answering = bend(createHealthy(desired), 'node-3', stopped);
-    expect(planSteps(answering)).toEqual(['start node-3']);
+    const answering = changeNode(createHealthy(desired), 'node-3', stopped);
+    expect(listRolloutSteps(answering)).toEqual(['start node-3']);
   });
 
   test('rotated passwords reach the primary first, then the passfiles of its replicas', () => {
@@ -115,11 +115,11 @@ describe('rollout', () => {
       ...node,
       postgres: node.postgres && { ...node.postgres, passwordsCurrent: false },
     }));
-    expect(planSteps(observed)).toEqual(['admit node-1', 'reload node-2 node-3']);
+    expect(listRolloutSteps(observed)).toEqual(['admit node-1', 'reload node-2 node-3']);
   });
 
   test('a replica whose slot lost its WAL is cloned again', () => {
-    const observed = bend(createHealthy(createDesired()), 'node-1', (node) => ({
+    const observed = changeNode(createHealthy(createDesired()), 'node-1', (node) => ({
       postgres: node.postgres && {
         ...node.postgres,
         slots: node.postgres.slots.map((slot) =>
@@ -127,7 +127,7 @@ describe('rollout', () => {
         ),
       },
     }));
-    expect(planSteps(observed)).toEqual(['admit node-1', 'clone node-3']);
+    expect(listRolloutSteps(observed)).toEqual(['admit node-1', 'clone node-3']);
   });
 
   test('what admitting wrote is what the next run expects', () => {
@@ -143,7 +143,7 @@ describe('rollout', () => {
 
   test('the slot of a node that is gone is retired, a foreign one is left alone', () => {
     const desired = createDesired({ size: 2 });
-    const observed = bend(createHealthy(desired), 'node-1', (node) => ({
+    const observed = changeNode(createHealthy(desired), 'node-1', (node) => ({
       postgres: node.postgres && {
         ...node.postgres,
         slots: [

@@ -2,8 +2,8 @@ import type { DesiredCluster } from '../desired.ts';
 import type { NodeObservation } from '../observation.ts';
 import { isRunningPrimary } from '../replication.ts';
 import { chooseStep } from './choose-step.ts';
-import { firstNode, NodesByName } from './cluster-state.ts';
-import { findLeftOut, type LeftOut } from './deferral.ts';
+import { ClusterState, findInitialPrimary } from './cluster-state.ts';
+import { type Deferral, findDeferral } from './deferral.ts';
 import { explainSlotLoss } from './logical-slots.ts';
 import { findPrimary, findRefusals } from './refusals.ts';
 import type { Step } from './step.ts';
@@ -20,7 +20,7 @@ export type Rollout =
       readonly steps: readonly Step[];
       readonly observeAgain: boolean;
       /** What waits for nodes that are away; none where all can be reached. */
-      readonly leftOut?: LeftOut;
+      readonly deferral?: Deferral;
     };
 
 /**
@@ -32,8 +32,8 @@ export type Rollout =
  * `observed` holds one entry per node that stands, in any order; a desired node without one is made first.
  */
 export function rollout(observed: readonly NodeObservation[], desired: DesiredCluster): Rollout {
-  const covered = observed.filter(isCovered);
-  const { away = [] } = desired;
+  const covered = observed.filter(isUndetermined);
+  const { unreachable: away = [] } = desired;
   const missing = desired.nodes.filter(
     ({ name }) => !away.includes(name) && !observed.some((node) => node.name === name),
   );
@@ -51,20 +51,26 @@ export function rollout(observed: readonly NodeObservation[], desired: DesiredCl
       ...(made.length > 0 ? [{ kind: 'provision', nodes: made } as const] : []),
       { kind: 'boot', nodes: stopped, instanceType },
     ];
-    const primary = findPrimary(observed) ?? firstNode(desired);
+    const primary = findPrimary(observed) ?? findInitialPrimary(desired);
     return { refusals: [], primary, steps, observeAgain: true };
   }
   if (covered.length > 0) {
-    const leftOut = away.length > 0 && { leftOut: { nodes: away, deferred: [] } };
+    const leftOut = away.length > 0 && { deferral: { nodes: away, deferred: [] } };
     const nodes = covered.map(({ name }) => name);
     const isGivenUp = observed.some(isRunningPrimary);
     const steps: Step[] = [{ kind: 'prepare', nodes, ...(isGivenUp && { fenced: true }) }];
-    return { refusals: [], primary: firstNode(desired), steps, observeAgain: true, ...leftOut };
+    return {
+      refusals: [],
+      primary: findInitialPrimary(desired),
+      steps,
+      observeAgain: true,
+      ...leftOut,
+    };
   }
   // Its volume may hold the cluster: what it is must be seen before anything else is decided.
   if (missing.length > 0 && observed.length > 0 && findPrimary(observed) === null) {
     const steps: Step[] = [{ kind: 'provision', nodes: missing.map(({ name }) => name) }];
-    return { refusals: [], primary: firstNode(desired), steps, observeAgain: true };
+    return { refusals: [], primary: findInitialPrimary(desired), steps, observeAgain: true };
   }
   const plan = planSteps(observed, desired);
   const loss = desired.allowsSlotLoss ? null : explainSlotLoss(observed, { ...plan, desired });
@@ -81,7 +87,7 @@ export function planSteps(
   observed: readonly NodeObservation[],
   desired: DesiredCluster,
 ): Extract<Rollout, { steps: unknown }> {
-  let view = NodesByName.of(observed, desired);
+  let view = ClusterState.fromObservation(observed, desired);
   const steps: Step[] = [];
   const isDown = !observed.some(isRunningPrimary);
   for (let step = chooseStep(view); step !== null; step = chooseStep(view)) {
@@ -95,13 +101,13 @@ export function planSteps(
       throw new Error(`the rollout of ${desired.name} does not come to an end`);
     }
   }
-  const leftOut = findLeftOut(view.standing, desired);
+  const leftOut = findDeferral(view.existing, desired);
   return {
     refusals: [],
     primary: view.primary,
     steps,
     observeAgain: false,
-    ...(leftOut && { leftOut }),
+    ...(leftOut && { deferral: leftOut }),
   };
 }
 
@@ -110,7 +116,7 @@ export function planSteps(
  * mount that failed at boot. It must be looked into before anybody says that no node holds data. The same goes
  * for a server whose Docker does not answer.
  */
-function isCovered({ volume, data, host, postgres }: NodeObservation): boolean {
+function isUndetermined({ volume, data, host, postgres }: NodeObservation): boolean {
   const isUnmounted = volume.filesystem !== null && !volume.ready && data === 'absent';
   // Without Docker nobody knows what runs, nor what the control file says.
   const isSilent = data === 'complete' && postgres === null && !host.dockerReady;

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { DesiredCluster } from '../desired.ts';
 import type { NodeObservation } from '../observation.ts';
 import { createDesired, createHealthy, NEWER_DIGEST, RUNNING_DIGEST } from '../testing/fixtures.ts';
-import { bend, stopped } from '../testing/rollout-fixtures.ts';
+import { changeNode, stopped } from '../testing/rollout-fixtures.ts';
 import { rollout } from './rollout.ts';
 import { buildTopologyChange } from './topology.ts';
 
@@ -96,7 +96,7 @@ describe('describeTopology', () => {
   });
 
   test('a replica that cannot follow is cloned again, and the others are left alone', () => {
-    const observed = bend(createHealthy(before), 'node-3', (node) => ({
+    const observed = changeNode(createHealthy(before), 'node-3', (node) => ({
       ...stopped(node),
       data: 'partial',
     }));
@@ -127,7 +127,7 @@ describe('describeTopology', () => {
   });
 
   test('of steps that only uncover what is there no end is claimed', () => {
-    const observed = bend(createHealthy(before), 'node-1', (node) => ({
+    const observed = changeNode(createHealthy(before), 'node-1', (node) => ({
       data: 'absent',
       record: null,
       postgres: null,

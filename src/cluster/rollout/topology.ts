@@ -2,7 +2,7 @@ import type { Node } from '../configuration.ts';
 import type { DesiredCluster } from '../desired.ts';
 import type { NodeObservation } from '../observation.ts';
 import { compareNames, isRunningPrimary } from '../replication.ts';
-import { NodesByName } from './cluster-state.ts';
+import { ClusterState } from './cluster-state.ts';
 import type { Rollout } from './rollout.ts';
 import type { Step } from './step.ts';
 
@@ -60,13 +60,16 @@ export function buildTopologyChange(options: {
   const steps = 'steps' in database ? database.steps : null;
   // Steps after which the nodes are looked at again lead to no end that is known.
   const isOpen = 'steps' in database && database.observeAgain;
-  const end = steps?.reduce((view, step) => view.after(step), NodesByName.of(observed, desired));
+  const end = steps?.reduce(
+    (view, step) => view.after(step),
+    ClusterState.fromObservation(observed, desired),
+  );
   const names = new Set([...standing, ...desired.nodes].map(({ name }) => name));
   return [...names].sort(compareNames).map((name): TopologyChange => {
     const seen = observed.find((node) => node.name === name);
     const stands = standing.find((node) => node.name === name);
     const stays = desired.nodes.find((node) => node.name === name);
-    const before = stands === undefined ? null : describeBefore(stands, seen);
+    const before = stands === undefined ? null : buildBefore(stands, seen);
     const after =
       stays === undefined
         ? null
@@ -75,7 +78,7 @@ export function buildTopologyChange(options: {
               end === undefined || isOpen ? (before?.role ?? null) : findRole(name, end.primary),
             zone: stands?.zone ?? zones[name] ?? null,
             instanceType: desired.instanceType ?? stays.instanceType,
-            image: describeImage(seen, desired),
+            image: findImageAfter(seen, desired),
           };
     const consequence =
       before === null
@@ -90,7 +93,7 @@ export function buildTopologyChange(options: {
   });
 }
 
-function describeBefore(node: Node, seen: NodeObservation | undefined): NodeState {
+function buildBefore(node: Node, seen: NodeObservation | undefined): NodeState {
   return {
     role: seen === undefined ? null : readRole(seen),
     zone: node.zone,
@@ -108,7 +111,7 @@ function readRole(node: NodeObservation): NodeState['role'] {
 const findRole = (name: string, primary: string) => (name === primary ? 'primary' : 'replica');
 
 /** The digest stays as long as the reference does. */
-function describeImage(seen: NodeObservation | undefined, desired: DesiredCluster): string {
+function findImageAfter(seen: NodeObservation | undefined, desired: DesiredCluster): string {
   const isSame = seen?.record?.image === desired.image;
   return (isSame ? readDigest(seen) : (seen?.host.imageDigest ?? null)) ?? desired.image;
 }
@@ -131,15 +134,17 @@ function findConsequence(
   const { steps, seen, replaced, resized, isOpen } = options;
   if (replaced.includes(name)) return 'replaced';
   if (steps === null) return resized.includes(name) ? 'resized' : null;
-  const found = steps.filter(({ nodes }) => nodes.includes(name)).map((step) => judge(step, name));
-  const worst = ORDER.find((consequence) => found.includes(consequence));
+  const found = steps
+    .filter(({ nodes }) => nodes.includes(name))
+    .map((step) => classifyStep(step, name));
+  const worst = BY_SEVERITY.find((consequence) => found.includes(consequence));
   if (worst === undefined) return isOpen ? null : 'untouched';
   // Where no data lay, nothing is copied over anything.
   return worst === 're-cloned' && seen?.data === 'absent' ? 'new' : worst;
 }
 
 /** The most that can happen first. */
-const ORDER: readonly Consequence[] = [
+const BY_SEVERITY: readonly Consequence[] = [
   're-cloned',
   'replaced',
   'resized',
@@ -148,7 +153,7 @@ const ORDER: readonly Consequence[] = [
   'reloaded',
 ];
 
-function judge(step: Step, name: string): Consequence {
+function classifyStep(step: Step, name: string): Consequence {
   switch (step.kind) {
     case 'clone':
     case 'initialise':

@@ -9,8 +9,8 @@ interface Bounds {
 }
 
 /** As PostgreSQL counts backends and what belongs to each (`MAX_BACKENDS` in its source). */
-const MOST_BACKENDS = 262_143;
-const MOST_INTEGER = 2 ** 31 - 1;
+const MAX_BACKENDS = 262_143;
+const MAX_INTEGER = 2 ** 31 - 1;
 
 /**
  * Bounds of the settings that are checked before there is a server to ask (manual, chapter 19; `pg_settings` of 14
@@ -18,12 +18,12 @@ const MOST_INTEGER = 2 ** 31 - 1;
  */
 const BOUNDS = {
   // Three connections are kept for superusers, and at least one is wanted beside them.
-  max_connections: { unit: null, least: 4, most: MOST_BACKENDS, example: '200' },
-  max_locks_per_transaction: { unit: null, least: 10, most: MOST_INTEGER, example: '64' },
-  max_prepared_transactions: { unit: null, least: 0, most: MOST_BACKENDS, example: '0' },
-  max_replication_slots: { unit: null, least: 0, most: MOST_BACKENDS, example: '20' },
-  max_wal_senders: { unit: null, least: 0, most: MOST_BACKENDS, example: '40' },
-  max_worker_processes: { unit: null, least: 0, most: MOST_BACKENDS, example: '8' },
+  max_connections: { unit: null, least: 4, most: MAX_BACKENDS, example: '200' },
+  max_locks_per_transaction: { unit: null, least: 10, most: MAX_INTEGER, example: '64' },
+  max_prepared_transactions: { unit: null, least: 0, most: MAX_BACKENDS, example: '0' },
+  max_replication_slots: { unit: null, least: 0, most: MAX_BACKENDS, example: '20' },
+  max_wal_senders: { unit: null, least: 0, most: MAX_BACKENDS, example: '40' },
+  max_worker_processes: { unit: null, least: 0, most: MAX_BACKENDS, example: '8' },
   // PostgreSQL takes less than 8TB; 8191GB is the last whole one.
   shared_buffers: { unit: '8kB', least: 16, most: 8191 * 131_072, example: '256MB' },
 } as const satisfies Record<string, Bounds>;

@@ -1,6 +1,10 @@
 import type { DesiredCluster } from '../desired.ts';
 import type { NodeObservation } from '../observation.ts';
-import { computeTargets, IDENTITY, renderSynchronous } from '../rollout/node-settings.ts';
+import {
+  computeNodeSettings,
+  IDENTITY_SETTINGS,
+  renderSynchronous,
+} from '../rollout/node-settings.ts';
 import { showSetting } from './check.ts';
 import { isInForce, mergeSettings, type SettingInForce, type Settings } from './settings.ts';
 
@@ -35,7 +39,7 @@ export function compareWithLive(
   desired: DesiredCluster,
 ): SettingChange[] {
   const rows = primary.postgres?.settings ?? {};
-  const { final } = computeTargets(desired, primary);
+  const { final } = computeNodeSettings(desired, primary);
   const asked = complete(desired.settings, desired);
   const names = new Set([...Object.keys(final), ...Object.keys(rows)]);
   const changes = [...names].sort().flatMap((name): SettingChange[] => {
@@ -47,7 +51,7 @@ export function compareWithLive(
       return wanted === undefined ? [] : [{ name, before: null, after: wanted, takesEffect: null }];
     }
     if (row.context === 'internal') return [];
-    const isOurs = row.fromFile && !IDENTITY.includes(name);
+    const isOurs = row.fromFile && !IDENTITY_SETTINGS.includes(name);
     if (wanted === undefined && !isOurs && override === undefined) return [];
     const value = wanted ?? row.default;
     // What ALTER SYSTEM wrote may still wait for a start.

@@ -8,7 +8,7 @@ import {
   parseReal,
   parseWord,
 } from './parse-value.ts';
-import { explainFormer } from './removed.ts';
+import { explainRemoved } from './removed.ts';
 import type { SettingInForce, Settings } from './settings.ts';
 
 /**
@@ -35,7 +35,7 @@ export function checkSettings(
 function refuseUnknown(name: string, known: readonly string[]): string | null {
   if (name.includes('.')) return null;
   // Of whatever version it is, it has none of that name.
-  const former = explainFormer(name, Number.POSITIVE_INFINITY);
+  const former = explainRemoved(name, Number.POSITIVE_INFINITY);
   if (former !== null) return former;
   const near = suggestName(name, known);
   const way = near

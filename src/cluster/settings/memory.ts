@@ -3,9 +3,9 @@ import { parseInteger } from './parse-value.ts';
 const PAGE = 8192;
 const MIB = 1024 ** 2;
 /** The rest is for connections, sorts, maintenance and the file cache, which PostgreSQL lives on as well. */
-const LARGEST_SHARE = 0.75;
+const MAX_SHARE = 0.75;
 /** Where most start (PostgreSQL manual, 19.4.1 `shared_buffers`). */
-const USUAL_SHARE = 0.25;
+const RECOMMENDED_SHARE = 0.25;
 
 /**
  * Why nodes with this memory cannot run with `sharedBuffers`, with the way out; null when they can, when the
@@ -26,8 +26,8 @@ export function checkMemory({
   const pages = sharedBuffers === undefined ? null : parseInteger(sharedBuffers, '8kB');
   if (pages === null || memoryMib === null) return null;
   const share = (pages * PAGE) / (memoryMib * MIB);
-  if (share <= LARGEST_SHARE) return null;
-  const most = Math.floor(memoryMib * LARGEST_SHARE);
-  const usual = Math.floor(memoryMib * USUAL_SHARE);
+  if (share <= MAX_SHARE) return null;
+  const most = Math.floor(memoryMib * MAX_SHARE);
+  const usual = Math.floor(memoryMib * RECOMMENDED_SHARE);
   return `shared_buffers = ${sharedBuffers?.trim()} is ${Math.ceil(share * 100)} % of the ${memoryMib} MiB of memory that ${instanceType ?? 'a node'} has. Above 75 % too little is left for connections and sorts, and the server would be killed. Allowed: at most ${most}MB, usual are ${usual}MB; or give a larger instance-type.`;
 }

@@ -1,7 +1,7 @@
 import { OLDEST_MAJOR } from '../end-of-life.ts';
 
 /** A setting that PostgreSQL once had. */
-interface FormerSetting {
+interface RemovedSetting {
   /** The first version without it. */
   readonly since: number;
   /** What took its place, or that nothing did, as sentences. */
@@ -20,7 +20,7 @@ const STANDBY =
  * `sort_mem`, `vacuum_mem` and `ssl_ecdh_curve` for the new name (`map_old_guc_names` in its `guc.c`), but shows them
  * by that alone; `default_with_oids` and `ssl_renegotiation_limit` take nothing but their default.
  */
-const FORMER: ReadonlyMap<string, FormerSetting> = new Map([
+const REMOVED: ReadonlyMap<string, RemovedSetting> = new Map([
   ['sort_mem', { since: 8, instead: 'Use work_mem.' }],
   ['vacuum_mem', { since: 8, instead: 'Use maintenance_work_mem.' }],
   ['redirect_stderr', { since: 8.3, instead: 'Use logging_collector.' }],
@@ -129,8 +129,8 @@ const FORMER: ReadonlyMap<string, FormerSetting> = new Map([
  * That PostgreSQL `major` has a setting no more, with what took its place; null where it has it, or never had. `major`
  * null: not known, so one that any supported major has counts as there.
  */
-export function explainFormer(name: string, major: number | null): string | null {
-  const former = FORMER.get(name);
+export function explainRemoved(name: string, major: number | null): string | null {
+  const former = REMOVED.get(name);
   if (former === undefined || former.since > (major ?? OLDEST_MAJOR)) return null;
   const { since, instead } = former;
   // Up to 9 a major version had two numbers.

@@ -2,7 +2,7 @@ import { quoteValue } from '../../messages/quote-value.ts';
 import { describeBounds, isBounded, isWithinBounds } from './bounds.ts';
 import type { GivenSetting } from './lines.ts';
 import { parseBoolean, parseInteger, parseWord } from './parse-value.ts';
-import { explainFormer } from './removed.ts';
+import { explainRemoved } from './removed.ts';
 import { MANAGED_SETTINGS, type Settings } from './settings.ts';
 import { explainWeakCommit } from './synchronous-commit.ts';
 
@@ -218,7 +218,7 @@ function refuse(
 ): string | null {
   const reserved = name.startsWith('recovery_target') ? RECOVERY_TARGET : RESERVED.get(name);
   if (reserved !== undefined) return `${name} is not allowed. ${reserved}`;
-  const former = explainFormer(name, major);
+  const former = explainRemoved(name, major);
   if (former !== null) return former;
   const shown = `${name} = ${value === '' ? "''" : value}`;
   const dangerous = DANGEROUS.get(name);

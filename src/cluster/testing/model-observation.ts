@@ -49,7 +49,7 @@ function observeNode(cluster: ModelCluster, node: ModelNode): NodeObservation {
             state: node.container === 'running' ? 'running' : 'exited',
             current: node.containerCurrent,
           },
-    files: node.text,
+    files: node.files,
     overrides: hasData ? node.auto : {},
     control:
       hasData && node.container !== 'running'

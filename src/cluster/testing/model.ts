@@ -38,7 +38,7 @@ export interface ModelNode {
   /** The names that were in a file when the server started. */
   fileAtStart: readonly string[];
   upstream: string | null;
-  text: NodeObservation['files'];
+  files: NodeObservation['files'];
   loaded: boolean;
   container: 'none' | 'stopped' | 'running';
   containerCurrent: boolean;
@@ -50,7 +50,7 @@ export interface ModelNode {
   /** A primary's oldest WAL. */
   oldest: number;
   /** Its data was moved aside, not deleted. */
-  kept: number;
+  movedAside: number;
   /** It receives nothing for now, though it is connected. */
   delayed: boolean;
   /** How far the WAL of an unfinished copy reaches; null where none goes on. */
@@ -116,7 +116,7 @@ export class ModelCluster {
   }
 
   /** Time goes by: the primary writes, and its replicas receive. */
-  live(): void {
+  advance(): void {
     const { primary } = this;
     if (primary) {
       primary.lsn += 1;
@@ -154,10 +154,10 @@ export class ModelCluster {
   }
 
   /** Does one step; throws Violation when that breaks a rule. */
-  do(step: Step): void {
+  execute(step: Step): void {
     for (const name of step.nodes) if (step.kind !== 'provision') this.get(name);
     this.#act(step);
-    this.live();
+    this.advance();
     if (this.primaries.length > 1) throw new Violation('two primaries');
   }
 
@@ -304,7 +304,7 @@ export class ModelCluster {
     }
     node.file = step.settings;
     node.upstream = step.primary === node.name ? null : step.primary;
-    node.text = renderFiles(this.desired, { node: node.name, ...step });
+    node.files = renderFiles(this.desired, { node: node.name, ...step });
     node.loaded = false;
   }
 
@@ -422,7 +422,7 @@ export class ModelCluster {
     if (!node.hostReady || !node.mounted) throw new Violation(`${node.name} is not prepared`);
     const slot = primary.slots.find(({ name }) => name === slotName(node.name));
     if (!slot || slot.lost) throw new Violation(`${node.name} cloned without a slot`);
-    if (node.data === 'complete') node.kept += 1;
+    if (node.data === 'complete') node.movedAside += 1;
     const { timeline, lsn, image, auto } = primary;
     Object.assign(node, {
       data: 'complete',
@@ -454,7 +454,7 @@ export class ModelCluster {
       throw new Violation(`${to.name} takes over, and another replica is less far behind`);
     this.#requireOthersUp(from, 'switched over from');
     from.standbySignal = true;
-    this.live();
+    this.advance();
     this.#halt(from);
     this.#configure(from, step);
     if (to.lsn < from.lsn) throw new Violation('commits are lost');
@@ -512,8 +512,8 @@ function copySlots(primary: ModelNode, replica: ModelNode): void {
   const { sync_replication_slots: syncs, hot_standby_feedback: feedback } = replica.settings;
   if (syncs !== 'on' || feedback !== 'on') return;
   // It logs in to a database for that.
-  if (!/ dbname=/.test(replica.text.postgresqlConf ?? '')) return;
-  if (!/^host postgres replicator /m.test(primary.text.pgHba ?? '')) return;
+  if (!/ dbname=/.test(replica.files.postgresqlConf ?? '')) return;
+  if (!/^host postgres replicator /m.test(primary.files.pgHba ?? '')) return;
   const own = replica.logicalSlots.filter(({ synced }) => !synced);
   const copied = primary.logicalSlots.filter(
     ({ name, failover }) => failover && !own.some((slot) => slot.name === name),
@@ -582,7 +582,7 @@ export function createModelNode(
     auto: {},
     fileAtStart: [],
     upstream: null,
-    text: { postgresqlConf: null, pgHba: null },
+    files: { postgresqlConf: null, pgHba: null },
     loaded: true,
     container: 'none',
     containerCurrent: true,
@@ -591,7 +591,7 @@ export function createModelNode(
     slots: [],
     logicalSlots: [],
     oldest: 0,
-    kept: 0,
+    movedAside: 0,
     delayed: false,
     copied: null,
     ...overrides,

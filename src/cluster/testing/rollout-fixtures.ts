@@ -15,7 +15,7 @@ function describeSteps(steps: readonly Step[]): string[] {
 }
 
 /** The steps of a rollout that is not refused, as `describeSteps` words them. */
-export function planSteps(
+export function listRolloutSteps(
   observed: readonly NodeObservation[],
   desired = createDesired(),
 ): string[] {
@@ -25,7 +25,7 @@ export function planSteps(
 }
 
 /** The nodes, one of them changed. */
-export function bend(
+export function changeNode(
   observed: readonly NodeObservation[],
   name: string,
   change: (node: NodeObservation) => Partial<NodeObservation>,
