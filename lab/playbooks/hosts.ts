@@ -1,6 +1,6 @@
 import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Node } from '../../src/cluster/configuration.ts';
+import type { Node } from '../../src/cluster/node.ts';
 import { removeContainer, worldLabel } from '../images/container.ts';
 import { runAsRoot, runCommand, runDocker } from '../images/docker.ts';
 import { ensureImages } from '../images/images.ts';

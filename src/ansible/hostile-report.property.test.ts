@@ -106,7 +106,7 @@ function show({ observations, proof, failures, notes }: AnsibleResult): {
     },
     topology: buildTopologyChange({
       observed: observations,
-      standing: [...REPORTED.nodes, ...REPORTED.leaving],
+      existing: [...REPORTED.nodes, ...REPORTED.leaving],
       zones: {},
       replaced: [],
       resized: [],

@@ -1,4 +1,4 @@
-import type { Node } from '../cluster/configuration.ts';
+import type { Node } from '../cluster/node.ts';
 
 /** The address at which the runner reaches a node: the public one, if there is one. */
 export function sshAddress(node: Node): string {

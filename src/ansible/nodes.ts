@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Node } from '../cluster/configuration.ts';
 import type { DesiredCluster } from '../cluster/desired.ts';
+import type { Node } from '../cluster/node.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
 import type { Inputs } from '../inputs/inputs.ts';
 import { type PublicKeys, splitKeys } from '../inputs/ssh-key.ts';

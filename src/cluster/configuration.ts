@@ -1,19 +1,5 @@
+import { type Node, slotName } from './node.ts';
 import type { Settings } from './settings/settings.ts';
-import { slotName } from './spec.ts';
-
-/** A node as Terraform made it. Addresses are IPv4. */
-export interface Node {
-  /** `node-1`, `node-2`, … */
-  readonly name: string;
-  readonly instanceId: string;
-  readonly instanceType: string;
-  readonly privateAddress: string;
-  /** Empty in a subnet without public addresses. */
-  readonly publicAddress: string;
-  readonly volumeId: string;
-  /** Availability zone, e.g. `us-east-1a`. */
-  readonly zone: string;
-}
 
 /** The user that replicas connect as. */
 export const REPLICATION_USER = 'replicator';

@@ -1,6 +1,7 @@
-import { copiesSlots, type Node, renderPgHba, renderPostgresqlConf } from './configuration.ts';
+import { copiesSlots, renderPgHba, renderPostgresqlConf } from './configuration.ts';
+import { type Node, nodeName } from './node.ts';
 import type { Settings } from './settings/settings.ts';
-import { type ClusterSpec, imageReference, nodeName } from './spec.ts';
+import { type ClusterSpec, imageReference } from './spec.ts';
 
 /** The state the cluster shall reach. */
 export interface DesiredCluster {
@@ -41,12 +42,12 @@ export interface DesiredCluster {
 export function buildDesired(
   spec: ClusterSpec,
   {
-    standing,
+    existing: standing,
     instanceType,
     memoryMib,
     allowsSlotLoss = false,
   }: {
-    standing: readonly Node[];
+    existing: readonly Node[];
     instanceType: string | null;
     memoryMib: number | null;
     allowsSlotLoss?: boolean;

@@ -1,7 +1,7 @@
 import { type DesiredCluster, findNode } from './desired.ts';
 import { isBefore, parseLsn } from './lsn.ts';
+import { compareNames, slotName } from './node.ts';
 import type { NodeObservation, PostgresObservation } from './observation.ts';
-import { slotName } from './spec.ts';
 
 // What a node is to replication, read from what was observed of it.
 
@@ -118,9 +118,4 @@ export function findLeastBehind(
     const difference = behind(a) - behind(b);
     return difference === 0n ? compareNames(a.name, b.name) : difference < 0n ? -1 : 1;
   })[0];
-}
-
-/** Orders `node-2` before `node-10`. */
-export function compareNames(a: string, b: string): number {
-  return Number(a.replace(/\D/g, '')) - Number(b.replace(/\D/g, ''));
 }

@@ -30,19 +30,6 @@ export interface ClusterSpec {
   readonly instanceProfile: string | null;
 }
 
-/** The name of node `number` (1-based), the same in Terraform, Ansible, PostgreSQL and every message. */
-export function nodeName(number: number): string {
-  return `node-${number}`;
-}
-
-/**
- * The replication slot, and `application_name`, of a node. Slot names allow `[a-z0-9_]` only
- * (PostgreSQL manual, 26.2.6 "Replication Slots").
- */
-export function slotName(node: string): string {
-  return node.replaceAll('-', '_');
-}
-
 /** A tag, or a tag and the digest that says which image it is (OCI distribution specification, "pulling manifests"). */
 export const IMAGE_TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(?:@sha256:[0-9a-f]{64})?$/;
 

@@ -1,4 +1,4 @@
-import type { Node } from './configuration.ts';
+import type { Node } from './node.ts';
 
 /** What is known of nodes that nobody could log in to. */
 export interface UnreachableNodes {

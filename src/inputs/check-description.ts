@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { EFFECTS, nameLabel } from '../cluster/effect.ts';
-import { IMAGE_TAG, majorOfTag, nodeName } from '../cluster/spec.ts';
+import { nodeName } from '../cluster/node.ts';
+import { IMAGE_TAG, majorOfTag } from '../cluster/spec.ts';
 import { quoteValue } from '../messages/quote-value.ts';
 import { checkBackend, type ParsedBackend } from './backend.ts';
 import { callSchema } from './call-schema.ts';

@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
-import type { Node } from '../cluster/configuration.ts';
 import type { DesiredCluster } from '../cluster/desired.ts';
+import type { Node } from '../cluster/node.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
 import type { NodeProof } from '../cluster/proof.ts';
 import { isRunningPrimary, isStreaming } from '../cluster/replication.ts';

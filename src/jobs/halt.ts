@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Node } from '../cluster/configuration.ts';
+import type { Node } from '../cluster/node.ts';
 import { logGroup } from '../runner/log-group.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { renderHaltTfvars, TFVARS_FILE } from '../terraform/generated-files.ts';

@@ -56,7 +56,7 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
   const stopped = findStopped(plan.existing, plan.summary).map(({ name }) => name);
   const desired: DesiredCluster = {
     ...buildDesired(spec, {
-      standing,
+      existing: standing,
       instanceType: spec.instanceType,
       memoryMib: plan.memoryMib,
     }),
@@ -165,7 +165,7 @@ export function buildDatabasePlan(
     settings: buildSettingsReport(plan, preview),
     topology: buildTopologyChange({
       observed,
-      standing: plan.existing.nodes,
+      existing: plan.existing.nodes,
       zones: readPlannedZones(plan.summary),
       replaced: changes.replace,
       resized: changes.resize.map(({ node }) => node),

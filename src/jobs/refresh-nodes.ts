@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import type { Node } from '../cluster/configuration.ts';
+import type { Node } from '../cluster/node.ts';
 import { UserError } from '../messages/errors.ts';
 import { logGroup } from '../runner/log-group.ts';
 import type { Terraform } from '../terraform/cli.ts';

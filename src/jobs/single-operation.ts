@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
 import { sshAddress } from '../ansible/inventory.ts';
-import type { Node } from '../cluster/configuration.ts';
+import type { Node } from '../cluster/node.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import { UserError } from '../messages/errors.ts';
 import {

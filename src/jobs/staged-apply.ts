@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import * as core from '@actions/core';
-import type { Node } from '../cluster/configuration.ts';
+import { type Node, nodeNumber } from '../cluster/node.ts';
 import { UserError } from '../messages/errors.ts';
 import { apply } from '../operations/apply.ts';
 import type { Infrastructure } from '../operations/infrastructure.ts';
@@ -14,7 +14,6 @@ import {
   buildNodeChanges,
   buildStageOverrides,
   instanceAddress,
-  nodeNumber,
   type PlanOverrides,
   volumeAddress,
 } from '../terraform/node-changes.ts';

@@ -3,12 +3,12 @@ import { networkInterfaces } from 'node:os';
 import { sshAddress } from '../ansible/inventory.ts';
 import { type ClusterObservation, type NodeAccess, Nodes } from '../ansible/nodes.ts';
 import type { AnsibleResult } from '../ansible/result.ts';
-import type { Node } from '../cluster/configuration.ts';
 import { buildDesired, type DesiredCluster } from '../cluster/desired.ts';
 import { pinImage } from '../cluster/image.ts';
+import { compareNames, type Node } from '../cluster/node.ts';
 import { buildFreshObservation, type NodeObservation } from '../cluster/observation.ts';
 import { findProofProblems, NOT_PROVED, type NodeProof } from '../cluster/proof.ts';
-import { compareNames, isRunningPrimary } from '../cluster/replication.ts';
+import { isRunningPrimary } from '../cluster/replication.ts';
 import type { Deferral } from '../cluster/rollout/deferral.ts';
 import { type Rollout, rollout } from '../cluster/rollout/rollout.ts';
 import { isTerraformStep, type Step, type TerraformStep } from '../cluster/rollout/step.ts';
@@ -193,7 +193,7 @@ async function converge(
     // A machine that this run has made is waited for like any other that boots.
     const patience = decide === undefined || fresh.size > 0;
     const described = buildDesired(access.inputs.spec, {
-      standing,
+      existing: standing,
       instanceType,
       memoryMib,
       allowsSlotLoss,

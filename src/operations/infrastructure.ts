@@ -1,4 +1,4 @@
-import type { Node } from '../cluster/configuration.ts';
+import type { Node } from '../cluster/node.ts';
 
 /**
  * What a rollout changes about the instances, a stage of the reviewed plan each. Every method gives the

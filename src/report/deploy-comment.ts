@@ -1,5 +1,5 @@
+import { compareNames } from '../cluster/node.ts';
 import { NOT_PROVED, type NodeProof } from '../cluster/proof.ts';
-import { compareNames } from '../cluster/replication.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
 import { renderAlert } from './alert.ts';

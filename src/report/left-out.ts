@@ -1,4 +1,4 @@
-import type { Node } from '../cluster/configuration.ts';
+import type { Node } from '../cluster/node.ts';
 import type { Deferral, DeferredChange } from '../cluster/rollout/deferral.ts';
 import { explainUnreachableNode } from '../cluster/unreachable.ts';
 

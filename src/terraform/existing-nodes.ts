@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import type { Node } from '../cluster/configuration.ts';
-import { nodeName } from '../cluster/spec.ts';
+import { type Node, nodeName } from '../cluster/node.ts';
 import { UserError } from '../messages/errors.ts';
 import { buildNodeChanges } from './node-changes.ts';
 import * as values from './node-values.ts';

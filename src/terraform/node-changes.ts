@@ -1,5 +1,4 @@
-import type { Node } from '../cluster/configuration.ts';
-import { nodeName } from '../cluster/spec.ts';
+import { type Node, nodeName, nodeNumber } from '../cluster/node.ts';
 import type { PlanSummary, ResourceChange } from './plan.ts';
 
 /** A plan that leaves a part of the change for later: what stands for now. */
@@ -60,11 +59,6 @@ export function volumeAddress(node: string): string {
 /** Terraform's address of what starts a node's stopped instance. */
 export function starterAddress(node: string): string {
   return `${STARTER_RESOURCE}["${nodeNumber(node)}"]`;
-}
-
-/** The number in a node's name, as Terraform's keys have it: `3` of `node-3`. */
-export function nodeNumber(node: string): string {
-  return /\d+$/.exec(node)?.[0] ?? '';
 }
 
 /** What `plan` does to the nodes. */

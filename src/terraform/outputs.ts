@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Node } from '../cluster/configuration.ts';
+import type { Node } from '../cluster/node.ts';
 import type { AppliedDatabase } from '../cluster/settings/change.ts';
 import type { ClusterSpec } from '../cluster/spec.ts';
 import { UserError } from '../messages/errors.ts';

@@ -1,5 +1,4 @@
-import { compareNames } from '../cluster/replication.ts';
-import { nodeName } from '../cluster/spec.ts';
+import { compareNames, nodeName } from '../cluster/node.ts';
 import { explainPermission, isAllowed } from '../inputs/permission-label.ts';
 import { UserError } from '../messages/errors.ts';
 import {

@@ -1,4 +1,4 @@
-import { nodeName } from '../cluster/spec.ts';
+import { nodeName } from '../cluster/node.ts';
 import {
   type AttributeChange,
   canonicalize,

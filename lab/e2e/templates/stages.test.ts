@@ -3,7 +3,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Node } from '../../../src/cluster/configuration.ts';
+import type { Node } from '../../../src/cluster/node.ts';
 import { Terraform } from '../../../src/terraform/cli.ts';
 import {
   buildNodeChanges,

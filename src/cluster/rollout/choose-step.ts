@@ -1,8 +1,8 @@
 import { copiesSlots } from '../configuration.ts';
+import { slotName } from '../node.ts';
 import type { NodeObservation } from '../observation.ts';
 import { findLeastBehind, findMostAdvanced, findUpstream } from '../replication.ts';
 import type { Settings } from '../settings/settings.ts';
-import { slotName } from '../spec.ts';
 import type { ClusterState } from './cluster-state.ts';
 import {
   computeNodeSettings,

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { DesiredCluster } from '../desired.ts';
+import { nodeName, slotName } from '../node.ts';
 import { HOT_STANDBY_SENSITIVE } from '../settings/settings.ts';
-import { nodeName, slotName } from '../spec.ts';
 import { createDesired, createNode, DEFAULTS } from '../testing/fixtures.ts';
 import { ModelCluster, type ModelNode, shutDown } from '../testing/model.ts';
 import { observeModel } from '../testing/model-observation.ts';

@@ -1,5 +1,6 @@
 import { type DesiredCluster, findNode } from '../desired.ts';
 import { isBefore } from '../lsn.ts';
+import { slotName } from '../node.ts';
 import type { NodeObservation } from '../observation.ts';
 import {
   findMostAdvanced,
@@ -7,7 +8,6 @@ import {
   isRunningPrimary,
   isStoppedPrimary,
 } from '../replication.ts';
-import { slotName } from '../spec.ts';
 import { computeNodeSettings, listSynchronous, readQuorum } from './node-settings.ts';
 import type { Rollout } from './rollout.ts';
 import type { Step } from './step.ts';

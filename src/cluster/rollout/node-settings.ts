@@ -1,4 +1,5 @@
 import type { DesiredCluster } from '../desired.ts';
+import { slotName } from '../node.ts';
 import type { NodeObservation } from '../observation.ts';
 import { parseBoolean } from '../settings/parse-value.ts';
 import { readWalLevel } from '../settings/reserved.ts';
@@ -8,7 +9,7 @@ import {
   mergeSettings,
   type Settings,
 } from '../settings/settings.ts';
-import { majorOfTag, slotName, splitReference } from '../spec.ts';
+import { majorOfTag, splitReference } from '../spec.ts';
 
 const SYNCHRONOUS = 'synchronous_standby_names';
 /** Written per node beside the settings; not the team's to remove. */

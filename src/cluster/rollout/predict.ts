@@ -1,5 +1,6 @@
 import { type DesiredCluster, findNode, renderFiles } from '../desired.ts';
 import { findFurthest } from '../lsn.ts';
+import { slotName } from '../node.ts';
 import {
   buildFreshObservation,
   type NodeObservation,
@@ -7,7 +8,6 @@ import {
 } from '../observation.ts';
 import { findObstacle } from '../replication.ts';
 import { HOT_STANDBY_SENSITIVE, type SettingInForce, type Settings } from '../settings/settings.ts';
-import { slotName } from '../spec.ts';
 import type { Step, StepOf } from './step.ts';
 
 /** The nodes that stand, by name. */

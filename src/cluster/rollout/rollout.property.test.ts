@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type DesiredCluster, renderFiles } from '../desired.ts';
-import { nodeName, slotName } from '../spec.ts';
+import { nodeName, slotName } from '../node.ts';
 import { createDesired, createNode } from '../testing/fixtures.ts';
 import { ModelCluster, type ModelNode, shutDown } from '../testing/model.ts';
 import { observeModel } from '../testing/model-observation.ts';

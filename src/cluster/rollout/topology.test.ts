@@ -18,7 +18,7 @@ function describeChange(
   const fresh = desired.nodes
     .map(({ name }) => name)
     .filter((name) => !before.nodes.some((node) => node.name === name) || standing.length === 0);
-  const terraform = { standing, zones, replaced: [], resized: [], fresh };
+  const terraform = { existing: standing, zones, replaced: [], resized: [], fresh };
   return buildTopologyChange({ observed, ...terraform, database, desired });
 }
 
@@ -111,7 +111,7 @@ describe('describeTopology', () => {
   test('of nodes that were not seen only what Terraform does is claimed', () => {
     const changes = buildTopologyChange({
       observed: [],
-      standing: before.nodes,
+      existing: before.nodes,
       zones: {},
       replaced: ['node-2'],
       resized: ['node-3'],

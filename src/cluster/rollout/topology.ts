@@ -1,7 +1,7 @@
-import type { Node } from '../configuration.ts';
 import type { DesiredCluster } from '../desired.ts';
+import { compareNames, type Node } from '../node.ts';
 import type { NodeObservation } from '../observation.ts';
-import { compareNames, isRunningPrimary } from '../replication.ts';
+import { isRunningPrimary } from '../replication.ts';
 import { ClusterState } from './cluster-state.ts';
 import type { Rollout } from './rollout.ts';
 import type { Step } from './step.ts';
@@ -45,7 +45,7 @@ export interface TopologyChange {
  */
 export function buildTopologyChange(options: {
   observed: readonly NodeObservation[];
-  standing: readonly Node[];
+  existing: readonly Node[];
   zones: Readonly<Record<string, string>>;
   /** Nodes that get another instance. */
   replaced: readonly string[];
@@ -56,7 +56,16 @@ export function buildTopologyChange(options: {
   database: Rollout | { readonly notObserved: string };
   desired: DesiredCluster;
 }): TopologyChange[] {
-  const { observed, standing, zones, replaced, resized, fresh, database, desired } = options;
+  const {
+    observed,
+    existing: standing,
+    zones,
+    replaced,
+    resized,
+    fresh,
+    database,
+    desired,
+  } = options;
   const steps = 'steps' in database ? database.steps : null;
   // Steps after which the nodes are looked at again lead to no end that is known.
   const isOpen = 'steps' in database && database.observeAgain;

@@ -1,10 +1,9 @@
-import type { Node } from '../configuration.ts';
 import { type DesiredCluster, findNode, renderFiles } from '../desired.ts';
+import { type Node, nodeName, slotName } from '../node.ts';
 import type { NodeObservation, PostgresObservation } from '../observation.ts';
 import { renderSynchronous } from '../rollout/node-settings.ts';
 import type { SettingInForce, Settings } from '../settings/settings.ts';
 import { HOT_STANDBY_SENSITIVE, mergeSettings } from '../settings/settings.ts';
-import { nodeName, slotName } from '../spec.ts';
 
 // Builders for tests: a healthy cluster, from which a test bends what it is about.
 

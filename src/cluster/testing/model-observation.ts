@@ -1,5 +1,5 @@
+import { slotName } from '../node.ts';
 import { buildFreshObservation, type NodeObservation } from '../observation.ts';
-import { slotName } from '../spec.ts';
 import { createSettingsInForce } from './fixtures.ts';
 import type { ModelCluster, ModelNode } from './model.ts';
 

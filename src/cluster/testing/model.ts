@@ -1,9 +1,9 @@
 import { type DesiredCluster, findNode, renderFiles } from '../desired.ts';
+import { slotName } from '../node.ts';
 import type { ControlObservation, NodeObservation } from '../observation.ts';
 import { readQuorum } from '../rollout/node-settings.ts';
 import type { Step } from '../rollout/step.ts';
 import { HOT_STANDBY_SENSITIVE, type Settings } from '../settings/settings.ts';
-import { slotName } from '../spec.ts';
 import { createSettingsInForce, DEFAULTS } from './fixtures.ts';
 
 // A cluster for tests that obeys PostgreSQL's rules and Docker's, and complains when a step breaks one.

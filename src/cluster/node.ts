@@ -1,0 +1,36 @@
+/** A node as Terraform made it. Addresses are IPv4. */
+export interface Node {
+  /** `node-1`, `node-2`, … */
+  readonly name: string;
+  readonly instanceId: string;
+  readonly instanceType: string;
+  readonly privateAddress: string;
+  /** Empty in a subnet without public addresses. */
+  readonly publicAddress: string;
+  readonly volumeId: string;
+  /** Availability zone, e.g. `us-east-1a`. */
+  readonly zone: string;
+}
+
+/** The name of node `number` (1-based), the same in Terraform, Ansible, PostgreSQL and every message. */
+export function nodeName(number: number): string {
+  return `node-${number}`;
+}
+
+/**
+ * The replication slot, and `application_name`, of a node. Slot names allow `[a-z0-9_]` only
+ * (PostgreSQL manual, 26.2.6 "Replication Slots").
+ */
+export function slotName(node: string): string {
+  return node.replaceAll('-', '_');
+}
+
+/** Orders `node-2` before `node-10`. */
+export function compareNames(a: string, b: string): number {
+  return Number(a.replace(/\D/g, '')) - Number(b.replace(/\D/g, ''));
+}
+
+/** The number in a node's name, as Terraform's keys have it: `3` of `node-3`. */
+export function nodeNumber(node: string): string {
+  return /\d+$/.exec(node)?.[0] ?? '';
+}
