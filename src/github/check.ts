@@ -1,6 +1,6 @@
 import type { components } from '@octokit/openapi-types';
 import { acceptRefusal, type Forbidden, type GitHubClient, type Repository } from './client.ts';
-import { askAboutCommit, type Wait, waitSeconds } from './fresh-commit.ts';
+import { askAboutCommit, type Wait, waitSeconds } from './commit-retry.ts';
 import { findLogin } from './login.ts';
 
 /** Bytes that a summary or a text may have (GitHub documents characters, and counts bytes). */

@@ -1,3 +1,4 @@
+import { isSameText } from './action-comments.ts';
 import {
   acceptRefusal,
   type Forbidden,
@@ -8,7 +9,6 @@ import {
 } from './client.ts';
 import { findLogin } from './login.ts';
 import { renderMarker } from './marker.ts';
-import { isSameText } from './own-comment.ts';
 
 /** Which issue: each cluster has at most one open. */
 export interface IssueRef {

@@ -1,6 +1,6 @@
 import type { components } from '@octokit/openapi-types';
 import { type GitHubClient, isForbidden, type Repository } from './client.ts';
-import { COMMIT_WAITS, isUnknownCommit, type Wait, waitSeconds } from './fresh-commit.ts';
+import { COMMIT_WAITS, isUnknownCommit, type Wait, waitSeconds } from './commit-retry.ts';
 
 /** A pull request. */
 export interface PullRequest {

@@ -1,7 +1,7 @@
 import type { components } from '@octokit/openapi-types';
 import { UserError } from '../messages/errors.ts';
 import { type GitHubClient, isForbidden, type Repository } from './client.ts';
-import { askAboutCommit, isUnknownCommit, type Wait } from './fresh-commit.ts';
+import { askAboutCommit, isUnknownCommit, type Wait } from './commit-retry.ts';
 
 /** What a commit has at a path. */
 export type RepositoryFile =

@@ -1,5 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  isSameText,
+  listOwnComments,
+  type OwnComment,
+  readComment,
+  removeComment,
+} from './action-comments.ts';
+import {
   type Forbidden,
   type GitHubClient,
   isForbidden,
@@ -13,15 +20,8 @@ import {
   layOutShared,
   layOutSingle,
   type Refusal,
-} from './comment-text.ts';
+} from './comment-composer.ts';
 import { holdLease, LEASE_PACE, type LeasePace } from './lease.ts';
-import {
-  isSameText,
-  listOwnComments,
-  type OwnComment,
-  readComment,
-  removeComment,
-} from './own-comment.ts';
 import type { Run } from './run-stamp.ts';
 
 /** What became of a comment. */

@@ -1,6 +1,6 @@
 import { UserError } from '../messages/errors.ts';
 import { type GitHubClient, isForbidden, type Repository } from './client.ts';
-import { isUnknownCommit, type Wait, waitSeconds } from './fresh-commit.ts';
+import { isUnknownCommit, type Wait, waitSeconds } from './commit-retry.ts';
 
 /** What GitHub says of merging a pull request. */
 export type TestMerge =

@@ -1,8 +1,8 @@
 import * as core from '@actions/core';
+import { listOwnComments } from '../github/action-comments.ts';
 import { Checks } from '../github/check.ts';
 import { createClient, type GitHubClient } from '../github/client.ts';
 import { MARK } from '../github/marker.ts';
-import { listOwnComments } from '../github/own-comment.ts';
 import { limitAnnotations } from '../inputs/limit-annotations.ts';
 import type { ClusterIdentity } from '../inputs/read-inputs.ts';
 import { RefusedInputsError } from '../inputs/refused-inputs-error.ts';

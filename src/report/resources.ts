@@ -8,9 +8,9 @@ import type {
 } from '../terraform/plan.ts';
 import { renderAttributes } from './attribute-diff.ts';
 import type { Section } from './budget.ts';
-import { renderReason } from './danger.ts';
 import { renderCode, renderDetails, renderFence, renderHtmlCode } from './markdown.ts';
 import { type Entry, type EntryGroup, renderGroups } from './resource-groups.ts';
+import { renderReason } from './risks.ts';
 
 /** What can hurt comes first. */
 const GROUPS: readonly { readonly action: Action; readonly title: string }[] = [

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Entry, layOutShared, layOutSingle, SHARED_BUDGET } from './comment-text.ts';
+import { type Entry, layOutShared, layOutSingle, SHARED_BUDGET } from './comment-composer.ts';
 import { readStamp, renderStamp } from './run-stamp.ts';
 
 const run = { id: 7, attempt: 1 };
