@@ -2,7 +2,7 @@ import { type GitHubClient, type Repository, readStatus } from './client.ts';
 import { findLogin } from './login.ts';
 
 /** A comment as found. */
-export interface OwnComment {
+export interface ActionComment {
   readonly id: number;
   readonly url: string;
   readonly body: string;
@@ -14,13 +14,13 @@ export interface OwnComment {
  *
  * @throws the API's error
  */
-export async function listOwnComments(
+export async function listActionComments(
   client: GitHubClient,
   place: { repository: Repository; number: number; marker: string },
-): Promise<OwnComment[]> {
+): Promise<ActionComment[]> {
   const { repository, number, marker } = place;
   const login = await findLogin(client);
-  const own: OwnComment[] = [];
+  const own: ActionComment[] = [];
   for (let page = 1, last = false; !last; page++) {
     const { data, headers } = await client.request(
       'GET /repos/{owner}/{repo}/issues/{issue_number}/comments',
@@ -39,7 +39,7 @@ export async function listOwnComments(
 export async function readComment(
   client: GitHubClient,
   { repository, id }: { repository: Repository; id: number },
-): Promise<OwnComment> {
+): Promise<ActionComment> {
   const { data } = await client.request('GET /repos/{owner}/{repo}/issues/comments/{comment_id}', {
     ...repository,
     comment_id: id,

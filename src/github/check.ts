@@ -1,6 +1,6 @@
 import type { components } from '@octokit/openapi-types';
-import { acceptRefusal, type Forbidden, type GitHubClient, type Repository } from './client.ts';
-import { askAboutCommit, type Wait, waitSeconds } from './commit-retry.ts';
+import { catchForbidden, type Forbidden, type GitHubClient, type Repository } from './client.ts';
+import { retryUnknownCommit, type Sleep, sleepSeconds } from './commit-retry.ts';
 import { findLogin } from './login.ts';
 
 /** Bytes that a summary or a text may have (GitHub documents characters, and counts bytes). */
@@ -54,12 +54,12 @@ export type CheckFinding =
 export class Checks {
   readonly #client: GitHubClient;
   readonly #repository: Repository;
-  readonly #wait: Wait;
+  readonly #wait: Sleep;
 
-  constructor(client: GitHubClient, { owner, repo, wait }: Repository & { readonly wait?: Wait }) {
+  constructor(client: GitHubClient, { owner, repo, wait }: Repository & { readonly wait?: Sleep }) {
     this.#client = client;
     this.#repository = { owner, repo };
-    this.#wait = wait ?? waitSeconds;
+    this.#wait = wait ?? sleepSeconds;
   }
 
   /**
@@ -68,9 +68,9 @@ export class Checks {
    * @throws Error where a part is too long; the API's error for anything but a lack of permission
    */
   async create(commit: string, content: CheckContent): Promise<CheckOutcome> {
-    const parameters = describeContent(content);
-    return acceptRefusal(async () => {
-      const { data } = await askAboutCommit(
+    const parameters = buildParameters(content);
+    return catchForbidden(async () => {
+      const { data } = await retryUnknownCommit(
         () =>
           this.#client.request('POST /repos/{owner}/{repo}/check-runs', {
             ...this.#repository,
@@ -89,8 +89,8 @@ export class Checks {
    * @throws Error where a part is too long; the API's error for anything but a lack of permission
    */
   async update(id: number, content: CheckContent): Promise<CheckOutcome> {
-    const parameters = describeContent(content);
-    return acceptRefusal(async () => {
+    const parameters = buildParameters(content);
+    return catchForbidden(async () => {
       const { data } = await this.#client.request(
         'PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}',
         { ...this.#repository, check_run_id: id, ...parameters },
@@ -107,7 +107,7 @@ export class Checks {
    * @throws the API's error for anything but a lack of permission
    */
   async find({ commit, name }: { commit: string; name: string }): Promise<CheckFinding> {
-    return acceptRefusal(async () => {
+    return catchForbidden(async () => {
       const [login, runs] = await Promise.all([
         findLogin(this.#client),
         this.#list({ commit, name }),
@@ -115,7 +115,7 @@ export class Checks {
       const checks = runs
         // The name is compared again: nothing here rests on a filter of the server's.
         .filter((run) => run.name === name && isOwn(run.app, login))
-        .map(describeCheck)
+        .map(buildCheck)
         .sort((a, b) => b.id - a.id);
       return { outcome: 'found', checks };
     });
@@ -124,7 +124,7 @@ export class Checks {
   async #list({ commit, name }: { commit: string; name: string }): Promise<CheckRun[]> {
     const runs: CheckRun[] = [];
     for (let page = 1, last = false; !last; page++) {
-      const { data, headers } = await askAboutCommit(
+      const { data, headers } = await retryUnknownCommit(
         () =>
           this.#client.request('GET /repos/{owner}/{repo}/commits/{ref}/check-runs', {
             ...this.#repository,
@@ -149,7 +149,7 @@ function isOwn(app: CheckRun['app'], login: string): boolean {
   return app?.slug !== undefined && `${app.slug}[bot]`.toLowerCase() === login;
 }
 
-function describeCheck(run: CheckRun): Check {
+function buildCheck(run: CheckRun): Check {
   return {
     id: Number(run.id),
     url: run.html_url ?? '',
@@ -162,7 +162,7 @@ function describeCheck(run: CheckRun): Check {
   };
 }
 
-function describeContent(content: CheckContent) {
+function buildParameters(content: CheckContent) {
   const { name, title, summary, text, externalId, detailsUrl } = content;
   checkLength(summary, { name, field: 'summary' });
   checkLength(text ?? '', { name, field: 'text' });

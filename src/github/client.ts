@@ -15,15 +15,15 @@ export interface Repository {
 }
 
 // The endpoint methods of @actions/github weigh as much as all of this together.
-const PatientOctokit = Octokit.plugin(sayFailures, retry, throttling);
+const PatientOctokit = Octokit.plugin(logServerErrors, retry, throttling);
 
 const MAX_RETRIES = 3;
 /** Seconds. A comment is not worth a longer wait of a job that holds a lock. */
-const MAX_WAIT = 60;
+const MAX_WAIT_SECONDS = 60;
 /** Its successor, 2026-03-10, no longer says where the test merge of a pull request is ("Breaking changes"). */
 const API_VERSION = '2022-11-28';
 /** Milliseconds until a request without an answer counts as failed. */
-const TIMEOUT = 30_000;
+const TIMEOUT_MS = 30_000;
 
 /**
  * A client for the API at `apiUrl` (`GITHUB_API_URL`: github.com's or a GHES's `…/api/v3`). Server errors
@@ -48,7 +48,7 @@ export function createClient(options: {
         log(`${reached}.`);
         return false;
       }
-      const patient = count < retries && seconds <= MAX_WAIT;
+      const patient = count < retries && seconds <= MAX_WAIT_SECONDS;
       const then = patient ? `trying again in ${seconds} s` : `not waiting ${seconds} s for it`;
       log(`${reached}: ${then}.`);
       return patient;
@@ -96,7 +96,7 @@ export interface Forbidden {
  *
  * @throws whatever `isRefusal` does not take for one
  */
-export async function acceptRefusal<T>(
+export async function catchForbidden<T>(
   ask: () => Promise<T>,
   isRefusal: (error: unknown) => error is Error = isForbidden,
 ): Promise<T | Forbidden> {
@@ -116,9 +116,9 @@ export function readRetryAfter(error: unknown): number | null {
   const headers = response?.headers ?? {};
   const reset = Number(headers['x-ratelimit-reset']) - Date.now() / 1000 + 1;
   // GitHub's advice where it gives no time: a minute (docs.github.com, "Rate limits for the REST API").
-  const otherwise = headers['x-ratelimit-remaining'] === '0' ? reset : MAX_WAIT;
+  const otherwise = headers['x-ratelimit-remaining'] === '0' ? reset : MAX_WAIT_SECONDS;
   const seconds = Number(headers['retry-after'] ?? otherwise);
-  return seconds <= MAX_WAIT ? Math.max(1, Math.ceil(seconds)) : null;
+  return seconds <= MAX_WAIT_SECONDS ? Math.max(1, Math.ceil(seconds)) : null;
 }
 
 /** Whether the token may not do this (GitHub: "Resource not accessible by integration"); rate limits are not that. */
@@ -135,7 +135,7 @@ function describeRequest(request: object): string {
 }
 
 /** Says every failed attempt, also those that a retry makes up for. First in the list: it sits innermost. */
-function sayFailures(octokit: Octokit): void {
+function logServerErrors(octokit: Octokit): void {
   octokit.hook.error('request', (error, request) => {
     if (readStatus(error) >= 500) {
       octokit.log.warn(`GitHub failed on ${describeRequest(request)}: ${error.message}`);
@@ -148,7 +148,7 @@ function sayFailures(octokit: Octokit): void {
 function createFetch(apiUrl: string): typeof globalThis.fetch {
   const dispatcher: Dispatcher | undefined = new HttpClient().getAgentDispatcher(apiUrl);
   return ((url: string, init: RequestInit) => {
-    const signal = init.signal ?? AbortSignal.timeout(TIMEOUT);
+    const signal = init.signal ?? AbortSignal.timeout(TIMEOUT_MS);
     return dispatcher === undefined
       ? fetch(url, { ...init, signal })
       : fetchThrough(url, { ...(init as object), signal, dispatcher });

@@ -1,10 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Entry, layOutShared, layOutSingle, SHARED_BUDGET } from './comment-composer.ts';
+import {
+  type CommentEntry,
+  createSharedComposer,
+  createSingleComposer,
+  SHARED_LIMIT,
+} from './comment-composer.ts';
 import { readStamp, renderStamp } from './run-stamp.ts';
 
 const run = { id: 7, attempt: 1 };
-const entry = (words: Partial<Entry> = {}): Entry => ({
+const entry = (words: Partial<CommentEntry> = {}): CommentEntry => ({
   identity: 'orders/1',
   run,
   body: 'planned',
@@ -12,10 +17,10 @@ const entry = (words: Partial<Entry> = {}): Entry => ({
   onlyOwn: false,
   ...words,
 });
-const shared = layOutShared();
+const shared = createSharedComposer();
 
 /** A comment with these sections, written one after another. */
-function write(...entries: Partial<Entry>[]): string {
+function write(...entries: Partial<CommentEntry>[]): string {
   return entries.reduce(
     (text, words) => shared.compose(text === '' ? [] : [text], entry(words)).text,
     '',
@@ -134,7 +139,7 @@ describe('a shared comment', () => {
   });
 
   describe('that fills up', () => {
-    const big = (letter: string) => letter.repeat(SHARED_BUDGET / 2);
+    const big = (letter: string) => letter.repeat(SHARED_LIMIT / 2);
 
     it('takes the short form of whoever comes late', () => {
       const first = write({ identity: 'a/1', body: big('A') });
@@ -182,7 +187,7 @@ describe('a shared comment', () => {
 });
 
 describe('a comment of one cluster', () => {
-  const single = layOutSingle('orders/1');
+  const single = createSingleComposer('orders/1');
 
   it('is marked and stamped', () => {
     expect(single.compose([], entry()).text).toBe(

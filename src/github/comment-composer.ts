@@ -1,8 +1,8 @@
-import { MARK, renderHidden, renderMarker } from './marker.ts';
+import { MARKER_PREFIX, renderHiddenLine, renderMarker } from './marker.ts';
 import { isLater, isSameRun, type Run, readStamp, renderStamp } from './run-stamp.ts';
 
 /** What is to be said, and by whom. */
-export interface Entry {
+export interface CommentEntry {
   /** Tells this cluster from others. */
   readonly identity: string;
   readonly run: Run;
@@ -22,7 +22,7 @@ export type Refusal =
   | { readonly outcome: 'foreign'; readonly by: number | null };
 
 /** What a comment shall say. */
-export interface Composition {
+export interface ComposedComment {
   /** All of it. Where the entry is refused: what the others said. */
   readonly text: string;
   readonly refusal: Refusal | null;
@@ -31,7 +31,7 @@ export interface Composition {
 }
 
 /** How comments are found and written. */
-export interface CommentLayout {
+export interface CommentComposer {
   /** First line of the comment. */
   readonly marker: string;
   /**
@@ -39,26 +39,26 @@ export interface CommentLayout {
    *
    * @throws Error where even the shortest form has no room
    */
-  compose(found: readonly string[], entry: Entry): Composition;
+  compose(found: readonly string[], entry: CommentEntry): ComposedComment;
 }
 
 /** GitHub's limit, in characters. Bytes are counted, of which there are at least as many. */
-const LIMIT = 65_536;
+const COMMENT_LIMIT = 65_536;
 
 /** Bytes that the reports of all clusters may have together to stand in a shared comment in full. */
-export const SHARED_BUDGET = LIMIT - 16_384;
+export const SHARED_LIMIT = COMMENT_LIMIT - 16_384;
 
 /** Likewise in short: what is left is for the headlines of those who come last. */
-const SHORT_BUDGET = LIMIT - 8_192;
+const SHARED_SHORT_LIMIT = COMMENT_LIMIT - 8_192;
 
 /** Bytes that a comment may have with the body in full, and with the short form; a headline has the limit. */
-interface Room {
+interface Limits {
   readonly full: number;
   readonly short: number;
 }
 
 /** A comment of one cluster alone. */
-export function layOutSingle(identity: string): CommentLayout {
+export function createSingleComposer(identity: string): CommentComposer {
   const marker = renderMarker(identity);
   return {
     marker,
@@ -68,17 +68,17 @@ export function layOutSingle(identity: string): CommentLayout {
       const refusal = refuse(latest?.run ?? null, entry);
       if (refusal !== null) return { text: latest?.text ?? '', refusal, shortened: false };
       const render = (body: string) => `${marker}\n${renderStamp(entry.run)}\n${body}`;
-      return fitForm(entry, { room: { full: LIMIT, short: LIMIT }, render });
+      return fitForm(entry, { room: { full: COMMENT_LIMIT, short: COMMENT_LIMIT }, render });
     },
   };
 }
 
 /** What a shared comment is found by. */
-const SHARED = 'shared';
+const SHARED_IDENTITY = 'shared';
 
 /** A comment with a section a cluster. */
-export function layOutShared(): CommentLayout {
-  const marker = renderMarker(SHARED);
+export function createSharedComposer(): CommentComposer {
+  const marker = renderMarker(SHARED_IDENTITY);
   const renderAll = (sections: readonly Section[]) =>
     [marker, ...sections.toSorted(compareIdentities).map(renderSection)].join('\n\n');
   return {
@@ -91,13 +91,13 @@ export function layOutShared(): CommentLayout {
       if (refusal !== null) return { text: renderAll(sections), refusal, shortened: false };
       const { identity, run } = entry;
       const render = (body: string) =>
-        renderAll([...others, { identity, run, body: disarm(body).trim() }]);
-      return fitForm(entry, { room: { full: SHARED_BUDGET, short: SHORT_BUDGET }, render });
+        renderAll([...others, { identity, run, body: escapeMarkers(body).trim() }]);
+      return fitForm(entry, { room: { full: SHARED_LIMIT, short: SHARED_SHORT_LIMIT }, render });
     },
   };
 }
 
-function refuse(stamp: Run | null, { run, onlyOwn }: Entry): Refusal | null {
+function refuse(stamp: Run | null, { run, onlyOwn }: CommentEntry): Refusal | null {
   if (stamp !== null && isLater(stamp, run)) return { outcome: 'superseded', by: stamp.id };
   if (!onlyOwn || (stamp !== null && isSameRun(stamp, run))) return null;
   return { outcome: 'foreign', by: stamp?.id ?? null };
@@ -105,28 +105,28 @@ function refuse(stamp: Run | null, { run, onlyOwn }: Entry): Refusal | null {
 
 /** The fullest form that has room. */
 function fitForm(
-  { identity, body, short }: Entry,
-  { room, render }: { room: Room; render: (body: string) => string },
-): Composition {
+  { identity, body, short }: CommentEntry,
+  { room, render }: { room: Limits; render: (body: string) => string },
+): ComposedComment {
   const forms = [
     { form: body, most: room.full, shortened: false },
     { form: short ?? body, most: room.short, shortened: short !== null },
-    { form: cutToHeadline(short ?? body), most: LIMIT, shortened: true },
+    { form: cutToHeadline(short ?? body), most: COMMENT_LIMIT, shortened: true },
   ];
   for (const { form, most, shortened } of forms) {
     const text = render(form);
     if (Buffer.byteLength(text) <= most) return { text, refusal: null, shortened };
   }
   throw new Error(
-    `The comment has no room left for ${identity}: GitHub takes ${LIMIT} characters. Give its clusters a comment each (comment: separate).`,
+    `The comment has no room left for ${identity}: GitHub takes ${COMMENT_LIMIT} characters. Give its clusters a comment each (comment: separate).`,
   );
 }
 
-const HEADLINE = 500;
+const MAX_HEADLINE = 500;
 
 function cutToHeadline(body: string): string {
   const line = splitLines(body).find((text) => text.trim() !== '') ?? '';
-  const headline = Buffer.byteLength(line) <= HEADLINE ? `${line}\n\n` : '';
+  const headline = Buffer.byteLength(line) <= MAX_HEADLINE ? `${line}\n\n` : '';
   return `${headline}The report does not fit in here: the job summary has it.`;
 }
 
@@ -153,8 +153,8 @@ function pickLater<T extends { readonly run: Run | null }>(known: T | null, next
   return next.run === null || isLater(known.run, next.run) ? known : next;
 }
 
-const BEGIN = new RegExp(`^${MARK} begin: (\\S+) -->$`);
-const END = new RegExp(`^${MARK} end: (\\S+) -->$`);
+const BEGIN = new RegExp(`^${MARKER_PREFIX} begin: (\\S+) -->$`);
+const END = new RegExp(`^${MARKER_PREFIX} end: (\\S+) -->$`);
 
 /** People can edit comments: a section without an end goes on to the next one's beginning. */
 function parseSections(text: string): Section[] {
@@ -179,12 +179,12 @@ function parseSections(text: string): Section[] {
 }
 
 function renderSection({ identity, run, body }: Section): string {
-  const head = [renderHidden('begin', identity), ...(run === null ? [] : [renderStamp(run)])];
-  return `${head.join('\n')}\n${body}\n\n${renderHidden('end', identity)}`;
+  const head = [renderHiddenLine('begin', identity), ...(run === null ? [] : [renderStamp(run)])];
+  return `${head.join('\n')}\n${body}\n\n${renderHiddenLine('end', identity)}`;
 }
 
 /** Reports hide no lines of their own; whatever looks like ours came in with a text and is shown instead. */
-function disarm(body: string): string {
+function escapeMarkers(body: string): string {
   return splitLines(body)
     .join('\n')
     .replaceAll(/<!--(?=\s*postgres-cluster-action)/gi, '&lt;!--');

@@ -2,13 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readStatus } from './client.ts';
 
 /** Seconds between the tries: GitHub knows a pushed commit everywhere only some seconds after the push. */
-export const COMMIT_WAITS = [1, 2, 4, 8] as const;
+export const COMMIT_RETRY_SECONDS = [1, 2, 4, 8] as const;
 
 /** Waits some seconds. */
-export type Wait = (seconds: number) => Promise<unknown>;
+export type Sleep = (seconds: number) => Promise<unknown>;
 
 /** Waits for real. */
-export const waitSeconds: Wait = (seconds) => sleep(seconds * 1000);
+export const sleepSeconds: Sleep = (seconds) => sleep(seconds * 1000);
 
 /**
  * Whether GitHub does not know a commit, which it says for a moment after the push as well: 422 "No commit found for
@@ -24,11 +24,11 @@ export function isUnknownCommit(error: unknown): boolean {
  *
  * @throws what `ask` throws
  */
-export async function askAboutCommit<T>(
+export async function retryUnknownCommit<T>(
   ask: () => Promise<T>,
-  wait: Wait = waitSeconds,
+  wait: Sleep = sleepSeconds,
 ): Promise<T> {
-  for (const seconds of COMMIT_WAITS) {
+  for (const seconds of COMMIT_RETRY_SECONDS) {
     try {
       return await ask();
     } catch (error) {

@@ -1,6 +1,6 @@
 import { isSameText } from './action-comments.ts';
 import {
-  acceptRefusal,
+  catchForbidden,
   type Forbidden,
   type GitHubClient,
   isForbidden,
@@ -44,7 +44,7 @@ export async function reportIssue(
 ): Promise<IssueOutcome> {
   const { repository, identity, title } = options;
   const body = `${renderIssueMarker(identity)}\n${options.body}`;
-  return acceptRefusal(async () => {
+  return catchForbidden(async () => {
     const found = await findOpenIssues(client, options);
     if (found.length > 0) return updateIssue(client, { repository, found, title, body });
     const { data } = await client.request('POST /repos/{owner}/{repo}/issues', {
@@ -71,7 +71,7 @@ export async function closeIssue(
   options: IssueRef & { comment: string },
 ): Promise<ClosingOutcome> {
   const { repository, comment } = options;
-  return acceptRefusal(async () => {
+  return catchForbidden(async () => {
     const [oldest, ...others] = await findOpenIssues(client, options);
     if (oldest === undefined) return { outcome: 'none' };
     const { number, url } = oldest;

@@ -1,5 +1,5 @@
 import {
-  acceptRefusal,
+  catchForbidden,
   type Forbidden,
   type GitHubClient,
   isForbidden,
@@ -37,7 +37,7 @@ export async function setLabels(
 ): Promise<LabelsOutcome> {
   const { repository, number, own, wanted } = options;
   const place = { ...repository, issue_number: number };
-  return acceptRefusal(async () => {
+  return catchForbidden(async () => {
     const present = await listLabels(client, place);
     const added = wanted.filter((label) => !has(present, label));
     const removed = own.filter((label) => has(present, label) && !has(wanted, label));

@@ -7,7 +7,7 @@ import { type GitHubClient, type Repository, readStatus } from './client.ts';
 // an issue comment").
 
 /** How long things take, in milliseconds. */
-export interface LeasePace {
+export interface LeaseTiming {
   /** A lease as old as this is that of a job that died. */
   readonly expiry: number;
   /** Between the first two looks at another job's lease. */
@@ -17,17 +17,17 @@ export interface LeasePace {
 }
 
 /** Of a job. */
-export const LEASE_PACE: LeasePace = { expiry: 30_000, look: 500, patience: 120_000 };
+export const LEASE_TIMING: LeaseTiming = { expiry: 30_000, look: 500, patience: 120_000 };
 
 /** The longest wait between two looks, in first waits. */
-const SLOWEST = 6;
+const MAX_POLL_FACTOR = 6;
 
 /** The comment that is held. */
-export interface LeaseRef {
+export interface LeasedComment {
   readonly repository: Repository;
   /** Id of the comment. */
   readonly comment: number;
-  readonly pace: LeasePace;
+  readonly pace: LeaseTiming;
 }
 
 /** The right to write a comment. */
@@ -47,7 +47,7 @@ export interface Lease {
  */
 export async function holdLease<T>(
   client: GitHubClient,
-  place: LeaseRef,
+  place: LeasedComment,
   work: (lease: Lease) => Promise<T>,
 ): Promise<T> {
   const { id, deadline } = await takeLease(client, place);
@@ -61,7 +61,7 @@ export async function holdLease<T>(
 
 async function takeLease(
   client: GitHubClient,
-  place: LeaseRef,
+  place: LeasedComment,
 ): Promise<{ id: number; deadline: number }> {
   const { repository, comment, pace } = place;
   const started = performance.now();
@@ -76,18 +76,18 @@ async function takeLease(
       // By its id: a lease that somebody else took in the meantime is not touched.
       await dropReaction(client, place, data.id);
     } else {
-      await awaitRelease(client, { place, id: data.id, started });
+      await waitForRelease(client, { place, id: data.id, started });
     }
   }
 }
 
 /** Looks at the lease `id`, ever more seldom, until it is gone or has expired. */
-async function awaitRelease(
+async function waitForRelease(
   client: GitHubClient,
-  { place, id, started }: { place: LeaseRef; id: number; started: number },
+  { place, id, started }: { place: LeasedComment; id: number; started: number },
 ): Promise<void> {
   const { repository, comment, pace } = place;
-  for (let wait = pace.look; ; wait = Math.min(wait * 1.5, pace.look * SLOWEST)) {
+  for (let wait = pace.look; ; wait = Math.min(wait * 1.5, pace.look * MAX_POLL_FACTOR)) {
     if (performance.now() - started > pace.patience) {
       throw new Error(
         `Comment ${comment} is being written by other jobs for ${Math.round(pace.patience / 1000)} s. Run the job again when they have ended.`,
@@ -107,13 +107,13 @@ async function awaitRelease(
 /** By GitHub's clock, which both times are of: a runner's own may be wrong. */
 function isExpired(
   reaction: { created_at: string },
-  { date, pace }: { date: string | undefined; pace: LeasePace },
+  { date, pace }: { date: string | undefined; pace: LeaseTiming },
 ): boolean {
   const now = date === undefined ? Date.now() : Date.parse(date);
   return now - Date.parse(reaction.created_at) > pace.expiry;
 }
 
-async function dropReaction(client: GitHubClient, place: LeaseRef, id: number): Promise<void> {
+async function dropReaction(client: GitHubClient, place: LeasedComment, id: number): Promise<void> {
   try {
     await client.request(
       'DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions/{reaction_id}',

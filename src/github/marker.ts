@@ -1,5 +1,5 @@
 /** What every hidden line of ours begins with. */
-export const MARK = '<!-- postgres-cluster-action';
+export const MARKER_PREFIX = '<!-- postgres-cluster-action';
 
 /**
  * The hidden line that a comment or an issue is found by.
@@ -7,7 +7,7 @@ export const MARK = '<!-- postgres-cluster-action';
  * @throws Error where the identity has characters that could end the line
  */
 export function renderMarker(identity: string): string {
-  return renderHidden('', identity);
+  return renderHiddenLine('', identity);
 }
 
 /**
@@ -15,11 +15,11 @@ export function renderMarker(identity: string): string {
  *
  * @throws Error where the identity has characters that could end the line
  */
-export function renderHidden(kind: string, identity: string): string {
+export function renderHiddenLine(kind: string, identity: string): string {
   if (!/^[\w.:/-]+$/.test(identity) || identity.includes('-->')) {
     throw new Error(
       `The comment identity ${JSON.stringify(identity)} cannot be hidden in a comment.`,
     );
   }
-  return `${MARK}${kind === '' ? '' : ` ${kind}`}: ${identity} -->`;
+  return `${MARKER_PREFIX}${kind === '' ? '' : ` ${kind}`}: ${identity} -->`;
 }

@@ -1,6 +1,6 @@
 import type { components } from '@octokit/openapi-types';
 import { type GitHubClient, isForbidden, type Repository } from './client.ts';
-import { COMMIT_WAITS, isUnknownCommit, type Wait, waitSeconds } from './commit-retry.ts';
+import { COMMIT_RETRY_SECONDS, isUnknownCommit, type Sleep, sleepSeconds } from './commit-retry.ts';
 
 /** A pull request. */
 export interface PullRequest {
@@ -38,14 +38,14 @@ export async function findPullRequest(
     /** Short name, e.g. `main`. */
     branch: string;
     log: (line: string) => void;
-    wait?: Wait;
+    wait?: Sleep;
   },
 ): Promise<PullRequest | null> {
-  const { sha, branch, log, wait = waitSeconds } = options;
-  for (const seconds of [...COMMIT_WAITS, null]) {
+  const { sha, branch, log, wait = sleepSeconds } = options;
+  for (const seconds of [...COMMIT_RETRY_SECONDS, null]) {
     try {
       const found = choosePullRequest(await listCandidates(client, options), { sha, branch });
-      if (found !== undefined) return describePullRequest(found);
+      if (found !== undefined) return buildPullRequest(found);
     } catch (error) {
       if (seconds !== null && isUnknownCommit(error)) {
         await wait(seconds);
@@ -77,7 +77,7 @@ export async function readPullRequest(
       ...repository,
       pull_number: number,
     });
-    return describePullRequest(data);
+    return buildPullRequest(data);
   } catch (error) {
     if (!isForbidden(error)) throw error;
     log(
@@ -87,7 +87,7 @@ export async function readPullRequest(
   }
 }
 
-function describePullRequest(
+function buildPullRequest(
   pull: Pick<Candidate, 'number' | 'html_url' | 'state' | 'merged_at' | 'merge_commit_sha'> & {
     head: { sha: string };
     base: { ref: string };

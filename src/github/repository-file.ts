@@ -1,7 +1,7 @@
 import type { components } from '@octokit/openapi-types';
 import { UserError } from '../messages/errors.ts';
 import { type GitHubClient, isForbidden, type Repository } from './client.ts';
-import { askAboutCommit, isUnknownCommit, type Wait } from './commit-retry.ts';
+import { isUnknownCommit, retryUnknownCommit, type Sleep } from './commit-retry.ts';
 
 /** What a commit has at a path. */
 export type RepositoryFile =
@@ -16,13 +16,13 @@ export type RepositoryFile =
   /** `size` in bytes. */
   | { readonly kind: 'too-large'; readonly size: number };
 
-interface Place {
+interface FileRef {
   readonly repository: Repository;
   /** Full SHA. */
   readonly commit: string;
   /** From the top of the repository, with `/` and without `.` and `..`. */
   readonly path: string;
-  readonly wait?: Wait;
+  readonly wait?: Sleep;
 }
 
 type Tree = components['schemas']['git-tree'];
@@ -39,7 +39,7 @@ type Tree = components['schemas']['git-tree'];
  */
 export async function readRepositoryFile(
   client: GitHubClient,
-  options: Place & { readonly limit: number },
+  options: FileRef & { readonly limit: number },
 ): Promise<RepositoryFile> {
   const { repository, path, limit } = options;
   const names = path.split('/');
@@ -86,7 +86,7 @@ export async function readRepositoryFile(
 
 function findEntry(
   { tree, truncated }: Tree,
-  { name, folder, place }: { name: string; folder: string; place: Place },
+  { name, folder, place }: { name: string; folder: string; place: FileRef },
 ): Tree['tree'][number] | null {
   const entry = tree.find(({ path }) => path === name);
   if (entry !== undefined) return entry;
@@ -98,9 +98,9 @@ function findEntry(
 }
 
 /** What does not exist is found in a list: a 404 is about an object that GitHub does not know yet. */
-async function ask<T>({ commit, path, wait }: Place, request: () => Promise<T>): Promise<T> {
+async function ask<T>({ commit, path, wait }: FileRef, request: () => Promise<T>): Promise<T> {
   try {
-    return await askAboutCommit(request, wait);
+    return await retryUnknownCommit(request, wait);
   } catch (error) {
     if (isForbidden(error)) {
       throw new UserError(

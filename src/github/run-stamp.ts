@@ -1,4 +1,4 @@
-import { MARK } from './marker.ts';
+import { MARKER_PREFIX } from './marker.ts';
 
 /** A workflow run; a rerun keeps its id and counts its attempts. */
 export interface Run {
@@ -20,12 +20,13 @@ export function isSameRun(run: Run, other: Run): boolean {
 
 /** The hidden line that says which run wrote what follows. */
 export function renderStamp({ id, attempt }: Run): string {
-  return `${MARK} run: ${id}/${attempt} -->`;
+  return `${MARKER_PREFIX} run: ${id}/${attempt} -->`;
 }
 
 /** Reads what `renderStamp` wrote; null for any other line, and for none. */
 export function readStamp(line: string | undefined): Run | null {
-  if (line === undefined || !line.startsWith(MARK)) return null;
-  const [, id, attempt] = /^ run: (\d{1,15})\/(\d{1,9}) -->$/.exec(line.slice(MARK.length)) ?? [];
+  if (line === undefined || !line.startsWith(MARKER_PREFIX)) return null;
+  const [, id, attempt] =
+    /^ run: (\d{1,15})\/(\d{1,9}) -->$/.exec(line.slice(MARKER_PREFIX.length)) ?? [];
   return id === undefined ? null : { id: Number(id), attempt: Number(attempt) };
 }

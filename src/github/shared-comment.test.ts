@@ -4,13 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import { createClient } from './client.ts';
-import type { LeasePace } from './lease.ts';
+import type { LeaseTiming } from './lease.ts';
 import { renderMarker } from './marker.ts';
 import type { Run } from './run-stamp.ts';
 import { StickyComment } from './sticky-comment.ts';
 
 const repository = { owner: 'acme', repo: 'database' };
-const pace: LeasePace = { expiry: 3000, look: 20, patience: 60_000 };
+const pace: LeaseTiming = { expiry: 3000, look: 20, patience: 60_000 };
 const now: Run = { id: 20, attempt: 1 };
 
 let github: GitHub;
@@ -77,7 +77,7 @@ describe('a shared comment', () => {
     await createJob('orders/1', { run: { id: 30, attempt: 1 } }).write('later');
     await createJob('billing/2', { run: { id: 10, attempt: 1 } }).write('earlier');
     expect(await createJob('orders/1').write('mine')).toEqual({ outcome: 'superseded', by: 30 });
-    expect(await createJob('billing/2').finish('cancelled')).toEqual({
+    expect(await createJob('billing/2').replaceOwn('cancelled')).toEqual({
       outcome: 'foreign',
       by: 10,
     });

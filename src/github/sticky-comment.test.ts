@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import { createClient } from './client.ts';
-import type { LeasePace } from './lease.ts';
+import type { LeaseTiming } from './lease.ts';
 import { renderMarker } from './marker.ts';
 import { type Run, renderStamp } from './run-stamp.ts';
 import { type CommentOutcome, StickyComment } from './sticky-comment.ts';
@@ -10,7 +10,7 @@ const repository = { owner: 'acme', repo: 'database' };
 const identity = 'postgres-1a2b3c4d';
 const marker = renderMarker(identity);
 const now: Run = { id: 20, attempt: 1 };
-const pace: LeasePace = { expiry: 2000, look: 10, patience: 10_000 };
+const pace: LeaseTiming = { expiry: 2000, look: 10, patience: 10_000 };
 /** The comment as it stands on GitHub. */
 const show = (body: string, { run = now, of = identity }: { run?: Run; of?: string } = {}) =>
   `${renderMarker(of)}\n${renderStamp(run)}\n${body}`;
@@ -238,20 +238,20 @@ describe('finish', () => {
 
   it('ends what the run was saying', async () => {
     await createJob().write('applying');
-    expect(await tell(createJob().finish('cancelled'))).toBe('updated');
+    expect(await tell(createJob().replaceOwn('cancelled'))).toBe('updated');
     expect(bodies()).toEqual([show('cancelled')]);
   });
 
   it('says nothing where the run had not spoken', async () => {
-    expect(await createJob().finish('cancelled')).toEqual({ outcome: 'foreign', by: null });
+    expect(await createJob().replaceOwn('cancelled')).toEqual({ outcome: 'foreign', by: null });
     expect(bodies()).toEqual([]);
   });
 
   it('leaves the words of an earlier run, and of a later one', async () => {
     await createJob({ run: { id: 19, attempt: 1 } }).write('planned');
-    expect(await createJob().finish('cancelled')).toEqual({ outcome: 'foreign', by: 19 });
+    expect(await createJob().replaceOwn('cancelled')).toEqual({ outcome: 'foreign', by: 19 });
     await createJob({ run: { id: 21, attempt: 1 } }).write('planning');
-    expect(await createJob().finish('cancelled')).toEqual({ outcome: 'superseded', by: 21 });
+    expect(await createJob().replaceOwn('cancelled')).toEqual({ outcome: 'superseded', by: 21 });
     expect(bodies()).toEqual([show('planning', { run: { id: 21, attempt: 1 } })]);
   });
 });

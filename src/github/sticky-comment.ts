@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  type ActionComment,
   isSameText,
-  listOwnComments,
-  type OwnComment,
+  listActionComments,
   readComment,
   removeComment,
 } from './action-comments.ts';
@@ -15,13 +15,13 @@ import {
   readStatus,
 } from './client.ts';
 import {
-  type CommentLayout,
-  type Entry,
-  layOutShared,
-  layOutSingle,
+  type CommentComposer,
+  type CommentEntry,
+  createSharedComposer,
+  createSingleComposer,
   type Refusal,
 } from './comment-composer.ts';
-import { holdLease, LEASE_PACE, type LeasePace } from './lease.ts';
+import { holdLease, LEASE_TIMING, type LeaseTiming } from './lease.ts';
 import type { Run } from './run-stamp.ts';
 
 /** What became of a comment. */
@@ -51,10 +51,10 @@ export interface CommentRef {
 }
 
 /** How often to begin anew when something came in between. */
-const TURNS = 6;
+const MAX_ATTEMPTS = 6;
 
 /** How often to write what is not there when it is read back. */
-const WRITES = 3;
+const MAX_WRITES = 3;
 
 /**
  * One comment of ours per place, written again and again, by one job at a time. It is found by its marker
@@ -63,18 +63,18 @@ const WRITES = 3;
 export class StickyComment {
   readonly #client: GitHubClient;
   readonly #place: CommentRef;
-  readonly #layout: CommentLayout;
-  readonly #pace: LeasePace;
-  #known: OwnComment | undefined;
+  readonly #layout: CommentComposer;
+  readonly #pace: LeaseTiming;
+  #known: ActionComment | undefined;
 
   constructor(
     client: GitHubClient,
     place: CommentRef,
-    { pace = LEASE_PACE }: { pace?: LeasePace } = {},
+    { pace = LEASE_TIMING }: { pace?: LeaseTiming } = {},
   ) {
     this.#client = client;
     this.#place = place;
-    this.#layout = place.shared ? layOutShared() : layOutSingle(place.identity);
+    this.#layout = place.shared ? createSharedComposer() : createSingleComposer(place.identity);
     this.#pace = pace;
   }
 
@@ -90,11 +90,14 @@ export class StickyComment {
   }
 
   /** As `write`, but only in place of what this very run has said: a cancelled run ends its own words alone. */
-  finish(body: string, { short = null }: { short?: string | null } = {}): Promise<CommentOutcome> {
+  replaceOwn(
+    body: string,
+    { short = null }: { short?: string | null } = {},
+  ): Promise<CommentOutcome> {
     return this.#say({ body, short, onlyOwn: true });
   }
 
-  async #say(words: Omit<Entry, 'identity' | 'run'>): Promise<CommentOutcome> {
+  async #say(words: Omit<CommentEntry, 'identity' | 'run'>): Promise<CommentOutcome> {
     const { identity, run } = this.#place;
     const entry = { ...words, identity, run };
     for (let turn = 1; ; turn++) {
@@ -102,15 +105,15 @@ export class StickyComment {
         return await this.#put(entry);
       } catch (error) {
         if (isForbidden(error)) return { outcome: 'forbidden', reason: error.message };
-        if (!(error instanceof Interruption)) throw error;
-        if (turn === TURNS) throw error.cause;
+        if (!(error instanceof RetryableError)) throw error;
+        if (turn === MAX_ATTEMPTS) throw error.cause;
         this.#known = undefined;
         await sleep(error.seconds * 1000 + this.#pace.look * turn);
       }
     }
   }
 
-  async #put(entry: Entry): Promise<CommentOutcome> {
+  async #put(entry: CommentEntry): Promise<CommentOutcome> {
     const found = this.#known === undefined ? await this.#list() : [this.#known];
     const { text, refusal, shortened } = this.#compose(found, entry);
     const [oldest, ...younger] = found;
@@ -124,7 +127,7 @@ export class StickyComment {
   }
 
   async #create(
-    entry: Entry,
+    entry: CommentEntry,
     { text, shortened }: { text: string; shortened: boolean },
   ): Promise<CommentOutcome> {
     const { repository, number } = this.#place;
@@ -141,19 +144,19 @@ export class StickyComment {
   }
 
   /** Writes into the oldest comment, moves into it what the younger ones say, and removes those. */
-  async #edit(found: readonly OwnComment[], entry: Entry): Promise<CommentOutcome> {
+  async #edit(found: readonly ActionComment[], entry: CommentEntry): Promise<CommentOutcome> {
     try {
       return await this.#holdAll(found, (isSafe) => this.#editHeld(found, { entry, isSafe }));
     } catch (error) {
       // Somebody removed one since it was found.
-      if (readStatus(error) === 404) throw new Interruption(error);
+      if (readStatus(error) === 404) throw new RetryableError(error);
       throw error;
     }
   }
 
   async #editHeld(
-    found: readonly OwnComment[],
-    { entry, isSafe }: { entry: Entry; isSafe: () => boolean },
+    found: readonly ActionComment[],
+    { entry, isSafe }: { entry: CommentEntry; isSafe: () => boolean },
   ): Promise<CommentOutcome> {
     const { repository } = this.#place;
     let sent: string | null = null;
@@ -166,13 +169,13 @@ export class StickyComment {
       const isDone =
         isSameText(oldest.body, text) || (sent !== null && isSameText(oldest.body, sent));
       if ((!isDone || younger.length > 0) && !isSafe()) {
-        throw new Interruption(new Error(`Writing comment ${oldest.id} took too long.`));
+        throw new RetryableError(new Error(`Writing comment ${oldest.id} took too long.`));
       }
       if (isDone) {
         for (const { id } of younger) await removeComment(this.#client, { repository, id });
         return refusal ?? this.#give(writes > 0 ? 'updated' : 'unchanged', oldest, shortened);
       }
-      if (writes === WRITES) {
+      if (writes === MAX_WRITES) {
         throw new Error(`Comment ${oldest.id} does not keep what is written to it.`);
       }
       // GitHub may show an older state for a moment. The next job reads only after it has shown the newest.
@@ -183,7 +186,7 @@ export class StickyComment {
 
   /** In the order of their ages, so that nobody waits for who waits for them. */
   async #holdAll<T>(
-    [first, ...rest]: readonly OwnComment[],
+    [first, ...rest]: readonly ActionComment[],
     work: (isSafe: () => boolean) => Promise<T>,
   ): Promise<T> {
     if (first === undefined) return work(() => true);
@@ -208,27 +211,27 @@ export class StickyComment {
       return data.body ?? body;
     } catch (error) {
       const seconds = readRetryAfter(error);
-      if (seconds !== null) throw new Interruption(error, seconds);
-      if (readStatus(error) >= 500) throw new Interruption(error);
+      if (seconds !== null) throw new RetryableError(error, seconds);
+      if (readStatus(error) >= 500) throw new RetryableError(error);
       throw error;
     }
   }
 
-  #compose(found: readonly OwnComment[], entry: Entry) {
+  #compose(found: readonly ActionComment[], entry: CommentEntry) {
     return this.#layout.compose(
       found.map(({ body }) => body),
       entry,
     );
   }
 
-  #list(): Promise<OwnComment[]> {
+  #list(): Promise<ActionComment[]> {
     const { repository, number } = this.#place;
-    return listOwnComments(this.#client, { repository, number, marker: this.#layout.marker });
+    return listActionComments(this.#client, { repository, number, marker: this.#layout.marker });
   }
 
   #give(
     outcome: 'created' | 'updated' | 'unchanged',
-    comment: OwnComment,
+    comment: ActionComment,
     shortened: boolean,
   ): CommentOutcome {
     this.#known = comment;
@@ -237,7 +240,7 @@ export class StickyComment {
 }
 
 /** Something came in between; the same from the beginning may work, after some seconds. */
-class Interruption extends Error {
+class RetryableError extends Error {
   override readonly name = 'Interruption';
   readonly seconds: number;
 

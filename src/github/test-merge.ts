@@ -1,6 +1,6 @@
 import { UserError } from '../messages/errors.ts';
 import { type GitHubClient, isForbidden, type Repository } from './client.ts';
-import { isUnknownCommit, type Wait, waitSeconds } from './commit-retry.ts';
+import { isUnknownCommit, type Sleep, sleepSeconds } from './commit-retry.ts';
 
 /** What GitHub says of merging a pull request. */
 export type TestMerge =
@@ -14,7 +14,7 @@ export type TestMerge =
   | { readonly kind: 'unknown'; readonly why: string };
 
 /** Seconds between the tries. */
-export const TEST_MERGE_WAITS = [2, 4, 8, 16] as const;
+export const TEST_MERGE_RETRY_SECONDS = [2, 4, 8, 16] as const;
 
 interface Subject {
   readonly repository: Repository;
@@ -36,21 +36,21 @@ interface Subject {
  */
 export async function findTestMerge(
   client: GitHubClient,
-  options: Subject & { readonly wait?: Wait },
+  options: Subject & { readonly wait?: Sleep },
 ): Promise<TestMerge> {
-  const { wait = waitSeconds } = options;
-  let found = await look(client, options);
-  for (const seconds of TEST_MERGE_WAITS) {
+  const { wait = sleepSeconds } = options;
+  let found = await checkMerge(client, options);
+  for (const seconds of TEST_MERGE_RETRY_SECONDS) {
     if (found.kind === 'merge' || found.kind === 'closed') return found;
     await wait(seconds);
-    const next = await look(client, options);
+    const next = await checkMerge(client, options);
     if (next.kind !== 'unknown' && next.kind === found.kind) return next;
     found = next;
   }
   return found;
 }
 
-async function look(
+async function checkMerge(
   client: GitHubClient,
   { repository, number, headSha }: Subject,
 ): Promise<TestMerge> {

@@ -49,7 +49,7 @@ export class Announcement {
   /** As `publish`, but only where the comment still is this run's: an end to what it was saying. */
   async finish<Report>(report: Report, form: ReportRenderers<Report>): Promise<void> {
     const words = this.#render(report, form);
-    await this.#speak(words, (comment) => comment.finish(words.body, { short: words.short }));
+    await this.#speak(words, (comment) => comment.replaceOwn(words.body, { short: words.short }));
   }
 
   /** The latest words, where GitHub failed to take them; null where it has them or refuses them for good. */

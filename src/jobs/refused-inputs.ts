@@ -1,8 +1,8 @@
 import * as core from '@actions/core';
-import { listOwnComments } from '../github/action-comments.ts';
+import { listActionComments } from '../github/action-comments.ts';
 import { Checks } from '../github/check.ts';
 import { createClient, type GitHubClient } from '../github/client.ts';
-import { MARK } from '../github/marker.ts';
+import { MARKER_PREFIX } from '../github/marker.ts';
 import { limitAnnotations } from '../inputs/limit-annotations.ts';
 import type { ClusterIdentity } from '../inputs/read-inputs.ts';
 import { RefusedInputsError } from '../inputs/refused-inputs-error.ts';
@@ -92,7 +92,7 @@ async function findIdentity(
     identifyCluster(environment, { ...cluster, clusterFile: cluster.path, region });
   if (cluster.region !== null) return identify(cluster.region);
   const { repository } = environment;
-  const own = await listOwnComments(client, { repository, number, marker: MARK });
+  const own = await listActionComments(client, { repository, number, marker: MARKER_PREFIX });
   return (
     REGIONS.map(identify).find((identity) =>
       own.some(({ body }) => body.includes(`: ${identity} -->`)),

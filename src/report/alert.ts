@@ -1,7 +1,7 @@
 import { fitParts, type Section } from './budget.ts';
 
 /** Alarms are for people: after this many the reader knows. */
-const MOST = 20;
+const MAX_ITEMS = 20;
 
 /**
  * A GitHub alert with one item a line, left out when there is none. Items are Markdown of one line;
@@ -20,6 +20,6 @@ export function renderAlert(
     ].join('\n');
   return {
     givesWay,
-    render: (room) => fitParts(Math.min(items.length, MOST), { room, render }),
+    render: (room) => fitParts(Math.min(items.length, MAX_ITEMS), { room, render }),
   };
 }

@@ -108,21 +108,21 @@ export function renderDeployComment(report: DeployReport, budget = COMMENT_BUDGE
 /** Headline and footer, for where there is room for no more; Markdown. */
 export function renderDeployShort(report: DeployReport): string {
   return fitSections(
-    [fixed(renderHeadline(describeHeadline(report))), fixed(renderFooter(report.run))],
+    [fixed(renderHeadline(buildHeadline(report))), fixed(renderFooter(report.run))],
     COMMENT_BUDGET,
   );
 }
 
 /** The headline as plain text on one line. */
 export function renderDeployTitle(report: DeployReport): string {
-  return renderTitle(describeHeadline(report));
+  return renderTitle(buildHeadline(report));
 }
 
 /** A deploy's sections in reading order. */
 export function listDeploySections(report: DeployReport): Section[] {
   const { progress, run, proof } = report;
   return [
-    fixed(renderHeadline(describeHeadline(report))),
+    fixed(renderHeadline(buildHeadline(report))),
     progress.state === 'failed' ? renderFailure(progress, run) : fixed(''),
     progress.state === 'changed' ? renderDifferences(progress, run) : fixed(''),
     fixed(renderRemark(progress)),
@@ -140,7 +140,7 @@ export function listDeploySections(report: DeployReport): Section[] {
 
 const WITHOUT_WORK: readonly DeployState['state'][] = ['not-applied', 'superseded', 'awaiting'];
 
-const SIGNS = {
+const EMOJI = {
   planning: '⏳',
   applying: '🏗️',
   configuring: '🔧',
@@ -154,8 +154,8 @@ const SIGNS = {
   awaiting: '🔒',
 } as const;
 
-function describeHeadline({ cluster, progress, proof }: DeployReport): Headline {
-  const sign = SIGNS[progress.state];
+function buildHeadline({ cluster, progress, proof }: DeployReport): Headline {
+  const sign = EMOJI[progress.state];
   return { sign, cluster, text: describeState(progress, proof) };
 }
 
@@ -232,12 +232,12 @@ function renderDifferences(
     ]
       .filter((text) => text !== '')
       .join('\n\n');
-  const most = Math.min(items.length, MOST_DIFFERENCES);
+  const most = Math.min(items.length, MAX_DIFFERENCES);
   return { givesWay: 4, render: (room) => fitParts(most, { room, render }) };
 }
 
 /** More are for the log. */
-const MOST_DIFFERENCES = 50;
+const MAX_DIFFERENCES = 50;
 
 function renderFailure(
   { error, nextStep }: Extract<DeployState, { state: 'failed' }>,
@@ -249,7 +249,7 @@ function renderFailure(
     givesWay: 5,
     render: (room) => {
       // What is invisible is written out, so how long it gets is found by trying.
-      for (let most = MOST_OF_ERROR; most >= 100; most = Math.floor(most / 2)) {
+      for (let most = MAX_ERROR_LENGTH; most >= 100; most = Math.floor(most / 2)) {
         const text = render(most);
         if (byteLength(text) <= room) return text;
       }
@@ -258,7 +258,7 @@ function renderFailure(
   };
 }
 
-const MOST_OF_ERROR = 10_000;
+const MAX_ERROR_LENGTH = 10_000;
 
 /** What failed stands at the beginning of messages, why at their end: the middle gives way. */
 function shortenError(error: string, most: number): string {
@@ -284,7 +284,7 @@ function groupNotes(notes: DeployReport['notes']): { nodes: string[]; note: stri
 
 /** A note's text, with what stands in backquotes as code. A backquote that is not one of a pair is text. */
 function renderNote({ nodes, note }: { nodes: readonly string[]; note: string }): string {
-  const parts = shortenText(note, MOST_OF_NOTE).split(/`([^`]+)`/);
+  const parts = shortenText(note, MAX_NOTE_LENGTH).split(/`([^`]+)`/);
   // A part is no beginning of a block, whatever it begins with.
   const text = parts.map((part, index) =>
     index % 2 === 0 ? renderInline(part) : renderCode(part),
@@ -292,7 +292,7 @@ function renderNote({ nodes, note }: { nodes: readonly string[]; note: string })
   return `${nodes.map(renderCode).join(', ')}: ${text.join('')}`;
 }
 
-const MOST_OF_NOTE = 2_000;
+const MAX_NOTE_LENGTH = 2_000;
 
 /** Prose in the middle of a line, with the spaces at its ends. */
 function renderInline(text: string): string {

@@ -5,7 +5,7 @@ import { explainWeakCommit } from '../cluster/settings/synchronous-commit.ts';
 import { countNoun, formatBytes } from './markdown.ts';
 
 /** WAL that waits for an archive which takes it, and more and more of it. */
-const BEHIND_BYTES = 1024 ** 3;
+const BACKLOG_BYTES = 1024 ** 3;
 
 /**
  * What is wrong on the nodes that a deploy does not fix: a person has to. Sentences of plain text, some of whose words come
@@ -37,7 +37,7 @@ export function describeArchiver(name: string, archiver: ArchiverObservation | n
         `${name}: archive_mode is on, and neither archive_command nor archive_library says how to archive. ${pile} Set one of them, or archive_mode = off.`,
       ];
     case 'archiving':
-      if (waitingBytes < BEHIND_BYTES) return [];
+      if (waitingBytes < BACKLOG_BYTES) return [];
       return [
         `${name}: WAL archiving is behind. ${pile} See whether archive_command hangs, or is too slow for what is written.`,
       ];

@@ -3,7 +3,7 @@ import type { PlannedChange } from '../cluster/rollout/planned-changes.ts';
 import { byteLength } from './budget.ts';
 import { createPlan } from './fixtures/plan.ts';
 import { createPlanReport } from './fixtures/report.ts';
-import { renderUnseen } from './foresight.ts';
+import { renderNotObserved } from './foresight.ts';
 import { renderPlanComment, renderPlanTitle } from './plan-comment.ts';
 
 const NODE: PlannedChange = { kind: 'clone', nodes: ['node-4'] };
@@ -12,7 +12,7 @@ const report = (...plannedChanges: readonly PlannedChange[]) =>
 
 test('where room is short the reason gives way first, and that nobody looked is always said', () => {
   const unseen = { notObserved: `because ${'of this '.repeat(50)}`, plannedChanges: [NODE] };
-  const { render } = renderUnseen(unseen, { givesWay: 1, isRefused: false });
+  const { render } = renderNotObserved(unseen, { givesWay: 1, isRefused: false });
   const whole = render(10_000);
   expect(whole).toMatch(
     /- \*\*New\*\* `node-4`.*\n\n\*\*The nodes were not looked at:\*\* because/,
@@ -24,14 +24,14 @@ test('where room is short the reason gives way first, and that nobody looked is 
 
 test('what the infrastructure keeps from happening is not promised', () => {
   const unseen = { notObserved: 'no key.', plannedChanges: [NODE] };
-  const { render } = renderUnseen(unseen, { givesWay: 1, isRefused: true });
+  const { render } = renderNotObserved(unseen, { givesWay: 1, isRefused: true });
   expect(render(10_000)).toMatch(/^None of this happens while it is refused:\n\n/);
 });
 
 test('text of the state stays where it was put', () => {
   const hostile = '`x` </details> @acme/admins ![a](https://example.invalid/?q=1)';
   const image = { kind: 'image', before: hostile, after: 'postgres:17', obstacle: null } as const;
-  const { render } = renderUnseen(
+  const { render } = renderNotObserved(
     { notObserved: 'no key.', plannedChanges: [image] },
     { givesWay: 1, isRefused: false },
   );

@@ -9,7 +9,7 @@ export const WHILE_REFUSED = 'None of this happens while it is refused:';
  * What can be told of a database whose nodes nobody looked at, and what cannot, in Markdown. Where room is short the
  * reason gives way, then what is foreseen. `isRefused`: the infrastructure is, and with it all of this.
  */
-export function renderUnseen(
+export function renderNotObserved(
   { notObserved, plannedChanges: foreseen }: UnobservedPlan,
   { givesWay, isRefused }: { givesWay: number; isRefused: boolean },
 ): Section {

@@ -17,22 +17,22 @@ export function renderHeadline({ sign, cluster, text }: Headline): string {
 
 /** The same as plain text, for the title of a check run. */
 export function renderTitle({ text }: Headline): string {
-  return text.length <= TITLE_LENGTH ? text : `${text.slice(0, TITLE_LENGTH - 1)}…`;
+  return text.length <= MAX_TITLE_LENGTH ? text : `${text.slice(0, MAX_TITLE_LENGTH - 1)}…`;
 }
 
-const TITLE_LENGTH = 120;
+const MAX_TITLE_LENGTH = 120;
 
 /**
  * `1 to replace, 3 to add`, or once it is done `1 replaced, 3 added`; '' when no resource changes.
  * Zeros are not said, and what can hurt comes first.
  */
 export function summarizeCounts(counts: PlanCounts, tense: 'ahead' | 'done' = 'ahead'): string {
-  return WORDS.filter(([name]) => counts[name] > 0)
+  return COUNT_WORDS.filter(([name]) => counts[name] > 0)
     .map(([name, ahead, done]) => `${counts[name]} ${tense === 'done' ? done : `to ${ahead}`}`)
     .join(', ');
 }
 
-const WORDS: readonly (readonly [keyof PlanCounts, string, string])[] = [
+const COUNT_WORDS: readonly (readonly [keyof PlanCounts, string, string])[] = [
   ['destroy', 'destroy', 'destroyed'],
   ['replace', 'replace', 'replaced'],
   ['add', 'add', 'added'],

@@ -2,7 +2,7 @@ import type { SlotFate } from '../cluster/rollout/logical-slots.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
 import { countNoun, renderCode, renderTable } from './markdown.ts';
 
-const WORDS: Readonly<Record<SlotFate['fate'], string>> = {
+const FATES: Readonly<Record<SlotFate['fate'], string>> = {
   kept: 'stays as it is',
   synchronised: 'goes along: the next primary has a copy',
   lost: '**lost**: its consumer needs a new slot and a fresh copy',
@@ -17,7 +17,7 @@ export function renderLogicalSlots(
   if (slots.length === 0) return fixed('');
   const rows = slots.map(({ name, database, plugin, active, fate }) => [
     renderCode(name),
-    WORDS[fate],
+    FATES[fate],
     renderCode(database),
     renderCode(plugin),
     active ? 'connected' : 'not connected',
@@ -41,13 +41,13 @@ export function renderLogicalSlots(
 }
 
 /** Names that a sentence has room for. */
-const MOST_NAMES = 10;
+const MAX_NAMES = 10;
 
 /** That slots are lost, as a sentence of Markdown; null where none is. */
 export function warnSlotLoss(slots: readonly SlotFate[]): string | null {
   const lost = slots.filter(({ fate }) => fate === 'lost');
   if (lost.length === 0) return null;
-  const rest = lost.length - MOST_NAMES;
-  const names = lost.slice(0, MOST_NAMES).map(({ name }) => renderCode(name));
+  const rest = lost.length - MAX_NAMES;
+  const names = lost.slice(0, MAX_NAMES).map(({ name }) => renderCode(name));
   return `**Logical slots are lost** with the switchover: ${names.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}.`;
 }

@@ -11,7 +11,7 @@ import { renderLogicalSlots, warnSlotLoss } from './logical-slots.ts';
 import { countNoun, renderCode, renderLink, renderText, shortenText } from './markdown.ts';
 import { renderPlanText } from './plan-text.ts';
 import { renderDrift, renderResources } from './resources.ts';
-import { type Danger, findDangers } from './risks.ts';
+import { findRisks, type Risk } from './risks.ts';
 import { renderSettings, type SettingsReport } from './settings.ts';
 import { type DatabasePlan, renderDatabase, summarizeSteps } from './steps.ts';
 import { renderTopology } from './topology.ts';
@@ -40,18 +40,18 @@ export interface PlanReport {
 
 /** The comment on a plan: Markdown within `budget` bytes, without the marker it is found by. */
 export function renderPlanComment(report: PlanReport, budget = COMMENT_BUDGET): string {
-  const quiet = findQuietLine(report);
+  const quiet = renderQuietLine(report);
   if (quiet !== null) {
     return `✅ ${renderCode(report.cluster)}: ${quiet} ${renderFooter(report.run)}\n`;
   }
-  return fitSections(listPlanSections(hideDatabaseOutput(report), tellWhole(report)), budget);
+  return fitSections(listPlanSections(hideDatabaseOutput(report), renderWhole(report)), budget);
 }
 
 /** Headline, what could hurt and footer, for where there is room for no more; Markdown. */
 export function renderPlanShort(report: PlanReport): string {
-  const [headline, ...rest] = listPlanSections(hideDatabaseOutput(report), tellWhole(report));
+  const [headline, ...rest] = listPlanSections(hideDatabaseOutput(report), renderWhole(report));
   const hurts = rest.slice(0, 2);
-  const footer = fixed(`${tellWhole(report)}\n\n${renderFooter(report.run)}`);
+  const footer = fixed(`${renderWhole(report)}\n\n${renderFooter(report.run)}`);
   return fitSections([headline as Section, ...hurts, footer], SHORT_BUDGET);
 }
 
@@ -60,10 +60,10 @@ const SHORT_BUDGET = 4_000;
 
 /** The headline as plain text on one line. */
 export function renderPlanTitle(report: PlanReport): string {
-  return renderTitle(describeHeadline(hideDatabaseOutput(report)));
+  return renderTitle(buildHeadline(hideDatabaseOutput(report)));
 }
 
-const tellWhole = ({ run }: PlanReport): string =>
+const renderWhole = ({ run }: PlanReport): string =>
   `The whole plan is in the ${renderLink('job summary', run.url)}.`;
 
 /**
@@ -73,10 +73,10 @@ const tellWhole = ({ run }: PlanReport): string =>
  */
 export function listPlanSections(report: PlanReport, whole: string): Section[] {
   const { plan } = report;
-  const dangers = findDangers(plan);
+  const dangers = findRisks(plan);
   const lost = warnSlotLoss(report.logicalSlots);
   return [
-    fixed(renderHeadline(describeHeadline(report))),
+    fixed(renderHeadline(buildHeadline(report))),
     renderAlert('CAUTION', {
       items: [
         ...(isDown(report) ? ['**No primary answers:** nobody can write now.'] : []),
@@ -129,7 +129,7 @@ const renderRefusal = (refusal: string): string =>
   `**Refused:** ${renderText(shortenText(refusal))}`;
 
 /** Who has nothing to decide shall not have to read. */
-function findQuietLine(report: PlanReport): string | null {
+function renderQuietLine(report: PlanReport): string | null {
   const { plan, database, settings, warnings, refusals } = report;
   const isQuiet = [plan.drift, warnings, refusals, settings.changes].every(
     ({ length }) => length === 0,
@@ -144,10 +144,10 @@ function findQuietLine(report: PlanReport): string | null {
   return 'steps' in database && database.steps.length === 0 ? 'no changes.' : null;
 }
 
-function describeHeadline(report: PlanReport): Headline {
+function buildHeadline(report: PlanReport): Headline {
   const { cluster, plan, database, refusals, settings, writesWait } = report;
   const isRefused = refusals.length > 0 || ('refusals' in database && database.refusals.length > 0);
-  const dangers: readonly Danger[] = findDangers(plan);
+  const dangers: readonly Risk[] = findRisks(plan);
   const lost =
     dangers.some(({ level }) => level === 'loss') ||
     report.logicalSlots.some(({ fate }) => fate === 'lost');

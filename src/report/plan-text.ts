@@ -2,7 +2,7 @@ import { byteLength, type Section } from './budget.ts';
 import { CARRIAGE_RETURN, cleanText, renderDetails, renderFence } from './markdown.ts';
 
 /** Below this a piece of the plan helps nobody. */
-const SMALLEST = 2_000;
+const MIN_EXCERPT = 2_000;
 
 /**
  * Terraform's own wording of the plan, folded, as a coloured diff. What does not fit is cut at the end
@@ -22,7 +22,7 @@ export function renderPlanText(
       if (full !== null && byteLength(full) <= room) return full;
       // Room for the fence and its widening by runs of backticks is found by trying.
       const frame = byteLength(renderFold('The plan’s beginning', [])) + byteLength(whole) + 4;
-      for (let space = room - frame; space >= SMALLEST; space = Math.floor(space * 0.9)) {
+      for (let space = room - frame; space >= MIN_EXCERPT; space = Math.floor(space * 0.9)) {
         const { taken } = takeLines(fitting, space);
         const shortened = `${renderFold('The plan’s beginning', taken)}\n\n✂️ ${whole}`;
         if (taken.length > 0 && byteLength(shortened) <= room) return shortened;

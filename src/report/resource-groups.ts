@@ -2,7 +2,7 @@ import { byteLength, type Section } from './budget.ts';
 import { countNoun, renderDetails } from './markdown.ts';
 
 /** One thing in a list that can be shown with more or less of it. Markdown. */
-export interface Entry {
+export interface ListEntry {
   /** One list item. */
   readonly line: string;
   /** The same with what is folded away, the fullest first; none when there is no more to show. */
@@ -13,7 +13,7 @@ export interface Entry {
 export interface EntryGroup {
   /** HTML. */
   readonly title: string;
-  readonly entries: readonly Entry[];
+  readonly entries: readonly ListEntry[];
   readonly open: boolean;
 }
 
@@ -70,13 +70,13 @@ function fitEntries(
 }
 
 /** Smaller than any detail: when no more is left, none has to be tried. */
-const SMALLEST_DETAIL = 64;
+const MIN_DETAIL = 64;
 /** One large detail must not keep smaller ones out, but thousands are not tried for the last bytes. */
-const MOST_TRIES = 50;
+const MAX_OVERSIZED = 50;
 
 /** The entries with as many details as there is space for, each in that form or the shortest it has. */
 function fillDetails(
-  entries: readonly Entry[],
+  entries: readonly ListEntry[],
   { space, form }: { space: number; form: number },
 ): { shown: string[]; missing: number } {
   let used = entries.reduce((sum, { line }) => sum + byteLength(line) + 2, 0);
@@ -84,7 +84,7 @@ function fillDetails(
   const shown = entries.map(({ line, detailed }) => {
     const render = detailed[Math.min(form, detailed.length - 1)];
     if (render === undefined) return line;
-    const isFull = space - used < SMALLEST_DETAIL || missing >= MOST_TRIES;
+    const isFull = space - used < MIN_DETAIL || missing >= MAX_OVERSIZED;
     const text = isFull ? null : render();
     const more = text === null ? Number.POSITIVE_INFINITY : byteLength(text) - byteLength(line);
     if (text === null || used + more > space) {

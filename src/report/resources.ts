@@ -9,7 +9,7 @@ import type {
 import { renderAttributes } from './attribute-diff.ts';
 import type { Section } from './budget.ts';
 import { renderCode, renderDetails, renderFence, renderHtmlCode } from './markdown.ts';
-import { type Entry, type EntryGroup, renderGroups } from './resource-groups.ts';
+import { type EntryGroup, type ListEntry, renderGroups } from './resource-groups.ts';
 import { renderReason } from './risks.ts';
 
 /** What can hurt comes first. */
@@ -23,7 +23,7 @@ const GROUPS: readonly { readonly action: Action; readonly title: string }[] = [
   { action: 'move', title: '➡️ Move' },
 ];
 /** A group this short is not worth a tap. */
-const SHORT = 5;
+const MAX_OPEN = 5;
 
 /** Writes a name as code, for the place it stands in. */
 type Code = (text: string) => string;
@@ -35,7 +35,7 @@ export function renderResources(
 ): Section {
   const groups: EntryGroup[] = GROUPS.map(({ action, title }) => {
     const resources = plan.resources.filter((resource) => resource.action === action);
-    const open = action === 'delete' || action === 'replace' || resources.length <= SHORT;
+    const open = action === 'delete' || action === 'replace' || resources.length <= MAX_OPEN;
     return { title, open, entries: resources.map(renderResource) };
   });
   const outputs = plan.outputs.map(renderOutput);
@@ -59,7 +59,7 @@ export function renderDrift(
   return renderGroups({ heading: '#### Changed outside Terraform', groups, ...options });
 }
 
-function renderResource(resource: ResourceChange): Entry {
+function renderResource(resource: ResourceChange): ListEntry {
   const { action, address, attributes } = resource;
   // Of what is destroyed every attribute goes: a list of them would say nothing.
   const shown = action === 'delete' || action === 'forget' ? [] : attributes;
@@ -77,12 +77,12 @@ function describeResource(resource: ResourceChange, code: Code): string {
   ].join('');
 }
 
-function renderOutput({ name, action, attributes }: OutputChange): Entry {
+function renderOutput({ name, action, attributes }: OutputChange): ListEntry {
   const word = { create: 'new', update: 'changed', delete: 'removed' }[action];
   return renderEntry((code) => `${code(name)}, ${word}`, action === 'delete' ? [] : attributes);
 }
 
-function renderDrifted({ address, action, attributes }: DriftChange): Entry {
+function renderDrifted({ address, action, attributes }: DriftChange): ListEntry {
   const gone = action === 'delete';
   return renderEntry((code) => `${code(address)}${gone ? ' is gone' : ''}`, gone ? [] : attributes);
 }
@@ -99,7 +99,7 @@ function hasContext({ before, after }: AttributeChange): boolean {
 function renderEntry(
   describe: (code: Code) => string,
   attributes: readonly AttributeChange[],
-): Entry {
+): ListEntry {
   const render = (context?: number) =>
     renderDetails(
       describe(renderHtmlCode),

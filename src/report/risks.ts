@@ -8,7 +8,7 @@ const ATTACHMENT_TYPE = 'aws_volume_attachment';
 const RULE_TYPE = 'aws_vpc_security_group_ingress_rule';
 
 /** Something in a plan that a person should know before merging. */
-export interface Danger {
+export interface Risk {
   /** `loss`: data or a node goes. `risk`: an outage or an opening. `notice`: what clients feel of a rolling change. */
   readonly level: 'loss' | 'risk' | 'notice';
   /** One sentence of Markdown. */
@@ -16,7 +16,7 @@ export interface Danger {
 }
 
 /** What in the plan could hurt, worst first: data and nodes lost, volumes detached, opened ports, stops. */
-export function findDangers(plan: PlanSummary): Danger[] {
+export function findRisks(plan: PlanSummary): Risk[] {
   const volumes = plan.resources.filter(isLost(DATA_TYPE));
   const nodes = plan.resources.filter(isLost(NODE_TYPE));
   const gone = new Set([...volumes, ...nodes].map(({ index }) => index));
@@ -25,10 +25,10 @@ export function findDangers(plan: PlanSummary): Danger[] {
     .filter(isLost(ATTACHMENT_TYPE))
     .filter(({ index }) => !gone.has(index));
   return [
-    ...volumes.map((volume) => describeLoss(keepsSnapshot(volume) ? SNAPSHOT : DATA_LOST, volume)),
-    ...nodes.map((node) => describeLoss('**A node goes away:**', node)),
-    ...detached.map((attachment) => describeLoss('**A data volume is detached:**', attachment)),
-    ...findOpened(plan).map((text): Danger => ({ level: 'risk', text })),
+    ...volumes.map((volume) => buildLoss(keepsSnapshot(volume) ? SNAPSHOT : DATA_LOST, volume)),
+    ...nodes.map((node) => buildLoss('**A node goes away:**', node)),
+    ...detached.map((attachment) => buildLoss('**A data volume is detached:**', attachment)),
+    ...findOpened(plan).map((text): Risk => ({ level: 'risk', text })),
     ...findStopped(plan),
   ];
 }
@@ -41,7 +41,7 @@ const isLost =
   (resource: ResourceChange): boolean =>
     resource.type === type && (resource.action === 'delete' || resource.action === 'replace');
 
-function describeLoss(what: string, resource: ResourceChange): Danger {
+function buildLoss(what: string, resource: ResourceChange): Risk {
   const how = resource.action === 'delete' ? 'destroyed' : 'replaced';
   const reason = resource.action === 'delete' ? '' : renderReason(resource, renderCode);
   return { level: 'loss', text: `${what} ${nameResource(resource)} is ${how}${reason}.` };
@@ -59,7 +59,7 @@ function keepsSnapshot({ attributes }: ResourceChange): boolean {
  * Terraform shows these as harmless updates in place. Another instance type is rolled out node by node; what
  * else stops an instance Terraform does on all of them at the same time.
  */
-function findStopped({ resources }: PlanSummary): Danger[] {
+function findStopped({ resources }: PlanSummary): Risk[] {
   const updated = resources.filter(({ type, action }) => type === NODE_TYPE && action === 'update');
   const changing = (name: string) =>
     updated.filter(({ attributes }) => attributes.some(({ path }) => path === name));
@@ -69,9 +69,9 @@ function findStopped({ resources }: PlanSummary): Danger[] {
     ? ['**Public addresses change:** every instance that stops gets another one.']
     : [];
   return [
-    ...describeStops(stopped, ' at the same time').map((text): Danger => ({ level: 'risk', text })),
+    ...describeStops(stopped, ' at the same time').map((text): Risk => ({ level: 'risk', text })),
     ...[...describeStops(rolled, ' one after the other, the primary last'), ...moved].map(
-      (text): Danger => ({ level: 'notice', text }),
+      (text): Risk => ({ level: 'notice', text }),
     ),
   ];
 }
@@ -81,13 +81,13 @@ function hasPublicAddress({ attributes }: ResourceChange): boolean {
 }
 
 /** The list of resources has the rest. */
-const MOST_NAMES = 10;
+const MAX_NAMES = 10;
 
 function describeStops(stopped: readonly ResourceChange[], order: string): string[] {
   if (stopped.length === 0) return [];
-  const more = stopped.length - MOST_NAMES;
+  const more = stopped.length - MAX_NAMES;
   const names = [
-    ...stopped.slice(0, MOST_NAMES).map(nameResource),
+    ...stopped.slice(0, MAX_NAMES).map(nameResource),
     ...(more > 0 ? [`${more} more`] : []),
   ].join(', ');
   const several = stopped.length > 1;

@@ -2,7 +2,7 @@ import type { UnobservedPlan } from '../cluster/rollout/planned-changes.ts';
 import type { Rollout } from '../cluster/rollout/rollout.ts';
 import type { Step, StepOf } from '../cluster/rollout/step.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
-import { renderUnseen, WHILE_REFUSED } from './foresight.ts';
+import { renderNotObserved, WHILE_REFUSED } from './foresight.ts';
 import { countNoun, renderCode, renderText, shortenText } from './markdown.ts';
 
 /** What the database goes through, or why that cannot be said before the merge. */
@@ -16,7 +16,7 @@ export function renderDatabase(
   database: DatabasePlan,
   { givesWay, whole, isRefused = false }: { givesWay: number; whole: string; isRefused?: boolean },
 ): Section {
-  if ('notObserved' in database) return renderUnseen(database, { givesWay, isRefused });
+  if ('notObserved' in database) return renderNotObserved(database, { givesWay, isRefused });
   const rest = (missing: number) =>
     missing === 0 ? '' : `✂️ Left out to fit: ${missing} of the list. ${whole}`;
   if (!('steps' in database)) {

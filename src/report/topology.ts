@@ -48,7 +48,7 @@ function renderChange(
   return `${was} → ${is}`;
 }
 
-const WORDS: Readonly<Record<Consequence, string>> = {
+const CONSEQUENCES: Readonly<Record<Consequence, string>> = {
   untouched: 'untouched',
   reloaded: 'reloaded',
   promoted: '**becomes the primary**',
@@ -61,7 +61,7 @@ const WORDS: Readonly<Record<Consequence, string>> = {
 };
 
 function renderConsequence(consequence: Consequence | null): string {
-  return consequence === null ? 'not known' : WORDS[consequence];
+  return consequence === null ? 'not known' : CONSEQUENCES[consequence];
 }
 
 /** `sha256:0123456789ab`; a reference stays whole. */
