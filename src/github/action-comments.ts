@@ -20,19 +20,14 @@ export async function listActionComments(
 ): Promise<ActionComment[]> {
   const { repository, number, marker } = place;
   const login = await findLogin(client);
-  const own: ActionComment[] = [];
-  for (let page = 1, last = false; !last; page++) {
-    const { data, headers } = await client.request(
-      'GET /repos/{owner}/{repo}/issues/{issue_number}/comments',
-      { ...repository, issue_number: number, per_page: 100, page },
-    );
-    for (const { id, html_url: url, body = '', user } of data) {
-      if (!body.startsWith(marker) || user?.login.toLowerCase() !== login) continue;
-      own.push({ id: Number(id), url, body });
-    }
-    last = !headers.link?.includes('rel="next"');
-  }
-  return own.sort((a, b) => a.id - b.id);
+  const comments = await client.paginate(
+    'GET /repos/{owner}/{repo}/issues/{issue_number}/comments',
+    { ...repository, issue_number: number, per_page: 100 },
+  );
+  return comments
+    .filter(({ body, user }) => body?.startsWith(marker) && user?.login.toLowerCase() === login)
+    .map(({ id, html_url: url, body = '' }) => ({ id: Number(id), url, body }))
+    .sort((a, b) => a.id - b.id);
 }
 
 /** Reads a comment as it is now. @throws the API's error, 404 where it is gone */

@@ -67,7 +67,7 @@ describe('create and update', () => {
       outcome: 'created',
     });
     await expect(connect().create(commit, { ...content, [field]: `${fits}é` })).rejects.toThrow(
-      `its ${field} has 65536 bytes and GitHub takes 65535`,
+      `its ${field} has 65536 bytes and GitHub allows 65535`,
     );
   });
 

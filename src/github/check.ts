@@ -121,25 +121,18 @@ export class Checks {
     });
   }
 
-  async #list({ commit, name }: { commit: string; name: string }): Promise<CheckRun[]> {
-    const runs: CheckRun[] = [];
-    for (let page = 1, last = false; !last; page++) {
-      const { data, headers } = await retryUnknownCommit(
-        () =>
-          this.#client.request('GET /repos/{owner}/{repo}/commits/{ref}/check-runs', {
-            ...this.#repository,
-            ref: commit,
-            check_name: name,
-            filter: 'all',
-            per_page: 100,
-            page,
-          }),
-        this.#wait,
-      );
-      runs.push(...data.check_runs);
-      last = !headers.link?.includes('rel="next"');
-    }
-    return runs;
+  #list({ commit, name }: { commit: string; name: string }): Promise<CheckRun[]> {
+    return retryUnknownCommit(
+      () =>
+        this.#client.paginate('GET /repos/{owner}/{repo}/commits/{ref}/check-runs', {
+          ...this.#repository,
+          ref: commit,
+          check_name: name,
+          filter: 'all',
+          per_page: 100,
+        }),
+      this.#wait,
+    );
   }
 }
 
@@ -180,6 +173,6 @@ function checkLength(value: string, { name, field }: { name: string; field: stri
   const length = Buffer.byteLength(value);
   if (length <= CHECK_BUDGET) return;
   throw new Error(
-    `Check run ${JSON.stringify(name)}: its ${field} has ${length} bytes and GitHub takes ${CHECK_BUDGET}. Shorten it.`,
+    `Check run ${JSON.stringify(name)}: its ${field} has ${length} bytes and GitHub allows ${CHECK_BUDGET}. Shorten it.`,
   );
 }

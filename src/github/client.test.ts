@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Fault } from '../../lab/github/fault.ts';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import { createClient, isForbidden, readStatus } from './client.ts';
@@ -84,37 +84,6 @@ it('retries a GraphQL query whose connection is dropped', async () => {
   github.failNext({ path: /graphql/, kind: 'drop' });
   const { client } = connect();
   expect(await client.graphql('query { viewer { login } }')).toMatchObject({ viewer: {} });
-});
-
-describe('behind a proxy', () => {
-  let proxy: Server;
-  const asked: string[] = [];
-  beforeEach(async () => {
-    proxy = createServer();
-    proxy.on('connect', (request, socket) => {
-      asked.push(request.url ?? '');
-      socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
-    });
-    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-    const { port } = proxy.address() as AddressInfo;
-    vi.stubEnv('https_proxy', `http://127.0.0.1:${port}`);
-    vi.stubEnv('no_proxy', '');
-  });
-  afterEach(async () => {
-    vi.unstubAllEnvs();
-    await new Promise((resolve) => proxy.close(resolve));
-  });
-
-  it('asks it for the API host', async () => {
-    const client = createClient({
-      token: 'any',
-      apiUrl: 'https://github.example.invalid/api/v3',
-      log: () => {},
-      second: 1,
-    });
-    await expect(client.request('GET /repos/{owner}/{repo}', repository)).rejects.toThrow();
-    expect(asked[0]).toBe('github.example.invalid:443');
-  });
 });
 
 it('asks for the version of the API that it was written for', async () => {

@@ -1,12 +1,10 @@
-import { HttpClient } from '@actions/http-client';
-import { Octokit } from '@octokit/core';
+import { getOctokit } from '@actions/github';
 import { retry } from '@octokit/plugin-retry';
 import { throttling } from '@octokit/plugin-throttling';
 import Bottleneck from 'bottleneck/light.js';
-import { type Dispatcher, fetch as fetchThrough } from 'undici';
 
-/** GitHub's API with retries and respect for its rate limits. */
-export type GitHubClient = InstanceType<typeof PatientOctokit>;
+/** GitHub's API with pagination, retries and respect for its rate limits. */
+export type GitHubClient = ReturnType<typeof getOctokit>;
 
 /** A repository. */
 export interface Repository {
@@ -14,22 +12,19 @@ export interface Repository {
   readonly repo: string;
 }
 
-// The endpoint methods of @actions/github weigh as much as all of this together.
-const PatientOctokit = Octokit.plugin(logServerErrors, retry, throttling);
-
 const MAX_RETRIES = 3;
-/** Seconds. A comment is not worth a longer wait of a job that holds a lock. */
+/** No comment is worth a longer wait of a job that holds a lock. */
 const MAX_WAIT_SECONDS = 60;
-/** Its successor, 2026-03-10, no longer says where the test merge of a pull request is ("Breaking changes"). */
+/** Its successor, 2026-03-10, no longer returns the test merge of a pull request ("Breaking changes"). */
 const API_VERSION = '2022-11-28';
-/** Milliseconds until a request without an answer counts as failed. */
+/** Time limit of an attempt. */
 const TIMEOUT_MS = 30_000;
 
 /**
- * A client for the API at `apiUrl` (`GITHUB_API_URL`: github.com's or a GHES's `…/api/v3`). Server errors
- * and lost connections are tried again at most 3 times, rate limits waited for at most 60 s; each wait is
- * said to `log`. Proxies come from the environment. `second` is how long a second of waiting takes, in
- * milliseconds.
+ * Creates a client for the API at `apiUrl` (`GITHUB_API_URL`: github.com's or a GHES's `…/api/v3`). It retries server
+ * errors and lost connections at most 3 times, waits for rate limits at most 60 s, and writes each wait to `log`. The
+ * proxy comes from the environment: `@actions/github` looks it up for the host of `GITHUB_API_URL`. `second` is the
+ * length of a second of waiting, in milliseconds.
  */
 export function createClient(options: {
   token: string;
@@ -38,63 +33,59 @@ export function createClient(options: {
   second?: number;
 }): GitHubClient {
   const { token, apiUrl, log, second = 1000 } = options;
-  const decide =
+  const onLimit =
     (limit: string) => (seconds: number, request: object, _: unknown, count: number) => {
       const { retries = MAX_RETRIES } =
         (request as { request?: { retries?: number } }).request ?? {};
       const reached = `GitHub's ${limit} is reached (${describeRequest(request)})`;
       if (retries === 0) {
-        // Whoever wants no retries has its own way to wait.
+        // The caller waits on its own.
         log(`${reached}.`);
         return false;
       }
-      const patient = count < retries && seconds <= MAX_WAIT_SECONDS;
-      const then = patient ? `trying again in ${seconds} s` : `not waiting ${seconds} s for it`;
+      const isRetried = count < retries && seconds <= MAX_WAIT_SECONDS;
+      const then = isRetried ? `trying again in ${seconds} s` : `not waiting ${seconds} s for it`;
       log(`${reached}: ${then}.`);
-      return patient;
+      return isRetried;
     };
-  const client = new PatientOctokit({
-    auth: token,
+  const settings = {
     baseUrl: apiUrl.replace(/\/+$/, ''),
     userAgent: 'postgres-cluster-action',
-    request: { fetch: createFetch(apiUrl) },
     log: { debug: ignore, info: ignore, warn: log, error: ignore },
-    // Rate limits belong to the throttling below: two plugins waiting would multiply their tries.
+    // The throttling plugin handles rate limits: two plugins that wait would multiply the attempts.
     retry: { retries: MAX_RETRIES, retryAfterBaseValue: second, doNotRetry: DO_NOT_RETRY },
     throttle: {
-      // GitHub's limits are a token's, so each has its own queue.
+      // GitHub's limits apply to a token, so each token has its own queue.
       id: token,
       retryAfterBaseValue: second,
-      // A job writes a handful of times; the usual second or three between writes would only delay it.
+      // A job writes a handful of times; the default second or three between writes would only delay it.
       write: new Bottleneck.Group({ maxConcurrent: 1, minTime: second / 5 }),
       notifications: new Bottleneck.Group({ maxConcurrent: 1, minTime: second }),
-      onRateLimit: decide('rate limit'),
-      onSecondaryRateLimit: decide('secondary rate limit'),
+      onRateLimit: onLimit('rate limit'),
+      onSecondaryRateLimit: onLimit('secondary rate limit'),
     },
-  });
-  client.hook.before('request', ({ headers }) => {
-    headers['x-github-api-version'] = API_VERSION;
-  });
-  return client;
+  };
+  // The first plugin is the innermost: it sees every attempt.
+  return getOctokit(token, settings, prepareAttempts, retry, throttling);
 }
 
-/** The HTTP status an API error carries, 0 for any other error. */
+/** Returns the HTTP status of an API error, 0 for any other error. */
 export function readStatus(error: unknown): number {
   const status = error instanceof Error && 'status' in error ? error.status : 0;
   return typeof status === 'number' ? status : 0;
 }
 
-/** What a token that lacks a permission leads to. */
+/** The outcome of a request that the token lacks the permission for. */
 export interface Forbidden {
   readonly outcome: 'forbidden';
-  /** GitHub's words. */
+  /** GitHub's message. */
   readonly reason: string;
 }
 
 /**
- * Returns what `ask` returns, or says that the token may not.
+ * Returns the result of `ask`, or `Forbidden` if the token lacks the permission.
  *
- * @throws whatever `isRefusal` does not take for one
+ * @throws every error that `isRefusal` does not accept
  */
 export async function catchForbidden<T>(
   ask: () => Promise<T>,
@@ -108,20 +99,20 @@ export async function catchForbidden<T>(
   }
 }
 
-/** Seconds to wait before the next try, where a rate limit worth waiting for was met; null for any other error. */
+/** Returns the seconds to wait before the next attempt if a rate limit ends soon enough; null for any other error. */
 export function readRetryAfter(error: unknown): number | null {
   const status = readStatus(error);
   if ((status !== 403 && status !== 429) || isForbidden(error)) return null;
   const { response } = error as { response?: { headers?: Record<string, string | undefined> } };
   const headers = response?.headers ?? {};
   const reset = Number(headers['x-ratelimit-reset']) - Date.now() / 1000 + 1;
-  // GitHub's advice where it gives no time: a minute (docs.github.com, "Rate limits for the REST API").
-  const otherwise = headers['x-ratelimit-remaining'] === '0' ? reset : MAX_WAIT_SECONDS;
-  const seconds = Number(headers['retry-after'] ?? otherwise);
+  // GitHub advises a minute if it returns no time (docs.github.com, "Rate limits for the REST API").
+  const fallback = headers['x-ratelimit-remaining'] === '0' ? reset : MAX_WAIT_SECONDS;
+  const seconds = Number(headers['retry-after'] ?? fallback);
   return seconds <= MAX_WAIT_SECONDS ? Math.max(1, Math.ceil(seconds)) : null;
 }
 
-/** Whether the token may not do this (GitHub: "Resource not accessible by integration"); rate limits are not that. */
+/** Whether the token lacks the permission (GitHub: "Resource not accessible by integration"); false for rate limits. */
 export function isForbidden(error: unknown): error is Error {
   return readStatus(error) === 403 && !/rate limit/i.test((error as Error).message);
 }
@@ -134,23 +125,16 @@ function describeRequest(request: object): string {
   return `${method} ${url}`;
 }
 
-/** Says every failed attempt, also those that a retry makes up for. First in the list: it sits innermost. */
-function logServerErrors(octokit: Octokit): void {
-  octokit.hook.error('request', (error, request) => {
+/** Sets API version and time limit of every attempt, and logs its server error even if a retry succeeds. */
+function prepareAttempts({ hook, log }: Parameters<typeof retry>[0]): void {
+  hook.before('request', (options) => {
+    options.headers['x-github-api-version'] = API_VERSION;
+    options.request = { ...options.request, signal: AbortSignal.timeout(TIMEOUT_MS) };
+  });
+  hook.error('request', (error, request) => {
     if (readStatus(error) >= 500) {
-      octokit.log.warn(`GitHub failed on ${describeRequest(request)}: ${error.message}`);
+      log.warn(`GitHub failed on ${describeRequest(request)}: ${error.message}`);
     }
     throw error;
   });
-}
-
-/** Node's own fetch knows no proxy variables on every release in use; the one it is built from takes a dispatcher. */
-function createFetch(apiUrl: string): typeof globalThis.fetch {
-  const dispatcher: Dispatcher | undefined = new HttpClient().getAgentDispatcher(apiUrl);
-  return ((url: string, init: RequestInit) => {
-    const signal = init.signal ?? AbortSignal.timeout(TIMEOUT_MS);
-    return dispatcher === undefined
-      ? fetch(url, { ...init, signal })
-      : fetchThrough(url, { ...(init as object), signal, dispatcher });
-  }) as typeof globalThis.fetch;
 }

@@ -180,7 +180,7 @@ describe('a shared comment', () => {
         body: 'x',
       }));
       expect(() => write(...all.map((one) => ({ ...one, body: 'x'.repeat(400) })))).toThrow(
-        /no room left for c\/\d+: .*comment: separate/,
+        /no room left for c\/\d+: .*comment: own/,
       );
     });
   });

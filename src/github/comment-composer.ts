@@ -118,7 +118,7 @@ function fitForm(
     if (Buffer.byteLength(text) <= most) return { text, refusal: null, shortened };
   }
   throw new Error(
-    `The comment has no room left for ${identity}: GitHub takes ${COMMENT_LIMIT} characters. Give its clusters a comment each (comment: separate).`,
+    `The comment has no room left for ${identity}: GitHub allows ${COMMENT_LIMIT} characters. Give each cluster a comment of its own (comment: own).`,
   );
 }
 

@@ -107,23 +107,19 @@ async function findOpenIssues(
 ): Promise<OpenIssue[]> {
   const marker = renderIssueMarker(identity);
   const login = await findLogin(client);
-  const open: OpenIssue[] = [];
-  for (let page = 1, last = false; !last; page++) {
-    const { data, headers } = await client.request('GET /repos/{owner}/{repo}/issues', {
-      ...repository,
-      creator: login,
-      state: 'open',
-      per_page: 100,
-      page,
-    });
-    for (const { number, html_url: url, title, body, user, pull_request } of data) {
+  const issues = await client.paginate('GET /repos/{owner}/{repo}/issues', {
+    ...repository,
+    creator: login,
+    state: 'open',
+    per_page: 100,
+  });
+  return issues
+    .flatMap(({ number, html_url: url, title, body, user, pull_request }): OpenIssue[] => {
       // Every pull request is an issue too.
-      if (pull_request !== undefined || user?.login.toLowerCase() !== login) continue;
-      if (body?.startsWith(marker)) open.push({ number, url, title, body });
-    }
-    last = !headers.link?.includes('rel="next"');
-  }
-  return open.sort((a, b) => a.number - b.number);
+      const isOwn = pull_request === undefined && user?.login.toLowerCase() === login;
+      return isOwn && body?.startsWith(marker) ? [{ number, url, title, body }] : [];
+    })
+    .sort((a, b) => a.number - b.number);
 }
 
 async function updateIssue(

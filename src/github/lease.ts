@@ -9,15 +9,15 @@ import { type GitHubClient, type Repository, readStatus } from './client.ts';
 /** How long things take, in milliseconds. */
 export interface LeaseTiming {
   /** A lease as old as this is that of a job that died. */
-  readonly expiry: number;
+  readonly expiryMs: number;
   /** Between the first two looks at another job's lease. */
-  readonly look: number;
+  readonly pollMs: number;
   /** How long to wait for a lease. */
-  readonly patience: number;
+  readonly timeoutMs: number;
 }
 
 /** Of a job. */
-export const LEASE_TIMING: LeaseTiming = { expiry: 30_000, look: 500, patience: 120_000 };
+export const LEASE_TIMING: LeaseTiming = { expiryMs: 30_000, pollMs: 500, timeoutMs: 120_000 };
 
 /** The longest wait between two looks, in first waits. */
 const MAX_POLL_FACTOR = 6;
@@ -26,8 +26,8 @@ const MAX_POLL_FACTOR = 6;
 export interface LeasedComment {
   readonly repository: Repository;
   /** Id of the comment. */
-  readonly comment: number;
-  readonly pace: LeaseTiming;
+  readonly commentId: number;
+  readonly timing: LeaseTiming;
 }
 
 /** The right to write a comment. */
@@ -63,16 +63,16 @@ async function takeLease(
   client: GitHubClient,
   place: LeasedComment,
 ): Promise<{ id: number; deadline: number }> {
-  const { repository, comment, pace } = place;
+  const { repository, commentId, timing } = place;
   const started = performance.now();
   for (;;) {
     const asked = performance.now();
     const { status, data, headers } = await client.request(
       'POST /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions',
-      { ...repository, comment_id: comment, content: 'eyes' },
+      { ...repository, comment_id: commentId, content: 'eyes' },
     );
-    if (Number(status) === 201) return { id: data.id, deadline: asked + pace.expiry / 2 };
-    if (isExpired(data, { date: headers.date, pace })) {
+    if (Number(status) === 201) return { id: data.id, deadline: asked + timing.expiryMs / 2 };
+    if (isExpired(data, { date: headers.date, timing })) {
       // By its id: a lease that somebody else took in the meantime is not touched.
       await dropReaction(client, place, data.id);
     } else {
@@ -86,38 +86,38 @@ async function waitForRelease(
   client: GitHubClient,
   { place, id, started }: { place: LeasedComment; id: number; started: number },
 ): Promise<void> {
-  const { repository, comment, pace } = place;
-  for (let wait = pace.look; ; wait = Math.min(wait * 1.5, pace.look * MAX_POLL_FACTOR)) {
-    if (performance.now() - started > pace.patience) {
+  const { repository, commentId, timing } = place;
+  for (let wait = timing.pollMs; ; wait = Math.min(wait * 1.5, timing.pollMs * MAX_POLL_FACTOR)) {
+    if (performance.now() - started > timing.timeoutMs) {
       throw new Error(
-        `Comment ${comment} is being written by other jobs for ${Math.round(pace.patience / 1000)} s. Run the job again when they have ended.`,
+        `Comment ${commentId} is being written by other jobs for ${Math.round(timing.timeoutMs / 1000)} s. Run the job again when they have ended.`,
       );
     }
     // Those who wait shall not all come at once.
     await sleep(wait * (0.5 + Math.random()));
     const { data, headers } = await client.request(
       'GET /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions',
-      { ...repository, comment_id: comment, content: 'eyes', per_page: 100 },
+      { ...repository, comment_id: commentId, content: 'eyes', per_page: 100 },
     );
     const held = data.find((reaction) => reaction.id === id);
-    if (held === undefined || isExpired(held, { date: headers.date, pace })) return;
+    if (held === undefined || isExpired(held, { date: headers.date, timing })) return;
   }
 }
 
 /** By GitHub's clock, which both times are of: a runner's own may be wrong. */
 function isExpired(
   reaction: { created_at: string },
-  { date, pace }: { date: string | undefined; pace: LeaseTiming },
+  { date, timing }: { date: string | undefined; timing: LeaseTiming },
 ): boolean {
   const now = date === undefined ? Date.now() : Date.parse(date);
-  return now - Date.parse(reaction.created_at) > pace.expiry;
+  return now - Date.parse(reaction.created_at) > timing.expiryMs;
 }
 
 async function dropReaction(client: GitHubClient, place: LeasedComment, id: number): Promise<void> {
   try {
     await client.request(
       'DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions/{reaction_id}',
-      { ...place.repository, comment_id: place.comment, reaction_id: id },
+      { ...place.repository, comment_id: place.commentId, reaction_id: id },
     );
   } catch (error) {
     // Another job took it away, or the comment with it.

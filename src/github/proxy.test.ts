@@ -56,6 +56,7 @@ async function run(
     env: {
       PATH: process.env.PATH,
       NODE_EXTRA_CA_CERTS: front.certificateFile,
+      GITHUB_API_URL: API,
       RUNNER_TEMP: join(folder, 'temp'),
       RUNNER_TOOL_CACHE: join(folder, 'cache'),
       ...env,

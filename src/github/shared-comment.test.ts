@@ -10,7 +10,7 @@ import type { Run } from './run-stamp.ts';
 import { StickyComment } from './sticky-comment.ts';
 
 const repository = { owner: 'acme', repo: 'database' };
-const pace: LeaseTiming = { expiry: 3000, look: 20, patience: 60_000 };
+const timing: LeaseTiming = { expiryMs: 3000, pollMs: 20, timeoutMs: 60_000 };
 const now: Run = { id: 20, attempt: 1 };
 
 let github: GitHub;
@@ -31,7 +31,7 @@ function createJob(identity: string, { run = now, shared = true } = {}) {
     log: () => {},
     second: 5,
   });
-  return new StickyComment(client, { repository, number, identity, run, shared }, { pace });
+  return new StickyComment(client, { repository, number, identity, run, shared }, { timing });
 }
 
 /** The clusters and what their sections say, in the order in which they stand there. */
@@ -118,7 +118,7 @@ describe('a shared comment', () => {
     const token = github.createToken({ permissions: { pull_requests: 'read' } });
     const client = createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 5 });
     const place = { repository, number, identity: 'billing/2', run: now, shared: true };
-    const job = new StickyComment(client, place, { pace });
+    const job = new StickyComment(client, place, { timing });
     expect(await job.write('two')).toMatchObject({ outcome: 'forbidden' });
   });
 });
@@ -167,7 +167,7 @@ describe('many jobs at once', () => {
 
   /** Takes the lease in a process of its own, which is then killed. */
   async function holdInChild(comment: number): Promise<void> {
-    const place = { repository, comment, pace };
+    const place = { repository, commentId: comment, timing };
     const client = { token: createToken(), apiUrl: github.urls.api, second: 5 };
     const program = `
       import { createClient } from ${JSON.stringify(new URL('client.ts', import.meta.url).href)};

@@ -10,7 +10,7 @@ const repository = { owner: 'acme', repo: 'database' };
 const identity = 'postgres-1a2b3c4d';
 const marker = renderMarker(identity);
 const now: Run = { id: 20, attempt: 1 };
-const pace: LeaseTiming = { expiry: 2000, look: 10, patience: 10_000 };
+const timing: LeaseTiming = { expiryMs: 2000, pollMs: 10, timeoutMs: 10_000 };
 /** The comment as it stands on GitHub. */
 const show = (body: string, { run = now, of = identity }: { run?: Run; of?: string } = {}) =>
   `${renderMarker(of)}\n${renderStamp(run)}\n${body}`;
@@ -39,7 +39,7 @@ function createJob(
     run: options.run ?? now,
     shared: false,
   };
-  return new StickyComment(client, place, { pace });
+  return new StickyComment(client, place, { timing });
 }
 
 const firstComment = () => Number(github.listComments(number)[0]?.id);

@@ -64,18 +64,18 @@ export class StickyComment {
   readonly #client: GitHubClient;
   readonly #place: CommentRef;
   readonly #layout: CommentComposer;
-  readonly #pace: LeaseTiming;
+  readonly #timing: LeaseTiming;
   #known: ActionComment | undefined;
 
   constructor(
     client: GitHubClient,
     place: CommentRef,
-    { pace = LEASE_TIMING }: { pace?: LeaseTiming } = {},
+    { timing = LEASE_TIMING }: { timing?: LeaseTiming } = {},
   ) {
     this.#client = client;
     this.#place = place;
     this.#layout = place.shared ? createSharedComposer() : createSingleComposer(place.identity);
-    this.#pace = pace;
+    this.#timing = timing;
   }
 
   /**
@@ -108,7 +108,7 @@ export class StickyComment {
         if (!(error instanceof RetryableError)) throw error;
         if (turn === MAX_ATTEMPTS) throw error.cause;
         this.#known = undefined;
-        await sleep(error.seconds * 1000 + this.#pace.look * turn);
+        await sleep(error.seconds * 1000 + this.#timing.pollMs * turn);
       }
     }
   }
@@ -179,7 +179,7 @@ export class StickyComment {
         throw new Error(`Comment ${oldest.id} does not keep what is written to it.`);
       }
       // GitHub may show an older state for a moment. The next job reads only after it has shown the newest.
-      await sleep(this.#pace.look * writes);
+      await sleep(this.#timing.pollMs * writes);
       sent = await this.#send(oldest.id, text);
     }
   }
@@ -190,7 +190,7 @@ export class StickyComment {
     work: (isSafe: () => boolean) => Promise<T>,
   ): Promise<T> {
     if (first === undefined) return work(() => true);
-    const place = { repository: this.#place.repository, comment: first.id, pace: this.#pace };
+    const place = { repository: this.#place.repository, commentId: first.id, timing: this.#timing };
     return holdLease(this.#client, place, (lease) =>
       this.#holdAll(rest, (isSafe) => work(() => lease.isSafe() && isSafe())),
     );

@@ -9,7 +9,7 @@ const MAX_ITEMS = 20;
  */
 export function renderAlert(
   kind: 'CAUTION' | 'WARNING' | 'NOTE',
-  { items, givesWay }: { items: readonly string[]; givesWay: number },
+  { items, shrinkOrder }: { items: readonly string[]; shrinkOrder: number },
 ): Section {
   if (items.length === 0) return { render: () => '' };
   const render = (count: number) =>
@@ -19,7 +19,7 @@ export function renderAlert(
       ...(count < items.length ? [`> - … and ${items.length - count} more`] : []),
     ].join('\n');
   return {
-    givesWay,
+    shrinkOrder,
     render: (room) => fitParts(Math.min(items.length, MAX_ITEMS), { room, render }),
   };
 }

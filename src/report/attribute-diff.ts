@@ -1,3 +1,4 @@
+import { diffArrays } from 'diff';
 import type { AttributeChange, Value } from '../terraform/attributes.ts';
 import { CARRIAGE_RETURN } from './markdown.ts';
 
@@ -85,70 +86,23 @@ function parseJson(text: string): unknown {
 }
 
 const CONTEXT = 2;
-/** Above this many line pairs the middle is shown as removed and added whole. */
-const MAX_PAIRS = 250_000;
+/** If more lines than this change, the old text is shown as removed and the new one as added, each in one piece. */
+const MAX_EDITS = 1_000;
 
-/** A line diff (longest common subsequence), unchanged runs shortened to their edges. */
+/** Returns a line diff, unchanged runs shortened to their edges. */
 function compareLines(
   before: readonly string[],
   { after, context }: { after: readonly string[]; context: number },
 ): string[] {
-  let start = 0;
-  while (start < before.length && start < after.length && before[start] === after[start]) start++;
-  let end = 0;
-  while (
-    end < Math.min(before.length, after.length) - start &&
-    before.at(-1 - end) === after.at(-1 - end)
-  ) {
-    end++;
-  }
-  const middle = compareMiddle(
-    before.slice(start, before.length - end),
-    after.slice(start, after.length - end),
-  );
-  const marked = [
-    ...before.slice(0, start).map((line) => `    ${line}`),
-    ...middle,
-    ...before.slice(before.length - end).map((line) => `    ${line}`),
+  const changes = diffArrays([...before], [...after], { maxEditLength: MAX_EDITS }) ?? [
+    { value: [...before], removed: true, added: false },
+    { value: [...after], removed: false, added: true },
   ];
+  const marked = changes.flatMap(({ value, removed, added }) => {
+    const mark = removed ? '-' : added ? '+' : ' ';
+    return value.map((line) => `${mark}   ${line}`);
+  });
   return shortenContext(marked, context);
-}
-
-function compareMiddle(before: readonly string[], after: readonly string[]): string[] {
-  const remove = (line: string) => `-   ${line}`;
-  const add = (line: string) => `+   ${line}`;
-  if (before.length * after.length > MAX_PAIRS) return [...before.map(remove), ...after.map(add)];
-
-  const common = measureCommon(before, after);
-  const lines: string[] = [];
-  let i = 0;
-  let j = 0;
-  while (i < before.length && j < after.length) {
-    if (before[i] === after[j]) {
-      lines.push(`    ${before[i]}`);
-      i++;
-      j++;
-    } else if ((common[i + 1]?.[j] ?? 0) >= (common[i]?.[j + 1] ?? 0)) {
-      lines.push(remove(before[i++] ?? ''));
-    } else {
-      lines.push(add(after[j++] ?? ''));
-    }
-  }
-  return [...lines, ...before.slice(i).map(remove), ...after.slice(j).map(add)];
-}
-
-/** `[i][j]`: how many lines `before` from i and `after` from j have in common, in order. */
-function measureCommon(before: readonly string[], after: readonly string[]): Uint32Array[] {
-  const common = Array.from({ length: before.length + 1 }, () => new Uint32Array(after.length + 1));
-  for (let i = before.length - 1; i >= 0; i--) {
-    const row = common[i] as Uint32Array;
-    const below = common[i + 1] as Uint32Array;
-    for (let j = after.length - 1; j >= 0; j--) {
-      row[j] =
-        before[i] === after[j] ? (below[j + 1] ?? 0) + 1 : Math.max(below[j] ?? 0, row[j + 1] ?? 0);
-    }
-  }
-  return common;
 }
 
 function shortenContext(lines: readonly string[], context: number): string[] {

@@ -3,8 +3,8 @@ import { expect, it } from 'vitest';
 import { byteLength, fitSections, fixed, type Section } from './budget.ts';
 
 /** A section that can be any length up to its own. */
-const elastic = (givesWay: number, text: string): Section => ({
-  givesWay,
+const elastic = (shrinkOrder: number, text: string): Section => ({
+  shrinkOrder,
   render: (room) => (room >= text.length ? text : text.slice(0, Math.max(0, room))),
 });
 

@@ -10,7 +10,7 @@ export const SUMMARY_BUDGET = 1024 * 1024 - 4096;
 /** A part of a report that can be made to fit. */
 export interface Section {
   /** Who gives way first: 1 before 2. Sections without a number are short and stay whole. */
-  readonly givesWay?: number;
+  readonly shrinkOrder?: number;
   /** The section at its fullest within `room` bytes, else its shortest form. '' leaves it out. */
   readonly render: (room: number) => string;
 }
@@ -21,7 +21,7 @@ export function fixed(text: string): Section {
 }
 
 /**
- * The sections in order, blank lines between them, within `budget` bytes: in the order of `givesWay`
+ * The sections in order, blank lines between them, within `budget` bytes: in the order of `shrinkOrder`
  * each is cut to what the others leave, until all fits. What a later cut sets free goes back, to those first
  * that give way last.
  */
@@ -34,9 +34,11 @@ export function fitSections(sections: readonly Section[], budget: number): strin
     sizes[index] = byteLength(texts[index]);
   };
   const order = sections
-    .map(({ givesWay }, index) => ({ givesWay, index }))
-    .filter((entry): entry is { givesWay: number; index: number } => entry.givesWay !== undefined)
-    .sort((a, b) => a.givesWay - b.givesWay)
+    .map(({ shrinkOrder }, index) => ({ shrinkOrder, index }))
+    .filter(
+      (entry): entry is { shrinkOrder: number; index: number } => entry.shrinkOrder !== undefined,
+    )
+    .sort((a, b) => a.shrinkOrder - b.shrinkOrder)
     .map(({ index }) => index);
   const cut: number[] = [];
   for (const index of order) {

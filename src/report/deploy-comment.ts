@@ -126,13 +126,13 @@ export function listDeploySections(report: DeployReport): Section[] {
     progress.state === 'failed' ? renderFailure(progress, run) : fixed(''),
     progress.state === 'changed' ? renderDifferences(progress, run) : fixed(''),
     fixed(renderRemark(progress)),
-    renderProof(proof, { givesWay: 3 }),
+    renderProof(proof, { shrinkOrder: 3 }),
     fixed(progress.state === 'done' ? renderConnection(progress.connectionString) : ''),
     renderAlert('WARNING', {
       items: report.warnings.map((text) => renderText(shortenText(text))),
-      givesWay: 2,
+      shrinkOrder: 2,
     }),
-    renderAlert('NOTE', { items: groupNotes(report.notes).map(renderNote), givesWay: 2 }),
+    renderAlert('NOTE', { items: groupNotes(report.notes).map(renderNote), shrinkOrder: 2 }),
     WITHOUT_WORK.includes(progress.state) ? fixed('') : renderWork(report),
     fixed(renderFooter(run)),
   ];
@@ -155,8 +155,8 @@ const EMOJI = {
 } as const;
 
 function buildHeadline({ cluster, progress, proof }: DeployReport): Headline {
-  const sign = EMOJI[progress.state];
-  return { sign, cluster, text: describeState(progress, proof) };
+  const emoji = EMOJI[progress.state];
+  return { emoji, cluster, text: describeState(progress, proof) };
 }
 
 function describeState(progress: DeployState, proof: readonly NodeProof[]): string {
@@ -233,7 +233,7 @@ function renderDifferences(
       .filter((text) => text !== '')
       .join('\n\n');
   const most = Math.min(items.length, MAX_DIFFERENCES);
-  return { givesWay: 4, render: (room) => fitParts(most, { room, render }) };
+  return { shrinkOrder: 4, render: (room) => fitParts(most, { room, render }) };
 }
 
 /** More are for the log. */
@@ -246,7 +246,7 @@ function renderFailure(
   const next = `**Next:** ${renderText(shortenText(nextStep))} The log is in the ${renderLink('run', run.url)}.`;
   const render = (most: number) => `${renderFence(shortenError(error, most))}\n\n${next}`;
   return {
-    givesWay: 5,
+    shrinkOrder: 5,
     render: (room) => {
       // What is invisible is written out, so how long it gets is found by trying.
       for (let most = MAX_ERROR_LENGTH; most >= 100; most = Math.floor(most / 2)) {
@@ -329,5 +329,5 @@ function renderWork({ plan, steps, progress, reviewed }: DeployReport): Section 
   const render = (fold: string) =>
     [lines.join(' · '), renderReview(reviewed), fold].filter((text) => text !== '').join('\n\n');
   const full = render(list);
-  return { givesWay: 1, render: (room) => (byteLength(full) <= room ? full : render('')) };
+  return { shrinkOrder: 1, render: (room) => (byteLength(full) <= room ? full : render('')) };
 }

@@ -101,13 +101,13 @@ export function renderDriftClosed({
   notChecked,
   run,
 }: Pick<DriftReport, 'notChecked' | 'run'>): string {
-  const gone = 'The drift is gone: infrastructure and database are what is asked for.';
+  const gone = 'The drift is gone: infrastructure and database match the inputs.';
   return `${joinSentences(gone, notChecked)}\n\n${renderFooter(run)}`;
 }
 
 /** That there is no drift, as plain text for the log. */
 export function describeNoDrift({ notChecked }: Pick<DriftReport, 'notChecked'>): string {
-  return joinSentences('No drift: infrastructure and database are what is asked for.', notChecked);
+  return joinSentences('No drift: infrastructure and database match the inputs.', notChecked);
 }
 
 const joinSentences = (sentence: string, more: string | null): string =>
@@ -123,14 +123,14 @@ function listDriftSections(report: DriftReport) {
     'The whole plan is in the log of the run.',
   );
   const found = differs(report)
-    ? 'What stands is not what is asked for. A deploy of the present inputs would do what follows. Where the change is wanted, change the inputs instead.'
-    : 'What stands is what is asked for, but something is wrong on the nodes that a deploy does not fix.';
+    ? 'The cluster differs from its inputs. A deploy of the current inputs would make the changes below. To keep the difference, change the inputs instead.'
+    : 'The cluster matches its inputs, but the nodes have a problem that a deploy does not fix.';
   return [
     fixed(`${found} ${closing}`),
     fixed(report.notChecked ?? ''),
     renderAlert('CAUTION', {
       items: report.faults.map((text) => renderText(shortenText(text))),
-      givesWay: 8,
+      shrinkOrder: 8,
     }),
     ...sections,
   ];

@@ -12,7 +12,7 @@ const report = (...plannedChanges: readonly PlannedChange[]) =>
 
 test('where room is short the reason gives way first, and that nobody looked is always said', () => {
   const unseen = { notObserved: `because ${'of this '.repeat(50)}`, plannedChanges: [NODE] };
-  const { render } = renderNotObserved(unseen, { givesWay: 1, isRefused: false });
+  const { render } = renderNotObserved(unseen, { shrinkOrder: 1, isRefused: false });
   const whole = render(10_000);
   expect(whole).toMatch(
     /- \*\*New\*\* `node-4`.*\n\n\*\*The nodes were not looked at:\*\* because/,
@@ -24,7 +24,7 @@ test('where room is short the reason gives way first, and that nobody looked is 
 
 test('what the infrastructure keeps from happening is not promised', () => {
   const unseen = { notObserved: 'no key.', plannedChanges: [NODE] };
-  const { render } = renderNotObserved(unseen, { givesWay: 1, isRefused: true });
+  const { render } = renderNotObserved(unseen, { shrinkOrder: 1, isRefused: true });
   expect(render(10_000)).toMatch(/^None of this happens while it is refused:\n\n/);
 });
 
@@ -33,7 +33,7 @@ test('text of the state stays where it was put', () => {
   const image = { kind: 'image', before: hostile, after: 'postgres:17', obstacle: null } as const;
   const { render } = renderNotObserved(
     { notObserved: 'no key.', plannedChanges: [image] },
-    { givesWay: 1, isRefused: false },
+    { shrinkOrder: 1, isRefused: false },
   );
   const text = render(10_000);
   expect(text).not.toMatch(/<\/details>|(^|[^;])@acme|!\[/);

@@ -10,19 +10,19 @@ export const WHILE_REFUSED = 'None of this happens while it is refused:';
  * reason gives way, then what is foreseen. `isRefused`: the infrastructure is, and with it all of this.
  */
 export function renderNotObserved(
-  { notObserved, plannedChanges: foreseen }: UnobservedPlan,
-  { givesWay, isRefused }: { givesWay: number; isRefused: boolean },
+  { notObserved, plannedChanges }: UnobservedPlan,
+  { shrinkOrder, isRefused }: { shrinkOrder: number; isRefused: boolean },
 ): Section {
   const known =
-    foreseen.length === 0
+    plannedChanges.length === 0
       ? "As far as Terraform's state tells, nothing about the database changes."
       : [
           "As far as Terraform's state and plan tell:",
-          foreseen.map((one) => `- ${describeForeseen(one)}`).join('\n'),
+          plannedChanges.map((one) => `- ${describeForeseen(one)}`).join('\n'),
         ].join('\n\n');
   const unknown =
     'Which node is the primary, whether the replicas stream and what somebody changed on the nodes is not known. The deploy asks them and decides the steps, or refuses before it touches PostgreSQL.';
-  const before = isRefused && foreseen.length > 0 ? [WHILE_REFUSED] : [];
+  const before = isRefused && plannedChanges.length > 0 ? [WHILE_REFUSED] : [];
   const reason = `**The nodes were not looked at:** ${renderText(shortenText(notObserved))}`;
   const forms = [
     [...before, known, reason, unknown],
@@ -31,7 +31,7 @@ export function renderNotObserved(
   ].map((blocks) => blocks.join('\n\n'));
   const render = (room: number) =>
     forms.find((form) => byteLength(form) <= room) ?? (forms.at(-1) as string);
-  return { givesWay, render };
+  return { shrinkOrder, render };
 }
 
 /** Whether it may keep clients from writing for a while, as far as anybody knows before the nodes are asked. */
@@ -52,7 +52,7 @@ function describeForeseen(one: PlannedChange): string {
     case 'primary':
       return `**Primary** ${renderCode(one.node)}: if another node is the primary by then, a switchover changes that, and writes pause for about 1 s.`;
     case 'clone':
-      return `**New** ${listNodes(one.nodes)} (Terraform): a blank data volume, cloned from the primary with \`pg_basebackup\`; the primary goes on.`;
+      return `**New** ${listNodes(one.nodes)} (Terraform): a blank data volume, cloned from the primary with \`pg_basebackup\`; the primary keeps running.`;
     case 'replace':
       return `**Another instance** for ${listNodes(one.nodes)} (Terraform): the data volume stays, and what lies on it decides whether its server starts or is cloned again.`;
     case 'resize':

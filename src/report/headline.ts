@@ -4,15 +4,15 @@ import { renderCode } from './markdown.ts';
 /** What there is to know, in a line. */
 export interface Headline {
   /** An emoji. */
-  readonly sign: string;
+  readonly emoji: string;
   readonly cluster: string;
   /** Words of ours. */
   readonly text: string;
 }
 
 /** The first line of a report, short enough for a phone; Markdown. */
-export function renderHeadline({ sign, cluster, text }: Headline): string {
-  return `### ${sign} ${renderCode(cluster)} ${text}`;
+export function renderHeadline({ emoji, cluster, text }: Headline): string {
+  return `### ${emoji} ${renderCode(cluster)} ${text}`;
 }
 
 /** The same as plain text, for the title of a check run. */

@@ -12,7 +12,7 @@ const FATES: Readonly<Record<SlotFate['fate'], string>> = {
 /** What becomes of the primary's logical slots, as a table; left out where it has none. `whole` says where all of it is. */
 export function renderLogicalSlots(
   slots: readonly SlotFate[],
-  { givesWay, whole }: { givesWay: number; whole: string },
+  { shrinkOrder, whole }: { shrinkOrder: number; whole: string },
 ): Section {
   if (slots.length === 0) return fixed('');
   const rows = slots.map(({ name, database, plugin, active, fate }) => [
@@ -37,7 +37,7 @@ export function renderLogicalSlots(
     ]
       .filter((text) => text !== '')
       .join('\n\n');
-  return { givesWay, render: (room) => fitParts(rows.length, { room, render }) };
+  return { shrinkOrder, render: (room) => fitParts(rows.length, { room, render }) };
 }
 
 /** Names that a sentence has room for. */

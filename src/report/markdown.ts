@@ -1,7 +1,10 @@
 /**
- * Text of others (plans, names, Ansible's output, messages) put into GitHub Markdown so that it stays
- * where it was put: no markup, no HTML, no mention, no cross-reference, no hidden direction change.
- * Every function here takes raw text and gives Markdown that is safe in the place its name says.
+ * Renders untrusted text (plans, names, Ansible's output, messages) as GitHub Markdown that stays in its place: no
+ * markup, no HTML, no mention, no cross-reference, no hidden change of direction. Every function here takes raw text and
+ * returns Markdown that is safe in the place its name says.
+ *
+ * This is own code on purpose: Markdown stringifiers escape CommonMark, but not GitHub's mentions, references, autolinks
+ * and invisible characters.
  */
 
 /**

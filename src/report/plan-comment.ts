@@ -85,27 +85,27 @@ export function listPlanSections(report: PlanReport, whole: string): Section[] {
         // While it is refused, the refusal says which.
         ...(lost === null || report.refusals.length > 0 ? [] : [lost]),
       ],
-      givesWay: 8,
+      shrinkOrder: 8,
     }),
     renderAlert('WARNING', {
       items: [
         ...dangers.filter(({ level }) => level === 'notice').map(({ text }) => text),
         ...report.warnings.map((text) => renderText(shortenText(text))),
       ],
-      givesWay: 4,
+      shrinkOrder: 4,
     }),
     fixed('#### Database'),
-    renderSettings(report.settings, { givesWay: 6, whole }),
+    renderSettings(report.settings, { shrinkOrder: 6, whole }),
     renderDatabase(report.database, {
-      givesWay: 7,
+      shrinkOrder: 7,
       whole,
       isRefused: report.refusals.length > 0,
     }),
-    renderLogicalSlots(report.logicalSlots, { givesWay: 5, whole }),
-    renderTopology(report.topology, { givesWay: 5, whole }),
-    renderResources(plan, { givesWay: 3, whole }),
-    renderDrift(plan.drift, { givesWay: 2, whole }),
-    plan.hasChanges ? renderPlanText(report.planText, { givesWay: 1, whole }) : fixed(''),
+    renderLogicalSlots(report.logicalSlots, { shrinkOrder: 5, whole }),
+    renderTopology(report.topology, { shrinkOrder: 5, whole }),
+    renderResources(plan, { shrinkOrder: 3, whole }),
+    renderDrift(plan.drift, { shrinkOrder: 2, whole }),
+    plan.hasChanges ? renderPlanText(report.planText, { shrinkOrder: 1, whole }) : fixed(''),
     fixed(renderFooter(report.run)),
   ];
 }
@@ -162,7 +162,7 @@ function buildHeadline(report: PlanReport): Headline {
     'notObserved' in database && database.plannedChanges.some(mayPause) ? 'pause not known' : '',
   ].filter((part) => part !== '');
   return {
-    sign: isRefused || lost ? '🛑' : dangers.length > 0 ? '⚠️' : '📋',
+    emoji: isRefused || lost ? '🛑' : dangers.length > 0 ? '⚠️' : '📋',
     cluster,
     text: (parts.length === 1 ? [...parts, 'no infrastructure changes'] : parts).join(' · '),
   };

@@ -10,11 +10,11 @@ const MIN_EXCERPT = 2_000;
  */
 export function renderPlanText(
   text: string,
-  { givesWay, whole }: { givesWay: number; whole: string },
+  { shrinkOrder, whole }: { shrinkOrder: number; whole: string },
 ): Section {
   const lines = listLines(text);
   return {
-    givesWay,
+    shrinkOrder,
     render: (room) => {
       // Cleaned as far as there is room: of megabytes most is never shown.
       const { taken: fitting, isAll } = takeLines(lines, room, toDiffLine);

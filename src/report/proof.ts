@@ -13,7 +13,7 @@ import {
 /** What the nodes answered when replication was put to the test, as a table; the last ones give way. */
 export function renderProof(
   proof: readonly NodeProof[],
-  { givesWay }: { givesWay: number },
+  { shrinkOrder }: { shrinkOrder: number },
 ): Section {
   if (proof.length === 0) return fixed('');
   const rows = proof.map((node) => [
@@ -44,7 +44,7 @@ export function renderProof(
       .filter((text) => text !== '')
       .join('\n\n');
   };
-  return { givesWay, render: (room) => fitParts(rows.length, { room, render }) };
+  return { shrinkOrder, render: (room) => fitParts(rows.length, { room, render }) };
 }
 
 const HEADER = ['node', 'role', 'address', 'state', 'timeline', 'lag', 'test row'];

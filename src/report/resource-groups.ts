@@ -24,14 +24,14 @@ export interface EntryGroup {
 export function renderGroups(options: {
   heading: string;
   groups: readonly EntryGroup[];
-  givesWay: number;
+  shrinkOrder: number;
   whole: string;
 }): Section {
-  const { heading, givesWay, whole } = options;
+  const { heading, shrinkOrder, whole } = options;
   const groups = options.groups.filter(({ entries }) => entries.length > 0);
   if (groups.length === 0) return { render: () => '' };
   return {
-    givesWay,
+    shrinkOrder,
     render: (room) => {
       const { texts, note } = fitEntries(groups, { room: room - byteLength(heading) - 4, whole });
       return [heading, ...texts, note].filter((text) => text !== '').join('\n\n');

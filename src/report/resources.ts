@@ -31,7 +31,7 @@ type Code = (text: string) => string;
 /** The infrastructure: every resource that changes, then the outputs, attributes folded under each. */
 export function renderResources(
   plan: PlanSummary,
-  options: { givesWay: number; whole: string },
+  options: { shrinkOrder: number; whole: string },
 ): Section {
   const groups: EntryGroup[] = GROUPS.map(({ action, title }) => {
     const resources = plan.resources.filter((resource) => resource.action === action);
@@ -49,7 +49,7 @@ export function renderResources(
 /** What was changed outside Terraform, that which the plan answers to before the rest. */
 export function renderDrift(
   drift: readonly DriftChange[],
-  options: { givesWay: number; whole: string },
+  options: { shrinkOrder: number; whole: string },
 ): Section {
   const select = (relevant: boolean) => drift.filter((change) => change.relevant === relevant);
   const groups = [

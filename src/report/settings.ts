@@ -14,7 +14,7 @@ export interface SettingsReport {
 /** The settings as a table, old → new; left out where none changes. `whole` says where all of them are. */
 export function renderSettings(
   { changes, source, node }: SettingsReport,
-  { givesWay, whole }: { givesWay: number; whole: string },
+  { shrinkOrder, whole }: { shrinkOrder: number; whole: string },
 ): Section {
   if (changes.length === 0) return fixed('');
   const rows = changes.map(({ name, before, after, takesEffect }) => [
@@ -25,7 +25,9 @@ export function renderSettings(
   ]);
   const render = (count: number) =>
     [
-      count === 0 ? '' : renderTable(['setting', 'now', 'then', 'takes'], rows.slice(0, count)),
+      count === 0
+        ? ''
+        : renderTable(['setting', 'current', 'new', 'requires'], rows.slice(0, count)),
       count === rows.length
         ? ''
         : `✂️ Left out to fit: ${countNoun(rows.length - count, 'setting')}. ${whole}`,
@@ -33,7 +35,7 @@ export function renderSettings(
     ]
       .filter((text) => text !== '')
       .join('\n\n');
-  return { givesWay, render: (room) => fitParts(rows.length, { room, render }) };
+  return { shrinkOrder, render: (room) => fitParts(rows.length, { room, render }) };
 }
 
 function describeEffect(name: string, takesEffect: SettingChange['takesEffect']): string {
@@ -55,9 +57,9 @@ function renderValue(value: string | null): string {
 function describeSource(source: SettingsReport['source'], node: string | null): string {
   switch (source) {
     case 'live':
-      return `“now” is what ${node === null ? 'the primary' : renderText(node)} has in force.`;
+      return `“current” is what ${node === null ? 'the primary' : renderText(node)} runs with.`;
     case 'applied':
-      return 'The nodes could not be asked: “now” is what was asked for last, which a deploy that failed may not have brought to them.';
+      return 'The nodes could not be asked: “current” is what was asked for last, which a failed deploy may not have applied.';
     case 'none':
       return '';
   }

@@ -267,7 +267,7 @@ describe('drift', () => {
   it('is not said to end with the infrastructure where nobody looks at the nodes', () => {
     const report = drifted({ ...CHANGED, database: unseen.database });
     expect(renderDriftIssue(report).body).toMatch(
-      /^What stands .* This issue is closed once a run that can look at the nodes finds no drift\.\n/,
+      /^The cluster differs .* This issue is closed once a run that can look at the nodes finds no drift\.\n/,
     );
   });
 

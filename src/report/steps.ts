@@ -14,9 +14,13 @@ export type DatabasePlan = Rollout | UnobservedPlan;
  */
 export function renderDatabase(
   database: DatabasePlan,
-  { givesWay, whole, isRefused = false }: { givesWay: number; whole: string; isRefused?: boolean },
+  {
+    shrinkOrder,
+    whole,
+    isRefused = false,
+  }: { shrinkOrder: number; whole: string; isRefused?: boolean },
 ): Section {
-  if ('notObserved' in database) return renderNotObserved(database, { givesWay, isRefused });
+  if ('notObserved' in database) return renderNotObserved(database, { shrinkOrder, isRefused });
   const rest = (missing: number) =>
     missing === 0 ? '' : `✂️ Left out to fit: ${missing} of the list. ${whole}`;
   if (!('steps' in database)) {
@@ -27,7 +31,7 @@ export function renderDatabase(
         items.slice(0, count).join('\n'),
         rest(items.length - count),
       );
-    return { givesWay, render: (room) => fitParts(items.length, { room, render }) };
+    return { shrinkOrder, render: (room) => fitParts(items.length, { room, render }) };
   }
   const { steps, observeAgain, deferral: leftOut } = database;
   if (steps.length === 0) {
@@ -46,7 +50,7 @@ export function renderDatabase(
         ? 'Then the nodes are looked at again; what follows is decided by what is seen.'
         : '',
     );
-  return { givesWay, render: (room) => fitParts(steps.length, { room, render }) };
+  return { shrinkOrder, render: (room) => fitParts(steps.length, { room, render }) };
 }
 
 const joinBlocks = (...blocks: readonly string[]): string =>
@@ -167,23 +171,23 @@ function describeStep(step: Step): string {
     case 'initialise':
       return `**Initialise** ${nodes}: a new, empty database cluster; it becomes the primary.`;
     case 'admit':
-      return `**Admit** on ${nodes}: ${describeAdmission(step)}.`;
+      return `**Update access** on ${nodes}: ${describeAdmission(step)}.`;
     case 'clone':
-      return `**Clone** ${nodes} from ${renderCode(step.primary)} with \`pg_basebackup\`, then stream; the primary goes on.`;
+      return `**Clone** ${nodes} from ${renderCode(step.primary)} with \`pg_basebackup\`, then stream; the primary keeps running.`;
     case 'start':
       return step.nodes.includes(step.primary)
-        ? `**Start** the primary ${nodes}, which stands still.`
+        ? `**Start** the primary ${nodes}, which is stopped.`
         : `**Start** ${nodes} as ${one ? 'a replica' : 'replicas'} of ${renderCode(step.primary)}; cloned again if that fails.`;
     case 'reload':
-      return `**Reload** ${nodes}: settings, and whom to follow, without a restart. No connection is lost.`;
+      return `**Reload** ${nodes}: settings and replication source, without a restart. No connection is lost.`;
     case 'restart':
       return step.nodes[0] === step.primary
         ? `**Restart** the primary ${nodes}: its connections end and **writes pause** for ${estimatePause(step)}.`
-        : `**Restart** the replica ${nodes}: its connections end; the primary goes on.`;
+        : `**Restart** the replica ${nodes}: its connections end; the primary keeps running.`;
     case 'stop':
       return step.nodes.includes(step.primary)
         ? `**Stop** the primary ${nodes}: no replica can take over, so **writes pause** for ${estimatePause(step)}.`
-        : `**Stop** the ${one ? 'replica' : 'replicas'} ${nodes} cleanly; the primary goes on.`;
+        : `**Stop** the ${one ? 'replica' : 'replicas'} ${nodes} cleanly; the primary keeps running.`;
     case 'switchover':
       return describeSwitchover(step);
     case 'fence':

@@ -17,7 +17,7 @@ const change = (overrides: Partial<TopologyChange>): TopologyChange => ({
   ...overrides,
 });
 const render = (topology: readonly TopologyChange[]) =>
-  renderTopology(topology, { givesWay: 1, whole: 'There.' }).render(10_000);
+  renderTopology(topology, { shrinkOrder: 1, whole: 'There.' }).render(10_000);
 
 describe('renderTopology', () => {
   it.each<[string, Partial<TopologyChange>, string]>([

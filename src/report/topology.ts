@@ -6,7 +6,7 @@ import { cleanText, countNoun, formatBytes, renderCode, renderTable } from './ma
 /** Every node before and after, as a table; left out where there is none. `whole` says where all of it is. */
 export function renderTopology(
   topology: readonly TopologyChange[],
-  { givesWay, whole }: { givesWay: number; whole: string },
+  { shrinkOrder, whole }: { shrinkOrder: number; whole: string },
 ): Section {
   if (topology.length === 0) return fixed('');
   const rows = topology.map((change) => [
@@ -33,7 +33,7 @@ export function renderTopology(
     ]
       .filter((text) => text !== '')
       .join('\n\n');
-  return { givesWay, render: (room) => fitParts(rows.length, { room, render }) };
+  return { shrinkOrder, render: (room) => fitParts(rows.length, { room, render }) };
 }
 
 /** One value where it stays, `old → new` where it does not; `write` gives Markdown, null where nobody knows. */
