@@ -2,7 +2,7 @@ import { renderAlert } from './alert.ts';
 import { COMMENT_BUDGET, fitSections, fixed, SUMMARY_BUDGET } from './budget.ts';
 import { renderFooter } from './footer.ts';
 import { renderCode, renderText, shortenText } from './markdown.ts';
-import { hideDatabaseOutput, listPlanSections, type PlanReport } from './plan-comment.ts';
+import { hideInternals, listPlanSections, type PlanReport } from './plan-comment.ts';
 
 /** How what stands differs from what is asked for. */
 export interface DriftReport extends PlanReport {
@@ -59,7 +59,7 @@ export function hasDrift(report: DriftReport): boolean {
 /** Whether a deploy of the same inputs would change anything. */
 function differs(report: PlanReport): boolean {
   // What was asked for last is told by the settings; an older release did not write it down.
-  const { plan, database, settings, refusals } = hideDatabaseOutput(report);
+  const { plan, database, settings, refusals } = hideInternals(report);
   return (
     plan.hasChanges ||
     plan.drift.some(({ relevant }) => relevant) ||
@@ -119,7 +119,7 @@ function listDriftSections(report: DriftReport) {
       ? 'This issue is closed once a run that can look at the nodes finds no drift.'
       : 'This issue is closed once the drift is gone.';
   const [, ...sections] = listPlanSections(
-    hideDatabaseOutput(report),
+    hideInternals(report),
     'The whole plan is in the log of the run.',
   );
   const found = differs(report)

@@ -31,6 +31,12 @@ test.each<[string, unknown, Partial<PlanReport>, string[]]>([
   ],
   ['a larger type', resource('update'), { database: rollout(RESIZE) }, ['restart']],
   ['a removed resource', resource('delete'), {}, ['destroy']],
+  [
+    'a spent starter',
+    createPlan([{ address: 'aws_ec2_instance_state.started["1"]', actions: ['delete'] }]),
+    {},
+    ['no-changes'],
+  ],
   ['a replaced one', resource('delete', 'create'), {}, ['destroy']],
   ['a refused plan', resource('delete'), { refusals: ['It holds data.'] }, ['refused', 'destroy']],
   [

@@ -1,9 +1,9 @@
 import { EFFECTS, type Effect } from '../cluster/effect.ts';
-import { hideDatabaseOutput, type PlanReport } from './plan-comment.ts';
+import { hideInternals, type PlanReport } from './plan-comment.ts';
 
 /** The effects of what a pull request would do; what a database would do that could not be asked is not among them. */
 export function listEffects(report: PlanReport): Effect[] {
-  const { plan, database, refusals } = hideDatabaseOutput(report);
+  const { plan, database, refusals } = hideInternals(report);
   const steps = 'steps' in database ? database.steps : null;
   const isRefused = refusals.length > 0 || ('refusals' in database && database.refusals.length > 0);
   const waits = 'steps' in database && (database.deferral?.deferred.length ?? 0) > 0;

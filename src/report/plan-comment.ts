@@ -1,6 +1,6 @@
 import type { SlotFate } from '../cluster/rollout/logical-slots.ts';
 import type { TopologyChange } from '../cluster/rollout/topology.ts';
-import type { PlanSummary } from '../terraform/plan.ts';
+import { isStarterRemoval, type PlanSummary } from '../terraform/plan.ts';
 import { DATABASE_OUTPUT } from '../terraform/plan-differences.ts';
 import { renderAlert } from './alert.ts';
 import { COMMENT_BUDGET, fitSections, fixed, type Section } from './budget.ts';
@@ -44,12 +44,12 @@ export function renderPlanComment(report: PlanReport, budget = COMMENT_BUDGET): 
   if (quiet !== null) {
     return `✅ ${renderCode(report.cluster)}: ${quiet} ${renderFooter(report.run)}\n`;
   }
-  return fitSections(listPlanSections(hideDatabaseOutput(report), renderWhole(report)), budget);
+  return fitSections(listPlanSections(hideInternals(report), renderWhole(report)), budget);
 }
 
 /** Headline, what could hurt and footer, for where there is room for no more; Markdown. */
 export function renderPlanShort(report: PlanReport): string {
-  const [headline, ...rest] = listPlanSections(hideDatabaseOutput(report), renderWhole(report));
+  const [headline, ...rest] = listPlanSections(hideInternals(report), renderWhole(report));
   const hurts = rest.slice(0, 2);
   const footer = fixed(`${renderWhole(report)}\n\n${renderFooter(report.run)}`);
   return fitSections([headline as Section, ...hurts, footer], SHORT_BUDGET);
@@ -60,7 +60,7 @@ const SHORT_BUDGET = 4_000;
 
 /** The headline as plain text on one line. */
 export function renderPlanTitle(report: PlanReport): string {
-  return renderTitle(buildHeadline(hideDatabaseOutput(report)));
+  return renderTitle(buildHeadline(hideInternals(report)));
 }
 
 const renderWhole = ({ run }: PlanReport): string =>
@@ -110,13 +110,17 @@ export function listPlanSections(report: PlanReport, whole: string): Section[] {
   ];
 }
 
-/** The plan as people read it: the settings that were asked for have a table of their own. */
-export function hideDatabaseOutput(report: PlanReport): PlanReport {
+/** Removes what has a table of its own (the settings) and spent starters from the plan. */
+export function hideInternals(report: PlanReport): PlanReport {
   const { plan } = report;
   const outputs = plan.outputs.filter(({ name }) => name !== DATABASE_OUTPUT);
-  if (outputs.length === plan.outputs.length) return report;
-  const hasChanges = outputs.length > 0 || Object.values(plan.counts).some((count) => count > 0);
-  return { ...report, plan: { ...plan, outputs, hasChanges } };
+  const resources = plan.resources.filter((resource) => !isStarterRemoval(resource));
+  const visible = { ...plan, outputs, resources };
+  return { ...report, plan: { ...visible, hasChanges: !isEmpty(visible) } };
+}
+
+function isEmpty({ outputs, counts }: PlanSummary): boolean {
+  return outputs.length === 0 && Object.values(counts).every((count) => count === 0);
 }
 
 /** Replicas were seen, and no primary that answers. */
@@ -134,7 +138,7 @@ function renderQuietLine(report: PlanReport): string | null {
   const isQuiet = [plan.drift, warnings, refusals, settings.changes].every(
     ({ length }) => length === 0,
   );
-  if (plan.hasChanges || !isQuiet) return null;
+  if (!isEmpty(plan) || !isQuiet) return null;
   if ('notObserved' in database) {
     if (database.plannedChanges.some(({ kind }) => kind !== 'unrecorded')) return null;
     return database.plannedChanges.length === 0

@@ -178,6 +178,23 @@ it('the short form of a deploy is its headline and footer', () => {
   );
 });
 
+it('a spent starter counts nowhere', () => {
+  const address = 'aws_ec2_instance_state.started["2"]';
+  const drift = createResource({ address, actions: ['update'], before: { state: 'running' } });
+  const plan = createPlan([{ address, actions: ['delete'], before: { id: 'i-02' } }], {
+    resource_drift: [drift],
+  });
+  const report = createPlanReport(plan);
+  expect(renderPlanComment(report)).toMatch(/^✅ `postgres`: no changes\. /);
+  expect(renderPlanTitle(report)).toBe('planned · no infrastructure changes');
+  expect(hasDrift(drifted(report))).toBe(false);
+  expect(
+    renderDeployComment(createDeployReport({ state: 'applying' }, { plan: report.plan })),
+  ).toContain('no resource changes');
+  // An apply still has to remove it from the state.
+  expect(report.plan.hasChanges).toBe(true);
+});
+
 describe('drift', () => {
   const quiet = createPlanReport(createPlan([]));
   const gone = createResource({

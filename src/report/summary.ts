@@ -1,13 +1,13 @@
 import { fitSections, fixed, SUMMARY_BUDGET } from './budget.ts';
 import { type DeployReport, listDeploySections } from './deploy-comment.ts';
-import { hideDatabaseOutput, listPlanSections, type PlanReport } from './plan-comment.ts';
+import { hideInternals, listPlanSections, type PlanReport } from './plan-comment.ts';
 import { renderProofDiagram, renderTopologyDiagram } from './topology.ts';
 
 /** The job summary of a plan: what the comment says, the nodes as a diagram, and room for the whole plan. Markdown. */
 export function renderPlanSummary(report: PlanReport): string {
   return fitSections(
     [
-      ...listPlanSections(hideDatabaseOutput(report), 'The whole plan is in the log of this job.'),
+      ...listPlanSections(hideInternals(report), 'The whole plan is in the log of this job.'),
       fixed(renderTopologyDiagram(report.topology)),
     ],
     SUMMARY_BUDGET,

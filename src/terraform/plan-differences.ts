@@ -6,8 +6,13 @@ import {
   UNKNOWN,
   type Value,
 } from './attributes.ts';
-import { STARTER_RESOURCE } from './node-changes.ts';
-import { type Action, isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
+import {
+  type Action,
+  isIdle,
+  isStarterRemoval,
+  type PlanSummary,
+  type ResourceChange,
+} from './plan.ts';
 
 /** The output that holds what the nodes were asked to run. */
 export const DATABASE_OUTPUT = 'database';
@@ -30,11 +35,6 @@ export function selectChanges({ resources, outputs }: PlanChanges): PlanChanges 
     resources: resources.filter((one) => !isIdle(one.action) && !isStarterRemoval(one)),
     outputs: outputs.filter(({ name }) => !DERIVED_OUTPUTS.includes(name)),
   };
-}
-
-/** What started an instance goes out of the state, which touches no instance. */
-function isStarterRemoval({ type, name, action }: ResourceChange): boolean {
-  return `${type}.${name}` === STARTER_RESOURCE && action === 'delete';
 }
 
 /** Whether there is anything to review. */

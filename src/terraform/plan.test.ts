@@ -101,6 +101,16 @@ describe('resources', () => {
     ]);
   });
 
+  it('does not count a spent starter, which an apply still removes from the state', () => {
+    const address = 'aws_ec2_instance_state.started["1"]';
+    const plan = summarizePlan(createPlan([{ address, actions: ['delete'] }]));
+    expect(plan.counts.destroy).toBe(0);
+    expect(plan.hasChanges).toBe(true);
+    const instance = { address: 'aws_instance.node["1"]', actions: ['delete'] };
+    const both = createPlan([{ address, actions: ['delete'] }, instance]);
+    expect(summarizePlan(both).counts.destroy).toBe(1);
+  });
+
   it.each<[string, unknown, unknown, string[]]>([
     ['null, [] and {} are the same', { a: null, b: [] }, { a: {}, b: null }, []],
     [

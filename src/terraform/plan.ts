@@ -8,6 +8,7 @@ import {
   type Sides,
   type Value,
 } from './attributes.ts';
+import { STARTER_RESOURCE } from './node-changes.ts';
 import { type Change, type PlanDocument, parsePlan, type Resource } from './plan-document.ts';
 import { createMask, listSensitive, mapTexts } from './sensitive.ts';
 
@@ -64,7 +65,10 @@ export interface DriftChange {
   readonly attributes: readonly AttributeChange[];
 }
 
-/** Resources per kind of change. A replacement counts once, as such; a moved or imported one may count as a change too. */
+/**
+ * Resources per kind of change. A replacement counts once, as such; a moved or imported one may count as a change too, a
+ * spent starter never.
+ */
 export interface PlanCounts {
   readonly add: number;
   readonly change: number;
@@ -80,7 +84,7 @@ export interface PlanSummary {
   /** Version of the Terraform that planned. */
   readonly terraformVersion: string;
   readonly counts: PlanCounts;
-  /** Whether applying would do anything, changes of outputs included. */
+  /** Whether applying would do anything, changes of outputs and spent starters included. */
   readonly hasChanges: boolean;
   /** All resources, untouched ones (`no-op`) included, in the plan's order. */
   readonly resources: readonly ResourceChange[];
@@ -109,9 +113,12 @@ export function summarizePlan(planJson: unknown): PlanSummary {
     hasChanges: outputs.length > 0 || resources.some(({ action }) => !isIdle(action)),
     resources,
     outputs,
-    drift: plan.resource_drift.flatMap((drifted) =>
-      summarizeDrift(drifted, { relevant: plan.relevant_attributes, compare }),
-    ),
+    // A starter says nothing about its instance: the state of that is read from EC2.
+    drift: plan.resource_drift
+      .filter((drifted) => !isStarter(drifted))
+      .flatMap((drifted) =>
+        summarizeDrift(drifted, { relevant: plan.relevant_attributes, compare }),
+      ),
   };
 }
 
@@ -157,6 +164,15 @@ export function canonicalizePlan(summary: Pick<PlanSummary, 'resources' | 'outpu
 /** Whether the action leaves everything, the state included, as it is. */
 export function isIdle(action: Action): boolean {
   return action === 'no-op' || action === 'read';
+}
+
+/** Whether the change only removes what started an instance from the state, which touches no instance. */
+export function isStarterRemoval(resource: ResourceChange): boolean {
+  return isStarter(resource) && resource.action === 'delete';
+}
+
+function isStarter({ type, name }: Pick<ResourceChange, 'type' | 'name'>): boolean {
+  return `${type}.${name}` === STARTER_RESOURCE;
 }
 
 function listPlanSensitive(plan: PlanDocument): string[] {
@@ -258,7 +274,8 @@ function dropFilledIn(entry: Change): Change {
 }
 
 function countChanges(resources: readonly ResourceChange[]): PlanCounts {
-  const count = (test: (resource: ResourceChange) => boolean) => resources.filter(test).length;
+  const counted = resources.filter((resource) => !isStarterRemoval(resource));
+  const count = (test: (resource: ResourceChange) => boolean) => counted.filter(test).length;
   return {
     add: count(({ action }) => action === 'create'),
     change: count(({ action }) => action === 'update'),

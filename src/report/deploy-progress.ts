@@ -1,0 +1,81 @@
+import { NOT_PROVED, type NodeProof } from '../cluster/proof.ts';
+import type { DeployReport, DeployState } from './deploy-comment.ts';
+import type { Headline } from './headline.ts';
+import { countNoun, renderCode, renderText } from './markdown.ts';
+
+const EMOJI = {
+  planning: '⏳',
+  applying: '🏗️',
+  configuring: '🔧',
+  done: '✅',
+  failed: '❌',
+  cancelled: '⏹️',
+  incomplete: '⚠️',
+  changed: '🛑',
+  superseded: '⏭️',
+  'not-applied': '💤',
+  awaiting: '🔒',
+} as const;
+
+/** Builds the headline of a deploy. */
+export function buildDeployHeadline({ cluster, progress, proof }: DeployReport): Headline {
+  const emoji = EMOJI[progress.state];
+  return { emoji, cluster, text: describeState(progress, proof) };
+}
+
+function describeState(progress: DeployState, proof: readonly NodeProof[]): string {
+  switch (progress.state) {
+    case 'planning':
+    case 'applying':
+    case 'configuring':
+      return `${progress.state} …`;
+    case 'done': {
+      const replicas = proof.filter(({ state }) => state === 'streaming').length;
+      const text = replicas === 0 ? 'primary runs' : `${countNoun(replicas, 'replica')} streaming`;
+      const away = proof.filter(({ state }) => state === NOT_PROVED);
+      const leftOut = away.map(({ name }) => name).join(', ');
+      return `done · ${text}${leftOut === '' ? '' : ` · ${leftOut} left out`}`;
+    }
+    case 'incomplete':
+      return `done in part · the rest waits for ${progress.away.join(', ')}`;
+    case 'failed':
+    case 'cancelled':
+      return `${progress.state} while ${progress.phase}`;
+    case 'changed':
+      return 'stopped · not what was reviewed';
+    case 'superseded':
+      return 'superseded';
+    case 'not-applied':
+      return 'not applied';
+    case 'awaiting':
+      return progress.label === null ? 'not planned' : 'waits to be planned';
+  }
+}
+
+/** Returns the prose below the headline as Markdown; '' if the headline says it all. */
+export function renderRemark(progress: DeployState): string {
+  switch (progress.state) {
+    case 'not-applied':
+      return 'The pull request was closed without a merge. Nothing was applied.';
+    case 'cancelled':
+      return progress.phase === 'planning'
+        ? 'Nothing was applied.'
+        : 'What was done until then stays as it is. Run the job again: it looks at what is there and does the rest.';
+    case 'incomplete':
+      return 'Only steps that take no other server down were done. Bring back what is named below and run the job again: it does the rest.';
+    case 'superseded':
+      return renderText(progress.by);
+    case 'awaiting':
+      return renderAwaiting(progress);
+    default:
+      return '';
+  }
+}
+
+function renderAwaiting({ label, commit }: Extract<DeployState, { state: 'awaiting' }>): string {
+  const why =
+    'This pull request comes from a fork. A plan uses the cluster’s credentials and shows its infrastructure, so nothing was planned.';
+  return label === null
+    ? `${why} The input \`allow-plan-label\` names no label, so nobody can ask for a plan. Push the commits to a branch of this repository to have them planned.`
+    : `${why} Somebody with write access asks for a plan of ${renderCode(commit.slice(0, 7))} with the label ${renderCode(label)}; after another push, take the label off and put it on again.`;
+}
