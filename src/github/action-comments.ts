@@ -1,7 +1,7 @@
 import { type GitHubClient, type Repository, readStatus } from './client.ts';
 import { findLogin } from './login.ts';
 
-/** A comment as found. */
+/** A comment of this action. */
 export interface ActionComment {
   readonly id: number;
   readonly url: string;
@@ -9,16 +9,16 @@ export interface ActionComment {
 }
 
 /**
- * The comments of an issue or pull request that begin with `marker` *and* are written by the token's own
- * login, oldest first: whoever copies the marker gets nothing edited.
+ * Returns the comments of an issue or pull request that begin with `marker` *and* are written by the token's own login,
+ * oldest first: a comment of another author with a copied marker is ignored.
  *
  * @throws the API's error
  */
 export async function listActionComments(
   client: GitHubClient,
-  place: { repository: Repository; number: number; marker: string },
+  issue: { repository: Repository; number: number; marker: string },
 ): Promise<ActionComment[]> {
-  const { repository, number, marker } = place;
+  const { repository, number, marker } = issue;
   const login = await findLogin(client);
   const comments = await client.paginate(
     'GET /repos/{owner}/{repo}/issues/{issue_number}/comments',
@@ -30,7 +30,7 @@ export async function listActionComments(
     .sort((a, b) => a.id - b.id);
 }
 
-/** Reads a comment as it is now. @throws the API's error, 404 where it is gone */
+/** Reads a comment. @throws the API's error, 404 if it was deleted */
 export async function readComment(
   client: GitHubClient,
   { repository, id }: { repository: Repository; id: number },
@@ -42,7 +42,7 @@ export async function readComment(
   return { id, url: data.html_url, body: data.body ?? '' };
 }
 
-/** Removes a comment; one that is gone is fine. @throws the API's error */
+/** Removes a comment, if it still exists. @throws the API's error */
 export async function removeComment(
   client: GitHubClient,
   { repository, id }: { repository: Repository; id: number },
@@ -57,7 +57,7 @@ export async function removeComment(
   }
 }
 
-/** Whether both texts say the same. GitHub gives line ends back as they were last written, by API or by browser. */
+/** Whether two texts are the same but for line ends, which GitHub returns as the API or a browser last wrote them. */
 export function isSameText(a: string, b: string): boolean {
   const normalize = (text: string) => text.replaceAll('\r\n', '\n').trimEnd();
   return normalize(a) === normalize(b);

@@ -1,9 +1,9 @@
 import { type GitHubClient, type Repository, readStatus } from './client.ts';
 
 /**
- * SHA of the newest commit of a branch (short name, e.g. `main`); null where there is no such branch.
+ * Returns the SHA of the newest commit of a branch (short name, e.g. `main`); null if the branch does not exist.
  *
- * @throws the API's error, 403 where the token lacks `contents: read`
+ * @throws the API's error, 403 if the token lacks `contents: read`
  */
 export async function findBranchHead(
   client: GitHubClient,

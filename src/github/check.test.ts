@@ -33,8 +33,8 @@ async function findTexts(checks = connect()) {
   return found.outcome === 'found' ? found.checks.map(({ text }) => text) : found;
 }
 
-describe('create and update', () => {
-  it('say what they are given', async () => {
+describe('Checks.create and update', () => {
+  it('write the given content', async () => {
     const checks = connect();
     const created = await checks.create(commit, {
       name,
@@ -61,7 +61,7 @@ describe('create and update', () => {
     expect(run?.html_url).toBe(created.url);
   });
 
-  it.each(['summary', 'text'] as const)('take a %s as long as GitHub does', async (field) => {
+  it.each(['summary', 'text'] as const)('accept a %s up to the limit of GitHub', async (field) => {
     const fits = 'é'.repeat(Math.floor(CHECK_BUDGET / 2));
     expect(await connect().create(commit, { ...content, [field]: fits })).toMatchObject({
       outcome: 'created',
@@ -73,15 +73,15 @@ describe('create and update', () => {
 
   it.each<[string, Parameters<typeof connect>[0], string]>([
     ['without checks: write', { access: 'read' }, 'Resource not accessible by integration'],
-    ['that is a person’s', { login: 'alice' }, 'You must authenticate via a GitHub App.'],
-  ])('say that a token may not %s', async (_case, token, reason) => {
+    ['of a person', { login: 'alice' }, 'You must authenticate via a GitHub App.'],
+  ])('return forbidden for a token %s', async (_case, token, reason) => {
     const forged = github.checkAs('github-actions', { sha: commit, name });
     const outcome = { outcome: 'forbidden', reason: expect.stringContaining(reason) };
     expect(await connect(token).create(commit, content)).toEqual(outcome);
     expect(await connect(token).update(Number(forged.id), content)).toEqual(outcome);
   });
 
-  it('say that another app’s check run is not theirs', async () => {
+  it('return forbidden for a check run of another app', async () => {
     const { id } = github.checkAs('other-app', { sha: commit, name, text: 'theirs' });
     expect(await connect().update(Number(id), content)).toMatchObject({
       outcome: 'forbidden',
@@ -90,7 +90,7 @@ describe('create and update', () => {
     expect(github.listCheckRuns(commit)[0]?.output.text).toBe('theirs');
   });
 
-  it('fail when GitHub does', async () => {
+  it('throw the errors of GitHub', async () => {
     await expect(connect().create('0'.repeat(40), content)).rejects.toMatchObject({ status: 422 });
     expect(waits).toEqual([1, 2, 4, 8]);
     github.failNext({ path: /check-runs/, status: 422, body: { message: 'Validation Failed' } });
@@ -98,7 +98,7 @@ describe('create and update', () => {
     expect(waits).toHaveLength(4);
   });
 
-  it('ask again while GitHub does not know a pushed commit', async () => {
+  it('retry while GitHub does not know a pushed commit', async () => {
     github.failNext({ path: /\/check-runs$/, times: 2, kind: 'unknown-commit' });
     expect(await connect().create(commit, content)).toMatchObject({ outcome: 'created' });
     github.failNext({ path: /\/check-runs$/, kind: 'unknown-commit' });
@@ -107,8 +107,8 @@ describe('create and update', () => {
   });
 });
 
-describe('find', () => {
-  it('gives all of the name, newest first', async () => {
+describe('Checks.find', () => {
+  it('returns all check runs of the name, newest first', async () => {
     for (const text of ['one', 'two', 'three'])
       await connect().create(commit, { ...content, text });
     await connect().create(commit, { ...content, name: 'postgres / apply', text: 'another' });
@@ -118,9 +118,9 @@ describe('find', () => {
     });
   });
 
-  it('gives all of them though GitHub puts them into the suite of another workflow', async () => {
+  it('returns check runs that GitHub put into the suite of another workflow', async () => {
     github.startWorkflow(commit, { job: 'build' });
-    // Of the same name, as a job can have it.
+    // A job can have the same name.
     github.startWorkflow(commit, { job: name });
     for (const text of ['one', 'two']) await connect().create(commit, { ...content, text });
     expect(await findTexts()).toEqual(['two', 'one', null]);
@@ -128,36 +128,36 @@ describe('find', () => {
     expect(found).toMatchObject({ checks: [{ externalId: 'a/1' }, {}, { externalId: null }] });
   });
 
-  it('finds one behind pages of others', async () => {
+  it('finds a check run behind pages of others', async () => {
     await connect().create(commit, content);
     for (let index = 0; index < 230; index++) github.checkAs('noise', { sha: commit, name });
     expect(await findTexts()).toEqual(['record']);
   });
 
   it.each(['other-app', 'github-actions-2', 'github-actions[bot]', 'alice'])(
-    'never gives one forged by the app %s',
+    'ignores a check run forged by the app %s',
     async (app) => {
       await connect().create(commit, content);
       github.checkAs(app, { sha: commit, name, text: 'forged' });
       expect(await findTexts()).toEqual(['record']);
-      // Nor to a person whose login is the app's name.
+      // Also for a person whose login is the app's name.
       expect(await findTexts(connect({ login: 'alice' }))).toEqual([]);
     },
   );
 
-  it('gives an app of one’s own only its own', async () => {
+  it('returns to another app only its own check runs', async () => {
     await connect().create(commit, content);
     await connect({ login: 'our-app[bot]' }).create(commit, { ...content, text: 'ours' });
     expect(await findTexts(connect({ login: 'our-app[bot]' }))).toEqual(['ours']);
   });
 
-  it('finds none on another commit', async () => {
+  it('ignores check runs of another commit', async () => {
     await connect().create(commit, content);
     const other = github.push().payload.after;
     expect(await connect().find({ commit: other, name })).toEqual({ outcome: 'found', checks: [] });
   });
 
-  it('says that the token may not look', async () => {
+  it('returns forbidden if the token may not read', async () => {
     const token = github.createToken({ permissions: { pull_requests: 'write' } });
     const client = createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 1 });
     expect(await new Checks(client, repository).find({ commit, name })).toMatchObject({

@@ -3,20 +3,20 @@ import { catchForbidden, type Forbidden, type GitHubClient, type Repository } fr
 import { retryUnknownCommit, type Sleep, sleepSeconds } from './commit-retry.ts';
 import { findLogin } from './login.ts';
 
-/** Bytes that a summary or a text may have (GitHub documents characters, and counts bytes). */
+/** Size limit of a summary or a text in bytes (GitHub documents characters and counts bytes). */
 export const CHECK_BUDGET = 65_535;
 
-/** How a check run ended. */
+/** The conclusion of a check run. */
 export type CheckConclusion = 'success' | 'failure' | 'neutral' | 'cancelled' | 'action_required';
 
-/** Where a check run stands. */
+/** The state of a check run. */
 export type CheckState =
   | { readonly status: 'queued' | 'in_progress' }
   | { readonly status: 'completed'; readonly conclusion: CheckConclusion };
 
-/** What a check run says. */
+/** The content of a check run. */
 export type CheckContent = CheckState & {
-  /** What people see in the list of checks, and branch protection refers to. */
+  /** The name in the list of checks and in branch protection. */
   readonly name: string;
   readonly title: string;
   /** Markdown, at most `CHECK_BUDGET`. */
@@ -24,11 +24,11 @@ export type CheckContent = CheckState & {
   /** Markdown, at most `CHECK_BUDGET`. */
   readonly text?: string;
   readonly externalId?: string;
-  /** GitHub ignores it from a workflow's own token and shows its own page. */
+  /** GitHub ignores it for a workflow's own token and links to a page of its own. */
   readonly detailsUrl?: string;
 };
 
-/** A check run as found; only ever one of our own app's. */
+/** An existing check run of the token's own app. */
 export interface Check {
   readonly id: number;
   readonly url: string;
@@ -40,17 +40,17 @@ export interface Check {
   readonly text: string | null;
 }
 
-/** What became of a check run. A personal token may not write any, nor may a fork's or one without `checks: write`. */
+/** The outcome of a write. Personal tokens, those of forks and those without `checks: write` are forbidden. */
 export type CheckOutcome =
   | { readonly outcome: 'created' | 'updated'; readonly id: number; readonly url: string }
   | Forbidden;
 
-/** What was found, newest first. */
+/** The result of a search, newest first. */
 export type CheckFinding =
   | { readonly outcome: 'found'; readonly checks: readonly Check[] }
   | Forbidden;
 
-/** The check runs of a repository that our own app writes, each of which says something of a commit. */
+/** The check runs of a repository that belong to the token's app. */
 export class Checks {
   readonly #client: GitHubClient;
   readonly #repository: Repository;
@@ -65,7 +65,7 @@ export class Checks {
   /**
    * Creates a check run on a commit.
    *
-   * @throws Error where a part is too long; the API's error for anything but a lack of permission
+   * @throws Error if a part is too long; the API's error for anything but a lack of permission
    */
   async create(commit: string, content: CheckContent): Promise<CheckOutcome> {
     const parameters = buildParameters(content);
@@ -84,9 +84,9 @@ export class Checks {
   }
 
   /**
-   * Makes a check run of our own app say something else; another app's is refused by GitHub.
+   * Replaces the content of a check run; GitHub refuses those of other apps.
    *
-   * @throws Error where a part is too long; the API's error for anything but a lack of permission
+   * @throws Error if a part is too long; the API's error for anything but a lack of permission
    */
   async update(id: number, content: CheckContent): Promise<CheckOutcome> {
     const parameters = buildParameters(content);
@@ -100,9 +100,9 @@ export class Checks {
   }
 
   /**
-   * The check runs of this name on a commit that our own app wrote, newest first. "Our own app" is the one
-   * behind the token: with `GITHUB_TOKEN` that is GitHub Actions, so what other jobs of the repository wrote
-   * under this name, and what GitHub itself writes for a job of this name, is in the list as well.
+   * Finds the check runs of this name on a commit that the token's app wrote, newest first. The app behind
+   * `GITHUB_TOKEN` is GitHub Actions, so check runs of this name by other jobs of the repository, and GitHub's own
+   * check run of a job of this name, are among them.
    *
    * @throws the API's error for anything but a lack of permission
    */
@@ -113,7 +113,7 @@ export class Checks {
         this.#list({ commit, name }),
       ]);
       const checks = runs
-        // The name is compared again: nothing here rests on a filter of the server's.
+        // The name is compared again, so that the result does not depend on the server's filter.
         .filter((run) => run.name === name && isOwn(run.app, login))
         .map(buildCheck)
         .sort((a, b) => b.id - a.id);

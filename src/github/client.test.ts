@@ -22,7 +22,7 @@ function connect(apiUrl = github.urls.api) {
   return { client, log, read };
 }
 
-describe('faults that pass', () => {
+describe('temporary faults are retried', () => {
   it.each<[string, Fault, RegExp]>([
     ['a server error', { path, kind: 'server-error', times: 2 }, /failed on GET \S+: Server Error/],
     ['a dropped connection', { path, kind: 'drop' }, /failed on GET /],
@@ -32,47 +32,47 @@ describe('faults that pass', () => {
       /secondary rate limit is reached \(GET \S+\): trying again in 2 s/,
     ],
     [
-      'the hourly limit, nearly over',
+      'the hourly limit shortly before its reset',
       { path, kind: 'primary-limit', resetInSeconds: 3 },
       /rate limit is reached \(GET \S+\): trying again in \d s/,
     ],
-  ])('%s', async (_case, fault, said) => {
+  ])('%s', async (_case, fault, logged) => {
     github.failNext(fault);
     const { read, log } = connect();
     expect((await read()).data.full_name).toBe('acme/database');
-    expect(log.join('\n')).toMatch(said);
+    expect(log.join('\n')).toMatch(logged);
   });
 });
 
-describe('faults that stay', () => {
-  it.each<[string, Fault, { status: number; requests: number; said: RegExp }]>([
+describe('permanent faults', () => {
+  it.each<[string, Fault, { status: number; requests: number; logged: RegExp }]>([
     [
       'server errors',
       { path, kind: 'server-error', times: 99 },
-      { status: 500, requests: 4, said: /Server Error/ },
+      { status: 500, requests: 4, logged: /Server Error/ },
     ],
     [
-      'a limit that ends in an hour',
+      'a rate limit of an hour',
       { path, kind: 'primary-limit', resetInSeconds: 3600, times: 99 },
-      { status: 403, requests: 1, said: /not waiting 36\d\d s/ },
+      { status: 403, requests: 1, logged: /not waiting 36\d\d s/ },
     ],
     [
-      'a secondary limit again and again',
+      'a repeated secondary limit',
       { path, kind: 'secondary-limit', retryAfterSeconds: 1, times: 99 },
-      { status: 403, requests: 4, said: /not waiting 1 s/ },
+      { status: 403, requests: 4, logged: /not waiting 1 s/ },
     ],
-  ])('%s: a bounded number of requests', async (_case, fault, expected) => {
+  ])('%s lead to a bounded number of requests', async (_case, fault, expected) => {
     github.failNext(fault);
     const { read, log } = connect();
     const error = await read().catch((reason: unknown) => reason);
     expect(readStatus(error)).toBe(expected.status);
     expect(isForbidden(error)).toBe(false);
     expect(github.journal).toHaveLength(expected.requests);
-    expect(log.join('\n')).toMatch(expected.said);
+    expect(log.join('\n')).toMatch(expected.logged);
   });
 });
 
-it('works against an enterprise server, GraphQL included', async () => {
+it('works with an enterprise server, including GraphQL', async () => {
   const { client, read } = connect(github.enterpriseUrls.api);
   expect((await read()).data.full_name).toBe('acme/database');
   expect(await client.graphql('query { viewer { login } }')).toEqual({
@@ -80,13 +80,13 @@ it('works against an enterprise server, GraphQL included', async () => {
   });
 });
 
-it('retries a GraphQL query whose connection is dropped', async () => {
+it('retries a GraphQL query after a dropped connection', async () => {
   github.failNext({ path: /graphql/, kind: 'drop' });
   const { client } = connect();
   expect(await client.graphql('query { viewer { login } }')).toMatchObject({ viewer: {} });
 });
 
-it('asks for the version of the API that it was written for', async () => {
+it('sends the API version that it was written for', async () => {
   const versions: unknown[] = [];
   const server: Server = createServer((request, response) => {
     versions.push(request.headers['x-github-api-version']);

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { createClient } from './client.ts';
 import { watchClock } from './clock.ts';
 
-test('tells GitHub’s time from its answers, failures included, and before them the runner’s', async () => {
+test('the clock shows GitHub’s time after any response, errors included, and the runner’s before', async () => {
   const there = new Date('2031-05-06T07:08:09Z');
   let status = 200;
   const server = createServer((_, answer) => {

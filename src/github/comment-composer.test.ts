@@ -19,7 +19,7 @@ const entry = (words: Partial<CommentEntry> = {}): CommentEntry => ({
 });
 const shared = createSharedComposer();
 
-/** A comment with these sections, written one after another. */
+/** Returns a comment with these sections, written in this order. */
 function write(...entries: Partial<CommentEntry>[]): string {
   return entries.reduce(
     (text, words) => shared.compose(text === '' ? [] : [text], entry(words)).text,
@@ -28,7 +28,7 @@ function write(...entries: Partial<CommentEntry>[]): string {
 }
 
 describe('a shared comment', () => {
-  it('has a section a cluster, sorted by identity', () => {
+  it('has a section per cluster, sorted by identity', () => {
     expect(write({ identity: 'b/2', body: 'B' }, { identity: 'a/1', body: 'A\n' })).toBe(
       [
         '<!-- postgres-cluster-action: shared -->',
@@ -48,7 +48,7 @@ describe('a shared comment', () => {
     );
   });
 
-  it('replaces one section and leaves every other, line ends aside', () => {
+  it('replaces one section and keeps the others but for line ends', () => {
     const before = write({ identity: 'a/1', body: 'A' }, { identity: 'b/2', body: 'B' });
     const { text } = shared.compose([before.replaceAll('\n', '\r\n')], entry({ identity: 'a/1' }));
     expect(text).toBe(before.replace('\nA\n', '\nplanned\n'));
@@ -75,7 +75,7 @@ describe('a shared comment', () => {
     });
   });
 
-  it('gathers the sections of several comments, the later run’s of each', () => {
+  it('merges the sections of several comments and keeps those of later runs', () => {
     const first = write({ identity: 'a/1', body: 'old' }, { identity: 'b/2', body: 'B' });
     const second = write(
       { identity: 'a/1', body: 'new', run: { id: 8, attempt: 1 } },
@@ -108,7 +108,7 @@ describe('a shared comment', () => {
     expect(shared.compose([text], entry({ body: 'next' })).text).toBe(after);
   });
 
-  it('survives whatever people make of it', () => {
+  it('survives edits by people', () => {
     const text = write({ identity: 'a/1', body: 'A' }, { identity: 'b/2', body: 'B' });
     const damaged = text
       .replace('<!-- postgres-cluster-action end: a/1 -->', '')
@@ -118,7 +118,7 @@ describe('a shared comment', () => {
     );
   });
 
-  it('comes out the same for every order of writers', () => {
+  it('is the same for every order of writers', () => {
     const words = fc.record({
       body: fc.oneof(
         fc.string({ unit: 'grapheme' }),
@@ -132,28 +132,28 @@ describe('a shared comment', () => {
         const entries = all.map(({ body }, index) => ({ identity: `${'abcde'[index]}/1`, body }));
         const turned = entries.map((_, index) => entries[(index + turn) % entries.length] ?? {});
         expect(write(...turned)).toBe(write(...entries));
-        // Saying the same again changes nothing.
+        // Writing the same text again changes nothing.
         expect(write(...entries, ...turned)).toBe(write(...entries));
       }),
     );
   });
 
-  describe('that fills up', () => {
+  describe('without room', () => {
     const big = (letter: string) => letter.repeat(SHARED_LIMIT / 2);
 
-    it('takes the short form of whoever comes late', () => {
+    it('shortens the last reports', () => {
       const first = write({ identity: 'a/1', body: big('A') });
       const late = entry({ identity: 'b/2', body: big('B'), short: '#### B\n\nin short' });
       const { text, shortened } = shared.compose([first], late);
       expect(shortened).toBe(true);
       expect(text.slice(-200)).toContain('#### B\n\nin short\n');
       expect(text.includes(big('A'))).toBe(true);
-      // Once there is room it says all.
+      // The full report returns once there is room.
       const room = shared.compose([text], entry({ identity: 'a/1', body: 'A' })).text;
       expect(shared.compose([room], late)).toMatchObject({ shortened: false });
     });
 
-    it('takes the headline where even that has no room', () => {
+    it('shortens the last reports to headlines if short forms do not fit', () => {
       const first = write({ identity: 'a/1', body: big('A') });
       const short = `#### B\n\n${big('b')}${big('b')}`;
       const { text, shortened } = shared.compose([first], entry({ body: big('B'), short }));
@@ -163,7 +163,7 @@ describe('a shared comment', () => {
       );
     });
 
-    it('has room for thirty clusters with as much to say as there is room', () => {
+    it('holds thirty clusters with long reports', () => {
       const all = Array.from({ length: 30 }, (_, index) => ({
         identity: `cluster-${index}/0123456789ab`,
         body: `#### ${index}\n\n${big('x')}`,
@@ -174,7 +174,7 @@ describe('a shared comment', () => {
       for (const { identity } of all) expect(text.includes(`begin: ${identity} -->`)).toBe(true);
     });
 
-    it('refuses rather than lose somebody’s section', () => {
+    it('refuses an entry instead of dropping a section', () => {
       const all = Array.from({ length: 400 }, (_, index) => ({
         identity: `c/${index}`,
         body: 'x',
@@ -189,18 +189,18 @@ describe('a shared comment', () => {
 describe('a comment of one cluster', () => {
   const single = createSingleComposer('orders/1');
 
-  it('is marked and stamped', () => {
+  it('begins with a marker and a stamp', () => {
     expect(single.compose([], entry()).text).toBe(
       '<!-- postgres-cluster-action: orders/1 -->\n<!-- postgres-cluster-action run: 7/1 -->\nplanned',
     );
   });
 
-  it('reads a stamp in its own line only', () => {
+  it('reads a stamp only from its own line', () => {
     const old = `${single.marker}\n\n${renderStamp({ id: 99, attempt: 1 })}`;
     expect(single.compose([old], entry()).refusal).toBeNull();
   });
 
-  it('is shortened where it does not fit', () => {
+  it('is shortened to fit', () => {
     const body = 'é'.repeat(33_000);
     expect(single.compose([], entry({ body, short: 'short' }))).toMatchObject({
       text: expect.stringMatching(/\nshort$/),
@@ -218,11 +218,11 @@ describe('readStamp', () => {
     '<!-- postgres-cluster-action run: x/1 -->',
     ' <!-- postgres-cluster-action run: 1/1 -->',
     `<!-- postgres-cluster-action run: ${'9'.repeat(30)}/1 -->`,
-  ])('takes %j for none', (line) => {
+  ])('returns null for %j', (line) => {
     expect(readStamp(line)).toBeNull();
   });
 
-  it('reads what was written', () => {
+  it('parses the output of renderStamp', () => {
     expect(readStamp(renderStamp({ id: 19_392_868_260, attempt: 12 }))).toEqual({
       id: 19_392_868_260,
       attempt: 12,

@@ -1,63 +1,63 @@
 import { MARKER_PREFIX, renderHiddenLine, renderMarker } from './marker.ts';
 import { isLater, isSameRun, type Run, readStamp, renderStamp } from './run-stamp.ts';
 
-/** What is to be said, and by whom. */
+/** The text of a cluster's comment or section, and its author. */
 export interface CommentEntry {
-  /** Tells this cluster from others. */
+  /** Identifies the cluster. */
   readonly identity: string;
   readonly run: Run;
   /** Markdown, without hidden lines. */
   readonly body: string;
-  /** What is said where `body` does not fit; null: its first line. */
+  /** Replaces a `body` that does not fit; null: its first line does. */
   readonly short: string | null;
-  /** Say it only in place of what the same run said. */
+  /** Replace only a text of the same run. */
   readonly onlyOwn: boolean;
 }
 
-/** Why an entry is not said. */
+/** Why an entry is not written. */
 export type Refusal =
-  /** A later run has spoken. */
+  /** A later run has written. */
   | { readonly outcome: 'superseded'; readonly by: number }
-  /** What stands there is of another run, or nothing does (null). */
+  /** The existing text is another run's, or there is no text (null). */
   | { readonly outcome: 'foreign'; readonly by: number | null };
 
-/** What a comment shall say. */
+/** The new text of a comment. */
 export interface ComposedComment {
-  /** All of it. Where the entry is refused: what the others said. */
+  /** The whole text. If the entry is refused: the existing text. */
   readonly text: string;
   readonly refusal: Refusal | null;
-  /** Whether the entry is not there in full. */
+  /** Whether the entry was shortened. */
   readonly shortened: boolean;
 }
 
-/** How comments are found and written. */
+/** Finds and composes comments of a kind. */
 export interface CommentComposer {
-  /** First line of the comment. */
+  /** The first line, which identifies the comment. */
   readonly marker: string;
   /**
-   * What is to stand in the one comment that stays, made from all that were found (oldest first).
+   * Returns the text of the one comment that remains, merged from all existing ones (oldest first).
    *
-   * @throws Error where even the shortest form has no room
+   * @throws Error if even the shortest form does not fit
    */
   compose(found: readonly string[], entry: CommentEntry): ComposedComment;
 }
 
-/** GitHub's limit, in characters. Bytes are counted, of which there are at least as many. */
+/** GitHub's limit, in characters. Bytes are counted here, which are at least as many. */
 const COMMENT_LIMIT = 65_536;
 
-/** Bytes that the reports of all clusters may have together to stand in a shared comment in full. */
+/** Up to this size in bytes, a shared comment has the reports of all clusters in full. */
 export const SHARED_LIMIT = COMMENT_LIMIT - 16_384;
 
-/** Likewise in short: what is left is for the headlines of those who come last. */
+/** Up to this size it has short reports: the rest is for the headlines of the last clusters. */
 const SHARED_SHORT_LIMIT = COMMENT_LIMIT - 8_192;
 
-/** Bytes that a comment may have with the body in full, and with the short form; a headline has the limit. */
+/** Size limits in bytes with the full body and with the short form; a headline may use GitHub's limit. */
 interface Limits {
   readonly full: number;
   readonly short: number;
 }
 
-/** A comment of one cluster alone. */
+/** Returns the composer of a cluster's own comment. */
 export function createSingleComposer(identity: string): CommentComposer {
   const marker = renderMarker(identity);
   return {
@@ -65,18 +65,18 @@ export function createSingleComposer(identity: string): CommentComposer {
     compose(found, entry) {
       const comments = found.map((text) => ({ text, run: readStamp(splitLines(text)[1]) }));
       const latest = comments.reduce<(typeof comments)[number] | null>(pickLater, null);
-      const refusal = refuse(latest?.run ?? null, entry);
+      const refusal = findRefusal(latest?.run ?? null, entry);
       if (refusal !== null) return { text: latest?.text ?? '', refusal, shortened: false };
       const render = (body: string) => `${marker}\n${renderStamp(entry.run)}\n${body}`;
-      return fitForm(entry, { room: { full: COMMENT_LIMIT, short: COMMENT_LIMIT }, render });
+      return fitForm(entry, { limits: { full: COMMENT_LIMIT, short: COMMENT_LIMIT }, render });
     },
   };
 }
 
-/** What a shared comment is found by. */
+/** Identity of a shared comment. */
 const SHARED_IDENTITY = 'shared';
 
-/** A comment with a section a cluster. */
+/** Returns the composer of a comment with one section per cluster. */
 export function createSharedComposer(): CommentComposer {
   const marker = renderMarker(SHARED_IDENTITY);
   const renderAll = (sections: readonly Section[]) =>
@@ -87,35 +87,35 @@ export function createSharedComposer(): CommentComposer {
       const sections = collectSections(found);
       const others = sections.filter(({ identity }) => identity !== entry.identity);
       const own = sections.find(({ identity }) => identity === entry.identity);
-      const refusal = refuse(own?.run ?? null, entry);
+      const refusal = findRefusal(own?.run ?? null, entry);
       if (refusal !== null) return { text: renderAll(sections), refusal, shortened: false };
       const { identity, run } = entry;
       const render = (body: string) =>
         renderAll([...others, { identity, run, body: escapeMarkers(body).trim() }]);
-      return fitForm(entry, { room: { full: SHARED_LIMIT, short: SHARED_SHORT_LIMIT }, render });
+      return fitForm(entry, { limits: { full: SHARED_LIMIT, short: SHARED_SHORT_LIMIT }, render });
     },
   };
 }
 
-function refuse(stamp: Run | null, { run, onlyOwn }: CommentEntry): Refusal | null {
+function findRefusal(stamp: Run | null, { run, onlyOwn }: CommentEntry): Refusal | null {
   if (stamp !== null && isLater(stamp, run)) return { outcome: 'superseded', by: stamp.id };
   if (!onlyOwn || (stamp !== null && isSameRun(stamp, run))) return null;
   return { outcome: 'foreign', by: stamp?.id ?? null };
 }
 
-/** The fullest form that has room. */
+/** Returns the fullest form that fits. */
 function fitForm(
   { identity, body, short }: CommentEntry,
-  { room, render }: { room: Limits; render: (body: string) => string },
+  { limits, render }: { limits: Limits; render: (body: string) => string },
 ): ComposedComment {
   const forms = [
-    { form: body, most: room.full, shortened: false },
-    { form: short ?? body, most: room.short, shortened: short !== null },
-    { form: cutToHeadline(short ?? body), most: COMMENT_LIMIT, shortened: true },
+    { form: body, limit: limits.full, shortened: false },
+    { form: short ?? body, limit: limits.short, shortened: short !== null },
+    { form: cutToHeadline(short ?? body), limit: COMMENT_LIMIT, shortened: true },
   ];
-  for (const { form, most, shortened } of forms) {
+  for (const { form, limit, shortened } of forms) {
     const text = render(form);
-    if (Buffer.byteLength(text) <= most) return { text, refusal: null, shortened };
+    if (Buffer.byteLength(text) <= limit) return { text, refusal: null, shortened };
   }
   throw new Error(
     `The comment has no room left for ${identity}: GitHub allows ${COMMENT_LIMIT} characters. Give each cluster a comment of its own (comment: own).`,
@@ -130,15 +130,15 @@ function cutToHeadline(body: string): string {
   return `${headline}The report does not fit in here: the job summary has it.`;
 }
 
-/** The part of a shared comment that is one cluster's. */
+/** A cluster's part of a shared comment. */
 interface Section {
   readonly identity: string;
-  /** Null where somebody took the stamp out. */
+  /** Null if a person removed the stamp. */
   readonly run: Run | null;
   readonly body: string;
 }
 
-/** The sections of all comments; of two of one cluster the later run's. */
+/** Returns the sections of all comments; of two sections of a cluster, the later run's. */
 function collectSections(comments: readonly string[]): Section[] {
   const latest = new Map<string, Section>();
   for (const section of comments.flatMap(parseSections)) {
@@ -156,7 +156,7 @@ function pickLater<T extends { readonly run: Run | null }>(known: T | null, next
 const BEGIN = new RegExp(`^${MARKER_PREFIX} begin: (\\S+) -->$`);
 const END = new RegExp(`^${MARKER_PREFIX} end: (\\S+) -->$`);
 
-/** People can edit comments: a section without an end goes on to the next one's beginning. */
+/** Parses the sections. People can edit comments: a section without an end ends where the next one begins. */
 function parseSections(text: string): Section[] {
   const sections: { identity: string; lines: string[] }[] = [];
   let open: { identity: string; lines: string[] } | null = null;
@@ -183,7 +183,7 @@ function renderSection({ identity, run, body }: Section): string {
   return `${head.join('\n')}\n${body}\n\n${renderHiddenLine('end', identity)}`;
 }
 
-/** Reports hide no lines of their own; whatever looks like ours came in with a text and is shown instead. */
+/** Makes markers in a report visible. Reports contain none of their own, so these come from untrusted text. */
 function escapeMarkers(body: string): string {
   return splitLines(body)
     .join('\n')
@@ -194,7 +194,7 @@ function compareIdentities(a: Section, b: Section): number {
   return a.identity < b.identity ? -1 : 1;
 }
 
-/** GitHub gives line ends back as they were last written, by API or by browser. */
+/** GitHub returns line ends as the API or a browser last wrote them. */
 function splitLines(text: string): string[] {
   return text.split(/\r\n|\r|\n/);
 }

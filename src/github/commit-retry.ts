@@ -1,18 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readStatus } from './client.ts';
 
-/** Seconds between the tries: GitHub knows a pushed commit everywhere only some seconds after the push. */
+/** Seconds between the attempts: some of GitHub's servers know a pushed commit only seconds after the push. */
 export const COMMIT_RETRY_SECONDS = [1, 2, 4, 8] as const;
 
-/** Waits some seconds. */
+/** Waits for a number of seconds. */
 export type Sleep = (seconds: number) => Promise<unknown>;
 
-/** Waits for real. */
+/** Waits in real time. */
 export const sleepSeconds: Sleep = (seconds) => sleep(seconds * 1000);
 
 /**
- * Whether GitHub does not know a commit, which it says for a moment after the push as well: 422 "No commit found for
- * SHA", or 404.
+ * Whether GitHub does not know a commit, which also happens for a moment after the push: 422 "No commit found for SHA",
+ * or 404.
  */
 export function isUnknownCommit(error: unknown): boolean {
   const status = readStatus(error);
@@ -20,9 +20,10 @@ export function isUnknownCommit(error: unknown): boolean {
 }
 
 /**
- * Asks GitHub about a commit, again while it does not know the commit, for 15 s at most.
+ * Returns the result of `ask`, a request about a commit. Retries it for at most 15 s while GitHub does not know the
+ * commit.
  *
- * @throws what `ask` throws
+ * @throws the error of the last attempt
  */
 export async function retryUnknownCommit<T>(
   ask: () => Promise<T>,

@@ -10,14 +10,14 @@ import {
 import { findLogin } from './login.ts';
 import { renderMarker } from './marker.ts';
 
-/** Which issue: each cluster has at most one open. */
+/** The issue of a cluster, which has at most one open. */
 export interface IssueRef {
   readonly repository: Repository;
-  /** Tells the clusters of a repository apart; letters, digits and `. _ : / -`. */
+  /** Identifies the cluster in its repository; letters, digits and `. _ : / -`. */
   readonly identity: string;
 }
 
-/** What became of an issue. */
+/** The outcome of a write. */
 export type IssueOutcome =
   | {
       readonly outcome: 'created' | 'updated' | 'unchanged';
@@ -27,14 +27,14 @@ export type IssueOutcome =
   /** The token lacks `issues: write`, or the repository has no issues. */
   | Forbidden;
 
-/** What became of an issue that is no longer needed; `none`: there was no open one. */
+/** The outcome of closing an issue; `none`: no issue was open. */
 export type ClosingOutcome =
   | { readonly outcome: 'closed'; readonly number: number; readonly url: string }
   | { readonly outcome: 'none' }
   | Forbidden;
 
 /**
- * Makes the cluster's open issue say this; opens a new one where none is open. A closed one stays closed.
+ * Updates the cluster's open issue, or opens one. A closed issue stays closed.
  *
  * @throws the API's error for anything but missing permissions or issues
  */
@@ -52,7 +52,7 @@ export async function reportIssue(
       title,
       body,
     });
-    // A run at the same time may have opened one as well: the oldest stays.
+    // A concurrent run may have opened one as well: the oldest stays.
     const all = await findOpenIssues(client, options);
     if (all.some(({ number }) => number !== data.number)) {
       return updateIssue(client, { repository, found: all, title, body });
@@ -62,7 +62,7 @@ export async function reportIssue(
 }
 
 /**
- * Closes the cluster's open issue as completed, with `comment` (Markdown) as the last word.
+ * Closes the cluster's open issue as completed, after a last `comment` (Markdown).
  *
  * @throws the API's error for anything but missing permissions or issues
  */
@@ -88,7 +88,7 @@ export async function closeIssue(
   }, isRefusal);
 }
 
-/** The hidden first line that a cluster's issue is found by. */
+/** Returns the hidden first line that identifies a cluster's issue. */
 export function renderIssueMarker(identity: string): string {
   return renderMarker(`drift/${identity}`);
 }
@@ -100,7 +100,7 @@ interface OpenIssue {
   readonly body: string;
 }
 
-/** By marker *and* author, oldest first. */
+/** Finds the issues by marker *and* author, oldest first. */
 async function findOpenIssues(
   client: GitHubClient,
   { repository, identity }: IssueRef,
@@ -115,7 +115,7 @@ async function findOpenIssues(
   });
   return issues
     .flatMap(({ number, html_url: url, title, body, user, pull_request }): OpenIssue[] => {
-      // Every pull request is an issue too.
+      // The API lists pull requests as issues.
       const isOwn = pull_request === undefined && user?.login.toLowerCase() === login;
       return isOwn && body?.startsWith(marker) ? [{ number, url, title, body }] : [];
     })
@@ -128,7 +128,7 @@ async function updateIssue(
 ): Promise<IssueOutcome> {
   const { repository, found, title, body } = options;
   const [oldest, ...others] = found;
-  if (oldest === undefined) throw new Error('An issue is updated that was not found.');
+  if (oldest === undefined) throw new Error('Called without an issue to update.');
   const { number, url } = oldest;
   for (const other of others) {
     await setClosed(client, { repository, number: other.number, reason: 'not_planned' });
@@ -158,7 +158,7 @@ async function setClosed(
   });
 }
 
-/** 410: the repository's issues are switched off. */
+/** Whether the token lacks the permission or (410) the repository has no issues. */
 function isRefusal(error: unknown): error is Error {
   return isForbidden(error) || readStatus(error) === 410;
 }

@@ -7,22 +7,22 @@ import {
   readStatus,
 } from './client.ts';
 
-/** What became of a pull request's labels. */
+/** The outcome of setting labels. */
 export type LabelsOutcome =
   | {
       readonly outcome: 'set';
       readonly added: readonly string[];
       readonly removed: readonly string[];
-      /** Wanted labels that the repository does not have and the token may not create. */
+      /** Wanted labels that the repository lacks and the token may not create. */
       readonly missing: readonly string[];
     }
   | Forbidden;
 
 /**
- * Makes a pull request carry, of the labels in `own`, those in `wanted` and no other; whatever else it carries is left
- * alone. GitHub creates a label that the repository lacks if the token has `issues: write`; `pull-requests: write` sets
- * existing ones only (endpoints "List labels for an issue", "Add labels to an issue", "Remove a label from an issue";
- * pull requests are issues to them).
+ * Sets the labels of `own` that are in `wanted` on a pull request and removes the other labels of `own`; all other
+ * labels stay. GitHub creates a missing label if the token has `issues: write`; `pull-requests: write` sets existing
+ * ones only (endpoints "List labels for an issue", "Add labels to an issue", "Remove a label from an issue", which
+ * treat pull requests as issues).
  *
  * @throws the API's error for anything but a lack of permission
  */
@@ -36,14 +36,14 @@ export async function setLabels(
   },
 ): Promise<LabelsOutcome> {
   const { repository, number, own, wanted } = options;
-  const place = { ...repository, issue_number: number };
+  const pullRequest = { ...repository, issue_number: number };
   return catchForbidden(async () => {
-    const present = await listLabels(client, place);
+    const present = await listLabels(client, pullRequest);
     const added = wanted.filter((label) => !has(present, label));
     const removed = own.filter((label) => has(present, label) && !has(wanted, label));
-    // First: a label that says something wrong is worse than one that is absent.
-    for (const name of removed) await removeLabel(client, place, name);
-    const missing = await addLabels(client, place, added);
+    // First, as a wrong label is worse than a missing one.
+    for (const name of removed) await removeLabel(client, pullRequest, name);
+    const missing = await addLabels(client, pullRequest, added);
     return {
       outcome: 'set',
       added: added.filter((label) => !missing.includes(label)),
@@ -53,16 +53,16 @@ export async function setLabels(
   });
 }
 
-/** GitHub takes two names that differ only in case for the same. */
+/** GitHub ignores case in names. */
 const has = (labels: readonly string[], label: string): boolean =>
   labels.some((one) => one.toLowerCase() === label.toLowerCase());
 
-type Place = Repository & { readonly issue_number: number };
+type PullRequestRef = Repository & { readonly issue_number: number };
 
-/** A pull request has at most 100 labels, which is a page. */
-async function listLabels(client: GitHubClient, place: Place): Promise<string[]> {
+/** Lists the labels of a pull request: at most 100, which fit on a page. */
+async function listLabels(client: GitHubClient, pullRequest: PullRequestRef): Promise<string[]> {
   const { data } = await client.request('GET /repos/{owner}/{repo}/issues/{issue_number}/labels', {
-    ...place,
+    ...pullRequest,
     per_page: 100,
   });
   return data.map(({ name }) => name);
@@ -71,13 +71,13 @@ async function listLabels(client: GitHubClient, place: Place): Promise<string[]>
 /** Adds labels, and returns those that the repository lacks and the token may not create. */
 async function addLabels(
   client: GitHubClient,
-  place: Place,
+  pullRequest: PullRequestRef,
   labels: readonly string[],
 ): Promise<string[]> {
   if (labels.length === 0) return [];
   try {
     await client.request('POST /repos/{owner}/{repo}/issues/{issue_number}/labels', {
-      ...place,
+      ...pullRequest,
       labels: [...labels],
     });
     return [];
@@ -87,7 +87,7 @@ async function addLabels(
     const [only, ...others] = labels;
     if (only === undefined || others.length === 0) return [...labels];
     const missing: string[] = [];
-    for (const label of labels) missing.push(...(await addLabels(client, place, [label])));
+    for (const label of labels) missing.push(...(await addLabels(client, pullRequest, [label])));
     return missing;
   }
 }
@@ -96,14 +96,18 @@ async function addLabels(
 const isCreationRefused = (error: unknown): boolean =>
   isForbidden(error) && /permission to create labels/i.test(error.message);
 
-async function removeLabel(client: GitHubClient, place: Place, name: string): Promise<void> {
+async function removeLabel(
+  client: GitHubClient,
+  pullRequest: PullRequestRef,
+  name: string,
+): Promise<void> {
   try {
     await client.request('DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}', {
-      ...place,
+      ...pullRequest,
       name,
     });
   } catch (error) {
-    // Somebody was quicker.
+    // Removed in the meantime.
     if (readStatus(error) !== 404) throw error;
   }
 }

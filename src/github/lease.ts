@@ -1,28 +1,27 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type GitHubClient, type Repository, readStatus } from './client.ts';
 
-// GitHub has no conditional write for comments, but a user has each reaction to a comment at most once, and
-// whoever adds it is told whether it was there: 201 for a new one, 200 for one that exists. All jobs of a
-// repository are the same user, so that is a test-and-set (docs.github.com, REST API, "Create reaction for
-// an issue comment").
+// GitHub has no conditional write for comments. But a user has each reaction to a comment at most once, and adding it
+// returns 201 for a new reaction, 200 for an existing one. All jobs of a repository are the same user, so this is a
+// test-and-set (docs.github.com, REST API, "Create reaction for an issue comment").
 
-/** How long things take, in milliseconds. */
+/** Durations in milliseconds. */
 export interface LeaseTiming {
-  /** A lease as old as this is that of a job that died. */
+  /** Age from which a lease counts as that of a dead job. */
   readonly expiryMs: number;
-  /** Between the first two looks at another job's lease. */
+  /** Delay before the first poll of another job's lease. */
   readonly pollMs: number;
-  /** How long to wait for a lease. */
+  /** Longest wait for a lease. */
   readonly timeoutMs: number;
 }
 
-/** Of a job. */
+/** The durations of real jobs. */
 export const LEASE_TIMING: LeaseTiming = { expiryMs: 30_000, pollMs: 500, timeoutMs: 120_000 };
 
-/** The longest wait between two looks, in first waits. */
+/** The longest delay between two polls, as a multiple of the first. */
 const MAX_POLL_FACTOR = 6;
 
-/** The comment that is held. */
+/** A comment to lease. */
 export interface LeasedComment {
   readonly repository: Repository;
   /** Id of the comment. */
@@ -30,40 +29,40 @@ export interface LeasedComment {
   readonly timing: LeaseTiming;
 }
 
-/** The right to write a comment. */
+/** The exclusive right to write a comment. */
 export interface Lease {
   /**
-   * Whether a write that is sent now arrives before anybody else may take the lease: half its time is for
-   * the work, the other half for a request on its way, of which GitHub gives up after 10 s.
+   * Whether a write sent now arrives before another job may take the lease. Half its time is for the work, the other
+   * half for a request on its way, which GitHub aborts after 10 s.
    */
   isSafe(): boolean;
 }
 
 /**
- * Does `work` while no other job does the same to this comment, and gives what it gives.
+ * Runs `work` while holding the lease of a comment, and returns its result.
  *
- * @throws the API's errors: 403 where the token may not react, 404 where the comment is gone; Error when
- * other jobs do not let go of it in time
+ * @throws the API's errors: 403 if the token may not add reactions, 404 if the comment was deleted; Error if other jobs
+ * hold the lease for too long
  */
 export async function holdLease<T>(
   client: GitHubClient,
-  place: LeasedComment,
+  comment: LeasedComment,
   work: (lease: Lease) => Promise<T>,
 ): Promise<T> {
-  const { id, deadline } = await takeLease(client, place);
+  const { id, deadline } = await takeLease(client, comment);
   try {
     return await work({ isSafe: () => performance.now() < deadline });
   } finally {
-    // What cannot be given back expires.
-    await dropReaction(client, place, id).catch(() => {});
+    // A lease that cannot be released expires.
+    await dropReaction(client, comment, id).catch(() => {});
   }
 }
 
 async function takeLease(
   client: GitHubClient,
-  place: LeasedComment,
+  comment: LeasedComment,
 ): Promise<{ id: number; deadline: number }> {
-  const { repository, commentId, timing } = place;
+  const { repository, commentId, timing } = comment;
   const started = performance.now();
   for (;;) {
     const asked = performance.now();
@@ -73,27 +72,27 @@ async function takeLease(
     );
     if (Number(status) === 201) return { id: data.id, deadline: asked + timing.expiryMs / 2 };
     if (isExpired(data, { date: headers.date, timing })) {
-      // By its id: a lease that somebody else took in the meantime is not touched.
-      await dropReaction(client, place, data.id);
+      // By its id, which leaves a lease alone that another job took in the meantime.
+      await dropReaction(client, comment, data.id);
     } else {
-      await waitForRelease(client, { place, id: data.id, started });
+      await waitForRelease(client, { comment, id: data.id, started });
     }
   }
 }
 
-/** Looks at the lease `id`, ever more seldom, until it is gone or has expired. */
+/** Polls the lease `id`, with growing delays, until it is released or has expired. */
 async function waitForRelease(
   client: GitHubClient,
-  { place, id, started }: { place: LeasedComment; id: number; started: number },
+  { comment, id, started }: { comment: LeasedComment; id: number; started: number },
 ): Promise<void> {
-  const { repository, commentId, timing } = place;
+  const { repository, commentId, timing } = comment;
   for (let wait = timing.pollMs; ; wait = Math.min(wait * 1.5, timing.pollMs * MAX_POLL_FACTOR)) {
     if (performance.now() - started > timing.timeoutMs) {
       throw new Error(
-        `Comment ${commentId} is being written by other jobs for ${Math.round(timing.timeoutMs / 1000)} s. Run the job again when they have ended.`,
+        `Other jobs have been writing comment ${commentId} for ${Math.round(timing.timeoutMs / 1000)} s. Run the job again when they have ended.`,
       );
     }
-    // Those who wait shall not all come at once.
+    // Jitter, so that waiting jobs do not poll at the same time.
     await sleep(wait * (0.5 + Math.random()));
     const { data, headers } = await client.request(
       'GET /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions',
@@ -104,7 +103,7 @@ async function waitForRelease(
   }
 }
 
-/** By GitHub's clock, which both times are of: a runner's own may be wrong. */
+/** Whether a lease has expired by GitHub's clock: a runner's own may be wrong. */
 function isExpired(
   reaction: { created_at: string },
   { date, timing }: { date: string | undefined; timing: LeaseTiming },
@@ -113,14 +112,18 @@ function isExpired(
   return now - Date.parse(reaction.created_at) > timing.expiryMs;
 }
 
-async function dropReaction(client: GitHubClient, place: LeasedComment, id: number): Promise<void> {
+async function dropReaction(
+  client: GitHubClient,
+  comment: LeasedComment,
+  id: number,
+): Promise<void> {
   try {
     await client.request(
       'DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions/{reaction_id}',
-      { ...place.repository, comment_id: place.commentId, reaction_id: id },
+      { ...comment.repository, comment_id: comment.commentId, reaction_id: id },
     );
   } catch (error) {
-    // Another job took it away, or the comment with it.
+    // Removed by another job, or with the comment.
     if (readStatus(error) !== 404) throw error;
   }
 }

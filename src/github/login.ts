@@ -3,8 +3,8 @@ import type { GitHubClient } from './client.ts';
 const logins = new WeakMap<GitHubClient, Promise<string>>();
 
 /**
- * Who the client's token is, in lower case; apps end in `[bot]`. `GET /user` refuses the tokens that jobs
- * and apps get; this answers for all, and asks once a client.
+ * Returns the login behind the client's token, in lower case; those of apps end in `[bot]`. It asks once per client,
+ * and by GraphQL, as `GET /user` refuses the tokens of jobs and apps.
  *
  * @throws the API's error
  */
@@ -13,7 +13,7 @@ export function findLogin(client: GitHubClient): Promise<string> {
   if (known !== undefined) return known;
   const login = askLogin(client);
   logins.set(client, login);
-  // What failed once may work the next time.
+  // A failure is not cached.
   login.catch(() => logins.delete(client));
   return login;
 }

@@ -1,19 +1,19 @@
-/** What every hidden line of ours begins with. */
+/** The beginning of every hidden line of this action. */
 export const MARKER_PREFIX = '<!-- postgres-cluster-action';
 
 /**
- * The hidden line that a comment or an issue is found by.
+ * Returns the hidden line that identifies a comment or an issue.
  *
- * @throws Error where the identity has characters that could end the line
+ * @throws Error if the identity has characters that could end the line
  */
 export function renderMarker(identity: string): string {
   return renderHiddenLine('', identity);
 }
 
 /**
- * A hidden line of some kind about `identity` (letters, digits and `. _ : / -`).
+ * Returns a hidden line of a kind for `identity` (letters, digits and `. _ : / -`).
  *
- * @throws Error where the identity has characters that could end the line
+ * @throws Error if the identity has characters that could end the line
  */
 export function renderHiddenLine(kind: string, identity: string): string {
   if (!/^[\w.:/-]+$/.test(identity) || identity.includes('-->')) {

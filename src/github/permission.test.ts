@@ -21,26 +21,26 @@ it.each<[string, Answer, boolean]>([
   ['a writer', { permission: 'write', role_name: 'write' }, true],
   ['a custom role with write access', { permission: 'write', role_name: 'operator' }, true],
   ['a triager', { permission: 'read', role_name: 'triage' }, false],
-  ['a reader, or anybody at a public repository', { permission: 'read' }, false],
-  ['a custom role with an alluring name', { permission: 'read', role_name: 'admin' }, false],
+  ['a reader, or anyone in a public repository', { permission: 'read' }, false],
+  ['a custom role named admin with read access', { permission: 'read', role_name: 'admin' }, false],
   ['nobody', { permission: 'none' }, false],
-  ['an unknown answer', {}, false],
-  ['no user', [404, 'Copilot is not a user'], false],
+  ['an unknown response', {}, false],
+  ['an app', [404, 'Copilot is not a user'], false],
 ])('%s', async (_, answer, expected) => {
   expect(await ask(answer)).toBe(expected);
 });
 
-it('asks about the login it is given, whatever is in it', async () => {
+it('encodes any login in the request', async () => {
   expect(await ask({ permission: 'write' }, 'x/../alice[bot]')).toBe(true);
   expect(api.asked).toEqual(['collaborators/x%2F..%2Falice%5Bbot%5D/permission']);
 });
 
-it('says what a token lacks that may not ask', async () => {
+it('names the missing permission of the token', async () => {
   const error = await ask([403, 'Must have push access']).catch((thrown) => thrown);
   expect(error).toBeInstanceOf(UserError);
   expect(error.message).toMatch(/github-token: .* alice .*Must have push access.*metadata: read/);
 });
 
-it('leaves other errors as they are', async () => {
+it('throws other errors unchanged', async () => {
   await expect(ask([401, 'Bad credentials'])).rejects.toMatchObject({ status: 401 });
 });

@@ -2,11 +2,11 @@ import { UserError } from '../messages/errors.ts';
 import { type GitHubClient, isForbidden, type Repository, readStatus } from './client.ts';
 
 /**
- * Whether a user may write to the repository, as it is now. GitHub calls the roles admin, maintain and write `admin` or
- * `write` here, triage and read `read` (docs.github.com, "Get repository permissions for a user"); a custom role is
- * told by the one that it is based on. Apps, which GitHub says are no users, and people it does not know may not.
+ * Whether a user has write access to the repository now. GitHub reports the roles admin, maintain and write as `admin`
+ * or `write`, triage and read as `read` (docs.github.com, "Get repository permissions for a user"), and a custom role
+ * as the one that it is based on. Apps, which are not users to GitHub, and unknown users have no write access.
  *
- * @throws UserError where the token may not ask; the API's error for anything else
+ * @throws UserError if the token lacks the permission; the API's error for anything else
  */
 export async function mayWrite(
   client: GitHubClient,

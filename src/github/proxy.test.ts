@@ -10,7 +10,7 @@ import { type ReleaseMirror, startMirror } from '../../lab/tools/release-mirror.
 import { startTlsFront, type TlsFront } from '../../lab/tools/tls-front.ts';
 import { INSTALLED_VERSION } from '../terraform/install.ts';
 
-// Each asks in a process of its own, which takes its time on a busy machine.
+// Each test starts processes, which is slow on a busy machine.
 vi.setConfig({ testTimeout: 30_000 });
 
 const GITHUB = 'github.example.test';
@@ -23,7 +23,7 @@ let front: TlsFront;
 let proxy: TunnelProxy;
 let folder: string;
 
-/** The proxy of a network that reaches nothing without it. */
+/** Starts the proxy of a network without other access. */
 const start = (credentials: string | null = null) =>
   startProxy({
     routes: { [`${GITHUB}:443`]: front.port, [`${RELEASES}:443`]: front.port },
@@ -46,7 +46,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** Runs a part of the action in a process that has this environment; gives what it printed last. */
+/** Runs a part of the action in a process with this environment; returns its last line as JSON. */
 async function run(
   args: readonly string[],
   env: Record<string, string>,
@@ -70,14 +70,14 @@ const ask = (env: Record<string, string>) =>
 const address = () => `http://127.0.0.1:${proxy.port}`;
 const ANSWER = { repository: 'acme/database', login: 'github-actions[bot]' };
 
-describe("an enterprise server's API, with a certificate of its own", () => {
+describe('the API of an enterprise server with its own certificate is reached', () => {
   test.each(['https_proxy', 'HTTPS_PROXY'])('through %s, REST and GraphQL', async (variable) => {
     expect(await ask({ [variable]: address() })).toEqual(ANSWER);
     expect(new Set(proxy.tunnels.map(({ target }) => target))).toEqual(new Set([`${GITHUB}:443`]));
     expect(front.requests).toEqual([`${API}/repos/acme/database`, `https://${GITHUB}/api/graphql`]);
   });
 
-  test('through a proxy that wants a name and a password', async () => {
+  test('through a proxy that requires a name and a password', async () => {
     await proxy.close();
     proxy = await start('team:p@ss word');
     const named = address().replace('//', '//team:p%40ss%20word@');
@@ -90,14 +90,14 @@ describe("an enterprise server's API, with a certificate of its own", () => {
     expect(JSON.stringify(refused)).not.toContain('wrong');
   });
 
-  test.each(['no_proxy', 'NO_PROXY'])('not through the proxy, where %s names it', async (name) => {
-    // Without the proxy nobody knows the host.
+  test.each(['no_proxy', 'NO_PROXY'])('directly if %s contains its host', async (name) => {
+    // The host is unknown without the proxy.
     const { error } = await ask({ https_proxy: address(), [name]: `other.test,${GITHUB}` });
     expect(error).toMatch(/ENOTFOUND|EAI_AGAIN|fetch failed/);
     expect(proxy.tunnels).toEqual([]);
   });
 
-  test('not with a certificate that nobody vouches for', async () => {
+  test('not with an untrusted certificate', async () => {
     const { error } = await ask({ https_proxy: address(), NODE_EXTRA_CA_CERTS: '' });
     expect(error).toMatch(/certificate/i);
     expect(proxy.tunnels).not.toEqual([]);

@@ -28,27 +28,30 @@ async function find(sha: string, { pulls = 'write' }: { pulls?: 'write' | null }
 
 const open = (branch: string) => github.openPullRequest({ branch, title: branch }).payload;
 
-it.each(['merge', 'squash', 'rebase'] as const)('finds it after a %s', async (method) => {
-  open('earlier');
-  const pull = open('more-replicas');
-  github.pushToPullRequest(pull.number);
-  github.label(pull.number, 'allow-destroy');
-  const { push, pullRequest } = github.merge(pull.number, method);
-  const { found, waits } = await find(push.payload.after);
-  expect(found).toEqual({
-    number: pull.number,
-    url: pull.pull_request.html_url,
-    headSha: pullRequest.payload.pull_request.head.sha,
-    labels: ['allow-destroy'],
-    isOpen: false,
-    baseRef: 'main',
-    mergedAt: pullRequest.payload.pull_request.merged_at,
-    mergeCommitSha: push.payload.after,
-  });
-  expect(waits).toEqual([]);
-});
+it.each(['merge', 'squash', 'rebase'] as const)(
+  'finds the pull request after a %s',
+  async (method) => {
+    open('earlier');
+    const pull = open('more-replicas');
+    github.pushToPullRequest(pull.number);
+    github.label(pull.number, 'allow-destroy');
+    const { push, pullRequest } = github.merge(pull.number, method);
+    const { found, waits } = await find(push.payload.after);
+    expect(found).toEqual({
+      number: pull.number,
+      url: pull.pull_request.html_url,
+      headSha: pullRequest.payload.pull_request.head.sha,
+      labels: ['allow-destroy'],
+      isOpen: false,
+      baseRef: 'main',
+      mergedAt: pullRequest.payload.pull_request.merged_at,
+      mergeCommitSha: push.payload.after,
+    });
+    expect(waits).toEqual([]);
+  },
+);
 
-it('finds each of several that a merge queue merged in one push', async () => {
+it('finds each pull request that a merge queue merged in one push', async () => {
   const numbers = ['first', 'second', 'third'].map((branch) => open(branch).number);
   const { groups, merge } = github.queue(numbers);
   const { push } = merge();
@@ -58,7 +61,7 @@ it('finds each of several that a merge queue merged in one push', async () => {
   }
 });
 
-it('waits until GitHub has noticed', async () => {
+it('waits until GitHub links the commit', async () => {
   github.delayAssociation(3);
   const pull = open('more-replicas');
   const { push } = github.merge(pull.number, 'squash');
@@ -67,29 +70,23 @@ it('waits until GitHub has noticed', async () => {
   expect(waits).toEqual([1, 2, 4]);
 });
 
-it.each([404, 422] as const)(
-  'asks again while GitHub answers %d for the commit',
-  async (status) => {
-    const pull = open('more-replicas');
-    const { push } = github.merge(pull.number, 'squash');
-    github.failNext({ path: /\/commits\/.*\/pulls$/, times: 2, kind: 'unknown-commit', status });
-    const { found, waits } = await find(push.payload.after);
-    expect(found?.number).toBe(pull.number);
-    expect(waits).toEqual([1, 2]);
-  },
-);
+it.each([404, 422] as const)('retries while GitHub returns %d for the commit', async (status) => {
+  const pull = open('more-replicas');
+  const { push } = github.merge(pull.number, 'squash');
+  github.failNext({ path: /\/commits\/.*\/pulls$/, times: 2, kind: 'unknown-commit', status });
+  const { found, waits } = await find(push.payload.after);
+  expect(found?.number).toBe(pull.number);
+  expect(waits).toEqual([1, 2]);
+});
 
-it.each([404, 422] as const)(
-  'gives up a commit that GitHub never knows, with its %d',
-  async (status) => {
-    const { push } = github.merge(open('more-replicas').number, 'squash');
-    github.failNext({ path: /\/pulls$/, times: 5, kind: 'unknown-commit', status });
-    await expect(find(push.payload.after)).rejects.toMatchObject({ status });
-    expect(github.journal).toHaveLength(5);
-  },
-);
+it.each([404, 422] as const)('throws %d for a commit that GitHub never knows', async (status) => {
+  const { push } = github.merge(open('more-replicas').number, 'squash');
+  github.failNext({ path: /\/pulls$/, times: 5, kind: 'unknown-commit', status });
+  await expect(find(push.payload.after)).rejects.toMatchObject({ status });
+  expect(github.journal).toHaveLength(5);
+});
 
-it('takes a push without a pull request for what it is', async () => {
+it('returns null for a push without a pull request', async () => {
   open('unrelated');
   const { found, waits, log } = await find(github.push().payload.after);
   expect(found).toBeNull();
@@ -97,13 +94,13 @@ it('takes a push without a pull request for what it is', async () => {
   expect(log).toEqual([]);
 });
 
-it('does not take an open pull request that holds the commit for a merged one', async () => {
+it('ignores an open pull request with the commit', async () => {
   const pull = open('still-open');
   expect((await find(pull.pull_request.head.sha)).found).toBeNull();
 });
 
 describe('among several', () => {
-  it('takes the one whose merge made the commit', async () => {
+  it('chooses the one whose merge made the commit', async () => {
     const first = github.merge(open('first').number, 'merge');
     const second = github.merge(open('second').number, 'merge');
     expect((await find(second.push.payload.after)).found?.number).toBe(2);
@@ -111,7 +108,7 @@ describe('among several', () => {
   });
 });
 
-it('says it when the token may not look', async () => {
+it('logs that the token may not read', async () => {
   const { push } = github.merge(open('more').number, 'merge');
   const { found, log } = await find(push.payload.after, { pulls: null });
   expect(found).toBeNull();
@@ -128,7 +125,7 @@ describe('readPullRequest', () => {
       second: 1,
     });
 
-  it('gives it as it is now', async () => {
+  it('returns the current pull request', async () => {
     const { number } = open('more');
     const client = connect({ permissions: { pull_requests: 'read' } });
     const read = () => readPullRequest(client, { repository, number, log: () => {} });
@@ -145,7 +142,7 @@ describe('readPullRequest', () => {
     expect(await read()).toMatchObject({ labels: ['database'], isOpen: false });
   });
 
-  it('says it when the token may not', async () => {
+  it('logs that the token may not read', async () => {
     const log: string[] = [];
     const client = connect({ permissions: { contents: 'read' } });
     const { number } = open('more');

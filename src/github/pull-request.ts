@@ -6,27 +6,27 @@ import { COMMIT_RETRY_SECONDS, isUnknownCommit, type Sleep, sleepSeconds } from 
 export interface PullRequest {
   readonly number: number;
   readonly url: string;
-  /** Last commit of its branch: the one that was reviewed. */
+  /** Last commit of its branch, which is the reviewed one. */
   readonly headSha: string;
-  /** Names as people wrote them; GitHub takes two that differ only in case for the same. */
+  /** Names as people wrote them; GitHub ignores case. */
   readonly labels: readonly string[];
   readonly isOpen: boolean;
-  /** Short name of the branch that it is, or was, to be merged into. */
+  /** Short name of the target branch. */
   readonly baseRef: string;
-  /** When it was merged, in ISO 8601; null where it was not. */
+  /** Time of the merge in ISO 8601; null if it was not merged. */
   readonly mergedAt: string | null;
-  /** Where it was merged: the commit that its base branch moved to. */
+  /** The commit that its base branch moved to by the merge. */
   readonly mergeCommitSha: string | null;
 }
 
 type Candidate = components['schemas']['pull-request-simple'];
 
 /**
- * The merged pull request behind `sha`, the commit a push to `branch` ended with, whichever way it was
- * merged. Null when there is none, which is legitimate: somebody pushed without one; also null, with a
- * word to `log`, when the token may not read pull requests.
+ * Returns the merged pull request behind `sha`, the last commit of a push to `branch`, for every method of merging.
+ * Null for a push without a pull request, which is legitimate, and, with a line to `log`, if the token may not read
+ * pull requests.
  *
- * A commit that GitHub does not link to a pull request, or does not know yet, is asked about again for 15 s.
+ * Retries for at most 15 s while GitHub does not link the commit to a pull request, or does not know it yet.
  *
  * @throws the API's error for anything but a lack of permission
  */
@@ -63,9 +63,9 @@ export async function findPullRequest(
 }
 
 /**
- * A pull request as it is now; null, with a word to `log`, when the token may not read it.
+ * Reads a pull request; null, with a line to `log`, if the token may not read it.
  *
- * @throws the API's error for anything else, 404 where there is none
+ * @throws the API's error for anything else, 404 if it does not exist
  */
 export async function readPullRequest(
   client: GitHubClient,
@@ -118,7 +118,7 @@ async function listCandidates(
   return data;
 }
 
-/** Several are possible: a commit can be in a stack of branches, or be merged again into another one. */
+/** Chooses among several: a commit can be in a stack of branches, or be merged into another branch again. */
 function choosePullRequest(
   candidates: readonly Candidate[],
   { sha, branch }: { sha: string; branch: string },

@@ -92,7 +92,7 @@ describe('readRepositoryFile', () => {
     expect(waits).toEqual([]);
   });
 
-  it.each([404, 422])('asks again while GitHub answers %d for the commit', async (status) => {
+  it.each([404, 422])('retries while GitHub returns %d for the commit', async (status) => {
     const unknown: Answer = [status, 'No commit found for SHA'];
     const [known] = TABLE[ROOT] ?? [];
     expect(await read('run.yml', { [ROOT]: [unknown, unknown, known as Answer] })).toEqual(
@@ -103,7 +103,7 @@ describe('readRepositoryFile', () => {
 
   it.each<[string, string, Readonly<Record<string, readonly Answer[]>>, RegExp, number]>([
     [
-      'a commit that stays unknown',
+      'a commit that remains unknown',
       'run.yml',
       { [ROOT]: [[404, 'Not Found']] },
       /^run\.yml: GitHub does not know commit c{40}, or github-token lacks the permission contents: read/,
@@ -117,32 +117,32 @@ describe('readRepositoryFile', () => {
       1,
     ],
     [
-      'a folder that is listed in part',
+      'a folder with a partial list',
       'clusters/late.yml',
       { 'git/trees/sha-of-clusters': [tree([entry('early.yml', '100644')], true)] },
       /^clusters\/late\.yml: GitHub lists only a part of the folder clusters at commit c{40}/,
       2,
     ],
     [
-      'a top that is listed in part',
+      'a top folder with a partial list',
       'late.yml',
       { [ROOT]: [tree([], true)] },
       /only a part of the top of the repository/,
       1,
     ],
-  ])('stops at %s', async (_, path, changed, message, requests) => {
+  ])('throws for %s', async (_, path, changed, message, requests) => {
     const error = await read(path, changed).catch((thrown) => thrown);
     expect(error).toBeInstanceOf(UserError);
     expect(error.message).toMatch(message);
     expect(api.asked).toHaveLength(requests);
   });
 
-  it('finds in a part what is in it', async () => {
+  it('finds an entry in a partial list', async () => {
     const part = tree([entry('run.yml', '100644', { size: 2 })], true);
     expect(await read('run.yml', { [ROOT]: [part] })).toEqual(file('{}'));
   });
 
-  it('leaves other errors as they are', async () => {
+  it('throws other errors unchanged', async () => {
     await expect(read('run.yml', { [ROOT]: [[409, 'Git Repository is empty.']] })).rejects.toThrow(
       /Git Repository is empty/,
     );

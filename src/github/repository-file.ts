@@ -3,14 +3,14 @@ import { UserError } from '../messages/errors.ts';
 import { type GitHubClient, isForbidden, type Repository } from './client.ts';
 import { isUnknownCommit, retryUnknownCommit, type Sleep } from './commit-retry.ts';
 
-/** What a commit has at a path. */
+/** The content of a path at a commit. */
 export type RepositoryFile =
   | { readonly kind: 'file'; readonly bytes: Buffer }
   | { readonly kind: 'missing' }
   | {
       readonly kind: 'other';
       readonly what: 'a symbolic link' | 'a folder' | 'a submodule';
-      /** The part of the asked path that is it. */
+      /** The part of the requested path with this kind. */
       readonly path: string;
     }
   /** `size` in bytes. */
@@ -20,7 +20,7 @@ interface FileRef {
   readonly repository: Repository;
   /** Full SHA. */
   readonly commit: string;
-  /** From the top of the repository, with `/` and without `.` and `..`. */
+  /** Relative to the top of the repository, with `/` and without `.` and `..`. */
   readonly path: string;
   readonly wait?: Sleep;
 }
@@ -28,14 +28,14 @@ interface FileRef {
 type Tree = components['schemas']['git-tree'];
 
 /**
- * Reads a file of a commit as Git has it. The Git database is asked, folder by folder, because the contents API follows
- * symbolic links (docs.github.com, "Get repository content", "Get a tree", "Get a blob"). A file of more than `limit`
- * bytes is not read.
+ * Reads a file of a commit from the Git database, folder by folder, as the contents API follows symbolic links
+ * (docs.github.com, "Get repository content", "Get a tree", "Get a blob"). A file of more than `limit` bytes is not
+ * read.
  *
  * Git's modes: 120000 is a symbolic link, 160000 a submodule, 040000 a folder; all else is a file.
  *
- * @throws UserError where the token lacks `contents: read`, where GitHub does not know the commit after 15 s, and where
- * it lists a folder only in part; the API's error for anything else
+ * @throws UserError if the token lacks `contents: read`, if GitHub does not know the commit after 15 s, or if it lists
+ * a folder only in part; the API's error for anything else
  */
 export async function readRepositoryFile(
   client: GitHubClient,
@@ -54,7 +54,7 @@ export async function readRepositoryFile(
     const entry = findEntry(data, {
       name,
       folder: names.slice(0, index).join('/'),
-      place: options,
+      file: options,
     });
     if (entry === null) return { kind: 'missing' };
     const isLast = index === names.length - 1;
@@ -66,7 +66,7 @@ export async function readRepositoryFile(
       tree = entry.sha;
       continue;
     }
-    // Nothing lies in a file.
+    // A file has no children.
     if (!isLast) return { kind: 'missing' };
     const size = entry.size ?? 0;
     if (size > limit) return { kind: 'too-large', size };
@@ -86,18 +86,18 @@ export async function readRepositoryFile(
 
 function findEntry(
   { tree, truncated }: Tree,
-  { name, folder, place }: { name: string; folder: string; place: FileRef },
+  { name, folder, file }: { name: string; folder: string; file: FileRef },
 ): Tree['tree'][number] | null {
   const entry = tree.find(({ path }) => path === name);
   if (entry !== undefined) return entry;
   if (!truncated) return null;
   const where = folder === '' ? 'the top of the repository' : `the folder ${folder}`;
   throw new UserError(
-    `${place.path}: GitHub lists only a part of ${where} at commit ${place.commit}, which has too many entries, and ${name} is not in that part. Keep the file in a smaller folder.`,
+    `${file.path}: GitHub lists only a part of ${where} at commit ${file.commit}, which has too many entries, and ${name} is not in that part. Keep the file in a smaller folder.`,
   );
 }
 
-/** What does not exist is found in a list: a 404 is about an object that GitHub does not know yet. */
+/** Missing files are found by listing folders, so a 404 means an object that GitHub does not know yet. */
 async function ask<T>({ commit, path, wait }: FileRef, request: () => Promise<T>): Promise<T> {
   try {
     return await retryUnknownCommit(request, wait);

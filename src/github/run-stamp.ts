@@ -2,7 +2,7 @@ import { MARKER_PREFIX } from './marker.ts';
 
 /** A workflow run; a rerun keeps its id and counts its attempts. */
 export interface Run {
-  /** `GITHUB_RUN_ID`: runs that began later have a higher one. */
+  /** `GITHUB_RUN_ID`, which grows from run to run. */
   readonly id: number;
   /** `GITHUB_RUN_ATTEMPT`, from 1. */
   readonly attempt: number;
@@ -18,12 +18,12 @@ export function isSameRun(run: Run, other: Run): boolean {
   return run.id === other.id && run.attempt === other.attempt;
 }
 
-/** The hidden line that says which run wrote what follows. */
+/** Returns the hidden line that names the run behind the text below. */
 export function renderStamp({ id, attempt }: Run): string {
   return `${MARKER_PREFIX} run: ${id}/${attempt} -->`;
 }
 
-/** Reads what `renderStamp` wrote; null for any other line, and for none. */
+/** Parses a line of `renderStamp`; null for any other line and for undefined. */
 export function readStamp(line: string | undefined): Run | null {
   if (line === undefined || !line.startsWith(MARKER_PREFIX)) return null;
   const [, id, attempt] =

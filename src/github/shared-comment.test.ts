@@ -23,7 +23,7 @@ afterEach(() => github.stop());
 
 const createToken = () => github.createToken({ permissions: { pull_requests: 'write' } });
 
-/** A job of its own, for one cluster. */
+/** Creates a job for one cluster, with a client of its own. */
 function createJob(identity: string, { run = now, shared = true } = {}) {
   const client = createClient({
     token: createToken(),
@@ -34,7 +34,7 @@ function createJob(identity: string, { run = now, shared = true } = {}) {
   return new StickyComment(client, { repository, number, identity, run, shared }, { timing });
 }
 
-/** The clusters and what their sections say, in the order in which they stand there. */
+/** Returns the clusters and the texts of their sections, in order. */
 function readSections(body: string): [string, string][] {
   const section = /begin: (\S+) -->\n<!-- \S+ run: \S+ -->\n([\s\S]*?)\n\n<!-- \S+ end: \1 -->/g;
   return [...body.matchAll(section)].map(([, identity = '', text = '']) => [identity, text]);
@@ -46,7 +46,7 @@ const reactions = () =>
   github.listComments(number).flatMap(({ id }) => github.listReactions(Number(id)));
 
 describe('a shared comment', () => {
-  it('is one, with a section a cluster', async () => {
+  it('has a section per cluster', async () => {
     expect(await createJob('orders/1').write('planned')).toMatchObject({ outcome: 'created' });
     expect(await createJob('billing/2').write('planned too')).toMatchObject({
       outcome: 'updated',
@@ -61,7 +61,7 @@ describe('a shared comment', () => {
     ]);
   });
 
-  it('stands beside the comments of clusters that have one each, and of everybody else', async () => {
+  it('leaves other comments alone, those of single clusters included', async () => {
     const marker = renderMarker('shared');
     github.commentAs('mallory', number, `${marker}\n\nforged`);
     await createJob('orders/1', { shared: false }).write('alone');
@@ -90,7 +90,7 @@ describe('a shared comment', () => {
     ]);
   });
 
-  it('says in short what has no room', async () => {
+  it('shortens reports that do not fit', async () => {
     await createJob('orders/1').write('x'.repeat(48_000));
     expect(
       await createJob('billing/2').write('y'.repeat(48_000), { short: 'short' }),
@@ -98,7 +98,7 @@ describe('a shared comment', () => {
     expect(sections()[0]?.[0]).toEqual(['billing/2', 'short']);
   });
 
-  it('gathers what jobs left in several comments', async () => {
+  it('merges several comments into one', async () => {
     await createJob('orders/1').write('one');
     await createJob('billing/2').write('two');
     const [first = ''] = bodies();
@@ -113,12 +113,12 @@ describe('a shared comment', () => {
     ]);
   });
 
-  it('says that the token may not comment', async () => {
+  it('returns forbidden if the token may not comment', async () => {
     await createJob('orders/1').write('one');
     const token = github.createToken({ permissions: { pull_requests: 'read' } });
     const client = createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 5 });
-    const place = { repository, number, identity: 'billing/2', run: now, shared: true };
-    const job = new StickyComment(client, place, { timing });
+    const ref = { repository, number, identity: 'billing/2', run: now, shared: true };
+    const job = new StickyComment(client, ref, { timing });
     expect(await job.write('two')).toMatchObject({ outcome: 'forbidden' });
   });
 });
@@ -126,13 +126,13 @@ describe('a shared comment', () => {
 describe('many jobs at once', () => {
   const names = Array.from({ length: 8 }, (_, index) => `cluster-${index}/0123`);
 
-  it('all create it: one comment stays, with every section', async () => {
+  it('create the comment: one remains, with every section', async () => {
     await Promise.all(names.map((name) => createJob(name).write(`first of ${name}`)));
     expect(sections()).toEqual([names.map((name) => [name, `first of ${name}`])]);
     expect(reactions()).toEqual([]);
   }, 60_000);
 
-  it('eight write five times each, one more dies while it holds the comment: no section is lost', async () => {
+  it('write five times each while another job dies with the lease: no section is lost', async () => {
     await createJob('before/0').write('was there before');
     const [{ id } = { id: 0 }] = github.listComments(number);
     const victim = holdInChild(Number(id));
@@ -154,7 +154,7 @@ describe('many jobs at once', () => {
     expect(reactions()).toEqual([]);
     expect(performance.now() - started).toBeLessThan(45_000);
 
-    // Nor was one lost in between: what a cluster said stays until it says something newer.
+    // No section was lost in between: a text stays until its cluster writes a newer one.
     let known = new Map<string, number>();
     for (const { body } of github.journal.filter(({ method }) => method === 'PATCH')) {
       const texts = readSections((body as { body: string }).body);
@@ -165,15 +165,15 @@ describe('many jobs at once', () => {
     expect(known.size).toBe(9);
   }, 90_000);
 
-  /** Takes the lease in a process of its own, which is then killed. */
+  /** Takes the lease in a process of its own and kills it. */
   async function holdInChild(comment: number): Promise<void> {
-    const place = { repository, commentId: comment, timing };
+    const leased = { repository, commentId: comment, timing };
     const client = { token: createToken(), apiUrl: github.urls.api, second: 5 };
     const program = `
       import { createClient } from ${JSON.stringify(new URL('client.ts', import.meta.url).href)};
       import { holdLease } from ${JSON.stringify(new URL('lease.ts', import.meta.url).href)};
       const client = createClient({ ...${JSON.stringify(client)}, log: () => {} });
-      await holdLease(client, ${JSON.stringify(place)}, async () => {
+      await holdLease(client, ${JSON.stringify(leased)}, async () => {
         console.log('held');
         await new Promise((resolve) => setTimeout(resolve, 600_000));
       });`;

@@ -4,14 +4,14 @@ import { createClient } from './client.ts';
 import type { LeaseTiming } from './lease.ts';
 import { renderMarker } from './marker.ts';
 import { type Run, renderStamp } from './run-stamp.ts';
-import { type CommentOutcome, StickyComment } from './sticky-comment.ts';
+import { type CommentOutcome, type CommentRef, StickyComment } from './sticky-comment.ts';
 
 const repository = { owner: 'acme', repo: 'database' };
 const identity = 'postgres-1a2b3c4d';
 const marker = renderMarker(identity);
 const now: Run = { id: 20, attempt: 1 };
 const timing: LeaseTiming = { expiryMs: 2000, pollMs: 10, timeoutMs: 10_000 };
-/** The comment as it stands on GitHub. */
+/** Returns the comment as GitHub stores it. */
 const show = (body: string, { run = now, of = identity }: { run?: Run; of?: string } = {}) =>
   `${renderMarker(of)}\n${renderStamp(run)}\n${body}`;
 
@@ -23,30 +23,25 @@ beforeEach(async () => {
 });
 afterEach(() => github.stop());
 
-/** A job of its own: another process would share no client either. */
-function createJob(
-  options: { access?: 'read' | 'write'; identity?: string; login?: string; run?: Run } = {},
-) {
+function connect({ access = 'write', login }: { access?: 'read' | 'write'; login?: string } = {}) {
   const token = github.createToken({
-    permissions: { pull_requests: options.access ?? 'write' },
-    ...(options.login === undefined ? {} : { login: options.login }),
+    permissions: { pull_requests: access },
+    ...(login === undefined ? {} : { login }),
   });
-  const client = createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 5 });
-  const place = {
-    repository,
-    number,
-    identity: options.identity ?? identity,
-    run: options.run ?? now,
-    shared: false,
-  };
-  return new StickyComment(client, place, { timing });
+  return createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 5 });
+}
+
+/** Creates a job with a client of its own, like a separate process. */
+function createJob(options: Parameters<typeof connect>[0] & Partial<CommentRef> = {}) {
+  const ref = { repository, number, identity, run: now, shared: false, ...options };
+  return new StickyComment(connect(options), ref, { timing });
 }
 
 const firstComment = () => Number(github.listComments(number)[0]?.id);
 const bodies = () => github.listComments(number).map(({ body }) => body);
 const writes = () => github.journal.filter(({ method }) => /PATCH|DELETE/.test(method)).length;
 
-describe('write', () => {
+describe('StickyComment.write', () => {
   it('creates one comment, then updates it in place', async () => {
     const first = await createJob().write('planned');
     const second = await createJob().write('applying');
@@ -56,13 +51,13 @@ describe('write', () => {
     expect(github.listComments(number)[0]).toMatchObject({ id: 'id' in first ? first.id : 0 });
   });
 
-  it('leaves GitHub alone when nothing is new', async () => {
+  it('sends nothing if the text is unchanged', async () => {
     await createJob().write('planned\n');
     expect(await createJob().write('planned\n')).toMatchObject({ outcome: 'unchanged' });
     expect(writes()).toBe(0);
   });
 
-  it('lists the comments twice to create one, and never again for further writes of the job', async () => {
+  it('lists the comments twice for the first write and never for further ones', async () => {
     const job = createJob();
     await job.write('planning');
     await job.write('planned');
@@ -75,7 +70,7 @@ describe('write', () => {
     expect(lists).toHaveLength(2);
   });
 
-  it('holds the comment while it writes, and lets go of it', async () => {
+  it('holds the lease while it writes, and releases it', async () => {
     const job = createJob();
     await job.write('planning');
     github.journal.splice(0);
@@ -90,16 +85,11 @@ describe('write', () => {
     expect(github.listReactions(firstComment())).toEqual([]);
   });
 
-  it('creates it again when somebody deleted it in between', async () => {
+  it('creates a deleted comment again', async () => {
     const job = createJob();
     const first = await job.write('planning');
     if (!('id' in first)) throw new Error(first.outcome);
-    const client = createClient({
-      token: github.createToken({ permissions: { pull_requests: 'write' } }),
-      apiUrl: github.urls.api,
-      log: () => {},
-    });
-    await client.request('DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}', {
+    await connect().request('DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}', {
       ...repository,
       comment_id: first.id,
     });
@@ -107,7 +97,7 @@ describe('write', () => {
     expect(bodies()).toEqual([show('planned')]);
   }, 15_000);
 
-  it('finds it behind several pages of talk', async () => {
+  it('finds the comment behind several pages of others', async () => {
     const first = await createJob().write('planned');
     const issue = number;
     number = github.openPullRequest({ branch: 'other', title: 'Other' }).payload.number;
@@ -120,32 +110,32 @@ describe('write', () => {
     expect(bodies()).toEqual([show('planned')]);
   });
 
-  it('keeps a comment per cluster', async () => {
+  it('keeps one comment per cluster', async () => {
     await createJob().write('one');
     await createJob({ identity: 'orders-99887766' }).write('two');
     await createJob().write('one again');
     expect(bodies()).toEqual([show('one again'), show('two', { of: 'orders-99887766' })]);
   });
 
-  it.each(['mallory', 'other-app[bot]'])('never edits a marker forged by %s', async (author) => {
+  it.each(['mallory', 'other-app[bot]'])('ignores a marker forged by %s', async (author) => {
     github.commentAs(author, number, `${marker}\nall is well`);
     expect(await createJob().write('planned')).toMatchObject({ outcome: 'created' });
     await createJob().write('applied');
     expect(bodies()).toEqual([`${marker}\nall is well`, show('applied')]);
   });
 
-  it('does not take a quotation of the marker for the comment', async () => {
+  it('ignores a quotation of the marker', async () => {
     github.commentAs('github-actions[bot]', number, `> ${marker}\nsomething else`);
     expect(await createJob().write('planned')).toMatchObject({ outcome: 'created' });
   });
 
-  it('works for a person’s token too', async () => {
+  it('works with the token of a person', async () => {
     await createJob({ login: 'alice' }).write('one');
     expect(await createJob({ login: 'alice' }).write('two')).toMatchObject({ outcome: 'updated' });
     expect(bodies()).toEqual([show('two')]);
   });
 
-  it('ends with one comment, the oldest, when several were left', async () => {
+  it('merges several comments into the oldest', async () => {
     const oldest = github.commentAs('github-actions[bot]', number, `${marker}\nfirst`);
     github.commentAs('github-actions[bot]', number, `${marker}\nsecond`);
     github.commentAs('github-actions[bot]', number, `${marker}\nthird`);
@@ -154,19 +144,19 @@ describe('write', () => {
     expect(github.listComments(number)[0]?.id).toBe(oldest.id);
   }, 15_000);
 
-  it('ends with one comment when two jobs create it at the same time', async () => {
+  it('leaves one comment if two jobs create it at the same time', async () => {
     await Promise.all([createJob().write('a'), createJob().write('b')]);
     await createJob().write('c');
     expect(bodies()).toEqual([show('c')]);
   }, 15_000);
 
-  it('ends with one comment when the answer to its creation is lost', async () => {
+  it('leaves one comment if the response to its creation is lost', async () => {
     github.failNext({ method: 'POST', path: /comments$/, kind: 'lose-answer' });
     await createJob().write('planned');
     expect(bodies()).toEqual([show('planned')]);
   }, 15_000);
 
-  it('says that the token may not comment, rather than failing', async () => {
+  it('returns forbidden if the token may not comment', async () => {
     expect(await createJob({ access: 'read' }).write('planned')).toEqual({
       outcome: 'forbidden',
       reason: expect.stringContaining('Resource not accessible by integration'),
@@ -174,7 +164,7 @@ describe('write', () => {
     expect(bodies()).toEqual([]);
   });
 
-  it('fails when GitHub does', async () => {
+  it('throws the errors of GitHub', async () => {
     github.failNext({ method: 'POST', path: /comments$/, kind: 'server-error', times: 99 });
     await expect(createJob().write('planned')).rejects.toMatchObject({ status: 500 });
   });
@@ -187,7 +177,7 @@ describe('the order of runs', () => {
   it.each<[string, Run]>([
     ['a later run', { id: 21, attempt: 1 }],
     ['a later attempt', later],
-  ])('leaves what %s wrote', async (_who, run) => {
+  ])('keeps the text of %s', async (_case, run) => {
     await createJob({ run }).write('theirs');
     const before = github.journal.length;
     expect(await createJob().write('mine')).toEqual({ outcome: 'superseded', by: run.id });
@@ -197,14 +187,14 @@ describe('the order of runs', () => {
 
   it.each<[string, Run]>([
     ['an earlier run', earlier],
-    ['the run itself', now],
-  ])('replaces what %s wrote', async (_who, run) => {
+    ['the same run', now],
+  ])('replaces the text of %s', async (_case, run) => {
     await createJob({ run }).write('theirs');
     expect(await createJob().write('mine')).toMatchObject({ outcome: 'updated' });
     expect(bodies()).toEqual([show('mine')]);
   });
 
-  it('notices a later run between two of its own writes', async () => {
+  it('notices a later run between two writes', async () => {
     const job = createJob();
     await job.write('applying');
     await createJob({ run: later }).write('theirs');
@@ -212,19 +202,19 @@ describe('the order of runs', () => {
     expect(bodies()).toEqual([show('theirs', { run: later })]);
   });
 
-  it('replaces what the previous release wrote, which has no stamp', async () => {
+  it('replaces a text without a stamp, of the previous release', async () => {
     github.commentAs('github-actions[bot]', number, `${marker}\nplanned`);
     expect(await createJob().write('mine')).toMatchObject({ outcome: 'updated' });
     expect(bodies()).toEqual([show('mine')]);
   });
 
-  it('ends with the later run, however both came to write at once', async () => {
+  it('ends with the text of the latest of concurrent runs', async () => {
     const runs = Array.from({ length: 6 }, (_, index) => ({ id: 30 + index, attempt: 1 }));
     await Promise.all(runs.toReversed().map((run) => createJob({ run }).write(`run ${run.id}`)));
     expect(bodies()).toEqual([show('run 35', { run: { id: 35, attempt: 1 } })]);
   }, 30_000);
 
-  it('removes its own of two comments when the other is of a later run', async () => {
+  it('removes its own comment beside one of a later run', async () => {
     const oldest = show('theirs', { run: later });
     github.commentAs('github-actions[bot]', number, oldest);
     github.commentAs('github-actions[bot]', number, show('mine'));
@@ -233,21 +223,21 @@ describe('the order of runs', () => {
   });
 });
 
-describe('finish', () => {
+describe('StickyComment.replaceOwn', () => {
   const tell = async (outcome: Promise<CommentOutcome>) => (await outcome).outcome;
 
-  it('ends what the run was saying', async () => {
+  it('replaces a text of the same run', async () => {
     await createJob().write('applying');
     expect(await tell(createJob().replaceOwn('cancelled'))).toBe('updated');
     expect(bodies()).toEqual([show('cancelled')]);
   });
 
-  it('says nothing where the run had not spoken', async () => {
+  it('writes nothing without a text of the run', async () => {
     expect(await createJob().replaceOwn('cancelled')).toEqual({ outcome: 'foreign', by: null });
     expect(bodies()).toEqual([]);
   });
 
-  it('leaves the words of an earlier run, and of a later one', async () => {
+  it('keeps the texts of earlier and later runs', async () => {
     await createJob({ run: { id: 19, attempt: 1 } }).write('planned');
     expect(await createJob().replaceOwn('cancelled')).toEqual({ outcome: 'foreign', by: 19 });
     await createJob({ run: { id: 21, attempt: 1 } }).write('planning');
@@ -256,14 +246,14 @@ describe('finish', () => {
   });
 });
 
-describe('faults while the comment is held', () => {
+describe('faults during a write', () => {
   it.each([
     ['GitHub fails', { kind: 'server-error', times: 2 }],
-    ['the connection is cut', { kind: 'drop' }],
-    ['the answer is lost', { kind: 'lose-answer' }],
-    ['a secondary limit is met', { kind: 'secondary-limit', retryAfterSeconds: 1 }],
+    ['the connection is dropped', { kind: 'drop' }],
+    ['the response is lost', { kind: 'lose-answer' }],
+    ['a secondary limit is reached', { kind: 'secondary-limit', retryAfterSeconds: 1 }],
   ] as const)(
-    '%s: it is written all the same',
+    '%s: the write succeeds',
     async (_case, effect) => {
       const job = createJob();
       await job.write('planning');
@@ -275,7 +265,7 @@ describe('faults while the comment is held', () => {
     15_000,
   );
 
-  it('gives up when GitHub fails for good, or asks for more patience than a job has', async () => {
+  it('throws if GitHub keeps failing or asks for too long a wait', async () => {
     const job = createJob();
     await job.write('planning');
     const path = /comments\/\d+$/;
@@ -287,7 +277,7 @@ describe('faults while the comment is held', () => {
     expect(github.listReactions(firstComment())).toEqual([]);
   }, 15_000);
 
-  it('waits for a job that died holding it only until that lease has expired', async () => {
+  it('waits for the lease of a dead job only until it expires', async () => {
     await createJob().write('planning');
     github.reactAs('github-actions[bot]', firstComment());
     const started = performance.now();
@@ -296,16 +286,10 @@ describe('faults while the comment is held', () => {
     expect(performance.now() - started).toBeLessThan(6000);
   }, 15_000);
 
-  it('takes eyes of a person for no lease', async () => {
+  it('ignores the reaction of a person', async () => {
     await createJob().write('planning');
     github.reactAs('alice', firstComment());
     expect(await createJob().write('planned')).toMatchObject({ outcome: 'updated' });
     expect(github.listReactions(firstComment())).toHaveLength(1);
-  });
-});
-
-describe('renderMarker', () => {
-  it.each(['', 'a b', 'x-->', '<!--', 'a\nb'])('refuses %j', (bad) => {
-    expect(() => renderMarker(bad)).toThrow(/cannot be hidden/);
   });
 });

@@ -41,25 +41,25 @@ const conflict = pull({ mergeable: false, merge_commit_sha: OLD });
 const unknown = (why: RegExp) => ({ kind: 'unknown', why: expect.stringMatching(why) });
 
 it.each<[string, readonly Answer[], object, readonly number[]]>([
-  ['it is there', [pull()], found, []],
-  ['it is being made', [computing, computing, pull()], found, [2, 4]],
+  ['it exists', [pull()], found, []],
+  ['it is being created', [computing, computing, pull()], found, [2, 4]],
   [
-    'it is being made, and an older one is told',
+    'it is being created, and an older one is reported',
     [pull({ mergeable: null, merge_commit_sha: OLD }), pull()],
     found,
     [2],
   ],
-  ['an older one passes for it', [pull({ merge_commit_sha: OLD }), pull()], found, [2]],
+  ['an older one is reported first', [pull({ merge_commit_sha: OLD }), pull()], found, [2]],
   ['it has no commit', [pull({ merge_commit_sha: null }), pull()], found, [2]],
-  ['it is never made', [computing], unknown(/not tested yet/), [2, 4, 8, 16]],
+  ['it is never created', [computing], unknown(/not tested yet/), [2, 4, 8, 16]],
   [
-    'an older one stays',
+    'an older one remains',
     [pull({ merge_commit_sha: OLD })],
     unknown(/test merge d{40} is not of commit a{40}/),
     [2, 4, 8, 16],
   ],
   ['it conflicts', [conflict], { kind: 'conflict' }, [2]],
-  ['it conflicts once that is known', [computing, conflict], { kind: 'conflict' }, [2, 4]],
+  ['it conflicts after the computation', [computing, conflict], { kind: 'conflict' }, [2, 4]],
   ['it conflicted before the push', [conflict, computing, pull()], found, [2, 4]],
   [
     'another commit was pushed',
@@ -67,9 +67,9 @@ it.each<[string, readonly Answer[], object, readonly number[]]>([
     { kind: 'overtaken', head: OLD },
     [2],
   ],
-  ['its push is not seen yet', [pull({ head: { sha: OLD } }), pull()], found, [2]],
+  ['its push is not visible yet', [pull({ head: { sha: OLD } }), pull()], found, [2]],
   [
-    'it is overtaken while it is being made',
+    'it is overtaken while it is being created',
     [computing, pull({ head: { sha: OLD } })],
     { kind: 'overtaken', head: OLD },
     [2, 4],
@@ -81,7 +81,7 @@ it.each<[string, readonly Answer[], object, readonly number[]]>([
     [],
   ],
   [
-    'it was merged meanwhile',
+    'it was merged in the meantime',
     [computing, pull({ state: 'closed', merged: true })],
     { kind: 'closed', merged: true },
     [2],
@@ -94,15 +94,15 @@ it.each<[string, readonly Answer[], object, readonly number[]]>([
 it.each<[string, Answer]>([
   ['one parent', commit(HEAD)],
   ['three parents', commit(BASE, HEAD, OLD)],
-  ['its parents the other way round', commit(HEAD, BASE)],
+  ['its parents in reverse order', commit(HEAD, BASE)],
   ['no parents', commit()],
-])('does not take a commit with %s for the test merge', async (_, answer) => {
+])('rejects a commit with %s as the test merge', async (_, answer) => {
   expect(await find({ [PULL]: [pull()], [`git/commits/${MERGE}`]: [answer] })).toMatchObject({
     kind: 'unknown',
   });
 });
 
-it('waits for a test merge that GitHub does not know everywhere', async () => {
+it('waits for a test merge that GitHub does not know yet', async () => {
   const table = { [`git/commits/${MERGE}`]: [[404, 'Not Found'], commit(BASE, HEAD)] as const };
   expect(await find({ [PULL]: [pull()], ...table })).toEqual(found);
   expect(waits).toEqual([2]);
@@ -117,12 +117,12 @@ it.each<[string, Readonly<Record<string, readonly Answer[]>>]>([
       [`git/commits/${MERGE}`]: [[403, 'Resource not accessible by integration']],
     },
   ],
-])('says that the token lacks %s', async (permission, table) => {
+])('names the missing permission %s', async (permission, table) => {
   const error = await find(table).catch((thrown) => thrown);
   expect(error).toBeInstanceOf(UserError);
   expect(error.message).toContain(`Give the job the permission ${permission}.`);
 });
 
-it('leaves other errors as they are', async () => {
+it('throws other errors unchanged', async () => {
   await expect(find({})).rejects.toMatchObject({ status: 404 });
 });

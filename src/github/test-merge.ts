@@ -2,37 +2,37 @@ import { UserError } from '../messages/errors.ts';
 import { type GitHubClient, isForbidden, type Repository } from './client.ts';
 import { isUnknownCommit, type Sleep, sleepSeconds } from './commit-retry.ts';
 
-/** What GitHub says of merging a pull request. */
+/** Whether a pull request can be merged. */
 export type TestMerge =
   /** `commit`: full SHA of the test merge. */
   | { readonly kind: 'merge'; readonly commit: string }
   | { readonly kind: 'conflict' }
-  /** The pull request has another last commit by now. */
+  /** The pull request has a newer last commit. */
   | { readonly kind: 'overtaken'; readonly head: string }
   | { readonly kind: 'closed'; readonly merged: boolean }
-  /** A sentence says what is not known. */
+  /** A sentence states what is not known. */
   | { readonly kind: 'unknown'; readonly why: string };
 
-/** Seconds between the tries. */
+/** Seconds between the attempts. */
 export const TEST_MERGE_RETRY_SECONDS = [2, 4, 8, 16] as const;
 
 interface Subject {
   readonly repository: Repository;
   readonly number: number;
-  /** Full SHA of the head that is to be merged. */
+  /** Full SHA of the head to merge. */
   readonly headSha: string;
 }
 
 /**
- * The commit by which GitHub tests whether a pull request can be merged. GitHub makes it in the background: asking for
- * the pull request starts that, and until it has ended `mergeable` is null (docs.github.com, "Get a pull request" and
- * "Using the REST API to interact with your Git database", Checking mergeability of pull requests). Meanwhile, and for a
- * pull request with conflicts, `merge_commit_sha` is null or an older test merge, so the commit is believed by its
- * parents: the base branch's commit, and this head. `mergeable` and the head can be from before a push as well, so a
- * conflict or another head is believed when it is said twice. All this is asked for again for 30 s at most.
+ * Returns the commit by which GitHub tests whether a pull request can be merged. GitHub creates it in the background:
+ * reading the pull request starts that, and `mergeable` is null until it ends (docs.github.com, "Get a pull request"
+ * and "Using the REST API to interact with your Git database", Checking mergeability of pull requests). Meanwhile, and
+ * for a pull request with conflicts, `merge_commit_sha` is null or an older test merge, so the parents are checked: the
+ * base branch's commit, and this head. `mergeable` and the head can be older than a push as well, so a conflict or
+ * another head counts once it is reported twice. Retries for at most 30 s.
  *
- * @throws UserError where the token lacks `pull-requests: read` or `contents: read`; the API's error for anything else,
- * 404 where there is no such pull request
+ * @throws UserError if the token lacks `pull-requests: read` or `contents: read`; the API's error for anything else,
+ * 404 if the pull request does not exist
  */
 export async function findTestMerge(
   client: GitHubClient,
@@ -78,7 +78,7 @@ async function checkMerge(
   return { kind: 'merge', commit };
 }
 
-/** Full SHAs in Git's order; null where GitHub does not know the commit (yet). */
+/** Returns the full SHAs in Git's order; null if GitHub does not know the commit (yet). */
 async function listParents(
   client: GitHubClient,
   { repository, commit }: { repository: Repository; commit: string },

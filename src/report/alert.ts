@@ -1,11 +1,11 @@
 import { fitParts, type Section } from './budget.ts';
 
-/** Alarms are for people: after this many the reader knows. */
+/** People read no more. */
 const MAX_ITEMS = 20;
 
 /**
- * A GitHub alert with one item a line, left out when there is none. Items are Markdown of one line;
- * where room is short the last ones give way.
+ * Renders a GitHub alert with one item per line, nothing without items. Items are Markdown on one line; if room is
+ * short, the last ones are left out.
  */
 export function renderAlert(
   kind: 'CAUTION' | 'WARNING' | 'NOTE',

@@ -37,7 +37,7 @@ describe('renderAttributes', () => {
     ]);
   });
 
-  it('reads JSON in a string by its lines, whatever its spelling', () => {
+  it('compares JSON in a string by lines, independent of its formatting', () => {
     const policy = (action: string) => ({
       Statement: [{ Effect: 'Allow', Action: ['ec2:DescribeVolumes', action], Resource: '*' }],
     });
@@ -51,7 +51,7 @@ describe('renderAttributes', () => {
     ]);
   });
 
-  it('a carriage return begins no line of its own', () => {
+  it('a carriage return does not begin a line', () => {
     const diff = render('one\ntwo', 'one\ntwo\r- forged = 20\r+ forged = 1');
     expect(diff).toContain('+   two<U+000D>- forged = 20<U+000D>+ forged = 1');
     expect(diff).not.toContain('\r');

@@ -3,32 +3,32 @@ import type { AttributeChange, Value } from '../terraform/attributes.ts';
 import { CARRIAGE_RETURN } from './markdown.ts';
 
 /**
- * Attribute changes as lines of a `diff` fence: `-` before, `+` after. Text of several lines and lists
- * are compared line by line, only what differs and `context` unchanged lines around it shown.
+ * Renders attribute changes as lines of a `diff` fence: `-` before, `+` after. Text of several lines and lists are
+ * compared line by line, and shown with `context` unchanged lines around each change.
  */
 export function renderAttributes(
   changes: readonly AttributeChange[],
   { context = CONTEXT }: { context?: number | undefined } = {},
 ): string {
   const own = changes.filter((change) => !isEcho(change, changes));
-  const shown = own.filter(({ before, after }) => before.kind !== 'absent' || isTold(after));
-  const untold = own.length - shown.length;
+  const shown = own.filter(({ before, after }) => before.kind !== 'absent' || isKnown(after));
+  const unknown = own.length - shown.length;
   const width = Math.max(0, ...shown.map(({ path }) => path.length).filter((size) => size <= 40));
   return [
     ...shown.flatMap((change) => renderAttribute(change, { width, context })),
-    ...(untold === 0 ? [] : [`  (${untold} more known after apply)`]),
+    ...(unknown === 0 ? [] : [`  (${unknown} more known after apply)`]),
   ].join('\n');
 }
 
-/** The AWS provider repeats every tag in `tags_all`; only the default tags are there alone. */
+/** The AWS provider repeats every tag in `tags_all`; only default tags are in `tags_all` alone. */
 function isEcho({ path }: AttributeChange, changes: readonly AttributeChange[]): boolean {
   if (!/(^|\.)tags_all\b/.test(path)) return false;
   const twin = path.replace('tags_all', 'tags');
   return changes.some((change) => change.path === twin);
 }
 
-/** What a new resource gets from the provider says nothing before it is there. */
-const isTold = (value: Value): boolean => value.kind !== 'unknown';
+/** A value that the provider chooses at creation says nothing before. */
+const isKnown = (value: Value): boolean => value.kind !== 'unknown';
 
 function renderAttribute(
   change: AttributeChange,
@@ -61,12 +61,12 @@ function toLines(value: Value): string[] {
   }
 }
 
-/** A document inside a string (a policy, a script) is read by its lines. */
+/** Splits a document inside a string (a policy, a script) into its lines. */
 function toTextLines(text: string): string[] {
   const nested = /^\s*[[{]/.test(text) ? parseJson(text) : undefined;
   if (nested !== undefined) return toJsonLines(nested);
   const lines = text.replace(/\n$/, '').split('\n');
-  // A carriage return would begin a line without a mark, which could pass for one of the diff's own.
+  // A carriage return would begin an unmarked line, which could imitate a line of the diff.
   return lines.length === 1
     ? [JSON.stringify(text)]
     : lines.map((line) => line.replaceAll('\r', CARRIAGE_RETURN));

@@ -9,7 +9,7 @@ import { createPlan } from './fixtures/plan.ts';
 import { createDeployReport, createPlanReport, createProof } from './fixtures/report.ts';
 import { renderPlanComment, renderPlanShort } from './plan-comment.ts';
 
-// Nothing that comes from outside makes a comment larger than it may be, wherever it stands.
+// No text from outside makes a comment exceed its limit.
 
 const plan = createPlan([
   { address: 'aws_instance.node["1"]', actions: ['update'], before: { a: 1 }, after: { a: 2 } },
@@ -18,13 +18,13 @@ const repeat = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index));
 const long = 'x'.repeat(100_000);
 
-const place = { role: 'replica', zone: 'us-east-1a', instanceType: 't3.medium' } as const;
+const state = { role: 'replica', zone: 'us-east-1a', instanceType: 't3.medium' } as const;
 const topology = repeat(
   2_000,
   (index): TopologyChange => ({
     name: `node-${index}`,
-    before: { ...place, image: 'sha256:0' },
-    after: { ...place, image: `sha256:${'f'.repeat(64)}` },
+    before: { ...state, image: 'sha256:0' },
+    after: { ...state, image: `sha256:${'f'.repeat(64)}` },
     consequence: 'restarted',
   }),
 );
@@ -45,14 +45,14 @@ const steps: Rollout = {
   steps: repeat(1_000, () => ({ kind: 'prepare' as const, nodes: ['node-1'] })),
 };
 
-describe('a plan', () => {
+describe('a plan comment fits', () => {
   it.each([
     [
-      'an endless reason why nobody looked',
+      'an endless reason for missing observations',
       { database: { notObserved: long, plannedChanges: [] } },
     ],
     ['endless refusals', { database: { refusals: repeat(500, () => long.slice(0, 1_000)) } }],
-    ['protected nodes without end', { refusals: repeat(500, () => long) }],
+    ['endless refusals of the infrastructure', { refusals: repeat(500, () => long) }],
     ['hundreds of settings', { settings }],
     [
       'one enormous setting',
@@ -74,13 +74,13 @@ describe('a plan', () => {
     ).toBeLessThanOrEqual(COMMENT_BUDGET);
   });
 
-  it('says what it left out', () => {
+  it('and states what it leaves out', () => {
     const comment = renderPlanComment(createPlanReport(plan, { settings, topology }), 8_000);
     expect(comment).toMatch(/Left out to fit: \d+ settings\./);
     expect(comment).toMatch(/Left out to fit: \d+ nodes\./);
   });
 
-  it('names what changes although what could hurt would fill the comment', () => {
+  it('and names changes beside thousands of risks', () => {
     const stopped = repeat(5_000, (index) => ({
       address: `aws_instance.node["${index}"]`,
       actions: ['update'],
@@ -92,11 +92,11 @@ describe('a plan', () => {
     expect(comment).toContain('**Instances stop:**');
     expect(comment).toContain('4990 more');
     expect(comment).toContain('- `aws_instance.node["1000"]`');
-    // What was set free by later cuts is used.
+    // Room that later cuts free is used.
     expect(byteLength(comment)).toBeGreaterThan(COMMENT_BUDGET - 2_000);
   });
 
-  it('drops unchanged lines before attributes', () => {
+  it('and drops unchanged lines before attributes', () => {
     const lines = (changed: string) =>
       repeat(9, (index) => (index === 4 ? changed : `unchanged ${index} ${'·'.repeat(60)}`)).join(
         '\n',
@@ -114,13 +114,13 @@ describe('a plan', () => {
   });
 });
 
-describe('a deploy', () => {
+describe('a deploy comment fits', () => {
   const failed = (error: string) =>
     createDeployReport({ state: 'failed', phase: 'applying', error, nextStep: long });
   const problem = createProof(2, { problem: long, state: long });
 
   it.each([
-    ['characters that are written out', failed('\0'.repeat(10_000))],
+    ['escaped characters', failed('\0'.repeat(10_000))],
     ['wide characters', failed('語'.repeat(20_000))],
     ['backticks', failed('`'.repeat(50_000))],
     [
@@ -135,14 +135,14 @@ describe('a deploy', () => {
     }
   });
 
-  it('keeps both ends of an error that is written out', () => {
+  it('and keeps both ends of an escaped error', () => {
     const comment = renderDeployComment(failed(`first\n${'\0'.repeat(30_000)}\nlast`), 8_000);
     expect(comment).toContain('```\nfirst\n');
     expect(comment).toContain('\nlast\n```');
   });
 });
 
-it('any message fits anywhere', () => {
+it('any message fits in any field', () => {
   const message = fc
     .array(
       fc.constantFrom(

@@ -2,18 +2,18 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { byteLength, fitSections, fixed, type Section } from './budget.ts';
 
-/** A section that can be any length up to its own. */
+/** Returns a section that can be cut to any length. */
 const elastic = (shrinkOrder: number, text: string): Section => ({
   shrinkOrder,
   render: (room) => (room >= text.length ? text : text.slice(0, Math.max(0, room))),
 });
 
 it.each<[string, Section[], number, string]>([
-  ['all, when it fits', [fixed('a'), elastic(1, 'bb'), fixed('c')], 99, 'a\n\nbb\n\nc\n'],
+  ['all sections that fit', [fixed('a'), elastic(1, 'bb'), fixed('c')], 99, 'a\n\nbb\n\nc\n'],
   ['nothing for an empty section', [fixed('a'), fixed(''), fixed('c')], 99, 'a\n\nc\n'],
   ['the lowest number cut first', [elastic(2, 'xxxx'), elastic(1, 'yyyy')], 9, 'xxxx\n\nyy\n'],
-  ['the next one cut when that is not enough', [elastic(2, 'xxxx'), elastic(1, 'yyyy')], 4, 'x\n'],
-])('fitSections gives %s', (_case, sections, budget, text) => {
+  ['the next one cut if that is not enough', [elastic(2, 'xxxx'), elastic(1, 'yyyy')], 4, 'x\n'],
+])('fitSections returns %s', (_case, sections, budget, text) => {
   expect(fitSections(sections, budget)).toBe(text);
 });
 

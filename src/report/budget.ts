@@ -1,29 +1,29 @@
 /**
- * What a comment may hold: GitHub's limit is 65,536, less the hidden marker that the comment is
- * found by. Counted in UTF-8 bytes, of which a text has at least as many as characters of any kind.
+ * Size limit of a comment: GitHub's 65,536, less the hidden marker that identifies the comment. Counted in UTF-8 bytes,
+ * of which a text has at least as many as characters of any kind.
  */
 export const COMMENT_BUDGET = 65_536 - 512;
 
-/** What a step may add to the job summary: 1 MiB, less room for what else the step writes. */
+/** Size limit of a job summary: 1 MiB per step, less room for other output of the step. */
 export const SUMMARY_BUDGET = 1024 * 1024 - 4096;
 
-/** A part of a report that can be made to fit. */
+/** A part of a report that can shrink to fit. */
 export interface Section {
-  /** Who gives way first: 1 before 2. Sections without a number are short and stay whole. */
+  /** Order of shrinking: 1 before 2. Sections without a number are short and stay whole. */
   readonly shrinkOrder?: number;
-  /** The section at its fullest within `room` bytes, else its shortest form. '' leaves it out. */
+  /** Returns the fullest form within `room` bytes, else the shortest form. '' leaves the section out. */
   readonly render: (room: number) => string;
 }
 
-/** A section that stays as it is. */
+/** Returns a section that never shrinks. */
 export function fixed(text: string): Section {
   return { render: () => text };
 }
 
 /**
- * The sections in order, blank lines between them, within `budget` bytes: in the order of `shrinkOrder`
- * each is cut to what the others leave, until all fits. What a later cut sets free goes back, to those first
- * that give way last.
+ * Joins the sections with blank lines within `budget` bytes. In `shrinkOrder`, each section is cut to the room that the
+ * others leave until everything fits. Room that a later cut frees is given back, first to the sections that shrink
+ * last.
  */
 export function fitSections(sections: readonly Section[], budget: number): string {
   const texts = sections.map(({ render }) => render(budget));
@@ -51,8 +51,8 @@ export function fitSections(sections: readonly Section[], budget: number): strin
 }
 
 /**
- * `render(count)` for all of `total` parts where that fits within `room` bytes, else for as many as fit. `render`
- * says itself how many are missing.
+ * Returns `render(count)` with the largest count, up to `total`, that fits within `room` bytes. `render` states itself
+ * how many parts are missing.
  */
 export function fitParts(
   total: number,
@@ -69,9 +69,9 @@ export function fitParts(
   return render(fits);
 }
 
-/** Bytes of `text` in UTF-8. */
+/** Returns the length of `text` in UTF-8 bytes. */
 export function byteLength(text: string): number {
-  // Encoding every short piece is what a large report would spend its time on.
+  // A large report would spend most of its time on encoding short pieces.
   return BEYOND_ASCII.test(text) ? encoder.encode(text).length : text.length;
 }
 
@@ -85,7 +85,7 @@ function join(texts: readonly string[]): string {
   return `${texts.filter((text) => text !== '').join(SEPARATOR)}${END}`;
 }
 
-/** What texts of these sizes come to when they are joined. */
+/** Returns the size of texts of these sizes after joining. */
 function sumJoined(sizes: readonly number[]): number {
   const filled = sizes.filter((size) => size > 0);
   const separators = Math.max(0, filled.length - 1) * SEPARATOR.length;

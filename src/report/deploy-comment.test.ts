@@ -132,7 +132,7 @@ describe('golden', () => {
   });
 });
 
-it('keeps both ends of endless messages', () => {
+it('both ends of endless messages are kept', () => {
   const error = `first line\n${'noise\n'.repeat(50_000)}last line`;
   const comment = renderDeployComment(createReport({ ...failure, error }));
   expect(byteLength(comment)).toBeLessThanOrEqual(COMMENT_BUDGET);
@@ -141,7 +141,7 @@ it('keeps both ends of endless messages', () => {
   expect(comment).toMatch(/… \d+ characters left out; the log has them …/);
 });
 
-it('never says that something runs once it has ended', () => {
+it('an ended deploy is not reported as running', () => {
   for (const [name, report] of Object.entries(REPORTS)) {
     const running = /^### \S+ `postgres` \w+ …$/m.test(renderDeployComment(report));
     expect(running).toBe(['planning', 'applying', 'configuring'].includes(name));

@@ -49,7 +49,9 @@ export type DeployState =
       readonly nextStep: string;
     }
   | { readonly state: 'cancelled'; readonly phase: Phase }
-  /** All steps that stop no server are done and proved; the rest, named by the warnings, waits for nodes that are away. */
+  /**
+   * All steps that stop no server are done and proved; the rest, named by the warnings, waits for nodes that are away.
+   */
   | { readonly state: 'incomplete'; readonly away: readonly string[] }
   /** The plan differs from the reviewed one. */
   | {

@@ -4,25 +4,25 @@ import { renderFooter } from './footer.ts';
 import { renderCode, renderText, shortenText } from './markdown.ts';
 import { hideInternals, listPlanSections, type PlanReport } from './plan-comment.ts';
 
-/** How what stands differs from what is asked for. */
+/** The differences between a cluster and its inputs. */
 export interface DriftReport extends PlanReport {
-  /** What was left out of the comparison and why, a sentence that begins with `Not checked:`; null: nothing was. */
+  /** What was not compared and why, a sentence that begins with `Not checked:`; null if everything was. */
   readonly notChecked: string | null;
-  /** What is wrong on the nodes and is not fixed by a deploy, sentences. */
+  /** Problems on the nodes that a deploy does not fix, sentences. */
   readonly faults: readonly string[];
 }
 
-/** What a comparison comes to. */
+/** The result of a comparison. */
 export type DriftFinding =
   | { readonly kind: 'drift' }
-  /** Infrastructure and database are what is asked for. */
+  /** Infrastructure and database match the inputs. */
   | { readonly kind: 'none' }
-  /** The infrastructure is; nobody was to look at the nodes. */
+  /** The infrastructure matches; the nodes were not to be observed. */
   | { readonly kind: 'infrastructure only' }
-  /** The infrastructure is; the nodes were to be looked at and could not be. */
+  /** The infrastructure matches; the nodes could not be observed. */
   | { readonly kind: 'unreachable'; readonly reason: string };
 
-/** What `report` comes to. `canLogIn`: a private key was given, so the nodes were to be looked at. */
+/** Returns the result of `report`. `canLogIn`: the job has a private key, so the nodes were to be observed. */
 export function judgeDrift(report: DriftReport, { canLogIn }: { canLogIn: boolean }): DriftFinding {
   const { database } = report;
   if (hasDrift(report)) return { kind: 'drift' };
@@ -36,8 +36,8 @@ export function judgeDrift(report: DriftReport, { canLogIn }: { canLogIn: boolea
 }
 
 /**
- * That the passwords were left out, for `DriftReport.notChecked`; null where all were given. `missing`: the names of the
- * inputs that were not.
+ * Returns the sentence on unchecked passwords for `DriftReport.notChecked`; null if all were given. `missing`: the
+ * names of the inputs that were not.
  */
 export function explainPasswords(
   missing: readonly ('postgres-password' | 'replication-password')[],
@@ -51,14 +51,14 @@ export function explainPasswords(
   return `Not checked: whether the role ${role} still has its password, as ${input} is not given.`;
 }
 
-/** Whether anything is not as it should be. Who was not looked at shows no drift. */
+/** Whether anything needs fixing. A node that was not observed shows no drift. */
 export function hasDrift(report: DriftReport): boolean {
   return report.faults.length > 0 || differs(report);
 }
 
 /** Whether a deploy of the same inputs would change anything. */
 function differs(report: PlanReport): boolean {
-  // What was asked for last is told by the settings; an older release did not write it down.
+  // The settings show what was asked for last; older releases did not record it.
   const { plan, database, settings, refusals } = hideInternals(report);
   return (
     plan.hasChanges ||
@@ -71,7 +71,7 @@ function differs(report: PlanReport): boolean {
   );
 }
 
-/** The issue that stands for as long as there is drift. `title` is plain text, `body` Markdown. */
+/** Renders the issue that is open while there is drift. `title` is plain text, `body` Markdown. */
 export function renderDriftIssue(report: DriftReport): { title: string; body: string } {
   return {
     title: `Drift: ${report.cluster}`,
@@ -79,7 +79,7 @@ export function renderDriftIssue(report: DriftReport): { title: string; body: st
   };
 }
 
-/** The job summary of a look for drift; Markdown. */
+/** Renders the job summary of a drift check; Markdown. */
 export function renderDriftSummary(report: DriftReport): string {
   if (!hasDrift(report)) {
     const { cluster, database, notChecked, run } = report;
@@ -96,7 +96,7 @@ export function renderDriftSummary(report: DriftReport): string {
   return fitSections(listDriftSections(report), SUMMARY_BUDGET);
 }
 
-/** The last word in the issue; Markdown. */
+/** Renders the last comment on the issue; Markdown. */
 export function renderDriftClosed({
   notChecked,
   run,
@@ -105,7 +105,7 @@ export function renderDriftClosed({
   return `${joinSentences(gone, notChecked)}\n\n${renderFooter(run)}`;
 }
 
-/** That there is no drift, as plain text for the log. */
+/** Returns the log line for no drift, plain text. */
 export function describeNoDrift({ notChecked }: Pick<DriftReport, 'notChecked'>): string {
   return joinSentences('No drift: infrastructure and database match the inputs.', notChecked);
 }

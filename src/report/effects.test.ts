@@ -29,7 +29,7 @@ test.each<[string, unknown, Partial<PlanReport>, string[]]>([
     { database: rollout(RESTART, SWITCHOVER) },
     ['switchover', 'restart'],
   ],
-  ['a larger type', resource('update'), { database: rollout(RESIZE) }, ['restart']],
+  ['a larger instance type', resource('update'), { database: rollout(RESIZE) }, ['restart']],
   ['a removed resource', resource('delete'), {}, ['destroy']],
   [
     'a spent starter',
@@ -37,7 +37,7 @@ test.each<[string, unknown, Partial<PlanReport>, string[]]>([
     {},
     ['no-changes'],
   ],
-  ['a replaced one', resource('delete', 'create'), {}, ['destroy']],
+  ['a replaced resource', resource('delete', 'create'), {}, ['destroy']],
   ['a refused plan', resource('delete'), { refusals: ['It holds data.'] }, ['refused', 'destroy']],
   [
     'a refused rollout',
@@ -52,7 +52,7 @@ test.each<[string, unknown, Partial<PlanReport>, string[]]>([
     [],
   ],
   [
-    'a removal that waits for a node that is away',
+    'a removal deferred by an unreachable node',
     createPlan([]),
     {
       database: {
@@ -63,7 +63,7 @@ test.each<[string, unknown, Partial<PlanReport>, string[]]>([
     [],
   ],
   [
-    'nodes nobody reaches',
+    'unreachable nodes',
     createPlan([]),
     { database: { notObserved: 'No route.', plannedChanges: [] } },
     [],

@@ -1,7 +1,7 @@
 import { EFFECTS, type Effect } from '../cluster/effect.ts';
 import { hideInternals, type PlanReport } from './plan-comment.ts';
 
-/** The effects of what a pull request would do; what a database would do that could not be asked is not among them. */
+/** Returns the effects of a pull request. Effects on a database that could not be asked are not among them. */
 export function listEffects(report: PlanReport): Effect[] {
   const { plan, database, refusals } = hideInternals(report);
   const steps = 'steps' in database ? database.steps : null;

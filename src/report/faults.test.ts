@@ -14,25 +14,25 @@ const archiver = (overrides: Partial<ArchiverObservation>): ArchiverObservation 
 
 describe('describeArchiver', () => {
   test.each<[string, ArchiverObservation | null, RegExp | null]>([
-    ['nothing that is to be archived', null, null],
-    ['one that failed and works again', archiver({}), null],
+    ['archiving that is off', null, null],
+    ['an archiver that works again', archiver({}), null],
     [
-      'one that fails',
+      'an archiver that fails',
       archiver({ state: 'failing' }),
       /^node-1: WAL archiving fails \(3 attempts failed, the last for 000000010000000000000003\)\. 2 WAL files \(32\.0 MiB\) wait on the data volume/,
     ],
     [
-      'one that has no command',
+      'an archiver without a command',
       archiver({ state: 'unconfigured', waiting: 1 }),
       /^node-1: archive_mode is on, and neither archive_command nor archive_library .* 1 WAL file \(32\.0 MiB\) waits /,
     ],
     [
-      'one that has no command and nothing to do yet',
+      'an archiver without a command and without WAL',
       archiver({ state: 'unconfigured', waiting: 0 }),
       null,
     ],
     [
-      'one that hangs',
+      'an archiver that hangs',
       archiver({ waiting: 64, waitingBytes: 2 ** 30 }),
       /^node-1: WAL archiving is behind\./,
     ],
@@ -43,7 +43,7 @@ describe('describeArchiver', () => {
   });
 });
 
-describe('what weakens synchronous replication', () => {
+describe('synchronous replication weakened by', () => {
   const desired = createDesired({ synchronousReplicas: 1 });
   const [primary, replica] = createHealthy(desired) as [NodeObservation, NodeObservation];
   const hold = (node: NodeObservation, name: string, value: string): NodeObservation => ({
@@ -66,7 +66,7 @@ describe('what weakens synchronous replication', () => {
       /^node-2: synchronous-replicas: 1 does not hold once it is the primary: .*not one of its machine/,
     ],
     [
-      'a list of nobody',
+      'an empty list',
       alterSystem(primary, { name: 'synchronous_standby_names', value: '' }),
       /^node-1: synchronous-replicas: 1 does not hold: .* waits for 0 replicas\. Run ALTER SYSTEM RESET synchronous_standby_names/,
     ],
@@ -82,7 +82,7 @@ describe('what weakens synchronous replication', () => {
   ];
   const off = { role: 'batch', database: null, value: 'off' };
 
-  test('roles and databases are a note', () => {
+  test('roles and databases, which is a note', () => {
     const observed = withWeak([
       off,
       { role: null, database: 'logs', value: 'local' },

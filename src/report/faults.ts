@@ -4,12 +4,12 @@ import { readQuorum } from '../cluster/rollout/node-settings.ts';
 import { explainWeakCommit } from '../cluster/settings/synchronous-commit.ts';
 import { countNoun, formatBytes } from './markdown.ts';
 
-/** WAL that waits for an archive which takes it, and more and more of it. */
+/** Waiting WAL from which on an archive that works counts as too slow. */
 const BACKLOG_BYTES = 1024 ** 3;
 
 /**
- * What is wrong on the nodes that a deploy does not fix: a person has to. Sentences of plain text, some of whose words come
- * from the nodes.
+ * Returns the problems on the nodes that a person has to fix because a deploy does not: sentences of plain text, partly
+ * in the nodes' words.
  */
 export function describeFaults(
   observed: readonly NodeObservation[],
@@ -21,7 +21,7 @@ export function describeFaults(
   ]);
 }
 
-/** Why the WAL of a node is not archived, a sentence that names it; none where it is, or is not to be. */
+/** Returns why the WAL of a node is not archived, as a sentence that names it; [] if archiving works or is off. */
 export function describeArchiver(name: string, archiver: ArchiverObservation | null): string[] {
   if (archiver === null) return [];
   const { state, failed, lastFailed, waiting, waitingBytes } = archiver;
@@ -29,7 +29,7 @@ export function describeArchiver(name: string, archiver: ArchiverObservation | n
   switch (state) {
     case 'failing':
       return [
-        `${name}: WAL archiving fails (${countNoun(failed, 'attempt')} failed${lastFailed === null ? '' : `, the last for ${lastFailed}`}). ${pile} The server's log says why; it goes on by itself once archive_command or archive_library works.`,
+        `${name}: WAL archiving fails (${countNoun(failed, 'attempt')} failed${lastFailed === null ? '' : `, the last for ${lastFailed}`}). ${pile} The server's log says why; archiving resumes by itself once archive_command or archive_library works.`,
       ];
     case 'unconfigured':
       if (waiting === 0) return [];
@@ -44,7 +44,7 @@ export function describeArchiver(name: string, archiver: ArchiverObservation | n
   }
 }
 
-/** What ALTER SYSTEM takes from the synchronous replication that is asked for. */
+/** Returns how ALTER SYSTEM weakens the synchronous replication that was asked for. */
 function describeWeakened(
   { name, overrides, postgres }: NodeObservation,
   { synchronousReplicas }: Pick<DesiredCluster, 'synchronousReplicas'>,
@@ -71,8 +71,8 @@ function describeWeakened(
 }
 
 /**
- * For whom synchronous replication does not hold as ALTER ROLE or ALTER DATABASE says so, one sentence; null where it
- * holds for all, or is not asked for.
+ * Returns the roles and databases that ALTER ROLE or ALTER DATABASE excludes from synchronous replication, as a
+ * sentence; null if there are no exceptions or replication is asynchronous.
  */
 export function describeExceptions(
   observed: readonly NodeObservation[],

@@ -7,22 +7,22 @@ export interface Tool {
   readonly version: string;
 }
 
-/** Where a report comes from. */
+/** The run that made a report. */
 export interface RunInfo {
   /** Full SHA of the commit that was planned or deployed. */
   readonly commit: string;
-  /** Address of the workflow run, where the log and the job summary are. */
+  /** Address of the workflow run, with the log and the job summary. */
   readonly url: string;
   readonly time: Date;
   /** The version of this action that the workflow names, e.g. `v1`; null for one in the repository itself. */
   readonly action: string | null;
-  /** What plans and applies; null before it was asked. */
+  /** The program that plans and applies; null before its version is known. */
   readonly tool: Tool | null;
-  /** Hex digest of the plan; null before there is one. */
+  /** Hex digest of the plan; null before the plan. */
   readonly planDigest: string | null;
 }
 
-/** The last line of a report: commit, plan, run, versions, time. */
+/** Renders the last line of a report: commit, plan, run, versions, time. */
 export function renderFooter(run: RunInfo): string {
   const parts = [
     `commit ${renderCode(run.commit.slice(0, 7))}`,

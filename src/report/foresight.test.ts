@@ -10,7 +10,7 @@ const NODE: PlannedChange = { kind: 'clone', nodes: ['node-4'] };
 const report = (...plannedChanges: readonly PlannedChange[]) =>
   createPlanReport(createPlan([]), { database: { notObserved: 'no key.', plannedChanges } });
 
-test('where room is short the reason gives way first, and that nobody looked is always said', () => {
+test('the reason is cut first, and the missing observation is always stated', () => {
   const unseen = { notObserved: `because ${'of this '.repeat(50)}`, plannedChanges: [NODE] };
   const { render } = renderNotObserved(unseen, { shrinkOrder: 1, isRefused: false });
   const whole = render(10_000);
@@ -22,13 +22,13 @@ test('where room is short the reason gives way first, and that nobody looked is 
   expect(render(byteLength(short) - 1)).toMatch(/^\*\*The nodes were not looked at\.\*\*/);
 });
 
-test('what the infrastructure keeps from happening is not promised', () => {
+test('changes that a refusal prevents are marked', () => {
   const unseen = { notObserved: 'no key.', plannedChanges: [NODE] };
   const { render } = renderNotObserved(unseen, { shrinkOrder: 1, isRefused: true });
   expect(render(10_000)).toMatch(/^None of this happens while it is refused:\n\n/);
 });
 
-test('text of the state stays where it was put', () => {
+test('text from the state is escaped', () => {
   const hostile = '`x` </details> @acme/admins ![a](https://example.invalid/?q=1)';
   const image = { kind: 'image', before: hostile, after: 'postgres:17', obstacle: null } as const;
   const { render } = renderNotObserved(
@@ -41,14 +41,10 @@ test('text of the state stays where it was put', () => {
 
 test.each<[string, readonly PlannedChange[], RegExp]>([
   ['nothing', [], /^✅ `postgres`: no changes, as far as Terraform's state tells\./],
-  [
-    'a state that does not tell',
-    [{ kind: 'unrecorded' }],
-    /^✅ `postgres`: no infrastructure changes\./,
-  ],
+  ['an unrecorded state', [{ kind: 'unrecorded' }], /^✅ `postgres`: no infrastructure changes\./],
   ['another primary', [{ kind: 'primary', node: 'node-2' }], /^### 📋 .* · pause not known\n/],
-])('a plan without changes of the infrastructure says %s', (_, foreseen, expected) => {
-  expect(renderPlanComment(report(...foreseen))).toMatch(expected);
+])('a plan without infrastructure changes reports %s', (_, planned, expected) => {
+  expect(renderPlanComment(report(...planned))).toMatch(expected);
 });
 
 test.each<[PlannedChange, boolean]>([
@@ -60,6 +56,6 @@ test.each<[PlannedChange, boolean]>([
   [{ kind: 'destroy', nodes: ['node-3'] }, true],
   [NODE, false],
   [{ kind: 'synchronous', before: 0, after: 1 }, false],
-])('the headline warns of a pause where there may be one: %o', (foreseen, expected) => {
-  expect(renderPlanTitle(report(foreseen)).includes('pause not known')).toBe(expected);
+])('the headline warns of a possible pause: %o', (planned, expected) => {
+  expect(renderPlanTitle(report(planned)).includes('pause not known')).toBe(expected);
 });

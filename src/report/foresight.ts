@@ -2,12 +2,13 @@ import type { PlannedChange, UnobservedPlan } from '../cluster/rollout/planned-c
 import { byteLength, type Section } from './budget.ts';
 import { countNoun, renderCode, renderText, shortenText } from './markdown.ts';
 
-/** What is said before steps, or their like, that the infrastructure keeps from happening. */
+/** Introduces steps that a refused infrastructure change prevents. */
 export const WHILE_REFUSED = 'None of this happens while it is refused:';
 
 /**
- * What can be told of a database whose nodes nobody looked at, and what cannot, in Markdown. Where room is short the
- * reason gives way, then what is foreseen. `isRefused`: the infrastructure is, and with it all of this.
+ * Renders what is known and what is not about a database whose nodes were not observed, in Markdown. If room is short,
+ * the reason is shortened first, then the expected changes. `isRefused`: the infrastructure change is refused, and with
+ * it all of this.
  */
 export function renderNotObserved(
   { notObserved, plannedChanges }: UnobservedPlan,
@@ -34,7 +35,7 @@ export function renderNotObserved(
   return { shrinkOrder, render };
 }
 
-/** Whether it may keep clients from writing for a while, as far as anybody knows before the nodes are asked. */
+/** Whether the change may pause writes, as far as is known before the nodes are observed. */
 export function mayPause({ kind }: PlannedChange): boolean {
   return kind !== 'unrecorded' && kind !== 'clone' && kind !== 'synchronous';
 }

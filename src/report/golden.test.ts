@@ -6,7 +6,7 @@ import { createPlanReport } from './fixtures/report.ts';
 import { type PlanReport, renderPlanComment } from './plan-comment.ts';
 import { renderPlanSummary } from './summary.ts';
 
-// The golden files are written anew by `vitest run --project unit src/report -u`.
+// Regenerate the golden files with `vitest run --project unit src/report -u`.
 
 describe('golden', () => {
   it.each(Object.entries(REPORTS))('%s', async (name, report) => {
@@ -36,7 +36,7 @@ describe('large plans', () => {
 
   it.each<[string, PlanReport, { keeps: string[]; loses: string[] }]>([
     [
-      'the wording gives way first',
+      'the wording is cut first',
       createPlanReport(createPlan(changes(50)), { planText: text(5_000) }),
       {
         keeps: ['plan’s beginning', 'node["49"]', '- tags.a = "old"', 'job summary'],
@@ -85,7 +85,7 @@ describe('large plans', () => {
       { keeps: ['- `aws_instance.node["0"]`', 'the attributes of 1 resource'], loses: ['xxxx'] },
     ],
     [
-      'warnings without end',
+      'endless warnings',
       createPlanReport(createPlan([]), {
         warnings: Array.from({ length: 30 }, () => 'wide '.repeat(2_000)),
       }),
@@ -104,7 +104,7 @@ describe('large plans', () => {
     for (const text of loses) expect(comment).not.toContain(text);
   });
 
-  it('have their whole wording in the job summary', () => {
+  it('are shown in full in the job summary', () => {
     const summary = renderPlanSummary(
       createPlanReport(createPlan(changes(500)), { planText: text(5_000) }),
     );

@@ -8,21 +8,21 @@ import { renderPlanComment } from './plan-comment.ts';
 const { nodes } = createDesired();
 const states = { 'node-2': 'running' };
 
-test('nothing is said where all nodes can be reached', () => {
+test('nothing is listed if all nodes can be reached', () => {
   expect(listLeftOut(null, { nodes, states })).toEqual([]);
 });
 
-test('a node that was left out, what EC2 says of it and what brings it back', () => {
+test('a node that was left out, its state in EC2 and how to bring it back', () => {
   const sentences = listLeftOut({ nodes: ['node-2'], deferred: [] }, { nodes, states });
   expect(sentences).toEqual([
     expect.stringMatching(/^Left out: node-2\. .*not part of the proof/),
     expect.stringMatching(/^node-2 .*EC2 says: running.*reboot-instances.*replace: node-2/),
   ]);
-  // A comment cuts what is longer.
+  // A comment cuts longer sentences.
   for (const sentence of sentences) expect(sentence.length).toBeLessThan(600);
 });
 
-test('each part of the change that waits for it', () => {
+test('each deferred part of the change', () => {
   const [, , ...rest] = listLeftOut(
     {
       nodes: ['node-2'],
@@ -53,7 +53,7 @@ test('each part of the change that waits for it', () => {
   ]);
 });
 
-test('the comment on a plan does not say that every node runs as asked', () => {
+test('the comment on a plan does not claim that every node runs as asked', () => {
   const leftOut = { nodes: ['node-2'], deferred: [] };
   const comment = renderPlanComment(
     createPlanReport(createPlan([]), {

@@ -3,8 +3,8 @@ import type { Deferral, DeferredChange } from '../cluster/rollout/deferral.ts';
 import { explainUnreachableNode } from '../cluster/unreachable.ts';
 
 /**
- * What a rollout leaves out because nodes cannot be reached, and what brings them back: sentences in plain text, for
- * comment, annotation and log; none where nothing is. `states`: EC2's word for the state of an instance, by node.
+ * Returns what a rollout leaves out because nodes cannot be reached, and how to bring them back: sentences in plain
+ * text, for comment, annotation and log. `states`: EC2's name for the state of each node's instance.
  */
 export function listLeftOut(
   leftOut: Deferral | null | undefined,

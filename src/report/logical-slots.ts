@@ -9,7 +9,7 @@ const FATES: Readonly<Record<SlotFate['fate'], string>> = {
   invalid: 'cannot be read from any more, whatever happens; drop it',
 };
 
-/** What becomes of the primary's logical slots, as a table; left out where it has none. `whole` says where all of it is. */
+/** Renders the fate of the primary's logical slots as a table; '' without slots. `whole` says where to find all. */
 export function renderLogicalSlots(
   slots: readonly SlotFate[],
   { shrinkOrder, whole }: { shrinkOrder: number; whole: string },
@@ -40,10 +40,10 @@ export function renderLogicalSlots(
   return { shrinkOrder, render: (room) => fitParts(rows.length, { room, render }) };
 }
 
-/** Names that a sentence has room for. */
+/** Limit for names in a sentence. */
 const MAX_NAMES = 10;
 
-/** That slots are lost, as a sentence of Markdown; null where none is. */
+/** Returns a warning about lost slots, a sentence of Markdown; null if no slot is lost. */
 export function warnSlotLoss(slots: readonly SlotFate[]): string | null {
   const lost = slots.filter(({ fate }) => fate === 'lost');
   if (lost.length === 0) return null;

@@ -11,7 +11,7 @@ import {
   renderText,
 } from './markdown.ts';
 
-/** Text with what Markdown, HTML, GitHub and terminals read specially much more often than by chance. */
+/** Generates text with many characters that are special to Markdown, HTML, GitHub and terminals. */
 const nasty = fc
   .array(
     fc.oneof(
@@ -49,23 +49,19 @@ describe('cleanText', () => {
   it.each([
     ['colours', '\u001b[1;31mred\u001b[0m', 'red'],
     ['a title, whose text stays', '\u001b]0;evil\u0007rest', '<U+001B>]0;evil<U+0007>rest'],
-    [
-      'an escape without an end hides nothing',
-      '\u001b]8;;all the rest',
-      '<U+001B>]8;;all the rest',
-    ],
+    ['an unterminated escape hides nothing', '\u001b]8;;all the rest', '<U+001B>]8;;all the rest'],
     ['single-byte controls', '\u009b31mred', 'red'],
     ['cursor movement', 'good\u001b[2Kbad', 'goodbad'],
     ['line ends', 'a\r\nb\rc\n', 'a\nb\nc\n'],
     ['direction marks', 'a\u202eb', 'a<U+202E>b'],
-    ['characters without width', 'a\u200bb\ufeff', 'a<U+200B>b<U+FEFF>'],
+    ['zero-width characters', 'a\u200bb\ufeff', 'a<U+200B>b<U+FEFF>'],
     ['half a surrogate pair', 'a\ud800', 'a<U+D800>'],
-    ['ordinary text of the world', 'Grüße 🐘 日本語\tx', 'Grüße 🐘 日本語\tx'],
+    ['ordinary international text', 'Grüße 🐘 日本語\tx', 'Grüße 🐘 日本語\tx'],
   ])('%s', (_case, text, cleaned) => {
     expect(cleanText(text)).toBe(cleaned);
   });
 
-  it('leaves nothing invisible', () => {
+  it('leaves no invisible character', () => {
     check((text) =>
       expect(cleanText(text)).not.toMatch(/(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u),
     );
@@ -76,7 +72,7 @@ describe('renderFence', () => {
   it.each([
     ['plain', 'a\nb', '```\na\nb\n```'],
     ['a fence inside', '```\nx\n```', '````\n```\nx\n```\n````'],
-    ['tildes need nothing', '~~~~', '```\n~~~~\n```'],
+    ['tildes', '~~~~', '```\n~~~~\n```'],
     ['empty', '', '```\n\n```'],
   ])('%s', (_case, text, fenced) => {
     expect(renderFence(text)).toBe(fenced);
@@ -112,7 +108,7 @@ describe('renderCode', () => {
   });
 });
 
-it('renderHtmlCode holds no tag but its own', () => {
+it('renderHtmlCode contains no tag but its own', () => {
   check((text) => expect(renderHtmlCode(text)).toMatch(/^<code>[^<>\n]*<\/code>$/));
 });
 
@@ -133,7 +129,7 @@ describe('renderText', () => {
     expect(renderText(text)).toBe(markdown);
   });
 
-  it('is one line without anything active', () => {
+  it('is one line without active markup', () => {
     check((text) => {
       const rest = renderText(text).replace(/&#\d+;/g, ' ');
       expect(rest).not.toMatch(/[<>`*~|\\[\]$#@&\n]|^[-+=]|:\/\/|\bwww\.|\bgh-\d/i);
@@ -143,16 +139,16 @@ describe('renderText', () => {
 
 it.each([
   [
-    'as it is',
+    'unchanged',
     'https://github.com/a/b/actions/runs/1?x=1#y',
     'https://github.com/a/b/actions/runs/1?x=1#y',
   ],
-  ['what would end it', 'https://x/a)b c"<', 'https://x/a%29b%20c%22%3C'],
+  ['with its special characters encoded', 'https://x/a)b c"<', 'https://x/a%29b%20c%22%3C'],
 ])('renderLink keeps an address %s', (_case, url, encoded) => {
   expect(renderLink('run', url)).toBe(`[run](${encoded})`);
 });
 
-it('renderTable draws one', () => {
+it('renderTable renders a table', () => {
   expect(renderTable(['a', 'b'], [['1', '2']])).toBe('| a | b |\n| --- | --- |\n| 1 | 2 |');
 });
 

@@ -1,30 +1,30 @@
 /**
  * Renders untrusted text (plans, names, Ansible's output, messages) as GitHub Markdown that stays in its place: no
- * markup, no HTML, no mention, no cross-reference, no hidden change of direction. Every function here takes raw text and
- * returns Markdown that is safe in the place its name says.
+ * markup, no HTML, no mention, no cross-reference, no hidden change of direction. Every function here takes raw text
+ * and returns Markdown that is safe in the place its name says.
  *
- * This is own code on purpose: Markdown stringifiers escape CommonMark, but not GitHub's mentions, references, autolinks
- * and invisible characters.
+ * This is own code on purpose: Markdown stringifiers escape CommonMark, but not GitHub's mentions, references,
+ * autolinks and invisible characters.
  */
 
 /**
- * Colours and cursor movements (ECMA-48 control sequences), which carry no text. Other escapes can, so
- * they are shown like anything invisible: nothing in a plan shall be hidden by what stands around it.
+ * Colours and cursor movements (ECMA-48 control sequences), which carry no text. Other escapes can carry text, so they
+ * are shown like all invisible characters: nothing in a plan may hide another part of it.
  */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
 const ANSI = /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]/g;
-/** How a carriage return is shown where it must not end a line. */
+/** Replaces a carriage return that must not end a line. */
 export const CARRIAGE_RETURN = '<U+000D>';
 
-/** Controls, and what is invisible or turns the direction of text (Unicode classes Cc, Cf, Zl, Zp). */
+/** Control characters, invisible ones, and those that change the direction of text (Unicode classes Cc, Cf, Zl, Zp). */
 const INVISIBLE = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\u115f\u1160\u3164\uffa0]/gu;
 
-/** All that may need cleaning. Most text has none of it, and a large plan has megabytes of text. */
+/** Characters that may need cleaning. Most text has none, and a large plan has megabytes of text. */
 const UNUSUAL = /[^\n\t\u0020-\u007e]/;
 
 /**
- * Text without colours, with line feeds as line ends; anything a reader could not see is
- * written out, e.g. `<U+202E>`. Tabs and line feeds stay.
+ * Returns text without colours, with line feeds as line ends and invisible characters written out, e.g. `<U+202E>`.
+ * Tabs and line feeds stay.
  */
 export function cleanText(text: string): string {
   if (!UNUSUAL.test(text)) return text;
@@ -37,24 +37,24 @@ export function cleanText(text: string): string {
     });
 }
 
-/** A short text as inline code, for paragraphs, list items and table cells. One line, whatever comes in. */
+/** Renders a short text as inline code on one line, for paragraphs, list items and table cells. */
 export function renderCode(text: string): string {
   const line = toLine(text);
-  // Only what a span of single backticks cannot hold in every place needs the longer form.
+  // The longer form is for text that a span of single backticks cannot hold in all of these places.
   const plain = line !== '' && line === line.trim() && !/[`|\\]/.test(line);
   return plain ? `\`${line}\`` : `<code>${encodeEntities(line)}</code>`;
 }
 
-/** A short text as inline code where Markdown is not read, e.g. in `<summary>`. */
+/** Renders a short text as inline code where GitHub parses no Markdown, e.g. in `<summary>`. */
 export function renderHtmlCode(text: string): string {
   return `<code>${toLine(text).replace(/[&<>]/g, encode)}</code>`;
 }
 
-/** A sentence as prose, on one line: links, mentions and references in it stay plain text. */
+/** Renders a sentence as prose on one line: links, mentions and references in it stay plain text. */
 export function renderText(text: string): string {
   return (
     encodeEntities(toLine(text))
-      // GitHub looks for these in runs of text: a character without width ends the run.
+      // GitHub finds these in runs of text: a zero-width character ends the run.
       .replace(/&#64;|&#35;|:(?=\/\/)|\b(?:www(?=\.)|gh(?=-\d))/gi, (start) => `${start}&#8203;`)
       // At the start of a block these would open a list, a quote or a heading.
       .replace(/^(\d+)([.)])/, (_, number, mark) => `${number}${encode(mark)}`)
@@ -62,24 +62,24 @@ export function renderText(text: string): string {
   );
 }
 
-/** A message of any length, cut where people stop reading; still raw. */
+/** Shortens a message to at most `most` characters; still raw. */
 export function shortenText(text: string, most = 600): string {
-  // What takes no room, colours and line ends, is taken out first: of more than this nobody needs to know.
+  // Colours and line ends do not count, but a message is not searched for them without limit.
   const line = toLine(text.slice(0, most * 10));
   if (line.length <= most && text.length <= most * 10) return line;
-  // Half a character is none.
+  // Drops half of a surrogate pair.
   const start = line.slice(0, most).replace(/[\ud800-\udbff]$/, '');
   return `${start.trimEnd()} …`;
 }
 
-/** A text of any length in a fence it cannot close, `language` one of ours, e.g. `diff`. */
+/** Renders a text of any length in a fence that it cannot close. `language` is trusted, e.g. `diff`. */
 export function renderFence(text: string, language = ''): string {
   const cleaned = cleanText(text).replace(/\n+$/, '');
   const fence = '`'.repeat(Math.max(3, longestRun(cleaned) + 1));
   return `${fence}${language}\n${cleaned}\n${fence}`;
 }
 
-/** A fold. `summary` is HTML of ours, `body` Markdown of ours. */
+/** Renders a fold. `summary` is trusted HTML, `body` trusted Markdown. */
 export function renderDetails(
   summary: string,
   body: string,
@@ -88,7 +88,7 @@ export function renderDetails(
   return `<details${open ? ' open' : ''}><summary>${summary}</summary>\n\n${body}\n\n</details>`;
 }
 
-/** A table; cells are Markdown of ours, made with `renderCode` or `renderText`. */
+/** Renders a table; cells are trusted Markdown, made with `renderCode` or `renderText`. */
 export function renderTable(
   header: readonly string[],
   rows: readonly (readonly string[])[],
@@ -97,7 +97,7 @@ export function renderTable(
   return [line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-/** A link to an address of ours; what Markdown reads specially in it is percent-encoded. */
+/** Renders a link to a trusted address; characters that are special in Markdown are percent-encoded. */
 export function renderLink(label: string, url: string): string {
   const encoded = url.replace(
     /[^\w./:?#=&%~-]/g,
@@ -106,12 +106,12 @@ export function renderLink(label: string, url: string): string {
   return `[${label}](${encoded})`;
 }
 
-/** `1 node`, `3 nodes`; the plural is the singular with an s. */
+/** Returns `1 node` or `3 nodes`; the plural is the singular with an s. */
 export function countNoun(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** `512 B`, `1.5 MiB`. */
+/** Returns e.g. `512 B` or `1.5 MiB`. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
@@ -128,7 +128,7 @@ function toLine(text: string): string {
 
 function encodeEntities(text: string): string {
   return text.replace(
-    // An underscore inside a word marks nothing, and names are full of them.
+    // An underscore inside a word is no markup, and names are full of them.
     /[&<>`*~|\\[\]$#@]|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu,
     encode,
   );

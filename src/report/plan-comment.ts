@@ -16,7 +16,7 @@ import { renderSettings, type SettingsReport } from './settings.ts';
 import { type DatabasePlan, renderDatabase, summarizeSteps } from './steps.ts';
 import { renderTopology } from './topology.ts';
 
-/** What a pull request would do. */
+/** The changes that a pull request would make. */
 export interface PlanReport {
   /** Cluster name. */
   readonly cluster: string;
@@ -25,20 +25,20 @@ export interface PlanReport {
   readonly planText: string;
   readonly database: DatabasePlan;
   readonly settings: SettingsReport;
-  /** What becomes of the primary's logical slots; none where it has none or was not seen. */
+  /** The fate of the primary's logical slots; [] without slots or if the primary was not observed. */
   readonly logicalSlots: readonly SlotFate[];
   /** Every node before and after. */
   readonly topology: readonly TopologyChange[];
-  /** For how long commits wait for replicas that are taken away; null: they do not. */
+  /** How long commits wait for replicas that the change stops; null if they do not. */
   readonly writesWait: string | null;
-  /** Why the infrastructure may not be changed like this, sentences. */
+  /** Why the infrastructure change is refused, sentences. */
   readonly refusals: readonly string[];
   /** Sentences, e.g. that a major version is past its end of life. */
   readonly warnings: readonly string[];
   readonly run: RunInfo;
 }
 
-/** The comment on a plan: Markdown within `budget` bytes, without the marker it is found by. */
+/** Renders the comment on a plan: Markdown within `budget` bytes, without the marker. */
 export function renderPlanComment(report: PlanReport, budget = COMMENT_BUDGET): string {
   const quiet = renderQuietLine(report);
   if (quiet !== null) {
@@ -47,18 +47,18 @@ export function renderPlanComment(report: PlanReport, budget = COMMENT_BUDGET): 
   return fitSections(listPlanSections(hideInternals(report), renderWhole(report)), budget);
 }
 
-/** Headline, what could hurt and footer, for where there is room for no more; Markdown. */
+/** Renders headline, risks and footer only, for a comment without room for more; Markdown. */
 export function renderPlanShort(report: PlanReport): string {
   const [headline, ...rest] = listPlanSections(hideInternals(report), renderWhole(report));
-  const hurts = rest.slice(0, 2);
+  const alerts = rest.slice(0, 2);
   const footer = fixed(`${renderWhole(report)}\n\n${renderFooter(report.run)}`);
-  return fitSections([headline as Section, ...hurts, footer], SHORT_BUDGET);
+  return fitSections([headline as Section, ...alerts, footer], SHORT_BUDGET);
 }
 
-/** A section that has to be short. */
+/** Size limit of the short form. */
 const SHORT_BUDGET = 4_000;
 
-/** The headline as plain text on one line. */
+/** Returns the headline as plain text on one line. */
 export function renderPlanTitle(report: PlanReport): string {
   return renderTitle(buildHeadline(hideInternals(report)));
 }
@@ -67,13 +67,13 @@ const renderWhole = ({ run }: PlanReport): string =>
   `The whole plan is in the ${renderLink('job summary', run.url)}.`;
 
 /**
- * A plan's sections in reading order; `whole` says in Markdown where everything is that has to be left
- * out. First the wording of the plan gives way, then what was seen outside, then unchanged lines, attributes and
- * names; what could hurt stays longest.
+ * Returns a plan's sections in reading order; `whole` says in Markdown where to find what has to be left out. The
+ * wording of the plan shrinks first, then changes outside Terraform, then unchanged lines, attributes and names; risks
+ * shrink last.
  */
 export function listPlanSections(report: PlanReport, whole: string): Section[] {
   const { plan } = report;
-  const dangers = findRisks(plan);
+  const risks = findRisks(plan);
   const lost = warnSlotLoss(report.logicalSlots);
   return [
     fixed(renderHeadline(buildHeadline(report))),
@@ -81,15 +81,15 @@ export function listPlanSections(report: PlanReport, whole: string): Section[] {
       items: [
         ...(isDown(report) ? ['**No primary answers:** nobody can write now.'] : []),
         ...report.refusals.map(renderRefusal),
-        ...dangers.filter(({ level }) => level !== 'notice').map(({ text }) => text),
-        // While it is refused, the refusal says which.
+        ...risks.filter(({ level }) => level !== 'notice').map(({ text }) => text),
+        // A refusal names the slots already.
         ...(lost === null || report.refusals.length > 0 ? [] : [lost]),
       ],
       shrinkOrder: 8,
     }),
     renderAlert('WARNING', {
       items: [
-        ...dangers.filter(({ level }) => level === 'notice').map(({ text }) => text),
+        ...risks.filter(({ level }) => level === 'notice').map(({ text }) => text),
         ...report.warnings.map((text) => renderText(shortenText(text))),
       ],
       shrinkOrder: 4,
@@ -123,7 +123,7 @@ function isEmpty({ outputs, counts }: PlanSummary): boolean {
   return outputs.length === 0 && Object.values(counts).every((count) => count === 0);
 }
 
-/** Replicas were seen, and no primary that answers. */
+/** Whether replicas were observed, but no primary answers. */
 function isDown({ topology }: PlanReport): boolean {
   const roles = topology.map(({ before }) => before?.role ?? null);
   return roles.includes('replica') && !roles.includes('primary');
@@ -132,7 +132,7 @@ function isDown({ topology }: PlanReport): boolean {
 const renderRefusal = (refusal: string): string =>
   `**Refused:** ${renderText(shortenText(refusal))}`;
 
-/** Who has nothing to decide shall not have to read. */
+/** Returns one line if there is nothing to review, else null. */
 function renderQuietLine(report: PlanReport): string | null {
   const { plan, database, settings, warnings, refusals } = report;
   const isQuiet = [plan.drift, warnings, refusals, settings.changes].every(
@@ -151,9 +151,9 @@ function renderQuietLine(report: PlanReport): string | null {
 function buildHeadline(report: PlanReport): Headline {
   const { cluster, plan, database, refusals, settings, writesWait } = report;
   const isRefused = refusals.length > 0 || ('refusals' in database && database.refusals.length > 0);
-  const dangers: readonly Risk[] = findRisks(plan);
+  const risks: readonly Risk[] = findRisks(plan);
   const lost =
-    dangers.some(({ level }) => level === 'loss') ||
+    risks.some(({ level }) => level === 'loss') ||
     report.logicalSlots.some(({ fate }) => fate === 'lost');
   const steps = 'steps' in database ? summarizeSteps(database.steps, writesWait) : '';
   const parts = [
@@ -166,7 +166,7 @@ function buildHeadline(report: PlanReport): Headline {
     'notObserved' in database && database.plannedChanges.some(mayPause) ? 'pause not known' : '',
   ].filter((part) => part !== '');
   return {
-    emoji: isRefused || lost ? '🛑' : dangers.length > 0 ? '⚠️' : '📋',
+    emoji: isRefused || lost ? '🛑' : risks.length > 0 ? '⚠️' : '📋',
     cluster,
     text: (parts.length === 1 ? [...parts, 'no infrastructure changes'] : parts).join(' · '),
   };

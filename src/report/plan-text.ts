@@ -1,12 +1,12 @@
 import { byteLength, type Section } from './budget.ts';
 import { CARRIAGE_RETURN, cleanText, renderDetails, renderFence } from './markdown.ts';
 
-/** Below this a piece of the plan helps nobody. */
+/** A shorter excerpt of the plan is useless. */
 const MIN_EXCERPT = 2_000;
 
 /**
- * Terraform's own wording of the plan, folded, as a coloured diff. What does not fit is cut at the end
- * of a line; `whole` says in Markdown where all of it is.
+ * Renders Terraform's own wording of the plan, folded, as a coloured diff. It is cut at the end of a line to fit;
+ * `whole` says in Markdown where to find all of it.
  */
 export function renderPlanText(
   text: string,
@@ -16,11 +16,11 @@ export function renderPlanText(
   return {
     shrinkOrder,
     render: (room) => {
-      // Cleaned as far as there is room: of megabytes most is never shown.
+      // Only as much as there is room for is cleaned: most of several megabytes is never shown.
       const { taken: fitting, isAll } = takeLines(lines, room, toDiffLine);
       const full = isAll ? renderFold('The whole plan', fitting) : null;
       if (full !== null && byteLength(full) <= room) return full;
-      // Room for the fence and its widening by runs of backticks is found by trying.
+      // Runs of backticks widen the fence, so the room is found by trying.
       const frame = byteLength(renderFold('The plan’s beginning', [])) + byteLength(whole) + 4;
       for (let space = room - frame; space >= MIN_EXCERPT; space = Math.floor(space * 0.9)) {
         const { taken } = takeLines(fitting, space);
@@ -36,14 +36,14 @@ function renderFold(title: string, lines: readonly string[]): string {
   return renderDetails(title, renderFence(lines.join('\n'), 'diff'));
 }
 
-/** The lines of a text without the empty ones around it. */
+/** Returns the lines of a text without empty ones at its ends. */
 function listLines(text: string): string[] {
   const lines = text.split(/\r?\n/);
   const start = lines.findIndex((line) => line !== '');
   return start === -1 ? [] : lines.slice(start, lines.findLastIndex((line) => line !== '') + 1);
 }
 
-/** GitHub colours a diff by the first character of a line; Terraform indents its marks. */
+/** Moves Terraform's indented marks to the start of the line, by which GitHub colours a diff. */
 function toDiffLine(text: string): string {
   const line = cleanText(text.replaceAll('\r', CARRIAGE_RETURN));
   return line.replace(/^( +)(-\/\+|\+\/-|[-+~])(?= )/, (_, indent: string, mark: string) =>
@@ -51,7 +51,7 @@ function toDiffLine(text: string): string {
   );
 }
 
-/** As many lines from the beginning, each as `change` makes it, as `space` bytes hold, and whether that is all. */
+/** Returns as many lines from the beginning, each passed through `change`, as fit into `space` bytes. */
 function takeLines(
   lines: readonly string[],
   space: number,

@@ -10,7 +10,7 @@ import {
   shortenText,
 } from './markdown.ts';
 
-/** What the nodes answered when replication was put to the test, as a table; the last ones give way. */
+/** Renders the nodes' answers to the replication test as a table; the last rows are left out to fit. */
 export function renderProof(
   proof: readonly NodeProof[],
   { shrinkOrder }: { shrinkOrder: number },
@@ -49,7 +49,7 @@ export function renderProof(
 
 const HEADER = ['node', 'role', 'address', 'state', 'timeline', 'lag', 'test row'];
 
-/** `0 B`, `1.5 MiB · 2.0 s`; a dash where there is none to have. */
+/** Returns e.g. `0 B` or `1.5 MiB · 2.0 s`; a dash for a node without a lag. */
 function renderLag({ lagBytes, lagSeconds }: NodeProof): string {
   if (lagBytes === null) return '–';
   return lagSeconds === null || lagSeconds < 0.1

@@ -22,7 +22,7 @@ import {
 import { redactReport, renderRedacted } from './redact.ts';
 import { renderDeploySummary, renderPlanSummary } from './summary.ts';
 
-/** All that is made of a plan's report. */
+/** Renders everything that shows a plan's report. */
 const PLAN_RENDERERS: Readonly<Record<string, (report: PlanReport) => string>> = {
   comment: renderPlanComment,
   short: renderPlanShort,
@@ -32,7 +32,7 @@ const PLAN_RENDERERS: Readonly<Record<string, (report: PlanReport) => string>> =
     Object.values(renderDriftIssue({ ...report, notChecked: null, faults: [] })).join('\n'),
   'drift summary': (report) => renderDriftSummary({ ...report, notChecked: null, faults: [] }),
 };
-/** … and of a deploy's. */
+/** Renders everything that shows a deploy's report. */
 const DEPLOY_RENDERERS: Readonly<Record<string, (report: DeployReport) => string>> = {
   comment: renderDeployComment,
   short: renderDeployShort,
@@ -40,7 +40,7 @@ const DEPLOY_RENDERERS: Readonly<Record<string, (report: DeployReport) => string
   summary: renderDeploySummary,
 };
 
-/** Reports with a text wherever one can come from outside. */
+/** Builds reports with a text in every field that can come from outside. */
 function createReports(text: string): { plan: PlanReport[]; deploy: DeployReport[] } {
   const address = 'aws_instance.node["1"]';
   const change = { name: 'log_line_prefix', before: text, after: text, takesEffect: 'reload' };
@@ -84,7 +84,7 @@ function createReports(text: string): { plan: PlanReport[]; deploy: DeployReport
   };
 }
 
-/** What a reader sees, and what stands there in other spellings. */
+/** Returns a rendered text and its decoded forms. */
 function read(markdown: string): string {
   return markdown
     .replaceAll('&#8203;', '')
@@ -117,7 +117,7 @@ describe('a password', () => {
     'https://www.gh-12#34@x',
     '1. -+= $(id) $x %d|:',
     '&#64;&#64;&#64;&#64;',
-  ])('%s is in nothing that is made of a report', (password) => {
+  ])('%s is in no rendered report', (password) => {
     expect(JSON.stringify(renderAll('nothing', []))).toContain('nothing');
     for (const [name, markdown] of renderAll(`${password} and ${password}`, [password])) {
       expect(markdown, name).not.toContain(password);
@@ -125,7 +125,7 @@ describe('a password', () => {
     }
   });
 
-  it('of any characters is in none of it, nor a half of it', () => {
+  it('of any characters is in no rendered report, nor is a half of it', () => {
     const password = fc
       .string({ unit: 'grapheme-ascii', minLength: 12, maxLength: 40 })
       .filter((text) => new Set(text.replaceAll(/\s/g, '')).size > 6);
@@ -142,7 +142,7 @@ describe('a password', () => {
     );
   });
 
-  it('is not seen in part where a long text is cut', () => {
+  it('is not visible in part after a long text is cut', () => {
     const password = 'correct-horse-battery-staple';
     for (let length = 560; length <= 620; length++) {
       for (const [name, markdown] of renderAll('x'.repeat(length) + password, [password])) {
@@ -151,7 +151,7 @@ describe('a password', () => {
     }
   });
 
-  it('that only comes together in what is rendered is hidden there', () => {
+  it('that rendering joins is hidden', () => {
     const password = 'p@ss_w0rd#1-"<of>"';
     const redact = createRedactor([password]);
     const coloured = password.replace('w0', '\u001b[1mw0\u001b[0m');
@@ -166,7 +166,7 @@ describe('a password', () => {
 });
 
 describe('a report without secrets', () => {
-  it('keeps its numbers, dates and gaps', () => {
+  it('keeps its numbers, dates and nulls', () => {
     const time = new Date();
     const report = { count: 123_456_789_012, time, none: null, is: true, list: [1, undefined] };
     expect(redactReport(report, () => '***')).toEqual(report);
@@ -176,7 +176,7 @@ describe('a report without secrets', () => {
     });
   });
 
-  it('is rendered, whichever of its own texts is the password', () => {
+  it('is rendered even if one of its own texts is the password', () => {
     const texts = new Set<string>();
     const collect = (text: string) => {
       if (text.length >= 12) texts.add(text);
@@ -202,7 +202,7 @@ describe('a report without secrets', () => {
     }
   });
 
-  it('of thousands of resources is soon made', () => {
+  it('of thousands of resources is redacted fast', () => {
     const plan = summarizePlan(
       createPlan(
         Array.from({ length: 3000 }, (_, index) => ({
@@ -222,7 +222,7 @@ describe('a report without secrets', () => {
   });
 });
 
-it('hides a secret that a renderer puts together from two values, and one that it cuts or encodes', () => {
+it('hides a secret that rendering joins from two values, cuts or encodes', () => {
   const secret = 'p@ss_w0rd#1234';
   const redact = createRedactor([secret]);
   const halves = { first: secret.slice(0, 7), second: secret.slice(7) };

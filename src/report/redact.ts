@@ -1,10 +1,9 @@
-/** Hides the secrets in a text, whether it is raw or rendered. */
+/** Hides the secrets in a raw or rendered text. */
 export type Redact = (text: string) => string;
 
 /**
- * A report, or any part of one, without secrets: every text in it passes through `redact`, at any depth. All else
- * stays what it is. To be done before a report is rendered: a renderer cuts, encodes and splits what it is given, and
- * what is left of a secret then may not be recognised.
+ * Returns a report, or a part of one, without secrets: every text in it passes through `redact`, at any depth. Redact
+ * before you render: renderers cut, encode and split texts, and the rest of a secret may no longer be recognised.
  */
 export function redactReport<Report>(report: Report, redact: Redact): Report {
   return redactValue(report, redact) as Report;
@@ -19,14 +18,14 @@ function redactValue(value: unknown, redact: Redact): unknown {
   );
 }
 
-/** A plain word is a field's name, or looks in Markdown as it does here. */
+/** A plain word is the name of a field, or looks the same in Markdown. */
 function redactKey(key: string, redact: Redact): string {
   return /^[A-Za-z]+$/.test(key) ? key : redact(key);
 }
 
 /**
- * Renders a report without secrets. They are taken out of its values first, and once more of the text: what was put
- * together in between may be one.
+ * Renders a report without secrets. They are removed from its values first and then from the text, as rendering may
+ * join parts to a secret.
  */
 export function renderRedacted<Report>(
   report: Report,

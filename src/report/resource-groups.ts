@@ -1,11 +1,11 @@
 import { byteLength, type Section } from './budget.ts';
 import { countNoun, renderDetails } from './markdown.ts';
 
-/** One thing in a list that can be shown with more or less of it. Markdown. */
+/** A list item that can be shown with more or fewer details. Markdown. */
 export interface ListEntry {
-  /** One list item. */
+  /** The list item without details. */
   readonly line: string;
-  /** The same with what is folded away, the fullest first; none when there is no more to show. */
+  /** The item with folded details, the fullest form first; [] without details. */
   readonly detailed: readonly (() => string)[];
 }
 
@@ -18,8 +18,9 @@ export interface EntryGroup {
 }
 
 /**
- * A heading and groups of entries, in order. Where room is short, all details take their shorter form first, then
- * go, from the end of the list; then names, from the end as well. `whole` says in Markdown where everything is.
+ * Renders a heading and groups of entries, in order. If room is short, all details take their shorter form first, then
+ * details are left out from the end of the list, then names, also from the end. `whole` says in Markdown where to find
+ * everything.
  */
 export function renderGroups(options: {
   heading: string;
@@ -69,12 +70,12 @@ function fitEntries(
   return { texts, note };
 }
 
-/** Smaller than any detail: when no more is left, none has to be tried. */
+/** Smaller than any detail: with less space left, no more are tried. */
 const MIN_DETAIL = 64;
-/** One large detail must not keep smaller ones out, but thousands are not tried for the last bytes. */
+/** A large detail must not keep smaller ones out, but thousands are not rendered for the last bytes. */
 const MAX_OVERSIZED = 50;
 
-/** The entries with as many details as there is space for, each in that form or the shortest it has. */
+/** Returns the entries with as many details as fit, each in the given form or its shortest. */
 function fillDetails(
   entries: readonly ListEntry[],
   { space, form }: { space: number; form: number },
@@ -102,7 +103,7 @@ function renderGroup({ title, open, entries }: EntryGroup, shown: readonly strin
   return renderDetails(`${title} (${entries.length}${missing})`, joinEntries(shown), { open });
 }
 
-/** List items stand together, a fold stands alone. */
+/** Joins list items without, folds with a blank line between them. */
 function joinEntries(texts: readonly string[]): string {
   return texts
     .map((text, index) => {

@@ -12,7 +12,7 @@ import { renderCode, renderDetails, renderFence, renderHtmlCode } from './markdo
 import { type EntryGroup, type ListEntry, renderGroups } from './resource-groups.ts';
 import { renderReason } from './risks.ts';
 
-/** What can hurt comes first. */
+/** Destructive actions come first. */
 const GROUPS: readonly { readonly action: Action; readonly title: string }[] = [
   { action: 'delete', title: '➖ Destroy' },
   { action: 'replace', title: '♻️ Replace' },
@@ -22,13 +22,13 @@ const GROUPS: readonly { readonly action: Action; readonly title: string }[] = [
   { action: 'import', title: '📥 Import' },
   { action: 'move', title: '➡️ Move' },
 ];
-/** A group this short is not worth a tap. */
+/** Groups up to this length are open. */
 const MAX_OPEN = 5;
 
-/** Writes a name as code, for the place it stands in. */
+/** Renders a name as code in its context. */
 type Code = (text: string) => string;
 
-/** The infrastructure: every resource that changes, then the outputs, attributes folded under each. */
+/** Renders every resource that changes, then the outputs, with folded attributes. */
 export function renderResources(
   plan: PlanSummary,
   options: { shrinkOrder: number; whole: string },
@@ -46,7 +46,7 @@ export function renderResources(
   });
 }
 
-/** What was changed outside Terraform, that which the plan answers to before the rest. */
+/** Renders the changes outside Terraform, those that cause changes of the plan first. */
 export function renderDrift(
   drift: readonly DriftChange[],
   options: { shrinkOrder: number; whole: string },
@@ -61,7 +61,7 @@ export function renderDrift(
 
 function renderResource(resource: ResourceChange): ListEntry {
   const { action, address, attributes } = resource;
-  // Of what is destroyed every attribute goes: a list of them would say nothing.
+  // A destroyed resource loses every attribute: a list of them would say nothing.
   const shown = action === 'delete' || action === 'forget' ? [] : attributes;
   return renderEntry((code) => `${code(address)}${describeResource(resource, code)}`, shown);
 }
@@ -87,7 +87,7 @@ function renderDrifted({ address, action, attributes }: DriftChange): ListEntry 
   return renderEntry((code) => `${code(address)}${gone ? ' is gone' : ''}`, gone ? [] : attributes);
 }
 
-/** Compared line by line, so that unchanged lines may stand around what changes. */
+/** Whether the attribute is compared line by line, with unchanged lines around the changes. */
 function hasContext({ before, after }: AttributeChange): boolean {
   return [before, after].every(
     (side) =>

@@ -7,20 +7,20 @@ const NODE_TYPE = 'aws_instance';
 const ATTACHMENT_TYPE = 'aws_volume_attachment';
 const RULE_TYPE = 'aws_vpc_security_group_ingress_rule';
 
-/** Something in a plan that a person should know before merging. */
+/** A consequence of a plan that a person should know before merging. */
 export interface Risk {
-  /** `loss`: data or a node goes. `risk`: an outage or an opening. `notice`: what clients feel of a rolling change. */
+  /** `loss`: of data or a node. `risk`: an outage or an open port. `notice`: effects of a rolling change on clients. */
   readonly level: 'loss' | 'risk' | 'notice';
   /** One sentence of Markdown. */
   readonly text: string;
 }
 
-/** What in the plan could hurt, worst first: data and nodes lost, volumes detached, opened ports, stops. */
+/** Returns the risks of a plan, worst first: lost data and nodes, detached volumes, opened ports, stops. */
 export function findRisks(plan: PlanSummary): Risk[] {
   const volumes = plan.resources.filter(isLost(DATA_TYPE));
   const nodes = plan.resources.filter(isLost(NODE_TYPE));
   const gone = new Set([...volumes, ...nodes].map(({ index }) => index));
-  // Where the node or its volume goes, the attachment says nothing new.
+  // The loss of a node or its volume includes the attachment.
   const detached = plan.resources
     .filter(isLost(ATTACHMENT_TYPE))
     .filter(({ index }) => !gone.has(index));
@@ -47,7 +47,7 @@ function buildLoss(what: string, resource: ResourceChange): Risk {
   return { level: 'loss', text: `${what} ${nameResource(resource)} is ${how}${reason}.` };
 }
 
-/** The setting in the state is what counts: a destroy does not look at the configuration. */
+/** Reads the setting from the state: a destroy ignores the configuration. */
 function keepsSnapshot({ attributes }: ResourceChange): boolean {
   return attributes.some(
     ({ path, before }) =>
@@ -56,8 +56,8 @@ function keepsSnapshot({ attributes }: ResourceChange): boolean {
 }
 
 /**
- * Terraform shows these as harmless updates in place. Another instance type is rolled out node by node; what
- * else stops an instance Terraform does on all of them at the same time.
+ * Returns the stops of instances, which Terraform shows as harmless updates in place. Another instance type is rolled
+ * out node by node; all other stops happen on all instances at the same time.
  */
 function findStopped({ resources }: PlanSummary): Risk[] {
   const updated = resources.filter(({ type, action }) => type === NODE_TYPE && action === 'update');
@@ -80,7 +80,7 @@ function hasPublicAddress({ attributes }: ResourceChange): boolean {
   return attributes.some(({ path, before }) => path === 'public_ip' && before.kind === 'known');
 }
 
-/** The list of resources has the rest. */
+/** The list of resources names the rest. */
 const MAX_NAMES = 10;
 
 function describeStops(stopped: readonly ResourceChange[], order: string): string[] {
@@ -112,7 +112,7 @@ function opensToAll({ path, after }: AttributeChange): boolean {
   );
 }
 
-/** ` because of …` for a replacement, attribute names written by `code`, '' where Terraform names no attribute. */
+/** Returns ` because of …` for a replacement, with attribute names formatted by `code`; '' without a known reason. */
 export function renderReason(
   { attributes, reason }: ResourceChange,
   code: (text: string) => string,
@@ -125,14 +125,14 @@ export function renderReason(
   return words === undefined ? '' : ` because ${words}`;
 }
 
-/** Terraform's `action_reason`, for those that no attribute explains. */
+/** Terraform's `action_reason`, for replacements that no attribute explains. */
 const REASONS: Readonly<Record<string, string>> = {
   replace_because_tainted: 'an earlier apply left it half made',
   replace_by_request: 'it was asked for',
   replace_by_triggers: 'something it depends on changes',
 };
 
-/** The address and, where it belongs to one, the node. */
+/** Returns the address and the node of a resource, if it belongs to a node. */
 function nameResource({ address, index }: ResourceChange): string {
   const node = typeof index === 'string' && /^\d+$/.test(index) ? ` (node-${index})` : '';
   return `${renderCode(address)}${node}`;

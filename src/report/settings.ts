@@ -2,16 +2,16 @@ import type { SettingChange } from '../cluster/settings/change.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
 import { countNoun, renderCode, renderTable, renderText } from './markdown.ts';
 
-/** The settings that change, and who says what they are until now. */
+/** The settings that change, and the source of their current values. */
 export interface SettingsReport {
   readonly changes: readonly SettingChange[];
-  /** `live`: the running primary; `applied`: what was asked for last; `none`: there is nothing to compare with. */
+  /** `live`: the running primary; `applied`: the last applied inputs; `none`: nothing to compare with. */
   readonly source: 'live' | 'applied' | 'none';
-  /** The primary that said it. */
+  /** The primary that reported them. */
   readonly node: string | null;
 }
 
-/** The settings as a table, old → new; left out where none changes. `whole` says where all of them are. */
+/** Renders the changed settings as a table, nothing without changes. `whole` says where to find all of them. */
 export function renderSettings(
   { changes, source, node }: SettingsReport,
   { shrinkOrder, whole }: { shrinkOrder: number; whole: string },

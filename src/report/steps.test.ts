@@ -36,13 +36,13 @@ describe('synchronous replication without a replica to spare', () => {
       { size: 3, synchronousReplicas: 1 },
       { size: 2, synchronousReplicas: 1 },
     ],
-    ['a node that is yet to come', { size: 1 }, { size: 2, synchronousReplicas: 1 }],
+    ['a future node', { size: 1 }, { size: 2, synchronousReplicas: 1 }],
     ['a reload', { size: 2 }, { size: 2, synchronousReplicas: 1 }],
-  ])('waits for nobody at %s', (_, from, to) => {
+  ])('does not wait for %s', (_, from, to) => {
     expect(findWait(one, planSteps(from, to))).toBeNull();
   });
 
-  test('waits for nobody with one to spare, or switched off', () => {
+  test('does not wait with a replica to spare, or if it is off', () => {
     const steps = planSteps({}, { settings: { shared_buffers: '1GB' } });
     expect(findWait({ synchronousReplicas: 1, replicas: 2 }, steps)).toBeNull();
     expect(findWait({ synchronousReplicas: 0, replicas: 2 }, steps)).toBeNull();

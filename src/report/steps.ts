@@ -5,12 +5,13 @@ import { fitParts, fixed, type Section } from './budget.ts';
 import { renderNotObserved, WHILE_REFUSED } from './foresight.ts';
 import { countNoun, renderCode, renderText, shortenText } from './markdown.ts';
 
-/** What the database goes through, or why that cannot be said before the merge. */
+/** The steps of the database, or why they are not known before the merge. */
 export type DatabasePlan = Rollout | UnobservedPlan;
 
 /**
- * The steps as a numbered list a DBA reads, or the reason for none. Where room is short the last ones give way;
- * `whole` says in Markdown where all of them are; `isRefused`: the infrastructure is, and with it the steps.
+ * Renders the steps as a numbered list for a DBA, or the reason for their absence. If room is short, the last ones are
+ * left out; `whole` says in Markdown where to find all. `isRefused`: the infrastructure change is refused, and with it
+ * the steps.
  */
 export function renderDatabase(
   database: DatabasePlan,
@@ -33,10 +34,10 @@ export function renderDatabase(
       );
     return { shrinkOrder, render: (room) => fitParts(items.length, { room, render }) };
   }
-  const { steps, observeAgain, deferral: leftOut } = database;
+  const { steps, observeAgain, deferral } = database;
   if (steps.length === 0) {
     return fixed(
-      leftOut
+      deferral
         ? 'Nothing to do now on the nodes that can be reached.'
         : 'Nothing to do: every node already runs as asked.',
     );
@@ -56,20 +57,20 @@ export function renderDatabase(
 const joinBlocks = (...blocks: readonly string[]): string =>
   blocks.filter((block) => block !== '').join('\n\n');
 
-/** Steps as a numbered list, in the order they happen; Markdown. */
+/** Renders steps as a numbered list, in the order of execution; Markdown. */
 export function renderSteps(steps: readonly Step[]): string {
   return steps.map((step, index) => `${index + 1}. ${describeStep(step)}`).join('\n');
 }
 
-/** Steps in plain words, a line each with its number, for the log. */
+/** Returns the steps as numbered lines of plain text, for the log. */
 export function listSteps(steps: readonly Step[]): string[] {
-  // The words are ours, and names hold no such character.
+  // Names contain none of these characters.
   return steps.map((step, index) => `${index + 1}. ${describeStep(step).replace(/[*`]/g, '')}`);
 }
 
 /**
- * What synchronous replication costs, in general and in these steps; null where it is off. `replicas`: how many
- * there are.
+ * Returns a warning about the cost of synchronous replication, in general and in these steps; null if it is off.
+ * `replicas`: the number of replicas.
  */
 export function warnSynchronous(
   { synchronousReplicas, replicas }: { synchronousReplicas: number; replicas: number },
@@ -85,9 +86,9 @@ export function warnSynchronous(
 }
 
 /**
- * For how long commits wait for a replica that these steps take away, with synchronous replication and none to
- * spare; null where they do not. Nobody waits for a node that leaves or is yet to come: the quorum is lowered before
- * and raised after.
+ * Returns how long commits wait for a replica that these steps stop, with synchronous replication and no replica to
+ * spare; null if they do not. Commits never wait for a leaving or a new node: the quorum is lowered before and raised
+ * after.
  */
 export function findWait(
   { synchronousReplicas, replicas }: { synchronousReplicas: number; replicas: number },
@@ -107,8 +108,8 @@ export function findWait(
 }
 
 /**
- * What the steps cost the clients, for a headline: `3 restarts · writes pause about 1 s`; '' when nothing.
- * `writesWait`: for how long commits wait for replicas besides.
+ * Returns the effects of the steps on clients for a headline, e.g. `3 restarts · writes pause about 1 s`; '' without
+ * effects. `writesWait`: how long commits wait for replicas.
  */
 export function summarizeSteps(steps: readonly Step[], writesWait: string | null): string {
   const count = (...kinds: readonly Step['kind'][]) =>
@@ -132,7 +133,7 @@ export function summarizeSteps(steps: readonly Step[], writesWait: string | null
   return summary === '' && steps.length > 0 ? countNoun(steps.length, 'database step') : summary;
 }
 
-/** How often and for about how long nobody can write, e.g. `writes pause about 1 s`; '' when never. */
+/** Returns how often and about how long writes pause, e.g. `writes pause about 1 s`; '' if never. */
 function summarizePauses(steps: readonly Step[]): string {
   const pauses = steps.map(estimatePause).filter((pause) => pause !== null);
   if (pauses.length === 0) return '';
@@ -142,7 +143,7 @@ function summarizePauses(steps: readonly Step[]): string {
   return `writes pause ${pauses.length} times${same ? `, ${first} each` : ''}`;
 }
 
-/** About how long a step keeps everybody from writing; null when it does not. Measured in the lab, on small data. */
+/** Returns about how long a step pauses writes; null if it does not. Measured in the lab, on small data. */
 function estimatePause(step: Step): string | null {
   switch (step.kind) {
     case 'switchover':

@@ -3,7 +3,7 @@ import { type DeployReport, listDeploySections } from './deploy-comment.ts';
 import { hideInternals, listPlanSections, type PlanReport } from './plan-comment.ts';
 import { renderProofDiagram, renderTopologyDiagram } from './topology.ts';
 
-/** The job summary of a plan: what the comment says, the nodes as a diagram, and room for the whole plan. Markdown. */
+/** Renders the job summary of a plan: the comment, the nodes as a diagram, and the whole plan. Markdown. */
 export function renderPlanSummary(report: PlanReport): string {
   return fitSections(
     [
@@ -14,7 +14,7 @@ export function renderPlanSummary(report: PlanReport): string {
   );
 }
 
-/** The job summary of a deploy: what the comment says, and who follows whom how closely. Markdown. */
+/** Renders the job summary of a deploy: the comment, and replication with its lag as a diagram. Markdown. */
 export function renderDeploySummary(report: DeployReport): string {
   return fitSections(
     [...listDeploySections(report), fixed(renderProofDiagram(report.proof))],

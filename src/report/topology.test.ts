@@ -3,7 +3,7 @@ import type { NodeState, TopologyChange } from '../cluster/rollout/topology.ts';
 import { createProof } from './fixtures/report.ts';
 import { renderProofDiagram, renderTopology, renderTopologyDiagram } from './topology.ts';
 
-const place: NodeState = {
+const state: NodeState = {
   role: 'replica',
   zone: 'us-east-1a',
   instanceType: 't3.medium',
@@ -11,8 +11,8 @@ const place: NodeState = {
 };
 const change = (overrides: Partial<TopologyChange>): TopologyChange => ({
   name: 'node-1',
-  before: place,
-  after: place,
+  before: state,
+  after: state,
   consequence: 'untouched',
   ...overrides,
 });
@@ -22,18 +22,18 @@ const render = (topology: readonly TopologyChange[]) =>
 describe('renderTopology', () => {
   it.each<[string, Partial<TopologyChange>, string]>([
     [
-      'one value where it stays',
+      'one value if it stays the same',
       {},
       'untouched | replica | `us-east-1a` | `t3.medium` | `sha256:0123456789ab`',
     ],
     [
-      'old and new where it does not',
-      { after: { ...place, role: 'primary', instanceType: 't3.large' }, consequence: 'promoted' },
+      'old and new value if it changes',
+      { after: { ...state, role: 'primary', instanceType: 't3.large' }, consequence: 'promoted' },
       '**becomes the primary** | replica → primary | `us-east-1a` | `t3.medium` → `t3.large` | `sha256:0123456789ab`',
     ],
     [
-      'a dash where nobody knows',
-      { before: null, after: { ...place, zone: null, image: 'postgres:17' }, consequence: null },
+      'a dash for an unknown value',
+      { before: null, after: { ...state, zone: null, image: 'postgres:17' }, consequence: null },
       'not known | replica | – | `t3.medium` | `postgres:17`',
     ],
   ])('%s', (_case, overrides, cells) => {
@@ -44,7 +44,7 @@ describe('renderTopology', () => {
     ).toBe(`| \`node-1\` | ${cells} |`);
   });
 
-  it('is nothing without nodes', () => {
+  it('is empty without nodes', () => {
     expect(render([])).toBe('');
     expect(renderTopologyDiagram([])).toBe('');
     expect(renderProofDiagram([])).toBe('');
@@ -53,7 +53,7 @@ describe('renderTopology', () => {
 
 describe('the diagram', () => {
   it('is drawn before and after', () => {
-    const before = { ...place, role: 'primary' as const };
+    const before = { ...state, role: 'primary' as const };
     const diagram = renderTopologyDiagram([
       change({ before, after: before }),
       change({ name: 'node-2', before: null, consequence: 'new' }),
@@ -69,9 +69,9 @@ describe('the diagram', () => {
     expect(renderProofDiagram(proof)).toContain('node_1 -->|"3.3 MiB behind"| node_2');
   });
 
-  it('holds no text that turns, ends or links anything', () => {
+  it('encodes every special character of its labels', () => {
     const zone = 'a\u202eb\u001b[31mc\n```\n"]; x --> y %%{init}%% <img src=x> [l](u)';
-    const diagram = renderTopologyDiagram([change({ before: null, after: { ...place, zone } })]);
+    const diagram = renderTopologyDiagram([change({ before: null, after: { ...state, zone } })]);
     const label = diagram.split('\n').find((line) => line.includes('node_1[')) ?? '';
     expect(diagram.split('\n').filter((line) => line.startsWith('```'))).toHaveLength(2);
     expect(label.replaceAll('<br/>', '')).toMatch(/^ {2}node_1\[\("[\w .:/#;-]*"\)\]$/);

@@ -3,7 +3,7 @@ import type { Consequence, NodeState, TopologyChange } from '../cluster/rollout/
 import { fitParts, fixed, type Section } from './budget.ts';
 import { cleanText, countNoun, formatBytes, renderCode, renderTable } from './markdown.ts';
 
-/** Every node before and after, as a table; left out where there is none. `whole` says where all of it is. */
+/** Renders every node before and after as a table, nothing without nodes. `whole` says where to find all of it. */
 export function renderTopology(
   topology: readonly TopologyChange[],
   { shrinkOrder, whole }: { shrinkOrder: number; whole: string },
@@ -11,7 +11,7 @@ export function renderTopology(
   if (topology.length === 0) return fixed('');
   const rows = topology.map((change) => [
     renderCode(change.name),
-    // Before what a phone cuts off.
+    // Early, as a phone cuts off the last columns.
     renderConsequence(change.consequence),
     renderChange(change, ({ role }) => role),
     renderChange(change, ({ zone }) => zone && renderCode(zone)),
@@ -36,14 +36,14 @@ export function renderTopology(
   return { shrinkOrder, render: (room) => fitParts(rows.length, { room, render }) };
 }
 
-/** One value where it stays, `old → new` where it does not; `write` gives Markdown, null where nobody knows. */
+/** Renders `old → new`, or one value if it stays the same. `write` returns Markdown, null for an unknown value. */
 function renderChange(
   { before, after }: TopologyChange,
-  write: (place: NodeState) => string | null,
+  write: (state: NodeState) => string | null,
 ): string {
   const was = before === null ? null : write(before);
   const is = after === null ? null : write(after);
-  // Who was not asked is not said to change.
+  // An unknown value is not a change.
   if (was === null || is === null || was === is) return is ?? was ?? '–';
   return `${was} → ${is}`;
 }
@@ -64,26 +64,26 @@ function renderConsequence(consequence: Consequence | null): string {
   return consequence === null ? 'not known' : CONSEQUENCES[consequence];
 }
 
-/** `sha256:0123456789ab`; a reference stays whole. */
+/** Returns e.g. `sha256:0123456789ab`; a reference stays whole. */
 function shorten(image: string): string {
   return /^sha256:[0-9a-f]{13,}$/.test(image) ? image.slice(0, 'sha256:'.length + 12) : image;
 }
 
-/** Before and after as Mermaid diagrams in Markdown, which GitHub draws in a job summary; '' without nodes. */
+/** Renders before and after as Mermaid diagrams in Markdown, which GitHub draws in a job summary; '' without nodes. */
 export function renderTopologyDiagram(topology: readonly TopologyChange[]): string {
   if (topology.length === 0) return '';
   const draw = (title: string, pick: (change: TopologyChange) => NodeState | null) => {
     const nodes = topology.flatMap((change) => {
-      const place = pick(change);
-      return place === null ? [] : [{ name: change.name, place }];
+      const state = pick(change);
+      return state === null ? [] : [{ name: change.name, state }];
     });
     return nodes.length === 0
       ? ''
       : `**${title}**\n\n${renderDiagram(
-          nodes.map(({ name, place }) => ({
+          nodes.map(({ name, state }) => ({
             name,
-            role: place.role,
-            lines: [place.instanceType ?? '', place.zone ?? ''],
+            role: state.role,
+            lines: [state.instanceType ?? '', state.zone ?? ''],
           })),
         )}`;
   };
@@ -92,10 +92,10 @@ export function renderTopologyDiagram(topology: readonly TopologyChange[]): stri
     .join('\n\n');
 }
 
-/** The proof as a Mermaid diagram with the lag on the edges; '' before there is one. Markdown. */
+/** Renders the proof as a Mermaid diagram with the lag on the edges; '' before the proof. Markdown. */
 export function renderProofDiagram(proof: readonly NodeProof[]): string {
   if (proof.length === 0) return '';
-  // A node that the proof is not of follows nobody that anybody knows.
+  // What a node outside the proof follows is not known.
   const proved = proof.filter(({ state }) => state !== NOT_PROVED);
   return renderDiagram(
     proved.map(({ name, role, address, lagBytes }) => ({
@@ -132,7 +132,10 @@ function renderDiagram(nodes: readonly Drawn[]): string {
   return ['```mermaid', 'flowchart LR', ...boxes, ...edges, '```'].join('\n');
 }
 
-/** Inside a quoted label only entities are safe (Mermaid's syntax of flowcharts, "Entity codes to escape characters"). */
+/**
+ * Encodes a quoted label, in which only entities are safe (Mermaid's syntax of flowcharts, "Entity codes to escape
+ * characters").
+ */
 function encodeLabel(text: string): string {
   return cleanText(text)
     .replace(/\s+/g, ' ')
