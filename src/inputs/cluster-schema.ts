@@ -1,101 +1,36 @@
 import { z } from 'zod';
 import { OLDEST_MAJOR } from '../cluster/end-of-life.ts';
-import { type BoundedSetting, describeBounds, isWithinBounds } from '../cluster/settings/bounds.ts';
+import { isWithinBounds } from '../cluster/settings/bounds.ts';
 import { IMAGE_TAG, majorOfTag } from '../cluster/spec.ts';
-import { quoteValue } from '../messages/quote-value.ts';
 import { BACKENDS } from './backend.ts';
 import { parsePublicKey } from './public-key.ts';
 import { REGIONS } from './regions.ts';
+import {
+  explain,
+  explainBounds,
+  folder,
+  label,
+  list,
+  matching,
+  networks,
+  text,
+  wholeNumber,
+} from './schema-fields.ts';
 
 const MAX_REPLICAS = 15;
 const MAX_NAME_LENGTH = 40;
-/** Bytes that a name in a path, and a whole path, may have on every file system that counts. */
-const MAX_SEGMENT_BYTES = 255;
-const MAX_PATH_BYTES = 1024;
-
-/** What a value may be, as a message says it after "Allowed: ". */
-const explain = (allowed: string, example: string) => ({
-  error: () => `Allowed: ${allowed}, e.g. ${example}.`,
-});
-
-type Explanation = ReturnType<typeof explain>;
-
-/** A text that passes the test; `json` is as much of the test as JSON Schema can say. */
-const text = (
-  test: (value: string) => boolean,
-  allowed: Explanation,
-  json: Readonly<Record<string, unknown>> = {},
-) => z.string(allowed).refine(test, allowed).meta(json);
-
-const matching = (pattern: RegExp, allowed: Explanation) =>
-  text((value) => pattern.test(value), allowed, { pattern: pattern.source });
-
-const wholeNumber = (minimum: number, maximum: number, example: number) => {
-  const allowed = explain(`a whole number from ${minimum} to ${maximum}`, String(example));
-  return z
-    .number(allowed)
-    .refine((value) => Number.isInteger(value) && value >= minimum && value <= maximum, allowed)
-    .meta({ type: 'integer', minimum, maximum });
-};
-
-/** A list of what passes `test`, of which `pattern` is what JSON Schema can say. */
-const list = (
-  pattern: RegExp,
-  {
-    test,
-    allowed,
-    example,
-  }: { test: (value: string) => boolean; allowed: string; example: string },
-) =>
-  z
-    .array(z.string(explain(allowed, example)).meta({ pattern: pattern.source }), {
-      error: () => `Allowed: a list of ${allowed}, e.g. [${example}].`,
-    })
-    .superRefine((values, context) => {
-      for (const [index, found] of values.entries()) {
-        if (test(found)) continue;
-        context.addIssue({
-          code: 'custom',
-          message: `Found ${quoteValue(found)} in the list. Allowed: ${allowed}, e.g. ${example}.`,
-          params: { found },
-          path: [index],
-        });
-      }
-    })
-    .transform((values) => [...new Set(values)]);
-
-const CIDR = /^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/;
-const networks = (example: string) =>
-  list(CIDR, {
-    test: isCidr,
-    allowed: 'IPv4 networks in CIDR form without host bits',
-    example,
-  });
 
 const SUBNET = /^subnet-([0-9a-f]{8}|[0-9a-f]{17})$/;
 const IMAGE =
   /^([a-z0-9][a-z0-9.-]*(:\d+)?\/)?[a-z0-9]+([._-]+[a-z0-9]+)*(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/;
 
-/** Bounds are those that `settings` has for it, too. */
-const explainBounds = (name: BoundedSetting) => ({
-  error: () => `Allowed: ${describeBounds(name)}.`,
-});
-
-/** A label, or nothing. */
-const label = (nothing: string, example: string) =>
-  text(
-    (value) => value.length <= 50 && value === value.trim() && !/\p{Cc}/u.test(value),
-    explain(`the name of a label, at most 50 characters, or nothing ${nothing}`, example),
-    { maxLength: 50 },
-  );
-
 /**
- * What describes a cluster: every key of a cluster file, each value on its own. Inputs of the step have the same
- * names, with dashes; `decodeInput` makes these values of their texts.
+ * The description of a cluster: every key of a cluster file, each value checked on its own. Inputs of the step have the
+ * same names, with dashes; `decodeInput` converts their texts to these values.
  */
 export const clusterSchema = z.strictObject({
   cluster_name: text(
-    // EC2 keeps names that begin with sg- for itself.
+    // EC2 reserves names of security groups that begin with sg-.
     (value) => /^(?!sg-)[a-z]([a-z0-9-]*[a-z0-9])?$/.test(value) && value.length <= MAX_NAME_LENGTH,
     explain(
       `lower-case letters, digits and dashes, beginning with a letter and not with sg-, at most ${MAX_NAME_LENGTH} characters`,
@@ -136,7 +71,7 @@ export const clusterSchema = z.strictObject({
     explainBounds('shared_buffers'),
     { pattern: '^[1-9]\\d{0,9}(kB|MB|GB|TB)$' },
   ).optional(),
-  // Read setting by setting; see settings-input.ts.
+  // Checked setting by setting in settings-input.ts.
   settings: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
   image: matching(
     IMAGE,
@@ -152,7 +87,7 @@ export const clusterSchema = z.strictObject({
     .refine((value) => (majorOfTag(value) ?? OLDEST_MAJOR) >= OLDEST_MAJOR, {
       error: `Allowed: PostgreSQL ${OLDEST_MAJOR} or later, e.g. 17.`,
     })
-    // In a file 17 needs no quotes.
+    // A file may say 17 without quotes.
     .meta({ type: ['string', 'number'], pattern: IMAGE_TAG.source })
     .optional(),
   ssh_user: matching(
@@ -186,16 +121,9 @@ export const clusterSchema = z.strictObject({
       explain(`a Terraform backend, one of ${BACKENDS.join(', ')}`, 's3'),
     )
     .optional(),
-  // Read argument by argument; see backend.ts.
+  // Checked argument by argument in backend.ts.
   backend_config: z.record(z.string(), z.unknown()).optional(),
-  working_directory: text(
-    isFolder,
-    explain(
-      `a relative path inside the workspace of letters, digits, dots, dashes and underscores, without .., .git or .github, at most ${MAX_SEGMENT_BYTES} characters a name and ${MAX_PATH_BYTES} in all`,
-      'infrastructure/postgres',
-    ),
-    { maxLength: MAX_PATH_BYTES },
-  ).optional(),
+  working_directory: folder('infrastructure/postgres').optional(),
   allow_destroy_label: label('to refuse always', 'allow-destroy').optional(),
   allow_collation_label: label('to refuse always', 'allow-collation-change').optional(),
   allow_slot_loss_label: label('to refuse always', 'allow-slot-loss').optional(),
@@ -210,7 +138,7 @@ export const clusterSchema = z.strictObject({
   on_plan_change: z.enum(['fail', 'apply'], explain('fail or apply', 'fail')).optional(),
   comment: z.enum(['own', 'shared'], explain('own or shared', 'own')).optional(),
   terraform_binary: text(
-    // It is started, not given to a shell.
+    // It is started directly, without a shell.
     (value) => /^[^\p{Cc}]{0,4096}$/u.test(value),
     explain('a program on PATH or its path, or nothing to take what there is', 'tofu'),
     { maxLength: 4096 },
@@ -224,16 +152,16 @@ export type ClusterKey = keyof typeof clusterSchema.shape;
 /** All keys of a cluster file, in the order of the contract. */
 export const CLUSTER_KEYS = Object.keys(clusterSchema.shape) as readonly ClusterKey[];
 
-/** The name of a key among the inputs of the step. */
+/** Returns the name of the input for a key. */
 export const nameInput = (key: ClusterKey): string => key.replaceAll('_', '-');
 
-/** The key behind the name of an input; null where no file has it. */
+/** Returns the key for an input; null if a cluster file cannot have it. */
 export function findKey(input: string): ClusterKey | null {
   const key = input.replaceAll('-', '_');
   return Object.hasOwn(clusterSchema.shape, key) ? (key as ClusterKey) : null;
 }
 
-/** How a value is written: as one text, number or flag, as a list, or as a map with a reader of its own. */
+/** How a value is written: one text, number or flag, a list, or a map with its own parser. */
 export type Form = 'text' | 'number' | 'flag' | 'list' | 'settings' | 'backend';
 
 /** The form of each key. */
@@ -269,10 +197,7 @@ export const FORMS: Readonly<Record<ClusterKey, Form>> = {
   require_signature: 'flag',
 };
 
-/**
- * Makes of an input's text the value that the schema checks. What is none of that form stays a text, which the schema
- * then refuses.
- */
+/** Converts an input's text to the value that the schema checks. Text of another form stays text and fails the schema. */
 export function decodeInput(key: ClusterKey, value: string): unknown {
   switch (FORMS[key]) {
     case 'number':
@@ -284,37 +209,4 @@ export function decodeInput(key: ClusterKey, value: string): unknown {
     default:
       return value;
   }
-}
-
-/** What it allows is ASCII: a character is a byte. */
-function isFolder(path: string): boolean {
-  // It reaches ssh's command line through the inventory.
-  if (!/^[A-Za-z0-9._/-]*$/.test(path) || path.startsWith('/')) return false;
-  const names = path.split('/').map((name) => name.toLowerCase());
-  return (
-    path.length <= MAX_PATH_BYTES &&
-    names.every((name) => name.length <= MAX_SEGMENT_BYTES) &&
-    // What lies there is Git's, or runs in workflows. Some file systems do not tell letter case apart.
-    !names.some((name) => ['..', '.git', '.github'].includes(name))
-  );
-}
-
-function isCidr(value: string): boolean {
-  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(value);
-  if (!match) return false;
-  // Some programs read a leading zero as octal.
-  if (match.slice(1).some((part) => /^0\d/.test(part))) return false;
-  const [a, b, c, d, prefix] = match.slice(1).map(Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  if ([a, b, c, d].some((octet) => octet > 255) || prefix > 32) return false;
-  const address = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
-  // EC2 rejects rules with host bits set.
-  return (
-    prefix === 32 || (prefix === 0 ? address === 0 : (address & (0xffffffff >>> prefix)) === 0)
-  );
 }

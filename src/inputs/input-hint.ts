@@ -1,14 +1,15 @@
 import { suggestName } from '../messages/suggest-name.ts';
 import { COMMANDS } from '../runner/intent.ts';
 import { BACKENDS } from './backend.ts';
+import { formatAddress, maskAddress, parseAddress } from './ipv4.ts';
 import { REGIONS } from './regions.ts';
 
-/** A sentence about what a value that is not allowed was probably meant to be; null where nothing comes to mind. */
+/** Returns a sentence that suggests what an invalid value was meant to be; null if there is no suggestion. */
 type Hint = (value: string) => string | null;
 
 const suggest = (value: string): string => `Did you mean ${value}?`;
 
-/** Of one of a few words. */
+/** Suggests the closest of a few words. */
 const hintWord =
   (words: readonly string[]): Hint =>
   (value) => {
@@ -31,7 +32,7 @@ function hintInstanceType(value: string): string | null {
   return `${value.trim()} is ${owner} name for a class of nodes. ${suggest(type)}`;
 }
 
-/** Partitions with accounts, names and images of their own. */
+/** AWS partitions other than the commercial one; their accounts and images differ. */
 const PARTITIONS: readonly (readonly [RegExp, string])[] = [
   [/^us-gov-/, 'AWS GovCloud'],
   [/^cn-/, 'AWS China'],
@@ -57,27 +58,17 @@ function hintNetwork(value: string): string | null {
     return 'IPv6 is not supported: nodes have IPv4 addresses only.';
   }
   const match = /^(\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})(?:\/(\d{1,2}))?$/.exec(value);
-  const address = readAddress(match?.[1] ?? '');
+  const address = parseAddress(match?.[1] ?? '');
   if (address === null) return null;
   const prefix = Number(match?.[2] ?? '32');
   if (prefix > 32) return null;
   if (match?.[2] === undefined) {
     return address === 0
       ? '0.0.0.0/0 is every address there is.'
-      : `Did you mean ${showAddress(address)}/32, this one address?`;
+      : `Did you mean ${formatAddress(address)}/32, this one address?`;
   }
-  const mask = prefix === 0 ? 0 : (0xffffffff << (32 - prefix)) >>> 0;
-  return suggest(`${showAddress((address & mask) >>> 0)}/${prefix}`);
+  return suggest(`${formatAddress(maskAddress(address, prefix))}/${prefix}`);
 }
-
-function readAddress(text: string): number | null {
-  const octets = text.split('.').map(Number);
-  if (octets.length !== 4 || octets.some((octet) => !(octet <= 255))) return null;
-  return octets.reduce((sum, octet) => sum * 256 + octet, 0);
-}
-
-const showAddress = (address: number): string =>
-  [24, 16, 8, 0].map((bits) => (address >>> bits) & 255).join('.');
 
 function hintMemory(value: string): string | null {
   const match = /^(\d{1,9})\s*([kmgt])?b?$/i.exec(value.trim());
@@ -146,20 +137,20 @@ const HINTS: Readonly<Record<string, Hint>> = {
   comment: hintWord(['own', 'shared']),
 };
 
-/** Nobody mistypes more than this; and patterns are slow on long texts. */
+/** Longer texts are not typing errors, and patterns are slow on them. */
 const MAX_LENGTH = 200;
 
-/** What a value that `input` does not allow was probably meant to be, as a sentence; null: nothing comes to mind. */
+/** Suggests, in a sentence, what an invalid value of `input` was meant to be; null if there is no suggestion. */
 export function hintInput(input: string, value: string): string | null {
   if (value.length > MAX_LENGTH) return null;
   return Object.hasOwn(HINTS, input) ? (HINTS[input]?.(value) ?? null) : null;
 }
 
-/** What is in capitals in docs/workflows, in inputs of the action. */
+/** The placeholders, in capitals, that inputs have in docs/workflows. */
 const PLACEHOLDER =
   /(?<![\w-])(?:NETWORK\/OF\/YOUR(?:\/[A-Z]+)?|BUCKET|ACCOUNT|OWNER|READ-ONLY-ROLE|DEPLOY-ROLE)(?![\w-])/;
 
-/** The placeholder of an example workflow that a value still has; null: none. Comments do not count. */
+/** Returns a placeholder of the example workflow that is left in a value, or null. Comments are ignored. */
 export function findPlaceholder(value: string): string | null {
   return PLACEHOLDER.exec(value.replaceAll(/^[ \t]*#.*$/gm, ''))?.[0] ?? null;
 }
