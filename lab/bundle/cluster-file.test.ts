@@ -248,7 +248,7 @@ describe('a pull request that changes the cluster file', () => {
         properties.line,
       ]),
     ).toEqual([
-      ['clusters/orders.yml:6: postgres_password: a secret stands in the file', PATH, '6'],
+      ['clusters/orders.yml:6: postgres_password: the file contains a secret', PATH, '6'],
       ['clusters/orders.yml:5: region: "us-eats-1" is not allowed', PATH, '5'],
     ]);
     expect(commentOf(number)).toContain('us-eats-1');
@@ -364,7 +364,7 @@ test('an unreadable new file causes an error but no comment', async () => {
   const { event, number } = open({ [path]: 'cluster_name: tab\n\treplica_count: 1\n' });
   const result = await run(event, { 'cluster-file': path });
   expect(listErrors(result)).toEqual([
-    expect.stringMatching(/^clusters\/tab\.yml:2: a tab stands/),
+    expect.stringMatching(/^clusters\/tab\.yml:2: a tab is used/),
   ]);
   expect(bench.github.listComments(number)).toEqual([]);
   const closed = await run(bench.github.asTarget(bench.github.close(number)), {

@@ -1,18 +1,15 @@
 import { z } from 'zod';
 import { COMMANDS } from '../runner/intent.ts';
-import type { RepairKey } from './request-body.ts';
 import type { SECRET_INPUTS } from './secrets.ts';
 
-const isCommand = (value: string): boolean => (COMMANDS as readonly string[]).includes(value);
+/** Inputs that say what a failover or a replacement does. A request body may have them as well. */
+export const REPAIR_KEYS = ['fenced', 'replace', 'replace-volume'] as const;
+/** One of them. */
+export type RepairKey = (typeof REPAIR_KEYS)[number];
 
-/**
- * Inputs that no cluster file has: what one run is told to do, where the description is, and secrets. Each as the text
- * that the step gives.
- */
+/** The inputs that a cluster file cannot have: the job of one run, the path of the file, and secrets. All are texts. */
 export const callSchema = z.object({
-  command: z
-    .string()
-    .refine(isCommand, { error: () => `Allowed: ${COMMANDS.join(', ')}, e.g. auto.` }),
+  command: z.enum(COMMANDS, { error: () => `Allowed: ${COMMANDS.join(', ')}, e.g. auto.` }),
   fenced: z.string().refine((value) => /^(node-[1-9]\d?)?$/.test(value), {
     error:
       'Allowed: the name of the node that is down for good, or nothing to have the action see to it, e.g. node-1.',
@@ -20,7 +17,7 @@ export const callSchema = z.object({
   replace: z.string().refine((value) => /^(node-[1-9]\d?)?$/.test(value), {
     error: 'Allowed: the name of the node that gets another instance, e.g. node-2.',
   }),
-  'replace-volume': z.string().refine((value) => ['', 'true', 'false'].includes(value), {
+  'replace-volume': z.enum(['', 'true', 'false'], {
     error:
       'Allowed: true to give the node a blank data volume as well, which is cloned, or false, e.g. false.',
   }),
@@ -52,7 +49,7 @@ export const callSchema = z.object({
   z.ZodType
 >);
 
-/** Whether a cluster file can lie there: a YAML file of the repository that is none of Git's and no workflow. */
+/** Whether the path can be a cluster file's: a YAML file in the repository, outside .git and .github. */
 export function isClusterPath(path: string): boolean {
   if (!/^[A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+)*\.ya?ml$/.test(path) || path.length > 1024)
     return false;

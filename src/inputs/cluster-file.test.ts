@@ -102,14 +102,14 @@ describe('a broken file gets one message, on its line', () => {
       'a tab as indentation',
       `${MINIMAL_FILE}settings:\n\twork_mem: 8MB\n`,
       5,
-      /a tab stands where YAML/,
+      /a tab is used where YAML/,
     ],
     ['an anchor', `${MINIMAL_FILE}primary: &a node-1\n`, 4, /an anchor \(&\) names a value/],
     [
       'an alias',
       `${MINIMAL_FILE}settings: {jit: off}\nbackend_config: *a\n`,
       5,
-      /an alias \(\*\) stands for a value elsewhere/,
+      /an alias \(\*\) refers to a value elsewhere/,
     ],
     [
       'aliases that multiply',
@@ -217,7 +217,7 @@ describe('a broken file gets one message, on its line', () => {
       'an input of one run',
       `${MINIMAL_FILE}command: apply\n`,
       4,
-      /command says nothing of the cluster\. Give it as the input command/,
+      /command does not describe the cluster\. Give it as the input command/,
     ],
     ['a merge key', `${MINIMAL_FILE}<<: {region: us-east-1}\n`, 4, /unknown key "<<"/],
     [
@@ -319,13 +319,13 @@ describe('a broken file gets one message, on its line', () => {
       'a secret',
       `${MINIMAL_FILE}postgres_password: hunter2-hunter2\n`,
       4,
-      /postgres_password: a secret stands in the file/,
+      /postgres_password: the file contains a secret/,
     ],
     [
       'a private key',
       `${MINIMAL_FILE}ssh_public_key: |\n  -----BEGIN OPENSSH PRIVATE KEY-----\n  aHVudGVyMg\n`,
       4,
-      /a private key stands here/,
+      /the file contains a private key/,
     ],
     [
       'a secret of the backend',
@@ -368,7 +368,9 @@ describe('a broken file gets one message, on its line', () => {
   test('one that is too short to be hidden leaves the message as it is', async () => {
     const { problems } = await readInputsFromFile(`${MINIMAL_FILE}postgres_password: e\n`);
     expect(problems).toEqual([
-      expect.stringMatching(/^clusters\/orders\.yml:4: postgres_password: a secret stands/),
+      expect.stringMatching(
+        /^clusters\/orders\.yml:4: postgres_password: the file contains a secret/,
+      ),
     ]);
   });
 

@@ -1,52 +1,59 @@
-import type { Document, Node, Pair, Scalar, YAMLMap } from 'yaml';
+import type { Node, Pair, Scalar, YAMLMap } from 'yaml';
 import { quoteValue } from '../messages/quote-value.ts';
 import { suggestName } from '../messages/suggest-name.ts';
+import { REPAIR_KEYS } from './call-schema.ts';
+import {
+  checkSyntax,
+  EXAMPLE_LINE,
+  findLine,
+  type ParsedYaml,
+  TOO_DEEP,
+} from './cluster-file-syntax.ts';
+import { decodeText, type LineProblem } from './cluster-file-text.ts';
 import { CLUSTER_KEYS, type ClusterKey, FORMS, findKey } from './cluster-schema.ts';
-import { REPAIR_KEYS } from './request-body.ts';
 import { isSecretInput } from './secrets.ts';
 
-/** Bytes that a cluster file may have. One of a thousand settings is smaller. */
-export const MAX_FILE_BYTES = 64 * 1024;
-
-/** Deeper than any backend's block. */
-const MAX_LEVELS = 16;
-
-/** One value of a cluster file, and where it is. */
+/** One value of a cluster file, and its lines. */
 export interface FileValue {
-  /** As JSON has it; a number where a text is meant, such as `image_tag: 17.10`, is the text as it was written. */
+  /** As in JSON. A number where a text is expected, such as `image_tag: 17.10`, is the text as written. */
   readonly value: unknown;
   /** Line of the key, from 1. */
   readonly line: number;
-  /** Lines of the entries of a map by their key, and of a list by their index. */
+  /** Lines of the entries of a map, by key, and of the items of a list, by index. */
   readonly lines: ReadonlyMap<string, number>;
 }
 
-/** What a cluster file says, as far as it can be read. */
+/** The readable content of a cluster file, and its problems. */
 export interface ClusterFile {
   /** From the root of the repository. */
   readonly path: string;
   readonly values: ReadonlyMap<ClusterKey, FileValue>;
   /** Each begins with the path and a line, e.g. `clusters/orders.yml:4: …`. */
   readonly problems: readonly string[];
-  /** Texts that the file must not have, to be hidden wherever they could be shown. */
+  /** Texts that a file must not contain, to be hidden in every message. */
   readonly secrets: readonly string[];
 }
 
 /**
- * Reads a cluster file (YAML 1.2, core schema; one document, a map). Values are not checked here, only that each is of
- * the kind that its key takes. Anchors, aliases, tags and keys given twice are problems, so that what is written is what
- * is meant, and that reading takes time in proportion to the file. Never throws.
+ * Reads a cluster file (YAML 1.2, core schema; one document, a map). Checks that each value has the form of its key; the
+ * values themselves are checked later. Rejects anchors, aliases, tags and duplicate keys: no value is written elsewhere
+ * or overwritten, and reading takes linear time. Never throws.
  */
 export async function parseClusterFile(path: string, bytes: Buffer): Promise<ClusterFile> {
-  const fail = (line: number, problem: string): ClusterFile => ({
+  const build = (
+    problems: readonly LineProblem[],
+    { values = new Map(), secrets = [] }: Partial<Pick<ClusterFile, 'values' | 'secrets'>> = {},
+  ): ClusterFile => ({
     path,
-    values: new Map(),
-    problems: [`${path}:${line}: ${problem}`],
-    secrets: [],
+    values,
+    problems: [...problems]
+      .sort((a, b) => a.line - b.line)
+      .map(({ line, text }) => `${path}:${line}: ${text}`),
+    secrets,
   });
-  const text = readText(bytes);
-  if (typeof text !== 'string') return fail(text.line, text.problem);
-  // Loaded here alone: it is large, and not every run has a file.
+  const text = decodeText(bytes);
+  if (typeof text !== 'string') return build([text]);
+  // Loaded on demand: the library is large, and only runs with a cluster file need it.
   const yaml = await import('yaml');
   const lines = new yaml.LineCounter();
   try {
@@ -56,162 +63,50 @@ export async function parseClusterFile(path: string, bytes: Buffer): Promise<Clu
       lineCounter: lines,
       prettyErrors: false,
       keepSourceTokens: false,
-      // Checked below, in linear time.
+      // The library's check takes quadratic time.
       uniqueKeys: false,
     });
-    return new Reader({ path, yaml, document, lines }).read();
+    const { problems, secrets } = checkSyntax({ yaml, document, lines });
+    if (problems.length > 0) return build(problems, { secrets });
+    const reader = new ValueReader({ yaml, document, lines });
+    reader.readDocument();
+    return build(reader.problems, reader);
   } catch (error) {
-    // The library composes by recursion.
-    if (error instanceof RangeError) return fail(1, `nested too deeply. ${FLAT}`);
+    // The library composes nodes by recursion.
+    if (error instanceof RangeError) return build([{ line: 1, text: TOO_DEEP }]);
     throw error;
   }
 }
 
-const FLAT = `Allowed: at most ${MAX_LEVELS} levels.`;
-const EXAMPLE = 'a line per key, e.g. cluster_name: orders';
+/** Collects the values of a document and their problems. */
+class ValueReader {
+  readonly problems: LineProblem[] = [];
+  readonly secrets: string[] = [];
+  readonly values = new Map<ClusterKey, FileValue>();
+  readonly #parsed: ParsedYaml;
+  readonly #yaml: ParsedYaml['yaml'];
 
-function readText(bytes: Buffer): string | { line: number; problem: string } {
-  if (bytes.length > MAX_FILE_BYTES) {
-    return { line: 1, problem: explainSize(bytes.length) };
-  }
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return { line: 1, problem: 'not text in UTF-8. Save the file in that encoding.' };
-  }
-  if (text.startsWith('\uFEFF')) {
-    return {
-      line: 1,
-      problem: 'begins with a byte-order mark. Save the file as UTF-8 without one.',
-    };
-  }
-  const odd = /\r|[^\P{Cc}\t\n]/u.exec(text);
-  if (odd === null) return text;
-  const line = text.slice(0, odd.index).split('\n').length;
-  return odd[0] === '\r'
-    ? {
-        line,
-        problem:
-          'the line ends with a carriage return, as on Windows. Save the file with line feeds alone (in .gitattributes: *.yml text eol=lf).',
-      }
-    : { line, problem: `${quoteValue(odd[0])} is a control character. Remove it.` };
-}
-
-/** Why a file of so many bytes is not read. */
-export function explainSize(bytes: number): string {
-  return `the file has ${bytes.toLocaleString('en')} bytes. Allowed: ${MAX_FILE_BYTES.toLocaleString('en')}. Is it the right file?`;
-}
-
-const ALIAS = 'an alias (*) stands for a value elsewhere. Write the value itself.';
-const TAG = 'a tag (!) changes what a value is. Remove it, or put the value into quotes.';
-
-/**
- * What is wrong, in the words of this product. The library's own may quote a value, which may be a secret; most of its
- * codes (yaml, "Errors") say no more to a person than that the text is no YAML.
- */
-const SYNTAX: Readonly<Record<string, string>> = {
-  TAB_AS_INDENT: 'a tab stands where YAML wants spaces. Indent with spaces.',
-  MULTIPLE_DOCS: 'a second document begins here. Allowed: one cluster a file.',
-  BAD_INDENT: `not YAML: the line is not indented as those around it, or a bracket before it is open. Write ${EXAMPLE}.`,
-  MISSING_CHAR: `not YAML: a quote, bracket or colon is missing. Write ${EXAMPLE}.`,
-  BAD_ALIAS: ALIAS,
-  TAG_RESOLVE_FAILED: TAG,
-};
-const NO_YAML = `not YAML: put a value with special characters into quotes. Write ${EXAMPLE}.`;
-
-class Reader {
-  readonly #path: string;
-  readonly #yaml: typeof import('yaml');
-  readonly #document: Document;
-  readonly #lines: import('yaml').LineCounter;
-  readonly #problems: { line: number; text: string }[] = [];
-  readonly #secrets: string[] = [];
-  readonly #values = new Map<ClusterKey, FileValue>();
-
-  constructor(parts: {
-    path: string;
-    yaml: typeof import('yaml');
-    document: Document;
-    lines: import('yaml').LineCounter;
-  }) {
-    this.#path = parts.path;
-    this.#yaml = parts.yaml;
-    this.#document = parts.document;
-    this.#lines = parts.lines;
-  }
-
-  read(): ClusterFile {
-    const [error] = this.#document.errors;
-    // One is enough: those after it are mostly its consequences.
-    if (error !== undefined) {
-      const text = /call stack/i.test(error.message)
-        ? `nested too deeply. ${FLAT}`
-        : (SYNTAX[error.code] ?? NO_YAML);
-      this.#problems.push({ line: this.#lines.linePos(error.pos[0]).line || 1, text });
-    } else {
-      this.#refuseIndirection();
-      if (this.#problems.length === 0) this.#readRoot();
-    }
-    return {
-      path: this.#path,
-      values: this.#values,
-      problems: this.#problems
-        .sort((a, b) => a.line - b.line)
-        .map(({ line, text }) => `${this.#path}:${line}: ${text}`),
-      secrets: this.#secrets,
-    };
+  constructor(parsed: ParsedYaml) {
+    this.#parsed = parsed;
+    this.#yaml = parsed.yaml;
   }
 
   #refuse(line: number, text: string): void {
-    this.#problems.push({ line, text });
+    this.problems.push({ line, text });
   }
 
-  /** What stands for something that is written elsewhere, and private keys, wherever they are. */
-  #refuseIndirection(): void {
-    const { isAlias, isScalar, visit } = this.#yaml;
-    const { BREAK } = visit;
-    visit(this.#document, {
-      Node: (_, node, path) => {
-        const line = this.#lineOf(node);
-        if (path.length > 2 * MAX_LEVELS + 1) {
-          this.#refuse(line, `nested too deeply. ${FLAT}`);
-          return BREAK;
-        }
-        if (isAlias(node)) {
-          this.#refuse(line, ALIAS);
-          return BREAK;
-        }
-        if (node.anchor !== undefined) {
-          this.#refuse(line, 'an anchor (&) names a value, for aliases. Write the value itself.');
-          return BREAK;
-        }
-        if (node.tag !== undefined) {
-          this.#refuse(line, TAG);
-        } else if (isScalar(node) && /-----BEGIN [A-Z ]*PRIVATE KEY/.test(String(node.value))) {
-          this.#secrets.push(String(node.value));
-          this.#refuse(
-            line,
-            'a private key stands here. Remove it, give up that key, since everybody who can read the repository has it, and give a new one as the input ssh-private-key.',
-          );
-        }
-        return undefined;
-      },
-    });
-  }
-
-  #readRoot(): void {
-    const root = this.#document.contents;
+  readDocument(): void {
+    const root = this.#parsed.document.contents;
     const { isMap, isScalar, isSeq } = this.#yaml;
     if (root === null || (isScalar(root) && root.value === null)) {
-      this.#refuse(1, `the file is empty. Write ${EXAMPLE}.`);
+      this.#refuse(1, `the file is empty. Write ${EXAMPLE_LINE}.`);
     } else if (isMap(root)) {
       this.#readPairs(root as YAMLMap);
     } else {
       const what = isSeq(root) ? 'a list' : 'a single value';
       this.#refuse(
         this.#lineOf(root),
-        `the file is ${what}. Write ${EXAMPLE}. Several clusters need a file each.`,
+        `the file is ${what}. Write ${EXAMPLE_LINE}. Several clusters need a file each.`,
       );
     }
   }
@@ -221,7 +116,7 @@ class Reader {
     for (const pair of items) {
       const name = this.#readKey(pair);
       const line = this.#lineOf(pair.key as Node);
-      if (name === null) this.#refuse(line, `a key is not a plain text. Write ${EXAMPLE}.`);
+      if (name === null) this.#refuse(line, `a key is not a plain text. Write ${EXAMPLE_LINE}.`);
       else if (seen.has(name)) {
         this.#refuse(
           line,
@@ -238,10 +133,10 @@ class Reader {
     const input = name.replaceAll('_', '-');
     const key = Object.hasOwn(FORMS, name) ? (name as ClusterKey) : null;
     if (isSecretInput(input)) {
-      if (this.#yaml.isScalar(value)) this.#secrets.push(String(value.value ?? ''));
+      if (this.#yaml.isScalar(value)) this.secrets.push(String(value.value ?? ''));
       this.#refuse(
         line,
-        `${name}: a secret stands in the file. Remove it, change the secret, since everybody who can read the repository knows it, and give the new one as the input ${input}.`,
+        `${name}: the file contains a secret. Remove it, change the secret, since everybody who can read the repository knows it, and give the new one as the input ${input}.`,
       );
     } else if (key === null) {
       this.#refuse(line, explainUnknown(name));
@@ -250,7 +145,7 @@ class Reader {
     } else {
       const lines = new Map<string, number>();
       const found = this.#readValue(value, { key, lines, line });
-      if (found !== undefined) this.#values.set(key, { value: found, line, lines });
+      if (found !== undefined) this.values.set(key, { value: found, line, lines });
     }
   }
 
@@ -285,7 +180,7 @@ class Reader {
     return isScalar(node) ? readScalar(node, form) : undefined;
   }
 
-  /** A map as JSON; with `texts` of single values alone, which become the texts that were written. */
+  /** Converts a map to JSON. With `texts` its values must be single values, which stay texts as written. */
   #readMap(
     map: YAMLMap,
     at: { key: ClusterKey; lines?: Map<string, number>; texts: boolean },
@@ -331,27 +226,26 @@ class Reader {
   }
 
   #lineOf(node: Node | null): number {
-    const offset = node?.range?.[0];
-    return offset === undefined ? 1 : this.#lines.linePos(offset).line;
+    return findLine(node, this.#parsed.lines);
   }
 }
 
-/** A number where a text is meant is the text that was written: 17.10 is no 17.1. */
+/** Returns a scalar's value. A number where a text is expected stays the text as written: 17.10 is not 17.1. */
 function readScalar({ value, source }: Scalar, form: string): unknown {
   return form === 'text' && typeof value === 'number' ? (source ?? String(value)) : value;
 }
 
-/** Inputs that say what one run does. */
-const OF_ONE_RUN: readonly string[] = [
+/** Inputs of a single run. */
+const RUN_INPUTS: readonly string[] = [
   ...['command', 'request', 'cluster_file'],
   ...REPAIR_KEYS.map((key) => key.replaceAll('-', '_')),
 ];
 
 function explainUnknown(name: string): string {
   const shown = showKey(name);
-  if (OF_ONE_RUN.includes(name.replaceAll('-', '_'))) {
+  if (RUN_INPUTS.includes(name.replaceAll('-', '_'))) {
     const input = name.replaceAll('_', '-');
-    return `${shown} says nothing of the cluster. Give it as the input ${input} of the step.`;
+    return `${shown} does not describe the cluster. Give it as the input ${input} of the step.`;
   }
   const input = findKey(name);
   const near = input ?? suggestName(name, CLUSTER_KEYS);

@@ -1,5 +1,6 @@
 import { COMMANDS, type Command, type Intent } from '../runner/intent.ts';
 import { buildInputs, chooseDirectory } from './build-inputs.ts';
+import { REPAIR_KEYS, type RepairKey } from './call-schema.ts';
 import { checkDescription } from './check-description.ts';
 import type { ClusterFile } from './cluster-file.ts';
 import type { ClusterKey } from './cluster-schema.ts';
@@ -18,14 +19,7 @@ import {
   PLAN_USES,
   selectPlanValues,
 } from './pull-request-keys.ts';
-import {
-  type Bodies,
-  nameBodyKey,
-  REPAIR_KEYS,
-  type RepairKey,
-  readBodies,
-  readRequestInput,
-} from './request-body.ts';
+import { type Bodies, nameBodyKey, readBodies, readRequestInput } from './request-body.ts';
 import { createRedactor, listSecretParts, listSecrets } from './secrets.ts';
 import { mergeStepInputs, type RawInputs, type StepInputs } from './step-inputs.ts';
 

@@ -4,7 +4,7 @@ import type { CalledCommand, Intent } from '../runner/intent.ts';
 import { parseJson } from './json-text.ts';
 import { INPUT_NAMES } from './step-inputs.ts';
 
-/** The keys that the input `request` takes, whatever the command. */
+/** Keys that the input `request` may have with every command. */
 const REQUEST_KEYS: readonly string[] = [
   'instance_type',
   'replica_count',
@@ -18,7 +18,7 @@ const REQUEST_KEYS: readonly string[] = [
   'instance_profile',
 ];
 
-/** Keys of an event's body, per operation. */
+/** Keys that an event's body may have, by command. */
 const EVENT_KEYS: Readonly<Record<CalledCommand, readonly string[]>> = {
   generate: ['instance_type', 'replica_count', 'region'],
   plan: [],
@@ -28,36 +28,30 @@ const EVENT_KEYS: Readonly<Record<CalledCommand, readonly string[]>> = {
   replace: ['replace', 'replace_volume'],
 };
 
-/** The inputs that say what a failover or a replacement does; a body may have them as well. */
-export const REPAIR_KEYS = ['fenced', 'replace', 'replace-volume'] as const;
-/** One of them. */
-export type RepairKey = (typeof REPAIR_KEYS)[number];
-
 const EXAMPLE = '{"replica_count": 2}';
 
-/** An API body as inputs. */
+/** A request body, converted to inputs. */
 export interface Body {
-  /** Body values by input name. */
+  /** By input name. */
   readonly values: Readonly<Record<string, string>>;
   readonly problems: readonly string[];
 }
 
-/** What a run is described with beside the step's own inputs. */
+/** The request bodies of a run. */
 export interface Bodies {
   /** The input `request`. */
   readonly request: Body;
-  /** The body of the event; empty where the run does not come from one. */
+  /** The body of the event; empty if no event called the run. */
   readonly event: Body;
 }
 
-/** How a message names an input that came from a body. */
+/** Returns the name that messages use for an input from a body. */
 export const nameBodyKey = (body: 'request' | 'client_payload', input: string): string =>
   `${body}.${input.replaceAll('-', '_')}`;
 
 /**
- * The cluster that the input `request` describes, and the body of the event, where the run comes from one; keys that are
- * not taken there are problems. An event's body has the keys of the API; `request` has those that describe a cluster,
- * whatever the command, so that one text serves all jobs of a workflow.
+ * Reads the input `request` and the body of the event. Unknown keys are problems. An event's body has the keys of the
+ * API; `request` may have every key that describes a cluster, so one text serves all jobs of a workflow.
  */
 export function readBodies(input: string, intent: Intent): Bodies {
   const repair = intent.kind === 'failover' || intent.kind === 'replace' ? intent.kind : null;
@@ -69,7 +63,7 @@ export function readBodies(input: string, intent: Intent): Bodies {
   return { request, event: readKeys(body, { where: 'client_payload', allowed }) };
 }
 
-/** The cluster that the input `request` describes; `more`: keys that it may have beside those of a cluster. */
+/** Reads the input `request`. `more` are allowed keys besides those that describe a cluster. */
 export function readRequestInput(input: string, more: readonly string[] = []): Body {
   const allowed = [...REQUEST_KEYS, ...more];
   if (input.trim() === '') return noBody();
@@ -103,7 +97,7 @@ function readKeys(
   return { values, problems };
 }
 
-/** What an unknown key could have been. */
+/** Lists the allowed keys and suggests one for an unknown key. */
 function explainKeys(key: string, allowed: readonly string[]): string {
   if (allowed.length === 0) {
     return 'Allowed: an empty body, as the event plans or applies the cluster that the inputs of the action describe. Remove the key and give its value as an input.';
@@ -115,7 +109,7 @@ function explainKeys(key: string, allowed: readonly string[]): string {
   return `Allowed: ${allowed.join(', ')}.${elsewhere}`;
 }
 
-/** Of what holds other values only what it is, as these may be any number, at any depth. */
+/** Shows a value in a message. Lists and objects are only named, as they may be large. */
 function showJson(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   return typeof value === 'object' && value !== null ? 'an object' : quoteValue(String(value));

@@ -2,12 +2,8 @@ import { findBranchHead } from '../github/branch.ts';
 import type { GitHubClient } from '../github/client.ts';
 import { readRepositoryFile } from '../github/repository-file.ts';
 import { findTestMerge } from '../github/test-merge.ts';
-import {
-  type ClusterFile,
-  explainSize,
-  MAX_FILE_BYTES,
-  parseClusterFile,
-} from '../inputs/cluster-file.ts';
+import { type ClusterFile, parseClusterFile } from '../inputs/cluster-file.ts';
+import { explainSize, MAX_FILE_BYTES } from '../inputs/cluster-file-text.ts';
 import { type FileInput, readClusterIdentity, readPlanLabel } from '../inputs/read-inputs.ts';
 import { RefusedInputsError } from '../inputs/refused-inputs-error.ts';
 import type { StepInputs } from '../inputs/step-inputs.ts';
