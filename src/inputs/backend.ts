@@ -1,14 +1,14 @@
 import { quoteValue } from '../messages/quote-value.ts';
 import { parseJson } from './json-text.ts';
 
-/** A backend's setting, as JSON has it: blocks such as `workspaces` are objects. */
+/** A backend's setting as JSON: blocks such as `workspaces` are objects. */
 export type BackendValue = string | number | boolean | null | BackendValue[] | BackendConfig;
 /** A backend's settings, or a block of them, by name. */
 export interface BackendConfig {
   readonly [name: string]: BackendValue;
 }
 
-/** Backends of Terraform and OpenTofu (Terraform documentation, "Backend block"); none can be added to them. */
+/** All backends of Terraform and OpenTofu (Terraform documentation, "Backend block"). They are built in. */
 export const BACKENDS: readonly string[] = [
   'azurerm',
   'consul',
@@ -24,9 +24,9 @@ export const BACKENDS: readonly string[] = [
   's3',
 ];
 
-/** Words in the names of arguments that hold a secret … */
+/** Words in the names of arguments that hold a secret. */
 const SECRET_WORDS = /key|secret|token|password|credential|conn_str|certificate/i;
-/** … and arguments with such a word that hold none. */
+/** Arguments whose name has one of these words although they hold no secret. */
 const HARMLESS = new Set([
   'key',
   'key_prefix',
@@ -41,7 +41,7 @@ const HARMLESS = new Set([
   'client_certificate_path',
   'impersonate_service_account',
 ]);
-/** A user before the host of a URL (RFC 3986, 3.2.1), and parameters that sign or log in. */
+/** The user information of a URL (RFC 3986, 3.2.1), and parameters that sign or log in. */
 const SECRET_URL =
   /:\/\/[^\s/?#"]*@|[?&][^=?&#\s]{0,64}(?:key|secret|token|password|credential|sig)[^=?&#\s]{0,64}=/i;
 
@@ -49,26 +49,26 @@ const EXAMPLE = '{"bucket": "my-state"}';
 
 /** A problem with a backend's settings. */
 export interface BackendProblem {
-  /** The setting of the first level that it is about; null where it is about none. */
+  /** Name of the top-level setting; null if the problem concerns no single one. */
   readonly setting: string | null;
-  /** A sentence that shows nothing which may be a secret. */
+  /** A sentence without anything that may be a secret. */
   readonly text: string;
 }
 
-/** The settings of a backend as they were given, and what could not be read of them. */
+/** The settings of a backend, and what could not be read. */
 export interface ParsedBackend {
-  readonly given: BackendConfig;
+  readonly config: BackendConfig;
   readonly problems: readonly BackendProblem[];
 }
 
-/** Reads a backend's settings from a text: lines of `key = value`, or a JSON object. */
+/** Parses a backend's settings: lines of `key = value`, or a JSON object. */
 export function parseBackendConfig(text: string): ParsedBackend {
   return text.trim().startsWith('{') ? parseObject(text) : parseLines(text);
 }
 
-/** What is malformed or secret in settings, wherever they are written, or missing for the backend of this type. */
-export function checkBackend(type: string, given: BackendConfig): BackendProblem[] {
-  const problems = Object.entries(given).flatMap(([setting, value]) =>
+/** Finds malformed, secret and missing settings of a backend of this type. */
+export function checkBackend(type: string, config: BackendConfig): BackendProblem[] {
+  const problems = Object.entries(config).flatMap(([setting, value]) =>
     listArguments({ [setting]: value })
       .flatMap((argument) => [
         ...refuseName(argument),
@@ -78,7 +78,7 @@ export function checkBackend(type: string, given: BackendConfig): BackendProblem
       .map((text) => ({ setting, text })),
   );
   if (type !== 's3') return problems;
-  const missing = ['bucket', 'key', 'region'].filter((key) => !given[key]);
+  const missing = ['bucket', 'key', 'region'].filter((key) => !config[key]);
   return [
     ...problems,
     ...missing.map((key) => ({
@@ -88,20 +88,20 @@ export function checkBackend(type: string, given: BackendConfig): BackendProblem
   ];
 }
 
-/** The settings that Terraform gets: what was given, and what the action decides where nobody says. */
-export function completeBackend(type: string, given: BackendConfig): BackendConfig {
-  if (type !== 's3') return given;
-  // Terraform's own lock, without a DynamoDB table, unless the team already has one.
-  const lock = given.dynamodb_table ? {} : { use_lockfile: true };
-  return { ...lock, encrypt: true, ...given };
+/** Adds the action's defaults to the settings. */
+export function completeBackend(type: string, config: BackendConfig): BackendConfig {
+  if (type !== 's3') return config;
+  // Terraform's own lock file, unless the team has a DynamoDB table for locks.
+  const lock = config.dynamodb_table ? {} : { use_lockfile: true };
+  return { ...lock, encrypt: true, ...config };
 }
 
-/** Whether the backend locks with a file beside the state, which Terraform can since 1.10. */
+/** Whether the backend locks with a file beside the state, which requires Terraform 1.10. */
 export function usesLockfile(config: BackendConfig): boolean {
   return String(config.use_lockfile ?? '') === 'true';
 }
 
-/** An argument at any depth, with its own value where that is a text. */
+/** An argument at any depth, with the texts of its value. */
 interface Argument {
   readonly name: string;
   readonly texts: readonly string[];
@@ -116,13 +116,13 @@ function listArguments(value: BackendValue): Argument[] {
   ]);
 }
 
-/** A text, or those of a list; a block has arguments of its own. */
+/** Returns the texts of a value. The texts of a block belong to its own arguments. */
 function listTexts(value: BackendValue): string[] {
   if (typeof value === 'string') return [value];
   return Array.isArray(value) ? value.flatMap(listTexts) : [];
 }
 
-/** What every object in JavaScript has already could be lost, or change more than a setting. */
+/** Refuses names that every JavaScript object has: they could be lost, or change the object itself. */
 function refuseName({ name }: Argument): string[] {
   return name in {}
     ? [`${quoteValue(name)} is not the name of a backend's setting. Remove it.`]
@@ -130,8 +130,8 @@ function refuseName({ name }: Argument): string[] {
 }
 
 /**
- * In Terraform's JSON syntax a text is a template (Terraform's documentation, "JSON configuration syntax"), and OpenTofu
- * evaluates one in a backend's block: `${file("…")}` would be code.
+ * Refuses templates. Texts in Terraform's JSON syntax are templates (Terraform's documentation, "JSON configuration
+ * syntax"), and OpenTofu evaluates them in a backend's block: `${file("…")}` would be code.
  */
 function refuseTemplate({ name, texts }: Argument): string[] {
   if (![name, ...texts].some((text) => /[$%]\{/.test(text))) return [];
@@ -154,7 +154,7 @@ function refuseSecret({ name, texts }: Argument): string[] {
     : [];
 }
 
-/** An ordinary name as it is; any other in quotes, unless it may be a secret itself. */
+/** Quotes an unusual name, and hides one that may be a secret. */
 function showName(name: string): string {
   if (/^\w{1,64}$/.test(name)) return name;
   return SECRET_URL.test(name) ? 'a setting' : quoteValue(name);
@@ -164,9 +164,9 @@ function parseObject(value: string): ParsedBackend {
   const malformed = `not a JSON object. Give e.g. ${EXAMPLE}.`;
   const result = parseJson(value, { malformed, example: EXAMPLE });
   return 'problem' in result
-    ? { given: {}, problems: [{ setting: null, text: result.problem }] }
-    : // It begins with a brace.
-      { given: result.value as BackendConfig, problems: [] };
+    ? { config: {}, problems: [{ setting: null, text: result.problem }] }
+    : // The text begins with a brace, so the value is an object.
+      { config: result.value as BackendConfig, problems: [] };
 }
 
 function parseLines(value: string): ParsedBackend {
@@ -185,7 +185,7 @@ function parseLines(value: string): ParsedBackend {
     } else if (given.has(name)) refuse(`${name} is given twice. Keep one of them.`);
     else given.set(name, match?.[2] ?? match?.[3] ?? '');
   }
-  return { given: Object.fromEntries(given), problems };
+  return { config: Object.fromEntries(given), problems };
 }
 
 function showLine(line: string, number: number): string {

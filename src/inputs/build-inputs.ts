@@ -1,13 +1,13 @@
 import { completeBackend, type ParsedBackend } from './backend.ts';
 import type { ClusterKey } from './cluster-schema.ts';
-import { type Description, readValue } from './combine.ts';
+import { type Description, readValue } from './description.ts';
 import type { Inputs } from './inputs.ts';
 import { readSettings } from './settings-input.ts';
 import type { RawInputs } from './step-inputs.ts';
 
 /**
- * The request that a description without problems makes. `path`: the cluster file's, null without one; `blank`: an empty
- * state stands for the backend.
+ * Builds the inputs from a description without problems. `path` is the cluster file's, or null; with `blank` an empty
+ * state replaces the backend.
  */
 export function buildInputs(
   description: Description,
@@ -18,12 +18,11 @@ export function buildInputs(
     if (value === null) throw new Error(`${key} has neither a value nor a default.`);
     return value;
   };
-  const given = (key: ClusterKey) => description.get(key)?.value;
   const secret = (input: string) => call[input] ?? '';
   const name = read('cluster_name');
   const replicaCount = read('replica_count');
   const type = readValue(description, 'backend') ?? 'local';
-  const config = ((given('backend_config') ?? { given: {} }) as ParsedBackend).given;
+  const { config } = (description.get('backend_config')?.value ?? { config: {} }) as ParsedBackend;
   return {
     clusterFile: path,
     spec: {
@@ -68,7 +67,7 @@ export function buildInputs(
   };
 }
 
-/** The working directory of a cluster; without one `given`, its own, so that clusters of one repository are apart. */
+/** Returns the given working directory, or one named after the cluster, so clusters of a repository do not share one. */
 export function chooseDirectory(given: string, cluster: string): string {
   return given || `.postgres-cluster/${cluster}`;
 }

@@ -12,19 +12,20 @@ import {
   FORMS,
   nameInput,
 } from './cluster-schema.ts';
-import { type Combined, type Description, type InputValue, readValue } from './combine.ts';
+import type { Combined } from './combine.ts';
+import { type Description, type InputValue, readValue } from './description.ts';
 import { findMissing, type Purpose } from './find-missing.ts';
 import { findPlaceholder, hintInput } from './input-hint.ts';
 import { isSecretInput, MIN_SECRET_LENGTH } from './secrets.ts';
 import { readSettings } from './settings-input.ts';
 import type { RawInputs } from './step-inputs.ts';
 
-/** Everything that is wrong with a description, and with what it is used for. */
+/** Lists all problems of a description, for the run that uses it. */
 export function checkDescription(combined: Combined, purpose: Purpose): string[] {
-  const { description, counting } = combined;
+  const { description, effective } = combined;
   const { call } = purpose;
   const all: readonly (readonly [ClusterKey, InputValue])[] = [
-    ...counting,
+    ...effective,
     ...[...description].filter(([, { source }]) => source === 'default'),
   ];
   const placeholders = all.flatMap(([key, given]) => {
@@ -56,7 +57,7 @@ export function checkDescription(combined: Combined, purpose: Purpose): string[]
   ];
 }
 
-/** Keys in which something of the example can be left as it is. */
+/** Keys for which the example workflow has placeholders. */
 const PLACEHOLDER_KEYS: readonly ClusterKey[] = [
   'ssh_cidrs',
   'client_cidrs',
@@ -65,10 +66,10 @@ const PLACEHOLDER_KEYS: readonly ClusterKey[] = [
   'image',
 ];
 
-/** Everything that a value says, for a search. */
+/** Returns the text of a value, for a search. */
 function readTexts({ value }: InputValue): string {
   const given =
-    typeof value === 'object' && value !== null && 'given' in value ? value.given : value;
+    typeof value === 'object' && value !== null && 'config' in value ? value.config : value;
   return typeof given === 'string' ? given : JSON.stringify(given);
 }
 
@@ -78,20 +79,20 @@ function sortByKey(
   return [...values].sort(([a], [b]) => CLUSTER_KEYS.indexOf(a) - CLUSTER_KEYS.indexOf(b));
 }
 
-/** A value of one key, on its own. */
+/** Checks the value of one key. */
 function checkValue(key: ClusterKey, given: InputValue): string[] {
   if (FORMS[key] === 'settings' || FORMS[key] === 'backend') return [];
   const { error } = clusterSchema.shape[key].safeParse(given.value);
   const issues: readonly z.core.$ZodIssue[] = error?.issues ?? [];
   return issues.map((issue) => {
     const [index] = issue.path;
-    // Of a list the part that is meant.
+    // The invalid item of a list.
     const found =
       index === undefined ? given.value : (given.value as readonly unknown[])[Number(index)];
     const isItem = FORMS[key] !== 'list' || index !== undefined;
     const hint = isItem && typeof found === 'string' ? hintInput(nameInput(key), found) : null;
     const name = index === undefined ? given.name : given.nameEntry(String(index));
-    // What is not shown has a message that needs no value.
+    // The schema's message for a hidden value is complete by itself.
     if (given.shown === null && typeof found === 'string' && index === undefined) {
       return `${name}: ${issue.message}`;
     }
@@ -100,19 +101,19 @@ function checkValue(key: ClusterKey, given: InputValue): string[] {
   });
 }
 
-/** Of a list or a map only that it is one. */
+/** Names a list or a map without its content. */
 function showKind(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   return typeof value === 'object' && value !== null ? 'a map' : String(value);
 }
 
-function checkCall({ call, callNames }: Purpose): string[] {
+function checkCall({ call, repairNames }: Purpose): string[] {
   const { error } = callSchema.safeParse({ ...EMPTY_CALL, ...call });
   return (error?.issues ?? []).map(({ path, message }) => {
     const input = String(path[0]);
     if (isSecretInput(input)) return `${input}: not allowed. ${message}`;
     const hint = hintInput(input, call[input] ?? '');
-    return `${callNames[input] ?? input}: ${quoteValue(call[input] ?? '')} is not allowed. ${message}${hint === null ? '' : ` ${hint}`}`;
+    return `${repairNames[input] ?? input}: ${quoteValue(call[input] ?? '')} is not allowed. ${message}${hint === null ? '' : ` ${hint}`}`;
   });
 }
 
@@ -120,7 +121,7 @@ const EMPTY_CALL: RawInputs = Object.fromEntries(
   Object.keys(callSchema.shape).map((input) => [input, '']),
 );
 
-/** The settings of a backend, wherever they are given, and those that it cannot do without. */
+/** Checks the settings of a backend in every source, and that none is missing. */
 function checkConfigs(
   values: readonly (readonly [ClusterKey, InputValue])[],
   description: Description,
@@ -132,14 +133,14 @@ function checkConfigs(
     return checkBackend(type, {}).map(({ text }) => `${backend.name}: ${text}`);
   }
   return configs.flatMap((given) => {
-    const { given: config, problems } = given.value as ParsedBackend;
+    const { config, problems } = given.value as ParsedBackend;
     return [...problems, ...checkBackend(type, config)].map(
       ({ setting, text }) => `${setting === null ? given.name : given.nameEntry(setting)}: ${text}`,
     );
   });
 }
 
-/** Values that must fit the number of nodes. */
+/** Checks values that depend on the number of nodes. */
 function checkReplicas(description: Description, replicaCount: number): string[] {
   const problems: string[] = [];
   const refuse = (given: InputValue | undefined, allowed: string) =>
@@ -161,14 +162,14 @@ function checkReplicas(description: Description, replicaCount: number): string[]
   return problems;
 }
 
-/** The labels that allow something, and what. */
+/** The labels that allow a loss, and the loss. */
 const PERMISSIONS = [
   ['allow_destroy_label', 'that data is destroyed'],
   ['allow_collation_label', 'that text is sorted in another order'],
   ['allow_slot_loss_label', 'that logical slots are lost'],
 ] as const;
 
-/** A label that allows something is a person's to set. */
+/** Refuses names by which the action itself, or a request for a plan, would set a label that allows a loss. */
 function checkLabels(description: Description): string[] {
   const read = (key: 'allow_plan_label' | (typeof PERMISSIONS)[number][0]) =>
     readValue(description, key) ?? '';
@@ -198,7 +199,7 @@ function checkLabels(description: Description): string[] {
   });
 }
 
-/** The official image's tags begin with the major version; other repositories name theirs as they like. */
+/** Requires a tag of the official image to begin with the major version. Other repositories have their own names. */
 function checkMajor(description: Description): string[] {
   const given = description.get('image_tag');
   const tag = String(given?.value ?? '');
@@ -210,8 +211,8 @@ function checkMajor(description: Description): string[] {
 }
 
 /**
- * Values that are sent to PostgreSQL must survive its passfile and SASLprep (RFC 4013) unchanged, and what is masked
- * must not be a word of ordinary texts: masking `e` or `postgres` would shred the log and the comment.
+ * Checks passwords: PostgreSQL's passfile and SASLprep (RFC 4013) must leave them unchanged, and they must be long enough
+ * to be masked. Masking `e` or `postgres` would make the log and the comment unreadable.
  */
 function checkPasswords(inputs: RawInputs): string[] {
   return [...checkDatabasePasswords(inputs), ...checkRegistryPassword(inputs)];

@@ -1,19 +1,21 @@
 import type { Intent } from '../runner/intent.ts';
 import { type ClusterFile, parseClusterFile } from './cluster-file.ts';
+import type { FileOrigin } from './file-origin.ts';
 import { createStep, DEPLOY } from './input-fixtures.ts';
-import { type FileOrigin, type InputResult, readInputs } from './read-inputs.ts';
+import { type InputResult, readInputs } from './read-inputs.ts';
 import type { RawInputs } from './step-inputs.ts';
 
-/** Where the file is. */
+/** Path of the file. */
 export const CLUSTER_FILE_PATH = 'clusters/orders.yml';
 
-/** Two public keys. */
+/** A public key. */
 export const KEY_A =
   'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB';
+/** Another one. */
 export const KEY_B =
   'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC';
 
-/** A whole file, whose every value is another one than the default. */
+/** A file with every key, each with another value than the default. */
 export const FULL_FILE = `# yaml-language-server: $schema=…
 cluster_name: orders
 instance_type: t3.large
@@ -58,39 +60,39 @@ terraform_binary: tofu
 require_signature: false
 `;
 
-/** The file as it is read from the repository. */
+/** Parses a file as if it came from the repository. */
 export const parseFile = (text: string | Buffer): Promise<ClusterFile> =>
   parseClusterFile(CLUSTER_FILE_PATH, Buffer.from(text));
 
-/** What the step gives beside a file: secrets. */
+/** Step inputs beside a file: secrets. */
 const BARE: RawInputs = { 'ssh-cidrs': '', backend: '', 'backend-config': '' };
 
 /**
- * What a text comes to as the file of a run; `standing` as a pull request's, with the default branch's beside it, `before`
- * as a merge's, with the one before it (null: there was none).
+ * Reads the inputs of a run with this file. `existing` makes it a pull request's, `before` a merge's: the default
+ * branch's file, or the file before the merge (null if there is none).
  */
 export async function readInputsFromFile(
   text: string | Buffer,
   options: {
     step?: RawInputs;
     intent?: Intent;
-    standing?: string | null;
+    existing?: string | null;
     before?: string | null;
   } = {},
 ): Promise<InputResult> {
-  const { step = {}, intent = DEPLOY, standing, before } = options;
+  const { step = {}, intent = DEPLOY, existing, before } = options;
   const file = await parseFile(text);
   const read = async (other: string | null) => (other === null ? null : await parseFile(other));
-  const basis: FileOrigin =
-    standing !== undefined
-      ? { kind: 'proposed', branch: 'main', standing: await read(standing) }
+  const origin: FileOrigin =
+    existing !== undefined
+      ? { kind: 'proposed', branch: 'main', existing: await read(existing) }
       : before !== undefined
         ? { kind: 'merged', before: await read(before) }
-        : { kind: 'standing' };
-  return readInputs({ step: createStep({ ...BARE, ...step }), file: { file, basis } }, intent);
+        : { kind: 'default-branch' };
+  return readInputs({ step: createStep({ ...BARE, ...step }), file: { file, origin } }, intent);
 }
 
-/** What every good file needs. */
+/** The required keys only. */
 export const MINIMAL_FILE = `cluster_name: orders
 ssh_cidrs: [203.0.113.0/24]
 backend: local

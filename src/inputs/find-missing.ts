@@ -1,22 +1,22 @@
 import { type Intent, isConfiguring } from '../runner/intent.ts';
 import { type ClusterKey, nameInput } from './cluster-schema.ts';
-import { type Description, readValue } from './combine.ts';
+import { type Description, readValue } from './description.ts';
 import type { RawInputs } from './step-inputs.ts';
 
-/** What a description is used for. */
+/** The run that uses a description. */
 export interface Purpose {
   readonly intent: Intent;
   /** All inputs of the step. */
   readonly call: RawInputs;
-  /** How messages name the inputs that may have come in a body. */
-  readonly callNames: Readonly<Record<string, string>>;
-  /** Of the cluster file, as messages name it; null: the inputs describe the cluster. */
+  /** Names, in messages, of inputs that may have come in a body. */
+  readonly repairNames: Readonly<Record<string, string>>;
+  /** Name of the cluster file in messages; null if the inputs describe the cluster. */
   readonly path: string | null;
-  /** Not all of the cluster file could be read, so nothing is known to be missing from it. */
+  /** Whether a part of the cluster file could not be read. Then no value is reported as missing. */
   readonly isPartial: boolean;
 }
 
-/** What the run cannot do without, and only what it really needs. */
+/** Lists the missing inputs that the run needs. */
 export function findMissing(description: Description, purpose: Purpose): string[] {
   const { call, intent, path, isPartial } = purpose;
   const operation = intent.kind === 'operation' ? intent.operation : null;
@@ -42,7 +42,7 @@ export function findMissing(description: Description, purpose: Purpose): string[
         : `GitHub gives no secrets to ${withoutSecrets}. Deploy on push, and let a person merge.`;
     problems.push(`${name}: missing. ${reason}`);
   };
-  // Files that all had the default's name would all be one cluster.
+  // Several files with the default name would describe one cluster.
   if (!isPartial && path !== null && description.get('cluster_name')?.source === 'default') {
     problems.push(
       `${path}:1: cluster_name: missing. It tells the cluster from every other one; write e.g. cluster_name: orders.`,
@@ -55,7 +55,7 @@ export function findMissing(description: Description, purpose: Purpose): string[
     const label = readValue(description, 'allow_destroy_label') ?? '';
     if (call['replace-volume'] === 'true' && label === '') {
       problems.push(
-        `${purpose.callNames['replace-volume']}: "true" is not allowed. It destroys the node's data volume, and allow-destroy-label is empty, so none may be destroyed. Name a label there first.`,
+        `${purpose.repairNames['replace-volume']}: "true" is not allowed. It destroys the node's data volume, and allow-destroy-label is empty, so none may be destroyed. Name a label there first.`,
       );
     }
   }
@@ -70,7 +70,7 @@ export function findMissing(description: Description, purpose: Purpose): string[
       `Replicas log in with it. ${store}, e.g. \${{ secrets.REPLICATION_PASSWORD }}.`,
     );
   }
-  // A name without its secret is what a run sees that gets none; only nodes that are to pull cannot do without.
+  // Runs without secrets see only the user name. The login is required only where nodes pull an image.
   if (configures && (call['registry-username'] ?? '') !== '') {
     needSecret(
       'registry-password',
@@ -86,7 +86,7 @@ export function findMissing(description: Description, purpose: Purpose): string[
     }
   }
   const hasPublicKey = (description.get('ssh_public_key')?.value ?? '') !== '';
-  // A plan without secrets is made with a substitute key.
+  // A run without secrets plans with a substitute key.
   if (configures || (plans && withoutSecrets === null && !hasPublicKey)) {
     needSecret(
       'ssh-private-key',

@@ -83,23 +83,23 @@ describe('a file of a pull request', () => {
     Object.entries(values)
       .map(([key, value]) => `${key}: ${value}\n`)
       .join('');
-  const STANDING = Object.fromEntries(
+  const EXISTING = Object.fromEntries(
     Object.entries(CHANGES).map(([key, [, value]]) => [key, value]),
   );
   const step = { 'review-key': 'k'.repeat(32) };
   const readNotes = (result: InputResult) => (result.inputs === null ? [] : result.notes);
 
   test.each(Object.entries(CHANGES))('%s', async (key, [use, , after, take]) => {
-    const merged = write({ ...STANDING, [key]: after });
+    const merged = write({ ...EXISTING, [key]: after });
     const result = await readInputsFromFile(merged, {
       intent: REVIEW,
-      standing: write(STANDING),
+      existing: write(EXISTING),
       step,
     });
     expect(result.problems).toEqual([]);
     const alone = async (text: string) =>
       (await readInputsFromFile(text, { intent: REVIEW, step })).inputs;
-    const [old, next] = [await alone(write(STANDING)), await alone(merged)];
+    const [old, next] = [await alone(write(EXISTING)), await alone(merged)];
     expect(result.inputs).toEqual(use === 'held' ? old : next);
     // No request says whether it must be signed.
     if (old && next && key !== 'require_signature') expect(take(old)).not.toEqual(take(next));
@@ -112,11 +112,11 @@ describe('a file of a pull request', () => {
 
   test('what says the same as a default or as the step is not told of', async () => {
     const proposed = `${MINIMAL_FILE}region: us-east-1\nssh_user: admin\non_plan_change: fail\n`;
-    const result = await readInputsFromFile(proposed, { intent: REVIEW, standing: MINIMAL_FILE });
+    const result = await readInputsFromFile(proposed, { intent: REVIEW, existing: MINIMAL_FILE });
     expect(readNotes(result)).toEqual([]);
     const moved = await readInputsFromFile(FULL_FILE, {
       intent: REVIEW,
-      standing: null,
+      existing: null,
       step: {
         backend: 's3',
         'backend-config':
@@ -139,7 +139,7 @@ describe('a file of a pull request', () => {
   });
 
   test('a login stays with the registry of the default branch, whatever a pull request names', async () => {
-    const standing = `${MINIMAL_FILE}image: ghcr.io/acme/postgres\n`;
+    const existing = `${MINIMAL_FILE}image: ghcr.io/acme/postgres\n`;
     const login = { 'registry-username': 'acme-bot', 'registry-password': 'ghp_0123456789' };
     for (const image of [
       'evil.example/acme/postgres',
@@ -148,7 +148,7 @@ describe('a file of a pull request', () => {
     ]) {
       const { inputs } = await readInputsFromFile(`${MINIMAL_FILE}image: ${image}\n`, {
         intent: REVIEW,
-        standing,
+        existing,
         step: login,
       });
       // The nodes send it to the registry of this image and to no other (test_host.py, Login).
@@ -158,9 +158,9 @@ describe('a file of a pull request', () => {
   });
 
   test('an image of the same registry is planned', async () => {
-    const standing = `${MINIMAL_FILE}image: ghcr.io/acme/postgres\n`;
+    const existing = `${MINIMAL_FILE}image: ghcr.io/acme/postgres\n`;
     const proposed = `${MINIMAL_FILE}image: ghcr.io/acme/postgres-ha\n`;
-    const { inputs } = await readInputsFromFile(proposed, { intent: REVIEW, standing });
+    const { inputs } = await readInputsFromFile(proposed, { intent: REVIEW, existing });
     expect(inputs?.spec.image).toBe('ghcr.io/acme/postgres-ha');
   });
 
@@ -174,20 +174,20 @@ describe('a file of a pull request', () => {
     async (image, planned) => {
       const { inputs } = await readInputsFromFile(`${MINIMAL_FILE}image: ${image}\n`, {
         intent: REVIEW,
-        standing: MINIMAL_FILE,
+        existing: MINIMAL_FILE,
       });
       expect(inputs?.spec.image).toBe(planned ?? 'postgres');
     },
   );
 
   test('what the pull request takes out is held, too', async () => {
-    const standing = `${MINIMAL_FILE}require_signature: true\n`;
-    const { problems } = await readInputsFromFile(MINIMAL_FILE, { intent: REVIEW, standing });
+    const existing = `${MINIMAL_FILE}require_signature: true\n`;
+    const { problems } = await readInputsFromFile(MINIMAL_FILE, { intent: REVIEW, existing });
     expect(problems).toEqual([expect.stringMatching(/^review-key: missing\. require-signature/)]);
   });
 
   test('a new file is planned from an empty state, and no rule of it counts', async () => {
-    const result = await readInputsFromFile(FULL_FILE, { intent: REVIEW, standing: null });
+    const result = await readInputsFromFile(FULL_FILE, { intent: REVIEW, existing: null });
     expect(result.problems).toEqual([]);
     expect(result.inputs).toMatchObject({
       spec: { name: 'orders', region: 'eu-central-1', image: 'ghcr.io/acme/postgres' },
@@ -203,7 +203,7 @@ describe('a file of a pull request', () => {
     });
     expect(readNotes(result)).toEqual([
       expect.stringMatching(/^clusters\/orders\.yml is new: main has no such file\./),
-      'ssh_user, allow_destroy_label, allow_collation_label, allow_slot_loss_label, allow_plan_label, label_prefix, on_plan_change, comment, terraform_binary of clusters/orders.yml will count once the file is merged. The plan was made without.',
+      'ssh_user, allow_destroy_label, allow_collation_label, allow_slot_loss_label, allow_plan_label, label_prefix, on_plan_change, comment, terraform_binary of clusters/orders.yml will count once the file is merged. The plan does not use them.',
     ]);
   });
 
@@ -213,7 +213,7 @@ describe('a file of a pull request', () => {
       'cluster_name: orders\nssh_cidrs: [10.0.0.0/8]\nimage: ghcr.io/x/y\n',
       {
         intent: REVIEW,
-        standing: null,
+        existing: null,
         step,
       },
     );
@@ -223,7 +223,7 @@ describe('a file of a pull request', () => {
       'cluster_name: orders\nssh_cidrs: [10.0.0.0/8]\nbackend_config: {address: https://evil/}\n',
       {
         intent: REVIEW,
-        standing: null,
+        existing: null,
         step: { backend: 'http' },
       },
     );
@@ -251,10 +251,10 @@ describe('a file of a pull request', () => {
       `${MINIMAL_FILE}region: us-eats-1\n`,
       /^clusters\/orders\.yml on main:4: region: "us-eats-1" is not allowed.*It counts from main/,
     ],
-  ])('with %s on the default branch nothing is planned', async (_, standing, problem) => {
+  ])('with %s on the default branch nothing is planned', async (_, existing, problem) => {
     const { problems } = await readInputsFromFile(`${MINIMAL_FILE}region: us-east-1\n`, {
       intent: REVIEW,
-      standing,
+      existing,
     });
     expect(problems).toEqual([expect.stringMatching(problem)]);
     const place = locateInFile(problems[0] ?? '', {
@@ -268,7 +268,7 @@ describe('a file of a pull request', () => {
   test('a problem of the pull request’s file leaves the default branch’s comment to say it', async () => {
     const result = await readInputsFromFile('replicas: 2\n', {
       intent: REVIEW,
-      standing: `${MINIMAL_FILE}label_prefix: db/\n`,
+      existing: `${MINIMAL_FILE}label_prefix: db/\n`,
     });
     expect(result.inputs).toBeNull();
     expect(result.inputs === null && result.cluster).toEqual({
@@ -282,7 +282,7 @@ describe('a file of a pull request', () => {
   });
 
   test.each(['\t', 'replicas: 2\n'])('a new file without a name is nobody’s: %j', async (text) => {
-    const result = await readInputsFromFile(text, { intent: REVIEW, standing: null });
+    const result = await readInputsFromFile(text, { intent: REVIEW, existing: null });
     expect(result.inputs === null && result.cluster).toBeNull();
   });
 });

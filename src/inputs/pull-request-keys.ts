@@ -1,19 +1,20 @@
 import { CLUSTER_KEYS, type ClusterKey } from './cluster-schema.ts';
-import { type Description, type InputValue, isSameValue } from './combine.ts';
+import { isSameValue } from './combine.ts';
+import type { Description, InputValue } from './description.ts';
 
 /**
- * What a plan does with the value that a pull request gives a key. It was written by somebody who may not merge.
+ * How a plan uses a value from a pull request, whose author may not be allowed to merge.
  *
- * - `planned`: it goes into the plan and nowhere else. Nothing is contacted at an address that it names.
- * - `registry`: nodes ask a server that it names. It is planned as long as that server stays the same.
- * - `identity`: it says which cluster this is. The default branch's counts; a file that is new there has its own.
- * - `state`: it says where the state is. The default branch's counts; where that has no such file and the step says
- *   nothing either, an empty state stands for it.
- * - `rule`: it steers the action. The default branch's counts, or the step's, or the default.
+ * - `planned`: the value is used in the plan only. No address in it is contacted.
+ * - `registry`: the value names a server that nodes contact. It is used if the server stays the same.
+ * - `identity`: the value identifies the cluster. The default branch's is used, or a new file's own.
+ * - `state`: the value locates the state. The default branch's is used. If neither that branch nor the step has one, the
+ *   plan starts from an empty state.
+ * - `rule`: the value controls the action. The default branch's is used, else the step's, else the default.
  */
 export type PlanUse = 'planned' | 'registry' | 'identity' | 'state' | 'rule';
 
-/** What a plan does with each key; docs/review.md has the reasons. */
+/** The use of each key; docs/review.md has the reasons. */
 export const PLAN_USES: Readonly<Record<ClusterKey, PlanUse>> = {
   cluster_name: 'identity',
   instance_type: 'planned',
@@ -47,18 +48,18 @@ export const PLAN_USES: Readonly<Record<ClusterKey, PlanUse>> = {
 };
 
 /**
- * Takes from `proposed`, the file as the merge would leave it, what a plan may use, and the rest from `standing`, the
- * file of the default branch; null: that has none. `blank`: the plan is made from an empty state, so that no backend and
- * no node is contacted.
+ * Takes the values that a plan may use from `proposed`, the file after the merge, and the others from `existing`, the
+ * default branch's file (null if it has none). With `blank` the plan starts from an empty state and contacts neither a
+ * backend nor a node.
  */
 export function selectPlanValues(
   proposed: Description,
-  { standing, blank }: { standing: Description | null; blank: boolean },
+  { existing, blank }: { existing: Description | null; blank: boolean },
 ): Description {
   const description = new Map<ClusterKey, InputValue>();
   for (const key of CLUSTER_KEYS) {
-    const [next, now] = [proposed.get(key), standing?.get(key)];
-    const used = isUsable(PLAN_USES[key], { next, now, isNew: standing === null, blank })
+    const [next, now] = [proposed.get(key), existing?.get(key)];
+    const used = isUsable(PLAN_USES[key], { next, now, isNew: existing === null, blank })
       ? next
       : now;
     if (used !== undefined) description.set(key, used);
@@ -89,13 +90,13 @@ function isUsable(
   }
 }
 
-/** The host that an image is pulled from; without one it is Docker Hub's (distribution/reference, "familiar names"). */
+/** Returns the host of an image's registry, by default Docker Hub's (distribution/reference, "familiar names"). */
 function readRegistry(image: InputValue | undefined): string {
   const [host = '', ...rest] = String(image?.value ?? '').split('/');
   return rest.length > 0 && (/[.:]/.test(host) || host === 'localhost') ? host : 'docker.io';
 }
 
-/** Rules of a merge, and the value of each that no other is stricter than. */
+/** Rules of a merge, with the strictest value of each. */
 const MERGE_RULES = [
   ['on_plan_change', 'fail'],
   ['require_signature', true],
@@ -105,8 +106,8 @@ const MERGE_RULES = [
 ] as const satisfies readonly (readonly [ClusterKey, unknown])[];
 
 /**
- * What a merge goes by: the description that it brings, `after`, but for the rules of merges. One that it makes looser
- * counts from the next merge on: else a pull request could switch off what holds its own merge to what was shown.
+ * Returns `after`, the description that a merge brings, with the rules from `before` unless the new ones are the
+ * strictest. Otherwise a pull request could switch off the check of its own merge.
  */
 export function keepMergeRules(after: Description, before: Description): Description {
   const description = new Map(after);
@@ -117,7 +118,7 @@ export function keepMergeRules(after: Description, before: Description): Descrip
   return description;
 }
 
-/** The keys in which two descriptions come to something else. */
+/** Lists the keys whose values differ. */
 export function listDifferingKeys(a: Description, b: Description): ClusterKey[] {
   return CLUSTER_KEYS.filter((key) => {
     const [left, right] = [a.get(key), b.get(key)];

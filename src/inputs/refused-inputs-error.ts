@@ -1,9 +1,9 @@
 import { UserError } from '../messages/errors.ts';
-import type { ClusterIdentity } from './read-inputs.ts';
+import type { ClusterIdentity } from './cluster-identity.ts';
 
-/** Inputs, the cluster file among them, that nothing can be done with. */
+/** Invalid inputs, or an invalid cluster file. */
 export class RefusedInputsError extends UserError {
-  /** Whose comment says so; null where too little is known. */
+  /** The cluster whose comment reports them; null if it is unknown. */
   readonly cluster: ClusterIdentity | null;
 
   constructor(problems: string | readonly string[], cluster: ClusterIdentity | null) {

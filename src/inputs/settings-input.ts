@@ -2,17 +2,17 @@ import { checkSettings } from '../cluster/settings/input.ts';
 import type { ParsedSettings } from '../cluster/settings/lines.ts';
 import type { Settings } from '../cluster/settings/settings.ts';
 import { majorOfTag } from '../cluster/spec.ts';
-import { type Description, type InputValue, readValue } from './combine.ts';
+import { type Description, type InputValue, readValue } from './description.ts';
 
-/** The two settings with a key of their own, and what they are where nobody says. */
+/** The two settings with a key of their own, and their defaults. */
 const SINGLE_KEYS = [
   { key: 'max_connections', fallback: '100' },
   { key: 'shared_buffers', fallback: '256MB' },
 ] as const;
 
 /**
- * The settings of the team, from `settings` and the two keys for one setting each. A setting that is given in both is a
- * problem, unless one came in an event's body, which wins over the step.
+ * Reads the team's settings from `settings` and the two keys of single settings. A setting in both is a problem, unless
+ * it came in an event's body, which takes precedence over the step.
  */
 export function readSettings(description: Description): {
   settings: Settings;
@@ -44,17 +44,14 @@ export function readSettings(description: Description): {
 const overrides = (single: InputValue, map: InputValue): boolean =>
   single.source === 'event' && map.source !== 'file';
 
-/** A problem that begins with a line, after the name of the input, or at that line of the file. */
+/** Adds the input's name, or the line of the file, to a problem that begins with a line. */
 function locateProblem(problem: string, map: InputValue): string {
   if (map.source !== 'file') return `${map.name}: ${problem}`;
   const [, line, text] = /^line (\d+): (.*)$/s.exec(problem) ?? [];
   return `${map.name.replace(/:\d+: /, `:${line}: `)}: ${text}`;
 }
 
-/**
- * The setting that a problem of the running server's is about (`checkSettings` in `cluster/setting-check.ts`), or null.
- * It was found on a node, where nobody knows of lines.
- */
+/** Returns the setting in a problem that the running server found (`cluster/settings/check.ts`), or null. */
 export function findSetting(problem: string): string | null {
   const found =
     /^settings: (?:the server knows no setting "([^"]+)"|PostgreSQL has had no (\S+) since|([a-z_][a-z0-9_.]*) )/.exec(

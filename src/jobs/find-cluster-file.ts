@@ -4,7 +4,8 @@ import { readRepositoryFile } from '../github/repository-file.ts';
 import { findTestMerge } from '../github/test-merge.ts';
 import { type ClusterFile, parseClusterFile } from '../inputs/cluster-file.ts';
 import { explainSize, MAX_FILE_BYTES } from '../inputs/cluster-file-text.ts';
-import { type FileInput, readClusterIdentity, readPlanLabel } from '../inputs/read-inputs.ts';
+import { readClusterIdentity, readPlanLabel } from '../inputs/cluster-identity.ts';
+import type { FileInput } from '../inputs/file-origin.ts';
 import { RefusedInputsError } from '../inputs/refused-inputs-error.ts';
 import type { StepInputs } from '../inputs/step-inputs.ts';
 import { UserError } from '../messages/errors.ts';
@@ -63,14 +64,14 @@ export async function findClusterFile(
         readRequired(intent.sha, there),
         intent.before === null ? null : readForComparison(intent.before, there),
       ]);
-      return { file: { file, basis: { kind: 'merged', before } }, intent };
+      return { file: { file, origin: { kind: 'merged', before } }, intent };
     }
     default: {
       const elsewhere = explainOtherBranch(environment.event);
       if (elsewhere !== null) return { idle: elsewhere };
       const commit = 'sha' in intent ? intent.sha : environment.event.sha;
       const file = await readRequired(commit, there);
-      return { file: { file, basis: { kind: 'standing' } }, intent };
+      return { file: { file, origin: { kind: 'default-branch' } }, intent };
     }
   }
 }
@@ -112,7 +113,10 @@ async function findProposed(intent: Review, search: Search): Promise<ClusterFile
   if (number === null) {
     // What a queue is about to merge is not merged yet.
     const [file, standing] = await Promise.all([readRequired(sha, search), standingFile]);
-    return { file: { file, basis: { kind: 'proposed', branch, standing } }, intent: agreed };
+    return {
+      file: { file, origin: { kind: 'proposed', branch, existing: standing } },
+      intent: agreed,
+    };
   }
   const [standing, merge] = await Promise.all([
     standingFile,
@@ -144,7 +148,10 @@ async function findProposed(intent: Review, search: Search): Promise<ClusterFile
     throw error instanceof RefusedInputsError ? refuse(error.message) : error;
   });
   if (file !== null) {
-    return { file: { file, basis: { kind: 'proposed', branch, standing } }, intent: agreed };
+    return {
+      file: { file, origin: { kind: 'proposed', branch, existing: standing } },
+      intent: agreed,
+    };
   }
   throw refuse(
     standing === null
@@ -165,7 +172,7 @@ async function findExisting(
     // With something wrong in it, its own runs are told so.
     return standing.problems.length > 0
       ? { idle: `${search.path} on ${branch} cannot be read, so nothing is said of its cluster.` }
-      : { file: { file: standing, basis: { kind: 'standing' } }, intent };
+      : { file: { file: standing, origin: { kind: 'default-branch' } }, intent };
   }
   const head = event.payload.pull_request?.head.sha;
   // The comment of a new cluster is found by what its own file says.
@@ -180,7 +187,7 @@ async function findExisting(
             ? `${search.path} is not on ${branch} yet, and of a fork nothing is read before a plan of it is asked for. Somebody with write access asks for one with the label that allow-plan-label names.`
             : `${search.path} is not on ${branch}, and nothing is known of a comment on its cluster.`,
       }
-    : { file: { file: own, basis: { kind: 'standing' } }, intent };
+    : { file: { file: own, origin: { kind: 'default-branch' } }, intent };
 }
 
 /** The file of a run at its own commit. */
