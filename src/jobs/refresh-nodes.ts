@@ -4,6 +4,7 @@ import type { Node } from '../cluster/node.ts';
 import { UserError } from '../messages/errors.ts';
 import { logGroup } from '../runner/log-group.ts';
 import type { Terraform } from '../terraform/cli.ts';
+import { isAccessFailure } from '../terraform/credentials.ts';
 import { instanceAddress, type PlanOverrides, volumeAddress } from '../terraform/node-changes.ts';
 import { readNodes } from '../terraform/outputs.ts';
 import { readRefreshedNodes } from '../terraform/refreshed-nodes.ts';
@@ -57,7 +58,7 @@ export async function refreshNodes(job: Job, terraform: Terraform): Promise<Refr
       if (!(error instanceof UserError)) throw error;
       throw new UserError(
         [
-          'The nodes could not be looked up in AWS, so nothing was sent to them: an address of the last apply may be somebody else’s by now. Give the job credentials that may read EC2 in this region, and run it again.',
+          `The nodes could not be looked up in AWS, so nothing was sent to them: an address of the last apply may be somebody else’s by now. ${isAccessFailure(error.message) ? 'Give the job credentials that may read EC2 in this region, and run it again.' : 'Fix the error below, and run the job again.'}`,
           ...error.problems,
         ],
         { cause: error },

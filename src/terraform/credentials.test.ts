@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { explainCredentials } from './credentials.ts';
+import { explainCredentials, isAccessFailure } from './credentials.ts';
 
 // Words of Terraform 1.11 with its s3 backend, of the AWS provider 6, and of OpenTofu.
 test.each([
@@ -20,7 +20,22 @@ test.each([
   expect(explainCredentials(stderr)).toMatch(/AWS does not accept the credentials.*expired/);
 });
 
-test('of any other failure nothing is said', () => {
+test.each([
+  [
+    'reading EC2 Instance Types: api error UnauthorizedOperation: You are not authorized to perform this operation',
+    true,
+  ],
+  ['No valid credential sources found', true],
+  [
+    'reading EC2 Instance Type (m9.huge): api error InvalidInstanceType: The following supplied instance types do not exist: [m9.huge]',
+    false,
+  ],
+  ['dial tcp: lookup ec2.us-east-1.amazonaws.com: i/o timeout', false],
+])('an access failure is distinguished from other failures: %s', (stderr, expected) => {
+  expect(isAccessFailure(stderr)).toBe(expected);
+});
+
+test('returns null for other failures', () => {
   expect(
     explainCredentials('Error: creating EC2 Instance: api error InsufficientInstanceCapacity'),
   ).toBeNull();

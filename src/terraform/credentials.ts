@@ -1,11 +1,19 @@
-/** Words of the AWS SDK and of Terraform's backends where there are no credentials at all. */
+/** Messages of the AWS SDK and of Terraform's backends if there are no credentials. */
 const MISSING =
   /no valid credential sources|NoCredentialProviders|no EC2 IMDS role found|get credentials: .*(?:not found|no such host)/i;
-/** … and where AWS does not take those that there are. */
+/** Messages if AWS rejects the credentials. */
 const REJECTED =
   /ExpiredToken|RequestExpired|security token included in the request is (?:expired|invalid)|InvalidClientTokenId|UnrecognizedClientException|InvalidAccessKeyId|SignatureDoesNotMatch|AuthFailure: AWS was not able to validate/i;
 
-/** The next step where Terraform failed for its AWS credentials; null where it failed for something else. */
+/** Messages if the credentials lack a permission. */
+const FORBIDDEN = /UnauthorizedOperation|AccessDenied/;
+
+/** Whether Terraform failed because of its AWS credentials or their permissions. */
+export function isAccessFailure(stderr: string): boolean {
+  return [MISSING, REJECTED, FORBIDDEN].some((pattern) => pattern.test(stderr));
+}
+
+/** Returns the next step if Terraform failed because of its AWS credentials; null for another failure. */
 export function explainCredentials(stderr: string): string | null {
   if (REJECTED.test(stderr)) {
     return 'AWS does not accept the credentials of this job; they may have expired. Run the job again; with aws-actions/configure-aws-credentials give role-duration-seconds more than the job needs.';
