@@ -30,7 +30,7 @@ export function compareNames(a: string, b: string): number {
   return Number(a.replace(/\D/g, '')) - Number(b.replace(/\D/g, ''));
 }
 
-/** The number in a node's name, as Terraform's keys have it: `3` of `node-3`. */
+/** The number in a node's name: `3` of `node-3`, Terraform's key. */
 export function nodeNumber(node: string): string {
   return /\d+$/.exec(node)?.[0] ?? '';
 }

@@ -22,7 +22,7 @@ describe('any input', () => {
     { kind: 'failover', body: undefined, sha: 'a'.repeat(40), why: 'test' },
   );
 
-  test('is answered with a request or with problems', () => {
+  test('returns inputs or problems', () => {
     fc.assert(
       fc.property(fc.constantFrom(...INPUT_NAMES), value, intent, (name, given, why) => {
         const { inputs, problems } = readInputs(
@@ -35,7 +35,7 @@ describe('any input', () => {
     );
   });
 
-  test('in the body of an event, too', () => {
+  test('returns inputs or problems for the body of an event', () => {
     const body = fc.oneof(
       fc.jsonValue(),
       fc.dictionary(fc.constantFrom('region', 'image_tag', '__proto__', 'x'), fc.jsonValue()),
@@ -93,7 +93,7 @@ describe('any input', () => {
     'x,',
     "a = '",
     '-',
-  ])('is answered soon, as is %j again and again', (part) => {
+  ])('is checked in linear time: %j, repeated', (part) => {
     const long = part.repeat(Math.floor(LENGTH / Buffer.byteLength(part)));
     for (const name of INPUT_NAMES) {
       const isJson = name === 'request' || name === 'backend-config';

@@ -12,14 +12,14 @@ export const callSchema = z.object({
   command: z.enum(COMMANDS, { error: () => `Allowed: ${COMMANDS.join(', ')}, e.g. auto.` }),
   fenced: z.string().refine((value) => /^(node-[1-9]\d?)?$/.test(value), {
     error:
-      'Allowed: the name of the node that is down for good, or nothing to have the action see to it, e.g. node-1.',
+      'Allowed: the name of the node that is permanently down, or nothing, so that the action fences the primary itself, e.g. node-1.',
   }),
   replace: z.string().refine((value) => /^(node-[1-9]\d?)?$/.test(value), {
-    error: 'Allowed: the name of the node that gets another instance, e.g. node-2.',
+    error: 'Allowed: the name of the node that gets a new instance, e.g. node-2.',
   }),
   'replace-volume': z.enum(['', 'true', 'false'], {
     error:
-      'Allowed: true to give the node a blank data volume as well, which is cloned, or false, e.g. false.',
+      'Allowed: true to replace the data volume as well by a blank one, to which the data is cloned, or false, e.g. false.',
   }),
   'cluster-file': z.string().refine((value) => value === '' || isClusterPath(value), {
     error:
@@ -34,7 +34,7 @@ export const callSchema = z.object({
   'replication-password': z.string(),
   'registry-username': z.string().refine((value) => /^[\x21-\x7e]{0,255}$/.test(value), {
     error:
-      'Allowed: the name that the registry of image knows, of printable ASCII without spaces, or nothing for no login, e.g. acme-bot.',
+      'Allowed: a user name of the image registry, of printable ASCII without spaces, or nothing for no login, e.g. acme-bot.',
   }),
   'registry-password': z.string(),
   'ssh-private-key': z.string(),

@@ -156,7 +156,7 @@ function checkReplicas(description: Description, replicaCount: number): string[]
   if (synchronous !== null && synchronous > replicaCount) {
     refuse(
       description.get('synchronous_replicas'),
-      `at most replica-count, which is ${replicaCount}, as writes would wait for ever, e.g. ${Math.min(1, replicaCount)}`,
+      `at most replica-count, which is ${replicaCount}, as writes would wait forever, e.g. ${Math.min(1, replicaCount)}`,
     );
   }
   return problems;
@@ -206,7 +206,7 @@ function checkMajor(description: Description): string[] {
   if (given === undefined || readValue(description, 'image') !== 'postgres') return [];
   if (majorOfTag(tag) !== null || !IMAGE_TAG.test(tag)) return [];
   return [
-    `${given.name}: ${given.shown} is not allowed. Allowed: a tag of the image postgres that begins with its major version, so that a new major never arrives unasked, e.g. 17.`,
+    `${given.name}: ${given.shown} is not allowed. Allowed: a tag of the image postgres that begins with its major version, so that no new major version is installed by surprise, e.g. 17.`,
   ];
 }
 
@@ -229,7 +229,7 @@ function checkRegistryPassword(inputs: RawInputs): string[] {
       : []),
     ...(password.trim().length < MIN_SECRET_LENGTH
       ? [
-          `registry-password: too short. Allowed: at least ${MIN_SECRET_LENGTH} characters, since it is hidden wherever it turns up; use an access token of the registry.`,
+          `registry-password: too short. Allowed: at least ${MIN_SECRET_LENGTH} characters, since it is hidden in all output; use an access token of the registry.`,
         ]
       : []),
   ];
@@ -240,7 +240,7 @@ function checkDatabasePasswords(inputs: RawInputs): string[] {
     const value = inputs[name] ?? '';
     if (!/^[\x20-\x7e]*$/.test(value)) {
       return [
-        `${name}: holds characters outside printable ASCII. Use letters, digits and punctuation.`,
+        `${name}: contains characters outside printable ASCII. Use letters, digits and punctuation.`,
       ];
     }
     return value === '' || value.trim().length >= MIN_SECRET_LENGTH

@@ -55,7 +55,7 @@ export const clusterSchema = z.strictObject({
     .optional(),
   primary: matching(
     /^(node-[1-9]\d?)?$/,
-    explain('the name of a node, or nothing to leave the primary where it is', 'node-2'),
+    explain('the name of a node, or nothing to keep the present primary', 'node-2'),
   ).optional(),
   synchronous_replicas: wholeNumber(0, MAX_REPLICAS, 1).optional(),
   max_connections: z

@@ -45,17 +45,17 @@ export function findMissing(description: Description, purpose: Purpose): string[
   // Several files with the default name would describe one cluster.
   if (!isPartial && path !== null && description.get('cluster_name')?.source === 'default') {
     problems.push(
-      `${path}:1: cluster_name: missing. It tells the cluster from every other one; write e.g. cluster_name: orders.`,
+      `${path}:1: cluster_name: missing. It identifies the cluster; write e.g. cluster_name: orders.`,
     );
   }
   if (intent.kind === 'replace') {
     if ((call.replace ?? '') === '') {
-      problems.push('replace: missing. Name the node that gets another instance, e.g. node-2.');
+      problems.push('replace: missing. Name the node that gets a new instance, e.g. node-2.');
     }
     const label = readValue(description, 'allow_destroy_label') ?? '';
     if (call['replace-volume'] === 'true' && label === '') {
       problems.push(
-        `${purpose.repairNames['replace-volume']}: "true" is not allowed. It destroys the node's data volume, and allow-destroy-label is empty, so none may be destroyed. Name a label there first.`,
+        `${purpose.repairNames['replace-volume']}: "true" is not allowed. It destroys the node's data volume, and allow-destroy-label is empty, so no volume may be destroyed. Name a label there first.`,
       );
     }
   }
@@ -63,7 +63,7 @@ export function findMissing(description: Description, purpose: Purpose): string[
     const store = 'Keep it as a repository or environment secret';
     needSecret(
       'postgres-password',
-      `The superuser gets it. ${store}, e.g. \${{ secrets.POSTGRES_PASSWORD }}.`,
+      `It is the superuser's password. ${store}, e.g. \${{ secrets.POSTGRES_PASSWORD }}.`,
     );
     needSecret(
       'replication-password',
@@ -90,19 +90,19 @@ export function findMissing(description: Description, purpose: Purpose): string[
   if (configures || (plans && withoutSecrets === null && !hasPublicKey)) {
     needSecret(
       'ssh-private-key',
-      `${configures ? 'Ansible logs in with it' : 'Its public half goes into the key pair, and with it a plan looks at the nodes; ssh-public-key alone is enough for a plan that does not'}. Make one with ssh-keygen -t ed25519 and keep it as a secret, e.g. \${{ secrets.SSH_PRIVATE_KEY }}.`,
+      `${configures ? 'Ansible logs in with it' : 'Its public half goes into the key pair, and a plan uses it to inspect the nodes; ssh-public-key alone is enough for a plan without that'}. Make one with ssh-keygen -t ed25519 and keep it as a secret, e.g. \${{ secrets.SSH_PRIVATE_KEY }}.`,
     );
   }
   if (reviews || deploys) {
     need(
       'ssh_cidrs',
-      'Without it nobody, the runner included, reaches port 22 to configure the nodes. Name the networks your runners come from, e.g. 203.0.113.0/24.',
+      'Without it port 22 is closed, also to the runner that configures the nodes. Name the networks of your runners, e.g. 203.0.113.0/24.',
     );
   }
   if (plans || configures) {
     need(
       'backend',
-      `Terraform would keep its state in a file of the workspace, which a hosted runner throws away and actions/checkout cleans, so the next run would build a second cluster. Name a backend, e.g. backend: s3 with its bucket, key and region in ${path === null ? 'backend-config' : 'backend_config'}; to use a local file all the same say backend: local.`,
+      `Terraform would keep its state in a file of the workspace, which a hosted runner deletes and actions/checkout cleans, so the next run would build a second cluster. Name a backend, e.g. backend: s3 with its bucket, key and region in ${path === null ? 'backend-config' : 'backend_config'}; to use a local file anyway, set backend: local.`,
     );
   }
   return problems;

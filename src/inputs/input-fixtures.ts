@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { findActionRoot } from '../runner/assets.ts';
 import type { Intent, Operation } from '../runner/intent.ts';
+import { type InputResult, readInputs } from './read-inputs.ts';
 import { type RawInputs, type StepInputs, separateDefaults } from './step-inputs.ts';
 
 /** The inputs of action.yml, by name. */
@@ -12,7 +13,7 @@ export const ACTION_INPUTS = (
   }
 ).inputs;
 
-/** A deploy of what pull request 7 merged. */
+/** A deploy of the merged pull request 7. */
 export const DEPLOY: Intent = {
   kind: 'deploy',
   pullRequest: 7,
@@ -37,7 +38,7 @@ export const REVIEW = {
   why: 'test',
 } as const satisfies Intent;
 
-/** An operation alone; `body` undefined: it was not an event that called it. */
+/** A single operation, called by an event if it has a `body`. */
 export const createOperation = (operation: Operation, body?: unknown): Intent => ({
   kind: 'operation',
   operation,
@@ -45,7 +46,7 @@ export const createOperation = (operation: Operation, body?: unknown): Intent =>
   why: 'test',
 });
 
-/** What a workflow that gives everything needed passes on, defaults from action.yml included. */
+/** Returns the inputs of a step with everything that is required, and the defaults from action.yml. */
 export function createStep(overrides: RawInputs = {}): StepInputs {
   const given: RawInputs = {
     'github-token': 'ghs_0123456789',
@@ -58,4 +59,9 @@ export function createStep(overrides: RawInputs = {}): StepInputs {
     ...overrides,
   };
   return separateDefaults((name) => given[name] ?? ACTION_INPUTS[name]?.default ?? '');
+}
+
+/** Reads the inputs of that step without a cluster file. */
+export function readStep(overrides: RawInputs = {}, intent: Intent = DEPLOY): InputResult {
+  return readInputs({ step: createStep(overrides), file: null }, intent);
 }

@@ -44,7 +44,7 @@ function hintRegion(value: string): string | null {
   const plain = value.trim().toLowerCase();
   const partition = PARTITIONS.find(([pattern]) => pattern.test(plain))?.[1];
   if (partition !== undefined) {
-    return `${plain} belongs to ${partition}, which is not supported: the Debian images are published there under accounts that the action does not know. Clusters run in the regions of AWS's commercial partition.`;
+    return `${plain} belongs to ${partition}, which is not supported: the Debian images there belong to accounts that the action does not know. Clusters run in the regions of AWS's commercial partition.`;
   }
   const zoned = plain.replace(/[a-z]$/, '');
   if (/\d[a-z]$/.test(plain) && REGIONS.includes(zoned)) {
@@ -64,7 +64,7 @@ function hintNetwork(value: string): string | null {
   if (prefix > 32) return null;
   if (match?.[2] === undefined) {
     return address === 0
-      ? '0.0.0.0/0 is every address there is.'
+      ? '0.0.0.0/0 is every address.'
       : `Did you mean ${formatAddress(address)}/32, this one address?`;
   }
   return suggest(`${formatAddress(maskAddress(address, prefix))}/${prefix}`);

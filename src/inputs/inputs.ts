@@ -1,44 +1,43 @@
 import type { ClusterSpec } from '../cluster/spec.ts';
 import type { BackendConfig } from './backend.ts';
 
-/** Everything the workflow gave, typed and checked. */
+/** All inputs, typed and checked. */
 export interface Inputs {
-  /** Path of the file that describes the cluster; null: the inputs do. */
+  /** Path of the file that describes the cluster; null if the inputs do. */
   readonly clusterFile: string | null;
   readonly spec: ClusterSpec;
-  /** Null: an empty state stands for it, since no trusted place says where it is. */
+  /** Null if no trusted source names it, so that the plan starts from an empty state. */
   readonly backend: Backend | null;
-  /** As given: relative to the workspace or absolute. */
+  /** Relative to the workspace, or absolute. */
   readonly workingDirectory: string;
   readonly secrets: Secrets;
   readonly sshUser: string;
-  /** Public half of the key that nodes get; null: that of the private key. */
+  /** The public key for the nodes; null for the public half of the private key. */
   readonly sshPublicKey: string | null;
   /**
-   * For a failover: the node of which a person says that it is down and stays down; null: the action sees to
-   * it itself.
+   * For a failover: the node that a person declares permanently down; null if the action fences the primary itself.
    */
   readonly fenced: string | null;
-  /** For a replacement: the node that gets another instance; null: none was named. */
+  /** For a replacement: the node that gets a new instance; null if none is named. */
   readonly replace: string | null;
-  /** For a replacement: whether the node's data volume is replaced by a blank one as well. */
+  /** For a replacement: whether a blank data volume replaces the node's as well. */
   readonly replaceVolume: boolean;
   readonly githubToken: string;
-  /** The label of a pull request that may destroy or replace nodes with data; null: none may. */
+  /** Label of pull requests that may destroy or replace nodes with data; null if none may. */
   readonly allowDestroyLabel: string | null;
-  /** The label of a pull request that may bring an image which sorts text in another order; null: none may. */
+  /** Label of pull requests that may change the collation of text by a new image; null if none may. */
   readonly allowCollationLabel: string | null;
-  /** The label of a pull request whose merge may lose logical replication slots; null: none may. */
+  /** Label of pull requests whose merge may lose logical replication slots; null if none may. */
   readonly allowSlotLossLabel: string | null;
-  /** The label by which the plan of a fork's pull request is asked for; null: none is made. */
+  /** Label that requests the plan of a fork's pull request; null if such plans are not made. */
   readonly allowPlanLabel: string | null;
-  /** What the names of the labels begin with that say what a merge would do; null: none are set. */
+  /** Prefix of the labels that show the effects of a merge; null if no labels are set. */
   readonly labelPrefix: string | null;
-  /** What a merge does where its plan is not the one that was reviewed. */
+  /** What a merge does if its plan differs from the reviewed one. */
   readonly onPlanChange: 'fail' | 'apply';
-  /** Whether the cluster has a comment of its own or a section of one for all. */
+  /** Whether the cluster has its own comment or a section of a shared one. */
   readonly comment: 'own' | 'shared';
-  /** Name or path of Terraform's or OpenTofu's program; null: whichever there is. */
+  /** Name or path of Terraform or OpenTofu; null to use the one that is installed. */
   readonly terraformBinary: string | null;
 }
 
@@ -49,15 +48,15 @@ export interface Backend {
   readonly config: BackendConfig;
 }
 
-/** Never written anywhere but to files only the runner's user can read. */
+/** Secrets. They are written only to files that only the runner's user can read. */
 export interface Secrets {
   readonly postgresPassword: string;
   readonly replicationPassword: string;
-  /** With the password, the login to the registry that `image` names; empty: none. No secret by itself. */
+  /** User name for the registry of `image`; empty for no login. Not a secret by itself. */
   readonly registryUsername: string;
   readonly registryPassword: string;
-  /** One private key, or several: the first is in use, the rest are being rotated out. */
+  /** One or more private keys: the first is in use, the others are being rotated out. */
   readonly sshPrivateKey: string;
-  /** Signs what was reviewed; empty: not signed. */
+  /** Signs reviews; empty for no signature. */
   readonly reviewKey: string;
 }

@@ -22,12 +22,12 @@ describe('parseJson', () => {
     expect(read(text)).toEqual({ problem: expect.stringContaining(expected) });
   });
 
-  test('takes one key in several objects, and marks inside texts', () => {
+  test('accepts one key in several objects, and brackets inside strings', () => {
     const text = '{"a": {"b": 1}, "c": [{"b": 1}, {"b": "[[{{:"}], "b": "\\": \\""}';
     expect(read(text)).toEqual({ value: JSON.parse(text) });
   });
 
-  test('gives what JSON.parse gives of all that was written by JSON.stringify', () => {
+  test('returns the value of JSON.parse for generated JSON', () => {
     fc.assert(
       fc.property(fc.json({ maxDepth: 10 }), (text) => {
         expect(read(text)).toEqual({ value: JSON.parse(text) });

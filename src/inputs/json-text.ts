@@ -1,21 +1,20 @@
 import { quoteValue } from '../messages/quote-value.ts';
 
-/** Deeper than any body or backend needs; code that reads JSON by recursion can take it. */
+/** Deeper than any body or backend, and safe for recursive code. */
 const MAX_LEVELS = 32;
 
-/** A JSON value, or what is wrong with its text: a sentence without the input's name. */
+/** A JSON value, or the problem with its text: a sentence without the input's name. */
 export type JsonResult = { readonly value: unknown } | { readonly problem: string };
 
 /**
- * Reads JSON as `JSON.parse` does, and refuses what that lets pass: a key given twice, of which it would keep the
- * last, and nesting of more than 32 levels. `malformed` is the sentence for a text that is no JSON, `example` a value that is
- * allowed. Never throws.
+ * Parses JSON, and refuses duplicate keys, of which `JSON.parse` would keep the last, and more than 32 levels.
+ * `malformed` is the problem of a text that is not JSON, `example` an allowed value. Never throws.
  */
 export function parseJson(
   text: string,
   { malformed, example }: { malformed: string; example: string },
 ): JsonResult {
-  // Before anything reads it by recursion.
+  // Checked first, because JSON.parse works by recursion.
   const levels = countLevels(text);
   if (levels > MAX_LEVELS) {
     return { problem: `nested ${levels} levels deep. Allowed: ${MAX_LEVELS}, e.g. ${example}.` };
@@ -32,7 +31,7 @@ export function parseJson(
   }
 }
 
-/** Strings, of which one that is not closed goes to the end, and the marks around them. */
+/** Strings, where an unclosed one extends to the end, and structural characters. */
 const TOKEN = /"[^"\\]*(?:\\[\s\S]?[^"\\]*)*(?:"|$)|[{}[\]:]/g;
 
 function countLevels(text: string): number {
@@ -46,7 +45,7 @@ function countLevels(text: string): number {
   return deepest;
 }
 
-/** The first key that its object has twice, as messages show it, or null. `text` is valid JSON. */
+/** Returns the first duplicate key, as messages show it, or null. `text` must be valid JSON. */
 function findRepeated(text: string): string | null {
   const open: Set<string>[] = [];
   let last = '';
@@ -54,7 +53,7 @@ function findRepeated(text: string): string | null {
     if (token === '{' || token === '[') open.push(new Set());
     else if (token === '}' || token === ']') open.pop();
     else if (token === ':') {
-      // Two spellings of one key are one key.
+      // Escapes allow several spellings of one key.
       const key: string = JSON.parse(last);
       if (open.at(-1)?.has(key)) return quoteValue(key);
       open.at(-1)?.add(key);

@@ -1,15 +1,15 @@
-/** Annotations of one kind that GitHub shows of a step (GitHub docs, "Workflow commands": at most 10). */
+/** The number of annotations of one kind that GitHub shows for a step (GitHub docs, "Workflow commands"). */
 const MAX_ANNOTATIONS = 10;
 
-/** How a list of problems is told. */
+/** Problems, divided between annotations and the log. */
 export interface LimitedAnnotations {
-  /** An annotation each. */
+  /** Texts of the annotations. */
   readonly annotations: readonly string[];
-  /** Lines for the log; none where the annotations say everything. */
+  /** Lines for the log; empty if the annotations have all problems. */
   readonly lines: readonly string[];
 }
 
-/** Makes the most of the annotations that GitHub shows: all problems, or the first nine and how many more there are. */
+/** Fits problems into the annotations that GitHub shows: all of them, or the first nine and the number of the others. */
 export function limitAnnotations(problems: readonly string[]): LimitedAnnotations {
   if (problems.length <= MAX_ANNOTATIONS) return { annotations: problems, lines: [] };
   const first = problems.slice(0, MAX_ANNOTATIONS - 1);

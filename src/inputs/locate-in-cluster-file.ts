@@ -5,8 +5,8 @@ import { findSetting } from './settings-input.ts';
 import type { RawInputs } from './step-inputs.ts';
 
 /**
- * The place of a problem in the cluster file: it begins with the file's path and a line, or with the name of an input
- * whose value came from the file alone. Null where it is somewhere else. `given`: the step's own inputs.
+ * Returns the location of a problem in the cluster file. The problem begins with the file's path and a line, or with an
+ * input that only the file sets. Null for other problems. `given` are the step's own inputs.
  */
 export function locateInFile(
   problem: string,
@@ -26,7 +26,7 @@ export function locateInFile(
   return line === undefined ? null : { file: path, startLine: line, title };
 }
 
-/** The line of a setting, which may be written in capitals. */
+/** Returns the line of a setting, ignoring case. */
 function findEntry(value: FileValue | undefined, setting: string): number | undefined {
   const entry = [...(value?.lines ?? [])].find(([name]) => name.toLowerCase() === setting);
   return entry?.[1];

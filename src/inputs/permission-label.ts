@@ -1,20 +1,20 @@
-/** A label of a pull request by which people allow what is refused otherwise. */
+/** A label of a pull request that allows a change which is otherwise refused. */
 export interface PermissionLabel {
   /** The input that names it, e.g. `allow-destroy-label`. */
   readonly input: string;
-  /** Its name; null: nothing allows it. */
+  /** Its name; null if the change is never allowed. */
   readonly label: string | null;
-  /** Of the pull request; null without one. */
+  /** Labels of the pull request; null without a pull request. */
   readonly labels: readonly string[] | null;
 }
 
-/** Whether the pull request carries the label. GitHub takes two names that differ only in case for the same. */
+/** Whether the pull request has the label. GitHub ignores the case of label names. */
 export function isAllowed({ label, labels }: Omit<PermissionLabel, 'input'>): boolean {
   if (label === null || labels === null) return false;
   return labels.some((one) => one.toLowerCase() === label.toLowerCase());
 }
 
-/** What to do to have it allowed, as a sentence. */
+/** Says, in a sentence, how to allow the change. */
 export function explainPermission({ input, label, labels }: PermissionLabel): string {
   if (label === null) return `To allow it, name a label in ${input}.`;
   if (labels === null) return `To allow it, open a pull request and label it ${label}.`;

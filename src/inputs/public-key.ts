@@ -1,16 +1,16 @@
-/** What somebody pastes who took the wrong one of two files: OpenSSH's, PEM's and PuTTY's private keys. */
+/** Private keys of OpenSSH, PEM and PuTTY, which may be pasted by mistake. */
 const PRIVATE_KEY = /BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File|b3BlbnNzaC1rZXktdjE/;
-/** The beginning of a key, wherever on the line: every type is followed by its own name in base64. */
+/** The beginning of a key anywhere on a line: the type, followed by the same type in base64. */
 const KEY_START = /(?:^|\s)(?:ssh-|ecdsa-|sk-)\S+\s+AAAA/;
 const GIVE_LINE =
   'Give the one line in the .pub file that ssh-keygen -t ed25519 wrote, or what ssh-keygen -y -f writes of the private key: ssh-ed25519 AAAA….';
-/** Bits of a modulus that EC2's own RSA keys have. */
+/** The size of EC2's own RSA keys. */
 const MIN_RSA_BITS = 2048;
 
 /**
- * The public half of a key as ssh-keygen writes it, `ssh-ed25519 AAAA… comment`, without its comment, or the problem in
- * words for the user. Of the text nothing is quoted but the name of a known type: it may be a secret that was pasted by
- * mistake. A problem is a sentence without the name of the input.
+ * Parses a public key as ssh-keygen writes it, `ssh-ed25519 AAAA… comment`, and drops the comment. A problem is a
+ * sentence without the input's name. It quotes nothing but known key types, because the text may be a secret that was
+ * pasted by mistake.
  */
 export function parsePublicKey(text: string): { key: string } | { problem: string } {
   const refuse = (problem: string) => ({ problem });
@@ -36,7 +36,7 @@ export function parsePublicKey(text: string): { key: string } | { problem: strin
   return problem === null ? { key: `${type} ${body}` } : refuse(problem);
 }
 
-/** Why the line is not a key that EC2 imports ("Create a key pair for your Amazon EC2 instance": ED25519 and RSA). */
+/** Explains why EC2 cannot import the key ("Create a key pair for your Amazon EC2 instance": ED25519 and RSA). */
 function explainType(line: string, type: string): string {
   const make = 'Make one with ssh-keygen -t ed25519.';
   const start = KEY_START.exec(line);
@@ -56,11 +56,11 @@ function explainType(line: string, type: string): string {
     : `of a type that EC2 does not take; it takes ed25519 and RSA keys only. ${make}`;
 }
 
-/** What is wrong with the base64 part of a key (RFC 4253, section 6.6; RFC 8709, section 4); null where nothing is. */
+/** Checks the base64 part of a key (RFC 4253, section 6.6; RFC 8709, section 4). Returns its problem, or null. */
 function findBlobProblem(type: 'ssh-ed25519' | 'ssh-rsa', body: string): string | null {
   const damaged = `its part after ${type} is damaged or cut off. ${GIVE_LINE}`;
   const blob = Buffer.from(body, 'base64');
-  // Node skips what is not base64; keys are compared as text.
+  // Buffer.from ignores invalid characters, and keys are compared as text.
   if (blob.toString('base64') !== body) return damaged;
   const fields = splitFields(blob);
   if (fields === null || fields[0]?.toString('latin1') !== type) return damaged;
@@ -69,7 +69,7 @@ function findBlobProblem(type: 'ssh-ed25519' | 'ssh-rsa', body: string): string 
   }
   const [, exponent, modulus] = fields;
   if (fields.length !== 3 || !exponent?.length || !modulus?.length) return damaged;
-  // Two's complement: with the first bit set it would be negative (RFC 4251, section 5).
+  // In two's complement a number whose first bit is set is negative (RFC 4251, section 5).
   if ((modulus[0] ?? 0) > 0x7f) return damaged;
   const bits = BigInt(`0x${modulus.toString('hex')}`).toString(2).length;
   return bits >= MIN_RSA_BITS
@@ -77,7 +77,7 @@ function findBlobProblem(type: 'ssh-ed25519' | 'ssh-rsa', body: string): string 
     : `is an RSA key of ${bits} bits; at least ${MIN_RSA_BITS} are allowed. Make one with ssh-keygen -t ed25519.`;
 }
 
-/** The strings that a blob consists of (RFC 4251, section 5); null where it does not consist of strings. */
+/** Splits a blob into its strings (RFC 4251, section 5); null if it has another format. */
 function splitFields(blob: Buffer): Buffer[] | null {
   const fields: Buffer[] = [];
   let offset = 0;

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import {
-  CLUSTER_FILE_PATH,
   FULL_FILE,
   KEY_A,
   KEY_B,
@@ -9,7 +8,6 @@ import {
 } from './cluster-file-fixtures.ts';
 import type { ClusterKey } from './cluster-schema.ts';
 import { REVIEW } from './input-fixtures.ts';
-import { locateInFile } from './locate-in-cluster-file.ts';
 import type { InputResult } from './read-inputs.ts';
 
 describe('a file of a pull request', () => {
@@ -110,7 +108,7 @@ describe('a file of a pull request', () => {
     );
   });
 
-  test('what says the same as a default or as the step is not told of', async () => {
+  test('values equal to a default or to the step have no note', async () => {
     const proposed = `${MINIMAL_FILE}region: us-east-1\nssh_user: admin\non_plan_change: fail\n`;
     const result = await readInputsFromFile(proposed, { intent: REVIEW, existing: MINIMAL_FILE });
     expect(readNotes(result)).toEqual([]);
@@ -138,7 +136,7 @@ describe('a file of a pull request', () => {
     expect(moved.inputs).toEqual((await readInputsFromFile(FULL_FILE, { intent: REVIEW })).inputs);
   });
 
-  test('a login stays with the registry of the default branch, whatever a pull request names', async () => {
+  test('the registry of a login is the default branch’s, even if the pull request names another', async () => {
     const existing = `${MINIMAL_FILE}image: ghcr.io/acme/postgres\n`;
     const login = { 'registry-username': 'acme-bot', 'registry-password': 'ghp_0123456789' };
     for (const image of [
@@ -170,7 +168,7 @@ describe('a file of a pull request', () => {
     ['localhost/postgres', null],
     ['acme/postgres', 'acme/postgres'],
   ])(
-    'without an image on the default branch %s is Docker Hub’s or held back',
+    'without an image on the default branch only images of Docker Hub are planned: %s',
     async (image, planned) => {
       const { inputs } = await readInputsFromFile(`${MINIMAL_FILE}image: ${image}\n`, {
         intent: REVIEW,
@@ -180,13 +178,13 @@ describe('a file of a pull request', () => {
     },
   );
 
-  test('what the pull request takes out is held, too', async () => {
+  test('a rule that the pull request removes still applies', async () => {
     const existing = `${MINIMAL_FILE}require_signature: true\n`;
     const { problems } = await readInputsFromFile(MINIMAL_FILE, { intent: REVIEW, existing });
     expect(problems).toEqual([expect.stringMatching(/^review-key: missing\. require-signature/)]);
   });
 
-  test('a new file is planned from an empty state, and no rule of it counts', async () => {
+  test('a new file is planned from an empty state, without its rules', async () => {
     const result = await readInputsFromFile(FULL_FILE, { intent: REVIEW, existing: null });
     expect(result.problems).toEqual([]);
     expect(result.inputs).toMatchObject({
@@ -207,7 +205,7 @@ describe('a file of a pull request', () => {
     ]);
   });
 
-  test('a new file with a backend of the step is planned from that state', async () => {
+  test('a new file is planned from the state of the step’s backend', async () => {
     const step = { backend: 'http', 'backend-config': 'address = "https://state/"' };
     const { inputs, problems } = await readInputsFromFile(
       'cluster_name: orders\nssh_cidrs: [10.0.0.0/8]\nimage: ghcr.io/x/y\n',
@@ -228,139 +226,5 @@ describe('a file of a pull request', () => {
       },
     );
     expect(other.inputs?.backend?.config).toEqual({});
-  });
-
-  test.each<[string, string, RegExp]>([
-    [
-      'an unknown key',
-      `${MINIMAL_FILE}replicas: 2\n`,
-      /^clusters\/orders\.yml on main cannot be read, .*\(4: unknown key replicas.*Correct it on main first\.$/,
-    ],
-    [
-      'no backend',
-      MINIMAL_FILE.replace('backend: local\n', ''),
-      /^clusters\/orders\.yml on main:1: backend: missing\. .*It counts from main/,
-    ],
-    [
-      'no name',
-      MINIMAL_FILE.replace('cluster_name: orders\n', ''),
-      /^clusters\/orders\.yml on main:1: cluster_name: missing\. .*It counts from main/,
-    ],
-    [
-      'a wrong region',
-      `${MINIMAL_FILE}region: us-eats-1\n`,
-      /^clusters\/orders\.yml on main:4: region: "us-eats-1" is not allowed.*It counts from main/,
-    ],
-  ])('with %s on the default branch nothing is planned', async (_, existing, problem) => {
-    const { problems } = await readInputsFromFile(`${MINIMAL_FILE}region: us-east-1\n`, {
-      intent: REVIEW,
-      existing,
-    });
-    expect(problems).toEqual([expect.stringMatching(problem)]);
-    const place = locateInFile(problems[0] ?? '', {
-      path: CLUSTER_FILE_PATH,
-      file: null,
-      given: {},
-    });
-    expect(place).toBeNull();
-  });
-
-  test('a problem of the pull request’s file leaves the default branch’s comment to say it', async () => {
-    const result = await readInputsFromFile('replicas: 2\n', {
-      intent: REVIEW,
-      existing: `${MINIMAL_FILE}label_prefix: db/\n`,
-    });
-    expect(result.inputs).toBeNull();
-    expect(result.inputs === null && result.cluster).toEqual({
-      name: 'orders',
-      path: CLUSTER_FILE_PATH,
-      workingDirectory: '.postgres-cluster/orders',
-      region: 'us-east-1',
-      shared: false,
-      labelPrefix: 'db/',
-    });
-  });
-
-  test.each(['\t', 'replicas: 2\n'])('a new file without a name is nobody’s: %j', async (text) => {
-    const result = await readInputsFromFile(text, { intent: REVIEW, existing: null });
-    expect(result.inputs === null && result.cluster).toBeNull();
-  });
-});
-
-describe('a file that a merge brought', () => {
-  const take = (result: InputResult) => ({
-    onPlanChange: result.inputs?.onPlanChange,
-    allowDestroyLabel: result.inputs?.allowDestroyLabel,
-    allowCollationLabel: result.inputs?.allowCollationLabel,
-    allowSlotLossLabel: result.inputs?.allowSlotLossLabel,
-  });
-
-  test.each<[string, string, string | null, object, readonly RegExp[]]>([
-    [
-      'looser rules count from the next merge on',
-      `${MINIMAL_FILE}on_plan_change: apply\nallow_destroy_label: bug\nallow_collation_label: bug\nallow_slot_loss_label: bug\n`,
-      MINIMAL_FILE,
-      {
-        onPlanChange: 'fail',
-        allowDestroyLabel: 'allow-destroy',
-        allowCollationLabel: 'allow-collation-change',
-        allowSlotLossLabel: 'allow-slot-loss',
-      },
-      [
-        /^clusters\/orders\.yml: allow_destroy_label, allow_collation_label, allow_slot_loss_label, on_plan_change count from the next merge on\./,
-      ],
-    ],
-    [
-      'rules of a new file count from the next merge on',
-      `${MINIMAL_FILE}on_plan_change: apply\n`,
-      null,
-      { onPlanChange: 'fail' },
-      [/on_plan_change counts from the next merge on/],
-    ],
-    [
-      'stricter rules count at once',
-      `${MINIMAL_FILE}allow_destroy_label: ''\n`,
-      `${MINIMAL_FILE}on_plan_change: apply\n`,
-      { onPlanChange: 'fail', allowDestroyLabel: null },
-      [],
-    ],
-    [
-      'rules that stay count',
-      `${MINIMAL_FILE}on_plan_change: apply\nallow_destroy_label: bug\n`,
-      `${MINIMAL_FILE}on_plan_change: apply\nallow_destroy_label: bug\n`,
-      { onPlanChange: 'apply', allowDestroyLabel: 'bug' },
-      [],
-    ],
-    [
-      'rules of a file that could not be read are the default ones',
-      `${MINIMAL_FILE}on_plan_change: apply\n`,
-      '\t',
-      { onPlanChange: 'fail' },
-      [/on_plan_change counts from the next merge on/],
-    ],
-  ])('%s', async (_, text, before, expected, notes) => {
-    const result = await readInputsFromFile(text, { before });
-    expect(result.problems).toEqual([]);
-    expect(take(result)).toMatchObject(expected);
-    expect(result.inputs === null ? [] : result.notes).toEqual(
-      notes.map((note) => expect.stringMatching(note)),
-    );
-  });
-
-  test('a signature that was required stays so', async () => {
-    const before = `${MINIMAL_FILE}require_signature: true\n`;
-    expect((await readInputsFromFile(MINIMAL_FILE, { before })).problems).toEqual([
-      expect.stringMatching(/^review-key: missing\. require-signature is true/),
-    ]);
-    expect((await readInputsFromFile(before, { before: MINIMAL_FILE })).problems).toHaveLength(1);
-  });
-
-  test('the step may say otherwise', async () => {
-    const file = `${MINIMAL_FILE}on_plan_change: apply\n`;
-    const { inputs } = await readInputsFromFile(file, {
-      before: MINIMAL_FILE,
-      step: { 'on-plan-change': 'apply' },
-    });
-    expect(inputs?.onPlanChange).toBe('apply');
   });
 });

@@ -1,6 +1,6 @@
 /**
- * Regions of the commercial partition, as AWS lists them (Account Management reference, "Regions"). China
- * and GovCloud publish the Debian images under other accounts, which the templates do not know.
+ * Regions of the commercial partition (AWS Account Management reference, "Regions"). The Debian images for China and
+ * GovCloud belong to other accounts, which the templates do not have.
  */
 export const REGIONS: readonly string[] = [
   'af-south-1',

@@ -9,7 +9,7 @@ const inputs = {
   region: 'us-east-1',
 };
 
-test('lists whole values and their telling lines, longest first', () => {
+test('lists secrets and their long lines, longest first', () => {
   expect(listSecrets(inputs)).toEqual([
     inputs['ssh-private-key'],
     'pg-superuser-longer',
@@ -18,7 +18,7 @@ test('lists whole values and their telling lines, longest first', () => {
   ]);
 });
 
-test('hides them, and verifiers, wherever they stand', () => {
+test('hides secrets and password verifiers', () => {
   const redact = createRedactor(listSecrets(inputs));
   expect(redact('x pg-superuser-longer y b3BlbnNzaC1rZXk in us-east-1')).toBe(
     'x *** y *** in us-east-1',

@@ -1,4 +1,4 @@
-/** Names of the inputs whose values are secrets. */
+/** Inputs whose values are secrets. */
 export const SECRET_INPUTS = [
   'postgres-password',
   'replication-password',
@@ -8,30 +8,27 @@ export const SECRET_INPUTS = [
   'github-token',
 ] as const;
 
-/** Whether the input's value is a secret, which no message may show. */
+/** Whether the input's value is a secret. Messages never show it. */
 export function isSecretInput(name: string): boolean {
   return (SECRET_INPUTS as readonly string[]).includes(name);
 }
 
 /**
- * Characters of the shortest value that is hidden. A shorter password is refused before anything is started; hiding
- * one such as `e` or `postgres` would shred every text, that refusal included.
+ * Length of the shortest value that is hidden. Hiding `e` or `postgres` would make every text unreadable, so shorter
+ * passwords are refused before anything is started.
  */
 export const MIN_SECRET_LENGTH = 12;
 
-/** Shorter lines of a key's armour would blank out half of a text. */
+/** Length of the shortest line of a key that is hidden. Shorter ones occur in other texts as well. */
 const MIN_LINE_LENGTH = 8;
 
-/**
- * Everything of the inputs that must not be seen, longest first: whole values, and the lines of those that
- * have several, since logs are masked line by line.
- */
+/** Lists the secrets of the inputs, longest first: whole values and their lines, because logs are masked by line. */
 export function listSecrets(inputs: Readonly<Record<string, string>>): string[] {
   const secrets = SECRET_INPUTS.flatMap((name) => listSecretParts(inputs[name] ?? ''));
   return [...new Set(secrets)].sort((a, b) => b.length - a.length);
 }
 
-/** A secret and its lines, as far as they are long enough to be hidden. */
+/** Returns a secret and its lines, as far as they are long enough to be hidden. */
 export function listSecretParts(secret: string): string[] {
   if (secret.length < MIN_SECRET_LENGTH) return [];
   const lines = secret.split(/\r?\n/).filter((line) => !line.startsWith('-----'));
@@ -41,9 +38,9 @@ export function listSecretParts(secret: string): string[] {
 }
 
 /**
- * Makes the function that hides the secrets in a text bound for a place the runner does not mask, such as a comment:
- * as they are, and as Markdown, HTML, JSON, SQL or a URL writes them. Password verifiers, which can be attacked
- * offline, go too.
+ * Creates a function that hides secrets in a text that the runner does not mask, such as a comment: in plain text and as
+ * Markdown, HTML, JSON, SQL or a URL writes them. It also hides password verifiers (SCRAM), which allow offline attacks.
+ * Written by hand because the runner's own masking covers the log alone, and plain text alone.
  */
 export function createRedactor(secrets: readonly string[]): (text: string) => string {
   const patterns = secrets.flatMap(splitSecret).map(matchSecret);
@@ -52,13 +49,13 @@ export function createRedactor(secrets: readonly string[]): (text: string) => st
 }
 
 const VERIFIER = /SCRAM-SHA-256(?:\$|&#36;)(?:&#\d+;|[\w+/=:$])+/g;
-/** The character without width that keeps GitHub from making a link or a mention. */
+/** The zero-width space that prevents GitHub from creating a link or a mention. */
 const UNSEEN = '(?:&#8203;)?';
 
-/** Characters in one pattern; a regular expression must not grow without end. */
+/** Characters of a secret in one pattern, to limit the size of the regular expression. */
 const MAX_PATTERN_LENGTH = 200;
 
-/** A secret in parts of equal length that are short enough for a pattern. Blanks around it tell nothing. */
+/** Splits a secret into equal parts for one pattern each, without the whitespace around it. */
 function splitSecret(secret: string): string[] {
   const characters = [...secret.trim().replaceAll(/\s+/g, ' ')];
   const parts = Math.ceil(characters.length / MAX_PATTERN_LENGTH);
@@ -69,12 +66,12 @@ function splitSecret(secret: string): string[] {
 }
 
 function matchSecret(secret: string): RegExp {
-  // Programs break lines at spaces.
+  // Programs wrap lines at spaces.
   const words = secret.split(' ').map((word) => [...word].map(matchWritten).join(''));
   return new RegExp(words.join('(?:\\s|\\\\[nrt])+'), 'g');
 }
 
-/** A pattern of one character of a secret, however it is written. */
+/** Returns the pattern of one character of a secret in all its encodings. */
 function matchWritten(character: string): string {
   const plain = character.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
   if (/[A-Za-z0-9]/.test(character)) return plain;
@@ -82,7 +79,7 @@ function matchWritten(character: string): string {
   const hex = code.toString(16);
   const forms = [
     plain,
-    // Mermaid's have no ampersand.
+    // Entities have no ampersand in Mermaid.
     `&?#(?:${code}|[xX]0*${hex});`,
     ...(ENTITIES[character] ? [`&${ENTITIES[character]};`] : []),
     `\\\\${plain}`,
@@ -91,7 +88,7 @@ function matchWritten(character: string): string {
     // SQL, and postgresql.conf.
     ...(character === "'" ? ["''"] : []),
   ];
-  // The longest first: what is left of a form would be seen.
+  // Longest first, so that no rest of an encoding remains visible.
   return `${UNSEEN}(?:${forms.sort((a, b) => b.length - a.length).join('|')})${UNSEEN}`;
 }
 

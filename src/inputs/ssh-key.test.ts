@@ -63,7 +63,7 @@ describe('readPublicKeys', () => {
     ['a key of a type EC2 rejects', elliptic.secret, /^ssh-private-key: EC2 takes ed25519 and RSA/],
     ['a key with a passphrase', locked.secret, /^ssh-private-key: it is protected by a passphrase/],
     ['a damaged second key', current.secret + locked.secret, /^ssh-private-key \(key 2 of 2\): /],
-  ])('%s is a problem in words', async (_, secret, expected) => {
+  ])('%s is refused with an explanation', async (_, secret, expected) => {
     const result = await readPublicKeys(secret, folder);
     expect(result).toHaveProperty('problem', expect.stringMatching(expected));
   });
@@ -89,7 +89,7 @@ describe('parsePublicKey', () => {
     ['RSA of 3072 bits', rsa.public, rsa.public],
     ['with a comment', `${current.public} ada@example.com, her laptop`, current.public],
     ['with space around it', `\n  ${current.public.replace(' ', '\t')} \r\n`, current.public],
-    ['the one that stands for a key', SUBSTITUTE_KEY, SUBSTITUTE_KEY],
+    ['the substitute key', SUBSTITUTE_KEY, SUBSTITUTE_KEY],
   ])('%s', (_, text, key) => {
     expect(parsePublicKey(text)).toEqual({ key });
   });
@@ -140,7 +140,7 @@ describe('parsePublicKey', () => {
     ['RSA without a modulus', encodeKey('ssh-rsa', 'ssh-rsa', e), /is damaged/],
     ['RSA with an empty modulus', encodeKey('ssh-rsa', 'ssh-rsa', e, ''), /is damaged/],
     ['RSA and more', encodeKey('ssh-rsa', 'ssh-rsa', e, modulus, 'x'), /is damaged/],
-  ])('%s is a problem in words', (_, text, expected) => {
+  ])('%s is refused with an explanation', (_, text, expected) => {
     const result = parsePublicKey(text);
     expect(result).toHaveProperty('problem', expect.stringMatching(expected));
     expect(result).toHaveProperty('problem', expect.stringMatching(/\.$/));
@@ -154,7 +154,7 @@ describe('parsePublicKey', () => {
     ['one without its armour', lines.slice(1, -1).join('\n')],
     ["PuTTY's", `PuTTY-User-Key-File-3: ssh-ed25519\n${lines[2]}`],
     ['one below its public half', `${current.public}\n${current.secret}`],
-  ])('a private key is told apart and not shown: %s', (_, text) => {
+  ])('a private key is recognized and not shown: %s', (_, text) => {
     const result = parsePublicKey(text);
     const problem = 'problem' in result ? result.problem : '';
     expect(problem).toMatch(/^holds a private key.*Treat it as leaked/);
@@ -191,7 +191,7 @@ describe('combineKeys', () => {
       keys(b, a, c),
     ],
     [
-      'a key that only looks, and is another one',
+      'another key for a job that only observes',
       { publicKey: c, fromPrivate: { current: a, retired: [b] }, configures: false },
       keys(c),
     ],
@@ -199,7 +199,7 @@ describe('combineKeys', () => {
     expect(combineKeys(given)).toEqual(expected);
   });
 
-  test('who configures must have the private half', () => {
+  test('a job that configures requires the private half', () => {
     const given = { publicKey: c, fromPrivate: { current: a, retired: [b] }, configures: true };
     const expected = /^ssh-public-key: is not the public half of any key in ssh-private-key/;
     expect(combineKeys(given)).toEqual({ problem: expect.stringMatching(expected) });

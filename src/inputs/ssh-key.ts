@@ -4,24 +4,23 @@ import { chooseEnvironment } from '../process/child-environment.ts';
 import { runShortCommand } from '../process/short-command.ts';
 import { writeSecretFile } from '../runner/workspace.ts';
 
-/** The keys that the nodes shall know, in OpenSSH's one-line form without comment. */
+/** The public keys for the nodes, in OpenSSH's one-line form without comment. */
 export interface PublicKeys {
   /** Of the key in use. */
   readonly current: string;
-  /** Of keys that are being rotated out: still good for logging in until the deploy has removed them. */
+  /** Of keys that are being rotated out. They still log in until the deploy has removed them. */
   readonly retired: readonly string[];
 }
 
 /**
- * Stands for the key of a pull request from a fork, which gets no secrets: a well-formed ed25519 key (RFC
- * 8709) that nobody has the private half of.
+ * Replaces the key in runs without secrets, such as for a fork's pull request: a well-formed ed25519 key (RFC 8709)
+ * without a known private half.
  */
 export const SUBSTITUTE_KEY = `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${'A'.repeat(43)}`;
 
 /**
- * The keys that the nodes shall know, from the inputs `ssh-public-key` (null: not given) and `ssh-private-key`
- * (`fromPrivate` null: not given). `configures`: the job logs in to change the nodes. What logs in are the private keys,
- * whatever is decided here.
+ * Chooses the public keys for the nodes from the inputs `ssh-public-key` and `ssh-private-key`, which are null if they
+ * are missing. `configures` means that the job logs in to change the nodes. Logins always use the private keys.
  */
 export function combineKeys(given: {
   publicKey: string | null;
@@ -40,20 +39,20 @@ export function combineKeys(given: {
         'ssh-public-key: is not the public half of any key in ssh-private-key, so this job could not log in to a node that knows only this one. Put its private half first in ssh-private-key and keep the old key below it for one deploy; or give the public half of the key that ssh-private-key has (ssh-keygen -y -f).',
     };
   }
-  // A key that only looks may be one of its own. Whether the deploy takes it from the nodes, its private keys decide.
+  // A job that only observes may have another key. The private keys of the deploy decide which ones the nodes keep.
   return { keys: { current: publicKey, retired: [] } };
 }
 
-/** Splits concatenated PEM-armoured keys; text around them is dropped. */
+/** Splits concatenated PEM keys and drops the text around them. */
 export function splitKeys(privateKeys: string): string[] {
   const armour = /-----BEGIN ([A-Z ]*PRIVATE KEY)-----[\s\S]*?-----END \1-----/g;
-  // Secrets pasted from Windows carry carriage returns, which ssh rejects.
+  // Secrets pasted on Windows contain carriage returns, which ssh rejects.
   return [...privateKeys.replaceAll('\r', '').matchAll(armour)].map(([key]) => `${key}\n`);
 }
 
 /**
- * The public halves, or the problem in words for the user. ssh-keygen reads keys from files only, so each
- * lies in a private folder below `temporary` for as long as that takes.
+ * Derives the public halves, or returns the problem as a message. ssh-keygen reads keys from files only, so each key is
+ * in a private folder below `temporary` meanwhile.
  */
 export async function readPublicKeys(
   privateKeys: string,

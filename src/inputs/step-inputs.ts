@@ -1,14 +1,14 @@
 import { callSchema } from './call-schema.ts';
 import { CLUSTER_KEYS, nameInput } from './cluster-schema.ts';
 
-/** Texts by input name. */
+/** Input values by name. */
 export type RawInputs = Readonly<Record<string, string>>;
 
 /** The inputs of the step. */
 export interface StepInputs {
-  /** What the workflow gave. */
+  /** Values from the workflow. */
   readonly given: RawInputs;
-  /** What action.yml says of the inputs that the workflow did not give; empty texts among them. */
+  /** Defaults from action.yml of the other inputs, including empty ones. */
   readonly defaults: RawInputs;
 }
 
@@ -19,13 +19,13 @@ export const INPUT_NAMES: readonly string[] = [
 ];
 
 /**
- * Ends every default in action.yml that describes a cluster. A runner passes a default on like a value that was
- * given, and only this tells whether the step and another place say different things. A value that a workflow gives
- * has no space at the end, unless somebody puts it into quotes.
+ * The end of every default in action.yml that describes a cluster. The runner passes defaults like values from the
+ * workflow; this mark distinguishes them, so that a default never conflicts with another source. A workflow's value ends
+ * with a space only if it is quoted.
  */
 export const DEFAULT_MARK = ' ';
 
-/** Inputs that describe a cluster and have a default: of these an empty text is a value that the workflow gave. */
+/** Inputs that describe a cluster and have a default. If such an input is empty, the workflow emptied it. */
 export const DEFAULTED_INPUTS: ReadonlySet<string> = new Set([
   'cluster-name',
   'instance-type',
@@ -44,7 +44,7 @@ export const DEFAULTED_INPUTS: ReadonlySet<string> = new Set([
   'require-signature',
 ]);
 
-/** Sorts the inputs, which `read` returns as the runner has them, into given ones and defaults. */
+/** Separates values from the workflow and defaults. `read` returns an input as the runner passes it. */
 export function separateDefaults(read: (name: string) => string): StepInputs {
   const given: Record<string, string> = {};
   const defaults: Record<string, string> = {};
@@ -59,7 +59,7 @@ export function separateDefaults(read: (name: string) => string): StepInputs {
   return { given, defaults };
 }
 
-/** All inputs with their values, given or not. */
+/** Returns all inputs, with defaults for those that the workflow does not set. */
 export const mergeStepInputs = ({ given, defaults }: StepInputs): RawInputs => ({
   ...defaults,
   ...given,

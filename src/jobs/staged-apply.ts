@@ -140,7 +140,7 @@ export class StagedApply implements Infrastructure {
 
   #keep(): PlanOverrides {
     const { summary } = this.#whole;
-    return buildStageOverrides(summary, { standing: this.#standing, resized: this.#resized });
+    return buildStageOverrides(summary, { existing: this.#standing, resized: this.#resized });
   }
 
   #applyStage(

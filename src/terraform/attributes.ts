@@ -1,18 +1,18 @@
-/** A JSON value as `terraform show -json` gives it. */
+/** A JSON value of `terraform show -json`. */
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 interface JsonObject {
   readonly [key: string]: Json;
 }
 
-/** One side of a change. The text of a sensitive value is not kept anywhere. */
+/** One side of a change. Sensitive values are not kept. */
 export type Value =
   | { readonly kind: 'absent' }
   | { readonly kind: 'known'; readonly value: Json }
-  /** Decided by the provider while applying. */
+  /** The provider decides it during the apply. */
   | { readonly kind: 'unknown' }
   | { readonly kind: 'sensitive' };
 
-/** One attribute that differs, as deep in the resource as the difference reaches. */
+/** One attribute that differs, at the deepest path of the difference. */
 export interface AttributeChange {
   /** As in HCL, e.g. `root_block_device[0].volume_size` or `tags["a.b"]`. */
   readonly path: string;
@@ -22,7 +22,7 @@ export interface AttributeChange {
   readonly forcesReplacement: boolean;
 }
 
-/** The two sides of a change and what Terraform says of their parts. Masks mirror the values' shape. */
+/** The two sides of a change, and Terraform's masks of unknown and sensitive parts, which have the shape of the values. */
 export interface Sides {
   readonly before: Json | undefined;
   readonly after: Json | undefined;
@@ -31,15 +31,15 @@ export interface Sides {
   readonly afterSensitive: Json | undefined;
 }
 
-/** What stands for a part that is not known in a value that is shown whole. */
+/** Replaces an unknown part of a value. */
 export const UNKNOWN = '(known after apply)';
 
 type Path = readonly (string | number)[];
 
 /**
- * Every difference between the sides, parents before children in the order of the attributes' names.
- * `root` starts every path (empty for a resource, the name for an output); `replacePaths` are
- * Terraform's `replace_paths`. Null, `[]` and `{}` count as absent: providers mix them freely.
+ * Lists the differences between the sides, sorted by attribute, parents first. `root` is the beginning of every path
+ * (empty for a resource, the name for an output); `replacePaths` are Terraform's `replace_paths`. Null, `[]` and `{}`
+ * count as absent, because providers use them interchangeably.
  */
 export function compareSides(
   sides: Sides,
@@ -53,7 +53,7 @@ export function compareSides(
   return changes;
 }
 
-/** A path as HCL writes it: `tags.Name`, `tags["a.b"]`, `ingress[0].from_port`. */
+/** Formats a path as in HCL: `tags.Name`, `tags["a.b"]`, `ingress[0].from_port`. */
 export function formatPath(path: Path): string {
   return path
     .map((part, index) => {
@@ -64,7 +64,7 @@ export function formatPath(path: Path): string {
     .join('');
 }
 
-/** JSON text that is equal for equal values: keys sorted, no spaces. */
+/** Returns equal JSON text for equal values: keys sorted, no spaces. */
 export function canonicalize(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalize).join(',')}]`;
   if (isObject(value)) {
@@ -95,7 +95,7 @@ function walk(sides: Sides, path: Path, emit: Emit): void {
   }
 }
 
-/** Blocks have no key of their own: equal ones are paired first, so that a removed one does not shift the rest. */
+/** Pairs equal blocks first, since blocks have no key: a removed block does not shift the others. */
 function walkBlocks(sides: Sides, path: Path, emit: Emit): void {
   const before = (sides.before ?? []) as readonly Json[];
   const after = (sides.after ?? []) as readonly Json[];
@@ -135,7 +135,7 @@ function pickBlocks(sides: Sides, from: number | undefined, to: number | undefin
   };
 }
 
-/** The part of a value or mask; a mask that is `true` covers all of its parts. */
+/** Returns a part of a value or mask. A mask of `true` covers all parts. */
 function pick(side: Json | undefined, key: string | number | undefined): Json | undefined {
   if (side === true) return true;
   if (key === undefined || typeof side !== 'object' || side === null) return undefined;
@@ -147,12 +147,12 @@ function toValue(value: Json | undefined, sensitive?: Json, unknown?: Json): Val
   return { kind: 'known', value: mask(value ?? null, sensitive, unknown) };
 }
 
-/** A sensitive side keeps only whether there is a value at all. */
+/** Keeps only whether a sensitive side has a value. */
 function hide(value: Json | undefined): Value {
   return value === null || value === undefined ? { kind: 'absent' } : { kind: 'sensitive' };
 }
 
-/** A value shown whole although parts of it are sensitive or unknown. */
+/** Replaces the sensitive and unknown parts of a value. */
 function mask(value: Json, sensitive: Json | undefined, unknown: Json | undefined): Json {
   if (sensitive === true) return '(sensitive value)';
   if (unknown === true) return UNKNOWN;
@@ -173,7 +173,8 @@ function overlaps(a: Path, b: Path): boolean {
 }
 
 const isList = (value: unknown): value is readonly Json[] => Array.isArray(value);
-const isObject = (value: unknown): value is JsonObject =>
+/** Whether a value is a JSON object. */
+export const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 const isMapLike = (value: Json | undefined): boolean =>
   value === null || value === undefined || isObject(value);
@@ -189,7 +190,7 @@ export function isEmpty(value: Json | undefined): boolean {
 
 function isEqual(a: Json | undefined, b: Json | undefined): boolean {
   if (a === b || (isEmpty(a) && isEmpty(b))) return true;
-  // Most values are neither lists nor maps, and a large plan has hundreds of thousands.
+  // Faster for single values, of which a large plan has hundreds of thousands.
   if (typeof a !== 'object' || typeof b !== 'object') return false;
   return canonicalize(a) === canonicalize(b);
 }

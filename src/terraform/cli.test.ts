@@ -37,7 +37,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-test('a plan of everything gives no variable', async () => {
+test('a plan of the whole change sets no variable', async () => {
   await terraform.plan('all.tfplan', { publicKey: null, lock: true });
   expect(read()).toEqual([
     'plan',
@@ -48,12 +48,12 @@ test('a plan of everything gives no variable', async () => {
   ]);
 });
 
-test('a look at what there is asks for no change', async () => {
+test('a refresh-only plan requests no change', async () => {
   await terraform.plan('look.tfplan', { publicKey: null, lock: false, refreshOnly: true });
   expect(read().slice(3)).toEqual(['-lock=false', '-refresh-only', '-out=look.tfplan']);
 });
 
-test('a stage gives its variables through the environment, in one argument a replacement', async () => {
+test('a stage sets variables in the environment, and one argument for each replacement', async () => {
   const stage = { ...STAGE, replace: ['aws_instance.node["3"]'] };
   await terraform.plan('stage.tfplan', { publicKey: 'ssh-ed25519 A', lock: false, stage });
   expect(read().slice(3)).toEqual([
@@ -78,7 +78,7 @@ describe('the lock of the provider', () => {
       providerLock,
     });
 
-  test('that was reviewed is what init has to keep to', async () => {
+  test('from the review is used by init', async () => {
     await open(lock).init();
     expect(read()).toEqual([
       'init',
@@ -90,7 +90,7 @@ describe('the lock of the provider', () => {
     expect(readFileSync(join(folder, LOCK_FILE), 'utf8')).toBe(lock);
   });
 
-  test('is written by init where none was reviewed', async () => {
+  test('is written by init without a review', async () => {
     const own = open(null);
     await own.init();
     expect(read()).toEqual(['init', '-input=false', '-no-color', '-reconfigure']);
@@ -99,13 +99,13 @@ describe('the lock of the provider', () => {
     expect(await own.readProviderLock()).toBe(lock);
   });
 
-  test('names nothing but the AWS provider, or nothing is started', async () => {
+  test('is refused if it names another provider', async () => {
     const other = lock.replace('hashicorp/aws', 'mallory/aws');
-    await expect(open(other).init()).rejects.toThrow(/not that of hashicorp\/aws alone/);
+    await expect(open(other).init()).rejects.toThrow(/locks more than hashicorp\/aws/);
     expect(readdirSync(folder)).toEqual(['terraform']);
     writeFileSync(join(folder, LOCK_FILE), other);
     await expect(open(null).readProviderLock()).rejects.toThrow(
-      /names another provider[\s\S]*bring back the one of the last apply/,
+      /names another provider[\s\S]*restore the one of the last apply/,
     );
   });
 
@@ -166,7 +166,7 @@ Lock Info:
   );
 });
 
-test('a failure for want of credentials says how a job gets them', async () => {
+test('a failure without credentials explains how to get them', async () => {
   const said = 'Error: No valid credential sources found';
   writeFileSync(join(folder, 'terraform'), `#!/bin/sh\necho '${said}' >&2\nexit 1\n`);
   await expect(terraform.init()).rejects.toThrow(

@@ -4,10 +4,10 @@ import { childTemporary, writeSecretFile } from '../runner/workspace.ts';
 import { renderCliConfig } from './generated-files.ts';
 
 /**
- * Terraform's environment. Where the runner names no configuration of the command line, the action's own counts: it is
- * written to the job's private folder.
+ * Returns Terraform's environment. If the runner names no CLI configuration, the action writes its own to the job's
+ * private folder.
  *
- * @param options.backend the type of the backend, whose credentials are in the environment
+ * @param options.backend the type of the backend, whose credentials are passed on
  * @param options.temporary the job's private folder
  */
 export async function prepareEnvironment(

@@ -41,7 +41,7 @@ function createPush(failures: number) {
   return { pushed, options: { push, waits: [0, 1, 1] } };
 }
 
-test.each([0, 2])('a state is pushed at last, after %d failures', async (failures) => {
+test.each([0, 2])('a state is pushed after %d failures', async (failures) => {
   const { pushed, options } = createPush(failures);
   expect(await rescueState(state, options)).toMatchObject({ saved: true });
   expect(pushed).toEqual(Array.from({ length: failures + 1 }, () => '{"serial":2}'));
@@ -50,7 +50,7 @@ test.each([0, 2])('a state is pushed at last, after %d failures', async (failure
   await refuseErroredState(state);
 });
 
-test('one that cannot be pushed is kept for this user alone, with what the steps need', async () => {
+test('a state that cannot be pushed is copied for this user alone, with the backend file', async () => {
   const rescue = await rescueState(state, createPush(3).options);
   expect(rescue?.saved).toBe(false);
   const quoted = state.keep.replace("'", "'\\''");
@@ -66,7 +66,7 @@ test('one that cannot be pushed is kept for this user alone, with what the steps
   );
 });
 
-test('one that cannot be kept either stays where it is, and the message says so', async () => {
+test('a state that cannot be copied stays in place, and the message says so', async () => {
   writeFileSync(join(state.directory, 'kept'), '');
   const rescue = await rescueState(state, createPush(3).options);
   expect(rescue?.saved).toBe(false);
@@ -78,7 +78,7 @@ test('one that cannot be kept either stays where it is, and the message says so'
   expect(await isStateUnsaved(state)).toBe(false);
 });
 
-test('what a checkout brings along is not in the folder that is kept', async () => {
+test('files of a checkout are removed from the folder of the copy', async () => {
   const elsewhere = join(state.directory, 'elsewhere');
   mkdirSync(elsewhere);
   writeFileSync(join(elsewhere, 'evil.tf'), '');
@@ -94,14 +94,14 @@ test('what a checkout brings along is not in the folder that is kept', async () 
   await expect(refuseErroredState(state)).rejects.toThrow(/is in the repository, delete it there/);
 });
 
-test('one that nobody pushed stops the next apply, wherever it lies', async () => {
+test('an unsaved state stops the next apply', async () => {
   await expect(refuseErroredState(state)).rejects.toThrow(/was not saved in the backend/);
   rmSync(file);
   await refuseErroredState(state);
   expect(await rescueState(state, createPush(0).options)).toBeNull();
 });
 
-test('a cancel keeps it, and leaves it for the post step, which pushes it', async () => {
+test('a cancel copies the state and leaves it for the post step', async () => {
   const push = async () => {
     throw new CancelledError('terraform state');
   };

@@ -4,33 +4,33 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CancelledError, readMessage, UserError } from '../messages/errors.ts';
 import { BACKEND_FILE } from './generated-files.ts';
 
-/** Where Terraform leaves, in the directory it runs in, a state that an apply could not write to the backend. */
+/** The file, in its working directory, in which Terraform leaves a state that it could not write to the backend. */
 export const ERRORED_STATE = 'errored.tfstate';
 
-/** Milliseconds before each try to push: a network may come back, expired credentials do not. */
+/** Delays before each attempt to push. Network failures may end; expired credentials stay expired. */
 const PUSH_DELAYS_MS = [0, 5000, 10_000];
 
-/** Where such a state is, and where it is kept. */
+/** The location of an unsaved state, and of its copy. */
 export interface ErroredState {
   /** The directory Terraform runs in. */
   readonly directory: string;
-  /** A folder that outlives the job. */
+  /** The folder of the copy, which outlives the job. */
   readonly keep: string;
-  /** How people call the program at a prompt. */
+  /** The program's name at a prompt. */
   readonly command: string;
 }
 
-/** What became of a state that an apply could not save. */
+/** What happened to a state that an apply could not save. */
 export interface RescueResult {
   readonly saved: boolean;
-  /** Sentences: what was done, and what is left to do. */
+  /** What was done, and the next steps. */
   readonly message: string;
 }
 
 /**
- * Refuses an apply while the state of an earlier one waits to be pushed: it would create the same resources again.
+ * Refuses an apply while the state of an earlier one is not saved, because it would create the same resources again.
  *
- * @throws UserError with the steps
+ * @throws UserError with the next steps
  */
 export async function refuseErroredState({
   directory,
@@ -40,16 +40,16 @@ export async function refuseErroredState({
   for (const folder of [keep, directory]) {
     if (!(await exists(join(folder, ERRORED_STATE)))) continue;
     throw new UserError(
-      `${join(folder, ERRORED_STATE)} is the state of an earlier apply that was not saved in the backend. Nothing was applied, because it would create the same resources again. ${explainPush({ folder, command })} If the file is in the repository, delete it there instead: nobody but the action writes it.`,
+      `${join(folder, ERRORED_STATE)} is the state of an earlier apply that was not saved in the backend. Nothing was applied, because it would create the same resources again. ${explainPush({ folder, command })} If the file is in the repository, delete it there instead: only the action may write it.`,
     );
   }
 }
 
 /**
- * Pushes the state that an apply could not save, in three tries within 15 s; where that fails keeps it, readable by this
- * user only, beside its backend's configuration. Null where there is no such state.
+ * Pushes an unsaved state, with three attempts within 15 s. If all fail, copies it beside its backend's configuration,
+ * readable by this user only. Returns null if there is no unsaved state.
  *
- * @throws CancelledError when the job was cancelled meanwhile; the state is kept, and stays where it is as well
+ * @throws CancelledError if the job is cancelled meanwhile; the state is copied and stays in place
  */
 export async function rescueState(
   state: ErroredState,
@@ -89,7 +89,7 @@ export async function rescueState(
   return { saved: false, message };
 }
 
-/** Whether such a state is only where Terraform ran, so that the directory must not be removed. */
+/** Whether the working directory has an unsaved state without a copy, and must not be removed. */
 export async function isStateUnsaved({
   directory,
   keep,
@@ -99,9 +99,9 @@ export async function isStateUnsaved({
   );
 }
 
-/** Also where another process is about to push it: a later step of the job can upload what is kept. */
+/** Copies an unsaved state, so that a later step of the job can upload it. */
 async function keepState({ directory, keep }: ErroredState): Promise<void> {
-  // A person runs Terraform in it: a checkout must not add a file, or lead it elsewhere by a link.
+  // Somebody will run Terraform in it: a checkout must not add files to it or redirect it by a link.
   await rm(keep, { recursive: true, force: true });
   await mkdir(keep, { recursive: true, mode: 0o700 });
   for (const name of [ERRORED_STATE, BACKEND_FILE]) {
@@ -117,7 +117,7 @@ function explainPush({ folder, command }: { folder: string; command: string }): 
 }
 
 async function exists(path: string): Promise<boolean> {
-  // A link counts, wherever it leads.
+  // A link counts, even if its target does not exist.
   return lstat(path).then(
     () => true,
     () => false,

@@ -37,14 +37,14 @@ function read(...resources: ResourceOverrides[][]) {
 }
 
 describe('nodes whose instance does not run', () => {
-  test('are started where they stay, once they have stopped', () => {
+  test('are started if the plan keeps them and they have stopped', () => {
     const { found, plan } = read(node(1, 'running'), node(2, 'stopped'), node(3, 'stopping'));
     expect(findStopped(found, plan).map(({ name }) => name)).toEqual(['node-2', 'node-3']);
     expect(explainStopped(found, plan)[0]).toMatch(/^node-2: .* is stopped in EC2; the deploy/);
     expect(explainUnstartable(found)).toEqual([]);
   });
 
-  test('are not started where they leave or get another instance', () => {
+  test('are not started if the plan removes or replaces them', () => {
     const { found, plan } = read(
       node(1, 'stopped', ['delete', 'create']),
       node(2, 'stopped', ['delete']),
@@ -53,7 +53,7 @@ describe('nodes whose instance does not run', () => {
     expect(findStopped(found, plan)).toEqual([]);
   });
 
-  test('hold the change up where nobody can start them', () => {
+  test('stop the change if they cannot be started', () => {
     const { found, plan } = read(node(2, 'shutting-down'));
     expect(findStopped(found, plan)).toEqual([]);
     expect(explainUnstartable(found)).toEqual([

@@ -24,19 +24,19 @@ const existingNode: z.ZodType<Node> = z.object({
   zone: values.zone,
 });
 
-/** The nodes that a plan found, whatever it is going to do with them. */
+/** The nodes that a plan found, before its changes. */
 export interface ExistingNodes {
   /** In number order. */
   readonly nodes: readonly Node[];
-  /** Those whose instance does not run, with EC2's word for its state (`stopped`, `stopping`, …). */
+  /** Nodes whose instance does not run, with EC2's name of its state (`stopped`, `stopping`, …). */
   readonly notRunning: readonly { readonly node: Node; readonly state: string }[];
 }
 
 /**
- * The nodes as the plan's refresh found them. The outputs of the state are older: they do not know of an
- * instance that was terminated, or that has another public address since somebody stopped and started it.
+ * Reads the nodes as the plan's refresh found them. The outputs of the state are older: since the last apply, an instance
+ * may have been terminated, or stopped and started with a new public address.
  *
- * @throws UserError where a node has a value that AWS does not use
+ * @throws UserError if a node has a value that AWS does not use
  */
 export function readExistingNodes(plan: PlanDocument): ExistingNodes {
   const find = (type: string, name: string) =>
@@ -73,17 +73,17 @@ function requirePlain(node: Node): Node {
   const { data, error } = existingNode.safeParse(node);
   if (data !== undefined) return data;
   throw new UserError(
-    `The plan has a node with values that AWS does not use, so nothing of it is used: ${z.prettifyError(error)}. Find out who wrote Terraform's state, and bring back the one of the last apply.`,
+    `The plan has a node with values that AWS does not use, so the plan is ignored: ${z.prettifyError(error)}. Find out who wrote Terraform's state, and restore the one of the last apply.`,
     { cause: error },
   );
 }
 
-/** EC2's words for instances that Terraform can start, after a wait where they are on their way. */
+/** EC2's names of states from which Terraform can start an instance, or wait until it can. */
 const STARTABLE = ['pending', 'stopping', 'stopped'];
 
 /**
- * The nodes that `plan` leaves standing and whose instance does not run, e.g. because EC2 had no capacity when their
- * type changed: a deploy starts them.
+ * Returns the nodes that `plan` keeps and whose instance is stopped, e.g. because EC2 had no capacity when its type
+ * changed. A deploy starts them.
  */
 export function findStopped({ notRunning }: ExistingNodes, plan: PlanSummary): Node[] {
   const { replace, destroy } = buildNodeChanges(plan);
@@ -93,7 +93,7 @@ export function findStopped({ notRunning }: ExistingNodes, plan: PlanSummary): N
     .filter(({ name }) => !replace.includes(name) && !destroy.includes(name));
 }
 
-/** What a deploy does about them, a sentence each. */
+/** Says, for each of these nodes, that a deploy starts it. */
 export function explainStopped(found: ExistingNodes, plan: PlanSummary): string[] {
   return findStopped(found, plan).map(
     ({ name, instanceId }) =>
@@ -101,12 +101,12 @@ export function explainStopped(found: ExistingNodes, plan: PlanSummary): string[
   );
 }
 
-/** What to do about nodes whose instance neither runs nor can be started. */
+/** Returns the next step for each node whose instance neither runs nor can be started. */
 export function explainUnstartable({ notRunning }: ExistingNodes): string[] {
   return notRunning
     .filter(({ state }) => !STARTABLE.includes(state))
     .map(
       ({ node, state }) =>
-        `${node.name}: its instance ${node.instanceId} is ${state} in EC2. Wait for the end of that and run this again; if its primary is lost, run the action with command: failover.`,
+        `${node.name}: its instance ${node.instanceId} is ${state} in EC2. Wait until that ends and run this again; if its primary is lost, run the action with command: failover.`,
     );
 }

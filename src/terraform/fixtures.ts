@@ -1,4 +1,4 @@
-/** A lock file as `init` writes it for a provider from a registry; `version` of the provider. */
+/** Returns a lock file as `init` writes it for a provider of this version. */
 export function createLock({ version = '6.8.0', hash = 'A' } = {}): string {
   return `# This file is maintained automatically by "terraform init".
 # Manual edits may be lost in future updates.

@@ -1,15 +1,14 @@
 import { type ClusterSpec, imageReference } from '../cluster/spec.ts';
 import type { Backend } from '../inputs/inputs.ts';
 
-/** The values; with the backend's the only file that is generated. The rest of the directory is static. */
+/** The values of the variables. This file and the backend's are generated; the others are static. */
 export const TFVARS_FILE = 'terraform.tfvars.json';
 /** The backend block. */
 export const BACKEND_FILE = 'backend.tf.json';
 
 /**
- * `terraform.tfvars.json` of a cluster. `sshPublicKey` is one line in OpenSSH's format; without it
- * Terraform asks for the variable, which `plan` supplies. What a stage of a change decides is not in it
- * either: a file's value would win over the one the stage is planned with.
+ * Renders `terraform.tfvars.json` of a cluster. `sshPublicKey` is one line in OpenSSH's format; if null, `plan` supplies
+ * the variable. The variables of a stage are not in the file, because its values would override the stage's.
  */
 export function renderTfvars(spec: ClusterSpec, sshPublicKey: string | null): string {
   return renderJson({
@@ -31,12 +30,12 @@ export function renderTfvars(spec: ClusterSpec, sshPublicKey: string | null): st
   });
 }
 
-/** `terraform.tfvars.json` of the directory that stops one instance. */
+/** Renders `terraform.tfvars.json` of the directory that stops one instance. */
 export function renderHaltTfvars(options: { region: string; instanceId: string }): string {
   return renderJson({ region: options.region, instance_id: options.instanceId });
 }
 
-/** The backend block in Terraform's JSON syntax. */
+/** Renders the backend block in Terraform's JSON syntax. */
 export function renderBackend(backend: Backend): string {
   return renderJson({ terraform: { backend: { [backend.type]: backend.config } } });
 }
@@ -46,8 +45,8 @@ function renderJson(value: unknown): string {
 }
 
 /**
- * Terraform's command-line configuration (Terraform's documentation, "CLI configuration"): only the provider that the
- * templates name is installed, and only from its registry. A state that names another provider installs nothing.
+ * Renders Terraform's CLI configuration (Terraform's documentation, "CLI configuration"). It allows the templates'
+ * provider alone, from its registry, so a state that names another provider installs nothing.
  */
 export function renderCliConfig(): string {
   const sources = ['registry.terraform.io', 'registry.opentofu.org'].map(

@@ -36,21 +36,21 @@ describe('installTerraform', () => {
     expect(mirror.requests).toHaveLength(1);
   });
 
-  test('installs nothing but the release that it knows, whatever sum its host publishes', async () => {
+  test('refuses an archive with another checksum, even if its host publishes that one', async () => {
     await expect(install({ sums: undefined })).rejects.toThrow(
       /has SHA-256 [0-9a-f]{64}, the release of HashiCorp has [0-9a-f]{64}\. Nothing was installed\. Check what lies between/,
     );
     await expect(install()).resolves.toMatchObject({ version: INSTALLED_VERSION });
   });
 
-  test('a platform whose archive is not known gets none', async () => {
+  test('refuses a platform without a known archive', async () => {
     await expect(install({ sums: { plan9_mips: '0'.repeat(64) } })).rejects.toThrow(
       /^terraform-binary: neither .* is on PATH, and for \w+_\w+ none is installed \(only for plan9_mips\)\. Install one/,
     );
     expect(mirror.requests).toEqual([]);
   });
 
-  test('says what to do when the mirror has nothing', async () => {
+  test('explains what to do if the download fails', async () => {
     await expect(install({ releasesUrl: `${mirror.url}/none` })).rejects.toThrow(
       /^terraform-binary: .* and http:\S+\/none\/terraform\/1\.11\.4\/\S+\.zip cannot be read \(.*404.*\)\. Install one/,
     );
@@ -103,12 +103,12 @@ describe('findTerraform', () => {
     expect(mirror.requests).toEqual([]);
   });
 
-  test('what stands around the answer does not matter', async () => {
+  test('ignores other output of the program', async () => {
     place('terraform', `A warning.\nTerraform v1.12.0-rc1\non linux_amd64\n\nYour version is old!`);
     expect(await find()).toMatchObject({ product: 'Terraform', version: '1.12.0-rc1' });
   });
 
-  test('terraform before tofu, tofu before an installation', async () => {
+  test('prefers terraform to tofu, and tofu to an installation', async () => {
     const tofu = place('tofu', 'OpenTofu v1.10.6');
     expect(await find()).toEqual({ path: tofu, version: '1.10.6', product: 'OpenTofu' });
     const terraform = place('terraform', 'Terraform v1.11.4');
@@ -116,13 +116,13 @@ describe('findTerraform', () => {
     expect(mirror.requests).toEqual([]);
   });
 
-  test('none on PATH: it is installed', async () => {
+  test('installs Terraform if PATH has neither', async () => {
     const binary = await find({ usesLockfile: true });
     expect(binary.path).toContain(join(folder, 'cache'));
     expect(binary).toMatchObject({ version: INSTALLED_VERSION, product: 'Terraform' });
   });
 
-  test('the one that is named, by name and by path', async () => {
+  test('finds a program by name and by path', async () => {
     place('terraform', 'Terraform v1.11.4');
     const tofu = place('tofu', 'OpenTofu v1.10.6');
     const other = place('tf', 'OpenTofu v1.11.0', { directory: 'tools here' });
@@ -155,7 +155,7 @@ describe('findTerraform', () => {
     await expect(find({ name: 'terraform' })).rejects.toThrow(/"\. Name another\.$/);
   });
 
-  test('one that cannot be started', async () => {
+  test('refuses a program that cannot be started', async () => {
     const path = place('terraform', '');
     writeFileSync(path, '#!/no/such/interpreter\n');
     await expect(find()).rejects.toThrow(/is neither Terraform nor OpenTofu/);
@@ -172,7 +172,7 @@ describe('findTerraform', () => {
     expect((await find({ name })).path).toBe(wrapped);
   });
 
-  test('it is not let ask for news', async () => {
+  test('disables the update check', async () => {
     const path = place('terraform', '');
     writeFileSync(path, '#!/bin/sh\necho "Terraform v1.11.$CHECKPOINT_DISABLE"\n');
     expect(await find()).toMatchObject({ version: '1.11.1' });

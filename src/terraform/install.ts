@@ -10,12 +10,12 @@ import { chooseEnvironment } from '../process/child-environment.ts';
 import { runProcess } from '../process/child-process.ts';
 import { compareVersions } from '../process/version.ts';
 
-/** The two programs that read the templates. */
+/** The programs that can apply the templates. */
 export type TerraformProduct = 'Terraform' | 'OpenTofu';
 
 /**
- * The oldest release of each that reads the templates, and the oldest whose s3 backend knows `use_lockfile`.
- * OpenTofu's first release came from Terraform 1.6.
+ * The oldest releases that read the templates, and the oldest whose s3 backend supports `use_lockfile`. OpenTofu's first
+ * release is based on Terraform 1.6.
  */
 const MIN_VERSIONS: Readonly<Record<TerraformProduct, { templates: string; lockfile: string }>> = {
   Terraform: { templates: '1.5.6', lockfile: '1.10.0' },
@@ -23,25 +23,25 @@ const MIN_VERSIONS: Readonly<Record<TerraformProduct, { templates: string; lockf
 };
 
 /**
- * What hashicorp/setup-terraform and opentofu/setup-opentofu put on PATH are wrappers that pass no signal on,
- * so a cancel would kill an apply; these variables say where the wrapped program is.
+ * hashicorp/setup-terraform and opentofu/setup-opentofu put wrappers on PATH that do not forward signals, so a cancel
+ * would kill an apply. These variables locate the wrapped programs.
  */
 const WRAPPED: Readonly<Record<string, { variable: string; file: string }>> = {
   terraform: { variable: 'TERRAFORM_CLI_PATH', file: 'terraform-bin' },
   tofu: { variable: 'TOFU_CLI_PATH', file: 'tofu-bin' },
 };
 
-/** Looked for in this order where no input names one. */
+/** Searched in this order if the input names no program. */
 const DEFAULT_NAMES = ['terraform', 'tofu'];
 const INPUT = 'terraform-binary';
-/** Installed where PATH has none. */
+/** Installed if PATH has neither program. */
 export const INSTALLED_VERSION = '1.11.4';
 const RELEASES_URL = 'https://releases.hashicorp.com';
 
 /**
- * SHA-256 of the archives of `INSTALLED_VERSION`, by platform: HashiCorp's `terraform_1.11.4_SHA256SUMS`. They
- * stand here because a sum from the archive's own host vouches for nothing if that host is not to be trusted.
- * A new version needs new sums.
+ * SHA-256 of the archives of `INSTALLED_VERSION`, by platform, from HashiCorp's `terraform_1.11.4_SHA256SUMS`. They are
+ * kept here because a sum from the archive's own host proves nothing if that host is compromised. Update them with the
+ * version.
  */
 const ARCHIVE_SUMS: Readonly<Record<string, string>> = {
   linux_amd64: '1ce994251c00281d6845f0f268637ba50c0005657eb3cf096b92f753b42ef4dc',
@@ -58,25 +58,25 @@ export interface TerraformBinary {
   readonly product: TerraformProduct;
 }
 
-/** What to look for, and where to get it. */
+/** Options of the search. */
 export interface TerraformSearch {
-  /** The input `terraform-binary`: a program on PATH, or a path from the workspace on. Null: none is named. */
+  /** The input `terraform-binary`: a program on PATH, or a path relative to the workspace; null if it is empty. */
   readonly name?: string | null;
   /** Whether the s3 backend locks its state with a file. */
   readonly usesLockfile: boolean;
   /** A release mirror with the layout of releases.hashicorp.com. */
   readonly releasesUrl?: string | undefined;
-  /** SHA-256 (hex) of the archive to install, by platform; those of HashiCorp's release by default. */
+  /** SHA-256 (hex) of the archive to install, by platform; by default those of HashiCorp's release. */
   readonly sums?: Readonly<Record<string, string>> | undefined;
   readonly log: (line: string) => void;
 }
 
 /**
- * The program that is named; else `terraform` on PATH, else `tofu` on PATH, else Terraform from the release
- * mirror, verified. Which of the two it is, it is asked itself: its name does not tell.
+ * Returns the named program, else `terraform` on PATH, else `tofu` on PATH, else Terraform from the release mirror,
+ * verified. Asks the program for its product and version, because its name does not prove them.
  *
- * @throws UserError when the one named is not there, when what is there is neither or too old, or when a
- *   download fails or is not the archive that this release of the action knows
+ * @throws UserError if the named program is missing, if the program found is neither product or too old, or if the
+ *   download fails or its checksum differs
  */
 export async function findTerraform(search: TerraformSearch): Promise<TerraformBinary> {
   const { name = null, usesLockfile, log } = search;
@@ -106,7 +106,7 @@ async function findDefault(): Promise<string | null> {
 }
 
 async function findNamed(name: string): Promise<string> {
-  // Terraform is started in another folder, where a relative path would mean another file.
+  // Terraform runs in another folder, where a relative path would name another file.
   const isPath = name.includes('/');
   const path = isPath
     ? await findOnPath(resolve(name))
@@ -114,7 +114,7 @@ async function findNamed(name: string): Promise<string> {
   if (path !== null) return path;
   const found = isPath ? `is no executable file (looked for ${resolve(name)})` : 'is not on PATH';
   throw new UserError(
-    `${INPUT}: ${quoteValue(name)} ${found}. Install it before this step, e.g. with opentofu/setup-opentofu or hashicorp/setup-terraform, or leave the input empty to have Terraform installed.`,
+    `${INPUT}: ${quoteValue(name)} ${found}. Install it before this step, e.g. with opentofu/setup-opentofu or hashicorp/setup-terraform, or leave the input empty, so that Terraform is installed.`,
   );
 }
 
@@ -130,10 +130,7 @@ function findUnwrapped(name: string): string | null {
   return path !== null && existsSync(path) ? path : null;
 }
 
-/**
- * Which of the two a program is, and its version, by `version`: both answer `version -json` alike, but their
- * first line for people begins with the product's name.
- */
+/** Reads product and version from `version`: the first line begins with the product, which `version -json` omits. */
 async function readProduct(
   path: string,
   isNamed: boolean,
@@ -149,11 +146,11 @@ async function readProduct(
 
 async function readVersionOutput(path: string): Promise<string> {
   try {
-    // It would also ask HashiCorp for news, through a firewall that may swallow the question.
+    // Without the update check, which may hang behind a firewall.
     const env = {
       ...chooseEnvironment(process.env, { program: 'terraform' }),
       CHECKPOINT_DISABLE: '1',
-      // A configuration in the home that cannot be read would be the answer.
+      // An invalid configuration in the home directory would fail the command.
       TF_CLI_CONFIG_FILE: '/dev/null',
     };
     return (await runProcess(path, ['version'], { env })).stdout;
@@ -164,16 +161,16 @@ async function readVersionOutput(path: string): Promise<string> {
 }
 
 /**
- * Downloads the release archive, compares its SHA-256 with the one in this file, extracts and caches
- * it in the runner's tool cache. Proxies come from the environment.
+ * Downloads the release archive, compares its SHA-256 with the one in this file, and extracts it to the runner's tool
+ * cache. Proxies come from the environment.
  *
- * @throws UserError when the platform has no known archive, the download fails or the sum differs
+ * @throws UserError if the platform has no known archive, the download fails or the sum differs
  */
 export async function installTerraform(
   options: Pick<TerraformSearch, 'releasesUrl' | 'sums' | 'log'>,
 ): Promise<TerraformBinary> {
   const { releasesUrl = RELEASES_URL, sums = ARCHIVE_SUMS, log } = options;
-  // Loaded here alone: most runners have Terraform, and every run pays for what is loaded at start.
+  // Loaded on demand: most runners have Terraform, and modules loaded at start slow down every run.
   const toolCache = await import('@actions/tool-cache');
   const installed = (folder: string): TerraformBinary => ({
     path: join(folder, 'terraform'),

@@ -67,7 +67,7 @@ const node = (number: number, instanceType = 't3.medium') => ({
 });
 
 describe('buildNodeChanges', () => {
-  it('tells by name what happens to each', () => {
+  it('groups changes by node', () => {
     const changes = buildNodeChanges(
       plan(
         create(instance(10)),
@@ -97,13 +97,13 @@ describe('buildNodeChanges', () => {
     ['cluster-scale-in', { destroy: ['node-3'] }],
     ['cluster-type', { resize: ALL.map((one) => ({ node: one, ...TYPES })) }],
     ['cluster-tags', {}],
-  ])('reads the plan of %s as Terraform wrote it', (fixture, expected) => {
+  ])('reads Terraform’s plan of %s', (fixture, expected) => {
     const nothing = { create: [], replace: [], resize: [], destroy: [], fresh: [] };
     const changes = buildNodeChanges(summarizePlan(readFixture(fixture).json));
     expect(changes).toEqual({ ...nothing, ...expected });
   });
 
-  it('leaves out what is left over from an interrupted replacement', () => {
+  it('ignores objects left over from an interrupted replacement', () => {
     const [left] = destroy(1);
     const document = createPlan([left as ResourceOverrides]);
     const [entry] = document.resource_changes as object[];
@@ -112,34 +112,34 @@ describe('buildNodeChanges', () => {
   });
 });
 
-describe('keepNodes', () => {
+describe('buildStageOverrides', () => {
   const reviewed = plan(resize(1), resize(2), ...destroy(3));
-  const standing = [node(1), node(2), node(3)];
+  const existing = [node(1), node(2), node(3)];
 
-  it('keeps every type and every node at first', () => {
-    expect(buildStageOverrides(reviewed, { standing, resized: [] })).toEqual({
+  it('keeps all types and nodes in the first stage', () => {
+    expect(buildStageOverrides(reviewed, { existing, resized: [] })).toEqual({
       instanceTypes: { 1: 't3.medium', 2: 't3.medium', 3: 't3.medium' },
       keptNodes: ['3'],
     });
   });
 
-  it('lets go of a node when its turn has come', () => {
-    expect(buildStageOverrides(reviewed, { standing, resized: ['node-2'] }).instanceTypes).toEqual({
+  it('changes a node that is resized', () => {
+    expect(buildStageOverrides(reviewed, { existing, resized: ['node-2'] }).instanceTypes).toEqual({
       1: 't3.medium',
       3: 't3.medium',
     });
   });
 
-  it('believes the plan more than the state, and makes nodes as they shall be', () => {
+  it('prefers the plan to the state, and creates new nodes with their final type', () => {
     const types = plan(resize(1, 't3.large', 't3.small'), create(instance(2)));
-    expect(buildStageOverrides(types, { standing, resized: [] })).toEqual({
+    expect(buildStageOverrides(types, { existing, resized: [] })).toEqual({
       instanceTypes: { 1: 't3.small', 3: 't3.medium' },
       keptNodes: [],
     });
   });
 });
 
-describe('findBeyondReview', () => {
+describe('findUnreviewedChanges', () => {
   const reviewed = plan(
     resize(1),
     resize(2),
@@ -210,7 +210,7 @@ describe('findBeyondReview', () => {
     expect(found[0]?.startsWith(`${resource.address}: `)).toBe(true);
   });
 
-  it('tells a sensitive value only from none', () => {
+  it('distinguishes a sensitive value only from an absent one', () => {
     const secret = (value: string) => {
       const document = createPlan([create('aws_vpc.own[0]', { key: value })]);
       const [entry] = document.resource_changes as { change: object }[];
@@ -223,7 +223,7 @@ describe('findBeyondReview', () => {
     ]);
   });
 
-  it('takes Terraform’s own plan as a part of itself, outputs aside', () => {
+  it('finds no unreviewed changes in the same plan, without outputs', () => {
     for (const name of ['cluster-first', 'cluster-type', 'cluster-scale-in', 'replace', 'move']) {
       const summary = summarizePlan(readFixture(name).json);
       expect(findUnreviewedChanges(summary, { ...summary, outputs: [] }), name).toEqual([]);

@@ -1,27 +1,27 @@
 import { type Node, nodeName, nodeNumber } from '../cluster/node.ts';
-import type { PlanSummary, ResourceChange } from './plan.ts';
+import { type PlanSummary, type ResourceChange, STARTER_RESOURCE } from './plan.ts';
 
-/** A plan that leaves a part of the change for later: what stands for now. */
+/** Overrides for a plan that leaves a part of the change for later. */
 export interface PlanOverrides {
-  /** Instance types by node number, of nodes whose turn has not come; all others get the one asked for. */
+  /** Present instance types, by node number, of nodes that change later; all others get the requested type. */
   readonly instanceTypes: Readonly<Record<string, string>>;
-  /** Numbers of nodes that stand although they are to leave. */
+  /** Numbers of nodes that are removed later. */
   readonly keptNodes: readonly string[];
-  /** Numbers of nodes whose stopped instance is to start; none without. */
+  /** Numbers of nodes whose stopped instance is started. */
   readonly started?: readonly string[];
-  /** Addresses of resources to be replaced although nothing about them changed. */
+  /** Addresses of resources that are replaced although nothing about them changed. */
   readonly replace?: readonly string[];
-  /** Addresses of the only resources to plan for; all without. */
+  /** Addresses of the resources to plan for; by default all. */
   readonly only?: readonly string[];
 }
 
-/** What a plan does to the nodes, by name (`node-3`), in number order. A node stands in one of the first four at most. */
+/** Changes to nodes by name (`node-3`), in number order. A node is in at most one of the first four lists. */
 export interface NodeChanges {
-  /** Their instance does not exist (any more). */
+  /** Nodes without an instance. */
   readonly create: readonly string[];
-  /** Their instance goes and another one comes. */
+  /** Nodes that get a new instance in place of theirs. */
   readonly replace: readonly string[];
-  /** Their instance is stopped, changed and started. */
+  /** Nodes whose instance is stopped, changed and started. */
   readonly resize: readonly NodeResize[];
   readonly destroy: readonly string[];
   /** Nodes that get a blank data volume. */
@@ -35,13 +35,10 @@ export interface NodeResize {
   readonly to: string;
 }
 
-/** What starts a stopped instance, for the length of one stage. */
-export const STARTER_RESOURCE = 'aws_ec2_instance_state.started';
-
-/** Actions after which there is an instance that was not there before. */
+/** Actions that create a new object. */
 export const CREATING_ACTIONS: readonly string[] = ['create', 'replace'];
 
-/** Terraform's address of a node's instance, e.g. to have it replaced. */
+/** Terraform's address of a node's instance. */
 export function instanceAddress(node: string): string {
   return `aws_instance.node["${nodeNumber(node)}"]`;
 }
@@ -56,12 +53,12 @@ export function volumeAddress(node: string): string {
   return `aws_ebs_volume.data["${nodeNumber(node)}"]`;
 }
 
-/** Terraform's address of what starts a node's stopped instance. */
+/** Terraform's address of the resource that starts a node's stopped instance. */
 export function starterAddress(node: string): string {
   return `${STARTER_RESOURCE}["${nodeNumber(node)}"]`;
 }
 
-/** What `plan` does to the nodes. */
+/** Groups the changes of `plan` to nodes. */
 export function buildNodeChanges(plan: PlanSummary): NodeChanges {
   const instances = listNodes(plan, 'aws_instance.node');
   const volumes = listNodes(plan, 'aws_ebs_volume.data');
@@ -77,8 +74,8 @@ export function buildNodeChanges(plan: PlanSummary): NodeChanges {
 }
 
 /**
- * Nodes that leave with their data and whose instance is gone already, e.g. because their removal was interrupted. What
- * lies on such a volume cannot be looked at: it is not the primary's where another node is the primary.
+ * Finds nodes whose volume would be destroyed and whose instance no longer exists, e.g. after an interrupted removal.
+ * The volume cannot be inspected. It is not the primary's if another node is the primary.
  */
 export function findOrphanedVolumes(plan: PlanSummary): string[] {
   const { destroy } = buildNodeChanges(plan);
@@ -87,15 +84,15 @@ export function findOrphanedVolumes(plan: PlanSummary): string[] {
     .map(({ node }) => node);
 }
 
-/** What to do about them where no node is seen to be the primary. */
+/** Refuses them if no node is known to be the primary. */
 export function explainOrphanedVolumes(plan: PlanSummary): string[] {
   return findOrphanedVolumes(plan).map(
     (node) =>
-      `${node} is to be removed with its data, its instance is gone already, and no other node is seen to be the primary, so nobody can see whether its data is the primary's. Deploy with the replica-count of before first, which brings the node back; then lower it.`,
+      `${node} is to be removed with its data, its instance no longer exists, and no other node is known to be the primary, so its data may be the primary's. Deploy with the previous replica-count first, which recreates the node; then lower it.`,
   );
 }
 
-/** The availability zones of nodes that are yet to come, by name, where the plan tells them. */
+/** Returns the availability zones of planned nodes, by name, as far as the plan has them. */
 export function readPlannedZones(plan: PlanSummary): Record<string, string> {
   const zones = listNodes(plan, 'aws_ebs_volume.data').flatMap(({ node, resource }) => {
     const zone = resource.attributes.find(({ path }) => path === 'availability_zone')?.after;
@@ -105,22 +102,21 @@ export function readPlannedZones(plan: PlanSummary): Record<string, string> {
 }
 
 /**
- * The part of the `reviewed` plan in which nothing is destroyed and of all running instances only those of
- * `resized` have their new type; without any, the stage before the first resize. `standing` are the nodes
- * that the state holds. The last stage is the plan without a stage.
+ * Builds the overrides of a stage of the `reviewed` plan: nothing is destroyed, and only the nodes in `resized` change
+ * their type. `existing` are the nodes in the state. The last stage is the plan without overrides.
  */
 export function buildStageOverrides(
   reviewed: PlanSummary,
-  { standing, resized }: { standing: readonly Node[]; resized: readonly string[] },
+  { existing, resized }: { existing: readonly Node[]; resized: readonly string[] },
 ): PlanOverrides {
   const instances = listNodes(reviewed, 'aws_instance.node');
   const made = instances.filter(({ resource: { action } }) => CREATING_ACTIONS.includes(action));
   const leaving = instances.filter(({ resource: { action } }) => action === 'delete');
-  const kept = standing.filter(
+  const kept = existing.filter(
     ({ name }) => !resized.includes(name) && !made.some(({ node }) => node === name),
   );
   const typeOf = ({ name, instanceType }: Node) => {
-    // The plan has looked since the state was written: somebody may have changed the type by hand.
+    // The plan is newer than the state: somebody may have changed the type by hand.
     const type = instances
       .find(({ node }) => node === name)
       ?.resource.attributes.find(({ path }) => path === 'instance_type')?.before;
@@ -132,7 +128,7 @@ export function buildStageOverrides(
   };
 }
 
-/** The resources of one kind, e.g. `aws_instance.node`, with the node each belongs to, in number order. */
+/** Returns the resources of one kind, e.g. `aws_instance.node`, with their nodes, in number order. */
 export function listNodes(
   plan: PlanSummary,
   kind: string,
@@ -143,7 +139,7 @@ export function listNodes(
     .sort((a, b) => Number(a.resource.index) - Number(b.resource.index));
 }
 
-/** Type and name of a resource, e.g. `aws_instance.node`. */
+/** Returns type and name of a resource, e.g. `aws_instance.node`. */
 export const kindOf = ({ type, name }: ResourceChange): string => `${type}.${name}`;
 
 function readResize(node: string, { action, address, attributes }: ResourceChange): NodeResize[] {

@@ -1,9 +1,10 @@
+import { isIPv4 } from 'node:net';
 import { z } from 'zod';
 
-// What Terraform's state says of a node. A person who can write the state, or commit the file of a local one, decides it,
-// and it goes into inventories, ssh's options and pg_hba.conf. So every value must be one that AWS and the templates make.
+// Values of a node in Terraform's state. Everybody who can write the state, or commit a local one, controls them, and they
+// reach inventories, ssh's options and pg_hba.conf. So only values that AWS and the templates create are accepted.
 
-/** A text that matches `pattern` as a whole. */
+/** A text that matches `pattern`. */
 const matching = (pattern: RegExp, expected: string) =>
   z.string().regex(pattern, { error: `expected ${expected}` });
 
@@ -14,7 +15,9 @@ export const instanceId = matching(/^i-[0-9a-f]{1,17}$/, 'the id of an instance'
 /** `t3.medium`. */
 export const instanceType = matching(/^[a-z0-9.-]{1,40}$/, 'an instance type, e.g. t3.medium');
 /** IPv4, or empty for a node without one. */
-export const address = matching(/^(?:\d{1,3}(?:\.\d{1,3}){3})?$/, 'an IPv4 address');
+export const address = z
+  .string()
+  .refine((value) => value === '' || isIPv4(value), { error: 'expected an IPv4 address' });
 /** `vol-0a1b2c3d4e5f60718`. */
 export const volumeId = matching(/^vol-[0-9a-f]{1,17}$/, 'the id of a volume');
 /** `us-east-1a`. */

@@ -27,14 +27,14 @@ function createOutputs(nodes: readonly object[]) {
   };
 }
 
-test('refuses the state of another cluster, naming all that differs', () => {
+test('refuses the state of another cluster and names all differences', () => {
   const spec = { name: 'billing', region: 'eu-west-1' };
   expect(() => readNodes(createOutputs([node]), { ...WHERE, spec })).toThrow(
     /^cluster-name: billing .* cluster orders in us-east-1\..*\nregion: eu-west-1 .* Give us-east-1 again, or .* backend key/,
   );
 });
 
-test('reads the nodes; one without a public address has an empty one', () => {
+test('reads the nodes, with an empty public address if there is none', () => {
   expect(readNodes(createOutputs([node]), WHERE)).toEqual([
     {
       name: 'node-1',
@@ -55,18 +55,18 @@ test.each([
   expect(() => readNodes(outputs, WHERE)).toThrow(/^\/work: .* has no nodes yet\. Run apply first/);
 });
 
-test('a state before the first apply is none, one after half of it has no nodes', () => {
+test('a state is null before the first apply, and has no nodes after a failed one', () => {
   expect(readState({})).toBeNull();
   const { nodes: _, ...half } = createOutputs([]);
   expect(readState(half)).toEqual({ clusterName: 'orders', region: 'us-east-1', nodes: [] });
   expect(readState(createOutputs([node]))?.nodes[0]?.instanceType).toBe('t3.medium');
 });
 
-test('refuses to read what is not of these templates', () => {
+test('refuses outputs of other templates', () => {
   expect(() => readState(createOutputs([{ name: 'node-1' }]))).toThrow(/instance_id/);
 });
 
-test('lets its own cluster pass, whatever else changes', () => {
+test('accepts the state of the same cluster', () => {
   const state = { clusterName: 'orders', region: 'us-east-1', nodes: [] };
   expect(() => refuseForeignState(state, WHERE.spec)).not.toThrow();
 });
@@ -94,7 +94,7 @@ test.each([
   });
 });
 
-test('nothing was asked for before the first apply', () => {
+test('there is no applied database before the first apply', () => {
   expect(
     readAppliedDatabase({ output_changes: { database: { before: null, after: {} } } }),
   ).toBeNull();

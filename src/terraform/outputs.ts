@@ -30,29 +30,29 @@ const node = z
 const schema = z.object({
   cluster_name: z.object({ value: z.string() }),
   region: z.object({ value: z.string() }),
-  // Missing where the first apply made something, but not all nodes.
+  // Missing if the first apply failed before it created all nodes.
   nodes: z.object({ value: z.array(node) }).default({ value: [] }),
 });
 
-/** The cluster that a state holds. */
+/** The cluster in Terraform's state. */
 export interface TerraformState {
   readonly clusterName: string;
   readonly region: string;
-  /** In number order; none where no apply got so far. */
+  /** In number order; empty if no apply has created all nodes. */
   readonly nodes: readonly Node[];
 }
 
 /**
- * The cluster in `terraform output -json`; null before the first apply and after a destroy.
+ * Reads the cluster from the parsed `terraform output -json`; null before the first apply and after a destroy.
  *
- * @throws UserError when the outputs are not those of these templates
+ * @throws UserError if the outputs are not those of these templates
  */
 export function readState(outputs: unknown): TerraformState | null {
   if (!z.object({ cluster_name: z.unknown() }).safeParse(outputs).success) return null;
   const parsed = schema.safeParse(outputs);
   if (!parsed.success) {
     throw new UserError(
-      `The outputs in Terraform's state are not what this action writes, so nothing of them is used: ${z.prettifyError(parsed.error)}. Find out who wrote the state, and bring back the one of the last apply.`,
+      `The outputs in Terraform's state are not what this action writes, so they are ignored: ${z.prettifyError(parsed.error)}. Find out who wrote the state, and restore the one of the last apply.`,
       { cause: parsed.error },
     );
   }
@@ -61,10 +61,10 @@ export function readState(outputs: unknown): TerraformState | null {
 }
 
 /**
- * Refuses to go on with the state of another cluster: a changed name or region is not a move, it would
- * build a second, empty cluster beside or instead of the first.
+ * Refuses the state of another cluster: a changed name or region does not move a cluster, but builds a second, empty one
+ * beside or instead of the first.
  *
- * @throws UserError that names the inputs and both ways out
+ * @throws UserError that names the inputs and both solutions
  */
 export function refuseForeignState(
   state: TerraformState,
@@ -83,9 +83,9 @@ export function refuseForeignState(
 }
 
 /**
- * The nodes from `terraform output -json`, in number order.
+ * Reads the nodes from the parsed `terraform output -json`, in number order.
  *
- * @throws UserError when the state has no nodes, that is before the first apply, or another cluster's
+ * @throws UserError if the state has no nodes (before the first apply), or belongs to another cluster
  */
 export function readNodes(
   outputs: unknown,
@@ -115,8 +115,8 @@ const applied = z.object({
 });
 
 /**
- * What was applied last, from the parsed output of `terraform show -json <plan file>`; null before the first
- * apply and for a state that an older release wrote.
+ * Reads the configuration of the last apply from the parsed output of `terraform show -json <plan file>`; null before
+ * the first apply and for a state of an older release.
  */
 export function readAppliedDatabase(planJson: unknown): AppliedDatabase | null {
   const parsed = applied.safeParse(planJson);
@@ -133,8 +133,8 @@ const plannedMemory = z.object({
 });
 
 /**
- * RAM of the planned instance type in MiB, from the parsed output of `terraform show -json <plan file>`;
- * null where the plan does not tell.
+ * Reads the memory of the planned instance type, in MiB, from the parsed output of `terraform show -json <plan file>`;
+ * null if the plan does not have it.
  */
 export function readPlannedMemory(planJson: unknown): number | null {
   const parsed = plannedMemory.safeParse(planJson);

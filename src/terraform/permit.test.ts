@@ -96,7 +96,7 @@ describe('a whole plan', () => {
     expect(grant(summary, labelled).summary).toBe(summary);
   });
 
-  it('in which data is called left over needs a label, too', () => {
+  it('with deposed data requires a label', () => {
     const document = createPlan([destroy(volume(1)), destroy('aws_db_instance.orders')]);
     const resource_changes = (document.resource_changes as object[]).map((entry) => ({
       ...entry,
@@ -122,7 +122,7 @@ describe('a whole plan', () => {
     ]);
   });
 
-  it('of what an interrupted apply left half made is permitted, and no other part of it', () => {
+  it('may replace only unfinished objects of an interrupted apply without a label', () => {
     const rest = plan(taint(instance(1)), taint(volume(2)), replace(volume(3)));
     expect(explainApplyRefusal(rest, { ...ALONE, partly: true })).toEqual([
       expect.stringMatching(/^node-3: /),
@@ -145,7 +145,7 @@ describe('a stage', () => {
     expect(explainApplyRefusal(plan(...resources), { kind: 'stage', whole })).toEqual([]);
   });
 
-  it('starts the nodes that it is to start and no other, and takes what started one out of the state', () => {
+  it('starts only the given nodes, and removes starters from the state', () => {
     const starter = (number: number) => `aws_ec2_instance_state.started["${number}"]`;
     const ground: ApplyScope = { kind: 'stage', whole, starts: ['node-2'] };
     expect(explainApplyRefusal(plan(create(starter(2))), ground)).toEqual([]);
@@ -178,7 +178,7 @@ describe('the replacement of an instance', () => {
     expect(explainApplyRefusal(plan(...resources), ground)).toEqual([]);
   });
 
-  it('lets its data volume pass only where a person asked for a blank one', () => {
+  it('may replace the data volume only on request', () => {
     const asked: ApplyScope = { ...ground, volume: true };
     const resources = [replace(instance(3)), replace(attachment(3)), replace(volume(3))];
     expect(explainApplyRefusal(plan(...resources), asked)).toEqual([]);
@@ -200,7 +200,7 @@ describe('the replacement of an instance', () => {
   });
 });
 
-it('every resource of the templates either holds data or is known to hold none', () => {
+it('every resource of the templates is classified as data or not', () => {
   const templates = join(import.meta.dirname, '../../templates/aws');
   const text = readdirSync(templates).map((file) => readFileSync(join(templates, file), 'utf8'));
   const kinds = [...text.join('\n').matchAll(/^resource "(\w+)" "(\w+)"/gm)];

@@ -7,20 +7,19 @@ import {
   instanceAddress,
   kindOf,
   listNodes,
-  STARTER_RESOURCE,
   starterAddress,
   volumeAddress,
 } from './node-changes.ts';
-import { isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
+import { isIdle, type PlanSummary, type ResourceChange, STARTER_RESOURCE } from './plan.ts';
 import { findUnreviewedChanges, VERBS } from './plan-differences.ts';
 
 const INSTANCE = 'aws_instance.node';
 const VOLUME = 'aws_ebs_volume.data';
 const ATTACHMENT = 'aws_volume_attachment.data';
-/** In a directory of its own: `templates/halt`. */
+/** In the separate directory `templates/halt`. */
 const HALT = 'aws_ec2_instance_state.node';
 
-/** The resources of the templates. Every other one is somebody else's. */
+/** The resources of the templates. Others do not belong to the cluster. */
 const OWN_RESOURCES: ReadonlySet<string> = new Set([
   INSTANCE,
   VOLUME,
@@ -46,31 +45,31 @@ export interface PlannedFile {
   readonly summary: PlanSummary;
 }
 
-/** On what grounds a plan is to be applied. */
+/** What an apply is permitted to change. */
 export type ApplyScope =
-  /** The whole plan. Data may go only where the pull request carries the label. */
+  /** The whole plan. It may destroy data only if the pull request has the label. */
   | {
       readonly kind: 'plan';
-      /** The input `allow-destroy-label`; null: nothing allows a loss. */
+      /** The input `allow-destroy-label`; null if no label allows a loss. */
       readonly label: string | null;
-      /** Of the pull request; null without one. */
+      /** Of the pull request; null without a pull request. */
       readonly labels: readonly string[] | null;
-      /** It is the rest of a reviewed plan whose apply had begun. */
+      /** Whether it is the rest of a reviewed plan whose apply had begun. */
       readonly partly?: boolean;
     }
-  /** A part of a plan that is permitted. */
+  /** A part of a permitted plan. */
   | {
       readonly kind: 'stage';
       readonly whole: Permit;
-      /** Names of nodes whose stopped instance it starts besides. */
+      /** Names of nodes whose stopped instance it also starts. */
       readonly starts?: readonly string[];
     }
-  /** The forced stop of one instance, in a directory of its own. */
+  /** The forced stop of one instance, in a separate directory. */
   | { readonly kind: 'halt' }
-  /** Another instance for one node. Its data volume stays, unless a person asked for a blank one as well (`volume`). */
+  /** A new instance for one node, and with `volume` a blank data volume, which requires a request by a person. */
   | { readonly kind: 'replacement'; readonly node: string; readonly volume?: boolean };
 
-/** That a plan file may be applied. Only `permit` makes one, so there is no apply that was not decided on. */
+/** The permission to apply a plan file. Only `permit` creates one, so every apply was checked. */
 class Permit {
   readonly #planned: PlannedFile;
 
@@ -87,35 +86,35 @@ class Permit {
   }
 }
 
-/** The type alone: a permit is made here and nowhere else. */
+/** Only the type is exported, so that no other module can create a permit. */
 export type { Permit };
 
 /**
- * Permits a plan to be applied on these grounds.
+ * Permits the apply of a plan within this scope.
  *
- * @throws UserError with everything that `refuse` says
+ * @throws UserError with all reasons of `explainApplyRefusal`
  */
-export function permit(planned: PlannedFile, ground: ApplyScope): Permit {
-  const problems = explainApplyRefusal(planned.summary, ground);
+export function permit(planned: PlannedFile, scope: ApplyScope): Permit {
+  const problems = explainApplyRefusal(planned.summary, scope);
   if (problems.length > 0) throw new UserError(problems);
   return new Permit(planned);
 }
 
-/** Why a plan may not be applied on these grounds, a sentence each, with the way out; none where it may. */
-export function explainApplyRefusal(plan: PlanSummary, ground: ApplyScope): string[] {
-  switch (ground.kind) {
+/** Returns the reasons, with the next step, why a plan may not be applied within this scope; empty if it may. */
+export function explainApplyRefusal(plan: PlanSummary, scope: ApplyScope): string[] {
+  switch (scope.kind) {
     case 'plan':
-      return refuseLosses(plan, ground);
+      return refuseLosses(plan, scope);
     case 'stage':
-      return findUnreviewedChanges(withoutStarts(plan, ground.starts ?? []), ground.whole.summary);
+      return findUnreviewedChanges(withoutStarts(plan, scope.starts ?? []), scope.whole.summary);
     case 'halt':
       return findChangesBesidesHalt(plan);
     case 'replacement':
-      return findChangesBesidesReplacement(plan, ground);
+      return findChangesBesidesReplacement(plan, scope);
   }
 }
 
-/** The plan without what starts these nodes: that their instance is stopped was seen after the review. */
+/** Removes the starters of these nodes, whose instances stopped after the review. */
 function withoutStarts(plan: PlanSummary, nodes: readonly string[]): PlanSummary {
   const starters = nodes.map(starterAddress);
   const isStart = ({ address, action }: ResourceChange) =>
@@ -136,10 +135,10 @@ function refuseLosses(
 }
 
 /**
- * What the plan destroys or replaces and must not, a sentence each without its full stop: the instance or data volume
- * of a node, the attachment of a volume to an instance that stays, and everything that the templates do not make.
- * What an interrupted apply left half made (`partly`) holds nothing. An object that Terraform calls left over from a
- * replacement may: nodes and volumes are not replaced so that one is left, and a state can say it of any object.
+ * Lists protected objects that the plan destroys or replaces, each as a sentence without its full stop: instances and
+ * data volumes of nodes, attachments of volumes to instances that stay, and all resources that are not the templates'.
+ * Objects that an interrupted apply left unfinished (`partly`) hold no data. Objects that Terraform calls deposed may:
+ * replacements of nodes and volumes leave none, and a manipulated state can mark any object.
  */
 function findLosses(plan: PlanSummary, { partly = false } = {}): string[] {
   const gone = new Set(
@@ -154,7 +153,7 @@ function findLosses(plan: PlanSummary, { partly = false } = {}): string[] {
       .filter((resource) => isOwn(resource) && kindOf(resource) === kind)
       .map((resource) => ({ node: nodeName(Number(resource.index)), resource })),
   ) as [Owned, Owned, Owned];
-  // An attachment goes with its instance or its volume. Alone it would be torn from a running server.
+  // Destroying only the attachment would take the volume from a running server.
   const made = listNodes(plan, INSTANCE).filter(({ resource }) => resource.action === 'create');
   const covered = new Set([...volumes, ...instances, ...made].map(({ node }) => node));
   const torn = attachments.filter(({ node }) => !covered.has(node));
@@ -170,7 +169,7 @@ function findLosses(plan: PlanSummary, { partly = false } = {}): string[] {
   ];
 }
 
-/** Whether the templates make it. */
+/** Whether the resource is one of the templates'. */
 const isOwn = (resource: ResourceChange): boolean => {
   const kind = kindOf(resource);
   return resource.address.startsWith(kind) && OWN_RESOURCES.has(kind);
@@ -181,7 +180,7 @@ type Owned = ReturnType<typeof listNodes>;
 const describeResourceLoss = ({ address, action, id, deposed }: ResourceChange): string =>
   `${address}${deposed === null ? '' : ` (${id}, left over)`} would ${VERBS[action]}`;
 
-/** Everything that a plan does beyond stopping one instance, a sentence each. */
+/** Lists all changes besides the stop of one instance. */
 function findChangesBesidesHalt(plan: PlanSummary): string[] {
   return plan.resources
     .filter(({ action }) => !isIdle(action))
@@ -192,10 +191,7 @@ function findChangesBesidesHalt(plan: PlanSummary): string[] {
     );
 }
 
-/**
- * Everything that `stage` does beyond giving `node` another instance, with `volume` a blank data volume as well, and
- * attaching its volume to it: a sentence each, none when it does nothing else.
- */
+/** Lists all changes besides the new instance of `node`, its attachment and, with `volume`, its blank data volume. */
 function findChangesBesidesReplacement(
   stage: PlanSummary,
   { node, volume = false }: Extract<ApplyScope, { kind: 'replacement' }>,

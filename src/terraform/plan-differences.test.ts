@@ -37,7 +37,7 @@ const whole = { partly: false };
 const partly = { partly: true };
 
 describe('findDifferences', () => {
-  test('none between plans that do the same', () => {
+  test('are empty for plans with the same changes', () => {
     const plan = select(resize('t3.large'), create(4));
     expect(findDifferences(plan, plan, whole)).toEqual([]);
     const reordered = select(create(4), resize('t3.large'));
@@ -85,13 +85,13 @@ describe('findDifferences', () => {
     expect(findDifferences(now, reviewed, whole)).toEqual(expected);
   });
 
-  test('what is left of a plan whose apply had begun is no difference', () => {
+  test('the rest of a plan after an interrupted apply is not a difference', () => {
     const reviewed = select(resize('t3.large'), create(4), create(5));
     expect(findDifferences(select(create(5)), reviewed, partly)).toEqual([]);
     expect(findDifferences(select(create(6)), reviewed, partly)).toHaveLength(1);
   });
 
-  test('what an interrupted apply left half made is made again; anything else is not replaced', () => {
+  test('an unfinished object is created again, and no other one is replaced', () => {
     const tainted = (reason?: string): ResourceOverrides => ({
       ...create(4),
       actions: ['delete', 'create'],
@@ -105,7 +105,7 @@ describe('findDifferences', () => {
     expect(findDifferences(select(tainted()), reviewed, partly)).toHaveLength(1);
   });
 
-  test('an interrupted replacement goes on, with what was to be made', () => {
+  test('an interrupted replacement continues with the reviewed object', () => {
     const replaced = (type: string): ResourceOverrides => ({
       ...resize(type),
       actions: ['delete', 'create'],
@@ -122,7 +122,7 @@ describe('findDifferences', () => {
     expect(findDifferences(select(made('t3.large')), reviewed, whole)).not.toEqual([]);
   });
 
-  test('the settings that are asked for count, also half way', () => {
+  test('requested settings are compared, also after an interrupted apply', () => {
     const none = select();
     const reviewed = withRequest(
       none,
@@ -143,7 +143,7 @@ describe('findDifferences', () => {
     expect(findDifferences(none, reviewed, partly)).toEqual([]);
   });
 
-  test('an address that changed by itself is nothing to review', () => {
+  test('a changed address is not reviewed', () => {
     const plan = summarizePlan(
       createPlan([], {
         output_changes: {

@@ -6,6 +6,7 @@ import {
   UNKNOWN,
   type Value,
 } from './attributes.ts';
+import { kindOf } from './node-changes.ts';
 import {
   type Action,
   isIdle,
@@ -14,21 +15,21 @@ import {
   type ResourceChange,
 } from './plan.ts';
 
-/** The output that holds what the nodes were asked to run. */
+/** The output with the requested configuration of the database. */
 export const DATABASE_OUTPUT = 'database';
 
-/** Outputs that hold what the provider said. */
+/** Outputs that only repeat values of the provider. */
 const DERIVED_OUTPUTS = ['nodes'];
 
-/** What a resize makes of an instance; a new address comes with the stop (`aws_instance` of the provider). */
+/** Attributes that a resize changes. The stop changes the public address (provider documentation, `aws_instance`). */
 const RESIZED = ['instance_type', 'public_dns', 'public_ip'];
 
-/** As much of a plan as it takes to tell later what is different. */
+/** The part of a plan that is needed to compare it later. */
 export type PlanChanges = Pick<PlanSummary, 'resources' | 'outputs'>;
 
 /**
- * What `plan` does, without what it leaves as it is and without outputs that only tell what became of it: an
- * address that changed since somebody stopped an instance is nothing that anybody would have to review.
+ * Returns the changes that need a review: without untouched resources and without outputs that only repeat values of the
+ * provider, such as an address that changed because somebody stopped an instance.
  */
 export function selectChanges({ resources, outputs }: PlanChanges): PlanChanges {
   return {
@@ -44,9 +45,8 @@ export function hasChangesToReview(plan: PlanChanges): boolean {
 }
 
 /**
- * Every difference between the plan that is about to be applied and the one that was reviewed: a sentence
- * each, none when they do the same. `partly`: an apply of the reviewed plan had begun, so what is left of it
- * is no difference.
+ * Lists the differences between the plan that is about to be applied and the reviewed one, in a sentence each. With
+ * `partly` an apply of the reviewed plan had begun, and changes that it already made are not missing.
  */
 export function findDifferences(
   now: PlanChanges,
@@ -66,8 +66,9 @@ export function findDifferences(
 }
 
 /**
- * The reviewed change that an interrupted apply left unfinished and `change` finishes: a half-made object is made
- * again, one that was to be replaced is gone already, or its old self is not. Null for anything else.
+ * Returns the reviewed change that an interrupted apply left unfinished and `change` completes: it creates a tainted
+ * object again, or completes a replacement of which only the old object was destroyed or only the new one created.
+ * Null for any other change.
  */
 function findInterrupted(change: ResourceChange, reviewed: PlanChanges): ResourceChange | null {
   const { address, action, deposed, reason } = change;
@@ -79,7 +80,7 @@ function findInterrupted(change: ResourceChange, reviewed: PlanChanges): Resourc
   return isRest || (deposed === null && (isRemade || isMade)) ? known : null;
 }
 
-/** What is made must be what was to be made, whatever was there before. */
+/** Compares the object to be created with the reviewed one. Its earlier state is ignored. */
 function compareMade(change: ResourceChange, known: ResourceChange): string[] {
   if (change.action === 'delete') return [];
   return (
@@ -93,7 +94,7 @@ function compareMade(change: ResourceChange, known: ResourceChange): string[] {
               (one.path === path && allowsValue(one.after, after)),
           ),
       )
-      // What the review left as it is was not an attribute of its changes.
+      // The review does not list attributes that it left unchanged.
       .filter(
         ({ path }) =>
           known.action === 'create' || known.attributes.some((one) => one.path === path),
@@ -102,7 +103,7 @@ function compareMade(change: ResourceChange, known: ResourceChange): string[] {
   );
 }
 
-/** What the review had and the plan no longer does. */
+/** Lists reviewed changes that the plan no longer has. */
 function findMissing(changes: readonly ResourceChange[], reviewed: PlanChanges): string[] {
   return reviewed.resources.flatMap((known) => {
     const change = changes.find((one) => isSameObject(one, known));
@@ -117,7 +118,7 @@ function findMissing(changes: readonly ResourceChange[], reviewed: PlanChanges):
   });
 }
 
-/** The settings that are asked for stand in an output, so half way they still are what was reviewed. */
+/** Compares outputs. One of them holds the requested settings, which also must match during an apply. */
 function compareOutputs(
   now: PlanChanges,
   reviewed: PlanChanges,
@@ -140,9 +141,9 @@ function compareOutputs(
 }
 
 /**
- * Everything that `stage` does and the `reviewed` plan did not say: a sentence each, none when the stage is
- * a part of what was reviewed. A value that was not known at the review may be anything, outputs do not
- * count, and a node that is to be destroyed may get on the way what the other nodes get.
+ * Lists the changes of `stage` that the `reviewed` plan does not have; empty if the stage is a part of it. A value that
+ * was unknown at the review may be any value, outputs are ignored, and a node that is destroyed later may be changed like
+ * the other nodes first.
  */
 export function findUnreviewedChanges(stage: PlanChanges, reviewed: PlanChanges): string[] {
   return selectChanges(stage).resources.flatMap((change) => {
@@ -164,8 +165,6 @@ const compareWith =
     return attributes.map((attribute) => describeDifference(address, attribute, []));
   };
 
-const kindOf = ({ type, name }: ResourceChange): string => `${type}.${name}`;
-
 const isSameObject = (a: ResourceChange, b: ResourceChange): boolean =>
   a.address === b.address && a.deposed === b.deposed;
 
@@ -176,14 +175,14 @@ function compareChanges(change: ResourceChange, known: ResourceChange): string[]
   if (change.previousAddress !== known.previousAddress || change.importId !== known.importId) {
     return [`${address}: comes from elsewhere than in the review.`];
   }
-  // Which object goes was reviewed; what it looked like at its end is not a change.
+  // The review names the object to destroy; its attributes do not matter.
   if (action === 'delete' || action === 'forget') return [];
   return change.attributes
     .filter((attribute) => !known.attributes.some((one) => allows(one, attribute)))
     .map((attribute) => describeDifference(address, attribute, known.attributes));
 }
 
-/** A node that leaves is no less a part of the cluster until then, so what concerns all nodes concerns it. */
+/** Lists changes to a node that is destroyed later, unless other nodes get them as well. */
 function findUnreviewedNodeChanges(change: ResourceChange, reviewed: PlanChanges): string[] {
   const siblings = reviewed.resources.filter(
     (one) => kindOf(one) === kindOf(change) && one.action === 'update' && one.index !== null,
@@ -201,7 +200,7 @@ function findUnreviewedNodeChanges(change: ResourceChange, reviewed: PlanChanges
     .map((attribute) => describeDifference(change.address, attribute, []));
 }
 
-/** An attribute of one node as another node has it: names contain the node's own. */
+/** Converts an attribute of one node to another's, since values contain the name of their node. */
 function renameNode(
   attribute: AttributeChange,
   { from, to }: { from: ResourceChange['index']; to: ResourceChange['index'] },
@@ -215,7 +214,7 @@ function renameNode(
   };
 }
 
-/** Whether a change that was reviewed covers one that is planned now. */
+/** Whether a reviewed change covers a planned one. */
 function allows(known: AttributeChange, now: AttributeChange): boolean {
   if (known.after.kind === 'unknown') return isWithin(now.path, known.path);
   return (
@@ -225,7 +224,7 @@ function allows(known: AttributeChange, now: AttributeChange): boolean {
   );
 }
 
-/** Whether `path` is `outer` or a part of it. */
+/** Whether `path` is `outer` or is inside it. */
 function isWithin(path: string, outer: string): boolean {
   return path === outer || (path.startsWith(outer) && /^[.[]/.test(path.slice(outer.length)));
 }
@@ -236,7 +235,7 @@ function allowsValue(known: Value, now: Value): boolean {
   return allowsJson(known.value, now.value);
 }
 
-/** Equal, or different only in parts that were not known. */
+/** Whether values are equal except for parts that were unknown. */
 function allowsJson(known: Json | undefined, now: Json | undefined): boolean {
   if (known === UNKNOWN) return true;
   if (typeof known !== 'object' || known === null || typeof now !== 'object' || now === null) {
@@ -248,7 +247,7 @@ function allowsJson(known: Json | undefined, now: Json | undefined): boolean {
   return [...keys].every((key) => allowsJson(before?.[key], after?.[key]));
 }
 
-/** What a plan does to a resource, after `would`. */
+/** Descriptions of the actions, to follow `would`. */
 export const VERBS: Readonly<Record<Action, string>> = {
   create: 'be created',
   update: 'be changed',

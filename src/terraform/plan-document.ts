@@ -36,20 +36,20 @@ const planDocument = z.object({
     .default([]),
 });
 
-/** What is used of a plan's JSON. */
+/** The part of a plan's JSON that is used. */
 export type PlanDocument = z.infer<typeof planDocument>;
 
 /** An entry of `resource_changes` or `resource_drift`. */
 export type Resource = z.infer<typeof resource>;
 
-/** What happens to a resource or an output. */
+/** The change of a resource or an output. */
 export type Change = z.infer<typeof change>;
 
 /**
- * Reads the parsed output of `terraform show -json <plan file>` (Terraform's "JSON Output Format", major
- * version 1); what is not used may be anything.
+ * Validates the parsed output of `terraform show -json <plan file>` (Terraform's "JSON Output Format", major version 1).
+ * Unused parts are not checked.
  *
- * Throws when it is not such a document, has another major version, or is of a plan that failed.
+ * Throws if it is another document, has another major version, or belongs to a failed plan.
  */
 export function parsePlan(planJson: unknown): PlanDocument {
   const version = z.object({ format_version: z.string() }).safeParse(planJson).data?.format_version;

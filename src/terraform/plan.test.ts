@@ -47,7 +47,7 @@ describe('counts', () => {
 });
 
 describe('resources', () => {
-  it('keep the deepest path that differs, both sides, and what forces a replacement', () => {
+  it('have the deepest path that differs, both sides, and whether it forces a replacement', () => {
     const before = {
       id: 'i-1',
       ami: 'ami-1',
@@ -130,7 +130,7 @@ describe('resources', () => {
     expect(resources[0]?.attributes.map(({ path }) => path)).toEqual(paths);
   });
 
-  it('never hold a sensitive value, wherever it stands', () => {
+  it('never contain a sensitive value', () => {
     const summary = summarizePlan(readFixture('sensitive').json);
     expect(JSON.stringify(readFixture('sensitive').json)).toContain('hunter2');
     expect(JSON.stringify(summary)).not.toContain('hunter2');
@@ -143,7 +143,7 @@ describe('resources', () => {
     expect(summary.outputs.map(({ name }) => name)).toEqual(['mixed', 'password']);
   });
 
-  it('hide what is sensitive inside a value that is shown whole', () => {
+  it('hide sensitive parts of a value', () => {
     const plan = createPlan([
       {
         address: 'aws_vpc.own',
@@ -198,7 +198,7 @@ describe('drift', () => {
     ],
   });
 
-  it('is told from the plan, with what the plan answers to, and without what it filled in itself', () => {
+  it('is read from the plan with its relevance, without attributes that the plan set', () => {
     expect(summarizePlan(plan).drift).toMatchObject([
       { address: 'aws_instance.node["1"]', action: 'update', relevant: true },
       { address: 'aws_vpc.own', action: 'delete', relevant: false },
@@ -207,7 +207,7 @@ describe('drift', () => {
   });
 });
 
-it('sees no drift in a cluster that nobody touched', () => {
+it('finds no drift in an unchanged cluster', () => {
   for (const name of ['cluster-scale-out', 'cluster-scale-in', 'cluster-type', 'cluster-open']) {
     expect(summarizePlan(readFixture(name).json).drift).toEqual([]);
   }
@@ -255,7 +255,7 @@ describe('canonicalizePlan', () => {
     expect(digest(a)).not.toBe(digest(b));
   });
 
-  it('holds no sensitive value, nor does the wording', () => {
+  it('contains no sensitive value, and the text does not either', () => {
     expect(digest(readFixture('sensitive').json)).not.toContain('hunter2');
     const { text, json } = readFixture('sensitive');
     expect(text).toContain('old-hunter2-secret');
@@ -284,7 +284,7 @@ describe('refuses', () => {
     expect(() => summarizePlan(plan)).toThrow(message);
   });
 
-  it('but reads a newer minor version', () => {
+  it('accepts a newer minor version', () => {
     const plan = createPlan([], { format_version: '1.9', brand_new: true });
     expect(summarizePlan(plan).hasChanges).toBe(false);
   });

@@ -4,15 +4,15 @@ import {
   compareSides,
   formatPath,
   isEmpty,
+  isObject,
   type Json,
   type Sides,
   type Value,
 } from './attributes.ts';
-import { STARTER_RESOURCE } from './node-changes.ts';
 import { type Change, type PlanDocument, parsePlan, type Resource } from './plan-document.ts';
 import { createMask, listSensitive, mapTexts } from './sensitive.ts';
 
-/** What happens to a resource. `read` is a data source read while applying; `forget` leaves the real object alone. */
+/** Actions on a resource. `read` is a data source read while applying; `forget` keeps the real object. */
 export type Action =
   | 'create'
   | 'update'
@@ -32,18 +32,18 @@ export interface ResourceChange {
   readonly type: string;
   /** The name in the configuration, e.g. `node`. */
   readonly name: string;
-  /** The `for_each` key or `count` number; null where there is neither. */
+  /** The `for_each` key or `count` number, or null. */
   readonly index: string | number | null;
   readonly action: Action;
-  /** The provider's id before the change; null for what does not exist yet. */
+  /** The provider's id before the change; null if the object does not exist yet. */
   readonly id: string | null;
-  /** Its address in the state, where it moves. */
+  /** Its address in the state, if it moves. */
   readonly previousAddress: string | null;
-  /** Id under which it is imported. */
+  /** The id by which it is imported, or null. */
   readonly importId: string | null;
   /** Terraform's reason, e.g. `replace_because_cannot_update`. */
   readonly reason: string | null;
-  /** Set for an object left over from an interrupted replacement. */
+  /** Key of an object left over from an interrupted replacement, or null. */
   readonly deposed: string | null;
   readonly attributes: readonly AttributeChange[];
 }
@@ -60,15 +60,12 @@ export interface DriftChange {
   readonly address: string;
   readonly type: string;
   readonly action: 'update' | 'delete';
-  /** Whether this plan's changes follow from it. */
+  /** Whether this plan's changes depend on it. */
   readonly relevant: boolean;
   readonly attributes: readonly AttributeChange[];
 }
 
-/**
- * Resources per kind of change. A replacement counts once, as such; a moved or imported one may count as a change too, a
- * spent starter never.
- */
+/** Resources per kind of change. A replacement counts once; a moved or imported resource may also count as a change. */
 export interface PlanCounts {
   readonly add: number;
   readonly change: number;
@@ -79,24 +76,24 @@ export interface PlanCounts {
   readonly forget: number;
 }
 
-/** A plan as the reports and operations need it. It holds no sensitive value. */
+/** A plan for reports and operations. It contains no sensitive values. */
 export interface PlanSummary {
-  /** Version of the Terraform that planned. */
+  /** Version of Terraform. */
   readonly terraformVersion: string;
   readonly counts: PlanCounts;
-  /** Whether applying would do anything, changes of outputs and spent starters included. */
+  /** Whether an apply would change anything, outputs included. */
   readonly hasChanges: boolean;
-  /** All resources, untouched ones (`no-op`) included, in the plan's order. */
+  /** All resources, including untouched ones (`no-op`), in the plan's order. */
   readonly resources: readonly ResourceChange[];
   readonly outputs: readonly OutputChange[];
   readonly drift: readonly DriftChange[];
 }
 
 /**
- * The plan in `planJson`, the parsed output of `terraform show -json <plan file>` (Terraform's "JSON
- * Output Format", major version 1).
+ * Summarizes the plan in `planJson`, the parsed output of `terraform show -json <plan file>` (Terraform's "JSON Output
+ * Format", major version 1).
  *
- * Throws when it is not such a document, has another major version, or is of a plan that failed.
+ * Throws if it is another document, has another major version, or belongs to a failed plan.
  */
 export function summarizePlan(planJson: unknown): PlanSummary {
   const plan = parsePlan(planJson);
@@ -137,22 +134,22 @@ function maskAttribute(
 }
 
 /**
- * `text`, Terraform's wording of the plan in `planJson`, without its sensitive values: Terraform hides
- * them where they are marked, but not where a provider copied them to.
+ * Hides the plan's sensitive values in `text`, as Terraform prints the plan. Terraform hides marked values, but not the
+ * copies that a provider makes of them.
  */
 export function hideSensitive(text: string, planJson: unknown): string {
   return createMask(listPlanSensitive(parsePlan(planJson)))(text);
 }
 
 /**
- * What the plan changes as one text, for a digest. Equal for plans that do the same: wording, order,
- * time stamps and untouched resources do not count. Sensitive values do not either, or a published
- * digest would let a short one be guessed.
+ * Returns the changes of a plan as text for a digest. It is equal for plans with the same changes: wording, order, time
+ * stamps and untouched resources are left out. So are sensitive values, since a published digest would let short ones be
+ * guessed.
  */
 export function canonicalizePlan(summary: Pick<PlanSummary, 'resources' | 'outputs'>): string {
   const resources = summary.resources
     .filter(({ action }) => !isIdle(action))
-    // What a destroyed object looked like does not matter, only which one it is.
+    // The attributes of a destroyed object do not matter, only its identity.
     .map(({ reason: _, index: __, attributes, ...rest }) =>
       canonicalize({ ...rest, attributes: rest.action === 'delete' ? [] : attributes }),
     )
@@ -161,12 +158,15 @@ export function canonicalizePlan(summary: Pick<PlanSummary, 'resources' | 'outpu
   return ['resources', ...resources, 'outputs', ...outputs, ''].join('\n');
 }
 
-/** Whether the action leaves everything, the state included, as it is. */
+/** Whether the action changes nothing, not even the state. */
 export function isIdle(action: Action): boolean {
   return action === 'no-op' || action === 'read';
 }
 
-/** Whether the change only removes what started an instance from the state, which touches no instance. */
+/** The resource that starts a stopped instance, for one stage. */
+export const STARTER_RESOURCE = 'aws_ec2_instance_state.started';
+
+/** Whether the change only removes such a resource from the state, which affects no instance. */
 export function isStarterRemoval(resource: ResourceChange): boolean {
   return isStarter(resource) && resource.action === 'delete';
 }
@@ -224,7 +224,7 @@ function findAction({
   return action;
 }
 
-/** Terraform's action lists, sorted, since both orders of a replacement mean the same to a reader. */
+/** Terraform's action lists, sorted: both orders of a replacement are one action here. */
 const ACTIONS: Readonly<Record<string, Action>> = {
   create: 'create',
   read: 'read',
@@ -250,23 +250,23 @@ function summarizeDrift(
   if (action !== 'update' && action !== 'delete') return [];
   const attributes = action === 'delete' ? [] : compare(dropFilledIn(entry.change));
   if (action === 'update' && attributes.length === 0) return [];
-  const answered = relevant
+  const isRelevant = relevant
     .filter(({ resource }) => address === resource || address.startsWith(`${resource}[`))
     .map(({ attribute }) => formatPath(attribute))
     .some(
       (path) =>
         action === 'delete' || attributes.some((attribute) => attribute.path.startsWith(path)),
     );
-  return [{ address, type, action, relevant: answered, attributes }];
+  return [{ address, type, action, relevant: isRelevant, attributes }];
 }
 
 /**
- * Attributes that had no value before are filled in by the plan's other resources (a volume attached to
- * an instance, a rule in a group) and read back on the next refresh: nobody changed anything.
+ * Drops attributes that had no value before. Other resources of the plan set them (a volume attached to an instance, a
+ * rule in a group), and the next refresh reads them: this is not drift.
  */
 function dropFilledIn(entry: Change): Change {
   const { before, after } = entry;
-  if (!isRecord(before) || !isRecord(after)) return entry;
+  if (!isObject(before) || !isObject(after)) return entry;
   const filled = new Set(Object.keys(before).filter((key) => !isEmpty(before[key])));
   const keep = (side: Readonly<Record<string, Json>>) =>
     Object.fromEntries(Object.entries(side).filter(([key]) => filled.has(key)));
@@ -299,9 +299,6 @@ function readSides(entry: Change): Sides {
 
 function readId({ before, before_sensitive: sensitive }: Change): string | null {
   if (typeof before !== 'object' || before === null || !('id' in before)) return null;
-  const hidden = sensitive === true || (isRecord(sensitive) && sensitive.id === true);
+  const hidden = sensitive === true || (isObject(sensitive) && sensitive.id === true);
   return typeof before.id === 'string' && !hidden ? before.id : null;
 }
-
-const isRecord = (value: Json | undefined): value is Readonly<Record<string, Json>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,14 +1,14 @@
 import { UserError } from '../messages/errors.ts';
 
-/** The file in which `init` writes down which provider it chose, and its checksums. */
+/** The file in which `init` records the chosen provider and its checksums. */
 export const LOCK_FILE = '.terraform.lock.hcl';
 
-/** A lock of one provider for many platforms has about 2 kB. */
+/** Characters. A lock of one provider for many platforms has about 2,000. */
 const MAX_LOCK_LENGTH = 16_000;
 
 const PROVIDER = 'hashicorp/aws';
 
-/** Exactly what `init` writes for the one provider of the templates: comments, then its block. */
+/** The exact format that `init` writes for the templates' provider: comments, then its block. */
 const LOCK = new RegExp(
   [
     /^(?:#[ -~]*\n|\n)*/,
@@ -22,15 +22,15 @@ const LOCK = new RegExp(
     .join(''),
 );
 
-/** What a lock file says. */
+/** The content of a lock file. */
 export interface ProviderLock {
   /** e.g. `6.8.0`. */
   readonly version: string;
 }
 
 /**
- * Reads the text of a lock file; null where it is anything but the lock of `hashicorp/aws` alone, with at least one
- * checksum of the unpacked provider (`h1`): against the others a provider in a mirror's folder is not checked.
+ * Reads the text of a lock file; null unless it locks `hashicorp/aws` alone, with at least one checksum of the unpacked
+ * provider (`h1`). The other checksums do not cover a provider in a mirror's folder.
  *
  * Source: Terraform's documentation, "Dependency Lock File"; OpenTofu writes the same format.
  */
@@ -40,7 +40,7 @@ export function parseProviderLock(text: string): ProviderLock | null {
   return version === undefined ? null : { version };
 }
 
-/** The provider that a review was planned with cannot be had. */
+/** The reviewed provider cannot be installed. */
 export class ProviderLockError extends UserError {
   constructor(problem: string, options?: ErrorOptions) {
     super(problem, options);
@@ -48,7 +48,7 @@ export class ProviderLockError extends UserError {
   }
 }
 
-/** Terraform's and OpenTofu's words for a lock that cannot be met, and what they mean. */
+/** Terraform's and OpenTofu's messages about a lock that cannot be met, and their meaning. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
   [/is no longer available/, 'this version is no longer available'],
   [
@@ -70,11 +70,11 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * Why `init` could not keep to the lock, from its standard error; null where it failed for another reason, such as a
- * registry that does not answer.
+ * Explains, from the standard error of `init`, why it could not use the lock; null if it failed for another reason, such
+ * as an unreachable registry.
  */
 export function explainLockFailure(stderr: string, { version }: ProviderLock): string | null {
-  // The programs break their lines at 78 characters.
+  // The programs wrap lines at 78 characters.
   const words = stderr.replace(/[\s│]+/g, ' ');
   const reason = REASONS.find(([pattern]) => pattern.test(words))?.[1];
   return reason === undefined
@@ -82,7 +82,7 @@ export function explainLockFailure(stderr: string, { version }: ProviderLock): s
     : `The plan was reviewed with ${PROVIDER} ${version}, and the merge cannot use it: ${reason}.`;
 }
 
-/** Why the provider of now is not the one that a review was planned with; null where it is. */
+/** Explains the difference between the present provider and the reviewed one; null if there is none. */
 export function compareProviders(now: string | null, reviewed: string | null): string | null {
   if (now === reviewed) return null;
   const [current, kept] = [now, reviewed].map((text) => text && parseProviderLock(text)?.version);

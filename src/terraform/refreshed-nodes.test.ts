@@ -20,7 +20,7 @@ const plan = (...resources: object[]) => ({
   prior_state: { format_version: '1.0', values: { root_module: { resources } } },
 });
 
-test('the nodes have the addresses that EC2 has for them now', () => {
+test('nodes have their present addresses', () => {
   const { nodes, notRunning } = readRefreshedNodes(
     plan(instance('1', { public_ip: '198.51.100.9' }), volume('1'), volume('2')),
   );
@@ -29,13 +29,13 @@ test('the nodes have the addresses that EC2 has for them now', () => {
   expect(notRunning).toEqual([]);
 });
 
-test('an instance that does not run is named with its state', () => {
+test('a stopped instance is listed with its state', () => {
   const stopped = { instance_state: 'stopped', public_ip: '' };
   const { notRunning } = readRefreshedNodes(plan(instance('1', stopped), volume('1')));
   expect(notRunning).toMatchObject([{ node: { name: 'node-1' }, state: 'stopped' }]);
 });
 
-test('an empty state has no nodes, and what is no plan is none', () => {
+test('an empty state has no nodes, and other JSON is refused', () => {
   expect(readRefreshedNodes({ format_version: '1.2' }).nodes).toEqual([]);
   expect(() => readRefreshedNodes({})).toThrow(/format_version/);
 });

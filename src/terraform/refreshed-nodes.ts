@@ -28,11 +28,11 @@ const document = z.object({
 });
 
 /**
- * The nodes as a plan with `-refresh-only` found them: its `prior_state` is the state after the refresh (Terraform's
- * "JSON Output Format", "Plan Representation"), and it has no changes. An instance that is gone is not among them.
+ * Reads the nodes that a plan with `-refresh-only` found, without instances that no longer exist. Its `prior_state` is
+ * the state after the refresh (Terraform's "JSON Output Format", "Plan Representation"), and it has no changes.
  *
- * @throws UserError where a node has a value that AWS does not use
- * @throws Error where it is no plan
+ * @throws UserError if a node has a value that AWS does not use
+ * @throws Error if the JSON is not a plan
  */
 export function readRefreshedNodes(planJson: unknown): ExistingNodes {
   const plan = parsePlan(planJson);

@@ -32,7 +32,7 @@ it.each<[string, string[], string, string]>([
   expect(createMask(texts)(text)).toBe(masked);
 });
 
-it('createMask leaves no place of a text behind, however texts overlap', () => {
+it('createMask hides overlapping texts completely', () => {
   const word = fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 4, maxLength: 8 });
   const piece = fc.oneof(word, fc.constantFrom('#', '##', '-'));
   fc.assert(

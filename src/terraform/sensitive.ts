@@ -1,16 +1,15 @@
 import type { Json } from './attributes.ts';
 
-/** Shorter texts occur everywhere by chance; hiding them would only make the plan unreadable. */
+/** Shorter texts occur by chance; hiding them would make the plan unreadable. */
 const MIN_LENGTH = 4;
 
 const HIDDEN = '(sensitive value)';
 
-/** A power of two, so large that most places of a text need no further look. */
+/** A power of two, large enough that most positions of a text match no bucket. */
 const BUCKETS = 1 << 16;
 
 /**
- * Every text under `value` that `mask`, Terraform's `before_sensitive` or `after_sensitive` of it,
- * marks as sensitive.
+ * Lists the texts in `value` that `mask`, its `before_sensitive` or `after_sensitive`, marks as sensitive.
  */
 export function listSensitive(value: Json | undefined, mask: Json | undefined): string[] {
   if (value === null || value === undefined || typeof mask !== 'object') {
@@ -22,9 +21,8 @@ export function listSensitive(value: Json | undefined, mask: Json | undefined): 
 }
 
 /**
- * A function that takes `texts` out of whatever it is given, also where they were copied to without
- * their mark: providers derive attributes, and Terraform forgets that those are sensitive as well. It
- * finds them as they are, as JSON or HCL quotes them, and line by line as a heredoc shows them.
+ * Creates a function that hides `texts`, including unmarked copies: providers derive attributes from sensitive ones, and
+ * Terraform does not mark those. It finds texts as they are, quoted as in JSON or HCL, and line by line as in a heredoc.
  */
 export function createMask(texts: Iterable<string>): (text: string) => string {
   const pieces = [...new Set(texts)].flatMap((text) => [
@@ -44,7 +42,7 @@ export function createMask(texts: Iterable<string>): (text: string) => string {
     let shown = 0;
     let hidden = 0;
     const last = text.length - MIN_LENGTH;
-    // Each place once, however many texts there are: a plan can have megabytes and hundreds of them.
+    // One pass for all texts: a plan can have megabytes and hundreds of sensitive texts.
     for (let place = 0; place <= last; place += 1) {
       if (starts[hashStart(text, place)] === 0) continue;
       const candidates = byStart.get(text.slice(place, place + MIN_LENGTH)) ?? [];
@@ -52,7 +50,7 @@ export function createMask(texts: Iterable<string>): (text: string) => string {
         .filter((pattern) => text.startsWith(pattern, place))
         .map(({ length }) => length);
       if (lengths.length === 0) continue;
-      // What overlaps is hidden as one, or the end of a text would stay behind.
+      // Overlapping texts are hidden as one, so that no end remains visible.
       if (place >= hidden) {
         masked += text.slice(shown, place) + HIDDEN;
       }
@@ -63,7 +61,7 @@ export function createMask(texts: Iterable<string>): (text: string) => string {
   };
 }
 
-/** Which of the buckets a text's first characters from `place` on belong to. */
+/** Returns the bucket of the first characters at `place`. */
 function hashStart(text: string, place: number): number {
   let hash = 0;
   for (let index = 0; index < MIN_LENGTH; index += 1) {
@@ -72,7 +70,7 @@ function hashStart(text: string, place: number): number {
   return hash;
 }
 
-/** `value` with every text in it, keys included, passed through `change`. */
+/** Passes every text in `value`, keys included, through `change`. */
 export function mapTexts(value: Json, change: (text: string) => string): Json {
   if (typeof value === 'string') return change(value);
   if (typeof value !== 'object' || value === null) return value;

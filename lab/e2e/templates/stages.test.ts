@@ -178,7 +178,7 @@ describe('another instance type, a new node and tags in one change', () => {
 
   it('begins with the parts that stop no node', async () => {
     const stage = await plan(
-      buildStageOverrides(reviewed, { standing: await listNodes(), resized: [] }),
+      buildStageOverrides(reviewed, { existing: await listNodes(), resized: [] }),
     );
     expect(findUnreviewedChanges(stage.summary, reviewed)).toEqual([]);
     expect(buildNodeChanges(stage.summary).resize).toEqual([]);
@@ -199,7 +199,7 @@ describe('another instance type, a new node and tags in one change', () => {
   ])('then changes only %s', async (name, resized) => {
     const before = await listNodes();
     boots = await readBoots();
-    const stage = await plan(buildStageOverrides(reviewed, { standing: before, resized }));
+    const stage = await plan(buildStageOverrides(reviewed, { existing: before, resized }));
     expect(findUnreviewedChanges(stage.summary, reviewed)).toEqual([]);
     expect(changesOf(stage.summary)).toEqual([`update ${instanceAddress(name)}`]);
     await apply(stage);
@@ -236,7 +236,7 @@ describe('fewer nodes and tags in one change', () => {
     write({ ...BASE, instance_type: 't3.large', replica_count: 1, tags: { Team: 'orders' } });
     reviewed = (await plan()).summary;
     expect(buildNodeChanges(reviewed)).toMatchObject({ resize: [], destroy: ['node-3', 'node-4'] });
-    const stage = await plan(buildStageOverrides(reviewed, { standing: before, resized: [] }));
+    const stage = await plan(buildStageOverrides(reviewed, { existing: before, resized: [] }));
     expect(buildNodeChanges(stage.summary).destroy).toEqual([]);
     expect(changesOf(stage.summary)).toContain(`update ${instanceAddress('node-3')}`);
     expect(findUnreviewedChanges(stage.summary, reviewed)).toEqual([]);

@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest';
+import type { Intent } from '../runner/intent.ts';
+import { readStep } from './input-fixtures.ts';
+
+describe('failover', () => {
+  const failover = (body?: unknown): Intent => ({
+    kind: 'failover',
+    body,
+    sha: 'a'.repeat(40),
+    why: 'test',
+  });
+
+  test('reads the fenced node from the input or the event', () => {
+    expect(readStep({}, failover()).inputs?.fenced).toBeNull();
+    expect(readStep({ fenced: 'node-1' }, failover()).inputs?.fenced).toBe('node-1');
+    expect(readStep({}, failover({ fenced: 'node-2' })).inputs?.fenced).toBe('node-2');
+    expect(readStep({}, failover({ fenced: 'the old one' })).problems).toEqual([
+      expect.stringMatching(/^client_payload\.fenced: "the old one" is not allowed\./),
+    ]);
+    expect(readStep({ request: '{"fenced": "x"}' }, failover()).problems).toEqual([
+      expect.stringMatching(/^request\.fenced: "x" is not allowed\./),
+    ]);
+    expect(readStep({}, failover({ fenced: true })).problems).toEqual([
+      expect.stringMatching(/^client_payload\.fenced: "true" is not a string/),
+    ]);
+    expect(readStep({}, failover({ node: 'node-2' })).problems).toEqual([
+      'client_payload: unknown key "node". Allowed: fenced.',
+    ]);
+  });
+
+  test('uses the cluster of the input request with an event', () => {
+    const request = '{"replica_count": 3, "image_tag": "16", "primary": "node-2"}';
+    const found = readStep({ request }, failover({ fenced: 'node-1' }));
+    expect(found.problems).toEqual([]);
+    expect(found.inputs).toMatchObject({
+      fenced: 'node-1',
+      spec: { replicaCount: 3, imageTag: '16', primary: 'node-2' },
+    });
+  });
+
+  test('a deploy ignores the fenced node', () => {
+    expect(readStep({ fenced: 'node-1' }).problems).toEqual([]);
+  });
+});
+
+describe('a replacement', () => {
+  const replace = (body?: unknown): Intent => ({
+    ...{ kind: 'replace', body, sha: 'a'.repeat(40), why: 'test' },
+  });
+
+  test('reads the node and its volume from the input or the event', () => {
+    expect(readStep({ replace: 'node-2' }, replace()).inputs).toMatchObject({
+      ...{ replace: 'node-2', replaceVolume: false },
+    });
+    const body = { replace: 'node-3', replace_volume: true };
+    expect(readStep({ replace: 'node-2' }, replace(body)).inputs).toMatchObject({
+      ...{ replace: 'node-3', replaceVolume: true },
+    });
+    expect(readStep({}, replace({ replace: 'the slow one' })).problems).toEqual([
+      expect.stringMatching(/^client_payload\.replace: "the slow one" is not allowed\./),
+    ]);
+    expect(readStep({ replace: 'node-2', 'replace-volume': 'yes' }, replace()).problems).toEqual([
+      expect.stringMatching(/^replace-volume: "yes" is not allowed\./),
+    ]);
+    expect(readStep({}, replace({ fenced: 'node-2', replace: 'node-2' })).problems).toEqual([
+      'client_payload: unknown key "fenced". Allowed: replace, replace_volume. Give it as the input fenced.',
+    ]);
+  });
+
+  test('requires a node and the secrets of a login', () => {
+    expect(readStep({}, replace()).problems).toEqual([
+      'replace: missing. Name the node that gets a new instance, e.g. node-2.',
+    ]);
+    const noKey = readStep({ replace: 'node-2', 'postgres-password': '' }, replace());
+    expect(noKey.problems).toEqual([expect.stringMatching(/^postgres-password: missing/)]);
+  });
+
+  test('refuses to destroy a volume without a label that allows it', () => {
+    const step = { replace: 'node-2', 'replace-volume': 'true', 'allow-destroy-label': '' };
+    expect(readStep(step, replace()).problems).toEqual([
+      expect.stringMatching(/^replace-volume: "true" is not allowed.*allow-destroy-label/),
+    ]);
+  });
+
+  test('a deploy ignores it', () => {
+    expect(readStep({ replace: 'node-2' }).problems).toEqual([]);
+  });
+});
