@@ -9,7 +9,6 @@ import type { FileInput } from './inputs/file-origin.ts';
 import type { Inputs } from './inputs/inputs.ts';
 import { limitAnnotations } from './inputs/limit-annotations.ts';
 import { locateInFile } from './inputs/locate-in-cluster-file.ts';
-import { locateInputs } from './inputs/locate-in-workflow.ts';
 import { readCommand, readInputs } from './inputs/read-inputs.ts';
 import { RefusedInputsError } from './inputs/refused-inputs-error.ts';
 import { createRedactor, listSecretParts, listSecrets } from './inputs/secrets.ts';
@@ -25,16 +24,11 @@ import { type ClusterFileLookup, findClusterFile } from './jobs/find-cluster-fil
 import type { Job } from './jobs/job.ts';
 import { awaitConsent } from './jobs/plan-consent.ts';
 import { saveComment, saveWorkspace } from './jobs/post-state.ts';
+import { findNewerCommit, findTargetPullRequest, identifyCluster } from './jobs/target-pull-request.ts';
 import { announceRefusedInputs, type RefusedRun } from './jobs/refused-inputs.ts';
 import { replaceNode } from './jobs/replace.ts';
 import { review } from './jobs/review.ts';
 import { runOperation } from './jobs/single-operation.ts';
-import {
-  findNewerCommit,
-  findTargetPullRequest,
-  identifyCluster,
-} from './jobs/target-pull-request.ts';
-import { createWorkflowReader } from './jobs/workflow-reader.ts';
 import { CancelledError, UserError } from './messages/errors.ts';
 import { forwardSignals } from './process/child-process.ts';
 import { ClusterChecks } from './review/cluster-checks.ts';
@@ -237,11 +231,8 @@ async function reportFailure(error: unknown, file: ClusterFile | null): Promise<
     const step = readStepInputs();
     const { given } = step;
     const values = mergeStepInputs(step);
-    const read = createWorkflowReader(process.env, values['github-token'] ?? '');
-    const locate = await locateInputs({ env: process.env, inputs: values, read });
     const path = values['cluster-file'] ?? '';
-    const annotate = (problem: string) =>
-      locateInFile(problem, { path, file, given }) ?? locate(problem);
+    const annotate = (problem: string) => locateInFile(problem, { path, file, given }) ?? {};
     const { annotations, lines } = limitAnnotations(error.problems);
     for (const problem of annotations) core.error(problem, annotate(problem));
     if (lines.length > 0) await logGroup('All problems', async () => core.info(lines.join('\n')));

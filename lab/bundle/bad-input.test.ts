@@ -1,6 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { WorkflowEvent } from '../github/event.ts';
 import { type Bench, listErrors, openBench, readPullNumber } from './bench.ts';
@@ -221,40 +219,4 @@ test('a merge with refused inputs reports the first nine problems in its pull re
   const result = await bench.run(merged, { 'replica-count': 'two' });
   bench.github.clearFaults();
   expect(listErrors(result)).toEqual([expect.stringMatching(/^replica-count: "two"/)]);
-});
-
-test('a bad input is annotated on its line of the workflow, a missing input on the step', async () => {
-  const workspace = mkdtempSync(join(tmpdir(), 'workflow-'));
-  mkdirSync(join(workspace, '.github/workflows'), { recursive: true });
-  const lines = [
-    'on: push',
-    'jobs:',
-    '  cluster:',
-    '    runs-on: ubuntu-latest',
-    '    steps:',
-    '      - uses: ./',
-    '        with:',
-    '          replica-count: many',
-    '          settings: |',
-    '            work_mem = 4MB',
-    '            shared_preload',
-    '          ssh-cidrs: 203.0.113.0/24',
-  ];
-  const given = { 'replica-count': 'many', settings: 'work_mem = 4MB\nshared_preload\n' };
-  writeFileSync(join(workspace, '.github/workflows/postgres.yml'), lines.join('\n'));
-  const result = await bench.run(merged, { ...given, backend: '' }, { workspace });
-  rmSync(workspace, { recursive: true });
-  const places = result.annotations.map(({ message, properties }) => [
-    message.split(':')[0],
-    properties.file,
-    properties.line,
-  ]);
-  const file = '.github/workflows/postgres.yml';
-  expect(places).toEqual(
-    expect.arrayContaining([
-      ['replica-count', file, '8'],
-      ['settings', file, '11'],
-      ['backend', file, '6'],
-    ]),
-  );
 });

@@ -1,8 +1,14 @@
 import type { ClusterFile, FileValue } from './cluster-file.ts';
 import { findKey } from './cluster-schema.ts';
-import type { SourceLocation } from './locate-in-workflow.ts';
 import { findSetting } from './settings-input.ts';
 import type { RawInputs } from './step-inputs.ts';
+
+/** The location of an annotation, as `core.error` accepts it. */
+export interface SourceLocation {
+  readonly file: string;
+  readonly startLine: number;
+  readonly title: string;
+}
 
 /**
  * Returns the location of a problem in the cluster file. The problem begins with the file's path and a line, or with an
