@@ -53,7 +53,7 @@ describe('any input', () => {
     );
   });
 
-  // What an environment variable can hold on Linux (MAX_ARG_STRLEN).
+  // Maximum length of an environment variable on Linux (MAX_ARG_STRLEN).
   const LENGTH = 128 * 1024 - 64;
 
   test.each([

@@ -13,7 +13,7 @@ export const EXAMPLE_LINE = 'a line per key, e.g. cluster_name: orders';
 
 /** Deeper than any backend's block. */
 const MAX_LEVELS = 16;
-/** What is wrong with a file that is nested too deeply. */
+/** The problem of a file that is nested too deeply. */
 export const TOO_DEEP = `nested too deeply. Allowed: at most ${MAX_LEVELS} levels.`;
 
 const ALIAS = 'an alias (*) refers to a value elsewhere. Write the value itself.';

@@ -14,7 +14,7 @@ export function parseJson(
   text: string,
   { malformed, example }: { malformed: string; example: string },
 ): JsonResult {
-  // Checked first, because JSON.parse works by recursion.
+  // Checked before any code reads the value by recursion.
   const levels = countLevels(text);
   if (levels > MAX_LEVELS) {
     return { problem: `nested ${levels} levels deep. Allowed: ${MAX_LEVELS}, e.g. ${example}.` };

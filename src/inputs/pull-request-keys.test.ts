@@ -11,7 +11,7 @@ import { REVIEW } from './input-fixtures.ts';
 import type { InputResult } from './read-inputs.ts';
 
 describe('a file of a pull request', () => {
-  /** For each key what a plan does with it, a value of the default branch and one of the pull request, and what the request has of it. */
+  /** For each key: its use in a plan, a value of the default branch, one of the pull request, and the input to compare. */
   const CHANGES: Record<
     ClusterKey,
     [
@@ -99,7 +99,7 @@ describe('a file of a pull request', () => {
       (await readInputsFromFile(text, { intent: REVIEW, step })).inputs;
     const [old, next] = [await alone(write(EXISTING)), await alone(merged)];
     expect(result.inputs).toEqual(use === 'held' ? old : next);
-    // No request says whether it must be signed.
+    // The inputs do not contain require_signature.
     if (old && next && key !== 'require_signature') expect(take(old)).not.toEqual(take(next));
     expect(readNotes(result)).toEqual(
       use === 'held'

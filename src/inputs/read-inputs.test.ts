@@ -41,7 +41,7 @@ describe('readInputs', () => {
       );
       expect(given.given[name]).toBe(input.default?.trim());
     }
-    // A variable that does not exist is no default.
+    // An empty value, e.g. of a variable that does not exist, is not a default.
     expect(readStep({ 'replica-count': '' }).problems).toEqual([
       expect.stringMatching(/^replica-count: "" is not allowed/),
     ]);

@@ -40,7 +40,7 @@ export function listSecretParts(secret: string): string[] {
 /**
  * Creates a function that hides secrets in a text that the runner does not mask, such as a comment: in plain text and as
  * Markdown, HTML, JSON, SQL or a URL writes them. It also hides password verifiers (SCRAM), which allow offline attacks.
- * Written by hand because the runner's own masking covers the log alone, and plain text alone.
+ * Written by hand because the runner masks only its log.
  */
 export function createRedactor(secrets: readonly string[]): (text: string) => string {
   const patterns = secrets.flatMap(splitSecret).map(matchSecret);

@@ -69,7 +69,7 @@ describe('readPublicKeys', () => {
   });
 });
 
-/** A key of these fields (RFC 4251, section 5), whatever they are. */
+/** Encodes a key with any fields (RFC 4251, section 5). */
 function encodeKey(type: string, ...fields: readonly (string | Buffer)[]): string {
   const parts = fields.map((field) => {
     const bytes = Buffer.from(field);

@@ -16,7 +16,7 @@ const STAGE: PlanOverrides = {
 let folder: string;
 let terraform: Terraform;
 
-/** What was given to Terraform: its arguments and variables, a line each. */
+/** Returns the arguments and variables that Terraform got, one per line. */
 const read = () => readFileSync(join(folder, 'seen'), 'utf8').trimEnd().split('\n');
 
 beforeEach(() => {
@@ -123,7 +123,7 @@ describe('the lock of the provider', () => {
 });
 
 test.each([{ 1: `\${file("/etc/passwd")}` }, { 'node-1': 't3.medium' }])(
-  'nothing but an instance type becomes a part of an expression: %j',
+  'refuses values that Terraform would evaluate as an expression: %j',
   async (instanceTypes) => {
     const stage: PlanOverrides = { instanceTypes, keptNodes: [] };
     await expect(
@@ -137,7 +137,7 @@ test.each([
   ['OpenTofu', 'tofu'],
 ] as const)('a held lock, by %s: who holds it, and what to do', async (product, command) => {
   const binary = join(folder, 'locked');
-  // As both products say it (statemgr.LockInfo).
+  // As both products print it (statemgr.LockInfo).
   const words = `
 Error: Error acquiring the state lock
 

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import { explainCredentials, isAccessFailure } from './credentials.ts';
 
-// Words of Terraform 1.11 with its s3 backend, of the AWS provider 6, and of OpenTofu.
+// Messages of Terraform 1.11 with its s3 backend, of the AWS provider 6, and of OpenTofu.
 test.each([
   'Error: No valid credential sources found\n\n  with provider["registry.terraform.io/hashicorp/aws"],\n\nError: failed to refresh cached credentials, no EC2 IMDS role found, operation error ec2imds: GetMetadata, request canceled',
   'Error: No valid credential sources found\n\nPlease see https://www.terraform.io/docs/language/settings/backends/s3.html\nfor more information about providing credentials.',
   'Error: error configuring S3 Backend: no valid credential sources for S3 Backend found.',
-])('a job without credentials is told how to get some: %s', (stderr) => {
+])('explains how to get credentials if there are none: %s', (stderr) => {
   expect(explainCredentials(stderr)).toMatch(
     /no AWS credentials\. Put aws-actions\/configure-aws-credentials .* before this step.*id-token: write/,
   );
@@ -16,7 +16,7 @@ test.each([
   'Error: validating provider credentials: retrieving caller identity from STS: operation error STS: GetCallerIdentity, https response error StatusCode: 403, api error ExpiredToken: The security token included in the request is expired',
   'Error: api error InvalidClientTokenId: The security token included in the request is invalid.',
   'Error: api error AuthFailure: AWS was not able to validate the provided access credentials',
-])('credentials that AWS rejects are named as such: %s', (stderr) => {
+])('reports credentials that AWS rejects: %s', (stderr) => {
   expect(explainCredentials(stderr)).toMatch(/AWS does not accept the credentials.*expired/);
 });
 
@@ -31,7 +31,7 @@ test.each([
     false,
   ],
   ['dial tcp: lookup ec2.us-east-1.amazonaws.com: i/o timeout', false],
-])('an access failure is distinguished from other failures: %s', (stderr, expected) => {
+])('distinguishes an access failure from other failures: %s', (stderr, expected) => {
   expect(isAccessFailure(stderr)).toBe(expected);
 });
 

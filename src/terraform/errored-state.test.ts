@@ -31,7 +31,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(state.directory, { recursive: true, force: true }));
 
-/** A push that fails so many times. */
+/** Creates a push that fails this many times. */
 function createPush(failures: number) {
   const pushed: string[] = [];
   const push = async (path: string) => {

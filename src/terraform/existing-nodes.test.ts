@@ -9,7 +9,7 @@ import {
 import { summarizePlan } from './plan.ts';
 import { parsePlan } from './plan-document.ts';
 
-/** A node as a plan's refresh found it; without `actions` the plan leaves it as it is. */
+/** Creates a node as a plan's refresh found it; without `actions` the plan does not change it. */
 function node(number: number, state: string, actions = ['no-op']): ResourceOverrides[] {
   const before = {
     id: `i-000000000000000${number}`,

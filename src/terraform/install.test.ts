@@ -62,7 +62,7 @@ describe('findTerraform', () => {
   function place(name: string, answer: string, { directory = 'bin', exitCode = 0 } = {}): string {
     const path = join(folder, directory, name);
     mkdirSync(join(folder, directory), { recursive: true });
-    // Anything but that one question is none of what it may be asked here.
+    // Any other command is a defect of this test.
     const script = `#!/bin/sh\n[ "$*" = version ] || exit 9\nprintf '%s\\n' '${answer}'\nexit ${exitCode}\n`;
     writeFileSync(path, script);
     chmodSync(path, 0o755);
@@ -139,16 +139,16 @@ describe('findTerraform', () => {
       /"\.\/none\/tofu" is no executable file \(looked for \/.+\/none\/tofu/,
     ],
     ['a folder', '/tmp', /"\/tmp" is no executable file/],
-  ])('one that is named and is %s', async (_, name, expected) => {
+  ])('refuses a named program that is %s', async (_, name, expected) => {
     place('terraform', 'Terraform v1.11.4');
     await expect(find({ name })).rejects.toThrow(expected);
     expect(mirror.requests).toEqual([]);
   });
 
   test.each<[string, string, number, RegExp]>([
-    ['says something else', 'Packer v1.11.4', 0, /is neither .* it says "Packer v1\.11\.4"/],
-    ['has no version to run', 'none set', 3, /is neither .* it says ".* exited with 3"/],
-  ])('one that is there and %s', async (_, answer, exitCode, expected) => {
+    ['prints something else', 'Packer v1.11.4', 0, /is neither .* it says "Packer v1\.11\.4"/],
+    ['fails to print a version', 'none set', 3, /is neither .* it says ".* exited with 3"/],
+  ])('refuses a program that %s', async (_, answer, exitCode, expected) => {
     place('terraform', answer, { exitCode });
     await expect(find()).rejects.toThrow(expected);
     await expect(find()).rejects.toThrow(/Repair or remove it, or name another\.$/);

@@ -152,7 +152,7 @@ describe('findUnreviewedChanges', () => {
   it.each<[string, ResourceOverrides[]]>([
     ['nothing', []],
     ['one of the resizes', [resize(2)]],
-    ['the end', destroy(3)],
+    ['the last stage', destroy(3)],
     [
       'an end that looks different by now',
       [{ address: volume(3), actions: ['delete'], before: { id: 'vol-3', size: 40 } }],
@@ -164,8 +164,8 @@ describe('findUnreviewedChanges', () => {
         create(attachment(4), { device_name: '/dev/sdf', instance_id: 'i-4' }),
       ],
     ],
-    ['what a node that leaves gets with the others', [rename(3, 'sales')]],
-    ['what is only looked at', [{ address: 'aws_vpc.other', actions: ['no-op'] }]],
+    ['a change to all nodes, including one that is removed later', [rename(3, 'sales')]],
+    ['an untouched resource', [{ address: 'aws_vpc.other', actions: ['no-op'] }]],
   ])('finds nothing in %s', (_, resources) => {
     expect(findUnreviewedChanges(plan(...resources), reviewed)).toEqual([]);
   });
@@ -202,8 +202,8 @@ describe('findUnreviewedChanges', () => {
       { address: volume(3), actions: ['delete'], before: { id: 'vol-9' } },
       /is vol-9 now, the review was of vol-3/,
     ],
-    ['another name for a node that leaves', rename(3, 'other'), /other-node-3/],
-    ['a resize of a node that leaves', resize(3), /instance_type would change/],
+    ['another name for a node that is removed later', rename(3, 'other'), /other-node-3/],
+    ['a resize of a node that is removed later', resize(3), /instance_type would change/],
   ])('names %s', (_, resource, sentence) => {
     const found = findUnreviewedChanges(plan(resource), reviewed);
     expect(found[0]).toMatch(sentence);

@@ -51,7 +51,7 @@ test('reads the nodes, with an empty public address if there is none', () => {
 test.each([
   ['nothing was applied', {}],
   ['all nodes are gone', { nodes: { value: [] } }],
-])('says what to do when %s', (_, outputs) => {
+])('explains what to do if %s', (_, outputs) => {
   expect(() => readNodes(outputs, WHERE)).toThrow(/^\/work: .* has no nodes yet\. Run apply first/);
 });
 
@@ -82,8 +82,8 @@ test.each([
 test.each([
   ['none', null, null],
   ['a node', 'node-2', 'node-2'],
-  ['nothing said', undefined, null],
-])('reads what was asked for last; primary: %s', (_, written, primary) => {
+  ['missing', undefined, null],
+])('reads the applied database; primary: %s', (_, written, primary) => {
   const before = { image: 'postgres:17', settings: { a: 'b' }, synchronous_replicas: 1 };
   const database = { before: { ...before, primary: written }, after: {} };
   expect(readAppliedDatabase({ output_changes: { database } })).toEqual({

@@ -41,9 +41,9 @@ describe('a whole plan', () => {
     ['changes in place', [update(instance(1)), update(volume(1))]],
     ['another network', [replace('aws_vpc.own[0]'), replace('aws_subnet.own["us-east-1a"]')]],
     ['another key', [replace('aws_key_pair.nodes'), replace('aws_security_group.nodes')]],
-    ['rules that go', [destroy('aws_vpc_security_group_ingress_rule.ssh["10.0.0.0/8"]')]],
+    ['removed rules', [destroy('aws_vpc_security_group_ingress_rule.ssh["10.0.0.0/8"]')]],
     ['an instance that was terminated', [create(instance(2)), replace(attachment(2))]],
-  ])('of %s is permitted without anybody’s word', (_, resources) => {
+  ])('of %s needs no label', (_, resources) => {
     const summary = plan(...resources);
     expect(explainApplyRefusal(summary, ALONE)).toEqual([]);
     expect(grant(summary, ALONE)).toMatchObject({ planFile: 'x', summary });
@@ -72,14 +72,14 @@ describe('a whole plan', () => {
         /^node-10: aws_ebs_volume\S+ would be destroyed, aws_instance\S+ would be destroyed\. A node/,
       ],
     ],
-    ['a volume of a node that is gone', [destroy(volume(3))], [/^node-3: aws_ebs_volume/]],
+    ['a volume of a removed node', [destroy(volume(3))], [/^node-3: aws_ebs_volume/]],
     [
       'what is of a module, whatever its name',
       [destroy('module.old.aws_ebs_volume.data["1"]'), destroy('module.old.aws_vpc.own[0]')],
       [/^module\.old\.aws_ebs_volume\S+ would be .* not a resource/, /^module\.old\.aws_vpc/],
     ],
     [
-      'what is of somebody else',
+      'a resource that is not the cluster’s',
       [destroy('aws_db_instance.orders'), replace('aws_ebs_volume.other')],
       [
         /^aws_db_instance\.orders would be destroyed, and it is not a resource of this cluster\.$/,
@@ -116,7 +116,7 @@ describe('a whole plan', () => {
     [LABEL, null, /To allow it, open a pull request and label it allow-destroy\.$/],
     [LABEL, ['other'], /label the pull request allow-destroy and run this again\.$/],
     [null, [LABEL], /name a label in allow-destroy-label\.$/],
-  ])('names the way out: label %j, labels %j', (label, labels, wayOut) => {
+  ])('explains how to allow it: label %j, labels %j', (label, labels, wayOut) => {
     expect(explainApplyRefusal(plan(destroy(volume(1))), { kind: 'plan', label, labels })).toEqual([
       expect.stringMatching(wayOut),
     ]);
@@ -139,8 +139,8 @@ describe('a stage', () => {
 
   it.each<[string, ResourceOverrides[]]>([
     ['nothing of it', []],
-    ['what is changed', [update(instance(1))]],
-    ['what was allowed to go', [destroy(volume(3)), destroy(instance(3))]],
+    ['a reviewed change', [update(instance(1))]],
+    ['a reviewed removal', [destroy(volume(3)), destroy(instance(3))]],
   ])('with %s is permitted', (_, resources) => {
     expect(explainApplyRefusal(plan(...resources), { kind: 'stage', whole })).toEqual([]);
   });
@@ -158,7 +158,7 @@ describe('a stage', () => {
   });
 
   it.each<[string, ResourceOverrides]>([
-    ['another volume that goes', destroy(volume(2))],
+    ['the removal of another volume', destroy(volume(2))],
     ['a replacement instead of a change', replace(instance(1))],
     ['a tainted volume', taint(volume(1))],
   ])('with %s is refused', (_, resource) => {
@@ -174,7 +174,7 @@ describe('the replacement of an instance', () => {
   it.each<[string, ResourceOverrides[]]>([
     ['a replacement', [replace(instance(3)), replace(attachment(3))]],
     ['a node that was terminated', [create(instance(3)), create(attachment(3))]],
-  ])('lets %s pass', (_, resources) => {
+  ])('permits %s', (_, resources) => {
     expect(explainApplyRefusal(plan(...resources), ground)).toEqual([]);
   });
 
@@ -190,9 +190,9 @@ describe('the replacement of an instance', () => {
   it.each<[string, ResourceOverrides]>([
     ['another node', replace(instance(1))],
     ['its data', replace(volume(3))],
-    ['its end', destroy(instance(3))],
-    ['a node that only begins alike', replace(instance(33))],
-    ['what is of somebody else', destroy('aws_db_instance.orders')],
+    ['its removal', destroy(instance(3))],
+    ['a node with the same prefix', replace(instance(33))],
+    ['a resource that is not the cluster’s', destroy('aws_db_instance.orders')],
   ])('refuses %s', (_, resource) => {
     expect(explainApplyRefusal(plan(resource), ground)).toEqual([
       expect.stringContaining(`${resource.address}: would be `),

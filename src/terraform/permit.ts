@@ -39,7 +39,7 @@ const OWN_RESOURCES: ReadonlySet<string> = new Set([
   'aws_vpc_security_group_ingress_rule.ssh',
 ]);
 
-/** A binary plan file and what is in it. */
+/** A binary plan file and its summary. */
 export interface PlannedFile {
   readonly planFile: string;
   readonly summary: PlanSummary;

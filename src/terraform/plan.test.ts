@@ -266,7 +266,7 @@ describe('canonicalizePlan', () => {
 
 describe('refuses', () => {
   it.each<[string, unknown, RegExp]>([
-    ['what is no plan', { outputs: {} }, /no format_version/],
+    ['other JSON', { outputs: {} }, /no format_version/],
     ['null', null, /no format_version/],
     ['another major format', createPlan([], { format_version: '2.0' }), /format version 2\.0/],
     [

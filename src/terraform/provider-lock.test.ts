@@ -27,7 +27,7 @@ describe('parseProviderLock', () => {
     ['no provider', lock.slice(0, lock.indexOf('provider "'))],
     ['another provider', replace('hashicorp/aws', 'mallory/aws')],
     ['another registry', replace('registry.terraform.io', 'registry.mallory.example')],
-    ['a registry that begins alike', replace('terraform.io/', 'terraform.io.evil/')],
+    ['a registry with the same prefix', replace('terraform.io/', 'terraform.io.evil/')],
     ['a second provider', `${lock}\n${lock}`],
     ['another block', `${lock}terraform {\n}\n`],
     ['a block before it', `locals {\n}\n${lock}`],
@@ -38,7 +38,7 @@ describe('parseProviderLock', () => {
     ['a checksum of another scheme', replace('"zh:', '"no:')],
     ['a version that is a path', replace('"6.8.0"', '"6.8.0/../../x"')],
     ['a control character', replace('Manual', 'Man\u001bual')],
-    ['more than a lock has', lock.replace(/( {4}"zh.*\n)/, '$1'.repeat(400))],
+    ['too many checksums', lock.replace(/( {4}"zh.*\n)/, '$1'.repeat(400))],
   ])('refuses %s', (_, text) => {
     expect(parseProviderLock(text)).toBeNull();
   });
@@ -83,7 +83,7 @@ describe('explainLockFailure', () => {
     'could not connect to registry.terraform.io: failed to request discovery document',
     'Error: Error loading state: AccessDenied',
     '',
-  ])('is no matter of the lock: %s', (stderr) => {
+  ])('returns null for failures with another cause: %s', (stderr) => {
     expect(explainLockFailure(stderr, { version: '6.8.0' })).toBeNull();
   });
 });

@@ -24,7 +24,7 @@ test('nodes have their present addresses', () => {
   const { nodes, notRunning } = readRefreshedNodes(
     plan(instance('1', { public_ip: '198.51.100.9' }), volume('1'), volume('2')),
   );
-  // The instance of node-2 is gone.
+  // The instance of node-2 no longer exists.
   expect(nodes).toMatchObject([{ name: 'node-1', publicAddress: '198.51.100.9' }]);
   expect(notRunning).toEqual([]);
 });
