@@ -10,7 +10,7 @@ const MIN_RSA_BITS = 2048;
 /**
  * Parses a public key as ssh-keygen writes it, `ssh-ed25519 AAAA… comment`, and drops the comment. A problem is a
  * sentence without the input's name. It quotes nothing but known key types, because the text may be a secret that was
- * pasted by mistake.
+ * pasted by mistake. Written by hand because ssh-keygen also accepts keys that EC2 rejects.
  */
 export function parsePublicKey(text: string): { key: string } | { problem: string } {
   const refuse = (problem: string) => ({ problem });
