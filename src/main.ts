@@ -35,8 +35,9 @@ import { ClusterChecks } from './review/cluster-checks.ts';
 import { DeployCheck } from './review/deploy-check.ts';
 import { ReviewStore } from './review/review-store.ts';
 import { findActionRoot } from './runner/assets.ts';
+import { decideIntent } from './runner/decide-intent.ts';
 import { type RunnerEnvironment, readEnvironment } from './runner/environment.ts';
-import { decideIntent, type Intent, isConfiguring, type RunnableIntent } from './runner/intent.ts';
+import { type Intent, isConfiguring, type RunnableIntent } from './runner/intent.ts';
 import { logGroup } from './runner/log-group.ts';
 import { openWorkspace } from './runner/workspace.ts';
 

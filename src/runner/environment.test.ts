@@ -27,7 +27,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-it('says which run this is', async () => {
+it('reads run, repository and event', async () => {
   expect(await readEnvironment(env)).toMatchObject({
     run: { id: 19_392_868_260, attempt: 2 },
     runUrl: 'https://github.com/acme/database/actions/runs/19392868260',
@@ -37,18 +37,18 @@ it('says which run this is', async () => {
   });
 });
 
-it('knows no version of an action that lies in the repository itself', async () => {
+it('has no version for a local action', async () => {
   expect(await readEnvironment({ ...env, GITHUB_ACTION_REF: '' })).toMatchObject({
     actionRef: null,
   });
 });
 
-it('names each variable that is missing, once', async () => {
+it('names each missing variable once', async () => {
   const { GITHUB_RUN_ID: _id, GITHUB_SHA: _sha, ...rest } = env;
   await expect(readEnvironment(rest)).rejects.toThrow('not set: GITHUB_RUN_ID, GITHUB_SHA.');
 });
 
-it('refuses a run that is no number', async () => {
+it('refuses a run id that is not a number', async () => {
   await expect(readEnvironment({ ...env, GITHUB_RUN_ID: 'x' })).rejects.toThrow(
     'GITHUB_RUN_ID is x',
   );

@@ -2,21 +2,21 @@ import { readFile } from 'node:fs/promises';
 import type { Repository } from '../github/client.ts';
 import type { Run } from '../github/run-stamp.ts';
 import { UserError } from '../messages/errors.ts';
-import type { EventPayload, TriggerEvent } from './intent.ts';
+import type { EventPayload, TriggerEvent } from './event.ts';
 
-/** What the runner tells every action about the run (GitHub docs, "Default environment variables"). */
+/** The environment that the runner gives every action (GitHub docs, "Default environment variables"). */
 export interface RunnerEnvironment {
   readonly event: TriggerEvent;
   readonly repository: Repository;
   /** REST API, e.g. `https://api.github.com` or a GHES's `https://host/api/v3`. */
   readonly apiUrl: string;
-  /** Which run this is. */
+  /** Id and attempt of this run. */
   readonly run: Run;
-  /** This run in the browser. */
+  /** URL of this run in the browser. */
   readonly runUrl: string;
-  /** The tag, branch or commit of this action that the workflow uses, e.g. `v1`; null for one in the repository. */
+  /** The tag, branch or commit of this action in the workflow, e.g. `v1`; null for a local action. */
   readonly actionRef: string | null;
-  /** Where the repository is checked out. */
+  /** The checkout of the repository. */
   readonly workspace: string;
   /** The runner's folder for temporary files, emptied after the job. */
   readonly temporary: string;
@@ -25,7 +25,7 @@ export interface RunnerEnvironment {
 /**
  * Reads the environment of a run.
  *
- * @throws UserError when this is no GitHub Actions runner
+ * @throws UserError if this is not a GitHub Actions runner
  */
 export async function readEnvironment(
   env: Readonly<Record<string, string | undefined>>,

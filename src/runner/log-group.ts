@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import * as core from '@actions/core';
 
 /**
- * A foldable part of the log in which children speak. What they print could look like a workflow command
- * (a resource named `::set-env…`), so the runner is told not to listen until it ends.
+ * Runs `work` in a foldable group of the log. Output of child processes may look like a workflow command (a resource
+ * named `::set-env…`), so the runner ignores commands until the group ends.
  */
 export async function logGroup<Result>(
   title: string,

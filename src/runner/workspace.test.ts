@@ -40,7 +40,7 @@ async function open(
 }
 
 describe('a working directory', () => {
-  test('is not made before something is written', async () => {
+  test('is not created before something is written', async () => {
     expect((await open()).lasting).toBe(join(root, 'a/b'));
     expect(readdirSync(root)).toEqual([]);
   });
@@ -55,17 +55,22 @@ describe('a working directory', () => {
     ['the workspace itself', '.', /is not inside the workspace/, () => {}],
     ['above it', '../x', /is not inside the workspace/, () => {}],
     ['absolute', '/etc', /is not inside the workspace/, () => {}],
-    ['a file', 'a/b', /is no folder: b is a file/, () => writeAt('a/b')],
-    ['below a file', 'a/b', /is no folder: a is a file/, () => writeAt('a')],
+    ['a file', 'a/b', /is not a folder: b is a file/, () => writeAt('a/b')],
+    ['below a file', 'a/b', /is not a folder: a is a file/, () => writeAt('a')],
     [
       'a link that leads outside',
       'a/b',
       /through the link a to \.\., outside/,
       () => link('..', 'a'),
     ],
-    ['a link below which is nothing yet', 'a/b/c', /to \/etc, outside/, () => link('/etc', 'a/b')],
     [
-      'a link that leads nowhere yet',
+      'a folder below a link that leads outside',
+      'a/b/c',
+      /to \/etc, outside/,
+      () => link('/etc', 'a/b'),
+    ],
+    [
+      'a link to a missing folder',
       'a/b',
       /through the link a to \/nowhere\/yet, which does not exist/,
       () => link('/nowhere/yet', 'a'),
@@ -93,7 +98,7 @@ describe('a working directory', () => {
         link('.github', 'a');
       },
     ],
-  ])('is refused before anything is made: %s', async (_, workingDirectory, message, prepare) => {
+  ])('is refused before anything is created: %s', async (_, workingDirectory, message, prepare) => {
     prepare();
     const before = readdirSync(folder, { recursive: true });
     const refused = open({ workingDirectory });
@@ -113,7 +118,7 @@ describe('a working directory', () => {
 });
 
 describe('the Terraform directory', () => {
-  test('is the same for the steps of a job on one cluster, however they spell its folder', async () => {
+  test('is the same for all steps of a job on one cluster, however they spell its folder', async () => {
     const directories = await Promise.all(
       ['a/b', './a/b', 'a/c/../b', 'a/c'].map(async (workingDirectory) => {
         return (await open({ workingDirectory })).directory;
@@ -125,7 +130,7 @@ describe('the Terraform directory', () => {
 });
 
 describe('the private folder', () => {
-  test('is only this user’s, in the runner’s own where the programs can read its path', async () => {
+  test('is private to this user, and in the runner’s folder if its path is safe', async () => {
     const runnerTemp = mkdtempSync('/tmp/rt-');
     const { temporary } = await open({ runnerTemp });
     expect(temporary.startsWith(`${runnerTemp}/pgca-`)).toBe(true);
@@ -135,7 +140,7 @@ describe('the private folder', () => {
   });
 
   test.each(['with space', 'a#b', '$HOME', '100%', "quo'te", '{{ braces }}', 'x'.repeat(80)])(
-    'has a short safe path, whatever the runner’s is called: %s',
+    'has a short safe path, whatever the runner’s folder is called: %s',
     async (name) => {
       vi.stubEnv('TMPDIR', join(folder, 'missing'));
       const { temporary, directory } = await open({ runnerTemp: join(folder, name) });
@@ -146,14 +151,14 @@ describe('the private folder', () => {
 });
 
 describe('the state of a local backend', () => {
-  test('lasts in the working directory, from Terraform’s directory on', async () => {
+  test('is in the working directory, as a path relative to Terraform’s directory', async () => {
     const workspace = await open();
     const path = await locateLocalState(workspace, undefined);
     expect(path).toBe(relative(workspace.directory, join(root, 'a/b/terraform.tfstate')));
     expect(existsSync(join(root, 'a/b'))).toBe(true);
   });
 
-  test('is no link that would lead Terraform’s writes elsewhere', async () => {
+  test('must not be a link that Terraform would write through', async () => {
     const workspace = await open();
     mkdirSync(workspace.lasting, { recursive: true });
     symlinkSync('/etc/passwd', join(workspace.lasting, 'terraform.tfstate'));
@@ -161,7 +166,7 @@ describe('the state of a local backend', () => {
   });
 
   test.each(['terraform.tfstate.backup', '.terraform.tfstate.lock.info'])(
-    'has no link beside it that Terraform would write through: %s',
+    'must not have a link beside it that Terraform would write through: %s',
     async (name) => {
       const workspace = await open();
       mkdirSync(workspace.lasting, { recursive: true });
@@ -176,7 +181,7 @@ describe('the state of a local backend', () => {
     ['elsewhere', 'elsewhere'],
     ['elsewhere/deeper', '../c'],
     ['elsewhere/deeper', 'c'],
-  ])('is below no link that the repository may have: %s to %s', async (folder, target) => {
+  ])('must not be below a link in the repository: %s to %s', async (folder, target) => {
     const workspace = await open();
     mkdirSync(join(workspace.lasting, 'c'), { recursive: true });
     symlinkSync(target, join(workspace.lasting, 'elsewhere'));
@@ -184,7 +189,7 @@ describe('the state of a local backend', () => {
     await expect(state).rejects.toThrow(/must be a plain folder/);
   });
 
-  test('may be in a folder that is yet to be made, or where the workflow names it', async () => {
+  test('may be in a missing folder, or at an absolute path', async () => {
     const workspace = await open();
     await expect(locateLocalState(workspace, 'new/deep/s.tfstate')).resolves.toMatch(/new\/deep/);
     const outside = join(folder, 'state of my own');

@@ -8,36 +8,36 @@ import { quoteValue } from '../messages/quote-value.ts';
 /** The directories of one run. Terraform and Ansible read nothing from the checkout. */
 export interface Workspace {
   /**
-   * What must last from one run to the next, inside the checkout: known hosts, the state of a `local` backend, and a
-   * state that could not be saved. Made when something is written.
+   * Files that outlive the run, inside the checkout: known hosts, the state of a `local` backend, and a state that could
+   * not be saved. Created with the first file.
    */
   readonly lasting: string;
   /**
-   * The Terraform directory with the results beside it, below the runner's temporary directory. The steps of a job that
+   * The Terraform directory and the operations' results, below the runner's temporary directory. All steps of a job that
    * work on one cluster share it.
    */
   readonly directory: string;
   /**
-   * Secrets, plan files and everything Ansible and ssh read, only for this user. Its path is short and holds no
-   * character that ssh, INI or Ansible's templates would read, whatever the runner's own directories are called.
+   * Secrets, plan files and everything that Ansible and ssh read, readable by this user only. Its path is short and has no
+   * character with a meaning to ssh, INI or Ansible's templates, whatever the runner's directories are called.
    */
   readonly temporary: string;
 }
 
-/** What the programs read out of paths is never more than these characters. */
+/** No program gives these characters a meaning in a path. */
 const SAFE_PATH = /^\/[A-Za-z0-9._/-]*$/;
-/** A socket's path has at most 107 bytes (unix(7)); ssh and Terraform's plugins add about 50 to a directory's. */
+/** A socket's path has at most 107 bytes (unix(7)); ssh and Terraform's plugins add about 50 to a directory's path. */
 const MAX_BASE_LENGTH = 45;
-/** Git's and GitHub's own directories: what is written there would run as code. */
+/** Directories of Git and GitHub: files written there would run as code. */
 const RESERVED = ['.git', '.github'];
 
 /**
- * Chooses and checks the directories of a run, and makes the private one.
+ * Chooses and checks the directories of a run, and creates the private one.
  *
  * @param options.root the checkout (`GITHUB_WORKSPACE`)
  * @param options.workingDirectory as given, below `root`
  * @param options.runnerTemp the runner's temporary directory (`RUNNER_TEMP`)
- * @throws UserError when the working directory is not one inside the checkout, or no place for temporary files is found
+ * @throws UserError if the working directory is not inside the checkout, or no directory for temporary files is found
  */
 export async function openWorkspace(options: {
   root: string;
@@ -57,15 +57,15 @@ export async function openWorkspace(options: {
   };
 }
 
-/** A folder for the temporary files of the programs that a run starts. */
+/** Returns the folder for temporary files of the programs that a run starts. */
 export function childTemporary({ temporary }: Pick<Workspace, 'temporary'>): string {
   return join(temporary, 'tmp');
 }
 
 /**
- * The working directory's real path. Nothing is made; what does not exist yet will be a plain folder.
+ * Returns the working directory's real path. Creates nothing; missing folders are created as plain folders later.
  *
- * @throws UserError that says what is in the way
+ * @throws UserError with the reason why the path cannot be used
  */
 async function locateLasting({
   root,
@@ -93,13 +93,13 @@ async function locateLasting({
         const target = await readlink(path);
         path = await realpath(path).catch((error: NodeJS.ErrnoException) => {
           if (error.code !== 'ENOENT') throw error;
-          // Nothing could be made there, and what comes to be there may be anything.
+          // The folder cannot be created there, and the target may become anything later.
           return refuse(`leads through the link ${segment} to ${target}, which does not exist`);
         });
         if (!isInside(start, path))
           refuse(`leads through the link ${segment} to ${target}, outside the workspace`);
       }
-      if (!(await lstat(path)).isDirectory()) refuse(`is no folder: ${segment} is a file`);
+      if (!(await lstat(path)).isDirectory()) refuse(`is not a folder: ${segment} is a file`);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT') exists = false;
@@ -122,8 +122,7 @@ function isInside(root: string, path: string): boolean {
 }
 
 /**
- * The first directory that temporary files can be made in and whose path every program reads as it is: the runner's,
- * else the system's.
+ * Returns the first writable directory with a path that every program takes literally: the runner's, else the system's.
  */
 async function chooseBase(runnerTemp: string): Promise<string> {
   const candidates = [...new Set([runnerTemp, tmpdir(), '/tmp', '/var/tmp'])];
@@ -151,12 +150,11 @@ async function tryBase(path: string, { make }: { make: boolean }): Promise<strin
 }
 
 /**
- * Where a `local` backend keeps the state, as a path from Terraform's directory on: a path in a backend's block must hold
- * no character that Terraform would read, and the checkout's own path may.
+ * Returns the path of a `local` backend's state, relative to Terraform's directory: a path in a backend block must not
+ * contain characters that Terraform interprets, and the checkout's absolute path may.
  *
- * @param given the backend's `path`, from the working directory on
- * @throws UserError when the state, or what Terraform writes beside it, is a link or below one: it could lead
- *   Terraform's writes anywhere
+ * @param given the backend's `path`, relative to the working directory
+ * @throws UserError if the state, its backup or its lock is a link or below one: Terraform would write through it
  */
 export async function locateLocalState(
   { lasting, directory }: Pick<Workspace, 'lasting' | 'directory'>,
@@ -165,11 +163,11 @@ export async function locateLocalState(
   const wanted = typeof given === 'string' && given !== '' ? given : 'terraform.tfstate';
   const path = resolve(lasting, wanted);
   await mkdir(lasting, { recursive: true });
-  // An absolute path is the workflow's own, and the machine's links are on it.
+  // An absolute path comes from the workflow, and may contain links of the machine.
   if (!isAbsolute(wanted))
     await requirePlainFolder(dirname(path), "the folder of Terraform's state");
   await requirePlainFile(path, "Terraform's state");
-  // Terraform's documentation, "Backend type: local"; the lock is beside the state as well.
+  // Terraform's documentation, "Backend type: local"; the lock is beside the state, too.
   await requirePlainFile(`${path}.backup`, "the backup of Terraform's state");
   await requirePlainFile(
     join(dirname(path), `.${basename(path)}.lock.info`),
@@ -183,7 +181,7 @@ async function requirePlainFolder(path: string, what: string): Promise<void> {
     if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(error.code ?? '')) return null;
     throw error;
   });
-  // Of what does not exist yet the folder above decides, but for a link that leads nowhere yet.
+  // For a missing folder its parent decides, unless it is a link to a missing target.
   if (real === null && !(await exists(path))) return requirePlainFolder(dirname(path), what);
   if (real === path) return;
   throw new UserError(
@@ -199,9 +197,9 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /**
- * Returns whether there is a file at `path`.
+ * Returns whether a file exists at `path`.
  *
- * @throws UserError when it is anything but a plain file, as a link would be followed
+ * @throws UserError if it is not a plain file: a link would be followed
  */
 export async function requirePlainFile(path: string, what: string): Promise<boolean> {
   try {
@@ -215,14 +213,14 @@ export async function requirePlainFile(path: string, what: string): Promise<bool
   );
 }
 
-/** Copies a directory of the action's own to where every program can read it. */
+/** Copies one of the action's own directories to a path that every program can read. */
 export async function copyAssets(from: string, to: string): Promise<void> {
   await cp(from, to, { recursive: true });
 }
 
-/** Writes a file that only this user can read, from its first byte on. */
+/** Writes a file that only this user can read from the first byte. */
 export async function writeSecretFile(path: string, content: string): Promise<void> {
-  // The mode counts only for a new file.
+  // The mode applies only to a new file.
   await rm(path, { force: true });
   await writeFile(path, content, { mode: 0o600, flag: 'wx' });
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { decideIntent, type EventPayload, type TriggerEvent } from './intent.ts';
+import { decideIntent } from './decide-intent.ts';
+import type { EventPayload, TriggerEvent } from './event.ts';
 
 const HEAD = 'a'.repeat(40);
 const MERGED = 'b'.repeat(40);
@@ -100,7 +101,7 @@ describe('decideIntent', () => {
       { kind: 'review', withoutSecrets: 'a pull request from a fork', consent: null },
     ],
     [
-      'labeled on a fork, where no label is needed',
+      'labeled on a fork (pull_request needs no label)',
       createPullRequest('labeled', FORK, LABELED),
       { kind: 'review', consent: null },
     ],
@@ -154,19 +155,23 @@ describe('decideIntent', () => {
       },
     ],
     [
-      'push that tells its time as other events do',
+      'push with a date instead of seconds',
       createEvent('push', {
         repository: { default_branch: 'main', pushed_at: '2026-11-26T12:00:00Z' },
       }),
       { kind: 'deploy', pushedAt: '2026-11-26T12:00:00.000Z' },
     ],
-    ['push that tells no time', createEvent('push'), { kind: 'deploy', pushedAt: null }],
+    ['push without a time', createEvent('push'), { kind: 'deploy', pushedAt: null }],
     [
       'push elsewhere',
       createEvent('push', {}, 'refs/heads/x'),
       { kind: 'skip', why: expect.stringContaining('refs/heads/x') },
     ],
-    ['a tag named as the branch', createEvent('push', {}, 'refs/tags/main'), { kind: 'skip' }],
+    [
+      'a tag with the name of the branch',
+      createEvent('push', {}, 'refs/tags/main'),
+      { kind: 'skip' },
+    ],
     ['branch deleted', createEvent('push', { deleted: true }), { kind: 'skip' }],
     [
       'merge queue',
@@ -179,7 +184,7 @@ describe('decideIntent', () => {
       { kind: 'review', event: 'merge_group', base: 'main', pullRequest: null, queued: 7 },
     ],
     [
-      'a merge queue that says nothing of itself',
+      'a merge queue event without a payload',
       createEvent('merge_group', { merge_group: {} }),
       { kind: 'review', event: 'merge_group', base: null, queued: null },
     ],
@@ -266,17 +271,17 @@ describe('decideIntent', () => {
       { kind: 'review', consent: { label: 'Allow-Plan', by: 'alice' } },
     ],
     [
-      'labeled, of nobody knows what repository',
+      'labeled, without a base repository',
       createTarget('labeled', { head: { sha: HEAD }, base: { ref: 'main' } }, LABELED),
       { kind: 'review', consent: { label: 'Allow-Plan', by: 'alice' } },
     ],
     [
-      'labeled by nobody',
+      'labeled, without a sender',
       createTarget('labeled', {}, { ...LABELED, sender: null }),
       { kind: 'skip' },
     ],
     [
-      'labeled with nothing',
+      'labeled, without a label',
       createTarget('labeled', {}, { ...LABELED, label: null }),
       { kind: 'skip' },
     ],
@@ -330,8 +335,8 @@ describe('decideIntent', () => {
   test.each<[string, TriggerEvent, string | null]>([
     ['a push', createEvent('push', { before: 'b'.repeat(40) }), 'b'.repeat(40)],
     ['the first push', createEvent('push', { before: '0'.repeat(40) }), null],
-    ['a push that does not say', createEvent('push'), null],
-  ])('%s says what the branch had before', (_, event, before) => {
+    ['a push without the field', createEvent('push'), null],
+  ])('%s: the commit before it', (_, event, before) => {
     expect(decideIntent('auto', event)).toMatchObject({ kind: 'deploy', before });
   });
 
@@ -359,7 +364,7 @@ describe('decideIntent', () => {
     });
   });
 
-  test('a failover is asked for by dispatch, with its body, or by name', () => {
+  test('a failover starts by dispatch, with its body, or by command', () => {
     const event = createEvent('repository_dispatch', {
       action: 'failover',
       client_payload: { fenced: 'node-1' },
@@ -378,7 +383,7 @@ describe('decideIntent', () => {
     });
   });
 
-  test('so is the replacement of a node', () => {
+  test('a replacement starts by dispatch, with its body, or by command', () => {
     const event = createEvent('repository_dispatch', {
       action: 'replace',
       client_payload: { replace: 'node-2' },
@@ -389,7 +394,7 @@ describe('decideIntent', () => {
   });
 
   test.each(['refs/heads/main', 'refs/heads/x'])(
-    'a named command runs on any event, on %s',
+    'a named command runs on any event, at %s',
     (ref) => {
       expect(decideIntent('plan', createEvent('workflow_dispatch', {}, ref))).toMatchObject({
         kind: 'operation',
