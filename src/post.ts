@@ -5,6 +5,7 @@ import { createClient } from './github/client.ts';
 import { createRedactor, listSecrets, SECRET_INPUTS } from './inputs/secrets.ts';
 import { Announcement } from './jobs/announcement.ts';
 import { loadPostState, type PostState } from './jobs/post-state.ts';
+import { readMessage } from './messages/errors.ts';
 import { awaitSurvivor, type Survivor } from './process/survivor.ts';
 import {
   type DeployReport,
@@ -19,18 +20,18 @@ import { Terraform, type TerraformSetup } from './terraform/cli.ts';
 import { prepareEnvironment } from './terraform/environment.ts';
 import { isStateUnsaved, type RescueResult } from './terraform/errored-state.ts';
 
-/** How long to wait for a child that outlived the main process, and how often to say so, in ms. */
-const PATIENCE = 240_000;
-const REMINDER = 15_000;
+/** How long to wait for a child that outlived the main process, and how often to log that, in ms. */
+const TIMEOUT_MS = 240_000;
+const REMINDER_MS = 15_000;
 
 /**
- * After the job, however it ended: lets Terraform finish what it had begun, removes keys and plan files, and
- * finishes a comment that still says that something is running.
+ * Runs after the job, however it ended: waits for Terraform to finish, saves an unwritten state, removes keys and plan
+ * files, and completes a comment or check run that still shows a run in progress.
  */
 async function cleanUp(): Promise<void> {
   const { temporary, directory, child, terraform, ...rest } = loadPostState();
   await attempt(async () => child && (await awaitChild(child)));
-  // Before anything is removed: an apply may have left its state where it ran.
+  // First: an apply may have left its state in a folder that is removed below.
   await attempt(async () => {
     const rescue = terraform && (await saveState(terraform));
     if (rescue !== null) rest.progress = addWarning(rest.progress, rescue.message);
@@ -55,16 +56,16 @@ function addWarning(report: DeployReport | null, warning: string): DeployReport 
   return report && { ...report, warnings: [...report.warnings, warning] };
 }
 
-/** The job's own outcome stands; what could not be cleaned is said. */
+/** Does a part of the clean-up; a failure is a warning, as the job has its own outcome. */
 async function attempt(work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    core.warning(`After the job: ${error instanceof Error ? error.message : String(error)}`);
+    core.warning(`After the job: ${readMessage(error)}`);
   }
 }
 
-/** Once this step is over the runner kills whatever the job left running. */
+/** Waits for a child: after this step, the runner kills every process that the job left. */
 async function awaitChild(child: Survivor): Promise<void> {
   const name = `${child.what} (process ${child.pid})`;
   const ended = await logGroup(`Wait for ${child.what}`, async () => {
@@ -72,22 +73,22 @@ async function awaitChild(child: Survivor): Promise<void> {
     const started = Date.now();
     const reminder = setInterval(() => {
       const seconds = Math.round((Date.now() - started) / 1000);
-      core.info(`Waiting for ${name} for ${seconds} s, ${PATIENCE / 1000} s at most`);
-    }, REMINDER);
+      core.info(`Waiting for ${name} for ${seconds} s, ${TIMEOUT_MS / 1000} s at most`);
+    }, REMINDER_MS);
     try {
-      return await awaitSurvivor(child, { timeout: PATIENCE, onLine: core.info });
+      return await awaitSurvivor(child, { timeout: TIMEOUT_MS, onLine: core.info });
     } finally {
       clearInterval(reminder);
     }
   });
   if (!ended) {
     core.warning(
-      `${name} has not ended after ${PATIENCE / 60_000} minutes and is about to be killed by the runner. Its state may lack what it made last, and stay locked: compare them before the next run.`,
+      `${name} has not ended after ${TIMEOUT_MS / 60_000} minutes, and the runner is about to kill it. Its state may lack the latest changes and stay locked: compare it with AWS before the next run.`,
     );
   }
 }
 
-/** What another run has said since is not this one's to end. */
+/** Delivers the last report, or reports that the run was cancelled; leaves the comment of a newer run as it is. */
 async function finishReports({
   comment,
   progress,
@@ -99,7 +100,7 @@ async function finishReports({
   const client = createClient({ token: core.getInput('github-token'), apiUrl, log: core.info });
   const secrets = SECRET_INPUTS.map((name) => [name, core.getInput(name)] as const);
   const redact = createRedactor(listSecrets(Object.fromEntries(secrets)));
-  const announcement = new Announcement({ client, place: comment, redact });
+  const announcement = new Announcement({ client, comment, redact });
   if (undelivered !== null) {
     await announcement.publish(undelivered, {
       body: ({ body }) => body,

@@ -239,7 +239,7 @@ test('nothing is applied if the review could not be marked as spent', async () =
     permissions: { contents: 'read', pull_requests: 'write', checks: 'read' },
   });
   expect(await deploy(push, WANTED, { token })).toMatch(
-    /That the apply begins could not be kept[\s\S]*Nothing was changed[\s\S]*checks: write/,
+    /The start of the apply could not be recorded[\s\S]*Nothing was changed[\s\S]*checks: write/,
   );
   expect(await deploy(push, WANTED, { runAttempt: 2 })).toBe(APPLIED);
 });

@@ -97,9 +97,9 @@ describe('a pull request', () => {
     expect(bench.github.listComments(readPullNumber(opened))).toEqual([]);
     expect(result.summary).toContain('aws_instance.node["1"]');
     expect(result.annotations.map(({ level, message }) => [level, message])).toEqual([
-      ['warning', expect.stringMatching(/^ssh-private-key: GitHub gives no secrets/)],
+      ['warning', expect.stringMatching(/^ssh-private-key: GitHub withholds secrets/)],
       ['warning', expect.stringMatching(/^github-token: may not comment here/)],
-      ['warning', expect.stringMatching(/^github-token: What was reviewed could not be kept/)],
+      ['warning', expect.stringMatching(/^github-token: The review could not be stored/)],
     ]);
   });
 
@@ -114,9 +114,11 @@ describe('a pull request', () => {
     expect(first.conclusion).toBe('success');
     expect(first.summary).toContain('aws_instance.node["1"]');
     expect(first.annotations.map(({ message }) => message)).toEqual([
-      expect.stringMatching(/^ssh-private-key: GitHub gives no secrets to a run that Dependabot/),
+      expect.stringMatching(
+        /^ssh-private-key: GitHub withholds secrets from a run that Dependabot/,
+      ),
       expect.stringMatching(/^github-token: may not comment here/),
-      expect.stringMatching(/^github-token: What was reviewed could not be kept/),
+      expect.stringMatching(/^github-token: The review could not be stored/),
     ]);
 
     const number = readPullNumber(opened);

@@ -86,7 +86,7 @@ function run(
 describe('with an unreachable node, configure', () => {
   test('proves the others and names the node if it is a replica', async () => {
     const result = await run({ 'node-1': answer(1), 'node-2': AWAY, 'node-3': answer(3) });
-    expect(result.leftOut).toEqual({ nodes: ['node-2'], deferred: [] });
+    expect(result.deferral).toEqual({ nodes: ['node-2'], deferred: [] });
     expect(result.proof.map(({ name, state }) => `${name} ${state}`)).toEqual([
       'node-1 running',
       'node-2 not proved: cannot be reached',

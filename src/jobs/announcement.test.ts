@@ -29,8 +29,8 @@ afterEach(async () => {
   await github.stop();
 });
 
-/** Reports that are what is said of them. */
-const SAID = { body: (text: string) => text };
+/** Renders a report that is its own text. */
+const RENDERERS = { body: (text: string) => text };
 
 const bodies = () => github.listComments(number).map(({ body = '' }) => body);
 
@@ -38,7 +38,7 @@ function announce({ id = 20, shared = false, access = 'write' as 'read' | 'write
   const token = github.createToken({ permissions: { pull_requests: access } });
   return new Announcement({
     client: createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 5 }),
-    place: {
+    comment: {
       repository: { owner: 'acme', repo: 'database' },
       number,
       identity: 'orders/1',
@@ -50,8 +50,8 @@ function announce({ id = 20, shared = false, access = 'write' as 'read' | 'write
 }
 
 describe.each([false, true])('shared: %s', (shared) => {
-  it('says what it is told, without secrets, and where', async () => {
-    await announce({ shared }).publish('the secret plan', SAID);
+  it('publishes the report without secrets and sets the outputs', async () => {
+    await announce({ shared }).publish('the secret plan', RENDERERS);
     expect(bodies()).toEqual([expect.stringContaining('the *** plan')]);
     const [{ id, html_url } = { id: 0, html_url: '' }] = github.listComments(number);
     const outputs = readFileSync(join(folder, 'output'), 'utf8');
@@ -60,30 +60,30 @@ describe.each([false, true])('shared: %s', (shared) => {
     expect(log).toEqual([]);
   });
 
-  it('leaves what a later run said, and says so once', async () => {
-    await announce({ id: 21, shared }).publish('theirs', SAID);
+  it('leaves the comment of a later run, and logs that once', async () => {
+    await announce({ id: 21, shared }).publish('theirs', RENDERERS);
     const announcement = announce({ shared });
     const before = bodies();
-    await announcement.publish('mine', SAID);
-    await announcement.publish('mine again', SAID);
+    await announcement.publish('mine', RENDERERS);
+    await announcement.publish('mine again', RENDERERS);
     expect(bodies()).toEqual(before);
     expect(log.join('')).toBe(
       'The comment is left as it is: run 21, which began later, has written it.\n',
     );
   });
 
-  it('finishes what its own run was saying alone', async () => {
-    await announce({ id: 19, shared }).publish('planned', SAID);
-    await announce({ shared }).finish('cancelled', SAID);
+  it('finishes only its own report', async () => {
+    await announce({ id: 19, shared }).publish('planned', RENDERERS);
+    await announce({ shared }).finish('cancelled', RENDERERS);
     expect(bodies().join()).toContain('planned');
     expect(log.join('')).toBe('The comment is left as it is: it is of run 19.\n');
-    await announce({ shared }).publish('applying', SAID);
-    await announce({ shared }).finish('cancelled', SAID);
+    await announce({ shared }).publish('applying', RENDERERS);
+    await announce({ shared }).finish('cancelled', RENDERERS);
     expect(bodies().join()).toContain('cancelled');
   });
 });
 
-it('says the short form, without secrets, where the report does not fit', async () => {
+it('publishes the short form, without secrets, if the report does not fit', async () => {
   await announce({ shared: true }).publish('a secret', {
     body: (text) => text + 'x'.repeat(70_000),
     short: (text) => `${text}, in short`,
@@ -92,24 +92,24 @@ it('says the short form, without secrets, where the report does not fit', async 
   expect(log.join('')).toMatch(/no room for the whole report/);
 });
 
-it('warns once, and never fails, when it may not comment', async () => {
+it('warns once, and never fails, if the token may not comment', async () => {
   const announcement = announce({ access: 'read' });
-  await announcement.publish('one', SAID);
-  await announcement.publish('two', SAID);
+  await announcement.publish('one', RENDERERS);
+  await announcement.publish('two', RENDERERS);
   expect(log.join('').match(/::warning::github-token: may not comment here/g)).toHaveLength(1);
 });
 
-it('warns and goes on when GitHub fails', async () => {
+it('warns and continues if GitHub fails', async () => {
   github.failNext({ path: /comments/, status: 422, times: 9, body: { message: 'Spam' } });
-  await announce().publish('one', SAID);
+  await announce().publish('one', RENDERERS);
   expect(log.join('')).toMatch(/^::warning::The comment could not be written \(Spam/);
 });
 
-it('keeps the latest words, without secrets, until GitHub has taken them', async () => {
+it('keeps the latest report, without secrets, until GitHub accepts it', async () => {
   const announcement = announce();
   github.failNext({ path: /comments/, status: 422 });
-  await announcement.publish('the secret plan', { ...SAID, short: () => 'secret' });
+  await announcement.publish('the secret plan', { ...RENDERERS, short: () => 'secret' });
   expect(announcement.undelivered).toEqual({ body: 'the *** plan', short: '***' });
-  await announcement.publish('done', SAID);
+  await announcement.publish('done', RENDERERS);
   expect(announcement.undelivered).toBeNull();
 });

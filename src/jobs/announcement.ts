@@ -1,60 +1,60 @@
-import { createHash } from 'node:crypto';
 import * as core from '@actions/core';
 import type { GitHubClient } from '../github/client.ts';
 import { type CommentOutcome, type CommentRef, StickyComment } from '../github/sticky-comment.ts';
+import { readMessage } from '../messages/errors.ts';
 import { type Redact, renderRedacted } from '../report/redact.ts';
 
-/** A comment's Markdown without secrets, and what stands for it where there is no room. */
+/** A comment's Markdown without secrets, and its short form for a comment without room. */
 export interface ReportText {
   readonly body: string;
   readonly short: string | null;
 }
 
-/** How a report becomes a comment's Markdown; `short` is what stands for it where there is no room. */
+/** Renders a report as a comment's Markdown; `short` for a comment without room. */
 export interface ReportRenderers<Report> {
   readonly body: (report: Report) => string;
   readonly short?: (report: Report) => string;
 }
 
 /**
- * What a job tells people: the cluster's comment on a pull request, where there is one, and the job summary.
- * Both take a report and how to render it, so that secrets are hidden before. A comment that cannot be written is a warning and never ends the job: the
- * database matters more.
+ * Publishes a job's reports: in the cluster's comment on a pull request, if there is one, and in the job summary. Both
+ * render the report after secrets are hidden in it. A comment that cannot be written is a warning and never fails the
+ * job: the database matters more.
  */
 export class Announcement {
   readonly #comment: StickyComment | null;
   readonly #redact: Redact;
-  /** Once is enough. */
-  #silent = false;
+  /** Set once GitHub refuses the comment for good. */
+  #isSilenced = false;
   readonly #warned = new Set<string>();
-  #unsaid: ReportText | null = null;
+  #undelivered: ReportText | null = null;
 
   constructor(options: {
     client: GitHubClient;
-    /** Null: no pull request to comment on. */
-    place: CommentRef | null;
+    /** Null: there is no pull request to comment on. */
+    comment: CommentRef | null;
     redact: Redact;
   }) {
-    const { client, place, redact } = options;
-    this.#comment = place && new StickyComment(client, place);
+    const { client, comment, redact } = options;
+    this.#comment = comment && new StickyComment(client, comment);
     this.#redact = redact;
   }
 
-  /** Makes the comment say a report, or its short form where there is no room for all of it. */
-  async publish<Report>(report: Report, form: ReportRenderers<Report>): Promise<void> {
-    const words = this.#render(report, form);
-    await this.#speak(words, (comment) => comment.write(words.body, { short: words.short }));
+  /** Writes a report into the comment, or its short form if there is no room. */
+  async publish<Report>(report: Report, renderers: ReportRenderers<Report>): Promise<void> {
+    const text = this.#render(report, renderers);
+    await this.#deliver(text, (comment) => comment.write(text.body, { short: text.short }));
   }
 
-  /** As `publish`, but only where the comment still is this run's: an end to what it was saying. */
-  async finish<Report>(report: Report, form: ReportRenderers<Report>): Promise<void> {
-    const words = this.#render(report, form);
-    await this.#speak(words, (comment) => comment.replaceOwn(words.body, { short: words.short }));
+  /** Like `publish`, but only if this run wrote the comment last: completes its own report. */
+  async finish<Report>(report: Report, renderers: ReportRenderers<Report>): Promise<void> {
+    const text = this.#render(report, renderers);
+    await this.#deliver(text, (comment) => comment.replaceOwn(text.body, { short: text.short }));
   }
 
-  /** The latest words, where GitHub failed to take them; null where it has them or refuses them for good. */
+  /** The latest report if GitHub failed to accept it; null if it has it or refuses it for good. */
   get undelivered(): ReportText | null {
-    return this.#unsaid;
+    return this.#undelivered;
   }
 
   #render<Report>(report: Report, { body, short }: ReportRenderers<Report>): ReportText {
@@ -65,39 +65,39 @@ export class Announcement {
     };
   }
 
-  async #speak(
-    words: ReportText,
-    say: (comment: StickyComment) => Promise<CommentOutcome>,
+  async #deliver(
+    text: ReportText,
+    write: (comment: StickyComment) => Promise<CommentOutcome>,
   ): Promise<void> {
-    if (this.#comment === null || this.#silent) return;
+    if (this.#comment === null || this.#isSilenced) return;
     try {
-      this.#unsaid = null;
-      this.#tell(await say(this.#comment));
+      this.#undelivered = null;
+      this.#logOutcome(await write(this.#comment));
     } catch (error) {
-      this.#unsaid = words;
+      this.#undelivered = text;
       this.#warn(
-        `The comment could not be written (${error instanceof Error ? error.message : String(error)}). The job goes on; its summary has the report.`,
+        `The comment could not be written (${readMessage(error)}). The job continues; its summary has the report.`,
       );
     }
   }
 
-  /** A job has several things to say; that it cannot is said once. */
+  /** Warns once per job, however many reports fail. */
   #warn(message: string): void {
     if (this.#warned.has(message)) return;
     this.#warned.add(message);
     core.warning(message);
   }
 
-  #tell(result: CommentOutcome): void {
+  #logOutcome(result: CommentOutcome): void {
     switch (result.outcome) {
       case 'forbidden':
-        this.#silent = true;
+        this.#isSilenced = true;
         core.warning(
           `github-token: may not comment here (${result.reason}); a pull request from a fork, or by Dependabot, gets a read-only token. The job summary has the whole report.`,
         );
         return;
       case 'superseded':
-        this.#silent = true;
+        this.#isSilenced = true;
         core.info(
           `The comment is left as it is: run ${result.by}, which began later, has written it.`,
         );
@@ -105,7 +105,7 @@ export class Announcement {
       case 'foreign':
         core.info(
           result.by === null
-            ? 'There is no comment of this run to be finished.'
+            ? 'There is no comment of this run to finish.'
             : `The comment is left as it is: it is of run ${result.by}.`,
         );
         return;
@@ -118,28 +118,9 @@ export class Announcement {
     }
   }
 
-  /** Makes the job summary say a report, rendered as Markdown. */
+  /** Replaces the job summary with a report, rendered as Markdown. */
   async summarize<Report>(report: Report, render: (report: Report) => string): Promise<void> {
     const markdown = renderRedacted(report, { render, redact: this.#redact });
     await core.summary.emptyBuffer().addRaw(markdown, true).write({ overwrite: true });
   }
-}
-
-/**
- * Tells the comments of several clusters on one pull request apart. Two clusters may share a name as long
- * as region or folder differ; a hash keeps whatever a folder is called out of the marker.
- */
-export function identifyComment(cluster: {
-  name: string;
-  region: string;
-  /** Relative to the workspace. */
-  directory: string;
-  /** Path of the cluster file; null: there is none. */
-  file: string | null;
-}): string {
-  const { name, region, directory, file } = cluster;
-  const hash = createHash('sha256')
-    .update(JSON.stringify([name, region, directory, ...(file === null ? [] : [file])]))
-    .digest('hex');
-  return `${name}/${hash.slice(0, 12)}`;
 }

@@ -1,8 +1,8 @@
 import type { Announcement } from './announcement.ts';
 import type { Job } from './job.ts';
-import { beginReport, publishDeployReport } from './run-context.ts';
+import { beginReport, publishDeployReport } from './run-report.ts';
 
-/** Says in the comment of an unmerged pull request that nothing was applied. */
+/** Comments on a pull request that was closed without a merge that nothing was applied. */
 export async function close(job: Job, announcement: Announcement): Promise<void> {
   const { event } = job.environment;
   const commit = event.payload.pull_request?.head.sha ?? event.sha;

@@ -1,7 +1,8 @@
 import * as core from '@actions/core';
 import { findImageDigest } from '../cluster/image.ts';
+import { isAllowed, type PermissionLabel } from '../inputs/permission-label.ts';
 import { CancelledError, readMessage, UserError } from '../messages/errors.ts';
-import { renderConnectionString } from '../operations/configure.ts';
+import { renderConnectionString } from '../operations/connection-string.ts';
 import type { PlanResult } from '../operations/plan.ts';
 import {
   type DeployState,
@@ -13,24 +14,20 @@ import { listLeftOut } from '../report/left-out.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import { isMergedAs } from '../review/choose-review.ts';
 import { ChangedPlanError } from '../review/review-store.ts';
-import { findStopped } from '../terraform/existing-nodes.ts';
-import { buildNodeChanges, findOrphanedVolumes } from '../terraform/node-changes.ts';
+import { buildInstanceStates, findStopped } from '../terraform/existing-nodes.ts';
+import { findOrphanedVolumes } from '../terraform/node-changes.ts';
 import { type ApplyScope, explainApplyRefusal, permit } from '../terraform/permit.ts';
 import { hasChangesToReview } from '../terraform/plan-differences.ts';
 import { ProviderLockError } from '../terraform/provider-lock.ts';
-import {
-  generateDirectory,
-  type Job,
-  openTerraform,
-  planDirectory,
-  refuseForeignCluster,
-} from './job.ts';
+import { configureNodes } from './configure-nodes.ts';
+import type { Job } from './job.ts';
 import { LeftOutError } from './left-out-error.ts';
+import { planCluster } from './plan-cluster.ts';
 import { saveEnd, saveProgress } from './post-state.ts';
-import { buildInstanceStates, type Preview, previewRollout } from './preview.ts';
-import { beginReport, publishDeployReport, type RunContext } from './run-context.ts';
-import { configureNodes } from './single-operation.ts';
-import { allowsSlotLoss, refuseSlotLoss, type SlotConsent } from './slot-loss.ts';
+import { type Preview, previewRollout } from './preview.ts';
+import type { RunContext } from './run-context.ts';
+import { beginReport, publishDeployReport } from './run-report.ts';
+import { buildSlotPermission, refuseSlotLoss } from './slot-loss.ts';
 import { StagedApply } from './staged-apply.ts';
 
 const NEXT_STEPS: Readonly<Record<Phase, string>> = {
@@ -44,16 +41,13 @@ const NEXT_STEPS: Readonly<Record<Phase, string>> = {
 const PROVIDER_NEXT_STEP =
   'Nothing was changed. Open a pull request (any edit that is planned): it plans with the provider that can be installed now, and its merge uses that one.';
 
-/** What a deploy's check run ends with; anything else is a failure. */
+/** The conclusion of a deploy's check run; all other states are a failure. */
 const CONCLUSIONS: Partial<Record<DeployState['state'], 'success' | 'cancelled'>> = {
   done: 'success',
   cancelled: 'cancelled',
 };
 
-/**
- * Applies what was reviewed and merged, configures the nodes, proves replication; the comment follows each
- * phase.
- */
+/** Applies what was reviewed and merged, configures the nodes and proves replication; the comment shows each phase. */
 export async function deploy(
   job: Job,
   context: RunContext,
@@ -83,26 +77,24 @@ export async function deploy(
 
   try {
     await enter('planning');
-    await generateDirectory(job);
     const pull = await context.pullRequest.read();
     const merge = { commit, branch, pushedAt, pullRequest: pull };
-    // A change of the provider between review and merge would be code that nobody reviewed.
-    const kept = onPlanChange === 'fail' ? await reviewStore.find(merge) : null;
-    const { terraform, tool } = await openTerraform(job, {
-      providerLock: kept?.providerLock ?? null,
+    // A newer provider than the reviewed one would be code that nobody reviewed.
+    const stored = onPlanChange === 'fail' ? await reviewStore.find(merge) : null;
+    const { plan, terraform, tool } = await planCluster(job, {
+      lock: true,
+      providerLock: stored?.providerLock ?? null,
     });
-    await refuseForeignCluster(job, terraform);
-    const plan = await planDirectory(job, terraform, { lock: true });
     report = { ...report, plan: plan.summary, run: { ...report.run, tool } };
 
-    // A label allows what its own pull request brings, and nothing that is pushed with it later.
+    // Labels apply to their own pull request, not to commits pushed together with its merge.
     const labels = pull !== null && isMergedAs(pull, commit) ? pull.labels : null;
     let ground: ApplyScope = { kind: 'plan', label: job.inputs.allowDestroyLabel, labels };
-    const consent: SlotConsent = { label: job.inputs.allowSlotLossLabel, labels };
+    const slotPermission = buildSlotPermission(job.inputs, labels);
     const { providerLock } = plan;
     let { digest } = reviewStore.buildRecord(plan.summary, { commit, image: null, providerLock });
     const isReviewable = hasChangesToReview(plan.summary);
-    // Where nothing is applied the nodes are looked at anyway before anything is done to them.
+    // Without an apply, `configure` observes the nodes before it changes them.
     if (plan.summary.hasChanges || plan.existing.notRunning.length > 0) {
       const preview = await previewRollout(job, plan);
       const image = findImageDigest(preview.observed);
@@ -120,39 +112,39 @@ export async function deploy(
         report = { ...report, reviewed, warnings: [...warnings, ...others] };
       }
       ground = { ...ground, partly: report.reviewed?.partly ?? false };
-      refuseEarly({ plan, preview, ground, consent });
+      refuseBeforeApply({ plan, preview, ground, slotPermission });
     }
     if (isReviewable)
       await deployCheck.begin(commit, { digest, required: onPlanChange === 'fail' });
     else await deployCheck.resume(commit, digest);
 
     await enter('applying');
+    const stopped = findStopped(plan.existing, plan.summary);
     const stages = new StagedApply(job, {
       terraform,
       permitted: permit(plan, ground),
       digest: plan.digest,
-      standing: plan.existing.nodes,
-      stopped: findStopped(plan.existing, plan.summary),
+      existing: plan.existing.nodes,
+      stopped,
     });
     const nodes = await stages.provision();
 
     await enter('configuring');
-    const made = buildNodeChanges(plan.summary);
-    const stopped = findStopped(plan.existing, plan.summary);
-    // Those that were stopped have been started.
+    const { create, replace } = plan.nodeChanges;
+    // The apply started the stopped nodes.
     const started = Object.fromEntries(stopped.map(({ name }) => [name, 'running']));
     const states = { ...buildInstanceStates(plan.existing), ...started };
-    const soFar = report.warnings;
+    const earlierWarnings = report.warnings;
     const result = await configureNodes(job, {
       nodes,
       instanceType: job.inputs.spec.instanceType,
       memoryMib: plan.memoryMib,
-      allowsSlotLoss: allowsSlotLoss(consent),
+      allowsSlotLoss: isAllowed(slotPermission),
       infrastructure: stages,
-      fresh: [...made.create, ...made.replace],
+      fresh: [...create, ...replace],
       starting: plan.existing.notRunning.map(({ node }) => node.name),
       states,
-      reviewedImage: kept?.image ?? null,
+      reviewedImage: stored?.image ?? null,
       labels,
       onSteps: (steps) => {
         report = { ...report, steps };
@@ -163,8 +155,8 @@ export async function deploy(
       onProof: (proof) => {
         report = { ...report, proof };
       },
-      onLeftOut: (leftOut) => {
-        const warnings = [...soFar, ...listLeftOut(leftOut, { nodes, states })];
+      onLeftOut: (deferral) => {
+        const warnings = [...earlierWarnings, ...listLeftOut(deferral, { nodes, states })];
         report = { ...report, warnings };
       },
     });
@@ -181,7 +173,7 @@ export async function deploy(
 
 function describeFailure(error: unknown, phase: Phase): DeployState {
   if (error instanceof CancelledError) return { state: 'cancelled', phase };
-  if (error instanceof LeftOutError) return { state: 'incomplete', away: error.leftOut.nodes };
+  if (error instanceof LeftOutError) return { state: 'incomplete', away: error.deferral.nodes };
   if (error instanceof ChangedPlanError) {
     const { differences, nextStep } = error;
     return { state: 'changed', differences, nextStep };
@@ -192,31 +184,31 @@ function describeFailure(error: unknown, phase: Phase): DeployState {
   return { state: 'failed', phase, error: readMessage(error), nextStep: NEXT_STEPS[phase] };
 }
 
-/** What speaks against the change must be said before the infrastructure changes. */
-function refuseEarly(options: {
+/** Refuses the change before the infrastructure changes. */
+function refuseBeforeApply(options: {
   plan: PlanResult;
   preview: Preview;
   ground: ApplyScope;
-  consent: SlotConsent;
+  slotPermission: PermissionLabel;
 }): void {
-  const { plan, preview, ground, consent } = options;
+  const { plan, preview, ground, slotPermission } = options;
   const { database } = preview;
   const refusals = [
     ...('refusals' in database ? database.refusals : []),
     ...explainApplyRefusal(plan.summary, ground),
-    ...refuseSlotLoss(preview.slotLoss, consent),
+    ...refuseSlotLoss(preview.slotLoss, slotPermission),
   ];
   if (refusals.length > 0) throw new UserError(refusals);
-  const removed = [...buildNodeChanges(plan.summary).destroy, ...findOrphanedVolumes(plan.summary)];
-  // A former primary that is started while nobody sees the present one may come up beside it, or alone on old data.
+  const removed = [...plan.nodeChanges.destroy, ...findOrphanedVolumes(plan.summary)];
+  // A former primary that is started without a look at the others may become a second primary, or serve old data.
   const stopped = findStopped(plan.existing, plan.summary).map(({ name }) => name);
   const running = plan.existing.nodes.length - plan.existing.notRunning.length;
   if ('notObserved' in database && stopped.length > 0 && running > 0) {
     throw new UserError(
-      `${stopped.join(', ')} would be started, but the nodes that run could not be looked at first, so nobody knows which one is the primary. Nothing was changed. ${database.notObserved}`,
+      `${stopped.join(', ')} would be started, but the running nodes could not be looked at first, so the primary is unknown. Nothing was changed. ${database.notObserved}`,
     );
   }
-  // What nobody could look at must not be destroyed on somebody's word.
+  // The label does not allow the removal of nodes that nobody could look at.
   if ('notObserved' in database && removed.length > 0) {
     throw new UserError(
       `${removed.join(', ')} would be removed, but the nodes could not be looked at first: ${database.notObserved}`,

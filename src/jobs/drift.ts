@@ -13,22 +13,17 @@ import {
 } from '../report/drift.ts';
 import { describeFaults } from '../report/faults.ts';
 import { type Redact, redactReport } from '../report/redact.ts';
-import {
-  generateDirectory,
-  type Job,
-  openTerraform,
-  planDirectory,
-  refuseForeignCluster,
-} from './job.ts';
-import { buildDatabasePlan, buildNodeAccess, previewRollout } from './preview.ts';
-import { buildRunInfo } from './run-context.ts';
+import type { Job } from './job.ts';
+import { buildNodeAccess } from './node-access.ts';
+import { planCluster } from './plan-cluster.ts';
+import { buildDatabasePlan, previewRollout } from './preview.ts';
+import { buildRunInfo } from './run-report.ts';
 
 /**
- * Compares what stands with what is asked for, infrastructure and database. As long as they differ one issue
- * says how; when they no longer do it is closed. Without a private key only the infrastructure is compared, and an open
- * issue stays as it is. Changes nothing.
+ * Compares infrastructure and database with the spec. While they differ, one issue lists the differences; once they do
+ * not, it is closed. Without a private key only the infrastructure is compared. Changes nothing.
  *
- * @throws UserError where the nodes were to be looked at and could not be: then an open issue stays as it is
+ * @throws UserError if the nodes could not be looked at; an open issue stays open, as it does without a private key
  */
 export async function reportDrift(
   job: Job,
@@ -42,10 +37,7 @@ export async function reportDrift(
   },
 ): Promise<void> {
   const { client, identity, commit, warnings, redact } = options;
-  const { terraform, tool } = await openTerraform(job);
-  await generateDirectory(job);
-  await refuseForeignCluster(job, terraform);
-  const plan = await planDirectory(job, terraform, { lock: false });
+  const { plan, tool } = await planCluster(job, { lock: false });
   const preview = await previewRollout(job, plan);
   const described = buildDatabasePlan(job, { plan, preview });
   const faults = describeFaults(preview.observed, preview.desired);
@@ -54,7 +46,7 @@ export async function reportDrift(
     cluster: job.inputs.spec.name,
     plan: plan.summary,
     refusals: [],
-    // These are said apart.
+    // The report lists faults separately.
     warnings: [...warnings, ...described.warnings].filter((text) => !faults.includes(text)),
     faults,
     notChecked: preview.observed.length === 0 ? null : explainPasswords(findMissingPasswords(job)),
@@ -62,26 +54,26 @@ export async function reportDrift(
   };
   const shown = redactReport(report, redact);
   await core.summary.addRaw(redact(renderDriftSummary(shown)), true).write({ overwrite: true });
-  const place = { repository: job.environment.repository, identity };
+  const issue = { repository: job.environment.repository, identity };
   const finding = judgeDrift(report, { canLogIn: buildNodeAccess(job) !== null });
   switch (finding.kind) {
     case 'drift': {
       const { title, body } = renderDriftIssue(shown);
       const text = { title: redact(title), body: redact(body) };
-      const issue = await reportIssue(client, { ...place, ...text });
-      if (issue.outcome === 'forbidden') warnForbidden(issue.reason);
-      else core.warning(`There is drift: issue #${issue.number} says how (${issue.url}).`);
+      const result = await reportIssue(client, { ...issue, ...text });
+      if (result.outcome === 'forbidden') warnForbidden(result.reason);
+      else core.warning(`There is drift: issue #${result.number} says how (${result.url}).`);
       return;
     }
     case 'none': {
       core.info(describeNoDrift(report));
-      const closing = await closeIssue(client, { ...place, comment: renderDriftClosed(shown) });
+      const closing = await closeIssue(client, { ...issue, comment: renderDriftClosed(shown) });
       if (closing.outcome === 'closed')
         core.notice(`Issue #${closing.number} is closed: the drift is gone.`);
       if (closing.outcome === 'forbidden') warnForbidden(closing.reason);
       return;
     }
-    // Who was not looked at is not known to be as asked, so in both cases an open issue stays.
+    // The state of the nodes is unknown, so in both cases an open issue stays open.
     case 'infrastructure only':
       core.notice(
         'No drift of the infrastructure. The nodes were not looked at, as ssh-private-key is not given, so an open issue stays open. Give it to this job to have the database compared as well, or close the issue by hand.',
@@ -94,7 +86,7 @@ export async function reportDrift(
   }
 }
 
-/** The inputs of the passwords that a look at the nodes could not check. */
+/** Returns the password inputs that are missing, so that the passwords on the nodes could not be checked. */
 function findMissingPasswords({ inputs }: Job): Parameters<typeof explainPasswords>[0] {
   const { postgresPassword, replicationPassword } = inputs.secrets;
   return [

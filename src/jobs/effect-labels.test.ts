@@ -27,17 +27,17 @@ function connect(permissions: Partial<Record<Permission, Access>> = writers) {
   return createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 5 });
 }
 
-const place = () => ({ repository: { owner: 'acme', repo: 'database' }, number });
+const pullRequest = () => ({ repository: { owner: 'acme', repo: 'database' }, number });
 const label = ({ client = connect(), prefix = 'db/' as string | null } = {}) =>
-  new EffectLabels({ client, place: place(), prefix });
+  new EffectLabels({ client, pullRequest: pullRequest(), prefix });
 const list = () =>
   github
     .listIssues()
     .flatMap(({ labels }) => labels)
     .map((one) => (typeof one === 'string' ? one : one.name));
 
-describe('labels', () => {
-  it('say what a merge does, and no longer what it did', async () => {
+describe('effect labels', () => {
+  it('show the present effects only', async () => {
     await label().show(['destroy', 'restart']);
     expect(list()).toEqual(['db/destroy', 'db/restart']);
     await label().show(['restart', 'switchover']);
@@ -47,7 +47,7 @@ describe('labels', () => {
     expect(log).toEqual([]);
   });
 
-  it('of others stay, whatever they begin with', async () => {
+  it('leave other labels, whatever their prefix', async () => {
     for (const name of ['allow-destroy', 'db/keep', 'DB/Refused']) github.label(number, name);
     await label().show(['no-changes']);
     expect(list()).toEqual(['allow-destroy', 'db/keep', 'db/no-changes']);
@@ -56,7 +56,7 @@ describe('labels', () => {
     expect(list()).toContain('orders restart');
   });
 
-  it('that are right are not written again', async () => {
+  it('are not written again if they are right', async () => {
     await label().show(['restart']);
     const before = github.journal.length;
     await label().show(['restart']);
@@ -65,11 +65,13 @@ describe('labels', () => {
 
   it('are not touched without a prefix or a pull request', async () => {
     await label({ prefix: null }).show(['restart']);
-    await new EffectLabels({ client: connect(), place: null, prefix: 'db/' }).show(['restart']);
+    await new EffectLabels({ client: connect(), pullRequest: null, prefix: 'db/' }).show([
+      'restart',
+    ]);
     expect(github.journal).toEqual([]);
   });
 
-  it('that the repository lacks are named where the token may not create them; the others are set', async () => {
+  it('name missing labels that the token may not create, and set the others', async () => {
     for (const name of ['db/restart', 'db/switchover']) {
       github.label(number, name);
       github.unlabel(number, name);
@@ -83,7 +85,7 @@ describe('labels', () => {
     );
   });
 
-  it('never end the job', async () => {
+  it('never fail the job', async () => {
     await label({ client: connect({ pull_requests: 'read' }) }).show(['restart']);
     expect(log.join('')).toContain('::warning::label-prefix: the token may not set labels here');
     github.failNext({ path: /labels/, kind: 'server-error', times: 10 });

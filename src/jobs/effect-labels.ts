@@ -4,35 +4,41 @@ import type { GitHubClient, Repository } from '../github/client.ts';
 import { setLabels } from '../github/labels.ts';
 import { readMessage } from '../messages/errors.ts';
 
+/** A pull request by its number. */
+export interface PullRequestRef {
+  readonly repository: Repository;
+  readonly number: number;
+}
+
 /**
- * The labels by which a list of pull requests shows what each would do. Labels that cannot be set are a warning and
- * never end the job: the comment says it all.
+ * Sets the labels that show in a list of pull requests what each would do. Labels that cannot be set are a warning and
+ * never fail the job: the comment has the same facts.
  */
 export class EffectLabels {
   readonly #client: GitHubClient;
-  readonly #place: { repository: Repository; number: number } | null;
+  readonly #pullRequest: PullRequestRef | null;
   readonly #prefix: string | null;
 
   constructor(options: {
     client: GitHubClient;
     /** Null: there is no pull request. */
-    place: { readonly repository: Repository; readonly number: number } | null;
-    /** Null: labels are not wanted. */
+    pullRequest: PullRequestRef | null;
+    /** Null: no labels are set. */
     prefix: string | null;
   }) {
     this.#client = options.client;
-    this.#place = options.place;
+    this.#pullRequest = options.pullRequest;
     this.#prefix = options.prefix;
   }
 
-  /** Makes the pull request carry the labels of these effects, and none of the others'. */
+  /** Sets the labels of these effects on the pull request, and removes those of all other effects. */
   async show(effects: readonly Effect[]): Promise<void> {
-    const [place, prefix] = [this.#place, this.#prefix];
-    if (place === null || prefix === null) return;
+    const [pullRequest, prefix] = [this.#pullRequest, this.#prefix];
+    if (pullRequest === null || prefix === null) return;
     const name = (effect: Effect) => nameLabel(prefix, effect);
     try {
       const labels = { own: EFFECTS.map(name), wanted: effects.map(name) };
-      const result = await setLabels(this.#client, { ...place, ...labels });
+      const result = await setLabels(this.#client, { ...pullRequest, ...labels });
       if (result.outcome === 'forbidden') {
         core.warning(
           `label-prefix: the token may not set labels here (${result.reason}). Give the job the permission pull-requests: write. A pull request from a fork gets a read-only token whatever the job asks for.`,
@@ -44,7 +50,9 @@ export class EffectLabels {
         );
       }
     } catch (error) {
-      core.warning(`The labels could not be set (${readMessage(error)}). The comment says it all.`);
+      core.warning(
+        `The labels could not be set (${readMessage(error)}). The comment has the same facts.`,
+      );
     }
   }
 }

@@ -2,156 +2,136 @@ import * as core from '@actions/core';
 import type { DesiredCluster } from '../cluster/desired.ts';
 import type { Node } from '../cluster/node.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
-import type { NodeProof } from '../cluster/proof.ts';
 import { isRunningPrimary, isStreaming } from '../cluster/replication.ts';
 import { planFailover } from '../cluster/rollout/failover.ts';
 import { rollout } from '../cluster/rollout/rollout.ts';
 import type { Step } from '../cluster/rollout/step.ts';
-import { readMessage, UserError } from '../messages/errors.ts';
-import { type DecideSteps, renderConnectionString } from '../operations/configure.ts';
-import type { Infrastructure } from '../operations/infrastructure.ts';
-import type { DeployState } from '../report/deploy-comment.ts';
-import { renderDeploySummary } from '../report/summary.ts';
-import { logGroup } from '../runner/log-group.ts';
+import { UserError } from '../messages/errors.ts';
+import type { ConfigureResult, DecideSteps, Infrastructure } from '../operations/configure.ts';
+import { describeCountMismatch } from '../operations/node-count.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { readNodes } from '../terraform/outputs.ts';
 import type { Announcement } from './announcement.ts';
+import { configureNodes } from './configure-nodes.ts';
 import { haltInstance } from './halt.ts';
-import { ensureDirectory, type Job, openTerraform } from './job.ts';
+import type { Job } from './job.ts';
+import { openTerraform, readTerraformState } from './open-terraform.ts';
 import { type RefreshedNodes, refreshNodes } from './refresh-nodes.ts';
-import { beginReport } from './run-context.ts';
-import { configureNodes } from './single-operation.ts';
 import { replaceInstance } from './staged-apply.ts';
+import { summarizeRun } from './summarize-run.ts';
+import { ensureDirectory } from './terraform-directory.ts';
+
+const NEXT_STEP = 'Fix the cause and run the failover again: it looks at every node first.';
 
 /**
- * Makes the most advanced replica the primary because the primary does not answer, and brings back every node that
- * can be reached. `fenced`: the node of which a person says that it is down and stays down.
+ * Promotes the most advanced replica because the primary does not answer, and brings back every node that can be reached.
  *
- * @throws UserError with the reason where a failover is refused, or what failed on which node
+ * @param options.fenced the node that a person declares to be down for good
+ * @throws UserError with the reason of a refusal, or what failed on which node
  */
 export async function failOver(
   given: Job,
   options: { announcement: Announcement; commit: string; fenced: string | null },
 ): Promise<void> {
   const { announcement, commit, fenced } = options;
-  // Whichever node is the best: where the primary shall be in the end is the next deploy's.
+  // Any replica may be promoted; the next deploy moves the primary to where the inputs want it.
   const spec = { ...given.inputs.spec, primary: null };
   const job: Job = { ...given, inputs: { ...given.inputs, spec } };
-  let steps: readonly Step[] = [];
-  let proof: readonly NodeProof[] = [];
-  let warnings: readonly string[] = [];
-  const summarize = (progress: DeployState) =>
-    announcement.summarize(
-      { ...beginReport(job, { commit, warnings }), progress, steps, proof },
-      renderDeploySummary,
-    );
-  try {
+  const nextStep = () => NEXT_STEP;
+  await summarizeRun(job, { announcement, commit, nextStep }, async (progress, listeners) => {
     await ensureDirectory(job);
     const { terraform } = await openTerraform(job);
-    await logGroup('Read the state', () => terraform.init());
+    await readTerraformState(terraform);
     const known = readNodes(await terraform.outputs(), {
       directory: job.workspace.directory,
       spec,
     });
-    requireNodeCount(known.length, spec.replicaCount);
-    const {
-      nodes: standing,
-      unasked,
-      gone,
-      states,
-    } = await refreshOrUseState(job, terraform, known);
+    requireSameSize(known.length, spec.replicaCount);
+    const { nodes, excluded, gone, states } = await refreshOrUseState(job, terraform, known);
     if (fenced !== null && states === null) {
       core.warning(
-        `fenced: ${fenced} is believed without another look, as AWS cannot be asked. If its instance runs nevertheless, there will be two primaries.`,
+        `fenced: AWS cannot be asked, so the input is trusted: ${fenced} is treated as down. If its instance runs nevertheless, there will be two primaries.`,
       );
     }
     const result = await configureNodes(job, {
-      nodes: standing,
+      nodes,
       instanceType: null,
       memoryMib: null,
-      unasked,
-      infrastructure: createInfrastructure(job, terraform, standing),
-      // Those of the primary are lost with it where no replica has a copy.
+      excluded,
+      infrastructure: createInfrastructure(job, terraform, nodes),
+      // Slots of the primary are lost with it unless a replica has a copy.
       allowsSlotLoss: true,
       decide: decideFailover({ fenced, gone, states }),
-      onSteps: (all) => {
-        steps = all;
-      },
+      ...listeners,
       onNotes: (notes) => {
-        warnings = notes.map(({ node, note }) => `${node}: ${note}.`);
-      },
-      onProof: (all) => {
-        proof = all;
+        progress.warnings = notes.map(({ node, note }) => `${node}: ${note}.`);
       },
     });
     core.notice(`${result.primary} is the primary now.`);
-    const streaming = result.proof.filter(({ state }) => state === 'streaming').length;
-    if (streaming < spec.synchronousReplicas) {
-      core.warning(
-        `synchronous-replicas: commits wait for ${spec.synchronousReplicas} and ${streaming} ${streaming === 1 ? 'streams' : 'stream'}, so all writes wait. Bring the other nodes back, or deploy with synchronous-replicas: ${streaming}.`,
-      );
-    }
-    const wanted = given.inputs.spec.primary;
-    if (wanted !== null && wanted !== result.primary) {
-      core.warning(
-        `primary: ${wanted} would become the primary again with the next deploy. Change the input if it shall not.`,
-      );
-    }
-    const connectionString = renderConnectionString(result.nodes);
-    await summarize({ state: 'done', connectionString, changes: result.changes.length });
-  } catch (error) {
-    await summarize({
-      state: 'failed',
-      phase: 'configuring',
-      error: readMessage(error),
-      nextStep: 'Fix the cause and run the failover again: it looks at every node first.',
-    });
-    throw error;
+    warnAfterFailover(given, result);
+    return result;
+  });
+}
+
+/** Warns if the inputs of the next deploy would stop writes or move the primary back. */
+function warnAfterFailover({ inputs }: Job, { primary, proof }: ConfigureResult): void {
+  const { synchronousReplicas, primary: wanted } = inputs.spec;
+  const streaming = proof.filter(({ state }) => state === 'streaming').length;
+  if (streaming < synchronousReplicas) {
+    core.warning(
+      `synchronous-replicas: commits wait for ${synchronousReplicas} and ${streaming} ${streaming === 1 ? 'streams' : 'stream'}, so all writes wait. Bring the other nodes back, or deploy with synchronous-replicas: ${streaming}.`,
+    );
+  }
+  if (wanted !== null && wanted !== primary) {
+    core.warning(
+      `primary: ${wanted} would become the primary again with the next deploy. Change the input if that is not wanted.`,
+    );
   }
 }
 
-/** A lost primary is no time to add nodes or to remove them. */
-function requireNodeCount(standing: number, replicaCount: number): void {
-  if (standing === replicaCount + 1) return;
+/** Refuses to add or remove nodes during a failover. */
+function requireSameSize(existing: number, replicaCount: number): void {
+  const mismatch = describeCountMismatch(existing, replicaCount);
+  if (mismatch === null) return;
   throw new UserError(
-    `replica-count: ${replicaCount} asks for ${replicaCount + 1} nodes, Terraform's state has ${standing}. Give a failover the inputs of the last deploy; where that one was to change the number and did not finish, replica-count ${standing - 1}.`,
+    `${mismatch} Give a failover the inputs of the last deploy; if that deploy changed the number and did not finish, use replica-count ${existing - 1}.`,
   );
 }
 
 /**
- * The nodes as AWS knows them. A provider that does not answer must not keep a database down: then Terraform's state
- * has to do, and a person's word (`states` is null). The rest of the configuration is not planned: what is wrong with
- * it does not concern the instances that are there.
+ * Returns the nodes as AWS reports them. An AWS that does not answer must not keep a database down: then Terraform's state
+ * and the input `fenced` have to do (`states` is null). The rest of the configuration is not planned: its defects do not
+ * concern the existing instances.
  */
 async function refreshOrUseState(
   job: Job,
   terraform: Terraform,
   known: readonly Node[],
 ): Promise<
-  Pick<RefreshedNodes, 'nodes' | 'unasked'> & {
+  Pick<RefreshedNodes, 'nodes' | 'excluded'> & {
     gone: readonly string[];
     states: Readonly<Record<string, string>> | null;
   }
 > {
   try {
-    const { nodes, states, unasked } = await refreshNodes(job, terraform);
+    const { nodes, states, excluded } = await refreshNodes(job, terraform);
     const gone = nodes.map(({ name }) => name).filter((name) => states[name] === 'terminated');
-    return { nodes, unasked, gone, states };
+    return { nodes, excluded, gone, states };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    // The first sentence is for those who would send passwords.
+    // `refreshNodes` begins with a sentence for jobs that would send passwords.
     const reasons = error.problems.length > 1 ? error.problems.slice(1) : error.problems;
     core.warning(
       `The nodes could not be looked up in AWS, so the addresses of the last apply are used. ${reasons.join(' ')}`,
     );
-    return { nodes: known, unasked: [], gone: [], states: null };
+    return { nodes: known, excluded: [], gone: [], states: null };
   }
 }
 
 function createInfrastructure(
   job: Job,
   terraform: Terraform,
-  standing: readonly Node[],
+  nodes: readonly Node[],
 ): Infrastructure {
   const refuse = async (): Promise<never> => {
     throw new Error('a failover neither resizes nor removes nodes');
@@ -160,12 +140,12 @@ function createInfrastructure(
     resize: refuse,
     destroy: refuse,
     async halt(name) {
-      const node = standing.find((one) => one.name === name);
-      if (!node) throw new Error(`${name} does not stand`);
+      const node = nodes.find((one) => one.name === name);
+      if (!node) throw new Error(`${name} does not exist`);
       await explain(() => haltInstance(job, terraform, node), {
         problem: `${name} cannot be reached, and its instance could not be stopped, so nothing was promoted. Stop it in EC2 yourself (aws ec2 stop-instances --force --instance-ids ${node.instanceId}) and run this again with fenced: ${name} once EC2 says stopped.`,
       });
-      return standing;
+      return nodes;
     },
     replace: (name) =>
       explain(() => replaceInstance(job, terraform, name), {
@@ -174,7 +154,7 @@ function createInfrastructure(
   };
 }
 
-/** Puts what is to be done about it before Terraform's words. */
+/** Puts `problem` and its fix before Terraform's messages. */
 async function explain<Result>(
   work: () => Promise<Result>,
   { problem }: { problem: string },
@@ -188,8 +168,8 @@ async function explain<Result>(
 }
 
 /**
- * First a failover; once there is a primary again all that is left is an ordinary rollout. A node whose instance was
- * stopped for it gets another one last, when everybody else follows the new primary: that may take long.
+ * Returns a function that decides on a failover until a node is promoted, and on an ordinary rollout afterwards. A node
+ * whose instance was stopped gets another one last, once all other nodes follow the new primary: that may take long.
  */
 function decideFailover(options: {
   fenced: string | null;
@@ -205,7 +185,7 @@ function decideFailover(options: {
   const reached = new Set<string>();
   return ({ observed, unreachable }, { desired, reachable }) => {
     if (isPromoted || isHalfDone({ observed, unreachable }, { desired, fenced, gone })) {
-      // One whose volume takes no writes is gone around: the others must follow the new primary.
+      // Nodes with a read-only volume are skipped: the others must follow the new primary.
       const failing = observed.filter(({ volume }) => volume.readOnly).map(({ name }) => name);
       const decision = rollout(
         observed.filter(({ name }) => !failing.includes(name)),
@@ -235,9 +215,8 @@ function decideFailover(options: {
 }
 
 /**
- * An earlier failover promoted a node and went no further: the node that was given up is still away, or replicas
- * that can be reached do not follow the new primary. Any other node that is away is only a replica, whose slot
- * must be kept.
+ * Whether an earlier failover promoted a node and stopped there: the fenced node is still away, or reachable replicas do
+ * not follow the new primary. Any other node that is away is a replica, whose slot must be kept.
  */
 function isHalfDone(
   {

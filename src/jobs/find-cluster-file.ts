@@ -13,7 +13,7 @@ import type { RunnerEnvironment } from '../runner/environment.ts';
 import type { Intent, RunnableIntent } from '../runner/intent.ts';
 import { checkConsent } from './plan-consent.ts';
 
-/** What describes the cluster of a run beside the step, or why the run has nothing to do. */
+/** The cluster file of a run and its intent, or why the run has nothing to do. */
 export type ClusterFileLookup =
   | {
       /** Null: the step names no file. */
@@ -25,44 +25,44 @@ export type ClusterFileLookup =
 type Run = Exclude<Intent, { kind: 'skip' }>;
 type Review = Extract<Run, { kind: 'review' }>;
 
-/** What a file is looked for with. */
+/** The parameters of the lookup. */
 interface Search {
   readonly client: GitHubClient;
   readonly environment: RunnerEnvironment;
   readonly step: StepInputs;
-  /** Where the file is in the repository. */
+  /** Path of the file in the repository. */
   readonly path: string;
 }
 
 /**
- * Finds out what a run may read, and reads the cluster file through GitHub's API: of a pull request as its merge would
- * leave it, of any other run at its own commit. Where somebody proposes it, the default branch's is read as well, and of
- * a merge the one before it. Nothing of a fork's pull request is read before somebody who may write asked for its plan.
+ * Checks what a run may read, and reads the cluster file through GitHub's API: for a pull request from its test merge,
+ * for any other run at its own commit. A proposed file comes with the default branch's file, a merged one with the file
+ * before the merge. Reads nothing from a fork's pull request before an account with write access asks for its plan.
  *
- * @param search.path null: the step names no file
- * @throws RefusedInputs where the file cannot be used; UserError where GitHub does not let the token read it
+ * @param options.path null: the step names no file
+ * @throws RefusedInputs if the file cannot be used; UserError if the token may not read it
  */
 export async function findClusterFile(
   intent: Run,
-  search: Omit<Search, 'path'> & { readonly path: string | null },
+  options: Omit<Search, 'path'> & { readonly path: string | null },
 ): Promise<ClusterFileLookup> {
-  const { environment, step, path } = search;
+  const { environment, step, path } = options;
   if (path === null) {
     if (intent.kind !== 'review') return { file: null, intent };
-    const refusal = await checkMayPlan(intent, { ...search, standing: null });
+    const refusal = await checkMayPlan(intent, { ...options, existing: null });
     return refusal === null ? { file: null, intent: { ...intent, consent: null } } : refusal;
   }
-  const there = { client: search.client, environment, step, path };
+  const search = { client: options.client, environment, step, path };
   switch (intent.kind) {
     case 'review':
-      return findProposed(intent, there);
+      return findProposed(intent, search);
     case 'close':
     case 'await':
-      return findExisting(intent, there);
+      return findExisting(intent, search);
     case 'deploy': {
       const [file, before] = await Promise.all([
-        readRequired(intent.sha, there),
-        intent.before === null ? null : readForComparison(intent.before, there),
+        readRequired(intent.sha, search),
+        intent.before === null ? null : readForComparison(intent.before, search),
       ]);
       return { file: { file, origin: { kind: 'merged', before } }, intent };
     }
@@ -70,29 +70,30 @@ export async function findClusterFile(
       const elsewhere = explainOtherBranch(environment.event);
       if (elsewhere !== null) return { idle: elsewhere };
       const commit = 'sha' in intent ? intent.sha : environment.event.sha;
-      const file = await readRequired(commit, there);
+      const file = await readRequired(commit, search);
       return { file: { file, origin: { kind: 'default-branch' } }, intent };
     }
   }
 }
 
-/** A workflow can be started by hand on any branch, whose file nobody has reviewed. */
+/** Returns why a workflow started by hand on another branch does nothing: nobody reviewed that branch's file. */
 function explainOtherBranch({ name, payload, ref }: RunnerEnvironment['event']): string | null {
   const branch = payload.repository?.default_branch;
   if (name !== 'workflow_dispatch' || ref === `refs/heads/${branch}`) return null;
   return `the workflow was started by hand on ${ref}. A cluster file counts on the default branch (${branch ?? 'unknown'}); start the workflow there.`;
 }
 
-/** Why the pull request of a review may not be read; null where it may. */
+/** Returns why the pull request of a review may not be read; null if it may. */
 async function checkMayPlan(
   { consent }: Review,
   search: Omit<Search, 'path'> & {
     readonly path: string | null;
-    readonly standing: ClusterFile | null;
+    /** The default branch's file, which may name the label. */
+    readonly existing: ClusterFile | null;
   },
 ): Promise<{ readonly idle: string } | null> {
   if (consent === null) return null;
-  const { client, environment, step, standing: file, path } = search;
+  const { client, environment, step, existing: file, path } = search;
   const { repository } = environment;
   const allowPlanLabel = readPlanLabel({ step, file, path });
   const refusal = await checkConsent(client, { repository, consent, allowPlanLabel });
@@ -103,27 +104,27 @@ async function findProposed(intent: Review, search: Search): Promise<ClusterFile
   const { client, environment, path, step } = search;
   const { repository } = environment;
   const branch = readDefaultBranch(environment);
-  const standingFile = readFromBranch(branch, search);
+  const branchFile = readFromBranch(branch, search);
   if (intent.consent !== null) {
-    const refusal = await checkMayPlan(intent, { ...search, standing: await standingFile });
+    const refusal = await checkMayPlan(intent, { ...search, existing: await branchFile });
     if (refusal !== null) return refusal;
   }
   const agreed = { ...intent, consent: null };
   const { pullRequest: number, sha } = intent;
   if (number === null) {
-    // What a queue is about to merge is not merged yet.
-    const [file, standing] = await Promise.all([readRequired(sha, search), standingFile]);
+    // A merge queue's commit is a proposal, too.
+    const [file, existing] = await Promise.all([readRequired(sha, search), branchFile]);
     return {
-      file: { file, origin: { kind: 'proposed', branch, existing: standing } },
+      file: { file, origin: { kind: 'proposed', branch, existing } },
       intent: agreed,
     };
   }
-  const [standing, merge] = await Promise.all([
-    standingFile,
+  const [existing, merge] = await Promise.all([
+    branchFile,
     findTestMerge(client, { repository, number, headSha: sha }),
   ]);
   const refuse = (problem: string) =>
-    new RefusedInputsError(problem, readClusterIdentity({ step, file: standing, path }));
+    new RefusedInputsError(problem, readClusterIdentity({ step, file: existing, path }));
   switch (merge.kind) {
     case 'merge':
       break;
@@ -137,7 +138,7 @@ async function findProposed(intent: Review, search: Search): Promise<ClusterFile
       };
     case 'conflict':
       throw refuse(
-        `${path}:1: pull request #${number} conflicts with the branch that it is to be merged into, so nobody can say what its merge would make of this file. Resolve the conflict and push.`,
+        `${path}:1: pull request #${number} conflicts with the branch that it targets, so there is no merged version of this file to plan. Resolve the conflict and push.`,
       );
     case 'unknown':
       throw refuse(
@@ -149,33 +150,35 @@ async function findProposed(intent: Review, search: Search): Promise<ClusterFile
   });
   if (file !== null) {
     return {
-      file: { file, origin: { kind: 'proposed', branch, existing: standing } },
+      file: { file, origin: { kind: 'proposed', branch, existing } },
       intent: agreed,
     };
   }
   throw refuse(
-    standing === null
+    existing === null
       ? `cluster-file: ${path} is neither on ${branch} nor in pull request #${number}. Give the path of a file from the root of the repository, e.g. clusters/orders.yml.`
-      : `${path}:1: pull request #${number} removes this file. Its cluster would stay as it is, and nobody would look after it. Keep the file as long as the cluster stands; afterwards take its job out of the workflow, too.`,
+      : `${path}:1: pull request #${number} removes this file. Its cluster would keep running, but nothing would manage it. Keep the file as long as the cluster exists; then remove it together with its job in the workflow.`,
   );
 }
 
-/** The default branch's file, for what is said without a look at the pull request's. */
+/** Finds the default branch's file, for comments that do not depend on the pull request's file. */
 async function findExisting(
   intent: Extract<Run, { kind: 'close' | 'await' }>,
   search: Search,
 ): Promise<ClusterFileLookup> {
   const { event } = search.environment;
   const branch = readDefaultBranch(search.environment);
-  const standing = await readFromBranch(branch, search);
-  if (standing !== null) {
-    // With something wrong in it, its own runs are told so.
-    return standing.problems.length > 0
-      ? { idle: `${search.path} on ${branch} cannot be read, so nothing is said of its cluster.` }
-      : { file: { file: standing, origin: { kind: 'default-branch' } }, intent };
+  const existing = await readFromBranch(branch, search);
+  if (existing !== null) {
+    // The runs of the default branch report the file's problems.
+    return existing.problems.length > 0
+      ? {
+          idle: `${search.path} on ${branch} cannot be read, so nothing is published about its cluster.`,
+        }
+      : { file: { file: existing, origin: { kind: 'default-branch' } }, intent };
   }
   const head = event.payload.pull_request?.head.sha;
-  // The comment of a new cluster is found by what its own file says.
+  // A new cluster is described only by the pull request's own file.
   const own =
     intent.kind === 'close' && !intent.fromFork && head !== undefined
       ? await readCommit(head, search).catch(() => null)
@@ -184,13 +187,13 @@ async function findExisting(
     ? {
         idle:
           intent.kind === 'await'
-            ? `${search.path} is not on ${branch} yet, and of a fork nothing is read before a plan of it is asked for. Somebody with write access asks for one with the label that allow-plan-label names.`
-            : `${search.path} is not on ${branch}, and nothing is known of a comment on its cluster.`,
+            ? `${search.path} is not on ${branch} yet, and nothing is read from a fork before a plan is requested. Anyone with write access requests one with the label of allow-plan-label.`
+            : `${search.path} is not on ${branch}, so the cluster and its comment are unknown.`,
       }
     : { file: { file: own, origin: { kind: 'default-branch' } }, intent };
 }
 
-/** The file of a run at its own commit. */
+/** Reads the file at the run's own commit, which must have it. */
 async function readRequired(commit: string, search: Search): Promise<ClusterFile> {
   const file = await readCommit(commit, search);
   if (file !== null) return file;
@@ -200,7 +203,7 @@ async function readRequired(commit: string, search: Search): Promise<ClusterFile
   );
 }
 
-/** The default branch's file, as it is now: the base of a test merge may be another branch's. */
+/** Reads the default branch's present file: the base of a test merge may be another branch. */
 async function readFromBranch(branch: string, search: Search): Promise<ClusterFile | null> {
   const { repository } = search.environment;
   const head = await findBranchHead(search.client, { repository, branch });
@@ -208,7 +211,7 @@ async function readFromBranch(branch: string, search: Search): Promise<ClusterFi
   return readForComparison(head, search);
 }
 
-/** A file that another one is compared with; what is no plain file there is one that cannot be read. */
+/** Reads a file to compare another one with; anything but a plain file becomes a file with problems. */
 async function readForComparison(commit: string, search: Search): Promise<ClusterFile | null> {
   return readCommit(commit, search).catch((error: unknown) => {
     if (!(error instanceof RefusedInputsError)) throw error;
@@ -224,7 +227,7 @@ function readDefaultBranch({ event }: RunnerEnvironment): string {
   );
 }
 
-/** The file of a commit; null where that has none. */
+/** Reads the file of a commit; null if the commit does not have it. */
 async function readCommit(commit: string, search: Search): Promise<ClusterFile | null> {
   const { client, environment, path } = search;
   const { repository } = environment;

@@ -14,7 +14,7 @@ import { haltInstance } from './halt.ts';
 import type { Job } from './job.ts';
 import { replaceInstance } from './staged-apply.ts';
 
-// On a cloud without machines: what Terraform does about an instance on sick hardware.
+// Terraform against a cloud without machines: stops an instance on failing hardware.
 
 const SPEC = { name: 'orders', region: 'us-east-1' };
 const PUBLIC_KEY =
@@ -43,7 +43,7 @@ beforeAll(async () => {
     environment: { PATH: reachAws({ folder, reattach: aws.reattach }) },
     log: () => {},
   });
-  // What it needs of a job.
+  // The fields in use of a job.
   job = {
     actionRoot,
     inputs: { spec: SPEC },
@@ -76,7 +76,7 @@ async function findNode(name: string) {
   return node;
 }
 
-test('an orderly stop of sick hardware has no end, a forced one has', {
+test('an orderly stop of failing hardware never ends, a forced stop does', {
   timeout: 60_000,
 }, async () => {
   const node = await findNode('node-1');
@@ -87,15 +87,15 @@ test('an orderly stop of sick hardware has no end, a forced one has', {
   const before = (await planCluster()).summary.resources.length;
   await haltInstance(job, terraform, node);
   expect(readStates()).toEqual({ 'orders-node-1': 'stopped', 'orders-node-2': 'running' });
-  // Once it is stopped nothing hangs.
+  // Once the instance is stopped, nothing hangs.
   await haltInstance(job, terraform, node);
-  // The cluster's state knows nothing of it.
+  // The cluster's state is unchanged.
   expect((await planCluster()).summary.resources.length).toBe(before);
   await replaceInstance(job, terraform, 'node-1');
   expect((await findNode('node-1')).instanceId).not.toBe(node.instanceId);
 });
 
-test('another instance alone does not get there', { timeout: 60_000 }, async () => {
+test('a replacement without a forced stop does not succeed', { timeout: 60_000 }, async () => {
   const node = await findNode('node-2');
   await aws.edit(({ instances }) => {
     const sick = instances[node.instanceId];
@@ -104,13 +104,13 @@ test('another instance alone does not get there', { timeout: 60_000 }, async () 
   await expect(replaceInstance(job, terraform, 'node-2')).rejects.toThrow(
     /timeout while waiting for state to become 'stopped' \(last state: 'stopping'/,
   );
-  // Nor does the provider force what stops already: a person has to.
+  // The provider does not force an instance that is already stopping: a person has to.
   await expect(haltInstance(job, terraform, node)).rejects.toThrow(UserError);
   await aws.stopInstance(node.instanceId, { force: true });
   expect(readStates()['orders-node-2']).toBe('stopped');
 });
 
-test('a plan that does anything else is refused on these grounds', async () => {
+test('a halt permits no other change', async () => {
   const { summary } = await planCluster();
   expect(explainApplyRefusal(summary, { kind: 'halt' }).join()).toBe('');
   const [resource] = summary.resources;
@@ -121,7 +121,7 @@ test('a plan that does anything else is refused on these grounds', async () => {
   );
 });
 
-test('it takes the provider that is installed already, also where the registry is away', {
+test('a halt uses the installed provider, even without a registry', {
   timeout: 60_000,
 }, async () => {
   const mirror = createProviderMirror(folder);
@@ -136,7 +136,7 @@ test('it takes the provider that is installed already, also where the registry i
     new Terraform({ binary: 'terraform', directory, environment, log: () => {} });
   const installed = open(make('installed'));
   await installed.init();
-  // What is installed are links into the mirror, so it stays, and nobody finds it any more.
+  // Installed providers are links into the mirror: keep the mirror, but remove it from the configuration.
   const away = readFileSync(mirror.configFile, 'utf8').replace(
     /path *= *".*"/,
     'path = "/nowhere"',

@@ -8,13 +8,13 @@ import { renderHaltTfvars, TFVARS_FILE } from '../terraform/generated-files.ts';
 import { permit } from '../terraform/permit.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import type { Job } from './job.ts';
-import { saveChild } from './post-state.ts';
+import { survivorOptions } from './post-state.ts';
 
 /**
- * Stops the instance of a node by force, and returns when EC2 says that it is stopped. The state of the cluster is
- * neither read nor written: `templates/halt` says why.
+ * Stops the instance of a node by force, and returns once EC2 reports it as stopped. Neither reads nor writes the
+ * cluster's state: `templates/halt` says why.
  *
- * @throws UserError with Terraform's words
+ * @throws UserError with Terraform's messages
  */
 export async function haltInstance(
   job: Pick<Job, 'actionRoot' | 'workspace' | 'inputs'>,
@@ -35,9 +35,7 @@ export async function haltInstance(
     const planFile = join(temporary, `${randomUUID()}.tfplan`);
     await halting.plan(planFile, { publicKey: null, lock: false });
     const summary = summarizePlan(JSON.parse(await halting.showJson(planFile)));
-    await halting.apply(permit({ planFile, summary }, { kind: 'halt' }), {
-      temporary,
-      announce: saveChild,
-    });
+    const permitted = permit({ planFile, summary }, { kind: 'halt' });
+    await halting.apply(permitted, survivorOptions(job.workspace));
   });
 }

@@ -71,7 +71,7 @@ describe('checkConsent', () => {
       0,
     ],
     [
-      'any label, where none counts',
+      'any label, if no label is configured',
       { label: 'allow-plan', by: 'alice' },
       null,
       writer,
@@ -82,7 +82,7 @@ describe('checkConsent', () => {
     expect(await check(consent, label, answer)).toEqual({ problem, asked });
   });
 
-  it('grants nothing where GitHub does not answer', async () => {
+  it('grants nothing if GitHub does not answer', async () => {
     const consent = { label: 'allow-plan', by: 'alice' };
     await expect(check(consent, 'allow-plan', [401, 'Bad credentials'])).rejects.toThrow(
       /Bad credentials/,
@@ -94,7 +94,7 @@ describe('checkConsent', () => {
 });
 
 describe('awaitConsent', () => {
-  // The summary's file is looked up once.
+  // @actions/core reads the summary's path once.
   let folder: string;
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'consent-'));
@@ -114,7 +114,7 @@ describe('awaitConsent', () => {
   it.each<[string | null, RegExp]>([
     ['allow-plan', /🔒 `orders` waits to be planned[\s\S]*`abc1234` with the label `allow-plan`/],
     [null, /🔒 `orders` not planned[\s\S]*names no label/],
-  ])('says in place of an older plan and its labels how to ask: %s', async (label, said) => {
+  ])('replaces an older plan and its labels with how to ask for one: %s', async (label, said) => {
     const github = await startGitHub();
     try {
       const { number } = github.openPullRequest({ branch: 'more', title: 'More' }).payload;
@@ -122,14 +122,14 @@ describe('awaitConsent', () => {
         permissions: { pull_requests: 'write', issues: 'write' },
       });
       const client = createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 5 });
-      const place = { repository, number, identity: 'orders/1', shared: false };
+      const pullRequest = { repository, number, identity: 'orders/1', shared: false };
       const announce = (id: number) =>
         new Announcement({
           client,
-          place: { ...place, run: { id, attempt: 1 } },
+          comment: { ...pullRequest, run: { id, attempt: 1 } },
           redact: (text) => text,
         });
-      const labels = new EffectLabels({ client, place, prefix: 'db/' });
+      const labels = new EffectLabels({ client, pullRequest, prefix: 'db/' });
       await announce(20).publish('an older plan', { body: (text) => text });
       await labels.show(['destroy']);
       const job = {

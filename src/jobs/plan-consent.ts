@@ -6,14 +6,14 @@ import type { Consent } from '../runner/intent.ts';
 import type { Announcement } from './announcement.ts';
 import type { EffectLabels } from './effect-labels.ts';
 import type { Job } from './job.ts';
-import { beginReport, publishDeployReport } from './run-context.ts';
+import { beginReport, publishDeployReport } from './run-report.ts';
 
 /**
- * Checks whether a label that was set on a fork's pull request asks for a plan. It does if it is `allowPlanLabel` and
- * was set by somebody who may write to the repository now. Everything that is read of the pull request comes after this.
+ * Checks whether a label on a fork's pull request asks for a plan: it must be `allowPlanLabel`, set by an account that may
+ * write to the repository now. Nothing of the pull request is read before.
  *
  * @param options.allowPlanLabel null: no fork's pull request is planned
- * @returns null where it does, else a sentence why it does not
+ * @returns null if it does, else the reason as a clause
  * @throws what `mayWrite` throws
  */
 export async function checkConsent(
@@ -29,7 +29,7 @@ export async function checkConsent(
   if (allowPlanLabel === null) {
     return 'allow-plan-label names no label, so no pull request from a fork is planned.';
   }
-  // GitHub takes two names that differ only in case for the same.
+  // GitHub treats label names that differ only in case as equal.
   if (label.toLowerCase() !== allowPlanLabel.toLowerCase()) {
     return `the label ${quoteValue(label)} was set, and a pull request from a fork is planned when ${quoteValue(allowPlanLabel)} is (allow-plan-label).`;
   }
@@ -37,7 +37,7 @@ export async function checkConsent(
   return `the label ${quoteValue(label)} was set by ${by}, who has no write access to this repository. Somebody who has it takes the label off and puts it on again to ask for a plan.`;
 }
 
-/** Says in the comment of a fork's pull request how to ask for a plan, in place of an older plan and its labels. */
+/** Comments on a fork's pull request how to ask for a plan, and removes an older plan and its labels. */
 export async function awaitConsent(
   job: Job,
   options: {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { loadPostState, saveComment, saveEnd, saveWorkspace } from './post-state.ts';
 
-const place = {
+const comment = {
   repository: { owner: 'acme', repo: 'database' },
   number: 7,
   identity: 'orders/0123456789ab',
@@ -23,7 +23,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** What the runner does between the two steps of an action. */
+/** Passes the saved state on, like the runner between `main` and `post`. */
 function handOver(): void {
   const state = readFileSync(join(folder, 'state'), 'utf8');
   for (const [, name, , value] of state.matchAll(/^(.+)<<(.+)\n([\s\S]*?)\n\2$/gm)) {
@@ -31,31 +31,31 @@ function handOver(): void {
   }
 }
 
-it('knows afterwards where the comment is, whose it is, and whether it is shared', () => {
-  saveComment(place);
+it('loads the comment with its run and layout', () => {
+  saveComment(comment);
   handOver();
   expect(loadPostState()).toEqual({
     temporary: null,
     directory: null,
-    place,
+    comment,
     progress: null,
-    unsaid: null,
+    undelivered: null,
     child: null,
     check: null,
     terraform: null,
   });
 });
 
-it('knows the last words that GitHub did not take', () => {
+it('loads the last report if GitHub did not accept it', () => {
   saveWorkspace({ temporary: folder, directory: join(folder, 'terraform') });
   saveEnd({ undelivered: { body: 'done', short: null } });
   handOver();
   expect(loadPostState()).toMatchObject({
     progress: null,
-    unsaid: { body: 'done', short: null },
+    undelivered: { body: 'done', short: null },
   });
 });
 
-it('knows of no comment when none was remembered', () => {
-  expect(loadPostState()).toMatchObject({ place: null });
+it('loads null if no comment was saved', () => {
+  expect(loadPostState()).toMatchObject({ comment: null });
 });

@@ -2,86 +2,84 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as core from '@actions/core';
 import type { CommentRef } from '../github/sticky-comment.ts';
+import type { SurvivorOptions } from '../process/child-process.ts';
 import type { Survivor } from '../process/survivor.ts';
 import type { DeployReport } from '../report/deploy-comment.ts';
+import type { OpenCheck } from '../review/deploy-check.ts';
 import type { Workspace } from '../runner/workspace.ts';
 import type { TerraformSetup } from '../terraform/cli.ts';
 import type { ReportText } from './announcement.ts';
 
-// What `main` leaves for `post`: short things in the runner's state, which outlives a kill of the main
-// process but travels in environment variables, of which none may exceed 128 KiB; the report in a file.
+// The state that `main` leaves for `post`. Short values are in the runner's state, which survives a kill of the main
+// process but is passed in environment variables of at most 128 KiB each; reports are in files.
 
 const TEMPORARY = 'temporary';
 const DIRECTORY = 'directory';
-const COMMENT = 'comment-place';
+const COMMENT = 'comment';
 const CHILD = 'child';
 const CHECK = 'check';
 const TERRAFORM = 'terraform';
 const PROGRESS_FILE = 'progress.json';
-const UNDELIVERED_FILE = 'unsaid.json';
+const UNDELIVERED_FILE = 'undelivered.json';
 
 let folder: string | null = null;
 
-/** The folders with keys, plan files and results, to be removed whatever happens. */
+/** Saves the folders with keys, plan files and results, which `post` removes in any case. */
 export function saveWorkspace(workspace: Pick<Workspace, 'temporary' | 'directory'>): void {
   folder = workspace.temporary;
   core.saveState(TEMPORARY, workspace.temporary);
   core.saveState(DIRECTORY, workspace.directory);
 }
 
-/** Where the comment is. */
-export function saveComment(place: CommentRef): void {
-  core.saveState(COMMENT, JSON.stringify(place));
+/** Saves where the comment is. */
+export function saveComment(comment: CommentRef): void {
+  core.saveState(COMMENT, JSON.stringify(comment));
 }
 
-/** The check run that says that a deploy is under way; null once it says how that ended. */
+/** Saves the check run of a deploy in progress; null once it shows how the deploy ended. */
 export function saveCheck(check: OpenCheck | null): void {
   core.saveState(CHECK, JSON.stringify(check));
 }
 
-/** The child to wait for before anything is removed; null once it has ended. */
+/** Saves the child to wait for before anything is removed; null once it has ended. */
 export function saveChild(child: Survivor | null): void {
   core.saveState(CHILD, JSON.stringify(child));
 }
 
-/** The Terraform whose apply may leave a state that is not saved. */
+/** Returns the options of a child that `post` waits for if this process is killed first. */
+export function survivorOptions({ temporary }: Pick<Workspace, 'temporary'>): SurvivorOptions {
+  return { temporary, announce: saveChild };
+}
+
+/** Saves the Terraform setup whose apply may leave an unsaved state. */
 export function saveTerraform(setup: TerraformSetup): void {
   core.saveState(TERRAFORM, JSON.stringify(setup));
 }
 
-/**
- * The report to publish if the job ends without another word. The temporary folder must be known by then.
- */
+/** Saves the report to publish if the job is killed now. Requires `saveWorkspace`. */
 export function saveProgress(report: DeployReport): void {
   writeRecord(PROGRESS_FILE, report);
 }
 
-/** The job has spoken its last words; `undelivered`: they still have to be brought to GitHub, which failed to take them. */
+/** Records that the job published its last report; `undelivered` if GitHub failed to accept it: `post` tries again. */
 export function saveEnd({ undelivered }: { undelivered: ReportText | null }): void {
   if (undelivered !== null) writeRecord(UNDELIVERED_FILE, undelivered);
   rmSync(recordPath(PROGRESS_FILE), { force: true });
 }
 
 function recordPath(name: string): string {
-  if (folder === null) throw new Error(`${name} is to be written before rememberWorkspace()`);
+  if (folder === null) throw new Error(`${name} is written before saveWorkspace()`);
   return join(folder, name);
 }
 
 function writeRecord(name: string, record: unknown): void {
   const path = recordPath(name);
-  // A kill must not leave half a record.
+  // Atomic: a kill must not leave half a record.
   writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
   renameSync(`${path}.new`, path);
 }
 
-/** A check run that has to be completed. */
-export interface OpenCheck {
-  readonly id: number;
-  readonly name: string;
-  readonly externalId: string;
-}
-
-/** What `main` left behind. */
+/** The state that `main` left. */
 export interface PostState {
   readonly temporary: string | null;
   /** Terraform's directory. */
@@ -94,7 +92,7 @@ export interface PostState {
   readonly terraform: TerraformSetup | null;
 }
 
-/** Reads it back in `post`. */
+/** Loads the state in `post`. */
 export function loadPostState(): PostState {
   const temporary = core.getState(TEMPORARY) || null;
   return {
@@ -112,7 +110,7 @@ export function loadPostState(): PostState {
 
 function readProgress(temporary: string): DeployReport | null {
   const progress = readRecord<DeployReport>(join(temporary, PROGRESS_FILE));
-  // Dates travel as text.
+  // JSON has dates as text.
   return progress && { ...progress, run: { ...progress.run, time: new Date() } };
 }
 

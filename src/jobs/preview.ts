@@ -1,6 +1,4 @@
-import { join } from 'node:path';
-import * as core from '@actions/core';
-import { type NodeAccess, Nodes } from '../ansible/nodes.ts';
+import { Nodes } from '../ansible/nodes.ts';
 import { warnCollations } from '../cluster/collation.ts';
 import { buildDesired, type DesiredCluster } from '../cluster/desired.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
@@ -11,8 +9,8 @@ import { type Rollout, rollout } from '../cluster/rollout/rollout.ts';
 import { buildTopologyChange } from '../cluster/rollout/topology.ts';
 import { compareWithApplied, compareWithLive } from '../cluster/settings/change.ts';
 import { UserError } from '../messages/errors.ts';
-import { findVantage, requireObservation } from '../operations/configure.ts';
 import type { PlanResult } from '../operations/plan.ts';
+import { findVantage, requireObservation } from '../operations/reachability.ts';
 import { describeExceptions, describeFaults } from '../report/faults.ts';
 import { listLeftOut } from '../report/left-out.ts';
 import type { PlanReport } from '../report/plan-comment.ts';
@@ -20,57 +18,51 @@ import type { SettingsReport } from '../report/settings.ts';
 import { findWait, warnSynchronous } from '../report/steps.ts';
 import { logGroup } from '../runner/log-group.ts';
 import {
-  type ExistingNodes,
+  buildInstanceStates,
   explainStopped,
   explainUnstartable,
   findStopped,
 } from '../terraform/existing-nodes.ts';
-import {
-  buildNodeChanges,
-  explainOrphanedVolumes,
-  readPlannedZones,
-} from '../terraform/node-changes.ts';
+import { explainOrphanedVolumes, readPlannedZones } from '../terraform/node-changes.ts';
 import type { Job } from './job.ts';
+import { buildNodeAccess } from './node-access.ts';
 
-/** How long a node may take to answer when it is only looked at. */
+/** How long a node may take to answer, in seconds. */
 const OBSERVE_SECONDS = 20;
 
-/** What a plan means for the database. */
+/** What a plan does to the database. */
 export interface Preview {
-  /** The rollout that the plan brings with it, as if logical slots might be lost; or why it cannot be told. */
+  /** The rollout that belongs to the plan, if the loss of logical slots is allowed; or why it is unknown. */
   readonly database: Rollout | UnobservedPlan;
-  /** Why it is not done while logical slots may not be lost; null where none is. */
+  /** Why the rollout is refused unless logical slots may be lost; null if no slot is lost. */
   readonly slotLoss: string | null;
-  /** The nodes as they were seen; none where nobody could look. */
+  /** The observed nodes; empty if they could not be observed. */
   readonly observed: readonly NodeObservation[];
   readonly desired: DesiredCluster;
 }
 
-/**
- * What the database will go through: the nodes that stand are looked at, those that the plan makes are
- * taken for what they will be. Changes nothing.
- */
+/** Predicts the rollout of a plan: observes the existing nodes and assumes the planned ones. Changes nothing. */
 export async function previewRollout(job: Job, plan: PlanResult): Promise<Preview> {
   const { spec } = job.inputs;
-  const standing = plan.existing.nodes;
+  const existing = plan.existing.nodes;
   const stopped = findStopped(plan.existing, plan.summary).map(({ name }) => name);
   const desired: DesiredCluster = {
     ...buildDesired(spec, {
-      existing: standing,
+      existing,
       instanceType: spec.instanceType,
       memoryMib: plan.memoryMib,
     }),
     stopped,
   };
-  const unseen = (database: Preview['database']): Preview => ({
+  const withoutObservation = (database: Preview['database']): Preview => ({
     database,
     slotLoss: null,
     observed: [],
     desired,
   });
-  const changes = buildNodeChanges(plan.summary);
+  const changes = plan.nodeChanges;
   const notObserved = (reason: string) =>
-    unseen({
+    withoutObservation({
       notObserved: [reason, ...explainStopped(plan.existing, plan.summary)].join(' '),
       plannedChanges: listPlannedChanges(desired, {
         applied: plan.applied,
@@ -82,29 +74,29 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
       }),
     });
   const halted = explainUnstartable(plan.existing);
-  if (halted.length > 0) return unseen({ refusals: halted });
-  const there = standing.filter(
+  if (halted.length > 0) return withoutObservation({ refusals: halted });
+  const running = existing.filter(
     ({ name }) => !changes.replace.includes(name) && !stopped.includes(name),
   );
-  if (there.length === 0) {
+  if (running.length === 0) {
     const refusals = explainOrphanedVolumes(plan.summary);
-    if (refusals.length > 0) return unseen({ refusals });
-    if (stopped.length > 0) return unseen(rollout([], desired));
-    // Of a blank volume all is known; what lies on one that was there before must be seen.
+    if (refusals.length > 0) return withoutObservation({ refusals });
+    if (stopped.length > 0) return withoutObservation(rollout([], desired));
+    // A blank volume needs no look; the data on an existing one does.
     const isBlank = desired.nodes.every(({ name }) => changes.fresh.includes(name));
     return isBlank
-      ? unseen(rollout([], desired))
-      : notObserved('the instances are made anew, and their volumes can be looked at then.');
+      ? withoutObservation(rollout([], desired))
+      : notObserved('the instances are replaced first; their volumes can be looked at then.');
   }
   const access = buildNodeAccess(job);
   if (access === null) return notObserved('this job has no ssh-private-key to log in with.');
   const nodes = new Nodes(access);
   try {
-    const sighting = await logGroup('Look at the nodes', () =>
-      nodes.observe(there, { desired, waitSeconds: OBSERVE_SECONDS }),
+    const observation = await logGroup('Look at the nodes', () =>
+      nodes.observe(running, { desired, waitSeconds: OBSERVE_SECONDS }),
     );
-    const { observed, away } = requireObservation(sighting, desired, {
-      asked: there,
+    const { observed, away } = requireObservation(observation, desired, {
+      asked: running,
       states: buildInstanceStates(plan.existing),
       vantage: findVantage(access),
     });
@@ -112,17 +104,17 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
     if (refusals.length > 0) return { database: { refusals }, slotLoss: null, observed, desired };
     const down = [...away, ...stopped];
     if (down.length > 0 && changes.replace.length > 0) {
-      return unseen({
+      return withoutObservation({
         refusals: [
           `${changes.replace.join(', ')} would get another instance while ${down.join(', ')} ${down.length === 1 ? 'is' : 'are'} down, and only one node may be down at a time. Bring ${down.join(', ')} back first.`,
         ],
       });
     }
-    const around = { ...desired, unreachable: away };
-    const database = rollout(observed, { ...around, allowsSlotLoss: true });
+    const reachable = { ...desired, unreachable: away };
+    const database = rollout(observed, { ...reachable, allowsSlotLoss: true });
     const { steps } = 'steps' in database ? database : { steps: [] };
-    const slotLoss = explainSlotLoss(observed, { steps, desired: around });
-    return { database, slotLoss, observed, desired: around };
+    const slotLoss = explainSlotLoss(observed, { steps, desired: reachable });
+    return { database, slotLoss, observed, desired: reachable };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return notObserved(error.message);
@@ -131,7 +123,7 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
   }
 }
 
-/** What a report says of the database, before and after. */
+/** Builds the part of a plan report about the database, before and after. */
 export function buildDatabasePlan(
   job: Job,
   { plan, preview }: { plan: PlanResult; preview: Preview },
@@ -143,7 +135,7 @@ export function buildDatabasePlan(
 } {
   const { database, observed, desired } = preview;
   const { synchronousReplicas, replicaCount: replicas } = job.inputs.spec;
-  const changes = buildNodeChanges(plan.summary);
+  const changes = plan.nodeChanges;
   const steps = 'steps' in database ? database.steps : [];
   const replication = { synchronousReplicas, replicas };
   const leftOut = listLeftOut('steps' in database ? database.deferral : null, {
@@ -175,17 +167,9 @@ export function buildDatabasePlan(
     }),
     writesWait: findWait(replication, steps),
     planText: plan.text,
-    // Before stopped nodes run, nobody knows where the primary goes.
+    // Until stopped nodes run, the future primary is unknown.
     logicalSlots: desired.stopped?.length ? [] : findSlotFates(observed, steps),
     warnings: warnings.filter((text) => text !== null),
-  };
-}
-
-/** EC2's word for the state of each node's instance, by the node's name. */
-export function buildInstanceStates({ nodes, notRunning }: ExistingNodes): Record<string, string> {
-  return {
-    ...Object.fromEntries(nodes.map(({ name }) => [name, 'running'])),
-    ...Object.fromEntries(notRunning.map(({ node, state }) => [node.name, state])),
   };
 }
 
@@ -205,19 +189,4 @@ function buildSettingsReport(
     return { changes: [], source: 'none', node: null };
   }
   return { changes: compareWithApplied(applied, desired), source: 'applied', node: null };
-}
-
-/** What it takes to log in; null without a key. */
-export function buildNodeAccess(job: Job): NodeAccess | null {
-  const { workspace, keys, inputs, actionRoot } = job;
-  if (!keys || inputs.secrets.sshPrivateKey === '') return null;
-  return {
-    inputs,
-    keys,
-    directory: workspace.directory,
-    temporary: workspace.temporary,
-    lasting: workspace.lasting,
-    playbooks: join(actionRoot, 'playbooks'),
-    log: core.info,
-  };
 }

@@ -18,13 +18,14 @@ import { renderDeploySummary } from '../report/summary.ts';
 import type { RunnerEnvironment } from '../runner/environment.ts';
 import type { Intent } from '../runner/intent.ts';
 import { Announcement } from './announcement.ts';
+import { identifyCluster } from './cluster-identity.ts';
 import { EffectLabels } from './effect-labels.ts';
-import { publishDeployReport } from './run-context.ts';
-import { findTargetPullRequest, identifyCluster } from './target-pull-request.ts';
+import { publishDeployReport } from './run-report.ts';
+import { findTargetPullRequest } from './target-pull-request.ts';
 
 /** A run whose inputs are refused. */
 export interface RefusedRun {
-  /** Empty where there is none. */
+  /** Empty: none. */
   readonly token: string;
   readonly intent: Intent;
   readonly environment: RunnerEnvironment;
@@ -32,16 +33,16 @@ export interface RefusedRun {
 }
 
 /**
- * Tells the pull request of a review or a deploy that its inputs are refused: in the cluster's comment, in place of an
- * older plan, and for a review in a failed check run of the plan and without labels. Where the inputs do not say which
- * cluster it is, or GitHub refuses, the log alone has the problems. Never throws.
+ * Reports refused inputs on the pull request of a review or a deploy: in the cluster's comment, in place of an older plan.
+ * A review also gets a failed check run of the plan and no labels. If the inputs do not identify the cluster, or GitHub
+ * refuses, only the log has the problems. Never throws.
  */
 export async function announceRefusedInputs(error: UserError, run: RefusedRun): Promise<void> {
   try {
     await announce(error, run);
   } catch (failure) {
     core.warning(
-      `The pull request could not be told (${readMessage(failure)}). The log has all problems.`,
+      `The problems could not be reported on the pull request (${readMessage(failure)}). The log has all of them.`,
     );
   }
 }
@@ -67,22 +68,23 @@ async function announce(error: UserError, run: RefusedRun): Promise<void> {
       status: 'completed',
       conclusion: 'failure',
     });
-    if (outcome.outcome === 'forbidden') core.info(`No check run was made (${outcome.reason}).`);
+    if (outcome.outcome === 'forbidden') core.info(`No check run was created (${outcome.reason}).`);
   }
 
   const { number } = await findTargetPullRequest(client, { intent, environment });
   const identity =
     number === null ? null : await findIdentity(client, { environment, number, cluster });
   if (number === null || identity === null) return;
-  const place = { repository, number, identity, run: stamp, shared: cluster.shared };
-  const announcement = new Announcement({ client, place, redact });
+  const comment = { repository, number, identity, run: stamp, shared: cluster.shared };
+  const announcement = new Announcement({ client, comment, redact });
   await announcement.summarize(report, renderDeploySummary);
   await publishDeployReport(announcement, report);
   const prefix = cluster.labelPrefix;
-  if (intent.kind === 'review') await new EffectLabels({ client, place, prefix }).show([]);
+  if (intent.kind === 'review')
+    await new EffectLabels({ client, pullRequest: comment, prefix }).show([]);
 }
 
-/** The identity of the cluster's comment; without a valid region that of the comment which is there. */
+/** Returns the identity of the cluster's comment; without a valid region, that of an existing comment in any region. */
 async function findIdentity(
   client: GitHubClient,
   options: { environment: RunnerEnvironment; number: number; cluster: ClusterIdentity },

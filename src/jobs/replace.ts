@@ -1,45 +1,39 @@
 import * as core from '@actions/core';
-import type { NodeProof } from '../cluster/proof.ts';
 import { planReplacement } from '../cluster/rollout/replacement.ts';
-import type { Step } from '../cluster/rollout/step.ts';
-import { readMessage, UserError } from '../messages/errors.ts';
-import { type DecideSteps, renderConnectionString } from '../operations/configure.ts';
-import type { Infrastructure } from '../operations/infrastructure.ts';
-import type { DeployReport, DeployState } from '../report/deploy-comment.ts';
-import { renderDeploySummary } from '../report/summary.ts';
+import { UserError } from '../messages/errors.ts';
+import type { DecideSteps, Infrastructure } from '../operations/configure.ts';
+import { describeCountMismatch } from '../operations/node-count.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import type { Announcement } from './announcement.ts';
-import { ensureDirectory, type Job, openTerraform, refuseForeignCluster } from './job.ts';
+import { configureNodes } from './configure-nodes.ts';
+import type { Job } from './job.ts';
+import { openTerraform, refuseForeignCluster } from './open-terraform.ts';
 import { type RefreshedNodes, refreshNodes } from './refresh-nodes.ts';
-import { beginReport } from './run-context.ts';
-import { configureNodes } from './single-operation.ts';
 import { replaceInstance } from './staged-apply.ts';
+import { summarizeRun } from './summarize-run.ts';
+import { ensureDirectory } from './terraform-directory.ts';
 
 /**
- * Gives one node, `request.replace`, another instance: another node becomes the primary first where it is one, its data
- * volume is attached again or, with `request.replaceVolume`, a blank one is cloned, and replication is proved.
+ * Gives one node, the input `replace`, another instance. If the node is the primary, another node becomes the primary
+ * first. The data volume is attached again or, with `replaceVolume`, replaced by a blank one and cloned. Then replication
+ * is proved.
  *
- * @throws UserError where another node is down or the node is not one of the cluster's, or what failed on which node
+ * @throws UserError if another node is down, if the node is not in the cluster, or with what failed on which node
  */
 export async function replaceNode(
   given: Job,
-  options: { announcement: Announcement; commit: string },
+  { announcement, commit }: { announcement: Announcement; commit: string },
 ): Promise<void> {
-  const { announcement, commit } = options;
   const { replace: node, replaceVolume: volume } = given.inputs;
   if (node === null) throw new Error('a replacement without a node');
-  // Where the primary shall be in the end is the next deploy's.
+  // The next deploy moves the primary to where the inputs want it.
   const spec = { ...given.inputs.spec, primary: null };
   const job: Job = { ...given, inputs: { ...given.inputs, spec } };
-  let steps: readonly Step[] = [];
-  let proof: readonly NodeProof[] = [];
-  let notes: DeployReport['notes'] = [];
-  const summarize = (progress: DeployState) =>
-    announcement.summarize(
-      { ...beginReport(job, { commit }), progress, steps, proof, notes },
-      renderDeploySummary,
-    );
-  try {
+  const nextStep = ({ steps }: { steps: readonly { kind: string }[] }) =>
+    steps.some(({ kind }) => kind === 'replace')
+      ? 'Fix the cause and deploy: it looks at every node and does the rest.'
+      : 'Fix the cause and run this again: it looks at every node first.';
+  await summarizeRun(job, { announcement, commit, nextStep }, async (_, listeners) => {
     await ensureDirectory(job);
     const { terraform } = await openTerraform(job);
     await refuseForeignCluster(job, terraform);
@@ -51,15 +45,7 @@ export async function replaceNode(
       memoryMib: null,
       infrastructure: createReplacement(job, terraform, { node, volume }),
       decide: decideReplacement(node),
-      onSteps: (all) => {
-        steps = all;
-      },
-      onNotes: (all) => {
-        notes = all;
-      },
-      onProof: (all) => {
-        proof = all;
-      },
+      ...listeners,
     });
     core.notice(`${node} has another instance${volume ? ' and a new data volume' : ''}.`);
     const wanted = given.inputs.spec.primary;
@@ -68,39 +54,27 @@ export async function replaceNode(
         `${result.primary} is the primary now; the next deploy makes ${wanted} the primary again, as the input primary asks.`,
       );
     }
-    const connectionString = renderConnectionString(result.nodes);
-    await summarize({ state: 'done', connectionString, changes: result.changes.length });
-  } catch (error) {
-    await summarize({
-      state: 'failed',
-      phase: 'configuring',
-      error: readMessage(error),
-      nextStep: steps.some(({ kind }) => kind === 'replace')
-        ? 'Fix the cause and deploy: it looks at every node and does the rest.'
-        : 'Fix the cause and run this again: it looks at every node first.',
-    });
-    throw error;
-  }
+    return result;
+  });
 }
 
 function requireClusterNode(
   node: string,
   { found, replicaCount }: { found: RefreshedNodes; replicaCount: number },
 ): void {
-  const standing = found.nodes.map(({ name }) => name);
-  if (!standing.includes(node)) {
+  const names = found.nodes.map(({ name }) => name);
+  if (!names.includes(node)) {
     throw new UserError(
-      `replace: ${node} is none of the cluster's nodes (${standing.join(', ') || 'none'}). Name one of them.`,
+      `replace: ${node} is not a node of the cluster (${names.join(', ') || 'none'}). Name one of them.`,
     );
   }
-  if (standing.length !== replicaCount + 1) {
-    throw new UserError(
-      `replica-count: ${replicaCount} asks for ${replicaCount + 1} nodes, Terraform's state has ${standing.length}. Give a replacement the inputs of the last deploy.`,
-    );
+  const mismatch = describeCountMismatch(names.length, replicaCount);
+  if (mismatch !== null) {
+    throw new UserError(`${mismatch} Give a replacement the inputs of the last deploy.`);
   }
 }
 
-/** Terraform replaces this node and does nothing else. */
+/** Returns an infrastructure that can replace this node and do nothing else. */
 function createReplacement(
   job: Job,
   terraform: Terraform,
@@ -120,12 +94,12 @@ function createReplacement(
   };
 }
 
-/** Decides the steps of a replacement of `node` from what is seen before and after it. */
+/** Returns a function that decides the steps before and after the replacement of `node`. */
 export function decideReplacement(node: string): DecideSteps {
   let isReplaced = false;
-  return (sighting, { desired }) => {
-    const decision = planReplacement(sighting, { desired, node, isReplaced });
-    // It is Terraform's turn at once.
+  return (observation, { desired }) => {
+    const decision = planReplacement(observation, { desired, node, isReplaced });
+    // Terraform runs next.
     if ('steps' in decision && decision.steps[0]?.kind === 'replace') isReplaced = true;
     return decision;
   };

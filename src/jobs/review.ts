@@ -13,22 +13,18 @@ import { renderDeploySummary, renderPlanSummary } from '../report/summary.ts';
 import type { ReviewOrigin } from '../review/record.ts';
 import { explainApplyRefusal } from '../terraform/permit.ts';
 import type { EffectLabels } from './effect-labels.ts';
-import {
-  generateDirectory,
-  type Job,
-  openTerraform,
-  planDirectory,
-  refuseForeignCluster,
-} from './job.ts';
+import type { Job } from './job.ts';
+import { planCluster } from './plan-cluster.ts';
 import { saveEnd, saveProgress } from './post-state.ts';
 import { buildDatabasePlan, previewRollout } from './preview.ts';
-import { beginReport, publishDeployReport, type RunContext } from './run-context.ts';
-import { refuseSlotLoss } from './slot-loss.ts';
+import type { RunContext } from './run-context.ts';
+import { beginReport, publishDeployReport } from './run-report.ts';
+import { buildSlotPermission, refuseSlotLoss } from './slot-loss.ts';
 
-/** What a plan is made for; the time is added when it is kept. */
+/** The origin of a review; `ReviewStore.save` adds the time. */
 type PlanOrigin = Omit<ReviewOrigin, 'time'>;
 
-/** What a pull request would do: plan, look at the nodes, say it, and keep what was said for the merge. */
+/** Reviews a pull request: plans, observes the nodes, publishes the report, and stores the review for the merge. */
 export async function review(
   job: Job,
   context: RunContext,
@@ -37,7 +33,7 @@ export async function review(
   const { announcement, commit, warnings, pullRequest } = context;
   const pull = await pullRequest.read();
   if (pull !== null && !pull.isOpen) {
-    // What a deploy said of it stays, and no merge is left that could go by a plan.
+    // The deploy's report stays, and no merge could use a plan any more.
     const state = pull.mergedAt === null ? 'closed' : 'merged';
     core.notice(
       `Nothing to do: pull request #${pull.number} is ${state}. To have a change planned, open another one.`,
@@ -62,9 +58,9 @@ export async function review(
     }
     refusals = listRefusals(report);
   } catch (error) {
-    // The post step says so, unless the run that overtook this one has the comment by then.
+    // The post step reports it, unless a newer run has written the comment by then.
     if (error instanceof CancelledError) throw error;
-    // An older plan must not stand there as if it were this commit's.
+    // An older plan must not look like this commit's.
     const failed = {
       ...blank,
       progress: {
@@ -81,31 +77,28 @@ export async function review(
     throw error;
   }
   saveEnd(announcement);
-  // The comment says so already; a red check keeps it from being merged.
+  // The comment has the refusals; a red check prevents the merge.
   if (refusals.length > 0) throw new UserError(refusals);
 }
 
-/** Plans, and keeps the plan for the merge. `overtaken`: what happened meanwhile, so that the plan is out of date. */
+/** Plans, and stores the plan for the merge. `overtaken`: why the plan is out of date by now, as a sentence. */
 async function preparePlan(
   job: Job,
   { reviewStore, commit, warnings, pullRequest }: RunContext,
   origin: PlanOrigin,
 ): Promise<{ report: PlanReport; overtaken: string | null }> {
-  const { terraform, tool } = await openTerraform(job);
-  await generateDirectory(job);
-  await refuseForeignCluster(job, terraform);
-  const plan = await planDirectory(job, terraform, { lock: false });
+  const { plan, tool } = await planCluster(job, { lock: false });
   const preview = await previewRollout(job, plan);
   const image = findImageDigest(preview.observed);
-  const kept = reviewStore.buildRecord(plan.summary, {
+  const planRecord = reviewStore.buildRecord(plan.summary, {
     commit,
     image,
     providerLock: plan.providerLock,
   });
-  core.setOutput('plan-digest', kept.digest);
+  core.setOutput('plan-digest', planRecord.digest);
   const pull = await pullRequest.read();
   const described = buildDatabasePlan(job, { plan, preview });
-  const { allowDestroyLabel: label, allowSlotLossLabel } = job.inputs;
+  const { allowDestroyLabel: label } = job.inputs;
   const labels = pull?.labels ?? null;
   const report: PlanReport = {
     ...described,
@@ -113,17 +106,17 @@ async function preparePlan(
     plan: plan.summary,
     refusals: [
       ...explainApplyRefusal(plan.summary, { kind: 'plan', label, labels }),
-      ...refuseSlotLoss(preview.slotLoss, { label: allowSlotLossLabel, labels }),
+      ...refuseSlotLoss(preview.slotLoss, buildSlotPermission(job.inputs, labels)),
     ],
     warnings: [...warnings, ...described.warnings],
-    run: { ...beginReport(job, { commit }).run, tool, planDigest: kept.digest },
+    run: { ...beginReport(job, { commit }).run, tool, planDigest: planRecord.digest },
   };
-  // Before anybody can read the plan, and merge it; what is merged already has had its review.
+  // Stored before the comment shows the plan, so that every merge finds it.
   if (pull !== null && !pull.isOpen)
-    core.warning(`Pull request #${pull.number} is closed: this plan is kept for no merge.`);
+    core.warning(`Pull request #${pull.number} is closed: this plan is not stored for a merge.`);
   else
-    await reviewStore.save(kept, {
-      face: { report, title: renderPlanTitle, summary: renderPlanShort },
+    await reviewStore.save(planRecord, {
+      view: { report, title: renderPlanTitle, summary: renderPlanShort },
       origin,
       refused: listRefusals(report).length > 0,
     });
@@ -131,7 +124,7 @@ async function preparePlan(
   return { report, overtaken };
 }
 
-/** What happened to a pull request while it was planned, as a sentence; null where the plan is up to date. */
+/** Returns what happened to a pull request while it was planned, as a sentence; null if the plan is up to date. */
 function findOvertaking(
   pull: PullRequest | null,
   { commit, origin }: { commit: string; origin: PlanOrigin },

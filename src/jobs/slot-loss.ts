@@ -1,24 +1,20 @@
-/** On what grounds logical slots may be lost, as with `Ground` in terraform/protection.ts. */
-export interface SlotConsent {
-  /** The input `allow-slot-loss-label`; null: nothing allows a loss. */
-  readonly label: string | null;
-  /** Of the pull request; null without one. */
-  readonly labels: readonly string[] | null;
+import type { Inputs } from '../inputs/inputs.ts';
+import { explainPermission, isAllowed, type PermissionLabel } from '../inputs/permission-label.ts';
+
+/**
+ * Builds the permission to lose logical slots.
+ *
+ * @param labels of the pull request; null without one
+ */
+export function buildSlotPermission(
+  { allowSlotLossLabel: label }: Pick<Inputs, 'allowSlotLossLabel'>,
+  labels: readonly string[] | null,
+): PermissionLabel {
+  return { input: 'allow-slot-loss-label', label, labels };
 }
 
-/** Whether the pull request carries the label. GitHub takes two names that differ only in case for the same. */
-export function allowsSlotLoss({ label, labels }: SlotConsent): boolean {
-  return label !== null && (labels ?? []).some((one) => one.toLowerCase() === label.toLowerCase());
-}
-
-/** The reason (`explainSlotLoss`) with the way that the label is; none without a reason, or where the label is there. */
-export function refuseSlotLoss(reason: string | null, consent: SlotConsent): string[] {
-  if (reason === null || allowsSlotLoss(consent)) return [];
-  const { label, labels } = consent;
-  if (label === null) return [`${reason} To let them go, name a label in allow-slot-loss-label.`];
-  return [
-    labels === null
-      ? `${reason} To let them go, open a pull request and label it ${label}.`
-      : `${reason} If the loss is wanted, label the pull request ${label} and run this again.`,
-  ];
+/** Returns `reason` (`explainSlotLoss`) with the way to allow the loss; nothing without a reason, or if it is allowed. */
+export function refuseSlotLoss(reason: string | null, permission: PermissionLabel): string[] {
+  if (reason === null || isAllowed(permission)) return [];
+  return [`${reason} ${explainPermission(permission)}`];
 }

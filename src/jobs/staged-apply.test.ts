@@ -18,7 +18,7 @@ import type { Job } from './job.ts';
 import { refreshNodes } from './refresh-nodes.ts';
 import { replaceInstance, StagedApply } from './staged-apply.ts';
 
-// On a cloud without machines: what Terraform really does to the nodes of a failover.
+// Terraform against a cloud without machines: replaces, resizes and removes nodes.
 
 // Each plan and apply starts Terraform.
 vi.setConfig({ testTimeout: 120_000 });
@@ -52,7 +52,7 @@ beforeAll(async () => {
     environment: { PATH: reachAws({ folder, reattach: aws.reattach }) },
     log: () => {},
   });
-  // What a stage needs of a job.
+  // The fields in use of a job.
   job = {
     inputs: { spec: SPEC },
     workspace: { directory, temporary: folder },
@@ -106,7 +106,7 @@ test.each(['aws_ebs_volume.data["1"]', 'aws_key_pair.nodes'])(
   },
 );
 
-test('a node gets another instance; its data and the other node stay', async () => {
+test('replaceInstance replaces the instance of a node, and neither its data nor the other node', async () => {
   const [instances, volumes] = [listInstances(), listVolumes()];
   const nodes = await replaceInstance(job, terraform, 'node-1');
   expect(listVolumes()).toEqual(volumes);
@@ -114,40 +114,40 @@ test('a node gets another instance; its data and the other node stay', async () 
   expect(nodes.map(({ instanceId }) => instances.includes(instanceId))).toEqual([false, true]);
 });
 
-test('a node gets a blank data volume as well, where that is asked for', async () => {
+test('replaceInstance replaces the data volume as well if asked to', async () => {
   const [instances, volumes] = [listInstances(), listVolumes()];
   const nodes = await replaceInstance(job, terraform, 'node-2', { volume: true });
   expect(nodes.map(({ volumeId }) => volumes.includes(volumeId))).toEqual([true, false]);
   expect(nodes.map(({ instanceId }) => instances.includes(instanceId))).toEqual([true, false]);
 });
 
-test('the nodes are looked up where they are now, and one that does not run is not asked', async () => {
+test('refreshNodes returns present addresses, and does not ask a node that is not running', async () => {
   const [before] = (await refreshNodes(job, terraform)).nodes;
   const id = before?.instanceId ?? '';
   await aws.stopInstance(id);
   expect(await refreshNodes(job, terraform)).toMatchObject({
     states: { 'node-1': 'stopped', 'node-2': 'running' },
-    unasked: ['node-1'],
+    excluded: ['node-1'],
   });
   await aws.startInstance(id);
-  // Somebody else has the old one by now.
+  // Another instance has the old address by now.
   await aws.edit(({ instances }) => {
     const instance = instances[id];
     if (instance) instance.publicIp = '10.99.7.7';
   });
-  const { nodes, unasked } = await refreshNodes(job, terraform);
-  expect(unasked).toEqual([]);
+  const { nodes, excluded } = await refreshNodes(job, terraform);
+  expect(excluded).toEqual([]);
   expect(nodes[0]).toEqual({ ...before, publicAddress: '10.99.7.7' });
   await aws.terminate(id);
   expect(await refreshNodes(job, terraform)).toMatchObject({
     nodes: [{ name: 'node-1' }, { name: 'node-2' }],
     states: { 'node-1': 'terminated' },
-    unasked: ['node-1'],
+    excluded: ['node-1'],
   });
 });
 
 test.each([5, 0])(
-  'they are looked up whatever is asked for: replica_count %i',
+  'refreshNodes does not depend on the spec: replica_count %i',
   async (replica_count) => {
     writeValues({ replica_count });
     const { nodes } = await refreshNodes(job, terraform);
@@ -156,7 +156,7 @@ test.each([5, 0])(
   },
 );
 
-test('a provider that does not answer stops a run that would send passwords', async () => {
+test('refreshNodes fails if AWS does not answer, before passwords are sent', async () => {
   const denied = {
     outputs: () => terraform.outputs(),
     plan: () => Promise.reject(new UserError('UnauthorizedOperation')),
@@ -180,7 +180,7 @@ const openStages = (whole: PlanResult): StagedApply =>
     terraform,
     permitted: permit(whole, { kind: 'plan', label: 'allow', labels: ['allow'] }),
     digest: whole.digest,
-    standing: whole.existing.nodes,
+    existing: whole.existing.nodes,
     stopped: findStopped(whole.existing, whole.summary),
   });
 
@@ -202,11 +202,11 @@ describe('EC2 has no capacity for the new type', () => {
   const LARGE = { instance_type: 't3.large' };
 
   beforeAll(async () => {
-    // With both nodes, whatever a test before has terminated.
+    // Earlier tests may have terminated a node.
     await openStages(await planValues({})).provision();
   });
 
-  test('the node stays stopped, and the failure says so and what the ways out are', async () => {
+  test('the node stays stopped, and the error names the ways out', async () => {
     await aws.edit((tables) => tables.shortages.push('t3.large'));
     const stages = openStages(await planValues(LARGE));
     await stages.provision();
@@ -219,7 +219,7 @@ describe('EC2 has no capacity for the new type', () => {
     expect(readMachines()).toEqual({ 'node-1': 't3.medium running', 'node-2': 't3.large stopped' });
   });
 
-  test('as long as there is none, a rerun touches no other node', async () => {
+  test('a rerun without capacity changes no other node', async () => {
     const whole = await planValues(LARGE);
     expect(whole.existing.notRunning).toMatchObject([
       { node: { name: 'node-2' }, state: 'stopped' },
@@ -230,7 +230,7 @@ describe('EC2 has no capacity for the new type', () => {
     expect(Object.keys(aws.tables.volumes)).toHaveLength(4);
   });
 
-  test('taking the type back starts the node with its old one', async () => {
+  test('restoring the old type starts the node', async () => {
     const whole = await planValues({});
     const nodes = await openStages(whole).provision();
     expect(readMachines()).toEqual({
@@ -241,7 +241,7 @@ describe('EC2 has no capacity for the new type', () => {
     expect((await planValues({})).summary.hasChanges).toBe(false);
   });
 
-  test('a node that has its type already is started, and nothing is left in the state', async () => {
+  test('a stopped node with the right type is started, and the starter leaves the state', async () => {
     const id = Object.values(aws.tables.instances).find(({ tags }) => tags.Node === 'node-2')?.id;
     await aws.stopInstance(id ?? '');
     const whole = await planValues({});
@@ -258,7 +258,7 @@ describe('EC2 has no capacity for the new type', () => {
     expect((await planValues({})).summary.hasChanges).toBe(false);
   });
 
-  test('the rest of the change goes on once there is capacity', async () => {
+  test('the change continues once there is capacity', async () => {
     await fail(
       (async () => {
         const stages = openStages(await planValues(LARGE));
@@ -277,7 +277,7 @@ describe('EC2 has no capacity for the new type', () => {
   });
 });
 
-test('what started a node and was left in the state by a run that was killed goes by itself', async () => {
+test('the starter that a killed run left in the state is removed', async () => {
   const values = { instance_type: 't3.large' };
   const { existing } = await planValues(values);
   const planFile = join(folder, 'killed.tfplan');
@@ -299,7 +299,7 @@ test('what started a node and was left in the state by a run that was killed goe
     terraform,
     permitted,
     digest,
-    standing: existing.nodes,
+    existing: existing.nodes,
   }).provision();
   expect(readMachines()).toEqual({ 'node-1': 't3.large running', 'node-2': 't3.large running' });
   expect((await planValues(values)).summary.hasChanges).toBe(false);
@@ -312,7 +312,7 @@ describe('a removal', () => {
   const instanceOf = (node: string) =>
     Object.values(aws.tables.instances).find(({ tags }) => tags.Node === node)?.id ?? '';
 
-  test('whose snapshot takes longer than the patience for it goes on with the volume', async () => {
+  test('continues with the volume if its snapshot outlasts the timeout', async () => {
     await openStages(await planValues({ ...values, replica_count: 3 })).provision();
     await aws.edit((tables) => tables.slowSnapshots.push(volumeOf('node-4') ?? ''));
     const first = openStages(await planValues({ ...values, replica_count: 2 }));
@@ -332,14 +332,14 @@ describe('a removal', () => {
     expect(volumeOf('node-4')).toBeUndefined();
   });
 
-  test('of a node whose instance is gone makes no other one while others wait for their turn', async () => {
+  test('creates no instance for a leaving node whose instance is gone', async () => {
     await openStages(await planValues({ ...values, replica_count: 3 })).provision();
     await aws.terminate(instanceOf('node-3'));
     const whole = await planValues(values);
     expect(findOrphanedVolumes(whole.summary)).toEqual(['node-3']);
     const stages = openStages(whole);
-    const standing = await stages.provision();
-    expect(standing.map(({ name }) => name)).toEqual(['node-1', 'node-2', 'node-4']);
+    const existing = await stages.provision();
+    expect(existing.map(({ name }) => name)).toEqual(['node-1', 'node-2', 'node-4']);
     expect(Object.keys(readMachines())).toEqual(['node-1', 'node-2', 'node-4']);
     expect((await stages.destroy()).map(({ name }) => name)).toEqual(['node-1', 'node-2']);
     expect((await planValues(values)).summary.hasChanges).toBe(false);

@@ -4,9 +4,8 @@ import * as core from '@actions/core';
 import { type Node, nodeNumber } from '../cluster/node.ts';
 import { UserError } from '../messages/errors.ts';
 import { apply } from '../operations/apply.ts';
-import type { Infrastructure } from '../operations/infrastructure.ts';
+import type { Infrastructure } from '../operations/configure.ts';
 import { writeResult } from '../operations/result.ts';
-import type { SurvivorOptions } from '../process/child-process.ts';
 import { logGroup } from '../runner/log-group.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import {
@@ -14,6 +13,7 @@ import {
   buildNodeChanges,
   buildStageOverrides,
   instanceAddress,
+  type NodeChanges,
   type PlanOverrides,
   volumeAddress,
 } from '../terraform/node-changes.ts';
@@ -21,11 +21,11 @@ import { readNodes } from '../terraform/outputs.ts';
 import { type ApplyScope, explainApplyRefusal, type Permit, permit } from '../terraform/permit.ts';
 import { type PlanSummary, summarizePlan } from '../terraform/plan.ts';
 import type { Job } from './job.ts';
-import { saveChild } from './post-state.ts';
+import { survivorOptions } from './post-state.ts';
 
 /**
- * The reviewed plan, applied in stages: Terraform alone would change all instances at the same time. Each
- * stage is a plan of its own and must be a part of the reviewed one.
+ * Applies the reviewed plan in stages, because Terraform alone would change all instances at the same time. Each stage is
+ * a plan of its own and must be a part of the reviewed one.
  */
 export class StagedApply implements Infrastructure {
   readonly #job: Job;
@@ -33,8 +33,10 @@ export class StagedApply implements Infrastructure {
   /** The whole plan. */
   readonly #whole: Permit;
   readonly #digest: string;
-  #standing: readonly Node[];
-  /** Nodes whose instance is stopped and starts before anything else is done about the databases. */
+  /** What the whole plan does to the nodes. */
+  readonly #changes: NodeChanges;
+  #existing: readonly Node[];
+  /** Nodes whose stopped instance is started before any work on the databases. */
   readonly #stopped: readonly Node[];
   readonly #resized: string[] = [];
 
@@ -44,10 +46,10 @@ export class StagedApply implements Infrastructure {
       terraform: Terraform;
       /** The whole plan. */
       permitted: Permit;
-      /** Of the whole plan. */
+      /** The whole plan's digest. */
       digest: string;
-      standing: readonly Node[];
-      /** Nodes that stay and whose instance is stopped; none without. */
+      existing: readonly Node[];
+      /** Nodes that stay and whose instance is stopped. */
       stopped?: readonly Node[];
     },
   ) {
@@ -55,15 +57,16 @@ export class StagedApply implements Infrastructure {
     this.#terraform = options.terraform;
     this.#whole = options.permitted;
     this.#digest = options.digest;
-    this.#standing = options.standing;
+    this.#changes = buildNodeChanges(options.permitted.summary);
+    this.#existing = options.existing;
     this.#stopped = options.stopped ?? [];
   }
 
   /**
-   * Applies everything that needs no order and starts the instances that are stopped, with the type that is asked
-   * for. Returns the nodes that exist afterwards.
+   * Applies everything that needs no order and starts stopped instances, with their new type. Returns the nodes that exist
+   * afterwards.
    *
-   * @throws UserError with Terraform's words; of a node that could not be started with the ways out
+   * @throws UserError with Terraform's messages, and with the ways out if an instance could not be started
    */
   async provision(): Promise<readonly Node[]> {
     const nodes = await this.#provision();
@@ -71,20 +74,19 @@ export class StagedApply implements Infrastructure {
   }
 
   async #provision(): Promise<readonly Node[]> {
-    const { summary } = this.#whole;
-    const { resize, destroy } = buildNodeChanges(summary);
+    const { resize, destroy } = this.#changes;
     if (resize.length === 0 && destroy.length === 0) {
       const { outputs, jsonFile } = await logGroup('Apply', () =>
         apply(this.#terraform, {
           directory: this.#job.workspace.directory,
           permitted: this.#whole,
           digest: this.#digest,
-          outlives: survivorOptions(this.#job),
+          outlives: survivorOptions(this.#job.workspace),
         }),
       );
       return this.#adopt(outputs, jsonFile);
     }
-    // Also where nothing else is to be done: the state learns of what changed outside Terraform.
+    // Even without changes, this writes to the state what changed outside Terraform.
     await this.#applyStage('Apply what needs no order', this.#keep());
     return this.#finish();
   }
@@ -94,16 +96,16 @@ export class StagedApply implements Infrastructure {
     return this.#finish();
   }
 
-  /** Terraform starts an instance whose type it changes; what has its type already is started in a stage of its own. */
+  /** Starts the stopped instances. Terraform starts an instance whose type it changes; the others need a stage. */
   async #start(): Promise<readonly Node[]> {
-    const changing = buildNodeChanges(this.#whole.summary).resize.map(({ node }) => node);
+    const changing = this.#changes.resize.map(({ node }) => node);
     const names = this.#stopped.map(({ name }) => name);
     const resized = names.filter((name) => changing.includes(name));
     if (resized.length > 0) await this.#resize(resized);
     const others = names.filter((name) => !changing.includes(name));
     if (others.length === 0) return this.#finish();
     const started = others.map(nodeNumber);
-    await explainStop(others, () =>
+    await withStopAdvice(others, () =>
       this.#applyStage(
         `Start the instance of ${others.join(', ')}`,
         { ...this.#keep(), started },
@@ -117,7 +119,7 @@ export class StagedApply implements Infrastructure {
   async #resize(nodes: readonly string[]): Promise<void> {
     this.#resized.push(...nodes);
     const title = `Change the instance type of ${nodes.join(', ')}`;
-    await explainStop(nodes, () => this.#applyStage(title, this.#keep()));
+    await withStopAdvice(nodes, () => this.#applyStage(title, this.#keep()));
   }
 
   async destroy(): Promise<readonly Node[]> {
@@ -131,7 +133,7 @@ export class StagedApply implements Infrastructure {
   }
 
   async halt(node: string): Promise<never> {
-    throw new Error(`${node} is halted by a failover alone`);
+    throw new Error(`only a failover halts ${node}`);
   }
 
   async replace(node: string): Promise<readonly Node[]> {
@@ -140,14 +142,14 @@ export class StagedApply implements Infrastructure {
 
   #keep(): PlanOverrides {
     const { summary } = this.#whole;
-    return buildStageOverrides(summary, { existing: this.#standing, resized: this.#resized });
+    return buildStageOverrides(summary, { existing: this.#existing, resized: this.#resized });
   }
 
   #applyStage(
     title: string,
     stage: PlanOverrides | undefined,
     options: {
-      /** Nodes whose stopped instance it starts. */
+      /** Nodes whose stopped instance the stage starts. */
       starts?: readonly string[];
       findMore?: (planned: PlanSummary) => string[];
     } = {},
@@ -161,7 +163,7 @@ export class StagedApply implements Infrastructure {
     });
   }
 
-  /** The result is that of the whole plan, whichever stage was the last. */
+  /** Writes the result of the whole plan, whichever stage was the last. */
   async #finish(): Promise<readonly Node[]> {
     const { directory } = this.#job.workspace;
     const outputs = await this.#terraform.outputs();
@@ -173,16 +175,16 @@ export class StagedApply implements Infrastructure {
   #adopt(outputs: unknown, jsonFile: string): readonly Node[] {
     const { directory } = this.#job.workspace;
     core.setOutput('apply-json', jsonFile);
-    this.#standing = readNodes(outputs, { directory, spec: this.#job.inputs.spec });
-    return this.#standing;
+    this.#existing = readNodes(outputs, { directory, spec: this.#job.inputs.spec });
+    return this.#existing;
   }
 }
 
 /**
- * Another instance for one node, whatever else is planned; its data volume stays, unless `volume` asks for a blank one.
+ * Gives one node another instance and changes nothing else. Its data volume stays, unless `volume` asks for a blank one.
  * Returns the nodes that exist afterwards.
  *
- * @throws UserError with Terraform's words, or what the plan would do besides
+ * @throws UserError with Terraform's messages, or with what else the plan would do
  */
 export async function replaceInstance(
   job: Job,
@@ -193,7 +195,7 @@ export async function replaceInstance(
   const volumes = volume ? [volumeAddress(node)] : [];
   const instance = instanceAddress(node);
   const stage: PlanOverrides = {
-    // The variables of the whole cluster are of no account to this one node, but its type is.
+    // Of the cluster's variables only the instance type concerns this node.
     instanceTypes: await readInstanceTypes(job, terraform),
     keptNodes: [],
     replace: [instance, ...volumes],
@@ -216,7 +218,7 @@ async function readInstanceTypes(job: Job, terraform: Terraform): Promise<Record
   );
 }
 
-/** Plans a stage, holds it to what it may do, and applies it. */
+/** Plans a stage, refuses it if it does more than it may, and applies it. */
 async function applyStage(
   job: Job,
   terraform: Terraform,
@@ -224,7 +226,7 @@ async function applyStage(
     title: string;
     stage: PlanOverrides | undefined;
     ground: ApplyScope;
-    /** What else the stage would do that it must not. */
+    /** Finds further changes that the stage must not make. */
     findMore?: (planned: PlanSummary) => string[];
   },
 ): Promise<void> {
@@ -241,18 +243,18 @@ async function applyStage(
     const beyond = [...explainApplyRefusal(summary, ground), ...findMore(summary)];
     if (beyond.length > 0) {
       throw new UserError([
-        `${title}: the plan of this stage does more than it may, so it was not applied. If something changed outside Terraform meanwhile, run the job again: it plans anew.`,
+        `${title}: the plan of this stage does more than it may, so it was not applied. If something changed outside Terraform meanwhile, run the job again: it makes a new plan.`,
         ...beyond,
       ]);
     }
     if (summary.hasChanges) {
-      await terraform.apply(permit({ planFile, summary }, ground), survivorOptions(job));
+      await terraform.apply(permit({ planFile, summary }, ground), survivorOptions(workspace));
     }
   });
 }
 
-/** Adds to the failure of a stage that stops or starts these nodes what has become of them and what the ways out are. */
-async function explainStop(nodes: readonly string[], work: () => Promise<void>): Promise<void> {
+/** Adds to the failure of a stage that stops or starts these nodes their state and the ways out. */
+async function withStopAdvice(nodes: readonly string[], work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
@@ -268,9 +270,4 @@ function describeStop(nodes: readonly string[], message: string): string {
   return message.includes('InsufficientInstanceCapacity')
     ? `${names}: EC2 has no capacity for this instance type in the zone now, so the ${instances} of ${names} stayed stopped. ${again}. Or merge a pull request with another instance-type, or one that restores the old type; either way the instance is changed and started.`
     : `${names}: the ${instances} may be stopped now. ${again}.`;
-}
-
-/** An apply that is under way outlives a kill of this process; the post step waits for it. */
-function survivorOptions(job: Job): SurvivorOptions {
-  return { temporary: job.workspace.temporary, announce: saveChild };
 }

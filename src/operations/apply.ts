@@ -3,20 +3,21 @@ import type { Terraform } from '../terraform/cli.ts';
 import type { Permit } from '../terraform/permit.ts';
 import { writeResult } from './result.ts';
 
-/** What was applied and what the state holds now. */
+/** The result of an apply. */
 export interface ApplyResult {
+  /** Terraform's outputs afterwards. */
   readonly outputs: unknown;
   /** Path of the result as JSON. */
   readonly jsonFile: string;
 }
 
-/** Applies exactly the plan that is permitted; an empty one changes nothing but is still read back. */
+/** Applies exactly the permitted plan and reads the outputs, also if the plan is empty. */
 export async function apply(
   terraform: Terraform,
   options: {
     directory: string;
     permitted: Permit;
-    /** Of the plan. */
+    /** The plan's digest. */
     digest: string;
     outlives: SurvivorOptions;
   },

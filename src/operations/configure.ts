@@ -1,55 +1,33 @@
 import { randomUUID } from 'node:crypto';
-import { networkInterfaces } from 'node:os';
-import { sshAddress } from '../ansible/inventory.ts';
 import { type ClusterObservation, type NodeAccess, Nodes } from '../ansible/nodes.ts';
 import type { AnsibleResult } from '../ansible/result.ts';
 import { buildDesired, type DesiredCluster } from '../cluster/desired.ts';
 import { pinImage } from '../cluster/image.ts';
 import { compareNames, type Node } from '../cluster/node.ts';
-import { buildFreshObservation, type NodeObservation } from '../cluster/observation.ts';
-import { findProofProblems, NOT_PROVED, type NodeProof } from '../cluster/proof.ts';
-import { isRunningPrimary } from '../cluster/replication.ts';
+import { findProofProblems, type NodeProof } from '../cluster/proof.ts';
 import type { Deferral } from '../cluster/rollout/deferral.ts';
 import { type Rollout, rollout } from '../cluster/rollout/rollout.ts';
 import { isTerraformStep, type Step, type TerraformStep } from '../cluster/rollout/step.ts';
-import {
-  explainUnreachable,
-  type RunnerNetwork,
-  type UnreachableNodes,
-} from '../cluster/unreachable.ts';
 import { UserError } from '../messages/errors.ts';
-import type { Infrastructure } from './infrastructure.ts';
+import { requireNodeCount } from './node-count.ts';
+import { observeNodes } from './observe-nodes.ts';
+import { findVantage, removeNodes, requireObservation } from './reachability.ts';
 import { writeResult } from './result.ts';
+import { buildUnprovedProof } from './unproved.ts';
 
-/** How long a node may take to boot. */
-const BOOT_SECONDS = 300;
-/** How long one may take whose machine nothing was done to: it may have been rebooted by somebody just now. */
-const REBOOT_SECONDS = 60;
-/** How long to wait for one that is perhaps never to come back. */
-const LOST_SECONDS = 20;
-/** How long to look at one that may hang. */
-const OBSERVE_SECONDS = 120;
-/** The same step so many times in a row leads nowhere. */
+/** The same step this many times in a row makes no progress. */
 const MAX_REPETITIONS = 3;
 
-const NO_OBSERVATION: ClusterObservation = {
-  observed: [],
-  unreachable: [],
-  broken: [],
-  locked: [],
-  failures: [],
-};
-
-/** What was done and what was proved. */
+/** What was done and proved. */
 export interface ConfigureResult {
   readonly primary: string;
-  /** In the order they were done. */
+  /** In the order of execution. */
   readonly steps: readonly Step[];
   readonly changes: readonly NodeChange[];
   readonly proof: readonly NodeProof[];
   readonly nodes: readonly Node[];
-  /** What waits for nodes that cannot be reached; null where all can. */
-  readonly leftOut: Deferral | null;
+  /** What waits for unreachable nodes; null if all nodes were reached. */
+  readonly deferral: Deferral | null;
   /** Paths. */
   readonly inventory: string;
   readonly jsonFile: string;
@@ -62,64 +40,76 @@ export interface NodeChange {
   readonly task: string;
 }
 
-/** What people should know of a step, by node. */
+/** A message of a step to the user, by node. */
 export interface NodeNote {
   readonly node: string;
-  /** What is to be typed stands in backquotes. */
+  /** Commands to type are in backquotes. */
   readonly note: string;
 }
 
-/** What is told while it happens, so that it is known even if the end is a failure. */
+/** Callbacks that report progress, so that it is known even if a later step fails. */
 export interface ConfigureListeners {
-  /** The steps that were done and those that are ahead. */
+  /** Gets the steps that were done and those that are ahead. */
   readonly onSteps?: (steps: readonly Step[]) => void;
-  /** What people should know of what was done, so far. */
+  /** Gets all notes so far. */
   readonly onNotes?: (notes: readonly NodeNote[]) => void;
   readonly onProof?: (proof: readonly NodeProof[]) => void;
-  /** What waits for nodes that cannot be reached, before the steps are done. */
-  readonly onLeftOut?: (leftOut: Deferral) => void;
+  /** Gets what waits for unreachable nodes, before the steps are done. */
+  readonly onLeftOut?: (deferral: Deferral) => void;
 }
 
-/** How the next steps are decided from what was seen; `reachable` is the part of `desired` that was. */
+/** Decides the next steps from an observation; `reachable` is `desired` without the unreachable nodes. */
 export type DecideSteps = (
-  sighting: ClusterObservation,
+  observation: ClusterObservation,
   clusters: { readonly desired: DesiredCluster; readonly reachable: DesiredCluster },
 ) => Rollout;
 
+/** Changes instances during a rollout. Each method returns the nodes that exist afterwards. */
+export interface Infrastructure {
+  /** Changes the instance type of one node. */
+  resize(node: string): Promise<readonly Node[]>;
+  /** Removes the leaving nodes. */
+  destroy(): Promise<readonly Node[]>;
+  /** Stops the instance of an unreachable node by force, and returns once EC2 reports it as stopped. */
+  halt(node: string): Promise<readonly Node[]>;
+  /** Gives an unreachable node, or one that a person named, another instance. */
+  replace(node: string): Promise<readonly Node[]>;
+}
+
 /**
- * Brings the nodes to the state the request asks for and proves that replication works.
+ * Brings the nodes to the desired state and proves that replication works.
  *
- * Observe, decide (`rollout`), do, and again from the beginning wherever Terraform changed the instances;
- * then prove. Nothing is kept between two rounds but what the nodes show.
+ * Observes, decides (`rollout`) and acts, and starts over whenever Terraform changed the instances; then proves. Keeps no
+ * state between two rounds except what the nodes report.
  *
- * @throws UserError with every refusal, every failure by node, or everything the proof found missing
+ * @throws UserError with every refusal, every failure by node, or every problem of the proof
  */
 export async function configure(
   access: NodeAccess,
   options: {
-    /** The nodes that stand. */
+    /** The existing nodes. */
     nodes: readonly Node[];
     /** Null: each node stays what it is. */
     instanceType: string | null;
-    /** RAM of that type, null where it is not known. */
+    /** RAM of that type; null if unknown. */
     memoryMib: number | null;
-    /** Somebody said that logical slots may be lost. */
+    /** A label or a failover allows the loss of logical slots. */
     allowsSlotLoss?: boolean;
-    /** Null: the instances stay what they are. */
+    /** Null: the instances stay as they are. */
     infrastructure: Infrastructure | null;
-    /** Nodes whose machine this run has made. */
+    /** Nodes whose instance this run created. */
     fresh?: readonly string[];
-    /** Nodes whose machine may just be starting, other than the fresh ones. */
+    /** Other nodes whose instance may just be starting. */
     starting?: readonly string[];
-    /** EC2's word for the state of instances, by node, as far as it is known. */
+    /** EC2's word for the state of the instances, by node, if known. */
     states?: Readonly<Record<string, string>>;
-    /** Nodes that are not even looked at: their instance does not run, and somebody else may have its address. */
-    unasked?: readonly string[];
-    /** Digest of the image that was reviewed; null or none where nobody could tell, or nothing was. */
+    /** Nodes that must not be contacted: their instance does not run, and another instance may have their address. */
+    excluded?: readonly string[];
+    /** Digest of the reviewed image; null if unknown or without a review. */
     reviewedImage?: string | null;
-    /** Of the pull request that brings the change; null or none without one. */
+    /** Labels of the merged pull request; null without one. */
     labels?: readonly string[] | null;
-    /** Nodes may be out of reach, and somebody else than `rollout` decides. */
+    /** Decides instead of `rollout`, and allows unreachable nodes. */
     decide?: DecideSteps;
   } & ConfigureListeners,
 ): Promise<ConfigureResult> {
@@ -134,9 +124,9 @@ export async function configure(
   } finally {
     await nodes.close();
   }
-  const { changes, leftOut } = outcome;
-  const away = (leftOut?.nodes ?? []).map((name) => buildUnprovedProof(name, outcome.nodes));
-  const proof = [...outcome.proof, ...away].sort((a, b) => compareNames(a.name, b.name));
+  const { changes, deferral } = outcome;
+  const unproved = (deferral?.nodes ?? []).map((name) => buildUnprovedProof(name, outcome.nodes));
+  const proof = [...outcome.proof, ...unproved].sort((a, b) => compareNames(a.name, b.name));
   options.onProof?.(proof);
   log(
     `${changes.length} ${changes.length === 1 ? 'task' : 'tasks'} changed something on the nodes`,
@@ -150,26 +140,8 @@ export async function configure(
   return { ...outcome, proof, inventory: nodes.inventory, jsonFile };
 }
 
-/** A node that the proof is not of. */
-function buildUnprovedProof(name: string, nodes: readonly Node[]): NodeProof {
-  return {
-    name,
-    role: 'replica',
-    address: nodes.find((node) => node.name === name)?.privateAddress ?? '',
-    state: NOT_PROVED,
-    ...{ timeline: null, lsn: null, lagBytes: null, lagSeconds: null, slot: null },
-    ...{
-      replayPaused: false,
-      tokenRead: false,
-      systemIdentifier: null,
-      archiver: null,
-      problem: null,
-    },
-  };
-}
-
 interface Outcome extends Omit<ConfigureResult, 'inventory' | 'jsonFile'> {
-  /** Those that the proof was asked of. */
+  /** The nodes that the proof must cover. */
   readonly proved: readonly Node[];
 }
 
@@ -181,43 +153,38 @@ async function converge(
   const { onSteps, onNotes, onLeftOut, allowsSlotLoss = false } = options;
   const { reviewedImage: reviewed = null, starting = [], states = {}, labels = null } = options;
   const { allowCollationLabel } = access.inputs;
-  let standing = options.nodes;
+  let existing = options.nodes;
   const fresh = new Set(options.fresh);
-  // Nodes that are asked no more: once given up, their instance was stopped, or their PostgreSQL could not be.
-  const away = new Set(options.unasked);
+  // Nodes that are not observed any more: their instance was stopped, or fencing them over SSH failed.
+  const away = new Set(options.excluded);
   const steps: Step[] = [];
   const changes: NodeChange[] = [];
   const notes: NodeNote[] = [];
   for (;;) {
     const isBooting = fresh.size > 0 || starting.length > 0 || steps.some(isTerraformStep);
-    // A machine that this run has made is waited for like any other that boots.
-    const patience = decide === undefined || fresh.size > 0;
+    // An instance that this run created gets the full time to boot.
+    const mayBeLost = decide !== undefined && fresh.size === 0;
     const described = buildDesired(access.inputs.spec, {
-      existing: standing,
+      existing,
       instanceType,
       memoryMib,
       allowsSlotLoss,
     });
-    const asked = standing.filter(({ name }) => !away.has(name));
-    const seen =
-      asked.length === 0
-        ? NO_OBSERVATION
-        : await nodes.observe(asked, {
-            desired: described,
-            waitSeconds: patience ? (isBooting ? BOOT_SECONDS : REBOOT_SECONDS) : LOST_SECONDS,
-            ...(patience ? {} : { lookSeconds: OBSERVE_SECONDS }),
-            fresh: [...fresh],
-          });
-    const sighting = { ...seen, unreachable: [...seen.unreachable, ...away] };
-    const reachable = removeNodes(described, sighting.unreachable);
+    const seen = await observeNodes(
+      nodes,
+      existing.filter(({ name }) => !away.has(name)),
+      { desired: described, fresh: [...fresh], isBooting, mayBeLost },
+    );
+    const observation = { ...seen, unreachable: [...seen.unreachable, ...away] };
+    const reachable = removeNodes(described, observation.unreachable);
     let desired = described;
     let decision: Rollout;
-    // Where nobody was seen there is nothing to decide, and the likely cause is the way to the nodes.
-    const isGivenUp = away.size > (options.unasked?.length ?? 0);
-    if (decide && (sighting.observed.length > 0 || isGivenUp)) {
-      decision = decide(sighting, { desired, reachable });
+    // If no node was observed there is nothing to decide; the likely cause is the network path.
+    const isGivenUp = away.size > (options.excluded?.length ?? 0);
+    if (decide && (observation.observed.length > 0 || isGivenUp)) {
+      decision = decide(observation, { desired, reachable });
     } else {
-      const known = { asked: standing, away: [...away], fresh: [...fresh], states };
+      const known = { asked: existing, away: [...away], fresh: [...fresh], states };
       const found = requireObservation(seen, desired, { ...known, vantage: findVantage(access) });
       for (const name of found.away) away.add(name);
       desired = { ...described, unreachable: found.away };
@@ -232,7 +199,7 @@ async function converge(
     if (first && isTerraformStep(first)) {
       if (infrastructure === null) throw new Error(`${first.kind} without Terraform`);
       access.log(`${first.kind} ${first.nodes.join(', ')}`);
-      standing = await changeInstances(infrastructure, first);
+      existing = await changeInstances(infrastructure, first);
       if (first.kind === 'halt') away.add(first.nodes[0]);
       if (first.kind === 'replace') {
         fresh.add(first.nodes[0]);
@@ -249,10 +216,10 @@ async function converge(
       primary,
       steps: segment,
       proofToken: isLast ? randomUUID() : null,
-      image: pinImage(sighting.observed, desired, { reviewed }),
+      image: pinImage(observation.observed, desired, { reviewed }),
       collationLabel: { input: 'allow-collation-label', label: allowCollationLabel, labels },
     };
-    // A node that is away keeps its place in every file.
+    // A node that is away stays in every generated file.
     const target = decide ? reachable : { ...desired, leaving: reachable.leaving };
     let report: AnsibleResult;
     try {
@@ -263,7 +230,7 @@ async function converge(
     } catch (error) {
       const [fence] = segment;
       if (!(error instanceof UserError) || fence?.kind !== 'fence' || !decide) throw error;
-      // It was tried over SSH; what is left is its instance.
+      // Fencing over SSH failed; the next round halts its instance.
       access.log(`${fence.nodes[0]} could not be fenced over SSH. ${error.message}`);
       away.add(fence.nodes[0]);
       continue;
@@ -276,83 +243,12 @@ async function converge(
         steps,
         changes,
         proof: report.proof,
-        nodes: standing,
-        leftOut: decision.deferral ?? null,
+        nodes: existing,
+        deferral: decision.deferral ?? null,
         proved: target.nodes.filter(({ name }) => !away.has(name)),
       };
     }
   }
-}
-
-/** Where this runner logs in from. */
-export function findVantage({ inputs }: NodeAccess): RunnerNetwork {
-  const interfaces = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  const addresses = interfaces
-    .filter(({ family, internal }) => family === 'IPv4' && !internal)
-    .map(({ address }) => address);
-  return { sshCidrs: inputs.spec.sshCidrs, addresses };
-}
-
-/**
- * What was seen of the nodes, and which are away. A node may be out of reach as long as another one answers as the
- * primary: one that stays is gone around, and on one that leaves nothing is left to be done. One that this run has made
- * may not, nor one whose SSH server answers: its PostgreSQL may run as ever.
- *
- * @throws UserError with the likely cause and the way out first, then what failed on which node
- */
-export function requireObservation(
-  { observed, unreachable, broken, locked, failures }: ClusterObservation,
-  desired: DesiredCluster,
-  options: {
-    asked: readonly Node[];
-    /** Nodes that were given up before. */
-    away?: readonly string[];
-    /** Nodes that this run has made. */
-    fresh?: readonly string[];
-    states: UnreachableNodes['states'];
-    vantage: RunnerNetwork;
-  },
-): { readonly observed: readonly NodeObservation[]; readonly away: readonly string[] } {
-  const { asked, away: before = [], fresh = [], states, vantage } = options;
-  const leaves = (name: string) => desired.leaving.some((node) => node.name === name);
-  const silent = unreachable.filter((name) => !broken.includes(name) && !locked.includes(name));
-  const lost = [...silent, ...locked.filter(leaves)];
-  const lockedOut = locked.filter((name) => !leaves(name));
-  const away = [...before, ...lost].filter((name) => !leaves(name)).sort(compareNames);
-  if (lost.length + before.length + broken.length + lockedOut.length === 0) {
-    return { observed, away };
-  }
-  const isPrimarySeen = observed.some(isRunningPrimary);
-  const isSafe =
-    broken.length === 0 &&
-    lockedOut.length === 0 &&
-    isPrimarySeen &&
-    !away.some((name) => fresh.includes(name));
-  if (isSafe) {
-    const gone = [...before, ...lost].filter(leaves);
-    return { observed: [...observed, ...gone.map(buildFreshObservation)], away };
-  }
-  const silence = { asked, silent: [...before, ...silent], locked: lockedOut, states };
-  throw new UserError([
-    ...explainUnreachable(silence, { vantage, isPrimarySeen }),
-    ...(broken.length === 0
-      ? []
-      : [
-          `${broken.join(', ')} can be logged in to, but the look at it failed, so nothing more was done. Fix what the messages name; its server may run as ever.`,
-        ]),
-    ...failures,
-  ]);
-}
-
-/** The cluster without the nodes that nobody can reach: they come back when somebody can. */
-function removeNodes(desired: DesiredCluster, names: readonly string[]): DesiredCluster {
-  const remains = ({ name }: Node) => !names.includes(name);
-  return {
-    ...desired,
-    primary: names.includes(desired.primary ?? '') ? null : desired.primary,
-    nodes: desired.nodes.filter(remains),
-    leaving: desired.leaving.filter(remains),
-  };
 }
 
 function changeInstances(
@@ -370,22 +266,8 @@ function changeInstances(
       return infrastructure.destroy();
     case 'provision':
     case 'boot':
-      throw new Error(`${step.nodes.join(', ')} was applied and does not stand`);
+      throw new Error(`${step.nodes.join(', ')} was applied and does not exist`);
   }
-}
-
-function requireNodeCount(nodes: readonly Node[], replicaCount: number): void {
-  const wanted = replicaCount + 1;
-  const { length: standing } = nodes;
-  if (standing === wanted) return;
-  const leaving = nodes.slice(wanted).map(({ name }) => name);
-  const next =
-    standing < wanted
-      ? 'Run apply first'
-      : `${leaving.join(', ')} ${leaving.length === 1 ? 'leaves' : 'leave'}, and PostgreSQL and Terraform take turns in that: merge the change; where its job was interrupted or failed, run that job again, which goes on with what is left of ${leaving.length === 1 ? 'it' : 'them'}`;
-  throw new UserError(
-    `replica-count: ${replicaCount} asks for ${wanted} nodes, Terraform's state has ${standing}. ${next}. Or give replica-count ${standing - 1}.`,
-  );
 }
 
 function refuseRepetition(done: readonly Step[], next: Step): void {
@@ -393,15 +275,6 @@ function refuseRepetition(done: readonly Step[], next: Step): void {
   if (last.length < MAX_REPETITIONS) return;
   if (last.some((step) => JSON.stringify(step) !== JSON.stringify(next))) return;
   throw new UserError(
-    `${next.nodes.join(', ')}: the step ${next.kind} was done ${MAX_REPETITIONS} times and is still asked for. Look at the log of that step; something undoes it.`,
+    `${next.nodes.join(', ')}: the step ${next.kind} was done ${MAX_REPETITIONS} times and is still needed. Look at the log of that step: something undoes it.`,
   );
-}
-
-/**
- * libpq's connection string over all nodes (PostgreSQL manual, 34.1.1): whichever is primary is found by
- * the client. The password is not in it.
- */
-export function renderConnectionString(nodes: readonly Node[]): string {
-  const hosts = nodes.map((node) => `${sshAddress(node)}:5432`).join(',');
-  return `postgresql://postgres@${hosts}/postgres?target_session_attrs=read-write`;
 }

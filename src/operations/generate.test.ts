@@ -52,7 +52,7 @@ function plant(): void {
   }
 }
 
-test('the directory has what the action put there and nothing else', async () => {
+test('the directory contains only what the action wrote', async () => {
   plant();
   const { files } = await generate(request, { directory, templates, publicKey: null });
   expect(readdirSync(directory, { recursive: true }).sort()).toEqual(
@@ -60,7 +60,7 @@ test('the directory has what the action put there and nothing else', async () =>
   );
 });
 
-test('a later step of the job works on the values that an earlier one generated', async () => {
+test('a later step of the job uses the values that an earlier one generated', async () => {
   await generate(request, { directory, templates, publicKey: 'ssh-ed25519 A' });
   const read = () => readFileSync(join(directory, 'terraform.tfvars.json'), 'utf8');
   const values = read();
@@ -72,7 +72,7 @@ test('a later step of the job works on the values that an earlier one generated'
   );
 });
 
-test('where no step generated anything there is nothing to work on', async () => {
+test('regenerate returns null if no step generated anything', async () => {
   expect(await regenerate({ directory, templates })).toBeNull();
   expect(readdirSync(folder)).toEqual([]);
 });

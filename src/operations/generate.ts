@@ -16,12 +16,12 @@ export interface GenerateResult {
   readonly files: readonly string[];
 }
 
-/** What is generated for one cluster, by file name; everything else in the directory is static. */
+/** The generated files of one cluster, by name; all other files in the directory are static. */
 type Values = Readonly<Record<typeof TFVARS_FILE | typeof BACKEND_FILE, string>>;
 
 /**
- * Turns the inputs into a Terraform directory: the static templates as they are, and the values as JSON. The directory
- * is made anew, so that nothing is in it but that. `publicKey` may be null; then `plan` supplies it.
+ * Generates a Terraform directory from the inputs: the static templates, and the values as JSON. The directory is
+ * recreated, so it contains nothing else. `publicKey` may be null; then `plan` supplies it.
  */
 export async function generate(
   inputs: Pick<Inputs, 'spec'> & { readonly backend: Backend },
@@ -33,9 +33,7 @@ export async function generate(
   });
 }
 
-/**
- * Makes the directory anew from the values that an earlier step of the job generated there; returns null where none did.
- */
+/** Recreates the directory with the values that an earlier step of the job generated there; returns null if none did. */
 export async function regenerate(options: {
   directory: string;
   templates: string;
@@ -55,7 +53,7 @@ async function writeDirectory(
   values: Values,
 ): Promise<GenerateResult> {
   const templateFiles = (await readdir(templates)).filter((name) => name.endsWith('.tf'));
-  // Terraform reads every file of its directory, and starts programs that lie below it.
+  // Terraform reads every file in its directory, and runs programs below it.
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await Promise.all([

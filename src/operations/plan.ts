@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { AppliedDatabase } from '../cluster/settings/change.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { type ExistingNodes, readExistingNodes } from '../terraform/existing-nodes.ts';
+import { buildNodeChanges, type NodeChanges } from '../terraform/node-changes.ts';
 import { readAppliedDatabase, readPlannedMemory } from '../terraform/outputs.ts';
 import {
   canonicalizePlan,
@@ -12,28 +13,30 @@ import {
 import { parsePlan } from '../terraform/plan-document.ts';
 import { writeResult } from './result.ts';
 
-/** A plan and everything that is said about it. */
+/** A plan and what was derived from it. */
 export interface PlanResult {
   readonly summary: PlanSummary;
+  /** What the plan does to the nodes. */
+  readonly nodeChanges: NodeChanges;
   /** SHA-256 (hex) over the normalised changes: equal plans have equal digests, whatever their text. */
   readonly digest: string;
-  /** RAM of the instance type in MiB; null where the plan does not tell. */
+  /** RAM of the instance type in MiB; null if the plan does not contain it. */
   readonly memoryMib: number | null;
-  /** The nodes as the plan found them. */
+  /** The nodes as the plan's refresh found them. */
   readonly existing: ExistingNodes;
-  /** What the nodes were asked to run before; null where nobody knows. */
+  /** What the last apply asked the nodes to run; null if unknown. */
   readonly applied: AppliedDatabase | null;
-  /** Text of the lock file that names the provider which planned; null where none was installed. */
+  /** Text of the lock file with the provider that planned; null if no provider was installed. */
   readonly providerLock: string | null;
-  /** Terraform's own wording, sensitive values hidden. */
+  /** Terraform's text, sensitive values hidden. */
   readonly text: string;
-  /** Path of the binary plan, to be applied as it is. */
+  /** Path of the binary plan for `apply`. */
   readonly planFile: string;
   /** Path of the plan as JSON. */
   readonly jsonFile: string;
 }
 
-/** Plans the generated directory. `publicKey` is used when the directory was generated without one. */
+/** Plans the generated directory. `publicKey` is used if the directory was generated without one. */
 export async function plan(
   terraform: Terraform,
   options: {
@@ -54,6 +57,7 @@ export async function plan(
   const summary = summarizePlan(document);
   return {
     summary,
+    nodeChanges: buildNodeChanges(summary),
     memoryMib: readPlannedMemory(document),
     applied: readAppliedDatabase(document),
     existing: readExistingNodes(parsePlan(document)),

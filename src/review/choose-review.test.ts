@@ -70,11 +70,11 @@ function choose(
   return 'review' in choice ? choice.review.digest : choice.problems;
 }
 
-describe('a review counts', () => {
+describe('a valid review', () => {
   test.each<[string, ReviewRecord, Merge?]>([
-    ['of the pull request that was merged, at its head', createReview()],
+    ['of the merged pull request, at its head', createReview()],
     [
-      'made in the very second of the merge',
+      'made in the same second as the merge',
       createReview({ origin: { time: AT.replace('Z', '.900Z') } }),
     ],
     [
@@ -82,29 +82,29 @@ describe('a review counts', () => {
       createReview({ origin: { run: { id: 1, attempt: 3 } } }),
     ],
     [
-      'of a head that the branch was moved to as it is',
+      'of a head that the branch was fast-forwarded to',
       createReview(),
       createMerge({ commit: HEAD, pull: { mergeCommitSha: HEAD } }),
     ],
     [
-      'by the push where the API does not say when it was merged',
+      'before the push, without a merge time from the API',
       createReview(),
       createMerge({ pull: { mergedAt: null } }),
     ],
     [
-      'of a first run where nobody says when it was merged',
+      'of a first run, without any merge time',
       createReview({ origin: { time: AFTER } }),
       createMerge({ pushedAt: null, pull: { mergedAt: null } }),
     ],
     ['of the merge queue, at the commit', createQueued()],
-    ['of the merge queue, which pull request it may be of', createQueued({ pullRequest: 9 })],
+    ['of the merge queue, for any pull request', createQueued({ pullRequest: 9 })],
     [
       'of the merge queue, without a pull request',
       createQueued({ pullRequest: null }),
       createMerge({ pullRequest: null }),
     ],
     [
-      'of the queue’s first run where the push tells no time',
+      'of the queue’s first run, without a push time',
       createQueued({ time: AFTER }),
       createMerge({ pushedAt: null }),
     ],
@@ -113,7 +113,7 @@ describe('a review counts', () => {
   });
 });
 
-describe('a review does not count', () => {
+describe('a rejected review', () => {
   test.each<[string, ReviewRecord, RegExp, Merge?]>([
     [
       'of a pull request at the commit of the merge',
@@ -121,12 +121,12 @@ describe('a review does not count', () => {
       /of another commit than the last one/,
     ],
     [
-      'of a pull request that was opened from it',
+      'of a pull request that was opened from the merge commit',
       createReview({ commit: MERGED, origin: { pullRequest: 9 } }),
       /is of pull request #9, and this is the merge of #7/,
     ],
     [
-      'of a pull request that was opened from it to another branch',
+      'of a pull request from the merge commit to another branch',
       createReview({ commit: MERGED, origin: { pullRequest: 9, base: 'release' } }),
       /into release, and this is one into main/,
     ],
@@ -136,7 +136,7 @@ describe('a review does not count', () => {
       /is of pull request #9/,
     ],
     [
-      'of nobody’s pull request',
+      'of an unknown pull request',
       createReview({ origin: { pullRequest: null } }),
       /pull request an unknown one/,
     ],
@@ -158,13 +158,13 @@ describe('a review does not count', () => {
       /made at .*12:00:01.*after the merge/,
     ],
     [
-      'of a repeated run where nobody says when it was merged',
+      'of a repeated run, without any merge time',
       createReview({ origin: { run: { id: 1, attempt: 2 } } }),
       /a repeated run made it/,
       createMerge({ pushedAt: null, pull: { mergedAt: null } }),
     ],
     [
-      'where its pull request was merged as another commit',
+      'of a pull request that was merged as another commit',
       createReview(),
       /was merged as ccccccc, not as this commit/,
       createMerge({ pull: { mergeCommitSha: OTHER } }),
@@ -175,7 +175,7 @@ describe('a review does not count', () => {
       /attempt 2 of run 1/,
     ],
     [
-      'of a repeated run of the merge queue where the push tells no time',
+      'of a repeated run of the merge queue, without a push time',
       createQueued({ run: { id: 1, attempt: 2 } }),
       /a repeated run made it/,
       createMerge({ pushedAt: null }),
@@ -190,23 +190,23 @@ describe('a review does not count', () => {
   ])('%s', (_, review, problem, merge) => {
     expect(choose([seal(review)], { merge })).toEqual([
       expect.stringMatching(
-        new RegExp(`^What was reviewed at [0-9a-f]{7} does not count: .*${problem.source}.*\\.$`),
+        new RegExp(`^The review at [0-9a-f]{7} does not count: .*${problem.source}.*\\.$`),
       ),
     ]);
   });
 
-  test('that is a copy of one of another commit', () => {
+  test('copied from another commit', () => {
     expect(choose([seal(createReview(), { at: MERGED })])).toEqual([
       expect.stringMatching(/at bbbbbbb does not count: it is of commit a{40}/),
     ]);
   });
 });
 
-describe('among several', () => {
+describe('among several reviews, chooses', () => {
   test.each<[string, ReviewRecord[], string]>([
     ['the merge queue’s before the pull request’s', [createReview(), createQueued()], 'queued'],
     [
-      'the latest run’s, in whatever order',
+      'the latest run’s, in any order',
       [
         createReview({ digest: 'late', origin: { run: { id: 2, attempt: 1 } } }),
         createReview({ digest: 'early', origin: { run: { id: 1, attempt: 9 } } }),
@@ -222,7 +222,7 @@ describe('among several', () => {
       'second',
     ],
     [
-      'the one that counts, whatever came later',
+      'the valid one, even if others are later',
       [
         createReview(),
         createReview({ digest: 'twin', origin: { pullRequest: 9, run: { id: 5, attempt: 1 } } }),
@@ -238,7 +238,7 @@ describe('among several', () => {
     }
   });
 
-  test('nothing is no problem, and each problem is told once', () => {
+  test('no review is no problem, and each problem is listed once', () => {
     const stray = createReview({ origin: { pullRequest: 9 } });
     expect(choose([])).toEqual([]);
     expect(choose([seal(stray), seal(stray)])).toHaveLength(1);
@@ -249,7 +249,7 @@ describe('a signature', () => {
   const signed = createReview({ digest: 'signed' });
   const later = createReview({ digest: 'later', origin: { run: { id: 9, attempt: 1 } } });
 
-  test('decides where there is a key: what else was found does not count', () => {
+  test('is required if there is a key: unsigned reviews are rejected', () => {
     expect(choose([seal(signed), seal(later, { key: '' })])).toBe('signed');
     expect(choose([seal(signed), seal(later, { key: 'x'.repeat(32) })])).toBe('signed');
     expect(choose([seal(later, { key: '' })])).toEqual([
@@ -257,7 +257,7 @@ describe('a signature', () => {
     ]);
   });
 
-  test('that cannot be checked stops the merge, whatever else was found', () => {
+  test('that cannot be checked stops the merge, even beside a valid review', () => {
     const found = [seal(signed), seal(later, { key: '' }), { commit: HEAD, text: 'damaged' }];
     expect(choose(found, { key: '' })).toEqual([
       expect.stringMatching(/it is signed, and this job has no review-key/),
@@ -271,11 +271,11 @@ test.each([
   ['a commit that was merged before', { mergeCommitSha: OTHER }, false],
   ['nobody knows which', { mergeCommitSha: null }, false],
   ['no pull request', null, false],
-])('a pull request is the one behind a commit: %s', (_, pull, expected) => {
+])('isMergedAs: %s', (_, pull, expected) => {
   expect(isMergedAs(pull, MERGED)).toBe(expected);
 });
 
-test('reviews are kept with the commit of the merge and the head of its pull request', () => {
+test('reviews are looked up at the merge commit and at the head of its pull request', () => {
   expect(listReviewedCommits(createMerge())).toEqual([MERGED, HEAD]);
   expect(listReviewedCommits(createMerge({ pullRequest: null }))).toEqual([MERGED]);
   expect(listReviewedCommits(createMerge({ commit: HEAD }))).toEqual([HEAD]);

@@ -1,19 +1,19 @@
 import { isLater } from '../github/run-stamp.ts';
 import { openReview, type RejectedReview, type ReviewRecord } from './record.ts';
 
-/** The merge that a deploy goes by, as GitHub tells of it. */
+/** The merge that a deploy applies, as GitHub reports it. */
 export interface Merge {
-  /** Full SHA of the commit that the branch was moved to. */
+  /** Full SHA of the branch's new head. */
   readonly commit: string;
   /** Short name of the branch. */
   readonly branch: string;
-  /** When the branch was moved, in ISO 8601; null where the event does not say. */
+  /** When the branch moved, in ISO 8601; null if the event does not say. */
   readonly pushedAt: string | null;
-  /** The pull request that was merged; null where none was found. */
+  /** The merged pull request; null if none was found. */
   readonly pullRequest: MergedPullRequest | null;
 }
 
-/** What matters of a pull request that was merged. */
+/** The fields in use of a merged pull request. */
 export interface MergedPullRequest {
   readonly number: number;
   readonly headSha: string;
@@ -21,20 +21,20 @@ export interface MergedPullRequest {
   readonly mergeCommitSha: string | null;
 }
 
-/** A kept review as it was found. */
+/** A stored review as found. */
 export interface SealedReview {
-  /** Full SHA of the commit that it was kept with. */
+  /** Full SHA of the commit that it is stored with. */
   readonly commit: string;
-  /** What `sealReview` wrote, or anything else. */
+  /** Written by `sealReview`, or any other text. */
   readonly text: string;
 }
 
-/** The review that counts, or why none does. */
+/** The valid review, or why there is none. */
 export type ReviewChoice =
   | { readonly review: ReviewRecord }
   | { readonly problems: readonly string[] };
 
-/** Whether the merge of a pull request made `commit`; one that only contains it was merged as another. */
+/** Whether `commit` is the merge commit of the pull request, rather than a later one that contains it. */
 export function isMergedAs(
   pull: Pick<MergedPullRequest, 'mergeCommitSha'> | null,
   commit: string,
@@ -42,17 +42,17 @@ export function isMergedAs(
   return pull !== null && pull.mergeCommitSha === commit;
 }
 
-/** The commits that a merge's reviews can be kept with. */
+/** Lists the commits that a merge's reviews can be stored with. */
 export function listReviewedCommits({ commit, pullRequest }: Merge): readonly string[] {
   return [...new Set([commit, ...(pullRequest === null ? [] : [pullRequest.headSha])])];
 }
 
 /**
- * The review that a merge goes by, of all that were found: the merge queue's, else the one of the pull request,
- * each from its latest run. `key` is empty where nothing is signed.
+ * Chooses the review of a merge: the merge queue's, else the pull request's, each from its latest run. `key` is empty if
+ * reviews are unsigned.
  *
- * Where none counts, `problems` says of each kind why, a sentence each; it is empty where nothing was found. A signed
- * review that cannot be checked stops the merge, whatever else was found: nobody says then that a key is not needed.
+ * Without a valid review, `problems` has one sentence per kind of problem; it is empty if nothing was found. A signed
+ * review that cannot be checked stops the merge, whatever else was found: dropping the key must not disable the check.
  */
 export function chooseReview(
   found: readonly SealedReview[],
@@ -67,14 +67,14 @@ export function chooseReview(
   const [first, ...others] =
     reviews.filter(isQueued).length > 0 ? reviews.filter(isQueued) : reviews;
   if (first !== undefined && !isUnchecked) {
-    // A rerun of an older plan is younger as a check run, and the comment is not its.
+    // By run, not by check run: a rerun of an older run has a newer check run, but not the comment.
     const latest = (a: ReviewRecord, b: ReviewRecord) =>
       isLater(b.origin.run, a.origin.run) ? b : a;
     return { review: others.reduce(latest, first) };
   }
   const problems = judged.flatMap(({ commit, opened }) =>
     isRejected(opened) && (!isUnchecked || opened.unchecked)
-      ? [`What was reviewed at ${shorten(commit)} does not count: ${opened.problem}.`]
+      ? [`The review at ${shorten(commit)} does not count: ${opened.problem}.`]
       : [],
   );
   return { problems: [...new Set(problems)] };
@@ -85,13 +85,13 @@ const isRejected = (opened: ReviewRecord | RejectedReview): opened is RejectedRe
 const isQueued = ({ origin }: ReviewRecord): boolean => origin.event === 'merge_group';
 const shorten = (commit: string): string => commit.slice(0, 7);
 
-/** Returns the review if it was made for this merge and before it, else why it does not count. */
+/** Returns the review if it was made for this merge and before it, else why it is rejected. */
 function checkReview(review: ReviewRecord, merge: Merge): ReviewRecord | RejectedReview {
   const problem = explainForeign(review, merge) ?? explainLate(review, merge);
   return problem === null ? review : { problem };
 }
 
-/** Why a review was made for something else, null where it was not. */
+/** Returns why a review belongs to something else; null if it belongs to this merge. */
 function explainForeign({ commit, origin }: ReviewRecord, merge: Merge): string | null {
   const { event, base } = origin;
   if (base !== merge.branch) {
@@ -118,7 +118,7 @@ function explainForeign({ commit, origin }: ReviewRecord, merge: Merge): string 
   return null;
 }
 
-/** Why a review was made too late to have been seen before the merge, null where it was not. */
+/** Returns why a review was made too late to be seen before the merge; null if it was in time. */
 function explainLate({ origin }: ReviewRecord, merge: Merge): string | null {
   const moved =
     origin.event === 'pull_request'
@@ -127,9 +127,9 @@ function explainLate({ origin }: ReviewRecord, merge: Merge): string | null {
   if (moved === null) {
     return origin.run.attempt === 1
       ? null
-      : 'a repeated run made it, and GitHub does not say when the merge was, so it may have been made after that';
+      : 'a repeated run made it, and GitHub does not say when the merge was, so it may be later than the merge';
   }
-  // GitHub tells of merges and pushes in whole seconds.
+  // GitHub reports merges and pushes in whole seconds.
   return readSeconds(origin.time) <= readSeconds(moved)
     ? null
     : `it was made at ${origin.time}, after the merge (${moved}), by attempt ${origin.run.attempt} of run ${origin.run.id}`;

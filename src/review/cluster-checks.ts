@@ -4,7 +4,7 @@ import type { Forbidden } from '../github/client.ts';
 import { readMessage } from '../messages/errors.ts';
 import { renderRedacted } from '../report/redact.ts';
 
-/** What people see of a check run: a report and how to render it, so that secrets are hidden before. */
+/** The visible part of a check run: a report and its renderers, which run after secrets are hidden in the report. */
 export interface CheckView<Report> {
   readonly report: Report;
   /** One line without Markdown. */
@@ -13,12 +13,12 @@ export interface CheckView<Report> {
   readonly summary: (report: Report) => string;
 }
 
-/** What a check run of a cluster is about. */
+/** The subject of a cluster's check run. */
 export type CheckKind = 'plan' | 'deploy';
 
 type Content = CheckState & Pick<CheckContent, 'text' | 'externalId'>;
 
-/** The check runs of one cluster. What could not be done with one is said as a warning. */
+/** The check runs of one cluster. A check run that cannot be written or read is a warning. */
 export class ClusterChecks {
   /** Tells the clusters of one repository apart. */
   readonly identity: string;
@@ -40,17 +40,17 @@ export class ClusterChecks {
     this.#redact = options.redact;
   }
 
-  /** What the check runs of a kind are called. */
+  /** Returns the name of the check runs of a kind. */
   name(kind: CheckKind): string {
     return `PostgreSQL ${kind}: ${this.#cluster}`;
   }
 
-  /** Whether a check run with this external id is the cluster's. */
+  /** Whether a check run with this external id belongs to the cluster. */
   isOwn(externalId: string | null): boolean {
     return externalId?.startsWith(`${this.identity}:`) ?? false;
   }
 
-  /** The cluster's check runs with a commit, newest first; null where the token may not read them. */
+  /** Lists the cluster's check runs of a commit, newest first; null if the token may not read them. */
   async list(kind: CheckKind, commit: string): Promise<readonly Check[] | null> {
     const found = await this.#checks.find({ commit, name: this.name(kind) });
     if (found.outcome === 'forbidden') {
@@ -62,19 +62,19 @@ export class ClusterChecks {
     return found.checks.filter(({ externalId }) => this.isOwn(externalId));
   }
 
-  /** Creates a check run with `commit`; `failure` says what that it cannot be done means. */
+  /** Creates a check run of `commit`; `failure` is the warning if that fails. */
   async create<Report>(
     kind: CheckKind,
-    options: { commit: string; failure: string; face: CheckView<Report>; content: Content },
+    options: { commit: string; failure: string; view: CheckView<Report>; content: Content },
   ): Promise<{ id: number } | 'forbidden' | 'failed'> {
     const { commit, failure } = options;
     return this.#attempt(failure, () => this.#checks.create(commit, this.#describe(kind, options)));
   }
 
-  /** Makes a check run say something else; `failure` says what that it cannot be done means. */
+  /** Updates a check run; `failure` is the warning if that fails. */
   async update<Report>(
     kind: CheckKind,
-    options: { id: number; failure: string; face: CheckView<Report>; content: Content },
+    options: { id: number; failure: string; view: CheckView<Report>; content: Content },
   ): Promise<void> {
     const { id, failure } = options;
     await this.#attempt(failure, () => this.#checks.update(id, this.#describe(kind, options)));
@@ -82,9 +82,9 @@ export class ClusterChecks {
 
   #describe<Report>(
     kind: CheckKind,
-    { face, content }: { face: CheckView<Report>; content: Content },
+    { view, content }: { view: CheckView<Report>; content: Content },
   ): CheckContent {
-    const { report, title, summary } = face;
+    const { report, title, summary } = view;
     return {
       ...content,
       name: this.name(kind),

@@ -4,8 +4,8 @@ import { compareProviders } from '../terraform/provider-lock.ts';
 import type { PlanRecord } from './record.ts';
 
 /**
- * Every difference between the plan of `now` and the one that was reviewed, a sentence each. `partly`: an apply of the
- * reviewed one had begun, and what is left of it is no difference.
+ * Returns every difference between the plan of `now` and the reviewed one, as sentences. `partly`: an apply of the
+ * reviewed plan had begun, so the missing part is not a difference.
  */
 export function comparePlans(
   now: PlanRecord,
@@ -26,7 +26,7 @@ function compareChanges(
   if (now.changes === null || reviewed.changes === null) {
     return [
       ...images,
-      `${digests} The review is too large to be kept whole, so what differs cannot be named.`,
+      `${digests} The review was too large to store its changes, so the differences are unknown.`,
     ];
   }
   if (canonicalizePlan(now.changes) === canonicalizePlan(reviewed.changes)) return images;
@@ -34,7 +34,7 @@ function compareChanges(
   return differences.length > 0 || partly ? differences : [digests];
 }
 
-/** What nobody could tell at the review, as of nodes that were yet to come, is not held against the deploy. */
+/** Compares the images. An image that was unknown at the review, e.g. of nodes that did not exist yet, is no difference. */
 function compareImages(now: string | null, reviewed: string | null): string[] {
   if (reviewed === null || now === reviewed) return [];
   return [

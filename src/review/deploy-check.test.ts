@@ -6,12 +6,12 @@ import { ClusterChecks } from './cluster-checks.ts';
 import { DeployCheck } from './deploy-check.ts';
 
 const KEY = 'k'.repeat(32);
-const FACE = { report: null, title: () => 'done', summary: () => 'All of it.' };
+const VIEW = { report: null, title: () => 'done', summary: () => 'All of it.' };
 
 let github: GitHub;
 let commit: string;
 beforeEach(async () => {
-  // What the runner would read.
+  // Keeps workflow commands out of the test's log.
   vi.spyOn(process.stdout, 'write').mockReturnValue(true);
   github = await startGitHub();
   commit = github.push().sha;
@@ -21,7 +21,7 @@ afterEach(async () => {
   await github.stop();
 });
 
-function createDeployment({
+function createDeployCheck({
   cluster = 'orders',
   key = KEY,
   checks = 'write',
@@ -35,88 +35,88 @@ function createDeployment({
   });
   const client = createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 1 });
   const repository = { owner: 'acme', repo: 'database' };
-  return new DeployCheck(
-    new ClusterChecks({
+  return new DeployCheck({
+    checks: new ClusterChecks({
       checks: new Checks(client, repository),
       identity: `${cluster}/abc`,
       cluster,
       redact: (text) => text,
     }),
     key,
-  );
+  });
 }
 
 const listChecks = () =>
   github.listCheckRuns(commit).map(({ name, status, conclusion }) => [name, status, conclusion]);
 
-describe('the deploy of a commit', () => {
-  test('has begun with its plan, and has succeeded with any', async () => {
-    const deployment = createDeployment();
-    const recall = (digest: string) => createDeployment().readHistory(commit, digest);
-    expect(await recall('one')).toEqual({ succeeded: false, begun: false });
+describe('the deploy check', () => {
+  test('records the beginning per plan, and the success for all plans', async () => {
+    const deployment = createDeployCheck();
+    const readHistory = (digest: string) => createDeployCheck().readHistory(commit, digest);
+    expect(await readHistory('one')).toEqual({ succeeded: false, begun: false });
     await deployment.begin(commit, { digest: 'one', required: true });
-    expect(await recall('one')).toEqual({ succeeded: false, begun: true });
-    expect(await recall('other')).toEqual({ succeeded: false, begun: false });
-    await deployment.end('failure', FACE);
-    expect(await recall('one')).toEqual({ succeeded: false, begun: true });
-    await createDeployment().resume(commit, 'nothing');
+    expect(await readHistory('one')).toEqual({ succeeded: false, begun: true });
+    expect(await readHistory('other')).toEqual({ succeeded: false, begun: false });
+    await deployment.end('failure', VIEW);
+    expect(await readHistory('one')).toEqual({ succeeded: false, begun: true });
+    await createDeployCheck().resume(commit, 'nothing');
     await deployment.begin(commit, { digest: 'two', required: true });
-    await deployment.end('success', FACE);
-    expect(await recall('one')).toEqual({ succeeded: true, begun: true });
-    expect(await recall('other')).toEqual({ succeeded: true, begun: false });
+    await deployment.end('success', VIEW);
+    expect(await readHistory('one')).toEqual({ succeeded: true, begun: true });
+    expect(await readHistory('other')).toEqual({ succeeded: true, begun: false });
   });
 
-  test('is that of its cluster and commit alone, and begins under its key alone', async () => {
-    const deployment = createDeployment();
+  test('belongs to its cluster, commit and key', async () => {
+    const deployment = createDeployCheck();
     await deployment.begin(commit, { digest: 'one', required: true });
     const none = { succeeded: false, begun: false };
-    expect(await createDeployment({ cluster: 'orders-2' }).readHistory(commit, 'one')).toEqual(
+    expect(await createDeployCheck({ cluster: 'orders-2' }).readHistory(commit, 'one')).toEqual(
       none,
     );
-    expect(await createDeployment({ key: '' }).readHistory(commit, 'one')).toEqual(none);
-    expect(await createDeployment().readHistory(github.push().sha, 'one')).toEqual(none);
+    expect(await createDeployCheck({ key: '' }).readHistory(commit, 'one')).toEqual(none);
+    expect(await createDeployCheck().readHistory(github.push().sha, 'one')).toEqual(none);
   });
 
-  test('with nothing to apply spends the review as well', async () => {
-    const deployment = createDeployment();
+  test('marks the review as applied even if there is nothing to apply', async () => {
+    const deployment = createDeployCheck();
     await deployment.resume(commit, 'nothing');
-    await deployment.end('success', FACE);
+    await deployment.end('success', VIEW);
     expect(listChecks()).toEqual([['PostgreSQL deploy: orders', 'completed', 'success']]);
-    // Once is enough.
-    const again = createDeployment();
+    // A second success adds no check run.
+    const again = createDeployCheck();
     await again.resume(commit, 'nothing');
-    await again.end('failure', FACE);
+    await again.end('failure', VIEW);
     expect(listChecks()).toEqual([['PostgreSQL deploy: orders', 'completed', 'success']]);
   });
 
-  test('that was interrupted is brought to its end by the next attempt', async () => {
-    await createDeployment().begin(commit, { digest: 'one', required: true });
-    const next = createDeployment();
+  test('of an interrupted deploy is completed by the next attempt', async () => {
+    await createDeployCheck().begin(commit, { digest: 'one', required: true });
+    const next = createDeployCheck();
     await next.resume(commit, 'nothing');
-    await next.end('success', FACE);
+    await next.end('success', VIEW);
     expect(listChecks()).toEqual([['PostgreSQL deploy: orders', 'completed', 'success']]);
   });
 
-  test('does not begin where nobody could continue it, unless it need not', async () => {
+  test('is required before an apply, unless it is optional: GitHub fails', async () => {
     github.failNext({ method: 'POST', path: /\/check-runs$/, times: 20, status: 422 });
-    const deployment = createDeployment();
+    const deployment = createDeployCheck();
     await expect(deployment.begin(commit, { digest: 'one', required: true })).rejects.toThrow(
-      /could not be kept.*Nothing was changed; run the job again/,
+      /could not be recorded.*Nothing was changed; run the job again/,
     );
     await deployment.begin(commit, { digest: 'one', required: false });
     expect(listChecks()).toEqual([]);
   });
 
   test.each(['read', null] as const)(
-    'needs to write check runs, unless it need not: %s',
+    'is required before an apply, unless it is optional: permission %s',
     async (checks) => {
-      const deployment = createDeployment({ checks });
+      const deployment = createDeployCheck({ checks });
       await expect(deployment.begin(commit, { digest: 'one', required: true })).rejects.toThrow(
-        /could not be kept.*Nothing was changed; give the job the permission checks: write/,
+        /could not be recorded.*Nothing was changed; give the job the permission checks: write/,
       );
       await deployment.begin(commit, { digest: 'one', required: false });
       await deployment.resume(commit, 'one');
-      await deployment.end('success', FACE);
+      await deployment.end('success', VIEW);
       expect(listChecks()).toEqual([]);
     },
   );

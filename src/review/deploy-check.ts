@@ -1,15 +1,21 @@
 import * as core from '@actions/core';
-import { type OpenCheck, saveCheck } from '../jobs/post-state.ts';
 import { readMessage, UserError } from '../messages/errors.ts';
 import type { CheckView, ClusterChecks } from './cluster-checks.ts';
 import { nameApply } from './record.ts';
 
-/** What became of the deploys of a commit so far. */
+/** The outcome of a commit's deploys so far. */
 export interface DeployHistory {
-  /** One of them succeeded, whatever it applied. */
+  /** A deploy succeeded, whatever it applied. */
   readonly succeeded: boolean;
-  /** The apply of the plan that was asked about has begun. */
+  /** The apply of the plan in question has begun. */
   readonly begun: boolean;
+}
+
+/** A check run that must be completed. */
+export interface OpenCheck {
+  readonly id: number;
+  readonly name: string;
+  readonly externalId: string;
 }
 
 const BEGUN: CheckView<null> = {
@@ -18,34 +24,44 @@ const BEGUN: CheckView<null> = {
   summary: () => 'The apply has begun.',
 };
 
-/** The deploy of a commit, told of in a check run: that it has begun, so that it can be continued, and how it ended. */
+/**
+ * The check run of a commit's deploy. It shows that the deploy has begun, so that a later run can continue it, and how it
+ * ended.
+ */
 export class DeployCheck {
   readonly #checks: ClusterChecks;
   readonly #key: string;
-  #begun: OpenCheck | null = null;
+  readonly #onChange: (open: OpenCheck | null) => void;
+  #open: OpenCheck | null = null;
 
-  /** `key` signs that an apply has begun; empty: nothing is signed. */
-  constructor(checks: ClusterChecks, key: string) {
-    this.#checks = checks;
-    this.#key = key;
+  constructor(options: {
+    checks: ClusterChecks;
+    /** Signs that an apply has begun; empty: unsigned. */
+    key: string;
+    /** Gets the check run when it opens, and null when it is completed. */
+    onChange?: (open: OpenCheck | null) => void;
+  }) {
+    this.#checks = options.checks;
+    this.#key = options.key;
+    this.#onChange = options.onChange ?? (() => {});
   }
 
   /**
-   * Says that the apply of a plan has begun: from now on what is left of it may be applied.
+   * Records that the apply of a plan has begun: from now on, the rest of the plan may be applied.
    *
-   * @throws UserError where that cannot be said and `required` is set
+   * @throws UserError if the record fails and `required` is set
    */
   async begin(
     commit: string,
     { digest, required }: { digest: string; required: boolean },
   ): Promise<void> {
-    const failure = 'That the apply begins could not be kept with the commit';
+    const failure = 'The start of the apply could not be recorded with the commit';
     const externalId = this.#nameApply(commit, digest);
     const content = { status: 'in_progress', externalId } as const;
-    const outcome = await this.#checks.create('deploy', { commit, failure, face: BEGUN, content });
+    const outcome = await this.#checks.create('deploy', { commit, failure, view: BEGUN, content });
     if (typeof outcome !== 'string') return this.#adopt({ id: outcome.id, externalId });
     if (!required) return;
-    // A token that may only read finds the review, and would never spend it.
+    // A read-only token finds the review, but could never record that it was applied.
     const nextStep =
       outcome === 'forbidden'
         ? 'give the job the permission checks: write and run it again'
@@ -56,8 +72,8 @@ export class DeployCheck {
   }
 
   /**
-   * Takes up the deploy that an earlier attempt began and did not bring to its end. If there is no such deploy, one begins
-   * that has nothing to apply: once it succeeds, the review of this commit is spent like any other.
+   * Resumes the deploy that an earlier attempt began and did not complete. Without one, begins a deploy that applies
+   * nothing: once it succeeds, the review of this commit cannot be applied again.
    */
   async resume(commit: string, digest: string): Promise<void> {
     try {
@@ -71,7 +87,7 @@ export class DeployCheck {
     }
   }
 
-  /** What became of the deploys of `commit`, and of the plan with this digest among them. */
+  /** Reads whether a deploy of `commit` succeeded, and whether the apply of the plan with this digest has begun. */
   async readHistory(commit: string, digest: string): Promise<DeployHistory> {
     const checks = (await this.#checks.list('deploy', commit)) ?? [];
     const name = this.#nameApply(commit, digest);
@@ -81,26 +97,26 @@ export class DeployCheck {
     };
   }
 
-  /** Says how the deploy ended that `begin` announced. */
+  /** Completes the check run that `begin` or `resume` opened. */
   async end<Report>(
     conclusion: 'success' | 'failure' | 'cancelled',
-    face: CheckView<Report>,
+    view: CheckView<Report>,
   ): Promise<void> {
-    if (this.#begun === null) return;
-    const { id, externalId } = this.#begun;
+    if (this.#open === null) return;
+    const { id, externalId } = this.#open;
     await this.#checks.update('deploy', {
       id,
-      failure: 'How the deploy ended could not be shown with the commit',
-      face,
+      failure: 'The end of the deploy could not be recorded with the commit',
+      view,
       content: { status: 'completed', conclusion, externalId },
     });
-    this.#begun = null;
-    saveCheck(null);
+    this.#open = null;
+    this.#onChange(null);
   }
 
   #adopt({ id, externalId }: { id: number; externalId: string }): void {
-    this.#begun = { id, name: this.#checks.name('deploy'), externalId };
-    saveCheck(this.#begun);
+    this.#open = { id, name: this.#checks.name('deploy'), externalId };
+    this.#onChange(this.#open);
   }
 
   #nameApply(commit: string, digest: string): string {

@@ -42,13 +42,13 @@ function createReview(count = 1, note = 'plain'): ReviewRecord {
   return { ...plan, origin };
 }
 
-describe('a review that is kept', () => {
-  test.each(['', KEY])('comes back as it was, key %j', (key) => {
+describe('a sealed review', () => {
+  test.each(['', KEY])('opens unchanged, key %j', (key) => {
     const review = createReview();
     expect(openReview(sealReview(review, key), { ...at, key })).toEqual(review);
   });
 
-  test('holds no secret, and its digest does not depend on what is hidden', () => {
+  test('contains no secret, and its digest does not depend on hidden values', () => {
     const review = createReview(1, 'password is hunter2');
     expect(JSON.stringify(review)).not.toContain('hunter2');
     expect(openReview(sealReview(review, KEY), { ...at, key: KEY })).toEqual(review);
@@ -66,18 +66,18 @@ describe('a review that is kept', () => {
       /^its signature is not that of review-key: .* had another/,
     ],
     [
-      'another plan under the signature',
+      'another plan with the old signature',
       (text: string) => `${sealReview(createReview(2), '').split('.')[0]}.${text.split('.')[1]}`,
       /^its signature is not that of review-key/,
     ],
     ['empty', () => '', /^it is not signed/],
-  ])('%s is refused', (_, forge, problem) => {
+  ])('is rejected: %s', (_, forge, problem) => {
     expect(openReview(forge(sealReview(createReview(), KEY)), { ...at, key: KEY })).toEqual({
       problem: expect.stringMatching(problem),
     });
   });
 
-  test('signed, but not to be checked, is refused and told from every other', () => {
+  test('that is signed is rejected as unchecked without a key', () => {
     expect(openReview(sealReview(createReview(), KEY), { ...at, key: '' })).toEqual({
       problem: expect.stringMatching(/^it is signed, and this job has no review-key/),
       unchecked: true,
@@ -87,7 +87,7 @@ describe('a review that is kept', () => {
   test.each([
     ['of another commit', { ...at, commit: 'b'.repeat(40) }, `it is of commit ${commit}`],
     ['of another cluster', { ...at, identity: 'orders/abc' }, 'it is of another cluster'],
-  ])('%s is refused though it is signed', (_, elsewhere, problem) => {
+  ])('is rejected though it is signed: %s', (_, elsewhere, problem) => {
     expect(openReview(sealReview(createReview(), KEY), { ...elsewhere, key: KEY })).toEqual({
       problem,
     });
@@ -98,9 +98,9 @@ describe('a review that is kept', () => {
     'AAAA.',
     'not base64 at all',
     sealReview({ ...createReview(), digest: 7 as never }, ''),
-    // As it was before it said what it was made for.
+    // An older version, without the origin.
     sealReview({ ...createReview(), origin: undefined as never }, ''),
-  ])('damage is no crash: %j', (text) => {
+  ])('is rejected if damaged: %j', (text) => {
     expect(openReview(text, { ...at, key: '' })).toEqual({
       problem: 'it cannot be read: it is damaged, or another version of this action wrote it',
     });
@@ -109,21 +109,21 @@ describe('a review that is kept', () => {
   test.each([
     ['another provider', createLock().replace('hashicorp/aws', 'mallory/aws')],
     ['more than a lock', `${createLock()}provider "registry.terraform.io/mallory/aws" {\n}\n`],
-  ])('that names %s cannot be read', (_, providerLock) => {
+  ])('is rejected if its lock file names %s', (_, providerLock) => {
     const text = sealReview({ ...createReview(), providerLock }, '');
     expect(openReview(text, { ...at, key: '' })).toEqual({
       problem: expect.stringMatching(/^it cannot be read/),
     });
   });
 
-  test('of a plan that is too large keeps the digest and the provider alone', () => {
+  test('of a plan that is too large has only the digest and the provider', () => {
     const review = createReview(3000);
     const text = sealReview(review, KEY);
     expect(text.length).toBeLessThan(65_000);
     expect(openReview(text, { ...at, key: KEY })).toEqual({ ...review, changes: null });
   });
 
-  test('the digest tells plans and images apart', () => {
+  test('has a digest of plan and image', () => {
     const plan = summarizePlan(createPlan([{ address: 'aws_vpc.own[0]', actions: ['create'] }]));
     const empty = summarizePlan(createPlan([]));
     const digests = [
@@ -135,7 +135,7 @@ describe('a review that is kept', () => {
     expect(new Set(digests).size).toBe(4);
   });
 
-  test('that its apply has begun cannot be said without the key', () => {
+  test('has an apply name that requires the key', () => {
     const { identity, digest } = createReview();
     const name = nameApply({ identity, commit, digest }, KEY);
     const others = [

@@ -8,7 +8,7 @@ import { type PlanChanges, selectChanges } from '../terraform/plan-differences.t
 import { parseProviderLock } from '../terraform/provider-lock.ts';
 import { mapTexts } from '../terraform/sensitive.ts';
 
-/** What was planned, in a form that two plans can be compared in. */
+/** A plan in a form that can be compared with another one. */
 export interface PlanRecord {
   /** Tells the clusters of one repository apart. */
   readonly identity: string;
@@ -16,36 +16,36 @@ export interface PlanRecord {
   readonly commit: string;
   /** Equal for equal plans with the same image. */
   readonly digest: string;
-  /** Digest of the image that the nodes were to run; null where nobody could tell. */
+  /** Digest of the image that the nodes were going to run; null if unknown. */
   readonly image: string | null;
-  /** Text of the lock file that `init` wrote for the plan; null where no provider was installed. */
+  /** Text of the lock file that `init` wrote for the plan; null if no provider was installed. */
   readonly providerLock: string | null;
-  /** What the plan changed; null where that is too much to be kept. */
+  /** The plan's changes; null if too large to store. */
   readonly changes: PlanChanges | null;
 }
 
-/** What a plan was made for. */
+/** The event and run that a review was made in. */
 export interface ReviewOrigin {
   /** `GITHUB_EVENT_NAME`. */
   readonly event: 'pull_request' | 'merge_group';
-  /** The pull request that was planned, or that the merge queue is about to merge; null where nobody could tell. */
+  /** The planned pull request, or the one that the merge queue is about to merge; null if unknown. */
   readonly pullRequest: number | null;
-  /** Short name of the branch that it was to be merged into; null where the event did not say. */
+  /** Short name of the target branch; null if the event did not name it. */
   readonly base: string | null;
   /** The run that planned it. */
   readonly run: Run;
-  /** When it was kept, by GitHub's clock, in ISO 8601. */
+  /** When it was stored, by GitHub's clock, in ISO 8601. */
   readonly time: string;
 }
 
-/** What was reviewed, as it is kept from the pull request to the merge. */
+/** A review, as stored from the pull request to the merge. */
 export interface ReviewRecord extends PlanRecord {
   readonly origin: ReviewOrigin;
 }
 
-/** A check run's text holds 65,535 characters, and a sentence goes before. */
+/** A check run's text has at most 65,535 characters, and begins with a sentence. */
 const MAX_CHARACTERS = 60_000;
-/** A record that unpacks to more than this was not written here. */
+/** `sealReview` writes nothing that unpacks to more than this. */
 const MAX_UNPACKED_BYTES = 64 * 1024 * 1024;
 
 const recordSchema = z.object({
@@ -60,18 +60,18 @@ const recordSchema = z.object({
   }),
   digest: z.string(),
   image: z.string().nullable(),
-  // Unsigned, a record could name any program.
+  // An unsigned record could name any program as the provider.
   providerLock: z
     .string()
     .refine((text) => parseProviderLock(text) !== null)
     .nullable(),
-  // Written by `sealReview`, and signed where a key is given.
+  // Written by `sealReview`, and signed if there is a key.
   changes: z.custom<PlanChanges>((value) => typeof value === 'object').nullable(),
 });
 
 /**
- * Describes a plan, to be kept or compared. `redact` hides what must not leave the runner; `image` is the digest that the nodes
- * are to run.
+ * Builds the record of a plan, to be stored or compared. `redact` hides secrets, which must not leave the runner; `image`
+ * is the digest that the nodes will run.
  */
 export function buildRecord(
   plan: PlanSummary,
@@ -95,23 +95,20 @@ export function buildRecord(
   };
 }
 
-/** SHA-256 (hex) over the normalised changes and the image: equal for plans that do the same, whatever their text. */
+/** Returns the SHA-256 (hex) of the normalised changes and the image: equal for plans that do the same. */
 export function digestReview(plan: PlanSummary, image: string | null): string {
   return createHash('sha256')
     .update(`${canonicalizePlan(selectChanges(plan))}\nimage ${image ?? 'unknown'}\n`)
     .digest('hex');
 }
 
-/** The review as text to be kept; with a `key` (not empty) signed by HMAC-SHA-256. */
+/** Returns the review as text to store; with a `key` (not empty) signed by HMAC-SHA-256. */
 export function sealReview(review: ReviewRecord, key: string): string {
   const whole = pack(review, key);
   return whole.length <= MAX_CHARACTERS ? whole : pack({ ...review, changes: null }, key);
 }
 
-/**
- * Names the apply of a review of a cluster at `commit`, so that nobody without the `key` (empty: nobody has
- * one) can say that it has begun.
- */
+/** Returns the name that records the apply of a review; signed with `key`, unless that is empty. */
 export function nameApply(
   review: Pick<PlanRecord, 'identity' | 'commit' | 'digest'>,
   key: string,
@@ -126,17 +123,17 @@ function pack(review: ReviewRecord, key: string): string {
   return `${body}.${key === '' ? '' : sign(body, key)}`;
 }
 
-/** A review that cannot be used. */
+/** A review that is not valid. */
 export interface RejectedReview {
   /** Why, as a clause that begins with "it". */
   readonly problem: string;
-  /** It is of this commit and cluster, and signed, and there is no key to check it with. */
+  /** It is of this commit and cluster and signed, but there is no key to check it with. */
   readonly unchecked?: true;
 }
 
 /**
- * Reads what `sealReview` wrote, or says why it does not count: not of this commit or cluster, damaged, not
- * signed with `key` though one is given, or signed although none is (`key` is empty).
+ * Opens a text of `sealReview`, or returns why it is rejected: it is of another commit or cluster, damaged, not signed
+ * with `key`, or signed although `key` is empty.
  */
 export function openReview(
   text: string,

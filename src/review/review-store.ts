@@ -18,20 +18,20 @@ import {
   sealReview,
 } from './record.ts';
 
-/** The review that a deploy goes by. */
+/** The review that a deploy applies. */
 export interface MatchedReview {
   /** Full SHA of the commit that was planned. */
   readonly commit: string;
   readonly digest: string;
   /** Its signature was checked. */
   readonly signed: boolean;
-  /** An apply of it had begun, and this is what is left of it. */
+  /** An earlier apply of it had begun; this deploy applies the rest. */
   readonly partly: boolean;
 }
 
-/** What is about to be applied is not what was reviewed. */
+/** The plan differs from the reviewed one. */
 export class ChangedPlanError extends UserError {
-  /** A sentence each. */
+  /** Sentences. */
   readonly differences: readonly string[];
   readonly nextStep: string;
 
@@ -46,42 +46,42 @@ export class ChangedPlanError extends UserError {
 const NEXT_STEP =
   'Nothing was changed. Open a pull request (any edit that is planned): its plan shows all of this, and its merge does it. Or undo what was changed meanwhile and run this job again.';
 const ALREADY_DEPLOYED =
-  'This commit was deployed already. What would be applied now came up since, and nobody reviewed it.';
-const INTRODUCTION = 'What was reviewed, for the merge to compare with:';
+  'This commit was deployed already. The changes that would be applied now appeared later, and nobody reviewed them.';
+const INTRODUCTION = 'The review, for the merge to compare with:';
 const FENCE = '```';
 
 /**
- * What was reviewed, kept from the pull request to the merge in a check run of the commit: a person cannot
- * write one in the action's name, and nobody can sign one without the key.
+ * Stores reviews from the pull request to the merge, in check runs of the commit: a person cannot write a check run in the
+ * action's name, and nobody can sign a review without the key.
  */
 export class ReviewStore {
   readonly #checks: ClusterChecks;
-  readonly #deployment: DeployCheck;
+  readonly #deployCheck: DeployCheck;
   readonly #key: string;
   readonly #now: () => Date;
   readonly #redact: (text: string) => string;
-  /** What was found for a merge: the plan and the comparison must go by the same review. */
-  readonly #found = new Map<string, Promise<ReviewChoice>>();
+  /** The choice by merge: `find` and `requireMatch` must use the same review. */
+  readonly #choices = new Map<string, Promise<ReviewChoice>>();
 
   constructor(options: {
     checks: ClusterChecks;
-    deployment: DeployCheck;
-    /** Empty: nothing is signed. */
+    deployCheck: DeployCheck;
+    /** Empty: unsigned. */
     key: string;
     /** GitHub's time. */
     now: () => Date;
     redact: (text: string) => string;
   }) {
     this.#checks = options.checks;
-    this.#deployment = options.deployment;
+    this.#deployCheck = options.deployCheck;
     this.#key = options.key;
     this.#now = options.now;
     this.#redact = options.redact;
   }
 
   /**
-   * Describes a plan of `commit`; `image`: the digest that the nodes are to run; `providerLock`: the lock file of the
-   * provider that planned.
+   * Builds the record of a plan of `commit`; `image`: the digest that the nodes will run; `providerLock`: the lock file of
+   * the provider that planned.
    */
   buildRecord(
     plan: PlanSummary,
@@ -91,17 +91,17 @@ export class ReviewStore {
     return buildRecord(plan, { ...options, identity, redact: this.#redact });
   }
 
-  /** Keeps a plan for the merge; a refused one is red, so that branch protection stops the merge. */
+  /** Stores a plan for the merge. A refused plan fails its check run, so that branch protection stops the merge. */
   async save<Report>(
     plan: PlanRecord,
-    options: { face: CheckView<Report>; origin: Omit<ReviewOrigin, 'time'>; refused: boolean },
+    options: { view: CheckView<Report>; origin: Omit<ReviewOrigin, 'time'>; refused: boolean },
   ): Promise<void> {
-    const { face, refused } = options;
+    const { view, refused } = options;
     const origin = { ...options.origin, time: this.#now().toISOString() };
     await this.#checks.create('plan', {
       commit: plan.commit,
-      failure: 'What was reviewed could not be kept, so a merge has nothing to go by',
-      face,
+      failure: 'The review could not be stored, so a merge has nothing to compare with',
+      view,
       content: {
         status: 'completed',
         conclusion: refused ? 'failure' : 'success',
@@ -112,8 +112,8 @@ export class ReviewStore {
   }
 
   /**
-   * The review that a deploy of `merge` will be held to, or null where none counts; to be asked before the plan, which
-   * has to use the review's provider. `require` compares with the same one.
+   * Returns the review of `merge`; null if no review is valid for it. Call it before the plan, which has to use the
+   * review's provider. `requireMatch` compares with the same review.
    */
   async find(merge: Merge): Promise<ReviewRecord | null> {
     const choice = await this.#choose(merge);
@@ -121,10 +121,10 @@ export class ReviewStore {
   }
 
   /**
-   * The review of `merge` that allows the plan which `now` describes. With `onPlanChange: apply` what differs is
-   * a warning.
+   * Requires that the plan `now` is the reviewed one of `merge`, and returns the review. With `onPlanChange: apply`,
+   * differences are warnings.
    *
-   * @throws ChangedPlanError with every difference, or why there is nothing to compare with
+   * @throws ChangedPlanError with every difference, or why there is no review to compare with
    */
   async requireMatch(
     now: PlanRecord,
@@ -134,19 +134,19 @@ export class ReviewStore {
       onPlanChange,
     }: {
       merge: Merge;
-      /** A newer commit of the branch, where this is the rerun of an older one's job. */
+      /** The branch's head if this is a rerun for an older commit. */
       overtakenBy: string | null;
       onPlanChange: 'fail' | 'apply';
     },
   ): Promise<{ reviewed: MatchedReview | null; warnings: readonly string[] }> {
     const compared = await this.#compare(now, merge);
     const { reviewed } = compared;
-    // What this commit was to change may have been undone since.
+    // A newer commit may have undone this commit's change.
     const differences =
       overtakenBy === null
         ? compared.differences
         : [
-            `This is the job of an older commit: the branch is at ${overtakenBy.slice(0, 7)} by now. Run that one's job.`,
+            `This is the job of an older commit: the branch is at ${overtakenBy.slice(0, 7)} by now. Run the job of that commit.`,
             ...compared.differences,
           ];
     if (differences.length === 0) return { reviewed, warnings: [] };
@@ -162,7 +162,7 @@ export class ReviewStore {
   ): Promise<{ reviewed: MatchedReview | null; differences: readonly string[] }> {
     const choice = await this.#choose(merge);
     const digest = 'review' in choice ? choice.review.digest : now.digest;
-    const { succeeded, begun: partly } = await this.#deployment.readHistory(merge.commit, digest);
+    const { succeeded, begun: partly } = await this.#deployCheck.readHistory(merge.commit, digest);
     if (succeeded) return { reviewed: null, differences: [ALREADY_DEPLOYED] };
     if ('problems' in choice) {
       const commits = listReviewedCommits(merge);
@@ -184,19 +184,19 @@ export class ReviewStore {
   #choose(merge: Merge): Promise<ReviewChoice> {
     const commits = listReviewedCommits(merge);
     const name = commits.join(' ');
-    const choice = this.#found.get(name) ?? this.#look(merge, commits);
-    this.#found.set(name, choice);
+    const choice = this.#choices.get(name) ?? this.#loadAll(merge, commits);
+    this.#choices.set(name, choice);
     return choice;
   }
 
-  async #look(merge: Merge, commits: readonly string[]): Promise<ReviewChoice> {
-    const found = (await Promise.all(commits.map((commit) => this.#find(commit)))).flat();
+  async #loadAll(merge: Merge, commits: readonly string[]): Promise<ReviewChoice> {
+    const found = (await Promise.all(commits.map((commit) => this.#loadTexts(commit)))).flat();
     const { identity } = this.#checks;
     return chooseReview(found, { merge, key: this.#key, identity });
   }
 
-  /** All texts that were kept with the commit. */
-  async #find(commit: string): Promise<{ commit: string; text: string }[]> {
+  /** Loads all reviews stored with the commit, as text. */
+  async #loadTexts(commit: string): Promise<{ commit: string; text: string }[]> {
     const checks = (await this.#checks.list('plan', commit)) ?? [];
     return checks.map(({ text }) => ({
       commit,

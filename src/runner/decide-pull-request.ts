@@ -92,7 +92,7 @@ function decideReview(
     return { kind: 'await', pullRequest: pull.number, sha, base, why: `${why}, from a fork` };
   }
   if (!label?.name || !sender?.login) {
-    return { kind: 'skip', why: `${why}, and the event does not say with what or by whom` };
+    return { kind: 'skip', why: `${why}, and the event names neither the label nor its author` };
   }
   return { ...review, consent: { label: label.name, by: sender.login } };
 }

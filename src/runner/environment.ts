@@ -1,17 +1,15 @@
 import { readFile } from 'node:fs/promises';
-import type { Repository } from '../github/client.ts';
-import type { Run } from '../github/run-stamp.ts';
 import { UserError } from '../messages/errors.ts';
 import type { EventPayload, TriggerEvent } from './event.ts';
 
 /** The environment that the runner gives every action (GitHub docs, "Default environment variables"). */
 export interface RunnerEnvironment {
   readonly event: TriggerEvent;
-  readonly repository: Repository;
+  readonly repository: { readonly owner: string; readonly repo: string };
   /** REST API, e.g. `https://api.github.com` or a GHES's `https://host/api/v3`. */
   readonly apiUrl: string;
   /** Id and attempt of this run. */
-  readonly run: Run;
+  readonly run: { readonly id: number; readonly attempt: number };
   /** URL of this run in the browser. */
   readonly runUrl: string;
   /** The tag, branch or commit of this action in the workflow, e.g. `v1`; null for a local action. */

@@ -101,7 +101,15 @@ export function explainStopped(found: ExistingNodes, plan: PlanSummary): string[
   );
 }
 
-/** Returns the next step for each node whose instance neither runs nor can be started. */
+/** Returns EC2's word for the state of each node's instance, by the node's name. */
+export function buildInstanceStates({ nodes, notRunning }: ExistingNodes): Record<string, string> {
+  return {
+    ...Object.fromEntries(nodes.map(({ name }) => [name, 'running'])),
+    ...Object.fromEntries(notRunning.map(({ node, state }) => [node.name, state])),
+  };
+}
+
+/** What to do about nodes whose instance neither runs nor can be started. */
 export function explainUnstartable({ notRunning }: ExistingNodes): string[] {
   return notRunning
     .filter(({ state }) => !STARTABLE.includes(state))

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { identifyCluster } from './target-pull-request.ts';
+import { identifyCluster } from './cluster-identity.ts';
 
 const identify = ({
   workspace = '/home/runner/work/database/database',
@@ -10,13 +10,13 @@ const identify = ({
 } = {}): string => identifyCluster({ workspace }, { name, region, workingDirectory, clusterFile });
 
 test.each<[string, Parameters<typeof identify>[0]]>([
-  ['another runner keeps its work elsewhere', { workspace: '/srv/actions runner/_work/database' }],
-  ['the folder is written in another way', { workingDirectory: './infra//x/../orders/' }],
+  ['another runner has another work folder', { workspace: '/srv/actions runner/_work/database' }],
+  ['the folder is spelled differently', { workingDirectory: './infra//x/../orders/' }],
   [
     'the folder is given as an absolute path',
     { workingDirectory: '/home/runner/work/database/database/infra/orders' },
   ],
-])('a cluster stays the same where %s', (_, other) => {
+])('the identity is the same if %s', (_, other) => {
   expect(identify(other)).toBe(identify());
 });
 
@@ -25,11 +25,11 @@ test.each<[string, Parameters<typeof identify>[0]]>([
   ['region', { region: 'eu-west-1' }],
   ['folder', { workingDirectory: 'infra' }],
   ['file', { clusterFile: 'clusters/orders.yml' }],
-])('a cluster is another one with another %s', (_, other) => {
+])('the identity differs with another %s', (_, other) => {
   expect(identify(other)).not.toBe(identify());
 });
 
-test('two files that describe the same cluster are told apart', () => {
+test('two files that describe the same cluster have different identities', () => {
   expect(identify({ clusterFile: 'clusters/a.yml' })).not.toBe(
     identify({ clusterFile: 'clusters/b.yml' }),
   );

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { NodeAccess } from '../ansible/nodes.ts';
 import { createDesired, createHealthy } from '../cluster/testing/fixtures.ts';
-import { configure, requireObservation } from './configure.ts';
+import { requireObservation } from './reachability.ts';
 
 const desired = createDesired({ size: 3 });
 const [first, second, third] = desired.nodes;
@@ -15,20 +14,23 @@ const states = { 'node-1': 'running', 'node-2': 'running', 'node-3': 'running' }
 const vantage = { sshCidrs: ['203.0.113.0/24'], addresses: [] };
 const options = { asked: desired.nodes, states, vantage };
 
-describe('nodes that could not be looked at', () => {
-  test('none: everything that was seen', () => {
-    const sighting = { ...away, observed: healthy, unreachable: [], failures: [] };
-    expect(requireObservation(sighting, desired, options)).toEqual({ observed: healthy, away: [] });
+describe('requireObservation', () => {
+  test('all nodes observed: returns them', () => {
+    const observation = { ...away, observed: healthy, unreachable: [], failures: [] };
+    expect(requireObservation(observation, desired, options)).toEqual({
+      observed: healthy,
+      away: [],
+    });
   });
 
-  test('one replica that stays: it is gone around', () => {
+  test('a replica that stays is unreachable: it is skipped', () => {
     expect(requireObservation(away, desired, options)).toEqual({
       observed: seen,
       away: ['node-3'],
     });
   });
 
-  test('one that was given up before is not forgotten', () => {
+  test('a node that was given up earlier stays away', () => {
     const later = { ...away, unreachable: [], failures: [] };
     expect(requireObservation(later, desired, { ...options, away: ['node-3'] })).toEqual({
       observed: seen,
@@ -36,7 +38,7 @@ describe('nodes that could not be looked at', () => {
     });
   });
 
-  test('but not where nobody is primary: it may be the one', () => {
+  test('an unreachable node is refused if no primary was observed: it may be the primary', () => {
     const replicas = { ...away, observed: seen.filter(({ name }) => name !== 'node-1') };
     for (const one of [desired, shrinking]) {
       expect(() => requireObservation(replicas, one, options)).toThrow(
@@ -45,13 +47,13 @@ describe('nodes that could not be looked at', () => {
     }
   });
 
-  test('nor one that this run has made: it was to come up', () => {
+  test('an unreachable node is refused if this run created it', () => {
     expect(() => requireObservation(away, desired, { ...options, fresh: ['node-3'] })).toThrow(
       /node-3 cannot be reached/,
     );
   });
 
-  test('nor one whose SSH server answers: its server may run', () => {
+  test('an unobserved node is refused if its SSH server answers: PostgreSQL may be running', () => {
     const broken = { ...away, broken: ['node-3'] };
     for (const one of [desired, shrinking]) {
       expect(() => requireObservation(broken, one, options)).toThrow(
@@ -62,7 +64,7 @@ describe('nodes that could not be looked at', () => {
     expect(() => requireObservation(locked, desired, options)).toThrow(/ssh-private-key/);
   });
 
-  test('all of them: the likely cause comes first', () => {
+  test('all nodes unreachable: the likely cause comes first', () => {
     const names = desired.nodes.map(({ name }) => name);
     const nobody = { ...away, observed: [], unreachable: names };
     expect(() => requireObservation(nobody, desired, options)).toThrow(
@@ -70,33 +72,10 @@ describe('nodes that could not be looked at', () => {
     );
   });
 
-  test('one that leaves and is out of reach: nothing is left to be done on it', () => {
+  test('a leaving node is unreachable: it needs no more work', () => {
     const found = requireObservation(away, shrinking, options);
     expect(found.away).toEqual([]);
     expect(found.observed.map(({ name }) => name)).toEqual(['node-1', 'node-2', 'node-3']);
     expect(found.observed[2]).toMatchObject({ data: 'absent', postgres: null });
-  });
-});
-
-describe('alone, on a state with another number of nodes', () => {
-  const alone = (replicaCount: number) =>
-    configure({ inputs: { spec: { replicaCount } } } as NodeAccess, {
-      nodes: desired.nodes,
-      instanceType: null,
-      memoryMib: null,
-      infrastructure: null,
-    });
-
-  test('more than are asked for: who leaves, and that an interrupted removal goes on with its own job', async () => {
-    await expect(alone(1)).rejects.toThrow(
-      /asks for 2 nodes, Terraform's state has 3\. node-3 leaves, .* run that job again.*Or give replica-count 2\.$/,
-    );
-    await expect(alone(0)).rejects.toThrow(/ node-2, node-3 leave, .* what is left of them\./);
-  });
-
-  test('fewer: what makes them', async () => {
-    await expect(alone(3)).rejects.toThrow(
-      /state has 3\. Run apply first\. Or give replica-count 2/,
-    );
   });
 });

@@ -1,0 +1,74 @@
+import * as core from '@actions/core';
+import { sshAddress } from '../ansible/inventory.ts';
+import type { Node } from '../cluster/node.ts';
+import type { Step } from '../cluster/rollout/step.ts';
+import { UserError } from '../messages/errors.ts';
+import { type ConfigureResult, configure, type NodeNote } from '../operations/configure.ts';
+import { renderConnectionString } from '../operations/connection-string.ts';
+import { describeArchiver } from '../report/faults.ts';
+import { listLeftOut } from '../report/left-out.ts';
+import { listSteps } from '../report/steps.ts';
+import { logGroup } from '../runner/log-group.ts';
+import type { Job } from './job.ts';
+import { LeftOutError } from './left-out-error.ts';
+import { buildNodeAccess } from './node-access.ts';
+
+/**
+ * Configures the nodes, proves replication and sets the outputs about them. Logs a warning for a node that is away.
+ *
+ * @throws LeftOutError if a part of the change waits for such a node; everything else was done and proved
+ * @throws UserError as `configure` does
+ */
+export async function configureNodes(
+  job: Job,
+  options: Parameters<typeof configure>[1],
+): Promise<ConfigureResult> {
+  const access = buildNodeAccess(job);
+  if (!access) throw new UserError('ssh-private-key: missing. Ansible logs in with it.');
+  const logSteps = createStepLog(core.info);
+  const onSteps = (steps: readonly Step[]) => {
+    logSteps(steps);
+    options.onSteps?.(steps);
+  };
+  let notes: readonly NodeNote[] = [];
+  // Without a comment or a summary, the log shows the notes.
+  const onNotes = (all: readonly NodeNote[]) => {
+    if (options.onNotes) options.onNotes(all);
+    else for (const { node, note } of all.slice(notes.length)) core.warning(`${node}: ${note}.`);
+    notes = all;
+  };
+  const work = { ...options, onSteps, onNotes };
+  const result = await logGroup('Configure', () => configure(access, work));
+  for (const { name, archiver } of result.proof) {
+    for (const text of describeArchiver(name, archiver)) core.warning(text);
+  }
+  setClusterOutputs(result);
+  const { deferral, nodes } = result;
+  const sentences = listLeftOut(deferral, { nodes, states: options.states ?? {} });
+  if (deferral && deferral.deferred.length > 0) throw new LeftOutError(deferral, sentences);
+  for (const sentence of sentences) core.warning(sentence);
+  return result;
+}
+
+/** Returns a function that logs the steps ahead, and again whenever they change. */
+function createStepLog(log: (line: string) => void): (steps: readonly Step[]) => void {
+  let logged: readonly string[] = [];
+  return (steps) => {
+    const lines = listSteps(steps);
+    if (lines.join('\n') === logged.join('\n')) return;
+    logged = lines;
+    log(['The steps:', ...lines].join('\n'));
+  };
+}
+
+function setClusterOutputs({ nodes, primary, proof, inventory }: ConfigureResult): void {
+  const hostOf = (node: Node | undefined) => (node ? sshAddress(node) : '');
+  core.setOutput('inventory', inventory);
+  core.setOutput('primary-host', hostOf(nodes.find(({ name }) => name === primary)));
+  core.setOutput(
+    'replica-hosts',
+    JSON.stringify(nodes.filter(({ name }) => name !== primary).map(hostOf)),
+  );
+  core.setOutput('connection-string', renderConnectionString(nodes));
+  core.setOutput('cluster-status', JSON.stringify(proof));
+}

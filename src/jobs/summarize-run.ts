@@ -1,0 +1,66 @@
+import type { NodeProof } from '../cluster/proof.ts';
+import type { Step } from '../cluster/rollout/step.ts';
+import { readMessage } from '../messages/errors.ts';
+import type { ConfigureListeners, ConfigureResult, NodeNote } from '../operations/configure.ts';
+import { renderConnectionString } from '../operations/connection-string.ts';
+import type { DeployState } from '../report/deploy-comment.ts';
+import { renderDeploySummary } from '../report/summary.ts';
+import type { Announcement } from './announcement.ts';
+import type { Job } from './job.ts';
+import { beginReport } from './run-report.ts';
+
+/** What a run has done so far. */
+export interface RunProgress {
+  steps: readonly Step[];
+  proof: readonly NodeProof[];
+  notes: readonly NodeNote[];
+  warnings: readonly string[];
+}
+
+/**
+ * Runs `work` and writes the job summary of its end: for jobs that no pull request's comment reports. `work` passes
+ * `listeners` to `configureNodes`.
+ *
+ * @param options.nextStep what to do after a failure, as a sentence
+ */
+export async function summarizeRun(
+  job: Job,
+  options: {
+    announcement: Announcement;
+    commit: string;
+    nextStep: (progress: RunProgress) => string;
+  },
+  work: (progress: RunProgress, listeners: ConfigureListeners) => Promise<ConfigureResult>,
+): Promise<void> {
+  const { announcement, commit, nextStep } = options;
+  const progress: RunProgress = { steps: [], proof: [], notes: [], warnings: [] };
+  const summarize = (state: DeployState) =>
+    announcement.summarize(
+      { ...beginReport(job, { commit }), ...progress, progress: state },
+      renderDeploySummary,
+    );
+  const listeners: ConfigureListeners = {
+    onSteps: (steps) => {
+      progress.steps = steps;
+    },
+    onProof: (proof) => {
+      progress.proof = proof;
+    },
+    onNotes: (notes) => {
+      progress.notes = notes;
+    },
+  };
+  try {
+    const { nodes, changes } = await work(progress, listeners);
+    const connectionString = renderConnectionString(nodes);
+    await summarize({ state: 'done', connectionString, changes: changes.length });
+  } catch (error) {
+    await summarize({
+      state: 'failed',
+      phase: 'configuring',
+      error: readMessage(error),
+      nextStep: nextStep(progress),
+    });
+    throw error;
+  }
+}

@@ -1,0 +1,83 @@
+import { networkInterfaces } from 'node:os';
+import type { ClusterObservation, NodeAccess } from '../ansible/nodes.ts';
+import type { DesiredCluster } from '../cluster/desired.ts';
+import { compareNames, type Node } from '../cluster/node.ts';
+import { buildFreshObservation, type NodeObservation } from '../cluster/observation.ts';
+import { isRunningPrimary } from '../cluster/replication.ts';
+import {
+  explainUnreachable,
+  type RunnerNetwork,
+  type UnreachableNodes,
+} from '../cluster/unreachable.ts';
+import { UserError } from '../messages/errors.ts';
+
+/** Returns the networks and addresses that this runner may log in from. */
+export function findVantage({ inputs }: NodeAccess): RunnerNetwork {
+  const interfaces = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const addresses = interfaces
+    .filter(({ family, internal }) => family === 'IPv4' && !internal)
+    .map(({ address }) => address);
+  return { sshCidrs: inputs.spec.sshCidrs, addresses };
+}
+
+/**
+ * Checks that enough nodes were observed to continue, and returns which are away. A node may be unreachable as long as
+ * another one answers as the primary: one that stays is skipped, and one that leaves needs no more work. Exceptions are
+ * nodes that this run created, and nodes whose SSH server answers: their PostgreSQL may still be running.
+ *
+ * @throws UserError with the likely cause and the fix first, then what failed on which node
+ */
+export function requireObservation(
+  { observed, unreachable, broken, locked, failures }: ClusterObservation,
+  desired: DesiredCluster,
+  options: {
+    asked: readonly Node[];
+    /** Nodes that were given up earlier. */
+    away?: readonly string[];
+    /** Nodes that this run created. */
+    fresh?: readonly string[];
+    states: UnreachableNodes['states'];
+    vantage: RunnerNetwork;
+  },
+): { readonly observed: readonly NodeObservation[]; readonly away: readonly string[] } {
+  const { asked, away: before = [], fresh = [], states, vantage } = options;
+  const leaves = (name: string) => desired.leaving.some((node) => node.name === name);
+  const silent = unreachable.filter((name) => !broken.includes(name) && !locked.includes(name));
+  const lost = [...silent, ...locked.filter(leaves)];
+  const lockedOut = locked.filter((name) => !leaves(name));
+  const away = [...before, ...lost].filter((name) => !leaves(name)).sort(compareNames);
+  if (lost.length + before.length + broken.length + lockedOut.length === 0) {
+    return { observed, away };
+  }
+  const isPrimarySeen = observed.some(isRunningPrimary);
+  const isSafe =
+    broken.length === 0 &&
+    lockedOut.length === 0 &&
+    isPrimarySeen &&
+    !away.some((name) => fresh.includes(name));
+  if (isSafe) {
+    const gone = [...before, ...lost].filter(leaves);
+    return { observed: [...observed, ...gone.map(buildFreshObservation)], away };
+  }
+  const silence = { asked, silent: [...before, ...silent], locked: lockedOut, states };
+  throw new UserError([
+    ...explainUnreachable(silence, { vantage, isPrimarySeen }),
+    ...(broken.length === 0
+      ? []
+      : [
+          `${broken.join(', ')} can be logged in to, but the look at it failed, so nothing more was done. Fix what the messages name; its server may run as ever.`,
+        ]),
+    ...failures,
+  ]);
+}
+
+/** Returns the cluster without unreachable nodes; a later run brings them back. */
+export function removeNodes(desired: DesiredCluster, names: readonly string[]): DesiredCluster {
+  const remains = ({ name }: Node) => !names.includes(name);
+  return {
+    ...desired,
+    primary: names.includes(desired.primary ?? '') ? null : desired.primary,
+    nodes: desired.nodes.filter(remains),
+    leaving: desired.leaving.filter(remains),
+  };
+}
