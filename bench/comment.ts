@@ -77,7 +77,11 @@ function render(): { comment: string; summary: string; commentMs: number; summar
     cluster: 'postgres',
     plan: summarizePlan(document),
     planText: hideSensitive(planText, document),
-    database: { notObserved: 'there are no nodes in a bench.', plannedChanges: [] },
+    database: {
+      kind: 'unobserved',
+      notObserved: 'there are no nodes in a bench.',
+      plannedChanges: [],
+    },
     settings: { changes: [], source: 'none', node: null },
     logicalSlots: [],
     topology: [],

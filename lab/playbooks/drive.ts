@@ -167,8 +167,7 @@ export async function configure(
   const observed = await runPlaybook(options, 'observe.yml');
   if (observed.exitCode !== 0) throw new Error(`observe.yml failed:\n${observed.output}`);
   const plan = rollout(observed.observations, options.desired);
-  if (plan.refusals.length > 0) throw new Error(`refused: ${plan.refusals.join('\n')}`);
-  if (!('steps' in plan)) throw new Error('the rollout has neither refusals nor steps');
+  if (plan.kind === 'refused') throw new Error(`refused: ${plan.refusals.join('\n')}`);
   const done = await runPlaybook(options, 'site.yml', { ...plan, prove: !plan.observeAgain });
   if (plan.observeAgain && done.exitCode === 0) return configure(options);
   return { observed, steps: plan.steps, done };

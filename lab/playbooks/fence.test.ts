@@ -57,8 +57,8 @@ test('a fence that fails over SSH continues through EC2, and the node is not cal
     decide({ unreachable }) {
       seen.push(unreachable);
       const steps = [fence, halt][seen.length - 1];
-      if (steps === undefined) return { refusals: ['the end of this test'] };
-      return { refusals: [], primary: 'node-2', steps: [steps], observeAgain: true };
+      if (steps === undefined) return { kind: 'refused', refusals: ['the end of this test'] };
+      return { kind: 'steps', primary: 'node-2', steps: [steps], observeAgain: true };
     },
   });
   await expect(run).rejects.toThrow('the end of this test');

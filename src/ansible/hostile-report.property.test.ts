@@ -123,7 +123,7 @@ function show({ observations, proof, failures, notes }: AnsibleResult): {
   const error = [...listFailures(failures), ...findProofProblems(proof, ASKED)].join('\n');
   const deploy = createDeployReport(
     { state: 'failed', phase: 'configuring', error, nextStep: 'Run it again.' },
-    { proof, steps: 'steps' in database ? database.steps : [] },
+    { proof, steps: database.kind === 'steps' ? database.steps : [] },
   );
   return {
     markdown: [
@@ -132,20 +132,21 @@ function show({ observations, proof, failures, notes }: AnsibleResult): {
       renderDeployComment(deploy),
       renderDeploySummary(deploy),
     ],
-    lines: 'steps' in database ? listSteps(database.steps) : [],
+    lines: database.kind === 'steps' ? listSteps(database.steps) : [],
   };
 }
 
 /** What Ansible is told after that look. */
 function renderWork({ observations }: AnsibleResult): string {
   const database = rollout(observations, REPORTED);
-  const steps = 'steps' in database ? database.steps.filter((step) => !isTerraformStep(step)) : [];
+  const steps =
+    database.kind === 'steps' ? database.steps.filter((step) => !isTerraformStep(step)) : [];
   return renderVariables({
     desired: REPORTED,
     secrets: { postgresPassword: 'p', replicationPassword: 'r' },
     keys: { current: 'ssh-ed25519 AAAA', retired: [] },
     rollout: {
-      primary: 'steps' in database ? database.primary : 'node-1',
+      primary: database.kind === 'steps' ? database.primary : 'node-1',
       steps,
       proofToken: 'token',
       image: pinImage(observations, REPORTED),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { NODE_NAME } from '../cluster/node.ts';
 import { cleanText } from '../report/markdown.ts';
 
 // The values that a node may report. Root on a node decides what it reports, so every value is validated before it is
@@ -75,7 +76,7 @@ const REFERENCE =
 const DIGEST = 'sha256:[0-9a-f]{64}';
 
 /** `node-2`. */
-export const nodeName = held(/^node-[1-9]\d{0,2}$/, 'the name of a node, e.g. node-1');
+export const nodeName = held(NODE_NAME, 'the name of a node, e.g. node-1');
 /** `sha256:…`. */
 export const digest = held(new RegExp(`^${DIGEST}$`), 'sha256: and 64 hex digits');
 /** `postgres:17`. */

@@ -1,7 +1,7 @@
 import { type DesiredCluster, renderFiles } from '../cluster/desired.ts';
 import type { PinnedImage } from '../cluster/image.ts';
 import { listImageNeeds } from '../cluster/rollout/image-needs.ts';
-import { isTerraformStep, type Step } from '../cluster/rollout/step.ts';
+import { isTerraformStep, type Step, withoutReasons } from '../cluster/rollout/step.ts';
 import { HOT_STANDBY_SENSITIVE, mergeSettings } from '../cluster/settings/settings.ts';
 import type { Secrets } from '../inputs/inputs.ts';
 import { explainPermission, isAllowed, type PermissionLabel } from '../inputs/permission-label.ts';
@@ -116,8 +116,8 @@ function listSettings({ settings }: DesiredCluster): string[] {
 function renderStep(step: Step, desired: DesiredCluster): unknown {
   if (isTerraformStep(step))
     throw new Error(`${step.kind} is a step of Terraform's, not of Ansible's`);
-  if (!('settings' in step)) return step;
-  const { settings, ...rest } = step;
+  if (!('settings' in step)) return withoutReasons(step);
+  const { settings, reasons, ...rest } = step;
   const files = step.nodes.map((node) => {
     const { primary } = step;
     const { postgresqlConf, pgHba } = renderFiles(desired, { node, primary, settings });

@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { renderPgHba, renderPostgresqlConf } from './configuration.ts';
+import {
+  readConfSetting,
+  readUpstreamAddress,
+  renderPgHba,
+  renderPostgresqlConf,
+} from './configuration.ts';
 import { createNode } from './testing/fixtures.ts';
 
 describe('renderPostgresqlConf', () => {
@@ -45,6 +50,39 @@ describe('renderPostgresqlConf', () => {
     });
     // PostgreSQL reads a doubled quote as one, and a backslash as the start of an escape.
     expect(text).toContain("log_line_prefix = '''\\nlisten_addresses = ''evil\\\\'");
+  });
+});
+
+describe('a rendered postgresql.conf read back', () => {
+  const render = (settings: Record<string, string>, upstream = true) =>
+    renderPostgresqlConf({
+      node: 'node-2',
+      clusterName: 'orders',
+      settings,
+      upstream: upstream ? createNode(1) : null,
+    });
+
+  test.each([
+    ['a number', 'max_connections', '100'],
+    ['quotes', 'synchronous_standby_names', `ANY 1 ("node_1", 'x')`],
+    ['a backslash before n', 'log_line_prefix', '\\n'],
+    ['a line break', 'log_line_prefix', "'\nmax_connections = '1"],
+    ['a setting of an extension', 'pg_stat_statements.max', '5000'],
+    ['nothing', 'archive_command', ''],
+  ])('has the same value for %s', (_, name, value) => {
+    expect(readConfSetting(render({ [name]: value }), name)).toBe(value);
+  });
+
+  test('has no value for a setting that is not in it, or without a file', () => {
+    expect(
+      readConfSetting(render({ pg_stat_statements_max: '1' }), 'pg_stat_statements.max'),
+    ).toBeNull();
+    expect(readConfSetting(null, 'max_connections')).toBeNull();
+  });
+
+  test('names the upstream of a replica, and none on a primary', () => {
+    expect(readUpstreamAddress(render({}))).toBe('10.42.0.11');
+    expect(readUpstreamAddress(render({}, false))).toBeNull();
   });
 });
 

@@ -73,6 +73,28 @@ function quoteSetting(value: string): string {
 }
 
 /**
+ * Returns the value that a `postgresql.conf` of `renderPostgresqlConf` sets, or null where it does not set it. `text` is
+ * null where the node has no file.
+ */
+export function readConfSetting(text: string | null, name: string): string | null {
+  const quoted = new RegExp(`^${name.replaceAll('.', '\\.')} = '(.*)'$`, 'm').exec(text ?? '')?.[1];
+  return quoted === undefined ? null : unquoteSetting(quoted);
+}
+
+/** Reverses `quoteSetting` for what is between the outer quotes. */
+function unquoteSetting(quoted: string): string {
+  return quoted.replace(/''|\\(.)/g, (_, escaped: string | undefined) =>
+    escaped === undefined ? "'" : escaped === 'n' ? '\n' : escaped,
+  );
+}
+
+/** Returns the address that a replica's `postgresql.conf` names as its primary, or null where it names none. */
+export function readUpstreamAddress(text: string | null): string | null {
+  const conninfo = readConfSetting(text, 'primary_conninfo');
+  return /^host=(\S+) /.exec(conninfo ?? '')?.[1] ?? null;
+}
+
+/**
  * `pg_hba.conf`, whole and equal on all nodes, so that any of them can become the primary. The socket,
  * which only the container sees, is the administrator's door; everybody else needs a scram password;
  * replication comes from the nodes' own addresses only. `copiesSlots`: replicas log in to one database as well, where

@@ -34,3 +34,16 @@ export function compareNames(a: string, b: string): number {
 export function nodeNumber(node: string): string {
   return /\d+$/.exec(node)?.[0] ?? '';
 }
+
+/** Returns the names of nodes, in their order. */
+export function namesOf(nodes: readonly { readonly name: string }[]): string[] {
+  return nodes.map(({ name }) => name);
+}
+
+/** The names that nodes may have: at most three digits, no leading zero. */
+export const NODE_NAME = /^node-[1-9]\d{0,2}$/;
+
+/** Whether a replication slot is named like that of a node. Other slots belong to other tools. */
+export function isNodeSlot(slot: string): boolean {
+  return /^node_\d+$/.test(slot);
+}

@@ -1,7 +1,9 @@
+import { readUpstreamAddress } from './configuration.ts';
 import { type DesiredCluster, findNode } from './desired.ts';
 import { isBefore, parseLsn } from './lsn.ts';
 import { compareNames, slotName } from './node.ts';
 import type { NodeObservation, PostgresObservation } from './observation.ts';
+import type { Obstacle } from './rollout/reason.ts';
 
 // What a node is to replication, read from what was observed of it.
 
@@ -12,6 +14,19 @@ export const isRunningPrimary = (node: NodeObservation): boolean =>
 /** It holds the data of a primary and does not answer. */
 export const isStoppedPrimary = (node: NodeObservation): boolean =>
   node.postgres === null && !node.standby && node.data === 'complete';
+
+/**
+ * The primary is a fact of the databases, not of the node's number: the one node not in recovery; if
+ * none runs, the one whose data is not a replica's. Null: no node holds a cluster.
+ */
+export function findPrimary(observed: readonly NodeObservation[]): string | null {
+  const candidates = [
+    observed.filter(isRunningPrimary),
+    observed.filter(isStoppedPrimary),
+    observed.filter((node) => node.data === 'unrecorded' && !node.standby),
+  ];
+  return candidates.find((nodes) => nodes.length > 0)?.[0]?.name ?? null;
+}
 
 /** Whether a replica receives the changes of `primary` and replays them. */
 export function isStreaming(
@@ -24,27 +39,26 @@ export function isStreaming(
 }
 
 /**
- * Why a node that holds data can never follow the running `primary` with it, or null when it may: then
- * starting it shows. Such a node is cloned.
+ * Returns why a node that holds data can never follow the running `primary` with it; it is cloned then. Null when it may
+ * be able to: starting it shows.
  */
-export function findObstacle(node: NodeObservation, primary: NodeObservation): string | null {
+export function findObstacle(node: NodeObservation, primary: NodeObservation): Obstacle | null {
   const server = primary.postgres;
   if (server === null) return null;
   const slot = server.slots.find(({ name }) => name === slotName(node.name));
-  if (slot?.walStatus === 'lost')
-    return 'the primary no longer has the WAL it needs: its slot is lost';
+  if (slot?.walStatus === 'lost') return { kind: 'slot-lost' };
   const divergence = findDivergence(node, server);
   if (divergence !== null) return divergence;
   const streams = node.postgres?.receiver?.status === 'streaming';
-  // Of a node that stands still only the slot knows how far it had received.
+  // While the server is down, only the slot knows how far it had received.
   const lsn = node.postgres?.lsn ?? (slot === undefined ? node.control?.lsn : undefined);
   if (!streams && lsn !== undefined && isBefore(lsn, server.oldestLsn)) {
-    return `it stands at ${lsn}, and the primary's WAL begins at ${server.oldestLsn}`;
+    return { kind: 'wal-removed', lsn, oldest: server.oldestLsn };
   }
   return null;
 }
 
-function findDivergence(node: NodeObservation, primary: PostgresObservation): string | null {
+function findDivergence(node: NodeObservation, primary: PostgresObservation): Obstacle | null {
   const { postgres, control, standby } = node;
   const position = postgres ?? control;
   if (position === null) return null;
@@ -54,15 +68,13 @@ function findDivergence(node: NodeObservation, primary: PostgresObservation): st
     return null;
   }
   const end = primary.history.find((ended) => ended.timeline === timeline)?.switchLsn;
-  if (end === undefined) return `its timeline ${timeline} is none that the primary descends from`;
+  if (end === undefined) return { kind: 'unrelated-timeline', timeline };
   // A crashed server's WAL may reach further than its control file says.
   const crashed = postgres === null && control?.state === 'in production';
-  if (crashed) return `it was primary on timeline ${timeline} and crashed`;
+  if (crashed) return { kind: 'crashed-primary', timeline };
   // The shutdown checkpoint of a primary begins before the position at which the next timeline begins.
   const wrote = postgres === null && !standby ? !isBefore(lsn, end) : isBefore(end, lsn);
-  return wrote
-    ? `it wrote up to ${lsn} on timeline ${timeline}, which the primary left at ${end}`
-    : null;
+  return wrote ? { kind: 'diverged', timeline, lsn, end } : null;
 }
 
 /**
@@ -70,7 +82,7 @@ function findDivergence(node: NodeObservation, primary: PostgresObservation): st
  * it names none of the cluster's.
  */
 export function findUpstream(node: NodeObservation, desired: DesiredCluster): string | null {
-  const address = /^primary_conninfo = 'host=(\S+) /m.exec(node.files.postgresqlConf ?? '')?.[1];
+  const address = readUpstreamAddress(node.files.postgresqlConf);
   const upstream = [...desired.nodes, ...desired.leaving].find(
     ({ privateAddress }) => privateAddress !== '' && privateAddress === address,
   );

@@ -194,7 +194,7 @@ function refuseBeforeApply(options: {
   const { plan, preview, ground, slotPermission } = options;
   const { database } = preview;
   const refusals = [
-    ...('refusals' in database ? database.refusals : []),
+    ...(database.kind === 'refused' ? database.refusals : []),
     ...explainApplyRefusal(plan.summary, ground),
     ...refuseSlotLoss(preview.slotLoss, slotPermission),
   ];
@@ -203,13 +203,13 @@ function refuseBeforeApply(options: {
   // A former primary that is started without a look at the others may become a second primary, or serve old data.
   const stopped = findStopped(plan.existing, plan.summary).map(({ name }) => name);
   const running = plan.existing.nodes.length - plan.existing.notRunning.length;
-  if ('notObserved' in database && stopped.length > 0 && running > 0) {
+  if (database.kind === 'unobserved' && stopped.length > 0 && running > 0) {
     throw new UserError(
       `${stopped.join(', ')} would be started, but the running nodes could not be looked at first, so the primary is unknown. Nothing was changed. ${database.notObserved}`,
     );
   }
   // The label does not allow the removal of nodes that nobody could look at.
-  if ('notObserved' in database && removed.length > 0) {
+  if (database.kind === 'unobserved' && removed.length > 0) {
     throw new UserError(
       `${removed.join(', ')} would be removed, but the nodes could not be looked at first: ${database.notObserved}`,
     );

@@ -191,7 +191,7 @@ function decideFailover(options: {
         observed.filter(({ name }) => !failing.includes(name)),
         failing.length === 0 ? reachable : { ...reachable, unreachable: failing },
       );
-      if (halted === null || !('steps' in decision)) return decision;
+      if (halted === null || decision.kind !== 'steps') return decision;
       if (decision.steps.length > 0) return { ...decision, observeAgain: true };
       const replacement: Step = { kind: 'replace', nodes: [halted] };
       halted = null;
@@ -202,7 +202,7 @@ function decideFailover(options: {
       { observed, unreachable, gone: [...gone], states, reached: [...reached], old },
       { desired, fenced },
     );
-    for (const step of 'steps' in decision ? decision.steps : []) {
+    for (const step of decision.kind === 'steps' ? decision.steps : []) {
       if (step.kind === 'halt' || step.kind === 'fence') old = step.nodes[0];
       if (step.kind === 'halt') {
         halted = step.nodes[0];

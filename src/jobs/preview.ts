@@ -63,6 +63,7 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
   const changes = plan.nodeChanges;
   const notObserved = (reason: string) =>
     withoutObservation({
+      kind: 'unobserved',
       notObserved: [reason, ...explainStopped(plan.existing, plan.summary)].join(' '),
       plannedChanges: listPlannedChanges(desired, {
         applied: plan.applied,
@@ -74,13 +75,13 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
       }),
     });
   const halted = explainUnstartable(plan.existing);
-  if (halted.length > 0) return withoutObservation({ refusals: halted });
+  if (halted.length > 0) return withoutObservation({ kind: 'refused', refusals: halted });
   const running = existing.filter(
     ({ name }) => !changes.replace.includes(name) && !stopped.includes(name),
   );
   if (running.length === 0) {
     const refusals = explainOrphanedVolumes(plan.summary);
-    if (refusals.length > 0) return withoutObservation({ refusals });
+    if (refusals.length > 0) return withoutObservation({ kind: 'refused', refusals });
     if (stopped.length > 0) return withoutObservation(rollout([], desired));
     // A blank volume needs no look; the data on an existing one does.
     const isBlank = desired.nodes.every(({ name }) => changes.fresh.includes(name));
@@ -101,10 +102,12 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
       vantage: findVantage(access),
     });
     const refusals = observed.some(isRunningPrimary) ? [] : explainOrphanedVolumes(plan.summary);
-    if (refusals.length > 0) return { database: { refusals }, slotLoss: null, observed, desired };
+    if (refusals.length > 0)
+      return { database: { kind: 'refused', refusals }, slotLoss: null, observed, desired };
     const down = [...away, ...stopped];
     if (down.length > 0 && changes.replace.length > 0) {
       return withoutObservation({
+        kind: 'refused',
         refusals: [
           `${changes.replace.join(', ')} would get another instance while ${down.join(', ')} ${down.length === 1 ? 'is' : 'are'} down, and only one node may be down at a time. Bring ${down.join(', ')} back first.`,
         ],
@@ -112,7 +115,7 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
     }
     const reachable = { ...desired, unreachable: away };
     const database = rollout(observed, { ...reachable, allowsSlotLoss: true });
-    const { steps } = 'steps' in database ? database : { steps: [] };
+    const { steps } = database.kind === 'steps' ? database : { steps: [] };
     const slotLoss = explainSlotLoss(observed, { steps, desired: reachable });
     return { database, slotLoss, observed, desired: reachable };
   } catch (error) {
@@ -136,9 +139,9 @@ export function buildDatabasePlan(
   const { database, observed, desired } = preview;
   const { synchronousReplicas, replicaCount: replicas } = job.inputs.spec;
   const changes = plan.nodeChanges;
-  const steps = 'steps' in database ? database.steps : [];
+  const steps = database.kind === 'steps' ? database.steps : [];
   const replication = { synchronousReplicas, replicas };
-  const leftOut = listLeftOut('steps' in database ? database.deferral : null, {
+  const leftOut = listLeftOut(database.kind === 'steps' ? database.deferral : null, {
     nodes: plan.existing.nodes,
     states: buildInstanceStates(plan.existing),
   });

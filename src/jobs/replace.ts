@@ -100,7 +100,7 @@ export function decideReplacement(node: string): DecideSteps {
   return (observation, { desired }) => {
     const decision = planReplacement(observation, { desired, node, isReplaced });
     // Terraform runs next.
-    if ('steps' in decision && decision.steps[0]?.kind === 'replace') isReplaced = true;
+    if (decision.kind === 'steps' && decision.steps[0]?.kind === 'replace') isReplaced = true;
     return decision;
   };
 }

@@ -141,5 +141,5 @@ function findOvertaking(
 }
 
 function listRefusals({ refusals, database }: PlanReport): readonly string[] {
-  return [...refusals, ...('refusals' in database ? database.refusals : [])];
+  return [...refusals, ...(database.kind === 'refused' ? database.refusals : [])];
 }

@@ -7,7 +7,12 @@ import { compareNames, type Node } from '../cluster/node.ts';
 import { findProofProblems, type NodeProof } from '../cluster/proof.ts';
 import type { Deferral } from '../cluster/rollout/deferral.ts';
 import { type Rollout, rollout } from '../cluster/rollout/rollout.ts';
-import { isTerraformStep, type Step, type TerraformStep } from '../cluster/rollout/step.ts';
+import {
+  isTerraformStep,
+  type Step,
+  type TerraformStep,
+  withoutReasons,
+} from '../cluster/rollout/step.ts';
 import { UserError } from '../messages/errors.ts';
 import { requireNodeCount } from './node-count.ts';
 import { observeNodes } from './observe-nodes.ts';
@@ -190,7 +195,7 @@ async function converge(
       desired = { ...described, unreachable: found.away };
       decision = rollout(found.observed, desired);
     }
-    if (!('steps' in decision)) throw new UserError(decision.refusals);
+    if (decision.kind !== 'steps') throw new UserError(decision.refusals);
     if (decision.deferral) onLeftOut?.(decision.deferral);
     onSteps?.([...steps, ...decision.steps]);
     const [first] = decision.steps;
@@ -273,7 +278,8 @@ function changeInstances(
 function refuseRepetition(done: readonly Step[], next: Step): void {
   const last = done.slice(-MAX_REPETITIONS);
   if (last.length < MAX_REPETITIONS) return;
-  if (last.some((step) => JSON.stringify(step) !== JSON.stringify(next))) return;
+  const compared = (step: Step) => JSON.stringify(withoutReasons(step));
+  if (last.some((step) => compared(step) !== compared(next))) return;
   throw new UserError(
     `${next.nodes.join(', ')}: the step ${next.kind} was done ${MAX_REPETITIONS} times and is still needed. Look at the log of that step: something undoes it.`,
   );

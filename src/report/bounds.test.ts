@@ -39,7 +39,7 @@ const settings = {
   })),
 } as const;
 const steps: Rollout = {
-  refusals: [],
+  kind: 'steps',
   primary: 'node-1',
   observeAgain: false,
   steps: repeat(1_000, () => ({ kind: 'prepare' as const, nodes: ['node-1'] })),
@@ -49,9 +49,12 @@ describe('a plan comment fits', () => {
   it.each([
     [
       'an endless reason for missing observations',
-      { database: { notObserved: long, plannedChanges: [] } },
+      { database: { kind: 'unobserved', notObserved: long, plannedChanges: [] } },
     ],
-    ['endless refusals', { database: { refusals: repeat(500, () => long.slice(0, 1_000)) } }],
+    [
+      'endless refusals',
+      { database: { kind: 'refused', refusals: repeat(500, () => long.slice(0, 1_000)) } },
+    ],
     ['endless refusals of the infrastructure', { refusals: repeat(500, () => long) }],
     ['hundreds of settings', { settings }],
     [
@@ -164,7 +167,7 @@ it('any message fits in any field', () => {
   fc.assert(
     fc.property(message, fc.integer({ min: 6_000, max: COMMENT_BUDGET }), (text, budget) => {
       const report = createPlanReport(plan, {
-        database: { notObserved: text, plannedChanges: [] },
+        database: { kind: 'unobserved', notObserved: text, plannedChanges: [] },
         refusals: [text],
         warnings: [text, text],
         planText: text,

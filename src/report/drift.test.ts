@@ -26,10 +26,17 @@ describe('drift', () => {
     ['nothing', QUIET, false],
     ['a setting', { ...QUIET, settings: CHANGED.settings }, true],
     ['a resource', createPlanReport(createPlan([update(1)])), true],
-    ['a refusal', { ...QUIET, database: { refusals: ['two primaries'] } }, true],
+    [
+      'a refusal',
+      { ...QUIET, database: { kind: 'refused' as const, refusals: ['two primaries'] } },
+      true,
+    ],
     [
       'nodes that could not be observed',
-      { ...QUIET, database: { notObserved: 'no key', plannedChanges: [] } },
+      {
+        ...QUIET,
+        database: { kind: 'unobserved' as const, notObserved: 'no key', plannedChanges: [] },
+      },
       false,
     ],
     [
@@ -67,7 +74,14 @@ describe('drift', () => {
     }
   });
 
-  const unseen = { ...QUIET, database: { notObserved: 'No route to node-1.', plannedChanges: [] } };
+  const unseen = {
+    ...QUIET,
+    database: {
+      kind: 'unobserved' as const,
+      notObserved: 'No route to node-1.',
+      plannedChanges: [],
+    },
+  };
   it.each([
     ['everything matches', QUIET, true, { kind: 'none' }],
     ['something differs', CHANGED, true, { kind: 'drift' }],
@@ -88,7 +102,7 @@ describe('drift', () => {
       {
         ...QUIET,
         database: {
-          ...{ refusals: [], primary: 'node-1', steps: [], observeAgain: false },
+          ...({ kind: 'steps', primary: 'node-1', steps: [], observeAgain: false } as const),
           deferral: { nodes: ['node-3'], deferred: [] },
         },
       },
@@ -108,7 +122,7 @@ describe('drift', () => {
   });
 
   it('makes no claim about a node that did not answer', () => {
-    const around = { refusals: [], primary: 'node-1', steps: [], observeAgain: false } as const;
+    const around = { kind: 'steps', primary: 'node-1', steps: [], observeAgain: false } as const;
     const database = { ...around, deferral: { nodes: ['node-3'], deferred: [] } };
     expect(renderDriftSummary(drifted({ ...QUIET, database }))).toMatch(
       /^⚠️ `postgres`: no drift of what could be looked at\. node-3 did not answer\. <sub>/,

@@ -26,10 +26,10 @@ export type DriftFinding =
 export function judgeDrift(report: DriftReport, { canLogIn }: { canLogIn: boolean }): DriftFinding {
   const { database } = report;
   if (hasDrift(report)) return { kind: 'drift' };
-  if ('steps' in database && database.deferral) {
+  if (database.kind === 'steps' && database.deferral) {
     return { kind: 'unreachable', reason: `${database.deferral.nodes.join(', ')} did not answer.` };
   }
-  if (!('notObserved' in database)) return { kind: 'none' };
+  if (database.kind !== 'unobserved') return { kind: 'none' };
   return canLogIn
     ? { kind: 'unreachable', reason: database.notObserved }
     : { kind: 'infrastructure only' };
@@ -65,8 +65,8 @@ function differs(report: PlanReport): boolean {
     plan.drift.some(({ relevant }) => relevant) ||
     settings.changes.length > 0 ||
     refusals.length > 0 ||
-    ('refusals' in database && database.refusals.length > 0) ||
-    ('steps' in database &&
+    database.kind === 'refused' ||
+    (database.kind === 'steps' &&
       (database.steps.length > 0 || (database.deferral?.deferred.length ?? 0) > 0))
   );
 }
@@ -83,12 +83,12 @@ export function renderDriftIssue(report: DriftReport): { title: string; body: st
 export function renderDriftSummary(report: DriftReport): string {
   if (!hasDrift(report)) {
     const { cluster, database, notChecked, run } = report;
-    const away = ('steps' in database && database.deferral?.nodes) || [];
+    const away = (database.kind === 'steps' && database.deferral?.nodes) || [];
     if (away.length > 0) {
       return `⚠️ ${renderCode(cluster)}: no drift of what could be looked at. ${away.join(', ')} did not answer. ${renderFooter(run)}\n`;
     }
     const found =
-      'notObserved' in database
+      database.kind === 'unobserved'
         ? `no drift of the infrastructure. The nodes were not looked at: ${renderText(shortenText(database.notObserved))}`
         : joinSentences('no drift.', notChecked);
     return `✅ ${renderCode(cluster)}: ${found} ${renderFooter(run)}\n`;
@@ -115,7 +115,7 @@ const joinSentences = (sentence: string, more: string | null): string =>
 
 function listDriftSections(report: DriftReport) {
   const closing =
-    'notObserved' in report.database
+    report.database.kind === 'unobserved'
       ? 'This issue is closed once a run that can look at the nodes finds no drift.'
       : 'This issue is closed once the drift is gone.';
   const [, ...sections] = listPlanSections(

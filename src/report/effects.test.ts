@@ -12,7 +12,7 @@ const RELOAD: Step = { kind: 'reload', nodes: ['node-2'], ...common };
 const RESIZE: Step = { kind: 'resize', nodes: ['node-2'], instanceType: 't3.large' };
 
 const rollout = (...steps: Step[]): PlanReport['database'] => ({
-  refusals: [],
+  kind: 'steps',
   primary: 'node-1',
   steps,
   observeAgain: false,
@@ -42,13 +42,13 @@ test.each<[string, unknown, Partial<PlanReport>, string[]]>([
   [
     'a refused rollout',
     createPlan([]),
-    { database: { refusals: ['Two primaries.'] } },
+    { database: { kind: 'refused', refusals: ['Two primaries.'] } },
     ['refused'],
   ],
   [
     'a new cluster',
     resource('create'),
-    { database: { notObserved: 'No nodes.', plannedChanges: [] } },
+    { database: { kind: 'unobserved', notObserved: 'No nodes.', plannedChanges: [] } },
     [],
   ],
   [
@@ -56,7 +56,7 @@ test.each<[string, unknown, Partial<PlanReport>, string[]]>([
     createPlan([]),
     {
       database: {
-        ...{ refusals: [], primary: 'node-1', steps: [], observeAgain: false },
+        ...{ kind: 'steps', primary: 'node-1', steps: [], observeAgain: false },
         deferral: { nodes: ['node-2'], deferred: [{ kind: 'remove', nodes: ['node-3'] }] },
       },
     },
@@ -65,7 +65,7 @@ test.each<[string, unknown, Partial<PlanReport>, string[]]>([
   [
     'unreachable nodes',
     createPlan([]),
-    { database: { notObserved: 'No route.', plannedChanges: [] } },
+    { database: { kind: 'unobserved', notObserved: 'No route.', plannedChanges: [] } },
     [],
   ],
 ])('%s', (_, plan, overrides, effects) => {

@@ -4,9 +4,9 @@ import { hideInternals, type PlanReport } from './plan-comment.ts';
 /** Returns the effects of a pull request. Effects on a database that could not be asked are not among them. */
 export function listEffects(report: PlanReport): Effect[] {
   const { plan, database, refusals } = hideInternals(report);
-  const steps = 'steps' in database ? database.steps : null;
-  const isRefused = refusals.length > 0 || ('refusals' in database && database.refusals.length > 0);
-  const waits = 'steps' in database && (database.deferral?.deferred.length ?? 0) > 0;
+  const steps = database.kind === 'steps' ? database.steps : null;
+  const isRefused = refusals.length > 0 || database.kind === 'refused';
+  const waits = database.kind === 'steps' && (database.deferral?.deferred.length ?? 0) > 0;
   const does = (...kinds: readonly string[]) => steps?.some(({ kind }) => kinds.includes(kind));
   const holds: Readonly<Record<Effect, boolean | undefined>> = {
     refused: isRefused,

@@ -8,10 +8,16 @@ import { renderPlanComment, renderPlanTitle } from './plan-comment.ts';
 
 const NODE: PlannedChange = { kind: 'clone', nodes: ['node-4'] };
 const report = (...plannedChanges: readonly PlannedChange[]) =>
-  createPlanReport(createPlan([]), { database: { notObserved: 'no key.', plannedChanges } });
+  createPlanReport(createPlan([]), {
+    database: { kind: 'unobserved' as const, notObserved: 'no key.', plannedChanges },
+  });
 
 test('the reason is cut first, and the missing observation is always stated', () => {
-  const unseen = { notObserved: `because ${'of this '.repeat(50)}`, plannedChanges: [NODE] };
+  const unseen = {
+    kind: 'unobserved' as const,
+    notObserved: `because ${'of this '.repeat(50)}`,
+    plannedChanges: [NODE],
+  };
   const { render } = renderNotObserved(unseen, { shrinkOrder: 1, isRefused: false });
   const whole = render(10_000);
   expect(whole).toMatch(
@@ -23,7 +29,7 @@ test('the reason is cut first, and the missing observation is always stated', ()
 });
 
 test('changes that a refusal prevents are marked', () => {
-  const unseen = { notObserved: 'no key.', plannedChanges: [NODE] };
+  const unseen = { kind: 'unobserved' as const, notObserved: 'no key.', plannedChanges: [NODE] };
   const { render } = renderNotObserved(unseen, { shrinkOrder: 1, isRefused: true });
   expect(render(10_000)).toMatch(/^None of this happens while it is refused:\n\n/);
 });
@@ -32,7 +38,7 @@ test('text from the state is escaped', () => {
   const hostile = '`x` </details> @acme/admins ![a](https://example.invalid/?q=1)';
   const image = { kind: 'image', before: hostile, after: 'postgres:17', obstacle: null } as const;
   const { render } = renderNotObserved(
-    { notObserved: 'no key.', plannedChanges: [image] },
+    { kind: 'unobserved' as const, notObserved: 'no key.', plannedChanges: [image] },
     { shrinkOrder: 1, isRefused: false },
   );
   const text = render(10_000);

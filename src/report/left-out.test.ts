@@ -58,7 +58,7 @@ test('the comment on a plan does not claim that every node runs as asked', () =>
   const comment = renderPlanComment(
     createPlanReport(createPlan([]), {
       database: {
-        refusals: [],
+        kind: 'steps',
         primary: 'node-1',
         steps: [],
         observeAgain: false,

@@ -139,23 +139,23 @@ function renderQuietLine(report: PlanReport): string | null {
     ({ length }) => length === 0,
   );
   if (!isEmpty(plan) || !isQuiet) return null;
-  if ('notObserved' in database) {
+  if (database.kind === 'unobserved') {
     if (database.plannedChanges.some(({ kind }) => kind !== 'unrecorded')) return null;
     return database.plannedChanges.length === 0
       ? "no changes, as far as Terraform's state tells. The nodes were not looked at; the deploy asks them."
       : 'no infrastructure changes. The nodes were not looked at; the deploy asks them what the database needs.';
   }
-  return 'steps' in database && database.steps.length === 0 ? 'no changes.' : null;
+  return database.kind === 'steps' && database.steps.length === 0 ? 'no changes.' : null;
 }
 
 function buildHeadline(report: PlanReport): Headline {
   const { cluster, plan, database, refusals, settings, writesWait } = report;
-  const isRefused = refusals.length > 0 || ('refusals' in database && database.refusals.length > 0);
+  const isRefused = refusals.length > 0 || database.kind === 'refused';
   const risks: readonly Risk[] = findRisks(plan);
   const lost =
     risks.some(({ level }) => level === 'loss') ||
     report.logicalSlots.some(({ fate }) => fate === 'lost');
-  const steps = 'steps' in database ? summarizeSteps(database.steps, writesWait) : '';
+  const steps = database.kind === 'steps' ? summarizeSteps(database.steps, writesWait) : '';
   const parts = [
     isRefused ? 'refused' : 'planned',
     summarizeCounts(plan.counts) || (plan.outputs.length > 0 ? 'outputs only' : ''),
@@ -163,7 +163,9 @@ function buildHeadline(report: PlanReport): Headline {
     steps === '' && settings.changes.length > 0
       ? countNoun(settings.changes.length, 'setting')
       : steps,
-    'notObserved' in database && database.plannedChanges.some(mayPause) ? 'pause not known' : '',
+    database.kind === 'unobserved' && database.plannedChanges.some(mayPause)
+      ? 'pause not known'
+      : '',
   ].filter((part) => part !== '');
   return {
     emoji: isRefused || lost ? '🛑' : risks.length > 0 ? '⚠️' : '📋',

@@ -64,8 +64,8 @@ function createReports(text: string): { plan: PlanReport[]; deploy: DeployReport
   return {
     plan: [
       plan,
-      { ...plan, database: { notObserved: ssh, plannedChanges: [] } },
-      { ...plan, database: { refusals: [`node-2: ${text}`] } },
+      { ...plan, database: { kind: 'unobserved', notObserved: ssh, plannedChanges: [] } },
+      { ...plan, database: { kind: 'refused', refusals: [`node-2: ${text}`] } },
     ],
     deploy: [
       createDeployReport({

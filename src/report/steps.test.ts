@@ -9,7 +9,7 @@ function planSteps(from: Parameters<typeof createDesired>[0], to: typeof from): 
   const after = createDesired(to);
   const leaving = before.nodes.slice(after.nodes.length);
   const result = rollout(createHealthy(before), { ...after, leaving });
-  if (!('steps' in result)) throw new Error(result.refusals.join());
+  if (result.kind !== 'steps') throw new Error(result.refusals.join());
   return result.steps;
 }
 

@@ -4,6 +4,7 @@ import type { Step, StepOf } from '../cluster/rollout/step.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
 import { renderNotObserved, WHILE_REFUSED } from './foresight.ts';
 import { countNoun, renderCode, renderText, shortenText } from './markdown.ts';
+import { describeReasons } from './step-reasons.ts';
 
 /** The steps of the database, or why they are not known before the merge. */
 export type DatabasePlan = Rollout | UnobservedPlan;
@@ -21,10 +22,11 @@ export function renderDatabase(
     isRefused = false,
   }: { shrinkOrder: number; whole: string; isRefused?: boolean },
 ): Section {
-  if ('notObserved' in database) return renderNotObserved(database, { shrinkOrder, isRefused });
+  if (database.kind === 'unobserved')
+    return renderNotObserved(database, { shrinkOrder, isRefused });
   const rest = (missing: number) =>
     missing === 0 ? '' : `✂️ Left out to fit: ${missing} of the list. ${whole}`;
-  if (!('steps' in database)) {
+  if (database.kind !== 'steps') {
     const items = database.refusals.map((refusal) => `- ${renderText(shortenText(refusal))}`);
     const render = (count: number) =>
       joinBlocks(
@@ -59,14 +61,27 @@ const joinBlocks = (...blocks: readonly string[]): string =>
 
 /** Renders steps as a numbered list, in the order of execution; Markdown. */
 export function renderSteps(steps: readonly Step[]): string {
-  return steps.map((step, index) => `${index + 1}. ${describeStep(step)}`).join('\n');
+  return steps
+    .map((step, index) =>
+      joinSentences(`${index + 1}. ${describeStep(step)}`, describeReasons(step, renderCode)),
+    )
+    .join('\n');
 }
 
 /** Returns the steps as numbered lines of plain text, for the log. */
 export function listSteps(steps: readonly Step[]): string[] {
-  // Names contain none of these characters.
-  return steps.map((step, index) => `${index + 1}. ${describeStep(step).replace(/[*`]/g, '')}`);
+  return steps.map((step, index) => {
+    // Names contain none of these characters.
+    const description = describeStep(step).replace(/[*`]/g, '');
+    return joinSentences(
+      `${index + 1}. ${description}`,
+      describeReasons(step, (text) => text),
+    );
+  });
 }
+
+const joinSentences = (...sentences: readonly string[]): string =>
+  sentences.filter((sentence) => sentence !== '').join(' ');
 
 /**
  * Returns a warning about the cost of synchronous replication, in general and in these steps; null if it is off.

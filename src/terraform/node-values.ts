@@ -1,5 +1,6 @@
 import { isIPv4 } from 'node:net';
 import { z } from 'zod';
+import { NODE_NAME } from '../cluster/node.ts';
 
 // Values of a node in Terraform's state. Everybody who can write the state, or commit a local one, controls them, and they
 // reach inventories, ssh's options and pg_hba.conf. So only values that AWS and the templates create are accepted.
@@ -9,7 +10,7 @@ const matching = (pattern: RegExp, expected: string) =>
   z.string().regex(pattern, { error: `expected ${expected}` });
 
 /** `node-2`. */
-export const name = matching(/^node-[1-9]\d{0,2}$/, 'the name of a node, e.g. node-1');
+export const name = matching(NODE_NAME, 'the name of a node, e.g. node-1');
 /** `i-0a1b2c3d4e5f60718`. */
 export const instanceId = matching(/^i-[0-9a-f]{1,17}$/, 'the id of an instance');
 /** `t3.medium`. */

@@ -1,6 +1,7 @@
 import { type DesiredCluster, renderFiles } from '../desired.ts';
+import { slotName } from '../node.ts';
 import type { NodeObservation } from '../observation.ts';
-import { findObstacle, isStreaming } from '../replication.ts';
+import { findObstacle, findPrimary, isStreaming } from '../replication.ts';
 import type { Settings } from '../settings/settings.ts';
 import {
   computeNodeSettings,
@@ -9,33 +10,37 @@ import {
   findRestartReasons,
   type NodeSettings,
 } from './node-settings.ts';
-import { predict } from './predict.ts';
-import { findPrimary } from './refusals.ts';
+import { type NodesByName, predict } from './predict.ts';
+import type { Obstacle, RestartReason, StepReason } from './reason.ts';
 import type { Step } from './step.ts';
 
-/** A cluster at one moment of a rollout: observed, or expected after some steps. It never changes. */
+/** A cluster at one moment of a rollout: observed, or predicted for after some steps. It never changes. */
 export class ClusterState {
   readonly desired: DesiredCluster;
-  /** The settings and the image were tried. */
+  /** Whether the settings and the image were tried. */
   readonly isChecked: boolean;
-  readonly #standing: ReadonlyMap<string, NodeObservation>;
+  readonly #existing: NodesByName;
   readonly #types: ReadonlyMap<string, string>;
-  // Asked for again and again.
+  /** Why replicas cannot follow whose slot is created anew: the new slot does not tell. */
+  readonly #obstacles: ReadonlyMap<string, Obstacle>;
+  // Computed once: the rules ask for them again and again.
   #primary: string | null = null;
-  #targets: NodeSettings | null = null;
+  #settings: NodeSettings | null = null;
 
   private constructor(
     desired: DesiredCluster,
     state: {
-      standing: ReadonlyMap<string, NodeObservation>;
+      existing: NodesByName;
       types: ReadonlyMap<string, string>;
+      obstacles: ReadonlyMap<string, Obstacle>;
       isChecked: boolean;
     },
   ) {
     this.desired = desired;
     this.isChecked = state.isChecked;
-    this.#standing = state.standing;
+    this.#existing = state.existing;
     this.#types = state.types;
+    this.#obstacles = state.obstacles;
   }
 
   /** The cluster as it was observed. */
@@ -45,8 +50,9 @@ export class ClusterState {
   ): ClusterState {
     const known = [...desired.nodes, ...desired.leaving];
     return new ClusterState(desired, {
-      standing: new Map(observed.map((node) => [node.name, node])),
+      existing: new Map(observed.map((node) => [node.name, node])),
       types: new Map(known.map(({ name, instanceType }) => [name, instanceType])),
+      obstacles: new Map(),
       isChecked: false,
     });
   }
@@ -56,10 +62,19 @@ export class ClusterState {
     const types = new Map(this.#types);
     if (step.kind === 'resize') types.set(step.nodes[0], step.instanceType);
     return new ClusterState(this.desired, {
-      standing: predict(this.#standing, step, this.desired),
+      existing: predict(this.#existing, step, this.desired),
       types,
+      obstacles: step.kind === 'admit' ? this.#findObstacles() : this.#obstacles,
       isChecked: this.isChecked || step.kind === 'check',
     });
+  }
+
+  #findObstacles(): Map<string, Obstacle> {
+    const found = this.replicas.flatMap((node) => {
+      const obstacle = node.data === 'complete' ? findObstacle(node, this.primaryNode) : null;
+      return obstacle === null ? [] : [[node.name, obstacle] as const];
+    });
+    return new Map([...this.#obstacles, ...found]);
   }
 
   /** Name of the node that is primary, or will be where none is. */
@@ -68,24 +83,24 @@ export class ClusterState {
     return this.#primary;
   }
 
-  /** Every node that stands, whether it stays or leaves. */
+  /** Every observed node, whether it stays or leaves. */
   get existing(): NodeObservation[] {
-    return [...this.#standing.values()];
+    return [...this.#existing.values()];
   }
 
-  /** The nodes that stand and stay. */
+  /** The observed nodes that stay. */
   get nodes(): NodeObservation[] {
-    return this.desired.nodes.flatMap(({ name }) => this.#standing.get(name) ?? []);
+    return this.desired.nodes.flatMap(({ name }) => this.#existing.get(name) ?? []);
   }
 
-  /** The nodes that stand and leave. */
+  /** The observed nodes that leave. */
   get leaving(): NodeObservation[] {
-    return this.desired.leaving.flatMap(({ name }) => this.#standing.get(name) ?? []);
+    return this.desired.leaving.flatMap(({ name }) => this.#existing.get(name) ?? []);
   }
 
   /** The node that `primary` names. */
   get primaryNode(): NodeObservation {
-    const node = this.#standing.get(this.primary);
+    const node = this.#existing.get(this.primary);
     if (!node) throw new Error(`${this.primary} was not observed`);
     return node;
   }
@@ -95,57 +110,79 @@ export class ClusterState {
     return this.nodes.filter(({ name }) => name !== this.primary);
   }
 
-  /** The settings of each stage. */
+  /** The settings that each role runs with. */
   get settings(): NodeSettings {
-    this.#targets ??= this.#computeTargets();
-    return this.#targets;
+    this.#settings ??= this.#computeSettings();
+    return this.#settings;
   }
 
-  #computeTargets(): NodeSettings {
-    const targets = computeNodeSettings(this.desired, this.primaryNode, this.replicas);
-    if (!this.isDegraded) return targets;
-    return deferRestarts(targets, this.primaryNode, { replicas: this.replicas.length });
+  #computeSettings(): NodeSettings {
+    const settings = computeNodeSettings(this.desired, this.primaryNode, this.replicas);
+    if (!this.isDegraded) return settings;
+    return deferRestarts(settings, this.primaryNode, { replicas: this.replicas.length });
   }
 
-  /** Nodes are away that stay: no other server may go down now. */
+  /** Whether a node that stays cannot be reached: no other server may be stopped now. */
   get isDegraded(): boolean {
     return this.unreachable.length > 0;
   }
 
-  /** Names of the nodes that stand, stay and cannot be reached. */
+  /** Names of the existing nodes that stay and cannot be reached. */
   get unreachable(): readonly string[] {
     return this.desired.unreachable ?? [];
   }
 
-  /** It is still to be made. */
+  /** The slots of all nodes that stay but `primary`. */
+  slotsUnder(primary: string): string[] {
+    return this.nodes.filter(({ name }) => name !== primary).map(({ name }) => slotName(name));
+  }
+
+  /** Whether the node is still to be created. */
   isMissing(name: string): boolean {
-    return !this.#standing.has(name) && !this.unreachable.includes(name);
+    return !this.#existing.has(name) && !this.unreachable.includes(name);
   }
 
   isStreaming(node: NodeObservation): boolean {
     return isStreaming(node, { primary: this.primary, desired: this.desired });
   }
 
-  /** It holds data with which it may follow the primary. */
+  /** Whether the node holds data with which it may be able to follow the primary. */
   canFollow(node: NodeObservation): boolean {
-    if (node.data !== 'complete' || findObstacle(node, this.primaryNode) !== null) return false;
-    // Nobody can take back what ALTER SYSTEM wrote while the server stands still; a clone comes without it.
-    const held = { settings: this.settings.replica, members: [this.primaryNode] };
-    return node.postgres !== null || findOverridesBelow(node, held).length === 0;
+    return this.findCloneReasons(node).length === 0;
+  }
+
+  /** Returns why the node cannot follow the primary with the data that it has; empty when it may be able to. */
+  findCloneReasons(node: NodeObservation): StepReason[] {
+    if (node.data === 'partial') {
+      return [this.#obstacles.get(node.name) ?? { kind: 'unfinished-copy' }];
+    }
+    if (node.data !== 'complete') return [{ kind: 'no-data' }];
+    const obstacle = findObstacle(node, this.primaryNode);
+    if (obstacle !== null) return [obstacle];
+    if (node.postgres !== null) return [];
+    // What ALTER SYSTEM wrote cannot be reset while the server is down; a clone has the primary's.
+    const options = { settings: this.settings.replica, members: [this.primaryNode] };
+    const settings = findOverridesBelow(node, options);
+    return settings.length === 0 ? [] : [{ kind: 'overrides-below', settings }];
   }
 
   isLeaving(name: string): boolean {
     return this.desired.leaving.some((node) => node.name === name);
   }
 
-  /** It stays, and is to get another instance type now. */
+  /** Whether the node stays and is to get another instance type now. */
   needsResize(name: string): boolean {
     const { instanceType } = this.desired;
     if (instanceType === null || this.isDegraded || this.isLeaving(name)) return false;
     return this.#types.get(name) !== instanceType;
   }
 
-  /** The instance type that is asked for has less memory than the node. */
+  explainResize(name: string): StepReason {
+    const before = this.#types.get(name) ?? '';
+    return { kind: 'instance-type', before, after: this.desired.instanceType ?? before };
+  }
+
+  /** Whether the desired instance type has less memory than the node. */
   isShrinking({ host }: NodeObservation): boolean {
     const { memoryMib } = this.desired;
     // A machine reports somewhat less than its type promises.
@@ -156,15 +193,32 @@ export class ClusterState {
     return record !== null && record.image !== this.desired.image;
   }
 
-  /** A running server has to restart, or its container to be made anew, to be what is asked for. */
+  /** Whether a running server has to restart, or its container to be re-created, to run with `settings`. */
   needsRestart(node: NodeObservation, settings: Settings): boolean {
-    const { postgres, container } = node;
-    if (postgres === null) return false;
-    return (
-      container?.current === false ||
-      this.changesImage(node) ||
-      findRestartReasons(node, settings).length > 0
-    );
+    return this.findRestartReasons(node, settings).length > 0;
+  }
+
+  /** Returns why a running server has to restart to run with `settings`. */
+  findRestartReasons(node: NodeObservation, settings: Settings): RestartReason[] {
+    if (node.postgres === null) return [];
+    return [
+      ...findRestartReasons(node, settings),
+      ...this.findImageReasons(node),
+      ...this.findContainerReasons(node),
+    ];
+  }
+
+  findImageReasons(node: NodeObservation): RestartReason[] {
+    const before = node.record?.image;
+    if (before === undefined || !this.changesImage(node)) return [];
+    return [{ kind: 'image', before, after: this.desired.image }];
+  }
+
+  /** A container is created anew for another image anyway. */
+  findContainerReasons(node: NodeObservation): RestartReason[] {
+    return node.container?.current === false && !this.changesImage(node)
+      ? [{ kind: 'container' }]
+      : [];
   }
 
   /** The configuration files of a node with `settings` under the present primary. */
@@ -173,7 +227,7 @@ export class ClusterState {
   }
 }
 
-/** The node that becomes primary where no node holds data. */
+/** Returns the node that becomes primary where no node holds data. */
 export function findInitialPrimary(desired: DesiredCluster): string {
   const first = desired.nodes[0];
   if (!first) throw new Error(`cluster ${desired.name} has no nodes`);

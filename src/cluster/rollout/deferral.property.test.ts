@@ -84,7 +84,7 @@ function drive(
     model.advance();
     const observed = observeModel(model).filter(({ name }) => !away.includes(name));
     const plan = rollout(observed, model.desired);
-    if (!('steps' in plan)) throw new Error(`refused: ${plan.refusals.join(' ')}`);
+    if (plan.kind !== 'steps') throw new Error(`refused: ${plan.refusals.join(' ')}`);
     if (plan.steps.length === 0) {
       expect(plan.deferral?.nodes ?? []).toEqual(away);
       return;

@@ -11,7 +11,7 @@ const away = ['node-3'];
 
 function plan(desired: ReturnType<typeof createDesired>, observed = seen) {
   const found = rollout(observed, { ...desired, unreachable: away });
-  if (!('steps' in found)) throw new Error(found.refusals.join('\n'));
+  if (found.kind !== 'steps') throw new Error(found.refusals.join('\n'));
   const steps = found.steps.map(({ kind, nodes }) => `${kind} ${nodes.join(' ')}`);
   return { ...found, words: steps };
 }

@@ -39,7 +39,9 @@ export function findDeferral(
   const view = ClusterState.fromObservation(end, { ...desired, unreachable: [] });
   const { final } = view.settings;
   const restarted = view.nodes.filter((node) => view.needsRestart(node, final));
-  const settings = new Set(restarted.flatMap((node) => findRestartReasons(node, final)));
+  const settings = new Set(
+    restarted.flatMap((node) => findRestartReasons(node, final).map(({ name }) => name)),
+  );
   const resized = view.nodes.filter(({ name }) => view.needsResize(name));
   const leaving = desired.leaving.map(({ name }) => name);
   const wanted = desired.primary;

@@ -33,7 +33,7 @@ function create(size: number, synchronousReplicas: number): ModelCluster {
   const model = new ModelCluster(desired);
   for (let round = 0; round < 9; round += 1) {
     const plan = rollout(observeModel(model), desired);
-    if (!('steps' in plan)) throw new Error(plan.refusals.join(' '));
+    if (plan.kind !== 'steps') throw new Error(plan.refusals.join(' '));
     for (const step of plan.steps) model.execute(step);
   }
   return model;
@@ -75,7 +75,7 @@ function failOver(model: ModelCluster, away: readonly string[]): ModelNode | nul
       { observed, unreachable: away, gone: [], states, old: 'node-1' },
       { desired: model.desired, fenced: null },
     );
-    if (!('steps' in plan)) return null;
+    if (plan.kind !== 'steps') return null;
     const [step] = plan.steps;
     if (step?.kind === 'promote') return model.get(step.nodes[0]);
     if (step?.kind === 'halt') states[step.nodes[0]] = 'stopped';

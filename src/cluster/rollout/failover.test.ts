@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { buildFreshObservation, type NodeObservation } from '../observation.ts';
 import { createDesired, createHealthy, createSettingsInForce } from '../testing/fixtures.ts';
+import { listRefusals } from '../testing/rollout-fixtures.ts';
 import { type FailoverObservation, planFailover } from './failover.ts';
 
 const desired = createDesired();
@@ -51,7 +52,7 @@ function createFenced(
 }
 
 const listSteps = (result: ReturnType<typeof planFailover>): string[] =>
-  'steps' in result ? result.steps.map(({ kind, nodes }) => `${kind} ${nodes}`) : [];
+  result.kind === 'steps' ? result.steps.map(({ kind, nodes }) => `${kind} ${nodes}`) : [];
 
 describe('planFailover', () => {
   test('fences a primary that is down, then promotes', () => {
@@ -86,7 +87,7 @@ describe('planFailover', () => {
       { ...old, postgres: replica && { ...replica, receiver: null } } as NodeObservation,
       ...others.map((node) => ({ ...node, upstreamAnswers: true })),
     ];
-    expect(plan({ ...fenced, observed }).refusals.join()).not.toMatch(/it is not lost/);
+    expect(listRefusals(plan({ ...fenced, observed })).join()).not.toMatch(/it is not lost/);
   });
 
   test('of two that have the same, one whose volume takes writes is promoted', () => {
@@ -104,12 +105,12 @@ describe('planFailover', () => {
         node.name === name ? { ...node, volume: { ...node.volume, readOnly: true } } : node,
       ),
     });
-    expect(plan(turn(createFailed({ reachable: true }), 'node-1')).refusals).toEqual([
+    expect(listRefusals(plan(turn(createFailed({ reachable: true }), 'node-1')))).toEqual([
       expect.stringMatching(/^The data volume of node-1, .*Stop its instance/),
     ]);
-    expect(plan(turn(createFenced({}, { 'node-2': '0/5000000' }), 'node-2')).refusals).toEqual([
-      expect.stringMatching(/^node-2 has the most changes, .*takes no writes.*reboot/),
-    ]);
+    expect(listRefusals(plan(turn(createFenced({}, { 'node-2': '0/5000000' }), 'node-2')))).toEqual(
+      [expect.stringMatching(/^node-2 has the most changes, .*takes no writes.*reboot/)],
+    );
     expect(listSteps(plan(turn(createFenced(), 'node-3')))).toEqual(['promote node-2']);
   });
 
@@ -149,7 +150,7 @@ describe('planFailover', () => {
       'is %s, and a person says it is down: refused, with both ways out',
       (state) => {
         const { instanceId } = desired.nodes[0] ?? { instanceId: 'none' };
-        const reason = plan(inState(state), 'node-1').refusals.join();
+        const reason = listRefusals(plan(inState(state), 'node-1')).join();
         expect(reason).toContain(`EC2 says that its instance ${instanceId} is ${state}`);
         expect(reason).toContain('Leave fenced out');
         expect(reason).toContain(`aws ec2 stop-instances --force --instance-ids ${instanceId}`);
@@ -197,14 +198,14 @@ describe('planFailover', () => {
       /fenced: node-2 was not the primary, node-1 was/,
     ],
   ])('refuses %s', (_, result, reason) => {
-    expect(result.refusals.join('\n')).toMatch(reason);
+    expect(listRefusals(result).join('\n')).toMatch(reason);
   });
 
   test('refuses to give up a primary that its replicas can reach', () => {
     const failed = createFailed({ reachable: false });
     const observed = failed.observed.map((node) => ({ ...node, upstreamAnswers: true }));
     for (const fenced of [null, 'node-1']) {
-      expect(plan({ ...failed, observed }, fenced).refusals.join()).toMatch(
+      expect(listRefusals(plan({ ...failed, observed }, fenced)).join()).toMatch(
         /node-1 cannot be logged in to, but its PostgreSQL answers node-2/,
       );
     }
@@ -213,7 +214,7 @@ describe('planFailover', () => {
   test('nor one that answers its replicas while it lets nobody else in', () => {
     const { observed, ...rest } = createFailed({ reachable: true });
     const witnessed = observed.map((node) => ({ ...node, upstreamAnswers: true }));
-    expect(plan({ observed: witnessed, ...rest }).refusals.join()).toMatch(
+    expect(listRefusals(plan({ observed: witnessed, ...rest })).join()).toMatch(
       /node-1 lets this action open no session, but its PostgreSQL answers node-2/,
     );
   });
@@ -255,7 +256,7 @@ describe('planFailover', () => {
         gone: [],
         states: RUNNING,
       };
-      expect(plan(booted).refusals.join()).toMatch(/nothing tells which one was primary/);
+      expect(listRefusals(plan(booted)).join()).toMatch(/nothing tells which one was primary/);
       const stopped = { ...booted, states: { ...RUNNING, 'node-3': 'stopped' } };
       expect(listSteps(plan(stopped, 'node-3'))).toEqual(['promote node-2']);
     });
@@ -287,14 +288,14 @@ describe('planFailover', () => {
       { observed: without, unreachable: ['node-3'], gone: [], states: RUNNING },
       { desired: synchronous, fenced: null },
     );
-    expect(result.refusals.join()).toMatch(
+    expect(listRefusals(result).join()).toMatch(
       /Commits waited for 1 replica, and what node-3 received/,
     );
     const all = planFailover(
       { observed, unreachable: [], gone: [], states: RUNNING },
       { desired: synchronous, fenced: null },
     );
-    expect(all.refusals).toEqual([]);
+    expect(listRefusals(all)).toEqual([]);
   });
 
   describe('with quorum commit', () => {
@@ -333,7 +334,7 @@ describe('planFailover', () => {
       ['one that answers and has nothing more', { data: 'unrecorded' }, null],
       ['a node that never held anything', { data: 'absent', standby: false, postgres: null }, null],
     ])('%s', (_, overrides, reason) => {
-      const { refusals } = planWith(overrides);
+      const refusals = listRefusals(planWith(overrides));
       if (reason === null) expect(refusals).toEqual([]);
       else expect(refusals.join()).toMatch(reason);
     });
@@ -367,13 +368,13 @@ describe('planFailover', () => {
     const waited = /Commits waited for 1 replica, and what node-3 received/;
 
     test('is the one that was asked for, where the replica that would be promoted has none', () => {
-      expect(planWith({ asked: 1, had: {} }).refusals.join()).toMatch(waited);
-      expect(planWith({ asked: 0, had: {} }).refusals).toEqual([]);
+      expect(listRefusals(planWith({ asked: 1, had: {} })).join()).toMatch(waited);
+      expect(listRefusals(planWith({ asked: 0, had: {} }))).toEqual([]);
     });
 
     test('or that any node has: the old primary is the one that acknowledged', () => {
-      expect(planWith({ asked: 0, had: { 'node-1': 1 } }).refusals.join()).toMatch(waited);
-      expect(planWith({ asked: 0, had: { 'node-2': 1 } }).refusals.join()).toMatch(waited);
+      expect(listRefusals(planWith({ asked: 0, had: { 'node-1': 1 } })).join()).toMatch(waited);
+      expect(listRefusals(planWith({ asked: 0, had: { 'node-2': 1 } })).join()).toMatch(waited);
     });
 
     test('or that ALTER SYSTEM held there', () => {
@@ -381,18 +382,18 @@ describe('planFailover', () => {
         node.name === 'node-1'
           ? { ...node, overrides: { synchronous_standby_names: 'node_2, node_3' } }
           : node;
-      expect(planWith({ asked: 0, had: {} }, hold).refusals.join()).toMatch(waited);
+      expect(listRefusals(planWith({ asked: 0, had: {} }, hold)).join()).toMatch(waited);
     });
 
     test('is the fewest of several: rows that one replica acknowledged are on one', () => {
-      expect(planWith({ asked: 2, had: { 'node-1': 1, 'node-2': 2 } }).refusals.join()).toMatch(
-        waited,
-      );
-      expect(planWith({ asked: 1, had: { 'node-1': 2, 'node-2': 2 } }).refusals.join()).toMatch(
-        waited,
-      );
+      expect(
+        listRefusals(planWith({ asked: 2, had: { 'node-1': 1, 'node-2': 2 } })).join(),
+      ).toMatch(waited);
+      expect(
+        listRefusals(planWith({ asked: 1, had: { 'node-1': 2, 'node-2': 2 } })).join(),
+      ).toMatch(waited);
       // Two of two: one of them is here.
-      expect(planWith({ asked: 2, had: { 'node-1': 2, 'node-2': 2 } }).refusals).toEqual([]);
+      expect(listRefusals(planWith({ asked: 2, had: { 'node-1': 2, 'node-2': 2 } }))).toEqual([]);
     });
   });
 });

@@ -1,3 +1,4 @@
+import { readConfSetting } from '../configuration.ts';
 import { type DesiredCluster, findNode } from '../desired.ts';
 import { isBefore } from '../lsn.ts';
 import { slotName } from '../node.ts';
@@ -10,7 +11,7 @@ import {
 } from '../replication.ts';
 import { computeNodeSettings, listSynchronous, readQuorum } from './node-settings.ts';
 import type { Rollout } from './rollout.ts';
-import type { Step } from './step.ts';
+import { explainNode, type Step } from './step.ts';
 
 /** What is known when a failover is decided. */
 export interface FailoverObservation {
@@ -73,17 +74,18 @@ export function planFailover(
 
   const fence = fencePrimary(old, { ...sighting, fenced });
   if (fence !== null)
-    return { refusals: [], primary: best.name, steps: [fence], observeAgain: true };
+    return { kind: 'steps', primary: best.name, steps: [fence], observeAgain: true };
   const promotion: Step = {
     kind: 'promote',
     nodes: [best.name],
     primary: best.name,
     settings: computeNodeSettings(desired, best).primary,
+    reasons: explainNode(best.name, { kind: 'failover', primary: old }),
     slots: desired.nodes
       .filter(({ name }) => name !== best.name && !unreachable.includes(name))
       .map(({ name }) => slotName(name)),
   };
-  return { refusals: [], primary: best.name, steps: [promotion], observeAgain: true };
+  return { kind: 'steps', primary: best.name, steps: [promotion], observeAgain: true };
 }
 
 /** The one that has the most; of several that have the same, one whose volume takes writes. */
@@ -93,7 +95,7 @@ function findBest(candidates: readonly NodeObservation[]): NodeObservation | und
   return best && writable && hasNothingBeyond(best, writable) ? writable : best;
 }
 
-const refuse = (reason: string): Rollout => ({ refusals: [reason] });
+const refuse = (reason: string): Rollout => ({ kind: 'refused', refusals: [reason] });
 
 /**
  * The node that was primary last: the one whom the replicas of the latest timeline follow. A node that holds
@@ -116,8 +118,8 @@ function findFormerPrimary(
     .find((name) => name !== null);
   if (followed) return followed;
   // They follow somebody who has another address by now: not the node that happens to be away as well.
-  const isUnknown = replicas.some(({ files }) =>
-    /^primary_conninfo = /m.test(files.postgresqlConf ?? ''),
+  const isUnknown = replicas.some(
+    ({ files }) => readConfSetting(files.postgresqlConf, 'primary_conninfo') !== null,
   );
   return unreachable.length === 1 && !isUnknown ? (unreachable[0] ?? null) : null;
 }
@@ -130,10 +132,11 @@ function fencePrimary(
   const { observed, unreachable, gone, states, reached = [], fenced } = options;
   // A person's word is for what cannot be seen; the rest is fenced, which changes nothing where it is already.
   if (old === null || gone.includes(old)) return null;
+  const reasons = explainNode(old, { kind: 'failover', primary: old });
   if (unreachable.includes(old)) {
     const isDown =
       states === null ? old === fenced && !reached.includes(old) : states[old] === 'stopped';
-    return isDown ? null : { kind: 'halt', nodes: [old] };
+    return isDown ? null : { kind: 'halt', nodes: [old], reasons };
   }
   const node = observed.find(({ name }) => name === old);
   if (!node) return null;
@@ -142,7 +145,9 @@ function fencePrimary(
   const isNew = node.container === null && node.data !== 'complete';
   // A fence that was begun is no fence: its container must be seen to stand still.
   const isFenced = node.standby && node.postgres === null && node.container?.state !== 'running';
-  return isNew || (isFenced && node.host.dockerReady) ? null : { kind: 'fence', nodes: [old] };
+  return isNew || (isFenced && node.host.dockerReady)
+    ? null
+    : { kind: 'fence', nodes: [old], reasons };
 }
 
 function refuseFence(

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { findSetting } from '../../inputs/settings-input.ts';
 import { createDesired, createHealthy } from '../testing/fixtures.ts';
+import { listRefusals } from '../testing/rollout-fixtures.ts';
 import { listImageNeeds, refuseMissingFromImage } from './image-needs.ts';
 import { rollout } from './rollout.ts';
 
@@ -46,6 +47,6 @@ describe('what settings need of the image', () => {
     expect(refusals[0]).toMatch(
       /^settings: lc_messages = "de_DE\.UTF-8" is not allowed: postgres:17\S* has no such locale\. .*e\.g\. C\.UTF-8/,
     );
-    expect(rollout(look([0]), desired).refusals).toEqual([refusals[0]]);
+    expect(listRefusals(rollout(look([0]), desired))).toEqual([refusals[0]]);
   });
 });

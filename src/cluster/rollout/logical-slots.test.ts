@@ -105,6 +105,7 @@ describe('a switchover that would lose slots is refused', () => {
 
   test('with which, and what to do', () => {
     expect(rollout(observe(slots), moved)).toEqual({
+      kind: 'refused',
       refusals: [
         "node-1: logical slot cdc would be lost with the switchover to node-2, and its consumer would miss changes without a fresh copy. Only slots with failover are copied to the replicas: ALTER SUBSCRIPTION … SET (failover = true) while the subscription is disabled, or make the slot with failover => true. Or drop the slots that nobody needs: SELECT pg_drop_replication_slot('<name>'). To let them go, deploy with a pull request that carries the label of allow-slot-loss-label.",
       ],
@@ -116,6 +117,7 @@ describe('a switchover that would lose slots is refused', () => {
     const settings = { ...LOGICAL, max_connections: '200' };
     const raised = { ...desired, image: 'postgres:16', settings };
     expect(rollout(observed, raised)).toMatchObject({
+      kind: 'refused',
       refusals: [
         expect.stringMatching(
           /slot cdc would be lost .* Before PostgreSQL 17 .* With primary: node-1 the primary is restarted where it is/,
@@ -136,6 +138,7 @@ describe('a switchover that would lose slots is refused', () => {
     const [first, ...nodes] = desired.nodes as [(typeof desired.nodes)[number]];
     const smaller = { ...desired, nodes, leaving: [first] };
     expect(rollout(observe(slots), smaller)).toMatchObject({
+      kind: 'refused',
       refusals: [expect.stringMatching(/^node-1: logical slot cdc would be lost/)],
     });
   });
@@ -151,7 +154,7 @@ test('each slot of the primary is told what becomes of it', () => {
     findSlotFates(observe(slots), steps).map(({ name, fate }) => `${name} ${fate}`);
   expect(fates([])).toEqual(['cdc kept', 'copied kept', 'dead invalid']);
   const result = rollout(observe(slots), { ...moved, allowsSlotLoss: true });
-  expect(fates('steps' in result ? result.steps : [])).toEqual([
+  expect(fates(result.kind === 'steps' ? result.steps : [])).toEqual([
     'cdc lost',
     'copied synchronised',
     'dead invalid',
@@ -164,6 +167,7 @@ describe('wal_level stays logical', () => {
   test('while a server that would be restarted has slots', () => {
     const copies = observe([slot('cdc', { failover: true, synced: true })], { on: 'node-2' });
     expect(rollout(copies, lowered)).toMatchObject({
+      kind: 'refused',
       refusals: [
         expect.stringMatching(/^wal_level: node-2 has logical slot cdc and would not start/),
       ],
@@ -173,6 +177,7 @@ describe('wal_level stays logical', () => {
     }));
     // The copy goes with the primary's.
     expect(rollout(both, lowered)).toEqual({
+      kind: 'refused',
       refusals: [expect.stringMatching(/^wal_level: node-1 has logical slot cdc /)],
     });
     expect(listRolloutSteps(observe([]), lowered)).toContain('switchover node-1 node-2');

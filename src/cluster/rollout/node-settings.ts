@@ -1,15 +1,19 @@
+import { readConfSetting } from '../configuration.ts';
 import type { DesiredCluster } from '../desired.ts';
 import { slotName } from '../node.ts';
 import type { NodeObservation } from '../observation.ts';
+import { showSetting } from '../settings/check.ts';
 import { parseBoolean } from '../settings/parse-value.ts';
 import { readWalLevel } from '../settings/reserved.ts';
 import {
   HOT_STANDBY_SENSITIVE,
   isInForce,
   mergeSettings,
+  type SettingInForce,
   type Settings,
 } from '../settings/settings.ts';
 import { majorOfTag, splitReference } from '../spec.ts';
+import type { SettingReason } from './reason.ts';
 
 const SYNCHRONOUS = 'synchronous_standby_names';
 /** Written per node beside the settings; not the team's to remove. */
@@ -68,7 +72,7 @@ export function deferRestarts(
   { replicas }: { replicas: number },
 ): NodeSettings {
   const held: Record<string, string> = { ...final };
-  for (const name of findRestartReasons(primary, final)) {
+  for (const { name } of findRestartReasons(primary, final)) {
     const running = primary.postgres?.settings[name];
     // Without a unit it is in the base unit, as the server gives it.
     if (running?.fromFile) held[name] = running.setting;
@@ -146,16 +150,16 @@ export function listSynchronous(node: NodeObservation): string[] {
 }
 
 /**
- * The names of settings for which a running server has to restart to have what `settings` say. One that
- * stands in its file and not in `settings` goes back to its default.
+ * Returns the settings for which a running server has to restart to run with `settings`. A setting of its file that is
+ * not in `settings` goes back to its default.
  *
- * Settings that a reload changes are not looked at one by one: a server that has read the file that is wanted
- * has what is in it, however it spells that.
+ * Settings that a reload changes are not compared one by one: a server that has read the wanted file runs with what is
+ * in it, however the file spells it.
  */
 export function findRestartReasons(
   { postgres, overrides }: NodeObservation,
   settings: Settings,
-): string[] {
+): SettingReason[] {
   return Object.entries(postgres?.settings ?? {})
     .filter(([name, inForce]) => {
       if (name in overrides || inForce.context !== 'postmaster') return false;
@@ -163,13 +167,37 @@ export function findRestartReasons(
       if (isRemoved && (!inForce.fromFile || IDENTITY_SETTINGS.includes(name))) return false;
       return !isInForce(settings[name] ?? inForce.default ?? '', inForce);
     })
-    .map(([name]) => name);
+    .map(([name, inForce]) => buildSettingReason(name, inForce, settings));
+}
+
+function buildSettingReason(
+  name: string,
+  inForce: SettingInForce,
+  settings: Settings,
+): SettingReason {
+  const after = settings[name] ?? inForce.default;
+  return {
+    kind: 'setting',
+    name,
+    before: showSetting(inForce.setting, inForce),
+    // A value without a unit counts in the base unit, e.g. 32768 × 8kB.
+    after: after === null ? null : showSetting(after, inForce),
+  };
 }
 
 /** Whether a replica with these settings runs below what `settings` ask of any setting it must not be below in. */
 export function isBelow(node: NodeObservation, settings: Settings): boolean {
+  return findSettingsBelow(node, settings).length > 0;
+}
+
+/** Returns the settings that a replica must not have below its primary's, and has below `settings`. */
+export function findSettingsBelow(node: NodeObservation, settings: Settings): SettingReason[] {
   const current = readSensitive(node);
-  return HOT_STANDBY_SENSITIVE.some((name) => Number(current[name]) < Number(settings[name]));
+  return HOT_STANDBY_SENSITIVE.flatMap((name): SettingReason[] => {
+    const [before, after] = [current[name], settings[name]];
+    if (before === undefined || after === undefined || Number(before) >= Number(after)) return [];
+    return [{ kind: 'setting', name, before, after }];
+  });
 }
 
 /** Whether both say the same of every setting. */
@@ -195,7 +223,7 @@ function readCurrent(node: NodeObservation, name: string): string | null {
 }
 
 function readFile({ files }: NodeObservation, name: string): string | null {
-  return new RegExp(`^${name} = '(.*)'$`, 'm').exec(files.postgresqlConf ?? '')?.[1] ?? null;
+  return readConfSetting(files.postgresqlConf, name);
 }
 
 /** What they are where nobody sets them, the same in every supported major (PostgreSQL manual, chapter 19). */
@@ -254,6 +282,5 @@ export function findOverridesBelow(
 }
 
 function isInFile(node: NodeObservation, name: string): boolean {
-  const text = node.files.postgresqlConf ?? '';
-  return node.postgres?.settings[name]?.fromFile ?? new RegExp(`^${name} = `, 'm').test(text);
+  return node.postgres?.settings[name]?.fromFile ?? readFile(node, name) !== null;
 }

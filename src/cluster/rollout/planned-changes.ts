@@ -29,7 +29,8 @@ export type PlannedChange =
 
 /** What a change means for the database where the nodes could not be looked at. */
 export interface UnobservedPlan {
-  /** Why not, a sentence or several. */
+  readonly kind: 'unobserved';
+  /** Why the nodes could not be observed, a sentence or several. */
   readonly notObserved: string;
   /** What can be said all the same; none: as far as the state tells nothing changes. */
   readonly plannedChanges: readonly PlannedChange[];

@@ -1,8 +1,15 @@
+import { readConfSetting } from '../configuration.ts';
 import type { DesiredCluster } from '../desired.ts';
 import { libcOfImage } from '../image.ts';
 import { isBefore } from '../lsn.ts';
 import type { NodeObservation } from '../observation.ts';
-import { findUpstream, isRunningPrimary, isStoppedPrimary, isStreaming } from '../replication.ts';
+import {
+  findPrimary,
+  findUpstream,
+  isRunningPrimary,
+  isStoppedPrimary,
+  isStreaming,
+} from '../replication.ts';
 import { checkSettings } from '../settings/check.ts';
 import { checkMemory } from '../settings/memory.ts';
 import { isRedundant } from '../settings/reserved.ts';
@@ -10,19 +17,6 @@ import { majorOfTag, splitReference } from '../spec.ts';
 import { refuseMissingFromImage } from './image-needs.ts';
 import { refuseLowerLevel } from './logical-slots.ts';
 import { computeNodeSettings, findOverridesAbove, findOverridesBelow } from './node-settings.ts';
-
-/**
- * The primary is a fact of the databases, not of the node's number: the one node not in recovery; if
- * none runs, the one whose data is not a replica's. Null: no node holds a cluster.
- */
-export function findPrimary(observed: readonly NodeObservation[]): string | null {
-  const candidates = [
-    observed.filter(isRunningPrimary),
-    observed.filter(isStoppedPrimary),
-    observed.filter((node) => node.data === 'unrecorded' && !node.standby),
-  ];
-  return candidates.find((nodes) => nodes.length > 0)?.[0]?.name ?? null;
-}
 
 /**
  * Reasons to touch nothing, each with the way out. `incomplete`: some nodes are still to be made or their
@@ -123,7 +117,7 @@ function refuseLostPrimary(
     const { postgresqlConf } = node.files;
     if (postgresqlConf === null) return false;
     const upstream = findUpstream(node, desired);
-    const wasPrimary = !/^primary_conninfo = /m.test(postgresqlConf);
+    const wasPrimary = readConfSetting(postgresqlConf, 'primary_conninfo') === null;
     return wasPrimary || replicas.some(({ name }) => name === upstream);
   });
   if (replicas.length > 0 && isComplete) return [];

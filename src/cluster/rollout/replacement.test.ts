@@ -18,7 +18,7 @@ function plan(
   }: { node?: string; unreachable?: string[]; isReplaced?: boolean; of?: typeof desired } = {},
 ): string[] {
   const found = planReplacement({ observed, unreachable }, { desired: of, node, isReplaced });
-  if (!('steps' in found)) return [...found.refusals];
+  if (found.kind !== 'steps') return [...found.refusals];
   return [
     ...found.steps.map(({ kind, nodes }) => `${kind} ${nodes.join(' ')}`),
     ...(found.observeAgain ? ['look'] : []),

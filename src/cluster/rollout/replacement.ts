@@ -2,7 +2,7 @@ import type { DesiredCluster } from '../desired.ts';
 import type { NodeObservation } from '../observation.ts';
 import { isRunningPrimary, isStreaming } from '../replication.ts';
 import { type Rollout, rollout } from './rollout.ts';
-import type { Step } from './step.ts';
+import { explainNode, type Step } from './step.ts';
 
 /**
  * The next steps by which `node` gets another instance: another node becomes the primary first where it is one, its
@@ -50,13 +50,16 @@ export function planReplacement(
     );
   }
   if (primary.name === node) return switchOver(observed, { desired, node });
+  const reasons = explainNode(node, { kind: 'replacement', node });
   const answers = observed.some(({ name, postgres }) => name === node && postgres !== null);
   return {
-    refusals: [],
+    kind: 'steps',
     primary: primary.name,
     steps: [
-      ...(answers ? [{ kind: 'stop', nodes: [node], primary: primary.name } as const] : []),
-      { kind: 'replace', nodes: [node] },
+      ...(answers
+        ? [{ kind: 'stop', nodes: [node], primary: primary.name, reasons } as const]
+        : []),
+      { kind: 'replace', nodes: [node], reasons },
     ],
     observeAgain: true,
   };
@@ -71,7 +74,7 @@ function switchOver(
   const alone = `${node} is the primary, and no replica can take over, so it was not replaced. Deploy with a larger replica-count first.`;
   if (successor === undefined) return refuse(alone);
   const found = rollout(observed, { ...desired, primary: successor });
-  if (!('steps' in found)) return found;
+  if (found.kind === 'refused') return found;
   const turn = found.steps.findIndex(({ kind }) => kind === 'switchover');
   if (turn === -1) return refuse(alone);
   const before = found.steps.slice(0, turn).filter(stopsServer);
@@ -81,11 +84,13 @@ function switchOver(
       `The values of this run ask for more than another instance (${more}), and a replacement does nothing else, so ${node} was not replaced. Deploy first, or give the values of the last deploy.`,
     );
   }
-  const primary = found.steps[turn]?.nodes[1];
+  const move = found.steps[turn] as Step;
+  const primary = move.nodes[1];
+  const reasons = explainNode(node, { kind: 'replacement', node });
   const rest = limitToNode({ ...found, steps: found.steps.slice(turn + 1) }, { node, primary });
   return {
     ...rest,
-    steps: [...found.steps.slice(0, turn + 1), ...rest.steps],
+    steps: [...found.steps.slice(0, turn), { ...move, reasons }, ...rest.steps],
     observeAgain: true,
   };
 }
@@ -102,7 +107,7 @@ function limitToNode<Found extends Rollout>(
   found: Found,
   { node, primary }: { node: string; primary: string | undefined },
 ): Found {
-  if (!('steps' in found)) return found;
+  if (found.kind === 'refused') return found;
   const end = found.steps.findIndex(
     (step) => stopsServer(step) && step.nodes.some((name) => name !== node),
   );
@@ -111,4 +116,4 @@ function limitToNode<Found extends Rollout>(
   return { ...found, steps, primary: primary ?? found.primary };
 }
 
-const refuse = (reason: string): Rollout => ({ refusals: [reason] });
+const refuse = (reason: string): Rollout => ({ kind: 'refused', refusals: [reason] });

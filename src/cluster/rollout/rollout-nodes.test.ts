@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { buildFreshObservation, type NodeObservation } from '../observation.ts';
 import { createDesired, createHealthy, createNode } from '../testing/fixtures.ts';
-import { changeNode, listRolloutSteps, stopped } from '../testing/rollout-fixtures.ts';
+import {
+  changeNode,
+  listRefusals,
+  listRolloutSteps,
+  stopped,
+} from '../testing/rollout-fixtures.ts';
 import { rollout } from './rollout.ts';
 
 describe('another image', () => {
@@ -95,7 +100,8 @@ describe('another instance type', () => {
       shared_buffers: '4GB',
     };
     const result = rollout(observed, { ...desired, settings });
-    const check = 'steps' in result ? result.steps.find(({ kind }) => kind === 'check') : null;
+    const check =
+      result.kind === 'steps' ? result.steps.find(({ kind }) => kind === 'check') : null;
     const running = observed[1]?.postgres?.settings.shared_buffers?.setting;
     expect(check).toMatchObject({
       settings: { shared_buffers: running },
@@ -188,9 +194,14 @@ describe('a node whose instance is stopped in EC2', () => {
   const without = (name: string) => healthy.filter((node) => node.name !== name);
 
   test('is started before anything is done about the others', () => {
-    const boot = { kind: 'boot', nodes: ['node-2'], instanceType: 't3.large' };
+    const boot = {
+      kind: 'boot',
+      nodes: ['node-2'],
+      instanceType: 't3.large',
+      reasons: { 'node-2': [{ kind: 'instance-stopped' }] },
+    };
     expect(rollout(without('node-2'), desired)).toEqual({
-      refusals: [],
+      kind: 'steps',
       primary: 'node-1',
       steps: [boot],
       observeAgain: true,
@@ -219,7 +230,7 @@ describe('a node whose instance is stopped in EC2', () => {
 
   test('does not hide what speaks against the change', () => {
     const foreign = createDesired({ image: 'postgres:16', stopped: ['node-2'] });
-    expect(rollout(without('node-2'), foreign).refusals).toEqual([
+    expect(listRefusals(rollout(without('node-2'), foreign))).toEqual([
       expect.stringMatching(/PostgreSQL 16/),
     ]);
   });

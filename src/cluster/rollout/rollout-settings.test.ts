@@ -218,7 +218,7 @@ describe('synchronous replication', () => {
       ],
     });
     const fresh = rollout([], desired);
-    const steps = 'steps' in fresh ? fresh.steps : [];
+    const steps = fresh.kind === 'steps' ? fresh.steps : [];
     expect(steps.at(-1)).toMatchObject({ kind: 'reload', nodes: ['node-1'] });
     expect(steps.find(({ kind }) => kind === 'initialise')).toMatchObject({
       settings: { synchronous_standby_names: '' },

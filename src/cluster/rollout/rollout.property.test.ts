@@ -115,7 +115,7 @@ function drive(model: ModelCluster, want: Wish, segments: () => number, limit = 
     model.advance();
     pairs += 1;
     const plan = rollout(observeModel(model), model.desired);
-    if (!('steps' in plan)) throw new Error(`refused: ${plan.refusals.join(' ')}`);
+    if (plan.kind !== 'steps') throw new Error(`refused: ${plan.refusals.join(' ')}`);
     if (plan.steps.length === 0) return done;
     let left = segments();
     for (const step of plan.steps) {
@@ -557,7 +557,7 @@ function failOver(model: ModelCluster, want: Wish): boolean {
   model.desired = desire(model, want);
   const sighting = { observed: observeModel(model), unreachable: [], gone: [], states: {} };
   const plan = planFailover(sighting, { desired: model.desired, fenced: null });
-  if ('steps' in plan) {
+  if (plan.kind === 'steps') {
     for (const step of plan.steps) model.execute(step);
     return true;
   }

@@ -137,7 +137,8 @@ describe('rollout', () => {
       postgres: node.postgres && { ...node.postgres, passwordsCurrent: false },
     }));
     const plan = rollout(observed, desired);
-    const admit = 'steps' in plan ? plan.steps.find(({ kind }) => kind === 'admit') : undefined;
+    const admit =
+      plan.kind === 'steps' ? plan.steps.find(({ kind }) => kind === 'admit') : undefined;
     expect(admit).toHaveProperty('settings', mergeSettings(desired.settings));
   });
 

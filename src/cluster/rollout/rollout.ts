@@ -1,124 +1,160 @@
 import type { DesiredCluster } from '../desired.ts';
+import { namesOf } from '../node.ts';
 import type { NodeObservation } from '../observation.ts';
-import { isRunningPrimary } from '../replication.ts';
+import { findPrimary, isRunningPrimary } from '../replication.ts';
 import { chooseStep } from './choose-step.ts';
 import { ClusterState, findInitialPrimary } from './cluster-state.ts';
 import { type Deferral, findDeferral } from './deferral.ts';
 import { explainSlotLoss } from './logical-slots.ts';
-import { findPrimary, findRefusals } from './refusals.ts';
-import type { Step } from './step.ts';
+import { findRefusals } from './refusals.ts';
+import { explainNodes, type Step } from './step.ts';
 
-/**
- * What to do, or why nothing is done. `observeAgain`: the steps only uncover what is there, and decide
- * nothing yet. `primary`: the node that is primary after the steps.
- */
+/** What to do, or why nothing is done. */
 export type Rollout =
-  | { readonly refusals: readonly string[] }
+  | { readonly kind: 'refused'; readonly refusals: readonly string[] }
   | {
-      readonly refusals: readonly [];
+      readonly kind: 'steps';
+      /** The node that is primary after the steps. */
       readonly primary: string;
       readonly steps: readonly Step[];
+      /** Whether the steps only uncover what there is: what follows is decided by the next observation. */
       readonly observeAgain: boolean;
-      /** What waits for nodes that are away; none where all can be reached. */
+      /** What waits for unreachable nodes; undefined where every node can be reached. */
       readonly deferral?: Deferral;
     };
 
 /**
- * The steps that lead from what was observed to what is desired; none when it is there already.
+ * Returns the steps that lead from what was observed to what is desired; empty when nothing differs.
  *
- * Each step is chosen from the state alone and the next one from what it is expected to leave, so that
- * nothing is remembered between runs: after an interruption the next observation gives the rest.
+ * Each step is chosen from the state alone, and the next one from the predicted state after it, so nothing has to be
+ * stored between runs: after an interruption the next observation yields the remaining steps.
  *
- * `observed` holds one entry per node that stands, in any order; a desired node without one is made first.
+ * `observed` holds one entry per existing node, in any order; a desired node without one is created first.
  */
 export function rollout(observed: readonly NodeObservation[], desired: DesiredCluster): Rollout {
-  const covered = observed.filter(isUndetermined);
-  const { unreachable: away = [] } = desired;
+  const undetermined = observed.filter(isUndetermined);
+  const { unreachable = [] } = desired;
   const missing = desired.nodes.filter(
-    ({ name }) => !away.includes(name) && !observed.some((node) => node.name === name),
+    ({ name }) => !unreachable.includes(name) && !observed.some((node) => node.name === name),
   );
   const refusals = findRefusals(observed, {
     desired,
-    incomplete: covered.length + missing.length > 0,
+    incomplete: undetermined.length + missing.length > 0,
   });
-  if (refusals.length > 0) return { refusals };
-  // Everything else waits for them: what runs is left alone while a node is down that can be brought back.
-  const stopped = missing.map(({ name }) => name).filter((name) => desired.stopped?.includes(name));
-  if (stopped.length > 0) {
-    const made = missing.map(({ name }) => name).filter((name) => !stopped.includes(name));
-    const { instanceType } = desired;
-    const steps: Step[] = [
-      ...(made.length > 0 ? [{ kind: 'provision', nodes: made } as const] : []),
-      { kind: 'boot', nodes: stopped, instanceType },
-    ];
-    const primary = findPrimary(observed) ?? findInitialPrimary(desired);
-    return { refusals: [], primary, steps, observeAgain: true };
-  }
-  if (covered.length > 0) {
-    const leftOut = away.length > 0 && { deferral: { nodes: away, deferred: [] } };
-    const nodes = covered.map(({ name }) => name);
-    const isGivenUp = observed.some(isRunningPrimary);
-    const steps: Step[] = [{ kind: 'prepare', nodes, ...(isGivenUp && { fenced: true }) }];
-    return {
-      refusals: [],
-      primary: findInitialPrimary(desired),
-      steps,
-      observeAgain: true,
-      ...leftOut,
-    };
-  }
-  // Its volume may hold the cluster: what it is must be seen before anything else is decided.
+  if (refusals.length > 0) return { kind: 'refused', refusals };
+  const isStopped = ({ name }: { name: string }) => desired.stopped?.includes(name) ?? false;
+  if (missing.some(isStopped)) return bootStopped(observed, { desired, missing, isStopped });
+  if (undetermined.length > 0) return prepareUndetermined(observed, desired);
+  // The volume of a missing node may hold the cluster: it is observed before anything else is decided.
   if (missing.length > 0 && observed.length > 0 && findPrimary(observed) === null) {
-    const steps: Step[] = [{ kind: 'provision', nodes: missing.map(({ name }) => name) }];
-    return { refusals: [], primary: findInitialPrimary(desired), steps, observeAgain: true };
+    const reasons = explainNodes(missing, () => [{ kind: 'missing' }]);
+    return {
+      kind: 'steps',
+      primary: findInitialPrimary(desired),
+      steps: [{ kind: 'provision', nodes: namesOf(missing), reasons }],
+      observeAgain: true,
+    };
   }
   const plan = planSteps(observed, desired);
   const loss = desired.allowsSlotLoss ? null : explainSlotLoss(observed, { ...plan, desired });
   if (loss === null) return plan;
   return {
+    kind: 'refused',
     refusals: [
       `${loss} To let them go, deploy with a pull request that carries the label of allow-slot-loss-label.`,
     ],
   };
 }
 
-/** The steps from a state that nothing speaks against. */
+/** Starts stopped instances before anything else: running servers are left alone while a node is down. */
+function bootStopped(
+  observed: readonly NodeObservation[],
+  options: {
+    desired: DesiredCluster;
+    missing: DesiredCluster['nodes'];
+    isStopped: (node: { name: string }) => boolean;
+  },
+): Rollout {
+  const { desired, missing, isStopped } = options;
+  const stopped = missing.filter(isStopped);
+  const created = missing.filter((node) => !isStopped(node));
+  const provision: Step = {
+    kind: 'provision',
+    nodes: namesOf(created),
+    reasons: explainNodes(created, () => [{ kind: 'missing' }]),
+  };
+  const boot: Step = {
+    kind: 'boot',
+    nodes: namesOf(stopped),
+    instanceType: desired.instanceType,
+    reasons: explainNodes(stopped, () => [{ kind: 'instance-stopped' }]),
+  };
+  return {
+    kind: 'steps',
+    primary: findPrimary(observed) ?? findInitialPrimary(desired),
+    steps: created.length > 0 ? [provision, boot] : [boot],
+    observeAgain: true,
+  };
+}
+
+function prepareUndetermined(
+  observed: readonly NodeObservation[],
+  desired: DesiredCluster,
+): Rollout {
+  const { unreachable = [] } = desired;
+  const nodes = observed.filter(isUndetermined);
+  const hasPrimary = observed.some(isRunningPrimary);
+  const prepare: Step = {
+    kind: 'prepare',
+    nodes: namesOf(nodes),
+    ...(hasPrimary && { fenced: true }),
+    reasons: explainNodes(nodes, () => [{ kind: 'unobservable' }]),
+  };
+  return {
+    kind: 'steps',
+    primary: findInitialPrimary(desired),
+    steps: [prepare],
+    observeAgain: true,
+    ...(unreachable.length > 0 && { deferral: { nodes: unreachable, deferred: [] } }),
+  };
+}
+
+/** Returns the steps from a state that nothing forbids to change. */
 export function planSteps(
   observed: readonly NodeObservation[],
   desired: DesiredCluster,
-): Extract<Rollout, { steps: unknown }> {
-  let view = ClusterState.fromObservation(observed, desired);
+): Extract<Rollout, { kind: 'steps' }> {
+  let cluster = ClusterState.fromObservation(observed, desired);
   const steps: Step[] = [];
   const isDown = !observed.some(isRunningPrimary);
-  for (let step = chooseStep(view); step !== null; step = chooseStep(view)) {
+  for (let step = chooseStep(cluster); step !== null; step = chooseStep(cluster)) {
     steps.push(step);
-    view = view.after(step);
-    // Only a primary that answers says which slots it has and what its replicas lack.
+    cluster = cluster.after(step);
+    // Only a running primary tells which slots it has and what its replicas lack.
     if (isDown && (step.kind === 'start' || step.kind === 'promote')) {
-      return { refusals: [], primary: view.primary, steps, observeAgain: true };
+      return { kind: 'steps', primary: cluster.primary, steps, observeAgain: true };
     }
     if (steps.length > 50 * (desired.nodes.length + desired.leaving.length)) {
       throw new Error(`the rollout of ${desired.name} does not come to an end`);
     }
   }
-  const leftOut = findDeferral(view.existing, desired);
+  const deferral = findDeferral(cluster.existing, desired);
   return {
-    refusals: [],
-    primary: view.primary,
+    kind: 'steps',
+    primary: cluster.primary,
     steps,
     observeAgain: false,
-    ...(leftOut && { deferral: leftOut }),
+    ...(deferral && { deferral }),
   };
 }
 
 /**
- * A volume with a file system that is not mounted may hold the cluster: an instance that was made anew, a
- * mount that failed at boot. It must be looked into before anybody says that no node holds data. The same goes
- * for a server whose Docker does not answer.
+ * Whether the node may hold the cluster and cannot tell yet: its volume has a file system that is not mounted, as on a
+ * new instance or after a failed mount at boot, or its Docker does not answer.
  */
 function isUndetermined({ volume, data, host, postgres }: NodeObservation): boolean {
   const isUnmounted = volume.filesystem !== null && !volume.ready && data === 'absent';
-  // Without Docker nobody knows what runs, nor what the control file says.
+  // Without Docker neither what runs nor what the control file says is known.
   const isSilent = data === 'complete' && postgres === null && !host.dockerReady;
   return isUnmounted || isSilent;
 }

@@ -1,27 +1,33 @@
 import type { Settings } from '../settings/settings.ts';
+import type { StepReason } from './reason.ts';
 
 /**
- * One piece of a rollout: idempotent, and done on all of its nodes at the same time. Terraform does
- * `provision`, `boot`, `resize`, `halt`, `replace` and `destroy`; Ansible does the rest.
+ * One step of a rollout: idempotent, and done on all of its nodes at the same time. Terraform does `provision`, `boot`,
+ * `resize`, `halt`, `replace` and `destroy`; Ansible does the rest. `reasons`: why the rollout chose it.
  */
-export type Step =
-  /** Terraform: make these nodes, and everything else of the plan that needs no order. */
+export type Step = StepAction & { readonly reasons?: StepReasons };
+
+/** A step with the reasons for which the rollout chose it. */
+export type PlannedStep = StepAction & { readonly reasons: StepReasons };
+
+/** By the name of a node: why the step is done on it, and why now. */
+export type StepReasons = Readonly<Record<string, readonly StepReason[]>>;
+
+type StepAction =
+  /** Terraform: create these nodes, and everything else of the plan that needs no order. */
   | { readonly kind: 'provision'; readonly nodes: readonly string[] }
-  /**
-   * Terraform: start the instances of these nodes, which EC2 says are stopped, with the type that is asked for; null:
-   * the type they have.
-   */
+  /** Terraform: start the stopped instances of these nodes, with the desired type; null: the type they have. */
   | {
       readonly kind: 'boot';
       readonly nodes: readonly string[];
       readonly instanceType: string | null;
     }
   /**
-   * Make the host ready: authorised keys, Docker, data volume, image. `fenced`: another node is the primary, so
-   * whatever data turns up comes back as a replica's only; Docker would start its server as what it was.
+   * Make the host ready: authorised keys, Docker, data volume, image. `fenced`: another node is the primary, so data
+   * that is found starts as a replica's only; Docker would otherwise start its server as what it was.
    */
   | { readonly kind: 'prepare'; readonly nodes: readonly string[]; readonly fenced?: true }
-  /** Try the settings: a throw-away server with no data starts with them, in the image that is asked for. */
+  /** Try the settings: a throw-away server without data starts with them, in the desired image. */
   | StepWithConfiguration<'check', readonly [string]>
   /** Create the cluster's data where no node holds any, and start the primary. */
   | StepWithConfiguration<'initialise', readonly [string]>
@@ -30,30 +36,30 @@ export type Step =
       readonly slots: readonly string[];
       readonly retiredSlots: readonly string[];
     })
-  /** Copy the primary beside whatever is there, then follow it. */
+  /** Copy the primary beside existing data, then follow it. */
   | StepWithConfiguration<'clone'>
   /**
-   * Start nodes that hold data. A node that is not `primary` comes up as its replica, also when it was the
-   * primary before; one that does not come up with its data is cloned again.
+   * Start nodes that hold data. A node that is not `primary` starts as its replica, even if it was the primary before;
+   * it is cloned again if it does not start with its data.
    */
   | StepWithConfiguration<'start'>
-  /** Write the configuration and have it reread; a replica drops slots that it kept from its time as primary. */
+  /** Write the configuration and reread it; a replica drops slots from its time as primary. */
   | StepWithConfiguration<'reload'>
-  /** Write the configuration and restart, or re-create the container, one node. */
+  /** Write the configuration and restart one node, or re-create its container. */
   | StepWithConfiguration<'restart', readonly [string]>
   /** Stop PostgreSQL on nodes that leave, or whose instance is about to stop, and remove the container. */
   | { readonly kind: 'stop'; readonly nodes: readonly string[]; readonly primary: string }
   /**
-   * The planned change of the primary: `nodes` are the old one, which is left stopped as a replica, and the
-   * new one, which gets a slot per other node. Without `losesSlots` it is not begun where a consumer's slot would be lost.
+   * The planned change of the primary: `nodes` are the old one, which is left stopped as a replica, and the new one,
+   * which gets a slot per other node. Without `losesSlots` it does not begin where a consumer's slot would be lost.
    */
   | (StepWithConfiguration<'switchover', readonly [string, string]> & {
       readonly slots: readonly string[];
       readonly losesSlots?: true;
     })
-  /** Make sure that a former primary is down and can only come back as a replica: where its host can be reached. */
+  /** Stop a former primary, whose host can be reached, so that it can only start as a replica. */
   | { readonly kind: 'fence'; readonly nodes: readonly [string] }
-  /** Make a replica the primary, where there is none. */
+  /** Make a replica the primary where there is none. */
   | (StepWithConfiguration<'promote', readonly [string]> & { readonly slots: readonly string[] })
   /** Terraform: another instance type for a node whose PostgreSQL is stopped. */
   | {
@@ -63,9 +69,9 @@ export type Step =
     }
   /** Terraform: stop the instance of a former primary by force, where its host cannot be reached. */
   | { readonly kind: 'halt'; readonly nodes: readonly [string] }
-  /** Terraform: another instance for a node that cannot be reached, or of which a person asked for it. */
+  /** Terraform: another instance for a node that cannot be reached, or whose replacement was asked for. */
   | { readonly kind: 'replace'; readonly nodes: readonly [string] }
-  /** Terraform: remove nodes whose PostgreSQL is stopped and whose slot is gone. */
+  /** Terraform: remove nodes whose PostgreSQL is stopped and whose slot is dropped. */
   | { readonly kind: 'destroy'; readonly nodes: readonly string[] };
 
 interface StepWithConfiguration<Kind extends string, Nodes = readonly string[]> {
@@ -79,12 +85,31 @@ interface StepWithConfiguration<Kind extends string, Nodes = readonly string[]> 
 /** The step of one kind. */
 export type StepOf<Kind extends Step['kind']> = Extract<Step, { kind: Kind }>;
 
-/** Steps that Terraform does: between them the nodes are looked at anew. */
+/** Steps that Terraform does: the nodes are observed again after each. */
 export type TerraformStep = StepOf<
   'provision' | 'boot' | 'resize' | 'halt' | 'replace' | 'destroy'
 >;
 
-/** Whether Terraform does it. */
+/** Whether Terraform does the step. */
 export function isTerraformStep(step: Step): step is TerraformStep {
   return ['provision', 'boot', 'resize', 'halt', 'replace', 'destroy'].includes(step.kind);
+}
+
+/** Returns the step without its reasons: what is done, and nothing else. */
+export function withoutReasons<Any extends Step>(step: Any): Omit<Any, 'reasons'> {
+  const { reasons, ...action } = step;
+  return action;
+}
+
+/** The reasons of a step on one node. */
+export function explainNode(node: string, ...reasons: readonly StepReason[]): StepReasons {
+  return { [node]: reasons };
+}
+
+/** The reasons of a step on several nodes. */
+export function explainNodes<Any extends { readonly name: string }>(
+  nodes: readonly Any[],
+  explain: (node: Any) => readonly StepReason[],
+): StepReasons {
+  return Object.fromEntries(nodes.map((node) => [node.name, explain(node)]));
 }

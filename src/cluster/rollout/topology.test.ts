@@ -116,7 +116,7 @@ describe('describeTopology', () => {
       replaced: ['node-2'],
       resized: ['node-3'],
       fresh: [],
-      database: { notObserved: 'no key' },
+      database: { kind: 'unobserved' },
       desired: before,
     });
     expect(summarize(changes)).toEqual([

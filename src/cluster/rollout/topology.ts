@@ -3,6 +3,7 @@ import { compareNames, type Node } from '../node.ts';
 import type { NodeObservation } from '../observation.ts';
 import { isRunningPrimary } from '../replication.ts';
 import { ClusterState } from './cluster-state.ts';
+import type { UnobservedPlan } from './planned-changes.ts';
 import type { Rollout } from './rollout.ts';
 import type { Step } from './step.ts';
 
@@ -53,7 +54,7 @@ export function buildTopologyChange(options: {
   resized: readonly string[];
   /** Nodes that get a blank data volume. */
   fresh: readonly string[];
-  database: Rollout | { readonly notObserved: string };
+  database: Rollout | Pick<UnobservedPlan, 'kind'>;
   desired: DesiredCluster;
 }): TopologyChange[] {
   const {
@@ -66,9 +67,9 @@ export function buildTopologyChange(options: {
     database,
     desired,
   } = options;
-  const steps = 'steps' in database ? database.steps : null;
+  const steps = database.kind === 'steps' ? database.steps : null;
   // Steps after which the nodes are looked at again lead to no end that is known.
-  const isOpen = 'steps' in database && database.observeAgain;
+  const isOpen = database.kind === 'steps' && database.observeAgain;
   const end = steps?.reduce(
     (view, step) => view.after(step),
     ClusterState.fromObservation(observed, desired),

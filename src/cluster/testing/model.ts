@@ -1,5 +1,5 @@
 import { type DesiredCluster, findNode, renderFiles } from '../desired.ts';
-import { slotName } from '../node.ts';
+import { isNodeSlot, slotName } from '../node.ts';
 import type { ControlObservation, NodeObservation } from '../observation.ts';
 import { readQuorum } from '../rollout/node-settings.ts';
 import type { Step } from '../rollout/step.ts';
@@ -351,7 +351,7 @@ export class ModelCluster {
 
   /** A replica leaves its time as primary behind. Its restartpoint may yet be skipped, so here it always is. */
   #settle(node: ModelNode): void {
-    node.slots = node.slots.filter(({ name }) => !/^node_\d+$/.test(name));
+    node.slots = node.slots.filter(({ name }) => !isNodeSlot(name));
     node.logicalSlots = node.logicalSlots.filter(({ synced }) => synced);
   }
 

@@ -1,5 +1,5 @@
 import type { NodeObservation } from '../observation.ts';
-import { rollout } from '../rollout/rollout.ts';
+import { type Rollout, rollout } from '../rollout/rollout.ts';
 import type { Step } from '../rollout/step.ts';
 import { createDesired } from './fixtures.ts';
 
@@ -20,8 +20,13 @@ export function listRolloutSteps(
   desired = createDesired(),
 ): string[] {
   const result = rollout(observed, desired);
-  if (!('steps' in result)) throw new Error(result.refusals.join('\n'));
+  if (result.kind !== 'steps') throw new Error(result.refusals.join('\n'));
   return describeSteps(result.steps);
+}
+
+/** The reasons of a rollout that is refused; empty for one with steps. */
+export function listRefusals(result: Rollout): readonly string[] {
+  return result.kind === 'refused' ? result.refusals : [];
 }
 
 /** The nodes, one of them changed. */
