@@ -1,58 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { buildFreshObservation, type NodeObservation } from '../observation.ts';
-import { createDesired, createHealthy, createSettingsInForce } from '../testing/fixtures.ts';
+import { createFailed, createFenced, listSteps, RUNNING } from '../testing/failover-fixtures.ts';
+import { createDesired, createHealthy } from '../testing/fixtures.ts';
 import { listRefusals } from '../testing/rollout-fixtures.ts';
-import { type FailoverObservation, planFailover } from './failover.ts';
+import { planFailover } from './failover.ts';
 
 const desired = createDesired();
-/** What EC2 says where nobody stopped an instance. */
-const RUNNING = { 'node-1': 'running', 'node-2': 'running', 'node-3': 'running' };
-
-/** The cluster after its primary died: node-1 is stopped, or out of reach and not seen at all. */
-function createFailed(
-  { reachable, lsn = {} }: { reachable: boolean; lsn?: Readonly<Record<string, string>> },
-  cluster = desired,
-): Pick<FailoverObservation, 'gone' | 'states'> & {
-  observed: NodeObservation[];
-  unreachable: string[];
-} {
-  const observed = createHealthy(cluster).map((node): NodeObservation => {
-    const { postgres } = node;
-    if (node.name === 'node-1') {
-      const control = { state: 'in production', timeline: 1, lsn: '0/3000100' };
-      return { ...node, postgres: null, control };
-    }
-    return {
-      ...node,
-      upstreamAnswers: false,
-      postgres: postgres && { ...postgres, receiver: null, lsn: lsn[node.name] ?? postgres.lsn },
-    };
-  });
-  return reachable
-    ? { observed, unreachable: [], gone: [], states: RUNNING }
-    : { observed: observed.slice(1), unreachable: ['node-1'], gone: [], states: RUNNING };
-}
-
 const plan = (sighting: ReturnType<typeof createFailed>, fenced: string | null = null) =>
   planFailover(sighting, { desired, fenced });
-
-/** The same once node-1 was fenced. */
-function createFenced(
-  overrides: Partial<NodeObservation> = {},
-  lsn: Readonly<Record<string, string>> = {},
-): ReturnType<typeof createFailed> {
-  const failed = createFailed({ reachable: true, lsn });
-  const container = { state: 'exited', current: true };
-  return {
-    ...failed,
-    observed: failed.observed.map((node) =>
-      node.name === 'node-1' ? { ...node, standby: true, container, ...overrides } : node,
-    ),
-  };
-}
-
-const listSteps = (result: ReturnType<typeof planFailover>): string[] =>
-  result.kind === 'steps' ? result.steps.map(({ kind, nodes }) => `${kind} ${nodes}`) : [];
 
 describe('planFailover', () => {
   test('fences a primary that is down, then promotes', () => {
@@ -278,122 +233,5 @@ describe('planFailover', () => {
       states: RUNNING,
     });
     expect(listSteps(result)).toEqual(['halt node-2']);
-  });
-
-  test('with quorum commit it refuses when acknowledged rows may be on nodes that are away', () => {
-    const synchronous = createDesired({ synchronousReplicas: 1 });
-    const { observed } = createFailed({ reachable: true }, synchronous);
-    const without = observed.filter(({ name }) => name !== 'node-3');
-    const result = planFailover(
-      { observed: without, unreachable: ['node-3'], gone: [], states: RUNNING },
-      { desired: synchronous, fenced: null },
-    );
-    expect(listRefusals(result).join()).toMatch(
-      /Commits waited for 1 replica, and what node-3 received/,
-    );
-    const all = planFailover(
-      { observed, unreachable: [], gone: [], states: RUNNING },
-      { desired: synchronous, fenced: null },
-    );
-    expect(listRefusals(all)).toEqual([]);
-  });
-
-  describe('with quorum commit', () => {
-    const synchronous = createDesired({ synchronousReplicas: 1 });
-    const { observed } = createFailed({ reachable: true }, synchronous);
-    const planWith = (overrides: Partial<NodeObservation>) =>
-      planFailover(
-        {
-          observed: observed.map((node) =>
-            node.name === 'node-3' ? { ...node, ...overrides } : node,
-          ),
-          unreachable: [],
-          gone: [],
-          states: RUNNING,
-        },
-        { desired: synchronous, fenced: null },
-      );
-    const streamed = observed[2]?.postgres ?? null;
-
-    test.each<[string, Partial<NodeObservation>, RegExp | null]>([
-      [
-        'half a copy',
-        { data: 'partial', standby: false, postgres: null },
-        /what node-3 received cannot be seen.*\(unfinished copies, which are not promoted: node-3\)/,
-      ],
-      [
-        'a copy that was about to be recorded and stands still',
-        { data: 'unrecorded', postgres: null },
-        /what node-3 received cannot be seen/,
-      ],
-      [
-        'one that answers and is ahead',
-        { data: 'unrecorded', postgres: streamed && { ...streamed, lsn: '0/4000000' } },
-        /what node-3 received cannot be seen/,
-      ],
-      ['one that answers and has nothing more', { data: 'unrecorded' }, null],
-      ['a node that never held anything', { data: 'absent', standby: false, postgres: null }, null],
-    ])('%s', (_, overrides, reason) => {
-      const refusals = listRefusals(planWith(overrides));
-      if (reason === null) expect(refusals).toEqual([]);
-      else expect(refusals.join()).toMatch(reason);
-    });
-  });
-
-  describe('the quorum', () => {
-    /** node-3 is away; of the others every one was told to wait for as many as `had` says. */
-    const planWith = (
-      { asked, had }: { asked: number; had: Readonly<Record<string, number>> },
-      bend: (node: NodeObservation) => NodeObservation = (node) => node,
-    ) => {
-      const cluster = createDesired({ synchronousReplicas: asked });
-      const { observed } = createFailed({ reachable: true }, createDesired());
-      const told = observed.slice(0, 2).map((node): NodeObservation => {
-        const value = had[node.name] ? `ANY ${had[node.name]} (node_1, node_2, node_3)` : '';
-        const postgresqlConf = `${node.files.postgresqlConf}`.replace(
-          /^synchronous_standby_names = .*$/m,
-          `synchronous_standby_names = '${value}'`,
-        );
-        const { postgres } = node;
-        const settings = postgres && createSettingsInForce({ synchronous_standby_names: value });
-        return bend({
-          ...node,
-          files: { ...node.files, postgresqlConf },
-          postgres: postgres && settings && { ...postgres, settings },
-        });
-      });
-      const sighting = { observed: told, unreachable: ['node-3'], gone: [], states: {} };
-      return planFailover(sighting, { desired: cluster, fenced: null });
-    };
-    const waited = /Commits waited for 1 replica, and what node-3 received/;
-
-    test('is the one that was asked for, where the replica that would be promoted has none', () => {
-      expect(listRefusals(planWith({ asked: 1, had: {} })).join()).toMatch(waited);
-      expect(listRefusals(planWith({ asked: 0, had: {} }))).toEqual([]);
-    });
-
-    test('or that any node has: the old primary is the one that acknowledged', () => {
-      expect(listRefusals(planWith({ asked: 0, had: { 'node-1': 1 } })).join()).toMatch(waited);
-      expect(listRefusals(planWith({ asked: 0, had: { 'node-2': 1 } })).join()).toMatch(waited);
-    });
-
-    test('or that ALTER SYSTEM held there', () => {
-      const hold = (node: NodeObservation): NodeObservation =>
-        node.name === 'node-1'
-          ? { ...node, overrides: { synchronous_standby_names: 'node_2, node_3' } }
-          : node;
-      expect(listRefusals(planWith({ asked: 0, had: {} }, hold)).join()).toMatch(waited);
-    });
-
-    test('is the fewest of several: rows that one replica acknowledged are on one', () => {
-      expect(
-        listRefusals(planWith({ asked: 2, had: { 'node-1': 1, 'node-2': 2 } })).join(),
-      ).toMatch(waited);
-      expect(
-        listRefusals(planWith({ asked: 1, had: { 'node-1': 2, 'node-2': 2 } })).join(),
-      ).toMatch(waited);
-      // Two of two: one of them is here.
-      expect(listRefusals(planWith({ asked: 2, had: { 'node-1': 2, 'node-2': 2 } }))).toEqual([]);
-    });
   });
 });

@@ -1,7 +1,8 @@
 import { slotName } from '../node.ts';
 import { buildFreshObservation, type NodeObservation } from '../observation.ts';
 import { createSettingsInForce } from './fixtures.ts';
-import type { ModelCluster, ModelNode } from './model.ts';
+import type { ModelCluster } from './model.ts';
+import type { ModelNode } from './model-node.ts';
 
 const MIB = 1024 ** 2;
 const formatLsn = (lsn: number): string => `0/${(lsn * MIB).toString(16).toUpperCase()}`;
