@@ -1,12 +1,12 @@
 import type { NodeObservation } from './observation.ts';
 import { isRunningPrimary } from './replication.ts';
 
-/** Orders that are named; there are seldom two. */
+/** Sort orders that the warning names; a cluster seldom has two. */
 const MAX_SHOWN = 5;
 
 /**
- * What is to be known beforehand of an image that sorts text in another order, one sentence or two; null where the image
- * stays, or everything is sorted by code point. `label`: the label that allows another order; null: none does.
+ * Warns before a change to an image that may sort text in another order; null where the image stays, or everything is
+ * sorted by code point. `label`: the label that allows another order; null: no label does.
  */
 export function warnCollations(
   observed: readonly NodeObservation[],
@@ -15,7 +15,7 @@ export function warnCollations(
   const primary = observed.find(isRunningPrimary);
   const before = primary?.record?.image ?? image;
   const orders = primary?.postgres?.collations ?? [];
-  // musl has one order for all of its locales.
+  // musl sorts all of its locales alike.
   const moving = orders.filter(
     ({ provider }) => !(provider === 'libc' && primary?.record?.libc === 'musl'),
   );

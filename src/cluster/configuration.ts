@@ -4,23 +4,23 @@ import type { Settings } from './settings/settings.ts';
 /** The user that replicas connect as. */
 export const REPLICATION_USER = 'replicator';
 
-/** The database that the action's own sessions are in, over the socket (`psql.py` in `playbooks/module_utils`). */
+/** The database of the action's own sessions, over the socket (`psql.py` in `playbooks/module_utils`). */
 const OWN_DATABASE = 'postgres_cluster';
 
 /** The database in which replicas look for slots to copy. */
 const SLOT_DATABASE = 'postgres';
 
-/** Whether servers with these settings keep copies of their primary's failover slots while they are replicas. */
+/** Whether replicas with these settings keep copies of their primary's failover slots. */
 export function copiesSlots(settings: Settings): boolean {
   return settings.sync_replication_slots === 'on';
 }
 
-/** Where the passfile of a replica lies inside its container (PostgreSQL manual, 32.16). */
+/** Path of a replica's passfile inside its container (PostgreSQL manual, 32.16). */
 export const PASSFILE = '/etc/postgresql-cluster/replication.pass';
 
 /**
- * `postgresql.conf` of a node, whole. `upstream` is the primary it follows, null on the primary itself.
- * It lies outside the data directory, so a clone never carries another node's identity along.
+ * Returns the complete `postgresql.conf` of a node. `upstream` is the primary it follows, null on the primary itself.
+ * The file is outside the data directory, so that a clone never copies another node's identity.
  */
 export function renderPostgresqlConf(options: {
   node: string;
@@ -46,7 +46,7 @@ export function renderPostgresqlConf(options: {
   ].join('\n');
 }
 
-/** Connection string of a replica. The password stays in the passfile: settings are readable by monitoring. */
+/** Returns the connection string of a replica. The password stays in the passfile: monitoring can read settings. */
 function renderConninfo(node: string, address: string, copies: boolean): string {
   return [
     `host=${address}`,
@@ -54,18 +54,18 @@ function renderConninfo(node: string, address: string, copies: boolean): string 
     `user=${REPLICATION_USER}`,
     `passfile=${PASSFILE}`,
     `application_name=${slotName(node)}`,
-    // A replica whose primary vanished without a FIN must notice and reconnect.
+    // A replica has to notice and reconnect when its primary disappears without a FIN.
     'keepalives_idle=10',
     'keepalives_interval=5',
     'keepalives_count=3',
-    // For the worker that copies slots alone: replication itself goes by no database.
+    // Only the worker that copies slots uses a database; replication does not.
     ...(copies ? [`dbname=${SLOT_DATABASE}`] : []),
   ].join(' ');
 }
 
 /**
- * A value as `postgresql.conf` takes it: in single quotes, doubled inside, backslash escapes (PostgreSQL
- * manual, 19.1.2). A line break would end the line, so it is written as an escape.
+ * Quotes a value for `postgresql.conf`: in single quotes, doubled inside, with backslash escapes (PostgreSQL manual,
+ * 19.1.2). A line break would end the line, so it is escaped.
  */
 function quoteSetting(value: string): string {
   const escaped = value.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('\n', '\\n');
@@ -95,10 +95,9 @@ export function readUpstreamAddress(text: string | null): string | null {
 }
 
 /**
- * `pg_hba.conf`, whole and equal on all nodes, so that any of them can become the primary. The socket,
- * which only the container sees, is the administrator's door; everybody else needs a scram password;
- * replication comes from the nodes' own addresses only. `copiesSlots`: replicas log in to one database as well, where
- * they look for slots to copy.
+ * Returns the complete `pg_hba.conf`, the same on all nodes, so that any of them can become the primary. The
+ * administrator uses the socket, which only the container has; every other user needs a scram password; replication comes
+ * from the nodes' own addresses only. `copiesSlots`: replicas also log in to one database, to find slots to copy.
  */
 export function renderPgHba(
   nodes: readonly Node[],
@@ -108,7 +107,7 @@ export function renderPgHba(
   const lines = [
     '# Written by Postgres Cluster Action; changes made here are overwritten.',
     'local all postgres peer',
-    // The action's own, which nobody enters over the network, superusers with a password included.
+    // The action's own database is closed to the network, also for superusers with a password.
     `host ${OWN_DATABASE} all all reject`,
     ...nodes.map(
       (node) => `host replication ${REPLICATION_USER} ${node.privateAddress}/32 scram-sha-256`,
@@ -119,7 +118,7 @@ export function renderPgHba(
             `host ${SLOT_DATABASE} ${REPLICATION_USER} ${node.privateAddress}/32 scram-sha-256`,
         )
       : []),
-    // The replication user opens no other ordinary session: refuse it before the client rules match it.
+    // The replication user needs no other ordinary session: reject it before the client rules match.
     `host all ${REPLICATION_USER} all reject`,
     'host all all 127.0.0.1/32 scram-sha-256',
     ...clientCidrs.map((cidr) => `host all all ${cidr} scram-sha-256`),

@@ -3,34 +3,34 @@ import { type Node, nodeName } from './node.ts';
 import type { Settings } from './settings/settings.ts';
 import { type ClusterSpec, imageReference } from './spec.ts';
 
-/** The state the cluster shall reach. */
+/** The state that the cluster is to reach. */
 export interface DesiredCluster {
   readonly name: string;
   /** In number order; the first becomes the primary only where no node holds data. */
   readonly nodes: readonly Node[];
-  /** Nodes that stand and shall be removed. */
+  /** Existing nodes to remove. */
   readonly leaving: readonly Node[];
   /**
-   * Names of nodes that stand and stay and that nobody can reach, while another one answers as the primary. Nothing is
-   * done on them, and no other server is taken down meanwhile.
+   * Names of existing nodes that stay and cannot be reached, while another node answers as the primary. Nothing is done
+   * on them, and no other server is stopped meanwhile.
    */
   readonly unreachable?: readonly string[];
-  /** Names of nodes that stay and whose instance is stopped: nobody can look at them before it is started. */
+  /** Names of nodes that stay and whose instance is stopped: they cannot be observed before it is started. */
   readonly stopped?: readonly string[];
-  /** EC2 instance type of every node; null: each stays what it is. */
+  /** EC2 instance type of every node; null: each keeps its type. */
   readonly instanceType: string | null;
-  /** RAM of that type in MiB; null where it is not known. */
+  /** RAM of that type in MiB; null where unknown. */
   readonly memoryMib: number | null;
-  /** The node that shall be primary; null: whichever is. */
+  /** The node to make primary; null: any. */
   readonly primary: string | null;
   /** Replicas that must have a commit before it is acknowledged; 0: asynchronous. */
   readonly synchronousReplicas: number;
   /** Image reference as asked for, e.g. `postgres:17`. */
   readonly image: string;
-  /** What the team chose; managed settings are added to it. */
+  /** The settings of the team; managed settings are added to them. */
   readonly settings: Settings;
   readonly clientCidrs: readonly string[];
-  /** Somebody said that logical slots which a change would lose may be lost. */
+  /** Whether a change may lose logical slots. */
   readonly allowsSlotLoss?: boolean;
 }
 
@@ -76,7 +76,7 @@ function buildPlannedNode(name: string, { instanceType }: ClusterSpec): Node {
   return { name, instanceType, ...unknown };
 }
 
-/** The configuration files of `node` once it follows `primary` with `settings`. */
+/** Returns the configuration files of `node` when it follows `primary` with `settings`. */
 export function renderFiles(
   desired: DesiredCluster,
   options: { node: string; primary: string; settings: Settings },
@@ -89,7 +89,7 @@ export function renderFiles(
   };
 }
 
-/** The node of that name, whether it stays or leaves. */
+/** Returns the node of that name, whether it stays or leaves. */
 export function findNode(desired: DesiredCluster, name: string): Node {
   const node = [...desired.nodes, ...desired.leaving].find((candidate) => candidate.name === name);
   if (!node) throw new Error(`${name} is not a node of cluster ${desired.name}`);

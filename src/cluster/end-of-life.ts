@@ -1,6 +1,6 @@
 import { majorOfTag } from './spec.ts';
 
-/** The oldest major this product runs. */
+/** The oldest major that this action supports. */
 export const OLDEST_MAJOR = 14;
 
 /** Last day of community support per major (PostgreSQL versioning policy). */
@@ -13,7 +13,7 @@ const END_OF_LIFE: Readonly<Record<number, string>> = {
 };
 
 /**
- * A warning when the tag's PostgreSQL major no longer gets fixes on `today` (`YYYY-MM-DD`), else null.
+ * Warns when the PostgreSQL major of the tag no longer gets fixes on `today` (`YYYY-MM-DD`); null otherwise.
  */
 export function warnEndOfLife(tag: string, today: string): string | null {
   const major = majorOfTag(tag);

@@ -4,8 +4,8 @@ import { isRunningPrimary } from './replication.ts';
 import { splitReference } from './spec.ts';
 
 /**
- * The C library family that an image reference (`postgres:17-alpine`) tells, or null when it tells none. The
- * official image is Debian's unless its tag says Alpine; of others only a tag that names its system is believed.
+ * Returns the C library family of an image by its reference (`postgres:17-alpine`), or null where that does not tell. The
+ * official image is based on Debian unless its tag says Alpine; other images are known only by a tag that names the system.
  */
 export function libcOfImage(reference: string): 'glibc' | 'musl' | null {
   const { repository, tag } = splitReference(reference);
@@ -14,21 +14,20 @@ export function libcOfImage(reference: string): 'glibc' | 'musl' | null {
   return repository === 'postgres' ? 'glibc' : null;
 }
 
-/** What an image reference stands for. */
+/** An image reference and the digest that it resolves to. */
 export interface PinnedImage {
   /** As asked for, e.g. `postgres:17`. */
   readonly image: string;
-  /** The same by digest, e.g. `postgres@sha256:…`. */
+  /** The same image by digest, e.g. `postgres@sha256:…`. */
   readonly digest: string;
 }
 
 /**
- * What the image that is asked for is on every node, so that a tag that moves meanwhile changes nothing: the digest
- * that is asked for, else the `reviewed` one where the primary sees the same, else what a node runs under it already,
- * else what the primary's registry said. Null where nobody could tell.
+ * Pins the desired image to one digest for every node, so that a tag that moves meanwhile changes nothing. In this order:
+ * the digest that was asked for, the `reviewed` one if the primary resolves the tag to it, the one that a node already
+ * runs under the tag, the one that the primary's registry returned. Null where none is known.
  *
- * Root on a node decides what the node says it runs, so of a record counts only an image of the repository that is
- * asked for, and where there was a review none.
+ * Root on a node decides what the node reports, so a record counts only for an image of the desired repository.
  */
 export function pinImage(
   observed: readonly NodeObservation[],
@@ -50,15 +49,15 @@ export function pinImage(
   return seen === null ? null : { image, digest: `${repository}@${seen}` };
 }
 
-/** Whether an image by digest is of a repository; one by its id can be pulled from none. */
+/** Whether an image by digest belongs to a repository. An image by id cannot be pulled from any. */
 function isFromRepository(pinned: string, repository: string): boolean {
   const name = (text: string) => text.replace(/^docker\.io\//, '').replace(/^library\//, '');
   return !pinned.includes('@') || name(splitReference(pinned).repository) === name(repository);
 }
 
 /**
- * The digest (`sha256:…`) that the cluster runs, or will once it runs the image that is asked for: as its primary
- * sees it. Null where nobody could tell, as before the first deploy.
+ * Returns the digest (`sha256:…`) of the desired image as the primary resolves it; null where unknown, as before the first
+ * deploy.
  */
 export function findImageDigest(observed: readonly NodeObservation[]): string | null {
   const node = observed.find(isRunningPrimary) ?? observed.find(({ data }) => data === 'complete');

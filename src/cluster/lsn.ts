@@ -1,5 +1,5 @@
 /**
- * A WAL position as a number that can be compared: `1/A0` → 4294967456n (PostgreSQL manual, 8.20 "pg_lsn Type").
+ * Returns a WAL position as a number: `1/A0` → 4294967456n (PostgreSQL manual, 8.20 "pg_lsn Type").
  * Throws on anything else.
  */
 export function parseLsn(lsn: string): bigint {
@@ -13,7 +13,7 @@ export function isBefore(a: string, b: string): boolean {
   return parseLsn(a) < parseLsn(b);
 }
 
-/** The furthest of several positions; `start` where there are none further. */
+/** Returns the furthest of several positions; `start` where none is further. */
 export function findFurthest(positions: readonly string[], start: string): string {
   return positions.reduce((end, other) => (isBefore(end, other) ? other : end), start);
 }

@@ -1,4 +1,4 @@
-/** A node as Terraform made it. Addresses are IPv4. */
+/** A node as Terraform created it. Addresses are IPv4. */
 export interface Node {
   /** `node-1`, `node-2`, … */
   readonly name: string;
@@ -12,13 +12,13 @@ export interface Node {
   readonly zone: string;
 }
 
-/** The name of node `number` (1-based), the same in Terraform, Ansible, PostgreSQL and every message. */
+/** Returns the name of node `number` (1-based), the same in Terraform, Ansible, PostgreSQL and every message. */
 export function nodeName(number: number): string {
   return `node-${number}`;
 }
 
 /**
- * The replication slot, and `application_name`, of a node. Slot names allow `[a-z0-9_]` only
+ * Returns the replication slot, and `application_name`, of a node. Slot names allow `[a-z0-9_]` only
  * (PostgreSQL manual, 26.2.6 "Replication Slots").
  */
 export function slotName(node: string): string {
@@ -30,7 +30,7 @@ export function compareNames(a: string, b: string): number {
   return Number(a.replace(/\D/g, '')) - Number(b.replace(/\D/g, ''));
 }
 
-/** The number in a node's name: `3` of `node-3`, Terraform's key. */
+/** Returns the number in a node's name, which is its key in Terraform: `3` for `node-3`. */
 export function nodeNumber(node: string): string {
   return /\d+$/.exec(node)?.[0] ?? '';
 }

@@ -1,6 +1,6 @@
 import type { SettingInForce, Settings } from './settings/settings.ts';
 
-/** What one look at a node found. Everything is read, nothing is changed to learn it. */
+/** What was observed on a node. Observing changes nothing. */
 export interface NodeObservation {
   /** `node-1`, `node-2`, … */
   readonly name: string;
@@ -8,28 +8,27 @@ export interface NodeObservation {
   readonly volume: VolumeObservation;
   /**
    * `absent`: no data directory. `partial`: only the working directory of an initialisation or a clone
-   * that did not finish. `unrecorded`: a data directory whose record was never written, so it was
-   * interrupted just before its end. `complete`: a data directory with its record.
+   * that did not finish. `unrecorded`: a data directory without a record, whose creation was interrupted just before its
+   * end. `complete`: a data directory with its record.
    */
   readonly data: 'absent' | 'partial' | 'unrecorded' | 'complete';
-  /** Whether the data directory carries `standby.signal`. On a running primary: it was fenced, and will not come back as one. */
+  /** Whether the data directory has `standby.signal`. On a running primary: it was fenced, and restarts as a replica. */
   readonly standby: boolean;
   /** What was written on the volume when its data became complete. */
   readonly record: DataRecord | null;
   readonly container: ContainerObservation | null;
-  /** Text of the configuration files on the node, null where there is none. They hold no secret. */
+  /** Text of the configuration files on the node, null without one. They hold no secret. */
   readonly files: { readonly postgresqlConf: string | null; readonly pgHba: string | null };
   /**
-   * What ALTER SYSTEM wrote into the data directory (`postgresql.auto.conf`), by lower-case name. It goes before every
-   * file that a step writes, at the latest from the next start on. `primary_conninfo`, which may hold a password, is
-   * empty.
+   * What ALTER SYSTEM wrote into the data directory (`postgresql.auto.conf`), by lower-case name. It overrides every file
+   * that a step writes, at the latest from the next start on. `primary_conninfo`, which may hold a password, is empty.
    */
   readonly overrides: Settings;
-  /** What the control file says of data whose server does not answer; null while it answers, or without data. */
+  /** The control file of data whose server does not answer; null while it answers, or without data. */
   readonly control: ControlObservation | null;
   /**
-   * Whether the primary that the node's configuration names takes connections from here, whatever anybody
-   * else can reach; null where it names none.
+   * Whether the primary in the node's configuration accepts connections from the node; null where the configuration names
+   * none.
    */
   readonly upstreamAnswers: boolean | null;
   /** Null when PostgreSQL does not answer. */
@@ -40,7 +39,7 @@ export interface NodeObservation {
 export interface ControlObservation {
   /** "Database cluster state": `shut down`, `shut down in recovery`, `in production`, `in archive recovery`, … */
   readonly state: string;
-  /** The latest of which there is WAL: the control file itself is as old as the latest checkpoint. */
+  /** The latest timeline with WAL: the control file itself is as old as the latest checkpoint. */
   readonly timeline: number;
   /** "Latest checkpoint location" or "Minimum recovery ending location", whichever is later, e.g. `0/3000148`. */
   readonly lsn: string;
@@ -48,36 +47,36 @@ export interface ControlObservation {
 
 /** The machine under the node. */
 export interface HostObservation {
-  /** Null: Docker is not installed. */
+  /** Null without Docker. */
   readonly dockerVersion: string | null;
-  /** Docker starts at boot and runs now. */
+  /** Whether Docker starts at boot and runs now. */
   readonly dockerReady: boolean;
-  /** Docker has an image by the reference that is asked for. */
+  /** Whether Docker has an image by the desired reference. */
   readonly imageReady: boolean;
-  /** The digest (`sha256:…`) that this reference stands for here; null where neither node nor registry tells. */
+  /** The digest (`sha256:…`) that this reference resolves to here; null where neither node nor registry tells. */
   readonly imageDigest: string | null;
   /** RAM in MiB. */
   readonly memoryMib: number;
-  /** The public half of the key in use is authorised, and keys that were rotated out are not. */
+  /** Whether the key in use is authorised, and keys that were rotated out are not. */
   readonly authorizedKeysCurrent: boolean;
 }
 
 /** The data volume, found by its EBS id. */
 export interface VolumeObservation {
-  /** Null: no device with the volume's id is attached. */
+  /** Null where no device with the volume's id is attached. */
   readonly device: string | null;
-  /** Filesystem found on it; null: the volume is blank. */
+  /** Its file system; null on a blank volume. */
   readonly filesystem: string | null;
-  /** Mounted at the right place, by UUID, also after a reboot. */
+  /** Whether it is mounted at the right place, by UUID, also after a reboot. */
   readonly ready: boolean;
-  /** It takes no writes: the kernel made it read-only after an error of the file system, or somebody did. */
+  /** Whether it rejects writes: the kernel makes it read-only after a file system error. */
   readonly readOnly: boolean;
 }
 
-/** Identity of the data on a volume; a change of any of it is never silent. */
+/** Identity of the data on a volume; no part of it changes silently. */
 export interface DataRecord {
   readonly major: number;
-  /** C library family of the image: it decides collation order. */
+  /** C library family of the image, which decides the sort order. */
   readonly libc: 'glibc' | 'musl';
   /** The reference asked for, e.g. `postgres:17`. */
   readonly image: string;
@@ -90,75 +89,75 @@ export interface DataRecord {
 
 /** The PostgreSQL container of a node. */
 export interface ContainerObservation {
-  /** Docker's word: `running`, `exited`, `created`, `restarting`, … */
+  /** Docker's state: `running`, `exited`, `created`, `restarting`, … */
   readonly state: string;
-  /** Made with the options and image that would be used today. */
+  /** Whether it was created with the options and image that are used now. */
   readonly current: boolean;
 }
 
-/** What a running PostgreSQL says of itself. */
+/** What a running PostgreSQL reports. */
 export interface PostgresObservation {
   readonly inRecovery: boolean;
   readonly systemIdentifier: string;
-  /** Of a replica the one whose changes it received last, which its checkpoints know of only later. */
+  /** On a replica the timeline of the changes it received last, which its checkpoints record only later. */
   readonly timeline: number;
-  /** Where each earlier timeline ended, from the history file of the present one. */
+  /** Where each earlier timeline ended, from the history file of the current one. */
   readonly history: readonly { readonly timeline: number; readonly switchLsn: string }[];
-  /** Start of the oldest WAL segment that is still there, e.g. `0/2000000`. */
+  /** Start of the oldest retained WAL segment, e.g. `0/2000000`. */
   readonly oldestLsn: string;
   /** `server_version_num`, e.g. 170006. */
   readonly version: number;
   /**
-   * By lower-case name: those the action manages, those the team chose and those set in a file. One the
-   * server does not know is missing.
+   * By lower-case name: those that the action manages, those of the team and those set in a file. Settings that the server
+   * does not know are missing.
    */
   readonly settings: Readonly<Record<string, SettingInForce>>;
   /** Whether the server has read its configuration since it was last written. */
   readonly filesLoaded: boolean;
-  /** The physical ones. */
+  /** Physical slots. */
   readonly slots: readonly SlotObservation[];
   readonly logicalSlots: readonly LogicalSlotObservation[];
   readonly senders: readonly SenderObservation[];
   readonly receiver: ReceiverObservation | null;
-  /** Null where nothing is archived on this node. */
+  /** Null where this node archives nothing. */
   readonly archiver: ArchiverObservation | null;
   /** Roles and databases for which a commit waits for less than replicas; at most 20. */
   readonly weakCommits: readonly WeakCommit[];
   readonly replayPaused: boolean;
-  /** Write position of a primary; of a replica the later of what it received and what it replayed, e.g. `0/3000148`. */
+  /** Write position of a primary; on a replica the later of its receive and replay positions, e.g. `0/3000148`. */
   readonly lsn: string;
   /**
-   * Whether the passwords in force (primary) and in the passfile (every node) are the ones given; null when
-   * none was given.
+   * Whether the passwords in force (primary) and in the passfile (every node) are the given ones; null when none was
+   * given.
    */
   readonly passwordsCurrent: boolean | null;
-  /** In which orders its databases sort, but for those that sort by code point. */
+  /** Sort orders of its databases, except by code point. */
   readonly collations: readonly CollationObservation[];
   /**
-   * What the settings need and the image lacks, by its position in `listImageNeeds`; null where the node does not run
-   * the image that is asked for.
+   * What the settings need and the image lacks, by position in `listImageNeeds`; null where the node does not run the
+   * desired image.
    */
   readonly imageLacks: readonly number[] | null;
 }
 
-/** An order that a library decides. */
+/** A sort order that a library decides. */
 export interface CollationObservation {
   readonly provider: 'libc' | 'icu';
-  /** E.g. `en_US.utf8`; what a locale's name seldom has is written `?`. */
+  /** E.g. `en_US.utf8`; unusual characters are written `?`. */
   readonly locale: string;
-  /** Of the library, as it was recorded; null where it was not, as by 14. */
+  /** Version of the library, as PostgreSQL recorded it; null where it did not, as in 14. */
   readonly version: string | null;
 }
 
-/** What `pg_stat_archiver` and the files that wait tell of WAL archiving. */
+/** State of WAL archiving, from `pg_stat_archiver` and the files that wait. */
 export interface ArchiverObservation {
-  /** `failing`: the last attempt failed; `unconfigured`: there is nothing to archive with. */
+  /** `failing`: the last attempt failed; `unconfigured`: no archive command is set. */
   readonly state: 'archiving' | 'failing' | 'unconfigured';
-  /** Attempts that failed since the statistics began. */
+  /** Failed attempts since the statistics were reset. */
   readonly failed: number;
-  /** The file of the last one of them. */
+  /** File of the last failed attempt. */
   readonly lastFailed: string | null;
-  /** Files that wait, and about how many bytes they are. */
+  /** Files that wait, and their approximate size in bytes. */
   readonly waiting: number;
   readonly waitingBytes: number;
 }
@@ -181,19 +180,19 @@ export interface SlotObservation {
 /** A logical row of `pg_replication_slots` that outlives its session (PostgreSQL manual, 53.20). */
 export interface LogicalSlotObservation {
   readonly name: string;
-  /** The database that its changes are decoded from. */
+  /** The database whose changes it decodes. */
   readonly database: string;
   /** The output plugin, e.g. `pgoutput`. */
   readonly plugin: string;
-  /** A consumer is connected. */
+  /** Whether a consumer is connected. */
   readonly active: boolean;
-  /** Replicas may keep a copy of it; false before PostgreSQL 17. */
+  /** Whether replicas may keep a copy; false before PostgreSQL 17. */
   readonly failover: boolean;
-  /** It is a replica's copy of the primary's, or was one before the node was promoted. */
+  /** Whether it is a replica's copy of the primary's slot, or was one before the node was promoted. */
   readonly synced: boolean;
-  /** Nothing can be read from it any more: its WAL or its catalog rows are gone. */
+  /** Whether it is unusable: its WAL or its catalog rows are gone. */
   readonly invalid: boolean;
-  /** On a replica: it was made while the node was the primary, and nobody uses it. */
+  /** On a replica: whether it is from the node's time as primary, and unused. */
   readonly leftover: boolean;
 }
 
@@ -212,7 +211,7 @@ export interface ReceiverObservation {
   readonly slotName: string | null;
 }
 
-/** A node as it is straight after Terraform made it: no Docker, a blank volume. */
+/** Returns the observation of a node that Terraform has just created: no Docker, a blank volume. */
 export function buildFreshObservation(name: string): NodeObservation {
   return {
     name,

@@ -1,35 +1,35 @@
 import type { ArchiverObservation } from './observation.ts';
 
-/** What one node answered when replication was put to the test. */
+/** What one node answered when replication was tested. */
 export interface NodeProof {
   readonly name: string;
   readonly role: 'primary' | 'replica';
   /** Private address, as the other nodes reach it. */
   readonly address: string;
-  /** `streaming` for a replica that follows, `running` for a primary, else what is wrong. */
+  /** `streaming` for a replica that follows, `running` for a primary, otherwise what is wrong. */
   readonly state: string;
   readonly timeline: number | null;
   /** Write position of the primary, replay position of a replica. */
   readonly lsn: string | null;
-  /** Bytes of WAL the replica has not replayed yet; null on the primary. */
+  /** Bytes of WAL that the replica has not replayed yet; null on the primary. */
   readonly lagBytes: number | null;
   /** Age of the replica's last replayed commit while it lags, seconds; null on the primary. */
   readonly lagSeconds: number | null;
   readonly replayPaused: boolean;
-  /** The value written on the primary in this run was read here. */
+  /** Whether the value that this run wrote on the primary was read here. */
   readonly tokenRead: boolean;
   readonly slot: string | null;
   readonly systemIdentifier: string | null;
-  /** Null where nothing is archived on this node. */
+  /** Null where this node archives nothing. */
   readonly archiver: ArchiverObservation | null;
   /** Why this node does not prove replication, or null when it does. */
   readonly problem: string | null;
 }
 
-/** The `state` of a node that the proof is not of, because nobody can reach it. */
+/** The `state` of a node that the proof leaves out because it cannot be reached. */
 export const NOT_PROVED = 'not proved: cannot be reached';
 
-/** Everything that keeps the proof from holding; empty when replication works. */
+/** Returns everything that contradicts the proof; empty when replication works. */
 export function findProofProblems(proof: readonly NodeProof[], nodes: readonly string[]): string[] {
   const silent = nodes.filter((name) => !proof.some((node) => node.name === name));
   const primaries = proof.filter(({ role }) => role === 'primary');

@@ -5,19 +5,19 @@ import { compareNames, slotName } from './node.ts';
 import type { NodeObservation, PostgresObservation } from './observation.ts';
 import type { Obstacle } from './rollout/reason.ts';
 
-// What a node is to replication, read from what was observed of it.
+// The role and the progress of nodes in replication, from their observations.
 
-/** PostgreSQL answers and takes writes. */
+/** Whether PostgreSQL answers and accepts writes. */
 export const isRunningPrimary = (node: NodeObservation): boolean =>
   node.postgres?.inRecovery === false;
 
-/** It holds the data of a primary and does not answer. */
+/** Whether the node holds a primary's data and does not answer. */
 export const isStoppedPrimary = (node: NodeObservation): boolean =>
   node.postgres === null && !node.standby && node.data === 'complete';
 
 /**
- * The primary is a fact of the databases, not of the node's number: the one node not in recovery; if
- * none runs, the one whose data is not a replica's. Null: no node holds a cluster.
+ * Returns the primary by the state of the databases, not by the node's number: the node that is not in recovery; if none
+ * runs, the node whose data is not a replica's. Null: no node holds a cluster.
  */
 export function findPrimary(observed: readonly NodeObservation[]): string | null {
   const candidates = [
@@ -28,7 +28,7 @@ export function findPrimary(observed: readonly NodeObservation[]): string | null
   return candidates.find((nodes) => nodes.length > 0)?.[0]?.name ?? null;
 }
 
-/** Whether a replica receives the changes of `primary` and replays them. */
+/** Whether a replica receives the changes of `primary`. */
 export function isStreaming(
   node: NodeObservation,
   { primary, desired }: { primary: string; desired: DesiredCluster },
@@ -64,7 +64,7 @@ function findDivergence(node: NodeObservation, primary: PostgresObservation): Ob
   if (position === null) return null;
   const { timeline, lsn } = position;
   if (timeline >= primary.timeline) {
-    // Same timeline, and not as a replica: nothing tells the two apart.
+    // On the same timeline, nothing tells the two apart.
     return null;
   }
   const end = primary.history.find((ended) => ended.timeline === timeline)?.switchLsn;
@@ -78,8 +78,8 @@ function findDivergence(node: NodeObservation, primary: PostgresObservation): Ob
 }
 
 /**
- * The node whose changes a replica was last told to follow, by the address in its configuration; null when
- * it names none of the cluster's.
+ * Returns the node that a replica was last configured to follow, by the address in its configuration; null when that is no
+ * node of the cluster.
  */
 export function findUpstream(node: NodeObservation, desired: DesiredCluster): string | null {
   const address = readUpstreamAddress(node.files.postgresqlConf);
@@ -90,8 +90,8 @@ export function findUpstream(node: NodeObservation, desired: DesiredCluster): st
 }
 
 /**
- * The node that has most of the changes: the latest timeline, then a primary that crashed, as its WAL may reach
- * further than anybody received, then the latest position, then the lowest number.
+ * Returns the node with the most changes: by the latest timeline, then a primary that crashed, as its WAL may reach
+ * further than any replica received, then the latest position, then the lowest number.
  */
 export function findMostAdvanced(nodes: readonly NodeObservation[]): NodeObservation | undefined {
   const position = (node: NodeObservation) => node.postgres ?? node.control;
@@ -107,14 +107,14 @@ export function findMostAdvanced(nodes: readonly NodeObservation[]): NodeObserva
   })[0];
 }
 
-/** As far behind as a switchover lets a replica be: LAG_BYTES of switchover.py. */
+/** How far behind a switchover lets a replica be: LAG_BYTES of switchover.py. */
 const LEVEL_BYTES = 16n * 1024n ** 2n;
 
 /**
- * The replica to take over from `primary`: the lowest number of those that replay within 16 MiB of it, else the one
- * that is least behind; undefined where there is none. A replica that the primary says nothing of follows from now on.
+ * Returns the replica to take over from `primary`: the lowest number of those within 16 MiB of it, else the one that is
+ * least behind; undefined without replicas. A replica that the primary does not list follows from now on.
  *
- * The primary is asked, because the replicas were not observed at the same moment.
+ * The primary's view counts, because the replicas were not observed at the same moment.
  */
 export function findLeastBehind(
   replicas: readonly NodeObservation[],

@@ -1,6 +1,6 @@
 import type { Settings } from './settings/settings.ts';
 
-/** What the team asks for: the validated inputs of one cluster. */
+/** What the team asks for: the validated description of one cluster. */
 export interface ClusterSpec {
   /** Prefix of every resource; `^[a-z][a-z0-9-]*$`, at most 40 characters. */
   readonly name: string;
@@ -10,7 +10,7 @@ export interface ClusterSpec {
   readonly instanceType: string;
   /** Replicas beside the one primary: 2 means three nodes. */
   readonly replicaCount: number;
-  /** The node that shall be the primary, e.g. `node-2`; null: whichever is. */
+  /** The node to make primary, e.g. `node-2`; null: any. */
   readonly primary: string | null;
   /** Replicas that must have a commit before it is acknowledged, at most `replicaCount`; 0: asynchronous. */
   readonly synchronousReplicas: number;
@@ -18,7 +18,7 @@ export interface ClusterSpec {
   readonly image: string;
   /** Image tag, e.g. `17` or `17.6-bookworm`, with or without a digest: `17@sha256:…`. */
   readonly imageTag: string;
-  /** PostgreSQL settings the team chose; everything else has a managed or PostgreSQL's own default. */
+  /** PostgreSQL settings of the team; the others have a managed default or PostgreSQL's own. */
   readonly settings: Settings;
   /** Networks that may reach port 22 of the nodes. */
   readonly sshCidrs: readonly string[];
@@ -30,37 +30,37 @@ export interface ClusterSpec {
   readonly instanceProfile: string | null;
 }
 
-/** A tag, or a tag and the digest that says which image it is (OCI distribution specification, "pulling manifests"). */
+/** A tag, with or without a digest (OCI distribution specification, "pulling manifests"). */
 export const IMAGE_TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(?:@sha256:[0-9a-f]{64})?$/;
 
 /** An image reference in parts, `postgres:17@sha256:…`. */
 export interface ImageParts {
   /** With the registry, e.g. `registry.example:5000/db/postgres`. */
   readonly repository: string;
-  /** Empty where there is none. */
+  /** Empty without one. */
   readonly tag: string;
-  /** `sha256:…`, or null: whatever the tag stands for. */
+  /** `sha256:…`; null: whatever the tag resolves to. */
   readonly digest: string | null;
 }
 
-/** Takes an image reference apart. */
+/** Splits an image reference. */
 export function splitReference(reference: string): ImageParts {
   const [named = '', digest = null] = reference.split('@');
-  // A colon before the last slash is that of a registry's port.
+  // A colon before the last slash belongs to a registry's port.
   const colon = named.indexOf(':', named.lastIndexOf('/') + 1);
   return colon === -1
     ? { repository: named, tag: '', digest }
     : { repository: named.slice(0, colon), tag: named.slice(colon + 1), digest };
 }
 
-/** The image reference as asked for, e.g. `postgres:17`. */
+/** Returns the image reference that was asked for, e.g. `postgres:17`. */
 export function imageReference(spec: Pick<ClusterSpec, 'image' | 'imageTag'>): string {
   return `${spec.image}:${spec.imageTag}`;
 }
 
 /**
- * The PostgreSQL major version a tag names (`17`, `17.6-bookworm`, `14-alpine`, `17@sha256:…`), or null when it
- * names none.
+ * Returns the PostgreSQL major version that a tag names (`17`, `17.6-bookworm`, `14-alpine`, `17@sha256:…`), or null when
+ * it names none.
  */
 export function majorOfTag(tag: string): number | null {
   const match = /^(\d{1,2})(?:$|[.\-_@])/.exec(tag);

@@ -1,28 +1,28 @@
 import type { Node } from './node.ts';
 
-/** What is known of nodes that nobody could log in to. */
+/** What is known about nodes that the runner could not log in to. */
 export interface UnreachableNodes {
-  /** Every node that was to be looked at. */
+  /** Every node that was to be observed. */
   readonly asked: readonly Node[];
-  /** Names of those from whose host no SSH server answered. */
+  /** Names of nodes on which no SSH server answered. */
   readonly silent: readonly string[];
-  /** Names of those whose SSH server answered and let nobody in. */
+  /** Names of nodes whose SSH server answered and refused the login. */
   readonly locked: readonly string[];
-  /** EC2's word for the state of an instance (`running`, `stopped`, …), by node; none where nobody asked. */
+  /** EC2's state of each instance (`running`, `stopped`, …), by node; empty where EC2 was not asked. */
   readonly states: Readonly<Record<string, string>>;
 }
 
-/** Where the runner logs in from. */
+/** The network that the runner logs in from. */
 export interface RunnerNetwork {
   /** The networks that may reach port 22 of the nodes. */
   readonly sshCidrs: readonly string[];
-  /** IPv4 addresses of the runner's own interfaces. Behind NAT the nodes see another one. */
+  /** IPv4 addresses of the runner's own interfaces. Behind NAT the nodes see another address. */
   readonly addresses: readonly string[];
 }
 
 /**
- * Why nodes could not be reached and what to do about it, the likely cause first: a message each, none where all were
- * reached. `isPrimarySeen`: a node answers as the primary, so none of these is it.
+ * Returns why nodes could not be reached and what to do about it, the likely cause first; empty where all were reached.
+ * `isPrimarySeen`: whether another node answers as the primary.
  */
 export function explainUnreachable(
   { asked, silent, locked, states }: UnreachableNodes,
@@ -47,12 +47,12 @@ export function explainUnreachable(
   ];
 }
 
-/** EC2's words for an instance that does not run (EC2 User Guide, "Amazon EC2 instance state changes"). */
+/** Whether the state is one of an instance that does not run (EC2 User Guide, "Amazon EC2 instance state changes"). */
 function isHalted(state: string | undefined): boolean {
   return state !== undefined && state !== 'running' && state !== 'pending';
 }
 
-/** What EC2 says of a node's instance, as part of a sentence. */
+/** Returns what EC2 says about a node's instance, as part of a sentence. */
 export function describeInstanceState(state: string | undefined): string {
   return state === undefined ? 'EC2 was not asked' : `EC2 says: ${state}`;
 }
@@ -66,7 +66,7 @@ function explainNoneAnswers(
   const known = running ? ', and EC2 says that their instances run' : '';
   const cidrs = vantage.sshCidrs.join(', ') || 'no network';
   const isPublic = asked.some(({ publicAddress }) => publicAddress !== '');
-  // By a public address the nodes see the runner's public one, which an interface need not have.
+  // Over public addresses the nodes see the runner's public address, which may not be on an interface.
   const visible = vantage.addresses.filter((address) => !isPublic || !isPrivate(address));
   const inside = visible.filter((address) =>
     vantage.sshCidrs.some((cidr) => contains(cidr, address)),
@@ -82,7 +82,7 @@ function explainNoneAnswers(
   return `None of the nodes answers SSH (${names})${known}. Most likely the runner's address is not in ssh-cidrs. ${where} Add its network to ssh-cidrs and merge that: the deploy opens the security group first.`;
 }
 
-/** What to do about one node that does not answer: what EC2 says first, then the mildest thing that may help. */
+/** Returns what to do about one node that does not answer: what EC2 says, then the mildest remedy first. */
 export function explainUnreachableNode(node: Node, state: string | undefined): string {
   const { name, instanceId: id } = node;
   const replace = `run the action with command: replace and replace: ${name}, which makes another instance around its data volume`;
@@ -112,7 +112,7 @@ const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10
 
 const isPrivate = (address: string): boolean => PRIVATE.some((cidr) => contains(cidr, address));
 
-/** Whether the IPv4 network `cidr` has the address; false for what is neither. */
+/** Whether the IPv4 network `cidr` contains the address; false where either is invalid. */
 function contains(cidr: string, address: string): boolean {
   const [network = '', length = '32'] = cidr.split('/');
   const [a, b] = [readAddress(network), readAddress(address)];
