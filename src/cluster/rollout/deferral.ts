@@ -3,9 +3,9 @@ import type { NodeObservation } from '../observation.ts';
 import { ClusterState } from './cluster-state.ts';
 import { findRestartReasons, readQuorum, readSynchronous } from './node-settings.ts';
 
-/** A part of a change that waits until every node can be reached. */
+/** A part of a change that is deferred until every node can be reached. */
 export type DeferredChange =
-  /** Servers that have to restart: for these settings, for another image, or with a container made anew. */
+  /** Servers that have to restart: for these settings, for another image, or because their container is re-created. */
   | {
       readonly kind: 'restart';
       readonly nodes: readonly string[];
@@ -18,17 +18,17 @@ export type DeferredChange =
   /** How many replicas a commit waits for. */
   | { readonly kind: 'synchronous'; readonly from: number; readonly to: number };
 
-/** What a rollout does not do because nodes are away. */
+/** What a rollout defers because nodes cannot be reached. */
 export interface Deferral {
-  /** The nodes that cannot be reached. Nothing at all is done on them; their slots and addresses stay. */
+  /** The unreachable nodes. Nothing is done on them; their slots and addresses stay. */
   readonly nodes: readonly string[];
-  /** Empty: everything was done on the other nodes. */
+  /** Empty when everything was done on the other nodes. */
   readonly deferred: readonly DeferredChange[];
 }
 
 /**
- * What is still to be done at the end of a rollout that went around `desired.away`. `end`: the nodes as they are then.
- * Null where no node is away.
+ * Returns what is still to be done at the end of a rollout around `desired.unreachable`. `end`: the nodes as they are then.
+ * Null where every node can be reached.
  */
 export function findDeferral(
   end: readonly NodeObservation[],

@@ -13,42 +13,42 @@ import { computeNodeSettings, listSynchronous, readQuorum } from './node-setting
 import type { Rollout } from './rollout.ts';
 import { explainNode, type Step } from './step.ts';
 
-/** What is known when a failover is decided. */
+/** What a failover is decided on. */
 export interface FailoverObservation {
   readonly observed: readonly NodeObservation[];
-  /** Nodes that nobody can log in to. */
+  /** Nodes that cannot be logged in to. */
   readonly unreachable: readonly string[];
-  /** Those of them that are certainly down for good: their instance was terminated or replaced. */
+  /** The unreachable nodes that are down for good: their instance was terminated or replaced. */
   readonly gone: readonly string[];
-  /** EC2's word for the state of each other node's instance (`running`, `stopped`, …); null: AWS could not be asked. */
+  /** EC2's state of each other node's instance (`running`, `stopped`, …); null: AWS could not be asked. */
   readonly states: Readonly<Record<string, string>> | null;
-  /** Nodes that were looked at in this run: whether they are down is nobody's word, even if a step failed there since. */
+  /** Nodes that were observed in this run: no person's word replaces their fence, even if a step failed there since. */
   readonly reached?: readonly string[];
-  /** The node that was primary, where an earlier look has found that out: once it is replaced nothing else tells. */
+  /** The node that was primary by an earlier observation: once it is replaced, nothing else tells. */
   readonly old?: string | null;
 }
 
 /**
- * The next steps that make the most advanced replica the primary where the primary does not answer: first
- * the old one is fenced, so that there are never two; then, after another look at who has what, one is promoted.
- * What is left to do after that is an ordinary rollout's.
+ * Returns the next steps that make the most advanced replica the primary where the primary does not answer. First the old
+ * primary is fenced, so that there are never two; then, after another observation, a replica is promoted. An ordinary
+ * rollout does the rest.
  *
- * `fenced` is the node of which a person says that it is down and stays down. EC2 knows better, so the word counts
- * only where EC2 says nothing else. Where AWS cannot be asked it has to do: a database must not stay down with an API.
+ * `fenced` is the node that a person declares down for good. EC2's state takes precedence over it. Where AWS cannot be
+ * asked the declaration is accepted: a database must not stay down with an API.
  */
 export function planFailover(
-  sighting: FailoverObservation,
+  observation: FailoverObservation,
   { desired, fenced }: { desired: DesiredCluster; fenced: string | null },
 ): Rollout {
-  const { observed, unreachable } = sighting;
+  const { observed, unreachable } = observation;
   const running = observed.find(isRunningPrimary);
   if (running) {
     return refuse(
       `${running.name} answers as the primary, so there is nothing to fail over from. To make another node the primary give its name as input primary; to repair replicas deploy as usual.`,
     );
   }
-  // Where nothing tells, a person's word does.
-  const old = sighting.old ?? findFormerPrimary(observed, { unreachable, desired }) ?? fenced;
+  // Where nothing else tells, the declaration of a person does.
+  const old = observation.old ?? findFormerPrimary(observed, { unreachable, desired }) ?? fenced;
   const candidates = observed.filter(
     ({ name, data, standby }) => data === 'complete' && standby && name !== old,
   );
@@ -59,20 +59,20 @@ export function planFailover(
     );
   }
   const problem =
-    refuseFence(fenced, { old, unreachable, gone: sighting.gone }) ??
-    refuseRunningPrimary(old, sighting, desired) ??
+    refuseFence(fenced, { old, unreachable, gone: observation.gone }) ??
+    refuseRunningPrimary(old, observation, desired) ??
     refuseReadOnly(best, old, observed) ??
-    refuseFencedClaim(fenced, sighting, desired) ??
+    refuseFencedClaim(fenced, observation, desired) ??
     refuseLoss(best, {
       quorum: findQuorum(observed, desired),
       candidates,
       unfinished: observed.filter((node) => isUnfinished(node) && node.name !== old),
-      // Whoever terminated an instance has said that it is given up.
-      away: unreachable.filter((name) => name !== old && !sighting.gone.includes(name)),
+      // A terminated instance was given up on purpose.
+      away: unreachable.filter((name) => name !== old && !observation.gone.includes(name)),
     });
   if (problem !== null) return refuse(problem);
 
-  const fence = fencePrimary(old, { ...sighting, fenced });
+  const fence = fencePrimary(old, { ...observation, fenced });
   if (fence !== null)
     return { kind: 'steps', primary: best.name, steps: [fence], observeAgain: true };
   const promotion: Step = {
@@ -88,7 +88,7 @@ export function planFailover(
   return { kind: 'steps', primary: best.name, steps: [promotion], observeAgain: true };
 }
 
-/** The one that has the most; of several that have the same, one whose volume takes writes. */
+/** Returns the most advanced candidate; among equals one whose volume accepts writes. */
 function findBest(candidates: readonly NodeObservation[]): NodeObservation | undefined {
   const best = findMostAdvanced(candidates);
   const writable = findMostAdvanced(candidates.filter(({ volume }) => !volume.readOnly));
@@ -98,8 +98,8 @@ function findBest(candidates: readonly NodeObservation[]): NodeObservation | und
 const refuse = (reason: string): Rollout => ({ kind: 'refused', refusals: [reason] });
 
 /**
- * The node that was primary last: the one whom the replicas of the latest timeline follow. A node that holds
- * a primary's data of an earlier timeline was primary before that one.
+ * Returns the node that was primary last: the one that the replicas of the latest timeline follow. A node with a primary's
+ * data of an earlier timeline was primary before it.
  */
 function findFormerPrimary(
   observed: readonly NodeObservation[],
@@ -117,20 +117,20 @@ function findFormerPrimary(
     .map((node) => findUpstream(node, desired))
     .find((name) => name !== null);
   if (followed) return followed;
-  // They follow somebody who has another address by now: not the node that happens to be away as well.
+  // They follow a node whose address has changed, which is not necessarily the unreachable one.
   const isUnknown = replicas.some(
     ({ files }) => readConfSetting(files.postgresqlConf, 'primary_conninfo') !== null,
   );
   return unreachable.length === 1 && !isUnknown ? (unreachable[0] ?? null) : null;
 }
 
-/** What makes sure that the old primary stays down; null when nothing is left to do for that. */
+/** Returns the step that keeps the old primary down; null when it is down for good already. */
 function fencePrimary(
   old: string | null,
   options: FailoverObservation & { fenced: string | null },
 ): Step | null {
   const { observed, unreachable, gone, states, reached = [], fenced } = options;
-  // A person's word is for what cannot be seen; the rest is fenced, which changes nothing where it is already.
+  // A declaration counts only for a node that cannot be observed; a reachable one is fenced, even a second time.
   if (old === null || gone.includes(old)) return null;
   const reasons = explainNode(old, { kind: 'failover', primary: old });
   if (unreachable.includes(old)) {
@@ -140,10 +140,10 @@ function fencePrimary(
   }
   const node = observed.find(({ name }) => name === old);
   if (!node) return null;
-  // An instance made anew has no container that could start the old data. Where Docker is down and the volume not
-  // mounted one may be there: the fence is raised when the volume is mounted, before Docker starts (`prepare`).
+  // A new instance has no container that could start the old data. Where Docker is down and the volume is not mounted
+  // there may be one: `prepare` raises the fence when the volume is mounted, before Docker starts.
   const isNew = node.container === null && node.data !== 'complete';
-  // A fence that was begun is no fence: its container must be seen to stand still.
+  // A fence that was only begun does not count: its container must be observed stopped.
   const isFenced = node.standby && node.postgres === null && node.container?.state !== 'running';
   return isNew || (isFenced && node.host.dockerReady)
     ? null
@@ -168,7 +168,7 @@ function refuseFence(
   return null;
 }
 
-/** A person says that the node is down, and EC2 says that it is not. */
+/** A person declares the node down, and EC2 says that it is not. */
 function refuseFencedClaim(
   fenced: string | null,
   { unreachable, gone, states }: FailoverObservation,
@@ -181,14 +181,14 @@ function refuseFencedClaim(
   return `fenced: ${fenced} is said to be down, but EC2 says that its instance ${instanceId} is ${state}: it could take writes beside the next primary. Leave fenced out, and this action stops the instance by force. Or do that yourself (aws ec2 stop-instances --force --instance-ids ${instanceId}) and run this again once EC2 says stopped.`;
 }
 
-/** We cannot reach it, but its replicas can: it is not lost, and neither are its clients. */
+/** The action cannot reach the primary, but its replicas can, and so may its clients: it is not lost. */
 function refuseRunningPrimary(
   old: string | null,
   { observed, gone }: FailoverObservation,
   desired: DesiredCluster,
 ): string | null {
   if (old === null || gone.includes(old)) return null;
-  // Fenced already: what its replicas reach is a replica.
+  // It is fenced already: its replicas reach a replica.
   if (observed.some(({ name, postgres }) => name === old && postgres?.inRecovery)) return null;
   const witness = observed.find(
     (node) => node.upstreamAnswers === true && findUpstream(node, desired) === old,
@@ -200,7 +200,7 @@ function refuseRunningPrimary(
   return `${old} cannot be logged in to, but its PostgreSQL answers ${witness.name}: it is not lost. Fix the way to it (address, ssh-cidrs, key) and use input primary to move; or stop its instance in EC2 and run this again.`;
 }
 
-/** A fence is written, and so is a promotion. */
+/** Fencing and promoting both write to the volume. */
 function refuseReadOnly(
   best: NodeObservation,
   old: string | null,
@@ -214,18 +214,17 @@ function refuseReadOnly(
 }
 
 /**
- * A copy that did not come to its end. It is promoted by nobody, but may have received: streaming before it was
- * recorded, as a replica before it was copied again, or in the middle of a copy that an earlier version began.
+ * Whether the node holds an unfinished copy. It is never promoted, but may have received commits: while it streamed before
+ * it was recorded, as a replica before it was copied again, or during a copy that an earlier version began.
  */
 function isUnfinished({ data, standby }: NodeObservation): boolean {
   return data === 'partial' || (data === 'unrecorded' && standby);
 }
 
 /**
- * On how many replicas an acknowledged row is at least: the fewest that commits were told to wait for, by the request or
- * by anything that a node has; 0 where nothing told them to. A change of the number may have come to some nodes only,
- * and which of them acknowledged is not known. None at all counts only where all agree on it: a file that lost its line
- * does not take back what was promised.
+ * Returns on how many replicas an acknowledged row is at least: the lowest number that commits wait for, by the request or
+ * by any value on a node; 0 where no value asks for it. A change of the number may have reached some nodes only, and which
+ * of them acknowledged is not known. 0 counts only where all agree: a file that lost its line does not revoke the promise.
  */
 function findQuorum(
   observed: readonly NodeObservation[],
@@ -236,7 +235,7 @@ function findQuorum(
   return quorums.length === 0 ? 0 : Math.min(...quorums);
 }
 
-/** With quorum commit an acknowledged row is on as many replicas as commits waited for: they must not all be away. */
+/** With quorum commit an acknowledged row may be only on the replicas that cannot be observed, if they are enough. */
 function refuseLoss(
   best: NodeObservation,
   {
@@ -251,14 +250,17 @@ function refuseLoss(
     away: readonly string[];
   },
 ): string | null {
-  // Of one that stands still nobody knows how much it had received.
+  // How much a stopped replica received is not known.
   const silent = candidates.filter((node) => node.postgres === null && node !== best);
   const copies = unfinished.filter((node) => !hasNothingBeyond(node, best));
   const unknown = [...away, ...[...silent, ...copies].map(({ name }) => name)];
   if (quorum === 0 || unknown.length < quorum) return null;
-  const torsos = copies.map(({ name }) => name).join(', ');
-  const ofTorsos = torsos === '' ? '' : ` (unfinished copies, which are not promoted: ${torsos})`;
-  return `Commits waited for ${quorum} ${quorum === 1 ? 'replica' : 'replicas'}, and what ${unknown.join(', ')} received cannot be seen: an acknowledged row may be there alone${ofTorsos}. Bring one of them back first; where that is impossible, detach it by terminating its instance.`;
+  const unfinishedNames = copies.map(({ name }) => name).join(', ');
+  const note =
+    unfinishedNames === ''
+      ? ''
+      : ` (unfinished copies, which are not promoted: ${unfinishedNames})`;
+  return `Commits waited for ${quorum} ${quorum === 1 ? 'replica' : 'replicas'}, and what ${unknown.join(', ')} received cannot be seen: an acknowledged row may be there alone${note}. Bring one of them back first; where that is impossible, detach it by terminating its instance.`;
 }
 
 /** Whether a node answers, and has nothing that `best` lacks. */

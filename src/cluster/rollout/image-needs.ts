@@ -4,20 +4,20 @@ import type { NodeObservation } from '../observation.ts';
 import { TLS_FILES } from '../settings/reserved.ts';
 import type { Settings } from '../settings/settings.ts';
 
-/** Something that a setting takes from the image. */
+/** Something that a setting requires in the image. */
 export interface ImageNeed {
   readonly setting: string;
-  /** `locale`: of the C library; `library`: of the server, by its name without path and `.so`; `file`: by its path. */
+  /** `locale`: of the C library; `library`: of the server, its name without path and `.so`; `file`: a path. */
   readonly kind: 'locale' | 'library' | 'file';
   readonly name: string;
 }
 
 const LOCALES = ['lc_messages', 'lc_monetary', 'lc_numeric', 'lc_time'];
 const LIBRARIES = ['shared_preload_libraries', 'archive_library'];
-/** More than anybody writes; a node is asked for no more. */
+/** A limit that no real configuration reaches; a node is asked for no more. */
 const MAX_NEEDS = 100;
 
-/** What the settings need of the image, in an order that depends on them alone. */
+/** Returns what the settings require in the image, in an order that depends only on them. */
 export function listImageNeeds(settings: Settings): ImageNeed[] {
   const needs = Object.entries(settings).flatMap(([setting, value]): ImageNeed[] => {
     if (LOCALES.includes(setting)) {
@@ -30,7 +30,7 @@ export function listImageNeeds(settings: Settings): ImageNeed[] {
   return needs.slice(0, MAX_NEEDS);
 }
 
-/** Names in a list may stand in double quotes, and `$libdir` is where the server looks anyway (manual, 36.10.1). */
+/** Names in the list may be in double quotes, and `$libdir` is searched anyway (manual, 36.10.1). */
 function listLibraries(
   settings: Settings,
   { setting, value }: { setting: string; value: string },
@@ -49,8 +49,8 @@ function listLibraries(
 }
 
 /**
- * What the settings need and the image lacks that is asked for, as far as a node that runs it could tell; a sentence
- * each.
+ * Returns what the settings require and the desired image lacks, a sentence each, as far as a node that runs the image
+ * could tell.
  */
 export function refuseMissingFromImage(
   observed: readonly NodeObservation[],

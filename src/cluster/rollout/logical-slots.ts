@@ -11,19 +11,19 @@ export interface SlotFate {
   readonly name: string;
   readonly database: string;
   readonly plugin: string;
-  /** A consumer is connected. */
+  /** Whether a consumer is connected. */
   readonly active: boolean;
   /**
-   * `kept`: the primary stays where it is. `synchronised`: the next primary has a copy, and the consumer goes on there.
-   * `lost`: it has none. `invalid`: nothing can be read from it as it is.
+   * `kept`: the primary stays where it is. `synchronised`: the next primary has a copy, where the consumer continues.
+   * `lost`: the next primary has no copy. `invalid`: the slot is unusable already.
    */
   readonly fate: 'kept' | 'synchronised' | 'lost' | 'invalid';
 }
 
 /**
- * What `steps` do to the logical slots of the running primary; none where it has none or nobody is primary. Only a
- * switchover loses slots: a restart keeps them. From PostgreSQL 17 on a slot with `failover` outlives that, where replicas
- * copy such slots (manual, 47.2.3).
+ * Returns what `steps` do to the logical slots of the running primary; empty without slots or without a primary. Only a
+ * switchover loses slots: a restart keeps them. From PostgreSQL 17 on, a slot with `failover` survives a switchover where
+ * replicas copy it (manual, 47.2.3).
  */
 export function findSlotFates(
   observed: readonly NodeObservation[],
@@ -43,11 +43,11 @@ export function findSlotFates(
   });
 }
 
-/** Names that a sentence has room for. */
+/** Names that a sentence lists at most. */
 const MAX_NAMES = 10;
 
 /**
- * Why `steps` are not done, with the ways out but for a label; null where they lose no logical slot.
+ * Explains which logical slots `steps` would lose and how to keep them, except by a label; null where they lose none.
  */
 export function explainSlotLoss(
   observed: readonly NodeObservation[],
@@ -80,7 +80,7 @@ function describeHowToKeep({ version, isCopied }: { version: number; isCopied: b
     : 'Replicas copy only slots with failover, and only with wal_level = logical everywhere and hot_standby_feedback not off.';
 }
 
-/** Nothing but a restart moves the primary, so naming it is enough for it to stay. */
+/** Whether only a restart moves the primary, so that it stays if it is named as primary. */
 function staysPossible(primary: string, { primary: wanted, nodes, instanceType }: DesiredCluster) {
   const node = nodes.find(({ name }) => name === primary);
   if (wanted !== null || node === undefined) return false;

@@ -16,27 +16,27 @@ import { majorOfTag, splitReference } from '../spec.ts';
 import type { SettingReason } from './reason.ts';
 
 const SYNCHRONOUS = 'synchronous_standby_names';
-/** Written per node beside the settings; not the team's to remove. */
+/** Settings that are written for each node; the team cannot remove them. */
 export const IDENTITY_SETTINGS: readonly string[] = [
   'cluster_name',
   'primary_conninfo',
   'primary_slot_name',
 ];
 
-/** The settings that the stages of a rollout run with. */
+/** The settings that each node is to run with, at the end of a rollout and until then. */
 export interface NodeSettings {
-  /** What every node ends with. */
+  /** The settings of every node at the end. */
   readonly final: Settings;
   /**
-   * A replica's meanwhile: the final ones, but none that a replica needs at least as large as its primary
-   * below what the primary runs with now.
+   * The settings of a replica until then: the final ones, with no hot-standby-sensitive setting below what the primary
+   * runs with now.
    */
   readonly replica: Settings;
-  /** The primary's meanwhile: the final ones, with those that must not change before the replicas are ready as they are. */
+  /** The settings of the primary until then: the final ones, except those that must not change before the replicas are ready. */
   readonly primary: Settings;
 }
 
-/** The settings of each stage, from what the team asks for and what `primary` and `replicas` run with. */
+/** Returns the settings of the nodes, from what the team asks for and what `primary` and `replicas` run with. */
 export function computeNodeSettings(
   desired: DesiredCluster,
   primary: NodeObservation,
@@ -56,15 +56,15 @@ export function computeNodeSettings(
   return {
     final,
     replica: { ...final, ...Object.fromEntries(raised) },
-    // A commit must not wait for replicas that are yet to come.
+    // A commit must not wait for replicas that do not exist yet.
     primary: { ...final, ...Object.fromEntries(kept), [SYNCHRONOUS]: readSynchronous(primary) },
   };
 }
 
 /**
- * The targets of a rollout in which no server may restart: what only a restart changes is what `primary` runs with, in
- * the files as well, since a server that is started by somebody else must come up as it was. A commit waits for more
- * than before only where `replicas`, how many can be reached, are enough for that.
+ * Returns the settings for a rollout in which no server may restart. What only a restart changes stays what `primary` runs
+ * with, in the files as well: a server that is started outside this run must start as it was. A commit waits for more
+ * replicas than before only if `replicas`, the number of reachable ones, is enough.
  */
 export function deferRestarts(
   { final }: NodeSettings,
@@ -74,7 +74,7 @@ export function deferRestarts(
   const held: Record<string, string> = { ...final };
   for (const { name } of findRestartReasons(primary, final)) {
     const running = primary.postgres?.settings[name];
-    // Without a unit it is in the base unit, as the server gives it.
+    // A value without a unit counts in the base unit, as the server reports it.
     if (running?.fromFile) held[name] = running.setting;
     else delete held[name];
   }
@@ -85,9 +85,9 @@ export function deferRestarts(
 }
 
 /**
- * From PostgreSQL 17 on replicas keep copies of the primary's failover slots (manual, 47.2.3 "Replication Slot
- * Synchronization"), where the servers write WAL that slots can be decoded from. A server whose own wal_level is lower is
- * not told to: early releases of 17 end over it.
+ * Returns the settings that make replicas copy the primary's failover slots, from PostgreSQL 17 on (manual, 47.2.3
+ * "Replication Slot Synchronization") and with wal_level = logical. A server with a lower wal_level is not configured for
+ * it: early releases of 17 exit.
  */
 function copySlots(desired: DesiredCluster, members: readonly NodeObservation[]): Settings {
   const { wal_level = '' } = mergeSettings(desired.settings);
@@ -100,22 +100,22 @@ function copySlots(desired: DesiredCluster, members: readonly NodeObservation[])
   return copies ? { sync_replication_slots: 'on', hot_standby_feedback: 'on' } : {};
 }
 
-/** PostgreSQL's major version; 0 where nothing tells. */
+/** Returns PostgreSQL's major version; 0 where unknown. */
 function readMajor({ image }: DesiredCluster, members: readonly NodeObservation[]): number {
   const version = members.find(({ postgres }) => postgres !== null)?.postgres?.version ?? 0;
   const recorded = members.find(({ record }) => record !== null)?.record?.major;
   return Math.floor(version / 10_000) || (recorded ?? majorOfTag(splitReference(image).tag) ?? 0);
 }
 
-/** It runs with wal_level = logical, or comes up with whatever file it is given. */
+/** Whether the node runs with wal_level = logical, or starts with it once its file says so. */
 function isLogical(node: NodeObservation): boolean {
   const levels = [node.postgres?.settings.wal_level?.setting, node.overrides.wal_level];
   return levels.every((level) => level === undefined || readWalLevel(level) === 'logical');
 }
 
 /**
- * Quorum commit (PostgreSQL manual, 19.6.2 `synchronous_standby_names`). Every node lists all, itself
- * included, so that the value is the same whichever is primary: no node is ever its own replica.
+ * Returns the value for quorum commit (PostgreSQL manual, 19.6.2 `synchronous_standby_names`). It lists all nodes, so that
+ * it is the same on every primary: no node is its own replica.
  */
 export function renderSynchronous({
   synchronousReplicas,
@@ -126,20 +126,20 @@ export function renderSynchronous({
 }
 
 /**
- * How many replicas a commit waits for with that value of `synchronous_standby_names`, in any of the forms that
- * ALTER SYSTEM may have left there: `ANY 1 (…)`, `FIRST 2 (…)`, `2 (…)` and `node_2, node_3`, which waits for one.
+ * Returns how many replicas a commit waits for with this value of `synchronous_standby_names`, in any form that ALTER
+ * SYSTEM may have set: `ANY 1 (…)`, `FIRST 2 (…)`, `2 (…)` and `node_2, node_3`, which waits for one.
  */
 export function readQuorum(names: string): number {
   if (names.trim() === '') return 0;
   return Number(/^\s*(?:ANY\s+|FIRST\s+)?(\d+)\s*\(/i.exec(names)?.[1] ?? 1);
 }
 
-/** The value that `primary` waits by now, or will when it starts. */
+/** Returns the value that `primary` runs with, or will start with. */
 export function readSynchronous(primary: NodeObservation): string {
   return readCurrent(primary, SYNCHRONOUS) ?? '';
 }
 
-/** Every value of `synchronous_standby_names` that a node has: in force, in its file, and by ALTER SYSTEM. */
+/** Returns every value of `synchronous_standby_names` on a node: in force, in its file, and by ALTER SYSTEM. */
 export function listSynchronous(node: NodeObservation): string[] {
   const values = [
     node.postgres?.settings[SYNCHRONOUS]?.setting,
@@ -185,12 +185,12 @@ function buildSettingReason(
   };
 }
 
-/** Whether a replica with these settings runs below what `settings` ask of any setting it must not be below in. */
+/** Whether a replica runs below `settings` in a setting that must not be lower than its primary's. */
 export function isBelow(node: NodeObservation, settings: Settings): boolean {
   return findSettingsBelow(node, settings).length > 0;
 }
 
-/** Returns the settings that a replica must not have below its primary's, and has below `settings`. */
+/** Returns the hot-standby-sensitive settings that a replica has below `settings`. */
 export function findSettingsBelow(node: NodeObservation, settings: Settings): SettingReason[] {
   const current = readSensitive(node);
   return HOT_STANDBY_SENSITIVE.flatMap((name): SettingReason[] => {
@@ -200,16 +200,16 @@ export function findSettingsBelow(node: NodeObservation, settings: Settings): Se
   });
 }
 
-/** Whether both say the same of every setting. */
+/** Whether both have the same value for every setting. */
 export function isEqual(a: Settings, b: Settings): boolean {
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
   return [...keys].every((key) => a[key] === b[key]);
 }
 
-/** The hot-standby-sensitive settings a node runs with, or, when it stands still, last ran with. */
+/** Returns the hot-standby-sensitive settings that a node runs with, or last ran with. */
 function readSensitive(node: NodeObservation): Settings {
   const entries = HOT_STANDBY_SENSITIVE.flatMap((name) => {
-    // A node that never ran has no past to keep.
+    // A node that never ran has no settings to keep.
     const isNew = node.postgres === null && node.files.postgresqlConf === null;
     const value = readCurrent(node, name) ?? (isNew ? undefined : SENSITIVE_DEFAULTS[name]);
     return value === undefined ? [] : [[name, value] as const];
@@ -226,7 +226,7 @@ function readFile({ files }: NodeObservation, name: string): string | null {
   return readConfSetting(files.postgresqlConf, name);
 }
 
-/** What they are where nobody sets them, the same in every supported major (PostgreSQL manual, chapter 19). */
+/** The defaults, the same in every supported major (PostgreSQL manual, chapter 19). */
 const SENSITIVE_DEFAULTS: Settings = {
   max_connections: '100',
   max_locks_per_transaction: '64',
@@ -236,22 +236,22 @@ const SENSITIVE_DEFAULTS: Settings = {
 };
 
 /**
- * The target with every hot-standby-sensitive setting in it that the primary's file sets or that ALTER SYSTEM
- * holds up: one that the team removed counts with its default, and one that no file can bring down on the
- * primary must not be lower on its replicas.
+ * Adds every hot-standby-sensitive setting that the primary's file sets or that ALTER SYSTEM keeps higher. A setting that
+ * the team removed counts with its default, and one that no file can lower on the primary must not be lower on its
+ * replicas.
  */
-function completeSensitive(target: Settings, primary: NodeObservation): Settings {
+function completeSensitive(settings: Settings, primary: NodeObservation): Settings {
   const entries = HOT_STANDBY_SENSITIVE.flatMap((name) => {
     const fallback = isInFile(primary, name) ? SENSITIVE_DEFAULTS[name] : undefined;
-    const wanted = target[name] ?? fallback;
+    const wanted = settings[name] ?? fallback;
     const held = readOverride(primary, name);
     if (held !== null && held > Number(wanted ?? 0)) return [[name, String(held)] as const];
     return wanted === undefined ? [] : [[name, wanted] as const];
   });
-  return { ...target, ...Object.fromEntries(entries) };
+  return { ...settings, ...Object.fromEntries(entries) };
 }
 
-/** The larger of what a server runs with and what ALTER SYSTEM has for its next start; null where nothing overrides. */
+/** Returns the larger of the value in force and ALTER SYSTEM's for the next start; null without an override. */
 function readOverride({ postgres, overrides }: NodeObservation, name: string): number | null {
   const override = overrides[name];
   if (override === undefined) return null;
@@ -259,8 +259,8 @@ function readOverride({ postgres, overrides }: NodeObservation, name: string): n
 }
 
 /**
- * The settings that ALTER SYSTEM has a replica start with above `settings`, of those that replicas need at least as
- * large as their primary: were it the primary, the others would pause.
+ * Returns the hot-standby-sensitive settings that ALTER SYSTEM keeps above `settings` on a replica: if it were the primary,
+ * the replay of the others would pause.
  */
 export function findOverridesAbove(node: NodeObservation, settings: Settings): string[] {
   return HOT_STANDBY_SENSITIVE.filter((name) => {
@@ -269,7 +269,7 @@ export function findOverridesAbove(node: NodeObservation, settings: Settings): s
   });
 }
 
-/** Those that it has a node start with below `settings`, or below any of `members` where these do not say. */
+/** Returns those that it keeps below `settings`, or below any of `members` where `settings` has none. */
 export function findOverridesBelow(
   { overrides }: NodeObservation,
   { settings, members }: { settings: Settings; members: readonly NodeObservation[] },

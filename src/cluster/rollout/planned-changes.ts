@@ -3,52 +3,52 @@ import { libcOfImage } from '../image.ts';
 import { type AppliedDatabase, compareWithApplied } from '../settings/change.ts';
 import { majorOfTag, splitReference } from '../spec.ts';
 
-/** What Terraform's plan and state tell of a change whose nodes nobody looked at. They name no steps. */
+/** A change of the database that Terraform's plan and state show where the nodes were not observed. */
 export type PlannedChange =
-  /** The state does not say what the nodes were asked to run, so changes of it cannot be told. */
+  /** The state does not record what the nodes were asked to run, so its changes are not known. */
   | { readonly kind: 'unrecorded' }
   | {
       readonly kind: 'image';
       readonly before: string;
       readonly after: string;
-      /** What, by the tags, keeps the new image from running on the old one's data; null where nothing does. */
+      /** What, by the tags, prevents the new image from running on the existing data; null where nothing does. */
       readonly obstacle: 'major' | 'libc' | null;
     }
-  /** How many settings change; whether a reload is enough only the server knows. */
+  /** How many settings change; only the server knows whether a reload is enough. */
   | { readonly kind: 'settings'; readonly count: number }
-  /** Replicas that a commit waits for. */
+  /** How many replicas a commit waits for. */
   | { readonly kind: 'synchronous'; readonly before: number; readonly after: number }
-  /** The node that shall be the primary, and was not asked for last time. */
+  /** The node that is asked for as primary, and was not last time. */
   | { readonly kind: 'primary'; readonly node: string }
   /** Nodes that get a blank data volume. */
   | { readonly kind: 'clone'; readonly nodes: readonly string[] }
-  /** Nodes that get another instance around the data volume they have. */
+  /** Nodes that get another instance and keep their data volume. */
   | { readonly kind: 'replace'; readonly nodes: readonly string[] }
   | { readonly kind: 'resize'; readonly nodes: readonly string[]; readonly instanceType: string }
   | { readonly kind: 'destroy'; readonly nodes: readonly string[] };
 
-/** What a change means for the database where the nodes could not be looked at. */
+/** What a change means for the database where the nodes could not be observed. */
 export interface UnobservedPlan {
   readonly kind: 'unobserved';
   /** Why the nodes could not be observed, a sentence or several. */
   readonly notObserved: string;
-  /** What can be said all the same; none: as far as the state tells nothing changes. */
+  /** What is known nevertheless; empty: nothing changes, as far as the state shows. */
   readonly plannedChanges: readonly PlannedChange[];
 }
 
-/** What Terraform plans for nodes, by name. */
+/** What Terraform plans, by names of nodes. */
 export interface PlannedNodes {
-  /** Another instance, or one again. */
+  /** Nodes that get a new instance. */
   readonly created: readonly string[];
-  /** Another instance type. */
+  /** Nodes that get another instance type. */
   readonly resized: readonly string[];
-  /** A blank data volume. */
+  /** Nodes that get a blank data volume. */
   readonly fresh: readonly string[];
 }
 
 /**
- * What can be said of a change without a look at the nodes: none where, as far as the state tells, nothing about the
- * database changes. `applied`: what was asked for last, null where the state does not tell.
+ * Returns what is known about a change without observing the nodes; empty where the state shows no change of the database.
+ * `applied`: what was asked for last, null where the state does not record it.
  */
 export function listPlannedChanges(
   desired: DesiredCluster,
@@ -77,7 +77,7 @@ export function listPlannedChanges(
 
 function listRequestedChanges(applied: AppliedDatabase, desired: DesiredCluster): PlannedChange[] {
   const { image, primary, synchronousReplicas } = desired;
-  // These two are told in words of their own.
+  // These two are reported separately.
   const { length: count } = compareWithApplied(applied, desired).filter(
     ({ name }) => name !== 'image' && name !== 'synchronous_standby_names',
   );
@@ -108,7 +108,7 @@ function listRequestedChanges(applied: AppliedDatabase, desired: DesiredCluster)
   ];
 }
 
-/** A tag may name neither; then the data is asked. */
+/** A tag may tell neither; then only the data can. */
 function findObstacle(before: string, after: string): 'major' | 'libc' | null {
   const differ = <Value>(a: Value | null, b: Value | null) => a !== null && b !== null && a !== b;
   const [was, is] = [before, after].map((image) => majorOfTag(splitReference(image).tag));

@@ -19,8 +19,8 @@ import { refuseLowerLevel } from './logical-slots.ts';
 import { computeNodeSettings, findOverridesAbove, findOverridesBelow } from './node-settings.ts';
 
 /**
- * Reasons to touch nothing, each with the way out. `incomplete`: some nodes are still to be made or their
- * volumes to be mounted, so that whoever is not seen may yet turn up.
+ * Returns the reasons to change nothing, each with the way out. `incomplete`: some nodes are still to be created, or their
+ * volumes to be mounted, so that a primary that was not observed may still be found.
  */
 export function findRefusals(
   observed: readonly NodeObservation[],
@@ -42,7 +42,7 @@ export function findRefusals(
   ];
 }
 
-/** What is recorded of the data that is there; a record that outlived its data says nothing. */
+/** The record of existing data; a record that outlived its data does not count. */
 const recordOf = ({ data, record }: NodeObservation) => (data === 'complete' ? record : null);
 const listNames = (nodes: readonly NodeObservation[]): string =>
   nodes.map(({ name }) => name).join(' and ');
@@ -78,8 +78,8 @@ function refuseSeveralPrimaries(observed: readonly NodeObservation[]): string[] 
 }
 
 /**
- * The one stopped primary would be started, and is not the last one: another has been primary since, as the WAL of the
- * others says. It may as well be a replica that was promoted by mistake; only people know.
+ * The one stopped primary would be started, and the WAL of the others shows that another node has been primary since. That
+ * may also be a replica that was promoted by mistake, so a person has to decide.
  */
 function refuseOutlivedPrimary(observed: readonly NodeObservation[]): string[] {
   const [stopped, another] = observed.filter(isStoppedPrimary);
@@ -98,7 +98,7 @@ function refuseOutlivedPrimary(observed: readonly NodeObservation[]): string[] {
   ];
 }
 
-/** A node that was primary before `primary` took over: it can only come back as a replica. */
+/** Whether the node was primary before `primary` took over: it can only start as a replica. */
 function isPredecessor({ control }: NodeObservation, { postgres }: NodeObservation): boolean {
   const ended = postgres?.history ?? [];
   return ended.some(({ timeline }) => timeline === control?.timeline);
@@ -110,8 +110,8 @@ function refuseLostPrimary(
 ): string[] {
   const withData = observed.filter(({ data }) => data === 'complete' || data === 'unrecorded');
   if (withData.length === 0 || findPrimary(observed) !== null) return [];
-  // All of them can be replicas only where a switchover was interrupted. Then whoever they follow is among
-  // them, fenced; a primary that is lost is not.
+  // All of them are replicas only after an interrupted switchover. Then the node that they follow is among them, fenced;
+  // a lost primary is not.
   const replicas = observed.filter(({ data }) => data === 'complete');
   const isComplete = replicas.every((node) => {
     const { postgresqlConf } = node.files;
@@ -126,7 +126,7 @@ function refuseLostPrimary(
   ];
 }
 
-/** Every step writes. A replica that leaves needs no more than its removal. */
+/** Every step writes to the volume. A replica that leaves only has to be removed. */
 function refuseReadOnly(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
   const primary = findPrimary(observed);
   const isNeeded = ({ name }: NodeObservation) =>
@@ -168,7 +168,7 @@ function refuseAhead(observed: readonly NodeObservation[], desired: DesiredClust
     }
     const follows = isStreaming(node, { primary: leader.name, desired });
     if (position.timeline < primary.timeline || follows) return [];
-    // Looked at a moment later, a replica that still received would be ahead as well.
+    // A replica that still receives, observed a moment later, would be ahead as well.
     const isAhead = node.postgres?.receiver == null && isBefore(primary.lsn, position.lsn);
     return isAhead
       ? [
@@ -199,9 +199,9 @@ function refuseOtherImage(observed: readonly NodeObservation[], desired: Desired
 }
 
 /**
- * A node's postgresql.auto.conf goes before every file that a step writes. A replica below its primary pauses its
- * replay, and no restart brings it up (PostgreSQL manual, 26.4.3 "Administrator's Overview"); and any node may be
- * the primary, or a replica, tomorrow.
+ * A node's postgresql.auto.conf overrides every file that a step writes. A replica below its primary pauses its replay, and
+ * a restart does not help (PostgreSQL manual, 26.4.3 "Administrator's Overview"); and any node may become the primary, or
+ * a replica.
  */
 function refuseOverridden(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
   const primary = observed.find(isRunningPrimary);
@@ -209,18 +209,19 @@ function refuseOverridden(observed: readonly NodeObservation[], desired: Desired
   const stays = ({ name }: NodeObservation) => desired.nodes.some((node) => node.name === name);
   const members = observed.filter((node) => stays(node) || node === primary);
   if (desired.nodes.length === 1 && members.length === 1) return [];
-  const targets = computeNodeSettings(desired, primary);
-  const isAbove = (node: NodeObservation) => findOverridesAbove(node, targets.replica).length > 0;
-  // Somebody has to take over.
+  const nodeSettings = computeNodeSettings(desired, primary);
+  const isAbove = (node: NodeObservation) =>
+    findOverridesAbove(node, nodeSettings.replica).length > 0;
+  // Another node has to take over.
   const isStuck = !stays(primary) && members.every((node) => node === primary || isAbove(node));
-  // On a server that stands still nobody can reset anything: it is cloned.
+  // Nothing can be reset on a server that is down: it is cloned.
   const answering = members.filter(({ postgres }) => postgres !== null);
   return answering.flatMap((node) => {
     const isNext = node !== primary && (isStuck || node.name === desired.primary);
-    const above = isNext ? findOverridesAbove(node, targets.replica) : [];
-    // As long as the primary has not come down, its replicas cannot.
+    const above = isNext ? findOverridesAbove(node, nodeSettings.replica) : [];
+    // Its replicas cannot be lowered before the primary is.
     const below = findOverridesBelow(node, {
-      settings: node === primary ? targets.final : targets.replica,
+      settings: node === primary ? nodeSettings.final : nodeSettings.replica,
       members,
     });
     const when = node === primary ? 'once it is a replica its replay pauses' : 'its replay pauses';
@@ -237,7 +238,7 @@ function refuseOverridden(observed: readonly NodeObservation[], desired: Desired
   });
 }
 
-/** Settings that make a node part of the cluster: what becomes of it where ALTER SYSTEM says something else. */
+/** Settings that make a node part of the cluster, and what happens to it when ALTER SYSTEM overrides them. */
 const RESERVED_OVERRIDES: readonly { readonly names: RegExp; readonly why: string }[] = [
   {
     names: /^primary_(conninfo|slot_name)$/,
@@ -254,8 +255,8 @@ const RESERVED_OVERRIDES: readonly { readonly names: RegExp; readonly why: strin
 ];
 
 /**
- * A replica that cannot follow would be cloned, and the clone brings the primary's postgresql.auto.conf with it. The
- * values are not shown: they may hold passwords.
+ * A replica that cannot follow would be cloned, and the clone copies the primary's postgresql.auto.conf. The values are not
+ * shown: they may contain passwords.
  */
 function refuseReservedOverrides(
   observed: readonly NodeObservation[],
@@ -264,7 +265,7 @@ function refuseReservedOverrides(
   if (!observed.some(isRunningPrimary)) return [];
   if (desired.nodes.length === 1 && observed.length === 1) return [];
   const context = { replicaCount: null, synchronousReplicas: null, major: null };
-  // On a server that stands still nobody can reset anything: it is cloned.
+  // Nothing can be reset on a server that is down: it is cloned.
   return observed
     .filter(({ postgres }) => postgres !== null)
     .flatMap(({ name: node, overrides }) =>
@@ -278,7 +279,7 @@ function refuseReservedOverrides(
     );
 }
 
-/** What can be said of the settings without trying them. */
+/** Checks the settings as far as possible without trying them. */
 function refuseSettings(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
   const { settings, instanceType, memoryMib } = desired;
   const known = (observed.find(isRunningPrimary) ?? observed.find(({ postgres }) => postgres))

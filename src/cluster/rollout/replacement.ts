@@ -5,9 +5,9 @@ import { type Rollout, rollout } from './rollout.ts';
 import { explainNode, type Step } from './step.ts';
 
 /**
- * The next steps by which `node` gets another instance: another node becomes the primary first where it is one, its
- * server is stopped where it answers, Terraform replaces it, and then (`isReplaced`) it comes back as a replica.
- * Every other node has to be up meanwhile, as only one may be down at a time.
+ * Returns the next steps that give `node` another instance. If it is the primary, another node takes over first; its server
+ * is stopped if it answers; Terraform replaces the instance; then (`isReplaced`) it starts as a replica. Every other node
+ * has to be up meanwhile, as only one may be down at a time.
  */
 export function planReplacement(
   {
@@ -15,7 +15,7 @@ export function planReplacement(
     unreachable,
   }: {
     readonly observed: readonly NodeObservation[];
-    /** Nodes that could not be looked at. */
+    /** Nodes that could not be observed. */
     readonly unreachable: readonly string[];
   },
   { desired, node, isReplaced }: { desired: DesiredCluster; node: string; isReplaced: boolean },
@@ -34,7 +34,7 @@ export function planReplacement(
   }
 
   const [primary, second] = observed.filter(isRunningPrimary);
-  // It says why.
+  // The rollout refuses two primaries, with the reason.
   if (second) return rollout(observed, desired);
   if (!primary) {
     return refuse(
@@ -65,7 +65,7 @@ export function planReplacement(
   };
 }
 
-/** The first replica takes over; all of them stream. */
+/** Makes the first replica take over; all replicas stream. */
 function switchOver(
   observed: readonly NodeObservation[],
   { desired, node }: { desired: DesiredCluster; node: string },
@@ -95,13 +95,13 @@ function switchOver(
   };
 }
 
-/** Steps that take a server down which may be up. */
+/** Whether the step stops a server that may be running. */
 const stopsServer = ({ kind }: Step): boolean =>
   ['restart', 'switchover', 'stop', 'fence', 'resize', 'halt', 'replace', 'destroy'].includes(kind);
 
 /**
- * The steps as far as they take down no other server than that of `node`. What the values of the run ask for besides is
- * a deploy's, which may have been refused; nor are they tried. `primary`: the node that is it meanwhile.
+ * Cuts the steps before the first one that stops the server of another node. Whatever else the values of the run ask for
+ * is left to a deploy, which may be refused; it is not tried either. `primary`: the primary meanwhile.
  */
 function limitToNode<Found extends Rollout>(
   found: Found,

@@ -7,17 +7,17 @@ import type { UnobservedPlan } from './planned-changes.ts';
 import type { Rollout } from './rollout.ts';
 import type { Step } from './step.ts';
 
-/** What a node is at one moment; null where nobody knows. */
+/** A node at one moment; null where unknown. */
 export interface NodeState {
   readonly role: 'primary' | 'replica' | null;
   /** Availability zone. */
   readonly zone: string | null;
   readonly instanceType: string | null;
-  /** Digest (`sha256:…`) where it was seen, else the reference that is asked for. */
+  /** Digest (`sha256:…`) where it was observed, otherwise the desired reference. */
   readonly image: string | null;
 }
 
-/** What happens to a node, the most that does. */
+/** The most severe thing that happens to a node. */
 export type Consequence =
   | 'untouched'
   | 'reloaded'
@@ -32,17 +32,17 @@ export type Consequence =
 /** A node before and after. */
 export interface TopologyChange {
   readonly name: string;
-  /** Null: it is yet to come. */
+  /** Null: it does not exist yet. */
   readonly before: NodeState | null;
-  /** Null: it goes. */
+  /** Null: it is removed. */
   readonly after: NodeState | null;
-  /** Null where nobody knows. */
+  /** Null where unknown. */
   readonly consequence: Consequence | null;
 }
 
 /**
- * Every node before and after a change, in number order. `observed`: those that were seen; `zones`: of nodes that
- * are yet to come, by name. The roles afterwards are those that the rollout leads to.
+ * Returns every node before and after a change, in number order. `observed`: the nodes that were observed; `zones`: the
+ * zones of new nodes, by name. The roles afterwards are those that the rollout leads to.
  */
 export function buildTopologyChange(options: {
   observed: readonly NodeObservation[];
@@ -68,7 +68,7 @@ export function buildTopologyChange(options: {
     desired,
   } = options;
   const steps = database.kind === 'steps' ? database.steps : null;
-  // Steps after which the nodes are looked at again lead to no end that is known.
+  // Where the nodes are observed again after the steps, the end is not known.
   const isOpen = database.kind === 'steps' && database.observeAgain;
   const end = steps?.reduce(
     (view, step) => view.after(step),
@@ -76,39 +76,39 @@ export function buildTopologyChange(options: {
   );
   const names = new Set([...standing, ...desired.nodes].map(({ name }) => name));
   return [...names].sort(compareNames).map((name): TopologyChange => {
-    const seen = observed.find((node) => node.name === name);
-    const stands = standing.find((node) => node.name === name);
+    const observation = observed.find((node) => node.name === name);
+    const current = standing.find((node) => node.name === name);
     const stays = desired.nodes.find((node) => node.name === name);
-    const before = stands === undefined ? null : buildBefore(stands, seen);
+    const before = current === undefined ? null : buildBefore(current, observation);
     const after =
       stays === undefined
         ? null
         : {
             role:
               end === undefined || isOpen ? (before?.role ?? null) : findRole(name, end.primary),
-            zone: stands?.zone ?? zones[name] ?? null,
+            zone: current?.zone ?? zones[name] ?? null,
             instanceType: desired.instanceType ?? stays.instanceType,
-            image: findImageAfter(seen, desired),
+            image: findImageAfter(observation, desired),
           };
     const consequence =
       before === null
-        ? // Its instance is gone, its data volume is not.
+        ? // Its instance is gone, and its data volume is not.
           fresh.includes(name)
           ? 'new'
           : 'replaced'
         : after === null
           ? 'removed'
-          : findConsequence(name, { steps, seen, replaced, resized, isOpen });
+          : findConsequence(name, { steps, observation, replaced, resized, isOpen });
     return { name, before, after, consequence };
   });
 }
 
-function buildBefore(node: Node, seen: NodeObservation | undefined): NodeState {
+function buildBefore(node: Node, observation: NodeObservation | undefined): NodeState {
   return {
-    role: seen === undefined ? null : readRole(seen),
+    role: observation === undefined ? null : readRole(observation),
     zone: node.zone,
     instanceType: node.instanceType,
-    image: readDigest(seen),
+    image: readDigest(observation),
   };
 }
 
@@ -120,10 +120,12 @@ function readRole(node: NodeObservation): NodeState['role'] {
 
 const findRole = (name: string, primary: string) => (name === primary ? 'primary' : 'replica');
 
-/** The digest stays as long as the reference does. */
-function findImageAfter(seen: NodeObservation | undefined, desired: DesiredCluster): string {
-  const isSame = seen?.record?.image === desired.image;
-  return (isSame ? readDigest(seen) : (seen?.host.imageDigest ?? null)) ?? desired.image;
+/** The digest stays as long as the reference does, whatever the tag resolves to by now. */
+function findImageAfter(observation: NodeObservation | undefined, desired: DesiredCluster): string {
+  const isSame = observation?.record?.image === desired.image;
+  return (
+    (isSame ? readDigest(observation) : (observation?.host.imageDigest ?? null)) ?? desired.image
+  );
 }
 
 function readDigest(node: NodeObservation | undefined): string | null {
@@ -135,13 +137,13 @@ function findConsequence(
   name: string,
   options: {
     steps: readonly Step[] | null;
-    seen: NodeObservation | undefined;
+    observation: NodeObservation | undefined;
     replaced: readonly string[];
     resized: readonly string[];
     isOpen: boolean;
   },
 ): Consequence | null {
-  const { steps, seen, replaced, resized, isOpen } = options;
+  const { steps, observation, replaced, resized, isOpen } = options;
   if (replaced.includes(name)) return 'replaced';
   if (steps === null) return resized.includes(name) ? 'resized' : null;
   const found = steps
@@ -149,11 +151,11 @@ function findConsequence(
     .map((step) => classifyStep(step, name));
   const worst = BY_SEVERITY.find((consequence) => found.includes(consequence));
   if (worst === undefined) return isOpen ? null : 'untouched';
-  // Where no data lay, nothing is copied over anything.
-  return worst === 're-cloned' && seen?.data === 'absent' ? 'new' : worst;
+  // Without earlier data nothing is cloned again.
+  return worst === 're-cloned' && observation?.data === 'absent' ? 'new' : worst;
 }
 
-/** The most that can happen first. */
+/** The most severe first. */
 const BY_SEVERITY: readonly Consequence[] = [
   're-cloned',
   'replaced',

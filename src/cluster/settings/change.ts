@@ -8,32 +8,32 @@ import {
 import { showSetting } from './check.ts';
 import { isInForce, mergeSettings, type SettingInForce, type Settings } from './settings.ts';
 
-/** A setting that will be another one. */
+/** A setting whose value changes. */
 export interface SettingChange {
   /** PostgreSQL's name, or `image`. */
   readonly name: string;
-  /** As a person would write it; null where there was none, or nobody knows. */
+  /** As a person would write it; null where there was none, or it is unknown. */
   readonly before: string | null;
-  /** Null: nothing is asked for any more, and no default is known. */
+  /** Null: the setting is removed, and its default is unknown. */
   readonly after: string | null;
   /**
-   * What it takes; `reset`: ALTER SYSTEM holds the value, which wins over any file until somebody resets it; null
-   * where only the server could tell.
+   * What makes it take effect; `reset`: ALTER SYSTEM overrides every file until it is reset; null where only the server
+   * could tell.
    */
   readonly takesEffect: 'reload' | 'restart' | 'reset' | null;
 }
 
-/** What the nodes were asked to run last. */
+/** What was asked for in the last deploy. */
 export interface AppliedDatabase {
   /** Image reference, e.g. `postgres:17`. */
   readonly image: string;
   readonly settings: Settings;
   readonly synchronousReplicas: number;
-  /** The node that was asked to be the primary; null: none was. Another one may be by now. */
+  /** The node that was asked for as primary; null: any. Another node may be primary by now. */
   readonly primary: string | null;
 }
 
-/** What `desired` changes of the settings that the running `primary` has in force, the image first. */
+/** Returns what `desired` changes of the settings that the running `primary` has in force, the image first. */
 export function compareWithLive(
   primary: NodeObservation,
   desired: DesiredCluster,
@@ -45,7 +45,7 @@ export function compareWithLive(
   const changes = [...names].sort().flatMap((name): SettingChange[] => {
     const row = rows[name];
     const override = primary.overrides[name];
-    // What ALTER SYSTEM holds the rollout goes along with; nobody asked for it.
+    // The rollout adapts to what ALTER SYSTEM set; the team did not ask for it.
     const wanted = override === undefined ? final[name] : asked[name];
     if (row === undefined) {
       return wanted === undefined ? [] : [{ name, before: null, after: wanted, takesEffect: null }];
@@ -54,7 +54,7 @@ export function compareWithLive(
     const isOurs = row.fromFile && !IDENTITY_SETTINGS.includes(name);
     if (wanted === undefined && !isOurs && override === undefined) return [];
     const value = wanted ?? row.default;
-    // What ALTER SYSTEM wrote may still wait for a start.
+    // What ALTER SYSTEM wrote may take effect only after the next start.
     const held = override === undefined ? row : { ...row, setting: override };
     if (value !== null && isInForce(value, row) && isInForce(value, held)) return [];
     return [
@@ -70,13 +70,13 @@ export function compareWithLive(
   return [...compareImages(primary.record?.image ?? null, desired.image), ...changes];
 }
 
-/** Free text that was never in the repository may hold a secret. */
+/** Hides free text that was never in the repository: it may contain a secret. */
 function showBefore(row: SettingInForce, override: string | undefined): string | null {
   if (override === undefined) return showSetting(row.setting, row);
   return row.type === 'string' ? null : override;
 }
 
-/** What `desired` changes of the settings that were asked for last, the image first. */
+/** Returns what `desired` changes of the settings that were asked for last, the image first. */
 export function compareWithApplied(
   applied: AppliedDatabase,
   desired: DesiredCluster,

@@ -12,11 +12,11 @@ import { explainRemoved } from './removed.ts';
 import type { SettingInForce, Settings } from './settings.ts';
 
 /**
- * What PostgreSQL would not take of `settings`, by the rows of `pg_settings` of the running server: unknown
- * names, names that cannot be set, values of another type, unit or range (manual, 19.1.1 and 54.24).
+ * Returns what PostgreSQL would reject in `settings`, by the rows of `pg_settings` of the running server: unknown names,
+ * names that cannot be set, values of another type, unit or range (manual, 19.1.1 and 54.24).
  *
- * `known` holds the rows, by lower-case name, of at least those of the settings that the server knows. A name
- * with a dot belongs to an extension, which may not be loaded yet. `where` is what the problems begin with.
+ * `known` holds, by lower-case name, at least the rows of those `settings` that the server knows. A name with a dot belongs
+ * to an extension, which may not be loaded yet. Every problem begins with `where`.
  */
 export function checkSettings(
   settings: Settings,
@@ -34,7 +34,7 @@ export function checkSettings(
 
 function refuseUnknown(name: string, known: readonly string[]): string | null {
   if (name.includes('.')) return null;
-  // Of whatever version it is, it has none of that name.
+  // No supported version has a setting of that name.
   const former = explainRemoved(name, Number.POSITIVE_INFINITY);
   if (former !== null) return former;
   const near = suggestName(name, known);
@@ -71,7 +71,7 @@ function checkValue(given: Given): string | null {
 
 function checkNumber(given: Given, number: number | null): string | null {
   const { value, row } = given;
-  // An integer too large for PostgreSQL's is out of range rather than no number.
+  // An integer that is too large for PostgreSQL is out of range, and still a number.
   const found = number ?? parseReal(value, row.unit);
   if (found === null) return refuse(given, describeNumber(row));
   const { min, max } = row;
@@ -105,10 +105,10 @@ function describeNumber(row: SettingInForce): string {
     : `${kind}${range} with a unit of ${units.join(', ')} (PostgreSQL is case-sensitive about them)`;
 }
 
-/** A value of `pg_settings` as a person would write it. */
+/** Returns a value of `pg_settings` as a person would write it. */
 export function showSetting(value: string, { type, unit }: SettingInForce): string {
   const number = Number(value);
-  // -1 and the like are no quantities.
+  // Special values such as -1 are not quantities.
   const isQuantity = ['integer', 'real'].includes(type) && number > 0 && Number.isFinite(number);
   return isQuantity ? formatQuantity(number, unit) : value;
 }

@@ -1,10 +1,10 @@
 import { OLDEST_MAJOR } from '../end-of-life.ts';
 
-/** A setting that PostgreSQL once had. */
+/** A setting that PostgreSQL no longer has. */
 interface RemovedSetting {
   /** The first version without it. */
   readonly since: number;
-  /** What took its place, or that nothing did, as sentences. */
+  /** What replaces it, or that nothing does, as sentences. */
   readonly instead: string;
 }
 
@@ -15,10 +15,10 @@ const STANDBY =
   'A replica is one by the file standby.signal, which the action writes. Remove the line.';
 
 /**
- * Settings that still stand in people's files (PostgreSQL's release notes, "Migration to Version …", of each version
- * named here). Which of 14 to 18 knows which was asked of those servers (`postgres -C NAME`). The server still takes
- * `sort_mem`, `vacuum_mem` and `ssl_ecdh_curve` for the new name (`map_old_guc_names` in its `guc.c`), but shows them
- * by that alone; `default_with_oids` and `ssl_renegotiation_limit` take nothing but their default.
+ * Removed settings that are still found in old configuration files (PostgreSQL's release notes, "Migration to Version …",
+ * of each version named here; 14 to 18 were asked with `postgres -C NAME`). The server still accepts `sort_mem`,
+ * `vacuum_mem` and `ssl_ecdh_curve` for the new name (`map_old_guc_names` in its `guc.c`), but shows only the new name;
+ * `default_with_oids` and `ssl_renegotiation_limit` accept only their default.
  */
 const REMOVED: ReadonlyMap<string, RemovedSetting> = new Map([
   ['sort_mem', { since: 8, instead: 'Use work_mem.' }],
