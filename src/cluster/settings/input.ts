@@ -3,15 +3,15 @@ import { parseInteger } from './parse-value.ts';
 import { isRedundant, readWalLevel, refuseReserved, type SettingContext } from './reserved.ts';
 import { HOT_STANDBY_SENSITIVE } from './settings.ts';
 
-/** The settings in a text, by name and without those that say what every node does anyway, and every problem found; a problem begins with the number of its line. */
+/** Settings by name, without those that every node has anyway, and every problem; a problem begins with its line number. */
 export interface SettingInput {
   readonly given: ReadonlyMap<string, GivenSetting>;
   readonly problems: readonly string[];
 }
 
 /**
- * Checks as much of the team's settings as can be without a server: that none is the action's own or gone from
- * PostgreSQL, and that numbers fit.
+ * Checks the team's settings as far as possible without a server: that none belongs to the action or was removed from
+ * PostgreSQL, and that numbers are within bounds.
  */
 export function checkSettings(
   { given, problems }: ParsedSettings,
@@ -30,7 +30,7 @@ export function readSettingInput(text: string, context: SettingContext): Setting
   return checkSettings(parseSettingLines(text), context);
 }
 
-/** Settings that replicas and primary are compared by are plain numbers from here on, `wal_level` has its present name. */
+/** Writes the settings that replicas and primary are compared by as plain numbers, and `wal_level` by its current name. */
 function simplify(setting: GivenSetting): GivenSetting {
   if (setting.name === 'wal_level') return { ...setting, value: readWalLevel(setting.value) };
   if (!HOT_STANDBY_SENSITIVE.includes(setting.name)) return setting;

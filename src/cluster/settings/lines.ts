@@ -10,7 +10,7 @@ export interface GivenSetting {
   readonly line: number;
 }
 
-/** Settings as they could be read; a problem begins with the number of its line. */
+/** The settings that could be read; a problem begins with its line number. */
 export interface ParsedSettings {
   readonly given: readonly GivenSetting[];
   readonly problems: readonly string[];
@@ -18,7 +18,7 @@ export interface ParsedSettings {
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?/;
 const QUOTED = /^'((?:[^'\\]|\\.|'')*)'/;
-/** Numbers may have a fraction, an exponent and a unit, also where `postgresql.conf` wants quotes around that. */
+/** Numbers may have a fraction, an exponent and a unit, also where `postgresql.conf` requires quotes. */
 const BARE =
   /^(?:[A-Za-z_][A-Za-z0-9_.:/-]*|[+-]?(?:0[xX][0-9A-Fa-f]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)[A-Za-z]*)/;
 /** A number and, after a space, a unit. */
@@ -37,8 +37,7 @@ const ALLOWED =
 
 /**
  * Reads settings written as in `postgresql.conf` (PostgreSQL manual, 19.1.2), one a line, with comments and
- * blank lines. A line that is none, and a name that was there before, come as problems that begin with the
- * line's number.
+ * blank lines. Invalid lines and repeated names are problems, which begin with the line number.
  */
 export function parseSettingLines(text: string): ParsedSettings {
   const given = new Map<string, GivenSetting>();
@@ -61,7 +60,7 @@ export function parseSettingLines(text: string): ParsedSettings {
   return { given: [...given.values()], problems };
 }
 
-/** Takes settings that come one by one, as from a map: values are as they are, without quotes and escapes. */
+/** Reads settings from a map: values are literal, without quotes and escapes. */
 export function parseSettingEntries(entries: readonly GivenSetting[]): ParsedSettings {
   const given = new Map<string, GivenSetting>();
   const problems: string[] = [];
@@ -112,11 +111,11 @@ function parseLine(source: string): { name: string; value: string } | { problem:
   return { name: name.toLowerCase(), value };
 }
 
-/** The text between the quotes; null when it holds what no configuration file should. */
+/** Returns the text between the quotes; null when it contains what no configuration file should. */
 function readEscapes(text: string): string | null {
   const value = text.replace(/''|\\([0-7]{1,3}|.)/g, (match, escaped?: string) => {
     if (match === "''" || escaped === undefined) return "'";
-    // What is beyond ASCII is refused below.
+    // Characters beyond ASCII are refused below.
     if (/^[0-7]/.test(escaped)) return String.fromCharCode(Math.min(Number(`0o${escaped}`), 0x80));
     return ESCAPES[escaped] ?? escaped;
   });

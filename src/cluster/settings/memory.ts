@@ -2,14 +2,14 @@ import { parseInteger } from './parse-value.ts';
 
 const PAGE = 8192;
 const MIB = 1024 ** 2;
-/** The rest is for connections, sorts, maintenance and the file cache, which PostgreSQL lives on as well. */
+/** The rest is for connections, sorts, maintenance and the file cache, which PostgreSQL relies on. */
 const MAX_SHARE = 0.75;
-/** Where most start (PostgreSQL manual, 19.4.1 `shared_buffers`). */
+/** The usual start (PostgreSQL manual, 19.4.1 `shared_buffers`). */
 const RECOMMENDED_SHARE = 0.25;
 
 /**
- * Why nodes with this memory cannot run with `sharedBuffers`, with the way out; null when they can, when the
- * memory is not known, or when that is no size, which is not said here.
+ * Explains why nodes with this memory cannot run with `sharedBuffers`, and the way out; null when they can, when the memory
+ * is unknown, or when the value is no size, which is reported elsewhere.
  */
 export function checkMemory({
   sharedBuffers,
@@ -18,9 +18,9 @@ export function checkMemory({
 }: {
   /** As written in `postgresql.conf`; undefined: PostgreSQL's small default. */
   sharedBuffers: string | undefined;
-  /** RAM of a node; null: not known. */
+  /** RAM of a node; null: unknown. */
   memoryMib: number | null;
-  /** Null: whatever the nodes are. */
+  /** Null: unknown. */
   instanceType?: string | null;
 }): string | null {
   const pages = sharedBuffers === undefined ? null : parseInteger(sharedBuffers, '8kB');

@@ -1,6 +1,6 @@
 // How PostgreSQL reads the value of a setting (manual, 19.1.1 "Parameter Names and Values").
 
-/** A base unit of `pg_settings`, e.g. `8kB`: what one of it measures, and the units a value may have. */
+/** A base unit of `pg_settings`, e.g. `8kB`: its size, and the units that a value may have. */
 interface BaseUnit {
   /** In bytes or microseconds. */
   readonly size: number;
@@ -30,7 +30,7 @@ const MIN_INTEGER = -(2 ** 31);
 /** The smallest number a double holds with all its digits. */
 const SMALLEST_DOUBLE = 2 ** -1022;
 
-/** The truth in a Boolean value: `on`, `true`, `yes`, `1`, their opposites and unique prefixes; null when it is none. */
+/** Returns the truth of a Boolean value: `on`, `true`, `yes`, `1`, their opposites and unique prefixes; null when invalid. */
 export function parseBoolean(value: string): boolean | null {
   const word = value.toLowerCase();
   if (word === '') return null;
@@ -43,8 +43,8 @@ export function parseBoolean(value: string): boolean | null {
 }
 
 /**
- * The number that an `integer` setting with base unit `unit` gets from `value`: decimal, hexadecimal (`0x1F`)
- * or octal (`017`), fractions rounded, with or without a unit. Null when PostgreSQL would not take it.
+ * Returns the number that an `integer` setting with base unit `unit` gets from `value`: decimal, hexadecimal (`0x1F`) or
+ * octal (`017`), fractions rounded, with or without a unit. Null when PostgreSQL would reject it.
  */
 export function parseInteger(value: string, unit: string | null): number | null {
   const text = trimStart(value);
@@ -61,21 +61,21 @@ export function parseInteger(value: string, unit: string | null): number | null 
   return rounded > MAX_INTEGER || rounded < MIN_INTEGER ? null : rounded;
 }
 
-/** The number that a `real` setting with base unit `unit` gets from `value`; null when PostgreSQL would not take it. */
+/** Returns the number that a `real` setting with base unit `unit` gets from `value`; null when PostgreSQL would reject it. */
 export function parseReal(value: string, unit: string | null): number | null {
   const number = readFloat(trimStart(value));
   return number === null ? null : convertToBase(number, unit);
 }
 
 /**
- * The word of an `enum` that `value` means, or null. Beside its `words`, which are compared without case, one
- * with `on` and `off` takes the Boolean words, and one with `debug2` takes `debug` and `info`: `pg_settings`
- * hides those.
+ * Returns the word of an `enum` that `value` means, or null. Besides its `words`, which are compared without case, an enum
+ * with `on` and `off` accepts the Boolean words, and one with `debug2` accepts `debug` and `info`, which `pg_settings`
+ * hides.
  */
 export function parseWord(value: string, words: readonly string[]): string | null {
   const given = value.toLowerCase();
   const known = new Map(words.map((word) => [word.toLowerCase(), word]));
-  // wal_compression shows on, of which pglz is the other name, as pglz.
+  // wal_compression shows on as pglz, its other name.
   if (given === 'on' && known.has('on') && known.has('pglz')) return 'pglz';
   const exact = known.get(given);
   if (exact !== undefined) return exact;
@@ -87,16 +87,16 @@ export function parseWord(value: string, words: readonly string[]): string | nul
   return given === 'debug' ? 'debug2' : given === 'info' ? 'info' : null;
 }
 
-/** The units that a value of a setting with this base unit may have, largest first; none without a base unit. */
+/** Returns the units that a value of a setting with this base unit may have, largest first; empty without a base unit. */
 export function listUnits(unit: string | null): string[] {
   return (unit === null ? null : readBaseUnit(unit))?.units.map(([name]) => name) ?? [];
 }
 
-/** A number of base units in the largest unit that needs no fraction: 16384 × `8kB` → `128MB`. */
+/** Formats a number of base units in the largest unit without a fraction: 16384 × `8kB` → `128MB`. */
 export function formatQuantity(number: number, unit: string | null): string {
   const base = unit === null ? null : readBaseUnit(unit);
   if (base === null) return `${number}`;
-  // Of a unit such as 8kB only its name.
+  // Only the name of a unit such as 8kB.
   if (number === 0) return `0${unit?.replace(/^\d+/, '')}`;
   const size = number * base.size;
   const [name, divisor] = base.units.find(([, factor]) => Number.isInteger(size / factor)) ?? [];
@@ -148,7 +148,7 @@ function finish(number: number, { isZero, rest }: { isZero: boolean; rest: strin
   return size < SMALLEST_DOUBLE || size === Infinity ? null : { number, rest };
 }
 
-/** Blanks as C's isspace has them. */
+/** Trims what C's isspace counts as blank. */
 function trimStart(text: string): string {
   return text.replace(/^[ \t\n\v\f\r]+/, '');
 }
@@ -179,7 +179,7 @@ function readBaseUnit(unit: string): BaseUnit | null {
   return null;
 }
 
-/** As C's rint. */
+/** Rounds like C's rint. */
 function roundHalfEven(number: number): number {
   const floor = Math.floor(number);
   const rest = number - floor;

@@ -126,14 +126,14 @@ const REMOVED: ReadonlyMap<string, RemovedSetting> = new Map([
 ]);
 
 /**
- * That PostgreSQL `major` has a setting no more, with what took its place; null where it has it, or never had. `major`
- * null: not known, so one that any supported major has counts as there.
+ * Says that PostgreSQL `major` no longer has a setting, and what replaces it; null where it has it, or never had it.
+ * `major` null: unknown, so a setting that any supported major has counts as existing.
  */
 export function explainRemoved(name: string, major: number | null): string | null {
-  const former = REMOVED.get(name);
-  if (former === undefined || former.since > (major ?? OLDEST_MAJOR)) return null;
-  const { since, instead } = former;
-  // Up to 9 a major version had two numbers.
+  const removed = REMOVED.get(name);
+  if (removed === undefined || removed.since > (major ?? OLDEST_MAJOR)) return null;
+  const { since, instead } = removed;
+  // Before 10, a major version had two numbers.
   const version = since < 10 ? since.toFixed(1) : since;
   return `PostgreSQL has had no ${name} since version ${version}. ${instead}`;
 }

@@ -17,7 +17,7 @@ const SESSION =
 const PRELOAD =
   'A library that the image lacks would end every new session, the one that repairs it included. Use shared_preload_libraries, which is tried before anything changes.';
 
-/** What nobody may set: why, and what to use instead. */
+/** Settings that a team may not set: why, and what to use instead. */
 const RESERVED: ReadonlyMap<string, string> = new Map(
   Object.entries({
     listen_addresses:
@@ -67,7 +67,7 @@ const RESERVED: ReadonlyMap<string, string> = new Map(
 const RECOVERY_TARGET =
   'A replica that stops at a target follows no more. Restore a backup into a cluster of its own for a point in time.';
 
-/** How PostgreSQL compares the values of those that are reserved and are no plain text. */
+/** How PostgreSQL compares the values of reserved settings that are not plain text. */
 const READERS: ReadonlyMap<string, (value: string) => unknown> = new Map(
   Object.entries({
     port: (value: string) => parseInteger(value, null),
@@ -83,7 +83,7 @@ const READERS: ReadonlyMap<string, (value: string) => unknown> = new Map(
   }),
 );
 
-/** What a node has of the reserved settings that are no managed ones: PostgreSQL's defaults, the same in 14 to 18. */
+/** The values of reserved settings that are not managed: PostgreSQL's defaults, the same in 14 to 18. */
 const DEFAULTS: Settings = {
   application_name: '',
   external_pid_file: '',
@@ -105,7 +105,7 @@ const DEFAULTS: Settings = {
   unix_socket_permissions: '0777',
 };
 
-/** Boolean settings with a value that nobody who gets woken up for it would want. */
+/** Boolean settings with a value that loses data or stops the cluster. */
 const DANGEROUS: ReadonlyMap<string, { readonly value: boolean; readonly why: string }> = new Map([
   [
     'fsync',
@@ -151,7 +151,7 @@ const DANGEROUS: ReadonlyMap<string, { readonly value: boolean; readonly why: st
   ],
 ]);
 
-/** Settings that name files which lie in the image, because nothing puts them into the data directory. */
+/** Settings that name files of the image: nothing puts them into the data directory. */
 export const TLS_FILES: readonly string[] = [
   'ssl_cert_file',
   'ssl_key_file',
@@ -161,7 +161,7 @@ export const TLS_FILES: readonly string[] = [
   'ssl_dh_params_file',
 ];
 
-/** The data directory as the container sees it: of what a server writes nothing else lasts. */
+/** The data directory in the container: nothing that a server writes elsewhere persists. */
 const DATA_DIRECTORY = '/var/lib/postgresql-cluster/data';
 
 /** Directories that the server writes into, and an example each. */
@@ -170,10 +170,10 @@ const WRITTEN: ReadonlyMap<string, string> = new Map([
   ['stats_temp_directory', 'pg_stat_tmp'],
 ]);
 
-/** Settings that every replica takes a share of. */
+/** Settings of which every replica uses a share. */
 const SHARED_BY_REPLICAS = ['max_wal_senders', 'max_replication_slots'];
 
-/** What the rest of the description says that settings are checked by; null where it is not known. */
+/** What settings are checked against; null where unknown. */
 export interface SettingContext {
   readonly replicaCount: number | null;
   readonly synchronousReplicas: number | null;
@@ -181,7 +181,7 @@ export interface SettingContext {
   readonly major: number | null;
 }
 
-/** Whether a setting is the action's own, and given with the value that every node has anyway. */
+/** Whether a setting belongs to the action, and has the value that every node has anyway. */
 export function isRedundant(
   { name, value }: Pick<GivenSetting, 'name' | 'value'>,
   { synchronousReplicas }: SettingContext,
@@ -199,8 +199,8 @@ const isReserved = (name: string): boolean =>
   RESERVED.has(name) || name.startsWith('recovery_target');
 
 /**
- * Why some of the settings cannot be given here, with what to use instead; each problem begins with the line's
- * number. One that says what every node does anyway is none.
+ * Returns why settings cannot be given here, and what to use instead; each problem begins with the line number. A setting
+ * with the value that every node has anyway is accepted.
  */
 export function refuseReserved(given: readonly GivenSetting[], context: SettingContext): string[] {
   return [
@@ -254,11 +254,11 @@ const isInDataDirectory = (path: string): boolean =>
   !path.split('/').includes('..') &&
   (!path.startsWith('/') || path.startsWith(`${DATA_DIRECTORY}/`));
 
-/** Absolute, and not where the volume or the action's own files lie. */
+/** Whether the path is absolute, and not one of the volume or of the action's own files. */
 const isInImage = (path: string): boolean =>
   path.startsWith('/') && !/^\/(?:var\/lib|etc)\/postgresql-cluster(?:\/|$)/.test(path);
 
-/** In lower case; what it was called before 9.6 is still taken (manual, 19.5.1). */
+/** Returns the level in lower case; its names from before 9.6 are still accepted (manual, 19.5.1). */
 export function readWalLevel(value: string): string {
   const level = value.toLowerCase();
   return ['archive', 'hot_standby'].includes(level) ? 'replica' : level;

@@ -9,18 +9,18 @@ export interface SettingInForce {
   readonly setting: string;
   /** The base unit, e.g. `8kB`, `ms`, or null. */
   readonly unit: string | null;
-  /** When a change takes effect: `postmaster` needs a restart, `internal` cannot be changed, all else at most a reload. */
+  /** When a change takes effect: `postmaster` needs a restart, `internal` cannot be changed, others need at most a reload. */
   readonly context: string;
   /** `bool`, `integer`, `real`, `string` or `enum`. */
   readonly type: string;
   /** Bounds of a number, in the base unit; null for other types. */
   readonly min: string | null;
   readonly max: string | null;
-  /** The words an `enum` takes; empty for other types. */
+  /** The words that an `enum` accepts; empty for other types. */
   readonly words: readonly string[];
-  /** What it is where nobody sets it (`boot_val`); null for a string without a default. */
+  /** The default (`boot_val`); null for a string without one. */
   readonly default: string | null;
-  /** Set in a configuration file. */
+  /** Whether a configuration file sets it. */
   readonly fromFile: boolean;
 }
 
@@ -37,13 +37,13 @@ export const HOT_STANDBY_SENSITIVE: readonly string[] = [
 ];
 
 /**
- * What every node runs with besides what the team chose, and why.
+ * The settings that every node runs with besides the team's, and why.
  */
 export const MANAGED_SETTINGS: Settings = {
   // The security group and pg_hba.conf decide who gets in; binding by address would break on a new one.
   listen_addresses: '*',
   port: '5432',
-  // Where the images' client programs look; some builds of the server have another default.
+  // The directory that the images' client programs use; some builds of the server have another default.
   unix_socket_directories: '/var/run/postgresql',
   password_encryption: 'scram-sha-256',
   wal_level: 'replica',
@@ -53,36 +53,36 @@ export const MANAGED_SETTINGS: Settings = {
   max_replication_slots: '20',
   // A dead replica's slot must not fill the primary's disk: a quarter of the default 20 GiB volume.
   max_slot_wal_keep_size: '5GB',
-  // What a replica has received it also keeps: once it is the primary, one that was behind goes on from there instead
-  // of being copied again. Slots on replicas would need somebody to advance them. A tenth of the default volume.
+  // A replica also keeps what it received: once it is the primary, a replica that was behind continues from there instead
+  // of being cloned. Slots on replicas would have to be advanced. A tenth of the default volume.
   wal_keep_size: '2GB',
   // pg_rewind after a failover needs hint bits in the WAL (or checksums, which initdb also gets).
   wal_log_hints: 'on',
   hot_standby: 'on',
-  // A replica tries again soon after its primary was away for a moment; the default is 5 s.
+  // A replica retries soon after its primary was unreachable for a moment; the default is 5 s.
   wal_retrieve_retry_interval: '500ms',
-  // Off: a forgotten query on a replica must not bloat the primary. The price, a cancelled query on
-  // the replica after max_standby_streaming_delay, is paid by the one who asked.
+  // Off: a forgotten query on a replica must not bloat the primary. Instead, the query is cancelled after
+  // max_standby_streaming_delay.
   hot_standby_feedback: 'off',
   max_standby_streaming_delay: '30s',
   // Asynchronous: a lost replica must not stop writes.
   synchronous_standby_names: '',
 };
 
-/** The complete settings of a node: what is managed, then what the team chose. */
+/** Returns the complete settings of a node: the managed ones, overridden by the team's. */
 export function mergeSettings(chosen: Settings): Settings {
   return { ...MANAGED_SETTINGS, ...chosen };
 }
 
 /**
- * Whether the value asked for is the one in force, as PostgreSQL compares them: `256MB` against `32768` × `8kB`,
+ * Whether the wanted value is in force, as PostgreSQL compares them: `256MB` against `32768` × `8kB`,
  * `1.5GB` against `1536MB`, `0700` against `448`, `yes` against `on` (manual, 19.1.1).
  */
 export function isInForce(wanted: string, inForce: SettingInForce): boolean {
   const { setting, fromFile } = inForce;
-  // What archive_command shows, whatever it is, while archive_mode is off.
+  // archive_command always shows this while archive_mode is off.
   if (wanted === setting || setting === '(disabled)') return true;
-  // A default such as -1 shows the size that the server chose by itself. It is chosen anew at every start.
+  // A default such as -1 shows the size that the server chose, which it does at every start.
   const chosen = !fromFile && inForce.default !== null && isSame(wanted, inForce.default, inForce);
   return chosen || isSame(wanted, setting, inForce);
 }
@@ -93,7 +93,7 @@ function isSame(a: string, b: string, inForce: SettingInForce): boolean {
   return left !== null && left === right;
 }
 
-/** A value as one of its type that can be compared, or null when it is none. */
+/** Returns a value in a form that can be compared, or null when it is invalid. */
 function normalise(
   value: string,
   { type, unit, words }: SettingInForce,

@@ -11,8 +11,8 @@ const WEAK: Readonly<Record<string, string>> = {
 };
 
 /**
- * What a value of `synchronous_commit` takes from synchronous replication, a clause; null where a commit waits until
- * replicas have it on disk (`on`, `remote_apply`), and for what is no value of it.
+ * Returns what a value of `synchronous_commit` takes away from synchronous replication, as a clause; null where a commit
+ * waits until replicas have it on disk (`on`, `remote_apply`), and for invalid values.
  */
 export function explainWeakCommit(value: string): string | null {
   return WEAK[parseWord(value, WORDS) ?? ''] ?? null;

@@ -5,14 +5,14 @@ import { renderSynchronous } from '../rollout/node-settings.ts';
 import type { SettingInForce, Settings } from '../settings/settings.ts';
 import { HOT_STANDBY_SENSITIVE, mergeSettings } from '../settings/settings.ts';
 
-// Builders for tests: a healthy cluster, from which a test bends what it is about.
+// Builders for tests: a healthy cluster, in which a test changes what it is about.
 
 /** The image that nodes run. */
 export const RUNNING_DIGEST = `sha256:${'5b2137cbf9e2ac2d'.repeat(4)}`;
-/** The image that its tag stands for by now. */
+/** The image that its tag resolves to by now. */
 export const NEWER_DIGEST = `sha256:${'c07e8a31d6f94b25'.repeat(4)}`;
 
-/** Node `number` (1-based) as Terraform would make it. */
+/** Node `number` (1-based) as Terraform would create it. */
 export function createNode(number: number): Node {
   return {
     name: nodeName(number),
@@ -56,7 +56,7 @@ const RESTART = new Set([
   'shared_buffers',
   ...HOT_STANDBY_SENSITIVE,
 ]);
-/** What settings are where nobody sets them, as far as tests care. */
+/** Default settings, as far as the tests need them. */
 export const DEFAULTS: Settings = {
   max_connections: '100',
   max_locks_per_transaction: '64',
@@ -87,7 +87,7 @@ export function createSettingsInForce(file: Settings): Record<string, SettingInF
   );
 }
 
-/** The node after ALTER SYSTEM wrote `value`; without `running` it was restarted since. */
+/** The node after ALTER SYSTEM wrote `value`; without `running` it has restarted since. */
 export function alterSystem(
   node: NodeObservation,
   { name, value, running = value }: { name: string; value: string; running?: string },
@@ -100,7 +100,7 @@ export function alterSystem(
   return { ...node, overrides, postgres: { ...postgres, settings } };
 }
 
-/** The nodes of `desired` as they are once it is reached, `primary` being the primary. */
+/** The nodes of `desired` once it is reached, with `primary` as the primary. */
 export function createHealthy(desired: DesiredCluster, primary = 'node-1'): NodeObservation[] {
   const settings = {
     ...mergeSettings(desired.settings),

@@ -7,7 +7,7 @@ import type { ModelNode } from './model-node.ts';
 const MIB = 1024 ** 2;
 const formatLsn = (lsn: number): string => `0/${(lsn * MIB).toString(16).toUpperCase()}`;
 
-/** What the playbook would report of every node of the model. */
+/** Returns what the playbook would report about every node of the model. */
 export function observeModel(cluster: ModelCluster): NodeObservation[] {
   return [...cluster.nodes.values()].map((node) => observeNode(cluster, node));
 }
@@ -24,7 +24,7 @@ function observeNode(cluster: ModelCluster, node: ModelNode): NodeObservation {
   };
   const filesystem = node.hostReady || hasData ? 'ext4' : null;
   const volume = { device: '/dev/nvme1n1', filesystem, ready: node.mounted, readOnly: false };
-  // Of a volume that is not mounted nothing is seen.
+  // Nothing is observed on a volume that is not mounted.
   if (!node.mounted) return { ...fresh, host, volume };
   return {
     ...fresh,
@@ -56,7 +56,7 @@ function observeNode(cluster: ModelCluster, node: ModelNode): NodeObservation {
       hasData && node.container !== 'running'
         ? {
             state: node.state,
-            // By its segments.
+            // The latest WAL segment.
             timeline: Math.max(node.checkpoint.timeline, node.timeline),
             lsn: formatLsn(node.checkpoint.lsn - (node.state === 'shut down' ? 0.5 : 0)),
           }
@@ -65,7 +65,7 @@ function observeNode(cluster: ModelCluster, node: ModelNode): NodeObservation {
   };
 }
 
-/** Nodes are looked at one a moment later than another, and writes go on meanwhile. */
+/** Nodes are observed one after the other, and clients write meanwhile. */
 const skew = ({ name }: ModelNode): number => (Number(name.replace(/\D/g, '')) % 4) / 8;
 
 function observePostgres(cluster: ModelCluster, node: ModelNode): NodeObservation['postgres'] {
@@ -83,7 +83,7 @@ function observePostgres(cluster: ModelCluster, node: ModelNode): NodeObservatio
         name,
         {
           ...inForce,
-          // What only a start changes stays what it was, also where its line has gone.
+          // What only a start changes stays as it was, even without its line.
           fromFile:
             inForce.context === 'postmaster'
               ? node.fileAtStart.includes(name)

@@ -3,7 +3,7 @@ import { type Rollout, rollout } from '../rollout/rollout.ts';
 import type { Step } from '../rollout/step.ts';
 import { createDesired } from './fixtures.ts';
 
-// How tests of the rollout word its steps and bend what it sees.
+// How tests of the rollout write its steps and change what it observes.
 
 /** `prepare node-1 node-2`, `restart node-3 (max_connections 200)`. */
 function describeSteps(steps: readonly Step[]): string[] {
@@ -14,7 +14,7 @@ function describeSteps(steps: readonly Step[]): string[] {
   });
 }
 
-/** The steps of a rollout that is not refused, as `describeSteps` words them. */
+/** The steps of a rollout that is not refused, as `describeSteps` writes them. */
 export function listRolloutSteps(
   observed: readonly NodeObservation[],
   desired = createDesired(),
@@ -38,7 +38,7 @@ export function changeNode(
   return observed.map((node) => (node.name === name ? { ...node, ...change(node) } : node));
 }
 
-/** What is seen of a node whose server was stopped cleanly. */
+/** What is observed of a node whose server was stopped cleanly. */
 export const stopped = (node: NodeObservation): Partial<NodeObservation> => ({
   postgres: null,
   container: node.container && { ...node.container, state: 'exited' },
