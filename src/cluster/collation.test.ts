@@ -19,14 +19,14 @@ function warn(
   return warnCollations(observed, { image, label });
 }
 
-test('another image is said to be compared where a library sorts', () => {
+test('warnCollations says that another image is compared where a library sorts', () => {
   expect(warn([GLIBC, ICU])).toMatch(
     /databases sort text by glibc 2\.36 \(en_US\.utf8\), ICU \(root\)\. .*compares postgres:17-bookworm with postgres:17\.6 before anything stops.*carries the label allow-collation-change\.$/,
   );
   expect(warn([GLIBC], { label: null })).not.toContain('label');
 });
 
-test('nothing is said where none does, or the image stays', () => {
+test('warnCollations says nothing where no library sorts, or the image stays', () => {
   expect(warn([])).toBeNull();
   expect(warn([GLIBC], { image: 'postgres:17-bookworm' })).toBeNull();
   expect(warn([GLIBC], { libc: 'musl' })).toBeNull();

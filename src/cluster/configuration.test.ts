@@ -86,7 +86,7 @@ describe('a rendered postgresql.conf read back', () => {
   });
 });
 
-test('renderPgHba lets the nodes replicate, clients in by password, and nobody else', () => {
+test('renderPgHba lets the nodes replicate and clients log in by password, and rejects everything else', () => {
   expect(renderPgHba([createNode(1), createNode(2)], ['10.0.0.0/8'])).toMatchInlineSnapshot(`
     "# Written by Postgres Cluster Action; changes made here are overwritten.
     local all postgres peer
@@ -100,7 +100,7 @@ test('renderPgHba lets the nodes replicate, clients in by password, and nobody e
   `);
 });
 
-test('replicas that copy slots log in to one database, where they look for them', () => {
+test('renderPgHba lets replicas that copy slots log in to one database', () => {
   const text = renderPostgresqlConf({
     node: 'node-2',
     clusterName: 'orders',

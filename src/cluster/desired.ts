@@ -35,14 +35,14 @@ export interface DesiredCluster {
 }
 
 /**
- * The cluster that `spec` asks for. `standing` are the nodes that the state holds; a node that is asked for
+ * Returns the cluster that `spec` asks for. `existing` are the nodes in Terraform's state; a node that is asked for
  * and not among them has no addresses yet. `instanceType` null: each node stays what it is. `memoryMib` is
  * the instance type's RAM, null where it is not known. `allowsSlotLoss`: logical slots may be lost.
  */
 export function buildDesired(
   spec: ClusterSpec,
   {
-    existing: standing,
+    existing,
     instanceType,
     memoryMib,
     allowsSlotLoss = false,
@@ -57,9 +57,9 @@ export function buildDesired(
   return {
     name: spec.name,
     nodes: names.map(
-      (name) => standing.find((node) => node.name === name) ?? buildPlannedNode(name, spec),
+      (name) => existing.find((node) => node.name === name) ?? buildPlannedNode(name, spec),
     ),
-    leaving: standing.filter(({ name }) => !names.includes(name)),
+    leaving: existing.filter(({ name }) => !names.includes(name)),
     instanceType,
     memoryMib,
     image: imageReference(spec),

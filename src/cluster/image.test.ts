@@ -14,19 +14,19 @@ const withRecord = (digest: string) => (node: NodeObservation) => ({
 });
 
 describe('an image is pinned to', () => {
-  test('what the nodes run under it', () => {
+  test('the digest that the nodes run', () => {
     const { digest } = healthy[0]?.record ?? {};
     expect(pinImage(healthy, before)).toEqual({ image: 'postgres:17', digest });
   });
 
-  test('what the primary sees it stand for, where none runs it yet', () => {
+  test('the digest that the primary resolves, where no node runs it yet', () => {
     expect(pinImage(healthy, newer)).toEqual({
       image: newer.image,
       digest: `registry.example:5000/db/postgres@${NEWER_DIGEST}`,
     });
   });
 
-  test('what a run that was interrupted brought on the first node, wherever the tag is by now', () => {
+  test('the digest that an interrupted run deployed on the first node, even if the tag has moved', () => {
     const observed = changeNode(healthy, 'node-3', withRecord(`${repository}@sha256:first`));
     expect(pinImage(observed, newer)?.digest).toBe(`${repository}@sha256:first`);
     // An image that no registry knows.
@@ -34,7 +34,7 @@ describe('an image is pinned to', () => {
     expect(pinImage(local, newer)?.digest).toBe('sha256:first');
   });
 
-  test('nothing that a node says of an image from elsewhere', () => {
+  test('no digest of another repository that a node reports', () => {
     for (const digest of ['evil/postgres@sha256:first', 'registry.example:5000/db@sha256:first']) {
       const observed = changeNode(healthy, 'node-3', withRecord(digest));
       expect(pinImage(observed, newer)?.digest).toBe(`${repository}@${NEWER_DIGEST}`);
@@ -46,7 +46,7 @@ describe('an image is pinned to', () => {
     expect(pinImage(observed, hub)?.digest).toBe('postgres@sha256:first');
   });
 
-  test('what was reviewed, whatever a node says that it runs', () => {
+  test('the reviewed digest, whatever a node reports', () => {
     const observed = changeNode(healthy, 'node-3', withRecord(`${repository}@sha256:first`));
     const pin = (reviewed: string | null) => pinImage(observed, newer, { reviewed })?.digest;
     expect(pin(NEWER_DIGEST)).toBe(`${repository}@${NEWER_DIGEST}`);
@@ -55,14 +55,14 @@ describe('an image is pinned to', () => {
     expect(pin(null)).toBe(`${repository}@sha256:first`);
   });
 
-  test("the primary's, where nodes differ", () => {
+  test("the primary's digest, where nodes differ", () => {
     const changed = changeNode(healthy, 'node-1', withRecord(`${repository}@sha256:primary`));
     const observed = changeNode(changed, 'node-3', withRecord(`${repository}@sha256:replica`));
     const moved = [...observed].reverse();
     expect(pinImage(moved, newer)?.digest).toBe(`${repository}@sha256:primary`);
   });
 
-  test('the digest that is asked for, whatever any node runs or sees', () => {
+  test('the digest that is asked for, whatever the nodes run or resolve', () => {
     const image = `registry.example:5000/db/postgres:17.7@${NEWER_DIGEST}`;
     const digest = `registry.example:5000/db/postgres@${NEWER_DIGEST}`;
     const running = changeNode(healthy, 'node-3', (node) => ({
@@ -73,7 +73,7 @@ describe('an image is pinned to', () => {
     }
   });
 
-  test('nothing, where nobody could tell', () => {
+  test('nothing, where no node knows the digest', () => {
     const silent = healthy.map((node) => ({ ...node, host: { ...node.host, imageDigest: null } }));
     expect(pinImage(silent, newer)).toBeNull();
     expect(pinImage([], newer)).toBeNull();

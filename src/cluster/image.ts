@@ -36,8 +36,9 @@ export function pinImage(
 ): PinnedImage | null {
   const { repository, digest: asked } = splitReference(image);
   if (asked !== null) return { image, digest: `${repository}@${asked}` };
-  const seen = findImageDigest(observed);
-  if (reviewed !== null && seen === reviewed) return { image, digest: `${repository}@${seen}` };
+  const resolved = findImageDigest(observed);
+  if (reviewed !== null && resolved === reviewed)
+    return { image, digest: `${repository}@${resolved}` };
   const primaryFirst = [...observed].sort(
     (a, b) => Number(isRunningPrimary(b)) - Number(isRunningPrimary(a)),
   );
@@ -46,7 +47,7 @@ export function pinImage(
       data === 'complete' && record?.image === image && isFromRepository(record.digest, repository),
   );
   if (running?.record) return { image, digest: running.record.digest };
-  return seen === null ? null : { image, digest: `${repository}@${seen}` };
+  return resolved === null ? null : { image, digest: `${repository}@${resolved}` };
 }
 
 /** Whether an image by digest belongs to a repository. An image by id cannot be pulled from any. */

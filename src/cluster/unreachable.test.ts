@@ -21,8 +21,8 @@ function explain(
 
 const everybody = { silent: ['node-1', 'node-2', 'node-3'] };
 
-describe('all nodes are silent', () => {
-  test('the first cause is ssh-cidrs, with the address of the runner beside it', () => {
+describe('when no node answers SSH', () => {
+  test('the first cause named is ssh-cidrs, with the address of the runner', () => {
     const found = explain(everybody, { addresses: ['198.51.100.7'], isPrimarySeen: false });
     expect(found).toHaveLength(1);
     expect(found[0]).toMatch(
@@ -30,7 +30,7 @@ describe('all nodes are silent', () => {
     );
   });
 
-  test('behind NAT the runner does not know its address: how to find it', () => {
+  test('behind NAT the message says how to find the address of the runner', () => {
     const [found] = explain(everybody, { isPrimarySeen: false });
     expect(found).toMatch(
       /ssh-cidrs has 203\.0\.113\.0\/24; this runner's own address is 10\.1\.0\.4/,
@@ -44,13 +44,13 @@ describe('all nodes are silent', () => {
     expect(found).not.toMatch(/not in ssh-cidrs/);
   });
 
-  test('nodes with private addresses alone see a private one', () => {
+  test('nodes with only private addresses see a private address', () => {
     const asked = nodes.map((node) => ({ ...node, publicAddress: '' }));
     const [found] = explain({ ...everybody, asked }, { isPrimarySeen: false });
     expect(found).toMatch(/This runner has the address 10\.1\.0\.4/);
   });
 
-  test('instances that EC2 has stopped are the cause themselves', () => {
+  test('stopped instances are named as the cause', () => {
     const states = { 'node-1': 'stopped', 'node-2': 'stopped', 'node-3': 'stopped' };
     const found = explain({ ...everybody, states }, { isPrimarySeen: false });
     expect(found.join('\n')).not.toMatch(/ssh-cidrs/);
@@ -58,8 +58,8 @@ describe('all nodes are silent', () => {
   });
 });
 
-describe('one node is silent', () => {
-  test('what EC2 says, then check, reboot and replace, in this order', () => {
+describe('when one node does not answer SSH', () => {
+  test('the message says what EC2 reports, then check, reboot and replace, in this order', () => {
     const [found = ''] = explain({ silent: ['node-2'] });
     expect(found).toMatch(
       /^node-2 cannot be reached \(instance i-0000000000000002; EC2 says: running\)/,
@@ -71,23 +71,23 @@ describe('one node is silent', () => {
     expect(order).not.toContain(-1);
   });
 
-  test('a stopped instance is started', () => {
+  test('the message says to start a stopped instance', () => {
     const [found] = explain({ silent: ['node-2'], states: { ...RUNNING, 'node-2': 'stopped' } });
     expect(found).toMatch(/is stopped\. Start it \(aws ec2 start-instances/);
   });
 
-  test('a terminated one is made again by this action', () => {
+  test('the message says to replace a terminated instance', () => {
     const states = { ...RUNNING, 'node-2': 'terminated' };
     expect(explain({ silent: ['node-2'], states })[0]).toMatch(
       /terminated\. .* replace: node-2\.$/,
     );
   });
 
-  test('nobody asked EC2: it is said so', () => {
+  test('the message says if EC2 was not asked', () => {
     expect(explain({ silent: ['node-2'], states: {} })[0]).toMatch(/EC2 was not asked/);
   });
 
-  test('the failover is named only where no primary answers', () => {
+  test('the message names the failover only where no primary answers', () => {
     expect(explain({ silent: ['node-2'] }).join()).not.toMatch(/failover/);
     expect(explain({ silent: ['node-2'] }, { isPrimarySeen: false }).at(-1)).toMatch(
       /command: failover/,
@@ -95,13 +95,13 @@ describe('one node is silent', () => {
   });
 });
 
-test('a node that answers and lets nobody in is no matter of the network', () => {
+test('a node that answers and refuses the login is not blamed on the network', () => {
   const found = explain({ locked: ['node-3'] });
   expect(found).toHaveLength(1);
   expect(found[0]).toMatch(/node-3: the SSH server answers but refuses .*ssh-private-key/);
 });
 
-test('nobody is ever told to terminate an instance', () => {
+test('no message says to terminate an instance', () => {
   for (const state of [
     'running',
     'stopped',

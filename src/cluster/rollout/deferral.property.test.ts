@@ -21,7 +21,7 @@ const scenarios = fc.record({
   /** Steps of the second request after which the nodes become unreachable. */
   cut: fc.nat(8),
   numbers: fc.uniqueArray(fc.integer({ min: 1, max: 3 }), { minLength: 1, maxLength: 2 }),
-  /** Whether their machines are lost as well; otherwise only nobody can log in. */
+  /** Whether their machines are lost as well; otherwise only the login fails. */
   isDead: fc.boolean(),
   /** A replica that can be reached and is down. */
   down: fc.nat(4),

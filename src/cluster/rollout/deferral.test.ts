@@ -6,24 +6,24 @@ import { rollout } from './rollout.ts';
 
 const running = createDesired({ size: 4 });
 const healthy = createHealthy(running);
-const seen = healthy.filter(({ name }) => name !== 'node-3');
-const away = ['node-3'];
+const reachable = healthy.filter(({ name }) => name !== 'node-3');
+const unreachable = ['node-3'];
 
-function plan(desired: ReturnType<typeof createDesired>, observed = seen) {
-  const found = rollout(observed, { ...desired, unreachable: away });
+function plan(desired: ReturnType<typeof createDesired>, observed = reachable) {
+  const found = rollout(observed, { ...desired, unreachable });
   if (found.kind !== 'steps') throw new Error(found.refusals.join('\n'));
   const steps = found.steps.map(({ kind, nodes }) => `${kind} ${nodes.join(' ')}`);
   return { ...found, words: steps };
 }
 
-describe('a replica that cannot be reached', () => {
-  test('leaves nothing to do where the others are as asked, and is named', () => {
+describe('an unreachable replica', () => {
+  test('is named where the other nodes are as desired, and nothing is done', () => {
     const { words, deferral: leftOut } = plan(running);
     expect(words).toEqual([]);
-    expect(leftOut).toEqual({ nodes: away, deferred: [] });
+    expect(leftOut).toEqual({ nodes: unreachable, deferred: [] });
   });
 
-  test('does not keep the others from a reload', () => {
+  test('does not prevent a reload of the others', () => {
     const { words, deferral: leftOut } = plan({
       ...running,
       settings: { ...running.settings, work_mem: '8MB' },
@@ -35,9 +35,9 @@ describe('a replica that cannot be reached', () => {
   test('keeps its slot and its line in pg_hba.conf', () => {
     const nodes = [...running.nodes, createNode(5)];
     const { steps } = plan({ ...running, nodes }, [
-      ...seen,
+      ...reachable,
       {
-        ...(createHealthy({ ...running, nodes })[4] as (typeof seen)[0]),
+        ...(createHealthy({ ...running, nodes })[4] as (typeof reachable)[0]),
         data: 'absent',
         record: null,
         standby: false,
@@ -51,7 +51,7 @@ describe('a replica that cannot be reached', () => {
     expect(steps.map(({ kind }) => kind)).toContain('clone');
   });
 
-  test('leaves out restarts, and writes nothing that another start would bring', () => {
+  test('defers restarts, and writes nothing that an unplanned start would apply', () => {
     const settings = { ...running.settings, max_connections: '200', work_mem: '8MB' };
     const { steps, deferral: leftOut } = plan({ ...running, settings });
     expect(steps.map(({ kind }) => kind)).toEqual(['reload']);
@@ -66,7 +66,7 @@ describe('a replica that cannot be reached', () => {
     ]);
   });
 
-  test('leaves out another image, another type, a switchover and a removal', () => {
+  test('defers another image, another type, a switchover and a removal', () => {
     const [first, second, third, fourth] = running.nodes;
     if (!first || !second || !third || !fourth) throw new Error('four nodes');
     const { words, deferral: leftOut } = plan({
@@ -89,11 +89,11 @@ describe('a replica that cannot be reached', () => {
     ]);
   });
 
-  test('does not keep a stopped replica from being started', () => {
-    expect(plan(running, changeNode(seen, 'node-2', stopped)).words).toEqual(['start node-2']);
+  test('does not prevent the start of a stopped replica', () => {
+    expect(plan(running, changeNode(reachable, 'node-2', stopped)).words).toEqual(['start node-2']);
   });
 
-  test('a commit is not made to wait for more replicas than can be reached', () => {
+  test('does not let commits wait for more replicas than can be reached', () => {
     const { steps, deferral: leftOut } = plan({ ...running, synchronousReplicas: 3 });
     expect(steps).toEqual([]);
     expect(leftOut?.deferred).toEqual([{ kind: 'synchronous', from: 0, to: 3 }]);

@@ -34,8 +34,8 @@ export function findDeferral(
   end: readonly NodeObservation[],
   desired: DesiredCluster,
 ): Deferral | null {
-  const { unreachable: away = [], instanceType } = desired;
-  if (away.length === 0) return null;
+  const { unreachable = [], instanceType } = desired;
+  if (unreachable.length === 0) return null;
   const view = ClusterState.fromObservation(end, { ...desired, unreachable: [] });
   const { final } = view.settings;
   const restarted = view.nodes.filter((node) => view.needsRestart(node, final));
@@ -51,7 +51,7 @@ export function findDeferral(
   };
   const names = (nodes: readonly NodeObservation[]) => nodes.map(({ name }) => name);
   return {
-    nodes: away,
+    nodes: unreachable,
     deferred: [
       ...(restarted.length === 0
         ? []

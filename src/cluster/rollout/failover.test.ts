@@ -6,15 +6,15 @@ import { listRefusals } from '../testing/rollout-fixtures.ts';
 import { planFailover } from './failover.ts';
 
 const desired = createDesired();
-const plan = (sighting: ReturnType<typeof createFailed>, fenced: string | null = null) =>
-  planFailover(sighting, { desired, fenced });
+const plan = (observation: ReturnType<typeof createFailed>, fenced: string | null = null) =>
+  planFailover(observation, { desired, fenced });
 
 describe('planFailover', () => {
   test('fences a primary that is down, then promotes', () => {
     const result = plan(createFailed({ reachable: true }));
     expect(listSteps(result)).toEqual(['fence node-1']);
     expect(result).toMatchObject({ observeAgain: true });
-    // Who has the most is asked again once nobody writes any more.
+    // The most advanced replica is chosen again once no client writes.
     expect(plan(createFenced())).toMatchObject({
       primary: 'node-2',
       steps: [{ kind: 'promote', nodes: ['node-2'], slots: ['node_1', 'node_3'] }],
@@ -22,19 +22,19 @@ describe('planFailover', () => {
     });
   });
 
-  test('a fence that was only begun is no fence', () => {
+  test('an incomplete fence is fenced again', () => {
     const running = createFenced({ container: { state: 'running', current: true } });
     expect(listSteps(plan(running))).toEqual(['fence node-1']);
   });
 
-  test('Never two primaries: a word does not stand in for a fence that failed where the node was reached', () => {
+  test('Never two primaries: a declaration does not replace a failed fence on a node that was reached', () => {
     const asked = { ...createFailed({ reachable: false }), states: null };
     expect(listSteps(plan(asked, 'node-1'))).toEqual(['promote node-2']);
     const failed = { ...asked, reached: ['node-1', 'node-2', 'node-3'] };
     expect(listSteps(plan(failed, 'node-1'))).toEqual(['halt node-1']);
   });
 
-  test('one that is fenced and runs is no primary that lives', () => {
+  test('a fenced server that runs is not taken for a running primary', () => {
     const fenced = createFenced();
     const [old, ...others] = fenced.observed;
     const replica = createHealthy(desired, 'node-2')[0]?.postgres ?? null;
@@ -45,7 +45,7 @@ describe('planFailover', () => {
     expect(listRefusals(plan({ ...fenced, observed })).join()).not.toMatch(/it is not lost/);
   });
 
-  test('of two that have the same, one whose volume takes writes is promoted', () => {
+  test('of two equal replicas, the one whose volume accepts writes is promoted', () => {
     const fenced = createFenced();
     const observed = fenced.observed.map((node) =>
       node.name === 'node-2' ? { ...node, volume: { ...node.volume, readOnly: true } } : node,
@@ -53,10 +53,10 @@ describe('planFailover', () => {
     expect(listSteps(plan({ ...fenced, observed }))).toEqual(['promote node-3']);
   });
 
-  test('a volume that takes no writes can neither be fenced nor promoted', () => {
-    const turn = (sighting: ReturnType<typeof createFailed>, name: string) => ({
-      ...sighting,
-      observed: sighting.observed.map((node) =>
+  test('a node whose volume rejects writes can neither be fenced nor promoted', () => {
+    const turn = (observation: ReturnType<typeof createFailed>, name: string) => ({
+      ...observation,
+      observed: observation.observed.map((node) =>
         node.name === name ? { ...node, volume: { ...node.volume, readOnly: true } } : node,
       ),
     });
@@ -74,7 +74,7 @@ describe('planFailover', () => {
     expect(listSteps(plan(createFenced({}, lsn)))).toEqual(['promote node-3']);
   });
 
-  describe('Never two primaries: the instance of one that cannot be reached', () => {
+  describe('Never two primaries: the instance of an unreachable primary', () => {
     const failed = createFailed({ reachable: false });
     const inState = (state: string) => ({ ...failed, states: { ...RUNNING, 'node-1': state } });
     const unknown = { ...failed, states: null };
@@ -93,10 +93,10 @@ describe('planFailover', () => {
       ],
       ['cannot be asked about', unknown, null, 'halt node-1'],
       ['cannot be asked about, and a person vouches', unknown, 'node-1', 'promote node-2'],
-    ])('%s', (_, sighting, fenced, step) => {
-      const result = plan(sighting, fenced);
+    ])('%s', (_, observation, fenced, step) => {
+      const result = plan(observation, fenced);
       expect(listSteps(result)).toEqual([step]);
-      // Nobody waits for it, and nothing is kept for it.
+      // No commit waits for it, and no slot is kept for it.
       if (step.startsWith('promote'))
         expect(result).toMatchObject({ steps: [{ slots: ['node_3'] }] });
     });
@@ -113,7 +113,7 @@ describe('planFailover', () => {
     );
   });
 
-  test('an instance that was replaced needs no fence', () => {
+  test('a replaced instance needs no fence', () => {
     const { observed } = createFailed({ reachable: true });
     const replaced = { ...buildFreshObservation('node-1') };
     const result = plan({
@@ -166,7 +166,7 @@ describe('planFailover', () => {
     }
   });
 
-  test('nor one that answers its replicas while it lets nobody else in', () => {
+  test('refuses to give up a primary that answers only its replicas', () => {
     const { observed, ...rest } = createFailed({ reachable: true });
     const witnessed = observed.map((node) => ({ ...node, upstreamAnswers: true }));
     expect(listRefusals(plan({ observed: witnessed, ...rest })).join()).toMatch(
@@ -174,12 +174,12 @@ describe('planFailover', () => {
     );
   });
 
-  test('a primary that can be reached is fenced, whatever a person says of it', () => {
+  test('a primary that can be reached is fenced, whatever a person declares', () => {
     expect(listSteps(plan(createFailed({ reachable: true }), 'node-1'))).toEqual(['fence node-1']);
   });
 
-  describe('once the primary has another address', () => {
-    /** node-1 was replaced, node-3 cannot be reached either, and node-2 follows an address that nobody has. */
+  describe('once the address of the primary has changed', () => {
+    /** node-1 was replaced, node-3 cannot be reached either, and node-2 follows an address that no node has. */
     function createReplaced() {
       const { observed } = createFailed({ reachable: false });
       const stray = observed.slice(0, 1).map((node) => ({
@@ -197,13 +197,13 @@ describe('planFailover', () => {
       };
     }
 
-    test('it is remembered', () => {
+    test('the former primary is known from an earlier observation', () => {
       expect(
         listSteps(planFailover({ ...createReplaced(), old: 'node-1' }, { desired, fenced: null })),
       ).toEqual(['promote node-2']);
     });
 
-    test('the node that is away as well is not taken for it, unless a person says so', () => {
+    test('another unreachable node is taken for the primary only if a person declares it', () => {
       const { observed } = createReplaced();
       const booted = {
         observed: [buildFreshObservation('node-1'), ...observed],
@@ -217,7 +217,7 @@ describe('planFailover', () => {
     });
   });
 
-  test('an older primary is not taken for the last one', () => {
+  test('an earlier primary is not taken for the last one', () => {
     const { observed } = createFailed({ reachable: true });
     // node-1 was given up before; node-2 was primary on timeline 2 and cannot be reached now.
     const third = createHealthy(desired, 'node-2')[2] as NodeObservation;

@@ -68,7 +68,7 @@ export function planFailover(
       candidates,
       unfinished: observed.filter((node) => isUnfinished(node) && node.name !== old),
       // A terminated instance was given up on purpose.
-      away: unreachable.filter((name) => name !== old && !observation.gone.includes(name)),
+      missing: unreachable.filter((name) => name !== old && !observation.gone.includes(name)),
     });
   if (problem !== null) return refuse(problem);
 
@@ -161,9 +161,9 @@ function refuseFence(
   if (fenced !== null && fenced !== old) {
     return `fenced: ${fenced} was not the primary${old === null ? '' : `, ${old} was`}. Name the node that was.`;
   }
-  const away = unreachable.filter((name) => !gone.includes(name));
-  if (old === null && away.length > 0) {
-    return `Of the nodes out of reach (${away.join(', ')}) nothing tells which one was primary. Bring all but that one back first, or name it in fenced where it is down and stays down.`;
+  const missing = unreachable.filter((name) => !gone.includes(name));
+  if (old === null && missing.length > 0) {
+    return `Of the nodes out of reach (${missing.join(', ')}) nothing tells which one was primary. Bring all but that one back first, or name it in fenced where it is down and stays down.`;
   }
   return null;
 }
@@ -242,18 +242,18 @@ function refuseLoss(
     quorum,
     candidates,
     unfinished,
-    away,
+    missing,
   }: {
     quorum: number;
     candidates: readonly NodeObservation[];
     unfinished: readonly NodeObservation[];
-    away: readonly string[];
+    missing: readonly string[];
   },
 ): string | null {
   // How much a stopped replica received is not known.
   const silent = candidates.filter((node) => node.postgres === null && node !== best);
   const copies = unfinished.filter((node) => !hasNothingBeyond(node, best));
-  const unknown = [...away, ...[...silent, ...copies].map(({ name }) => name)];
+  const unknown = [...missing, ...[...silent, ...copies].map(({ name }) => name)];
   if (quorum === 0 || unknown.length < quorum) return null;
   const unfinishedNames = copies.map(({ name }) => name).join(', ');
   const note =

@@ -14,8 +14,8 @@ const SETTINGS = {
   ssl_ca_file: '',
 };
 
-describe('what settings need of the image', () => {
-  test('locales, libraries and files, each with its setting', () => {
+describe('what settings require in the image', () => {
+  test('is listed as locales, libraries and files, each with its setting', () => {
     expect(listImageNeeds(SETTINGS)).toEqual([
       { setting: 'lc_messages', kind: 'locale', name: 'de_DE.UTF-8' },
       { setting: 'shared_preload_libraries', kind: 'library', name: 'pg_cron' },
@@ -27,7 +27,7 @@ describe('what settings need of the image', () => {
     expect(listImageNeeds(elsewhere)).toEqual([]);
   });
 
-  test('and it lacks is refused at its setting', () => {
+  test('is refused where the image lacks it', () => {
     const desired = createDesired({ settings: SETTINGS });
     const look = (imageLacks: number[] | null) =>
       createHealthy(desired).map((node) => ({

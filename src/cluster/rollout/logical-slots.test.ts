@@ -57,7 +57,7 @@ const settled = old.map((node) => {
 });
 
 describe('replicas copy failover slots', () => {
-  test('after a reload that goes before the switchover', () => {
+  test('after a reload before the switchover', () => {
     expect(listRolloutSteps(old, moved)).toEqual([
       'admit node-1',
       'reload node-2',
@@ -69,7 +69,7 @@ describe('replicas copy failover slots', () => {
     expect(listRolloutSteps(settled, desired)).toEqual([]);
   });
 
-  test('only once every server writes what slots need, as early releases of 17 end over it', () => {
+  test('only once every server has wal_level = logical, without which early releases of 17 exit', () => {
     const lower = changeNode(old, 'node-3', ({ postgres }) => ({
       postgres: postgres && {
         ...postgres,
@@ -103,7 +103,7 @@ describe('replicas copy failover slots', () => {
 describe('a switchover that would lose slots is refused', () => {
   const slots = [slot('cdc'), slot('copied', { failover: true }), slot('dead', { invalid: true })];
 
-  test('with which, and what to do', () => {
+  test('with their names and what to do', () => {
     expect(rollout(observe(slots), moved)).toEqual({
       kind: 'refused',
       refusals: [
@@ -112,7 +112,7 @@ describe('a switchover that would lose slots is refused', () => {
     });
   });
 
-  test('before 17 whatever they are, with the way to restart the primary where it is', () => {
+  test('always before 17, with the way to restart the primary in place', () => {
     const observed = observe([slot('cdc', { failover: true })], { version: 160_004 });
     const settings = { ...LOGICAL, max_connections: '200' };
     const raised = { ...desired, image: 'postgres:16', settings };
@@ -129,12 +129,12 @@ describe('a switchover that would lose slots is refused', () => {
     expect(steps.some((step) => step.startsWith('switchover'))).toBe(false);
   });
 
-  test('unless somebody allowed it', () => {
+  test('unless their loss is allowed', () => {
     const steps = listRolloutSteps(observe(slots), { ...moved, allowsSlotLoss: true });
     expect(steps).toContain('switchover node-1 node-2');
   });
 
-  test('by the removal of the primary as well', () => {
+  test('also where the primary is removed', () => {
     const [first, ...nodes] = desired.nodes as [(typeof desired.nodes)[number]];
     const smaller = { ...desired, nodes, leaving: [first] };
     expect(rollout(observe(slots), smaller)).toMatchObject({
@@ -143,12 +143,12 @@ describe('a switchover that would lose slots is refused', () => {
     });
   });
 
-  test('and nothing is where no slot is lost', () => {
+  test('only if a slot is lost', () => {
     expect(listRolloutSteps(observe(slots.slice(1)), moved)).toContain('switchover node-1 node-2');
   });
 });
 
-test('each slot of the primary is told what becomes of it', () => {
+test('findSlotFates tells what happens to each slot of the primary', () => {
   const slots = [slot('cdc'), slot('copied', { failover: true }), slot('dead', { invalid: true })];
   const fates = (steps: Parameters<typeof findSlotFates>[1]) =>
     findSlotFates(observe(slots), steps).map(({ name, fate }) => `${name} ${fate}`);
@@ -164,7 +164,7 @@ test('each slot of the primary is told what becomes of it', () => {
 describe('wal_level stays logical', () => {
   const lowered = { ...desired, settings: { max_connections: '100' } };
 
-  test('while a server that would be restarted has slots', () => {
+  test('while a server that has slots would be restarted', () => {
     const copies = observe([slot('cdc', { failover: true, synced: true })], { on: 'node-2' });
     expect(rollout(copies, lowered)).toMatchObject({
       kind: 'refused',

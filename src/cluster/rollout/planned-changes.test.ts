@@ -66,7 +66,7 @@ describe('what was asked for', () => {
     expect(foreseen).toEqual(expected);
   });
 
-  test('is not known of an older release', () => {
+  test('is not known from the state of an older release', () => {
     const desired = createDesired({ image: 'postgres:18', primary: 'node-2' });
     expect(listPlannedChanges(desired, { applied: null, planned: NOTHING })).toEqual([
       { kind: 'unrecorded' },

@@ -94,7 +94,7 @@ export type StepReason =
   | { readonly kind: 'primary-last'; readonly primary: string; readonly successor: string }
   /** The node takes over next, and has no copies of the primary's logical slots yet. */
   | { readonly kind: 'slot-copies' }
-  /** Somebody asked for a new instance of the node. */
+  /** A new instance of the node was asked for. */
   | { readonly kind: 'replacement'; readonly node: string }
-  /** Somebody asked for a failover. */
+  /** A failover was asked for. */
   | { readonly kind: 'failover'; readonly primary: string | null };

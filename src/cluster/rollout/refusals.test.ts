@@ -69,7 +69,7 @@ describe('refuses, touching nothing, when', () => {
       /node-1, which does not answer, holds a primary's data of timeline 1, and node-2 and node-3 received changes of timeline 2: .*command: failover/,
     ],
     [
-      'or than what one had received that stands still as well',
+      'or than what a stopped replica had received',
       changeNode(changeNode(healthy, 'node-1', stopped), 'node-3', (node) =>
         stopped(onTimeline(node, 2)),
       ),
@@ -112,7 +112,7 @@ describe('refuses, touching nothing, when', () => {
     expect(result).not.toHaveProperty('steps');
   });
 
-  test('the node that is to be the primary is held above the others by ALTER SYSTEM', () => {
+  test('ALTER SYSTEM keeps the wanted primary above the others', () => {
     const observed = changeNode(healthy, 'node-2', (node) =>
       alterSystem(node, { name: 'max_connections', value: '500' }),
     );
@@ -122,7 +122,7 @@ describe('refuses, touching nothing, when', () => {
     );
   });
 
-  test('but not because of a record whose data was moved aside', () => {
+  test('a record whose data was moved aside causes no refusal', () => {
     const other = createHealthy(desired)[2]?.record;
     const observed = changeNode(healthy, 'node-3', () => ({
       ...buildFreshObservation('node-3'),
@@ -139,7 +139,7 @@ describe('refuses, touching nothing, when', () => {
   });
 });
 
-describe('what ALTER SYSTEM holds and this action writes', () => {
+describe('a setting that ALTER SYSTEM holds and this action writes', () => {
   const desired = createDesired();
   const hold = (node: string, name: string, value = '') =>
     changeNode(createHealthy(desired), node, ({ overrides }) => ({
@@ -176,7 +176,7 @@ describe('what ALTER SYSTEM holds and this action writes', () => {
     expect(refuse(hold('node-2', name, value))).toBe('');
   });
 
-  test('nor does it keep a primary down, or a lone one from its settings', () => {
+  test('does not keep a primary down, nor a single node from its settings', () => {
     const down = changeNode(hold('node-2', 'primary_conninfo'), 'node-1', stopped);
     expect(refuse(down)).toBe('');
     const lone = createDesired({ size: 1 });

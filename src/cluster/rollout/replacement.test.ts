@@ -26,19 +26,19 @@ function plan(
 }
 
 describe('a replica gets another instance', () => {
-  test('one that cannot be reached at once', () => {
+  test('an unreachable node is replaced at once', () => {
     expect(plan(without('node-2'), { unreachable: ['node-2'] })).toEqual([
       'replace node-2',
       'look',
     ]);
   });
 
-  test('one that answers is stopped first', () => {
+  test('a node that answers is stopped first', () => {
     expect(plan()).toEqual(['stop node-2', 'replace node-2', 'look']);
     expect(plan(changeNode(healthy, 'node-2', stopped))).toEqual(['replace node-2', 'look']);
   });
 
-  test('then it comes back as a replica, also with a blank volume', () => {
+  test('the new instance starts as a replica, also with a blank volume', () => {
     const blank = [...without('node-2'), buildFreshObservation('node-2')];
     expect(plan(blank, { isReplaced: true })).toEqual(['prepare node-2', 'clone node-2']);
     expect(plan(changeNode(healthy, 'node-2', stopped), { isReplaced: true })).toEqual([
@@ -49,7 +49,7 @@ describe('a replica gets another instance', () => {
   // A change that was refused, and is on the default branch nevertheless.
   const changed = createDesired({ settings: { ...desired.settings, shared_buffers: '1GB' } });
 
-  test('what the values ask for besides is left to a deploy, and not tried', () => {
+  test('other changes in the values are left to a deploy, and not checked', () => {
     const back = changeNode(healthy, 'node-2', stopped);
     expect(plan(back, { isReplaced: true, of: changed })).toEqual(['start node-2']);
     const found = planReplacement(
@@ -59,7 +59,7 @@ describe('a replica gets another instance', () => {
     expect(found).toMatchObject({ primary: 'node-1', observeAgain: false });
   });
 
-  test('of the primary, such values are refused before anything stops', () => {
+  test('other changes in the values are refused for a primary before anything stops', () => {
     expect(plan(healthy, { node: 'node-1', of: changed })).toEqual([
       expect.stringMatching(
         /ask for more than another instance \(restart of node-2, restart of node-3\).*node-1 was not replaced\. Deploy first/,
@@ -67,7 +67,7 @@ describe('a replica gets another instance', () => {
     ]);
   });
 
-  test('one that does not come up is not taken for one that did', () => {
+  test('an instance that does not answer is not taken for one that does', () => {
     expect(plan(without('node-2'), { unreachable: ['node-2'], isReplaced: true })).toEqual([
       expect.stringMatching(/^node-2 got another instance, which does not answer SSH/),
     ]);
@@ -75,7 +75,7 @@ describe('a replica gets another instance', () => {
 });
 
 describe('the primary', () => {
-  test('is switched over first, and then looked at again', () => {
+  test('is replaced only after a switchover and another observation', () => {
     const steps = plan(healthy, { node: 'node-1' });
     expect(steps).toContain('switchover node-1 node-2');
     expect(steps.at(-1)).toBe('look');
@@ -87,7 +87,7 @@ describe('the primary', () => {
     ]);
   });
 
-  test('without a replica it stays', () => {
+  test('is not replaced without a replica', () => {
     const one = createDesired({ size: 1 });
     expect(plan(createHealthy(one), { node: 'node-1', of: one })).toEqual([
       expect.stringMatching(/no replica can take over/),
@@ -108,7 +108,7 @@ describe('nothing is replaced', () => {
     ]);
   });
 
-  test('while no primary answers: the node may be it', () => {
+  test('while no primary answers, as the node may be it', () => {
     expect(plan(without('node-1'), { node: 'node-1', unreachable: ['node-1'] })).toEqual([
       expect.stringMatching(/command: failover/),
     ]);

@@ -20,12 +20,12 @@ export function planReplacement(
   },
   { desired, node, isReplaced }: { desired: DesiredCluster; node: string; isReplaced: boolean },
 ): Rollout {
-  const away = unreachable.filter((name) => isReplaced || name !== node);
-  if (away.length > 0) {
+  const unobserved = unreachable.filter((name) => isReplaced || name !== node);
+  if (unobserved.length > 0) {
     return refuse(
-      away.includes(node)
+      unobserved.includes(node)
         ? `${node} got another instance, which does not answer SSH. Look at its console in EC2 and deploy once it answers: the deploy brings it back as a replica.`
-        : `${away.join(', ')} cannot be reached, and only one node may be down at a time, so ${node} was not replaced. Bring ${away.join(', ')} back first.`,
+        : `${unobserved.join(', ')} cannot be reached, and only one node may be down at a time, so ${node} was not replaced. Bring ${unobserved.join(', ')} back first.`,
     );
   }
   if (isReplaced) {

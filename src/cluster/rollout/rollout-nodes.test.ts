@@ -27,7 +27,7 @@ describe('another image', () => {
     ]);
   });
 
-  test('is tried where it does not run yet, also after an interruption', () => {
+  test('is checked on a node that does not run it yet, also after an interruption', () => {
     const image = 'postgres:17.6';
     const observed = changeNode(createHealthy(before), 'node-2', ({ record }) => ({
       record: record && { ...record, image },
@@ -36,21 +36,21 @@ describe('another image', () => {
   });
 });
 
-describe('containers that an earlier version made', () => {
+describe('containers that an earlier version created', () => {
   const desired = createDesired();
   const observed = createHealthy(desired).map((node) => ({
     ...node,
     container: { state: 'running', current: false },
   }));
 
-  test('are made anew as for another image: tried first, replicas one by one, the primary last', () => {
+  test('are re-created: a check first, replicas one by one, the primary last', () => {
     expect(listRolloutSteps(observed, desired)).toEqual([
       'check node-2',
       'restart node-2 (max_connections 100)',
       'restart node-3 (max_connections 100)',
       'switchover node-1 node-2',
       'reload node-3',
-      // It stands still, and comes up in a container of today.
+      // It is down, and starts in a current container.
       'start node-1',
     ]);
   });
@@ -60,7 +60,7 @@ describe('another instance type', () => {
   const desired = createDesired({ instanceType: 't3.large', memoryMib: 8192 });
   const observed = createHealthy(desired);
 
-  test('is rolled: replicas one by one, the primary last, after a switchover', () => {
+  test('is rolled out to replicas one by one, then to the primary after a switchover', () => {
     expect(listRolloutSteps(observed, desired)).toEqual([
       'stop node-2',
       'resize node-2',
@@ -75,7 +75,7 @@ describe('another instance type', () => {
     ]);
   });
 
-  test('a primary that shall stay is switched back to', () => {
+  test('is followed by a switchover back to the wanted primary', () => {
     const steps = listRolloutSteps(observed, { ...desired, primary: 'node-1' });
     expect(steps.filter((step) => step.startsWith('switchover'))).toEqual([
       'switchover node-1 node-2',
@@ -94,7 +94,7 @@ describe('another instance type', () => {
     expect(shrunk.indexOf('restart node-2')).toBeLessThan(shrunk.indexOf('resize node-2'));
   });
 
-  test('what needs more memory is not tried where there is less', () => {
+  test('settings that need more memory are not checked on a node with less', () => {
     const settings = {
       ...desired.settings,
       shared_buffers: '4GB',
@@ -108,12 +108,12 @@ describe('another instance type', () => {
     });
   });
 
-  test('a primary that only does not answer is not stopped for it', () => {
+  test('does not stop a primary that does not answer', () => {
     const silent = changeNode(observed, 'node-1', () => ({ postgres: null }));
     expect(listRolloutSteps(silent, desired)[0]).toBe('start node-1');
   });
 
-  test('without a replica the primary stops for it', () => {
+  test('stops the primary where there is no replica', () => {
     const alone = createDesired({ size: 1, instanceType: 't3.large', memoryMib: 8192 });
     expect(listRolloutSteps(createHealthy(alone), alone)).toEqual([
       'stop node-1',
@@ -126,7 +126,7 @@ describe('another instance type', () => {
 describe('fewer replicas', () => {
   const desired = createDesired({ size: 2, leaving: [createNode(3)] });
 
-  test('the one that leaves is stopped, its slot dropped, then it is destroyed', () => {
+  test('the leaving node is stopped, its slot is dropped, then it is destroyed', () => {
     expect(listRolloutSteps(createHealthy(desired), desired)).toEqual([
       'stop node-3',
       'admit node-1',
@@ -134,7 +134,7 @@ describe('fewer replicas', () => {
     ]);
   });
 
-  test('the primary is never the one: another node takes over first', () => {
+  test('another node takes over first if the primary leaves', () => {
     const steps = listRolloutSteps(createHealthy(desired, 'node-3'), desired);
     expect(steps.indexOf('switchover node-3 node-1')).toBeGreaterThanOrEqual(0);
     expect(steps.indexOf('destroy node-3')).toBe(steps.length - 1);
@@ -142,7 +142,7 @@ describe('fewer replicas', () => {
 });
 
 describe('the primary', () => {
-  test('moves where it is asked to', () => {
+  test('moves to the wanted node', () => {
     const desired = createDesired({ primary: 'node-3' });
     const plan = rollout(createHealthy(desired), desired);
     expect(plan).toMatchObject({
@@ -155,13 +155,13 @@ describe('the primary', () => {
     });
   });
 
-  test('that was fenced by an interrupted switchover and still runs stays the primary', () => {
+  test('stays where it is if an interrupted switchover fenced it and it still runs', () => {
     const desired = createDesired();
     const observed = changeNode(createHealthy(desired), 'node-1', () => ({ standby: true }));
     expect(listRolloutSteps(observed)).toEqual(['reload node-1']);
   });
 
-  test('of a switchover that stopped in between: the most advanced node, as all are there', () => {
+  test('is the most advanced node after an interrupted switchover, if all nodes answer', () => {
     const desired = createDesired();
     const observed = changeNode(createHealthy(desired), 'node-1', (node) => ({
       ...stopped(node),
@@ -175,7 +175,7 @@ describe('the primary', () => {
       steps: [{ kind: 'promote', nodes: ['node-3'] }],
       observeAgain: true,
     });
-    // It hangs: whether it still takes writes cannot be seen.
+    // It hangs, and may still accept writes.
     const running = { state: 'running', current: true };
     const hanging = changeNode(ahead, 'node-1', () => ({ container: running }));
     expect(rollout(hanging, desired)).toMatchObject({
@@ -193,7 +193,7 @@ describe('a node whose instance is stopped in EC2', () => {
   const healthy = createHealthy(createDesired());
   const without = (name: string) => healthy.filter((node) => node.name !== name);
 
-  test('is started before anything is done about the others', () => {
+  test('is started before anything else is done', () => {
     const boot = {
       kind: 'boot',
       nodes: ['node-2'],
@@ -208,7 +208,7 @@ describe('a node whose instance is stopped in EC2', () => {
     });
   });
 
-  test('is started as well where it may be the primary, and where nothing runs', () => {
+  test('is started even if it may be the primary, or if nothing runs', () => {
     const primary = createDesired({ stopped: ['node-1'] });
     const all = createDesired({ stopped: ['node-1', 'node-2', 'node-3'] });
     expect(rollout(without('node-1'), primary)).toMatchObject({
@@ -218,7 +218,7 @@ describe('a node whose instance is stopped in EC2', () => {
     expect(rollout([], all)).toMatchObject({ steps: [{ kind: 'boot', nodes: all.stopped }] });
   });
 
-  test('stands beside nodes that are made', () => {
+  test('is started after new nodes are created', () => {
     const four = createDesired({ size: 4, stopped: ['node-2'] });
     expect(rollout(without('node-2'), four)).toMatchObject({
       steps: [
@@ -228,7 +228,7 @@ describe('a node whose instance is stopped in EC2', () => {
     });
   });
 
-  test('does not hide what speaks against the change', () => {
+  test('does not hide refusals', () => {
     const foreign = createDesired({ image: 'postgres:16', stopped: ['node-2'] });
     expect(listRefusals(rollout(without('node-2'), foreign))).toEqual([
       expect.stringMatching(/PostgreSQL 16/),

@@ -12,7 +12,7 @@ describe('settings that need a restart', () => {
   const restarts = (steps: readonly string[]) =>
     steps.filter((step) => /^(restart|switchover|start)/.test(step));
 
-  test('an ordinary one: replicas one by one, then one of them takes over', () => {
+  test('reach replicas one by one, then one of them takes over', () => {
     const steps = listRolloutSteps(
       createHealthy(before),
       withSettings({ shared_buffers: '512MB' }),
@@ -27,7 +27,7 @@ describe('settings that need a restart', () => {
     ]);
   });
 
-  test('nodes that were looked at one after the other while writes went on need no clone', () => {
+  test('need no clone of nodes that were observed one after the other while clients wrote', () => {
     const at = (lsn: string) => (node: NodeObservation) => ({
       postgres: node.postgres && { ...node.postgres, lsn },
     });
@@ -91,7 +91,7 @@ describe('settings that need a restart', () => {
     ]);
   });
 
-  test('lowering max_connections: primary first, where nobody can stand in for it', () => {
+  test('lowering max_connections: the primary first, in place', () => {
     const steps = listRolloutSteps(createHealthy(before), withSettings({ max_connections: '50' }));
     expect(restarts(steps)).toEqual([
       'restart node-1 (max_connections 50)',
@@ -100,7 +100,7 @@ describe('settings that need a restart', () => {
     ]);
   });
 
-  test('one up, one down: the replicas take two rounds', () => {
+  test('one raised, one lowered: the replicas restart twice', () => {
     const mixed = withSettings({ max_connections: '50', max_worker_processes: '16' });
     expect(restarts(listRolloutSteps(createHealthy(before), mixed))).toEqual([
       'restart node-2 (max_connections 100)',
@@ -111,7 +111,7 @@ describe('settings that need a restart', () => {
     ]);
   });
 
-  test('a setting that is no longer asked for goes back to its default', () => {
+  test('a removed setting goes back to its default', () => {
     const raised = withSettings({ max_worker_processes: '16' });
     expect(restarts(listRolloutSteps(createHealthy(raised), before))).toEqual([
       'restart node-1 (max_connections 100)',
@@ -124,7 +124,7 @@ describe('settings that need a restart', () => {
     ]);
   });
 
-  test('a primary that shall stay where it is restarts in its place', () => {
+  test('a wanted primary restarts in place', () => {
     const pinned = {
       ...withSettings({ shared_buffers: '512MB' }),
       primary: 'node-1',
@@ -159,7 +159,7 @@ describe('settings that need a restart', () => {
     ]);
   });
 
-  test('what ALTER SYSTEM raises on the primary the replicas follow once, not for ever', () => {
+  test('replicas follow once what ALTER SYSTEM raised on the primary', () => {
     const observed = changeNode(createHealthy(before), 'node-1', (node) =>
       alterSystem(node, { name: 'max_connections', value: '500' }),
     );
@@ -176,7 +176,7 @@ describe('settings that need a restart', () => {
     expect(listRolloutSteps(healed, before)).toEqual([]);
   });
 
-  test('and what it wrote for the next start of the primary they follow before that', () => {
+  test('replicas follow what ALTER SYSTEM wrote for the next start of the primary before that start', () => {
     const observed = changeNode(createHealthy(before), 'node-1', (node) =>
       alterSystem(node, { name: 'max_connections', value: '500', running: '100' }),
     );
@@ -186,7 +186,7 @@ describe('settings that need a restart', () => {
     ]);
   });
 
-  test('a replica that ALTER SYSTEM holds above the others does not become the primary', () => {
+  test('a replica that ALTER SYSTEM keeps above the others does not become the primary', () => {
     const grown = createDesired({
       ...before,
       settings: { ...before.settings, shared_buffers: '512MB' },
@@ -197,7 +197,7 @@ describe('settings that need a restart', () => {
     expect(listRolloutSteps(observed, grown)).toContain('switchover node-1 node-3');
   });
 
-  test('what ALTER SYSTEM overrides is not restarted for ever', () => {
+  test('a setting that ALTER SYSTEM overrides causes no endless restarts', () => {
     const observed = createHealthy(before).map((node) =>
       alterSystem(node, { name: 'shared_buffers', value: '1GB' }),
     );
@@ -206,7 +206,7 @@ describe('settings that need a restart', () => {
 });
 
 describe('synchronous replication', () => {
-  test('is switched on when the replicas stream, and without a restart', () => {
+  test('is switched on once the replicas stream, without a restart', () => {
     const desired = createDesired({ synchronousReplicas: 1 });
     const plan = rollout(createHealthy(createDesired()), desired);
     expect(plan).toMatchObject({
@@ -225,7 +225,7 @@ describe('synchronous replication', () => {
     });
   });
 
-  test('is switched off after the other settings were tried', () => {
+  test('is switched off after the other settings were checked', () => {
     const before = createDesired({ synchronousReplicas: 1 });
     const desired = createDesired({ settings: { ...before.settings, shared_buffers: '512MB' } });
     expect(listRolloutSteps(createHealthy(before), desired).slice(0, 2)).toEqual([
@@ -234,7 +234,7 @@ describe('synchronous replication', () => {
     ]);
   });
 
-  test('no commit waits for a node that is about to go', () => {
+  test('does not let commits wait for a node that leaves', () => {
     const before = createDesired({ synchronousReplicas: 2 });
     const desired = createDesired({
       size: 2,

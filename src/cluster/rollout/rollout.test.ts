@@ -15,7 +15,7 @@ describe('rollout', () => {
       'admit node-1',
       'clone node-2 node-3',
     ]);
-    // The same on the pull request, where no instance stands yet.
+    // The same on the pull request, where no instance exists yet.
     expect(listRolloutSteps([])).toEqual([
       'provision node-1 node-2 node-3',
       'prepare node-1 node-2 node-3',
@@ -25,7 +25,7 @@ describe('rollout', () => {
     ]);
   });
 
-  test('a volume that is not mounted is looked into before anything is initialised', () => {
+  test('an unmounted volume is mounted and observed before anything is initialised', () => {
     const observed = createDesired().nodes.map(({ name }) => buildFreshObservation(name));
     const covered = changeNode(observed, 'node-2', (node) => ({
       volume: { ...node.volume, filesystem: 'ext4' },
@@ -36,7 +36,7 @@ describe('rollout', () => {
     });
   });
 
-  test('beside a primary it is fenced before its Docker starts', () => {
+  test('an unmounted volume beside a primary is fenced before Docker starts', () => {
     const healthy = createHealthy(createDesired());
     const fresh = buildFreshObservation('node-2');
     const covered = changeNode(healthy, 'node-2', () => ({
@@ -57,12 +57,12 @@ describe('rollout', () => {
     ]);
   });
 
-  test('where everything is as desired nothing is done', () => {
+  test('nothing is done where everything is as desired', () => {
     const desired = createDesired();
     expect(listRolloutSteps(createHealthy(desired), desired)).toEqual([]);
   });
 
-  test('the primary is found, not assumed', () => {
+  test('the primary is the node whose database is primary', () => {
     const desired = createDesired();
     expect(listRolloutSteps(createHealthy(desired, 'node-2'), desired)).toEqual([]);
     expect(rollout(createHealthy(desired, 'node-2'), desired)).toMatchObject({ primary: 'node-2' });
@@ -82,7 +82,7 @@ describe('rollout', () => {
     ]);
   });
 
-  test('an interrupted first deploy goes on where it stopped', () => {
+  test('an interrupted first deploy continues where it stopped', () => {
     const desired = createDesired();
     const fresh = desired.nodes.map(({ name }) => buildFreshObservation(name));
     const unfinished = changeNode(fresh, 'node-1', () => ({ data: 'unrecorded' }));
@@ -130,7 +130,7 @@ describe('rollout', () => {
     expect(listRolloutSteps(observed)).toEqual(['admit node-1', 'clone node-3']);
   });
 
-  test('what admitting wrote is what the next run expects', () => {
+  test('the next run accepts what admitting wrote', () => {
     const desired = createDesired();
     const observed = createHealthy(desired).map((node) => ({
       ...node,
@@ -142,7 +142,7 @@ describe('rollout', () => {
     expect(admit).toHaveProperty('settings', mergeSettings(desired.settings));
   });
 
-  test('the slot of a node that is gone is retired, a foreign one is left alone', () => {
+  test('the slot of a removed node is dropped, and the slot of another tool is not', () => {
     const desired = createDesired({ size: 2 });
     const observed = changeNode(createHealthy(desired), 'node-1', (node) => ({
       postgres: node.postgres && {

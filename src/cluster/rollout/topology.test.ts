@@ -10,15 +10,15 @@ const before = createDesired();
 
 function describeChange(
   desired: DesiredCluster,
-  options: { observed?: readonly NodeObservation[]; standing?: DesiredCluster['nodes'] } = {},
+  options: { observed?: readonly NodeObservation[]; existing?: DesiredCluster['nodes'] } = {},
 ) {
-  const { observed = createHealthy(before), standing = before.nodes } = options;
+  const { observed = createHealthy(before), existing = before.nodes } = options;
   const database = rollout(observed, desired);
   const zones = { 'node-4': 'us-east-1d' };
   const fresh = desired.nodes
     .map(({ name }) => name)
-    .filter((name) => !before.nodes.some((node) => node.name === name) || standing.length === 0);
-  const terraform = { existing: standing, zones, replaced: [], resized: [], fresh };
+    .filter((name) => !before.nodes.some((node) => node.name === name) || existing.length === 0);
+  const terraform = { existing, zones, replaced: [], resized: [], fresh };
   return buildTopologyChange({ observed, ...terraform, database, desired });
 }
 
@@ -29,7 +29,7 @@ const summarize = (changes: ReturnType<typeof buildTopologyChange>): string[] =>
       `${name} ${was?.role ?? '–'} → ${is?.role ?? '–'} ${consequence ?? 'unknown'}`,
   );
 
-describe('describeTopology', () => {
+describe('buildTopologyChange', () => {
   test('nothing is touched where nothing changes', () => {
     expect(summarize(describeChange(before))).toEqual([
       'node-1 primary → primary untouched',
@@ -39,14 +39,14 @@ describe('describeTopology', () => {
   });
 
   test('a first deploy', () => {
-    expect(summarize(describeChange(before, { observed: [], standing: [] }))).toEqual([
+    expect(summarize(describeChange(before, { observed: [], existing: [] }))).toEqual([
       'node-1 – → primary new',
       'node-2 – → replica new',
       'node-3 – → replica new',
     ]);
   });
 
-  test('a restart behind a switchover moves the primary', () => {
+  test('a restart after a switchover moves the primary', () => {
     const desired = createDesired({ settings: { ...before.settings, shared_buffers: '1GB' } });
     expect(summarize(describeChange(desired))).toEqual([
       'node-1 primary → replica restarted',
@@ -64,7 +64,7 @@ describe('describeTopology', () => {
     ]);
   });
 
-  test('one more node, with the zone that is planned for it', () => {
+  test('one more node has the zone that is planned for it', () => {
     const changes = describeChange(createDesired({ size: 4 }));
     expect(changes.at(-1)).toMatchObject({
       name: 'node-4',
@@ -95,7 +95,7 @@ describe('describeTopology', () => {
     });
   });
 
-  test('a replica that cannot follow is cloned again, and the others are left alone', () => {
+  test('a replica that cannot follow is cloned again, and the others are untouched', () => {
     const observed = changeNode(createHealthy(before), 'node-3', (node) => ({
       ...stopped(node),
       data: 'partial',
@@ -108,7 +108,7 @@ describe('describeTopology', () => {
     ]);
   });
 
-  test('of nodes that were not seen only what Terraform does is claimed', () => {
+  test('nodes that were not observed show only what Terraform does', () => {
     const changes = buildTopologyChange({
       observed: [],
       existing: before.nodes,
@@ -126,7 +126,7 @@ describe('describeTopology', () => {
     ]);
   });
 
-  test('of steps that only uncover what is there no end is claimed', () => {
+  test('steps that are followed by another observation show no final roles', () => {
     const observed = changeNode(createHealthy(before), 'node-1', (node) => ({
       data: 'absent',
       record: null,
@@ -140,14 +140,14 @@ describe('describeTopology', () => {
     ]);
   });
 
-  test('a node whose instance is gone and whose volume is not gets another instance', () => {
-    const standing = before.nodes.slice(0, 2);
+  test('a node without an instance that has its volume gets another instance', () => {
+    const existing = before.nodes.slice(0, 2);
     const observed = createHealthy(before).slice(0, 2);
-    const changes = describeChange(before, { observed, standing });
+    const changes = describeChange(before, { observed, existing });
     expect(changes[2]).toMatchObject({ before: null, consequence: 'replaced' });
   });
 
-  test('the image is a digest where it was seen', () => {
+  test('the image is a digest where it was observed', () => {
     const desired = createDesired({ image: 'postgres:17.7' });
     const [first] = describeChange(desired);
     expect(first).toMatchObject({

@@ -57,16 +57,7 @@ export function buildTopologyChange(options: {
   database: Rollout | Pick<UnobservedPlan, 'kind'>;
   desired: DesiredCluster;
 }): TopologyChange[] {
-  const {
-    observed,
-    existing: standing,
-    zones,
-    replaced,
-    resized,
-    fresh,
-    database,
-    desired,
-  } = options;
+  const { observed, existing, zones, replaced, resized, fresh, database, desired } = options;
   const steps = database.kind === 'steps' ? database.steps : null;
   // Where the nodes are observed again after the steps, the end is not known.
   const isOpen = database.kind === 'steps' && database.observeAgain;
@@ -74,10 +65,10 @@ export function buildTopologyChange(options: {
     (view, step) => view.after(step),
     ClusterState.fromObservation(observed, desired),
   );
-  const names = new Set([...standing, ...desired.nodes].map(({ name }) => name));
+  const names = new Set([...existing, ...desired.nodes].map(({ name }) => name));
   return [...names].sort(compareNames).map((name): TopologyChange => {
     const observation = observed.find((node) => node.name === name);
-    const current = standing.find((node) => node.name === name);
+    const current = existing.find((node) => node.name === name);
     const stays = desired.nodes.find((node) => node.name === name);
     const before = current === undefined ? null : buildBefore(current, observation);
     const after =

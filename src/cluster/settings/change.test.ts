@@ -15,12 +15,12 @@ function withRow(name: string, change: Partial<SettingInForce>): NodeObservation
   return { ...node, postgres: { ...node.postgres, settings } };
 }
 
-describe('compared with a running server', () => {
-  test('nothing changes where everything is in force', () => {
+describe('a change compared with a running server', () => {
+  test('is empty where everything is in force', () => {
     expect(compareWithLive(primary(), before)).toEqual([]);
   });
 
-  test('old and new, and whether a reload is enough', () => {
+  test('has old and new values, and whether a reload is enough', () => {
     const desired = createDesired({ settings: { max_connections: '200', work_mem: '16MB' } });
     expect(compareWithLive(primary(), desired)).toEqual([
       { name: 'max_connections', before: '100', after: '200', takesEffect: 'restart' },
@@ -28,14 +28,14 @@ describe('compared with a running server', () => {
     ]);
   });
 
-  test('one that is taken out goes back to its default', () => {
+  test('shows the default for a removed setting', () => {
     const desired = createDesired({ settings: { max_connections: '100' } });
     expect(compareWithLive(primary(), desired)).toEqual([
       { name: 'work_mem', before: '8MB', after: '4MB', takesEffect: 'reload' },
     ]);
   });
 
-  test('numbers are shown in their units, and spelling is no change', () => {
+  test('shows numbers in their units, and ignores spelling', () => {
     const size = { setting: '1024', unit: '8kB', type: 'integer', default: '512' };
     const node = withRow('work_mem', size);
     expect(compareWithLive(node, createDesired({ settings: { work_mem: '8192kB' } }))).toEqual([]);
@@ -47,7 +47,7 @@ describe('compared with a running server', () => {
     ]);
   });
 
-  test('what ALTER SYSTEM holds is shown as that: no file brings the change about', () => {
+  test('shows what ALTER SYSTEM holds: no file takes effect', () => {
     const integer = (name: string) => withRow(name, { type: 'integer' });
     const node = alterSystem(integer('work_mem'), { name: 'work_mem', value: '1MB' });
     expect(compareWithLive(node, before)).toEqual([
@@ -64,7 +64,7 @@ describe('compared with a running server', () => {
     ]);
   });
 
-  test('also what ALTER SYSTEM wrote and the next start brings', () => {
+  test('shows what ALTER SYSTEM wrote for the next start', () => {
     const node = alterSystem(withRow('max_connections', { type: 'integer' }), {
       name: 'max_connections',
       value: '500',
@@ -75,7 +75,7 @@ describe('compared with a running server', () => {
     ]);
   });
 
-  test('but no free text that was never in the repository: it may hold a secret', () => {
+  test('hides free text that was never in the repository: it may be a secret', () => {
     const desired = createDesired({ settings: { work_mem: '4MB' } });
     const node = alterSystem(primary(), { name: 'work_mem', value: 'password=secret' });
     expect(compareWithLive(node, desired)).toEqual([
@@ -83,7 +83,7 @@ describe('compared with a running server', () => {
     ]);
   });
 
-  test('the image comes first, and quorum commit is a setting', () => {
+  test('has the image first, and quorum commit as a setting', () => {
     const desired = createDesired({ ...before, image: 'postgres:17.7', synchronousReplicas: 1 });
     expect(compareWithLive(primary(), desired)).toEqual([
       { name: 'image', before: 'postgres:17', after: 'postgres:17.7', takesEffect: 'restart' },
@@ -97,7 +97,7 @@ describe('compared with a running server', () => {
   });
 });
 
-test('compared with what was applied last only old and new are known', () => {
+test('a change compared with what was applied last has only old and new values', () => {
   const applied = {
     image: 'postgres:17',
     settings: { max_connections: '100', work_mem: '8MB' },

@@ -135,7 +135,7 @@ describe('checkSettings', () => {
     expect(checkSettings({ [name]: value }, KNOWN)).toEqual([`settings: ${expected}`]);
   });
 
-  test('a name that PostgreSQL had comes with what took its place, not with one that is alike', () => {
+  test('a removed name comes with its replacement, not with a similar name', () => {
     const settings = { wal_keep_segments: '32', ssl_ecdh_curve: 'prime256v1' };
     expect(checkSettings(settings, KNOWN)).toEqual([
       expect.stringMatching(/^settings: PostgreSQL has had no wal_keep_segments .* wal_keep_size/),
@@ -143,7 +143,7 @@ describe('checkSettings', () => {
     ]);
   });
 
-  test('a name that is like no other is only refused', () => {
+  test('a name that resembles no other is only refused', () => {
     for (const name of ['fast', 'constructor', '__proto__']) {
       const settings = Object.fromEntries([[name, 'on']]);
       expect(checkSettings(settings, KNOWN, 'request.settings')).toEqual([

@@ -72,7 +72,7 @@ describe('readSettingInput', () => {
       expect(readWith(`synchronous_commit = ${value}`, 1)).toEqual([]);
     });
 
-    test('without synchronous replicas it is the choice of the team', () => {
+    test('without synchronous replicas any value is allowed', () => {
       for (const value of ['off', 'local', 'remote_write']) {
         expect(readWith(`synchronous_commit = ${value}`, 0)).toEqual([]);
         expect(readWith(`synchronous_commit = ${value}`, null)).toEqual([]);
@@ -145,7 +145,7 @@ describe('readSettingInput', () => {
     expect([...given]).toEqual([]);
   });
 
-  test('that no replica is waited for is not what a node does that waits for one', () => {
+  test('an empty synchronous_standby_names is not redundant with synchronous replicas', () => {
     for (const synchronousReplicas of [1, null]) {
       const { problems } = read("synchronous_standby_names = ''", 2, { synchronousReplicas });
       expect(problems).toEqual([expect.stringMatching(/the input synchronous-replicas/)]);
@@ -214,26 +214,26 @@ describe('readSettingInput', () => {
     expect(read(line).problems).toEqual([]);
   });
 
-  test('what replicas make impossible is allowed without any', () => {
+  test('a setting that replicas rule out is allowed without replicas', () => {
     const text = 'default_transaction_isolation = serializable\nmax_wal_senders = 2';
     expect(read(text, 0).problems).toEqual([]);
     expect(read('max_wal_senders = 1', 0).problems).toHaveLength(1);
   });
 
-  test('what replicas are compared by comes as a plain number', () => {
+  test('settings that replicas are compared by become plain numbers', () => {
     const { given } = read('max_connections = 0x80\nmax_worker_processes = 010\nwork_mem = 0x80');
     expect(given.get('max_connections')?.value).toBe('128');
     expect(given.get('max_worker_processes')?.value).toBe('8');
     expect(given.get('work_mem')?.value).toBe('0x80');
   });
 
-  test('problems come in the order of the lines', () => {
+  test('problems are in the order of the lines', () => {
     const lines = ['port = 1', '!', 'ssl = on', 'fsync = off', 'jit ='];
     const numbers = read(lines.join('\n')).problems.map((problem) => problem.slice(0, 6));
     expect(numbers).toEqual(['line 1', 'line 2', 'line 3', 'line 4', 'line 5']);
   });
 
-  test('every managed setting is either refused by name or the team’s to override', () => {
+  test('every managed setting is either refused by name or can be overridden', () => {
     const overridable = Object.keys(MANAGED_SETTINGS).filter(
       (name) => !read(`${name} = 'x'`).problems.some((text) => text.includes(`${name} is not`)),
     );

@@ -29,7 +29,7 @@ describe('parseSettingLines', () => {
     expect(read(line)).toEqual({ [name]: value });
   });
 
-  test('takes numbers that postgresql.conf wants in quotes', () => {
+  test('accepts numbers that postgresql.conf requires in quotes', () => {
     expect(read('shared_buffers = 1.5GB\ncpu_tuple_cost = 1e-2')).toEqual({
       shared_buffers: '1.5GB',
       cpu_tuple_cost: '1e-2',
@@ -68,7 +68,7 @@ describe('parseSettingLines', () => {
     expect(problems).toEqual([expect.stringMatching(expected)]);
   });
 
-  test('reports every line at once, and a name that came before in any case', () => {
+  test('reports every line at once, and repeated names in any case', () => {
     expect(parseSettingLines('work_mem = 1MB\n!\nWork_Mem = 2MB\njit =').problems).toEqual([
       expect.stringMatching(/^line 2: "!" is not allowed/),
       'line 3: work_mem was given in line 1 already. Keep one of them.',

@@ -25,7 +25,7 @@ describe('checkMemory', () => {
     },
   );
 
-  test('names the instance type, and says nothing of what is not known', () => {
+  test('names the instance type, and nothing that is unknown', () => {
     const question = { sharedBuffers: '8GB', memoryMib: 4096, instanceType: 't3.medium' };
     expect(checkMemory(question)).toContain('4096 MiB of memory that t3.medium has');
     expect(checkMemory({ ...question, memoryMib: null })).toBeNull();

@@ -61,7 +61,7 @@ describe('isInForce', () => {
     expect(isInForce(wanted, inForce)).toBe(expected);
   });
 
-  test('a size that the server chose itself is the default it chose it for', () => {
+  test('a size that the server chose itself equals the default', () => {
     // Both as PostgreSQL 18 shows them for wal_buffers = -1.
     const chosen = integer('512', '8kB', { default: '-1', fromFile: false });
     expect(isInForce('-1', chosen)).toBe(true);
@@ -70,11 +70,11 @@ describe('isInForce', () => {
     expect(isInForce('-1', { ...chosen, setting: '128', fromFile: true })).toBe(false);
   });
 
-  test('an archive_command that is not shown changes nothing', () => {
+  test('a hidden archive_command counts as unchanged', () => {
     expect(isInForce("cp '%p' /a", createRow({ setting: '(disabled)' }))).toBe(true);
   });
 
-  test('every way to write a number is the same number', () => {
+  test('every spelling of a number is the same number', () => {
     const units = fc.constantFrom('B', 'kB', '8kB', 'MB', 'ms', 's', 'min');
     fc.assert(
       fc.property(units, fc.integer({ min: 0, max: 2 ** 31 - 1 }), (unit, number) => {

@@ -5,7 +5,7 @@ import { createDesired, createHealthy } from './fixtures.ts';
 // Clusters whose primary is lost.
 
 const desired = createDesired();
-/** What EC2 reports where nobody stopped an instance. */
+/** What EC2 reports while all instances run. */
 export const RUNNING = { 'node-1': 'running', 'node-2': 'running', 'node-3': 'running' };
 
 /** The cluster after its primary died: node-1 is stopped, or cannot be reached. */
