@@ -14,12 +14,12 @@ function explain(
   }: { addresses?: string[]; isPrimarySeen?: boolean } = {},
 ): string[] {
   return explainUnreachable(
-    { asked: nodes, silent: [], locked: [], states: RUNNING, ...silence },
+    { asked: nodes, noAnswer: [], loginRefused: [], states: RUNNING, ...silence },
     { vantage: { sshCidrs: CIDRS, addresses }, isPrimarySeen },
   );
 }
 
-const everybody = { silent: ['node-1', 'node-2', 'node-3'] };
+const everybody = { noAnswer: ['node-1', 'node-2', 'node-3'] };
 
 describe('when no node answers SSH', () => {
   test('the first cause named is ssh-cidrs, with the address of the runner', () => {
@@ -60,7 +60,7 @@ describe('when no node answers SSH', () => {
 
 describe('when one node does not answer SSH', () => {
   test('the message says what EC2 reports, then check, reboot and replace, in this order', () => {
-    const [found = ''] = explain({ silent: ['node-2'] });
+    const [found = ''] = explain({ noAnswer: ['node-2'] });
     expect(found).toMatch(
       /^node-2 cannot be reached \(instance i-0000000000000002; EC2 says: running\)/,
     );
@@ -72,31 +72,31 @@ describe('when one node does not answer SSH', () => {
   });
 
   test('the message says to start a stopped instance', () => {
-    const [found] = explain({ silent: ['node-2'], states: { ...RUNNING, 'node-2': 'stopped' } });
+    const [found] = explain({ noAnswer: ['node-2'], states: { ...RUNNING, 'node-2': 'stopped' } });
     expect(found).toMatch(/is stopped\. Start it \(aws ec2 start-instances/);
   });
 
   test('the message says to replace a terminated instance', () => {
     const states = { ...RUNNING, 'node-2': 'terminated' };
-    expect(explain({ silent: ['node-2'], states })[0]).toMatch(
+    expect(explain({ noAnswer: ['node-2'], states })[0]).toMatch(
       /terminated\. .* replace: node-2\.$/,
     );
   });
 
   test('the message says if EC2 was not asked', () => {
-    expect(explain({ silent: ['node-2'], states: {} })[0]).toMatch(/EC2 was not asked/);
+    expect(explain({ noAnswer: ['node-2'], states: {} })[0]).toMatch(/EC2 was not asked/);
   });
 
   test('the message names the failover only where no primary answers', () => {
-    expect(explain({ silent: ['node-2'] }).join()).not.toMatch(/failover/);
-    expect(explain({ silent: ['node-2'] }, { isPrimarySeen: false }).at(-1)).toMatch(
+    expect(explain({ noAnswer: ['node-2'] }).join()).not.toMatch(/failover/);
+    expect(explain({ noAnswer: ['node-2'] }, { isPrimarySeen: false }).at(-1)).toMatch(
       /command: failover/,
     );
   });
 });
 
 test('a node that answers and refuses the login is not blamed on the network', () => {
-  const found = explain({ locked: ['node-3'] });
+  const found = explain({ loginRefused: ['node-3'] });
   expect(found).toHaveLength(1);
   expect(found[0]).toMatch(/node-3: the SSH server answers but refuses .*ssh-private-key/);
 });
@@ -111,7 +111,7 @@ test('no message says to terminate an instance', () => {
     'pending',
   ]) {
     const states = { 'node-2': state };
-    expect(explain({ silent: ['node-2'], states }).join()).not.toMatch(
+    expect(explain({ noAnswer: ['node-2'], states }).join()).not.toMatch(
       /terminate it|terminate-instances/,
     );
   }

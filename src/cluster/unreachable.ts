@@ -5,9 +5,9 @@ export interface UnreachableNodes {
   /** Every node that was to be observed. */
   readonly asked: readonly Node[];
   /** Names of nodes on which no SSH server answered. */
-  readonly silent: readonly string[];
+  readonly noAnswer: readonly string[];
   /** Names of nodes whose SSH server answered and refused the login. */
-  readonly locked: readonly string[];
+  readonly loginRefused: readonly string[];
   /** EC2's state of each instance (`running`, `stopped`, …), by node; empty where EC2 was not asked. */
   readonly states: Readonly<Record<string, string>>;
 }
@@ -25,7 +25,7 @@ export interface RunnerNetwork {
  * `isPrimarySeen`: whether another node answers as the primary.
  */
 export function explainUnreachable(
-  { asked, silent, locked, states }: UnreachableNodes,
+  { asked, noAnswer: silent, loginRefused: locked, states }: UnreachableNodes,
   { vantage, isPrimarySeen }: { vantage: RunnerNetwork; isPrimarySeen: boolean },
 ): string[] {
   const all = asked.length > 0 && silent.length === asked.length;

@@ -199,7 +199,14 @@ function decideFailover(options: {
     }
     for (const { name } of observed) reached.add(name);
     const decision = planFailover(
-      { observed, unreachable, gone: [...gone], states, reached: [...reached], old },
+      {
+        observed,
+        unreachable,
+        terminated: [...gone],
+        states,
+        reached: [...reached],
+        formerPrimary: old,
+      },
       { desired, fenced },
     );
     for (const step of decision.kind === 'steps' ? decision.steps : []) {

@@ -59,9 +59,9 @@ export function requireObservation(
     const gone = [...before, ...lost].filter(leaves);
     return { observed: [...observed, ...gone.map(buildFreshObservation)], away };
   }
-  const silence = { asked, silent: [...before, ...silent], locked: lockedOut, states };
+  const problem = { asked, noAnswer: [...before, ...silent], loginRefused: lockedOut, states };
   throw new UserError([
-    ...explainUnreachable(silence, { vantage, isPrimarySeen }),
+    ...explainUnreachable(problem, { vantage, isPrimarySeen }),
     ...(broken.length === 0
       ? []
       : [

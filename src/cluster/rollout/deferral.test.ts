@@ -18,18 +18,18 @@ function plan(desired: ReturnType<typeof createDesired>, observed = reachable) {
 
 describe('an unreachable replica', () => {
   test('is named where the other nodes are as desired, and nothing is done', () => {
-    const { words, deferral: leftOut } = plan(running);
+    const { words, deferral } = plan(running);
     expect(words).toEqual([]);
-    expect(leftOut).toEqual({ nodes: unreachable, deferred: [] });
+    expect(deferral).toEqual({ nodes: unreachable, deferred: [] });
   });
 
   test('does not prevent a reload of the others', () => {
-    const { words, deferral: leftOut } = plan({
+    const { words, deferral } = plan({
       ...running,
       settings: { ...running.settings, work_mem: '8MB' },
     });
     expect(words).toEqual(['reload node-1 node-2 node-4']);
-    expect(leftOut?.deferred).toEqual([]);
+    expect(deferral?.deferred).toEqual([]);
   });
 
   test('keeps its slot and its line in pg_hba.conf', () => {
@@ -53,10 +53,10 @@ describe('an unreachable replica', () => {
 
   test('defers restarts, and writes nothing that an unplanned start would apply', () => {
     const settings = { ...running.settings, max_connections: '200', work_mem: '8MB' };
-    const { steps, deferral: leftOut } = plan({ ...running, settings });
+    const { steps, deferral } = plan({ ...running, settings });
     expect(steps.map(({ kind }) => kind)).toEqual(['reload']);
     expect(steps[0]).toMatchObject({ settings: { max_connections: '100', work_mem: '8MB' } });
-    expect(leftOut?.deferred).toEqual([
+    expect(deferral?.deferred).toEqual([
       {
         kind: 'restart',
         nodes: ['node-1', 'node-2', 'node-4'],
@@ -69,7 +69,7 @@ describe('an unreachable replica', () => {
   test('defers another image, another type, a switchover and a removal', () => {
     const [first, second, third, fourth] = running.nodes;
     if (!first || !second || !third || !fourth) throw new Error('four nodes');
-    const { words, deferral: leftOut } = plan({
+    const { words, deferral } = plan({
       ...running,
       nodes: [first, second, third],
       leaving: [fourth],
@@ -81,7 +81,7 @@ describe('an unreachable replica', () => {
     expect(words.filter((step) => !step.startsWith('reload') && !step.startsWith('admit'))).toEqual(
       [],
     );
-    expect(leftOut?.deferred).toMatchObject([
+    expect(deferral?.deferred).toMatchObject([
       { kind: 'restart', nodes: ['node-1', 'node-2'], settings: [], image: true },
       { kind: 'resize', nodes: ['node-1', 'node-2'], instanceType: 't3.large' },
       { kind: 'switchover', to: 'node-2' },
@@ -94,9 +94,9 @@ describe('an unreachable replica', () => {
   });
 
   test('does not let commits wait for more replicas than can be reached', () => {
-    const { steps, deferral: leftOut } = plan({ ...running, synchronousReplicas: 3 });
+    const { steps, deferral } = plan({ ...running, synchronousReplicas: 3 });
     expect(steps).toEqual([]);
-    expect(leftOut?.deferred).toEqual([{ kind: 'synchronous', from: 0, to: 3 }]);
+    expect(deferral?.deferred).toEqual([{ kind: 'synchronous', from: 0, to: 3 }]);
     const enough = plan({ ...running, synchronousReplicas: 2 });
     expect(enough.steps[0]).toMatchObject({
       settings: {

@@ -36,17 +36,17 @@ export function findDeferral(
 ): Deferral | null {
   const { unreachable = [], instanceType } = desired;
   if (unreachable.length === 0) return null;
-  const view = ClusterState.fromObservation(end, { ...desired, unreachable: [] });
-  const { final } = view.settings;
-  const restarted = view.nodes.filter((node) => view.needsRestart(node, final));
+  const cluster = ClusterState.fromObservation(end, { ...desired, unreachable: [] });
+  const { final } = cluster.settings;
+  const restarted = cluster.nodes.filter((node) => cluster.needsRestart(node, final));
   const settings = new Set(
     restarted.flatMap((node) => findRestartReasons(node, final).map(({ name }) => name)),
   );
-  const resized = view.nodes.filter(({ name }) => view.needsResize(name));
+  const resized = cluster.nodes.filter(({ name }) => cluster.needsResize(name));
   const leaving = desired.leaving.map(({ name }) => name);
   const wanted = desired.primary;
   const quorums = {
-    from: readQuorum(readSynchronous(view.primaryNode)),
+    from: readQuorum(readSynchronous(cluster.primaryNode)),
     to: readQuorum(final.synchronous_standby_names ?? ''),
   };
   const names = (nodes: readonly NodeObservation[]) => nodes.map(({ name }) => name);
@@ -60,13 +60,13 @@ export function findDeferral(
               kind: 'restart',
               nodes: names(restarted),
               settings: [...settings].sort(),
-              image: restarted.some((node) => view.changesImage(node)),
+              image: restarted.some((node) => cluster.changesImage(node)),
             } as const,
           ]),
       ...(resized.length === 0 || instanceType === null
         ? []
         : [{ kind: 'resize', nodes: names(resized), instanceType } as const]),
-      ...(wanted === null || wanted === view.primary
+      ...(wanted === null || wanted === cluster.primary
         ? []
         : [{ kind: 'switchover', to: wanted } as const]),
       ...(leaving.length === 0 ? [] : [{ kind: 'remove', nodes: leaving } as const]),

@@ -10,14 +10,14 @@ test('a failover with quorum commit is refused when acknowledged rows may be on 
   const { observed } = createFailed({ reachable: true }, synchronous);
   const without = observed.filter(({ name }) => name !== 'node-3');
   const result = planFailover(
-    { observed: without, unreachable: ['node-3'], gone: [], states: RUNNING },
+    { observed: without, unreachable: ['node-3'], terminated: [], states: RUNNING },
     { desired: synchronous, fenced: null },
   );
   expect(listRefusals(result).join()).toMatch(
     /Commits waited for 1 replica, and what node-3 received/,
   );
   const all = planFailover(
-    { observed, unreachable: [], gone: [], states: RUNNING },
+    { observed, unreachable: [], terminated: [], states: RUNNING },
     { desired: synchronous, fenced: null },
   );
   expect(listRefusals(all)).toEqual([]);
@@ -33,7 +33,7 @@ describe('a failover with quorum commit, where node-3 is', () => {
           node.name === 'node-3' ? { ...node, ...overrides } : node,
         ),
         unreachable: [],
-        gone: [],
+        terminated: [],
         states: RUNNING,
       },
       { desired: synchronous, fenced: null },
@@ -87,7 +87,7 @@ describe('the quorum of a failover', () => {
         postgres: postgres && settings && { ...postgres, settings },
       });
     });
-    const observation = { observed: told, unreachable: ['node-3'], gone: [], states: {} };
+    const observation = { observed: told, unreachable: ['node-3'], terminated: [], states: {} };
     return planFailover(observation, { desired: cluster, fenced: null });
   };
   const waited = /Commits waited for 1 replica, and what node-3 received/;

@@ -87,7 +87,7 @@ function loseAndFailOver(model: ModelCluster, unreachable: readonly string[]): M
   for (let round = 0; round < 4; round += 1) {
     const observed = observeModel(model).filter(({ name }) => !unreachable.includes(name));
     const result = planFailover(
-      { observed, unreachable, gone: [], states, old: 'node-1' },
+      { observed, unreachable, terminated: [], states, formerPrimary: 'node-1' },
       { desired: model.desired, fenced: null },
     );
     if (result.kind === 'refused') return null;
@@ -103,7 +103,7 @@ function loseAndFailOver(model: ModelCluster, unreachable: readonly string[]): M
 function failOver(model: ModelCluster, request: Request): boolean {
   model.desired = buildModelDesired(model, request);
   const result = planFailover(
-    { observed: observeModel(model), unreachable: [], gone: [], states: {} },
+    { observed: observeModel(model), unreachable: [], terminated: [], states: {} },
     { desired: model.desired, fenced: null },
   );
   if (result.kind === 'steps') {

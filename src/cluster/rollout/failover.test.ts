@@ -84,10 +84,10 @@ describe('planFailover', () => {
       ['stops and does not come to an end', inState('stopping'), null, 'halt node-1'],
       ['is stopped, as EC2 says', inState('stopped'), null, 'promote node-2'],
       ['is stopped, as a person and EC2 say', inState('stopped'), 'node-1', 'promote node-2'],
-      ['was terminated', { ...failed, gone: ['node-1'] }, null, 'promote node-2'],
+      ['was terminated', { ...failed, terminated: ['node-1'] }, null, 'promote node-2'],
       [
         'was terminated, as a person knew',
-        { ...failed, gone: ['node-1'] },
+        { ...failed, terminated: ['node-1'] },
         'node-1',
         'promote node-2',
       ],
@@ -119,7 +119,7 @@ describe('planFailover', () => {
     const result = plan({
       observed: [replaced, ...observed.slice(1)],
       unreachable: [],
-      gone: [],
+      terminated: [],
       states: RUNNING,
     });
     expect(listSteps(result)).toEqual(['promote node-2']);
@@ -129,7 +129,7 @@ describe('planFailover', () => {
     [
       'a primary that answers',
       planFailover(
-        { observed: createHealthy(desired), unreachable: [], gone: [], states: RUNNING },
+        { observed: createHealthy(desired), unreachable: [], terminated: [], states: RUNNING },
         { desired, fenced: null },
       ),
       /node-1 answers as the primary/,
@@ -140,7 +140,7 @@ describe('planFailover', () => {
         {
           observed: createFailed({ reachable: true }).observed.slice(0, 1),
           unreachable: ['node-2'],
-          gone: [],
+          terminated: [],
           states: RUNNING,
         },
         { desired, fenced: null },
@@ -192,14 +192,16 @@ describe('planFailover', () => {
       return {
         observed: stray,
         unreachable: ['node-1', 'node-3'],
-        gone: ['node-1'],
+        terminated: ['node-1'],
         states: RUNNING,
       };
     }
 
     test('the former primary is known from an earlier observation', () => {
       expect(
-        listSteps(planFailover({ ...createReplaced(), old: 'node-1' }, { desired, fenced: null })),
+        listSteps(
+          planFailover({ ...createReplaced(), formerPrimary: 'node-1' }, { desired, fenced: null }),
+        ),
       ).toEqual(['promote node-2']);
     });
 
@@ -208,7 +210,7 @@ describe('planFailover', () => {
       const booted = {
         observed: [buildFreshObservation('node-1'), ...observed],
         unreachable: ['node-3'],
-        gone: [],
+        terminated: [],
         states: RUNNING,
       };
       expect(listRefusals(plan(booted)).join()).toMatch(/nothing tells which one was primary/);
@@ -229,7 +231,7 @@ describe('planFailover', () => {
     const result = plan({
       observed: [observed[0] as NodeObservation, follower],
       unreachable: ['node-2'],
-      gone: [],
+      terminated: [],
       states: RUNNING,
     });
     expect(listSteps(result)).toEqual(['halt node-2']);

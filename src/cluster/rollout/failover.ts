@@ -19,13 +19,13 @@ export interface FailoverObservation {
   /** Nodes that cannot be logged in to. */
   readonly unreachable: readonly string[];
   /** The unreachable nodes that are down for good: their instance was terminated or replaced. */
-  readonly gone: readonly string[];
+  readonly terminated: readonly string[];
   /** EC2's state of each other node's instance (`running`, `stopped`, …); null: AWS could not be asked. */
   readonly states: Readonly<Record<string, string>> | null;
   /** Nodes that were observed in this run: no person's word replaces their fence, even if a step failed there since. */
   readonly reached?: readonly string[];
   /** The node that was primary by an earlier observation: once it is replaced, nothing else tells. */
-  readonly old?: string | null;
+  readonly formerPrimary?: string | null;
 }
 
 /**
@@ -48,7 +48,8 @@ export function planFailover(
     );
   }
   // Where nothing else tells, the declaration of a person does.
-  const old = observation.old ?? findFormerPrimary(observed, { unreachable, desired }) ?? fenced;
+  const old =
+    observation.formerPrimary ?? findFormerPrimary(observed, { unreachable, desired }) ?? fenced;
   const candidates = observed.filter(
     ({ name, data, standby }) => data === 'complete' && standby && name !== old,
   );
@@ -59,7 +60,7 @@ export function planFailover(
     );
   }
   const problem =
-    refuseFence(fenced, { old, unreachable, gone: observation.gone }) ??
+    refuseFence(fenced, { old, unreachable, terminated: observation.terminated }) ??
     refuseRunningPrimary(old, observation, desired) ??
     refuseReadOnly(best, old, observed) ??
     refuseFencedClaim(fenced, observation, desired) ??
@@ -68,7 +69,7 @@ export function planFailover(
       candidates,
       unfinished: observed.filter((node) => isUnfinished(node) && node.name !== old),
       // A terminated instance was given up on purpose.
-      missing: unreachable.filter((name) => name !== old && !observation.gone.includes(name)),
+      missing: unreachable.filter((name) => name !== old && !observation.terminated.includes(name)),
     });
   if (problem !== null) return refuse(problem);
 
@@ -129,9 +130,9 @@ function fencePrimary(
   old: string | null,
   options: FailoverObservation & { fenced: string | null },
 ): Step | null {
-  const { observed, unreachable, gone, states, reached = [], fenced } = options;
+  const { observed, unreachable, terminated, states, reached = [], fenced } = options;
   // A declaration counts only for a node that cannot be observed; a reachable one is fenced, even a second time.
-  if (old === null || gone.includes(old)) return null;
+  if (old === null || terminated.includes(old)) return null;
   const reasons = explainNode(old, { kind: 'failover', primary: old });
   if (unreachable.includes(old)) {
     const isDown =
@@ -155,13 +156,13 @@ function refuseFence(
   {
     old,
     unreachable,
-    gone,
-  }: { old: string | null; unreachable: readonly string[]; gone: readonly string[] },
+    terminated,
+  }: { old: string | null; unreachable: readonly string[]; terminated: readonly string[] },
 ): string | null {
   if (fenced !== null && fenced !== old) {
     return `fenced: ${fenced} was not the primary${old === null ? '' : `, ${old} was`}. Name the node that was.`;
   }
-  const missing = unreachable.filter((name) => !gone.includes(name));
+  const missing = unreachable.filter((name) => !terminated.includes(name));
   if (old === null && missing.length > 0) {
     return `Of the nodes out of reach (${missing.join(', ')}) nothing tells which one was primary. Bring all but that one back first, or name it in fenced where it is down and stays down.`;
   }
@@ -171,10 +172,10 @@ function refuseFence(
 /** A person declares the node down, and EC2 says that it is not. */
 function refuseFencedClaim(
   fenced: string | null,
-  { unreachable, gone, states }: FailoverObservation,
+  { unreachable, terminated, states }: FailoverObservation,
   desired: DesiredCluster,
 ): string | null {
-  if (fenced === null || !unreachable.includes(fenced) || gone.includes(fenced)) return null;
+  if (fenced === null || !unreachable.includes(fenced) || terminated.includes(fenced)) return null;
   const state = states?.[fenced];
   if (state === undefined || state === 'stopped') return null;
   const { instanceId } = findNode(desired, fenced);
@@ -184,10 +185,10 @@ function refuseFencedClaim(
 /** The action cannot reach the primary, but its replicas can, and so may its clients: it is not lost. */
 function refuseRunningPrimary(
   old: string | null,
-  { observed, gone }: FailoverObservation,
+  { observed, terminated }: FailoverObservation,
   desired: DesiredCluster,
 ): string | null {
-  if (old === null || gone.includes(old)) return null;
+  if (old === null || terminated.includes(old)) return null;
   // It is fenced already: its replicas reach a replica.
   if (observed.some(({ name, postgres }) => name === old && postgres?.inRecovery)) return null;
   const witness = observed.find(

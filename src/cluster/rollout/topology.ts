@@ -62,7 +62,7 @@ export function buildTopologyChange(options: {
   // Where the nodes are observed again after the steps, the end is not known.
   const isOpen = database.kind === 'steps' && database.observeAgain;
   const end = steps?.reduce(
-    (view, step) => view.after(step),
+    (cluster, step) => cluster.after(step),
     ClusterState.fromObservation(observed, desired),
   );
   const names = new Set([...existing, ...desired.nodes].map(({ name }) => name));

@@ -170,15 +170,18 @@ describe('readSettingInput', () => {
     ['old_snapshot_threshold = 1h', 17, /since version 17\. /],
     ['ssl_ecdh_curve = prime256v1', 18, /Use ssl_groups/],
     ['sort_mem = 8MB', null, /since version 8\.0\. Use work_mem\.$/],
-  ])('%s is gone from PostgreSQL %s, with what took its place', (line, major, instead) => {
-    const [name] = line.split(' ');
-    const { problems } = read(`# gone\n${line}`, 2, { major });
-    expect(problems).toEqual([
-      expect.stringMatching(
-        new RegExp(`^line 2: PostgreSQL has had no ${name} .*${instead.source}`),
-      ),
-    ]);
-  });
+  ])(
+    '%s was removed from PostgreSQL %s, and the message names its replacement',
+    (line, major, instead) => {
+      const [name] = line.split(' ');
+      const { problems } = read(`# gone\n${line}`, 2, { major });
+      expect(problems).toEqual([
+        expect.stringMatching(
+          new RegExp(`^line 2: PostgreSQL has had no ${name} .*${instead.source}`),
+        ),
+      ]);
+    },
+  );
 
   test.each<[string, number | null]>([
     ["stats_temp_directory = 'stats'", 14],

@@ -12,7 +12,7 @@ export const RUNNING = { 'node-1': 'running', 'node-2': 'running', 'node-3': 'ru
 export function createFailed(
   { reachable, lsn = {} }: { reachable: boolean; lsn?: Readonly<Record<string, string>> },
   cluster = desired,
-): Pick<FailoverObservation, 'gone' | 'states'> & {
+): Pick<FailoverObservation, 'terminated' | 'states'> & {
   observed: NodeObservation[];
   unreachable: string[];
 } {
@@ -29,8 +29,8 @@ export function createFailed(
     };
   });
   return reachable
-    ? { observed, unreachable: [], gone: [], states: RUNNING }
-    : { observed: observed.slice(1), unreachable: ['node-1'], gone: [], states: RUNNING };
+    ? { observed, unreachable: [], terminated: [], states: RUNNING }
+    : { observed: observed.slice(1), unreachable: ['node-1'], terminated: [], states: RUNNING };
 }
 
 /** The same once node-1 was fenced. */
