@@ -8,11 +8,11 @@ import { loadPostState, type PostState } from './jobs/post-state.ts';
 import { readMessage } from './messages/errors.ts';
 import { awaitSurvivor, type Survivor } from './process/survivor.ts';
 import {
-  type DeployReport,
   renderDeployComment,
   renderDeployShort,
   renderDeployTitle,
 } from './report/deploy-comment.ts';
+import type { DeployReport } from './report/deploy-report.ts';
 import { renderRedacted } from './report/redact.ts';
 import { readEnvironment } from './runner/environment.ts';
 import { logGroup } from './runner/log-group.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { NODE_NAME } from '../cluster/node.ts';
-import { cleanText } from '../report/markdown.ts';
+import { cleanText } from '../messages/clean-text.ts';
 
 // The values that a node may report. Root on a node decides what it reports, so every value is validated before it is
 // used. The message of each schema says what was expected.

@@ -4,12 +4,8 @@ import { isAllowed, type PermissionLabel } from '../inputs/permission-label.ts';
 import { CancelledError, readMessage, UserError } from '../messages/errors.ts';
 import { renderConnectionString } from '../operations/connection-string.ts';
 import type { PlanResult } from '../operations/plan.ts';
-import {
-  type DeployState,
-  type Phase,
-  renderDeployShort,
-  renderDeployTitle,
-} from '../report/deploy-comment.ts';
+import { renderDeployShort, renderDeployTitle } from '../report/deploy-comment.ts';
+import type { DeployState, Phase } from '../report/deploy-report.ts';
 import { listLeftOut } from '../report/left-out.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import { isMergedAs } from '../review/choose-review.ts';

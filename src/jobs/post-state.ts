@@ -4,7 +4,7 @@ import * as core from '@actions/core';
 import type { CommentRef } from '../github/sticky-comment.ts';
 import type { SurvivorOptions } from '../process/child-process.ts';
 import type { Survivor } from '../process/survivor.ts';
-import type { DeployReport } from '../report/deploy-comment.ts';
+import type { DeployReport } from '../report/deploy-report.ts';
 import type { OpenCheck } from '../review/deploy-check.ts';
 import type { Workspace } from '../runner/workspace.ts';
 import type { TerraformSetup } from '../terraform/cli.ts';

@@ -8,11 +8,8 @@ import { limitAnnotations } from '../inputs/limit-annotations.ts';
 import { RefusedInputsError } from '../inputs/refused-inputs-error.ts';
 import { REGIONS } from '../inputs/regions.ts';
 import { readMessage, type UserError } from '../messages/errors.ts';
-import {
-  type DeployReport,
-  renderDeployShort,
-  renderDeployTitle,
-} from '../report/deploy-comment.ts';
+import { renderDeployShort, renderDeployTitle } from '../report/deploy-comment.ts';
+import type { DeployReport } from '../report/deploy-report.ts';
 import { renderRedacted } from '../report/redact.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import type { RunnerEnvironment } from '../runner/environment.ts';

@@ -1,8 +1,5 @@
-import {
-  type DeployReport,
-  renderDeployComment,
-  renderDeployShort,
-} from '../report/deploy-comment.ts';
+import { renderDeployComment, renderDeployShort } from '../report/deploy-comment.ts';
+import type { DeployReport } from '../report/deploy-report.ts';
 import type { RunInfo } from '../report/footer.ts';
 import type { Announcement } from './announcement.ts';
 import type { Job } from './job.ts';

@@ -3,7 +3,7 @@ import type { Step } from '../cluster/rollout/step.ts';
 import { readMessage } from '../messages/errors.ts';
 import type { ConfigureListeners, ConfigureResult, NodeNote } from '../operations/configure.ts';
 import { renderConnectionString } from '../operations/connection-string.ts';
-import type { DeployState } from '../report/deploy-comment.ts';
+import type { DeployState } from '../report/deploy-report.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import type { Announcement } from './announcement.ts';
 import type { Job } from './job.ts';

@@ -1,6 +1,3 @@
-import type { NodeProof } from '../cluster/proof.ts';
-import type { Step } from '../cluster/rollout/step.ts';
-import type { PlanSummary } from '../terraform/plan.ts';
 import { renderAlert } from './alert.ts';
 import {
   byteLength,
@@ -11,6 +8,7 @@ import {
   type Section,
 } from './budget.ts';
 import { buildDeployHeadline, renderRemark } from './deploy-progress.ts';
+import type { DeployReport, DeployState, ReviewInfo } from './deploy-report.ts';
 import { renderFailure } from './failure.ts';
 import { type RunInfo, renderFooter } from './footer.ts';
 import { renderHeadline, renderTitle, summarizeCounts } from './headline.ts';
@@ -23,85 +21,9 @@ import {
   renderText,
   shortenText,
 } from './markdown.ts';
-import { type NodeNote, renderNotes } from './notes.ts';
+import { renderNotes } from './notes.ts';
 import { renderProof } from './proof.ts';
 import { renderSteps } from './steps.ts';
-
-/** Work that can be under way, fail or be cancelled. */
-export type Phase = 'planning' | 'applying' | 'configuring';
-
-/** The state of a deploy, or of the plan before it. */
-export type DeployState =
-  | { readonly state: Phase }
-  | {
-      readonly state: 'done';
-      /** libpq's, without a password. */
-      readonly connectionString: string;
-      /** The number of tasks that changed something on the nodes. */
-      readonly changes: number;
-    }
-  | {
-      readonly state: 'failed';
-      readonly phase: Phase | 'checking the inputs';
-      /** Raw messages of any length. */
-      readonly error: string;
-      /** What to do now, in a sentence. */
-      readonly nextStep: string;
-    }
-  | { readonly state: 'cancelled'; readonly phase: Phase }
-  /**
-   * All steps that stop no server are done and proved; the rest, named by the warnings, waits for nodes that are away.
-   */
-  | { readonly state: 'incomplete'; readonly away: readonly string[] }
-  /** The plan differs from the reviewed one. */
-  | {
-      readonly state: 'changed';
-      /** Any number of sentences. */
-      readonly differences: readonly string[];
-      /** What to do now, in a sentence. */
-      readonly nextStep: string;
-    }
-  /** Another run has taken over, named by a sentence. */
-  | { readonly state: 'superseded'; readonly by: string }
-  /** The pull request was closed without a merge. */
-  | { readonly state: 'not-applied' }
-  /** The pull request comes from a fork, and a plan of its last commit was not requested. */
-  | {
-      readonly state: 'awaiting';
-      /** The label that requests a plan; null if pull requests from forks are never planned. */
-      readonly label: string | null;
-      /** Full SHA of the commit that would be planned. */
-      readonly commit: string;
-    };
-
-/** The review that a deploy applies. */
-export interface ReviewInfo {
-  /** Full SHA of the commit that was planned. */
-  readonly commit: string;
-  /** Whether its signature was checked. */
-  readonly signed: boolean;
-  /** Whether an earlier apply of it was interrupted and this deploy applied the rest. */
-  readonly partly: boolean;
-}
-
-/** What a merge changes, or changed, in a cluster. */
-export interface DeployReport {
-  /** Cluster name. */
-  readonly cluster: string;
-  readonly progress: DeployState;
-  /** Null before the plan. */
-  readonly plan: PlanSummary | null;
-  /** The rollout; null before it is decided. */
-  readonly steps: readonly Step[] | null;
-  /** Empty before the end. */
-  readonly proof: readonly NodeProof[];
-  /** The review that is applied; null without one. */
-  readonly reviewed: ReviewInfo | null;
-  readonly notes: readonly NodeNote[];
-  /** Sentences. */
-  readonly warnings: readonly string[];
-  readonly run: RunInfo;
-}
 
 /** Renders the comment on a deploy: Markdown within `budget` bytes, without the marker. */
 export function renderDeployComment(report: DeployReport, budget = COMMENT_BUDGET): string {

@@ -1,5 +1,5 @@
 import { NOT_PROVED, type NodeProof } from '../cluster/proof.ts';
-import type { DeployReport, DeployState } from './deploy-comment.ts';
+import type { DeployReport, DeployState } from './deploy-report.ts';
 import type { Headline } from './headline.ts';
 import { countNoun, renderCode, renderText } from './markdown.ts';
 

@@ -1,5 +1,5 @@
 import { byteLength, type Section } from './budget.ts';
-import type { DeployState } from './deploy-comment.ts';
+import type { DeployState } from './deploy-report.ts';
 import type { RunInfo } from './footer.ts';
 import { renderFence, renderLink, renderText, shortenText } from './markdown.ts';
 

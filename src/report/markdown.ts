@@ -1,3 +1,5 @@
+import { cleanText } from '../messages/clean-text.ts';
+
 /**
  * Renders untrusted text (plans, names, Ansible's output, messages) as GitHub Markdown that stays in its place: no
  * markup, no HTML, no mention, no cross-reference, no hidden change of direction. Every function here takes raw text
@@ -7,35 +9,8 @@
  * autolinks and invisible characters.
  */
 
-/**
- * Colours and cursor movements (ECMA-48 control sequences), which carry no text. Other escapes can carry text, so they
- * are shown like all invisible characters: nothing in a plan may hide another part of it.
- */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
-const ANSI = /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]/g;
 /** Replaces a carriage return that must not end a line. */
 export const CARRIAGE_RETURN = '<U+000D>';
-
-/** Control characters, invisible ones, and those that change the direction of text (Unicode classes Cc, Cf, Zl, Zp). */
-const INVISIBLE = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\u115f\u1160\u3164\uffa0]/gu;
-
-/** Characters that may need cleaning. Most text has none, and a large plan has megabytes of text. */
-const UNUSUAL = /[^\n\t\u0020-\u007e]/;
-
-/**
- * Returns text without colours, with line feeds as line ends and invisible characters written out, e.g. `<U+202E>`.
- * Tabs and line feeds stay.
- */
-export function cleanText(text: string): string {
-  if (!UNUSUAL.test(text)) return text;
-  return text
-    .replace(ANSI, '')
-    .replace(/\r\n?/g, '\n')
-    .replace(INVISIBLE, (character) => {
-      const code = character.codePointAt(0) ?? 0;
-      return `<U+${code.toString(16).toUpperCase().padStart(4, '0')}>`;
-    });
-}
 
 /** Renders a short text as inline code on one line, for paragraphs, list items and table cells. */
 export function renderCode(text: string): string {

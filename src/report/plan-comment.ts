@@ -1,7 +1,8 @@
 import type { SlotFate } from '../cluster/rollout/logical-slots.ts';
 import type { TopologyChange } from '../cluster/rollout/topology.ts';
-import { isStarterRemoval, type PlanSummary } from '../terraform/plan.ts';
+import type { PlanSummary } from '../terraform/plan.ts';
 import { DATABASE_OUTPUT } from '../terraform/plan-differences.ts';
+import { isStarterRemoval } from '../terraform/starter.ts';
 import { renderAlert } from './alert.ts';
 import { COMMENT_BUDGET, fitSections, fixed, type Section } from './budget.ts';
 import { type RunInfo, renderFooter } from './footer.ts';

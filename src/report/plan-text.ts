@@ -1,5 +1,6 @@
+import { cleanText } from '../messages/clean-text.ts';
 import { byteLength, type Section } from './budget.ts';
-import { CARRIAGE_RETURN, cleanText, renderDetails, renderFence } from './markdown.ts';
+import { CARRIAGE_RETURN, renderDetails, renderFence } from './markdown.ts';
 
 /** A shorter excerpt of the plan is useless. */
 const MIN_EXCERPT = 2_000;

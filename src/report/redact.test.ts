@@ -2,12 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createRedactor } from '../inputs/secrets.ts';
 import { summarizePlan } from '../terraform/plan.ts';
-import {
-  type DeployReport,
-  renderDeployComment,
-  renderDeployShort,
-  renderDeployTitle,
-} from './deploy-comment.ts';
+import { renderDeployComment, renderDeployShort, renderDeployTitle } from './deploy-comment.ts';
+import type { DeployReport } from './deploy-report.ts';
 import { renderDriftIssue, renderDriftSummary } from './drift.ts';
 import { REPORTS } from './fixtures/golden-reports.ts';
 import { createPlan } from './fixtures/plan.ts';

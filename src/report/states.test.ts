@@ -1,11 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
-import {
-  type DeployReport,
-  renderDeployComment,
-  renderDeployShort,
-  renderDeployTitle,
-} from './deploy-comment.ts';
+import { renderDeployComment, renderDeployShort, renderDeployTitle } from './deploy-comment.ts';
+import type { DeployReport } from './deploy-report.ts';
 import { explainPasswords, hasDrift, renderDriftClosed, renderDriftIssue } from './drift.ts';
 import { describeArchiver } from './faults.ts';
 import { createPlan, createResource } from './fixtures/plan.ts';

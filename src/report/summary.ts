@@ -1,5 +1,6 @@
 import { fitSections, fixed, SUMMARY_BUDGET } from './budget.ts';
-import { type DeployReport, listDeploySections } from './deploy-comment.ts';
+import { listDeploySections } from './deploy-comment.ts';
+import type { DeployReport } from './deploy-report.ts';
 import { hideInternals, listPlanSections, type PlanReport } from './plan-comment.ts';
 import { renderProofDiagram, renderTopologyDiagram } from './topology.ts';
 

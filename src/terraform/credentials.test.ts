@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { explainCredentials, isAccessFailure } from './credentials.ts';
+import { explainCredentials, explainProfile, isAccessFailure } from './credentials.ts';
 
 // Messages of Terraform 1.11 with its s3 backend, of the AWS provider 6, and of OpenTofu.
 test.each([
@@ -39,4 +39,18 @@ test('returns null for other failures', () => {
   expect(
     explainCredentials('Error: creating EC2 Instance: api error InsufficientInstanceCapacity'),
   ).toBeNull();
+});
+
+test.each([
+  [
+    'Error: creating EC2 Instance: operation error EC2: RunInstances, https response error StatusCode: 400, api error InvalidParameterValue: Value (nodes) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name',
+    /no instance profile with this name\. Correct instance-profile/,
+  ],
+  [
+    'Error: updating EC2 Instance (i-0): associating instance profile: api error UnauthorizedOperation: You are not authorized to perform this operation. User: arn:aws:sts::123456789012:assumed-role/deploy/x is not authorized to perform: iam:PassRole on resource: arn:aws:iam::123456789012:role/nodes',
+    /Allow iam:PassRole on that role/,
+  ],
+])('returns the next step if EC2 refuses an instance profile: %s', (stderr, expected) => {
+  expect(explainProfile(stderr)).toMatch(expected);
+  expect(explainCredentials(stderr)).toBeNull();
 });

@@ -22,3 +22,13 @@ export function explainCredentials(stderr: string): string | null {
     ? 'The job has no AWS credentials. Put aws-actions/configure-aws-credentials with role-to-assume before this step, and give the job the permission id-token: write. On a self-hosted runner an instance profile does as well.'
     : null;
 }
+
+/** Returns the next step if EC2 refused the instance profile; null for another failure. */
+export function explainProfile(stderr: string): string | null {
+  if (/Invalid IAM Instance Profile name/.test(stderr)) {
+    return 'The account has no instance profile with this name. Correct instance-profile, or create the profile; a new profile may take minutes to become visible.';
+  }
+  return /not authorized to perform: iam:PassRole/.test(stderr)
+    ? "The job's role may not pass the role of instance-profile to EC2. Allow iam:PassRole on that role, then run the job again."
+    : null;
+}

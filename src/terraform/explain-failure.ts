@@ -1,6 +1,6 @@
 import { UserError } from '../messages/errors.ts';
 import type { ProcessError } from '../process/child-process.ts';
-import { explainCredentials } from './credentials.ts';
+import { explainCredentials, explainProfile } from './credentials.ts';
 import type { TerraformProduct } from './install.ts';
 
 /** Command names at a prompt. */
@@ -36,8 +36,8 @@ function findNextStep(stderr: string, command: string): string {
   if (/Error releasing the state lock/.test(stderr)) {
     return `\nThe state lock may still be held. The next run shows its lock ID; release it then with: ${command} force-unlock ID`;
   }
-  const credentials = explainCredentials(stderr);
-  return credentials === null ? '' : `\n${credentials}`;
+  const nextStep = explainProfile(stderr) ?? explainCredentials(stderr);
+  return nextStep === null ? '' : `\n${nextStep}`;
 }
 
 /** Reads the lines of Terraform's "Lock Info". */

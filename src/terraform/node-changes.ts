@@ -1,5 +1,6 @@
 import { type Node, nodeName, nodeNumber } from '../cluster/node.ts';
-import { type PlanSummary, type ResourceChange, STARTER_RESOURCE } from './plan.ts';
+import type { PlanSummary, ResourceChange } from './plan.ts';
+import { STARTER_RESOURCE } from './starter.ts';
 
 /** Overrides for a plan that leaves a part of the change for later. */
 export interface PlanOverrides {

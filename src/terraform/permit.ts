@@ -10,8 +10,9 @@ import {
   starterAddress,
   volumeAddress,
 } from './node-changes.ts';
-import { isIdle, type PlanSummary, type ResourceChange, STARTER_RESOURCE } from './plan.ts';
+import { isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
 import { findUnreviewedChanges, VERBS } from './plan-differences.ts';
+import { STARTER_RESOURCE } from './starter.ts';
 
 const INSTANCE = 'aws_instance.node';
 const VOLUME = 'aws_ebs_volume.data';

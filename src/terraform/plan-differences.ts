@@ -7,13 +7,8 @@ import {
   type Value,
 } from './attributes.ts';
 import { kindOf } from './node-changes.ts';
-import {
-  type Action,
-  isIdle,
-  isStarterRemoval,
-  type PlanSummary,
-  type ResourceChange,
-} from './plan.ts';
+import { type Action, isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
+import { isStarterRemoval } from './starter.ts';
 
 /** The output with the requested configuration of the database. */
 export const DATABASE_OUTPUT = 'database';

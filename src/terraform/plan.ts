@@ -11,6 +11,7 @@ import {
 } from './attributes.ts';
 import { type Change, type PlanDocument, parsePlan, type Resource } from './plan-document.ts';
 import { createMask, listSensitive, mapTexts } from './sensitive.ts';
+import { isStarter, isStarterRemoval } from './starter.ts';
 
 /** Actions on a resource. `read` is a data source read while applying; `forget` keeps the real object. */
 export type Action =
@@ -161,18 +162,6 @@ export function canonicalizePlan(summary: Pick<PlanSummary, 'resources' | 'outpu
 /** Whether the action changes nothing, not even the state. */
 export function isIdle(action: Action): boolean {
   return action === 'no-op' || action === 'read';
-}
-
-/** The resource that starts a stopped instance, for one stage. */
-export const STARTER_RESOURCE = 'aws_ec2_instance_state.started';
-
-/** Whether the change only removes such a resource from the state, which affects no instance. */
-export function isStarterRemoval(resource: ResourceChange): boolean {
-  return isStarter(resource) && resource.action === 'delete';
-}
-
-function isStarter({ type, name }: Pick<ResourceChange, 'type' | 'name'>): boolean {
-  return `${type}.${name}` === STARTER_RESOURCE;
 }
 
 function listPlanSensitive(plan: PlanDocument): string[] {
