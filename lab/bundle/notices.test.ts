@@ -16,5 +16,7 @@ test('dist/licenses.txt has every package that the action needs at run time', ()
     // Types have no code.
     .filter((name) => !name.endsWith('types'));
   expect(needed.length).toBeGreaterThan(15);
-  expect(readNoticeNames(readFileSync(NOTICES, 'utf8'))).toEqual([...new Set(needed)].sort());
+  // A package can be bundled in two versions, each with its notice.
+  const named = new Set(readNoticeNames(readFileSync(NOTICES, 'utf8')));
+  expect([...named]).toEqual([...new Set(needed)].sort());
 });

@@ -70,14 +70,14 @@ export class Nodes {
   }
 
   /**
-   * Observes `standing`. `waitSeconds`: how long to wait for a node that is starting; a node that refuses for another
+   * Observes `existing`. `waitSeconds`: how long to wait for a node that is starting; a node that refuses for another
    * reason is not waited for. `lookSeconds`: limit of one observation, because a host may accept the login and then hang;
    * without it there is no limit. `fresh`: nodes whose instance this run has created, which may refuse the key at first.
    *
    * @throws UserError if Ansible ended without a report on any node
    */
   async observe(
-    standing: readonly Node[],
+    existing: readonly Node[],
     options: {
       desired: DesiredCluster;
       waitSeconds: number;
@@ -86,16 +86,16 @@ export class Nodes {
     },
   ): Promise<ClusterObservation> {
     const { desired, waitSeconds, lookSeconds = 0, fresh: freshNodes = [] } = options;
-    await this.#writeInventory(standing);
+    await this.#writeInventory(existing);
     const report = await this.#ansible.run(
       'observe.yml',
       this.#render(desired, { waitSeconds, lookSeconds, freshNodes }),
-      { nodes: standing.map(({ name }) => name), tolerant: true },
+      { nodes: existing.map(({ name }) => name), tolerant: true },
     );
     const seen = report.observations.map(({ name }) => name);
-    const unreachable = standing.map(({ name }) => name).filter((name) => !seen.includes(name));
+    const unreachable = existing.map(({ name }) => name).filter((name) => !seen.includes(name));
     if (unreachable.length > 0) {
-      await this.#writeInventory(standing.filter(({ name }) => seen.includes(name)));
+      await this.#writeInventory(existing.filter(({ name }) => seen.includes(name)));
     }
     const isBroken = (name: string) => report.stats[name]?.unreachable === 0;
     const broken = unreachable.filter(isBroken);
@@ -151,14 +151,14 @@ export class Nodes {
     return renderVariables({ desired, secrets, keys, hasInstanceProfile, ...options });
   }
 
-  async #writeInventory(standing: readonly Node[]): Promise<void> {
+  async #writeInventory(existing: readonly Node[]): Promise<void> {
     const { inputs, temporary } = this.#access;
     const sshConfigFile = join(temporary, 'ssh_config');
     if (!this.#isReady) await this.#writeSshConfig(sshConfigFile);
     this.#isReady = true;
     await writeFile(
       this.inventory,
-      renderInventory(standing, { sshUser: inputs.sshUser, sshConfigFile }),
+      renderInventory(existing, { sshUser: inputs.sshUser, sshConfigFile }),
     );
   }
 

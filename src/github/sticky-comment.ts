@@ -241,7 +241,7 @@ export class StickyComment {
 
 /** An error after which starting over, `seconds` later, may succeed. */
 class RetryableError extends Error {
-  override readonly name = 'Interruption';
+  override readonly name = 'RetryableError';
   readonly seconds: number;
 
   constructor(cause: unknown, seconds = 0) {

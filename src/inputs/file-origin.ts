@@ -32,7 +32,7 @@ export type FileOrigin =
   | { readonly kind: 'default-branch' };
 
 /** The values that a run may use of its file, and what messages say about the others. */
-export interface UsableDescription {
+interface UsableDescription {
   readonly used: Combined;
   /** Name of the deciding file in messages. */
   readonly path: string;

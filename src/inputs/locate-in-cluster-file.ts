@@ -4,7 +4,7 @@ import { findSetting } from './settings-input.ts';
 import type { RawInputs } from './step-inputs.ts';
 
 /** The location of an annotation, as `core.error` accepts it. */
-export interface SourceLocation {
+interface SourceLocation {
   readonly file: string;
   readonly startLine: number;
   readonly title: string;

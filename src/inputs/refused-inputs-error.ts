@@ -8,7 +8,7 @@ export class RefusedInputsError extends UserError {
 
   constructor(problems: string | readonly string[], cluster: ClusterIdentity | null) {
     super(problems);
-    this.name = 'RefusedInputs';
+    this.name = 'RefusedInputsError';
     this.cluster = cluster;
   }
 }

@@ -9,7 +9,7 @@ import type { RunnerEnvironment } from '../runner/environment.ts';
 import { type Intent, isConfiguring } from '../runner/intent.ts';
 
 /** Inputs without problems. */
-export interface CheckedInputs {
+interface CheckedInputs {
   readonly inputs: Inputs;
   /** Null only if the run needs no key and has none. */
   readonly keys: PublicKeys | null;

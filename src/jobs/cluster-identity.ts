@@ -16,14 +16,14 @@ export function identifyCluster(
 ): string {
   const { name, region, workingDirectory, clusterFile: file } = cluster;
   const directory = relative(workspace, resolve(workspace, workingDirectory));
-  return buildIdentity({ name, region, directory, file });
+  return hashIdentity({ name, region, directory, file });
 }
 
 /**
  * Returns the identity in the marker of a cluster's comment. Two clusters may share a name if region or folder differ; the
  * hash keeps the folder's name out of the marker.
  */
-export function buildIdentity(cluster: {
+export function hashIdentity(cluster: {
   name: string;
   region: string;
   /** Relative to the workspace. */

@@ -40,7 +40,7 @@ interface Search {
  * before the merge. Reads nothing from a fork's pull request before an account with write access asks for its plan.
  *
  * @param options.path null: the step names no file
- * @throws RefusedInputs if the file cannot be used; UserError if the token may not read it
+ * @throws RefusedInputsError if the file cannot be used; UserError if the token may not read it
  */
 export async function findClusterFile(
   intent: Run,

@@ -10,7 +10,7 @@ import { openTerraform, refuseForeignCluster } from './open-terraform.ts';
 import { generateDirectory } from './terraform-directory.ts';
 
 /** A plan of the cluster, and the Terraform that made it. */
-export interface PlannedCluster {
+interface PlannedCluster {
   readonly plan: PlanResult;
   readonly terraform: Terraform;
   readonly tool: Tool;

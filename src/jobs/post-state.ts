@@ -42,7 +42,7 @@ export function saveCheck(check: OpenCheck | null): void {
 }
 
 /** Saves the child to wait for before anything is removed; null once it has ended. */
-export function saveChild(child: Survivor | null): void {
+function saveChild(child: Survivor | null): void {
   core.saveState(CHILD, JSON.stringify(child));
 }
 

@@ -4,6 +4,7 @@ import type { Node } from '../cluster/node.ts';
 import { UserError } from '../messages/errors.ts';
 import { logGroup } from '../runner/log-group.ts';
 import type { Terraform } from '../terraform/cli.ts';
+import { isAccessFailure } from '../terraform/credentials.ts';
 import { buildInstanceStates } from '../terraform/existing-nodes.ts';
 import { instanceAddress, type PlanOverrides, volumeAddress } from '../terraform/node-changes.ts';
 import { readNodes } from '../terraform/outputs.ts';
@@ -54,9 +55,12 @@ export async function refreshNodes(job: Job, terraform: Terraform): Promise<Refr
       });
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
+      const nextStep = isAccessFailure(error.message)
+        ? 'Give the job credentials that may read EC2 in this region, and run it again.'
+        : 'Fix the error below, and run the job again.';
       throw new UserError(
         [
-          'The nodes could not be looked up in AWS, so nothing was sent to them: another instance may have an address of the last apply by now. Give the job credentials that may read EC2 in this region, and run it again.',
+          `The nodes could not be looked up in AWS, so nothing was sent to them: another instance may have an address of the last apply by now. ${nextStep}`,
           ...error.problems,
         ],
         { cause: error },

@@ -156,16 +156,21 @@ test.each([5, 0])(
   },
 );
 
-test('refreshNodes fails if AWS does not answer, before passwords are sent', async () => {
-  const denied = {
+test.each([
+  ['UnauthorizedOperation', 'Give the job credentials'],
+  ['InvalidInstanceType', 'Fix the error below'],
+])('refreshNodes fails before passwords are sent: %s', async (problem, nextStep) => {
+  const failing = {
     outputs: () => terraform.outputs(),
-    plan: () => Promise.reject(new UserError('UnauthorizedOperation')),
+    plan: () => Promise.reject(new UserError(problem)),
   } as unknown as Terraform;
-  const failure = await refreshNodes(job, denied).catch((error) => error);
+  const failure = await refreshNodes(job, failing).catch((error) => error);
   expect(failure).toBeInstanceOf(UserError);
-  expect(failure.message).toMatch(
-    /^The nodes could not be looked up in AWS, so nothing was sent[\s\S]*UnauthorizedOperation/,
+  expect(failure.problems[0]).toMatch(
+    /^The nodes could not be looked up in AWS, so nothing was sent/,
   );
+  expect(failure.problems[0]).toContain(nextStep);
+  expect(failure.problems[1]).toBe(problem);
 });
 
 /** Plans values as a deploy does. */

@@ -10,7 +10,7 @@ import type { Job } from './job.ts';
 import { beginReport } from './run-report.ts';
 
 /** What a run has done so far. */
-export interface RunProgress {
+interface RunProgress {
   steps: readonly Step[];
   proof: readonly NodeProof[];
   notes: readonly NodeNote[];

@@ -19,7 +19,7 @@ export function renderNotObserved(
       ? "As far as Terraform's state tells, nothing about the database changes."
       : [
           "As far as Terraform's state and plan tell:",
-          plannedChanges.map((one) => `- ${describeForeseen(one)}`).join('\n'),
+          plannedChanges.map((one) => `- ${describePlannedChange(one)}`).join('\n'),
         ].join('\n\n');
   const unknown =
     'Which node is the primary, whether the replicas stream and what somebody changed on the nodes is not known. The deploy asks them and decides the steps, or refuses before it touches PostgreSQL.';
@@ -40,7 +40,7 @@ export function mayPause({ kind }: PlannedChange): boolean {
   return kind !== 'unrecorded' && kind !== 'clone' && kind !== 'synchronous';
 }
 
-function describeForeseen(one: PlannedChange): string {
+function describePlannedChange(one: PlannedChange): string {
   switch (one.kind) {
     case 'unrecorded':
       return '**Settings and image**: the state does not say what the nodes were asked to run before, so what changes of it is not known.';

@@ -109,7 +109,7 @@ export function buildInstanceStates({ nodes, notRunning }: ExistingNodes): Recor
   };
 }
 
-/** What to do about nodes whose instance neither runs nor can be started. */
+/** Returns the next step for each node whose instance neither runs nor can be started. */
 export function explainUnstartable({ notRunning }: ExistingNodes): string[] {
   return notRunning
     .filter(({ state }) => !STARTABLE.includes(state))

@@ -66,7 +66,10 @@ export interface DriftChange {
   readonly attributes: readonly AttributeChange[];
 }
 
-/** Resources per kind of change. A replacement counts once; a moved or imported resource may also count as a change. */
+/**
+ * Resources per kind of change. A replacement counts once; a moved or imported resource may also count as a change. The
+ * removal of a starter never counts.
+ */
 export interface PlanCounts {
   readonly add: number;
   readonly change: number;
@@ -82,7 +85,7 @@ export interface PlanSummary {
   /** Version of Terraform. */
   readonly terraformVersion: string;
   readonly counts: PlanCounts;
-  /** Whether an apply would change anything, outputs included. */
+  /** Whether an apply would change anything, including outputs and the removal of starters. */
   readonly hasChanges: boolean;
   /** All resources, including untouched ones (`no-op`), in the plan's order. */
   readonly resources: readonly ResourceChange[];

@@ -9,7 +9,7 @@ import type { StepOf } from './step.ts';
 // What a step makes of one node, as the next observation would report it.
 
 /** What a prediction is made from. */
-export interface PredictionContext {
+interface PredictionContext {
   readonly desired: DesiredCluster;
   readonly nodes: ReadonlyMap<string, NodeObservation>;
 }

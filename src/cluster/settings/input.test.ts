@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { readSettingInput } from './input.ts';
+import { checkSettings } from './input.ts';
+import { parseSettingLines } from './lines.ts';
 import type { SettingContext } from './reserved.ts';
 import { MANAGED_SETTINGS } from './settings.ts';
 
@@ -7,9 +8,15 @@ const read = (
   text: string,
   replicaCount: number | null = 2,
   context: Partial<SettingContext> = {},
-) => readSettingInput(text, { replicaCount, synchronousReplicas: 0, major: 17, ...context });
+) =>
+  checkSettings(parseSettingLines(text), {
+    replicaCount,
+    synchronousReplicas: 0,
+    major: 17,
+    ...context,
+  });
 
-describe('readSettingInput', () => {
+describe('checkSettings', () => {
   test.each<[string, RegExp]>([
     ['listen_addresses = localhost', /client-cidrs/],
     ['port = 5433', /5432/],

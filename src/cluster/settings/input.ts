@@ -1,4 +1,4 @@
-import { type GivenSetting, type ParsedSettings, parseSettingLines } from './lines.ts';
+import type { GivenSetting, ParsedSettings } from './lines.ts';
 import { parseInteger } from './parse-value.ts';
 import { isRedundant, readWalLevel, refuseReserved, type SettingContext } from './reserved.ts';
 import { HOT_STANDBY_SENSITIVE } from './settings.ts';
@@ -23,11 +23,6 @@ export function checkSettings(
     given: new Map(kept.map((setting) => [setting.name, simplify(setting)])),
     problems: all.sort((a, b) => readLine(a) - readLine(b)),
   };
-}
-
-/** Reads settings written as in `postgresql.conf`, and checks them. */
-export function readSettingInput(text: string, context: SettingContext): SettingInput {
-  return checkSettings(parseSettingLines(text), context);
 }
 
 /** Writes the settings that replicas and primary are compared by as plain numbers, and `wal_level` by its current name. */

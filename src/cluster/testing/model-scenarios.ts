@@ -101,7 +101,7 @@ export function buildModelDesired(
   });
 }
 
-export interface DriveOptions {
+interface DriveOptions {
   readonly segments: () => number;
   /** Steps after which the run is cut. */
   readonly limit?: number;
