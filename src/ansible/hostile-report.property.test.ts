@@ -136,7 +136,7 @@ function show({ observations, proof, failures, notes }: AnsibleResult): {
   };
 }
 
-/** What Ansible is told after that look. */
+/** The variables that Ansible gets after that observation. */
 function renderWork({ observations }: AnsibleResult): string {
   const database = rollout(observations, REPORTED);
   const steps =

@@ -25,7 +25,7 @@ export interface DesiredCluster {
   readonly primary: string | null;
   /** Replicas that must have a commit before it is acknowledged; 0: asynchronous. */
   readonly synchronousReplicas: number;
-  /** Image reference as asked for, e.g. `postgres:17`. */
+  /** Image reference as requested, e.g. `postgres:17`. */
   readonly image: string;
   /** The settings of the team; managed settings are added to them. */
   readonly settings: Settings;

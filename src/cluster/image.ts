@@ -16,16 +16,16 @@ export function libcOfImage(reference: string): 'glibc' | 'musl' | null {
 
 /** An image reference and the digest that it resolves to. */
 export interface PinnedImage {
-  /** As asked for, e.g. `postgres:17`. */
+  /** As requested, e.g. `postgres:17`. */
   readonly image: string;
   /** The same image by digest, e.g. `postgres@sha256:…`. */
   readonly digest: string;
 }
 
 /**
- * Pins the desired image to one digest for every node, so that a tag that moves meanwhile changes nothing. In this order:
- * the digest that was asked for, the `reviewed` one if the primary resolves the tag to it, the one that a node already
- * runs under the tag, the one that the primary's registry returned. Null where none is known.
+ * Pins the desired image to one digest for all nodes, so that a tag that moves during the run has no effect. In this
+ * order: the digest in the request, the `reviewed` one if the primary resolves the tag to it, the one that a node already
+ * runs under the tag, the one that the registry returned to the primary. Null if none is known.
  *
  * Root on a node decides what the node reports, so a record counts only for an image of the desired repository.
  */

@@ -78,7 +78,7 @@ export interface DataRecord {
   readonly major: number;
   /** C library family of the image, which decides the sort order. */
   readonly libc: 'glibc' | 'musl';
-  /** The reference asked for, e.g. `postgres:17`. */
+  /** The requested reference, e.g. `postgres:17`. */
   readonly image: string;
   /** The image as pinned, e.g. `postgres@sha256:…`. */
   readonly digest: string;

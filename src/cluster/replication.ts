@@ -64,7 +64,7 @@ function findDivergence(node: NodeObservation, primary: PostgresObservation): Ob
   if (position === null) return null;
   const { timeline, lsn } = position;
   if (timeline >= primary.timeline) {
-    // On the same timeline, nothing tells the two apart.
+    // On the same timeline a divergence cannot be detected.
     return null;
   }
   const end = primary.history.find((ended) => ended.timeline === timeline)?.switchLsn;
@@ -107,14 +107,15 @@ export function findMostAdvanced(nodes: readonly NodeObservation[]): NodeObserva
   })[0];
 }
 
-/** How far behind a switchover lets a replica be: LAG_BYTES of switchover.py. */
+/** The lag up to which a replica can take over in a switchover: LAG_BYTES in switchover.py. */
 const LEVEL_BYTES = 16n * 1024n ** 2n;
 
 /**
- * Returns the replica to take over from `primary`: the lowest number of those within 16 MiB of it, else the one that is
- * least behind; undefined without replicas. A replica that the primary does not list follows from now on.
+ * Returns the replica that is to take over from `primary` in a switchover: the lowest number of those within 16 MiB of it,
+ * else the one that is least behind; undefined without replicas. A replica that the primary does not list counts as
+ * level: it has connected since the primary was observed.
  *
- * The primary's view counts, because the replicas were not observed at the same moment.
+ * Uses the primary's view, because the replicas were not observed at the same moment.
  */
 export function findLeastBehind(
   replicas: readonly NodeObservation[],

@@ -1,6 +1,6 @@
 import type { Settings } from './settings/settings.ts';
 
-/** What the team asks for: the validated description of one cluster. */
+/** The validated description of the requested cluster. */
 export interface ClusterSpec {
   /** Prefix of every resource; `^[a-z][a-z0-9-]*$`, at most 40 characters. */
   readonly name: string;
@@ -53,7 +53,7 @@ export function splitReference(reference: string): ImageParts {
     : { repository: named.slice(0, colon), tag: named.slice(colon + 1), digest };
 }
 
-/** Returns the image reference that was asked for, e.g. `postgres:17`. */
+/** Returns the requested image reference, e.g. `postgres:17`. */
 export function imageReference(spec: Pick<ClusterSpec, 'image' | 'imageTag'>): string {
   return `${spec.image}:${spec.imageTag}`;
 }

@@ -24,7 +24,7 @@ export type CheckContent = CheckState & {
   /** Markdown, at most `CHECK_BUDGET`. */
   readonly text?: string;
   readonly externalId?: string;
-  /** GitHub ignores it for a workflow's own token and links to a page of its own. */
+  /** Ignored for a workflow's own token: GitHub then links to its own page. */
   readonly detailsUrl?: string;
 };
 

@@ -12,7 +12,7 @@ export const explain = (allowed: string, example: string) => ({
   error: () => `Allowed: ${allowed}, e.g. ${example}.`,
 });
 
-/** The error of a setting that has a field of its own; `settings` has the same bounds. */
+/** The error of a setting that is also a separate field; `settings` has the same bounds. */
 export const explainBounds = (name: BoundedSetting) => ({
   error: () => `Allowed: ${describeBounds(name)}.`,
 });

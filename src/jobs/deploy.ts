@@ -75,7 +75,7 @@ export async function deploy(
     await enter('planning');
     const pull = await context.pullRequest.read();
     const merge = { commit, branch, pushedAt, pullRequest: pull };
-    // A newer provider than the reviewed one would be code that nobody reviewed.
+    // A newer provider than the reviewed one would be unreviewed code.
     const stored = onPlanChange === 'fail' ? await reviewStore.find(merge) : null;
     const { plan, terraform, tool } = await planCluster(job, {
       lock: true,
@@ -196,7 +196,7 @@ function refuseBeforeApply(options: {
   ];
   if (refusals.length > 0) throw new UserError(refusals);
   const removed = [...plan.nodeChanges.destroy, ...findOrphanedVolumes(plan.summary)];
-  // A former primary that is started without a look at the others may become a second primary, or serve old data.
+  // A former primary that is started before the others were observed may become a second primary, or serve old data.
   const stopped = findStopped(plan.existing, plan.summary).map(({ name }) => name);
   const running = plan.existing.nodes.length - plan.existing.notRunning.length;
   if (database.kind === 'unobserved' && stopped.length > 0 && running > 0) {
@@ -204,7 +204,7 @@ function refuseBeforeApply(options: {
       `${stopped.join(', ')} would be started, but the running nodes could not be looked at first, so the primary is unknown. Nothing was changed. ${database.notObserved}`,
     );
   }
-  // The label does not allow the removal of nodes that nobody could look at.
+  // The label does not allow removing nodes that could not be observed.
   if (database.kind === 'unobserved' && removed.length > 0) {
     throw new UserError(
       `${removed.join(', ')} would be removed, but the nodes could not be looked at first: ${database.notObserved}`,

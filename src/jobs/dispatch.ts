@@ -33,7 +33,7 @@ interface ReportingJob {
   readonly redact: (text: string) => string;
 }
 
-/** Runs the job that `intent` asks for. */
+/** Runs the job for `intent`. */
 export async function dispatch(
   intent: RunnableIntent,
   options: { job: Job; notes: readonly string[]; redact: (text: string) => string },

@@ -23,7 +23,7 @@ import { buildRunInfo } from './run-report.ts';
  * Compares infrastructure and database with the spec. While they differ, one issue lists the differences; once they do
  * not, it is closed. Without a private key only the infrastructure is compared. Changes nothing.
  *
- * @throws UserError if the nodes could not be looked at; an open issue stays open, as it does without a private key
+ * @throws UserError if the nodes could not be observed; then, as without a private key, an open issue stays open
  */
 export async function reportDrift(
   job: Job,

@@ -37,7 +37,7 @@ interface Search {
 /**
  * Checks what a run may read, and reads the cluster file through GitHub's API: for a pull request from its test merge,
  * for any other run at its own commit. A proposed file comes with the default branch's file, a merged one with the file
- * before the merge. Reads nothing from a fork's pull request before an account with write access asks for its plan.
+ * before the merge. Reads nothing from a fork's pull request until an account with write access requests its plan.
  *
  * @param options.path null: the step names no file
  * @throws RefusedInputsError if the file cannot be used; UserError if the token may not read it
@@ -76,7 +76,7 @@ export async function findClusterFile(
   }
 }
 
-/** Returns why a workflow started by hand on another branch does nothing: nobody reviewed that branch's file. */
+/** Returns why a workflow started by hand on another branch does nothing: that branch's file was not reviewed. */
 function explainOtherBranch({ name, payload, ref }: RunnerEnvironment['event']): string | null {
   const branch = payload.repository?.default_branch;
   if (name !== 'workflow_dispatch' || ref === `refs/heads/${branch}`) return null;

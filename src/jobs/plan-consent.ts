@@ -9,11 +9,11 @@ import type { Job } from './job.ts';
 import { beginReport, publishDeployReport } from './run-report.ts';
 
 /**
- * Checks whether a label on a fork's pull request asks for a plan: it must be `allowPlanLabel`, set by an account that may
- * write to the repository now. Nothing of the pull request is read before.
+ * Checks whether a label on a fork's pull request requests a plan: it must be `allowPlanLabel`, set by an account that now
+ * has write access. Until then nothing of the pull request is read.
  *
  * @param options.allowPlanLabel null: no fork's pull request is planned
- * @returns null if it does, else the reason as a clause
+ * @returns null if it does, else why not, as a clause
  * @throws what `mayWrite` throws
  */
 export async function checkConsent(
@@ -37,13 +37,13 @@ export async function checkConsent(
   return `the label ${quoteValue(label)} was set by ${by}, who has no write access to this repository. Somebody who has it takes the label off and puts it on again to ask for a plan.`;
 }
 
-/** Comments on a fork's pull request how to ask for a plan, and removes an older plan and its labels. */
+/** Replaces the plan in a fork's comment with how to request one, and removes the plan's labels. */
 export async function awaitConsent(
   job: Job,
   options: {
     readonly announcement: Announcement;
     readonly labels: EffectLabels;
-    /** The label that asks for a plan; null: no fork's pull request is planned. */
+    /** The label that requests a plan; null: no fork's pull request is planned. */
     readonly label: string | null;
     /** Full SHA of the pull request's last commit. */
     readonly commit: string;

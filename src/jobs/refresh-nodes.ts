@@ -23,9 +23,9 @@ const buildRefreshOverrides = (nodes: readonly Node[]): PlanOverrides => ({
 
 /** The nodes of the state, as AWS reports them now. */
 export interface RefreshedNodes {
-  /** With their present addresses; a node whose instance is gone keeps the old ones. */
+  /** With their current addresses; a node whose instance no longer exists keeps the old ones. */
   readonly nodes: readonly Node[];
-  /** EC2's word for the state of each instance, by node; `terminated` if it is gone. */
+  /** EC2's state of each instance, by node; `terminated` if it no longer exists. */
   readonly states: Readonly<Record<string, string>>;
   /** Nodes that must not be contacted: their instance does not run, and another instance may have their address. */
   readonly excluded: readonly string[];

@@ -14,7 +14,7 @@ import { summarizeRun } from './summarize-run.ts';
 import { ensureDirectory } from './terraform-directory.ts';
 
 /**
- * Gives one node, the input `replace`, another instance. If the node is the primary, another node becomes the primary
+ * Replaces the instance of the node named by the input `replace`. If it is the primary, another node becomes the primary
  * first. The data volume is attached again or, with `replaceVolume`, replaced by a blank one and cloned. Then replication
  * is proved.
  *
@@ -74,7 +74,7 @@ function requireClusterNode(
   }
 }
 
-/** Returns an infrastructure that can replace this node and do nothing else. */
+/** Returns an infrastructure that can only replace the instance of this node. */
 function createReplacement(
   job: Job,
   terraform: Terraform,

@@ -24,8 +24,8 @@ import type { Job } from './job.ts';
 import { survivorOptions } from './post-state.ts';
 
 /**
- * Applies the reviewed plan in stages, because Terraform alone would change all instances at the same time. Each stage is
- * a plan of its own and must be a part of the reviewed one.
+ * Applies the reviewed plan in stages, because Terraform alone would change all instances at the same time. Each stage has
+ * its own plan, which must be a part of the reviewed one.
  */
 export class StagedApply implements Infrastructure {
   readonly #job: Job;
@@ -181,7 +181,7 @@ export class StagedApply implements Infrastructure {
 }
 
 /**
- * Gives one node another instance and changes nothing else. Its data volume stays, unless `volume` asks for a blank one.
+ * Replaces the instance of one node and nothing else. The data volume is kept, unless `volume` requests a blank one.
  * Returns the nodes that exist afterwards.
  *
  * @throws UserError with Terraform's messages, or with what else the plan would do

@@ -77,7 +77,7 @@ export interface Infrastructure {
   destroy(): Promise<readonly Node[]>;
   /** Stops the instance of an unreachable node by force, and returns once EC2 reports it as stopped. */
   halt(node: string): Promise<readonly Node[]>;
-  /** Gives an unreachable node, or one that a person named, another instance. */
+  /** Replaces the instance of an unreachable node, or of one that a person named. */
   replace(node: string): Promise<readonly Node[]>;
 }
 

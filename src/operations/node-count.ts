@@ -9,7 +9,7 @@ export function describeCountMismatch(existing: number, replicaCount: number): s
 }
 
 /**
- * Checks that the state has as many nodes as the spec asks for.
+ * Checks that the state has as many nodes as the spec.
  *
  * @throws UserError with the way to add or to remove nodes
  */

@@ -21,8 +21,8 @@ export function findVantage({ inputs }: NodeAccess): RunnerNetwork {
 }
 
 /**
- * Checks that enough nodes were observed to continue, and returns which are away. A node may be unreachable as long as
- * another one answers as the primary: one that stays is skipped, and one that leaves needs no more work. Exceptions are
+ * Checks that enough nodes were observed to continue, and returns the unreachable ones. A node may be unreachable if
+ * another one answers as the primary: a node that stays is skipped, and one that leaves needs no more work. Exceptions are
  * nodes that this run created, and nodes whose SSH server answers: their PostgreSQL may still be running.
  *
  * @throws UserError with the likely cause and the fix first, then what failed on which node

@@ -71,7 +71,7 @@ const interrupts = new Set<() => void>();
 let cancelled = false;
 
 /**
- * Passes the cancellation of the job on to the children. GitHub's runner signals only the entry process (SIGINT, SIGTERM
+ * Forwards the cancellation of the job to the children. GitHub's runner signals only the entry process (SIGINT, SIGTERM
  * after 7.5 s, then SIGKILL). `@actions/exec` does not expose the pid, so its children would keep running, with
  * Terraform's state lock or an unfinished clone.
  */

@@ -58,7 +58,7 @@ export function hasDrift(report: DriftReport): boolean {
 
 /** Whether a deploy of the same inputs would change anything. */
 function differs(report: PlanReport): boolean {
-  // The settings show what was asked for last; older releases did not record it.
+  // The settings show the last request, which older releases did not record.
   const { plan, database, settings, refusals } = hideInternals(report);
   return (
     plan.hasChanges ||

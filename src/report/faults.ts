@@ -44,7 +44,7 @@ export function describeArchiver(name: string, archiver: ArchiverObservation | n
   }
 }
 
-/** Returns how ALTER SYSTEM weakens the synchronous replication that was asked for. */
+/** Returns how ALTER SYSTEM weakens the requested synchronous replication. */
 function describeWeakened(
   { name, overrides, postgres }: NodeObservation,
   { synchronousReplicas }: Pick<DesiredCluster, 'synchronousReplicas'>,

@@ -111,7 +111,7 @@ export function listPlanSections(report: PlanReport, whole: string): Section[] {
   ];
 }
 
-/** Removes what has a table of its own (the settings) and spent starters from the plan. */
+/** Removes spent starters from the plan, and the settings, which are shown in a separate table. */
 export function hideInternals(report: PlanReport): PlanReport {
   const { plan } = report;
   const outputs = plan.outputs.filter(({ name }) => name !== DATABASE_OUTPUT);

@@ -7,7 +7,7 @@ const MAX_VALUE = 60;
 const MAX_REASONS = 4;
 
 /**
- * Returns why a step is done, as a sentence; '' where nothing is known that its description does not say. `code` marks a
+ * Returns why a step is done, as a sentence; '' if its description already says everything. `code` marks a
  * short text as code, for Markdown or for the log.
  */
 export function describeReasons(

@@ -34,7 +34,7 @@ function compareChanges(
   return differences.length > 0 || partly ? differences : [digests];
 }
 
-/** Compares the images. An image that was unknown at the review, e.g. of nodes that did not exist yet, is no difference. */
+/** Compares the images. If the review did not know its image, e.g. because no node existed yet, there is no difference. */
 function compareImages(now: string | null, reviewed: string | null): string[] {
   if (reviewed === null || now === reviewed) return [];
   return [

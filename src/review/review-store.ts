@@ -52,7 +52,7 @@ const FENCE = '```';
 
 /**
  * Stores reviews from the pull request to the merge, in check runs of the commit: a person cannot write a check run in the
- * action's name, and nobody can sign a review without the key.
+ * action's name, and a review cannot be signed without the key.
  */
 export class ReviewStore {
   readonly #checks: ClusterChecks;

@@ -24,7 +24,7 @@ export interface Workspace {
   readonly temporary: string;
 }
 
-/** No program gives these characters a meaning in a path. */
+/** Paths without characters that are special to any program. */
 const SAFE_PATH = /^\/[A-Za-z0-9._/-]*$/;
 /** A socket's path has at most 107 bytes (unix(7)); ssh and Terraform's plugins add about 50 to a directory's path. */
 const MAX_BASE_LENGTH = 45;

@@ -101,7 +101,7 @@ export async function isStateUnsaved({
 
 /** Copies an unsaved state, so that a later step of the job can upload it. */
 async function keepState({ directory, keep }: ErroredState): Promise<void> {
-  // Somebody will run Terraform in it: a checkout must not add files to it or redirect it by a link.
+  // A person will run Terraform in this folder: files or links from a checkout must not remain in it.
   await rm(keep, { recursive: true, force: true });
   await mkdir(keep, { recursive: true, mode: 0o700 });
   for (const name of [ERRORED_STATE, BACKEND_FILE]) {

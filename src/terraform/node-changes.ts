@@ -117,7 +117,7 @@ export function buildStageOverrides(
     ({ name }) => !resized.includes(name) && !made.some(({ node }) => node === name),
   );
   const typeOf = ({ name, instanceType }: Node) => {
-    // The plan is newer than the state: somebody may have changed the type by hand.
+    // The plan is newer than the state: the type may have been changed by hand.
     const type = instances
       .find(({ node }) => node === name)
       ?.resource.attributes.find(({ path }) => path === 'instance_type')?.before;

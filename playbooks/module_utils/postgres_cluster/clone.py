@@ -92,7 +92,7 @@ def clone(spec: Spec, skip_wait: bool = False) -> Outcome:
             pass
         role = read_role(spec)
     require_role(spec, role)
-    # The primary's own image, even if another one is requested by now.
+    # The image that the primary runs, even if another one has been requested since.
     if spec.source is None:
         raise Problem("nothing says which image %s runs, so %s cannot copy it" % (spec.primary, spec.node))
     spec = spec._replace(image=spec.source["image"])

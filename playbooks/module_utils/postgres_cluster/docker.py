@@ -19,7 +19,7 @@ REGISTRY_SECONDS = 10
 # How many lines are searched for the last relevant ones.
 LOG_LINES = 5000
 REFUSAL = re.compile(r"FATAL:.*the database system is (starting up|not yet accepting connections|not accepting connections)")
-# For a login that is requested before a pull. The helper itself gives up after three attempts.
+# The limit for the login before a pull. The credential helper itself gives up after three attempts.
 LOGIN_SECONDS = 120
 # The longest time without progress of a pull.
 PULL_SECONDS = 600

@@ -20,7 +20,7 @@ from .signals import SIGNAL, raise_fence
 from .timeline import find_received_timeline
 
 # How long to wait if no peer answers. Nodes that lost power together boot together. After that the node starts as the
-# primary: one whose replicas are all gone must not stay down for good.
+# primary: otherwise a primary that has lost all replicas would never start again.
 NO_ANSWER_SECONDS = 60
 # How long to wait for the others once one has answered: the network works, so they are probably down.
 GRACE_SECONDS = 5

@@ -77,6 +77,6 @@ def promote_server(session: Session, node: str) -> bool:
                 "the primary when it has replayed the rest; see its log, and run again" % (node, lsn, PROMOTE_SECONDS)
             )
         time.sleep(0.005)
-    # A transaction of its own, committed.
+    # In a separate, committed transaction.
     session.execute("SELECT pg_current_xact_id()")
     return True

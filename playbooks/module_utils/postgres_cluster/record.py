@@ -13,7 +13,7 @@ from .layout import DATA, OLD, PARTIAL, RECORD, ROOT
 from .spec import Spec
 from .volume import require_mounted
 
-# The parts of the record that come from the server, from the database that nobody changes, renames or drops by mistake.
+# The parts of the record that come from the server. Read from a database that is not changed or dropped by mistake.
 # The sort order is that of the locale provider: `daticulocale` in 15 and 16, `datlocale` since 17.
 READ_IDENTITY = """
 SELECT json_build_array(

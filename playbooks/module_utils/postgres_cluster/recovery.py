@@ -35,7 +35,7 @@ RECEIVER = re.compile(r"^postgres: (?:.*: )?walreceiver")
 BLOCKED_STATES = {"D": "waits for a disk", "T": "was stopped by a signal", "t": "is held by a debugger"}
 
 
-# Notes on long waits, returned by the module that runs the step. Each module run is a process of its own.
+# Notes on long waits, returned by the module that runs the step. Each module run is a separate process.
 notes: List[str] = []
 
 

@@ -13,7 +13,7 @@ HUB = "docker.io"
 
 _registry: Optional[str] = None
 _header: Optional[str] = None
-# Each request gets a login of its own, from the node's instance profile.
+# Each request gets its own login, through the node's instance profile.
 _is_profile = False
 
 

@@ -29,7 +29,7 @@ STALL_SECONDS = 600
 STREAM_SECONDS = 120
 # The minimum length of a wait, even if another run wants the node: that run tries for two minutes to get the lock.
 YIELD_SECONDS = 30
-# How often the log of a starting server is saved: if somebody removes the container, its log is lost.
+# How often the log of a starting server is saved: if the container is removed, its log is lost.
 LOG_SECONDS = 5
 # How long a receiver must last to count. Longer than the pause after a refused one (wal_retrieve_retry_interval).
 SETTLE_SECONDS = 0.6
@@ -108,7 +108,7 @@ def ensure_container(spec: Spec, image: Image, keep: bool = False) -> bool:
     """Starts the container unless it runs; returns whether it was started.
 
     A stopped container is recreated if its arguments have changed; with `keep` the old one is set aside. A running server
-    is left alone, even if its arguments have changed: restarting it is a step of its own, which stops it first.
+    is left alone, even if its arguments have changed: the restart step stops it first.
     """
     require_mounted(spec.cluster)
     if not os.path.isdir(DATA):
@@ -176,7 +176,7 @@ def is_accepting(address: str = "127.0.0.1", timeout: float = 2) -> bool:
 
 
 def wait_until_ready(spec: Spec) -> None:
-    """Waits until the server accepts connections, for as long as its recovery advances.
+    """Waits until the server accepts connections, without a limit while its recovery advances.
 
     Raises StillStarting if recovery stalls, and Ended, with the last lines of the server's log, if the server ends.
     """
@@ -248,7 +248,7 @@ def wait_until_streaming(
 
     def is_advancing() -> bool:
         advanced, is_busy = progress.pop_advanced(), recovery.is_advancing()
-        # Replay alone is no progress if the server answers no query: that could go on for ever.
+        # Replay alone does not count if the server answers no query: otherwise the wait might never end.
         return advanced or (is_busy and progress.answers)
 
     _wait(spec, lambda: progress.update(read_replication(spec, session)), is_advancing, limit, explain)
@@ -304,8 +304,8 @@ def read_replication(spec: Spec, session: Optional[Session] = None) -> Optional[
 def is_following(spec: Spec, state: Optional[Dict[str, Any]]) -> bool:
     """Whether a replica's receiver streams from the step's primary and replay is not paused.
 
-    A replica with diverged data streams briefly, again and again, up to the end of its own timeline. By then it has the
-    history file of the primary's newer timeline, which it can never reach.
+    A replica with diverged data repeatedly streams for a moment, up to the end of its timeline. By then it has the history
+    file of the primary's newer timeline, which it can never reach.
     """
     if state is None or not state["recovery"] or state["paused"] or state["status"] != "streaming":
         return False

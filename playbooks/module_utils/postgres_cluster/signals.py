@@ -14,7 +14,7 @@ SIGNAL = "standby.signal"
 def raise_fence() -> bool:
     """Makes a primary's data start only as a replica; returns whether anything changed.
 
-    A replica's data gets no mark: it has no rows of its own.
+    A replica's data gets no mark: it has only rows of its primary.
     """
     if not os.path.isdir(DATA):
         return False

@@ -38,7 +38,7 @@ from .volume import require_mounted
 
 # How long a replica may neither receive nor replay anything before it is cloned.
 FOLLOW_SECONDS = 30
-# A server that ends on every start has nothing to write.
+# For a server that exits on every start: it has nothing to write, so it is killed soon.
 KILL_SECONDS = 10
 
 # The startup process has a wait event, as any session has: RecoveryConflict…, a lock, or a pinned buffer.
@@ -66,7 +66,7 @@ def start(spec: Spec) -> Outcome:
 
 def start_server(spec: Spec, image: Image) -> Outcome:
     """Starts the server as the step's primary or as a replica. Data that cannot follow the primary is replaced by a clone,
-    and kept if it may hold rows of its own."""
+    and kept if it may hold rows that no other node has."""
     up = is_up(inspect_container(spec.container)) and comes_up(spec)
     if up:
         require_role(spec)

@@ -40,7 +40,7 @@ from .server import (
 from .signals import lift_fence, raise_fence
 from .spec import Outcome, Spec, slot_name
 
-# Bounds the replay that falls into the write pause.
+# Limits the replay that is left for the write pause.
 LAG_BYTES = 16 * 1024 * 1024
 LAG_SECONDS = 30.0
 # The switchover is refused while an older transaction is open, as it would be cut off.
@@ -126,7 +126,7 @@ def _refuse_long_transactions(session: Session, spec: Spec) -> None:
 
 
 def _wait_for_lag(session: Session, spec: Spec, patient: bool = False) -> None:
-    """Waits until the new primary's lag is at most LAG_BYTES. `patient`: for as long as the lag shrinks."""
+    """Waits until the new primary's lag is at most LAG_BYTES. `patient`: without a limit while the lag shrinks."""
     assert spec.primary is not None
     question = FIND_LAG % quote(slot_name(spec.primary))
     deadline = time.monotonic() + LAG_SECONDS
@@ -182,7 +182,7 @@ def _stop_old_primary(spec: Spec, other: str, rendezvous: Dict[str, Any]) -> Opt
     stopping.start()
     end = _await_end(spec, image, int(container["State"]["Pid"]), stopping if not readable else None)
     is_sent = send_end(other, {"nonce": rendezvous["nonce"], **end})
-    # Docker finished its own part of the stop meanwhile.
+    # By now Docker has finished the stop.
     stopping.join(STOP_SECONDS)
     if end["state"] != "shut down":
         return "PostgreSQL on %s did not shut down cleanly: %s" % (spec.node, end["state"])

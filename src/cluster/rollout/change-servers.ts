@@ -15,9 +15,10 @@ import {
 import type { ConfigurationPart, StepReason } from './reason.ts';
 import { explainNode, explainNodes, type PlannedStep } from './step.ts';
 
-// The rules of the rollout that change servers which run: checks, restarts, the switchover, reloads, removals.
+// The rules that change running servers: checks, restarts, the switchover, reloads, removals. Their order is in
+// choose-step.ts.
 
-/** Tries settings and image before the first restart, and before anything else that changes settings. */
+/** Tries the new settings and image in a temporary server before the first restart or other change of settings. */
 export function checkSettings(cluster: ClusterState): PlannedStep | null {
   if (cluster.isChecked) return null;
   const { final } = cluster.settings;
@@ -25,10 +26,10 @@ export function checkSettings(cluster: ClusterState): PlannedStep | null {
     ({ name, postgres }) => postgres !== null && !cluster.isLeaving(name),
   );
   if (!running.some((node) => cluster.needsRestart(node, final))) return null;
-  // Only a server that does not run the new image yet can tell what the image would do to its data.
+  // What a new image would do to existing data can only be checked on a node that still runs the old one.
   const changing = running.filter((node) => cluster.changesImage(node));
   const candidates = changing.length > 0 ? changing : running;
-  // Preferably a node that has its final memory already.
+  // Preferably on a node that already has its final memory.
   const node = candidates.find((one) => !isGrowing(cluster, one)) ?? candidates[0];
   if (node === undefined) return null;
   const settings = isGrowing(cluster, node) ? keepMemory(node, final) : final;
@@ -36,12 +37,12 @@ export function checkSettings(cluster: ClusterState): PlannedStep | null {
   return { kind: 'check', nodes: [node.name], primary: cluster.primary, settings, reasons };
 }
 
-/** Whether the node's instance is still to get more memory. */
+/** Whether the node's instance has yet to get more memory. */
 function isGrowing(cluster: ClusterState, node: NodeObservation): boolean {
   return cluster.needsResize(node.name) && !cluster.isShrinking(node);
 }
 
-/** Returns the settings with the memory that the node's server has now: what they ask for comes with the new type. */
+/** Returns the settings with the current `shared_buffers` of the node: the new value needs the new instance type. */
 function keepMemory({ postgres }: NodeObservation, settings: Settings): Settings {
   const current = postgres?.settings.shared_buffers;
   if (current === undefined || settings.shared_buffers === undefined) return settings;
@@ -49,7 +50,7 @@ function keepMemory({ postgres }: NodeObservation, settings: Settings): Settings
   return { ...settings, shared_buffers: current.setting };
 }
 
-/** Stops the servers of nodes that leave. */
+/** Stops the servers of leaving nodes. */
 export function stopLeaving(cluster: ClusterState): PlannedStep | null {
   const leaving = cluster.leaving.filter(
     ({ name, postgres, container }) =>
@@ -77,13 +78,13 @@ export function stopLeaving(cluster: ClusterState): PlannedStep | null {
   return { kind: 'stop', nodes: namesOf(leaving), primary: cluster.primary, reasons };
 }
 
-/** Changes one replica after the other: those that grow, then restarts, then those that shrink. */
+/** Changes the replicas one by one: instances that get more memory, then restarts, then instances that get less. */
 export function changeReplicas(cluster: ClusterState): PlannedStep | null {
   const { replica: settings, final } = cluster.settings;
   const resized = cluster.replicas.filter(({ name }) => cluster.needsResize(name));
   const growing = resized.find((node) => isGrowing(cluster, node));
   if (growing) return stopNode(cluster, growing.name);
-  // After a primary whose settings come down its replicas restart as well: before it, they only raise what must be.
+  // If settings are lowered, the replicas restart after the primary anyway, so here they only raise what must be raised.
   const comesDown = !isEqual(settings, final);
   for (const node of cluster.replicas) {
     const reasons = comesDown
@@ -109,8 +110,8 @@ export function changeReplicas(cluster: ClusterState): PlannedStep | null {
 }
 
 /**
- * Changes the primary last. A replica that is ready takes over first, as a switchover pauses writes for less than a
- * restart; but settings that are lowered are lowered on the primary first, which no other node can do for it.
+ * Changes the primary last. If a replica is ready, it takes over first, because a switchover pauses writes for less time
+ * than a restart. Lowered settings are the exception: the primary must restart with them before any replica may.
  */
 export function changePrimary(cluster: ClusterState): PlannedStep | null {
   const { primary: name, primaryNode: node, desired } = cluster;
@@ -133,7 +134,7 @@ export function changePrimary(cluster: ClusterState): PlannedStep | null {
   if (!(isLeaving || isResized || isMoved || restarts)) return null;
   const successor = chooseSuccessor(cluster);
   const mustMove = isLeaving || isResized || restarts;
-  // Where only the wanted primary asks for a switchover, another successor does not help.
+  // If the only reason is that another node is to be the primary, no third node may take over.
   if (!mustMove && successor !== wanted) return null;
   const staysOnPurpose = wanted === name && !isResized && !isLeaving;
   if (successor !== null && !staysOnPurpose) {
@@ -154,7 +155,7 @@ export function changePrimary(cluster: ClusterState): PlannedStep | null {
   return isResized ? stopNode(cluster, name) : null;
 }
 
-/** Makes a successor copy the primary's failover slots that was never configured to: it has none to take over with. */
+/** Configures the successor to copy the primary's failover slots if it does not yet; without copies they would be lost. */
 function enableSlotCopies(cluster: ClusterState, successor: string): PlannedStep | null {
   const { replica: settings } = cluster.settings;
   const slots = cluster.primaryNode.postgres?.logicalSlots ?? [];
@@ -195,7 +196,7 @@ function switchOver(
   };
 }
 
-/** Writes and rereads the configuration of servers whose files are not as they should be. */
+/** Rewrites outdated configuration files and reloads their servers. */
 export function reload(cluster: ClusterState): PlannedStep | null {
   const { final: settings } = cluster.settings;
   const parts = (node: NodeObservation) => findOutdatedParts(cluster, node);
@@ -219,13 +220,13 @@ function findOutdatedParts(cluster: ClusterState, node: NodeObservation): Config
     ...(isConfRight ? [] : (['postgresql.conf'] as const)),
     ...(isHbaRight ? [] : (['pg_hba.conf'] as const)),
     ...(!postgres.filesLoaded && isConfRight && isHbaRight ? (['not-loaded'] as const) : []),
-    // On the primary that is part of admitting; a replica has its own passfile.
+    // On the primary, `admit` sets the passwords; on a replica they are in its passfile.
     ...(isReplica && postgres.passwordsCurrent === false ? (['passwords'] as const) : []),
     ...(isReplica && hasLeftovers ? (['leftover-slots'] as const) : []),
   ];
 }
 
-/** Removes the nodes that leave. A primary stays until another node is one. */
+/** Removes the leaving nodes. A leaving primary stays until another node is the primary. */
 export function destroyLeaving(cluster: ClusterState): PlannedStep | null {
   const leaving = cluster.leaving.filter(({ name }) => name !== cluster.primary);
   if (leaving.length === 0) return null;

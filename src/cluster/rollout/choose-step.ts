@@ -22,7 +22,10 @@ import type { PlannedStep } from './step.ts';
 /** Returns the step that one rule requires in this state, or null when the rule has nothing to do. */
 type Rule = (cluster: ClusterState) => PlannedStep | null;
 
-/** In this order: a rule applies only when none before it has anything to do. */
+/**
+ * The order of a rollout: a rule applies only when no rule before it has anything to do. Replicas change before the
+ * primary.
+ */
 const RULES: readonly Rule[] = [
   provision,
   prepare,

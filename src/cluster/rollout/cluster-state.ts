@@ -77,7 +77,7 @@ export class ClusterState {
     return new Map([...this.#obstacles, ...found]);
   }
 
-  /** Name of the node that is primary, or will be where none is. */
+  /** Name of the primary or, if there is none, of the node that becomes it. */
   get primary(): string {
     this.#primary ??= findPrimary(this.existing) ?? findInitialPrimary(this.desired);
     return this.#primary;
@@ -146,7 +146,7 @@ export class ClusterState {
     return isStreaming(node, { primary: this.primary, desired: this.desired });
   }
 
-  /** Whether the node holds data with which it may be able to follow the primary. */
+  /** Whether the node's data may let it follow the primary, so that it need not be cloned. */
   canFollow(node: NodeObservation): boolean {
     return this.findCloneReasons(node).length === 0;
   }

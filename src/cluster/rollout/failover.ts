@@ -13,7 +13,7 @@ import { computeNodeSettings, listSynchronous, readQuorum } from './node-setting
 import type { Rollout } from './rollout.ts';
 import { explainNode, type Step } from './step.ts';
 
-/** What a failover is decided on. */
+/** The facts that a failover is decided on. */
 export interface FailoverObservation {
   readonly observed: readonly NodeObservation[];
   /** Nodes that cannot be logged in to. */
@@ -22,9 +22,9 @@ export interface FailoverObservation {
   readonly terminated: readonly string[];
   /** EC2's state of each other node's instance (`running`, `stopped`, …); null: AWS could not be asked. */
   readonly states: Readonly<Record<string, string>> | null;
-  /** Nodes that were observed in this run: no person's word replaces their fence, even if a step failed there since. */
+  /** Nodes that this run has observed. They must be fenced: a declaration does not replace that, even if a step failed. */
   readonly reached?: readonly string[];
-  /** The node that was primary by an earlier observation: once it is replaced, nothing else tells. */
+  /** The node that an earlier observation showed as primary. Once its instance is replaced, this is the only record. */
   readonly formerPrimary?: string | null;
 }
 
@@ -33,8 +33,8 @@ export interface FailoverObservation {
  * primary is fenced, so that there are never two; then, after another observation, a replica is promoted. An ordinary
  * rollout does the rest.
  *
- * `fenced` is the node that a person declares down for good. EC2's state takes precedence over it. Where AWS cannot be
- * asked the declaration is accepted: a database must not stay down with an API.
+ * `fenced` is the node that a person declares to be down for good. EC2's state takes precedence. If AWS does not answer,
+ * the declaration is accepted: an outage of the AWS API must not prevent a failover.
  */
 export function planFailover(
   observation: FailoverObservation,
@@ -47,7 +47,7 @@ export function planFailover(
       `${running.name} answers as the primary, so there is nothing to fail over from. To make another node the primary give its name as input primary; to repair replicas deploy as usual.`,
     );
   }
-  // Where nothing else tells, the declaration of a person does.
+  // If the observations do not show it, the declaration does.
   const old =
     observation.formerPrimary ?? findFormerPrimary(observed, { unreachable, desired }) ?? fenced;
   const candidates = observed.filter(
@@ -125,7 +125,7 @@ function findFormerPrimary(
   return unreachable.length === 1 && !isUnknown ? (unreachable[0] ?? null) : null;
 }
 
-/** Returns the step that keeps the old primary down; null when it is down for good already. */
+/** Returns the step that keeps the old primary down; null if it can no longer come up as a primary. */
 function fencePrimary(
   old: string | null,
   options: FailoverObservation & { fenced: string | null },
@@ -169,7 +169,7 @@ function refuseFence(
   return null;
 }
 
-/** A person declares the node down, and EC2 says that it is not. */
+/** Refuses if a person declares the node to be down but EC2 reports that it is not. */
 function refuseFencedClaim(
   fenced: string | null,
   { unreachable, terminated, states }: FailoverObservation,
@@ -182,7 +182,7 @@ function refuseFencedClaim(
   return `fenced: ${fenced} is said to be down, but EC2 says that its instance ${instanceId} is ${state}: it could take writes beside the next primary. Leave fenced out, and this action stops the instance by force. Or do that yourself (aws ec2 stop-instances --force --instance-ids ${instanceId}) and run this again once EC2 says stopped.`;
 }
 
-/** The action cannot reach the primary, but its replicas can, and so may its clients: it is not lost. */
+/** Refuses if a replica still reaches the primary: its clients may reach it too, so it is not lost. */
 function refuseRunningPrimary(
   old: string | null,
   { observed, terminated }: FailoverObservation,
@@ -223,9 +223,9 @@ function isUnfinished({ data, standby }: NodeObservation): boolean {
 }
 
 /**
- * Returns on how many replicas an acknowledged row is at least: the lowest number that commits wait for, by the request or
- * by any value on a node; 0 where no value asks for it. A change of the number may have reached some nodes only, and which
- * of them acknowledged is not known. 0 counts only where all agree: a file that lost its line does not revoke the promise.
+ * Returns the minimum number of replicas that have every acknowledged row: the smallest number above 0 that is requested
+ * or configured on a node. The smallest, because a change of the number may have reached only some of the nodes. Above 0,
+ * because a file that lost the line must not disable the check; so 0 is returned only if all agree on it.
  */
 function findQuorum(
   observed: readonly NodeObservation[],
@@ -236,7 +236,7 @@ function findQuorum(
   return quorums.length === 0 ? 0 : Math.min(...quorums);
 }
 
-/** With quorum commit an acknowledged row may be only on the replicas that cannot be observed, if they are enough. */
+/** Refuses if acknowledged rows may exist only on nodes whose position is unknown: as many as commits waited for. */
 function refuseLoss(
   best: NodeObservation,
   {
@@ -251,7 +251,7 @@ function refuseLoss(
     missing: readonly string[];
   },
 ): string | null {
-  // How much a stopped replica received is not known.
+  // It is not known how much a stopped replica has received.
   const silent = candidates.filter((node) => node.postgres === null && node !== best);
   const copies = unfinished.filter((node) => !hasNothingBeyond(node, best));
   const unknown = [...missing, ...[...silent, ...copies].map(({ name }) => name)];

@@ -14,7 +14,7 @@ export interface ImageNeed {
 
 const LOCALES = ['lc_messages', 'lc_monetary', 'lc_numeric', 'lc_time'];
 const LIBRARIES = ['shared_preload_libraries', 'archive_library'];
-/** A limit that no real configuration reaches; a node is asked for no more. */
+/** The most needs that a node is asked to check. No real configuration has that many. */
 const MAX_NEEDS = 100;
 
 /** Returns what the settings require in the image, in an order that depends only on them. */

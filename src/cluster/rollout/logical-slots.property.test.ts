@@ -40,7 +40,7 @@ const scenarios = fc.record({
 });
 type Scenario = typeof scenarios extends fc.Arbitrary<infer T> ? T : never;
 
-/** The successor was never configured to copy slots, and nothing else is to be done before it takes over. */
+/** The successor was never configured to copy slots, and no other step precedes its takeover. */
 const NEVER_COPIED: Scenario = {
   major: 17,
   requests: [1, 2].map((number) => ({

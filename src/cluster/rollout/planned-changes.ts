@@ -18,7 +18,7 @@ export type PlannedChange =
   | { readonly kind: 'settings'; readonly count: number }
   /** How many replicas a commit waits for. */
   | { readonly kind: 'synchronous'; readonly before: number; readonly after: number }
-  /** The node that is asked for as primary, and was not last time. */
+  /** The node that is newly requested as the primary. */
   | { readonly kind: 'primary'; readonly node: string }
   /** Nodes that get a blank data volume. */
   | { readonly kind: 'clone'; readonly nodes: readonly string[] }
@@ -48,7 +48,7 @@ export interface PlannedNodes {
 
 /**
  * Returns what is known about a change without observing the nodes; empty where the state shows no change of the database.
- * `applied`: what was asked for last, null where the state does not record it.
+ * `applied`: the last applied request; null if the state does not record it.
  */
 export function listPlannedChanges(
   desired: DesiredCluster,

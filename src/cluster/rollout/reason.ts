@@ -76,7 +76,7 @@ export type StepReason =
   /** What ALTER SYSTEM wrote keeps these settings below the primary's, and cannot be reset while the server is down. */
   | { readonly kind: 'overrides-below'; readonly settings: readonly string[] }
   | { readonly kind: 'instance-type'; readonly before: string; readonly after: string }
-  /** The cluster that is asked for does not have the node. */
+  /** The requested cluster does not include the node. */
   | { readonly kind: 'leaves'; readonly node: string }
   /** How many replicas a commit waits for. */
   | { readonly kind: 'quorum'; readonly before: number; readonly after: number }
@@ -88,13 +88,13 @@ export type StepReason =
       readonly retired: readonly string[];
     }
   | { readonly kind: 'configuration'; readonly parts: readonly ConfigurationPart[] }
-  /** The node was asked for as the primary. */
+  /** The node was requested as the primary. */
   | { readonly kind: 'wanted-primary'; readonly node: string }
   /** The primary restarts last, and another node takes over before that. */
   | { readonly kind: 'primary-last'; readonly primary: string; readonly successor: string }
   /** The node takes over next, and has no copies of the primary's logical slots yet. */
   | { readonly kind: 'slot-copies' }
-  /** A new instance of the node was asked for. */
+  /** A new instance for the node was requested. */
   | { readonly kind: 'replacement'; readonly node: string }
-  /** A failover was asked for. */
+  /** A failover was requested. */
   | { readonly kind: 'failover'; readonly primary: string | null };

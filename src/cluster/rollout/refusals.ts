@@ -19,8 +19,8 @@ import { refuseLowerLevel } from './logical-slots.ts';
 import { computeNodeSettings, findOverridesAbove, findOverridesBelow } from './node-settings.ts';
 
 /**
- * Returns the reasons to change nothing, each with the way out. `incomplete`: some nodes are still to be created, or their
- * volumes to be mounted, so that a primary that was not observed may still be found.
+ * Returns the reasons to change nothing, each with what to do about it. `incomplete`: nodes have yet to be created or
+ * volumes to be mounted, so a primary may still be found.
  */
 export function findRefusals(
   observed: readonly NodeObservation[],
@@ -42,7 +42,7 @@ export function findRefusals(
   ];
 }
 
-/** The record of existing data; a record that outlived its data does not count. */
+/** Returns the record of the node's data; null if the data is missing or incomplete. */
 const recordOf = ({ data, record }: NodeObservation) => (data === 'complete' ? record : null);
 const listNames = (nodes: readonly NodeObservation[]): string =>
   nodes.map(({ name }) => name).join(' and ');
@@ -78,8 +78,8 @@ function refuseSeveralPrimaries(observed: readonly NodeObservation[]): string[] 
 }
 
 /**
- * The one stopped primary would be started, and the WAL of the others shows that another node has been primary since. That
- * may also be a replica that was promoted by mistake, so a person has to decide.
+ * Refuses to start the only stopped primary if other nodes have WAL of a later timeline: another node has been primary
+ * since. That may have been a replica promoted by mistake, so a person has to decide.
  */
 function refuseOutlivedPrimary(observed: readonly NodeObservation[]): string[] {
   const [stopped, another] = observed.filter(isStoppedPrimary);
@@ -98,7 +98,7 @@ function refuseOutlivedPrimary(observed: readonly NodeObservation[]): string[] {
   ];
 }
 
-/** Whether the node was primary before `primary` took over: it can only start as a replica. */
+/** Whether the node was primary before `primary` took over. Its data can then only start as a replica. */
 function isPredecessor({ control }: NodeObservation, { postgres }: NodeObservation): boolean {
   const ended = postgres?.history ?? [];
   return ended.some(({ timeline }) => timeline === control?.timeline);
@@ -168,7 +168,7 @@ function refuseAhead(observed: readonly NodeObservation[], desired: DesiredClust
     }
     const follows = isStreaming(node, { primary: leader.name, desired });
     if (position.timeline < primary.timeline || follows) return [];
-    // A replica that still receives, observed a moment later, would be ahead as well.
+    // A replica that still receives, observed a moment after the primary, would also seem to be ahead.
     const isAhead = node.postgres?.receiver == null && isBefore(primary.lsn, position.lsn);
     return isAhead
       ? [
@@ -199,9 +199,9 @@ function refuseOtherImage(observed: readonly NodeObservation[], desired: Desired
 }
 
 /**
- * A node's postgresql.auto.conf overrides every file that a step writes. A replica below its primary pauses its replay, and
- * a restart does not help (PostgreSQL manual, 26.4.3 "Administrator's Overview"); and any node may become the primary, or
- * a replica.
+ * Refuses values of ALTER SYSTEM that differ from the cluster's: postgresql.auto.conf overrides every file that a step
+ * writes. A replica with less than its primary pauses replay, even after a restart (PostgreSQL manual, 26.4.3
+ * "Administrator's Overview"), and any node may become the primary or a replica.
  */
 function refuseOverridden(observed: readonly NodeObservation[], desired: DesiredCluster): string[] {
   const primary = observed.find(isRunningPrimary);

@@ -69,7 +69,7 @@ type StepAction =
     }
   /** Terraform: stop the instance of a former primary by force, where its host cannot be reached. */
   | { readonly kind: 'halt'; readonly nodes: readonly [string] }
-  /** Terraform: another instance for a node that cannot be reached, or whose replacement was asked for. */
+  /** Terraform: a new instance for an unreachable node, or for one whose replacement was requested. */
   | { readonly kind: 'replace'; readonly nodes: readonly [string] }
   /** Terraform: remove nodes whose PostgreSQL is stopped and whose slot is dropped. */
   | { readonly kind: 'destroy'; readonly nodes: readonly string[] };

@@ -111,7 +111,7 @@ function readRole(node: NodeObservation): NodeState['role'] {
 
 const findRole = (name: string, primary: string) => (name === primary ? 'primary' : 'replica');
 
-/** The digest stays as long as the reference does, whatever the tag resolves to by now. */
+/** Returns the image after the rollout. While the reference is unchanged, its digest stays, even if the tag has moved. */
 function findImageAfter(observation: NodeObservation | undefined, desired: DesiredCluster): string {
   const isSame = observation?.record?.image === desired.image;
   return (

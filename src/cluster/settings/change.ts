@@ -23,13 +23,13 @@ export interface SettingChange {
   readonly takesEffect: 'reload' | 'restart' | 'reset' | null;
 }
 
-/** What was asked for in the last deploy. */
+/** What the last deploy requested. */
 export interface AppliedDatabase {
   /** Image reference, e.g. `postgres:17`. */
   readonly image: string;
   readonly settings: Settings;
   readonly synchronousReplicas: number;
-  /** The node that was asked for as primary; null: any. Another node may be primary by now. */
+  /** The node that was requested as the primary; null: any. Another node may have become the primary since. */
   readonly primary: string | null;
 }
 
@@ -76,7 +76,7 @@ function showBefore(row: SettingInForce, override: string | undefined): string |
   return row.type === 'string' ? null : override;
 }
 
-/** Returns what `desired` changes of the settings that were asked for last, the image first. */
+/** Returns how `desired` differs from the settings that were requested last, the image first. */
 export function compareWithApplied(
   applied: AppliedDatabase,
   desired: DesiredCluster,

@@ -82,7 +82,7 @@ export function isInForce(wanted: string, inForce: SettingInForce): boolean {
   const { setting, fromFile } = inForce;
   // archive_command always shows this while archive_mode is off.
   if (wanted === setting || setting === '(disabled)') return true;
-  // A default such as -1 shows the size that the server chose, which it does at every start.
+  // For a default such as -1 the server shows the size that it chose, which it chooses again at every start.
   const chosen = !fromFile && inForce.default !== null && isSame(wanted, inForce.default, inForce);
   return chosen || isSame(wanted, setting, inForce);
 }
