@@ -188,7 +188,7 @@ class Ecr(unittest.TestCase):
         with self.assertRaisesRegex(Problem, "without a login.*with an instance-profile$"):
             image.pull(REFERENCE)
 
-    def test_a_look_installs_nothing_and_does_without_a_login(self):
+    def test_an_observation_installs_nothing_and_needs_no_login(self):
         os.remove(os.path.join(self.folder, ecr.HELPER))
         with mock.patch.object(packages, "install") as install:
             self.assertIsNone(docker.resolve_digest(REFERENCE))

@@ -26,7 +26,7 @@ test('warnCollations says that another image is compared where a library sorts',
   expect(warn([GLIBC], { label: null })).not.toContain('label');
 });
 
-test('warnCollations says nothing where no library sorts, or the image stays', () => {
+test('warnCollations returns no warning if no library sorts text or the image is unchanged', () => {
   expect(warn([])).toBeNull();
   expect(warn([GLIBC], { image: 'postgres:17-bookworm' })).toBeNull();
   expect(warn([GLIBC], { libc: 'musl' })).toBeNull();

@@ -6,7 +6,7 @@ import { type ClusterSpec, imageReference } from './spec.ts';
 /** The state that the cluster is to reach. */
 export interface DesiredCluster {
   readonly name: string;
-  /** In number order; the first becomes the primary only where no node holds data. */
+  /** In number order; the first becomes the primary only if no node holds data. */
   readonly nodes: readonly Node[];
   /** Existing nodes to remove. */
   readonly leaving: readonly Node[];

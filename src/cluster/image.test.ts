@@ -19,7 +19,7 @@ describe('an image is pinned to', () => {
     expect(pinImage(healthy, before)).toEqual({ image: 'postgres:17', digest });
   });
 
-  test('the digest that the primary resolves, where no node runs it yet', () => {
+  test('the digest that the primary resolves, if no node runs it yet', () => {
     expect(pinImage(healthy, newer)).toEqual({
       image: newer.image,
       digest: `registry.example:5000/db/postgres@${NEWER_DIGEST}`,
@@ -62,7 +62,7 @@ describe('an image is pinned to', () => {
     expect(pinImage(moved, newer)?.digest).toBe(`${repository}@sha256:primary`);
   });
 
-  test('the digest that is asked for, whatever the nodes run or resolve', () => {
+  test('the requested digest, whatever the nodes run or resolve', () => {
     const image = `registry.example:5000/db/postgres:17.7@${NEWER_DIGEST}`;
     const digest = `registry.example:5000/db/postgres@${NEWER_DIGEST}`;
     const running = changeNode(healthy, 'node-3', (node) => ({
@@ -73,7 +73,7 @@ describe('an image is pinned to', () => {
     }
   });
 
-  test('nothing, where no node knows the digest', () => {
+  test('nothing, if no node knows the digest', () => {
     const silent = healthy.map((node) => ({ ...node, host: { ...node.host, imageDigest: null } }));
     expect(pinImage(silent, newer)).toBeNull();
     expect(pinImage([], newer)).toBeNull();

@@ -13,7 +13,7 @@ export function isBefore(a: string, b: string): boolean {
   return parseLsn(a) < parseLsn(b);
 }
 
-/** Returns the furthest of several positions; `start` where none is further. */
+/** Returns the furthest of several positions; `start` if none is further. */
 export function findFurthest(positions: readonly string[], start: string): string {
   return positions.reduce((end, other) => (isBefore(end, other) ? other : end), start);
 }

@@ -63,7 +63,7 @@ export interface HostObservation {
 
 /** The data volume, found by its EBS id. */
 export interface VolumeObservation {
-  /** Null where no device with the volume's id is attached. */
+  /** Null if no device with the volume's id is attached. */
   readonly device: string | null;
   /** Its file system; null on a blank volume. */
   readonly filesystem: string | null;

@@ -87,7 +87,7 @@ describe('when one node does not answer SSH', () => {
     expect(explain({ noAnswer: ['node-2'], states: {} })[0]).toMatch(/EC2 was not asked/);
   });
 
-  test('the message names the failover only where no primary answers', () => {
+  test('the message names the failover only if no primary answers', () => {
     expect(explain({ noAnswer: ['node-2'] }).join()).not.toMatch(/failover/);
     expect(explain({ noAnswer: ['node-2'] }, { isPrimarySeen: false }).at(-1)).toMatch(
       /command: failover/,

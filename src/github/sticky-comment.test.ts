@@ -214,7 +214,7 @@ describe('the order of runs', () => {
     expect(bodies()).toEqual([show('run 35', { run: { id: 35, attempt: 1 } })]);
   }, 30_000);
 
-  it('removes its own comment beside one of a later run', async () => {
+  it('removes its own comment if a later run has one', async () => {
     const oldest = show('theirs', { run: later });
     github.commentAs('github-actions[bot]', number, oldest);
     github.commentAs('github-actions[bot]', number, show('mine'));

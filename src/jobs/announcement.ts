@@ -24,7 +24,7 @@ export interface ReportRenderers<Report> {
 export class Announcement {
   readonly #comment: StickyComment | null;
   readonly #redact: Redact;
-  /** Set once GitHub refuses the comment for good. */
+  /** Set once GitHub permanently refuses the comment. */
   #isSilenced = false;
   readonly #warned = new Set<string>();
   #undelivered: ReportText | null = null;
@@ -52,7 +52,7 @@ export class Announcement {
     await this.#deliver(text, (comment) => comment.replaceOwn(text.body, { short: text.short }));
   }
 
-  /** The latest report if GitHub failed to accept it; null if it has it or refuses it for good. */
+  /** The latest report if GitHub failed to accept it; null if GitHub has it or permanently refuses it. */
   get undelivered(): ReportText | null {
     return this.#undelivered;
   }

@@ -83,7 +83,7 @@ describe('a plan comment fits', () => {
     expect(comment).toMatch(/Left out to fit: \d+ nodes\./);
   });
 
-  it('and names changes beside thousands of risks', () => {
+  it('and names changes despite thousands of risks', () => {
     const stopped = repeat(5_000, (index) => ({
       address: `aws_instance.node["${index}"]`,
       actions: ['update'],

@@ -257,7 +257,7 @@ describe('a signature', () => {
     ]);
   });
 
-  test('that cannot be checked stops the merge, even beside a valid review', () => {
+  test('that cannot be checked stops the merge, even if there is a valid review', () => {
     const found = [seal(signed), seal(later, { key: '' }), { commit: HEAD, text: 'damaged' }];
     expect(choose(found, { key: '' })).toEqual([
       expect.stringMatching(/it is signed, and this job has no review-key/),

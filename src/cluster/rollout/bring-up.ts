@@ -39,7 +39,7 @@ function findUnready({ host, volume, data }: NodeObservation): HostPart[] {
   ];
 }
 
-/** Starts, promotes or initialises the primary where none runs. */
+/** Starts, promotes or initialises the primary if none runs. */
 export function bringUpPrimary(cluster: ClusterState): PlannedStep | null {
   const { name, data, postgres, standby, container } = cluster.primaryNode;
   if (postgres?.inRecovery === false) return null;
@@ -142,7 +142,7 @@ export function admit(cluster: ClusterState): PlannedStep | null {
 function isRetired(cluster: ClusterState, slot: string): boolean {
   if (!isNodeSlot(slot)) return false;
   const isOf = (name: string) => slotName(name) === slot;
-  // An unreachable node may come back, and nodes are not removed meanwhile.
+  // An unreachable node may come back, and until then no node is removed.
   if (cluster.unreachable.some(isOf)) return false;
   if (cluster.isDegraded && cluster.leaving.some(({ name }) => isOf(name))) return false;
   // The primary's own slot is from its time as a replica.

@@ -227,7 +227,7 @@ export class ClusterState {
   }
 }
 
-/** Returns the node that becomes primary where no node holds data. */
+/** Returns the node that becomes the primary if no node holds data. */
 export function findInitialPrimary(desired: DesiredCluster): string {
   const first = desired.nodes[0];
   if (!first) throw new Error(`cluster ${desired.name} has no nodes`);

@@ -92,7 +92,7 @@ describe('the quorum of a failover', () => {
   };
   const waited = /Commits waited for 1 replica, and what node-3 received/;
 
-  test('is what was asked for, where the replica that would be promoted has none', () => {
+  test('is the requested number if the replica that would be promoted has none', () => {
     expect(listRefusals(planWith({ asked: 1, had: {} })).join()).toMatch(waited);
     expect(listRefusals(planWith({ asked: 0, had: {} }))).toEqual([]);
   });

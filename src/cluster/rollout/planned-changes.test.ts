@@ -26,7 +26,7 @@ function tell(
   });
 }
 
-describe('what was asked for', () => {
+describe('the last request', () => {
   test.each<[string, ReturnType<typeof tell>, ReturnType<typeof listPlannedChanges>]>([
     ['nothing else', tell({}), []],
     [

@@ -26,7 +26,7 @@ function plan(
 }
 
 describe('a replica gets another instance', () => {
-  test('an unreachable node is replaced at once', () => {
+  test('an unreachable node is replaced without a stop', () => {
     expect(plan(without('node-2'), { unreachable: ['node-2'] })).toEqual([
       'replace node-2',
       'look',
@@ -108,7 +108,7 @@ describe('nothing is replaced', () => {
     ]);
   });
 
-  test('while no primary answers, as the node may be it', () => {
+  test('while no primary answers, as the node may be the primary', () => {
     expect(plan(without('node-1'), { node: 'node-1', unreachable: ['node-1'] })).toEqual([
       expect.stringMatching(/command: failover/),
     ]);

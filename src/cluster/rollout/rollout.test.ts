@@ -36,7 +36,7 @@ describe('rollout', () => {
     });
   });
 
-  test('an unmounted volume beside a primary is fenced before Docker starts', () => {
+  test('an unmounted volume is fenced before Docker starts if another node is the primary', () => {
     const healthy = createHealthy(createDesired());
     const fresh = buildFreshObservation('node-2');
     const covered = changeNode(healthy, 'node-2', () => ({

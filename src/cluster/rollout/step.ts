@@ -29,7 +29,7 @@ type StepAction =
   | { readonly kind: 'prepare'; readonly nodes: readonly string[]; readonly fenced?: true }
   /** Try the settings: a throw-away server without data starts with them, in the desired image. */
   | StepWithConfiguration<'check', readonly [string]>
-  /** Create the cluster's data where no node holds any, and start the primary. */
+  /** Create the cluster's data, which no node holds yet, and start the primary. */
   | StepWithConfiguration<'initialise', readonly [string]>
   /** On the primary: roles and passwords, a slot per replica, retired slots dropped, pg_hba.conf reloaded. */
   | (StepWithConfiguration<'admit', readonly [string]> & {
@@ -59,7 +59,7 @@ type StepAction =
     })
   /** Stop a former primary, whose host can be reached, so that it can only start as a replica. */
   | { readonly kind: 'fence'; readonly nodes: readonly [string] }
-  /** Make a replica the primary where there is none. */
+  /** Make a replica the primary if there is none. */
   | (StepWithConfiguration<'promote', readonly [string]> & { readonly slots: readonly string[] })
   /** Terraform: another instance type for a node whose PostgreSQL is stopped. */
   | {

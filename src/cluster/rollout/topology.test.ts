@@ -30,7 +30,7 @@ const summarize = (changes: ReturnType<typeof buildTopologyChange>): string[] =>
   );
 
 describe('buildTopologyChange', () => {
-  test('nothing is touched where nothing changes', () => {
+  test('no node is touched if nothing changes', () => {
     expect(summarize(describeChange(before))).toEqual([
       'node-1 primary → primary untouched',
       'node-2 replica → replica untouched',

@@ -59,7 +59,7 @@ export function buildTopologyChange(options: {
 }): TopologyChange[] {
   const { observed, existing, zones, replaced, resized, fresh, database, desired } = options;
   const steps = database.kind === 'steps' ? database.steps : null;
-  // Where the nodes are observed again after the steps, the end is not known.
+  // If the nodes are observed again after the steps, the outcome is not known.
   const isOpen = database.kind === 'steps' && database.observeAgain;
   const end = steps?.reduce(
     (cluster, step) => cluster.after(step),
