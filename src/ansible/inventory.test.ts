@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { createNode } from '../cluster/testing/fixtures.ts';
-import { renderInventory, renderSshConfig } from './inventory.ts';
+import { renderInventory } from './inventory.ts';
+import { renderSshConfig } from './ssh-config.ts';
 
 test('renders every node with the address at which the runner reaches it', () => {
   const nodes = [createNode(1), { ...createNode(2), publicAddress: '' }];

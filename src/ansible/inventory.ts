@@ -1,9 +1,5 @@
 import type { Node } from '../cluster/node.ts';
-
-/** The address at which the runner reaches a node: the public one, if there is one. */
-export function sshAddress(node: Node): string {
-  return node.publicAddress || node.privateAddress;
-}
+import { sshAddress } from './ssh-config.ts';
 
 /**
  * Renders `inventory.ini` of the cluster. The path of `sshConfigFile` is safe (`Workspace.temporary`). All other values
@@ -32,27 +28,6 @@ export function renderInventory(
     '[nodes:vars]',
     `ansible_user=${options.sshUser}`,
     `ansible_ssh_extra_args='-F ${options.sshConfigFile}'`,
-    '',
-  ].join('\n');
-}
-
-/**
- * Renders the only configuration that ssh reads (ssh_config(5)), without the user's and the machine's. The host key of a
- * new node is accepted and saved in `knownHostsFile`; a changed key stops the run. All paths are safe.
- */
-export function renderSshConfig(options: {
-  /** In order: the current key first, then the key that is being replaced, for hosts without the new one. */
-  privateKeyFiles: readonly string[];
-  knownHostsFile: string;
-}): string {
-  return [
-    ...options.privateKeyFiles.map((file) => `IdentityFile ${file}`),
-    'IdentitiesOnly yes',
-    'StrictHostKeyChecking accept-new',
-    `UserKnownHostsFile ${options.knownHostsFile}`,
-    'GlobalKnownHostsFile /dev/null',
-    'HashKnownHosts no',
-    'UpdateHostKeys no',
     '',
   ].join('\n');
 }

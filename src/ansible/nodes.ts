@@ -7,9 +7,10 @@ import type { Inputs } from '../inputs/inputs.ts';
 import { type PublicKeys, splitKeys } from '../inputs/ssh-key.ts';
 import { writeSecretFile } from '../runner/workspace.ts';
 import { Ansible, listFailures } from './cli.ts';
-import { renderInventory, renderSshConfig } from './inventory.ts';
+import { renderInventory } from './inventory.ts';
 import { KnownHosts } from './known-hosts.ts';
 import type { AnsibleResult } from './result.ts';
+import { renderSshConfig } from './ssh-config.ts';
 import { renderVariables } from './variables.ts';
 
 /** Everything needed to reach the nodes. */

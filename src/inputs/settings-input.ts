@@ -1,4 +1,4 @@
-import { checkSettings } from '../cluster/settings/input.ts';
+import { checkSettings } from '../cluster/settings/check-input.ts';
 import type { ParsedSettings } from '../cluster/settings/lines.ts';
 import type { Settings } from '../cluster/settings/settings.ts';
 import { majorOfTag } from '../cluster/spec.ts';

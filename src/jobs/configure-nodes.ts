@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import { sshAddress } from '../ansible/inventory.ts';
+import { sshAddress } from '../ansible/ssh-config.ts';
 import type { Node } from '../cluster/node.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import { UserError } from '../messages/errors.ts';

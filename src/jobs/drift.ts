@@ -10,7 +10,7 @@ import {
   renderDriftClosed,
   renderDriftIssue,
   renderDriftSummary,
-} from '../report/drift.ts';
+} from '../report/drift-issue.ts';
 import { describeFaults } from '../report/faults.ts';
 import { type Redact, redactReport } from '../report/redact.ts';
 import type { Job } from './job.ts';

@@ -11,7 +11,7 @@ import type { StepInputs } from '../inputs/step-inputs.ts';
 import { UserError } from '../messages/errors.ts';
 import type { RunnerEnvironment } from '../runner/environment.ts';
 import type { Intent, RunnableIntent } from '../runner/intent.ts';
-import { checkConsent } from './plan-consent.ts';
+import { checkConsent } from './fork-consent.ts';
 
 /** The cluster file of a run and its intent, or why the run has nothing to do. */
 export type ClusterFileLookup =

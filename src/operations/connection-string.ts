@@ -1,4 +1,4 @@
-import { sshAddress } from '../ansible/inventory.ts';
+import { sshAddress } from '../ansible/ssh-config.ts';
 import type { Node } from '../cluster/node.ts';
 
 /**

@@ -4,7 +4,7 @@ import type { Rollout } from '../cluster/rollout/rollout.ts';
 import type { TopologyChange } from '../cluster/rollout/topology.ts';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
 import { renderDeployComment } from './deploy-comment.ts';
-import { renderDriftIssue } from './drift.ts';
+import { renderDriftIssue } from './drift-issue.ts';
 import { createPlan } from './fixtures/plan.ts';
 import { createDeployReport, createPlanReport, createProof } from './fixtures/report.ts';
 import { renderPlanComment, renderPlanShort } from './plan-comment.ts';

@@ -7,7 +7,7 @@ import {
   fixed,
   type Section,
 } from './budget.ts';
-import { buildDeployHeadline, renderRemark } from './deploy-progress.ts';
+import { buildDeployHeadline, renderRemark } from './deploy-headline.ts';
 import type { DeployReport, DeployState, ReviewInfo } from './deploy-report.ts';
 import { renderFailure } from './failure.ts';
 import { type RunInfo, renderFooter } from './footer.ts';

@@ -4,7 +4,7 @@ import { createRedactor } from '../inputs/secrets.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import { renderDeployComment, renderDeployShort, renderDeployTitle } from './deploy-comment.ts';
 import type { DeployReport } from './deploy-report.ts';
-import { renderDriftIssue, renderDriftSummary } from './drift.ts';
+import { renderDriftIssue, renderDriftSummary } from './drift-issue.ts';
 import { REPORTS } from './fixtures/golden-reports.ts';
 import { createPlan } from './fixtures/plan.ts';
 import { createDeployReport, createPlanReport, createProof } from './fixtures/report.ts';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
 import { renderDeployComment, renderDeployShort, renderDeployTitle } from './deploy-comment.ts';
 import type { DeployReport } from './deploy-report.ts';
-import { explainPasswords, hasDrift, renderDriftClosed, renderDriftIssue } from './drift.ts';
+import { explainPasswords, hasDrift, renderDriftClosed, renderDriftIssue } from './drift-issue.ts';
 import { describeArchiver } from './faults.ts';
 import { createPlan, createResource } from './fixtures/plan.ts';
 import { createDeployReport, createPlanReport, createProof, RUN } from './fixtures/report.ts';

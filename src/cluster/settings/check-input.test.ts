@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkSettings } from './input.ts';
+import { checkSettings } from './check-input.ts';
 import { parseSettingLines } from './lines.ts';
 import type { SettingContext } from './reserved.ts';
 import { MANAGED_SETTINGS } from './settings.ts';

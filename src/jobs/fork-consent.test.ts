@@ -8,8 +8,8 @@ import { type Answer, startFakeApi } from '../github/fixtures/fake-api.ts';
 import type { Consent } from '../runner/intent.ts';
 import { Announcement } from './announcement.ts';
 import { EffectLabels } from './effect-labels.ts';
+import { awaitConsent, checkConsent } from './fork-consent.ts';
 import type { Job } from './job.ts';
-import { awaitConsent, checkConsent } from './plan-consent.ts';
 
 const repository = { owner: 'acme', repo: 'database' };
 const COMMIT = 'abc1234def'.padEnd(40, '0');

@@ -7,7 +7,7 @@ import {
   renderDriftClosed,
   renderDriftIssue,
   renderDriftSummary,
-} from './drift.ts';
+} from './drift-issue.ts';
 import { describeArchiver } from './faults.ts';
 import { createPlan, createResource } from './fixtures/plan.ts';
 import { createPlanReport, RUN } from './fixtures/report.ts';
