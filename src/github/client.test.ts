@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Fault } from '../../lab/github/fault.ts';
@@ -24,7 +24,11 @@ function connect(apiUrl = github.urls.api) {
 
 describe('temporary faults are retried', () => {
   it.each<[string, Fault, RegExp]>([
-    ['a server error', { path, kind: 'server-error', times: 2 }, /failed on GET \S+: Server Error/],
+    [
+      'a server error',
+      { path, kind: 'server-error', times: 2 },
+      /failed on GET \S+: "Server Error"/,
+    ],
     ['a dropped connection', { path, kind: 'drop' }, /failed on GET /],
     [
       'a secondary limit',
@@ -42,6 +46,39 @@ describe('temporary faults are retried', () => {
     expect((await read()).data.full_name).toBe('acme/database');
     expect(log.join('\n')).toMatch(logged);
   });
+});
+
+/** Answers every request with `answer`. */
+async function serve(answer: (headers: IncomingHttpHeaders) => [headers: object, body: object]) {
+  const server = createServer((request, response) => {
+    const [headers, body] = answer(request.headers);
+    response.writeHead(200, { 'content-type': 'application/json', ...headers });
+    response.end(JSON.stringify(body));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return { apiUrl: `http://127.0.0.1:${port}`, stop: () => server.close() };
+}
+
+it('sends no authorization without a token', async () => {
+  const { apiUrl, stop } = await serve(({ authorization }) => [{}, { authorization }]);
+  const client = createClient({ token: '', apiUrl, log: () => {} });
+  expect((await client.request('GET /user')).data).toEqual({});
+  stop();
+});
+
+it('sends the token to no other host that a page names', async () => {
+  const elsewhere = await serve(({ authorization = '' }) => [{}, [authorization]]);
+  const { apiUrl, stop } = await serve(() => [
+    { link: `<${elsewhere.apiUrl}/user/repos?page=2>; rel="next"` },
+    [],
+  ]);
+  const client = createClient({ token: 'secret', apiUrl, log: () => {} });
+  await expect(client.paginate('GET /user/repos')).rejects.toThrow(
+    `${elsewhere.apiUrl}/user/repos?page=2 is not at ${apiUrl}, so the token is not sent there.`,
+  );
+  stop();
+  elsewhere.stop();
 });
 
 describe('permanent faults', () => {

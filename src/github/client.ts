@@ -1,10 +1,11 @@
-import { getOctokit } from '@actions/github';
+import { GitHub } from '@actions/github/lib/utils';
 import { retry } from '@octokit/plugin-retry';
 import { throttling } from '@octokit/plugin-throttling';
 import Bottleneck from 'bottleneck/light.js';
+import { quoteValue } from '../messages/quote-value.ts';
 
 /** GitHub's API with pagination, retries and respect for its rate limits. */
-export type GitHubClient = ReturnType<typeof getOctokit>;
+export type GitHubClient = InstanceType<typeof GitHub>;
 
 /** A repository. */
 export interface Repository {
@@ -66,7 +67,9 @@ export function createClient(options: {
     },
   };
   // The first plugin is the innermost: it sees every attempt.
-  return getOctokit(token, settings, prepareAttempts, retry, throttling);
+  const Client = GitHub.plugin(prepareAttempts, retry, throttling);
+  // Operations need no token, and `getOctokit` refuses an empty one.
+  return new Client({ ...settings, ...(token !== '' && { auth: token }) });
 }
 
 /** Returns the HTTP status of an API error, 0 for any other error. */
@@ -128,12 +131,18 @@ function describeRequest(request: object): string {
 /** Sets API version and time limit of every attempt, and logs its server error even if a retry succeeds. */
 function prepareAttempts({ hook, log }: Parameters<typeof retry>[0]): void {
   hook.before('request', (options) => {
+    // A page's link may name any host, and the token is sent with it.
+    const { origin } = new URL(options.baseUrl);
+    if (new URL(options.url, options.baseUrl).origin !== origin) {
+      throw new Error(`${options.url} is not at ${origin}, so the token is not sent there.`);
+    }
     options.headers['x-github-api-version'] = API_VERSION;
     options.request = { ...options.request, signal: AbortSignal.timeout(TIMEOUT_MS) };
   });
   hook.error('request', (error, request) => {
     if (readStatus(error) >= 500) {
-      log.warn(`GitHub failed on ${describeRequest(request)}: ${error.message}`);
+      // The message is the body of the answer, in which the runner must find no workflow command.
+      log.warn(`GitHub failed on ${describeRequest(request)}: ${quoteValue(error.message)}`);
     }
     throw error;
   });
