@@ -113,3 +113,9 @@ it('keeps the latest report, without secrets, until GitHub accepts it', async ()
   await announcement.publish('done', RENDERERS);
   expect(announcement.undelivered).toBeNull();
 });
+
+it('a job summary that cannot be written is a warning', async () => {
+  vi.stubEnv('GITHUB_STEP_SUMMARY', join(folder, 'missing', 'summary'));
+  await announce().summarize('report', (text) => text);
+  expect(log.join('')).toMatch(/^::warning::The job summary could not be written \(/);
+});

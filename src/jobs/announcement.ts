@@ -121,6 +121,11 @@ export class Announcement {
   /** Replaces the job summary with a report, rendered as Markdown. */
   async summarize<Report>(report: Report, render: (report: Report) => string): Promise<void> {
     const markdown = renderRedacted(report, { render, redact: this.#redact });
-    await core.summary.emptyBuffer().addRaw(markdown, true).write({ overwrite: true });
+    try {
+      await core.summary.emptyBuffer().addRaw(markdown, true).write({ overwrite: true });
+    } catch (error) {
+      // The outcome of the job must not depend on its summary.
+      this.#warn(`The job summary could not be written (${readMessage(error)}).`);
+    }
   }
 }

@@ -59,3 +59,13 @@ it('loads the last report if GitHub did not accept it', () => {
 it('loads null if no comment was saved', () => {
   expect(loadPostState()).toMatchObject({ comment: null });
 });
+
+it('does without a report that cannot be read', () => {
+  const stdout = vi.spyOn(process.stdout, 'write').mockImplementation(() => true);
+  saveWorkspace({ temporary: folder, directory: join(folder, 'terraform') });
+  writeFileSync(join(folder, 'progress.json'), '{');
+  handOver();
+  expect(loadPostState()).toMatchObject({ temporary: folder, progress: null });
+  expect(stdout.mock.calls.join()).toContain('progress.json cannot be read');
+  stdout.mockRestore();
+});

@@ -2,6 +2,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as core from '@actions/core';
 import type { CommentRef } from '../github/sticky-comment.ts';
+import { readMessage } from '../messages/errors.ts';
 import type { SurvivorOptions } from '../process/child-process.ts';
 import type { Survivor } from '../process/survivor.ts';
 import type { DeployReport } from '../report/deploy-report.ts';
@@ -118,7 +119,10 @@ function readRecord<T>(path: string): T | null {
   try {
     return JSON.parse(readFileSync(path, 'utf8')) as T;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+      // The clean-up of keys must not depend on a report.
+      core.warning(`After the job: ${path} cannot be read (${readMessage(error)}).`);
+    }
+    return null;
   }
 }
