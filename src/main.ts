@@ -12,7 +12,7 @@ import { saveWorkspace } from './jobs/post-state.ts';
 import { announceRefusedInputs, type RefusedRun } from './jobs/refused-inputs.ts';
 import { reportFailure } from './jobs/report-failure.ts';
 import { UserError } from './messages/errors.ts';
-import { forwardSignals } from './process/child-process.ts';
+import { endChildren, forwardSignals } from './process/cancellation.ts';
 import { findActionRoot } from './runner/assets.ts';
 import { decideIntent } from './runner/decide-intent.ts';
 import { type RunnerEnvironment, readEnvironment } from './runner/environment.ts';
@@ -36,7 +36,14 @@ export async function run(): Promise<void> {
       await announceRefusedInputs(error, state.unchecked);
     }
   };
-  exitOnUncaughtErrors(fail);
+  exitOnUncaughtErrors(async (error) => {
+    try {
+      await fail(error);
+    } finally {
+      // Ansible would die in the middle of a step, Terraform without writing its state.
+      await endChildren();
+    }
+  });
   try {
     forwardSignals();
     await runJob(state);

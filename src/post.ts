@@ -30,14 +30,19 @@ const REMINDER_MS = 15_000;
  */
 async function cleanUp(): Promise<void> {
   const { temporary, directory, child, terraform, ...rest } = loadPostState();
-  await attempt(async () => child && (await awaitChild(child)));
+  let isChildRunning = false;
+  await attempt(async () => {
+    if (child) isChildRunning = !(await awaitChild(child));
+  });
   // First: an apply may have left its state in a folder that is removed below.
   await attempt(async () => {
     const rescue = terraform && (await saveState(terraform));
     if (rescue !== null) rest.progress = addWarning(rest.progress, rescue.message);
   });
   const isLast = terraform !== null && (await isStateUnsaved(terraform));
-  for (const folder of isLast ? [temporary] : [temporary, directory]) {
+  // A Terraform that still runs writes its state there if its backend fails.
+  const isKept = isLast || isChildRunning;
+  for (const folder of isKept ? [temporary] : [temporary, directory]) {
     await attempt(async () => folder && (await rm(folder, { recursive: true, force: true })));
   }
   await attempt(() => finishReports(rest));
@@ -65,8 +70,8 @@ async function attempt(work: () => Promise<unknown>): Promise<void> {
   }
 }
 
-/** Waits for a child: after this step, the runner kills every process that the job left. */
-async function awaitChild(child: Survivor): Promise<void> {
+/** Waits for a child, as the runner kills every process after this step. Returns whether it has ended. */
+async function awaitChild(child: Survivor): Promise<boolean> {
   const name = `${child.what} (process ${child.pid})`;
   const ended = await logGroup(`Wait for ${child.what}`, async () => {
     core.info(`${name} outlived the job; it finishes what it had begun and writes its state.`);
@@ -86,6 +91,7 @@ async function awaitChild(child: Survivor): Promise<void> {
       `${name} has not ended after ${TIMEOUT_MS / 60_000} minutes, and the runner is about to kill it. Its state may lack the latest changes and stay locked: compare it with AWS before the next run.`,
     );
   }
+  return ended;
 }
 
 /** Delivers the last report, or reports that the run was cancelled; leaves the comment of a newer run as it is. */

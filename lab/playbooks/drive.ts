@@ -13,7 +13,7 @@ import type { NodeObservation } from '../../src/cluster/observation.ts';
 import type { NodeProof } from '../../src/cluster/proof.ts';
 import { rollout } from '../../src/cluster/rollout/rollout.ts';
 import type { Step } from '../../src/cluster/rollout/step.ts';
-import { interruptGroup } from '../../src/process/child-process.ts';
+import { interruptGroup } from '../../src/process/cancellation.ts';
 import { writeSecretFile } from '../../src/runner/workspace.ts';
 
 const playbooks = join(import.meta.dirname, '../../playbooks');

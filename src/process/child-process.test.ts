@@ -163,6 +163,26 @@ test('a cancelled job interrupts killable children repeatedly, and then kills th
   expect(ends.slice(1).sort()).toEqual(['never CancelledError', 'orphan CancelledError']);
 });
 
+test('endChildren interrupts the children and waits for them, and new ones are refused', async () => {
+  const child =
+    'trap "sleep 0.3; echo ended; exit 0" INT; echo ready; while :; do sleep 0.05; done';
+  const entry = startEntry(`
+    const start = (onLine) => runProcess('sh', ['-c', ${JSON.stringify(child)}], { onLine }).catch(
+      (error) => console.log(error.name),
+    );
+    await new Promise((resolve) => {
+      start((line) => { console.log(line); if (line === 'ready') resolve(); });
+    });
+    await endChildren();
+    console.log('over');
+    await start(console.log);`);
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: entry.stdout as Readable })) lines.push(line);
+  expect(lines[0]).toBe('ready');
+  expect(lines.indexOf('ended')).toBeLessThan(lines.indexOf('over'));
+  expect(lines.filter((line) => line === 'CancelledError')).toHaveLength(2);
+});
+
 describe('a child that outlives its parent', () => {
   /** Two seconds of work are left at the interrupt. */
   const child = (file: string) => `
@@ -230,9 +250,12 @@ describe('a child that outlives its parent', () => {
 
 /** An entry process as the runner starts it, which hears signals and runs `body`. */
 function startEntry(body: string): ChildProcess {
-  const module = JSON.stringify(join(import.meta.dirname, 'child-process.ts'));
+  const [cancellation, childProcess] = ['cancellation.ts', 'child-process.ts'].map((file) =>
+    JSON.stringify(join(import.meta.dirname, file)),
+  );
   const script = `
-    import { forwardSignals, runProcess as run } from ${module};
+    import { endChildren, forwardSignals } from ${cancellation};
+    import { runProcess as run } from ${childProcess};
     const runProcess = (command, args, options) =>
       run(command, args, { env: { PATH: process.env.PATH }, ...options });
     forwardSignals();

@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { basename } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { CancelledError, UserError } from '../messages/errors.ts';
+import { type Interrupt, interruptOnCancel, isCancelled } from './cancellation.ts';
 import { followErrors, followOutput, identify, openOutput, type Survivor } from './survivor.ts';
 
 /** How to run a child. */
@@ -19,7 +20,7 @@ export interface ProcessOptions {
   readonly onLine?: (line: string) => void;
   /** Lets the child finish even if this process is killed. */
   readonly outlives?: SurvivorOptions;
-  /** How a cancel interrupts the child, by default `once`; see `interruptGroup`. */
+  /** How a cancel interrupts the child, by default `once`; see `Interrupt`. */
   readonly interrupt?: Interrupt;
 }
 
@@ -54,37 +55,6 @@ export class ProcessError extends Error {
   }
 }
 
-/** Whether a child is interrupted once and waited for, or repeatedly and finally killed. */
-export type Interrupt = 'once' | 'insistently';
-
-/** Signals with their time in ms after the cancel. GitHub kills the action after 10 s. */
-const SIGNALS: Readonly<Record<Interrupt, readonly (readonly [number, NodeJS.Signals])[]>> = {
-  once: [[0, 'SIGINT']],
-  insistently: [
-    [0, 'SIGINT'],
-    [2000, 'SIGINT'],
-    [5000, 'SIGKILL'],
-  ],
-};
-
-const interrupts = new Set<() => void>();
-let cancelled = false;
-
-/**
- * Forwards the cancellation of the job to the children. GitHub's runner signals only the entry process (SIGINT, SIGTERM
- * after 7.5 s, then SIGKILL). `@actions/exec` does not expose the pid, so its children would keep running, with
- * Terraform's state lock or an unfinished clone.
- */
-export function forwardSignals(): void {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      if (cancelled) return;
-      cancelled = true;
-      for (const interrupt of interrupts) interrupt();
-    });
-  }
-}
-
 /**
  * Runs `command` with `args`, without a shell, and waits for its end.
  *
@@ -99,7 +69,7 @@ export async function runProcess(
 ): Promise<ProcessResult> {
   // Without paths, e.g. `ansible-playbook site.yml`.
   const what = [command, ...args.slice(0, 1)].map((word) => basename(word)).join(' ');
-  if (cancelled) throw new CancelledError(what);
+  if (isCancelled()) throw new CancelledError(what);
 
   const files = options.outlives && openOutput(options.outlives.temporary);
   const child = spawn(command, args, {
@@ -109,8 +79,6 @@ export async function runProcess(
     // In its own process group, so that the signal also reaches ansible-playbook's workers and ssh.
     detached: true,
   });
-  const interrupt = () => interruptGroup(child, options.interrupt);
-  interrupts.add(interrupt);
   let running = true;
   const end = new Promise<number>((resolve, reject) => {
     child.once('error', reject);
@@ -118,6 +86,7 @@ export async function runProcess(
   }).finally(() => {
     running = false;
   });
+  interruptOnCancel(child, { how: options.interrupt ?? 'once', end });
   const announce = options.outlives?.announce;
   try {
     if (files) {
@@ -136,7 +105,7 @@ export async function runProcess(
       end,
     ]);
     const result = { exitCode, stdout, stderr };
-    if (cancelled) throw new CancelledError(what);
+    if (isCancelled()) throw new CancelledError(what);
     if (exitCode !== 0) throw new ProcessError(what, result);
     return result;
   } catch (error) {
@@ -150,35 +119,7 @@ export async function runProcess(
     }
     throw error;
   } finally {
-    interrupts.delete(interrupt);
     if (!running) announce?.(null);
-  }
-}
-
-/**
- * Interrupts a child that leads a process group, and its group, until its output has ended.
- *
- * `once` is for Terraform: at a second signal it stops without writing its state. `insistently` is for Ansible, which
- * sometimes ignores the first signal: Python drops a KeyboardInterrupt that is raised in a hook of fork (seen with Python
- * 3.11: "Exception ignored in: <function _releaseLock>"). A child that is killed at the end is treated as crashed.
- */
-export function interruptGroup(child: ChildProcess, how: Interrupt = 'once'): void {
-  const { pid } = child;
-  if (pid === undefined) return;
-  const timers = SIGNALS[how].map(([after, signal]) =>
-    setTimeout(() => signalGroup(pid, signal), after),
-  );
-  child.once('close', () => {
-    for (const timer of timers) clearTimeout(timer);
-  });
-}
-
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-pid, signal);
-  } catch (error) {
-    // ESRCH: it has already ended.
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 
