@@ -1,20 +1,19 @@
 import type { ConfigurationPart, HostPart, StepReason } from '../cluster/rollout/reason.ts';
 import type { Step } from '../cluster/rollout/step.ts';
-import { countNoun, shortenText } from './markdown.ts';
+import { countNoun } from './markdown.ts';
 
-/** Code units of a value; reasons per node. More than that is in the table of settings. */
-const MAX_VALUE = 60;
+/** Reasons per node. The table of settings has all of them. */
 const MAX_REASONS = 4;
 
 /**
- * Returns why a step is done, as a sentence; '' if its description already says everything. `code` marks a
- * short text as code, for Markdown or for the log.
+ * Returns why a step is done, as a sentence; '' if its description already says everything. `render` renders a value for
+ * Markdown or for the log.
  */
 export function describeReasons(
   { reasons = {} }: Pick<Step, 'reasons'>,
-  code: (text: string) => string,
+  render: (text: string) => string,
 ): string {
-  const show = (text: string) => (text === '' ? 'empty' : code(shortenText(text, MAX_VALUE)));
+  const show = (text: string) => (text === '' ? 'empty' : render(text));
   const byText = new Map<string, string[]>();
   for (const [node, list] of Object.entries(reasons)) {
     const text = joinReasons(list, show);
@@ -24,7 +23,7 @@ export function describeReasons(
   if (groups.length === 0) return '';
   const isSame = groups[0]?.[1].length === Object.keys(reasons).length;
   const parts = groups.map(([text, nodes]) =>
-    isSame ? text : `(${nodes.map(code).join(', ')}) ${text}`,
+    isSame ? text : `(${nodes.map(render).join(', ')}) ${text}`,
   );
   return `Why: ${parts.join('; ')}.`;
 }

@@ -1,6 +1,7 @@
 import type { UnobservedPlan } from '../cluster/rollout/planned-changes.ts';
 import type { Rollout } from '../cluster/rollout/rollout.ts';
 import type { Step, StepOf } from '../cluster/rollout/step.ts';
+import { cleanText } from '../messages/clean-text.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
 import { renderNotObserved, WHILE_REFUSED } from './foresight.ts';
 import { countNoun, renderCode, renderText, shortenText } from './markdown.ts';
@@ -59,11 +60,17 @@ export function renderDatabase(
 const joinBlocks = (...blocks: readonly string[]): string =>
   blocks.filter((block) => block !== '').join('\n\n');
 
+/** The longest value that a step shows whole, in code units. */
+const MAX_VALUE = 60;
+
 /** Renders steps as a numbered list, in the order of execution; Markdown. */
 export function renderSteps(steps: readonly Step[]): string {
   return steps
     .map((step, index) =>
-      joinSentences(`${index + 1}. ${describeStep(step)}`, describeReasons(step, renderCode)),
+      joinSentences(
+        `${index + 1}. ${describeStep(step)}`,
+        describeReasons(step, (text) => renderCode(shortenText(text, MAX_VALUE))),
+      ),
     )
     .join('\n');
 }
@@ -73,10 +80,9 @@ export function listSteps(steps: readonly Step[]): string[] {
   return steps.map((step, index) => {
     // Names contain none of these characters.
     const description = describeStep(step).replace(/[*`]/g, '');
-    return joinSentences(
-      `${index + 1}. ${description}`,
-      describeReasons(step, (text) => text),
-    );
+    // Values stay whole: the runner masks no part of a secret.
+    const reasons = describeReasons(step, (text) => cleanText(text).replace(/\s+/g, ' '));
+    return joinSentences(`${index + 1}. ${description}`, reasons);
   });
 }
 
