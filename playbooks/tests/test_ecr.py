@@ -37,6 +37,14 @@ NO_METADATA = FAILURE % (
     "cached credentials, no EC2 IMDS role found, operation error ec2imds: GetMetadata, exceeded maximum number of attempts, "
     '3, request send failed, Get \\"http://169.254.169.254/latest/meta-data/iam/security-credentials/\\": dial tcp: timeout'
 )
+NO_TRUST = FAILURE % (
+    "get identity: get credentials: failed to refresh cached credentials, failed to get postgres-nodes EC2 IMDS role "
+    "credentials, api error AssumeRoleUnauthorizedAccess: EC2 cannot assume the role postgres-nodes."
+)
+THROTTLED = FAILURE % (
+    "exceeded maximum number of attempts, 3, https response error StatusCode: 400, RequestID: x, api error "
+    "ThrottlingException: Rate exceeded"
+)
 DENIED = FAILURE % (
     "https response error StatusCode: 400, RequestID: x, api error AccessDeniedException: User: arn:aws:sts::1:assumed-role/n/i "
     "is not authorized to perform: ecr:GetAuthorizationToken on resource: *"
@@ -134,9 +142,15 @@ class Ecr(unittest.TestCase):
             (HOST, True),
             ("123456789012.dkr.ecr-fips.us-east-1.amazonaws.com", True),
             ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", True),
+            ("123456789012.dkr.ecr.us-gov-west-1.amazonaws.com", True),
             ("public.ecr.aws", False),
             ("12345.dkr.ecr.us-east-1.amazonaws.com", False),
             ("123456789012.dkr.ecr.evil.example.amazonaws.com", False),
+            # A bucket's host.
+            ("123456789012.dkr.ecr.s3.amazonaws.com", False),
+            ("123456789012.dkr.ecr.us-east-١.amazonaws.com", False),
+            ("١٢٣٤٥٦٧٨٩٠١٢.dkr.ecr.us-east-1.amazonaws.com", False),
+            ("123456789012.dkr.ecr.us-east-1.amazonaws.com\n", False),
             ("123456789012.dkr.ecr.us-east-1.amazonaws.com.evil.example", False),
         ]:
             with self.subTest(host):
@@ -145,9 +159,11 @@ class Ecr(unittest.TestCase):
     def test_each_cause_has_its_next_step(self):
         for log, asked, words in [
             (NO_PROFILE, 4, "no instance profile, or one without a role.*instance-profile"),
+            (NO_TRUST, 4, r"EC2 may not assume the role of its instance profile\. Let the role trust ec2\.amazonaws\.com, then"),
             (NO_METADATA, 4, "metadata service does not answer.*169.254.169.254"),
             (DENIED, 1, "lacks ecr:GetAuthorizationToken.*AmazonEC2ContainerRegistryPullOnly"),
             (NO_ROUTE, 4, r"does not reach api\.ecr\.eu-central-1\.amazonaws\.com.*VPC endpoints"),
+            (THROTTLED, 4, "limits how often.*Wait"),
             (FAILURE % "something else", 1, "its log says why"),
         ]:
             with self.subTest(words):
@@ -159,6 +175,15 @@ class Ecr(unittest.TestCase):
                 self.assertRegex(raised.exception.log, "^time=.* level=error [^\n]*$")
                 self.assertEqual(len(self.list_asked()) - before, asked)
         self.assertEqual(self.requests, [])
+
+    def test_the_endpoint_is_the_one_of_the_registry(self):
+        for host, endpoint in [
+            (HOST, "api.ecr.eu-central-1.amazonaws.com"),
+            ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "api.ecr.cn-north-1.amazonaws.com.cn"),
+            ("123456789012.dkr.ecr-fips.us-east-1.amazonaws.com", "ecr-fips.us-east-1.amazonaws.com"),
+        ]:
+            with self.subTest(host):
+                self.assertIn(" does not reach %s. " % endpoint, ecr.explain(host, NO_ROUTE).message)
 
     def test_a_login_that_comes_a_moment_later_is_used(self):
         self.let_answer(1, NO_PROFILE)

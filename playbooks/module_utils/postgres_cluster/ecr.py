@@ -13,11 +13,17 @@ from .files import read_text
 
 PACKAGE = "amazon-ecr-credential-helper"
 HELPER = "docker-credential-ecr-login"
-# As the helper reads a host (ecr-login/api/client.go). Public images, public.ecr.aws, need no login.
-REGISTRY = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
+# Narrower than the helper (ecr-login/api/client.go), which takes any word for the region: `s3` would be a bucket's host.
+# Public images, public.ecr.aws, need no login.
+REGISTRY = re.compile(
+    r"[0-9]{12}\.dkr\.ecr(?P<fips>-fips)?\.(?P<region>[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2})\.amazonaws\.com(?P<china>\.cn)?",
+    re.ASCII,
+)
 POLICY = "AmazonEC2ContainerRegistryPullOnly"
+UNTRUSTED = re.compile(r"AssumeRoleUnauthorizedAccess")
 METADATA = re.compile(r"EC2 IMDS|ec2imds", re.IGNORECASE)
 DENIED = re.compile(r"AccessDenied|not authorized", re.IGNORECASE)
+THROTTLED = re.compile(r"ThrottlingException")
 NETWORK = re.compile(r"request send failed|did not end within", re.IGNORECASE)
 
 
@@ -60,9 +66,12 @@ def read_login(registry: str, seconds: float) -> Dict[str, str]:
 
 def explain(registry: str, log: str) -> NoLogin:
     """The usual causes, each with what to do about it."""
-    found = REGISTRY.fullmatch(registry)
-    region = found.group(1) if found else ""
-    if METADATA.search(log) and "StatusCode: 404" in log:
+    # The metadata service reports this one, so the log names that, too.
+    if UNTRUSTED.search(log):
+        is_passing, cause = True, (
+            "EC2 may not assume the role of its instance profile. Let the role trust ec2.amazonaws.com"
+        )
+    elif METADATA.search(log) and "StatusCode: 404" in log:
         is_passing, cause = True, (
             "it has no instance profile, or one without a role. Look at the instance's IAM role in EC2, and at "
             "instance-profile"
@@ -76,11 +85,22 @@ def explain(registry: str, log: str) -> NoLogin:
         is_passing, cause = False, (
             "the role of its instance profile lacks ecr:GetAuthorizationToken. Attach the policy %s to the role" % POLICY
         )
+    elif THROTTLED.search(log):
+        is_passing, cause = True, "Amazon ECR limits how often it is asked for one. Wait"
     elif NETWORK.search(log):
         is_passing, cause = True, (
-            "it does not reach api.ecr.%s.amazonaws.com. Check its route to the internet, or the VPC endpoints ecr.api, "
-            "ecr.dkr and s3 with their security groups" % region
+            "it does not reach %s. Check its route to the internet, or the VPC endpoints ecr.api, "
+            "ecr.dkr and s3 with their security groups" % find_endpoint(registry)
         )
     else:
         is_passing, cause = False, "%s failed, and its log says why. Fix that" % HELPER
     return NoLogin("this node gets no login to %s: %s, then run this again" % (registry, cause), log[-4000:], is_passing)
+
+
+def find_endpoint(registry: str) -> str:
+    """Returns the host that gives the logins to a registry (AWS General Reference, "Amazon ECR endpoints and quotas")."""
+    found = REGISTRY.fullmatch(registry)
+    if found is None:
+        raise ValueError("%s is no registry of Amazon ECR" % registry)
+    service = "ecr-fips" if found["fips"] else "api.ecr"
+    return "%s.%s.amazonaws.com%s" % (service, found["region"], found["china"] or "")
