@@ -1,3 +1,4 @@
+import { listSome } from '../messages/list-some.ts';
 import type { NodeObservation } from './observation.ts';
 import { isRunningPrimary } from './replication.ts';
 
@@ -20,12 +21,11 @@ export function warnCollations(
     ({ provider }) => !(provider === 'libc' && primary?.record?.libc === 'musl'),
   );
   if (before === image || moving.length === 0) return null;
-  const shown = moving.slice(0, MAX_SHOWN).map(({ provider, locale, version }) => {
+  const libraries = moving.map(({ provider, locale, version }) => {
     const library = provider === 'icu' ? 'ICU' : 'glibc';
     return `${library}${version === null ? '' : ` ${version}`} (${locale || 'root'})`;
   });
-  const rest = moving.length - shown.length;
-  const list = `${shown.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+  const list = listSome(libraries, MAX_SHOWN);
   const unless = label === null ? '' : `, unless the pull request carries the label ${label}`;
   return `image-tag: databases sort text by ${list}. Another version of it may sort in another order, and indexes would be corrupt. The merge compares ${before} with ${image} before anything stops, and goes no further where an index would have to be rebuilt${unless}.`;
 }

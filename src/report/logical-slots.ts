@@ -1,4 +1,5 @@
 import type { SlotFate } from '../cluster/rollout/logical-slots.ts';
+import { listSome } from '../messages/list-some.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
 import { countNoun, renderCode, renderTable } from './markdown.ts';
 
@@ -47,7 +48,6 @@ const MAX_NAMES = 10;
 export function warnSlotLoss(slots: readonly SlotFate[]): string | null {
   const lost = slots.filter(({ fate }) => fate === 'lost');
   if (lost.length === 0) return null;
-  const rest = lost.length - MAX_NAMES;
-  const names = lost.slice(0, MAX_NAMES).map(({ name }) => renderCode(name));
-  return `**Logical slots are lost** with the switchover: ${names.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}.`;
+  const names = lost.map(({ name }) => renderCode(name));
+  return `**Logical slots are lost** with the switchover: ${listSome(names, MAX_NAMES)}.`;
 }

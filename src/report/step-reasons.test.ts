@@ -73,6 +73,11 @@ describe('the reasons of a step', () => {
       'slot node_2 is missing; slot node_4 is not needed any more',
     ],
     [
+      'several slots',
+      { kind: 'slots', missing: ['node_2', 'node_3'], retired: ['node_4', 'node_5'] },
+      'slots node_2, node_3 are missing; slots node_4, node_5 are not needed any more',
+    ],
+    [
       'files',
       { kind: 'configuration', parts: ['postgresql.conf', 'leftover-slots'] },
       'postgresql.conf changes; it keeps slots from its time as primary',
@@ -95,6 +100,14 @@ describe('the reasons of a step', () => {
     expect(renderSteps([step]).length).toBeLessThan(400);
     // The runner's masks match whole values only.
     expect(listSteps([step])[0]).toContain('a'.repeat(5_000));
+  });
+
+  test('name four slots of any number', () => {
+    const slots = Array.from({ length: 1_000 }, (_, index) => `node_${index + 1}`);
+    const some = 'slots node_1, node_2, node_3, node_4 and 996 more are';
+    expect(explain({ kind: 'slots', missing: slots, retired: slots })).toBe(
+      `Why: ${some} missing; ${some} not needed any more.`,
+    );
   });
 
   test('name the nodes where they differ', () => {

@@ -1,9 +1,13 @@
 import type { ConfigurationPart, HostPart, StepReason } from '../cluster/rollout/reason.ts';
 import type { Step } from '../cluster/rollout/step.ts';
+import { listSome } from '../messages/list-some.ts';
 import { countNoun } from './markdown.ts';
 
 /** Reasons per node. The table of settings has all of them. */
 const MAX_REASONS = 4;
+
+/** Slots that a step or its reason names: a node can report any number. */
+export const MAX_SLOTS = 4;
 
 /**
  * Returns why a step is done, as a sentence; '' if its description already says everything. `render` renders a value for
@@ -95,8 +99,8 @@ function describeReason(reason: StepReason, show: (text: string) => string): str
       return 'a restart follows';
     case 'slots':
       return [
-        ...reason.missing.map((slot) => `slot ${show(slot)} is missing`),
-        ...reason.retired.map((slot) => `slot ${show(slot)} is not needed any more`),
+        ...describeSlots(reason.missing, 'missing', show),
+        ...describeSlots(reason.retired, 'not needed any more', show),
       ].join('; ');
     case 'configuration':
       return reason.parts.map((part) => CONFIGURATION_PARTS[part]).join('; ');
@@ -113,6 +117,16 @@ function describeReason(reason: StepReason, show: (text: string) => string): str
         ? 'a failover was asked for'
         : `a failover from ${show(reason.primary)} was asked for`;
   }
+}
+
+function describeSlots(
+  slots: readonly string[],
+  state: string,
+  show: (text: string) => string,
+): string[] {
+  if (slots.length === 0) return [];
+  const names = listSome(slots.map(show), MAX_SLOTS);
+  return [slots.length === 1 ? `slot ${names} is ${state}` : `slots ${names} are ${state}`];
 }
 
 const HOST_PARTS: Readonly<Record<HostPart, string>> = {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { rollout } from '../cluster/rollout/rollout.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import { createDesired, createHealthy } from '../cluster/testing/fixtures.ts';
-import { findWait, summarizeSteps, warnSynchronous } from './steps.ts';
+import { findWait, listSteps, summarizeSteps, warnSynchronous } from './steps.ts';
 
 function planSteps(from: Parameters<typeof createDesired>[0], to: typeof from): readonly Step[] {
   const before = createDesired(from);
@@ -46,5 +46,25 @@ describe('synchronous replication without a replica to spare', () => {
     const steps = planSteps({}, { settings: { shared_buffers: '1GB' } });
     expect(findWait({ synchronousReplicas: 1, replicas: 2 }, steps)).toBeNull();
     expect(findWait({ synchronousReplicas: 0, replicas: 2 }, steps)).toBeNull();
+  });
+});
+
+describe('an update of access', () => {
+  const admit = (slots: readonly string[], retiredSlots: readonly string[]) =>
+    listSteps([
+      { kind: 'admit', nodes: ['node-1'], primary: 'node-1', settings: {}, slots, retiredSlots },
+    ])[0];
+  const names = (count: number) => Array.from({ length: count }, (_, index) => `node_${index + 2}`);
+
+  test('names its slots', () => {
+    expect(admit(names(4), names(4))).toContain(
+      ', slots node_2, node_3, node_4, node_5, drop the retired node_2, node_3, node_4, node_5, who',
+    );
+  });
+
+  test('names four slots of any number, as a node may report 1,000', () => {
+    expect(admit(names(15), names(1_000))).toContain(
+      ', slots node_2, node_3, node_4, node_5 and 11 more, drop the retired node_2, node_3, node_4, node_5 and 996 more, who',
+    );
   });
 });

@@ -2,10 +2,11 @@ import type { UnobservedPlan } from '../cluster/rollout/planned-changes.ts';
 import type { Rollout } from '../cluster/rollout/rollout.ts';
 import type { Step, StepOf } from '../cluster/rollout/step.ts';
 import { cleanText } from '../messages/clean-text.ts';
+import { listSome } from '../messages/list-some.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
 import { renderNotObserved, WHILE_REFUSED } from './foresight.ts';
 import { countNoun, renderCode, renderText, shortenText } from './markdown.ts';
-import { describeReasons } from './step-reasons.ts';
+import { describeReasons, MAX_SLOTS } from './step-reasons.ts';
 
 /** The steps of the database, or why they are not known before the merge. */
 export type DatabasePlan = Rollout | UnobservedPlan;
@@ -233,14 +234,11 @@ function describeSwitchover(step: StepOf<'switchover'>): string {
 }
 
 function describeAdmission({ slots, retiredSlots }: StepOf<'admit'>): string {
+  const list = (names: readonly string[]) => listSome(names.map(renderCode), MAX_SLOTS);
   return [
     'roles and passwords',
-    ...(slots.length === 0
-      ? []
-      : [`${slots.length === 1 ? 'slot' : 'slots'} ${slots.map(renderCode).join(', ')}`]),
-    ...(retiredSlots.length === 0
-      ? []
-      : [`**drop** the retired ${retiredSlots.map(renderCode).join(', ')}`]),
+    ...(slots.length === 0 ? [] : [`${slots.length === 1 ? 'slot' : 'slots'} ${list(slots)}`]),
+    ...(retiredSlots.length === 0 ? [] : [`**drop** the retired ${list(retiredSlots)}`]),
     'who may connect (`pg_hba.conf`)',
   ].join(', ');
 }

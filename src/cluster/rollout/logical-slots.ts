@@ -1,3 +1,4 @@
+import { listSome } from '../../messages/list-some.ts';
 import { copiesSlots } from '../configuration.ts';
 import type { DesiredCluster } from '../desired.ts';
 import type { LogicalSlotObservation, NodeObservation } from '../observation.ts';
@@ -116,7 +117,8 @@ export function refuseLowerLevel(
 }
 
 function listNames(slots: readonly { readonly name: string }[]): string {
-  const rest = slots.length - MAX_NAMES;
-  const shown = slots.slice(0, MAX_NAMES).map(({ name }) => name);
-  return `${shown.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+  return listSome(
+    slots.map(({ name }) => name),
+    MAX_NAMES,
+  );
 }
