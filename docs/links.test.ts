@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '..');
 const PAGES = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.md'], {
@@ -27,7 +27,7 @@ function listAnchors(page: string): string[] {
 describe.each(PAGES)('%s', (page) => {
   const text = readFileSync(join(root, page), 'utf8');
 
-  it('links to existing files and headings', () => {
+  test('links to existing files and headings', () => {
     for (const [link, target = ''] of text.matchAll(
       /\]\(([^)\s]+)\)|srcset="[^"]+"|src="[^"]+"/g,
     )) {
@@ -41,7 +41,7 @@ describe.each(PAGES)('%s', (page) => {
     }
   });
 
-  it('names existing tests', () => {
+  test('names existing tests', () => {
     for (const [, file = ''] of text.matchAll(
       /`((?:src|lab|playbooks)\/[\w./-]+\.test\.ts|playbooks\/tests\/\w+\.py)`/g,
     )) {

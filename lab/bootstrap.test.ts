@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '..');
 let folder: string;
@@ -29,20 +29,23 @@ Object.defineProperty(process, 'version', { value: 'v${version}' });\n`,
   });
 }
 
-it.each(['12.22.12', '18.20.4', '20.10.0'])('bootstrap refuses Node %s in one sentence', (old) => {
-  const { status, stdout, stderr } = runWith(old);
-  expect(stderr).toBe(`The lab requires Node 20.11 or later; this is v${old}.\n`);
-  expect(stdout).toBe('');
-  expect(status).toBe(1);
-});
+test.each(['12.22.12', '18.20.4', '20.10.0'])(
+  'bootstrap refuses Node %s in one sentence',
+  (old) => {
+    const { status, stdout, stderr } = runWith(old);
+    expect(stderr).toBe(`The lab requires Node 20.11 or later; this is v${old}.\n`);
+    expect(stdout).toBe('');
+    expect(status).toBe(1);
+  },
+);
 
-it.each(['20.11.0', '22.1.0', '24.0.0'])('bootstrap runs on Node %s', (version) => {
+test.each(['20.11.0', '22.1.0', '24.0.0'])('bootstrap runs on Node %s', (version) => {
   const { status, stdout } = runWith(version);
   expect(stdout).toBe('prepared\n');
   expect(status).toBe(0);
 });
 
-it('package.json requires the same Node as bootstrap', () => {
+test('package.json requires the same Node as bootstrap', () => {
   const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   expect(engines.node).toBe('>=20.11');
 });

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { askDocker, removeStalePidFile, startDocker, stopDocker } from './dockerd.mjs';
 
 let folder: string;
@@ -50,7 +50,7 @@ function isAlive(pid: number): boolean {
 
 describe('askDocker', () => {
   const socket = 'unix:///var/run/docker.sock';
-  it.each([
+  test.each([
     ['yes', 'exit 0'],
     ['no', `echo "Cannot connect to the Docker daemon at ${socket}. Is it running?" >&2; exit 1`],
     ['denied', `echo "Got permission denied while trying to connect to ${socket}" >&2; exit 1`],
@@ -61,13 +61,13 @@ describe('askDocker', () => {
   });
 });
 
-it('startDocker tells a user without access how to get it', async () => {
+test('startDocker tells a user without access how to get it', async () => {
   writeProgram('docker', 'echo "permission denied" >&2; exit 1');
   await expect(startDocker(folder, () => {})).rejects.toThrow(/sudo usermod -aG docker \S+\)/);
 });
 
 describe('stopDocker', () => {
-  it('returns after the daemon has ended, not when it is signalled', async () => {
+  test('returns after the daemon has ended, not when it is signalled', async () => {
     const { pid } = await startSlow('dockerd');
     writeFileSync(note, `${pid}\n`);
     expect(await stopDocker(folder, pidFile)).toBe(true);
@@ -75,7 +75,7 @@ describe('stopDocker', () => {
     expect(existsSync(note)).toBe(false);
   });
 
-  it('leaves another program alone that has the process id by now', async () => {
+  test('leaves another program alone that has the process id by now', async () => {
     const { pid, end } = await startSlow('other');
     writeFileSync(note, `${pid}\n`);
     expect(await stopDocker(folder)).toBe(false);
@@ -84,13 +84,13 @@ describe('stopDocker', () => {
     end();
   });
 
-  it('does nothing if the daemon is gone or was never started', async () => {
+  test('does nothing if the daemon is gone or was never started', async () => {
     expect(await stopDocker(folder)).toBe(false);
     writeFileSync(note, `${2 ** 22}\n`);
     expect(await stopDocker(folder)).toBe(false);
   });
 
-  it('removes the pid file that a killed daemon left', async () => {
+  test('removes the pid file that a killed daemon left', async () => {
     const { pid } = await startSlow('dockerd');
     writeFileSync(note, `${pid}\n`);
     writeFileSync(pidFile, `${pid}`);
@@ -100,7 +100,7 @@ describe('stopDocker', () => {
 });
 
 describe('removeStalePidFile', () => {
-  it('keeps the file of a running daemon', async () => {
+  test('keeps the file of a running daemon', async () => {
     const { pid, end } = await startSlow('dockerd');
     writeFileSync(pidFile, `${pid}`);
     removeStalePidFile(pidFile);
@@ -108,7 +108,7 @@ describe('removeStalePidFile', () => {
     end();
   });
 
-  it('removes a file that names another program or no process', async () => {
+  test('removes a file that names another program or no process', async () => {
     for (const pid of [process.pid, 2 ** 22]) {
       writeFileSync(pidFile, `${pid}`);
       removeStalePidFile(pidFile);

@@ -1,11 +1,11 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { listPackageFolders, readNoticeNames, readPackage, renderNotices } from './notices.ts';
 
 describe('listPackageFolders', () => {
-  it('finds merged modules, scoped packages and nested ones, once each', () => {
+  test('finds merged modules, scoped packages and nested ones, once each', () => {
     const modules = [
       { nameForCondition: '/r/build/index.js' },
       { nameForCondition: null },
@@ -37,7 +37,7 @@ describe('readPackage', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it.each(['LICENSE', 'LICENSE.md', 'licence.txt'])('reads %s', (file) => {
+  test.each(['LICENSE', 'LICENSE.md', 'licence.txt'])('reads %s', (file) => {
     writeFileSync(join(folder, file), 'Text\n');
     expect(readPackage(folder)).toEqual({
       name: 'b',
@@ -47,12 +47,12 @@ describe('readPackage', () => {
     });
   });
 
-  it('fails for a package without a license file', () => {
+  test('fails for a package without a license file', () => {
     expect(() => readPackage(folder)).toThrow(/^b is bundled, but .* has no license\./);
   });
 });
 
-it('the notices list each package once, by name', () => {
+test('the notices list each package once, by name', () => {
   const pack = (name: string) => ({ name, version: '1.0.0', license: 'MIT', text: 'x' });
   const text = renderNotices([pack('zod'), pack('@octokit/core'), pack('zod')]);
   expect(readNoticeNames(text)).toEqual(['@octokit/core', 'zod']);

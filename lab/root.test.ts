@@ -1,14 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { asRoot, ROOT_PATH } from './root.mjs';
 
 const ENV = ['/usr/bin/env', `PATH=${ROOT_PATH}`, 'DEBIAN_FRONTEND=noninteractive'];
 const PROXY = 'http://proxy.example:3128';
 
 describe('asRoot', () => {
-  it.each<[string, Parameters<typeof asRoot>, string[]]>([
+  test.each<[string, Parameters<typeof asRoot>, string[]]>([
     ['root', ['losetup', ['--list'], { uid: 0, env: {} }], [...ENV, 'losetup', '--list']],
     [
       'a user',
@@ -30,7 +30,7 @@ describe('asRoot', () => {
     expect([program, ...args]).toEqual(expected);
   });
 
-  it('finds programs in the sbin folders, independent of PATH', () => {
+  test('finds programs in the sbin folders, independent of PATH', () => {
     const { program, args } = asRoot('sh', ['-c', 'command -v ldconfig'], { uid: 0 });
     const answer = execFileSync(program, args, {
       env: { PATH: '/usr/bin:/bin' },
@@ -58,7 +58,7 @@ const BYPASS = new RegExp(
 const OWN_DECISION = /\bgete?uid\b|['"`]sudo\b['"`]/g;
 
 describe('the lab runs root programs only through asRoot', () => {
-  it.each([
+  test.each([
     ["spawn('dockerd', [], {})", 1],
     ["await runCommand('losetup', ['--list'])", 1],
     ["run(\n  'losetup',\n  [])", 1],
@@ -82,13 +82,13 @@ describe('the lab runs root programs only through asRoot', () => {
     .split('\n')
     .filter((file) => /\.(m?[jt]s)$/.test(file) && file !== 'lab/root.test.ts');
 
-  it('checks the whole lab', () => {
+  test('checks the whole lab', () => {
     expect(files).toContain('lab/aws/compute/disks.ts');
     expect(files).toContain('lab/bootstrap.mjs');
     expect(files.length).toBeGreaterThan(100);
   });
 
-  it.each(files)('%s', (file) => {
+  test.each(files)('%s', (file) => {
     const code = readFileSync(join(root, file), 'utf8');
     expect([...code.matchAll(BYPASS)].map(([call]) => call)).toEqual([]);
     // asRoot itself, and a test that puts another sudo on PATH.

@@ -1,10 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { readGoldens } from './golden.ts';
 import { renderMarkdown } from './markdown.ts';
 import { REFERENCE_CLASSES } from './reference.ts';
 
 describe('renderMarkdown', () => {
-  it.each([
+  test.each([
     ['a script', '<script>alert(1)</script>', ['script', 'alert']],
     ['a handler', '<img src="https://example.invalid/x.png" onerror="alert(1)">', ['onerror']],
     ['a javascript: link', '[x](javascript:alert(1))', ['javascript']],
@@ -15,7 +15,7 @@ describe('renderMarkdown', () => {
     for (const text of gone) expect(html).not.toContain(text);
   });
 
-  it.each([
+  test.each([
     ['a newline', 'a\nb', '<p>a<br>\nb</p>'],
     ['folded parts', '<details open><summary>a</summary>\n\nb\n\n</details>', '<details open>'],
     ['a table', '| a |\n| --- |\n| b |', '<td>b</td>'],
@@ -31,7 +31,7 @@ describe('renderMarkdown', () => {
     expect(renderMarkdown(markdown)).toContain(html);
   });
 
-  it.each([
+  test.each([
     ['code', '`@acme #1 GH-2`'],
     ['a fence', '```\n@acme #1 https://example.invalid\n```'],
     ['an e-mail address', 'postgres&#64;example'],
@@ -45,7 +45,7 @@ describe('golden comments', () => {
   const goldens = readGoldens();
   const pings = new RegExp(`class="(?:${REFERENCE_CLASSES.join('|')})"`);
 
-  it.each(goldens)('$name mentions nobody and loads nothing', ({ markdown }) => {
+  test.each(goldens)('$name mentions nobody and loads nothing', ({ markdown }) => {
     const html = renderMarkdown(markdown);
     expect(html).not.toMatch(pings);
     expect(html).not.toMatch(/<(?:img|picture|source|input)\b/);

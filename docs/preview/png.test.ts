@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { crc32, deflateSync, inflateSync } from 'node:zlib';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { decodePng, shrinkPng } from './png.ts';
 
 const chunk = (type: string, data: Uint8Array): Buffer => {
@@ -30,7 +30,7 @@ function createPng(
 }
 
 describe('decodePng', () => {
-  it('undoes every filter', () => {
+  test('undoes every filter', () => {
     const png = createPng(
       [
         [0, 10, 20, 30, 40, 50, 60],
@@ -51,12 +51,12 @@ describe('decodePng', () => {
     expect([...decodePng(png).bytes]).toEqual(rows.flat());
   });
 
-  it('drops transparency', () => {
+  test('drops transparency', () => {
     const png = createPng([[0, 1, 2, 3, 255, 4, 5, 6, 255]], { width: 2, colour: 6 });
     expect([...decodePng(png).bytes]).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
-  it.each([
+  test.each([
     ['no PNG', Buffer.from('GIF89a, not a PNG'), 'Not a PNG.'],
     ['16 bits', createPng([[0]], { width: 1, depth: 16 }), 'found depth 16'],
     ['an unknown filter', createPng([[5, 0, 0, 0]], { width: 1 }), 'no filter 5'],
@@ -66,7 +66,7 @@ describe('decodePng', () => {
 });
 
 describe('shrinkPng', () => {
-  it('keeps the most frequent colours and takes the nearest for the others', () => {
+  test('keeps the most frequent colours and takes the nearest for the others', () => {
     // 256 greys twice, and one colour once that is replaced.
     const greys = Array.from({ length: 256 }, (_, grey) => [grey, grey, grey]).flat();
     const width = 513;
@@ -79,13 +79,13 @@ describe('shrinkPng', () => {
     expect([row[1], row[256], row.at(-1)]).toEqual([0, 255, 100]);
   });
 
-  it('writes a palette image that decodes to the same pixels', () => {
+  test('writes a palette image that decodes to the same pixels', () => {
     const png = shrinkPng(createPng([[0, 1, 2, 3]], { width: 1 }));
     expect(() => decodePng(png)).toThrow('colour 3');
   });
 });
 
-it('the pictures of the README are small', () => {
+test('the pictures of the README are small', () => {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
   const files = [...readme.matchAll(/docs\/images\/[\w-]+\.png/g)].map(([file]) => file);
   for (const file of files) {

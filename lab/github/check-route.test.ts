@@ -1,5 +1,5 @@
 import { getOctokit } from '@actions/github';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type GitHub, startGitHub } from './github.ts';
 import type { Access, Permission } from './state.ts';
 
@@ -19,7 +19,7 @@ function connect(permissions: Partial<Record<Permission, Access>>, login?: strin
 
 const output = { title: 'Replicating', summary: '2 replicas' };
 
-it('stores check runs', async () => {
+test('stores check runs', async () => {
   const octokit = connect({ checks: 'write' });
   const run = await octokit.rest.checks.create({
     ...repo,
@@ -46,7 +46,7 @@ it('stores check runs', async () => {
   expect(read.data.output).toMatchObject(output);
 });
 
-it('lists check runs newest first, the latest of each app by default', async () => {
+test('lists check runs newest first, the latest of each app by default', async () => {
   const octokit = connect({ checks: 'write' });
   const app = connect({ checks: 'write' }, 'other[bot]');
   for (const client of [octokit, app, octokit]) {
@@ -64,7 +64,7 @@ it('lists check runs newest first, the latest of each app by default', async () 
   expect(await list({ ...all, app_id: 15_368 })).toHaveLength(2);
 });
 
-it('adds check runs of every workflow to the first suite of the commit', async () => {
+test('adds check runs of every workflow to the first suite of the commit', async () => {
   const first = github.startWorkflow(head_sha, { job: 'build' });
   const second = github.startWorkflow(head_sha, { job: 'proof' });
   expect(first.check_suite).not.toEqual(second.check_suite);
@@ -96,7 +96,7 @@ it('adds check runs of every workflow to the first suite of the commit', async (
   ]);
 });
 
-it.each([
+test.each([
   ['a conclusion is missing', { status: 'completed' }, /"conclusion" wasn't supplied/],
   ['the output has no summary', { output: { title: 'x' } }, /"summary" wasn't supplied/],
   [
@@ -122,7 +122,7 @@ it.each([
   expect(github.listCheckRuns(head_sha)).toEqual([]);
 });
 
-it('lets only apps write check runs, and each only its own', async () => {
+test('lets only apps write check runs, and each only its own', async () => {
   const create = (client: ReturnType<typeof connect>) =>
     client.rest.checks.create({ ...repo, head_sha, name: 'proof' });
   await expect(create(connect({ checks: 'write' }, 'carol'))).rejects.toThrow(

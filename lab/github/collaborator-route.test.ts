@@ -1,5 +1,5 @@
 import { getOctokit } from '@actions/github';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { GitHub } from './github.ts';
 import { startGitHub } from './github.ts';
 import type { Role } from './state.ts';
@@ -20,7 +20,7 @@ describe('the permission of a user', () => {
     return (await rest.repos.getCollaboratorPermissionLevel(place)).data;
   };
 
-  it.each<[Role, string, boolean, boolean]>([
+  test.each<[Role, string, boolean, boolean]>([
     ['admin', 'admin', true, true],
     ['maintain', 'write', true, true],
     ['write', 'write', true, true],
@@ -36,7 +36,7 @@ describe('the permission of a user', () => {
     });
   });
 
-  it('is admin for the owner without a role, and read for everyone in a public repository', async () => {
+  test('is admin for the owner without a role, and read for everyone in a public repository', async () => {
     expect(await ask('acme')).toMatchObject({ permission: 'admin', role_name: 'admin' });
     expect(await ask('mallory')).toMatchObject({ permission: 'none' });
     const open = await startGitHub({ private: false });
@@ -50,7 +50,7 @@ describe('the permission of a user', () => {
     }
   });
 
-  it.each(['github-actions[bot]', 'dependabot[bot]', 'ghost'])(
+  test.each(['github-actions[bot]', 'dependabot[bot]', 'ghost'])(
     '%s is not a user',
     async (login) => {
       github.setRole('ghost', 'gone');
@@ -61,7 +61,7 @@ describe('the permission of a user', () => {
     },
   );
 
-  it('is shown only to people with push access', async () => {
+  test('is shown only to people with push access', async () => {
     await expect(ask('acme', 'mallory')).rejects.toMatchObject({
       status: 403,
       response: { data: { message: 'Must have push access to view collaborator permission.' } },

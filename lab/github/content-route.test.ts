@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getOctokit } from '@actions/github';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { Contents } from './git.ts';
 import { EMPTY_TREE } from './git.ts';
 import type { GitHub, GitHubOptions } from './github.ts';
@@ -54,7 +54,7 @@ async function readFiles(rest: Rest, commit_sha: string): Promise<Record<string,
 }
 
 describe('Git objects', () => {
-  it('have the ids, modes and order of real Git', async () => {
+  test('have the ids, modes and order of real Git', async () => {
     const { github, rest } = await start({ files });
     const head = github.schedule().sha;
     const commit = (await rest.git.getCommit({ ...repo, commit_sha: head })).data;
@@ -79,7 +79,7 @@ describe('Git objects', () => {
     ]);
   });
 
-  it('are listed one level deep by default, also by commit and by branch', async () => {
+  test('are listed one level deep by default, also by commit and by branch', async () => {
     const { github, rest, request } = await start({ files });
     const head = github.schedule().sha;
     const direct = ['README.md', 'clusters.txt', 'clusters', 'run', 'vendor'];
@@ -98,7 +98,7 @@ describe('Git objects', () => {
     expect(names).toEqual(['current.yml', 'old', 'old/logo.bin', 'orders.yml']);
   });
 
-  it('are truncated if the tree is too large', async () => {
+  test('are truncated if the tree is too large', async () => {
     const { github, rest } = await start({ files });
     github.limitTrees(2);
     expect(await readTree(rest, 'main')).toMatchObject({
@@ -107,7 +107,7 @@ describe('Git objects', () => {
     });
   });
 
-  it.each([
+  test.each([
     ['0 bytes', '', ''],
     ['45 bytes are one line', 'a'.repeat(45), `${'YWFh'.repeat(15)}\n`],
     ['46 bytes are two', 'a'.repeat(46), `${'YWFh'.repeat(15)}\nYQ==\n`],
@@ -118,7 +118,7 @@ describe('Git objects', () => {
     expect(data).toMatchObject({ sha, content, size: text.length, encoding: 'base64' });
   });
 
-  it.each([
+  test.each([
     ['a commit', 'git/commits/0123456789012345678901234567890123456789', 404, 'Not Found'],
     ['an abbreviated commit id', 'git/commits/HEAD7', 404, 'Not Found'],
     ['a ref of a pull request', 'git/ref/pull/9/merge', 404, 'Not Found'],
@@ -144,7 +144,7 @@ describe('Git objects', () => {
     });
   });
 
-  it.each([
+  test.each([
     'git/ref/heads/main',
     'git/commits/main',
     'git/trees/main',
@@ -161,7 +161,7 @@ describe('Git objects', () => {
     });
   });
 
-  it.each([
+  test.each([
     ['clusters/../x', 'is no path of a file'],
     ['/clusters/x', 'is no path of a file'],
     ['.git/config', 'is no path of a file'],
@@ -175,7 +175,7 @@ describe('Git objects', () => {
 });
 
 describe('repository contents', () => {
-  it('list a directory', async () => {
+  test('list a directory', async () => {
     const { rest } = await start({ files });
     const { data } = await rest.repos.getContent({ ...repo, path: 'clusters', ref: 'main' });
     expect(data).toMatchObject([
@@ -194,7 +194,7 @@ describe('repository contents', () => {
     ]);
   });
 
-  it.each<[string, TreeFileOf, object]>([
+  test.each<[string, TreeFileOf, object]>([
     ['a file', 'text', { type: 'file', content: 'dGV4dA==\n' }],
     // The path of a link to a file returns that file.
     ['a link to a file', { link: '../clusters.txt' }, { type: 'file', content: 'eA==\n' }],
@@ -214,7 +214,7 @@ describe('repository contents', () => {
 type TreeFileOf = NonNullable<Contents[string]>;
 
 describe('pull requests', () => {
-  it("start from their base's files, and their merge has both sides' changes", async () => {
+  test("start from their base's files, and their merge has both sides' changes", async () => {
     const { github, rest } = await start({ files: { a: '1', b: '1', c: '1' } });
     const { payload, sha } = github.openPullRequest({
       branch: 'change',
@@ -267,7 +267,7 @@ describe('pull requests', () => {
     expect((await rest.git.getRef({ ...repo, ref: 'heads/main' })).data.object.sha).toBe(main);
   });
 
-  it.each<MergeMethod>(['merge', 'squash', 'rebase'])('merged by %s', async (method) => {
+  test.each<MergeMethod>(['merge', 'squash', 'rebase'])('merged by %s', async (method) => {
     const { github, rest } = await start({ files: { a: '1', b: '1' } });
     const { number } = github.openPullRequest({
       branch: 'change',
@@ -285,7 +285,7 @@ describe('pull requests', () => {
     expect(push.payload.head_commit?.tree_id).toBe(tree);
   });
 
-  it('in a merge queue are each tested with the ones before them', async () => {
+  test('in a merge queue are each tested with the ones before them', async () => {
     const { github, rest } = await start({ files: { a: '1', b: '1' } });
     const numbers = [{ a: '2' }, { b: '2' }].map(
       (contents, index) =>
@@ -302,7 +302,7 @@ describe('pull requests', () => {
     expect(await readFiles(rest, merge().push.sha)).toMatchObject({ a: '2', b: '2' });
   });
 
-  it.each<[string, Contents, Contents, boolean]>([
+  test.each<[string, Contents, Contents, boolean]>([
     ['different files', { a: '2' }, { b: '2' }, false],
     ['the same change', { a: '2', b: null }, { a: '2', b: null }, false],
     ['different text', { a: '2' }, { a: '3' }, true],
@@ -323,7 +323,7 @@ describe('pull requests', () => {
     else expect(merge).not.toThrow();
   });
 
-  it('find the merge base with their base branch', async () => {
+  test('find the merge base with their base branch', async () => {
     const { github, rest } = await start({ files: { a: '1', b: '1' } });
     const { payload } = github.openPullRequest({ branch: 'x', title: 'x', contents: { a: '2' } });
     const head = payload.pull_request.head.sha;
@@ -337,7 +337,7 @@ describe('pull requests', () => {
 });
 
 describe('a state file', () => {
-  it('stores files', async () => {
+  test('stores files', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'github-'));
     const stateFile = join(directory, 'state.json');
     try {
@@ -351,7 +351,7 @@ describe('a state file', () => {
     }
   });
 
-  it('from before files were stored has none, and later commits can have some', async () => {
+  test('from before files were stored has none, and later commits can have some', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'github-'));
     const stateFile = join(directory, 'state.json');
     try {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeGitHubContext } from '../runner/context.ts';
 import type { WorkflowEvent } from './event.ts';
 import type { GitHub } from './github.ts';
@@ -27,7 +27,7 @@ const makeContext = (event: WorkflowEvent) =>
   });
 
 describe('the event pull_request_target', () => {
-  it('runs on the default branch, for every base branch', () => {
+  test('runs on the default branch, for every base branch', () => {
     github.createBranch('release');
     const opened = github.openPullRequest({ branch: 'x', title: 'x', base: 'release' });
     const main = github.push().sha;
@@ -51,7 +51,7 @@ describe('the event pull_request_target', () => {
     });
   });
 
-  it.each([
+  test.each([
     ['a branch', { author: 'alice' }, 'alice', [false, false]],
     ['a fork', { author: 'mallory', fork: true }, 'mallory', [true, false]],
     ['Dependabot', { author: 'dependabot[bot]' }, 'dependabot[bot]', [true, true]],
@@ -64,7 +64,7 @@ describe('the event pull_request_target', () => {
     expect([event.withoutSecrets, target.withoutSecrets]).toEqual(without);
   });
 
-  it('starts a workflow despite a conflict, unlike pull_request', () => {
+  test('starts a workflow despite a conflict, unlike pull_request', () => {
     const opened = github.openPullRequest({ branch: 'x', title: 'x', contents: { a: '2' } });
     github.push({ contents: { a: '3' } });
     const event = github.pushToPullRequest(opened.payload.number, { contents: { b: '2' } });
@@ -75,7 +75,7 @@ describe('the event pull_request_target', () => {
   });
 });
 
-it('names the user who added a label', () => {
+test('names the user who added a label', () => {
   const { number } = github.openPullRequest({ branch: 'x', title: 'x' }).payload;
   for (const event of [
     github.label(number, 'allow-plan', 'tina'),
@@ -85,7 +85,7 @@ it('names the user who added a label', () => {
 });
 
 describe('the event workflow_dispatch', () => {
-  it('runs on the requested branch', () => {
+  test('runs on the requested branch', () => {
     github.createBranch('release');
     const release = github.push({ branch: 'release', contents: { b: '2' } });
     expect(release).toMatchObject({ ref: 'refs/heads/release', payload: { after: release.sha } });

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getOctokit } from '@actions/github';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { GitHub, GitHubOptions } from './github.ts';
 import { startGitHub } from './github.ts';
 import type { Access, Permission } from './state.ts';
@@ -33,7 +33,7 @@ function open(github: GitHub): number {
 }
 
 describe('comments', () => {
-  it('are created, read, changed, listed in pages and deleted', async () => {
+  test('are created, read, changed, listed in pages and deleted', async () => {
     const github = await start();
     const octokit = connect(github, { pull_requests: 'write' });
     const issue_number = open(github);
@@ -72,7 +72,7 @@ describe('comments', () => {
     });
   });
 
-  it.each([
+  test.each([
     ['the longest body', 'é'.repeat(65_536), undefined],
     ['astral characters count once', '🐘'.repeat(65_536), undefined],
     ['one character more', 'x'.repeat(65_537), 'Body is too long (maximum is 65536 characters)'],
@@ -97,7 +97,7 @@ describe('comments', () => {
     });
   });
 
-  it('show a forged author', async () => {
+  test('show a forged author', async () => {
     const github = await start();
     const number = open(github);
     expect(github.commentAs('mallory', number, '<!-- marker -->').user).toMatchObject({
@@ -108,7 +108,7 @@ describe('comments', () => {
 });
 
 describe('tokens', () => {
-  it.each<[string, Permissions, number | undefined]>([
+  test.each<[string, Permissions, number | undefined]>([
     ['pull-requests: write comments on a pull request', { pull_requests: 'write' }, undefined],
     ['issues: write alone does not', { issues: 'write' }, 403],
     ['a read-only token does not', { pull_requests: 'read', issues: 'read' }, 403],
@@ -135,7 +135,7 @@ describe('tokens', () => {
     });
   });
 
-  it.each([
+  test.each([
     ['no token', undefined, 'Requires authentication'],
     ['a wrong token', 'Bearer ghs_wrong', 'Bad credentials'],
   ])('%s is refused with 401', async (_case, authorization, message) => {
@@ -147,7 +147,7 @@ describe('tokens', () => {
     expect(await response.json()).toMatchObject({ message, status: '401' });
   });
 
-  it('read a public repository without any permission, but not a private one', async () => {
+  test('read a public repository without any permission, but not a private one', async () => {
     for (const isPrivate of [false, true]) {
       const github = await start({ private: isPrivate });
       const octokit = connect(github, {});
@@ -162,7 +162,7 @@ describe('tokens', () => {
     }
   });
 
-  it("read a workflow's identity only through GraphQL", async () => {
+  test("read a workflow's identity only through GraphQL", async () => {
     const github = await start();
     const bot = connect(github, {});
     await expect(bot.rest.users.getAuthenticated()).rejects.toMatchObject({
@@ -181,7 +181,7 @@ describe('tokens', () => {
   });
 });
 
-it('answers 404 for unknown resources', async () => {
+test('answers 404 for unknown resources', async () => {
   const github = await start();
   const octokit = connect(github, { pull_requests: 'write', issues: 'write' });
   for (const path of [
@@ -196,7 +196,7 @@ it('answers 404 for unknown resources', async () => {
   }
 });
 
-it('stores issues and labels', async () => {
+test('stores issues and labels', async () => {
   const github = await start();
   const octokit = connect(github, { issues: 'write', pull_requests: 'write' });
   const number = open(github);
@@ -229,7 +229,7 @@ it('stores issues and labels', async () => {
   });
 });
 
-it('creates a missing label only for a token that may write issues', async () => {
+test('creates a missing label only for a token that may write issues', async () => {
   const github = await start();
   const issue_number = open(github);
   const limited = connect(github, { pull_requests: 'write' }).rest.issues;
@@ -252,7 +252,7 @@ it('creates a missing label only for a token that may write issues', async () =>
   expect((await full.addLabels({ ...label, labels: ['new'] })).data).toHaveLength(2);
 });
 
-it('stores commit statuses', async () => {
+test('stores commit statuses', async () => {
   const github = await start();
   const octokit = connect(github, { statuses: 'write' });
   const { sha } = github.openPullRequest({ branch: 'b', title: 't' });
@@ -274,7 +274,7 @@ it('stores commit statuses', async () => {
 });
 
 describe('faults', () => {
-  it.each([
+  test.each([
     [
       'primary limit',
       { kind: 'primary-limit', resetInSeconds: 60 },
@@ -315,7 +315,7 @@ describe('faults', () => {
     },
   );
 
-  it('a lost answer keeps its effect', async () => {
+  test('a lost answer keeps its effect', async () => {
     const github = await start();
     const octokit = connect(github, { pull_requests: 'write' });
     const issue_number = open(github);
@@ -332,7 +332,7 @@ describe('faults', () => {
   });
 });
 
-it('writes every request to its journal', async () => {
+test('writes every request to its journal', async () => {
   const github = await start();
   const octokit = connect(github, {});
   await octokit.rest.repos.get(repo);
@@ -343,7 +343,7 @@ it('writes every request to its journal', async () => {
   ]);
 });
 
-it('keeps its state across a restart', async () => {
+test('keeps its state across a restart', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'github-'));
   try {
     const stateFile = join(directory, 'state.json');

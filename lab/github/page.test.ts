@@ -1,9 +1,9 @@
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { cutPage } from './page.ts';
 
 const items = Array.from({ length: 250 }, (_, index) => index);
 
-it.each([
+test.each([
   ['', [0, 30], { next: 2, last: 9 }],
   ['?per_page=100', [0, 100], { next: 2, last: 3 }],
   ['?per_page=101', [0, 100], { next: 2, last: 3 }],
@@ -20,11 +20,11 @@ it.each([
   );
 });
 
-it('returns no links if one page contains everything', () => {
+test('returns no links if one page contains everything', () => {
   expect(cutPage([1], new URL('http://host/list')).link).toBeUndefined();
 });
 
-it('refuses a page that is not a number', () => {
+test('refuses a page that is not a number', () => {
   expect(() => cutPage(items, new URL('http://host/list?per_page=all'))).toThrow(
     'Validation Failed',
   );

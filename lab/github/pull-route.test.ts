@@ -1,5 +1,5 @@
 import { getOctokit } from '@actions/github';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { GitHub } from './github.ts';
 import { startGitHub } from './github.ts';
 
@@ -23,7 +23,7 @@ const open = () =>
   github.openPullRequest({ branch: 'change', title: 'Change', contents: { a: '2' } });
 
 describe('the mergeability of a pull request', () => {
-  it.each([0, 1, 3])('is unknown for %i answers', async (answers) => {
+  test.each([0, 1, 3])('is unknown for %i answers', async (answers) => {
     github.delayMergeability(answers);
     const { payload, sha } = open();
     // Lists do not trigger a merge and show the known result.
@@ -39,7 +39,7 @@ describe('the mergeability of a pull request', () => {
       expect(await read(payload.number)).toEqual([true, 'clean', sha]);
   });
 
-  it('is unknown again after a push, and the old merge commit stays meanwhile', async () => {
+  test('is unknown again after a push, and the old merge commit stays meanwhile', async () => {
     const { payload, sha } = open();
     const { number } = payload;
     await read(number);
@@ -50,7 +50,7 @@ describe('the mergeability of a pull request', () => {
     expect(await read(number)).toEqual([true, 'clean', pushed.sha]);
   });
 
-  it('is unknown again after the base branch moved, once a client asks', async () => {
+  test('is unknown again after the base branch moved, once a client asks', async () => {
     const { payload, sha } = open();
     const { number } = payload;
     const base = payload.pull_request.base.sha;
@@ -75,7 +75,7 @@ describe('the mergeability of a pull request', () => {
     await rest.git.getCommit({ ...repo, commit_sha: sha });
   });
 
-  it('is false in a conflict, with a null or outdated merge commit', async () => {
+  test('is false in a conflict, with a null or outdated merge commit', async () => {
     const { payload, sha } = open();
     const { number } = payload;
     await read(number);
@@ -98,7 +98,7 @@ describe('the mergeability of a pull request', () => {
     expect([mergeable, merge === sha]).toEqual([true, false]);
   });
 
-  it('comes without a merge commit in the API of 2026-03-10', async () => {
+  test('comes without a merge commit in the API of 2026-03-10', async () => {
     const { number } = open().payload;
     await read(number);
     const token = github.createToken({ permissions: { pull_requests: 'read' } });
@@ -115,7 +115,7 @@ describe('the mergeability of a pull request', () => {
     await expect(ask('2020-01-01')).rejects.toMatchObject({ status: 400 });
   });
 
-  it('is not reported for a closed one', async () => {
+  test('is not reported for a closed one', async () => {
     const { number } = open().payload;
     github.close(number);
     await read(number);

@@ -1,5 +1,5 @@
 import { getOctokit } from '@actions/github';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type GitHub, startGitHub } from './github.ts';
 import type { Access, Permission } from './state.ts';
 
@@ -28,7 +28,7 @@ function connect(permissions: Partial<Record<Permission, Access>>, login?: strin
   };
 }
 
-it('stores each reaction of a login once, and says whether it is new', async () => {
+test('stores each reaction of a login once, and says whether it is new', async () => {
   const bot = connect({ pull_requests: 'write' });
   const alice = connect({ pull_requests: 'write' }, 'alice');
   const first = await bot.react();
@@ -44,7 +44,7 @@ it('stores each reaction of a login once, and says whether it is new', async () 
   expect(await bot.list({ content: 'eyes' })).toHaveLength(2);
 });
 
-it('creates one for concurrent requests', async () => {
+test('creates one for concurrent requests', async () => {
   const answers = await Promise.all(
     Array.from({ length: 20 }, () => connect({ pull_requests: 'write' }).react()),
   );
@@ -54,7 +54,7 @@ it('creates one for concurrent requests', async () => {
   expect(new Set(answers.map(({ data }) => data.id)).size).toBe(1);
 });
 
-it('lets only its author delete it, once', async () => {
+test('lets only its author delete it, once', async () => {
   const bot = connect({ pull_requests: 'write' });
   const { data } = await bot.react();
   await expect(connect({ pull_requests: 'write' }, 'alice').remove(data.id)).rejects.toMatchObject({
@@ -65,7 +65,7 @@ it('lets only its author delete it, once', async () => {
   expect((await bot.react()).status).toBe(201);
 });
 
-it('is deleted with its comment', async () => {
+test('is deleted with its comment', async () => {
   const bot = connect({ pull_requests: 'write' });
   const { data } = await bot.react();
   await bot.removeComment();
@@ -74,7 +74,7 @@ it('is deleted with its comment', async () => {
   expect(github.listReactions(comment_id)).toEqual([]);
 });
 
-it.each<[string, Partial<Record<Permission, Access>>]>([
+test.each<[string, Partial<Record<Permission, Access>>]>([
   ['read only', { pull_requests: 'read', issues: 'read' }],
   // As for comments: the pull request's permission counts, whatever the path says.
   ['issues: write', { issues: 'write', pull_requests: 'read' }],

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { getOctokit } from '@actions/github';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { GitHub } from './github.ts';
 import { startGitHub } from './github.ts';
 import type { MergeMethod } from './state.ts';
@@ -37,7 +37,7 @@ function open(commits = 1): { number: number; head: string } {
 }
 
 describe('pull requests', () => {
-  it('run on the merge branch while open', async () => {
+  test('run on the merge branch while open', async () => {
     const opened = github.openPullRequest({ branch: 'resize', title: 'Resize', author: 'dave' });
     const { number } = opened.payload;
     expect(opened).toMatchObject({
@@ -77,7 +77,7 @@ describe('pull requests', () => {
     expect(listed.data.map((pull) => pull.number)).toEqual([number]);
   });
 
-  it('from a fork name the fork', () => {
+  test('from a fork name the fork', () => {
     const { payload, withoutSecrets } = github.openPullRequest({
       branch: 'patch-1',
       title: 'Fork',
@@ -92,7 +92,7 @@ describe('pull requests', () => {
     expect(payload.repository.full_name).toBe('acme/database');
   });
 
-  it('have at least the members of a real payload', () => {
+  test('have at least the members of a real payload', () => {
     const require = createRequire(import.meta.url);
     const events = require('@octokit/webhooks-examples') as RealEvent[];
     const real = events
@@ -108,7 +108,7 @@ describe('pull requests', () => {
 });
 
 describe('a merge', () => {
-  it.each<[MergeMethod, number, number]>([
+  test.each<[MergeMethod, number, number]>([
     ['merge', 2, 3],
     ['squash', 2, 1],
     ['rebase', 2, 2],
@@ -141,7 +141,7 @@ describe('a merge', () => {
     expect(() => github.merge(number, method)).toThrow(`Pull request ${number} is not open.`);
   });
 
-  it('is linked to its pull request only after a while', async () => {
+  test('is linked to its pull request only after a while', async () => {
     github.delayAssociation(2);
     try {
       const { number } = open();
@@ -154,7 +154,7 @@ describe('a merge', () => {
     }
   });
 
-  it('is not reported for a closed pull request or a direct push', async () => {
+  test('is not reported for a closed pull request or a direct push', async () => {
     const { number, head } = open();
     github.close(number);
     expect(await findPulls(head)).toEqual([]);
@@ -163,7 +163,7 @@ describe('a merge', () => {
   });
 });
 
-it('a merge queue merges several pull requests in one push, each found by its own commit', async () => {
+test('a merge queue merges several pull requests in one push, each found by its own commit', async () => {
   const pulls = [open(), open(2)];
   const base = github.push().payload.after;
   const { groups, merge } = github.queue(pulls.map(({ number }) => number));
@@ -185,7 +185,7 @@ it('a merge queue merges several pull requests in one push, each found by its ow
   }
 });
 
-it('added and removed labels cause events and appear in the pull request', async () => {
+test('added and removed labels cause events and appear in the pull request', async () => {
   const { number } = open();
   expect(github.label(number, 'allow-destroy', 'dave')).toMatchObject({
     name: 'pull_request',
@@ -210,7 +210,7 @@ it('added and removed labels cause events and appear in the pull request', async
   expect(() => github.unlabel(number, 'allow-destroy')).toThrow('has no label allow-destroy');
 });
 
-it('edits say what changed, and a label after the merge shows a merged pull request', () => {
+test('edits say what changed, and a label after the merge shows a merged pull request', () => {
   github.createBranch('release');
   const before = github.schedule().sha;
   const { number } = open();
@@ -239,7 +239,7 @@ it('edits say what changed, and a label after the merge shows a merged pull requ
   expect(() => github.changeBase(number, 'main')).toThrow(`Pull request ${number} is not open.`);
 });
 
-it('a pull request can be opened from an existing commit', async () => {
+test('a pull request can be opened from an existing commit', async () => {
   github.createBranch('stable');
   const head = github.push().payload.after;
   const { payload } = github.openPullRequest({
@@ -253,7 +253,7 @@ it('a pull request can be opened from an existing commit', async () => {
   expect(await findPulls(head)).toEqual([]);
 });
 
-it('branches return their newest commit', async () => {
+test('branches return their newest commit', async () => {
   const token = github.createToken({ permissions: { contents: 'read' } });
   const { rest } = getOctokit(token, { baseUrl: github.urls.api });
   const branch = 'team/change';
@@ -270,7 +270,7 @@ it('branches return their newest commit', async () => {
   });
 });
 
-it('lists return only pull requests if issues are disabled', async () => {
+test('lists return only pull requests if issues are disabled', async () => {
   const token = github.createToken({ permissions: { issues: 'write' } });
   const { rest } = getOctokit(token, { baseUrl: github.urls.api });
   const { number } = github.openIssueAs('carol', { title: 'Mine', body: 'text' });
@@ -295,7 +295,7 @@ it('lists return only pull requests if issues are disabled', async () => {
 });
 
 describe('other events', () => {
-  it('merge_group names the queue branch', () => {
+  test('merge_group names the queue branch', () => {
     const { number } = open();
     const group = github.mergeGroup(number);
     const { base_sha, head_ref, head_sha } = group.payload.merge_group;
@@ -304,7 +304,7 @@ describe('other events', () => {
     expect(group.payload.action).toBe('checks_requested');
   });
 
-  it('repository_dispatch carries the request', () => {
+  test('repository_dispatch carries the request', () => {
     const request = { instance_type: 't2.small', replica_count: 2, region: 'us-east-1' };
     const event = github.dispatch('generate-terraform', request);
     expect(event).toMatchObject({
@@ -320,7 +320,7 @@ describe('other events', () => {
     );
   });
 
-  it('schedule and workflow_dispatch run on the default branch', () => {
+  test('schedule and workflow_dispatch run on the default branch', () => {
     const head = github.push().payload.after;
     expect(github.schedule('0 4 * * 1')).toMatchObject({
       name: 'schedule',

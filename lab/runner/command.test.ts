@@ -1,7 +1,7 @@
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { parseCommand } from './command.ts';
 
-it.each([
+test.each([
   ['::error::disk full', 'error', {}, 'disk full'],
   [
     '  ::warning file=a.tf,line=3,title=Two%3A words::x',
@@ -18,7 +18,7 @@ it.each([
   expect(parseCommand(line)).toEqual({ name, properties, data });
 });
 
-it.each([
+test.each([
   ['text before ::error::no'],
   ['::unknown::no'],
   ['::error'],
@@ -29,6 +29,6 @@ it.each([
   expect(parseCommand(line)).toBeUndefined();
 });
 
-it('recognises the token that resumes commands', () => {
+test('recognises the token that resumes commands', () => {
   expect(parseCommand('::Token-1::', 'token-1')).toMatchObject({ name: 'token-1' });
 });

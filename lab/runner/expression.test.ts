@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the expressions of GitHub look like these
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Status } from './expression.ts';
 import { evaluateCondition, evaluateText } from './expression.ts';
 
@@ -9,7 +9,7 @@ const contexts = {
 };
 
 describe('a default value', () => {
-  it.each([
+  test.each([
     ['plain', 'plain'],
     ['${{ github.token }}', 'ghs_1'],
     ['${{GitHub.Event.Number}}/${{ runner.temp }}', '7//t'],
@@ -19,7 +19,7 @@ describe('a default value', () => {
     expect(evaluateText(text, contexts)).toBe(value);
   });
 
-  it.each([
+  test.each([
     ['${{ secrets.PASSWORD }}', "Unrecognized named-value: 'secrets'"],
     ['${{ github.event }}', 'is an object'],
     ["${{ github.ref || 'main' }}", 'plain paths'],
@@ -29,7 +29,7 @@ describe('a default value', () => {
 });
 
 describe('post-if', () => {
-  it.each<[string, Status[]]>([
+  test.each<[string, Status[]]>([
     ['always()', ['success', 'failure', 'cancelled']],
     ['success()', ['success']],
     ['failure() || cancelled()', ['failure', 'cancelled']],
@@ -40,7 +40,7 @@ describe('post-if', () => {
     expect(all.filter((status) => evaluateCondition(condition, status))).toEqual(expected);
   });
 
-  it('refuses unsupported conditions', () => {
+  test('refuses unsupported conditions', () => {
     expect(() => evaluateCondition("runner.os == 'Linux'", 'success')).toThrow('status functions');
   });
 });

@@ -1,7 +1,7 @@
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { parsePairs } from './file-command.ts';
 
-it.each<[string, string, [string, string][]]>([
+test.each<[string, string, [string, string][]]>([
   ['nothing', '', []],
   [
     'lines',
@@ -28,7 +28,7 @@ it.each<[string, string, [string, string][]]>([
   expect(parsePairs(text)).toEqual(pairs);
 });
 
-it.each([
+test.each([
   ['word', "Invalid format 'word'"],
   ['<<EOF\nx\nEOF\n', 'Name must not be empty'],
   ['a<<\nx\n', 'delimiter must not be empty'],

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { WorkflowEvent } from '../github/event.ts';
 import type { GitHub } from '../github/github.ts';
 import { startGitHub } from '../github/github.ts';
@@ -78,7 +78,7 @@ async function readEnvironment(options: Partial<JobOptions> = {}): Promise<Recor
 }
 
 describe('the environment of an action', () => {
-  it('has inputs, defaults, GITHUB_* and RUNNER_* as on GitHub', async () => {
+  test('has inputs, defaults, GITHUB_* and RUNNER_* as on GitHub', async () => {
     const env = await readEnvironment({ inputs: { 'with space': 'x y', 'Replica-Count': '3' } });
     expect(env).toMatchObject({
       'INPUT_REPLICA-COUNT': '3',
@@ -109,7 +109,7 @@ describe('the environment of an action', () => {
     expect(Object.keys(env)).not.toContain('RUNNER_DEBUG');
   });
 
-  it('has only PATH and HOME from the caller', async () => {
+  test('has only PATH and HOME from the caller', async () => {
     process.env.AWS_PROFILE = 'mine';
     try {
       const env = await readEnvironment({ env: { AWS_REGION: 'us-east-1' } });
@@ -123,7 +123,7 @@ describe('the environment of an action', () => {
     }
   });
 
-  it('names the payload, and starts in the workspace', async () => {
+  test('names the payload, and starts in the workspace', async () => {
     const { outputs, directories } = await run({
       main: `import { readFileSync } from 'node:fs';
         const { number } = JSON.parse(readFileSync(env.GITHUB_EVENT_PATH, 'utf8'));
@@ -132,7 +132,7 @@ describe('the environment of an action', () => {
     expect(outputs).toEqual({ number: '1', cwd: directories.workspace });
   });
 
-  it('warns about unknown and deprecated inputs', async () => {
+  test('warns about unknown and deprecated inputs', async () => {
     const { annotations, conclusion } = await run(
       { main: '' },
       { inputs: { old: '1', replicas: '2', colour: 'red' } },
@@ -146,7 +146,7 @@ describe('the environment of an action', () => {
 });
 
 describe('the output of an action', () => {
-  it('reaches outputs, summary, state, env and PATH, and post sees the state of main', async () => {
+  test('reaches outputs, summary, state, env and PATH, and post sees the state of main', async () => {
     const result = await run({
       main: `append(env.GITHUB_OUTPUT, 'plan<<E\\nline 1\\nline 2\\nE\\n');
         append(env.GITHUB_STATE, 'pid=42\\n');
@@ -172,7 +172,7 @@ describe('the output of an action', () => {
     expect(result.log).toContain('Post job cleanup.\n');
   });
 
-  it.each([
+  test.each([
     [
       'an output without a delimiter',
       `append(env.GITHUB_OUTPUT, 'a<<E\\nx\\n');`,
@@ -189,14 +189,14 @@ describe('the output of an action', () => {
     if (message !== undefined) expect(messages).toContain(message);
   });
 
-  it('fails the job if post fails; a post whose condition is false does not run', async () => {
+  test('fails the job if post fails; a post whose condition is false does not run', async () => {
     const failing = await run({ main: '', post: 'process.exit(1);' });
     expect(failing).toMatchObject({ conclusion: 'failure', main: { conclusion: 'success' } });
     const skipped = await run({ main: '', post: 'process.exit(1);', postIf: 'failure()' });
     expect(skipped).toMatchObject({ conclusion: 'success', post: undefined });
   });
 
-  it('is not shown if it is a summary over 1 MiB', async () => {
+  test('is not shown if it is a summary over 1 MiB', async () => {
     const { summary, rawSummary, annotations, conclusion } = await run({
       main: `append(env.GITHUB_STEP_SUMMARY, 'x'.repeat(1024 * 1024 + 1));`,
     });
@@ -208,7 +208,7 @@ describe('the output of an action', () => {
 });
 
 describe('the log of a job', () => {
-  it('masks a secret from then on, in the log, annotations and summary, but not in outputs', async () => {
+  test('masks a secret from then on, in the log, annotations and summary, but not in outputs', async () => {
     const result = await run(
       {
         main: `say('early tide-pool'); say('known from-the-start');
@@ -241,7 +241,7 @@ describe('the log of a job', () => {
     expect(result.outputs).toEqual({ o: 'tide-pool' });
   });
 
-  it('stops and resumes commands', async () => {
+  test('stops and resumes commands', async () => {
     const { annotations, log } = await run({
       main: `say('::stop-commands::secret-token'); say('::error::quoted plan text');
         say('::secret-token::'); say('::warning::real');`,
@@ -251,7 +251,7 @@ describe('the log of a job', () => {
     expect(log).not.toContain('secret-token');
   });
 
-  it('folds groups, hides debug lines, and keeps ten annotations per level', async () => {
+  test('folds groups, hides debug lines, and keeps ten annotations per level', async () => {
     const main = `say('::group::Plan'); say('::debug::detail'); say('::endgroup::');
       for (let i = 0; i < 12; i += 1) say('::notice::n' + i);`;
     const quiet = await run({ main });
@@ -262,7 +262,7 @@ describe('the log of a job', () => {
     expect(loud.log).toContain('##[debug]detail');
   });
 
-  it('arrives line by line', async () => {
+  test('arrives line by line', async () => {
     const seen: string[] = [];
     await run(
       { main: `process.stdout.write('a\\rb\\r\\nc\\n\\n\\u00e9'); ` },
@@ -292,7 +292,7 @@ function cancelWhenReady(): Pick<JobOptions, 'signal' | 'onLine'> {
 const forever = 'setInterval(() => {}, 1000);';
 
 describe.concurrent('a cancel', () => {
-  it('sends SIGINT only to the entry process, then runs post', async () => {
+  test('sends SIGINT only to the entry process, then runs post', async () => {
     const result = await run(
       {
         main: `const child = spawn(process.execPath, ['-e', "process.on('SIGINT', () => console.log('child heard'));setInterval(() => {}, 1000)"], { stdio: 'inherit' });
@@ -315,7 +315,7 @@ describe.concurrent('a cancel', () => {
     expect(result.main?.durationMs).toBeLessThan(5000);
   });
 
-  it('sends SIGTERM after 7.5 s if SIGINT is ignored', async () => {
+  test('sends SIGTERM after 7.5 s if SIGINT is ignored', async () => {
     const result = await run(
       {
         main: `process.on('SIGINT', () => {}); process.on('SIGTERM', () => process.exit(9));
@@ -328,7 +328,7 @@ describe.concurrent('a cancel', () => {
     expect(result.main?.durationMs).toBeLessThan(9800);
   });
 
-  it('sends SIGKILL 2.5 s later if both are ignored', async () => {
+  test('sends SIGKILL 2.5 s later if both are ignored', async () => {
     const result = await run(
       {
         main: `process.on('SIGINT', () => {}); process.on('SIGTERM', () => {});
@@ -347,14 +347,14 @@ describe.concurrent('a cancel', () => {
     expect(result.log).toContain('cleaned up');
   });
 
-  it('before the start runs nothing', async () => {
+  test('before the start runs nothing', async () => {
     const result = await run({ main: '', post: '' }, { signal: AbortSignal.abort() });
     expect(result).toMatchObject({ conclusion: 'cancelled', main: undefined, post: undefined });
   });
 });
 
 describe.concurrent('orphan processes', () => {
-  it('are found, reported and killed', async () => {
+  test('are found, reported and killed', async () => {
     const result = await run({
       main: `const quiet = { stdio: 'ignore', detached: true };
         spawn('sleep', ['300.5'], quiet).unref();
@@ -370,7 +370,7 @@ describe.concurrent('orphan processes', () => {
     await vi.waitFor(() => expect(result.orphans.filter(({ pid }) => isAlive(pid))).toEqual([]));
   });
 
-  it('that keep the output open delay the job by 5 s, no longer', async () => {
+  test('that keep the output open delay the job by 5 s, no longer', async () => {
     const result = await run({
       main: `spawn('sleep', ['300.7'], { stdio: 'inherit', detached: true }).unref();
         say('done'); process.exit(0);`,
@@ -382,7 +382,7 @@ describe.concurrent('orphan processes', () => {
   });
 });
 
-it('refuses an action whose script is missing', async () => {
+test('refuses an action whose script is missing', async () => {
   const directory = join(root, 'unbuilt');
   mkdirSync(directory);
   writeFileSync(

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { Masker } from './mask.ts';
 
 const secret = `p"a's&s <w>ö%rd`;
 
-it.each([
+test.each([
   ['as it is', `x ${secret} y`, 'x *** y'],
   ['twice', `${secret}-${secret}`, '***-***'],
   ['touching', secret + secret, '***'],
@@ -23,14 +23,14 @@ it.each([
   expect(masker.mask(text)).toBe(masked);
 });
 
-it('hides every line of a secret, and nothing for a blank one', () => {
+test('hides every line of a secret, and nothing for a blank one', () => {
   const masker = new Masker();
   masker.add('-----BEGIN KEY-----\n  c2VjcmV0\n\n');
   masker.add(' ');
   expect(masker.mask('a c2VjcmV0 b')).toBe('a *** b');
 });
 
-it('never leaves a secret visible, in any surroundings', () => {
+test('never leaves a secret visible, in any surroundings', () => {
   const word = fc.string({ minLength: 4, maxLength: 12 }).filter((text) => /^[^\s*]+$/.test(text));
   fc.assert(
     fc.property(

@@ -1,9 +1,9 @@
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { parseActionMetadata } from './metadata.ts';
 
 const minimal = 'name: N\ndescription: D\nruns: { using: node24, main: main.js }\n';
 
-it('reads an action and adds the same defaults as GitHub', () => {
+test('reads an action and adds the same defaults as GitHub', () => {
   const action = parseActionMetadata(`${minimal}inputs:
   replica-count: { description: How many, default: 2 }
   dry-run: { description: Whether, default: true, required: false }
@@ -20,7 +20,7 @@ outputs:
   expect(Object.keys(action.outputs)).toEqual(['plan-json']);
 });
 
-it.each([
+test.each([
   [minimal.replace('node24', 'node20'), /node24 actions only[\s\S]*runs\.using/],
   [minimal.replace('name: N', ''), /name/],
   [`${minimal}inputs: { a: {} }`, /inputs\.a\.description/],

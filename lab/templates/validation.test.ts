@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Lab, openLab } from './lab.ts';
 import { PUBLIC_KEY, planValues, readVariables, type Values, type Workspace } from './workspace.ts';
 
@@ -106,7 +106,7 @@ beforeAll(async () => {
 afterAll(() => lab.close());
 
 describe('the validation of variables', () => {
-  it('exists and is tested for every variable', () => {
+  test('exists and is tested for every variable', () => {
     const variables = readVariables();
     expect([...variables].filter(([, { hasValidation }]) => !hasValidation)).toEqual([]);
     expect(Object.keys(BAD).sort()).toEqual([...variables.keys()].sort());
@@ -114,7 +114,7 @@ describe('the validation of variables', () => {
 
   // One plan refuses one bad value of every variable, so a round costs as much as a single value.
   const rounds = Math.max(...Object.values(BAD).map((values) => values.length));
-  it.each([...Array(rounds).keys()])('refuses bad values, round %i', async (round) => {
+  test.each([...Array(rounds).keys()])('refuses bad values, round %i', async (round) => {
     const bad = Object.fromEntries(
       Object.entries(BAD).flatMap(([variable, values]) =>
         round < values.length ? [[variable, values[round]]] : [],
@@ -127,7 +127,7 @@ describe('the validation of variables', () => {
     expect([...new Set(refused)].sort()).toEqual(Object.keys(bad).sort());
   });
 
-  it.each(EDGES)('accepts $cluster_name', async (values) => {
+  test.each(EDGES)('accepts $cluster_name', async (values) => {
     expect((await planValues(workspace, { ...GOOD, ...values })).errors).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import { CHECK_BUDGET, type CheckContent, Checks } from './check.ts';
 import { createClient } from './client.ts';
@@ -34,7 +34,7 @@ async function findTexts(checks = connect()) {
 }
 
 describe('Checks.create and update', () => {
-  it('write the given content', async () => {
+  test('write the given content', async () => {
     const checks = connect();
     const created = await checks.create(commit, {
       name,
@@ -61,17 +61,20 @@ describe('Checks.create and update', () => {
     expect(run?.html_url).toBe(created.url);
   });
 
-  it.each(['summary', 'text'] as const)('accept a %s up to the limit of GitHub', async (field) => {
-    const fits = 'é'.repeat(Math.floor(CHECK_BUDGET / 2));
-    expect(await connect().create(commit, { ...content, [field]: fits })).toMatchObject({
-      outcome: 'created',
-    });
-    await expect(connect().create(commit, { ...content, [field]: `${fits}é` })).rejects.toThrow(
-      `its ${field} has 65536 bytes and GitHub allows 65535`,
-    );
-  });
+  test.each(['summary', 'text'] as const)(
+    'accept a %s up to the limit of GitHub',
+    async (field) => {
+      const fits = 'é'.repeat(Math.floor(CHECK_BUDGET / 2));
+      expect(await connect().create(commit, { ...content, [field]: fits })).toMatchObject({
+        outcome: 'created',
+      });
+      await expect(connect().create(commit, { ...content, [field]: `${fits}é` })).rejects.toThrow(
+        `its ${field} has 65536 bytes and GitHub allows 65535`,
+      );
+    },
+  );
 
-  it.each<[string, Parameters<typeof connect>[0], string]>([
+  test.each<[string, Parameters<typeof connect>[0], string]>([
     ['without checks: write', { access: 'read' }, 'Resource not accessible by integration'],
     ['of a person', { login: 'alice' }, 'You must authenticate via a GitHub App.'],
   ])('return forbidden for a token %s', async (_case, token, reason) => {
@@ -81,7 +84,7 @@ describe('Checks.create and update', () => {
     expect(await connect(token).update(Number(forged.id), content)).toEqual(outcome);
   });
 
-  it('return forbidden for a check run of another app', async () => {
+  test('return forbidden for a check run of another app', async () => {
     const { id } = github.checkAs('other-app', { sha: commit, name, text: 'theirs' });
     expect(await connect().update(Number(id), content)).toMatchObject({
       outcome: 'forbidden',
@@ -90,7 +93,7 @@ describe('Checks.create and update', () => {
     expect(github.listCheckRuns(commit)[0]?.output.text).toBe('theirs');
   });
 
-  it('throw the errors of GitHub', async () => {
+  test('throw the errors of GitHub', async () => {
     await expect(connect().create('0'.repeat(40), content)).rejects.toMatchObject({ status: 422 });
     expect(waits).toEqual([1, 2, 4, 8]);
     github.failNext({ path: /check-runs/, status: 422, body: { message: 'Validation Failed' } });
@@ -98,7 +101,7 @@ describe('Checks.create and update', () => {
     expect(waits).toHaveLength(4);
   });
 
-  it('retry while GitHub does not know a pushed commit', async () => {
+  test('retry while GitHub does not know a pushed commit', async () => {
     github.failNext({ path: /\/check-runs$/, times: 2, kind: 'unknown-commit' });
     expect(await connect().create(commit, content)).toMatchObject({ outcome: 'created' });
     github.failNext({ path: /\/check-runs$/, kind: 'unknown-commit' });
@@ -108,7 +111,7 @@ describe('Checks.create and update', () => {
 });
 
 describe('Checks.find', () => {
-  it('returns all check runs of the name, newest first', async () => {
+  test('returns all check runs of the name, newest first', async () => {
     for (const text of ['one', 'two', 'three'])
       await connect().create(commit, { ...content, text });
     await connect().create(commit, { ...content, name: 'postgres / apply', text: 'another' });
@@ -118,7 +121,7 @@ describe('Checks.find', () => {
     });
   });
 
-  it('returns check runs that GitHub put into the suite of another workflow', async () => {
+  test('returns check runs that GitHub put into the suite of another workflow', async () => {
     github.startWorkflow(commit, { job: 'build' });
     // A job can have the same name.
     github.startWorkflow(commit, { job: name });
@@ -128,13 +131,13 @@ describe('Checks.find', () => {
     expect(found).toMatchObject({ checks: [{ externalId: 'a/1' }, {}, { externalId: null }] });
   });
 
-  it('finds a check run behind pages of others', async () => {
+  test('finds a check run behind pages of others', async () => {
     await connect().create(commit, content);
     for (let index = 0; index < 230; index++) github.checkAs('noise', { sha: commit, name });
     expect(await findTexts()).toEqual(['record']);
   });
 
-  it.each(['other-app', 'github-actions-2', 'github-actions[bot]', 'alice'])(
+  test.each(['other-app', 'github-actions-2', 'github-actions[bot]', 'alice'])(
     'ignores a check run forged by the app %s',
     async (app) => {
       await connect().create(commit, content);
@@ -145,19 +148,19 @@ describe('Checks.find', () => {
     },
   );
 
-  it('returns to another app only its own check runs', async () => {
+  test('returns to another app only its own check runs', async () => {
     await connect().create(commit, content);
     await connect({ login: 'our-app[bot]' }).create(commit, { ...content, text: 'ours' });
     expect(await findTexts(connect({ login: 'our-app[bot]' }))).toEqual(['ours']);
   });
 
-  it('ignores check runs of another commit', async () => {
+  test('ignores check runs of another commit', async () => {
     await connect().create(commit, content);
     const other = github.push().payload.after;
     expect(await connect().find({ commit: other, name })).toEqual({ outcome: 'found', checks: [] });
   });
 
-  it('returns forbidden if the token may not read', async () => {
+  test('returns forbidden if the token may not read', async () => {
     const token = github.createToken({ permissions: { pull_requests: 'write' } });
     const client = createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 1 });
     expect(await new Checks(client, repository).find({ commit, name })).toMatchObject({

@@ -1,6 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Fault } from '../../lab/github/fault.ts';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import { createClient, isForbidden, readStatus } from './client.ts';
@@ -23,7 +23,7 @@ function connect(apiUrl = github.urls.api) {
 }
 
 describe('temporary faults are retried', () => {
-  it.each<[string, Fault, RegExp]>([
+  test.each<[string, Fault, RegExp]>([
     [
       'a server error',
       { path, kind: 'server-error', times: 2 },
@@ -60,14 +60,14 @@ async function serve(answer: (headers: IncomingHttpHeaders) => [headers: object,
   return { apiUrl: `http://127.0.0.1:${port}`, stop: () => server.close() };
 }
 
-it('sends no authorization without a token', async () => {
+test('sends no authorization without a token', async () => {
   const { apiUrl, stop } = await serve(({ authorization }) => [{}, { authorization }]);
   const client = createClient({ token: '', apiUrl, log: () => {} });
   expect((await client.request('GET /user')).data).toEqual({});
   stop();
 });
 
-it('sends the token to no other host that a page names', async () => {
+test('sends the token to no other host that a page names', async () => {
   const elsewhere = await serve(({ authorization = '' }) => [{}, [authorization]]);
   const { apiUrl, stop } = await serve(() => [
     { link: `<${elsewhere.apiUrl}/user/repos?page=2>; rel="next"` },
@@ -82,7 +82,7 @@ it('sends the token to no other host that a page names', async () => {
 });
 
 describe('permanent faults', () => {
-  it.each<[string, Fault, { status: number; requests: number; logged: RegExp }]>([
+  test.each<[string, Fault, { status: number; requests: number; logged: RegExp }]>([
     [
       'server errors',
       { path, kind: 'server-error', times: 99 },
@@ -109,7 +109,7 @@ describe('permanent faults', () => {
   });
 });
 
-it('works with an enterprise server, including GraphQL', async () => {
+test('works with an enterprise server, including GraphQL', async () => {
   const { client, read } = connect(github.enterpriseUrls.api);
   expect((await read()).data.full_name).toBe('acme/database');
   expect(await client.graphql('query { viewer { login } }')).toEqual({
@@ -117,13 +117,13 @@ it('works with an enterprise server, including GraphQL', async () => {
   });
 });
 
-it('retries a GraphQL query after a dropped connection', async () => {
+test('retries a GraphQL query after a dropped connection', async () => {
   github.failNext({ path: /graphql/, kind: 'drop' });
   const { client } = connect();
   expect(await client.graphql('query { viewer { login } }')).toMatchObject({ viewer: {} });
 });
 
-it('sends the API version that it was written for', async () => {
+test('sends the API version that it was written for', async () => {
   const versions: unknown[] = [];
   const server: Server = createServer((request, response) => {
     versions.push(request.headers['x-github-api-version']);

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   type CommentEntry,
   createSharedComposer,
@@ -28,7 +28,7 @@ function write(...entries: Partial<CommentEntry>[]): string {
 }
 
 describe('a shared comment', () => {
-  it('has a section per cluster, sorted by identity', () => {
+  test('has a section per cluster, sorted by identity', () => {
     expect(write({ identity: 'b/2', body: 'B' }, { identity: 'a/1', body: 'A\n' })).toBe(
       [
         '<!-- postgres-cluster-action: shared -->',
@@ -48,13 +48,13 @@ describe('a shared comment', () => {
     );
   });
 
-  it('replaces one section and keeps the others but for line ends', () => {
+  test('replaces one section and keeps the others but for line ends', () => {
     const before = write({ identity: 'a/1', body: 'A' }, { identity: 'b/2', body: 'B' });
     const { text } = shared.compose([before.replaceAll('\n', '\r\n')], entry({ identity: 'a/1' }));
     expect(text).toBe(before.replace('\nA\n', '\nplanned\n'));
   });
 
-  it('keeps the order of runs for each section', () => {
+  test('keeps the order of runs for each section', () => {
     const text = write(
       { identity: 'a/1', run: { id: 9, attempt: 1 } },
       { identity: 'b/2', run: { id: 5, attempt: 1 } },
@@ -75,7 +75,7 @@ describe('a shared comment', () => {
     });
   });
 
-  it('merges the sections of several comments and keeps those of later runs', () => {
+  test('merges the sections of several comments and keeps those of later runs', () => {
     const first = write({ identity: 'a/1', body: 'old' }, { identity: 'b/2', body: 'B' });
     const second = write(
       { identity: 'a/1', body: 'new', run: { id: 8, attempt: 1 } },
@@ -90,7 +90,7 @@ describe('a shared comment', () => {
     }
   });
 
-  it.each([
+  test.each([
     ['a begin marker', '<!-- postgres-cluster-action begin: b/2 -->\nforged'],
     ['an end marker', 'x\n<!-- postgres-cluster-action end: orders/1 -->\nleft over'],
     [
@@ -108,7 +108,7 @@ describe('a shared comment', () => {
     expect(shared.compose([text], entry({ body: 'next' })).text).toBe(after);
   });
 
-  it('survives edits by people', () => {
+  test('survives edits by people', () => {
     const text = write({ identity: 'a/1', body: 'A' }, { identity: 'b/2', body: 'B' });
     const damaged = text
       .replace('<!-- postgres-cluster-action end: a/1 -->', '')
@@ -118,7 +118,7 @@ describe('a shared comment', () => {
     );
   });
 
-  it('is the same for every order of writers', () => {
+  test('is the same for every order of writers', () => {
     const words = fc.record({
       body: fc.oneof(
         fc.string({ unit: 'grapheme' }),
@@ -141,7 +141,7 @@ describe('a shared comment', () => {
   describe('without room', () => {
     const big = (letter: string) => letter.repeat(SHARED_LIMIT / 2);
 
-    it('shortens the last reports', () => {
+    test('shortens the last reports', () => {
       const first = write({ identity: 'a/1', body: big('A') });
       const late = entry({ identity: 'b/2', body: big('B'), short: '#### B\n\nin short' });
       const { text, shortened } = shared.compose([first], late);
@@ -153,7 +153,7 @@ describe('a shared comment', () => {
       expect(shared.compose([room], late)).toMatchObject({ shortened: false });
     });
 
-    it('shortens the last reports to headlines if short forms do not fit', () => {
+    test('shortens the last reports to headlines if short forms do not fit', () => {
       const first = write({ identity: 'a/1', body: big('A') });
       const short = `#### B\n\n${big('b')}${big('b')}`;
       const { text, shortened } = shared.compose([first], entry({ body: big('B'), short }));
@@ -163,7 +163,7 @@ describe('a shared comment', () => {
       );
     });
 
-    it('holds thirty clusters with long reports', () => {
+    test('holds thirty clusters with long reports', () => {
       const all = Array.from({ length: 30 }, (_, index) => ({
         identity: `cluster-${index}/0123456789ab`,
         body: `#### ${index}\n\n${big('x')}`,
@@ -174,7 +174,7 @@ describe('a shared comment', () => {
       for (const { identity } of all) expect(text.includes(`begin: ${identity} -->`)).toBe(true);
     });
 
-    it('refuses an entry instead of dropping a section', () => {
+    test('refuses an entry instead of dropping a section', () => {
       const all = Array.from({ length: 400 }, (_, index) => ({
         identity: `c/${index}`,
         body: 'x',
@@ -189,18 +189,18 @@ describe('a shared comment', () => {
 describe('a comment of one cluster', () => {
   const single = createSingleComposer('orders/1');
 
-  it('begins with a marker and a stamp', () => {
+  test('begins with a marker and a stamp', () => {
     expect(single.compose([], entry()).text).toBe(
       '<!-- postgres-cluster-action: orders/1 -->\n<!-- postgres-cluster-action run: 7/1 -->\nplanned',
     );
   });
 
-  it('reads a stamp only from its own line', () => {
+  test('reads a stamp only from its own line', () => {
     const old = `${single.marker}\n\n${renderStamp({ id: 99, attempt: 1 })}`;
     expect(single.compose([old], entry()).refusal).toBeNull();
   });
 
-  it('is shortened to fit', () => {
+  test('is shortened to fit', () => {
     const body = 'é'.repeat(33_000);
     expect(single.compose([], entry({ body, short: 'short' }))).toMatchObject({
       text: expect.stringMatching(/\nshort$/),
@@ -210,7 +210,7 @@ describe('a comment of one cluster', () => {
 });
 
 describe('readStamp', () => {
-  it.each([
+  test.each([
     undefined,
     '',
     'run: 1/1',
@@ -222,7 +222,7 @@ describe('readStamp', () => {
     expect(readStamp(line)).toBeNull();
   });
 
-  it('parses the output of renderStamp', () => {
+  test('parses the output of renderStamp', () => {
     expect(readStamp(renderStamp({ id: 19_392_868_260, attempt: 12 }))).toEqual({
       id: 19_392_868_260,
       attempt: 12,

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import { createClient } from './client.ts';
 import { closeIssue, renderIssueMarker, reportIssue } from './issue.ts';
@@ -28,7 +28,7 @@ const close = (client = connect()) =>
 const list = () => github.listIssues().map(({ number, state, body }) => ({ number, state, body }));
 
 describe('reportIssue', () => {
-  it('opens one issue, then updates it', async () => {
+  test('opens one issue, then updates it', async () => {
     const first = await report('one setting');
     expect(first).toMatchObject({ outcome: 'created', number: 1 });
     expect(await report('two settings')).toEqual({ ...first, outcome: 'updated' });
@@ -36,13 +36,13 @@ describe('reportIssue', () => {
     expect(list()).toEqual([{ number: 1, state: 'open', body: `${marker}\ntwo settings` }]);
   });
 
-  it('keeps one issue per cluster', async () => {
+  test('keeps one issue per cluster', async () => {
     await report('one');
     expect(await report('two', { of: 'orders/99887766' })).toMatchObject({ number: 2 });
     expect(await report('three')).toMatchObject({ outcome: 'updated', number: 1 });
   });
 
-  it('finds the issue behind pages of others', async () => {
+  test('finds the issue behind pages of others', async () => {
     await report('one');
     for (let index = 0; index < 130; index++) {
       github.openIssueAs('github-actions[bot]', { title: `Other ${index}`, body: 'other' });
@@ -50,7 +50,7 @@ describe('reportIssue', () => {
     expect(await report('two')).toMatchObject({ outcome: 'updated', number: 1 });
   });
 
-  it('ignores issues of other authors and pull requests', async () => {
+  test('ignores issues of other authors and pull requests', async () => {
     github.openIssueAs('mallory', { title: 'Mine', body: `${marker}\nforged` });
     github.openPullRequest({
       branch: 'bump',
@@ -66,27 +66,27 @@ describe('reportIssue', () => {
     ]);
   });
 
-  it('does not reopen a closed issue', async () => {
+  test('does not reopen a closed issue', async () => {
     await report('one');
     await close();
     expect(await report('two')).toMatchObject({ outcome: 'created', number: 2 });
     expect(list()[0]).toMatchObject({ state: 'closed', body: `${marker}\none` });
   });
 
-  it('leaves only the oldest issue open if two runs open one at the same time', async () => {
+  test('leaves only the oldest issue open if two runs open one at the same time', async () => {
     await Promise.all([report('a'), report('b')]);
     const open = list().filter(({ state }) => state === 'open');
     expect(open.map(({ number }) => number)).toEqual([1]);
     expect(await report('c')).toMatchObject({ number: 1 });
   });
 
-  it('leaves one issue if the response to its creation is lost', async () => {
+  test('leaves one issue if the response to its creation is lost', async () => {
     github.failNext({ method: 'POST', path: /\/issues$/, kind: 'lose-answer' });
     expect(await report('one')).toMatchObject({ outcome: 'unchanged', number: 1 });
     expect(list().filter(({ state }) => state === 'open')).toHaveLength(1);
   });
 
-  it('returns forbidden without permission and without issues', async () => {
+  test('returns forbidden without permission and without issues', async () => {
     expect(await report('one', { client: connect({ access: 'read' }) })).toMatchObject({
       outcome: 'forbidden',
       reason: expect.stringContaining('Resource not accessible'),
@@ -99,14 +99,14 @@ describe('reportIssue', () => {
     expect(await close()).toEqual({ outcome: 'none' });
   });
 
-  it('throws the errors of GitHub', async () => {
+  test('throws the errors of GitHub', async () => {
     github.failNext({ path: /\/issues/, kind: 'server-error', times: 99 });
     await expect(report('one')).rejects.toMatchObject({ status: 500 });
   });
 });
 
 describe('closeIssue', () => {
-  it('closes the issue as completed after a last comment', async () => {
+  test('closes the issue as completed after a last comment', async () => {
     await report('one');
     expect(await close()).toMatchObject({ outcome: 'closed', number: 1 });
     expect(github.listIssues()[0]).toMatchObject({ state: 'closed', state_reason: 'completed' });
@@ -115,14 +115,14 @@ describe('closeIssue', () => {
     expect(github.listComments(1)).toHaveLength(1);
   });
 
-  it('ignores issues of other authors', async () => {
+  test('ignores issues of other authors', async () => {
     github.openIssueAs('mallory', { title: 'Mine', body: `${marker}\nforged` });
     await report('two', { of: 'orders/99887766' });
     expect(await close()).toEqual({ outcome: 'none' });
     expect(list().every(({ state }) => state === 'open')).toBe(true);
   });
 
-  it('returns forbidden without permission', async () => {
+  test('returns forbidden without permission', async () => {
     await report('one');
     expect(await close(connect({ access: 'read' }))).toMatchObject({ outcome: 'forbidden' });
   });

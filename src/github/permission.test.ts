@@ -1,4 +1,4 @@
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { UserError } from '../messages/errors.ts';
 import { type Answer, type FakeApi, startFakeApi } from './fixtures/fake-api.ts';
 import { mayWrite } from './permission.ts';
@@ -15,7 +15,7 @@ async function ask(answer: Answer, login = 'alice') {
   return mayWrite(api.client, { repository, login });
 }
 
-it.each<[string, Answer, boolean]>([
+test.each<[string, Answer, boolean]>([
   ['an admin', { permission: 'admin', role_name: 'admin' }, true],
   ['a maintainer', { permission: 'write', role_name: 'maintain' }, true],
   ['a writer', { permission: 'write', role_name: 'write' }, true],
@@ -30,17 +30,17 @@ it.each<[string, Answer, boolean]>([
   expect(await ask(answer)).toBe(expected);
 });
 
-it('encodes any login in the request', async () => {
+test('encodes any login in the request', async () => {
   expect(await ask({ permission: 'write' }, 'x/../alice[bot]')).toBe(true);
   expect(api.asked).toEqual(['collaborators/x%2F..%2Falice%5Bbot%5D/permission']);
 });
 
-it('names the missing permission of the token', async () => {
+test('names the missing permission of the token', async () => {
   const error = await ask([403, 'Must have push access']).catch((thrown) => thrown);
   expect(error).toBeInstanceOf(UserError);
   expect(error.message).toMatch(/github-token: .* alice .*Must have push access.*metadata: read/);
 });
 
-it('throws other errors unchanged', async () => {
+test('throws other errors unchanged', async () => {
   await expect(ask([401, 'Bad credentials'])).rejects.toMatchObject({ status: 401 });
 });

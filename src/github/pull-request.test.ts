@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import { createClient } from './client.ts';
 import { findPullRequest, readPullRequest } from './pull-request.ts';
@@ -28,7 +28,7 @@ async function find(sha: string, { pulls = 'write' }: { pulls?: 'write' | null }
 
 const open = (branch: string) => github.openPullRequest({ branch, title: branch }).payload;
 
-it.each(['merge', 'squash', 'rebase'] as const)(
+test.each(['merge', 'squash', 'rebase'] as const)(
   'finds the pull request after a %s',
   async (method) => {
     open('earlier');
@@ -51,7 +51,7 @@ it.each(['merge', 'squash', 'rebase'] as const)(
   },
 );
 
-it('finds each pull request that a merge queue merged in one push', async () => {
+test('finds each pull request that a merge queue merged in one push', async () => {
   const numbers = ['first', 'second', 'third'].map((branch) => open(branch).number);
   const { groups, merge } = github.queue(numbers);
   const { push } = merge();
@@ -61,7 +61,7 @@ it('finds each pull request that a merge queue merged in one push', async () => 
   }
 });
 
-it('waits until GitHub links the commit', async () => {
+test('waits until GitHub links the commit', async () => {
   github.delayAssociation(3);
   const pull = open('more-replicas');
   const { push } = github.merge(pull.number, 'squash');
@@ -70,7 +70,7 @@ it('waits until GitHub links the commit', async () => {
   expect(waits).toEqual([1, 2, 4]);
 });
 
-it.each([404, 422] as const)('retries while GitHub returns %d for the commit', async (status) => {
+test.each([404, 422] as const)('retries while GitHub returns %d for the commit', async (status) => {
   const pull = open('more-replicas');
   const { push } = github.merge(pull.number, 'squash');
   github.failNext({ path: /\/commits\/.*\/pulls$/, times: 2, kind: 'unknown-commit', status });
@@ -79,14 +79,14 @@ it.each([404, 422] as const)('retries while GitHub returns %d for the commit', a
   expect(waits).toEqual([1, 2]);
 });
 
-it.each([404, 422] as const)('throws %d for a commit that GitHub never knows', async (status) => {
+test.each([404, 422] as const)('throws %d for a commit that GitHub never knows', async (status) => {
   const { push } = github.merge(open('more-replicas').number, 'squash');
   github.failNext({ path: /\/pulls$/, times: 5, kind: 'unknown-commit', status });
   await expect(find(push.payload.after)).rejects.toMatchObject({ status });
   expect(github.journal).toHaveLength(5);
 });
 
-it('returns null for a push without a pull request', async () => {
+test('returns null for a push without a pull request', async () => {
   open('unrelated');
   const { found, waits, log } = await find(github.push().payload.after);
   expect(found).toBeNull();
@@ -94,13 +94,13 @@ it('returns null for a push without a pull request', async () => {
   expect(log).toEqual([]);
 });
 
-it('ignores an open pull request with the commit', async () => {
+test('ignores an open pull request with the commit', async () => {
   const pull = open('still-open');
   expect((await find(pull.pull_request.head.sha)).found).toBeNull();
 });
 
 describe('among several', () => {
-  it('chooses the one whose merge made the commit', async () => {
+  test('chooses the one whose merge made the commit', async () => {
     const first = github.merge(open('first').number, 'merge');
     const second = github.merge(open('second').number, 'merge');
     expect((await find(second.push.payload.after)).found?.number).toBe(2);
@@ -108,7 +108,7 @@ describe('among several', () => {
   });
 });
 
-it('logs that the token may not read', async () => {
+test('logs that the token may not read', async () => {
   const { push } = github.merge(open('more').number, 'merge');
   const { found, log } = await find(push.payload.after, { pulls: null });
   expect(found).toBeNull();
@@ -125,7 +125,7 @@ describe('readPullRequest', () => {
       second: 1,
     });
 
-  it('returns the current pull request', async () => {
+  test('returns the current pull request', async () => {
     const { number } = open('more');
     const client = connect({ permissions: { pull_requests: 'read' } });
     const read = () => readPullRequest(client, { repository, number, log: () => {} });
@@ -142,7 +142,7 @@ describe('readPullRequest', () => {
     expect(await read()).toMatchObject({ labels: ['database'], isOpen: false });
   });
 
-  it('logs that the token may not read', async () => {
+  test('logs that the token may not read', async () => {
     const log: string[] = [];
     const client = connect({ permissions: { contents: 'read' } });
     const { number } = open('more');

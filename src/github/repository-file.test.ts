@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { UserError } from '../messages/errors.ts';
 import { type Answer, type FakeApi, startFakeApi } from './fixtures/fake-api.ts';
 import { type RepositoryFile, readRepositoryFile } from './repository-file.ts';
@@ -69,7 +69,7 @@ async function read(path: string, changed: Readonly<Record<string, readonly Answ
 const file = (text: string): RepositoryFile => ({ kind: 'file', bytes: Buffer.from(text) });
 
 describe('readRepositoryFile', () => {
-  it.each<[string, RepositoryFile, number]>([
+  test.each<[string, RepositoryFile, number]>([
     ['clusters/orders.yml', file('region: ü\n\0\xff'), 3],
     ['clusters/deep/a.yml', file('a: 1'), 4],
     ['clusters/empty.yml', file(''), 3],
@@ -92,7 +92,7 @@ describe('readRepositoryFile', () => {
     expect(waits).toEqual([]);
   });
 
-  it.each([404, 422])('retries while GitHub returns %d for the commit', async (status) => {
+  test.each([404, 422])('retries while GitHub returns %d for the commit', async (status) => {
     const unknown: Answer = [status, 'No commit found for SHA'];
     const [known] = TABLE[ROOT] ?? [];
     expect(await read('run.yml', { [ROOT]: [unknown, unknown, known as Answer] })).toEqual(
@@ -101,7 +101,7 @@ describe('readRepositoryFile', () => {
     expect(waits).toEqual([1, 2]);
   });
 
-  it.each<[string, string, Readonly<Record<string, readonly Answer[]>>, RegExp, number]>([
+  test.each<[string, string, Readonly<Record<string, readonly Answer[]>>, RegExp, number]>([
     [
       'a commit that remains unknown',
       'run.yml',
@@ -137,12 +137,12 @@ describe('readRepositoryFile', () => {
     expect(api.asked).toHaveLength(requests);
   });
 
-  it('finds an entry in a partial list', async () => {
+  test('finds an entry in a partial list', async () => {
     const part = tree([entry('run.yml', '100644', { size: 2 })], true);
     expect(await read('run.yml', { [ROOT]: [part] })).toEqual(file('{}'));
   });
 
-  it('throws other errors unchanged', async () => {
+  test('throws other errors unchanged', async () => {
     await expect(read('run.yml', { [ROOT]: [[409, 'Git Repository is empty.']] })).rejects.toThrow(
       /Git Repository is empty/,
     );

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import { createClient } from './client.ts';
 import type { LeaseTiming } from './lease.ts';
@@ -46,7 +46,7 @@ const reactions = () =>
   github.listComments(number).flatMap(({ id }) => github.listReactions(Number(id)));
 
 describe('a shared comment', () => {
-  it('has a section per cluster', async () => {
+  test('has a section per cluster', async () => {
     expect(await createJob('orders/1').write('planned')).toMatchObject({ outcome: 'created' });
     expect(await createJob('billing/2').write('planned too')).toMatchObject({
       outcome: 'updated',
@@ -61,7 +61,7 @@ describe('a shared comment', () => {
     ]);
   });
 
-  it('leaves other comments alone, those of single clusters included', async () => {
+  test('leaves other comments alone, those of single clusters included', async () => {
     const marker = renderMarker('shared');
     github.commentAs('mallory', number, `${marker}\n\nforged`);
     await createJob('orders/1', { shared: false }).write('alone');
@@ -73,7 +73,7 @@ describe('a shared comment', () => {
     expect(sections()[2]).toEqual([['orders/1', 'together again']]);
   });
 
-  it('keeps the order of runs for each section', async () => {
+  test('keeps the order of runs for each section', async () => {
     await createJob('orders/1', { run: { id: 30, attempt: 1 } }).write('later');
     await createJob('billing/2', { run: { id: 10, attempt: 1 } }).write('earlier');
     expect(await createJob('orders/1').write('mine')).toEqual({ outcome: 'superseded', by: 30 });
@@ -90,7 +90,7 @@ describe('a shared comment', () => {
     ]);
   });
 
-  it('shortens reports that do not fit', async () => {
+  test('shortens reports that do not fit', async () => {
     await createJob('orders/1').write('x'.repeat(48_000));
     expect(
       await createJob('billing/2').write('y'.repeat(48_000), { short: 'short' }),
@@ -98,7 +98,7 @@ describe('a shared comment', () => {
     expect(sections()[0]?.[0]).toEqual(['billing/2', 'short']);
   });
 
-  it('merges several comments into one', async () => {
+  test('merges several comments into one', async () => {
     await createJob('orders/1').write('one');
     await createJob('billing/2').write('two');
     const [first = ''] = bodies();
@@ -113,7 +113,7 @@ describe('a shared comment', () => {
     ]);
   });
 
-  it('returns forbidden if the token may not comment', async () => {
+  test('returns forbidden if the token may not comment', async () => {
     await createJob('orders/1').write('one');
     const token = github.createToken({ permissions: { pull_requests: 'read' } });
     const client = createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 5 });
@@ -126,13 +126,13 @@ describe('a shared comment', () => {
 describe('many jobs at once', () => {
   const names = Array.from({ length: 8 }, (_, index) => `cluster-${index}/0123`);
 
-  it('create the comment: one remains, with every section', async () => {
+  test('create the comment: one remains, with every section', async () => {
     await Promise.all(names.map((name) => createJob(name).write(`first of ${name}`)));
     expect(sections()).toEqual([names.map((name) => [name, `first of ${name}`])]);
     expect(reactions()).toEqual([]);
   }, 60_000);
 
-  it('write five times each while another job dies with the lease: no section is lost', async () => {
+  test('write five times each while another job dies with the lease: no section is lost', async () => {
     await createJob('before/0').write('was there before');
     const [{ id } = { id: 0 }] = github.listComments(number);
     const victim = holdInChild(Number(id));

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import { createClient } from './client.ts';
 import type { LeaseTiming } from './lease.ts';
@@ -42,7 +42,7 @@ const bodies = () => github.listComments(number).map(({ body }) => body);
 const writes = () => github.journal.filter(({ method }) => /PATCH|DELETE/.test(method)).length;
 
 describe('StickyComment.write', () => {
-  it('creates one comment, then updates it in place', async () => {
+  test('creates one comment, then updates it in place', async () => {
     const first = await createJob().write('planned');
     const second = await createJob().write('applying');
     expect(first).toMatchObject({ outcome: 'created' });
@@ -51,13 +51,13 @@ describe('StickyComment.write', () => {
     expect(github.listComments(number)[0]).toMatchObject({ id: 'id' in first ? first.id : 0 });
   });
 
-  it('sends nothing if the text is unchanged', async () => {
+  test('sends nothing if the text is unchanged', async () => {
     await createJob().write('planned\n');
     expect(await createJob().write('planned\n')).toMatchObject({ outcome: 'unchanged' });
     expect(writes()).toBe(0);
   });
 
-  it('lists the comments twice for the first write and never for further ones', async () => {
+  test('lists the comments twice for the first write and never for further ones', async () => {
     const job = createJob();
     await job.write('planning');
     await job.write('planned');
@@ -70,7 +70,7 @@ describe('StickyComment.write', () => {
     expect(lists).toHaveLength(2);
   });
 
-  it('holds the lease while it writes, and releases it', async () => {
+  test('holds the lease while it writes, and releases it', async () => {
     const job = createJob();
     await job.write('planning');
     github.journal.splice(0);
@@ -85,7 +85,7 @@ describe('StickyComment.write', () => {
     expect(github.listReactions(firstComment())).toEqual([]);
   });
 
-  it('creates a deleted comment again', async () => {
+  test('creates a deleted comment again', async () => {
     const job = createJob();
     const first = await job.write('planning');
     if (!('id' in first)) throw new Error(first.outcome);
@@ -97,7 +97,7 @@ describe('StickyComment.write', () => {
     expect(bodies()).toEqual([show('planned')]);
   }, 15_000);
 
-  it('finds the comment behind several pages of others', async () => {
+  test('finds the comment behind several pages of others', async () => {
     const first = await createJob().write('planned');
     const issue = number;
     number = github.openPullRequest({ branch: 'other', title: 'Other' }).payload.number;
@@ -110,32 +110,32 @@ describe('StickyComment.write', () => {
     expect(bodies()).toEqual([show('planned')]);
   });
 
-  it('keeps one comment per cluster', async () => {
+  test('keeps one comment per cluster', async () => {
     await createJob().write('one');
     await createJob({ identity: 'orders-99887766' }).write('two');
     await createJob().write('one again');
     expect(bodies()).toEqual([show('one again'), show('two', { of: 'orders-99887766' })]);
   });
 
-  it.each(['mallory', 'other-app[bot]'])('ignores a marker forged by %s', async (author) => {
+  test.each(['mallory', 'other-app[bot]'])('ignores a marker forged by %s', async (author) => {
     github.commentAs(author, number, `${marker}\nall is well`);
     expect(await createJob().write('planned')).toMatchObject({ outcome: 'created' });
     await createJob().write('applied');
     expect(bodies()).toEqual([`${marker}\nall is well`, show('applied')]);
   });
 
-  it('ignores a quotation of the marker', async () => {
+  test('ignores a quotation of the marker', async () => {
     github.commentAs('github-actions[bot]', number, `> ${marker}\nsomething else`);
     expect(await createJob().write('planned')).toMatchObject({ outcome: 'created' });
   });
 
-  it('works with the token of a person', async () => {
+  test('works with the token of a person', async () => {
     await createJob({ login: 'alice' }).write('one');
     expect(await createJob({ login: 'alice' }).write('two')).toMatchObject({ outcome: 'updated' });
     expect(bodies()).toEqual([show('two')]);
   });
 
-  it('merges several comments into the oldest', async () => {
+  test('merges several comments into the oldest', async () => {
     const oldest = github.commentAs('github-actions[bot]', number, `${marker}\nfirst`);
     github.commentAs('github-actions[bot]', number, `${marker}\nsecond`);
     github.commentAs('github-actions[bot]', number, `${marker}\nthird`);
@@ -144,19 +144,19 @@ describe('StickyComment.write', () => {
     expect(github.listComments(number)[0]?.id).toBe(oldest.id);
   }, 15_000);
 
-  it('leaves one comment if two jobs create it at the same time', async () => {
+  test('leaves one comment if two jobs create it at the same time', async () => {
     await Promise.all([createJob().write('a'), createJob().write('b')]);
     await createJob().write('c');
     expect(bodies()).toEqual([show('c')]);
   }, 15_000);
 
-  it('leaves one comment if the response to its creation is lost', async () => {
+  test('leaves one comment if the response to its creation is lost', async () => {
     github.failNext({ method: 'POST', path: /comments$/, kind: 'lose-answer' });
     await createJob().write('planned');
     expect(bodies()).toEqual([show('planned')]);
   }, 15_000);
 
-  it('returns forbidden if the token may not comment', async () => {
+  test('returns forbidden if the token may not comment', async () => {
     expect(await createJob({ access: 'read' }).write('planned')).toEqual({
       outcome: 'forbidden',
       reason: expect.stringContaining('Resource not accessible by integration'),
@@ -164,7 +164,7 @@ describe('StickyComment.write', () => {
     expect(bodies()).toEqual([]);
   });
 
-  it('throws the errors of GitHub', async () => {
+  test('throws the errors of GitHub', async () => {
     github.failNext({ method: 'POST', path: /comments$/, kind: 'server-error', times: 99 });
     await expect(createJob().write('planned')).rejects.toMatchObject({ status: 500 });
   });
@@ -174,7 +174,7 @@ describe('the order of runs', () => {
   const earlier: Run = { id: 19, attempt: 3 };
   const later: Run = { id: 20, attempt: 2 };
 
-  it.each<[string, Run]>([
+  test.each<[string, Run]>([
     ['a later run', { id: 21, attempt: 1 }],
     ['a later attempt', later],
   ])('keeps the text of %s', async (_case, run) => {
@@ -185,7 +185,7 @@ describe('the order of runs', () => {
     expect(github.journal.slice(before).filter(({ method }) => method === 'PATCH')).toEqual([]);
   });
 
-  it.each<[string, Run]>([
+  test.each<[string, Run]>([
     ['an earlier run', earlier],
     ['the same run', now],
   ])('replaces the text of %s', async (_case, run) => {
@@ -194,7 +194,7 @@ describe('the order of runs', () => {
     expect(bodies()).toEqual([show('mine')]);
   });
 
-  it('notices a later run between two writes', async () => {
+  test('notices a later run between two writes', async () => {
     const job = createJob();
     await job.write('applying');
     await createJob({ run: later }).write('theirs');
@@ -202,19 +202,19 @@ describe('the order of runs', () => {
     expect(bodies()).toEqual([show('theirs', { run: later })]);
   });
 
-  it('replaces a text without a stamp, of the previous release', async () => {
+  test('replaces a text without a stamp, of the previous release', async () => {
     github.commentAs('github-actions[bot]', number, `${marker}\nplanned`);
     expect(await createJob().write('mine')).toMatchObject({ outcome: 'updated' });
     expect(bodies()).toEqual([show('mine')]);
   });
 
-  it('ends with the text of the latest of concurrent runs', async () => {
+  test('ends with the text of the latest of concurrent runs', async () => {
     const runs = Array.from({ length: 6 }, (_, index) => ({ id: 30 + index, attempt: 1 }));
     await Promise.all(runs.toReversed().map((run) => createJob({ run }).write(`run ${run.id}`)));
     expect(bodies()).toEqual([show('run 35', { run: { id: 35, attempt: 1 } })]);
   }, 30_000);
 
-  it('removes its own comment if a later run has one', async () => {
+  test('removes its own comment if a later run has one', async () => {
     const oldest = show('theirs', { run: later });
     github.commentAs('github-actions[bot]', number, oldest);
     github.commentAs('github-actions[bot]', number, show('mine'));
@@ -226,18 +226,18 @@ describe('the order of runs', () => {
 describe('StickyComment.replaceOwn', () => {
   const tell = async (outcome: Promise<CommentOutcome>) => (await outcome).outcome;
 
-  it('replaces a text of the same run', async () => {
+  test('replaces a text of the same run', async () => {
     await createJob().write('applying');
     expect(await tell(createJob().replaceOwn('cancelled'))).toBe('updated');
     expect(bodies()).toEqual([show('cancelled')]);
   });
 
-  it('writes nothing without a text of the run', async () => {
+  test('writes nothing without a text of the run', async () => {
     expect(await createJob().replaceOwn('cancelled')).toEqual({ outcome: 'foreign', by: null });
     expect(bodies()).toEqual([]);
   });
 
-  it('keeps the texts of earlier and later runs', async () => {
+  test('keeps the texts of earlier and later runs', async () => {
     await createJob({ run: { id: 19, attempt: 1 } }).write('planned');
     expect(await createJob().replaceOwn('cancelled')).toEqual({ outcome: 'foreign', by: 19 });
     await createJob({ run: { id: 21, attempt: 1 } }).write('planning');
@@ -247,7 +247,7 @@ describe('StickyComment.replaceOwn', () => {
 });
 
 describe('faults during a write', () => {
-  it.each([
+  test.each([
     ['GitHub fails', { kind: 'server-error', times: 2 }],
     ['the connection is dropped', { kind: 'drop' }],
     ['the response is lost', { kind: 'lose-answer' }],
@@ -265,7 +265,7 @@ describe('faults during a write', () => {
     15_000,
   );
 
-  it('throws if GitHub keeps failing or asks for too long a wait', async () => {
+  test('throws if GitHub keeps failing or asks for too long a wait', async () => {
     const job = createJob();
     await job.write('planning');
     const path = /comments\/\d+$/;
@@ -277,7 +277,7 @@ describe('faults during a write', () => {
     expect(github.listReactions(firstComment())).toEqual([]);
   }, 15_000);
 
-  it('waits for the lease of a dead job only until it expires', async () => {
+  test('waits for the lease of a dead job only until it expires', async () => {
     await createJob().write('planning');
     github.reactAs('github-actions[bot]', firstComment());
     const started = performance.now();
@@ -286,7 +286,7 @@ describe('faults during a write', () => {
     expect(performance.now() - started).toBeLessThan(6000);
   }, 15_000);
 
-  it('ignores the reaction of a person', async () => {
+  test('ignores the reaction of a person', async () => {
     await createJob().write('planning');
     github.reactAs('alice', firstComment());
     expect(await createJob().write('planned')).toMatchObject({ outcome: 'updated' });

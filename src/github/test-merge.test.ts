@@ -1,4 +1,4 @@
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { UserError } from '../messages/errors.ts';
 import { type Answer, type FakeApi, startFakeApi } from './fixtures/fake-api.ts';
 import { findTestMerge, type TestMerge } from './test-merge.ts';
@@ -40,7 +40,7 @@ const computing = pull({ mergeable: null, merge_commit_sha: null });
 const conflict = pull({ mergeable: false, merge_commit_sha: OLD });
 const unknown = (why: RegExp) => ({ kind: 'unknown', why: expect.stringMatching(why) });
 
-it.each<[string, readonly Answer[], object, readonly number[]]>([
+test.each<[string, readonly Answer[], object, readonly number[]]>([
   ['it exists', [pull()], found, []],
   ['it is being created', [computing, computing, pull()], found, [2, 4]],
   [
@@ -91,7 +91,7 @@ it.each<[string, readonly Answer[], object, readonly number[]]>([
   expect(waits).toEqual(waited);
 });
 
-it.each<[string, Answer]>([
+test.each<[string, Answer]>([
   ['one parent', commit(HEAD)],
   ['three parents', commit(BASE, HEAD, OLD)],
   ['its parents in reverse order', commit(HEAD, BASE)],
@@ -102,13 +102,13 @@ it.each<[string, Answer]>([
   });
 });
 
-it('waits for a test merge that GitHub does not know yet', async () => {
+test('waits for a test merge that GitHub does not know yet', async () => {
   const table = { [`git/commits/${MERGE}`]: [[404, 'Not Found'], commit(BASE, HEAD)] as const };
   expect(await find({ [PULL]: [pull()], ...table })).toEqual(found);
   expect(waits).toEqual([2]);
 });
 
-it.each<[string, Readonly<Record<string, readonly Answer[]>>]>([
+test.each<[string, Readonly<Record<string, readonly Answer[]>>]>([
   ['pull-requests: read', { [PULL]: [[403, 'Resource not accessible by integration']] }],
   [
     'contents: read',
@@ -123,6 +123,6 @@ it.each<[string, Readonly<Record<string, readonly Answer[]>>]>([
   expect(error.message).toContain(`Give the job the permission ${permission}.`);
 });
 
-it('throws other errors unchanged', async () => {
+test('throws other errors unchanged', async () => {
   await expect(find({})).rejects.toMatchObject({ status: 404 });
 });

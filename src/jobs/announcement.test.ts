@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import { createClient } from '../github/client.ts';
 import { Announcement } from './announcement.ts';
@@ -50,7 +50,7 @@ function announce({ id = 20, shared = false, access = 'write' as 'read' | 'write
 }
 
 describe.each([false, true])('shared: %s', (shared) => {
-  it('publishes the report without secrets and sets the outputs', async () => {
+  test('publishes the report without secrets and sets the outputs', async () => {
     await announce({ shared }).publish('the secret plan', RENDERERS);
     expect(bodies()).toEqual([expect.stringContaining('the *** plan')]);
     const [{ id, html_url } = { id: 0, html_url: '' }] = github.listComments(number);
@@ -60,7 +60,7 @@ describe.each([false, true])('shared: %s', (shared) => {
     expect(log).toEqual([]);
   });
 
-  it('leaves the comment of a later run, and logs that once', async () => {
+  test('leaves the comment of a later run, and logs that once', async () => {
     await announce({ id: 21, shared }).publish('theirs', RENDERERS);
     const announcement = announce({ shared });
     const before = bodies();
@@ -72,7 +72,7 @@ describe.each([false, true])('shared: %s', (shared) => {
     );
   });
 
-  it('finishes only its own report', async () => {
+  test('finishes only its own report', async () => {
     await announce({ id: 19, shared }).publish('planned', RENDERERS);
     await announce({ shared }).finish('cancelled', RENDERERS);
     expect(bodies().join()).toContain('planned');
@@ -83,7 +83,7 @@ describe.each([false, true])('shared: %s', (shared) => {
   });
 });
 
-it('publishes the short form, without secrets, if the report does not fit', async () => {
+test('publishes the short form, without secrets, if the report does not fit', async () => {
   await announce({ shared: true }).publish('a secret', {
     body: (text) => text + 'x'.repeat(70_000),
     short: (text) => `${text}, in short`,
@@ -92,20 +92,20 @@ it('publishes the short form, without secrets, if the report does not fit', asyn
   expect(log.join('')).toMatch(/no room for the whole report/);
 });
 
-it('warns once, and never fails, if the token may not comment', async () => {
+test('warns once, and never fails, if the token may not comment', async () => {
   const announcement = announce({ access: 'read' });
   await announcement.publish('one', RENDERERS);
   await announcement.publish('two', RENDERERS);
   expect(log.join('').match(/::warning::github-token: may not comment here/g)).toHaveLength(1);
 });
 
-it('warns and continues if GitHub fails', async () => {
+test('warns and continues if GitHub fails', async () => {
   github.failNext({ path: /comments/, status: 422, times: 9, body: { message: 'Spam' } });
   await announce().publish('one', RENDERERS);
   expect(log.join('')).toMatch(/^::warning::The comment could not be written \(Spam/);
 });
 
-it('keeps the latest report, without secrets, until GitHub accepts it', async () => {
+test('keeps the latest report, without secrets, until GitHub accepts it', async () => {
   const announcement = announce();
   github.failNext({ path: /comments/, status: 422 });
   await announcement.publish('the secret plan', { ...RENDERERS, short: () => 'secret' });
@@ -114,7 +114,7 @@ it('keeps the latest report, without secrets, until GitHub accepts it', async ()
   expect(announcement.undelivered).toBeNull();
 });
 
-it('a job summary that cannot be written is a warning', async () => {
+test('a job summary that cannot be written is a warning', async () => {
   vi.stubEnv('GITHUB_STEP_SUMMARY', join(folder, 'missing', 'summary'));
   await announce().summarize('report', (text) => text);
   expect(log.join('')).toMatch(/^::warning::The job summary could not be written \(/);

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import type { Access, Permission } from '../../lab/github/state.ts';
 import { createClient } from '../github/client.ts';
@@ -37,7 +37,7 @@ const list = () =>
     .map((one) => (typeof one === 'string' ? one : one.name));
 
 describe('effect labels', () => {
-  it('show the present effects only', async () => {
+  test('show the present effects only', async () => {
     await label().show(['destroy', 'restart']);
     expect(list()).toEqual(['db/destroy', 'db/restart']);
     await label().show(['restart', 'switchover']);
@@ -47,7 +47,7 @@ describe('effect labels', () => {
     expect(log).toEqual([]);
   });
 
-  it('leave other labels, whatever their prefix', async () => {
+  test('leave other labels, whatever their prefix', async () => {
     for (const name of ['allow-destroy', 'db/keep', 'DB/Refused']) github.label(number, name);
     await label().show(['no-changes']);
     expect(list()).toEqual(['allow-destroy', 'db/keep', 'db/no-changes']);
@@ -56,14 +56,14 @@ describe('effect labels', () => {
     expect(list()).toContain('orders restart');
   });
 
-  it('are not written again if they are right', async () => {
+  test('are not written again if they are right', async () => {
     await label().show(['restart']);
     const before = github.journal.length;
     await label().show(['restart']);
     expect(github.journal.slice(before).map(({ method }) => method)).toEqual(['GET']);
   });
 
-  it('are not touched without a prefix or a pull request', async () => {
+  test('are not touched without a prefix or a pull request', async () => {
     await label({ prefix: null }).show(['restart']);
     await new EffectLabels({ client: connect(), pullRequest: null, prefix: 'db/' }).show([
       'restart',
@@ -71,7 +71,7 @@ describe('effect labels', () => {
     expect(github.journal).toEqual([]);
   });
 
-  it('name missing labels that the token may not create, and set the others', async () => {
+  test('name missing labels that the token may not create, and set the others', async () => {
     for (const name of ['db/restart', 'db/switchover']) {
       github.label(number, name);
       github.unlabel(number, name);
@@ -85,7 +85,7 @@ describe('effect labels', () => {
     );
   });
 
-  it('never fail the job', async () => {
+  test('never fail the job', async () => {
     await label({ client: connect({ pull_requests: 'read' }) }).show(['restart']);
     expect(log.join('')).toContain('::warning::label-prefix: the token may not set labels here');
     github.failNext({ path: /labels/, kind: 'server-error', times: 10 });

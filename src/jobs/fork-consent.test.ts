@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { startGitHub } from '../../lab/github/github.ts';
 import { createClient } from '../github/client.ts';
 import { type Answer, startFakeApi } from '../github/fixtures/fake-api.ts';
@@ -28,7 +28,7 @@ describe('checkConsent', () => {
       .finally(api.stop);
   }
 
-  it.each<[string, Consent, string | null, Answer, unknown, number]>([
+  test.each<[string, Consent, string | null, Answer, unknown, number]>([
     ['the label by a writer', { label: 'allow-plan', by: 'alice' }, 'allow-plan', writer, null, 1],
     [
       'the label in other case',
@@ -82,7 +82,7 @@ describe('checkConsent', () => {
     expect(await check(consent, label, answer)).toEqual({ problem, asked });
   });
 
-  it('grants nothing if GitHub does not answer', async () => {
+  test('grants nothing if GitHub does not answer', async () => {
     const consent = { label: 'allow-plan', by: 'alice' };
     await expect(check(consent, 'allow-plan', [401, 'Bad credentials'])).rejects.toThrow(
       /Bad credentials/,
@@ -111,7 +111,7 @@ describe('awaitConsent', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it.each<[string | null, RegExp]>([
+  test.each<[string | null, RegExp]>([
     ['allow-plan', /🔒 `orders` waits to be planned[\s\S]*`abc1234` with the label `allow-plan`/],
     [null, /🔒 `orders` not planned[\s\S]*names no label/],
   ])('replaces an older plan and its labels with how to ask for one: %s', async (label, said) => {

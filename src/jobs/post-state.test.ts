@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { loadPostState, saveComment, saveEnd, saveWorkspace } from './post-state.ts';
 
 const comment = {
@@ -31,7 +31,7 @@ function handOver(): void {
   }
 }
 
-it('loads the comment with its run and layout', () => {
+test('loads the comment with its run and layout', () => {
   saveComment(comment);
   handOver();
   expect(loadPostState()).toEqual({
@@ -46,7 +46,7 @@ it('loads the comment with its run and layout', () => {
   });
 });
 
-it('loads the last report if GitHub did not accept it', () => {
+test('loads the last report if GitHub did not accept it', () => {
   saveWorkspace({ temporary: folder, directory: join(folder, 'terraform') });
   saveEnd({ undelivered: { body: 'done', short: null } });
   handOver();
@@ -56,11 +56,11 @@ it('loads the last report if GitHub did not accept it', () => {
   });
 });
 
-it('loads null if no comment was saved', () => {
+test('loads null if no comment was saved', () => {
   expect(loadPostState()).toMatchObject({ comment: null });
 });
 
-it('does without a report that cannot be read', () => {
+test('does without a report that cannot be read', () => {
   const stdout = vi.spyOn(process.stdout, 'write').mockImplementation(() => true);
   saveWorkspace({ temporary: folder, directory: join(folder, 'terraform') });
   writeFileSync(join(folder, 'progress.json'), '{');

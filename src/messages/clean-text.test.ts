@@ -1,9 +1,9 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { cleanText } from './clean-text.ts';
 
 describe('cleanText', () => {
-  it.each([
+  test.each([
     ['colours', '\u001b[1;31mred\u001b[0m', 'red'],
     ['a title, whose text stays', '\u001b]0;evil\u0007rest', '<U+001B>]0;evil<U+0007>rest'],
     ['an unterminated escape hides nothing', '\u001b]8;;all the rest', '<U+001B>]8;;all the rest'],
@@ -18,7 +18,7 @@ describe('cleanText', () => {
     expect(cleanText(text)).toBe(cleaned);
   });
 
-  it('leaves no invisible character', () => {
+  test('leaves no invisible character', () => {
     const parts = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 5 }),
       fc.constantFrom('\u001b[31m', '\u001b]0;title\u0007', '\u009b1m', '\ud800', '\u202e', '\r\n'),

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { compareSides, type Json } from '../terraform/attributes.ts';
 import { renderAttributes } from './attribute-diff.ts';
 
@@ -14,7 +14,7 @@ function render(before: Json, after: Json, options?: { context?: number }): stri
 }
 
 describe('renderAttributes', () => {
-  it('folds the unchanged lines of a heredoc', () => {
+  test('folds the unchanged lines of a heredoc', () => {
     const text = (line: string) => `a\nb\nc\nd\n${line}\ne\nf\ng\nh\n`;
     const expected = [
       '  text:',
@@ -37,7 +37,7 @@ describe('renderAttributes', () => {
     ]);
   });
 
-  it('compares JSON in a string by lines, independent of its formatting', () => {
+  test('compares JSON in a string by lines, independent of its formatting', () => {
     const policy = (action: string) => ({
       Statement: [{ Effect: 'Allow', Action: ['ec2:DescribeVolumes', action], Resource: '*' }],
     });
@@ -51,7 +51,7 @@ describe('renderAttributes', () => {
     ]);
   });
 
-  it('a carriage return does not begin a line', () => {
+  test('a carriage return does not begin a line', () => {
     const diff = render('one\ntwo', 'one\ntwo\r- forged = 20\r+ forged = 1');
     expect(diff).toContain('+   two<U+000D>- forged = 20<U+000D>+ forged = 1');
     expect(diff).not.toContain('\r');

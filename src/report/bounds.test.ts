@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Rollout } from '../cluster/rollout/rollout.ts';
 import type { TopologyChange } from '../cluster/rollout/topology.ts';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
@@ -46,7 +46,7 @@ const steps: Rollout = {
 };
 
 describe('a plan comment fits', () => {
-  it.each([
+  test.each([
     [
       'an endless reason for missing observations',
       { database: { kind: 'unobserved', notObserved: long, plannedChanges: [] } },
@@ -77,13 +77,13 @@ describe('a plan comment fits', () => {
     ).toBeLessThanOrEqual(COMMENT_BUDGET);
   });
 
-  it('and states what it leaves out', () => {
+  test('and states what it leaves out', () => {
     const comment = renderPlanComment(createPlanReport(plan, { settings, topology }), 8_000);
     expect(comment).toMatch(/Left out to fit: \d+ settings\./);
     expect(comment).toMatch(/Left out to fit: \d+ nodes\./);
   });
 
-  it('and names changes despite thousands of risks', () => {
+  test('and names changes despite thousands of risks', () => {
     const stopped = repeat(5_000, (index) => ({
       address: `aws_instance.node["${index}"]`,
       actions: ['update'],
@@ -99,7 +99,7 @@ describe('a plan comment fits', () => {
     expect(byteLength(comment)).toBeGreaterThan(COMMENT_BUDGET - 2_000);
   });
 
-  it('and drops unchanged lines before attributes', () => {
+  test('and drops unchanged lines before attributes', () => {
     const lines = (changed: string) =>
       repeat(9, (index) => (index === 4 ? changed : `unchanged ${index} ${'·'.repeat(60)}`)).join(
         '\n',
@@ -122,7 +122,7 @@ describe('a deploy comment fits', () => {
     createDeployReport({ state: 'failed', phase: 'applying', error, nextStep: long });
   const problem = createProof(2, { problem: long, state: long });
 
-  it.each([
+  test.each([
     ['escaped characters', failed('\0'.repeat(10_000))],
     ['wide characters', failed('語'.repeat(20_000))],
     ['backticks', failed('`'.repeat(50_000))],
@@ -138,14 +138,14 @@ describe('a deploy comment fits', () => {
     }
   });
 
-  it('and keeps both ends of an escaped error', () => {
+  test('and keeps both ends of an escaped error', () => {
     const comment = renderDeployComment(failed(`first\n${'\0'.repeat(30_000)}\nlast`), 8_000);
     expect(comment).toContain('```\nfirst\n');
     expect(comment).toContain('\nlast\n```');
   });
 });
 
-it('any message fits in any field', () => {
+test('any message fits in any field', () => {
   const message = fc
     .array(
       fc.constantFrom(

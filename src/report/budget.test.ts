@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { byteLength, fitSections, fixed, type Section } from './budget.ts';
 
 /** Returns a section that can be cut to any length. */
@@ -8,7 +8,7 @@ const elastic = (shrinkOrder: number, text: string): Section => ({
   render: (room) => (room >= text.length ? text : text.slice(0, Math.max(0, room))),
 });
 
-it.each<[string, Section[], number, string]>([
+test.each<[string, Section[], number, string]>([
   ['all sections that fit', [fixed('a'), elastic(1, 'bb'), fixed('c')], 99, 'a\n\nbb\n\nc\n'],
   ['nothing for an empty section', [fixed('a'), fixed(''), fixed('c')], 99, 'a\n\nc\n'],
   ['the lowest number cut first', [elastic(2, 'xxxx'), elastic(1, 'yyyy')], 9, 'xxxx\n\nyy\n'],
@@ -17,7 +17,7 @@ it.each<[string, Section[], number, string]>([
   expect(fitSections(sections, budget)).toBe(text);
 });
 
-it('fitSections keeps the budget whenever the fixed sections do', () => {
+test('fitSections keeps the budget whenever the fixed sections do', () => {
   const texts = fc.array(fc.tuple(fc.nat(3), fc.string({ minLength: 1, maxLength: 60 })));
   fc.assert(
     fc.property(texts, fc.nat(200), (parts, extra) => {
@@ -30,7 +30,7 @@ it('fitSections keeps the budget whenever the fixed sections do', () => {
   );
 });
 
-it.each([
+test.each([
   ['ASCII', 'abc', 3],
   ['an umlaut', 'ü', 2],
   ['an elephant', '🐘', 4],

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { NOT_PROVED } from '../cluster/proof.ts';
 import { createDesired } from '../cluster/testing/fixtures.ts';
 import { summarizePlan } from '../terraform/plan.ts';
@@ -126,14 +126,14 @@ const REPORTS: Readonly<Record<string, DeployReport>> = {
 };
 
 describe('golden', () => {
-  it.each(Object.entries(REPORTS))('%s', async (name, report) => {
+  test.each(Object.entries(REPORTS))('%s', async (name, report) => {
     const comment = renderDeployComment(report);
     expect(renderDeploySummary(report)).toContain(comment.trimEnd());
     await expect(comment).toMatchFileSnapshot(`golden/deploy-${name}.md`);
   });
 });
 
-it('both ends of endless messages are kept', () => {
+test('both ends of endless messages are kept', () => {
   const error = `first line\n${'noise\n'.repeat(50_000)}last line`;
   const comment = renderDeployComment(createReport({ ...failure, error }));
   expect(byteLength(comment)).toBeLessThanOrEqual(COMMENT_BUDGET);
@@ -142,7 +142,7 @@ it('both ends of endless messages are kept', () => {
   expect(comment).toMatch(/… \d+ characters left out; the log has them …/);
 });
 
-it('an ended deploy is not reported as running', () => {
+test('an ended deploy is not reported as running', () => {
   for (const [name, report] of Object.entries(REPORTS)) {
     const running = /^### \S+ `postgres` \w+ …$/m.test(renderDeployComment(report));
     expect(running).toBe(['planning', 'applying', 'configuring'].includes(name));

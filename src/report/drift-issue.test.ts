@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   describeNoDrift,
   explainPasswords,
@@ -22,7 +22,7 @@ describe('drift', () => {
     before: { id: 'r-1' },
   });
 
-  it.each([
+  test.each([
     ['nothing', QUIET, false],
     ['a setting', { ...QUIET, settings: CHANGED.settings }, true],
     ['a resource', createPlanReport(createPlan([update(1)])), true],
@@ -61,14 +61,14 @@ describe('drift', () => {
     expect(summary.includes('no drift')).toBe(!isDrift);
   });
 
-  it('includes problems that a deploy does not fix', () => {
+  test('includes problems that a deploy does not fix', () => {
     const report = drifted(QUIET, { faults: FAULTS });
     expect(hasDrift(report)).toBe(true);
     expect(judgeDrift(report, { canLogIn: true })).toEqual({ kind: 'drift' });
     expect(renderDriftSummary(report)).not.toContain('no drift');
   });
 
-  it('has a constant title', () => {
+  test('has a constant title', () => {
     for (const report of [CHANGED, THOUSANDS]) {
       expect(renderDriftIssue(drifted(report)).title).toBe('Drift: postgres');
     }
@@ -82,7 +82,7 @@ describe('drift', () => {
       plannedChanges: [],
     },
   };
-  it.each([
+  test.each([
     ['everything matches', QUIET, true, { kind: 'none' }],
     ['something differs', CHANGED, true, { kind: 'drift' }],
     [
@@ -114,14 +114,14 @@ describe('drift', () => {
     expect(judgeDrift(drifted(report), { canLogIn })).toEqual(finding);
   });
 
-  it('ends only with an observation of the nodes', () => {
+  test('ends only with an observation of the nodes', () => {
     const report = drifted({ ...CHANGED, database: unseen.database });
     expect(renderDriftIssue(report).body).toMatch(
       /^The cluster differs .* This issue is closed once a run that can look at the nodes finds no drift\.\n/,
     );
   });
 
-  it('makes no claim about a node that did not answer', () => {
+  test('makes no claim about a node that did not answer', () => {
     const around = { kind: 'steps', primary: 'node-1', steps: [], observeAgain: false } as const;
     const database = { ...around, deferral: { nodes: ['node-3'], deferred: [] } };
     expect(renderDriftSummary(drifted({ ...QUIET, database }))).toMatch(
@@ -129,13 +129,13 @@ describe('drift', () => {
     );
   });
 
-  it('states that only the infrastructure was compared', () => {
+  test('states that only the infrastructure was compared', () => {
     expect(renderDriftSummary(drifted(unseen))).toMatch(
       /^✅ `postgres`: no drift of the infrastructure\. The nodes were not looked at: No route to node-1\. <sub>/,
     );
   });
 
-  it.each<[Parameters<typeof explainPasswords>[0], string | null]>([
+  test.each<[Parameters<typeof explainPasswords>[0], string | null]>([
     [[], null],
     [
       ['postgres-password', 'replication-password'],

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
 import { REPORTS, update } from './fixtures/golden-reports.ts';
 import { createPlan } from './fixtures/plan.ts';
@@ -9,14 +9,14 @@ import { renderPlanSummary } from './summary.ts';
 // Regenerate the golden files with `vitest run --project unit src/report -u`.
 
 describe('golden', () => {
-  it.each(Object.entries(REPORTS))('%s', async (name, report) => {
+  test.each(Object.entries(REPORTS))('%s', async (name, report) => {
     const comment = renderPlanComment(report);
     expect(byteLength(comment)).toBeLessThanOrEqual(COMMENT_BUDGET);
     await expect(comment).toMatchFileSnapshot(`golden/${name}.md`);
   });
 });
 
-it('shows no sensitive value', () => {
+test('shows no sensitive value', () => {
   const report = REPORTS.sensitive as PlanReport;
   expect(renderPlanComment(report)).not.toContain('hunter2');
   expect(renderPlanSummary(report)).not.toContain('hunter2');
@@ -34,7 +34,7 @@ describe('large plans', () => {
   const text = (lines: number) =>
     Array.from({ length: lines }, (_, line) => `  + line ${line} \`\`\``).join('\n');
 
-  it.each<[string, PlanReport, { keeps: string[]; loses: string[] }]>([
+  test.each<[string, PlanReport, { keeps: string[]; loses: string[] }]>([
     [
       'the wording is cut first',
       createPlanReport(createPlan(changes(50)), { planText: text(5_000) }),
@@ -104,7 +104,7 @@ describe('large plans', () => {
     for (const text of loses) expect(comment).not.toContain(text);
   });
 
-  it('are shown in full in the job summary', () => {
+  test('are shown in full in the job summary', () => {
     const summary = renderPlanSummary(
       createPlanReport(createPlan(changes(500)), { planText: text(5_000) }),
     );

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   countNoun,
   renderCode,
@@ -45,7 +45,7 @@ const check = (property: (text: string) => void) =>
   );
 
 describe('renderFence', () => {
-  it.each([
+  test.each([
     ['plain', 'a\nb', '```\na\nb\n```'],
     ['a fence inside', '```\nx\n```', '````\n```\nx\n```\n````'],
     ['tildes', '~~~~', '```\n~~~~\n```'],
@@ -54,7 +54,7 @@ describe('renderFence', () => {
     expect(renderFence(text)).toBe(fenced);
   });
 
-  it('is closed by its own last line only', () => {
+  test('is closed by its own last line only', () => {
     check((text) => {
       const lines = renderFence(text, 'diff').split('\n');
       const fence = lines[0]?.replace('diff', '') ?? '';
@@ -66,7 +66,7 @@ describe('renderFence', () => {
 });
 
 describe('renderCode', () => {
-  it.each([
+  test.each([
     ['a name', 'aws_instance.node["1"]', '`aws_instance.node["1"]`'],
     ['a backtick', 'a`b', '<code>a&#96;b</code>'],
     ['a pipe, which would end a table cell', 'a|b', '<code>a&#124;b</code>'],
@@ -76,7 +76,7 @@ describe('renderCode', () => {
     expect(renderCode(text)).toBe(code);
   });
 
-  it('is one span on one line, in a table as well', () => {
+  test('is one span on one line, in a table as well', () => {
     check((text) => {
       const code = renderCode(text);
       expect(code).toMatch(/^(`[^`|\\\n]+`|<code>[^<>`|\\\n]*<\/code>)$/);
@@ -84,12 +84,12 @@ describe('renderCode', () => {
   });
 });
 
-it('renderHtmlCode contains no tag but its own', () => {
+test('renderHtmlCode contains no tag but its own', () => {
   check((text) => expect(renderHtmlCode(text)).toMatch(/^<code>[^<>\n]*<\/code>$/));
 });
 
 describe('renderText', () => {
-  it.each([
+  test.each([
     [
       'a sentence',
       'replica-count: 2 nodes, max_connections = 200.',
@@ -105,7 +105,7 @@ describe('renderText', () => {
     expect(renderText(text)).toBe(markdown);
   });
 
-  it('is one line without active markup', () => {
+  test('is one line without active markup', () => {
     check((text) => {
       const rest = renderText(text).replace(/&#\d+;/g, ' ');
       expect(rest).not.toMatch(/[<>`*~|\\[\]$#@&\n]|^[-+=]|:\/\/|\bwww\.|\bgh-\d/i);
@@ -113,7 +113,7 @@ describe('renderText', () => {
   });
 });
 
-it.each([
+test.each([
   [
     'unchanged',
     'https://github.com/a/b/actions/runs/1?x=1#y',
@@ -124,11 +124,11 @@ it.each([
   expect(renderLink('run', url)).toBe(`[run](${encoded})`);
 });
 
-it('renderTable renders a table', () => {
+test('renderTable renders a table', () => {
   expect(renderTable(['a', 'b'], [['1', '2']])).toBe('| a | b |\n| --- | --- |\n| 1 | 2 |');
 });
 
-it.each([
+test.each([
   [0, '0 nodes'],
   [1, '1 node'],
   [2, '2 nodes'],

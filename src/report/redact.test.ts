@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createRedactor } from '../inputs/secrets.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import { renderDeployComment, renderDeployShort, renderDeployTitle } from './deploy-comment.ts';
@@ -105,7 +105,7 @@ function renderAll(text: string, secrets: readonly string[]): [string, string][]
 }
 
 describe('a password', () => {
-  it.each([
+  test.each([
     'p@ss_w0rd#1-of-2',
     '_<b>*bold*</b>_&amp;',
     '`code` | [x](y) ~z~',
@@ -121,7 +121,7 @@ describe('a password', () => {
     }
   });
 
-  it('of any characters is in no rendered report, nor is a half of it', () => {
+  test('of any characters is in no rendered report, nor is a half of it', () => {
     const password = fc
       .string({ unit: 'grapheme-ascii', minLength: 12, maxLength: 40 })
       .filter((text) => new Set(text.replaceAll(/\s/g, '')).size > 6);
@@ -138,7 +138,7 @@ describe('a password', () => {
     );
   });
 
-  it('is not visible in part after a long text is cut', () => {
+  test('is not visible in part after a long text is cut', () => {
     const password = 'correct-horse-battery-staple';
     for (let length = 560; length <= 620; length++) {
       for (const [name, markdown] of renderAll('x'.repeat(length) + password, [password])) {
@@ -147,7 +147,7 @@ describe('a password', () => {
     }
   });
 
-  it('that rendering joins is hidden', () => {
+  test('that rendering joins is hidden', () => {
     const password = 'p@ss_w0rd#1-"<of>"';
     const redact = createRedactor([password]);
     const coloured = password.replace('w0', '\u001b[1mw0\u001b[0m');
@@ -162,7 +162,7 @@ describe('a password', () => {
 });
 
 describe('a report without secrets', () => {
-  it('keeps its numbers, dates and nulls', () => {
+  test('keeps its numbers, dates and nulls', () => {
     const time = new Date();
     const report = { count: 123_456_789_012, time, none: null, is: true, list: [1, undefined] };
     expect(redactReport(report, () => '***')).toEqual(report);
@@ -172,7 +172,7 @@ describe('a report without secrets', () => {
     });
   });
 
-  it('is rendered even if one of its own texts is the password', () => {
+  test('is rendered even if one of its own texts is the password', () => {
     const texts = new Set<string>();
     const collect = (text: string) => {
       if (text.length >= 12) texts.add(text);
@@ -198,7 +198,7 @@ describe('a report without secrets', () => {
     }
   });
 
-  it('of thousands of resources is redacted fast', () => {
+  test('of thousands of resources is redacted fast', () => {
     const plan = summarizePlan(
       createPlan(
         Array.from({ length: 3000 }, (_, index) => ({
@@ -218,7 +218,7 @@ describe('a report without secrets', () => {
   });
 });
 
-it('hides a secret that rendering joins from two values, cuts or encodes', () => {
+test('hides a secret that rendering joins from two values, cuts or encodes', () => {
   const secret = 'p@ss_w0rd#1234';
   const redact = createRedactor([secret]);
   const halves = { first: secret.slice(0, 7), second: secret.slice(7) };

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
 import { renderDeployComment, renderDeployShort, renderDeployTitle } from './deploy-comment.ts';
 import type { DeployReport } from './deploy-report.ts';
@@ -58,11 +58,11 @@ const FAULTS = describeArchiver('node-1', FAILING);
 const NO_PASSWORDS = explainPasswords(['postgres-password', 'replication-password']);
 
 describe('golden', () => {
-  it.each(Object.entries(DEPLOYS))('deploy %s', async (name, report) => {
+  test.each(Object.entries(DEPLOYS))('deploy %s', async (name, report) => {
     await expect(renderDeployComment(report)).toMatchFileSnapshot(`golden/deploy-${name}.md`);
   });
 
-  it.each([
+  test.each([
     ['drift-issue-faults', renderDriftIssue(drifted(CHANGED, { faults: FAULTS })).body],
     ['drift-issue-faults-only', renderDriftIssue(drifted(QUIET, { faults: FAULTS })).body],
     ['import', renderPlanComment(createPlanReport(IMPORTED))],
@@ -83,12 +83,12 @@ describe('golden', () => {
   });
 });
 
-it('a shared section keeps to its budget', () => {
+test('a shared section keeps to its budget', () => {
   expect(byteLength(renderPlanComment(THOUSANDS, 4_000))).toBeLessThanOrEqual(4_000);
   expect(byteLength(renderPlanComment(THOUSANDS))).toBeLessThanOrEqual(COMMENT_BUDGET);
 });
 
-it('titles are plain text on one line', () => {
+test('titles are plain text on one line', () => {
   const titles = [
     ...Object.values(DEPLOYS).map(renderDeployTitle),
     renderPlanTitle(THOUSANDS),
@@ -97,13 +97,13 @@ it('titles are plain text on one line', () => {
   for (const title of titles) expect(title).toMatch(/^[^\n`*<]{1,120}$/);
 });
 
-it('the short form of a deploy is its headline and footer', () => {
+test('the short form of a deploy is its headline and footer', () => {
   expect(renderDeployShort(DEPLOYS.changed as DeployReport)).toMatch(
     /^### 🛑 `postgres` stopped · not what was reviewed\n\n<sub>.*<\/sub>\n$/,
   );
 });
 
-it('a spent starter counts nowhere', () => {
+test('a spent starter counts nowhere', () => {
   const address = 'aws_ec2_instance_state.started["2"]';
   const drift = createResource({ address, actions: ['update'], before: { state: 'running' } });
   const plan = createPlan([{ address, actions: ['delete'], before: { id: 'i-02' } }], {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { NodeState, TopologyChange } from '../cluster/rollout/topology.ts';
 import { createProof } from './fixtures/report.ts';
 import { renderProofDiagram, renderTopology, renderTopologyDiagram } from './topology.ts';
@@ -20,7 +20,7 @@ const render = (topology: readonly TopologyChange[]) =>
   renderTopology(topology, { shrinkOrder: 1, whole: 'There.' }).render(10_000);
 
 describe('renderTopology', () => {
-  it.each<[string, Partial<TopologyChange>, string]>([
+  test.each<[string, Partial<TopologyChange>, string]>([
     [
       'one value if it stays the same',
       {},
@@ -44,7 +44,7 @@ describe('renderTopology', () => {
     ).toBe(`| \`node-1\` | ${cells} |`);
   });
 
-  it('is empty without nodes', () => {
+  test('is empty without nodes', () => {
     expect(render([])).toBe('');
     expect(renderTopologyDiagram([])).toBe('');
     expect(renderProofDiagram([])).toBe('');
@@ -52,7 +52,7 @@ describe('renderTopology', () => {
 });
 
 describe('the diagram', () => {
-  it('is drawn before and after', () => {
+  test('is drawn before and after', () => {
     const before = { ...state, role: 'primary' as const };
     const diagram = renderTopologyDiagram([
       change({ before, after: before }),
@@ -64,12 +64,12 @@ describe('the diagram', () => {
     expect(is).toContain('  node_1 --> node_2');
   });
 
-  it('has the lag on its edges', () => {
+  test('has the lag on its edges', () => {
     const proof = [createProof(1), createProof(2, { lagBytes: 3_500_000 })];
     expect(renderProofDiagram(proof)).toContain('node_1 -->|"3.3 MiB behind"| node_2');
   });
 
-  it('encodes every special character of its labels', () => {
+  test('encodes every special character of its labels', () => {
     const zone = 'a\u202eb\u001b[31mc\n```\n"]; x --> y %%{init}%% <img src=x> [l](u)';
     const diagram = renderTopologyDiagram([change({ before: null, after: { ...state, zone } })]);
     const label = diagram.split('\n').find((line) => line.includes('node_1[')) ?? '';

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { readEnvironment } from './environment.ts';
 
 let folder: string;
@@ -27,7 +27,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-it('reads run, repository and event', async () => {
+test('reads run, repository and event', async () => {
   expect(await readEnvironment(env)).toMatchObject({
     run: { id: 19_392_868_260, attempt: 2 },
     runUrl: 'https://github.com/acme/database/actions/runs/19392868260',
@@ -37,18 +37,18 @@ it('reads run, repository and event', async () => {
   });
 });
 
-it('has no version for a local action', async () => {
+test('has no version for a local action', async () => {
   expect(await readEnvironment({ ...env, GITHUB_ACTION_REF: '' })).toMatchObject({
     actionRef: null,
   });
 });
 
-it('names each missing variable once', async () => {
+test('names each missing variable once', async () => {
   const { GITHUB_RUN_ID: _id, GITHUB_SHA: _sha, ...rest } = env;
   await expect(readEnvironment(rest)).rejects.toThrow('not set: GITHUB_RUN_ID, GITHUB_SHA.');
 });
 
-it('refuses a run id that is not a number', async () => {
+test('refuses a run id that is not a number', async () => {
   await expect(readEnvironment({ ...env, GITHUB_RUN_ID: 'x' })).rejects.toThrow(
     'GITHUB_RUN_ID is x',
   );

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createPlan, type ResourceOverrides, readFixture } from '../report/fixtures/plan.ts';
 import {
   buildNodeChanges,
@@ -67,7 +67,7 @@ const node = (number: number, instanceType = 't3.medium') => ({
 });
 
 describe('buildNodeChanges', () => {
-  it('groups changes by node', () => {
+  test('groups changes by node', () => {
     const changes = buildNodeChanges(
       plan(
         create(instance(10)),
@@ -91,7 +91,7 @@ describe('buildNodeChanges', () => {
   const ALL = ['node-1', 'node-2', 'node-3'];
   const TYPES = { from: 't3.medium', to: 't3.large' };
 
-  it.each<[string, Partial<NodeChanges>]>([
+  test.each<[string, Partial<NodeChanges>]>([
     ['cluster-first', { create: ALL, fresh: ALL }],
     ['cluster-scale-out', { create: ['node-4'], fresh: ['node-4'] }],
     ['cluster-scale-in', { destroy: ['node-3'] }],
@@ -103,7 +103,7 @@ describe('buildNodeChanges', () => {
     expect(changes).toEqual({ ...nothing, ...expected });
   });
 
-  it('ignores objects left over from an interrupted replacement', () => {
+  test('ignores objects left over from an interrupted replacement', () => {
     const [left] = destroy(1);
     const document = createPlan([left as ResourceOverrides]);
     const [entry] = document.resource_changes as object[];
@@ -116,21 +116,21 @@ describe('buildStageOverrides', () => {
   const reviewed = plan(resize(1), resize(2), ...destroy(3));
   const existing = [node(1), node(2), node(3)];
 
-  it('keeps all types and nodes in the first stage', () => {
+  test('keeps all types and nodes in the first stage', () => {
     expect(buildStageOverrides(reviewed, { existing, resized: [] })).toEqual({
       instanceTypes: { 1: 't3.medium', 2: 't3.medium', 3: 't3.medium' },
       keptNodes: ['3'],
     });
   });
 
-  it('changes a node that is resized', () => {
+  test('changes a node that is resized', () => {
     expect(buildStageOverrides(reviewed, { existing, resized: ['node-2'] }).instanceTypes).toEqual({
       1: 't3.medium',
       3: 't3.medium',
     });
   });
 
-  it('prefers the plan to the state, and creates new nodes with their final type', () => {
+  test('prefers the plan to the state, and creates new nodes with their final type', () => {
     const types = plan(resize(1, 't3.large', 't3.small'), create(instance(2)));
     expect(buildStageOverrides(types, { existing, resized: [] })).toEqual({
       instanceTypes: { 1: 't3.small', 3: 't3.medium' },
@@ -149,7 +149,7 @@ describe('findUnreviewedChanges', () => {
     create(attachment(4), { device_name: '/dev/sdf' }, { instance_id: true }),
   );
 
-  it.each<[string, ResourceOverrides[]]>([
+  test.each<[string, ResourceOverrides[]]>([
     ['nothing', []],
     ['one of the resizes', [resize(2)]],
     ['the last stage', destroy(3)],
@@ -170,7 +170,7 @@ describe('findUnreviewedChanges', () => {
     expect(findUnreviewedChanges(plan(...resources), reviewed)).toEqual([]);
   });
 
-  it.each<[string, ResourceOverrides, RegExp]>([
+  test.each<[string, ResourceOverrides, RegExp]>([
     [
       'another node',
       resize(4),
@@ -210,7 +210,7 @@ describe('findUnreviewedChanges', () => {
     expect(found[0]?.startsWith(`${resource.address}: `)).toBe(true);
   });
 
-  it('distinguishes a sensitive value only from an absent one', () => {
+  test('distinguishes a sensitive value only from an absent one', () => {
     const secret = (value: string) => {
       const document = createPlan([create('aws_vpc.own[0]', { key: value })]);
       const [entry] = document.resource_changes as { change: object }[];
@@ -223,7 +223,7 @@ describe('findUnreviewedChanges', () => {
     ]);
   });
 
-  it('finds no unreviewed changes in the same plan, without outputs', () => {
+  test('finds no unreviewed changes in the same plan, without outputs', () => {
     for (const name of ['cluster-first', 'cluster-type', 'cluster-scale-in', 'replace', 'move']) {
       const summary = summarizePlan(readFixture(name).json);
       expect(findUnreviewedChanges(summary, { ...summary, outputs: [] }), name).toEqual([]);

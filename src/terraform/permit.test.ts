@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { UserError } from '../messages/errors.ts';
 import { createPlan, type ResourceOverrides } from '../report/fixtures/plan.ts';
 import { type ApplyScope, explainApplyRefusal, permit } from './permit.ts';
@@ -35,7 +35,7 @@ const grant = (summary: PlanSummary, ground: ApplyScope) =>
   permit({ planFile: 'x', summary }, ground);
 
 describe('a whole plan', () => {
-  it.each<[string, ResourceOverrides[]]>([
+  test.each<[string, ResourceOverrides[]]>([
     ['nothing', []],
     ['a first apply', [create(instance(1)), create(volume(1)), create(attachment(1))]],
     ['changes in place', [update(instance(1)), update(volume(1))]],
@@ -49,7 +49,7 @@ describe('a whole plan', () => {
     expect(grant(summary, ALONE)).toMatchObject({ planFile: 'x', summary });
   });
 
-  it.each<[string, ResourceOverrides[], RegExp[]]>([
+  test.each<[string, ResourceOverrides[], RegExp[]]>([
     [
       'another VPC',
       [replace(instance(2)), replace(attachment(2)), replace(instance(1)), replace(attachment(1))],
@@ -96,7 +96,7 @@ describe('a whole plan', () => {
     expect(grant(summary, labelled).summary).toBe(summary);
   });
 
-  it('with deposed data requires a label', () => {
+  test('with deposed data requires a label', () => {
     const document = createPlan([destroy(volume(1)), destroy('aws_db_instance.orders')]);
     const resource_changes = (document.resource_changes as object[]).map((entry) => ({
       ...entry,
@@ -112,7 +112,7 @@ describe('a whole plan', () => {
     expect(explainApplyRefusal(summarizePlan(rotated), ALONE)).toEqual([]);
   });
 
-  it.each<[string | null, readonly string[] | null, RegExp]>([
+  test.each<[string | null, readonly string[] | null, RegExp]>([
     [LABEL, null, /To allow it, open a pull request and label it allow-destroy\.$/],
     [LABEL, ['other'], /label the pull request allow-destroy and run this again\.$/],
     [null, [LABEL], /name a label in allow-destroy-label\.$/],
@@ -122,7 +122,7 @@ describe('a whole plan', () => {
     ]);
   });
 
-  it('may replace only unfinished objects of an interrupted apply without a label', () => {
+  test('may replace only unfinished objects of an interrupted apply without a label', () => {
     const rest = plan(taint(instance(1)), taint(volume(2)), replace(volume(3)));
     expect(explainApplyRefusal(rest, { ...ALONE, partly: true })).toEqual([
       expect.stringMatching(/^node-3: /),
@@ -137,7 +137,7 @@ describe('a stage', () => {
     labels: [LABEL],
   });
 
-  it.each<[string, ResourceOverrides[]]>([
+  test.each<[string, ResourceOverrides[]]>([
     ['nothing of it', []],
     ['a reviewed change', [update(instance(1))]],
     ['a reviewed removal', [destroy(volume(3)), destroy(instance(3))]],
@@ -145,7 +145,7 @@ describe('a stage', () => {
     expect(explainApplyRefusal(plan(...resources), { kind: 'stage', whole })).toEqual([]);
   });
 
-  it('starts only the given nodes, and removes starters from the state', () => {
+  test('starts only the given nodes, and removes starters from the state', () => {
     const starter = (number: number) => `aws_ec2_instance_state.started["${number}"]`;
     const ground: ApplyScope = { kind: 'stage', whole, starts: ['node-2'] };
     expect(explainApplyRefusal(plan(create(starter(2))), ground)).toEqual([]);
@@ -157,7 +157,7 @@ describe('a stage', () => {
     expect(explainApplyRefusal(plan(create(starter(2))), { kind: 'stage', whole })).toHaveLength(1);
   });
 
-  it.each<[string, ResourceOverrides]>([
+  test.each<[string, ResourceOverrides]>([
     ['the removal of another volume', destroy(volume(2))],
     ['a replacement instead of a change', replace(instance(1))],
     ['a tainted volume', taint(volume(1))],
@@ -171,14 +171,14 @@ describe('a stage', () => {
 describe('the replacement of an instance', () => {
   const ground: ApplyScope = { kind: 'replacement', node: 'node-3' };
 
-  it.each<[string, ResourceOverrides[]]>([
+  test.each<[string, ResourceOverrides[]]>([
     ['a replacement', [replace(instance(3)), replace(attachment(3))]],
     ['a node that was terminated', [create(instance(3)), create(attachment(3))]],
   ])('permits %s', (_, resources) => {
     expect(explainApplyRefusal(plan(...resources), ground)).toEqual([]);
   });
 
-  it('may replace the data volume only on request', () => {
+  test('may replace the data volume only on request', () => {
     const asked: ApplyScope = { ...ground, volume: true };
     const resources = [replace(instance(3)), replace(attachment(3)), replace(volume(3))];
     expect(explainApplyRefusal(plan(...resources), asked)).toEqual([]);
@@ -187,7 +187,7 @@ describe('the replacement of an instance', () => {
     expect(explainApplyRefusal(plan(destroy(volume(3))), asked)).toHaveLength(1);
   });
 
-  it.each<[string, ResourceOverrides]>([
+  test.each<[string, ResourceOverrides]>([
     ['another node', replace(instance(1))],
     ['its data', replace(volume(3))],
     ['its removal', destroy(instance(3))],
@@ -200,7 +200,7 @@ describe('the replacement of an instance', () => {
   });
 });
 
-it('every resource of the templates is classified as data or not', () => {
+test('every resource of the templates is classified as data or not', () => {
   const templates = join(import.meta.dirname, '../../templates/aws');
   const text = readdirSync(templates).map((file) => readFileSync(join(templates, file), 'utf8'));
   const kinds = [...text.join('\n').matchAll(/^resource "(\w+)" "(\w+)"/gm)];

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createPlan, createResource, readFixture } from '../report/fixtures/plan.ts';
 import { canonicalizePlan, hideSensitive, type PlanCounts, summarizePlan } from './plan.ts';
 
@@ -13,7 +13,7 @@ const NONE: PlanCounts = {
 };
 
 describe('counts', () => {
-  it.each<[string, Partial<PlanCounts>, boolean]>([
+  test.each<[string, Partial<PlanCounts>, boolean]>([
     ['first', { add: 3 }, true],
     ['empty', {}, false],
     ['update', { change: 3 }, true],
@@ -29,7 +29,7 @@ describe('counts', () => {
     expect(summary.hasChanges).toBe(hasChanges);
   });
 
-  it.each<[readonly string[], string, boolean]>([
+  test.each<[readonly string[], string, boolean]>([
     [['create'], 'create', true],
     [['update'], 'update', true],
     [['delete'], 'delete', true],
@@ -47,7 +47,7 @@ describe('counts', () => {
 });
 
 describe('resources', () => {
-  it('have the deepest path that differs, both sides, and whether it forces a replacement', () => {
+  test('have the deepest path that differs, both sides, and whether it forces a replacement', () => {
     const before = {
       id: 'i-1',
       ami: 'ami-1',
@@ -101,7 +101,7 @@ describe('resources', () => {
     ]);
   });
 
-  it('does not count a spent starter, which an apply still removes from the state', () => {
+  test('does not count a spent starter, which an apply still removes from the state', () => {
     const address = 'aws_ec2_instance_state.started["1"]';
     const plan = summarizePlan(createPlan([{ address, actions: ['delete'] }]));
     expect(plan.counts.destroy).toBe(0);
@@ -111,7 +111,7 @@ describe('resources', () => {
     expect(summarizePlan(both).counts.destroy).toBe(1);
   });
 
-  it.each<[string, unknown, unknown, string[]]>([
+  test.each<[string, unknown, unknown, string[]]>([
     ['null, [] and {} are the same', { a: null, b: [] }, { a: {}, b: null }, []],
     [
       'a removed block does not shift the others',
@@ -130,7 +130,7 @@ describe('resources', () => {
     expect(resources[0]?.attributes.map(({ path }) => path)).toEqual(paths);
   });
 
-  it('never contain a sensitive value', () => {
+  test('never contain a sensitive value', () => {
     const summary = summarizePlan(readFixture('sensitive').json);
     expect(JSON.stringify(readFixture('sensitive').json)).toContain('hunter2');
     expect(JSON.stringify(summary)).not.toContain('hunter2');
@@ -143,7 +143,7 @@ describe('resources', () => {
     expect(summary.outputs.map(({ name }) => name)).toEqual(['mixed', 'password']);
   });
 
-  it('hide sensitive parts of a value', () => {
+  test('hide sensitive parts of a value', () => {
     const plan = createPlan([
       {
         address: 'aws_vpc.own',
@@ -198,7 +198,7 @@ describe('drift', () => {
     ],
   });
 
-  it('is read from the plan with its relevance, without attributes that the plan set', () => {
+  test('is read from the plan with its relevance, without attributes that the plan set', () => {
     expect(summarizePlan(plan).drift).toMatchObject([
       { address: 'aws_instance.node["1"]', action: 'update', relevant: true },
       { address: 'aws_vpc.own', action: 'delete', relevant: false },
@@ -207,7 +207,7 @@ describe('drift', () => {
   });
 });
 
-it('finds no drift in an unchanged cluster', () => {
+test('finds no drift in an unchanged cluster', () => {
   for (const name of ['cluster-scale-out', 'cluster-scale-in', 'cluster-type', 'cluster-open']) {
     expect(summarizePlan(readFixture(name).json).drift).toEqual([]);
   }
@@ -223,7 +223,7 @@ describe('canonicalizePlan', () => {
   };
   const two = { address: 'aws_vpc.b', actions: ['create'], after: { c: '3' } };
 
-  it.each<[string, unknown, unknown]>([
+  test.each<[string, unknown, unknown]>([
     ['order', createPlan([one, two]), createPlan([two, one])],
     ['time', createPlan([one], { timestamp: 'a' }), createPlan([one], { timestamp: 'b' })],
     ['Terraform version', createPlan([one]), createPlan([one], { terraform_version: '1.12.0' })],
@@ -237,7 +237,7 @@ describe('canonicalizePlan', () => {
     expect(digest(a)).toBe(digest(b));
   });
 
-  it.each<[string, unknown, unknown]>([
+  test.each<[string, unknown, unknown]>([
     ['a value', createPlan([one]), createPlan([{ ...one, after: { id: 'x', c: '9' } }])],
     ['an action', createPlan([one]), createPlan([{ ...one, actions: ['delete', 'create'] }])],
     ['a resource', createPlan([one]), createPlan([one, two])],
@@ -255,7 +255,7 @@ describe('canonicalizePlan', () => {
     expect(digest(a)).not.toBe(digest(b));
   });
 
-  it('contains no sensitive value, and the text does not either', () => {
+  test('contains no sensitive value, and the text does not either', () => {
     expect(digest(readFixture('sensitive').json)).not.toContain('hunter2');
     const { text, json } = readFixture('sensitive');
     expect(text).toContain('old-hunter2-secret');
@@ -265,7 +265,7 @@ describe('canonicalizePlan', () => {
 });
 
 describe('refuses', () => {
-  it.each<[string, unknown, RegExp]>([
+  test.each<[string, unknown, RegExp]>([
     ['other JSON', { outputs: {} }, /no format_version/],
     ['null', null, /no format_version/],
     ['another major format', createPlan([], { format_version: '2.0' }), /format version 2\.0/],
@@ -284,7 +284,7 @@ describe('refuses', () => {
     expect(() => summarizePlan(plan)).toThrow(message);
   });
 
-  it('accepts a newer minor version', () => {
+  test('accepts a newer minor version', () => {
     const plan = createPlan([], { format_version: '1.9', brand_new: true });
     expect(summarizePlan(plan).hasChanges).toBe(false);
   });

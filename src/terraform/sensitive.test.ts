@@ -1,8 +1,8 @@
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { createMask, listSensitive } from './sensitive.ts';
 
-it.each<
+test.each<
   [string, Parameters<typeof listSensitive>[0], Parameters<typeof listSensitive>[1], string[]]
 >([
   ['nothing', { a: 'x' }, {}, []],
@@ -14,7 +14,7 @@ it.each<
   expect(listSensitive(value, mask)).toEqual(texts);
 });
 
-it.each<[string, string[], string, string]>([
+test.each<[string, string[], string, string]>([
   ['anywhere', ['hunter2'], 'a=hunter2;b=hunter2', 'a=(sensitive value);b=(sensitive value)'],
   ['quoted', ['say "hi"\\'], 'x = "say \\"hi\\"\\\\"', 'x = "(sensitive value)"'],
   ['the longest', ['pass', 'password'], 'password', '(sensitive value)'],
@@ -32,7 +32,7 @@ it.each<[string, string[], string, string]>([
   expect(createMask(texts)(text)).toBe(masked);
 });
 
-it('createMask hides overlapping texts completely', () => {
+test('createMask hides overlapping texts completely', () => {
   const word = fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 4, maxLength: 8 });
   const piece = fc.oneof(word, fc.constantFrom('#', '##', '-'));
   fc.assert(

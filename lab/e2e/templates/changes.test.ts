@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Lab, openLab, type Subnets } from '../../templates/lab.ts';
 import {
   type Change,
@@ -196,17 +196,17 @@ beforeAll(async () => {
 afterAll(() => lab.close());
 
 describe('a change of an input', () => {
-  it('has a row for every variable', () => {
+  test('has a row for every variable', () => {
     // subnet_ids has its own table below.
     const covered = new Set([...ROWS.map(({ variable }) => variable), 'subnet_ids']);
     expect([...covered].sort()).toEqual([...readVariables().keys()].sort());
   });
 
-  it('plans nothing if nothing changes', async () => {
+  test('plans nothing if nothing changes', async () => {
     expect((await planValues(own, BASE)).changes).toEqual([]);
   });
 
-  it.each(ROWS)('$variable → $to', async (row) => {
+  test.each(ROWS)('$variable → $to', async (row) => {
     const { changes, errors } = await planValues(own, { ...BASE, [row.variable]: row.to });
     expect(errors.map(({ summary, detail }) => `${summary}\n${detail}`).sort()).toEqual(
       (row.refused ?? []).map((start) => expect.stringContaining(start)),
@@ -218,7 +218,7 @@ describe('a change of an input', () => {
 });
 
 describe('a change outside the cluster', () => {
-  it('leaves an instance profile that somebody attached by hand', async () => {
+  test('leaves an instance profile that somebody attached by hand', async () => {
     const attach = (name: string | null) =>
       lab.aws.edit(({ instances }) => {
         for (const instance of Object.values(instances)) instance.iamProfile = name;
@@ -228,12 +228,12 @@ describe('a change outside the cluster', () => {
     await attach(null);
   });
 
-  it('ignores a newer image', async () => {
+  test('ignores a newer image', async () => {
     lab.aws.publishImage('us-east-1', '20991231-0000');
     expect((await planValues(own, BASE)).changes).toEqual([]);
   });
 
-  it.each([
+  test.each([
     { zones: 'fedcba', plan: {} },
     {
       zones: 'gbacfde',
@@ -248,7 +248,7 @@ describe('a change outside the cluster', () => {
 });
 
 describe('zones added between others', () => {
-  it('move no subnet', async () => {
+  test('move no subnet', async () => {
     const values = { ...BASE, cluster_name: 'gaps' };
     await lab.setZones('us-east-1', 'bdf');
     const gaps = await lab.deploy('gaps', values);
@@ -267,7 +267,7 @@ describe('a change of subnet_ids', () => {
     subnet_ids: names.map((name) => subnets[name]),
   });
 
-  it.each([
+  test.each([
     { to: 'the same', names: ['b2', 'c'] },
     { to: 'another order', names: ['c', 'b2'] },
     { to: 'a second subnet in a zone', names: ['b1', 'b2', 'c'] },
@@ -276,7 +276,7 @@ describe('a change of subnet_ids', () => {
     expect((await planValues(given, values(...names))).changes).toEqual([]);
   });
 
-  it('to fewer zones than contain data is refused', async () => {
+  test('to fewer zones than contain data is refused', async () => {
     const { errors, warnings } = await planValues(given, values('c'));
     expect(errors.map(({ detail }) => detail).sort()).toEqual([
       expect.stringContaining(
@@ -289,7 +289,7 @@ describe('a change of subnet_ids', () => {
     expect(warnings[0]?.detail).toContain('All nodes are in one zone (us-east-1c)');
   });
 
-  it('to two VPCs at once is refused', async () => {
+  test('to two VPCs at once is refused', async () => {
     const other = await lab.makeSubnets('other', { a: 'us-east-1a' });
     const mixed = values('b2', 'c');
     const { errors } = await planValues(given, {
@@ -301,7 +301,7 @@ describe('a change of subnet_ids', () => {
     ]);
   });
 
-  it('to another VPC replaces the instances and keeps the data', async () => {
+  test('to another VPC replaces the instances and keeps the data', async () => {
     const { changes, errors } = await planValues(given, values());
     expect(errors).toEqual([]);
     expect(listLosses(changes, 'aws_instance')).toHaveLength(3);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Tags } from '../../aws/world.ts';
 import { type Lab, openLab } from '../../templates/lab.ts';
 import {
@@ -47,7 +47,7 @@ beforeAll(async () => {
 afterAll(() => lab.close());
 
 describe('a cluster', () => {
-  it('starts with three equal nodes and nothing else', async () => {
+  test('starts with three equal nodes and nothing else', async () => {
     const { changes, errors, warnings } = await planValues(cluster, BASE);
     expect([...errors, ...warnings]).toEqual([]);
     expect(countChanges(changes)).toEqual({
@@ -67,7 +67,7 @@ describe('a cluster', () => {
     });
   });
 
-  it('is created as planned, one node per zone, and then does not change', async () => {
+  test('is created as planned, one node per zone, and then does not change', async () => {
     await applyValues(cluster, BASE);
     const outputs = await readOutputs(cluster);
     expect(outputs).toMatchObject({
@@ -96,7 +96,7 @@ describe('a cluster', () => {
     expect((await planValues(cluster, BASE)).changes).toEqual([]);
   });
 
-  it('is protected and encrypted', async () => {
+  test('is protected and encrypted', async () => {
     const state = await readState(cluster);
     for (const key of ['1', '2', '3']) {
       const instance = state.get(`aws_instance.node["${key}"]`);
@@ -128,7 +128,7 @@ describe('a cluster', () => {
     }
   });
 
-  it('has its tags on every resource', async () => {
+  test('has its tags on every resource', async () => {
     for (const [address, { tags_all: tags }] of await readState(cluster)) {
       if (tags === undefined || address.startsWith('data.')) continue;
       expect(tags, address).toMatchObject({
@@ -148,7 +148,7 @@ describe('a cluster', () => {
     });
   });
 
-  it('opens only the requested ports', async () => {
+  test('opens only the requested ports', async () => {
     const open = async () =>
       [...(await readState(cluster))]
         .filter(([address]) => address.startsWith('aws_vpc_security_group_ingress_rule.'))
@@ -173,7 +173,7 @@ describe('a cluster', () => {
     expect(await open()).toEqual(['5432-5432/tcp nodes']);
   });
 
-  it('recreates a terminated instance in the zone of its data', async () => {
+  test('recreates a terminated instance in the zone of its data', async () => {
     const before = await readNodes();
     await lab.aws.terminate(before[1]?.instance_id ?? '');
     await lab.setZones('us-east-1', 'fedcba');
@@ -190,7 +190,7 @@ describe('a cluster', () => {
     await lab.setZones('us-east-1', null);
   });
 
-  it('moves to another network with its data', async () => {
+  test('moves to another network with its data', async () => {
     const before = await readNodes();
     await applyValues(cluster, { ...BASE, vpc_cidr: '10.50.0.0/16' });
     const after = await readNodes();
@@ -206,7 +206,7 @@ describe('a cluster', () => {
     expect((await planValues(cluster, BASE)).changes).toEqual([]);
   });
 
-  it('is renamed in place', async () => {
+  test('is renamed in place', async () => {
     const before = await readNodes();
     await applyValues(cluster, { ...BASE, cluster_name: 'sales' });
     expect((await readNodes()).map(({ instance_id }) => instance_id)).toEqual(
@@ -215,7 +215,7 @@ describe('a cluster', () => {
     await applyValues(cluster, BASE);
   });
 
-  it('removes exactly its last node, whose data is kept in a snapshot', async () => {
+  test('removes exactly its last node, whose data is kept in a snapshot', async () => {
     const before = await readNodes();
     const { changes } = await applyValues(cluster, { ...BASE, replica_count: 1 });
     expect(changes.map(({ action, address }) => `${action} ${address}`).sort()).toEqual([
@@ -230,14 +230,14 @@ describe('a cluster', () => {
 });
 
 describe('a change outside Terraform', () => {
-  it('does not replace a stopped instance', async () => {
+  test('does not replace a stopped instance', async () => {
     const before = await readNodes();
     await lab.aws.stopInstance(before[0]?.instance_id ?? '');
     expect((await planValues(cluster, { ...BASE, replica_count: 1 })).changes).toEqual([]);
     await lab.aws.startInstance(before[0]?.instance_id ?? '');
   });
 
-  it('moves a node that lost its data to the zone where its volume is created', async () => {
+  test('moves a node that lost its data to the zone where its volume is created', async () => {
     const { a, b, c } = await lab.makeSubnets('team', {
       a: 'us-east-1a',
       b: 'us-east-1b',
@@ -260,7 +260,7 @@ describe('a change outside Terraform', () => {
 });
 
 describe('a destroy', () => {
-  it('leaves only the last snapshots', async () => {
+  test('leaves only the last snapshots', async () => {
     expect((await destroyAll(cluster, { ...BASE, replica_count: 1 })).errors).toEqual([]);
     const { instances, volumes, vpcs, keyPairs, snapshots } = lab.aws.tables;
     const rest = [instances, volumes, vpcs, keyPairs].flatMap((table) =>
@@ -272,7 +272,7 @@ describe('a destroy', () => {
 });
 
 describe('the instance type', () => {
-  it('determines the image', async () => {
+  test('determines the image', async () => {
     const workspace = await lab.deploy('graviton', {
       ...BASE,
       cluster_name: 'graviton',
@@ -287,7 +287,7 @@ describe('the instance type', () => {
     expect((await readState(workspace)).get('aws_instance.node["1"]')?.ami).toBe(image?.id);
   });
 
-  it('determines the zones', async () => {
+  test('determines the zones', async () => {
     const wide = { ...BASE, cluster_name: 'wide', replica_count: 5 };
     const zones = async (workspace: Workspace) =>
       (await readNodes(workspace)).map(({ zone }) => zone.at(-1)).join('');

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Node } from '../../../src/cluster/node.ts';
 import { Terraform } from '../../../src/terraform/cli.ts';
 import {
@@ -162,7 +162,7 @@ describe('another instance type, a new node and tags in one change', () => {
   let reviewed: PlanSummary;
   let boots: Record<string, string>;
 
-  it('is reviewed as one plan, which would stop all nodes', async () => {
+  test('is reviewed as one plan, which would stop all nodes', async () => {
     write({ ...BASE, instance_type: 't3.large', replica_count: 3, tags: { Team: 'sales' } });
     reviewed = (await plan()).summary;
     const types = { from: 't3.medium', to: 't3.large' };
@@ -176,7 +176,7 @@ describe('another instance type, a new node and tags in one change', () => {
     boots = await readBoots();
   });
 
-  it('begins with the parts that stop no node', async () => {
+  test('begins with the parts that stop no node', async () => {
     const stage = await plan(
       buildStageOverrides(reviewed, { existing: await listNodes(), resized: [] }),
     );
@@ -192,7 +192,7 @@ describe('another instance type, a new node and tags in one change', () => {
     ]);
   });
 
-  it.each([
+  test.each([
     ['node-2', ['node-2']],
     ['node-3', ['node-2', 'node-3']],
     ['node-1', ['node-2', 'node-3', 'node-1']],
@@ -221,7 +221,7 @@ describe('another instance type, a new node and tags in one change', () => {
     expect(await readData(name)).toContain(`shut-down\n${name}`);
   });
 
-  it('has nothing left to do', async () => {
+  test('has nothing left to do', async () => {
     expect((await plan()).summary.hasChanges).toBe(false);
   });
 });
@@ -230,7 +230,7 @@ describe('fewer nodes and tags in one change', () => {
   let reviewed: PlanSummary;
   let before: Node[];
 
-  it('first keeps the nodes to be removed as full members of the cluster', async () => {
+  test('first keeps the nodes to be removed as full members of the cluster', async () => {
     before = await listNodes();
     const boots = await readBoots();
     write({ ...BASE, instance_type: 't3.large', replica_count: 1, tags: { Team: 'orders' } });
@@ -245,7 +245,7 @@ describe('fewer nodes and tags in one change', () => {
     expect(await listNodes()).toEqual(before);
   });
 
-  it('destroys them last, and their data stays in snapshots', async () => {
+  test('destroys them last, and their data stays in snapshots', async () => {
     const boots = await readBoots();
     const last = await plan();
     expect(findUnreviewedChanges(last.summary, reviewed)).toEqual([]);
@@ -273,7 +273,7 @@ describe('fewer nodes and tags in one change', () => {
 });
 
 describe('an unreachable node', () => {
-  it('gets another instance with its data while it hangs', async () => {
+  test('gets another instance with its data while it hangs', async () => {
     const before = await listNodes();
     const boots = await readBoots();
     await runOn('node-2', `mount ${DEVICE} /data; systemctl start witness`);
@@ -301,7 +301,7 @@ describe('an unreachable node', () => {
     expect((await plan()).summary.hasChanges).toBe(false);
   });
 
-  it('comes back with its data after its machine was removed by hand', async () => {
+  test('comes back with its data after its machine was removed by hand', async () => {
     const before = await listNodes();
     await docker('rm', '--force', '--volumes', containerOf('node-2'));
     await expect.poll(() => aws.listInstances()).toHaveLength(1);
