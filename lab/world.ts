@@ -227,7 +227,7 @@ function keepSecrets(folder: string): WorldSecrets {
   return JSON.parse(readFileSync(file, 'utf8')) as WorldSecrets;
 }
 
-/** The caller's PATH with a Terraform on it, installed as the action would if there is none. */
+/** The caller's PATH with Terraform on it, which is installed if it is missing. */
 async function findToolPath(folder: string, onProgress: (line: string) => void): Promise<string> {
   const path = process.env.PATH ?? '';
   process.env.RUNNER_TOOL_CACHE ??= join(root, 'lab', '.cache', 'tools');

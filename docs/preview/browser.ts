@@ -63,7 +63,7 @@ export class Browser implements AsyncDisposable {
     child.once('exit', (code) => this.#fail(new Error(`Chromium ended with code ${code}.`)));
   }
 
-  /** Starts the browser. If there is none, throws with the command that installs it. */
+  /** Starts the browser, or throws an error that names the command to install it. */
   static async open(): Promise<Browser> {
     for (const name of NAMES) {
       const profile = mkdtempSync(join(tmpdir(), 'preview-browser-'));

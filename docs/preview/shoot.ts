@@ -102,7 +102,7 @@ async function takePicture(
   return shrinkPng(Buffer.from(String(data), 'base64'));
 }
 
-/** Runs in the page, as text: sets theme and width and returns the comment's box, or null if there is none. */
+/** Runs in the page, as text. Sets theme and width and returns the box of the comment; null without a comment. */
 const arrangePage = `async ({ id, theme, width, open }) => {
   document.getElementById(theme).checked = true;
   document.getElementById(width).checked = true;

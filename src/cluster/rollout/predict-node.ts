@@ -16,6 +16,7 @@ interface PredictionContext {
 
 type Configured = StepOf<'start' | 'restart' | 'initialise' | 'clone'>;
 
+/** Returns a node whose host is ready: keys, Docker, image and a mounted data volume. */
 export function prepare(node: NodeObservation): NodeObservation {
   return {
     ...node,
@@ -30,6 +31,7 @@ export function prepare(node: NodeObservation): NodeObservation {
   };
 }
 
+/** Returns a node whose server has shut down cleanly. */
 export function shutDown(node: NodeObservation): NodeObservation {
   const { postgres } = node;
   const container = node.container && { ...node.container, state: 'exited' };
@@ -58,6 +60,7 @@ export function run(
     : runAsReplica(node, step, context);
 }
 
+/** Returns a node that runs as the primary with the step's settings. */
 export function runAsPrimary(
   node: NodeObservation,
   step: Configured,
@@ -112,6 +115,7 @@ function runAsReplica(
   };
 }
 
+/** Returns a node with a fresh copy of the primary's data that runs as its replica. */
 export function cloneFromPrimary(
   node: NodeObservation,
   step: StepOf<'clone'>,
@@ -165,6 +169,7 @@ function buildPostgres(
   };
 }
 
+/** Returns a node that has read the step's configuration. Settings that need a restart keep their values. */
 export function reload(
   node: NodeObservation,
   step: StepOf<'reload'>,
@@ -198,6 +203,7 @@ export function reload(
   };
 }
 
+/** Returns a primary with the step's slots and access rules. */
 export function admit(
   node: NodeObservation,
   step: StepOf<'admit'>,
@@ -223,6 +229,7 @@ export function admit(
   };
 }
 
+/** Returns a replica after its promotion. */
 export function promote(
   node: NodeObservation,
   step: StepOf<'switchover' | 'promote'>,

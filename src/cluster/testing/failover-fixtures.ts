@@ -48,5 +48,6 @@ export function createFenced(
   };
 }
 
+/** Returns kind and nodes of each step; empty if the failover is refused. */
 export const listSteps = (result: ReturnType<typeof planFailover>): string[] =>
   result.kind === 'steps' ? result.steps.map(({ kind, nodes }) => `${kind} ${nodes}`) : [];

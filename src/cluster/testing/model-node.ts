@@ -57,6 +57,7 @@ export interface ModelNode {
 /** A rule that a step broke. */
 export class Violation extends Error {}
 
+/** Reloads the configuration: every setting that needs no restart takes its new value. */
 export function load(node: ModelNode): void {
   node.loaded = true;
   const names = new Set([...Object.keys(node.file), ...Object.keys(node.settings)]);
@@ -74,11 +75,13 @@ export function settle(node: ModelNode): void {
   node.logicalSlots = node.logicalSlots.filter(({ synced }) => synced);
 }
 
+/** Stops the container, after a clean shutdown if the server runs. */
 export function halt(node: ModelNode): void {
   if (node.container === 'running') shutDown(node);
   node.container = 'stopped';
 }
 
+/** Throws if a replica would pause: a setting is below its primary's (PostgreSQL manual, 26.4.3). */
 export function requireNotBelow(node: ModelNode): void {
   for (const name of HOT_STANDBY_SENSITIVE) {
     if (Number(node.settings[name]) < Number(node.required[name] ?? 0)) {
@@ -113,6 +116,7 @@ export function requireLogical(node: ModelNode): void {
   }
 }
 
+/** Writes the present timeline and position into the control file. */
 export function writeCheckpoint(node: ModelNode): void {
   node.checkpoint = { timeline: node.timeline, lsn: node.lsn };
 }
@@ -133,9 +137,11 @@ export const raise = (settings: Settings, required: Settings): Settings => ({
   ),
 });
 
+/** Whether a setting takes effect only after a restart. */
 export const isRestartOnly = (name: string): boolean =>
   createSettingsInForce({ [name]: '' })[name]?.context === 'postmaster';
 
+/** Returns the settings that a replica compares with its primary's, with their defaults. */
 export function sensitiveOf(settings: Settings): Settings {
   return Object.fromEntries(
     HOT_STANDBY_SENSITIVE.map((name) => [name, settings[name] ?? DEFAULTS[name] ?? '0']),

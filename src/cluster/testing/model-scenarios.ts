@@ -13,12 +13,13 @@ import { executeStep } from './model-steps.ts';
 
 // What the property tests of the rollout share: random requests, and rollouts driven to their end against the model.
 
-/**
- * Each scenario is about ten pairs of an observed and a desired cluster. `SCENARIOS=20000` is for a long run with other
- * scenarios each time. Without it they are always the same, so that no change fails by chance.
- */
 const { SCENARIOS: LONG } = process.env;
+/**
+ * The number of scenarios. Each is about ten pairs of an observed and a desired cluster. `SCENARIOS=20000` is for a long
+ * run with different scenarios each time. Without it they are always the same, so that no change fails by chance.
+ */
 export const SCENARIOS = Number(LONG ?? 1_300);
+/** The fixed seed, or none for a long run. */
 export const SEED = LONG === undefined ? { seed: 17 } : {};
 /** For a test with all scenarios. */
 export const TIMEOUT_MS = 300_000 + 100 * SCENARIOS;
