@@ -36,7 +36,9 @@ export async function run(): Promise<void> {
       await announceRefusedInputs(error, state.unchecked);
     }
   };
+  let isEnding = false;
   exitOnUncaughtErrors(async (error) => {
+    isEnding = true;
     try {
       await fail(error);
     } finally {
@@ -48,7 +50,8 @@ export async function run(): Promise<void> {
     forwardSignals();
     await runJob(state);
   } catch (error) {
-    await fail(error);
+    // The end of the children looks like a cancel to the job.
+    if (!isEnding) await fail(error);
   }
 }
 
