@@ -21,6 +21,7 @@ const DESCRIPTIONS: Partial<Record<ClusterKey, string>> = {
   settings:
     'Other PostgreSQL settings by name, checked against the running server before anything changes. A removed setting returns to its default. No secrets: settings appear in comments and logs.',
   ssh_cidrs: "IPv4 networks that may reach port 22 of the nodes. They must include the runner's.",
+  tags: 'Additional tags for every resource, by key.',
   backend_config:
     'Settings of the backend by name; blocks are maps. No secrets, not even in a URL: backends read them from the environment.',
 };

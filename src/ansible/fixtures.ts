@@ -28,6 +28,19 @@ export function createReport(): AnsibleResult {
   const observations = createHealthy(REPORTED).map(
     (node): NodeObservation => ({
       ...node,
+      storage: {
+        ...node.storage,
+        kept: [{ name: 'data.old-20261126T101500Z', bytes: 1024, formerPrimary: true }],
+      },
+      work: {
+        kind: 'clone',
+        state: 'failed',
+        source: '10.42.0.11',
+        doneBytes: 1024,
+        totalBytes: 2048,
+        seconds: 5,
+        problem: 'no space is left on the volume',
+      },
       overrides: { work_mem: '5MB' },
       control: { state: 'in production', timeline: 1, lsn: '0/3000148' },
       postgres: node.postgres && {
@@ -48,7 +61,10 @@ export function createReport(): AnsibleResult {
             fromFile: true,
           },
         },
-        slots: [...node.postgres.slots, { name: 'node_9', active: false, walStatus: 'reserved' }],
+        slots: [
+          ...node.postgres.slots,
+          { name: 'node_9', active: false, walStatus: 'reserved', retainedBytes: 0 },
+        ],
         archiver: createArchiver(),
         weakCommits: [{ role: 'batch', database: 'orders', value: 'off' }],
         logicalSlots: [

@@ -19,6 +19,7 @@ import {
   hostName,
   imageReference,
   integerValue,
+  keptDirectory,
   libraryVersion,
   list,
   locale,
@@ -96,6 +97,14 @@ const archiver = object({
   waitingBytes: size,
 });
 
+const fileSystem = object({
+  deviceBytes: size,
+  filesystemBytes: size,
+  capacityBytes: size,
+  usedBytes: size,
+  freeBytes: size,
+});
+
 const observation = object({
   name: nodeName,
   host: object({
@@ -112,6 +121,20 @@ const observation = object({
     ready: flag,
     readOnly: flag,
   }),
+  storage: object({
+    data: fileSystem.nullable(),
+    root: fileSystem.nullable(),
+    kept: list(object({ name: keptDirectory, bytes: size, formerPrimary: flag }), 100),
+  }),
+  work: object({
+    kind: oneOf(['clone']),
+    state: oneOf(['running', 'done', 'failed']),
+    source: address,
+    doneBytes: size,
+    totalBytes: size.nullable(),
+    seconds: size,
+    problem: prose(2_000).nullable(),
+  }).nullable(),
   data: oneOf(['absent', 'partial', 'unrecorded', 'complete']),
   standby: flag,
   record: object({
@@ -157,6 +180,7 @@ const observation = object({
         name: slotName,
         active: flag,
         walStatus: oneOf(['reserved', 'extended', 'unreserved', 'lost']).nullable(),
+        retainedBytes: size,
       }),
       1_000,
     ),

@@ -106,6 +106,11 @@ export const devicePath = held(
   /^\/dev\/[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/,
   'the path of a device, e.g. /dev/nvme1n1',
 );
+/** `data.old-20261126T101500Z`, or a directory that a person named. */
+export const keptDirectory = held(
+  /^data\.old-[A-Za-z0-9._-]{1,100}$/,
+  'a directory, e.g. data.old-20261126T101500Z',
+);
 /** A type that blkid knows. */
 export const filesystem = held(/^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,31}$/, 'a file system, e.g. ext4');
 /** `en_US.utf8`. */

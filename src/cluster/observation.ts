@@ -6,6 +6,9 @@ export interface NodeObservation {
   readonly name: string;
   readonly host: HostObservation;
   readonly volume: VolumeObservation;
+  readonly storage: StorageObservation;
+  /** Work that runs on the node on its own, or that has ended and nobody has collected; null without any. */
+  readonly work: WorkObservation | null;
   /**
    * `absent`: no data directory. `partial`: only the working directory of an initialisation or a clone
    * that did not finish. `unrecorded`: a data directory without a record, whose creation was interrupted just before its
@@ -71,6 +74,52 @@ export interface VolumeObservation {
   readonly ready: boolean;
   /** Whether it rejects writes: the kernel makes it read-only after a file system error. */
   readonly readOnly: boolean;
+}
+
+/** Devices and file systems as the node sees them, whatever Terraform's state says. */
+export interface StorageObservation {
+  /** The data volume; null while it is not mounted. */
+  readonly data: FileSystemObservation | null;
+  /** The root file system; null if it has no device of its own. */
+  readonly root: FileSystemObservation | null;
+  /** Data directories that were set aside on the data volume. */
+  readonly kept: readonly KeptDirectory[];
+}
+
+/** A mounted file system; all values in bytes. */
+export interface FileSystemObservation {
+  /** Size of the whole device. */
+  readonly deviceBytes: number;
+  /** Size of the file system, which is smaller while it has not grown into the device. */
+  readonly filesystemBytes: number;
+  /** Capacity, used and free space for files, from statvfs. */
+  readonly capacityBytes: number;
+  readonly usedBytes: number;
+  readonly freeBytes: number;
+}
+
+/** A data directory that was set aside. */
+export interface KeptDirectory {
+  /** E.g. `data.old-20261126T101500Z`. */
+  readonly name: string;
+  readonly bytes: number;
+  /** Whether its server was a primary when it stopped, so that it may hold rows that no other node has. */
+  readonly formerPrimary: boolean;
+}
+
+/** Long work on a node, which runs as a systemd unit and outlives the connection that started it. */
+export interface WorkObservation {
+  readonly kind: 'clone';
+  /** `done`: the copy is complete and not in place yet. `failed`: it ended, and what it wrote is deleted. */
+  readonly state: 'running' | 'done' | 'failed';
+  /** Private address of the node that is copied. */
+  readonly source: string;
+  readonly doneBytes: number;
+  /** Estimate; null until it is known. */
+  readonly totalBytes: number | null;
+  readonly seconds: number;
+  /** Why it failed, in a sentence; null unless `failed`. */
+  readonly problem: string | null;
 }
 
 /** Identity of the data on a volume; no part of it changes silently. */
@@ -175,6 +224,8 @@ export interface SlotObservation {
   readonly active: boolean;
   /** `reserved`, `extended`, `unreserved`, `lost`, or null while never used. */
   readonly walStatus: string | null;
+  /** WAL that the server keeps for it, in bytes; 0 while never used, or lost. */
+  readonly retainedBytes: number;
 }
 
 /** A logical row of `pg_replication_slots` that outlives its session (PostgreSQL manual, 53.20). */
@@ -224,6 +275,8 @@ export function buildFreshObservation(name: string): NodeObservation {
       authorizedKeysCurrent: true,
     },
     volume: { device: '/dev/nvme1n1', filesystem: null, ready: false, readOnly: false },
+    storage: { data: null, root: null, kept: [] },
+    work: null,
     data: 'absent',
     standby: false,
     record: null,

@@ -28,6 +28,40 @@ export interface ClusterSpec {
   readonly subnetIds: readonly string[];
   /** Name of the IAM instance profile that the nodes get; null: whichever they have. */
   readonly instanceProfile: string | null;
+  /** Network of the cluster's own VPC, e.g. `10.42.0.0/16`; without effect if there are `subnetIds`. */
+  readonly vpcCidr: string;
+  /** Additional tags of every resource, by key. */
+  readonly tags: Readonly<Record<string, string>>;
+  readonly storage: StorageSpec;
+  readonly clone: CloneSpec;
+}
+
+/** The volumes of every node. EBS grows them in place and never shrinks them. */
+export interface StorageSpec {
+  /** Size of the data volume in GiB. */
+  readonly dataGib: number;
+  /** Null: gp3's 3,000. */
+  readonly iops: number | null;
+  /** MiB per second; null: gp3's 125. */
+  readonly throughput: number | null;
+  /** Size of the root volume in GiB. */
+  readonly rootGib: number;
+  /** ARN of the KMS key of new volumes; null: the account's default key. */
+  readonly kmsKey: string | null;
+}
+
+/** How a node's data is copied to another node. */
+export interface CloneSpec {
+  readonly from: 'primary' | 'replica';
+  /** The most that the source sends, in kB (1,024 bytes) per second; null: no limit. */
+  readonly maxRate: number | null;
+}
+
+/** Reads a rate per second, e.g. `50MB`, in kB (1,024 bytes); null if it is none that pg_basebackup accepts. */
+export function parseRate(text: string): number | null {
+  const [, digits = '', unit = ''] = /^([1-9]\d{0,6})(kB|MB|GB)$/.exec(text) ?? [];
+  const rate = Number(digits) * 1024 ** ['kB', 'MB', 'GB'].indexOf(unit);
+  return rate >= 32 && rate <= 1024 ** 2 ? rate : null;
 }
 
 /** A tag, with or without a digest (OCI distribution specification, "pulling manifests"). */

@@ -1,3 +1,4 @@
+import { parseRate } from '../cluster/spec.ts';
 import { completeBackend, type ParsedBackend } from './backend.ts';
 import type { ClusterKey } from './cluster-schema.ts';
 import { type Description, readValue } from './description.ts';
@@ -39,6 +40,19 @@ export function buildInputs(
       clientCidrs: readValue(description, 'client_cidrs') ?? [],
       subnetIds: readValue(description, 'subnet_ids') ?? [],
       instanceProfile: readValue(description, 'instance_profile'),
+      vpcCidr: read('vpc_cidr'),
+      tags: readValue(description, 'tags') ?? {},
+      storage: {
+        dataGib: read('data_volume_size'),
+        iops: readValue(description, 'data_volume_iops'),
+        throughput: readValue(description, 'data_volume_throughput'),
+        rootGib: read('root_volume_size'),
+        kmsKey: readValue(description, 'kms_key_id'),
+      },
+      clone: {
+        from: read('clone_from'),
+        maxRate: parseRate(readValue(description, 'clone_max_rate') ?? ''),
+      },
     },
     backend: blank ? null : { type, config: completeBackend(type, config) },
     workingDirectory: chooseDirectory(readValue(description, 'working_directory') ?? '', name),
@@ -55,6 +69,8 @@ export function buildInputs(
     fenced: call.fenced || null,
     replace: call.replace || null,
     replaceVolume: call['replace-volume'] === 'true',
+    discard: call.discard || null,
+    discardData: call['discard-data'] === 'true',
     githubToken: secret('github-token'),
     allowDestroyLabel: read('allow_destroy_label') || null,
     allowCollationLabel: read('allow_collation_label') || null,
@@ -64,6 +80,8 @@ export function buildInputs(
     onPlanChange: read('on_plan_change'),
     comment: read('comment'),
     terraformBinary: readValue(description, 'terraform_binary') || null,
+    storageAlertPercent: read('storage_alert_percent'),
+    waitMinutes: read('wait_minutes'),
   };
 }
 

@@ -2,8 +2,14 @@ import { z } from 'zod';
 import { COMMANDS } from '../runner/intent.ts';
 import type { SECRET_INPUTS } from './secrets.ts';
 
-/** Inputs that say what a failover or a replacement does. A request body may have them as well. */
-export const REPAIR_KEYS = ['fenced', 'replace', 'replace-volume'] as const;
+/** Inputs that say what a failover, a replacement or a deletion does. A request body may have them as well. */
+export const REPAIR_KEYS = [
+  'fenced',
+  'replace',
+  'replace-volume',
+  'discard',
+  'discard-data',
+] as const;
 /** One of them. */
 export type RepairKey = (typeof REPAIR_KEYS)[number];
 
@@ -20,6 +26,13 @@ export const callSchema = z.object({
   'replace-volume': z.enum(['', 'true', 'false'], {
     error:
       'Allowed: true to replace the data volume as well by a blank one, to which the data is cloned, or false, e.g. false.',
+  }),
+  discard: z.string().refine((value) => /^(node-[1-9]\d?)?$/.test(value), {
+    error: 'Allowed: the name of the node whose kept data directories are deleted, e.g. node-2.',
+  }),
+  'discard-data': z.enum(['', 'true', 'false'], {
+    error:
+      'Allowed: true to delete as well the data of a node that cannot follow the primary, or false, e.g. false.',
   }),
   'cluster-file': z.string().refine((value) => value === '' || isClusterPath(value), {
     error:

@@ -156,13 +156,17 @@ class ValueReader {
     const { isMap, isScalar, isSeq } = this.#yaml;
     const { key, lines, line } = at;
     const form = FORMS[key];
-    if (form === 'settings' || form === 'backend') {
+    if (form === 'settings' || form === 'backend' || form === 'tags') {
       if (!isMap(node)) {
-        const example = form === 'settings' ? 'work_mem: 8MB' : 'bucket: my-state';
+        const example = {
+          settings: 'work_mem: 8MB',
+          backend: 'bucket: my-state',
+          tags: 'Team: orders',
+        }[form];
         this.#refuse(line, `${key}: not a map. Write a line per name below it, e.g. ${example}.`);
         return undefined;
       }
-      return this.#readMap(node as YAMLMap, { ...at, texts: form === 'settings' });
+      return this.#readMap(node as YAMLMap, { ...at, texts: form !== 'backend' });
     }
     if (isMap(node) || (isSeq(node) && form !== 'list')) {
       this.#refuse(

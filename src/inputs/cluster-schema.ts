@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { OLDEST_MAJOR } from '../cluster/end-of-life.ts';
 import { isWithinBounds } from '../cluster/settings/bounds.ts';
-import { IMAGE_TAG, majorOfTag } from '../cluster/spec.ts';
+import { IMAGE_TAG, majorOfTag, parseRate } from '../cluster/spec.ts';
 import { BACKENDS } from './backend.ts';
 import { parsePublicKey } from './public-key.ts';
 import { REGIONS } from './regions.ts';
@@ -9,10 +9,13 @@ import {
   explain,
   explainBounds,
   folder,
+  isVpcNetwork,
   label,
   list,
   matching,
   networks,
+  readTagLines,
+  tagMap,
   text,
   wholeNumber,
 } from './schema-fields.ts';
@@ -115,6 +118,33 @@ export const clusterSchema = z.strictObject({
     /^[A-Za-z0-9_+=,.@-]{1,128}$/,
     explain('the name of an existing IAM instance profile, not its ARN', 'postgres-nodes'),
   ).optional(),
+  vpc_cidr: text(
+    isVpcNetwork,
+    explain('an IPv4 network from /16 to /24 without host bits', '10.42.0.0/16'),
+    { pattern: '^\\d{1,3}(\\.\\d{1,3}){3}/(1[6-9]|2[0-4])$' },
+  ).optional(),
+  // EBS User Guide, "General Purpose SSD volumes" (gp3).
+  data_volume_size: wholeNumber(1, 65_536, 500).optional(),
+  data_volume_iops: wholeNumber(3_000, 80_000, 6_000).optional(),
+  data_volume_throughput: wholeNumber(125, 2_000, 250).optional(),
+  // The machine image requires 8 GiB.
+  root_volume_size: wholeNumber(8, 65_536, 16).optional(),
+  kms_key_id: matching(
+    /^arn:aws(-cn|-us-gov)?:kms:[a-z0-9-]+:\d{12}:(key\/[A-Za-z0-9-]{1,128}|alias\/[A-Za-z0-9/_-]{1,250})$/,
+    explain(
+      'the ARN of a KMS key',
+      'arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab',
+    ),
+  ).optional(),
+  tags: tagMap().optional(),
+  clone_from: z.enum(['primary', 'replica'], explain('primary or replica', 'replica')).optional(),
+  clone_max_rate: text(
+    (value) => parseRate(value) !== null,
+    explain('a rate per second from 32kB to 1GB', '50MB'),
+    { pattern: '^[1-9]\\d{0,6}(kB|MB|GB)$' },
+  ).optional(),
+  storage_alert_percent: wholeNumber(1, 99, 80).optional(),
+  wait_minutes: wholeNumber(1, 7_200, 330).optional(),
   backend: z
     .enum(
       BACKENDS as [string, ...string[]],
@@ -162,7 +192,7 @@ export function findKey(input: string): ClusterKey | null {
 }
 
 /** How a value is written: one text, number or flag, a list, or a map with its own parser. */
-export type Form = 'text' | 'number' | 'flag' | 'list' | 'settings' | 'backend';
+export type Form = 'text' | 'number' | 'flag' | 'list' | 'tags' | 'settings' | 'backend';
 
 /** The form of each key. */
 export const FORMS: Readonly<Record<ClusterKey, Form>> = {
@@ -183,6 +213,17 @@ export const FORMS: Readonly<Record<ClusterKey, Form>> = {
   client_cidrs: 'list',
   subnet_ids: 'list',
   instance_profile: 'text',
+  vpc_cidr: 'text',
+  data_volume_size: 'number',
+  data_volume_iops: 'number',
+  data_volume_throughput: 'number',
+  root_volume_size: 'number',
+  kms_key_id: 'text',
+  tags: 'tags',
+  clone_from: 'text',
+  clone_max_rate: 'text',
+  storage_alert_percent: 'number',
+  wait_minutes: 'number',
   backend: 'text',
   backend_config: 'backend',
   working_directory: 'text',
@@ -206,6 +247,8 @@ export function decodeInput(key: ClusterKey, value: string): unknown {
       return value === 'true' ? true : value === 'false' ? false : value;
     case 'list':
       return value.split(/[\s,]+/).filter(Boolean);
+    case 'tags':
+      return readTagLines(value) ?? value;
     default:
       return value;
   }

@@ -22,6 +22,10 @@ export interface Inputs {
   readonly replace: string | null;
   /** For a replacement: whether a blank data volume replaces the node's as well. */
   readonly replaceVolume: boolean;
+  /** For `command: discard`: the node whose kept data directories are deleted; null if none is named. */
+  readonly discard: string | null;
+  /** For `command: discard`: whether the data of that node, which cannot follow the primary, is deleted as well. */
+  readonly discardData: boolean;
   readonly githubToken: string;
   /** Label of pull requests that may destroy or replace nodes with data; null if none may. */
   readonly allowDestroyLabel: string | null;
@@ -37,6 +41,10 @@ export interface Inputs {
   readonly onPlanChange: 'fail' | 'apply';
   /** Whether the cluster has its own comment or a section of a shared one. */
   readonly comment: 'own' | 'shared';
+  /** Use of a data volume, in percent of its capacity, from which drift is reported. */
+  readonly storageAlertPercent: number;
+  /** How long a run may wait for copies of data before it ends and leaves them running, in minutes. */
+  readonly waitMinutes: number;
   /** Name or path of Terraform or OpenTofu; null to use the one that is installed. */
   readonly terraformBinary: string | null;
 }

@@ -16,6 +16,15 @@ const REQUEST_KEYS: readonly string[] = [
   'primary',
   'synchronous_replicas',
   'instance_profile',
+  'data_volume_size',
+  'data_volume_iops',
+  'data_volume_throughput',
+  'root_volume_size',
+  'kms_key_id',
+  'vpc_cidr',
+  'tags',
+  'clone_from',
+  'clone_max_rate',
 ];
 
 /** Keys that an event's body may have, by command. */
@@ -88,6 +97,11 @@ function readKeys(
       problems.push(`${where}: unknown key ${quoteValue(key)}. ${explainKeys(key, allowed)}`);
     } else if (typeof value === 'boolean' && key === 'replace_volume') {
       values['replace-volume'] = String(value);
+    } else if (key === 'tags' && typeof value === 'object' && value !== null) {
+      // As in the input: a line per tag.
+      values.tags = Object.entries(value)
+        .map(([name, text]) => `${name}=${text}`)
+        .join('\n');
     } else if (typeof value !== 'string' && typeof value !== 'number') {
       problems.push(`${where}.${key}: ${showJson(value)} is not a string or a number.`);
     } else {

@@ -20,6 +20,10 @@ const spec: ClusterSpec = {
   clientCidrs: [],
   subnetIds: [],
   instanceProfile: null,
+  vpcCidr: '10.42.0.0/16',
+  tags: {},
+  storage: { dataGib: 20, iops: null, throughput: null, rootGib: 16, kmsKey: null },
+  clone: { from: 'primary', maxRate: null },
 };
 const request = { spec, backend: { type: 'local', config: {} } };
 

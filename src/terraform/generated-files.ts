@@ -19,6 +19,10 @@ export function renderTfvars(spec: ClusterSpec, sshPublicKey: string | null): st
     ssh_cidrs: spec.sshCidrs,
     client_cidrs: spec.clientCidrs,
     subnet_ids: spec.subnetIds,
+    vpc_cidr: spec.vpcCidr,
+    tags: spec.tags,
+    data_volume_size: spec.storage.dataGib,
+    root_volume_size: spec.storage.rootGib,
     ...(spec.instanceProfile !== null && { instance_profile: spec.instanceProfile }),
     database: {
       image: imageReference(spec),

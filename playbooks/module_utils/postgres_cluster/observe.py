@@ -22,6 +22,7 @@ from .scram import matches
 from .server import find_unread, is_accepting, is_up, render_passfile
 from .spec import read_limits, read_memory_bytes
 from .timeline import find_received_timeline
+from .storage import observe_storage
 from .volume import observe_volume
 
 # One statement that returns one JSON document, on 14 to 18. Functions that fail on a primary, or on a replica, are in a
@@ -55,7 +56,10 @@ SELECT json_build_object(
   'oldestSegment', (SELECT min(substr(name, 9)) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'),
   'slots', (
     SELECT coalesce(json_agg(json_build_object(
-      'name', slot_name, 'active', active, 'walStatus', wal_status) ORDER BY slot_name), '[]')
+      'name', slot_name, 'active', active, 'walStatus', wal_status,
+      'retainedBytes', greatest(0, coalesce(pg_wal_lsn_diff(
+        CASE WHEN recovery THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END, restart_lsn), 0))::bigint
+      ) ORDER BY slot_name), '[]')
     FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT temporary),
   'logicalSlots', (@LOGICAL@),
   'senders', (
@@ -130,6 +134,8 @@ def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
             "ready": volume.ready,
             "readOnly": volume.read_only,
         },
+        "storage": observe_storage(),
+        "work": None,
         "data": judge_data(),
         "standby": is_standby(),
         "record": read_record(),

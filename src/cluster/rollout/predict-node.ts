@@ -281,5 +281,8 @@ function openSlots(
   names: readonly string[],
 ): PostgresObservation['slots'] {
   const added = names.filter((name) => !present.some((slot) => slot.name === name));
-  return [...present, ...added.map((name) => ({ name, active: false, walStatus: 'reserved' }))];
+  return [
+    ...present,
+    ...added.map((name) => ({ name, active: false, walStatus: 'reserved', retainedBytes: 0 })),
+  ];
 }

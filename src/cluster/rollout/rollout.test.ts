@@ -149,8 +149,8 @@ describe('rollout', () => {
         ...node.postgres,
         slots: [
           ...node.postgres.slots,
-          { name: 'node_3', active: false, walStatus: 'reserved' },
-          { name: 'debezium', active: false, walStatus: 'reserved' },
+          { name: 'node_3', active: false, walStatus: 'reserved', retainedBytes: 0 },
+          { name: 'debezium', active: false, walStatus: 'reserved', retainedBytes: 0 },
         ],
       },
     }));

@@ -1,6 +1,10 @@
 import { type DesiredCluster, findNode, renderFiles } from '../desired.ts';
 import { type Node, nodeName, slotName } from '../node.ts';
-import type { NodeObservation, PostgresObservation } from '../observation.ts';
+import type {
+  FileSystemObservation,
+  NodeObservation,
+  PostgresObservation,
+} from '../observation.ts';
 import { renderSynchronous } from '../rollout/node-settings.ts';
 import type { SettingInForce, Settings } from '../settings/settings.ts';
 import { HOT_STANDBY_SENSITIVE, mergeSettings } from '../settings/settings.ts';
@@ -22,6 +26,18 @@ export function createNode(number: number): Node {
     volumeId: `vol-000000000000000${number}`,
     zone: `us-east-1${'abcdef'[(number - 1) % 6]}`,
     instanceType: 't3.medium',
+  };
+}
+
+/** A file system that fills a device of `gib` GiB, a quarter of it used. */
+export function createFileSystem(gib: number): FileSystemObservation {
+  const deviceBytes = gib * 1024 ** 3;
+  return {
+    deviceBytes,
+    filesystemBytes: deviceBytes,
+    capacityBytes: deviceBytes,
+    usedBytes: deviceBytes / 4,
+    freeBytes: (deviceBytes * 3) / 4,
   };
 }
 
@@ -124,6 +140,7 @@ export function createHealthy(desired: DesiredCluster, primary = 'node-1'): Node
             name: slotName(node.name),
             active: true,
             walStatus: 'reserved',
+            retainedBytes: 0,
           }))
         : [],
       logicalSlots: [],
@@ -154,6 +171,8 @@ export function createHealthy(desired: DesiredCluster, primary = 'node-1'): Node
         authorizedKeysCurrent: true,
       },
       volume: { device: '/dev/nvme1n1', filesystem: 'ext4', ready: true, readOnly: false },
+      storage: { data: createFileSystem(20), root: createFileSystem(16), kept: [] },
+      work: null,
       data: 'complete',
       standby: !isPrimary,
       record: {

@@ -96,6 +96,7 @@ function observePostgres(cluster: ModelCluster, node: ModelNode): NodeObservatio
       name,
       active: false,
       walStatus: lost ? 'lost' : 'reserved',
+      retainedBytes: 0,
     })),
     logicalSlots: node.logicalSlots.map((slot) => ({
       ...slot,
