@@ -113,7 +113,6 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const path = reachAws({
     folder,
     reattach: aws.reattach,
-    before: options.vpcCidr ? `export TF_VAR_vpc_cidr='${options.vpcCidr}'` : '',
     path: await findToolPath(folder, onProgress),
   });
   /** The runner's address, which is this machine, as the nodes see it: their gateway. */
@@ -149,6 +148,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
           'client-cidrs': runnerCidr,
           backend: 's3',
           'backend-config': JSON.stringify({ ...state.backendConfig, key: 'postgres.tfstate' }),
+          ...(options.vpcCidr && !inputs['cluster-file'] && { 'vpc-cidr': options.vpcCidr }),
           ...inputs,
         },
         ...jobOptions,
@@ -158,6 +158,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
         ...lines,
         `ssh_cidrs: [${runnerCidr}]`,
         `client_cidrs: [${runnerCidr}]`,
+        ...(options.vpcCidr ? [`vpc_cidr: ${options.vpcCidr}`] : []),
         'backend: s3',
         `backend_config: ${JSON.stringify({ ...state.backendConfig, key: 'postgres.tfstate' })}`,
         '',
