@@ -41,6 +41,19 @@ client_cidrs:
 subnet_ids:
   - subnet-0a1b2c3d4e5f60718
 instance_profile: postgres-nodes
+vpc_cidr: 10.1.0.0/20
+data_volume_size: 500
+data_volume_iops: 6000
+data_volume_throughput: 250
+root_volume_size: 20
+kms_key_id: arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab
+tags:
+  Team: orders
+  Cost center: 0042
+clone_from: replica
+clone_max_rate: 50MB
+storage_alert_percent: 90
+wait_minutes: 60
 backend: s3
 backend_config:
   bucket: states

@@ -40,7 +40,20 @@ describe('a cluster file', () => {
         clientCidrs: ['10.0.0.0/16', '10.1.0.0/16'],
         subnetIds: ['subnet-0a1b2c3d4e5f60718'],
         instanceProfile: 'postgres-nodes',
+        vpcCidr: '10.1.0.0/20',
+        // A number stays a text as written.
+        tags: { Team: 'orders', 'Cost center': '0042' },
+        storage: {
+          dataGib: 500,
+          iops: 6000,
+          throughput: 250,
+          rootGib: 20,
+          kmsKey: 'arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab',
+        },
+        clone: { from: 'replica', maxRate: 51_200 },
       },
+      storageAlertPercent: 90,
+      waitMinutes: 60,
       backend: {
         type: 's3',
         config: {

@@ -17,6 +17,8 @@ describe('readInputs', () => {
       'fenced',
       'replace',
       'replace-volume',
+      'discard',
+      'discard-data',
       'request',
       'cluster-file',
       'registry-username',
