@@ -19,6 +19,7 @@ import { findPlaceholder, hintInput } from './input-hint.ts';
 import { isSecretInput, MIN_SECRET_LENGTH } from './secrets.ts';
 import { readSettings } from './settings-input.ts';
 import type { RawInputs } from './step-inputs.ts';
+import { checkStorage } from './storage-inputs.ts';
 
 /** Lists all problems of a description, for the run that uses it. */
 export function checkDescription(combined: Combined, purpose: Purpose): string[] {
@@ -51,6 +52,7 @@ export function checkDescription(combined: Combined, purpose: Purpose): string[]
     ...settings.problems,
     ...checkConfigs(filled, description),
     ...checkMajor(description),
+    ...checkStorage(description),
     ...checkLabels(description),
     ...findMissing(description, purpose),
     ...checkPasswords(call),
@@ -86,14 +88,19 @@ function checkValue(key: ClusterKey, given: InputValue): string[] {
   const issues: readonly z.core.$ZodIssue[] = error?.issues ?? [];
   return issues.map((issue) => {
     const [index] = issue.path;
-    // The invalid item of a list.
+    // The invalid item of a list, or tag.
     const found =
-      index === undefined ? given.value : (given.value as readonly unknown[])[Number(index)];
+      index === undefined
+        ? given.value
+        : (given.value as Readonly<Record<string, unknown>>)[String(index)];
     const isItem = FORMS[key] !== 'list' || index !== undefined;
     const hint = isItem && typeof found === 'string' ? hintInput(nameInput(key), found) : null;
     const name = index === undefined ? given.name : given.nameEntry(String(index));
-    // The schema's message for a hidden value is complete by itself.
-    if (given.shown === null && typeof found === 'string' && index === undefined) {
+    // The schema's message for a hidden value, or for a tag, is complete by itself.
+    if (
+      FORMS[key] === 'tags' ||
+      (given.shown === null && typeof found === 'string' && index === undefined)
+    ) {
       return `${name}: ${issue.message}`;
     }
     const shown = given.shown ?? (typeof found === 'string' ? quoteValue(found) : showKind(found));

@@ -14,11 +14,10 @@ import {
   list,
   matching,
   networks,
-  readTagLines,
-  tagMap,
   text,
   wholeNumber,
 } from './schema-fields.ts';
+import { readTagLines, tagMap } from './tags.ts';
 
 const MAX_REPLICAS = 15;
 const MAX_NAME_LENGTH = 40;
@@ -123,7 +122,7 @@ export const clusterSchema = z.strictObject({
     explain('an IPv4 network from /16 to /24 without host bits', '10.42.0.0/16'),
     { pattern: '^\\d{1,3}(\\.\\d{1,3}){3}/(1[6-9]|2[0-4])$' },
   ).optional(),
-  // EBS User Guide, "General Purpose SSD volumes" (gp3).
+  // EBS User Guide, "General Purpose SSD volumes" (gp3), the limits since September 2025.
   data_volume_size: wholeNumber(1, 65_536, 500).optional(),
   data_volume_iops: wholeNumber(3_000, 80_000, 6_000).optional(),
   data_volume_throughput: wholeNumber(125, 2_000, 250).optional(),

@@ -3,6 +3,15 @@ import { COMMANDS } from '../runner/intent.ts';
 import { BACKENDS } from './backend.ts';
 import { formatAddress, maskAddress, parseAddress } from './ipv4.ts';
 import { REGIONS } from './regions.ts';
+import {
+  hintGib,
+  hintIops,
+  hintKmsKey,
+  hintMinutes,
+  hintPercent,
+  hintRate,
+  hintThroughput,
+} from './storage-hint.ts';
 
 /** Returns a sentence that suggests what an invalid value was meant to be; null if there is no suggestion. */
 type Hint = (value: string) => string | null;
@@ -70,6 +79,13 @@ function hintNetwork(value: string): string | null {
   return suggest(`${formatAddress(maskAddress(address, prefix))}/${prefix}`);
 }
 
+/** A VPC's network is a /16 to /24. */
+function hintVpc(value: string): string | null {
+  const [, address = '', prefix] = /^([\d.]+)\/(\d{1,2})$/.exec(value.trim()) ?? [];
+  if (prefix === undefined || Number(prefix) > 24) return null;
+  return hintNetwork(`${address}/${Math.max(16, Number(prefix))}`);
+}
+
 function hintMemory(value: string): string | null {
   const match = /^(\d{1,9})\s*([kmgt])?b?$/i.exec(value.trim());
   const digits = match?.[1]?.replace(/^0+(?=\d)/, '');
@@ -126,12 +142,24 @@ const HINTS: Readonly<Record<string, Hint>> = {
   fenced: hintNode,
   replace: hintNode,
   'replace-volume': hintWord(['true', 'false']),
+  discard: hintNode,
+  'discard-data': hintWord(['true', 'false']),
   'shared-buffers': hintMemory,
   image: hintImage,
   'image-tag': hintImageTag,
   'ssh-cidrs': hintNetwork,
   'client-cidrs': hintNetwork,
   'instance-profile': hintInstanceProfile,
+  'vpc-cidr': hintVpc,
+  'data-volume-size': hintGib,
+  'data-volume-iops': hintIops,
+  'data-volume-throughput': hintThroughput,
+  'root-volume-size': hintGib,
+  'kms-key-id': hintKmsKey,
+  'clone-from': hintWord(['primary', 'replica']),
+  'clone-max-rate': hintRate,
+  'storage-alert-percent': hintPercent,
+  'wait-minutes': hintMinutes,
   backend: hintWord(BACKENDS),
   'on-plan-change': hintWord(['fail', 'apply']),
   comment: hintWord(['own', 'shared']),

@@ -104,16 +104,19 @@ describe('a file of a pull request', () => {
   const readNotes = (result: InputResult) => (result.inputs === null ? [] : result.notes);
 
   test.each(Object.entries(CHANGES))('%s', async (key, [use, , after, take]) => {
-    const merged = write({ ...EXISTING, [key]: after });
+    const { kms_key_id: _, ...others } = EXISTING;
+    // A KMS key belongs to one region.
+    const present = key === 'region' ? others : EXISTING;
+    const merged = write({ ...present, [key]: after });
     const result = await readInputsFromFile(merged, {
       intent: REVIEW,
-      existing: write(EXISTING),
+      existing: write(present),
       step,
     });
     expect(result.problems).toEqual([]);
     const alone = async (text: string) =>
       (await readInputsFromFile(text, { intent: REVIEW, step })).inputs;
-    const [old, next] = [await alone(write(EXISTING)), await alone(merged)];
+    const [old, next] = [await alone(write(present)), await alone(merged)];
     expect(result.inputs).toEqual(use === 'held' ? old : next);
     // The inputs do not contain require_signature.
     if (old && next && key !== 'require_signature') expect(take(old)).not.toEqual(take(next));
@@ -136,6 +139,8 @@ describe('a file of a pull request', () => {
         'backend-config':
           '{"bucket":"states","key":"postgres/orders.tfstate","region":"eu-central-1","assume_role":{"role_arn":"arn:aws:iam::123456789012:role/states"}}',
         'ssh-user': 'debian',
+        'storage-alert-percent': '90',
+        'wait-minutes': '60',
         image: 'ghcr.io/acme/postgres',
         'allow-destroy-label': 'may-destroy',
         'allow-collation-label': 'may-sort',
@@ -217,7 +222,7 @@ describe('a file of a pull request', () => {
     });
     expect(readNotes(result)).toEqual([
       expect.stringMatching(/^clusters\/orders\.yml is new: main has no such file\./),
-      'ssh_user, allow_destroy_label, allow_collation_label, allow_slot_loss_label, allow_plan_label, label_prefix, on_plan_change, comment, terraform_binary of clusters/orders.yml will count once the file is merged. The plan does not use them.',
+      'ssh_user, storage_alert_percent, wait_minutes, allow_destroy_label, allow_collation_label, allow_slot_loss_label, allow_plan_label, label_prefix, on_plan_change, comment, terraform_binary of clusters/orders.yml will count once the file is merged. The plan does not use them.',
     ]);
   });
 

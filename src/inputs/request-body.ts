@@ -98,10 +98,16 @@ function readKeys(
     } else if (typeof value === 'boolean' && key === 'replace_volume') {
       values['replace-volume'] = String(value);
     } else if (key === 'tags' && typeof value === 'object' && value !== null) {
-      // As in the input: a line per tag.
-      values.tags = Object.entries(value)
-        .map(([name, text]) => `${name}=${text}`)
-        .join('\n');
+      const tags = Object.entries(value);
+      const unfit = tags.find(([name, text]) => !isTagLine(name, text));
+      if (unfit === undefined && !Array.isArray(value)) {
+        // As in the input: a line per tag.
+        values.tags = tags.map(([name, text]) => `${name}=${text}`).join('\n');
+      } else {
+        problems.push(
+          `${where}.tags: ${Array.isArray(value) ? 'a list' : quoteValue(unfit?.[0] ?? '')} is not allowed. Give an object with texts or numbers, in one line each and without = in a key, e.g. {"Team": "orders"}.`,
+        );
+      }
     } else if (typeof value !== 'string' && typeof value !== 'number') {
       problems.push(`${where}.${key}: ${showJson(value)} is not a string or a number.`);
     } else {
@@ -110,6 +116,12 @@ function readKeys(
   }
   return { values, problems };
 }
+
+/** Whether the tag fits in a line `name=text`, so that it cannot become another one. */
+const isTagLine = (name: string, text: unknown): boolean =>
+  ['string', 'number', 'boolean'].includes(typeof text) &&
+  !/[=\r\n]/.test(name) &&
+  !/[\r\n]/.test(String(text));
 
 /** Lists the allowed keys and suggests one for an unknown key. */
 function explainKeys(key: string, allowed: readonly string[]): string {

@@ -79,55 +79,6 @@ export function isVpcNetwork(value: string): boolean {
   return isNetwork(value) && prefix >= 16 && prefix <= 24;
 }
 
-/** Tags that the cluster sets itself. */
-const OWN_TAGS = ['Architecture', 'Cluster', 'ManagedBy', 'Name', 'Node'];
-/** Limits of EC2 (EC2 User Guide, "Tag restrictions"); a resource has at most 50 tags, with those of the cluster. */
-const MAX_TAGS = 40;
-const TAG_TEXT = /^[\p{L}\p{Z}\p{N}_.:/=+@-]*$/u;
-
-/** Additional tags by key. */
-export const tagMap = () =>
-  z
-    .record(z.string(), z.union([z.string(), z.number(), z.boolean()]), {
-      error: () => 'Allowed: a line `key=value` per tag, or a map in a file, e.g. Team=orders.',
-    })
-    .transform((tags) =>
-      Object.fromEntries(Object.entries(tags).map(([key, value]) => [key, String(value)])),
-    )
-    .superRefine((tags, context) => {
-      const refuse = (message: string) => context.addIssue({ code: 'custom', message });
-      const entries = Object.entries(tags);
-      if (entries.length > MAX_TAGS) refuse(`Allowed: at most ${MAX_TAGS} tags.`);
-      for (const [key, value] of entries) {
-        if (OWN_TAGS.includes(key)) refuse(`The cluster sets the tag ${key} itself. Remove it.`);
-        else if (
-          !TAG_TEXT.test(key) ||
-          key.length < 1 ||
-          key.length > 128 ||
-          /^aws:/i.test(key) ||
-          !TAG_TEXT.test(value) ||
-          value.length > 256
-        )
-          refuse(
-            `The tag ${quoteValue(key)} is not allowed. Allowed: letters, digits, spaces and _ . : / = + - @, keys of 1 to 128 characters that do not begin with aws:, values of at most 256, e.g. Team=orders.`,
-          );
-      }
-    })
-    .meta({ maxProperties: MAX_TAGS });
-
-/** Reads one `key=value` per line; null if a line is not one, or a key is given twice. */
-export function readTagLines(lines: string): Record<string, string> | null {
-  const tags = new Map<string, string>();
-  for (const line of lines.split('\n')) {
-    if (line.trim() === '') continue;
-    const at = line.indexOf('=');
-    const key = line.slice(0, at).trim();
-    if (at === -1 || tags.has(key)) return null;
-    tags.set(key, line.slice(at + 1).trim());
-  }
-  return Object.fromEntries(tags);
-}
-
 /** The name of a label, or an empty text. `whenEmpty` says what an empty one means. */
 export const label = (whenEmpty: string, example: string) =>
   text(
