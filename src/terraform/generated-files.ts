@@ -22,7 +22,10 @@ export function renderTfvars(spec: ClusterSpec, sshPublicKey: string | null): st
     vpc_cidr: spec.vpcCidr,
     tags: spec.tags,
     data_volume_size: spec.storage.dataGib,
+    ...(spec.storage.iops !== null && { data_volume_iops: spec.storage.iops }),
+    ...(spec.storage.throughput !== null && { data_volume_throughput: spec.storage.throughput }),
     root_volume_size: spec.storage.rootGib,
+    ...(spec.storage.kmsKey !== null && { kms_key_id: spec.storage.kmsKey }),
     ...(spec.instanceProfile !== null && { instance_profile: spec.instanceProfile }),
     database: {
       image: imageReference(spec),

@@ -1,6 +1,7 @@
 import { compareNames, nodeName } from '../cluster/node.ts';
 import { explainPermission, isAllowed } from '../inputs/permission-label.ts';
 import { UserError } from '../messages/errors.ts';
+import { explainFixedValues } from './fixed-values.ts';
 import {
   attachmentAddress,
   CREATING_ACTIONS,
@@ -101,8 +102,16 @@ export function permit(planned: PlannedFile, scope: ApplyScope): Permit {
   return new Permit(planned);
 }
 
-/** Returns the reasons, with the next step, why a plan may not be applied within this scope; empty if it may. */
+/**
+ * Returns the reasons, with the next step, why a plan may not be applied within this scope; empty if it may. A smaller
+ * volume and another network of the VPC are refused in every scope, whatever the labels.
+ */
 export function explainApplyRefusal(plan: PlanSummary, scope: ApplyScope): string[] {
+  const fixed = explainFixedValues(plan);
+  return fixed.length > 0 ? fixed : explainScope(plan, scope);
+}
+
+function explainScope(plan: PlanSummary, scope: ApplyScope): string[] {
   switch (scope.kind) {
     case 'plan':
       return refuseLosses(plan, scope);

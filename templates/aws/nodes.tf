@@ -54,6 +54,12 @@ resource "aws_ebs_volume" "data" {
   type              = "gp3"
   size              = var.data_volume_size
   encrypted         = true
+  kms_key_id        = var.kms_key_id
+
+  # Size, IOPS and throughput change in place, while the volume is in use. The provider computes the last two if they
+  # are null: a volume keeps what it has.
+  iops       = var.data_volume_iops
+  throughput = var.data_volume_throughput
 
   # Destroying a volume leaves a snapshot, also when replica_count is reduced.
   final_snapshot = true
@@ -62,6 +68,8 @@ resource "aws_ebs_volume" "data" {
   # minutes. A volume that was created without this timeout gets it at its next change.
   timeouts {
     delete = "3h"
+    # Until EC2 has begun to use the new size or performance; the provider's default of five minutes can be too short.
+    update = "30m"
   }
 
   tags = {
@@ -74,8 +82,8 @@ resource "aws_ebs_volume" "data" {
 
   lifecycle {
     # These are fixed when the volume is created. If the values they are computed from change later, the volume must
-    # not be replaced, nor its tag rewritten.
-    ignore_changes = [availability_zone, encrypted, tags["Architecture"]]
+    # not be replaced, nor its tag rewritten. A volume keeps its key; only new volumes have another one.
+    ignore_changes = [availability_zone, encrypted, kms_key_id, tags["Architecture"]]
 
     precondition {
       condition     = length(local.node_zones) > 0
@@ -126,6 +134,7 @@ resource "aws_instance" "node" {
     volume_type = "gp3"
     volume_size = var.root_volume_size
     encrypted   = true
+    kms_key_id  = var.kms_key_id
 
     tags = {
       Name = "${var.cluster_name}-node-${each.key}-root"
@@ -144,8 +153,8 @@ resource "aws_instance" "node" {
 
   lifecycle {
     # The provider would replace a running database for a newer image, a rotated key (Ansible installs it on
-    # running hosts) or one more subnet in the zone.
-    ignore_changes = [ami, key_name, subnet_id]
+    # running hosts), one more subnet in the zone or another KMS key of new volumes.
+    ignore_changes = [ami, key_name, subnet_id, root_block_device[0].kms_key_id]
 
     # A change of the VPC does replace the instance, which cannot move. Its data volume stays.
     replace_triggered_by = [aws_security_group.nodes.vpc_id]

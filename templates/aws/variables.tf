@@ -170,8 +170,31 @@ variable "data_volume_size" {
   default     = 20
 
   validation {
-    condition     = var.data_volume_size >= 10 && var.data_volume_size <= 16384 && floor(var.data_volume_size) == var.data_volume_size
-    error_message = "data_volume_size must be a whole number of GiB from 10 to 16384."
+    # EBS User Guide, "General Purpose SSD volumes": limits of gp3.
+    condition     = var.data_volume_size >= 1 && var.data_volume_size <= 65536 && floor(var.data_volume_size) == var.data_volume_size
+    error_message = "data_volume_size must be a whole number of GiB from 1 to 65536."
+  }
+}
+
+variable "data_volume_iops" {
+  description = "Provisioned IOPS of each node's data volume, at most 500 per GiB. Null: a new volume has gp3's 3000, an existing one keeps its own."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.data_volume_iops == null ? true : var.data_volume_iops >= 3000 && var.data_volume_iops <= 80000 && floor(var.data_volume_iops) == var.data_volume_iops
+    error_message = "data_volume_iops must be a whole number from 3000 to 80000."
+  }
+}
+
+variable "data_volume_throughput" {
+  description = "Provisioned throughput of each node's data volume in MiB/s, at most a quarter of its IOPS. Null: a new volume has gp3's 125, an existing one keeps its own."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.data_volume_throughput == null ? true : var.data_volume_throughput >= 125 && var.data_volume_throughput <= 2000 && floor(var.data_volume_throughput) == var.data_volume_throughput
+    error_message = "data_volume_throughput must be a whole number of MiB/s from 125 to 2000."
   }
 }
 
@@ -182,8 +205,19 @@ variable "root_volume_size" {
 
   validation {
     # The Debian image itself requires 8 GiB.
-    condition     = var.root_volume_size >= 8 && var.root_volume_size <= 16384 && floor(var.root_volume_size) == var.root_volume_size
-    error_message = "root_volume_size must be a whole number of GiB from 8 to 16384."
+    condition     = var.root_volume_size >= 8 && var.root_volume_size <= 65536 && floor(var.root_volume_size) == var.root_volume_size
+    error_message = "root_volume_size must be a whole number of GiB from 8 to 65536."
+  }
+}
+
+variable "kms_key_id" {
+  description = "ARN of the KMS key that encrypts new volumes. Null: the account's default key. Existing volumes keep the key that they were created with."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_id == null ? true : can(regex("^arn:aws(-cn|-us-gov)?:kms:[a-z0-9-]+:[0-9]{12}:(key/[A-Za-z0-9-]{1,128}|alias/[A-Za-z0-9/_-]{1,250})$", var.kms_key_id))
+    error_message = "kms_key_id must be the ARN of a KMS key, for example \"arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"."
   }
 }
 

@@ -27,6 +27,8 @@ const BASE: Values = {
 const OTHER_KEY =
   'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMvCANEKM1lUF8G7kC39ONgz0upnn7fmpN+AMOYd6YoQ team';
 
+const OTHER_KMS_KEY = 'arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
+
 interface Row {
   /** The changed variable. */
   readonly variable: string;
@@ -148,7 +150,11 @@ const ROWS: readonly Row[] = [
     },
   },
   { variable: 'data_volume_size', to: 40, plan: { 'update aws_ebs_volume.data': 3 } },
+  { variable: 'data_volume_iops', to: 6000, plan: { 'update aws_ebs_volume.data': 3 } },
+  { variable: 'data_volume_throughput', to: 250, plan: { 'update aws_ebs_volume.data': 3 } },
   { variable: 'root_volume_size', to: 32, plan: { 'update aws_instance.node': 3 } },
+  // Volumes keep the key that they were created with.
+  { variable: 'kms_key_id', to: OTHER_KMS_KEY, plan: {} },
   {
     variable: 'tags',
     to: { Team: 'payments' },
