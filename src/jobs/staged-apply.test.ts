@@ -11,7 +11,7 @@ import { type PlanResult, plan } from '../operations/plan.ts';
 import { Terraform } from '../terraform/cli.ts';
 import { findStopped } from '../terraform/existing-nodes.ts';
 import { findOrphanedVolumes } from '../terraform/node-changes.ts';
-import { permit } from '../terraform/permit.ts';
+import { explainApplyRefusal, permit } from '../terraform/permit.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import { hasChangesToReview } from '../terraform/plan-differences.ts';
 import type { Job } from './job.ts';
@@ -348,5 +348,88 @@ describe('a removal', () => {
     expect(Object.keys(readMachines())).toEqual(['node-1', 'node-2', 'node-4']);
     expect((await stages.destroy()).map(({ name }) => name)).toEqual(['node-1', 'node-2']);
     expect((await planValues(values)).summary.hasChanges).toBe(false);
+  });
+});
+
+describe('volumes', () => {
+  const VALUES_NOW = { instance_type: 't3.large', replica_count: 1 };
+  const LARGER = { ...VALUES_NOW, data_volume_size: 40, root_volume_size: 20 };
+  const KEY = 'arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
+  const volumesOf = (node: string) =>
+    Object.values(aws.tables.volumes)
+      .filter(({ tags }) => tags.Node === node)
+      .map(({ root, size, iops, kmsKey }) => ({ root, size, iops, kmsKey }))
+      .sort((a, b) => Number(a.root) - Number(b.root));
+  const sizes = () => ['node-1', 'node-2'].map((node) => volumesOf(node).map(({ size }) => size));
+
+  beforeAll(async () => {
+    const whole = await planValues(VALUES_NOW);
+    const permitted = permit(whole, { kind: 'plan', label: null, labels: null });
+    await terraform.apply(permitted, { temporary: folder, announce: () => {} });
+  });
+
+  test('grow before any instance is stopped', async () => {
+    const values = { ...LARGER, instance_type: 't3.medium', data_volume_iops: 6000 };
+    const stages = openStages(await planValues(values));
+    await stages.provision();
+    expect(sizes()).toEqual([
+      [40, 20],
+      [40, 20],
+    ]);
+    expect(volumesOf('node-1')[0]?.iops).toBe(6000);
+    expect(readMachines()).toEqual({ 'node-1': 't3.large running', 'node-2': 't3.large running' });
+    await stages.resize('node-2');
+    await stages.resize('node-1');
+    expect((await planValues(values)).summary.hasChanges).toBe(false);
+  });
+
+  test('keep their IOPS and their key if the values are removed or changed', async () => {
+    const values = { ...LARGER, instance_type: 't3.medium', kms_key_id: KEY };
+    expect((await planValues(values)).summary.hasChanges).toBe(false);
+  });
+
+  test('are not made smaller, also with the label', async () => {
+    const { summary } = await planValues({
+      ...LARGER,
+      instance_type: 't3.medium',
+      data_volume_size: 30,
+    });
+    const scope = { kind: 'plan', label: 'allow', labels: ['allow'] } as const;
+    expect(() => permit({ planFile: 'x', summary }, scope)).toThrow(
+      /data-volume-size: 30 GiB is smaller .* node-1 \(40 GiB\), node-2 \(40 GiB\)/,
+    );
+  });
+
+  test('that were grown outside Terraform are not shrunk to what the state has', async () => {
+    const grown = Object.values(aws.tables.volumes).find(
+      ({ tags, root }) => !root && tags.Node === 'node-1',
+    );
+    const resize = (size: number) =>
+      aws.edit(({ volumes }) => {
+        Object.assign(volumes[grown?.id ?? ''] ?? {}, { size });
+      });
+    await resize(60);
+    const { summary } = await planValues({ ...LARGER, instance_type: 't3.medium' });
+    await resize(40);
+    expect(explainApplyRefusal(summary, { kind: 'plan', label: null, labels: null })).toEqual([
+      expect.stringContaining('node-1 (60 GiB), and EBS cannot shrink a volume. Give at least 60.'),
+    ]);
+  });
+
+  test('a replaced instance with a blank volume has the size and the key of the inputs', async () => {
+    writeValues({
+      ...VALUES_NOW,
+      instance_type: 't3.medium',
+      data_volume_size: 30,
+      root_volume_size: 10,
+      kms_key_id: KEY,
+    });
+    await replaceInstance(job, terraform, 'node-2', { volume: true });
+    expect(sizes()).toEqual([
+      [40, 20],
+      [30, 10],
+    ]);
+    expect(volumesOf('node-2').map(({ kmsKey }) => kmsKey)).toEqual([KEY, KEY]);
+    expect(volumesOf('node-1').map(({ kmsKey }) => kmsKey)).not.toContain(KEY);
   });
 });
