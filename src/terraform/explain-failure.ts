@@ -2,6 +2,7 @@ import { UserError } from '../messages/errors.ts';
 import type { ProcessError } from '../process/child-process.ts';
 import { explainCredentials, explainProfile } from './credentials.ts';
 import type { TerraformProduct } from './install.ts';
+import { explainVolume } from './volume-failure.ts';
 
 /** Command names at a prompt. */
 export const COMMANDS: Readonly<Record<TerraformProduct, string>> = {
@@ -36,7 +37,7 @@ function findNextStep(stderr: string, command: string): string {
   if (/Error releasing the state lock/.test(stderr)) {
     return `\nThe state lock may still be held. The next run shows its lock ID; release it then with: ${command} force-unlock ID`;
   }
-  const nextStep = explainProfile(stderr) ?? explainCredentials(stderr);
+  const nextStep = explainProfile(stderr) ?? explainVolume(stderr) ?? explainCredentials(stderr);
   return nextStep === null ? '' : `\n${nextStep}`;
 }
 

@@ -68,8 +68,6 @@ resource "aws_ebs_volume" "data" {
   # minutes. A volume that was created without this timeout gets it at its next change.
   timeouts {
     delete = "3h"
-    # Until EC2 has begun to use the new size or performance; the provider's default of five minutes can be too short.
-    update = "30m"
   }
 
   tags = {
