@@ -87,6 +87,7 @@ function render(): { comment: string; summary: string; commentMs: number; summar
     topology: [],
     writesWait: null,
     refusals: [],
+    capacity: { nodes: [], alertPercent: 80 },
     warnings: [],
     run: {
       commit: '0'.repeat(40),

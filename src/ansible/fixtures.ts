@@ -91,7 +91,11 @@ export function createReport(): AnsibleResult {
     }),
   );
   const proof = [1, 2].map((number) =>
-    createProof(number, { archiver: createArchiver(), problem: 'its WAL receiver is stopping' }),
+    createProof(number, {
+      archiver: createArchiver(),
+      storage: { capacityBytes: 2048, usedBytes: 1024 },
+      problem: 'its WAL receiver is stopping',
+    }),
   );
   const stats = { ok: 1, changed: 0, failures: 0, unreachable: 0 };
   return {

@@ -116,7 +116,7 @@ function show({ observations, proof, failures, notes }: AnsibleResult): {
     }),
     warnings: [
       ...notes.map(({ note }) => note),
-      ...describeFaults(observations, SYNCHRONOUS),
+      ...describeFaults(observations, { ...SYNCHRONOUS, storageAlertPercent: 1 }),
       describeExceptions(observations, SYNCHRONOUS) ?? '',
     ],
   });

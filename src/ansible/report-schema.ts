@@ -257,6 +257,7 @@ const proof = object({
   slot: slotName.nullable(),
   systemIdentifier: systemIdentifier.nullable(),
   archiver: archiver.nullable(),
+  storage: object({ capacityBytes: size, usedBytes: size }).nullable(),
   problem: prose(8_000).nullable(),
 }) satisfies z.ZodType<NodeProof>;
 

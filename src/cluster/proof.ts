@@ -1,4 +1,7 @@
-import type { ArchiverObservation } from './observation.ts';
+import type { ArchiverObservation, FileSystemObservation } from './observation.ts';
+
+/** Capacity and use of a file system, in bytes. */
+export type SpaceUse = Pick<FileSystemObservation, 'capacityBytes' | 'usedBytes'>;
 
 /** What one node answered when replication was tested. */
 export interface NodeProof {
@@ -22,6 +25,8 @@ export interface NodeProof {
   readonly systemIdentifier: string | null;
   /** Null where this node archives nothing. */
   readonly archiver: ArchiverObservation | null;
+  /** Capacity and use of the data volume, in bytes; null where it was not measured. */
+  readonly storage: SpaceUse | null;
   /** Why this node does not prove replication, or null when it does. */
   readonly problem: string | null;
 }

@@ -40,7 +40,11 @@ export async function reportDrift(
   const { plan, tool } = await planCluster(job, { lock: false });
   const preview = await previewRollout(job, plan);
   const described = buildDatabasePlan(job, { plan, preview });
-  const faults = describeFaults(preview.observed, preview.desired);
+  const issue = { repository: job.environment.repository, identity };
+  const faults = describeFaults(preview.observed, {
+    ...preview.desired,
+    storageAlertPercent: job.inputs.storageAlertPercent,
+  });
   const report: DriftReport = {
     ...described,
     cluster: job.inputs.spec.name,
@@ -54,7 +58,6 @@ export async function reportDrift(
   };
   const shown = redactReport(report, redact);
   await core.summary.addRaw(redact(renderDriftSummary(shown)), true).write({ overwrite: true });
-  const issue = { repository: job.environment.repository, identity };
   const finding = judgeDrift(report, { canLogIn: buildNodeAccess(job) !== null });
   switch (finding.kind) {
     case 'drift': {

@@ -132,12 +132,13 @@ export function buildDatabasePlan(
   { plan, preview }: { plan: PlanResult; preview: Preview },
 ): Pick<
   PlanReport,
-  'database' | 'settings' | 'topology' | 'writesWait' | 'planText' | 'logicalSlots'
+  'database' | 'settings' | 'topology' | 'writesWait' | 'planText' | 'logicalSlots' | 'capacity'
 > & {
   readonly warnings: readonly string[];
 } {
   const { database, observed, desired } = preview;
   const { synchronousReplicas, replicaCount: replicas } = job.inputs.spec;
+  const { storageAlertPercent } = job.inputs;
   const changes = plan.nodeChanges;
   const steps = database.kind === 'steps' ? database.steps : [];
   const replication = { synchronousReplicas, replicas };
@@ -147,7 +148,7 @@ export function buildDatabasePlan(
   });
   const warnings = [
     ...leftOut,
-    ...describeFaults(observed, desired),
+    ...describeFaults(observed, { ...desired, storageAlertPercent }),
     warnSynchronous(replication, steps),
     describeExceptions(observed, desired),
     warnCollations(observed, {
@@ -168,6 +169,7 @@ export function buildDatabasePlan(
       database,
       desired,
     }),
+    capacity: { nodes: observed, alertPercent: storageAlertPercent },
     writesWait: findWait(replication, steps),
     planText: plan.text,
     // Until stopped nodes run, the future primary is unknown.

@@ -26,6 +26,7 @@ export function beginReport(
     plan: null,
     steps: null,
     proof: [],
+    storageAlertPercent: job.inputs.storageAlertPercent,
     reviewed: null,
     notes: [],
     warnings,

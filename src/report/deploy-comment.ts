@@ -51,7 +51,10 @@ export function listDeploySections(report: DeployReport): Section[] {
     progress.state === 'failed' ? renderFailure(progress, run) : fixed(''),
     progress.state === 'changed' ? renderDifferences(progress, run) : fixed(''),
     fixed(renderRemark(progress)),
-    renderProof(proof, { shrinkOrder: 3 }),
+    renderProof(proof, {
+      shrinkOrder: 3,
+      ...(report.storageAlertPercent && { alertPercent: report.storageAlertPercent }),
+    }),
     fixed(progress.state === 'done' ? renderConnection(progress.connectionString) : ''),
     renderAlert('WARNING', {
       items: report.warnings.map((text) => renderText(shortenText(text))),

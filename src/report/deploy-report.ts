@@ -74,6 +74,8 @@ export interface DeployReport {
   readonly proof: readonly NodeProof[];
   /** The review that is applied; null without one. */
   readonly reviewed: ReviewInfo | null;
+  /** Use of a data volume, in percent, from which the proof warns; undefined: it does not. */
+  readonly storageAlertPercent?: number;
   readonly notes: readonly NodeNote[];
   /** Sentences. */
   readonly warnings: readonly string[];

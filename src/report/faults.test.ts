@@ -44,7 +44,7 @@ describe('describeArchiver', () => {
 });
 
 describe('synchronous replication weakened by', () => {
-  const desired = createDesired({ synchronousReplicas: 1 });
+  const desired = { ...createDesired({ synchronousReplicas: 1 }), storageAlertPercent: 80 };
   const [primary, replica] = createHealthy(desired) as [NodeObservation, NodeObservation];
   const hold = (node: NodeObservation, name: string, value: string): NodeObservation => ({
     ...node,
@@ -74,7 +74,7 @@ describe('synchronous replication weakened by', () => {
     const faults = describeFaults([node], desired);
     if (expected === null) expect(faults).toEqual([]);
     else expect(faults).toEqual([expect.stringMatching(expected)]);
-    expect(describeFaults([node], createDesired())).toEqual([]);
+    expect(describeFaults([node], { ...createDesired(), storageAlertPercent: 80 })).toEqual([]);
   });
 
   const withWeak = (weakCommits: readonly WeakCommit[]) => [

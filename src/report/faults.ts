@@ -3,19 +3,21 @@ import type { ArchiverObservation, NodeObservation, WeakCommit } from '../cluste
 import { readQuorum } from '../cluster/rollout/node-settings.ts';
 import { explainWeakCommit } from '../cluster/settings/synchronous-commit.ts';
 import { countNoun, formatBytes } from './markdown.ts';
+import { describeSpace, type SpaceAlert } from './space-faults.ts';
 
 /** Waiting WAL from which on an archive that works counts as too slow. */
 const BACKLOG_BYTES = 1024 ** 3;
 
 /**
  * Returns the problems on the nodes that a person has to fix because a deploy does not: sentences of plain text, partly
- * in the nodes' words.
+ * in the nodes' words. `desired` also says when space is reported.
  */
 export function describeFaults(
   observed: readonly NodeObservation[],
-  desired: Pick<DesiredCluster, 'synchronousReplicas'>,
+  desired: Pick<DesiredCluster, 'synchronousReplicas'> & SpaceAlert,
 ): string[] {
   return observed.flatMap((node) => [
+    ...describeSpace(node, desired),
     ...describeArchiver(node.name, node.postgres?.archiver ?? null),
     ...describeWeakened(node, desired),
   ]);

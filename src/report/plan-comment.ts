@@ -5,6 +5,7 @@ import { DATABASE_OUTPUT } from '../terraform/plan-differences.ts';
 import { isStarterRemoval } from '../terraform/starter.ts';
 import { renderAlert } from './alert.ts';
 import { COMMENT_BUDGET, fitSections, fixed, type Section } from './budget.ts';
+import { type CapacityReport, renderCapacity } from './capacity.ts';
 import { type RunInfo, renderFooter } from './footer.ts';
 import { mayPause } from './foresight.ts';
 import { type Headline, renderHeadline, renderTitle, summarizeCounts } from './headline.ts';
@@ -32,6 +33,8 @@ export interface PlanReport {
   readonly topology: readonly TopologyChange[];
   /** How long commits wait for replicas that the change stops; null if they do not. */
   readonly writesWait: string | null;
+  /** How full the data volumes are, and what was kept on them. */
+  readonly capacity: CapacityReport;
   /** Why the infrastructure change is refused, sentences. */
   readonly refusals: readonly string[];
   /** Sentences, e.g. that a major version is past its end of life. */
@@ -104,6 +107,7 @@ export function listPlanSections(report: PlanReport, whole: string): Section[] {
     }),
     renderLogicalSlots(report.logicalSlots, { shrinkOrder: 5, whole }),
     renderTopology(report.topology, { shrinkOrder: 5, whole }),
+    renderCapacity(report.capacity, { plan, shrinkOrder: 4, whole }),
     renderResources(plan, { shrinkOrder: 3, whole }),
     renderDrift(plan.drift, { shrinkOrder: 2, whole }),
     plan.hasChanges ? renderPlanText(report.planText, { shrinkOrder: 1, whole }) : fixed(''),

@@ -1,5 +1,6 @@
 import type { NodeProof } from '../cluster/proof.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
+import { formatUse, usedPercent } from './capacity.ts';
 import { describeArchiver } from './faults.ts';
 import {
   countNoun,
@@ -9,12 +10,17 @@ import {
   renderText,
   shortenText,
 } from './markdown.ts';
+import { describeFullVolume } from './space-faults.ts';
 
-/** Renders the nodes' answers to the replication test as a table; the last rows are left out to fit. */
+/**
+ * Renders the nodes' answers to the replication test as a table; the last rows are left out to fit. A data volume whose
+ * use is at or above `alertPercent` is a warning.
+ */
 export function renderProof(
   proof: readonly NodeProof[],
-  { shrinkOrder }: { shrinkOrder: number },
+  { shrinkOrder, alertPercent = 100 }: { shrinkOrder: number; alertPercent?: number },
 ): Section {
+  const alert = { storageAlertPercent: alertPercent };
   if (proof.length === 0) return fixed('');
   const rows = proof.map((node) => [
     renderCode(node.name),
@@ -23,16 +29,22 @@ export function renderProof(
     renderText(shortenText(node.state, 100)),
     `${node.timeline ?? '–'}`,
     renderLag(node),
+    node.storage === null ? '–' : formatUse(node.storage),
     node.tokenRead ? '✅' : '❌',
   ]);
   const render = (count: number) => {
     const problems = proof
       .slice(0, count)
-      .flatMap(({ name, problem, archiver }) => [
+      .flatMap(({ name, problem, archiver, storage }) => [
         ...(problem === null
           ? []
           : [`- ❌ ${renderCode(name)}: ${renderText(shortenText(problem))}`]),
-        ...describeArchiver(name, archiver).map((text) => `- ⚠️ ${renderText(text)}`),
+        ...[
+          ...describeArchiver(name, archiver),
+          ...(storage !== null && usedPercent(storage) >= alertPercent
+            ? [describeFullVolume(name, storage, alert)]
+            : []),
+        ].map((text) => `- ⚠️ ${renderText(text)}`),
       ]);
     return [
       count === 0 ? '' : renderTable(HEADER, rows.slice(0, count)),
@@ -47,7 +59,7 @@ export function renderProof(
   return { shrinkOrder, render: (room) => fitParts(rows.length, { room, render }) };
 }
 
-const HEADER = ['node', 'role', 'address', 'state', 'timeline', 'lag', 'test row'];
+const HEADER = ['node', 'role', 'address', 'state', 'timeline', 'lag', 'disk', 'test row'];
 
 /** Returns e.g. `0 B` or `1.5 MiB · 2.0 s`; a dash for a node without a lag. */
 function renderLag({ lagBytes, lagSeconds }: NodeProof): string {

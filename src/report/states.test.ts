@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { createFileSystem } from '../cluster/testing/fixtures.ts';
 import { byteLength, COMMENT_BUDGET } from './budget.ts';
 import { renderDeployComment, renderDeployShort, renderDeployTitle } from './deploy-comment.ts';
 import type { DeployReport } from './deploy-report.ts';
@@ -54,6 +55,15 @@ const IMPORTED = createPlan([], {
     return { ...resource, change: { ...(resource.change as object), importing } };
   }),
 });
+const FULL = {
+  alertPercent: 80,
+  nodes: [16.5, 12.4].map((used, index) => {
+    const data = { ...createFileSystem(20), usedBytes: Math.round(used * 1024 ** 3) };
+    const name = 'data.old-20261126T101500Z';
+    const kept = index === 0 ? [] : [{ name, bytes: 3 * 1024 ** 3, formerPrimary: true }];
+    return { name: `node-${index + 1}`, storage: { data, root: null, kept } };
+  }),
+};
 const FAULTS = describeArchiver('node-1', FAILING);
 const NO_PASSWORDS = explainPasswords(['postgres-password', 'replication-password']);
 
@@ -69,6 +79,8 @@ describe('golden', () => {
     ['thousands', renderPlanComment(THOUSANDS)],
     ['short', renderPlanShort(CHANGED)],
     ['shared', renderPlanComment(THOUSANDS, 4_000)],
+    ['storage', renderPlanComment({ ...CHANGED, capacity: FULL })],
+    ['storage-summary', renderPlanSummary({ ...CHANGED, capacity: FULL })],
     ['summary', renderPlanSummary(CHANGED)],
     ['deploy-summary', renderDeploySummary(DEPLOYS['done-reviewed'] as DeployReport)],
     ['drift-issue', renderDriftIssue(drifted(CHANGED)).body],

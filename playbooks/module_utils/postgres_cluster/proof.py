@@ -8,9 +8,10 @@ from typing import Any, Dict, List, Optional
 from .archiver import ARCHIVER
 from .command import Problem
 from .control import parse_lsn
-from .layout import container_name
+from .layout import ROOT, container_name
 from .psql import OWN_DATABASE, Session, ensure_database, reset_database, quote
 from .spec import slot_name
+from .storage import measure
 
 # How long a replica may stall before it has the value. A replica that is catching up has no limit.
 STALL_SECONDS = 30.0
@@ -94,6 +95,7 @@ def prove(options: Dict[str, Any]) -> Dict[str, Any]:
         "slot": None,
         "systemIdentifier": None,
         "archiver": None,
+        "storage": _measure_space(),
         "problem": None,
     }
     try:
@@ -103,6 +105,12 @@ def prove(options: Dict[str, Any]) -> Dict[str, Any]:
     except Problem as problem:
         line["problem"] = problem.message if not problem.log else "%s: %s" % (problem.message, problem.log)
     return line
+
+
+def _measure_space() -> Optional[Dict[str, int]]:
+    """Returns capacity and use of the data volume in bytes; None if it is not mounted or its device is not known."""
+    found = measure(ROOT)
+    return None if found is None else {key: found[key] for key in ("capacityBytes", "usedBytes")}
 
 
 def _open_session(container: str, is_primary: bool) -> Session:
