@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import { createClient } from './client.ts';
-import { closeIssue, renderIssueMarker, reportIssue } from './issue.ts';
+import { closeIssue, hasOpenIssue, renderIssueMarker, reportIssue } from './issue.ts';
 
 const repository = { owner: 'acme', repo: 'database' };
 const identity = 'postgres/1a2b3c4d';
@@ -102,6 +102,24 @@ describe('reportIssue', () => {
   test('throws the errors of GitHub', async () => {
     github.failNext({ path: /\/issues/, kind: 'server-error', times: 99 });
     await expect(report('one')).rejects.toMatchObject({ status: 500 });
+  });
+});
+
+describe('hasOpenIssue', () => {
+  const isOpen = (client = connect()) => hasOpenIssue(client, { repository, identity });
+
+  test('is true from the report to the end of the drift', async () => {
+    expect(await isOpen()).toBe(false);
+    await report('one');
+    expect(await isOpen()).toBe(true);
+    await close();
+    expect(await isOpen()).toBe(false);
+  });
+
+  test('is false where the repository has no issues', async () => {
+    await report('one');
+    github.setIssues(false);
+    expect(await isOpen()).toBe(false);
   });
 });
 

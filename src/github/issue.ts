@@ -88,6 +88,16 @@ export async function closeIssue(
   }, isRefusal);
 }
 
+/**
+ * Whether the cluster has an open issue; false if the token cannot tell.
+ *
+ * @throws the API's error for anything but missing permissions or issues
+ */
+export async function hasOpenIssue(client: GitHubClient, issue: IssueRef): Promise<boolean> {
+  const found = await catchForbidden(async () => findOpenIssues(client, issue), isRefusal);
+  return Array.isArray(found) && found.length > 0;
+}
+
 /** Returns the hidden first line that identifies a cluster's issue. */
 export function renderIssueMarker(identity: string): string {
   return renderMarker(`drift/${identity}`);

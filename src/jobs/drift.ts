@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
 import type { GitHubClient } from '../github/client.ts';
-import { closeIssue, reportIssue } from '../github/issue.ts';
+import { closeIssue, hasOpenIssue, reportIssue } from '../github/issue.ts';
 import { UserError } from '../messages/errors.ts';
 import {
   type DriftReport,
@@ -13,6 +13,7 @@ import {
 } from '../report/drift-issue.ts';
 import { describeFaults } from '../report/faults.ts';
 import { type Redact, redactReport } from '../report/redact.ts';
+import { SLACK_PERCENT } from '../report/space-faults.ts';
 import type { Job } from './job.ts';
 import { buildNodeAccess } from './node-access.ts';
 import { planCluster } from './plan-cluster.ts';
@@ -44,6 +45,7 @@ export async function reportDrift(
   const faults = describeFaults(preview.observed, {
     ...preview.desired,
     storageAlertPercent: job.inputs.storageAlertPercent,
+    slackPercent: (await hasOpenIssue(client, issue)) ? SLACK_PERCENT : 0,
   });
   const report: DriftReport = {
     ...described,
