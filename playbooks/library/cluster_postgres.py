@@ -13,6 +13,7 @@ from ansible.module_utils.postgres_cluster.admit import admit
 from ansible.module_utils.postgres_cluster.check import check
 from ansible.module_utils.postgres_cluster.clone import clone
 from ansible.module_utils.postgres_cluster.command import Problem
+from ansible.module_utils.postgres_cluster.discard import discard
 from ansible.module_utils.postgres_cluster.fence import fence
 from ansible.module_utils.postgres_cluster.initialise import initialise
 from ansible.module_utils.postgres_cluster.logical_slots import wait_for_copies
@@ -29,7 +30,7 @@ from ansible.module_utils.postgres_cluster.switchover import check_switchover, h
 Options = Dict[str, Any]
 
 # Steps that write no configuration.
-WITHOUT_FILES = ("stop", "fence", "switchover_slots", "switchover_undo")
+WITHOUT_FILES = ("stop", "fence", "discard", "switchover_slots", "switchover_undo")
 
 STEPS: Dict[str, Callable[[Spec, Options], Outcome]] = {
     "check": lambda spec, _: check(spec),
@@ -41,6 +42,7 @@ STEPS: Dict[str, Callable[[Spec, Options], Outcome]] = {
     "restart": lambda spec, _: restart(spec),
     "stop": lambda spec, _: stop(spec),
     "fence": lambda spec, _: fence(spec),
+    "discard": lambda spec, options: discard(spec, options["discarded"], options["discard_data"]),
     "promote": lambda spec, options: promote(spec, options["slots"]),
     "switchover_check": lambda spec, options: check_switchover(
         spec, options["slots"], options["other_address"], options["may_lose_slots"]
@@ -108,6 +110,9 @@ def main() -> None:
             "other_address": {"type": "str"},
             "meeting": {"type": "dict", "default": {}},
             "may_lose_slots": {"type": "bool", "default": False},
+            # Discard only: names of kept directories, and whether the node's data goes as well.
+            "discarded": {"type": "list", "elements": "str", "default": []},
+            "discard_data": {"type": "bool", "default": False},
             "superuser_secret": {"type": "str", "no_log": True},
             "replication_secret": {"type": "str", "no_log": True},
             "registry_username": {"type": "str"},
@@ -118,6 +123,7 @@ def main() -> None:
         required_if=[
             *[("step", step, ["files"]) for step in sorted(STEPS) if step not in WITHOUT_FILES],
             ("step", "clone", ["primary", "primary_address", "primary_image"]),
+            ("step", "discard", ["primary", "primary_address"]),
             ("step", "switchover_check", ["primary", "other_address"]),
             ("step", "switchover", ["primary", "other_address", "meeting"]),
         ],

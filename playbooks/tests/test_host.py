@@ -490,12 +490,13 @@ class Data(unittest.TestCase):
         self.make(third + "/standby.signal", "")
         self.make(third + "/" + layout.FORMER_PRIMARY, "")
         self.make("data.old-by-hand/standby.signal", "")
-        discarded, notes = clone.discard_old_data()
+        discarded, notes = clone.discard_old_data("node-2")
         kept = [os.path.basename(path) for path in record.list_old_data()]
         self.assertEqual(kept, [second, third, "data.old-by-hand"])
         self.assertTrue(discarded)
         self.assertEqual(len(notes), 3)
-        self.assertFalse(clone.discard_old_data()[0])
+        self.assertIn("`command: discard` and `discard: node-2`", notes[0])
+        self.assertFalse(clone.discard_old_data("node-2")[0])
 
 
 class Sensitive(unittest.TestCase):

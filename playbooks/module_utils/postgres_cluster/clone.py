@@ -101,7 +101,7 @@ def clone(spec: Spec, skip_wait: bool = False) -> Outcome:
         return _finish(spec, image)
     if judge_data() == "complete" and role == "replica" and is_following(spec, read_replication(spec)):
         changed = bool(write_files(spec, image))
-        swept, notes = discard_old_data()
+        swept, notes = discard_old_data(spec.node)
         return Outcome(changed or swept, spec.image, image.pinned, notes)
     write_files(spec, image)
     # A slot serves one connection at a time, and this server is about to be replaced. Its container is removed too: Docker
@@ -208,11 +208,11 @@ def _finish(spec: Spec, image: Image) -> Outcome:
     if identity is None:
         raise Problem("PostgreSQL on %s streams but answers no query" % spec.node)
     write_record(image, spec.image, *identity)
-    notes = explain_limits(read_limits()) + discard_old_data()[1]
+    notes = explain_limits(read_limits()) + discard_old_data(spec.node)[1]
     return Outcome(True, spec.image, image.pinned, notes)
 
 
-def discard_old_data() -> Tuple[bool, List[str]]:
+def discard_old_data(node: str) -> Tuple[bool, List[str]]:
     """Deletes the data that clones moved aside, after the copy streams. Returns whether there was any, and notes on data
     that is kept.
 
@@ -223,7 +223,10 @@ def discard_old_data() -> Tuple[bool, List[str]]:
     discarded = False
     for path in list_old_data():
         if is_marked(path) or not ASIDE.match(path[len(OLD) :]):
-            notes.append("%s may hold rows that no other node has; delete it once you are sure that none is missing" % path)
+            notes.append(
+                "%s may hold rows that no other node has. Once you are sure that none is missing, delete it: run the action "
+                "with `command: discard` and `discard: %s`" % (path, node)
+            )
         else:
             shutil.rmtree(path)
             discarded = True
