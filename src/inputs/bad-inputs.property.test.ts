@@ -44,7 +44,7 @@ describe('any input', () => {
     fc.assert(
       fc.property(operation, body, (kind, given) => {
         const why: Intent =
-          kind === 'failover' || kind === 'replace'
+          kind === 'failover' || kind === 'replace' || kind === 'discard'
             ? { kind, body: given, sha: 'a'.repeat(40), why: 'test' }
             : createOperation(kind, given);
         const { inputs, problems } = readInputs({ step: createStep(), file: null }, why);

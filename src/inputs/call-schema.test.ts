@@ -86,3 +86,37 @@ describe('a replacement', () => {
     expect(readStep({ replace: 'node-2' }).problems).toEqual([]);
   });
 });
+
+describe('a deletion', () => {
+  const discard = (body?: unknown): Intent => ({
+    ...{ kind: 'discard', body, sha: 'a'.repeat(40), why: 'test' },
+  });
+
+  test('reads the node and its data from the input or the event', () => {
+    expect(readStep({ discard: 'node-2' }, discard()).inputs).toMatchObject({
+      ...{ discard: 'node-2', discardData: false },
+    });
+    const body = { discard: 'node-3', discard_data: true };
+    expect(readStep({ discard: 'node-2' }, discard(body)).inputs).toMatchObject({
+      ...{ discard: 'node-3', discardData: true },
+    });
+    expect(readStep({}, discard({ discard: 'data.old-x' })).problems).toEqual([
+      expect.stringMatching(/^client_payload\.discard: "data\.old-x" is not allowed\./),
+    ]);
+    expect(readStep({}, discard({ replace: 'node-2', discard: 'node-2' })).problems).toEqual([
+      'client_payload: unknown key "replace". Allowed: discard, discard_data. Give it as the input replace.',
+    ]);
+  });
+
+  test('requires a node and the secrets of a login', () => {
+    expect(readStep({}, discard()).problems).toEqual([
+      'discard: missing. Name the node whose kept data directories are deleted, e.g. node-2.',
+    ]);
+    const noKey = readStep({ discard: 'node-2', 'postgres-password': '' }, discard());
+    expect(noKey.problems).toEqual([expect.stringMatching(/^postgres-password: missing/)]);
+  });
+
+  test('a deploy ignores it', () => {
+    expect(readStep({ discard: 'node-2', 'discard-data': 'true' }).problems).toEqual([]);
+  });
+});

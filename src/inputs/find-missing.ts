@@ -59,6 +59,11 @@ export function findMissing(description: Description, purpose: Purpose): string[
       );
     }
   }
+  if (intent.kind === 'discard' && (call.discard ?? '') === '') {
+    problems.push(
+      'discard: missing. Name the node whose kept data directories are deleted, e.g. node-2.',
+    );
+  }
   if (configures) {
     const store = 'Keep it as a repository or environment secret';
     needSecret(

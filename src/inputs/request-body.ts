@@ -35,7 +35,11 @@ const EVENT_KEYS: Readonly<Record<CalledCommand, readonly string[]>> = {
   configure: ['replica_count', 'max_connections', 'shared_buffers', 'region', 'image_tag'],
   failover: ['fenced'],
   replace: ['replace', 'replace_volume'],
+  discard: ['discard', 'discard_data'],
 };
+
+/** Keys of a body that are Boolean. */
+const FLAGS: readonly string[] = ['replace_volume', 'discard_data'];
 
 const EXAMPLE = '{"replica_count": 2}';
 
@@ -63,7 +67,8 @@ export const nameBodyKey = (body: 'request' | 'client_payload', input: string): 
  * API; `request` may have every key that describes a cluster, so one text serves all jobs of a workflow.
  */
 export function readBodies(input: string, intent: Intent): Bodies {
-  const repair = intent.kind === 'failover' || intent.kind === 'replace' ? intent.kind : null;
+  const { kind } = intent;
+  const repair = kind === 'failover' || kind === 'replace' || kind === 'discard' ? kind : null;
   const operation = intent.kind === 'operation' ? intent.operation : repair;
   const request = readRequestInput(input, repair === null ? [] : EVENT_KEYS[repair]);
   const body = 'body' in intent ? intent.body : undefined;
@@ -95,8 +100,8 @@ function readKeys(
   for (const [key, value] of Object.entries(body)) {
     if (!allowed.includes(key)) {
       problems.push(`${where}: unknown key ${quoteValue(key)}. ${explainKeys(key, allowed)}`);
-    } else if (typeof value === 'boolean' && key === 'replace_volume') {
-      values['replace-volume'] = String(value);
+    } else if (typeof value === 'boolean' && FLAGS.includes(key)) {
+      values[key.replaceAll('_', '-')] = String(value);
     } else if (key === 'tags' && typeof value === 'object' && value !== null) {
       const tags = Object.entries(value);
       const unfit = tags.find(([name, text]) => !isTagLine(name, text));

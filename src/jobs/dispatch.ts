@@ -11,6 +11,7 @@ import { Announcement } from './announcement.ts';
 import { close } from './close.ts';
 import { identifyCluster } from './cluster-identity.ts';
 import { deploy } from './deploy.ts';
+import { discardKept } from './discard.ts';
 import { reportDrift } from './drift.ts';
 import { EffectLabels } from './effect-labels.ts';
 import { failOver } from './failover.ts';
@@ -84,6 +85,8 @@ export async function dispatch(
       return failOver(job, { announcement, commit: intent.sha, fenced: inputs.fenced });
     case 'replace':
       return replaceNode(job, { announcement, commit: intent.sha });
+    case 'discard':
+      return discardKept(job, { announcement, commit: intent.sha });
     case 'close':
       return close(job, announcement);
     case 'await':

@@ -38,7 +38,7 @@ export async function replaceNode(
     const { terraform } = await openTerraform(job);
     await refuseForeignCluster(job, terraform);
     const found = await refreshNodes(job, terraform);
-    requireClusterNode(node, { found, replicaCount: spec.replicaCount });
+    requireClusterNode('replace', node, { found, replicaCount: spec.replicaCount });
     const result = await configureNodes(job, {
       ...found,
       instanceType: null,
@@ -58,19 +58,25 @@ export async function replaceNode(
   });
 }
 
-function requireClusterNode(
+/**
+ * Requires that `node`, given by `input`, is in the cluster and that the run has the inputs of the last deploy.
+ *
+ * @throws UserError
+ */
+export function requireClusterNode(
+  input: 'replace' | 'discard',
   node: string,
   { found, replicaCount }: { found: RefreshedNodes; replicaCount: number },
 ): void {
   const names = found.nodes.map(({ name }) => name);
   if (!names.includes(node)) {
     throw new UserError(
-      `replace: ${node} is not a node of the cluster (${names.join(', ') || 'none'}). Name one of them.`,
+      `${input}: ${node} is not a node of the cluster (${names.join(', ') || 'none'}). Name one of them.`,
     );
   }
   const mismatch = describeCountMismatch(names.length, replicaCount);
   if (mismatch !== null) {
-    throw new UserError(`${mismatch} Give a replacement the inputs of the last deploy.`);
+    throw new UserError(`${mismatch} Give this run the inputs of the last deploy.`);
   }
 }
 

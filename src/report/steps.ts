@@ -5,7 +5,7 @@ import { cleanText } from '../messages/clean-text.ts';
 import { listSome } from '../messages/list-some.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
 import { renderNotObserved, WHILE_REFUSED } from './foresight.ts';
-import { countNoun, renderCode, renderText, shortenText } from './markdown.ts';
+import { countNoun, formatBytes, renderCode, renderText, shortenText } from './markdown.ts';
 import { describeReasons, MAX_SLOTS } from './step-reasons.ts';
 
 /** The steps of the database, or why they are not known before the merge. */
@@ -215,6 +215,8 @@ function describeStep(step: Step): string {
       return describeSwitchover(step);
     case 'fence':
       return `**Fence** ${nodes}: its PostgreSQL is stopped and can only come back as a replica.`;
+    case 'discard':
+      return describeDiscard(step);
     case 'promote':
       return `**Promote** ${nodes}, which has the most changes: it becomes the primary.`;
     case 'resize':
@@ -226,6 +228,12 @@ function describeStep(step: Step): string {
     case 'destroy':
       return `**Remove** ${nodes} (Terraform): instance and data volume; a last snapshot of the volume is kept.`;
   }
+}
+
+function describeDiscard({ nodes, directories, data }: StepOf<'discard'>): string {
+  const names = directories.map(({ name, bytes }) => `${renderCode(name)} (${formatBytes(bytes)})`);
+  const what = [...names, ...(data ? ['the data that it has now'] : [])].join(', ');
+  return `**Delete** on ${listNodes(nodes)}: ${what === '' ? 'nothing is kept there' : what}.`;
 }
 
 function describeSwitchover(step: StepOf<'switchover'>): string {

@@ -393,6 +393,16 @@ describe('decideIntent', () => {
     expect(decideIntent('replace', createEvent('workflow_dispatch'))).toMatchObject(asked);
   });
 
+  test('a deletion starts by dispatch, with its body, or by command', () => {
+    const event = createEvent('repository_dispatch', {
+      action: 'discard',
+      client_payload: { discard: 'node-2' },
+    });
+    const asked = { kind: 'discard', sha: MERGED };
+    expect(decideIntent('auto', event)).toMatchObject({ ...asked, body: { discard: 'node-2' } });
+    expect(decideIntent('discard', createEvent('workflow_dispatch'))).toMatchObject(asked);
+  });
+
   test.each(['refs/heads/main', 'refs/heads/x'])(
     'a named command runs on any event, at %s',
     (ref) => {

@@ -10,6 +10,7 @@ const COMMAND_BY_EVENT_TYPE: ReadonlyMap<string, CalledCommand> = new Map([
   ['apply_ansible_configuration', 'configure'],
   ['failover', 'failover'],
   ['replace', 'replace'],
+  ['discard', 'discard'],
 ]);
 
 /** Decides what this run is for, from the command and the event alone. */
@@ -46,7 +47,7 @@ export function decideIntent(command: Command, event: TriggerEvent): Intent {
     default:
       return {
         kind: 'skip',
-        why: `event ${event.name} means nothing to command auto; set command to generate, plan, apply, configure, failover or replace to run one operation on it`,
+        why: `event ${event.name} means nothing to command auto; set command to generate, plan, apply, configure, failover, replace or discard to run one operation on it`,
       };
   }
 }
@@ -101,7 +102,7 @@ function buildCommandIntent(
   operation: CalledCommand,
   { body, sha, why }: { body: unknown; sha: string; why: string },
 ): Intent {
-  if (operation === 'failover' || operation === 'replace') {
+  if (operation === 'failover' || operation === 'replace' || operation === 'discard') {
     return { kind: operation, body, sha, why };
   }
   return { kind: 'operation', operation, body, why };

@@ -1,4 +1,4 @@
-/** The four operations that can be called on their own. A failover and a replacement are jobs of their own. */
+/** The four operations that can be called on their own. A failover, a replacement and a deletion are jobs of their own. */
 export type Operation = 'generate' | 'plan' | 'apply' | 'configure';
 
 /** The values of the input `command`. */
@@ -10,6 +10,7 @@ export const COMMANDS = [
   'configure',
   'failover',
   'replace',
+  'discard',
 ] as const;
 /** A value of the input `command`. */
 export type Command = (typeof COMMANDS)[number];
@@ -98,6 +99,13 @@ export type Intent =
       readonly sha: string;
       readonly why: string;
     }
+  /** Deletes data directories that were kept on one node. */
+  | {
+      readonly kind: 'discard';
+      readonly body: unknown;
+      readonly sha: string;
+      readonly why: string;
+    }
   | { readonly kind: 'skip'; readonly why: string };
 
 /** An intent with work to do whose pull request may be read. */
@@ -111,6 +119,7 @@ export function isConfiguring(intent: Intent): boolean {
     intent.kind === 'deploy' ||
     intent.kind === 'failover' ||
     intent.kind === 'replace' ||
+    intent.kind === 'discard' ||
     (intent.kind === 'operation' && intent.operation === 'configure')
   );
 }

@@ -5,6 +5,7 @@ import { findObstacle } from '../replication.ts';
 import {
   admit,
   cloneFromPrimary,
+  discard,
   prepare,
   promote,
   reload,
@@ -67,6 +68,9 @@ export function predict(nodes: NodesByName, step: Step, desired: DesiredCluster)
       break;
     case 'fence':
       change(step.nodes[0], (node) => ({ ...shutDown(node), standby: true }));
+      break;
+    case 'discard':
+      change(step.nodes[0], (node) => discard(node, step));
       break;
     case 'switchover': {
       const [from, to] = step.nodes;

@@ -103,7 +103,7 @@ const stopsServer = ({ kind }: Step): boolean =>
  * Cuts the steps before the first one that stops the server of another node. Whatever else the values of the run ask for
  * is left to a deploy, which may be refused; it is not tried either. `primary`: the primary meanwhile.
  */
-function limitToNode<Found extends Rollout>(
+export function limitToNode<Found extends Rollout>(
   found: Found,
   { node, primary }: { node: string; primary: string | undefined },
 ): Found {

@@ -1,3 +1,4 @@
+import type { KeptDirectory } from '../observation.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { StepReason } from './reason.ts';
 
@@ -59,6 +60,17 @@ type StepAction =
     })
   /** Stop a former primary, whose host can be reached, so that it can only start as a replica. */
   | { readonly kind: 'fence'; readonly nodes: readonly [string] }
+  /**
+   * Delete directories that were kept on a node's volume and, with `data`, the data that it has now. Only the command
+   * `discard` plans it.
+   */
+  | {
+      readonly kind: 'discard';
+      readonly nodes: readonly [string];
+      readonly primary: string;
+      readonly directories: readonly KeptDirectory[];
+      readonly data: boolean;
+    }
   /** Make a replica the primary if there is none. */
   | (StepWithConfiguration<'promote', readonly [string]> & { readonly slots: readonly string[] })
   /** Terraform: another instance type for a node whose PostgreSQL is stopped. */

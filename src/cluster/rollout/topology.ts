@@ -182,6 +182,7 @@ function classifyStep(step: Step, name: string): Consequence {
       return 'reloaded';
     case 'prepare':
     case 'check':
+    case 'discard':
       return 'untouched';
     case 'destroy':
       return 'removed';

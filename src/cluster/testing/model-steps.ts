@@ -47,6 +47,8 @@ function act(cluster: ModelCluster, step: Step): void {
     case 'halt':
     case 'replace':
       throw new Violation(`${step.kind} is a failover's`);
+    case 'discard':
+      throw new Violation('only a person deletes data');
     case 'fence': {
       const node = cluster.get(step.nodes[0]);
       if (cluster.primary) throw new Violation(`${node.name} fenced beside the primary`);
