@@ -3,8 +3,6 @@ import { parseCidr, writeAddress } from './cidr.ts';
 import type { Context } from './resource.ts';
 import type { Instance, Volume } from './world.ts';
 
-const SIX_HOURS = 6 * 3600 * 1000;
-
 /** Returns the instance; throws EC2's refusal if it does not exist. */
 export function findInstance(
   id: string,
@@ -211,78 +209,4 @@ export async function detachVolume(
   volume.attachment = null;
   context.world.save();
   return true;
-}
-
-/** ModifyVolume: a volume only grows, and cannot be modified again for six hours. */
-export async function modifyVolume(
-  id: string,
-  wanted: Partial<Pick<Volume, 'type' | 'size' | 'iops' | 'throughput'>>,
-  context: Context,
-): Promise<void> {
-  const volume = findVolume(id, context);
-  if (wanted.size !== undefined && wanted.size < volume.size) {
-    throw new ApiError('InvalidParameterValue', 'New size cannot be smaller than existing size');
-  }
-  if (volume.modified !== null && Date.now() - volume.modified < SIX_HOURS) {
-    throw new ApiError(
-      'VolumeModificationRateExceeded',
-      "You've reached the maximum modification rate per volume limit. Wait at least 6 hours between modifications per EBS volume.",
-    );
-  }
-  Object.assign(volume, wanted, { modified: Date.now() });
-  refuseShape(volume);
-  await context.compute.growVolume(volume);
-  context.world.save();
-}
-
-const SIZES: { readonly [type: string]: readonly [number, number] } = {
-  gp2: [1, 16384],
-  gp3: [1, 16384],
-  io1: [4, 16384],
-  io2: [4, 65536],
-  st1: [125, 16384],
-  sc1: [125, 16384],
-  standard: [1, 1024],
-};
-
-/** Refuses a size, rate or throughput that the volume's type does not support. */
-export function refuseShape({
-  type,
-  size,
-  iops,
-  throughput,
-}: Pick<Volume, 'type' | 'size' | 'iops' | 'throughput'>): void {
-  const [least, most] = (Object.hasOwn(SIZES, type) ? SIZES[type] : undefined) ?? [];
-  if (least === undefined || most === undefined) {
-    throw new ApiError('InvalidParameterValue', `Volume type ${type} is invalid.`);
-  }
-  if (size < least || size > most) {
-    throw new ApiError(
-      'InvalidParameterValue',
-      `Volume of ${size}GiB is invalid. The volume size for ${type} volumes must be between ${least} and ${most} GiB.`,
-    );
-  }
-  if (type === 'gp3' && (iops < 3000 || iops > 16000)) {
-    throw new ApiError(
-      'InvalidParameterValue',
-      `Volume iops of ${iops} is invalid; must be between 3000 and 16000.`,
-    );
-  }
-  if (type === 'gp3' && (throughput < 125 || throughput > 1000)) {
-    throw new ApiError(
-      'InvalidParameterValue',
-      `Throughput of ${throughput} is invalid; must be between 125 and 1000.`,
-    );
-  }
-}
-
-/** The rates that EC2 assigns to a volume if the request names none. */
-export function chooseRates(
-  type: string,
-  size: number,
-  wanted: { iops: number | null; throughput: number | null },
-): { iops: number; throughput: number } {
-  if (type === 'gp3') return { iops: wanted.iops ?? 3000, throughput: wanted.throughput ?? 125 };
-  if (type === 'gp2') return { iops: Math.min(16000, Math.max(100, 3 * size)), throughput: 0 };
-  return { iops: wanted.iops ?? 0, throughput: 0 };
 }

@@ -11,6 +11,7 @@ import { nameContainer } from './compute/machine.ts';
 import { watchMachines } from './compute/watch.ts';
 import * as ec2 from './ec2.ts';
 import { lockWorld } from './lock.ts';
+import { startModifications } from './modification.ts';
 import { Provider } from './provider.ts';
 import type { Context } from './resource.ts';
 import { serveProvider } from './server.ts';
@@ -104,8 +105,10 @@ export async function startAws(options: AwsOptions): Promise<Aws> {
     const region = world.tables.instances[instanceId]?.region ?? '';
     return { world, compute, region };
   };
+  const endModifications = startModifications({ world, compute });
   const stop = async () => {
     unwatch();
+    await endModifications();
     await server.stop();
     unlock();
     rmSync(run, { recursive: true, force: true });

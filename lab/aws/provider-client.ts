@@ -13,7 +13,7 @@ import {
   shapeFields,
   type Value,
 } from './values.ts';
-import { World } from './world.ts';
+import { type Clock, World } from './world.ts';
 
 /** The schemas of the provider's resources and data sources. */
 export const SCHEMAS = loadSchemas();
@@ -48,7 +48,13 @@ function demand({ diagnostics = [] }: Answer): void {
 /** A new AWS without machines behind the provider, which is called as Terraform calls it. */
 export class ProviderClient {
   readonly #directory = mkdtempSync(join(tmpdir(), 'pgca-aws-unit-'));
-  #world = new World(this.#directory);
+  /** A clock that only waits move. */
+  #now = Date.now();
+  readonly #clock: Clock = {
+    now: () => this.#now,
+    sleep: async (ms) => void this.pass(ms),
+  };
+  #world = new World(this.#directory, '10.99.0.0/16', this.#clock);
   #provider = new Provider(this.#world, noCompute);
 
   private constructor() {}
@@ -67,9 +73,14 @@ export class ProviderClient {
 
   /** Reloads the written world, as another process would. */
   async restart(): Promise<void> {
-    this.#world = new World(this.#directory);
+    this.#world = new World(this.#directory, '10.99.0.0/16', this.#clock);
     this.#provider = new Provider(this.#world, noCompute);
     demand(await this.configure('us-east-1', { Cluster: 'lab' }));
+  }
+
+  /** Lets time pass. */
+  pass(ms: number): void {
+    this.#now += ms;
   }
 
   /** Everything that exists, as the lab records it. */
@@ -108,15 +119,23 @@ export class ProviderClient {
 
   /** Plans and applies; throws the first diagnostic's summary. Returns the new state. */
   async apply(type: string, given: Fields, prior: Fields | null = null): Promise<Fields> {
+    const { state, problem } = await this.attempt(type, given, prior);
+    if (problem !== '') throw new Error(problem);
+    return state;
+  }
+
+  /** Plans and applies; returns the recorded state and the diagnostics' summaries, empty without any. */
+  async attempt(type: string, given: Fields, prior: Fields | null = null) {
     const { planned, config } = await this.plan(type, given, prior);
-    const answer = await this.#ask('ApplyResourceChange', {
+    const { diagnostics = [], new_state } = await this.#ask('ApplyResourceChange', {
       type_name: type,
       prior_state: pack(prior),
       planned_state: pack(planned),
       config: pack(config),
     });
-    demand(answer);
-    return unpack(answer.new_state);
+    const problem = diagnostics.map(({ summary }) => summary).join('\n');
+    const recorded = decodeValue(new_state?.msgpack);
+    return { state: isFields(recorded) ? recorded : {}, problem };
   }
 
   /** Destroys; throws the first diagnostic's summary. */

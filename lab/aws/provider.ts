@@ -1,5 +1,6 @@
 import { ProviderError } from './api-error.ts';
 import type { Compute } from './compute/compute.ts';
+import { advanceModifications } from './modification.ts';
 import { type Path, planResource } from './plan.ts';
 import { dataSources, resources } from './registry.ts';
 import { type Context, type Problem, type Resource, readTags, text } from './resource.ts';
@@ -7,13 +8,14 @@ import { type Block, loadSchemas, toProtocolBlock } from './schema.ts';
 import { checkSettings, readSettings, type Settings } from './settings.ts';
 import {
   decodeValue,
+  dropUnknown,
   emptyFields,
   encodeValue,
   type Fields,
   isFields,
   isZero,
+  pickKnown,
   shapeFields,
-  UNKNOWN,
   type Value,
 } from './values.ts';
 import type { Tags, World } from './world.ts';
@@ -83,14 +85,6 @@ function findResource(type: string): { resource: Resource; block: Block } {
   const resource = resources[type];
   if (resource === undefined) throw new ProviderError(`The lab has no ${type}.`);
   return { resource, block: findBlock(type, 'resources') };
-}
-
-/** Replaces values that are still unknown when a step fails by empty ones. */
-function dropUnknown(value: Value): Value {
-  if (value === UNKNOWN) return null;
-  if (Array.isArray(value)) return value.map(dropUnknown);
-  if (!isFields(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, dropUnknown(item)]));
 }
 
 /**
@@ -196,10 +190,11 @@ export class Provider {
     };
   }
 
-  #read({ type_name = '', current_state }: Request): object {
+  async #read({ type_name = '', current_state }: Request): Promise<object> {
     const recorded = readFields(current_state);
     if (recorded === null) return { new_state: writeValue(null) };
     try {
+      await advanceModifications({ world: this.#world, compute: this.#compute });
       const state = this.#refresh(type_name, recorded, this.#context(recorded.region));
       return { new_state: writeValue(state) };
     } catch (error) {
@@ -255,6 +250,8 @@ export class Provider {
         const change = { prior, planned, config: readFields(config) ?? {} };
         const tagged = resource.tags?.(id, context);
         if (tagged !== undefined) tagged.tags = readTags(planned);
+        // What the SDK records if an update fails, whatever the thing is by then.
+        if (legacy_type_system) state = { ...prior, ...pickKnown(planned) };
         const renamed = await resource.update?.(id, change, context);
         state = this.#refresh(
           type_name,

@@ -114,3 +114,18 @@ function shapeAttribute(value: Value, type: CtyType | undefined): Value {
   }
   return value;
 }
+
+/** Replaces values that are still unknown when a step fails by empty ones. */
+export function dropUnknown(value: Value): Value {
+  if (value === UNKNOWN) return null;
+  if (Array.isArray(value)) return value.map(dropUnknown);
+  if (!isFields(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, dropUnknown(item)]));
+}
+
+/** The fields that have no unknown part. */
+export function pickKnown(fields: Fields): Fields {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => isSame(value, dropUnknown(value))),
+  );
+}

@@ -76,6 +76,23 @@ export interface KeyPair extends Thing {
   readonly fingerprint: string;
 }
 
+/** What ModifyVolume changes. `size` in GiB, `throughput` in MiB/s. */
+export type VolumeShape = Pick<Volume, 'type' | 'size' | 'iops' | 'throughput'>;
+
+/** A modification of a volume. Times are in ms since 1970. */
+export interface Modification {
+  state: 'modifying' | 'optimizing' | 'completed' | 'failed';
+  readonly from: VolumeShape;
+  readonly to: VolumeShape;
+  readonly started: number;
+  /** When `modifying` ends. */
+  readonly optimizes: number;
+  /** When `optimizing` ends. */
+  ends: number;
+  /** The state in which it fails; null if it succeeds. */
+  readonly fails: 'modifying' | 'optimizing' | null;
+}
+
 export interface Volume extends Thing {
   readonly zone: string;
   readonly encrypted: boolean;
@@ -89,8 +106,8 @@ export interface Volume extends Thing {
   size: number;
   iops: number;
   throughput: number;
-  /** When the volume was last modified, in ms since 1970; EC2 requires six hours between modifications. */
-  modified: number | null;
+  /** Every modification so far, the latest last. */
+  modifications: Modification[];
   attachment: { instance: string; device: string; deleteOnTermination: boolean } | null;
 }
 
@@ -150,7 +167,29 @@ export interface Tables {
   instanceProfiles: string[];
   /** Volumes whose snapshot is not complete when the provider's wait times out. */
   slowSnapshots: string[];
+  /** How EBS modifies volumes from now on. */
+  ebs: {
+    /** How long a modification is `modifying` and then `optimizing`, in ms. */
+    modifyingMs: number;
+    optimizingMs: number;
+    /** Volumes whose next modification fails, and in which state. */
+    failing: { [volume: string]: 'modifying' | 'optimizing' };
+  };
+  /** API operations that the account's credentials may not call, e.g. `DescribeVolumesModifications`. */
+  forbidden: string[];
 }
+
+/** The time, and the wait for a later one. */
+export interface Clock {
+  /** ms since 1970. */
+  now(): number;
+  sleep(ms: number): Promise<void>;
+}
+
+const SYSTEM_CLOCK: Clock = {
+  now: Date.now,
+  sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+};
 
 function emptyTables(): Tables {
   return {
@@ -169,6 +208,8 @@ function emptyTables(): Tables {
     shortages: [],
     instanceProfiles: [],
     slowSnapshots: [],
+    ebs: { modifyingMs: 300, optimizingMs: 1000, failing: {} },
+    forbidden: [],
   };
 }
 
@@ -178,13 +219,15 @@ export class World {
   readonly directory: string;
   /** The network that public addresses come from, e.g. `10.99.0.0/16`. */
   readonly internet: string;
+  readonly clock: Clock;
   readonly #file: string;
 
   /** Opens the world stored in the directory, which is created if absent. */
-  constructor(directory: string, internet = '10.99.0.0/16') {
+  constructor(directory: string, internet = '10.99.0.0/16', clock: Clock = SYSTEM_CLOCK) {
     mkdirSync(directory, { recursive: true });
     this.directory = directory;
     this.internet = internet;
+    this.clock = clock;
     this.#file = join(directory, 'world.json');
     this.tables = { ...emptyTables(), ...readTables(this.#file) };
   }

@@ -1,5 +1,6 @@
 import { ApiError, call, callWithRetry, ProviderError } from '../api-error.ts';
-import { chooseRates, findVolume, modifyVolume, refuseShape } from '../ec2.ts';
+import { findVolume } from '../ec2.ts';
+import { awaitVolume, modifyVolume } from '../modification.ts';
 import {
   type Context,
   numberOrNull,
@@ -10,6 +11,7 @@ import {
   textOrNull,
 } from '../resource.ts';
 import type { Fields } from '../values.ts';
+import { chooseRates, refuseShape } from '../volume-shape.ts';
 import { ACCOUNT, makeId, type Volume, writeArn } from '../world.ts';
 
 /** The account's own key, with which EBS encrypts if no other is named. */
@@ -54,7 +56,7 @@ function shapeVolume(planned: Fields, { world, region }: Context): Omit<Volume, 
     type,
     size,
     ...chooseRates(type, size, wanted),
-    modified: null,
+    modifications: [],
     attachment: null,
   };
   refuseShape(shaped);
@@ -179,6 +181,7 @@ export const ebsVolume: Resource = {
       await call(`modifying EBS Volume (${id})`, 'ModifyVolume', () =>
         modifyVolume(id, wanted, context),
       );
+      await awaitVolume(id, context);
     }
     return undefined;
   },

@@ -1,14 +1,7 @@
 import { ApiError, call } from '../api-error.ts';
 import type { Image } from '../catalogue/images.ts';
 import { findInstanceType, type InstanceType, isOffered } from '../catalogue/instance-types.ts';
-import {
-  chooseProfile,
-  chooseRates,
-  refuseShape,
-  refuseShortage,
-  takePrivateAddress,
-  takePublicAddress,
-} from '../ec2.ts';
+import { chooseProfile, refuseShortage, takePrivateAddress, takePublicAddress } from '../ec2.ts';
 import {
   type Context,
   firstBlock,
@@ -19,6 +12,7 @@ import {
   texts,
 } from '../resource.ts';
 import type { Fields } from '../values.ts';
+import { chooseRates, refuseShape } from '../volume-shape.ts';
 import {
   type Instance,
   type KeyPair,
@@ -27,6 +21,7 @@ import {
   type Tags,
   type Volume,
 } from '../world.ts';
+
 import { nameDefaultKey } from './ebs-volume.ts';
 
 /** The checked parts of a launch. */
@@ -166,7 +161,7 @@ function makeRootVolume(planned: Fields, { image, subnet }: Parts, region: strin
     type,
     size,
     ...chooseRates(type, size, rates),
-    modified: null,
+    modifications: [],
     attachment: null,
     tags:
       typeof tags === 'object' && tags !== null && !Array.isArray(tags)

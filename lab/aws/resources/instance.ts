@@ -1,12 +1,7 @@
 import { ApiError, call } from '../api-error.ts';
 import { findInstanceType } from '../catalogue/instance-types.ts';
-import {
-  chooseProfile,
-  modifyVolume,
-  startInstance,
-  stopInstance,
-  terminateInstance,
-} from '../ec2.ts';
+import { chooseProfile, startInstance, stopInstance, terminateInstance } from '../ec2.ts';
+import { awaitRootVolume, modifyVolume } from '../modification.ts';
 import {
   type Change,
   type Context,
@@ -120,6 +115,8 @@ async function changeRootVolume(
   if (Object.keys(wanted).length === 0) return;
   const doing = `updating EC2 Instance (${instance.id}) volume (${instance.rootVolume})`;
   await call(doing, 'ModifyVolume', () => modifyVolume(instance.rootVolume, wanted, context));
+  const waiting = `waiting for EC2 Instance (${instance.id}) volume (${instance.rootVolume}) update`;
+  await awaitRootVolume(instance.rootVolume, { doing: waiting, context });
 }
 
 /** Applies the changes that EC2 makes on a running instance. */
