@@ -64,7 +64,7 @@ export interface World {
   readonly token: string;
   /** The address of the runner, which is this machine, as the nodes see it. */
   readonly runnerCidr: string;
-  /** The environment of jobs besides GitHub's own, to reach this world's state store. */
+  /** The environment of jobs besides GitHub's own, to reach this world's state store and EC2. */
   readonly env: Readonly<Record<string, string>>;
   /** The runner's PATH, whose Terraform works with this world's AWS. */
   readonly path: string;
@@ -117,7 +117,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   });
   /** The runner's address, which is this machine, as the nodes see it: their gateway. */
   const runnerCidr = `${prefix}.0.1/32`;
-  const { env } = state;
+  const env = { ...state.env, AWS_ENDPOINT_URL_EC2: aws.endpoint };
 
   return {
     name,

@@ -13,6 +13,7 @@ import * as ec2 from './ec2.ts';
 import { lockWorld } from './lock.ts';
 import { startModifications } from './modification.ts';
 import { Provider } from './provider.ts';
+import { serveQueries } from './query/server.ts';
 import type { Context } from './resource.ts';
 import { serveProvider } from './server.ts';
 import { type Instance, type Tables, World } from './world.ts';
@@ -37,6 +38,8 @@ export interface AwsOptions {
 export interface Aws {
   /** The value of TF_REATTACH_PROVIDERS. */
   readonly reattach: string;
+  /** The value of AWS_ENDPOINT_URL_EC2: EC2's own API, for requests without Terraform. */
+  readonly endpoint: string;
   /** Everything that exists, for reading; use `edit` for changes. */
   readonly tables: Tables;
   listInstances(): InstanceView[];
@@ -105,16 +108,19 @@ export async function startAws(options: AwsOptions): Promise<Aws> {
     const region = world.tables.instances[instanceId]?.region ?? '';
     return { world, compute, region };
   };
+  const queries = await serveQueries({ world, compute });
   const endModifications = startModifications({ world, compute });
   const stop = async () => {
     unwatch();
     await endModifications();
+    await queries.stop();
     await server.stop();
     unlock();
     rmSync(run, { recursive: true, force: true });
   };
   return {
     reattach: server.reattach,
+    endpoint: queries.endpoint,
     tables: world.tables,
     listInstances: () => listInstances(world, name),
     reboot: (id) => compute.reboot(ec2.findInstance(id, contextOf(id))),
@@ -225,7 +231,7 @@ if (import.meta.main) {
     ...(values['host-image'] !== undefined && { hostImage: values['host-image'] }),
     ...(values['registry-mirror'] !== undefined && { registryMirror: values['registry-mirror'] }),
   });
-  const line = `export TF_REATTACH_PROVIDERS='${aws.reattach}'\n`;
+  const line = `export TF_REATTACH_PROVIDERS='${aws.reattach}'\nexport AWS_ENDPOINT_URL_EC2='${aws.endpoint}'\n`;
   if (values.environment !== undefined) writeFileSync(values.environment, line);
   process.stdout.write(line);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
