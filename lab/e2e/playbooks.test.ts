@@ -48,6 +48,8 @@ function buildOptions(options: Partial<DriveOptions> & { image?: string } = {}):
       image,
       settings,
       clientCidrs: [`${LANE.prefix}.0.1/32`],
+      storage: { dataGib: 20, iops: null, throughput: null, rootGib: 16, kmsKey: null },
+      clone: { from: 'primary', maxRate: null },
     },
     folder: join(folder, 'run'),
     key: hosts.key,

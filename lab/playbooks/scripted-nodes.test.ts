@@ -103,13 +103,14 @@ describe('the answer of a hostile node', () => {
       [module]: JSON.stringify({ changed: false, ...answer }),
     };
     const settings = { max_connections: '100' };
+    const copy = { source: 'node-1', maxRate: null, neededBytes: {} };
     const work = {
       primary: 'node-1',
       steps: [
         ...(module === 'cluster_record'
           ? []
           : [{ kind: 'reload', nodes: ['node-1'], primary: 'node-1', settings } as const]),
-        { kind: 'clone', nodes: ['node-2'], primary: 'node-1', settings } as const,
+        { kind: 'clone', nodes: ['node-2'], primary: 'node-1', settings, ...copy } as const,
       ],
     };
     const run = await play({ 'node-1': { answers }, 'node-2': {} }, 'site.yml', { work });

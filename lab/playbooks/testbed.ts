@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DesiredCluster } from '../../src/cluster/desired.ts';
 import { slotName } from '../../src/cluster/node.ts';
-import type { Step, StepOf } from '../../src/cluster/rollout/step.ts';
+import type { CopyOptions, Step, StepOf } from '../../src/cluster/rollout/step.ts';
 import { MANAGED_SETTINGS, type Settings } from '../../src/cluster/settings/settings.ts';
 import type { PostgresTag } from '../registry/registry.ts';
 import { type DriveOptions, type PlaybookRun, runPlaybook } from './drive.ts';
@@ -19,7 +19,7 @@ export interface Testbed {
   readonly names: readonly string[];
   readonly addresses: readonly string[];
   /** The variables of every step that writes configuration, with `primary` as the primary. */
-  configure(primary: string): { readonly primary: string; readonly settings: Settings };
+  configure(primary: string): Pick<StepOf<'start'>, 'primary' | 'settings'> & CopyOptions;
   /** The slots that `primary` needs. */
   slotsBeside(primary: string): string[];
   /** The switchover between two nodes. */
@@ -82,6 +82,8 @@ export async function startTestbed(options: {
       image,
       settings: {},
       clientCidrs: [`${prefix}.0.1/32`],
+      storage: { dataGib: 20, iops: null, throughput: null, rootGib: 16, kmsKey: null },
+      clone: { from: 'primary', maxRate: null },
       ...desired,
     },
     folder: join(folder, 'run'),
@@ -96,7 +98,13 @@ export async function startTestbed(options: {
     hosts,
     names,
     addresses: hosts.nodes.map(({ privateAddress }) => privateAddress),
-    configure: (primary) => ({ primary, settings }),
+    configure: (primary) => ({
+      primary,
+      settings,
+      source: primary,
+      maxRate: null,
+      neededBytes: {},
+    }),
     slotsBeside: (primary) => names.filter((name) => name !== primary).map(slotName),
     switchOver: (from, to) => ({
       kind: 'switchover',

@@ -1,7 +1,7 @@
 import { copiesSlots, renderPgHba, renderPostgresqlConf } from './configuration.ts';
 import { type Node, nodeName } from './node.ts';
 import type { Settings } from './settings/settings.ts';
-import { type ClusterSpec, imageReference } from './spec.ts';
+import { type CloneSpec, type ClusterSpec, imageReference, type StorageSpec } from './spec.ts';
 
 /** The state that the cluster is to reach. */
 export interface DesiredCluster {
@@ -30,6 +30,8 @@ export interface DesiredCluster {
   /** The settings of the team; managed settings are added to them. */
   readonly settings: Settings;
   readonly clientCidrs: readonly string[];
+  readonly storage: StorageSpec;
+  readonly clone: CloneSpec;
   /** Whether a change may lose logical slots. */
   readonly allowsSlotLoss?: boolean;
 }
@@ -65,6 +67,8 @@ export function buildDesired(
     image: imageReference(spec),
     settings: spec.settings,
     clientCidrs: spec.clientCidrs,
+    storage: spec.storage,
+    clone: spec.clone,
     primary: spec.primary,
     synchronousReplicas: spec.synchronousReplicas,
     allowsSlotLoss,

@@ -15,6 +15,10 @@ export const isRunningPrimary = (node: NodeObservation): boolean =>
 export const isStoppedPrimary = (node: NodeObservation): boolean =>
   node.postgres === null && !node.standby && node.data === 'complete';
 
+/** Whether a copy to the node runs, or is complete and not in place yet. */
+export const isCopying = ({ work }: NodeObservation): boolean =>
+  work !== null && work.state !== 'failed';
+
 /**
  * Returns the primary by the state of the databases, not by the node's number: the node that is not in recovery; if none
  * runs, the node whose data is not a replica's. Null: no node holds a cluster.

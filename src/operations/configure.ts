@@ -278,7 +278,8 @@ function changeInstances(
 function refuseRepetition(done: readonly Step[], next: Step): void {
   const last = done.slice(-MAX_REPETITIONS);
   if (last.length < MAX_REPETITIONS) return;
-  const compared = (step: Step) => JSON.stringify(withoutReasons(step));
+  // The size of a copy differs each time.
+  const compared = (step: Step) => JSON.stringify({ ...withoutReasons(step), neededBytes: null });
   if (last.some((step) => compared(step) !== compared(next))) return;
   throw new UserError(
     `${next.nodes.join(', ')}: the step ${next.kind} was done ${MAX_REPETITIONS} times and is still needed. Look at the log of that step: something undoes it.`,

@@ -26,7 +26,15 @@ function createReport(progress: DeployState, overrides: Partial<DeployReport> = 
         slots: ['node_2', 'node_3'],
         retiredSlots: [],
       },
-      { kind: 'clone', nodes: ['node-2', 'node-3'], primary: 'node-1', settings: {} },
+      {
+        kind: 'clone',
+        nodes: ['node-2', 'node-3'],
+        primary: 'node-1',
+        settings: {},
+        source: 'node-1',
+        maxRate: null,
+        neededBytes: {},
+      },
     ],
     ...overrides,
   });

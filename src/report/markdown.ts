@@ -1,5 +1,7 @@
 import { cleanText } from '../messages/clean-text.ts';
 
+export { formatBytes } from '../messages/quantities.ts';
+
 /**
  * Renders untrusted text (plans, names, Ansible's output, messages) as GitHub Markdown that stays in its place: no
  * markup, no HTML, no mention, no cross-reference, no hidden change of direction. Every function here takes raw text
@@ -84,14 +86,6 @@ export function renderLink(label: string, url: string): string {
 /** Returns `1 node` or `3 nodes`; the plural is the singular with an s. */
 export function countNoun(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
-}
-
-/** Returns e.g. `512 B` or `1.5 MiB`. */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
-  const size = bytes / 1024 ** power;
-  return `${power === 0 ? size : size.toFixed(1)} ${units[power]}`;
 }
 
 function toLine(text: string): string {

@@ -1,6 +1,7 @@
 import type { ConfigurationPart, HostPart, StepReason } from '../cluster/rollout/reason.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import { listSome } from '../messages/list-some.ts';
+import { describeCopyReason } from './copies.ts';
 import { countNoun } from './markdown.ts';
 
 /** Reasons per node. The table of settings has all of them. */
@@ -75,6 +76,11 @@ function describeReason(reason: StepReason, show: (text: string) => string): str
       return 'it holds no data';
     case 'unfinished-copy':
       return 'an earlier copy did not finish';
+    case 'copy-runs':
+    case 'copy-outlived':
+    case 'copy-failed':
+    case 'no-replica-to-copy':
+      return describeCopyReason(reason, show);
     case 'down':
       return 'its PostgreSQL is down';
     case 'not-streaming':

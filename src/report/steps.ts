@@ -4,6 +4,7 @@ import type { Step, StepOf } from '../cluster/rollout/step.ts';
 import { cleanText } from '../messages/clean-text.ts';
 import { listSome } from '../messages/list-some.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
+import { describeClone } from './copies.ts';
 import { renderNotObserved, WHILE_REFUSED } from './foresight.ts';
 import { countNoun, formatBytes, renderCode, renderText, shortenText } from './markdown.ts';
 import { describeReasons, MAX_SLOTS } from './step-reasons.ts';
@@ -196,7 +197,7 @@ function describeStep(step: Step): string {
     case 'admit':
       return `**Update access** on ${nodes}: ${describeAdmission(step)}.`;
     case 'clone':
-      return `**Clone** ${nodes} from ${renderCode(step.primary)} with \`pg_basebackup\`, then stream; the primary keeps running.`;
+      return describeClone(step);
     case 'start':
       return step.nodes.includes(step.primary)
         ? `**Start** the primary ${nodes}, which is stopped.`

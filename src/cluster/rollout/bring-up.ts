@@ -1,7 +1,8 @@
 import { isNodeSlot, namesOf, slotName } from '../node.ts';
 import type { NodeObservation } from '../observation.ts';
-import { findMostAdvanced, findPrimary, findUpstream } from '../replication.ts';
+import { findMostAdvanced, findPrimary, findUpstream, isCopying } from '../replication.ts';
 import type { ClusterState } from './cluster-state.ts';
+import { chooseSource, describeCopies, planClone } from './copies.ts';
 import {
   computeNodeSettings,
   findSettingsBelow,
@@ -30,12 +31,15 @@ export function prepare(cluster: ClusterState): PlannedStep | null {
   return { kind: 'prepare', nodes: namesOf(nodes), reasons };
 }
 
-function findUnready({ host, volume, data }: NodeObservation): HostPart[] {
+function findUnready(node: NodeObservation): HostPart[] {
+  const { host, volume, data } = node;
+  // A copy runs in the image of its source.
+  const needsImage = data !== 'complete' && !isCopying(node);
   return [
     ...(host.authorizedKeysCurrent ? [] : (['ssh-keys'] as const)),
     ...(host.dockerReady ? [] : (['docker'] as const)),
     ...(volume.ready ? [] : (['volume'] as const)),
-    ...(data === 'complete' || host.imageReady ? [] : (['image'] as const)),
+    ...(host.imageReady || !needsImage ? [] : (['image'] as const)),
   ];
 }
 
@@ -185,9 +189,11 @@ function followsAnother(cluster: ClusterState, node: NodeObservation): boolean {
 export function bringUpReplicas(cluster: ClusterState): PlannedStep | null {
   const { replica: settings } = cluster.settings;
   const common = { primary: cluster.primary, settings };
-  // A node that is down anyway is resized now.
+  // A node that is down anyway is resized now. A copy that runs would end with the instance.
   const down = cluster.replicas.filter(({ postgres }) => postgres === null);
-  const resized = down.find(({ name }) => cluster.needsResize(name));
+  const resized = down.find(
+    (node) => cluster.needsResize(node.name) && cluster.findRunningSource(node) === null,
+  );
   if (resized) return resizeNode(cluster, resized.name);
 
   // Once the primary runs the new image, a replica does not have to start with the old one first.
@@ -214,12 +220,12 @@ export function bringUpReplicas(cluster: ClusterState): PlannedStep | null {
     const reasons = explainNodes(stopped, ({ postgres }) => [
       { kind: postgres === null ? 'down' : 'not-streaming' },
     ]);
-    return { kind: 'start', nodes: namesOf(stopped), ...common, reasons };
+    // One that does not start with its data is cloned in this step.
+    const copies = describeCopies(cluster, { source: chooseSource(cluster), nodes: stopped });
+    return { kind: 'start', nodes: namesOf(stopped), ...common, ...copies, reasons };
   }
-  const unable = cluster.replicas.filter((node) => !cluster.canFollow(node));
-  if (unable.length === 0) return null;
-  const reasons = explainNodes(unable, (node) => cluster.findCloneReasons(node));
-  return { kind: 'clone', nodes: namesOf(unable), ...common, reasons };
+  const [first, ...others] = cluster.replicas.filter((node) => !cluster.canFollow(node));
+  return first === undefined ? null : planClone(cluster, [first, ...others]);
 }
 
 function resizeNode(cluster: ClusterState, name: string): PlannedStep {

@@ -1,7 +1,7 @@
 import { type DesiredCluster, renderFiles } from '../desired.ts';
 import { slotName } from '../node.ts';
 import type { NodeObservation } from '../observation.ts';
-import { findObstacle, findPrimary, isStreaming } from '../replication.ts';
+import { findObstacle, findPrimary, findUpstream, isCopying, isStreaming } from '../replication.ts';
 import type { Settings } from '../settings/settings.ts';
 import {
   computeNodeSettings,
@@ -153,6 +153,45 @@ export class ClusterState {
 
   /** Returns why the node cannot follow the primary with the data that it has; empty when it may be able to. */
   findCloneReasons(node: NodeObservation): StepReason[] {
+    const { work } = node;
+    const source = this.findRunningSource(node);
+    // Even if there is complete data as well: the copy was begun because that could not follow.
+    if (work !== null && source !== null) {
+      const { state, doneBytes, totalBytes } = work;
+      const isComplete = state === 'done';
+      return [{ kind: 'copy-runs', source, isComplete, doneBytes, totalBytes }];
+    }
+    const reasons = this.#findDataReasons(node);
+    if (reasons.length === 0 || work === null) return reasons;
+    return [
+      ...reasons,
+      isCopying(node)
+        ? { kind: 'copy-outlived', source: work.source }
+        : { kind: 'copy-failed', problem: work.problem },
+    ];
+  }
+
+  /**
+   * Returns the node that is being copied to `node`, if the copy may go on: it is the primary, or a server that follows
+   * the primary. What cannot be reached may by now be neither. A server that streams needs no copy.
+   */
+  findRunningSource(node: NodeObservation): string | null {
+    if (node.work === null || !isCopying(node) || this.isStreaming(node)) return null;
+    const address = node.work.source;
+    const source = [...this.desired.nodes, ...this.desired.leaving].find(
+      ({ name, privateAddress }) => privateAddress === address && name !== node.name,
+    )?.name;
+    if (source === undefined) return null;
+    if (source === this.primary) return source;
+    const observed = this.#existing.get(source);
+    const follows =
+      observed?.postgres?.inRecovery === true &&
+      findUpstream(observed, this.desired) === this.primary &&
+      findObstacle(observed, this.primaryNode) === null;
+    return follows ? source : null;
+  }
+
+  #findDataReasons(node: NodeObservation): StepReason[] {
     if (node.data === 'partial') {
       return [this.#obstacles.get(node.name) ?? { kind: 'unfinished-copy' }];
     }
@@ -160,7 +199,7 @@ export class ClusterState {
     const obstacle = findObstacle(node, this.primaryNode);
     if (obstacle !== null) return [obstacle];
     if (node.postgres !== null) return [];
-    // What ALTER SYSTEM wrote cannot be reset while the server is down; a clone has the primary's.
+    // What ALTER SYSTEM wrote cannot be reset while the server is down; a clone has those of its source.
     const options = { settings: this.settings.replica, members: [this.primaryNode] };
     const settings = findOverridesBelow(node, options);
     return settings.length === 0 ? [] : [{ kind: 'overrides-below', settings }];

@@ -137,14 +137,13 @@ function runAsReplica(
   };
 }
 
-/** Returns a node with a fresh copy of the primary's data that runs as its replica. */
-export function cloneFromPrimary(
+/** Returns a node with a fresh copy of the source's data that runs as the primary's replica. */
+export function clone(
   node: NodeObservation,
   step: StepOf<'clone'>,
   context: PredictionContext,
 ): NodeObservation {
-  const primary = context.nodes.get(step.primary);
-  const { record = null, overrides = {} } = primary ?? {};
+  const { record = null, overrides = {} } = context.nodes.get(step.source) ?? {};
   const copied = { ...prepare(node), data: 'complete' as const, record, overrides, postgres: null };
   return runAsReplica(copied, step, context);
 }

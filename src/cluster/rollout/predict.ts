@@ -4,7 +4,7 @@ import { buildFreshObservation, type NodeObservation } from '../observation.ts';
 import { findObstacle } from '../replication.ts';
 import {
   admit,
-  cloneFromPrimary,
+  clone,
   discard,
   prepare,
   promote,
@@ -53,7 +53,7 @@ export function predict(nodes: NodesByName, step: Step, desired: DesiredCluster)
       change(step.nodes[0], (node) => admit(node, step, context));
       break;
     case 'clone':
-      for (const name of step.nodes) change(name, (node) => cloneFromPrimary(node, step, context));
+      for (const name of step.nodes) change(name, (node) => clone(node, step, context));
       break;
     case 'start':
     case 'restart':
@@ -85,6 +85,10 @@ export function predict(nodes: NodesByName, step: Step, desired: DesiredCluster)
     case 'destroy':
       for (const name of step.nodes) next.delete(name);
       break;
+  }
+  // A step that concerns the data ends the work that runs there, or collects it.
+  if (step.kind !== 'prepare' && step.kind !== 'check') {
+    for (const name of step.nodes) change(name, (node) => ({ ...node, work: null }));
   }
   return next;
 }

@@ -61,6 +61,20 @@ export type StepReason =
   | { readonly kind: 'no-data' }
   /** A copy of the primary did not finish. */
   | { readonly kind: 'unfinished-copy' }
+  /** A copy to the node runs, or is complete and not in place yet. `totalBytes`: estimate; null where it is not known. */
+  | {
+      readonly kind: 'copy-runs';
+      readonly source: string;
+      readonly isComplete: boolean;
+      readonly doneBytes: number;
+      readonly totalBytes: number | null;
+    }
+  /** The copy that runs on the node is of a node that neither is the primary nor follows it. */
+  | { readonly kind: 'copy-outlived'; readonly source: string }
+  /** The last copy ended without success. `problem`: the node's words; null without any. */
+  | { readonly kind: 'copy-failed'; readonly problem: string | null }
+  /** A replica was to be copied, and none can be. */
+  | { readonly kind: 'no-replica-to-copy' }
   /** PostgreSQL does not answer. */
   | { readonly kind: 'down' }
   /** The replica runs and does not receive the primary's changes. */

@@ -37,13 +37,13 @@ type StepAction =
       readonly slots: readonly string[];
       readonly retiredSlots: readonly string[];
     })
-  /** Copy the primary beside existing data, then follow it. */
-  | StepWithConfiguration<'clone'>
+  /** Copy `source` beside existing data, or go on with the copy that runs, then follow the primary. */
+  | (StepWithConfiguration<'clone'> & CopyOptions)
   /**
    * Start nodes that hold data. A node that is not `primary` starts as its replica, even if it was the primary before;
-   * it is cloned again if it does not start with its data.
+   * it is cloned again if it does not start with its data: from the primary, unless the options say otherwise.
    */
-  | StepWithConfiguration<'start'>
+  | (StepWithConfiguration<'start'> & Partial<CopyOptions>)
   /** Write the configuration and reread it; a replica drops slots from its time as primary. */
   | StepWithConfiguration<'reload'>
   /** Write the configuration and restart one node, or re-create its container. */
@@ -92,6 +92,16 @@ interface StepWithConfiguration<Kind extends string, Nodes = readonly string[]> 
   /** The primary that the nodes' configuration is written for: after the step, where the step changes it. */
   readonly primary: string;
   readonly settings: Settings;
+}
+
+/** How data is copied to the nodes of a step. */
+export interface CopyOptions {
+  /** The node that is copied: the primary, or a replica that follows it. */
+  readonly source: string;
+  /** The most that the source sends to each node, in kB (1,024 bytes) per second; null: no limit. */
+  readonly maxRate: number | null;
+  /** How much room the copy takes at most on each node, in bytes; a node is missing where that is not known. */
+  readonly neededBytes: Readonly<Record<string, number>>;
 }
 
 /** The step of one kind. */

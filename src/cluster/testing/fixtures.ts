@@ -57,6 +57,8 @@ export function createDesired(
     image: 'postgres:17',
     settings: { max_connections: '100', shared_buffers: '256MB' },
     clientCidrs: ['10.0.0.0/16'],
+    storage: { dataGib: 20, iops: null, throughput: null, rootGib: 16, kmsKey: null },
+    clone: { from: 'primary', maxRate: null },
     ...rest,
   };
 }
