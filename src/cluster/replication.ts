@@ -11,13 +11,16 @@ import type { Obstacle } from './rollout/reason.ts';
 export const isRunningPrimary = (node: NodeObservation): boolean =>
   node.postgres?.inRecovery === false;
 
-/** Whether the node holds a primary's data and does not answer. */
-export const isStoppedPrimary = (node: NodeObservation): boolean =>
-  node.postgres === null && !node.standby && node.data === 'complete';
-
 /** Whether a copy to the node runs, or is complete and not in place yet. */
 export const isCopying = ({ work }: NodeObservation): boolean =>
   work !== null && work.state !== 'failed';
+
+/**
+ * Whether the node holds a primary's data and does not answer. A node that is copied to holds none: what it has is to be
+ * replaced, because another node was the primary when the copy began.
+ */
+export const isStoppedPrimary = (node: NodeObservation): boolean =>
+  node.postgres === null && !node.standby && node.data === 'complete' && !isCopying(node);
 
 /**
  * Returns the primary by the state of the databases, not by the node's number: the node that is not in recovery; if none

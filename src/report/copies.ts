@@ -34,7 +34,7 @@ export function describeProgress(doneBytes: number, totalBytes: number | null): 
 /** The reasons that concern copies. */
 export type CopyReason = Extract<
   StepReason,
-  { kind: 'copy-runs' | 'copy-outlived' | 'copy-failed' | 'no-replica-to-copy' }
+  { kind: 'copy-runs' | 'copy-outlived' | 'copy-failed' | 'stray-copy' | 'no-replica-to-copy' }
 >;
 
 /** Returns why data is copied, or from where, as a clause. `show` renders a value that a node reported. */
@@ -51,6 +51,8 @@ export function describeCopyReason(reason: CopyReason, show: (text: string) => s
       return reason.problem === null
         ? 'the last copy failed'
         : `the last copy failed: ${show(reason.problem)}`;
+    case 'stray-copy':
+      return 'a copy runs there that nobody needs, and ends';
     case 'no-replica-to-copy':
       return 'no replica can be copied now, so the primary is';
   }

@@ -79,6 +79,7 @@ function describeReason(reason: StepReason, show: (text: string) => string): str
     case 'copy-runs':
     case 'copy-outlived':
     case 'copy-failed':
+    case 'stray-copy':
     case 'no-replica-to-copy':
       return describeCopyReason(reason, show);
     case 'down':

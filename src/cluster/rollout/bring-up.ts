@@ -47,7 +47,7 @@ function findUnready(node: NodeObservation): HostPart[] {
 export function bringUpPrimary(cluster: ClusterState): PlannedStep | null {
   const { name, data, postgres, standby, container } = cluster.primaryNode;
   if (postgres?.inRecovery === false) return null;
-  const withData = cluster.existing.filter((node) => node.data === 'complete');
+  const withData = cluster.existing.filter((node) => node.data === 'complete' && !isCopying(node));
   if (withData.length > 0 && findPrimary(withData) === null) {
     return resumeSwitchover(cluster, withData);
   }
@@ -151,7 +151,9 @@ function isRetired(cluster: ClusterState, slot: string): boolean {
   if (cluster.isDegraded && cluster.leaving.some(({ name }) => isOf(name))) return false;
   // The primary's own slot is from its time as a replica.
   if (cluster.nodes.some(({ name }) => isOf(name))) return isOf(cluster.primary);
-  return !cluster.leaving.some(({ name, postgres }) => isOf(name) && postgres !== null);
+  return !cluster.leaving.some(
+    (node) => isOf(node.name) && (node.postgres !== null || isCopying(node)),
+  );
 }
 
 /** Makes running replicas follow the primary. */
@@ -183,6 +185,21 @@ export function repoint(cluster: ClusterState): PlannedStep | null {
 
 function followsAnother(cluster: ClusterState, node: NodeObservation): boolean {
   return findUpstream(node, cluster.desired) !== cluster.primary;
+}
+
+/** Ends copies to servers that are up: a primary needs none, and neither does a replica that streams. */
+export function endStrayCopies(cluster: ClusterState): PlannedStep | null {
+  const node = cluster.nodes.find(
+    (one) =>
+      isCopying(one) &&
+      (one.name === cluster.primary ? one.postgres !== null : cluster.isStreaming(one)),
+  );
+  if (node === undefined) return null;
+  const { name } = node;
+  const { primary, replica } = cluster.settings;
+  const settings = name === cluster.primary ? primary : replica;
+  const reasons = explainNode(name, { kind: 'stray-copy' });
+  return { kind: 'reload', nodes: [name], primary: cluster.primary, settings, reasons };
 }
 
 /** Starts replicas that are down, and clones those that cannot follow. */

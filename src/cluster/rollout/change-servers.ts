@@ -1,7 +1,7 @@
 import { copiesSlots, readConfSetting } from '../configuration.ts';
 import { isNodeSlot, namesOf } from '../node.ts';
 import type { NodeObservation } from '../observation.ts';
-import { findLeastBehind } from '../replication.ts';
+import { findLeastBehind, isCopying } from '../replication.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { ClusterState } from './cluster-state.ts';
 import {
@@ -50,11 +50,12 @@ function keepMemory({ postgres }: NodeObservation, settings: Settings): Settings
   return { ...settings, shared_buffers: current.setting };
 }
 
-/** Stops the servers of leaving nodes. */
+/** Stops the servers of leaving nodes, and copies that run there. */
 export function stopLeaving(cluster: ClusterState): PlannedStep | null {
   const leaving = cluster.leaving.filter(
-    ({ name, postgres, container }) =>
-      name !== cluster.primary && (postgres !== null || container?.state === 'running'),
+    (node) =>
+      node.name !== cluster.primary &&
+      (node.postgres !== null || node.container?.state === 'running' || isCopying(node)),
   );
   if (leaving.length === 0) return null;
   // No commit may wait for a node that is about to be removed.

@@ -87,7 +87,6 @@ describe('the source of a copy', () => {
       'runs another build of the image',
       ({ record }) => ({ record: record && { ...record, digest: `postgres@${NEWER_DIGEST}` } }),
     ],
-    ['is being copied to', () => ({ work: copying() })],
   ])('is no replica that %s', (_, change) => {
     const [first] = listClones(changeNode(observed, 'node-2', change), replicas).filter(
       ({ nodes }) => nodes.includes('node-4'),
@@ -262,4 +261,90 @@ describe('a copy that runs', () => {
     }));
     expect(listRolloutSteps(nodes, desired)).toEqual(['clone node-3']);
   });
+});
+
+describe('a copy that nobody needs', () => {
+  const observed = createHealthy(desired);
+
+  test.each(['node-1', 'node-3'])('on %s, which is up, is ended without a restart', (name) => {
+    const nodes = changeNode(observed, name, () => ({ work: copying() }));
+    expect(listRolloutSteps(nodes, desired)).toEqual([`reload ${name}`]);
+    const result = rollout(nodes, desired);
+    expect(result).toMatchObject({ steps: [{ reasons: { [name]: [{ kind: 'stray-copy' }] } }] });
+  });
+
+  test('on a node that leaves is ended before its slot is dropped and the node removed', () => {
+    const smaller = {
+      ...desired,
+      nodes: desired.nodes.slice(0, 3),
+      leaving: desired.nodes.slice(3),
+    };
+    const nodes = changeNode(observed, 'node-4', copied());
+    expect(listRolloutSteps(nodes, smaller)).toEqual([
+      'admit node-1',
+      'stop node-4',
+      'admit node-1',
+      'reload node-2 node-3',
+      'destroy node-4',
+    ]);
+  });
+
+  test('that failed changes nothing on a node that is up', () => {
+    const nodes = changeNode(observed, 'node-3', () => ({ work: copying({ state: 'failed' }) }));
+    expect(listRolloutSteps(nodes, desired)).toEqual([]);
+  });
+});
+
+describe('while a copy runs, old data', () => {
+  const [first, second] = createHealthy(createDesired({ size: 2 })) as [
+    NodeObservation,
+    NodeObservation,
+  ];
+  const two = createDesired({ size: 2 });
+  const down = { ...first, ...stopped(first) };
+
+  test('of a former primary is not started as the primary', () => {
+    // node-2 is the primary of timeline 2, and down.
+    const primary = {
+      ...down,
+      name: 'node-2',
+      control: { state: 'shut down', timeline: 2, lsn: '0/4000000' },
+    };
+    const former = { ...down, container: null, work: copying({ source: '10.42.0.12' }) };
+    expect(listRolloutSteps([former, primary], two)).toEqual(['start node-2']);
+  });
+
+  test('is not promoted after an interrupted switchover', () => {
+    const fenced = { ...down, standby: true };
+    const ahead = { ...second, ...copied()(second) };
+    const control = { state: 'shut down in recovery', timeline: 1, lsn: '0/9000000' };
+    expect(listRolloutSteps([fenced, { ...ahead, control }], two)).toEqual(['promote node-1']);
+  });
+
+  test('is not a cluster without a primary', () => {
+    const conf = first.files;
+    const nodes = [
+      { ...first, ...blank() },
+      { ...second, ...copied()(second), files: conf },
+    ];
+    expect(rollout(nodes, two)).toMatchObject({
+      kind: 'refused',
+      refusals: [expect.stringMatching(/^No node is primary/)],
+    });
+  });
+
+  test.each(['running', 'done'] as const)(
+    'or the copy (%s) may be all there is: no new cluster is initialised beside it',
+    (state) => {
+      const work = copying({ state });
+      const nodes = [
+        { ...first, ...blank() },
+        { ...second, ...blank(), data: 'partial' as const, work },
+      ];
+      expect(rollout(nodes, two)).toMatchObject({
+        kind: 'refused',
+        refusals: [expect.stringMatching(/^node-2 holds a copy of 10\.42\.0\.11 /)],
+      });
+    },
+  );
 });

@@ -74,7 +74,7 @@ export function chooseSource(cluster: ClusterState): string {
 
 function canBeCopied(cluster: ClusterState, node: NodeObservation): boolean {
   const { primaryNode, settings } = cluster;
-  if (!cluster.isStreaming(node) || isCopying(node) || !cluster.canFollow(node)) return false;
+  if (!cluster.isStreaming(node) || !cluster.canFollow(node)) return false;
   // The copy runs in the image of its source, and is to run in that of the primary.
   const runs = [node, primaryNode].map(({ record }) => `${record?.image} ${record?.digest}`);
   if (runs[0] !== runs[1]) return false;

@@ -69,6 +69,46 @@ describe('planFailover', () => {
     expect(listSteps(plan(turn(createFenced(), 'node-3')))).toEqual(['promote node-2']);
   });
 
+  describe('while a copy to a replica runs', () => {
+    const copying = (name: string) => (node: NodeObservation) =>
+      node.name !== name
+        ? node
+        : {
+            ...node,
+            postgres: null,
+            container: null,
+            control: { state: 'shut down in recovery', timeline: 1, lsn: '9/0' },
+            work: {
+              ...{ kind: 'clone' as const, state: 'running' as const, source: '10.42.0.11' },
+              ...{ doneBytes: 1, totalBytes: null, seconds: 1, problem: null },
+            },
+          };
+
+    test('its old data is not promoted, and another replica is', () => {
+      const fenced = createFenced();
+      const observed = fenced.observed.map(copying('node-2'));
+      expect(listSteps(plan({ ...fenced, observed }))).toEqual(['promote node-3']);
+    });
+
+    test('its old data counts as something that may have an acknowledged row', () => {
+      const cluster = createDesired({ synchronousReplicas: 1 });
+      const { observed, ...rest } = createFailed({ reachable: true }, cluster);
+      const observation = { ...rest, observed: observed.map(copying('node-2')) };
+      expect(
+        listRefusals(planFailover(observation, { desired: cluster, fenced: null })).join(),
+      ).toMatch(/what node-2 received cannot be seen.*unfinished copies.*node-2/);
+    });
+
+    test('and nothing else is left, the failover is refused with how to end the copy', () => {
+      const two = createDesired({ size: 2 });
+      const { observed, ...rest } = createFailed({ reachable: true }, two);
+      const observation = { ...rest, observed: observed.map(copying('node-2')) };
+      expect(listRefusals(planFailover(observation, { desired: two, fenced: null }))).toEqual([
+        expect.stringMatching(/^node-2 has the only data.*systemctl stop postgres-cluster-/),
+      ]);
+    });
+  });
+
   test('promotes the replica that has the most changes, compared as numbers', () => {
     const lsn = { 'node-2': '0/FFFFFFF', 'node-3': '1/0' };
     expect(listSteps(plan(createFenced({}, lsn)))).toEqual(['promote node-3']);

@@ -6,6 +6,7 @@ import type { NodeObservation } from '../observation.ts';
 import {
   findMostAdvanced,
   findUpstream,
+  isCopying,
   isRunningPrimary,
   isStoppedPrimary,
 } from '../replication.ts';
@@ -51,10 +52,13 @@ export function planFailover(
   const old =
     observation.formerPrimary ?? findFormerPrimary(observed, { unreachable, desired }) ?? fenced;
   const candidates = observed.filter(
-    ({ name, data, standby }) => data === 'complete' && standby && name !== old,
+    (node) => node.data === 'complete' && node.standby && node.name !== old && !isCopying(node),
   );
   const best = findBest(candidates);
   if (!best) {
+    const copying = observed.filter((node) => node.data === 'complete' && isCopying(node));
+    const [first] = copying;
+    if (first) return refuse(explainCopying(first, desired));
     return refuse(
       `No replica with data can be reached${unreachable.length === 0 ? '' : ` (out of reach: ${unreachable.join(', ')})`}, so there is nothing to promote. Bring a node back, or restore a backup.`,
     );
@@ -87,6 +91,11 @@ export function planFailover(
       .map(({ name }) => slotName(name)),
   };
   return { kind: 'steps', primary: best.name, steps: [promotion], observeAgain: true };
+}
+
+/** Why old data is not promoted while it is being replaced. */
+function explainCopying({ name }: NodeObservation, { name: cluster }: DesiredCluster): string {
+  return `${name} has the only data that can be reached. It is old, and a copy that is to replace it has not ended, so it is not promoted. If the node that is copied does not come back, end the copy on ${name} (systemctl stop postgres-cluster-${cluster}-clone.service) and run this again.`;
 }
 
 /** Returns the most advanced candidate; among equals one whose volume accepts writes. */
@@ -215,11 +224,13 @@ function refuseReadOnly(
 }
 
 /**
- * Whether the node holds an unfinished copy. It is never promoted, but may have received commits: while it streamed before
- * it was recorded, as a replica before it was copied again, or during a copy that an earlier version began.
+ * Whether the node holds an unfinished copy, or is being copied to. It is never promoted, but may have received commits:
+ * while it streamed before it was recorded, as a replica before it was copied again, or during a copy that an earlier
+ * version began.
  */
-function isUnfinished({ data, standby }: NodeObservation): boolean {
-  return data === 'partial' || (data === 'unrecorded' && standby);
+function isUnfinished(node: NodeObservation): boolean {
+  const { data, standby } = node;
+  return data === 'partial' || (data === 'unrecorded' && standby) || isCopying(node);
 }
 
 /**

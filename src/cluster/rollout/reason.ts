@@ -71,6 +71,8 @@ export type StepReason =
     }
   /** The copy that runs on the node is of a node that neither is the primary nor follows it. */
   | { readonly kind: 'copy-outlived'; readonly source: string }
+  /** A copy runs on a node whose server is up and needs none. */
+  | { readonly kind: 'stray-copy' }
   /** The last copy ended without success. `problem`: the node's words; null without any. */
   | { readonly kind: 'copy-failed'; readonly problem: string | null }
   /** A replica was to be copied, and none can be. */

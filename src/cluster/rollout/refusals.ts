@@ -6,6 +6,7 @@ import type { NodeObservation } from '../observation.ts';
 import {
   findPrimary,
   findUpstream,
+  isCopying,
   isRunningPrimary,
   isStoppedPrimary,
   isStreaming,
@@ -17,6 +18,7 @@ import { majorOfTag, splitReference } from '../spec.ts';
 import { refuseMissingFromImage } from './image-needs.ts';
 import { refuseLowerLevel } from './logical-slots.ts';
 import { computeNodeSettings, findOverridesAbove, findOverridesBelow } from './node-settings.ts';
+import { refuseOrphanedCopy } from './refuse-copies.ts';
 
 /**
  * Returns the reasons to change nothing, each with what to do about it. `incomplete`: nodes have yet to be created or
@@ -29,7 +31,9 @@ export function findRefusals(
   return [
     ...refuseSeveralPrimaries(observed),
     ...refuseOutlivedPrimary(observed),
-    ...(incomplete ? [] : refuseLostPrimary(observed, desired)),
+    ...(incomplete
+      ? []
+      : [...refuseLostPrimary(observed, desired), ...refuseOrphanedCopy(observed)]),
     ...refuseReadOnly(observed, desired),
     ...refuseForeignData(observed),
     ...refuseAhead(observed, desired),
@@ -112,7 +116,8 @@ function refuseLostPrimary(
   if (withData.length === 0 || findPrimary(observed) !== null) return [];
   // All of them are replicas only after an interrupted switchover. Then the node that they follow is among them, fenced;
   // a lost primary is not.
-  const replicas = observed.filter(({ data }) => data === 'complete');
+  // A node that is copied to follows nothing yet.
+  const replicas = observed.filter((node) => node.data === 'complete' && !isCopying(node));
   const isComplete = replicas.every((node) => {
     const { postgresqlConf } = node.files;
     if (postgresqlConf === null) return false;
