@@ -144,8 +144,25 @@ export function clone(
   context: PredictionContext,
 ): NodeObservation {
   const { record = null, overrides = {} } = context.nodes.get(step.source) ?? {};
-  const copied = { ...prepare(node), data: 'complete' as const, record, overrides, postgres: null };
+  const storage = holdCopy(node, step.neededBytes[node.name]);
+  const copied = {
+    ...prepare(node),
+    storage,
+    data: 'complete' as const,
+    record,
+    overrides,
+    postgres: null,
+  };
   return runAsReplica(copied, step, context);
+}
+
+/** Returns the volume of a node once a copy of that size has replaced its data. */
+function holdCopy({ storage }: NodeObservation, size: number | undefined) {
+  const { data, kept } = storage;
+  if (data === null || size === undefined) return { ...storage, data: null };
+  const usedBytes = kept.reduce((sum, { bytes }) => sum + bytes, size);
+  const freeBytes = Math.max(0, data.capacityBytes - usedBytes);
+  return { ...storage, data: { ...data, usedBytes, freeBytes } };
 }
 
 function start(node: NodeObservation, step: Configured, desired: DesiredCluster): NodeObservation {

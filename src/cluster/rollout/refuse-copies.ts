@@ -1,5 +1,14 @@
-import type { NodeObservation } from '../observation.ts';
+import { formatBytes } from '../../messages/quantities.ts';
+import { type DesiredCluster, findNode } from '../desired.ts';
+import type { FileSystemObservation, KeptDirectory, NodeObservation } from '../observation.ts';
 import { isCopying } from '../replication.ts';
+import type { Step } from './step.ts';
+
+const GIB = 1024 ** 3;
+/** Room for the WAL that is written while a copy runs, as a share of the copy. */
+const WAL_SHARE = 0.05;
+/** What a file system needs of the space by which its device grows. */
+const METADATA_SHARE = 0.02;
 
 /**
  * Refuses to initialise a new cluster while a copy runs, or is complete: it shows that there was a cluster, and may be all
@@ -12,3 +21,95 @@ export function refuseOrphanedCopy(observed: readonly NodeObservation[]): string
     return `${name} holds a copy of ${work?.source ?? 'a node'} that ${state}, and no node holds the data it was made from, so a new cluster is not initialised. Bring the volume of the node that was copied back. If the data is really to be given up, delete what is on the data volume of ${name} first.`;
   });
 }
+
+/**
+ * Refuses copies that do not fit on their nodes, before anything is stopped. A size that is not known refuses nothing: the
+ * node looks again before it begins.
+ */
+export function refuseUnfitCopies(
+  observed: readonly NodeObservation[],
+  { steps, desired }: { steps: readonly Step[]; desired: DesiredCluster },
+): string[] {
+  return steps.flatMap((step) => {
+    if (step.kind !== 'clone') return [];
+    const { source, neededBytes } = step;
+    return step.nodes.flatMap((name) => {
+      const node = observed.find((one) => one.name === name);
+      const copy = neededBytes[name];
+      if (node === undefined || copy === undefined || goesOn(node, source, desired)) return [];
+      return explainUnfit(node, { source, copy, desired });
+    });
+  });
+}
+
+/** Whether the copy of `source` runs on the node already. */
+function goesOn(node: NodeObservation, source: string, desired: DesiredCluster): boolean {
+  return isCopying(node) && node.work?.source === findNode(desired, source).privateAddress;
+}
+
+function explainUnfit(
+  node: NodeObservation,
+  { source, copy, desired }: { source: string; copy: number; desired: DesiredCluster },
+): string[] {
+  const { data: volume, kept } = node.storage;
+  if (volume === null) return [];
+  const wal = Math.ceil(copy * WAL_SHARE);
+  // A volume grows before anything is copied to it.
+  const device = Math.max(volume.deviceBytes, desired.storage.dataGib * GIB);
+  const growth = Math.max(0, device - volume.filesystemBytes);
+  const aside = sum(kept);
+  const own = Math.max(0, volume.usedBytes - aside);
+  const hasData = node.data === 'complete' || node.data === 'unrecorded';
+  const room = volume.freeBytes + growth + countDeletedFirst(node, own);
+  const lacking = copy + wal - room;
+  if (lacking <= 0) return [];
+
+  const { name } = node;
+  const size = Math.ceil((device + lacking * (1 + METADATA_SHARE)) / GIB);
+  const ways = [
+    `Set data-volume-size to at least ${size}`,
+    ...(aside >= lacking
+      ? [
+          `run the action with command: discard and discard: ${name}, which deletes ${listKept(kept)}`,
+        ]
+      : hasData && aside + own >= lacking
+        ? [
+            `run the action with command: discard, discard: ${name} and discard-data: true, which deletes ${aside > 0 ? `${listKept(kept)} and ` : ''}the present data (${formatBytes(own)}) before the copy begins`,
+          ]
+        : []),
+    ...(fitsOnBlank(volume, { growth, needed: copy + wal })
+      ? [
+          `run the action with command: replace, replace: ${name} and replace-volume: true, which gives it a blank data volume`,
+        ]
+      : []),
+  ];
+  const beside = hasData ? ' beside the present data, which is kept until the copy streams' : '';
+  return [
+    `${name}: a copy of ${source} takes up to ${formatBytes(copy)}, and ${formatBytes(wal)} for the WAL written meanwhile, and its data volume has room for ${formatBytes(room)}${beside}. Nothing was changed. ${ways.join('; or ')}. Then deploy again.`,
+  ];
+}
+
+/** What a new copy deletes before it begins: incomplete data, whose size is what the volume holds besides what was set aside. */
+function countDeletedFirst(node: NodeObservation, own: number): number {
+  if (node.data === 'partial') return own;
+  return isCopying(node) ? Math.min(own, node.work?.doneBytes ?? 0) : 0;
+}
+
+function fitsOnBlank(
+  { capacityBytes }: FileSystemObservation,
+  { growth, needed }: { growth: number; needed: number },
+): boolean {
+  return capacityBytes + growth >= needed;
+}
+
+function listKept(kept: readonly KeptDirectory[]): string {
+  return kept
+    .map(
+      ({ name, bytes, formerPrimary }) =>
+        `${name} (${formatBytes(bytes)})${formerPrimary ? ', data of a former primary that may hold rows no other node has' : ''}`,
+    )
+    .join(' and ');
+}
+
+const sum = (kept: readonly KeptDirectory[]): number =>
+  kept.reduce((total, { bytes }) => total + bytes, 0);

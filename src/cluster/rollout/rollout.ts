@@ -7,6 +7,7 @@ import { ClusterState, findInitialPrimary } from './cluster-state.ts';
 import { type Deferral, findDeferral } from './deferral.ts';
 import { explainSlotLoss } from './logical-slots.ts';
 import { findRefusals } from './refusals.ts';
+import { refuseUnfitCopies } from './refuse-copies.ts';
 import { explainNodes, type Step } from './step.ts';
 
 /** What to do, or why nothing is done. */
@@ -56,6 +57,8 @@ export function rollout(observed: readonly NodeObservation[], desired: DesiredCl
     };
   }
   const plan = planSteps(observed, desired);
+  const unfit = refuseUnfitCopies(observed, { steps: plan.steps, desired });
+  if (unfit.length > 0) return { kind: 'refused', refusals: unfit };
   const loss = desired.allowsSlotLoss ? null : explainSlotLoss(observed, { ...plan, desired });
   if (loss === null) return plan;
   return {
