@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from .files import read_text
 from .layout import OLD, ROOT
@@ -18,6 +18,8 @@ XFS_IOC_FSGEOMETRY_V1 = 0x80705864
 XFS_GEOMETRY_BYTES = 112
 # ext4: the superblock begins after 1,024 bytes (kernel documentation, "ext4 Data Structures and Algorithms").
 EXT4_SUPERBLOCK = 1024
+EXT4_MAGIC = 0xEF53
+BLOCK_DEVICES = "/sys/dev/block"
 
 
 def observe_storage() -> Dict[str, Any]:
@@ -25,56 +27,111 @@ def observe_storage() -> Dict[str, Any]:
     return {"data": measure(ROOT), "root": measure("/"), "kept": [_describe_kept(path) for path in list_old_data()]}
 
 
+class Mount(NamedTuple):
+    """A file system on a block device. `folder`: of its device or partition in sysfs; `disk`: of the whole device."""
+
+    filesystem: str
+    folder: str
+    disk: str
+
+    @property
+    def device(self) -> str:
+        """The device node, by the name that the kernel gives it."""
+        return _find_node(self.folder)
+
+    @property
+    def disk_device(self) -> str:
+        """The device node of the whole disk."""
+        return _find_node(self.disk)
+
+    @property
+    def partition(self) -> Optional[int]:
+        """The number of the partition; None for a file system that has the whole device."""
+        number = read_text(self.folder + "/partition")
+        return None if number is None else int(number)
+
+
+def find_mount(path: str) -> Optional[Mount]:
+    """Returns the file system that is mounted at `path`; None if none is, or none on a block device."""
+    fields = _find_fields(read_text(MOUNTS) or "", path)
+    folder = None if fields is None else os.path.realpath("%s/%s" % (BLOCK_DEVICES, fields[0]))
+    if fields is None or folder is None or read_text(folder + "/size") is None:
+        return None
+    # A partition's folder is in that of its disk (kernel documentation, "sysfs-block").
+    disk = os.path.dirname(folder) if os.path.exists(folder + "/partition") else folder
+    return Mount(fields[1], folder, disk)
+
+
 def measure(path: str) -> Optional[Dict[str, int]]:
     """Returns the sizes of the file system that is mounted at `path`, in bytes; None if none is mounted there, or none on a
-    block device."""
-    fields = _find_mount(read_text(MOUNTS) or "", path)
-    if fields is None:
+    block device. The device is the whole disk, also where the file system has a partition of it."""
+    mount = find_mount(path)
+    if mount is None:
         return None
-    sectors = read_text("/sys/dev/block/%s/size" % fields[2])
-    if sectors is None:
-        return None
+    # In units of 512 bytes, whatever the sector size of the device (kernel documentation, "sysfs-block").
+    device = int(read_text(mount.disk + "/size") or 0) * 512
     found = os.statvfs(path)
     return {
-        # In units of 512 bytes, whatever the sector size of the device (kernel documentation, "sysfs-block").
-        "deviceBytes": int(sectors) * 512,
-        "filesystemBytes": _read_filesystem_bytes(fields[-3], path, fields[-2]) or found.f_blocks * found.f_frsize,
+        "deviceBytes": device,
+        # Of a file system that no step grows, the size does not matter.
+        "filesystemBytes": _read_filesystem_bytes(mount, path) or device,
         "capacityBytes": found.f_blocks * found.f_frsize,
         "usedBytes": (found.f_blocks - found.f_bfree) * found.f_frsize,
         "freeBytes": found.f_bavail * found.f_frsize,
     }
 
 
-def _find_mount(mountinfo: str, path: str) -> Optional[List[str]]:
-    """Returns the fields of the visible mount at `path` (proc(5), /proc/pid/mountinfo)."""
+def _find_node(folder: str) -> str:
+    """Returns the device node that belongs to a folder of sysfs."""
+    pairs = (line.split("=", 1) for line in (read_text(folder + "/uevent") or "").splitlines() if "=" in line)
+    return "/dev/" + dict(pairs).get("DEVNAME", os.path.basename(folder))
+
+
+def _find_fields(mountinfo: str, path: str) -> Optional[Tuple[str, str]]:
+    """Returns `major:minor` and type of the visible file system at `path` (proc(5), /proc/pid/mountinfo)."""
     found = None
     for line in mountinfo.splitlines():
         fields = line.split()
-        if len(fields) > 9 and fields[4] == path:
-            found = fields
+        if len(fields) > 8 and fields[4] == path and "-" in fields[6:-1]:
+            # The number of fields before the dash varies.
+            found = (fields[2], fields[fields.index("-", 6) + 1])
     return found
 
 
-def _read_filesystem_bytes(kind: str, path: str, source: str) -> Optional[int]:
-    if kind == "xfs":
-        buffer = bytearray(XFS_GEOMETRY_BYTES)
-        handle = os.open(path, os.O_RDONLY)
+def _read_filesystem_bytes(mount: Mount, path: str) -> Optional[int]:
+    if mount.filesystem == "xfs":
+        return _read_xfs_bytes(path)
+    if mount.filesystem == "ext4":
         try:
-            fcntl.ioctl(handle, XFS_IOC_FSGEOMETRY_V1, buffer)
-        finally:
-            os.close(handle)
-        # blocksize is the first of eight __u32, before datablocks, a __u64.
-        return struct.unpack_from("=I", buffer, 0)[0] * struct.unpack_from("=Q", buffer, 32)[0]
-    if kind == "ext4":
-        try:
-            with open(source, "rb", buffering=0) as file:
+            # Through the page cache, which the mounted file system changes as well.
+            with open(mount.device, "rb", buffering=0) as file:
                 file.seek(EXT4_SUPERBLOCK)
-                block = file.read(1024)
+                return parse_ext4_bytes(file.read(1024))
         except OSError:
             return None
-        low, high = struct.unpack_from("<I", block, 4)[0], struct.unpack_from("<I", block, 0x150)[0]
-        return ((high << 32) + low) * (1024 << struct.unpack_from("<I", block, 0x18)[0])
     return None
+
+
+def _read_xfs_bytes(path: str) -> int:
+    buffer = bytearray(XFS_GEOMETRY_BYTES)
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.ioctl(handle, XFS_IOC_FSGEOMETRY_V1, buffer)
+    finally:
+        os.close(handle)
+    # blocksize is the first of eight __u32; they precede datablocks, a __u64.
+    return int(struct.unpack_from("=I", buffer, 0)[0] * struct.unpack_from("=Q", buffer, 32)[0])
+
+
+def parse_ext4_bytes(block: bytes) -> Optional[int]:
+    """Returns the size of a file system from its superblock: s_blocks_count and s_log_block_size; None if it is none."""
+    if len(block) < 1024 or struct.unpack_from("<H", block, 0x38)[0] != EXT4_MAGIC:
+        return None
+    low, high = struct.unpack_from("<I", block, 4)[0], struct.unpack_from("<I", block, 0x150)[0]
+    # The upper half counts only with the feature 64bit (INCOMPAT_64BIT in s_feature_incompat).
+    if not struct.unpack_from("<I", block, 0x60)[0] & 0x80:
+        high = 0
+    return int(((high << 32) + low) * (1024 << struct.unpack_from("<I", block, 0x18)[0]))
 
 
 def _describe_kept(path: str) -> Dict[str, Any]:
