@@ -1,3 +1,4 @@
+import errno
 import os
 import shutil
 import struct
@@ -9,7 +10,7 @@ from unittest import mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
 
-from postgres_cluster import storage
+from postgres_cluster import observe, storage, volume
 from postgres_cluster.layout import ROOT
 
 GIB = 1024**3
@@ -152,6 +153,68 @@ class Geometry(unittest.TestCase):
 
         with mock.patch.object(storage.fcntl, "ioctl", ioctl):
             self.assertEqual(storage._read_xfs_bytes("/"), 2 * GIB)
+
+
+class ShutDown(unittest.TestCase):
+    """xfs shuts down after an error: it stays mounted `rw`, and every access fails with EIO."""
+
+    MOUNTED = "36 35 259:1 / %s rw,noatime - xfs /dev/nvme1n1 rw,inode64,noquota\n" % ROOT
+
+    def ask(self, mountinfo, error):
+        def fail(path):
+            if error is not None:
+                raise OSError(error, os.strerror(error), path)
+
+        with mock.patch.object(volume.os, "stat", fail):
+            return volume.has_shut_down(mountinfo)
+
+    def test_it_is_found_by_reading(self):
+        self.assertFalse(volume.is_read_only(self.MOUNTED))
+        self.assertTrue(self.ask(self.MOUNTED, errno.EIO))
+
+    def test_nothing_else_is(self):
+        self.assertFalse(self.ask(self.MOUNTED, None))
+        self.assertFalse(self.ask(self.MOUNTED, errno.EACCES))
+        self.assertFalse(self.ask("", errno.EIO))
+
+    def test_such_a_volume_takes_no_writes_and_nothing_of_it_is_read(self):
+        signature = {"TYPE": "xfs", "UUID": "u"}
+        with mock.patch.multiple(
+            volume,
+            find_device=lambda _: "/dev/nvme1n1",
+            probe=lambda _: signature,
+            has_shut_down=lambda _: True,
+            read_text=lambda path: self.MOUNTED if path == volume.MOUNTS else self.fail(path),
+            read_json=lambda path: self.fail(path),
+        ):
+            self.assertEqual(volume.observe_volume("vol-1", "orders"), volume.Volume("/dev/nvme1n1", "xfs", "u", False, True))
+
+    def test_the_observation_of_such_a_node_is_complete(self):
+        found = volume.Volume("/dev/nvme1n1", "xfs", "u", False, True)
+        options = {
+            "name": "node-1", "cluster": "orders", "image": "postgres:17", "volume_id": "vol-1",
+            "user": "admin", "authorized_key": "k", "retired_keys": [],
+        }
+
+        def unreadable(*_):
+            raise OSError(errno.EIO, "Input/output error")
+
+        with mock.patch.multiple(
+            observe,
+            observe_volume=lambda *_: found,
+            has_shut_down=lambda _: True,
+            read_version=lambda: "20",
+            inspect_container=lambda _: {"State": {"Status": "running"}},
+            inspect_image=lambda _: None,
+            is_starting_at_boot=lambda: True,
+            are_keys_current=lambda *_: True,
+            read_record=unreadable,
+            observe_storage=unreadable,
+            judge_data=unreadable,
+            _observe_postgres=unreadable,
+        ):
+            seen = observe.observe_node(options)
+        self.assertEqual((seen["volume"]["readOnly"], seen["data"], seen["postgres"]), (True, "absent", None))
 
 
 if __name__ == "__main__":

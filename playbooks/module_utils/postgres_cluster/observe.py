@@ -23,7 +23,7 @@ from .server import find_unread, is_accepting, is_up, render_passfile
 from .spec import read_limits, read_memory_bytes
 from .timeline import find_received_timeline
 from .storage import observe_storage
-from .volume import observe_volume
+from .volume import MOUNTS, has_shut_down, observe_volume
 
 # One statement that returns one JSON document, on 14 to 18. Functions that fail on a primary, or on a replica, are in a
 # CASE branch that it never evaluates.
@@ -115,14 +115,15 @@ def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
     version = read_version()
     found = None if version is None else inspect_container(container_name(options["cluster"]))
     local = None if version is None else inspect_image(options["image"])
-    postgres = _observe_postgres(options) if is_up(found) else None
+    # Nothing can be read from a file system that has shut itself down.
+    is_readable = not has_shut_down(read_text(MOUNTS) or "")
     return {
         "name": options["name"],
         "host": {
             "dockerVersion": version,
             "dockerReady": version is not None and is_starting_at_boot(),
             "imageReady": local is not None,
-            "imageDigest": None if version is None else _find_digest(options["image"], local),
+            "imageDigest": _find_digest(options["image"], local) if version is not None and is_readable else None,
             "memoryMib": read_memory_bytes() // MIB,
             "authorizedKeysCurrent": are_keys_current(
                 options["user"], options["authorized_key"], options["retired_keys"]
@@ -134,6 +135,32 @@ def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
             "ready": volume.ready,
             "readOnly": volume.read_only,
         },
+        **(_observe_contents(options, found, version) if is_readable else UNREADABLE),
+    }
+
+
+# What is reported of a volume that cannot be read: nothing. The rollout is refused, because it takes no writes.
+UNREADABLE: Dict[str, Any] = {
+    "storage": {"data": None, "root": None, "kept": []},
+    "work": None,
+    "data": "absent",
+    "standby": False,
+    "record": None,
+    "container": None,
+    "files": {"postgresqlConf": None, "pgHba": None},
+    "overrides": {},
+    "control": None,
+    "upstreamAnswers": None,
+    "postgres": None,
+}
+
+
+def _observe_contents(
+    options: Dict[str, Any], found: Optional[Dict[str, Any]], version: Optional[str]
+) -> Dict[str, Any]:
+    """Observes what is on the volume, and what runs with it."""
+    postgres = _observe_postgres(options) if is_up(found) else None
+    return {
         "storage": observe_storage(),
         "work": None,
         "data": judge_data(),

@@ -75,8 +75,12 @@ def ensure_live_restore() -> bool:
 
 def ensure_ecr_helper() -> None:
     """Installs the program that requests logins to Amazon ECR if it is missing."""
-    if shutil.which(HELPER) is None:
-        install(PACKAGE)
+    ensure_program(HELPER, PACKAGE)
+
+def ensure_program(program: str, package: str) -> None:
+    """Installs the package of a program if the program is missing."""
+    if shutil.which(program) is None:
+        install(package)
 
 
 def install(package: str) -> None:

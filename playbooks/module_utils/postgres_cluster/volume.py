@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -11,14 +12,15 @@ from typing import Any, Dict, List, NamedTuple, Optional
 from .boot import UNIT_NAME, ensure_guard, is_guard_current
 from .command import Problem, run
 from .files import make_directory, read_json, read_text, write_text
+from .fstab import FSTAB, edit_fstab, find_errors_option, has_fstab_entry
 from .layout import MARKER, ROOT
+from .packages import ensure_program
 
 BY_ID = "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_"
 # The device name of Terraform's attachment (/dev/sdf), as a Xen kernel spells it. Xen instances (t2, m4, …) have no
 # NVMe and no link by id, but the name of an attachment is stable there.
 XEN_DEVICE = "/dev/xvdf"
 BY_UUID = "/dev/disk/by-uuid"
-FSTAB = "/etc/fstab"
 MOUNTS = "/proc/self/mountinfo"
 # The unit that systemd generates from ROOT's line in fstab (systemd.mount(5): the path, escaped).
 UNIT = "var-lib-postgresql\\x2dcluster.mount"
@@ -58,6 +60,8 @@ def observe_volume(volume_id: str, cluster: str) -> Volume:
     signature = probe(device)
     filesystem, uuid = signature.get("TYPE"), signature.get("UUID")
     mounts = read_text(MOUNTS) or ""
+    if has_shut_down(mounts):
+        return Volume(device, filesystem, uuid, False, True)
     ready = (
         uuid is not None
         and has_fstab_entry(read_text(FSTAB) or "", uuid, filesystem)
@@ -82,7 +86,9 @@ def ensure_volume(volume_id: str, cluster: str) -> bool:
     if not signature:
         # Only without any signature, not even that of a partition table: mkfs would destroy the data of another use.
         require_blank(device, volume_id)
-        run(["mkfs.ext4", "-q", "-m", "1", "-e", "remount-ro", device], timeout=600)
+        ensure_program("mkfs.xfs", "xfsprogs")
+        # xfs grows online without CAP_SYS_RESOURCE, which ext4 requires. -K: a blank volume has nothing to discard.
+        run(["mkfs.xfs", "-q", "-K", device], timeout=600)
         signature = probe(device)
     filesystem = signature.get("TYPE")
     if filesystem not in USABLE or not signature.get("UUID"):
@@ -175,6 +181,18 @@ def is_read_only(mountinfo: str) -> bool:
     return not {"ro", "emergency_ro", "shutdown"}.isdisjoint(options)
 
 
+def has_shut_down(mountinfo: str) -> bool:
+    """Whether the file system at ROOT has shut itself down after an error, so that nothing can be read from it. xfs does so,
+    without any sign in /proc/self/mountinfo: every access fails with EIO (xfs_is_shutdown in fs/xfs)."""
+    if _find_mount(mountinfo) is None:
+        return False
+    try:
+        os.stat(ROOT)
+    except OSError as error:
+        return error.errno == errno.EIO
+    return False
+
+
 def _find_mount(mountinfo: str) -> Optional[List[str]]:
     found = None
     for line in mountinfo.splitlines():
@@ -183,38 +201,6 @@ def _find_mount(mountinfo: str) -> Optional[List[str]]:
         if len(fields) > 9 and fields[4] == ROOT and fields[3] == "/":
             found = fields
     return found
-
-
-def has_fstab_entry(fstab: str, uuid: str, filesystem: Optional[str]) -> bool:
-    """Whether an /etc/fstab mounts this file system at ROOT with a choice of error behaviour."""
-    return any(_is_entry(line.split(), uuid) and _has_errors_option(line.split(), filesystem) for line in fstab.splitlines())
-
-
-def edit_fstab(fstab: str, uuid: str, filesystem: str) -> str:
-    """Returns the text of an /etc/fstab with one line for ROOT. Keeps other lines, and the options of an existing line."""
-    # nofail: a node boots without its volume, so that you can log in. Docker requires this mount, so it stays down, and
-    # PostgreSQL with it.
-    entry = ["UUID=" + uuid, ROOT, filesystem, "defaults,noatime,nofail,x-systemd.device-timeout=30s", "0", "2"]
-    kept = []
-    for line in fstab.splitlines():
-        fields = line.split()
-        if _is_entry(fields, uuid) and len(fields) > 3:
-            entry = fields
-        elif line.startswith("#") or fields[1:2] != [ROOT]:
-            kept.append(line)
-    if not _has_errors_option(entry, filesystem):
-        # As on Debian's root file system. By default ext4 keeps writing to a file system that it knows to be damaged.
-        entry[3] += ",errors=remount-ro"
-    return "\n".join(kept + [" ".join(entry), ""])
-
-
-def _is_entry(fields: List[str], uuid: str) -> bool:
-    return fields[:2] == ["UUID=" + uuid, ROOT]
-
-
-def _has_errors_option(fields: List[str], filesystem: Optional[str]) -> bool:
-    """Whether the line has an `errors=` option, with any value. xfs needs none: it shuts itself down after an error."""
-    return filesystem != "ext4" or any(option.startswith("errors=") for option in ",".join(fields[3:4]).split(","))
 
 
 def mount(device: str, uuid: str, filesystem: str) -> None:
@@ -237,12 +223,6 @@ def mount(device: str, uuid: str, filesystem: str) -> None:
     elif changed and filesystem == "ext4" and not is_read_only(read_text(MOUNTS) or ""):
         # In place, without an interruption.
         run(["mount", "-o", "remount," + find_errors_option(read_text(FSTAB) or "", uuid), ROOT], timeout=60)
-
-
-def find_errors_option(fstab: str, uuid: str) -> str:
-    """Returns the `errors=` option of this file system's line, e.g. `errors=remount-ro`. The line must have one."""
-    fields = next(line.split() for line in fstab.splitlines() if _is_entry(line.split(), uuid))
-    return next(option for option in fields[3].split(",") if option.startswith("errors="))
 
 
 def mount_unit(device: str, uuid: str) -> None:

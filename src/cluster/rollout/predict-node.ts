@@ -27,7 +27,7 @@ export function prepare(node: NodeObservation): NodeObservation {
       imageReady: true,
       authorizedKeysCurrent: true,
     },
-    volume: { ...node.volume, filesystem: node.volume.filesystem ?? 'ext4', ready: true },
+    volume: { ...node.volume, filesystem: node.volume.filesystem ?? 'xfs', ready: true },
   };
 }
 

@@ -40,6 +40,14 @@ describe('refuses, touching nothing, when', () => {
       /^node-1: its data volume .*takes no writes\. .*command: failover\.$/,
     ],
     [
+      'an xfs has shut itself down, so that nothing of the node can be read',
+      changeNode(healthy, 'node-2', ({ volume }) => ({
+        volume: { ...volume, filesystem: 'xfs', ready: false, readOnly: true },
+        ...{ data: 'absent', postgres: null, record: null, container: null, standby: false },
+      })),
+      /^node-2: its data volume \(\/dev\/nvme1n1\) takes no writes\. xfs .*reboot.*xfs_repair.*command: failover\.$/,
+    ],
+    [
       'a stopped node would be a second primary',
       changeNode(healthy, 'node-2', (node) => ({ ...stopped(node), standby: false })),
       /node-1 is primary, and node-2, which does not answer, holds a primary's data/,

@@ -139,11 +139,17 @@ function refuseReadOnly(observed: readonly NodeObservation[], desired: DesiredCl
   return observed
     .filter((node) => node.volume.readOnly && isNeeded(node))
     .map(({ name, volume }) => {
+      const start = `${name}: its data volume (${volume.device}) takes no writes.`;
+      const failOver = 'stop its instance in EC2 and run the action with command: failover';
+      // Nothing can be read from it, not even whether the node is the primary.
+      if (volume.filesystem === 'xfs') {
+        return `${start} xfs shuts itself down when it or its disk has an error. Read journalctl -k there for the cause, then reboot the instance, and run this again: the boot mounts the file system and replays its log. Where it is not mounted then, run xfs_repair on ${volume.device} there. Where ${name} was the primary and does not come back from that, ${failOver}.`;
+      }
       const otherwise =
         name === primary
-          ? `Where the node does not come back from that, stop its instance in EC2 and run the action with command: failover`
+          ? `Where the node does not come back from that, ${failOver}`
           : `Where PostgreSQL then finds its data damaged, move the data directory of ${name} aside; the next run clones it again`;
-      return `${name}: its data volume (${volume.device}) takes no writes. A file system is made read-only when it or its disk has an error (errors=remount-ro). Read journalctl -k there for the cause, then reboot the instance, which checks and repairs the file system, and run this again. ${otherwise}.`;
+      return `${start} A file system is made read-only when it or its disk has an error (errors=remount-ro). Read journalctl -k there for the cause, then reboot the instance, which checks and repairs the file system, and run this again. ${otherwise}.`;
     });
 }
 

@@ -22,7 +22,7 @@ function observeNode(cluster: ModelCluster, node: ModelNode): NodeObservation {
     dockerVersion: '20',
     memoryMib: 3900,
   };
-  const filesystem = node.hostReady || hasData ? 'ext4' : null;
+  const filesystem = node.hostReady || hasData ? 'xfs' : null;
   const volume = { device: '/dev/nvme1n1', filesystem, ready: node.mounted, readOnly: false };
   // Nothing is observed on a volume that is not mounted.
   if (!node.mounted) return { ...fresh, host, volume };
