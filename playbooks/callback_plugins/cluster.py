@@ -71,6 +71,12 @@ class CallbackModule(CallbackBase):
             return
         self._fail(result, "failed", data.get("msg") or data.get("module_stderr") or "no reason given")
 
+    def v2_runner_retry(self, result: Any) -> None:
+        """Says what a task that tries again waits for."""
+        waiting = _unpack(result)[2].get("waiting")
+        if isinstance(waiting, str):
+            self._print_result(result, clean_line(waiting), C.COLOR_WARN)
+
     def v2_runner_on_unreachable(self, result: Any) -> None:
         data = _unpack(result)[2]
         self._fail(result, "unreachable", clean_line(drop_traceback_note(data.get("msg", ""))))

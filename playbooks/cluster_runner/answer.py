@@ -158,6 +158,7 @@ _COMMON_KEYS: Dict[str, Check] = {
 
 _MODULE_KEYS: Dict[str, Dict[str, Check]] = {
     "cluster_host": {"done": _lines(20, 100)},
+    "cluster_grow": {"done": _lines(20, 100), "waiting": _text(200)},
     "cluster_observe": {"observation": _document(MAX_OBSERVATION_BYTES)},
     "cluster_proof": {"proof": _document(MAX_PROOF_BYTES)},
     "cluster_record": {"record": check_image},

@@ -15,6 +15,8 @@ class Validation(unittest.TestCase):
     def test_valid_answers_are_unchanged(self):
         for module, answer in [
             ("cluster_host", {"changed": True, "done": ["Docker", "image"]}),
+            ("cluster_grow", {"changed": True, "done": ["data volume 20 GiB → 40 GiB"]}),
+            ("cluster_grow", {"failed": True, "msg": "too small", "waiting": "waiting until EC2 has grown it"}),
             ("cluster_observe", {"changed": False, "observation": {"name": "node-1"}}),
             ("cluster_proof", {"failed": True, "msg": "no", "proof": {"name": "node-1"}}),
             ("cluster_record", {"changed": False, "record": {}}),

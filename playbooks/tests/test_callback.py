@@ -66,5 +66,21 @@ class Failures(unittest.TestCase):
                 self.assertEqual(drop_traceback_note(text), expected)
 
 
+class Retries(unittest.TestCase):
+    def test_a_task_that_tries_again_says_what_it_waits_for(self):
+        for data, expected in [({"waiting": "waiting until EC2 has grown it\n::x"}, "waiting until EC2 has grown it ::x"), ({}, None)]:
+            with self.subTest(data):
+                callback = load_callback()
+                task = mock.Mock(_uuid="1", action="cluster_grow")
+                task.name = "Grow the file systems"
+                host = mock.Mock()
+                host.get_name.return_value = "node-1"
+                callback.v2_runner_retry(mock.Mock(host=host, task=task, result=data))
+                shown = "\n".join(call.args[0] for call in callback._display.display.call_args_list)
+                self.assertEqual(expected is not None, expected is not None and expected in shown)
+                self.assertEqual(expected is None, shown == "")
+                self.assertEqual(callback._failures, [])
+
+
 if __name__ == "__main__":
     unittest.main()
