@@ -6,13 +6,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Step } from '../../src/cluster/rollout/step.ts';
 import { mergeSettings, type Settings } from '../../src/cluster/settings/settings.ts';
 import { configure, type DriveOptions, type PlaybookRun, runPlaybook } from '../playbooks/drive.ts';
-import { type Hosts, startHosts } from '../playbooks/hosts.ts';
+import { DISK_GIB, type Hosts, startHosts } from '../playbooks/hosts.ts';
 import { startEcr } from '../registry/ecr.ts';
 import { startPrivateRegistry, stopPrivateRegistry } from '../registry/registry.ts';
 import { LANE } from './lane.ts';
 
 const root = '/var/lib/postgresql-cluster';
 const folder = mkdtempSync(join(tmpdir(), 'pgca-playbooks-test-'));
+const storage = { dataGib: DISK_GIB, rootGib: 16 };
 const playbooks = join(import.meta.dirname, '../../playbooks');
 let hosts: Hosts;
 let passwords = { superuser: 'postgres', replication: 'with:colon and \\' };
@@ -48,7 +49,7 @@ function buildOptions(options: Partial<DriveOptions> & { image?: string } = {}):
       image,
       settings,
       clientCidrs: [`${LANE.prefix}.0.1/32`],
-      storage: { dataGib: 20, iops: null, throughput: null, rootGib: 16, kmsKey: null },
+      storage,
       clone: { from: 'primary', maxRate: null },
     },
     folder: join(folder, 'run'),
@@ -198,7 +199,7 @@ describe('a change of the cluster', () => {
         kind,
         nodes: ['node-2'],
         primary: 'node-1',
-        settings: mergeSettings(desired.settings),
+        settings: mergeSettings(desired.settings, storage),
       };
       const run = await runPlaybook(options, 'site.yml', { primary: 'node-1', steps: [step] });
       expect(run.exitCode).not.toBe(0);
@@ -285,7 +286,7 @@ describe('a private registry', () => {
       kind: 'check',
       nodes: ['node-2'],
       primary: 'node-1',
-      settings: mergeSettings(settings),
+      settings: mergeSettings(settings, storage),
     };
     const work = { primary: 'node-1', steps: [step], prove: false };
     return runPlaybook(buildOptions(options), 'site.yml', work);

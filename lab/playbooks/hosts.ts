@@ -6,6 +6,9 @@ import { runAsRoot, runCommand, runDocker } from '../images/docker.ts';
 import { ensureImages } from '../images/images.ts';
 import { nameImage, type PostgresTag, type Registry, startRegistry } from '../registry/registry.ts';
 
+/** Size of a host's data volume in GiB. */
+export const DISK_GIB = 4;
+
 /** Hosts for the playbooks alone, without Terraform: containers with a data volume each, on their own network. */
 export interface Hosts {
   /** Every host ever started here, by number. */
@@ -69,7 +72,7 @@ export async function startHosts(options: {
     await mkdir(own, { recursive: true });
     const file = join(own, 'volume');
     await writeFile(file, '');
-    await truncate(file, 4 * 1024 ** 3);
+    await truncate(file, DISK_GIB * 1024 ** 3);
     const loop = await runAsRoot('losetup', ['--find', '--show', file]);
     loops.push(loop);
     const device = await runCommand('stat', ['-c', '%Hr:%Lr', loop]);

@@ -8,7 +8,7 @@ import type { CopyOptions, Step, StepOf } from '../../src/cluster/rollout/step.t
 import { MANAGED_SETTINGS, type Settings } from '../../src/cluster/settings/settings.ts';
 import type { PostgresTag } from '../registry/registry.ts';
 import { type DriveOptions, type PlaybookRun, runPlaybook } from './drive.ts';
-import { type Hosts, startHosts } from './hosts.ts';
+import { DISK_GIB, type Hosts, startHosts } from './hosts.ts';
 
 /** The data volume's mount point on a node. */
 export const ROOT = '/var/lib/postgresql-cluster';
@@ -82,7 +82,7 @@ export async function startTestbed(options: {
       image,
       settings: {},
       clientCidrs: [`${prefix}.0.1/32`],
-      storage: { dataGib: 20, iops: null, throughput: null, rootGib: 16, kmsKey: null },
+      storage: { dataGib: DISK_GIB, rootGib: 16 },
       clone: { from: 'primary', maxRate: null },
       ...desired,
     },

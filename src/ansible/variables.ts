@@ -102,9 +102,9 @@ function requireInert<Value>(name: string, value: Value): Value {
 }
 
 /** The names to look up in `pg_settings`, in lower case, as it compares them. */
-function listSettings({ settings }: DesiredCluster): string[] {
+function listSettings({ settings, storage }: DesiredCluster): string[] {
   const names = [
-    ...Object.keys(mergeSettings(settings)),
+    ...Object.keys(mergeSettings(settings, storage)),
     'synchronous_standby_names',
     'sync_replication_slots',
     ...HOT_STANDBY_SENSITIVE,

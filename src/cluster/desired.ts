@@ -30,7 +30,8 @@ export interface DesiredCluster {
   /** The settings of the team; managed settings are added to them. */
   readonly settings: Settings;
   readonly clientCidrs: readonly string[];
-  readonly storage: StorageSpec;
+  /** Sizes of every node's volumes. */
+  readonly storage: Pick<StorageSpec, 'dataGib' | 'rootGib'>;
   readonly clone: CloneSpec;
   /** Whether a change may lose logical slots. */
   readonly allowsSlotLoss?: boolean;

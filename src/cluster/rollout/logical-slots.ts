@@ -94,9 +94,9 @@ function staysPossible(primary: string, { primary: wanted, nodes, instanceType }
  */
 export function refuseLowerLevel(
   observed: readonly NodeObservation[],
-  { settings, nodes }: DesiredCluster,
+  { settings, nodes, storage }: DesiredCluster,
 ): string[] {
-  const { wal_level = '' } = mergeSettings(settings);
+  const { wal_level = '' } = mergeSettings(settings, storage);
   if (readWalLevel(wal_level) === 'logical') return [];
   const onPrimary = observed.find(isRunningPrimary)?.postgres?.logicalSlots ?? [];
   return observed.flatMap((node) => {

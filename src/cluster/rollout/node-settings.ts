@@ -45,7 +45,7 @@ export function computeNodeSettings(
   const current = readSensitive(primary);
   const final = completeSensitive(
     {
-      ...mergeSettings(desired.settings),
+      ...mergeSettings(desired.settings, desired.storage),
       ...copySlots(desired, [primary, ...replicas]),
       [SYNCHRONOUS]: renderSynchronous(desired),
     },
@@ -90,7 +90,7 @@ export function deferRestarts(
  * it: early releases of 17 exit.
  */
 function copySlots(desired: DesiredCluster, members: readonly NodeObservation[]): Settings {
-  const { wal_level = '' } = mergeSettings(desired.settings);
+  const { wal_level = '' } = mergeSettings(desired.settings, desired.storage);
   const { hot_standby_feedback: feedback = 'on' } = desired.settings;
   const copies =
     readMajor(desired, members) >= 17 &&

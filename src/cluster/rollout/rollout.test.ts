@@ -139,7 +139,7 @@ describe('rollout', () => {
     const plan = rollout(observed, desired);
     const admit =
       plan.kind === 'steps' ? plan.steps.find(({ kind }) => kind === 'admit') : undefined;
-    expect(admit).toHaveProperty('settings', mergeSettings(desired.settings));
+    expect(admit).toHaveProperty('settings', mergeSettings(desired.settings, desired.storage));
   });
 
   test('the slot of a removed node is dropped, and the slot of another tool is not', () => {

@@ -97,8 +97,14 @@ export function compareWithApplied(
   ];
 }
 
-function complete(settings: Settings, desired: Parameters<typeof renderSynchronous>[0]): Settings {
-  return { ...mergeSettings(settings), synchronous_standby_names: renderSynchronous(desired) };
+function complete(
+  settings: Settings,
+  desired: Parameters<typeof renderSynchronous>[0] & Pick<DesiredCluster, 'storage'>,
+): Settings {
+  return {
+    ...mergeSettings(settings, desired.storage),
+    synchronous_standby_names: renderSynchronous(desired),
+  };
 }
 
 function compareImages(before: string | null, after: string): SettingChange[] {

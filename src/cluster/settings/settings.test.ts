@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatQuantity, listUnits } from './parse-value.ts';
-import { isInForce, type SettingInForce } from './settings.ts';
+import { isInForce, MANAGED_SETTINGS, mergeSettings, type SettingInForce } from './settings.ts';
 
 /** A row of `pg_settings` as a server with the value in its file shows it. */
 function createRow(overrides: Partial<SettingInForce>): SettingInForce {
@@ -22,6 +22,33 @@ const integer = (setting: string, unit: string | null, rest: Partial<SettingInFo
   createRow({ type: 'integer', setting, unit, ...rest });
 const word = (setting: string, ...words: string[]) =>
   createRow({ type: 'enum', setting, words: [setting, ...words] });
+
+describe('settings that follow the size of the data volume', () => {
+  test.each([
+    [1, '256MB', '102MB'],
+    [10, '2560MB', '1GB'],
+    [16, '4GB', '1638MB'],
+    [20, '5GB', '2GB'],
+    [21, '5376MB', '2GB'],
+    [500, '125GB', '2GB'],
+    [65_536, '16384GB', '2GB'],
+  ])('on %i GiB', (dataGib, max_slot_wal_keep_size, wal_keep_size) => {
+    expect(mergeSettings({}, { dataGib })).toEqual({
+      ...MANAGED_SETTINGS,
+      max_slot_wal_keep_size,
+      wal_keep_size,
+    });
+  });
+
+  test('are the same text as before on the default volume, so that an upgrade reloads nothing', () => {
+    expect(mergeSettings({}, { dataGib: 20 })).toEqual(MANAGED_SETTINGS);
+  });
+
+  test("are overridden by the team's", () => {
+    const chosen = { max_slot_wal_keep_size: '10GB', wal_keep_size: '0' };
+    expect(mergeSettings(chosen, { dataGib: 500 })).toMatchObject(chosen);
+  });
+});
 
 describe('isInForce', () => {
   test.each<[string, SettingInForce, boolean]>([

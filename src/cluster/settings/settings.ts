@@ -51,10 +51,8 @@ export const MANAGED_SETTINGS: Settings = {
   // cost a restart.
   max_wal_senders: '40',
   max_replication_slots: '20',
-  // A dead replica's slot must not fill the primary's disk: a quarter of the default 20 GiB volume.
+  // These two follow the volume's size (`sizeWal`): here for 20 GiB.
   max_slot_wal_keep_size: '5GB',
-  // A replica also keeps what it received: once it is the primary, a replica that was behind continues from there instead
-  // of being cloned. Slots on replicas would have to be advanced. A tenth of the default volume.
   wal_keep_size: '2GB',
   // pg_rewind after a failover needs hint bits in the WAL (or checksums, which initdb also gets).
   wal_log_hints: 'on',
@@ -69,10 +67,28 @@ export const MANAGED_SETTINGS: Settings = {
   synchronous_standby_names: '',
 };
 
-/** Returns the complete settings of a node: the managed ones, overridden by the team's. */
-export function mergeSettings(chosen: Settings): Settings {
-  return { ...MANAGED_SETTINGS, ...chosen };
+/**
+ * Returns the complete settings of a node: the managed ones, overridden by the team's. `dataGib`: size of its data volume in
+ * GiB.
+ */
+export function mergeSettings(chosen: Settings, { dataGib }: { dataGib: number }): Settings {
+  return { ...MANAGED_SETTINGS, ...sizeWal(dataGib), ...chosen };
 }
+
+/** Returns the settings for WAL that is kept, on a data volume of `dataGib` GiB. */
+function sizeWal(dataGib: number): Settings {
+  const whole = dataGib * 1024;
+  return {
+    // A dead replica's slot must not fill the primary's disk: a quarter of it.
+    max_slot_wal_keep_size: showMib(whole / 4),
+    // A replica also keeps what it received: once it is the primary, a replica that was behind continues from there instead
+    // of being cloned. Slots on replicas would have to be advanced. This much is always kept, so that a large volume does
+    // not need more, and a small one spares a tenth.
+    wal_keep_size: showMib(Math.min(2048, Math.floor(whole / 10))),
+  };
+}
+
+const showMib = (mib: number): string => (mib % 1024 === 0 ? `${mib / 1024}GB` : `${mib}MB`);
 
 /**
  * Whether the wanted value is in force, as PostgreSQL compares them: `256MB` against `32768` × `8kB`,

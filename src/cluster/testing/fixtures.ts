@@ -57,7 +57,7 @@ export function createDesired(
     image: 'postgres:17',
     settings: { max_connections: '100', shared_buffers: '256MB' },
     clientCidrs: ['10.0.0.0/16'],
-    storage: { dataGib: 20, iops: null, throughput: null, rootGib: 16, kmsKey: null },
+    storage: { dataGib: 20, rootGib: 16 },
     clone: { from: 'primary', maxRate: null },
     ...rest,
   };
@@ -121,7 +121,7 @@ export function alterSystem(
 /** The nodes of `desired` once it is reached, with `primary` as the primary. */
 export function createHealthy(desired: DesiredCluster, primary = 'node-1'): NodeObservation[] {
   const settings = {
-    ...mergeSettings(desired.settings),
+    ...mergeSettings(desired.settings, desired.storage),
     synchronous_standby_names: renderSynchronous(desired),
   };
   return [...desired.nodes, ...desired.leaving].map(({ name }) => {
