@@ -7,7 +7,7 @@ import { rollout } from './rollout.ts';
 const GIB = 1024 ** 3;
 const desired = createDesired({
   size: 2,
-  storage: { dataGib: 100, iops: null, throughput: null, rootGib: 16, kmsKey: null },
+  storage: { dataGib: 100, rootGib: 16 },
 });
 
 function volume(gib: number, usedGib: number, deviceGib = gib): FileSystemObservation {
