@@ -2,15 +2,10 @@ import { describe, expect, test } from 'vitest';
 import type { KeptDirectory } from '../cluster/observation.ts';
 import { createFileSystem } from '../cluster/testing/fixtures.ts';
 import { byteLength } from './budget.ts';
-import {
-  formatUse,
-  type NodeStorage,
-  renderCapacity,
-  renderUseBars,
-  usedPercent,
-} from './capacity.ts';
+import { formatUse, type NodeStorage, renderUseBars, usedPercent } from './capacity.ts';
 import { createPlan } from './fixtures/plan.ts';
 import { createPlanReport } from './fixtures/report.ts';
+import { renderStorage } from './storage.ts';
 
 const GIB = 1024 ** 3;
 const use = (used: number, capacity: number) => ({
@@ -47,9 +42,9 @@ const { plan: grown } = createPlanReport(
 );
 
 const render = (nodes: readonly NodeStorage[], plan = unchanged, room = 10_000) =>
-  renderCapacity(
-    { nodes, alertPercent: 80 },
-    { plan, shrinkOrder: 4, whole: 'The summary has all.' },
+  renderStorage(
+    { plan, capacity: { nodes, alertPercent: 80 } },
+    { shrinkOrder: 4, whole: 'The summary has all.' },
   ).render(room);
 
 test.each([

@@ -1,8 +1,7 @@
 import type { KeptDirectory, NodeObservation } from '../cluster/observation.ts';
 import type { SpaceUse } from '../cluster/proof.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
-import { fitParts, fixed, type Section } from './budget.ts';
-import { countNoun, formatBytes, renderCode, renderTable } from './markdown.ts';
+import { formatBytes, renderCode, renderTable } from './markdown.ts';
 
 /** A node and what it stores. */
 export type NodeStorage = Pick<NodeObservation, 'name' | 'storage'>;
@@ -29,17 +28,13 @@ export function formatUse(space: SpaceUse): string {
 }
 
 /**
- * Renders the use of data volumes that `plan` changes or that are nearly full, and what was kept on the nodes, with the
- * command that deletes it; nothing if there is none. `whole` says where to find all of it.
+ * Returns the use of data volumes that `plan` changes or that are nearly full, as rows of a table, and what was kept on the
+ * nodes, with the command that deletes it, as items of a list; Markdown.
  */
-export function renderCapacity(
+export function listCapacity(
   { nodes, alertPercent }: CapacityReport,
-  {
-    plan,
-    shrinkOrder,
-    whole,
-  }: { plan: Pick<PlanSummary, 'resources'>; shrinkOrder: number; whole: string },
-): Section {
+  plan: Pick<PlanSummary, 'resources'>,
+): { readonly rows: readonly string[][]; readonly items: readonly string[] } {
   const changed = listChangedVolumes(plan);
   const rows = nodes.flatMap(({ name, storage: { data } }) => {
     if (data === null) return [];
@@ -47,21 +42,7 @@ export function renderCapacity(
     if (!isFull && !changed.has(name)) return [];
     return [[renderCode(name), `${formatUse(data)}${isFull ? ' ⚠️' : ''}`]];
   });
-  const items = nodes.flatMap(describeKept);
-  const total = rows.length + items.length;
-  if (total === 0) return fixed('');
-  const render = (count: number) => {
-    const shownRows = rows.slice(0, count);
-    return [
-      '#### Storage',
-      shownRows.length === 0 ? '' : renderTable(['node', 'data volume, now'], shownRows),
-      items.slice(0, Math.max(0, count - rows.length)).join('\n'),
-      count === total ? '' : `✂️ Left out to fit: ${countNoun(total - count, 'line')}. ${whole}`,
-    ]
-      .filter((text) => text !== '')
-      .join('\n\n');
-  };
-  return { shrinkOrder, render: (room) => fitParts(total, { room, render }) };
+  return { rows, items: nodes.flatMap(describeKept) };
 }
 
 /** Returns the names of nodes whose data volume `plan` changes in place. */

@@ -5,7 +5,7 @@ import { DATABASE_OUTPUT } from '../terraform/plan-differences.ts';
 import { isStarterRemoval } from '../terraform/starter.ts';
 import { renderAlert } from './alert.ts';
 import { COMMENT_BUDGET, fitSections, fixed, type Section } from './budget.ts';
-import { type CapacityReport, renderCapacity } from './capacity.ts';
+import type { CapacityReport } from './capacity.ts';
 import { type RunInfo, renderFooter } from './footer.ts';
 import { mayPause } from './foresight.ts';
 import { type Headline, renderHeadline, renderTitle, summarizeCounts } from './headline.ts';
@@ -16,6 +16,7 @@ import { renderDrift, renderResources } from './resources.ts';
 import { findRisks, type Risk } from './risks.ts';
 import { renderSettings, type SettingsReport } from './settings.ts';
 import { type DatabasePlan, renderDatabase, summarizeSteps } from './steps.ts';
+import { renderStorage } from './storage.ts';
 import { renderTopology } from './topology.ts';
 
 /** The changes that a pull request would make. */
@@ -107,7 +108,7 @@ export function listPlanSections(report: PlanReport, whole: string): Section[] {
     }),
     renderLogicalSlots(report.logicalSlots, { shrinkOrder: 5, whole }),
     renderTopology(report.topology, { shrinkOrder: 5, whole }),
-    renderCapacity(report.capacity, { plan, shrinkOrder: 4, whole }),
+    renderStorage({ plan, capacity: report.capacity }, { shrinkOrder: 5, whole }),
     renderResources(plan, { shrinkOrder: 3, whole }),
     renderDrift(plan.drift, { shrinkOrder: 2, whole }),
     plan.hasChanges ? renderPlanText(report.planText, { shrinkOrder: 1, whole }) : fixed(''),
