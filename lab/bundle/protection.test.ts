@@ -154,6 +154,18 @@ describe('an apply operation refuses', () => {
     restore();
   });
 
+  test('a smaller volume, which EBS refuses', async () => {
+    const sizes = () => Object.values(aws.tables.volumes).map(({ size }) => size);
+    const present = sizes();
+    const result = await apply({ 'data-volume-size': '10' });
+    expect(result.conclusion).toBe('failure');
+    expect(listErrors(result).join('\n')).toMatch(
+      /data-volume-size: 10 GiB is smaller than the data volume of node-1 \(20 GiB\), node-2 \(20 GiB\).* Give at least 20\./,
+    );
+    expect(sizes()).toEqual(present);
+    expect(listWorld()).toEqual(before);
+  });
+
   test('to remove nodes', async () => {
     expectRefused(
       await apply({ 'replica-count': '0' }),

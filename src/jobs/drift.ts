@@ -14,6 +14,7 @@ import {
 import { describeFaults } from '../report/faults.ts';
 import { type Redact, redactReport } from '../report/redact.ts';
 import { SLACK_PERCENT } from '../report/space-faults.ts';
+import { explainFixedValues } from '../terraform/fixed-values.ts';
 import type { Job } from './job.ts';
 import { buildNodeAccess } from './node-access.ts';
 import { planCluster } from './plan-cluster.ts';
@@ -51,7 +52,8 @@ export async function reportDrift(
     ...described,
     cluster: job.inputs.spec.name,
     plan: plan.summary,
-    refusals: [],
+    // A volume that was grown by hand: a deploy is refused until the inputs have its size.
+    refusals: explainFixedValues(plan.summary),
     // The report lists faults separately.
     warnings: [...warnings, ...described.warnings].filter((text) => !faults.includes(text)),
     faults,

@@ -80,3 +80,25 @@ test('regenerate returns null if no step generated anything', async () => {
   expect(await regenerate({ directory, templates })).toBeNull();
   expect(readdirSync(folder)).toEqual([]);
 });
+
+test('variables of volumes that are not given are left to the templates', async () => {
+  const write = async (storage: Partial<ClusterSpec['storage']>) => {
+    const given = { ...request, spec: { ...spec, storage: { ...spec.storage, ...storage } } };
+    await generate(given, { directory, templates, publicKey: null });
+    return JSON.parse(readFileSync(join(directory, 'terraform.tfvars.json'), 'utf8'));
+  };
+  const names = ['data_volume_iops', 'data_volume_throughput', 'kms_key_id'];
+  const plain = await write({});
+  expect(plain).toMatchObject({ data_volume_size: 20, root_volume_size: 16 });
+  expect(Object.keys(plain).filter((name) => names.includes(name))).toEqual([]);
+  const kmsKey = 'arn:aws:kms:us-east-1:123456789012:key/a';
+  expect(
+    await write({ dataGib: 40, iops: 6000, throughput: 250, rootGib: 20, kmsKey }),
+  ).toMatchObject({
+    data_volume_size: 40,
+    data_volume_iops: 6000,
+    data_volume_throughput: 250,
+    root_volume_size: 20,
+    kms_key_id: kmsKey,
+  });
+});
