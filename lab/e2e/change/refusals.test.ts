@@ -25,6 +25,16 @@ describe('a deploy is refused on the pull request and on the merge for', () => {
   test.each([
     ['another region', { region: 'us-west-2' }, /region/],
     ['another cluster name', { 'cluster-name': 'orders' }, /cluster-name/],
+    [
+      'a smaller volume',
+      { 'data-volume-size': '10' },
+      /data-volume-size: 10 GiB is smaller .*node-1 \(20 GiB\), node-2.* cannot shrink/,
+    ],
+    [
+      'another network',
+      { 'vpc-cidr': '10.43.0.0/16' },
+      /vpc-cidr: the VPC .* which cannot become 10\.43\.0\.0\/16/,
+    ],
     // A t3.small has 2 GiB.
     [
       'a locale that the image lacks',
