@@ -150,3 +150,25 @@ test('a replica that stays away gets another instance, and with the label anothe
   await replace({ replace: 'node-3', replace_volume: true });
   expect(cluster.instance('node-3').volumes).not.toEqual(volumes);
 });
+
+test('a request deletes what was kept on a node, and data for which there is no room beside a copy', async () => {
+  const kept = 'data.old-20260101T000000Z';
+  await shell('node-2', `docker stop --time 60 ${CONTAINER}; cp -a ${ROOT}/data ${ROOT}/${kept}`);
+  const discard = async (payload: Readonly<Record<string, unknown>>) =>
+    cluster.world.run(cluster.world.github.dispatch('discard', payload), INPUTS);
+  const refused = await discard({ discard: 'node-1', discard_data: true });
+  expect(refused.conclusion, refused.log).toBe('failure');
+  expect(refused.log).toMatch(/node-1 is the primary, so its data stays/);
+  const result = requireSuccess(await discard({ discard: 'node-2', discard_data: true }));
+  expect(result.log).toMatch(
+    /Deleted on node-2: data\.old-20260101T000000Z \(\d.*\), its former data/,
+  );
+  expect(result.summary).toMatch(/\*\*Delete\*\* on `node-2`: `data\.old-20260101T000000Z`/);
+  expect(result.summary).toMatch(/#### Data volumes[\s\S]*`node-2` \| \d.* of .*GiB/);
+  expect(cluster.readRoles(result)).toEqual({
+    'node-1': 'primary',
+    'node-2': 'replica streaming',
+    'node-3': 'replica streaming',
+  });
+  expect((await shell('node-2', `ls -d ${ROOT}/data*`)).trim()).toBe(`${ROOT}/data`);
+});

@@ -314,6 +314,39 @@ describe('after the primary is lost', () => {
     await testbed.prove('node-1');
   });
 
+  test('Data is never deleted by surprise: what was kept goes when a person says so, and data in use stays', async () => {
+    const listKept = async () => (await testbed.observe())[1]?.storage.kept ?? [];
+    const directories = await listKept();
+    expect(directories).toContainEqual({
+      name: expect.stringMatching(/^data\.old-\d{8}T\d{6}Z$/),
+      bytes: expect.toSatisfy((bytes: number) => bytes > 2 ** 24),
+      formerPrimary: true,
+    });
+    const discard = {
+      kind: 'discard',
+      nodes: ['node-2'],
+      primary: 'node-1',
+      directories,
+      data: false,
+    } as const;
+    const refused = await testbed.run([{ ...discard, data: true }]);
+    expect(refused.failures).toMatchObject([
+      {
+        message: expect.stringMatching(/node-2 follows node-1 by now, so its data was not deleted/),
+      },
+    ]);
+    expect(await listKept()).toEqual(directories);
+    expect(await testbed.change([discard])).toEqual(['node-2 discard']);
+    expect(await testbed.change([discard])).toEqual([]);
+    expect(await listKept()).toEqual([]);
+    expect(await testbed.hosts.run('node-2', `ls ${ROOT} | grep data`)).toBe('data');
+    const proof = await testbed.prove('node-1');
+    for (const { storage } of proof) {
+      expect(storage?.usedBytes).toBeGreaterThan(0);
+      expect(storage?.capacityBytes).toBeGreaterThan(storage?.usedBytes ?? 0);
+    }
+  });
+
   test('a replica that was down during the failover follows the new primary without a copy', async () => {
     await testbed.change([{ kind: 'stop', nodes: ['node-3'], primary: 'node-1' }]);
     // Four segments that no replica needs for itself: a restartpoint of node-2 would remove them.
