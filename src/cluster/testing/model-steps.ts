@@ -47,8 +47,21 @@ function act(cluster: ModelCluster, step: Step): void {
     case 'halt':
     case 'replace':
       throw new Violation(`${step.kind} is a failover's`);
-    case 'discard':
-      throw new Violation('only a person deletes data');
+    case 'discard': {
+      const node = cluster.get(step.nodes[0]);
+      if (!cluster.primary) throw new Violation('data deleted without a primary');
+      if (!step.data) return;
+      if (node === cluster.primary || cluster.isStreaming(node))
+        throw new Violation(`the data of ${node.name}, which is in use, deleted`);
+      Object.assign(node, {
+        container: 'none',
+        data: 'absent',
+        standbySignal: false,
+        lsn: 0,
+        slots: [],
+      });
+      return;
+    }
     case 'fence': {
       const node = cluster.get(step.nodes[0]);
       if (cluster.primary) throw new Violation(`${node.name} fenced beside the primary`);
