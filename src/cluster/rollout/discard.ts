@@ -46,15 +46,13 @@ export function planDiscard(
   const follows = (one: NodeObservation) => isStreaming(one, { primary: primary.name, desired });
   const behind = observed.filter((one) => one !== primary && one !== target && !follows(one));
   const isCurrent = target === primary || follows(target);
+  const use = withData ? findUse(target, { primary, found, isCurrent }) : null;
+  if (use !== null) return refuse(`${use} ${end}`);
   if (behind.length > 0 && (withData || !isCurrent)) {
     const names = namesOf(behind).join(', ');
     return refuse(
       `${names} ${behind.length === 1 ? 'does' : 'do'} not follow the primary ${primary.name}${isCurrent ? '' : `, and neither does ${node}`}. ${end} Deploy first, which repairs what it can.`,
     );
-  }
-  if (withData) {
-    const reason = findUse(target, { primary, found, isCurrent });
-    if (reason !== null) return refuse(`${reason} ${end}`);
   }
   return {
     kind: 'steps',
