@@ -1,12 +1,14 @@
 import * as core from '@actions/core';
 import { sshAddress } from '../ansible/ssh-config.ts';
 import type { Node } from '../cluster/node.ts';
+import type { NodeObservation } from '../cluster/observation.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import { UserError } from '../messages/errors.ts';
 import { type ConfigureResult, configure, type NodeNote } from '../operations/configure.ts';
 import { renderConnectionString } from '../operations/connection-string.ts';
-import { describeArchiver } from '../report/faults.ts';
+import { describeProofFaults } from '../report/faults.ts';
 import { listLeftOut } from '../report/left-out.ts';
+import { describeIdleSlots } from '../report/space-faults.ts';
 import { listSteps } from '../report/steps.ts';
 import { logGroup } from '../runner/log-group.ts';
 import type { Job } from './job.ts';
@@ -21,7 +23,10 @@ import { buildNodeAccess } from './node-access.ts';
  */
 export async function configureNodes(
   job: Job,
-  options: Parameters<typeof configure>[1],
+  options: Parameters<typeof configure>[1] & {
+    /** Gets the slots that retain too much WAL after the steps, sentences. The proof shows all other problems. */
+    readonly onSlotFaults?: (faults: readonly string[]) => void;
+  },
 ): Promise<ConfigureResult> {
   const access = buildNodeAccess(job);
   if (!access) throw new UserError('ssh-private-key: missing. Ansible logs in with it.');
@@ -37,10 +42,18 @@ export async function configureNodes(
     else for (const { node, note } of all.slice(notes.length)) core.warning(`${node}: ${note}.`);
     notes = all;
   };
-  const work = { ...options, onSteps, onNotes };
+  let observed: readonly NodeObservation[] = [];
+  const onObserved = (nodes: typeof observed) => {
+    observed = nodes;
+  };
+  const work = { ...options, onSteps, onNotes, onObserved };
   const result = await logGroup('Configure', () => configure(access, work));
-  for (const { name, archiver } of result.proof) {
-    for (const text of describeArchiver(name, archiver)) core.warning(text);
+  const alert = { storageAlertPercent: job.inputs.storageAlertPercent };
+  const slots = describeIdleSlots(observed, { ...alert, proof: result.proof });
+  options.onSlotFaults?.(slots);
+  for (const text of slots) core.warning(text);
+  for (const line of result.proof) {
+    for (const text of describeProofFaults(line, alert)) core.warning(text);
   }
   setClusterOutputs(result);
   const { deferral, nodes } = result;

@@ -151,6 +151,9 @@ export async function deploy(
       onProof: (proof) => {
         report = { ...report, proof };
       },
+      onSlotFaults: (faults) => {
+        report = { ...report, warnings: [...report.warnings, ...faults] };
+      },
       onLeftOut: (deferral) => {
         const warnings = [...earlierWarnings, ...listLeftOut(deferral, { nodes, states })];
         report = { ...report, warnings };

@@ -4,6 +4,7 @@ import type { AnsibleResult } from '../ansible/result.ts';
 import { buildDesired, type DesiredCluster } from '../cluster/desired.ts';
 import { pinImage } from '../cluster/image.ts';
 import { compareNames, type Node } from '../cluster/node.ts';
+import type { NodeObservation } from '../cluster/observation.ts';
 import { findProofProblems, type NodeProof } from '../cluster/proof.ts';
 import type { Deferral } from '../cluster/rollout/deferral.ts';
 import { type Rollout, rollout } from '../cluster/rollout/rollout.ts';
@@ -58,6 +59,8 @@ export interface ConfigureListeners {
   readonly onSteps?: (steps: readonly Step[]) => void;
   /** Gets all notes so far. */
   readonly onNotes?: (notes: readonly NodeNote[]) => void;
+  /** Gets the nodes each time that they are observed. */
+  readonly onObserved?: (observed: readonly NodeObservation[]) => void;
   readonly onProof?: (proof: readonly NodeProof[]) => void;
   /** Gets what waits for unreachable nodes, before the steps are done. */
   readonly onLeftOut?: (deferral: Deferral) => void;
@@ -180,6 +183,7 @@ async function converge(
       existing.filter(({ name }) => !away.has(name)),
       { desired: described, fresh: [...fresh], isBooting, mayBeLost },
     );
+    options.onObserved?.(seen.observed);
     const observation = { ...seen, unreachable: [...seen.unreachable, ...away] };
     const reachable = removeNodes(described, observation.unreachable);
     let desired = described;

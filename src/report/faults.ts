@@ -1,9 +1,11 @@
 import type { DesiredCluster } from '../cluster/desired.ts';
 import type { ArchiverObservation, NodeObservation, WeakCommit } from '../cluster/observation.ts';
+import type { NodeProof } from '../cluster/proof.ts';
 import { readQuorum } from '../cluster/rollout/node-settings.ts';
 import { explainWeakCommit } from '../cluster/settings/synchronous-commit.ts';
+import { usedPercent } from './capacity.ts';
 import { countNoun, formatBytes } from './markdown.ts';
-import { describeSpace, type SpaceAlert } from './space-faults.ts';
+import { describeFullVolume, describeSpace, type SpaceAlert } from './space-faults.ts';
 
 /** Waiting WAL from which on an archive that works counts as too slow. */
 const BACKLOG_BYTES = 1024 ** 3;
@@ -21,6 +23,18 @@ export function describeFaults(
     ...describeArchiver(node.name, node.postgres?.archiver ?? null),
     ...describeWeakened(node, desired),
   ]);
+}
+
+/** Returns the problems that the proof of a node shows and a deploy does not fix; sentences. */
+export function describeProofFaults(
+  { name, archiver, storage }: NodeProof,
+  alert: SpaceAlert,
+): string[] {
+  const isFull = storage !== null && usedPercent(storage) >= alert.storageAlertPercent;
+  return [
+    ...(isFull ? [describeFullVolume(name, storage, alert)] : []),
+    ...describeArchiver(name, archiver),
+  ];
 }
 
 /** Returns why the WAL of a node is not archived, as a sentence that names it; [] if archiving works or is off. */

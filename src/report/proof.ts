@@ -1,7 +1,7 @@
 import type { NodeProof } from '../cluster/proof.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
-import { formatUse, usedPercent } from './capacity.ts';
-import { describeArchiver } from './faults.ts';
+import { formatUse } from './capacity.ts';
+import { describeProofFaults } from './faults.ts';
 import {
   countNoun,
   formatBytes,
@@ -10,7 +10,6 @@ import {
   renderText,
   shortenText,
 } from './markdown.ts';
-import { describeFullVolume } from './space-faults.ts';
 
 /**
  * Renders the nodes' answers to the replication test as a table; the last rows are left out to fit. A data volume whose
@@ -18,7 +17,10 @@ import { describeFullVolume } from './space-faults.ts';
  */
 export function renderProof(
   proof: readonly NodeProof[],
-  { shrinkOrder, alertPercent = 100 }: { shrinkOrder: number; alertPercent?: number },
+  {
+    shrinkOrder,
+    alertPercent = Number.POSITIVE_INFINITY,
+  }: { shrinkOrder: number; alertPercent?: number },
 ): Section {
   const alert = { storageAlertPercent: alertPercent };
   if (proof.length === 0) return fixed('');
@@ -35,16 +37,11 @@ export function renderProof(
   const render = (count: number) => {
     const problems = proof
       .slice(0, count)
-      .flatMap(({ name, problem, archiver, storage }) => [
-        ...(problem === null
+      .flatMap((node) => [
+        ...(node.problem === null
           ? []
-          : [`- ❌ ${renderCode(name)}: ${renderText(shortenText(problem))}`]),
-        ...[
-          ...describeArchiver(name, archiver),
-          ...(storage !== null && usedPercent(storage) >= alertPercent
-            ? [describeFullVolume(name, storage, alert)]
-            : []),
-        ].map((text) => `- ⚠️ ${renderText(text)}`),
+          : [`- ❌ ${renderCode(node.name)}: ${renderText(shortenText(node.problem))}`]),
+        ...describeProofFaults(node, alert).map((text) => `- ⚠️ ${renderText(text)}`),
       ]);
     return [
       count === 0 ? '' : renderTable(HEADER, rows.slice(0, count)),

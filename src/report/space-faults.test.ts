@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { FileSystemObservation, NodeObservation } from '../cluster/observation.ts';
+import { NOT_PROVED } from '../cluster/proof.ts';
 import { createDesired, createHealthy } from '../cluster/testing/fixtures.ts';
-import { describeSpace, SLACK_PERCENT } from './space-faults.ts';
+import { createProof } from './fixtures/report.ts';
+import { describeIdleSlots, describeSpace, SLACK_PERCENT } from './space-faults.ts';
 
 const GIB = 1024 ** 3;
 const [PRIMARY] = createHealthy(createDesired()) as [NodeObservation];
@@ -89,6 +91,14 @@ describe('space', () => {
     const faults = describeSpace(node, { storageAlertPercent: 80 });
     if (expected === null) expect(faults).toEqual([]);
     else expect(faults).toEqual([expect.stringMatching(expected)]);
+  });
+
+  test('after the proof, the slots of replicas that stream are left out', () => {
+    const alert = { storageAlertPercent: 80, proof: [createProof(1), createProof(2)] };
+    expect(describeIdleSlots([withSlot(40)], alert)).toEqual([]);
+    const away = { ...alert, proof: [createProof(1), createProof(2, { state: NOT_PROVED })] };
+    expect(describeIdleSlots([withSlot(40)], away)).toHaveLength(1);
+    expect(describeIdleSlots([withSlot(40, { name: 'backup' })], alert)).toHaveLength(1);
   });
 
   test.each<[string, NodeObservation, number]>([

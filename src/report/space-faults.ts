@@ -1,6 +1,6 @@
-import { isNodeSlot } from '../cluster/node.ts';
+import { isNodeSlot, slotName } from '../cluster/node.ts';
 import type { FileSystemObservation, NodeObservation } from '../cluster/observation.ts';
-import type { SpaceUse } from '../cluster/proof.ts';
+import type { NodeProof, SpaceUse } from '../cluster/proof.ts';
 import { parseInteger } from '../cluster/settings/parse-value.ts';
 import { formatUse, sumKept, usedPercent } from './capacity.ts';
 import { formatBytes } from './markdown.ts';
@@ -95,6 +95,25 @@ function describeSlots({ name, storage, postgres }: NodeObservation, alert: Spac
       ];
     }
     return [];
+  });
+}
+
+/**
+ * Returns the same for a proved cluster: without the slots of replicas that stream by now, as what these retain is sent
+ * next. `observed`: the nodes before the last steps.
+ */
+export function describeIdleSlots(
+  observed: readonly NodeObservation[],
+  { proof, ...alert }: SpaceAlert & { proof: readonly NodeProof[] },
+): string[] {
+  const streaming = proof.filter(({ state }) => state === 'streaming');
+  const served = new Set(streaming.map(({ name }) => slotName(name)));
+  return observed.flatMap((node) => {
+    const slots = node.postgres?.slots.filter(({ name }) => !served.has(name)) ?? [];
+    return describeSlots(
+      { ...node, postgres: node.postgres && { ...node.postgres, slots } },
+      alert,
+    );
   });
 }
 

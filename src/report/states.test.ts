@@ -43,6 +43,10 @@ const DEPLOYS: Readonly<Record<string, DeployReport>> = {
   'done-archive': createDeployReport(done, {
     proof: [createProof(1, { archiver: FAILING }), createProof(2)],
   }),
+  'done-full': createDeployReport(done, {
+    storageAlertPercent: 60,
+    proof: [createProof(1), createProof(2, { storage: null })],
+  }),
   'done-partly': createDeployReport(done, {
     reviewed: { ...reviewed, signed: false, partly: true },
   }),
