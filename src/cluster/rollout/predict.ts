@@ -2,10 +2,10 @@ import { type DesiredCluster, renderFiles } from '../desired.ts';
 import { slotName } from '../node.ts';
 import { buildFreshObservation, type NodeObservation } from '../observation.ts';
 import { findObstacle } from '../replication.ts';
+import { discard } from './predict-discard.ts';
 import {
   admit,
   clone,
-  discard,
   prepare,
   promote,
   reload,

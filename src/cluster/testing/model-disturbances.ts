@@ -88,6 +88,7 @@ export function disturb(
   }
 }
 
-function blank(node: ModelNode, data: 'absent' | 'partial'): void {
+/** Takes a node its data, and its container. */
+export function blank(node: ModelNode, data: 'absent' | 'partial'): void {
   Object.assign(node, { container: 'none', data, standbySignal: false, lsn: 0, slots: [] });
 }

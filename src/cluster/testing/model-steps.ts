@@ -13,6 +13,7 @@ import {
   requireSlotsKept,
   requireUnused,
 } from './model-checks.ts';
+import { discard } from './model-discard.ts';
 import {
   halt,
   load,
@@ -47,21 +48,8 @@ function act(cluster: ModelCluster, step: Step): void {
     case 'halt':
     case 'replace':
       throw new Violation(`${step.kind} is a failover's`);
-    case 'discard': {
-      const node = cluster.get(step.nodes[0]);
-      if (!cluster.primary) throw new Violation('data deleted without a primary');
-      if (!step.data) return;
-      if (node === cluster.primary || cluster.isStreaming(node))
-        throw new Violation(`the data of ${node.name}, which is in use, deleted`);
-      Object.assign(node, {
-        container: 'none',
-        data: 'absent',
-        standbySignal: false,
-        lsn: 0,
-        slots: [],
-      });
-      return;
-    }
+    case 'discard':
+      return discard(cluster, step);
     case 'fence': {
       const node = cluster.get(step.nodes[0]);
       if (cluster.primary) throw new Violation(`${node.name} fenced beside the primary`);
