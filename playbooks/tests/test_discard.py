@@ -6,7 +6,7 @@ from unittest import mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
 
-from postgres_cluster import discard, layout, record
+from postgres_cluster import discard, layout, record, storage
 from postgres_cluster.command import Problem
 
 NAME = "data.old-20260101T000000Z"
@@ -167,6 +167,18 @@ class Discard(unittest.TestCase):
 
     def test_the_prefix_is_no_kept_directory(self):
         self.assertFalse(os.path.basename(layout.DELETED).startswith(os.path.basename(layout.OLD)))
+
+    def test_only_what_can_be_discarded_is_reported(self):
+        self.make(NAME + "/base/1", "x" * 5000)
+        self.make("data.old-my copy/base/1")
+        self.make("data.old-\u00e9/base/1")
+        self.make("data.old-file")
+        os.symlink(self.folder.name, self.root + "/data.old-link")
+        with mock.patch.object(storage, "OLD", self.root + "/data.old-"), mock.patch.object(storage, "ROOT", self.root):
+            kept = storage.observe_storage()["kept"]
+        self.assertEqual([one["name"] for one in kept], [NAME])
+        self.assertGreaterEqual(kept[0]["bytes"], 5000)
+        self.assertTrue(kept[0]["formerPrimary"])
 
 
 if __name__ == "__main__":

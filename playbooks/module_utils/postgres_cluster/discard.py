@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from typing import List
 
@@ -15,10 +14,8 @@ from .server import is_accepting, is_following, name_aside, read_replication, re
 from .server import stop as stop_server
 from .signals import raise_fence
 from .spec import Outcome, Spec
+from .storage import KEPT_NAME
 from .volume import require_mounted
-
-# KeptDirectory.name (src/ansible/reported-values.ts).
-KEPT = re.compile(r"data\.old-[A-Za-z0-9._-]{1,100}")
 
 
 def discard(spec: Spec, names: List[str], with_data: bool) -> Outcome:
@@ -43,7 +40,7 @@ def discard(spec: Spec, names: List[str], with_data: bool) -> Outcome:
 
 
 def _locate(name: str) -> str:
-    if KEPT.fullmatch(name) is None:
+    if KEPT_NAME.fullmatch(name) is None:
         raise Problem("%r is no directory that was kept; nothing was deleted" % name)
     return ROOT + "/" + name
 

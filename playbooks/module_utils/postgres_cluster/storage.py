@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import struct
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
@@ -20,11 +21,14 @@ XFS_GEOMETRY_BYTES = 112
 EXT4_SUPERBLOCK = 1024
 EXT4_MAGIC = 0xEF53
 BLOCK_DEVICES = "/sys/dev/block"
+# keptDirectory in src/ansible/reported-values.ts, and its limit in report-schema.ts.
+KEPT_NAME = re.compile(r"data\.old-[A-Za-z0-9._-]{1,100}")
+MAX_KEPT = 100
 
 
 def observe_storage() -> Dict[str, Any]:
     """Observes the data volume, the root file system and the directories that were set aside; changes nothing."""
-    return {"data": measure(ROOT), "root": measure("/"), "kept": [_describe_kept(path) for path in list_old_data()]}
+    return {"data": measure(ROOT), "root": measure("/"), "kept": [_describe_kept(path) for path in _list_kept()]}
 
 
 class Mount(NamedTuple):
@@ -132,6 +136,15 @@ def parse_ext4_bytes(block: bytes) -> Optional[int]:
     if not struct.unpack_from("<I", block, 0x60)[0] & 0x80:
         high = 0
     return int(((high << 32) + low) * (1024 << struct.unpack_from("<I", block, 0x18)[0]))
+
+
+def _list_kept() -> List[str]:
+    # A person may have given a directory any name. One that the action could not name safely is not its business.
+    return [
+        path
+        for path in list_old_data()
+        if KEPT_NAME.fullmatch(os.path.basename(path)) and os.path.isdir(path) and not os.path.islink(path)
+    ][:MAX_KEPT]
 
 
 def _describe_kept(path: str) -> Dict[str, Any]:

@@ -49,7 +49,8 @@ function act(cluster: ModelCluster, step: Step): void {
     case 'replace':
       throw new Violation(`${step.kind} is a failover's`);
     case 'discard':
-      return discard(cluster, step);
+      discard(cluster, step);
+      return;
     case 'fence': {
       const node = cluster.get(step.nodes[0]);
       if (cluster.primary) throw new Violation(`${node.name} fenced beside the primary`);
