@@ -40,6 +40,11 @@ describe('the reasons of a step', () => {
     ],
     ['a container', { kind: 'container' }, 'the options of the container changed'],
     ['no data', { kind: 'no-data' }, 'it holds no data'],
+    [
+      'a file system that grows',
+      { kind: 'grow', volume: 'root', before: 15.9 * 1024 ** 3, after: 2 * 1024 ** 4 },
+      'root 15.9 GiB → 2 TiB',
+    ],
     ['a lost slot', { kind: 'slot-lost' }, 'its slot lost the WAL it needs'],
     [
       'removed WAL',

@@ -2,7 +2,7 @@ import type { ConfigurationPart, HostPart, StepReason } from '../cluster/rollout
 import type { Step } from '../cluster/rollout/step.ts';
 import { listSome } from '../messages/list-some.ts';
 import { describeCopyReason } from './copies.ts';
-import { countNoun } from './markdown.ts';
+import { countNoun, formatBytes } from './markdown.ts';
 
 /** Reasons per node. The table of settings has all of them. */
 const MAX_REASONS = 4;
@@ -52,6 +52,8 @@ function describeReason(reason: StepReason, show: (text: string) => string): str
       return `the image changes from ${show(reason.before)} to ${show(reason.after)}`;
     case 'container':
       return 'the options of the container changed';
+    case 'grow':
+      return `${reason.volume} ${showSize(reason.before)} → ${showSize(reason.after)}`;
     case 'slot-lost':
       return 'its slot lost the WAL it needs';
     case 'wal-removed':
@@ -125,6 +127,9 @@ function describeReason(reason: StepReason, show: (text: string) => string): str
         : `a failover from ${show(reason.primary)} was asked for`;
   }
 }
+
+/** `20 GiB`, `15.9 GiB`. */
+const showSize = (bytes: number): string => formatBytes(bytes).replace('.0 ', ' ');
 
 function describeSlots(
   slots: readonly string[],

@@ -49,6 +49,16 @@ describe('synchronous replication without a replica to spare', () => {
   });
 });
 
+test('file systems that grow are announced with their sizes before and after, and without a pause', () => {
+  const steps = planSteps({}, { storage: { dataGib: 40, rootGib: 24 } });
+  const why = 'Why: data 20 GiB → 40 GiB; root 16 GiB → 24 GiB.';
+  expect(listSteps(steps).slice(0, 2)).toEqual([
+    `1. Grow the file systems of node-2, node-3 into their volumes, no pause: PostgreSQL keeps running. ${why}`,
+    `2. Grow the file systems of node-1 into their volumes, no pause: PostgreSQL keeps running. ${why}`,
+  ]);
+  expect(summarizeSteps(steps, null)).toBe('storage of 3 nodes grown · reload');
+});
+
 describe('an update of access', () => {
   const admit = (slots: readonly string[], retiredSlots: readonly string[]) =>
     listSteps([

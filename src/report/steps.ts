@@ -139,12 +139,14 @@ export function summarizeSteps(steps: readonly Step[], writesWait: string | null
     steps.filter(({ kind }) => kinds.includes(kind)).flatMap(({ nodes }) => nodes).length;
   const restarts = count('restart');
   const clones = count('clone');
+  const grown = count('grow');
   const resizes = count('resize');
   const switchovers = steps.filter(({ kind }) => kind === 'switchover').length;
   const touches = restarts + clones + resizes + switchovers > 0;
   const summary = [
     steps.some(({ kind }) => kind === 'initialise') ? 'new database cluster' : '',
     clones === 0 ? '' : countNoun(clones, 'clone'),
+    grown === 0 ? '' : `storage of ${countNoun(grown, 'node')} grown`,
     resizes === 0 ? '' : `${countNoun(resizes, 'instance')} resized one by one`,
     restarts === 0 ? '' : countNoun(restarts, 'rolling restart'),
     switchovers === 0 ? '' : countNoun(switchovers, 'switchover'),
@@ -190,6 +192,8 @@ function describeStep(step: Step): string {
       return `**Start** the ${one ? 'instance' : 'instances'} of ${nodes} (Terraform), which ${one ? 'is' : 'are'} stopped in EC2${step.instanceType === null ? '' : `, as ${renderCode(step.instanceType)}`}. Until then no other node is touched.`;
     case 'prepare':
       return `**Prepare** ${nodes}: SSH key, Docker, data volume, image. No PostgreSQL is touched.`;
+    case 'grow':
+      return `**Grow** the file systems of ${nodes} into their volumes, no pause: PostgreSQL keeps running.`;
     case 'check':
       return `**Check** on ${nodes}: a throw-away server without data starts with the new settings and image. If it does not, no PostgreSQL is touched.`;
     case 'initialise':

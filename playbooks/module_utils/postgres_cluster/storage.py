@@ -6,7 +6,7 @@ import fcntl
 import os
 import re
 import struct
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from .files import read_text
 from .layout import OLD, ROOT

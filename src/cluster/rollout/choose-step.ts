@@ -19,6 +19,7 @@ import {
 } from './change-servers.ts';
 import type { ClusterState } from './cluster-state.ts';
 import type { PlannedStep } from './step.ts';
+import { grow } from './storage-steps.ts';
 
 /** Returns the step that one rule requires in this state, or null when the rule has nothing to do. */
 type Rule = (cluster: ClusterState) => PlannedStep | null;
@@ -30,6 +31,8 @@ type Rule = (cluster: ClusterState) => PlannedStep | null;
 const RULES: readonly Rule[] = [
   provision,
   prepare,
+  // Before servers start: one may be down because its volume is full.
+  grow,
   bringUpPrimary,
   checkSettings,
   liftFence,

@@ -14,6 +14,7 @@ import {
   shutDown,
 } from './predict-node.ts';
 import type { Step, StepOf } from './step.ts';
+import { growFileSystems } from './storage-steps.ts';
 
 /** The existing nodes, by name. */
 export type NodesByName = ReadonlyMap<string, NodeObservation>;
@@ -37,6 +38,9 @@ export function predict(nodes: NodesByName, step: Step, desired: DesiredCluster)
       break;
     case 'prepare':
       for (const name of step.nodes) change(name, prepare);
+      break;
+    case 'grow':
+      for (const name of step.nodes) change(name, (node) => growFileSystems(node, step));
       break;
     case 'check':
     case 'resize':

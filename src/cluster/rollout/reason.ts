@@ -45,9 +45,20 @@ export type ConfigurationPart =
   /** Slots from the node's time as primary. */
   | 'leftover-slots';
 
+/** A file system is smaller than its volume, or the volume than requested. Sizes in bytes. */
+export interface GrowReason {
+  readonly kind: 'grow';
+  readonly volume: 'data' | 'root';
+  /** Size of the file system. */
+  readonly before: number;
+  /** Size of the volume. */
+  readonly after: number;
+}
+
 /** Why a step is done: why on this node, and why now. */
 export type StepReason =
   | RestartReason
+  | GrowReason
   | Obstacle
   /** The node does not exist yet. */
   | { readonly kind: 'missing' }

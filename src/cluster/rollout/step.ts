@@ -28,6 +28,16 @@ type StepAction =
    * that is found starts as a replica's only; Docker would otherwise start its server as what it was.
    */
   | { readonly kind: 'prepare'; readonly nodes: readonly string[]; readonly fenced?: true }
+  /**
+   * Grow the file systems of data and root volume, online, into volumes of these sizes in GiB. Waits until EC2 has grown the
+   * volumes; a volume that is larger is left alone.
+   */
+  | {
+      readonly kind: 'grow';
+      readonly nodes: readonly string[];
+      readonly dataGib: number;
+      readonly rootGib: number;
+    }
   /** Try the settings: a throw-away server without data starts with them, in the desired image. */
   | StepWithConfiguration<'check', readonly [string]>
   /** Create the cluster's data, which no node holds yet, and start the primary. */

@@ -181,6 +181,7 @@ function classifyStep(step: Step, name: string): Consequence {
     case 'admit':
       return 'reloaded';
     case 'prepare':
+    case 'grow':
     case 'check':
     case 'discard':
       return 'untouched';

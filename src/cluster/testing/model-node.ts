@@ -5,12 +5,21 @@ import { createSettingsInForce, DEFAULTS } from './fixtures.ts';
 
 // One server of the model, and the rules of PostgreSQL that concern it alone.
 
+/** A volume of the model; sizes in GiB. */
+export interface ModelVolume {
+  device: number;
+  /** 0: blank. */
+  filesystem: number;
+}
+
 /** One node of the model: its disk, and its server. */
 export interface ModelNode {
   readonly name: string;
   readonly address: string;
   instanceType: string;
   hostReady: boolean;
+  /** Its volumes, and the file systems on them. */
+  volumes: { data: ModelVolume; root: ModelVolume };
   mounted: boolean;
   data: NodeObservation['data'];
   /** Whose data it is and how far its WAL reaches; positions are in MiB. */
@@ -154,6 +163,7 @@ export function createModelNode(
 ): ModelNode {
   return {
     hostReady: false,
+    volumes: { data: { device: 20, filesystem: 0 }, root: { device: 16, filesystem: 16 } },
     mounted: false,
     data: 'absent',
     standbySignal: false,

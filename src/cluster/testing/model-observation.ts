@@ -1,8 +1,12 @@
 import { slotName } from '../node.ts';
-import { buildFreshObservation, type NodeObservation } from '../observation.ts';
+import {
+  buildFreshObservation,
+  type FileSystemObservation,
+  type NodeObservation,
+} from '../observation.ts';
 import { createSettingsInForce } from './fixtures.ts';
 import type { ModelCluster } from './model.ts';
-import type { ModelNode } from './model-node.ts';
+import type { ModelNode, ModelVolume } from './model-node.ts';
 
 const MIB = 1024 ** 2;
 const formatLsn = (lsn: number): string => `0/${(lsn * MIB).toString(16).toUpperCase()}`;
@@ -10,6 +14,20 @@ const formatLsn = (lsn: number): string => `0/${(lsn * MIB).toString(16).toUpper
 /** Returns what the playbook would report about every node of the model. */
 export function observeModel(cluster: ModelCluster): NodeObservation[] {
   return [...cluster.nodes.values()].map((node) => observeNode(cluster, node));
+}
+
+/** What precedes the root partition of Debian's machine image. */
+const ROOT_OFFSET = 130 * MIB;
+
+function measure({ device, filesystem }: ModelVolume, offset: number): FileSystemObservation {
+  const filesystemBytes = filesystem * 1024 * MIB - offset;
+  return {
+    deviceBytes: device * 1024 * MIB,
+    filesystemBytes,
+    capacityBytes: filesystemBytes,
+    usedBytes: filesystemBytes / 4,
+    freeBytes: (filesystemBytes * 3) / 4,
+  };
 }
 
 function observeNode(cluster: ModelCluster, node: ModelNode): NodeObservation {
@@ -24,12 +42,14 @@ function observeNode(cluster: ModelCluster, node: ModelNode): NodeObservation {
   };
   const filesystem = node.hostReady || hasData ? 'xfs' : null;
   const volume = { device: '/dev/nvme1n1', filesystem, ready: node.mounted, readOnly: false };
+  const root = measure(node.volumes.root, ROOT_OFFSET);
   // Nothing is observed on a volume that is not mounted.
-  if (!node.mounted) return { ...fresh, host, volume };
+  if (!node.mounted) return { ...fresh, host, volume, storage: { ...fresh.storage, root } };
   return {
     ...fresh,
     host,
     volume,
+    storage: { ...fresh.storage, data: measure(node.volumes.data, 0), root },
     data: node.data,
     standby: hasData && node.standbySignal,
     record:

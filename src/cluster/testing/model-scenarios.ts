@@ -5,6 +5,7 @@ import { namesOf, nodeName, slotName } from '../node.ts';
 import { renderSynchronous } from '../rollout/node-settings.ts';
 import { type Rollout, rollout } from '../rollout/rollout.ts';
 import type { Step } from '../rollout/step.ts';
+import { mergeSettings } from '../settings/settings.ts';
 import { createDesired, createNode } from './fixtures.ts';
 import type { ModelCluster } from './model.ts';
 import type { ModelNode } from './model-node.ts';
@@ -34,6 +35,7 @@ export interface Request {
   readonly primary: string | null;
   readonly synchronousReplicas: number;
   readonly allowsSlotLoss?: boolean;
+  readonly storage?: { readonly dataGib: number; readonly rootGib: number };
 }
 
 /** Requests for clusters of at least `min` nodes; one of the first `primaries` nodes may be asked for as primary. */
@@ -60,6 +62,10 @@ export function createRequests({
       instance: fc.constantFrom(['t3.small', 2048] as const, ['t3.medium', 4096] as const),
       primary: fc.nat(primaries),
       synchronousReplicas: fc.nat(2),
+      storage: fc.record({
+        dataGib: fc.constantFrom(20, 21, 40),
+        rootGib: fc.constantFrom(16, 17),
+      }),
     })
     .map(({ instance: [instanceType, memoryMib], primary, synchronousReplicas, ...rest }) => ({
       ...rest,
@@ -126,6 +132,7 @@ export function drive(model: ModelCluster, request: Request, options: DriveOptio
       expect(result.deferral?.nodes ?? []).toEqual(unreachable);
       return done;
     }
+    model.growVolumes();
     let left = segments();
     for (const step of result.steps) {
       // A check leaves nothing behind, so a run that ends after it equals one that ends before it.
@@ -168,6 +175,14 @@ export function expectReached(model: ModelCluster, request: Request): void {
       ...request.settings,
       synchronous_standby_names: renderSynchronous(desired),
     });
+    const { dataGib, rootGib } = desired.storage;
+    expect(node.settings).toMatchObject({
+      max_slot_wal_keep_size: mergeSettings({}, { dataGib }).max_slot_wal_keep_size,
+    });
+    // One that was larger before is left alone.
+    const { data, root } = node.volumes;
+    if (data.device === dataGib) expect(data.filesystem).toBe(dataGib);
+    if (root.device === rootGib) expect(root.filesystem).toBe(rootGib);
     expect(node.image).toBe(request.image);
     expect(node.instanceType).toBe(request.instanceType);
     expect(node.standbySignal).toBe(node !== primary);

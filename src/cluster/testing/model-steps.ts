@@ -26,6 +26,7 @@ import {
   Violation,
   writeCheckpoint,
 } from './model-node.ts';
+import { growFileSystems, mountVolume } from './model-storage.ts';
 
 // What each step of a rollout does to the model, and the rules that it must not break.
 
@@ -61,9 +62,12 @@ function act(cluster: ModelCluster, step: Step): void {
     case 'prepare':
       for (const node of step.nodes.map((name) => cluster.get(name))) {
         node.hostReady = true;
-        node.mounted = true;
+        mountVolume(node);
         if (step.fenced) node.standbySignal = true;
       }
+      return;
+    case 'grow':
+      growFileSystems(cluster, step);
       return;
     case 'check':
       return;

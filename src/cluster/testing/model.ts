@@ -97,10 +97,25 @@ export class ModelCluster {
   /** Adds a blank node, as Terraform creates it. */
   provision(name: string): void {
     const { privateAddress: address } = findNode(this.desired, name);
+    const { instanceType, storage } = this.desired;
+    const volumes = {
+      data: { device: storage.dataGib, filesystem: 0 },
+      // cloud-init grows the file system of the machine image at the first boot.
+      root: { device: storage.rootGib, filesystem: storage.rootGib },
+    };
     this.nodes.set(
       name,
-      createModelNode({ name, address, instanceType: this.desired.instanceType ?? 't' }),
+      createModelNode({ name, address, instanceType: instanceType ?? 't', volumes }),
     );
+  }
+
+  /** Grows volumes to the desired sizes, as Terraform does before anything else. EBS never shrinks one. */
+  growVolumes(): void {
+    const { dataGib, rootGib } = this.desired.storage;
+    for (const { volumes } of this.nodes.values()) {
+      volumes.data.device = Math.max(volumes.data.device, dataGib);
+      volumes.root.device = Math.max(volumes.root.device, rootGib);
+    }
   }
 
   upstreamOf(node: ModelNode): ModelNode | undefined {
