@@ -37,16 +37,42 @@ export function listPackageFolders(modules: readonly StatsModule[]): string[] {
   return [...folders].sort();
 }
 
-/** Reads a package's name, version and license. Throws if it has no license file. */
+/** Packages without a license file, and one of the same repository and license that has the file. */
+const SIBLINGS: Readonly<Record<string, string>> = {
+  '@aws-sdk/credential-provider-http': '@aws-sdk/core',
+  '@aws-sdk/credential-provider-login': '@aws-sdk/core',
+  '@aws-sdk/nested-clients': '@aws-sdk/core',
+};
+
+/** Reads a package's name, version and license. Throws if it has no license file, nor a sibling with its license. */
 export function readPackage(folder: string): BundledPackage {
-  const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-  const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
-  if (file === undefined || typeof license !== 'string') {
+  const { name, version, license, repository } = readManifest(folder);
+  const sibling = Object.hasOwn(SIBLINGS, name) ? join(folder, '../..', SIBLINGS[name] ?? '') : '';
+  const source = findLicense(folder) === undefined && sibling !== '' ? sibling : folder;
+  const other = readManifest(source);
+  const file = findLicense(source);
+  const isSame = other.license === license && other.repository?.url === repository?.url;
+  if (file === undefined || license === undefined || !isSame) {
     throw new Error(
       `${name} is bundled, but ${folder} has no license. Add its text to lab/notices.ts.`,
     );
   }
-  return { name, version, license, text: readFileSync(join(folder, file), 'utf8').trim() };
+  return { name, version, license, text: readFileSync(join(source, file), 'utf8').trim() };
+}
+
+interface Manifest {
+  readonly name: string;
+  readonly version: string;
+  readonly license?: string;
+  readonly repository?: { readonly url?: string };
+}
+
+function readManifest(folder: string): Manifest {
+  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+}
+
+function findLicense(folder: string): string | undefined {
+  return readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
 }
 
 /** Returns the notices, in the order of the packages' names. */

@@ -1,5 +1,6 @@
 import * as core from '@actions/core';
 import { findImageDigest } from '../cluster/image.ts';
+import type { VolumeReport } from '../cluster/volume-modification.ts';
 import { isAllowed, type PermissionLabel } from '../inputs/permission-label.ts';
 import { CancelledError, readMessage, UserError } from '../messages/errors.ts';
 import { renderConnectionString } from '../operations/connection-string.ts';
@@ -25,6 +26,7 @@ import type { RunContext } from './run-context.ts';
 import { beginReport, publishDeployReport } from './run-report.ts';
 import { buildSlotPermission, refuseSlotLoss } from './slot-loss.ts';
 import { StagedApply } from './staged-apply.ts';
+import { checkVolumes } from './volume-check.ts';
 
 const NEXT_STEPS: Readonly<Record<Phase, string>> = {
   planning: 'Nothing was changed. Fix the cause and run the job again.',
@@ -108,7 +110,8 @@ export async function deploy(
         report = { ...report, reviewed, warnings: [...warnings, ...others] };
       }
       ground = { ...ground, partly: report.reviewed?.partly ?? false };
-      refuseBeforeApply({ plan, preview, ground, slotPermission });
+      const volumes = await checkVolumes(job, plan);
+      refuseBeforeApply({ plan, preview, ground, slotPermission, volumes });
     }
     if (isReviewable)
       await deployCheck.begin(commit, { digest, required: onPlanChange === 'fail' });
@@ -189,13 +192,15 @@ function refuseBeforeApply(options: {
   preview: Preview;
   ground: ApplyScope;
   slotPermission: PermissionLabel;
+  volumes: VolumeReport;
 }): void {
-  const { plan, preview, ground, slotPermission } = options;
+  const { plan, preview, ground, slotPermission, volumes } = options;
   const { database } = preview;
   const refusals = [
     ...(database.kind === 'refused' ? database.refusals : []),
     ...explainApplyRefusal(plan.summary, ground),
     ...refuseSlotLoss(preview.slotLoss, slotPermission),
+    ...volumes.refusals,
   ];
   if (refusals.length > 0) throw new UserError(refusals);
   const removed = [...plan.nodeChanges.destroy, ...findOrphanedVolumes(plan.summary)];

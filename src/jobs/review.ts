@@ -20,6 +20,7 @@ import { buildDatabasePlan, previewRollout } from './preview.ts';
 import type { RunContext } from './run-context.ts';
 import { beginReport, publishDeployReport } from './run-report.ts';
 import { buildSlotPermission, refuseSlotLoss } from './slot-loss.ts';
+import { checkVolumes } from './volume-check.ts';
 
 /** The origin of a review; `ReviewStore.save` adds the time. */
 type PlanOrigin = Omit<ReviewOrigin, 'time'>;
@@ -97,6 +98,7 @@ async function preparePlan(
   });
   core.setOutput('plan-digest', planRecord.digest);
   const pull = await pullRequest.read();
+  const volumes = await checkVolumes(job, plan);
   const described = buildDatabasePlan(job, { plan, preview });
   const { allowDestroyLabel: label } = job.inputs;
   const labels = pull?.labels ?? null;
@@ -108,7 +110,12 @@ async function preparePlan(
       ...explainApplyRefusal(plan.summary, { kind: 'plan', label, labels }),
       ...refuseSlotLoss(preview.slotLoss, buildSlotPermission(job.inputs, labels)),
     ],
-    warnings: [...warnings, ...described.warnings],
+    warnings: [
+      ...warnings,
+      ...described.warnings,
+      ...volumes.refusals.map((refusal) => `The merge would be refused now: ${refusal}`),
+    ],
+    volumeNotes: volumes.notes,
     run: { ...beginReport(job, { commit }).run, tool, planDigest: planRecord.digest },
   };
   // Stored before the comment shows the plan, so that every merge finds it.

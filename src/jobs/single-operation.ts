@@ -11,6 +11,7 @@ import { planDirectory } from './plan-cluster.ts';
 import { refreshNodes } from './refresh-nodes.ts';
 import { StagedApply } from './staged-apply.ts';
 import { ensureDirectory, generateDirectory } from './terraform-directory.ts';
+import { checkVolumes } from './volume-check.ts';
 
 /** Runs one operation on its own; the result is a file, its path an output. */
 export async function runOperation(job: Job, operation: Operation): Promise<void> {
@@ -49,6 +50,7 @@ async function applyAlone(job: Job, terraform: Terraform): Promise<void> {
   const problems = [
     ...refuseOrderedChanges(planned),
     ...explainApplyRefusal(planned.summary, ground),
+    ...(await checkVolumes(job, planned)).refusals,
   ];
   if (problems.length > 0) throw new UserError(problems);
   await new StagedApply(job, {

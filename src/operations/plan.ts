@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { AppliedDatabase } from '../cluster/settings/change.ts';
 import type { Terraform } from '../terraform/cli.ts';
+import { listVolumes, type NodeVolume } from '../terraform/cluster-volumes.ts';
 import { type ExistingNodes, readExistingNodes } from '../terraform/existing-nodes.ts';
 import { buildNodeChanges, type NodeChanges } from '../terraform/node-changes.ts';
 import { readAppliedDatabase, readPlannedMemory } from '../terraform/outputs.ts';
@@ -24,6 +25,8 @@ export interface PlanResult {
   readonly memoryMib: number | null;
   /** The nodes as the plan's refresh found them. */
   readonly existing: ExistingNodes;
+  /** The volumes of these nodes. */
+  readonly volumes: readonly NodeVolume[];
   /** What the last apply asked the nodes to run; null if unknown. */
   readonly applied: AppliedDatabase | null;
   /** Text of the lock file with the provider that planned; null if no provider was installed. */
@@ -61,6 +64,7 @@ export async function plan(
     memoryMib: readPlannedMemory(document),
     applied: readAppliedDatabase(document),
     existing: readExistingNodes(parsePlan(document)),
+    volumes: listVolumes(parsePlan(document)),
     digest: createHash('sha256').update(canonicalizePlan(summary)).digest('hex'),
     providerLock: await terraform.readProviderLock(),
     text: hideSensitive(text, document),

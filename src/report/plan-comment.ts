@@ -40,6 +40,8 @@ export interface PlanReport {
   readonly refusals: readonly string[];
   /** Sentences, e.g. that a major version is past its end of life. */
   readonly warnings: readonly string[];
+  /** Recent modifications of the volumes that the plan modifies, sentences; absent if it modifies none. */
+  readonly volumeNotes?: readonly string[];
   readonly run: RunInfo;
 }
 
@@ -110,6 +112,7 @@ export function listPlanSections(report: PlanReport, whole: string): Section[] {
     renderTopology(report.topology, { shrinkOrder: 5, whole }),
     renderStorage({ plan, capacity: report.capacity }, { shrinkOrder: 5, whole }),
     renderResources(plan, { shrinkOrder: 3, whole }),
+    fixed(renderVolumeNotes(report.volumeNotes ?? [])),
     renderDrift(plan.drift, { shrinkOrder: 2, whole }),
     plan.hasChanges ? renderPlanText(report.planText, { shrinkOrder: 1, whole }) : fixed(''),
     fixed(renderFooter(report.run)),
@@ -134,6 +137,16 @@ function isDown({ topology }: PlanReport): boolean {
   const roles = topology.map(({ before }) => before?.role ?? null);
   return roles.includes('replica') && !roles.includes('primary');
 }
+
+/** Renders quiet lines below the resources; empty without notes. */
+function renderVolumeNotes(notes: readonly string[]): string {
+  const rest = notes.length - MAX_NOTES;
+  return [...notes.slice(0, MAX_NOTES), ...(rest > 0 ? [`${countNoun(rest, 'volume')} more.`] : [])]
+    .map((text) => `<sub>${renderText(shortenText(text))}</sub>`)
+    .join('\n\n');
+}
+
+const MAX_NOTES = 6;
 
 const renderRefusal = (refusal: string): string =>
   `**Refused:** ${renderText(shortenText(refusal))}`;
