@@ -14,6 +14,7 @@ import { lockWorld } from './lock.ts';
 import { startModifications } from './modification.ts';
 import { Provider } from './provider.ts';
 import { serveQueries } from './query/server.ts';
+import type { AccessKey } from './query/signature.ts';
 import type { Context } from './resource.ts';
 import { serveProvider } from './server.ts';
 import { type Instance, type Tables, World } from './world.ts';
@@ -30,6 +31,8 @@ export interface AwsOptions {
   readonly registryMirror?: string;
   /** First two bytes of the world's internet; default `10.99`, for 10.99.0.0/16. */
   readonly prefix?: string;
+  /** The access key with which requests to `endpoint` are signed; by default `lab` with the secret `lab`. */
+  readonly key?: AccessKey;
   /** Where the world is stored; default `lab/.out/<world>/aws`. */
   readonly directory?: string;
 }
@@ -108,7 +111,7 @@ export async function startAws(options: AwsOptions): Promise<Aws> {
     const region = world.tables.instances[instanceId]?.region ?? '';
     return { world, compute, region };
   };
-  const queries = await serveQueries({ world, compute });
+  const queries = await serveQueries({ world, compute }, options.key);
   const endModifications = startModifications({ world, compute });
   const stop = async () => {
     unwatch();

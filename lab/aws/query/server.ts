@@ -27,10 +27,13 @@ const STATUSES: { readonly [code: string]: number } = {
  * Serves the EC2 Query API (EC2 API Reference, "Query Requests") on the loopback interface: signed requests in, XML as
  * EC2 writes it out. Operations in `tables.forbidden` are not allowed.
  */
-export async function serveQueries(context: Omit<Context, 'region'>): Promise<QueryServer> {
+export async function serveQueries(
+  context: Omit<Context, 'region'>,
+  key: AccessKey = LAB_KEY,
+): Promise<QueryServer> {
   const server = createServer(async (request, response) => {
     const id = randomUUID();
-    const { status, body } = await answer(request, { id, context }).catch((error) =>
+    const { status, body } = await answer(request, { id, context, key }).catch((error) =>
       refuse(error, id),
     );
     response.writeHead(status, {
@@ -53,17 +56,14 @@ export async function serveQueries(context: Omit<Context, 'region'>): Promise<Qu
 
 async function answer(
   request: IncomingMessage,
-  { id, context }: { id: string; context: Omit<Context, 'region'> },
+  { id, context, key }: { id: string; context: Omit<Context, 'region'>; key: AccessKey },
 ): Promise<{ status: number; body: string }> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
   const body = Buffer.concat(chunks).toString();
   const { method = '', url: target = '/', headers } = request;
   const { tables, clock } = context.world;
-  const region = verifySignature(
-    { method, target, headers, body },
-    { key: LAB_KEY, now: clock.now() },
-  );
+  const region = verifySignature({ method, target, headers, body }, { key, now: clock.now() });
   const parameters = new URLSearchParams(method === 'GET' ? target.split('?')[1] : body);
   const name = parameters.get('Action') ?? '';
   const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
