@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { KeptDirectory, NodeObservation } from '../observation.ts';
-import { createDesired, createHealthy } from '../testing/fixtures.ts';
+import { createDesired, createFileSystem, createHealthy } from '../testing/fixtures.ts';
 import { changeNode, stopped } from '../testing/rollout-fixtures.ts';
 import { planDiscard } from './discard.ts';
 import { predict } from './predict.ts';
@@ -79,6 +79,19 @@ describe('what was kept is deleted', () => {
   test('also where nothing is kept: an earlier deletion may have been interrupted', () => {
     const none = createHealthy(desired);
     expect(plan(none)).toEqual(['discard node-2 ', 'look']);
+  });
+
+  test('also where a copy does not fit: this is what makes room', () => {
+    const full = { ...createFileSystem(20), usedBytes: 19 * 1024 ** 3, freeBytes: 1024 ** 3 };
+    const observed = changeNode(STUCK, 'node-2', ({ storage }) => ({
+      storage: { ...storage, data: full },
+    }));
+    expect(plan(observed)).toEqual(deletes('node-2'));
+    expect(plan(observed, { withData: true })).toEqual([
+      `discard node-2 ${KEPT.name} data`,
+      'look',
+    ]);
+    expect(plan(observed, { isDone: true })[0]).toMatch(/^node-2: a copy of node-1 takes up to /);
   });
 
   test('and the node is cloned if it needs that', () => {

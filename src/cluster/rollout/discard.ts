@@ -31,7 +31,8 @@ export function planDiscard(
       `${unreachable.join(', ')} cannot be reached, so it is not known whether what ${node} keeps is needed. ${end} Bring ${unreachable.join(', ')} back first.`,
     );
   }
-  const found = rollout(observed, desired);
+  // What is deleted may be what leaves no room for a copy.
+  const found = rollout(observed, desired, { checksRoom: isDone });
   // It may say why there is no primary, or why there are two.
   if (found.kind === 'refused') return refuse(...found.refusals, end);
   const [primary] = observed.filter(isRunningPrimary);

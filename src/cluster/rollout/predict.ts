@@ -90,8 +90,8 @@ export function predict(nodes: NodesByName, step: Step, desired: DesiredCluster)
       for (const name of step.nodes) next.delete(name);
       break;
   }
-  // A step that concerns the data ends the work that runs there, or collects it.
-  if (step.kind !== 'prepare' && step.kind !== 'check') {
+  // A step that concerns the server ends the work that runs there, or collects it.
+  if (!['prepare', 'grow', 'check'].includes(step.kind)) {
     for (const name of step.nodes) change(name, (node) => ({ ...node, work: null }));
   }
   return next;

@@ -75,7 +75,7 @@ describe('a copy', () => {
       ...storage(volume(100, 60), [kept(35)]),
     }));
     expect(refusal).toContain(
-      'or run the action with command: discard and discard: node-2, which deletes data.old-20261126T101500Z (35.0 GiB), data of a former primary that may hold rows no other node has; or',
+      'or run the action with command: discard and discard: node-2, which deletes data.old-20261126T101500Z (35.0 GiB, data of a former primary that may hold rows no other node has); or',
     );
     expect(refusal).not.toContain('discard-data');
   });

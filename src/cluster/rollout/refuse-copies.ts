@@ -106,7 +106,7 @@ function listKept(kept: readonly KeptDirectory[]): string {
   return kept
     .map(
       ({ name, bytes, formerPrimary }) =>
-        `${name} (${formatBytes(bytes)})${formerPrimary ? ', data of a former primary that may hold rows no other node has' : ''}`,
+        `${name} (${formatBytes(bytes)}${formerPrimary ? ', data of a former primary that may hold rows no other node has' : ''})`,
     )
     .join(' and ');
 }

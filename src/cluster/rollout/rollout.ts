@@ -31,8 +31,13 @@ export type Rollout =
  * stored between runs: after an interruption the next observation yields the remaining steps.
  *
  * `observed` holds one entry per existing node, in any order; a desired node without one is created first.
+ * Without `checksRoom`, copies that do not fit are planned as well: what is done first makes room for them.
  */
-export function rollout(observed: readonly NodeObservation[], desired: DesiredCluster): Rollout {
+export function rollout(
+  observed: readonly NodeObservation[],
+  desired: DesiredCluster,
+  { checksRoom = true }: { checksRoom?: boolean } = {},
+): Rollout {
   const undetermined = observed.filter(isUndetermined);
   const { unreachable = [] } = desired;
   const missing = desired.nodes.filter(
@@ -57,7 +62,7 @@ export function rollout(observed: readonly NodeObservation[], desired: DesiredCl
     };
   }
   const plan = planSteps(observed, desired);
-  const unfit = refuseUnfitCopies(observed, { steps: plan.steps, desired });
+  const unfit = checksRoom ? refuseUnfitCopies(observed, { steps: plan.steps, desired }) : [];
   if (unfit.length > 0) return { kind: 'refused', refusals: unfit };
   const loss = desired.allowsSlotLoss ? null : explainSlotLoss(observed, { ...plan, desired });
   if (loss === null) return plan;
