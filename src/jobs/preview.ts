@@ -14,6 +14,7 @@ import { findVantage, requireObservation } from '../operations/reachability.ts';
 import { describeExceptions, describeFaults } from '../report/faults.ts';
 import { listLeftOut } from '../report/left-out.ts';
 import type { PlanReport } from '../report/plan-comment.ts';
+import { describeRunningWork } from '../report/running-work.ts';
 import type { SettingsReport } from '../report/settings.ts';
 import { findWait, warnSynchronous } from '../report/steps.ts';
 import { logGroup } from '../runner/log-group.ts';
@@ -149,6 +150,7 @@ export function buildDatabasePlan(
   const warnings = [
     ...leftOut,
     ...describeFaults(observed, { ...desired, storageAlertPercent }),
+    ...describeRunningWork(observed, desired),
     warnSynchronous(replication, steps),
     describeExceptions(observed, desired),
     warnCollations(observed, {

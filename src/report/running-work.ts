@@ -1,0 +1,35 @@
+import type { DesiredCluster } from '../cluster/desired.ts';
+import type { NodeObservation } from '../cluster/observation.ts';
+import { formatBytes, formatDuration } from '../messages/quantities.ts';
+
+/**
+ * Returns the copies that run on the nodes, or are complete and not in place yet, as sentences of plain text, partly in
+ * the nodes' words.
+ */
+export function describeRunningWork(
+  observed: readonly NodeObservation[],
+  desired: Pick<DesiredCluster, 'nodes' | 'leaving'>,
+): string[] {
+  return observed.flatMap(({ name, work }) => {
+    if (work === null || work.state === 'failed') return [];
+    const known = [...desired.nodes, ...desired.leaving];
+    const source =
+      known.find(({ privateAddress }) => privateAddress === work.source)?.name ?? work.source;
+    if (work.state === 'done') {
+      return [
+        `${name}: a copy of ${source} is complete (${formatBytes(work.doneBytes)}), and a deploy puts it in place.`,
+      ];
+    }
+    const since = formatDuration(work.seconds);
+    return [
+      `${name} is being copied from ${source}: ${describeShare(work.doneBytes, work.totalBytes)} after ${since}. The copy goes on without this run; a deploy finishes it.`,
+    ];
+  });
+}
+
+function describeShare(doneBytes: number, totalBytes: number | null): string {
+  // The total is an estimate, which a copy may exceed.
+  if (totalBytes === null || totalBytes === 0) return formatBytes(doneBytes);
+  const percent = Math.min(99, Math.floor((100 * doneBytes) / totalBytes));
+  return `${percent} % (${formatBytes(doneBytes)} of ${formatBytes(Math.max(doneBytes, totalBytes))})`;
+}
