@@ -31,6 +31,8 @@ export interface PlaybookRun {
   readonly changes: readonly { node: string; step: string; task: string }[];
   readonly failures: readonly { node: string; task: string; message: string; log: string }[];
   readonly notes: readonly { node: string; note: string }[];
+  /** Steps whose work goes on without the run. */
+  readonly pending: readonly { node: string; step: string }[];
 }
 
 /** A cluster to configure, and the access to its hosts. */
@@ -56,6 +58,10 @@ export interface DriveOptions {
   readonly command?: readonly string[];
   /** How long the observation waits for a node. */
   readonly waitSeconds?: number;
+  /** How long a step waits for work that goes on without it. */
+  readonly callSeconds?: number;
+  /** Whether a run ends while work is pending; otherwise it is continued, as the action does. */
+  readonly once?: boolean;
   /** Timeout of one observation of a node. */
   readonly lookSeconds?: number;
   /** Added to the environment of ansible-playbook. */
@@ -68,11 +74,36 @@ export interface DriveOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Runs one playbook with the given steps, e.g. `observe.yml` without any. */
+/** Steps for a playbook, and the primary after them. */
+interface Work {
+  readonly primary: string;
+  readonly steps: readonly Step[];
+  readonly prove?: boolean;
+}
+
+/** Runs one playbook with the given steps, e.g. `observe.yml` without any, until no work is pending. */
 export async function runPlaybook(
   options: DriveOptions,
   playbook: 'observe.yml' | 'site.yml',
-  work: { primary: string; steps: readonly Step[]; prove?: boolean } = { primary: '', steps: [] },
+  work: Work = { primary: '', steps: [] },
+): Promise<PlaybookRun> {
+  const run = await runOnce(options, playbook, work);
+  const first = work.steps.findIndex(({ kind }) => run.pending.some(({ step }) => step === kind));
+  if (first === -1 || run.exitCode !== 0 || options.once) return run;
+  const rest = await runPlaybook(options, playbook, { ...work, steps: work.steps.slice(first) });
+  return {
+    ...rest,
+    seconds: run.seconds + rest.seconds,
+    output: run.output + rest.output,
+    changes: [...run.changes, ...rest.changes],
+    notes: [...run.notes, ...rest.notes],
+  };
+}
+
+async function runOnce(
+  options: DriveOptions,
+  playbook: 'observe.yml' | 'site.yml',
+  work: Work,
 ): Promise<PlaybookRun> {
   const { primary, steps, prove = true } = work;
   const { desired, folder } = options;
@@ -126,7 +157,12 @@ export async function runPlaybook(
   const start = performance.now();
   const child = spawn(
     program,
-    [...before, '-i', inventory, '-e', `@${variables}`, join(playbooks, playbook)],
+    [
+      ...before,
+      ...['-i', inventory, '-e', `@${variables}`],
+      ...['-e', JSON.stringify({ cluster_call_seconds: options.callSeconds ?? 15 })],
+      join(playbooks, playbook),
+    ],
     {
       env: {
         ...process.env,
@@ -154,7 +190,8 @@ export async function runPlaybook(
   options.signal?.removeEventListener('abort', interrupt);
   const seconds = (performance.now() - start) / 1000;
   const written = await readFile(result, 'utf8').catch(() => null);
-  const nothing = { observations: [], proof: [], stats: {}, changes: [], failures: [], notes: [] };
+  const lists = { observations: [], proof: [], changes: [], failures: [], notes: [], pending: [] };
+  const nothing = { ...lists, stats: {} };
   // Validated as in the action: what real nodes report must pass.
   const nodes = [...desired.nodes, ...desired.leaving].map(({ name }) => name);
   const report = written === null ? nothing : parseResult(written, { nodes });

@@ -2,7 +2,8 @@
 
 The results go to the file that the environment variable CLUSTER_RESULT names, as JSON, mode 0600:
 {"observations": [NodeObservation], "proof": [line], "stats": {node: {"ok", "changed", "failures", "unreachable"}},
- "changes": [{"node", "step", "task"}], "failures": [{"node", "task", "message", "log"}], "notes": [{"node", "note"}]}
+ "changes": [{"node", "step", "task"}], "failures": [{"node", "task", "message", "log"}], "notes": [{"node", "note"}],
+ "pending": [{"node", "step"}]}
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class CallbackModule(CallbackBase):
         self._changes: List[Dict[str, str]] = []
         self._failures: List[Dict[str, str]] = []
         self._notes: List[Dict[str, str]] = []
+        self._pending: List[Dict[str, str]] = []
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         self._started[(host.get_name(), task._uuid)] = time.monotonic()
@@ -57,7 +59,10 @@ class CallbackModule(CallbackBase):
             self._changes.append({"node": node, "step": _name_step(task), "task": _name_task(task)})
         done = data.get("done")
         detail = " (%s)" % ", ".join(clean_line(item) for item in done) if done else ""
-        word = "changed" if changed else "ok"
+        pending = data.get("pending") is True
+        if pending:
+            self._pending.append({"node": node, "step": _name_step(task)})
+        word = "goes on" if pending else "changed" if changed else "ok"
         self._print_result(result, word + detail, C.COLOR_CHANGED if changed else C.COLOR_OK)
         if isinstance(data.get("proof"), dict):
             self._print_detail(_describe_proof(data["proof"]), C.COLOR_OK)
@@ -96,6 +101,7 @@ class CallbackModule(CallbackBase):
             "changes": self._changes,
             "failures": self._failures,
             "notes": self._notes,
+            "pending": self._pending,
         }
         _write_private(path, json.dumps(document))
 

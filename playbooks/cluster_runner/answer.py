@@ -164,9 +164,15 @@ _MODULE_KEYS: Dict[str, Dict[str, Check]] = {
     "cluster_record": {"record": check_image},
     "cluster_postgres": {
         "notes": _lines(MAX_NOTES, 1000),
+        # The work goes on without this call: the step is to be done again.
+        "pending": _one_of(True, False),
         **_SWITCHOVER_KEYS,
         "ansible_facts": _object(
-            {"postgres_running_image": check_image, **{"postgres_" + key: check for key, check in _SWITCHOVER_KEYS.items()}}
+            {
+                "postgres_running_image": check_image,
+                "postgres_pending": _one_of(True, False),
+                **{"postgres_" + key: check for key, check in _SWITCHOVER_KEYS.items()},
+            }
         ),
     },
 }

@@ -2,21 +2,24 @@
 """Runs one step of a rollout on a node's PostgreSQL. Arguments: see main(); site.yml sets those that every step needs.
 
 Result: `notes` for people; the fact `postgres_running_image`, the image that the node runs now; the step's own facts.
+`pending` (and the fact `postgres_pending`): the work goes on without this call, and the step is to be done again.
 """
 
 from __future__ import annotations
 
+import time
 from typing import Any, Callable, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postgres_cluster.admit import admit
 from ansible.module_utils.postgres_cluster.check import check
 from ansible.module_utils.postgres_cluster.clone import clone
-from ansible.module_utils.postgres_cluster.command import Problem
+from ansible.module_utils.postgres_cluster.command import Pending, Problem
 from ansible.module_utils.postgres_cluster.discard import discard
 from ansible.module_utils.postgres_cluster.fence import fence
 from ansible.module_utils.postgres_cluster.initialise import initialise
 from ansible.module_utils.postgres_cluster.logical_slots import wait_for_copies
+from ansible.module_utils.postgres_cluster.progress import end_report
 from ansible.module_utils.postgres_cluster.promote import promote
 from ansible.module_utils.postgres_cluster.recovery import notes
 from ansible.module_utils.postgres_cluster.registry import use_login
@@ -31,6 +34,8 @@ Options = Dict[str, Any]
 
 # Steps that write no configuration.
 WITHOUT_FILES = ("stop", "fence", "discard", "switchover_slots", "switchover_undo")
+# Steps whose work goes on without the call: a copy, recovery, replay.
+LONG = ("clone", "start")
 
 STEPS: Dict[str, Callable[[Spec, Options], Outcome]] = {
     "check": lambda spec, _: check(spec),
@@ -74,6 +79,12 @@ def do_step(options: Options) -> Outcome:
         source=source if source and source.get("digest") else None,
         collation_change=options["collation_change"],
         collation_way_out=decode(options["collation_way_out"]) or "",
+        copied=options["source"],
+        copied_address=options["source_address"],
+        max_rate=options["max_rate"],
+        needed_bytes=options["needed_bytes"],
+        step=options["step"],
+        deadline=time.monotonic() + options["call_seconds"] if options["step"] in LONG else None,
     )
     use_login(
         options["image"],
@@ -81,8 +92,11 @@ def do_step(options: Options) -> Outcome:
         decode(options["registry_secret"]),
         options["registry_instance_profile"],
     )
-    with exclusive(spec.cluster):
-        return STEPS[options["step"]](spec, options)
+    with exclusive(spec.cluster, options["step"]):
+        try:
+            return STEPS[options["step"]](spec, options)
+        finally:
+            end_report()
 
 
 def main() -> None:
@@ -105,6 +119,14 @@ def main() -> None:
             "primary_address": {"type": "str"},
             # The image that it runs: {"image", "digest"}.
             "primary_image": {"type": "dict"},
+            # Clone only: the node to copy and its address, by default the primary; the most that it sends, in kB per second;
+            # the size of its data in bytes, if known.
+            "source": {"type": "str"},
+            "source_address": {"type": "str"},
+            "max_rate": {"type": "int"},
+            "needed_bytes": {"type": "int"},
+            # How long a call may wait for work that goes on without it.
+            "call_seconds": {"type": "float", "default": 15},
             # Switchover only: the other node's address, the nonce and port from the new primary's check, and whether
             # logical slots may be lost.
             "other_address": {"type": "str"},
@@ -132,6 +154,8 @@ def main() -> None:
         outcome = do_step(module.params)
     except Problem as problem:
         module.fail_json(msg=problem.message, log=problem.log)
+    except Pending:
+        module.exit_json(changed=False, notes=notes, pending=True, ansible_facts={"postgres_pending": True})
     # Facts, because a registered result is overwritten by the next step that this node skips.
     facts = {"postgres_" + name: value for name, value in outcome.facts.items()}
     if outcome.digest is not None:

@@ -21,6 +21,7 @@ class Validation(unittest.TestCase):
             ("cluster_proof", {"failed": True, "msg": "no", "proof": {"name": "node-1"}}),
             ("cluster_record", {"changed": False, "record": {}}),
             ("cluster_postgres", {"changed": False, "notes": [], "ansible_facts": {"postgres_running_image": IMAGE}}),
+            ("cluster_postgres", {"changed": False, "pending": True, "ansible_facts": {"postgres_pending": True}}),
             ("cluster_postgres", {"role": None, "nonce": "0" * 32, "port": 40000, "promoted": None, "problem": None}),
         ]:
             with self.subTest(answer):
@@ -67,6 +68,8 @@ class Validation(unittest.TestCase):
             ("cluster_postgres", {"port": hostile}, "port is"),
             ("cluster_postgres", {"port": True}, "port is"),
             ("cluster_postgres", {"promoted": 1}, "promoted is"),
+            ("cluster_postgres", {"pending": "yes"}, "pending is"),
+            ("cluster_postgres", {"ansible_facts": {"postgres_pending": hostile}}, "ansible_facts.postgres_pending is"),
             ("cluster_postgres", {"notes": hostile}, "notes is"),
             ("cluster_postgres", {"notes": ["x"] * 1000}, "notes is"),
             ("cluster_observe", {"observation": {"name": "node-2"}}, 'observation.name is "node-2", expected node-1'),

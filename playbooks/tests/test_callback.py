@@ -1,6 +1,8 @@
 import importlib.util
+import json
 import os
 import sys
+import tempfile
 import types
 import unittest
 from unittest import mock
@@ -51,6 +53,20 @@ class Failures(unittest.TestCase):
                     self.assertEqual(callback._failures, [expected])
                     shown = [call.args[0] for call in callback._display.display.call_args_list]
                     self.assertNotIn(NOTE, "\n".join(shown))
+
+    def test_work_that_goes_on_is_reported_with_its_step(self):
+        callback = load_callback()
+        task = mock.Mock(_uuid="1", action="cluster_postgres")
+        task.name = "Copy the data"
+        task.get_path.return_value = "/playbooks/roles/postgres/tasks/clone.yml:4"
+        for node, pending in (("node-2", True), ("node-3", False)):
+            host = mock.Mock()
+            host.get_name.return_value = node
+            callback.v2_runner_on_ok(mock.Mock(host=host, task=task, result={"changed": False, "pending": pending}))
+        with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, CLUSTER_RESULT=folder + "/result"):
+            callback.v2_playbook_on_stats(mock.Mock(processed={}))
+            with open(folder + "/result", encoding="utf-8") as file:
+                self.assertEqual(json.load(file)["pending"], [{"node": "node-2", "step": "clone"}])
 
     def test_a_real_traceback_is_kept(self):
         self.assertEqual(drop_traceback_note("Traceback (most recent call last):\n  …"), "Traceback (most recent call last):\n  …")

@@ -48,7 +48,13 @@ class Watch(unittest.TestCase):
     def test_a_segment_counts_once(self):
         # The title alternates between the segment it waits for and the one it last replayed.
         samples = [STILL._replace(segment=name) for name in (FIRST, SECOND, FIRST, SECOND)]
-        self.assertEqual(self.watch(samples)[0], [True, True, False, False])
+        self.assertEqual(self.watch(samples)[0], [False, True, False, False])
+
+    def test_measures_the_wal_that_was_replayed(self):
+        later = "0000000100000001000000FF"
+        watch = self.watch([STILL, STILL._replace(segment=later), STILL])[1]
+        self.assertEqual(watch.replayed_bytes, (1 << 32) + (0xFF - 0x0A) * 16 * MIB)
+        self.assertEqual(self.watch([STILL._replace(segment=None)])[1].replayed_bytes, 0)
 
     def test_describes_how_far_recovery_is(self):
         end = STILL._replace(segment=SECOND)
@@ -75,8 +81,8 @@ class Watch(unittest.TestCase):
     def test_activity_of_the_volume_does_not_count_after_wal_was_received(self):
         busy = STILL._replace(volume=32 * MIB)
         looks = [STILL, STILL._replace(receives=True), busy]
-        self.assertEqual(self.watch(looks)[0], [True, False, False])
-        self.assertEqual(self.watch([STILL, STILL, busy])[0], [True, False, True])
+        self.assertEqual(self.watch(looks)[0], [False, False, False])
+        self.assertEqual(self.watch([STILL, STILL, busy])[0], [False, False, True])
 
 
 class Processes(unittest.TestCase):

@@ -6,8 +6,8 @@ from unittest import mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
 
-from postgres_cluster import docker, promote, recovery, sensitive, server
-from postgres_cluster.command import Problem
+from postgres_cluster import docker, progress, promote, recovery, sensitive, server
+from postgres_cluster.command import Pending, Problem
 from postgres_cluster.container import LABEL_OPTIONS
 from postgres_cluster.image import Image
 from postgres_cluster.spec import Spec
@@ -108,6 +108,26 @@ class Wait(Clocked):
     def test_synced_files_count_as_progress(self):
         self.sample = lambda: WAITS._replace(segment=None, receives=False, requests=int(100 * self.now))
         self.wait(lambda: self.now > 36_000)
+
+    def test_a_call_with_a_limit_ends_while_recovery_advances_and_reports_it(self):
+        self.sample = lambda: WAITS._replace(segment="%024X" % int(self.now // 10))
+        spec = SPEC._replace(step="start", deadline=15.0)
+        reports = []
+        with mock.patch.object(server, "is_accepting", lambda: False), mock.patch.object(
+            progress, "write_progress", lambda *report: reports.append(report[:4])
+        ), self.assertRaises(Pending):
+            server.wait_until_ready(spec)
+        self.assertLess(self.now, 30)
+        self.assertEqual(reports[-1], ("start", "recovery", 16 * 1024 * 1024, None))
+        self.assertLessEqual(len(reports), self.now)
+
+    def test_a_call_with_a_limit_goes_on_until_it_knows_that_recovery_stalls(self):
+        # Otherwise every call would end early, and nobody would find out.
+        with mock.patch.object(server, "is_accepting", lambda: False), mock.patch.object(
+            progress, "write_progress", lambda *report: None
+        ), self.assertRaises(server.StillStarting):
+            server.wait_until_ready(SPEC._replace(step="start", deadline=15.0))
+        self.assertGreater(self.now, server.STALL_SECONDS)
 
     def test_stalled_recovery_is_reported_as_still_starting(self):
         self.sample = lambda: self.segment() if self.now < 1000 else WAITS._replace(segment="%024X" % 1)
@@ -211,6 +231,22 @@ class Stream(Clocked):
             self.follow(self.at(received=received, status=lambda now: None))
         self.assertNotIsInstance(caught.exception, server.StillStarting)
         self.assertLess(self.now, 60)
+
+    def test_a_call_with_a_limit_ends_while_replay_advances(self):
+        lsn = lambda now: "0/%X" % (0x3000000 + int(now))  # noqa: E731
+        spec, reports = SPEC._replace(step="clone", deadline=15.0), []
+        with mock.patch.object(progress, "write_progress", lambda *report: reports.append(report[1:4])), mock.patch.object(
+            sys.modules[__name__], "SPEC", spec
+        ):
+            with self.assertRaises(Pending):
+                self.follow(self.at(lsn=lsn), catch_up=True)
+            kind, done, total = reports[-1]
+            self.assertEqual((kind, total), ("replay", 0x2000000))
+            self.assertIn(done, range(10, int(self.now) + 1))
+            # It neither replays nor streams: the first answer is no advance.
+            self.now = 0.0
+            with self.assertRaises(Problem):
+                self.follow(self.at(status=lambda now: None))
 
     def test_does_not_wait_for_received_wal_if_replay_is_paused_or_waits_for_a_query(self):
         received = lambda now: "0/%X" % (0x3000000 + int(now))  # noqa: E731

@@ -106,5 +106,6 @@ export function createReport(): AnsibleResult {
     changes: [{ node: 'node-1', step: 'reload', task: 'Reload the configuration' }],
     failures: [{ node: 'node-2', task: 'Look at the node', message: 'it failed', log: 'FATAL' }],
     notes: [{ node: 'node-2', note: 'data was kept' }],
+    pending: [{ node: 'node-2', step: 'clone' }],
   };
 }

@@ -285,4 +285,6 @@ export const reportSchema = object({
   ),
   /** What a reader should know about a step, e.g. where data was kept. */
   notes: list(object({ node: nodeName, note: prose(2_000) }), 10_000),
+  /** Steps whose work goes on without this run: they are to be done again. */
+  pending: list(object({ node: nodeName, step: prose(100) }), 10_000),
 });

@@ -1,4 +1,4 @@
-"""Makes a node a replica: copies the primary beside existing data, then replaces that data."""
+"""Makes a node a replica: copies a server beside existing data, then replaces that data."""
 
 from __future__ import annotations
 
@@ -6,27 +6,16 @@ import os
 import re
 import shutil
 import time
-from typing import List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
-from .command import Problem, run
-from .container import list_worker_arguments
+from .basebackup import list_attempts
+from .command import Pending, Problem
 from .control import read_head
 from .docker import inspect_container, remove_container
-from .files import make_directory, sync_directory
+from .files import sync_directory
 from .image import Image, ensure_image
-from .layout import (
-    CONTAINER_DATA,
-    CONTAINER_ETC,
-    DATA,
-    ETC,
-    FORMER_PRIMARY,
-    OLD,
-    PARTIAL,
-    PASSFILE,
-    RECORD,
-    REPLICATION_USER,
-    ROOT,
-)
+from .layout import DATA, FORMER_PRIMARY, OLD, PARTIAL, RECORD, ROOT
+from .peer import Refused, ask_peer
 from .psql import ask_once
 from .record import READ_IDENTITY, has_control_file, is_standby, judge_data, list_old_data, write_record
 from .server import (
@@ -44,41 +33,27 @@ from .server import (
     wait_until_streaming,
     write_files,
 )
-from .signals import SIGNAL, is_marked, remove_signal, write_signal
-from .spec import Outcome, Spec, copier_name, explain_limits, read_limits
+from .signals import is_marked, write_signal
+from .spec import Outcome, Spec, explain_limits, has_waiting_run, read_limits
 from .volume import require_mounted
-
-# A missing slot must be found before hours of copying, not after. CREATE_REPLICATION_SLOT is the only command about a
-# slot that a replication connection accepts in every version, and it creates a missing one. The usual answer is 42710
-# (duplicate_object): the primary has created it already. pg_basebackup's own -C fails if the slot exists.
-#
-# With a slot, pg_basebackup reports how far the copy's WAL is flushed, and the primary treats the copy as a standby
-# (PostgreSQL manual, 19.6.2): a directory that cannot start would acknowledge a commit. Our synchronous_standby_names
-# never contain the copy's name. If they contain `*`, the copy uses no slot and reports nothing; the slot retains the WAL.
-SCRIPT = """
-answer=$(psql -X -q -v VERBOSITY=sqlstate -d "$1 replication=yes" \
-  -c "CREATE_REPLICATION_SLOT $2 PHYSICAL RESERVE_WAL" 2>&1) ||
-  case $answer in
-    *42710*) ;;
-    *) printf '%s\\n' "$answer" >&2; exit 3 ;;
-  esac
-names=$(psql -X -A -t -d "$1 replication=yes" -c "SHOW synchronous_standby_names") || exit 3
-case $names in
-  *\\**) slot=--no-slot ;;
-  *) slot=--slot=$2 ;;
-esac
-exec pg_basebackup -d "$1" -D "$3" "$slot" -X stream --checkpoint=fast --no-sync
-"""
+from .work import CUT, Work, end_work, find_work, forget_work, is_same, measure_partial, start_work
+from .worker import choose_reserve, measure_capacity, measure_free, show_bytes
 
 # The names that put_in_place() uses. Other directories were moved aside by people and are kept.
 ASIDE = re.compile(r"\d{8}T\d{6}Z$")
+# A failure older than this happened while no run watched the copy, so the cause may be gone by now: the copy starts again.
+# A run that watches collects a failure within seconds.
+WATCHED_SECONDS = 300
 
 
 def clone(spec: Spec, skip_wait: bool = False) -> Outcome:
-    """Copies the primary into a separate directory, replaces the data with the copy, and follows the primary.
+    """Copies a server into a separate directory, replaces the data with the copy, and follows the primary.
 
-    Existing data is not moved until the copy is complete, and not deleted until the copy streams. A server that is still
-    starting is waited for first (StillStarting), unless `skip_wait`: the caller knows that it will never be up.
+    The copy runs as a unit (work.py): a later call adopts it, and puts it in place when it is done. Existing data is not
+    moved until the copy is complete, and not deleted until the copy streams. A server that is still starting is waited for
+    first (StillStarting), unless `skip_wait`: the caller knows that it will never be up.
+
+    Raises Pending if the work goes on after `spec.deadline`.
     """
     require_mounted(spec.cluster)
     role = read_role(spec)
@@ -97,29 +72,128 @@ def clone(spec: Spec, skip_wait: bool = False) -> Outcome:
         raise Problem("nothing says which image %s runs, so %s cannot copy it" % (spec.primary, spec.node))
     spec = spec._replace(image=spec.source["image"])
     image, _ = ensure_image(spec.source["digest"])
-    if judge_data() == "unrecorded" and is_standby() and _try_to_follow(spec, image):
-        return _finish(spec, image)
-    if judge_data() == "complete" and role == "replica" and is_following(spec, read_replication(spec)):
-        changed = bool(write_files(spec, image))
-        swept, notes = discard_old_data(spec.node)
-        return Outcome(changed or swept, spec.image, image.pinned, notes)
+    parameters = list_parameters(spec, image)
+    notes: List[str] = []
+    found = find_work(spec.cluster)
+    had_server = role is not None or (found is not None and found.had_server)
+    if found is not None and not is_same(found.parameters, parameters):
+        end_work(spec.cluster)
+        found = None
+    if found is not None and found.state == "failed":
+        notes = collect_failure(spec, image, found)
+        found = None
+    if found is None:
+        forget_work()
+        if judge_data() == "unrecorded" and is_standby() and _try_to_follow(spec, image):
+            return _finish(spec, image, notes)
+        if judge_data() == "complete" and role == "replica" and is_following(spec, read_replication(spec)):
+            changed = bool(write_files(spec, image))
+            swept, kept = discard_old_data(spec.node)
+            return Outcome(changed or swept, spec.image, image.pinned, notes + kept)
+        start_copy(spec, image, parameters, had_server)
+    found = await_copy(spec)
+    if found.state == "failed":
+        collect_failure(spec, image, found)
+    put_in_place()
+    forget_work()
+    ensure_container(spec, image)
+    return _finish(spec, image, notes)
+
+
+def list_parameters(spec: Spec, image: Image) -> Dict[str, Any]:
+    """Returns what a copy must have in common with a wanted one to be adopted."""
+    return {
+        "source": spec.copied_address or spec.primary_address,
+        "slot": spec.slot,
+        "digest": image.pinned,
+        "systemIdentifier": _read_identifier(spec),
+    }
+
+
+def _read_identifier(spec: Spec) -> Optional[str]:
+    """Returns the primary's system identifier; None if it does not answer."""
+    if spec.replication_password is None or spec.primary_address is None:
+        return None
+    try:
+        peer = ask_peer(spec.primary_address, spec.replication_password)
+    except Refused:
+        return None
+    return None if peer is None else peer.system_identifier
+
+
+def collect_failure(spec: Spec, image: Image, found: Work) -> List[str]:
+    """Forgets a copy that failed. Raises Problem, after it has started the node's own server again if that ran before: a
+    replica with stale data is better than none.
+
+    Returns notes instead if the copy can start again at once: it was cut, or it failed while nobody watched.
+    """
+    end_work(spec.cluster)
+    problem = "%s" % found.problem
+    if problem == CUT or time.time() > found.ended + WATCHED_SECONDS:
+        return ["an earlier copy did not end (%s), so it was started again" % problem]
+    if found.had_server and judge_data() == "complete":
+        ensure_container(spec, image)
+    raise Problem(problem, found.log)
+
+
+def start_copy(spec: Spec, image: Image, parameters: Dict[str, Any], had_server: bool) -> None:
+    """Stops the node's server and starts the unit that copies. Raises Problem, before anything is stopped, if the copy does
+    not fit."""
+    require_space(spec)
     write_files(spec, image)
     # A slot serves one connection at a time, and this server is about to be replaced. Its container is removed too: Docker
     # could restart it on the old data during the copy.
     stop(spec)
     remove_container(spec.container)
+    name = spec.copied or spec.primary
+    failure = "%s cannot copy %s (%s)" % (spec.node, name, parameters["source"])
+    attempts = list_attempts(spec, image)
     try:
-        copy(spec, image)
+        start_work(spec.cluster, image, attempts, parameters, spec.step or "clone", failure, had_server)
     except Problem:
-        # The copy may have filled the volume.
-        shutil.rmtree(PARTIAL, ignore_errors=True)
-        # A replica with stale data is better than no replica.
-        if role is not None:
+        end_work(spec.cluster)
+        if had_server:
             ensure_container(spec, image)
         raise
-    put_in_place()
-    ensure_container(spec, image)
-    return _finish(spec, image)
+
+
+def require_space(spec: Spec) -> None:
+    """Raises Problem if the volume has no room for the copy beside existing data."""
+    if spec.needed_bytes is None:
+        return
+    capacity = measure_capacity()
+    room = measure_free() + measure_partial() - choose_reserve(capacity)
+    if spec.needed_bytes > room:
+        raise Problem(
+            "a copy of %s needs about %s, and the volume of %s (%s) has room for %s beside its own data; nothing was "
+            "changed. Make the volume larger, or delete data on it"
+            % (
+                spec.copied or spec.primary,
+                show_bytes(spec.needed_bytes),
+                spec.node,
+                show_bytes(capacity),
+                show_bytes(max(0, room)),
+            )
+        )
+
+
+def await_copy(spec: Spec) -> Work:
+    """Waits until the unit has ended. Raises Pending after `spec.deadline`, or if another run wants the node."""
+    pause = 0.05
+    while True:
+        found = find_work(spec.cluster)
+        if found is None:
+            raise Problem("the copy on %s was ended by another run; run again" % spec.node)
+        if found.state != "running":
+            return found
+        if spec.deadline is not None and time.monotonic() > spec.deadline:
+            raise Pending()
+        if has_waiting_run():
+            if spec.deadline is not None:
+                raise Pending()
+            raise Problem("another run came to work on %s, so this one stopped waiting; the copy goes on" % spec.node)
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.5)
 
 
 def _try_to_follow(spec: Spec, image: Image) -> bool:
@@ -134,51 +208,6 @@ def _try_to_follow(spec: Spec, image: Image) -> bool:
     except Problem:
         return False
     return True
-
-
-def copy(spec: Spec, image: Image) -> None:
-    """Runs pg_basebackup into PARTIAL, in the primary's image and with the replica's own slot.
-
-    The slot of a failed copy is kept for the next run. max_slot_wal_keep_size limits the WAL that it retains, so that it
-    cannot fill the primary's disk.
-    """
-    shutil.rmtree(PARTIAL, ignore_errors=True)
-    make_directory(PARTIAL, 0o700, image.owner)
-    result = run(list_copy_arguments(spec, image), check=False)
-    if result.returncode != 0:
-        raise Problem("%s cannot copy %s (%s)" % (spec.node, spec.primary, spec.primary_address), result.stderr)
-    # An interrupted switchover may have left the mark in the primary's data. It does not apply to the copy.
-    remove_signal(FORMER_PRIMARY, PARTIAL)
-    # -R would also write the connection into the data. Ours is in postgresql.conf, where the next run can change it.
-    write_signal(SIGNAL, PARTIAL)
-    run(["sync", "--file-system", PARTIAL])
-
-
-def list_copy_arguments(spec: Spec, image: Image) -> List[str]:
-    """Returns the command that copies the primary."""
-    conninfo = "host=%s port=5432 user=%s passfile=%s/%s application_name='%s' connect_timeout=10" % (
-        spec.primary_address,
-        REPLICATION_USER,
-        CONTAINER_ETC,
-        PASSFILE,
-        copier_name(spec.node),
-    )
-    return [
-        *list_worker_arguments(spec.worker, image, "host"),
-        "--mount",
-        "type=bind,source=%s,target=%s" % (PARTIAL, CONTAINER_DATA),
-        "--mount",
-        "type=bind,source=%s,target=%s,readonly" % (ETC, CONTAINER_ETC),
-        "--entrypoint",
-        "sh",
-        image.pinned,
-        "-c",
-        SCRIPT,
-        "clone",
-        conninfo,
-        spec.slot,
-        CONTAINER_DATA,
-    ]
 
 
 def put_in_place() -> None:
@@ -200,7 +229,7 @@ def put_in_place() -> None:
     sync_directory(ROOT)
 
 
-def _finish(spec: Spec, image: Image) -> Outcome:
+def _finish(spec: Spec, image: Image, notes: List[str]) -> Outcome:
     wait_until_ready(spec)
     wait_until_streaming(spec, catch_up=True)
     remove_container(name_aside(spec))
@@ -208,8 +237,7 @@ def _finish(spec: Spec, image: Image) -> Outcome:
     if identity is None:
         raise Problem("PostgreSQL on %s streams but answers no query" % spec.node)
     write_record(image, spec.image, *identity)
-    notes = explain_limits(read_limits()) + discard_old_data(spec.node)[1]
-    return Outcome(True, spec.image, image.pinned, notes)
+    return Outcome(True, spec.image, image.pinned, notes + explain_limits(read_limits()) + discard_old_data(spec.node)[1])
 
 
 def discard_old_data(node: str) -> Tuple[bool, List[str]]:

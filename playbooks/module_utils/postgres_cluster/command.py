@@ -19,6 +19,11 @@ class Problem(Exception):
         self.log = log.strip()
 
 
+class Pending(Exception):
+    """The step's work advances but takes longer than the call may last. A later call continues it. Not a Problem: what
+    handles a failure must not see it."""
+
+
 def run(
     argv: List[str],
     stdin: Optional[str] = None,

@@ -24,6 +24,7 @@ from .spec import read_limits, read_memory_bytes
 from .timeline import find_received_timeline
 from .storage import observe_storage
 from .volume import MOUNTS, has_shut_down, observe_volume
+from .work import observe_work
 
 # One statement that returns one JSON document, on 14 to 18. Functions that fail on a primary, or on a replica, are in a
 # CASE branch that it never evaluates.
@@ -162,7 +163,7 @@ def _observe_contents(
     postgres = _observe_postgres(options) if is_up(found) else None
     return {
         "storage": observe_storage(),
-        "work": None,
+        "work": observe_work(options["cluster"]),
         "data": judge_data(),
         "standby": is_standby(),
         "record": read_record(),

@@ -80,13 +80,16 @@ class Recovery:
         before = self._last
         self._last = (now, sample)
         self._received = self._received or sample.receives
-        if sample.segment is not None and sample.segment not in self._segments:
+        is_new = sample.segment is not None and sample.segment not in self._segments
+        if sample.segment is not None and is_new:
             self._segments.add(sample.segment)
             self._first = self._first or sample.segment
             self._latest = max(self._latest or "", sample.segment)
-            return True
+        # The first sample shows where recovery is, not that it moves.
         if before is None:
             return False
+        if is_new:
+            return True
         return has_advanced(before[1], sample, now - before[0], self._received)
 
     def note(self, what: str) -> None:
@@ -96,6 +99,13 @@ class Recovery:
             return
         replayed = "" if self._first is None else ", WAL segments %s to %s replayed" % (self._first, self._latest)
         notes.append("%s after %d s%s" % (what, seconds, replayed))
+
+    @property
+    def replayed_bytes(self) -> int:
+        """How much WAL was replayed since the first sample, in whole segments."""
+        if self._first is None or self._latest is None:
+            return 0
+        return max(0, locate_segment(self._latest) - locate_segment(self._first))
 
     @property
     def has_startup_process(self) -> bool:
@@ -116,6 +126,12 @@ class Recovery:
         if segment == self._first:
             return "it replays WAL segment %s, the same as %d s ago" % (segment, seconds)
         return "it replays WAL segment %s; %d s ago it was at %s" % (segment, seconds, self._first)
+
+
+def locate_segment(name: str) -> int:
+    """Returns the position at which a WAL segment begins, from its name. initdb's default size of 16 MiB is assumed: it is
+    for a report of progress only."""
+    return (int(name[8:16], 16) << 32) + int(name[16:24], 16) * 16 * 1024 * 1024
 
 
 def has_advanced(before: Sample, after: Sample, seconds: float, received: bool) -> bool:

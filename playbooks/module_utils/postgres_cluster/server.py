@@ -7,15 +7,16 @@ import re
 import socket
 import struct
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from .command import Problem, run
+from .command import Pending, Problem, run
 from .container import STOP_SECONDS, is_current, list_container_arguments
 from .control import parse_lsn
 from .docker import inspect_container, read_log, remove_container, set_aside
 from .files import make_directory, write_text
 from .image import Image
 from .layout import CONF, DATA, ETC, HBA, PASSFILE, REPLICATION_USER
+from .progress import Report
 from .psql import Session, ask_once
 from .recovery import Recovery
 from .spec import Spec, has_waiting_run, read_limits, read_memory_bytes
@@ -178,7 +179,8 @@ def is_accepting(address: str = "127.0.0.1", timeout: float = 2) -> bool:
 def wait_until_ready(spec: Spec) -> None:
     """Waits until the server accepts connections, without a limit while its recovery advances.
 
-    Raises StillStarting if recovery stalls, and Ended, with the last lines of the server's log, if the server ends.
+    Raises StillStarting if recovery stalls, Ended, with the last lines of the server's log, if the server ends, and Pending
+    if recovery advances after `spec.deadline`.
     """
     recovery = Recovery(spec.container)
 
@@ -191,7 +193,8 @@ def wait_until_ready(spec: Spec) -> None:
             % (spec.node, recovery.describe(), STALL_SECONDS)
         )
 
-    _wait(spec, is_accepting, recovery.is_advancing, STALL_SECONDS, explain)
+    report = Report(spec, "recovery", lambda: (recovery.replayed_bytes, None))
+    _wait(spec, is_accepting, recovery.is_advancing, STALL_SECONDS, explain, report)
     recovery.note("PostgreSQL on %s accepted connections" % spec.node)
 
 
@@ -227,7 +230,8 @@ def wait_until_streaming(
     as replay advances; `seconds` is how long it may stall. With `catch_up`, also waits until the replica has replayed what
     its primary had written when it began to stream.
 
-    Raises StillStarting if replay hangs, and Problem if the replica does not follow.
+    Raises StillStarting if replay hangs, Problem if the replica does not follow, and Pending if replay advances after
+    `spec.deadline`.
     """
     limit = STREAM_SECONDS if seconds is None else seconds
     recovery = Recovery(spec.container, receives=True)
@@ -251,7 +255,8 @@ def wait_until_streaming(
         # Replay alone does not count if the server answers no query: otherwise the wait might never end.
         return advanced or (is_busy and progress.answers)
 
-    _wait(spec, lambda: progress.update(read_replication(spec, session)), is_advancing, limit, explain)
+    report = Report(spec, "replay", progress.measure)
+    _wait(spec, lambda: progress.update(read_replication(spec, session)), is_advancing, limit, explain, report)
     recovery.note("%s %s its primary" % (spec.node, "had caught up with" if catch_up else "followed"))
 
 
@@ -264,6 +269,8 @@ class ReplicaProgress:
         self._catch_up = catch_up
         self._since: Dict[int, float] = {}
         self._advanced = False
+        self._first: Optional[int] = None
+        self._end = 0
         self.answers = False
         self.replayed = 0
         self.target: Optional[int] = None
@@ -275,8 +282,11 @@ class ReplicaProgress:
             return False
         # Received WAL does not count: while the primary writes, it grows even if replay is paused or hangs.
         replayed = parse_lsn(state["lsn"] or "0/0")
-        self._advanced = self._advanced or replayed > self.replayed
+        # The first answer shows where it is, not that it moves.
+        self._advanced = self._advanced or (self._first is not None and replayed > self.replayed)
         self.replayed = max(replayed, self.replayed)
+        self._first = replayed if self._first is None else self._first
+        self._end = parse_lsn(state["end"] or state["received"] or "0/0")
         if not is_following(self._spec, state):
             return False
         # A receiver reports `streaming` before the primary has accepted it, so only one that lasts counts.
@@ -289,6 +299,12 @@ class ReplicaProgress:
             # Null until the sender's first message: it has had nothing to send.
             self.target = parse_lsn(state["end"] or state["received"] or "0/0")
         return self.replayed >= self.target
+
+    def measure(self) -> Tuple[int, Optional[int]]:
+        """Returns how many bytes of WAL it has replayed since the first answer, and of how many; None if it is not known."""
+        first = self.replayed if self._first is None else self._first
+        end = self.target or self._end
+        return self.replayed - first, end - first if end > first else None
 
     def pop_advanced(self) -> bool:
         """Whether it replayed anything since the last call."""
@@ -327,9 +343,11 @@ def _wait(
     is_advancing: Callable[[], bool],
     limit: float,
     explain: Callable[[float], Problem],
+    report: Report,
 ) -> None:
-    """Waits until `is_done`. Raises `explain(<seconds waited>)` once `is_advancing` has been False for `limit` seconds, and
-    Ended if the server ends."""
+    """Waits until `is_done`. Raises `explain(<seconds waited>)` once `is_advancing` has been False for `limit` seconds,
+    Ended if the server ends, and Pending once it has advanced and `spec.deadline` is over: a wait without any advance must
+    find out that it stalls."""
     start = advanced = saved = time.monotonic()
     pause = 0.02
     started_at: Optional[str] = None
@@ -349,8 +367,11 @@ def _wait(
             raise StillStarting(
                 "another run came to work on %s, so this one stopped waiting there; nothing was changed by that" % spec.node
             )
+        report.write(now)
         if is_advancing():
             advanced = now
+        if spec.deadline is not None and now > spec.deadline and advanced > start:
+            raise Pending()
         if now > advanced + limit:
             problem = explain(now - start)
             problem.log = read_log(spec.container)

@@ -13,10 +13,13 @@ from .command import Problem
 from .docker import remove_container
 from .files import read_json, remove_file, write_text
 from .layout import LIMITS, container_name, worker_name
+from .work import end_work, is_running
 
 LOCK = "/run/postgres-cluster.lock"
 # Exists while another run waits for the lock: a step that only waits for a server then ends.
 WAITING = "/run/postgres-cluster.wanted"
+# Steps that leave a copy running: those that may have started it, and one that touches neither server nor data.
+WITH_WORK = ("clone", "start", "check")
 
 
 class Spec(NamedTuple):
@@ -40,6 +43,14 @@ class Spec(NamedTuple):
     # Whether an image with another sort order is allowed, and a sentence that says how to allow it.
     collation_change: bool = False
     collation_way_out: str = ""
+    # What a clone copies, the primary by default; the most that is sent, in kB per second; the size of the copy in bytes.
+    copied: Optional[str] = None
+    copied_address: Optional[str] = None
+    max_rate: Optional[int] = None
+    needed_bytes: Optional[int] = None
+    step: str = ""
+    # When the call is to end if its work can go on without it (time.monotonic()); None: when the work is done.
+    deadline: Optional[float] = None
 
     @property
     def is_primary(self) -> bool:
@@ -114,22 +125,27 @@ def read_memory_bytes() -> int:
 
 
 @contextmanager
-def exclusive(cluster: str) -> Iterator[None]:
+def exclusive(cluster: str, step: str) -> Iterator[None]:
     """Lets one step at a time work on the node.
 
-    A cancelled run leaves its last step running here. If that is a clone, which may take hours, its container is removed,
-    and the lock is free once the old step notices. A step that waits for recovery or replay ends (`has_waiting_run`).
+    A cancelled run leaves its last step running here. If it waits for a copy, for recovery or for replay, it ends
+    (`has_waiting_run`). If it is an initialisation, its container is removed, and the lock is free once the old step
+    notices. A copy itself runs in a unit: `clone` and `start` adopt it, and most other steps end it first.
     """
     with open(LOCK, "w", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            remove_container(worker_name(cluster))
             write_text(WAITING, "")
+            if not is_running(cluster):
+                remove_container(worker_name(cluster))
             _wait_for_lock(file)
         remove_file(WAITING)
+        if step not in WITH_WORK:
+            end_work(cluster)
         # The step that started it has ended, but the container may still run.
-        remove_container(worker_name(cluster))
+        if not is_running(cluster):
+            remove_container(worker_name(cluster))
         yield
 
 

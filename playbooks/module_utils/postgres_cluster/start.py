@@ -35,6 +35,7 @@ from .server import (
 from .signals import raise_fence
 from .spec import Outcome, Spec
 from .volume import require_mounted
+from .work import end_work, find_work
 
 # How long a replica may neither receive nor replay anything before it is cloned.
 FOLLOW_SECONDS = 30
@@ -71,7 +72,11 @@ def start_server(spec: Spec, image: Image) -> Outcome:
     if up:
         require_role(spec)
     if spec.is_primary:
+        end_work(spec.cluster)
         return _start_primary(spec, image)
+    # An earlier call found that this data cannot follow the primary.
+    if not up and find_work(spec.cluster) is not None:
+        return clone(spec, skip_wait=True)
     notes: List[str] = []
     try:
         changed, floor = _start_replica(spec, image, up, notes)

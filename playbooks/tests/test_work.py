@@ -1,0 +1,255 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from unittest import mock
+
+MODULES = os.path.join(os.path.dirname(__file__), "..", "module_utils")
+sys.path.insert(0, MODULES)
+
+from postgres_cluster import files, spec, work, worker
+from postgres_cluster.image import Image
+
+IMAGE = Image("postgres@sha256:aa", 999, 999, 17, "glibc", [])
+MIB = 1024 * 1024
+PARAMETERS = {"source": "10.42.0.11", "slot": "node_2", "digest": IMAGE.pinned, "systemIdentifier": "7"}
+
+
+class Node(unittest.TestCase):
+    """A node in a folder: its volume, /run and `docker`, which is a script."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        root, run = self.folder + "/volume", self.folder + "/run"
+        for path in (root, root + "/data.partial"):
+            os.mkdir(path)
+        self.partial = root + "/data.partial"
+        self.calls = []
+        self.active = "inactive"
+        self.state, self.progress = root + "/work.json", run + "/progress.json"
+        self.order = run + "/work/order.json"
+        paths = {"STATE": self.state, "PROGRESS": self.progress, "RUN": run, "FOLDER": run + "/work", "ORDER": self.order}
+        common = {**paths, "ROOT": root, "PARTIAL": self.partial}
+
+        def write(path, text, mode=0o644, owner=None):
+            return files.write_text(path, text, mode, (os.getuid(), os.getgid()))
+
+        def make(path, mode=0o755, owner=None):
+            os.makedirs(path, exist_ok=True)
+
+        for module, names in [
+            (worker, {**common, "write_text": write}),
+            (work, {**common, "write_text": write, "make_directory": make, "run": self.run_program}),
+        ]:
+            patch = mock.patch.multiple(module, **names)
+            patch.start()
+            self.addCleanup(patch.stop)
+        patch = mock.patch.object(work, "remove_container", lambda name: self.calls.append("docker rm " + name))
+        patch.start()
+        self.addCleanup(patch.stop)
+        environment = mock.patch.dict(os.environ, PATH=self.folder + ":" + os.environ["PATH"])
+        environment.start()
+        self.addCleanup(environment.stop)
+        self.script("docker", "true")
+        self.script("sync", "true")
+
+    def script(self, name, text):
+        path = "%s/%s" % (self.folder, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\n" + text)
+        os.chmod(path, 0o755)
+
+    def run_program(self, argv, **options):
+        self.calls.append(argv)
+        return subprocess.CompletedProcess(argv, 0, "ActiveState=%s\n" % self.active, "")
+
+    def read(self, path):
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+
+    def start(self, *commands):
+        attempts = [["sh", "-c", command] for command in commands]
+        work.start_work("orders", IMAGE, attempts, PARAMETERS, "clone", "node-2 cannot copy node-1", True)
+
+    def perform(self, *commands):
+        """Starts work and runs the unit's program; returns the state that it leaves."""
+        self.start(*commands)
+        previous = signal.getsignal(signal.SIGTERM)
+        try:
+            worker.main()
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+        return self.read(self.state)
+
+
+class Find(Node):
+    """Which work a later run finds."""
+
+    def find(self, active="inactive"):
+        self.active = active
+        return work.find_work("orders")
+
+    def test_finds_none_on_other_nodes(self):
+        self.assertIsNone(self.find())
+        self.start("true")
+        self.assertIsNone(work.find_work("other"))
+
+    def test_finds_running_work_with_its_progress(self):
+        self.start("true")
+        worker.write_progress("clone", "copy", 5, 9, self.read(self.state)["started"])
+        for active in ("active", "activating", "deactivating"):
+            found = self.find(active)
+            self.assertEqual((found.state, found.done, found.total, found.parameters), ("running", 5, 9, PARAMETERS))
+
+    def test_work_without_its_unit_was_cut(self):
+        # As after a reboot: a transient unit is gone.
+        self.start("true")
+        self.assertEqual((self.find().state, self.find().problem, self.find().had_server), ("failed", work.CUT, True))
+
+    def test_finds_how_work_ended(self):
+        self.perform("true")
+        self.assertEqual(self.find().state, "done")
+        # The unit may still be ending.
+        self.assertEqual(self.find("deactivating").state, "done")
+        os.rmdir(self.partial) if not os.listdir(self.partial) else os.rename(self.partial, self.partial + "-2")
+        self.assertIsNone(self.find(), "it is in place")
+
+    def test_observes_it(self):
+        self.start("true")
+        self.active = "active"
+        expected = {"kind": "clone", "state": "running", "source": "10.42.0.11", "doneBytes": 0, "totalBytes": None}
+        found = work.observe_work("orders")
+        self.assertLess(found.pop("seconds"), 60)
+        self.assertEqual(found, {**expected, "problem": None})
+
+    def test_another_step_ends_it_with_its_copy(self):
+        self.start("true")
+        self.calls.clear()
+        self.assertTrue(work.end_work("orders"))
+        unit = "postgres-cluster-orders-clone.service"
+        self.assertEqual(self.calls, [["systemctl", "stop", unit], "docker rm postgres-orders-clone"])
+        self.assertFalse(os.path.exists(self.partial) or os.path.exists(self.state))
+        self.assertFalse(work.end_work("orders"))
+
+
+class Lock(unittest.TestCase):
+    def test_a_copy_ends_before_other_steps(self):
+        for step, running, expected in [
+            ("clone", True, []),
+            ("start", True, []),
+            ("check", True, []),
+            ("clone", False, ["remove"]),
+            ("restart", True, ["end", "remove"]),
+            ("stop", False, ["end", "remove"]),
+        ]:
+            done = []
+            state = {"running": running}
+
+            def end(cluster, state=state, done=done):
+                state["running"] = False
+                done.append("end")
+
+            with self.subTest(step), tempfile.TemporaryDirectory() as folder, mock.patch.multiple(
+                spec,
+                LOCK=folder + "/lock",
+                WAITING=folder + "/wanted",
+                is_running=lambda cluster: state["running"],
+                end_work=end,
+                remove_container=lambda name: done.append("remove"),
+            ), spec.exclusive("orders", step):
+                self.assertEqual(done, expected)
+
+
+class Unit(Node):
+    def test_is_transient_and_outlives_the_call(self):
+        self.start("true")
+        arguments = self.calls[-1]
+        self.assertEqual(arguments[:3], ["systemd-run", "--quiet", "--unit=postgres-cluster-orders-clone.service"])
+        for option in ("KillMode=mixed", "CollectMode=inactive-or-failed", "After=docker.service"):
+            self.assertIn("--property=" + option, arguments)
+        self.assertNotIn("Restart", " ".join(arguments))
+
+    def test_its_code_runs_without_ansible(self):
+        self.start("true")
+        for name, text in work.list_sources().items():
+            with open("%s/work/postgres_cluster/%s" % (os.path.dirname(self.progress), name), encoding="utf-8") as file:
+                self.assertEqual(file.read(), text)
+        program = [sys.executable, "-B", "-c", "import postgres_cluster.worker, sys; print('ansible' in sys.modules)"]
+        found = subprocess.run(program, cwd=os.path.dirname(self.order), stdout=subprocess.PIPE, check=True)
+        self.assertEqual(found.stdout, b"False\n")
+
+    def test_records_a_complete_copy(self):
+        state = self.perform("for done in 512 2048; do echo \"$done/2048 kB (25%), 0/1 tablespace\" >&2; done")
+        self.assertEqual((state["state"], state["done"], state["total"], state["attempts"]), ("done", 2 * MIB, 2 * MIB, 1))
+        self.assertTrue(os.path.exists(self.partial + "/standby.signal"))
+        progress = self.read(self.progress)
+        self.assertEqual((progress["kind"], progress["done"], progress["working"]), ("copy", 2 * MIB, False))
+
+    def test_records_a_failure_and_deletes_the_copy(self):
+        command = "printf ' 512/2048 kB (25%%)\\nFATAL:  no\\n' >&2; exit 1"
+        state = self.perform(command, "true")
+        self.assertEqual((state["state"], state["problem"], state["log"]), ("failed", "node-2 cannot copy node-1", "FATAL:  no"))
+        self.assertEqual(state["attempts"], 1, "it had copied something, so its options were not the cause")
+        self.assertFalse(os.path.exists(self.partial))
+
+    def test_tries_without_a_compression_that_is_not_supported(self):
+        refused = "echo 'error: could not initiate base backup' >&2; exit 1"
+        state = self.perform(refused, refused, "true")
+        self.assertEqual((state["state"], state["attempts"]), ("done", 3))
+
+    def test_does_not_try_again_if_the_source_is_unfit(self):
+        self.assertEqual(self.perform("exit 3", "true")["attempts"], 1)
+
+    def test_a_full_volume_is_reported_with_numbers(self):
+        command = "echo ' 512/2048 kB (25%)' >&2; echo 'could not write: No space left on device' >&2; exit 1"
+        sizes = {"measure_capacity": lambda: 20 * 1024 * MIB, "measure_free": lambda: 300 * MIB}
+        with mock.patch.multiple(worker, **sizes):
+            state = self.perform(command)
+        self.assertEqual(
+            state["problem"],
+            "node-2 cannot copy node-1: its volume of 20.0 GiB had 300 MiB left after 0 MiB of about 2 MiB were copied. "
+            "Make the volume larger, or delete data on it",
+        )
+
+    def test_ends_before_the_volume_is_full(self):
+        # `docker rm` ends the copy.
+        self.script("docker", "touch %s/removed" % self.folder)
+        copy = "until [ -e %s/removed ]; do sleep 0.05; done; exit 137" % self.folder
+        self.start(copy)
+        sizes = {"measure_capacity": lambda: 20 * 1024 * MIB, "measure_free": lambda: 100 * MIB}
+        with mock.patch.multiple(worker, **sizes), mock.patch.object(worker, "clear", lambda path: None):
+            state = self.perform("rm -f %s/removed; %s" % (self.folder, copy), "true")
+        self.assertEqual((state["state"], state["attempts"]), ("failed", 1))
+        self.assertIn("had 100 MiB left", state["problem"])
+        self.assertFalse(os.path.exists(self.partial))
+
+    def test_keeps_a_reserve_that_fits_the_volume(self):
+        for gib, expected in [(4, 64), (20, 204), (500, 256)]:
+            self.assertEqual(worker.choose_reserve(gib * 1024 * MIB) // MIB, expected)
+
+    def test_a_stop_removes_the_container_and_the_copy(self):
+        self.script("docker", 'echo "$@" >> %s/removed' % self.folder)
+        self.start("touch %s/base; sleep 60" % self.partial)
+        pid = os.fork()
+        if pid == 0:
+            worker.main()
+            os._exit(0)
+        while not os.path.exists(self.partial + "/base"):
+            time.sleep(0.01)
+        os.kill(pid, signal.SIGTERM)
+        self.assertEqual(os.waitpid(pid, 0)[1], 0)
+        self.assertEqual(os.listdir(self.partial), [])
+        with open(self.folder + "/removed", encoding="utf-8") as file:
+            self.assertEqual(file.read().splitlines()[-1], "rm --force --volumes postgres-orders-clone")
+        self.assertEqual(self.read(self.state)["state"], "running", "a later run finds that it was cut")
+        self.assertFalse(self.read(self.progress)["working"])
+
+
+if __name__ == "__main__":
+    unittest.main()
