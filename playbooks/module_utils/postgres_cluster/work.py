@@ -49,6 +49,9 @@ def unit_name(cluster: str) -> str:
 
 def is_running(cluster: str) -> bool:
     """Whether the unit runs, or is ending."""
+    # Most steps find none, and asking systemd takes longer than they do.
+    if not os.path.exists(STATE):
+        return False
     result = run(["systemctl", "show", "--property=ActiveState", unit_name(cluster)], check=False, timeout=60)
     return result.stdout.strip() in {"ActiveState=%s" % state for state in ("active", "activating", "deactivating", "reloading")}
 
