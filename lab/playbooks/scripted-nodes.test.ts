@@ -241,3 +241,33 @@ describe('an unreachable node', () => {
     expect(run.observations.map(({ name }) => name)).toEqual(['node-1', 'node-2']);
   });
 });
+
+test('work that goes on ends the rollout on every node, without a failure and without a proof', async () => {
+  const settings = { max_connections: '100' };
+  const common = { primary: 'node-1', settings } as const;
+  const image = { image: 'postgres:17', digest: RUNNING };
+  const record = JSON.stringify({ changed: false, record: image });
+  const pending = { changed: false, pending: true, ansible_facts: { postgres_pending: true } };
+  const run = await play(
+    {
+      'node-1': { answers: { cluster_record: record } },
+      'node-2': { answers: { cluster_postgres: JSON.stringify(pending) } },
+    },
+    'site.yml',
+    {
+      once: true,
+      work: {
+        primary: 'node-1',
+        steps: [
+          { kind: 'clone', nodes: ['node-2'], ...common },
+          { kind: 'reload', nodes: ['node-1'], ...common },
+        ],
+      },
+    },
+  );
+  expect(run.exitCode, run.output).toBe(0);
+  expect(run.pending).toEqual([{ node: 'node-2', step: 'clone' }]);
+  expect([run.failures, run.changes, run.proof]).toEqual([[], [], []]);
+  expect(run.readSent('node-1', 'cluster_postgres')).toBe('');
+  expect(run.readSent('node-1', 'cluster_proof')).toBe('');
+});

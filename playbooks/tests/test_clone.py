@@ -153,7 +153,7 @@ class Decision(unittest.TestCase):
                 done.append("pending")
         return done
 
-    IN_PLACE = ["put in place", "forget", "run the server"]
+    IN_PLACE = ["stop", "put in place", "forget", "run the server"]
 
     def test_starts_a_copy_and_puts_it_in_place(self):
         self.assertEqual(self.call(None), ["forget", "stop", "start, had a server: False", *self.IN_PLACE])

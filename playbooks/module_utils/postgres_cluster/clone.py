@@ -94,6 +94,9 @@ def clone(spec: Spec, skip_wait: bool = False) -> Outcome:
     found = await_copy(spec)
     if found.state == "failed":
         collect_failure(spec, image, found)
+    # Usually there is none: only a person can have started it during the copy.
+    stop(spec)
+    remove_container(spec.container)
     put_in_place()
     forget_work()
     ensure_container(spec, image)
