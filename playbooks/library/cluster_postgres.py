@@ -119,7 +119,7 @@ def main() -> None:
             "primary_address": {"type": "str"},
             # The image that it runs: {"image", "digest"}.
             "primary_image": {"type": "dict"},
-            # Clone only: the node to copy and its address, by default the primary; the most that it sends, in kB per second;
+            # Clone, and a start that has to clone: the node to copy and its address, by default the primary; the most that it sends, in kB per second;
             # the size of its data in bytes, if known.
             "source": {"type": "str"},
             "source_address": {"type": "str"},
