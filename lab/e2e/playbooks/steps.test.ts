@@ -396,6 +396,102 @@ test('a replica whose replay hangs is not changed, and continues where it was', 
   await testbed.prove('node-1');
 });
 
+describe('a long copy', () => {
+  const clone = (more: { source?: string; maxRate?: number } = {}) =>
+    ({ kind: 'clone', nodes: ['node-3'], ...testbed.configure('node-1'), ...more }) as const;
+  const slow = () => clone({ maxRate: 512 });
+  const onNode3 = (command: string) => testbed.hosts.run('node-3', command);
+  const lose = () =>
+    onNode3(`docker rm --force postgres-orders; rm -r ${ROOT}/data ${ROOT}/record.json`);
+  const startSlowly = async () => {
+    const run = await testbed.run([slow()], { once: true, callSeconds: 1 });
+    expect(run.failures, run.output).toEqual([]);
+    expect(run.pending, run.output).toEqual([{ node: 'node-3', step: 'clone' }]);
+  };
+
+  beforeAll(async () => {
+    // No compression shortens it.
+    await testbed.query(
+      'node-1',
+      `CREATE TABLE ballast AS SELECT sha512(n::text::bytea) FROM generate_series(1, 200000) n; CHECKPOINT`,
+    );
+  });
+
+  test('outlives its connection, and the next call finishes it', async () => {
+    await lose();
+    const cancel = new AbortController();
+    const cut = testbed.run([slow()], { signal: cancel.signal });
+    await testbed.waitOn('node-3', `[ -e ${ROOT}/data.partial/backup_label ]`);
+    cancel.abort();
+    await cut;
+    const copy = await onNode3(`stat -c %i ${ROOT}/data.partial/backup_label`);
+    const next = { kind: 'stop', nodes: ['node-2'], primary: 'node-1' } as const;
+    const run = await testbed.run([slow(), next], { once: true, callSeconds: 1 });
+    expect(run.failures, run.output).toEqual([]);
+    expect(run.pending, run.output).toEqual([{ node: 'node-3', step: 'clone' }]);
+    // Nothing comes after work that goes on.
+    expect(run.changes).toEqual([]);
+    const [, , node3] = await testbed.observe();
+    expect(node3).toMatchObject({
+      data: 'partial',
+      work: { state: 'running', source: testbed.addresses[0], problem: null },
+    });
+    expect(JSON.parse(await onNode3('cat /run/postgres-cluster/progress.json'))).toMatchObject({
+      step: 'clone',
+      kind: 'copy',
+      working: true,
+    });
+    expect(node3?.work?.totalBytes).toBeGreaterThan(16 * 1024 ** 2);
+    expect(await testbed.change([clone()])).toEqual(['node-3 clone']);
+    // The same copy: the server has renamed the file.
+    expect(await onNode3(`stat -c %i ${ROOT}/data/backup_label.old`)).toBe(copy);
+    expect((await testbed.observe())[2]?.work).toBeNull();
+    await testbed.prove('node-1');
+  });
+
+  test('that a reboot cut starts again, from a replica', async () => {
+    await lose();
+    await startSlowly();
+    await testbed.hosts.reboot('node-3');
+    expect((await testbed.observe())[2]?.work).toMatchObject({ state: 'failed' });
+    const run = await testbed.run([clone({ source: 'node-2' })]);
+    expect(run.failures, run.output).toEqual([]);
+    expect(run.changes).toHaveLength(1);
+    await testbed.prove('node-1');
+  });
+
+  test('is ended by a step that needs the node, and by another source', async () => {
+    await lose();
+    await startSlowly();
+    const stop = { kind: 'stop', nodes: ['node-3'], primary: 'node-1' } as const;
+    await testbed.change([stop]);
+    expect((await testbed.observe())[2]).toMatchObject({ data: 'absent', work: null });
+    await startSlowly();
+    const other = { ...slow(), source: 'node-2' };
+    const run = await testbed.run([other], { once: true, callSeconds: 1 });
+    expect(run.pending, run.output).toHaveLength(1);
+    expect((await testbed.observe())[2]?.work?.source).toBe(testbed.addresses[1]);
+    await testbed.change([stop]);
+    expect(await testbed.change([clone()])).toEqual(['node-3 clone']);
+    await testbed.prove('node-1');
+  });
+
+  test('that fills the volume is deleted, and the old data starts again', async () => {
+    await testbed.query('node-3', 'SELECT pg_wal_replay_pause()');
+    await onNode3(
+      `fallocate -l $(($(df --output=avail -B1 ${ROOT} | tail -1) - 80 * 1024 * 1024)) ${ROOT}/filler`,
+    );
+    const run = await testbed.run([clone({ maxRate: 4096 })]);
+    expect(run.failures[0]?.message, run.output).toMatch(
+      /^node-3 cannot copy node-1 \(.*\): its volume of \d\.\d GiB had \d+ MiB left after \d+ MiB of about \d+ MiB were copied/,
+    );
+    expect(await onNode3(`rm ${ROOT}/filler; ls -d ${ROOT}/data*`)).toBe(`${ROOT}/data`);
+    await testbed.change([{ kind: 'start', nodes: ['node-3'], ...testbed.configure('node-1') }]);
+    await testbed.prove('node-1');
+    await testbed.query('node-1', 'DROP TABLE ballast');
+  });
+});
+
 test('an image that does not start is rolled back: container, image and options', async () => {
   const { primary, settings } = testbed.configure('node-1');
   const look = () =>
