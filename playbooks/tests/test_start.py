@@ -30,6 +30,7 @@ class GoBack(unittest.TestCase):
         self.aside = None
 
     def wait(self, spec):
+        self.deadlines.append(spec.deadline)
         end = self.ends.pop(0)
         if end is not None:
             raise end
@@ -38,7 +39,7 @@ class GoBack(unittest.TestCase):
         self.done.append(" ".join(argv[1:4]))
 
     def start(self, ends, image=IMAGE, before=BEFORE, aside=None, found=None):
-        self.done, self.ends = [], list(ends)
+        self.done, self.ends, self.deadlines = [], list(ends), []
         labels = {"Config": {"Labels": {LABEL_IMAGE: json.dumps(aside._asdict())}}} if aside else None
 
         def ensure(spec, image, keep=False):
@@ -56,7 +57,7 @@ class GoBack(unittest.TestCase):
             choose_recorded_image=lambda spec: OLD,
             run=self.run_it,
         ):
-            return start.start_or_roll_back(SPEC, image, before)
+            return start.start_or_roll_back(SPEC._replace(deadline=15.0), image, before)
 
     def fail(self, *arguments, kind=Problem, **options):
         with self.assertRaises(kind) as caught:
@@ -66,6 +67,13 @@ class GoBack(unittest.TestCase):
     def test_keeps_the_new_state_of_a_server_that_comes_up(self):
         self.assertTrue(self.start([None]))
         self.assertEqual(self.done, ["ensure bb"])
+
+    def test_waits_as_long_as_it_takes_if_it_may_have_to_restore_something(self):
+        same = {"postgresql.conf": "new", "pg_hba.conf": "hba"}
+        for before, aside, expected in [(same, None, 15.0), (BEFORE, None, None), (same, OLD, None)]:
+            with self.subTest(before, aside=aside):
+                self.start([None], before=before, aside=aside)
+                self.assertEqual(self.deadlines, [expected])
 
     def test_leaves_a_server_that_is_still_starting_alone(self):
         self.fail([StillStarting("still")], kind=StillStarting)

@@ -163,7 +163,9 @@ def start_or_roll_back(spec: Spec, image: Image, before: Dict[str, Optional[str]
     """
     try:
         changed = ensure_container(spec, image, keep=True)
-        wait_until_ready(spec)
+        # A later call would not know what to restore, so this one waits until it is known whether it must.
+        is_new = before != {CONF: spec.conf, HBA: spec.hba} or inspect_container(name_aside(spec)) is not None
+        wait_until_ready(spec._replace(deadline=None) if is_new else spec)
         return changed
     except StillStarting:
         raise
@@ -216,6 +218,8 @@ def _start_replica(spec: Spec, image: Image, up: bool, notes: List[str]) -> Tupl
     if not up:
         raise_fence()
         floor = find_too_low(spec.conf, parse_control(read_text_of(image)))
+        # A later call would not know that the settings are to be lowered again.
+        spec = spec._replace(deadline=None) if floor else spec
         write_files(spec._replace(conf=raise_conf(spec.conf, floor)), image)
         ensure_container(spec, image)
         wait_until_ready(spec)
