@@ -7,6 +7,8 @@ export interface NodeScript {
   readonly answers?: Readonly<Record<string, string>>;
   /** The errors of ssh, one per attempt; the last one is repeated. Empty: it connects. */
   readonly refusals?: readonly string[];
+  /** What its progress file contains; without it, there is no such file. */
+  readonly progress?: string;
   /** Logins succeed, but no program ever ends. */
   readonly hangs?: boolean;
 }
@@ -72,6 +74,9 @@ if words:
 success = re.search(r"BECOME-SUCCESS-[a-z]+", line)
 if success:
     print(success.group(0), flush=True)
+if "cat /run/postgres-cluster/progress.json" in line:
+    print(script.get("progress", ""), flush=True)
+    sys.exit(0 if "progress" in script else 1)
 if "python3" in line:
     if script.get("hangs"):
         time.sleep(600)

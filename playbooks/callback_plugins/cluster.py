@@ -2,7 +2,7 @@
 
 The results go to the file that the environment variable CLUSTER_RESULT names, as JSON, mode 0600:
 {"observations": [NodeObservation], "proof": [line], "stats": {node: {"ok", "changed", "failures", "unreachable"}},
- "changes": [{"node", "step", "task"}], "failures": [{"node", "task", "message", "log"}], "notes": [{"node", "note"}],
+ "changes": [{"node", "step", "task"}], "failures": [{"node", "step", "task", "message", "log"}], "notes": [{"node", "note"}],
  "pending": [{"node", "step"}]}
 """
 
@@ -119,7 +119,8 @@ class CallbackModule(CallbackBase):
         log = next((text for text in (drop_traceback_note(text or "").strip() for text in texts) if text), "")
         log = clean(log, 4000).strip()
         message = clean(drop_traceback_note(message), 4000)
-        self._failures.append({"node": node, "task": _name_task(task), "message": message, "log": log})
+        step = _name_step(task)
+        self._failures.append({"node": node, "step": step, "task": _name_task(task), "message": message, "log": log})
         self._print_result(result, word, C.COLOR_ERROR)
         for line in [*message.splitlines(), *log.splitlines()]:
             self._print_detail(line, C.COLOR_ERROR)

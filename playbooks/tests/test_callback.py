@@ -45,11 +45,12 @@ class Failures(unittest.TestCase):
                     callback = load_callback()
                     task = mock.Mock(_uuid="1", action="cluster_postgres")
                     task.name = "Start"
+                    task.get_path.return_value = "/playbooks/roles/postgres/tasks/start.yml:1"
                     host = mock.Mock()
                     host.get_name.return_value = "node-1"
                     result = mock.Mock(host=host, task=task, result={**data, **added})
                     callback.v2_runner_on_failed(result)
-                    expected = {"node": "node-1", "task": "Start", "message": message, "log": log}
+                    expected = {"node": "node-1", "step": "start", "task": "Start", "message": message, "log": log}
                     self.assertEqual(callback._failures, [expected])
                     shown = [call.args[0] for call in callback._display.display.call_args_list]
                     self.assertNotIn(NOTE, "\n".join(shown))

@@ -7,6 +7,8 @@ import { ProcessError, runProcess } from '../process/child-process.ts';
 import { runShortCommand } from '../process/short-command.ts';
 import { compareVersions } from '../process/version.ts';
 import { childTemporary, copyAssets, writeSecretFile } from '../runner/workspace.ts';
+import { LostConnectionError } from './lost-connection.ts';
+import { CONTROL_SOCKET } from './progress.ts';
 import { type AnsibleResult, parseResult, RESULT_BYTES, refuseSize } from './result.ts';
 
 const MINIMUM_VERSION = '2.14.0';
@@ -42,6 +44,7 @@ export class Ansible {
    * Runs one playbook with `variables` (JSON) on `nodes` (names) and returns its report. With `tolerant`, nodes may
    * fail: the failures are in the report.
    *
+   * @throws LostConnectionError if nothing failed but connections to nodes
    * @throws UserError that names what failed on which node
    */
   async run(
@@ -71,6 +74,11 @@ export class Ansible {
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
+  }
+
+  /** Folder of the sockets of the open connections; null before the first run. */
+  get sockets(): string | null {
+    return this.#prepared?.sockets ?? null;
   }
 
   /** Ends the ssh connections: the runner kills processes that outlive the job. */
@@ -130,6 +138,8 @@ export class Ansible {
       // Otherwise Ansible uses plugins, collections and temporary files of the user's home.
       ANSIBLE_HOME: home,
       ANSIBLE_SSH_CONTROL_PATH_DIR: sockets,
+      // A template of Python's, and the name that `readProgress` uses.
+      ANSIBLE_SSH_CONTROL_PATH: `%(directory)s/%${CONTROL_SOCKET}`,
       PYTHONUNBUFFERED: '1',
     };
     await checkAnsible(environment);
@@ -198,5 +208,15 @@ function explainFailure(
       cause: error,
     });
   }
-  return new UserError(listFailures(failures), { cause: error });
+  const problems = listFailures(failures);
+  return result !== null && isOnlyLost(result)
+    ? new LostConnectionError(problems, { result, cause: error })
+    : new UserError(problems, { cause: error });
+}
+
+/** Whether each failure is a connection that was lost, or could not be made. */
+function isOnlyLost({ failures, stats }: AnsibleResult): boolean {
+  return failures.every(
+    ({ node }) => (stats[node]?.unreachable ?? 0) > 0 && stats[node]?.failures === 0,
+  );
 }

@@ -104,7 +104,15 @@ export function createReport(): AnsibleResult {
     proof: proof as AnsibleResult['proof'],
     stats: Object.fromEntries(ASKED.map((name) => [name, stats])),
     changes: [{ node: 'node-1', step: 'reload', task: 'Reload the configuration' }],
-    failures: [{ node: 'node-2', task: 'Look at the node', message: 'it failed', log: 'FATAL' }],
+    failures: [
+      {
+        node: 'node-2',
+        step: 'observe',
+        task: 'Look at the node',
+        message: 'it failed',
+        log: 'FATAL',
+      },
+    ],
     notes: [{ node: 'node-2', note: 'data was kept' }],
     pending: [{ node: 'node-2', step: 'clone' }],
   };

@@ -5,10 +5,12 @@ import type { Node } from '../cluster/node.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
 import type { Inputs } from '../inputs/inputs.ts';
 import { type PublicKeys, splitKeys } from '../inputs/ssh-key.ts';
+import { chooseEnvironment } from '../process/child-environment.ts';
 import { writeSecretFile } from '../runner/workspace.ts';
 import { Ansible, listFailures } from './cli.ts';
 import { renderInventory } from './inventory.ts';
 import { KnownHosts } from './known-hosts.ts';
+import { type ProgressAnswer, readProgress } from './progress.ts';
 import type { AnsibleResult } from './result.ts';
 import { renderSshConfig } from './ssh-config.ts';
 import { renderVariables } from './variables.ts';
@@ -56,6 +58,8 @@ export class Nodes {
   readonly #knownHosts: KnownHosts;
   readonly #knownHostsFile: string;
   #isReady = false;
+  /** The nodes in the inventory. */
+  #reachable: readonly Node[] = [];
   readonly inventory: string;
 
   constructor(access: NodeAccess) {
@@ -113,6 +117,7 @@ export class Nodes {
    * Runs `steps` in order and, with a `proofToken`, proves that `primary` replicates it to all other nodes. `image` pins
    * the image of new containers. `onNotes` is called with what a reader should know, even if a step failed.
    *
+   * @throws LostConnectionError if nothing failed but connections to nodes
    * @throws UserError that names what failed on which node
    */
   async perform(
@@ -128,6 +133,20 @@ export class Nodes {
       nodes,
       ...(onNotes && { onNotes }),
     });
+  }
+
+  /** Asks all nodes for the progress of their work at the same time. `signal` ends the wait for answers. */
+  async readProgress(signal: AbortSignal): Promise<ReadonlyMap<string, ProgressAnswer>> {
+    const { sockets } = this.#ansible;
+    const { inputs } = this.#access;
+    const environment = chooseEnvironment(process.env, { program: 'ssh' });
+    const answers = this.#reachable.map(async (node) => {
+      if (sockets === null) return [node.name, { kind: 'silent' }] as const;
+      const { sshUser } = inputs;
+      const access = { sshUser, sshConfigFile: this.#sshConfigFile, sockets, environment };
+      return [node.name, await readProgress(node, access, signal)] as const;
+    });
+    return new Map(await Promise.all(answers));
   }
 
   /** Ends the connections and saves the host keys of new nodes. */
@@ -152,11 +171,16 @@ export class Nodes {
     return renderVariables({ desired, secrets, keys, hasInstanceProfile, ...options });
   }
 
+  get #sshConfigFile(): string {
+    return join(this.#access.temporary, 'ssh_config');
+  }
+
   async #writeInventory(existing: readonly Node[]): Promise<void> {
-    const { inputs, temporary } = this.#access;
-    const sshConfigFile = join(temporary, 'ssh_config');
+    const { inputs } = this.#access;
+    const sshConfigFile = this.#sshConfigFile;
     if (!this.#isReady) await this.#writeSshConfig(sshConfigFile);
     this.#isReady = true;
+    this.#reachable = existing;
     await writeFile(
       this.inventory,
       renderInventory(existing, { sshUser: inputs.sshUser, sshConfigFile }),

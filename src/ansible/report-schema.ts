@@ -276,6 +276,7 @@ export const reportSchema = object({
   failures: list(
     object({
       node: nodeName,
+      step: prose(100),
       task: prose(200),
       message: prose(8_000),
       /** The last lines of the server's log if it did not start, else empty. */

@@ -55,11 +55,11 @@ export function refuseSize(bytes: number): UserError {
 
 /** Only nodes of the run may report, each of them once. */
 function findUnexpectedNodes(result: AnsibleResult, nodes: readonly string[]): string[] {
-  const { observations, proof: lines, stats, changes, failures, notes } = result;
+  const { observations, proof: lines, stats, changes, failures, notes, pending } = result;
   const named = [
     ...[...observations, ...lines].map(({ name }) => name),
     ...Object.keys(stats),
-    ...[...changes, ...failures, ...notes].map(({ node }) => node),
+    ...[...changes, ...failures, ...notes, ...pending].map(({ node }) => node),
   ];
   const unexpected = [...new Set(named)].filter((name) => !nodes.includes(name));
   const findTwice = (names: readonly string[]) =>

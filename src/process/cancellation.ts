@@ -14,7 +14,7 @@ const SIGNALS: Readonly<Record<Interrupt, readonly (readonly [number, NodeJS.Sig
 };
 
 const children = new Map<() => void, Promise<unknown>>();
-let cancelled = false;
+const controller = new AbortController();
 
 /**
  * Forwards the cancellation of the job to the children. GitHub's runner signals only the entry process (SIGINT, SIGTERM
@@ -32,15 +32,18 @@ export async function endChildren(): Promise<void> {
 }
 
 function interruptChildren(): void {
-  if (cancelled) return;
-  cancelled = true;
+  if (isCancelled()) return;
+  controller.abort();
   for (const interrupt of children.keys()) interrupt();
 }
 
 /** Whether the job was cancelled. */
 export function isCancelled(): boolean {
-  return cancelled;
+  return controller.signal.aborted;
 }
+
+/** Aborts when the job is cancelled. */
+export const cancelSignal: AbortSignal = controller.signal;
 
 /** Makes a cancel interrupt `child` until `end` has settled. */
 export function interruptOnCancel(

@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest';
+import type { MeasuredProgress } from '../cluster/progress.ts';
+import { describeWork, formatDuration } from './progress.ts';
+
+const GIB = 1024 ** 3;
+const MIB = 1024 ** 2;
+
+const copy: MeasuredProgress = {
+  node: 'node-2',
+  kind: 'copy',
+  done: 212.4 * GIB,
+  total: 500 * GIB,
+  started: 0,
+  updated: 60,
+  working: true,
+  rate: 118 * MIB,
+  left: 2_496,
+};
+
+describe('the line of a node', () => {
+  test.each<[string, Partial<MeasuredProgress>]>([
+    ['node-2 copies 212.4 GiB of 500.0 GiB (42 %), 118.0 MiB/s, 42 min left', {}],
+    ['node-2 copies 212.4 GiB of 500.0 GiB (42 %)', { rate: null, left: null }],
+    ['node-2 copies 212.4 GiB of 500.0 GiB (42 %), 0 B/s', { rate: 0, left: null }],
+    ['node-2 copies, 212.4 GiB so far, 118.0 MiB/s', { total: null, left: null }],
+    ['node-2 copies, 212.4 GiB so far', { total: 200 * GIB, left: null, rate: null }],
+    ['node-2 copies, 0 B so far', { done: 0, total: 0, left: null, rate: null }],
+    [
+      'node-2 replays 1.2 GiB of WAL, 80.0 MiB/s, 15 s left',
+      { kind: 'replay', done: 0, total: 1.2 * GIB, rate: 80 * MIB, left: 15.36 },
+    ],
+    [
+      'node-2 recovers with 512.0 MiB of WAL',
+      { kind: 'recovery', done: 512 * MIB, total: GIB, rate: null, left: null },
+    ],
+    [
+      'node-2 replays WAL, 512.0 MiB so far',
+      { kind: 'replay', done: 512 * MIB, total: null, rate: null, left: null },
+    ],
+  ])('%s', (line, changes) => {
+    expect(describeWork([{ ...copy, ...changes }])).toEqual([line]);
+  });
+
+  test('a node that has reported nothing is named with its step', () => {
+    expect(describeWork([{ kind: 'step', node: 'node-2', step: 'clone' }])).toEqual([
+      'node-2 goes on with the step clone',
+    ]);
+  });
+});
+
+test.each([
+  [0.2, '1 s'],
+  [59.4, '59 s'],
+  [59.6, '1 min'],
+  [3_560, '59 min'],
+  [3_580, '1 h'],
+  [18_720, '5 h 12 min'],
+])('%s seconds are %s', (seconds, text) => {
+  expect(formatDuration(seconds)).toBe(text);
+});
