@@ -2,6 +2,7 @@ import * as core from '@actions/core';
 import { sshAddress } from '../ansible/ssh-config.ts';
 import type { Node } from '../cluster/node.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
+import type { NodeWork } from '../cluster/progress.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import { UserError } from '../messages/errors.ts';
 import { type ConfigureResult, configure, type NodeNote } from '../operations/configure.ts';
@@ -14,10 +15,14 @@ import { logGroup } from '../runner/log-group.ts';
 import type { Job } from './job.ts';
 import { LeftOutError } from './left-out-error.ts';
 import { buildNodeAccess } from './node-access.ts';
+import { createWorkLog } from './report-work.ts';
 
 /**
  * Configures the nodes, proves replication and sets the outputs about them. Logs a warning for a node that is away.
  *
+ * Waits for long work until `wait-minutes` after the start of the run.
+ *
+ * @throws ContinuingError if it is not done by then
  * @throws LeftOutError if a part of the change waits for such a node; everything else was done and proved
  * @throws UserError as `configure` does
  */
@@ -46,7 +51,13 @@ export async function configureNodes(
   const onObserved = (nodes: typeof observed) => {
     observed = nodes;
   };
-  const work = { ...options, onSteps, onNotes, onObserved };
+  const logWork = createWorkLog(core.info);
+  const onWork = (all: readonly NodeWork[]) => {
+    logWork(all);
+    options.onWork?.(all);
+  };
+  const deadline = performance.timeOrigin + job.inputs.waitMinutes * 60_000;
+  const work = { ...options, onSteps, onNotes, onObserved, onWork, deadline };
   const result = await logGroup('Configure', () => configure(access, work));
   const alert = { storageAlertPercent: job.inputs.storageAlertPercent };
   const slots = describeIdleSlots(observed, { ...alert, proof: result.proof });

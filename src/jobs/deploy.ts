@@ -4,12 +4,14 @@ import type { VolumeReport } from '../cluster/volume-modification.ts';
 import { isAllowed, type PermissionLabel } from '../inputs/permission-label.ts';
 import { CancelledError, readMessage, UserError } from '../messages/errors.ts';
 import { renderConnectionString } from '../operations/connection-string.ts';
+import { ContinuingError } from '../operations/continuing-error.ts';
 import type { PlanResult } from '../operations/plan.ts';
 import { renderDeployShort, renderDeployTitle } from '../report/deploy-comment.ts';
 import type { DeployState, Phase } from '../report/deploy-report.ts';
 import { listLeftOut } from '../report/left-out.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import { isMergedAs } from '../review/choose-review.ts';
+import type { DeployConclusion } from '../review/deploy-check.ts';
 import { ChangedPlanError } from '../review/review-store.ts';
 import { buildInstanceStates, findStopped } from '../terraform/existing-nodes.ts';
 import { findOrphanedVolumes } from '../terraform/node-changes.ts';
@@ -22,6 +24,7 @@ import { LeftOutError } from './left-out-error.ts';
 import { planCluster } from './plan-cluster.ts';
 import { saveEnd, saveProgress } from './post-state.ts';
 import { type Preview, previewRollout } from './preview.ts';
+import { createWorkPublisher } from './report-work.ts';
 import type { RunContext } from './run-context.ts';
 import { beginReport, publishDeployReport } from './run-report.ts';
 import { buildSlotPermission, refuseSlotLoss } from './slot-loss.ts';
@@ -40,9 +43,11 @@ const PROVIDER_NEXT_STEP =
   'Nothing was changed. Open a pull request (any edit that is planned): it plans with the provider that can be installed now, and its merge uses that one.';
 
 /** The conclusion of a deploy's check run; all other states are a failure. */
-const CONCLUSIONS: Partial<Record<DeployState['state'], 'success' | 'cancelled'>> = {
+const CONCLUSIONS: Partial<Record<DeployState['state'], DeployConclusion>> = {
   done: 'success',
   cancelled: 'cancelled',
+  // A scheduled run looks for it.
+  continuing: 'neutral',
 };
 
 /** Applies what was reviewed and merged, configures the nodes and proves replication; the comment shows each phase. */
@@ -61,7 +66,11 @@ export async function deploy(
     saveProgress({ ...report, progress: { state: 'cancelled', phase } });
     await publishDeployReport(announcement, { ...report, progress: { state: phase } });
   };
+  const publishWork = createWorkPublisher(() =>
+    publishDeployReport(announcement, { ...report, progress: { state: phase } }),
+  );
   const finish = async (progress: DeployState) => {
+    await publishWork.end();
     const final = { ...report, progress, run: { ...report.run, time: new Date() } };
     await announcement.summarize(final, renderDeploySummary);
     await publishDeployReport(announcement, final);
@@ -151,6 +160,11 @@ export async function deploy(
       onNotes: (notes) => {
         report = { ...report, notes };
       },
+      onWork: (work) => {
+        report = { ...report, work };
+        saveProgress({ ...report, progress: { state: 'cancelled', phase } });
+        if (work.length > 0) publishWork.offer();
+      },
       onProof: (proof) => {
         report = { ...report, proof };
       },
@@ -168,13 +182,18 @@ export async function deploy(
       changes: result.changes.length,
     });
   } catch (error) {
-    await finish(describeFailure(error, phase));
+    if (error instanceof ContinuingError) report = { ...report, work: error.work };
+    await finish(describeFailure(error, { phase, minutes: job.inputs.waitMinutes }));
     throw error;
   }
 }
 
-function describeFailure(error: unknown, phase: Phase): DeployState {
+function describeFailure(
+  error: unknown,
+  { phase, minutes }: { phase: Phase; minutes: number },
+): DeployState {
   if (error instanceof CancelledError) return { state: 'cancelled', phase };
+  if (error instanceof ContinuingError) return { state: 'continuing', nodes: error.nodes, minutes };
   if (error instanceof LeftOutError) return { state: 'incomplete', away: error.deferral.nodes };
   if (error instanceof ChangedPlanError) {
     const { differences, nextStep } = error;

@@ -114,6 +114,7 @@ function buildReport(
     },
     plan: null,
     steps: null,
+    work: [],
     proof: [],
     reviewed: null,
     notes: [],

@@ -1,7 +1,8 @@
 import * as core from '@actions/core';
 import { planReplacement } from '../cluster/rollout/replacement.ts';
 import { UserError } from '../messages/errors.ts';
-import type { DecideSteps, Infrastructure } from '../operations/configure.ts';
+import type { DecideSteps } from '../operations/configure.ts';
+import type { Infrastructure } from '../operations/infrastructure.ts';
 import { describeCountMismatch } from '../operations/node-count.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import type { Announcement } from './announcement.ts';

@@ -4,16 +4,24 @@ import { limitAnnotations } from '../inputs/limit-annotations.ts';
 import { locateInFile } from '../inputs/locate-in-cluster-file.ts';
 import { mergeStepInputs, type StepInputs } from '../inputs/step-inputs.ts';
 import { CancelledError, UserError } from '../messages/errors.ts';
+import { ContinuingError } from '../operations/continuing-error.ts';
+import { describeWork, explainContinuing } from '../report/progress.ts';
 import { logGroup } from '../runner/log-group.ts';
 
 /**
- * Fails the step and logs the reason. A user's mistakes become annotations at the lines of the cluster file that cause them;
+ * Fails the step and logs the reason. Work that goes on without the run is a warning, and the step succeeds. A user's mistakes become annotations at the lines of the cluster file that cause them;
  * any other error is shown as a defect of the action, with its stack trace.
  */
 export async function reportFailure(
   error: unknown,
   { readInputs, file }: { readInputs: () => StepInputs; file: ClusterFile | null },
 ): Promise<void> {
+  if (error instanceof ContinuingError) {
+    core.warning(
+      `${error.message}: ${describeWork(error.work).join(' · ')}. ${explainContinuing()}`,
+    );
+    return;
+  }
   process.exitCode = core.ExitCode.Failure;
   if (error instanceof UserError) {
     await annotateProblems(error.problems, { step: readInputs(), file });

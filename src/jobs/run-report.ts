@@ -25,6 +25,7 @@ export function beginReport(
     cluster: job.inputs.spec.name,
     plan: null,
     steps: null,
+    work: [],
     proof: [],
     storageAlertPercent: job.inputs.storageAlertPercent,
     reviewed: null,

@@ -4,7 +4,7 @@ import * as core from '@actions/core';
 import { type Node, nodeNumber } from '../cluster/node.ts';
 import { UserError } from '../messages/errors.ts';
 import { apply } from '../operations/apply.ts';
-import type { Infrastructure } from '../operations/configure.ts';
+import type { Infrastructure } from '../operations/infrastructure.ts';
 import { writeResult } from '../operations/result.ts';
 import { logGroup } from '../runner/log-group.ts';
 import type { Terraform } from '../terraform/cli.ts';

@@ -1,8 +1,10 @@
+import type { NodeWork } from '../cluster/progress.ts';
 import type { NodeProof } from '../cluster/proof.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import { readMessage } from '../messages/errors.ts';
 import type { ConfigureListeners, ConfigureResult, NodeNote } from '../operations/configure.ts';
 import { renderConnectionString } from '../operations/connection-string.ts';
+import { ContinuingError } from '../operations/continuing-error.ts';
 import type { DeployState } from '../report/deploy-report.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import type { Announcement } from './announcement.ts';
@@ -15,6 +17,7 @@ interface RunProgress {
   proof: readonly NodeProof[];
   notes: readonly NodeNote[];
   warnings: readonly string[];
+  work: readonly NodeWork[];
 }
 
 /**
@@ -33,7 +36,7 @@ export async function summarizeRun(
   work: (progress: RunProgress, listeners: ConfigureListeners) => Promise<ConfigureResult>,
 ): Promise<void> {
   const { announcement, commit, nextStep } = options;
-  const progress: RunProgress = { steps: [], proof: [], notes: [], warnings: [] };
+  const progress: RunProgress = { steps: [], proof: [], notes: [], warnings: [], work: [] };
   const summarize = (state: DeployState) =>
     announcement.summarize(
       { ...beginReport(job, { commit }), ...progress, progress: state },
@@ -46,6 +49,9 @@ export async function summarizeRun(
     onProof: (proof) => {
       progress.proof = proof;
     },
+    onWork: (work) => {
+      progress.work = work;
+    },
     onNotes: (notes) => {
       progress.notes = notes;
     },
@@ -55,6 +61,12 @@ export async function summarizeRun(
     const connectionString = renderConnectionString(nodes);
     await summarize({ state: 'done', connectionString, changes: changes.length });
   } catch (error) {
+    if (error instanceof ContinuingError) {
+      progress.work = error.work;
+      const { nodes } = error;
+      await summarize({ state: 'continuing', nodes, minutes: job.inputs.waitMinutes });
+      throw error;
+    }
     await summarize({
       state: 'failed',
       phase: 'configuring',

@@ -1,22 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { type ClusterObservation, type NodeAccess, Nodes } from '../ansible/nodes.ts';
-import type { AnsibleResult } from '../ansible/result.ts';
 import { buildDesired, type DesiredCluster } from '../cluster/desired.ts';
 import { pinImage } from '../cluster/image.ts';
 import { compareNames, type Node } from '../cluster/node.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
+import type { NodeWork } from '../cluster/progress.ts';
 import { findProofProblems, type NodeProof } from '../cluster/proof.ts';
 import type { Deferral } from '../cluster/rollout/deferral.ts';
 import { type Rollout, rollout } from '../cluster/rollout/rollout.ts';
-import {
-  isTerraformStep,
-  type Step,
-  type TerraformStep,
-  withoutReasons,
-} from '../cluster/rollout/step.ts';
+import { isTerraformStep, type Step, withoutReasons } from '../cluster/rollout/step.ts';
 import { UserError } from '../messages/errors.ts';
+import { ContinuingError } from './continuing-error.ts';
+import { changeInstances, type Infrastructure } from './infrastructure.ts';
 import { requireNodeCount } from './node-count.ts';
 import { observeNodes } from './observe-nodes.ts';
+import { type PerformedSteps, performSteps } from './perform-steps.ts';
 import { findVantage, removeNodes, requireObservation } from './reachability.ts';
 import { writeResult } from './result.ts';
 import { buildUnprovedProof } from './unproved.ts';
@@ -64,6 +62,8 @@ export interface ConfigureListeners {
   readonly onProof?: (proof: readonly NodeProof[]) => void;
   /** Gets what waits for unreachable nodes, before the steps are done. */
   readonly onLeftOut?: (deferral: Deferral) => void;
+  /** Gets what the nodes do, every few seconds while it takes long, and nothing once it has ended. */
+  readonly onWork?: (work: readonly NodeWork[]) => void;
 }
 
 /** Decides the next steps from an observation; `reachable` is `desired` without the unreachable nodes. */
@@ -72,18 +72,6 @@ export type DecideSteps = (
   clusters: { readonly desired: DesiredCluster; readonly reachable: DesiredCluster },
 ) => Rollout;
 
-/** Changes instances during a rollout. Each method returns the nodes that exist afterwards. */
-export interface Infrastructure {
-  /** Changes the instance type of one node. */
-  resize(node: string): Promise<readonly Node[]>;
-  /** Removes the leaving nodes. */
-  destroy(): Promise<readonly Node[]>;
-  /** Stops the instance of an unreachable node by force, and returns once EC2 reports it as stopped. */
-  halt(node: string): Promise<readonly Node[]>;
-  /** Replaces the instance of an unreachable node, or of one that a person named. */
-  replace(node: string): Promise<readonly Node[]>;
-}
-
 /**
  * Brings the nodes to the desired state and proves that replication works.
  *
@@ -91,6 +79,7 @@ export interface Infrastructure {
  * state between two rounds except what the nodes report.
  *
  * @throws UserError with every refusal, every failure by node, or every problem of the proof
+ * @throws ContinuingError if the nodes still work at the `deadline`; nothing is proved
  */
 export async function configure(
   access: NodeAccess,
@@ -117,6 +106,8 @@ export async function configure(
     reviewedImage?: string | null;
     /** Labels of the merged pull request; null without one. */
     labels?: readonly string[] | null;
+    /** When to stop waiting for long work, in ms since 1970; by default never. */
+    deadline?: number;
     /** Decides instead of `rollout`, and allows unreachable nodes. */
     decide?: DecideSteps;
   } & ConfigureListeners,
@@ -158,7 +149,8 @@ async function converge(
   options: { access: NodeAccess } & Parameters<typeof configure>[1],
 ): Promise<Outcome> {
   const { access, instanceType, memoryMib, infrastructure, decide } = options;
-  const { onSteps, onNotes, onLeftOut, allowsSlotLoss = false } = options;
+  const { onSteps, onNotes, onLeftOut, onWork = () => {}, allowsSlotLoss = false } = options;
+  const { deadline = Number.POSITIVE_INFINITY } = options;
   const { reviewedImage: reviewed = null, starting = [], states = {}, labels = null } = options;
   const { allowCollationLabel } = access.inputs;
   let existing = options.nodes;
@@ -230,11 +222,17 @@ async function converge(
     };
     // A node that is away stays in every generated file.
     const target = decide ? reachable : { ...desired, leaving: reachable.leaving };
-    let report: AnsibleResult;
+    let done: PerformedSteps;
     try {
-      report = await nodes.perform(work, target, (added) => {
-        notes.push(...added);
-        onNotes?.([...notes]);
+      done = await performSteps(nodes, work, {
+        ...{ target, deadline, log: access.log, onWork },
+        onNotes: (added) => {
+          // A step that is performed again may report the same again.
+          const isKnown = (one: NodeNote) =>
+            notes.some(({ node, note }) => node === one.node && note === one.note);
+          notes.push(...added.filter((one) => !isKnown(one)));
+          onNotes?.([...notes]);
+        },
       });
     } catch (error) {
       const [fence] = segment;
@@ -244,38 +242,20 @@ async function converge(
       away.add(fence.nodes[0]);
       continue;
     }
+    if (done.work.length > 0) throw new ContinuingError(done.work);
     steps.push(...segment);
-    changes.push(...report.changes);
+    changes.push(...done.changes);
     if (isLast) {
       return {
         primary,
         steps,
         changes,
-        proof: report.proof,
+        proof: done.proof,
         nodes: existing,
         deferral: decision.deferral ?? null,
         proved: target.nodes.filter(({ name }) => !away.has(name)),
       };
     }
-  }
-}
-
-function changeInstances(
-  infrastructure: Infrastructure,
-  step: TerraformStep,
-): Promise<readonly Node[]> {
-  switch (step.kind) {
-    case 'resize':
-      return infrastructure.resize(step.nodes[0]);
-    case 'halt':
-      return infrastructure.halt(step.nodes[0]);
-    case 'replace':
-      return infrastructure.replace(step.nodes[0]);
-    case 'destroy':
-      return infrastructure.destroy();
-    case 'provision':
-    case 'boot':
-      throw new Error(`${step.nodes.join(', ')} was applied and does not exist`);
   }
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { NodeWork } from '../cluster/progress.ts';
 import { NOT_PROVED } from '../cluster/proof.ts';
 import { createDesired } from '../cluster/testing/fixtures.ts';
 import { summarizePlan } from '../terraform/plan.ts';
@@ -49,6 +50,13 @@ const failure = {
   nextStep: 'Open port 5432 among the nodes, then run the job again.',
 } as const;
 const early = { plan: null, steps: null };
+const WORK: readonly NodeWork[] = [
+  {
+    ...{ node: 'node-2', kind: 'copy', done: 212.4 * 1024 ** 3, total: 500 * 1024 ** 3 },
+    ...{ started: 0, updated: 60, working: true, rate: 118 * 1024 ** 2, left: 2_496 },
+  },
+  { kind: 'step', node: 'node-3', step: '[clone](https://a/) @acme/admins' },
+];
 
 const LEFT_OUT = listLeftOut(
   {
@@ -122,6 +130,13 @@ const REPORTS: Readonly<Record<string, DeployReport>> = {
       ],
     },
   ),
+  'configuring-work': createReport({ state: 'configuring' }, { work: WORK }),
+  continuing: createReport(
+    { state: 'continuing', nodes: ['node-2', 'node-3'], minutes: 330 },
+    { work: WORK },
+  ),
+  'cancelled-work': createReport({ state: 'cancelled', phase: 'configuring' }, { work: WORK }),
+  'failed-work': createReport(failure, { work: WORK }),
   cancelled: createReport({ state: 'cancelled', phase: 'applying' }, { steps: null }),
   'cancelled-early': createReport({ state: 'cancelled', phase: 'planning' }, early),
   'not-applied': createReport({ state: 'not-applied' }, early),
@@ -153,6 +168,8 @@ test('both ends of endless messages are kept', () => {
 test('an ended deploy is not reported as running', () => {
   for (const [name, report] of Object.entries(REPORTS)) {
     const running = /^### \S+ `postgres` \w+ …$/m.test(renderDeployComment(report));
-    expect(running).toBe(['planning', 'applying', 'configuring'].includes(name));
+    expect(running).toBe(
+      ['planning', 'applying', 'configuring', 'configuring-work'].includes(name),
+    );
   }
 });

@@ -7,7 +7,7 @@ import {
   fixed,
   type Section,
 } from './budget.ts';
-import { buildDeployHeadline, renderRemark } from './deploy-headline.ts';
+import { buildDeployHeadline, renderRemark, renderWorkList } from './deploy-headline.ts';
 import type { DeployReport, DeployState, ReviewInfo } from './deploy-report.ts';
 import { renderFailure } from './failure.ts';
 import { type RunInfo, renderFooter } from './footer.ts';
@@ -51,6 +51,7 @@ export function listDeploySections(report: DeployReport): Section[] {
     progress.state === 'failed' ? renderFailure(progress, run) : fixed(''),
     progress.state === 'changed' ? renderDifferences(progress, run) : fixed(''),
     fixed(renderRemark(progress)),
+    fixed(renderWorkList(report)),
     renderProof(proof, {
       shrinkOrder: 3,
       ...(report.storageAlertPercent && { alertPercent: report.storageAlertPercent }),
@@ -107,7 +108,7 @@ function renderReview(reviewed: ReviewInfo | null): string {
 
 function renderWork({ plan, steps, progress, reviewed }: DeployReport): Section {
   const phase = 'phase' in progress ? progress.phase : progress.state;
-  const applied = ['configuring', 'done', 'incomplete'].includes(phase);
+  const applied = ['configuring', 'continuing', 'done', 'incomplete'].includes(phase);
   const lines = [
     plan && (summarizeCounts(plan.counts, applied ? 'done' : 'ahead') || 'no resource changes'),
   ]

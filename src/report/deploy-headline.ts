@@ -2,6 +2,7 @@ import { NOT_PROVED, type NodeProof } from '../cluster/proof.ts';
 import type { DeployReport, DeployState } from './deploy-report.ts';
 import type { Headline } from './headline.ts';
 import { countNoun, renderCode, renderText } from './markdown.ts';
+import { describeWork, explainContinuing } from './progress.ts';
 
 const EMOJI = {
   planning: '⏳',
@@ -10,6 +11,7 @@ const EMOJI = {
   done: '✅',
   failed: '❌',
   cancelled: '⏹️',
+  continuing: '⌛',
   incomplete: '⚠️',
   changed: '🛑',
   superseded: '⏭️',
@@ -36,6 +38,8 @@ function describeState(progress: DeployState, proof: readonly NodeProof[]): stri
       const leftOut = away.map(({ name }) => name).join(', ');
       return `done · ${text}${leftOut === '' ? '' : ` · ${leftOut} left out`}`;
     }
+    case 'continuing':
+      return `continues without this run · ${progress.nodes.join(', ')} at work`;
     case 'incomplete':
       return `done in part · the rest waits for ${progress.away.join(', ')}`;
     case 'failed':
@@ -61,6 +65,8 @@ export function renderRemark(progress: DeployState): string {
       return progress.phase === 'planning'
         ? 'Nothing was applied.'
         : 'What was done until then stays as it is. Run the job again: it looks at what is there and does the rest.';
+    case 'continuing':
+      return `\`wait-minutes\` (${progress.minutes}) is over, and this run watches the nodes no longer. ${explainContinuing()}`;
     case 'incomplete':
       return 'Only steps that take no other server down were done. Bring back what is named below and run the job again: it does the rest.';
     case 'superseded':
@@ -78,4 +84,18 @@ function renderAwaiting({ label, commit }: Extract<DeployState, { state: 'awaiti
   return label === null
     ? `${why} The input \`allow-plan-label\` names no label, so nobody can ask for a plan. Push the commits to a branch of this repository to have them planned.`
     : `${why} Somebody with write access asks for a plan of ${renderCode(commit.slice(0, 7))} with the label ${renderCode(label)}; after another push, take the label off and put it on again.`;
+}
+
+/** Renders what nodes are doing, or what goes on on them after the end of the run, as Markdown; '' if it is nothing. */
+export function renderWorkList({
+  progress,
+  work,
+}: Pick<DeployReport, 'progress' | 'work'>): string {
+  if (work.length === 0) return '';
+  const items = describeWork(work).map((text) => `- ${renderText(text)}`);
+  const isEnded = ['cancelled', 'failed'].includes(progress.state);
+  return [
+    ...(isEnded ? ['This goes on on the nodes, and the next run continues it:', ''] : []),
+    ...items,
+  ].join('\n');
 }

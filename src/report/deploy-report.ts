@@ -1,3 +1,4 @@
+import type { NodeWork } from '../cluster/progress.ts';
 import type { NodeProof } from '../cluster/proof.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
@@ -26,6 +27,13 @@ export type DeployState =
       readonly nextStep: string;
     }
   | { readonly state: 'cancelled'; readonly phase: Phase }
+  /** The time of the run is over, and nodes still work. */
+  | {
+      readonly state: 'continuing';
+      readonly nodes: readonly string[];
+      /** The value of `wait-minutes`. */
+      readonly minutes: number;
+    }
   /**
    * All steps that stop no server are done and proved; the rest, named by the warnings, waits for nodes that are away.
    */
@@ -70,6 +78,8 @@ export interface DeployReport {
   readonly plan: PlanSummary | null;
   /** The rollout; null before it is decided. */
   readonly steps: readonly Step[] | null;
+  /** What nodes are doing that takes long. */
+  readonly work: readonly NodeWork[];
   /** Empty before the end. */
   readonly proof: readonly NodeProof[];
   /** The review that is applied; null without one. */

@@ -11,6 +11,9 @@ export interface DeployHistory {
   readonly begun: boolean;
 }
 
+/** How a deploy ended; `neutral`: its time was over while nodes still worked, and another run has to finish it. */
+export type DeployConclusion = 'success' | 'failure' | 'cancelled' | 'neutral';
+
 /** A check run that must be completed. */
 export interface OpenCheck {
   readonly id: number;
@@ -97,11 +100,14 @@ export class DeployCheck {
     };
   }
 
+  /** Returns whether the last deploy of `commit` ended while nodes still worked. */
+  async isContinuing(commit: string): Promise<boolean> {
+    const [last] = (await this.#checks.list('deploy', commit)) ?? [];
+    return last?.conclusion === 'neutral';
+  }
+
   /** Completes the check run that `begin` or `resume` opened. */
-  async end<Report>(
-    conclusion: 'success' | 'failure' | 'cancelled',
-    view: CheckView<Report>,
-  ): Promise<void> {
+  async end<Report>(conclusion: DeployConclusion, view: CheckView<Report>): Promise<void> {
     if (this.#open === null) return;
     const { id, externalId } = this.#open;
     await this.#checks.update('deploy', {
