@@ -24,6 +24,7 @@ import { review } from './review.ts';
 import type { RunContext } from './run-context.ts';
 import { runOperation } from './single-operation.ts';
 import { findTargetPullRequest, type TargetPullRequest } from './target-pull-request.ts';
+import { findUnfinishedDeploy } from './unfinished-deploy.ts';
 
 /** A job that reports to people, and its connection to GitHub. */
 interface ReportingJob {
@@ -34,13 +35,13 @@ interface ReportingJob {
   readonly redact: (text: string) => string;
 }
 
-/** Runs the job for `intent`. */
+/** Runs the job for `given`. */
 export async function dispatch(
-  intent: RunnableIntent,
+  given: RunnableIntent,
   options: { job: Job; notes: readonly string[]; redact: (text: string) => string },
 ): Promise<void> {
   const { job, notes, redact } = options;
-  if (intent.kind === 'operation') return runOperation(job, intent.operation);
+  if (given.kind === 'operation') return runOperation(job, given.operation);
 
   const { environment, inputs } = job;
   const { spec, workingDirectory, clusterFile } = inputs;
@@ -55,10 +56,15 @@ export async function dispatch(
   const endOfLife = warnEndOfLife(spec.imageTag, new Date().toISOString().slice(0, 10));
   const warnings = [...notes, ...(endOfLife === null ? [] : [endOfLife])];
   for (const warning of warnings) core.warning(warning);
+  const reporting = { job, client, identity, redact };
+  const { reviewStore, deployCheck } = openReviews(reporting, now);
+  const intent =
+    given.kind === 'drift'
+      ? ((await findUnfinishedDeploy(job, { client, deployCheck, commit: given.sha })) ?? given)
+      : given;
   if (intent.kind === 'drift') {
     return reportDrift(job, { client, identity, commit: intent.sha, warnings, redact });
   }
-  const reporting = { job, client, identity, redact };
   const target = await findTargetPullRequest(client, { intent, environment });
   const { announcement, labels } = openComment(reporting, target);
   switch (intent.kind) {
@@ -67,7 +73,7 @@ export async function dispatch(
       const commit = intent.sha;
       const context: RunContext = {
         announcement,
-        ...openReviews(reporting, now),
+        ...{ reviewStore, deployCheck },
         commit,
         warnings,
         pullRequest: target,

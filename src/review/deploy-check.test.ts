@@ -66,6 +66,26 @@ describe('the deploy check', () => {
     expect(await readHistory('other')).toEqual({ succeeded: true, begun: false });
   });
 
+  test('says whether the last deploy ended while nodes still worked', async () => {
+    const isContinuing = () => createDeployCheck().isContinuing(commit);
+    expect(await isContinuing()).toBe(false);
+    const deployment = createDeployCheck();
+    await deployment.begin(commit, { digest: 'one', required: true });
+    expect(await isContinuing()).toBe(false);
+    await deployment.end('neutral', VIEW);
+    expect(await isContinuing()).toBe(true);
+    expect(await createDeployCheck({ cluster: 'orders-2' }).isContinuing(commit)).toBe(false);
+    expect(await createDeployCheck().isContinuing(github.push().sha)).toBe(false);
+    // Its review still counts, and the next run takes the same check run over.
+    const { succeeded } = await createDeployCheck().readHistory(commit, 'one');
+    expect(succeeded).toBe(false);
+    const next = createDeployCheck();
+    await next.resume(commit, 'one');
+    await next.end('success', VIEW);
+    expect(listChecks()).toEqual([['PostgreSQL deploy: orders', 'completed', 'success']]);
+    expect(await isContinuing()).toBe(false);
+  });
+
   test('belongs to its cluster, commit and key', async () => {
     const deployment = createDeployCheck();
     await deployment.begin(commit, { digest: 'one', required: true });
