@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { NodeWork } from '../cluster/progress.ts';
-import { createPace, createWorkLog } from './report-work.ts';
+import { createPace, createWorkLog, createWorkPublisher } from './report-work.ts';
 
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
@@ -57,4 +57,50 @@ test.each([
   const due = Array.from({ length: seconds }, (_, at) => isDue(at * SECOND)).filter(Boolean);
   expect(due.length).toBeLessThanOrEqual(most);
   expect(due.length).toBeGreaterThan(most / 2 - 1);
+});
+
+describe('the comment on work in progress', () => {
+  /** A publisher whose reports are on their way until `arrive` is called. */
+  function start() {
+    const state = { now: 0, published: 0, arrive: () => {} };
+    const publisher = createWorkPublisher(
+      () => {
+        state.published += 1;
+        return new Promise<void>((resolve) => {
+          state.arrive = resolve;
+        });
+      },
+      () => state.now,
+    );
+    return { state, publisher };
+  }
+  const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+  test('is updated at most every 30 seconds, and one report at a time', async () => {
+    const { state, publisher } = start();
+    publisher.offer();
+    publisher.offer();
+    expect(state.published).toBe(1);
+    state.now = 31 * SECOND;
+    publisher.offer();
+    expect(state.published).toBe(1);
+    state.arrive();
+    await settle();
+    publisher.offer();
+    expect(state.published).toBe(2);
+  });
+
+  test('is written before the last report', async () => {
+    const { state, publisher } = start();
+    publisher.offer();
+    let isEnded = false;
+    const end = publisher.end().then(() => {
+      isEnded = true;
+    });
+    await settle();
+    expect(isEnded).toBe(false);
+    state.arrive();
+    await end;
+    await publisher.end();
+  });
 });

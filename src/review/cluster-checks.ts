@@ -50,11 +50,17 @@ export class ClusterChecks {
     return externalId?.startsWith(`${this.identity}:`) ?? false;
   }
 
-  /** Lists the cluster's check runs of a commit, newest first; null if the token may not read them. */
-  async list(kind: CheckKind, commit: string): Promise<readonly Check[] | null> {
+  /**
+   * Lists the cluster's check runs of a commit, newest first; null if the token may not read them, which `warn` says.
+   */
+  async list(
+    kind: CheckKind,
+    commit: string,
+    warn: (text: string) => void = core.warning,
+  ): Promise<readonly Check[] | null> {
     const found = await this.#checks.find({ commit, name: this.name(kind) });
     if (found.outcome === 'forbidden') {
-      core.warning(
+      warn(
         `github-token: may not read check runs (${found.reason}). Give the job the permission checks: write.`,
       );
       return null;

@@ -1,0 +1,109 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { type GitHub, startGitHub } from '../../lab/github/github.ts';
+import { Checks } from '../github/check.ts';
+import { createClient } from '../github/client.ts';
+import { ClusterChecks } from '../review/cluster-checks.ts';
+import { DeployCheck, type DeployConclusion } from '../review/deploy-check.ts';
+import type { Job } from './job.ts';
+import { findUnfinishedDeploy } from './unfinished-deploy.ts';
+
+let github: GitHub;
+let commit: string;
+let log: string[];
+beforeEach(async () => {
+  log = [];
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    log.push(String(text));
+    return true;
+  });
+  github = await startGitHub();
+  commit = github.push().sha;
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await github.stop();
+});
+
+const SECRETS = { sshPrivateKey: 'k', postgresPassword: 'p', replicationPassword: 'r' };
+const repository = { owner: 'acme', repo: 'database' };
+
+function open({ checks: access = 'write' as 'write' | null } = {}) {
+  const token = github.createToken({
+    permissions: { contents: 'read', ...(access && { checks: access }) },
+  });
+  const client = createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 1 });
+  const checks = new ClusterChecks({
+    ...{ checks: new Checks(client, repository), identity: 'orders/abc' },
+    ...{ cluster: 'orders', redact: (text: string) => text },
+  });
+  return { client, deployCheck: new DeployCheck({ checks, key: '' }) };
+}
+
+async function endDeploy(conclusion: DeployConclusion): Promise<void> {
+  const { deployCheck } = open();
+  await deployCheck.begin(commit, { digest: 'one', required: true });
+  await deployCheck.end(conclusion, { report: null, title: () => 'x', summary: () => 'x' });
+}
+
+function find(secrets: Partial<typeof SECRETS> = {}) {
+  const job = {
+    environment: { event: { ref: 'refs/heads/main' }, repository },
+    inputs: { secrets: { ...SECRETS, ...secrets } },
+  } as unknown as Job;
+  return findUnfinishedDeploy(job, { ...open(), commit });
+}
+
+describe('a scheduled run', () => {
+  test('finishes the deploy that ended while nodes still worked', async () => {
+    await endDeploy('neutral');
+    expect(await find()).toMatchObject({ kind: 'deploy', sha: commit, branch: 'main' });
+    expect(log.join('')).toContain('this run finishes it');
+  });
+
+  test.each(['success', 'failure', 'cancelled'] as const)('leaves one that is %s', async (end) => {
+    await endDeploy(end);
+    expect(await find()).toBeNull();
+    expect(log).toEqual([]);
+  });
+
+  test('leaves a commit without a deploy', async () => {
+    expect(await find()).toBeNull();
+  });
+
+  test('leaves a commit that is not the head any more', async () => {
+    await endDeploy('neutral');
+    github.push();
+    expect(await find()).toBeNull();
+  });
+
+  test('leaves one that was finished by a later run', async () => {
+    await endDeploy('neutral');
+    await endDeploy('success');
+    expect(await find()).toBeNull();
+  });
+
+  test('says which inputs it lacks', async () => {
+    await endDeploy('neutral');
+    expect(await find({ postgresPassword: '', replicationPassword: '' })).toBeNull();
+    expect(log.join('')).toMatch(
+      /^::warning::The deploy of [0-9a-f]{7} is not finished.*without postgres-password, replication-password\. Run the job of that deploy again/,
+    );
+  });
+
+  test('needs no permission for check runs to look for drift', async () => {
+    await endDeploy('neutral');
+    const job = { environment: { event: { ref: 'refs/heads/main' }, repository } } as Job;
+    expect(await findUnfinishedDeploy(job, { ...open({ checks: null }), commit })).toBeNull();
+    expect(log.join('')).not.toContain('::warning::');
+  });
+
+  test('goes on without an answer of GitHub', async () => {
+    await endDeploy('neutral');
+    const { client, deployCheck } = open();
+    await github.stop();
+    const job = { environment: { event: { ref: 'refs/heads/main' }, repository } } as Job;
+    expect(await findUnfinishedDeploy(job, { client, deployCheck, commit })).toBeNull();
+    expect(log.join('')).toContain('could not be looked for');
+    github = await startGitHub();
+  });
+});
