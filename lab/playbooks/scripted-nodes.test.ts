@@ -259,7 +259,14 @@ test('work that goes on ends the rollout on every node, without a failure and wi
       work: {
         primary: 'node-1',
         steps: [
-          { kind: 'clone', nodes: ['node-2'], ...common },
+          {
+            kind: 'clone',
+            nodes: ['node-2'],
+            ...common,
+            source: 'node-1',
+            maxRate: null,
+            neededBytes: {},
+          },
           { kind: 'reload', nodes: ['node-1'], ...common },
         ],
       },

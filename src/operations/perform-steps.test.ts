@@ -15,8 +15,9 @@ const MIB = 1024 ** 2;
 
 const common = { primary: 'node-1', settings: {} };
 const PREPARE: Step = { kind: 'prepare', nodes: ['node-1', 'node-2', 'node-3'] };
-const CLONE_2: Step = { kind: 'clone', nodes: ['node-2'], ...common };
-const CLONE_3: Step = { kind: 'clone', nodes: ['node-3'], ...common };
+const copy = { source: 'node-1', maxRate: null, neededBytes: {} };
+const CLONE_2: Step = { kind: 'clone', nodes: ['node-2'], ...common, ...copy };
+const CLONE_3: Step = { kind: 'clone', nodes: ['node-3'], ...common, ...copy };
 const RELOAD: Step = { kind: 'reload', nodes: ['node-1'], ...common };
 const STEPS = [PREPARE, CLONE_2, CLONE_3, RELOAD];
 
