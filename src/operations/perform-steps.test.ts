@@ -5,7 +5,7 @@ import type { AnsibleResult } from '../ansible/result.ts';
 import type { NodeProgress, NodeWork } from '../cluster/progress.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import { createDesired } from '../cluster/testing/fixtures.ts';
-import { UserError } from '../messages/errors.ts';
+import { CancelledError, UserError } from '../messages/errors.ts';
 import type { Clock } from './clock.ts';
 import { performSteps } from './perform-steps.ts';
 
@@ -221,6 +221,25 @@ describe('when the time of the run is over', () => {
     const { run } = script([[report({ proof: PROOF })]], copying, { deadline: 0 });
     expect(await run).toMatchObject({ proof: PROOF, work: [] });
   });
+});
+
+test('a cancel names the work that goes on, even before it has reported anything', async () => {
+  const { run, work } = script([[pendingOn('node-2')], [new CancelledError('ansible-playbook')]]);
+  await expect(run).rejects.toBeInstanceOf(CancelledError);
+  expect(work.at(-1)).toEqual([{ kind: 'step', node: 'node-2', step: 'clone' }]);
+});
+
+test('a failure asks once more which nodes still work', async () => {
+  const calls: Call[] = [[pendingOn('node-2')], [new UserError('node-2: no space'), 0]];
+  let asked = 0;
+  // Node 3 works until the failure.
+  const { run, work } = script(calls, (now, node) => {
+    if (node === 'node-3') asked += 1;
+    return answer({ updated: now, working: now < 20 * SECOND || (node === 'node-3' && asked < 6) });
+  });
+  await expect(run).rejects.toThrow('no space');
+  expect(work.at(-2)).toMatchObject([{ node: 'node-3', kind: 'copy' }]);
+  expect(work.at(-1)).toEqual([]);
 });
 
 describe('a lost connection', () => {

@@ -50,6 +50,7 @@ export async function performSteps(
   const changes: AnsibleResult['changes'] = [];
   let { steps } = work;
   let losses = 0;
+  let pending: readonly PendingStep[] = [];
   const perform = async (): Promise<AnsibleResult> => {
     try {
       const report = await watch.during(() => nodes.perform({ ...work, steps }, target, onNotes));
@@ -71,7 +72,8 @@ export async function performSteps(
     for (;;) {
       const report = await perform();
       changes.push(...report.changes);
-      const { pending, proof } = report;
+      const { proof } = report;
+      pending = report.pending;
       if (pending.length === 0) {
         watch.finish();
         return { changes, proof, work: [] };
@@ -82,7 +84,9 @@ export async function performSteps(
       }
     }
   } catch (error) {
-    if (!(error instanceof CancelledError)) await watch.refresh();
+    // There is no time to ask after a cancel; what was pending goes on.
+    if (error instanceof CancelledError) options.onWork(watch.listWork(pending));
+    else await watch.refresh();
     throw error;
   }
 }
