@@ -1,4 +1,6 @@
+import { exec } from 'node:child_process';
 import type { AwsCredentialIdentity } from '@smithy/types';
+import { chooseEnvironment } from '../process/child-environment.ts';
 
 /** Returns the job's AWS credentials; throws an `AwsError` if there are none. */
 export type CredentialSource = () => Promise<AwsCredentialIdentity>;
@@ -17,6 +19,8 @@ export class AwsError extends Error {
 
 /** How long each source of credentials may take that is asked over the network, in ms. */
 const SOURCE_MS = 2000;
+/** How long a program may take that prints credentials, in ms. */
+const PROCESS_MS = 10_000;
 
 /**
  * Creates a source that looks in the places where Terraform's provider looks as well: the environment, the shared
@@ -33,7 +37,8 @@ export function createCredentialSource({
 }): CredentialSource {
   let provider: CredentialSource | null = null;
   return async () => {
-    const { defaultProvider } = await import('./sdk.ts');
+    const { defaultProvider, externalDataInterceptor } = await import('./sdk.ts');
+    externalDataInterceptor.interceptToken('exec', execWithoutSecrets);
     // Remembers the credentials until they expire.
     provider ??= defaultProvider({ timeout: SOURCE_MS, maxRetries: 0 });
     const found = await provider().catch((error) => {
@@ -44,4 +49,15 @@ export function createCredentialSource({
     }
     return found;
   };
+}
+
+/** Runs a `credential_process` of the shared configuration as Terraform does: without the secrets of the step. */
+function execWithoutSecrets(
+  command: string,
+  done: (error: Error | null, output: { stdout: string; stderr: string }) => void,
+): void {
+  const env = chooseEnvironment(process.env, { program: 'terraform' });
+  exec(command, { env, timeout: PROCESS_MS }, (error, stdout, stderr) =>
+    done(error, { stdout, stderr }),
+  );
 }

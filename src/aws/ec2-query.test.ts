@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createCredentialSource } from './credentials.ts';
 import { describeVolumesModifications } from './describe-volumes-modifications.ts';
@@ -33,12 +36,12 @@ async function startEc2(...answers: Answer[]) {
   const listening = server;
   await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve));
   const { port } = listening.address() as AddressInfo;
-  const ask = (volumes = ['vol-0a', 'vol-0b']) =>
+  const ask = (timeoutMs = 20_000, volumes = ['vol-0a', 'vol-0b']) =>
     describeVolumesModifications(volumes, {
       region: 'us-east-1',
       endpoint: new URL(`http://127.0.0.1:${port}`),
       credentials: async () => ({ accessKeyId: 'id', secretAccessKey: 'the secret key' }),
-      timeoutMs: 500,
+      timeoutMs,
     });
   return { ask, requests };
 }
@@ -117,7 +120,6 @@ describe('a request', () => {
     ['an error without XML', text(502, 'Bad gateway'), 'NoAnswer', 2],
     ['a redirect', text(302, ''), 'NoAnswer', 2],
     ['a lost connection', (response) => response.destroy(), 'NoAnswer', 2],
-    ['silence', () => {}, 'NoAnswer', 2],
   ])(
     'that meets %s fails with its code, after at most two attempts',
     async (_name, answer, code, attempts) => {
@@ -126,6 +128,12 @@ describe('a request', () => {
       expect(requests).toHaveLength(attempts);
     },
   );
+
+  test('that meets silence ends', async () => {
+    const { ask, requests } = await startEc2(() => {});
+    await expect(ask(200)).rejects.toMatchObject({ code: 'NoAnswer' });
+    expect(requests.length).toBeLessThanOrEqual(2);
+  });
 
   test('is repeated', async () => {
     const { ask } = await startEc2(text(500, refusal('InternalError')), text(200, set(item())));
@@ -143,6 +151,23 @@ describe('credentials', () => {
     const source = createCredentialSource({ mask: (secret) => masked.push(secret) });
     expect(await source()).toMatchObject({ accessKeyId: 'id', sessionToken: 'the token' });
     expect(masked).toEqual(['the secret key', 'the token']);
+  });
+
+  test('of a program are asked for without the secrets of the step', async () => {
+    const config = join(mkdtempSync(join(tmpdir(), 'pgca-credentials-')), 'config');
+    const answer =
+      '{"Version":1,"AccessKeyId":"id","SecretAccessKey":"<$INPUT_POSTGRES_PASSWORD>"}';
+    const script = `${config}.sh`;
+    writeFileSync(script, `cat <<END\n${answer}\nEND\n`);
+    writeFileSync(config, `[default]\ncredential_process = sh ${script}\n`);
+    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE'])
+      vi.stubEnv(name, '');
+    vi.stubEnv('AWS_CONFIG_FILE', config);
+    vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', '/nowhere');
+    vi.stubEnv('INPUT_POSTGRES_PASSWORD', 'secret of the step');
+    const source = createCredentialSource({ mask: () => {} });
+    expect(await source()).toMatchObject({ accessKeyId: 'id', secretAccessKey: '<>' });
+    rmSync(dirname(config), { recursive: true });
   });
 
   test('that are missing have their own code', async () => {
