@@ -86,7 +86,7 @@ export interface Modification {
   readonly to: VolumeShape;
   readonly started: number;
   /** When `modifying` ends. */
-  readonly optimizes: number;
+  optimizes: number;
   /** When `optimizing` ends. */
   ends: number;
   /** The state in which it fails; null if it succeeds. */

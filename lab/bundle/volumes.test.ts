@@ -77,7 +77,7 @@ async function review(env: Readonly<Record<string, string>> = {}) {
   const event = bench.github.openPullRequest({ branch, title: branch });
   const result = await run(event, env);
   const { number } = event.payload;
-  return { result, comment: bench.github.listComments(number)[0]?.body ?? '' };
+  return { result, number, comment: bench.github.listComments(number)[0]?.body ?? '' };
 }
 
 const modify = (change: Partial<Modification>) =>
@@ -93,19 +93,27 @@ const modify = (change: Partial<Modification>) =>
 
 test('a volume that is being optimised is not modified, and the pull request says so', async () => {
   await modify({});
-  const { result, comment } = await review();
+  const { result, number, comment } = await review();
   expect(listErrors(result)).toEqual([]);
   expect(comment).toMatch(
     new RegExp(
       `The merge would be refused now: ${volume.id} of node-1 \\(data\\) is optimizing, 1 %`,
     ),
   );
-  const refused = await run(bench.github.dispatch('generate-terraform-apply', {}));
-  expect(listErrors(refused).join()).toContain(`${volume.id} of node-1 (data) is optimizing`);
+  const ways = [
+    bench.github.merge(number, 'squash').push,
+    bench.github.dispatch('generate-terraform-apply', {}),
+  ];
+  const refused = [];
+  for (const event of ways) {
+    const job = await run(event);
+    expect(listErrors(job).join()).toContain(`${volume.id} of node-1 (data) is optimizing`);
+    refused.push(job);
+  }
   // Nothing asked EBS for it.
   expect(volume).toMatchObject({ size: 10, modifications: [{ state: 'optimizing' }] });
   // The runner itself shows the environment of a step, in the first group.
-  for (const { log } of [result, refused])
+  for (const { log } of [result, ...refused])
     expect(log.slice(log.indexOf('##[endgroup]'))).not.toContain(SECRET);
 });
 

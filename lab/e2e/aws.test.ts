@@ -303,7 +303,11 @@ describe('volumes', () => {
     await ssh('node-1', 'sudo umount /data');
   });
 
-  test('grow while attached', async () => {
+  test('grow while attached, once EBS is no longer modifying them', async () => {
+    const measure = () => ssh('node-1', `sudo blockdev --getsize64 ${disk}`);
+    await aws.edit(({ ebs }) => {
+      ebs.modifyingMs = 3600_000;
+    });
     workspace.write(
       configuration(readFileSync(`${key}.pub`, 'utf8')).replace(
         'size              = 1',
@@ -311,7 +315,14 @@ describe('volumes', () => {
       ),
     );
     await workspace.apply();
-    expect(await ssh('node-1', `sudo blockdev --getsize64 ${disk}`)).toBe(String(2 * 1024 ** 3));
+    expect(await measure()).toBe(String(1024 ** 3));
+    await aws.edit(({ volumes, ebs }) => {
+      ebs.modifyingMs = 0;
+      for (const { modifications } of Object.values(volumes))
+        for (const one of modifications) Object.assign(one, { optimizes: 0, ends: 0 });
+    });
+    await expect.poll(measure, { timeout: 30_000 }).toBe(String(2 * 1024 ** 3));
+    expect(await workspace.plan()).toEqual([]);
   });
 });
 
