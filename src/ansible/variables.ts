@@ -15,7 +15,8 @@ import { quoteValue } from '../messages/quote-value.ts';
  * @param options.rollout `primary` is the primary after the last step, which provides the proof. Without a token nothing
  *   is proved. `image` pins the requested image, null if its digest is unknown. `collationLabel` allows an image that
  *   sorts text differently.
- * @param options.waitSeconds how long an observation waits for a node that cannot be reached
+ * @param options.waitSeconds how long an observation waits for a node that cannot be reached, and a step for a volume that
+ *   EC2 has yet to grow
  * @param options.lookSeconds limit of one observation, including the wait; 0: no limit
  * @param options.freshNodes nodes whose instance this run has created: they may refuse the key at first
  * @param options.hasInstanceProfile whether nodes without a registry password log in to Amazon ECR with their profile
