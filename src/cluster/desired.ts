@@ -33,6 +33,11 @@ export interface DesiredCluster {
   /** Sizes of every node's volumes. */
   readonly storage: Pick<StorageSpec, 'dataGib' | 'rootGib'>;
   readonly clone: CloneSpec;
+  /**
+   * Whether file systems stay as they are: a failover and a replacement grow no volume, and must not wait for one that EC2
+   * has not grown.
+   */
+  readonly keepsStorage?: boolean;
   /** Whether a change may lose logical slots. */
   readonly allowsSlotLoss?: boolean;
 }
@@ -40,7 +45,8 @@ export interface DesiredCluster {
 /**
  * Returns the cluster that `spec` asks for. `existing` are the nodes in Terraform's state; a node that is asked for
  * and not among them has no addresses yet. `instanceType` null: each node stays what it is. `memoryMib` is
- * the instance type's RAM, null where it is not known. `allowsSlotLoss`: logical slots may be lost.
+ * the instance type's RAM, null where it is not known. `allowsSlotLoss`: logical slots may be lost. `keepsStorage`: no file
+ * system grows.
  */
 export function buildDesired(
   spec: ClusterSpec,
@@ -49,11 +55,13 @@ export function buildDesired(
     instanceType,
     memoryMib,
     allowsSlotLoss = false,
+    keepsStorage = false,
   }: {
     existing: readonly Node[];
     instanceType: string | null;
     memoryMib: number | null;
     allowsSlotLoss?: boolean;
+    keepsStorage?: boolean;
   },
 ): DesiredCluster {
   const names = Array.from({ length: spec.replicaCount + 1 }, (_, index) => nodeName(index + 1));
@@ -73,6 +81,7 @@ export function buildDesired(
     primary: spec.primary,
     synchronousReplicas: spec.synchronousReplicas,
     allowsSlotLoss,
+    keepsStorage,
   };
 }
 

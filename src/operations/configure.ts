@@ -169,6 +169,7 @@ async function converge(
       instanceType,
       memoryMib,
       allowsSlotLoss,
+      keepsStorage: decide !== undefined,
     });
     const seen = await observeNodes(
       nodes,

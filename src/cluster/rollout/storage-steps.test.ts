@@ -106,6 +106,10 @@ describe('the file systems of a cluster', () => {
     expect(listRolloutSteps(observed, withStorage(40))).toEqual([...grows, 'start node-1']);
   });
 
+  test('stay as they are in a failover and a replacement, which must not wait for EC2', () => {
+    expect(listRolloutSteps(healthy, { ...withStorage(40), keepsStorage: true })).toEqual(reloads);
+  });
+
   test('grow while a node cannot be reached, whose slot keeps WAL', () => {
     const observed = healthy.filter(({ name }) => name !== 'node-3');
     const result = rollout(observed, { ...withStorage(40), unreachable: ['node-3'] });

@@ -19,6 +19,7 @@ const TOLERANCE_BYTES = GIB / 2;
  * slots keep WAL, and then a volume fills soonest. Terraform has grown the volumes before.
  */
 export function grow(cluster: ClusterState): PlannedStep | null {
+  if (cluster.desired.keepsStorage) return null;
   const { dataGib, rootGib } = cluster.desired.storage;
   const small = cluster.nodes.filter((node) => findGrowth(node, { dataGib, rootGib }).length > 0);
   const replicas = small.filter(({ name }) => name !== cluster.primary);
