@@ -27,6 +27,19 @@ beforeAll(async () => {
     tags: ['17', '17-2', '15'],
     onProgress: (line) => console.log(line),
   });
+  // As an earlier version of the action formatted it.
+  const device = '/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0123456789abcde3';
+  await waitOnNode('node-3', `[ -e ${device} ]`);
+  await hosts.run('node-3', `mkfs.ext4 -q -m 1 -e remount-ro ${device}`);
+  // Until it is mounted, it could hold the cluster.
+  await runPlaybook(buildOptions(), 'observe.yml');
+  const steps: Step[] = [{ kind: 'prepare', nodes: ['node-3'] }];
+  const prepared = await runPlaybook(buildOptions(), 'site.yml', {
+    primary: 'node-1',
+    steps,
+    prove: false,
+  });
+  expect(prepared.failures, prepared.output).toEqual([]);
 });
 afterAll(async () => {
   await hosts?.destroy();
@@ -90,7 +103,7 @@ const readStarts = (): Promise<string[]> =>
 
 /** Waits until a shell condition holds on a node; polls fast enough to hit the middle of a step. */
 async function waitOnNode(node: string, condition: string): Promise<void> {
-  await hosts.run(node, `timeout 60 bash -c 'until ${condition}; do sleep 0.02; done'`);
+  await hosts.run(node, `timeout 120 bash -c 'until ${condition}; do sleep 0.02; done'`);
 }
 
 /** Does something in the middle of a run; returns the run's end. */
@@ -137,7 +150,13 @@ describe('a new cluster', () => {
 
   test('writes only to the data volume, and uses no volume of Docker', async () => {
     expect(await hosts.run('node-2', 'docker volume ls --quiet')).toBe('');
-    expect(await hosts.run('node-2', `findmnt --noheadings --output FSTYPE ${root}`)).toBe('ext4');
+  });
+
+  test('has a new file system on blank volumes, and keeps an existing one', async () => {
+    const types = hosts.nodes.map(({ name }) =>
+      hosts.run(name, `findmnt --noheadings --output FSTYPE ${root}`),
+    );
+    expect(await Promise.all(types)).toEqual(['xfs', 'xfs', 'ext4']);
   });
 });
 
@@ -270,12 +289,68 @@ describe('a file system with an error', () => {
     const name = '$(basename $(findmnt -no SOURCE /var/lib/postgresql-cluster))';
     await hosts.run('node-3', `echo 1 > /sys/fs/ext4/${name}/trigger_fs_error`);
     await expect(hosts.run('node-3', `touch ${root}/x`)).rejects.toThrow(/Read-only/);
+    await hosts.run('node-2', `xfs_io -x -c shutdown ${root}`);
+    await expect(hosts.run('node-2', `touch ${root}/x`)).rejects.toThrow(/Input\/output error/);
     await expect(configure(buildOptions())).rejects.toThrow(
-      /refused: node-3: its data volume .* takes no writes.*reboot/,
+      /refused: node-2: its data volume .* takes no writes.*reboot.*xfs_repair.*\nnode-3: its data volume .* takes no writes.*reboot/,
     );
-    await hosts.reboot('node-3');
-    await waitOnNode('node-3', 'docker exec postgres-orders pg_isready -qh 127.0.0.1');
+    await Promise.all(['node-2', 'node-3'].map(hosts.reboot));
+    for (const node of ['node-2', 'node-3'])
+      await waitOnNode(node, 'docker exec postgres-orders pg_isready -qh 127.0.0.1');
     await converge();
+  });
+});
+
+describe('a volume that grows', () => {
+  const gib = DISK_GIB + 1;
+  const grow = (node: string) => {
+    const step: Step = { kind: 'grow', nodes: [node], dataGib: gib, rootGib: 16 };
+    const work = { primary: 'node-1', steps: [step], prove: false };
+    return runPlaybook(buildOptions({ waitSeconds: 5 }), 'site.yml', work);
+  };
+  const readSizes = async (node: string) => {
+    const { observations } = await runPlaybook(buildOptions(), 'observe.yml');
+    const { data } = observations.find(({ name }) => name === node)?.storage ?? {};
+    return [data?.deviceBytes, data?.filesystemBytes].map((bytes) => (bytes ?? 0) / 1024 ** 3);
+  };
+
+  test('is waited for; until EC2 has grown it, the step fails and says what to do', async () => {
+    const done = await grow('node-2');
+    expect(done.output).toContain('waiting until EC2 has grown the data volume');
+    expect(done.failures).toEqual([
+      expect.objectContaining({
+        node: 'node-2',
+        message: expect.stringMatching(
+          /has 4 GiB, and 5 GiB were requested\. Nothing is lost.*describe-volumes-modifications --volume-ids vol-0123456789abcde2`, then run the job again/,
+        ),
+      }),
+    ]);
+    expect(done.changes).toEqual([]);
+  });
+
+  test('has its file system grown while the server runs, once', async () => {
+    const before = await readStarts();
+    await hosts.growDisk('node-2', gib);
+    expect(await readSizes('node-2')).toEqual([gib, DISK_GIB]);
+    const done = await grow('node-2');
+    expect(done.failures, done.output).toEqual([]);
+    expect(done.changes).toMatchObject([{ node: 'node-2', step: 'grow' }]);
+    expect(await readSizes('node-2')).toEqual([gib, gib]);
+    expect((await grow('node-2')).changes).toEqual([]);
+    expect(await readStarts()).toEqual(before);
+  });
+
+  // The lab's hosts lack CAP_SYS_RESOURCE, without which ext4 does not grow while it is mounted.
+  test('keeps an ext4 that the kernel does not grow, with the reason', async () => {
+    await hosts.growDisk('node-3', gib);
+    const { failures } = await grow('node-3');
+    expect(failures).toEqual([
+      expect.objectContaining({
+        message: expect.stringMatching(/stays at 4 GiB of 5 GiB.*Nothing is lost/),
+        log: expect.stringMatching(/Permission denied|Operation not permitted/),
+      }),
+    ]);
+    expect(await readSizes('node-3')).toEqual([gib, DISK_GIB]);
   });
 });
 

@@ -22,6 +22,8 @@ export interface Hosts {
   add(number: number): Promise<Node>;
   /** Runs a command on a node as root, bypassing ssh. */
   run(node: string, command: string): Promise<string>;
+  /** Grows the device of a node's data volume, as EC2 does some time after it accepted that. */
+  growDisk(node: string, gib: number): Promise<void>;
   /** Restarts a node's machine and returns when its systemd has booted. */
   reboot(node: string): Promise<void>;
   /** Removes the hosts and their volumes; the registry stays for later hosts of the world. */
@@ -54,7 +56,7 @@ export async function startHosts(options: {
   const authorizedKey = (await readFile(`${key}.pub`, 'utf8')).trim();
 
   const nodes: Node[] = [];
-  const loops: string[] = [];
+  const loops = new Map<string, string>();
   const nameHost = (node: string): string => `pgca-${world}-${node}`;
 
   async function add(number: number): Promise<Node> {
@@ -74,7 +76,7 @@ export async function startHosts(options: {
     await writeFile(file, '');
     await truncate(file, DISK_GIB * 1024 ** 3);
     const loop = await runAsRoot('losetup', ['--find', '--show', file]);
-    loops.push(loop);
+    loops.set(node.name, loop);
     const device = await runCommand('stat', ['-c', '%Hr:%Lr', loop]);
     const metadata = {
       instance_id: node.instanceId,
@@ -115,13 +117,19 @@ export async function startHosts(options: {
     registry,
     add,
     run,
+    async growDisk(node, gib) {
+      await truncate(join(folder, node, 'volume'), gib * 1024 ** 3);
+      await runAsRoot('losetup', ['--set-capacity', loops.get(node) ?? '']);
+    },
     async reboot(node) {
       await runDocker(['restart', '--time', '60', nameHost(node)]);
       await run(node, 'systemctl is-system-running --wait || true');
     },
     async destroy() {
       await Promise.all(nodes.map(({ name }) => removeContainer(nameHost(name))));
-      await Promise.all(loops.map((loop) => runAsRoot('losetup', ['--detach', loop])));
+      await Promise.all(
+        [...loops.values()].map((loop) => runAsRoot('losetup', ['--detach', loop])),
+      );
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PAUSE_LIMIT_MS } from '../../load.ts';
-import { LiveCluster } from './cluster.ts';
+import { LiveCluster, ROOT } from './cluster.ts';
 
 const INPUTS = { 'instance-type': 't3.small', 'replica-count': '2' };
 const NODES = ['node-1', 'node-2', 'node-3'];
@@ -71,6 +71,32 @@ describe('a change of settings', () => {
     expect(await cluster.askAll('SHOW max_connections')).toEqual(onAll('100'));
     expect(await cluster.askAll('SHOW max_worker_processes')).toEqual(onAll('8'));
     expect(await cluster.askAll('SHOW shared_buffers')).toEqual(onAll('256MB'));
+  });
+});
+
+describe('a change of volumes', () => {
+  test('grows every file system without a pause, and settings follow', async () => {
+    const { restarted, report, primary, result } = await cluster.change(
+      'volumes',
+      { ...INPUTS, 'data-volume-size': '21' },
+      { again: true },
+    );
+    expect(restarted).toEqual([]);
+    expect(primary.after).toBe(primary.before);
+    expect(report.downTogether).toEqual([]);
+    expect(report.longestGapMs).toBeLessThan(PAUSE_LIMIT_MS);
+    expect(report.lives).toEqual(
+      Object.fromEntries(Object.values(cluster.listServers()).map(({ host }) => [host, 1])),
+    );
+    expect(result.log).toMatch(/Grow the file systems of node-\d, node-\d into their volumes/);
+    for (const node of NODES) {
+      const type = await cluster.run(node, 'stat', '--file-system', '--format', '%T', ROOT);
+      expect(type.trim()).toBe('xfs');
+      const blocks = await cluster.run(node, 'stat', '--file-system', '--format', '%b', ROOT);
+      // 4 KiB each; without the log.
+      expect((Number(blocks) * 4096) / 1024 ** 3).toBeGreaterThan(20.9);
+    }
+    expect(await cluster.askAll('SHOW max_slot_wal_keep_size')).toEqual(onAll('5376MB'));
   });
 });
 
