@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from .files import read_json, sync_directory, write_text
 from .layout import FORMER_PRIMARY, PARTIAL, ROOT
@@ -126,6 +126,7 @@ def run_copy(order: Dict[str, Any], state: Dict[str, Any]) -> Dict[str, Any]:
         state["attempts"] = state.get("attempts", 0) + 1
         write_state(state)
         copy = Copy(arguments)
+        shortage: Optional[str]
         try:
             code, shortage = watch(copy, order, state)
         except OSError as error:
@@ -148,7 +149,7 @@ def run_copy(order: Dict[str, Any], state: Dict[str, Any]) -> Dict[str, Any]:
     return end
 
 
-def watch(copy: Copy, order: Dict[str, Any], state: Dict[str, Any]) -> Any:
+def watch(copy: Copy, order: Dict[str, Any], state: Dict[str, Any]) -> Tuple[int, Optional[str]]:
     """Waits for a copy and writes its progress; returns its exit code, and why it was ended for lack of space, or None."""
     while True:
         code = copy.wait(1)
