@@ -46,10 +46,10 @@ def ensure_guard() -> bool:
 def list_files() -> Dict[str, str]:
     """Returns {path: text} of all files of the guard."""
     modules = (files, guard, layout, peer, scram, signals, timeline)
-    texts = {"%s/%s.py" % (PACKAGE, module.__name__.rsplit(".", 1)[-1]): _read_source(module) for module in modules}
+    texts = {"%s/%s.py" % (PACKAGE, module.__name__.rsplit(".", 1)[-1]): read_source(module) for module in modules}
     return {PACKAGE + "/__init__.py": "", **texts, UNIT: UNIT_TEXT}
 
 
-def _read_source(module: ModuleType) -> str:
+def read_source(module: ModuleType) -> str:
     """Returns the source of a module. On a node it is in the archive that Ansible sent."""
     return module.__loader__.get_source(module.__name__)  # type: ignore[union-attr]

@@ -7,10 +7,10 @@ import json
 import os
 import shutil
 import time
-from types import ModuleType
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from . import files, layout, worker
+from .boot import read_source
 from .command import run
 from .docker import remove_container
 from .files import make_directory, read_json, remove_file, sync_directory, write_text
@@ -160,12 +160,7 @@ def list_unit_arguments(cluster: str) -> List[str]:
 def list_sources() -> Dict[str, str]:
     """Returns {file name: text} of the program."""
     modules = (files, layout, worker)
-    return {"__init__.py": "", **{module.__name__.rsplit(".", 1)[-1] + ".py": _read_source(module) for module in modules}}
-
-
-def _read_source(module: ModuleType) -> str:
-    """Returns the source of a module. On a node it is in the archive that Ansible sent."""
-    return module.__loader__.get_source(module.__name__)  # type: ignore[union-attr]
+    return {"__init__.py": "", **{module.__name__.rsplit(".", 1)[-1] + ".py": read_source(module) for module in modules}}
 
 
 def forget_work() -> None:
