@@ -2,6 +2,7 @@ import { isNodeSlot } from '../node.ts';
 import type { ControlObservation, NodeObservation } from '../observation.ts';
 import { HOT_STANDBY_SENSITIVE, type Settings } from '../settings/settings.ts';
 import { createSettingsInForce, DEFAULTS } from './fixtures.ts';
+import type { ModelCopy } from './model-copies.ts';
 
 // One server of the model, and the rules of PostgreSQL that concern it alone.
 
@@ -61,6 +62,8 @@ export interface ModelNode {
   delayed: boolean;
   /** How far the WAL of a copy in progress reaches; null without one. */
   copied: number | null;
+  /** The copy to this node that runs, or ended and was not collected; null without one. */
+  copy: ModelCopy | null;
 }
 
 /** A rule that a step broke. */
@@ -192,6 +195,7 @@ export function createModelNode(
     movedAside: 0,
     delayed: false,
     copied: null,
+    copy: null,
     ...overrides,
   };
 }

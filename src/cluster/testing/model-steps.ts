@@ -13,6 +13,7 @@ import {
   requireSlotsKept,
   requireUnused,
 } from './model-checks.ts';
+import { collectCopy, endCopies } from './model-copies.ts';
 import { discard } from './model-discard.ts';
 import {
   halt,
@@ -36,6 +37,7 @@ type Configured = Pick<StepOf<'start'>, 'primary' | 'settings'>;
 /** Executes one step; throws Violation when that breaks a rule. */
 export function executeStep(cluster: ModelCluster, step: Step): void {
   for (const name of step.nodes) if (step.kind !== 'provision') cluster.get(name);
+  endCopies(cluster, step);
   act(cluster, step);
   cluster.advance();
   if (cluster.primaries.length > 1) throw new Violation('two primaries');
@@ -241,15 +243,21 @@ function restart(cluster: ModelCluster, node: ModelNode, step: Configured): void
   start(cluster, node);
 }
 
-function clone(cluster: ModelCluster, node: ModelNode, step: Configured): void {
+function clone(
+  cluster: ModelCluster,
+  node: ModelNode,
+  step: Configured & { source?: string },
+): void {
   const { primary } = cluster;
   if (!primary || primary.name !== step.primary) throw new Violation('cloned without the primary');
   if (node === primary) throw new Violation('the primary cloned over');
   if (!node.hostReady || !node.mounted) throw new Violation(`${node.name} is not prepared`);
   const slot = primary.slots.find(({ name }) => name === slotName(node.name));
   if (!slot || slot.lost) throw new Violation(`${node.name} cloned without a slot`);
+  const copied = collectCopy(cluster, node, step.source ?? step.primary);
+  if (copied === null) return;
   if (node.data === 'complete') node.movedAside += 1;
-  const { timeline, lsn, image, auto } = primary;
+  const { timeline, lsn, image, auto, history, settings } = copied;
   Object.assign(node, {
     data: 'complete',
     standbySignal: true,
@@ -263,8 +271,8 @@ function clone(cluster: ModelCluster, node: ModelNode, step: Configured): void {
   writeCheckpoint(node);
   node.copied = null;
   node.auto = { ...auto };
-  node.history = structuredClone(primary.history);
-  node.required = sensitiveOf(primary.settings);
+  node.history = structuredClone(history);
+  node.required = sensitiveOf(settings);
   configure(cluster, node, step);
   start(cluster, node);
 }

@@ -1,6 +1,7 @@
 import { type DesiredCluster, findNode } from '../desired.ts';
 import { slotName } from '../node.ts';
 import { readQuorum } from '../rollout/node-settings.ts';
+import { advanceCopies, type CopyWorld } from './model-copies.ts';
 import {
   copySlots,
   createModelNode,
@@ -20,6 +21,8 @@ export class ModelCluster {
   acknowledged = 0;
   /** Whether a copy in progress counts as a replica, as when pg_basebackup used the name of its node. */
   copiesAcknowledge = false;
+  /** How copies run; null: they take no time. */
+  copies: CopyWorld | null = null;
   /** PostgreSQL's major version. */
   major = 17;
 
@@ -76,6 +79,7 @@ export class ModelCluster {
       requireNotBelow(node);
       copySlots(upstream, node);
     }
+    advanceCopies(this);
     this.#acknowledge();
   }
 

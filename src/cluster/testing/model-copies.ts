@@ -1,0 +1,172 @@
+import type { NodeObservation, WorkObservation } from '../observation.ts';
+import type { Step } from '../rollout/step.ts';
+import type { ModelCluster } from './model.ts';
+import { halt, type ModelNode, Violation } from './model-node.ts';
+import { observeModel } from './model-observation.ts';
+
+// Copies of the model that take time: they run on their node while steps and runs come and go.
+
+const GIB = 1024 ** 3;
+
+/** How copies behave in a model; without it they take no time and no room. */
+export interface CopyWorld {
+  /** How long a copy runs, in advances of the model. */
+  readonly rounds: number;
+  /** Size of the database in GiB. */
+  readonly size: number;
+  /** Size of each data volume in GiB, by node. */
+  readonly capacity: Readonly<Record<string, number>>;
+  /** Whether the last step ended before its copy did. */
+  pending: boolean;
+  /** How many copies were begun. */
+  begun: number;
+}
+
+/** What a copy takes from its source. */
+type Snapshot = Pick<ModelNode, 'timeline' | 'lsn' | 'image' | 'auto' | 'history' | 'settings'>;
+
+/** A copy to a node of the model. */
+export interface ModelCopy {
+  readonly source: string;
+  state: WorkObservation['state'];
+  /** Advances until it is complete. */
+  left: number;
+  problem: string | null;
+  /** The source as it was when the copy became complete. */
+  snapshot: Snapshot | null;
+}
+
+const isAlive = (copy: ModelCopy | null): copy is ModelCopy =>
+  copy !== null && copy.state !== 'failed';
+
+/** Begins the copy that a step asks for, or goes on with it; returns the copied server once it can be put in place. */
+export function collectCopy(
+  cluster: ModelCluster,
+  node: ModelNode,
+  source: string,
+): Snapshot | null {
+  const { copies } = cluster;
+  if (copies === null) return cluster.get(source);
+  const found = node.copy;
+  if (isAlive(found) && found.source !== source && isValid(cluster, found.source)) {
+    throw new Violation(`${node.name} is copied anew, and its copy of ${found.source} goes on`);
+  }
+  if (!isAlive(found) || found.source !== source) begin(cluster, node, source);
+  else if (found.state === 'done') {
+    node.copy = null;
+    return found.snapshot;
+  }
+  copies.pending = true;
+  return null;
+}
+
+function begin(cluster: ModelCluster, node: ModelNode, source: string): void {
+  const { copies } = cluster;
+  if (copies === null) return;
+  const from = cluster.get(source);
+  if (from !== cluster.primary && !cluster.isStreaming(from)) {
+    throw new Violation(`${source} is copied and does not follow the primary`);
+  }
+  if (isAlive(from.copy)) throw new Violation(`${source} is copied while it is copied to`);
+  node.copy = null;
+  if (!fits(cluster, node)) throw new Violation(`a copy that does not fit on ${node.name} began`);
+  // Docker could start the server on the old data during the copy.
+  if (node.container === 'running') halt(node);
+  node.container = 'none';
+  if (node.data === 'absent') node.data = 'partial';
+  node.copy = { source, state: 'running', left: copies.rounds, problem: null, snapshot: null };
+  copies.begun += 1;
+}
+
+/** Whether the source of a copy is the primary or follows it. */
+const isValid = (cluster: ModelCluster, name: string): boolean => {
+  const source = cluster.nodes.get(name);
+  return source !== undefined && (source === cluster.primary || cluster.isStreaming(source));
+};
+
+/** Whether a new copy fits on the node beside its data. */
+export function fits(cluster: ModelCluster, node: ModelNode): boolean {
+  const { copies } = cluster;
+  if (copies === null) return true;
+  const { size, capacity } = copies;
+  const own = node.data === 'complete' || node.data === 'unrecorded' ? size : 0;
+  return own + size * 1.05 <= (capacity[node.name] ?? Infinity);
+}
+
+/** Lets every copy run for a while. */
+export function advanceCopies(cluster: ModelCluster): void {
+  for (const node of cluster.nodes.values()) {
+    const { copy } = node;
+    if (copy?.state !== 'running') continue;
+    const source = cluster.nodes.get(copy.source);
+    if (source?.container !== 'running') {
+      failCopy(node, 'the server closed the connection');
+      continue;
+    }
+    copy.left -= 1;
+    if (copy.left > 0) continue;
+    copy.state = 'done';
+    const { timeline, lsn, image, auto, history, settings } = source;
+    copy.snapshot = structuredClone({ timeline, lsn, image, auto, history, settings });
+  }
+}
+
+/** Ends a copy without success, as when its process is killed, its host reboots or its volume is full. */
+export function failCopy(node: ModelNode, problem: string): void {
+  if (isAlive(node.copy)) Object.assign(node.copy, { state: 'failed', problem });
+}
+
+/** Ends the copies on the nodes of a step that is about to do something else there. */
+export function endCopies(cluster: ModelCluster, step: Step): void {
+  if (['clone', 'prepare', 'check', 'provision', 'grow'].includes(step.kind)) return;
+  for (const name of step.nodes) {
+    const node = cluster.get(name);
+    if (!isAlive(node.copy)) continue;
+    if (step.kind === 'promote' || step.kind === 'switchover') {
+      throw new Violation(`${step.kind} of ${name}, which is copied to`);
+    }
+    const stays = cluster.desired.nodes.some((one) => one.name === name);
+    if (stays && isValid(cluster, node.copy.source)) {
+      throw new Violation(`${step.kind} ended the copy to ${name}`);
+    }
+    node.copy = null;
+  }
+}
+
+/** Returns what the playbook would report about every node, with its copies and the room on its volume. */
+export function observeCopies(cluster: ModelCluster): NodeObservation[] {
+  return observeModel(cluster).map((observation) => {
+    const { copies } = cluster;
+    const node = cluster.get(observation.name);
+    if (copies === null || !node.mounted) return observation;
+    const capacityBytes = (copies.capacity[node.name] ?? 0) * GIB;
+    const hasData = node.data === 'complete' || node.data === 'unrecorded';
+    const done = isAlive(node.copy)
+      ? (copies.size * GIB * (copies.rounds - node.copy.left)) / copies.rounds
+      : 0;
+    const usedBytes = (hasData ? copies.size * GIB : 0) + done;
+    return {
+      ...observation,
+      storage: {
+        ...observation.storage,
+        data: {
+          ...{ deviceBytes: capacityBytes, filesystemBytes: capacityBytes, capacityBytes },
+          ...{ usedBytes, freeBytes: Math.max(0, capacityBytes - usedBytes) },
+        },
+      },
+      work: node.copy && observeCopy(cluster, node.copy, done),
+    };
+  });
+}
+
+function observeCopy(
+  cluster: ModelCluster,
+  { source, state, problem }: ModelCopy,
+  doneBytes: number,
+): WorkObservation {
+  const address = cluster.nodes.get(source)?.address ?? '10.9.9.9';
+  return {
+    ...{ kind: 'clone', state, source: address, problem, seconds: 1 },
+    ...{ doneBytes, totalBytes: null },
+  };
+}
