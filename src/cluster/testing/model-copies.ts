@@ -18,8 +18,8 @@ export interface CopyWorld {
   readonly capacity: Readonly<Record<string, number>>;
   /** Whether the last step ended before its copy did. */
   pending: boolean;
-  /** How many copies were begun. */
-  begun: number;
+  /** Whether the step is done again in the same run: the rollout has not seen what happened since. */
+  repeated: boolean;
 }
 
 /** What a copy takes from its source. */
@@ -36,22 +36,30 @@ export interface ModelCopy {
   snapshot: Snapshot | null;
 }
 
-const isAlive = (copy: ModelCopy | null): copy is ModelCopy =>
+/** Steps that leave a copy alone, and those that go on with one because they begin it where a server does not start. */
+const SPARING: readonly string[] = [
+  ...['prepare', 'check', 'provision', 'grow'],
+  ...['clone', 'start', 'restart'],
+];
+
+export const isAlive = (copy: ModelCopy | null): copy is ModelCopy =>
   copy !== null && copy.state !== 'failed';
 
 /** Begins the copy that a step asks for, or goes on with it; returns the copied server once it can be put in place. */
 export function collectCopy(
   cluster: ModelCluster,
   node: ModelNode,
-  source: string,
+  { source, isPlanned }: { source: string; isPlanned: boolean },
 ): Snapshot | null {
   const { copies } = cluster;
   if (copies === null) return cluster.get(source);
   const found = node.copy;
+  // A step that is done again leaves a replica alone whose copy is in place.
+  if (!isAlive(found) && cluster.isStreaming(node)) return null;
   if (isAlive(found) && found.source !== source && isValid(cluster, found.source)) {
     throw new Violation(`${node.name} is copied anew, and its copy of ${found.source} goes on`);
   }
-  if (!isAlive(found) || found.source !== source) begin(cluster, node, source);
+  if (!isAlive(found) || found.source !== source) begin(cluster, node, { source, isPlanned });
   else if (found.state === 'done') {
     node.copy = null;
     return found.snapshot;
@@ -60,7 +68,11 @@ export function collectCopy(
   return null;
 }
 
-function begin(cluster: ModelCluster, node: ModelNode, source: string): void {
+function begin(
+  cluster: ModelCluster,
+  node: ModelNode,
+  { source, isPlanned }: { source: string; isPlanned: boolean },
+): void {
   const { copies } = cluster;
   if (copies === null) return;
   const from = cluster.get(source);
@@ -69,13 +81,25 @@ function begin(cluster: ModelCluster, node: ModelNode, source: string): void {
   }
   if (isAlive(from.copy)) throw new Violation(`${source} is copied while it is copied to`);
   node.copy = null;
-  if (!fits(cluster, node)) throw new Violation(`a copy that does not fit on ${node.name} began`);
+  if (!fits(cluster, node)) {
+    if (isPlanned && !copies.repeated) {
+      throw new Violation(`a copy that does not fit on ${node.name} began`);
+    }
+    // The node looks itself: the step fails, and a person deletes its data as the message says.
+    discardData(node);
+    return;
+  }
   // Docker could start the server on the old data during the copy.
   if (node.container === 'running') halt(node);
   node.container = 'none';
   if (node.data === 'absent') node.data = 'partial';
   node.copy = { source, state: 'running', left: copies.rounds, problem: null, snapshot: null };
-  copies.begun += 1;
+}
+
+/** Deletes the present data of a node that is not the primary. */
+export function discardData(node: ModelNode): void {
+  Object.assign(node, { container: 'none', data: 'absent', standbySignal: false, lsn: 0 });
+  Object.assign(node, { slots: [], copy: null });
 }
 
 /** Whether the source of a copy is the primary or follows it. */
@@ -118,7 +142,7 @@ export function failCopy(node: ModelNode, problem: string): void {
 
 /** Ends the copies on the nodes of a step that is about to do something else there. */
 export function endCopies(cluster: ModelCluster, step: Step): void {
-  if (['clone', 'prepare', 'check', 'provision', 'grow'].includes(step.kind)) return;
+  if (SPARING.includes(step.kind)) return;
   for (const name of step.nodes) {
     const node = cluster.get(name);
     if (!isAlive(node.copy)) continue;

@@ -13,7 +13,7 @@ import {
   requireSlotsKept,
   requireUnused,
 } from './model-checks.ts';
-import { collectCopy, endCopies } from './model-copies.ts';
+import { collectCopy, endCopies, isAlive } from './model-copies.ts';
 import { discard } from './model-discard.ts';
 import {
   halt,
@@ -194,6 +194,10 @@ function start(cluster: ModelCluster, node: ModelNode): void {
 }
 
 function bringUp(cluster: ModelCluster, node: ModelNode, step: Configured): void {
+  if (isAlive(node.copy)) {
+    clone(cluster, node, step);
+    return;
+  }
   const wasUp = node.container === 'running';
   configure(cluster, node, step);
   if (step.primary !== node.name) node.standbySignal = true;
@@ -246,7 +250,7 @@ function restart(cluster: ModelCluster, node: ModelNode, step: Configured): void
 function clone(
   cluster: ModelCluster,
   node: ModelNode,
-  step: Configured & { source?: string },
+  step: Configured & { source?: string; kind?: Step['kind'] },
 ): void {
   const { primary } = cluster;
   if (!primary || primary.name !== step.primary) throw new Violation('cloned without the primary');
@@ -254,7 +258,10 @@ function clone(
   if (!node.hostReady || !node.mounted) throw new Violation(`${node.name} is not prepared`);
   const slot = primary.slots.find(({ name }) => name === slotName(node.name));
   if (!slot || slot.lost) throw new Violation(`${node.name} cloned without a slot`);
-  const copied = collectCopy(cluster, node, step.source ?? step.primary);
+  const copied = collectCopy(cluster, node, {
+    source: step.source ?? step.primary,
+    isPlanned: step.kind === 'clone',
+  });
   if (copied === null) return;
   if (node.data === 'complete') node.movedAside += 1;
   const { timeline, lsn, image, auto, history, settings } = copied;
@@ -275,6 +282,8 @@ function clone(
   node.required = sensitiveOf(settings);
   configure(cluster, node, step);
   start(cluster, node);
+  // The step fails where the copy does not stream, and what follows it is not done.
+  if (cluster.copies !== null && !cluster.isStreaming(node)) cluster.copies.pending = true;
 }
 
 function switchOver(cluster: ModelCluster, step: Extract<Step, { kind: 'switchover' }>): void {
