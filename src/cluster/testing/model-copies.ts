@@ -14,8 +14,6 @@ export interface CopyWorld {
   readonly rounds: number;
   /** Size of the database in GiB. */
   readonly size: number;
-  /** Size of each data volume in GiB, by node. */
-  readonly capacity: Readonly<Record<string, number>>;
   /** Whether the last step ended before its copy did. */
   pending: boolean;
   /** Whether the step is done again in the same run: the rollout has not seen what happened since. */
@@ -112,9 +110,9 @@ const isValid = (cluster: ModelCluster, name: string): boolean => {
 export function fits(cluster: ModelCluster, node: ModelNode): boolean {
   const { copies } = cluster;
   if (copies === null) return true;
-  const { size, capacity } = copies;
+  const { size } = copies;
   const own = node.data === 'complete' || node.data === 'unrecorded' ? size : 0;
-  return own + size * 1.05 <= (capacity[node.name] ?? Infinity);
+  return own + size * 1.05 <= node.volumes.data.device;
 }
 
 /** Lets every copy run for a while. */
@@ -162,8 +160,8 @@ export function observeCopies(cluster: ModelCluster): NodeObservation[] {
   return observeModel(cluster).map((observation) => {
     const { copies } = cluster;
     const node = cluster.get(observation.name);
-    if (copies === null || !node.mounted) return observation;
-    const capacityBytes = (copies.capacity[node.name] ?? 0) * GIB;
+    const { data } = observation.storage;
+    if (copies === null || data === null) return observation;
     const hasData = node.data === 'complete' || node.data === 'unrecorded';
     const done = isAlive(node.copy)
       ? (copies.size * GIB * (copies.rounds - node.copy.left)) / copies.rounds
@@ -174,8 +172,8 @@ export function observeCopies(cluster: ModelCluster): NodeObservation[] {
       storage: {
         ...observation.storage,
         data: {
-          ...{ deviceBytes: capacityBytes, filesystemBytes: capacityBytes, capacityBytes },
-          ...{ usedBytes, freeBytes: Math.max(0, capacityBytes - usedBytes) },
+          ...data,
+          ...{ usedBytes, freeBytes: Math.max(0, data.capacityBytes - usedBytes) },
         },
       },
       work: node.copy && observeCopy(cluster, node.copy, done),
