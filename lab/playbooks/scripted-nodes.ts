@@ -7,6 +7,8 @@ export interface NodeScript {
   readonly answers?: Readonly<Record<string, string>>;
   /** The errors of ssh, one per attempt; the last one is repeated. Empty: it connects. */
   readonly refusals?: readonly string[];
+  /** The module during which the connection is lost, the first time that it runs. */
+  readonly cut?: string;
   /** What its progress file contains; without it, there is no such file. */
   readonly progress?: string;
   /** Logins succeed, but no program ever ends. */
@@ -82,7 +84,12 @@ if "python3" in line:
         time.sleep(600)
     sent = sys.stdin.read()
     module = re.search(r"\\b(cluster_(?:host|observe|postgres|proof|record))\\b", sent).group(1)
-    with open("@FOLDER@/" + name + "." + module, "w") as file:
+    path = "@FOLDER@/" + name + "." + module
+    if script.get("cut") == module and not os.path.exists(path):
+        open(path, "w").close()
+        sys.stderr.write("Connection reset by peer\\n")
+        sys.exit(255)
+    with open(path, "w") as file:
         file.write(sent)
     print(script.get("answers", {}).get(module, '{"changed": false}'), flush=True)
 `;
