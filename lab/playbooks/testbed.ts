@@ -18,6 +18,7 @@ export interface Testbed {
   readonly hosts: Hosts;
   readonly names: readonly string[];
   readonly addresses: readonly string[];
+  readonly desired: DesiredCluster;
   /** The variables of every step that writes configuration, with `primary` as the primary. */
   configure(primary: string): Pick<StepOf<'start'>, 'primary' | 'settings'> & CopyOptions;
   /** The slots that `primary` needs. */
@@ -98,6 +99,7 @@ export async function startTestbed(options: {
     hosts,
     names,
     addresses: hosts.nodes.map(({ privateAddress }) => privateAddress),
+    desired: buildOptions().desired,
     configure: (primary) => ({
       primary,
       settings,

@@ -1,5 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Nodes } from '../../../src/ansible/nodes.ts';
+import type { NodeWork } from '../../../src/cluster/progress.ts';
+import type { StepOf } from '../../../src/cluster/rollout/step.ts';
 import type { Settings } from '../../../src/cluster/settings/settings.ts';
+import { performSteps } from '../../../src/operations/perform-steps.ts';
+import { openAccess } from '../../playbooks/access.ts';
 import { ROOT, startTestbed, type Testbed } from '../../playbooks/testbed.ts';
 import { LANE } from '../lane.ts';
 
@@ -562,4 +567,57 @@ test('data of a node that was replaced comes back as a replica’s, before Docke
   expect(node3?.postgres?.inRecovery ?? true).toBe(true);
   await testbed.change([{ kind: 'start', nodes: ['node-3'], ...testbed.configure('node-1') }]);
   await testbed.prove('node-1');
+});
+
+test('a long copy is watched over one connection, survives its loss and is collected', async () => {
+  await testbed.hosts.run('node-3', `docker rm --force postgres-orders; rm -r ${ROOT}/data`);
+  const log: string[] = [];
+  const { access, close } = await openAccess(testbed, (line) => log.push(line));
+  const nodes = new Nodes(access);
+  const { desired, hosts } = testbed;
+  const seen: NodeWork[] = [];
+  const logins = "journalctl --no-pager | grep -c 'Accepted publickey'";
+  const counts: string[] = [];
+  let cut: Promise<unknown> | null = null;
+  try {
+    const { failures } = await nodes.observe(hosts.nodes, { desired, waitSeconds: 60 });
+    expect(failures).toEqual([]);
+    counts.push(await hosts.run('node-3', logins));
+    // Slow enough for more than one call.
+    const limit = { source: 'node-1', maxRate: 1_000 };
+    const clone = { kind: 'clone', nodes: ['node-3'], ...testbed.configure('node-1'), ...limit };
+    const done = await performSteps(
+      nodes,
+      {
+        ...{ primary: 'node-1', steps: [clone as StepOf<'clone'>], proofToken: 'watched' },
+        ...{ image: null, collationLabel: { input: '', label: null, labels: null } },
+      },
+      {
+        ...{ target: desired, deadline: Number.POSITIVE_INFINITY, log: access.log },
+        onNotes: () => {},
+        onWork: (work) => {
+          seen.push(...work);
+          if (work.length === 0 || cut !== null) return;
+          // The first report of progress was read by then.
+          cut = hosts
+            .run('node-3', `${logins}; pkill -KILL -f '^sshd.*: admin' || true`)
+            .then((text) => counts.push(text));
+        },
+      },
+    );
+    await cut;
+    expect(counts[1]?.trim()).toBe(counts[0]?.trim());
+    expect(Number(counts[0])).toBeGreaterThan(0);
+    expect(seen.some(({ node, kind }) => node === 'node-3' && kind === 'copy')).toBe(true);
+    expect(log.join('\n')).toMatch(/The connection was lost|goes on/);
+    expect(done.work).toEqual([]);
+    expect(done.proof.map(({ name, state }) => `${name} ${state}`)).toEqual([
+      'node-1 running',
+      'node-2 streaming',
+      'node-3 streaming',
+    ]);
+  } finally {
+    await nodes.close();
+    await close();
+  }
 });
