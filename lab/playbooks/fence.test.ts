@@ -86,6 +86,8 @@ function buildAccess(count: number, log: string[]): NodeAccess {
         clientCidrs: [],
         primary: null,
         synchronousReplicas: 0,
+        storage: { dataGib: 20, rootGib: 16 },
+        clone: { from: 'primary', maxRate: null },
       },
       secrets: { sshPrivateKey: 'none', postgresPassword: '', replicationPassword: '' },
     } as unknown as NodeAccess['inputs'],
