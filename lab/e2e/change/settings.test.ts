@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PAUSE_LIMIT_MS } from '../../load.ts';
+import { deploy } from '../stage.ts';
 import { LiveCluster, ROOT } from './cluster.ts';
 
 const INPUTS = { 'instance-type': 't3.small', 'replica-count': '2' };
@@ -97,6 +98,30 @@ describe('a change of volumes', () => {
       expect((Number(blocks) * 4096) / 1024 ** 3).toBeGreaterThan(20.9);
     }
     expect(await cluster.askAll('SHOW max_slot_wal_keep_size')).toEqual(onAll('5376MB'));
+  });
+
+  test('that EC2 fails to make on one node is made by the next run', async () => {
+    const inputs = { ...INPUTS, 'data-volume-size': '22' };
+    const [volume = ''] = cluster.instance('node-2').volumes;
+    await cluster.world.aws.edit(({ ebs }) => {
+      ebs.failing[volume] = 'modifying';
+    });
+    const controller = new AbortController();
+    const { result } = await deploy(cluster.world, 'failed-modification', inputs, {
+      signal: controller.signal,
+      onLine: (line) => {
+        if (line.includes(`waiting until EC2 has grown the data volume ${volume}`)) {
+          controller.abort();
+        }
+      },
+    });
+    expect(result.conclusion, result.log).toBe('cancelled');
+    const measure = (node: string) =>
+      cluster.run(node, 'stat', '--file-system', '--format', '%b', ROOT).then(Number);
+    expect((await measure('node-2')) * 4096).toBeLessThan(21 * 1024 ** 3);
+    const { restarted } = await cluster.change('volumes, again', inputs);
+    expect(restarted).toEqual([]);
+    expect((await measure('node-2')) * 4096).toBeGreaterThan(21.9 * 1024 ** 3);
   });
 });
 
