@@ -84,10 +84,9 @@ async function copyUnderLoad(name: string, work: () => Promise<void>): Promise<n
 function killRunner(): void {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
-      const isAction = readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('dist/index.js');
+      if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('dist/index.js')) continue;
       const environment = readFileSync(`/proc/${pid}/environ`, 'utf8');
-      if (isAction && environment.includes(`${cluster.world.folder}/`))
-        process.kill(Number(pid), 'SIGKILL');
+      if (environment.includes(`${cluster.world.folder}/`)) process.kill(Number(pid), 'SIGKILL');
     } catch (error) {
       if (!['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
     }
