@@ -113,6 +113,13 @@ describe('the plan of a new resource', () => {
     ]);
   });
 
+  test('does not know a set of which it does not know one element, unlike the newer framework', () => {
+    const config = { peers: ['p', UNKNOWN] };
+    expect(plan(config).planned.peers).toBe(UNKNOWN);
+    const framework = plan(config, null, { rules: { ...rules, framework: true } });
+    expect(framework.planned.peers).toEqual(['p', UNKNOWN]);
+  });
+
   test('never requires a replacement', () => {
     expect(plan({ name: 'a' }).replace).toEqual([]);
   });

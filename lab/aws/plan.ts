@@ -118,7 +118,10 @@ function planAttribute({ rules }: PlanRequest, level: Level, { name, path }: Mem
   }
   if (attribute?.computed && config === null && proposed === null && level.prior === null)
     return UNKNOWN;
-  return rules.framework ? proposed : fillObjects(proposed, attribute?.type);
+  if (rules.framework) return proposed;
+  // The older plugin SDK knows a set only as a whole: one unknown element makes all of it unknown.
+  const isSet = Array.isArray(attribute?.type) && attribute.type[0] === 'set';
+  return isSet && hasUnknown(proposed) ? UNKNOWN : fillObjects(proposed, attribute?.type);
 }
 
 /** Inside lists of objects the older plugin SDK has no null: values that are not set are empty. */
