@@ -1,7 +1,11 @@
 import { defineConfig } from 'vitest/config';
 import { LANES } from './lab/e2e/lanes.ts';
 
-// Three projects by speed. `unit` is the inner loop; `bundle` spawns the committed dist; `e2e` needs the lab.
+/** The lab's provider beside the real one. */
+const CONTRACT = 'lab/contract/provider.test.ts';
+
+// Projects by speed. `unit` is the inner loop; `bundle` spawns the committed dist; `e2e` needs the lab; `contract` needs
+// the real provider, and is skipped without it.
 export default defineConfig({
   test: {
     maxWorkers: '100%',
@@ -10,12 +14,21 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['{src,lab,docs,schema}/**/*.test.ts'],
-          exclude: ['lab/{bundle,e2e}/**'],
+          exclude: ['lab/{bundle,e2e}/**', CONTRACT],
           // No test here needs that long, but on a busy machine a second can become ten.
           testTimeout: 30_000,
         },
       },
       { test: { name: 'bundle', include: ['lab/bundle/**/*.test.ts'], testTimeout: 60_000 } },
+      {
+        test: {
+          name: 'contract',
+          include: [CONTRACT],
+          // Alone, after everything else: the real provider needs both cores and 500 MB.
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
+        },
+      },
       {
         test: {
           name: 'e2e',

@@ -1,0 +1,187 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { ClusterSpec } from '../../src/cluster/spec.ts';
+import { renderTfvars } from '../../src/terraform/generated-files.ts';
+import { renderPlanVariables } from '../../src/terraform/plan-variables.ts';
+import { type Aws, startAws } from '../aws/main.ts';
+import { PUBLIC_KEY } from '../templates/workspace.ts';
+import { type Attribute, comparePlans } from './compare.ts';
+import type { ApiCall } from './front.ts';
+import { BUILDS, type Moto, nameImage, REGION, startMoto } from './moto.ts';
+import { listActions, listUnmarked } from './policies.ts';
+import { readCalls, writeCalls } from './policy-files.ts';
+import { findRealProvider, readTemplates, writeCliConfig } from './real-provider.ts';
+import { type PlanOptions, Side } from './side.ts';
+
+const WORLD = 'contract';
+
+/** What moto 5.1.1 forgets or confuses; everything else that a second plan says is the provider's. */
+const DEFECTS: readonly Attribute[] = [
+  // DescribeInstanceAttribute answers false after RunInstances with DisableApiTermination.
+  { type: 'aws_instance', attribute: 'disable_api_termination' },
+  // The description of a rule that names a group is not stored.
+  { type: 'aws_vpc_security_group_ingress_rule', attribute: 'description' },
+];
+
+/** Where the releases differ: 5.x computes it, and the lab has the schema of 6.x, which does not. */
+const RELEASES: readonly Attribute[] = [{ type: 'aws_instance', attribute: 'user_data' }];
+
+const OTHER_KEY =
+  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0hjCmpRLxGUPoLYb5CkqWpzZqGWQDj8QfGkD4MO4Yk team';
+
+const SPEC: ClusterSpec = {
+  name: 'orders',
+  region: REGION,
+  image: 'postgres',
+  imageTag: '17',
+  instanceType: 't3.small',
+  replicaCount: 1,
+  sshCidrs: ['203.0.113.0/24'],
+  // A rule for clients on the port of the rule for replication makes moto return one for the other.
+  clientCidrs: [],
+  subnetIds: [],
+  vpcCidr: '10.42.0.0/16',
+  tags: { Team: 'a' },
+  storage: { dataGib: 20, iops: null, throughput: null, rootGib: 16, kmsKey: null },
+  clone: { from: 'primary', maxRate: null },
+  instanceProfile: null,
+  settings: {},
+  primary: null,
+  synchronousReplicas: 0,
+};
+
+const CHANGED: ClusterSpec = {
+  ...SPEC,
+  instanceType: 't3.medium',
+  replicaCount: 2,
+  // No second network: moto joins two rules of one port, and the first is gone.
+  tags: { Team: 'b' },
+  storage: { ...SPEC.storage, dataGib: 30, rootGib: 24 },
+};
+
+const real = findRealProvider();
+const reason =
+  'no real hashicorp/aws on this machine: set LAB_PROVIDER_MIRROR to a filesystem mirror (lab/README.md)';
+
+// Each round starts the real provider several times, and waits as long as it waits for EC2.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 });
+
+describe.skipIf(real === null)(
+  `the lab's provider plans like the real one${real === null ? ` (skipped: ${reason})` : ''}`,
+  () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pgca-contract-'));
+    let moto: Moto;
+    let aws: Aws;
+    const recorded: { plan: ApiCall[]; deploy: ApiCall[] } = { plan: [], deploy: [] };
+    let sides: { readonly real: Side; readonly lab: Side };
+
+    /** Does the same on both sides at once. */
+    const both = async <T>(does: (side: Side) => Promise<T>): Promise<{ real: T; lab: T }> => {
+      const [first, second] = await Promise.all([does(sides.real), does(sides.lab)]);
+      return { real: first, lab: second };
+    };
+    /** Plans on both sides, and returns where they differ. */
+    const differ = async (tfvars: string, options: Partial<PlanOptions> = {}) => {
+      const first = moto.front.calls.length;
+      const plans = await both((side) => side.plan({ tfvars, ...options }));
+      recorded.plan.push(...moto.front.calls.slice(first));
+      return comparePlans(plans, { defects: DEFECTS, releases: RELEASES });
+    };
+    const apply = async () => {
+      const first = moto.front.calls.length;
+      await both((side) => side.apply());
+      recorded.deploy.push(...moto.front.calls.slice(first));
+    };
+
+    beforeAll(async () => {
+      if (real === null) return;
+      aws = await startAws({ world: WORLD, instances: 'none', directory: join(folder, 'world') });
+      moto = await startMoto(WORLD);
+      sides = {
+        real: new Side(join(folder, 'real'), readTemplates(real), {
+          ...moto.environment,
+          TF_CLI_CONFIG_FILE: writeCliConfig(folder, real),
+        }),
+        lab: new Side(join(folder, 'lab'), readTemplates({ version: '6.8.0' }), {
+          TF_REATTACH_PROVIDERS: aws.reattach,
+        }),
+      };
+      await both((side) => side.init());
+    });
+
+    afterAll(async () => {
+      await moto?.stop();
+      await aws?.destroyEverything();
+      rmSync(folder, { recursive: true, force: true });
+    });
+
+    test('a new cluster', async () => {
+      const differences = await differ(renderTfvars(SPEC, PUBLIC_KEY));
+      await apply();
+      expect(differences).toEqual([]);
+    });
+
+    test('nothing to do', async () => {
+      expect(await differ(renderTfvars(SPEC, PUBLIC_KEY))).toEqual([]);
+    });
+
+    test('scaled out, another type, larger volumes, a rotated key, another image and tag', async () => {
+      await moto.call('DeregisterImage', { ImageId: nameImage(BUILDS[1]) });
+      aws.publishImage(REGION, '20991231-0001');
+      const differences = await differ(renderTfvars(CHANGED, OTHER_KEY));
+      await apply();
+      expect(differences).toEqual([]);
+    });
+
+    test('a terminated instance is made again, a stopped one is started', async () => {
+      const gone = await both((side) => side.findInstance('node-3'));
+      const stopped = await both((side) => side.findInstance('node-2'));
+      await moto.call('ModifyInstanceAttribute', {
+        InstanceId: gone.real,
+        'DisableApiTermination.Value': 'false',
+      });
+      await moto.call('TerminateInstances', { 'InstanceId.1': gone.real });
+      await moto.call('StopInstances', { 'InstanceId.1': stopped.real });
+      await aws.terminate(gone.lab);
+      await aws.stopInstance(stopped.lab);
+      const environment = renderPlanVariables({
+        instanceTypes: {},
+        keptNodes: [],
+        started: ['2'],
+      });
+      const differences = await differ(renderTfvars(CHANGED, OTHER_KEY), { environment });
+      await apply();
+      expect(differences).toEqual([]);
+    });
+
+    test('a replacement on request, of one node only', async () => {
+      const args = [
+        '-replace=aws_instance.node["1"]',
+        '-target=aws_instance.node["1"]',
+        '-target=aws_volume_attachment.data["1"]',
+      ];
+      expect(await differ(renderTfvars(CHANGED, OTHER_KEY), { args })).toEqual([]);
+    });
+
+    test('scaled in', async () => {
+      const fewer = { ...CHANGED, replicaCount: 1 };
+      expect(await differ(renderTfvars(fewer, OTHER_KEY))).toEqual([]);
+    });
+
+    test('removed', async () => {
+      const args = ['-destroy'];
+      const differences = await differ(renderTfvars(CHANGED, OTHER_KEY), { args });
+      await apply();
+      expect(differences).toEqual([]);
+    });
+
+    test('the policies allow what was called', () => {
+      const calls = { plan: listActions(recorded.plan), deploy: listActions(recorded.deploy) };
+      if (process.env.LAB_RECORD_CALLS) writeCalls(calls);
+      expect(calls).toEqual(readCalls());
+      expect(listUnmarked(recorded.deploy, SPEC.name)).toEqual([]);
+    });
+  },
+);

@@ -1,0 +1,83 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { arch, platform } from 'node:os';
+import { join } from 'node:path';
+import { TEMPLATES } from '../templates/workspace.ts';
+
+/** A filesystem mirror (Terraform's documentation, "CLI configuration") with a release of the real provider. */
+export interface RealProvider {
+  readonly mirror: string;
+  /** `5.100.0` */
+  readonly version: string;
+}
+
+const PLACE = join('registry.terraform.io', 'hashicorp', 'aws');
+const HOST = `${platform()}_${arch() === 'x64' ? 'amd64' : arch()}`;
+
+/** Finds a mirror with the real provider: the one that LAB_PROVIDER_MIRROR names, else one on this machine's disk. */
+export function findRealProvider(): RealProvider | null {
+  const mirrors = [process.env.LAB_PROVIDER_MIRROR ?? '', ...searchDisk()].filter(Boolean);
+  for (const mirror of mirrors) {
+    const folder = join(mirror, PLACE);
+    const versions = existsSync(folder) ? readdirSync(folder) : [];
+    const version = versions
+      .filter((name) => existsSync(join(folder, name, HOST)))
+      .sort((left, right) => left.localeCompare(right, 'en', { numeric: true }))
+      .at(-1);
+    if (version !== undefined) return { mirror, version };
+  }
+  return null;
+}
+
+/** Mirrors on this file system; the size tells the real provider from the lab's own releases (lab/tools). */
+function searchDisk(): string[] {
+  if (process.env.LAB_PROVIDER_MIRROR) return [];
+  const args = ['/', '-xdev', '-name', 'terraform-provider-aws_v*', '-size', '+100M'];
+  let found = '';
+  try {
+    found = execFileSync('find', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  } catch (error) {
+    // find(1) ends with 1 if it may not read a folder; it has still printed the rest.
+    found = String((error as { stdout?: unknown }).stdout ?? '');
+  }
+  return found
+    .split('\n')
+    .filter((path) => path.includes(`/${PLACE}/`))
+    .map((path) => path.slice(0, path.indexOf(`/${PLACE}/`)));
+}
+
+/** Writes a CLI configuration that takes every provider from the mirror; returns the file for TF_CLI_CONFIG_FILE. */
+export function writeCliConfig(folder: string, { mirror }: Pick<RealProvider, 'mirror'>): string {
+  const file = join(folder, 'terraform.rc');
+  const path = JSON.stringify(mirror);
+  writeFileSync(
+    file,
+    `provider_installation {\n  filesystem_mirror {\n    path = ${path}\n  }\n}\n`,
+  );
+  return file;
+}
+
+/** What only 6.x has: by file, the text to take out or to change, which must occur exactly once. */
+const ONLY_IN_6: readonly [file: string, text: RegExp, instead: (version: string) => string][] = [
+  ['versions.tf', /"~> 6\.8"/g, (version) => `"${version}"`],
+  ['nodes.tf', /^ {2}force_destroy {2,}= true\n/gm, () => ''],
+  [
+    'security.tf',
+    /^ {4}precondition \{\n {6}condition {5}= aws_key_pair\.nodes\.region == var\.region\n.*\n {4}\}\n/gm,
+    () => '',
+  ],
+];
+
+/** The product's templates by file name, as a release of the real provider can plan them. */
+export function readTemplates({ version }: Pick<RealProvider, 'version'>): Map<string, string> {
+  const names = readdirSync(TEMPLATES).filter((name) => name.endsWith('.tf'));
+  const files = new Map(names.map((name) => [name, readFileSync(join(TEMPLATES, name), 'utf8')]));
+  if (!version.startsWith('5.')) return files;
+  for (const [name, text, instead] of ONLY_IN_6) {
+    const before = files.get(name) ?? '';
+    const count = before.match(text)?.length ?? 0;
+    if (count !== 1) throw new Error(`templates/aws/${name} has ${text} ${count} times, not once`);
+    files.set(name, before.replace(text, instead(version)));
+  }
+  return files;
+}
