@@ -65,6 +65,8 @@ const real = findRealProvider();
 const reason =
   'no real hashicorp/aws on this machine: set LAB_PROVIDER_MIRROR to a filesystem mirror (lab/README.md)';
 
+if (real === null) console.warn(`contract skipped: ${reason}`);
+
 // Each round starts the real provider several times, and waits as long as it waits for EC2.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 });
 
