@@ -166,7 +166,7 @@ class Discard(unittest.TestCase):
                 self.assertEqual(record.judge_data(), "complete")
 
     def test_the_prefix_is_no_kept_directory(self):
-        self.assertFalse(os.path.basename(layout.DELETED).startswith(os.path.basename(layout.OLD)))
+        self.assertFalse(os.path.basename(discard.DELETED).startswith(os.path.basename(layout.OLD)))
 
     def test_only_what_can_be_discarded_is_reported(self):
         self.make(NAME + "/base/1", "x" * 5000)

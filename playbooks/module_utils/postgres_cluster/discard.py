@@ -9,13 +9,17 @@ from typing import List
 from .command import Problem
 from .docker import is_installed, remove_container
 from .files import sync_directory
-from .layout import DATA, DELETED, RECORD, ROOT
+from .layout import DATA, RECORD, ROOT
 from .server import is_accepting, is_following, name_aside, read_replication, read_role
 from .server import stop as stop_server
 from .signals import raise_fence
 from .spec import Outcome, Spec
 from .storage import KEPT_NAME
 from .volume import require_mounted
+
+# Prefix of what is being deleted: it never counts as data. Not in layout.py: the guard has a copy of that file, and a change
+# of it would make every existing node outdated.
+DELETED = ROOT + "/data.deleted-"
 
 
 def discard(spec: Spec, names: List[str], with_data: bool) -> Outcome:

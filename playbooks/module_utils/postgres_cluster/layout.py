@@ -12,8 +12,6 @@ PARTIAL = ROOT + "/data.partial"
 FORMER_PRIMARY = "postgres-cluster.former-primary"
 # Prefix of a data directory that a clone moved aside, followed by the time.
 OLD = ROOT + "/data.old-"
-# Prefix of what is being deleted: it never counts as data.
-DELETED = ROOT + "/data.deleted-"
 ETC = ROOT + "/etc"
 RECORD = ROOT + "/record.json"
 # Distinguishes the cluster's volume from any other, and a mounted volume from an empty mount point.
