@@ -25,7 +25,7 @@ from ansible.module_utils.postgres_cluster.recovery import notes
 from ansible.module_utils.postgres_cluster.registry import use_login
 from ansible.module_utils.postgres_cluster.reload import reload
 from ansible.module_utils.postgres_cluster.restart import restart
-from ansible.module_utils.postgres_cluster.spec import Outcome, Spec, decode, exclusive
+from ansible.module_utils.postgres_cluster.spec import Outcome, Spec, decode, exclusive, leaves_work
 from ansible.module_utils.postgres_cluster.start import start
 from ansible.module_utils.postgres_cluster.stop import stop
 from ansible.module_utils.postgres_cluster.switchover import check_switchover, hand_over, settle, take_back
@@ -92,7 +92,7 @@ def do_step(options: Options) -> Outcome:
         decode(options["registry_secret"]),
         options["registry_instance_profile"],
     )
-    with exclusive(spec.cluster, options["step"]):
+    with exclusive(spec.cluster, ends_work=not leaves_work(options["step"], options["discard_data"])):
         try:
             return STEPS[options["step"]](spec, options)
         finally:

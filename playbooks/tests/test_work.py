@@ -140,13 +140,16 @@ class Find(Node):
 
 class Lock(unittest.TestCase):
     def test_a_copy_ends_before_other_steps(self):
-        for step, running, expected in [
-            ("clone", True, []),
-            ("start", True, []),
-            ("check", True, []),
-            ("clone", False, ["remove"]),
-            ("restart", True, ["end", "remove"]),
-            ("stop", False, ["end", "remove"]),
+        for step, discards_data, running, expected in [
+            ("clone", False, True, []),
+            ("start", False, True, []),
+            ("check", False, True, []),
+            ("clone", False, False, ["remove"]),
+            ("restart", False, True, ["end", "remove"]),
+            ("stop", False, False, ["end", "remove"]),
+            # Kept directories are often deleted to make room for the copy that runs.
+            ("discard", False, True, []),
+            ("discard", True, True, ["end", "remove"]),
         ]:
             done = []
             state = {"running": running}
@@ -155,14 +158,14 @@ class Lock(unittest.TestCase):
                 state["running"] = False
                 done.append("end")
 
-            with self.subTest(step), tempfile.TemporaryDirectory() as folder, mock.patch.multiple(
+            with self.subTest(step, data=discards_data), tempfile.TemporaryDirectory() as folder, mock.patch.multiple(
                 spec,
                 LOCK=folder + "/lock",
                 WAITING=folder + "/wanted",
                 is_running=lambda cluster: state["running"],
                 end_work=end,
                 remove_container=lambda name: done.append("remove"),
-            ), spec.exclusive("orders", step):
+            ), spec.exclusive("orders", ends_work=not spec.leaves_work(step, discards_data)):
                 self.assertEqual(done, expected)
 
 

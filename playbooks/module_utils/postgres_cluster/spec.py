@@ -124,9 +124,14 @@ def read_memory_bytes() -> int:
     raise Problem("/proc/meminfo has no MemTotal")
 
 
+def leaves_work(step: str, discards_data: bool = False) -> bool:
+    """Whether a step leaves a copy running. Of `discard`, the part that deletes kept directories does: it makes room for it."""
+    return step in WITH_WORK or (step == "discard" and not discards_data)
+
+
 @contextmanager
-def exclusive(cluster: str, step: str) -> Iterator[None]:
-    """Lets one step at a time work on the node.
+def exclusive(cluster: str, ends_work: bool) -> Iterator[None]:
+    """Lets one step at a time work on the node. `ends_work`: a copy ends first.
 
     A cancelled run leaves its last step running here. If it waits for a copy, for recovery or for replay, it ends
     (`has_waiting_run`). If it is an initialisation, its container is removed, and the lock is free once the old step
@@ -141,7 +146,7 @@ def exclusive(cluster: str, step: str) -> Iterator[None]:
                 remove_container(worker_name(cluster))
             _wait_for_lock(file)
         remove_file(WAITING)
-        if step not in WITH_WORK:
+        if ends_work:
             end_work(cluster)
         # The step that started it has ended, but the container may still run.
         if not is_running(cluster):

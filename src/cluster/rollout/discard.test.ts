@@ -168,6 +168,19 @@ describe('present data', () => {
     expect(plan(observed, { node, withData })).toEqual(refuses(reason));
   });
 
+  test.each([true, false])('a copy to the node ends with it (%s)', (data) => {
+    const work = { kind: 'clone', state: 'running', source: '10.42.0.11' } as const;
+    const rest = { doneBytes: 1, totalBytes: null, seconds: 1, problem: null };
+    const copying = changeNode(STUCK, 'node-2', (node) => ({
+      ...stopped(node),
+      work: { ...work, ...rest },
+    }));
+    const step = { kind: 'discard', nodes: ['node-2'], primary: 'node-1', data } as const;
+    const nodes = new Map(copying.map((node) => [node.name, node]));
+    const after = predict(nodes, { ...step, directories: [KEPT] }, desired).get('node-2');
+    expect(after?.work === null).toBe(data);
+  });
+
   test('is cloned from the primary afterwards', () => {
     const found = planDiscard(
       { observed: STUCK, unreachable: [] },

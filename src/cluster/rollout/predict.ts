@@ -91,7 +91,8 @@ export function predict(nodes: NodesByName, step: Step, desired: DesiredCluster)
       break;
   }
   // A step that concerns the server ends the work that runs there, or collects it.
-  if (!['prepare', 'grow', 'check'].includes(step.kind)) {
+  const leavesWork = ['prepare', 'grow', 'check'].includes(step.kind);
+  if (!leavesWork && !(step.kind === 'discard' && !step.data)) {
     for (const name of step.nodes) change(name, (node) => ({ ...node, work: null }));
   }
   return next;

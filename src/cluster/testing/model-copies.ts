@@ -141,6 +141,8 @@ export function failCopy(node: ModelNode, problem: string): void {
 /** Ends the copies on the nodes of a step that is about to do something else there. */
 export function endCopies(cluster: ModelCluster, step: Step): void {
   if (SPARING.includes(step.kind)) return;
+  // A person has given up the data, not the copy.
+  if (step.kind === 'discard' && !step.data) return;
   for (const name of step.nodes) {
     const node = cluster.get(name);
     if (!isAlive(node.copy)) continue;
