@@ -70,19 +70,21 @@ describe('planFailover', () => {
   });
 
   describe('while a copy to a replica runs', () => {
-    const copying = (name: string) => (node: NodeObservation) =>
-      node.name !== name
-        ? node
-        : {
-            ...node,
-            postgres: null,
-            container: null,
-            control: { state: 'shut down in recovery', timeline: 1, lsn: '9/0' },
-            work: {
-              ...{ kind: 'clone' as const, state: 'running' as const, source: '10.42.0.11' },
-              ...{ doneBytes: 1, totalBytes: null, seconds: 1, problem: null },
-            },
-          };
+    const copying =
+      (name: string, state: 'running' | 'done' = 'running') =>
+      (node: NodeObservation) =>
+        node.name !== name
+          ? node
+          : {
+              ...node,
+              postgres: null,
+              container: null,
+              control: { state: 'shut down in recovery', timeline: 1, lsn: '9/0' },
+              work: {
+                ...{ kind: 'clone' as const, state, source: '10.42.0.11' },
+                ...{ doneBytes: 1, totalBytes: null, seconds: 1, problem: null },
+              },
+            };
 
     test('its old data is not promoted, and another replica is', () => {
       const fenced = createFenced();
@@ -106,6 +108,15 @@ describe('planFailover', () => {
       expect(listRefusals(planFailover(observation, { desired: two, fenced: null }))).toEqual([
         expect.stringMatching(/^node-2 has the only data.*systemctl stop postgres-cluster-/),
       ]);
+    });
+
+    test('a complete copy is newer than the data, and no unit is left to stop', () => {
+      const two = createDesired({ size: 2 });
+      const { observed, ...rest } = createFailed({ reachable: true }, two);
+      const observation = { ...rest, observed: observed.map(copying('node-2', 'done')) };
+      const [refusal] = listRefusals(planFailover(observation, { desired: two, fenced: null }));
+      expect(refusal).toMatch(/complete copy of node-1.*data\.partial to data.*work\.json/);
+      expect(refusal).not.toContain('systemctl');
     });
   });
 

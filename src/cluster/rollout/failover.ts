@@ -94,8 +94,12 @@ export function planFailover(
 }
 
 /** Why old data is not promoted while it is being replaced. */
-function explainCopying({ name }: NodeObservation, { name: cluster }: DesiredCluster): string {
-  return `${name} has the only data that can be reached. It is old, and a copy that is to replace it has not ended, so it is not promoted. If the node that is copied does not come back, end the copy on ${name} (systemctl stop postgres-cluster-${cluster}-clone.service) and run this again.`;
+function explainCopying({ name, work }: NodeObservation, desired: DesiredCluster): string {
+  if (work?.state === 'done') {
+    const source = desired.nodes.find(({ privateAddress }) => privateAddress === work.source)?.name;
+    return `${name} has the only data that can be reached. It is old, and a complete copy of ${source ?? work.source} lies beside it, which is newer and has not replaced it yet, so it is not promoted. If the node that was copied does not come back, put the copy in place on ${name}: in /var/lib/postgresql-cluster rename data to data.old-replaced and data.partial to data, then delete work.json. Then run this again.`;
+  }
+  return `${name} has the only data that can be reached. It is old, and a copy that is to replace it has not ended, so it is not promoted. If the node that is copied does not come back, end the copy on ${name} (systemctl stop postgres-cluster-${desired.name}-clone.service) and run this again.`;
 }
 
 /** Returns the most advanced candidate; among equals one whose volume accepts writes. */
