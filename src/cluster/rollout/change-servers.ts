@@ -23,7 +23,8 @@ export function checkSettings(cluster: ClusterState): PlannedStep | null {
   if (cluster.isChecked) return null;
   const { final } = cluster.settings;
   const running = [...cluster.replicas, cluster.primaryNode].filter(
-    ({ name, postgres }) => postgres !== null && !cluster.isLeaving(name),
+    // The trial and a copy use the same container.
+    (node) => node.postgres !== null && !cluster.isLeaving(node.name) && !isCopying(node),
   );
   if (!running.some((node) => cluster.needsRestart(node, final))) return null;
   // What a new image would do to existing data can only be checked on a node that still runs the old one.

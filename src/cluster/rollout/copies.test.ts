@@ -273,6 +273,12 @@ describe('a copy that nobody needs', () => {
     expect(result).toMatchObject({ steps: [{ reasons: { [name]: [{ kind: 'stray-copy' }] } }] });
   });
 
+  test('does not share its container with a trial of the settings', () => {
+    const nodes = changeNode(observed, 'node-2', () => ({ work: copying() }));
+    const changed = { ...desired, settings: { ...desired.settings, max_connections: '200' } };
+    expect(listRolloutSteps(nodes, changed)[0]).toBe('check node-3');
+  });
+
   test('on a node that leaves is ended before its slot is dropped and the node removed', () => {
     const smaller = {
       ...desired,
