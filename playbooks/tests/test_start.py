@@ -165,6 +165,42 @@ class Replica(unittest.TestCase):
                 self.start(problem)
                 self.assertEqual(self.done, ["clone True"])
 
+    def start_with_work(self, state, follows):
+        """Starts a stopped replica that was being copied to; returns what was done."""
+        done = []
+
+        def try_own_data(*arguments):
+            done.append("start")
+            if not follows:
+                raise Problem("does not receive its primary's changes")
+            return True, {}
+
+        def copy(spec, skip_wait=False):
+            done.append("clone")
+            return Outcome(True)
+
+        with mock.patch.multiple(
+            start,
+            inspect_container=lambda name: None,
+            find_work=lambda cluster: mock.Mock(state=state),
+            end_work=lambda cluster: done.append("end the work"),
+            _start_replica=try_own_data,
+            finish=lambda spec, image, changed: Outcome(changed),
+            find_fault=lambda spec, image: None,
+            ask_once=lambda container, sql: None,
+            is_accepting=lambda: False,
+            clone=copy,
+        ):
+            start.start_server(self.SPEC, IMAGE)
+        return done
+
+    def test_a_copy_that_failed_is_not_repeated_if_the_own_data_follows_by_now(self):
+        # E.g. the node was restarted during a copy that began because the primary could not be reached for a while.
+        self.assertEqual(self.start_with_work("failed", follows=True), ["start", "end the work"])
+        self.assertEqual(self.start_with_work("failed", follows=False), ["start", "clone"])
+        for state in ("running", "done"):
+            self.assertEqual(self.start_with_work(state, follows=True), ["clone"])
+
     def clone(self, ends):
         """Runs the clone step on a node whose server was started and does not answer."""
 

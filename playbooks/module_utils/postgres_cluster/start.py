@@ -74,8 +74,10 @@ def start_server(spec: Spec, image: Image) -> Outcome:
     if spec.is_primary:
         end_work(spec.cluster)
         return _start_primary(spec, image)
-    # An earlier call found that this data cannot follow the primary.
-    if not up and find_work(spec.cluster) is not None:
+    # An earlier call found that this data cannot follow the primary. If its copy failed, that may have changed: a primary
+    # that could not be reached answers again.
+    work = find_work(spec.cluster)
+    if not up and work is not None and work.state != "failed":
         return clone(spec, skip_wait=True)
     notes: List[str] = []
     try:
@@ -98,6 +100,8 @@ def start_server(spec: Spec, image: Image) -> Outcome:
         outcome = clone(spec, skip_wait=True)
         note = "its own data did not follow %s (%s), so it was cloned again" % (spec.primary, problem.message)
         return outcome._replace(notes=[note, *outcome.notes])
+    if work is not None and work.state == "failed":
+        end_work(spec.cluster)
     if floor:
         wait_for_primary(spec)
         stop(spec)
