@@ -32,6 +32,7 @@ class Discard(unittest.TestCase):
         self.role = None
         self.follows = False
         self.accepting = False
+        self.up = False
         does = lambda what: lambda *_: self.steps.append(what)  # noqa: E731
         doubles = {
             "require_mounted": lambda _: None,
@@ -43,6 +44,8 @@ class Discard(unittest.TestCase):
             "read_replication": lambda _: {},
             "is_following": lambda *_: self.follows,
             "is_accepting": lambda: self.accepting,
+            "inspect_container": lambda _: None,
+            "is_up": lambda _: self.up,
         }
         for module in (discard, record):
             for name, value in places.items():
@@ -154,9 +157,11 @@ class Discard(unittest.TestCase):
             ("a primary", {"role": "primary"}, "is the primary"),
             ("a replica that follows", {"role": "replica", "follows": True}, "follows node-1 by now"),
             ("a server that nobody knows", {"accepting": True}, "still answers on node-2"),
+            ("a server without a free connection", {"up": True, "accepting": True}, "accepts no connection"),
         ]:
             with self.subTest(name):
-                self.role, self.follows, self.accepting = None, False, False
+                self.role, self.follows, self.accepting, self.up = None, False, False, False
+                self.steps.clear()
                 for key, value in state.items():
                     setattr(self, key, value)
                 self.make("data/base/1")
@@ -164,6 +169,7 @@ class Discard(unittest.TestCase):
                 with self.assertRaisesRegex(Problem, message):
                     self.run_step(data=True)
                 self.assertEqual(record.judge_data(), "complete")
+                self.assertEqual("stop" in self.steps, name == "a server that nobody knows")
 
     def test_the_prefix_is_no_kept_directory(self):
         self.assertFalse(os.path.basename(discard.DELETED).startswith(os.path.basename(layout.OLD)))

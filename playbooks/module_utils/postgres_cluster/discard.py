@@ -7,10 +7,10 @@ import shutil
 from typing import List
 
 from .command import Problem
-from .docker import is_installed, remove_container
+from .docker import inspect_container, is_installed, remove_container
 from .files import sync_directory
 from .layout import DATA, RECORD, ROOT
-from .server import is_accepting, is_following, name_aside, read_replication, read_role
+from .server import is_accepting, is_following, is_up, name_aside, read_replication, read_role
 from .server import stop as stop_server
 from .signals import raise_fence
 from .spec import Outcome, Spec
@@ -27,7 +27,7 @@ def discard(spec: Spec, names: List[str], with_data: bool) -> Outcome:
 
     A directory is renamed before it is deleted, so that the rest of an interrupted deletion never counts as data; the next
     call deletes that rest. Everything is checked before anything is deleted. Raises Problem for a name that is no
-    directory of this volume, and for the data of a primary or of a replica that follows.
+    directory of this volume, and for the data of a primary, of a replica that follows, or of a server that may follow.
     """
     require_mounted(spec.cluster)
     paths = [path for path in map(_locate, names) if os.path.lexists(path)]
@@ -63,6 +63,12 @@ def _require_useless(spec: Spec) -> None:
         raise Problem("%s is the primary, so its data was not deleted" % spec.node)
     if role == "replica" and is_following(spec, read_replication(spec)):
         raise Problem("%s follows %s by now, so its data was not deleted. Deploy instead" % (spec.node, spec.primary))
+    # It may follow. One that cannot come up answers that it is starting.
+    if role is None and is_up(inspect_container(spec.container)) and is_accepting():
+        raise Problem(
+            "PostgreSQL on %s answers, but accepts no connection: all of them may be in use. So it is not known whether it "
+            "follows %s, and its data was not deleted. End some of them, and run this again" % (spec.node, spec.primary)
+        )
 
 
 def _discard_data(spec: Spec) -> bool:
