@@ -61,6 +61,12 @@ class Copy(unittest.TestCase):
         self.assertNotIn("application_name=%s" % slot_name(SPEC.node), conninfo)
         self.assertIn("--slot=node_2", words)
 
+    def test_it_notices_a_source_that_vanished(self):
+        # Without them, only after the kernel's two hours; meanwhile the copy seems to run.
+        words = self.list_words("")
+        conninfo = words[words.index("-d") + 1]
+        self.assertIn(" keepalives_idle=", conninfo)
+
     def test_it_uses_no_slot_if_any_name_may_acknowledge(self):
         for names, expected in [
             ("", "--slot=node_2"),

@@ -107,8 +107,12 @@ def list_copy_arguments(spec: Spec, image: Image, options: Optional[List[str]] =
 
 
 def render_conninfo(spec: Spec, address: Optional[str]) -> str:
-    """Returns the connection string of a copy; its password is in the passfile."""
-    return "host=%s port=5432 user=%s passfile=%s/%s application_name='%s' connect_timeout=10" % (
+    """Returns the connection string of a copy; its password is in the passfile. Without keepalives, a source that disappears
+    without a FIN is noticed after the kernel's two hours."""
+    return (
+        "host=%s port=5432 user=%s passfile=%s/%s application_name='%s' connect_timeout=10 "
+        "keepalives_idle=60 keepalives_interval=10 keepalives_count=6"
+    ) % (
         address,
         REPLICATION_USER,
         CONTAINER_ETC,
