@@ -253,6 +253,18 @@ class Unit(Node):
         self.assertEqual(self.read(self.state)["state"], "running", "a later run finds that it was cut")
         self.assertFalse(self.read(self.progress)["working"])
 
+    def test_a_stop_leaves_a_copy_that_is_complete(self):
+        # While it is flushed to disk, which may take minutes.
+        self.script("sync", "kill -TERM $PPID; sleep 0.2")
+        self.start("touch %s/base" % self.partial)
+        pid = os.fork()
+        if pid == 0:
+            worker.main()
+            os._exit(0)
+        self.assertEqual(os.waitpid(pid, 0)[1], 0)
+        self.assertEqual(work.find_work("orders").state, "done")
+        self.assertEqual(sorted(os.listdir(self.partial)), ["base", "standby.signal"])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -133,6 +133,8 @@ def run_copy(order: Dict[str, Any], state: Dict[str, Any]) -> Dict[str, Any]:
             code, shortage = 1, "its volume cannot be measured (%s)" % error
         end = {"done": copy.done, "total": copy.total, "log": copy.log.strip()}
         if code == 0 and shortage is None:
+            # The copy is complete, and flushing it may take minutes: a reboot must not delete it now.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             try:
                 finish()
             except (OSError, subprocess.CalledProcessError) as error:
