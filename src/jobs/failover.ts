@@ -3,8 +3,8 @@ import type { DesiredCluster } from '../cluster/desired.ts';
 import type { Node } from '../cluster/node.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
 import { isRunningPrimary, isStreaming } from '../cluster/replication.ts';
+import { rolloutAfterFailover } from '../cluster/rollout/after-failover.ts';
 import { planFailover } from '../cluster/rollout/failover.ts';
-import { rollout } from '../cluster/rollout/rollout.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import { UserError } from '../messages/errors.ts';
 import type { ConfigureResult, DecideSteps } from '../operations/configure.ts';
@@ -184,14 +184,12 @@ function decideFailover(options: {
   let old: string | null = null;
   let halted: string | null = null;
   const reached = new Set<string>();
+  const warned = new Set<string>();
   return ({ observed, unreachable }, { desired, reachable }) => {
     if (isPromoted || isHalfDone({ observed, unreachable }, { desired, fenced, gone })) {
-      // Nodes with a read-only volume are skipped: the others must follow the new primary.
-      const failing = observed.filter(({ volume }) => volume.readOnly).map(({ name }) => name);
-      const decision = rollout(
-        observed.filter(({ name }) => !failing.includes(name)),
-        failing.length === 0 ? reachable : { ...reachable, unreachable: failing },
-      );
+      const { decision, leftOut } = rolloutAfterFailover(observed, reachable);
+      for (const reason of leftOut.filter((one) => !warned.has(one))) core.warning(reason);
+      for (const reason of leftOut) warned.add(reason);
       if (halted === null || decision.kind !== 'steps') return decision;
       if (decision.steps.length > 0) return { ...decision, observeAgain: true };
       const replacement: Step = { kind: 'replace', nodes: [halted] };

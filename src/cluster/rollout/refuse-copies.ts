@@ -22,6 +22,12 @@ export function refuseOrphanedCopy(observed: readonly NodeObservation[]): string
   });
 }
 
+/** A copy that does not fit on its node, and why with every way out. */
+export interface UnfitCopy {
+  readonly node: string;
+  readonly reason: string;
+}
+
 /**
  * Refuses copies that do not fit on their nodes, before anything is stopped. A size that is not known refuses nothing: the
  * node looks again before it begins.
@@ -29,7 +35,7 @@ export function refuseOrphanedCopy(observed: readonly NodeObservation[]): string
 export function refuseUnfitCopies(
   observed: readonly NodeObservation[],
   { steps, desired }: { steps: readonly Step[]; desired: DesiredCluster },
-): string[] {
+): UnfitCopy[] {
   return steps.flatMap((step) => {
     if (step.kind !== 'clone') return [];
     const { source, neededBytes } = step;
@@ -37,7 +43,8 @@ export function refuseUnfitCopies(
       const node = observed.find((one) => one.name === name);
       const copy = neededBytes[name];
       if (node === undefined || copy === undefined || goesOn(node, source, desired)) return [];
-      return explainUnfit(node, { source, copy, desired });
+      const reasons = explainUnfit(node, { source, copy, desired });
+      return reasons.map((reason) => ({ node: name, reason }));
     });
   });
 }
@@ -56,7 +63,7 @@ function explainUnfit(
   const wal = Math.ceil(copy * WAL_SHARE);
   // A volume grows before anything is copied to it.
   const device = Math.max(volume.deviceBytes, desired.storage.dataGib * GIB);
-  const growth = Math.max(0, device - volume.filesystemBytes);
+  const growth = desired.keepsStorage ? 0 : Math.max(0, device - volume.filesystemBytes);
   const aside = sum(kept);
   const own = Math.max(0, volume.usedBytes - aside);
   const hasData = node.data === 'complete' || node.data === 'unrecorded';

@@ -12,7 +12,12 @@ import { explainNodes, type Step } from './step.ts';
 
 /** What to do, or why nothing is done. */
 export type Rollout =
-  | { readonly kind: 'refused'; readonly refusals: readonly string[] }
+  | {
+      readonly kind: 'refused';
+      readonly refusals: readonly string[];
+      /** The nodes whose volumes have no room for their copies, if nothing else is refused. */
+      readonly unfit?: readonly string[];
+    }
   | {
       readonly kind: 'steps';
       /** The node that is primary after the steps. */
@@ -63,7 +68,10 @@ export function rollout(
   }
   const plan = planSteps(observed, desired);
   const unfit = checksRoom ? refuseUnfitCopies(observed, { steps: plan.steps, desired }) : [];
-  if (unfit.length > 0) return { kind: 'refused', refusals: unfit };
+  if (unfit.length > 0) {
+    const refusals = unfit.map(({ reason }) => reason);
+    return { kind: 'refused', refusals, unfit: unfit.map(({ node }) => node) };
+  }
   const loss = desired.allowsSlotLoss ? null : explainSlotLoss(observed, { ...plan, desired });
   if (loss === null) return plan;
   return {
