@@ -64,8 +64,9 @@ export async function summarizeRun(
     if (error instanceof ContinuingError) {
       progress.work = error.work;
       const { nodes } = error;
-      await summarize({ state: 'continuing', nodes, minutes: job.inputs.waitMinutes });
-      throw error;
+      const minutes = job.inputs.waitMinutes;
+      await summarize({ state: 'continuing', nodes, minutes, isCommand: true });
+      throw new ContinuingError(error.work, { isCommand: true });
     }
     await summarize({
       state: 'failed',

@@ -66,7 +66,7 @@ export function renderRemark(progress: DeployState): string {
         ? 'Nothing was applied.'
         : 'What was done until then stays as it is. Run the job again: it looks at what is there and does the rest.';
     case 'continuing':
-      return `\`wait-minutes\` (${progress.minutes}) is over, and this run watches the nodes no longer. ${explainContinuing()}`;
+      return `\`wait-minutes\` (${progress.minutes}) is over, and this run watches the nodes no longer. ${explainContinuing(progress)}`;
     case 'incomplete':
       return 'Only steps that take no other server down were done. Bring back what is named below and run the job again: it does the rest.';
     case 'superseded':

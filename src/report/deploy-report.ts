@@ -33,6 +33,8 @@ export type DeployState =
       readonly nodes: readonly string[];
       /** The value of `wait-minutes`. */
       readonly minutes: number;
+      /** Whether the run did a command, which a deploy finishes. */
+      readonly isCommand?: boolean;
     }
   /**
    * All steps that stop no server are done and proved; the rest, named by the warnings, waits for nodes that are away.

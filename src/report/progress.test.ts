@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { MeasuredProgress } from '../cluster/progress.ts';
-import { describeWork, formatDuration } from './progress.ts';
+import { describeWork, explainContinuing, formatDuration } from './progress.ts';
 
 const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;
@@ -57,4 +57,11 @@ test.each([
   [18_720, '5 h 12 min'],
 ])('%s seconds are %s', (seconds, text) => {
   expect(formatDuration(seconds)).toBe(text);
+});
+
+test('a command whose work goes on is finished by a deploy, as it would begin anew itself', () => {
+  expect(explainContinuing()).toContain('run the job again');
+  expect(explainContinuing({ isCommand: true })).toMatch(
+    /Deploy to finish it.*Do not run this command again/,
+  );
 });

@@ -18,8 +18,11 @@ export function describeWork(work: readonly NodeWork[]): string[] {
   });
 }
 
-/** Says what becomes of the work that goes on without the run. */
-export function explainContinuing(): string {
+/** Says what becomes of the work that goes on without the run. `isCommand`: the run would begin anew if it ran again. */
+export function explainContinuing({ isCommand = false }: { isCommand?: boolean } = {}): string {
+  if (isCommand) {
+    return 'Nothing is lost: the work does not depend on this run. Deploy to finish it: the deploy finds the work, does the rest and proves replication. Do not run this command again for that.';
+  }
   return 'Nothing is lost: the work does not depend on this run. The next run finds it, does the rest and proves replication: run the job again, or wait for the next scheduled run.';
 }
 

@@ -168,6 +168,29 @@ describe('present data', () => {
     expect(plan(observed, { node, withData })).toEqual(refuses(reason));
   });
 
+  describe('beside a copy to the node', () => {
+    const copying = (data: NodeObservation['data']) =>
+      changeNode(STUCK, 'node-2', (node) => ({
+        ...stopped(node),
+        data,
+        work: {
+          ...{ kind: 'clone' as const, state: 'running' as const, source: '10.42.0.11' },
+          ...{ doneBytes: 1, totalBytes: null, seconds: 1, problem: null },
+        },
+      }));
+
+    test('stays, as its deletion would end the copy', () => {
+      expect(plan(copying('complete'), { withData })).toEqual(
+        refuses(/^discard-data: node-2 is being copied to/),
+      );
+      expect(plan(copying('complete'))).toEqual(deletes('node-2'));
+    });
+
+    test('is gone: an earlier run deleted it and began the copy, which goes on', () => {
+      expect(plan(copying('absent'), { withData })).toEqual(deletes('node-2'));
+    });
+  });
+
   test.each([true, false])('a copy to the node ends with it (%s)', (data) => {
     const work = { kind: 'clone', state: 'running', source: '10.42.0.11' } as const;
     const rest = { doneBytes: 1, totalBytes: null, seconds: 1, problem: null };

@@ -1,7 +1,7 @@
 import type { DesiredCluster } from '../desired.ts';
 import { namesOf } from '../node.ts';
 import type { NodeObservation } from '../observation.ts';
-import { findObstacle, isRunningPrimary, isStreaming } from '../replication.ts';
+import { findObstacle, isCopying, isRunningPrimary, isStreaming } from '../replication.ts';
 import { limitToNode } from './replacement.ts';
 import { type Rollout, rollout } from './rollout.ts';
 
@@ -64,7 +64,8 @@ export function planDiscard(
         nodes: [node],
         primary: primary.name,
         directories: target.storage.kept,
-        data: withData,
+        // An earlier run has deleted it, and the copy that followed goes on.
+        data: withData && !isCopying(target),
       },
     ],
     observeAgain: true,
@@ -87,6 +88,12 @@ function findUse(
   const { name } = node;
   if (node === primary) return `discard-data: ${name} is the primary, so its data stays.`;
   if (isCurrent) return `discard-data: ${name} follows ${primary.name}, so its data stays.`;
+  if (isCopying(node)) {
+    const hasData = node.data === 'complete' || node.data === 'unrecorded';
+    return hasData
+      ? `discard-data: ${name} is being copied to, and the copy would end, so its data stays. Deploy: that goes on with the copy and then deletes what it replaces.`
+      : null;
+  }
   const mayFollow = node.data === 'complete' && findObstacle(node, primary) === null;
   if (node.postgres !== null && mayFollow) {
     return `discard-data: PostgreSQL runs on ${name}, and nothing says that it can never follow ${primary.name}, so its data stays. Deploy first; if it does not follow then, the deploy says why.`;

@@ -33,6 +33,25 @@ describe('a replica gets another instance', () => {
     ]);
   });
 
+  test('a node that is copied to is not replaced again: that would end the copy', () => {
+    // E.g. an earlier replacement whose run ended at wait-minutes.
+    const copying = (state: 'running' | 'done' | 'failed') =>
+      changeNode(healthy, 'node-2', (node) => ({
+        ...stopped(node),
+        data: 'partial' as const,
+        work: {
+          ...{ kind: 'clone' as const, state, source: '10.42.0.11', problem: null },
+          ...{ doneBytes: 1, totalBytes: 2, seconds: 1 },
+        },
+      }));
+    for (const state of ['running', 'done'] as const) {
+      expect(plan(copying(state))).toEqual([
+        expect.stringMatching(/^node-2 is being copied to.*was not replaced.*Deploy/),
+      ]);
+    }
+    expect(plan(copying('failed'))).toEqual(['replace node-2', 'look']);
+  });
+
   test('a node that answers is stopped first', () => {
     expect(plan()).toEqual(['stop node-2', 'replace node-2', 'look']);
     expect(plan(changeNode(healthy, 'node-2', stopped))).toEqual(['replace node-2', 'look']);

@@ -1,6 +1,6 @@
 import type { DesiredCluster } from '../desired.ts';
 import type { NodeObservation } from '../observation.ts';
-import { isRunningPrimary, isStreaming } from '../replication.ts';
+import { isCopying, isRunningPrimary, isStreaming } from '../replication.ts';
 import { type Rollout, rollout } from './rollout.ts';
 import { explainNode, type Step } from './step.ts';
 
@@ -50,6 +50,11 @@ export function planReplacement(
     );
   }
   if (primary.name === node) return switchOver(observed, { desired, node });
+  if (observed.some((one) => one.name === node && isCopying(one) && !follows(one))) {
+    return refuse(
+      `${node} is being copied to, and another instance would end that copy, so ${node} was not replaced. Deploy: that goes on with the copy. If the copy is to be given up, end it on ${node} first (systemctl stop postgres-cluster-${desired.name}-clone.service).`,
+    );
+  }
   const reasons = explainNode(node, { kind: 'replacement', node });
   const answers = observed.some(({ name, postgres }) => name === node && postgres !== null);
   return {
