@@ -114,7 +114,7 @@ test('configure runs Terraform once for a replacement, then waits for the node a
   const result = await run(
     { ...others, 'node-2': AWAY },
     {
-      decide: decideReplacement('node-2'),
+      decide: decideReplacement('node-2', { withVolume: false }),
       infrastructure: {
         ...{ resize: never, destroy: never, halt: never },
         async replace(node) {

@@ -45,7 +45,7 @@ export async function replaceNode(
       instanceType: null,
       memoryMib: null,
       infrastructure: createReplacement(job, terraform, { node, volume }),
-      decide: decideReplacement(node),
+      decide: decideReplacement(node, { withVolume: volume }),
       ...listeners,
     });
     core.notice(`${node} has another instance${volume ? ' and a new data volume' : ''}.`);
@@ -102,10 +102,13 @@ function createReplacement(
 }
 
 /** Returns a function that decides the steps before and after the replacement of `node`. */
-export function decideReplacement(node: string): DecideSteps {
+export function decideReplacement(
+  node: string,
+  { withVolume }: { withVolume: boolean },
+): DecideSteps {
   let isReplaced = false;
   return (observation, { desired }) => {
-    const decision = planReplacement(observation, { desired, node, isReplaced });
+    const decision = planReplacement(observation, { desired, node, withVolume, isReplaced });
     // Terraform runs next.
     if (decision.kind === 'steps' && decision.steps[0]?.kind === 'replace') isReplaced = true;
     return decision;

@@ -2,6 +2,7 @@ import { formatBytes } from '../../messages/quantities.ts';
 import { type DesiredCluster, findNode } from '../desired.ts';
 import type { FileSystemObservation, KeptDirectory, NodeObservation } from '../observation.ts';
 import { isCopying } from '../replication.ts';
+import { estimateCopy } from './copies.ts';
 import type { Step } from './step.ts';
 
 const GIB = 1024 ** 3;
@@ -47,6 +48,23 @@ export function refuseUnfitCopies(
       return reasons.map((reason) => ({ node: name, reason }));
     });
   });
+}
+
+/**
+ * Refuses to give `node` a blank data volume of `dataGib` GiB if a copy of `source` does not fit on it, before the volume that
+ * it has is destroyed.
+ */
+export function refuseUnfitVolume(
+  node: string,
+  { source, dataGib }: { source: NodeObservation; dataGib: number },
+): string[] {
+  const copy = estimateCopy(source) ?? 0;
+  const wal = Math.ceil(copy * WAL_SHARE);
+  const least = Math.ceil((copy + wal) / (1 - METADATA_SHARE) / GIB);
+  if (dataGib >= least) return [];
+  return [
+    `data-volume-size: a blank data volume of ${dataGib} GiB is too small for ${node}. A copy of ${source.name} takes up to ${formatBytes(copy)}, and ${formatBytes(wal)} for the WAL written meanwhile. Nothing was changed. Give this run the data-volume-size of the last deploy, and at least ${least}.`,
+  ];
 }
 
 /** Whether the copy of `source` runs on the node already. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { buildFreshObservation } from '../observation.ts';
-import { createDesired, createHealthy } from '../testing/fixtures.ts';
+import { createDesired, createFileSystem, createHealthy } from '../testing/fixtures.ts';
 import { changeNode, stopped } from '../testing/rollout-fixtures.ts';
 import { planReplacement } from './replacement.ts';
 
@@ -13,11 +13,21 @@ function plan(
   {
     node = 'node-2',
     unreachable = [] as string[],
+    withVolume = false,
     isReplaced = false,
     of = desired,
-  }: { node?: string; unreachable?: string[]; isReplaced?: boolean; of?: typeof desired } = {},
+  }: {
+    node?: string;
+    unreachable?: string[];
+    withVolume?: boolean;
+    isReplaced?: boolean;
+    of?: typeof desired;
+  } = {},
 ): string[] {
-  const found = planReplacement({ observed, unreachable }, { desired: of, node, isReplaced });
+  const found = planReplacement(
+    { observed, unreachable },
+    { desired: of, node, withVolume, isReplaced },
+  );
   if (found.kind !== 'steps') return [...found.refusals];
   return [
     ...found.steps.map(({ kind, nodes }) => `${kind} ${nodes.join(' ')}`),
@@ -65,6 +75,24 @@ describe('a replica gets another instance', () => {
     ]);
   });
 
+  test.each(['node-1', 'node-2'])(
+    'a blank volume of %s is refused before anything stops if the data does not fit on it',
+    (node) => {
+      const storage = { data: createFileSystem(500), root: null, kept: [] };
+      const large = healthy.map((one) => ({ ...one, storage }));
+      expect(plan(large, { node, withVolume: true })).toEqual([
+        expect.stringMatching(
+          `^data-volume-size: a blank data volume of 20 GiB is too small for ${node}\\. A copy of node-1 takes up to 125\\.0 GiB.* Nothing was changed\\..* at least 134\\.$`,
+        ),
+      ]);
+      const begins = expect.stringMatching(node === 'node-1' ? '^switchover ' : '^stop ');
+      const of = createDesired({ storage: { dataGib: 134, rootGib: 16 } });
+      expect(plan(large, { node, withVolume: true, of })[0]).toEqual(begins);
+      // A volume that stays is as large as it is.
+      expect(plan(large, { node })[0]).toEqual(begins);
+    },
+  );
+
   // A change that was refused, and is on the default branch nevertheless.
   const changed = createDesired({ settings: { ...desired.settings, shared_buffers: '1GB' } });
 
@@ -73,7 +101,7 @@ describe('a replica gets another instance', () => {
     expect(plan(back, { isReplaced: true, of: changed })).toEqual(['start node-2']);
     const found = planReplacement(
       { observed: back, unreachable: [] },
-      { desired: changed, node: 'node-2', isReplaced: true },
+      { desired: changed, node: 'node-2', withVolume: false, isReplaced: true },
     );
     expect(found).toMatchObject({ primary: 'node-1', observeAgain: false });
   });

@@ -1,13 +1,14 @@
 import type { DesiredCluster } from '../desired.ts';
 import type { NodeObservation } from '../observation.ts';
 import { isCopying, isRunningPrimary, isStreaming } from '../replication.ts';
+import { refuseUnfitVolume } from './refuse-copies.ts';
 import { type Rollout, rollout } from './rollout.ts';
 import { explainNode, type Step } from './step.ts';
 
 /**
  * Returns the next steps that give `node` another instance. If it is the primary, another node takes over first; its server
  * is stopped if it answers; Terraform replaces the instance; then (`isReplaced`) it starts as a replica. Every other node
- * has to be up meanwhile, as only one may be down at a time.
+ * has to be up meanwhile, as only one may be down at a time. `withVolume`: it gets a blank data volume as well.
  */
 export function planReplacement(
   {
@@ -18,7 +19,12 @@ export function planReplacement(
     /** Nodes that could not be observed. */
     readonly unreachable: readonly string[];
   },
-  { desired, node, isReplaced }: { desired: DesiredCluster; node: string; isReplaced: boolean },
+  {
+    desired,
+    node,
+    withVolume,
+    isReplaced,
+  }: { desired: DesiredCluster; node: string; withVolume: boolean; isReplaced: boolean },
 ): Rollout {
   const unobserved = unreachable.filter((name) => isReplaced || name !== node);
   if (unobserved.length > 0) {
@@ -49,6 +55,9 @@ export function planReplacement(
       `${behind.join(', ')} ${behind.length === 1 ? 'does' : 'do'} not follow the primary ${primary.name}, and only one node may be down at a time, so ${node} was not replaced. Deploy first, which repairs what it can.`,
     );
   }
+  const { dataGib } = desired.storage;
+  const unfit = withVolume ? refuseUnfitVolume(node, { source: primary, dataGib }) : [];
+  if (unfit.length > 0) return { kind: 'refused', refusals: unfit };
   if (primary.name === node) return switchOver(observed, { desired, node });
   if (observed.some((one) => one.name === node && isCopying(one) && !follows(one))) {
     return refuse(
