@@ -28,6 +28,9 @@ export type NodeWork =
   | MeasuredProgress
   | { readonly kind: 'step'; readonly node: string; readonly step: string };
 
+/** The kind of run that ended while nodes still worked; `repair`: a failover, a replacement or a deletion. */
+export type EndedRun = 'deploy' | 'operation' | 'repair';
+
 /** The rate is the mean of this many seconds. */
 const WINDOW_SECONDS = 30;
 /** A shorter time between two reports gives no rate. */

@@ -184,7 +184,7 @@ export async function deploy(
   } catch (error) {
     if (error instanceof ContinuingError) report = { ...report, work: error.work };
     await finish(describeFailure(error, { phase, minutes: job.inputs.waitMinutes }));
-    throw error;
+    throw error instanceof ContinuingError ? new ContinuingError(error.work, 'deploy') : error;
   }
 }
 
@@ -193,7 +193,8 @@ function describeFailure(
   { phase, minutes }: { phase: Phase; minutes: number },
 ): DeployState {
   if (error instanceof CancelledError) return { state: 'cancelled', phase };
-  if (error instanceof ContinuingError) return { state: 'continuing', nodes: error.nodes, minutes };
+  if (error instanceof ContinuingError)
+    return { state: 'continuing', run: 'deploy', nodes: error.nodes, minutes };
   if (error instanceof LeftOutError) return { state: 'incomplete', away: error.deferral.nodes };
   if (error instanceof ChangedPlanError) {
     const { differences, nextStep } = error;

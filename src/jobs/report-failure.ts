@@ -18,7 +18,7 @@ export async function reportFailure(
 ): Promise<void> {
   if (error instanceof ContinuingError) {
     core.warning(
-      `${error.message}: ${describeWork(error.work).join(' · ')}. ${explainContinuing(error)}`,
+      `${error.message}: ${describeWork(error.work).join(' · ')}. ${explainContinuing(error.run)}`,
     );
     return;
   }

@@ -65,8 +65,8 @@ export async function summarizeRun(
       progress.work = error.work;
       const { nodes } = error;
       const minutes = job.inputs.waitMinutes;
-      await summarize({ state: 'continuing', nodes, minutes, isCommand: true });
-      throw new ContinuingError(error.work, { isCommand: true });
+      await summarize({ state: 'continuing', run: 'repair', nodes, minutes });
+      throw new ContinuingError(error.work, 'repair');
     }
     await summarize({
       state: 'failed',

@@ -259,7 +259,7 @@ describe('a lost connection', () => {
   test('of more than ten minutes fails, and says that nothing is lost', async () => {
     const { run, clock } = script([[pendingOn('node-2')]], () => SILENT);
     await expect(run).rejects.toThrow(
-      /^node-2 has not answered SSH for 10 minutes.*goes on.*run the job again/,
+      /^node-2 has not answered SSH for 10 minutes.*goes on.*, deploy:/,
     );
     await expect(run).rejects.toBeInstanceOf(UserError);
     expect(clock.now()).toBeLessThan(11 * MINUTE);

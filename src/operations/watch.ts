@@ -170,6 +170,6 @@ function explainSilence(node: string): string {
 
 function refuseSilence(node: string): UserError {
   return new UserError(
-    `${node} has not answered SSH for ${MINUTES} minutes. Its work goes on without this run as long as the node is up. Once SSH reaches ${node}, run the job again: it finds the work and continues.`,
+    `${node} has not answered SSH for ${MINUTES} minutes. Its work goes on without this run as long as the node is up. Once SSH reaches ${node}, deploy: the deploy finds the work and continues.`,
   );
 }

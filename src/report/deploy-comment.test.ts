@@ -132,8 +132,12 @@ const REPORTS: Readonly<Record<string, DeployReport>> = {
   ),
   'configuring-work': createReport({ state: 'configuring' }, { work: WORK }),
   continuing: createReport(
-    { state: 'continuing', nodes: ['node-2', 'node-3'], minutes: 330 },
+    { state: 'continuing', run: 'deploy', nodes: ['node-2', 'node-3'], minutes: 330 },
     { work: WORK },
+  ),
+  'continuing-repair': createReport(
+    { state: 'continuing', run: 'repair', nodes: ['node-2'], minutes: 330 },
+    { work: WORK.slice(0, 1) },
   ),
   'cancelled-work': createReport({ state: 'cancelled', phase: 'configuring' }, { work: WORK }),
   'failed-work': createReport(failure, { work: WORK }),

@@ -66,7 +66,7 @@ export function renderRemark(progress: DeployState): string {
         ? 'Nothing was applied.'
         : 'What was done until then stays as it is. Run the job again: it looks at what is there and does the rest.';
     case 'continuing':
-      return `\`wait-minutes\` (${progress.minutes}) is over, and this run watches the nodes no longer. ${explainContinuing(progress)}`;
+      return `\`wait-minutes\` (${progress.minutes}) is over, and this run watches the nodes no longer. ${explainContinuing(progress.run)}`;
     case 'incomplete':
       return 'Only steps that take no other server down were done. Bring back what is named below and run the job again: it does the rest.';
     case 'superseded':
@@ -95,7 +95,7 @@ export function renderWorkList({
   const items = describeWork(work).map((text) => `- ${renderText(text)}`);
   const isEnded = ['cancelled', 'failed'].includes(progress.state);
   return [
-    ...(isEnded ? ['This goes on on the nodes, and the next run continues it:', ''] : []),
+    ...(isEnded ? ['This goes on on the nodes, and the next deploy continues it:', ''] : []),
     ...items,
   ].join('\n');
 }

@@ -1,4 +1,4 @@
-import type { NodeWork } from '../cluster/progress.ts';
+import type { EndedRun, NodeWork } from '../cluster/progress.ts';
 import type { NodeProof } from '../cluster/proof.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
@@ -30,11 +30,10 @@ export type DeployState =
   /** The time of the run is over, and nodes still work. */
   | {
       readonly state: 'continuing';
+      readonly run: EndedRun;
       readonly nodes: readonly string[];
       /** The value of `wait-minutes`. */
       readonly minutes: number;
-      /** Whether the run did a command, which a deploy finishes. */
-      readonly isCommand?: boolean;
     }
   /**
    * All steps that stop no server are done and proved; the rest, named by the warnings, waits for nodes that are away.

@@ -48,6 +48,16 @@ describe('the line of a node', () => {
   });
 });
 
+test('a repair is not repeated, as it would begin anew', () => {
+  expect(explainContinuing('repair')).toMatch(
+    /next deploy finds it.*Do not give this command again/,
+  );
+  expect(explainContinuing('operation')).toMatch(/run the job again\.$/);
+  expect(explainContinuing('deploy')).toMatch(
+    /run the job again, or wait for the next scheduled run/,
+  );
+});
+
 test.each([
   [0.2, '1 s'],
   [59.4, '59 s'],
@@ -57,11 +67,4 @@ test.each([
   [18_720, '5 h 12 min'],
 ])('%s seconds are %s', (seconds, text) => {
   expect(formatDuration(seconds)).toBe(text);
-});
-
-test('a command whose work goes on is finished by a deploy, as it would begin anew itself', () => {
-  expect(explainContinuing()).toContain('run the job again');
-  expect(explainContinuing({ isCommand: true })).toMatch(
-    /Deploy to finish it.*Do not run this command again/,
-  );
 });

@@ -1,4 +1,4 @@
-import type { MeasuredProgress, NodeWork } from '../cluster/progress.ts';
+import type { EndedRun, MeasuredProgress, NodeWork } from '../cluster/progress.ts';
 import { formatBytes } from './markdown.ts';
 
 /**
@@ -18,12 +18,18 @@ export function describeWork(work: readonly NodeWork[]): string[] {
   });
 }
 
-/** Says what becomes of the work that goes on without the run. `isCommand`: the run would begin anew if it ran again. */
-export function explainContinuing({ isCommand = false }: { isCommand?: boolean } = {}): string {
-  if (isCommand) {
-    return 'Nothing is lost: the work does not depend on this run. Deploy to finish it: the deploy finds the work, does the rest and proves replication. Do not run this command again for that.';
+/** Says what becomes of the work that goes on without `run`, and what to do. */
+export function explainContinuing(run: EndedRun): string {
+  const begin = 'Nothing is lost: the work does not depend on this run.';
+  const rest = 'finds it, does the rest and proves replication';
+  switch (run) {
+    case 'deploy':
+      return `${begin} The next run ${rest}: run the job again, or wait for the next scheduled run, if that has the secrets of a deploy.`;
+    case 'operation':
+      return `${begin} The next run ${rest}: run the job again.`;
+    case 'repair':
+      return `${begin} The next deploy ${rest}. Do not give this command again: it would begin anew.`;
   }
-  return 'Nothing is lost: the work does not depend on this run. The next run finds it, does the rest and proves replication: run the job again, or wait for the next scheduled run.';
 }
 
 function describeAmount({ kind, done, total }: MeasuredProgress): string {
