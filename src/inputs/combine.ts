@@ -93,6 +93,10 @@ function normalize(key: ClusterKey, value: unknown): string | null {
     }
     case 'backend':
       return canonicalize((value as ParsedBackend).config);
+    case 'tags': {
+      const { data } = clusterSchema.shape.tags.safeParse(value);
+      return data === undefined ? null : JSON.stringify(Object.entries(data).sort());
+    }
     default: {
       const parsed = clusterSchema.shape[key].safeParse(value);
       if (!parsed.success) return null;

@@ -102,15 +102,16 @@ function readKeys(
       problems.push(`${where}: unknown key ${quoteValue(key)}. ${explainKeys(key, allowed)}`);
     } else if (typeof value === 'boolean' && FLAGS.includes(key)) {
       values[key.replaceAll('_', '-')] = String(value);
-    } else if (key === 'tags' && typeof value === 'object' && value !== null) {
-      const tags = Object.entries(value);
+    } else if (key === 'tags' && typeof value !== 'string') {
+      const isMap = typeof value === 'object' && value !== null && !Array.isArray(value);
+      const tags = isMap ? Object.entries(value) : [];
       const unfit = tags.find(([name, text]) => !isTagLine(name, text));
-      if (unfit === undefined && !Array.isArray(value)) {
+      if (isMap && unfit === undefined) {
         // As in the input: a line per tag.
         values.tags = tags.map(([name, text]) => `${name}=${text}`).join('\n');
       } else {
         problems.push(
-          `${where}.tags: ${Array.isArray(value) ? 'a list' : quoteValue(unfit?.[0] ?? '')} is not allowed. Give an object with texts or numbers, in one line each and without = in a key, e.g. {"Team": "orders"}.`,
+          `${where}.tags: ${unfit === undefined ? showJson(value) : quoteValue(unfit[0])} is not allowed. Give an object with texts or numbers, in one line each and without = in a key, e.g. {"Team": "orders"}.`,
         );
       }
     } else if (typeof value !== 'string' && typeof value !== 'number') {

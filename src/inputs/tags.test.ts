@@ -22,6 +22,7 @@ describe('tags', () => {
   test.each<[string, RegExp]>([
     ['Team', /Line 1 has no =\.$/],
     ['Team=a\nOwner=b\nTeam=c', /Line 3 gives "Team" again\. Keep one of them\.$/],
+    ['__proto__=a', /The key "__proto__" cannot be used\. Rename it\.$/],
     ['=a', /The key "" is not one of EC2/],
     ['Name=orders', /The cluster sets the tag "Name" itself\. Remove it\.$/],
     ['aws:cost=a', /The key "aws:cost" begins with aws:/],
@@ -39,7 +40,14 @@ describe('tags', () => {
     expect(problems[0]).toMatch(expected);
   });
 
+  test('in another order are the same', () => {
+    const request = JSON.stringify({ tags: { Team: 'orders', Owner: 'me' } });
+    expect(readStep({ request, tags: 'Owner=me\nTeam=orders' }).problems).toEqual([]);
+    expect(readStep({ request, tags: 'Owner=me' }).problems).toHaveLength(1);
+  });
+
   test.each<[string, number, RegExp]>([
+    ['  __proto__: a\n', 5, /tags: The key "__proto__" cannot be used/],
     ['  Team: a\n  Node: b\n', 6, /tags: The cluster sets the tag "Node" itself/],
     ['  Team: a\n  Owner: b\n  Team: c\n', 7, /tags: .*Team.* is given twice/],
     ['  Team: a\n  Owner:\n', 6, /tags: .*Owner.* has no value/],
@@ -56,6 +64,7 @@ describe('tags', () => {
     [{ Team: 'a\nOwner=b' }, /request\.tags: "Team" is not allowed/],
     [{ 'Team=a\nOwner': 'b' }, /request\.tags: .* is not allowed/],
     [{ Team: { a: 'b' } }, /request\.tags: "Team" is not allowed/],
+    [null, /^request\.tags: "null" is not allowed\. Give an object/],
     [{ Team: null }, /request\.tags: "Team" is not allowed/],
     [['Team=a'], /request\.tags: a list is not allowed/],
     [{ Node: 'a' }, /request\.tags: The cluster sets the tag "Node" itself/],

@@ -7,8 +7,20 @@ const OWN_TAGS = ['Architecture', 'Cluster', 'ManagedBy', 'Name', 'Node'];
 const MAX_TAGS = 40;
 const TAG_TEXT = /^[\p{L}\p{Z}\p{N}_.:/=+@-]*$/u;
 
+/** Records drop a tag of this name silently, so it is refused. */
+const DROPPED = '__proto__';
+
 /** Additional tags by key. A problem of one tag has its key as path. */
 export const tagMap = () =>
+  z.preprocess((tags, context) => {
+    if (typeof tags === 'object' && tags !== null && Object.hasOwn(tags, DROPPED)) {
+      const message = `The key ${quoteValue(DROPPED)} cannot be used. Rename it.`;
+      context.addIssue({ code: 'custom', message, path: [DROPPED] });
+    }
+    return tags;
+  }, tagRecord());
+
+const tagRecord = () =>
   z
     .record(z.string(), z.union([z.string(), z.number(), z.boolean()]), {
       error: ({ input }) =>
