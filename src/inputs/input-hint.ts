@@ -3,6 +3,7 @@ import { COMMANDS } from '../runner/intent.ts';
 import { BACKENDS } from './backend.ts';
 import { formatAddress, maskAddress, parseAddress } from './ipv4.ts';
 import { REGIONS } from './regions.ts';
+import { isVpcNetwork } from './schema-fields.ts';
 import {
   hintGib,
   hintIops,
@@ -83,7 +84,11 @@ function hintNetwork(value: string): string | null {
 function hintVpc(value: string): string | null {
   const [, address = '', prefix] = /^([\d.]+)\/(\d{1,2})$/.exec(value.trim()) ?? [];
   if (prefix === undefined || Number(prefix) > 24) return null;
-  return hintNetwork(`${address}/${Math.max(16, Number(prefix))}`);
+  const meant = Math.max(16, Number(prefix));
+  const start = parseAddress(address);
+  return start !== null && isVpcNetwork(`${formatAddress(maskAddress(start, meant))}/${meant}`)
+    ? hintNetwork(`${address}/${meant}`)
+    : null;
 }
 
 function hintMemory(value: string): string | null {
@@ -151,10 +156,10 @@ const HINTS: Readonly<Record<string, Hint>> = {
   'client-cidrs': hintNetwork,
   'instance-profile': hintInstanceProfile,
   'vpc-cidr': hintVpc,
-  'data-volume-size': hintGib,
+  'data-volume-size': hintGib('data_volume_size'),
   'data-volume-iops': hintIops,
   'data-volume-throughput': hintThroughput,
-  'root-volume-size': hintGib,
+  'root-volume-size': hintGib('root_volume_size'),
   'kms-key-id': hintKmsKey,
   'clone-from': hintWord(['primary', 'replica']),
   'clone-max-rate': hintRate,

@@ -73,10 +73,13 @@ export const networks = (example: string) =>
     example,
   });
 
+/** Addresses that no host in a VPC can have: this network, loopback, link-local, multicast and beyond (RFC 6890). */
+const UNUSABLE = /^(?:0|127|169\.254|22[4-9]|23\d|24\d|25\d)\./;
+
 /** A network for a VPC: each of its subnets is a sixteenth of it, and the smallest subnet is a /28. */
 export function isVpcNetwork(value: string): boolean {
   const prefix = Number(value.split('/')[1]);
-  return isNetwork(value) && prefix >= 16 && prefix <= 24;
+  return isNetwork(value) && prefix >= 16 && prefix <= 24 && !UNUSABLE.test(value);
 }
 
 /** The name of a label, or an empty text. `whenEmpty` says what an empty one means. */
