@@ -19,6 +19,8 @@ export class AwsError extends Error {
 
 /** How long each source of credentials may take that is asked over the network, in ms. */
 const SOURCE_MS = 2000;
+/** How long a service may take that gives credentials, e.g. STS for a web identity, in ms. */
+const SERVICE_MS = 5000;
 /** How long a program may take that prints credentials, in ms. */
 const PROCESS_MS = 10_000;
 
@@ -29,18 +31,25 @@ const PROCESS_MS = 10_000;
  *
  * @param options.mask called with each secret value before it is used. `core.setSecret` writes the value to the log for
  *   the runner to hide, so do not ask for credentials inside of `logGroup`, where the runner reads no commands.
+ * @param options.serviceMs how long a service that gives credentials may take, in ms; by default 5 s
  */
 export function createCredentialSource({
   mask,
+  serviceMs = SERVICE_MS,
 }: {
   mask: (secret: string) => void;
+  serviceMs?: number;
 }): CredentialSource {
+  // Without limits the SDK waits for ever, e.g. for a service that only a proxy reaches.
+  const limits = { connectionTimeout: serviceMs, requestTimeout: serviceMs };
+  const requestHandler = { ...limits, throwOnRequestTimeout: true };
+  const clientConfig = { maxAttempts: 2, requestHandler };
   let provider: CredentialSource | null = null;
   return async () => {
     const { defaultProvider, externalDataInterceptor } = await import('./sdk.ts');
     externalDataInterceptor.interceptToken('exec', execWithoutSecrets);
     // Remembers the credentials until they expire.
-    provider ??= defaultProvider({ timeout: SOURCE_MS, maxRetries: 0 });
+    provider ??= defaultProvider({ timeout: SOURCE_MS, maxRetries: 0, clientConfig });
     const found = await provider().catch((error) => {
       throw new AwsError('NoCredentials', 'No AWS credentials were found.', { cause: error });
     });

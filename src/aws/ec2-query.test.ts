@@ -170,6 +170,30 @@ describe('credentials', () => {
     rmSync(dirname(config), { recursive: true });
   });
 
+  test('of a service that does not answer are given up', async () => {
+    server = createServer(() => {});
+    const silent = server;
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const folder = mkdtempSync(join(tmpdir(), 'pgca-credentials-'));
+    const token = join(folder, 'token');
+    writeFileSync(token, 'token');
+    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE'])
+      vi.stubEnv(name, '');
+    vi.stubEnv('AWS_CONFIG_FILE', '/nowhere');
+    vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', '/nowhere');
+    vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true');
+    vi.stubEnv('AWS_REGION', 'us-east-1');
+    vi.stubEnv('AWS_WEB_IDENTITY_TOKEN_FILE', token);
+    vi.stubEnv('AWS_ROLE_ARN', 'arn:aws:iam::123456789012:role/deploy');
+    vi.stubEnv(
+      'AWS_ENDPOINT_URL_STS',
+      `http://127.0.0.1:${(silent.address() as AddressInfo).port}`,
+    );
+    const source = createCredentialSource({ mask: () => {}, serviceMs: 100 });
+    await expect(source()).rejects.toMatchObject({ name: 'AwsError', code: 'NoCredentials' });
+    rmSync(folder, { recursive: true });
+  });
+
   test('that are missing have their own code', async () => {
     for (const name of [
       'AWS_ACCESS_KEY_ID',
