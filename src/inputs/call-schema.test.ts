@@ -119,4 +119,18 @@ describe('a deletion', () => {
   test('a deploy ignores it', () => {
     expect(readStep({ discard: 'node-2', 'discard-data': 'true' }).problems).toEqual([]);
   });
+
+  test('does not choose between two nodes', () => {
+    const request = '{"discard": "node-3", "discard_data": false}';
+    expect(readStep({ request, discard: 'node-2' }, discard()).problems).toEqual([
+      'request.discard: "node-3" is not what the input discard says, which is "node-2". Give it in one place.',
+    ]);
+    expect(readStep({ request, 'discard-data': 'true' }, discard()).problems).toEqual([
+      'request.discard_data: "false" is not what the input discard-data says, which is "true". Give it in one place.',
+    ]);
+    const same = { request, discard: 'node-3', 'discard-data': 'false' };
+    expect(readStep(same, discard()).problems).toEqual([]);
+    const event = discard({ discard: 'node-3' });
+    expect(readStep({ request, discard: 'node-2' }, event).inputs?.discard).toBe('node-3');
+  });
 });

@@ -1,3 +1,4 @@
+import { quoteValue } from '../messages/quote-value.ts';
 import { COMMANDS, type Command, type Intent } from '../runner/intent.ts';
 import { buildInputs } from './build-inputs.ts';
 import { REPAIR_KEYS, type RepairKey } from './call-schema.ts';
@@ -57,6 +58,7 @@ export function readInputs(
     ...(file?.file.problems ?? []),
     ...bodies.request.problems,
     ...bodies.event.problems,
+    ...findRepairConflicts(values, bodies),
     ...(usable?.problems ?? []),
     ...checkDescription(whole, purpose),
   ];
@@ -84,7 +86,20 @@ export function readInputs(
   };
 }
 
-/** Returns the inputs of a failover or replacement from the source with precedence, and their names in messages. */
+/** Compares the input `request` with single inputs. An event's body overrides both. */
+function findRepairConflicts(values: RawInputs, { request, event }: Bodies): string[] {
+  return REPAIR_KEYS.flatMap((key) => {
+    const [asked, given = ''] = [request.values[key], values[key]];
+    if (event.values[key] !== undefined || asked === undefined) return [];
+    if (given === '' || given === asked) return [];
+    const name = nameBodyKey('request', key);
+    return [
+      `${name}: ${quoteValue(asked)} is not what the input ${key} says, which is ${quoteValue(given)}. Give it in one place.`,
+    ];
+  });
+}
+
+/** Returns the inputs of a failover, a replacement or a deletion from the source with precedence, and their names in messages. */
 function findRepairValues(
   values: RawInputs,
   { request, event }: Bodies,
