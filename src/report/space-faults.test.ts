@@ -51,7 +51,7 @@ describe('space', () => {
     [
       'a volume at the threshold',
       withStorage({ data: volume(80) }),
-      /^node-1: 80\.0 of 100\.0 GiB \(80 %\) of the data volume are used, and storage-alert-percent: 80 reports that\. .* Raise data-volume-size, which grows it while PostgreSQL runs, or delete data\.$/,
+      /^node-1: 80\.0 of 100\.0 GiB \(80 %\) of the data volume are used \(storage-alert-percent: 80\)\. .* Raise data-volume-size, which grows it while PostgreSQL runs, or delete data\.$/,
     ],
     [
       'a full volume with a kept directory',

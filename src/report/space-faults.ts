@@ -33,7 +33,7 @@ export function describeSpace(node: NodeObservation, alert: SpaceAlert): string[
       : []),
     ...(isFull(storage.root)
       ? [
-          `${name}: ${formatUse(storage.root)} of the root volume are used, and ${alert.storageAlertPercent} % are reported. Once it is full, neither Docker nor SSH works reliably. Look there for what fills it (df, docker system df, journalctl --disk-usage), or raise root-volume-size.`,
+          `${name}: ${formatUse(storage.root)} of the root volume are used (storage-alert-percent: ${alert.storageAlertPercent}). Once it is full, neither Docker nor SSH works reliably. Look there for what fills it (df, docker system df, journalctl --disk-usage), or raise root-volume-size.`,
         ]
       : []),
     ...describeSlots(node, alert),
@@ -46,7 +46,7 @@ export function describeFullVolume(
   space: SpaceUse,
   { storageAlertPercent }: SpaceAlert,
 ): string {
-  return `${name}: ${formatUse(space)} of the data volume are used, and storage-alert-percent: ${storageAlertPercent} reports that. Once it is full, PostgreSQL stops. Raise data-volume-size, which grows it while PostgreSQL runs, or delete data.`;
+  return `${name}: ${formatUse(space)} of the data volume are used (storage-alert-percent: ${storageAlertPercent}). Once it is full, PostgreSQL stops. Raise data-volume-size, which grows it while PostgreSQL runs, or delete data.`;
 }
 
 function explainKept({ name, storage: { kept } }: NodeObservation): string {
