@@ -11,8 +11,8 @@ import {
   NO_VOLUMES,
   type VolumeReport,
 } from '../cluster/volume-modification.ts';
+import { cleanText } from '../messages/clean-text.ts';
 import { readMessage } from '../messages/errors.ts';
-import { quoteValue } from '../messages/quote-value.ts';
 import type { PlanResult } from '../operations/plan.ts';
 import { listVolumeChanges } from '../terraform/volume-changes.ts';
 import type { Job } from './job.ts';
@@ -49,11 +49,19 @@ export async function checkVolumes(
     );
   } catch (error) {
     // The words of AWS may be long and name the role; they are for the log.
-    core.info(
-      `EC2 did not describe the modifications of volumes: ${quoteValue(readMessage(error))}`,
-    );
+    core.info(`EC2 did not describe the modifications of volumes: ${showWords(error)}`);
     return { refusals: [], notes: [explainUnchecked(explainReason(error))] };
   }
+}
+
+/** The most of AWS's words that the log shows, in code units; with an encoded authorization message they are longer. */
+const MAX_WORDS = 1000;
+
+/** Returns AWS's code and words on one line, so that they cannot begin a workflow command. */
+function showWords(error: unknown): string {
+  const code = error instanceof AwsError ? `${error.code}: ` : '';
+  const words = cleanText(readMessage(error)).replaceAll('\n', ' ');
+  return `${code}${words.length > MAX_WORDS ? `${words.slice(0, MAX_WORDS)}…` : words}`;
 }
 
 function explainReason(error: unknown): string {
