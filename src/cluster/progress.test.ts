@@ -31,6 +31,7 @@ describe('rate and time left', () => {
       100,
       60,
     ],
+    ['it hardly moves', [report(5, 500, { total: 1e9 }), report(10, 505, { total: 1e9 })], 1, null],
     ['nothing moves', [report(5, 500), report(10, 500)], 0, null],
     ['more than was estimated', [report(5, 9_000), report(10, 11_000)], 400, null],
     ['no estimate', [report(5, 0, { total: null }), report(10, 500, { total: null })], 100, null],

@@ -19,7 +19,7 @@ export interface MeasuredProgress extends NodeProgress {
   readonly node: string;
   /** Bytes per second over the last half minute; null until it is known. */
   readonly rate: number | null;
-  /** Seconds; null if it is unknown. */
+  /** Seconds; null if it is unknown, or more than a month. */
   readonly left: number | null;
 }
 
@@ -35,6 +35,8 @@ export type EndedRun = 'deploy' | 'operation' | 'repair';
 const WINDOW_SECONDS = 30;
 /** A shorter time between two reports gives no rate. */
 const LEAST_SECONDS = 1;
+/** A longer rest, of work that hardly advances, says nothing. */
+const LONGEST_SECONDS = 30 * 24 * 3600;
 
 /** The last reports of each node, from which the speed of its work follows. */
 export class ProgressHistory {
@@ -71,7 +73,7 @@ export class ProgressHistory {
       const rate = measureRate(reports);
       const { total, done } = last;
       const left = rate && total !== null && total > done ? (total - done) / rate : null;
-      return [{ ...last, node, rate, left }];
+      return [{ ...last, node, rate, left: left !== null && left > LONGEST_SECONDS ? null : left }];
     });
   }
 }
