@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils")
 from postgres_cluster import basebackup, clone
 from postgres_cluster.command import Pending, Problem
 from postgres_cluster.image import Image
+from postgres_cluster.sizes import Space
 from postgres_cluster.spec import Outcome, Spec, slot_name
 from postgres_cluster.work import CUT, Work
 
@@ -223,15 +224,14 @@ class Decision(unittest.TestCase):
                 self.assertIn(found.problem, self.notes[0])
 
 
-class Space(unittest.TestCase):
+class Room(unittest.TestCase):
     GIB = 1024**3
 
     def require(self, needed, free, partial=0):
         with mock.patch.multiple(
             clone,
-            measure_capacity=lambda: 20 * self.GIB,
-            measure_free=lambda: free,
-            measure_partial=lambda: partial,
+            measure_space=lambda path: Space(20 * self.GIB, 20 * self.GIB - free, free),
+            measure_directory=lambda path: partial,
         ):
             clone.require_space(SPEC._replace(needed_bytes=needed))
 
@@ -240,7 +240,7 @@ class Space(unittest.TestCase):
             self.require(12 * self.GIB, 8 * self.GIB)
         self.assertEqual(
             caught.exception.message,
-            "a copy of node-1 needs about 12.0 GiB, and the volume of node-2 (20.0 GiB) has room for 7.8 GiB beside its own "
+            "a copy of node-1 needs about 12 GiB, and the volume of node-2 (20 GiB) has room for 7.8 GiB beside its own "
             "data; nothing was changed. Make the volume larger, or delete data on it",
         )
 

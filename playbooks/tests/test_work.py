@@ -13,9 +13,11 @@ sys.path.insert(0, MODULES)
 
 from postgres_cluster import files, spec, work, worker
 from postgres_cluster.image import Image
+from postgres_cluster.sizes import Space
 
 IMAGE = Image("postgres@sha256:aa", 999, 999, 17, "glibc", [])
-MIB = 1024 * 1024
+MIB = 1024**2
+GIB = 1024**3
 PARAMETERS = {"source": "10.42.0.11", "slot": "node_2", "digest": IMAGE.pinned, "systemIdentifier": "7"}
 
 
@@ -211,12 +213,11 @@ class Unit(Node):
 
     def test_a_full_volume_is_reported_with_numbers(self):
         command = "echo ' 512/2048 kB (25%)' >&2; echo 'could not write: No space left on device' >&2; exit 1"
-        sizes = {"measure_capacity": lambda: 20 * 1024 * MIB, "measure_free": lambda: 300 * MIB}
-        with mock.patch.multiple(worker, **sizes):
+        with mock.patch.object(worker, "measure_space", lambda path: Space(20 * GIB, 19 * GIB, 300 * MIB)):
             state = self.perform(command)
         self.assertEqual(
             state["problem"],
-            "node-2 cannot copy node-1: its volume of 20.0 GiB had 300 MiB left after 0 MiB of about 2 MiB were copied. "
+            "node-2 cannot copy node-1: its volume of 20 GiB had 300 MiB left after 0 MiB of about 2 MiB were copied. "
             "Make the volume larger, or delete data on it",
         )
 
@@ -225,8 +226,8 @@ class Unit(Node):
         self.script("docker", "touch %s/removed" % self.folder)
         copy = "until [ -e %s/removed ]; do sleep 0.05; done; exit 137" % self.folder
         self.start(copy)
-        sizes = {"measure_capacity": lambda: 20 * 1024 * MIB, "measure_free": lambda: 100 * MIB}
-        with mock.patch.multiple(worker, **sizes), mock.patch.object(worker, "clear", lambda path: None):
+        full = {"measure_space": lambda path: Space(20 * GIB, 19 * GIB, 100 * MIB), "clear": lambda path: None}
+        with mock.patch.multiple(worker, **full):
             state = self.perform("rm -f %s/removed; %s" % (self.folder, copy), "true")
         self.assertEqual((state["state"], state["attempts"]), ("failed", 1))
         self.assertIn("had 100 MiB left", state["problem"])

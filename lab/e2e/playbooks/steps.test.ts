@@ -488,7 +488,7 @@ describe('a long copy', () => {
     );
     const run = await testbed.run([clone({ maxRate: 4096 })]);
     expect(run.failures[0]?.message, run.output).toMatch(
-      /^node-3 cannot copy node-1 \(.*\): its volume of \d\.\d GiB had \d+ MiB left after \d+ MiB( of about \d+ MiB)? were copied/,
+      /^node-3 cannot copy node-1 \(.*\): its volume of \d(?:\.\d)? GiB had \d+ MiB left after \d+ MiB( of about \d+ MiB)? were copied/,
     );
     expect(await onNode3(`rm ${ROOT}/filler; ls -d ${ROOT}/data*`)).toBe(`${ROOT}/data`);
     await testbed.change([{ kind: 'start', nodes: ['node-3'], ...testbed.configure('node-1') }]);

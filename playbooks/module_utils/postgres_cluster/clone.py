@@ -34,10 +34,11 @@ from .server import (
     write_files,
 )
 from .signals import is_marked, write_signal
+from .sizes import measure_directory, measure_space, show_bytes
 from .spec import Outcome, Spec, explain_limits, has_waiting_run, read_limits
 from .volume import require_mounted
-from .work import CUT, Work, end_work, find_work, forget_work, is_same, measure_partial, start_work
-from .worker import choose_reserve, measure_capacity, measure_free, show_bytes
+from .work import CUT, Work, end_work, find_work, forget_work, is_same, start_work
+from .worker import choose_reserve
 
 # The names that put_in_place() uses. Other directories were moved aside by people and are kept.
 ASIDE = re.compile(r"\d{8}T\d{6}Z$")
@@ -164,8 +165,9 @@ def require_space(spec: Spec) -> None:
     """Raises Problem if the volume has no room for the copy beside existing data."""
     if spec.needed_bytes is None:
         return
-    capacity = measure_capacity()
-    room = measure_free() + measure_partial() - choose_reserve(capacity)
+    space = measure_space(ROOT)
+    # What is left of an earlier copy is deleted first.
+    room = space.free + measure_directory(PARTIAL) - choose_reserve(space.capacity)
     if spec.needed_bytes > room:
         raise Problem(
             "a copy of %s needs about %s, and the volume of %s (%s) has room for %s beside its own data; nothing was "
@@ -174,7 +176,7 @@ def require_space(spec: Spec) -> None:
                 spec.copied or spec.primary,
                 show_bytes(spec.needed_bytes),
                 spec.node,
-                show_bytes(capacity),
+                show_bytes(space.capacity),
                 show_bytes(max(0, room)),
             )
         )

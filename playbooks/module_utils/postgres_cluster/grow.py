@@ -9,10 +9,10 @@ from .command import Problem, run
 from .files import read_text
 from .layout import ROOT
 from .packages import ensure_program
+from .sizes import GIB, show_bytes
 from .storage import Mount, find_mount, measure
 from .volume import MOUNTS, device_number, find_device, find_mounted_device, require_mounted
 
-GIB = 1024**3
 # Sizes are whole GiB, so a file system that has yet to grow lacks at least one. Less than half is what it cannot use: up
 # to 128 MiB each for ext4's last block group and for what precedes the root partition of Debian's machine image, and less
 # than 1 MiB for xfs's last allocation group. As in src/cluster/rollout/storage-steps.ts.
@@ -79,8 +79,8 @@ def _explain_small(node: str, name: str, volume_id: Optional[str], found: int, g
     return StillSmall(
         "%s: its %s has %s, and %d GiB were requested. Nothing is lost, and PostgreSQL keeps running. EC2 has not finished "
         "the modification of the volume, or it failed: look at it %s, then run the job again; Terraform reads the size that "
-        "the volume has and modifies it again" % (node, named, show_size(found), gib, where),
-        "waiting until EC2 has grown the %s from %s to %d GiB" % (named, show_size(found), gib),
+        "the volume has and modifies it again" % (node, named, show_bytes(found), gib, where),
+        "waiting until EC2 has grown the %s from %s to %d GiB" % (named, show_bytes(found), gib),
     )
 
 
@@ -110,8 +110,8 @@ def _grow_mounted(node: str, path: str, before: Dict[str, Any]) -> str:
                 path,
                 mount.filesystem,
                 mount.device,
-                show_size(before["filesystemBytes"]),
-                show_size(before["deviceBytes"]),
+                show_bytes(before["filesystemBytes"]),
+                show_bytes(before["deviceBytes"]),
                 problem.message,
             ),
             problem.log,
@@ -124,13 +124,13 @@ def _grow_mounted(node: str, path: str, before: Dict[str, Any]) -> str:
             % (
                 node,
                 path,
-                show_size((after or before)["filesystemBytes"]),
+                show_bytes((after or before)["filesystemBytes"]),
                 mount.disk_device,
-                show_size(before["deviceBytes"]),
+                show_bytes(before["deviceBytes"]),
                 mount.disk_device,
             )
         )
-    return "%s %s → %s" % (NAMES[path], show_size(before["filesystemBytes"]), show_size(after["filesystemBytes"]))
+    return "%s %s → %s" % (NAMES[path], show_bytes(before["filesystemBytes"]), show_bytes(after["filesystemBytes"]))
 
 
 def grow_partition(mount: Mount) -> None:
@@ -157,8 +157,3 @@ def grow_filesystem(mount: Mount, path: str) -> None:
         run(["resize2fs", mount.device], timeout=600)
     else:
         raise Problem("it is neither ext4 nor xfs, so this action does not grow it")
-
-
-def show_size(size: int) -> str:
-    """Returns a size in GiB for a message, e.g. `20 GiB` or `15.9 GiB`."""
-    return ("%.1f" % (size / GIB)).rstrip("0").rstrip(".") + " GiB" if size % GIB else "%d GiB" % (size // GIB)

@@ -12,6 +12,7 @@ from .files import read_text
 from .layout import OLD, ROOT
 from .record import list_old_data
 from .signals import is_marked
+from .sizes import measure_directory, measure_space
 from .volume import MOUNTS
 
 # xfs_fs.h: _IOR('X', 100, struct xfs_fsop_geom_v1), the geometry of a mounted XFS.
@@ -74,14 +75,14 @@ def measure(path: str) -> Optional[Dict[str, int]]:
         return None
     # In units of 512 bytes, whatever the sector size of the device (kernel documentation, "sysfs-block").
     device = int(read_text(mount.disk + "/size") or 0) * 512
-    found = os.statvfs(path)
+    space = measure_space(path)
     return {
         "deviceBytes": device,
         # Of a file system that no step grows, the size does not matter.
         "filesystemBytes": _read_filesystem_bytes(mount, path) or device,
-        "capacityBytes": found.f_blocks * found.f_frsize,
-        "usedBytes": (found.f_blocks - found.f_bfree) * found.f_frsize,
-        "freeBytes": found.f_bavail * found.f_frsize,
+        "capacityBytes": space.capacity,
+        "usedBytes": space.used,
+        "freeBytes": space.free,
     }
 
 
@@ -148,15 +149,4 @@ def _list_kept() -> List[str]:
 
 
 def _describe_kept(path: str) -> Dict[str, Any]:
-    return {"name": "data.old-" + path[len(OLD) :], "bytes": _measure_directory(path), "formerPrimary": is_marked(path)}
-
-
-def _measure_directory(path: str) -> int:
-    total = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(folder, name)).st_blocks * 512
-            except FileNotFoundError:
-                continue
-    return total
+    return {"name": "data.old-" + path[len(OLD) :], "bytes": measure_directory(path), "formerPrimary": is_marked(path)}

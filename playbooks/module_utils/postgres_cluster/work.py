@@ -9,7 +9,7 @@ import shutil
 import time
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from . import files, layout, worker
+from . import files, layout, sizes, worker
 from .boot import read_source
 from .command import run
 from .docker import remove_container
@@ -159,7 +159,7 @@ def list_unit_arguments(cluster: str) -> List[str]:
 
 def list_sources() -> Dict[str, str]:
     """Returns {file name: text} of the program."""
-    modules = (files, layout, worker)
+    modules = (files, layout, sizes, worker)
     return {"__init__.py": "", **{module.__name__.rsplit(".", 1)[-1] + ".py": read_source(module) for module in modules}}
 
 
@@ -181,15 +181,3 @@ def end_work(cluster: str) -> bool:
     shutil.rmtree(PARTIAL, ignore_errors=True)
     forget_work()
     return True
-
-
-def measure_partial() -> int:
-    """Returns how many bytes of the volume an unfinished copy takes, which the next one deletes."""
-    total = 0
-    for folder, _, names in os.walk(PARTIAL):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(folder, name)).st_blocks * 512
-            except FileNotFoundError:
-                continue
-    return total

@@ -19,6 +19,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from .files import read_json, sync_directory, write_text
 from .layout import FORMER_PRIMARY, PARTIAL, ROOT
+from .sizes import MIB, measure_space, show_bytes
 
 # Not in layout.py: the guard has a copy of that file, and a change of it would make every existing node outdated.
 STATE = ROOT + "/work.json"
@@ -28,7 +29,6 @@ PROGRESS = RUN + "/progress.json"
 FOLDER = RUN + "/work"
 ORDER = FOLDER + "/order.json"
 
-MIB = 1024 * 1024
 # `  123456/234567 kB (52%), 0/1 tablespace` (progress_report in pg_basebackup.c).
 REPORT = re.compile(r"^\s*(\d+)/(\d+) kB \(")
 # Exit code of the script if the primary or the source is not what it is to be. Another attempt would end the same way.
@@ -158,7 +158,8 @@ def watch(copy: Copy, order: Dict[str, Any], state: Dict[str, Any]) -> Tuple[int
         if code is not None:
             return code, None
         write_progress(order["step"], "copy", copy.done, copy.total, state["started"])
-        if measure_free() < choose_reserve(measure_capacity()):
+        space = measure_space(ROOT)
+        if space.free < choose_reserve(space.capacity):
             shortage = describe_shortage(copy)
             remove_container(order["container"])
             copy.wait(60)
@@ -167,10 +168,11 @@ def watch(copy: Copy, order: Dict[str, Any], state: Dict[str, Any]) -> Tuple[int
 
 def describe_shortage(copy: Copy) -> str:
     """Says how much of the copy was written and how little space is left."""
+    space = measure_space(ROOT)
     whole = "" if copy.total is None else " of about %s" % show_bytes(copy.total)
     return "its volume of %s had %s left after %s%s were copied. Make the volume larger, or delete data on it" % (
-        show_bytes(measure_capacity()),
-        show_bytes(measure_free()),
+        show_bytes(space.capacity),
+        show_bytes(space.free),
         show_bytes(copy.done),
         whole,
     )
@@ -206,27 +208,10 @@ def remove_container(name: str) -> None:
     subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
 
 
-def measure_free() -> int:
-    """Returns the free bytes of the data volume."""
-    found = os.statvfs(ROOT)
-    return found.f_bavail * found.f_frsize
-
-
-def measure_capacity() -> int:
-    """Returns the size of the data volume's file system in bytes."""
-    found = os.statvfs(ROOT)
-    return found.f_blocks * found.f_frsize
-
-
 def choose_reserve(capacity: int) -> int:
     """Returns how many bytes of a file system a copy leaves free: one per cent, between 64 and 256 MiB. The old data starts
     again on this volume if the copy fails."""
     return min(max(capacity // 100, 64 * MIB), 256 * MIB)
-
-
-def show_bytes(number: int) -> str:
-    """`1610612736` → `1.5 GiB`."""
-    return "%.1f GiB" % (number / 1024**3) if number >= 1024**3 else "%.0f MiB" % (number / MIB)
 
 
 def write_state(state: Dict[str, Any]) -> None:
