@@ -1,8 +1,8 @@
 import * as core from '@actions/core';
 import { planDiscard } from '../cluster/rollout/discard.ts';
 import type { StepOf } from '../cluster/rollout/step.ts';
+import { formatBytes } from '../messages/quantities.ts';
 import type { DecideSteps } from '../operations/configure.ts';
-import { formatBytes } from '../report/markdown.ts';
 import type { Announcement } from './announcement.ts';
 import { configureNodes } from './configure-nodes.ts';
 import type { Job } from './job.ts';

@@ -25,7 +25,7 @@ function run(seconds: number, every: number, describe: (at: number) => readonly 
 describe('the log of work', () => {
   test('has one line for all nodes', () => {
     expect(run(0, 1, () => [copy('node-2', 5), copy('node-3', 7)])).toEqual([
-      [0, 'node-2 copies, 5 B so far · node-3 copies, 7 B so far'],
+      [0, 'node-2 has copied 5 B so far · node-3 has copied 7 B so far'],
     ]);
   });
 

@@ -17,9 +17,19 @@ export function formatRate(kilobytes: number): string {
   return `${kilobytes / size} ${unit}/s`;
 }
 
-/** Returns e.g. `20 s`, `35 min` or `1 h 12 min`. */
+/**
+ * Returns how much of a copy is done, e.g. `212.0 GiB of 500.0 GiB (42 %)`. The total is an estimate: without one, or once
+ * it is exceeded, e.g. `212.0 GiB so far`.
+ */
+export function formatCopied(doneBytes: number, totalBytes: number | null): string {
+  const done = formatBytes(doneBytes);
+  if (totalBytes === null || totalBytes === 0 || doneBytes > totalBytes) return `${done} so far`;
+  return `${done} of ${formatBytes(totalBytes)} (${Math.floor((100 * doneBytes) / totalBytes)} %)`;
+}
+
+/** Returns e.g. `20 s`, `35 min` or `1 h 12 min`; at least `1 s`. */
 export function formatDuration(seconds: number): string {
-  if (seconds < 60) return `${Math.ceil(seconds)} s`;
+  if (seconds < 59.5) return `${Math.max(1, Math.round(seconds))} s`;
   const minutes = Math.round(seconds / 60);
   if (minutes < 60) return `${minutes} min`;
   const rest = minutes % 60;

@@ -1,7 +1,8 @@
 import type { KeptDirectory, NodeObservation } from '../cluster/observation.ts';
 import type { SpaceUse } from '../cluster/proof.ts';
+import { formatBytes } from '../messages/quantities.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
-import { formatBytes, renderCode, renderTable } from './markdown.ts';
+import { renderCode, renderTable } from './markdown.ts';
 
 /** A node and what it stores. */
 export type NodeStorage = Pick<NodeObservation, 'name' | 'storage'>;

@@ -1,6 +1,6 @@
 import type { StepReason } from '../cluster/rollout/reason.ts';
 import type { StepOf } from '../cluster/rollout/step.ts';
-import { formatBytes, formatDuration, formatRate } from '../messages/quantities.ts';
+import { formatBytes, formatCopied, formatDuration, formatRate } from '../messages/quantities.ts';
 import { renderCode } from './markdown.ts';
 
 /** Describes a step that copies data, as a sentence in Markdown. */
@@ -25,12 +25,6 @@ function describeSize({ nodes, neededBytes, maxRate }: StepOf<'clone'>): string 
   return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
 }
 
-/** How much of a copy is done, e.g. `212.0 GiB of 500.0 GiB`. */
-export function describeProgress(doneBytes: number, totalBytes: number | null): string {
-  const done = formatBytes(doneBytes);
-  return totalBytes === null ? done : `${done} of ${formatBytes(Math.max(doneBytes, totalBytes))}`;
-}
-
 /** The reasons that concern copies. */
 export type CopyReason = Extract<
   StepReason,
@@ -43,7 +37,7 @@ export function describeCopyReason(reason: CopyReason, show: (text: string) => s
     case 'copy-runs': {
       if (reason.isComplete) return `a copy of ${show(reason.source)} is complete`;
       const { doneBytes, totalBytes } = reason;
-      return `a copy is running: ${describeProgress(doneBytes, totalBytes)}`;
+      return `a copy is running: ${formatCopied(doneBytes, totalBytes)}`;
     }
     case 'copy-outlived':
       return `the copy that runs there is of ${show(reason.source)}, which does not follow the primary`;

@@ -3,8 +3,9 @@ import type { ArchiverObservation, NodeObservation, WeakCommit } from '../cluste
 import type { NodeProof } from '../cluster/proof.ts';
 import { readQuorum } from '../cluster/rollout/node-settings.ts';
 import { explainWeakCommit } from '../cluster/settings/synchronous-commit.ts';
+import { formatBytes } from '../messages/quantities.ts';
 import { usedPercent } from './capacity.ts';
-import { countNoun, formatBytes } from './markdown.ts';
+import { countNoun } from './markdown.ts';
 import { describeFullVolume, describeSpace, type SpaceAlert } from './space-faults.ts';
 
 /** Waiting WAL from which on an archive that works counts as too slow. */

@@ -1,7 +1,5 @@
 import { cleanText } from '../messages/clean-text.ts';
 
-export { formatBytes } from '../messages/quantities.ts';
-
 /**
  * Renders untrusted text (plans, names, Ansible's output, messages) as GitHub Markdown that stays in its place: no
  * markup, no HTML, no mention, no cross-reference, no hidden change of direction. Every function here takes raw text

@@ -1,9 +1,9 @@
 import type { EndedRun, MeasuredProgress, NodeWork } from '../cluster/progress.ts';
-import { formatBytes } from './markdown.ts';
+import { formatBytes, formatCopied, formatDuration } from '../messages/quantities.ts';
 
 /**
- * Describes the work of each node in plain text, e.g. `node-2 copies 197.8 GiB of 465.7 GiB (42 %), 112.5 MiB/s, 41 min
- * left`.
+ * Describes the work of each node in plain text, e.g. `node-2 has copied 197.8 GiB of 465.7 GiB (42 %), 112.5 MiB/s,
+ * 41 min left`.
  */
 export function describeWork(work: readonly NodeWork[]): string[] {
   return work.map((one) => {
@@ -33,23 +33,9 @@ export function explainContinuing(run: EndedRun): string {
 }
 
 function describeAmount({ kind, done, total }: MeasuredProgress): string {
-  if (kind === 'copy') {
-    // An estimate that was exceeded says nothing any more.
-    if (total === null || done > total || total === 0) return `copies, ${formatBytes(done)} so far`;
-    const percent = Math.floor((done / total) * 100);
-    return `copies ${formatBytes(done)} of ${formatBytes(total)} (${percent} %)`;
-  }
+  if (kind === 'copy') return `has copied ${formatCopied(done, total)}`;
   const verb = kind === 'replay' ? 'replays' : 'recovers with';
   return total === null || done > total
     ? `${verb} WAL, ${formatBytes(done)} so far`
     : `${verb} ${formatBytes(total - done)} of WAL`;
-}
-
-/** Returns e.g. `15 s`, `41 min` or `5 h 12 min`. */
-export function formatDuration(seconds: number): string {
-  if (seconds < 59.5) return `${Math.max(1, Math.round(seconds))} s`;
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 60) return `${minutes} min`;
-  const hours = Math.floor(minutes / 60);
-  return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
 }

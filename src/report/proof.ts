@@ -1,15 +1,9 @@
 import type { NodeProof } from '../cluster/proof.ts';
+import { formatBytes } from '../messages/quantities.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
 import { formatUse } from './capacity.ts';
 import { describeProofFaults } from './faults.ts';
-import {
-  countNoun,
-  formatBytes,
-  renderCode,
-  renderTable,
-  renderText,
-  shortenText,
-} from './markdown.ts';
+import { countNoun, renderCode, renderTable, renderText, shortenText } from './markdown.ts';
 
 /**
  * Renders the nodes' answers to the replication test as a table; the last rows are left out to fit. A data volume whose

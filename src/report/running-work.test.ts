@@ -22,10 +22,10 @@ test.each<[string, Partial<WorkObservation>, RegExp]>([
   [
     'how far it is',
     {},
-    /^node-3 is being copied from node-1: 42 % \(212\.0 GiB of 500\.0 GiB\) after 1 h 12 min\./,
+    /^node-3 is being copied from node-1: 212\.0 GiB of 500\.0 GiB \(42 %\) after 1 h 12 min\./,
   ],
-  ['no share of an unknown total', { totalBytes: null }, /: 212\.0 GiB after 1 h 12 min\./],
-  ['at most 99 % while it runs', { totalBytes: 200 * GIB }, /: 99 % \(212\.0 GiB of 212\.0 GiB\)/],
+  ['no share of an unknown total', { totalBytes: null }, /: 212\.0 GiB so far after 1 h 12 min\./],
+  ['no share of a total that was exceeded', { totalBytes: 200 * GIB }, /: 212\.0 GiB so far after/],
   ['the address of an unknown node', { source: '10.9.9.9' }, /copied from 10\.9\.9\.9:/],
   [
     'that it is complete',

@@ -1,6 +1,6 @@
 import type { DesiredCluster } from '../cluster/desired.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
-import { formatBytes, formatDuration } from '../messages/quantities.ts';
+import { formatBytes, formatCopied, formatDuration } from '../messages/quantities.ts';
 
 /**
  * Returns the copies that run on the nodes, or are complete and not in place yet, as sentences of plain text, partly in
@@ -22,14 +22,7 @@ export function describeRunningWork(
     }
     const since = formatDuration(work.seconds);
     return [
-      `${name} is being copied from ${source}: ${describeShare(work.doneBytes, work.totalBytes)} after ${since}. The copy goes on without this run; a deploy finishes it.`,
+      `${name} is being copied from ${source}: ${formatCopied(work.doneBytes, work.totalBytes)} after ${since}. The copy goes on without this run; a deploy finishes it.`,
     ];
   });
-}
-
-function describeShare(doneBytes: number, totalBytes: number | null): string {
-  // The total is an estimate, which a copy may exceed.
-  if (totalBytes === null || totalBytes === 0) return formatBytes(doneBytes);
-  const percent = Math.min(99, Math.floor((100 * doneBytes) / totalBytes));
-  return `${percent} % (${formatBytes(doneBytes)} of ${formatBytes(Math.max(doneBytes, totalBytes))})`;
 }

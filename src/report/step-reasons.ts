@@ -1,8 +1,9 @@
 import type { ConfigurationPart, HostPart, StepReason } from '../cluster/rollout/reason.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import { listSome } from '../messages/list-some.ts';
+import { formatBytes } from '../messages/quantities.ts';
 import { describeCopyReason } from './copies.ts';
-import { countNoun, formatBytes } from './markdown.ts';
+import { countNoun } from './markdown.ts';
 
 /** Reasons per node. The table of settings has all of them. */
 const MAX_REASONS = 4;

@@ -3,10 +3,11 @@ import type { Rollout } from '../cluster/rollout/rollout.ts';
 import type { Step, StepOf } from '../cluster/rollout/step.ts';
 import { cleanText } from '../messages/clean-text.ts';
 import { listSome } from '../messages/list-some.ts';
+import { formatBytes } from '../messages/quantities.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
 import { describeClone } from './copies.ts';
 import { renderNotObserved, WHILE_REFUSED } from './foresight.ts';
-import { countNoun, formatBytes, renderCode, renderText, shortenText } from './markdown.ts';
+import { countNoun, renderCode, renderText, shortenText } from './markdown.ts';
 import { describeReasons, MAX_SLOTS } from './step-reasons.ts';
 
 /** The steps of the database, or why they are not known before the merge. */

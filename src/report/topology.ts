@@ -1,8 +1,9 @@
 import { NOT_PROVED, type NodeProof } from '../cluster/proof.ts';
 import type { Consequence, NodeState, TopologyChange } from '../cluster/rollout/topology.ts';
 import { cleanText } from '../messages/clean-text.ts';
+import { formatBytes } from '../messages/quantities.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
-import { countNoun, formatBytes, renderCode, renderTable } from './markdown.ts';
+import { countNoun, renderCode, renderTable } from './markdown.ts';
 
 /** Renders every node before and after as a table, nothing without nodes. `whole` says where to find all of it. */
 export function renderTopology(

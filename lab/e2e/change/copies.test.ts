@@ -14,7 +14,7 @@ const INPUTS = {
 };
 const REPLICA = 'node-2';
 /** A line of the log that shows the progress of the copy. */
-const PROGRESS = /node-2 copies/;
+const PROGRESS = /node-2 has copied/;
 
 let cluster: LiveCluster;
 let branches = 0;
