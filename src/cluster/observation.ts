@@ -107,6 +107,11 @@ export interface KeptDirectory {
   readonly formerPrimary: boolean;
 }
 
+/** Returns the size of kept directories in bytes. */
+export function sumKept(kept: readonly KeptDirectory[]): number {
+  return kept.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
 /** Long work on a node, which runs as a systemd unit and outlives the connection that started it. */
 export interface WorkObservation {
   readonly kind: 'clone';

@@ -36,13 +36,16 @@ export interface ClusterSpec {
   readonly clone: CloneSpec;
 }
 
+/** A GiB in bytes. */
+export const GIB = 1024 ** 3;
+
 /** The volumes of every node. EBS grows them in place and never shrinks them. */
 export interface StorageSpec {
   /** Size of the data volume in GiB. */
   readonly dataGib: number;
-  /** Null: gp3's 3,000. */
+  /** Null: gp3's 3,000 for a new volume; an existing one keeps its own. */
   readonly iops: number | null;
-  /** MiB per second; null: gp3's 125. */
+  /** MiB per second; null: gp3's 125 for a new volume; an existing one keeps its own. */
   readonly throughput: number | null;
   /** Size of the root volume in GiB. */
   readonly rootGib: number;

@@ -1,4 +1,4 @@
-import type { KeptDirectory, NodeObservation } from '../cluster/observation.ts';
+import { type KeptDirectory, type NodeObservation, sumKept } from '../cluster/observation.ts';
 import type { SpaceUse } from '../cluster/proof.ts';
 import { formatBytes } from '../messages/quantities.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
@@ -69,11 +69,6 @@ function describeKept({ name, storage: { kept } }: NodeStorage): string[] {
   return [
     `- ${renderCode(name)} keeps ${shown.join(', ')}${more}${total}. ${explainKept(kept)} \`command: discard\` with \`discard: ${name}\` deletes ${kept.length === 1 ? 'it' : 'them'}.`,
   ];
-}
-
-/** Returns the size of kept directories in bytes. */
-export function sumKept(kept: readonly KeptDirectory[]): number {
-  return kept.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 function explainKept(kept: readonly KeptDirectory[]): string {

@@ -1,9 +1,13 @@
 import { isNodeSlot, slotName } from '../cluster/node.ts';
-import type { FileSystemObservation, NodeObservation } from '../cluster/observation.ts';
+import {
+  type FileSystemObservation,
+  type NodeObservation,
+  sumKept,
+} from '../cluster/observation.ts';
 import type { NodeProof, SpaceUse } from '../cluster/proof.ts';
 import { parseInteger } from '../cluster/settings/parse-value.ts';
 import { formatBytes } from '../messages/quantities.ts';
-import { formatUse, sumKept, usedPercent } from './capacity.ts';
+import { formatUse, usedPercent } from './capacity.ts';
 
 /**
  * How far a value must fall below its threshold, in percentage points, until an open issue no longer reports it: use

@@ -1,5 +1,5 @@
 import { namesOf } from '../node.ts';
-import type { NodeObservation } from '../observation.ts';
+import { type NodeObservation, sumKept } from '../observation.ts';
 import { findLeastBehind, isCopying } from '../replication.ts';
 import type { ClusterState } from './cluster-state.ts';
 import { findOverridesBelow } from './node-settings.ts';
@@ -101,7 +101,7 @@ function explainSource(
 export function estimateCopy(source: NodeObservation | undefined): number | null {
   const { data, kept } = source?.storage ?? { data: null, kept: [] };
   if (data === null) return null;
-  const aside = kept.reduce((sum, { bytes }) => sum + bytes, 0);
+  const aside = sumKept(kept);
   const slots = source?.postgres?.slots ?? [];
   const retained = slots
     // The WAL of other slots may be gone although they still count it.

@@ -4,6 +4,7 @@ import { slotName } from '../node.ts';
 import type { NodeObservation, PostgresObservation } from '../observation.ts';
 import type { Settings } from '../settings/settings.ts';
 import { buildSettings, setInForce } from './predict-settings.ts';
+import { holdCopy } from './predict-storage.ts';
 import type { StepOf } from './step.ts';
 
 // What a step makes of one node, as the next observation would report it.
@@ -132,15 +133,6 @@ export function clone(
     postgres: null,
   };
   return runAsReplica(copied, step, context);
-}
-
-/** Returns the volume of a node once a copy of that size has replaced its data. */
-function holdCopy({ storage }: NodeObservation, size: number | undefined) {
-  const { data, kept } = storage;
-  if (data === null || size === undefined) return { ...storage, data: null };
-  const usedBytes = kept.reduce((sum, { bytes }) => sum + bytes, size);
-  const freeBytes = Math.max(0, data.capacityBytes - usedBytes);
-  return { ...storage, data: { ...data, usedBytes, freeBytes } };
 }
 
 function start(node: NodeObservation, step: Configured, desired: DesiredCluster): NodeObservation {

@@ -2,7 +2,6 @@ import { type DesiredCluster, renderFiles } from '../desired.ts';
 import { slotName } from '../node.ts';
 import { buildFreshObservation, type NodeObservation } from '../observation.ts';
 import { findObstacle } from '../replication.ts';
-import { discard } from './predict-discard.ts';
 import {
   admit,
   clone,
@@ -13,8 +12,8 @@ import {
   runAsPrimary,
   shutDown,
 } from './predict-node.ts';
+import { discard, growFileSystems } from './predict-storage.ts';
 import type { Step, StepOf } from './step.ts';
-import { growFileSystems } from './storage-steps.ts';
 
 /** The existing nodes, by name. */
 export type NodesByName = ReadonlyMap<string, NodeObservation>;

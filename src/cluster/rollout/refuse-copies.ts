@@ -1,11 +1,16 @@
 import { formatBytes } from '../../messages/quantities.ts';
 import { type DesiredCluster, findNode } from '../desired.ts';
-import type { FileSystemObservation, KeptDirectory, NodeObservation } from '../observation.ts';
+import {
+  type FileSystemObservation,
+  type KeptDirectory,
+  type NodeObservation,
+  sumKept,
+} from '../observation.ts';
 import { isCopying } from '../replication.ts';
+import { GIB } from '../spec.ts';
 import { estimateCopy } from './copies.ts';
 import type { Step } from './step.ts';
 
-const GIB = 1024 ** 3;
 /** Room for the WAL that is written while a copy runs, as a share of the copy. */
 const WAL_SHARE = 0.05;
 /** What a file system needs of the space by which its device grows. */
@@ -82,7 +87,7 @@ function explainUnfit(
   // A volume grows before anything is copied to it.
   const device = Math.max(volume.deviceBytes, desired.storage.dataGib * GIB);
   const growth = desired.keepsStorage ? 0 : Math.max(0, device - volume.filesystemBytes);
-  const aside = sum(kept);
+  const aside = sumKept(kept);
   const own = Math.max(0, volume.usedBytes - aside);
   const hasData = node.data === 'complete' || node.data === 'unrecorded';
   const room = volume.freeBytes + growth + countDeletedFirst(node, own);
@@ -135,6 +140,3 @@ function listKept(kept: readonly KeptDirectory[]): string {
     )
     .join(' and ');
 }
-
-const sum = (kept: readonly KeptDirectory[]): number =>
-  kept.reduce((total, { bytes }) => total + bytes, 0);

@@ -1,11 +1,10 @@
 import { namesOf } from '../node.ts';
 import type { FileSystemObservation, NodeObservation } from '../observation.ts';
-import type { StorageSpec } from '../spec.ts';
+import { GIB, type StorageSpec } from '../spec.ts';
 import type { ClusterState } from './cluster-state.ts';
 import type { GrowReason } from './reason.ts';
-import { explainNodes, type PlannedStep, type StepOf } from './step.ts';
+import { explainNodes, type PlannedStep } from './step.ts';
 
-const GIB = 1024 ** 3;
 /**
  * How much smaller than its device a file system may be. Sizes are whole GiB, so a file system that has yet to grow lacks
  * at least one. Less than half is what it cannot use: up to 128 MiB each for ext4's last block group and for what precedes
@@ -50,32 +49,4 @@ function explainGrowth(
   const before = found.filesystemBytes;
   const isComplete = found.deviceBytes === after && after - before <= TOLERANCE_BYTES;
   return isComplete ? [] : [{ kind: 'grow', volume, before, after }];
-}
-
-/** Returns a node whose file systems fill volumes of the step's sizes. */
-export function growFileSystems(
-  node: NodeObservation,
-  { dataGib, rootGib }: StepOf<'grow'>,
-): NodeObservation {
-  const { data, root } = node.storage;
-  return {
-    ...node,
-    storage: {
-      ...node.storage,
-      data: data && fill(data, dataGib * GIB),
-      root: root && fill(root, rootGib * GIB),
-    },
-  };
-}
-
-function fill(found: FileSystemObservation, deviceBytes: number): FileSystemObservation {
-  if (found.deviceBytes > deviceBytes) return found;
-  const more = Math.max(0, deviceBytes - found.filesystemBytes);
-  return {
-    deviceBytes,
-    filesystemBytes: found.filesystemBytes + more,
-    capacityBytes: found.capacityBytes + more,
-    usedBytes: found.usedBytes,
-    freeBytes: found.freeBytes + more,
-  };
 }
