@@ -1,3 +1,5 @@
+import { type NodeVolume, VOLUME_UNITS, type VolumeAttribute } from './volume.ts';
+
 /** The most recent modification of a volume, as EC2 describes it. */
 export interface VolumeModification {
   /** Id of the volume. */
@@ -8,17 +10,14 @@ export interface VolumeModification {
   readonly started: Date;
   /** Size in GiB, IOPS, throughput in MiB/s. */
   readonly changes: readonly {
-    readonly attribute: 'size' | 'iops' | 'throughput';
+    readonly attribute: VolumeAttribute;
     readonly before: number;
     readonly after: number;
   }[];
 }
 
 /** A volume of the cluster. */
-export interface ClusterVolume {
-  readonly node: string;
-  readonly kind: 'data' | 'root';
-  readonly id: string;
+export interface ClusterVolume extends NodeVolume {
   /** Whether the plan modifies it. */
   readonly isModified: boolean;
 }
@@ -34,7 +33,6 @@ export interface VolumeReport {
 export const NO_VOLUMES: VolumeReport = { refusals: [], notes: [] };
 
 const DAY_MS = 24 * 3600 * 1000;
-const UNITS = { size: 'GiB', iops: 'IOPS', throughput: 'MiB/s' } as const;
 const LIMIT = 'EBS modifies a volume at most four times in 24 hours';
 
 /**
@@ -86,7 +84,10 @@ export function explainUnchecked(reason: string): string {
 function describe({ id, node, kind }: ClusterVolume, last: VolumeModification): string {
   const { state, progress, started, changes } = last;
   const what = changes
-    .map(({ attribute, before, after }) => `${attribute} ${before} → ${after} ${UNITS[attribute]}`)
+    .map(
+      ({ attribute, before, after }) =>
+        `${attribute} ${before} → ${after} ${VOLUME_UNITS[attribute]}`,
+    )
     .join(', ');
   const time = `${started.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
   const subject = `${id} of ${node} (${kind})`;

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { AppliedDatabase } from '../cluster/settings/change.ts';
+import type { NodeVolume } from '../cluster/volume.ts';
 import type { Terraform } from '../terraform/cli.ts';
-import { listVolumes, type NodeVolume } from '../terraform/cluster-volumes.ts';
+import { listVolumes } from '../terraform/cluster-volumes.ts';
 import { type ExistingNodes, readExistingNodes } from '../terraform/existing-nodes.ts';
 import { buildNodeChanges, type NodeChanges } from '../terraform/node-changes.ts';
 import { readAppliedDatabase, readPlannedMemory } from '../terraform/outputs.ts';

@@ -1,12 +1,8 @@
 import { compareNames } from '../cluster/node.ts';
+import { VOLUME_UNITS } from '../cluster/volume.ts';
 import { listSome } from '../messages/list-some.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
-import {
-  listShrinks,
-  listVolumeChanges,
-  VOLUME_UNITS,
-  type VolumeChange,
-} from '../terraform/volume-changes.ts';
+import { listShrinks, listVolumeChanges, type VolumeChange } from '../terraform/volume-changes.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
 import { type CapacityReport, listCapacity } from './capacity.ts';
 import { countNoun, renderTable, renderText } from './markdown.ts';

@@ -1,21 +1,15 @@
 import { z } from 'zod';
 import { nodeName } from '../cluster/node.ts';
+import type { NodeVolume } from '../cluster/volume.ts';
 import { name, volumeId } from './node-values.ts';
 import type { PlanDocument } from './plan-document.ts';
-
-/** A volume of a node, before the plan's changes. */
-export interface NodeVolume {
-  readonly node: string;
-  readonly kind: 'data' | 'root';
-  readonly id: string;
-}
 
 const disk = z.object({ id: volumeId });
 const machine = z.object({
   root_block_device: z.tuple([z.object({ volume_id: volumeId })], z.unknown()),
 });
 
-/** Lists the volumes that the plan found, without those that have no id that AWS uses. */
+/** Lists the volumes that the plan found, before its changes, without those that have no id that AWS uses. */
 export function listVolumes({ resource_changes }: PlanDocument): NodeVolume[] {
   return resource_changes.flatMap(
     ({ type, name: resource, index, deposed, change }): NodeVolume[] => {

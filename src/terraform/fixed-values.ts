@@ -1,7 +1,8 @@
+import type { VolumeKind } from '../cluster/volume.ts';
 import { listSome } from '../messages/list-some.ts';
 import { kindOf } from './node-changes.ts';
 import type { PlanSummary } from './plan.ts';
-import { listShrinks, SIZE_INPUTS, type VolumeKind } from './volume-changes.ts';
+import { listShrinks, SIZE_INPUTS } from './volume-changes.ts';
 
 /** A cluster has at most 16 nodes. */
 const MAX_NODES = 16;

@@ -1,11 +1,6 @@
+import type { VolumeAttribute, VolumeKind } from '../cluster/volume.ts';
 import { listNodes } from './node-changes.ts';
 import type { PlanSummary, ResourceChange } from './plan.ts';
-
-/** The volume of a node: `data` holds the database, `root` the system, images and logs. */
-export type VolumeKind = 'data' | 'root';
-
-/** An attribute of a volume that EBS changes in place while the volume is in use. */
-export type VolumeAttribute = 'size' | 'iops' | 'throughput';
 
 /** A volume that the plan changes in place, without a new volume or a stop of its instance. */
 export interface VolumeChange {
@@ -16,13 +11,6 @@ export interface VolumeChange {
   readonly before: number;
   readonly after: number;
 }
-
-/** Units by attribute, to follow a number. */
-export const VOLUME_UNITS: Readonly<Record<VolumeAttribute, string>> = {
-  size: 'GiB',
-  iops: 'IOPS',
-  throughput: 'MiB/s',
-};
 
 /** Inputs by the size that they request. */
 export const SIZE_INPUTS: Readonly<Record<VolumeKind, string>> = {
