@@ -2,7 +2,7 @@
 """Runs one step of a rollout on a node's PostgreSQL. Arguments: see main(); site.yml sets those that every step needs.
 
 Result: `notes` for people; the fact `postgres_running_image`, the image that the node runs now; the step's own facts.
-`pending` (and the fact `postgres_pending`): the work goes on without this call, and the step is to be done again.
+`pending` (and the fact `postgres_pending`): the work goes on without this call; a later call of the step continues it.
 """
 
 from __future__ import annotations
@@ -119,8 +119,8 @@ def main() -> None:
             "primary_address": {"type": "str"},
             # The image that it runs: {"image", "digest"}.
             "primary_image": {"type": "dict"},
-            # Clone, and a start that has to clone: the node to copy and its address, by default the primary; the most that it sends, in kB per second;
-            # the size of its data in bytes, if known.
+            # Clone, and a start that has to clone: the node to copy and its address, by default the primary; the most that it
+            # sends, in kB per second; the size of its data in bytes, if known.
             "source": {"type": "str"},
             "source_address": {"type": "str"},
             "max_rate": {"type": "int"},

@@ -23,7 +23,7 @@ export interface MeasuredProgress extends NodeProgress {
   readonly left: number | null;
 }
 
-/** Work that goes on on a node: as far as it is known, or only the kind of step. */
+/** The work of a node: its progress, or only the kind of step if the node has reported none. */
 export type NodeWork =
   | MeasuredProgress
   | { readonly kind: 'step'; readonly node: string; readonly step: string };

@@ -63,7 +63,7 @@ export function judgeModifications(
   return {
     refusals: refused.map(
       ({ volume, last }) =>
-        `${describe(volume, last)}. EBS does not modify a volume again before that is completed, which can take hours. Run this again then; its state: aws ec2 describe-volumes-modifications --region ${region} --volume-ids ${volume.id}`,
+        `${describe(volume, last)}. EBS does not modify a volume again before that is completed, which can take hours. Run this again then. Its state is shown by: aws ec2 describe-volumes-modifications --region ${region} --volume-ids ${volume.id}`,
     ),
     notes: [
       ...others.map(({ volume, last }) => `${describe(volume, last)}.`),

@@ -19,7 +19,7 @@ export interface PerformedSteps {
   readonly changes: AnsibleResult['changes'];
   /** Empty while steps are pending. */
   readonly proof: AnsibleResult['proof'];
-  /** What goes on on the nodes, because the time of the run is over before it has ended; else empty. */
+  /** Work that the nodes go on with after the time of the run; empty if all is done. */
   readonly work: readonly NodeWork[];
 }
 

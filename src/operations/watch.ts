@@ -4,7 +4,7 @@ import { type NodeWork, ProgressHistory } from '../cluster/progress.ts';
 import { CancelledError, UserError } from '../messages/errors.ts';
 import type { Clock } from './clock.ts';
 
-/** A step whose work goes on on a node. */
+/** A step whose work is going on, and its node. */
 export interface PendingStep {
   readonly node: string;
   /** The kind of step, e.g. `clone`. */

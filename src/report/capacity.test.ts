@@ -79,7 +79,7 @@ describe('the comment', () => {
 
   test.each([
     [true, /\*\*Data of a former primary may hold rows that no other node has:\*\*/],
-    [false, /Nothing says that it is a former primary’s data\./],
+    [false, /Nothing marks it as data of a former primary\./],
   ])(
     'names kept directories and the command that deletes them (former primary: %s)',
     (former, expected) => {

@@ -74,7 +74,7 @@ function describeKept({ name, storage: { kept } }: NodeStorage): string[] {
 function explainKept(kept: readonly KeptDirectory[]): string {
   return kept.some(({ formerPrimary }) => formerPrimary)
     ? '**Data of a former primary may hold rows that no other node has:** make sure that none is missing first.'
-    : 'Nothing says that it is a former primary’s data.';
+    : 'Nothing marks it as data of a former primary.';
 }
 
 /** A node and the use of its data volume; null where it was not measured. */

@@ -46,7 +46,7 @@ export function describeCopyReason(reason: CopyReason, show: (text: string) => s
         ? 'the last copy failed'
         : `the last copy failed: ${show(reason.problem)}`;
     case 'stray-copy':
-      return 'a copy runs there that nobody needs, and ends';
+      return 'a copy that is not needed runs there, and is ended';
     case 'no-replica-to-copy':
       return 'no replica can be copied now, so the primary is';
   }

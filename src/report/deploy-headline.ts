@@ -66,7 +66,7 @@ export function renderRemark(progress: DeployState): string {
         ? 'Nothing was applied.'
         : 'What was done until then stays as it is. Run the job again: it looks at what is there and does the rest.';
     case 'continuing':
-      return `\`wait-minutes\` (${progress.minutes}) is over, and this run watches the nodes no longer. ${explainContinuing(progress.run)}`;
+      return `\`wait-minutes\` (${progress.minutes}) is over, so this run no longer watches the nodes. ${explainContinuing(progress.run)}`;
     case 'incomplete':
       return 'Only steps that take no other server down were done. Bring back what is named below and run the job again: it does the rest.';
     case 'superseded':
@@ -86,7 +86,7 @@ function renderAwaiting({ label, commit }: Extract<DeployState, { state: 'awaiti
     : `${why} Somebody with write access asks for a plan of ${renderCode(commit.slice(0, 7))} with the label ${renderCode(label)}; after another push, take the label off and put it on again.`;
 }
 
-/** Renders what nodes are doing, or what goes on on them after the end of the run, as Markdown; '' if it is nothing. */
+/** Renders the work of the nodes as Markdown, also what goes on after the end of the run; '' without any. */
 export function renderWorkList({
   progress,
   work,
@@ -95,7 +95,7 @@ export function renderWorkList({
   const items = describeWork(work).map((text) => `- ${renderText(text)}`);
   const isEnded = ['cancelled', 'failed'].includes(progress.state);
   return [
-    ...(isEnded ? ['This goes on on the nodes, and the next deploy continues it:', ''] : []),
+    ...(isEnded ? ['The nodes go on with this, and the next deploy continues it:', ''] : []),
     ...items,
   ].join('\n');
 }

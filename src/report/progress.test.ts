@@ -53,7 +53,5 @@ test('a repair is not repeated, as it would begin anew', () => {
     /next deploy finds it.*Do not give this command again/,
   );
   expect(explainContinuing('operation')).toMatch(/run the job again\.$/);
-  expect(explainContinuing('deploy')).toMatch(
-    /run the job again, or wait for the next scheduled run/,
-  );
+  expect(explainContinuing('deploy')).toMatch(/run the job again; a scheduled run/);
 });

@@ -24,7 +24,7 @@ export function explainContinuing(run: EndedRun): string {
   const rest = 'finds it, does the rest and proves replication';
   switch (run) {
     case 'deploy':
-      return `${begin} The next run ${rest}: run the job again, or wait for the next scheduled run, if that has the secrets of a deploy.`;
+      return `${begin} The next run ${rest}: run the job again; a scheduled run that has the secrets of a deploy does the same.`;
     case 'operation':
       return `${begin} The next run ${rest}: run the job again.`;
     case 'repair':

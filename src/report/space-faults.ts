@@ -62,8 +62,8 @@ function explainKept({ name, storage: { kept } }: NodeObservation): string {
 /**
  * Returns the slots of a node that may fill its data volume, or that are about to be given up.
  *
- * - A slot may fill the volume if it retains as much as is free (what has piled up once fits no second time) and
- *   max_slot_wal_keep_size lets it have all of that.
+ * - A slot may fill the volume if it retains as much as is free, so that the same amount does not fit again, and
+ *   max_slot_wal_keep_size allows that.
  * - Beyond max_slot_wal_keep_size the next checkpoint deletes WAL that the slot needs (PostgreSQL manual, 19.6.1): the disk
  *   is safe, and the replica has to be cloned again.
  */

@@ -5,8 +5,7 @@ import type { DeployReport } from './deploy-report.ts';
 import { hideInternals, listPlanSections, type PlanReport } from './plan-comment.ts';
 import { renderProofDiagram, renderTopologyDiagram } from './topology.ts';
 
-/** Renders the job summary of a plan: the comment, the nodes as a diagram, their data volumes, and the
- * whole plan. Markdown. */
+/** Renders the job summary of a plan: the comment, the nodes as a diagram, their data volumes, and the whole plan. Markdown. */
 export function renderPlanSummary(report: PlanReport): string {
   return fitSections(
     [
@@ -22,8 +21,7 @@ export function renderPlanSummary(report: PlanReport): string {
   );
 }
 
-/** Renders the job summary of a deploy: the comment, replication with its lag as a diagram, and how full
- * the data volumes are. Markdown. */
+/** Renders the job summary of a deploy: the comment, replication with its lag as a diagram, and the data volumes. Markdown. */
 export function renderDeploySummary(report: DeployReport): string {
   return fitSections(
     [

@@ -156,7 +156,7 @@ describe('present data', () => {
       'of a replica that may catch up',
       changeNode(healthy, 'node-2', silent),
       'node-2',
-      /^discard-data: PostgreSQL runs on node-2, and nothing says that it can never follow/,
+      /^discard-data: PostgreSQL runs on node-2, and it may still follow/,
     ],
     [
       'while another replica does not follow',

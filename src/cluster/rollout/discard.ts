@@ -96,7 +96,7 @@ function findUse(
   }
   const mayFollow = node.data === 'complete' && findObstacle(node, primary) === null;
   if (node.postgres !== null && mayFollow) {
-    return `discard-data: PostgreSQL runs on ${name}, and nothing says that it can never follow ${primary.name}, so its data stays. Deploy first; if it does not follow then, the deploy says why.`;
+    return `discard-data: PostgreSQL runs on ${name}, and it may still follow ${primary.name}, so its data stays. Deploy first; if it does not follow then, the deploy says why.`;
   }
   const isRebuilt = found.steps.some(
     ({ kind, nodes }) => (kind === 'clone' || kind === 'start') && nodes.includes(name),
