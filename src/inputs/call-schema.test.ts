@@ -82,6 +82,21 @@ describe('a replacement', () => {
     ]);
   });
 
+  test.each(['discard', 'replace'])('without a node starts no failover: %s', (key) => {
+    // As the example's form does: no node means command: failover.
+    const flag = key === 'discard' ? 'discard-data' : 'replace-volume';
+    const failover: Intent = {
+      kind: 'failover',
+      body: undefined,
+      sha: 'a'.repeat(40),
+      why: 'test',
+    };
+    expect(readStep({ [flag]: 'true' }, failover).problems).toEqual([
+      `${flag}: "true" is not allowed with command: failover. Name the node in ${key} and set command: ${key}, or leave ${flag} empty.`,
+    ]);
+    expect(readStep({ [flag]: 'false' }, failover).problems).toEqual([]);
+  });
+
   test('a deploy ignores it', () => {
     expect(readStep({ replace: 'node-2' }).problems).toEqual([]);
   });
@@ -114,6 +129,21 @@ describe('a deletion', () => {
     ]);
     const noKey = readStep({ discard: 'node-2', 'postgres-password': '' }, discard());
     expect(noKey.problems).toEqual([expect.stringMatching(/^postgres-password: missing/)]);
+  });
+
+  test.each(['discard', 'replace'])('without a node starts no failover: %s', (key) => {
+    // As the example's form does: no node means command: failover.
+    const flag = key === 'discard' ? 'discard-data' : 'replace-volume';
+    const failover: Intent = {
+      kind: 'failover',
+      body: undefined,
+      sha: 'a'.repeat(40),
+      why: 'test',
+    };
+    expect(readStep({ [flag]: 'true' }, failover).problems).toEqual([
+      `${flag}: "true" is not allowed with command: failover. Name the node in ${key} and set command: ${key}, or leave ${flag} empty.`,
+    ]);
+    expect(readStep({ [flag]: 'false' }, failover).problems).toEqual([]);
   });
 
   test('a deploy ignores it', () => {

@@ -59,6 +59,18 @@ export function findMissing(description: Description, purpose: Purpose): string[
       );
     }
   }
+  if (intent.kind === 'failover') {
+    // In a form that is filled in by hand, the node is easily forgotten, and then the command is failover.
+    for (const [flag, key] of [
+      ['replace-volume', 'replace'],
+      ['discard-data', 'discard'],
+    ] as const) {
+      if (call[flag] !== 'true') continue;
+      problems.push(
+        `${flag}: "true" is not allowed with command: failover. Name the node in ${key} and set command: ${key}, or leave ${flag} empty.`,
+      );
+    }
+  }
   if (intent.kind === 'discard' && (call.discard ?? '') === '') {
     problems.push(
       'discard: missing. Name the node whose kept data directories are deleted, e.g. node-2.',
