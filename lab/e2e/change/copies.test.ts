@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { JobOptions, JobResult } from '../../runner/job.ts';
 import { deploy, readProof, requireSuccess } from '../stage.ts';
-import { CONTAINER, LiveCluster, ROOT } from './cluster.ts';
+import { CONTAINER, type Inputs, LiveCluster, ROOT } from './cluster.ts';
 
 const INPUTS = {
   'instance-type': 't3.small',
@@ -46,10 +46,11 @@ async function countCopies(): Promise<number> {
 async function interrupt(
   action: () => Promise<void> | void,
   options: Partial<JobOptions> = {},
+  inputs: Inputs = INPUTS,
 ): Promise<JobResult> {
   let acted: Promise<void> | undefined;
   branches += 1;
-  const { result } = await deploy(cluster.world, `copy-${branches}`, INPUTS, {
+  const { result } = await deploy(cluster.world, `copy-${branches}`, inputs, {
     ...options,
     onLine: (line) => {
       if (PROGRESS.test(line)) acted ??= Promise.resolve(action());
@@ -126,9 +127,9 @@ describe('a copy that is interrupted', () => {
 
   test('is made again when the node reboots', async () => {
     const copies = await copyUnderLoad('reboot', async () => {
-      const result = await interrupt(async () => {
-        await cluster.world.aws.reboot(cluster.instance(REPLICA).id);
-      });
+      const reboot = () => cluster.world.aws.reboot(cluster.instance(REPLICA).id);
+      // Slower than the shutdown of a busy machine.
+      const result = await interrupt(reboot, {}, { ...INPUTS, 'clone-max-rate': '2MB' });
       if (result.conclusion !== 'success') await converge();
     });
     expect(copies).toBe(2);
