@@ -484,7 +484,7 @@ describe('a long copy', () => {
   test('that fills the volume is deleted, and the old data starts again', async () => {
     await testbed.query('node-3', 'SELECT pg_wal_replay_pause()');
     await onNode3(
-      `fallocate -l $(($(df --output=avail -B1 ${ROOT} | tail -1) - 160 * 1024 * 1024)) ${ROOT}/filler`,
+      `fallocate -l $(($(df --output=avail -B1 ${ROOT} | tail -1) - 80 * 1024 * 1024)) ${ROOT}/filler`,
     );
     const run = await testbed.run([clone({ maxRate: 4096 })]);
     expect(run.failures[0]?.message, run.output).toMatch(
