@@ -14,6 +14,8 @@ const CLUSTER = [
   'region: us-east-1',
   'instance_type: t2.small',
   'replica_count: 2',
+  // An empty database is copied in a moment; with a limit the log shows the progress.
+  'clone_max_rate: 512kB',
   'settings:',
   '  work_mem: 8MB',
 ];
