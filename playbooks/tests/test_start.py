@@ -7,7 +7,7 @@ from unittest import mock
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
 
 from postgres_cluster import clone, restart, start
-from postgres_cluster.command import Problem
+from postgres_cluster.command import Pending, Problem
 from postgres_cluster.container import LABEL_IMAGE
 from postgres_cluster.image import Image
 from postgres_cluster.server import Ended, StillStarting
@@ -129,13 +129,13 @@ class Replica(unittest.TestCase):
 
     SPEC = SPEC._replace(node="node-2", source={"image": "postgres:17", "digest": OLD.pinned})
 
-    def start(self, problem, found=None):
+    def start(self, problem, found=None, copy=None):
         self.done = []
 
         def fail(*arguments):
             raise problem
 
-        def copy(spec, skip_wait=False):
+        def note_copy(spec, skip_wait=False):
             self.done.append("clone %s" % skip_wait)
             return Outcome(True)
 
@@ -146,7 +146,7 @@ class Replica(unittest.TestCase):
             find_fault=lambda spec, image: None,
             ask_once=lambda container, sql: None,
             is_accepting=lambda: False,
-            clone=copy,
+            clone=copy or note_copy,
         ):
             start.start_server(self.SPEC, IMAGE)
 
@@ -164,6 +164,17 @@ class Replica(unittest.TestCase):
             with self.subTest(problem.message):
                 self.start(problem)
                 self.assertEqual(self.done, ["clone True"])
+
+    def test_says_why_it_is_cloned_even_if_the_copy_outlasts_the_call(self):
+        def copy(spec, skip_wait=False):
+            raise Pending()
+
+        notes = []
+        with mock.patch.object(start, "notes", notes), self.assertRaises(Pending):
+            self.start(Problem("does not receive its primary's changes"), copy=copy)
+        self.assertEqual(
+            notes, ["its own data did not follow node-1 (does not receive its primary's changes), so it was cloned again"]
+        )
 
     def start_with_work(self, state, follows):
         """Starts a stopped replica that was being copied to; returns what was done."""

@@ -15,6 +15,7 @@ from .image import Image
 from .layout import CONF, DATA, ETC, HBA
 from .psql import Session, ask_once
 from .record import choose_image, choose_recorded_image, is_standby, read_record, write_record
+from .recovery import notes
 from .reload import apply_files, settle_replica
 from .sensitive import find_too_low, parse_control, raise_conf, wait_for_primary
 from .server import (
@@ -79,7 +80,6 @@ def start_server(spec: Spec, image: Image) -> Outcome:
     work = find_work(spec.cluster)
     if not up and work is not None and work.state != "failed":
         return clone(spec, skip_wait=True)
-    notes: List[str] = []
     try:
         changed, floor = _start_replica(spec, image, up, notes)
     except Problem as problem:
@@ -97,9 +97,9 @@ def start_server(spec: Spec, image: Image) -> Outcome:
                 "or raise max_connections, and run again; its data is left as it is" % spec.node,
                 problem.log,
             )
-        outcome = clone(spec, skip_wait=True)
-        note = "its own data did not follow %s (%s), so it was cloned again" % (spec.primary, problem.message)
-        return outcome._replace(notes=[note, *outcome.notes])
+        # In the notes of the call: the copy may outlast it, and the next call finds the copy, not the reason.
+        notes.append("its own data did not follow %s (%s), so it was cloned again" % (spec.primary, problem.message))
+        return clone(spec, skip_wait=True)
     if work is not None and work.state == "failed":
         end_work(spec.cluster)
     if floor:
@@ -107,7 +107,7 @@ def start_server(spec: Spec, image: Image) -> Outcome:
         stop(spec)
         write_files(spec, image)
         ensure_container(spec, image)
-    return finish(spec, image, changed)._replace(notes=notes)
+    return finish(spec, image, changed)
 
 
 def comes_up(spec: Spec) -> bool:
