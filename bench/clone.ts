@@ -20,7 +20,13 @@ const gib = Number(process.argv[2] ?? '5');
 if (!(gib > 0)) throw new Error('Usage: node bench/clone.ts [GiB]');
 const tell = (line: string) => process.stderr.write(`${line}\n`);
 
-const world = await startWorld({ name: WORLD, prefix: '10.97', tags: ['17'], onProgress: tell });
+const world = await startWorld({
+  name: WORLD,
+  prefix: '10.97',
+  vpcCidr: '10.60.0.0/16',
+  tags: ['17'],
+  onProgress: tell,
+});
 const inputs = {
   'instance-type': 't3.small',
   'replica-count': '2',
