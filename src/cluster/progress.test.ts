@@ -62,3 +62,12 @@ describe('rate and time left', () => {
     expect(measure(...many)).toMatchObject([{ rate: 0.25 }]);
   });
 });
+
+test('a node whose work has ended is not shown beside one that still works', () => {
+  const history = new ProgressHistory();
+  for (const node of ['node-2', 'node-3']) {
+    for (const one of [report(5, 500), report(10, 1_000)]) history.add(node, one);
+  }
+  history.remove('node-2');
+  expect(history.measure().map(({ node }) => node)).toEqual(['node-3']);
+});

@@ -65,6 +65,12 @@ export class ProgressHistory {
     );
   }
 
+  /** Forgets a node that answers and reports nothing: its work has ended. */
+  remove(node: string): void {
+    this.#reports.delete(node);
+    this.#alive.delete(node);
+  }
+
   /** Returns the progress of nodes whose work is seen to go on, in the order in which they were added. */
   measure(): MeasuredProgress[] {
     return [...this.#reports].flatMap(([node, reports]) => {

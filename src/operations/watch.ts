@@ -151,6 +151,7 @@ export class Watch {
     if (signal.aborted) return answers;
     for (const [node, answer] of answers) {
       if (answer.kind === 'progress') this.#history.add(node, answer.progress);
+      else if (answer.kind === 'none') this.#history.remove(node);
     }
     this.#work = this.#history.measure();
     this.#onWork(this.#work);
