@@ -56,7 +56,8 @@ async function interrupt(
       if (PROGRESS.test(line)) acted ??= Promise.resolve(action());
     },
   });
-  expect(acted, result.log).toBeDefined();
+  // Without progress in the log nothing was interrupted, and the test would prove nothing.
+  if (acted === undefined) throw new Error(`The log shows no progress.\n${result.log}`);
   await acted;
   return result;
 }

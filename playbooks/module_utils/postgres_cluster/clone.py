@@ -95,7 +95,7 @@ def clone(spec: Spec, skip_wait: bool = False) -> Outcome:
     found = await_copy(spec)
     if found.state == "failed":
         collect_failure(spec, image, found)
-    # Usually there is none: only a person can have started it during the copy.
+    # The copy began with a stopped server. A person may have started it since.
     stop(spec)
     remove_container(spec.container)
     put_in_place()

@@ -40,6 +40,7 @@ const SPARING: readonly string[] = [
   ...['clone', 'start', 'restart'],
 ];
 
+/** Whether a copy runs, or is complete and not in place yet. */
 export const isAlive = (copy: ModelCopy | null): copy is ModelCopy =>
   copy !== null && copy.state !== 'failed';
 
