@@ -38,10 +38,12 @@ const SPEC: ClusterSpec = {
   imageTag: '17',
   instanceType: 't3.small',
   replicaCount: 1,
+  ssh: { via: 'direct', endpointId: null, address: null },
   sshCidrs: ['203.0.113.0/24'],
   // A rule for clients on the port of the rule for replication makes moto return one for the other.
   clientCidrs: [],
   subnetIds: [],
+  network: { internetVia: 'public-addresses', avoidZones: [], dnsZoneId: null },
   vpcCidr: '10.42.0.0/16',
   tags: { Team: 'a' },
   storage: { dataGib: 20, iops: null, throughput: null, rootGib: 16, kmsKey: null },

@@ -20,6 +20,7 @@ export interface ClusterSpec {
   readonly imageTag: string;
   /** PostgreSQL settings of the team; the others have a managed default or PostgreSQL's own. */
   readonly settings: Settings;
+  readonly ssh: SshSpec;
   /** Networks that may reach port 22 of the nodes. */
   readonly sshCidrs: readonly string[];
   /** Networks that may reach port 5432 of the nodes. */
@@ -28,12 +29,33 @@ export interface ClusterSpec {
   readonly subnetIds: readonly string[];
   /** Name of the IAM instance profile that the nodes get; null: whichever they have. */
   readonly instanceProfile: string | null;
+  readonly network: NetworkSpec;
   /** Network of the cluster's own VPC, e.g. `10.42.0.0/16`; without effect if there are `subnetIds`. */
   readonly vpcCidr: string;
   /** Additional tags of every resource, by key. */
   readonly tags: Readonly<Record<string, string>>;
   readonly storage: StorageSpec;
   readonly clone: CloneSpec;
+}
+
+/** How the runner reaches SSH on the nodes. */
+export interface SshSpec {
+  /** Through an EC2 Instance Connect Endpoint of the VPC, or over the network. */
+  readonly via: 'instance-connect-endpoint' | 'direct';
+  /** An existing endpoint, e.g. `eice-0a1b2c3d4e5f60718`; null: the cluster has its own. */
+  readonly endpointId: string | null;
+  /** The address to connect to directly; null: the public one, if there is one. An endpoint uses the private one. */
+  readonly address: 'private' | 'public' | null;
+}
+
+/** Where nodes are placed, how they reach the internet, and their names. */
+export interface NetworkSpec {
+  /** How nodes in the cluster's own VPC reach packages and images; without effect if there are `subnetIds`. */
+  readonly internetVia: 'public-addresses' | 'nat-gateway';
+  /** Zones in which no new node is placed, e.g. `us-east-1e`. */
+  readonly avoidZones: readonly string[];
+  /** Id of the private Route 53 zone with a name for each node; null: no names. */
+  readonly dnsZoneId: string | null;
 }
 
 /** A GiB in bytes. */

@@ -3,6 +3,7 @@ import { completeBackend, type ParsedBackend } from './backend.ts';
 import type { ClusterKey } from './cluster-schema.ts';
 import { type Description, readValue } from './description.ts';
 import type { Inputs } from './inputs.ts';
+import { chooseSshVia } from './network-inputs.ts';
 import { readSettings } from './settings-input.ts';
 import type { RawInputs } from './step-inputs.ts';
 
@@ -36,10 +37,20 @@ export function buildInputs(
       primary: readValue(description, 'primary') || null,
       synchronousReplicas: read('synchronous_replicas'),
       settings: readSettings(description).settings,
+      ssh: {
+        via: chooseSshVia(description),
+        endpointId: readValue(description, 'instance_connect_endpoint_id'),
+        address: readValue(description, 'ssh_address'),
+      },
       sshCidrs: readValue(description, 'ssh_cidrs') ?? [],
       clientCidrs: readValue(description, 'client_cidrs') ?? [],
       subnetIds: readValue(description, 'subnet_ids') ?? [],
       instanceProfile: readValue(description, 'instance_profile'),
+      network: {
+        internetVia: read('internet_via'),
+        avoidZones: readValue(description, 'avoid_zones') ?? [],
+        dnsZoneId: readValue(description, 'dns_zone_id'),
+      },
       vpcCidr: read('vpc_cidr'),
       tags: readValue(description, 'tags') ?? {},
       storage: {
@@ -71,6 +82,7 @@ export function buildInputs(
     replaceVolume: call['replace-volume'] === 'true',
     discard: call.discard || null,
     discardData: call['discard-data'] === 'true',
+    destroy: call.destroy || null,
     githubToken: secret('github-token'),
     allowDestroyLabel: read('allow_destroy_label') || null,
     allowCollationLabel: read('allow_collation_label') || null,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { COMMANDS } from '../runner/intent.ts';
+import { isClusterName } from './schema-fields.ts';
 import type { SECRET_INPUTS } from './secrets.ts';
 
 /** Inputs that say what a failover, a replacement or a deletion does. A request body may have them as well. */
@@ -9,6 +10,7 @@ export const REPAIR_KEYS = [
   'replace-volume',
   'discard',
   'discard-data',
+  'destroy',
 ] as const;
 /** One of them. */
 export type RepairKey = (typeof REPAIR_KEYS)[number];
@@ -33,6 +35,9 @@ export const callSchema = z.object({
   'discard-data': z.enum(['', 'true', 'false'], {
     error:
       'Allowed: true to delete as well the data of a node that cannot follow the primary, or false, e.g. false.',
+  }),
+  destroy: z.string().refine((value) => value === '' || isClusterName(value), {
+    error: 'Allowed: the name of the cluster that is destroyed, or nothing, e.g. orders.',
   }),
   'cluster-file': z.string().refine((value) => value === '' || isClusterPath(value), {
     error:

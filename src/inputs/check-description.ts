@@ -16,6 +16,7 @@ import type { Combined } from './combine.ts';
 import { type Description, type InputValue, readValue } from './description.ts';
 import { findMissing, type Purpose } from './find-missing.ts';
 import { findPlaceholder, hintInput } from './input-hint.ts';
+import { checkAccess } from './network-inputs.ts';
 import { isSecretInput, MIN_SECRET_LENGTH } from './secrets.ts';
 import { readSettings } from './settings-input.ts';
 import type { RawInputs } from './step-inputs.ts';
@@ -53,6 +54,7 @@ export function checkDescription(combined: Combined, purpose: Purpose): string[]
     ...checkConfigs(filled, description),
     ...checkMajor(description),
     ...checkStorage(description),
+    ...checkAccess(description),
     ...checkLabels(description),
     ...findMissing(description, purpose),
     ...checkPasswords(call),

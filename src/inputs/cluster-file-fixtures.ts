@@ -40,6 +40,12 @@ client_cidrs:
   - 10.1.0.0/16
 subnet_ids:
   - subnet-0a1b2c3d4e5f60718
+ssh_via: instance-connect-endpoint
+instance_connect_endpoint_id: eice-0a1b2c3d4e5f60718
+ssh_address: private
+internet_via: nat-gateway
+avoid_zones: [eu-central-1c]
+dns_zone_id: Z0123456789ABCDEFGHIJ
 instance_profile: postgres-nodes
 vpc_cidr: 10.1.0.0/20
 data_volume_size: 500

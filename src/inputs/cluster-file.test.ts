@@ -36,6 +36,16 @@ describe('a cluster file', () => {
           random_page_cost: '1.10',
           log_line_prefix: '%m [%p] ',
         },
+        ssh: {
+          via: 'instance-connect-endpoint',
+          endpointId: 'eice-0a1b2c3d4e5f60718',
+          address: 'private',
+        },
+        network: {
+          internetVia: 'nat-gateway',
+          avoidZones: ['eu-central-1c'],
+          dnsZoneId: 'Z0123456789ABCDEFGHIJ',
+        },
         sshCidrs: ['203.0.113.0/24'],
         clientCidrs: ['10.0.0.0/16', '10.1.0.0/16'],
         subnetIds: ['subnet-0a1b2c3d4e5f60718'],

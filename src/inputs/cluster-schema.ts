@@ -9,9 +9,11 @@ import {
   explain,
   explainBounds,
   folder,
+  isClusterName,
   isVpcNetwork,
   label,
   list,
+  MAX_NAME_LENGTH,
   matching,
   networks,
   text,
@@ -20,9 +22,10 @@ import {
 import { readTagLines, tagMap } from './tags.ts';
 
 const MAX_REPLICAS = 15;
-const MAX_NAME_LENGTH = 40;
 
 const SUBNET = /^subnet-([0-9a-f]{8}|[0-9a-f]{17})$/;
+const ENDPOINT = /^eice-([0-9a-f]{8}|[0-9a-f]{17})$/;
+const ZONE = /^[a-z]{2}(-[a-z]+)+-\d[a-z]$/;
 const IMAGE =
   /^([a-z0-9][a-z0-9.-]*(:\d+)?\/)?[a-z0-9]+([._-]+[a-z0-9]+)*(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/;
 
@@ -32,8 +35,7 @@ const IMAGE =
  */
 export const clusterSchema = z.strictObject({
   cluster_name: text(
-    // EC2 reserves names of security groups that begin with sg-.
-    (value) => /^(?!sg-)[a-z]([a-z0-9-]*[a-z0-9])?$/.test(value) && value.length <= MAX_NAME_LENGTH,
+    isClusterName,
     explain(
       `lower-case letters, digits and dashes, beginning with a letter and not with sg-, at most ${MAX_NAME_LENGTH} characters`,
       'orders-db',
@@ -112,6 +114,33 @@ export const clusterSchema = z.strictObject({
     allowed: 'ids of existing subnets',
     example: 'subnet-0a1b2c3d4e5f60718',
   }).optional(),
+  ssh_via: z
+    .enum(
+      ['instance-connect-endpoint', 'direct'],
+      explain('instance-connect-endpoint or direct', 'instance-connect-endpoint'),
+    )
+    .optional(),
+  instance_connect_endpoint_id: matching(
+    ENDPOINT,
+    explain('the id of an existing EC2 Instance Connect Endpoint', 'eice-0a1b2c3d4e5f60718'),
+  ).optional(),
+  ssh_address: z.enum(['private', 'public'], explain('private or public', 'private')).optional(),
+  internet_via: z
+    .enum(
+      ['public-addresses', 'nat-gateway'],
+      explain('public-addresses or nat-gateway', 'nat-gateway'),
+    )
+    .optional(),
+  avoid_zones: list(ZONE, {
+    test: (value) => ZONE.test(value),
+    allowed: 'availability zones',
+    example: 'us-east-1e',
+  }).optional(),
+  dns_zone_id: matching(
+    // Route 53 API Reference, "ResourceId": at most 32 characters.
+    /^Z[0-9A-Z]{1,31}$/,
+    explain('the id of a private Route 53 hosted zone', 'Z0123456789ABCDEFGHIJ'),
+  ).optional(),
   instance_profile: matching(
     // IAM User Guide, "IAM and AWS STS quotas".
     /^[A-Za-z0-9_+=,.@-]{1,128}$/,
@@ -211,6 +240,12 @@ export const FORMS: Readonly<Record<ClusterKey, Form>> = {
   ssh_cidrs: 'list',
   client_cidrs: 'list',
   subnet_ids: 'list',
+  ssh_via: 'text',
+  instance_connect_endpoint_id: 'text',
+  ssh_address: 'text',
+  internet_via: 'text',
+  avoid_zones: 'list',
+  dns_zone_id: 'text',
   instance_profile: 'text',
   vpc_cidr: 'text',
   data_volume_size: 'number',

@@ -110,10 +110,10 @@ export function findMissing(description: Description, purpose: Purpose): string[
       `${configures ? 'Ansible logs in with it' : 'Its public half goes into the key pair, and a plan uses it to inspect the nodes; ssh-public-key alone is enough for a plan without that'}. Make one with ssh-keygen -t ed25519 and keep it as a secret, e.g. \${{ secrets.SSH_PRIVATE_KEY }}.`,
     );
   }
-  if (reviews || deploys) {
+  if ((reviews || deploys) && readValue(description, 'ssh_via') === 'direct') {
     need(
       'ssh_cidrs',
-      'Without it port 22 is closed, also to the runner that configures the nodes. Name the networks of your runners, e.g. 203.0.113.0/24.',
+      'With ssh-via: direct and without it, port 22 is closed, also to the runner that configures the nodes. Name the networks of your runners, e.g. 203.0.113.0/24, or leave ssh-via out: the nodes are then reached through an EC2 Instance Connect Endpoint.',
     );
   }
   if (plans || configures) {

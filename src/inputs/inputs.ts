@@ -26,6 +26,8 @@ export interface Inputs {
   readonly discard: string | null;
   /** For `command: discard`: whether the data of that node, which cannot follow the primary, is deleted as well. */
   readonly discardData: boolean;
+  /** For `command: destroy`: the name of the cluster, as confirmation; null if none is given. */
+  readonly destroy: string | null;
   readonly githubToken: string;
   /** Label of pull requests that may destroy or replace nodes with data; null if none may. */
   readonly allowDestroyLabel: string | null;

@@ -41,6 +41,22 @@ describe('a file of a pull request', () => {
     ssh_public_key: ['planned', KEY_A, KEY_B, ({ sshPublicKey }) => sshPublicKey],
     ssh_cidrs: ['planned', '[10.0.0.0/8]', '[11.0.0.0/8]', ({ spec }) => spec.sshCidrs],
     client_cidrs: ['planned', '[10.0.0.0/8]', '[11.0.0.0/8]', ({ spec }) => spec.clientCidrs],
+    ssh_via: ['planned', 'instance-connect-endpoint', 'direct', ({ spec }) => spec.ssh.via],
+    instance_connect_endpoint_id: [
+      'planned',
+      'eice-01234567',
+      'eice-89abcdef',
+      ({ spec }) => spec.ssh.endpointId,
+    ],
+    ssh_address: ['planned', 'private', 'public', ({ spec }) => spec.ssh.address],
+    internet_via: [
+      'planned',
+      'public-addresses',
+      'nat-gateway',
+      ({ spec }) => spec.network.internetVia,
+    ],
+    avoid_zones: ['planned', '[us-east-1e]', '[us-east-1a]', ({ spec }) => spec.network.avoidZones],
+    dns_zone_id: ['planned', 'Z0A', 'Z0B', ({ spec }) => spec.network.dnsZoneId],
     subnet_ids: ['planned', '[subnet-01234567]', '[subnet-89abcdef]', ({ spec }) => spec.subnetIds],
     instance_profile: ['planned', 'nodes', 'admins', ({ spec }) => spec.instanceProfile],
     vpc_cidr: ['planned', '10.1.0.0/16', '10.2.0.0/16', ({ spec }) => spec.vpcCidr],
@@ -100,13 +116,20 @@ describe('a file of a pull request', () => {
   const EXISTING = Object.fromEntries(
     Object.entries(CHANGES).map(([key, [, value]]) => [key, value]),
   );
+  /** Keys whose values do not fit the other value of a key: they belong to one region, or to one way to the nodes. */
+  const EXCLUDED: Readonly<Record<string, readonly string[]>> = {
+    region: ['kms_key_id', 'avoid_zones'],
+    ssh_via: ['instance_connect_endpoint_id'],
+    ssh_address: ['instance_connect_endpoint_id', 'ssh_via'],
+  };
   const step = { 'review-key': 'k'.repeat(32) };
   const readNotes = (result: InputResult) => (result.inputs === null ? [] : result.notes);
 
   test.each(Object.entries(CHANGES))('%s', async (key, [use, , after, take]) => {
-    const { kms_key_id: _, ...others } = EXISTING;
-    // A KMS key belongs to one region.
-    const present = key === 'region' ? others : EXISTING;
+    const omitted = EXCLUDED[key] ?? [];
+    const present = Object.fromEntries(
+      Object.entries(EXISTING).filter(([other]) => !omitted.includes(other)),
+    );
     const merged = write({ ...present, [key]: after });
     const result = await readInputsFromFile(merged, {
       intent: REVIEW,

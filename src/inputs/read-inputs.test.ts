@@ -19,6 +19,7 @@ describe('readInputs', () => {
       'replace-volume',
       'discard',
       'discard-data',
+      'destroy',
       'request',
       'cluster-file',
       'registry-username',

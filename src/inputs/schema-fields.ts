@@ -65,6 +65,13 @@ export const list = (
     })
     .transform((values) => [...new Set(values)]);
 
+/** The longest name of a cluster. */
+export const MAX_NAME_LENGTH = 40;
+
+/** Whether a text can be the name of a cluster. EC2 reserves names of security groups that begin with sg-. */
+export const isClusterName = (value: string): boolean =>
+  /^(?!sg-)[a-z]([a-z0-9-]*[a-z0-9])?$/.test(value) && value.length <= MAX_NAME_LENGTH;
+
 /** A list of IPv4 networks. */
 export const networks = (example: string) =>
   list(/^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/, {

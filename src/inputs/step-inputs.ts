@@ -35,6 +35,7 @@ export const DEFAULTED_INPUTS: ReadonlySet<string> = new Set([
   'image',
   'image-tag',
   'ssh-user',
+  'internet-via',
   'vpc-cidr',
   'data-volume-size',
   'root-volume-size',
