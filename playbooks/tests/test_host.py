@@ -217,7 +217,7 @@ class Docker(unittest.TestCase):
                 packages,
                 DAEMON=path,
                 is_installed=lambda: installed,
-                install=lambda package: found.append((package, files.read_text(path))),
+                install=lambda *names: found.append((names, files.read_text(path))),
                 hold=lambda: False,
                 is_starting_at_boot=lambda: True,
                 ask=lambda path: {"LiveRestoreEnabled": live or '"live-restore": true' in (found or [("", "")])[0][1]},
@@ -229,7 +229,7 @@ class Docker(unittest.TestCase):
 
     def test_docker_has_no_bridge_from_its_first_start(self):
         settings = '{"bridge": "none", "live-restore": true}\n'
-        self.assertEqual(self.ensure(False), ([("docker.io", settings)], ["is-active"]))
+        self.assertEqual(self.ensure(False), ([(packages.DOCKER, settings)], ["is-active"]))
 
     def test_containers_run_while_docker_restarts(self):
         for before, after in [
@@ -245,7 +245,7 @@ class Docker(unittest.TestCase):
         self.assertEqual(self.ensure(True, before='{"live-restore": false}'), ('{"live-restore": false}', ["is-active"]))
         # Set on its command line: dockerd does not start if an option is set twice.
         self.assertEqual(self.ensure(True, live=True), (None, ["is-active"]))
-        self.assertEqual(self.ensure(False, before="{}"), ([("docker.io", "{}")], ["is-active"]))
+        self.assertEqual(self.ensure(False, before="{}"), ([(packages.DOCKER, "{}")], ["is-active"]))
 
 
 class Apt(unittest.TestCase):
@@ -273,6 +273,11 @@ class Apt(unittest.TestCase):
         self.assertEqual(slept, [packages.PAUSES[0]])
         for argv in calls:
             self.assertIn("Acquire::Retries=3", argv)
+
+    def test_the_client_is_named_where_it_is_a_package_of_its_own(self):
+        with mock.patch.object(packages, "run", mock.Mock(return_value=mock.Mock(returncode=0))) as run:
+            packages.install(*packages.DOCKER)
+        self.assertEqual(run.call_args[0][0][-3:], ["install", "docker.io", "?exact-name(docker-cli)"])
 
     def test_the_error_counts_the_attempts(self):
         with self.assertRaises(Problem) as raised:

@@ -14,6 +14,9 @@ from .docker import ask, is_installed, is_starting_at_boot
 from .ecr import HELPER, PACKAGE
 from .files import make_directory, read_json, read_text, write_text
 
+# Since Debian 13 the client is a package of its own, which docker.io only recommends. The pattern is an exact name that
+# may also match nothing, as on Debian 12 (apt-patterns(7)).
+DOCKER = ("docker.io", "?exact-name(docker-cli)")
 # An unattended upgrade of any of these packages restarts Docker, and PostgreSQL with it.
 HELD = ("docker.io", "containerd", "runc")
 # On a new machine cloud-init and apt's timers hold the lock for minutes.
@@ -37,7 +40,7 @@ def ensure_docker() -> bool:
     changed = False
     if not is_installed():
         configure()
-        install("docker.io")
+        install(*DOCKER)
         changed = True
     changed = hold() or changed
     active = run(["systemctl", "is-active", "--quiet", "docker.service"], check=False, timeout=60)
@@ -77,14 +80,15 @@ def ensure_ecr_helper() -> None:
     """Installs the program that requests logins to Amazon ECR if it is missing."""
     ensure_program(HELPER, PACKAGE)
 
+
 def ensure_program(program: str, package: str) -> None:
     """Installs the package of a program if the program is missing."""
     if shutil.which(program) is None:
         install(package)
 
 
-def install(package: str) -> None:
-    """Installs a package. Waits for other installations and retries after network errors.
+def install(package: str, *more: str) -> None:
+    """Installs a package, and `more` with it. Waits for other installations and retries after network errors.
 
     Raises Problem with the attempts made and the time they took.
     """
@@ -92,7 +96,7 @@ def install(package: str) -> None:
     while True:
         result = update()
         if result.returncode == 0:
-            result = apt("-y", "--no-install-recommends", "install", package)
+            result = apt("-y", "--no-install-recommends", "install", package, *more)
         if result.returncode == 0:
             return
         if not any(word in result.stderr.lower() for word in NETWORK):
