@@ -12,9 +12,7 @@ from ansible.utils.display import Display
 # Loaded first, because it adds cluster_runner to sys.path.
 Node = action_loader.get("cluster_node", class_only=True)
 
-from cluster_runner.retry_policy import RetryPolicy  # noqa: E402
-
-PAUSE_SECONDS = 2
+from cluster_runner.retry_policy import RetryPolicy, choose_pause  # noqa: E402
 
 # cloud-init may still be installing packages, so only a shell runs before it is done. It writes the file at the end of
 # a boot; testing for the file is faster than starting cloud-init. Exit code 2 is "done, with warnings".
@@ -64,4 +62,4 @@ class ActionModule(Node):
                 if not policy.should_retry(reason, time.monotonic()):
                     raise
                 Display().vv("%s: not reachable yet: %s" % (self._task.get_name(), reason))
-                time.sleep(PAUSE_SECONDS)
+                time.sleep(choose_pause(reason))

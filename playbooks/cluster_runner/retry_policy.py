@@ -6,6 +6,11 @@ from typing import Optional
 
 # A new machine refuses every key until cloud-init has installed ours.
 KEY_SECONDS = 30.0
+PAUSE_SECONDS = 2.0
+# sshd 9.8 and later refuses an address for 15 s at least once its penalties add up to that; a login that failed is one
+# of 5 s (sshd_config(5), PerSourcePenalties). At this pause they never add up, and the address may be shared: that of an
+# EC2 Instance Connect Endpoint is every runner's.
+DENIED_PAUSE_SECONDS = 6.0
 
 STARTING = "starting"
 DENIED = "denied"
@@ -71,3 +76,8 @@ class RetryPolicy:
             self._key_end = now + KEY_SECONDS
             return True
         return kind == DENIED and self._key_end is not None and now <= self._key_end
+
+
+def choose_pause(error: str) -> float:
+    """Returns how many seconds to wait before the retry after ssh's error message `error`."""
+    return DENIED_PAUSE_SECONDS if classify(error) == DENIED else PAUSE_SECONDS

@@ -4,7 +4,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 
-from cluster_runner.retry_policy import DENIED, KEY_SECONDS, PERMANENT, STARTING, RetryPolicy, classify
+from cluster_runner.retry_policy import DENIED, KEY_SECONDS, PERMANENT, STARTING, RetryPolicy, choose_pause, classify
 
 PREFIX = "Failed to connect to the host via ssh: "
 REFUSED = "ssh: connect to host 10.0.0.1 port 22: Connection refused"
@@ -70,6 +70,19 @@ class Retries(unittest.TestCase):
 
     def test_a_permanent_error_of_a_new_node_is_not_retried(self):
         self.assertFalse(RetryPolicy(300, True, 0).should_retry("Host key verification failed.", 0))
+
+    def test_logins_that_fail_never_add_up_to_a_refusal_by_sshd(self):
+        # sshd_config(5), PerSourcePenalties: authfail 5 s, min 15 s; a penalty runs down while the next one is added.
+        penalty, now, policy = 0.0, 0.0, RetryPolicy(300, True, 0)
+        while policy.should_retry(NO_KEY, now):
+            penalty += 5
+            self.assertLess(penalty, 15)
+            penalty = max(0.0, penalty - choose_pause(NO_KEY))
+            now += choose_pause(NO_KEY)
+        self.assertGreater(now, KEY_SECONDS)
+
+    def test_a_machine_that_starts_is_asked_often(self):
+        self.assertLess(choose_pause(REFUSED), choose_pause(NO_KEY))
 
 
 if __name__ == "__main__":
