@@ -5,8 +5,9 @@ import { findTerraform } from '../src/terraform/install.ts';
 import { type Aws, destroyAws, startAws } from './aws/main.ts';
 import type { WorkflowEvent } from './github/event.ts';
 import { type GitHub, startGitHub } from './github/github.ts';
+import { nameHost } from './images/catalogue.ts';
 import { runDocker } from './images/docker.ts';
-import { ensureImages, removeImages } from './images/images.ts';
+import { ensureHost, ensureImages, removeImages } from './images/images.ts';
 import {
   nameImage,
   type PostgresTag,
@@ -16,6 +17,7 @@ import {
 } from './registry/registry.ts';
 import { type JobOptions, type JobResult, runJob } from './runner/job.ts';
 import { type State, startState, stopState } from './state/state.ts';
+import { findAnsiblePath } from './tools/ansible.ts';
 import { reachAws } from './tools/wrap-program.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -35,6 +37,8 @@ export interface WorldOptions {
   readonly tags: readonly PostgresTag[];
   /** Hosts start from the bare machine image, so that the action has to install Docker. */
   readonly plainHosts?: boolean;
+  /** The runner has this machine's ansible-core, however old; otherwise one like those of GitHub's runners. */
+  readonly ownAnsible?: boolean;
   /** First two bytes of the network of public addresses; concurrent worlds need different ones. */
   readonly prefix?: string;
   /** The network of the templates' VPC, likewise; null leaves it at their default. */
@@ -91,17 +95,16 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const folder = locateWorld(name);
   mkdirSync(folder, { recursive: true });
 
-  const host = plainHosts ? 'host-plain' : 'host';
-  // Requests all of them at once, so that two are built at a time.
-  const only = [host, 'services', ...tags.map(nameImage)] as const;
-  const images = await ensureImages({ only, onProgress });
+  // Requests all of them at once, so that two are built at a time. Few worlds need hosts of an older release.
+  const host = nameHost('13', { plain: plainHosts });
+  await ensureImages({ only: [host, 'services', ...tags.map(nameImage)], onProgress });
   const [registry, state] = await Promise.all([
     startRegistry({ world: name, prefix, tags, onProgress }),
     startState({ world: name, onProgress }),
   ]);
   const aws = await startAws({
     world: name,
-    hostImage: images[host],
+    hostImage: (release) => ensureHost(release, { plain: plainHosts, onProgress }),
     registryMirror: registry.mirror,
     prefix,
   });
@@ -110,10 +113,11 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     permissions: { contents: 'read', pull_requests: 'write', issues: 'write', checks: 'write' },
   });
   const secrets = keepSecrets(folder);
+  const tools = await findToolPath(folder, onProgress);
   const path = reachAws({
     folder,
     reattach: aws.reattach,
-    path: await findToolPath(folder, onProgress),
+    path: options.ownAnsible ? tools : await findAnsiblePath(tools),
   });
   /** The runner's address, which is this machine, as the nodes see it: their gateway. */
   const runnerCidr = `${prefix}.0.1/32`;

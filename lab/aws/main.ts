@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { DebianRelease } from '../images/catalogue.ts';
+import { ensureHost } from '../images/images.ts';
 import type { Image } from './catalogue/images.ts';
 import { nameImage } from './catalogue/images.ts';
 import { type Compute, noCompute } from './compute/compute.ts';
@@ -25,8 +27,8 @@ export interface AwsOptions {
   readonly world: string;
   /** `containers` (default): machines really boot. `none`: an apply only records them. */
   readonly instances?: 'containers' | 'none';
-  /** The Docker image that runs in place of a Debian 12 machine image; required for containers. */
-  readonly hostImage?: string;
+  /** Returns the Docker image that runs in place of a release's machine image; required for containers. */
+  readonly hostImage?: (release: DebianRelease) => Promise<string>;
   /** The registry that the machines' Docker tries first, e.g. `http://10.99.0.2:5000`. */
   readonly registryMirror?: string;
   /** First two bytes of the world's internet; default `10.99`, for 10.99.0.0/16. */
@@ -55,8 +57,11 @@ export interface Aws {
   terminate(instanceId: string): Promise<void>;
   /** Changes the world outside Terraform, e.g. a security group's rules; ports follow. */
   edit(change: (tables: Tables) => void): Promise<void>;
-  /** Publishes a Debian 12 machine image that is newer than all others, in both architectures; returns their ids. */
-  publishImage(region: string, build: string): string[];
+  /**
+   * Publishes a machine image of Debian (13 by default) that is newer than all others, in both architectures; returns
+   * their ids.
+   */
+  publishImage(region: string, build: string, release?: DebianRelease): string[];
   /** Stops answering; machines and volumes stay. */
   stop(): Promise<void>;
   /** Removes everything in the world: machines, volumes, networks, loop devices, files. */
@@ -76,8 +81,12 @@ export interface InstanceView {
 
 const DEBIAN = '136693071363';
 
-function makeDebian(region: string, build: string, architecture: Image['architecture']): Image {
-  const name = `debian-12-${architecture === 'arm64' ? 'arm64' : 'amd64'}-${build}`;
+function makeDebian(
+  region: string,
+  { build, release }: { build: string; release: DebianRelease },
+  architecture: Image['architecture'],
+): Image {
+  const name = `debian-${release}-${architecture === 'arm64' ? 'arm64' : 'amd64'}-${build}`;
   return {
     id: nameImage(region, name),
     region,
@@ -88,7 +97,7 @@ function makeDebian(region: string, build: string, architecture: Image['architec
     created: new Date().toISOString(),
     rootDevice: '/dev/xvda',
     rootSize: 8,
-    description: `Debian 12 (${build})`,
+    description: `Debian ${release} (${build})`,
   };
 }
 
@@ -135,8 +144,10 @@ export async function startAws(options: AwsOptions): Promise<Aws> {
       world.save();
       await compute.syncFirewalls();
     },
-    publishImage(region, build) {
-      const images = (['x86_64', 'arm64'] as const).map((one) => makeDebian(region, build, one));
+    publishImage(region, build, release = '13') {
+      const images = (['x86_64', 'arm64'] as const).map((one) =>
+        makeDebian(region, { build, release }, one),
+      );
       for (const image of images) world.tables.images[image.id] = image;
       world.save();
       return images.map(({ id }) => id);
@@ -221,7 +232,6 @@ if (import.meta.main) {
     options: {
       world: { type: 'string', default: 'lab' },
       instances: { type: 'string', default: 'containers' },
-      'host-image': { type: 'string' },
       'registry-mirror': { type: 'string' },
       prefix: { type: 'string', default: '10.99' },
       environment: { type: 'string' },
@@ -231,7 +241,7 @@ if (import.meta.main) {
     world: values.world,
     prefix: values.prefix,
     instances: values.instances === 'none' ? 'none' : 'containers',
-    ...(values['host-image'] !== undefined && { hostImage: values['host-image'] }),
+    hostImage: ensureHost,
     ...(values['registry-mirror'] !== undefined && { registryMirror: values['registry-mirror'] }),
   });
   const line = `export TF_REATTACH_PROVIDERS='${aws.reattach}'\nexport AWS_ENDPOINT_URL_EC2='${aws.endpoint}'\n`;

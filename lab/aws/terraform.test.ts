@@ -146,7 +146,7 @@ test('changes outside Terraform appear in the plan', { timeout: 20_000 }, async 
 });
 
 test('a newer image causes an unrequested replacement', { timeout: 20_000 }, async () => {
-  aws.publishImage('us-east-1', '20991231-0001');
+  aws.publishImage('us-east-1', '20991231-0001', '12');
   expect(summarise(await workspace.plan('-target=aws_instance.node'))).toContain(
     'aws_instance.node delete,create',
   );

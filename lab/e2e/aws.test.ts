@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Aws, destroyAws, startAws } from '../aws/main.ts';
 import { Workspace } from '../aws/workspace.ts';
 import { runAsRoot } from '../images/docker.ts';
-import { ensureImages } from '../images/images.ts';
+import { ensureHost } from '../images/images.ts';
 
 // Its own world, on networks that no other test's world uses.
 const WORLD = 'aws-test';
@@ -161,10 +161,9 @@ async function listTraces(): Promise<string> {
 }
 
 beforeAll(async () => {
-  const { host } = await ensureImages({ only: ['host'] });
   await destroyAws({ world: WORLD });
   await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]);
-  aws = await startAws({ world: WORLD, prefix: PREFIX, hostImage: host });
+  aws = await startAws({ world: WORLD, prefix: PREFIX, hostImage: ensureHost });
   workspace = new Workspace(join(folder, 'terraform'), aws.reattach);
   workspace.write(configuration(readFileSync(`${key}.pub`, 'utf8')));
   await workspace.init();
@@ -344,8 +343,7 @@ describe('a change of the instance type', () => {
 test('machines that stopped with the computer boot again with the next process', async () => {
   await aws.stop();
   await run('docker', ['kill', ...aws.listInstances().map(({ container }) => container)]);
-  const { host } = await ensureImages({ only: ['host'] });
-  aws = await startAws({ world: WORLD, prefix: PREFIX, hostImage: host });
+  aws = await startAws({ world: WORLD, prefix: PREFIX, hostImage: ensureHost });
   workspace = new Workspace(workspace.directory, aws.reattach);
   await waitForBoot('node-1');
   expect(await ssh('node-1', 'ls /dev/disk/by-id')).toMatch(/^nvme-Amazon_Elastic_Block_Store_vol/);

@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CommandOptions, runAsRoot, runDocker } from './docker.ts';
 
-const mirror = 'http://deb.debian.org/debian';
-const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
+/** Debian's archive. */
+export const mirror = 'http://deb.debian.org/debian';
+/** The keys that sign it. */
+export const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 // Containers need no manuals; without fsync dpkg is several times faster.
 const dpkgSettings = `force-unsafe-io

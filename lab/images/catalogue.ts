@@ -31,10 +31,12 @@ function buildPostgresRecipe(major: number, base: string, id = 999) {
 }
 
 const recipes = {
-  bookworm: { suite: 'bookworm' },
-  'host-plain': { folder: 'host-plain', base: 'bookworm' },
-  host: { folder: 'host', base: 'host-plain' },
   trixie: { suite: 'trixie' },
+  'host-plain': { folder: 'host-plain', base: 'trixie' },
+  host: { folder: 'host', base: 'host-plain' },
+  bookworm: { suite: 'bookworm' },
+  'host-12-plain': { folder: 'host-plain', base: 'bookworm' },
+  'host-12': { folder: 'host', base: 'host-12-plain' },
   'postgres-17': buildPostgresRecipe(17, 'trixie'),
   services: { folder: 'services', base: 'trixie' },
   'postgres-15': buildPostgresRecipe(15, 'bookworm'),
@@ -49,6 +51,18 @@ const recipes = {
 
 /** The name of an image of the lab. */
 export type ImageName = keyof typeof recipes;
+
+/** A release of Debian that the lab's hosts have: 13 as new nodes, 12 as nodes from before. */
+export type DebianRelease = '12' | '13';
+
+/** Returns the name of a release's host image; `plain`: as EC2 starts it, without Docker. */
+export function nameHost(release: DebianRelease, { plain = false } = {}) {
+  const names = {
+    '12': ['host-12', 'host-12-plain'],
+    '13': ['host', 'host-plain'],
+  } as const;
+  return names[release][plain ? 1 : 0];
+}
 
 /** Every recipe by image name, in build order. */
 export const catalogue: Record<ImageName, Recipe> = recipes;

@@ -2,7 +2,15 @@ import { cp, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildBase } from './base.ts';
-import { catalogue, type ImageName, imageNames, listBases, type Recipe } from './catalogue.ts';
+import {
+  catalogue,
+  type DebianRelease,
+  type ImageName,
+  imageNames,
+  listBases,
+  nameHost,
+  type Recipe,
+} from './catalogue.ts';
 import { type CommandOptions, runCommand, runDocker } from './docker.ts';
 import { locateFolder, tagImage } from './recipe.ts';
 
@@ -112,6 +120,17 @@ export async function ensureImages<Name extends ImageName = ImageName>(
   const results = await Promise.allSettled([work(), work()]);
   for (const result of results) if (result.status === 'rejected') throw result.reason;
   return Object.fromEntries(only.map((name) => [name, tagImage(name)])) as Images<Name>;
+}
+
+/** Builds the image of a release's hosts if it is missing, and returns its tag; `plain`: without Docker. */
+export async function ensureHost(
+  release: DebianRelease,
+  options: { plain?: boolean; onProgress?: (line: string) => void } = {},
+): Promise<string> {
+  const name = nameHost(release, options);
+  const { onProgress } = options;
+  const images = await ensureImages({ only: [name], ...(onProgress && { onProgress }) });
+  return images[name];
 }
 
 /**

@@ -1,9 +1,10 @@
 import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Node } from '../../src/cluster/node.ts';
+import type { DebianRelease } from '../images/catalogue.ts';
 import { removeContainer, worldLabel } from '../images/container.ts';
 import { runAsRoot, runCommand, runDocker } from '../images/docker.ts';
-import { ensureImages } from '../images/images.ts';
+import { ensureHost, ensureImages } from '../images/images.ts';
 import { nameImage, type PostgresTag, type Registry, startRegistry } from '../registry/registry.ts';
 
 /** Size of a host's data volume in GiB. */
@@ -40,14 +41,14 @@ export async function startHosts(options: {
   prefix: string;
   folder: string;
   count: number;
-  image?: 'host' | 'host-plain';
+  /** The release of each host's Debian, by its number; by default 13, as new nodes have it. */
+  release?: (number: number) => DebianRelease;
   tags: readonly PostgresTag[];
   onProgress?: (line: string) => void;
 }): Promise<Hosts> {
-  const { world, prefix, folder, count, image = 'host', tags, onProgress } = options;
+  const { world, prefix, folder, count, release = () => '13', tags, onProgress } = options;
   const progress = onProgress === undefined ? {} : { onProgress };
-  const only = [image, 'services', ...tags.map(nameImage)] as const;
-  const images = await ensureImages({ only, ...progress });
+  await ensureImages({ only: ['host', 'services', ...tags.map(nameImage)], ...progress });
   const registry = await startRegistry({ world, prefix, tags, ...progress });
   await mkdir(folder, { recursive: true });
   const key = join(folder, 'key');
@@ -97,7 +98,7 @@ export async function startHosts(options: {
       ...['--tmpfs=/run', '--tmpfs=/run/lock', '--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw'],
       ...security.flatMap((option) => ['--security-opt', option]),
       ...['--device-cgroup-rule', `b ${device} rwm`],
-      images[image],
+      await ensureHost(release(number), progress),
     ]);
     for (const name of ['instance.json', 'volumes']) {
       await runDocker(['cp', join(own, name), `${host}:/etc/lab/${name}`]);

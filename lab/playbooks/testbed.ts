@@ -6,6 +6,7 @@ import type { DesiredCluster } from '../../src/cluster/desired.ts';
 import { slotName } from '../../src/cluster/node.ts';
 import type { CopyOptions, Step, StepOf } from '../../src/cluster/rollout/step.ts';
 import { MANAGED_SETTINGS, type Settings } from '../../src/cluster/settings/settings.ts';
+import type { DebianRelease } from '../images/catalogue.ts';
 import type { PostgresTag } from '../registry/registry.ts';
 import { type DriveOptions, type PlaybookRun, runPlaybook } from './drive.ts';
 import { DISK_GIB, type Hosts, startHosts } from './hosts.ts';
@@ -51,8 +52,10 @@ export async function startTestbed(options: {
   tags: readonly PostgresTag[];
   image: string;
   settings?: Settings;
+  /** See startHosts. */
+  release?: (number: number) => DebianRelease;
 }): Promise<Testbed> {
-  const { world, prefix, count, tags, image } = options;
+  const { world, prefix, count, tags, image, release } = options;
   const folder = await mkdtemp(join(tmpdir(), 'pgca-test-'));
   const removeFolder = () => rm(folder, { recursive: true, force: true });
   const hosts = await startHosts({
@@ -61,6 +64,7 @@ export async function startTestbed(options: {
     folder: join(folder, 'hosts'),
     count,
     tags,
+    ...(release && { release }),
     onProgress: (line) => console.log(line),
   }).catch(async (error) => {
     await removeFolder();

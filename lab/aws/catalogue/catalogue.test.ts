@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { isRunnable, listPublicImages } from './images.ts';
+import { findRelease, listPublicImages } from './images.ts';
 import { findInstanceType, isOffered, listInstanceTypes } from './instance-types.ts';
 import { findRegion, listZones, readZoneId } from './regions.ts';
 
@@ -46,14 +46,32 @@ describe('offers', () => {
   });
 });
 
-test('every region has a bootable Debian 12 in both architectures, with its own ids', () => {
-  const here = listPublicImages('us-east-1').filter(isRunnable);
-  const there = listPublicImages('eu-west-1').filter(isRunnable);
-  expect(new Set(here.map(({ architecture }) => architecture))).toEqual(
-    new Set(['x86_64', 'arm64']),
-  );
-  expect(here.map(({ id }) => id).filter((id) => there.some((image) => image.id === id))).toEqual(
-    [],
-  );
-  for (const { id } of here) expect(id).toMatch(/^ami-[0-9a-f]{17}$/);
+test.each(['12', '13'] as const)(
+  'every region has a bootable Debian %s in both architectures, with its own ids',
+  (release) => {
+    const list = (region: string) =>
+      listPublicImages(region).filter((image) => findRelease(image) === release);
+    const here = list('us-east-1');
+    const there = list('eu-west-1');
+    expect(new Set(here.map(({ architecture }) => architecture))).toEqual(
+      new Set(['x86_64', 'arm64']),
+    );
+    expect(here.map(({ id }) => id).filter((id) => there.some((image) => image.id === id))).toEqual(
+      [],
+    );
+    for (const { id } of here) expect(id).toMatch(/^ami-[0-9a-f]{17}$/);
+  },
+);
+
+test('the newest Debian is a 13, and nothing else of the catalogue boots', () => {
+  const images = listPublicImages('us-east-1');
+  const debian = images.filter((image) => findRelease(image) !== null);
+  const [newest] = debian.toSorted((a, b) => b.created.localeCompare(a.created));
+  expect(newest && findRelease(newest)).toBe('13');
+  const others = images.filter((image) => findRelease(image) === null).map(({ name }) => name);
+  expect(others).toContainEqual(expect.stringContaining('ubuntu'));
+  expect(
+    findRelease({ owner: newest?.owner ?? '', name: 'debian-14-amd64-20270101-1' }),
+  ).toBeNull();
+  expect(findRelease({ owner: '123456789012', name: 'debian-13-amd64-20270101-1' })).toBeNull();
 });

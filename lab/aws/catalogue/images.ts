@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { DebianRelease } from '../../images/catalogue.ts';
 
 /** A machine image as DescribeImages returns it. Sizes are in GiB. */
 export interface Image {
@@ -98,7 +99,8 @@ export function listPublicImages(region: string): Image[] {
   );
 }
 
-/** Whether the lab's host image can run in place of the machine image: it is a Debian 12. */
-export function isRunnable(image: Image): boolean {
-  return image.owner === DEBIAN && image.name.startsWith('debian-12-');
+/** The release whose host image the lab runs in place of the machine image; null if it has none. */
+export function findRelease(image: Pick<Image, 'owner' | 'name'>): DebianRelease | null {
+  const release = image.owner === DEBIAN ? /^debian-(12|13)-/.exec(image.name)?.[1] : undefined;
+  return (release as DebianRelease | undefined) ?? null;
 }

@@ -1,7 +1,8 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { DebianRelease } from '../../images/catalogue.ts';
 import { ensureInternet } from '../../registry/network.ts';
-import { type Image, isRunnable } from '../catalogue/images.ts';
+import { findRelease, type Image } from '../catalogue/images.ts';
 import type { Instance, Volume, Vpc, World } from '../world.ts';
 import { runDocker } from './command.ts';
 import type { Compute } from './compute.ts';
@@ -27,7 +28,8 @@ const BOOT_MS = 30_000;
 
 export interface DockerOptions {
   readonly world: string;
-  readonly hostImage: string;
+  /** Returns the Docker image that runs in place of a release's machine image. */
+  readonly hostImage: (release: DebianRelease) => Promise<string>;
   readonly registryMirror?: string;
   /** First two bytes of the world's internet, e.g. `10.99`. */
   readonly prefix: string;
@@ -134,31 +136,29 @@ export class DockerCompute implements Compute {
   }
 
   async launch(instance: Instance, image: Image, authorizedKeys: string[]): Promise<void> {
-    if (!isRunnable(image)) {
-      throw new Error(`The lab boots Debian 12 only; ${image.id} is ${image.name}.`);
+    const release = findRelease(image);
+    if (release === null) {
+      throw new Error(`The lab boots Debian 12 and 13 only; ${image.id} is ${image.name}.`);
     }
     const { tables } = this.#world;
     const subnet = tables.subnets[instance.subnet];
     const vpc = tables.vpcs[subnet?.vpc ?? ''];
     if (vpc === undefined) throw new Error(`${instance.id} has no VPC.`);
     await this.#handle(instance, async () => {
-      await this.#create(instance, vpc);
+      await this.#create(instance, vpc, release);
       const identity = buildIdentity(instance, authorizedKeys, this.#options.registryMirror);
       await this.#writeFile(instance, 'instance.json', identity);
       await runDocker('start', this.#container(instance));
     });
   }
 
-  async #create(instance: Instance, vpc: Vpc): Promise<void> {
+  async #create(instance: Instance, vpc: Vpc, release: DebianRelease): Promise<void> {
     const { world, hostImage, prefix } = this.#options;
     const container = this.#container(instance);
+    const image = await this.#oneByOne(() => hostImage(release));
     const network = await this.#oneByOne(() => this.#ensureNetwork(vpc));
     const loops = await this.#oneByOne(() => this.#reserveLoops());
-    await runDocker(
-      'create',
-      ...buildCreateArguments(instance, { world, network, loops }),
-      hostImage,
-    );
+    await runDocker('create', ...buildCreateArguments(instance, { world, network, loops }), image);
     for (const minor of loops) this.#promised.delete(minor);
     if (instance.publicIp === null) return;
     const internet = await this.#oneByOne(() => ensureInternet({ world, prefix }));

@@ -8,14 +8,33 @@ import { openAccess } from '../../playbooks/access.ts';
 import { ROOT, startTestbed, type Testbed } from '../../playbooks/testbed.ts';
 import { LANE } from '../lane.ts';
 
-// Every step runs alone, and twice: the second time it finds nothing to do.
+// Every step runs alone, and twice: the second time it finds nothing to do. The primary is a node from before Debian 13,
+// its replicas are new ones.
 
 let testbed: Testbed;
 beforeAll(async () => {
-  testbed = await startTestbed({ ...LANE, count: 3, tags: ['17', '15'], image: 'postgres:17' });
+  testbed = await startTestbed({
+    ...LANE,
+    count: 3,
+    tags: ['17', '15'],
+    image: 'postgres:17',
+    release: (number) => (number === 1 ? '12' : '13'),
+  });
 });
 afterAll(async () => {
   await testbed?.close();
+});
+
+test('nodes with Debian 12 and 13 replicate, with the same image', async () => {
+  const read = (command: string) =>
+    Promise.all(testbed.names.map((name) => testbed.hosts.run(name, command)));
+  expect(await read('. /etc/os-release && echo $VERSION_ID')).toEqual(['12', '13', '13']);
+  const hosts = (await testbed.observe()).map(({ host }) => host);
+  expect(new Set(hosts.map(({ imageDigest }) => imageDigest)).size).toBe(1);
+  // 20.10 and 26.1.
+  expect(new Set(hosts.map(({ dockerVersion }) => dockerVersion)).size).toBe(2);
+  const proof = await testbed.prove('node-1');
+  expect(proof.map(({ state }) => state)).toEqual(['running', 'streaming', 'streaming']);
 });
 
 describe('observe', () => {

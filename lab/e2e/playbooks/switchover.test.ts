@@ -10,7 +10,14 @@ const FORMER_PRIMARY = 'postgres-cluster.former-primary';
 
 let testbed: Testbed;
 beforeAll(async () => {
-  testbed = await startTestbed({ ...LANE, count: 3, tags: ['17'], image: 'postgres:17' });
+  // An existing cluster: all of its nodes have Debian 12.
+  testbed = await startTestbed({
+    ...LANE,
+    count: 3,
+    tags: ['17'],
+    image: 'postgres:17',
+    release: () => '12',
+  });
 });
 afterAll(async () => {
   await testbed?.close();

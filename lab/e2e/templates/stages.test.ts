@@ -16,7 +16,7 @@ import { explainApplyRefusal, permit } from '../../../src/terraform/permit.ts';
 import { type PlanSummary, summarizePlan } from '../../../src/terraform/plan.ts';
 import { findUnreviewedChanges } from '../../../src/terraform/plan-differences.ts';
 import { type Aws, destroyAws, startAws } from '../../aws/main.ts';
-import { ensureImages } from '../../images/images.ts';
+import { ensureHost } from '../../images/images.ts';
 import { openWorkspace, PUBLIC_KEY, type Values } from '../../templates/workspace.ts';
 import { reachAws } from '../../tools/wrap-program.ts';
 
@@ -108,10 +108,9 @@ const changesOf = ({ resources }: PlanSummary) =>
     .sort();
 
 beforeAll(async () => {
-  const { host } = await ensureImages({ only: ['host'] });
   await destroyAws({ world: WORLD });
   rmSync(directory, { recursive: true, force: true });
-  aws = await startAws({ world: WORLD, prefix: PREFIX, hostImage: host });
+  aws = await startAws({ world: WORLD, prefix: PREFIX, hostImage: ensureHost });
   mkdirSync(temporary, { recursive: true });
   await openWorkspace({ directory: workspace, reattach: aws.reattach });
   terraform = new Terraform({
