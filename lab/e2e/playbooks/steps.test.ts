@@ -4,8 +4,10 @@ import type { NodeWork } from '../../../src/cluster/progress.ts';
 import type { StepOf } from '../../../src/cluster/rollout/step.ts';
 import type { Settings } from '../../../src/cluster/settings/settings.ts';
 import { performSteps } from '../../../src/operations/perform-steps.ts';
+import { compareVersions } from '../../../src/process/version.ts';
 import { openAccess } from '../../playbooks/access.ts';
 import { ROOT, startTestbed, type Testbed } from '../../playbooks/testbed.ts';
+import { readAnsibleVersion } from '../../tools/ansible.ts';
 import { LANE } from '../lane.ts';
 
 // Every step runs alone, and twice: the second time it finds nothing to do. The primary is a node from before Debian 13,
@@ -36,6 +38,30 @@ test('nodes with Debian 12 and 13 replicate, with the same image', async () => {
   const proof = await testbed.prove('node-1');
   expect(proof.map(({ state }) => state)).toEqual(['running', 'streaming', 'streaming']);
 });
+
+// Later versions support the Python of Debian 13: see python_support.py.
+test.skipIf(compareVersions(readAnsibleVersion(process.env.PATH ?? ''), '2.18.0') >= 0)(
+  'a module that crashes on a Python that Ansible does not support yet says what to install',
+  async () => {
+    // Stands in for whatever an old version may import that a newer Python no longer has.
+    const breaking = '/usr/local/lib/python3.13/dist-packages/breaking.pth';
+    const line = "import sys; sys.modules['ansible.module_utils.basic'] = None";
+    await testbed.hosts.run('node-2', `echo "${line}" >${breaking}`);
+    const reload = { kind: 'reload', nodes: ['node-2'], ...testbed.configure('node-1') } as const;
+    const { failures } = await testbed
+      .run([reload])
+      .finally(() => testbed.hosts.run('node-2', `rm ${breaking}`));
+    expect(failures).toEqual([
+      expect.objectContaining({
+        node: 'node-2',
+        message: expect.stringMatching(
+          /^cluster_postgres crashed on this node's Python 3\.13, and ansible-core 2\.1\d\.\d+ on the runner supports nodes up to Python 3\.1\d\. Install ansible-core 2\.18 or later on the runner/,
+        ),
+        log: '',
+      }),
+    ]);
+  },
+);
 
 describe('observe', () => {
   test('reports the state of a running node', async () => {
