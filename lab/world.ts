@@ -97,7 +97,10 @@ export async function startWorld(options: WorldOptions): Promise<World> {
 
   // Requests all of them at once, so that two are built at a time. Few worlds need hosts of an older release.
   const host = nameHost('13', { plain: plainHosts });
-  await ensureImages({ only: [host, 'services', ...tags.map(nameImage)], onProgress });
+  const [tools] = await Promise.all([
+    findToolPath(folder, options),
+    ensureImages({ only: [host, 'services', ...tags.map(nameImage)], onProgress }),
+  ]);
   const [registry, state] = await Promise.all([
     startRegistry({ world: name, prefix, tags, onProgress }),
     startState({ world: name, onProgress }),
@@ -113,12 +116,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     permissions: { contents: 'read', pull_requests: 'write', issues: 'write', checks: 'write' },
   });
   const secrets = keepSecrets(folder);
-  const tools = await findToolPath(folder, onProgress);
-  const path = reachAws({
-    folder,
-    reattach: aws.reattach,
-    path: options.ownAnsible ? tools : await findAnsiblePath(tools),
-  });
+  const path = reachAws({ folder, reattach: aws.reattach, path: tools });
   /** The runner's address, which is this machine, as the nodes see it: their gateway. */
   const runnerCidr = `${prefix}.0.1/32`;
   const env = { ...state.env, AWS_ENDPOINT_URL_EC2: aws.endpoint };
@@ -232,9 +230,13 @@ function keepSecrets(folder: string): WorldSecrets {
   return JSON.parse(readFileSync(file, 'utf8')) as WorldSecrets;
 }
 
-/** The caller's PATH with Terraform on it, which is installed if it is missing. */
-async function findToolPath(folder: string, onProgress: (line: string) => void): Promise<string> {
-  const path = process.env.PATH ?? '';
+/** The caller's PATH with Terraform, which is installed if it is missing, and with Ansible as on GitHub's runners. */
+async function findToolPath(
+  folder: string,
+  { ownAnsible = false, onProgress = () => {} }: WorldOptions,
+): Promise<string> {
+  const own = process.env.PATH ?? '';
+  const path = ownAnsible ? own : await findAnsiblePath(own);
   process.env.RUNNER_TOOL_CACHE ??= join(root, 'lab', '.cache', 'tools');
   process.env.RUNNER_TEMP ??= folder;
   const terraform = await findTerraform({ usesLockfile: true, log: onProgress });
