@@ -68,6 +68,7 @@ export async function startHosts(options: {
       instanceType: 't3.medium',
       privateAddress: address,
       publicAddress: address,
+      dnsName: '',
       volumeId: `vol-0123456789abcde${number}`,
       zone: 'us-east-1a',
     };

@@ -86,7 +86,14 @@ export function buildDesired(
 }
 
 function buildPlannedNode(name: string, { instanceType }: ClusterSpec): Node {
-  const unknown = { instanceId: '', privateAddress: '', publicAddress: '', volumeId: '', zone: '' };
+  const unknown = {
+    instanceId: '',
+    privateAddress: '',
+    publicAddress: '',
+    dnsName: '',
+    volumeId: '',
+    zone: '',
+  };
   return { name, instanceType, ...unknown };
 }
 

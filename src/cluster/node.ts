@@ -7,6 +7,8 @@ export interface Node {
   readonly privateAddress: string;
   /** Empty in a subnet without public addresses. */
   readonly publicAddress: string;
+  /** Name in a private DNS zone, e.g. `node-1.orders.example.internal`; empty without a zone. */
+  readonly dnsName: string;
   readonly volumeId: string;
   /** Availability zone, e.g. `us-east-1a`. */
   readonly zone: string;

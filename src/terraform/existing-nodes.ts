@@ -14,12 +14,14 @@ const instance = z.object({
   public_ip: z.string().nullish(),
 });
 const volume = z.object({ id: z.string(), availability_zone: z.string() });
+const dnsRecord = z.object({ name: z.string() });
 const existingNode: z.ZodType<Node> = z.object({
   name: values.name,
   instanceId: values.instanceId,
   instanceType: values.instanceType,
   privateAddress: values.address,
   publicAddress: values.address,
+  dnsName: values.dnsName,
   volumeId: values.volumeId,
   zone: values.zone,
 });
@@ -44,9 +46,10 @@ export function readExistingNodes(plan: PlanDocument): ExistingNodes {
       (resource) =>
         resource.type === type && resource.name === name && resource.deposed === undefined,
     );
-  const volumes = new Map(
-    find('aws_ebs_volume', 'data').map(({ index, change }) => [String(index), change.before]),
-  );
+  const readBefore = (type: string, name: string) =>
+    new Map(find(type, name).map(({ index, change }) => [String(index), change.before]));
+  const volumes = readBefore('aws_ebs_volume', 'data');
+  const records = readBefore('aws_route53_record', 'node');
   const found = find('aws_instance', 'node').flatMap(({ index, change }) => {
     const machine = instance.safeParse(change.before);
     const disk = volume.safeParse(volumes.get(String(index)));
@@ -57,6 +60,7 @@ export function readExistingNodes(plan: PlanDocument): ExistingNodes {
       instanceType: machine.data.instance_type,
       privateAddress: machine.data.private_ip,
       publicAddress: machine.data.public_ip ?? '',
+      dnsName: dnsRecord.safeParse(records.get(String(index))).data?.name ?? '',
       volumeId: disk.data.id,
       zone: disk.data.availability_zone,
     });

@@ -62,6 +62,7 @@ const node = (number: number, instanceType = 't3.medium') => ({
   instanceType,
   privateAddress: `10.42.0.${number}`,
   publicAddress: '',
+  dnsName: '',
   volumeId: `vol-${number}`,
   zone: 'us-east-1a',
 });

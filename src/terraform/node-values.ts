@@ -19,6 +19,16 @@ export const instanceType = matching(/^[a-z0-9.-]{1,40}$/, 'an instance type, e.
 export const address = z
   .string()
   .refine((value) => value === '' || isIPv4(value), { error: 'expected an IPv4 address' });
+/** `node-1.orders.example.internal`, or empty for a node without a name. */
+export const dnsName = matching(
+  /^$|^(?=.{1,253}$)node-[1-9]\d{0,2}(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?){2,}$/,
+  'the DNS name of a node',
+);
+/** `eice-0a1b2c3d4e5f60718`. */
+export const endpointId = matching(
+  /^eice-[0-9a-f]{1,17}$/,
+  'the id of an EC2 Instance Connect Endpoint',
+);
 /** `vol-0a1b2c3d4e5f60718`. */
 export const volumeId = matching(/^vol-[0-9a-f]{1,17}$/, 'the id of a volume');
 /** `us-east-1a`. */

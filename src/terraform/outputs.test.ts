@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import {
   readAppliedDatabase,
+  readEndpointId,
   readNodes,
   readPlannedMemory,
   readState,
@@ -42,6 +43,7 @@ test('reads the nodes, with an empty public address if there is none', () => {
       instanceType: 't3.medium',
       privateAddress: '10.42.0.4',
       publicAddress: '',
+      dnsName: '',
       volumeId: 'vol-1',
       zone: 'us-east-1a',
     },
@@ -58,8 +60,42 @@ test.each([
 test('a state is null before the first apply, and has no nodes after a failed one', () => {
   expect(readState({})).toBeNull();
   const { nodes: _, ...half } = createOutputs([]);
-  expect(readState(half)).toEqual({ clusterName: 'orders', region: 'us-east-1', nodes: [] });
+  expect(readState(half)).toEqual({
+    clusterName: 'orders',
+    region: 'us-east-1',
+    nodes: [],
+    endpointId: null,
+  });
   expect(readState(createOutputs([node]))?.nodes[0]?.instanceType).toBe('t3.medium');
+});
+
+const ENDPOINT = 'eice-0a1b2c3d4e5f60718';
+
+test('reads the endpoint and the names of the nodes, where there are any', () => {
+  const outputs = {
+    ...createOutputs([node]),
+    instance_connect_endpoint_id: { value: ENDPOINT },
+    dns_names: { value: { 'node-1': 'node-1.orders.example.internal' } },
+  };
+  const state = readState(outputs);
+  expect(state?.endpointId).toBe(ENDPOINT);
+  expect(state?.nodes[0]?.dnsName).toBe('node-1.orders.example.internal');
+});
+
+test.each([
+  { instance_connect_endpoint_id: { value: 'eice-1 -o ProxyCommand=sh' } },
+  { dns_names: { value: { 'node-1': 'node-1.orders.$(id)' } } },
+])('refuses values that AWS does not use: %o', (outputs) => {
+  expect(() => readState({ ...createOutputs([node]), ...outputs })).toThrow(/are not what this/);
+});
+
+test.each([
+  ['an endpoint', { instance_connect_endpoint_id: { value: ENDPOINT } }, ENDPOINT],
+  ['a direct connection', {}, null],
+  ['a value that AWS does not use', { instance_connect_endpoint_id: { value: '../eice-1' } }, null],
+])('the plan of a cluster with %s', (_, outputs, id) => {
+  expect(readEndpointId({ prior_state: { values: { outputs } } })).toBe(id);
+  expect(readEndpointId({})).toBeNull();
 });
 
 test('refuses outputs of other templates', () => {
@@ -67,7 +103,7 @@ test('refuses outputs of other templates', () => {
 });
 
 test('accepts the state of the same cluster', () => {
-  const state = { clusterName: 'orders', region: 'us-east-1', nodes: [] };
+  const state = { clusterName: 'orders', region: 'us-east-1', nodes: [], endpointId: null };
   expect(() => refuseForeignState(state, WHERE.spec)).not.toThrow();
 });
 

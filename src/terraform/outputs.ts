@@ -6,6 +6,7 @@ import { UserError } from '../messages/errors.ts';
 import * as values from './node-values.ts';
 import { DATABASE_OUTPUT } from './plan-differences.ts';
 
+/** A node without its name, which is in a separate output. */
 const node = z
   .object({
     name: values.name,
@@ -17,7 +18,7 @@ const node = z
     zone: values.zone,
   })
   .transform(
-    (one): Node => ({
+    (one): Omit<Node, 'dnsName'> => ({
       name: one.name,
       instanceId: one.instance_id,
       instanceType: one.instance_type,
@@ -32,6 +33,13 @@ const schema = z.object({
   region: z.object({ value: z.string() }),
   // Missing if the first apply failed before it created all nodes.
   nodes: z.object({ value: z.array(node) }).default({ value: [] }),
+  // Terraform keeps no output whose value is null.
+  instance_connect_endpoint_id: z
+    .object({ value: values.endpointId.nullable() })
+    .default({ value: null }),
+  dns_names: z
+    .object({ value: z.record(values.name, values.dnsName).nullable() })
+    .default({ value: null }),
 });
 
 /** The cluster in Terraform's state. */
@@ -40,6 +48,8 @@ export interface TerraformState {
   readonly region: string;
   /** In number order; empty if no apply has created all nodes. */
   readonly nodes: readonly Node[];
+  /** The EC2 Instance Connect Endpoint through which the nodes are reached; null for direct connections. */
+  readonly endpointId: string | null;
 }
 
 /**
@@ -56,8 +66,31 @@ export function readState(outputs: unknown): TerraformState | null {
       { cause: parsed.error },
     );
   }
-  const { cluster_name, region, nodes } = parsed.data;
-  return { clusterName: cluster_name.value, region: region.value, nodes: nodes.value };
+  const { cluster_name, region, nodes, dns_names, instance_connect_endpoint_id } = parsed.data;
+  return {
+    clusterName: cluster_name.value,
+    region: region.value,
+    nodes: nodes.value.map((one) => ({ ...one, dnsName: dns_names.value?.[one.name] ?? '' })),
+    endpointId: instance_connect_endpoint_id.value,
+  };
+}
+
+const priorEndpoint = z.object({
+  prior_state: z.object({
+    values: z.object({
+      outputs: z.object({ instance_connect_endpoint_id: z.object({ value: values.endpointId }) }),
+    }),
+  }),
+});
+
+/**
+ * Reads the EC2 Instance Connect Endpoint of the last apply from the parsed output of `terraform show -json <plan
+ * file>`; null for direct connections and before the first apply. A value that AWS does not use is null as well.
+ */
+export function readEndpointId(planJson: unknown): string | null {
+  const parsed = priorEndpoint.safeParse(planJson);
+  if (!parsed.success) return null;
+  return parsed.data.prior_state.values.outputs.instance_connect_endpoint_id.value;
 }
 
 /**

@@ -23,6 +23,7 @@ export function createNode(number: number): Node {
     instanceId: `i-000000000000000${number}`,
     privateAddress: `10.42.0.1${number}`,
     publicAddress: `203.0.113.1${number}`,
+    dnsName: '',
     volumeId: `vol-000000000000000${number}`,
     zone: `us-east-1${'abcdef'[(number - 1) % 6]}`,
     instanceType: 't3.medium',
