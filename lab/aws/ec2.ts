@@ -44,11 +44,12 @@ function takeAddress(cidr: string, offset: number, taken: readonly (string | nul
 /** A private address of the subnet; EC2 reserves the first four of each. */
 export function takePrivateAddress(subnet: string, { world }: Pick<Context, 'world'>): string {
   const cidr = world.tables.subnets[subnet]?.cidr ?? '';
-  const living = Object.values(world.tables.instances);
+  const { instances, endpoints } = world.tables;
+  const interfaces = [...Object.values(instances), ...Object.values(endpoints)];
   return takeAddress(
     cidr,
     4,
-    living.filter((one) => one.subnet === subnet).map((one) => one.privateIp),
+    interfaces.filter((one) => one.subnet === subnet).map((one) => one.privateIp),
   );
 }
 

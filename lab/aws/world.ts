@@ -3,13 +3,15 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Image, listPublicImages } from './catalogue/images.ts';
 import { listZones } from './catalogue/regions.ts';
+import type { Endpoint } from './instance-connect/endpoint.ts';
 
 /** The account that owns everything in the world. */
 export const ACCOUNT = '123456789012';
 
 export type Tags = { [key: string]: string };
 
-interface Thing {
+/** What everything in an account has. */
+export interface Thing {
   readonly id: string;
   readonly region: string;
   tags: Tags;
@@ -158,6 +160,7 @@ export interface Tables {
   volumes: { [id: string]: Volume };
   snapshots: { [id: string]: Snapshot };
   instances: { [id: string]: Instance };
+  endpoints: { [id: string]: Endpoint };
   /** Images published later (a newer AMI), and zones that differ from the region's own list. */
   images: { [id: string]: Image };
   zones: { [region: string]: string[] };
@@ -175,7 +178,7 @@ export interface Tables {
     /** Volumes whose next modification fails, and in which state. */
     failing: { [volume: string]: 'modifying' | 'optimizing' };
   };
-  /** API operations that the account's credentials may not call, e.g. `DescribeVolumesModifications`. */
+  /** API operations that the account's credentials may not call, e.g. `DescribeVolumesModifications`, `OpenTunnel`. */
   forbidden: string[];
 }
 
@@ -203,6 +206,7 @@ function emptyTables(): Tables {
     volumes: {},
     snapshots: {},
     instances: {},
+    endpoints: {},
     images: {},
     zones: {},
     shortages: [],

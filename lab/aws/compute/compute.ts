@@ -1,4 +1,5 @@
 import type { Image } from '../catalogue/images.ts';
+import type { Endpoint } from '../instance-connect/endpoint.ts';
 import type { Instance, Volume, Vpc } from '../world.ts';
 
 /**
@@ -25,6 +26,9 @@ export interface Compute {
   /** Closes and opens ports according to the recorded security groups and routes. */
   syncFirewalls(): Promise<void>;
   deleteNetwork(vpc: Vpc): Promise<void>;
+  /** Puts the endpoint's network interface into its VPC. */
+  openEndpoint(endpoint: Endpoint): Promise<void>;
+  closeEndpoint(endpoint: Endpoint): Promise<void>;
 }
 
 /** Starts nothing: for plans, and for applies whose machines are not inspected. */
@@ -42,4 +46,6 @@ export const noCompute: Compute = {
   detach: async () => true,
   syncFirewalls: async () => {},
   deleteNetwork: async () => {},
+  openEndpoint: async () => {},
+  closeEndpoint: async () => {},
 };

@@ -3,14 +3,17 @@ import { join } from 'node:path';
 import type { DebianRelease } from '../../images/catalogue.ts';
 import { ensureInternet } from '../../registry/network.ts';
 import { findRelease, type Image } from '../catalogue/images.ts';
+import type { Endpoint } from '../instance-connect/endpoint.ts';
 import type { Instance, Volume, Vpc, World } from '../world.ts';
 import { runDocker } from './command.ts';
 import type { Compute } from './compute.ts';
 import { Disks, reserveMinors } from './disks.ts';
 import { Firewalls } from './firewalls.ts';
+import { buildInterface, removeInterface, startInterface } from './interface.ts';
 import {
   buildCreateArguments,
   buildIdentity,
+  ENDPOINT_LABEL,
   INSTANCE_LABEL,
   LOOPS_LABEL,
   nameContainer,
@@ -54,7 +57,7 @@ export class DockerCompute implements Compute {
     this.#world = world;
     this.#options = options;
     this.#disks = new Disks(world.directory);
-    this.#firewalls = new Firewalls(world, () => this.#listRunning());
+    this.#firewalls = new Firewalls(world, () => this.#listFiltered());
   }
 
   #container({ id }: Pick<Instance, 'id'>): string {
@@ -190,7 +193,8 @@ export class DockerCompute implements Compute {
 
   /** Boots what should run but does not, e.g. after a restart of the computer, which loses the loop devices. */
   async resume(): Promise<void> {
-    const { instances, volumes } = this.#world.tables;
+    const { instances, volumes, endpoints } = this.#world.tables;
+    for (const endpoint of Object.values(endpoints)) await this.openEndpoint(endpoint);
     const running = new Set((await this.#listRunning()).map(({ id }) => id));
     const asleep = Object.values(instances).filter(
       ({ id, state }) => state === 'running' && !running.has(id),
@@ -322,16 +326,35 @@ export class DockerCompute implements Compute {
     return this.#firewalls.sync();
   }
 
-  /** The running machines with the process ids of their systems. */
-  async #listRunning(): Promise<{ pid: number; id: string }[]> {
+  async openEndpoint(endpoint: Endpoint): Promise<void> {
+    const { world, hostImage: image } = this.#options;
+    const vpc = this.#world.tables.vpcs[endpoint.vpc];
+    if (vpc === undefined) throw new Error(`${endpoint.id} has no VPC.`);
+    await startInterface(world, endpoint, async () => {
+      const network = await this.#oneByOne(() => this.#ensureNetwork(vpc));
+      await runDocker('create', ...buildInterface(endpoint, { world, network, image }));
+    });
+  }
+
+  closeEndpoint(endpoint: Endpoint): Promise<void> {
+    return removeInterface(this.#options.world, endpoint);
+  }
+
+  /** The running machines and endpoints with the ids of their first processes. */
+  async #listFiltered(): Promise<{ pid: number; id: string }[]> {
+    const lists = [INSTANCE_LABEL, ENDPOINT_LABEL].map((label) => this.#listRunning(label));
+    return (await Promise.all(lists)).flat();
+  }
+
+  async #listRunning(label = INSTANCE_LABEL): Promise<{ pid: number; id: string }[]> {
     const filter = [
       '--filter',
       `label=${WORLD_LABEL}=${this.#options.world}`,
       '--filter',
-      `label=${INSTANCE_LABEL}`,
+      `label=${label}`,
     ];
     const containers = (await runDocker('ps', '--quiet', ...filter)).split('\n').filter(Boolean);
-    const format = `{{.State.Pid}} {{index .Config.Labels "${INSTANCE_LABEL}"}}`;
+    const format = `{{.State.Pid}} {{index .Config.Labels "${label}"}}`;
     // One by one, because a machine may have been terminated since it was listed.
     const lines = await Promise.all(
       containers.map((container) =>

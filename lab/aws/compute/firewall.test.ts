@@ -33,6 +33,7 @@ const world = (rules: Rule[], instances: Instance[] = [machine({})]) =>
   ({
     rules: Object.fromEntries(rules.map((one, index) => [`${index}`, one])),
     instances: Object.fromEntries(instances.map((one) => [one.id, one])),
+    endpoints: {},
     subnets: { 'subnet-1': { vpc: 'vpc-1' } },
     vpcs: { 'vpc-1': { mainRouteTable: 'rtb-main' } },
     gateways: { 'igw-1': { vpc: 'vpc-1' } },

@@ -11,12 +11,15 @@ export const JUMPS = [
   ['POSTROUTING', '-o', 'eth+', '-j', OUT],
 ] as const;
 
+/** What has a network interface in a subnet: a machine, or an endpoint. */
+export type Member = Pick<Instance, 'subnet' | 'groups'> & { readonly publicIp?: string | null };
+
 /** The peers of a rule as IPv4 sources or destinations; a group is replaced by its members' private addresses. */
-function listPeers(rule: Rule, { instances }: Tables): string[] {
+function listPeers(rule: Rule, { instances, endpoints }: Tables): string[] {
   if (rule.cidrIpv4 !== null) return [rule.cidrIpv4];
   const { referencedGroup } = rule;
   if (referencedGroup === null) return [];
-  return Object.values(instances)
+  return [...Object.values(instances), ...Object.values(endpoints)]
     .filter(({ groups }) => groups.includes(referencedGroup))
     .map(({ privateIp }) => `${privateIp}/32`)
     .sort();
@@ -34,7 +37,7 @@ function matchPorts({ protocol, from, to }: Rule): string {
 
 /** Whether the machine's subnet has a route to the internet; without one a public address is unreachable. */
 function isConnected(
-  { subnet }: Instance,
+  { subnet }: Member,
   { subnets, routeTables, gateways, vpcs }: Tables,
 ): boolean {
   const vpc = subnets[subnet]?.vpc ?? '';
@@ -48,11 +51,11 @@ function isConnected(
 }
 
 /**
- * A machine's security groups as input of `iptables-restore --noflush`: allows replies and what a rule allows,
+ * The security groups of a machine or an endpoint as input of `iptables-restore --noflush`: allows replies and what a rule allows,
  * nothing else. Pure: the same world results in the same text.
  */
-export function writeFirewall(instance: Instance, tables: Tables): string {
-  const rules = Object.values(tables.rules).filter(({ group }) => instance.groups.includes(group));
+export function writeFirewall(member: Member, tables: Tables): string {
+  const rules = Object.values(tables.rules).filter(({ group }) => member.groups.includes(group));
   const open = (egress: boolean) =>
     rules
       .filter((rule) => rule.egress === egress)
@@ -62,14 +65,13 @@ export function writeFirewall(instance: Instance, tables: Tables): string {
       })
       .sort()
       .map((match) => `-A ${egress ? OUT : IN} ${match} -j RETURN`);
-  const dead = instance.publicIp !== null && !isConnected(instance, tables);
+  const publicIp = member.publicIp ?? null;
+  const dead = publicIp !== null && !isConnected(member, tables);
   const lines = [
     '*mangle',
     `:${IN} - [0:0]`,
     `:${OUT} - [0:0]`,
-    ...(dead
-      ? [`-A ${IN} -d ${instance.publicIp} -j DROP`, `-A ${OUT} -s ${instance.publicIp} -j DROP`]
-      : []),
+    ...(dead ? [`-A ${IN} -d ${publicIp} -j DROP`, `-A ${OUT} -s ${publicIp} -j DROP`] : []),
     `-A ${IN} -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN`,
     `-A ${OUT} -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN`,
     ...open(false),

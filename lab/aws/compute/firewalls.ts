@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import type { Instance, World } from '../world.ts';
+import type { World } from '../world.ts';
 import { runAsRoot } from './command.ts';
-import { JUMPS, writeFirewall } from './firewall.ts';
+import { JUMPS, type Member, writeFirewall } from './firewall.ts';
 
-/** Keeps the packet filters of all running machines in sync with the world. */
+/** Keeps the packet filters of all running machines and endpoints in sync with the world. */
 export class Firewalls {
   readonly #world: World;
   readonly #listRunning: () => Promise<{ pid: number; id: string }[]>;
@@ -30,18 +30,19 @@ export class Firewalls {
   }
 
   async #run(): Promise<void> {
-    const { instances } = this.#world.tables;
-    if (!Object.values(instances).some(({ state }) => state === 'running')) return;
+    const { instances, endpoints } = this.#world.tables;
+    const runs = Object.values(instances).some(({ state }) => state === 'running');
+    if (!runs && Object.keys(endpoints).length === 0) return;
     await Promise.all(
       (await this.#listRunning()).map(async ({ pid, id }) => {
-        const instance = instances[id];
-        if (instance !== undefined && pid !== 0) await this.#apply(pid, instance);
+        const member = instances[id] ?? endpoints[id];
+        if (member !== undefined && pid !== 0) await this.#apply(pid, member);
       }),
     );
   }
 
-  async #apply(pid: number, instance: Instance): Promise<void> {
-    const rules = writeFirewall(instance, this.#world.tables);
+  async #apply(pid: number, member: Member): Promise<void> {
+    const rules = writeFirewall(member, this.#world.tables);
     const before = this.#applied.get(pid);
     if (before === rules) return;
     try {

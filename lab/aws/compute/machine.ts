@@ -1,8 +1,9 @@
 import type { Instance } from '../world.ts';
 
-/** The labels that link the lab's Docker objects to their world, their instance or VPC, and their loop devices. */
+/** The labels that link the lab's Docker objects to their world, their instance, endpoint or VPC, and their loop devices. */
 export const WORLD_LABEL = 'postgres-cluster-lab';
 export const INSTANCE_LABEL = 'postgres-cluster-lab.instance';
+export const ENDPOINT_LABEL = 'postgres-cluster-lab.endpoint';
 export const LOOPS_LABEL = 'postgres-cluster-lab.loops';
 export const VPC_LABEL = 'postgres-cluster-lab.vpc';
 
@@ -20,9 +21,9 @@ const MACHINE = [
   '--tmpfs=/run/lock',
 ];
 
-/** The container of an instance. */
-export function nameContainer(world: string, instance: string): string {
-  return `pgca-${world}-${instance}`;
+/** The container of an instance or an endpoint. */
+export function nameContainer(world: string, id: string): string {
+  return `pgca-${world}-${id}`;
 }
 
 /** The Docker network of a VPC. */

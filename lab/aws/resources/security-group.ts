@@ -180,11 +180,12 @@ export const securityGroup: Resource = {
   },
 
   async delete(id, _recorded, { world, compute }) {
-    const { groups, instances, rules } = world.tables;
+    const { groups, instances, endpoints, rules } = world.tables;
     await callWithRetry(`deleting Security Group (${id})`, 'DeleteSecurityGroup', {
       code: 'DependencyViolation',
       request: () => {
-        const worn = Object.values(instances).some((one) => one.groups.includes(id));
+        const interfaces = [...Object.values(instances), ...Object.values(endpoints)];
+        const worn = interfaces.some((one) => one.groups.includes(id));
         const named = Object.values(rules).some(
           (rule) => rule.group !== id && rule.referencedGroup === id,
         );

@@ -129,11 +129,12 @@ export const subnet: Resource = {
   },
 
   async delete(id, _recorded, { world }) {
-    const { subnets, instances, routeTables } = world.tables;
+    const { subnets, instances, endpoints, routeTables } = world.tables;
     await callWithRetry(`deleting EC2 Subnet (${id})`, 'DeleteSubnet', {
       code: 'DependencyViolation',
       request: () => {
-        if (!Object.values(instances).some((one) => one.subnet === id)) return;
+        const interfaces = [...Object.values(instances), ...Object.values(endpoints)];
+        if (!interfaces.some((one) => one.subnet === id)) return;
         throw new ApiError(
           'DependencyViolation',
           `The subnet '${id}' has dependencies and cannot be deleted.`,

@@ -1,0 +1,78 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Endpoint } from '../instance-connect/endpoint.ts';
+import { runDocker } from './command.ts';
+import { ENDPOINT_LABEL, nameContainer, WORLD_LABEL } from './machine.ts';
+
+const INSIDE = '/run/endpoint';
+const FORWARDER = join(import.meta.dirname, 'forward.py');
+
+// How long the forwarder may take to listen.
+const START_MS = 15_000;
+
+/** The folder that an endpoint's container shares with this computer. A Unix socket's path must be short. */
+function locateFolder(world: string, id: string): string {
+  return join(tmpdir(), `pgca-${world}-${id}`);
+}
+
+/** The Unix socket behind which the network interface of an endpoint is: see forward.py. */
+export function locateInterface(world: string, id: string): string {
+  return join(locateFolder(world, id), 'socket');
+}
+
+/** The arguments of `docker create` for the container that is the network interface of an endpoint. */
+export function buildInterface(
+  { id, privateIp }: Pick<Endpoint, 'id' | 'privateIp'>,
+  { world, network, image }: { world: string; network: string; image: string },
+): string[] {
+  return [
+    `--name=${nameContainer(world, id)}`,
+    `--network=${network}`,
+    `--ip=${privateIp}`,
+    `--label=${WORLD_LABEL}=${world}`,
+    `--label=${ENDPOINT_LABEL}=${id}`,
+    '--init',
+    // The image's own is a machine's.
+    '--stop-signal=SIGTERM',
+    `--volume=${locateFolder(world, id)}:${INSIDE}`,
+    `--volume=${FORWARDER}:/forward.py:ro`,
+    image,
+    'python3',
+    '/forward.py',
+    `${INSIDE}/socket`,
+  ];
+}
+
+/** Starts the container, which `create` makes if it does not exist; returns when it listens. */
+export async function startInterface(
+  world: string,
+  { id }: Pick<Endpoint, 'id'>,
+  create: () => Promise<void>,
+): Promise<void> {
+  const container = nameContainer(world, id);
+  mkdirSync(locateFolder(world, id), { recursive: true });
+  if (!(await runDocker('ps', '--all', '--quiet', '--filter', `name=^/${container}$`)))
+    await create();
+  await runDocker('start', container);
+  const deadline = Date.now() + START_MS;
+  // As the container sees it: an old socket stays on this side until the forwarder replaces it.
+  while (!(await isListening(container))) {
+    if (Date.now() < deadline) continue;
+    throw new Error(`${container} does not listen: ${await runDocker('logs', container)}`);
+  }
+}
+
+async function isListening(container: string): Promise<boolean> {
+  const ask = 'import socket; socket.socket(socket.AF_UNIX).connect("/run/endpoint/socket")';
+  return runDocker('exec', container, 'python3', '-c', ask).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Removes the container with its connections. */
+export async function removeInterface(world: string, { id }: Pick<Endpoint, 'id'>): Promise<void> {
+  await runDocker('rm', '--force', '--volumes', nameContainer(world, id)).catch(() => {});
+  rmSync(locateFolder(world, id), { recursive: true, force: true });
+}
