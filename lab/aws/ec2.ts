@@ -44,8 +44,10 @@ function takeAddress(cidr: string, offset: number, taken: readonly (string | nul
 /** A private address of the subnet; EC2 reserves the first four of each. */
 export function takePrivateAddress(subnet: string, { world }: Pick<Context, 'world'>): string {
   const cidr = world.tables.subnets[subnet]?.cidr ?? '';
-  const { instances, endpoints } = world.tables;
-  const interfaces = [...Object.values(instances), ...Object.values(endpoints)];
+  const { instances, endpoints, natGateways } = world.tables;
+  const interfaces = [instances, endpoints, natGateways].flatMap((table) => [
+    ...Object.values<{ subnet: string; privateIp: string }>(table),
+  ]);
   return takeAddress(
     cidr,
     4,
@@ -58,7 +60,10 @@ export function takePublicAddress(
   { world }: Pick<Context, 'world'>,
   previous: string | null = null,
 ): string {
-  const taken = Object.values(world.tables.instances).map(({ publicIp }) => publicIp);
+  const { instances, addresses } = world.tables;
+  const taken = [...Object.values(instances), ...Object.values(addresses)].map(
+    ({ publicIp }) => publicIp,
+  );
   // The first 256 belong to the lab: the computer that it runs on is the gateway .0.1, the registry is .0.2.
   return takeAddress(world.internet, 256, [...taken, previous]);
 }
@@ -95,11 +100,12 @@ export async function stopInstance(
 
 /** EC2's refusal to start a type for which the zone has no capacity; `message` depends on the request. */
 export function refuseShortage(
-  type: string,
+  { type, zone }: { type: string; zone: string },
   { world }: Pick<Context, 'world'>,
   message = 'Insufficient capacity.',
 ): void {
-  if (!world.tables.shortages.includes(type)) return;
+  const { shortages } = world.tables;
+  if (!shortages.includes(type) && !shortages.includes(`${type} ${zone}`)) return;
   throw new ApiError('InsufficientInstanceCapacity', message);
 }
 
@@ -123,7 +129,8 @@ export async function startInstance(
 ): Promise<void> {
   const instance = findInstance(id, context);
   if (instance.state === 'running') return;
-  refuseShortage(instance.type, context);
+  const zone = context.world.tables.subnets[instance.subnet]?.zone ?? '';
+  refuseShortage({ type: instance.type, zone }, context);
   if (instance.publicIpWanted) instance.publicIp = takePublicAddress(context, previous);
   instance.state = 'running';
   await context.compute.start(instance);

@@ -33,6 +33,10 @@ const RESOURCES = [
   'instance',
   'ebs_volume',
   'ec2_instance_state',
+  'ec2_instance_connect_endpoint',
+  'eip',
+  'nat_gateway',
+  'route53_record',
   'volume_attachment',
 ];
 
@@ -46,6 +50,7 @@ const DATA_SOURCES = [
   'vpc',
   'caller_identity',
   'region',
+  'route53_zone',
 ];
 
 /** One attribute or block as declared by a class of the bindings. */

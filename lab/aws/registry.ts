@@ -1,16 +1,21 @@
 import { readAvailabilityZones, readCallerIdentity, readRegion } from './data/account.ts';
 import { readAmi } from './data/ami.ts';
+import { readHostedZone } from './data/dns.ts';
 import { readInstanceType, readInstanceTypeOfferings } from './data/instance-type.ts';
 import { readSubnet, readSubnets, readVpc } from './data/network.ts';
 import type { Context, Resource } from './resource.ts';
 import { ebsVolume } from './resources/ebs-volume.ts';
 import { ec2InstanceState } from './resources/ec2-instance-state.ts';
+import { eip } from './resources/eip.ts';
 import { instance } from './resources/instance.ts';
+import { instanceConnectEndpoint } from './resources/instance-connect-endpoint.ts';
 import { internetGateway } from './resources/internet-gateway.ts';
 import { keyPair } from './resources/key-pair.ts';
+import { natGateway } from './resources/nat-gateway.ts';
 import { route } from './resources/route.ts';
 import { routeTable } from './resources/route-table.ts';
 import { routeTableAssociation } from './resources/route-table-association.ts';
+import { route53Record } from './resources/route53-record.ts';
 import { securityGroup } from './resources/security-group.ts';
 import { egressRule, ingressRule } from './resources/security-group-rule.ts';
 import { subnet } from './resources/subnet.ts';
@@ -21,11 +26,15 @@ import type { Fields } from './values.ts';
 /** Every resource of the emulator; each has its schema in `schemas.json`. */
 export const resources: { readonly [type: string]: Resource } = {
   aws_ebs_volume: ebsVolume,
+  aws_ec2_instance_connect_endpoint: instanceConnectEndpoint,
   aws_ec2_instance_state: ec2InstanceState,
+  aws_eip: eip,
   aws_instance: instance,
   aws_internet_gateway: internetGateway,
   aws_key_pair: keyPair,
+  aws_nat_gateway: natGateway,
   aws_route: route,
+  aws_route53_record: route53Record,
   aws_route_table: routeTable,
   aws_route_table_association: routeTableAssociation,
   aws_security_group: securityGroup,
@@ -47,6 +56,7 @@ export const dataSources: { readonly [type: string]: DataSource } = {
   aws_ec2_instance_type: readInstanceType,
   aws_ec2_instance_type_offerings: readInstanceTypeOfferings,
   aws_region: readRegion,
+  aws_route53_zone: readHostedZone,
   aws_subnet: readSubnet,
   aws_subnets: readSubnets,
   aws_vpc: readVpc,

@@ -43,7 +43,41 @@ export interface Gateway extends Thing {
 
 export interface Route {
   readonly destination: string;
+  /** An internet gateway or a NAT gateway. */
   gateway: string;
+}
+
+/** A public address of the account. */
+export interface ElasticAddress extends Thing {
+  readonly publicIp: string;
+}
+
+export interface NatGateway extends Thing {
+  readonly subnet: string;
+  /** Id of its `ElasticAddress`. */
+  readonly address: string;
+  readonly association: string;
+  readonly networkInterface: string;
+  readonly privateIp: string;
+}
+
+/** A hosted zone of Route 53. */
+export interface HostedZone {
+  readonly id: string;
+  /** Without the last dot. */
+  readonly name: string;
+  readonly isPrivate: boolean;
+}
+
+/** A record set of Route 53. */
+export interface DnsRecord {
+  readonly id: string;
+  readonly zone: string;
+  readonly name: string;
+  readonly type: string;
+  /** Seconds. */
+  ttl: number;
+  values: string[];
 }
 
 export interface RouteTable extends Thing {
@@ -153,6 +187,11 @@ export interface Tables {
   vpcs: { [id: string]: Vpc };
   subnets: { [id: string]: Subnet };
   gateways: { [id: string]: Gateway };
+  natGateways: { [id: string]: NatGateway };
+  addresses: { [id: string]: ElasticAddress };
+  /** Zones of Route 53, which is global; the lab's Terraform only finds them. */
+  hostedZones: { [id: string]: HostedZone };
+  records: { [id: string]: DnsRecord };
   routeTables: { [id: string]: RouteTable };
   groups: { [id: string]: SecurityGroup };
   rules: { [id: string]: Rule };
@@ -164,7 +203,9 @@ export interface Tables {
   /** Images published later (a newer AMI), and zones that differ from the region's own list. */
   images: { [id: string]: Image };
   zones: { [region: string]: string[] };
-  /** Instance types without capacity: none of them starts. */
+  /** EC2's default quotas of a region. */
+  quotas: { addresses: number };
+  /** Instance types without capacity, everywhere (`t3.medium`) or in one zone (`t3.medium us-east-1a`). */
   shortages: string[];
   /** Names of the account's IAM instance profiles. */
   instanceProfiles: string[];
@@ -199,6 +240,10 @@ function emptyTables(): Tables {
     vpcs: {},
     subnets: {},
     gateways: {},
+    natGateways: {},
+    addresses: {},
+    hostedZones: {},
+    records: {},
     routeTables: {},
     groups: {},
     rules: {},
@@ -209,6 +254,7 @@ function emptyTables(): Tables {
     endpoints: {},
     images: {},
     zones: {},
+    quotas: { addresses: 5 },
     shortages: [],
     instanceProfiles: [],
     slowSnapshots: [],

@@ -122,7 +122,7 @@ function chooseParts(planned: Fields, context: Context): Parts {
   const type = chooseType(planned, image);
   const subnet = chooseSubnet(planned, type, context);
   refuseShortage(
-    type.name,
+    { type: type.name, zone: subnet.zone },
     context,
     `We currently do not have sufficient ${type.name} capacity in the Availability Zone you requested (${subnet.zone}). Our system will be working on provisioning additional capacity. You can currently get ${type.name} capacity by not specifying an Availability Zone in your request.`,
   );

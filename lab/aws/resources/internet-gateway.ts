@@ -24,7 +24,7 @@ async function attach(id: string, vpc: string, { world, compute }: Context): Pro
 }
 
 async function detach(id: string, { world, compute }: Context): Promise<void> {
-  const { gateways, subnets, instances } = world.tables;
+  const { gateways, subnets, instances, natGateways } = world.tables;
   const found = gateways[id];
   if (found === undefined || found.vpc === null) return;
   const vpc = found.vpc;
@@ -34,13 +34,11 @@ async function detach(id: string, { world, compute }: Context): Promise<void> {
     {
       code: 'DependencyViolation',
       request: () => {
-        const machines = Object.values(instances);
-        if (
-          !machines.some(
-            ({ subnet, publicIp }) => publicIp !== null && subnets[subnet]?.vpc === vpc,
-          )
-        )
-          return;
+        const mapped = [
+          ...Object.values(instances).filter(({ publicIp }) => publicIp !== null),
+          ...Object.values(natGateways),
+        ];
+        if (!mapped.some(({ subnet }) => subnets[subnet]?.vpc === vpc)) return;
         throw new ApiError(
           'DependencyViolation',
           `Network ${vpc} has some mapped public address(es). Please unmap those public address(es) before detaching the gateway.`,

@@ -17,9 +17,18 @@ const TARGETS = [
   'vpc_peering_connection_id',
 ];
 
+/** Whether the target of a route is a NAT gateway. */
+export const isNat = (gateway: string): boolean => gateway.startsWith('nat-');
+
 /** Refuses a route whose gateway does not exist or belongs to another network. */
 export function refuseGateway(table: RouteTable, gateway: string, { world }: Context): void {
   if (gateway === 'local') return;
+  if (isNat(gateway)) {
+    const { natGateways, subnets } = world.tables;
+    const nat = natGateways[gateway];
+    if (nat !== undefined && subnets[nat.subnet]?.vpc === table.vpc) return;
+    throw new ApiError('InvalidNatGatewayID.NotFound', `NatGateway ${gateway} was not found`);
+  }
   const found = world.tables.gateways[gateway];
   if (found === undefined) {
     throw new ApiError(
@@ -39,7 +48,7 @@ function readRoutes(planned: Fields): Route[] {
   const routes = Array.isArray(planned.route) ? planned.route.filter(isFields) : [];
   return routes.map((route) => ({
     destination: text(route.cidr_block),
-    gateway: text(route.gateway_id),
+    gateway: text(route.gateway_id) || text(route.nat_gateway_id),
   }));
 }
 
@@ -88,9 +97,9 @@ export const routeTable: Resource = {
       owner_id: ACCOUNT,
       propagating_vgws: [],
       route: found.routes.map(({ destination, gateway }) => ({
-        ...Object.fromEntries(TARGETS.map((name) => [name, ''])),
+        ...Object.fromEntries([...TARGETS, 'gateway_id'].map((name) => [name, ''])),
         cidr_block: destination,
-        gateway_id: gateway,
+        [isNat(gateway) ? 'nat_gateway_id' : 'gateway_id']: gateway,
       })),
       vpc_id: found.vpc,
     };

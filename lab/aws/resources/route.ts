@@ -1,16 +1,28 @@
 import { ApiError, call, ProviderError } from '../api-error.ts';
 import { parseCidr } from '../cidr.ts';
 import { type Context, type Resource, text } from '../resource.ts';
-import type { Fields } from '../values.ts';
+import { type Fields, isZero, type Value } from '../values.ts';
 import { deriveId, type RouteTable } from '../world.ts';
-import { refuseGateway } from './route-table.ts';
+import { isNat, refuseGateway } from './route-table.ts';
 
 function findTable(recorded: Fields, { world, region }: Context): RouteTable | undefined {
   const table = world.tables.routeTables[text(recorded.route_table_id)];
   return table?.region === region ? table : undefined;
 }
 
-/** `aws_route`; the emulator supports only internet gateways as targets. */
+const readGateway = (planned: Fields): string =>
+  text(planned.nat_gateway_id) || text(planned.gateway_id);
+
+/** The targets of a route; one that was never set stays null. */
+function showTargets(gateway: string, recorded: Fields): Fields {
+  const unset = (value: Value) => (isZero(value) ? value : '');
+  const { gateway_id = null, nat_gateway_id = null } = recorded;
+  return isNat(gateway)
+    ? { gateway_id: unset(gateway_id), nat_gateway_id: gateway }
+    : { gateway_id: gateway, nat_gateway_id: unset(nat_gateway_id) };
+}
+
+/** `aws_route`; the emulator supports only internet gateways and NAT gateways as targets. */
 export const route: Resource = {
   rules: {
     forceNew: [
@@ -24,9 +36,11 @@ export const route: Resource = {
   async create(planned, context) {
     const tableId = text(planned.route_table_id);
     const destination = text(planned.destination_cidr_block);
-    const gateway = text(planned.gateway_id);
+    const gateway = readGateway(planned);
     if (gateway === '')
-      throw new ProviderError('The lab has no other target for a route than gateway_id.');
+      throw new ProviderError(
+        'The lab has no other targets for a route than gateway_id and nat_gateway_id.',
+      );
     const doing = `creating Route in Route Table (${tableId}) with destination (${destination})`;
     await call(doing, 'CreateRoute', () => {
       const table = context.world.tables.routeTables[tableId];
@@ -63,7 +77,7 @@ export const route: Resource = {
     return {
       id,
       destination_cidr_block: found.destination,
-      gateway_id: found.gateway,
+      ...showTargets(found.gateway, recorded),
       instance_id: '',
       instance_owner_id: '',
       network_interface_id: '',
@@ -78,7 +92,7 @@ export const route: Resource = {
       ({ destination }) => destination === prior.destination_cidr_block,
     );
     if (table === undefined || found === undefined) return undefined;
-    const gateway = text(planned.gateway_id);
+    const gateway = readGateway(planned);
     const doing = `updating Route in Route Table (${table.id}) with destination (${found.destination})`;
     await call(doing, 'ReplaceRoute', () => refuseGateway(table, gateway, context));
     found.gateway = gateway;

@@ -129,11 +129,13 @@ export const subnet: Resource = {
   },
 
   async delete(id, _recorded, { world }) {
-    const { subnets, instances, endpoints, routeTables } = world.tables;
+    const { subnets, instances, endpoints, natGateways, routeTables } = world.tables;
     await callWithRetry(`deleting EC2 Subnet (${id})`, 'DeleteSubnet', {
       code: 'DependencyViolation',
       request: () => {
-        const interfaces = [...Object.values(instances), ...Object.values(endpoints)];
+        const interfaces = [instances, endpoints, natGateways].flatMap((table) => [
+          ...Object.values<{ subnet: string }>(table),
+        ]);
         if (!interfaces.some((one) => one.subnet === id)) return;
         throw new ApiError(
           'DependencyViolation',
