@@ -52,8 +52,8 @@ resource "aws_subnet" "own" {
   cidr_block        = cidrsubnet(var.vpc_cidr, 4, index(local.zone_letters, substr(each.value, -1, 1)))
 
   # The subnet assigns public addresses, not the instance: associate_public_ip_address of a stopped instance reads
-  # as false, and the provider would replace the instance.
-  map_public_ip_on_launch = true
+  # as false, and the provider would replace the instance. An instance that exists keeps what it has.
+  map_public_ip_on_launch = !local.own_nat
 
   tags = { Name = "${var.cluster_name}-${each.value}" }
 }
@@ -79,7 +79,8 @@ resource "aws_route" "internet" {
 
   route_table_id         = aws_route_table.own[0].id
   destination_cidr_block = "0.0.0.0/0"
-  gateway_id             = aws_internet_gateway.own[0].id
+  gateway_id             = local.own_nat ? null : aws_internet_gateway.own[0].id
+  nat_gateway_id         = local.own_nat ? aws_nat_gateway.own[0].id : null
 }
 
 resource "aws_route_table_association" "own" {

@@ -9,7 +9,7 @@ locals {
 
   # Not every zone offers every instance type.
   offered_zones = toset(data.aws_ec2_instance_type_offerings.nodes.locations)
-  node_zones    = sort(setintersection(keys(local.subnet_of_zone), local.offered_zones))
+  node_zones    = sort(setsubtract(setintersection(keys(local.subnet_of_zone), local.offered_zones), var.avoid_zones))
 }
 
 data "aws_ec2_instance_type" "nodes" {
@@ -25,14 +25,14 @@ data "aws_ec2_instance_type_offerings" "nodes" {
   }
 }
 
-# The newest Debian 12 from Debian's own account (https://wiki.debian.org/Cloud/AmazonEC2Image/Bookworm).
+# The newest Debian 13 from Debian's own account (https://wiki.debian.org/Cloud/AmazonEC2Image/Trixie).
 data "aws_ami" "debian" {
   most_recent = true
   owners      = ["136693071363"]
 
   filter {
     name   = "name"
-    values = [local.architecture == "arm64" ? "debian-12-arm64-*" : "debian-12-amd64-*"]
+    values = [local.architecture == "arm64" ? "debian-13-arm64-*" : "debian-13-amd64-*"]
   }
 
   filter {
@@ -85,7 +85,7 @@ resource "aws_ebs_volume" "data" {
 
     precondition {
       condition     = length(local.node_zones) > 0
-      error_message = "No subnet lies in a zone that offers ${var.instance_type} (zones of the subnets: ${join(", ", keys(local.subnet_of_zone))}; zones that offer it: ${join(", ", local.offered_zones)}). Choose another instance_type or other subnet_ids."
+      error_message = "No subnet lies in a zone that offers ${var.instance_type} (zones of the subnets: ${join(", ", keys(local.subnet_of_zone))}; zones that offer it: ${join(", ", local.offered_zones)}${length(var.avoid_zones) > 0 ? "; avoid_zones: ${join(", ", var.avoid_zones)}" : ""}). Choose another instance_type${length(var.avoid_zones) > 0 ? ", other avoid_zones" : ""} or other subnet_ids."
     }
 
     precondition {

@@ -9,13 +9,13 @@ output "region" {
 }
 
 output "nodes" {
-  description = "All existing nodes, in the order of their numbers. public_address is null if the subnet assigns none."
+  description = "All existing nodes, in the order of their numbers. public_address is null if the subnet assigns none, and behind a NAT gateway, where nobody reaches one that a node had before."
   value = [for number in local.numbers : {
     name            = "node-${number}"
     instance_id     = aws_instance.node[tostring(number)].id
     instance_type   = aws_instance.node[tostring(number)].instance_type
     private_address = aws_instance.node[tostring(number)].private_ip
-    public_address  = aws_instance.node[tostring(number)].public_ip == "" ? null : aws_instance.node[tostring(number)].public_ip
+    public_address  = local.own_nat || aws_instance.node[tostring(number)].public_ip == "" ? null : aws_instance.node[tostring(number)].public_ip
     zone            = aws_ebs_volume.data[tostring(number)].availability_zone
     volume_id       = aws_ebs_volume.data[tostring(number)].id
 
@@ -37,4 +37,14 @@ output "instance_memory_mib" {
 output "database" {
   description = "What the nodes were asked to run when this was applied."
   value       = var.database
+}
+
+output "instance_connect_endpoint_id" {
+  description = "EC2 Instance Connect Endpoint through which the nodes are reached. Null with direct connections."
+  value       = local.own_endpoint ? aws_ec2_instance_connect_endpoint.own[0].id : local.via_endpoint ? var.instance_connect_endpoint_id : null
+}
+
+output "dns_names" {
+  description = "DNS name of each node. Null without dns_zone_id."
+  value       = var.dns_zone_id == null ? null : { for key, record in aws_route53_record.node : "node-${key}" => record.name }
 }

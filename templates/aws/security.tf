@@ -1,4 +1,4 @@
-# Access to the nodes: port 22 from ssh_cidrs, port 5432 from client_cidrs and from the nodes themselves. Nothing else.
+# Access to the nodes: port 22 from ssh_cidrs and from the endpoint (endpoint.tf), port 5432 from client_cidrs and from the nodes themselves. Nothing else.
 
 resource "aws_key_pair" "nodes" {
   # A prefix, so that two clusters with one name in one account do not collide, and so that a rotated key can be

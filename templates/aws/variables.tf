@@ -119,6 +119,39 @@ variable "ssh_cidrs" {
   }
 }
 
+variable "ssh_via" {
+  description = "How SSH on the nodes is reached: direct (from ssh_cidrs) or instance-connect-endpoint."
+  type        = string
+  default     = "direct"
+
+  validation {
+    condition     = contains(["direct", "instance-connect-endpoint"], var.ssh_via)
+    error_message = "ssh_via must be \"direct\" or \"instance-connect-endpoint\"."
+  }
+}
+
+variable "instance_connect_endpoint_id" {
+  description = "Existing EC2 Instance Connect Endpoint of the VPC. Null: the cluster has its own. Ignored with direct connections."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.instance_connect_endpoint_id == null ? true : can(regex("^eice-([0-9a-f]{8}|[0-9a-f]{17})$", var.instance_connect_endpoint_id))
+    error_message = "instance_connect_endpoint_id must be the id of an EC2 Instance Connect Endpoint, for example \"eice-0a1b2c3d4e5f60718\"."
+  }
+}
+
+variable "instance_connect_endpoint_groups" {
+  description = "Security groups of an existing EC2 Instance Connect Endpoint. The nodes accept SSH from them."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for id in var.instance_connect_endpoint_groups : can(regex("^sg-([0-9a-f]{8}|[0-9a-f]{17})$", id))])
+    error_message = "instance_connect_endpoint_groups must be ids of security groups, for example \"sg-0a1b2c3d4e5f60718\"."
+  }
+}
+
 variable "client_cidrs" {
   description = "IPv4 networks that may reach port 5432 of the nodes, beside the nodes themselves. Empty: none."
   type        = list(string)
@@ -138,6 +171,39 @@ variable "subnet_ids" {
   validation {
     condition     = alltrue([for id in var.subnet_ids : can(regex("^subnet-([0-9a-f]{8}|[0-9a-f]{17})$", id))])
     error_message = "subnet_ids must be subnet ids, for example \"subnet-0a1b2c3d4e5f60718\"."
+  }
+}
+
+variable "avoid_zones" {
+  description = "Zones in which no new node is placed. Existing nodes stay."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for zone in var.avoid_zones : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+[a-z]$", zone))])
+    error_message = "avoid_zones must be availability zones, for example \"us-east-1e\"."
+  }
+}
+
+variable "internet_via" {
+  description = "How nodes in the cluster's own VPC reach packages and images: public-addresses or nat-gateway. Ignored if subnet_ids is set."
+  type        = string
+  default     = "public-addresses"
+
+  validation {
+    condition     = contains(["public-addresses", "nat-gateway"], var.internet_via)
+    error_message = "internet_via must be \"public-addresses\" or \"nat-gateway\"."
+  }
+}
+
+variable "dns_zone_id" {
+  description = "Private Route 53 hosted zone that gets a name for each node. Null: no names."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.dns_zone_id == null ? true : can(regex("^Z[0-9A-Z]{1,31}$", var.dns_zone_id))
+    error_message = "dns_zone_id must be the id of a hosted zone, for example \"Z0123456789ABCDEFGHIJ\"."
   }
 }
 
