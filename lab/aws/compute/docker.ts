@@ -327,10 +327,11 @@ export class DockerCompute implements Compute {
   }
 
   async openEndpoint(endpoint: Endpoint): Promise<void> {
-    const { world, hostImage: image } = this.#options;
+    const { world, hostImage } = this.#options;
     const vpc = this.#world.tables.vpcs[endpoint.vpc];
     if (vpc === undefined) throw new Error(`${endpoint.id} has no VPC.`);
     await startInterface(world, endpoint, async () => {
+      const image = await hostImage('13');
       const network = await this.#oneByOne(() => this.#ensureNetwork(vpc));
       await runDocker('create', ...buildInterface(endpoint, { world, network, image }));
     });
