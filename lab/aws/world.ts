@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Image, listPublicImages } from './catalogue/images.ts';
 import { listZones } from './catalogue/regions.ts';
 import type { Endpoint } from './instance-connect/endpoint.ts';
+import type { Throttle } from './instance-connect/throttle.ts';
 
 /** The account that owns everything in the world. */
 export const ACCOUNT = '123456789012';
@@ -200,6 +201,8 @@ export interface Tables {
   snapshots: { [id: string]: Snapshot };
   instances: { [id: string]: Instance };
   endpoints: { [id: string]: Endpoint };
+  /** What tunnels through endpoints that are opened from now on may transfer. */
+  throttle: Throttle;
   /** Images published later (a newer AMI), and zones that differ from the region's own list. */
   images: { [id: string]: Image };
   zones: { [region: string]: string[] };
@@ -252,6 +255,7 @@ function emptyTables(): Tables {
     snapshots: {},
     instances: {},
     endpoints: {},
+    throttle: { burstBytes: 4 * 1024 ** 2, bytesPerSecond: 1024 ** 2 },
     images: {},
     zones: {},
     quotas: { addresses: 5 },

@@ -38,6 +38,11 @@ const OPT_IN = [
   'mx-central-1',
 ];
 
+/** All regions that exist. */
+export function listRegions(): string[] {
+  return [...Object.keys(ENABLED), ...OPT_IN];
+}
+
 /** Whether a region is usable with the account's credentials, requires an opt-in first, or does not exist. */
 export function findRegion(region: string): 'enabled' | 'opt-in' | 'absent' {
   if (Object.hasOwn(ENABLED, region)) return 'enabled';

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { Image } from '../catalogue/images.ts';
 import type { Endpoint } from '../instance-connect/endpoint.ts';
 import type { Instance, Volume, Vpc } from '../world.ts';
@@ -29,6 +30,8 @@ export interface Compute {
   /** Puts the endpoint's network interface into its VPC. */
   openEndpoint(endpoint: Endpoint): Promise<void>;
   closeEndpoint(endpoint: Endpoint): Promise<void>;
+  /** Connects from the endpoint's network interface; rejects if the target cannot be reached. */
+  dial(endpoint: Endpoint, address: string, port: number): Promise<Duplex>;
 }
 
 /** Starts nothing: for plans, and for applies whose machines are not inspected. */
@@ -48,4 +51,7 @@ export const noCompute: Compute = {
   deleteNetwork: async () => {},
   openEndpoint: async () => {},
   closeEndpoint: async () => {},
+  dial: async () => {
+    throw new Error('There are no machines.');
+  },
 };

@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import type { DebianRelease } from '../../images/catalogue.ts';
 import { ensureInternet } from '../../registry/network.ts';
 import { findRelease, type Image } from '../catalogue/images.ts';
@@ -9,7 +10,7 @@ import { runDocker } from './command.ts';
 import type { Compute } from './compute.ts';
 import { Disks, reserveMinors } from './disks.ts';
 import { Firewalls } from './firewalls.ts';
-import { buildInterface, removeInterface, startInterface } from './interface.ts';
+import { buildInterface, dialFrom, removeInterface, startInterface } from './interface.ts';
 import {
   buildCreateArguments,
   buildIdentity,
@@ -335,6 +336,10 @@ export class DockerCompute implements Compute {
       const network = await this.#oneByOne(() => this.#ensureNetwork(vpc));
       await runDocker('create', ...buildInterface(endpoint, { world, network, image }));
     });
+  }
+
+  dial({ id }: Endpoint, address: string, port: number): Promise<Duplex> {
+    return dialFrom(this.#options.world, id, `${address} ${port}`);
   }
 
   closeEndpoint(endpoint: Endpoint): Promise<void> {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Endpoint } from '../instance-connect/endpoint.ts';
 import type { Instance, Rule, Tables } from '../world.ts';
 import { writeFirewall } from './firewall.ts';
 
@@ -117,6 +118,24 @@ describe('firewall rules', () => {
       '-j DROP',
     ]);
   });
+});
+
+test('port 22 is open to an endpoint, by the groups of both sides', () => {
+  const endpoint = { id: 'eice-1', subnet: 'subnet-1', groups: ['sg-2'], privateIp: '10.42.0.6' };
+  const tables = world([
+    rule({ group: 'sg-1', referencedGroup: 'sg-2' }),
+    rule({ group: 'sg-2', referencedGroup: 'sg-1', egress: true }),
+  ]);
+  tables.endpoints = { 'eice-1': endpoint as unknown as Endpoint };
+  expect(read(writeFirewall(machine({}), tables), 'LAB-IN')).toEqual([
+    '-s 10.42.0.6/32 -p tcp --dport 22:22 -j RETURN',
+    '-j DROP',
+  ]);
+  expect(read(writeFirewall(endpoint, tables), 'LAB-OUT')).toEqual([
+    '-d 10.42.0.4/32 -p tcp --dport 22:22 -j RETURN',
+    '-j DROP',
+  ]);
+  expect(read(writeFirewall(endpoint, tables), 'LAB-IN')).toEqual(['-j DROP']);
 });
 
 test('without a route to the gateway the public address is unreachable', () => {

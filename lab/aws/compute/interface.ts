@@ -1,4 +1,5 @@
 import { mkdirSync, rmSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Endpoint } from '../instance-connect/endpoint.ts';
@@ -16,9 +17,33 @@ function locateFolder(world: string, id: string): string {
   return join(tmpdir(), `pgca-${world}-${id}`);
 }
 
-/** The Unix socket behind which the network interface of an endpoint is: see forward.py. */
-export function locateInterface(world: string, id: string): string {
-  return join(locateFolder(world, id), 'socket');
+/**
+ * Connects from the network interface of an endpoint to `target`, `<address> <port>`: see forward.py. Rejects if it
+ * cannot be reached.
+ */
+export function dialFrom(world: string, id: string, target: string): Promise<Socket> {
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
+  const socket = connect(join(locateFolder(world, id), 'socket'));
+  socket.on('error', reject).on('close', () => reject(new Error('the forwarder hung up')));
+  socket.once('connect', () => socket.write(`${target}\n`));
+  let answer = Buffer.alloc(0);
+  const read = (chunk: Buffer): void => {
+    answer = Buffer.concat([answer, chunk]);
+    const end = answer.indexOf('\n');
+    if (end < 0) return;
+    socket.off('data', read).pause();
+    const problem = answer.subarray(0, end).toString();
+    if (problem !== '') {
+      socket.destroy();
+      reject(new Error(problem));
+      return;
+    }
+    // The target may already have spoken.
+    socket.unshift(answer.subarray(end + 1));
+    resolve(socket);
+  };
+  socket.on('data', read);
+  return promise;
 }
 
 /** The arguments of `docker create` for the container that is the network interface of an endpoint. */

@@ -2,6 +2,7 @@ import { ApiError } from '../api-error.ts';
 import { takePrivateAddress } from '../ec2.ts';
 import type { Context } from '../resource.ts';
 import { makeId, type Tags, type Thing } from '../world.ts';
+import { nameEndpoint } from './certificate.ts';
 
 /** EC2's states of an endpoint (API Reference, "Ec2InstanceConnectEndpoint"); a deleted one is not in the tables. */
 export type EndpointState =
@@ -83,7 +84,7 @@ export async function createEndpoint(
     subnet: wanted.subnet,
     networkInterface: makeId('eni'),
     privateIp: takePrivateAddress(wanted.subnet, context),
-    dnsName: `${id}.${makeId('').slice(1, 9)}.ec2-instance-connect-endpoint.${region}.amazonaws.com`,
+    dnsName: nameEndpoint(id, region),
     created: new Date(world.clock.now()).toISOString(),
     groups: wanted.groups.length > 0 ? wanted.groups : [vpcs[vpc]?.defaultGroup ?? ''],
     preserveClientIp: wanted.preserveClientIp,

@@ -1,39 +1,9 @@
 import { ApiError } from '../api-error.ts';
 import { findVolume } from '../ec2.ts';
 import { advanceModifications, findLatest, measureProgress } from '../modification.ts';
-import type { Context } from '../resource.ts';
 import type { Modification, Volume } from '../world.ts';
-
-/** A value in an answer: its element is left out if it is undefined. */
-export type Xml =
-  | string
-  | number
-  | boolean
-  | undefined
-  | readonly Xml[]
-  | { readonly [name: string]: Xml };
-
-/** An operation of the EC2 Query API: request parameters in, the content of the answer out. */
-export type Action = (
-  parameters: URLSearchParams,
-  context: Context,
-) => Promise<{ [name: string]: Xml }>;
-
-/** Reads a list of the request: `VolumeId.1`, `VolumeId.2`, … */
-function readList(parameters: URLSearchParams, name: string): string[] {
-  return [...parameters]
-    .filter(([key]) => new RegExp(`^${name}\\.\\d+$`).test(key))
-    .map(([, value]) => value);
-}
-
-function readFilters(parameters: URLSearchParams): { name: string; values: string[] }[] {
-  return [...parameters]
-    .filter(([key]) => /^Filter\.\d+\.Name$/.test(key))
-    .map(([key, name]) => ({
-      name,
-      values: readList(parameters, key.replace('Name', 'Value').replaceAll('.', '\\.')),
-    }));
-}
+import { type Action, readFilters, readList, type Xml } from './answer.ts';
+import { describeInstanceConnectEndpoints } from './instance-connect.ts';
 
 function describeModification(
   volume: Volume,
@@ -99,5 +69,6 @@ const describeVolumesModifications: Action = async (parameters, context) => {
 
 /** The operations that the lab has. */
 export const ACTIONS: { readonly [name: string]: Action } = {
+  DescribeInstanceConnectEndpoints: describeInstanceConnectEndpoints,
   DescribeVolumesModifications: describeVolumesModifications,
 };

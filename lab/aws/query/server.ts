@@ -2,13 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ApiError } from '../api-error.ts';
-import type { Context } from '../resource.ts';
 import { ACCOUNT } from '../world.ts';
-import { ACTIONS, type Xml } from './actions.ts';
-import { type AccessKey, verifySignature } from './signature.ts';
-
-/** The account's access key: the lab's state store has the same. */
-export const LAB_KEY: AccessKey = { id: 'lab', secret: 'lab' };
+import { ACTIONS } from './actions.ts';
+import type { QueryContext, Xml } from './answer.ts';
+import { type AccessKey, LAB_KEY, verifySignature } from './signature.ts';
 
 /** A running EC2 Query API. */
 export interface QueryServer {
@@ -28,7 +25,7 @@ const STATUSES: { readonly [code: string]: number } = {
  * EC2 writes it out. Operations in `tables.forbidden` are not allowed.
  */
 export async function serveQueries(
-  context: Omit<Context, 'region'>,
+  context: Omit<QueryContext, 'region'>,
   key: AccessKey = LAB_KEY,
 ): Promise<QueryServer> {
   const server = createServer(async (request, response) => {
@@ -56,7 +53,7 @@ export async function serveQueries(
 
 async function answer(
   request: IncomingMessage,
-  { id, context, key }: { id: string; context: Omit<Context, 'region'>; key: AccessKey },
+  { id, context, key }: { id: string; context: Omit<QueryContext, 'region'>; key: AccessKey },
 ): Promise<{ status: number; body: string }> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
