@@ -119,7 +119,11 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const path = reachAws({ folder, reattach: aws.reattach, path: tools });
   /** The runner's address, which is this machine, as the nodes see it: their gateway. */
   const runnerCidr = `${prefix}.0.1/32`;
-  const env = { ...state.env, AWS_ENDPOINT_URL_EC2: aws.endpoint };
+  const env = {
+    ...state.env,
+    AWS_ENDPOINT_URL_EC2: aws.endpoint,
+    NODE_EXTRA_CA_CERTS: aws.tunnels.certificateFile,
+  };
 
   return {
     name,

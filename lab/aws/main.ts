@@ -12,6 +12,7 @@ import { DockerCompute } from './compute/docker.ts';
 import { nameContainer } from './compute/machine.ts';
 import { watchMachines } from './compute/watch.ts';
 import * as ec2 from './ec2.ts';
+import { serveTunnels, type TunnelServer } from './instance-connect/server.ts';
 import { lockWorld } from './lock.ts';
 import { startModifications } from './modification.ts';
 import { Provider } from './provider.ts';
@@ -45,6 +46,8 @@ export interface Aws {
   readonly reattach: string;
   /** The value of AWS_ENDPOINT_URL_EC2: EC2's own API, for requests without Terraform. */
   readonly endpoint: string;
+  /** What is behind the names of Instance Connect Endpoints. */
+  readonly tunnels: Omit<TunnelServer, 'stop'>;
   /** Everything that exists, for reading; use `edit` for changes. */
   readonly tables: Tables;
   listInstances(): InstanceView[];
@@ -120,12 +123,14 @@ export async function startAws(options: AwsOptions): Promise<Aws> {
     const region = world.tables.instances[instanceId]?.region ?? '';
     return { world, compute, region };
   };
-  const queries = await serveQueries({ world, compute }, options.key);
+  const tunnels = await serveTunnels({ world, compute }, options.key);
+  const queries = await serveQueries({ world, compute, tunnels: tunnels.address }, options.key);
   const endModifications = startModifications({ world, compute });
   const stop = async () => {
     unwatch();
     await endModifications();
     await queries.stop();
+    await tunnels.stop();
     await server.stop();
     unlock();
     rmSync(run, { recursive: true, force: true });
@@ -133,6 +138,7 @@ export async function startAws(options: AwsOptions): Promise<Aws> {
   return {
     reattach: server.reattach,
     endpoint: queries.endpoint,
+    tunnels,
     tables: world.tables,
     listInstances: () => listInstances(world, name),
     reboot: (id) => compute.reboot(ec2.findInstance(id, contextOf(id))),
@@ -244,7 +250,13 @@ if (import.meta.main) {
     hostImage: ensureHost,
     ...(values['registry-mirror'] !== undefined && { registryMirror: values['registry-mirror'] }),
   });
-  const line = `export TF_REATTACH_PROVIDERS='${aws.reattach}'\nexport AWS_ENDPOINT_URL_EC2='${aws.endpoint}'\n`;
+  const line = Object.entries({
+    TF_REATTACH_PROVIDERS: aws.reattach,
+    AWS_ENDPOINT_URL_EC2: aws.endpoint,
+    NODE_EXTRA_CA_CERTS: aws.tunnels.certificateFile,
+  })
+    .map(([name, value]) => `export ${name}='${value}'\n`)
+    .join('');
   if (values.environment !== undefined) writeFileSync(values.environment, line);
   process.stdout.write(line);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
