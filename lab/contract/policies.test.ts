@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { OPTIONAL_POLICIES } from './optional-policies.ts';
 import { buildPolicies, listActions, listUnmarked } from './policies.ts';
 import { readCalls, readPolicyFile, renderPolicies } from './policy-files.ts';
 
@@ -8,32 +9,64 @@ test('the committed policies are those of the recorded calls', () => {
   }
 });
 
-test('the plan role changes nothing but reads', () => {
-  const actions = buildPolicies(readCalls()).plan.Statement.flatMap(({ Action }) => Action);
-  expect(actions.filter((one) => !/^(ec2:Describe|s3:(Get|List))/.test(one))).toEqual([]);
+/** The longest managed policy, without white space (IAM User Guide, "IAM and AWS STS quotas"). */
+const MANAGED = 6144;
+
+const LONG = {
+  CLUSTER: 'c'.repeat(40),
+  REGION: 'ap-northeast-1',
+  ACCOUNT: '123456789012',
+  'STATE-BUCKET': 'b'.repeat(63),
+  'STATE-KEY': 'k'.repeat(120),
+};
+
+test('the plan role changes nothing: it reads, and connects to port 22 through the endpoint', () => {
+  const { Statement } = buildPolicies(readCalls()).plan;
+  const actions = Statement.flatMap(({ Action }) => Action);
+  expect(actions.filter((one) => !/^(ec2:Describe|s3:(Get|List))/.test(one))).toEqual([
+    'ec2-instance-connect:OpenTunnel',
+  ]);
+});
+
+test('a tunnel leads to port 22, for an hour, through an endpoint of the cluster or a given one', () => {
+  const { plan, deploy } = buildPolicies(readCalls());
+  const tunnels = [plan, deploy, OPTIONAL_POLICIES.endpoint].map((policy) =>
+    policy?.Statement.find(({ Action }) => Action.includes('ec2-instance-connect:OpenTunnel')),
+  );
+  const limits = {
+    NumericEquals: { 'ec2-instance-connect:remotePort': '22' },
+    NumericLessThanEquals: { 'ec2-instance-connect:maxTunnelDuration': '3600' },
+  };
+  const own = { ...limits, StringEquals: { 'aws:ResourceTag/Cluster': 'CLUSTER' } };
+  expect(tunnels.map((statement) => statement?.Condition)).toEqual([own, own, limits]);
+  expect(tunnels[2]?.Resource).toEqual([
+    'arn:aws:ec2:REGION:ACCOUNT:instance-connect-endpoint/ENDPOINT',
+  ]);
 });
 
 test('whatever the deploy role changes bears the name of the cluster', () => {
-  const open = buildPolicies(readCalls()).deploy.Statement.filter(
+  const { deploy, 'deploy-create': create } = buildPolicies(readCalls());
+  const open = [...deploy.Statement, ...create.Statement].filter(
     ({ Condition }) =>
       !/"aws:(Resource|Request)Tag\/Cluster":"CLUSTER"/.test(JSON.stringify(Condition ?? {})),
   );
   expect(open.map(({ Sid }) => Sid)).toEqual([
     'Read',
-    'LaunchInterface',
-    'LaunchDebian',
     'FindState',
     'State',
     'Lock',
+    'LaunchInterface',
+    'LaunchDebian',
+    'CreateEndpointRole',
   ]);
 });
 
 test('the tag of a new thing allows nothing on an existing one', () => {
-  const { deploy } = buildPolicies({
+  const { 'deploy-create': create } = buildPolicies({
     plan: [],
     deploy: ['ec2:AuthorizeSecurityGroupIngress', 'ec2:CreateSubnet', 'ec2:CreateVpc'],
   });
-  const allowed = deploy.Statement.filter(({ Condition }) =>
+  const allowed = create.Statement.filter(({ Condition }) =>
     JSON.stringify(Condition ?? {}).includes('RequestTag'),
   ).filter(({ Sid }) => Sid.startsWith('Create'));
   expect(allowed.map(({ Action, Resource }) => [...Action, ...Resource])).toEqual([
@@ -43,16 +76,34 @@ test('the tag of a new thing allows nothing on an existing one', () => {
   ]);
 });
 
-test('a policy fits into a role, whose inline policies have at most 10,240 characters without white space', () => {
-  for (const policy of Object.values(buildPolicies(readCalls()))) {
-    const filled = JSON.stringify(policy)
-      .replaceAll('CLUSTER', 'c'.repeat(40))
-      .replaceAll('REGION', 'ap-northeast-1')
-      .replaceAll('ACCOUNT', '123456789012')
-      .replaceAll('STATE-BUCKET', 'b'.repeat(40))
-      .replaceAll('STATE-KEY', 'k'.repeat(60));
-    expect(filled.length).toBeLessThan(10_240);
+test('each policy fits into a managed one, with long names and a quarter of it to spare', () => {
+  for (const [name, text] of Object.entries(renderPolicies(readCalls()))) {
+    const filled = Object.entries(LONG).reduce(
+      (policy, [placeholder, value]) => policy.replaceAll(placeholder, value),
+      JSON.stringify(JSON.parse(text)),
+    );
+    expect(filled.length, name).toBeLessThan(MANAGED * 0.75);
   }
+});
+
+test('an optional policy passes no role but the given ones, and changes no name outside of the clusters', () => {
+  const statements = Object.values(OPTIONAL_POLICIES).flatMap(({ Statement }) => Statement);
+  const wide = statements.filter(({ Resource }) => Resource.includes('*'));
+  expect(wide.flatMap(({ Action }) => Action)).toEqual([
+    'route53:ListHostedZones',
+    'route53:ListHostedZones',
+    'ec2:DescribeIamInstanceProfileAssociations',
+  ]);
+  const find = (action: string) => statements.find(({ Action }) => Action.includes(action));
+  expect(find('iam:PassRole')).toMatchObject({
+    Resource: ['NODE-ROLE'],
+    Condition: { StringEquals: { 'iam:PassedToService': 'ec2.amazonaws.com' } },
+  });
+  expect(find('route53:ChangeResourceRecordSets')?.Condition).toMatchObject({
+    'ForAllValues:StringLike': {
+      'route53:ChangeResourceRecordSetsNormalizedRecordNames': ['*.CLUSTER.ZONE-NAME'],
+    },
+  });
 });
 
 test('a call without a statement is refused, not allowed everywhere', () => {

@@ -1,4 +1,14 @@
 import type { ApiCall } from './front.ts';
+import {
+  endpointRole,
+  locate,
+  lock,
+  OWN,
+  type Policy,
+  type Statement,
+  state,
+  tunnel,
+} from './statements.ts';
 
 /** What the provider calls, by role: action names as in `ec2:RunInstances`, sorted. */
 export interface Calls {
@@ -8,41 +18,28 @@ export interface Calls {
   readonly deploy: readonly string[];
 }
 
-/** A statement of an IAM policy (IAM User Guide, "IAM JSON policy elements reference"). */
-interface Statement {
-  readonly Sid: string;
-  readonly Effect: 'Allow';
-  readonly Action: readonly string[];
-  readonly Resource: readonly string[];
-  readonly Condition?: {
-    readonly [operator: string]: { readonly [key: string]: string | string[] };
-  };
-}
-
-export interface Policy {
-  readonly Version: '2012-10-17';
-  readonly Statement: readonly Statement[];
-}
-
 /** Everybody may call it. */
 const FREE = ['sts:GetCallerIdentity'];
 
 /** Calls that may be refused: the provider goes on without the answer. The front of moto refuses them. */
 export const REFUSED = ['ec2:GetInstanceUefiData'];
 
-/** Calls of the product itself: it asks how far a volume's growth is. */
+/**
+ * What no recorded call shows. The product asks how far a volume's growth is, and where the endpoint of the tunnel is. EC2
+ * makes the endpoint's network interface with the caller's permission. More is in statements.ts: the tunnel itself, and
+ * the role of the endpoint's service.
+ */
 const UNSEEN: Calls = {
-  plan: ['ec2:DescribeVolumesModifications'],
-  deploy: ['ec2:DescribeVolumesModifications'],
+  plan: ['ec2:DescribeInstanceConnectEndpoints', 'ec2:DescribeVolumesModifications'],
+  deploy: [
+    'ec2:CreateNetworkInterface',
+    'ec2:DescribeInstanceConnectEndpoints',
+    'ec2:DescribeVolumesModifications',
+  ],
 };
 
-const OWN = { 'aws:ResourceTag/Cluster': 'CLUSTER' };
 const MARKED = { 'aws:RequestTag/Cluster': 'CLUSTER' };
 const DEBIAN = '136693071363';
-
-function locate(...kinds: string[]): string[] {
-  return kinds.map((kind) => `arn:aws:ec2:REGION:ACCOUNT:${kind}/*`);
-}
 
 /** What a call makes, if EC2 authorises it on the new thing by the request's tags. */
 const MADE: { readonly [action: string]: string } = {
@@ -65,6 +62,7 @@ const CHANGED: { readonly [action: string]: readonly string[] } = {
   'ec2:AttachVolume': ['instance', 'volume'],
   'ec2:AuthorizeSecurityGroupEgress': ['security-group'],
   'ec2:AuthorizeSecurityGroupIngress': ['security-group'],
+  'ec2:CreateNetworkInterface': ['security-group', 'subnet'],
   'ec2:CreateRoute': ['route-table'],
   'ec2:CreateRouteTable': ['vpc'],
   'ec2:CreateSecurityGroup': ['vpc'],
@@ -138,10 +136,13 @@ function readMarked(parameters: URLSearchParams, cluster: string): Set<string> {
 }
 
 /**
- * Builds the policies of the two roles. Both name placeholders: CLUSTER, REGION, ACCOUNT, STATE-BUCKET, STATE-KEY.
+ * Builds the policies of the two roles; the deploying one has two, which are too long for one managed policy. All name
+ * placeholders: CLUSTER, REGION, ACCOUNT, STATE-BUCKET, STATE-KEY.
  * Throws if a call changes something and has no place in the tables above.
  */
-export function buildPolicies(calls: Calls): { readonly plan: Policy; readonly deploy: Policy } {
+export function buildPolicies(calls: Calls): {
+  readonly [name in 'plan' | 'deploy' | 'deploy-create']: Policy;
+} {
   const isRead = (action: string) => action.startsWith('ec2:Describe');
   const writes = merge([...calls.deploy], [...UNSEEN.deploy]).filter((one) => !isRead(one));
   const unknown = [...calls.plan, ...UNSEEN.plan]
@@ -151,22 +152,23 @@ export function buildPolicies(calls: Calls): { readonly plan: Policy; readonly d
   // A deploy plans as well.
   const planned = merge([...calls.plan], [...UNSEEN.plan]);
   const applied = merge(planned, [...calls.deploy, ...UNSEEN.deploy].filter(isRead));
+  const connect = tunnel({
+    Sid: 'Tunnel',
+    Resource: locate('instance-connect-endpoint'),
+    StringEquals: OWN,
+  });
+  const policy = (...Statement: Statement[]): Policy => ({ Version: '2012-10-17', Statement });
   return {
-    plan: {
-      Version: '2012-10-17',
-      Statement: [read(planned), ...state(['s3:GetObject'])],
-    },
-    deploy: {
-      Version: '2012-10-17',
-      Statement: [
-        read(applied),
-        ...make(writes),
-        ...change(writes),
-        ...tag(writes),
-        ...state(['s3:GetObject', 's3:PutObject']),
-        lock(),
-      ],
-    },
+    plan: policy(read(planned), connect, ...state(['s3:GetObject'])),
+    deploy: policy(
+      read(applied),
+      connect,
+      ...change(writes),
+      ...retag(),
+      ...state(['s3:GetObject', 's3:PutObject']),
+      lock(),
+    ),
+    'deploy-create': policy(...make(writes), tagNew(writes), endpointRole()),
   };
 }
 
@@ -205,7 +207,7 @@ function make(writes: readonly string[]): Statement[] {
     {
       Sid: 'LaunchInterface',
       Effect: 'Allow',
-      Action: [launch],
+      Action: ['ec2:CreateNetworkInterface', launch],
       Resource: locate('network-interface'),
     },
     {
@@ -232,21 +234,24 @@ function change(writes: readonly string[]): Statement[] {
   ];
 }
 
-function tag(writes: readonly string[]): Statement[] {
+function tagNew(writes: readonly string[]): Statement {
   const makers = writes.filter((action) => action in MADE || action === 'ec2:RunInstances');
-  return [
-    {
-      Sid: 'TagNew',
-      Effect: 'Allow',
-      Action: ['ec2:CreateTags'],
-      Resource: locate('*'),
-      Condition: {
-        StringEquals: {
-          ...MARKED,
-          'ec2:CreateAction': makers.map((action) => action.replace('ec2:', '')),
-        },
+  return {
+    Sid: 'TagNew',
+    Effect: 'Allow',
+    Action: ['ec2:CreateTags'],
+    Resource: locate('*'),
+    Condition: {
+      StringEquals: {
+        ...MARKED,
+        'ec2:CreateAction': makers.map((action) => action.replace('ec2:', '')),
       },
     },
+  };
+}
+
+function retag(): Statement[] {
+  return [
     {
       Sid: 'TagOwn',
       Effect: 'Allow',
@@ -266,28 +271,4 @@ function tag(writes: readonly string[]): Statement[] {
       },
     },
   ];
-}
-
-/** Terraform's documentation, backend "s3", "Permissions Required". */
-function state(actions: readonly string[]): Statement[] {
-  const bucket = 'arn:aws:s3:::STATE-BUCKET';
-  return [
-    {
-      Sid: 'FindState',
-      Effect: 'Allow',
-      Action: ['s3:ListBucket'],
-      Resource: [bucket],
-    },
-    { Sid: 'State', Effect: 'Allow', Action: actions, Resource: [`${bucket}/STATE-KEY`] },
-  ];
-}
-
-/** A review plans without the lock, so only a deploy needs it. */
-function lock(): Statement {
-  return {
-    Sid: 'Lock',
-    Effect: 'Allow',
-    Action: ['s3:DeleteObject', 's3:GetObject', 's3:PutObject'],
-    Resource: ['arn:aws:s3:::STATE-BUCKET/STATE-KEY.tflock'],
-  };
 }

@@ -1,14 +1,15 @@
 // Rewrites the policies from the recorded calls: `node lab/contract/policy-files.ts`.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { OPTIONAL_POLICIES } from './optional-policies.ts';
 import { buildPolicies, type Calls } from './policies.ts';
 
 const FOLDER = join(import.meta.dirname, '../../setup/aws/policies');
 
 /** The files of the policies by name, as they should be for the calls. */
 export function renderPolicies(calls: Calls): { readonly [file: string]: string } {
-  const { plan, deploy } = buildPolicies(calls);
-  return { 'plan.json': render(plan), 'deploy.json': render(deploy) };
+  const policies = Object.entries({ ...buildPolicies(calls), ...OPTIONAL_POLICIES });
+  return Object.fromEntries(policies.map(([name, policy]) => [`${name}.json`, render(policy)]));
 }
 
 /** The calls that were recorded with the real provider. */
