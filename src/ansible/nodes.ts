@@ -113,6 +113,11 @@ export class Nodes {
     return { observed: report.observations, unreachable, broken, locked, failures };
   }
 
+  /** Makes `existing` the nodes of the next steps, without a look at them. */
+  async reach(existing: readonly Node[]): Promise<void> {
+    await this.#writeInventory(existing);
+  }
+
   /**
    * Runs `steps` in order and, with a `proofToken`, proves that `primary` replicates it to all other nodes. `image` pins
    * the image of new containers. `onNotes` is called with what a reader should know, even if a step failed.

@@ -5,6 +5,7 @@ import { isAllowed, type PermissionLabel } from '../inputs/permission-label.ts';
 import { CancelledError, readMessage, UserError } from '../messages/errors.ts';
 import { renderConnectionString } from '../operations/connection-string.ts';
 import { ContinuingError } from '../operations/continuing-error.ts';
+import type { Look } from '../operations/look.ts';
 import type { PlanResult } from '../operations/plan.ts';
 import { renderDeployShort, renderDeployTitle } from '../report/deploy-comment.ts';
 import type { DeployState, Phase } from '../report/deploy-report.ts';
@@ -101,9 +102,11 @@ export async function deploy(
     const { providerLock } = plan;
     let { digest } = reviewStore.buildRecord(plan.summary, { commit, image: null, providerLock });
     const isReviewable = hasChangesToReview(plan.summary);
+    let look: Look | null = null;
     // Without an apply, `configure` observes the nodes before it changes them.
     if (plan.summary.hasChanges || plan.existing.notRunning.length > 0) {
       const preview = await previewRollout(job, plan);
+      look = preview.look;
       const image = findImageDigest(preview.observed);
       const review = reviewStore.buildRecord(plan.summary, { commit, image, providerLock });
       core.setOutput('plan-digest', review.digest);
@@ -132,6 +135,7 @@ export async function deploy(
       terraform,
       permitted: permit(plan, ground),
       digest: plan.digest,
+      outputs: plan.outputs,
       existing: plan.existing.nodes,
       stopped,
     });
@@ -149,6 +153,7 @@ export async function deploy(
       memoryMib: plan.memoryMib,
       allowsSlotLoss: isAllowed(slotPermission),
       infrastructure: stages,
+      look: stages.hasTouched ? null : look,
       fresh: [...create, ...replace],
       starting: plan.existing.notRunning.map(({ node }) => node.name),
       states,

@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import * as core from '@actions/core';
+import { UserError } from '../messages/errors.ts';
 import { type PlanResult, plan } from '../operations/plan.ts';
 import type { Tool } from '../report/footer.ts';
 import { logGroup } from '../runner/log-group.ts';
 import type { Terraform } from '../terraform/cli.ts';
+import { refuseForeignState } from '../terraform/outputs.ts';
 import type { Job } from './job.ts';
-import { openTerraform, refuseForeignCluster } from './open-terraform.ts';
+import { openTerraform, readTerraformState, refuseForeignCluster } from './open-terraform.ts';
 import { generateDirectory } from './terraform-directory.ts';
 
 /** A plan of the cluster, and the Terraform that made it. */
@@ -29,8 +31,31 @@ export async function planCluster(
 ): Promise<PlannedCluster> {
   await generateDirectory(job);
   const { terraform, tool } = await openTerraform(job, { providerLock });
-  await refuseForeignCluster(job, terraform);
-  return { plan: await planDirectory(job, terraform, { lock }), terraform, tool };
+  await readTerraformState(terraform);
+  return { plan: await planOwnCluster(job, terraform, { lock }), terraform, tool };
+}
+
+/**
+ * Plans the generated directory, and refuses the state of another cluster. The plan tells whose it is: no command reads the
+ * state just for that.
+ *
+ * @throws UserError if the state is of another cluster, or with Terraform's messages
+ */
+export async function planOwnCluster(
+  job: Job,
+  terraform: Terraform,
+  { lock }: { lock: boolean },
+): Promise<PlanResult> {
+  let plan: PlanResult;
+  try {
+    plan = await planDirectory(job, terraform, { lock });
+  } catch (error) {
+    // The state of another cluster may be why there is no plan, and Terraform does not say so.
+    if (error instanceof UserError) await refuseForeignCluster(job, terraform);
+    throw error;
+  }
+  if (plan.state !== null) refuseForeignState(plan.state, job.inputs.spec);
+  return plan;
 }
 
 /**

@@ -9,6 +9,7 @@ import { type Rollout, rollout } from '../cluster/rollout/rollout.ts';
 import { buildTopologyChange } from '../cluster/rollout/topology.ts';
 import { compareWithApplied, compareWithLive } from '../cluster/settings/change.ts';
 import { UserError } from '../messages/errors.ts';
+import type { Look } from '../operations/look.ts';
 import type { PlanResult } from '../operations/plan.ts';
 import { findVantage, requireObservation } from '../operations/reachability.ts';
 import { describeExceptions, describeFaults } from '../report/faults.ts';
@@ -40,6 +41,8 @@ export interface Preview {
   /** The observed nodes; empty if they could not be observed. */
   readonly observed: readonly NodeObservation[];
   readonly desired: DesiredCluster;
+  /** The look at the nodes; null if none was possible. */
+  readonly look: Look | null;
 }
 
 /** Predicts the rollout of a plan: observes the existing nodes and assumes the planned ones. Changes nothing. */
@@ -60,6 +63,7 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
     slotLoss: null,
     observed: [],
     desired,
+    look: null,
   });
   const changes = plan.nodeChanges;
   const notObserved = (reason: string) =>
@@ -94,9 +98,11 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
   if (access === null) return notObserved('this job has no ssh-private-key to log in with.');
   const nodes = new Nodes(access);
   try {
+    const began = performance.now();
     const observation = await logGroup('Look at the nodes', () =>
       nodes.observe(running, { desired, waitSeconds: OBSERVE_SECONDS }),
     );
+    const look = { asked: running, seen: observation, began };
     const { observed, away } = requireObservation(observation, desired, {
       asked: running,
       states: buildInstanceStates(plan.existing),
@@ -104,7 +110,7 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
     });
     const refusals = observed.some(isRunningPrimary) ? [] : explainOrphanedVolumes(plan.summary);
     if (refusals.length > 0)
-      return { database: { kind: 'refused', refusals }, slotLoss: null, observed, desired };
+      return { database: { kind: 'refused', refusals }, slotLoss: null, observed, desired, look };
     const down = [...away, ...stopped];
     if (down.length > 0 && changes.replace.length > 0) {
       return withoutObservation({
@@ -118,7 +124,7 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
     const database = rollout(observed, { ...reachable, allowsSlotLoss: true });
     const { steps } = database.kind === 'steps' ? database : { steps: [] };
     const slotLoss = explainSlotLoss(observed, { steps, desired: reachable });
-    return { database, slotLoss, observed, desired: reachable };
+    return { database, slotLoss, observed, desired: reachable, look };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return notObserved(error.message);

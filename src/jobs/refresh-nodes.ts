@@ -50,7 +50,7 @@ export async function refreshNodes(job: Job, terraform: Terraform): Promise<Refr
       await terraform.plan(planFile, {
         publicKey: job.keys?.current ?? null,
         lock: false,
-        refreshOnly: true,
+        mode: 'refresh-only',
         stage: buildRefreshOverrides(known),
       });
     } catch (error) {

@@ -6,8 +6,8 @@ import { explainOrphanedVolumes } from '../terraform/node-changes.ts';
 import { explainApplyRefusal, permit } from '../terraform/permit.ts';
 import { configureNodes } from './configure-nodes.ts';
 import type { Job } from './job.ts';
-import { openTerraform, readTerraformState, refuseForeignCluster } from './open-terraform.ts';
-import { planDirectory } from './plan-cluster.ts';
+import { openTerraform, readTerraformState } from './open-terraform.ts';
+import { planDirectory, planOwnCluster } from './plan-cluster.ts';
 import { refreshNodes } from './refresh-nodes.ts';
 import { StagedApply } from './staged-apply.ts';
 import { ensureDirectory, generateDirectory } from './terraform-directory.ts';
@@ -44,8 +44,7 @@ export async function runOperation(job: Job, operation: Operation): Promise<void
  *   that PostgreSQL has to leave first
  */
 async function applyAlone(job: Job, terraform: Terraform): Promise<void> {
-  await refuseForeignCluster(job, terraform);
-  const planned = await planDirectory(job, terraform, { lock: true });
+  const planned = await planOwnCluster(job, terraform, { lock: true });
   const ground = { kind: 'plan', label: job.inputs.allowDestroyLabel, labels: null } as const;
   const problems = [
     ...refuseOrderedChanges(planned),
@@ -57,6 +56,7 @@ async function applyAlone(job: Job, terraform: Terraform): Promise<void> {
     terraform,
     permitted: permit(planned, ground),
     digest: planned.digest,
+    outputs: planned.outputs,
     existing: planned.existing.nodes,
   }).provision();
 }

@@ -185,6 +185,7 @@ const openStages = (whole: PlanResult): StagedApply =>
     terraform,
     permitted: permit(whole, { kind: 'plan', label: 'allow', labels: ['allow'] }),
     digest: whole.digest,
+    outputs: whole.outputs,
     existing: whole.existing.nodes,
     stopped: findStopped(whole.existing, whole.summary),
   });
@@ -299,15 +300,67 @@ test('the starter that a killed run left in the state is removed', async () => {
   expect(whole.summary.hasChanges).toBe(true);
   expect(hasChangesToReview(whole.summary)).toBe(false);
   const permitted = permit(whole, ground);
-  const { digest } = whole;
+  const { digest, outputs } = whole;
   await new StagedApply(job, {
     terraform,
     permitted,
     digest,
+    outputs,
     existing: existing.nodes,
   }).provision();
   expect(readMachines()).toEqual({ 'node-1': 't3.large running', 'node-2': 't3.large running' });
   expect((await planValues(values)).summary.hasChanges).toBe(false);
+});
+
+describe('nothing is started for nothing', () => {
+  const values = { instance_type: 't3.large' };
+  /** Counts the calls of Terraform during `work`. */
+  const count = async (work: () => Promise<unknown>) => {
+    const spies = (['plan', 'apply', 'showJson', 'outputs'] as const).map(
+      (name) => [name, vi.spyOn(terraform, name)] as const,
+    );
+    try {
+      await work();
+      return Object.fromEntries(spies.map(([name, { mock }]) => [name, mock.calls.length]));
+    } finally {
+      for (const [, spy] of spies) spy.mockRestore();
+    }
+  };
+  const none = { plan: 0, apply: 0, showJson: 0, outputs: 0 };
+
+  test('an apply of nothing, whose outputs are those of the plan', async () => {
+    const present = await terraform.outputs();
+    const whole = await planValues(values);
+    expect(whole.outputs).toEqual(present);
+    const stages = openStages(whole);
+    let nodes: unknown;
+    const calls = await count(async () => {
+      nodes = await stages.provision();
+    });
+    expect(calls).toEqual(none);
+    expect(nodes).toEqual(whole.existing.nodes);
+    expect(stages.hasTouched).toBe(false);
+  });
+
+  test('a first stage without changes', async () => {
+    const resized = openStages(await planValues({ instance_type: 't3.medium' }));
+    expect(await count(() => resized.provision())).toEqual(none);
+    const removed = openStages(await planValues({ ...values, replica_count: 0 }));
+    expect(await count(() => removed.provision())).toEqual(none);
+    expect([resized.hasTouched, removed.hasTouched]).toEqual([false, false]);
+  });
+
+  test('other outputs are applied, and touch no node', async () => {
+    const database = {
+      image: 'postgres:17',
+      settings: { work_mem: '8MB' },
+      primary: '',
+      synchronous_replicas: 0,
+    };
+    const stages = openStages(await planValues({ ...values, database }));
+    expect(await count(() => stages.provision())).toEqual({ ...none, apply: 1, outputs: 1 });
+    expect(stages.hasTouched).toBe(false);
+  });
 });
 
 describe('a removal', () => {

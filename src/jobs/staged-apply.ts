@@ -17,6 +17,7 @@ import {
   type PlanOverrides,
   volumeAddress,
 } from '../terraform/node-changes.ts';
+import { hasChangesBeforeOrder, touchesResources } from '../terraform/ordered-changes.ts';
 import { readNodes } from '../terraform/outputs.ts';
 import { type ApplyScope, explainApplyRefusal, type Permit, permit } from '../terraform/permit.ts';
 import { type PlanSummary, summarizePlan } from '../terraform/plan.ts';
@@ -39,6 +40,9 @@ export class StagedApply implements Infrastructure {
   /** Nodes whose stopped instance is started before any work on the databases. */
   readonly #stopped: readonly Node[];
   readonly #resized: string[] = [];
+  /** The outputs after the whole apply, as far as the plan knows them. */
+  readonly #outputs: unknown;
+  #hasTouched = false;
 
   constructor(
     job: Job,
@@ -48,6 +52,8 @@ export class StagedApply implements Infrastructure {
       permitted: Permit;
       /** The whole plan's digest. */
       digest: string;
+      /** The outputs after the whole apply, as far as the plan knows them. */
+      outputs: unknown;
       existing: readonly Node[];
       /** Nodes that stay and whose instance is stopped. */
       stopped?: readonly Node[];
@@ -58,8 +64,14 @@ export class StagedApply implements Infrastructure {
     this.#whole = options.permitted;
     this.#digest = options.digest;
     this.#changes = buildNodeChanges(options.permitted.summary);
+    this.#outputs = options.outputs;
     this.#existing = options.existing;
     this.#stopped = options.stopped ?? [];
+  }
+
+  /** Whether anything besides the state may have changed since the plan. */
+  get hasTouched(): boolean {
+    return this.#hasTouched;
   }
 
   /**
@@ -76,17 +88,19 @@ export class StagedApply implements Infrastructure {
   async #provision(): Promise<readonly Node[]> {
     const { resize, destroy } = this.#changes;
     if (resize.length === 0 && destroy.length === 0) {
+      this.#hasTouched = touchesResources(this.#whole.summary);
       const { outputs, jsonFile } = await logGroup('Apply', () =>
         apply(this.#terraform, {
           directory: this.#job.workspace.directory,
           permitted: this.#whole,
           digest: this.#digest,
+          planned: this.#outputs,
           outlives: survivorOptions(this.#job.workspace),
         }),
       );
       return this.#adopt(outputs, jsonFile);
     }
-    // Even without changes, this writes to the state what changed outside Terraform.
+    if (!hasChangesBeforeOrder(this.#whole.summary)) return this.#existing;
     await this.#applyStage('Apply what needs no order', this.#keep());
     return this.#finish();
   }
@@ -145,7 +159,7 @@ export class StagedApply implements Infrastructure {
     return buildStageOverrides(summary, { existing: this.#existing, resized: this.#resized });
   }
 
-  #applyStage(
+  async #applyStage(
     title: string,
     stage: PlanOverrides | undefined,
     options: {
@@ -155,7 +169,9 @@ export class StagedApply implements Infrastructure {
     } = {},
   ): Promise<void> {
     const { starts = [], findMore } = options;
-    return applyStage(this.#job, this.#terraform, {
+    // Also if it fails: it may have been applied in part.
+    this.#hasTouched = true;
+    await applyStage(this.#job, this.#terraform, {
       title,
       stage,
       ground: { kind: 'stage', whole: this.#whole, starts },

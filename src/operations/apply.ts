@@ -11,7 +11,7 @@ export interface ApplyResult {
   readonly jsonFile: string;
 }
 
-/** Applies exactly the permitted plan and reads the outputs, also if the plan is empty. */
+/** Applies exactly the permitted plan and reads the outputs. Nothing is started for an empty plan. */
 export async function apply(
   terraform: Terraform,
   options: {
@@ -19,13 +19,15 @@ export async function apply(
     permitted: Permit;
     /** The plan's digest. */
     digest: string;
+    /** The outputs after the apply, as far as the plan knows them. */
+    planned: unknown;
     outlives: SurvivorOptions;
   },
 ): Promise<ApplyResult> {
-  const { permitted, digest, directory, outlives } = options;
+  const { permitted, digest, planned, directory, outlives } = options;
   const { summary } = permitted;
   if (summary.hasChanges) await terraform.apply(permitted, outlives);
-  const outputs = await terraform.outputs();
+  const outputs = summary.hasChanges ? await terraform.outputs() : planned;
   const result = { counts: summary.counts, planDigest: digest, outputs };
   return { outputs, jsonFile: await writeResult(directory, 'apply', result) };
 }

@@ -12,6 +12,7 @@ import { isTerraformStep, type Step, withoutReasons } from '../cluster/rollout/s
 import { UserError } from '../messages/errors.ts';
 import { ContinuingError } from './continuing-error.ts';
 import { changeInstances, type Infrastructure } from './infrastructure.ts';
+import { isCurrent, type Look } from './look.ts';
 import { requireNodeCount } from './node-count.ts';
 import { observeNodes } from './observe-nodes.ts';
 import { type PerformedSteps, performSteps } from './perform-steps.ts';
@@ -94,6 +95,8 @@ export async function configure(
     allowsSlotLoss?: boolean;
     /** Null: the instances stay as they are. */
     infrastructure: Infrastructure | null;
+    /** What this run saw of the nodes before, if it has changed none of them since; it serves instead of the first look. */
+    look?: Look | null;
     /** Nodes whose instance this run created. */
     fresh?: readonly string[];
     /** Other nodes whose instance may just be starting. */
@@ -154,6 +157,7 @@ async function converge(
   const { reviewedImage: reviewed = null, starting = [], states = {}, labels = null } = options;
   const { allowCollationLabel } = access.inputs;
   let existing = options.nodes;
+  let { look = null } = options;
   const fresh = new Set(options.fresh);
   // Nodes that are not observed any more: their instance was stopped, or fencing them over SSH failed.
   const away = new Set(options.excluded);
@@ -171,11 +175,18 @@ async function converge(
       allowsSlotLoss,
       keepsStorage: decide !== undefined,
     });
-    const seen = await observeNodes(
-      nodes,
-      existing.filter(({ name }) => !away.has(name)),
-      { desired: described, fresh: [...fresh], isBooting, mayBeLost },
-    );
+    const asked = existing.filter(({ name }) => !away.has(name));
+    const earlier = look;
+    look = null;
+    let seen: ClusterObservation;
+    if (earlier !== null && isCurrent(earlier, { nodes: asked, now: performance.now() })) {
+      access.log('The nodes were looked at seconds ago, and nothing was changed since.');
+      await nodes.reach(asked);
+      seen = earlier.seen;
+    } else {
+      const limits = { fresh: [...fresh], isBooting, mayBeLost };
+      seen = await observeNodes(nodes, asked, { desired: described, ...limits });
+    }
     options.onObserved?.(seen.observed);
     const observation = { ...seen, unreachable: [...seen.unreachable, ...away] };
     const reachable = removeNodes(described, observation.unreachable);

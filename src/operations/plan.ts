@@ -5,7 +5,13 @@ import type { Terraform } from '../terraform/cli.ts';
 import { listVolumes } from '../terraform/cluster-volumes.ts';
 import { type ExistingNodes, readExistingNodes } from '../terraform/existing-nodes.ts';
 import { buildNodeChanges, type NodeChanges } from '../terraform/node-changes.ts';
-import { readAppliedDatabase, readPlannedMemory } from '../terraform/outputs.ts';
+import {
+  readAppliedDatabase,
+  readPlannedMemory,
+  readPlannedOutputs,
+  readStateBefore,
+  type TerraformState,
+} from '../terraform/outputs.ts';
 import {
   canonicalizePlan,
   hideSensitive,
@@ -26,6 +32,10 @@ export interface PlanResult {
   readonly memoryMib: number | null;
   /** The nodes as the plan's refresh found them. */
   readonly existing: ExistingNodes;
+  /** The cluster in the state, before the plan; null before the first apply and after a destroy. */
+  readonly state: TerraformState | null;
+  /** Terraform's outputs after an apply, as `terraform output -json` prints them; unknown ones are missing. */
+  readonly outputs: unknown;
   /** The volumes of these nodes. */
   readonly volumes: readonly NodeVolume[];
   /** What the last apply asked the nodes to run; null if unknown. */
@@ -52,11 +62,10 @@ export async function plan(
 ): Promise<PlanResult> {
   const { planFile, publicKey, lock } = options;
   await terraform.init();
-  await terraform.plan(planFile, { publicKey, lock });
-  const [json, text] = await Promise.all([
-    terraform.showJson(planFile),
-    terraform.showText(planFile),
-  ]);
+  // With the real provider, each command that reads a plan file takes seconds, as it starts the provider.
+  const printed = await terraform.plan(planFile, { publicKey, lock });
+  const json = await terraform.showJson(planFile);
+  const text = printed ?? (await terraform.showText(planFile));
   const document: unknown = JSON.parse(json);
   const summary = summarizePlan(document);
   return {
@@ -65,6 +74,8 @@ export async function plan(
     memoryMib: readPlannedMemory(document),
     applied: readAppliedDatabase(document),
     existing: readExistingNodes(parsePlan(document)),
+    state: readStateBefore(document),
+    outputs: readPlannedOutputs(document),
     volumes: listVolumes(parsePlan(document)),
     digest: createHash('sha256').update(canonicalizePlan(summary)).digest('hex'),
     providerLock: await terraform.readProviderLock(),

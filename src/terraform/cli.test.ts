@@ -49,7 +49,7 @@ test('a plan of the whole change sets no variable', async () => {
 });
 
 test('a refresh-only plan requests no change', async () => {
-  await terraform.plan('look.tfplan', { publicKey: null, lock: false, refreshOnly: true });
+  await terraform.plan('look.tfplan', { publicKey: null, lock: false, mode: 'refresh-only' });
   expect(read().slice(3)).toEqual(['-lock=false', '-refresh-only', '-out=look.tfplan']);
 });
 

@@ -12,6 +12,7 @@ import { COMMANDS, explainFailure } from './explain-failure.ts';
 import type { TerraformProduct } from './install.ts';
 import type { PlanOverrides } from './node-changes.ts';
 import type { Permit } from './permit.ts';
+import { extractPlanText } from './plan-output.ts';
 import { renderPlanVariables } from './plan-variables.ts';
 import {
   explainLockFailure,
@@ -154,8 +155,10 @@ export class Terraform {
 
   /**
    * Runs `terraform plan` into `planFile`. `publicKey` fills the variable if the directory was generated without it.
-   * Without `lock` the state's lock is ignored. `stage` plans a part of the whole change. `refreshOnly` reads the real
-   * resources and plans no change.
+   * Without `lock` the state's lock is ignored. `stage` plans a part of the whole change. The mode `refresh-only` reads the
+   * real resources and plans no change, `destroy` plans the removal of everything in the state.
+   *
+   * Returns the text of the plan as Terraform prints it, with sensitive values hidden; null if its wording is unknown.
    *
    * @throws UserError with Terraform's own words
    */
@@ -165,20 +168,24 @@ export class Terraform {
       publicKey,
       lock,
       stage,
-      refreshOnly = false,
-    }: { publicKey: string | null; lock: boolean; stage?: PlanOverrides; refreshOnly?: boolean },
-  ): Promise<void> {
+      mode,
+    }: {
+      publicKey: string | null;
+      lock: boolean;
+      stage?: PlanOverrides;
+      mode?: 'refresh-only' | 'destroy';
+    },
+  ): Promise<string | null> {
     const locking = lock ? `-lock-timeout=${LOCK_TIMEOUT}` : '-lock=false';
     const replace = (stage?.replace ?? []).map((address) => `-replace=${address}`);
-    const mode = refreshOnly ? ['-refresh-only'] : [];
     const only = (stage?.only ?? []).map((address) => `-target=${address}`);
-    await this.#run(
+    const { stdout } = await this.#run(
       [
         'plan',
         '-input=false',
         '-no-color',
         locking,
-        ...mode,
+        ...(mode === undefined ? [] : [`-${mode}`]),
         ...replace,
         ...only,
         `-out=${planFile}`,
@@ -191,6 +198,7 @@ export class Terraform {
         },
       },
     );
+    return extractPlanText(stdout);
   }
 
   /** Returns the plan file as JSON text (format version 1.x), with sensitive values in plain text. */

@@ -1,10 +1,12 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   readAppliedDatabase,
   readEndpointId,
   readNodes,
   readPlannedMemory,
+  readPlannedOutputs,
   readState,
+  readStateBefore,
   refuseForeignState,
 } from './outputs.ts';
 
@@ -134,4 +136,42 @@ test('there is no applied database before the first apply', () => {
   expect(
     readAppliedDatabase({ output_changes: { database: { before: null, after: {} } } }),
   ).toBeNull();
+});
+
+describe('the cluster in the state of a plan', () => {
+  const change = (before: unknown, after: unknown) => ({ actions: ['update'], before, after });
+
+  test('is the one before the plan', () => {
+    const output_changes = {
+      cluster_name: change('orders', 'billing'),
+      region: change('us-east-1', 'us-east-1'),
+      nodes: { actions: ['create'], before: null, after_unknown: true },
+    };
+    expect(readStateBefore({ output_changes })).toEqual({
+      clusterName: 'orders',
+      region: 'us-east-1',
+      nodes: [],
+    });
+  });
+
+  test('is null for an empty state', () => {
+    const output_changes = { cluster_name: change(null, 'orders'), region: change(null, 'x-1') };
+    expect(readStateBefore({ output_changes })).toBeNull();
+    expect(readStateBefore({})).toBeNull();
+  });
+
+  test('is refused if it is not what the action writes', () => {
+    const output_changes = { cluster_name: change('orders', 'orders'), region: change(7, 7) };
+    expect(() => readStateBefore({ output_changes })).toThrow(/not what this action writes/);
+  });
+});
+
+test('planned outputs without a value are missing, as in a state', () => {
+  const outputs = {
+    region: { sensitive: false, type: 'string', value: 'us-east-1' },
+    database: { sensitive: false, type: 'dynamic', value: null },
+    nodes: { sensitive: false },
+  };
+  expect(readPlannedOutputs({ planned_values: { outputs } })).toEqual({ region: outputs.region });
+  expect(readPlannedOutputs({})).toEqual({});
 });

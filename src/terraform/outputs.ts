@@ -134,6 +134,42 @@ export function readNodes(
   return [...state.nodes];
 }
 
+const before = z.object({
+  output_changes: z.record(z.string(), z.object({ before: z.json().optional() })).default({}),
+});
+
+/**
+ * Reads the cluster in the state from the parsed output of `terraform show -json <plan file>`; null before the first apply
+ * and after a destroy. `prior_state` does not serve: a refresh writes the planned outputs into it.
+ *
+ * @throws UserError as `readState`
+ */
+export function readStateBefore(planJson: unknown): TerraformState | null {
+  const changes = Object.entries(before.parse(planJson).output_changes);
+  const known = changes.filter(([, { before: value }]) => value !== null && value !== undefined);
+  return readState(Object.fromEntries(known.map(([name, { before: value }]) => [name, { value }])));
+}
+
+const planned = z.object({
+  planned_values: z
+    .object({
+      outputs: z.record(z.string(), z.looseObject({ value: z.json().optional() })).default({}),
+    })
+    .default({ outputs: {} }),
+});
+
+/**
+ * Reads the outputs that an apply of the plan leaves, in the form of `terraform output -json`, from the parsed output of
+ * `terraform show -json <plan file>`. Those of a plan without changes are the present ones. An output without a value is missing, as in a
+ * state.
+ */
+export function readPlannedOutputs(planJson: unknown): Readonly<Record<string, unknown>> {
+  const { outputs } = planned.parse(planJson).planned_values;
+  return Object.fromEntries(
+    Object.entries(outputs).filter(([, { value = null }]) => value !== null),
+  );
+}
+
 const applied = z.object({
   output_changes: z.object({
     [DATABASE_OUTPUT]: z.object({
