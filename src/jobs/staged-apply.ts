@@ -12,6 +12,7 @@ import {
   attachmentAddress,
   buildNodeChanges,
   buildStageOverrides,
+  dnsRecordAddress,
   instanceAddress,
   type NodeChanges,
   type PlanOverrides,
@@ -215,7 +216,7 @@ export async function replaceInstance(
     instanceTypes: await readInstanceTypes(job, terraform),
     keptNodes: [],
     replace: [instance, ...volumes],
-    only: [instance, attachmentAddress(node), ...volumes],
+    only: [instance, attachmentAddress(node), dnsRecordAddress(node), ...volumes],
   };
   await applyStage(job, terraform, {
     title: `Replace the instance ${volume ? 'and the data volume ' : ''}of ${node}`,

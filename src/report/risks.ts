@@ -29,8 +29,26 @@ export function findRisks(plan: PlanSummary): Risk[] {
     ...nodes.map((node) => buildLoss('**A node goes away:**', node)),
     ...detached.map((attachment) => buildLoss('**A data volume is detached:**', attachment)),
     ...findOpened(plan).map((text): Risk => ({ level: 'risk', text })),
+    ...findHidden(plan),
     ...findStopped(plan),
   ];
+}
+
+/** The way back to a public client leads through the NAT gateway, which knows no connection from outside. */
+function findHidden({ resources }: PlanSummary): Risk[] {
+  const isHidden = resources.some(
+    ({ type, name, action, attributes }) =>
+      type === 'aws_route' &&
+      name === 'internet' &&
+      action === 'update' &&
+      attributes.some(
+        ({ path, before }) => path === 'gateway_id' && before.kind === 'known' && !!before.value,
+      ),
+  );
+  if (!isHidden) return [];
+  const text =
+    '**Public addresses stop working:** behind the NAT gateway, no client reaches a node by its public address.';
+  return [{ level: 'risk', text }];
 }
 
 const DATA_LOST = '**Data is lost:** without a last snapshot,';

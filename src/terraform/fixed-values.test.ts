@@ -44,6 +44,37 @@ test('another network of the VPC is refused', () => {
   ]);
 });
 
+const internet = (before: object, after: object): ResourceOverrides => ({
+  address: 'aws_route.internet[0]',
+  actions: ['update'],
+  before: { id: 'r-1', ...before },
+  after: { id: 'r-1', ...after },
+});
+const NAT = { nat_gateway_id: 'nat-1', gateway_id: '' };
+const GATEWAY = { nat_gateway_id: '', gateway_id: 'igw-1' };
+const kept = (number: number, address: string): ResourceOverrides => ({
+  address: `aws_instance.node["${number}"]`,
+  actions: ['no-op'],
+  before: { id: `i-${number}`, public_ip: address },
+  after: { id: `i-${number}`, public_ip: address },
+});
+
+test('a NAT gateway stays while nodes have no other way to the internet', () => {
+  const nodes = [kept(10, ''), kept(2, ''), kept(1, '203.0.113.9')];
+  expect(explainFixedValues(plan(internet(NAT, GATEWAY), ...nodes))).toEqual([
+    expect.stringMatching(/^internet-via: node-2, node-10 would reach .* Give nat-gateway again\./),
+  ]);
+  const gone: ResourceOverrides = { ...kept(2, ''), actions: ['delete'], after: null };
+  for (const resources of [
+    [internet(NAT, GATEWAY), kept(1, '203.0.113.9'), gone],
+    [internet(GATEWAY, NAT), ...nodes],
+    [internet(NAT, { ...NAT, nat_gateway_id: 'nat-2' }), ...nodes],
+    nodes,
+  ]) {
+    expect(explainFixedValues(plan(...resources))).toEqual([]);
+  }
+});
+
 test('larger and replaced volumes, and a first VPC, are not refused', () => {
   const replaced: ResourceOverrides = { ...volume(1, 40, 30), actions: ['delete', 'create'] };
   const first: ResourceOverrides = {

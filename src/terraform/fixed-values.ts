@@ -8,11 +8,17 @@ import { listShrinks, SIZE_INPUTS } from './volume-changes.ts';
 const MAX_NODES = 16;
 
 /**
- * Explains, with the way out, changes of values that are fixed once they exist: volumes cannot become smaller, and the
- * network of the cluster's own VPC cannot change. No label allows them. Empty if the plan has none.
+ * Explains, with the way out, changes of values that are fixed once they exist: volumes cannot become smaller, the network
+ * of the cluster's own VPC cannot change, and nodes without public addresses need the NAT gateway. No label allows them.
+ * Empty if the plan has none.
  */
 export function explainFixedValues(plan: PlanSummary): string[] {
-  return [...explainShrinks(plan, 'data'), ...explainShrinks(plan, 'root'), ...explainVpc(plan)];
+  return [
+    ...explainShrinks(plan, 'data'),
+    ...explainShrinks(plan, 'root'),
+    ...explainVpc(plan),
+    ...explainStranded(plan),
+  ];
 }
 
 function explainShrinks(plan: PlanSummary, kind: VolumeKind): string[] {
@@ -37,4 +43,11 @@ function explainVpc({ resources }: PlanSummary): string[] {
       `vpc-cidr: the VPC of the cluster has the network ${before}, which cannot become ${after}: the VPC would be replaced, and with it every instance at the same time. Give ${before} again. For another network build a new cluster and move the data.`,
     ];
   });
+}
+
+function explainStranded({ stranded }: PlanSummary): string[] {
+  if (stranded.length === 0) return [];
+  return [
+    `internet-via: ${listSome(stranded, MAX_NODES)} would reach neither packages nor images without the NAT gateway: a node gets a public address only when it is created. Give nat-gateway again. For public addresses build a new cluster and move the data.`,
+  ];
 }

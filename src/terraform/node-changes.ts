@@ -54,6 +54,11 @@ export function volumeAddress(node: string): string {
   return `aws_ebs_volume.data["${nodeNumber(node)}"]`;
 }
 
+/** Terraform's address of a node's DNS record, which a cluster without a zone does not have. */
+export function dnsRecordAddress(node: string): string {
+  return `aws_route53_record.node["${nodeNumber(node)}"]`;
+}
+
 /** Terraform's address of the resource that starts a node's stopped instance. */
 export function starterAddress(node: string): string {
   return `${STARTER_RESOURCE}["${nodeNumber(node)}"]`;

@@ -11,6 +11,7 @@ const plan = (...resources: ResourceOverrides[]): PlanSummary =>
 const instance = (number: number) => `aws_instance.node["${number}"]`;
 const attachment = (number: number) => `aws_volume_attachment.data["${number}"]`;
 const volume = (number: number) => `aws_ebs_volume.data["${number}"]`;
+const record = (number: number) => `aws_route53_record.node["${number}"]`;
 const before = { id: 'old' };
 const destroy = (address: string): ResourceOverrides => ({ address, actions: ['delete'], before });
 const replace = (address: string, reason = 'replace_because_cannot_update'): ResourceOverrides => ({
@@ -41,6 +42,8 @@ describe('a whole plan', () => {
     ['changes in place', [update(instance(1)), update(volume(1))]],
     ['another network', [replace('aws_vpc.own[0]'), replace('aws_subnet.own["us-east-1a"]')]],
     ['another key', [replace('aws_key_pair.nodes'), replace('aws_security_group.nodes')]],
+    ['a removed endpoint', [destroy('aws_ec2_instance_connect_endpoint.own[0]')]],
+    ['other names', [replace('aws_route53_record.node["1"]')]],
     ['removed rules', [destroy('aws_vpc_security_group_ingress_rule.ssh["10.0.0.0/8"]')]],
     ['an instance that was terminated', [create(instance(2)), replace(attachment(2))]],
   ])('of %s needs no label', (_, resources) => {
@@ -174,6 +177,7 @@ describe('the replacement of an instance', () => {
   test.each<[string, ResourceOverrides[]]>([
     ['a replacement', [replace(instance(3)), replace(attachment(3))]],
     ['a node that was terminated', [create(instance(3)), create(attachment(3))]],
+    ['the new address of its name', [replace(instance(3)), update(record(3))]],
   ])('permits %s', (_, resources) => {
     expect(explainApplyRefusal(plan(...resources), ground)).toEqual([]);
   });
@@ -191,6 +195,8 @@ describe('the replacement of an instance', () => {
     ['another node', replace(instance(1))],
     ['its data', replace(volume(3))],
     ['its removal', destroy(instance(3))],
+    ['the name of another node', update(record(1))],
+    ['the removal of its name', destroy(record(3))],
     ['a node with the same prefix', replace(instance(33))],
     ['a resource that is not the cluster’s', destroy('aws_db_instance.orders')],
   ])('refuses %s', (_, resource) => {

@@ -5,6 +5,7 @@ import { explainFixedValues } from './fixed-values.ts';
 import {
   attachmentAddress,
   CREATING_ACTIONS,
+  dnsRecordAddress,
   instanceAddress,
   kindOf,
   listNodes,
@@ -27,16 +28,27 @@ const OWN_RESOURCES: ReadonlySet<string> = new Set([
   VOLUME,
   ATTACHMENT,
   STARTER_RESOURCE,
+  'aws_ec2_instance_connect_endpoint.own',
+  'aws_eip.nat',
   'aws_internet_gateway.own',
   'aws_key_pair.nodes',
+  'aws_nat_gateway.own',
   'aws_route.internet',
+  'aws_route.public',
+  'aws_route53_record.node',
   'aws_route_table.own',
+  'aws_route_table.public',
   'aws_route_table_association.own',
+  'aws_route_table_association.public',
+  'aws_security_group.endpoint',
   'aws_security_group.nodes',
   'aws_subnet.own',
+  'aws_subnet.public',
   'aws_vpc.own',
   'aws_vpc_security_group_egress_rule.all',
+  'aws_vpc_security_group_egress_rule.endpoint',
   'aws_vpc_security_group_ingress_rule.clients',
+  'aws_vpc_security_group_ingress_rule.endpoint',
   'aws_vpc_security_group_ingress_rule.replication',
   'aws_vpc_security_group_ingress_rule.ssh',
 ]);
@@ -201,7 +213,10 @@ function findChangesBesidesHalt(plan: PlanSummary): string[] {
     );
 }
 
-/** Lists all changes besides the new instance of `node`, its attachment and, with `volume`, its blank data volume. */
+/**
+ * Lists all changes besides the new instance of `node`, its attachment, its DNS record's new address and, with `volume`,
+ * its blank data volume.
+ */
 function findChangesBesidesReplacement(
   stage: PlanSummary,
   { node, volume = false }: Extract<ApplyScope, { kind: 'replacement' }>,
@@ -215,7 +230,8 @@ function findChangesBesidesReplacement(
     .filter(({ action }) => !isIdle(action))
     .filter(
       ({ address, action, deposed }) =>
-        !(expected.includes(address) && CREATING_ACTIONS.includes(action) && deposed === null),
+        !(expected.includes(address) && CREATING_ACTIONS.includes(action) && deposed === null) &&
+        !(address === dnsRecordAddress(node) && (action === 'update' || action === 'create')),
     )
     .map(
       ({ address, action }) =>

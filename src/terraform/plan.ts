@@ -12,6 +12,7 @@ import {
 import { type Change, type PlanDocument, parsePlan, type Resource } from './plan-document.ts';
 import { createMask, listSensitive, mapTexts } from './sensitive.ts';
 import { isStarter, isStarterRemoval } from './starter.ts';
+import { findStranded } from './stranded-nodes.ts';
 
 /** Actions on a resource. `read` is a data source read while applying; `forget` keeps the real object. */
 export type Action =
@@ -91,6 +92,8 @@ export interface PlanSummary {
   readonly resources: readonly ResourceChange[];
   readonly outputs: readonly OutputChange[];
   readonly drift: readonly DriftChange[];
+  /** Names of the nodes that would have no way to the internet afterwards. */
+  readonly stranded: readonly string[];
 }
 
 /**
@@ -114,6 +117,7 @@ export function summarizePlan(planJson: unknown): PlanSummary {
     hasChanges: outputs.length > 0 || resources.some(({ action }) => !isIdle(action)),
     resources,
     outputs,
+    stranded: findStranded(plan),
     // A starter says nothing about its instance: the state of that is read from EC2.
     drift: plan.resource_drift
       .filter((drifted) => !isStarter(drifted))

@@ -53,7 +53,8 @@ resource "aws_vpc_security_group_ingress_rule" "endpoint" {
 resource "aws_ec2_instance_connect_endpoint" "own" {
   count = local.own_endpoint ? 1 : 0
 
-  subnet_id          = lookup(local.subnet_of_zone, aws_ebs_volume.data["1"].availability_zone, values(local.subnet_of_zone)[0])
+  # In the zone of a new node 1; without a reference to its volume, so that the volume can be destroyed alone.
+  subnet_id          = try(local.subnet_of_zone[local.node_zones[0]], values(local.subnet_of_zone)[0])
   security_group_ids = [aws_security_group.endpoint[0].id]
 
   # If it were true, the nodes would have to admit the addresses of the runners.
