@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { NodeProof } from '../src/cluster/proof.ts';
 import { readRow, writeRow } from './client.ts';
 import type { WorkflowEvent } from './github/event.ts';
+import { findPublicHost } from './public-host.ts';
 import type { JobResult } from './runner/job.ts';
 import { FROM_FILE, startWorld, type World } from './world.ts';
 
@@ -84,8 +85,9 @@ async function runDemo(world: World): Promise<void> {
 
   title('A row is written on the primary and read on the replicas');
   const proof = JSON.parse(deployed.outputs['cluster-status'] ?? '[]') as NodeProof[];
-  const primary = deployed.outputs['primary-host'] ?? '';
-  const replicas = JSON.parse(deployed.outputs['replica-hosts'] ?? '[]') as string[];
+  const primary = findPublicHost(world, deployed.outputs['primary-host'] ?? '');
+  const hosts = JSON.parse(deployed.outputs['replica-hosts'] ?? '[]') as string[];
+  const replicas = hosts.map((host) => findPublicHost(world, host));
   const password = world.secrets['postgres-password'];
   const row = `order ${new Date().toISOString()}`;
   await timed('row', async () => {
@@ -119,7 +121,7 @@ async function runDemo(world: World): Promise<void> {
 
   title('What now');
   console.log(
-    `  connect      PGPASSWORD=${password} psql '${deployed.outputs['connection-string']}'`,
+    `  connect      PGPASSWORD=${password} psql '${deployed.outputs['connection-string-public']}'`,
   );
   console.log(`  the comment  ${commentFile}`);
   console.log(`  the report   ${reportFile}`);

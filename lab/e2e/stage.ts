@@ -1,6 +1,7 @@
 import type { NodeProof } from '../../src/cluster/proof.ts';
 import { query, type Server } from '../client.ts';
 import { runDocker } from '../images/docker.ts';
+import { findPublicHost } from '../public-host.ts';
 import { postgresTags } from '../registry/registry.ts';
 import type { JobOptions, JobResult } from '../runner/job.ts';
 import { emptyWorld, startWorld, type World, type WorldOptions } from '../world.ts';
@@ -64,8 +65,8 @@ export function readServers(
   const password = world.secrets['postgres-password'];
   const replicas = JSON.parse(result.outputs['replica-hosts'] ?? '[]') as string[];
   return {
-    primary: { host: result.outputs['primary-host'] ?? '', password },
-    replicas: replicas.map((host) => ({ host, password })),
+    primary: { host: findPublicHost(world, result.outputs['primary-host'] ?? ''), password },
+    replicas: replicas.map((host) => ({ host: findPublicHost(world, host), password })),
   };
 }
 

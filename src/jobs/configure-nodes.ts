@@ -1,12 +1,15 @@
 import * as core from '@actions/core';
-import { sshAddress } from '../ansible/ssh-config.ts';
 import type { Node } from '../cluster/node.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
 import type { NodeWork } from '../cluster/progress.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import { UserError } from '../messages/errors.ts';
 import { type ConfigureResult, configure, type NodeNote } from '../operations/configure.ts';
-import { renderConnectionString } from '../operations/connection-string.ts';
+import {
+  clientHost,
+  renderConnectionString,
+  renderPublicConnectionString,
+} from '../operations/connection-string.ts';
 import { describeProofFaults } from '../report/faults.ts';
 import { listLeftOut } from '../report/left-out.ts';
 import { describeIdleSlots } from '../report/space-faults.ts';
@@ -86,7 +89,7 @@ function createStepLog(log: (line: string) => void): (steps: readonly Step[]) =>
 }
 
 function setClusterOutputs({ nodes, primary, proof, inventory }: ConfigureResult): void {
-  const hostOf = (node: Node | undefined) => (node ? sshAddress(node) : '');
+  const hostOf = (node: Node | undefined) => (node ? clientHost(node) : '');
   core.setOutput('inventory', inventory);
   core.setOutput('primary-host', hostOf(nodes.find(({ name }) => name === primary)));
   core.setOutput(
@@ -94,5 +97,6 @@ function setClusterOutputs({ nodes, primary, proof, inventory }: ConfigureResult
     JSON.stringify(nodes.filter(({ name }) => name !== primary).map(hostOf)),
   );
   core.setOutput('connection-string', renderConnectionString(nodes));
+  core.setOutput('connection-string-public', renderPublicConnectionString(nodes) ?? '');
   core.setOutput('cluster-status', JSON.stringify(proof));
 }

@@ -3,7 +3,10 @@ import { findImageDigest } from '../cluster/image.ts';
 import type { VolumeReport } from '../cluster/volume-modification.ts';
 import { isAllowed, type PermissionLabel } from '../inputs/permission-label.ts';
 import { CancelledError, readMessage, UserError } from '../messages/errors.ts';
-import { renderConnectionString } from '../operations/connection-string.ts';
+import {
+  renderConnectionString,
+  renderPublicConnectionString,
+} from '../operations/connection-string.ts';
 import { ContinuingError } from '../operations/continuing-error.ts';
 import type { Look } from '../operations/look.ts';
 import type { PlanResult } from '../operations/plan.ts';
@@ -184,6 +187,7 @@ export async function deploy(
     await finish({
       state: 'done',
       connectionString: renderConnectionString(result.nodes),
+      publicConnectionString: renderPublicConnectionString(result.nodes),
       changes: result.changes.length,
     });
   } catch (error) {

@@ -3,7 +3,10 @@ import type { NodeProof } from '../cluster/proof.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import { readMessage } from '../messages/errors.ts';
 import type { ConfigureListeners, ConfigureResult, NodeNote } from '../operations/configure.ts';
-import { renderConnectionString } from '../operations/connection-string.ts';
+import {
+  renderConnectionString,
+  renderPublicConnectionString,
+} from '../operations/connection-string.ts';
 import { ContinuingError } from '../operations/continuing-error.ts';
 import type { DeployState } from '../report/deploy-report.ts';
 import { renderDeploySummary } from '../report/summary.ts';
@@ -58,8 +61,12 @@ export async function summarizeRun(
   };
   try {
     const { nodes, changes } = await work(progress, listeners);
-    const connectionString = renderConnectionString(nodes);
-    await summarize({ state: 'done', connectionString, changes: changes.length });
+    await summarize({
+      state: 'done',
+      connectionString: renderConnectionString(nodes),
+      publicConnectionString: renderPublicConnectionString(nodes),
+      changes: changes.length,
+    });
   } catch (error) {
     if (error instanceof ContinuingError) {
       progress.work = error.work;

@@ -13,8 +13,10 @@ export type DeployState =
   | { readonly state: Phase }
   | {
       readonly state: 'done';
-      /** libpq's, without a password. */
+      /** libpq's, without a password: the private addresses, or names, for clients in the cluster's network. */
       readonly connectionString: string;
+      /** The same with public addresses; absent or null where a node has none. */
+      readonly publicConnectionString?: string | null;
       /** The number of tasks that changed something on the nodes. */
       readonly changes: number;
     }
