@@ -1,5 +1,6 @@
 import { UserError } from '../messages/errors.ts';
 import type { ProcessError } from '../process/child-process.ts';
+import { explainCapacity } from './capacity-failure.ts';
 import { explainCredentials, explainProfile } from './credentials.ts';
 import type { TerraformProduct } from './install.ts';
 import { explainVolume } from './volume-failure.ts';
@@ -37,7 +38,12 @@ function findNextStep(stderr: string, command: string): string {
   if (/Error releasing the state lock/.test(stderr)) {
     return `\nThe state lock may still be held. The next run shows its lock ID; release it then with: ${command} force-unlock ID`;
   }
-  const nextStep = explainProfile(stderr) ?? explainVolume(stderr) ?? explainCredentials(stderr);
+  const nextStep =
+    explainProfile(stderr) ??
+    explainCapacity(stderr) ??
+    explainVolume(stderr) ??
+    explainZone(stderr) ??
+    explainCredentials(stderr);
   return nextStep === null ? '' : `\n${nextStep}`;
 }
 
@@ -45,4 +51,13 @@ function findNextStep(stderr: string, command: string): string {
 function readLock(text: string): Partial<Record<string, string>> {
   const lines = text.matchAll(/^\W*(ID|Who|Operation|Created):[ \t]+(\S.*?)\s*$/gm);
   return Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
+}
+
+/** Explains a hosted zone that the account does not have. */
+function explainZone(stderr: string): string | null {
+  const isMissing =
+    /reading Route\s?53 Hosted Zone \([^)]*\): couldn't find|\bNoSuchHostedZone\b/.test(stderr);
+  return isMissing
+    ? 'The account has no hosted zone with the id in dns-zone-id. "aws route53 list-hosted-zones" lists them; give the id of a private one, or leave it out.'
+    : null;
 }
