@@ -26,7 +26,7 @@ cp "$TEST_FOLDER/log" "$AWS_ECR_CACHE_DIR/log/ecr-login.log"
 cat "$TEST_FOLDER/answer"
 exit "$(cat "$TEST_FOLDER/code")"
 """
-# As version 0.6.0, Debian 12's, writes them.
+# As versions 0.6.0 (Debian 12) and 0.7.1 (Debian 13) write them.
 FAILURE = 'time="…" level=debug msg="Calling ECR.GetAuthorizationToken"\ntime="…" level=error msg="Error retrieving credentials" error="ecr: Failed to get authorization token: operation error ECR: GetAuthorizationToken, %s"\n'
 NO_PROFILE = FAILURE % (
     "failed to sign request: failed to retrieve credentials: failed to refresh cached credentials, no EC2 IMDS role found, "
