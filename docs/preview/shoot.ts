@@ -35,7 +35,7 @@ const PHONE = { width: 390, height: 844, deviceScaleFactor: 2, mobile: true };
 
 const SUBJECTS = [
   { subject: 'settings', golden: 'change-settings' },
-  { subject: 'scale-in-refused', golden: 'change-scale-in-refused' },
+  { subject: 'scale-in-refused', golden: 'change-scale-in-blocked' },
   { subject: 'first-deploy', golden: 'cluster-first' },
   { subject: 'done', golden: 'deploy-done' },
 ] as const;
@@ -49,7 +49,7 @@ const PICTURES: readonly Picture[] = [
   { name: 'settings-phone', golden: 'change-settings', theme: 'light', width: 'phone' },
   {
     name: 'scale-in-refused-phone',
-    golden: 'change-scale-in-refused',
+    golden: 'change-scale-in-blocked',
     theme: 'dark',
     width: 'phone',
   },

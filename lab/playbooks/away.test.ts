@@ -102,7 +102,7 @@ describe('with an unreachable node, configure', () => {
 
   test('reports the likely cause first if all nodes are unreachable', async () => {
     await expect(run({ 'node-1': AWAY, 'node-2': AWAY, 'node-3': AWAY })).rejects.toThrow(
-      /^None of the nodes answers SSH[\s\S]*ssh-cidrs[\s\S]*node-1: /,
+      /^None of the nodes answers SSH .*ssh-cidrs/,
     );
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createDesired } from './testing/fixtures.ts';
-import { explainUnreachable, type UnreachableNodes } from './unreachable.ts';
+import { explainUnreachable, type RunnerNetwork, type UnreachableNodes } from './unreachable.ts';
 
 const { nodes } = createDesired();
 const RUNNING = { 'node-1': 'running', 'node-2': 'running', 'node-3': 'running' };
@@ -11,11 +11,12 @@ function explain(
   {
     addresses = ['10.1.0.4'],
     isPrimarySeen = true,
-  }: { addresses?: string[]; isPrimarySeen?: boolean } = {},
+    via = 'direct',
+  }: { addresses?: string[]; isPrimarySeen?: boolean; via?: RunnerNetwork['via'] } = {},
 ): string[] {
   return explainUnreachable(
-    { asked: nodes, noAnswer: [], loginRefused: [], states: RUNNING, ...silence },
-    { vantage: { sshCidrs: CIDRS, addresses }, isPrimarySeen },
+    { asked: nodes, noAnswer: [], loginRefused: [], states: RUNNING, messages: {}, ...silence },
+    { vantage: { via, sshCidrs: CIDRS, addresses }, isPrimarySeen },
   );
 }
 
@@ -54,7 +55,43 @@ describe('when no node answers SSH', () => {
     const states = { 'node-1': 'stopped', 'node-2': 'stopped', 'node-3': 'stopped' };
     const found = explain({ ...everybody, states }, { isPrimarySeen: false });
     expect(found.join('\n')).not.toMatch(/ssh-cidrs/);
-    expect(found[0]).toMatch(/node-1 .*is stopped\. Start it/);
+    expect(found[0]).toMatch(
+      /^node-1, node-2, node-3 cannot be reached: .* are stopped\. Start them/,
+    );
+  });
+});
+
+describe('one text for all nodes with the same cause', () => {
+  const say = (text: string) => Object.fromEntries(nodes.map(({ name }) => [name, text]));
+
+  test('behind an endpoint the security groups come first, not ssh-cidrs', () => {
+    const found = explain(everybody, { via: 'instance-connect-endpoint', isPrimarySeen: false });
+    expect(found).toEqual([expect.stringMatching(/endpoint accepts .*security group/)]);
+  });
+
+  test('the endpoint that refuses a tunnel is the cause', () => {
+    const messages = say(
+      'Failed to connect: tunnel: eice-1 does not exist any more.\nConnection closed by UNKNOWN',
+    );
+    const found = explain({ ...everybody, messages }, { via: 'instance-connect-endpoint' });
+    expect(found).toEqual([
+      'node-1, node-2, node-3 cannot be reached: eice-1 does not exist any more.',
+    ]);
+  });
+
+  test('a host on which nothing listens is not blamed on ssh-cidrs', () => {
+    const messages = say('ssh: connect to host 203.0.113.11 port 22: Connection refused');
+    const [found] = explain({ ...everybody, messages });
+    expect(found).toMatch(/^node-1, node-2, node-3 cannot be reached .*reboot/);
+  });
+
+  test('another host key is told from a refused login', () => {
+    const messages = { 'node-3': 'Host key verification failed.' };
+    const found = explain({ loginRefused: ['node-2', 'node-3'], messages });
+    expect(found).toEqual([
+      expect.stringMatching(/^node-3: .* another host key .*known_hosts/),
+      expect.stringMatching(/^node-2: .*ssh-private-key/),
+    ]);
   });
 });
 
@@ -64,7 +101,7 @@ describe('when one node does not answer SSH', () => {
     expect(found).toMatch(
       /^node-2 cannot be reached \(instance i-0000000000000002; EC2 says: running\)/,
     );
-    const order = ['status checks', 'reboot-instances', 'replace: node-2'].map((words) =>
+    const order = ['status checks', 'reboot', 'replace: node-2'].map((words) =>
       found.indexOf(words),
     );
     expect(order).toEqual([...order].sort((a, b) => a - b));
@@ -73,7 +110,7 @@ describe('when one node does not answer SSH', () => {
 
   test('the message says to start a stopped instance', () => {
     const [found] = explain({ noAnswer: ['node-2'], states: { ...RUNNING, 'node-2': 'stopped' } });
-    expect(found).toMatch(/is stopped\. Start it \(aws ec2 start-instances/);
+    expect(found).toMatch(/i-0000000000000002 is stopped\. Start it in EC2/);
   });
 
   test('the message says to replace a terminated instance', () => {
@@ -98,7 +135,7 @@ describe('when one node does not answer SSH', () => {
 test('a node that answers and refuses the login is not blamed on the network', () => {
   const found = explain({ loginRefused: ['node-3'] });
   expect(found).toHaveLength(1);
-  expect(found[0]).toMatch(/node-3: the SSH server answers but refuses .*ssh-private-key/);
+  expect(found[0]).toMatch(/^node-3: the SSH server answers, but the login .*ssh-private-key/);
 });
 
 test('no message says to terminate an instance', () => {

@@ -1,4 +1,5 @@
 import type { Node } from './node.ts';
+import type { SshSpec } from './spec.ts';
 
 /** What is known about nodes that the runner could not log in to. */
 export interface UnreachableNodes {
@@ -10,10 +11,13 @@ export interface UnreachableNodes {
   readonly loginRefused: readonly string[];
   /** EC2's state of each instance (`running`, `stopped`, …), by node; empty where EC2 was not asked. */
   readonly states: Readonly<Record<string, string>>;
+  /** What ssh said, by node; a node is missing where it said nothing. */
+  readonly messages: Readonly<Record<string, string>>;
 }
 
 /** The network that the runner logs in from. */
 export interface RunnerNetwork {
+  readonly via: SshSpec['via'];
   /** The networks that may reach port 22 of the nodes. */
   readonly sshCidrs: readonly string[];
   /** IPv4 addresses of the runner's own interfaces. Behind NAT the nodes see another address. */
@@ -21,30 +25,45 @@ export interface RunnerNetwork {
 }
 
 /**
- * Returns why nodes could not be reached and what to do about it, the likely cause first; empty where all were reached.
- * `isPrimarySeen`: whether another node answers as the primary.
+ * Returns why nodes could not be reached and what to do about it, the likely cause first: one text per cause, for all
+ * nodes that it concerns. Empty where all were reached. `isPrimarySeen`: whether another node answers as the primary.
  */
 export function explainUnreachable(
-  { asked, noAnswer: silent, loginRefused: locked, states }: UnreachableNodes,
+  { asked, noAnswer: silent, loginRefused: locked, states, messages }: UnreachableNodes,
   { vantage, isPrimarySeen }: { vantage: RunnerNetwork; isPrimarySeen: boolean },
 ): string[] {
   const all = asked.length > 0 && silent.length === asked.length;
-  const halted = silent.filter((name) => isHalted(states[name]));
   const nodes = silent.flatMap((name) => asked.find((node) => node.name === name) ?? []);
+  const causes = groupBy(nodes, ({ name }) => findTunnelCause(messages[name] ?? '') ?? '');
+  const unexplained = causes.get('') ?? [];
+  const isNetwork =
+    all &&
+    unexplained.length === asked.length &&
+    !silent.some((name) => isHalted(states[name]) || isRefused(messages[name] ?? ''));
   const lost =
-    silent.length === 0 || isPrimarySeen
+    silent.length === 0 || isPrimarySeen || isNetwork
       ? []
       : [
           'No node that answers is the primary. Where the primary is lost for good, run the action with command: failover.',
         ];
   return [
-    ...(all && halted.length === 0 ? [explainNoneAnswers(asked, { vantage, states })] : []),
-    ...(all && halted.length === 0
-      ? []
-      : nodes.map((node) => explainUnreachableNode(node, states[node.name]))),
-    ...(all ? [] : lost),
-    ...(locked.length === 0 ? [] : [explainLoginRefused(locked)]),
+    ...[...causes]
+      .filter(([cause]) => cause !== '')
+      .map(([cause, group]) => `${listNames(group)} cannot be reached: ${cause}`),
+    ...(isNetwork
+      ? [explainNoneAnswers(asked, { vantage, states })]
+      : explainUnreachableNodes(unexplained, states)),
+    ...lost,
+    ...explainLoginsRefused(locked, messages),
   ];
+}
+
+/** Whether the host answers and nothing listens on port 22. */
+const isRefused = (message: string): boolean => /Connection refused/i.test(message);
+
+/** Returns the reason that the program behind a tunnel gave to ssh (`src/tunnel`); null without one. */
+function findTunnelCause(message: string): string | null {
+  return /(?:^|\s)tunnel: ([^\n]+)/.exec(message)?.[1]?.trim() ?? null;
 }
 
 /** Whether the state is one of an instance that does not run (EC2 User Guide, "Amazon EC2 instance state changes"). */
@@ -61,9 +80,12 @@ function explainNoneAnswers(
   asked: readonly Node[],
   { vantage, states }: { vantage: RunnerNetwork; states: UnreachableNodes['states'] },
 ): string {
-  const names = asked.map(({ name }) => name).join(', ');
   const running = asked.every(({ name }) => states[name] === 'running');
   const known = running ? ', and EC2 says that their instances run' : '';
+  const begin = `None of the nodes answers SSH (${listNames(asked)})${known}.`;
+  if (vantage.via === 'instance-connect-endpoint') {
+    return `${begin} The endpoint accepts the connection, so look at what lies behind it: its security group must let port 22 out to the nodes, theirs must let it in from that group, and so must the network ACLs of the subnets.`;
+  }
   const cidrs = vantage.sshCidrs.join(', ') || 'no network';
   const isPublic = asked.some(({ publicAddress }) => publicAddress !== '');
   // Over public addresses the nodes see the runner's public address, which may not be on an interface.
@@ -72,39 +94,89 @@ function explainNoneAnswers(
     vantage.sshCidrs.some((cidr) => contains(cidr, address)),
   );
   if (inside.length > 0) {
-    return `None of the nodes answers SSH (${names})${known}. This runner's address ${inside.join(', ')} is in ssh-cidrs (${cidrs}), so look at what else lies between: the network ACL and the routes of the nodes' subnets, a firewall of the runner's network, and whether the security group in EC2 has these networks.`;
+    return `${begin} This runner's address ${inside.join(', ')} is in ssh-cidrs (${cidrs}), so look at what else lies between: network ACL and routes of the nodes' subnets, a firewall of the runner's network, and whether the security group in EC2 has these networks.`;
   }
   const own = vantage.addresses.length === 0 ? 'not known' : vantage.addresses.join(', ');
   const where =
     visible.length > 0
       ? `This runner has the address ${visible.join(', ')}, and ssh-cidrs has ${cidrs}.`
-      : `ssh-cidrs has ${cidrs}; this runner's own address is ${own}, and the nodes see the public one of its network. A step of the same job shows it: run: curl -s https://checkip.amazonaws.com`;
-  return `None of the nodes answers SSH (${names})${known}. Most likely the runner's address is not in ssh-cidrs. ${where} Add its network to ssh-cidrs and merge that: the deploy opens the security group first.`;
+      : `ssh-cidrs has ${cidrs}; this runner's own address is ${own}, and the nodes see the public one of its network (curl -s https://checkip.amazonaws.com in a step shows it).`;
+  return `${begin} Most likely the runner's address is not in ssh-cidrs. ${where} Add its network and merge that: the deploy opens the security group first. A runner without a fixed address uses ssh-via: instance-connect-endpoint.`;
 }
 
-/** Returns what to do about one node that does not answer: what EC2 says, then the mildest remedy first. */
-export function explainUnreachableNode(node: Node, state: string | undefined): string {
-  const { name, instanceId: id } = node;
-  const replace = `run the action with command: replace and replace: ${name}, which makes another instance around its data volume`;
+/**
+ * Returns what to do about nodes that do not answer, one text for all in the same state: what EC2 says, then the mildest
+ * remedy first.
+ */
+export function explainUnreachableNodes(
+  nodes: readonly Node[],
+  states: UnreachableNodes['states'],
+): string[] {
+  return [...groupBy(nodes, ({ name }) => states[name] ?? '')].map(([state, group]) =>
+    explainState(group, state === '' ? undefined : state),
+  );
+}
+
+function explainState(nodes: readonly Node[], state: string | undefined): string {
+  const names = listNames(nodes);
+  const ids = nodes.map(({ instanceId }) => instanceId).join(', ');
+  const [its, instance, is, it] =
+    nodes.length === 1 ? ['its', 'instance', 'is', 'it'] : ['their', 'instances', 'are', 'they'];
+  const each = nodes.length === 1 ? '' : ', one node after the other';
+  const replace = `run the action with command: replace and replace: ${nodes[0]?.name}`;
   switch (state) {
     case 'stopped':
-      return `${name} cannot be reached: EC2 says that its instance ${id} is stopped. Start it (aws ec2 start-instances --instance-ids ${id}) and run this again.`;
+      return `${names} cannot be reached: EC2 says that ${its} ${instance} ${ids} ${is} stopped. Start ${nodes.length === 1 ? 'it' : 'them'} in EC2 and run this again.`;
     case 'stopping':
     case 'shutting-down':
-      return `${name} cannot be reached: EC2 says that its instance ${id} is ${state}. Wait until it has stopped, start it (aws ec2 start-instances --instance-ids ${id}) and run this again.`;
+      return `${names} cannot be reached: EC2 says that ${its} ${instance} ${ids} ${is} ${state}. Wait until ${it} ${nodes.length === 1 ? 'has' : 'have'} stopped, start ${nodes.length === 1 ? 'it' : 'them'} in EC2 and run this again.`;
     case 'terminated':
-      return `${name} cannot be reached: its instance is terminated. To get another one around its data volume, ${replace.replace(/, which.*/, '')}.`;
+      return `${names} cannot be reached: ${its} ${instance} ${is} terminated. To get another one around ${its} data volume, ${replace}${each}.`;
     default:
-      return `${name} cannot be reached (instance ${id}; ${describeInstanceState(state)}). Look at its status checks and its console (aws ec2 describe-instance-status --instance-ids ${id}, aws ec2 get-console-output --instance-id ${id}), then reboot it (aws ec2 reboot-instances --instance-ids ${id}) and run this again. If it does not come back, ${replace}.`;
+      return `${names} cannot be reached (${instance} ${ids}; ${describeInstanceState(state)}). Look at the status checks and the console in EC2, reboot, and run this again. If that does not help, ${replace}${each}: it makes another instance around the data volume.`;
   }
 }
 
-function explainLoginRefused(names: readonly string[]): string {
-  const [servers, their, them] =
-    names.length === 1
-      ? ['SSH server answers but refuses', 'Its', 'it']
-      : ['SSH servers answer but refuse', 'Their', 'them'];
-  return `${names.join(', ')}: the ${servers} the login of this action, for the reason that the messages name. ${their} PostgreSQL may still be running, so nothing is done around ${them}. Check ssh-private-key, ssh-user and the known_hosts file of the working directory, and run this again.`;
+const HOST_KEY = /REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed/i;
+
+/** Explains refused logins: another host key, then everything else. */
+function explainLoginsRefused(
+  names: readonly string[],
+  messages: UnreachableNodes['messages'],
+): string[] {
+  const isForeign = (name: string) => HOST_KEY.test(messages[name] ?? '');
+  const foreign = names.filter(isForeign);
+  const refused = names.filter((name) => !isForeign(name));
+  const describe = (group: readonly string[], why: string, fix: string) => {
+    if (group.length === 0) return [];
+    const [answers, its, it] =
+      group.length === 1
+        ? ['the SSH server answers', 'Its', 'it']
+        : ['the SSH servers answer', 'Their', 'them'];
+    return [
+      `${group.join(', ')}: ${answers}, but ${why}. ${its} PostgreSQL may still be running, so nothing is done around ${it}. ${fix}`,
+    ];
+  };
+  return [
+    ...describe(
+      foreign,
+      'with another host key than before',
+      'If somebody replaced the instance by hand, remove its line from the known_hosts file of the working directory and run this again; otherwise find out who answers.',
+    ),
+    ...describe(
+      refused,
+      'the login of this action is refused',
+      'Check ssh-private-key and ssh-user, and run this again.',
+    ),
+  ];
+}
+
+const listNames = (nodes: readonly Node[]): string => nodes.map(({ name }) => name).join(', ');
+
+function groupBy<Item>(items: readonly Item[], key: (item: Item) => string): Map<string, Item[]> {
+  const groups = new Map<string, Item[]>();
+  for (const item of items) groups.set(key(item), [...(groups.get(key(item)) ?? []), item]);
+  return groups;
 }
 
 /** RFC 1918, and RFC 6598 (section 7) for carrier-grade NAT. */

@@ -10,6 +10,7 @@ import {
 import { ContinuingError } from '../operations/continuing-error.ts';
 import type { Look } from '../operations/look.ts';
 import type { PlanResult } from '../operations/plan.ts';
+import { UnreachableError } from '../operations/reachability.ts';
 import { renderDeployShort, renderDeployTitle } from '../report/deploy-comment.ts';
 import type { DeployState, Phase } from '../report/deploy-report.ts';
 import { listLeftOut } from '../report/left-out.ts';
@@ -212,7 +213,14 @@ function describeFailure(
   if (error instanceof ProviderLockError) {
     return { state: 'changed', differences: error.problems, nextStep: PROVIDER_NEXT_STEP };
   }
-  return { state: 'failed', phase, error: readMessage(error), nextStep: NEXT_STEPS[phase] };
+  const transcripts = error instanceof UnreachableError ? error.transcripts : [];
+  return {
+    state: 'failed',
+    phase,
+    error: readMessage(error),
+    transcripts,
+    nextStep: NEXT_STEPS[phase],
+  };
 }
 
 /** Refuses the change before the infrastructure changes. */

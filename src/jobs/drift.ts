@@ -20,6 +20,7 @@ import { buildNodeAccess } from './node-access.ts';
 import { planCluster } from './plan-cluster.ts';
 import { buildDatabasePlan, previewRollout } from './preview.ts';
 import { buildRunInfo } from './run-report.ts';
+import { buildPermissions } from './slot-loss.ts';
 
 /**
  * Compares infrastructure and database with the spec. While they differ, one issue lists the differences; once they do
@@ -54,6 +55,7 @@ export async function reportDrift(
     plan: plan.summary,
     // A volume that was grown by hand: a deploy is refused until the inputs have its size.
     refusals: explainFixedValues(plan.summary),
+    permissions: buildPermissions(job.inputs, null),
     // The report lists faults separately.
     warnings: [...warnings, ...described.warnings].filter((text) => !faults.includes(text)),
     faults,

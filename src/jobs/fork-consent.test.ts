@@ -136,6 +136,7 @@ describe('awaitConsent', () => {
         environment: {
           runUrl: 'https://github.com/acme/database/actions/runs/21',
           actionRef: null,
+          docsUrl: null,
         },
         inputs: { spec: { name: 'orders' } },
       } as unknown as Job;

@@ -11,7 +11,7 @@ import { compareWithApplied, compareWithLive } from '../cluster/settings/change.
 import { UserError } from '../messages/errors.ts';
 import type { Look } from '../operations/look.ts';
 import type { PlanResult } from '../operations/plan.ts';
-import { findVantage, requireObservation } from '../operations/reachability.ts';
+import { findVantage, requireObservation, UnreachableError } from '../operations/reachability.ts';
 import { describeExceptions, describeFaults } from '../report/faults.ts';
 import { listLeftOut } from '../report/left-out.ts';
 import type { PlanReport } from '../report/plan-comment.ts';
@@ -66,10 +66,11 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
     look: null,
   });
   const changes = plan.nodeChanges;
-  const notObserved = (reason: string) =>
+  const notObserved = (reason: string, transcripts: readonly string[] = []) =>
     withoutObservation({
       kind: 'unobserved',
       notObserved: [reason, ...explainStopped(plan.existing, plan.summary)].join(' '),
+      transcripts,
       plannedChanges: listPlannedChanges(desired, {
         applied: plan.applied,
         planned: {
@@ -127,7 +128,9 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
     return { database, slotLoss, observed, desired: reachable, look };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    return notObserved(error.message);
+    return error instanceof UnreachableError
+      ? notObserved(error.problems.join(' '), error.transcripts)
+      : notObserved(error.message);
   } finally {
     await nodes.close();
   }
@@ -139,7 +142,14 @@ export function buildDatabasePlan(
   { plan, preview }: { plan: PlanResult; preview: Preview },
 ): Pick<
   PlanReport,
-  'database' | 'settings' | 'topology' | 'writesWait' | 'planText' | 'logicalSlots' | 'capacity'
+  | 'database'
+  | 'settings'
+  | 'topology'
+  | 'writesWait'
+  | 'planText'
+  | 'logicalSlots'
+  | 'slotLoss'
+  | 'capacity'
 > & {
   readonly warnings: readonly string[];
 } {
@@ -180,6 +190,7 @@ export function buildDatabasePlan(
     capacity: { nodes: observed, alertPercent: storageAlertPercent },
     writesWait: findWait(replication, steps),
     planText: plan.text,
+    slotLoss: preview.slotLoss,
     // Until stopped nodes run, the future primary is unknown.
     logicalSlots: desired.stopped?.length ? [] : findSlotFates(observed, steps),
     warnings: warnings.filter((text) => text !== null),

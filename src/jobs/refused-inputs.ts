@@ -103,7 +103,7 @@ function buildReport(
   problems: readonly string[],
   { run, name, commit }: { run: RefusedRun; name: string; commit: string },
 ): DeployReport {
-  const { runUrl, actionRef } = run.environment;
+  const { runUrl, actionRef, docsUrl } = run.environment;
   return {
     cluster: name,
     progress: {
@@ -119,6 +119,14 @@ function buildReport(
     reviewed: null,
     notes: [],
     warnings: [],
-    run: { commit, url: runUrl, time: new Date(), action: actionRef, tool: null, planDigest: null },
+    run: {
+      commit,
+      url: runUrl,
+      time: new Date(),
+      action: actionRef,
+      docs: docsUrl,
+      tool: null,
+      planDigest: null,
+    },
   };
 }

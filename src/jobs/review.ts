@@ -11,6 +11,7 @@ import {
 } from '../report/plan-comment.ts';
 import { renderDeploySummary, renderPlanSummary } from '../report/summary.ts';
 import type { ReviewOrigin } from '../review/record.ts';
+import { explainFixedValues } from '../terraform/fixed-values.ts';
 import { explainApplyRefusal } from '../terraform/permit.ts';
 import type { EffectLabels } from './effect-labels.ts';
 import type { Job } from './job.ts';
@@ -19,7 +20,7 @@ import { saveEnd, saveProgress } from './post-state.ts';
 import { buildDatabasePlan, previewRollout } from './preview.ts';
 import type { RunContext } from './run-context.ts';
 import { beginReport, publishDeployReport } from './run-report.ts';
-import { buildSlotPermission, refuseSlotLoss } from './slot-loss.ts';
+import { buildPermissions, refuseSlotLoss } from './slot-loss.ts';
 import { checkVolumes } from './volume-check.ts';
 
 /** The origin of a review; `ReviewStore.save` adds the time. */
@@ -46,7 +47,7 @@ export async function review(
   try {
     saveProgress({ ...blank, progress: { state: 'cancelled', phase: 'planning' } });
     await publishDeployReport(announcement, { ...blank, progress: { state: 'planning' } });
-    const { report, overtaken } = await preparePlan(job, context, origin);
+    const { report, problems, overtaken } = await preparePlan(job, context, origin);
     await announcement.summarize(report, renderPlanSummary);
     if (overtaken === null) {
       await announcement.publish(report, { body: renderPlanComment, short: renderPlanShort });
@@ -57,7 +58,7 @@ export async function review(
         progress: { state: 'superseded', by: overtaken },
       });
     }
-    refusals = listRefusals(report);
+    refusals = problems;
   } catch (error) {
     // The post step reports it, unless a newer run has written the comment by then.
     if (error instanceof CancelledError) throw error;
@@ -82,12 +83,15 @@ export async function review(
   if (refusals.length > 0) throw new UserError(refusals);
 }
 
-/** Plans, and stores the plan for the merge. `overtaken`: why the plan is out of date by now, as a sentence. */
+/**
+ * Plans, and stores the plan for the merge. `problems`: why a merge is refused as things are; `overtaken`: why the plan is
+ * out of date by now, as a sentence.
+ */
 async function preparePlan(
   job: Job,
   { reviewStore, commit, warnings, pullRequest }: RunContext,
   origin: PlanOrigin,
-): Promise<{ report: PlanReport; overtaken: string | null }> {
+): Promise<{ report: PlanReport; problems: readonly string[]; overtaken: string | null }> {
   const { plan, tool } = await planCluster(job, { lock: false });
   const preview = await previewRollout(job, plan);
   const image = findImageDigest(preview.observed);
@@ -100,16 +104,18 @@ async function preparePlan(
   const pull = await pullRequest.read();
   const volumes = await checkVolumes(job, plan);
   const described = buildDatabasePlan(job, { plan, preview });
-  const { allowDestroyLabel: label } = job.inputs;
-  const labels = pull?.labels ?? null;
+  const permissions = buildPermissions(job.inputs, pull?.labels ?? null);
+  const problems = [
+    ...explainApplyRefusal(plan.summary, { kind: 'plan', ...permissions.destroy }),
+    ...refuseSlotLoss(preview.slotLoss, permissions.slotLoss),
+    ...(preview.database.kind === 'refused' ? preview.database.refusals : []),
+  ];
   const report: PlanReport = {
     ...described,
     cluster: job.inputs.spec.name,
     plan: plan.summary,
-    refusals: [
-      ...explainApplyRefusal(plan.summary, { kind: 'plan', label, labels }),
-      ...refuseSlotLoss(preview.slotLoss, buildSlotPermission(job.inputs, labels)),
-    ],
+    refusals: explainFixedValues(plan.summary),
+    permissions,
     warnings: [
       ...warnings,
       ...described.warnings,
@@ -125,10 +131,10 @@ async function preparePlan(
     await reviewStore.save(planRecord, {
       view: { report, title: renderPlanTitle, summary: renderPlanShort },
       origin,
-      refused: listRefusals(report).length > 0,
+      refused: problems.length > 0,
     });
   const overtaken = pullRequest.number === null ? null : findOvertaking(pull, { commit, origin });
-  return { report, overtaken };
+  return { report, problems, overtaken };
 }
 
 /** Returns what happened to a pull request while it was planned, as a sentence; null if the plan is up to date. */
@@ -145,8 +151,4 @@ function findOvertaking(
     return `It is to be merged into ${pull.baseRef} by now; the run of that change says what it would do.`;
   }
   return null;
-}
-
-function listRefusals({ refusals, database }: PlanReport): readonly string[] {
-  return [...refusals, ...(database.kind === 'refused' ? database.refusals : [])];
 }

@@ -11,6 +11,7 @@ export function buildRunInfo(job: Job, commit: string): RunInfo {
     url: job.environment.runUrl,
     time: new Date(),
     action: job.environment.actionRef,
+    docs: job.environment.docsUrl,
     tool: null,
     planDigest: null,
   };

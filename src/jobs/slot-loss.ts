@@ -1,5 +1,6 @@
 import type { Inputs } from '../inputs/inputs.ts';
 import { explainPermission, isAllowed, type PermissionLabel } from '../inputs/permission-label.ts';
+import type { Permissions } from '../report/losses.ts';
 
 /**
  * Builds the permission to lose logical slots.
@@ -11,6 +12,18 @@ export function buildSlotPermission(
   labels: readonly string[] | null,
 ): PermissionLabel {
   return { input: 'allow-slot-loss-label', label, labels };
+}
+
+/** Builds the permissions to lose something. `labels`: of the pull request; null without one. */
+export function buildPermissions(
+  inputs: Pick<Inputs, 'allowSlotLossLabel' | 'allowDestroyLabel'>,
+  labels: readonly string[] | null,
+): Permissions {
+  const { allowDestroyLabel: label } = inputs;
+  return {
+    destroy: { input: 'allow-destroy-label', label, labels },
+    slotLoss: buildSlotPermission(inputs, labels),
+  };
 }
 
 /** Returns `reason` (`explainSlotLoss`) with the way to allow the loss; nothing without a reason, or if it is allowed. */

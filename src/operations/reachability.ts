@@ -17,7 +17,20 @@ export function findVantage({ inputs }: NodeAccess): RunnerNetwork {
   const addresses = interfaces
     .filter(({ family, internal }) => family === 'IPv4' && !internal)
     .map(({ address }) => address);
-  return { sshCidrs: inputs.spec.sshCidrs, addresses };
+  const { ssh, sshCidrs } = inputs.spec;
+  return { via: ssh.via, sshCidrs, addresses };
+}
+
+/** Nodes could not be reached. What ssh said is for the log and the job summary, not for a comment. */
+export class UnreachableError extends UserError {
+  /** One message per failed node. */
+  readonly transcripts: readonly string[];
+
+  constructor(problems: readonly string[], transcripts: readonly string[]) {
+    super(problems);
+    this.name = 'UnreachableError';
+    this.transcripts = transcripts;
+  }
 }
 
 /**
@@ -25,7 +38,7 @@ export function findVantage({ inputs }: NodeAccess): RunnerNetwork {
  * another one answers as the primary: a node that stays is skipped, and one that leaves needs no more work. Exceptions are
  * nodes that this run created, and nodes whose SSH server answers: their PostgreSQL may still be running.
  *
- * @throws UserError with the likely cause and the fix first, then what failed on which node
+ * @throws UnreachableError with the likely cause and the fix first, then what failed on nodes that can be logged in to
  */
 export function requireObservation(
   { observed, unreachable, broken, locked, failures }: ClusterObservation,
@@ -59,16 +72,33 @@ export function requireObservation(
     const gone = [...before, ...lost].filter(leaves);
     return { observed: [...observed, ...gone.map(buildFreshObservation)], away };
   }
-  const problem = { asked, noAnswer: [...before, ...silent], loginRefused: lockedOut, states };
-  throw new UserError([
-    ...explainUnreachable(problem, { vantage, isPrimarySeen }),
-    ...(broken.length === 0
-      ? []
-      : [
-          `${broken.join(', ')} can be logged in to, but the look at it failed, so nothing more was done. Fix what the messages name; its server may run as ever.`,
-        ]),
-    ...failures,
-  ]);
+  const messages = Object.fromEntries(
+    asked.flatMap(({ name }) => {
+      const own = selectFailures(failures, [name]);
+      return own.length === 0 ? [] : [[name, own.join('\n')]];
+    }),
+  );
+  const problem = {
+    ...{ asked, noAnswer: [...before, ...silent], loginRefused: lockedOut, states },
+    messages,
+  };
+  throw new UnreachableError(
+    [
+      ...explainUnreachable(problem, { vantage, isPrimarySeen }),
+      ...(broken.length === 0
+        ? []
+        : [
+            `${broken.join(', ')} can be logged in to, but the look at it failed, so nothing more was done. Fix what the messages name; its server may run as ever.`,
+          ]),
+      ...selectFailures(failures, broken),
+    ],
+    failures,
+  );
+}
+
+/** Returns the messages about these nodes, each of which begins with the node's name. */
+function selectFailures(failures: readonly string[], nodes: readonly string[]): string[] {
+  return failures.filter((failure) => nodes.some((node) => failure.startsWith(`${node}: `)));
 }
 
 /** Returns the cluster without unreachable nodes; a later run brings them back. */

@@ -4,7 +4,7 @@ import { fitParts, type Section } from './budget.ts';
 const MAX_ITEMS = 20;
 
 /**
- * Renders a GitHub alert with one item per line, nothing without items. Items are Markdown on one line; if room is
+ * Renders a GitHub alert with one item per line, a paragraph for a single one, nothing without items. Items are Markdown on one line; if room is
  * short, the last ones are left out.
  */
 export function renderAlert(
@@ -12,10 +12,11 @@ export function renderAlert(
   { items, shrinkOrder }: { items: readonly string[]; shrinkOrder: number },
 ): Section {
   if (items.length === 0) return { render: () => '' };
+  const mark = items.length === 1 ? '' : '- ';
   const render = (count: number) =>
     [
       `> [!${kind}]`,
-      ...items.slice(0, count).map((item) => `> - ${item}`),
+      ...items.slice(0, count).map((item) => `> ${mark}${item}`),
       ...(count < items.length ? [`> - … and ${items.length - count} more`] : []),
     ].join('\n');
   return {

@@ -7,13 +7,14 @@ import {
   fixed,
   type Section,
 } from './budget.ts';
+import { summarizeChanges } from './changes.ts';
 import { buildDeployHeadline, renderRemark, renderWorkList } from './deploy-headline.ts';
 import type { DeployReport, DeployState, ReviewInfo } from './deploy-report.ts';
+import { renderDocs } from './docs.ts';
 import { renderFailure } from './failure.ts';
 import { type RunInfo, renderFooter } from './footer.ts';
-import { renderHeadline, renderTitle, summarizeCounts } from './headline.ts';
+import { renderHeadline, renderTitle } from './headline.ts';
 import {
-  countNoun,
   renderCode,
   renderDetails,
   renderFence,
@@ -56,13 +57,14 @@ export function listDeploySections(report: DeployReport): Section[] {
       shrinkOrder: 3,
       ...(report.storageAlertPercent && { alertPercent: report.storageAlertPercent }),
     }),
-    fixed(progress.state === 'done' ? renderConnection(progress.connectionString) : ''),
+    fixed(progress.state === 'done' ? renderConnection(progress) : ''),
     renderAlert('WARNING', {
       items: report.warnings.map((text) => renderText(shortenText(text))),
       shrinkOrder: 2,
     }),
     renderAlert('NOTE', { items: renderNotes(report.notes), shrinkOrder: 2 }),
     WITHOUT_WORK.includes(progress.state) ? fixed('') : renderWork(report),
+    fixed(renderHelp(report)),
     fixed(renderFooter(run)),
   ];
 }
@@ -93,8 +95,21 @@ function renderDifferences(
 /** The log has the rest. */
 const MAX_DIFFERENCES = 50;
 
-function renderConnection(connectionString: string): string {
-  return `Connect (the password is the \`postgres-password\` secret):\n\n${renderFence(connectionString)}`;
+/** Says which string is for whom: the private addresses never change, the public ones do when an instance stops. */
+function renderConnection({
+  connectionString,
+  publicConnectionString = null,
+}: Extract<DeployState, { state: 'done' }>): string {
+  const inside = renderFence(connectionString);
+  if (publicConnectionString === null) {
+    return `Connect from the cluster’s network (the password is the \`postgres-password\` secret):\n\n${inside}`;
+  }
+  return [
+    'Connect (the password is the `postgres-password` secret) from the cluster’s network, by private addresses:',
+    inside,
+    'From elsewhere, by public addresses, which change when an instance is stopped:',
+    renderFence(publicConnectionString),
+  ].join('\n\n');
 }
 
 function renderReview(reviewed: ReviewInfo | null): string {
@@ -109,22 +124,37 @@ function renderReview(reviewed: ReviewInfo | null): string {
 function renderWork({ plan, steps, progress, reviewed }: DeployReport): Section {
   const phase = 'phase' in progress ? progress.phase : progress.state;
   const applied = ['configuring', 'continuing', 'done', 'incomplete'].includes(phase);
-  const lines = [
-    plan && (summarizeCounts(plan.counts, applied ? 'done' : 'ahead') || 'no resource changes'),
-  ]
-    .filter((counts) => counts !== null)
-    .map((counts) => `**Infrastructure:** ${counts}`);
-  if (progress.state === 'done') {
-    const changes =
-      progress.changes === 0 ? 'nothing had to change' : countNoun(progress.changes, 'change');
-    lines.push(`**Nodes:** ${changes}`);
-  }
+  const changes = plan === null ? null : summarizeChanges(plan, applied ? 'done' : 'ahead');
+  const isQuiet = progress.state === 'done' && progress.changes === 0 && changes?.length === 0;
+  const infrastructure =
+    changes === null
+      ? ''
+      : `**Infrastructure:** ${changes.length === 0 ? 'no changes' : changes.join(', ')}`;
   const list =
     steps === null || steps.length === 0
       ? ''
       : renderDetails('The database’s steps', renderSteps(steps));
   const render = (fold: string) =>
-    [lines.join(' · '), renderReview(reviewed), fold].filter((text) => text !== '').join('\n\n');
+    [isQuiet ? 'Nothing had to change.' : infrastructure, renderReview(reviewed), fold]
+      .filter((text) => text !== '')
+      .join('\n\n');
   const full = render(list);
   return { shrinkOrder: 1, render: (room) => (byteLength(full) <= room ? full : render('')) };
+}
+
+/** Renders where the next thing to do is explained; '' while the deploy runs, or if it needs nobody. */
+function renderHelp({ progress, run }: DeployReport): string {
+  switch (progress.state) {
+    case 'done':
+      return renderDocs('How to connect and create roles', run, 'connect');
+    case 'failed':
+    case 'incomplete':
+    case 'cancelled':
+      return renderDocs('Troubleshooting', run, 'troubleshooting');
+    case 'changed':
+    case 'awaiting':
+      return renderDocs('From review to merge', run, 'review');
+    default:
+      return '';
+  }
 }

@@ -25,6 +25,8 @@ export type DeployState =
       readonly phase: Phase | 'checking the inputs';
       /** Raw messages of any length. */
       readonly error: string;
+      /** What ssh said where nodes could not be reached, one message per node. */
+      readonly transcripts?: readonly string[];
       /** What to do now, in a sentence. */
       readonly nextStep: string;
     }

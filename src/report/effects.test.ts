@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Step } from '../cluster/rollout/step.ts';
 import { listEffects } from './effects.ts';
 import { createPlan } from './fixtures/plan.ts';
-import { createPlanReport } from './fixtures/report.ts';
+import { createPlanReport, permit } from './fixtures/report.ts';
 import type { PlanReport } from './plan-comment.ts';
 
 const common = { primary: 'node-1', settings: {} };
@@ -10,6 +10,8 @@ const SWITCHOVER: Step = { kind: 'switchover', nodes: ['node-1', 'node-2'], slot
 const RESTART: Step = { kind: 'restart', nodes: ['node-2'], ...common };
 const RELOAD: Step = { kind: 'reload', nodes: ['node-2'], ...common };
 const RESIZE: Step = { kind: 'resize', nodes: ['node-2'], instanceType: 't3.large' };
+
+const ALLOWED = { permissions: permit(['allow-destroy']) };
 
 const rollout = (...steps: Step[]): PlanReport['database'] => ({
   kind: 'steps',
@@ -30,14 +32,15 @@ test.each<[string, unknown, Partial<PlanReport>, string[]]>([
     ['switchover', 'restart'],
   ],
   ['a larger instance type', resource('update'), { database: rollout(RESIZE) }, ['restart']],
-  ['a removed resource', resource('delete'), {}, ['destroy']],
+  ['a removed resource', resource('delete'), ALLOWED, ['destroy']],
+  ['a removal without the label', resource('delete'), {}, ['refused', 'destroy']],
   [
     'a spent starter',
     createPlan([{ address: 'aws_ec2_instance_state.started["1"]', actions: ['delete'] }]),
     {},
     ['no-changes'],
   ],
-  ['a replaced resource', resource('delete', 'create'), {}, ['destroy']],
+  ['a replaced resource', resource('delete', 'create'), ALLOWED, ['destroy']],
   ['a refused plan', resource('delete'), { refusals: ['It holds data.'] }, ['refused', 'destroy']],
   [
     'a refused rollout',

@@ -1,11 +1,11 @@
 import { EFFECTS, type Effect } from '../cluster/effect.ts';
-import { hideInternals, type PlanReport } from './plan-comment.ts';
+import { hideInternals, judge, type PlanReport } from './plan-comment.ts';
 
 /** Returns the effects of a pull request. Effects on a database that could not be asked are not among them. */
 export function listEffects(report: PlanReport): Effect[] {
-  const { plan, database, refusals } = hideInternals(report);
+  const { plan, database } = hideInternals(report);
   const steps = database.kind === 'steps' ? database.steps : null;
-  const isRefused = refusals.length > 0 || database.kind === 'refused';
+  const isRefused = judge(report) !== 'planned';
   const waits = database.kind === 'steps' && (database.deferral?.deferred.length ?? 0) > 0;
   const does = (...kinds: readonly string[]) => steps?.some(({ kind }) => kinds.includes(kind));
   const holds: Readonly<Record<Effect, boolean | undefined>> = {

@@ -16,6 +16,8 @@ export interface RunInfo {
   readonly time: Date;
   /** The version of this action that the workflow names, e.g. `v1`; null for one in the repository itself. */
   readonly action: string | null;
+  /** Address of the folder `docs` of this action, at the version that runs; null for one in the repository itself. */
+  readonly docs: string | null;
   /** The program that plans and applies; null before its version is known. */
   readonly tool: Tool | null;
   /** Hex digest of the plan; null before the plan. */

@@ -31,7 +31,7 @@ test('the reason is cut first, and the missing observation is always stated', ()
 test('changes that a refusal prevents are marked', () => {
   const unseen = { kind: 'unobserved' as const, notObserved: 'no key.', plannedChanges: [NODE] };
   const { render } = renderNotObserved(unseen, { shrinkOrder: 1, isRefused: true });
-  expect(render(10_000)).toMatch(/^None of this happens while it is refused:\n\n/);
+  expect(render(10_000)).toMatch(/^None of this happens as it stands:\n\n/);
 });
 
 test('text from the state is escaped', () => {

@@ -2,8 +2,11 @@ import type { PlannedChange, UnobservedPlan } from '../cluster/rollout/planned-c
 import { byteLength, type Section } from './budget.ts';
 import { countNoun, renderCode, renderText, shortenText } from './markdown.ts';
 
-/** Introduces steps that a refused infrastructure change prevents. */
-export const WHILE_REFUSED = 'None of this happens while it is refused:';
+/** The longest explanation of nodes that cannot be reached, in code units. */
+const MAX_REASON = 1_200;
+
+/** Introduces steps that a blocked or refused change prevents. */
+export const WHILE_REFUSED = 'None of this happens as it stands:';
 
 /**
  * Renders what is known and what is not about a database whose nodes were not observed, in Markdown. If room is short,
@@ -22,13 +25,13 @@ export function renderNotObserved(
           plannedChanges.map((one) => `- ${describePlannedChange(one)}`).join('\n'),
         ].join('\n\n');
   const unknown =
-    'Which node is the primary, whether the replicas stream and what somebody changed on the nodes is not known. The deploy asks them and decides the steps, or refuses before it touches PostgreSQL.';
+    'Which node is the primary, whether the replicas stream and what somebody changed on the nodes is not known. The deploy looks first: it decides the steps then, or refuses before it touches PostgreSQL.';
   const before = isRefused && plannedChanges.length > 0 ? [WHILE_REFUSED] : [];
-  const reason = `**The nodes were not looked at:** ${renderText(shortenText(notObserved))}`;
+  const reason = `**The nodes were not looked at:** ${renderText(shortenText(notObserved, MAX_REASON))}`;
   const forms = [
     [...before, known, reason, unknown],
     [...before, known, `**The nodes were not looked at.** ${unknown}`],
-    ['**The nodes were not looked at.** The deploy asks them and decides the steps.'],
+    ['**The nodes were not looked at.** The deploy looks first and decides the steps then.'],
   ].map((blocks) => blocks.join('\n\n'));
   const render = (room: number) =>
     forms.find((form) => byteLength(form) <= room) ?? (forms.at(-1) as string);

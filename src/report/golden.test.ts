@@ -56,7 +56,7 @@ describe('large plans', () => {
       createPlanReport(createPlan(changes(3_000)), { planText: text(5_000) }),
       {
         keeps: [
-          '### 📋 `postgres` planned · 3000 to change',
+          '### 📋 `postgres` planned · changes 3000 resources',
           'of the names',
           'wording of the plan is left out',
         ],
@@ -73,7 +73,7 @@ describe('large plans', () => {
       ),
       {
         keeps: [
-          'last snapshot, `aws_ebs_volume.data["9"]` (node-9) is destroyed',
+          '**Blocked:** deletes node-9 and its data (**without a last snapshot**, so the data is lost). To allow it,',
           '- `aws_ebs_volume.data["9"]`, `vol-09`',
         ],
         loses: [],

@@ -1,4 +1,3 @@
-import type { PlanCounts } from '../terraform/plan.ts';
 import { renderCode } from './markdown.ts';
 
 /** The summary of a report in one line. */
@@ -21,23 +20,3 @@ export function renderTitle({ text }: Headline): string {
 }
 
 const MAX_TITLE_LENGTH = 120;
-
-/**
- * Returns `1 to replace, 3 to add`, or `1 replaced, 3 added` once done; '' if no resource changes. Zeros are omitted,
- * and destructive changes come first.
- */
-export function summarizeCounts(counts: PlanCounts, tense: 'ahead' | 'done' = 'ahead'): string {
-  return COUNT_WORDS.filter(([name]) => counts[name] > 0)
-    .map(([name, ahead, done]) => `${counts[name]} ${tense === 'done' ? done : `to ${ahead}`}`)
-    .join(', ');
-}
-
-const COUNT_WORDS: readonly (readonly [keyof PlanCounts, string, string])[] = [
-  ['destroy', 'destroy', 'destroyed'],
-  ['replace', 'replace', 'replaced'],
-  ['add', 'add', 'added'],
-  ['change', 'change', 'changed'],
-  ['move', 'move', 'moved'],
-  ['import', 'import', 'imported'],
-  ['forget', 'forget', 'forgotten'],
-];

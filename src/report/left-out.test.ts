@@ -15,8 +15,8 @@ test('nothing is listed if all nodes can be reached', () => {
 test('a node that was left out, its state in EC2 and how to bring it back', () => {
   const sentences = listLeftOut({ nodes: ['node-2'], deferred: [] }, { nodes, states });
   expect(sentences).toEqual([
-    expect.stringMatching(/^Left out: node-2\. .*not part of the proof/),
-    expect.stringMatching(/^node-2 .*EC2 says: running.*reboot-instances.*replace: node-2/),
+    expect.stringMatching(/^Left out: node-2, .*not part of the proof/),
+    expect.stringMatching(/^node-2 .*EC2 says: running.*reboot.*replace: node-2/),
   ]);
   // A comment cuts longer sentences.
   for (const sentence of sentences) expect(sentence.length).toBeLessThan(600);
@@ -68,6 +68,6 @@ test('the comment on a plan does not claim that every node runs as asked', () =>
     }),
   );
   expect(comment).toContain('Nothing to do now on the nodes that can be reached.');
-  expect(comment).toMatch(/\[!WARNING\]\n> - Left out: node-2\./);
+  expect(comment).toMatch(/\[!WARNING\]\n> - Left out: node-2, /);
   expect(comment).not.toContain('every node already runs');
 });

@@ -1,6 +1,6 @@
 import type { Node } from '../cluster/node.ts';
 import type { Deferral, DeferredChange } from '../cluster/rollout/deferral.ts';
-import { explainUnreachableNode } from '../cluster/unreachable.ts';
+import { explainUnreachableNodes } from '../cluster/unreachable.ts';
 
 /**
  * Returns what a rollout leaves out because nodes cannot be reached, and how to bring them back: sentences in plain
@@ -12,13 +12,11 @@ export function listLeftOut(
 ): string[] {
   if (!leftOut) return [];
   return [
-    ...leftOut.nodes.flatMap((name) => {
-      const node = nodes.find((one) => one.name === name);
-      return [
-        `Left out: ${name}. It is not touched and not part of the proof. It keeps its slot and its entries in every file, and catches up with the next deploy that reaches it.`,
-        ...(node === undefined ? [] : [explainUnreachableNode(node, states[name])]),
-      ];
-    }),
+    `Left out: ${joinNames(leftOut.nodes)}, not touched and not part of the proof. ${leftOut.nodes.length === 1 ? 'It catches' : 'They catch'} up with the next deploy that reaches ${leftOut.nodes.length === 1 ? 'it' : 'them'}.`,
+    ...explainUnreachableNodes(
+      nodes.filter(({ name }) => leftOut.nodes.includes(name)),
+      states,
+    ),
     ...leftOut.deferred.map(
       (part) =>
         `Left out until ${joinNames(leftOut.nodes)} can be reached, as only one node may be down at a time: ${describeDeferred(part)}. Run this again then: it does the rest.`,

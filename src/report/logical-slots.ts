@@ -1,5 +1,4 @@
 import type { SlotFate } from '../cluster/rollout/logical-slots.ts';
-import { listSome } from '../messages/list-some.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
 import { countNoun, renderCode, renderTable } from './markdown.ts';
 
@@ -39,15 +38,4 @@ export function renderLogicalSlots(
       .filter((text) => text !== '')
       .join('\n\n');
   return { shrinkOrder, render: (room) => fitParts(rows.length, { room, render }) };
-}
-
-/** Limit for names in a sentence. */
-const MAX_NAMES = 10;
-
-/** Returns a warning about lost slots, a sentence of Markdown; null if no slot is lost. */
-export function warnSlotLoss(slots: readonly SlotFate[]): string | null {
-  const lost = slots.filter(({ fate }) => fate === 'lost');
-  if (lost.length === 0) return null;
-  const names = lost.map(({ name }) => renderCode(name));
-  return `**Logical slots are lost** with the switchover: ${listSome(names, MAX_NAMES)}.`;
 }

@@ -6,14 +6,18 @@ import { isStarterRemoval } from '../terraform/starter.ts';
 import { renderAlert } from './alert.ts';
 import { COMMENT_BUDGET, fitSections, fixed, type Section } from './budget.ts';
 import type { CapacityReport } from './capacity.ts';
+import { countUndescribed, isNewCluster, summarizeChanges } from './changes.ts';
 import { type RunInfo, renderFooter } from './footer.ts';
 import { mayPause } from './foresight.ts';
-import { type Headline, renderHeadline, renderTitle, summarizeCounts } from './headline.ts';
-import { renderLogicalSlots, warnSlotLoss } from './logical-slots.ts';
+import { type Headline, renderHeadline, renderTitle } from './headline.ts';
+import { renderLogicalSlots } from './logical-slots.ts';
+import { type Losses, listLosses, type Permissions } from './losses.ts';
 import { countNoun, renderCode, renderLink, renderText, shortenText } from './markdown.ts';
+import { type NextStep, renderNextStep } from './next-step.ts';
+import { renderOverview } from './overview.ts';
 import { renderPlanText } from './plan-text.ts';
 import { renderDrift, renderResources } from './resources.ts';
-import { findRisks, type Risk } from './risks.ts';
+import { findRisks } from './risks.ts';
 import { renderSettings, type SettingsReport } from './settings.ts';
 import { type DatabasePlan, renderDatabase, summarizeSteps } from './steps.ts';
 import { renderStorage } from './storage.ts';
@@ -30,13 +34,17 @@ export interface PlanReport {
   readonly settings: SettingsReport;
   /** The fate of the primary's logical slots; [] without slots or if the primary was not observed. */
   readonly logicalSlots: readonly SlotFate[];
+  /** Which of them are lost and how to keep them, sentences; null if none is lost. */
+  readonly slotLoss: string | null;
+  /** The labels that allow losses. */
+  readonly permissions: Permissions;
   /** Every node before and after. */
   readonly topology: readonly TopologyChange[];
   /** How long commits wait for replicas that the change stops; null if they do not. */
   readonly writesWait: string | null;
   /** How full the data volumes are, and what was kept on them. */
   readonly capacity: CapacityReport;
-  /** Why the infrastructure change is refused, sentences. */
+  /** Why the infrastructure change is refused, whatever the labels, sentences. */
   readonly refusals: readonly string[];
   /** Sentences, e.g. that a major version is past its end of life. */
   readonly warnings: readonly string[];
@@ -58,8 +66,9 @@ export function renderPlanComment(report: PlanReport, budget = COMMENT_BUDGET): 
 export function renderPlanShort(report: PlanReport): string {
   const [headline, ...rest] = listPlanSections(hideInternals(report), renderWhole(report));
   const alerts = rest.slice(0, 2);
+  const next = fixed(renderNextStep({ ...report, verdict: judge(report) }));
   const footer = fixed(`${renderWhole(report)}\n\n${renderFooter(report.run)}`);
-  return fitSections([headline as Section, ...alerts, footer], SHORT_BUDGET);
+  return fitSections([headline as Section, ...alerts, next, footer], SHORT_BUDGET);
 }
 
 /** Size limit of the short form. */
@@ -79,44 +88,66 @@ const renderWhole = ({ run }: PlanReport): string =>
  * shrink last.
  */
 export function listPlanSections(report: PlanReport, whole: string): Section[] {
-  const { plan } = report;
-  const risks = findRisks(plan);
-  const lost = warnSlotLoss(report.logicalSlots);
+  const { plan, topology, run } = report;
+  const nodes = renderTopology(topology, { shrinkOrder: 5, whole });
   return [
     fixed(renderHeadline(buildHeadline(report))),
-    renderAlert('CAUTION', {
-      items: [
-        ...(isDown(report) ? ['**No primary answers:** nobody can write now.'] : []),
-        ...report.refusals.map(renderRefusal),
-        ...risks.filter(({ level }) => level !== 'notice').map(({ text }) => text),
-        // A refusal names the slots already.
-        ...(lost === null || report.refusals.length > 0 ? [] : [lost]),
-      ],
-      shrinkOrder: 8,
-    }),
-    renderAlert('WARNING', {
-      items: [
-        ...risks.filter(({ level }) => level === 'notice').map(({ text }) => text),
-        ...report.warnings.map((text) => renderText(shortenText(text))),
-      ],
-      shrinkOrder: 4,
-    }),
+    ...renderAlerts(report),
+    renderOverview(plan, { topology, run }),
+    // The nodes of a new cluster are what it is; those of another are what the steps lead to.
+    ...(isNewCluster(plan) ? [nodes] : []),
     fixed('#### Database'),
     renderSettings(report.settings, { shrinkOrder: 6, whole }),
     renderDatabase(report.database, {
       shrinkOrder: 7,
       whole,
-      isRefused: report.refusals.length > 0,
+      isRefused: judge(report) !== 'planned',
     }),
     renderLogicalSlots(report.logicalSlots, { shrinkOrder: 5, whole }),
-    renderTopology(report.topology, { shrinkOrder: 5, whole }),
+    ...(isNewCluster(plan) ? [] : [nodes]),
     renderStorage({ plan, capacity: report.capacity }, { shrinkOrder: 5, whole }),
-    renderResources(plan, { shrinkOrder: 3, whole }),
-    fixed(renderVolumeNotes(report.volumeNotes ?? [])),
     renderDrift(plan.drift, { shrinkOrder: 2, whole }),
+    renderResources(plan, { undescribed: countUndescribed(plan), shrinkOrder: 3, whole }),
+    fixed(renderVolumeNotes(report.volumeNotes ?? [])),
     plan.hasChanges ? renderPlanText(report.planText, { shrinkOrder: 1, whole }) : fixed(''),
-    fixed(renderFooter(report.run)),
+    fixed(renderNextStep({ ...report, verdict: judge(report) })),
+    fixed(renderFooter(run)),
   ];
+}
+
+/** Renders what a person must know before everything else: why it is stopped, what is lost or at risk. */
+function renderAlerts(report: PlanReport): Section[] {
+  const risks = findRisks(report.plan);
+  const { blocked, allowed } = findLosses(report);
+  return [
+    renderAlert('CAUTION', {
+      items: [
+        ...(isDown(report) ? ['**No primary answers:** nobody can write now.'] : []),
+        ...report.refusals.map(renderRefusal),
+        ...blocked,
+        ...risks.filter(({ level }) => level === 'risk').map(({ text }) => text),
+      ],
+      shrinkOrder: 8,
+    }),
+    renderAlert('WARNING', {
+      items: [
+        ...allowed,
+        ...risks.filter(({ level }) => level === 'notice').map(({ text }) => text),
+        ...report.warnings.map((text) => renderText(shortenText(text))),
+      ],
+      shrinkOrder: 4,
+    }),
+  ];
+}
+
+/** Returns the losses of a plan. A refused plan loses nothing, whatever the labels. */
+const findLosses = (report: PlanReport): Losses =>
+  report.refusals.length > 0 ? { blocked: [], allowed: [] } : listLosses(report);
+
+/** Judges a plan: `refused` whatever the labels, `blocked` without a label that allows a loss, else `planned`. */
+export function judge(report: PlanReport): NextStep['verdict'] {
+  if (report.refusals.length > 0 || report.database.kind === 'refused') return 'refused';
+  return findLosses(report).blocked.length > 0 ? 'blocked' : 'planned';
 }
 
 /** Removes spent starters from the plan, and the settings, which are shown in a separate table. */
@@ -168,16 +199,17 @@ function renderQuietLine(report: PlanReport): string | null {
 }
 
 function buildHeadline(report: PlanReport): Headline {
-  const { cluster, plan, database, refusals, settings, writesWait } = report;
-  const isRefused = refusals.length > 0 || database.kind === 'refused';
-  const risks: readonly Risk[] = findRisks(plan);
-  const lost =
-    risks.some(({ level }) => level === 'loss') ||
-    report.logicalSlots.some(({ fate }) => fate === 'lost');
-  const steps = database.kind === 'steps' ? summarizeSteps(database.steps, writesWait) : '';
+  const { cluster, plan, database, settings, writesWait } = report;
+  const verdict = judge(report);
+  const changes = summarizeChanges(plan);
+  const steps =
+    // A new cluster is initialised and copied: nothing else can happen.
+    database.kind === 'steps' && !isNewCluster(plan)
+      ? summarizeSteps(database.steps, writesWait)
+      : '';
   const parts = [
-    isRefused ? 'refused' : 'planned',
-    summarizeCounts(plan.counts) || (plan.outputs.length > 0 ? 'outputs only' : ''),
+    verdict,
+    changes.length > 0 ? changes.join(' · ') : plan.outputs.length > 0 ? 'outputs only' : '',
     isDown(report) ? 'writes are down' : '',
     steps === '' && settings.changes.length > 0
       ? countNoun(settings.changes.length, 'setting')
@@ -186,8 +218,10 @@ function buildHeadline(report: PlanReport): Headline {
       ? 'pause not known'
       : '',
   ].filter((part) => part !== '');
+  const isRisky =
+    isDown(report) || findRisks(plan).length > 0 || findLosses(report).allowed.length > 0;
   return {
-    emoji: isRefused || lost ? '🛑' : risks.length > 0 ? '⚠️' : '📋',
+    emoji: verdict !== 'planned' ? '🛑' : isRisky ? '⚠️' : '📋',
     cluster,
     text: (parts.length === 1 ? [...parts, 'no infrastructure changes'] : parts).join(' · '),
   };

@@ -18,16 +18,9 @@ export function renderProof(
 ): Section {
   const alert = { storageAlertPercent: alertPercent };
   if (proof.length === 0) return fixed('');
-  const rows = proof.map((node) => [
-    renderCode(node.name),
-    node.role === 'primary' ? '**primary**' : 'replica',
-    renderCode(node.address),
-    renderText(shortenText(node.state, 100)),
-    `${node.timeline ?? '–'}`,
-    renderLag(node),
-    node.storage === null ? '–' : formatUse(node.storage),
-    node.tokenRead ? '✅' : '❌',
-  ]);
+  const columns = COLUMNS.filter(({ isShown }) => isShown?.(proof) ?? true);
+  const rows = proof.map((node) => columns.map(({ render }) => render(node)));
+  const header = columns.map(({ title }) => title);
   const render = (count: number) => {
     const problems = proof
       .slice(0, count)
@@ -38,7 +31,8 @@ export function renderProof(
         ...describeProofFaults(node, alert).map((text) => `- ⚠️ ${renderText(text)}`),
       ]);
     return [
-      count === 0 ? '' : renderTable(HEADER, rows.slice(0, count)),
+      count === 0 ? '' : renderTable(header, rows.slice(0, count)),
+      describeCommon(proof),
       problems.join('\n'),
       count === rows.length
         ? ''
@@ -50,7 +44,52 @@ export function renderProof(
   return { shrinkOrder, render: (room) => fitParts(rows.length, { room, render }) };
 }
 
-const HEADER = ['node', 'role', 'address', 'state', 'timeline', 'lag', 'disk', 'test row'];
+interface Column {
+  readonly title: string;
+  /** Returns Markdown. */
+  readonly render: (node: NodeProof) => string;
+  /** Absent: always. A column in which every node is as it should be is left out, so that a phone shows the others. */
+  readonly isShown?: (proof: readonly NodeProof[]) => boolean;
+}
+
+const isStateExpected = ({ role, state }: NodeProof): boolean =>
+  state === (role === 'primary' ? 'running' : 'streaming');
+const isTimelineCommon = (proof: readonly NodeProof[]): boolean =>
+  new Set(proof.map(({ timeline }) => timeline)).size === 1 && proof[0]?.timeline !== null;
+const isTokenRead = (proof: readonly NodeProof[]): boolean =>
+  proof.every(({ tokenRead }) => tokenRead);
+
+const COLUMNS: readonly Column[] = [
+  { title: 'node', render: ({ name }) => renderCode(name) },
+  { title: 'role', render: ({ role }) => (role === 'primary' ? '**primary**' : 'replica') },
+  {
+    title: 'state',
+    render: ({ state }) => renderText(shortenText(state, 100)),
+    isShown: (proof) => !proof.every(isStateExpected),
+  },
+  { title: 'lag', render: renderLag },
+  {
+    title: 'test row',
+    render: ({ tokenRead }) => (tokenRead ? '✅' : '❌'),
+    isShown: (proof) => !isTokenRead(proof),
+  },
+  {
+    title: 'timeline',
+    render: ({ timeline }) => `${timeline ?? '–'}`,
+    isShown: (proof) => !isTimelineCommon(proof),
+  },
+  { title: 'disk', render: ({ storage }) => (storage === null ? '–' : formatUse(storage)) },
+  { title: 'address', render: ({ address }) => renderCode(address) },
+];
+
+/** Says what the columns that are left out would say of every node. */
+function describeCommon(proof: readonly NodeProof[]): string {
+  const parts = [
+    ...(isTokenRead(proof) ? ['every node has the test row that the primary wrote'] : []),
+    ...(isTimelineCommon(proof) ? [`timeline ${proof[0]?.timeline}`] : []),
+  ];
+  return parts.length === 0 ? '' : `<sub>Proved: ${parts.join(', ')}.</sub>`;
+}
 
 /** Returns e.g. `0 B` or `1.5 MiB · 2.0 s`; a dash for a node without a lag. */
 function renderLag({ lagBytes, lagSeconds }: NodeProof): string {

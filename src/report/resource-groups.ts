@@ -14,30 +14,45 @@ export interface EntryGroup {
   /** HTML. */
   readonly title: string;
   readonly entries: readonly ListEntry[];
-  readonly open: boolean;
+  /** What the title counts; absent: the entries. */
+  readonly count?: number;
+  /** Whether the group's fold is open; absent: the group has no fold. */
+  readonly open?: boolean;
 }
 
 /**
- * Renders a heading and groups of entries, in order. If room is short, all details take their shorter form first, then
+ * Renders groups of entries in order, below a heading or inside one fold (`summary`, HTML). If room is short, all details take their shorter form first, then
  * details are left out from the end of the list, then names, also from the end. `whole` says in Markdown where to find
  * everything.
  */
 export function renderGroups(options: {
-  heading: string;
+  frame: GroupFrame;
   groups: readonly EntryGroup[];
   shrinkOrder: number;
   whole: string;
 }): Section {
-  const { heading, shrinkOrder, whole } = options;
+  const { frame, shrinkOrder, whole } = options;
   const groups = options.groups.filter(({ entries }) => entries.length > 0);
   if (groups.length === 0) return { render: () => '' };
+  const size = byteLength(renderFrame(frame, '')) + 4;
   return {
     shrinkOrder,
     render: (room) => {
-      const { texts, note } = fitEntries(groups, { room: room - byteLength(heading) - 4, whole });
-      return [heading, ...texts, note].filter((text) => text !== '').join('\n\n');
+      const { texts, note } = fitEntries(groups, { room: room - size, whole });
+      return renderFrame(frame, [...texts, note].filter((text) => text !== '').join('\n\n'));
     },
   };
+}
+
+/** What stands around all groups: a heading in Markdown, or a fold with a summary in HTML. */
+export type GroupFrame =
+  | { readonly heading: string }
+  | { readonly summary: string; readonly open: boolean };
+
+function renderFrame(frame: GroupFrame, body: string): string {
+  return 'heading' in frame
+    ? `${frame.heading}\n\n${body}`
+    : renderDetails(frame.summary, body, { open: frame.open });
 }
 
 function fitEntries(
@@ -98,9 +113,14 @@ function fillDetails(
   return { shown, missing };
 }
 
-function renderGroup({ title, open, entries }: EntryGroup, shown: readonly string[]): string {
+function renderGroup(
+  { title, open, entries, count }: EntryGroup,
+  shown: readonly string[],
+): string {
   const missing = shown.length < entries.length ? `, ${shown.length} shown` : '';
-  return renderDetails(`${title} (${entries.length}${missing})`, joinEntries(shown), { open });
+  const label = `${title} (${count ?? entries.length}${missing})`;
+  const body = joinEntries(shown);
+  return open === undefined ? `**${label}**\n\n${body}` : renderDetails(label, body, { open });
 }
 
 /** Joins list items without, folds with a blank line between them. */

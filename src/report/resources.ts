@@ -1,3 +1,4 @@
+import { listSome } from '../messages/list-some.ts';
 import type { AttributeChange } from '../terraform/attributes.ts';
 import type {
   Action,
@@ -8,7 +9,7 @@ import type {
 } from '../terraform/plan.ts';
 import { renderAttributes } from './attribute-diff.ts';
 import type { Section } from './budget.ts';
-import { renderCode, renderDetails, renderFence, renderHtmlCode } from './markdown.ts';
+import { countNoun, renderCode, renderDetails, renderFence, renderHtmlCode } from './markdown.ts';
 import { type EntryGroup, type ListEntry, renderGroups } from './resource-groups.ts';
 import { renderReason } from './risks.ts';
 
@@ -22,29 +23,56 @@ const GROUPS: readonly { readonly action: Action; readonly title: string }[] = [
   { action: 'import', title: '📥 Import' },
   { action: 'move', title: '➡️ Move' },
 ];
-/** Groups up to this length are open. */
+/** Up to this number of resources that the comment describes nowhere else, they are unfolded. */
 const MAX_OPEN = 5;
 
 /** Renders a name as code in its context. */
 type Code = (text: string) => string;
 
-/** Renders every resource that changes, then the outputs, with folded attributes. */
+/**
+ * Renders every resource that changes, then the outputs, in one fold. New resources are listed by kind: their attributes
+ * are in the plan's wording. `open`: the number of changed resources that the comment describes nowhere else.
+ */
 export function renderResources(
   plan: PlanSummary,
-  options: { shrinkOrder: number; whole: string },
+  { undescribed, ...options }: { undescribed: number; shrinkOrder: number; whole: string },
 ): Section {
-  const groups: EntryGroup[] = GROUPS.map(({ action, title }) => {
+  const groups = GROUPS.map(({ action, title }): EntryGroup => {
     const resources = plan.resources.filter((resource) => resource.action === action);
-    const open = action === 'delete' || action === 'replace' || resources.length <= MAX_OPEN;
-    return { title, open, entries: resources.map(renderResource) };
+    return {
+      title,
+      count: resources.length,
+      entries: action === 'create' ? listKinds(resources) : resources.map(renderResource),
+    };
   });
-  const outputs = plan.outputs.map(renderOutput);
+  const total = groups.reduce((sum, { entries }) => sum + entries.length, 0);
+  const count = plan.resources.filter(({ action }) => GROUPS.some((one) => one.action === action));
   return renderGroups({
-    heading: '#### Infrastructure',
-    groups: [...groups, { title: '📤 Outputs', open: false, entries: outputs }],
+    frame: {
+      summary: `Infrastructure: ${countNoun(count.length, 'resource')}`,
+      open: undescribed > 0 && total <= MAX_OPEN,
+    },
+    groups: [...groups, { title: '📤 Outputs', entries: plan.outputs.map(renderOutput) }],
     ...options,
   });
 }
+
+/** Lists resources without their attributes, one line per kind. */
+function listKinds(resources: readonly ResourceChange[]): ListEntry[] {
+  const kinds = new Map<string, ResourceChange[]>();
+  for (const one of resources) {
+    const kind = one.address.replace(/\[[^[\]]*\]$/, '');
+    kinds.set(kind, [...(kinds.get(kind) ?? []), one]);
+  }
+  return [...kinds].map(([kind, list]) => {
+    const keys = list.flatMap(({ index }) => (index === null ? [] : [renderCode(`${index}`)]));
+    const names = keys.length === 0 ? '' : `: ${listSome(keys, MAX_KEYS)}`;
+    return { line: `- ${renderCode(kind)}${names}`, detailed: [] };
+  });
+}
+
+/** A cluster has at most 16 nodes, and as many zones. */
+const MAX_KEYS = 16;
 
 /** Renders the changes outside Terraform, those that cause changes of the plan first. */
 export function renderDrift(
@@ -56,7 +84,8 @@ export function renderDrift(
     { title: '🔀 This plan answers to it', open: true, entries: select(true).map(renderDrifted) },
     { title: '👀 Seen only', open: false, entries: select(false).map(renderDrifted) },
   ];
-  return renderGroups({ heading: '#### Changed outside Terraform', groups, ...options });
+  const frame = { heading: '#### Changed outside Terraform' };
+  return renderGroups({ frame, groups, ...options });
 }
 
 function renderResource(resource: ResourceChange): ListEntry {

@@ -1,33 +1,24 @@
+import { nodeName } from '../cluster/node.ts';
+import { listSome } from '../messages/list-some.ts';
 import type { AttributeChange } from '../terraform/attributes.ts';
+import { kindOf } from '../terraform/node-changes.ts';
 import type { PlanSummary, ResourceChange } from '../terraform/plan.ts';
 import { renderCode } from './markdown.ts';
 
-const DATA_TYPE = 'aws_ebs_volume';
 const NODE_TYPE = 'aws_instance';
-const ATTACHMENT_TYPE = 'aws_volume_attachment';
 const RULE_TYPE = 'aws_vpc_security_group_ingress_rule';
 
-/** A consequence of a plan that a person should know before merging. */
+/** A consequence of a plan that a person should know before merging. Losses are reported separately. */
 export interface Risk {
-  /** `loss`: of data or a node. `risk`: an outage or an open port. `notice`: effects of a rolling change on clients. */
-  readonly level: 'loss' | 'risk' | 'notice';
+  /** `risk`: an outage or an open port. `notice`: effects of a rolling change on clients. */
+  readonly level: 'risk' | 'notice';
   /** One sentence of Markdown. */
   readonly text: string;
 }
 
-/** Returns the risks of a plan, worst first: lost data and nodes, detached volumes, opened ports, stops. */
+/** Returns the risks of a plan, worst first: opened ports, stops, changed addresses. */
 export function findRisks(plan: PlanSummary): Risk[] {
-  const volumes = plan.resources.filter(isLost(DATA_TYPE));
-  const nodes = plan.resources.filter(isLost(NODE_TYPE));
-  const gone = new Set([...volumes, ...nodes].map(({ index }) => index));
-  // The loss of a node or its volume includes the attachment.
-  const detached = plan.resources
-    .filter(isLost(ATTACHMENT_TYPE))
-    .filter(({ index }) => !gone.has(index));
   return [
-    ...volumes.map((volume) => buildLoss(keepsSnapshot(volume) ? SNAPSHOT : DATA_LOST, volume)),
-    ...nodes.map((node) => buildLoss('**A node goes away:**', node)),
-    ...detached.map((attachment) => buildLoss('**A data volume is detached:**', attachment)),
     ...findOpened(plan).map((text): Risk => ({ level: 'risk', text })),
     ...findHidden(plan),
     ...findStopped(plan),
@@ -51,31 +42,10 @@ function findHidden({ resources }: PlanSummary): Risk[] {
   return [{ level: 'risk', text }];
 }
 
-const DATA_LOST = '**Data is lost:** without a last snapshot,';
-const SNAPSHOT = '**A data volume goes away,** leaving a last snapshot:';
-
-const isLost =
-  (type: string) =>
-  (resource: ResourceChange): boolean =>
-    resource.type === type && (resource.action === 'delete' || resource.action === 'replace');
-
-function buildLoss(what: string, resource: ResourceChange): Risk {
-  const how = resource.action === 'delete' ? 'destroyed' : 'replaced';
-  const reason = resource.action === 'delete' ? '' : renderReason(resource, renderCode);
-  return { level: 'loss', text: `${what} ${nameResource(resource)} is ${how}${reason}.` };
-}
-
-/** Reads the setting from the state: a destroy ignores the configuration. */
-function keepsSnapshot({ attributes }: ResourceChange): boolean {
-  return attributes.some(
-    ({ path, before }) =>
-      path === 'final_snapshot' && before.kind === 'known' && before.value === true,
-  );
-}
-
 /**
  * Returns the stops of instances, which Terraform shows as harmless updates in place. Another instance type is rolled
- * out node by node; all other stops happen on all instances at the same time.
+ * out node by node, which the steps and the table of nodes show; all other stops happen on all instances at the same
+ * time.
  */
 function findStopped({ resources }: PlanSummary): Risk[] {
   const updated = resources.filter(({ type, action }) => type === NODE_TYPE && action === 'update');
@@ -83,34 +53,33 @@ function findStopped({ resources }: PlanSummary): Risk[] {
     updated.filter(({ attributes }) => attributes.some(({ path }) => path === name));
   const stopped = changing('user_data');
   const rolled = changing('instance_type').filter((resource) => !stopped.includes(resource));
-  const moved = rolled.some(hasPublicAddress)
-    ? ['**Public addresses change:** every instance that stops gets another one.']
-    : [];
   return [
-    ...describeStops(stopped, ' at the same time').map((text): Risk => ({ level: 'risk', text })),
-    ...[...describeStops(rolled, ' one after the other, the primary last'), ...moved].map(
-      (text): Risk => ({ level: 'notice', text }),
-    ),
+    ...describeStops(stopped).map((text): Risk => ({ level: 'risk', text })),
+    ...(rolled.some(hasPublicAddress)
+      ? [
+          {
+            level: 'notice',
+            text: '**Public addresses change:** every instance that stops gets another one.',
+          } as const,
+        ]
+      : []),
   ];
 }
 
 function hasPublicAddress({ attributes }: ResourceChange): boolean {
-  return attributes.some(({ path, before }) => path === 'public_ip' && before.kind === 'known');
+  return attributes.some(
+    ({ path, before }) => path === 'public_ip' && before.kind === 'known' && before.value !== '',
+  );
 }
 
 /** The list of resources names the rest. */
 const MAX_NAMES = 10;
 
-function describeStops(stopped: readonly ResourceChange[], order: string): string[] {
+function describeStops(stopped: readonly ResourceChange[]): string[] {
   if (stopped.length === 0) return [];
-  const more = stopped.length - MAX_NAMES;
-  const names = [
-    ...stopped.slice(0, MAX_NAMES).map(nameResource),
-    ...(more > 0 ? [`${more} more`] : []),
-  ].join(', ');
-  const several = stopped.length > 1;
+  const [are, together] = stopped.length > 1 ? ['are', ' at the same time'] : ['is', ''];
   return [
-    `**Instances stop:** ${names} ${several ? 'are' : 'is'} stopped and started${several ? order : ''}.`,
+    `**Instances stop:** ${listSome(stopped.map(nameResource), MAX_NAMES)} ${are} stopped and started${together}.`,
   ];
 }
 
@@ -118,8 +87,13 @@ function findOpened({ resources }: PlanSummary): string[] {
   return resources
     .filter(({ type, action }) => type === RULE_TYPE && action !== 'no-op' && action !== 'delete')
     .filter(({ attributes }) => attributes.some(opensToAll))
-    .map((rule) => `**Open to the whole internet:** ${nameResource(rule)}.`);
+    .map((rule) => `**Open to the whole internet:** ${PORTS[kindOf(rule)] ?? nameResource(rule)}.`);
 }
+
+const PORTS: Readonly<Record<string, string>> = {
+  [`${RULE_TYPE}.ssh`]: 'SSH (port 22) of every node',
+  [`${RULE_TYPE}.clients`]: 'PostgreSQL (port 5432) of every node',
+};
 
 function opensToAll({ path, after }: AttributeChange): boolean {
   return (
@@ -150,8 +124,8 @@ const REASONS: Readonly<Record<string, string>> = {
   replace_by_triggers: 'something it depends on changes',
 };
 
-/** Returns the address and the node of a resource, if it belongs to a node. */
-function nameResource({ address, index }: ResourceChange): string {
-  const node = typeof index === 'string' && /^\d+$/.test(index) ? ` (node-${index})` : '';
-  return `${renderCode(address)}${node}`;
+/** Returns the node of a resource if it belongs to one, else its address. */
+function nameResource({ address, index, type }: ResourceChange): string {
+  const isNode = type === NODE_TYPE && typeof index === 'string' && /^\d+$/.test(index);
+  return renderCode(isNode ? nodeName(Number(index)) : address);
 }

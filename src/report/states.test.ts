@@ -131,7 +131,7 @@ test('a spent starter counts nowhere', () => {
   expect(hasDrift(drifted(report))).toBe(false);
   expect(
     renderDeployComment(createDeployReport({ state: 'applying' }, { plan: report.plan })),
-  ).toContain('no resource changes');
+  ).toContain('**Infrastructure:** no changes');
   // An apply still has to remove it from the state.
   expect(report.plan.hasChanges).toBe(true);
 });

@@ -56,7 +56,7 @@ test('file systems that grow are announced with their sizes before and after, an
     `1. Grow the file systems of node-2, node-3 into their volumes, no pause: PostgreSQL keeps running. ${why}`,
     `2. Grow the file systems of node-1 into their volumes, no pause: PostgreSQL keeps running. ${why}`,
   ]);
-  expect(summarizeSteps(steps, null)).toBe('storage of 3 nodes grown · reload');
+  expect(summarizeSteps(steps, null)).toBe('reload');
 });
 
 describe('an update of access', () => {

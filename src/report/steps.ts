@@ -140,15 +140,12 @@ export function summarizeSteps(steps: readonly Step[], writesWait: string | null
     steps.filter(({ kind }) => kinds.includes(kind)).flatMap(({ nodes }) => nodes).length;
   const restarts = count('restart');
   const clones = count('clone');
-  const grown = count('grow');
   const resizes = count('resize');
   const switchovers = steps.filter(({ kind }) => kind === 'switchover').length;
   const touches = restarts + clones + resizes + switchovers > 0;
   const summary = [
     steps.some(({ kind }) => kind === 'initialise') ? 'new database cluster' : '',
     clones === 0 ? '' : countNoun(clones, 'clone'),
-    grown === 0 ? '' : `storage of ${countNoun(grown, 'node')} grown`,
-    resizes === 0 ? '' : `${countNoun(resizes, 'instance')} resized one by one`,
     restarts === 0 ? '' : countNoun(restarts, 'rolling restart'),
     switchovers === 0 ? '' : countNoun(switchovers, 'switchover'),
     writesWait === null ? summarizePauses(steps) : `writes wait ${writesWait}`,

@@ -46,8 +46,8 @@ test('growth is in the comment, and is no risk', () => {
   );
   expect(comment).not.toMatch(/\[!(CAUTION|WARNING)\]/);
   expect(findRisks(report.plan)).toEqual([]);
-  expect(renderPlanTitle(report)).toBe('planned · 4 to change');
-  expect(comment.indexOf('#### Storage')).toBeLessThan(comment.indexOf('#### Infrastructure'));
+  expect(renderPlanTitle(report)).toBe('planned · changes the storage of 3 nodes');
+  expect(comment.indexOf('#### Storage')).toBeLessThan(comment.indexOf('>Infrastructure: '));
 });
 
 test('a shrink and a plan without changes of volumes have no line', () => {

@@ -2,14 +2,25 @@ import { fitSections, fixed, SUMMARY_BUDGET } from './budget.ts';
 import { renderUseBars } from './capacity.ts';
 import { listDeploySections } from './deploy-comment.ts';
 import type { DeployReport } from './deploy-report.ts';
+import { renderDetails, renderFence } from './markdown.ts';
 import { hideInternals, listPlanSections, type PlanReport } from './plan-comment.ts';
 import { renderProofDiagram, renderTopologyDiagram } from './topology.ts';
+
+/** Renders what ssh said, folded; '' without a message. The log has it, too. */
+function renderTranscripts(transcripts: readonly string[] = []): string {
+  return transcripts.length === 0
+    ? ''
+    : renderDetails('What ssh said', renderFence(transcripts.join('\n\n')));
+}
 
 /** Renders the job summary of a plan: the comment, the nodes as a diagram, their data volumes, and the whole plan. Markdown. */
 export function renderPlanSummary(report: PlanReport): string {
   return fitSections(
     [
       ...listPlanSections(hideInternals(report), 'The whole plan is in the log of this job.'),
+      fixed(
+        report.database.kind === 'unobserved' ? renderTranscripts(report.database.transcripts) : '',
+      ),
       fixed(renderTopologyDiagram(report.topology)),
       fixed(
         renderUseBars(
@@ -26,6 +37,9 @@ export function renderDeploySummary(report: DeployReport): string {
   return fitSections(
     [
       ...listDeploySections(report),
+      fixed(
+        report.progress.state === 'failed' ? renderTranscripts(report.progress.transcripts) : '',
+      ),
       fixed(renderProofDiagram(report.proof)),
       fixed(renderUseBars(report.proof.map(({ name, storage }) => ({ name, space: storage })))),
     ],

@@ -20,28 +20,51 @@ const render = (topology: readonly TopologyChange[]) =>
   renderTopology(topology, { shrinkOrder: 1, whole: 'There.' }).render(10_000);
 
 describe('renderTopology', () => {
-  test.each<[string, Partial<TopologyChange>, string]>([
+  test.each<[string, readonly Partial<TopologyChange>[], string, string]>([
     [
       'one value if it stays the same',
-      {},
-      'untouched | replica | `us-east-1a` | `t3.medium` | `sha256:0123456789ab`',
+      [{}],
+      'node | what happens | role',
+      '`node-1` | untouched | replica',
     ],
     [
       'old and new value if it changes',
-      { after: { ...state, role: 'primary', instanceType: 't3.large' }, consequence: 'promoted' },
-      '**becomes the primary** | replica → primary | `us-east-1a` | `t3.medium` → `t3.large` | `sha256:0123456789ab`',
+      [
+        {
+          after: { ...state, role: 'primary', instanceType: 't3.large' },
+          consequence: 'promoted',
+        },
+      ],
+      'node | what happens | role | type',
+      '`node-1` | **becomes the primary** | replica → primary | `t3.medium` → `t3.large`',
     ],
     [
-      'a dash for an unknown value',
-      { before: null, after: { ...state, zone: null, image: 'postgres:17' }, consequence: null },
-      'not known | replica | – | `t3.medium` | `postgres:17`',
+      'a column whose values differ between the nodes',
+      [{ name: 'node-2', after: { ...state, image: 'postgres:17' } }, {}],
+      'node | what happens | role | image',
+      '`node-1` | untouched | replica | `sha256:0123456789ab`',
     ],
-  ])('%s', (_case, overrides, cells) => {
-    expect(
-      render([change(overrides)])
-        .split('\n')
-        .at(-1),
-    ).toBe(`| \`node-1\` | ${cells} |`);
+    [
+      'the zone of a new node, with a dash for an unknown one',
+      [{ name: 'node-2' }, { before: null, after: { ...state, zone: null }, consequence: 'new' }],
+      'node | what happens | role | zone',
+      '`node-1` | **new** | replica | –',
+    ],
+    [
+      'only what differs of a new cluster',
+      [{ before: null, consequence: 'new' }],
+      'node | role | zone',
+      '`node-1` | replica | `us-east-1a`',
+    ],
+  ])('shows %s', (_case, changes, header, cells) => {
+    const lines = render(changes.map(change)).split('\n');
+    expect(lines.find((line) => line.startsWith('| node'))).toBe(`| ${header} |`);
+    expect(lines.at(-1)).toBe(`| ${cells} |`);
+  });
+
+  test('is empty if nothing is known of the nodes', () => {
+    const unknown = { ...state, role: null };
+    expect(render([change({ before: unknown, after: unknown, consequence: null })])).toBe('');
   });
 
   test('is empty without nodes', () => {

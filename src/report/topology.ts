@@ -5,30 +5,25 @@ import { formatBytes } from '../messages/quantities.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
 import { countNoun, renderCode, renderTable } from './markdown.ts';
 
-/** Renders every node before and after as a table, nothing without nodes. `whole` says where to find all of it. */
+/**
+ * Renders every node before and after as a table, nothing without nodes or if nothing is known about them. Columns in
+ * which nothing differs are left out, so that a phone shows the others. `whole` says where to find all of it.
+ */
 export function renderTopology(
   topology: readonly TopologyChange[],
   { shrinkOrder, whole }: { shrinkOrder: number; whole: string },
 ): Section {
-  if (topology.length === 0) return fixed('');
+  const columns = COLUMNS.filter(({ isShown }) => isShown(topology));
+  if (topology.length === 0 || columns.length === 0) return fixed('');
+  const header = ['node', ...columns.map(({ title }) => title)];
   const rows = topology.map((change) => [
     renderCode(change.name),
-    // Early, as a phone cuts off the last columns.
-    renderConsequence(change.consequence),
-    renderChange(change, ({ role }) => role),
-    renderChange(change, ({ zone }) => zone && renderCode(zone)),
-    renderChange(change, ({ instanceType }) => instanceType && renderCode(instanceType)),
-    renderChange(change, ({ image }) => image && renderCode(shorten(image))),
+    ...columns.map(({ render }) => render(change)),
   ]);
   const render = (count: number) =>
     [
       '#### Nodes',
-      count === 0
-        ? ''
-        : renderTable(
-            ['node', 'what happens', 'role', 'zone', 'type', 'image'],
-            rows.slice(0, count),
-          ),
+      count === 0 ? '' : renderTable(header, rows.slice(0, count)),
       count === rows.length
         ? ''
         : `✂️ Left out to fit: ${countNoun(rows.length - count, 'node')}. ${whole}`,
@@ -37,6 +32,62 @@ export function renderTopology(
       .join('\n\n');
   return { shrinkOrder, render: (room) => fitParts(rows.length, { room, render }) };
 }
+
+interface Column {
+  readonly title: string;
+  readonly isShown: (topology: readonly TopologyChange[]) => boolean;
+  /** Returns Markdown. */
+  readonly render: (change: TopologyChange) => string;
+}
+
+const isNew = ({ before }: TopologyChange): boolean => before === null;
+
+/** Builds a column whose value a node has before and after. `write` returns Markdown, null for an unknown value. */
+function buildColumn(
+  title: string,
+  write: (state: NodeState) => string | null,
+  isShown: (topology: readonly TopologyChange[]) => boolean = () => false,
+): Column {
+  const values = ({ before, after }: TopologyChange) =>
+    [before, after].map((state) => (state === null ? null : write(state)));
+  const changes = (change: TopologyChange) => {
+    const [was = null, is = null] = values(change);
+    return was !== null && is !== null && was !== is;
+  };
+  // Where the nodes differ, or one of them changes.
+  const differs = (topology: readonly TopologyChange[]) =>
+    topology.some(changes) ||
+    new Set(topology.flatMap(({ after }) => (after === null ? [] : [write(after)]))).size > 1;
+  return {
+    title,
+    isShown: (topology) => isShown(topology) || differs(topology),
+    render: (change) => renderChange(change, write),
+  };
+}
+
+/** In the order in which a phone cuts them off, from the end. */
+const COLUMNS: readonly Column[] = [
+  {
+    title: 'what happens',
+    isShown: (topology) =>
+      topology.some(({ consequence }) => consequence !== null) && !topology.every(isNew),
+    render: ({ consequence }) => renderConsequence(consequence),
+  },
+  buildColumn(
+    'role',
+    ({ role }) => role,
+    (topology) =>
+      topology.some(({ before, after }) => (before?.role ?? after?.role ?? null) !== null),
+  ),
+  {
+    title: 'zone',
+    // A zone never changes: it matters where a node is placed.
+    isShown: (topology) => topology.some(isNew),
+    render: (change) => renderChange(change, ({ zone }) => zone && renderCode(zone)),
+  },
+  buildColumn('type', ({ instanceType }) => instanceType && renderCode(instanceType)),
+  buildColumn('image', ({ image }) => image && renderCode(shorten(image))),
+];
 
 /** Renders `old → new`, or one value if it stays the same. `write` returns Markdown, null for an unknown value. */
 function renderChange(

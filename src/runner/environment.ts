@@ -14,6 +14,8 @@ export interface RunnerEnvironment {
   readonly runUrl: string;
   /** The tag, branch or commit of this action in the workflow, e.g. `v1`; null for a local action. */
   readonly actionRef: string | null;
+  /** The folder `docs` of this action at that version in the browser; null for a local action. */
+  readonly docsUrl: string | null;
   /** The checkout of the repository. */
   readonly workspace: string;
   /** The runner's folder for temporary files, emptied after the job. */
@@ -43,6 +45,7 @@ export async function readEnvironment(
     run: { id: Number(runId), attempt: Number(read('GITHUB_RUN_ATTEMPT')) },
     runUrl: `${read('GITHUB_SERVER_URL')}/${owner}/${repo}/actions/runs/${runId}`,
     actionRef: env.GITHUB_ACTION_REF || null,
+    docsUrl: locateDocs(env),
     workspace: read('GITHUB_WORKSPACE'),
     temporary: read('RUNNER_TEMP'),
   };
@@ -63,4 +66,11 @@ export async function readEnvironment(
   }
   const payload = JSON.parse(await readFile(eventPath, 'utf8')) as EventPayload;
   return { ...environment, event: { ...event, payload } };
+}
+
+/** Returns where the documentation of the version that runs is; null for a local action, whose repository is unknown. */
+function locateDocs(env: Readonly<Record<string, string | undefined>>): string | null {
+  const { GITHUB_ACTION_REPOSITORY: repository, GITHUB_ACTION_REF: ref } = env;
+  if (!repository || !ref) return null;
+  return `${env.GITHUB_SERVER_URL}/${repository}/blob/${ref}/docs`;
 }

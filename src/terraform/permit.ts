@@ -148,7 +148,7 @@ function refuseLosses(
   plan: PlanSummary,
   { label, labels, partly = false }: Extract<ApplyScope, { kind: 'plan' }>,
 ): string[] {
-  const losses = findLosses(plan, { partly });
+  const losses = findLosses(plan, { partly }).map(describeLoss);
   if (losses.length === 0) return [];
   if (isAllowed({ label, labels })) return [];
   const last = losses.length - 1;
@@ -156,13 +156,20 @@ function refuseLosses(
   return losses.map((loss, index) => `${loss}.${index === last ? wayOut : ''}`);
 }
 
+/** Protected objects that a plan destroys or replaces. */
+export interface Loss {
+  /** The node that they belong to; null: the one object is not a resource of this cluster. */
+  readonly node: string | null;
+  readonly resources: readonly ResourceChange[];
+}
+
 /**
- * Lists protected objects that the plan destroys or replaces, each as a sentence without its full stop: instances and
- * data volumes of nodes, attachments of volumes to instances that stay, and all resources that are not the templates'.
- * Objects that an interrupted apply left unfinished (`partly`) hold no data. Objects that Terraform calls deposed may:
- * replacements of nodes and volumes leave none, and a manipulated state can mark any object.
+ * Lists protected objects that the plan destroys or replaces, by node: instances and data volumes of nodes, attachments
+ * of volumes to instances that stay, and all resources that are not the templates'. Objects that an interrupted apply
+ * left unfinished (`partly`) hold no data. Objects that Terraform calls deposed may: replacements of nodes and volumes
+ * leave none, and a manipulated state can mark any object.
  */
-function findLosses(plan: PlanSummary, { partly = false } = {}): string[] {
+export function findLosses(plan: PlanSummary, { partly = false } = {}): Loss[] {
   const gone = new Set(
     plan.resources.filter(
       ({ action, reason }) =>
@@ -181,14 +188,18 @@ function findLosses(plan: PlanSummary, { partly = false } = {}): string[] {
   const torn = attachments.filter(({ node }) => !covered.has(node));
   const lost = [...volumes, ...instances, ...torn];
   return [
-    ...[...new Set(lost.map(({ node }) => node))].sort(compareNames).map((node) => {
-      const resources = lost.filter((one) => one.node === node).map(({ resource }) => resource);
-      return `${node}: ${resources.map(describeResourceLoss).join(', ')}`;
-    }),
-    ...[...gone]
-      .filter((one) => !isOwn(one))
-      .map((one) => `${describeResourceLoss(one)}, and it is not a resource of this cluster`),
+    ...[...new Set(lost.map(({ node }) => node))].sort(compareNames).map((node) => ({
+      node,
+      resources: lost.filter((one) => one.node === node).map(({ resource }) => resource),
+    })),
+    ...[...gone].filter((one) => !isOwn(one)).map((one) => ({ node: null, resources: [one] })),
   ];
+}
+
+/** Describes a loss as a sentence without its full stop. */
+function describeLoss({ node, resources }: Loss): string {
+  const parts = resources.map(describeResourceLoss).join(', ');
+  return node === null ? `${parts}, and it is not a resource of this cluster` : `${node}: ${parts}`;
 }
 
 /** Whether the resource is one of the templates'. */

@@ -32,6 +32,8 @@ export interface UnobservedPlan {
   readonly kind: 'unobserved';
   /** Why the nodes could not be observed, a sentence or several. */
   readonly notObserved: string;
+  /** What ssh said, one message per node; absent if no login was tried. */
+  readonly transcripts?: readonly string[];
   /** What is known nevertheless; empty: nothing changes, as far as the state shows. */
   readonly plannedChanges: readonly PlannedChange[];
 }
