@@ -46,7 +46,15 @@ describe('any input', () => {
         const why: Intent =
           kind === 'failover' || kind === 'replace' || kind === 'discard'
             ? { kind, body: given, sha: 'a'.repeat(40), why: 'test' }
-            : createOperation(kind, given);
+            : kind === 'destroy'
+              ? {
+                  kind,
+                  body: given,
+                  event: 'repository_dispatch',
+                  sha: 'a'.repeat(40),
+                  why: 'test',
+                }
+              : createOperation(kind, given);
         const { inputs, problems } = readInputs({ step: createStep(), file: null }, why);
         expect(inputs === null).toBe(problems.length > 0);
       }),

@@ -164,3 +164,58 @@ describe('a deletion', () => {
     expect(readStep({ request, discard: 'node-2' }, event).inputs?.discard).toBe('node-3');
   });
 });
+
+describe('the removal of a cluster', () => {
+  const destroy = (body?: unknown, event = 'workflow_dispatch'): Intent => ({
+    ...{ kind: 'destroy', body, event, sha: 'a'.repeat(40), why: 'test' },
+  });
+  const orders = { 'cluster-name': 'orders' };
+
+  test('is confirmed with its name, in the input or the event, and needs no secret', () => {
+    const secrets = { 'postgres-password': '', 'replication-password': '', 'ssh-private-key': '' };
+    const asked = readStep({ ...orders, ...secrets, destroy: 'orders' }, destroy());
+    expect(asked.inputs).toMatchObject({ destroy: 'orders' });
+    const sent = destroy({ destroy: 'orders' }, 'repository_dispatch');
+    expect(readStep(orders, sent).problems).toEqual([]);
+  });
+
+  test('without the name, or with another, names both', () => {
+    expect(readStep(orders, destroy()).problems).toEqual([
+      'destroy: missing. To destroy the cluster orders with all its nodes and volumes, confirm it with its name: destroy: orders.',
+    ]);
+    expect(readStep({ ...orders, destroy: 'billing' }, destroy()).problems).toEqual([
+      expect.stringMatching(
+        /^destroy: "billing" is not the name of this cluster, which is orders\./,
+      ),
+    ]);
+    expect(readStep(orders, destroy({ destroy: 'Orders' })).problems).toEqual(
+      expect.arrayContaining([expect.stringMatching(/^client_payload\.destroy: "Orders"/)]),
+    );
+    expect(readStep(orders, destroy({ destroy: true })).problems[0]).toMatch(
+      /^client_payload\.destroy: .*not a string/,
+    );
+    expect(
+      readStep({ ...orders, destroy: 'orders' }, destroy({ destroy: 'billing' })).problems,
+    ).toEqual([expect.stringMatching(/^client_payload\.destroy: "billing" is not the name/)]);
+  });
+
+  test('is refused where no volume may be destroyed', () => {
+    const inputs = { ...orders, destroy: 'orders', 'allow-destroy-label': '' };
+    expect(readStep(inputs, destroy()).problems).toEqual([
+      expect.stringMatching(/^command: "destroy" is not allowed\. .* allow-destroy-label is empty/),
+    ]);
+  });
+
+  test.each(['push', 'schedule', 'pull_request', 'pull_request_target', 'merge_group'])(
+    'is refused on an event that comes by itself: %s',
+    (event) => {
+      expect(
+        readStep({ ...orders, destroy: 'orders' }, destroy(undefined, event)).problems,
+      ).toEqual([expect.stringContaining(`is not allowed on the event ${event}. Only a person`)]);
+    },
+  );
+
+  test('a deploy ignores it', () => {
+    expect(readStep({ ...orders, destroy: 'orders' }).problems).toEqual([]);
+  });
+});

@@ -3,7 +3,7 @@ import { COMMANDS } from '../runner/intent.ts';
 import { isClusterName } from './schema-fields.ts';
 import type { SECRET_INPUTS } from './secrets.ts';
 
-/** Inputs that say what a failover, a replacement or a deletion does. A request body may have them as well. */
+/** Inputs that say what a failover, a replacement, a deletion or the removal of a cluster does. A request body may have them as well. */
 export const REPAIR_KEYS = [
   'fenced',
   'replace',

@@ -1,4 +1,5 @@
 import { type Intent, isConfiguring } from '../runner/intent.ts';
+import { checkRemoval } from './check-removal.ts';
 import { type ClusterKey, nameInput } from './cluster-schema.ts';
 import { type Description, readValue } from './description.ts';
 import type { RawInputs } from './step-inputs.ts';
@@ -76,6 +77,7 @@ export function findMissing(description: Description, purpose: Purpose): string[
       'discard: missing. Name the node whose kept data directories are deleted, e.g. node-2.',
     );
   }
+  problems.push(...checkRemoval(description, purpose));
   if (configures) {
     const store = 'Keep it as a repository or environment secret';
     needSecret(
@@ -116,7 +118,7 @@ export function findMissing(description: Description, purpose: Purpose): string[
       'With ssh-via: direct and without it, port 22 is closed, also to the runner that configures the nodes. Name the networks of your runners, e.g. 203.0.113.0/24, or leave ssh-via out: the nodes are then reached through an EC2 Instance Connect Endpoint.',
     );
   }
-  if (plans || configures) {
+  if (plans || configures || intent.kind === 'destroy') {
     need(
       'backend',
       `Terraform would keep its state in a file of the workspace, which a hosted runner deletes and actions/checkout cleans, so the next run would build a second cluster. Name a backend, e.g. backend: s3 with its bucket, key and region in ${path === null ? 'backend-config' : 'backend_config'}; to use a local file anyway, set backend: local.`,

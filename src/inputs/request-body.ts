@@ -42,6 +42,7 @@ const EVENT_KEYS: Readonly<Record<CalledCommand, readonly string[]>> = {
   failover: ['fenced'],
   replace: ['replace', 'replace_volume'],
   discard: ['discard', 'discard_data'],
+  destroy: ['destroy'],
 };
 
 /** Keys of a body that are Boolean. */
@@ -74,7 +75,10 @@ export const nameBodyKey = (body: 'request' | 'client_payload', input: string): 
  */
 export function readBodies(input: string, intent: Intent): Bodies {
   const { kind } = intent;
-  const repair = kind === 'failover' || kind === 'replace' || kind === 'discard' ? kind : null;
+  const repair =
+    kind === 'failover' || kind === 'replace' || kind === 'discard' || kind === 'destroy'
+      ? kind
+      : null;
   const operation = intent.kind === 'operation' ? intent.operation : repair;
   const request = readRequestInput(input, repair === null ? [] : EVENT_KEYS[repair]);
   const body = 'body' in intent ? intent.body : undefined;

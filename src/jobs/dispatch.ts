@@ -11,6 +11,7 @@ import { Announcement } from './announcement.ts';
 import { close } from './close.ts';
 import { identifyCluster } from './cluster-identity.ts';
 import { deploy } from './deploy.ts';
+import { destroyCluster } from './destroy.ts';
 import { discardKept } from './discard.ts';
 import { reportDrift } from './drift.ts';
 import { EffectLabels } from './effect-labels.ts';
@@ -93,6 +94,8 @@ export async function dispatch(
       return replaceNode(job, { announcement, commit: intent.sha });
     case 'discard':
       return discardKept(job, { announcement, commit: intent.sha });
+    case 'destroy':
+      return destroyCluster(job, { announcement, commit: intent.sha });
     case 'close':
       return close(job, announcement);
     case 'await':

@@ -403,6 +403,22 @@ describe('decideIntent', () => {
     expect(decideIntent('discard', createEvent('workflow_dispatch'))).toMatchObject(asked);
   });
 
+  test('a removal starts by dispatch, with its body, or by command, and knows its event', () => {
+    const event = createEvent('repository_dispatch', {
+      action: 'destroy',
+      client_payload: { destroy: 'orders' },
+    });
+    const asked = { kind: 'destroy', sha: MERGED };
+    expect(decideIntent('auto', event)).toMatchObject({
+      ...asked,
+      body: { destroy: 'orders' },
+      event: 'repository_dispatch',
+    });
+    for (const name of ['workflow_dispatch', 'push', 'schedule']) {
+      expect(decideIntent('destroy', createEvent(name))).toMatchObject({ ...asked, event: name });
+    }
+  });
+
   test.each(['refs/heads/main', 'refs/heads/x'])(
     'a named command runs on any event, at %s',
     (ref) => {

@@ -11,6 +11,7 @@ const COMMAND_BY_EVENT_TYPE: ReadonlyMap<string, CalledCommand> = new Map([
   ['failover', 'failover'],
   ['replace', 'replace'],
   ['discard', 'discard'],
+  ['destroy', 'destroy'],
 ]);
 
 /** Decides what this run is for, from the command and the event alone. */
@@ -18,7 +19,7 @@ export function decideIntent(command: Command, event: TriggerEvent): Intent {
   if (command !== 'auto') {
     return buildCommandIntent(command, {
       body: undefined,
-      sha: event.sha,
+      event,
       why: `command is ${command}`,
     });
   }
@@ -47,7 +48,7 @@ export function decideIntent(command: Command, event: TriggerEvent): Intent {
     default:
       return {
         kind: 'skip',
-        why: `event ${event.name} means nothing to command auto; set command to generate, plan, apply, configure, failover, replace or discard to run one operation on it`,
+        why: `event ${event.name} means nothing to command auto; set command to generate, plan, apply, configure, failover, replace, discard or destroy to run one operation on it`,
       };
   }
 }
@@ -86,7 +87,8 @@ function readPushTime(value: number | string | null | undefined): string | null 
   return Number.isNaN(date.getTime()) ? null : date.toISOString();
 }
 
-function decideDispatch({ payload, sha }: TriggerEvent): Intent {
+function decideDispatch(event: TriggerEvent): Intent {
+  const { payload } = event;
   const operation = COMMAND_BY_EVENT_TYPE.get(payload.action ?? '');
   if (!operation) {
     return {
@@ -95,13 +97,19 @@ function decideDispatch({ payload, sha }: TriggerEvent): Intent {
     };
   }
   const body = payload.client_payload ?? {};
-  return buildCommandIntent(operation, { body, sha, why: `repository_dispatch ${payload.action}` });
+  return buildCommandIntent(operation, {
+    body,
+    event,
+    why: `repository_dispatch ${payload.action}`,
+  });
 }
 
 function buildCommandIntent(
   operation: CalledCommand,
-  { body, sha, why }: { body: unknown; sha: string; why: string },
+  { body, event, why }: { body: unknown; event: TriggerEvent; why: string },
 ): Intent {
+  const { sha, name } = event;
+  if (operation === 'destroy') return { kind: operation, body, event: name, sha, why };
   if (operation === 'failover' || operation === 'replace' || operation === 'discard') {
     return { kind: operation, body, sha, why };
   }

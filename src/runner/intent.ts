@@ -1,4 +1,4 @@
-/** The four operations that can be called on their own. A failover, a replacement and a deletion are jobs of their own. */
+/** The four operations that can be called on their own. A failover, a replacement, a deletion and the removal of a cluster are jobs of their own. */
 export type Operation = 'generate' | 'plan' | 'apply' | 'configure';
 
 /** The values of the input `command`. */
@@ -11,6 +11,7 @@ export const COMMANDS = [
   'failover',
   'replace',
   'discard',
+  'destroy',
 ] as const;
 /** A value of the input `command`. */
 export type Command = (typeof COMMANDS)[number];
@@ -103,6 +104,15 @@ export type Intent =
   | {
       readonly kind: 'discard';
       readonly body: unknown;
+      readonly sha: string;
+      readonly why: string;
+    }
+  /** Removes the whole cluster. */
+  | {
+      readonly kind: 'destroy';
+      readonly body: unknown;
+      /** The event's name: only a request by a person removes a cluster. */
+      readonly event: string;
       readonly sha: string;
       readonly why: string;
     }

@@ -248,6 +248,12 @@ export class Terraform {
     return { directory: this.#directory, keep: this.#keep, command: COMMANDS[this.#product] };
   }
 
+  /** Returns the addresses of what is in the current state. Requires a state, as every apply leaves one. */
+  async listState(): Promise<string[]> {
+    const { stdout } = await this.#run(['state', 'list'], { quiet: true });
+    return stdout.split('\n').filter((line) => line !== '');
+  }
+
   /** Returns the outputs of the current state, parsed from `terraform output -json`. */
   async outputs(): Promise<unknown> {
     return JSON.parse((await this.#run(['output', '-json', '-no-color'], { quiet: true })).stdout);

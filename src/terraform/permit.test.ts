@@ -220,3 +220,60 @@ test('every resource of the templates is classified as data or not', () => {
     'aws_volume_attachment.data',
   ]);
 });
+
+describe('the removal of a cluster', () => {
+  const scope: ApplyScope = {
+    kind: 'removal',
+    cluster: { name: 'orders', region: 'us-east-1' },
+  };
+  const own = { id: 'x', region: 'us-east-1', tags_all: { Cluster: 'orders' } };
+  const remove = (address: string, values: object = {}): ResourceOverrides => ({
+    address,
+    actions: ['delete'],
+    before: { ...own, ...values },
+  });
+  const kept = remove(volume(1), { final_snapshot: true });
+  const explain = (...resources: ResourceOverrides[]) =>
+    explainApplyRefusal(plan(...resources), scope);
+
+  test('destroys nodes, volumes and the network, without a label', () => {
+    const all = [remove(instance(1)), kept, remove(attachment(1)), remove('aws_vpc.own[0]')];
+    expect(explain(...all)).toEqual([]);
+    expect(explain()).toEqual([]);
+    // Rules and routes have no tag.
+    expect(explain(remove('aws_route.internet[0]', { tags_all: undefined }))).toEqual([]);
+  });
+
+  test.each<[string, ResourceOverrides, RegExp]>([
+    ['a volume without a last snapshot', remove(volume(2)), /data\["2"\]: its data would be gone/],
+    [
+      'a volume that leaves no snapshot',
+      remove(volume(2), { final_snapshot: false }),
+      /Deploy first, which corrects that/,
+    ],
+    [
+      "another cluster's resource",
+      remove(instance(1), { tags_all: { Cluster: 'billing' } }),
+      /its tag Cluster is "billing" and not orders/,
+    ],
+    [
+      'a resource of another region',
+      remove(instance(1), { region: 'eu-west-1' }),
+      /its region is "eu-west-1" and not us-east-1/,
+    ],
+    [
+      'what the templates do not have',
+      remove('aws_db_instance.x'),
+      /not a resource of this cluster/,
+    ],
+    ['what is in a module', remove(`module.x.${instance(1)}`), /not a resource of this cluster/],
+    [
+      'anything but a removal',
+      create(instance(1)),
+      /would be created, but everything is to be destroyed/,
+    ],
+  ])('does not destroy %s', (_, resource, reason) => {
+    expect(explain(kept, resource)).toEqual([expect.stringMatching(reason)]);
+    expect(() => grant(plan(kept, resource), scope)).toThrow(reason);
+  });
+});

@@ -1,6 +1,8 @@
 import { compareNames, nodeName } from '../cluster/node.ts';
+import type { ClusterSpec } from '../cluster/spec.ts';
 import { explainPermission, isAllowed } from '../inputs/permission-label.ts';
 import { UserError } from '../messages/errors.ts';
+import { quoteValue } from '../messages/quote-value.ts';
 import { explainFixedValues } from './fixed-values.ts';
 import {
   attachmentAddress,
@@ -14,7 +16,7 @@ import {
 } from './node-changes.ts';
 import { isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
 import { findUnreviewedChanges, VERBS } from './plan-differences.ts';
-import { STARTER_RESOURCE } from './starter.ts';
+import { isStarterRemoval, STARTER_RESOURCE } from './starter.ts';
 
 const INSTANCE = 'aws_instance.node';
 const VOLUME = 'aws_ebs_volume.data';
@@ -80,6 +82,8 @@ export type ApplyScope =
     }
   /** The forced stop of one instance, in a separate directory. */
   | { readonly kind: 'halt' }
+  /** The removal of everything in the state of this cluster. A person confirms it with the cluster's name. */
+  | { readonly kind: 'removal'; readonly cluster: Pick<ClusterSpec, 'name' | 'region'> }
   /** A new instance for one node, and with `volume` a blank data volume, which requires a request by a person. */
   | { readonly kind: 'replacement'; readonly node: string; readonly volume?: boolean };
 
@@ -131,6 +135,8 @@ function explainScope(plan: PlanSummary, scope: ApplyScope): string[] {
       return findUnreviewedChanges(withoutStarts(plan, scope.starts ?? []), scope.whole.summary);
     case 'halt':
       return findChangesBesidesHalt(plan);
+    case 'removal':
+      return findObstaclesToRemoval(plan, scope.cluster);
     case 'replacement':
       return findChangesBesidesReplacement(plan, scope);
   }
@@ -248,4 +254,57 @@ function findChangesBesidesReplacement(
       ({ address, action }) =>
         `${address}: would ${VERBS[action]}, but only the instance of ${node} is to be replaced.`,
     );
+}
+
+/**
+ * Lists what speaks against the removal of a cluster: a resource that is not the templates', or is another cluster's by its
+ * tag or region, a volume without a last snapshot, and changes besides.
+ */
+function findObstaclesToRemoval(
+  plan: PlanSummary,
+  cluster: Pick<ClusterSpec, 'name' | 'region'>,
+): string[] {
+  return plan.resources
+    .filter((one) => !isIdle(one.action) && !isStarterRemoval(one))
+    .flatMap((one) => {
+      if (one.action !== 'delete') {
+        return [`${one.address}: would ${VERBS[one.action]}, but everything is to be destroyed.`];
+      }
+      if (!isOwn(one)) {
+        return [
+          `${describeResourceLoss(one)}, and it is not a resource of this cluster. Remove it from the state first (terraform state rm).`,
+        ];
+      }
+      return [...findOtherOwner(one, cluster), ...findLostData(one)];
+    });
+}
+
+function findOtherOwner(
+  resource: ResourceChange,
+  { name, region }: Pick<ClusterSpec, 'name' | 'region'>,
+): string[] {
+  const expected = [
+    ['tags_all.Cluster', name, 'its tag Cluster is'],
+    ['region', region, 'its region is'],
+  ] as const;
+  return expected.flatMap(([path, wanted, what]) => {
+    const found = readBefore(resource, path);
+    if (found === null || found === wanted) return [];
+    return [
+      `${resource.address}: ${what} ${quoteValue(String(found))} and not ${wanted}, so it is not destroyed. Find out who wrote the state, and restore the one of the last apply.`,
+    ];
+  });
+}
+
+function findLostData(resource: ResourceChange): string[] {
+  if (kindOf(resource) !== VOLUME || readBefore(resource, 'final_snapshot') === true) return [];
+  return [
+    `${resource.address}: its data would be gone, because the state does not ask for a last snapshot. Deploy first, which corrects that.`,
+  ];
+}
+
+/** Returns the known value of an attribute before the change; null if there is none. */
+function readBefore({ attributes }: ResourceChange, path: string): unknown {
+  const before = attributes.find((one) => one.path === path)?.before;
+  return before?.kind === 'known' ? before.value : null;
 }
