@@ -29,8 +29,7 @@ const PROCESS_MS = 10_000;
  * configuration, a web identity, the container's and the instance's metadata (AWS SDKs reference guide, "Standardized
  * credential providers"). The SDK is loaded at the first use.
  *
- * @param options.mask called with each secret value before it is used. `core.setSecret` writes the value to the log for
- *   the runner to hide, so do not ask for credentials inside of `logGroup`, where the runner reads no commands.
+ * @param options.mask called once with each secret value, before it is used
  * @param options.serviceMs how long a service that gives credentials may take, in ms; by default 5 s
  */
 export function createCredentialSource({
@@ -45,6 +44,7 @@ export function createCredentialSource({
   const requestHandler = { ...limits, throwOnRequestTimeout: true };
   const clientConfig = { maxAttempts: 2, requestHandler };
   let provider: CredentialSource | null = null;
+  const masked = new Set<string>();
   return async () => {
     const { defaultProvider, externalDataInterceptor } = await import('./sdk.ts');
     externalDataInterceptor.interceptToken('exec', execWithoutSecrets);
@@ -54,7 +54,8 @@ export function createCredentialSource({
       throw new AwsError('NoCredentials', 'No AWS credentials were found.', { cause: error });
     });
     for (const secret of [found.secretAccessKey, found.sessionToken]) {
-      if (secret) mask(secret);
+      if (secret && !masked.has(secret)) mask(secret);
+      if (secret) masked.add(secret);
     }
     return found;
   };

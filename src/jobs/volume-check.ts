@@ -1,25 +1,19 @@
 import * as core from '@actions/core';
-import { AwsError, createCredentialSource } from '../aws/credentials.ts';
 import {
   describeVolumesModifications,
   MODIFICATIONS_PERMISSION,
 } from '../aws/describe-volumes-modifications.ts';
-import { chooseEndpoint } from '../aws/endpoint.ts';
+import { explainAwsError, showAwsWords } from '../aws/explain-error.ts';
 import {
   explainUnchecked,
   judgeModifications,
   NO_VOLUMES,
   type VolumeReport,
 } from '../cluster/volume-modification.ts';
-import { cleanText } from '../messages/clean-text.ts';
-import { readMessage } from '../messages/errors.ts';
 import type { PlanResult } from '../operations/plan.ts';
 import { listVolumeChanges } from '../terraform/volume-changes.ts';
+import { connectEc2 } from './ec2-connection.ts';
 import type { Job } from './job.ts';
-
-/** AWS's codes if it does not accept the credentials. */
-const REJECTED =
-  /^(?:AuthFailure|ExpiredToken|RequestExpired|InvalidClientTokenId|SignatureDoesNotMatch)$/;
 
 /**
  * Asks EC2 whether EBS would modify the volumes that the plan modifies. A plan that modifies none asks nothing. An answer
@@ -37,11 +31,7 @@ export async function checkVolumes(
   try {
     const modifications = await describeVolumesModifications(
       volumes.map(({ id }) => id),
-      {
-        region,
-        endpoint: chooseEndpoint(process.env, region),
-        credentials: createCredentialSource({ mask: core.setSecret }),
-      },
+      connectEc2(region),
     );
     return judgeModifications(
       volumes.map((one) => ({ ...one, isModified: isModified(one) })),
@@ -49,26 +39,10 @@ export async function checkVolumes(
     );
   } catch (error) {
     // The words of AWS may be long and name the role; they are for the log.
-    core.info(`EC2 did not describe the modifications of volumes: ${showWords(error)}`);
-    return { refusals: [], notes: [explainUnchecked(explainReason(error))] };
+    core.info(`EC2 did not describe the modifications of volumes: ${showAwsWords(error)}`);
+    return {
+      refusals: [],
+      notes: [explainUnchecked(explainAwsError(error, MODIFICATIONS_PERMISSION))],
+    };
   }
-}
-
-/** The most of AWS's words that the log shows, in code units; with an encoded authorization message they are longer. */
-const MAX_WORDS = 1000;
-
-/** Returns AWS's code and words on one line, so that they cannot begin a workflow command. */
-function showWords(error: unknown): string {
-  const code = error instanceof AwsError ? `${error.code}: ` : '';
-  const words = cleanText(readMessage(error)).replaceAll('\n', ' ');
-  return `${code}${words.length > MAX_WORDS ? `${words.slice(0, MAX_WORDS)}…` : words}`;
-}
-
-function explainReason(error: unknown): string {
-  const code = error instanceof AwsError ? error.code : '';
-  if (code === 'UnauthorizedOperation')
-    return `the job's role lacks the permission ${MODIFICATIONS_PERMISSION}.`;
-  if (code === 'NoCredentials') return 'the action found no AWS credentials.';
-  if (REJECTED.test(code)) return "AWS does not accept the job's credentials.";
-  return `EC2 gave no usable answer; the job's log has its words.`;
 }

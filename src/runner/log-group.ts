@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import * as core from '@actions/core';
 
+/** The word that ends the group that is open; null outside of groups. */
+let ending: string | null = null;
+
 /**
  * Runs `work` in a foldable group of the log. Output of child processes may look like a workflow command (a resource
  * named `::set-env…`), so the runner ignores commands until the group ends.
@@ -10,12 +13,32 @@ export async function logGroup<Result>(
   work: () => Promise<Result>,
 ): Promise<Result> {
   core.startGroup(title);
-  const resume = randomUUID();
-  core.info(`::stop-commands::${resume}`);
+  stopCommands();
   try {
     return await work();
   } finally {
-    core.info(`::${resume}::`);
+    resumeCommands();
     core.endGroup();
   }
+}
+
+/**
+ * Has the runner hide `secret` in the log, also inside of a group: there the runner would print the command that names
+ * the secret. No output of a child comes between the lines.
+ */
+export function maskSecret(secret: string): void {
+  const isInGroup = ending !== null;
+  if (isInGroup) resumeCommands();
+  core.setSecret(secret);
+  if (isInGroup) stopCommands();
+}
+
+function stopCommands(): void {
+  ending = randomUUID();
+  core.info(`::stop-commands::${ending}`);
+}
+
+function resumeCommands(): void {
+  core.info(`::${ending}::`);
+  ending = null;
 }

@@ -1,0 +1,46 @@
+import { afterEach, expect, test, vi } from 'vitest';
+import { logGroup, maskSecret } from './log-group.ts';
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** Returns the lines that the runner would take for text, as it reads commands. */
+async function readAsRunner(work: () => Promise<void>): Promise<{ text: string; masks: string[] }> {
+  let log = '';
+  vi.spyOn(process.stdout, 'write').mockImplementation((chunk) => {
+    log += chunk;
+    return true;
+  });
+  await work();
+  vi.restoreAllMocks();
+  const text: string[] = [];
+  const masks: string[] = [];
+  let stopped: string | null = null;
+  for (const line of log.split('\n')) {
+    if (stopped !== null) {
+      if (line === `::${stopped}::`) stopped = null;
+      else text.push(line);
+      continue;
+    }
+    const [, command, value = ''] = /^::([a-z-]+)::(.*)$/.exec(line) ?? [];
+    if (command === 'stop-commands') stopped = value;
+    else if (command === 'add-mask') masks.push(value);
+    else if (!line.startsWith('::')) text.push(line);
+  }
+  return { text: text.join('\n'), masks };
+}
+
+test('a secret that is found inside of a group is hidden, not printed', async () => {
+  const { text, masks } = await readAsRunner(async () => {
+    maskSecret('secret before');
+    await logGroup('Work', async () => {
+      maskSecret('secret inside');
+      process.stdout.write('::add-mask::output of a child\n');
+    });
+    maskSecret('secret after');
+  });
+  expect(masks).toEqual(['secret before', 'secret inside', 'secret after']);
+  expect(text).not.toContain('secret');
+  expect(text).toContain('::add-mask::output of a child');
+});
