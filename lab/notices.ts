@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
-const STATS = ['build/index.stats.json', 'build/post.stats.json'];
+const STATS = ['build/index.stats.json', 'build/post.stats.json', 'build/tunnel.stats.json'];
 export const NOTICES = join(root, 'dist/licenses.txt');
 
 /** A module in webpack's stats. `modules`: those merged into it. */

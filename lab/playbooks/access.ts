@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NodeAccess } from '../../src/ansible/nodes.ts';
+import { DIRECT } from '../../src/ansible/route.ts';
 import { createStep } from '../../src/inputs/input-fixtures.ts';
 import { readInputs } from '../../src/inputs/read-inputs.ts';
 import type { Testbed } from './testbed.ts';
@@ -35,7 +36,7 @@ export async function openAccess(
       inputs: { ...made.inputs, secrets, sshUser: 'admin' },
       keys: { current: hosts.authorizedKey, retired: [] },
       playbooks: join(import.meta.dirname, '../../playbooks'),
-      ...{ directory, temporary, lasting, log },
+      ...{ directory, temporary, lasting, route: DIRECT, log },
     },
     close: () => rm(folder, { recursive: true, force: true }),
   };

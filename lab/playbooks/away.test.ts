@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { DIRECT } from '../../src/ansible/route.ts';
 import type { NodeProof } from '../../src/cluster/proof.ts';
 import { createDesired, createHealthy } from '../../src/cluster/testing/fixtures.ts';
 import { createStep } from '../../src/inputs/input-fixtures.ts';
@@ -74,7 +75,12 @@ function run(
   const playbooks = join(import.meta.dirname, '../../playbooks');
   const access = {
     ...{ inputs, keys: { current: 'ssh-ed25519 AAAA', retired: [] }, playbooks, log: () => {} },
-    ...{ directory: place('result'), temporary: place('temporary'), lasting: place('lasting') },
+    ...{
+      directory: place('result'),
+      temporary: place('temporary'),
+      lasting: place('lasting'),
+      route: DIRECT,
+    },
   };
   return configure(access, {
     ...{ nodes: desired.nodes, instanceType: null, memoryMib: null, infrastructure: null },

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { renderInventory } from '../../src/ansible/inventory.ts';
 import { parseResult } from '../../src/ansible/result.ts';
+import { DIRECT } from '../../src/ansible/route.ts';
 import { renderSshConfig } from '../../src/ansible/ssh-config.ts';
 import { renderVariables } from '../../src/ansible/variables.ts';
 import type { DesiredCluster } from '../../src/cluster/desired.ts';
@@ -115,12 +116,16 @@ async function runOnce(
   await rm(result, { force: true });
   await writeFile(
     inventory,
-    renderInventory([...desired.nodes, ...desired.leaving], { sshUser: 'admin', sshConfigFile }),
+    renderInventory([...desired.nodes, ...desired.leaving], {
+      sshUser: 'admin',
+      sshConfigFile,
+      route: DIRECT,
+    }),
   );
   const knownHostsFile = join(folder, 'known_hosts');
   await writeFile(
     sshConfigFile,
-    renderSshConfig({ privateKeyFiles: [options.key], knownHostsFile }),
+    renderSshConfig({ privateKeyFiles: [options.key], knownHostsFile, proxyCommand: null }),
   );
   await writeSecretFile(
     variables,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { NodeAccess } from '../../src/ansible/nodes.ts';
+import { DIRECT } from '../../src/ansible/route.ts';
 import type { Step } from '../../src/cluster/rollout/step.ts';
 import { createDesired, createHealthy } from '../../src/cluster/testing/fixtures.ts';
 import { configure } from '../../src/operations/configure.ts';
@@ -92,6 +93,7 @@ function buildAccess(count: number, log: string[]): NodeAccess {
       secrets: { sshPrivateKey: 'none', postgresPassword: '', replicationPassword: '' },
     } as unknown as NodeAccess['inputs'],
     keys: { current: 'ssh-ed25519 AAAA', retired: [] },
+    route: DIRECT,
     directory: folder,
     temporary: temporary as string,
     lasting: lasting as string,

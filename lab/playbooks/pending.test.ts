@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { DIRECT } from '../../src/ansible/route.ts';
 import type { NodeObservation } from '../../src/cluster/observation.ts';
 import type { NodeProof } from '../../src/cluster/proof.ts';
 import { createDesired, createHealthy } from '../../src/cluster/testing/fixtures.ts';
@@ -71,7 +72,12 @@ function run(copying: Partial<NodeScript>, postgres: object, deadline?: number) 
     ...{ inputs, keys: { current: 'ssh-ed25519 AAAA', retired: [] } },
     playbooks: join(import.meta.dirname, '../../playbooks'),
     log: (line: string) => log.push(line),
-    ...{ directory: place('result'), temporary: place('temporary'), lasting: place('lasting') },
+    ...{
+      directory: place('result'),
+      temporary: place('temporary'),
+      lasting: place('lasting'),
+      route: DIRECT,
+    },
   };
   const end = configure(access, {
     ...{ nodes: desired.nodes, instanceType: null, memoryMib: null, infrastructure: null },

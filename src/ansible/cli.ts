@@ -53,17 +53,19 @@ export class Ansible {
     options: {
       nodes: readonly string[];
       tolerant?: boolean;
+      /** Ansible's variables for the connections of this run. */
+      connections?: Readonly<Record<string, string>>;
       /** Called with what a reader should know about the steps, even if a later task failed. */
       onNotes?: (notes: AnsibleResult['notes']) => void;
     },
   ): Promise<AnsibleResult> {
-    const { nodes, tolerant = false, onNotes } = options;
+    const { nodes, tolerant = false, connections = {}, onNotes } = options;
     const folder = await mkdtemp(join(this.#temporary, 'ansible-'));
     const variablesFile = join(folder, 'variables.json');
     const resultFile = join(folder, 'result.json');
     try {
       await writeSecretFile(variablesFile, variables);
-      const failure = await this.#play(playbook, { variablesFile, resultFile });
+      const failure = await this.#play(playbook, { variablesFile, resultFile, connections });
       const result = await readResult(resultFile, nodes);
       if (result !== null) onNotes?.(result.notes);
       const told = (result?.observations.length ?? 0) + (result?.failures.length ?? 0);
@@ -100,8 +102,13 @@ export class Ansible {
 
   async #play(
     playbook: string,
-    { variablesFile, resultFile }: { variablesFile: string; resultFile: string },
+    options: {
+      variablesFile: string;
+      resultFile: string;
+      connections: Readonly<Record<string, string>>;
+    },
   ): Promise<ProcessError | null> {
+    const { variablesFile, resultFile, connections } = options;
     this.#prepared ??= await this.#prepare();
     const { playbooks, environment } = this.#prepared;
     try {
@@ -110,7 +117,7 @@ export class Ansible {
         [join(playbooks, playbook), '-i', this.#inventory, '-e', `@${variablesFile}`],
         {
           cwd: playbooks,
-          env: { ...environment, CLUSTER_RESULT: resultFile },
+          env: { ...environment, ...connections, CLUSTER_RESULT: resultFile },
           onLine: this.#log,
           interrupt: 'insistently',
         },

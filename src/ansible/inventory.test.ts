@@ -6,7 +6,11 @@ import { renderSshConfig } from './ssh-config.ts';
 test('renders every node with the address at which the runner reaches it', () => {
   const nodes = [createNode(1), { ...createNode(2), publicAddress: '' }];
   expect(
-    renderInventory(nodes, { sshUser: 'admin', sshConfigFile: '/tmp/pgca-a1/ssh_config' }),
+    renderInventory(nodes, {
+      sshUser: 'admin',
+      sshConfigFile: '/tmp/pgca-a1/ssh_config',
+      route: { kind: 'direct', address: null },
+    }),
   ).toMatchInlineSnapshot(`
     "[nodes]
     node-1 ansible_host=203.0.113.11 private_address=10.42.0.11 instance_id=i-0000000000000001 volume_id=vol-0000000000000001 ansible_ssh_common_args='-o HostKeyAlias=i-0000000000000001'
@@ -20,7 +24,11 @@ test('renders every node with the address at which the runner reaches it', () =>
 });
 
 test('makes ssh read no other configuration', () => {
-  const files = { privateKeyFiles: ['/tmp/new', '/tmp/old'], knownHostsFile: '/tmp/known_hosts' };
+  const files = {
+    privateKeyFiles: ['/tmp/new', '/tmp/old'],
+    knownHostsFile: '/tmp/known_hosts',
+    proxyCommand: null,
+  };
   expect(renderSshConfig(files)).toMatchInlineSnapshot(`
     "IdentityFile /tmp/new
     IdentityFile /tmp/old

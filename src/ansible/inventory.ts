@@ -1,5 +1,5 @@
 import type { Node } from '../cluster/node.ts';
-import { sshAddress } from './ssh-config.ts';
+import { type Route, sshAddress } from './route.ts';
 
 /**
  * Renders `inventory.ini` of the cluster. The path of `sshConfigFile` is safe (`Workspace.temporary`). All other values
@@ -9,12 +9,12 @@ import { sshAddress } from './ssh-config.ts';
  */
 export function renderInventory(
   nodes: readonly Node[],
-  options: { sshUser: string; sshConfigFile: string },
+  options: { sshUser: string; sshConfigFile: string; route: Route },
 ): string {
   const hosts = nodes.map((node) =>
     [
       node.name,
-      `ansible_host=${sshAddress(node)}`,
+      `ansible_host=${sshAddress(node, options.route)}`,
       `private_address=${node.privateAddress}`,
       `instance_id=${node.instanceId}`,
       `volume_id=${node.volumeId}`,

@@ -6,12 +6,15 @@ import type { NodeObservation } from '../cluster/observation.ts';
 import type { Inputs } from '../inputs/inputs.ts';
 import { type PublicKeys, splitKeys } from '../inputs/ssh-key.ts';
 import { chooseEnvironment } from '../process/child-environment.ts';
+import { Slots } from '../process/slots.ts';
 import { writeSecretFile } from '../runner/workspace.ts';
 import { Ansible, listFailures } from './cli.ts';
 import { renderInventory } from './inventory.ts';
 import { KnownHosts } from './known-hosts.ts';
+import { LostConnectionError } from './lost-connection.ts';
 import { type ProgressAnswer, readProgress } from './progress.ts';
 import type { AnsibleResult } from './result.ts';
+import { limitConnections, type Route, renderConnections, type Tunnels } from './route.ts';
 import { renderSshConfig } from './ssh-config.ts';
 import { renderVariables } from './variables.ts';
 
@@ -27,6 +30,7 @@ export interface NodeAccess {
   readonly lasting: string;
   /** The action's `playbooks/` folder. */
   readonly playbooks: string;
+  readonly route: Route;
   readonly log: (line: string) => void;
 }
 
@@ -58,8 +62,12 @@ export class Nodes {
   readonly #knownHosts: KnownHosts;
   readonly #knownHostsFile: string;
   #isReady = false;
+  /** Open as long as the connections; null for direct ones. */
+  #tunnels: Tunnels | null = null;
   /** The nodes in the inventory. */
   #reachable: readonly Node[] = [];
+  /** The most nodes that were in it. */
+  #most = 0;
   readonly inventory: string;
 
   constructor(access: NodeAccess) {
@@ -79,7 +87,7 @@ export class Nodes {
    * reason is not waited for. `lookSeconds`: limit of one observation, because a host may accept the login and then hang;
    * without it there is no limit. `fresh`: nodes whose instance this run has created, which may refuse the key at first.
    *
-   * @throws UserError if Ansible ended without a report on any node
+   * @throws UserError if there is no way to the nodes, or if Ansible ended without a report on any
    */
   async observe(
     existing: readonly Node[],
@@ -91,20 +99,24 @@ export class Nodes {
     },
   ): Promise<ClusterObservation> {
     const { desired, waitSeconds, lookSeconds = 0, fresh: freshNodes = [] } = options;
-    await this.#writeInventory(existing);
+    await this.#writeInventory(existing, waitSeconds);
     const report = await this.#ansible.run(
       'observe.yml',
       this.#render(desired, { waitSeconds, lookSeconds, freshNodes }),
-      { nodes: existing.map(({ name }) => name), tolerant: true },
+      {
+        nodes: existing.map(({ name }) => name),
+        tolerant: true,
+        connections: renderConnections(this.#access.route, this.#limits),
+      },
     );
     const seen = report.observations.map(({ name }) => name);
     const unreachable = existing.map(({ name }) => name).filter((name) => !seen.includes(name));
+    const failures = listFailures(this.#addCauses(report.failures));
     if (unreachable.length > 0) {
       await this.#writeInventory(existing.filter(({ name }) => seen.includes(name)));
     }
     const isBroken = (name: string) => report.stats[name]?.unreachable === 0;
     const broken = unreachable.filter(isBroken);
-    const failures = listFailures(report.failures);
     const locked = unreachable.filter(
       (name) =>
         !broken.includes(name) &&
@@ -134,22 +146,36 @@ export class Nodes {
     const nodes = [...desired.nodes, ...desired.leaving]
       .map(({ name }) => name)
       .filter((name) => !away.includes(name));
-    return this.#ansible.run('site.yml', this.#render(desired, { rollout: work }), {
-      nodes,
-      ...(onNotes && { onNotes }),
-    });
+    try {
+      return await this.#ansible.run('site.yml', this.#render(desired, { rollout: work }), {
+        nodes,
+        connections: renderConnections(this.#access.route, this.#limits),
+        ...(onNotes && { onNotes }),
+      });
+    } catch (error) {
+      if (!(error instanceof LostConnectionError) || this.#tunnels === null) throw error;
+      const failures = this.#addCauses(error.result.failures);
+      const result = { ...error.result, failures };
+      throw new LostConnectionError(listFailures(failures), { result, cause: error });
+    }
   }
 
   /** Asks all nodes for the progress of their work at the same time. `signal` ends the wait for answers. */
   async readProgress(signal: AbortSignal): Promise<ReadonlyMap<string, ProgressAnswer>> {
+    const { inputs, route } = this.#access;
+    const { keep, progress } = this.#limits;
     const { sockets } = this.#ansible;
-    const { inputs } = this.#access;
+    const slots = new Slots(progress);
     const environment = chooseEnvironment(process.env, { program: 'ssh' });
     const answers = this.#reachable.map(async (node) => {
       if (sockets === null) return [node.name, { kind: 'silent' }] as const;
       const { sshUser } = inputs;
-      const access = { sshUser, sshConfigFile: this.#sshConfigFile, sockets, environment };
-      return [node.name, await readProgress(node, access, signal)] as const;
+      const shared = keep ? sockets : null;
+      const sshConfigFile = this.#sshConfigFile;
+      const access = { sshUser, sshConfigFile, sockets: shared, route, environment };
+      const release = await slots.take(signal);
+      if (release === null) return [node.name, { kind: 'silent' }] as const;
+      return [node.name, await readProgress(node, access, signal).finally(release)] as const;
     });
     return new Map(await Promise.all(answers));
   }
@@ -159,6 +185,8 @@ export class Nodes {
     try {
       await this.#ansible.close();
     } finally {
+      await this.#tunnels?.close();
+      this.#tunnels = null;
       if (this.#isReady) await this.#knownHosts.save();
     }
   }
@@ -180,15 +208,33 @@ export class Nodes {
     return join(this.#access.temporary, 'ssh_config');
   }
 
-  async #writeInventory(existing: readonly Node[]): Promise<void> {
-    const { inputs } = this.#access;
+  /** Adds why a tunnel failed: ssh hides what the program behind it prints (`explainUnreachable` looks for the line). */
+  #addCauses(failures: AnsibleResult['failures']): AnsibleResult['failures'] {
+    return failures.map((failure) => {
+      const address = this.#reachable.find(({ name }) => name === failure.node)?.privateAddress;
+      const cause = this.#tunnels?.findCause(address ?? '') ?? null;
+      if (cause === null) return failure;
+      return { ...failure, message: `tunnel: ${cause}\n${failure.message}` };
+    });
+  }
+
+  get #limits() {
+    return limitConnections(this.#access.route, this.#most);
+  }
+
+  /** Writes what Ansible and ssh read, and opens the way to the nodes. */
+  async #writeInventory(existing: readonly Node[], waitSeconds = 0): Promise<void> {
+    const { inputs, route } = this.#access;
+    if (route.kind === 'endpoint') this.#tunnels ??= await route.open({ waitSeconds });
     const sshConfigFile = this.#sshConfigFile;
     if (!this.#isReady) await this.#writeSshConfig(sshConfigFile);
     this.#isReady = true;
     this.#reachable = existing;
+    this.#most = Math.max(this.#most, existing.length);
+    this.#tunnels?.admit(existing.map(({ privateAddress }) => privateAddress));
     await writeFile(
       this.inventory,
-      renderInventory(existing, { sshUser: inputs.sshUser, sshConfigFile }),
+      renderInventory(existing, { sshUser: inputs.sshUser, sshConfigFile, route }),
     );
   }
 
@@ -203,6 +249,7 @@ export class Nodes {
     );
     await this.#knownHosts.load();
     const knownHostsFile = this.#knownHostsFile;
-    await writeFile(path, renderSshConfig({ privateKeyFiles, knownHostsFile }));
+    const proxyCommand = this.#tunnels?.proxyCommand ?? null;
+    await writeFile(path, renderSshConfig({ privateKeyFiles, knownHostsFile, proxyCommand }));
   }
 }

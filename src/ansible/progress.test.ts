@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createDesired } from '../cluster/testing/fixtures.ts';
 import { parseProgress, readProgress } from './progress.ts';
+import { DIRECT } from './route.ts';
 
 const [NODE] = createDesired().nodes;
 if (NODE === undefined) throw new Error('the fixture has no node');
@@ -59,7 +60,7 @@ describe('asking a node', () => {
     writeFileSync(ssh, `#!/bin/sh\nprintf '%s\\n' "$@" >${folder}/arguments\n${script}\n`);
     chmodSync(ssh, 0o755);
     const access = {
-      ...{ sshUser: 'admin', sshConfigFile: '/t/ssh_config', sockets: '/t/s' },
+      ...{ sshUser: 'admin', sshConfigFile: '/t/ssh_config', sockets: '/t/s', route: DIRECT },
       environment: { PATH: `${folder}:/usr/bin:/bin` },
     };
     return readProgress(NODE as NonNullable<typeof NODE>, access, signal);

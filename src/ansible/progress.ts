@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import type { Node } from '../cluster/node.ts';
 import type { NodeProgress } from '../cluster/progress.ts';
 import { decimal, flag, object, oneOf, wholeNumber } from './reported-values.ts';
-import { sshAddress } from './ssh-config.ts';
+import { type Route, sshAddress } from './route.ts';
 
 /** What a node answered when it was asked for its progress. */
 export type ProgressAnswer =
@@ -37,8 +37,9 @@ const progressSchema = object({
 export interface ProgressAccess {
   readonly sshUser: string;
   readonly sshConfigFile: string;
-  /** Folder of the sockets of Ansible's connections, which are used here as well. */
-  readonly sockets: string;
+  /** Folder of the sockets of Ansible's connections, which are used here as well; null if none stays open. */
+  readonly sockets: string | null;
+  readonly route: Route;
   /** The whole environment of ssh. */
   readonly environment: Readonly<Record<string, string>>;
 }
@@ -54,10 +55,14 @@ export async function readProgress(
 ): Promise<ProgressAnswer> {
   const options = {
     HostKeyAlias: node.instanceId,
-    ControlPath: join(access.sockets, CONTROL_SOCKET),
     // As in playbooks/ansible.cfg.
-    ControlMaster: 'auto',
-    ControlPersist: '120s',
+    ...(access.sockets === null
+      ? { ControlMaster: 'no', ControlPath: 'none' }
+      : {
+          ControlMaster: 'auto',
+          ControlPersist: '120s',
+          ControlPath: join(access.sockets, CONTROL_SOCKET),
+        }),
     PreferredAuthentications: 'publickey',
     ServerAliveInterval: '15',
     BatchMode: 'yes',
@@ -66,7 +71,7 @@ export async function readProgress(
   const args = [
     ...['-F', access.sshConfigFile, '-T', '-l', access.sshUser],
     ...Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`]),
-    ...['--', sshAddress(node), `cat ${FILE}`],
+    ...['--', sshAddress(node, access.route), `cat ${FILE}`],
   ];
   const answer = await runSsh(args, { environment: access.environment, signal });
   if (answer === null) return { kind: 'silent' };

@@ -1,10 +1,3 @@
-import type { Node } from '../cluster/node.ts';
-
-/** The address at which the runner reaches a node: the public one, if there is one. */
-export function sshAddress(node: Node): string {
-  return node.publicAddress || node.privateAddress;
-}
-
 /**
  * Renders the only configuration that ssh reads (ssh_config(5)), without the user's and the machine's. The host key of a
  * new node is accepted and saved in `knownHostsFile`; a changed key stops the run. All paths are safe.
@@ -13,6 +6,8 @@ export function renderSshConfig(options: {
   /** In order: the current key first, then the key that is being replaced, for hosts without the new one. */
   privateKeyFiles: readonly string[];
   knownHostsFile: string;
+  /** The program through which connections are made; null: directly. A shell reads it. */
+  proxyCommand: string | null;
 }): string {
   return [
     ...options.privateKeyFiles.map((file) => `IdentityFile ${file}`),
@@ -22,6 +17,7 @@ export function renderSshConfig(options: {
     'GlobalKnownHostsFile /dev/null',
     'HashKnownHosts no',
     'UpdateHostKeys no',
+    ...(options.proxyCommand === null ? [] : [`ProxyCommand ${options.proxyCommand}`]),
     '',
   ].join('\n');
 }

@@ -32,11 +32,13 @@ import { createWorkLog } from './report-work.ts';
 export async function configureNodes(
   job: Job,
   options: Parameters<typeof configure>[1] & {
+    /** The EC2 Instance Connect Endpoint in the state; null: the connections are direct. */
+    readonly endpointId: string | null;
     /** Gets the slots that retain too much WAL after the steps, sentences. The proof shows all other problems. */
     readonly onSlotFaults?: (faults: readonly string[]) => void;
   },
 ): Promise<ConfigureResult> {
-  const access = buildNodeAccess(job);
+  const access = buildNodeAccess(job, options.endpointId);
   if (!access) throw new UserError('ssh-private-key: missing. Ansible logs in with it.');
   const logSteps = createStepLog(core.info);
   const onSteps = (steps: readonly Step[]) => {

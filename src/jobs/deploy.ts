@@ -140,6 +140,7 @@ export async function deploy(
       permitted: permit(plan, ground),
       digest: plan.digest,
       outputs: plan.outputs,
+      endpointId: plan.state?.endpointId ?? null,
       existing: plan.existing.nodes,
       stopped,
     });
@@ -158,6 +159,7 @@ export async function deploy(
       allowsSlotLoss: isAllowed(slotPermission),
       infrastructure: stages,
       look: stages.hasTouched ? null : look,
+      endpointId: stages.endpointId,
       fresh: [...create, ...replace],
       starting: plan.existing.notRunning.map(({ node }) => node.name),
       states,

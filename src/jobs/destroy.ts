@@ -51,9 +51,9 @@ export async function destroyCluster(
     );
   try {
     await generateDirectory(job);
-    const { terraform, tool } = await openTerraform(job);
+    const { terraform, tool } = await openTerraform(job, { isRemoval: true });
     report = { ...report, run: { ...report.run, tool } };
-    const { permitted, existing } = await planRemoval(job, terraform);
+    const { permitted, existing, endpointId } = await planRemoval(job, terraform);
     const { nodes, resources, volumes } = listDestroyed(permitted.summary);
     report = { ...report, nodes, resources: resources.length, volumes };
     core.setOutput('has-changes', permitted.summary.hasChanges);
@@ -62,7 +62,8 @@ export async function destroyCluster(
       core.notice(`There is nothing to destroy: the state of the cluster ${name} is empty.`);
       return await finish({ state: 'nothing' });
     }
-    const warnings = await stopDatabases(buildNodeAccess(job), { existing, spec: job.inputs.spec });
+    const access = buildNodeAccess(job, endpointId);
+    const warnings = await stopDatabases(access, { existing, spec: job.inputs.spec });
     for (const warning of warnings) core.warning(warning);
     report = { ...report, warnings };
     await logGroup('Destroy', () => terraform.apply(permitted, survivorOptions(job.workspace)));
@@ -87,7 +88,7 @@ export async function destroyCluster(
 async function planRemoval(
   job: Job,
   terraform: Terraform,
-): Promise<{ permitted: Permit; existing: ExistingNodes }> {
+): Promise<{ permitted: Permit; existing: ExistingNodes; endpointId: string | null }> {
   const { workspace, keys, inputs } = job;
   const planFile = join(workspace.temporary, `${randomUUID()}.tfplan`);
   await readTerraformState(terraform);
@@ -111,5 +112,6 @@ async function planRemoval(
   const summary = summarizePlan(document);
   const permitted = permit({ planFile, summary }, { kind: 'removal', cluster: inputs.spec });
   core.setOutput('plan-json', await writeResult(workspace.directory, 'plan', document));
-  return { permitted, existing: readExistingNodes(parsePlan(document)) };
+  const existing = readExistingNodes(parsePlan(document));
+  return { permitted, existing, endpointId: state?.endpointId ?? null };
 }

@@ -64,7 +64,7 @@ export async function reportDrift(
   };
   const shown = redactReport(report, redact);
   await core.summary.addRaw(redact(renderDriftSummary(shown)), true).write({ overwrite: true });
-  const finding = judgeDrift(report, { canLogIn: buildNodeAccess(job) !== null });
+  const finding = judgeDrift(report, { canLogIn: buildNodeAccess(job, null) !== null });
   switch (finding.kind) {
     case 'drift': {
       const { title, body } = renderDriftIssue(shown);

@@ -11,7 +11,7 @@ import type { ConfigureResult, DecideSteps } from '../operations/configure.ts';
 import type { Infrastructure } from '../operations/infrastructure.ts';
 import { describeCountMismatch } from '../operations/node-count.ts';
 import type { Terraform } from '../terraform/cli.ts';
-import { readNodes } from '../terraform/outputs.ts';
+import { readNodes, readState } from '../terraform/outputs.ts';
 import type { Announcement } from './announcement.ts';
 import { configureNodes } from './configure-nodes.ts';
 import { haltInstance } from './halt.ts';
@@ -43,7 +43,8 @@ export async function failOver(
     await ensureDirectory(job);
     const { terraform } = await openTerraform(job);
     await readTerraformState(terraform);
-    const known = readNodes(await terraform.outputs(), {
+    const outputs = await terraform.outputs();
+    const known = readNodes(outputs, {
       directory: job.workspace.directory,
       spec,
     });
@@ -59,6 +60,7 @@ export async function failOver(
       instanceType: null,
       memoryMib: null,
       excluded,
+      endpointId: readState(outputs)?.endpointId ?? null,
       infrastructure: createInfrastructure(job, terraform, nodes),
       // Slots of the primary are lost with it unless a replica has a copy.
       allowsSlotLoss: true,

@@ -7,6 +7,7 @@ import { Terraform } from '../terraform/cli.ts';
 import { prepareEnvironment } from '../terraform/environment.ts';
 import { findTerraform } from '../terraform/install.ts';
 import { readState, refuseForeignState } from '../terraform/outputs.ts';
+import { readEndpointVariables } from './given-endpoint.ts';
 import type { Job } from './job.ts';
 import { saveTerraform } from './post-state.ts';
 
@@ -15,10 +16,14 @@ import { saveTerraform } from './post-state.ts';
  *
  * @param options.providerLock the lock file of a review, whose provider is used; null: the newest provider that the
  *   templates allow
+ * @param options.isRemoval whether everything is to be removed; a given endpoint may be gone then
  */
 export async function openTerraform(
   job: Job,
-  { providerLock = null }: { providerLock?: string | null } = {},
+  {
+    providerLock = null,
+    isRemoval = false,
+  }: { providerLock?: string | null; isRemoval?: boolean } = {},
 ): Promise<{ terraform: Terraform; tool: Tool }> {
   const { inputs, workspace } = job;
   const binary = await findTerraform({
@@ -37,7 +42,11 @@ export async function openTerraform(
   };
   saveTerraform(setup);
   const environment = await prepareEnvironment(process.env, setup);
-  const terraform = new Terraform({ ...setup, environment, log: core.info, providerLock });
+  const variables = isRemoval ? {} : await readEndpointVariables(job);
+  const terraform = new Terraform({
+    ...{ ...setup, environment, log: core.info },
+    ...{ providerLock, variables },
+  });
   return { terraform, tool: binary };
 }
 

@@ -7,6 +7,7 @@ import type { Tool } from '../report/footer.ts';
 import { logGroup } from '../runner/log-group.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { refuseForeignState } from '../terraform/outputs.ts';
+import { requireFittingEndpoint } from './given-endpoint.ts';
 import type { Job } from './job.ts';
 import { openTerraform, readTerraformState, refuseForeignCluster } from './open-terraform.ts';
 import { generateDirectory } from './terraform-directory.ts';
@@ -75,6 +76,7 @@ export async function planDirectory(
       lock,
     }),
   );
+  requireFittingEndpoint(job, result);
   const { counts, hasChanges } = result.summary;
   core.setOutput('has-changes', hasChanges);
   core.setOutput('to-add', counts.add);

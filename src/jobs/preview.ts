@@ -95,7 +95,7 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
       ? withoutObservation(rollout([], desired))
       : notObserved('the instances are replaced first; their volumes can be looked at then.');
   }
-  const access = buildNodeAccess(job);
+  const access = buildNodeAccess(job, plan.state?.endpointId ?? null);
   if (access === null) return notObserved('this job has no ssh-private-key to log in with.');
   const nodes = new Nodes(access);
   try {

@@ -7,7 +7,7 @@ import type { Terraform } from '../terraform/cli.ts';
 import { isAccessFailure } from '../terraform/credentials.ts';
 import { buildInstanceStates } from '../terraform/existing-nodes.ts';
 import { instanceAddress, type PlanOverrides, volumeAddress } from '../terraform/node-changes.ts';
-import { readNodes } from '../terraform/outputs.ts';
+import { readNodes, readState } from '../terraform/outputs.ts';
 import { readRefreshedNodes } from '../terraform/refreshed-nodes.ts';
 import type { Job } from './job.ts';
 
@@ -31,6 +31,8 @@ export interface RefreshedNodes {
   readonly excluded: readonly string[];
   /** Nodes whose instance is starting. */
   readonly starting: readonly string[];
+  /** The EC2 Instance Connect Endpoint of the cluster; null: its connections are direct. */
+  readonly endpointId: string | null;
 }
 
 /**
@@ -43,7 +45,8 @@ export interface RefreshedNodes {
  */
 export async function refreshNodes(job: Job, terraform: Terraform): Promise<RefreshedNodes> {
   const { directory, temporary } = job.workspace;
-  const known = readNodes(await terraform.outputs(), { directory, spec: job.inputs.spec });
+  const outputs = await terraform.outputs();
+  const known = readNodes(outputs, { directory, spec: job.inputs.spec });
   const planFile = join(temporary, `${randomUUID()}.tfplan`);
   const existing = await logGroup('Look up the nodes in AWS', async () => {
     try {
@@ -80,5 +83,6 @@ export async function refreshNodes(job: Job, terraform: Terraform): Promise<Refr
     states,
     excluded: named((state) => state !== 'running' && state !== 'pending'),
     starting: named((state) => state === 'pending'),
+    endpointId: readState(outputs)?.endpointId ?? null,
   };
 }

@@ -19,7 +19,7 @@ import {
   volumeAddress,
 } from '../terraform/node-changes.ts';
 import { hasChangesBeforeOrder, touchesResources } from '../terraform/ordered-changes.ts';
-import { readNodes } from '../terraform/outputs.ts';
+import { readNodes, readState } from '../terraform/outputs.ts';
 import { type ApplyScope, explainApplyRefusal, type Permit, permit } from '../terraform/permit.ts';
 import { type PlanSummary, summarizePlan } from '../terraform/plan.ts';
 import type { Job } from './job.ts';
@@ -38,6 +38,7 @@ export class StagedApply implements Infrastructure {
   /** What the whole plan does to the nodes. */
   readonly #changes: NodeChanges;
   #existing: readonly Node[];
+  #endpointId: string | null = null;
   /** Nodes whose stopped instance is started before any work on the databases. */
   readonly #stopped: readonly Node[];
   readonly #resized: string[] = [];
@@ -55,6 +56,8 @@ export class StagedApply implements Infrastructure {
       digest: string;
       /** The outputs after the whole apply, as far as the plan knows them. */
       outputs: unknown;
+      /** The EC2 Instance Connect Endpoint in the state; null or missing: connections are direct. */
+      endpointId?: string | null;
       existing: readonly Node[];
       /** Nodes that stay and whose instance is stopped. */
       stopped?: readonly Node[];
@@ -66,6 +69,7 @@ export class StagedApply implements Infrastructure {
     this.#digest = options.digest;
     this.#changes = buildNodeChanges(options.permitted.summary);
     this.#outputs = options.outputs;
+    this.#endpointId = options.endpointId ?? null;
     this.#existing = options.existing;
     this.#stopped = options.stopped ?? [];
   }
@@ -73,6 +77,11 @@ export class StagedApply implements Infrastructure {
   /** Whether anything besides the state may have changed since the plan. */
   get hasTouched(): boolean {
     return this.#hasTouched;
+  }
+
+  /** The EC2 Instance Connect Endpoint that the nodes have now; null: connections are direct. */
+  get endpointId(): string | null {
+    return this.#endpointId;
   }
 
   /**
@@ -192,6 +201,7 @@ export class StagedApply implements Infrastructure {
   #adopt(outputs: unknown, jsonFile: string): readonly Node[] {
     const { directory } = this.#job.workspace;
     core.setOutput('apply-json', jsonFile);
+    this.#endpointId = readState(outputs)?.endpointId ?? null;
     this.#existing = readNodes(outputs, { directory, spec: this.#job.inputs.spec });
     return this.#existing;
   }

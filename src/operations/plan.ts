@@ -19,6 +19,7 @@ import {
   summarizePlan,
 } from '../terraform/plan.ts';
 import { parsePlan } from '../terraform/plan-document.ts';
+import { readPlannedVpc } from '../terraform/planned-vpc.ts';
 import { writeResult } from './result.ts';
 
 /** A plan and what was derived from it. */
@@ -36,6 +37,8 @@ export interface PlanResult {
   readonly state: TerraformState | null;
   /** Terraform's outputs after an apply, as `terraform output -json` prints them; unknown ones are missing. */
   readonly outputs: unknown;
+  /** The VPC of the nodes after the plan; null if the plan makes it. */
+  readonly vpcId: string | null;
   /** The volumes of these nodes. */
   readonly volumes: readonly NodeVolume[];
   /** What the last apply asked the nodes to run; null if unknown. */
@@ -76,6 +79,7 @@ export async function plan(
     existing: readExistingNodes(parsePlan(document)),
     state: readStateBefore(document),
     outputs: readPlannedOutputs(document),
+    vpcId: readPlannedVpc(parsePlan(document)),
     volumes: listVolumes(parsePlan(document)),
     digest: createHash('sha256').update(canonicalizePlan(summary)).digest('hex'),
     providerLock: await terraform.readProviderLock(),

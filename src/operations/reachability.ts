@@ -12,13 +12,13 @@ import {
 import { UserError } from '../messages/errors.ts';
 
 /** Returns the networks and addresses that this runner may log in from. */
-export function findVantage({ inputs }: NodeAccess): RunnerNetwork {
+export function findVantage({ inputs, route }: NodeAccess): RunnerNetwork {
   const interfaces = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   const addresses = interfaces
     .filter(({ family, internal }) => family === 'IPv4' && !internal)
     .map(({ address }) => address);
-  const { ssh, sshCidrs } = inputs.spec;
-  return { via: ssh.via, sshCidrs, addresses };
+  const via = route.kind === 'endpoint' ? 'instance-connect-endpoint' : 'direct';
+  return { via, sshCidrs: inputs.spec.sshCidrs, addresses };
 }
 
 /** Nodes could not be reached. What ssh said is for the log and the job summary, not for a comment. */

@@ -32,8 +32,9 @@ const OWN: Readonly<Record<Program, readonly string[]>> = {
     'TF_CLI_CONFIG_FILE',
     'TF_PLUGIN_CACHE_DIR',
   ],
-  ansible: ['SSH_AUTH_SOCK'],
-  ssh: ['SSH_AUTH_SOCK'],
+  // The certificates are for the tunnel program that ssh starts.
+  ansible: ['SSH_AUTH_SOCK', 'NODE_EXTRA_CA_CERTS'],
+  ssh: ['SSH_AUTH_SOCK', 'NODE_EXTRA_CA_CERTS'],
 };
 
 /** AWS, for the provider, and the tokens of a private registry. */

@@ -52,6 +52,7 @@ export class Terraform {
   readonly #log: (line: string) => void;
   readonly #providerLock: string | null;
   readonly #providers: string | null;
+  readonly #variables: Readonly<Record<string, string>>;
   #initialised = false;
 
   constructor(
@@ -65,6 +66,8 @@ export class Terraform {
         providerLock?: string | null;
         /** The only folder that `init` installs providers from; if null, the CLI configuration decides. */
         providers?: string | null;
+        /** Variables of every plan that are not in the directory's files, as environment variables (`TF_VAR_…`). */
+        variables?: Readonly<Record<string, string>>;
       },
   ) {
     this.#binary = options.binary;
@@ -75,6 +78,7 @@ export class Terraform {
     this.#log = options.log;
     this.#providerLock = options.providerLock ?? null;
     this.#providers = options.providers ?? null;
+    this.#variables = options.variables ?? {};
   }
 
   /**
@@ -193,6 +197,7 @@ export class Terraform {
       {
         // A value in a file overrides the environment, so this only fills a gap.
         env: {
+          ...this.#variables,
           ...(publicKey !== null && { TF_VAR_ssh_public_key: publicKey }),
           ...(stage && renderPlanVariables(stage)),
         },
