@@ -17,7 +17,7 @@ export const REGION = 'eu-west-1';
 
 const DEBIAN = '136693071363';
 
-/** The builds of Debian 12 that moto offers, oldest first. */
+/** The builds of Debian 13 that moto offers, oldest first. */
 export const BUILDS = ['20250814-2204', '20251006-2257'] as const;
 
 /** The id of a build's image, for x86_64. */
@@ -28,12 +28,12 @@ export function nameImage(build: (typeof BUILDS)[number]): string {
 function describeImages(): object[] {
   return BUILDS.map((build) => ({
     ami_id: nameImage(build),
-    name: `debian-12-amd64-${build}`,
+    name: `debian-13-amd64-${build}`,
     owner_id: DEBIAN,
     state: 'available',
     public: true,
-    image_location: `${DEBIAN}/debian-12-amd64-${build}`,
-    description: `Debian 12 (${build})`,
+    image_location: `${DEBIAN}/debian-13-amd64-${build}`,
+    description: `Debian 13 (${build})`,
     architecture: 'x86_64',
     virtualization_type: 'hvm',
     hypervisor: 'xen',

@@ -282,7 +282,7 @@ describe('the instance type', () => {
     const image = (await readState(workspace)).get('data.aws_ami.debian');
     expect(image).toMatchObject({
       architecture: 'arm64',
-      name: expect.stringMatching(/^debian-12-arm64-/),
+      name: expect.stringMatching(/^debian-13-arm64-/),
     });
     expect((await readState(workspace)).get('aws_instance.node["1"]')?.ami).toBe(image?.id);
   });
