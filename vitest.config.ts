@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 import { LANES } from './lab/e2e/lanes.ts';
 
-/** The lab's provider beside the real one. */
-const CONTRACT = 'lab/contract/provider.test.ts';
+/** The lab's provider beside the real one, and setup/aws with the real one. */
+const CONTRACT = ['lab/contract/provider.test.ts', 'lab/contract/setup.test.ts'];
 
 // Projects by speed. `unit` is the inner loop; `bundle` spawns the committed dist; `e2e` needs the lab; `contract` needs
 // the real provider, and is skipped without it.
@@ -14,16 +14,18 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['{src,lab,docs,schema}/**/*.test.ts'],
-          exclude: ['lab/{bundle,e2e}/**', CONTRACT],
+          exclude: ['lab/{bundle,e2e,setup}/**', ...CONTRACT],
           // No test here needs that long, but on a busy machine a second can become ten.
           testTimeout: 30_000,
         },
       },
-      { test: { name: 'bundle', include: ['lab/bundle/**/*.test.ts'], testTimeout: 60_000 } },
+      {
+        test: { name: 'bundle', include: ['lab/{bundle,setup}/**/*.test.ts'], testTimeout: 60_000 },
+      },
       {
         test: {
           name: 'contract',
-          include: [CONTRACT],
+          include: CONTRACT,
           // Alone, after everything else: the real provider needs both cores and 500 MB.
           maxWorkers: 1,
           sequence: { groupOrder: 2 },

@@ -138,7 +138,5 @@ export const OPTIONAL_POLICIES: { readonly [name: string]: Policy } = {
   ),
   // A key of one's own for the state. Amazon S3 User Guide, "Using server-side encryption with AWS KMS keys".
   'plan-state-key': policy(useKey(['kms:Decrypt'], 'OBJECT-KEY', 's3')),
-  'deploy-state-key': policy(
-    useKey(['kms:Decrypt', 'kms:GenerateDataKey'], 'OBJECT-KEY', 's3'),
-  ),
+  'deploy-state-key': policy(useKey(['kms:Decrypt', 'kms:GenerateDataKey'], 'OBJECT-KEY', 's3')),
 };

@@ -12,7 +12,7 @@ import type { ApiCall } from './front.ts';
 import { BUILDS, type Moto, nameImage, REGION, startMoto } from './moto.ts';
 import { listActions, listUnmarked } from './policies.ts';
 import { readCalls, writeCalls } from './policy-files.ts';
-import { findRealProvider, readTemplates, writeCliConfig } from './real-provider.ts';
+import { findRealProvider, readTemplates, SKIPPED, writeCliConfig } from './real-provider.ts';
 import { type PlanOptions, Side } from './side.ts';
 
 const WORLD = 'contract';
@@ -64,16 +64,13 @@ const CHANGED: ClusterSpec = {
 };
 
 const real = findRealProvider();
-const reason =
-  'no real hashicorp/aws on this machine: set LAB_PROVIDER_MIRROR to a filesystem mirror (lab/README.md)';
-
-if (real === null) console.warn(`contract skipped: ${reason}`);
+if (real === null) console.warn(`contract skipped: ${SKIPPED}`);
 
 // Each round starts the real provider several times, and waits as long as it waits for EC2.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 });
 
 describe.skipIf(real === null)(
-  `the lab's provider plans like the real one${real === null ? ` (skipped: ${reason})` : ''}`,
+  `the lab's provider plans like the real one${real === null ? ` (skipped: ${SKIPPED})` : ''}`,
   () => {
     const folder = mkdtempSync(join(tmpdir(), 'pgca-contract-'));
     let moto: Moto;

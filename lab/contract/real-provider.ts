@@ -11,6 +11,10 @@ export interface RealProvider {
   readonly version: string;
 }
 
+/** Why tests with the real provider do not run. */
+export const SKIPPED =
+  'no real hashicorp/aws on this machine: set LAB_PROVIDER_MIRROR to a filesystem mirror (lab/README.md)';
+
 const PLACE = join('registry.terraform.io', 'hashicorp', 'aws');
 const HOST = `${platform()}_${arch() === 'x64' ? 'amd64' : arch()}`;
 

@@ -1,0 +1,289 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type State, startState, stopState } from '../state/state.ts';
+import type { PlanDocument } from './compare.ts';
+import { isAllowed, type Request } from './evaluate.ts';
+import { findRealProvider, SKIPPED, writeCliConfig } from './real-provider.ts';
+import { connectServices, readModule } from './setup-module.ts';
+import { Side } from './side.ts';
+import type { Policy } from './statements.ts';
+
+const WORLD = 'setup';
+const ACCOUNT = '123456789012';
+
+/** moto answers this one otherwise than it was asked, and the provider waits until both are equal. It is only planned. */
+const NOT_IN_MOTO = 'aws_s3_bucket_lifecycle_configuration.state';
+
+const VALUES = {
+  repositories: ['me/databases', 'me@583231/databases@1296269'],
+  clusters: ['orders', 'billing'],
+  region: 'eu-west-1',
+  state_bucket: 'my-states',
+};
+
+const real = findRealProvider();
+if (real === null) console.warn(`setup/aws skipped: ${SKIPPED}`);
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+describe.skipIf(real === null)(`setup/aws${real === null ? ` (skipped: ${SKIPPED})` : ''}`, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'pgca-setup-'));
+  let aws: State;
+  let services: ReturnType<typeof connectServices>;
+
+  const open = async (name: string, files: ReadonlyMap<string, string>): Promise<Side> => {
+    if (real === null) throw new Error(SKIPPED);
+    mkdirSync(join(folder, name, 'policies'), { recursive: true });
+    const side = new Side(join(folder, name), files, {
+      AWS_ENDPOINT_URL: aws.endpoint,
+      AWS_ACCESS_KEY_ID: 'lab',
+      AWS_SECRET_ACCESS_KEY: 'lab',
+      AWS_REGION: VALUES.region,
+      AWS_EC2_METADATA_DISABLED: 'true',
+      TF_CLI_CONFIG_FILE: writeCliConfig(folder, real),
+    });
+    await side.init();
+    return side;
+  };
+  const plan = (side: Side, values: object = {}, args: string[] = []) =>
+    side.plan({ tfvars: JSON.stringify({ ...VALUES, ...values }), args });
+  const listChanged = ({ resource_changes: changes = [] }: PlanDocument) =>
+    changes
+      .filter(({ change }) => !['no-op', 'read'].includes(change.actions.join()))
+      .map(({ address, change }) => `${change.actions.join('+')} ${address}`);
+
+  /** The policies that IAM has for a role. */
+  const readPolicies = async (role: string): Promise<Policy[]> => {
+    const attached = await services.askIam('ListAttachedRolePolicies', {
+      RoleName: `postgres-cluster-${role}`,
+    });
+    const arns = [...attached.matchAll(/<PolicyArn>(.*?)<\/PolicyArn>/g)].map(
+      ([, arn = '']) => arn,
+    );
+    return Promise.all(
+      arns.map(async (PolicyArn) => {
+        const policy = await services.askIam('GetPolicy', { PolicyArn });
+        const VersionId = /<DefaultVersionId>(.*?)</.exec(policy)?.[1] ?? '';
+        return services.readDocument(
+          await services.askIam('GetPolicyVersion', { PolicyArn, VersionId }),
+          'Document',
+        );
+      }),
+    );
+  };
+  /** Whether a role trusts a job's token. */
+  const isTrusted = async (role: string, sub: string, aud = 'sts.amazonaws.com') => {
+    const xml = await services.askIam('GetRole', { RoleName: `postgres-cluster-${role}` });
+    const { Version, Statement } = services.readDocument(xml, 'AssumeRolePolicyDocument');
+    const statements = Statement.map(({ Principal, Action, ...rest }: Record<string, unknown>) => {
+      const issuer = `arn:aws:iam::${ACCOUNT}:oidc-provider/token.actions.githubusercontent.com`;
+      expect(Principal).toEqual({ Federated: issuer });
+      return { ...rest, Action: [Action], Resource: ['*'] };
+    });
+    return isAllowed([{ Version, Statement: statements }], {
+      action: 'sts:AssumeRoleWithWebIdentity',
+      resource: '*',
+      context: {
+        'token.actions.githubusercontent.com:aud': aud,
+        'token.actions.githubusercontent.com:sub': sub,
+      },
+    });
+  };
+
+  beforeAll(async () => {
+    if (real === null) return;
+    aws = await startState({ world: WORLD });
+    services = connectServices(aws.endpoint);
+  });
+
+  afterAll(async () => {
+    await stopState({ world: WORLD });
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test('everything is planned', async () => {
+    const side = await open('planned', readModule());
+    const planned = await plan(side);
+    expect(listChanged(planned).sort()).toEqual(
+      [
+        'aws_iam_openid_connect_provider.github[0]',
+        ...['plan', 'deploy'].map((role) => `aws_iam_role.github["${role}"]`),
+        ...['plan', 'deploy', 'deploy-create'].flatMap((name) => [
+          `aws_iam_policy.github["${name}"]`,
+          `aws_iam_role_policy_attachment.github["${name}"]`,
+        ]),
+        ...[
+          'aws_s3_bucket',
+          'aws_s3_bucket_lifecycle_configuration',
+          'aws_s3_bucket_policy',
+          'aws_s3_bucket_public_access_block',
+          'aws_s3_bucket_server_side_encryption_configuration',
+          'aws_s3_bucket_versioning',
+        ].map((type) => `${type}.state["state"]`),
+      ]
+        .map((address) => `create ${address}`)
+        .sort(),
+    );
+    const rule = planned.resource_changes?.find(({ address }) => address.startsWith(NOT_IN_MOTO));
+    expect(rule?.change.after).toMatchObject({
+      rule: [{ status: 'Enabled', noncurrent_version_expiration: [{ noncurrent_days: 90 }] }],
+    });
+  });
+
+  test('another region than the provider, and one environment for both roles, are refused', async () => {
+    const side = await open('refused', readModule());
+    const refused = plan(side, { region: 'us-east-1', plan_environments: ['production'] });
+    const message = (await refused.then(String, String)).replace(/\s+/g, ' ');
+    expect(message).toContain('Set AWS_REGION=us-east-1.');
+    expect(message).toContain('a plan could deploy.');
+  });
+
+  describe('applied', () => {
+    let side: Side;
+    let policies: { readonly plan: Policy[]; readonly deploy: Policy[] };
+    const may = (role: 'plan' | 'deploy', request: Request) => isAllowed(policies[role], request);
+    const state = (key: string) => `arn:aws:s3:::my-states/${key}`;
+
+    beforeAll(async () => {
+      if (real === null) return;
+      side = await open('applied', readModule(NOT_IN_MOTO));
+      await plan(side);
+      await side.apply();
+      policies = { plan: await readPolicies('plan'), deploy: await readPolicies('deploy') };
+    });
+
+    test('a second plan changes nothing', async () => {
+      expect(listChanged(await plan(side))).toEqual([]);
+    });
+
+    test('a role trusts the jobs of its environment, and no others', async () => {
+      const subjects = [
+        'repo:me/databases:environment:plan',
+        'repo:me@583231/databases@1296269:environment:plan',
+        'repo:me/databases:environment:production',
+        'repo:me@583231/databases@1296269:environment:production',
+        'repo:me/databases:environment:planning',
+        'repo:me/other:environment:plan',
+        'repo:me/databases:pull_request',
+        'repo:me/databases:ref:refs/heads/main',
+        'repo:me/databases:environment:*',
+      ];
+      const trusted = async (role: string) => {
+        const answers = await Promise.all(subjects.map((sub) => isTrusted(role, sub)));
+        return subjects.filter((_, index) => answers[index]);
+      };
+      expect(await trusted('plan')).toEqual(subjects.slice(0, 2));
+      expect(await trusted('deploy')).toEqual(subjects.slice(2, 4));
+      expect(await isTrusted('plan', subjects[0] ?? '', 'https://github.com/me')).toBe(false);
+    });
+
+    test('a session of the deploy role outlives the job', async () => {
+      const role = await services.askIam('GetRole', { RoleName: 'postgres-cluster-deploy' });
+      expect(role).toContain('<MaxSessionDuration>7200<');
+    });
+
+    test('the plan role reads the states, the deploy role writes them and their locks', () => {
+      const keys = [
+        'postgres/orders.tfstate',
+        'postgres/billing.tfstate',
+        'postgres/other.tfstate',
+      ];
+      const allowed = (role: 'plan' | 'deploy', action: string, end = '') =>
+        keys.filter((key) => may(role, { action, resource: state(`${key}${end}`) }));
+      const own = keys.slice(0, 2);
+      expect(allowed('plan', 's3:GetObject')).toEqual(own);
+      expect(allowed('plan', 's3:PutObject')).toEqual([]);
+      expect(allowed('plan', 's3:PutObject', '.tflock')).toEqual([]);
+      expect(allowed('deploy', 's3:PutObject')).toEqual(own);
+      expect(allowed('deploy', 's3:DeleteObject')).toEqual([]);
+      expect(allowed('deploy', 's3:DeleteObject', '.tflock')).toEqual(own);
+    });
+
+    test('the roles change and reach only what bears the name of a cluster', () => {
+      const arn = (kind: string) => `arn:aws:ec2:eu-west-1:${ACCOUNT}:${kind}/x`;
+      const ask = (role: 'plan' | 'deploy', action: string, kind: string, cluster: string) =>
+        may(role, {
+          action,
+          resource: arn(kind),
+          context: {
+            'aws:ResourceTag/Cluster': cluster,
+            'ec2-instance-connect:remotePort': '22',
+            'ec2-instance-connect:maxTunnelDuration': '3600',
+          },
+        });
+      const clusters = ['orders', 'billing', 'other'];
+      const stop = (role: 'plan' | 'deploy') =>
+        clusters.filter((name) => ask(role, 'ec2:StopInstances', 'instance', name));
+      const connect = (role: 'plan' | 'deploy') =>
+        clusters.filter((name) =>
+          ask(role, 'ec2-instance-connect:OpenTunnel', 'instance-connect-endpoint', name),
+        );
+      expect([stop('plan'), stop('deploy')]).toEqual([[], ['orders', 'billing']]);
+      expect([connect('plan'), connect('deploy')]).toEqual([
+        ['orders', 'billing'],
+        ['orders', 'billing'],
+      ]);
+    });
+
+    test('nothing is left of the placeholders', () => {
+      const text = JSON.stringify(policies);
+      expect(text).toContain(`arn:aws:ec2:eu-west-1:${ACCOUNT}:instance/*`);
+      expect(text.match(/\b(CLUSTER|REGION|ACCOUNT|STATE-BUCKET|STATE-KEY)\b/)).toBeNull();
+    });
+
+    test('the bucket cannot be destroyed by accident', async () => {
+      await expect(plan(side, {}, ['-destroy'])).rejects.toThrow('prevent_destroy');
+    });
+
+    test('what only some clusters need is added', async () => {
+      const created = await services.ask(
+        'route53',
+        '/2013-04-01/hostedzone',
+        '<CreateHostedZoneRequest xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><Name>internal.example.</Name><CallerReference>1</CallerReference></CreateHostedZoneRequest>',
+      );
+      const zone = /<Id>\/hostedzone\/(.*?)<\/Id>/.exec(created)?.[1] ?? '';
+      const node = `arn:aws:iam::${ACCOUNT}:role/postgres-nodes`;
+      const key = `arn:aws:kms:eu-west-1:${ACCOUNT}:key/1234abcd`;
+      await plan(side, {
+        subnet_ids: ['subnet-1', 'subnet-2'],
+        vpc_ids: ['vpc-1'],
+        instance_connect_endpoint_ids: ['eice-1'],
+        dns_zone_id: zone,
+        node_role_arns: [node],
+        volume_kms_key_arns: [key],
+        state_kms_key_arn: key,
+      });
+      await side.apply();
+      policies = { plan: await readPolicies('plan'), deploy: await readPolicies('deploy') };
+      const change = (name: string, type = 'A') =>
+        may('deploy', {
+          action: 'route53:ChangeResourceRecordSets',
+          resource: `arn:aws:route53:::hostedzone/${zone}`,
+          context: {
+            'route53:ChangeResourceRecordSetsNormalizedRecordNames': [name],
+            'route53:ChangeResourceRecordSetsRecordTypes': [type],
+          },
+        });
+      expect(change('node-1.orders.internal.example')).toBe(true);
+      expect(change('node-1.orders.internal.example', 'CNAME')).toBe(false);
+      expect(change('www.internal.example')).toBe(false);
+      const pass = (resource: string, service: string) =>
+        may('deploy', {
+          action: 'iam:PassRole',
+          resource,
+          context: { 'iam:PassedToService': service },
+        });
+      expect(pass(node, 'ec2.amazonaws.com')).toBe(true);
+      expect(pass(node, 'lambda.amazonaws.com')).toBe(false);
+      expect(pass(`arn:aws:iam::${ACCOUNT}:role/admin`, 'ec2.amazonaws.com')).toBe(false);
+      const launch = (subnet: string) =>
+        may('deploy', {
+          action: 'ec2:RunInstances',
+          resource: `arn:aws:ec2:eu-west-1:${ACCOUNT}:subnet/${subnet}`,
+        });
+      expect(['subnet-1', 'subnet-2', 'subnet-3'].map(launch)).toEqual([true, true, false]);
+    });
+  });
+});
