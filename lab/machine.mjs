@@ -23,7 +23,9 @@ const PACKAGES = {
   ip: 'iproute2',
   psql: 'postgresql-client',
   pyflakes3: 'pyflakes3',
+  jq: 'jq',
   openssl: 'openssl',
+  shellcheck: 'shellcheck',
   unzip: 'unzip',
 };
 
