@@ -22,6 +22,7 @@ import { hasChangesBeforeOrder, touchesResources } from '../terraform/ordered-ch
 import { readNodes, readState } from '../terraform/outputs.ts';
 import { type ApplyScope, explainApplyRefusal, type Permit, permit } from '../terraform/permit.ts';
 import { type PlanSummary, summarizePlan } from '../terraform/plan.ts';
+import { discardBlankVolumes } from './blank-volumes.ts';
 import type { Job } from './job.ts';
 import { survivorOptions } from './post-state.ts';
 
@@ -91,7 +92,10 @@ export class StagedApply implements Infrastructure {
    * @throws UserError with Terraform's messages, and with the ways out if an instance could not be started
    */
   async provision(): Promise<readonly Node[]> {
-    const nodes = await this.#provision();
+    const [terraform, { summary }] = [this.#terraform, this.#whole];
+    const nodes = await discardBlankVolumes(this.#job, { terraform, summary }, () =>
+      this.#provision(),
+    );
     return this.#stopped.length === 0 ? nodes : this.#start();
   }
 

@@ -60,6 +60,7 @@ test('a stage sets variables in the environment, and one argument for each repla
     '-lock=false',
     '-replace=aws_instance.node["3"]',
     '-out=stage.tfplan',
+    'TF_VAR_absent_nodes=[]',
     'TF_VAR_kept_nodes=["3"]',
     'TF_VAR_node_instance_types={"1":"t3.medium","3":"t3.medium"}',
     'TF_VAR_ssh_public_key=ssh-ed25519 A',

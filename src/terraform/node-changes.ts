@@ -10,6 +10,8 @@ export interface PlanOverrides {
   readonly keptNodes: readonly string[];
   /** Numbers of nodes whose stopped instance is started. */
   readonly started?: readonly string[];
+  /** Numbers of nodes that the plan leaves out. */
+  readonly absent?: readonly string[];
   /** Addresses of resources that are replaced although nothing about them changed. */
   readonly replace?: readonly string[];
   /** Addresses of the resources to plan for; by default all. */

@@ -171,6 +171,16 @@ describe('a stage', () => {
   });
 });
 
+test('blank volumes may be removed, and nothing else', () => {
+  const ground: ApplyScope = { kind: 'blank', nodes: ['node-3'] };
+  expect(explainApplyRefusal(plan(destroy(volume(3))), ground)).toEqual([]);
+  for (const resource of [destroy(volume(1)), replace(volume(3)), destroy(instance(3))]) {
+    expect(explainApplyRefusal(plan(resource), ground)).toEqual([
+      expect.stringMatching(/would be .*, but only blank volumes are to be removed\.$/),
+    ]);
+  }
+});
+
 describe('the replacement of an instance', () => {
   const ground: ApplyScope = { kind: 'replacement', node: 'node-3' };
 

@@ -84,6 +84,8 @@ export type ApplyScope =
   | { readonly kind: 'halt' }
   /** The removal of everything in the state of this cluster. A person confirms it with the cluster's name. */
   | { readonly kind: 'removal'; readonly cluster: Pick<ClusterSpec, 'name' | 'region'> }
+  /** The removal of the blank volumes of nodes whose instance could not be created, and nothing else. */
+  | { readonly kind: 'blank'; readonly nodes: readonly string[] }
   /** A new instance for one node, and with `volume` a blank data volume, which requires a request by a person. */
   | { readonly kind: 'replacement'; readonly node: string; readonly volume?: boolean };
 
@@ -137,6 +139,8 @@ function explainScope(plan: PlanSummary, scope: ApplyScope): string[] {
       return findChangesBesidesHalt(plan);
     case 'removal':
       return findObstaclesToRemoval(plan, scope.cluster);
+    case 'blank':
+      return findChangesBesidesBlank(plan, scope.nodes);
     case 'replacement':
       return findChangesBesidesReplacement(plan, scope);
   }
@@ -307,4 +311,19 @@ function findLostData(resource: ResourceChange): string[] {
 function readBefore({ attributes }: ResourceChange, path: string): unknown {
   const before = attributes.find((one) => one.path === path)?.before;
   return before?.kind === 'known' ? before.value : null;
+}
+
+/** Lists all changes besides the removal of the data volumes of these nodes. */
+function findChangesBesidesBlank(plan: PlanSummary, nodes: readonly string[]): string[] {
+  const expected = nodes.map(volumeAddress);
+  return plan.resources
+    .filter(({ action }) => !isIdle(action))
+    .filter(
+      ({ address, action, deposed }) =>
+        !(expected.includes(address) && action === 'delete' && deposed === null),
+    )
+    .map(
+      ({ address, action }) =>
+        `${address}: would ${VERBS[action]}, but only blank volumes are to be removed.`,
+    );
 }

@@ -2,8 +2,11 @@
 
 locals {
   # Nodes that leave are kept until their databases have been stopped.
-  numbers = [for number in range(1, 17) : number if number <= var.replica_count + 1 || contains(var.kept_nodes, tostring(number))]
-  nodes   = { for number in local.numbers : tostring(number) => number }
+  numbers = [
+    for number in range(1, 17) : number
+    if(number <= var.replica_count + 1 || contains(var.kept_nodes, tostring(number))) && !contains(var.absent_nodes, tostring(number))
+  ]
+  nodes = { for number in local.numbers : tostring(number) => number }
 
   architecture = contains(data.aws_ec2_instance_type.nodes.supported_architectures, "arm64") ? "arm64" : "x86_64"
 

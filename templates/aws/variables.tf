@@ -70,6 +70,17 @@ variable "kept_nodes" {
   }
 }
 
+variable "absent_nodes" {
+  description = "Numbers of nodes that this plan leaves out, to remove the blank volume of a node whose instance could not be created."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for number in var.absent_nodes : can(regex("^([1-9]|1[0-6])$", number))])
+    error_message = "absent_nodes must be node numbers from 1 to 16, for example [\"3\"]."
+  }
+}
+
 variable "started_nodes" {
   description = "Numbers of nodes whose stopped instance is started by this plan."
   type        = set(string)

@@ -1,0 +1,140 @@
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { type Aws, startAws } from '../../lab/aws/main.ts';
+import { reachAws } from '../../lab/tools/wrap-program.ts';
+import { UserError } from '../messages/errors.ts';
+import { plan } from '../operations/plan.ts';
+import { Terraform } from '../terraform/cli.ts';
+import { readState } from '../terraform/outputs.ts';
+import { permit } from '../terraform/permit.ts';
+import type { Job } from './job.ts';
+import { StagedApply } from './staged-apply.ts';
+
+// Terraform against a cloud without machines, in which zones have no capacity.
+
+vi.setConfig({ testTimeout: 120_000 });
+
+const SPEC = { name: 'orders', region: 'us-east-1' };
+const PUBLIC_KEY =
+  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYgXOsdfj0wRL7+ih9Q/34hXBgWvYDlbe5W7+D5MMpj team';
+
+let folder: string;
+let directory: string;
+let aws: Aws;
+let terraform: Terraform;
+let job: Job;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'blank-test-'));
+  directory = join(folder, 'work');
+  mkdirSync(directory);
+  cpSync(join(import.meta.dirname, '../../templates/aws'), directory, { recursive: true });
+  aws = await startAws({ world: 'blank-test', instances: 'none', directory: join(folder, 'aws') });
+  terraform = new Terraform({
+    binary: 'terraform',
+    directory,
+    environment: { PATH: reachAws({ folder, reattach: aws.reattach }) },
+    log: () => {},
+  });
+  // The fields in use of a job.
+  job = {
+    inputs: { spec: SPEC },
+    workspace: { directory, temporary: folder },
+    keys: { current: PUBLIC_KEY, retired: [] },
+  } as unknown as Job;
+  await terraform.init();
+}, 120_000);
+afterAll(async () => {
+  await aws.destroyEverything();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Plans and provisions as a deploy does, without a label. */
+async function deploy(values: object): Promise<void> {
+  writeFileSync(
+    join(directory, 'terraform.tfvars.json'),
+    JSON.stringify({
+      cluster_name: SPEC.name,
+      region: SPEC.region,
+      instance_type: 't3.medium',
+      ssh_public_key: PUBLIC_KEY,
+      ssh_via: 'instance-connect-endpoint',
+      ...values,
+    }),
+  );
+  const planFile = join(folder, 'deploy.tfplan');
+  const planned = await plan(terraform, { directory, planFile, publicKey: PUBLIC_KEY, lock: true });
+  const permitted = permit(
+    { planFile, summary: planned.summary },
+    { kind: 'plan', label: null, labels: null },
+  );
+  const { existing, digest } = planned;
+  const stages = new StagedApply(job, { terraform, permitted, digest, existing: existing.nodes });
+  await stages.provision();
+}
+
+/** The problems of a deploy that fails. */
+async function failDeploy(values: object): Promise<string> {
+  const error = await deploy(values).then(
+    () => null,
+    (failure: unknown) => failure,
+  );
+  if (!(error instanceof UserError)) throw error ?? new Error('the deploy succeeded');
+  return error.message;
+}
+
+const listZones = async () =>
+  readState(await terraform.outputs())?.nodes.map(({ name, zone }) => `${name} ${zone}`);
+const listVolumes = () =>
+  Object.values(aws.tables.volumes)
+    .filter(({ root }) => !root)
+    .map(({ id, zone }) => ({ id, zone }));
+const setShortages = (...shortages: string[]) =>
+  aws.edit((tables) => {
+    tables.shortages = shortages;
+  });
+
+test('a first deploy without capacity pins no zone, and its other nodes stay', async () => {
+  await setShortages('t3.medium us-east-1a');
+  const message = await failDeploy({ replica_count: 1 });
+  expect(message).toMatch(/^node-1: EC2 has no capacity for t3\.medium in us-east-1a now\./m);
+  expect(message).toMatch(/The blank data volumes of node-1, which were just created, are removed/);
+  expect(listVolumes().map(({ zone }) => zone)).toEqual(['us-east-1b']);
+  expect(aws.listInstances()).toHaveLength(1);
+
+  const [kept] = listVolumes();
+  await deploy({ replica_count: 1, avoid_zones: ['us-east-1a'] });
+  expect(await listZones()).toEqual(['node-1 us-east-1b', 'node-2 us-east-1b']);
+  expect(listVolumes()).toContainEqual(kept);
+});
+
+test('neither does a new node of an existing cluster, whose nodes and outputs stay', async () => {
+  const before = listVolumes();
+  const zones = await listZones();
+  const wanted = { replica_count: 2, avoid_zones: ['us-east-1a', 'us-east-1c'] };
+  // Zones b, d and f are left, in this order; the third node is in f.
+  await setShortages('t3.medium us-east-1f');
+  expect(await failDeploy(wanted)).toMatch(/blank data volumes of node-3/);
+  expect(listVolumes()).toEqual(before);
+  expect(await listZones()).toEqual(zones);
+
+  await deploy({ ...wanted, avoid_zones: [...wanted.avoid_zones, 'us-east-1f'] });
+  expect(await listZones()).toEqual([...(zones ?? []), 'node-3 us-east-1b']);
+});
+
+test('a volume with data stays if its instance cannot be created again', async () => {
+  const before = listVolumes();
+  const lost = aws.listInstances().find(({ name }) => name.endsWith('node-2'));
+  await aws.edit(({ instances }) => {
+    const instance = instances[lost?.id ?? ''];
+    if (instance) instance.protected = false;
+  });
+  await aws.terminate(lost?.id ?? '');
+  await setShortages('t3.medium');
+  const message = await failDeploy({ replica_count: 2 });
+  expect(message).toMatch(/^node-2: EC2 has no capacity/m);
+  expect(message).not.toContain('blank');
+  expect(listVolumes()).toEqual(before);
+});
