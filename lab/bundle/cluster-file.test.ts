@@ -210,13 +210,46 @@ describe('a pull request that changes the cluster file', () => {
     expect(commentOf(number)).toMatch(/\*\*Initialise\*\* `node-1`/);
   });
 
-  test('that removes the file is refused', async () => {
-    const { event, number } = open({ [PATH]: null });
-    const result = await run(event);
-    expect(listErrors(result)).toEqual([
-      expect.stringMatching(/^clusters\/orders\.yml:1: pull request #\d+ removes this file\./),
+  test('that removes the file is refused until the cluster is destroyed, and its merge deploys nothing', async () => {
+    const path = 'clusters/ended.yml';
+    bench.github.push({
+      contents: { [path]: describeCluster({ cluster_name: 'ended', replica_count: '0' }) },
+    });
+    const runThere = (event: WorkflowEvent, inputs: Record<string, string> = {}) =>
+      bench.run(
+        event,
+        { ...PLAN, 'cluster-file': path, ...inputs },
+        { ...withAws, workDirectory: join(folder, 'ended') },
+      );
+    expect(listErrors(await runThere(bench.github.dispatch('generate-terraform-apply')))).toEqual(
+      [],
+    );
+    const { event, number } = open({ [path]: null });
+    expect(listErrors(await runThere(event))).toEqual([
+      expect.stringMatching(/^clusters\/ended\.yml:1: pull request #\d+ removes this file\./),
     ]);
     expect(commentOf(number)).toContain('removes this file');
+
+    // Without a key the servers are not stopped first.
+    const destroy = bench.github.dispatch('destroy', { destroy: 'ended' });
+    const removed = await runThere(destroy, { 'ssh-private-key': '' });
+    expect(listErrors(removed)).toEqual([]);
+    expect(removed.annotations.map(({ message }) => message)).toContainEqual(
+      expect.stringMatching(
+        /^The servers of node-1 were not stopped first, because this job has no/,
+      ),
+    );
+    expect(removed.summary).toContain('Until then the next deploy builds the cluster again');
+    expect(Object.values(aws.tables.snapshots)).toHaveLength(1);
+
+    expect(listErrors(await runThere(event))).toEqual([]);
+    expect(commentOf(number)).toContain('The state of ended is empty');
+    const { push } = bench.github.merge(number, 'squash');
+    const merged = await runThere(push);
+    expect(merged.conclusion).toBe('success');
+    expect(listNotices(merged)).toEqual([
+      expect.stringMatching(/^Nothing to do: commit [0-9a-f]{7} removes clusters\/ended\.yml/),
+    ]);
   });
 
   test('that conflicts with the default branch gets an error', async () => {

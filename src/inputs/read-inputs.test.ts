@@ -125,7 +125,7 @@ describe('readInputs', () => {
     ['cluster-name', 'Orders'],
     ['cluster-name', 'a'.repeat(64)],
     ['cluster-name', '../x'],
-    ['command', 'destroy'],
+    ['command', 'demolish'],
     ['primary', 'node-0'],
     ['primary', 'node-4'],
     ['primary', '2'],

@@ -7,6 +7,7 @@ import { ClusterChecks } from '../review/cluster-checks.ts';
 import { DeployCheck } from '../review/deploy-check.ts';
 import { ReviewStore } from '../review/review-store.ts';
 import type { RunnableIntent } from '../runner/intent.ts';
+import { reviewAbandonment } from './abandon.ts';
 import { Announcement } from './announcement.ts';
 import { close } from './close.ts';
 import { identifyCluster } from './cluster-identity.ts';
@@ -94,6 +95,8 @@ export async function dispatch(
       return replaceNode(job, { announcement, commit: intent.sha });
     case 'discard':
       return discardKept(job, { announcement, commit: intent.sha });
+    case 'abandon':
+      return reviewAbandonment(job, { announcement, intent });
     case 'destroy':
       return destroyCluster(job, { announcement, commit: intent.sha });
     case 'close':

@@ -57,7 +57,11 @@ export async function reportDrift(
     refusals: explainFixedValues(plan.summary),
     permissions: buildPermissions(job.inputs, null),
     // The report lists faults separately.
-    warnings: [...warnings, ...described.warnings].filter((text) => !faults.includes(text)),
+    warnings: [
+      ...(plan.state === null && plan.existing.nodes.length === 0 ? [explainAbsence(job)] : []),
+      ...warnings,
+      ...described.warnings,
+    ].filter((text) => !faults.includes(text)),
     faults,
     notChecked: preview.observed.length === 0 ? null : explainPasswords(findMissingPasswords(job)),
     run: { ...buildRunInfo(job, commit), tool, planDigest: plan.digest },
@@ -93,6 +97,13 @@ export async function reportDrift(
         `The infrastructure is what is asked for, but the nodes could not be looked at: ${finding.reason}`,
       );
   }
+}
+
+/** Explains a cluster that is described and does not exist. */
+function explainAbsence({ inputs }: Job): string {
+  const { spec, clusterFile } = inputs;
+  const where = clusterFile === null ? 'the job that describes it' : `${clusterFile} and its job`;
+  return `The cluster ${spec.name} does not exist: its state is empty. Either it was never deployed, or it was removed with command: destroy. The next deploy builds it, without data. If it is not wanted any more, remove ${where} from the repository.`;
 }
 
 /** Returns the password inputs that are missing, so that the passwords on the nodes could not be checked. */

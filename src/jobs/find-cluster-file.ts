@@ -61,9 +61,15 @@ export async function findClusterFile(
       return findExisting(intent, search);
     case 'deploy': {
       const [file, before] = await Promise.all([
-        readRequired(intent.sha, search),
+        readCommit(intent.sha, search),
         intent.before === null ? null : readForComparison(intent.before, search),
       ]);
+      if (file === null && before !== null) {
+        return {
+          idle: `commit ${intent.sha.slice(0, 7)} removes ${path}, which deploys nothing. If its cluster still exists, it keeps running, and nothing manages it: bring the file back, and run the action with command: destroy before you remove it.`,
+        };
+      }
+      if (file === null) throw explainMissing(intent.sha, path);
       return { file: { file, origin: { kind: 'merged', before } }, intent };
     }
     default: {
@@ -154,11 +160,28 @@ async function findProposed(intent: Review, search: Search): Promise<ClusterFile
       intent: agreed,
     };
   }
+  if (existing !== null && existing.problems.length === 0) {
+    return {
+      file: { file: existing, origin: { kind: 'default-branch' } },
+      intent: { kind: 'abandon', pullRequest: number, sha, path, why: intent.why },
+    };
+  }
   throw refuse(
     existing === null
       ? `cluster-file: ${path} is neither on ${branch} nor in pull request #${number}. Give the path of a file from the root of the repository, e.g. clusters/orders.yml.`
-      : `${path}:1: pull request #${number} removes this file. Its cluster would keep running, but nothing would manage it. Keep the file as long as the cluster exists; then remove it together with its job in the workflow.`,
+      : explainAbandonment({ path, pullRequest: number }),
   );
+}
+
+/** Explains why a pull request may not remove the file of a cluster that may exist. */
+export function explainAbandonment({
+  path,
+  pullRequest,
+}: {
+  path: string;
+  pullRequest: number;
+}): string {
+  return `${path}:1: pull request #${pullRequest} removes this file. Its cluster would keep running, but nothing would manage it. Keep the file as long as the cluster exists: run the action with command: destroy first, then this job again.`;
 }
 
 /** Finds the default branch's file, for comments that do not depend on the pull request's file. */
@@ -197,8 +220,12 @@ async function findExisting(
 async function readRequired(commit: string, search: Search): Promise<ClusterFile> {
   const file = await readCommit(commit, search);
   if (file !== null) return file;
-  throw new RefusedInputsError(
-    `cluster-file: ${search.path} is not in commit ${commit.slice(0, 7)}. Give the path of a file from the root of the repository, e.g. clusters/orders.yml.`,
+  throw explainMissing(commit, search.path);
+}
+
+function explainMissing(commit: string, path: string): RefusedInputsError {
+  return new RefusedInputsError(
+    `cluster-file: ${path} is not in commit ${commit.slice(0, 7)}. Give the path of a file from the root of the repository, e.g. clusters/orders.yml.`,
     null,
   );
 }

@@ -3,7 +3,7 @@ import type { GitHubClient } from '../github/client.ts';
 import { findPullRequest, type PullRequest, readPullRequest } from '../github/pull-request.ts';
 import { readMessage } from '../messages/errors.ts';
 import type { RunnerEnvironment } from '../runner/environment.ts';
-import type { Intent } from '../runner/intent.ts';
+import type { AbandonIntent, Intent } from '../runner/intent.ts';
 
 /** The pull request that a run is about. */
 export interface TargetPullRequest {
@@ -16,7 +16,7 @@ export interface TargetPullRequest {
 /** Finds the pull request of a run: the event's, the one in a merge queue, or the one behind a push. */
 export async function findTargetPullRequest(
   client: GitHubClient,
-  { intent, environment }: { intent: Intent; environment: RunnerEnvironment },
+  { intent, environment }: { intent: Intent | AbandonIntent; environment: RunnerEnvironment },
 ): Promise<TargetPullRequest> {
   const { repository } = environment;
   const readByNumber = (number: number) => () =>
@@ -28,7 +28,7 @@ export async function findTargetPullRequest(
     const read = number === null ? async () => null : readByNumber(number);
     return { number: intent.pullRequest, read };
   }
-  if (intent.kind === 'close' || intent.kind === 'await') {
+  if (intent.kind === 'close' || intent.kind === 'await' || intent.kind === 'abandon') {
     return { number: intent.pullRequest, read: readByNumber(intent.pullRequest) };
   }
   // A failover belongs to no pull request.

@@ -118,8 +118,20 @@ export type Intent =
     }
   | { readonly kind: 'skip'; readonly why: string };
 
+/** Checks a pull request that removes the cluster file: only a cluster that does not exist may lose its file. */
+export interface AbandonIntent {
+  readonly kind: 'abandon';
+  readonly pullRequest: number;
+  /** Last commit of its branch. */
+  readonly sha: string;
+  /** Path of the file. */
+  readonly path: string;
+  readonly why: string;
+}
+
 /** An intent with work to do whose pull request may be read. */
 export type RunnableIntent =
+  | AbandonIntent
   | Exclude<Intent, { kind: 'skip' } | { kind: 'review' }>
   | (Extract<Intent, { kind: 'review' }> & { readonly consent: null });
 

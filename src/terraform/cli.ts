@@ -259,10 +259,16 @@ export class Terraform {
     return { directory: this.#directory, keep: this.#keep, command: COMMANDS[this.#product] };
   }
 
-  /** Returns the addresses of what is in the current state. Requires a state, as every apply leaves one. */
+  /** Returns the addresses of what is in the current state; empty if there is no state yet. Starts no provider. */
   async listState(): Promise<string[]> {
-    const { stdout } = await this.#run(['state', 'list'], { quiet: true });
-    return stdout.split('\n').filter((line) => line !== '');
+    try {
+      const { stdout } = await this.#run(['state', 'list', '-no-color'], { quiet: true });
+      return stdout.split('\n').filter((line) => line !== '');
+    } catch (error) {
+      if (error instanceof UserError && error.message.includes('No state file was found'))
+        return [];
+      throw error;
+    }
   }
 
   /** Returns the outputs of the current state, parsed from `terraform output -json`. */
