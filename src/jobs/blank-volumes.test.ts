@@ -70,8 +70,14 @@ async function deploy(values: object): Promise<void> {
     { planFile, summary: planned.summary },
     { kind: 'plan', label: null, labels: null },
   );
-  const { existing, digest } = planned;
-  const stages = new StagedApply(job, { terraform, permitted, digest, existing: existing.nodes });
+  const { existing, digest, outputs } = planned;
+  const stages = new StagedApply(job, {
+    terraform,
+    permitted,
+    digest,
+    outputs,
+    existing: existing.nodes,
+  });
   await stages.provision();
 }
 
