@@ -2,6 +2,7 @@
  * The images that the lab builds. A recipe is either a Debian root file system (`suite`) or a folder
  * with a Dockerfile (`folder`, or another `file` in it) on top of another recipe (`base`), with build
  * arguments and, if Debian does not have the software, one npm package (`package`) copied beside it.
+ * An `optional` image is built only on request: what needs it is skipped without it.
  */
 export type Recipe =
   | { suite: string; unreleased?: true }
@@ -11,6 +12,7 @@ export type Recipe =
       file?: string;
       args?: Record<string, string>;
       package?: string;
+      optional?: true;
     };
 
 // No Debian release contains PostgreSQL 14.
@@ -39,6 +41,7 @@ const recipes = {
   'host-12': { folder: 'host', base: 'host-12-plain' },
   'postgres-17': buildPostgresRecipe(17, 'trixie'),
   services: { folder: 'services', base: 'trixie' },
+  'aws-cli': { folder: 'aws-cli', base: 'trixie', optional: true },
   'postgres-15': buildPostgresRecipe(15, 'bookworm'),
   'postgres-17-2': { folder: 'postgres', file: 'rebuild.Dockerfile', base: 'postgres-17' },
   'postgres-17-relabelled': { folder: 'relabel', base: 'postgres-17' },
@@ -69,6 +72,9 @@ export const catalogue: Record<ImageName, Recipe> = recipes;
 
 /** All image names, in build order. */
 export const imageNames = Object.keys(recipes) as ImageName[];
+
+/** The images that everything together needs. */
+export const requiredNames = imageNames.filter((name) => !('optional' in catalogue[name]));
 
 /** Returns the names of the images that a recipe builds on, nearest first; throws for an unknown image. */
 export function listBases(name: ImageName): ImageName[] {

@@ -10,6 +10,7 @@ import {
   listBases,
   nameHost,
   type Recipe,
+  requiredNames,
 } from './catalogue.ts';
 import { type CommandOptions, runCommand, runDocker } from './docker.ts';
 import { locateFolder, tagImage } from './recipe.ts';
@@ -20,7 +21,7 @@ export const imageLabel = 'postgres-cluster-lab.images';
 /** The tags of the requested images, by name, e.g. `{host: 'pgca-lab/host:0f3c…'}`. */
 export type Images<Name extends ImageName = ImageName> = Record<Name, string>;
 
-/** What to build (default: everything) and a callback for progress: one short line per event. */
+/** What to build (default: everything required) and a callback for progress: one short line per event. */
 export type EnsureOptions<Name extends ImageName = ImageName> = {
   only?: readonly Name[];
   onProgress?: (line: string) => void;
@@ -84,7 +85,8 @@ async function buildImage(name: ImageName, onProgress: (line: string) => void): 
 export async function ensureImages<Name extends ImageName = ImageName>(
   options: EnsureOptions<Name> = {},
 ): Promise<Images<Name>> {
-  const { only = imageNames as unknown as Name[], onProgress = () => {} } = options;
+  const { only = requiredNames as readonly ImageName[] as readonly Name[], onProgress = () => {} } =
+    options;
   const absent = new Set<ImageName>();
   for (const name of only) {
     // A finished image no longer needs its bases.
