@@ -57,9 +57,6 @@ export function buildInterface(
     `--ip=${privateIp}`,
     `--label=${WORLD_LABEL}=${world}`,
     `--label=${ENDPOINT_LABEL}=${id}`,
-    '--init',
-    // The image's own is a machine's.
-    '--stop-signal=SIGTERM',
     `--volume=${locateFolder(world, id)}:${INSIDE}`,
     `--volume=${FORWARDER}:/forward.py:ro`,
     image,
