@@ -19,10 +19,13 @@ let time = Date.parse('2026-01-02T03:04:05Z');
 const clock = { now: () => time, sleep: async () => {} };
 const world = new World(directory, '10.99.0.0/16', clock);
 
+/** How much a machine still says at the end, in bytes. */
+const LAST = 300_000;
+
 /** A machine that answers in capitals. */
 const machine: Server = createServer({ allowHalfOpen: true }, (socket: Socket) => {
   socket.on('data', (chunk) => {
-    if (`${chunk}` === 'bye') socket.end();
+    if (`${chunk}` === 'bye') socket.end(Buffer.alloc(LAST, 'x'));
     else socket.write(`${chunk}`.toUpperCase());
   });
   socket.on('error', () => {});
@@ -130,12 +133,18 @@ describe('a tunnel', () => {
     socket.close();
   });
 
-  test('ends normally when the target ends', async () => {
+  test('ends normally when the target ends, after all that it said', async () => {
+    world.tables.throttle = { burstBytes: 1000, bytesPerSecond: 10_000_000 };
     const socket = await ask({ parameters: { remotePort: '3389' } });
     const closed = awaitClose(socket);
+    let received = 0;
+    socket.on('message', (data: Buffer) => {
+      received += data.length;
+    });
     await awaitOpen(socket);
     socket.send(Buffer.from('bye'));
     expect(await closed).toEqual([1000, '']);
+    expect(received).toBe(LAST);
   });
 
   test('to a target that cannot be reached is closed with the reason', async () => {

@@ -3,7 +3,7 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { type Duplex, pipeline } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { createWebSocketStream, type WebSocket, WebSocketServer } from 'ws';
 import { ApiError } from '../api-error.ts';
 import { type AccessKey, LAB_KEY, verifyPresigned } from '../query/signature.ts';
@@ -147,10 +147,13 @@ async function carry(
   webSocket.on('close', () => target.destroy());
   if (webSocket.readyState !== webSocket.OPEN) target.destroy();
   const { throttle } = world.tables;
-  pipeline(stream, makeThrottle(throttle), target, () => {});
-  // Not into the stream itself: its end would close the WebSocket without a code.
+  // Not `pipeline`: it would drop what a target that has ended said last, and is still throttled.
+  stream.pipe(makeThrottle(throttle)).pipe(target);
   const back = makeThrottle(throttle);
-  pipeline(target, back, () => webSocket.close(NORMAL));
+  target.pipe(back);
+  target.on('error', () => {}).on('close', () => back.end());
+  // Not into the stream itself: its end would close the WebSocket without a code.
+  back.on('end', () => webSocket.close(NORMAL));
   back.on('data', (chunk: Buffer) => {
     back.pause();
     webSocket.send(chunk, () => back.resume());
