@@ -20,7 +20,7 @@ import { serveQueries } from './query/server.ts';
 import type { AccessKey } from './query/signature.ts';
 import type { Context } from './resource.ts';
 import { serveProvider } from './server.ts';
-import { type Instance, type Tables, World } from './world.ts';
+import { type Clock, type Instance, SYSTEM_CLOCK, type Tables, World } from './world.ts';
 
 /** Options of a world's EC2. */
 export interface AwsOptions {
@@ -36,6 +36,8 @@ export interface AwsOptions {
   readonly prefix?: string;
   /** The access key with which requests to `endpoint` are signed; by default `lab` with the secret `lab`. */
   readonly key?: AccessKey;
+  /** By default the time of this computer. */
+  readonly clock?: Clock;
   /** Where the world is stored; default `lab/.out/<world>/aws`. */
   readonly directory?: string;
 }
@@ -110,8 +112,9 @@ function makeDebian(
  */
 export async function startAws(options: AwsOptions): Promise<Aws> {
   const { world: name, directory = locateWorld(options.world), prefix = '10.99' } = options;
+  const { clock = SYSTEM_CLOCK } = options;
   const unlock = lockWorld(directory);
-  const world = new World(directory, `${prefix}.0.0/16`);
+  const world = new World(directory, `${prefix}.0.0/16`, clock);
   const { compute, unwatch } = await startCompute(world, options);
   // A Unix socket's path must be short.
   const run = mkdtempSync(join(tmpdir(), 'pgca-aws-'));

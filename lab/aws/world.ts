@@ -233,7 +233,8 @@ export interface Clock {
   sleep(ms: number): Promise<void>;
 }
 
-const SYSTEM_CLOCK: Clock = {
+/** The time of this computer. */
+export const SYSTEM_CLOCK: Clock = {
   now: Date.now,
   sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
 };

@@ -4,104 +4,34 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import type { Endpoint } from '../aws/instance-connect/endpoint.ts';
+import { presign } from '../aws/instance-connect/presign.ts';
 import { type Aws, destroyAws, startAws } from '../aws/main.ts';
+import { LAB_KEY } from '../aws/query/signature.ts';
 import { Workspace } from '../aws/workspace.ts';
+import { type Clock, type Rule, SYSTEM_CLOCK } from '../aws/world.ts';
 import { runAsRoot } from '../images/docker.ts';
 import { ensureHost } from '../images/images.ts';
+import { AwsCli, type CliImage, findCliImage } from './aws-cli.ts';
+import { configuration } from './aws-configuration.ts';
 
 // Its own world, on networks that no other test's world uses.
 const WORLD = 'aws-test';
 const PREFIX = '10.96';
 const run = promisify(execFile);
 
+/** Requests reach AWS so many ms late. */
+let late = 0;
+const clock: Clock = { ...SYSTEM_CLOCK, now: () => Date.now() + late };
+
 const folder = mkdtempSync(join(tmpdir(), 'pgca-aws-test-'));
 const key = join(folder, 'key');
 let aws: Aws;
 let workspace: Workspace;
 
-const configuration = (publicKey: string) => `
-provider "aws" {
-  region = "us-east-1"
-}
-data "aws_ami" "debian" {
-  most_recent = true
-  owners      = ["136693071363"]
-  filter {
-    name   = "name"
-    values = ["debian-12-amd64-*"]
-  }
-}
-resource "aws_vpc" "lab" {
-  cidr_block = "10.43.0.0/16"
-}
-resource "aws_subnet" "lab" {
-  vpc_id                  = aws_vpc.lab.id
-  cidr_block              = "10.43.1.0/24"
-  availability_zone       = "us-east-1a"
-  map_public_ip_on_launch = true
-}
-resource "aws_internet_gateway" "lab" {
-  vpc_id = aws_vpc.lab.id
-}
-resource "aws_route_table" "lab" {
-  vpc_id = aws_vpc.lab.id
-}
-resource "aws_route" "internet" {
-  route_table_id         = aws_route_table.lab.id
-  destination_cidr_block = "0.0.0.0/0"
-  gateway_id             = aws_internet_gateway.lab.id
-}
-resource "aws_route_table_association" "lab" {
-  route_table_id = aws_route_table.lab.id
-  subnet_id      = aws_subnet.lab.id
-}
-resource "aws_security_group" "lab" {
-  name   = "lab"
-  vpc_id = aws_vpc.lab.id
-}
-resource "aws_vpc_security_group_ingress_rule" "ssh" {
-  security_group_id = aws_security_group.lab.id
-  ip_protocol       = "tcp"
-  from_port         = 22
-  to_port           = 22
-  cidr_ipv4         = "${PREFIX}.0.1/32"
-}
-resource "aws_vpc_security_group_ingress_rule" "among" {
-  security_group_id            = aws_security_group.lab.id
-  ip_protocol                  = "tcp"
-  from_port                    = 5432
-  to_port                      = 5432
-  referenced_security_group_id = aws_security_group.lab.id
-}
-resource "aws_vpc_security_group_egress_rule" "all" {
-  security_group_id = aws_security_group.lab.id
-  ip_protocol       = "-1"
-  cidr_ipv4         = "0.0.0.0/0"
-}
-resource "aws_key_pair" "lab" {
-  key_name   = "lab"
-  public_key = "${publicKey.trim()}"
-}
-resource "aws_instance" "node" {
-  for_each               = toset(["1", "2"])
-  ami                    = data.aws_ami.debian.id
-  instance_type          = "t3.small"
-  subnet_id              = aws_subnet.lab.id
-  vpc_security_group_ids = [aws_security_group.lab.id]
-  key_name               = aws_key_pair.lab.key_name
-  tags                   = { Name = "node-\${each.key}" }
-}
-resource "aws_ebs_volume" "data" {
-  availability_zone = "us-east-1a"
-  size              = 1
-  type              = "gp3"
-}
-resource "aws_volume_attachment" "data" {
-  device_name = "/dev/sdf"
-  instance_id = aws_instance.node["1"].id
-  volume_id   = aws_ebs_volume.data.id
-}
-`;
+const describeWorld = () =>
+  configuration({ publicKey: readFileSync(`${key}.pub`, 'utf8'), runner: `${PREFIX}.0.1/32` });
 
 function find(name: string) {
   const found = aws.listInstances().find((one) => one.name === name);
@@ -109,8 +39,19 @@ function find(name: string) {
   return { ...found, publicIp: found.publicIp };
 }
 
+function findEndpoint(): Endpoint {
+  const [found] = Object.values(aws.tables.endpoints);
+  if (found === undefined) throw new Error('There is no endpoint.');
+  return found;
+}
+
 /** Runs a command on a machine over SSH, from the computer that runs the lab. */
-async function ssh(name: string, command: string, seconds = 5): Promise<string> {
+async function ssh(
+  name: string,
+  command: string,
+  seconds = 5,
+  more: readonly string[] = [],
+): Promise<string> {
   const options = [
     '-i',
     key,
@@ -128,7 +69,7 @@ async function ssh(name: string, command: string, seconds = 5): Promise<string> 
     `ConnectTimeout=${seconds}`,
     `admin@${find(name).publicIp}`,
   ];
-  return (await run('ssh', [...options, ...where, command])).stdout.trim();
+  return (await run('ssh', [...options, ...more, ...where, command])).stdout.trim();
 }
 
 /** Waits until the machine has booted and accepts logins. */
@@ -143,6 +84,41 @@ async function waitForBoot(name: string): Promise<void> {
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
   }
+}
+
+/** What a machine's port 22 says first through the endpoint, or how the endpoint closed the tunnel. */
+async function readBanner(privateIpAddress: string): Promise<string> {
+  const url = await presign({
+    host: aws.tunnels.address,
+    parameters: {
+      instanceConnectEndpointId: findEndpoint().id,
+      privateIpAddress,
+      remotePort: '22',
+    },
+    key: LAB_KEY,
+    region: 'us-east-1',
+  });
+  const socket = new WebSocket(url, { ca: readFileSync(aws.tunnels.certificateFile) });
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  socket.on('message', (data) => resolve(`${data}`));
+  socket.on('close', (code, reason) => resolve(`${code} ${reason}`));
+  socket.on('error', reject);
+  return promise.finally(() => socket.terminate());
+}
+
+/** Runs a check while the rules that match are missing. */
+async function withoutRules(
+  matches: (rule: Rule) => boolean,
+  check: () => Promise<void>,
+): Promise<void> {
+  const removed = Object.values(aws.tables.rules).filter(matches);
+  await aws.edit(({ rules }) => {
+    for (const { id } of removed) delete rules[id];
+  });
+  await check();
+  await aws.edit(({ rules }) => {
+    for (const rule of removed) rules[rule.id] = rule;
+  });
 }
 
 async function listTraces(): Promise<string> {
@@ -163,9 +139,9 @@ async function listTraces(): Promise<string> {
 beforeAll(async () => {
   await destroyAws({ world: WORLD });
   await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]);
-  aws = await startAws({ world: WORLD, prefix: PREFIX, hostImage: ensureHost });
+  aws = await startAws({ world: WORLD, prefix: PREFIX, hostImage: ensureHost, clock });
   workspace = new Workspace(join(folder, 'terraform'), aws.reattach);
-  workspace.write(configuration(readFileSync(`${key}.pub`, 'utf8')));
+  workspace.write(describeWorld());
   await workspace.init();
   await workspace.apply();
   await Promise.all([waitForBoot('node-1'), waitForBoot('node-2')]);
@@ -228,6 +204,72 @@ describe('security groups', () => {
       table?.routes.push(...routes);
     });
     expect(await ssh('node-1', 'echo in')).toBe('in');
+  });
+});
+
+describe('an Instance Connect Endpoint', async () => {
+  const cli = await findCliImage();
+
+  test('leads to machines whose port 22 is closed to everything else', async () => {
+    const { publicIp, privateIp } = find('node-1');
+    expect(await readBanner(privateIp)).toMatch(/^SSH-2.0/);
+    await withoutRules(
+      ({ cidrIpv4, egress }) => cidrIpv4 !== null && !egress,
+      async () => {
+        await expect(ssh('node-1', 'true', 2)).rejects.toThrow(/timed out/);
+        const other = `timeout 3 bash -c 'exec 3<>/dev/tcp/${privateIp}/22'`;
+        await expect(
+          run('docker', ['exec', find('node-2').container, 'bash', '-c', other]),
+        ).rejects.toThrow();
+        expect(await readBanner(privateIp)).toMatch(/^SSH-2.0/);
+      },
+    );
+    expect(await ssh('node-1', `echo ${publicIp}`)).toBe(publicIp);
+  });
+
+  test.each([
+    ['its own group allows nothing out', true],
+    ["the machine's group does not allow it in", false],
+  ])('does not where %s', async (_name, outgoing) => {
+    await withoutRules(
+      ({ egress, from, cidrIpv4 }) => egress === outgoing && from === 22 && cidrIpv4 === null,
+      async () =>
+        expect(await readBanner(find('node-1').privateIp)).toBe('1011 Unable to connect to target'),
+    );
+  });
+
+  const withCli = typeof cli === 'string' ? test.skip : test;
+  const skipped = typeof cli === 'string' ? ` (skipped: ${cli})` : '';
+
+  withCli(`is one to the AWS CLI${skipped}`, async () => {
+    const { privateIp } = find('node-1');
+    const endpoint = findEndpoint();
+    const client = await AwsCli.start(cli as CliImage, { aws, endpoint });
+    try {
+      const described = await client.run('ec2', 'describe-instance-connect-endpoints');
+      expect(JSON.parse(described.stdout).InstanceConnectEndpoints).toMatchObject([
+        { InstanceConnectEndpointId: endpoint.id, State: 'create-complete' },
+      ]);
+      const proxy = ['-o', `ProxyCommand=${client.writeTunnel(privateIp)}`];
+      expect(await ssh('node-1', 'echo $SSH_CONNECTION', 20, proxy)).toContain(endpoint.privateIp);
+    } finally {
+      await client.stop();
+    }
+  });
+
+  withCli(`refuses the AWS CLI${skipped}`, async () => {
+    const { privateIp } = find('node-1');
+    const endpoint = findEndpoint();
+    const client = await AwsCli.start(cli as CliImage, { aws, endpoint });
+    try {
+      expect(await client.openTunnel('10.44.1.4')).toMatch(/InvalidParameter.*PrivateIpAddress/);
+      expect(await client.openTunnel(privateIp, 5432)).toMatch(/InvalidParameter.*RemotePort/);
+      late = 61_000;
+      expect(await client.openTunnel(privateIp)).toMatch(/Signature expired/);
+    } finally {
+      late = 0;
+      await client.stop();
+    }
   });
 });
 
@@ -307,12 +349,7 @@ describe('volumes', () => {
     await aws.edit(({ ebs }) => {
       ebs.modifyingMs = 3600_000;
     });
-    workspace.write(
-      configuration(readFileSync(`${key}.pub`, 'utf8')).replace(
-        'size              = 1',
-        'size              = 2',
-      ),
-    );
+    workspace.write(describeWorld().replace('size              = 1', 'size              = 2'));
     await workspace.apply();
     expect(await measure()).toBe(String(1024 ** 3));
     await aws.edit(({ volumes, ebs }) => {
@@ -328,9 +365,7 @@ describe('volumes', () => {
 describe('a change of the instance type', () => {
   test('stops and starts the machine, which gets a different public address', async () => {
     const before = find('node-2');
-    workspace.write(
-      configuration(readFileSync(`${key}.pub`, 'utf8')).replaceAll('t3.small', 't3.medium'),
-    );
+    workspace.write(describeWorld().replaceAll('t3.small', 't3.medium'));
     await workspace.apply('-target=aws_instance.node["2"]');
     const after = find('node-2');
     expect(after.id).toBe(before.id);
@@ -342,11 +377,13 @@ describe('a change of the instance type', () => {
 
 test('machines that stopped with the computer boot again with the next process', async () => {
   await aws.stop();
-  await run('docker', ['kill', ...aws.listInstances().map(({ container }) => container)]);
-  aws = await startAws({ world: WORLD, prefix: PREFIX, hostImage: ensureHost });
+  const machines = aws.listInstances().map(({ container }) => container);
+  await run('docker', ['kill', ...machines, `pgca-${WORLD}-${findEndpoint().id}`]);
+  aws = await startAws({ world: WORLD, prefix: PREFIX, hostImage: ensureHost, clock });
   workspace = new Workspace(workspace.directory, aws.reattach);
   await waitForBoot('node-1');
   expect(await ssh('node-1', 'ls /dev/disk/by-id')).toMatch(/^nvme-Amazon_Elastic_Block_Store_vol/);
+  expect(await readBanner(find('node-1').privateIp)).toMatch(/^SSH-2.0/);
 });
 
 test('a destroy removes every resource, and the world is removed completely', async () => {
