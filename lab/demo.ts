@@ -1,13 +1,15 @@
 // npm run demo: the product on one machine. A pull request gets its comment and is merged, a replicating PostgreSQL
-// cluster starts, and a row written on the primary is read on both replicas.
+// cluster starts, and a row written on the primary is read on both replicas. No port is open for SSH, unless asked for:
+// npm run demo -- --ssh-via direct
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import type { NodeProof } from '../src/cluster/proof.ts';
 import { readRow, writeRow } from './client.ts';
 import type { WorkflowEvent } from './github/event.ts';
 import { findPublicHost } from './public-host.ts';
 import type { JobResult } from './runner/job.ts';
-import { FROM_FILE, startWorld, type World } from './world.ts';
+import { FROM_FILE, type SshVia, startWorld, type World } from './world.ts';
 
 const PATH = 'clusters/orders.yml';
 const CLUSTER = [
@@ -20,6 +22,11 @@ const CLUSTER = [
   'settings:',
   '  work_mem: 8MB',
 ];
+
+const { values: chosen } = parseArgs({
+  options: { 'ssh-via': { type: 'string', default: 'instance-connect-endpoint' } },
+});
+const sshVia: SshVia = chosen['ssh-via'] === 'direct' ? 'direct' : 'instance-connect-endpoint';
 
 const started = Date.now();
 const timings: Record<string, number> = {};
@@ -143,7 +150,7 @@ function countChanges(result: JobResult): number {
 
 title('A cloud, a GitHub and a registry on this machine');
 const world = await timed('world', () =>
-  startWorld({ name: 'lab', tags: ['17'], onProgress: say }),
+  startWorld({ name: 'lab', tags: ['17'], sshVia, onProgress: say }),
 );
 try {
   await runDemo(world);

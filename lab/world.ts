@@ -43,12 +43,18 @@ export interface WorldOptions {
   readonly prefix?: string;
   /** The network of the templates' VPC, likewise; null leaves it at their default. */
   readonly vpcCidr?: string | null;
+  /** How jobs reach the nodes by default. Through the endpoint, port 22 of the nodes is closed to the runner. */
+  readonly sshVia?: SshVia;
   readonly onProgress?: (line: string) => void;
 }
+
+/** The values of `ssh-via`. */
+export type SshVia = 'direct' | 'instance-connect-endpoint';
 
 /** Leaves to the cluster file the inputs that `run` sets by default. */
 export const FROM_FILE: Readonly<Record<string, string>> = {
   'cluster-file': 'clusters/orders.yml',
+  'ssh-via': '',
   'ssh-cidrs': '',
   'client-cidrs': '',
   backend: '',
@@ -91,6 +97,7 @@ export interface World {
  */
 export async function startWorld(options: WorldOptions): Promise<World> {
   const { name, tags, plainHosts = false, prefix = '10.99', onProgress = () => {} } = options;
+  const { sshVia = 'direct' } = options;
   await refuseOtherWorlds(name, `${prefix}.0.0/16`);
   const folder = locateWorld(name);
   mkdirSync(folder, { recursive: true });
@@ -150,7 +157,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
         runnerEnvironment: 'self-hosted',
         inputs: {
           ...secrets,
-          'ssh-cidrs': runnerCidr,
+          ...(sshVia === 'direct' ? { 'ssh-cidrs': runnerCidr } : { 'ssh-via': sshVia }),
           'client-cidrs': runnerCidr,
           backend: 's3',
           'backend-config': JSON.stringify({ ...state.backendConfig, key: 'postgres.tfstate' }),
@@ -162,7 +169,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     describeCluster: (lines) =>
       [
         ...lines,
-        `ssh_cidrs: [${runnerCidr}]`,
+        sshVia === 'direct' ? `ssh_cidrs: [${runnerCidr}]` : `ssh_via: ${sshVia}`,
         `client_cidrs: [${runnerCidr}]`,
         ...(options.vpcCidr ? [`vpc_cidr: ${options.vpcCidr}`] : []),
         'backend: s3',

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { cpSync, readFileSync } from 'node:fs';
+import { connect as connectTo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { query, readRow, writeRow } from '../client.ts';
@@ -20,7 +22,8 @@ const INPUTS = { request: '{"instance_type":"t2.small","replica_count":2,"region
 
 let world: World;
 beforeAll(async () => {
-  world = await openStage();
+  // The way of new clusters. The other files open port 22 to the runner.
+  world = await openStage({ sshVia: 'instance-connect-endpoint' });
 });
 afterAll(() => closeStage(world));
 
@@ -30,6 +33,17 @@ function copyAction(to: string): string {
     cpSync(join(import.meta.dirname, '../..', part), join(to, part), { recursive: true });
   }
   return to;
+}
+
+/** Connects to a port, and waits at most two seconds for it. */
+async function connect(host: string, port: number): Promise<void> {
+  const socket = connectTo({ host, port });
+  socket.setTimeout(2000, () => socket.destroy(new Error('timeout')));
+  try {
+    await once(socket, 'connect');
+  } finally {
+    socket.destroy();
+  }
 }
 
 /** Each test continues where the previous one ended, like a team's months with a cluster. */
@@ -63,6 +77,23 @@ describe('the main job', () => {
     ]);
     expect(proof.every(({ tokenRead, problem }) => tokenRead && problem === null)).toBe(true);
     expect(new Set(proof.map(({ systemIdentifier }) => systemIdentifier)).size).toBe(1);
+  });
+
+  test('port 22 of the nodes is closed to everything but the endpoint, which is not used up', async () => {
+    const { rules } = world.aws.tables;
+    const open = Object.values(rules).filter(({ egress, from, to, protocol }) => {
+      const covers = protocol === '-1' || ((from ?? 0) <= 22 && (to ?? 0) >= 22);
+      return !egress && covers;
+    });
+    const [endpoint] = Object.values(world.aws.tables.endpoints);
+    expect(open.map(({ referencedGroup }) => referencedGroup)).toEqual(endpoint?.groups);
+    for (const { publicIp } of world.aws.listInstances()) {
+      await expect(connect(publicIp ?? '', 22)).rejects.toThrow(/timeout/);
+    }
+    const { records } = world.aws.tunnels;
+    expect(records.filter(({ refusal }) => refusal !== null)).toEqual([]);
+    // A run for a pull request beside it needs its own.
+    expect(Math.max(...records.map((record) => record.open))).toBeLessThanOrEqual(10);
   });
 
   test('a row written on the primary is readable on every replica, and replicas refuse writes', async () => {
