@@ -50,7 +50,7 @@ describe('golden comments', () => {
     expect(html).not.toMatch(pings);
     expect(html).not.toMatch(/<(?:img|picture|source|input)\b/);
     for (const [, href] of html.matchAll(/<a [^>]*href="([^"]*)"/g)) {
-      expect(href).toMatch(/^https:\/\/github\.com\/acme\/database\//);
+      expect(href).toMatch(/^https:\/\/github\.com\/acme\/(database|postgres-cluster-action)\//);
     }
   });
 });

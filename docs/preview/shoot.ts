@@ -46,6 +46,7 @@ const PICTURES: readonly Picture[] = [
       (theme): Picture => ({ name: `${subject}-${theme}`, golden, theme, width: 'desk' }),
     ),
   ),
+  { name: 'first-deploy-phone', golden: 'cluster-private', theme: 'light', width: 'phone' },
   { name: 'settings-phone', golden: 'change-settings', theme: 'light', width: 'phone' },
   {
     name: 'scale-in-refused-phone',

@@ -41,7 +41,7 @@ describe('a pull request', () => {
     const [comment, ...others] = bench.github.listComments(number);
     expect(others).toEqual([]);
     expect(comment?.body).toContain('aws_instance.node["1"]');
-    expect(comment?.body).toContain(`${first.outputs['to-add']} to add`);
+    expect(comment?.body).toMatch(/new cluster of 3 nodes/);
     expect(first.summary).toContain('aws_ebs_volume');
     expect(comment?.body).toMatch(/\*\*Initialise\*\* `node-1`/);
 

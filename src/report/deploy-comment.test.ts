@@ -42,6 +42,8 @@ function createReport(progress: DeployState, overrides: Partial<DeployReport> = 
 }
 
 const connectionString =
+  'postgresql://postgres@10.42.0.10:5432,10.42.16.10:5432,10.42.32.10:5432/postgres?target_session_attrs=read-write';
+const publicConnectionString =
   'postgresql://postgres@203.0.113.11:5432,203.0.113.12:5432,203.0.113.13:5432/postgres?target_session_attrs=read-write';
 const failure = {
   state: 'failed',
@@ -73,6 +75,10 @@ const REPORTS: Readonly<Record<string, DeployReport>> = {
   applying: createReport({ state: 'applying' }, { steps: null }),
   configuring: createReport({ state: 'configuring' }),
   done: createReport({ state: 'done', connectionString, changes: 24 }, { proof: PROOF }),
+  'done-public': createReport(
+    { state: 'done', connectionString, publicConnectionString, changes: 24 },
+    { proof: PROOF },
+  ),
   'done-nothing': createReport(
     { state: 'done', connectionString, changes: 0 },
     { proof: PROOF, steps: [], plan: summarizePlan(createPlan([])) },

@@ -63,13 +63,19 @@ export function renderDetails(
   return `<details${open ? ' open' : ''}><summary>${summary}</summary>\n\n${body}\n\n</details>`;
 }
 
-/** Renders a table; cells are trusted Markdown, made with `renderCode` or `renderText`. */
+/**
+ * Renders a table; cells are trusted Markdown, made with `renderCode` or `renderText`. `left`: the header stands at the
+ * left, as the cells do, and not in the middle.
+ */
 export function renderTable(
   header: readonly string[],
   rows: readonly (readonly string[])[],
+  { left = false }: { left?: boolean } = {},
 ): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  return [line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n');
+  return [line(header), line(header.map(() => (left ? ':--' : '---'))), ...rows.map(line)].join(
+    '\n',
+  );
 }
 
 /** Renders a link to a trusted address; characters that are special in Markdown are percent-encoded. */

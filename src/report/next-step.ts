@@ -28,7 +28,7 @@ function describeNext({ plan, database, verdict }: Omit<NextStep, 'run'>): strin
     case 'refused':
       return 'change this pull request; nothing of it is applied as it is.';
     case 'blocked':
-      return 'a merge changes nothing while this is blocked. Allow it, or change this pull request.';
+      return 'allow it or change this pull request; until then a merge changes nothing.';
     case 'planned': {
       if (database.kind === 'unobserved') return 'merging applies this after a look at the nodes.';
       const steps = database.kind === 'steps' ? database.steps : [];

@@ -23,14 +23,14 @@ export function renderOverview(
   const made = new Plan(plan);
   const rows = [
     ['Nodes', describeNodes(topology)],
-    ['Disk per node', describeDisks(made)],
+    ['Disks', describeDisks(made)],
     ['Clients', describeClients(made)],
     ['Runner', describeRunner(made)],
     ['Network', describeNetwork(made)],
     ...describeNames(made),
     ['**Costs**', describeCosts(made, run)],
   ];
-  return fixed(renderTable(['PostgreSQL', describeImage(topology)], rows));
+  return fixed(renderTable(['PostgreSQL', describeImage(topology)], rows, { left: true }));
 }
 
 /** The objects that a plan creates. */
@@ -85,9 +85,11 @@ function describeDisks(made: Plan): string {
     ...(typeof data === 'number' ? [`${data} GiB data`] : []),
     ...(typeof root === 'number' ? [`${root} GiB root`] : []),
   ].join(' + ');
-  return [sizes, ...(type === 'gp3' ? ['gp3'] : []), ...(encrypted ? ['encrypted'] : [])].join(
-    ', ',
-  );
+  return [
+    `per node ${sizes}`,
+    ...(type === 'gp3' ? ['gp3'] : []),
+    ...(encrypted ? ['encrypted'] : []),
+  ].join(', ');
 }
 
 function describeClients(made: Plan): string {
@@ -114,12 +116,13 @@ function describeNetwork(made: Plan): string {
     : `${own}, a public address per node`;
 }
 
+/** Shows the first name: the others follow from it. */
 function describeNames(made: Plan): string[][] {
-  const names = made
-    .list('aws_route53_record')
-    .map((record) => read(record, 'name'))
-    .filter((name) => typeof name === 'string');
-  return names.length === 0 ? [] : [['Names', listCodes(names)]];
+  const records = made.list('aws_route53_record');
+  const [first] = records.map((record) => read(record, 'name'));
+  return typeof first === 'string'
+    ? [['Names', `${renderCode(shortenText(first, 200))}${records.length > 1 ? ', …' : ''}`]]
+    : [];
 }
 
 /** Names what AWS charges for, without prices, which would be out of date. */

@@ -19,15 +19,14 @@ export function renderSettings(
   if (changes.length === 0) return fixed('');
   const rows = changes.map(({ name, before, after, takesEffect }) => [
     renderCode(name),
-    renderValue(before),
-    renderValue(after),
+    `${renderValue(before)} → ${renderValue(after)}`,
     describeEffect(name, takesEffect),
   ]);
   const render = (count: number) =>
     [
       count === 0
         ? ''
-        : renderTable(['setting', 'current', 'new', 'requires'], rows.slice(0, count)),
+        : renderTable(['setting', 'current → new', 'requires'], rows.slice(0, count)),
       count === rows.length
         ? ''
         : `✂️ Left out to fit: ${countNoun(rows.length - count, 'setting')}. ${whole}`,

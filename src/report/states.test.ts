@@ -21,7 +21,7 @@ const reviewed = {
 const done = {
   state: 'done',
   connectionString:
-    'postgresql://postgres@203.0.113.11:5432,203.0.113.12:5432/postgres?target_session_attrs=read-write',
+    'postgresql://postgres@10.42.0.10:5432,10.42.16.10:5432/postgres?target_session_attrs=read-write',
   changes: 3,
 } as const;
 

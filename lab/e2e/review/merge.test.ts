@@ -110,7 +110,7 @@ describe('reviewed is applied', () => {
     expect(checks.map(({ name, conclusion }) => [name, conclusion])).toEqual([
       ['PostgreSQL plan: postgres', 'success'],
     ]);
-    expect(checks[0]?.output.title).toMatch(/\d+ to add/);
+    expect(checks[0]?.output.title).toMatch(/new cluster of 2 nodes/);
     const { deployed, push } = await merge(number, BASE);
     made = requireSuccess(deployed);
     expect(deployed.outputs['plan-digest']).toBe(planned.outputs['plan-digest']);
@@ -218,11 +218,12 @@ describe('reviewed is applied', () => {
     const named = (...names: string[]) => names.map((name) => expect.objectContaining({ name }));
     expect(planned.conclusion).toBe('failure');
     expect(listLabels()).toEqual(named('db/refused', 'db/destroy'));
-    expect(readComment(number)).toMatch(/^###? .*refused/m);
+    expect(readComment(number)).toMatch(/^###? 🛑 .* blocked · removes node-3/m);
     expect(listErrors(planned)).toContain('label the pull request allow-destroy');
     requireSuccess(await run(world.github.label(number, 'allow-destroy'), wanted));
     expect(listLabels()).toEqual(named('db/destroy', 'allow-destroy'));
-    expect(readComment(number)).not.toMatch(/^###? .*refused/m);
+    expect(readComment(number)).toMatch(/^###? ⚠️ .* planned · removes node-3/m);
+    expect(readComment(number)).toContain('by the label `allow-destroy`');
     const { deployed } = await merge(number, wanted);
     expect(readProof(requireSuccess(deployed))).toHaveLength(2);
     expect(world.aws.listInstances()).toHaveLength(2);

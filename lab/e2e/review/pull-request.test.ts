@@ -44,7 +44,7 @@ describe('the comment', () => {
       )
       .map(({ body }) => String((body as { body?: unknown }).body));
     expect(said[0]).toContain('planning …');
-    expect(said.at(-1)).toMatch(/\d+ to add · new database cluster/);
+    expect(said.at(-1)).toMatch(/planned · new cluster of 2 nodes/);
     expect(listBodies(number)).toHaveLength(1);
   });
 
@@ -60,7 +60,7 @@ describe('the comment', () => {
     requireSuccess(await run(opened));
     const [theirs, ours, ...more] = listBodies(other);
     expect(theirs).toBe(forged);
-    expect(ours).toContain('to add');
+    expect(ours).toContain('new cluster of');
     expect(more).toEqual([]);
   });
 
@@ -83,7 +83,7 @@ describe('the comment', () => {
     };
     const result = requireSuccess(await run(event, { ...BASE, ...none }, { token }));
     expect(listBodies(number)).toEqual([]);
-    expect(result.summary).toMatch(/\d+ to add/);
+    expect(result.summary).toMatch(/new cluster of 2 nodes/);
     expect(result.annotations.map(({ message }) => message).join('\n')).toContain('github-token');
   });
 
@@ -100,7 +100,7 @@ describe('the comment', () => {
     world.github.failNext({ method: 'POST', path: /\/check-runs$/, ...fault });
     requireSuccess(await run(event));
     expect(listBodies(number)).toHaveLength(1);
-    expect(listBodies(number)[0]).toMatch(/\d+ to add/);
+    expect(listBodies(number)[0]).toMatch(/new cluster of 2 nodes/);
     const { sha } = event.payload.pull_request.head;
     expect(world.github.listCheckRuns(sha).at(-1)?.conclusion).toBe('success');
   });
@@ -111,7 +111,7 @@ describe('the comment', () => {
     const result = requireSuccess(await run(event));
     world.github.clearFaults();
     expect(listBodies(number)).toEqual([]);
-    expect(result.summary).toMatch(/\d+ to add/);
+    expect(result.summary).toMatch(/new cluster of 2 nodes/);
   });
 
   test('of an older run never replaces that of a newer one', async () => {
@@ -175,7 +175,7 @@ describe('two clusters in a matrix, at the same moment', () => {
     const [body, ...others] = listBodies(number);
     expect(others).toEqual([]);
     for (const name of clusters) {
-      expect(body).toMatch(new RegExp(`\`${name}\` planned · \\d+ to add`));
+      expect(body).toMatch(new RegExp(`\`${name}\` planned · new cluster of \\d+ node`));
     }
   });
 });
