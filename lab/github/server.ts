@@ -13,6 +13,7 @@ import { identityRoutes } from './identity-route.ts';
 import { issueRoutes } from './issue-route.ts';
 import { makeMalformed, makeNotFound, Problem } from './problem.ts';
 import { pullRoutes } from './pull-route.ts';
+import { type LimitedRequest, RateLimits } from './rate-limit.ts';
 import { reactionRoutes } from './reaction-route.ts';
 import type { Answer, Route } from './route.ts';
 import { matchRoute } from './route.ts';
@@ -70,15 +71,11 @@ const routes: readonly Route[] = [
  */
 const versions = ['2022-11-28', '2026-03-10'] as const;
 
-/** github.com's quota of a workflow's token per repository and hour. */
-const hourlyLimit = 1000;
-
 /** Starts the server on a loopback port; 0 picks a free one. */
 export async function listen(parts: ServerParts, port: number): Promise<Listener> {
-  let used = 0;
+  const limits = new RateLimits();
   const server = createServer((request, response) => {
-    used += 1;
-    void answerRequest({ parts, request, response, used }).catch((error: unknown) => {
+    void answerRequest({ parts, request, response, limits }).catch((error: unknown) => {
       if (!response.headersSent) response.writeHead(500);
       response.end(JSON.stringify({ message: String(error) }));
     });
@@ -101,10 +98,10 @@ interface Exchange {
   readonly parts: ServerParts;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly used: number;
+  readonly limits: RateLimits;
 }
 
-async function answerRequest({ parts, request, response, used }: Exchange): Promise<void> {
+async function answerRequest({ parts, request, response, limits }: Exchange): Promise<void> {
   const text = await readAll(request);
   await simulateLatency(parts.latency);
   const urls = parts.urls();
@@ -130,19 +127,15 @@ async function answerRequest({ parts, request, response, used }: Exchange): Prom
   const asked = request.headers['x-github-api-version'] ?? usual;
   const version = versions.find((known) => known === asked);
   const requestId = randomUUID().replaceAll('-', '').slice(0, 24).toUpperCase();
+  const limited: LimitedRequest = { login: entry.login ?? '', method, path, requestId };
   const headers: Record<string, string> = {
     'content-type': 'application/json; charset=utf-8',
     'x-github-request-id': requestId,
     'x-github-api-version-selected': version ?? usual,
-    'x-ratelimit-limit': String(hourlyLimit),
-    'x-ratelimit-remaining': String(Math.max(1, hourlyLimit - used)),
-    'x-ratelimit-used': String(Math.min(used, hourlyLimit - 1)),
-    'x-ratelimit-reset': String((Math.floor(Date.now() / 3_600_000) + 1) * 3600),
-    'x-ratelimit-resource': path === '/graphql' ? 'graphql' : 'core',
   };
   const send = (status: number, body: unknown, more: Record<string, string> = {}): void => {
     entry.status = status;
-    response.writeHead(status, { ...headers, ...more });
+    response.writeHead(status, { ...headers, ...limits.describe(limited), ...more });
     const isGone = (key: string): boolean => version === newest && key === 'merge_commit_sha';
     const text = JSON.stringify(body, (key, value: unknown) => (isGone(key) ? undefined : value));
     response.end(status === 204 ? undefined : text);
@@ -159,7 +152,9 @@ async function answerRequest({ parts, request, response, used }: Exchange): Prom
   }
 
   const found = matchRoute(routes, { method, path });
+  let release = (): void => {};
   try {
+    release = limits.admit(limited);
     if (version === undefined)
       throw new Problem(400, `There is no version ${String(asked)} of the API.`);
     const answer = runRoute({ parts, urls, url, token, found, body: entry.body });
@@ -174,6 +169,8 @@ async function answerRequest({ parts, request, response, used }: Exchange): Prom
     if (!(error instanceof Problem)) throw error;
     const page = found === undefined || error.status === 401 ? '' : `/${found.route.documentation}`;
     send(error.status, error.toBody(`https://docs.github.com/rest${page}`), error.headers);
+  } finally {
+    release();
   }
 }
 
