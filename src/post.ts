@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import * as core from '@actions/core';
 import { Checks } from './github/check.ts';
 import { createClient } from './github/client.ts';
+import { recordSection } from './github/section-record.ts';
 import { createRedactor, listSecrets, SECRET_INPUTS } from './inputs/secrets.ts';
 import { Announcement } from './jobs/announcement.ts';
 import { loadPostState, type PostState } from './jobs/post-state.ts';
@@ -114,16 +115,23 @@ async function finishReports({
     });
   }
   if (progress === null) return;
+  // First, as a shared comment relies on it.
+  if (check !== null) {
+    const { id, ...rest } = check;
+    const render = (renderer: (report: DeployReport) => string) =>
+      renderRedacted(progress, { render: renderer, redact });
+    const recorded = comment?.shared ? recordSection(render(renderDeployComment), comment) : null;
+    await attempt(() =>
+      new Checks(client, repository).update(id, {
+        ...rest,
+        title: render(renderDeployTitle),
+        summary: recorded ?? render(renderDeployShort),
+        status: 'completed',
+        conclusion: 'cancelled',
+      }),
+    );
+  }
   await announcement.finish(progress, { body: renderDeployComment });
-  if (check === null) return;
-  const { id, ...rest } = check;
-  await new Checks(client, repository).update(id, {
-    ...rest,
-    title: renderRedacted(progress, { render: renderDeployTitle, redact }),
-    summary: renderRedacted(progress, { render: renderDeployShort, redact }),
-    status: 'completed',
-    conclusion: 'cancelled',
-  });
 }
 
 await attempt(cleanUp);

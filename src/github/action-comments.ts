@@ -1,6 +1,12 @@
 import { type GitHubClient, type Repository, readStatus } from './client.ts';
 import { findLogin } from './login.ts';
 
+/** How often a request is tried. */
+export type RequestOptions = { readonly request: { readonly retries: number } };
+
+/** Without retries, and without a wait for a rate limit. */
+export const ONCE: RequestOptions = { request: { retries: 0 } };
+
 /** A comment of this action. */
 export interface ActionComment {
   readonly id: number;
@@ -16,14 +22,18 @@ export interface ActionComment {
  */
 export async function listActionComments(
   client: GitHubClient,
-  issue: { repository: Repository; number: number; marker: string },
+  issue: { repository: Repository; number: number; marker: string; attempt?: RequestOptions },
 ): Promise<ActionComment[]> {
-  const { repository, number, marker } = issue;
-  const login = await findLogin(client);
-  const comments = await client.paginate(
-    'GET /repos/{owner}/{repo}/issues/{issue_number}/comments',
-    { ...repository, issue_number: number, per_page: 100 },
-  );
+  const { repository, number, marker, attempt } = issue;
+  const [login, comments] = await Promise.all([
+    findLogin(client),
+    client.paginate('GET /repos/{owner}/{repo}/issues/{issue_number}/comments', {
+      ...repository,
+      issue_number: number,
+      per_page: 100,
+      ...attempt,
+    }),
+  ]);
   return comments
     .filter(({ body, user }) => body?.startsWith(marker) && user?.login.toLowerCase() === login)
     .map(({ id, html_url: url, body = '' }) => ({ id: Number(id), url, body }))
@@ -33,11 +43,12 @@ export async function listActionComments(
 /** Reads a comment. @throws the API's error, 404 if it was deleted */
 export async function readComment(
   client: GitHubClient,
-  { repository, id }: { repository: Repository; id: number },
+  { repository, id, attempt }: { repository: Repository; id: number; attempt?: RequestOptions },
 ): Promise<ActionComment> {
   const { data } = await client.request('GET /repos/{owner}/{repo}/issues/comments/{comment_id}', {
     ...repository,
     comment_id: id,
+    ...attempt,
   });
   return { id, url: data.html_url, body: data.body ?? '' };
 }

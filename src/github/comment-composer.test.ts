@@ -7,6 +7,7 @@ import {
   SHARED_LIMIT,
 } from './comment-composer.ts';
 import { readStamp, renderStamp } from './run-stamp.ts';
+import { collectSections, type Section } from './section.ts';
 
 const run = { id: 7, attempt: 1 };
 const entry = (words: Partial<CommentEntry> = {}): CommentEntry => ({
@@ -15,6 +16,7 @@ const entry = (words: Partial<CommentEntry> = {}): CommentEntry => ({
   body: 'planned',
   short: null,
   onlyOwn: false,
+  isFinal: false,
   ...words,
 });
 const shared = createSharedComposer();
@@ -106,6 +108,53 @@ describe('a shared comment', () => {
     expect(shared.compose([text], entry({ body: 'next' })).refusal).toBeNull();
     const after = write(victim, { body: 'next' });
     expect(shared.compose([text], entry({ body: 'next' })).text).toBe(after);
+  });
+
+  describe('with recorded sections', () => {
+    const record = (words: Partial<Section>): Section => ({
+      identity: 'b/2',
+      run,
+      isFinal: true,
+      body: 'recorded',
+      ...words,
+    });
+    const before = write({ identity: 'b/2', body: 'in progress' });
+    const bodies = (text: string) =>
+      collectSections([text]).map(({ identity, body, isFinal }) => [identity, body, isFinal]);
+    const compose = (text: string, ...recorded: Section[]) =>
+      bodies(shared.compose([text], entry({ isFinal: true }), recorded).text);
+
+    test('adds one that was lost', () => {
+      expect(compose('', record({}))).toEqual([
+        ['b/2', 'recorded', true],
+        ['orders/1', 'planned', true],
+      ]);
+    });
+
+    test('replaces a report in progress of the same run, and that of an earlier run', () => {
+      expect(compose(before, record({}))[0]).toEqual(['b/2', 'recorded', true]);
+      const earlier = write({ identity: 'b/2', isFinal: true, run: { id: 6, attempt: 1 } });
+      expect(compose(earlier, record({}))[0]).toEqual(['b/2', 'recorded', true]);
+    });
+
+    test('keeps the last report of the run, which may be shorter, and that of a later run', () => {
+      const last = write({ identity: 'b/2', body: 'short', isFinal: true });
+      expect(compose(last, record({}))[0]).toEqual(['b/2', 'short', true]);
+      const later = write({ identity: 'b/2', body: 'later', run: { id: 8, attempt: 1 } });
+      expect(compose(later, record({}))[0]).toEqual(['b/2', 'later', false]);
+    });
+
+    test('cuts one that has no room', () => {
+      const full = write({ identity: 'a/1', body: 'A'.repeat(SHARED_LIMIT - 1_000) });
+      const long = record({ body: `#### B\n\n${'b'.repeat(10_000)}` });
+      expect(compose(full, long)[1]?.[1]).toMatch(/^#### B\n\nThe report does not fit in here/);
+    });
+  });
+
+  test('is read by a release that knows no last reports', () => {
+    const text = write({ identity: 'a/1', body: 'A', isFinal: true });
+    // Its stamp is the first line of the section.
+    expect(text).toContain('begin: a/1 -->\n<!-- postgres-cluster-action run: 7/1 -->\n');
   });
 
   test('survives edits by people', () => {

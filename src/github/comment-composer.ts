@@ -1,5 +1,14 @@
-import { MARKER_PREFIX, renderHiddenLine, renderMarker } from './marker.ts';
+import { renderMarker } from './marker.ts';
 import { isLater, isSameRun, type Run, readStamp, renderStamp } from './run-stamp.ts';
+import {
+  collectSections,
+  cutToHeadline,
+  escapeMarkers,
+  pickLater,
+  renderSection,
+  type Section,
+  splitLines,
+} from './section.ts';
 
 /** The text of a cluster's comment or section, and its author. */
 export interface CommentEntry {
@@ -12,6 +21,8 @@ export interface CommentEntry {
   readonly short: string | null;
   /** Replace only a text of the same run. */
   readonly onlyOwn: boolean;
+  /** Whether it is the last report of its run, which no other run may take for outdated. */
+  readonly isFinal: boolean;
 }
 
 /** Why an entry is not written. */
@@ -35,11 +46,16 @@ export interface CommentComposer {
   /** The first line, which identifies the comment. */
   readonly marker: string;
   /**
-   * Returns the text of the one comment that remains, merged from all existing ones (oldest first).
+   * Returns the text of the one comment that remains, merged from all existing ones (oldest first) and from the sections
+   * that clusters recorded elsewhere.
    *
    * @throws Error if even the shortest form does not fit
    */
-  compose(found: readonly string[], entry: CommentEntry): ComposedComment;
+  compose(
+    found: readonly string[],
+    entry: CommentEntry,
+    recorded?: readonly Section[],
+  ): ComposedComment;
 }
 
 /** GitHub's limit, in characters. Bytes are counted here, which are at least as many. */
@@ -83,18 +99,34 @@ export function createSharedComposer(): CommentComposer {
     [marker, ...sections.toSorted(compareIdentities).map(renderSection)].join('\n\n');
   return {
     marker,
-    compose(found, entry) {
-      const sections = collectSections(found);
+    compose(found, entry, recorded = []) {
+      const sections = limitRecorded(collectSections(found, recorded), recorded);
       const others = sections.filter(({ identity }) => identity !== entry.identity);
       const own = sections.find(({ identity }) => identity === entry.identity);
-      const refusal = findRefusal(own?.run ?? null, entry);
+      // A cancelled run may add a section, which touches no text of another run.
+      const isAdded = own === undefined && found.length > 0;
+      const refusal = isAdded ? null : findRefusal(own?.run ?? null, entry);
       if (refusal !== null) return { text: renderAll(sections), refusal, shortened: false };
-      const { identity, run } = entry;
+      const { identity, run, isFinal } = entry;
       const render = (body: string) =>
-        renderAll([...others, { identity, run, body: escapeMarkers(body).trim() }]);
+        renderAll([...others, { identity, run, isFinal, body: escapeMarkers(body).trim() }]);
       return fitForm(entry, { limits: { full: SHARED_LIMIT, short: SHARED_SHORT_LIMIT }, render });
     },
   };
+}
+
+/** Shortens sections that come from a record while there is no room: their own clusters could not choose a form. */
+function limitRecorded(
+  sections: readonly Section[],
+  recorded: readonly Section[],
+): readonly Section[] {
+  let size = Buffer.byteLength(sections.map(renderSection).join('\n\n'));
+  return sections.map((section) => {
+    if (size <= SHARED_LIMIT || !recorded.includes(section)) return section;
+    const short = { ...section, body: cutToHeadline(section.body) };
+    size -= Buffer.byteLength(section.body) - Buffer.byteLength(short.body);
+    return short;
+  });
 }
 
 function findRefusal(stamp: Run | null, { run, onlyOwn }: CommentEntry): Refusal | null {
@@ -122,79 +154,6 @@ function fitForm(
   );
 }
 
-const MAX_HEADLINE = 500;
-
-function cutToHeadline(body: string): string {
-  const line = splitLines(body).find((text) => text.trim() !== '') ?? '';
-  const headline = Buffer.byteLength(line) <= MAX_HEADLINE ? `${line}\n\n` : '';
-  return `${headline}The report does not fit in here: the job summary has it.`;
-}
-
-/** A cluster's part of a shared comment. */
-interface Section {
-  readonly identity: string;
-  /** Null if a person removed the stamp. */
-  readonly run: Run | null;
-  readonly body: string;
-}
-
-/** Returns the sections of all comments; of two sections of a cluster, the later run's. */
-function collectSections(comments: readonly string[]): Section[] {
-  const latest = new Map<string, Section>();
-  for (const section of comments.flatMap(parseSections)) {
-    const known = latest.get(section.identity) ?? null;
-    latest.set(section.identity, pickLater(known, section));
-  }
-  return [...latest.values()];
-}
-
-function pickLater<T extends { readonly run: Run | null }>(known: T | null, next: T): T {
-  if (known === null || known.run === null) return next;
-  return next.run === null || isLater(known.run, next.run) ? known : next;
-}
-
-const BEGIN = new RegExp(`^${MARKER_PREFIX} begin: (\\S+) -->$`);
-const END = new RegExp(`^${MARKER_PREFIX} end: (\\S+) -->$`);
-
-/** Parses the sections. People can edit comments: a section without an end ends where the next one begins. */
-function parseSections(text: string): Section[] {
-  const sections: { identity: string; lines: string[] }[] = [];
-  let open: { identity: string; lines: string[] } | null = null;
-  for (const line of splitLines(text)) {
-    const begun = BEGIN.exec(line)?.[1];
-    if (begun !== undefined) {
-      open = { identity: begun, lines: [] };
-      sections.push(open);
-    } else if (open !== null && END.exec(line)?.[1] === open.identity) {
-      open = null;
-    } else {
-      open?.lines.push(line);
-    }
-  }
-  return sections.map(({ identity, lines: [first, ...rest] }) => {
-    const run = readStamp(first);
-    const lines = run === null ? [first ?? '', ...rest] : rest;
-    return { identity, run, body: lines.join('\n').trim() };
-  });
-}
-
-function renderSection({ identity, run, body }: Section): string {
-  const head = [renderHiddenLine('begin', identity), ...(run === null ? [] : [renderStamp(run)])];
-  return `${head.join('\n')}\n${body}\n\n${renderHiddenLine('end', identity)}`;
-}
-
-/** Makes markers in a report visible. Reports contain none of their own, so these come from untrusted text. */
-function escapeMarkers(body: string): string {
-  return splitLines(body)
-    .join('\n')
-    .replaceAll(/<!--(?=\s*postgres-cluster-action)/gi, '&lt;!--');
-}
-
 function compareIdentities(a: Section, b: Section): number {
   return a.identity < b.identity ? -1 : 1;
-}
-
-/** GitHub returns line ends as the API or a browser last wrote them. */
-function splitLines(text: string): string[] {
-  return text.split(/\r\n|\r|\n/);
 }

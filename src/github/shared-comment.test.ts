@@ -3,47 +3,51 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
-import { createClient } from './client.ts';
-import type { LeaseTiming } from './lease.ts';
+import { Checks } from './check.ts';
+import { createClient, type GitHubClient } from './client.ts';
 import { renderMarker } from './marker.ts';
 import type { Run } from './run-stamp.ts';
-import { StickyComment } from './sticky-comment.ts';
+import { renderSection } from './section.ts';
+import { recordSection } from './section-record.ts';
+import { type CommentTiming, StickyComment } from './sticky-comment.ts';
 
 const repository = { owner: 'acme', repo: 'database' };
-const timing: LeaseTiming = { expiryMs: 3000, pollMs: 20, timeoutMs: 60_000 };
+const timing: CommentTiming = { freshMs: 10_000, settleMs: 600 };
 const now: Run = { id: 20, attempt: 1 };
 
 let github: GitHub;
 let number: number;
+let commit: string;
 beforeEach(async () => {
-  github = await startGitHub({ latency: 15 });
-  number = github.openPullRequest({ branch: 'more', title: 'More' }).payload.number;
+  github = await startGitHub({ latency: 60 });
+  const { payload } = github.openPullRequest({ branch: 'more', title: 'More' });
+  ({ number } = payload);
+  commit = payload.pull_request.head.sha;
 });
 afterEach(() => github.stop());
 
-const createToken = () => github.createToken({ permissions: { pull_requests: 'write' } });
+const createToken = () =>
+  github.createToken({ permissions: { pull_requests: 'write', checks: 'write' } });
+const connect = () =>
+  createClient({ token: createToken(), apiUrl: github.urls.api, log: () => {}, second: 5 });
+const refer = (identity: string, { run = now, shared = true } = {}) => ({
+  ...{ repository, number, identity, run, shared, commit },
+});
 
 /** Creates a job for one cluster, with a client of its own. */
-function createJob(identity: string, { run = now, shared = true } = {}) {
-  const client = createClient({
-    token: createToken(),
-    apiUrl: github.urls.api,
-    log: () => {},
-    second: 5,
-  });
-  return new StickyComment(client, { repository, number, identity, run, shared }, { timing });
+function createJob(identity: string, options: { run?: Run; shared?: boolean } = {}) {
+  return new StickyComment(connect(), refer(identity, options), { timing });
 }
 
 /** Returns the clusters and the texts of their sections, in order. */
 function readSections(body: string): [string, string][] {
-  const section = /begin: (\S+) -->\n<!-- \S+ run: \S+ -->\n([\s\S]*?)\n\n<!-- \S+ end: \1 -->/g;
+  const section =
+    /begin: (\S+) -->\n<!-- \S+ run: \S+ -->\n(?:<!-- \S+ state: final -->\n)?([\s\S]*?)\n\n<!-- \S+ end: \1 -->/g;
   return [...body.matchAll(section)].map(([, identity = '', text = '']) => [identity, text]);
 }
 
 const bodies = () => github.listComments(number).map(({ body = '' }) => body);
 const sections = () => bodies().map(readSections);
-const reactions = () =>
-  github.listComments(number).flatMap(({ id }) => github.listReactions(Number(id)));
 
 describe('a shared comment', () => {
   test('has a section per cluster', async () => {
@@ -123,67 +127,94 @@ describe('a shared comment', () => {
   });
 });
 
-describe('many jobs at once', () => {
-  const names = Array.from({ length: 8 }, (_, index) => `cluster-${index}/0123`);
+describe.each([12, 20])('%s jobs at once', (size) => {
+  const names = Array.from({ length: size }, (_, index) => `cluster-${index + 10}/0123`);
+  const countWrites = () =>
+    github.journal.filter(({ method, path }) => /POST|PATCH/.test(method) && path !== '/graphql')
+      .length;
+  const refusals = () => github.journal.filter(({ status }) => status === 403 || status === 429);
 
-  test('create the comment: one remains, with every section', async () => {
-    await Promise.all(names.map((name) => createJob(name).write(`first of ${name}`)));
-    expect(sections()).toEqual([names.map((name) => [name, `first of ${name}`])]);
-    expect(reactions()).toEqual([]);
+  /** Runs a job: it shows its plan in progress, records its last report in a check run, and writes it. */
+  async function runJob(name: string, { within }: { within: number }): Promise<void> {
+    const client = connect();
+    const job = new StickyComment(client, refer(name), { timing });
+    await sleep(Math.random() * within);
+    // An update that GitHub refuses is left out.
+    await job.update(`${name} is planned`).catch(() => {});
+    await sleep(Math.random() * within);
+    await record(client, name, `${name}: done`);
+    await job.write(`${name}: done`);
+  }
+
+  async function record(client: GitHubClient, name: string, body: string): Promise<void> {
+    await new Checks(client, repository).create(commit, {
+      name: `PostgreSQL plan: ${name}`,
+      title: 'planned',
+      summary: recordSection(body, { number, identity: name, run: now }) ?? '',
+      status: 'completed',
+      conclusion: 'success',
+    });
+  }
+
+  test('write one comment with every section, in at most four writes each', async () => {
+    await Promise.all(names.map((name) => runJob(name, { within: 3_000 })));
+    expect(sections()).toEqual([names.map((name) => [name, `${name}: done`])]);
+    expect(refusals()).toEqual([]);
+    expect(countWrites()).toBeLessThanOrEqual(4 * size);
   }, 60_000);
 
-  test('write five times each while another job dies with the lease: no section is lost', async () => {
-    await createJob('before/0').write('was there before');
-    const [{ id } = { id: 0 }] = github.listComments(number);
-    const victim = holdInChild(Number(id));
-    const started = performance.now();
+  test('replace the sections of an earlier commit, in at most four writes each', async () => {
+    const earlier = { run: { id: 19, attempt: 1 } };
+    const old = names.map((name) => ({ identity: name, ...earlier, isFinal: true, body: 'old' }));
+    github.commentAs(
+      'github-actions[bot]',
+      number,
+      [renderMarker('shared'), ...old.map(renderSection)].join('\n\n'),
+    );
+    await Promise.all(names.map((name) => runJob(name, { within: 5_000 })));
+    expect(sections()).toEqual([names.map((name) => [name, `${name}: done`])]);
+    expect(refusals()).toEqual([]);
+    expect(countWrites()).toBeLessThanOrEqual(4 * size);
+  }, 60_000);
+
+  test('write every section although one of them is killed and GitHub refuses some writes', async () => {
     await Promise.all([
-      ...names.map(async (name) => {
-        const job = createJob(name);
-        for (let turn = 1; turn <= 5; turn++) {
-          await sleep(Math.random() * 200);
-          const { outcome } = await job.write(`${name}: ${turn}`);
-          expect(outcome).toBe('updated');
-        }
-      }),
-      victim,
+      ...names.map((name) => runJob(name, { within: 3_000 })),
+      killJob('dead/0'),
+      sleep(1_500).then(() =>
+        github.failNext({
+          method: 'PATCH',
+          path: /comments/,
+          kind: 'secondary-limit',
+          retryAfterSeconds: 1,
+          times: 3,
+        }),
+      ),
     ]);
-    expect(sections()).toEqual([
-      [['before/0', 'was there before'], ...names.map((name) => [name, `${name}: 5`])],
-    ]);
-    expect(reactions()).toEqual([]);
-    expect(performance.now() - started).toBeLessThan(45_000);
+    const [found = []] = sections();
+    expect(found.filter(([name]) => name !== 'dead/0')).toEqual(
+      names.map((name) => [name, `${name}: done`]),
+    );
+    expect(bodies()).toHaveLength(1);
+  }, 60_000);
 
-    // No section was lost in between: a text stays until its cluster writes a newer one.
-    let known = new Map<string, number>();
-    for (const { body } of github.journal.filter(({ method }) => method === 'PATCH')) {
-      const texts = readSections((body as { body: string }).body);
-      const turns = new Map(texts.map(([name, text]) => [name, Number(text.split(': ')[1] ?? 0)]));
-      for (const [name, turn] of known) expect(turns.get(name)).toBeGreaterThanOrEqual(turn);
-      known = turns;
-    }
-    expect(known.size).toBe(9);
-  }, 90_000);
-
-  /** Takes the lease in a process of its own and kills it. */
-  async function holdInChild(comment: number): Promise<void> {
-    const leased = { repository, commentId: comment, timing };
+  /** Kills a job in a process of its own while it writes. */
+  async function killJob(name: string): Promise<void> {
     const client = { token: createToken(), apiUrl: github.urls.api, second: 5 };
     const program = `
       import { createClient } from ${JSON.stringify(new URL('client.ts', import.meta.url).href)};
-      import { holdLease } from ${JSON.stringify(new URL('lease.ts', import.meta.url).href)};
+      import { StickyComment } from ${JSON.stringify(new URL('sticky-comment.ts', import.meta.url).href)};
       const client = createClient({ ...${JSON.stringify(client)}, log: () => {} });
-      await holdLease(client, ${JSON.stringify(leased)}, async () => {
-        console.log('held');
-        await new Promise((resolve) => setTimeout(resolve, 600_000));
-      });`;
+      const job = new StickyComment(client, ${JSON.stringify(refer(name))});
+      console.log('writes');
+      for (let turn = 0; ; turn++) await job.update('turn ' + turn);`;
     const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const [said] = await once(child.stdout, 'data');
-    expect(String(said)).toBe('held\n');
+    expect(String(said)).toBe('writes\n');
+    await sleep(Math.random() * 1_000);
     child.kill('SIGKILL');
     await once(child, 'exit');
-    expect(reactions()).toHaveLength(1);
   }
 });

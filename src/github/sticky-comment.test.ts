@@ -1,16 +1,20 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import { createClient } from './client.ts';
-import type { LeaseTiming } from './lease.ts';
 import { renderMarker } from './marker.ts';
 import { type Run, renderStamp } from './run-stamp.ts';
-import { type CommentOutcome, type CommentRef, StickyComment } from './sticky-comment.ts';
+import {
+  type CommentOutcome,
+  type CommentRef,
+  type CommentTiming,
+  StickyComment,
+} from './sticky-comment.ts';
 
 const repository = { owner: 'acme', repo: 'database' };
 const identity = 'postgres-1a2b3c4d';
 const marker = renderMarker(identity);
 const now: Run = { id: 20, attempt: 1 };
-const timing: LeaseTiming = { expiryMs: 2000, pollMs: 10, timeoutMs: 10_000 };
+const timing: CommentTiming = { freshMs: 10_000, settleMs: 40 };
 /** Returns the comment as GitHub stores it. */
 const show = (body: string, { run = now, of = identity }: { run?: Run; of?: string } = {}) =>
   `${renderMarker(of)}\n${renderStamp(run)}\n${body}`;
@@ -39,6 +43,11 @@ function createJob(options: Parameters<typeof connect>[0] & Partial<CommentRef> 
 
 const firstComment = () => Number(github.listComments(number)[0]?.id);
 const bodies = () => github.listComments(number).map(({ body }) => body);
+const calls = (before: number) =>
+  github.journal
+    .slice(before)
+    .filter(({ path }) => path !== '/graphql')
+    .map(({ method }) => method);
 const writes = () => github.journal.filter(({ method }) => /PATCH|DELETE/.test(method)).length;
 
 describe('StickyComment.write', () => {
@@ -57,32 +66,39 @@ describe('StickyComment.write', () => {
     expect(writes()).toBe(0);
   });
 
-  test('lists the comments twice for the first write and never for further ones', async () => {
+  test('is two calls if the run wrote before and nobody else did: a look and a write', async () => {
     const job = createJob();
-    await job.write('planning');
-    await job.write('planned');
+    await job.update('planning');
     const before = github.journal.length;
-    expect(await job.write('planned')).toMatchObject({ outcome: 'unchanged' });
-    expect(github.journal).toHaveLength(before);
-    const lists = github.journal.filter(
-      ({ method, path }) => method === 'GET' && /\/issues\/\d+\/comments$/.test(path),
-    );
-    expect(lists).toHaveLength(2);
+    await job.write('planned');
+    expect(calls(before)).toEqual(['GET', 'PATCH']);
+    expect(bodies()).toEqual([show('planned')]);
   });
 
-  test('holds the lease while it writes, and releases it', async () => {
-    const job = createJob();
-    await job.write('planning');
-    github.journal.splice(0);
-    await job.write('planned');
-    expect(github.journal.map(({ method, status }) => [method, status])).toEqual([
-      ['POST', 201],
-      ['GET', 200],
-      ['PATCH', 200],
-      ['GET', 200],
-      ['DELETE', 204],
-    ]);
-    expect(github.listReactions(firstComment())).toEqual([]);
+  test('looks again after the first write of a run', async () => {
+    await createJob({ run: { id: 19, attempt: 1 } }).write('theirs');
+    const before = github.journal.length;
+    await createJob().write('mine');
+    expect(calls(before)).toEqual(['GET', 'PATCH', 'GET']);
+  });
+
+  test('writes again what an earlier run overwrites', async () => {
+    const ref = { repository, number, identity, run: now, shared: false };
+    const job = new StickyComment(connect(), ref, { timing: { ...timing, settleMs: 1_000 } });
+    await job.update('applying');
+    const id = firstComment();
+    const overwrite = () =>
+      connect().request('PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}', {
+        ...repository,
+        comment_id: id,
+        body: show('theirs', { run: { id: 19, attempt: 1 } }),
+      });
+    await overwrite();
+    const written = job.write('done');
+    await vi.waitFor(() => expect(bodies()).toEqual([show('done')]), { interval: 1 });
+    await overwrite();
+    expect(await written).toMatchObject({ outcome: 'updated' });
+    expect(bodies()).toEqual([show('done')]);
   });
 
   test('creates a deleted comment again', async () => {
@@ -170,6 +186,44 @@ describe('StickyComment.write', () => {
   });
 });
 
+describe('StickyComment.update', () => {
+  test('is one call after the first', async () => {
+    const job = createJob();
+    await job.update('planning');
+    for (const phase of ['applying', 'configuring']) {
+      const before = github.journal.length;
+      expect(await job.update(phase)).toMatchObject({ outcome: 'updated' });
+      expect(calls(before)).toEqual(['PATCH']);
+      expect(bodies()).toEqual([show(phase)]);
+    }
+  });
+
+  test('looks first once its last look is old, and leaves the text of a later run', async () => {
+    const ref = { repository, number, identity, run: now, shared: false };
+    const job = new StickyComment(connect(), ref, { timing: { ...timing, freshMs: 0 } });
+    await job.update('planning');
+    await createJob({ run: { id: 21, attempt: 1 } }).write('theirs');
+    expect(await job.update('applying')).toEqual({ outcome: 'superseded', by: 21 });
+    expect(bodies()).toEqual([show('theirs', { run: { id: 21, attempt: 1 } })]);
+  });
+
+  test('neither tries again nor waits if GitHub refuses', async () => {
+    const job = createJob();
+    await job.update('planning');
+    github.failNext({ path: /comments/, kind: 'secondary-limit', retryAfterSeconds: 60 });
+    const before = github.journal.length;
+    await expect(job.update('applying')).rejects.toMatchObject({ status: 403 });
+    expect(calls(before)).toEqual(['PATCH']);
+    expect(await job.update('configuring')).toMatchObject({ outcome: 'updated' });
+    expect(bodies()).toEqual([show('configuring')]);
+  });
+
+  test('leaves one comment if two jobs create it at the same time', async () => {
+    await Promise.all([createJob().update('a'), createJob().update('b')]);
+    expect(bodies()).toHaveLength(1);
+  });
+});
+
 describe('the order of runs', () => {
   const earlier: Run = { id: 19, attempt: 3 };
   const later: Run = { id: 20, attempt: 2 };
@@ -211,6 +265,22 @@ describe('the order of runs', () => {
   test('ends with the text of the latest of concurrent runs', async () => {
     const runs = Array.from({ length: 6 }, (_, index) => ({ id: 30 + index, attempt: 1 }));
     await Promise.all(runs.toReversed().map((run) => createJob({ run }).write(`run ${run.id}`)));
+    expect(bodies()).toEqual([show('run 35', { run: { id: 35, attempt: 1 } })]);
+  }, 30_000);
+
+  test('ends with the text of the latest of concurrent runs that all began earlier', async () => {
+    await github.stop();
+    github = await startGitHub({ latency: 10 });
+    number = github.openPullRequest({ branch: 'more', title: 'More' }).payload.number;
+    const runs = Array.from({ length: 6 }, (_, index) => ({ id: 30 + index, attempt: 1 }));
+    await createJob().write('before');
+    await Promise.all(
+      runs.map(async (run) => {
+        const job = createJob({ run });
+        await job.update(`run ${run.id} begins`);
+        await job.write(`run ${run.id}`);
+      }),
+    );
     expect(bodies()).toEqual([show('run 35', { run: { id: 35, attempt: 1 } })]);
   }, 30_000);
 
@@ -260,7 +330,6 @@ describe('faults during a write', () => {
       github.failNext({ method: 'PATCH', path: /comments\/\d+$/, ...effect });
       expect(['updated', 'unchanged']).toContain((await job.write('planned')).outcome);
       expect(bodies()).toEqual([show('planned')]);
-      expect(github.listReactions(firstComment())).toEqual([]);
     },
     15_000,
   );
@@ -274,22 +343,5 @@ describe('faults during a write', () => {
     github.clearFaults();
     github.failNext({ method: 'PATCH', path, kind: 'secondary-limit', retryAfterSeconds: 600 });
     await expect(job.write('planned')).rejects.toMatchObject({ status: 403 });
-    expect(github.listReactions(firstComment())).toEqual([]);
   }, 15_000);
-
-  test('waits for the lease of a dead job only until it expires', async () => {
-    await createJob().write('planning');
-    github.reactAs('github-actions[bot]', firstComment());
-    const started = performance.now();
-    expect(await createJob().write('planned')).toMatchObject({ outcome: 'updated' });
-    expect(performance.now() - started).toBeGreaterThan(1000);
-    expect(performance.now() - started).toBeLessThan(6000);
-  }, 15_000);
-
-  test('ignores the reaction of a person', async () => {
-    await createJob().write('planning');
-    github.reactAs('alice', firstComment());
-    expect(await createJob().write('planned')).toMatchObject({ outcome: 'updated' });
-    expect(github.listReactions(firstComment())).toHaveLength(1);
-  });
 });

@@ -1,28 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type ActionComment,
-  isSameText,
-  listActionComments,
-  readComment,
-  removeComment,
-} from './action-comments.ts';
-import {
-  type Forbidden,
-  type GitHubClient,
-  isForbidden,
-  type Repository,
-  readRetryAfter,
-  readStatus,
-} from './client.ts';
+import { type ActionComment, isSameText, ONCE } from './action-comments.ts';
+import { type Forbidden, type GitHubClient, isForbidden, type Repository } from './client.ts';
+import { CommentAccess, RetryableError } from './comment-access.ts';
 import {
   type CommentComposer,
   type CommentEntry,
+  type ComposedComment,
   createSharedComposer,
   createSingleComposer,
   type Refusal,
 } from './comment-composer.ts';
-import { holdLease, LEASE_TIMING, type LeaseTiming } from './lease.ts';
-import type { Run } from './run-stamp.ts';
+import { isSameRun, type Run } from './run-stamp.ts';
+import { parseSections, type Section } from './section.ts';
 
 /** The outcome of a write. */
 export type CommentOutcome =
@@ -48,45 +37,71 @@ export interface CommentRef {
   readonly run: Run;
   /** Whether all clusters share a comment with a section each, instead of a comment each. */
   readonly shared: boolean;
+  /** Full SHA whose check runs record the sections of a shared comment; without it they are not recorded. */
+  readonly commit?: string;
 }
+
+/** Durations in milliseconds. */
+export interface CommentTiming {
+  /** How long a run relies on what it read: another run may have written since. */
+  readonly freshMs: number;
+  /** Mean pause after which another job's write has arrived. */
+  readonly settleMs: number;
+}
+
+/** The durations of real jobs. */
+export const COMMENT_TIMING: CommentTiming = { freshMs: 30_000, settleMs: 2_000 };
 
 /** Limit for starting over after a retryable error. */
 const MAX_ATTEMPTS = 6;
 
 /** Limit for repeating a write that is not read back. */
-const MAX_WRITES = 3;
+const MAX_WRITES = 6;
 
 /**
- * The one comment of a cluster (or of all clusters) on a pull request or issue, updated in place by one job at a time.
- * It is found by its marker *and* its author. A run never overwrites the text of a later one.
+ * The one comment of a cluster (or of all clusters) on a pull request or issue, updated in place. It is found by its marker
+ * *and* its author. GitHub has no conditional write for comments, and nothing is locked:
+ *
+ * - An update of a report in progress is one call while the run's last look is recent. Of a shared comment it is read first.
+ *   It may get lost.
+ * - The last report is read before it is written, so that a run does not overwrite the text of a later one. It is read
+ *   again afterwards if another job may write: of a shared comment, of one that this run did not write before, and of one
+ *   that changed meanwhile. A text that is missing then is written again after a random pause.
+ * - The last reports of all clusters of a shared comment are also in their check runs (`section-record.ts`). A job that
+ *   overwrote another's section finds that out when it reads the comment again: it began to write before it looked.
  */
 export class StickyComment {
-  readonly #client: GitHubClient;
   readonly #ref: CommentRef;
   readonly #composer: CommentComposer;
-  readonly #timing: LeaseTiming;
-  #known: ActionComment | undefined;
+  readonly #access: CommentAccess;
+  readonly #timing: CommentTiming;
 
   constructor(
     client: GitHubClient,
     ref: CommentRef,
-    { timing = LEASE_TIMING }: { timing?: LeaseTiming } = {},
+    { timing = COMMENT_TIMING }: { timing?: CommentTiming } = {},
   ) {
-    this.#client = client;
+    const { repository, number, shared, commit = null } = ref;
     this.#ref = ref;
-    this.#composer = ref.shared ? createSharedComposer() : createSingleComposer(ref.identity);
+    this.#composer = shared ? createSharedComposer() : createSingleComposer(ref.identity);
+    const place = { repository, number, marker: this.#composer.marker };
+    this.#access = new CommentAccess(client, { ...place, commit: shared ? commit : null });
     this.#timing = timing;
   }
 
+  /** Whether other clusters have sections in this comment. */
+  get isShared(): boolean {
+    return this.#ref.shared;
+  }
+
   /**
-   * Sets the comment (or the section) to `body` (Markdown), or to `short` if `body` does not fit. Creates a missing
-   * comment, and sends nothing if the text is already there.
+   * Sets the comment (or the section) to the last report of this run: `body` (Markdown), or `short` if `body` does not fit.
+   * Creates a missing comment, and sends nothing if the text is already there.
    *
-   * @throws the API's error for anything but a lack of permission; Error if other jobs hold it for too long, or it is
-   * full
+   * @throws the API's error for anything but a lack of permission; Error if the comment does not keep the text, or is full
    */
   write(body: string, { short = null }: { short?: string | null } = {}): Promise<CommentOutcome> {
-    return this.#writeEntry({ body, short, onlyOwn: false });
+    return this.#settle({ body, short, onlyOwn: false });
   }
 
   /** Like `write`, but replaces only a text of the same run: a cancelled run must not touch other texts. */
@@ -94,139 +109,151 @@ export class StickyComment {
     body: string,
     { short = null }: { short?: string | null } = {},
   ): Promise<CommentOutcome> {
-    return this.#writeEntry({ body, short, onlyOwn: true });
+    return this.#settle({ body, short, onlyOwn: true });
   }
 
-  async #writeEntry(text: Omit<CommentEntry, 'identity' | 'run'>): Promise<CommentOutcome> {
+  /**
+   * Sets the comment (or an existing section) to a report in progress, without retries. Not to be called while another write
+   * is on its way.
+   *
+   * @throws the API's error for anything but a lack of permission; Error if the comment is full
+   */
+  async update(
+    body: string,
+    { short = null }: { short?: string | null } = {},
+  ): Promise<CommentOutcome> {
     const { identity, run } = this.#ref;
-    const entry = { ...text, identity, run };
+    try {
+      const entry = { identity, run, body, short, onlyOwn: false, isFinal: false };
+      return await this.#updateOnce(entry);
+    } catch (error) {
+      this.#access.known = undefined;
+      if (isForbidden(error)) return { outcome: 'forbidden', reason: error.message };
+      throw error instanceof RetryableError ? error.cause : error;
+    }
+  }
+
+  async #updateOnce(entry: CommentEntry): Promise<CommentOutcome> {
+    const { known } = this.#access;
+    const isCurrent = this.#access.isFresh(this.#timing.freshMs) && !this.isShared;
+    const found =
+      known !== undefined && isCurrent ? [known] : await this.#access.look({ attempt: ONCE });
+    const { text, refusal, shortened } = this.#compose(found, entry);
+    if (refusal !== null) return refusal;
+    const [oldest] = found;
+    if (oldest !== undefined) {
+      const isIdle = isSameText(oldest.body, text) || this.#lacksSection(oldest);
+      if (isIdle) return this.#remember('unchanged', oldest, shortened);
+      return this.#remember('updated', await this.#access.send(oldest, text), shortened);
+    }
+    const own = await this.#access.create(text, ONCE);
+    const all = await this.#access.look({ own, attempt: ONCE });
+    const [first = own] = all;
+    if (first.id === own.id) return this.#remember('created', own, shortened);
+    // A concurrent job created one as well: the oldest stays.
+    const merged = this.#compose(all, entry);
+    const sent = await this.#access.send(first, merged.text);
+    await this.#access.remove(own);
+    return merged.refusal ?? this.#remember('updated', sent, merged.shortened);
+  }
+
+  /** Whether the cluster has no section yet: its first one is its last report, as each write of a matrix's jobs counts. */
+  #lacksSection({ body }: ActionComment): boolean {
+    const { identity } = this.#ref;
+    return this.isShared && !parseSections(body).some((section) => section.identity === identity);
+  }
+
+  async #settle(text: Pick<CommentEntry, 'body' | 'short' | 'onlyOwn'>): Promise<CommentOutcome> {
+    const { identity, run } = this.#ref;
+    const entry = { ...text, identity, run, isFinal: true };
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#writeOnce(entry);
+        return await this.#settleOnce(entry);
       } catch (error) {
         if (isForbidden(error)) return { outcome: 'forbidden', reason: error.message };
         if (!(error instanceof RetryableError)) throw error;
         if (attempt === MAX_ATTEMPTS) throw error.cause;
-        this.#known = undefined;
-        await sleep(error.seconds * 1000 + this.#timing.pollMs * attempt);
+        this.#access.known = undefined;
+        await sleep(error.seconds * 1000 + (this.#timing.settleMs / 4) * attempt);
       }
     }
   }
 
-  async #writeOnce(entry: CommentEntry): Promise<CommentOutcome> {
-    const found = this.#known === undefined ? await this.#list() : [this.#known];
-    const { text, refusal, shortened } = this.#compose(found, entry);
-    const [oldest, ...younger] = found;
-    if (younger.length === 0) {
-      // Stamps only grow, so a refusal is final.
-      if (refusal !== null) return refusal;
-      if (oldest === undefined) return this.#create(entry, { text, shortened });
-      if (isSameText(oldest.body, text)) return this.#remember('unchanged', oldest, shortened);
-    }
-    return this.#edit(found, entry);
-  }
-
-  async #create(
-    entry: CommentEntry,
-    { text, shortened }: { text: string; shortened: boolean },
-  ): Promise<CommentOutcome> {
-    const { repository, number } = this.#ref;
-    const { data } = await this.#client.request(
-      'POST /repos/{owner}/{repo}/issues/{issue_number}/comments',
-      { ...repository, issue_number: number, body: text },
-    );
-    const own = { id: Number(data.id), url: data.html_url, body: text };
-    // A concurrent job may have created one as well: the oldest stays.
-    const all = await this.#list();
-    if (!all.some(({ id }) => id !== own.id)) return this.#remember('created', own, shortened);
-    const result = await this.#edit(all, entry);
-    return 'id' in result && result.id === own.id ? { ...result, outcome: 'created' } : result;
-  }
-
-  /** Writes the oldest comment, merges the younger ones into it, and removes them. */
-  async #edit(found: readonly ActionComment[], entry: CommentEntry): Promise<CommentOutcome> {
-    try {
-      return await this.#holdAll(found, (isSafe) => this.#editHeld(found, { entry, isSafe }));
-    } catch (error) {
-      // A comment was deleted since it was found.
-      if (readStatus(error) === 404) throw new RetryableError(error);
-      throw error;
-    }
-  }
-
-  async #editHeld(
-    found: readonly ActionComment[],
-    { entry, isSafe }: { entry: CommentEntry; isSafe: () => boolean },
-  ): Promise<CommentOutcome> {
-    const { repository } = this.#ref;
-    let sent: string | null = null;
-    for (let writes = 0; ; writes++) {
-      const [oldest, ...younger] = await Promise.all(
-        found.map(({ id }) => readComment(this.#client, { repository, id })),
-      );
-      if (oldest === undefined) throw new Error('Called without a comment to edit.');
-      const { text, refusal, shortened } = this.#compose([oldest, ...younger], entry);
-      const isDone =
-        isSameText(oldest.body, text) || (sent !== null && isSameText(oldest.body, sent));
-      if ((!isDone || younger.length > 0) && !isSafe()) {
-        throw new RetryableError(new Error(`Writing comment ${oldest.id} took too long.`));
+  /** Writes until the comment has the text, and keeps it if other jobs may be writing. */
+  async #settleOnce(entry: CommentEntry): Promise<CommentOutcome> {
+    const access = this.#access;
+    const before = access.known;
+    let outcome: 'created' | 'updated' | 'unchanged' = 'unchanged';
+    let own: ActionComment | null = null;
+    let sent: ActionComment | null = null;
+    let writes = 0;
+    let isContended = false;
+    /** Whether the last writes of others had time to arrive since this job's. */
+    let isSettled = false;
+    for (;;) {
+      const [found, recorded] = await Promise.all([access.look({ own }), access.listRecorded()]);
+      const { text, refusal, shortened } = this.#compose(found, entry, recorded);
+      const [oldest, ...younger] = found;
+      if (oldest === undefined) {
+        if (refusal !== null) return refusal;
+        own = await access.create(text);
+        [outcome, sent] = ['created', own];
+        continue;
+      }
+      if (own !== null && own.id !== oldest.id) {
+        // A concurrent job created one as well: the oldest stays.
+        await access.remove(own);
+        [own, outcome, isContended] = [null, 'updated', true];
+      }
+      const isDone = isSameText(oldest.body, text) || this.#isKept(oldest, { sent, entry, text });
+      const isAlone = before !== undefined && isSameText(oldest.body, before.body);
+      const isMissing = writes > 0 && !isDone;
+      const isLosable = writes > 0 && this.isShared && !isRecorded(recorded, entry);
+      const isChanged = writes === 0 && !this.isShared && before !== undefined && !isAlone;
+      // Another cluster recorded its report and has not written it yet: it may write this one as well.
+      const isExpected = text !== this.#compose(found, entry).text;
+      isContended ||= younger.length > 0 || isMissing || isLosable || isChanged || isExpected;
+      if (isContended && !isSettled && (isDone || writes > 0 || isExpected)) {
+        await sleep(this.#timing.settleMs * (0.5 + Math.random()));
+        isSettled = true;
+        // Other creators remove their own; those of jobs that died are still there then.
+        if (younger.length > 0) access.known = undefined;
+        continue;
       }
       if (isDone) {
-        for (const { id } of younger) await removeComment(this.#client, { repository, id });
-        return refusal ?? this.#remember(writes > 0 ? 'updated' : 'unchanged', oldest, shortened);
+        for (const other of younger) await access.remove(other);
+        return refusal ?? this.#remember(outcome, oldest, shortened);
       }
       if (writes === MAX_WRITES) {
         throw new Error(`Comment ${oldest.id} does not keep what is written to it.`);
       }
-      // GitHub may return an older text for a moment. The lease is kept until it returns the newest.
-      await sleep(this.#timing.pollMs * writes);
-      sent = await this.#send(oldest.id, text);
+      sent = await access.send(oldest, text);
+      if (outcome === 'unchanged') outcome = 'updated';
+      writes += 1;
+      isSettled = false;
+      if (isAlone && !this.isShared && younger.length === 0) {
+        return refusal ?? this.#remember(outcome, sent, shortened);
+      }
+      if (younger.length > 0) access.known = undefined;
     }
   }
 
-  /** Takes the leases in the order of the comments' ages, which excludes deadlocks. */
-  async #holdAll<T>(
-    [first, ...rest]: readonly ActionComment[],
-    work: (isSafe: () => boolean) => Promise<T>,
-  ): Promise<T> {
-    if (first === undefined) return work(() => true);
-    const comment = { repository: this.#ref.repository, commentId: first.id, timing: this.#timing };
-    return holdLease(this.#client, comment, (lease) =>
-      this.#holdAll(rest, (isSafe) => work(() => lease.isSafe() && isSafe())),
-    );
+  /** Whether the comment has what this job sent, which GitHub may store in another form, and no record has more. */
+  #isKept(
+    oldest: ActionComment,
+    { sent, entry, text }: { sent: ActionComment | null; entry: CommentEntry; text: string },
+  ): boolean {
+    if (sent === null || !isSameText(oldest.body, sent.body)) return false;
+    return this.#compose([oldest], entry).text === text;
   }
 
-  /** Sends a text once, as a retry could arrive under another job's lease. Returns the stored text. */
-  async #send(id: number, body: string): Promise<string> {
-    try {
-      const { data } = await this.#client.request(
-        'PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}',
-        {
-          ...this.#ref.repository,
-          comment_id: id,
-          body,
-          request: { retries: 0 },
-        },
-      );
-      return data.body ?? body;
-    } catch (error) {
-      const seconds = readRetryAfter(error);
-      if (seconds !== null) throw new RetryableError(error, seconds);
-      if (readStatus(error) >= 500) throw new RetryableError(error);
-      throw error;
-    }
-  }
-
-  #compose(found: readonly ActionComment[], entry: CommentEntry) {
-    return this.#composer.compose(
-      found.map(({ body }) => body),
-      entry,
-    );
-  }
-
-  #list(): Promise<ActionComment[]> {
-    const { repository, number } = this.#ref;
-    return listActionComments(this.#client, { repository, number, marker: this.#composer.marker });
+  #compose(
+    found: readonly ActionComment[],
+    entry: CommentEntry,
+    recorded: readonly Section[] = [],
+  ): ComposedComment {
+    const texts = found.map(({ body }) => body);
+    return this.#composer.compose(texts, entry, recorded);
   }
 
   #remember(
@@ -234,18 +261,14 @@ export class StickyComment {
     comment: ActionComment,
     shortened: boolean,
   ): CommentOutcome {
-    this.#known = comment;
+    this.#access.known = comment;
     return { outcome, id: comment.id, url: comment.url, shortened };
   }
 }
 
-/** An error after which starting over, `seconds` later, may succeed. */
-class RetryableError extends Error {
-  override readonly name = 'RetryableError';
-  readonly seconds: number;
-
-  constructor(cause: unknown, seconds = 0) {
-    super('The comment could not be written this time.', { cause });
-    this.seconds = seconds;
-  }
+function isRecorded(recorded: readonly Section[], { identity, run }: CommentEntry): boolean {
+  return recorded.some(
+    (section) =>
+      section.identity === identity && section.run !== null && isSameRun(section.run, run),
+  );
 }

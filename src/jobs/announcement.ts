@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import * as core from '@actions/core';
 import type { GitHubClient } from '../github/client.ts';
 import { type CommentOutcome, type CommentRef, StickyComment } from '../github/sticky-comment.ts';
@@ -16,10 +17,18 @@ export interface ReportRenderers<Report> {
   readonly short?: (report: Report) => string;
 }
 
+/** Between two updates of a report in progress, in ms: what changes within it needs no write of its own. */
+const UPDATE_GAP_MS = { own: 2_000, shared: 20_000 };
+/** Within this time the jobs of a matrix begin to write their shared comment, in ms. */
+const SPREAD_MS = 2_000;
+
 /**
  * Publishes a job's reports: in the cluster's comment on a pull request, if there is one, and in the job summary. Both
  * render the report after secrets are hidden in it. A comment that cannot be written is a warning and never fails the
  * job: the database matters more.
+ *
+ * Reports in progress are written beside the work, the newest one only, and nothing waits for them. The last report waits
+ * for the update that is on its way, so that no update overwrites it, and takes the place of a newer one.
  */
 export class Announcement {
   readonly #comment: StickyComment | null;
@@ -28,6 +37,10 @@ export class Announcement {
   #isSilenced = false;
   readonly #warned = new Set<string>();
   #undelivered: ReportText | null = null;
+  /** The report in progress that is to be written. */
+  #pending: ReportText | null = null;
+  #updating: Promise<void> | null = null;
+  #stopUpdating = new AbortController();
 
   constructor(options: {
     client: GitHubClient;
@@ -40,15 +53,34 @@ export class Announcement {
     this.#redact = redact;
   }
 
-  /** Writes a report into the comment, or its short form if there is no room. */
-  async publish<Report>(report: Report, renderers: ReportRenderers<Report>): Promise<void> {
+  /** Writes a report in progress into the comment, beside the work: it returns at once. */
+  show<Report>(report: Report, renderers: ReportRenderers<Report>): void {
+    if (this.#comment === null || this.#isSilenced) return;
+    this.#pending = this.#render(report, renderers);
+    this.#updating ??= this.#update(this.#comment).finally(() => {
+      this.#updating = null;
+    });
+  }
+
+  /**
+   * Writes the last report into the comment, or its short form if there is no room. `recorded`: settles once the cluster's
+   * check run has the report, which a shared comment relies on.
+   */
+  async publish<Report>(
+    report: Report,
+    renderers: ReportRenderers<Report>,
+    recorded?: Promise<unknown>,
+  ): Promise<void> {
     const text = this.#render(report, renderers);
+    await this.#endUpdates();
+    if (this.#comment?.isShared) await recorded;
     await this.#deliver(text, (comment) => comment.write(text.body, { short: text.short }));
   }
 
   /** Like `publish`, but only if this run wrote the comment last: completes its own report. */
   async finish<Report>(report: Report, renderers: ReportRenderers<Report>): Promise<void> {
     const text = this.#render(report, renderers);
+    await this.#endUpdates();
     await this.#deliver(text, (comment) => comment.replaceOwn(text.body, { short: text.short }));
   }
 
@@ -63,6 +95,34 @@ export class Announcement {
       body: renderRedacted(report, { render: body, redact }),
       short: short === undefined ? null : renderRedacted(report, { render: short, redact }),
     };
+  }
+
+  /** Writes pending reports until there is none. */
+  async #update(comment: StickyComment): Promise<void> {
+    const { signal } = this.#stopUpdating;
+    const pause = (ms: number) => sleep(ms, undefined, { signal, ref: false }).catch(() => {});
+    // The jobs of a matrix begin together: one creates a shared comment, and the others find it.
+    if (comment.isShared) await pause(Math.random() * SPREAD_MS);
+    while (this.#pending !== null && !this.#isSilenced) {
+      const text = this.#pending;
+      this.#pending = null;
+      try {
+        this.#logOutcome(await comment.update(text.body, { short: text.short }));
+      } catch (error) {
+        core.info(
+          `The comment could not be updated (${readMessage(error)}). The next report replaces this one.`,
+        );
+      }
+      await pause(comment.isShared ? UPDATE_GAP_MS.shared : UPDATE_GAP_MS.own);
+    }
+  }
+
+  /** Waits for the update that is on its way; none follows it. */
+  async #endUpdates(): Promise<void> {
+    this.#pending = null;
+    this.#stopUpdating.abort();
+    await this.#updating;
+    this.#stopUpdating = new AbortController();
   }
 
   async #deliver(

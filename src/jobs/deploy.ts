@@ -11,7 +11,11 @@ import { ContinuingError } from '../operations/continuing-error.ts';
 import type { Look } from '../operations/look.ts';
 import type { PlanResult } from '../operations/plan.ts';
 import { UnreachableError } from '../operations/reachability.ts';
-import { renderDeployShort, renderDeployTitle } from '../report/deploy-comment.ts';
+import {
+  renderDeployComment,
+  renderDeployShort,
+  renderDeployTitle,
+} from '../report/deploy-comment.ts';
 import type { DeployState, Phase } from '../report/deploy-report.ts';
 import { listLeftOut } from '../report/left-out.ts';
 import { renderDeploySummary } from '../report/summary.ts';
@@ -31,7 +35,7 @@ import { saveEnd, saveProgress } from './post-state.ts';
 import { type Preview, previewRollout } from './preview.ts';
 import { createWorkPublisher } from './report-work.ts';
 import type { RunContext } from './run-context.ts';
-import { beginReport, publishDeployReport } from './run-report.ts';
+import { beginReport, publishDeployReport, showDeployReport } from './run-report.ts';
 import { buildSlotPermission, refuseSlotLoss } from './slot-loss.ts';
 import { StagedApply } from './staged-apply.ts';
 import { checkVolumes } from './volume-check.ts';
@@ -66,29 +70,28 @@ export async function deploy(
   const { onPlanChange } = job.inputs;
   let phase: Phase = 'planning';
   let report = beginReport(job, { commit, warnings });
-  const enter = async (next: Phase) => {
+  const show = () => showDeployReport(announcement, { ...report, progress: { state: phase } });
+  const enter = (next: Phase) => {
     phase = next;
     saveProgress({ ...report, progress: { state: 'cancelled', phase } });
-    await publishDeployReport(announcement, { ...report, progress: { state: phase } });
+    show();
   };
-  const publishWork = createWorkPublisher(() =>
-    publishDeployReport(announcement, { ...report, progress: { state: phase } }),
-  );
+  const showWork = createWorkPublisher(show);
   const finish = async (progress: DeployState) => {
-    await publishWork.end();
     const final = { ...report, progress, run: { ...report.run, time: new Date() } };
     await announcement.summarize(final, renderDeploySummary);
-    await publishDeployReport(announcement, final);
-    await deployCheck.end(CONCLUSIONS[progress.state] ?? 'failure', {
+    const recorded = deployCheck.end(CONCLUSIONS[progress.state] ?? 'failure', {
       report: final,
       title: renderDeployTitle,
       summary: renderDeployShort,
+      section: renderDeployComment,
     });
+    await Promise.all([recorded, publishDeployReport(announcement, final, recorded)]);
     saveEnd(announcement);
   };
 
   try {
-    await enter('planning');
+    enter('planning');
     const pull = await context.pullRequest.read();
     const merge = { commit, branch, pushedAt, pullRequest: pull };
     // A newer provider than the reviewed one would be unreviewed code.
@@ -131,9 +134,9 @@ export async function deploy(
     }
     if (isReviewable)
       await deployCheck.begin(commit, { digest, required: onPlanChange === 'fail' });
-    else await deployCheck.resume(commit, digest);
+    else deployCheck.resume(commit, digest);
 
-    await enter('applying');
+    enter('applying');
     const stopped = findStopped(plan.existing, plan.summary);
     const stages = new StagedApply(job, {
       terraform,
@@ -146,7 +149,7 @@ export async function deploy(
     });
     const nodes = await stages.provision();
 
-    await enter('configuring');
+    enter('configuring');
     const { create, replace } = plan.nodeChanges;
     // The apply started the stopped nodes.
     const started = Object.fromEntries(stopped.map(({ name }) => [name, 'running']));
@@ -174,7 +177,7 @@ export async function deploy(
       onWork: (work) => {
         report = { ...report, work };
         saveProgress({ ...report, progress: { state: 'cancelled', phase } });
-        if (work.length > 0) publishWork.offer();
+        if (work.length > 0) showWork();
       },
       onProof: (proof) => {
         report = { ...report, proof };

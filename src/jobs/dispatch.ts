@@ -59,7 +59,7 @@ export async function dispatch(
   const warnings = [...notes, ...(endOfLife === null ? [] : [endOfLife])];
   for (const warning of warnings) core.warning(warning);
   const reporting = { job, client, identity, redact };
-  const { reviewStore, deployCheck } = openReviews(reporting, now);
+  const { reviewStore, deployCheck, checks } = openReviews(reporting, now);
   const intent =
     given.kind === 'drift'
       ? ((await findUnfinishedDeploy(job, { client, deployCheck, commit: given.sha })) ?? given)
@@ -68,7 +68,7 @@ export async function dispatch(
     return reportDrift(job, { client, identity, commit: intent.sha, warnings, redact });
   }
   const target = await findTargetPullRequest(client, { intent, environment });
-  const { announcement, labels } = openComment(reporting, target);
+  const { announcement, labels } = openComment(reporting, { target, intent, checks });
   switch (intent.kind) {
     case 'review':
     case 'deploy': {
@@ -114,13 +114,19 @@ export async function dispatch(
 /** Opens the cluster's comment and labels on the pull request, if there is one. */
 function openComment(
   { job, client, identity, redact }: ReportingJob,
-  { number }: TargetPullRequest,
+  {
+    target: { number },
+    intent,
+    checks,
+  }: { target: TargetPullRequest; intent: RunnableIntent; checks: ClusterChecks },
 ): { announcement: Announcement; labels: EffectLabels } {
   const { repository, run } = job.environment;
   const shared = job.inputs.comment === 'shared';
-  const comment = number === null ? null : { repository, number, identity, run, shared };
+  const commit = 'sha' in intent ? { commit: intent.sha } : {};
+  const comment = number === null ? null : { repository, number, identity, run, shared, ...commit };
   if (comment === null) core.info('No pull request to comment on; the job summary has the report.');
   else saveComment(comment);
+  if (shared && comment !== null) checks.recordSections(comment);
   return {
     announcement: new Announcement({ client, comment, redact }),
     labels: new EffectLabels({ client, pullRequest: comment, prefix: job.inputs.labelPrefix }),
@@ -131,7 +137,7 @@ function openComment(
 function openReviews(
   { job, client, identity, redact }: ReportingJob,
   now: () => Date,
-): Pick<RunContext, 'reviewStore' | 'deployCheck'> {
+): Pick<RunContext, 'reviewStore' | 'deployCheck'> & { checks: ClusterChecks } {
   const { spec, secrets } = job.inputs;
   const checks = new ClusterChecks({
     checks: new Checks(client, job.environment.repository),
@@ -141,5 +147,6 @@ function openReviews(
   });
   const key = secrets.reviewKey;
   const deployCheck = new DeployCheck({ checks, key, onChange: saveCheck });
-  return { deployCheck, reviewStore: new ReviewStore({ checks, deployCheck, key, now, redact }) };
+  const reviewStore = new ReviewStore({ checks, deployCheck, key, now, redact });
+  return { checks, deployCheck, reviewStore };
 }

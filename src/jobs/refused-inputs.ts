@@ -72,7 +72,11 @@ async function announce(error: UserError, run: RefusedRun): Promise<void> {
   const identity =
     number === null ? null : await findIdentity(client, { environment, number, cluster });
   if (number === null || identity === null) return;
-  const comment = { repository, number, identity, run: stamp, shared: cluster.shared };
+  const comment = {
+    ...{ repository, number, identity, run: stamp },
+    shared: cluster.shared,
+    commit: intent.sha,
+  };
   const announcement = new Announcement({ client, comment, redact });
   await announcement.summarize(report, renderDeploySummary);
   await publishDeployReport(announcement, report);

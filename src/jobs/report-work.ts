@@ -44,30 +44,10 @@ export function createWorkLog(
 /** The times between two updates of a comment: GitHub allows a repository's jobs 1,000 requests an hour together. */
 const COMMENT_PACE = { shortest: 30_000, longest: 600_000 };
 
-/** Publishes reports of work in progress in the background. */
-export interface WorkPublisher {
-  /** Publishes the present report, unless the last one is too recent or still on its way. */
-  offer(): void;
-  /** Waits for a report that is on its way: no later one may be overwritten by it. */
-  end(): Promise<void>;
-}
-
-/** Creates a publisher; `publish` writes the present report, and does not throw if GitHub refuses it. */
-export function createWorkPublisher(
-  publish: () => Promise<void>,
-  now: () => number = Date.now,
-): WorkPublisher {
+/** Returns a function that calls `show`, which shows the present report in the comment, unless the last call is too recent. */
+export function createWorkPublisher(show: () => void, now: () => number = Date.now): () => void {
   const isDue = createPace(COMMENT_PACE);
-  let onItsWay: Promise<void> | null = null;
-  return {
-    offer() {
-      if (onItsWay !== null || !isDue(now())) return;
-      onItsWay = publish().finally(() => {
-        onItsWay = null;
-      });
-    },
-    async end() {
-      await onItsWay;
-    },
+  return () => {
+    if (isDue(now())) show();
   };
 }

@@ -19,7 +19,7 @@ import { planCluster } from './plan-cluster.ts';
 import { saveEnd, saveProgress } from './post-state.ts';
 import { buildDatabasePlan, previewRollout } from './preview.ts';
 import type { RunContext } from './run-context.ts';
-import { beginReport, publishDeployReport } from './run-report.ts';
+import { beginReport, publishDeployReport, showDeployReport } from './run-report.ts';
 import { buildPermissions, refuseSlotLoss } from './slot-loss.ts';
 import { checkVolumes } from './volume-check.ts';
 
@@ -46,12 +46,14 @@ export async function review(
   let refusals: readonly string[];
   try {
     saveProgress({ ...blank, progress: { state: 'cancelled', phase: 'planning' } });
-    await publishDeployReport(announcement, { ...blank, progress: { state: 'planning' } });
+    showDeployReport(announcement, { ...blank, progress: { state: 'planning' } });
     const { report, problems, overtaken } = await preparePlan(job, context, origin);
     await announcement.summarize(report, renderPlanSummary);
     if (overtaken === null) {
-      await announcement.publish(report, { body: renderPlanComment, short: renderPlanShort });
-      await labels.show(listEffects(report));
+      await Promise.all([
+        announcement.publish(report, { body: renderPlanComment, short: renderPlanShort }),
+        labels.show(listEffects(report)),
+      ]);
     } else {
       await publishDeployReport(announcement, {
         ...blank,
@@ -73,9 +75,8 @@ export async function review(
       },
     } as const;
     await announcement.summarize(failed, renderDeploySummary);
-    await publishDeployReport(announcement, failed);
+    await Promise.all([publishDeployReport(announcement, failed), labels.show([])]);
     saveEnd(announcement);
-    await labels.show([]);
     throw error;
   }
   saveEnd(announcement);
@@ -101,8 +102,7 @@ async function preparePlan(
     providerLock: plan.providerLock,
   });
   core.setOutput('plan-digest', planRecord.digest);
-  const pull = await pullRequest.read();
-  const volumes = await checkVolumes(job, plan);
+  const [pull, volumes] = await Promise.all([pullRequest.read(), checkVolumes(job, plan)]);
   const described = buildDatabasePlan(job, { plan, preview });
   const permissions = buildPermissions(job.inputs, pull?.labels ?? null);
   const problems = [
@@ -129,7 +129,12 @@ async function preparePlan(
     core.warning(`Pull request #${pull.number} is closed: this plan is not stored for a merge.`);
   else
     await reviewStore.save(planRecord, {
-      view: { report, title: renderPlanTitle, summary: renderPlanShort },
+      view: {
+        report,
+        title: renderPlanTitle,
+        summary: renderPlanShort,
+        section: renderPlanComment,
+      },
       origin,
       refused: problems.length > 0,
     });

@@ -36,10 +36,18 @@ export function beginReport(
   };
 }
 
-/** Updates the comment with the state of a deploy, or of the plan before it. */
+const RENDERERS = { body: renderDeployComment, short: renderDeployShort };
+
+/** Shows the present state of a deploy, or of the plan before it, in the comment. Nothing waits for it. */
+export function showDeployReport(announcement: Announcement, report: DeployReport): void {
+  announcement.show(report, RENDERERS);
+}
+
+/** Writes how a deploy, or the plan before it, ended into the comment. `recorded`: see `Announcement.publish`. */
 export async function publishDeployReport(
   announcement: Announcement,
   report: DeployReport,
+  recorded?: Promise<unknown>,
 ): Promise<void> {
-  await announcement.publish(report, { body: renderDeployComment, short: renderDeployShort });
+  await announcement.publish(report, RENDERERS, recorded);
 }

@@ -1,6 +1,8 @@
 import * as core from '@actions/core';
 import type { Check, CheckContent, CheckOutcome, CheckState, Checks } from '../github/check.ts';
 import type { Forbidden } from '../github/client.ts';
+import type { Run } from '../github/run-stamp.ts';
+import { recordSection } from '../github/section-record.ts';
 import { readMessage } from '../messages/errors.ts';
 import { renderRedacted } from '../report/redact.ts';
 
@@ -11,6 +13,15 @@ export interface CheckView<Report> {
   readonly title: (report: Report) => string;
   /** Markdown. */
   readonly summary: (report: Report) => string;
+  /** Markdown of the cluster's section of a shared comment, if this is the last report of its run. */
+  readonly section?: (report: Report) => string;
+}
+
+/** The run and the pull request of the sections that check runs record. */
+export interface RecordedComment {
+  readonly run: Run;
+  /** Number of the pull request. */
+  readonly number: number;
 }
 
 /** The subject of a cluster's check run. */
@@ -25,6 +36,7 @@ export class ClusterChecks {
   readonly #checks: Checks;
   readonly #cluster: string;
   readonly #redact: (text: string) => string;
+  #recorded: RecordedComment | null = null;
 
   constructor(options: {
     checks: Checks;
@@ -38,6 +50,11 @@ export class ClusterChecks {
     this.identity = options.identity;
     this.#cluster = options.cluster;
     this.#redact = options.redact;
+  }
+
+  /** From now on, the check runs record the cluster's section of the shared comment on a pull request. */
+  recordSections(comment: RecordedComment): void {
+    this.#recorded = comment;
   }
 
   /** Returns the name of the check runs of a kind. */
@@ -90,13 +107,14 @@ export class ClusterChecks {
     kind: CheckKind,
     { view, content }: { view: CheckView<Report>; content: Content },
   ): CheckContent {
-    const { report, title, summary } = view;
-    return {
-      ...content,
-      name: this.name(kind),
-      title: renderRedacted(report, { render: title, redact: this.#redact }),
-      summary: renderRedacted(report, { render: summary, redact: this.#redact }),
-    };
+    const { report, title, summary, section } = view;
+    const render = (renderer: (report: Report) => string) =>
+      renderRedacted(report, { render: renderer, redact: this.#redact });
+    const short = render(summary);
+    const record = (body: string) =>
+      this.#recorded && recordSection(body, { ...this.#recorded, identity: this.identity });
+    const recorded = section && (record(render(section)) ?? record(short));
+    return { ...content, name: this.name(kind), title: render(title), summary: recorded ?? short };
   }
 
   async #attempt(

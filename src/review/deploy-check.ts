@@ -36,6 +36,7 @@ export class DeployCheck {
   readonly #key: string;
   readonly #onChange: (open: OpenCheck | null) => void;
   #open: OpenCheck | null = null;
+  #resuming: Promise<void> = Promise.resolve();
 
   constructor(options: {
     checks: ClusterChecks;
@@ -76,9 +77,14 @@ export class DeployCheck {
 
   /**
    * Resumes the deploy that an earlier attempt began and did not complete. Without one, begins a deploy that applies
-   * nothing: once it succeeds, the review of this commit cannot be applied again.
+   * nothing: once it succeeds, the review of this commit cannot be applied again. `end` waits for it; nothing else has to.
    */
-  async resume(commit: string, digest: string): Promise<void> {
+  resume(commit: string, digest: string): Promise<void> {
+    this.#resuming = this.#resume(commit, digest);
+    return this.#resuming;
+  }
+
+  async #resume(commit: string, digest: string): Promise<void> {
     try {
       const checks = await this.#checks.list('deploy', commit);
       if (checks === null || checks.some(({ conclusion }) => conclusion === 'success')) return;
@@ -109,6 +115,7 @@ export class DeployCheck {
 
   /** Completes the check run that `begin` or `resume` opened. */
   async end<Report>(conclusion: DeployConclusion, view: CheckView<Report>): Promise<void> {
+    await this.#resuming;
     if (this.#open === null) return;
     const { id, externalId } = this.#open;
     await this.#checks.update('deploy', {

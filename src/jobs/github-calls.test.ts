@@ -1,0 +1,200 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { type GitHub, startGitHub } from '../../lab/github/github.ts';
+import { createPlan } from '../report/fixtures/plan.ts';
+import { createPlanReport } from '../report/fixtures/report.ts';
+import type { RunnableIntent } from '../runner/intent.ts';
+import { configureNodes } from './configure-nodes.ts';
+import { dispatch } from './dispatch.ts';
+import type { Job } from './job.ts';
+import { planCluster } from './plan-cluster.ts';
+import { saveWorkspace } from './post-state.ts';
+import { buildDatabasePlan, previewRollout } from './preview.ts';
+
+// What a run costs at GitHub: its calls, and how many of them it waits for. Terraform and the nodes are replaced.
+
+vi.mock('@actions/core');
+vi.mock('./plan-cluster.ts');
+vi.mock('./configure-nodes.ts');
+vi.mock('./preview.ts');
+vi.mock('./volume-check.ts', () => ({ checkVolumes: async () => ({ refusals: [], notes: [] }) }));
+vi.mock('../terraform/permit.ts', () => ({ permit: () => null, explainApplyRefusal: () => [] }));
+vi.mock('./staged-apply.ts', () => ({
+  StagedApply: class {
+    async provision() {
+      return [];
+    }
+  },
+}));
+
+/** How long Terraform and the nodes take, in ms. */
+const WORK_MS = 300;
+const LATENCY_MS = 20;
+
+let github: GitHub;
+let number: number;
+let head: string;
+let folder: string;
+beforeEach(async () => {
+  github = await startGitHub({ latency: LATENCY_MS });
+  const { payload } = github.openPullRequest({ branch: 'more', title: 'More' });
+  ({ number } = payload);
+  head = payload.pull_request.head.sha;
+  folder = mkdtempSync(join(tmpdir(), 'calls-'));
+  saveWorkspace({ temporary: folder, directory: folder });
+  const report = createPlanReport(createPlan([]));
+  const work = () => sleep(WORK_MS);
+  vi.mocked(planCluster).mockImplementation(async () => {
+    await work();
+    return {
+      plan: {
+        summary: report.plan,
+        nodeChanges: { create: [], replace: [], resize: [], destroy: [], fresh: [] },
+        existing: { nodes: [], notRunning: [] },
+        digest: 'd'.repeat(64),
+        providerLock: null,
+        memoryMib: 1024,
+      },
+      terraform: null,
+      tool: null,
+    } as never;
+  });
+  vi.mocked(configureNodes).mockImplementation(async () => {
+    await work();
+    return { nodes: [], changes: [] } as never;
+  });
+  const { cluster: _, plan: __, refusals: ___, run: ____, ...database } = report;
+  vi.mocked(buildDatabasePlan).mockReturnValue(database as never);
+  vi.mocked(previewRollout).mockImplementation(
+    async () => ({ observed: [], slotLoss: null, database: report.database }) as never,
+  );
+});
+afterEach(async () => {
+  vi.clearAllMocks();
+  rmSync(folder, { recursive: true });
+  await github.stop();
+});
+
+function createJob(name: string, { id = 20, comment = 'own' } = {}): Job {
+  const token = github.createToken({
+    permissions: { contents: 'read', pull_requests: 'write', issues: 'write', checks: 'write' },
+  });
+  return {
+    environment: {
+      event: { name: 'push', ref: 'refs/heads/main', sha: '', payload: {} },
+      repository: { owner: 'acme', repo: 'database' },
+      apiUrl: github.urls.api,
+      run: { id, attempt: 1 },
+      runUrl: 'https://github.com/acme/database/actions/runs/20',
+      actionRef: 'v1',
+      workspace: '/work',
+    },
+    inputs: {
+      githubToken: token,
+      workingDirectory: '.',
+      clusterFile: null,
+      comment,
+      labelPrefix: 'db/',
+      onPlanChange: 'fail',
+      storageAlertPercent: 80,
+      waitMinutes: 60,
+      allowDestroyLabel: null,
+      allowSlotLossLabel: null,
+      secrets: { reviewKey: '' },
+      spec: { name, region: 'us-east-1', imageTag: '18-trixie', replicaCount: 1 },
+    },
+    workspace: { temporary: folder, directory: folder },
+  } as unknown as Job;
+}
+
+const bodies = () => github.listComments(number).map(({ body = '' }) => body);
+
+const run = (intent: Partial<RunnableIntent> & { kind: 'review' | 'deploy' }, job: Job) =>
+  dispatch(intent as RunnableIntent, { job, notes: [], redact: (text) => text });
+
+const review = (job: Job, sha: string) =>
+  run(
+    { kind: 'review', event: 'pull_request', base: 'main', pullRequest: number, queued: null, sha },
+    job,
+  );
+const deploy = (job: Job, sha: string) =>
+  run({ kind: 'deploy', pullRequest: null, branch: 'main', pushedAt: null, sha }, job);
+
+/** The calls since `before`, with the tail of their paths. */
+const listCalls = (before: number) =>
+  github.journal
+    .slice(before)
+    .filter(({ path }) => path !== '/graphql')
+    .map(({ method, path }) => `${method} ${path.replace(/.*acme\/database\//, '')}`);
+const isWrite = (call: string) => /^(?:POST|PATCH) /.test(call);
+
+/** Opens a pull request, reviews it and merges it; returns the merge's commit. */
+async function prepare(inputs = {}): Promise<string> {
+  await review(createJob('orders', inputs), head);
+  return github.merge(number, 'squash').push.sha;
+}
+
+test('a review is at most ten calls, four of them writes', async () => {
+  await review(createJob('orders'), head);
+  const calls = listCalls(0);
+  expect(calls.length).toBeLessThanOrEqual(10);
+  expect(calls.filter(isWrite).length).toBeLessThanOrEqual(4);
+  expect(bodies()).toEqual([expect.stringContaining('`orders`')]);
+});
+
+test('a deploy with nothing to do is at most thirteen calls, six of them writes', async () => {
+  const sha = await prepare();
+  const before = github.journal.length;
+  await deploy(createJob('orders', { id: 30 }), sha);
+  const calls = listCalls(before);
+  expect(calls.length).toBeLessThanOrEqual(13);
+  expect(calls.filter(isWrite).length).toBeLessThanOrEqual(6);
+  expect(bodies()).toEqual([expect.stringContaining('run: 30/1')]);
+});
+
+test('Terraform and the nodes do not wait for the comment', async () => {
+  const sha = await prepare();
+  const path = /\/comments/;
+  // Only updates are refused: the last report comes afterwards.
+  github.failNext({ method: 'PATCH', path, kind: 'secondary-limit', retryAfterSeconds: 60 });
+  const configured = vi.mocked(configureNodes).mockImplementation(async () => {
+    expect(bodies()[0]).not.toContain('run: 30/1');
+    return { nodes: [], changes: [] } as never;
+  });
+  await deploy(createJob('orders', { id: 30 }), sha);
+  expect(configured).toHaveBeenCalledOnce();
+  expect(bodies()).toEqual([expect.stringMatching(/run: 30\/1[\s\S]*✅/)]);
+});
+
+test('the last report is not overwritten by an update that was on its way', async () => {
+  const sha = await prepare();
+  vi.mocked(configureNodes).mockResolvedValue({ nodes: [], changes: [] } as never);
+  for (let turn = 0; turn < 5; turn++) {
+    await deploy(createJob('orders', { id: 30 + turn }), sha);
+    expect(bodies()).toEqual([expect.stringMatching(/✅/)]);
+    await sleep(4 * LATENCY_MS);
+    expect(bodies()).toEqual([expect.stringMatching(/✅/)]);
+  }
+});
+
+test('a shared comment has the sections of all clusters of a review and of its merge', async () => {
+  const names = ['alpha', 'beta', 'gamma', 'delta'];
+  // The jobs of a matrix start within seconds.
+  const stagger = (work: (name: string) => Promise<void>) =>
+    Promise.all(names.map((name, index) => sleep(500 * index).then(() => work(name))));
+  await stagger((name) => review(createJob(name, { comment: 'shared' }), head));
+  const listed = () => (bodies()[0] ?? '').match(/begin: \w+/g);
+  const all = ['alpha', 'beta', 'delta', 'gamma'].map((name) => `begin: ${name}`);
+  expect([bodies().length, listed()]).toEqual([1, all]);
+  expect(listCalls(0).filter(isWrite).length).toBeLessThanOrEqual(4 * names.length);
+  const { sha } = github.merge(number, 'squash').push;
+  const before = github.journal.length;
+  await stagger((name) => deploy(createJob(name, { id: 30, comment: 'shared' }), sha));
+  expect([bodies().length, listed()]).toEqual([1, all]);
+  expect(bodies()[0]?.match(/run: 30\/1/g)).toHaveLength(names.length);
+  expect(bodies()[0]?.match(/state: final/g)).toHaveLength(names.length);
+  expect(listCalls(before).filter(isWrite).length).toBeLessThanOrEqual(6 * names.length);
+}, 30_000);
