@@ -159,9 +159,12 @@ test('--dry-run says what a run does, and does nothing', () => {
 });
 
 test('a run that fails at any call leaves no key behind, and the next one goes on', () => {
+  let allowed = 1;
   for (let runs = 1; runs < 40; runs++) {
-    // One change more than before, then a failure.
-    const { status, stderr } = run([], { STUB_FAIL: String(read().calls.length + 2) });
+    // One change more than before, then a failure; two for a secret that two environments share.
+    const before = read().calls;
+    const { status, stderr } = run([], { STUB_FAIL: String(before.length + allowed + 1) });
+    allowed = read().calls.at(-1)?.what === before.at(-1)?.what ? 2 : 1;
     expect(readdirSync(temporary())).toEqual([]);
     if (status === 0) break;
     expect(stderr).toMatch(
