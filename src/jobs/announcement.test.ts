@@ -99,6 +99,15 @@ test('warns once, and never fails, if the token may not comment', async () => {
   expect(log.join('').match(/::warning::github-token: may not comment here/g)).toHaveLength(1);
 });
 
+test('warns of an update that is refused only with the last report', async () => {
+  const announcement = announce({ access: 'read' });
+  announcement.show('one', RENDERERS);
+  await vi.waitFor(() => expect(github.journal.some(({ status }) => status === 403)).toBe(true));
+  expect(log.join('')).toBe('');
+  await announcement.publish('two', RENDERERS);
+  expect(log.join('').match(/::warning::github-token: may not comment here/g)).toHaveLength(1);
+});
+
 test('warns and continues if GitHub fails', async () => {
   github.failNext({ path: /comments/, status: 422, times: 9, body: { message: 'Spam' } });
   await announce().publish('one', RENDERERS);

@@ -41,6 +41,8 @@ export class Announcement {
   #pending: ReportText | null = null;
   #updating: Promise<void> | null = null;
   #stopUpdating = new AbortController();
+  /** The outcome of an update that ended them: while a tool's output is logged, workflow commands have no effect. */
+  #unlogged: CommentOutcome | null = null;
 
   constructor(options: {
     client: GitHubClient;
@@ -107,7 +109,13 @@ export class Announcement {
       const text = this.#pending;
       this.#pending = null;
       try {
-        this.#logOutcome(await comment.update(text.body, { short: text.short }));
+        const result = await comment.update(text.body, { short: text.short });
+        if (result.outcome === 'forbidden' || result.outcome === 'superseded') {
+          this.#isSilenced = true;
+          this.#unlogged = result;
+        } else {
+          this.#logOutcome(result);
+        }
       } catch (error) {
         core.info(
           `The comment could not be updated (${readMessage(error)}). The next report replaces this one.`,
@@ -123,6 +131,8 @@ export class Announcement {
     this.#stopUpdating.abort();
     await this.#updating;
     this.#stopUpdating = new AbortController();
+    if (this.#unlogged !== null) this.#logOutcome(this.#unlogged);
+    this.#unlogged = null;
   }
 
   async #deliver(
