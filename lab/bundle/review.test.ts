@@ -98,8 +98,8 @@ describe('a pull request', () => {
     expect(result.summary).toContain('aws_instance.node["1"]');
     expect(result.annotations.map(({ level, message }) => [level, message])).toEqual([
       ['warning', expect.stringMatching(/^ssh-private-key: GitHub withholds secrets/)],
-      ['warning', expect.stringMatching(/^github-token: may not comment here/)],
       ['warning', expect.stringMatching(/^github-token: The review could not be stored/)],
+      ['warning', expect.stringMatching(/^github-token: may not comment here/)],
     ]);
   });
 
@@ -117,8 +117,8 @@ describe('a pull request', () => {
       expect.stringMatching(
         /^ssh-private-key: GitHub withholds secrets from a run that Dependabot/,
       ),
-      expect.stringMatching(/^github-token: may not comment here/),
       expect.stringMatching(/^github-token: The review could not be stored/),
+      expect.stringMatching(/^github-token: may not comment here/),
     ]);
 
     const number = readPullNumber(opened);
