@@ -99,11 +99,10 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
   if (access === null) return notObserved('this job has no ssh-private-key to log in with.');
   const nodes = new Nodes(access);
   try {
-    const began = performance.now();
     const observation = await logGroup('Look at the nodes', () =>
       nodes.observe(running, { desired, waitSeconds: OBSERVE_SECONDS }),
     );
-    const look = { asked: running, seen: observation, began };
+    const look = { asked: running, seen: observation, ended: performance.now() };
     const { observed, away } = requireObservation(observation, desired, {
       asked: running,
       states: buildInstanceStates(plan.existing),

@@ -16,7 +16,7 @@ const nodes = [
 const look: Look = {
   asked: nodes,
   seen: { observed: [], unreachable: [], broken: [], locked: [], failures: [] },
-  began: 1_000,
+  ended: 1_000,
 };
 
 test('a look serves again while it is seconds old', () => {

@@ -10,8 +10,8 @@ export interface Look {
   /** The nodes as AWS described them then. */
   readonly asked: readonly Node[];
   readonly seen: ClusterObservation;
-  /** When it began, in ms of `performance.now()`. */
-  readonly began: number;
+  /** When it ended, in ms of `performance.now()`. */
+  readonly ended: number;
 }
 
 /**
@@ -21,11 +21,11 @@ export interface Look {
  * @param options.now in ms of `performance.now()`
  */
 export function isCurrent(
-  { asked, seen, began }: Look,
+  { asked, seen, ended }: Look,
   { nodes, now }: { nodes: readonly Node[]; now: number },
 ): boolean {
   return (
-    now - began <= MAX_AGE &&
+    now - ended <= MAX_AGE &&
     seen.unreachable.length === 0 &&
     seen.failures.length === 0 &&
     isDeepStrictEqual(asked, nodes)

@@ -12,7 +12,7 @@ import { removeNodes } from './reachability.ts';
 
 /** What follows for the snapshots of servers that were not stopped. */
 const CRASHED =
-  'Their last snapshots are like the disk after a power cut: PostgreSQL recovers from them at its start, but a replica may lack the last commits of its primary.';
+  'Such a snapshot is like the disk after a power cut: PostgreSQL recovers from it at its start, but that of a replica may lack the last commits of its primary.';
 
 /**
  * Stops the servers of all nodes before they are destroyed: the primary first, then its replicas. Nothing is started again.
@@ -64,9 +64,10 @@ export async function stopDatabases(
       }
       return unreachable.length === 0
         ? []
-        : [
-            `${unreachable.join(', ')} could not be looked at, so their servers were not stopped first. ${CRASHED}`,
-          ];
+        : unreachable.map(
+            (name) =>
+              `${name}: could not be looked at, so its server was not stopped first. ${CRASHED}`,
+          );
     });
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
