@@ -4,7 +4,8 @@ import { connect as connectTo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { query, readRow, writeRow } from '../client.ts';
-import type { JobResult } from '../runner/job.ts';
+import type { JobOptions, JobResult } from '../runner/job.ts';
+import { wrapProgram } from '../tools/wrap-program.ts';
 import type { World } from '../world.ts';
 import {
   closeStage,
@@ -16,7 +17,11 @@ import {
   readServers,
   readStarts,
   requireSuccess,
+  runOnNode,
 } from './stage.ts';
+
+/** Where a node has its data volume. */
+const ROOT = '/var/lib/postgresql-cluster';
 
 const INPUTS = { request: '{"instance_type":"t2.small","replica_count":2,"region":"us-east-1"}' };
 
@@ -146,7 +151,12 @@ describe('the main job', () => {
     const { primary, replicas } = readServers(world, deployed);
     const before = await readStarts([primary, ...replicas]);
     const odd = join(world.folder, "it's #1 in $HOME, 100% {{ braces }}");
+    const commands = join(world.folder, 'commands');
     const { result } = await deploy(world, 'again', INPUTS, {
+      path: wrapProgram({
+        ...{ folder: world.folder, program: 'terraform', path: world.path },
+        before: `echo "$1" >>'${commands}'`,
+      }),
       workDirectory: odd,
       actionDirectory: copyAction(join(odd, 'action')),
       // A directory that was set for another program, and is gone.
@@ -158,6 +168,13 @@ describe('the main job', () => {
     const known = readFileSync(join(result.directories.workspace, kept), 'utf8');
     expect(known.trim().split('\n').length).toBeGreaterThanOrEqual(3);
     expect(result.outputs['has-changes']).toBe('false');
+    // Nothing is applied, and no command reads what another one has told.
+    expect(readFileSync(commands, 'utf8').trim().split('\n')).toEqual([
+      'version',
+      'init',
+      'plan',
+      'show',
+    ]);
     expect(readChanges(result)).toBe(0);
     expect(await readStarts([primary, ...replicas])).toEqual(before);
   });
@@ -215,5 +232,88 @@ describe('the main job', () => {
     }
     expect(readProof(result).filter(({ state }) => state === 'streaming')).toHaveLength(3);
     await readRow(primary, 'first');
+    deployed = result;
+  });
+
+  describe('the removal', () => {
+    const remove = (name: string, options: Partial<JobOptions> = {}) =>
+      world.run(world.github.dispatch('destroy', { destroy: name }), {}, options);
+    /** What PostgreSQL's control file on a node says: a line per fact. */
+    const readControlFile = (node: string) =>
+      runOnNode(world, node, [
+        ...['sh', '-c'],
+        `docker run --rm --env LC_ALL=C --entrypoint pg_controldata --volume ${ROOT}:${ROOT}:ro "$(docker images --quiet | head -1)" ${ROOT}/data`,
+      ]);
+    const readFact = (text: string, fact: string) =>
+      text
+        .split('\n')
+        .find((line) => line.startsWith(`${fact}:`))
+        ?.slice(fact.length + 1)
+        .trim();
+
+    test('needs the name of the cluster', async () => {
+      const refused = await remove('orders');
+      expect(refused.annotations.map(({ message }) => message)).toContainEqual(
+        expect.stringMatching(
+          /destroy: "orders" is not the name of this cluster, which is postgres/,
+        ),
+      );
+      await readRow(readServers(world, deployed).primary, 'first');
+    });
+
+    test('stops the primary before its replicas, so that every volume has all commits', async () => {
+      await writeRow(readServers(world, deployed).primary, 'last');
+      const { folder } = world;
+      const before = '[ "$1" = apply ] && { echo "Error: interrupted" >&2; exit 1; }';
+      const path = wrapProgram({ folder, program: 'terraform', before, path: world.path });
+      const interrupted = await remove('postgres', { path });
+      expect(interrupted.conclusion).toBe('failure');
+      expect(interrupted.summary).toContain('it continues with what is left');
+      const nodes = [...readProof(deployed)].sort((a, b) => a.role.localeCompare(b.role));
+      const facts = await Promise.all(nodes.map(({ name }) => readControlFile(name)));
+      expect(facts.map((text) => readFact(text, 'Database cluster state'))).toEqual([
+        'shut down',
+        ...nodes.slice(1).map(() => 'shut down in recovery'),
+      ]);
+      // The replicas have the primary's shutdown checkpoint.
+      expect(new Set(facts.map((text) => readFact(text, 'Latest checkpoint location'))).size).toBe(
+        1,
+      );
+    });
+
+    test('continues, leaves a last snapshot of each data volume, and nothing else', async () => {
+      const tables = () => world.aws.tables;
+      const data = Object.values(tables().volumes).filter(({ root }) => !root);
+      const volumes = data.map(({ id }) => id).sort();
+      expect(volumes).toHaveLength(readProof(deployed).length);
+      // A node that does not answer holds nothing up.
+      await runOnNode(world, 'node-2', ['systemctl', 'stop', 'ssh']);
+      const result = requireSuccess(await remove('postgres'));
+      const { instances, vpcs, subnets, groups, gateways, endpoints, keyPairs } = tables();
+      const left = { instances, vpcs, subnets, groups, gateways, endpoints, keyPairs };
+      for (const [kind, found] of Object.entries(left)) expect([kind, found]).toEqual([kind, {}]);
+      expect(tables().volumes).toEqual({});
+      expect(
+        Object.values(tables().snapshots)
+          .map(({ volume }) => volume)
+          .sort(),
+      ).toEqual(volumes);
+      expect(result.summary).toContain('its state is empty');
+      for (const id of volumes) expect(result.summary).toContain(id);
+      expect(result.annotations.map(({ message }) => message)).toContainEqual(
+        expect.stringMatching(
+          /^node-2: could not be looked at, so its server was not stopped first/,
+        ),
+      );
+    });
+
+    test('of nothing succeeds, and the same name can be deployed again', async () => {
+      const again = requireSuccess(await remove('postgres'));
+      expect(again.summary).toContain('there is nothing to destroy');
+      const inputs = { 'instance-type': 't2.small', 'replica-count': '0' };
+      const { result } = await deploy(world, 'anew', inputs);
+      const { primary } = readServers(world, requireSuccess(result));
+      await expect(query(primary, 'SELECT count(*) FROM orders')).rejects.toThrow(/does not exist/);
+    });
   });
 });
