@@ -486,7 +486,7 @@ describe('a host', () => {
   test('that changed its key stops the run immediately', async () => {
     await hosts.run('node-2', 'rm /etc/ssh/ssh_host_*; ssh-keygen -qA; systemctl restart ssh');
     // Connections of earlier runs persist.
-    await hosts.run('node-2', "pkill -f '[s]shd: admin' || true");
+    await hosts.run('node-2', "pkill -f '[s]shd(-session)?: admin' || true");
     // A run that waited for the host would outlast the test.
     const run = await runPlaybook({ ...buildOptions(), waitSeconds: 3_600 }, 'observe.yml');
     expect(run.failures).toMatchObject([

@@ -99,7 +99,7 @@ describe('a copy that is interrupted', () => {
   test('goes on when the SSH connections are lost, and the same run finishes it', async () => {
     const copies = await copyUnderLoad('lost connections', async () => {
       const result = await interrupt(async () => {
-        await cluster.run(REPLICA, 'sh', '-c', "pkill -KILL -f '^sshd: admin' || true");
+        await cluster.run(REPLICA, 'sh', '-c', "pkill -KILL -f '^sshd(-session)?: admin' || true");
       });
       expect(readProof(requireSuccess(result))).toHaveLength(2);
     });
