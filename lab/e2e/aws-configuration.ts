@@ -35,6 +35,41 @@ resource "aws_route_table_association" "lab" {
   route_table_id = aws_route_table.lab.id
   subnet_id      = aws_subnet.lab.id
 }
+resource "aws_subnet" "private" {
+  vpc_id            = aws_vpc.lab.id
+  cidr_block        = "10.43.2.0/24"
+  availability_zone = "us-east-1a"
+}
+resource "aws_eip" "nat" {
+  domain     = "vpc"
+  depends_on = [aws_internet_gateway.lab]
+}
+resource "aws_nat_gateway" "lab" {
+  allocation_id = aws_eip.nat.id
+  subnet_id     = aws_subnet.lab.id
+  depends_on    = [aws_route.internet, aws_route_table_association.lab]
+}
+resource "aws_route_table" "private" {
+  vpc_id = aws_vpc.lab.id
+}
+resource "aws_route" "nat" {
+  route_table_id         = aws_route_table.private.id
+  destination_cidr_block = "0.0.0.0/0"
+  nat_gateway_id         = aws_nat_gateway.lab.id
+}
+resource "aws_route_table_association" "private" {
+  route_table_id = aws_route_table.private.id
+  subnet_id      = aws_subnet.private.id
+}
+resource "aws_instance" "private" {
+  ami                    = data.aws_ami.debian.id
+  instance_type          = "t3.small"
+  subnet_id              = aws_subnet.private.id
+  vpc_security_group_ids = [aws_security_group.lab.id]
+  key_name               = aws_key_pair.lab.key_name
+  tags                   = { Name = "private" }
+  depends_on             = [aws_route.nat, aws_route_table_association.private]
+}
 resource "aws_security_group" "lab" {
   name   = "lab"
   vpc_id = aws_vpc.lab.id

@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -192,16 +194,18 @@ describe('security groups', () => {
   });
 
   test('do not matter without a route to the internet gateway: the public address is unreachable', async () => {
-    const routes = Object.values(aws.tables.routeTables).flatMap((table) => table.routes);
+    const routes = Object.values(aws.tables.routeTables).map(
+      ({ id, routes }) => [id, routes] as const,
+    );
     await aws.edit(({ routeTables }) => {
       for (const table of Object.values(routeTables)) table.routes = [];
     });
     await expect(ssh('node-1', 'true', 2)).rejects.toThrow(/timed out/);
     await aws.edit(({ routeTables }) => {
-      const [table] = Object.values(routeTables).filter(
-        ({ associations }) => associations.length > 0,
-      );
-      table?.routes.push(...routes);
+      for (const [id, before] of routes) {
+        const table = routeTables[id];
+        if (table !== undefined) table.routes = before;
+      }
     });
     expect(await ssh('node-1', 'echo in')).toBe('in');
   });
@@ -271,6 +275,46 @@ describe('an Instance Connect Endpoint', async () => {
       await client.stop();
     }
   });
+});
+
+test('a private machine reaches the internet through a NAT gateway alone, and nothing reaches it', async () => {
+  const outside = createServer((socket) => socket.end()).listen(0, '0.0.0.0');
+  await once(outside, 'listening');
+  try {
+    const machine = aws.listInstances().find(({ name }) => name === 'private');
+    const { port } = outside.address() as AddressInfo;
+    const call = async () => {
+      const script = `timeout 3 bash -c 'exec 3<>/dev/tcp/${PREFIX}.0.1/${port}' && echo open || echo closed`;
+      const { stdout } = await run('docker', [
+        'exec',
+        machine?.container ?? '',
+        'bash',
+        '-c',
+        script,
+      ]);
+      return stdout.trim();
+    };
+    expect(machine?.publicIp).toBeNull();
+    expect(await call()).toBe('open');
+    const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}';
+    const { stdout } = await run('docker', ['inspect', '-f', format, machine?.container ?? '']);
+    const address = stdout.split(' ').find((one) => one.startsWith(PREFIX)) ?? '';
+    // Port 22 is open to this computer by the security group.
+    await expect(
+      run('bash', ['-c', `timeout 3 bash -c 'exec 3<>/dev/tcp/${address}/22'`]),
+    ).rejects.toThrow();
+    const gateways = { ...aws.tables.natGateways };
+    await aws.edit((tables) => {
+      tables.natGateways = {};
+    });
+    expect(await call()).toBe('closed');
+    await aws.edit((tables) => {
+      tables.natGateways = gateways;
+    });
+    expect(await call()).toBe('open');
+  } finally {
+    outside.close();
+  }
 });
 
 describe('volumes', () => {

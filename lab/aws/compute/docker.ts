@@ -22,6 +22,7 @@ import {
   VPC_LABEL,
   WORLD_LABEL,
 } from './machine.ts';
+import { Outbound } from './outbound.ts';
 import type { MachineEvent } from './watch.ts';
 
 // How long a system may take to shut down before its power is cut.
@@ -45,6 +46,7 @@ export class DockerCompute implements Compute {
   readonly #options: DockerOptions;
   readonly #disks: Disks;
   readonly #firewalls: Firewalls;
+  readonly #outbound: Outbound;
   /** Machines that this class is currently stopping or starting; the watcher ignores them. */
   readonly #handled = new Set<string>();
   /** Machines whose termination was requested here. */
@@ -58,6 +60,7 @@ export class DockerCompute implements Compute {
     this.#world = world;
     this.#options = options;
     this.#disks = new Disks(world.directory);
+    this.#outbound = new Outbound(world, options);
     this.#firewalls = new Firewalls(world, () => this.#listFiltered());
   }
 
@@ -323,8 +326,11 @@ export class DockerCompute implements Compute {
     return volumes;
   }
 
-  syncFirewalls(): Promise<void> {
-    return this.#firewalls.sync();
+  async syncFirewalls(): Promise<void> {
+    if (this.#outbound.isNeeded(this.#world.tables)) {
+      await this.#oneByOne(async () => this.#outbound.sync(await this.#listRunning()));
+    }
+    await this.#firewalls.sync();
   }
 
   async openEndpoint(endpoint: Endpoint): Promise<void> {

@@ -38,6 +38,7 @@ const world = (rules: Rule[], instances: Instance[] = [machine({})]) =>
     subnets: { 'subnet-1': { vpc: 'vpc-1' } },
     vpcs: { 'vpc-1': { mainRouteTable: 'rtb-main' } },
     gateways: { 'igw-1': { vpc: 'vpc-1' } },
+    natGateways: {},
     routeTables: {
       'rtb-main': { associations: [], routes: [{ destination: '0.0.0.0/0', gateway: 'igw-1' }] },
     },

@@ -12,7 +12,9 @@ export const JUMPS = [
 ] as const;
 
 /** What has a network interface in a subnet: a machine, or an endpoint. */
-export type Member = Pick<Instance, 'subnet' | 'groups'> & { readonly publicIp?: string | null };
+export type Member = Pick<Instance, 'subnet' | 'groups' | 'privateIp'> & {
+  readonly publicIp?: string | null;
+};
 
 /** The peers of a rule as IPv4 sources or destinations; a group is replaced by its members' private addresses. */
 function listPeers(rule: Rule, { instances, endpoints }: Tables): string[] {
@@ -35,19 +37,24 @@ function matchPorts({ protocol, from, to }: Rule): string {
   return ports ? `-p ${protocol} --dport ${from}:${to}` : `-p ${protocol}`;
 }
 
-/** Whether the machine's subnet has a route to the internet; without one a public address is unreachable. */
-function isConnected(
-  { subnet }: Member,
-  { subnets, routeTables, gateways, vpcs }: Tables,
-): boolean {
+/** How a subnet reaches the internet: by its own internet gateway, by a NAT gateway in a subnet that has one, or not. */
+export function findWay(
+  { subnet }: Pick<Member, 'subnet'>,
+  tables: Tables,
+): 'gateway' | 'nat' | null {
+  const { subnets, routeTables, gateways, natGateways, vpcs } = tables;
   const vpc = subnets[subnet]?.vpc ?? '';
   const own = Object.values(routeTables).find(({ associations }) =>
     associations.some((one) => one.subnet === subnet),
   );
   const table = own ?? routeTables[vpcs[vpc]?.mainRouteTable ?? ''];
-  return (table?.routes ?? []).some(
-    ({ destination, gateway }) => destination === '0.0.0.0/0' && gateways[gateway]?.vpc === vpc,
-  );
+  const targets = (table?.routes ?? [])
+    .filter(({ destination }) => destination === '0.0.0.0/0')
+    .map(({ gateway }) => gateway);
+  if (targets.some((target) => gateways[target]?.vpc === vpc)) return 'gateway';
+  const nat = targets.map((target) => natGateways[target]).find((one) => one !== undefined);
+  if (nat === undefined || nat.subnet === subnet) return null;
+  return findWay(nat, tables) === 'gateway' ? 'nat' : null;
 }
 
 /**
@@ -66,7 +73,8 @@ export function writeFirewall(member: Member, tables: Tables): string {
       .sort()
       .map((match) => `-A ${egress ? OUT : IN} ${match} -j RETURN`);
   const publicIp = member.publicIp ?? null;
-  const dead = publicIp !== null && !isConnected(member, tables);
+  const way = findWay(member, tables);
+  const dead = publicIp !== null && way === null;
   const lines = [
     '*mangle',
     `:${IN} - [0:0]`,
@@ -74,6 +82,8 @@ export function writeFirewall(member: Member, tables: Tables): string {
     ...(dead ? [`-A ${IN} -d ${publicIp} -j DROP`, `-A ${OUT} -s ${publicIp} -j DROP`] : []),
     `-A ${IN} -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN`,
     `-A ${OUT} -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN`,
+    // A NAT gateway lets replies in, and nothing else.
+    ...(way === 'nat' ? [`-A ${IN} ! -d ${member.privateIp} -j DROP`] : []),
     ...open(false),
     ...open(true),
     `-A ${IN} -j DROP`,
