@@ -36,6 +36,18 @@ function read(...resources: ResourceOverrides[][]) {
   return { found: readExistingNodes(parsePlan(document)), plan: summarizePlan(document) };
 }
 
+test('a node has the name of its record, if there is one', () => {
+  const name = 'node-2.orders.example.internal';
+  const record: ResourceOverrides = {
+    address: 'aws_route53_record.node["2"]',
+    actions: ['no-op'],
+    before: { id: 'Z0_node-2_A', name },
+    after: { id: 'Z0_node-2_A', name },
+  };
+  const { found } = read(node(1, 'running'), node(2, 'running'), [record]);
+  expect(found.nodes.map(({ dnsName }) => dnsName)).toEqual(['', name]);
+});
+
 describe('nodes whose instance does not run', () => {
   test('are started if the plan keeps them and they have stopped', () => {
     const { found, plan } = read(node(1, 'running'), node(2, 'stopped'), node(3, 'stopping'));
