@@ -48,6 +48,25 @@ test('a node has the name of its record, if there is one', () => {
   expect(found.nodes.map(({ dnsName }) => dnsName)).toEqual(['', name]);
 });
 
+test('behind a NAT gateway a node has no public address, also if it keeps one', () => {
+  const [instance, ...rest] = node(1, 'running');
+  const before = { ...(instance?.before as object), public_ip: '203.0.113.9' };
+  const resources: ResourceOverrides[] = [
+    { address: 'aws_instance.node["1"]', actions: ['no-op'], before, after: before },
+  ];
+  const gateway = (actions: string[]): ResourceOverrides => ({
+    address: 'aws_nat_gateway.own[0]',
+    actions,
+    before: actions.includes('create') ? null : { id: 'nat-1' },
+    after: { id: 'nat-1' },
+  });
+  const list = (...more: ResourceOverrides[]) =>
+    read([...resources, ...rest, ...more]).found.nodes.map(({ publicAddress }) => publicAddress);
+  expect(list()).toEqual(['203.0.113.9']);
+  expect(list(gateway(['create']))).toEqual(['203.0.113.9']);
+  expect(list(gateway(['no-op']))).toEqual(['']);
+});
+
 describe('nodes whose instance does not run', () => {
   test('are started if the plan keeps them and they have stopped', () => {
     const { found, plan } = read(node(1, 'running'), node(2, 'stopped'), node(3, 'stopping'));

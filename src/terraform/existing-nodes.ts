@@ -50,6 +50,8 @@ export function readExistingNodes(plan: PlanDocument): ExistingNodes {
     new Map(find(type, name).map(({ index, change }) => [String(index), change.before]));
   const volumes = readBefore('aws_ebs_volume', 'data');
   const records = readBefore('aws_route53_record', 'node');
+  // Nothing reaches a public address that a node had before its cluster got a NAT gateway.
+  const isHidden = [...readBefore('aws_nat_gateway', 'own').values()].some(Boolean);
   const found = find('aws_instance', 'node').flatMap(({ index, change }) => {
     const machine = instance.safeParse(change.before);
     const disk = volume.safeParse(volumes.get(String(index)));
@@ -59,7 +61,7 @@ export function readExistingNodes(plan: PlanDocument): ExistingNodes {
       instanceId: machine.data.id,
       instanceType: machine.data.instance_type,
       privateAddress: machine.data.private_ip,
-      publicAddress: machine.data.public_ip ?? '',
+      publicAddress: isHidden ? '' : (machine.data.public_ip ?? ''),
       dnsName: dnsRecord.safeParse(records.get(String(index))).data?.name ?? '',
       volumeId: disk.data.id,
       zone: disk.data.availability_zone,
