@@ -70,6 +70,9 @@ test('the tag of a new thing allows nothing on an existing one', () => {
     JSON.stringify(Condition ?? {}).includes('RequestTag'),
   ).filter(({ Sid }) => Sid.startsWith('Create'));
   expect(allowed.map(({ Action, Resource }) => [...Action, ...Resource])).toEqual([
+    ['ec2:AllocateAddress', 'arn:aws:ec2:REGION:ACCOUNT:elastic-ip/*'],
+    ['ec2:CreateInstanceConnectEndpoint', 'arn:aws:ec2:REGION:ACCOUNT:instance-connect-endpoint/*'],
+    ['ec2:CreateNatGateway', 'arn:aws:ec2:REGION:ACCOUNT:natgateway/*'],
     ['ec2:AuthorizeSecurityGroupIngress', 'arn:aws:ec2:REGION:ACCOUNT:security-group-rule/*'],
     ['ec2:CreateSubnet', 'arn:aws:ec2:REGION:ACCOUNT:subnet/*'],
     ['ec2:CreateVpc', 'arn:aws:ec2:REGION:ACCOUNT:vpc/*'],
@@ -107,8 +110,8 @@ test('an optional policy passes no role but the given ones, and changes no name 
 });
 
 test('a call without a statement is refused, not allowed everywhere', () => {
-  expect(() => buildPolicies({ plan: [], deploy: ['ec2:CreateNatGateway'] })).toThrow(
-    'No statement for ec2:CreateNatGateway',
+  expect(() => buildPolicies({ plan: [], deploy: ['ec2:CreateVpcPeeringConnection'] })).toThrow(
+    'No statement for ec2:CreateVpcPeeringConnection',
   );
   expect(() => buildPolicies({ plan: ['ec2:StopInstances'], deploy: [] })).toThrow(
     'No statement for ec2:StopInstances',

@@ -25,16 +25,31 @@ const FREE = ['sts:GetCallerIdentity'];
 export const REFUSED = ['ec2:GetInstanceUefiData'];
 
 /**
- * What no recorded call shows. The product asks how far a volume's growth is, and where the endpoint of the tunnel is. EC2
- * makes the endpoint's network interface with the caller's permission. More is in statements.ts: the tunnel itself, and
- * the role of the endpoint's service.
+ * What no recorded call shows. The cluster of the contract has no NAT gateway, and moto has no endpoint, so the provider
+ * makes and removes none against it (the calls are those of the provider's sources). The product asks how far a volume's
+ * growth is, and where the endpoint of the tunnel is. EC2 makes the endpoint's network interface with the caller's
+ * permission. More is in statements.ts: the tunnel itself, and the role of the endpoint's service.
  */
 const UNSEEN: Calls = {
-  plan: ['ec2:DescribeInstanceConnectEndpoints', 'ec2:DescribeVolumesModifications'],
+  plan: [
+    'ec2:DescribeAddresses',
+    'ec2:DescribeAddressesAttribute',
+    'ec2:DescribeInstanceConnectEndpoints',
+    'ec2:DescribeNatGateways',
+    'ec2:DescribeVolumesModifications',
+  ],
   deploy: [
+    'ec2:AllocateAddress',
+    'ec2:CreateInstanceConnectEndpoint',
+    'ec2:CreateNatGateway',
     'ec2:CreateNetworkInterface',
+    'ec2:DeleteInstanceConnectEndpoint',
+    'ec2:DeleteNatGateway',
     'ec2:DescribeInstanceConnectEndpoints',
     'ec2:DescribeVolumesModifications',
+    'ec2:DisassociateAddress',
+    'ec2:ReleaseAddress',
+    'ec2:ReplaceRoute',
   ],
 };
 
@@ -43,9 +58,12 @@ const DEBIAN = '136693071363';
 
 /** What a call makes, if EC2 authorises it on the new thing by the request's tags. */
 const MADE: { readonly [action: string]: string } = {
+  'ec2:AllocateAddress': 'elastic-ip',
   'ec2:AuthorizeSecurityGroupEgress': 'security-group-rule',
   'ec2:AuthorizeSecurityGroupIngress': 'security-group-rule',
+  'ec2:CreateInstanceConnectEndpoint': 'instance-connect-endpoint',
   'ec2:CreateInternetGateway': 'internet-gateway',
+  'ec2:CreateNatGateway': 'natgateway',
   'ec2:CreateRouteTable': 'route-table',
   'ec2:CreateSecurityGroup': 'security-group',
   'ec2:CreateSnapshot': 'snapshot',
@@ -62,14 +80,18 @@ const CHANGED: { readonly [action: string]: readonly string[] } = {
   'ec2:AttachVolume': ['instance', 'volume'],
   'ec2:AuthorizeSecurityGroupEgress': ['security-group'],
   'ec2:AuthorizeSecurityGroupIngress': ['security-group'],
+  'ec2:CreateInstanceConnectEndpoint': ['security-group', 'subnet'],
+  'ec2:CreateNatGateway': ['elastic-ip', 'subnet'],
   'ec2:CreateNetworkInterface': ['security-group', 'subnet'],
   'ec2:CreateRoute': ['route-table'],
   'ec2:CreateRouteTable': ['vpc'],
   'ec2:CreateSecurityGroup': ['vpc'],
   'ec2:CreateSnapshot': ['volume'],
   'ec2:CreateSubnet': ['vpc'],
+  'ec2:DeleteInstanceConnectEndpoint': ['instance-connect-endpoint'],
   'ec2:DeleteInternetGateway': ['internet-gateway'],
   'ec2:DeleteKeyPair': ['key-pair'],
+  'ec2:DeleteNatGateway': ['natgateway'],
   'ec2:DeleteRoute': ['route-table'],
   'ec2:DeleteRouteTable': ['route-table'],
   'ec2:DeleteSecurityGroup': ['security-group'],
@@ -78,6 +100,7 @@ const CHANGED: { readonly [action: string]: readonly string[] } = {
   'ec2:DeleteVpc': ['vpc'],
   'ec2:DetachInternetGateway': ['internet-gateway', 'vpc'],
   'ec2:DetachVolume': ['instance', 'volume'],
+  'ec2:DisassociateAddress': ['elastic-ip'],
   'ec2:DisassociateRouteTable': ['route-table', 'subnet'],
   'ec2:ModifyInstanceAttribute': ['instance'],
   'ec2:ModifyInstanceMetadataOptions': ['instance'],
@@ -86,6 +109,8 @@ const CHANGED: { readonly [action: string]: readonly string[] } = {
   'ec2:ModifyVolume': ['volume'],
   'ec2:ModifyVpcAttribute': ['vpc'],
   'ec2:MonitorInstances': ['instance'],
+  'ec2:ReleaseAddress': ['elastic-ip'],
+  'ec2:ReplaceRoute': ['route-table'],
   'ec2:RevokeSecurityGroupEgress': ['security-group', 'security-group-rule'],
   'ec2:RevokeSecurityGroupIngress': ['security-group', 'security-group-rule'],
   'ec2:RunInstances': ['key-pair', 'security-group', 'subnet'],
