@@ -9,8 +9,6 @@ export interface Moto {
   readonly front: Front;
   /** Calls EC2 behind Terraform's back; these calls are not recorded. Returns the answer's XML. */
   call(action: string, parameters?: Readonly<Record<string, string>>): Promise<string>;
-  /** Makes a private zone of Route 53 of this name and returns its id. */
-  createPrivateZone(name: string): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -89,20 +87,6 @@ export async function startMoto(world: string): Promise<Moto> {
       const text = await answer.text();
       if (!answer.ok) throw new Error(`moto: ${action}: ${answer.status} ${text}`);
       return text;
-    },
-    async createPrivateZone(name) {
-      const answer = await fetch(`${endpoint}/2013-04-01/hostedzone`, {
-        method: 'POST',
-        headers: {
-          authorization: `AWS4-HMAC-SHA256 Credential=lab/20260101/us-east-1/route53/aws4_request, SignedHeaders=host, Signature=0`,
-          'content-type': 'text/xml',
-        },
-        body: `<CreateHostedZoneRequest xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><Name>${name}</Name><CallerReference>lab</CallerReference><HostedZoneConfig><PrivateZone>true</PrivateZone></HostedZoneConfig><VPC><VPCId>vpc-0a1b2c3d4e5f60718</VPCId><VPCRegion>${REGION}</VPCRegion></VPC></CreateHostedZoneRequest>`,
-      });
-      const text = await answer.text();
-      const id = /<Id>\/hostedzone\/(\w+)<\/Id>/.exec(text)?.[1];
-      if (!answer.ok || id === undefined) throw new Error(`moto: ${answer.status} ${text}`);
-      return id;
     },
     async stop() {
       await front.stop();

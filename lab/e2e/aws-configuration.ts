@@ -1,4 +1,7 @@
-/** Two machines, one of them with a volume, and a group for a way in through an endpoint; `runner` may reach port 22. */
+/**
+ * Two machines, one of them with a volume; a private one behind a NAT gateway; and a group for a way in through an
+ * endpoint. `runner` may reach port 22.
+ */
 export const configuration = ({ publicKey, runner }: { publicKey: string; runner: string }) => `
 provider "aws" {
   region = "us-east-1"
