@@ -14,7 +14,7 @@ import type { Description, InputValue } from './description.ts';
  */
 export type PlanUse = 'planned' | 'registry' | 'identity' | 'state' | 'rule';
 
-/** The use of each key; docs/review.md has the reasons. */
+/** The use of each key; docs/reference/cluster-file.md has the reasons. */
 export const PLAN_USES: Readonly<Record<ClusterKey, PlanUse>> = {
   cluster_name: 'identity',
   instance_type: 'planned',

@@ -28,7 +28,7 @@ const COMMON = [
 /** Additional variables per program. */
 const OWN: Readonly<Record<Program, readonly string[]>> = {
   terraform: [
-    // Sources of providers; documented in docs/review.md.
+    // Sources of providers; documented in docs/reference/compatibility.md.
     'TF_CLI_CONFIG_FILE',
     'TF_PLUGIN_CACHE_DIR',
   ],

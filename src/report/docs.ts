@@ -3,7 +3,6 @@ import { renderLink } from './markdown.ts';
 
 /** The pages that reports link to, below the folder `docs` of the action's repository. */
 export const PAGES = {
-  change: 'how-to/change-a-cluster.md',
   connect: 'how-to/connect.md',
   costs: 'explanation/costs.md',
   review: 'explanation/review.md',

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { CLUSTER_KEYS } from '../src/inputs/cluster-schema.ts';
-import { PLAN_USES } from '../src/inputs/pull-request-keys.ts';
+import { CLUSTER_KEYS } from '../../src/inputs/cluster-schema.ts';
+import { PLAN_USES } from '../../src/inputs/pull-request-keys.ts';
 
-const text = readFileSync(join(import.meta.dirname, 'review.md'), 'utf8');
+const text = readFileSync(join(import.meta.dirname, 'cluster-file.md'), 'utf8');
 
 /** The keys in the first column of the table with this heading. */
 function readKeys(heading: string): string[] {
@@ -15,7 +15,7 @@ function readKeys(heading: string): string[] {
   );
 }
 
-test('review.md says of every key what a plan does with it', () => {
+test('cluster-file.md says of every key what a plan does with it', () => {
   const held = readKeys('Held');
   const planned = readKeys('Planned as the pull request has it');
   // Planned within one registry, held beyond it.
