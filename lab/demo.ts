@@ -1,15 +1,18 @@
 // npm run demo: the product on one machine. A pull request gets its comment and is merged, a replicating PostgreSQL
 // cluster starts, and a row written on the primary is read on both replicas. No port is open for SSH, unless asked for:
 // npm run demo -- --ssh-via direct
-import { writeFileSync } from 'node:fs';
+// A line of the cluster file changes the running cluster, by another pull request; --destroy removes it:
+// npm run demo -- 'max_connections: 150'
+// npm run demo -- --destroy
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import type { NodeProof } from '../src/cluster/proof.ts';
 import { readRow, writeRow } from './client.ts';
+import { changeLines, readDemoOptions } from './demo-options.ts';
 import type { WorkflowEvent } from './github/event.ts';
 import { findPublicHost } from './public-host.ts';
 import type { JobResult } from './runner/job.ts';
-import { FROM_FILE, type SshVia, startWorld, type World } from './world.ts';
+import { FROM_FILE, startWorld, type World } from './world.ts';
 
 const PATH = 'clusters/orders.yml';
 const CLUSTER = [
@@ -23,10 +26,16 @@ const CLUSTER = [
   '  work_mem: 8MB',
 ];
 
-const { values: chosen } = parseArgs({
-  options: { 'ssh-via': { type: 'string', default: 'instance-connect-endpoint' } },
-});
-const sshVia: SshVia = chosen['ssh-via'] === 'direct' ? 'direct' : 'instance-connect-endpoint';
+function readOptions() {
+  try {
+    return readDemoOptions(process.argv.slice(2));
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    process.exit(2);
+  }
+}
+
+const { sshVia, destroy, changes } = readOptions();
 
 const started = Date.now();
 const timings: Record<string, number> = {};
@@ -51,8 +60,11 @@ const PRINTED = [
   /^node-\d/,
 ];
 
-/** Runs the action and prints the lines of its log that match PRINTED. */
-async function runAction(world: World, name: string, event: WorkflowEvent): Promise<JobResult> {
+/** Runs the action and prints the lines of its log that match PRINTED. Throws if it fails, unless it is `tolerant`. */
+async function runAction(
+  world: World,
+  { name, event, tolerant = false }: { name: string; event: WorkflowEvent; tolerant?: boolean },
+): Promise<JobResult> {
   const onLine = (line: string): void => {
     if (PRINTED.some((pattern) => pattern.test(line))) {
       console.log(`          │ ${line.replace(/^##\[group\]/, '')}`);
@@ -61,7 +73,7 @@ async function runAction(world: World, name: string, event: WorkflowEvent): Prom
   const result = await timed(name, () => world.run(event, FROM_FILE, { onLine }));
   const logFile = join(world.folder, `${name}.log`);
   writeFileSync(logFile, result.log);
-  if (result.conclusion === 'success') return result;
+  if (result.conclusion === 'success' || tolerant) return result;
   throw new Error(
     `The ${name} ended with ${result.conclusion}. Its log: ${logFile}\n${result.log}`,
   );
@@ -69,23 +81,37 @@ async function runAction(world: World, name: string, event: WorkflowEvent): Prom
 
 async function runDemo(world: World): Promise<void> {
   const { github } = world;
+  // The lines of the last merge, which a change keeps.
+  const memory = join(world.folder, 'cluster-lines.json');
+  const present: string[] = existsSync(memory) ? JSON.parse(readFileSync(memory, 'utf8')) : CLUSTER;
+  const lines = changeLines(present, changes);
 
   title(`A pull request with ${PATH}`);
-  console.log(CLUSTER.map((line) => `  ${line}`).join('\n'));
+  console.log(lines.map((line) => `  ${line}`).join('\n'));
   const opened = github.openPullRequest({
     branch: 'orders-db',
     title: 'A database for orders',
-    contents: { [PATH]: world.describeCluster(CLUSTER) },
+    contents: { [PATH]: world.describeCluster(lines) },
   });
   const { number } = opened.payload;
   // The workflow is the default branch's, and nothing of the pull request is checked out.
-  await runAction(world, 'plan', github.asTarget(opened));
+  const planned = await runAction(world, {
+    name: 'plan',
+    event: github.asTarget(opened),
+    tolerant: changes.length > 0,
+  });
   title(`The comment on pull request #${number}`);
   console.log(latestComment(world, number));
+  if (planned.conclusion !== 'success') {
+    title('It is not merged, because its check failed');
+    github.close(number);
+    return;
+  }
 
   title('It is merged');
   const { push } = github.merge(number, 'squash');
-  const deployed = await runAction(world, 'deploy', push);
+  const deployed = await runAction(world, { name: 'deploy', event: push });
+  writeFileSync(memory, JSON.stringify(lines));
   title('The same comment, now with the proof');
   const comment = latestComment(world, number);
   console.log(comment);
@@ -109,7 +135,7 @@ async function runDemo(world: World): Promise<void> {
   const commentFile = join(world.folder, 'comment.md');
   writeFileSync(commentFile, comment);
   const report = {
-    cluster: CLUSTER,
+    cluster: lines,
     nodes: proof.map(({ name, role, address, lsn, lagBytes }) => ({
       name,
       role,
@@ -133,7 +159,19 @@ async function runDemo(world: World): Promise<void> {
   console.log(`  the comment  ${commentFile}`);
   console.log(`  the report   ${reportFile}`);
   console.log('  again        npm run demo         (over the running cluster: changes nothing)');
+  console.log("  change       npm run demo -- 'max_connections: 150'");
+  console.log('  destroy      npm run demo -- --destroy');
   console.log('  tear down    npm run demo:down');
+}
+
+/** Removes the cluster as a person does: by a run of the workflow that names it. */
+async function runRemoval(world: World): Promise<void> {
+  title('The cluster is destroyed: command: destroy, confirmed with its name');
+  const event = world.github.dispatch('destroy', { destroy: 'orders' });
+  const removed = await runAction(world, { name: 'destroy', event });
+  title('The job summary');
+  console.log(removed.summary);
+  rmSync(join(world.folder, 'cluster-lines.json'), { force: true });
 }
 
 function latestComment(world: World, number: number): string {
@@ -153,7 +191,7 @@ const world = await timed('world', () =>
   startWorld({ name: 'lab', tags: ['17'], sshVia, onProgress: say }),
 );
 try {
-  await runDemo(world);
+  await (destroy ? runRemoval(world) : runDemo(world));
 } catch (error) {
   console.error(`\n${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { changeLines, readDemoOptions } from './demo-options.ts';
+
+test('the demo deploys through an endpoint unless it is asked for something else', () => {
+  expect(readDemoOptions([])).toEqual({
+    sshVia: 'instance-connect-endpoint',
+    destroy: false,
+    changes: [],
+  });
+  expect(readDemoOptions(['--ssh-via', 'direct']).sshVia).toBe('direct');
+  expect(readDemoOptions(['max_connections: 150']).changes).toEqual(['max_connections: 150']);
+});
+
+test.each([
+  [
+    ['--ssh-via', 'vpn'],
+    /^--ssh-via: vpn is not allowed\. Give instance-connect-endpoint or direct/,
+  ],
+  [['max_connections=150'], /"max_connections=150" is not a line of a cluster file/],
+  [['--destroy', 'replica_count: 1'], /^--destroy: .* not both/],
+  [['--now'], /Unknown option '--now'/],
+])('%j is refused', (args, message) => {
+  expect(() => readDemoOptions(args)).toThrow(message);
+});
+
+test('a change replaces the line of its key, or is added', () => {
+  const lines = ['cluster_name: orders', 'replica_count: 2', 'settings:', '  work_mem: 8MB'];
+  expect(changeLines(lines, ['replica_count: 1', 'max_connections: 150'])).toEqual([
+    'cluster_name: orders',
+    'replica_count: 1',
+    'settings:',
+    '  work_mem: 8MB',
+    'max_connections: 150',
+  ]);
+});
