@@ -11,6 +11,9 @@ interface LockEntry {
 const WITHOUT_CODE =
   /^@types\/|^@octokit\/.*types$|^@aws-sdk\/types$|^@smithy\/fetch-http-handler$|^tslib$/;
 
+/** ncc puts a stub of its own where ws looks for optional packages, which are not installed. */
+const STUBS = ['@vercel/ncc'];
+
 test('dist/licenses.txt has every package that the action needs at run time', () => {
   const lock = join(import.meta.dirname, '../../package-lock.json');
   const packages: Record<string, LockEntry> = JSON.parse(readFileSync(lock, 'utf8')).packages;
@@ -21,5 +24,5 @@ test('dist/licenses.txt has every package that the action needs at run time', ()
   expect(needed.length).toBeGreaterThan(15);
   // A package can be bundled in two versions, each with its notice.
   const named = new Set(readNoticeNames(readFileSync(NOTICES, 'utf8')));
-  expect([...named]).toEqual([...new Set(needed)].sort());
+  expect([...named]).toEqual([...new Set([...needed, ...STUBS])].sort());
 });
