@@ -68,6 +68,14 @@ describe('drift', () => {
     expect(renderDriftSummary(report)).not.toContain('no drift');
   });
 
+  test('has a next step of its own: there is nothing to merge', () => {
+    const { body } = renderDriftIssue(drifted(CHANGED));
+    expect(body).toContain('**Next:** open a pull request (any edit that is planned)');
+    expect(body).not.toMatch(/merging applies|this pull request/);
+    // A deploy does not fix it.
+    expect(renderDriftIssue(drifted(QUIET, { faults: FAULTS })).body).not.toContain('**Next:**');
+  });
+
   test('has a constant title', () => {
     for (const report of [CHANGED, THOUSANDS]) {
       expect(renderDriftIssue(drifted(report)).title).toBe('Drift: postgres');

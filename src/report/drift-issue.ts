@@ -2,7 +2,8 @@ import { renderAlert } from './alert.ts';
 import { COMMENT_BUDGET, fitSections, fixed, SUMMARY_BUDGET } from './budget.ts';
 import { renderFooter } from './footer.ts';
 import { renderCode, renderText, shortenText } from './markdown.ts';
-import { hideInternals, listPlanSections, type PlanReport } from './plan-comment.ts';
+import { renderDriftNextStep } from './next-step.ts';
+import { hideInternals, judge, listPlanSections, type PlanReport } from './plan-comment.ts';
 
 /** The differences between a cluster and its inputs. */
 export interface DriftReport extends PlanReport {
@@ -118,9 +119,11 @@ function listDriftSections(report: DriftReport) {
     report.database.kind === 'unobserved'
       ? 'This issue is closed once a run that can look at the nodes finds no drift.'
       : 'This issue is closed once the drift is gone.';
+  const visible = hideInternals(report);
   const [, ...sections] = listPlanSections(
-    hideInternals(report),
+    visible,
     'The whole plan is in the log of the run.',
+    differs(report) ? renderDriftNextStep({ verdict: judge(visible), run: report.run }) : '',
   );
   const found = differs(report)
     ? 'The cluster differs from its inputs. A deploy of the current inputs would make the changes below. To keep the difference, change the inputs instead.'

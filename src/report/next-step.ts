@@ -14,12 +14,29 @@ export interface NextStep {
   readonly run: RunInfo;
 }
 
-/** Renders what happens next and where it is explained, one line of Markdown. */
+/** Renders what happens next to a pull request and where it is explained, one line of Markdown. */
 export function renderNextStep({ plan, database, verdict, run }: NextStep): string {
+  return renderNext(describeNext({ plan, database, verdict }), { verdict, run });
+}
+
+/** What to do about drift: no pull request is there to merge or to label. */
+const AFTER_DRIFT: Readonly<Record<NextStep['verdict'], string>> = {
+  refused: 'correct the inputs, or undo what was changed; no deploy makes these changes.',
+  blocked:
+    'open a pull request with that label (any edit that is planned), or undo what was changed; until then no deploy makes these changes.',
+  planned:
+    'open a pull request (any edit that is planned): its plan shows these changes, and its merge makes them.',
+};
+
+/** Renders what to do about the drift that a plan shows and where it is explained, one line of Markdown. */
+export function renderDriftNextStep({ verdict, run }: Pick<NextStep, 'verdict' | 'run'>): string {
+  return renderNext(AFTER_DRIFT[verdict], { verdict, run });
+}
+
+function renderNext(text: string, { verdict, run }: Pick<NextStep, 'verdict' | 'run'>): string {
   const page = verdict === 'planned' ? 'review' : 'troubleshooting';
   const label = verdict === 'planned' ? 'What a merge does' : 'What to do';
   const link = renderDocs(label, run, page);
-  const text = describeNext({ plan, database, verdict });
   return `**Next:** ${text}${link === '' ? '' : ` ${link}`}`;
 }
 

@@ -85,9 +85,13 @@ const renderWhole = ({ run }: PlanReport): string =>
 /**
  * Returns a plan's sections in reading order; `whole` says in Markdown where to find what has to be left out. The
  * wording of the plan shrinks first, then changes outside Terraform, then unchanged lines, attributes and names; risks
- * shrink last.
+ * shrink last. `next`: one line of Markdown instead of what happens to the pull request; '' for none.
  */
-export function listPlanSections(report: PlanReport, whole: string): Section[] {
+export function listPlanSections(
+  report: PlanReport,
+  whole: string,
+  next: string = renderNextStep({ ...report, verdict: judge(report) }),
+): Section[] {
   const { plan, topology, run } = report;
   const nodes = renderTopology(topology, { shrinkOrder: 5, whole });
   return [
@@ -110,7 +114,7 @@ export function listPlanSections(report: PlanReport, whole: string): Section[] {
     renderResources(plan, { undescribed: countUndescribed(plan), shrinkOrder: 3, whole }),
     fixed(renderVolumeNotes(report.volumeNotes ?? [])),
     plan.hasChanges ? renderPlanText(report.planText, { shrinkOrder: 1, whole }) : fixed(''),
-    fixed(renderNextStep({ ...report, verdict: judge(report) })),
+    fixed(next),
     fixed(renderFooter(run)),
   ];
 }
