@@ -6,10 +6,11 @@ const OF_NODES: readonly string[] = [
   'aws_instance.node',
   'aws_ebs_volume.data',
   'aws_volume_attachment.data',
+  'aws_route53_record.node',
 ];
 
 /** Outputs that follow the nodes: the stage that changes the nodes changes them as well. */
-const FOLLOWING_OUTPUTS: readonly string[] = ['nodes', 'instance_memory_mib'];
+const FOLLOWING_OUTPUTS: readonly string[] = ['nodes', 'instance_memory_mib', 'dns_names'];
 
 /** Whether an apply of the plan changes anything besides the outputs in the state. */
 export function touchesResources({ resources }: PlanSummary): boolean {
