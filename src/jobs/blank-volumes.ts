@@ -57,7 +57,7 @@ async function discard(job: Job, terraform: Terraform, summary: PlanSummary): Pr
   );
   const fresh = create.filter((node) => made.has(volumeAddress(node)));
   if (fresh.length === 0) return [];
-  const existing = await terraform.listResources();
+  const existing = await terraform.listState();
   const nodes = fresh.filter(
     (node) => existing.includes(volumeAddress(node)) && !existing.includes(instanceAddress(node)),
   );

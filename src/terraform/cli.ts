@@ -206,12 +206,6 @@ export class Terraform {
     return extractPlanText(stdout);
   }
 
-  /** Returns the addresses of the resources in the state. */
-  async listResources(): Promise<string[]> {
-    const { stdout } = await this.#run(['state', 'list'], { quiet: true });
-    return stdout.split('\n').filter((line) => line !== '');
-  }
-
   /** Returns the plan file as JSON text (format version 1.x), with sensitive values in plain text. */
   async showJson(planFile: string): Promise<string> {
     return (await this.#run(['show', '-json', '-no-color', planFile], { quiet: true })).stdout;

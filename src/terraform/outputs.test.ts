@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
   readAppliedDatabase,
-  readEndpointId,
   readNodes,
   readPlannedMemory,
   readPlannedOutputs,
@@ -91,15 +90,6 @@ test.each([
   expect(() => readState({ ...createOutputs([node]), ...outputs })).toThrow(/are not what this/);
 });
 
-test.each([
-  ['an endpoint', { instance_connect_endpoint_id: { value: ENDPOINT } }, ENDPOINT],
-  ['a direct connection', {}, null],
-  ['a value that AWS does not use', { instance_connect_endpoint_id: { value: '../eice-1' } }, null],
-])('the plan of a cluster with %s', (_, outputs, id) => {
-  expect(readEndpointId({ prior_state: { values: { outputs } } })).toBe(id);
-  expect(readEndpointId({})).toBeNull();
-});
-
 test('refuses outputs of other templates', () => {
   expect(() => readState(createOutputs([{ name: 'node-1' }]))).toThrow(/instance_id/);
 });
@@ -147,11 +137,16 @@ describe('the cluster in the state of a plan', () => {
       region: change('us-east-1', 'us-east-1'),
       nodes: { actions: ['create'], before: null, after_unknown: true },
     };
-    expect(readStateBefore({ output_changes })).toEqual({
-      clusterName: 'orders',
-      region: 'us-east-1',
-      nodes: [],
+    const state = { clusterName: 'orders', region: 'us-east-1', nodes: [] };
+    expect(readStateBefore({ output_changes })).toEqual({ ...state, endpointId: null });
+    // The nodes have the way of the last apply, whatever a pull request asks for.
+    const leaving = { ...output_changes, instance_connect_endpoint_id: change(ENDPOINT, null) };
+    expect(readStateBefore({ output_changes: leaving })).toEqual({
+      ...state,
+      endpointId: ENDPOINT,
     });
+    const coming = { ...output_changes, instance_connect_endpoint_id: change(null, ENDPOINT) };
+    expect(readStateBefore({ output_changes: coming })?.endpointId).toBeNull();
   });
 
   test('is null for an empty state', () => {

@@ -75,24 +75,6 @@ export function readState(outputs: unknown): TerraformState | null {
   };
 }
 
-const priorEndpoint = z.object({
-  prior_state: z.object({
-    values: z.object({
-      outputs: z.object({ instance_connect_endpoint_id: z.object({ value: values.endpointId }) }),
-    }),
-  }),
-});
-
-/**
- * Reads the EC2 Instance Connect Endpoint of the last apply from the parsed output of `terraform show -json <plan
- * file>`; null for direct connections and before the first apply. A value that AWS does not use is null as well.
- */
-export function readEndpointId(planJson: unknown): string | null {
-  const parsed = priorEndpoint.safeParse(planJson);
-  if (!parsed.success) return null;
-  return parsed.data.prior_state.values.outputs.instance_connect_endpoint_id.value;
-}
-
 /**
  * Refuses the state of another cluster: a changed name or region does not move a cluster, but builds a second, empty one
  * beside or instead of the first.
