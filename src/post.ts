@@ -6,6 +6,7 @@ import { recordSection } from './github/section-record.ts';
 import { createRedactor, listSecrets, SECRET_INPUTS } from './inputs/secrets.ts';
 import { Announcement } from './jobs/announcement.ts';
 import { loadPostState, type PostState } from './jobs/post-state.ts';
+import { concludeDeploy } from './jobs/run-report.ts';
 import { readMessage } from './messages/errors.ts';
 import { awaitSurvivor, type Survivor } from './process/survivor.ts';
 import {
@@ -95,7 +96,7 @@ async function awaitChild(child: Survivor): Promise<boolean> {
   return ended;
 }
 
-/** Delivers the last report, or reports that the run was cancelled; leaves the comment of a newer run as it is. */
+/** Delivers the last report, or reports that the run was cancelled or how it had ended; leaves the comment of a newer run as it is. */
 async function finishReports({
   comment,
   progress,
@@ -127,7 +128,7 @@ async function finishReports({
         title: render(renderDeployTitle),
         summary: recorded ?? render(renderDeployShort),
         status: 'completed',
-        conclusion: 'cancelled',
+        conclusion: concludeDeploy(progress.progress),
       }),
     );
   }

@@ -58,7 +58,7 @@ export class Announcement {
   /** Writes a report in progress into the comment, beside the work: it returns at once. */
   show<Report>(report: Report, renderers: ReportRenderers<Report>): void {
     if (this.#comment === null || this.#isSilenced) return;
-    this.#pending = this.#render(report, renderers);
+    this.#pending = this.render(report, renderers);
     this.#updating ??= this.#update(this.#comment).finally(() => {
       this.#updating = null;
     });
@@ -73,7 +73,7 @@ export class Announcement {
     renderers: ReportRenderers<Report>,
     recorded?: Promise<unknown>,
   ): Promise<void> {
-    const text = this.#render(report, renderers);
+    const text = this.render(report, renderers);
     await this.#endUpdates();
     if (this.#comment?.isShared) await recorded;
     await this.#deliver(text, (comment) => comment.write(text.body, { short: text.short }));
@@ -81,7 +81,7 @@ export class Announcement {
 
   /** Like `publish`, but only if this run wrote the comment last: completes its own report. */
   async finish<Report>(report: Report, renderers: ReportRenderers<Report>): Promise<void> {
-    const text = this.#render(report, renderers);
+    const text = this.render(report, renderers);
     await this.#endUpdates();
     await this.#deliver(text, (comment) => comment.replaceOwn(text.body, { short: text.short }));
   }
@@ -91,7 +91,8 @@ export class Announcement {
     return this.#undelivered;
   }
 
-  #render<Report>(report: Report, { body, short }: ReportRenderers<Report>): ReportText {
+  /** Renders a report as it is published. */
+  render<Report>(report: Report, { body, short }: ReportRenderers<Report>): ReportText {
     const redact = this.#redact;
     return {
       body: renderRedacted(report, { render: body, redact }),

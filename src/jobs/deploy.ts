@@ -20,7 +20,6 @@ import type { DeployState, Phase } from '../report/deploy-report.ts';
 import { listLeftOut } from '../report/left-out.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import { isMergedAs } from '../review/choose-review.ts';
-import type { DeployConclusion } from '../review/deploy-check.ts';
 import { ChangedPlanError } from '../review/review-store.ts';
 import { buildInstanceStates, findStopped } from '../terraform/existing-nodes.ts';
 import { findOrphanedVolumes } from '../terraform/node-changes.ts';
@@ -35,7 +34,12 @@ import { saveEnd, saveProgress } from './post-state.ts';
 import { type Preview, previewRollout } from './preview.ts';
 import { createWorkPublisher } from './report-work.ts';
 import type { RunContext } from './run-context.ts';
-import { beginReport, publishDeployReport, showDeployReport } from './run-report.ts';
+import {
+  beginReport,
+  concludeDeploy,
+  publishDeployReport,
+  showDeployReport,
+} from './run-report.ts';
 import { buildSlotPermission, refuseSlotLoss } from './slot-loss.ts';
 import { StagedApply } from './staged-apply.ts';
 import { checkVolumes } from './volume-check.ts';
@@ -50,14 +54,6 @@ const NEXT_STEPS: Readonly<Record<Phase, string>> = {
 
 const PROVIDER_NEXT_STEP =
   'Nothing was changed. Open a pull request (any edit that is planned): it plans with the provider that can be installed now, and its merge uses that one.';
-
-/** The conclusion of a deploy's check run; all other states are a failure. */
-const CONCLUSIONS: Partial<Record<DeployState['state'], DeployConclusion>> = {
-  done: 'success',
-  cancelled: 'cancelled',
-  // A scheduled run looks for it.
-  continuing: 'neutral',
-};
 
 /** Applies what was reviewed and merged, configures the nodes and proves replication; the comment shows each phase. */
 export async function deploy(
@@ -79,8 +75,10 @@ export async function deploy(
   const showWork = createWorkPublisher(show);
   const finish = async (progress: DeployState) => {
     const final = { ...report, progress, run: { ...report.run, time: new Date() } };
+    // If the job is killed while it reports, the deploy has ended like this all the same.
+    saveProgress(final);
     await announcement.summarize(final, renderDeploySummary);
-    const recorded = deployCheck.end(CONCLUSIONS[progress.state] ?? 'failure', {
+    const recorded = deployCheck.end(concludeDeploy(progress), {
       report: final,
       title: renderDeployTitle,
       summary: renderDeployShort,

@@ -1,12 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import { createPlan } from '../report/fixtures/plan.ts';
 import { createPlanReport } from '../report/fixtures/report.ts';
 import type { RunnableIntent } from '../runner/intent.ts';
+import { Announcement } from './announcement.ts';
 import { configureNodes } from './configure-nodes.ts';
 import { dispatch } from './dispatch.ts';
 import type { Job } from './job.ts';
@@ -182,6 +183,37 @@ test('the last report is not overwritten by an update that was on its way', asyn
     await sleep(4 * LATENCY_MS);
     expect(bodies()).toEqual([expect.stringMatching(/✅/)]);
   }
+});
+
+describe('a job that is killed while it reports', () => {
+  /** Reads what `post` would find while the last report is published. */
+  const watch = () => {
+    const found: Partial<Record<'progress' | 'undelivered', string>> = {};
+    const publish = vi.spyOn(Announcement.prototype, 'publish').mockImplementation(async () => {
+      for (const name of ['progress', 'undelivered'] as const) {
+        const path = join(folder, `${name}.json`);
+        if (existsSync(path)) found[name] = readFileSync(path, 'utf8');
+      }
+    });
+    return { found, stop: () => publish.mockRestore() };
+  };
+
+  test('has deployed', async () => {
+    const sha = await prepare();
+    const { found, stop } = watch();
+    await deploy(createJob('orders', { id: 30 }), sha);
+    stop();
+    expect(JSON.parse(found.progress ?? '{}')).toMatchObject({ progress: { state: 'done' } });
+    expect(existsSync(join(folder, 'progress.json'))).toBe(false);
+  });
+
+  test('has planned', async () => {
+    const { found, stop } = watch();
+    await review(createJob('orders'), head);
+    stop();
+    expect(found).toEqual({ undelivered: expect.stringContaining('no changes') });
+    expect(existsSync(join(folder, 'undelivered.json'))).toBe(false);
+  });
 });
 
 test('a shared comment has the sections of all clusters of a review and of its merge', async () => {

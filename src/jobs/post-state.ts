@@ -62,9 +62,13 @@ export function saveProgress(report: DeployReport): void {
   writeRecord(PROGRESS_FILE, report);
 }
 
-/** Records that the job published its last report; `undelivered` if GitHub failed to accept it: `post` tries again. */
+/**
+ * Records the job's last report: null once it is published, else `post` publishes it, because GitHub failed to accept it or
+ * the job was killed meanwhile.
+ */
 export function saveEnd({ undelivered }: { undelivered: ReportText | null }): void {
   if (undelivered !== null) writeRecord(UNDELIVERED_FILE, undelivered);
+  else rmSync(recordPath(UNDELIVERED_FILE), { force: true });
   rmSync(recordPath(PROGRESS_FILE), { force: true });
 }
 

@@ -26,6 +26,8 @@ import { checkVolumes } from './volume-check.ts';
 /** The origin of a review; `ReviewStore.save` adds the time. */
 type PlanOrigin = Omit<ReviewOrigin, 'time'>;
 
+const RENDERERS = { body: renderPlanComment, short: renderPlanShort };
+
 /** Reviews a pull request: plans, observes the nodes, publishes the report, and stores the review for the merge. */
 export async function review(
   job: Job,
@@ -50,8 +52,10 @@ export async function review(
     const { report, problems, overtaken } = await preparePlan(job, context, origin);
     await announcement.summarize(report, renderPlanSummary);
     if (overtaken === null) {
+      // The plan is stored for the merge, also if the job is killed while it reports.
+      saveEnd({ undelivered: announcement.render(report, RENDERERS) });
       await Promise.all([
-        announcement.publish(report, { body: renderPlanComment, short: renderPlanShort }),
+        announcement.publish(report, RENDERERS),
         labels.show(listEffects(report)),
       ]);
     } else {
@@ -74,6 +78,7 @@ export async function review(
         nextStep: 'Nothing was changed. Fix the cause and push again.',
       },
     } as const;
+    saveProgress(failed);
     await announcement.summarize(failed, renderDeploySummary);
     await Promise.all([publishDeployReport(announcement, failed), labels.show([])]);
     saveEnd(announcement);

@@ -1,6 +1,7 @@
 import { renderDeployComment, renderDeployShort } from '../report/deploy-comment.ts';
-import type { DeployReport } from '../report/deploy-report.ts';
+import type { DeployReport, DeployState } from '../report/deploy-report.ts';
 import type { RunInfo } from '../report/footer.ts';
+import type { DeployConclusion } from '../review/deploy-check.ts';
 import type { Announcement } from './announcement.ts';
 import type { Job } from './job.ts';
 
@@ -34,6 +35,18 @@ export function beginReport(
     warnings,
     run: buildRunInfo(job, commit),
   };
+}
+
+const CONCLUSIONS: Partial<Record<DeployState['state'], DeployConclusion>> = {
+  done: 'success',
+  cancelled: 'cancelled',
+  // A scheduled run looks for it.
+  continuing: 'neutral',
+};
+
+/** Returns the conclusion of the check run of a deploy that ended like this. */
+export function concludeDeploy({ state }: Pick<DeployState, 'state'>): DeployConclusion {
+  return CONCLUSIONS[state] ?? 'failure';
 }
 
 const RENDERERS = { body: renderDeployComment, short: renderDeployShort };
