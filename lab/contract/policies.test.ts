@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { isAllowed } from './evaluate.ts';
 import { OPTIONAL_POLICIES } from './optional-policies.ts';
 import { buildPolicies, listActions, listUnmarked } from './policies.ts';
 import { readCalls, readPolicyFile, renderPolicies } from './policy-files.ts';
@@ -26,6 +27,22 @@ test('the plan role changes nothing: it reads, and connects to port 22 through t
   expect(actions.filter((one) => !/^(ec2:Describe|s3:(Get|List))/.test(one))).toEqual([
     'ec2-instance-connect:OpenTunnel',
   ]);
+});
+
+test('no role reads the user data of an instance of others', () => {
+  const { plan, deploy } = buildPolicies(readCalls());
+  const request = {
+    action: 'ec2:DescribeInstanceAttribute',
+    resource: 'arn:aws:ec2:REGION:ACCOUNT:instance/i-0a1b2c3d',
+  };
+  const region = { 'aws:RequestedRegion': 'REGION' };
+  for (const role of [plan, deploy]) {
+    expect(isAllowed([role], { ...request, context: region })).toBe(false);
+    const context = { ...region, 'aws:ResourceTag/Cluster': 'other' };
+    expect(isAllowed([role], { ...request, context })).toBe(false);
+    const own = { ...region, 'aws:ResourceTag/Cluster': 'CLUSTER' };
+    expect(isAllowed([role], { ...request, context: own })).toBe(true);
+  }
 });
 
 test('a tunnel leads to port 22, for an hour, through an endpoint of the cluster or a given one', () => {

@@ -120,6 +120,12 @@ const CHANGED: { readonly [action: string]: readonly string[] } = {
   'ec2:UnmonitorInstances': ['instance'],
 };
 
+/** What a Describe call reads, if EC2 authorises it by the thing's tags. The user data of an instance often has secrets. */
+const READ: { readonly [action: string]: string } = {
+  'ec2:DescribeInstanceAttribute': 'instance',
+  'ec2:DescribeVpcAttribute': 'vpc',
+};
+
 /** Calls that have statements of their own. */
 const SPECIAL = ['ec2:CreateTags', 'ec2:DeleteTags', 'ec2:RunInstances'];
 
@@ -184,9 +190,9 @@ export function buildPolicies(calls: Calls): {
   });
   const policy = (...Statement: Statement[]): Policy => ({ Version: '2012-10-17', Statement });
   return {
-    plan: policy(read(planned), connect, ...state(['s3:GetObject'])),
+    plan: policy(...read(planned), connect, ...state(['s3:GetObject'])),
     deploy: policy(
-      read(applied),
+      ...read(applied),
       connect,
       ...change(writes),
       ...retag(),
@@ -197,15 +203,30 @@ export function buildPolicies(calls: Calls): {
   };
 }
 
-/** EC2's Describe calls know neither resources nor tags; the region is what can be limited. */
-function read(actions: readonly string[]): Statement {
-  return {
-    Sid: 'Read',
-    Effect: 'Allow',
-    Action: actions,
-    Resource: ['*'],
-    Condition: { StringEquals: { 'aws:RequestedRegion': 'REGION' } },
-  };
+/** Most of EC2's Describe calls know neither resources nor tags; the region is what can be limited. */
+function read(actions: readonly string[]): Statement[] {
+  const own = actions.filter((action) => action in READ);
+  const kinds = merge(own.flatMap((action) => READ[action] ?? []));
+  return [
+    {
+      Sid: 'Read',
+      Effect: 'Allow',
+      Action: actions.filter((action) => !own.includes(action)),
+      Resource: ['*'],
+      Condition: { StringEquals: { 'aws:RequestedRegion': 'REGION' } },
+    },
+    ...(own.length === 0
+      ? []
+      : [
+          {
+            Sid: 'ReadOwn',
+            Effect: 'Allow' as const,
+            Action: own,
+            Resource: locate(...kinds),
+            Condition: { StringEquals: OWN },
+          },
+        ]),
+  ];
 }
 
 function make(writes: readonly string[]): Statement[] {
