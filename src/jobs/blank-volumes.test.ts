@@ -9,6 +9,8 @@ import { plan } from '../operations/plan.ts';
 import { Terraform } from '../terraform/cli.ts';
 import { readState } from '../terraform/outputs.ts';
 import { permit } from '../terraform/permit.ts';
+import type { PlanSummary } from '../terraform/plan.ts';
+import { discardBlankVolumes } from './blank-volumes.ts';
 import type { Job } from './job.ts';
 import { StagedApply } from './staged-apply.ts';
 
@@ -128,6 +130,45 @@ test('neither does a new node of an existing cluster, whose nodes and outputs st
 
   await deploy({ ...wanted, avoid_zones: [...wanted.avoid_zones, 'us-east-1f'] });
   expect(await listZones()).toEqual([...(zones ?? []), 'node-3 us-east-1b']);
+});
+
+test('a node whose instance another run creates meanwhile keeps its volume', async () => {
+  const before = listVolumes();
+  const address = 'aws_instance.node["3"]';
+  const looks: string[][] = [];
+  const apply = vi.fn(() => Promise.reject(new Error('the volume would be destroyed')));
+  const late = new Proxy(terraform, {
+    get(target, name) {
+      if (name === 'listResources') {
+        return async () => {
+          const now = await target.listResources();
+          // The first look is from before that run saved the instance.
+          looks.push(looks.length === 0 ? now.filter((one) => one !== address) : now);
+          return looks.at(-1);
+        };
+      }
+      if (name === 'apply') return apply;
+      const value = Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  const created = { action: 'create', deposed: null, attributes: [] };
+  const summary = {
+    resources: [
+      { ...created, type: 'aws_instance', name: 'node', index: '3', address },
+      {
+        ...created,
+        ...{ type: 'aws_ebs_volume', name: 'data', index: '3' },
+        address: 'aws_ebs_volume.data["3"]',
+      },
+    ],
+  } as unknown as PlanSummary;
+  const locked = new UserError('Error acquiring the state lock');
+  const work = () => Promise.reject(locked);
+  await expect(discardBlankVolumes(job, { terraform: late, summary }, work)).rejects.toBe(locked);
+  expect(looks[0]).toContain('aws_ebs_volume.data["3"]');
+  expect(apply).not.toHaveBeenCalled();
+  expect(listVolumes()).toEqual(before);
 });
 
 test('a volume with data stays if its instance cannot be created again', async () => {

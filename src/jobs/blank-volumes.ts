@@ -57,10 +57,7 @@ async function discard(job: Job, terraform: Terraform, summary: PlanSummary): Pr
   );
   const fresh = create.filter((node) => made.has(volumeAddress(node)));
   if (fresh.length === 0) return [];
-  const existing = await terraform.listState();
-  const nodes = fresh.filter(
-    (node) => existing.includes(volumeAddress(node)) && !existing.includes(instanceAddress(node)),
-  );
+  const nodes = await findBlank(fresh, terraform);
   if (nodes.length === 0) return [];
   const { workspace, keys } = job;
   const planFile = join(workspace.temporary, `${randomUUID()}.tfplan`);
@@ -76,6 +73,9 @@ async function discard(job: Job, terraform: Terraform, summary: PlanSummary): Pr
         only: nodes.map(volumeAddress),
       },
     });
+    // Another run may have held the lock, and created an instance. A change after this look makes the plan stale.
+    const blank = await findBlank(nodes, terraform);
+    if (blank.length < nodes.length) return [];
     const removal = summarizePlan(JSON.parse(await terraform.showJson(planFile)));
     const ground = { kind: 'blank', nodes } as const;
     const beyond = explainApplyRefusal(removal, ground);
@@ -86,4 +86,12 @@ async function discard(job: Job, terraform: Terraform, summary: PlanSummary): Pr
     );
     return nodes;
   });
+}
+
+/** Returns the nodes that have a volume in the state, and no instance. */
+async function findBlank(nodes: readonly string[], terraform: Terraform): Promise<string[]> {
+  const existing = await terraform.listState();
+  return nodes.filter(
+    (node) => existing.includes(volumeAddress(node)) && !existing.includes(instanceAddress(node)),
+  );
 }
