@@ -276,3 +276,16 @@ describe('through a proxy', () => {
     await proxy.close();
   });
 });
+
+test.each([
+  ['a proxy that is no URL', { HTTPS_PROXY: 'http://user:secret@bad host:1' }, undefined],
+  ['an endpoint that makes no URL', {}, '127.0.0.1:99999'],
+])('%s is a cause, and what is secret in it is not printed', async (_, env, address) => {
+  target = address ?? target;
+  const { end, stderr } = start(undefined, env);
+  expect(await end).toBe(1);
+  expect(await stderr).not.toContain('secret');
+  expect(broker.findCause(ADDRESS)).toMatch(
+    address ? /does not answer/ : /ERR_PROXY_INVALID_CONFIG/,
+  );
+});

@@ -68,16 +68,28 @@ class Failure extends Error {
   }
 }
 
+/** Starts to connect. An invalid URL of the endpoint, or of the proxy, is thrown at once, with all of it in the message. */
+function connectTo(url: string): WebSocket {
+  try {
+    return new WebSocket(url, {
+      // From Node 24.5 on, the agent uses the proxy that the environment names.
+      agent: new Agent({ proxyEnv: process.env }),
+      handshakeTimeout: HANDSHAKE_MS,
+      perMessageDeflate: false,
+      headers: { 'user-agent': 'postgres-cluster-action' },
+    });
+  } catch (error) {
+    throw new Failure({
+      kind: 'error',
+      code: (error as NodeJS.ErrnoException).code ?? 'INVALID_URL',
+    });
+  }
+}
+
 /** Opens the WebSocket. The messages of errors may contain the URL, so only their codes are passed on. */
 async function open(url: string): Promise<WebSocket> {
   const { promise, resolve, reject } = Promise.withResolvers<WebSocket>();
-  const socket = new WebSocket(url, {
-    // From Node 24.5 on, the agent uses the proxy that the environment names.
-    agent: new Agent({ proxyEnv: process.env }),
-    handshakeTimeout: HANDSHAKE_MS,
-    perMessageDeflate: false,
-    headers: { 'user-agent': 'postgres-cluster-action' },
-  });
+  const socket = connectTo(url);
   socket.once('open', () => resolve(socket));
   socket.once('unexpected-response', async (_, response) => {
     let body = '';
