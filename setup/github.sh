@@ -10,7 +10,7 @@ usage: github.sh --repository OWNER/REPO --plan-role ARN --deploy-role ARN [opti
   --reviewer LOGIN   a person who must approve deploys (can be given several times)
   --approvals NUMBER approvals that a pull request needs (default 1; 0 if you work alone)
   --check NAME       a check that a pull request must pass, for example plan (see docs/workflows/required-check.yml)
-  --rotate           makes new keys and passwords in place of those that exist
+  --rotate           makes new passwords and a new review key; the SSH key, which the nodes know, stays
   --dry-run          only says what it would do
 
 It needs gh, logged in as an administrator of the repository, and ssh-keygen and openssl.
@@ -224,8 +224,12 @@ make_ssh_key() (
 if [ -n "$rotate" ] && has "$production_secrets" SSH_PRIVATE_KEY; then
   todo 'the SSH key stays, because the nodes know it: to rotate it, put a new key before the old one into both secrets, deploy, and remove the old one'
 fi
-if has "$plan_secrets" SSH_PRIVATE_KEY && has "$production_secrets" SSH_PRIVATE_KEY; then
+if has "$production_secrets" SSH_PRIVATE_KEY && has "$plan_secrets" SSH_PRIVATE_KEY; then
   kept 'secret SSH_PRIVATE_KEY of plan and production'
+elif has "$production_secrets" SSH_PRIVATE_KEY; then
+  # Nodes may know it, and nobody can read it from GitHub: a new one would lock every deploy out.
+  kept 'secret SSH_PRIVATE_KEY of production'
+  todo 'the environment plan has no SSH_PRIVATE_KEY: put the key of production there, or set ssh_public_key in the cluster file. If no node exists yet, delete the one of production and run this again'
 else
   rotate_before=$rotate rotate=yes
   share_secret SSH_PRIVATE_KEY make_ssh_key

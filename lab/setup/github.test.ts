@@ -201,6 +201,20 @@ test('--rotate makes new passwords and a new review key, and keeps the key that 
   expect(stdout).toContain('the SSH key stays');
 });
 
+test('an SSH key that only production has is kept, because the nodes may know it', () => {
+  run();
+  const state = read();
+  const { SSH_PRIVATE_KEY: key } = state.environments.production?.secrets ?? {};
+  expect(key).toBeDefined();
+  delete state.environments.plan?.secrets.SSH_PRIVATE_KEY;
+  write(state);
+  const { status, stdout } = run();
+  expect(status).toBe(0);
+  expect(read().environments.production?.secrets.SSH_PRIVATE_KEY).toBe(key);
+  expect(read().environments.plan?.secrets.SSH_PRIVATE_KEY).toBeUndefined();
+  expect(stdout).toContain('to do: the environment plan has no SSH_PRIVATE_KEY');
+});
+
 test('what somebody set up otherwise is kept, and named where it is weaker', () => {
   run();
   const { environments, rulesets, ...rest } = read();
