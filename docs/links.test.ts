@@ -10,7 +10,9 @@ const PAGES = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.m
 })
   .split('\n')
   .filter(
-    (file) => /^(?:[^/]+|(?:docs|lab|bench)\/.+)\.md$/.test(file) && existsSync(join(root, file)),
+    (file) =>
+      /^(?:[^/]+|(?:docs|lab|bench|setup|templates)\/.+)\.md$/.test(file) &&
+      existsSync(join(root, file)),
   );
 
 /** Returns the ids that GitHub gives to a page's headings. */

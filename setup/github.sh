@@ -222,7 +222,7 @@ make_ssh_key() (
 )
 
 if [ -n "$rotate" ] && has "$production_secrets" SSH_PRIVATE_KEY; then
-  todo 'the SSH key stays, because the nodes know it: to rotate it, put a new key before the old one into both secrets, deploy, and remove the old one'
+  todo 'the SSH key stays, because the nodes know it: docs/how-to/rotate-secrets.md says how to replace it'
 fi
 if has "$production_secrets" SSH_PRIVATE_KEY && has "$plan_secrets" SSH_PRIVATE_KEY; then
   kept 'secret SSH_PRIVATE_KEY of plan and production'
