@@ -139,9 +139,9 @@ test('a node whose instance another run creates meanwhile keeps its volume', asy
   const apply = vi.fn(() => Promise.reject(new Error('the volume would be destroyed')));
   const late = new Proxy(terraform, {
     get(target, name) {
-      if (name === 'listResources') {
+      if (name === 'listState') {
         return async () => {
-          const now = await target.listResources();
+          const now = await target.listState();
           // The first look is from before that run saved the instance.
           looks.push(looks.length === 0 ? now.filter((one) => one !== address) : now);
           return looks.at(-1);
