@@ -22,11 +22,7 @@ vi.mock('./plan-cluster.ts');
 vi.mock('./configure-nodes.ts');
 vi.mock('./preview.ts');
 vi.mock('./volume-check.ts', () => ({ checkVolumes: async () => ({ refusals: [], notes: [] }) }));
-vi.mock('../terraform/permit.ts', () => ({
-  permit: () => null,
-  explainApplyRefusal: () => [],
-  findLosses: () => [],
-}));
+vi.mock('../terraform/permit.ts', () => ({ permit: () => null, explainApplyRefusal: () => [] }));
 vi.mock('./staged-apply.ts', () => ({
   StagedApply: class {
     async provision() {

@@ -1,6 +1,6 @@
 import { isAllowed, type PermissionLabel } from '../inputs/permission-label.ts';
 import { listSome } from '../messages/list-some.ts';
-import { findLosses, type Loss } from '../terraform/permit.ts';
+import { findLosses, type Loss } from '../terraform/losses.ts';
 import type { PlanSummary, ResourceChange } from '../terraform/plan.ts';
 import { renderCode, renderText, shortenText } from './markdown.ts';
 import { renderReason } from './risks.ts';

@@ -259,8 +259,7 @@ export class Terraform {
       const { stdout } = await this.#run(['state', 'list', '-no-color'], { quiet: true });
       return stdout.split('\n').filter((line) => line !== '');
     } catch (error) {
-      if (error instanceof UserError && error.message.includes('No state file was found'))
-        return [];
+      if (error instanceof UserError && error.message.includes('No state file')) return [];
       throw error;
     }
   }

@@ -1,59 +1,24 @@
-import { compareNames, nodeName } from '../cluster/node.ts';
 import type { ClusterSpec } from '../cluster/spec.ts';
 import { explainPermission, isAllowed } from '../inputs/permission-label.ts';
 import { UserError } from '../messages/errors.ts';
 import { quoteValue } from '../messages/quote-value.ts';
 import { explainFixedValues } from './fixed-values.ts';
+import { describeLoss, describeResourceLoss, findLosses, isOwn, VOLUME } from './losses.ts';
 import {
   attachmentAddress,
   CREATING_ACTIONS,
   dnsRecordAddress,
   instanceAddress,
   kindOf,
-  listNodes,
   starterAddress,
   volumeAddress,
 } from './node-changes.ts';
 import { isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
 import { findUnreviewedChanges, VERBS } from './plan-differences.ts';
-import { isStarterRemoval, STARTER_RESOURCE } from './starter.ts';
+import { isStarterRemoval } from './starter.ts';
 
-const INSTANCE = 'aws_instance.node';
-const VOLUME = 'aws_ebs_volume.data';
-const ATTACHMENT = 'aws_volume_attachment.data';
 /** In the separate directory `templates/halt`. */
 const HALT = 'aws_ec2_instance_state.node';
-
-/** The resources of the templates. Others do not belong to the cluster. */
-const OWN_RESOURCES: ReadonlySet<string> = new Set([
-  INSTANCE,
-  VOLUME,
-  ATTACHMENT,
-  STARTER_RESOURCE,
-  'aws_ec2_instance_connect_endpoint.own',
-  'aws_eip.nat',
-  'aws_internet_gateway.own',
-  'aws_key_pair.nodes',
-  'aws_nat_gateway.own',
-  'aws_route.internet',
-  'aws_route.public',
-  'aws_route53_record.node',
-  'aws_route_table.own',
-  'aws_route_table.public',
-  'aws_route_table_association.own',
-  'aws_route_table_association.public',
-  'aws_security_group.endpoint',
-  'aws_security_group.nodes',
-  'aws_subnet.own',
-  'aws_subnet.public',
-  'aws_vpc.own',
-  'aws_vpc_security_group_egress_rule.all',
-  'aws_vpc_security_group_egress_rule.endpoint',
-  'aws_vpc_security_group_ingress_rule.clients',
-  'aws_vpc_security_group_ingress_rule.endpoint',
-  'aws_vpc_security_group_ingress_rule.replication',
-  'aws_vpc_security_group_ingress_rule.ssh',
-]);
 
 /** A binary plan file and its summary. */
 export interface PlannedFile {
@@ -165,63 +130,6 @@ function refuseLosses(
   const wayOut = ` A node that holds data is protected. ${explainPermission({ input: 'allow-destroy-label', label, labels })}`;
   return losses.map((loss, index) => `${loss}.${index === last ? wayOut : ''}`);
 }
-
-/** Protected objects that a plan destroys or replaces. */
-export interface Loss {
-  /** The node that they belong to; null: the one object is not a resource of this cluster. */
-  readonly node: string | null;
-  readonly resources: readonly ResourceChange[];
-}
-
-/**
- * Lists protected objects that the plan destroys or replaces, by node: instances and data volumes of nodes, attachments
- * of volumes to instances that stay, and all resources that are not the templates'. Objects that an interrupted apply
- * left unfinished (`partly`) hold no data. Objects that Terraform calls deposed may: replacements of nodes and volumes
- * leave none, and a manipulated state can mark any object.
- */
-export function findLosses(plan: PlanSummary, { partly = false } = {}): Loss[] {
-  const gone = new Set(
-    plan.resources.filter(
-      ({ action, reason }) =>
-        action === 'delete' ||
-        (action === 'replace' && !(partly && reason === 'replace_because_tainted')),
-    ),
-  );
-  const [volumes, instances, attachments] = [VOLUME, INSTANCE, ATTACHMENT].map((kind) =>
-    [...gone]
-      .filter((resource) => isOwn(resource) && kindOf(resource) === kind)
-      .map((resource) => ({ node: nodeName(Number(resource.index)), resource })),
-  ) as [Owned, Owned, Owned];
-  // Destroying only the attachment would take the volume from a running server.
-  const made = listNodes(plan, INSTANCE).filter(({ resource }) => resource.action === 'create');
-  const covered = new Set([...volumes, ...instances, ...made].map(({ node }) => node));
-  const torn = attachments.filter(({ node }) => !covered.has(node));
-  const lost = [...volumes, ...instances, ...torn];
-  return [
-    ...[...new Set(lost.map(({ node }) => node))].sort(compareNames).map((node) => ({
-      node,
-      resources: lost.filter((one) => one.node === node).map(({ resource }) => resource),
-    })),
-    ...[...gone].filter((one) => !isOwn(one)).map((one) => ({ node: null, resources: [one] })),
-  ];
-}
-
-/** Describes a loss as a sentence without its full stop. */
-function describeLoss({ node, resources }: Loss): string {
-  const parts = resources.map(describeResourceLoss).join(', ');
-  return node === null ? `${parts}, and it is not a resource of this cluster` : `${node}: ${parts}`;
-}
-
-/** Whether the resource is one of the templates'. */
-const isOwn = (resource: ResourceChange): boolean => {
-  const kind = kindOf(resource);
-  return resource.address.startsWith(kind) && OWN_RESOURCES.has(kind);
-};
-
-type Owned = ReturnType<typeof listNodes>;
-
-const describeResourceLoss = ({ address, action, id, deposed }: ResourceChange): string =>
-  `${address}${deposed === null ? '' : ` (${id}, left over)`} would ${VERBS[action]}`;
 
 /** Lists all changes besides the stop of one instance. */
 function findChangesBesidesHalt(plan: PlanSummary): string[] {
