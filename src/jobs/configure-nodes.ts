@@ -14,7 +14,7 @@ import { describeProofFaults } from '../report/faults.ts';
 import { listLeftOut } from '../report/left-out.ts';
 import { describeIdleSlots } from '../report/space-faults.ts';
 import { listSteps } from '../report/steps.ts';
-import { logGroup } from '../runner/log-group.ts';
+import { logGroup, warn } from '../runner/log-group.ts';
 import type { Job } from './job.ts';
 import { LeftOutError } from './left-out-error.ts';
 import { buildNodeAccess } from './node-access.ts';
@@ -49,7 +49,7 @@ export async function configureNodes(
   // Without a comment or a summary, the log shows the notes.
   const onNotes = (all: readonly NodeNote[]) => {
     if (options.onNotes) options.onNotes(all);
-    else for (const { node, note } of all.slice(notes.length)) core.warning(`${node}: ${note}.`);
+    else for (const { node, note } of all.slice(notes.length)) warn(`${node}: ${note}.`);
     notes = all;
   };
   let observed: readonly NodeObservation[] = [];

@@ -10,6 +10,7 @@ import { UserError } from '../messages/errors.ts';
 import type { ConfigureResult, DecideSteps } from '../operations/configure.ts';
 import type { Infrastructure } from '../operations/infrastructure.ts';
 import { describeCountMismatch } from '../operations/node-count.ts';
+import { warn } from '../runner/log-group.ts';
 import type { Terraform } from '../terraform/cli.ts';
 import { readNodes, readState } from '../terraform/outputs.ts';
 import type { Announcement } from './announcement.ts';
@@ -190,7 +191,7 @@ function decideFailover(options: {
   return ({ observed, unreachable }, { desired, reachable }) => {
     if (isPromoted || isHalfDone({ observed, unreachable }, { desired, fenced, gone })) {
       const { decision, leftOut } = rolloutAfterFailover(observed, reachable);
-      for (const reason of leftOut.filter((one) => !warned.has(one))) core.warning(reason);
+      for (const reason of leftOut.filter((one) => !warned.has(one))) warn(reason);
       for (const reason of leftOut) warned.add(reason);
       if (halted === null || decision.kind !== 'steps') return decision;
       if (decision.steps.length > 0) return { ...decision, observeAgain: true };

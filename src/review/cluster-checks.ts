@@ -1,10 +1,10 @@
-import * as core from '@actions/core';
 import type { Check, CheckContent, CheckOutcome, CheckState, Checks } from '../github/check.ts';
 import type { Forbidden } from '../github/client.ts';
 import type { Run } from '../github/run-stamp.ts';
 import { recordSection } from '../github/section-record.ts';
 import { readMessage } from '../messages/errors.ts';
 import { renderRedacted } from '../report/redact.ts';
+import { warn } from '../runner/log-group.ts';
 
 /** The visible part of a check run: a report and its renderers, which run after secrets are hidden in the report. */
 export interface CheckView<Report> {
@@ -68,16 +68,16 @@ export class ClusterChecks {
   }
 
   /**
-   * Lists the cluster's check runs of a commit, newest first; null if the token may not read them, which `warn` says.
+   * Lists the cluster's check runs of a commit, newest first; null if the token may not read them, which `say` gets.
    */
   async list(
     kind: CheckKind,
     commit: string,
-    warn: (text: string) => void = core.warning,
+    say: (text: string) => void = warn,
   ): Promise<readonly Check[] | null> {
     const found = await this.#checks.find({ commit, name: this.name(kind) });
     if (found.outcome === 'forbidden') {
-      warn(
+      say(
         `github-token: may not read check runs (${found.reason}). Give the job the permission checks: write.`,
       );
       return null;
@@ -124,12 +124,12 @@ export class ClusterChecks {
     try {
       const outcome = await work();
       if (outcome.outcome !== 'forbidden') return outcome;
-      core.warning(
+      warn(
         `github-token: ${failure} (${outcome.reason}). Give the job the permission checks: write.`,
       );
       return 'forbidden';
     } catch (error) {
-      core.warning(`${failure} (${readMessage(error)}).`);
+      warn(`${failure} (${readMessage(error)}).`);
       return 'failed';
     }
   }

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import { Checks } from '../github/check.ts';
 import { createClient } from '../github/client.ts';
+import { logGroup } from '../runner/log-group.ts';
 import { ClusterChecks } from './cluster-checks.ts';
 import { DeployCheck } from './deploy-check.ts';
 
@@ -95,6 +96,15 @@ describe('the deploy check', () => {
     );
     expect(await createDeployCheck({ key: '' }).readHistory(commit, 'one')).toEqual(none);
     expect(await createDeployCheck().readHistory(github.push().sha, 'one')).toEqual(none);
+  });
+
+  test('warns of a missing permission while other work is logged', async () => {
+    const write = vi.mocked(process.stdout.write);
+    write.mockClear();
+    await logGroup('Apply', () => createDeployCheck({ checks: null }).resume(commit, 'nothing'));
+    const log = write.mock.calls.map(([chunk]) => String(chunk)).join('');
+    // The runner takes commands again just before it.
+    expect(log).toMatch(/^::[0-9a-f-]{36}::\n::warning::github-token: may not read check runs/m);
   });
 
   test('marks the review as applied even if there is nothing to apply', async () => {

@@ -1,5 +1,6 @@
 import * as core from '@actions/core';
 import { readMessage, UserError } from '../messages/errors.ts';
+import { warn } from '../runner/log-group.ts';
 import type { CheckView, ClusterChecks } from './cluster-checks.ts';
 import { nameApply } from './record.ts';
 
@@ -92,7 +93,7 @@ export class DeployCheck {
       if (last === undefined) await this.begin(commit, { digest, required: false });
       else this.#adopt({ id: last.id, externalId: last.externalId ?? '' });
     } catch (error) {
-      core.warning(`An earlier attempt could not be looked for (${readMessage(error)}).`);
+      warn(`An earlier attempt could not be looked for (${readMessage(error)}).`);
     }
   }
 

@@ -1,12 +1,14 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { logGroup, maskSecret } from './log-group.ts';
+import { logGroup, maskSecret, warn } from './log-group.ts';
 
 afterEach(() => {
   vi.restoreAllMocks();
 });
 
 /** Returns the lines that the runner would take for text, as it reads commands. */
-async function readAsRunner(work: () => Promise<void>): Promise<{ text: string; masks: string[] }> {
+async function readAsRunner(
+  work: () => Promise<void>,
+): Promise<{ text: string; masks: string[]; warnings: string[] }> {
   let log = '';
   vi.spyOn(process.stdout, 'write').mockImplementation((chunk) => {
     log += chunk;
@@ -16,6 +18,7 @@ async function readAsRunner(work: () => Promise<void>): Promise<{ text: string; 
   vi.restoreAllMocks();
   const text: string[] = [];
   const masks: string[] = [];
+  const warnings: string[] = [];
   let stopped: string | null = null;
   for (const line of log.split('\n')) {
     if (stopped !== null) {
@@ -26,9 +29,10 @@ async function readAsRunner(work: () => Promise<void>): Promise<{ text: string; 
     const [, command, value = ''] = /^::([a-z-]+)::(.*)$/.exec(line) ?? [];
     if (command === 'stop-commands') stopped = value;
     else if (command === 'add-mask') masks.push(value);
+    else if (command === 'warning') warnings.push(value);
     else if (!line.startsWith('::')) text.push(line);
   }
-  return { text: text.join('\n'), masks };
+  return { text: text.join('\n'), masks, warnings };
 }
 
 test('a secret that is found inside of a group is hidden, not printed', async () => {
@@ -43,4 +47,17 @@ test('a secret that is found inside of a group is hidden, not printed', async ()
   expect(masks).toEqual(['secret before', 'secret inside', 'secret after']);
   expect(text).not.toContain('secret');
   expect(text).toContain('::add-mask::output of a child');
+});
+
+test('a warning inside of a group is one, and output that looks like one is not', async () => {
+  const { text, warnings } = await readAsRunner(async () => {
+    warn('before');
+    await logGroup('Work', async () => {
+      warn('inside');
+      process.stdout.write('::warning::output of a child\n');
+    });
+    warn('after');
+  });
+  expect(warnings).toEqual(['before', 'inside', 'after']);
+  expect(text).toContain('::warning::output of a child');
 });

@@ -24,12 +24,22 @@ export async function logGroup<Result>(
 
 /**
  * Has the runner hide `secret` in the log, also inside of a group: there the runner would print the command that names
- * the secret. No output of a child comes between the lines.
+ * the secret.
  */
 export function maskSecret(secret: string): void {
+  sendCommand(() => core.setSecret(secret));
+}
+
+/** Adds a warning to the run, also inside of a group: there the runner would print the command and show no warning. */
+export function warn(message: string): void {
+  sendCommand(() => core.warning(message));
+}
+
+/** Lets the runner take commands during `send`. No output of a child comes between the lines. */
+function sendCommand(send: () => void): void {
   const isInGroup = ending !== null;
   if (isInGroup) resumeCommands();
-  core.setSecret(secret);
+  send();
   if (isInGroup) stopCommands();
 }
 
