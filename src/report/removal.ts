@@ -3,7 +3,8 @@ import { renderAlert } from './alert.ts';
 import { fitSections, fixed, SUMMARY_BUDGET } from './budget.ts';
 import { renderFailure } from './failure.ts';
 import { type RunInfo, renderFooter } from './footer.ts';
-import { renderCode, renderFence, renderText } from './markdown.ts';
+import { type Headline, renderHeadline } from './headline.ts';
+import { countNoun, renderCode, renderFence, renderText } from './markdown.ts';
 
 /** The removal of a cluster. */
 export interface RemovalReport {
@@ -29,7 +30,7 @@ export function renderRemovalSummary(report: RemovalReport): string {
   const { cluster, progress, volumes, warnings, run } = report;
   return fitSections(
     [
-      fixed(`### ${renderCode(cluster)}: ${renderHeadline(report)}`),
+      fixed(renderHeadline({ cluster, ...buildHeadline(report) })),
       ...(progress.state === 'failed'
         ? [renderFailure({ ...progress, phase: 'applying' }, run)]
         : []),
@@ -42,14 +43,20 @@ export function renderRemovalSummary(report: RemovalReport): string {
   );
 }
 
-function renderHeadline({ nodes, resources, progress }: RemovalReport): string {
+function buildHeadline({
+  nodes,
+  resources,
+  progress,
+}: RemovalReport): Pick<Headline, 'emoji' | 'text'> {
   switch (progress.state) {
     case 'nothing':
-      return 'there is nothing to destroy; its state is empty';
-    case 'done':
-      return `destroyed${nodes.length === 0 ? '' : ` (${nodes.join(', ')})`}; ${resources} resources are gone, and its state is empty`;
+      return { emoji: '✅', text: 'nothing to destroy · its state is empty' };
+    case 'done': {
+      const parts = ['destroyed', ...(nodes.length === 0 ? [] : [nodes.join(', ')])];
+      return { emoji: '✅', text: [...parts, countNoun(resources, 'resource')].join(' · ') };
+    }
     case 'failed':
-      return '❌ the removal failed';
+      return { emoji: '❌', text: 'failed while destroying' };
   }
 }
 
