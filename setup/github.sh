@@ -240,7 +240,8 @@ for name in POSTGRES_PASSWORD REPLICATION_PASSWORD; do
   if [ -z "$rotate" ] && has "$production_secrets" "$name"; then
     kept "secret $name of production"
   else
-    set_secret production "$name" < <(make_password)
+    value=$(make_password)
+    set_secret production "$name" <<<"$value"
     [ "$name" = REPLICATION_PASSWORD ] ||
       todo "GitHub does not show $name again: to log in yourself, set your own: gh secret set $name --env production --repo $repository"
   fi

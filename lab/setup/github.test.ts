@@ -190,6 +190,15 @@ test('a run that fails at any call leaves no key behind, and the next one goes o
   expect(rulesets).toHaveLength(1);
 }, 300_000);
 
+test('a password that could not be made is not set', () => {
+  const openssl = join(folder, 'bin', 'openssl');
+  writeFileSync(openssl, '#!/bin/sh\n[ "$3" != 24 ] || exit 1\nprintf %064d 0\n', { mode: 0o755 });
+  expect(run().status).toBe(1);
+  expect(Object.keys(read().environments.production?.secrets ?? {})).not.toContain(
+    'POSTGRES_PASSWORD',
+  );
+});
+
 test('--rotate makes new passwords and a new review key, and keeps the key that the nodes know', () => {
   run();
   const before = read().environments.production?.secrets ?? {};
