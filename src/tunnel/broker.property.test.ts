@@ -11,14 +11,18 @@ const ADMITTED = ['10.42.0.11', '10.42.0.12'];
 let folder: string;
 let broker: TunnelBroker;
 let signed: string[];
+/** What the signer throws. */
+let fault: Error | null;
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'pgca-'));
   signed = [];
+  fault = null;
   broker = await TunnelBroker.start({
     path: join(folder, 's'),
     endpoint: { id: 'eice-1', host: 'endpoint.example' },
     sign: async (address) => {
+      if (fault !== null) throw fault;
       signed.push(address);
       return `wss://endpoint.example/${address}`;
     },
@@ -86,6 +90,14 @@ test('signs no longer for an address that is not admitted any more', async () =>
   broker.admit(['10.42.0.12']);
   expect(await say(request('10.42.0.11', 22))).toContain('nowhere else');
   expect(signed).toEqual([]);
+});
+
+test('a signer that fails refuses the tunnel, and the action goes on', async () => {
+  fault = new Error('Resolved credential object is not valid');
+  expect(await say(request('10.42.0.11', 22))).toContain('could not be signed');
+  expect(broker.findCause('10.42.0.11')).toContain('could not be signed');
+  fault = null;
+  expect(await say(request('10.42.0.11', 22))).toContain('wss://');
 });
 
 test('lets no other user in', () => {

@@ -32,7 +32,7 @@ export interface BrokerOptions {
   readonly path: string;
   /** The endpoint, for messages. */
   readonly endpoint: { readonly id: string; readonly host: string };
-  /** Throws a `UserError` if nothing can be signed. */
+  /** Throws a `UserError` if nothing can be signed. The words of another error are not shown. */
   readonly sign: TunnelSigner;
   /** Tunnels at the same time; more wait. */
   readonly limit: number;
@@ -148,7 +148,9 @@ export class TunnelBroker {
         answer({ url: await sign(address) });
       } catch (error) {
         if (error instanceof UserError) return { cause: error.message };
-        throw error;
+        // Thrown on, it would end the action in the middle of its work.
+        const { name } = error as Error;
+        return { cause: `A tunnel through ${endpoint.id} could not be signed (${name}).` };
       }
       const result = resultSchema.safeParse(await readJson(lines)).data;
       if (result === undefined) return 'gone';
