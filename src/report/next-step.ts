@@ -21,7 +21,7 @@ export function renderNextStep({ plan, database, verdict, run }: NextStep): stri
 
 /** What to do about drift: no pull request is there to merge or to label. */
 const AFTER_DRIFT: Readonly<Record<NextStep['verdict'], string>> = {
-  refused: 'correct the inputs, or undo what was changed; no deploy makes these changes.',
+  refused: 'change the inputs, or undo what was changed; no deploy makes these changes.',
   blocked:
     'open a pull request with that label (any edit that is planned), or undo what was changed; until then no deploy makes these changes.',
   planned:
