@@ -73,7 +73,11 @@ describe('one text for all nodes with the same cause', () => {
     const messages = say(
       'Failed to connect: tunnel: eice-1 does not exist any more.\nConnection closed by UNKNOWN',
     );
-    const found = explain({ ...everybody, messages }, { via: 'instance-connect-endpoint' });
+    const found = explain(
+      { ...everybody, messages },
+      { via: 'instance-connect-endpoint', isPrimarySeen: false },
+    );
+    // The way to the nodes says nothing about the primary, so nobody is sent to a failover.
     expect(found).toEqual([
       'node-1, node-2, node-3 cannot be reached: eice-1 does not exist any more.',
     ]);

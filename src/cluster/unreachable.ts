@@ -36,12 +36,15 @@ export function explainUnreachable(
   const nodes = silent.flatMap((name) => asked.find((node) => node.name === name) ?? []);
   const causes = groupBy(nodes, ({ name }) => findTunnelCause(messages[name] ?? '') ?? '');
   const unexplained = causes.get('') ?? [];
+  const isRunning = all && !silent.some((name) => isHalted(states[name]));
   const isNetwork =
-    all &&
+    isRunning &&
     unexplained.length === asked.length &&
-    !silent.some((name) => isHalted(states[name]) || isRefused(messages[name] ?? ''));
+    !silent.some((name) => isRefused(messages[name] ?? ''));
+  // One cause for all nodes lies on the way to them, so it says nothing about the primary.
+  const isWay = isNetwork || (isRunning && causes.size === 1 && unexplained.length === 0);
   const lost =
-    silent.length === 0 || isPrimarySeen || isNetwork
+    silent.length === 0 || isPrimarySeen || isWay
       ? []
       : [
           'No node that answers is the primary. Where the primary is lost for good, run the action with command: failover.',
