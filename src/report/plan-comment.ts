@@ -195,9 +195,10 @@ function renderQuietLine(report: PlanReport): string | null {
   if (!isEmpty(plan) || !isQuiet) return null;
   if (database.kind === 'unobserved') {
     if (database.plannedChanges.some(({ kind }) => kind !== 'unrecorded')) return null;
+    const reason = `The nodes were not looked at: ${renderText(shortenText(database.notObserved))}`;
     return database.plannedChanges.length === 0
-      ? "no changes, as far as Terraform's state tells. The nodes were not looked at; the deploy asks them."
-      : 'no infrastructure changes. The nodes were not looked at; the deploy asks them what the database needs.';
+      ? `no changes, as far as Terraform's state tells. ${reason} The deploy asks them.`
+      : `no infrastructure changes. ${reason} The deploy asks them what the database needs.`;
   }
   return database.kind === 'steps' && database.steps.length === 0 ? 'no changes.' : null;
 }
