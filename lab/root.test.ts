@@ -57,6 +57,11 @@ const BYPASS = new RegExp(
 /** Code that decides by itself whether it is root. */
 const OWN_DECISION = /\bgete?uid\b|['"`]sudo\b['"`]/g;
 
+/** Calls that need no root: apt-get with a state, a cache and sources of its own. */
+const WITHOUT_ROOT: Readonly<Record<string, readonly string[]>> = {
+  'lab/tools/debian-package.ts': ["runCommand('apt-get'", "runCommand('apt-get'"],
+};
+
 describe('the lab runs root programs only through asRoot', () => {
   test.each([
     ["spawn('dockerd', [], {})", 1],
@@ -90,7 +95,7 @@ describe('the lab runs root programs only through asRoot', () => {
 
   test.each(files)('%s', (file) => {
     const code = readFileSync(join(root, file), 'utf8');
-    expect([...code.matchAll(BYPASS)].map(([call]) => call)).toEqual([]);
+    expect([...code.matchAll(BYPASS)].map(([call]) => call)).toEqual(WITHOUT_ROOT[file] ?? []);
     // asRoot itself, and a test that puts another sudo on PATH.
     if (file === 'lab/root.mjs' || file === 'lab/dockerd.test.ts') return;
     expect([...code.matchAll(OWN_DECISION)].map(([text]) => text)).toEqual([]);
