@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { changeLines, readDemoOptions } from './demo-options.ts';
+import { changeLines, foldPlan, readDemoOptions } from './demo-options.ts';
 
 test('the demo deploys through an endpoint unless it is asked for something else', () => {
   expect(readDemoOptions([])).toEqual({
@@ -18,7 +18,7 @@ test.each([
   ],
   [['max_connections=150'], /"max_connections=150" is not a line of a cluster file/],
   [['--destroy', 'replica_count: 1'], /^--destroy: .* not both/],
-  [['--now'], /Unknown option '--now'/],
+  [['--now'], /^Unknown option '--now'\.\nUsage: npm run demo /],
 ])('%j is refused', (args, message) => {
   expect(() => readDemoOptions(args)).toThrow(message);
 });
@@ -32,4 +32,18 @@ test('a change replaces the line of its key, or is added', () => {
     '  work_mem: 8MB',
     'max_connections: 150',
   ]);
+});
+
+test('an option that npm took for its own is missed', () => {
+  expect(() => readDemoOptions([], { npm_config_destroy: 'true' })).toThrow(
+    /Two dashes must come before .*\nUsage/,
+  );
+});
+
+test("Terraform's own text is left to the file", () => {
+  const plan = '<details><summary>The whole plan</summary>\n\n```diff\n+ a\n```\n\n</details>';
+  const comment = `<!-- marker -->\n### Title\n\n${plan}\n\nNext: merge.`;
+  expect(foldPlan(comment, 'comment.md')).toBe(
+    '### Title\n\nThe whole plan (6 lines) is in comment.md\n\nNext: merge.',
+  );
 });

@@ -8,12 +8,13 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NodeProof } from '../src/cluster/proof.ts';
 import { readRow, writeRow } from './client.ts';
-import { changeLines, readDemoOptions } from './demo-options.ts';
+import { changeLines, foldPlan, readDemoOptions } from './demo-options.ts';
 import type { WorkflowEvent } from './github/event.ts';
 import { findPublicHost } from './public-host.ts';
 import type { JobResult } from './runner/job.ts';
-import { FROM_FILE, startWorld, type World } from './world.ts';
+import { FROM_FILE, locateWorld, startWorld, type World } from './world.ts';
 
+const WORLD = 'lab';
 const PATH = 'clusters/orders.yml';
 const CLUSTER = [
   'cluster_name: orders',
@@ -28,7 +29,11 @@ const CLUSTER = [
 
 function readOptions() {
   try {
-    return readDemoOptions(process.argv.slice(2));
+    const options = readDemoOptions(process.argv.slice(2), process.env);
+    if (options.destroy && !existsSync(join(locateWorld(WORLD), 'github.json'))) {
+      throw new Error('--destroy: there is no cluster. Make one with npm run demo.');
+    }
+    return options;
   } catch (error) {
     console.error(error instanceof Error ? error.message : String(error));
     process.exit(2);
@@ -101,9 +106,11 @@ async function runDemo(world: World): Promise<void> {
     tolerant: changes.length > 0,
   });
   title(`The comment on pull request #${number}`);
-  console.log(latestComment(world, number));
+  showComment(world, { number, name: 'plan-comment.md' });
   if (planned.conclusion !== 'success') {
     title('It is not merged, because its check failed');
+    console.log(`  the log      ${join(world.folder, 'plan.log')}`);
+    console.log('  The cluster is as it was, and the next change starts from its file on main.');
     github.close(number);
     return;
   }
@@ -113,8 +120,7 @@ async function runDemo(world: World): Promise<void> {
   const deployed = await runAction(world, { name: 'deploy', event: push });
   writeFileSync(memory, JSON.stringify(lines));
   title('The same comment, now with the proof');
-  const comment = latestComment(world, number);
-  console.log(comment);
+  const commentFile = showComment(world, { number, name: 'comment.md' });
 
   title('A row is written on the primary and read on the replicas');
   const proof = JSON.parse(deployed.outputs['cluster-status'] ?? '[]') as NodeProof[];
@@ -132,8 +138,6 @@ async function runDemo(world: World): Promise<void> {
     }
   });
 
-  const commentFile = join(world.folder, 'comment.md');
-  writeFileSync(commentFile, comment);
   const report = {
     cluster: lines,
     nodes: proof.map(({ name, role, address, lsn, lagBytes }) => ({
@@ -172,12 +176,20 @@ async function runRemoval(world: World): Promise<void> {
   title('The job summary');
   console.log(removed.summary);
   rmSync(join(world.folder, 'cluster-lines.json'), { force: true });
+  title('What now');
+  console.log('  The snapshots are in the lab, which has no command line of AWS.');
+  console.log('  anew         npm run demo');
+  console.log('  tear down    npm run demo:down');
 }
 
-function latestComment(world: World, number: number): string {
+/** Prints the comment on a pull request without Terraform's own text, and returns the path of a file with all of it. */
+function showComment(world: World, { number, name }: { number: number; name: string }): string {
   const body = world.github.listComments(number).at(-1)?.body;
   if (body === undefined) throw new Error(`Pull request #${number} has no comment.`);
-  return body;
+  const file = join(world.folder, name);
+  writeFileSync(file, body);
+  console.log(foldPlan(body, file));
+  return file;
 }
 
 /** Tasks that changed something on the nodes, from the action's own result. */
@@ -188,7 +200,7 @@ function countChanges(result: JobResult): number {
 
 title('A cloud, a GitHub and a registry on this machine');
 const world = await timed('world', () =>
-  startWorld({ name: 'lab', tags: ['17'], sshVia, onProgress: say }),
+  startWorld({ name: WORLD, tags: ['17'], sshVia, onProgress: say }),
 );
 try {
   await (destroy ? runRemoval(world) : runDemo(world));

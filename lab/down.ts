@@ -31,4 +31,6 @@ const kept = existsSync(out)
     )
   : [];
 if (kept.length === 0) rmSync(out, { recursive: true, force: true });
-console.log('Left in place: node_modules and the Debian packages that the lab installed.');
+console.log(
+  `Left in place: node_modules${images ? '' : ', the images'} and the Debian packages that the lab installed.`,
+);
