@@ -104,7 +104,7 @@ describe('a problem of a cluster file has one message, at its line', () => {
       'an unknown key',
       `${MINIMAL_FILE}replicas: 2\n`,
       4,
-      /unknown key replicas\. Allowed: cluster_name, /,
+      /unknown key replicas\. A setting of PostgreSQL belongs below settings\. Allowed: cluster_name, /,
     ],
     [
       'a mistyped key',

@@ -253,7 +253,8 @@ function explainUnknown(name: string): string {
   }
   const input = findKey(name);
   const near = input ?? suggestName(name, CLUSTER_KEYS);
-  const hint = near === null ? '' : ` Did you mean ${near}?`;
+  const hint =
+    near === null ? ' A setting of PostgreSQL belongs below settings.' : ` Did you mean ${near}?`;
   return `unknown key ${shown}.${hint} Allowed: ${CLUSTER_KEYS.join(', ')}.`;
 }
 
