@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { nameHost } from '../images/catalogue.ts';
 import { removeContainer, worldLabel } from '../images/container.ts';
 import { runAsRoot, runCommand, runDocker } from '../images/docker.ts';
 import { ensureImages } from '../images/images.ts';
@@ -10,6 +11,9 @@ import { tagImage } from '../images/recipe.ts';
 import { postgresTags, type Registry, startRegistry, stopRegistry } from '../registry/registry.ts';
 import { type State, startState, stopState } from '../state/state.ts';
 
+// The stricter of the two hosts. With Debian 13's systemd (257) a mount stays even if it is bound to a link that does not
+// exist; the tests of aws/ reboot that host.
+const HOST = nameHost('12');
 const world = 'images-test';
 // Not 10.99: a demo may be running on this machine.
 const prefix = '10.97';
@@ -87,10 +91,10 @@ async function createHost(image: string): Promise<void> {
 }
 
 beforeAll(async () => {
-  const images = await ensureImages({ only: ['host'], onProgress: console.log });
+  const images = await ensureImages({ only: [HOST], onProgress: console.log });
   registry = await startRegistry({ world, prefix, tags: postgresTags, onProgress: console.log });
   state = await startState({ world });
-  await createHost(images.host);
+  await createHost(images[HOST]);
 });
 
 afterAll(async () => {

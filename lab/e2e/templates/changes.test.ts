@@ -29,6 +29,9 @@ const OTHER_KEY =
 
 const OTHER_KMS_KEY = 'arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
 
+/** A private zone of Route 53. */
+const ZONE = 'Z0PRIVATE';
+
 interface Row {
   /** The changed variable. */
   readonly variable: string;
@@ -96,6 +99,7 @@ const ROWS: readonly Row[] = [
   },
   { variable: 'kept_nodes', to: ['3'], plan: {} },
   { variable: 'kept_nodes', to: ['1'], plan: {} },
+  { variable: 'absent_nodes', to: ['9'], plan: {} },
   {
     variable: 'started_nodes',
     to: ['2', '9'],
@@ -128,6 +132,36 @@ const ROWS: readonly Row[] = [
     to: ['10.30.0.0/16', '10.20.0.0/16', '10.30.0.0/16'],
     plan: { 'create aws_vpc_security_group_ingress_rule.clients': 1 },
   },
+  {
+    variable: 'ssh_via',
+    to: 'instance-connect-endpoint',
+    plan: {
+      'create aws_ec2_instance_connect_endpoint.own': 1,
+      'create aws_security_group.endpoint': 1,
+      'create aws_vpc_security_group_egress_rule.endpoint': 1,
+      'create aws_vpc_security_group_ingress_rule.endpoint': 1,
+    },
+  },
+  // Connections are direct, so a given endpoint and its groups are not used.
+  { variable: 'instance_connect_endpoint_id', to: 'eice-0a1b2c3d4e5f60718', plan: {} },
+  { variable: 'instance_connect_endpoint_groups', to: ['sg-0a1b2c3d4e5f60718'], plan: {} },
+  // Existing nodes stay where they are.
+  { variable: 'avoid_zones', to: ['us-east-1a'], plan: {} },
+  {
+    variable: 'internet_via',
+    to: 'nat-gateway',
+    plan: {
+      'create aws_eip.nat': 1,
+      'create aws_nat_gateway.own': 1,
+      'create aws_route.public': 1,
+      'create aws_route_table.public': 1,
+      'create aws_route_table_association.public': 1,
+      'create aws_subnet.public': 1,
+      'update aws_route.internet': 1,
+      'update aws_subnet.own': 6,
+    },
+  },
+  { variable: 'dns_zone_id', to: ZONE, plan: { 'create aws_route53_record.node': 3 } },
   { variable: 'instance_profile', to: 'postgres-nodes', plan: { 'update aws_instance.node': 3 } },
   {
     variable: 'vpc_cidr',
@@ -190,6 +224,9 @@ let subnets: Subnets;
 
 beforeAll(async () => {
   lab = await openLab('templates-changes');
+  await lab.aws.edit(({ hostedZones }) => {
+    hostedZones[ZONE] = { id: ZONE, name: 'example.internal', isPrivate: true };
+  });
   own = await lab.deploy('own', BASE);
   subnets = await lab.makeSubnets('team', { b1: 'us-east-1b', b2: 'us-east-1b', c: 'us-east-1c' });
   given = await lab.deploy('given', {
