@@ -298,7 +298,7 @@ describe('the main job', () => {
           .map(({ volume }) => volume)
           .sort(),
       ).toEqual(volumes);
-      expect(result.summary).toContain('its state is empty');
+      expect(result.summary).toContain('### ✅ `postgres` destroyed · node-1, node-2, ');
       for (const id of volumes) expect(result.summary).toContain(id);
       expect(result.annotations.map(({ message }) => message)).toContainEqual(
         expect.stringMatching(
@@ -309,7 +309,7 @@ describe('the main job', () => {
 
     test('of nothing succeeds, and the same name can be deployed again', async () => {
       const again = requireSuccess(await remove('postgres'));
-      expect(again.summary).toContain('there is nothing to destroy');
+      expect(again.summary).toContain('nothing to destroy · its state is empty');
       const inputs = { 'instance-type': 't2.small', 'replica-count': '0' };
       const { result } = await deploy(world, 'anew', inputs);
       const { primary } = readServers(world, requireSuccess(result));
