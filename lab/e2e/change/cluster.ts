@@ -55,7 +55,7 @@ export class LiveCluster {
 
   /** Creates an empty world and makes the first deploy. */
   static async create(inputs: Inputs): Promise<LiveCluster> {
-    const world = await openStage();
+    const world = await openStage({ ownAnsible: true });
     try {
       const cluster = new LiveCluster(world);
       requireSuccess((await deploy(world, 'create', inputs)).result);
