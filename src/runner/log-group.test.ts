@@ -61,3 +61,19 @@ test('a warning inside of a group is one, and output that looks like one is not'
   expect(warnings).toEqual(['before', 'inside', 'after']);
   expect(text).toContain('::warning::output of a child');
 });
+
+test('the runner takes commands again after a group within a group, and none of either', async () => {
+  const { text, warnings } = await readAsRunner(async () => {
+    await logGroup('Configure', async () => {
+      await logGroup('Apply', async () => {
+        process.stdout.write('::warning::output within\n');
+      });
+      process.stdout.write('::warning::output after\n');
+      warn('inside');
+    });
+    warn('after');
+  });
+  expect(warnings).toEqual(['inside', 'after']);
+  expect(text).toContain('::warning::output within');
+  expect(text).toContain('::warning::output after');
+});

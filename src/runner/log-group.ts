@@ -12,6 +12,9 @@ export async function logGroup<Result>(
   title: string,
   work: () => Promise<Result>,
 ): Promise<Result> {
+  // A stage of Terraform is a group within that of the configuration.
+  const isNested = ending !== null;
+  if (isNested) resumeCommands();
   core.startGroup(title);
   stopCommands();
   try {
@@ -19,6 +22,7 @@ export async function logGroup<Result>(
   } finally {
     resumeCommands();
     core.endGroup();
+    if (isNested) stopCommands();
   }
 }
 
