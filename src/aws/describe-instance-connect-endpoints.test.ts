@@ -90,7 +90,7 @@ describe('an answer is refused', () => {
     ['a name with a user', { dnsName: 'user@evil.example' }],
     ['an id with a command', { instanceConnectEndpointId: 'eice-0$(id)' }],
     ['another state', { state: '<b>ok</b>' }],
-    ['a group that is none', { securityGroupIdSet: '<item>sg-01"]}</item>' }],
+    ['an invalid id of a group', { securityGroupIdSet: '<item>sg-01"]}</item>' }],
     ['no VPC', { vpcId: '' }],
   ])('for %s', async (_name, changes) => {
     const asked = ask(200, wrap(item(changes)));

@@ -58,8 +58,8 @@ const answer = z.object({
 });
 
 /**
- * Asks EC2 for an endpoint (EC2 API Reference, DescribeInstanceConnectEndpoints); null if there is none with this id in
- * the region.
+ * Asks EC2 for an endpoint (EC2 API Reference, DescribeInstanceConnectEndpoints); null if the region has
+ * no endpoint with this id.
  *
  * @throws AwsError as `queryEc2`, and `NoAnswer` if the answer is not one
  */

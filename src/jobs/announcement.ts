@@ -100,7 +100,7 @@ export class Announcement {
     };
   }
 
-  /** Writes pending reports until there is none. */
+  /** Writes the newest report until no other is waiting. */
   async #update(comment: StickyComment): Promise<void> {
     const { signal } = this.#stopUpdating;
     const pause = (ms: number) => sleep(ms, undefined, { signal, ref: false }).catch(() => {});

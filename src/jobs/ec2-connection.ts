@@ -8,7 +8,7 @@ let credentials: CredentialSource | null = null;
 /**
  * Returns EC2's API in a region, with the job's credentials, which are masked when they are first used.
  *
- * @throws Error if the environment names an address of EC2 that is none
+ * @throws Error if the environment names no http or https URL as the address of EC2
  */
 export function connectEc2(region: string): Ec2Connection {
   credentials ??= createCredentialSource({ mask: maskSecret });

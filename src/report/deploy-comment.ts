@@ -95,7 +95,7 @@ function renderDifferences(
 /** The log has the rest. */
 const MAX_DIFFERENCES = 50;
 
-/** Says which string is for whom: the private addresses never change, the public ones do when an instance stops. */
+/** Renders both connection strings and says which clients use which; a public address changes when its instance stops. */
 function renderConnection({
   connectionString,
   publicConnectionString = null,
