@@ -35,7 +35,9 @@ export class Outbound {
       const container = nameContainer(world, id);
       const network = nameInternet(world);
       const format = `{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}`;
-      const networks = await runDocker('inspect', '--format', format, container);
+      // A machine may have been terminated since it was listed.
+      const networks = await runDocker('inspect', '--format', format, container).catch(() => null);
+      if (networks === null) continue;
       const isConnected = networks.split(' ').includes(network);
       const wanted = findWay(instance, tables) === 'nat';
       if (wanted && !isConnected) {
