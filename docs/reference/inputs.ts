@@ -53,6 +53,7 @@ export const GROUPS: Readonly<Record<string, readonly string[]>> = {
     'clone-max-rate',
     'wait-minutes',
   ],
+  Backups: ['backup', 'restore'],
   'The state': ['backend', 'backend-config', 'working-directory', 'terraform-binary'],
   Secrets: [
     'ssh-private-key',

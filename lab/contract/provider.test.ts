@@ -48,6 +48,8 @@ const SPEC: ClusterSpec = {
   tags: { Team: 'a' },
   storage: { dataGib: 20, iops: null, throughput: null, rootGib: 16, kmsKey: null },
   clone: { from: 'primary', maxRate: null },
+  backup: null,
+  restore: null,
   instanceProfile: null,
   settings: {},
   primary: null,

@@ -53,7 +53,14 @@ function answer(number: number): NodeScript {
     state: number === 1 ? 'running' : 'streaming',
     ...{ timeline: 1, lsn: '0/3000148', systemIdentifier: '7300000000000000001' },
     ...{ lagBytes: number === 1 ? null : 0, lagSeconds: number === 1 ? null : 0 },
-    ...{ replayPaused: false, tokenRead: true, archiver: null, storage: null, problem: null },
+    ...{
+      replayPaused: false,
+      tokenRead: true,
+      archiver: null,
+      archivedWal: null,
+      storage: null,
+      problem: null,
+    },
     slot: number === 1 ? null : `node_${number}`,
   };
   const answers = {

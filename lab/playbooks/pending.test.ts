@@ -51,7 +51,14 @@ function run(copying: Partial<NodeScript>, postgres: object, deadline?: number) 
       ...{ address: `10.42.0.1${index + 1}`, state: index === 0 ? 'running' : 'streaming' },
       ...{ timeline: 1, lsn: '0/3000148', systemIdentifier: '7300000000000000001' },
       ...{ lagBytes: index === 0 ? null : 0, lagSeconds: index === 0 ? null : 0 },
-      ...{ replayPaused: false, tokenRead: true, archiver: null, storage: null, problem: null },
+      ...{
+        replayPaused: false,
+        tokenRead: true,
+        archiver: null,
+        archivedWal: null,
+        storage: null,
+        problem: null,
+      },
       slot: index === 0 ? null : `node_${index + 1}`,
     };
     const answers = {

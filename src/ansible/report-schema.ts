@@ -5,6 +5,7 @@ import { HOT_STANDBY_SENSITIVE } from '../cluster/settings/settings.ts';
 import {
   address,
   applicationName,
+  backupLabel,
   bound,
   catalogName,
   collationLocale,
@@ -38,6 +39,7 @@ import {
   unit,
   walFile,
   wholeNumber,
+  workSource,
 } from './reported-values.ts';
 
 const MAX_NODES = 100;
@@ -105,6 +107,37 @@ const fileSystem = object({
   freeBytes: size,
 });
 
+/** Seconds since the epoch. */
+const moment = wholeNumber(0, 2 ** 40);
+
+const backup = object({
+  problem: prose(2_000).nullable(),
+  systemIdentifier: systemIdentifier.nullable(),
+  backups: list(
+    object({
+      label: backupLabel,
+      type: oneOf(['full', 'diff', 'incr']),
+      started: moment,
+      ended: moment,
+      databaseBytes: size,
+      repositoryBytes: size,
+      damaged: flag,
+    }),
+    400,
+  ),
+  oldestWal: walFile.nullable(),
+  newestWal: walFile.nullable(),
+  archivedAt: moment.nullable(),
+  dropped: object({ files: size, since: moment }).nullable(),
+  running: object({
+    type: oneOf(['full', 'incremental']),
+    started: moment,
+    doneBytes: size,
+    totalBytes: size.nullable(),
+  }).nullable(),
+  last: object({ ended: moment, problem: prose(2_000).nullable() }).nullable(),
+});
+
 const observation = object({
   name: nodeName,
   host: object({
@@ -114,6 +147,8 @@ const observation = object({
     imageDigest: digest.nullable(),
     memoryMib: wholeNumber(0, 2 ** 26),
     authorizedKeysCurrent: flag,
+    debian: wholeNumber(1, 999).nullable(),
+    backupTools: oneOf(['absent', 'outdated', 'ready']),
   }),
   volume: object({
     device: devicePath.nullable(),
@@ -127,9 +162,9 @@ const observation = object({
     kept: list(object({ name: keptDirectory, bytes: size, formerPrimary: flag }), 100),
   }),
   work: object({
-    kind: oneOf(['clone']),
+    kind: oneOf(['clone', 'restore']),
     state: oneOf(['running', 'done', 'failed']),
-    source: address,
+    source: workSource,
     doneBytes: size,
     totalBytes: size.nullable(),
     seconds: size,
@@ -153,6 +188,8 @@ const observation = object({
   files: object({
     postgresqlConf: textFile(1_048_576).nullable(),
     pgHba: textFile(1_048_576).nullable(),
+    pgbackrestConf: textFile(65_536).nullable(),
+    backupJson: textFile(65_536).nullable(),
   }),
   overrides: dictionary(settingName, settingValue, 2_000),
   control: object({ state: oneOf(CONTROL_STATES), timeline, lsn }).nullable(),
@@ -233,6 +270,7 @@ const observation = object({
     ),
     imageLacks: list(wholeNumber(0, 999), 100).nullable(),
   }).nullable(),
+  backup: backup.nullable(),
 }) satisfies z.ZodType<NodeObservation>;
 
 const proof = object({
@@ -257,6 +295,7 @@ const proof = object({
   slot: slotName.nullable(),
   systemIdentifier: systemIdentifier.nullable(),
   archiver: archiver.nullable(),
+  archivedWal: walFile.nullable(),
   storage: object({ capacityBytes: size, usedBytes: size }).nullable(),
   problem: prose(8_000).nullable(),
 }) satisfies z.ZodType<NodeProof>;

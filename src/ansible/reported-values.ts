@@ -121,6 +121,16 @@ export const collationLocale = held(/^[\w.@:+=;?-]{0,128}$/, 'a locale, e.g. en_
 export const libraryVersion = held(/^[\w.+~?-]{1,64}$/, 'a version, e.g. 2.36');
 /** IPv4. */
 export const address = held(/^\d{1,3}(?:\.\d{1,3}){3}$/, 'an IPv4 address');
+/** The address of the node that is copied, or the path of a repository. */
+export const workSource = held(
+  /^(?:\d{1,3}(?:\.\d{1,3}){3}|\/[A-Za-z0-9._/-]{1,300})$/,
+  'an IPv4 address or the path of a repository',
+);
+/** `20261126-023001F_20261127-023002I` (pgBackRest, "Backup labels"). */
+export const backupLabel = held(
+  /^\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?$/,
+  'the label of a backup, e.g. 20261126-023001F',
+);
 /** A host, an address or the directory of a socket, as libpq accepts them. */
 export const hostName = held(/^[A-Za-z0-9_.:%/@-]{1,255}$/, 'a host or an address');
 /** PostgreSQL keeps printable ASCII only (manual, 20.7.3 "application_name"). */

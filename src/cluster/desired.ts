@@ -1,3 +1,4 @@
+import type { BackupSpec, RestoreSpec } from './backup.ts';
 import { copiesSlots, renderPgHba, renderPostgresqlConf } from './configuration.ts';
 import { type Node, nodeName } from './node.ts';
 import type { Settings } from './settings/settings.ts';
@@ -33,6 +34,12 @@ export interface DesiredCluster {
   /** Sizes of every node's volumes. */
   readonly storage: Pick<StorageSpec, 'dataGib' | 'rootGib'>;
   readonly clone: CloneSpec;
+  /** AWS region, e.g. `us-east-1`. */
+  readonly region: string;
+  /** Null: no backups. */
+  readonly backup: BackupSpec | null;
+  /** What a cluster without data begins with; null: an empty database. */
+  readonly restore: RestoreSpec | null;
   /**
    * Whether file systems stay as they are: a failover and a replacement grow no volume, and must not wait for one that EC2
    * has not grown.
@@ -78,6 +85,9 @@ export function buildDesired(
     clientCidrs: spec.clientCidrs,
     storage: spec.storage,
     clone: spec.clone,
+    region: spec.region,
+    backup: spec.backup,
+    restore: spec.restore,
     primary: spec.primary,
     synchronousReplicas: spec.synchronousReplicas,
     allowsSlotLoss,

@@ -21,7 +21,14 @@ export interface NodeObservation {
   readonly record: DataRecord | null;
   readonly container: ContainerObservation | null;
   /** Text of the configuration files on the node, null without one. They hold no secret. */
-  readonly files: { readonly postgresqlConf: string | null; readonly pgHba: string | null };
+  readonly files: {
+    readonly postgresqlConf: string | null;
+    readonly pgHba: string | null;
+    /** Where pgBackRest keeps backups and WAL. WAL is archived while it exists. */
+    readonly pgbackrestConf: string | null;
+    /** When backups are due. */
+    readonly backupJson: string | null;
+  };
   /**
    * What ALTER SYSTEM wrote into the data directory (`postgresql.auto.conf`), by lower-case name. It overrides every file
    * that a step writes, at the latest from the next start on. `primary_conninfo`, which may hold a password, is empty.
@@ -36,6 +43,8 @@ export interface NodeObservation {
   readonly upstreamAnswers: boolean | null;
   /** Null when PostgreSQL does not answer. */
   readonly postgres: PostgresObservation | null;
+  /** The backups of the cluster; null except on a running primary that archives into a repository. */
+  readonly backup: BackupObservation | null;
 }
 
 /** From `pg_controldata` (PostgreSQL manual, reference of server applications) and the names of WAL segments. */
@@ -62,6 +71,10 @@ export interface HostObservation {
   readonly memoryMib: number;
   /** Whether the key in use is authorised, and keys that were rotated out are not. */
   readonly authorizedKeysCurrent: boolean;
+  /** Major version of Debian, e.g. 13; null on another system. */
+  readonly debian: number | null;
+  /** pgBackRest, the program that makes backups, and its timer. */
+  readonly backupTools: 'absent' | 'outdated' | 'ready';
 }
 
 /** The data volume, found by its EBS id. */
@@ -114,10 +127,10 @@ export function sumKept(kept: readonly KeptDirectory[]): number {
 
 /** Long work on a node, which runs as a systemd unit and outlives the connection that started it. */
 export interface WorkObservation {
-  readonly kind: 'clone';
+  readonly kind: 'clone' | 'restore';
   /** `done`: the copy is complete and not in place yet. `failed`: it ended, and what it wrote is deleted. */
   readonly state: 'running' | 'done' | 'failed';
-  /** Private address of the node that is copied. */
+  /** Private address of the node that is copied; of a restore the path of the repository. */
   readonly source: string;
   readonly doneBytes: number;
   /** Estimate; null until it is known. */
@@ -125,6 +138,50 @@ export interface WorkObservation {
   readonly seconds: number;
   /** Why it failed, in a sentence; null unless `failed`. */
   readonly problem: string | null;
+}
+
+/** The repository of a cluster as `pgbackrest info` and the node's own files tell it. Times are seconds since the epoch. */
+export interface BackupObservation {
+  /** Why the repository could not be read, in a sentence; null if it was. The values from it are then empty. */
+  readonly problem: string | null;
+  /** Of the newest database in the repository; null without one. */
+  readonly systemIdentifier: string | null;
+  /** Oldest first. */
+  readonly backups: readonly BackupRecord[];
+  /** The oldest and newest WAL segments of the newest database, e.g. `000000010000000000000003`; null without any. */
+  readonly oldestWal: string | null;
+  readonly newestWal: string | null;
+  /** When the server archived its newest segment; null if it has archived none since its statistics began. */
+  readonly archivedAt: number | null;
+  /** WAL that was dropped because the archive did not answer and the queue was full; null if none was. */
+  readonly dropped: { readonly files: number; readonly since: number } | null;
+  /** The backup that runs now. */
+  readonly running: BackupRun | null;
+  /** The last run of this node that ended. `problem` is null if it succeeded. */
+  readonly last: { readonly ended: number; readonly problem: string | null } | null;
+}
+
+/** One backup. */
+export interface BackupRecord {
+  /** E.g. `20261126-023001F`. */
+  readonly label: string;
+  readonly type: 'full' | 'diff' | 'incr';
+  readonly started: number;
+  readonly ended: number;
+  /** Size of the database, and of what this backup added to the repository, in bytes. */
+  readonly databaseBytes: number;
+  readonly repositoryBytes: number;
+  /** Whether pgBackRest found damaged pages. */
+  readonly damaged: boolean;
+}
+
+/** A backup that runs. */
+export interface BackupRun {
+  readonly type: 'full' | 'incremental';
+  readonly started: number;
+  readonly doneBytes: number;
+  /** Null until it is known. */
+  readonly totalBytes: number | null;
 }
 
 /** Identity of the data on a volume; no part of it changes silently. */
@@ -278,6 +335,8 @@ export function buildFreshObservation(name: string): NodeObservation {
       imageDigest: null,
       memoryMib: 0,
       authorizedKeysCurrent: true,
+      debian: null,
+      backupTools: 'absent',
     },
     volume: { device: '/dev/nvme1n1', filesystem: null, ready: false, readOnly: false },
     storage: { data: null, root: null, kept: [] },
@@ -286,10 +345,11 @@ export function buildFreshObservation(name: string): NodeObservation {
     standby: false,
     record: null,
     container: null,
-    files: { postgresqlConf: null, pgHba: null },
+    files: { postgresqlConf: null, pgHba: null, pgbackrestConf: null, backupJson: null },
     overrides: {},
     control: null,
     upstreamAnswers: null,
     postgres: null,
+    backup: null,
   };
 }

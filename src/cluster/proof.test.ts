@@ -16,6 +16,7 @@ function createProof(overrides: Partial<NodeProof> = {}): NodeProof {
     slot: 'node_2',
     systemIdentifier: '7300000000000000001',
     archiver: null,
+    archivedWal: null,
     storage: null,
     problem: null,
     ...overrides,

@@ -25,6 +25,8 @@ export interface NodeProof {
   readonly systemIdentifier: string | null;
   /** Null where this node archives nothing. */
   readonly archiver: ArchiverObservation | null;
+  /** The WAL segment that was archived for the proof; null where the cluster has no backups, and on replicas. */
+  readonly archivedWal: string | null;
   /** Capacity and use of the data volume, in bytes; null where it was not measured. */
   readonly storage: SpaceUse | null;
   /** Why this node does not prove replication, or null when it does. */

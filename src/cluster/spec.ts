@@ -1,3 +1,4 @@
+import type { BackupSpec, RestoreSpec } from './backup.ts';
 import type { Settings } from './settings/settings.ts';
 
 /** The validated description of the requested cluster. */
@@ -36,6 +37,10 @@ export interface ClusterSpec {
   readonly tags: Readonly<Record<string, string>>;
   readonly storage: StorageSpec;
   readonly clone: CloneSpec;
+  /** Null: no backups. */
+  readonly backup: BackupSpec | null;
+  /** What a cluster without data begins with; null: an empty database. */
+  readonly restore: RestoreSpec | null;
 }
 
 /** How the runner reaches SSH on the nodes. */

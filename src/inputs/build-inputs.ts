@@ -1,5 +1,6 @@
 import { parseRate } from '../cluster/spec.ts';
 import { completeBackend, type ParsedBackend } from './backend.ts';
+import { buildBackup } from './backup-inputs.ts';
 import type { ClusterKey } from './cluster-schema.ts';
 import { type Description, readValue } from './description.ts';
 import type { Inputs } from './inputs.ts';
@@ -64,6 +65,7 @@ export function buildInputs(
         from: read('clone_from'),
         maxRate: parseRate(readValue(description, 'clone_max_rate') ?? ''),
       },
+      ...buildBackup(description),
     },
     backend: blank ? null : { type, config: completeBackend(type, config) },
     workingDirectory: chooseDirectory(readValue(description, 'working_directory') ?? '', name),

@@ -4,6 +4,7 @@ import { nodeName } from '../cluster/node.ts';
 import { IMAGE_TAG, majorOfTag } from '../cluster/spec.ts';
 import { quoteValue } from '../messages/quote-value.ts';
 import { checkBackend, type ParsedBackend } from './backend.ts';
+import { checkBackup } from './backup-inputs.ts';
 import { callSchema } from './call-schema.ts';
 import {
   CLUSTER_KEYS,
@@ -54,6 +55,7 @@ export function checkDescription(combined: Combined, purpose: Purpose): string[]
     ...checkConfigs(filled, description),
     ...checkMajor(description),
     ...checkStorage(description),
+    ...checkBackup(description),
     ...checkAccess(description),
     ...checkLabels(description),
     ...findMissing(description, purpose),
@@ -91,13 +93,13 @@ function checkValue(key: ClusterKey, given: InputValue): string[] {
   return issues.map((issue) => {
     const [index] = issue.path;
     // The invalid item of a list, or tag.
-    const found =
-      index === undefined
-        ? given.value
-        : (given.value as Readonly<Record<string, unknown>>)[String(index)];
+    const found = issue.path.reduce<unknown>(
+      (value, part) => (value as Readonly<Record<string, unknown>> | undefined)?.[String(part)],
+      given.value,
+    );
     const isItem = FORMS[key] !== 'list' || index !== undefined;
     const hint = isItem && typeof found === 'string' ? hintInput(nameInput(key), found) : null;
-    const name = index === undefined ? given.name : given.nameEntry(String(index));
+    const name = nameIssue(key, given, issue.path);
     // The schema's message for a hidden value, or for a tag, is complete by itself.
     if (
       FORMS[key] === 'tags' ||
@@ -108,6 +110,14 @@ function checkValue(key: ClusterKey, given: InputValue): string[] {
     const shown = given.shown ?? (typeof found === 'string' ? quoteValue(found) : showKind(found));
     return `${name}: ${shown} is not allowed. ${issue.message}${hint === null ? '' : ` ${hint}`}`;
   });
+}
+
+/** Returns the beginning of a message about a value, or about a part of it. */
+function nameIssue(key: ClusterKey, given: InputValue, path: readonly PropertyKey[]): string {
+  const [entry] = path;
+  if (entry === undefined) return given.name;
+  const name = given.nameEntry(String(entry));
+  return FORMS[key] === 'map' ? `${name}.${path.map(String).join('.')}` : name;
 }
 
 /** Names a list or a map without its content. */

@@ -56,6 +56,16 @@ kms_key_id: arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-12
 tags:
   Team: orders
   Cost center: 0042
+backup:
+  bucket: acme-backups
+  prefix: production
+  schedule:
+    time: 03:15
+restore:
+  from:
+    bucket: acme-backups
+    cluster: sales
+  time: 2026-11-26T05:12:00Z
 clone_from: replica
 clone_max_rate: 50MB
 storage_alert_percent: 90

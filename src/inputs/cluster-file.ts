@@ -156,17 +156,24 @@ class ValueReader {
     const { isMap, isScalar, isSeq } = this.#yaml;
     const { key, lines, line } = at;
     const form = FORMS[key];
-    if (form === 'settings' || form === 'backend' || form === 'tags') {
+    if (form === 'settings' || form === 'backend' || form === 'tags' || form === 'map') {
       if (!isMap(node)) {
         const example = {
           settings: 'work_mem: 8MB',
           backend: 'bucket: my-state',
           tags: 'Team: orders',
+          map:
+            key === 'backup'
+              ? 'bucket: acme-backups'
+              : 'from: {bucket: acme-backups, cluster: orders}',
         }[form];
         this.#refuse(line, `${key}: not a map. Write a line per name below it, e.g. ${example}.`);
         return undefined;
       }
-      return this.#readMap(node as YAMLMap, { ...at, texts: form !== 'backend' });
+      return this.#readMap(node as YAMLMap, {
+        ...at,
+        texts: form === 'settings' || form === 'tags',
+      });
     }
     if (isMap(node) || (isSeq(node) && form !== 'list')) {
       this.#refuse(
@@ -219,7 +226,7 @@ class ValueReader {
     if (isMap(node)) return this.#readMap(node as YAMLMap, at);
     if (isSeq(node)) return node.items.map((item) => this.#readInner(item as Node, at));
     if (!isScalar(node)) return null;
-    const value = readScalar(node, 'text');
+    const value = readScalar(node, FORMS[at.key] === 'map' ? 'number' : 'text');
     return at.texts ? String(value) : value;
   }
 

@@ -3,6 +3,7 @@ import { OLDEST_MAJOR } from '../cluster/end-of-life.ts';
 import { isWithinBounds } from '../cluster/settings/bounds.ts';
 import { IMAGE_TAG, majorOfTag, parseRate } from '../cluster/spec.ts';
 import { BACKENDS } from './backend.ts';
+import { backupMap, restoreMap } from './backup-fields.ts';
 import { parsePublicKey } from './public-key.ts';
 import { REGIONS } from './regions.ts';
 import {
@@ -165,6 +166,8 @@ export const clusterSchema = z.strictObject({
     ),
   ).optional(),
   tags: tagMap().optional(),
+  backup: backupMap().optional(),
+  restore: restoreMap().optional(),
   clone_from: z.enum(['primary', 'replica'], explain('primary or replica', 'replica')).optional(),
   clone_max_rate: text(
     (value) => parseRate(value) !== null,
@@ -220,7 +223,7 @@ export function findKey(input: string): ClusterKey | null {
 }
 
 /** How a value is written: one text, number or flag, a list, or a map with its own parser. */
-export type Form = 'text' | 'number' | 'flag' | 'list' | 'tags' | 'settings' | 'backend';
+export type Form = 'text' | 'number' | 'flag' | 'list' | 'map' | 'tags' | 'settings' | 'backend';
 
 /** The form of each key. */
 export const FORMS: Readonly<Record<ClusterKey, Form>> = {
@@ -254,6 +257,8 @@ export const FORMS: Readonly<Record<ClusterKey, Form>> = {
   root_volume_size: 'number',
   kms_key_id: 'text',
   tags: 'tags',
+  backup: 'map',
+  restore: 'map',
   clone_from: 'text',
   clone_max_rate: 'text',
   storage_alert_percent: 'number',
@@ -279,11 +284,22 @@ export function decodeInput(key: ClusterKey, value: string): unknown {
       return /^\d{1,9}$/.test(value) ? Number(value) : value;
     case 'flag':
       return value === 'true' ? true : value === 'false' ? false : value;
+    case 'map':
+      return readJson(value) ?? value;
     case 'list':
       return value.split(/[\s,]+/).filter(Boolean);
     case 'tags':
       return readTagLines(value) ?? value;
     default:
       return value;
+  }
+}
+
+/** Parses JSON; undefined if the text is not JSON. */
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }

@@ -71,6 +71,18 @@ describe('a file of a pull request', () => {
       ({ spec }) => spec.storage.kmsKey,
     ],
     tags: ['planned', '{Team: a}', '{Team: b}', ({ spec }) => spec.tags.Team],
+    backup: [
+      'planned',
+      '{ bucket: acme-backups }',
+      '{ bucket: acme-backups, retention_days: 7 }',
+      ({ spec }) => spec.backup,
+    ],
+    restore: [
+      'planned',
+      '{ from: { bucket: acme-backups, cluster: orders } }',
+      '{ from: { bucket: acme-backups, cluster: sales } }',
+      ({ spec }) => spec.restore,
+    ],
     clone_from: ['planned', 'primary', 'replica', ({ spec }) => spec.clone.from],
     clone_max_rate: ['planned', '10MB', '20MB', ({ spec }) => spec.clone.maxRate],
     storage_alert_percent: ['held', '80', '99', ({ storageAlertPercent }) => storageAlertPercent],

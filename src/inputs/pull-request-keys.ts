@@ -46,6 +46,8 @@ export const PLAN_USES: Readonly<Record<ClusterKey, PlanUse>> = {
   root_volume_size: 'planned',
   kms_key_id: 'planned',
   tags: 'planned',
+  backup: 'planned',
+  restore: 'planned',
   clone_from: 'planned',
   clone_max_rate: 'planned',
   storage_alert_percent: 'rule',

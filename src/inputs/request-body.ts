@@ -29,6 +29,8 @@ const REQUEST_KEYS: readonly string[] = [
   'kms_key_id',
   'vpc_cidr',
   'tags',
+  'backup',
+  'restore',
   'clone_from',
   'clone_max_rate',
 ];
@@ -44,6 +46,9 @@ const EVENT_KEYS: Readonly<Record<CalledCommand, readonly string[]>> = {
   discard: ['discard', 'discard_data'],
   destroy: ['destroy'],
 };
+
+/** Keys of a body that are objects. */
+const MAPS: readonly string[] = ['backup', 'restore'];
 
 /** Keys of a body that are Boolean. */
 const FLAGS: readonly string[] = ['replace_volume', 'discard_data'];
@@ -124,6 +129,8 @@ function readKeys(
           `${where}.tags: ${unfit === undefined ? showJson(value) : quoteValue(unfit[0])} is not allowed. Give an object with texts or numbers, in one line each and without = in a key, e.g. {"Team": "orders"}.`,
         );
       }
+    } else if (MAPS.includes(key) && typeof value === 'object' && value !== null) {
+      values[key.replaceAll('_', '-')] = JSON.stringify(value);
     } else if (typeof value !== 'string' && typeof value !== 'number') {
       problems.push(`${where}.${key}: ${showJson(value)} is not a string or a number.`);
     } else {

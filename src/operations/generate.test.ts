@@ -26,6 +26,8 @@ const spec: ClusterSpec = {
   tags: {},
   storage: { dataGib: 20, iops: null, throughput: null, rootGib: 16, kmsKey: null },
   clone: { from: 'primary', maxRate: null },
+  backup: null,
+  restore: null,
 };
 const request = { spec, backend: { type: 'local', config: {} } };
 

@@ -14,6 +14,7 @@ export function buildUnprovedProof(name: string, nodes: readonly Node[]): NodePr
       tokenRead: false,
       systemIdentifier: null,
       archiver: null,
+      archivedWal: null,
       storage: null,
       problem: null,
     },

@@ -196,6 +196,12 @@ function describeStep(step: Step): string {
       return `**Check** on ${nodes}: a throw-away server without data starts with the new settings and image. If it does not, no PostgreSQL is touched.`;
     case 'initialise':
       return `**Initialise** ${nodes}: a new, empty database cluster; it becomes the primary.`;
+    case 'restore':
+      return `**Restore** ${nodes} from the backups of ${renderCode(step.source.cluster)}; it becomes the primary.`;
+    case 'archive':
+      return `**Archive** the WAL of ${nodes}.`;
+    case 'backup':
+      return `**Back up** ${nodes}.`;
     case 'admit':
       return `**Update access** on ${nodes}: ${describeAdmission(step)}.`;
     case 'clone':

@@ -129,6 +129,8 @@ def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
             "authorizedKeysCurrent": are_keys_current(
                 options["user"], options["authorized_key"], options["retired_keys"]
             ),
+            "debian": _read_debian(),
+            "backupTools": "absent",
         },
         "volume": {
             "device": volume.device,
@@ -140,6 +142,13 @@ def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
     }
 
 
+def _read_debian() -> Optional[int]:
+    """Returns the major version of Debian (os-release(5)); None on another system."""
+    fields = dict(re.findall(r'^(ID|VERSION_ID)="?([^"\n]*)"?$', read_text("/etc/os-release") or "", re.MULTILINE))
+    version = fields.get("VERSION_ID", "")
+    return int(version) if fields.get("ID") == "debian" and version.isdigit() else None
+
+
 # What is reported of a volume that cannot be read: nothing. The rollout is refused, because it takes no writes.
 UNREADABLE: Dict[str, Any] = {
     "storage": {"data": None, "root": None, "kept": []},
@@ -148,11 +157,12 @@ UNREADABLE: Dict[str, Any] = {
     "standby": False,
     "record": None,
     "container": None,
-    "files": {"postgresqlConf": None, "pgHba": None},
+    "files": {"postgresqlConf": None, "pgHba": None, "pgbackrestConf": None, "backupJson": None},
     "overrides": {},
     "control": None,
     "upstreamAnswers": None,
     "postgres": None,
+    "backup": None,
 }
 
 
@@ -171,11 +181,14 @@ def _observe_contents(
         "files": {
             "postgresqlConf": read_text("%s/%s" % (ETC, CONF)),
             "pgHba": read_text("%s/%s" % (ETC, HBA)),
+            "pgbackrestConf": read_text("%s/pgbackrest.conf" % ETC),
+            "backupJson": read_text("%s/backup.json" % ETC),
         },
         "overrides": parse_auto_conf(read_text("%s/%s" % (DATA, AUTO_CONF)) or ""),
         "control": _observe_control(found, options) if postgres is None and version is not None else None,
         "upstreamAnswers": _ask_upstream(),
         "postgres": postgres,
+        "backup": None,
     }
 
 

@@ -95,6 +95,7 @@ def prove(options: Dict[str, Any]) -> Dict[str, Any]:
         "slot": None,
         "systemIdentifier": None,
         "archiver": None,
+        "archivedWal": None,
         "storage": _measure_space(),
         "problem": None,
     }

@@ -4,6 +4,8 @@ import { changeNode, stopped } from '../testing/rollout-fixtures.ts';
 import { renderSynchronous } from './node-settings.ts';
 import { rollout } from './rollout.ts';
 
+const NO_FILES = { postgresqlConf: null, pgHba: null, pgbackrestConf: null, backupJson: null };
+
 const running = createDesired({ size: 4 });
 const healthy = createHealthy(running);
 const reachable = healthy.filter(({ name }) => name !== 'node-3');
@@ -43,7 +45,7 @@ describe('an unreachable replica', () => {
         standby: false,
         postgres: null,
         container: null,
-        files: { postgresqlConf: null, pgHba: null },
+        files: NO_FILES,
       },
     ]);
     const admit = steps.find(({ kind }) => kind === 'admit');

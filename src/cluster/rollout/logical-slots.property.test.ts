@@ -71,7 +71,8 @@ function disableSlotCopies(model: ModelCluster, node: ModelNode): void {
   const primary = model.primary?.name ?? node.name;
   node.file = disable(node.file);
   node.settings = disable(node.settings);
-  node.files = renderFiles(model.desired, { node: node.name, primary, settings: node.file });
+  const files = renderFiles(model.desired, { node: node.name, primary, settings: node.file });
+  node.files = { ...node.files, ...files };
 }
 
 type Outcome = 'kept' | 'synchronised' | 'refused' | 'refused level';

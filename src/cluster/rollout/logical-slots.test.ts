@@ -53,7 +53,8 @@ const old = observe([slot('cdc', { failover: true })]);
 const settled = old.map((node) => {
   const [primary] = old as [NodeObservation];
   const { final: settings } = computeNodeSettings(desired, primary);
-  return { ...node, files: renderFiles(desired, { node: node.name, primary: 'node-1', settings }) };
+  const files = renderFiles(desired, { node: node.name, primary: 'node-1', settings });
+  return { ...node, files: { ...node.files, ...files } };
 });
 
 describe('replicas copy failover slots', () => {

@@ -139,7 +139,7 @@ function start(node: NodeObservation, step: Configured, desired: DesiredCluster)
   return {
     ...node,
     container: { state: 'running', current: true },
-    files: renderFiles(desired, { node: node.name, ...step }),
+    files: { ...node.files, ...renderFiles(desired, { node: node.name, ...step }) },
     control: null,
   };
 }
@@ -190,7 +190,7 @@ export function reload(
   return {
     ...node,
     standby: !isPrimary,
-    files: renderFiles(desired, { node: node.name, ...step }),
+    files: { ...node.files, ...renderFiles(desired, { node: node.name, ...step }) },
     postgres: {
       ...postgres,
       // A replica changes to the timeline of its primary.
@@ -252,7 +252,10 @@ export function promote(
     standby: false,
     container: { state: 'running', current: node.container?.current ?? true },
     control: null,
-    files: renderFiles(desired, { node: node.name, primary: node.name, settings }),
+    files: {
+      ...node.files,
+      ...renderFiles(desired, { node: node.name, primary: node.name, settings }),
+    },
     postgres: {
       ...postgres,
       lsn,

@@ -78,7 +78,11 @@ export function predict(nodes: NodesByName, step: Step, desired: DesiredCluster)
     case 'switchover': {
       const [from, to] = step.nodes;
       const files = renderFiles(desired, { node: from, ...step });
-      change(from, (node) => ({ ...shutDown(node), standby: true, files }));
+      change(from, (node) => ({
+        ...shutDown(node),
+        standby: true,
+        files: { ...node.files, ...files },
+      }));
       change(to, (node) => promote(node, step, context));
       break;
     }

@@ -1,3 +1,4 @@
+import type { BackupSource } from '../backup.ts';
 import type { KeptDirectory } from '../observation.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { StepReason } from './reason.ts';
@@ -42,6 +43,26 @@ type StepAction =
   | StepWithConfiguration<'check', readonly [string]>
   /** Create the cluster's data, which no node holds yet, and start the primary. */
   | StepWithConfiguration<'initialise', readonly [string]>
+  /**
+   * Create the cluster's data from backups, in place of `initialise`: restore, recover to `time` (null: the newest moment),
+   * promote.
+   */
+  | (StepWithConfiguration<'restore', readonly [string]> & {
+      readonly source: BackupSource;
+      readonly time: string | null;
+    })
+  /**
+   * Begin to archive WAL, or end it: write where backups are kept and when they are made, or remove that. The primary
+   * creates the repository's stanza first.
+   */
+  | { readonly kind: 'archive'; readonly nodes: readonly string[]; readonly primary: string }
+  /** Make a backup on the primary, or go on with the one that runs. */
+  | {
+      readonly kind: 'backup';
+      readonly nodes: readonly [string];
+      readonly primary: string;
+      readonly type: 'full' | 'incremental';
+    }
   /** On the primary: roles and passwords, a slot per replica, retired slots dropped, pg_hba.conf reloaded. */
   | (StepWithConfiguration<'admit', readonly [string]> & {
       readonly slots: readonly string[];

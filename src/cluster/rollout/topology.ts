@@ -160,6 +160,7 @@ function classifyStep(step: Step, name: string): Consequence {
   switch (step.kind) {
     case 'clone':
     case 'initialise':
+    case 'restore':
       return 're-cloned';
     case 'replace':
     case 'provision':
@@ -184,6 +185,8 @@ function classifyStep(step: Step, name: string): Consequence {
     case 'grow':
     case 'check':
     case 'discard':
+    case 'archive':
+    case 'backup':
       return 'untouched';
     case 'destroy':
       return 'removed';

@@ -60,6 +60,9 @@ export function createDesired(
     clientCidrs: ['10.0.0.0/16'],
     storage: { dataGib: 20, rootGib: 16 },
     clone: { from: 'primary', maxRate: null },
+    region: 'us-east-1',
+    backup: null,
+    restore: null,
     ...rest,
   };
 }
@@ -172,6 +175,8 @@ export function createHealthy(desired: DesiredCluster, primary = 'node-1'): Node
         imageDigest: NEWER_DIGEST,
         memoryMib: 3900,
         authorizedKeysCurrent: true,
+        debian: 13,
+        backupTools: 'absent',
       },
       volume: { device: '/dev/nvme1n1', filesystem: 'ext4', ready: true, readOnly: false },
       storage: { data: createFileSystem(20), root: createFileSystem(16), kept: [] },
@@ -187,11 +192,16 @@ export function createHealthy(desired: DesiredCluster, primary = 'node-1'): Node
         systemIdentifier: '7300000000000000001',
       },
       container: { state: 'running', current: true },
-      files: renderFiles(desired, { node: name, primary, settings }),
+      files: {
+        ...renderFiles(desired, { node: name, primary, settings }),
+        pgbackrestConf: null,
+        backupJson: null,
+      },
       overrides: {},
       control: null,
       upstreamAnswers: isPrimary ? null : true,
       postgres,
+      backup: null,
     };
   });
 }

@@ -183,7 +183,7 @@ export function createModelNode(
     auto: {},
     fileAtStart: [],
     upstream: null,
-    files: { postgresqlConf: null, pgHba: null },
+    files: { postgresqlConf: null, pgHba: null, pgbackrestConf: null, backupJson: null },
     loaded: true,
     container: 'none',
     containerCurrent: true,

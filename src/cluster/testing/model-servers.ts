@@ -31,7 +31,8 @@ export function configure(cluster: ModelCluster, node: ModelNode, step: Configur
   }
   node.file = step.settings;
   node.upstream = step.primary === node.name ? null : step.primary;
-  node.files = renderFiles(cluster.desired, { node: node.name, ...step });
+  const files = renderFiles(cluster.desired, { node: node.name, ...step });
+  node.files = { ...node.files, ...files };
   node.loaded = false;
 }
 

@@ -1,0 +1,54 @@
+/** The days of the week, as `Date.getUTCDay` counts them. */
+export const DAYS = [
+  'sunday',
+  'monday',
+  'tuesday',
+  'wednesday',
+  'thursday',
+  'friday',
+  'saturday',
+] as const;
+
+/** Where the backups and the WAL archive of a cluster are kept, when backups are made, and how long they are kept. */
+export interface BackupSpec {
+  /** S3 bucket in the cluster's region. */
+  readonly bucket: string;
+  /** Folder in the bucket, without a slash at either end; '' for none. The cluster's name is added to it. */
+  readonly prefix: string;
+  /** Days for which one can restore to every moment. */
+  readonly retentionDays: number;
+  readonly schedule: BackupSchedule;
+  /** Another S3 service, `host` or `host:port`; null: Amazon's of the region. */
+  readonly endpoint: string | null;
+  /** ARN of the KMS key of the objects; null: the bucket's default. */
+  readonly kmsKey: string | null;
+  /** ARN of the policy that limits the role of the nodes; null: none. */
+  readonly permissionsBoundary: string | null;
+}
+
+/** When backups begin: every day, a full one on one day of the week. */
+export interface BackupSchedule {
+  /** In UTC, e.g. `02:30`. */
+  readonly time: string;
+  readonly fullOn: (typeof DAYS)[number];
+}
+
+/** The backups of a cluster, as the source of a restore. */
+export interface BackupSource {
+  readonly bucket: string;
+  readonly prefix: string;
+  /** Name of the cluster that was backed up. */
+  readonly cluster: string;
+}
+
+/** What a cluster without data begins with. Without effect once a node holds data. */
+export interface RestoreSpec {
+  readonly from: BackupSource;
+  /** The moment to restore to (RFC 3339); null: the newest possible. */
+  readonly time: string | null;
+}
+
+/** Returns the path of a cluster's repository in its bucket, e.g. `/production/orders`. */
+export function locateRepository({ prefix, cluster }: Omit<BackupSource, 'bucket'>): string {
+  return `/${prefix === '' ? '' : `${prefix}/`}${cluster}`;
+}

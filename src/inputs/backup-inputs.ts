@@ -1,0 +1,42 @@
+import type { ClusterSpec } from '../cluster/spec.ts';
+import { type Description, readValue } from './description.ts';
+
+/** The defaults of the key `backup`. */
+const RETENTION_DAYS = 14;
+const TIME = '02:30';
+const FULL_ON = 'sunday';
+
+/** Returns where backups are kept, and what an empty cluster is restored from. */
+export function buildBackup(description: Description): Pick<ClusterSpec, 'backup' | 'restore'> {
+  const backup = readValue(description, 'backup');
+  const restore = readValue(description, 'restore');
+  return {
+    backup: backup && {
+      bucket: backup.bucket,
+      prefix: backup.prefix ?? '',
+      retentionDays: backup.retention_days ?? RETENTION_DAYS,
+      schedule: {
+        time: backup.schedule?.time ?? TIME,
+        fullOn: backup.schedule?.full_on ?? FULL_ON,
+      },
+      endpoint: backup.endpoint ?? null,
+      kmsKey: backup.kms_key_id ?? null,
+      permissionsBoundary: backup.permissions_boundary ?? null,
+    },
+    restore: restore && {
+      from: { ...restore.from, prefix: restore.from.prefix ?? '' },
+      time: restore.time ?? null,
+    },
+  };
+}
+
+/** Checks values of backups that depend on other keys. */
+export function checkBackup(description: Description): string[] {
+  const key = readValue(description, 'backup')?.kms_key_id;
+  const region = readValue(description, 'region');
+  const home = key?.split(':')[3];
+  if (key === undefined || region === null || home === region) return [];
+  return [
+    `${description.get('backup')?.nameEntry('kms_key_id')}.kms_key_id: it is a key of ${home}, and a bucket in ${region} (region) can only use keys of ${region}. Give one of those.`,
+  ];
+}
