@@ -81,6 +81,7 @@ export const GROUPS: Readonly<Record<string, readonly string[]>> = {
     'replace-volume',
     'discard',
     'discard-data',
+    'backup-type',
     'destroy',
   ],
 };
@@ -97,6 +98,7 @@ export const REQUIRED: Readonly<Record<string, string>> = {
   'review-key': 'with `require-signature: true`',
   replace: 'with `command: replace`',
   discard: 'with `command: discard`',
+  backup: 'with `command: backup`',
   destroy: 'with `command: destroy`',
 };
 

@@ -9,6 +9,11 @@ export const DAYS = [
   'saturday',
 ] as const;
 
+/** A whole copy, or what changed since the last backup. */
+export const BACKUP_TYPES = ['full', 'incremental'] as const;
+/** One of them. */
+export type BackupType = (typeof BACKUP_TYPES)[number];
+
 /** Where the backups and the WAL archive of a cluster are kept, when backups are made, and how long they are kept. */
 export interface BackupSpec {
   /** S3 bucket in the cluster's region. */

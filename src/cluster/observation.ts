@@ -1,3 +1,4 @@
+import type { BackupType } from './backup.ts';
 import type { SettingInForce, Settings } from './settings/settings.ts';
 
 /** What was observed on a node. Observing changes nothing. */
@@ -177,7 +178,7 @@ export interface BackupRecord {
 
 /** A backup that runs. */
 export interface BackupRun {
-  readonly type: 'full' | 'incremental';
+  readonly type: BackupType;
   readonly started: number;
   readonly doneBytes: number;
   /** Null until it is known. */

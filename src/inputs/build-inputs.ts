@@ -84,6 +84,7 @@ export function buildInputs(
     replaceVolume: call['replace-volume'] === 'true',
     discard: call.discard || null,
     discardData: call['discard-data'] === 'true',
+    backupType: call['backup-type'] === 'full' ? 'full' : 'incremental',
     destroy: call.destroy || null,
     githubToken: secret('github-token'),
     allowDestroyLabel: read('allow_destroy_label') || null,

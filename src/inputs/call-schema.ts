@@ -1,15 +1,17 @@
 import { z } from 'zod';
+import { BACKUP_TYPES } from '../cluster/backup.ts';
 import { COMMANDS } from '../runner/intent.ts';
 import { isClusterName } from './schema-fields.ts';
 import type { SECRET_INPUTS } from './secrets.ts';
 
-/** Inputs that say what a failover, a replacement, a deletion or the removal of a cluster does. A request body may have them as well. */
+/** Inputs that say what a failover, a replacement, a deletion, a backup or the removal of a cluster does. A request body may have them as well. */
 export const REPAIR_KEYS = [
   'fenced',
   'replace',
   'replace-volume',
   'discard',
   'discard-data',
+  'backup-type',
   'destroy',
 ] as const;
 /** One of them. */
@@ -35,6 +37,9 @@ export const callSchema = z.object({
   'discard-data': z.enum(['', 'true', 'false'], {
     error:
       'Allowed: true to delete as well the data of a node that cannot follow the primary, or false, e.g. false.',
+  }),
+  'backup-type': z.enum(['', ...BACKUP_TYPES], {
+    error: 'Allowed: full or incremental, or nothing for an incremental one, e.g. full.',
   }),
   destroy: z.string().refine((value) => value === '' || isClusterName(value), {
     error: 'Allowed: the name of the cluster that is destroyed, or nothing, e.g. orders.',

@@ -77,6 +77,9 @@ export function findMissing(description: Description, purpose: Purpose): string[
       'discard: missing. Name the node whose kept data directories are deleted, e.g. node-2.',
     );
   }
+  if (intent.kind === 'backup') {
+    need('backup', 'It names the bucket that backups are kept in. Deploy with it first.');
+  }
   problems.push(...checkRemoval(description, purpose));
   if (configures) {
     const store = 'Keep it as a repository or environment secret';

@@ -1,3 +1,4 @@
+import { BACKUP_TYPES } from '../cluster/backup.ts';
 import { suggestName } from '../messages/suggest-name.ts';
 import { COMMANDS } from '../runner/intent.ts';
 import { BACKENDS } from './backend.ts';
@@ -149,6 +150,7 @@ const HINTS: Readonly<Record<string, Hint>> = {
   'replace-volume': hintWord(['true', 'false']),
   discard: hintNode,
   'discard-data': hintWord(['true', 'false']),
+  'backup-type': hintWord(BACKUP_TYPES),
   'shared-buffers': hintMemory,
   image: hintImage,
   'image-tag': hintImageTag,

@@ -1,3 +1,4 @@
+import type { BackupType } from '../cluster/backup.ts';
 import type { ClusterSpec } from '../cluster/spec.ts';
 import type { BackendConfig } from './backend.ts';
 
@@ -26,6 +27,8 @@ export interface Inputs {
   readonly discard: string | null;
   /** For `command: discard`: whether the data of that node, which cannot follow the primary, is deleted as well. */
   readonly discardData: boolean;
+  /** For `command: backup`: what is copied. */
+  readonly backupType: BackupType;
   /** For `command: destroy`: the name of the cluster, as confirmation; null if none is given. */
   readonly destroy: string | null;
   readonly githubToken: string;

@@ -19,6 +19,7 @@ describe('readInputs', () => {
       'replace-volume',
       'discard',
       'discard-data',
+      'backup-type',
       'destroy',
       'request',
       'cluster-file',

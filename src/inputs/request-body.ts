@@ -44,6 +44,7 @@ const EVENT_KEYS: Readonly<Record<CalledCommand, readonly string[]>> = {
   failover: ['fenced'],
   replace: ['replace', 'replace_volume'],
   discard: ['discard', 'discard_data'],
+  backup: ['backup_type'],
   destroy: ['destroy'],
 };
 
@@ -81,7 +82,11 @@ export const nameBodyKey = (body: 'request' | 'client_payload', input: string): 
 export function readBodies(input: string, intent: Intent): Bodies {
   const { kind } = intent;
   const repair =
-    kind === 'failover' || kind === 'replace' || kind === 'discard' || kind === 'destroy'
+    kind === 'failover' ||
+    kind === 'replace' ||
+    kind === 'discard' ||
+    kind === 'backup' ||
+    kind === 'destroy'
       ? kind
       : null;
   const operation = intent.kind === 'operation' ? intent.operation : repair;

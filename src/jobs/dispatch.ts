@@ -9,6 +9,7 @@ import { ReviewStore } from '../review/review-store.ts';
 import type { RunnableIntent } from '../runner/intent.ts';
 import { reviewAbandonment } from './abandon.ts';
 import { Announcement } from './announcement.ts';
+import { backUp } from './back-up.ts';
 import { close } from './close.ts';
 import { identifyCluster } from './cluster-identity.ts';
 import { deploy } from './deploy.ts';
@@ -95,6 +96,8 @@ export async function dispatch(
       return replaceNode(job, { announcement, commit: intent.sha });
     case 'discard':
       return discardKept(job, { announcement, commit: intent.sha });
+    case 'backup':
+      return backUp(job, { announcement, commit: intent.sha });
     case 'abandon':
       return reviewAbandonment(job, { announcement, intent });
     case 'destroy':

@@ -11,6 +11,7 @@ const COMMAND_BY_EVENT_TYPE: ReadonlyMap<string, CalledCommand> = new Map([
   ['failover', 'failover'],
   ['replace', 'replace'],
   ['discard', 'discard'],
+  ['backup', 'backup'],
   ['destroy', 'destroy'],
 ]);
 
@@ -48,7 +49,7 @@ export function decideIntent(command: Command, event: TriggerEvent): Intent {
     default:
       return {
         kind: 'skip',
-        why: `event ${event.name} means nothing to command auto; set command to generate, plan, apply, configure, failover, replace, discard or destroy to run one operation on it`,
+        why: `event ${event.name} means nothing to command auto; set command to generate, plan, apply, configure, failover, replace, discard, backup or destroy to run one operation on it`,
       };
   }
 }
@@ -110,7 +111,12 @@ function buildCommandIntent(
 ): Intent {
   const { sha, name } = event;
   if (operation === 'destroy') return { kind: operation, body, event: name, sha, why };
-  if (operation === 'failover' || operation === 'replace' || operation === 'discard') {
+  if (
+    operation === 'failover' ||
+    operation === 'replace' ||
+    operation === 'discard' ||
+    operation === 'backup'
+  ) {
     return { kind: operation, body, sha, why };
   }
   return { kind: 'operation', operation, body, why };

@@ -1,4 +1,4 @@
-/** The four operations that can be called on their own. A failover, a replacement, a deletion and the removal of a cluster are jobs of their own. */
+/** The four operations that can be called on their own. A failover, a replacement, a deletion, a backup and the removal of a cluster are jobs of their own. */
 export type Operation = 'generate' | 'plan' | 'apply' | 'configure';
 
 /** The values of the input `command`. */
@@ -11,6 +11,7 @@ export const COMMANDS = [
   'failover',
   'replace',
   'discard',
+  'backup',
   'destroy',
 ] as const;
 /** A value of the input `command`. */
@@ -107,6 +108,13 @@ export type Intent =
       readonly sha: string;
       readonly why: string;
     }
+  /** Makes a backup. */
+  | {
+      readonly kind: 'backup';
+      readonly body: unknown;
+      readonly sha: string;
+      readonly why: string;
+    }
   /** Removes the whole cluster. */
   | {
       readonly kind: 'destroy';
@@ -142,6 +150,7 @@ export function isConfiguring(intent: Intent): boolean {
     intent.kind === 'failover' ||
     intent.kind === 'replace' ||
     intent.kind === 'discard' ||
+    intent.kind === 'backup' ||
     (intent.kind === 'operation' && intent.operation === 'configure')
   );
 }

@@ -1,4 +1,4 @@
-import type { BackupSource } from '../backup.ts';
+import type { BackupSource, BackupType } from '../backup.ts';
 import type { KeptDirectory } from '../observation.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { StepReason } from './reason.ts';
@@ -61,7 +61,7 @@ type StepAction =
       readonly kind: 'backup';
       readonly nodes: readonly [string];
       readonly primary: string;
-      readonly type: 'full' | 'incremental';
+      readonly type: BackupType;
     }
   /** On the primary: roles and passwords, a slot per replica, retired slots dropped, pg_hba.conf reloaded. */
   | (StepWithConfiguration<'admit', readonly [string]> & {

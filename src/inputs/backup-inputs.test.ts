@@ -1,0 +1,110 @@
+import { describe, expect, test } from 'vitest';
+import type { Intent } from '../runner/intent.ts';
+import { readStep } from './input-fixtures.ts';
+
+const BACKUP: Intent = { kind: 'backup', body: undefined, sha: 'a'.repeat(40), why: 'test' };
+const KEY = 'arn:aws:kms:eu-central-1:123456789012:alias/backups';
+
+const readSpec = (inputs: Record<string, string>) => {
+  const { inputs: read, problems } = readStep(inputs);
+  expect(problems).toEqual([]);
+  return read?.spec;
+};
+
+test('a bucket is enough', () => {
+  expect(readSpec({ backup: '{"bucket": "acme-backups"}' })?.backup).toEqual({
+    bucket: 'acme-backups',
+    prefix: '',
+    retentionDays: 14,
+    schedule: { time: '02:30', fullOn: 'sunday' },
+    endpoint: null,
+    kmsKey: null,
+    permissionsBoundary: null,
+  });
+});
+
+test('without one there are no backups, and a cluster begins empty', () => {
+  expect(readSpec({})).toMatchObject({ backup: null, restore: null });
+});
+
+test('a restore without a time takes the newest state', () => {
+  const restore = '{"from": {"bucket": "acme-backups", "cluster": "orders"}}';
+  expect(readSpec({ restore })?.restore).toEqual({
+    from: { bucket: 'acme-backups', prefix: '', cluster: 'orders' },
+    time: null,
+  });
+});
+
+describe('refuses', () => {
+  test.each([
+    [
+      'text that is not JSON',
+      'bucket=acme-backups',
+      /^backup: "bucket=acme-backups" is not allowed\. Allowed: a map with bucket/,
+    ],
+    ['a missing bucket', '{}', /^backup\.bucket: .*the name of an S3 bucket/],
+    [
+      'an unknown key',
+      '{"bucket": "acme-backups", "retention": 7}',
+      /^backup: .*Unknown in it: "retention"\./,
+    ],
+    ['a dot in the bucket', '{"bucket": "acme.backups"}', /^backup\.bucket: /],
+    ['a prefix with ..', '{"bucket": "acme-backups", "prefix": "a/../b"}', /^backup\.prefix: /],
+    [
+      'a prefix with a line break',
+      '{"bucket": "acme-backups", "prefix": "a\\n[global]"}',
+      /^backup\.prefix: /,
+    ],
+    [
+      'an endpoint with a path',
+      '{"bucket": "acme-backups", "endpoint": "https://x/y"}',
+      /^backup\.endpoint: /,
+    ],
+    [
+      'a time of day',
+      '{"bucket": "acme-backups", "schedule": {"time": "25:00"}}',
+      /^backup\.schedule\.time: /,
+    ],
+    ['no days', '{"bucket": "acme-backups", "retention_days": 0}', /^backup\.retention_days: /],
+    [
+      "another region's key",
+      `{"bucket": "acme-backups", "kms_key_id": "${KEY}"}`,
+      /^backup\.kms_key_id: it is a key of eu-central-1/,
+    ],
+  ])('%s', (_, backup, problem) => {
+    expect(readStep({ backup }).problems).toEqual([expect.stringMatching(problem)]);
+  });
+
+  test.each(['2026-11-26', '2026-11-26T05:12:00', '2026-02-30T25:00:00Z', 'yesterday'])(
+    'a restore to %s',
+    (time) => {
+      const restore = JSON.stringify({ from: { bucket: 'acme-backups', cluster: 'orders' }, time });
+      expect(readStep({ restore }).problems).toEqual([
+        expect.stringMatching(/^restore\.time: .*a time with its zone/),
+      ]);
+    },
+  );
+});
+
+describe('command: backup', () => {
+  const backup = '{"bucket": "acme-backups"}';
+
+  test('takes the type from the input or the body', () => {
+    expect(readStep({ backup }, BACKUP).inputs?.backupType).toBe('incremental');
+    expect(readStep({ backup, 'backup-type': 'full' }, BACKUP).inputs?.backupType).toBe('full');
+    const called = { ...BACKUP, body: { backup_type: 'full' } };
+    expect(readStep({ backup }, called).inputs?.backupType).toBe('full');
+  });
+
+  test('needs a bucket', () => {
+    expect(readStep({}, BACKUP).problems).toEqual([expect.stringMatching(/^backup: missing\./)]);
+  });
+
+  test('refuses another type', () => {
+    expect(readStep({ backup, 'backup-type': 'ful' }, BACKUP).problems).toEqual([
+      expect.stringMatching(
+        /^backup-type: "ful" is not allowed.*full or incremental.*Did you mean/,
+      ),
+    ]);
+  });
+});
