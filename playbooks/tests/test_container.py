@@ -39,6 +39,13 @@ class Arguments(unittest.TestCase):
             "type=bind,source=/var/lib/postgresql-cluster/data,target=/var/lib/postgresql-cluster/data", arguments
         )
 
+    def test_backups_can_begin_without_a_restart(self):
+        arguments = list_arguments()
+        self.assertIn("type=bind,source=/opt/pgbackrest,target=/opt/pgbackrest,readonly", arguments)
+        self.assertIn(
+            "type=bind,source=/var/lib/postgresql-cluster/pgbackrest-spool,target=/var/spool/pgbackrest", arguments
+        )
+
     def test_all_versions_have_the_same_data_path(self):
         # The image of PostgreSQL 18 moved PGDATA and the volume.
         eighteen = IMAGE._replace(major=18, volumes=["/var/lib/postgresql"])

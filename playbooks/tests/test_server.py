@@ -29,6 +29,7 @@ class Container(unittest.TestCase):
         with mock.patch.multiple(
             server,
             require_mounted=lambda cluster: None,
+            make_mount_points=lambda image: None,
             list_arguments=lambda spec, image: ["--label", LABEL_OPTIONS + "=today"],
             inspect_container=lambda name: found,
             remove_container=lambda name: done.append("rm"),

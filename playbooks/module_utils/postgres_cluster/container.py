@@ -12,10 +12,13 @@ from .layout import (
     CONF,
     CONTAINER_DATA,
     CONTAINER_ETC,
+    CONTAINER_SPOOL,
     DATA,
     ETC,
     HBA,
     SOCKETS,
+    SPOOL,
+    TOOLS,
     container_name,
 )
 
@@ -112,6 +115,11 @@ def _list_options(
         "type=bind,source=%s,target=%s" % (DATA, CONTAINER_DATA),
         "--mount",
         "type=bind,source=%s,target=%s,readonly" % (ETC, CONTAINER_ETC),
+        # In every cluster, so that backups can begin without a restart.
+        "--mount",
+        "type=bind,source=%s,target=%s,readonly" % (TOOLS, TOOLS),
+        "--mount",
+        "type=bind,source=%s,target=%s" % (SPOOL, CONTAINER_SPOOL),
     ]
     for volume in image.volumes:
         # Otherwise each volume of the image would become an anonymous one, left over whenever the container is recreated.

@@ -15,7 +15,7 @@ from .control import parse_lsn
 from .docker import inspect_container, read_log, remove_container, set_aside
 from .files import make_directory, write_text
 from .image import Image
-from .layout import CONF, DATA, ETC, HBA, PASSFILE, REPLICATION_USER
+from .layout import CONF, DATA, ETC, HBA, PASSFILE, REPLICATION_USER, SPOOL, TOOLS
 from .progress import Report
 from .psql import Session, ask_once
 from .recovery import Recovery
@@ -117,6 +117,7 @@ def ensure_container(spec: Spec, image: Image, keep: bool = False) -> bool:
     found = inspect_container(spec.container)
     if is_up(found):
         return False
+    make_mount_points(image)
     arguments = list_arguments(spec, image)
     if found is not None and not is_current(found, arguments):
         if found["State"]["Restarting"] and keep:
@@ -134,6 +135,12 @@ def ensure_container(spec: Spec, image: Image, keep: bool = False) -> bool:
         run(["docker", "stop", spec.container], timeout=120)
     run(["docker", "start", spec.container], timeout=120)
     return True
+
+
+def make_mount_points(image: Image) -> None:
+    """Creates the directories that the container mounts and that may be empty."""
+    make_directory(TOOLS)
+    make_directory(SPOOL, 0o700, image.owner)
 
 
 def find_unread(loaded: float) -> bool:
