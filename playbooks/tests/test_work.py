@@ -77,7 +77,8 @@ class Node(unittest.TestCase):
 
     def start(self, *commands):
         attempts = [["sh", "-c", command] for command in commands]
-        work.start_work("orders", IMAGE, attempts, PARAMETERS, "clone", "node-2 cannot copy node-1", True)
+        stages = [{"kind": "copy", "parser": "basebackup", "attempts": attempts}]
+        work.start_work("orders", IMAGE, stages, PARAMETERS, "clone", "node-2 cannot copy node-1", True)
 
     def perform(self, *commands):
         """Starts work and runs the unit's program; returns the state that it leaves."""

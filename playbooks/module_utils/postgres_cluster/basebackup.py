@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import Any, Dict, List, Optional
 
 from .container import list_worker_arguments
 from .image import Image
 from .layout import CONTAINER_DATA, CONTAINER_ETC, ETC, PARTIAL, PASSFILE, REPLICATION_USER
 from .spec import Spec, copier_name
-from .worker import UNFIT
+from .stages import UNFIT
 
 # A missing slot must be found before hours of copying, not after. CREATE_REPLICATION_SLOT is the only command about a
 # slot that a replication connection accepts in every version, and it creates a missing one. The usual answer is 42710
@@ -63,6 +63,11 @@ else
 fi
 exec pg_basebackup -d "$source" -D "$target" -X stream --checkpoint=fast --no-sync --progress "$@"
 """.replace("UNFIT", str(UNFIT))
+
+
+def list_stages(spec: Spec, image: Image) -> List[Dict[str, Any]]:
+    """Returns the only stage of a copy."""
+    return [{"kind": "copy", "parser": "basebackup", "attempts": list_attempts(spec, image)}]
 
 
 def list_attempts(spec: Spec, image: Image) -> List[List[str]]:

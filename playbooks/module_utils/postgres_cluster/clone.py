@@ -8,7 +8,7 @@ import shutil
 import time
 from typing import Any, Dict, List, Optional, Tuple
 
-from .basebackup import list_attempts
+from .basebackup import list_stages
 from .command import Pending, Problem
 from .control import read_head
 from .docker import inspect_container, remove_container
@@ -151,9 +151,9 @@ def start_copy(spec: Spec, image: Image, parameters: Dict[str, Any], had_server:
     remove_container(spec.container)
     name = spec.copied or spec.primary
     failure = "%s cannot copy %s (%s)" % (spec.node, name, parameters["source"])
-    attempts = list_attempts(spec, image)
+    stages = list_stages(spec, image)
     try:
-        start_work(spec.cluster, image, attempts, parameters, spec.step or "clone", failure, had_server)
+        start_work(spec.cluster, image, stages, parameters, spec.step or "clone", failure, had_server)
     except Problem:
         end_work(spec.cluster)
         if had_server:

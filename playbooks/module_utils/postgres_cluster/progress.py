@@ -38,8 +38,9 @@ class Report:
 
 
 def end_report() -> None:
-    """Reports that nobody waits any more: the step is done, has failed, or is to be done again. A copy reports its own
+    """Reports that nobody waits any more: the step is done, has failed, or is to be done again. A unit reports its own
     end."""
     last = read_json(PROGRESS)
-    if last and last["kind"] != "copy" and last["working"]:
+    # An earlier version's copy does not say that it is a unit.
+    if last and last["kind"] != "copy" and not last.get("detached") and last["working"]:
         write_progress(last["step"], last["kind"], last["done"], last["total"], last["started"], working=False)

@@ -1,5 +1,5 @@
-"""Starts, finds, watches and ends a copy that runs on the node as a transient systemd unit (worker.py), beyond the
-connection and the run that started it."""
+"""Starts, finds, watches and ends a copy or a restore, which runs on the node as a transient systemd unit (worker.py), beyond
+the connection and the run that started it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shutil
 import time
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from . import files, layout, sizes, worker
+from . import files, layout, sizes, stages, worker
 from .boot import read_source
 from .command import run
 from .docker import remove_container
@@ -25,10 +25,10 @@ STOP_SECONDS = 90
 
 
 class Work(NamedTuple):
-    """The work of a node. `state`: running, done (the copy is complete in PARTIAL) or failed."""
+    """The work of a node. `state`: running, done (the data is complete in PARTIAL) or failed."""
 
     state: str
-    # {"source", "slot", "digest", "systemIdentifier"}: see is_same().
+    # Of a copy {"source", "slot", "digest", "systemIdentifier"}, of a restore {"source", "time", "digest"}: see is_same().
     parameters: Dict[str, Any]
     # Seconds since the epoch.
     started: int
@@ -40,10 +40,14 @@ class Work(NamedTuple):
     log: str
     # Whether the node's own server ran before, so that it is started again if the copy fails.
     had_server: bool
+    # clone or restore.
+    kind: str = "clone"
+    # What the stages found out (Parser.describe).
+    found: Dict[str, Any] = {}
 
 
 def unit_name(cluster: str) -> str:
-    """Returns the name of the unit that copies."""
+    """Returns the name of the unit that copies or restores: a node does one of them at a time."""
     return "postgres-cluster-%s-clone.service" % cluster
 
 
@@ -70,8 +74,9 @@ def find_work(cluster: str) -> Optional[Work]:
     if word == "done" and not os.path.isdir(PARTIAL):
         # It was put in place by a step that was interrupted.
         return None
-    is_copying = word == "running" and progress.get("kind") == "copy" and progress.get("started") == state["started"]
-    last = progress if is_copying else state
+    # An earlier version's copy does not say that it is a unit.
+    is_unit = progress.get("detached") or progress.get("kind") == "copy"
+    last = progress if word == "running" and is_unit and progress.get("started") == state["started"] else state
     return Work(
         word,
         state["parameters"],
@@ -82,6 +87,9 @@ def find_work(cluster: str) -> Optional[Work]:
         problem,
         state.get("log") or "",
         bool(state.get("hadServer")),
+        # An earlier version knew copies only.
+        state.get("kind") or "clone",
+        {name: state.get(name) for name in ("label", "lastCommit", "metTarget")},
     )
 
 
@@ -91,7 +99,7 @@ def observe_work(cluster: str) -> Optional[Dict[str, Any]]:
     if found is None:
         return None
     return {
-        "kind": "clone",
+        "kind": found.kind,
         "state": found.state,
         "source": found.parameters["source"],
         "doneBytes": found.done,
@@ -113,34 +121,35 @@ def is_same(parameters: Dict[str, Any], wanted: Dict[str, Any]) -> bool:
 def start_work(
     cluster: str,
     image: Image,
-    attempts: List[List[str]],
+    stages: List[Dict[str, Any]],
     parameters: Dict[str, Any],
     step: str,
     failure: str,
     had_server: bool,
+    label: Optional[str] = None,
 ) -> None:
-    """Starts the unit. `attempts`: commands, of which a later one is tried if the earlier one ended before it copied
-    anything; `failure`: the sentence that begins the message if all fail."""
+    """Starts the unit. `stages`, one after the other: {"kind": of the progress, "parser": see stages.py, "attempts":
+    commands, of which a later one may be tried if the earlier one failed}; `failure`: the sentence that begins the message
+    if one fails; `label`: of the backup that is restored, else it is a copy."""
     make_directory(PARTIAL, 0o700, image.owner)
     for folder, mode in ((RUN, 0o755), (FOLDER, 0o700), (FOLDER + "/postgres_cluster", 0o700)):
         make_directory(folder, mode)
     for name, text in list_sources().items():
         write_text("%s/postgres_cluster/%s" % (FOLDER, name), text, 0o600)
-    order = {"container": worker_name(cluster), "attempts": attempts, "step": step, "failure": failure}
+    order = {"container": worker_name(cluster), "stages": stages, "step": step, "failure": failure, "standby": label is None}
     write_text(ORDER, json.dumps(order), 0o600)
     started = int(time.time())
-    write_progress(step, "copy", 0, None, started)
+    write_progress(step, stages[0]["kind"], 0, None, started, detached=True)
     # Before the unit: a unit that ended at once must find it.
-    write_state(
-        {"cluster": cluster, "state": "running", "parameters": parameters, "started": started, "hadServer": had_server}
-    )
+    state = {"cluster": cluster, "state": "running", "parameters": parameters, "started": started, "hadServer": had_server}
+    write_state({**state, **({} if label is None else {"kind": "restore", "label": label})})
     run(list_unit_arguments(cluster), timeout=60)
 
 
 def list_unit_arguments(cluster: str) -> List[str]:
     """Returns the command that starts the unit (systemd-run(1))."""
     properties = {
-        "Description": "Copy of a PostgreSQL server for cluster %s" % cluster,
+        "Description": "Data of a PostgreSQL server for cluster %s" % cluster,
         # Nothing is left of a unit that ended; its end is in STATE. It is never restarted: a step decides.
         "CollectMode": "inactive-or-failed",
         # Stopped before Docker, which it needs to remove its container, and before its volume is unmounted.
@@ -159,7 +168,7 @@ def list_unit_arguments(cluster: str) -> List[str]:
 
 def list_sources() -> Dict[str, str]:
     """Returns {file name: text} of the program."""
-    modules = (files, layout, sizes, worker)
+    modules = (files, layout, sizes, stages, worker)
     return {"__init__.py": "", **{module.__name__.rsplit(".", 1)[-1] + ".py": read_source(module) for module in modules}}
 
 

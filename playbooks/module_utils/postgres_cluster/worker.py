@@ -1,4 +1,5 @@
-"""The program of a copy's unit: runs the copy on a node to its end, watches the disk, and records how it ended.
+"""The program of a unit that makes a node's data, by a copy or from a backup: runs its stages to their end, watches the
+disk, and records how they ended.
 
 It starts from a copy of this file (work.py), so it needs neither Ansible nor the connection that started it. It shares the
 node with steps that only read what it writes: the state on the volume, which survives a reboot, and the progress.
@@ -8,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +20,7 @@ from typing import Any, Dict, List, Optional, Tuple
 from .files import read_json, sync_directory, write_text
 from .layout import FORMER_PRIMARY, PARTIAL, ROOT
 from .sizes import MIB, measure_space, show_bytes
+from .stages import PARSERS, Parser
 
 # Not in layout.py: the guard has a copy of that file, and a change of it would make every existing node outdated.
 STATE = ROOT + "/work.json"
@@ -29,11 +30,6 @@ PROGRESS = RUN + "/progress.json"
 FOLDER = RUN + "/work"
 ORDER = FOLDER + "/order.json"
 
-# `  123456/234567 kB (52%), 0/1 tablespace` (progress_report in pg_basebackup.c).
-REPORT = re.compile(r"^\s*(\d+)/(\d+) kB \(")
-# Exit code of the script if the primary or the source is not what it is to be. Another attempt would end the same way.
-UNFIT = 3
-LOG_CHARACTERS = 4000
 FULL = "No space left on device"
 
 
@@ -41,13 +37,11 @@ class Stopped(Exception):
     """The unit is to end: a step stopped it, or the machine shuts down."""
 
 
-class Copy:
-    """One run of pg_basebackup. `done` and `total` are bytes, `log` its last messages."""
+class Command:
+    """One run of a stage's command. `parser` takes what it prints to stderr."""
 
-    def __init__(self, arguments: List[str]) -> None:
-        self.done = 0
-        self.total: Optional[int] = None
-        self.log = ""
+    def __init__(self, arguments: List[str], parser: Parser) -> None:
+        self.parser = parser
         self._process = subprocess.Popen(
             arguments,
             stdin=subprocess.DEVNULL,
@@ -59,16 +53,6 @@ class Copy:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-
-    def take_line(self, line: str) -> None:
-        """Takes a line that it printed."""
-        match = REPORT.match(line)
-        if match is None:
-            self.log = (self.log + line)[-LOG_CHARACTERS:]
-        else:
-            self.done, total = int(match.group(1)) * 1024, int(match.group(2)) * 1024
-            # The estimate is made before the copy: the database may have grown since.
-            self.total = max(total, self.done)
 
     def wait(self, seconds: float) -> Optional[int]:
         """Returns its exit code; None if it has not ended within that time."""
@@ -83,28 +67,30 @@ class Copy:
         assert self._process.stderr is not None
         with self._process.stderr as lines:
             for line in lines:
-                self.take_line(line)
+                self.parser.take_line(line)
 
 
 def main() -> None:
-    """Does what the order says. SIGTERM removes the container and the partial copy, and leaves the state `running`: without
+    """Does what the order says. SIGTERM removes the container and the partial data, and leaves the state `running`: without
     a unit, that is work that was cut."""
     order = read_json(ORDER)
     signal.signal(signal.SIGTERM, _stop)
     state = read_json(STATE)
     try:
-        state.update(run_copy(order, state))
+        state.update(run_stages(order, state))
     except Stopped:
         remove_container(order["container"])
         clear(PARTIAL)
-        write_progress(order["step"], "copy", 0, None, state["started"], working=False)
+        report(order, order["stages"][0], state, Parser({}), working=False)
         return
     if state["state"] == "failed":
         remove_container(order["container"])
         shutil.rmtree(PARTIAL, ignore_errors=True)
     state["ended"] = int(time.time())
     write_state(state)
-    write_progress(order["step"], "copy", state["done"], state["total"], state["started"], working=False)
+    ended = Parser({"total": state["total"]})
+    ended.done = state["done"]
+    report(order, order["stages"][-1], state, ended, working=False)
 
 
 def _stop(*_: Any) -> None:
@@ -113,80 +99,105 @@ def _stop(*_: Any) -> None:
     raise Stopped
 
 
-def run_copy(order: Dict[str, Any], state: Dict[str, Any]) -> Dict[str, Any]:
-    """Makes the attempts of the order until one succeeds; returns how they ended, for the state.
-
-    The next attempt follows only if the previous one ended before it copied anything: it asks for a compression that one
-    side does not support, in an error message of any language.
-    """
+def run_stages(order: Dict[str, Any], state: Dict[str, Any]) -> Dict[str, Any]:
+    """Runs the stages of the order one after the other; returns how they ended, for the state."""
     end: Dict[str, Any] = {}
-    for arguments in order["attempts"]:
-        clear(PARTIAL)
+    for stage in order["stages"]:
+        end = {**end, **run_stage(stage, order, state)}
+        if end["state"] == "failed":
+            return end
+    # The data is complete, and flushing it may take minutes: a reboot must not delete it now.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        finish(order["standby"])
+    except (OSError, subprocess.CalledProcessError) as error:
+        return {**end, "state": "failed", "problem": "%s: %s" % (order["failure"], error)}
+    return end
+
+
+def run_stage(stage: Dict[str, Any], order: Dict[str, Any], state: Dict[str, Any]) -> Dict[str, Any]:
+    """Makes the attempts of a stage until one succeeds, or until its parser sees that another one does not help; returns how
+    they ended."""
+    end: Dict[str, Any] = {}
+    for index, arguments in enumerate(stage["attempts"]):
+        parser = PARSERS[stage["parser"]](stage)
+        if parser.clears:
+            clear(PARTIAL)
         remove_container(order["container"])
         state["attempts"] = state.get("attempts", 0) + 1
         write_state(state)
-        copy = Copy(arguments)
+        command = Command(arguments, parser)
         shortage: Optional[str]
         try:
-            code, shortage = watch(copy, order, state)
+            code, shortage = watch(command, stage, order, state)
         except OSError as error:
             code, shortage = 1, "its volume cannot be measured (%s)" % error
-        end = {"done": copy.done, "total": copy.total, "log": copy.log.strip()}
+        end = {"done": parser.done, "total": parser.total, "log": parser.log.strip()}
+        reason = shortage
         if code == 0 and shortage is None:
-            # The copy is complete, and flushing it may take minutes: a reboot must not delete it now.
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            try:
-                finish()
-            except (OSError, subprocess.CalledProcessError) as error:
-                return {**end, "state": "failed", "problem": "%s: %s" % (order["failure"], error)}
-            return {**end, "state": "done", "problem": None}
-        problem = order["failure"]
-        if shortage is None and FULL in copy.log:
-            shortage = describe_shortage(copy)
-        if shortage is not None:
-            problem = "%s: %s" % (problem, shortage)
+            reason = parser.find_fault(index)
+            if reason is None:
+                return {**end, **parser.describe(index), "state": "done", "problem": None}
+        elif shortage is None and FULL in parser.log:
+            reason = shortage = describe_shortage(parser)
+        elif shortage is None:
+            reason = parser.explain()
+        problem = order["failure"] if reason is None else "%s: %s" % (order["failure"], reason)
         end.update(state="failed", problem=problem)
-        if shortage is not None or copy.done > 0 or code == UNFIT:
+        if shortage is not None or code == 0 or not parser.may_try_again(code):
             break
     return end
 
 
-def watch(copy: Copy, order: Dict[str, Any], state: Dict[str, Any]) -> Tuple[int, Optional[str]]:
-    """Waits for a copy and writes its progress; returns its exit code, and why it was ended for lack of space, or None."""
+def watch(
+    command: Command, stage: Dict[str, Any], order: Dict[str, Any], state: Dict[str, Any]
+) -> Tuple[int, Optional[str]]:
+    """Waits for a command and writes its progress; returns its exit code, and why it was ended for lack of space, or
+    None."""
     while True:
-        code = copy.wait(1)
+        code = command.wait(1)
         if code is not None:
             return code, None
-        write_progress(order["step"], "copy", copy.done, copy.total, state["started"])
+        report(order, stage, state, command.parser)
         space = measure_space(ROOT)
         if space.free < choose_reserve(space.capacity):
-            shortage = describe_shortage(copy)
+            shortage = describe_shortage(command.parser)
             remove_container(order["container"])
-            copy.wait(60)
+            command.wait(60)
             return 1, shortage
 
 
-def describe_shortage(copy: Copy) -> str:
-    """Says how much of the copy was written and how little space is left."""
+def report(
+    order: Dict[str, Any], stage: Dict[str, Any], state: Dict[str, Any], parser: Parser, working: bool = True
+) -> None:
+    """Writes how far a stage is."""
+    started = state["started"]
+    write_progress(order["step"], stage["kind"], parser.done, parser.total, started, working, True, parser.reached)
+
+
+def describe_shortage(parser: Parser) -> str:
+    """Says how much was written and how little space is left."""
     space = measure_space(ROOT)
-    whole = "" if copy.total is None else " of about %s" % show_bytes(copy.total)
-    return "its volume of %s had %s left after %s%s were copied. Make the volume larger, or delete data on it" % (
+    whole = "" if parser.total is None else " of about %s" % show_bytes(parser.total)
+    return "its volume of %s had %s left after %s%s were %s. Make the volume larger, or delete data on it" % (
         show_bytes(space.capacity),
         show_bytes(space.free),
-        show_bytes(copy.done),
+        show_bytes(parser.done),
         whole,
+        parser.verb,
     )
 
 
-def finish() -> None:
-    """Makes the copy a replica's data, flushed to disk."""
+def finish(standby: bool) -> None:
+    """Makes what was written a replica's data (`standby`) or a primary's, flushed to disk."""
     # An interrupted switchover may have left the mark in the primary's data. It does not apply to the copy.
-    mark = "%s/%s" % (PARTIAL, FORMER_PRIMARY)
-    if os.path.exists(mark):
-        os.unlink(mark)
-    # -R would also write the connection into the data. Ours is in postgresql.conf, where the next run can change it.
-    status = os.stat(PARTIAL)
-    write_text(PARTIAL + "/standby.signal", "", 0o600, (status.st_uid, status.st_gid))
+    for name in (FORMER_PRIMARY, "standby.signal"):
+        if os.path.exists("%s/%s" % (PARTIAL, name)):
+            os.unlink("%s/%s" % (PARTIAL, name))
+    if standby:
+        # -R would also write the connection into the data. Ours is in postgresql.conf, where the next run can change it.
+        status = os.stat(PARTIAL)
+        write_text(PARTIAL + "/standby.signal", "", 0o600, (status.st_uid, status.st_gid))
     subprocess.run(["sync", "--file-system", PARTIAL], check=True, stderr=subprocess.DEVNULL)
 
 
@@ -220,11 +231,19 @@ def write_state(state: Dict[str, Any]) -> None:
 
 
 def write_progress(
-    step: str, kind: str, done: int, total: Optional[int], started: int, working: bool = True
+    step: str,
+    kind: str,
+    done: int,
+    total: Optional[int],
+    started: int,
+    working: bool = True,
+    detached: bool = False,
+    reached: Optional[int] = None,
 ) -> None:
-    """Writes how far work is; a watcher reads it. `kind`: copy, recovery or replay; `started`: seconds since the epoch."""
-    progress = {"step": step, "kind": kind, "done": done, "total": total, "started": started}
-    progress.update(updated=int(time.time()), working=working)
+    """Writes how far work is; a watcher reads it. `kind`: copy, restore, recovery or replay; `started`: seconds since the
+    epoch; `detached`: a unit works, not a call; `reached`: the time of the last replayed commit, if known."""
+    progress: Dict[str, Any] = {"step": step, "kind": kind, "done": done, "total": total, "started": started}
+    progress.update(updated=int(time.time()), working=working, detached=detached, reached=reached)
     if not os.path.isdir(RUN):
         os.mkdir(RUN, 0o755)
     write_text(PROGRESS, json.dumps(progress, sort_keys=True) + "\n")

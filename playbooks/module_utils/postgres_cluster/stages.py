@@ -1,0 +1,190 @@
+"""What a stage of a unit's work (worker.py) prints, and what follows from it: how far it is, whether another attempt may
+help, and what is wrong with a result.
+
+Needs no other module of the action: the program of a unit has a copy.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+import time
+from typing import Any, Dict, Optional, Type
+
+LOG_CHARACTERS = 4000
+# Exit code of a stage's script if it would end the same way at another attempt.
+UNFIT = 3
+
+# `  123456/234567 kB (52%), 0/1 tablespace` (progress_report in pg_basebackup.c).
+COPIED = re.compile(r"^\s*(\d+)/(\d+) kB \(")
+# `P01 DETAIL: restore file /…/1259 (bundle 1/0, 8KB, 42.13%) checksum …` (restoreJobResult in pgBackRest's restore.c). A
+# line of an empty file has no checksum.
+RESTORED = re.compile(r"^P\d+\s+DETAIL: restore .*[ (](\d{1,3}\.\d\d)%\)( checksum [0-9a-f]+)?$")
+# pgBackRest's lines about its work.
+CHATTER = re.compile(r"^(P\d+\s+)?(DETAIL|INFO): ")
+# RestoreArchivedFile in xlogarchive.c, in English.
+SEGMENT = re.compile(r'^LOG:\s+restored log file "([0-9A-F]{24})" from archive$')
+# The script of a recovery, with the time of the last replayed commit (restore.py).
+REACHED = re.compile(r"^replayed up to (\d{1,11})$")
+# PerformWalRecovery in xlogrecovery.c (StartupXLOG in 14).
+LAST_COMMIT = re.compile(r"^LOG:\s+last completed transaction was at log time (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d+)?\+00$")
+ENDED_BEFORE = "recovery ended before configured recovery target was reached"
+# canAcceptConnections in postmaster.c: a session that came too early.
+REFUSED = re.compile(r"FATAL:.*the database system is (starting up|not yet accepting connections|not accepting connections)")
+
+SEGMENT_BYTES = 16 * 1024 * 1024
+
+
+class Parser:
+    """Takes what a command prints. `done` and `total` are bytes, `log` its last messages."""
+
+    #: Whether each attempt begins with an empty directory.
+    clears = True
+    #: What happens to the bytes.
+    verb = "copied"
+
+    def __init__(self, stage: Dict[str, Any]) -> None:
+        self.done = 0
+        self.total: Optional[int] = stage.get("total")
+        self.log = ""
+        # Seconds since the epoch: the time of the last replayed commit, while it is replayed.
+        self.reached: Optional[int] = None
+
+    def take_line(self, line: str) -> None:
+        """Takes a line."""
+        self.log = (self.log + line)[-LOG_CHARACTERS:]
+
+    def may_try_again(self, code: int) -> bool:
+        """Whether the next attempt may help after one that ended with this code."""
+        return False
+
+    def explain(self) -> Optional[str]:
+        """Returns why an attempt failed, if that is known."""
+        return None
+
+    def find_fault(self, attempt: int) -> Optional[str]:
+        """Returns what is wrong with the result of an attempt that succeeded, None for nothing. `attempt`: from 0."""
+        return None
+
+    def describe(self, attempt: int) -> Dict[str, Any]:
+        """Returns what the state of the work keeps of a stage that succeeded."""
+        return {}
+
+
+class Basebackup(Parser):
+    """pg_basebackup."""
+
+    def take_line(self, line: str) -> None:
+        match = COPIED.match(line)
+        if match is None:
+            super().take_line(line)
+        else:
+            self.done, total = int(match.group(1)) * 1024, int(match.group(2)) * 1024
+            # The estimate is made before the copy: the database may have grown since.
+            self.total = max(total, self.done)
+
+    def may_try_again(self, code: int) -> bool:
+        """Only after an attempt that copied nothing: it asked for a compression that one side does not support, in an error
+        message of any language."""
+        return self.done == 0 and code != UNFIT
+
+
+class Restore(Parser):
+    """`pgbackrest restore`. The stage has the size of the database as `total`."""
+
+    verb = "restored"
+
+    def take_line(self, line: str) -> None:
+        match = RESTORED.match(line.rstrip("\n"))
+        if match is not None:
+            # Files that are restored side by side are counted as each of them ends.
+            self.done = max(self.done, int((self.total or 0) * float(match.group(1)) / 100))
+        elif CHATTER.match(line) is None:
+            super().take_line(line)
+
+
+class Recovery(Parser):
+    """PostgreSQL in archive recovery. The stage has the name of the newest archived WAL segment as `newest`, and whether its
+    first attempt has a target as `hasTarget`. The second one has none."""
+
+    clears = False
+    verb = "replayed"
+
+    def __init__(self, stage: Dict[str, Any]) -> None:
+        super().__init__(stage)
+        self._newest: Optional[str] = stage.get("newest")
+        self._has_target = bool(stage.get("hasTarget"))
+        self._first: Optional[str] = None
+        self.last: Optional[str] = None
+        self.last_commit: Optional[int] = None
+
+    def take_line(self, line: str) -> None:
+        text = line.rstrip("\n")
+        segment, reached, commit = SEGMENT.match(text), REACHED.match(text), LAST_COMMIT.match(text)
+        if segment is not None:
+            self._take_segment(segment.group(1))
+        elif reached is not None:
+            self.reached = int(reached.group(1))
+        elif REFUSED.search(text) is None:
+            super().take_line(line)
+        if commit is not None:
+            self.last_commit = calendar.timegm(time.strptime(commit.group(1), "%Y-%m-%d %H:%M:%S"))
+
+    def _take_segment(self, name: str) -> None:
+        self._first = self._first or name
+        # Segments are looked for on newer timelines as well; a name sorts by its timeline first.
+        self.last = max(self.last or "", name)
+        self.done = max(self.done, locate(self.last) - locate(self._first))
+        if self._newest is not None and not self._has_target:
+            self.total = max(self.done, locate(self._newest) - locate(self._first))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that the archive had was replayed."""
+        return self._newest is None or (self.last is not None and self.last >= self._newest)
+
+    def may_try_again(self, code: int) -> bool:
+        """After a target that is later than the last commit in the archive: without one, the same is replayed."""
+        return ENDED_BEFORE in self.log and self.is_complete
+
+    def explain(self) -> Optional[str]:
+        return self.describe_gap() if ENDED_BEFORE in self.log and not self.is_complete else None
+
+    def find_fault(self, attempt: int) -> Optional[str]:
+        """Recovery without a target ends at the first segment that is missing or damaged, and calls that a success."""
+        return None if self._stops_at_target(attempt) or self.is_complete else self.describe_gap()
+
+    def describe(self, attempt: int) -> Dict[str, Any]:
+        return {"lastCommit": self.last_commit, "metTarget": self._stops_at_target(attempt)}
+
+    def _stops_at_target(self, attempt: int) -> bool:
+        return self._has_target and attempt == 0
+
+    def describe_gap(self) -> str:
+        """Says where the WAL of the archive ends too early, and up to which time it can be restored."""
+        where = "its WAL cannot be read at all" if self.last is None else "its WAL cannot be read beyond %s" % self.last
+        until = self.last_commit or self.reached
+        can = (
+            "Choose another time"
+            if until is None
+            # One second later than the commit: a target with its exact time would end before it.
+            else "It can be restored up to %s: set restore.time to that" % show_time(until)
+        )
+        return "%s, and the archive has WAL up to %s: a segment between them is missing or damaged. %s" % (
+            where,
+            self._newest,
+            can,
+        )
+
+
+PARSERS: Dict[str, Type[Parser]] = {"basebackup": Basebackup, "restore": Restore, "recovery": Recovery}
+
+
+def locate(segment: str) -> int:
+    """Returns where a WAL segment begins, from its name, with the default size of 16 MiB: it is for a report only."""
+    return (int(segment[8:16], 16) << 32) + int(segment[16:24], 16) * SEGMENT_BYTES
+
+
+def show_time(seconds: int) -> str:
+    """Returns a time for people, e.g. `2026-11-27 02:30:00 UTC`."""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
