@@ -5,7 +5,7 @@ import type { Settings } from './settings/settings.ts';
 export const REPLICATION_USER = 'replicator';
 
 /** The database of the action's own sessions, over the socket (`psql.py` in `playbooks/module_utils`). */
-const OWN_DATABASE = 'postgres_cluster';
+export const OWN_DATABASE = 'postgres_cluster';
 
 /** The database in which replicas look for slots to copy. */
 const SLOT_DATABASE = 'postgres';

@@ -1,3 +1,4 @@
+import type { BackupSpec } from '../backup.ts';
 import { type DesiredCluster, findNode, renderFiles } from '../desired.ts';
 import { type Node, nodeName, slotName } from '../node.ts';
 import type {
@@ -39,6 +40,20 @@ export function createFileSystem(gib: number): FileSystemObservation {
     capacityBytes: deviceBytes,
     usedBytes: deviceBytes / 4,
     freeBytes: (deviceBytes * 3) / 4,
+  };
+}
+
+/** Backups in a bucket at Amazon. */
+export function createBackup(overrides: Partial<BackupSpec> = {}): BackupSpec {
+  return {
+    bucket: 'acme-backups',
+    prefix: 'production',
+    retentionDays: 14,
+    schedule: { time: '02:30', fullOn: 'sunday' },
+    endpoint: null,
+    kmsKey: null,
+    permissionsBoundary: null,
+    ...overrides,
   };
 }
 
