@@ -1,0 +1,174 @@
+import { describe, expect, test } from 'vitest';
+import type { BackupSpec } from './backup.ts';
+import {
+  findNextBackup,
+  findWindow,
+  isSameRepository,
+  predictExpiry,
+  readDeployedBackup,
+} from './deployed-backup.ts';
+import type { BackupRecord } from './observation.ts';
+
+const at = (text: string) => Date.parse(text) / 1000;
+
+const CONF = `[global]
+repo1-type=s3
+repo1-path=/production/orders
+repo1-s3-bucket=acme-backups
+repo1-s3-endpoint=s3.us-east-1.amazonaws.com
+repo1-retention-full-type=time
+repo1-retention-full=14
+
+[orders]
+pg1-path=/var/lib/postgresql-cluster/data
+`;
+const JSON_TEXT = '{"time":"02:30","fullOn":"sunday"}\n';
+const DEPLOYED = {
+  bucket: 'acme-backups',
+  path: '/production/orders',
+  endpoint: null,
+  retentionDays: 14,
+  schedule: { time: '02:30', fullOn: 'sunday' },
+};
+const SPEC: BackupSpec = {
+  bucket: 'acme-backups',
+  prefix: 'production',
+  retentionDays: 14,
+  schedule: { time: '02:30', fullOn: 'sunday' },
+  endpoint: null,
+  kmsKey: null,
+  permissionsBoundary: null,
+};
+
+describe('the files of a node', () => {
+  const read = (pgbackrestConf: string | null, backupJson: string | null = JSON_TEXT) =>
+    readDeployedBackup({ pgbackrestConf, backupJson });
+
+  test('say where it archives to, how long and when', () => {
+    expect(read(CONF)).toEqual(DEPLOYED);
+  });
+
+  test.each([
+    ['no file', null],
+    ['an empty file', ''],
+    ['no bucket', CONF.replace(/^repo1-s3-bucket=.*$/m, '')],
+    ['an empty path', CONF.replace(/^repo1-path=.*$/m, 'repo1-path=')],
+  ])('name no repository: %s', (_, text) => {
+    expect(read(text)).toBeNull();
+  });
+
+  test.each([
+    ['no schedule', null],
+    ['no JSON', 'time: 02:30'],
+    ['another time', '{"time":230,"fullOn":"sunday"}'],
+    ['another day', '{"time":"02:30","fullOn":"someday"}'],
+    ['null', 'null'],
+  ])('have no schedule: %s', (_, text) => {
+    expect(read(CONF, text)?.schedule).toBeNull();
+  });
+
+  test('a retention that is no number is not known', () => {
+    expect(read(CONF.replace('full=14', 'full=many'))?.retentionDays).toBeNull();
+  });
+
+  test.each<[string, Partial<BackupSpec>, string, boolean]>([
+    ['the same', {}, CONF, true],
+    ['another bucket', { bucket: 'other-backups' }, CONF, false],
+    ['another prefix', { prefix: '' }, CONF, false],
+    ['another service', { endpoint: 's3.example.com:9000' }, CONF, false],
+    ['another retention', { retentionDays: 7 }, CONF, true],
+    [
+      'the same other service',
+      { endpoint: 's3.example.com:9000' },
+      CONF.replace(
+        's3.us-east-1.amazonaws.com',
+        's3.example.com\nrepo1-storage-port=9000\nrepo1-s3-uri-style=path',
+      ),
+      true,
+    ],
+  ])('the repository: %s', (_, change, text, expected) => {
+    const deployed = read(text);
+    expect(
+      deployed && isSameRepository(deployed, { backup: { ...SPEC, ...change }, cluster: 'orders' }),
+    ).toBe(expected);
+  });
+});
+
+const backup = (day: string, type: BackupRecord['type'] = 'full'): BackupRecord => ({
+  label: `${day.replaceAll('-', '')}-023000F`,
+  type,
+  started: at(`${day}T02:30:00Z`),
+  ended: at(`${day}T02:35:00Z`),
+  databaseBytes: 1,
+  repositoryBytes: 1,
+  damaged: false,
+});
+const BACKUPS = [
+  backup('2026-11-08'),
+  backup('2026-11-09', 'incr'),
+  backup('2026-11-15'),
+  backup('2026-11-16', 'incr'),
+  backup('2026-11-22'),
+];
+
+describe('the window', () => {
+  const archivedAt = at('2026-11-26T09:40:00Z');
+  const find = (rest: Partial<Parameters<typeof findWindow>[0]> = {}) =>
+    findWindow({ backups: BACKUPS, archivedAt, dropped: null, ...rest });
+  const from = at('2026-11-08T02:35:00Z');
+
+  test('is from the end of the oldest backup to the newest archived WAL', () => {
+    expect(find()).toEqual({ from, until: archivedAt });
+  });
+
+  test('is null without a backup', () => {
+    expect(find({ backups: [] })).toBeNull();
+  });
+
+  test('reaches to the end of the newest backup at least', () => {
+    const until = at('2026-11-22T02:35:00Z');
+    expect(find({ archivedAt: null })).toEqual({ from, until });
+    expect(find({ archivedAt: until - 3600 })).toEqual({ from, until });
+  });
+
+  test('ends where WAL was dropped', () => {
+    const since = at('2026-11-20T00:00:00Z');
+    expect(find({ dropped: { files: 3, since } })).toEqual({ from, until: since });
+    expect(find({ dropped: { files: 3, since: 0 } })).toEqual({ from, until: from });
+  });
+});
+
+describe('a retention', () => {
+  const predict = (retentionDays: number, day = '2026-11-27') =>
+    predictExpiry(BACKUPS, { retentionDays, at: at(`${day}T02:30:00Z`) });
+
+  test('keeps the newest full backup that is older, and all later ones', () => {
+    expect(predict(7)).toEqual({
+      deleted: [BACKUPS[0], BACKUPS[1]],
+      oldestKept: BACKUPS[2],
+    });
+    expect(predict(1)).toEqual({ deleted: BACKUPS.slice(0, 4), oldestKept: BACKUPS[4] });
+  });
+
+  test.each([
+    ['the oldest full backup is the newest that is older', 14],
+    ['no full backup is older', 30],
+  ])('deletes nothing: %s', (_, days) => {
+    expect(predict(days)).toBeNull();
+  });
+
+  test('does not count an incremental backup as the oldest', () => {
+    const [, incremental = backup('2026-11-09', 'incr')] = BACKUPS;
+    expect(
+      predictExpiry([incremental], { retentionDays: 1, at: at('2026-11-27T02:30:00Z') }),
+    ).toBeNull();
+  });
+});
+
+test.each([
+  ['2026-11-26T02:29:59Z', '2026-11-26T02:30:00Z'],
+  ['2026-11-26T02:30:00Z', '2026-11-27T02:30:00Z'],
+  ['2026-12-31T09:00:00Z', '2027-01-01T02:30:00Z'],
+])('after %s the next backup is due at %s', (now, next) => {
+  expect(findNextBackup({ time: '02:30' }, at(now))).toBe(at(next));
+});

@@ -1,0 +1,125 @@
+import { type BackupSchedule, type BackupSpec, DAYS, locateRepository } from './backup.ts';
+import type { BackupObservation, BackupRecord, NodeObservation } from './observation.ts';
+import { isRunningPrimary } from './replication.ts';
+
+/** Where a node archives to and how long backups are kept, as its files say. */
+export interface DeployedBackup {
+  readonly bucket: string;
+  /** Path in the bucket, e.g. `/production/orders`. */
+  readonly path: string;
+  /** Another S3 service, `host` or `host:port`; null: Amazon's. */
+  readonly endpoint: string | null;
+  /** Null: the file does not say. */
+  readonly retentionDays: number | null;
+  /** Null: the node has no schedule, or one that cannot be read. */
+  readonly schedule: BackupSchedule | null;
+}
+
+/** Reads pgbackrest.conf and backup.json of a node; null if they name no repository. */
+export function readDeployedBackup({
+  pgbackrestConf,
+  backupJson,
+}: Pick<NodeObservation['files'], 'pgbackrestConf' | 'backupJson'>): DeployedBackup | null {
+  const read = (key: string) =>
+    new RegExp(`^${key}=(.*)$`, 'm').exec(pgbackrestConf ?? '')?.[1]?.trim() || null;
+  const [bucket, path] = [read('repo1-s3-bucket'), read('repo1-path')];
+  if (bucket === null || path === null) return null;
+  const days = read('repo1-retention-full');
+  // Only another service is addressed by path.
+  const host = read('repo1-s3-uri-style') === 'path' ? read('repo1-s3-endpoint') : null;
+  const port = read('repo1-storage-port');
+  return {
+    bucket,
+    path,
+    endpoint: host === null || port === null ? host : `${host}:${port}`,
+    retentionDays: days !== null && /^\d{1,5}$/.test(days) ? Number(days) : null,
+    schedule: readSchedule(backupJson),
+  };
+}
+
+function readSchedule(text: string | null): BackupSchedule | null {
+  try {
+    const { time, fullOn } = JSON.parse(text ?? '') as Partial<Record<string, unknown>>;
+    const day = DAYS.find((one) => one === fullOn);
+    return typeof time === 'string' && /^\d\d:\d\d$/.test(time) && day !== undefined
+      ? { time, fullOn: day }
+      : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Returns where the running primary archives to; null without a primary, or if it archives into no repository. */
+export function findDeployedBackup(observed: readonly NodeObservation[]): DeployedBackup | null {
+  const primary = observed.find(isRunningPrimary);
+  return primary === undefined ? null : readDeployedBackup(primary.files);
+}
+
+/** Whether a node archives to the repository that `backup` names for the cluster. */
+export function isSameRepository(
+  { bucket, path, endpoint }: Pick<DeployedBackup, 'bucket' | 'path' | 'endpoint'>,
+  { backup, cluster }: { backup: BackupSpec; cluster: string },
+): boolean {
+  return (
+    bucket === backup.bucket &&
+    path === locateRepository({ ...backup, cluster }) &&
+    endpoint === backup.endpoint
+  );
+}
+
+/** The moments that can be restored, in seconds since the epoch: all from the end of the oldest backup on. */
+export interface RecoveryWindow {
+  readonly from: number;
+  readonly until: number;
+}
+
+/**
+ * Returns the moments that can be restored; null without a backup. Dropped WAL ends the window until the next full backup.
+ */
+export function findWindow({
+  backups,
+  archivedAt,
+  dropped,
+}: Pick<BackupObservation, 'backups' | 'archivedAt' | 'dropped'>): RecoveryWindow | null {
+  const [oldest, newest] = [backups[0], backups.at(-1)];
+  if (oldest === undefined || newest === undefined) return null;
+  // A backup ends once the WAL that it needs is archived.
+  const until = Math.max(newest.ended, archivedAt ?? 0);
+  const end = dropped === null ? until : Math.min(until, dropped.since);
+  return { from: oldest.ended, until: Math.max(oldest.ended, end) };
+}
+
+/** What a retention deletes. */
+export interface Expiry {
+  /** Oldest first. */
+  readonly deleted: readonly BackupRecord[];
+  /** The oldest backup that is left. */
+  readonly oldestKept: BackupRecord;
+}
+
+const DAY = 24 * 3600;
+
+/**
+ * Returns what pgBackRest deletes after a backup that ends at `at` (seconds since the epoch); null if it deletes nothing.
+ * With `retention-full-type=time` it keeps the newest full backup that is older than the retention and all later ones
+ * (`expireTimeBasedBackup` in expire.c), so that every moment within the retention can be restored.
+ */
+export function predictExpiry(
+  backups: readonly BackupRecord[],
+  { retentionDays, at }: { retentionDays: number; at: number },
+): Expiry | null {
+  const kept = backups.findLastIndex(
+    ({ type, ended }) => type === 'full' && ended < at - retentionDays * DAY,
+  );
+  const oldestKept = backups[kept];
+  return oldestKept === undefined || kept === 0
+    ? null
+    : { deleted: backups.slice(0, kept), oldestKept };
+}
+
+/** Returns when the next backup is due after `now`, both in seconds since the epoch. */
+export function findNextBackup({ time }: Pick<BackupSchedule, 'time'>, now: number): number {
+  const [hours = 0, minutes = 0] = time.split(':').map(Number);
+  const today = Math.floor(now / DAY) * DAY + hours * 3600 + minutes * 60;
+  return today > now ? today : today + DAY;
+}
