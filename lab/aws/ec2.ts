@@ -114,7 +114,7 @@ export function chooseProfile(
   name: string | null,
   { world }: Pick<Context, 'world'>,
 ): string | null {
-  if (name === null || world.tables.instanceProfiles.includes(name)) return name;
+  if (name === null || world.tables.instanceProfiles[name] !== undefined) return name;
   throw new ApiError(
     'InvalidParameterValue',
     `Value (${name}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name`,

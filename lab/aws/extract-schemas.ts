@@ -30,6 +30,9 @@ const RESOURCES = [
   'vpc_security_group_ingress_rule',
   'vpc_security_group_egress_rule',
   'key_pair',
+  'iam_instance_profile',
+  'iam_role',
+  'iam_role_policy',
   'instance',
   'ebs_volume',
   'ec2_instance_state',
@@ -38,6 +41,7 @@ const RESOURCES = [
   'nat_gateway',
   'route53_record',
   'volume_attachment',
+  'vpc_endpoint',
 ];
 
 const DATA_SOURCES = [

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { makeInstanceProfile } from './iam.ts';
 import { debian, ProviderClient } from './provider-client.ts';
 import { type Fields, UNKNOWN } from './values.ts';
 
@@ -114,7 +115,7 @@ describe('an instance', () => {
 
   test('changes its instance profile in place, and keeps it where none is configured', async () => {
     const { launch } = await aws.makeNetwork();
-    aws.tables.instanceProfiles.push('nodes');
+    aws.tables.instanceProfiles.nodes = makeInstanceProfile('nodes');
     const bare = await aws.apply('aws_instance', launch);
     expect(bare.iam_instance_profile).toBe('');
     const other = { ...launch, iam_instance_profile: 'nobody' };

@@ -7,6 +7,9 @@ import type { Context, Resource } from './resource.ts';
 import { ebsVolume } from './resources/ebs-volume.ts';
 import { ec2InstanceState } from './resources/ec2-instance-state.ts';
 import { eip } from './resources/eip.ts';
+import { iamInstanceProfile } from './resources/iam-instance-profile.ts';
+import { iamRole } from './resources/iam-role.ts';
+import { iamRolePolicy } from './resources/iam-role-policy.ts';
 import { instance } from './resources/instance.ts';
 import { instanceConnectEndpoint } from './resources/instance-connect-endpoint.ts';
 import { internetGateway } from './resources/internet-gateway.ts';
@@ -21,6 +24,7 @@ import { egressRule, ingressRule } from './resources/security-group-rule.ts';
 import { subnet } from './resources/subnet.ts';
 import { volumeAttachment } from './resources/volume-attachment.ts';
 import { vpc } from './resources/vpc.ts';
+import { vpcEndpoint } from './resources/vpc-endpoint.ts';
 import type { Fields } from './values.ts';
 
 /** Every resource of the emulator; each has its schema in `schemas.json`. */
@@ -29,6 +33,9 @@ export const resources: { readonly [type: string]: Resource } = {
   aws_ec2_instance_connect_endpoint: instanceConnectEndpoint,
   aws_ec2_instance_state: ec2InstanceState,
   aws_eip: eip,
+  aws_iam_instance_profile: iamInstanceProfile,
+  aws_iam_role: iamRole,
+  aws_iam_role_policy: iamRolePolicy,
   aws_instance: instance,
   aws_internet_gateway: internetGateway,
   aws_key_pair: keyPair,
@@ -41,6 +48,7 @@ export const resources: { readonly [type: string]: Resource } = {
   aws_subnet: subnet,
   aws_volume_attachment: volumeAttachment,
   aws_vpc: vpc,
+  aws_vpc_endpoint: vpcEndpoint,
   aws_vpc_security_group_egress_rule: egressRule,
   aws_vpc_security_group_ingress_rule: ingressRule,
 };

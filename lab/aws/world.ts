@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Image, listPublicImages } from './catalogue/images.ts';
 import { listZones } from './catalogue/regions.ts';
+import type { InstanceProfile, Role } from './iam.ts';
 import type { Endpoint } from './instance-connect/endpoint.ts';
 import type { Throttle } from './instance-connect/throttle.ts';
 
@@ -60,6 +61,14 @@ export interface NatGateway extends Thing {
   readonly association: string;
   readonly networkInterface: string;
   readonly privateIp: string;
+}
+
+/** A gateway endpoint of a VPC. */
+export interface VpcEndpoint extends Thing {
+  readonly vpc: string;
+  /** `com.amazonaws.us-east-1.s3` */
+  readonly service: string;
+  routeTables: string[];
 }
 
 /** A hosted zone of Route 53. */
@@ -177,6 +186,7 @@ export interface Instance extends Thing {
   stopProtected: boolean;
   monitoring: boolean;
   shutdownBehavior: string;
+  /** The name of its instance profile in `instanceProfiles`. */
   iamProfile: string | null;
   userData: string | null;
   cpuCredits: string | null;
@@ -190,6 +200,7 @@ export interface Tables {
   gateways: { [id: string]: Gateway };
   natGateways: { [id: string]: NatGateway };
   addresses: { [id: string]: ElasticAddress };
+  vpcEndpoints: { [id: string]: VpcEndpoint };
   /** Zones of Route 53, which is global; the lab's Terraform only finds them. */
   hostedZones: { [id: string]: HostedZone };
   records: { [id: string]: DnsRecord };
@@ -210,8 +221,10 @@ export interface Tables {
   quotas: { addresses: number };
   /** Instance types without capacity, everywhere (`t3.medium`) or in one zone (`t3.medium us-east-1a`). */
   shortages: string[];
-  /** Names of the account's IAM instance profiles. */
-  instanceProfiles: string[];
+  /** IAM, which is global: roles and instance profiles by name, and the account's own policies (JSON) by ARN. */
+  roles: { [name: string]: Role };
+  instanceProfiles: { [name: string]: InstanceProfile };
+  managedPolicies: { [arn: string]: string };
   /** Volumes whose snapshot is not complete when the provider's wait times out. */
   slowSnapshots: string[];
   /** How EBS modifies volumes from now on. */
@@ -246,6 +259,7 @@ function emptyTables(): Tables {
     gateways: {},
     natGateways: {},
     addresses: {},
+    vpcEndpoints: {},
     hostedZones: {},
     records: {},
     routeTables: {},
@@ -261,7 +275,9 @@ function emptyTables(): Tables {
     zones: {},
     quotas: { addresses: 5 },
     shortages: [],
-    instanceProfiles: [],
+    roles: {},
+    instanceProfiles: {},
+    managedPolicies: {},
     slowSnapshots: [],
     ebs: { modifyingMs: 300, optimizingMs: 1000, failing: {} },
     forbidden: [],
