@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from typing import Dict, List, NamedTuple, Optional
 
+from .backup_layout import CONTAINER_SPOOL, TOOLS
 from .collation import (
     Answers,
     Orders,
@@ -155,6 +156,9 @@ def _list_arguments(spec: Spec, image: Image, folder: str) -> List[str]:
     data = "%s:rw,mode=0700,uid=%d,gid=%d" % (CONTAINER_DATA, *image.owner)
     arguments += ["--tmpfs", data, "--env", "PGDATA=" + CONTAINER_DATA]
     arguments += ["--tmpfs", "%s:rw,mode=1777" % SCRATCH, "--tmpfs", "%s:rw,mode=1777" % SOCKETS]
+    # Empty here: nothing is archived.
+    for path in (TOOLS, CONTAINER_SPOOL):
+        arguments += ["--tmpfs", "%s:rw,mode=0755" % path]
     arguments += ["--mount", "type=bind,source=%s,target=%s,readonly" % (folder, CONTAINER_ETC)]
     for volume in image.volumes:
         arguments += ["--mount", "type=tmpfs,destination=%s,tmpfs-size=%d" % (volume, MIB)]

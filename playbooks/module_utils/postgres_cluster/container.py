@@ -7,18 +7,16 @@ import hashlib
 import json
 from typing import Any, Dict, List, Mapping
 
+from .backup_layout import CONTAINER_SPOOL, SPOOL, TOOLS
 from .image import Image
 from .layout import (
     CONF,
     CONTAINER_DATA,
     CONTAINER_ETC,
-    CONTAINER_SPOOL,
     DATA,
     ETC,
     HBA,
     SOCKETS,
-    SPOOL,
-    TOOLS,
     container_name,
 )
 

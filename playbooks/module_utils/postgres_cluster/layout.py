@@ -17,13 +17,6 @@ RECORD = ROOT + "/record.json"
 # Distinguishes the cluster's volume from any other, and a mounted volume from an empty mount point.
 MARKER = ROOT + "/volume.json"
 
-# pgBackRest with the libraries that it needs, so that it runs in any image; empty in a cluster without backups. The same
-# path inside the container.
-TOOLS = "/opt/pgbackrest"
-# Which WAL is archived, as pgBackRest's processes tell each other. On the data volume, as it belongs to the data.
-SPOOL = ROOT + "/pgbackrest-spool"
-CONTAINER_SPOOL = "/var/spool/pgbackrest"
-
 # The same directories inside the container. PostgreSQL 18's image moved PGDATA and its volume, so this path is set
 # explicitly and is the same for every version.
 CONTAINER_DATA = DATA
@@ -35,10 +28,6 @@ SOCKETS = "/var/run/postgresql"
 CONF = "postgresql.conf"
 HBA = "pg_hba.conf"
 PASSFILE = "replication.pass"
-# Where backups and WAL are kept. WAL is archived while this file exists.
-BACKREST_CONF = "pgbackrest.conf"
-# When backups are due.
-BACKUP_JSON = "backup.json"
 # The file in the data directory that ALTER SYSTEM writes.
 AUTO_CONF = "postgresql.auto.conf"
 

@@ -9,13 +9,14 @@ import struct
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from .backup_layout import SPOOL, TOOLS
 from .command import Pending, Problem, run
 from .container import STOP_SECONDS, is_current, list_container_arguments
 from .control import parse_lsn
 from .docker import inspect_container, read_log, remove_container, set_aside
 from .files import make_directory, write_text
 from .image import Image
-from .layout import CONF, DATA, ETC, HBA, PASSFILE, REPLICATION_USER, SPOOL, TOOLS
+from .layout import CONF, DATA, ETC, HBA, PASSFILE, REPLICATION_USER
 from .progress import Report
 from .psql import Session, ask_once
 from .recovery import Recovery
