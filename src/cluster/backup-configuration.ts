@@ -9,9 +9,6 @@ import { OWN_DATABASE } from './configuration.ts';
 /** The bundle of pgBackRest, at the same path on the host and in the container. */
 const TOOLS = '/opt/pgbackrest';
 
-/** Runs for every WAL segment of every cluster. The file is the switch: without it there is nothing to archive. */
-export const ARCHIVE_COMMAND = `test ! -f /etc/postgresql-cluster/pgbackrest.conf || ${TOOLS}/archive-push %p`;
-
 /** Options by name, in the order in which they are written. */
 type Options = Readonly<Record<string, string | number | null>>;
 

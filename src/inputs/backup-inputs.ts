@@ -1,3 +1,5 @@
+import { findOwnArchiving } from '../cluster/settings/archiving.ts';
+import type { Settings } from '../cluster/settings/settings.ts';
 import type { ClusterSpec } from '../cluster/spec.ts';
 import { type Description, readValue } from './description.ts';
 
@@ -39,4 +41,14 @@ export function checkBackup(description: Description): string[] {
   return [
     `${description.get('backup')?.nameEntry('kms_key_id')}.kms_key_id: it is a key of ${home}, and a bucket in ${region} (region) can only use keys of ${region}. Give one of those.`,
   ];
+}
+
+/** Refuses settings that would send WAL elsewhere than to the backups. */
+export function checkArchiving(description: Description, settings: Settings): string[] {
+  const given = description.get('backup');
+  if (given === undefined || readValue(description, 'backup') === null) return [];
+  return findOwnArchiving(settings).map(
+    (name) =>
+      `${given.name}: ${name} is set in settings, so WAL would not reach the backups. The action sets it itself. Remove ${name}, or backup.`,
+  );
 }

@@ -4,7 +4,7 @@ import { nodeName } from '../cluster/node.ts';
 import { IMAGE_TAG, majorOfTag } from '../cluster/spec.ts';
 import { quoteValue } from '../messages/quote-value.ts';
 import { checkBackend, type ParsedBackend } from './backend.ts';
-import { checkBackup } from './backup-inputs.ts';
+import { checkArchiving, checkBackup } from './backup-inputs.ts';
 import { callSchema } from './call-schema.ts';
 import {
   CLUSTER_KEYS,
@@ -56,6 +56,7 @@ export function checkDescription(combined: Combined, purpose: Purpose): string[]
     ...checkMajor(description),
     ...checkStorage(description),
     ...checkBackup(description),
+    ...checkArchiving(description, settings.settings),
     ...checkAccess(description),
     ...checkLabels(description),
     ...findMissing(description, purpose),

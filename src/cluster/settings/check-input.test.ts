@@ -254,6 +254,8 @@ describe('checkSettings', () => {
       'max_slot_wal_keep_size',
       'wal_keep_size',
       'wal_log_hints',
+      'archive_mode',
+      'archive_command',
       'wal_retrieve_retry_interval',
       'hot_standby_feedback',
       'max_standby_streaming_delay',

@@ -1,3 +1,4 @@
+import { ARCHIVING, completeArchiving } from './archiving.ts';
 import { parseBoolean, parseInteger, parseReal, parseWord } from './parse-value.ts';
 
 /** PostgreSQL settings by name, values as written in `postgresql.conf` without quotes. */
@@ -57,6 +58,8 @@ export const MANAGED_SETTINGS: Settings = {
   // pg_rewind after a failover needs hint bits in the WAL (or checksums, which initdb also gets).
   wal_log_hints: 'on',
   hot_standby: 'on',
+  // It does nothing before the cluster has backups.
+  ...ARCHIVING,
   // A replica retries soon after its primary was unreachable for a moment; the default is 5 s.
   wal_retrieve_retry_interval: '500ms',
   // Off: a forgotten query on a replica must not bloat the primary. Instead, the query is cancelled after
@@ -72,7 +75,8 @@ export const MANAGED_SETTINGS: Settings = {
  * GiB.
  */
 export function mergeSettings(chosen: Settings, { dataGib }: { dataGib: number }): Settings {
-  return { ...MANAGED_SETTINGS, ...sizeWal(dataGib), ...chosen };
+  const { archive_mode, archive_command, ...managed } = MANAGED_SETTINGS;
+  return { ...managed, ...sizeWal(dataGib), ...completeArchiving(chosen), ...chosen };
 }
 
 /** Returns the settings for WAL that is kept, on a data volume of `dataGib` GiB. */

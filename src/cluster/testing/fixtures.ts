@@ -87,6 +87,7 @@ const RESTART = new Set([
   'port',
   'unix_socket_directories',
   'wal_level',
+  'archive_mode',
   'max_replication_slots',
   'wal_log_hints',
   'hot_standby',
