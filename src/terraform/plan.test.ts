@@ -191,6 +191,18 @@ describe('drift', () => {
         before: { t: null },
         after: { t: {} },
       }),
+      createResource({
+        address: 'aws_iam_role.nodes[0]',
+        actions: ['update'],
+        before: { id: 'orders', inline_policy: [{ name: 'backups', policy: 'a' }] },
+        after: { id: 'orders', inline_policy: [{ name: 'backups', policy: 'b' }] },
+      }),
+      createResource({
+        address: 'aws_vpc_endpoint.s3[0]',
+        actions: ['update'],
+        before: { id: 'vpce-1', cidr_blocks: ['198.51.100.0/24'] },
+        after: { id: 'vpce-1', cidr_blocks: ['203.0.113.0/24'] },
+      }),
     ],
     relevant_attributes: [
       { resource: 'aws_instance.node', attribute: [] },
@@ -198,7 +210,7 @@ describe('drift', () => {
     ],
   });
 
-  test('is read from the plan with its relevance, without attributes that the plan set', () => {
+  test('is read from the plan with its relevance, without attributes that the plan or AWS set', () => {
     expect(summarizePlan(plan).drift).toMatchObject([
       { address: 'aws_instance.node["1"]', action: 'update', relevant: true },
       { address: 'aws_vpc.own', action: 'delete', relevant: false },

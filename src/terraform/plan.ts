@@ -3,12 +3,11 @@ import {
   canonicalize,
   compareSides,
   formatPath,
-  isEmpty,
   isObject,
-  type Json,
   type Sides,
   type Value,
 } from './attributes.ts';
+import { keepDrift } from './drift.ts';
 import { type Change, type PlanDocument, parsePlan, type Resource } from './plan-document.ts';
 import { createMask, listSensitive, mapTexts } from './sensitive.ts';
 import { isStarter, isStarterRemoval } from './starter.ts';
@@ -244,7 +243,7 @@ function summarizeDrift(
   const { address, type } = entry;
   const action = findAction(entry);
   if (action !== 'update' && action !== 'delete') return [];
-  const attributes = action === 'delete' ? [] : compare(dropFilledIn(entry.change));
+  const attributes = action === 'delete' ? [] : compare(keepDrift(entry));
   if (action === 'update' && attributes.length === 0) return [];
   const isRelevant = relevant
     .filter(({ resource }) => address === resource || address.startsWith(`${resource}[`))
@@ -254,19 +253,6 @@ function summarizeDrift(
         action === 'delete' || attributes.some((attribute) => attribute.path.startsWith(path)),
     );
   return [{ address, type, action, relevant: isRelevant, attributes }];
-}
-
-/**
- * Drops attributes that had no value before. Other resources of the plan set them (a volume attached to an instance, a
- * rule in a group), and the next refresh reads them: this is not drift.
- */
-function dropFilledIn(entry: Change): Change {
-  const { before, after } = entry;
-  if (!isObject(before) || !isObject(after)) return entry;
-  const filled = new Set(Object.keys(before).filter((key) => !isEmpty(before[key])));
-  const keep = (side: Readonly<Record<string, Json>>) =>
-    Object.fromEntries(Object.entries(side).filter(([key]) => filled.has(key)));
-  return { ...entry, before: keep(before), after: keep(after) };
 }
 
 function countChanges(resources: readonly ResourceChange[]): PlanCounts {
