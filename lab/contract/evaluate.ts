@@ -36,16 +36,16 @@ export function holds(operator: string, allowed: Values, asked: Values | undefin
   if (operator === 'Null') return allowed[0] === String(asked === undefined);
   const forAll = operator.startsWith('ForAllValues:');
   const ifExists = operator.endsWith('IfExists');
-  const compare = COMPARE[operator.replace('ForAllValues:', '').replace(/IfExists$/, '')];
+  const compare = COMPARE[operator.replace(/^For(All|Any)Values?:/, '').replace(/IfExists$/, '')];
   if (compare === undefined) throw new Error(`The evaluator does not know ${operator}.`);
   if (asked === undefined) return forAll || ifExists;
   // Several values of a policy are alternatives; of a negated operator, exclusions.
   const isNegated = operator.includes('Not');
-  return asked.every((one) =>
+  const fits = (one: string) =>
     isNegated
       ? allowed.every((other) => compare(one, other))
-      : allowed.some((other) => compare(one, other)),
-  );
+      : allowed.some((other) => compare(one, other));
+  return operator.startsWith('ForAnyValue:') ? asked.some(fits) : asked.every(fits);
 }
 
 const list = (value: string | Values | undefined): Values | undefined =>

@@ -106,3 +106,35 @@ test('variables of volumes that are not given are left to the templates', async 
     kms_key_id: kmsKey,
   });
 });
+
+test('the bucket of the backups and the source of a restore are given only where the cluster has them', async () => {
+  const write = async (given: Partial<ClusterSpec>) => {
+    const changed = { ...request, spec: { ...spec, ...given } };
+    await generate(changed, { directory, templates, publicKey: null });
+    return JSON.parse(readFileSync(join(directory, 'terraform.tfvars.json'), 'utf8'));
+  };
+  const plain = await write({});
+  expect([plain.backup, plain.restore_from]).toEqual([undefined, undefined]);
+  const backup: ClusterSpec['backup'] = {
+    bucket: 'team-backups',
+    prefix: 'postgres',
+    retentionDays: 14,
+    schedule: { time: '02:30', fullOn: 'sunday' },
+    endpoint: null,
+    kmsKey: null,
+    permissionsBoundary: 'arn:aws:iam::123456789012:policy/nodes',
+  };
+  const from = { bucket: 'old-backups', prefix: '', cluster: 'sales' };
+  expect(await write({ backup, restore: { from, time: null } })).toMatchObject({
+    backup: {
+      bucket: 'team-backups',
+      prefix: 'postgres',
+      kms_key_id: null,
+      permissions_boundary: 'arn:aws:iam::123456789012:policy/nodes',
+    },
+    restore_from: from,
+  });
+  expect(await write({ backup: { ...backup, retentionDays: 30 } })).not.toHaveProperty(
+    'backup.retentionDays',
+  );
+});

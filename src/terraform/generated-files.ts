@@ -32,6 +32,15 @@ export function renderTfvars(spec: ClusterSpec, sshPublicKey: string | null): st
     root_volume_size: spec.storage.rootGib,
     ...(spec.storage.kmsKey !== null && { kms_key_id: spec.storage.kmsKey }),
     ...(spec.instanceProfile !== null && { instance_profile: spec.instanceProfile }),
+    ...(spec.backup !== null && {
+      backup: {
+        bucket: spec.backup.bucket,
+        prefix: spec.backup.prefix,
+        kms_key_id: spec.backup.kmsKey,
+        permissions_boundary: spec.backup.permissionsBoundary,
+      },
+    }),
+    ...(spec.restore !== null && { restore_from: spec.restore.from }),
     database: {
       image: imageReference(spec),
       settings: spec.settings,

@@ -110,7 +110,7 @@ resource "aws_instance" "node" {
   monitoring             = false
 
   # Changed in place. The provider computes it if unset: null leaves a profile that was attached by hand.
-  iam_instance_profile = var.instance_profile
+  iam_instance_profile = local.instance_profile
 
   # Prevents an accidental termination in the console. A reviewed plan can still destroy the instance in one run:
   # force_destroy lifts the protection, and must already be in the state by then.
@@ -125,8 +125,8 @@ resource "aws_instance" "node" {
   metadata_options {
     http_endpoint = "enabled"
     http_tokens   = "required"
-    # With one hop the host reaches the metadata service, but a container behind a bridge does not. PostgreSQL's uses
-    # the host's network, so it also reaches the credentials of instance_profile.
+    # One hop: the host reaches the metadata service, and so does PostgreSQL's container, which uses the host's network
+    # (backups need the credentials of the instance's role). A container behind a bridge does not.
     http_put_response_hop_limit = 1
     instance_metadata_tags      = "disabled"
   }

@@ -229,6 +229,57 @@ variable "instance_profile" {
   }
 }
 
+variable "backup" {
+  description = "Bucket of the backups, which exists; the cluster's path in it is <prefix>/<cluster_name>/. Null: no backups. Without instance_profile the nodes get a role of their own. kms_key_id: ARN of the key of the objects, null for the bucket's own encryption. permissions_boundary: ARN of the policy that bounds the role."
+  type = object({
+    bucket               = string
+    prefix               = string
+    kms_key_id           = string
+    permissions_boundary = string
+  })
+  default = null
+
+  # No character of a path is a wildcard of IAM.
+  validation {
+    condition = var.backup == null ? true : (
+      can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.backup.bucket)) &&
+      can(regex("^([A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)?$", var.backup.prefix)) &&
+      length(coalesce(var.backup.prefix, "-")) <= 200
+    )
+    error_message = "backup must have the name of a bucket, and a prefix that is \"\" or a path of letters, digits, dots, dashes and underscores, for example \"postgres/production\"."
+  }
+
+  validation {
+    condition     = try(var.backup.kms_key_id, null) == null ? true : can(regex("^arn:aws(-cn|-us-gov)?:kms:[a-z0-9-]+:[0-9]{12}:(key/[A-Za-z0-9-]{1,128}|alias/[A-Za-z0-9/_-]{1,250})$", var.backup.kms_key_id))
+    error_message = "backup must have as kms_key_id null or the ARN of a KMS key, for example \"arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"."
+  }
+
+  validation {
+    condition     = try(var.backup.permissions_boundary, null) == null ? true : can(regex("^arn:aws(-cn|-us-gov)?:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]{1,512}$", var.backup.permissions_boundary))
+    error_message = "backup must have as permissions_boundary null or the ARN of an IAM policy, for example \"arn:aws:iam::123456789012:policy/postgres-cluster-nodes\"."
+  }
+}
+
+variable "restore_from" {
+  description = "The repository from which a new cluster is restored. The nodes' own role may read it. Null: none."
+  type = object({
+    bucket  = string
+    prefix  = string
+    cluster = string
+  })
+  default = null
+
+  validation {
+    condition = var.restore_from == null ? true : (
+      can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.restore_from.bucket)) &&
+      can(regex("^([A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)?$", var.restore_from.prefix)) &&
+      length(coalesce(var.restore_from.prefix, "-")) <= 200 &&
+      can(regex("^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$", var.restore_from.cluster))
+    )
+    error_message = "restore_from must have the name of a bucket, a prefix that is \"\" or a path, and the name of a cluster, for example { bucket = \"me-backups\", prefix = \"\", cluster = \"orders\" }."
+  }
+}
+
 variable "vpc_cidr" {
   description = "Network of the cluster's own VPC, divided into 16 subnets, one per zone. Ignored if subnet_ids is set."
   type        = string

@@ -1,6 +1,13 @@
+import { randomBytes } from 'node:crypto';
 import { ApiError, call } from '../api-error.ts';
 import { findInstanceProfile, findRole, makeInstanceProfile, refuseName } from '../iam.ts';
 import { type Context, type Resource, readTags, text, textOrNull } from '../resource.ts';
+
+/** What the provider appends to a prefix: the time and a number. */
+function makeSuffix(): string {
+  const time = new Date().toISOString().replace(/\D/g, '').padEnd(18, '0');
+  return `${time}${randomBytes(4).toString('hex')}`;
+}
 
 async function addRole(name: string, role: string | null, { world }: Context): Promise<void> {
   const profile = findInstanceProfile(name, world.tables);
@@ -17,7 +24,7 @@ export const iamInstanceProfile: Resource = {
 
   async create(planned, context, record) {
     const { instanceProfiles } = context.world.tables;
-    const name = text(planned.name);
+    const name = text(planned.name) || `${text(planned.name_prefix)}${makeSuffix()}`;
     await call(`creating IAM Instance Profile (${name})`, 'IAM:CreateInstanceProfile', () => {
       refuseName(name, 128);
       if (instanceProfiles[name] !== undefined) {
@@ -39,7 +46,7 @@ export const iamInstanceProfile: Resource = {
       arn: found.arn,
       create_date: found.created,
       name: id,
-      name_prefix: '',
+      name_prefix: /^(.*?)\d{18}[0-9a-f]{8}$/.exec(id)?.[1] ?? '',
       path: found.path,
       role: found.role ?? '',
       unique_id: found.uniqueId,

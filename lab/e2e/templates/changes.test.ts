@@ -162,6 +162,28 @@ const ROWS: readonly Row[] = [
     },
   },
   { variable: 'dns_zone_id', to: ZONE, plan: { 'create aws_route53_record.node': 3 } },
+  {
+    variable: 'backup',
+    to: { bucket: 'team-backups', prefix: '', kms_key_id: null, permissions_boundary: null },
+    plan: {
+      'create aws_iam_instance_profile.nodes': 1,
+      'create aws_iam_role.nodes': 1,
+      'create aws_iam_role_policy.nodes': 1,
+      'create aws_vpc_endpoint.s3': 1,
+      'update aws_instance.node': 3,
+    },
+  },
+  {
+    variable: 'restore_from',
+    to: { bucket: 'team-backups', prefix: '', cluster: 'sales' },
+    plan: {
+      'create aws_iam_instance_profile.nodes': 1,
+      'create aws_iam_role.nodes': 1,
+      'create aws_iam_role_policy.nodes': 1,
+      'create aws_vpc_endpoint.s3': 1,
+      'update aws_instance.node': 3,
+    },
+  },
   { variable: 'instance_profile', to: 'postgres-nodes', plan: { 'update aws_instance.node': 3 } },
   {
     variable: 'vpc_cidr',
