@@ -1,0 +1,172 @@
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from unittest import mock
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
+
+from postgres_cluster import archive_push
+
+SEGMENT = "000000010000000000000003"
+# The words of pgBackRest 2.55.1.
+DROPPED = "P00   WARN: dropped WAL file '%s' because archive queue exceeded 1GB" % SEGMENT
+# busybox's shell, where it is installed, as in Alpine's images.
+SHELLS = [["dash"], *([["busybox", "sh"]] if shutil.which("busybox") else [])]
+
+
+class Folder(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.marker = self.folder + "/dropped"
+
+    def write(self, name, text, mode=0o644):
+        with open("%s/%s" % (self.folder, name), "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod("%s/%s" % (self.folder, name), mode)
+
+    def read(self, name):
+        with open("%s/%s" % (self.folder, name), encoding="utf-8") as file:
+            return file.read()
+
+
+class Script(Folder):
+    """The script with a stand-in for pgBackRest."""
+
+    def setUp(self):
+        super().setUp()
+        self.write("pgbackrest.conf", "[global]\nrepo1-type=s3\n[global:archive-get]\nprocess-max=2\n\n[global-db]\npg1-path=/x\n")
+        text = archive_push.SCRIPT_TEXT
+        for path, ours in [
+            ("/etc/postgresql-cluster/pgbackrest.conf", self.folder + "/pgbackrest.conf"),
+            ("/var/spool/pgbackrest", self.folder),
+            ("/dev/shm/postgres-cluster.stopping", self.folder + "/stopping"),
+            ("/opt/pgbackrest/", self.folder + "/"),
+        ]:
+            self.assertIn(path, text)
+            text = text.replace(path, ours)
+        self.write("archive-push", text, 0o755)
+
+    def push(self, shell, said="", status=0, stops=False):
+        stop = "echo 99999999999 > %s/stopping\n" % self.folder if stops else ""
+        self.write("said", said)
+        self.write("pgbackrest", '#!/bin/sh\necho "$*" > %s/called\n%scat %s/said\nexit %d\n' % (
+            self.folder, stop, self.folder, status), 0o755)
+        return subprocess.run(
+            [*shell, self.folder + "/archive-push", "pg_wal/" + SEGMENT],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, check=False,
+        )
+
+    def test_pushes_the_file_and_keeps_words_and_exit_code(self):
+        for shell in SHELLS:
+            with self.subTest(shell):
+                done = self.push(shell, "P00  ERROR: [082]: unable to push\n", 82)
+                self.assertEqual((done.returncode, done.stderr), (82, "P00  ERROR: [082]: unable to push\n"))
+                self.assertIn("--stanza=global-db ", self.read("called"))
+                self.assertTrue(self.read("called").endswith(" archive-push pg_wal/%s\n" % SEGMENT))
+                done = self.push(shell)
+                self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+                self.assertFalse(os.path.exists(self.marker))
+
+    def test_notes_a_dropped_file(self):
+        for shell in SHELLS:
+            with self.subTest(shell):
+                self.assertEqual(self.push(shell, DROPPED + "\n").returncode, 0)
+                moment, name = self.read("dropped").split()
+                self.assertLess(abs(int(moment) - time.time()), 60)
+                self.assertEqual(name, SEGMENT)
+                os.unlink(self.marker)
+
+    def test_the_notes_are_bounded_and_keep_the_first_and_the_latest(self):
+        lines = ["%d %s\n" % (1000 + number, SEGMENT) for number in range(3000)]
+        for shell in SHELLS:
+            with self.subTest(shell):
+                self.write("dropped", "".join(lines))
+                self.push(shell, DROPPED)
+                kept = self.read("dropped").splitlines()
+                self.assertEqual(kept[:2], [lines[0].strip(), lines[2500].strip()])
+                self.assertEqual(len(kept), 502)
+
+    def test_a_server_that_is_stopped_does_not_wait_for_the_archive(self):
+        for shell in SHELLS:
+            with self.subTest(shell):
+                self.write("called", "not at all")
+                self.write("stopping", "%d\n" % (time.time() + 60))
+                self.assertEqual(self.push(shell).returncode, 126)
+                self.assertEqual(self.read("called"), "not at all")
+                # A stop that never came.
+                for past in ("%d\n" % (time.time() - 1), "", "soon\n"):
+                    self.write("stopping", past)
+                    self.assertEqual(self.push(shell).returncode, 0)
+                os.unlink(self.folder + "/stopping")
+                # A push under way is cut off by the stop; one that has succeeded counts.
+                self.assertEqual(self.push(shell, status=63, stops=True).returncode, 126)
+                os.unlink(self.folder + "/stopping")
+                self.assertEqual(self.push(shell, stops=True).returncode, 0)
+                os.unlink(self.folder + "/stopping")
+
+    def test_a_missing_program_is_a_failure_that_postgresql_counts(self):
+        for shell in SHELLS:
+            with self.subTest(shell):
+                self.push(shell)
+                os.unlink(self.folder + "/pgbackrest")
+                done = subprocess.run([*shell, self.folder + "/archive-push", "x"], stderr=subprocess.PIPE, check=False)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(b"not found", done.stderr)
+
+
+class Dropped(Folder):
+    def setUp(self):
+        super().setUp()
+        patch = mock.patch.object(archive_push, "SPOOL", self.folder)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def test_counts_the_files_that_the_archive_will_never_have(self):
+        self.assertIsNone(archive_push.read_dropped())
+        self.write("dropped", "100 A\n\nnonsense B\n\u0663 C\n300 D\n200 E\n")
+        self.assertEqual(archive_push.read_dropped(), {"files": 3, "since": 100, "latest": 300})
+
+    def test_forgets_what_a_later_full_backup_made_irrelevant(self):
+        self.write("dropped", "100 A\n200 B\n300 C\n")
+        archive_push.forget_dropped(200)
+        self.assertEqual(self.read("dropped"), "200 B\n300 C\n")
+        archive_push.forget_dropped(301)
+        self.assertEqual(os.listdir(self.folder), [])
+        archive_push.forget_dropped(301)
+
+    def test_an_interrupted_forgetting_loses_nothing(self):
+        self.write("dropped.old", "100 A\n300 C\n")
+        self.write("dropped", "400 D\n")
+        self.assertEqual(archive_push.read_dropped(), {"files": 3, "since": 100, "latest": 400})
+        archive_push.forget_dropped(200)
+        self.assertEqual(archive_push.read_dropped(), {"files": 2, "since": 300, "latest": 400})
+        self.assertEqual(os.listdir(self.folder), ["dropped"])
+
+    def test_notes_files_beside_the_scripts(self):
+        self.write("dropped", "100 A\n")
+        archive_push.note_dropped(["B", "C"])
+        self.assertEqual(archive_push.read_dropped()["files"], 3)
+
+    def test_opens_nothing_that_the_containers_user_put_there(self):
+        secret = tempfile.NamedTemporaryFile()
+        self.addCleanup(secret.close)
+        secret.write(b"100 root\n")
+        secret.flush()
+        os.symlink(secret.name, self.marker)
+        self.assertIsNone(archive_push.read_dropped())
+        with self.assertRaises(OSError):
+            archive_push.note_dropped(["A"])
+        os.unlink(self.marker)
+        os.mkfifo(self.marker)
+        self.assertIsNone(archive_push.read_dropped())
+        archive_push.forget_dropped(0)
+
+
+if __name__ == "__main__":
+    unittest.main()
