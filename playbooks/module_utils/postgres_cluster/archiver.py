@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-# An expression of type json. Null if this server archives nothing: archive_mode is off or leaves it to the primary.
+from .archive_push import SCRIPT
+from .layout import BACKREST_CONF, CONTAINER_ETC
+
+# An expression of type json. Null if this server archives nothing: archive_mode is off or leaves it to the primary, or there
+# are no backups, so that the managed archive_command does nothing.
 # `waiting` files are not archived yet; PostgreSQL never removes them.
 ARCHIVER = """
 (SELECT json_build_object(
@@ -17,6 +21,7 @@ ARCHIVER = """
   'waitingBytes', waiting * (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size'))
 FROM pg_stat_archiver,
   LATERAL (SELECT count(*) AS waiting FROM pg_ls_archive_statusdir() WHERE name ~ '[.]ready$') AS files
-WHERE current_setting('archive_mode') = 'always'
+WHERE (current_setting('archive_mode') = 'always'
   OR (current_setting('archive_mode') = 'on' AND NOT pg_is_in_recovery()))
-"""
+  AND NOT (position('@SCRIPT@ ' IN current_setting('archive_command')) > 0 AND pg_stat_file('@CONF@', true) IS NULL))
+""".replace("@SCRIPT@", SCRIPT).replace("@CONF@", "%s/%s" % (CONTAINER_ETC, BACKREST_CONF))
