@@ -13,6 +13,7 @@ import socket
 import time
 from typing import Any, Callable, Dict, Optional
 
+from .archive_status import SEGMENT
 from .server import PORT, STARTUP, is_accepting
 
 READY_SECONDS = 20.0
@@ -162,11 +163,14 @@ def receive_end(address: str, nonce: str, is_streaming: Callable[[], bool]) -> O
 
 
 def _has_end(message: Dict[str, Any]) -> bool:
-    """Whether the message has a state and an LSN in PostgreSQL's format: the other node is not trusted with SQL here."""
+    """Whether the message has a state, an LSN in PostgreSQL's format and the name of a WAL segment or None: the other node is
+    not trusted with SQL or paths here."""
+    unarchived = message.get("unarchived", "")
     return (
         isinstance(message.get("state"), str)
         and isinstance(message.get("lsn"), str)
         and re.fullmatch("[0-9A-F]{1,8}/[0-9A-F]{1,8}", message["lsn"]) is not None
+        and (unarchived is None or (isinstance(unarchived, str) and SEGMENT.fullmatch(unarchived) is not None))
     )
 
 

@@ -6,6 +6,7 @@ import time
 from typing import List
 
 from .admit import ensure_slots
+from .archive_inherit import inherit_unknown, settle_inheritance
 from .command import Problem, run
 from .control import read_text_of
 from .docker import inspect_container
@@ -37,13 +38,17 @@ def promote(spec: Spec, slots: List[str]) -> Outcome:
         write_files(spec._replace(conf=raise_conf(spec.conf, floor)), image)
         changed = ensure_container(spec, image)
     wait_until_ready(spec)
+    inherited = None
     with Session(spec.container) as session:
+        if session.ask("SELECT to_json(pg_is_in_recovery())"):
+            inherited = inherit_unknown()
         changed = promote_server(session, spec.node) or changed
         changed = ensure_slots(session, slots) or changed
         changed = apply_files(spec, image, session) or changed
     changed = lift_fence() or changed
     begin_checkpoint(spec)
-    return Outcome(changed, (read_record() or {})["image"], image.pinned)
+    notes = settle_inheritance(inherited, spec.cluster)
+    return Outcome(changed, (read_record() or {})["image"], image.pinned, notes)
 
 
 def begin_checkpoint(spec: Spec) -> None:

@@ -9,6 +9,7 @@ import struct
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from .archive_stop import hold_archiving
 from .backup_layout import SPOOL, TOOLS
 from .command import Pending, Problem, run
 from .container import STOP_SECONDS, is_current, list_container_arguments
@@ -165,6 +166,8 @@ def stop(spec: Spec) -> bool:
         return False
     # Shortens the shutdown checkpoint, during which no client is served.
     ask_once(spec.container, "SET client_min_messages = error; CHECKPOINT; SELECT 'null'", STOP_SECONDS)
+    # Its WAL stays on the volume, and is archived once it runs again.
+    hold_archiving(spec.container)
     run(["docker", "stop", "--time", str(STOP_SECONDS), spec.container], timeout=STOP_SECONDS + 60)
     return True
 

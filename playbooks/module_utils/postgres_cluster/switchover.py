@@ -14,12 +14,17 @@ import uuid
 from typing import Any, Dict, List, Optional
 
 from .admit import ensure_slots
+from .archive_inherit import inherit_told, settle_inheritance
+from .archive_status import find_first_waiting
+from .archive_stop import hold_archiving, interrupt_push
+from .archive_wait import empty_queue
 from .command import Problem, run
 from .container import STOP_SECONDS
 from .control import Control, format_lsn, parse_lsn, parse_position, read_head, read_text_of
 from .docker import inspect_container, stop_container
 from .handover import choose_port, receive_end, send_end, signal_readiness, wait_for_successor
 from .image import Image
+from .long_transactions import refuse_long_transactions
 from .psql import Session, quote
 from .promote import promote_server
 from .record import choose_recorded_image, read_record
@@ -43,20 +48,12 @@ from .spec import Outcome, Spec, slot_name
 # Limits the replay that is left for the write pause.
 LAG_BYTES = 16 * 1024 * 1024
 LAG_SECONDS = 30.0
-# The switchover is refused while an older transaction is open, as it would be cut off.
-TRANSACTION_SECONDS = 60
 REPLAY_SECONDS = 60.0
 # A server may still wait for replicas after its data is complete on disk. It is killed after this time.
 EXIT_SECONDS = 10.0
+# The same for a push to the archive that began just before archiving was held.
+PUSH_SECONDS = 0.05
 
-FIND_LONG_TRANSACTIONS = """
-SELECT coalesce(json_agg(json_build_object(
-  'pid', pid, 'seconds', extract(epoch FROM clock_timestamp() - xact_start)::bigint,
-  'application', application_name, 'user', usename) ORDER BY xact_start), '[]')
-FROM pg_stat_activity
-WHERE xact_start < clock_timestamp() - make_interval(secs => %d)
-  AND backend_type = 'client backend' AND pid <> pg_backend_pid()
-"""
 FIND_LAG = """
 SELECT coalesce(json_agg(pg_wal_lsn_diff(pg_current_wal_lsn(), coalesce(replay_lsn, '0/0'))::bigint), '[]')
 FROM pg_stat_replication WHERE application_name = %s AND state = 'streaming'
@@ -77,13 +74,15 @@ def check_switchover(spec: Spec, slots: List[str], other: str, may_lose: bool) -
         return _check_successor(spec, slots, other)
     role = read_role(spec)
     movable: List[str] = []
+    notes: List[str] = []
     if role == "primary":
         with Session(spec.container) as session:
+            notes = empty_queue(session, spec)
             movable = find_movable(session, spec, may_lose)
-            _refuse_long_transactions(session, spec)
+            refuse_long_transactions(session, spec)
             _wait_for_lag(session, spec, patient=True)
             session.execute("CHECKPOINT")
-    return Outcome(False, facts={"role": role, "movable_slots": movable})
+    return Outcome(False, notes=notes, facts={"role": role, "movable_slots": movable})
 
 
 def _check_successor(spec: Spec, slots: List[str], other: str) -> Outcome:
@@ -108,21 +107,6 @@ def _check_successor(spec: Spec, slots: List[str], other: str) -> Outcome:
         changed = ensure_slots(session, slots)
         session.execute("CHECKPOINT")
     return Outcome(changed, facts={"role": role, "nonce": uuid.uuid4().hex, "port": choose_port()})
-
-
-def _refuse_long_transactions(session: Session, spec: Spec) -> None:
-    found = session.ask(FIND_LONG_TRANSACTIONS % TRANSACTION_SECONDS)
-    if not found:
-        return
-    shown = ", ".join(
-        "process %d of %s (%s), %d s" % (item["pid"], item["user"], item["application"] or "no name", item["seconds"])
-        for item in found[:5]
-    )
-    raise Problem(
-        "%s has transactions open for more than %d s, which a switchover would cut off: %s. Let them end or end "
-        "them with SELECT pg_terminate_backend(<process>), then run again; nothing was stopped"
-        % (spec.node, TRANSACTION_SECONDS, shown)
-    )
 
 
 def _wait_for_lag(session: Session, spec: Spec, patient: bool = False) -> None:
@@ -177,11 +161,13 @@ def _stop_old_primary(spec: Spec, other: str, rendezvous: Dict[str, Any]) -> Opt
             return "%s did not get ready to take over; nothing was stopped" % spec.primary
         _wait_for_lag(session, spec)
         readable = _is_readable(session)
+    # The new primary archives the rest, and writes pause no longer than without an archive.
+    hold_archiving(spec.container)
     raise_fence()
     stopping = threading.Thread(target=_stop_quietly, args=(spec.container, STOP_SECONDS), daemon=True)
     stopping.start()
     end = _await_end(spec, image, int(container["State"]["Pid"]), stopping if not readable else None)
-    is_sent = send_end(other, {"nonce": rendezvous["nonce"], **end})
+    is_sent = send_end(other, {"nonce": rendezvous["nonce"], "unarchived": find_first_waiting(), **end})
     # By now Docker has finished the stop.
     stopping.join(STOP_SECONDS)
     if end["state"] != "shut down":
@@ -201,14 +187,18 @@ def _await_end(spec: Spec, image: Image, pid: int, stopping: Optional[threading.
     of the shutdown checkpoint's record. With `stopping` it also waits for Docker to finish: then the control file must be
     read by a container."""
     complete_since: Optional[float] = None
+    interrupted = False
     deadline = time.monotonic() + STOP_SECONDS + EXIT_SECONDS
     while os.path.exists("/proc/%d" % pid):
         if time.monotonic() > deadline:
             raise Problem("PostgreSQL on %s did not end within %d s after it was stopped" % (spec.node, STOP_SECONDS))
         head = read_head() if stopping is None else None
         if head is not None and head.state == "shut down":
-            # Only WAL senders are left, whose replicas do not answer.
+            # Only the archiver is left, and WAL senders whose replicas do not answer.
             complete_since = complete_since or time.monotonic()
+            if not interrupted and time.monotonic() > complete_since + PUSH_SECONDS:
+                interrupted = True
+                interrupt_push(pid)
             if time.monotonic() > complete_since + EXIT_SECONDS:
                 run(["docker", "kill", spec.container], check=False, timeout=60)
         time.sleep(0.003)
@@ -241,6 +231,7 @@ def _promote_successor(spec: Spec, slots: List[str], other: str, rendezvous: Dic
             if end["state"] != "shut down":
                 raise Problem("the old primary did not shut down cleanly: %s" % end["state"])
             _wait_for_replay(session, spec, end["lsn"])
+            inherited = inherit_told(end["unarchived"])
             promoted = None
             promote_server(session, spec.node)
             promoted = True
@@ -248,12 +239,13 @@ def _promote_successor(spec: Spec, slots: List[str], other: str, rendezvous: Dic
             image = choose_recorded_image(spec)
             apply_files(spec, image, session)
             ensure_slots(session, slots)
+        notes = settle_inheritance(inherited, spec.cluster)
     except (Problem, OSError) as caught:
         words = [caught.message, caught.log] if isinstance(caught, Problem) else [str(caught)]
         return Outcome(promoted is not False, facts={"promoted": promoted, "problem": " ".join(words).strip()})
     record = read_record() or {}
     facts = {"promoted": True, "problem": None}
-    return Outcome(True, record["image"], image.pinned, facts=facts)
+    return Outcome(True, record["image"], image.pinned, notes, facts)
 
 
 def is_receiving(session: Session) -> bool:

@@ -1,0 +1,143 @@
+"""A new primary archives what the former one did not, so that a promotion leaves no gap in what can be restored.
+
+PostgreSQL does it once the files wait to be archived: from before the promotion on, as the checkpoint that follows it removes
+the former timeline's segments. WAL that this node does not have any more is noted as dropped: the next full backup closes
+the gap."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import List, NamedTuple, Optional
+
+from .archive_push import is_archiving, note_dropped
+from .archive_status import SEGMENT, Segment, find_first_waiting, parse_segment, reopen
+from .command import Problem, run
+from .control import parse_lsn
+from .files import read_text
+from .layout import BACKREST_CONF, DATA, ETC, TOOLS
+
+# An archive that does not answer must not hold a failover for long.
+ASK_SECONDS = 10
+# Of the segments that are noted.
+MOST = 500
+
+
+class Inherited(NamedTuple):
+    """What the node took over before its promotion."""
+
+    # Whether the former primary said what it had not archived.
+    is_told: bool
+    # The first segment that it had not archived; None for none, or if it did not say.
+    first: Optional[str]
+    # The first segment that this node archives; None for none.
+    own: Optional[str]
+
+
+def inherit_told(first: Optional[str]) -> Optional[Inherited]:
+    """On the new primary of a switchover, before its promotion. `first`: the first segment that the old primary has not
+    archived; None if it has archived all. Returns None without backups."""
+    if not is_archiving():
+        return None
+    if first is not None:
+        reopen(first)
+    return Inherited(True, first, find_first_waiting())
+
+
+def inherit_unknown() -> Optional[Inherited]:
+    """On the new primary of a failover, before its promotion. Returns None without backups."""
+    if not is_archiving():
+        return None
+    reopen()
+    return Inherited(False, None, find_first_waiting())
+
+
+def settle_inheritance(inherited: Optional[Inherited], cluster: str) -> List[str]:
+    """After the promotion: notes WAL that no node will archive; returns sentences about it. In a failover it asks the archive
+    whether it has what comes before this node's own WAL; without an answer that counts as missing."""
+    if inherited is None:
+        return []
+    history = _read_history()
+    if not history:
+        return []
+    size = _read_segment_bytes()
+    if inherited.is_told:
+        missing = _find_missing(inherited, size)
+    else:
+        missing = _ask_archive(cluster, history, inherited.own, size)
+    if not missing:
+        return []
+    note_dropped(missing)
+    return [
+        "the archive of the backups lacks %s, which the former primary had not archived%s: no moment in there can be restored, "
+        "and a full backup is due"
+        % (
+            missing[0] if len(missing) == 1 else "the WAL from %s to %s" % (missing[0], missing[-1]),
+            "" if inherited.is_told else ", or does not say that it has it",
+        )
+    ]
+
+
+def _find_missing(inherited: Inherited, size: int) -> List[str]:
+    """Returns the segments that neither the archive nor this node has; only the latest ones if there are very many."""
+    if inherited.first is None:
+        return []
+    start = parse_segment(inherited.first, size)
+    # Without any the WAL of the former timeline is gone, but for the segment in which it ended.
+    end = start.number + 1 if inherited.own is None else parse_segment(inherited.own, size).number
+    return [Segment(start.timeline, number).format(size) for number in range(max(start.number, end - MOST), end)]
+
+
+def _ask_archive(cluster: str, history: List[Segment], own: Optional[str], size: int) -> List[str]:
+    """Returns the segment before those that this node archives, unless the archive has it."""
+    number = (parse_segment(own, size).number if own is not None else history[-1].number) - 1
+    if number < 1:
+        # WAL begins with segment 1 (BootStrapXLOG in xlog.c).
+        return []
+    timeline = next((ended.timeline for ended in history if number < ended.number), history[-1].timeline)
+    name = Segment(timeline, number).format(size)
+    return [] if is_archived(cluster, name) else [name]
+
+
+def is_archived(cluster: str, name: str) -> bool:
+    """Whether the archive has a segment. False as well if the archive does not answer."""
+    found = _list_repository(cluster, "archive/" + cluster)
+    # E.g. `17-1`: of the newest database.
+    databases = [entry for entry in found if re.fullmatch(r"[0-9.]+-[0-9]+", entry)]
+    if not databases:
+        return False
+    newest = max(databases, key=lambda entry: int(entry.split("-")[1]))
+    folder = "archive/%s/%s/%s" % (cluster, newest, name[:16])
+    return any(entry.startswith(name + "-") for entry in _list_repository(cluster, folder, "^%s-" % name))
+
+
+def _list_repository(cluster: str, path: str, pattern: Optional[str] = None) -> List[str]:
+    options = ["--config=%s/%s" % (ETC, BACKREST_CONF), "--stanza=" + cluster, "--log-level-console=off"]
+    words = [TOOLS + "/pgbackrest", *options, *(["--filter=" + pattern] if pattern else []), "repo-ls", path]
+    try:
+        result = run(words, check=False, timeout=ASK_SECONDS)
+    except Problem:
+        return []
+    return result.stdout.splitlines() if result.returncode == 0 else []
+
+
+def _read_history() -> List[Segment]:
+    """Returns where each former timeline ended, oldest first: the segment in which the next one goes on."""
+    names = [name for name in os.listdir(DATA + "/pg_wal") if re.fullmatch(r"[0-9A-F]{8}\.history", name)]
+    text = read_text("%s/pg_wal/%s" % (DATA, max(names))) if names else None
+    size = _read_segment_bytes()
+    lines = [line.split() for line in (text or "").splitlines()]
+    # A line that is neither empty nor a comment: timeline, LSN, reason (timeline.c).
+    return [
+        Segment(int(fields[0]), parse_lsn(fields[1]) // size)
+        for fields in lines
+        if len(fields) > 1 and fields[0].isdigit()
+    ]
+
+
+def _read_segment_bytes() -> int:
+    folder = DATA + "/pg_wal"
+    name = next((name for name in os.listdir(folder) if SEGMENT.fullmatch(name)), None)
+    if name is None:
+        raise Problem("%s holds no WAL" % folder)
+    return os.stat("%s/%s" % (folder, name)).st_size

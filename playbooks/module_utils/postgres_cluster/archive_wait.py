@@ -1,0 +1,120 @@
+"""Waits until everything that a primary has written up to now is in the archive."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import List, Optional
+
+from .archive_push import is_archiving
+from .archive_status import Segment, is_done, list_waiting
+from .control import parse_lsn
+from .docker import read_log
+from .layout import SPOOL
+from .psql import Session
+from .spec import Spec
+
+# How long nothing may be archived. After three failed attempts PostgreSQL waits a minute before the next one
+# (PGARCH_AUTOWAKE_INTERVAL in pgarch.c).
+STALL_SECONDS = 90.0
+# The same before a switchover goes on without the archive: the new primary archives the rest.
+SWITCHOVER_SECONDS = 30.0
+POLL_SECONDS = 0.1
+MAX_ERROR = 400
+
+# Does nothing if nothing was written since the last switch. Returns the end of what was written, within the segment that is
+# complete now or at its end (PostgreSQL manual, 9.28.3 "Backup Control Functions").
+SWITCH = """
+SELECT json_build_object(
+  'timeline', ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int,
+  'size', (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size'),
+  'lsn', pg_switch_wal())
+"""
+
+
+def switch_segment(session: Session) -> str:
+    """Completes the segment that the primary writes to, so that it is archived; returns its name, or that of the one before
+    if nothing was written since."""
+    found = session.ask(SWITCH)
+    return Segment(found["timeline"], (parse_lsn(found["lsn"]) - 1) // found["size"]).format(found["size"])
+
+
+def wait_until_archived(name: str, seconds: float = STALL_SECONDS) -> bool:
+    """Waits until a segment is archived; returns whether it is. Without a limit while files that were written before it are
+    archived; otherwise until nothing has been archived for `seconds`."""
+    moved = time.monotonic()
+    least: Optional[int] = None
+    while True:
+        # Those of earlier timelines as well, and histories (`00000002.history`).
+        before = [waiting for waiting in list_waiting() if waiting[8] == "." or waiting[8:24] <= name[8:24]]
+        if name not in before and is_done(name):
+            return True
+        if least is None or len(before) < least:
+            least, moved = len(before), time.monotonic()
+        if time.monotonic() > moved + seconds:
+            return False
+        time.sleep(POLL_SECONDS)
+
+
+def empty_queue(session: Session, spec: Spec) -> List[str]:
+    """Before a switchover, on the old primary: waits until the archive has what was written up to now, so that little is left
+    to the new primary, which may not have more. An archive that does not answer does not refuse the switchover, but is
+    returned as a sentence. Does nothing without backups."""
+    if not is_archiving():
+        return []
+    name = switch_segment(session)
+    if wait_until_archived(name, SWITCHOVER_SECONDS):
+        return []
+    stall = describe_stall(spec.cluster, spec.container, name, SWITCHOVER_SECONDS)
+    return [stall + ". The switchover went on; the new primary archives what it has of it"]
+
+
+def describe_stall(cluster: str, container: str, name: str, seconds: float = STALL_SECONDS) -> str:
+    """Returns a sentence about a segment for which wait_until_archived() has waited in vain, with pgBackRest's last words."""
+    said = read_push_error(cluster, container)
+    waiting = len(list_waiting())
+    return "%s is not in the archive of the backups, and nothing was archived for %d s (%d files wait): %s" % (
+        name,
+        seconds,
+        waiting,
+        said or "pgBackRest says nothing; see the server's log",
+    )
+
+
+def read_push_error(cluster: str, container: str) -> Optional[str]:
+    """Returns why pgBackRest did not archive the file that PostgreSQL tries to archive, in pgBackRest's words and one line;
+    None if it does not say."""
+    folder = "%s/archive/%s/out" % (SPOOL, cluster)
+    for waiting in list_waiting()[:1]:
+        for name in (waiting, "global"):
+            text = _read_error("%s/%s.error" % (folder, name))
+            if text is not None:
+                # The first line is the number of the error.
+                return shorten(text.partition("\n")[2])
+    lines = re.findall(r"ERROR: \[\d+\]: .*|archive command failed .*", read_log(container, 200))
+    return shorten(lines[-1]) if lines else None
+
+
+def shorten(text: str) -> str:
+    """Returns an error of pgBackRest in one line: without hints, and without the headers of HTTP, except for the code in the
+    body of S3's answer."""
+    head = re.split(r"\n(?:HINT|\*\*\* )", text.strip())[0]
+    code = re.search(r"<Code>(\w{1,64})</Code>", text)
+    line = re.sub(r"[\s\x00-\x1f\x7f]+", " ", head).strip().rstrip(":")[:MAX_ERROR]
+    return line + (" (%s)" % code.group(1) if code and code.group(1) not in line else "")
+
+
+def _read_error(path: str) -> Optional[str]:
+    # The directory belongs to the container's user, who may put links anywhere.
+    if os.path.realpath(path) != path:
+        return None
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        try:
+            return file.read(65536).decode("utf-8", "replace")
+        except OSError:
+            return None
