@@ -10,13 +10,42 @@ from postgres_cluster import proof
 MIB = 1024 * 1024
 
 
+class Archive(unittest.TestCase):
+    """With backups, the proof needs the WAL with its value in the archive."""
+
+    def prove(self, arrives, dropped=False):
+        line = {"problem": None, "archivedWal": None}
+        with mock.patch.multiple(
+            proof,
+            switch_segment=lambda session: "000000010000000000000003",
+            wait_until_archived=lambda name: arrives,
+            is_dropped=lambda name: dropped,
+            describe_stall=lambda cluster, container, name: "%s of %s in %s waits" % (name, cluster, container),
+        ):
+            proof._prove_archive(mock.Mock(), {"cluster": "main"}, line)
+        return line
+
+    def test_names_the_segment_that_was_archived(self):
+        self.assertEqual(self.prove(True), {"problem": None, "archivedWal": "000000010000000000000003"})
+
+    def test_an_archive_that_does_not_advance_is_a_problem(self):
+        line = self.prove(False)
+        self.assertEqual(line["problem"], "000000010000000000000003 of main in postgres-main waits")
+        self.assertIsNone(line["archivedWal"])
+
+    def test_wal_that_was_dropped_is_not_archived(self):
+        line = self.prove(True, dropped=True)
+        self.assertRegex(line["problem"], "dropped 000000010000000000000003.*full backup is due")
+        self.assertIsNone(line["archivedWal"])
+
+
 class Proof(unittest.TestCase):
     """A replica that is catching up is waited for, one that stalls is not."""
 
     def setUp(self):
         self.now = 0.0
         clock = mock.Mock(monotonic=lambda: self.now, sleep=self.sleep)
-        patch = mock.patch.object(proof, "time", clock)
+        patch = mock.patch.multiple(proof, time=clock, is_archiving=lambda: False)
         patch.start()
         self.addCleanup(patch.stop)
 

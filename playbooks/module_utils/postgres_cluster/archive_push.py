@@ -102,6 +102,11 @@ def read_dropped() -> Optional[Dict[str, int]]:
     return {"files": len(known), "since": min(known), "latest": max(known)} if known else None
 
 
+def is_dropped(name: str) -> bool:
+    """Whether a WAL file is noted as dropped."""
+    return any(line.endswith(" " + name) for path in _list_markers() for line in _read_lines(path))
+
+
 def forget_dropped(before: int) -> None:
     """Forgets what was dropped before `before`, the time (epoch) at which a full backup began that has succeeded: no
     recovery from that backup on needs it."""
@@ -131,11 +136,6 @@ def _read_time(line: str) -> Optional[int]:
     head = line.split(" ", 1)[0]
     # Digits of ASCII only; a number that no clock shows is none.
     return int(head) if head.isascii() and head.isdigit() and len(head) <= 12 else None
-
-
-def read_spool_lines(name: str) -> List[str]:
-    """Returns the lines of a file in the spool directory, at most twice MAX_BYTES; [] without one."""
-    return _read_lines("%s/%s" % (SPOOL, name))
 
 
 def _read_lines(path: str) -> List[str]:

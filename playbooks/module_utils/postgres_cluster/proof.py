@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any, Dict, List, Optional
 
+from .archive_push import is_archiving, is_dropped
+from .archive_wait import describe_stall, switch_segment, wait_until_archived
 from .archiver import ARCHIVER
 from .command import Problem
 from .control import parse_lsn
@@ -79,7 +81,8 @@ READ = "SELECT coalesce(json_agg(token), '[]') FROM postgres_cluster.proof"
 def prove(options: Dict[str, Any]) -> Dict[str, Any]:
     """Runs this node's part of the proof, on all nodes at the same time. `options`: name, address, cluster, primary
     (name), token, replicas (names). Returns the node's line; its `problem` is None if the proof holds. A replica that is
-    catching up is waited for; one that stalls for 30 s is a problem."""
+    catching up is waited for; one that stalls for 30 s is a problem. With backups the primary also waits until its WAL is
+    archived."""
     is_primary = options["name"] == options["primary"]
     line: Dict[str, Any] = {
         "name": options["name"],
@@ -160,6 +163,22 @@ def _prove_primary(session: Session, options: Dict[str, Any], line: Dict[str, An
     line.update({key: value for key, value in session.ask(PRIMARY_STATUS).items() if key != "inRecovery"})
     if missing:
         line["problem"] = "not replayed by %s" % ", ".join(missing)
+    elif is_archiving():
+        _prove_archive(session, options, line)
+
+
+def _prove_archive(session: Session, options: Dict[str, Any], line: Dict[str, Any]) -> None:
+    """Waits until the archive of the backups has the segment with the value that was just written."""
+    name = switch_segment(session)
+    if not wait_until_archived(name):
+        line["problem"] = describe_stall(options["cluster"], container_name(options["cluster"]), name)
+    elif is_dropped(name):
+        line["problem"] = (
+            "pgBackRest dropped %s, as the archive of the backups had not answered for so long that its queue was full. A full "
+            "backup is due once it answers" % name
+        )
+    else:
+        line["archivedWal"] = name
 
 
 class Progress:
