@@ -16,6 +16,7 @@ import {
   stopRegistry,
 } from './registry/registry.ts';
 import { type JobOptions, type JobResult, runJob } from './runner/job.ts';
+import { type S3, startS3, stopS3 } from './s3/s3.ts';
 import { type State, startState, stopState } from './state/state.ts';
 import { findAnsiblePath } from './tools/ansible.ts';
 import { reachAws } from './tools/wrap-program.ts';
@@ -39,6 +40,8 @@ export interface WorldOptions {
   readonly plainHosts?: boolean;
   /** The runner has this machine's ansible-core, however old; otherwise one like those of GitHub's runners. */
   readonly ownAnsible?: boolean;
+  /** The world has an S3 for backups, which its hosts know and trust. */
+  readonly backups?: boolean;
   /** First two bytes of the network of public addresses; concurrent worlds need different ones. */
   readonly prefix?: string;
   /** The network of the templates' VPC, likewise; null leaves it at their default. */
@@ -69,6 +72,8 @@ export interface World {
   readonly github: GitHub;
   readonly registry: Registry;
   readonly state: State;
+  /** S3 as the hosts see it: only with the option `backups`. */
+  readonly s3: S3 | null;
   readonly secrets: WorldSecrets;
   /** Token of a workflow with `pull-requests: write`. */
   readonly token: string;
@@ -108,15 +113,17 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     findToolPath(folder, options),
     ensureImages({ only: [host, 'services', ...tags.map(nameImage)], onProgress }),
   ]);
-  const [registry, state] = await Promise.all([
+  const [registry, state, s3] = await Promise.all([
     startRegistry({ world: name, prefix, tags, onProgress }),
     startState({ world: name, onProgress }),
+    options.backups ? startS3({ world: name, prefix, onProgress }) : null,
   ]);
   const aws = await startAws({
     world: name,
     hostImage: (release) => ensureHost(release, { plain: plainHosts, onProgress }),
     registryMirror: registry.mirror,
     prefix,
+    ...(s3 && { s3 }),
   });
   const github = await startGitHub({ stateFile: join(folder, 'github.json') });
   const token = github.createToken({
@@ -139,6 +146,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     github,
     registry,
     state,
+    s3,
     secrets,
     token,
     runnerCidr,
@@ -186,6 +194,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
 export async function emptyWorld(name: string): Promise<void> {
   await destroyAws({ world: name });
   await stopState({ world: name });
+  await stopS3({ world: name });
   rmSync(locateWorld(name), { recursive: true, force: true });
 }
 

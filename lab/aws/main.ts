@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { DebianRelease } from '../images/catalogue.ts';
 import { ensureHost } from '../images/images.ts';
+import type { S3 } from '../s3/s3.ts';
 import type { Image } from './catalogue/images.ts';
 import { nameImage } from './catalogue/images.ts';
 import { type Compute, noCompute } from './compute/compute.ts';
@@ -32,6 +33,8 @@ export interface AwsOptions {
   readonly hostImage?: (release: DebianRelease) => Promise<string>;
   /** The registry that the machines' Docker tries first, e.g. `http://10.99.0.2:5000`. */
   readonly registryMirror?: string;
+  /** The world's S3, which decides by the roles of this account. */
+  readonly s3?: S3;
   /** First two bytes of the world's internet; default `10.99`, for 10.99.0.0/16. */
   readonly prefix?: string;
   /** The access key with which requests to `endpoint` are signed; by default `lab` with the secret `lab`. */
@@ -152,6 +155,7 @@ export async function startAws(options: AwsOptions): Promise<Aws> {
       change(world.tables);
       world.save();
       await compute.syncFirewalls();
+      await compute.syncIdentities();
     },
     publishImage(region, build, release = '13') {
       const images = (['x86_64', 'arm64'] as const).map((one) =>
@@ -186,6 +190,7 @@ async function startCompute(
     instances = 'containers',
     hostImage,
     registryMirror,
+    s3,
     prefix = '10.99',
   }: AwsOptions,
 ): Promise<{ compute: Compute; unwatch: () => void }> {
@@ -196,6 +201,7 @@ async function startCompute(
     hostImage,
     prefix,
     ...(registryMirror !== undefined && { registryMirror }),
+    ...(s3 && { s3 }),
   });
   // EC2 considers a machine terminated if its container was removed.
   const lose = async (id: string) => {

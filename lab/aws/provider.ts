@@ -268,6 +268,7 @@ export class Provider {
       };
     } finally {
       this.#world.save();
+      await this.#compute.syncIdentities();
     }
   }
 

@@ -225,6 +225,8 @@ export interface Tables {
   roles: { [name: string]: Role };
   instanceProfiles: { [name: string]: InstanceProfile };
   managedPolicies: { [arn: string]: string };
+  /** How long the credentials that the metadata service gives last. */
+  credentialSeconds: number;
   /** Volumes whose snapshot is not complete when the provider's wait times out. */
   slowSnapshots: string[];
   /** How EBS modifies volumes from now on. */
@@ -278,6 +280,7 @@ function emptyTables(): Tables {
     roles: {},
     instanceProfiles: {},
     managedPolicies: {},
+    credentialSeconds: 6 * 3600,
     slowSnapshots: [],
     ebs: { modifyingMs: 300, optimizingMs: 1000, failing: {} },
     forbidden: [],

@@ -54,8 +54,10 @@ export async function startTestbed(options: {
   settings?: Settings;
   /** See startHosts. */
   release?: (number: number) => DebianRelease;
+  /** Starts an S3 that the hosts know and trust. */
+  backups?: boolean;
 }): Promise<Testbed> {
-  const { world, prefix, count, tags, image, release } = options;
+  const { world, prefix, count, tags, image, release, backups = false } = options;
   const folder = await mkdtemp(join(tmpdir(), 'pgca-test-'));
   const removeFolder = () => rm(folder, { recursive: true, force: true });
   const hosts = await startHosts({
@@ -64,6 +66,7 @@ export async function startTestbed(options: {
     folder: join(folder, 'hosts'),
     count,
     tags,
+    backups,
     ...(release && { release }),
     onProgress: (line) => console.log(line),
   }).catch(async (error) => {

@@ -1,23 +1,22 @@
-"""Instance metadata and Amazon ECR, as one host of the lab sees them.
+"""Amazon ECR, as one host of the lab sees it.
 
-Port 80 of 169.254.169.254 is the metadata service, version 2 only: credentials of a role, if the host has a profile. Port
-443 of 127.0.0.1 is ECR's API, of which GetAuthorizationToken, and TLS in front of the lab's private registry. The first
-argument is a JSON file, read at every request: {"role": a name or null, "allowed": whether the role may get a token,
-"login": "user:password" of the registry, "registry": its "host:port"}. The second one has certificate and key.
+Port 443 of 127.0.0.1 is ECR's API, of which GetAuthorizationToken, and TLS in front of the lab's private registry. The first
+argument is a JSON file, read at every request: {"allowed": whether the host's role may get a token, "login":
+"user:password" of the registry, "registry": its "host:port"}. The second one has certificate and key.
 """
 import base64
-import datetime
 import http.client
 import http.server
 import json
 import ssl
 import sys
-import threading
+import time
+
+sys.path.insert(0, '/usr/local/lib/lab')
+
+import credentials
 
 STATE, PEM = sys.argv[1:]
-METADATA_TOKEN = 'lab-metadata-token'
-SESSION = 'lab-session-token'
-ROLES = '/latest/meta-data/iam/security-credentials/'
 TARGET = 'AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken'
 ENDPOINT = 'https://123456789012.dkr.ecr.us-east-1.amazonaws.com'
 RELAYED = ('Content-Type', 'Content-Length', 'Docker-Content-Digest', 'Docker-Distribution-Api-Version', 'WWW-Authenticate')
@@ -26,6 +25,17 @@ RELAYED = ('Content-Type', 'Content-Length', 'Docker-Content-Digest', 'Docker-Di
 def read_state():
     with open(STATE) as file:
         return json.load(file)
+
+
+def read_session(token):
+    """Returns the session of a token that the host's metadata service has made and that has not expired, else None."""
+    with open('/etc/lab/metadata.json') as file:
+        key = json.load(file)['key']
+    try:
+        session, _, _ = credentials.verify(token, lambda instance: key)
+    except ValueError:
+        return None
+    return session if session['ends'] > time.time() else None
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -43,46 +53,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-class Metadata(Handler):
-    def do_PUT(self):
-        if self.path != '/latest/api/token':
-            return self.answer(404)
-        seconds = self.headers.get('X-aws-ec2-metadata-token-ttl-seconds', '')
-        return self.answer(200, METADATA_TOKEN, [('X-aws-ec2-metadata-token-ttl-seconds', seconds)])
-
-    def do_GET(self):
-        if self.headers.get('X-aws-ec2-metadata-token') != METADATA_TOKEN:
-            return self.answer(401)
-        role = read_state()['role']
-        if role is not None and self.path == ROLES:
-            return self.answer(200, role)
-        if role is None or self.path != ROLES + role:
-            return self.answer(404)
-        ends = datetime.datetime.utcnow() + datetime.timedelta(hours=6)
-        return self.answer(200, json.dumps({
-            'Code': 'Success',
-            'Type': 'AWS-HMAC',
-            'AccessKeyId': 'ASIALABLABLABLABLABL',
-            'SecretAccessKey': 'lab-secret',
-            'Token': SESSION,
-            'Expiration': ends.strftime('%Y-%m-%dT%H:%M:%SZ'),
-        }))
-
-
 class Registry(Handler):
     def do_POST(self):
         self.rfile.read(int(self.headers.get('Content-Length', 0)))
         state = read_state()
         signed = '/us-east-1/ecr/aws4_request' in self.headers.get('Authorization', '')
+        session = read_session(self.headers.get('X-Amz-Security-Token', ''))
         if self.headers.get('X-Amz-Target') != TARGET:
             self.refuse('UnknownOperationException', '')
-        elif not signed or self.headers.get('X-Amz-Security-Token') != SESSION:
+        elif not signed or session is None:
             self.refuse('UnrecognizedClientException', 'The security token included in the request is invalid.')
         elif not state['allowed']:
             action = 'ecr:GetAuthorizationToken'
             self.refuse(
                 'AccessDeniedException',
-                f'User: arn:aws:sts::123456789012:assumed-role/{state["role"]}/i-0 is not authorized to perform: {action} '
+                f'User: arn:aws:sts::123456789012:assumed-role/{session["role"]}/{session["instance"]} is not authorized to perform: {action} '
                 f'on resource: * because no identity-based policy allows the {action} action',
             )
         else:
@@ -114,10 +99,8 @@ class Registry(Handler):
     do_HEAD = do_GET
 
 
-metadata = http.server.ThreadingHTTPServer(('169.254.169.254', 80), Metadata)
 registry = http.server.ThreadingHTTPServer(('127.0.0.1', 443), Registry)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(PEM)
 registry.socket = context.wrap_socket(registry.socket, server_side=True)
-threading.Thread(target=metadata.serve_forever, daemon=True).start()
 registry.serve_forever()

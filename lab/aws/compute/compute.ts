@@ -26,6 +26,8 @@ export interface Compute {
   detach(volume: Volume, instance: Instance, force: boolean): Promise<boolean>;
   /** Closes and opens ports according to the recorded security groups and routes. */
   syncFirewalls(): Promise<void>;
+  /** Gives machines the roles of their instance profiles, and S3 the roles' policies. */
+  syncIdentities(): Promise<void>;
   deleteNetwork(vpc: Vpc): Promise<void>;
   /** Puts the endpoint's network interface into its VPC. */
   openEndpoint(endpoint: Endpoint): Promise<void>;
@@ -48,6 +50,7 @@ export const noCompute: Compute = {
   attach: async () => {},
   detach: async () => true,
   syncFirewalls: async () => {},
+  syncIdentities: async () => {},
   deleteNetwork: async () => {},
   openEndpoint: async () => {},
   closeEndpoint: async () => {},

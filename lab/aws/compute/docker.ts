@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { DebianRelease } from '../../images/catalogue.ts';
 import { ensureInternet } from '../../registry/network.ts';
+import type { S3 } from '../../s3/s3.ts';
 import { findRelease, type Image } from '../catalogue/images.ts';
 import type { Endpoint } from '../instance-connect/endpoint.ts';
 import type { Instance, Volume, Vpc, World } from '../world.ts';
@@ -10,6 +11,7 @@ import { runDocker } from './command.ts';
 import type { Compute } from './compute.ts';
 import { Disks, reserveMinors } from './disks.ts';
 import { Firewalls } from './firewalls.ts';
+import { Identities } from './identities.ts';
 import { buildInterface, dialFrom, removeInterface, startInterface } from './interface.ts';
 import {
   buildCreateArguments,
@@ -36,6 +38,8 @@ export interface DockerOptions {
   /** Returns the Docker image that runs in place of a release's machine image. */
   readonly hostImage: (release: DebianRelease) => Promise<string>;
   readonly registryMirror?: string;
+  /** The world's S3, if it has one. */
+  readonly s3?: S3;
   /** First two bytes of the world's internet, e.g. `10.99`. */
   readonly prefix: string;
 }
@@ -47,6 +51,7 @@ export class DockerCompute implements Compute {
   readonly #disks: Disks;
   readonly #firewalls: Firewalls;
   readonly #outbound: Outbound;
+  readonly #identities: Identities;
   /** Machines that this class is currently stopping or starting; the watcher ignores them. */
   readonly #handled = new Set<string>();
   /** Machines whose termination was requested here. */
@@ -61,6 +66,7 @@ export class DockerCompute implements Compute {
     this.#options = options;
     this.#disks = new Disks(world.directory);
     this.#outbound = new Outbound(world, options);
+    this.#identities = new Identities(world, options);
     this.#firewalls = new Firewalls(world, () => this.#listFiltered());
   }
 
@@ -153,19 +159,28 @@ export class DockerCompute implements Compute {
     if (vpc === undefined) throw new Error(`${instance.id} has no VPC.`);
     await this.#handle(instance, async () => {
       await this.#create(instance, vpc, release);
-      const identity = buildIdentity(instance, authorizedKeys, this.#options.registryMirror);
+      const identity = buildIdentity(instance, {
+        authorizedKeys,
+        registryMirror: this.#options.registryMirror,
+        services: this.#options.s3?.services,
+      });
       await this.#writeFile(instance, 'instance.json', identity);
+      await this.#identities.write(instance);
       await runDocker('start', this.#container(instance));
     });
   }
 
   async #create(instance: Instance, vpc: Vpc, release: DebianRelease): Promise<void> {
-    const { world, hostImage, prefix } = this.#options;
+    const { world, hostImage, prefix, s3 } = this.#options;
     const container = this.#container(instance);
     const image = await this.#oneByOne(() => hostImage(release));
     const network = await this.#oneByOne(() => this.#ensureNetwork(vpc));
     const loops = await this.#oneByOne(() => this.#reserveLoops());
-    await runDocker('create', ...buildCreateArguments(instance, { world, network, loops }), image);
+    await runDocker(
+      'create',
+      ...buildCreateArguments(instance, { world, network, loops, services: s3?.services }),
+      image,
+    );
     for (const minor of loops) this.#promised.delete(minor);
     if (instance.publicIp === null) return;
     const internet = await this.#oneByOne(() => ensureInternet({ world, prefix }));
@@ -212,6 +227,7 @@ export class DockerCompute implements Compute {
       await this.#handle(instance, () => runDocker('start', this.#container(instance)));
     }
     await this.syncFirewalls();
+    await this.syncIdentities();
   }
 
   async stop(instance: Instance, force = false): Promise<void> {
@@ -332,6 +348,8 @@ export class DockerCompute implements Compute {
     }
     await this.#firewalls.sync();
   }
+
+  syncIdentities = () => this.#identities.sync();
 
   async openEndpoint(endpoint: Endpoint): Promise<void> {
     const { world, hostImage } = this.#options;

@@ -1,3 +1,4 @@
+import { type HostServices, listHostArguments } from '../../s3/s3.ts';
 import type { Instance } from '../world.ts';
 
 /** The labels that link the lab's Docker objects to their world, their instance, endpoint or VPC, and their loop devices. */
@@ -38,7 +39,17 @@ function nameHost({ privateIp }: Instance): string {
 /** The arguments of `docker create` for an instance, without the image; `loops` are its loop device numbers. */
 export function buildCreateArguments(
   instance: Instance,
-  { world, network, loops }: { world: string; network: string; loops: readonly number[] },
+  {
+    world,
+    network,
+    loops,
+    services,
+  }: {
+    world: string;
+    network: string;
+    loops: readonly number[];
+    services?: HostServices | undefined;
+  },
 ): string[] {
   const labels = [
     `${WORLD_LABEL}=${world}`,
@@ -52,6 +63,7 @@ export function buildCreateArguments(
     `--ip=${instance.privateIp}`,
     ...labels.map((label) => `--label=${label}`),
     ...MACHINE,
+    ...listHostArguments(services),
     // The machine can use only its own loop devices.
     ...loops.map((minor) => `--device-cgroup-rule=b 7:${minor} rmw`),
   ];
@@ -60,14 +72,22 @@ export function buildCreateArguments(
 /** What a machine's first boot reads from /etc/lab/instance.json: its identity and its authorized keys. */
 export function buildIdentity(
   instance: Instance,
-  authorizedKeys: readonly string[],
-  registryMirror: string | undefined,
+  {
+    authorizedKeys,
+    registryMirror,
+    services,
+  }: {
+    authorizedKeys: readonly string[];
+    registryMirror: string | undefined;
+    services: HostServices | undefined;
+  },
 ): string {
   const identity = {
     instance_id: instance.id,
     hostname: nameHost(instance),
     authorized_keys: authorizedKeys,
     registry_mirror: registryMirror,
+    certificate: services?.certificate,
   };
   return `${JSON.stringify(identity, null, 1)}\n`;
 }
