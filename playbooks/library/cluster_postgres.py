@@ -25,6 +25,7 @@ from ansible.module_utils.postgres_cluster.recovery import notes
 from ansible.module_utils.postgres_cluster.registry import use_login
 from ansible.module_utils.postgres_cluster.reload import reload
 from ansible.module_utils.postgres_cluster.restart import restart
+from ansible.module_utils.postgres_cluster.restore import restore
 from ansible.module_utils.postgres_cluster.spec import Outcome, Spec, decode, exclusive, leaves_work
 from ansible.module_utils.postgres_cluster.start import start
 from ansible.module_utils.postgres_cluster.stop import stop
@@ -34,12 +35,15 @@ Options = Dict[str, Any]
 
 # Steps that write no configuration.
 WITHOUT_FILES = ("stop", "fence", "discard", "switchover_slots", "switchover_undo")
-# Steps whose work goes on without the call: a copy, recovery, replay.
-LONG = ("clone", "start")
+# Steps whose work goes on without the call: a copy, a restore, recovery, replay.
+LONG = ("clone", "start", "restore")
 
 STEPS: Dict[str, Callable[[Spec, Options], Outcome]] = {
     "check": lambda spec, _: check(spec),
     "initialise": lambda spec, _: initialise(spec),
+    "restore": lambda spec, options: restore(
+        spec, options["restore_source"], options["restore_time"], decode(options["restore_conf"]) or ""
+    ),
     "admit": lambda spec, options: admit(spec, options["slots"], options["retired_slots"]),
     "clone": lambda spec, _: clone(spec),
     "start": lambda spec, _: start(spec),
@@ -125,6 +129,11 @@ def main() -> None:
             "source_address": {"type": "str"},
             "max_rate": {"type": "int"},
             "needed_bytes": {"type": "int"},
+            # Restore only: the backups ({"bucket", "prefix", "cluster"}), the time in RFC 3339 (by default the newest moment), and
+            # a pgbackrest.conf that reads them, base64.
+            "restore_source": {"type": "dict"},
+            "restore_time": {"type": "str"},
+            "restore_conf": {"type": "str"},
             # How long a call may wait for work that goes on without it.
             "call_seconds": {"type": "float", "default": 15},
             # Switchover only: the other node's address, the nonce and port from the new primary's check, and whether
@@ -145,6 +154,7 @@ def main() -> None:
         required_if=[
             *[("step", step, ["files"]) for step in sorted(STEPS) if step not in WITHOUT_FILES],
             ("step", "clone", ["primary", "primary_address", "primary_image"]),
+            ("step", "restore", ["restore_source", "restore_conf"]),
             ("step", "discard", ["primary", "primary_address"]),
             ("step", "switchover_check", ["primary", "other_address"]),
             ("step", "switchover", ["primary", "other_address", "meeting"]),

@@ -188,7 +188,7 @@ def await_copy(spec: Spec) -> Work:
     while True:
         found = find_work(spec.cluster)
         if found is None:
-            raise Problem("the copy on %s was ended by another run; run again" % spec.node)
+            raise Problem("the work on %s was ended by another run; run again" % spec.node)
         if found.state != "running":
             return found
         if spec.deadline is not None and time.monotonic() > spec.deadline:
@@ -196,7 +196,7 @@ def await_copy(spec: Spec) -> Work:
         if has_waiting_run():
             if spec.deadline is not None:
                 raise Pending()
-            raise Problem("another run came to work on %s, so this one stopped waiting; the copy goes on" % spec.node)
+            raise Problem("another run came to work on %s, so this one stopped waiting; the work goes on" % spec.node)
         time.sleep(pause)
         pause = min(pause * 1.5, 0.5)
 

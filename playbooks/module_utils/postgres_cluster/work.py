@@ -172,10 +172,16 @@ def list_sources() -> Dict[str, str]:
     return {"__init__.py": "", **{module.__name__.rsplit(".", 1)[-1] + ".py": read_source(module) for module in modules}}
 
 
+def restore_folder() -> str:
+    """Returns the folder with the configuration of a restore."""
+    return RUN + "/restore"
+
+
 def forget_work() -> None:
     """Forgets work that has ended."""
     remove_file(STATE)
     remove_file(PROGRESS)
+    shutil.rmtree(restore_folder(), ignore_errors=True)
     if os.path.isdir(ROOT):
         sync_directory(ROOT)
 

@@ -1,0 +1,197 @@
+"""The repository that a restore reads: which backup it begins with, and why it cannot be read."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import time
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from .command import Problem, run
+from .sizes import GIB
+from .stages import show_time
+
+# The bundle of pgBackRest, at the same path on the host and in containers.
+TOOLS = "/opt/pgbackrest"
+# A clock that is a little slow must not refuse the present moment.
+CLOCK_SECONDS = 60
+INFO_SECONDS = 300
+
+# What pgBackRest or the storage says, and what is wrong then. `%s`: the repository.
+FAILURES = (
+    (r"AccessDenied|\[AccessDenied|403 \(Forbidden\)|HTTP request failed with 403", "the role of this node may not read %s: its policy, the bucket's policy or the policy of its KMS key refuses it"),
+    (r"NoSuchBucket", "there is no bucket of %s: check restore.from.bucket"),
+    (
+        r"PermanentRedirect|AuthorizationHeaderMalformed|301 \(Moved|IllegalLocationConstraint",
+        "the bucket of %s is in another region than the cluster: a restore reads a bucket of the cluster's own region",
+    ),
+    (
+        r"role to retrieve temporary credentials|unable to find .*credentials|iam/security-credentials",
+        "this node has no role with which it could read %s: the infrastructure of the cluster gives it one, apply it first",
+    ),
+    (r"ExpiredToken|InvalidAccessKeyId|InvalidToken", "the storage of %s does not accept the credentials of this node's role"),
+    (
+        r"HostConnectError|unable to connect|timeout|Could not resolve|unable to get address|HTTP request failed with 5\d\d",
+        "the storage of %s does not answer: check that this node reaches it (route, gateway endpoint, security group)",
+    ),
+    (r"certificate|CryptoError.*TLS", "the TLS certificate of the storage of %s is not valid"),
+)
+
+
+class Source(NamedTuple):
+    """Where the backups are. `path`: of the repository in its bucket, e.g. `/production/orders`; `cluster`: the stanza."""
+
+    bucket: str
+    path: str
+    cluster: str
+
+    @property
+    def url(self) -> str:
+        return "s3://%s%s" % (self.bucket, self.path)
+
+
+class Choice(NamedTuple):
+    """The backup that a restore begins with."""
+
+    label: str
+    # Major version of PostgreSQL.
+    major: str
+    # Size of the database in bytes.
+    size: int
+    # The newest archived WAL segment of its database, e.g. `000000010000000000000009`.
+    newest: str
+    # Whether pgBackRest found damaged pages in it.
+    damaged: bool
+
+
+def locate_source(source: Dict[str, Any]) -> Source:
+    """Returns the source of a step (BackupSource and locateRepository in src/cluster/backup.ts)."""
+    prefix = source.get("prefix") or ""
+    path = "/%s%s" % (prefix + "/" if prefix else "", source["cluster"])
+    return Source(source["bucket"], path, source["cluster"])
+
+
+def parse_time(text: Optional[str]) -> Optional[float]:
+    """Returns a time of RFC 3339 in seconds since the epoch; None for none."""
+    if not text:
+        return None
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", text)
+    if match is None:
+        raise Problem("restore.time is %r; it is a time with its zone, e.g. 2026-11-26T14:05:00Z" % text)
+    day, clock, fraction, zone = match.groups()
+    whole = "%sT%s%s" % (day, clock, "+00:00" if zone in "Zz" else zone)
+    try:
+        return datetime.datetime.fromisoformat(whole).timestamp() + float(fraction or 0)
+    except ValueError as error:
+        raise Problem("restore.time is %r: %s" % (text, error))
+
+
+def render_target(moment: float) -> str:
+    """Returns a time as recovery_target_time takes it, in UTC."""
+    found = datetime.datetime.fromtimestamp(moment, datetime.timezone.utc)
+    return found.strftime("%Y-%m-%d %H:%M:%S.%f+00")
+
+
+def list_command(source: Source, conf: str, *words: str) -> List[str]:
+    """Returns a command of pgBackRest with this configuration file."""
+    return [TOOLS + "/pgbackrest", "--config=" + conf, "--stanza=" + source.cluster, *words]
+
+
+def choose_backup(source: Source, conf: str, moment: Optional[float]) -> Choice:
+    """Asks the repository and returns the newest backup that ended before `moment`. Raises Problem if there is none, or if the
+    repository cannot be read."""
+    if not os.path.exists(TOOLS + "/pgbackrest"):
+        raise Problem("%s is not on this node: the step prepare installs it. Run again" % TOOLS)
+    result = run(list_command(source, conf, "--output=json", "info"), check=False, timeout=INFO_SECONDS)
+    output = "%s\n%s" % (result.stderr, result.stdout)
+    if result.returncode != 0:
+        raise Problem(explain(source, output) or "%s cannot be read" % source.url, output)
+    try:
+        stanzas = json.loads(result.stdout)
+        stanza = stanzas[0] if stanzas else {}
+    except (ValueError, LookupError):
+        raise Problem("pgBackRest gives no answer about %s" % source.url, output)
+    return choose(source, stanza, moment, time.time(), lambda choice: read_archived_at(source, conf, choice))
+
+
+def choose(source: Source, stanza: Dict[str, Any], moment: Optional[float], now: float, date: Any) -> Choice:
+    """Returns the backup for `moment` from what `pgbackrest info` says of a stanza. `date` returns when the newest segment of a
+    choice was archived, or None. Raises Problem."""
+    status = stanza.get("status") or {}
+    repositories = stanza.get("repo") or [{}]
+    if status.get("code") in (1, 3):
+        raise Problem(
+            "%s holds no backups of a cluster %s: check restore.from (bucket, prefix, cluster)" % (source.url, source.cluster)
+        )
+    if status.get("code") not in (0, 2):
+        message = str((repositories[0].get("status") or {}).get("message") or status.get("message") or "no answer")
+        raise Problem(explain(source, message) or "%s cannot be read" % source.url, message)
+    backups = sorted(stanza.get("backup") or [], key=lambda backup: backup["timestamp"]["stop"])
+    if not backups:
+        raise Problem("%s holds no complete backup yet, so there is nothing to restore from" % source.url)
+    if moment is not None and moment > now + CLOCK_SECONDS:
+        raise Problem(
+            "restore.time is %s, which is in the future (it is %s): leave it out to restore to the newest moment"
+            % (show_time(int(moment)), show_time(int(now)))
+        )
+    # The end is known to the second only. A backup that ended within this second may not be consistent at the target yet
+    # (restoreBackupSet in pgBackRest's restore.c).
+    fitting = [backup for backup in backups if moment is None or backup["timestamp"]["stop"] < int(moment)]
+    if not fitting:
+        archived = date(_describe(source, stanza, backups[-1]))
+        raise Problem(
+            "%s cannot be restored to %s: its backups allow times from %s (the end of the oldest backup)%s. Change restore.time"
+            % (
+                source.url,
+                show_time(int(moment or 0)),
+                show_time(backups[0]["timestamp"]["stop"] + 1),
+                "" if archived is None else " to %s (its newest WAL)" % show_time(archived),
+            )
+        )
+    return _describe(source, stanza, fitting[-1])
+
+
+def _describe(source: Source, stanza: Dict[str, Any], backup: Dict[str, Any]) -> Choice:
+    identifier = backup["database"]["id"]
+    version = next(db["version"] for db in stanza["db"] if db["id"] == identifier)
+    newest = [one["max"] for one in stanza.get("archive") or [] if one["database"]["id"] == identifier and one.get("max")]
+    if not newest:
+        raise Problem("%s holds no WAL, so its backups cannot be restored" % source.url)
+    return Choice(
+        backup["label"], str(version), backup["info"]["size"], max(newest), bool(backup.get("error"))
+    )
+
+
+def read_archived_at(source: Source, conf: str, choice: Choice) -> Optional[int]:
+    """Returns when the newest segment was archived; None if that is not known."""
+    command = ["--output=json", "--recurse", "--filter=/%s-" % choice.newest, "repo-ls", "archive/" + source.cluster]
+    result = run(list_command(source, conf, *command), check=False, timeout=INFO_SECONDS)
+    try:
+        files = json.loads(result.stdout) if result.returncode == 0 else {}
+        return max((int(file["time"]) for file in files.values() if file.get("type") == "file"), default=None)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def explain(source: Source, output: str) -> Optional[str]:
+    """Returns a sentence on why the repository cannot be read; None if the output does not tell."""
+    for pattern, sentence in FAILURES:
+        if re.search(pattern, output):
+            return sentence % source.url
+    return None
+
+
+def require_major(source: Source, choice: Choice, image: str, major: int) -> None:
+    """Raises Problem if the backup is another major version's than the image's."""
+    if choice.major != str(major):
+        raise Problem(
+            "the backups in %s are PostgreSQL %s's, and the image %s is PostgreSQL %d, which cannot read them: set image-tag "
+            "to a PostgreSQL %s" % (source.url, choice.major, image, major, choice.major)
+        )
+
+
+def choose_buffers(memory_bytes: int) -> str:
+    """Returns shared_buffers for recovery: a quarter of the RAM, at most 8 GiB."""
+    return "%dMB" % max(128, min(memory_bytes // 4, 8 * GIB) // (1024 * 1024))
