@@ -85,6 +85,7 @@ function render(): { comment: string; summary: string; commentMs: number; summar
     settings: { changes: [], source: 'none', node: null },
     logicalSlots: [],
     slotLoss: null,
+    backupLoss: null,
     permissions: {
       destroy: { input: 'allow-destroy-label', label: 'allow-destroy', labels: [] },
       slotLoss: { input: 'allow-slot-loss-label', label: 'allow-slot-loss', labels: [] },

@@ -1,6 +1,6 @@
 import { type BackupSchedule, type BackupSpec, DAYS, locateRepository } from './backup.ts';
 import type { BackupObservation, BackupRecord, NodeObservation } from './observation.ts';
-import { isRunningPrimary } from './replication.ts';
+import { findPrimary } from './replication.ts';
 
 /** Where a node archives to and how long backups are kept, as its files say. */
 export interface DeployedBackup {
@@ -49,9 +49,10 @@ function readSchedule(text: string | null): BackupSchedule | null {
   }
 }
 
-/** Returns where the running primary archives to; null without a primary, or if it archives into no repository. */
+/** Returns where the primary, running or stopped, archives to; null without a primary, or if it has no repository. */
 export function findDeployedBackup(observed: readonly NodeObservation[]): DeployedBackup | null {
-  const primary = observed.find(isRunningPrimary);
+  const name = findPrimary(observed);
+  const primary = observed.find((node) => node.name === name);
   return primary === undefined ? null : readDeployedBackup(primary.files);
 }
 

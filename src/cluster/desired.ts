@@ -47,13 +47,15 @@ export interface DesiredCluster {
   readonly keepsStorage?: boolean;
   /** Whether a change may lose logical slots. */
   readonly allowsSlotLoss?: boolean;
+  /** Whether a change may delete backups or end archiving. */
+  readonly allowsBackupLoss?: boolean;
 }
 
 /**
  * Returns the cluster that `spec` asks for. `existing` are the nodes in Terraform's state; a node that is asked for
  * and not among them has no addresses yet. `instanceType` null: each node stays what it is. `memoryMib` is
- * the instance type's RAM, null where it is not known. `allowsSlotLoss`: logical slots may be lost. `keepsStorage`: no file
- * system grows.
+ * the instance type's RAM, null where it is not known. `allowsSlotLoss`: logical slots may be lost. `allowsBackupLoss`:
+ * backups may be deleted or end. `keepsStorage`: no file system grows.
  */
 export function buildDesired(
   spec: ClusterSpec,
@@ -62,12 +64,14 @@ export function buildDesired(
     instanceType,
     memoryMib,
     allowsSlotLoss = false,
+    allowsBackupLoss = false,
     keepsStorage = false,
   }: {
     existing: readonly Node[];
     instanceType: string | null;
     memoryMib: number | null;
     allowsSlotLoss?: boolean;
+    allowsBackupLoss?: boolean;
     keepsStorage?: boolean;
   },
 ): DesiredCluster {
@@ -91,6 +95,7 @@ export function buildDesired(
     primary: spec.primary,
     synchronousReplicas: spec.synchronousReplicas,
     allowsSlotLoss,
+    allowsBackupLoss,
     keepsStorage,
   };
 }

@@ -40,7 +40,7 @@ import {
   publishDeployReport,
   showDeployReport,
 } from './run-report.ts';
-import { buildSlotPermission, refuseSlotLoss } from './slot-loss.ts';
+import { buildPermissions, refuseLoss } from './slot-loss.ts';
 import { StagedApply } from './staged-apply.ts';
 import { checkVolumes } from './volume-check.ts';
 
@@ -103,7 +103,10 @@ export async function deploy(
     // Labels apply to their own pull request, not to commits pushed together with its merge.
     const labels = pull !== null && isMergedAs(pull, commit) ? pull.labels : null;
     let ground: ApplyScope = { kind: 'plan', label: job.inputs.allowDestroyLabel, labels };
-    const slotPermission = buildSlotPermission(job.inputs, labels);
+    const { destroy: destroyPermission, slotLoss: slotPermission } = buildPermissions(
+      job.inputs,
+      labels,
+    );
     const { providerLock } = plan;
     let { digest } = reviewStore.buildRecord(plan.summary, { commit, image: null, providerLock });
     const isReviewable = hasChangesToReview(plan.summary);
@@ -128,7 +131,7 @@ export async function deploy(
       }
       ground = { ...ground, partly: report.reviewed?.partly ?? false };
       const volumes = await checkVolumes(job, plan);
-      refuseBeforeApply({ plan, preview, ground, slotPermission, volumes });
+      refuseBeforeApply({ plan, preview, ground, slotPermission, destroyPermission, volumes });
     }
     if (isReviewable)
       await deployCheck.begin(commit, { digest, required: onPlanChange === 'fail' });
@@ -158,6 +161,7 @@ export async function deploy(
       instanceType: job.inputs.spec.instanceType,
       memoryMib: plan.memoryMib,
       allowsSlotLoss: isAllowed(slotPermission),
+      allowsBackupLoss: isAllowed(destroyPermission),
       infrastructure: stages,
       look: stages.hasTouched ? null : look,
       endpointId: stages.endpointId,
@@ -232,14 +236,16 @@ function refuseBeforeApply(options: {
   preview: Preview;
   ground: ApplyScope;
   slotPermission: PermissionLabel;
+  destroyPermission: PermissionLabel;
   volumes: VolumeReport;
 }): void {
-  const { plan, preview, ground, slotPermission, volumes } = options;
+  const { plan, preview, ground, slotPermission, destroyPermission, volumes } = options;
   const { database } = preview;
   const refusals = [
     ...(database.kind === 'refused' ? database.refusals : []),
     ...explainApplyRefusal(plan.summary, ground),
-    ...refuseSlotLoss(preview.slotLoss, slotPermission),
+    ...refuseLoss(preview.slotLoss, slotPermission),
+    ...refuseLoss(preview.backupLoss, destroyPermission),
     ...volumes.refusals,
   ];
   if (refusals.length > 0) throw new UserError(refusals);

@@ -70,7 +70,8 @@ beforeEach(async () => {
   const { cluster: _, plan: __, refusals: ___, run: ____, ...database } = report;
   vi.mocked(buildDatabasePlan).mockReturnValue(database as never);
   vi.mocked(previewRollout).mockImplementation(
-    async () => ({ observed: [], slotLoss: null, database: report.database }) as never,
+    async () =>
+      ({ observed: [], slotLoss: null, backupLoss: null, database: report.database }) as never,
   );
 });
 afterEach(async () => {

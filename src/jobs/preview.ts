@@ -3,6 +3,7 @@ import { warnCollations } from '../cluster/collation.ts';
 import { buildDesired, type DesiredCluster } from '../cluster/desired.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
 import { isRunningPrimary } from '../cluster/replication.ts';
+import { explainBackupLoss } from '../cluster/rollout/backup-loss.ts';
 import { explainSlotLoss, findSlotFates } from '../cluster/rollout/logical-slots.ts';
 import { listPlannedChanges, type UnobservedPlan } from '../cluster/rollout/planned-changes.ts';
 import { type Rollout, rollout } from '../cluster/rollout/rollout.ts';
@@ -34,10 +35,12 @@ const OBSERVE_SECONDS = 20;
 
 /** What a plan does to the database. */
 export interface Preview {
-  /** The rollout that belongs to the plan, if the loss of logical slots is allowed; or why it is unknown. */
+  /** The rollout that belongs to the plan, if the loss of logical slots and backups is allowed; or why it is unknown. */
   readonly database: Rollout | UnobservedPlan;
   /** Why the rollout is refused unless logical slots may be lost; null if no slot is lost. */
   readonly slotLoss: string | null;
+  /** Why the rollout is refused unless backups may be deleted or end; null if none is lost. */
+  readonly backupLoss: string | null;
   /** The observed nodes; empty if they could not be observed. */
   readonly observed: readonly NodeObservation[];
   readonly desired: DesiredCluster;
@@ -61,6 +64,7 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
   const withoutObservation = (database: Preview['database']): Preview => ({
     database,
     slotLoss: null,
+    backupLoss: null,
     observed: [],
     desired,
     look: null,
@@ -110,7 +114,7 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
     });
     const refusals = observed.some(isRunningPrimary) ? [] : explainOrphanedVolumes(plan.summary);
     if (refusals.length > 0)
-      return { database: { kind: 'refused', refusals }, slotLoss: null, observed, desired, look };
+      return { ...withoutObservation({ kind: 'refused', refusals }), observed, look };
     const down = [...away, ...stopped];
     if (down.length > 0 && changes.replace.length > 0) {
       return withoutObservation({
@@ -121,10 +125,12 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
       });
     }
     const reachable = { ...desired, unreachable: away };
-    const database = rollout(observed, { ...reachable, allowsSlotLoss: true });
+    const allowed = { ...reachable, allowsSlotLoss: true, allowsBackupLoss: true };
+    const database = rollout(observed, allowed);
     const { steps } = database.kind === 'steps' ? database : { steps: [] };
     const slotLoss = explainSlotLoss(observed, { steps, desired: reachable });
-    return { database, slotLoss, observed, desired: reachable, look };
+    const backupLoss = explainBackupLoss(observed, { steps, desired: reachable });
+    return { database, slotLoss, backupLoss, observed, desired: reachable, look };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return error instanceof UnreachableError
@@ -148,6 +154,7 @@ export function buildDatabasePlan(
   | 'planText'
   | 'logicalSlots'
   | 'slotLoss'
+  | 'backupLoss'
   | 'capacity'
 > & {
   readonly warnings: readonly string[];
@@ -190,6 +197,7 @@ export function buildDatabasePlan(
     writesWait: findWait(replication, steps),
     planText: plan.text,
     slotLoss: preview.slotLoss,
+    backupLoss: preview.backupLoss,
     // Until stopped nodes run, the future primary is unknown.
     logicalSlots: desired.stopped?.length ? [] : findSlotFates(observed, steps),
     warnings: warnings.filter((text) => text !== null),

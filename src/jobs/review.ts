@@ -20,7 +20,7 @@ import { saveEnd, saveProgress } from './post-state.ts';
 import { buildDatabasePlan, previewRollout } from './preview.ts';
 import type { RunContext } from './run-context.ts';
 import { beginReport, publishDeployReport, showDeployReport } from './run-report.ts';
-import { buildPermissions, refuseSlotLoss } from './slot-loss.ts';
+import { buildPermissions, refuseLoss } from './slot-loss.ts';
 import { checkVolumes } from './volume-check.ts';
 
 /** The origin of a review; `ReviewStore.save` adds the time. */
@@ -112,7 +112,8 @@ async function preparePlan(
   const permissions = buildPermissions(job.inputs, pull?.labels ?? null);
   const problems = [
     ...explainApplyRefusal(plan.summary, { kind: 'plan', ...permissions.destroy }),
-    ...refuseSlotLoss(preview.slotLoss, permissions.slotLoss),
+    ...refuseLoss(preview.slotLoss, permissions.slotLoss),
+    ...refuseLoss(preview.backupLoss, permissions.destroy),
     ...(preview.database.kind === 'refused' ? preview.database.refusals : []),
   ];
   const report: PlanReport = {

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { buildSlotPermission, refuseSlotLoss } from './slot-loss.ts';
+import { buildSlotPermission, refuseLoss } from './slot-loss.ts';
 
 const LABEL = 'allow-slot-loss';
 
 const refuse = (label: string | null, labels: readonly string[] | null) =>
-  refuseSlotLoss('node-1: lost.', buildSlotPermission({ allowSlotLossLabel: label }, labels));
+  refuseLoss('node-1: lost.', buildSlotPermission({ allowSlotLossLabel: label }, labels));
 
 test.each([
   [LABEL, ['other'], /^node-1: .* label the pull request allow-slot-loss and run this again\.$/],
@@ -23,5 +23,5 @@ test('a loss of slots is allowed by the label, whatever its case', () => {
 
 test('nothing is refused if no slot is lost', () => {
   const permission = buildSlotPermission({ allowSlotLossLabel: null }, null);
-  expect(refuseSlotLoss(null, permission)).toEqual([]);
+  expect(refuseLoss(null, permission)).toEqual([]);
 });

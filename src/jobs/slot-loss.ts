@@ -26,8 +26,8 @@ export function buildPermissions(
   };
 }
 
-/** Returns `reason` (`explainSlotLoss`) with the way to allow the loss; nothing without a reason, or if it is allowed. */
-export function refuseSlotLoss(reason: string | null, permission: PermissionLabel): string[] {
+/** Returns the reason of a loss with the way to allow it; nothing without a reason, or if it is allowed. */
+export function refuseLoss(reason: string | null, permission: PermissionLabel): string[] {
   if (reason === null || isAllowed(permission)) return [];
   return [`${reason} ${explainPermission(permission)}`];
 }

@@ -93,6 +93,8 @@ export async function configure(
     memoryMib: number | null;
     /** A label or a failover allows the loss of logical slots. */
     allowsSlotLoss?: boolean;
+    /** A label allows that backups are deleted or end. */
+    allowsBackupLoss?: boolean;
     /** Null: the instances stay as they are. */
     infrastructure: Infrastructure | null;
     /** What this run saw of the nodes before, if it has changed none of them since; it serves instead of the first look. */
@@ -153,6 +155,7 @@ async function converge(
 ): Promise<Outcome> {
   const { access, instanceType, memoryMib, infrastructure, decide } = options;
   const { onSteps, onNotes, onLeftOut, onWork = () => {}, allowsSlotLoss = false } = options;
+  const { allowsBackupLoss = false } = options;
   const { deadline = Number.POSITIVE_INFINITY } = options;
   const { reviewedImage: reviewed = null, starting = [], states = {}, labels = null } = options;
   const { allowCollationLabel } = access.inputs;
@@ -173,6 +176,7 @@ async function converge(
       instanceType,
       memoryMib,
       allowsSlotLoss,
+      allowsBackupLoss,
       keepsStorage: decide !== undefined,
     });
     const asked = existing.filter(({ name }) => !away.has(name));

@@ -20,6 +20,7 @@ const find = (resources: ResourceOverrides[], labels: readonly string[] | null =
   listLosses({
     plan: summarizePlan(createPlan(resources)),
     slotLoss: null,
+    backupLoss: null,
     permissions: permit(labels),
   });
 const WAY = 'To allow it, add the label `allow-destroy`; the plan reruns by itself.';
@@ -62,6 +63,19 @@ test('an allowed loss names the label', () => {
     allowed: [
       '**Allowed** by the label `allow-destroy`: deletes node-3 and its data (a snapshot is kept).',
     ],
+  });
+});
+
+test('a loss of backups needs the same label', () => {
+  const backupLoss = 'backup.retention_days: 7 instead of 14 would be kept.';
+  const report = { plan: summarizePlan(createPlan([])), slotLoss: null, backupLoss };
+  expect(listLosses({ ...report, permissions: permit(['allow-slot-loss']) })).toEqual({
+    blocked: [`**Blocked:** ${backupLoss} ${WAY}`],
+    allowed: [],
+  });
+  expect(listLosses({ ...report, permissions: permit(['allow-destroy']) })).toEqual({
+    blocked: [],
+    allowed: [`**Allowed** by the label \`allow-destroy\`: ${backupLoss}`],
   });
 });
 

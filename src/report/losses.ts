@@ -16,6 +16,8 @@ export interface LossReport {
   readonly plan: PlanSummary;
   /** Which logical slots are lost with a switchover and how to keep them, sentences; null if none is lost. */
   readonly slotLoss: string | null;
+  /** What is deleted or ends of the backups, sentences; null if nothing. */
+  readonly backupLoss: string | null;
   readonly permissions: Permissions;
 }
 
@@ -28,13 +30,12 @@ export interface Losses {
 }
 
 /** Returns the losses of a plan that a label allows, and those that it does not, each said once. */
-export function listLosses({ plan, slotLoss, permissions }: LossReport): Losses {
+export function listLosses({ plan, slotLoss, backupLoss, permissions }: LossReport): Losses {
   const destroyed = describeLosses(findLosses(plan));
   const losses = [
     ...(destroyed === '' ? [] : [{ text: destroyed, permission: permissions.destroy }]),
-    ...(slotLoss === null
-      ? []
-      : [{ text: trimStop(renderText(shortenText(slotLoss))), permission: permissions.slotLoss }]),
+    ...quoteLoss(slotLoss, permissions.slotLoss),
+    ...quoteLoss(backupLoss, permissions.destroy),
   ];
   return {
     blocked: losses
@@ -47,6 +48,10 @@ export function listLosses({ plan, slotLoss, permissions }: LossReport): Losses 
           `**Allowed** by the label ${renderCode(label ?? '')}: ${text}.`,
       ),
   };
+}
+
+function quoteLoss(loss: string | null, permission: PermissionLabel) {
+  return loss === null ? [] : [{ text: trimStop(renderText(shortenText(loss))), permission }];
 }
 
 function explainWay({ input, label, labels }: PermissionLabel): string {

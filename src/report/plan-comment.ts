@@ -36,6 +36,8 @@ export interface PlanReport {
   readonly logicalSlots: readonly SlotFate[];
   /** Which of them are lost and how to keep them, sentences; null if none is lost. */
   readonly slotLoss: string | null;
+  /** What is deleted or ends of the backups, sentences; null if nothing. */
+  readonly backupLoss: string | null;
   /** The labels that allow losses. */
   readonly permissions: Permissions;
   /** Every node before and after. */

@@ -2,6 +2,7 @@ import type { DesiredCluster } from '../desired.ts';
 import { namesOf } from '../node.ts';
 import type { NodeObservation } from '../observation.ts';
 import { findPrimary, isRunningPrimary } from '../replication.ts';
+import { explainBackupLoss } from './backup-loss.ts';
 import { chooseStep } from './choose-step.ts';
 import { ClusterState, findInitialPrimary } from './cluster-state.ts';
 import { type Deferral, findDeferral } from './deferral.ts';
@@ -72,14 +73,24 @@ export function rollout(
     const refusals = unfit.map(({ reason }) => reason);
     return { kind: 'refused', refusals, unfit: unfit.map(({ node }) => node) };
   }
-  const loss = desired.allowsSlotLoss ? null : explainSlotLoss(observed, { ...plan, desired });
-  if (loss === null) return plan;
-  return {
-    kind: 'refused',
-    refusals: [
-      `${loss} To let them go, deploy with a pull request that carries the label of allow-slot-loss-label.`,
-    ],
-  };
+  const losses = [
+    ...refuseLoss(desired.allowsSlotLoss ? null : explainSlotLoss(observed, { ...plan, desired }), {
+      what: 'To let them go',
+      input: 'allow-slot-loss-label',
+    }),
+    ...refuseLoss(
+      desired.allowsBackupLoss ? null : explainBackupLoss(observed, { ...plan, desired }),
+      { what: 'To allow it', input: 'allow-destroy-label' },
+    ),
+  ];
+  return losses.length === 0 ? plan : { kind: 'refused', refusals: losses };
+}
+
+/** Returns a loss with the way to allow it; [] without one. */
+function refuseLoss(loss: string | null, { what, input }: { what: string; input: string }) {
+  return loss === null
+    ? []
+    : [`${loss} ${what}, deploy with a pull request that carries the label of ${input}.`];
 }
 
 /** Starts stopped instances before anything else: running servers are left alone while a node is down. */
