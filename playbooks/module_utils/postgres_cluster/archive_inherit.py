@@ -12,10 +12,11 @@ from typing import List, NamedTuple, Optional
 
 from .archive_push import is_archiving, note_dropped
 from .archive_status import SEGMENT, Segment, find_first_waiting, parse_segment, reopen
+from .backup_layout import BACKREST_CONF, TOOLS
 from .command import Problem, run
 from .control import parse_lsn
 from .files import read_text
-from .layout import BACKREST_CONF, DATA, ETC, TOOLS
+from .layout import DATA, ETC
 
 # An archive that does not answer must not hold a failover for long.
 ASK_SECONDS = 10

@@ -1,5 +1,5 @@
 """What archives one WAL file on a node: the script that PostgreSQL's archive_command calls, and what it notes about WAL that
-pgBackRest dropped. Imports only layout: the backup program on the node uses it as well."""
+pgBackRest dropped. Imports only the two layouts: the backup program on the node uses it as well."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import stat
 import time
 from typing import Dict, List, Optional
 
-from .layout import BACKREST_CONF, CONTAINER_ETC, CONTAINER_SPOOL, ETC, SPOOL, TOOLS
+from .backup_layout import BACKREST_CONF, CONTAINER_SPOOL, SPOOL, TOOLS
+from .layout import CONTAINER_ETC, ETC
 
 # The same path on the host and in the server's container.
 SCRIPT = TOOLS + "/archive-push"

@@ -9,8 +9,9 @@ import os
 import re
 from typing import Dict, List, NamedTuple, Optional
 
+from .backup_layout import BACKREST_CONF
 from .files import read_text, sync_directory
-from .layout import BACKREST_CONF, DATA, ETC
+from .layout import DATA, ETC
 
 SEGMENT = re.compile("[0-9A-F]{24}")
 # A recovery needs segments, and the histories of timelines.

@@ -10,10 +10,10 @@ import time
 from typing import List
 
 from .archive_push import STOPPING, is_archiving
+from .backup_layout import TOOLS
 from .command import Problem, run
 from .container import STOP_SECONDS
 from .docker import inspect_container
-from .layout import TOOLS
 
 # A stop that never comes: archiving goes on by itself.
 HOLD_SECONDS = STOP_SECONDS + 60

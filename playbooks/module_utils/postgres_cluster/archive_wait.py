@@ -9,9 +9,9 @@ from typing import List, Optional
 
 from .archive_push import is_archiving
 from .archive_status import Segment, is_done, list_waiting
+from .backup_layout import SPOOL
 from .control import parse_lsn
 from .docker import read_log
-from .layout import SPOOL
 from .psql import Session
 from .spec import Spec
 

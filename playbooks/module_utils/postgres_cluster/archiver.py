@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .archive_push import SCRIPT
-from .layout import BACKREST_CONF, CONTAINER_ETC
+from .backup_layout import BACKREST_CONF
+from .layout import CONTAINER_ETC
 
 # An expression of type json. Null if this server archives nothing: archive_mode is off or leaves it to the primary, or there
 # are no backups, so that the managed archive_command does nothing.

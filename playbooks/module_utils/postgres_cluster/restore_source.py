@@ -9,12 +9,11 @@ import re
 import time
 from typing import Any, Dict, List, NamedTuple, Optional
 
+from .backup_layout import TOOLS
 from .command import Problem, run
 from .sizes import GIB
 from .stages import show_time
 
-# The bundle of pgBackRest, at the same path on the host and in containers.
-TOOLS = "/opt/pgbackrest"
 # A clock that is a little slow must not refuse the present moment.
 CLOCK_SECONDS = 60
 INFO_SECONDS = 300

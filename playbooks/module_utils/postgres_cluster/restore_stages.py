@@ -6,18 +6,18 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List, Optional
 
+from .backup_layout import BACKREST_CONF, TOOLS
 from .container import MIB, list_worker_arguments
 from .files import make_directory, write_text
 from .image import Image
 from .layout import AUTO_CONF, CONTAINER_DATA, CONTAINER_ETC, PARTIAL, SOCKETS
 from .psql import DATABASES, render_options
-from .restore_source import TOOLS, Choice, Source, choose_buffers, render_target
+from .restore_source import Choice, Source, choose_buffers, render_target
 from .sensitive import LABELS
 from .spec import Spec, read_memory_bytes
 from .stages import UNFIT
 from .work import restore_folder
 
-BACKREST_CONF = "pgbackrest.conf"
 RECOVERY_CONF = "recovery.conf"
 RECOVERY_HBA = "recovery_hba.conf"
 RESTORE_WAL = "restore-wal"
