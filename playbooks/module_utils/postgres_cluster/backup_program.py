@@ -1,0 +1,184 @@
+"""The program of the backup unit: makes a backup if one is due, on the node whose server is the primary.
+
+A timer starts it on every node, so a switchover, a missed run and a failed one need nothing special: what is due follows from
+what the repository holds. Nothing that a killed run leaves blocks the next one. The locks are gone with the processes, and
+pgBackRest resumes a full backup or removes what is left of it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import time
+from typing import Any, Dict, List, NoReturn, Optional
+
+from .archive_push import forget_dropped, is_archiving, read_dropped
+from .backrest_errors import explain_failure
+from .backup_due import FULL, Attempt, Backup, due, needs_full, parse_schedule
+from .backup_layout import BACKREST_CONF, BACKUP_JSON
+from .backup_run import BackupRun, is_primary, list_arguments, read_start
+from .backup_state import LOCK, read_state, take_order, write_state
+from .command import Problem
+from .files import read_json, read_text
+from .layout import ETC
+from .repository import read_repository
+from .worker import RUN, write_progress
+
+CUT = "it was cut short: the node was restarted, or the unit was killed"
+STOPPED = "it was ended, because its unit was stopped or the node was shut down"
+SERVER_STOPPED = "it was ended, because the PostgreSQL server was stopped or restarted"
+
+
+class Stopped(Exception):
+    """The unit is to end."""
+
+
+def main() -> None:
+    """Makes a backup of the cluster that the argument names, if one is due or ordered. Exit code 1 if that fails."""
+    cluster = sys.argv[1]
+    if not os.path.isdir(RUN):
+        os.mkdir(RUN, 0o755)
+    with open(LOCK, "w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another run of this program goes on")
+            return
+        signal.signal(signal.SIGTERM, _stop)
+        try:
+            problem = make_backup(cluster, take_order())
+        except Stopped:
+            problem = STOPPED
+    if problem is not None:
+        print(problem, file=sys.stderr)
+        sys.exit(1)
+
+
+def _stop(*_: Any) -> NoReturn:
+    # Once: cleaning up must not be interrupted.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Stopped
+
+
+def make_backup(cluster: str, order: Optional[Dict[str, Any]]) -> Optional[str]:
+    """Makes what is due or ordered; returns why that failed, or None. The end of a run, and of anything that was ordered, is
+    in the state."""
+    state = read_state(cluster)
+    if state.get("running") is not None:
+        record(state, state["running"], {"problem": CUT, "cut": True})
+    started = int(time.time())
+    wanted = {"type": FULL if order is None else order["type"], "started": started, "order": order and order.get("id")}
+    try:
+        obstacle = find_obstacle(cluster)
+        if obstacle is not None:
+            if order is None:
+                print(obstacle)
+                return None
+            raise Problem(obstacle)
+        backups = read_backups(cluster)
+        forget_gap(started, backups)
+        dropped = (read_dropped() or {}).get("latest")
+        schedule = parse_schedule(read_json("%s/%s" % (ETC, BACKUP_JSON)))
+        if schedule is None:
+            raise Problem("%s/%s holds no schedule. Deploy: that writes it" % (ETC, BACKUP_JSON))
+        kind = due(started, backups, schedule, dropped, find_attempt(state), order and order["type"])
+    except Problem as problem:
+        if order is not None:
+            record(state, wanted, {"problem": problem.message, "log": problem.log, "cut": False})
+        return problem.message
+    except Stopped:
+        if order is not None:
+            record(state, wanted, {"problem": STOPPED, "cut": True})
+        raise
+    if kind is None:
+        print("no backup is due")
+        return None
+    closes_gap = kind == FULL and bool(backups) and needs_full(started, backups, dropped)
+    return perform(cluster, state, {**wanted, "type": kind, "closesGap": closes_gap})
+
+
+def find_obstacle(cluster: str) -> Optional[str]:
+    """Returns why this node makes no backup; None if it does."""
+    # Without its volume, the node has no such file.
+    if not is_archiving():
+        return "this node does not archive"
+    return None if is_primary(cluster) else "no PostgreSQL server runs here as the primary"
+
+
+def read_backups(cluster: str) -> List[Backup]:
+    """Returns the backups of the newest database in the repository. Raises Problem if it cannot be read."""
+    found = read_repository(cluster)
+    if found["problem"] is not None:
+        raise Problem("the backups cannot be read: %s" % found["problem"])
+    return [Backup(one["type"] == "full", one["started"]) for one in found["backups"]]
+
+
+def explain(backup: BackupRun, code: int) -> str:
+    """Returns why pgBackRest failed, in a sentence."""
+    return explain_failure(code, backup.log, read_text("%s/%s" % (ETC, BACKREST_CONF)) or "")
+
+
+def forget_gap(now: int, backups: List[Backup]) -> None:
+    """Forgets WAL that was dropped before the newest full backup began."""
+    fulls = [backup.started for backup in backups if backup.is_full and backup.started <= now]
+    if fulls and read_dropped() is not None:
+        forget_dropped(max(fulls))
+
+
+def find_attempt(state: Dict[str, Any]) -> Optional[Attempt]:
+    """Returns the last run as due() takes it."""
+    last = state.get("last")
+    if last is None:
+        return None
+    return Attempt(last["started"], last["ended"], state.get("failures") or 0, bool(last.get("closesGap")))
+
+
+def perform(cluster: str, state: Dict[str, Any], wanted: Dict[str, Any]) -> Optional[str]:
+    """Makes a backup and records its end; returns why it failed, or None."""
+    state["running"] = wanted
+    write_state(state)
+    started = wanted["started"]
+    write_progress("backup", "backup", 0, None, started, detached=True)
+    start = read_start(cluster)
+    backup = BackupRun(list_arguments(cluster, wanted["type"]))
+    is_stopped = False
+    try:
+        while True:
+            code = backup.wait(1)
+            if code is not None:
+                break
+            write_progress("backup", "backup", backup.done, backup.total, started, detached=True)
+    except Stopped:
+        backup.stop()
+        code, is_stopped = 1, True
+    end: Dict[str, Any] = {"problem": None, "label": backup.label, "cut": False}
+    if not backup.is_complete:
+        # A server that was stopped and started again is no failure of the backup, which begins again.
+        is_cut = is_stopped or read_start(cluster) != start
+        reason = STOPPED if is_stopped else SERVER_STOPPED if is_cut else explain(backup, code)
+        end.update(problem=reason, log=backup.log.strip(), cut=is_cut)
+    elif code != 0 and not is_stopped:
+        end["note"] = "what has expired could not be removed: %s" % explain(backup, code)
+    record(state, wanted, end)
+    done = backup.total if backup.is_complete and backup.total is not None else backup.done
+    write_progress("backup", "backup", done, backup.total, started, working=False, detached=True)
+    if end["problem"] is None and wanted["type"] == FULL:
+        forget_gap(started, [Backup(True, started)])
+    return end["problem"]
+
+
+def record(state: Dict[str, Any], wanted: Dict[str, Any], end: Dict[str, Any]) -> None:
+    """Writes how a run ended. What was cut counts as no failure: the next run begins at once."""
+    last = {**wanted, **end, "ended": int(time.time())}
+    state.update(running=None, last=last)
+    if last["problem"] is None:
+        state.update(succeeded=last, failures=0)
+    elif not last["cut"]:
+        state["failures"] = (state.get("failures") or 0) + 1
+    write_state(state)
+
+
+if __name__ == "__main__":
+    main()
