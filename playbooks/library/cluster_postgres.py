@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postgres_cluster.admit import admit
+from ansible.module_utils.postgres_cluster.backup import backup
 from ansible.module_utils.postgres_cluster.check import check
 from ansible.module_utils.postgres_cluster.clone import clone
 from ansible.module_utils.postgres_cluster.command import Pending, Problem
@@ -34,9 +35,9 @@ from ansible.module_utils.postgres_cluster.switchover import check_switchover, h
 Options = Dict[str, Any]
 
 # Steps that write no configuration.
-WITHOUT_FILES = ("stop", "fence", "discard", "switchover_slots", "switchover_undo")
-# Steps whose work goes on without the call: a copy, a restore, recovery, replay.
-LONG = ("clone", "start", "restore")
+WITHOUT_FILES = ("stop", "fence", "discard", "switchover_slots", "switchover_undo", "backup")
+# Steps whose work goes on without the call: a copy, a restore, recovery, replay, a backup.
+LONG = ("clone", "start", "restore", "backup")
 
 STEPS: Dict[str, Callable[[Spec, Options], Outcome]] = {
     "check": lambda spec, _: check(spec),
@@ -49,6 +50,7 @@ STEPS: Dict[str, Callable[[Spec, Options], Outcome]] = {
     "start": lambda spec, _: start(spec),
     "reload": lambda spec, _: reload(spec),
     "restart": lambda spec, _: restart(spec),
+    "backup": lambda spec, options: backup(spec, options["backup_type"]),
     "stop": lambda spec, _: stop(spec),
     "fence": lambda spec, _: fence(spec),
     "discard": lambda spec, options: discard(spec, options["discarded"], options["discard_data"]),
@@ -144,6 +146,7 @@ def main() -> None:
             # Discard only: names of kept directories, and whether the node's data goes as well.
             "discarded": {"type": "list", "elements": "str", "default": []},
             "discard_data": {"type": "bool", "default": False},
+            "backup_type": {"type": "str", "choices": ["full", "incremental"]},
             "superuser_secret": {"type": "str", "no_log": True},
             "replication_secret": {"type": "str", "no_log": True},
             "registry_username": {"type": "str"},
@@ -156,6 +159,7 @@ def main() -> None:
             ("step", "clone", ["primary", "primary_address", "primary_image"]),
             ("step", "restore", ["restore_source", "restore_conf"]),
             ("step", "discard", ["primary", "primary_address"]),
+            ("step", "backup", ["primary", "backup_type"]),
             ("step", "switchover_check", ["primary", "other_address"]),
             ("step", "switchover", ["primary", "other_address", "meeting"]),
         ],
