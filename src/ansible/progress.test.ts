@@ -26,6 +26,10 @@ describe('a progress file', () => {
     expect(parseProgress(JSON.stringify({ ...PROGRESS, total: null }))?.total).toBeNull();
   });
 
+  test.each(['copy', 'backup', 'recovery', 'replay'])('of a %s is read', (kind) => {
+    expect(parseProgress(JSON.stringify({ ...PROGRESS, kind }))?.kind).toBe(kind);
+  });
+
   test.each<[string, unknown]>([
     ['text', 'copies [all](https://a/)'],
     ['null', null],

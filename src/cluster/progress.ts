@@ -1,7 +1,7 @@
 /** How far the long work on a node is, as the node reports it. */
 export interface NodeProgress {
-  /** `copy`: the files of another node; `recovery`: WAL of its own; `replay`: WAL that other nodes have. */
-  readonly kind: 'copy' | 'recovery' | 'replay';
+  /** `copy`: the files of another node; `backup`: its own files; `recovery`: WAL of its own; `replay`: WAL that other nodes have. */
+  readonly kind: 'copy' | 'backup' | 'recovery' | 'replay';
   /** Bytes. */
   readonly done: number;
   /** Estimate in bytes; null if it is unknown. */

@@ -265,14 +265,17 @@ describe('a lost connection', () => {
     expect(clock.now()).toBeLessThan(11 * MINUTE);
   });
 
-  test.each(['clone', 'start'])('during %s: the step is performed again', async (kind) => {
-    const { run, performed } = script([[lose('node-2', kind)], [lose('node-2', kind)]], (now) =>
-      now < 3 * MINUTE ? SILENT : answer({ updated: now, working: now < 4 * MINUTE }),
-    );
-    expect(await run).toMatchObject({ proof: PROOF, work: [] });
-    expect(performed).toHaveLength(3);
-    if (kind === 'clone') expect(performed[2]).toEqual(['clone node-2', ...LAST]);
-  });
+  test.each(['clone', 'start', 'backup'])(
+    'during %s: the step is performed again',
+    async (kind) => {
+      const { run, performed } = script([[lose('node-2', kind)], [lose('node-2', kind)]], (now) =>
+        now < 3 * MINUTE ? SILENT : answer({ updated: now, working: now < 4 * MINUTE }),
+      );
+      expect(await run).toMatchObject({ proof: PROOF, work: [] });
+      expect(performed).toHaveLength(3);
+      if (kind === 'clone') expect(performed[2]).toEqual(['clone node-2', ...LAST]);
+    },
+  );
 
   test('during clone fails the fourth time in a row', async () => {
     const calls = Array.from({ length: 5 }, (): Call => [lose('node-2', 'clone')]);

@@ -26,6 +26,14 @@ describe('the line of a node', () => {
     ['node-2 has copied 212.4 GiB so far', { total: 200 * GIB, left: null, rate: null }],
     ['node-2 has copied 0 B so far', { done: 0, total: 0, left: null, rate: null }],
     [
+      'node-2 has backed up 212.4 GiB of 500.0 GiB (42 %), 118.0 MiB/s, 42 min left',
+      { kind: 'backup' },
+    ],
+    [
+      'node-2 has backed up 0 B so far',
+      { kind: 'backup', done: 0, total: null, rate: null, left: null },
+    ],
+    [
       'node-2 replays 1.2 GiB of WAL, 80.0 MiB/s, 15 s left',
       { kind: 'replay', done: 0, total: 1.2 * GIB, rate: 80 * MIB, left: 15.36 },
     ],

@@ -34,6 +34,7 @@ export function explainContinuing(run: EndedRun): string {
 
 function describeAmount({ kind, done, total }: MeasuredProgress): string {
   if (kind === 'copy') return `has copied ${formatCopied(done, total)}`;
+  if (kind === 'backup') return `has backed up ${formatCopied(done, total)}`;
   const verb = kind === 'replay' ? 'replays' : 'recovers with';
   return total === null || done > total
     ? `${verb} WAL, ${formatBytes(done)} so far`
