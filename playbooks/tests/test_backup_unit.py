@@ -39,6 +39,7 @@ class Unit(unittest.TestCase):
             WANTED=self.units + "/timers.target.wants",
             ORDER=self.folder + "/order.json",
             WATCHED=self.folder + "/watched.json",
+            STATE=self.folder + "/state.json",
             run=run,
             write_text=write,
             make_directory=lambda path: os.makedirs(path, exist_ok=True),
@@ -71,8 +72,12 @@ class Unit(unittest.TestCase):
 
     def test_a_removal_leaves_nothing_and_ends_the_timer_first(self):
         backup_unit.install("orders")
+        for name in ("order", "watched", "state"):
+            files.write_text("%s/%s.json" % (self.folder, name), "{}", owner=(os.getuid(), os.getgid()))
         self.calls.clear()
         self.assertTrue(backup_unit.remove("orders"))
+        # Old failures must not be reported once backups begin again.
+        self.assertEqual(sorted(os.listdir(self.folder)), ["units"])
         self.assertEqual(
             self.calls[:2],
             ["stop postgres-cluster-orders-backup.timer", "stop postgres-cluster-orders-backup.service"],

@@ -24,7 +24,7 @@ from . import (
     stages,
     worker,
 )
-from .backup_state import ORDER, WATCHED, service_name
+from .backup_state import ORDER, STATE, WATCHED, service_name
 from .boot import read_source
 from .command import run
 from .files import make_directory, read_text, remove_file, write_text
@@ -128,7 +128,7 @@ def remove(cluster: str) -> bool:
     run(["systemctl", "daemon-reload"], timeout=60)
     run(["systemctl", "reset-failed", *units], check=False, timeout=60)
     shutil.rmtree(FOLDER, ignore_errors=True)
-    for path in (ORDER, WATCHED):
+    for path in (ORDER, WATCHED, STATE):
         remove_file(path)
     return True
 
