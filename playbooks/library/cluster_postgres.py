@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postgres_cluster.admit import admit
+from ansible.module_utils.postgres_cluster.archive import archive
 from ansible.module_utils.postgres_cluster.backup import backup
 from ansible.module_utils.postgres_cluster.check import check
 from ansible.module_utils.postgres_cluster.clone import clone
@@ -50,6 +51,9 @@ STEPS: Dict[str, Callable[[Spec, Options], Outcome]] = {
     "start": lambda spec, _: start(spec),
     "reload": lambda spec, _: reload(spec),
     "restart": lambda spec, _: restart(spec),
+    "archive": lambda spec, options: archive(
+        spec, decode(options["files"].get("pgbackrestConf")) or "", decode(options["files"].get("backupJson")) or ""
+    ),
     "backup": lambda spec, options: backup(spec, options["backup_type"]),
     "stop": lambda spec, _: stop(spec),
     "fence": lambda spec, _: fence(spec),
@@ -116,7 +120,7 @@ def main() -> None:
             # Whether the new image may sort text in another order; a sentence on how to allow that, base64.
             "collation_change": {"type": "bool", "default": False},
             "collation_way_out": {"type": "str", "default": ""},
-            # {"postgresqlConf", "pgHba"}, base64.
+            # {"postgresqlConf", "pgHba"}, base64; of `archive` {"pgbackrestConf", "backupJson"}, empty to end it.
             "files": {"type": "dict"},
             "slots": {"type": "list", "elements": "str", "default": []},
             "retired_slots": {"type": "list", "elements": "str", "default": []},

@@ -36,6 +36,7 @@ from .server import (
 from .signals import is_marked, write_signal
 from .sizes import measure_directory, measure_space, show_bytes
 from .spec import Outcome, Spec, explain_limits, has_waiting_run, read_limits
+from .spool import forget_pushed
 from .volume import require_mounted
 from .work import CUT, Work, end_work, find_work, forget_work, is_same, start_work
 from .worker import choose_reserve
@@ -230,6 +231,7 @@ def put_in_place() -> None:
             os.rename(DATA, OLD + time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
         else:
             shutil.rmtree(DATA)
+    forget_pushed()
     os.rename(PARTIAL, DATA)
     sync_directory(ROOT)
 

@@ -17,6 +17,7 @@ from .psql import Session, ensure_database
 from .record import READ_IDENTITY, is_standby, judge_data, list_old_data, read_record, write_record
 from .server import ensure_container, wait_until_ready, write_files
 from .spec import Outcome, Spec, explain_limits, read_limits
+from .spool import forget_pushed
 from .volume import require_mounted
 
 
@@ -74,6 +75,7 @@ def create_data(spec: Spec, image: Image) -> List[str]:
         )
         raise Problem("initdb failed with exit code %d%s" % (result.returncode, hint), result.stderr)
     run(["sync", "--file-system", PARTIAL])
+    forget_pushed()
     os.rename(PARTIAL, DATA)
     sync_directory(ROOT)
     return notes

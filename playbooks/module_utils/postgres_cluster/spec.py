@@ -18,8 +18,8 @@ from .work import end_work, is_running
 LOCK = "/run/postgres-cluster.lock"
 # Exists while another run waits for the lock: a step that only waits for a server then ends.
 WAITING = "/run/postgres-cluster.wanted"
-# Steps that leave a copy or a restore running: those that may have started it, and one that touches neither server nor data.
-WITH_WORK = ("clone", "start", "restore", "check", "backup")
+# Steps that leave a copy or a restore running: those that may have started it, and those that touch neither server nor data.
+WITH_WORK = ("clone", "start", "restore", "check", "archive", "backup")
 
 
 class Spec(NamedTuple):

@@ -1,0 +1,30 @@
+"""What a node reports about the backups of its cluster: BackupObservation (src/cluster/observation.ts)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, Optional
+
+from .archive_push import is_archiving, read_dropped
+from .backup_layout import BACKREST_CONF
+from .layout import ETC
+from .repository import read_repository
+
+
+def observe_backup(cluster: str, postgres: Optional[Dict[str, Any]], archived: Optional[int]) -> Optional[Dict[str, Any]]:
+    """Returns the observation; None except on a running primary that archives into a repository.
+
+    `postgres`: the observation of the server; `archived`: when its archive_command last succeeded (epoch).
+    """
+    if postgres is None or postgres["inRecovery"] or not is_archiving():
+        return None
+    dropped = read_dropped()
+    # Before, the command succeeded without archiving anything.
+    begun = os.stat("%s/%s" % (ETC, BACKREST_CONF)).st_mtime
+    return {
+        **read_repository(cluster),
+        "archivedAt": archived if archived is not None and archived >= int(begun) else None,
+        "dropped": None if dropped is None else {"files": dropped["files"], "since": dropped["since"]},
+        "running": None,
+        "last": None,
+    }

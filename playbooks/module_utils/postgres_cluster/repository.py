@@ -1,0 +1,160 @@
+"""What the repository holds, from `pgbackrest info`, and what is wrong where pgBackRest fails, in a sentence.
+
+The bucket may hold anything: every value is checked before it is used.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from typing import Any, Dict, List, Optional
+
+from .backrest_errors import explain_failure, name_bucket, read_option
+from .backup_layout import BACKREST_CONF, TOOLS
+from .command import Problem, run
+from .files import read_text
+from .layout import ETC
+
+# An observation must not hang because the bucket does.
+INFO_SECONDS = 15
+CONNECT_SECONDS = 3
+# About a year of daily backups. The newest are reported.
+MAX_BACKUPS = 400
+MAX_BYTES = 2**53 - 1
+
+LABEL = re.compile(r"\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?")
+SEGMENT = re.compile(r"[0-9A-F]{24}")
+TYPES = ("full", "diff", "incr")
+
+# Codes of a stanza's status (info.c of pgBackRest: INFO_STANZA_STATUS_CODE_…).
+OK = 0
+MISSING = (1, 3)
+NO_BACKUP = 2
+
+NOTHING: Dict[str, Any] = {"systemIdentifier": None, "backups": [], "oldestWal": None, "newestWal": None}
+
+
+def read_repository(cluster: str, path: str = "%s/%s" % (ETC, BACKREST_CONF)) -> Dict[str, Any]:
+    """Returns what the repository in the pgbackrest.conf at `path` holds: `systemIdentifier`, `backups`, `oldestWal` and
+    `newestWal` as in BackupObservation (src/cluster/observation.ts), and `problem`, a sentence, None if it could be read.
+
+    Runs on the host, as it needs no server.
+    """
+    conf = read_text(path) or ""
+    try:
+        result = run(
+            [
+                TOOLS + "/pgbackrest",
+                "--config=" + path,
+                "--stanza=" + cluster,
+                "--io-timeout=5",
+                "--log-level-console=off",
+                "--log-level-stderr=error",
+                "--output=json",
+                "info",
+            ],
+            timeout=INFO_SECONDS,
+            check=False,
+        )
+    except Problem as problem:
+        if "did not end" not in problem.message:
+            return {**NOTHING, "problem": problem.message}
+        said = find_obstacle(conf) or "timeout after %dms" % (INFO_SECONDS * 1000)
+        return {**NOTHING, "problem": explain_failure(0, said, conf)}
+    if result.returncode != 0:
+        return {**NOTHING, "problem": explain_failure(result.returncode, result.stderr, conf)}
+    return parse_info(result.stdout, cluster, conf)
+
+
+def find_obstacle(conf: str) -> Optional[str]:
+    """Returns why no connection to the endpoint is possible, in pgBackRest's words; None if one is. pgBackRest itself says
+    that only after several times --io-timeout."""
+    host, port = read_option(conf, "repo1-s3-endpoint"), read_option(conf, "repo1-storage-port")
+    try:
+        socket.create_connection((host, int(port or 443)), CONNECT_SECONDS).close()
+    except socket.gaierror:
+        return "unable to get address for '%s'" % host
+    except OSError as error:
+        return "unable to connect to '%s': %s" % (host, error)
+    return None
+
+
+def parse_info(text: str, cluster: str, conf: str) -> Dict[str, Any]:
+    """Returns what read_repository() returns, from the JSON that `pgbackrest info` prints."""
+    try:
+        stanzas = json.loads(text)
+    except ValueError:
+        stanzas = None
+    stanza = next((item for item in _list(stanzas) if isinstance(item, dict) and item.get("name") == cluster), None)
+    if stanza is None:
+        return {**NOTHING, "problem": "pgBackRest said nothing about the backups in %s" % name_bucket(conf)}
+    status = _dict(stanza.get("status"))
+    code = status.get("code")
+    if code in MISSING:
+        return {
+            **NOTHING,
+            "problem": "%s holds no archive of this cluster, although the cluster archives into it: somebody has deleted it "
+            "there. To begin a new one, remove `backup` from the cluster file, deploy, and add it again" % name_bucket(conf),
+        }
+    if code not in (OK, NO_BACKUP):
+        messages = [_dict(_dict(repo).get("status")).get("message") for repo in _list(stanza.get("repo"))]
+        said = next((message for message in [*messages, status.get("message")] if isinstance(message, str)), "")
+        return {**NOTHING, "problem": explain_failure(0, said, conf)}
+    databases = [item for item in map(_dict, _list(stanza.get("db"))) if isinstance(item.get("id"), int)]
+    if not databases:
+        return {**NOTHING, "problem": None}
+    newest = max(databases, key=lambda item: item["id"])
+    backups = [_read_backup(_dict(item)) for item in _list(stanza.get("backup")) if _is_of(item, newest["id"])]
+    known = sorted((item for item in backups if item is not None), key=lambda item: item["started"])
+    archives = [_dict(item) for item in _list(stanza.get("archive")) if _is_of(item, newest["id"])]
+    identifier = str(newest.get("system-id"))
+    return {
+        "problem": None,
+        "systemIdentifier": identifier if re.fullmatch(r"[0-9]{1,20}", identifier) else None,
+        "backups": known[-MAX_BACKUPS:],
+        "oldestWal": min(filter(None, (_read_segment(item.get("min")) for item in archives)), default=None),
+        "newestWal": max(filter(None, (_read_segment(item.get("max")) for item in archives)), default=None),
+    }
+
+
+def _read_backup(item: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+    """Returns a BackupRecord; None for what is none."""
+    times, sizes = _dict(item.get("timestamp")), _dict(item.get("info"))
+    backup = {
+        "label": item.get("label"),
+        "type": item.get("type"),
+        "started": times.get("start"),
+        "ended": times.get("stop"),
+        "databaseBytes": sizes.get("size"),
+        "repositoryBytes": _dict(sizes.get("repository")).get("delta"),
+        "damaged": item.get("error") is True,
+    }
+    is_valid = (
+        isinstance(backup["label"], str)
+        and LABEL.fullmatch(backup["label"]) is not None
+        and backup["type"] in TYPES
+        and all(_is_whole(backup[name], 2**40) for name in ("started", "ended"))
+        and all(_is_whole(backup[name], MAX_BYTES) for name in ("databaseBytes", "repositoryBytes"))
+    )
+    return backup if is_valid else None
+
+
+def _is_of(item: Any, database: int) -> bool:
+    return _dict(_dict(item).get("database")).get("id") == database
+
+
+def _is_whole(value: Any, maximum: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= maximum
+
+
+def _read_segment(value: Any) -> Optional[str]:
+    return value if isinstance(value, str) and SEGMENT.fullmatch(value) else None
+
+
+def _dict(value: Any) -> Dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> List[Any]:
+    return value if isinstance(value, list) else []
