@@ -1,9 +1,10 @@
 #!/usr/bin/python
-"""Makes a node ready for PostgreSQL: keys, Docker, data volume, image. Arguments: see main()."""
+"""Makes a node ready for PostgreSQL: keys, Docker, data volume, image, programs for backups. Arguments: see main()."""
 
 from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.postgres_cluster.backup_tools import ensure_tools, remove_tools
 from ansible.module_utils.postgres_cluster.command import Problem
 from ansible.module_utils.postgres_cluster.image import ensure_image
 from ansible.module_utils.postgres_cluster.keys import ensure_keys
@@ -25,6 +26,7 @@ def main() -> None:
             "authorized_key": {"type": "str", "required": True, "no_log": False},
             "retired_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "fenced": {"type": "bool", "default": False},
+            "backup": {"type": "bool", "default": False},
             "registry_username": {"type": "str"},
             "registry_secret": {"type": "str", "no_log": True},
             # Whether the nodes have one to log in with where there is no secret.
@@ -54,6 +56,8 @@ def main() -> None:
         _, pulled = ensure_image(options["image"] if record is None else record["digest"])
         if pulled:
             done.append("image")
+        if ensure_tools(options["cluster"]) if options["backup"] else remove_tools(options["cluster"]):
+            done.append("programs for backups")
     except Problem as problem:
         module.fail_json(msg=problem.message, log=problem.log)
     module.exit_json(changed=bool(done), done=done)

@@ -206,6 +206,7 @@ class Observation(unittest.TestCase):
             is_archiving=lambda: archives,
             read_dropped=lambda: dropped,
             read_repository=lambda cluster: {"problem": None},
+            observe_backup_runs=lambda cluster: {"running": None, "last": None},
         ), mock.patch.object(backup_observation.os, "stat", lambda _: mock.Mock(st_mtime=100.5)):
             return backup_observation.observe_backup("orders", postgres, archived)
 

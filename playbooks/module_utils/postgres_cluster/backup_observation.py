@@ -7,6 +7,7 @@ from typing import Any, Dict, Optional
 
 from .archive_push import is_archiving, read_dropped
 from .backup_layout import BACKREST_CONF
+from .backup_state import observe_backup_runs
 from .layout import ETC
 from .repository import read_repository
 
@@ -25,6 +26,5 @@ def observe_backup(cluster: str, postgres: Optional[Dict[str, Any]], archived: O
         **read_repository(cluster),
         "archivedAt": archived if archived is not None and archived >= int(begun) else None,
         "dropped": None if dropped is None else {"files": dropped["files"], "since": dropped["since"]},
-        "running": None,
-        "last": None,
+        **observe_backup_runs(cluster),
     }

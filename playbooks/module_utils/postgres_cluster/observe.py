@@ -8,6 +8,9 @@ from typing import Any, Dict, List, Optional
 
 from . import logical_slots
 from .archiver import ARCHIVER
+from .backup_layout import BACKREST_CONF, BACKUP_JSON
+from .backup_observation import observe_backup
+from .backup_tools import judge_tools, read_debian
 from .container import MIB, is_current, list_container_arguments, read_image_label
 from .control import format_lsn, read_position
 from .docker import inspect_container, inspect_image, is_starting_at_boot, read_version, resolve_digest
@@ -72,6 +75,7 @@ SELECT json_build_object(
     SELECT json_build_object('status', status, 'senderHost', sender_host, 'slotName', slot_name)
     FROM pg_stat_wal_receiver),
   'archiver', @ARCHIVER@,
+  'archivedAt', (SELECT extract(epoch FROM last_archived_time)::bigint FROM pg_stat_archiver),
   -- Roles and databases with a weaker synchronous_commit. Their names may be in any encoding.
   'weakCommits', (
     SELECT coalesce(json_agg(json_build_object('role', role, 'database', database, 'value', value)), '[]')
@@ -129,8 +133,8 @@ def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
             "authorizedKeysCurrent": are_keys_current(
                 options["user"], options["authorized_key"], options["retired_keys"]
             ),
-            "debian": _read_debian(),
-            "backupTools": "absent",
+            "debian": read_debian(),
+            "backupTools": judge_tools(options["cluster"]),
         },
         "volume": {
             "device": volume.device,
@@ -140,13 +144,6 @@ def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
         },
         **(_observe_contents(options, found, version) if is_readable else UNREADABLE),
     }
-
-
-def _read_debian() -> Optional[int]:
-    """Returns the major version of Debian (os-release(5)); None on another system."""
-    fields = dict(re.findall(r'^(ID|VERSION_ID)="?([^"\n]*)"?$', read_text("/etc/os-release") or "", re.MULTILINE))
-    version = fields.get("VERSION_ID", "")
-    return int(version) if fields.get("ID") == "debian" and version.isdigit() else None
 
 
 # What is reported of a volume that cannot be read: nothing. The rollout is refused, because it takes no writes.
@@ -171,6 +168,7 @@ def _observe_contents(
 ) -> Dict[str, Any]:
     """Observes what is on the volume, and what runs with it."""
     postgres = _observe_postgres(options) if is_up(found) else None
+    archived = None if postgres is None else postgres.pop("archivedAt")
     return {
         "storage": observe_storage(),
         "work": observe_work(options["cluster"]),
@@ -181,14 +179,14 @@ def _observe_contents(
         "files": {
             "postgresqlConf": read_text("%s/%s" % (ETC, CONF)),
             "pgHba": read_text("%s/%s" % (ETC, HBA)),
-            "pgbackrestConf": read_text("%s/pgbackrest.conf" % ETC),
-            "backupJson": read_text("%s/backup.json" % ETC),
+            "pgbackrestConf": read_text("%s/%s" % (ETC, BACKREST_CONF)),
+            "backupJson": read_text("%s/%s" % (ETC, BACKUP_JSON)),
         },
         "overrides": parse_auto_conf(read_text("%s/%s" % (DATA, AUTO_CONF)) or ""),
         "control": _observe_control(found, options) if postgres is None and version is not None else None,
         "upstreamAnswers": _ask_upstream(),
         "postgres": postgres,
-        "backup": None,
+        "backup": observe_backup(options["cluster"], postgres, archived),
     }
 
 
