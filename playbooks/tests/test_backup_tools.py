@@ -90,6 +90,13 @@ class Bundle(unittest.TestCase):
         for name in ("pgbackrest", "archive-push"):
             self.assertTrue(os.access("%s/%s" % (self.tools, name), os.X_OK))
 
+    def test_comments_of_certificates_may_be_in_any_encoding(self):
+        with open(self.certificates, "wb") as file:
+            file.write(b"# M\xfcller\n-----BEGIN CERTIFICATE-----\n")
+        backup_tools.ensure_tools("orders")
+        self.assertEqual(backup_tools.judge_tools("orders"), "ready")
+        self.assertIn("-----BEGIN CERTIFICATE-----", self.read("ca-certificates.crt"))
+
     def test_a_second_time_changes_nothing(self):
         backup_tools.ensure_tools("orders")
         self.assertFalse(backup_tools.ensure_tools("orders"))

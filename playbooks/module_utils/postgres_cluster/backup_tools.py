@@ -161,7 +161,7 @@ def describe(digest: str) -> Dict[str, str]:
     return {
         "package": read_package_version() or "",
         "texts": _hash(WRAPPER_TEXT + SCRIPT_TEXT),
-        "certificates": _hash(read_text(CERTIFICATES) or ""),
+        "certificates": _hash(read_certificates()),
         "folder": digest,
     }
 
@@ -169,7 +169,7 @@ def describe(digest: str) -> Dict[str, str]:
 def list_texts(digest: str) -> Dict[str, str]:
     """Returns {name: text} of the files beside the program, the wrapper last: it switches to another directory."""
     wrapper = WRAPPER_TEXT % {"folder": FOLDER + digest, "tools": TOOLS}
-    return {CERTIFICATES_NAME: read_text(CERTIFICATES) or "", "archive-push": SCRIPT_TEXT, "pgbackrest": wrapper}
+    return {CERTIFICATES_NAME: read_certificates(), "archive-push": SCRIPT_TEXT, "pgbackrest": wrapper}
 
 
 def read_package_version() -> Optional[str]:
@@ -178,6 +178,15 @@ def read_package_version() -> Optional[str]:
     # Exit code 1 if dpkg does not know it.
     status, _, version = run(query, check=False, timeout=60).stdout.partition(" ")
     return version if status == "installed" else None
+
+
+def read_certificates() -> str:
+    """Returns the certificates that the host trusts; '' without any. Comments between them may be in any encoding."""
+    try:
+        with open(CERTIFICATES, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
 
 
 def digest_files(sources: Dict[str, str]) -> str:

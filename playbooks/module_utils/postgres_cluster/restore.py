@@ -29,6 +29,7 @@ from .restore_stages import BACKREST_CONF, SAVED_AUTO_CONF, list_stages, write_f
 from .server import ensure_container, wait_until_ready, write_files
 from .sizes import measure_directory, measure_space, show_bytes
 from .spec import Outcome, Spec, explain_limits, read_limits
+from .spool import forget_pushed
 from .stages import show_time
 from .volume import require_mounted
 from .work import CUT, Work, end_work, find_work, forget_work, is_same, restore_folder, start_work
@@ -184,6 +185,7 @@ def put_in_place(
         "notes": notes,
     }
     write_text(RESTORED, json.dumps(document, sort_keys=True, indent=2) + "\n")
+    forget_pushed()
     os.rename(PARTIAL, DATA)
     sync_directory(ROOT)
     return notes
