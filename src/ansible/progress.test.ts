@@ -26,8 +26,16 @@ describe('a progress file', () => {
     expect(parseProgress(JSON.stringify({ ...PROGRESS, total: null }))?.total).toBeNull();
   });
 
-  test.each(['copy', 'backup', 'recovery', 'replay'])('of a %s is read', (kind) => {
+  test.each(['copy', 'restore', 'backup', 'recovery', 'replay'])('of a %s is read', (kind) => {
     expect(parseProgress(JSON.stringify({ ...PROGRESS, kind }))?.kind).toBe(kind);
+  });
+
+  test('of a restore has the time that was reached, once it is known', () => {
+    for (const reached of [null, 1_795_740_363]) {
+      const report = { ...PROGRESS, kind: 'recovery', reached };
+      expect(parseProgress(JSON.stringify({ ...report, detached: true }))).toEqual(report);
+    }
+    expect(parseProgress(JSON.stringify({ ...PROGRESS, reached: '::error::' }))).toBeNull();
   });
 
   test.each<[string, unknown]>([

@@ -25,12 +25,13 @@ const SSH_FAILED = 255;
 const bytes = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 const time = decimal(0, 1e11);
 const progressSchema = object({
-  kind: oneOf(['copy', 'backup', 'recovery', 'replay']),
+  kind: oneOf(['copy', 'restore', 'backup', 'recovery', 'replay']),
   done: bytes,
   total: bytes.nullable(),
   started: time,
   updated: time,
   working: flag,
+  reached: time.nullable().optional(),
 }) satisfies z.ZodType<NodeProgress>;
 
 /** How ssh reaches the nodes. */

@@ -1,7 +1,10 @@
 /** How far the long work on a node is, as the node reports it. */
 export interface NodeProgress {
-  /** `copy`: the files of another node; `backup`: its own files; `recovery`: WAL of its own; `replay`: WAL that other nodes have. */
-  readonly kind: 'copy' | 'backup' | 'recovery' | 'replay';
+  /**
+   * `copy`: the files of another node; `restore`: those of a backup; `backup`: its own files; `recovery`: WAL of its own or of
+   * an archive; `replay`: WAL that other nodes have.
+   */
+  readonly kind: 'copy' | 'restore' | 'backup' | 'recovery' | 'replay';
   /** Bytes. */
   readonly done: number;
   /** Estimate in bytes; null if it is unknown. */
@@ -12,6 +15,8 @@ export interface NodeProgress {
   readonly updated: number;
   /** Whether the work is going on; false once it has ended, however it ended. */
   readonly working: boolean;
+  /** The time of the last commit that was replayed, in seconds since 1970; absent or null if it is unknown. */
+  readonly reached?: number | null | undefined;
 }
 
 /** A node's progress with its speed. */

@@ -8,7 +8,12 @@ import { CLOCK, type Clock } from './clock.ts';
 import { type PendingStep, Watch } from './watch.ts';
 
 /** Steps that work on the node, without the connection: they are repeated after a lost connection. */
-const DETACHED: readonly string[] = ['clone', 'start', 'backup'] satisfies Step['kind'][];
+const DETACHED: readonly string[] = [
+  'clone',
+  'start',
+  'restore',
+  'backup',
+] satisfies Step['kind'][];
 /** How often in a row a connection may be lost during such a step. */
 const MAX_LOSSES = 3;
 

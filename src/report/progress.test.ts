@@ -45,6 +45,17 @@ describe('the line of a node', () => {
       'node-2 replays WAL, 512.0 MiB so far',
       { kind: 'replay', done: 512 * MIB, total: null, rate: null, left: null },
     ],
+    [
+      'node-2 has restored 212.4 GiB of 500.0 GiB (42 %) of a backup, 118.0 MiB/s, 42 min left',
+      { kind: 'restore' },
+    ],
+    [
+      'node-2 recovers with WAL, 512.0 MiB so far, and has reached 2026-11-27 00:46:03 UTC',
+      {
+        ...{ kind: 'recovery', done: 512 * MIB, total: null, rate: null, left: null },
+        reached: 1_795_740_363,
+      },
+    ],
   ])('%s', (line, changes) => {
     expect(describeWork([{ ...copy, ...changes }])).toEqual([line]);
   });

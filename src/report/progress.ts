@@ -32,11 +32,19 @@ export function explainContinuing(run: EndedRun): string {
   }
 }
 
-function describeAmount({ kind, done, total }: MeasuredProgress): string {
+function describeAmount({ kind, done, total, reached }: MeasuredProgress): string {
   if (kind === 'copy') return `has copied ${formatCopied(done, total)}`;
   if (kind === 'backup') return `has backed up ${formatCopied(done, total)}`;
+  if (kind === 'restore') return `has restored ${formatCopied(done, total)} of a backup`;
   const verb = kind === 'replay' ? 'replays' : 'recovers with';
-  return total === null || done > total
-    ? `${verb} WAL, ${formatBytes(done)} so far`
-    : `${verb} ${formatBytes(total - done)} of WAL`;
+  const amount =
+    total === null || done > total
+      ? `${verb} WAL, ${formatBytes(done)} so far`
+      : `${verb} ${formatBytes(total - done)} of WAL`;
+  return reached == null ? amount : `${amount}, and has reached ${formatSecond(reached)}`;
+}
+
+/** Returns e.g. `2026-11-27 02:30:00 UTC`. */
+function formatSecond(seconds: number): string {
+  return `${new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }

@@ -8,6 +8,7 @@ import re
 import time
 from typing import Any, Dict, List, Optional
 
+from .backup_layout import BACKREST_CONF
 from .clone import WATCHED_SECONDS, await_copy
 from .command import Problem
 from .control import read_head
@@ -25,7 +26,7 @@ from .restore_source import (
     parse_time,
     require_major,
 )
-from .restore_stages import BACKREST_CONF, SAVED_AUTO_CONF, list_stages, write_folder
+from .restore_stages import SAVED_AUTO_CONF, list_stages, write_folder
 from .server import ensure_container, wait_until_ready, write_files
 from .sizes import measure_directory, measure_space, show_bytes
 from .spec import Outcome, Spec, explain_limits, read_limits
