@@ -12,6 +12,7 @@ MODULES = os.path.join(os.path.dirname(__file__), "..", "module_utils")
 sys.path.insert(0, MODULES)
 
 from postgres_cluster import files, spec, work, worker
+from postgres_cluster import progress as report
 from postgres_cluster.image import Image
 from postgres_cluster.sizes import Space
 
@@ -34,6 +35,7 @@ class Node(unittest.TestCase):
         self.partial = root + "/data.partial"
         self.calls = []
         self.active = "inactive"
+        self.run_folder = run
         self.state, self.progress = root + "/work.json", run + "/progress.json"
         self.order = run + "/work/order.json"
         paths = {"STATE": self.state, "PROGRESS": self.progress, "RUN": run, "FOLDER": run + "/work", "ORDER": self.order}
@@ -141,11 +143,98 @@ class Find(Node):
         self.assertFalse(work.end_work("orders"))
 
 
+class Earlier(Node):
+    """A copy that an earlier version of the action began is understood."""
+
+    def test_its_state_and_progress(self):
+        started = int(time.time()) - 9
+        state = {"cluster": "orders", "state": "running", "parameters": PARAMETERS, "started": started, "hadServer": True}
+        progress = {"step": "clone", "kind": "copy", "done": 5, "total": 9, "started": started, "updated": started, "working": True}
+        os.mkdir(self.run_folder)
+        for path, document in ((self.state, {**state, "attempts": 1}), (self.progress, progress)):
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump(document, file)
+        self.active = "active"
+        found = work.find_work("orders")
+        self.assertEqual((found.kind, found.state, found.done, found.total, found.had_server), ("clone", "running", 5, 9, True))
+        self.assertTrue(work.is_same(found.parameters, PARAMETERS))
+        with mock.patch.multiple(report, PROGRESS=self.progress, write_progress=lambda *_, **__: self.fail("it goes on")):
+            report.end_report()
+
+
+class Restore(Node):
+    """A restore: two stages, the second of which works on what the first one wrote."""
+
+    PARAMETERS = {"source": "/production/orders", "bucket": "backups", "time": None, "digest": IMAGE.pinned}
+
+    def perform(self, *commands, **recovery):
+        files, *attempts = [["sh", "-c", command] for command in commands]
+        stages = [
+            {"kind": "restore", "parser": "restore", "total": 4 * MIB, "attempts": [files]},
+            {"kind": "recovery", "parser": "recovery", "newest": "000000010000000000000004", "attempts": attempts, **recovery},
+        ]
+        backup = {"label": "20261127-004601F", "damaged": False}
+        work.start_work("orders", IMAGE, stages, self.PARAMETERS, "restore", "node-1 cannot restore it", False, backup)
+        previous = signal.getsignal(signal.SIGTERM)
+        try:
+            worker.main()
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+        return self.read(self.state)
+
+    def segments(self, last):
+        return "".join("echo 'LOG:  restored log file \"%024X\" from archive' >&2; " % (2**64 + one) for one in range(3, last + 1))
+
+    def test_becomes_a_primary(self):
+        # Left by an interrupted switchover before the backup was made.
+        files = "cd %s && touch base postgres-cluster.former-primary standby.signal" % self.partial
+        state = self.perform(files, self.segments(4) + "test -e %s/base" % self.partial)
+        self.assertEqual((state["state"], state["kind"], state["done"], state["metTarget"]), ("done", "restore", 16 * MIB, False))
+        self.assertEqual(os.listdir(self.partial), ["base"])
+        found = work.find_work("orders")
+        self.assertEqual((found.kind, found.found["label"], found.found["lastCommit"]), ("restore", "20261127-004601F", None))
+        progress = self.read(self.progress)
+        self.assertEqual((progress["kind"], progress["working"], progress["detached"]), ("recovery", False, True))
+        observed = work.observe_work("orders")
+        self.assertEqual((observed["kind"], observed["source"]), ("restore", "/production/orders"))
+
+    def test_shows_what_goes_on(self):
+        shown = []
+        with mock.patch.object(worker, "report", lambda order, stage, *_, **__: shown.append(stage["kind"])):
+            self.perform("sleep 1.2", "sleep 1.2")
+        self.assertEqual(list(dict.fromkeys(shown)), ["restore", "recovery"])
+
+    def test_a_failure_of_the_files_is_not_followed_by_recovery(self):
+        state = self.perform("echo 'P00  ERROR: [042]: no' >&2; exit 42", "touch %s/recovered" % self.folder)
+        self.assertEqual((state["state"], state["log"]), ("failed", "P00  ERROR: [042]: no"))
+        self.assertFalse(os.path.exists(self.partial) or os.path.exists(self.folder + "/recovered"))
+
+    def test_recovery_to_a_time_after_the_last_commit_is_repeated_without_it(self):
+        before = "echo 'FATAL:  recovery ended before configured recovery target was reached' >&2; exit 1"
+        state = self.perform("touch %s/base" % self.partial, self.segments(4) + before, self.segments(4), hasTarget=True)
+        self.assertEqual((state["state"], state["attempts"], state["metTarget"]), ("done", 3, False))
+        self.assertTrue(os.path.exists(self.partial + "/base"), "the second attempt goes on with the same data")
+
+    def test_recovery_that_ends_at_a_gap_is_a_failure(self):
+        state = self.perform("true", self.segments(3))
+        self.assertEqual(state["state"], "failed")
+        self.assertIn("node-1 cannot restore it: its WAL cannot be read beyond 000000010000000000000003", state["problem"])
+        self.assertFalse(os.path.exists(self.partial))
+
+    def test_its_configuration_goes_with_it(self):
+        self.perform("true", self.segments(4))
+        os.mkdir(work.restore_folder())
+        work.forget_work()
+        self.assertFalse(os.path.exists(work.restore_folder()))
+
+
 class Lock(unittest.TestCase):
     def test_a_copy_ends_before_other_steps(self):
         for step, discards_data, running, expected in [
             ("clone", False, True, []),
             ("start", False, True, []),
+            ("restore", False, True, []),
+            ("initialise", False, True, ["end", "remove"]),
             ("check", False, True, []),
             ("clone", False, False, ["remove"]),
             ("restart", False, True, ["end", "remove"]),

@@ -142,7 +142,8 @@ def start_restore(
         remove_file(RESTORED)
         failure = "%s cannot restore %s (backup %s)" % (spec.node, source.url, choice.label)
         stages = list_stages(spec, image, source, choice, moment)
-        start_work(spec.cluster, image, stages, parameters, spec.step or "restore", failure, False, choice.label)
+        backup = {"label": choice.label, "damaged": choice.damaged}
+        start_work(spec.cluster, image, stages, parameters, spec.step or "restore", failure, False, backup)
     except Problem:
         end_work(spec.cluster)
         forget_work()
@@ -163,10 +164,7 @@ def require_space(spec: Spec, source: Source, choice: Choice) -> None:
 def describe_failure(source: Source, found: Work) -> Problem:
     """Returns the Problem of a restore that failed."""
     reason = explain(source, found.log)
-    problem = "%s" % found.problem
-    # The worker has explained what it knows.
-    message = problem if reason is None or ": " in problem else "%s: %s" % (problem, reason)
-    return Problem(message, found.log)
+    return Problem("%s%s" % (found.problem, "" if reason is None else ": " + reason), found.log)
 
 
 def put_in_place(
@@ -203,7 +201,13 @@ def describe(spec: Spec, source: Source, moment: Optional[float], found: Dict[st
     until = "the end of its archive" if moment is None else show_time(int(moment))
     if moment is not None and not found.get("metTarget"):
         until = "the end of its archive, which has no transaction after %s" % until
-    return ["%s was restored from backup %s of %s, up to %s: %s" % (spec.node, found.get("label"), source.url, until, last)]
+    notes = ["%s was restored from backup %s of %s, up to %s: %s" % (spec.node, found.get("label"), source.url, until, last)]
+    if found.get("damaged"):
+        notes.append(
+            "pgBackRest found damaged pages when it made backup %s: run pg_amcheck, or restore to a time before it"
+            % found.get("label")
+        )
+    return notes
 
 
 def describe_overrides(spec: Spec, text: str) -> List[str]:

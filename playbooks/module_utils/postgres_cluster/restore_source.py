@@ -61,6 +61,8 @@ class Choice(NamedTuple):
     size: int
     # The newest archived WAL segment of its database, e.g. `000000010000000000000009`.
     newest: str
+    # Seconds since the epoch.
+    ended: int
     # Whether pgBackRest found damaged pages in it.
     damaged: bool
 
@@ -159,7 +161,12 @@ def _describe(source: Source, stanza: Dict[str, Any], backup: Dict[str, Any]) ->
     if not newest:
         raise Problem("%s holds no WAL, so its backups cannot be restored" % source.url)
     return Choice(
-        backup["label"], str(version), backup["info"]["size"], max(newest), bool(backup.get("error"))
+        backup["label"],
+        str(version),
+        backup["info"]["size"],
+        max(newest),
+        backup["timestamp"]["stop"],
+        bool(backup.get("error")),
     )
 
 

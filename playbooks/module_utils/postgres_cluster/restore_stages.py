@@ -167,6 +167,7 @@ def list_stages(
             "kind": "recovery",
             "parser": "recovery",
             "newest": choice.newest,
+            "ended": choice.ended,
             "hasTarget": moment is not None,
             "attempts": recovery,
         },

@@ -28,6 +28,8 @@ SEGMENT = re.compile(r'^LOG:\s+restored log file "([0-9A-F]{24})" from archive$'
 REACHED = re.compile(r"^replayed up to (\d{1,11})$")
 # PerformWalRecovery in xlogrecovery.c (StartupXLOG in 14).
 LAST_COMMIT = re.compile(r"^LOG:\s+last completed transaction was at log time (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d+)?\+00$")
+# RestoreArchivedFile as well: restore_command gave up.
+NOT_GIVEN = re.compile(r'^FATAL:\s+could not restore file "([0-9A-F]{8,24}[.a-z]*)" from archive', re.MULTILINE)
 ENDED_BEFORE = "recovery ended before configured recovery target was reached"
 # canAcceptConnections in postmaster.c: a session that came too early.
 REFUSED = re.compile(r"FATAL:.*the database system is (starting up|not yet accepting connections|not accepting connections)")
@@ -104,8 +106,9 @@ class Restore(Parser):
 
 
 class Recovery(Parser):
-    """PostgreSQL in archive recovery. The stage has the name of the newest archived WAL segment as `newest`, and whether its
-    first attempt has a target as `hasTarget`. The second one has none."""
+    """PostgreSQL in archive recovery. The stage has the name of the newest archived WAL segment as `newest`, the end of the
+    backup as `ended` (seconds since the epoch), and whether its first attempt has a target as `hasTarget`. The second one has
+    none."""
 
     clears = False
     verb = "replayed"
@@ -114,9 +117,11 @@ class Recovery(Parser):
         super().__init__(stage)
         self._newest: Optional[str] = stage.get("newest")
         self._has_target = bool(stage.get("hasTarget"))
+        self._backup_ended: Optional[int] = stage.get("ended")
         self._first: Optional[str] = None
         self.last: Optional[str] = None
         self.last_commit: Optional[int] = None
+        self._was_refused = False
 
     def take_line(self, line: str) -> None:
         text = line.rstrip("\n")
@@ -125,8 +130,11 @@ class Recovery(Parser):
             self._take_segment(segment.group(1))
         elif reached is not None:
             self.reached = int(reached.group(1))
-        elif REFUSED.search(text) is None:
-            super().take_line(line)
+        else:
+            # A DETAIL may follow.
+            self._was_refused = REFUSED.search(text) is not None or (self._was_refused and text.startswith("DETAIL:"))
+            if not self._was_refused:
+                super().take_line(line)
         if commit is not None:
             self.last_commit = calendar.timegm(time.strptime(commit.group(1), "%Y-%m-%d %H:%M:%S"))
 
@@ -148,6 +156,9 @@ class Recovery(Parser):
         return ENDED_BEFORE in self.log and self.is_complete
 
     def explain(self) -> Optional[str]:
+        match = NOT_GIVEN.search(self.log)
+        if match is not None:
+            return "the archive does not give %s, though it was asked again and again. %s" % (match.group(1), self._advise())
         return self.describe_gap() if ENDED_BEFORE in self.log and not self.is_complete else None
 
     def find_fault(self, attempt: int) -> Optional[str]:
@@ -163,18 +174,19 @@ class Recovery(Parser):
     def describe_gap(self) -> str:
         """Says where the WAL of the archive ends too early, and up to which time it can be restored."""
         where = "its WAL cannot be read at all" if self.last is None else "its WAL cannot be read beyond %s" % self.last
-        until = self.last_commit or self.reached
-        can = (
-            "Choose another time"
-            if until is None
-            # One second later than the commit: a target with its exact time would end before it.
-            else "It can be restored up to %s: set restore.time to that" % show_time(until)
-        )
         return "%s, and the archive has WAL up to %s: a segment between them is missing or damaged. %s" % (
             where,
             self._newest,
-            can,
+            self._advise(),
         )
+
+    def _advise(self) -> str:
+        """Says which time can be restored: a target needs a commit that is not earlier, and lies after the end of the backup,
+        which is known to the second."""
+        commit, ended = self.last_commit or self.reached, self._backup_ended or 0
+        if commit is not None and commit > ended:
+            return "It can be restored with restore.time %s or earlier" % show_time(commit)
+        return "It can be restored with a restore.time before the end of this backup (%s), from an older one" % show_time(ended)
 
 
 PARSERS: Dict[str, Type[Parser]] = {"basebackup": Basebackup, "restore": Restore, "recovery": Recovery}

@@ -89,7 +89,7 @@ def find_work(cluster: str) -> Optional[Work]:
         bool(state.get("hadServer")),
         # An earlier version knew copies only.
         state.get("kind") or "clone",
-        {name: state.get(name) for name in ("label", "lastCommit", "metTarget")},
+        {name: state.get(name) for name in ("label", "damaged", "lastCommit", "metTarget")},
     )
 
 
@@ -126,23 +126,23 @@ def start_work(
     step: str,
     failure: str,
     had_server: bool,
-    label: Optional[str] = None,
+    backup: Optional[Dict[str, Any]] = None,
 ) -> None:
     """Starts the unit. `stages`, one after the other: {"kind": of the progress, "parser": see stages.py, "attempts":
     commands, of which a later one may be tried if the earlier one failed}; `failure`: the sentence that begins the message
-    if one fails; `label`: of the backup that is restored, else it is a copy."""
+    if one fails; `backup`: the "label" of the backup that is restored, and whether it is "damaged"; None for a copy."""
     make_directory(PARTIAL, 0o700, image.owner)
     for folder, mode in ((RUN, 0o755), (FOLDER, 0o700), (FOLDER + "/postgres_cluster", 0o700)):
         make_directory(folder, mode)
     for name, text in list_sources().items():
         write_text("%s/postgres_cluster/%s" % (FOLDER, name), text, 0o600)
-    order = {"container": worker_name(cluster), "stages": stages, "step": step, "failure": failure, "standby": label is None}
+    order = {"container": worker_name(cluster), "stages": stages, "step": step, "failure": failure, "standby": backup is None}
     write_text(ORDER, json.dumps(order), 0o600)
     started = int(time.time())
     write_progress(step, stages[0]["kind"], 0, None, started, detached=True)
     # Before the unit: a unit that ended at once must find it.
     state = {"cluster": cluster, "state": "running", "parameters": parameters, "started": started, "hadServer": had_server}
-    write_state({**state, **({} if label is None else {"kind": "restore", "label": label})})
+    write_state(state if backup is None else {**state, "kind": "restore", **backup})
     run(list_unit_arguments(cluster), timeout=60)
 
 

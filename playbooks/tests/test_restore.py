@@ -1,0 +1,482 @@
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from unittest import mock
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
+
+from postgres_cluster import restore, restore_source, restore_stages
+from postgres_cluster.command import Pending, Problem
+from postgres_cluster.control import Control
+from postgres_cluster.image import Image
+from postgres_cluster.sizes import Space
+from postgres_cluster.spec import Spec
+from postgres_cluster.stages import Recovery, Restore
+from postgres_cluster.work import CUT, Work
+
+IMAGE = Image("postgres@sha256:aa", 999, 999, 17, "glibc", ["/var/lib/postgresql/data"])
+SPEC = Spec("orders-2", "node-1", "postgres:17", [], None, None, "", "", "node-1", "10.42.0.11", step="restore", deadline=0.0)
+SOURCE = restore_source.Source("backups", "/production/orders", "orders")
+FROM = {"bucket": "backups", "prefix": "production", "cluster": "orders"}
+GIB = 1024**3
+# 2026-11-27 00:46:03 UTC.
+END = 1795740363
+NEWEST = "000000010000000000000006"
+
+
+def backup(label, stop, **change):
+    """A backup as `pgbackrest info` describes it."""
+    facts = {"database": {"id": 1, "repo-key": 1}, "error": False, "info": {"size": 40 * 1024**2}, "type": "full"}
+    return {**facts, "label": label, "timestamp": {"start": stop - 2, "stop": stop}, **change}
+
+
+def stanza(*backups, code=0, message="ok", **change):
+    status = {"code": code, "message": message}
+    facts = {
+        "archive": [{"database": {"id": 1, "repo-key": 1}, "id": "17-1", "max": NEWEST, "min": "000000010000000000000001"}],
+        "db": [{"id": 1, "repo-key": 1, "system-id": 77, "version": "17"}],
+        "repo": [{"key": 1, "status": status}],
+        "status": status,
+    }
+    return {**facts, "backup": list(backups), **change}
+
+
+class Choose(unittest.TestCase):
+    """Which backup a restore begins with."""
+
+    TWO = stanza(backup("20261126-023001F", END - 86400), backup("20261127-004601F", END))
+
+    def choose(self, document, moment, now=END + 3600, archived=None):
+        return restore_source.choose(SOURCE, document, moment, now, lambda choice: archived)
+
+    def refuse(self, *arguments, **options):
+        with self.assertRaises(Problem) as caught:
+            self.choose(*arguments, **options)
+        return caught.exception.message
+
+    def test_the_newest_that_ended_before_the_time(self):
+        # The end is known to the second, so a time within that second may be too early for this backup.
+        for moment, label in [
+            (None, "20261127-004601F"),
+            (END + 1, "20261127-004601F"),
+            (END + 0.9, "20261126-023001F"),
+            (END - 1, "20261126-023001F"),
+        ]:
+            self.assertEqual(self.choose(self.TWO, moment).label, label)
+
+    def test_a_time_outside_the_window_is_refused_with_the_window(self):
+        early = self.refuse(self.TWO, END - 2 * 86400, archived=END + 8)
+        self.assertEqual(
+            early,
+            "s3://backups/production/orders cannot be restored to 2026-11-25 00:46:03 UTC: its backups allow times from 2026-11-26 "
+            "00:46:04 UTC (the end of the oldest backup) to 2026-11-27 00:46:11 UTC (its newest WAL). Change restore.time",
+        )
+        self.assertIn("in the future (it is 2026-11-27 01:46:03 UTC)", self.refuse(self.TWO, END + 7200))
+        # Clocks differ a little.
+        self.choose(self.TWO, END + 3630)
+
+    def test_of_the_database_that_the_backup_is_from(self):
+        # After an upgrade of the source. The newest WAL of another database says nothing about a gap.
+        archive = [{"database": {"id": number}, "max": "0000000%dA0000000000000009" % number} for number in (1, 2)]
+        db = [{"id": 1, "version": "16"}, {"id": 2, "version": "17"}]
+        document = {**self.TWO, "archive": archive, "db": db}
+        choice = self.choose(document, None)
+        self.assertEqual((choice.major, choice.newest), ("16", "00000001A0000000000000009"))
+        with self.assertRaises(Problem) as caught:
+            restore_source.require_major(SOURCE, choice, "postgres:17", 17)
+        self.assertIn("are PostgreSQL 16's, and the image postgres:17 is PostgreSQL 17", caught.exception.message)
+
+    def test_says_what_is_missing(self):
+        for document, expected in [
+            (stanza(code=1, message="missing stanza path"), "holds no backups of a cluster orders"),
+            (stanza(code=2, message="no valid backups"), "holds no complete backup yet"),
+            (stanza(backup("x", END), archive=[]), "holds no WAL"),
+            (stanza(code=99, message="[FileReadError] HTTP request failed with 403 (Forbidden): AccessDenied"), "may not read"),
+            (stanza(code=99, message="HTTP request failed with 301: <Code>PermanentRedirect</Code>"), "in another region"),
+            (stanza(code=99, message="<Code>NoSuchBucket</Code>"), "there is no bucket"),
+            (stanza(code=99, message="something else"), "s3://backups/production/orders cannot be read"),
+            ({}, "cannot be read"),
+        ]:
+            self.assertIn(expected, self.refuse(document, None))
+
+    def test_reads_times_with_their_zone(self):
+        for text, expected in [
+            (None, None),
+            ("2026-11-27T00:46:03Z", END),
+            ("2026-11-27T01:46:03+01:00", END),
+            ("2026-11-27T00:46:03.25Z", END + 0.25),
+        ]:
+            self.assertEqual(restore_source.parse_time(text), expected)
+        self.assertEqual(restore_source.render_target(END + 0.25), "2026-11-27 00:46:03.250000+00")
+        for text in ("2026-11-27", "2026-11-27T00:46:03", "2026-13-27T00:46:03Z", "now'; --"):
+            with self.assertRaises(Problem):
+                restore_source.parse_time(text)
+
+
+class Progress(unittest.TestCase):
+    def test_of_the_files(self):
+        parser = Restore({"total": 1000})
+        for line in [
+            "P00   INFO: repo1: restore backup set 20261127-004601F, recovery will start at 2026-11-27 00:46:01\n",
+            "P01 DETAIL: restore file /d/base/5/2675 (bundle 1/0, 408KB, 40.25%) checksum e9b1e0e4f4eb5c7e2e8a5a3f\n",
+            "P02 DETAIL: restore file /d/base/5/a (99.99%) name (0B, 40.25%)\n",
+            "P01 DETAIL: restore file /d/base/5/1 (bundle 2/1, bi 8KB/16KB, 39.00%) checksum e9b1e0\n",
+        ]:
+            parser.take_line(line)
+        self.assertEqual((parser.done, parser.total, parser.log), (402, 1000, ""))
+        parser.take_line("P00  ERROR: [041]: unable to open file\n")
+        self.assertEqual(parser.log, "P00  ERROR: [041]: unable to open file\n")
+
+
+def recover(*lines, **stage):
+    parser = Recovery({"newest": NEWEST, "ended": END, "hasTarget": False, **stage})
+    for line in lines:
+        parser.take_line(line + "\n")
+    return parser
+
+
+def restored(*numbers):
+    return ['LOG:  restored log file "%024X" from archive' % (2**64 + number) for number in numbers]
+
+
+BEFORE = "FATAL:  recovery ended before configured recovery target was reached"
+COMMIT = "LOG:  last completed transaction was at log time 2026-11-27 00:47:03.5+00"
+
+
+class Replay(unittest.TestCase):
+    """A restore must not end early without a word: PostgreSQL calls the end of readable WAL a success."""
+
+    def test_reports_segments_and_times(self):
+        parser = recover(*restored(3, 4), "FATAL:  the database system is not yet accepting connections", "DETAIL:  x", "replayed up to 1795740400")
+        self.assertEqual((parser.done, parser.total, parser.reached), (16 * 1024**2, 3 * 16 * 1024**2, 1795740400))
+        self.assertEqual(parser.log, "")
+        # How much WAL there is before a time is not known.
+        self.assertIsNone(recover(*restored(3, 4), hasTarget=True).total)
+
+    def test_everything_that_was_archived_must_be_replayed(self):
+        self.assertIsNone(recover(*restored(3, 4, 5, 6)).find_fault(0))
+        self.assertIsNone(recover(*restored(3, 7)).find_fault(0), "the source went on")
+        fault = recover(*restored(3, 4), COMMIT).find_fault(0)
+        self.assertEqual(
+            fault,
+            "its WAL cannot be read beyond 000000010000000000000004, and the archive has WAL up to 000000010000000000000006: a "
+            "segment between them is missing or damaged. It can be restored with restore.time 2026-11-27 00:47:03 UTC or earlier",
+        )
+        # The target was reached: what comes after it does not matter.
+        self.assertIsNone(recover(*restored(3, 4), hasTarget=True).find_fault(0))
+        # The second attempt has no target.
+        self.assertIsNotNone(recover(*restored(3, 4), hasTarget=True).find_fault(1))
+
+    def test_without_a_later_commit_only_an_older_backup_helps(self):
+        self.assertIn("a restore.time before the end of this backup (2026-11-27 00:46:03 UTC)", recover(*restored(3)).find_fault(0))
+
+    def test_an_archive_that_fails_is_named(self):
+        lost = 'FATAL:  could not restore file "%s" from archive: child process exited with exit code 255' % NEWEST
+        failed = recover(*restored(3, 4), "replayed up to %d" % (END + 9), lost)
+        self.assertFalse(failed.may_try_again(1))
+        self.assertEqual(
+            failed.explain(),
+            "the archive does not give %s, though it was asked again and again. It can be restored with restore.time 2026-11-27 "
+            "00:46:12 UTC or earlier" % NEWEST,
+        )
+
+    def test_a_time_after_the_last_commit_is_restored_without_a_target(self):
+        whole = recover(*restored(3, 4, 5, 6), COMMIT, BEFORE, hasTarget=True)
+        self.assertTrue(whole.may_try_again(1))
+        self.assertIsNone(whole.explain())
+        gap = recover(*restored(3, 4), COMMIT, BEFORE, hasTarget=True)
+        self.assertFalse(gap.may_try_again(1))
+        self.assertIn("cannot be read beyond 000000010000000000000004", gap.explain())
+        self.assertFalse(recover(*restored(3, 4, 5, 6), "FATAL:  something else", hasTarget=True).may_try_again(1))
+
+    def test_describes_what_was_reached(self):
+        self.assertEqual(recover(*restored(6), COMMIT).describe(0), {"lastCommit": END + 60, "metTarget": False})
+        self.assertEqual(recover(*restored(6), hasTarget=True).describe(0), {"lastCommit": None, "metTarget": True})
+        self.assertFalse(recover(*restored(6), hasTarget=True).describe(1)["metTarget"])
+
+
+class Programs(unittest.TestCase):
+    """The scripts, with programs that answer like the real ones."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.data = self.folder + "/data"
+        os.mkdir(self.data)
+        self.program("sleep", 'echo "$1" >>%s/slept; exec /bin/sleep 0.01' % self.folder)
+
+    def program(self, name, text):
+        path = os.path.join(self.folder, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\n%s\n" % text)
+        os.chmod(path, 0o755)
+
+    def run_script(self, arguments):
+        env = dict(os.environ, PATH=self.folder + ":" + os.environ["PATH"])
+        return subprocess.run(["sh", *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30)
+
+    def read(self, name):
+        try:
+            with open(os.path.join(self.folder, name), encoding="utf-8") as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+
+    def get_wal(self, *codes):
+        """Returns how restore_command ends if pgBackRest ends with these codes, the last one for ever."""
+        cases = "".join("%d) exit %d ;; " % item for item in enumerate(codes, 1))
+        text = "echo x >>%s/calls; case $(wc -l <%s/calls) in %s *) exit %d ;; esac"
+        self.program("pgbackrest", text % (self.folder, self.folder, cases, codes[-1]))
+        script = restore_stages.RESTORE_WAL_TEXT.replace(restore_source.TOOLS, self.folder)
+        return self.run_script(["-c", script, "sh", "orders", NEWEST, "pg_wal/RECOVERYXLOG"]).returncode
+
+    def test_a_failure_of_the_archive_is_not_its_end(self):
+        self.assertEqual(self.get_wal(0), 0)
+        os.remove(self.folder + "/calls")
+        self.assertEqual(self.get_wal(1), 1)
+        os.remove(self.folder + "/calls")
+        # An S3 server that is down for a moment.
+        self.assertEqual(self.get_wal(103, 49, 0), 0)
+        os.remove(self.folder + "/calls")
+        # PostgreSQL would take a code up to 125 for a file that does not exist, and would be promoted.
+        self.assertEqual(self.get_wal(103), 255)
+        self.assertEqual(len(self.read("calls").splitlines()), restore_stages.WAL_TRIES)
+
+    def recover(self, answers, ending="exit 0", control=(100, 100), target=None):
+        """`answers`: of the server, one for each question; `ending`: of the server without a stop; `control`:
+        max_connections at each start."""
+        lists = "".join("%d) echo '%s' ;; " % (number, answer) for number, answer in enumerate(answers, 1))
+        self.program("psql", "echo x >>%s/asked; case $(wc -l <%s/asked) in %s *) exit 2 ;; esac" % (self.folder, self.folder, lists))
+        values = "".join("%d) value=%d ;; " % (number, value) for number, value in enumerate(control, 1))
+        text = (
+            "echo x >>%s/looked; case $(wc -l <%s/looked) in %s esac\n"
+            "printf 'pg_control version number:            1700\\nmax_connections setting:              %%s\\nmax_locks_per_xact setting: 64\\n' $value"
+        )
+        self.program("pg_controldata", text % (self.folder, self.folder, values))
+        ends = "until [ -e %s/stop ]; do /bin/sleep 0.01; done; rm %s/stop; exit 0" % (self.folder, self.folder)
+        self.program("postgres", 'echo "$@" >>%s/started\n%s' % (self.folder, ends if ending == "exit 0" else ending))
+        self.program("pg_ctl", 'echo "$@" >>%s/stopped; touch %s/stop' % (self.folder, self.folder))
+        arguments = restore_stages.list_recovery_arguments(SPEC, IMAGE, target)
+        script = arguments[arguments.index(IMAGE.pinned) + 1 :]
+        script[3] = self.data
+        script[1] = script[1] if script[0] == "-c" else self.fail()
+        # A file of its own for each test.
+        script[1] = script[1].replace("/tmp/", self.folder + "/")
+        return self.run_script(script)
+
+    def test_a_promoted_server_is_shut_down(self):
+        done = self.recover(["t f 1795740400", "f f 0"], target="2026-11-27 00:46:03.000000+00")
+        self.assertEqual((done.returncode, done.stderr), (0, b"replayed up to 1795740400\n"))
+        started = self.read("started")
+        self.assertIn("-c recovery_target_time=2026-11-27 00:46:03.000000+00 -c max_connections=100 -c max_locks_per_transaction=64", started)
+        self.assertIn("--mode=fast --timeout=86400 stop", self.read("stopped"))
+        self.assertTrue(os.path.exists(self.data + "/recovery.signal"))
+
+    def test_a_server_that_ends_is_a_failure(self):
+        self.assertEqual(self.recover([], ending="echo 'FATAL:  no' >&2; exit 1").returncode, 1)
+
+    def test_replay_that_waits_for_higher_settings_goes_on_with_them(self):
+        # The source was restarted with more connections after the backup.
+        done = self.recover(["t t 1795740400", "f f 0"], control=(100, 300))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([line.split("max_connections=")[1][:3] for line in self.read("started").splitlines()], ["100", "300"])
+
+    def test_replay_that_is_paused_for_another_reason_is_a_failure(self):
+        self.assertEqual(self.recover(["t t 1795740400", "t t 1795740400"], control=(100, 100)).returncode, 3)
+
+    def test_the_settings_of_alter_system_do_not_apply(self):
+        auto, saved = (self.data + "/" + name for name in ("postgresql.auto.conf", restore_stages.SAVED_AUTO_CONF))
+        with open(auto, "w", encoding="utf-8") as file:
+            file.write("shared_preload_libraries = 'missing'\n")
+        for _ in range(2):
+            # Again at the second attempt, which must not lose what was saved.
+            self.recover(["f f 0"])
+            self.assertEqual(os.path.getsize(auto), 0)
+            with open(saved, encoding="utf-8") as file:
+                self.assertEqual(file.read(), "shared_preload_libraries = 'missing'\n")
+            for name in ("asked", "looked"):
+                os.remove(os.path.join(self.folder, name))
+
+
+class Commands(unittest.TestCase):
+    def test_nothing_leaves_the_temporary_server(self):
+        with mock.patch.object(restore_stages, "read_memory_bytes", lambda: 4 * GIB):
+            conf = restore_stages.render_recovery_conf(SOURCE).splitlines()
+        for line in ("listen_addresses = ''", "archive_mode = 'off'", "shared_preload_libraries = ''", "shared_buffers = '1024MB'"):
+            self.assertIn(line, conf)
+        self.assertIn("""restore_command = 'sh /etc/postgresql-cluster/restore-wal orders "%f" "%p"'""", conf)
+
+    def test_two_stages_of_which_the_second_follows_a_late_time_without_a_target(self):
+        choice = restore_source.Choice("20261127-004601F", "17", 5 * GIB, NEWEST, END, False)
+        files, recovery = restore_stages.list_stages(SPEC, IMAGE, SOURCE, choice, END + 60)
+        self.assertEqual((files["kind"], files["total"], len(files["attempts"])), ("restore", 5 * GIB, 1))
+        self.assertIn("--set=20261127-004601F", files["attempts"][0])
+        self.assertEqual((recovery["kind"], recovery["newest"], recovery["hasTarget"]), ("recovery", NEWEST, True))
+        self.assertEqual([attempt[-1] for attempt in recovery["attempts"]], ["2026-11-27 00:47:03.000000+00", ""])
+        newest = restore_stages.list_stages(SPEC, IMAGE, SOURCE, choice, None)[1]
+        self.assertEqual([attempt[-1] for attempt in newest["attempts"]], [""])
+        for stage in (files, recovery):
+            for attempt in stage["attempts"]:
+                mounts = [attempt[index + 1] for index, word in enumerate(attempt) if word == "--mount"]
+                writable = [mount for mount in mounts if mount.startswith("type=bind") and not mount.endswith(",readonly")]
+                self.assertEqual(len(writable), 1, "only the new data directory is written")
+
+
+PARAMETERS = {"source": "/production/orders", "bucket": "backups", "time": None, "digest": IMAGE.pinned}
+
+
+def work(state, **change):
+    now = int(time.time())
+    found = Work(state, PARAMETERS, now - 9, now, 5, 9, None, "", False, "restore", {"label": "L", "lastCommit": END})
+    return found._replace(**change)
+
+
+class Decision(unittest.TestCase):
+    """What a call does with the data and the work that it finds. Invariant 7: data is never restored over."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = folder.name
+        self.data, self.partial = self.root + "/data", self.root + "/data.partial"
+
+    def call(self, found=None, then=("done",), at=None, record=None, old=(), identifier=77):
+        done = []
+        looks = [found]
+        states = list(then)
+        if record is None and not os.path.isdir(self.data):
+            os.makedirs(self.partial, exist_ok=True)
+
+        def look(cluster):
+            return looks.pop() if looks else work(states.pop(0) if len(states) > 1 else states[0])
+
+        class Answers:
+            def __init__(self, container):
+                pass
+
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *_):
+                pass
+
+            def ask(self, sql):
+                return "C.UTF-8", "77"
+
+        def write(path, text):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+
+        patches = {
+            "DATA": self.data,
+            "PARTIAL": self.partial,
+            "ROOT": self.root,
+            "RESTORED": self.root + "/restored.json",
+            "write_text": write,
+            "require_mounted": lambda cluster: None,
+            "read_record": lambda: record,
+            "judge_data": lambda: "absent" if record is None else "complete",
+            "list_old_data": lambda: list(old),
+            "ensure_image": lambda reference: (IMAGE, False),
+            "find_work": look,
+            "await_copy": self.await_copy,
+            "forget_work": lambda: done.append("forget"),
+            "end_work": lambda cluster: done.append("end"),
+            "write_folder": lambda *_: None,
+            "choose_backup": lambda source, conf, moment: restore_source.Choice("L", "17", GIB, NEWEST, END, False),
+            "measure_space": lambda path: Space(20 * GIB, 0, 20 * GIB),
+            "start_work": lambda *arguments: done.append("start"),
+            "read_head": lambda directory: Control(identifier, "shut down", 1, 2),
+            "write_files": lambda spec, image: [],
+            "ensure_container": lambda spec, image: bool(done.append("run the server")),
+            "wait_until_ready": lambda spec: None,
+            "write_record": lambda *arguments: done.append("record " + arguments[-1]),
+            "Session": Answers,
+            "read_limits": dict,
+        }
+        self.look = look
+        with mock.patch.multiple(restore, **patches), mock.patch.object(restore_stages, "read_memory_bytes", lambda: GIB):
+            try:
+                self.notes = restore.restore(SPEC, FROM, at, "[global]\n").notes
+            except Pending:
+                done.append("pending")
+        return done
+
+    def await_copy(self, spec):
+        found = self.look(spec.cluster)
+        if found.state == "running":
+            raise Pending()
+        return found
+
+    IN_PLACE = ["forget", "run the server", "record 77"]
+
+    def test_restores_and_puts_in_place(self):
+        self.assertEqual(self.call(), ["forget", "start", *self.IN_PLACE])
+        self.assertTrue(os.path.isdir(self.data) and not os.path.exists(self.partial))
+        self.assertIn("the last transaction in it was committed at 2026-11-27 00:46:03 UTC", self.notes[0])
+
+    def test_a_restore_that_lasts_longer_than_the_call_is_pending_and_is_adopted(self):
+        self.assertEqual(self.call(then=["running"]), ["forget", "start", "pending"])
+        self.assertEqual(self.call(work("running"), then=["running"]), ["pending"])
+        self.assertEqual(self.call(work("done", ended=0)), self.IN_PLACE)
+
+    def test_other_work_is_ended(self):
+        for other in (work("running", kind="clone"), work("done", parameters={**PARAMETERS, "source": "/other"})):
+            self.assertEqual(self.call(other, then=["running"]), ["end", "forget", "start", "pending"])
+
+    def test_starts_over_after_a_cut_or_a_failure_that_nobody_saw(self):
+        for found in (work("failed", problem=CUT), work("failed", problem="no room", ended=0)):
+            self.assertEqual(self.call(found, then=["running"]), ["end", "forget", "start", "pending"])
+
+    def test_reports_a_failure(self):
+        failed = work("failed", problem="node-1 cannot restore it", log="HTTP request failed with 403 (Forbidden)")
+        with self.assertRaises(Problem) as caught:
+            self.call(failed)
+        self.assertIn("node-1 cannot restore it: the role of this node may not read s3://", caught.exception.message)
+
+    def test_data_that_was_put_in_place_without_its_record_is_recognised(self):
+        self.call()
+        # Killed before the record was written.
+        self.assertEqual(self.call(then=[]), self.IN_PLACE)
+        self.assertIn("was restored from backup L", self.notes[0])
+
+    def test_other_data_is_refused(self):
+        os.mkdir(self.data)
+        with self.assertRaises(Problem):
+            self.call()
+        os.rmdir(self.data)
+        self.call()
+        for change in ({"identifier": 78}, {"at": "2026-11-27T00:46:05Z"}, {"record": {"systemIdentifier": "78"}}):
+            with self.subTest(change), self.assertRaises(Problem) as caught:
+                self.call(**change)
+            self.assertIn("holds data", caught.exception.message)
+
+    def test_data_that_was_moved_aside_is_refused(self):
+        with self.assertRaises(Problem):
+            self.call(old=["/var/lib/postgresql-cluster/data.old-20261101T000000Z"])
+
+    def test_a_call_after_the_end_changes_nothing(self):
+        self.call()
+        record = {"systemIdentifier": "77", "digest": IMAGE.pinned, "image": "postgres:17"}
+        self.assertEqual(self.call(record=record), ["run the server"])
+
+    def test_names_what_alter_system_had_set_and_no_value(self):
+        notes = restore.describe_overrides(SPEC, "# c\nwork_mem = '5MB'\nprimary_conninfo = 'password=secret'\nplv8.x = '1'\n")
+        self.assertIn("in the source: plv8.x, primary_conninfo, work_mem.", notes[0])
+        self.assertNotIn("secret", json.dumps(notes))
+
+    def test_a_database_that_does_not_fit_is_refused_with_numbers(self):
+        choice = restore_source.Choice("L", "17", 30 * GIB, NEWEST, END, False)
+        patches = {"measure_space": lambda path: Space(20 * GIB, GIB, 19 * GIB), "measure_directory": lambda path: 0}
+        with mock.patch.multiple(restore, **patches), self.assertRaises(Problem) as caught:
+            restore.require_space(SPEC, SOURCE, choice)
+        self.assertIn("is 30 GiB large, and the volume of node-1 (20 GiB) has room for 18.8 GiB", caught.exception.message)
+
+
+if __name__ == "__main__":
+    unittest.main()
