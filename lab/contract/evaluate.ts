@@ -20,6 +20,8 @@ const matches: Compare = (asked, allowed) => {
 const equals: Compare = (asked, allowed) => asked === allowed;
 
 const COMPARE: { readonly [operator: string]: Compare } = {
+  // The patterns here have no colon in the place of a wildcard.
+  ArnLike: matches,
   Bool: equals,
   StringEquals: equals,
   StringLike: matches,

@@ -1,4 +1,5 @@
-import { locate, type Policy, type Statement, tunnel } from './statements.ts';
+import { associate, BACKUP_POLICIES } from './backup-policies.ts';
+import { type Policy, type Statement, tunnel } from './statements.ts';
 
 const policy = (...Statement: Statement[]): Policy => ({ Version: '2012-10-17', Statement });
 
@@ -35,7 +36,7 @@ const useKey = (actions: string[], key: string, service: string): Statement => (
 
 /**
  * What only some clusters need, by file name without `.json`. The placeholders beside those of the main policies are lists
- * of ids: SUBNET, VPC, ENDPOINT, ZONE-ID with ZONE-NAME, and ARNs: NODE-ROLE, VOLUME-KEY, OBJECT-KEY.
+ * of ids: SUBNET, VPC, ENDPOINT, ZONE-ID with ZONE-NAME, and ARNs: NODE-ROLE, BOUNDARY, VOLUME-KEY, OBJECT-KEY.
  */
 export const OPTIONAL_POLICIES: { readonly [name: string]: Policy } = {
   // dns_zone_id. Service Authorization Reference, "Amazon Route 53"; Amazon Route 53 Developer Guide, "Using IAM policy
@@ -99,25 +100,10 @@ export const OPTIONAL_POLICIES: { readonly [name: string]: Policy } = {
       Resource: ['NODE-ROLE'],
       Condition: { StringEquals: { 'iam:PassedToService': 'ec2.amazonaws.com' } },
     },
-    {
-      Sid: 'AssociateProfile',
-      Effect: 'Allow',
-      Action: [
-        'ec2:AssociateIamInstanceProfile',
-        'ec2:DisassociateIamInstanceProfile',
-        'ec2:ReplaceIamInstanceProfileAssociation',
-      ],
-      Resource: locate('instance'),
-      Condition: { StringEquals: { 'aws:ResourceTag/Cluster': 'CLUSTER' } },
-    },
-    {
-      Sid: 'ReadProfiles',
-      Effect: 'Allow',
-      Action: ['ec2:DescribeIamInstanceProfileAssociations'],
-      Resource: ['*'],
-      Condition: { StringEquals: { 'aws:RequestedRegion': 'REGION' } },
-    },
+    ...associate,
   ),
+  // backup and restore
+  ...BACKUP_POLICIES,
   // kms_key_id. Amazon EBS User Guide, "Requirements for Amazon EBS encryption".
   'deploy-volume-key': policy(
     useKey(

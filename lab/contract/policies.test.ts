@@ -113,6 +113,11 @@ test('an optional policy passes no role but the given ones, and changes no name 
     'route53:ListHostedZones',
     'route53:ListHostedZones',
     'ec2:DescribeIamInstanceProfileAssociations',
+    'ec2:DescribePrefixLists',
+    'ec2:DescribeVpcEndpoints',
+    'ec2:DescribePrefixLists',
+    'ec2:DescribeVpcEndpoints',
+    'ec2:DescribeIamInstanceProfileAssociations',
   ]);
   const find = (action: string) => statements.find(({ Action }) => Action.includes(action));
   expect(find('iam:PassRole')).toMatchObject({

@@ -16,6 +16,8 @@ export interface Calls {
   readonly plan: readonly string[];
   /** While it applies. */
   readonly deploy: readonly string[];
+  /** What it calls beside these if the cluster has backups. */
+  readonly backups: { readonly plan: readonly string[]; readonly deploy: readonly string[] };
 }
 
 /** Everybody may call it. */
@@ -30,7 +32,7 @@ export const REFUSED = ['ec2:GetInstanceUefiData'];
  * growth is, and where the endpoint of the tunnel is. EC2 makes the endpoint's network interface with the caller's
  * permission. More is in statements.ts: the tunnel itself, and the role of the endpoint's service.
  */
-const UNSEEN: Calls = {
+const UNSEEN: Pick<Calls, 'plan' | 'deploy'> = {
   plan: [
     'ec2:DescribeAddresses',
     'ec2:DescribeAddressesAttribute',
@@ -70,6 +72,7 @@ const MADE: { readonly [action: string]: string } = {
   'ec2:CreateSubnet': 'subnet',
   'ec2:CreateVolume': 'volume',
   'ec2:CreateVpc': 'vpc',
+  'ec2:CreateVpcEndpoint': 'vpc-endpoint',
   'ec2:ImportKeyPair': 'key-pair',
 };
 
@@ -171,7 +174,7 @@ function readMarked(parameters: URLSearchParams, cluster: string): Set<string> {
  * placeholders: CLUSTER, REGION, ACCOUNT, STATE-BUCKET, STATE-KEY.
  * Throws if a call changes something and has no place in the tables above.
  */
-export function buildPolicies(calls: Calls): {
+export function buildPolicies(calls: Pick<Calls, 'plan' | 'deploy'>): {
   readonly [name in 'plan' | 'deploy' | 'deploy-create']: Policy;
 } {
   const isRead = (action: string) => action.startsWith('ec2:Describe');

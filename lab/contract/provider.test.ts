@@ -65,10 +65,33 @@ const CHANGED: ClusterSpec = {
   storage: { ...SPEC.storage, dataGib: 30, rootGib: 24 },
 };
 
+const BACKUP: ClusterSpec['backup'] = {
+  bucket: 'team-backups',
+  prefix: 'postgres',
+  retentionDays: 14,
+  schedule: { time: '02:30', fullOn: 'sunday' },
+  endpoint: null,
+  kmsKey: null,
+  permissionsBoundary: null,
+};
+const BACKED_UP: ClusterSpec = { ...CHANGED, backup: BACKUP };
+/** A policy that moto has as AWS does. */
+const BOUNDARY = 'arn:aws:iam::aws:policy/AmazonS3FullAccess';
+const BOUNDED: ClusterSpec = {
+  ...CHANGED,
+  backup: { ...BACKUP, permissionsBoundary: BOUNDARY },
+  restore: { from: { bucket: 'old-backups', prefix: '', cluster: 'sales' }, time: null },
+};
+
 const real = findRealProvider();
 if (real === null) console.warn(`contract skipped: ${SKIPPED}`);
 
 // Each round starts the real provider several times, and waits as long as it waits for EC2.
+interface Recorded {
+  readonly plan: ApiCall[];
+  readonly deploy: ApiCall[];
+}
+
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 });
 
 describe.skipIf(real === null)(
@@ -77,7 +100,10 @@ describe.skipIf(real === null)(
     const folder = mkdtempSync(join(tmpdir(), 'pgca-contract-'));
     let moto: Moto;
     let aws: Aws;
-    const recorded: { plan: ApiCall[]; deploy: ApiCall[] } = { plan: [], deploy: [] };
+    const clusters: Recorded = { plan: [], deploy: [] };
+    /** The calls while the cluster has backups. */
+    const backups: Recorded = { plan: [], deploy: [] };
+    let recorded = clusters;
     let sides: { readonly real: Side; readonly lab: Side };
 
     /** Does the same on both sides at once. */
@@ -98,20 +124,29 @@ describe.skipIf(real === null)(
       recorded.deploy.push(...moto.front.calls.slice(first));
     };
 
-    beforeAll(async () => {
-      if (real === null) return;
-      aws = await startAws({ world: WORLD, instances: 'none', directory: join(folder, 'world') });
-      moto = await startMoto(WORLD);
+    /** A directory for each provider, with a state of its own. */
+    const open = async (name: string) => {
+      if (real === null) throw new Error(SKIPPED);
       sides = {
-        real: new Side(join(folder, 'real'), readTemplates(real), {
+        real: new Side(join(folder, name, 'real'), readTemplates(real), {
           ...moto.environment,
           TF_CLI_CONFIG_FILE: writeCliConfig(folder, real),
         }),
-        lab: new Side(join(folder, 'lab'), readTemplates({ version: '6.8.0' }), {
+        lab: new Side(join(folder, name, 'lab'), readTemplates({ version: '6.8.0' }), {
           TF_REATTACH_PROVIDERS: aws.reattach,
         }),
       };
       await both((side) => side.init());
+    };
+
+    beforeAll(async () => {
+      if (real === null) return;
+      aws = await startAws({ world: WORLD, instances: 'none', directory: join(folder, 'world') });
+      await aws.edit(({ managedPolicies }) => {
+        managedPolicies[BOUNDARY] = '{}';
+      });
+      moto = await startMoto(WORLD);
+      await open('cluster');
     });
 
     afterAll(async () => {
@@ -181,6 +216,31 @@ describe.skipIf(real === null)(
       expect(await differ(renderTfvars(endpoint, OTHER_KEY))).toEqual([]);
     });
 
+    test('backups, on running nodes', async () => {
+      recorded = backups;
+      const differences = await differ(renderTfvars(BACKED_UP, OTHER_KEY));
+      await apply();
+      expect(differences).toEqual([]);
+    });
+
+    test('nothing to do with backups', async () => {
+      expect(await differ(renderTfvars(BACKED_UP, OTHER_KEY))).toEqual([]);
+    });
+
+    test('a boundary for the role, and another repository to read', async () => {
+      const differences = await differ(renderTfvars(BOUNDED, OTHER_KEY));
+      await apply();
+      expect(differences).toEqual([]);
+      expect(await differ(renderTfvars(BOUNDED, OTHER_KEY))).toEqual([]);
+    });
+
+    test('backups taken away', async () => {
+      const differences = await differ(renderTfvars(CHANGED, OTHER_KEY));
+      await apply();
+      expect(differences).toEqual([]);
+      recorded = clusters;
+    });
+
     test('removed', async () => {
       const args = ['-destroy'];
       const differences = await differ(renderTfvars(CHANGED, OTHER_KEY), { args });
@@ -188,11 +248,27 @@ describe.skipIf(real === null)(
       expect(differences).toEqual([]);
     });
 
+    test('a new cluster with backups: planned only', async () => {
+      await open('another');
+      recorded = backups;
+      expect(await differ(renderTfvars(BOUNDED, PUBLIC_KEY))).toEqual([]);
+    });
+
     test('the policies allow what was called', () => {
-      const calls = { plan: listActions(recorded.plan), deploy: listActions(recorded.deploy) };
+      const [plan, deploy] = [listActions(clusters.plan), listActions(clusters.deploy)];
+      const more = (all: readonly string[], known: readonly string[]) =>
+        all.filter((action) => !known.includes(action));
+      const calls = {
+        plan,
+        deploy,
+        backups: {
+          plan: more(listActions(backups.plan), plan),
+          deploy: more(listActions(backups.deploy), deploy),
+        },
+      };
       if (process.env.LAB_RECORD_CALLS) writeCalls(calls);
       expect(calls).toEqual(readCalls());
-      expect(listUnmarked(recorded.deploy, SPEC.name)).toEqual([]);
+      expect(listUnmarked([...clusters.deploy, ...backups.deploy], SPEC.name)).toEqual([]);
     });
   },
 );
