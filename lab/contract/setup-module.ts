@@ -3,21 +3,27 @@ import { join } from 'node:path';
 
 const MODULE = join(import.meta.dirname, '../../setup/aws');
 
-/** The module's files; `without` names a resource to take out. */
-export function readModule(without?: string): Map<string, string> {
+/** The module's files; `without` names resources to take out, as `file.tf type.name`. */
+export function readModule(without: readonly string[] = []): Map<string, string> {
   const names = [
     ...readdirSync(MODULE).filter((name) => name.endsWith('.tf')),
     ...readdirSync(join(MODULE, 'policies')).map((name) => `policies/${name}`),
   ];
   const files = new Map(names.map((name) => [name, readFileSync(join(MODULE, name), 'utf8')]));
-  if (without === undefined) return files;
-  const block = new RegExp(
-    `^resource "${without.replace('.', '" "')}" \\{\\n[\\s\\S]*?^\\}\\n`,
-    'm',
-  );
-  const text = files.get('state.tf') ?? '';
-  if (!block.test(text)) throw new Error(`state.tf has no ${without}`);
-  return files.set('state.tf', text.replace(block, ''));
+  for (const one of without) {
+    const [file = '', resource = ''] = one.split(' ');
+    const block = new RegExp(
+      `^resource "${resource.replace('.', '" "')}" \\{\\n[\\s\\S]*?^\\}\\n`,
+      'm',
+    );
+    // Nothing may depend on it either.
+    const line = new RegExp(`^ +${resource.replace('.', '\\.')},\\n`, 'm');
+    const text = files.get(file) ?? '';
+    if (!block.test(text)) throw new Error(`${file} has no ${resource}`);
+    files.set(file, text.replace(block, ''));
+    files.set('outputs.tf', (files.get('outputs.tf') ?? '').replace(line, ''));
+  }
+  return files;
 }
 
 /** Asks services of AWS that moto serves at `endpoint`. */

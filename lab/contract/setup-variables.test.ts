@@ -34,6 +34,12 @@ test('good values are accepted', async () => {
     instance_connect_endpoint_ids: ['eice-0a1b'],
     dns_zone_id: 'Z0123456789ABCDEFGHIJ',
     node_role_arns: [`arn:aws:iam::${ACCOUNT}:role/postgres-nodes`],
+    backup_bucket: 'my-backups',
+    create_backup_bucket: false,
+    backup_prefix: 'postgres/production',
+    backup_kms_key_arn: `arn:aws:kms:eu-west-1:${ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab`,
+    backup_deleted_days: 90,
+    backup_lock_days: 14,
   };
   expect((await planValues(workspace, VALUES)).errors).toEqual([]);
   expect((await planValues(workspace, given)).errors).toEqual([]);
@@ -54,6 +60,12 @@ test.each([
   ['state_prefix', '../x/'],
   ['state_bucket', 'STATES'],
   ['state_kms_key_arn', `arn:aws:kms:eu-west-1:${ACCOUNT}:key/*`],
+  ['backup_bucket', 'my.backups'],
+  ['backup_prefix', '*'],
+  ['backup_prefix', 'a/'],
+  ['backup_kms_key_arn', '*'],
+  ['backup_deleted_days', 0],
+  ['backup_lock_days', 0.5],
   ['oidc_provider_arn', `arn:aws:iam::${ACCOUNT}:oidc-provider/evil.example`],
   ['deploy_session_seconds', 900],
   ['subnet_ids', ['*']],

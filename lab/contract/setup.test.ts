@@ -13,8 +13,11 @@ import type { Policy } from './statements.ts';
 const WORLD = 'setup';
 const ACCOUNT = '123456789012';
 
-/** moto answers this one otherwise than it was asked, and the provider waits until both are equal. It is only planned. */
-const NOT_IN_MOTO = 'aws_s3_bucket_lifecycle_configuration.state';
+/** moto answers these otherwise than it was asked, and the provider waits until both are equal. They are only planned. */
+const NOT_IN_MOTO = [
+  'state.tf aws_s3_bucket_lifecycle_configuration.state',
+  'backup.tf aws_s3_bucket_lifecycle_configuration.backups',
+];
 
 const VALUES = {
   repositories: ['me/databases', 'me@583231/databases@1296269'],
@@ -54,6 +57,12 @@ describe.skipIf(real === null)(`setup/aws${real === null ? ` (skipped: ${SKIPPED
       .filter(({ change }) => !['no-op', 'read'].includes(change.actions.join()))
       .map(({ address, change }) => `${change.actions.join('+')} ${address}`);
 
+  const readPolicy = async (PolicyArn: string): Promise<Policy> => {
+    const policy = await services.askIam('GetPolicy', { PolicyArn });
+    const VersionId = /<DefaultVersionId>(.*?)</.exec(policy)?.[1] ?? '';
+    const version = await services.askIam('GetPolicyVersion', { PolicyArn, VersionId });
+    return services.readDocument(version, 'Document');
+  };
   /** The policies that IAM has for a role. */
   const readPolicies = async (role: string): Promise<Policy[]> => {
     const attached = await services.askIam('ListAttachedRolePolicies', {
@@ -62,16 +71,7 @@ describe.skipIf(real === null)(`setup/aws${real === null ? ` (skipped: ${SKIPPED
     const arns = [...attached.matchAll(/<PolicyArn>(.*?)<\/PolicyArn>/g)].map(
       ([, arn = '']) => arn,
     );
-    return Promise.all(
-      arns.map(async (PolicyArn) => {
-        const policy = await services.askIam('GetPolicy', { PolicyArn });
-        const VersionId = /<DefaultVersionId>(.*?)</.exec(policy)?.[1] ?? '';
-        return services.readDocument(
-          await services.askIam('GetPolicyVersion', { PolicyArn, VersionId }),
-          'Document',
-        );
-      }),
-    );
+    return Promise.all(arns.map(readPolicy));
   };
   /** Whether a role trusts a job's token. */
   const isTrusted = async (role: string, sub: string, aud = 'sts.amazonaws.com') => {
@@ -126,10 +126,58 @@ describe.skipIf(real === null)(`setup/aws${real === null ? ` (skipped: ${SKIPPED
         .map((address) => `create ${address}`)
         .sort(),
     );
-    const rule = planned.resource_changes?.find(({ address }) => address.startsWith(NOT_IN_MOTO));
+    const rule = planned.resource_changes?.find(({ address }) =>
+      address.startsWith('aws_s3_bucket_lifecycle_configuration'),
+    );
     expect(rule?.change.after).toMatchObject({
       rule: [{ status: 'Enabled', noncurrent_version_expiration: [{ noncurrent_days: 90 }] }],
     });
+  });
+
+  test('a bucket for backups is planned with its settings', async () => {
+    const side = await open('backups', readModule());
+    const before = listChanged(await plan(side));
+    const planned = await plan(side, { backup_bucket: 'my-backups', backup_lock_days: 7 });
+    const more = listChanged(planned).filter((line) => !before.includes(line));
+    expect(more.sort()).toEqual(
+      [
+        'aws_iam_policy.github["deploy-backup"]',
+        'aws_iam_policy.github["plan-backup"]',
+        'aws_iam_policy.nodes["nodes"]',
+        'aws_iam_role_policy_attachment.github["deploy-backup"]',
+        'aws_iam_role_policy_attachment.github["plan-backup"]',
+        ...[
+          'aws_s3_bucket',
+          'aws_s3_bucket_lifecycle_configuration',
+          'aws_s3_bucket_object_lock_configuration',
+          'aws_s3_bucket_policy',
+          'aws_s3_bucket_public_access_block',
+          'aws_s3_bucket_server_side_encryption_configuration',
+          'aws_s3_bucket_versioning',
+        ].map((type) => `${type}.backups["backups"]`),
+      ]
+        .map((address) => `create ${address}`)
+        .sort(),
+    );
+    const find = (type: string) =>
+      planned.resource_changes?.find(({ address }) => address === `${type}.backups["backups"]`)
+        ?.change.after;
+    expect(find('aws_s3_bucket_lifecycle_configuration')).toMatchObject({
+      rule: [
+        {
+          status: 'Enabled',
+          noncurrent_version_expiration: [{ noncurrent_days: 30 }],
+          abort_incomplete_multipart_upload: [{ days_after_initiation: 7 }],
+        },
+      ],
+    });
+    expect(find('aws_s3_bucket_object_lock_configuration')).toMatchObject({
+      rule: [{ default_retention: [{ mode: 'GOVERNANCE', days: 7 }] }],
+    });
+    expect(find('aws_s3_bucket_public_access_block')).toMatchObject({ block_public_policy: true });
+    const given = await plan(side, { backup_bucket: 'my-backups', create_backup_bucket: false });
+    expect(listChanged(given).filter((line) => line.includes('.backups['))).toEqual([]);
+    expect(listChanged(given)).toContain('create aws_iam_policy.nodes["nodes"]');
   });
 
   test('another region than the provider, and one environment for both roles, are refused', async () => {
@@ -284,6 +332,54 @@ describe.skipIf(real === null)(`setup/aws${real === null ? ` (skipped: ${SKIPPED
           resource: `arn:aws:ec2:eu-west-1:${ACCOUNT}:subnet/${subnet}`,
         });
       expect(['subnet-1', 'subnet-2', 'subnet-3'].map(launch)).toEqual([true, true, false]);
+    });
+
+    test('backups: the roles of the nodes are bounded to the clusters of the module', async () => {
+      const key = `arn:aws:kms:eu-west-1:${ACCOUNT}:key/1234abcd`;
+      const values = {
+        backup_bucket: 'my-backups',
+        backup_prefix: 'postgres',
+        backup_kms_key_arn: key,
+        backup_lock_days: 7,
+      };
+      await plan(side, values);
+      await side.apply();
+      expect(listChanged(await plan(side, values))).toEqual([]);
+      await expect(plan(side, values, ['-destroy'])).rejects.toThrow('prevent_destroy');
+      policies = { plan: await readPolicies('plan'), deploy: await readPolicies('deploy') };
+      const boundary = `arn:aws:iam::${ACCOUNT}:policy/postgres-cluster-nodes`;
+      const make = (name: string, bounded: string) =>
+        may('deploy', {
+          action: 'iam:CreateRole',
+          resource: `arn:aws:iam::${ACCOUNT}:role/postgres-cluster/${name}`,
+          context: { 'iam:PermissionsBoundary': bounded },
+        });
+      expect(make('orders-eu-west-1-nodes', boundary)).toBe(true);
+      expect(make('billing-eu-west-1-nodes', boundary)).toBe(true);
+      expect(make('other-eu-west-1-nodes', boundary)).toBe(false);
+      expect(make('orders-eu-west-1-nodes', 'arn:aws:iam::aws:policy/AdministratorAccess')).toBe(
+        false,
+      );
+      const bounds = [await readPolicy(boundary)];
+      const instance = {
+        'ec2:SourceInstanceARN': `arn:aws:ec2:eu-west-1:${ACCOUNT}:instance/i-1`,
+      };
+      const use = (action: string, resource: string, context: Request['context'] = instance) =>
+        isAllowed(bounds, { action, resource, context });
+      const object = (path: string) => `arn:aws:s3:::my-backups/postgres/${path}`;
+      expect(use('s3:PutObject', object('orders/archive/x'))).toBe(true);
+      expect(use('s3:PutObject', object('other/archive/x'))).toBe(false);
+      expect(use('s3:PutObject', 'arn:aws:s3:::my-backups/orders/archive/x')).toBe(false);
+      // Not with credentials that are no instance's, so not for a deploy role that lets itself assume the role.
+      expect(use('s3:PutObject', object('orders/archive/x'), {})).toBe(false);
+      expect(use('s3:DeleteObjectVersion', object('orders/archive/x'))).toBe(false);
+      expect(use('iam:CreateUser', '*')).toBe(false);
+      const list = (prefix: string) =>
+        use('s3:ListBucket', 'arn:aws:s3:::my-backups', { ...instance, 's3:prefix': prefix });
+      expect([list('postgres/orders/'), list('postgres/'), list('')]).toEqual([true, false, false]);
+      const decrypt = (service: string) =>
+        use('kms:Decrypt', key, { 'kms:ViaService': `${service}.eu-west-1.amazonaws.com` });
+      expect([decrypt('s3'), decrypt('ec2')]).toEqual([true, false]);
     });
   });
 });

@@ -30,6 +30,35 @@ output "backend_config" {
   }
 }
 
+output "backup_bucket" {
+  description = "Bucket of the backups; null without one"
+  value       = var.backup_bucket
+
+  # It is of use only with its settings.
+  depends_on = [
+    aws_s3_bucket_lifecycle_configuration.backups,
+    aws_s3_bucket_object_lock_configuration.backups,
+    aws_s3_bucket_policy.backups,
+    aws_s3_bucket_server_side_encryption_configuration.backups,
+    aws_s3_bucket_versioning.backups,
+  ]
+}
+
+output "node_boundary_arn" {
+  description = "Permissions boundary of the nodes' roles; null without a bucket of backups"
+  value       = one([for policy in aws_iam_policy.nodes : policy.arn])
+}
+
+output "backup_config" {
+  description = "Lines for each cluster file; null without a bucket of backups"
+  value = var.backup_bucket == null ? null : join("\n", concat(
+    ["backup:", "  bucket: ${var.backup_bucket}"],
+    var.backup_prefix == "" ? [] : ["  prefix: ${var.backup_prefix}"],
+    var.backup_kms_key_arn == null ? [] : ["  kms_key_id: ${var.backup_kms_key_arn}"],
+    [for policy in aws_iam_policy.nodes : "  permissions_boundary: ${policy.arn}"],
+  ))
+}
+
 output "github_command" {
   description = "The second command, for the first repository; run it in the folder setup"
   value = join(" ", [

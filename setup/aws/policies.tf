@@ -13,6 +13,8 @@ locals {
     plan-dns                = { role = "plan", file = "plan-dns", used = var.dns_zone_id != null }
     deploy-dns              = { role = "deploy", file = "deploy-dns", used = var.dns_zone_id != null }
     deploy-instance-profile = { role = "deploy", file = "deploy-instance-profile", used = length(var.node_role_arns) > 0 }
+    plan-backup             = { role = "plan", file = "plan-backup", used = var.backup_bucket != null }
+    deploy-backup           = { role = "deploy", file = "deploy-backup", used = var.backup_bucket != null }
     deploy-volume-key       = { role = "deploy", file = "deploy-volume-key", used = length(var.volume_kms_key_arns) > 0 }
     plan-state-key          = { role = "plan", file = "plan-state-key", used = var.state_kms_key_arn != null }
     deploy-state-key        = { role = "deploy", file = "deploy-state-key", used = var.state_kms_key_arn != null }
@@ -37,6 +39,7 @@ locals {
     ZONE-NAME    = [for zone in data.aws_route53_zone.clusters : trimsuffix(zone.name, ".")]
     NODE-ROLE    = var.node_role_arns
     VOLUME-KEY   = var.volume_kms_key_arns
+    BOUNDARY     = [local.boundary_arn]
   }
 
   # Every text of a resource or a condition → the texts in its place, one for each combination of its placeholders'

@@ -89,6 +89,67 @@ variable "state_kms_key_arn" {
   }
 }
 
+variable "backup_bucket" {
+  description = "Name of the bucket for the backups of the clusters (bucket of backup in the cluster file), in the same region; null for none. With it come the permissions boundary of the nodes and what the roles need for it"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.backup_bucket == null || can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.backup_bucket))
+    error_message = "backup_bucket must be 3 to 63 lower-case letters, digits and dashes."
+  }
+}
+
+variable "create_backup_bucket" {
+  description = "Whether to create the bucket of the backups; false for one that exists"
+  type        = bool
+  default     = true
+}
+
+variable "backup_prefix" {
+  description = "Folder of the backups in the bucket (prefix of backup in the cluster file)"
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = length(var.backup_prefix) <= 200 && can(regex("^([A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)?$", var.backup_prefix))
+    error_message = "backup_prefix must be empty or a path of letters, digits, dots, dashes and underscores, for example postgres."
+  }
+}
+
+variable "backup_kms_key_arn" {
+  description = "ARN of the KMS key of the backups (kms_key_id of backup in the cluster file); null for S3's own encryption. Its key policy must leave permissions to IAM"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.backup_kms_key_arn == null || can(regex("^arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.backup_kms_key_arn))
+    error_message = "backup_kms_key_arn must be the ARN of a key, for example arn:aws:kms:eu-west-1:123456789012:key/1234abcd-…"
+  }
+}
+
+variable "backup_deleted_days" {
+  description = "Days for which the bucket keeps what was deleted or overwritten as an old version"
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.backup_deleted_days >= 1 && var.backup_deleted_days <= 3650 && floor(var.backup_deleted_days) == var.backup_deleted_days
+    error_message = "backup_deleted_days must be a whole number of days from 1 to 3650."
+  }
+}
+
+variable "backup_lock_days" {
+  description = "Days for which nobody can remove a version of an object (S3 Object Lock, governance mode); null for no lock. A bucket that has a lock keeps it for ever: with null, only its default time ends"
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.backup_lock_days == null ? true : var.backup_lock_days >= 1 && var.backup_lock_days <= 3650 && floor(var.backup_lock_days) == var.backup_lock_days
+    error_message = "backup_lock_days must be a whole number of days from 1 to 3650."
+  }
+}
+
 variable "oidc_provider_arn" {
   description = "ARN of the account's OIDC provider for token.actions.githubusercontent.com, if it has one; null creates it"
   type        = string
