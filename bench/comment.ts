@@ -86,6 +86,7 @@ function render(): { comment: string; summary: string; commentMs: number; summar
     logicalSlots: [],
     slotLoss: null,
     backupLoss: null,
+    backups: null,
     permissions: {
       destroy: { input: 'allow-destroy-label', label: 'allow-destroy', labels: [] },
       slotLoss: { input: 'allow-slot-loss-label', label: 'allow-slot-loss', labels: [] },

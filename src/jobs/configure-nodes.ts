@@ -55,6 +55,7 @@ export async function configureNodes(
   let observed: readonly NodeObservation[] = [];
   const onObserved = (nodes: typeof observed) => {
     observed = nodes;
+    options.onObserved?.(nodes);
   };
   const logWork = createWorkLog(core.info);
   const onWork = (all: readonly NodeWork[]) => {

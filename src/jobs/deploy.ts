@@ -11,6 +11,7 @@ import { ContinuingError } from '../operations/continuing-error.ts';
 import type { Look } from '../operations/look.ts';
 import type { PlanResult } from '../operations/plan.ts';
 import { UnreachableError } from '../operations/reachability.ts';
+import { summarizeBackups } from '../report/backups.ts';
 import {
   renderDeployComment,
   renderDeployShort,
@@ -170,6 +171,9 @@ export async function deploy(
       states,
       reviewedImage: stored?.image ?? null,
       labels,
+      onObserved: (observed) => {
+        report = { ...report, backups: summarizeBackups(observed, job.inputs.spec) };
+      },
       onSteps: (steps) => {
         report = { ...report, steps };
       },

@@ -13,6 +13,7 @@ import { UserError } from '../messages/errors.ts';
 import type { Look } from '../operations/look.ts';
 import type { PlanResult } from '../operations/plan.ts';
 import { findVantage, requireObservation, UnreachableError } from '../operations/reachability.ts';
+import { summarizeBackups } from '../report/backups.ts';
 import { describeExceptions, describeFaults } from '../report/faults.ts';
 import { listLeftOut } from '../report/left-out.ts';
 import type { PlanReport } from '../report/plan-comment.ts';
@@ -155,6 +156,7 @@ export function buildDatabasePlan(
   | 'logicalSlots'
   | 'slotLoss'
   | 'backupLoss'
+  | 'backups'
   | 'capacity'
 > & {
   readonly warnings: readonly string[];
@@ -198,6 +200,7 @@ export function buildDatabasePlan(
     planText: plan.text,
     slotLoss: preview.slotLoss,
     backupLoss: preview.backupLoss,
+    backups: summarizeBackups(observed, desired),
     // Until stopped nodes run, the future primary is unknown.
     logicalSlots: desired.stopped?.length ? [] : findSlotFates(observed, steps),
     warnings: warnings.filter((text) => text !== null),

@@ -8,6 +8,7 @@ import {
   renderPublicConnectionString,
 } from '../operations/connection-string.ts';
 import { ContinuingError } from '../operations/continuing-error.ts';
+import { type BackupReport, summarizeBackups } from '../report/backups.ts';
 import type { DeployState } from '../report/deploy-report.ts';
 import { renderDeploySummary } from '../report/summary.ts';
 import type { Announcement } from './announcement.ts';
@@ -21,6 +22,8 @@ interface RunProgress {
   notes: readonly NodeNote[];
   warnings: readonly string[];
   work: readonly NodeWork[];
+  /** Absent before the nodes are looked at. */
+  backups?: BackupReport;
 }
 
 /**
@@ -46,6 +49,9 @@ export async function summarizeRun(
       renderDeploySummary,
     );
   const listeners: ConfigureListeners = {
+    onObserved: (observed) => {
+      progress.backups = summarizeBackups(observed, job.inputs.spec);
+    },
     onSteps: (steps) => {
       progress.steps = steps;
     },

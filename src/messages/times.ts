@@ -12,13 +12,16 @@ export const DAY = 24 * 3600;
 export const toSeconds = (time: Date): number => Math.floor(time.getTime() / 1000);
 
 /**
- * Returns a moment in UTC without the zone, short enough for a phone: `02:31` on the day of `now`, `12 Nov 02:31` in its
- * year, else `12 Nov 2025 02:31`. Both in seconds since the epoch.
+ * Returns a moment in UTC without the zone, short enough for a phone: `02:31` on the day of `reference`, which is now or a
+ * moment named before, `12 Nov 02:31` in its year, else `12 Nov 2025 02:31`. Both in seconds since the epoch.
  */
-export function formatMoment(moment: number, now: number): string {
-  const [date, today] = [moment, now].map((seconds) => new Date(seconds * 1000)) as [Date, Date];
+export function formatMoment(moment: number, reference: number): string {
+  const [date, today] = [moment, reference].map((seconds) => new Date(seconds * 1000)) as [
+    Date,
+    Date,
+  ];
   const time = date.toISOString().slice(11, 16);
-  if (Math.floor(moment / DAY) === Math.floor(now / DAY)) return time;
+  if (Math.floor(moment / DAY) === Math.floor(reference / DAY)) return time;
   const year = date.getUTCFullYear() === today.getUTCFullYear() ? '' : `${date.getUTCFullYear()} `;
   return `${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${year}${time}`;
 }

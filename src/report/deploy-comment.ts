@@ -1,4 +1,6 @@
+import { toSeconds } from '../messages/times.ts';
 import { renderAlert } from './alert.ts';
+import { renderBackupsAfter } from './backups.ts';
 import {
   byteLength,
   COMMENT_BUDGET,
@@ -57,6 +59,7 @@ export function listDeploySections(report: DeployReport): Section[] {
       shrinkOrder: 3,
       ...(report.storageAlertPercent && { alertPercent: report.storageAlertPercent }),
     }),
+    fixed(renderBackupLine(report)),
     fixed(progress.state === 'done' ? renderConnection(progress) : ''),
     renderAlert('WARNING', {
       items: report.warnings.map((text) => renderText(shortenText(text))),
@@ -94,6 +97,12 @@ function renderDifferences(
 
 /** The log has the rest. */
 const MAX_DIFFERENCES = 50;
+
+/** Renders the backups at the end of a deploy; '' before it, or without backups. */
+function renderBackupLine({ progress, backups, steps, run }: DeployReport): string {
+  if (backups === undefined || progress.state !== 'done') return '';
+  return renderBackupsAfter(backups, steps ?? [], toSeconds(run.time));
+}
 
 /** Renders both connection strings and says which clients use which; a public address changes when its instance stops. */
 function renderConnection({

@@ -1,4 +1,6 @@
 import { NOT_PROVED, type NodeProof } from '../cluster/proof.ts';
+import type { Step } from '../cluster/rollout/step.ts';
+import { summarizeBackupSteps } from './backup-steps.ts';
 import type { DeployReport, DeployState } from './deploy-report.ts';
 import type { Headline } from './headline.ts';
 import { countNoun, renderCode, renderText } from './markdown.ts';
@@ -20,12 +22,15 @@ const EMOJI = {
 } as const;
 
 /** Builds the headline of a deploy. */
-export function buildDeployHeadline({ cluster, progress, proof }: DeployReport): Headline {
+export function buildDeployHeadline({ cluster, progress, proof, steps }: DeployReport): Headline {
   const emoji = EMOJI[progress.state];
-  return { emoji, cluster, text: describeState(progress, proof) };
+  return { emoji, cluster, text: describeState(progress, { proof, steps: steps ?? [] }) };
 }
 
-function describeState(progress: DeployState, proof: readonly NodeProof[]): string {
+function describeState(
+  progress: DeployState,
+  { proof, steps }: { proof: readonly NodeProof[]; steps: readonly Step[] },
+): string {
   switch (progress.state) {
     case 'planning':
     case 'applying':
@@ -36,7 +41,8 @@ function describeState(progress: DeployState, proof: readonly NodeProof[]): stri
       const text = replicas === 0 ? 'primary runs' : `${countNoun(replicas, 'replica')} streaming`;
       const away = proof.filter(({ state }) => state === NOT_PROVED);
       const leftOut = away.map(({ name }) => name).join(', ');
-      return `done · ${text}${leftOut === '' ? '' : ` · ${leftOut} left out`}`;
+      const parts = ['done', ...summarizeBackupSteps(steps), text];
+      return [...parts, ...(leftOut === '' ? [] : [`${leftOut} left out`])].join(' · ');
     }
     case 'continuing':
       return `continues without this run · ${progress.nodes.join(', ')} at work`;

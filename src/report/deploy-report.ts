@@ -2,6 +2,7 @@ import type { EndedRun, NodeWork } from '../cluster/progress.ts';
 import type { NodeProof } from '../cluster/proof.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
+import type { BackupReport } from './backups.ts';
 import type { RunInfo } from './footer.ts';
 import type { NodeNote } from './notes.ts';
 
@@ -91,6 +92,8 @@ export interface DeployReport {
   readonly reviewed: ReviewInfo | null;
   /** Use of a data volume, in percent, from which the proof warns; undefined: it does not. */
   readonly storageAlertPercent?: number;
+  /** The backups before the last steps; absent before the nodes are looked at. */
+  readonly backups?: BackupReport;
   readonly notes: readonly NodeNote[];
   /** Sentences. */
   readonly warnings: readonly string[];

@@ -3,6 +3,7 @@ import { renderLink } from './markdown.ts';
 
 /** The pages that reports link to, below the folder `docs` of the action's repository. */
 export const PAGES = {
+  backups: 'how-to/back-up-and-restore.md',
   connect: 'how-to/connect.md',
   costs: 'explanation/costs.md',
   review: 'explanation/review.md',

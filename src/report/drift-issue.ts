@@ -1,4 +1,6 @@
+import { toSeconds } from '../messages/times.ts';
 import { renderAlert } from './alert.ts';
+import { hasBackups, renderBackupState } from './backups.ts';
 import { COMMENT_BUDGET, fitSections, fixed, SUMMARY_BUDGET } from './budget.ts';
 import { renderFooter } from './footer.ts';
 import { renderCode, renderText, shortenText } from './markdown.ts';
@@ -91,11 +93,15 @@ export function renderDriftSummary(report: DriftReport): string {
     const found =
       database.kind === 'unobserved'
         ? `no drift of the infrastructure. The nodes were not looked at: ${renderText(shortenText(database.notObserved))}`
-        : joinSentences('no drift.', notChecked);
+        : joinSentences(joinSentences('no drift.', describeState(report)), notChecked);
     return `✅ ${renderCode(cluster)}: ${found} ${renderFooter(run)}\n`;
   }
   return fitSections(listDriftSections(report), SUMMARY_BUDGET);
 }
+
+/** Renders the backups that exist, Markdown; null without any. */
+const describeState = ({ backups, run }: DriftReport): string | null =>
+  (backups && renderBackupState(backups, toSeconds(run.time))) || null;
 
 /** Renders the last comment on the issue; Markdown. */
 export function renderDriftClosed({
@@ -120,8 +126,10 @@ function listDriftSections(report: DriftReport) {
       ? 'This issue is closed once a run that can look at the nodes finds no drift.'
       : 'This issue is closed once the drift is gone.';
   const visible = hideInternals(report);
+  // That a cluster has no backups is said where it is changed.
+  const backups = report.backups && hasBackups(report.backups) ? report.backups : null;
   const [, ...sections] = listPlanSections(
-    visible,
+    { ...visible, backups },
     'The whole plan is in the log of the run.',
     differs(report) ? renderDriftNextStep({ verdict: judge(visible), run: report.run }) : '',
   );

@@ -1,6 +1,7 @@
 import { estimateDuration, formatRange } from '../cluster/rollout/duration.ts';
 import { CREATING_ACTIONS, listNodes } from '../terraform/node-changes.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
+import type { BackupReport } from './backups.ts';
 import { renderDocs } from './docs.ts';
 import type { RunInfo } from './footer.ts';
 import type { DatabasePlan } from './steps.ts';
@@ -9,14 +10,15 @@ import type { DatabasePlan } from './steps.ts';
 export interface NextStep {
   readonly plan: PlanSummary;
   readonly database: DatabasePlan;
+  readonly backups: BackupReport | null;
   /** `refused`: no label allows it. `blocked`: a label would. */
   readonly verdict: 'refused' | 'blocked' | 'planned';
   readonly run: RunInfo;
 }
 
 /** Renders what happens next to a pull request and where it is explained, one line of Markdown. */
-export function renderNextStep({ plan, database, verdict, run }: NextStep): string {
-  return renderNext(describeNext({ plan, database, verdict }), { verdict, run });
+export function renderNextStep({ run, ...next }: NextStep): string {
+  return renderNext(describeNext(next), { verdict: next.verdict, run });
 }
 
 /** What to do about drift: no pull request is there to merge or to label. */
@@ -40,7 +42,7 @@ function renderNext(text: string, { verdict, run }: Pick<NextStep, 'verdict' | '
   return `**Next:** ${text}${link === '' ? '' : ` ${link}`}`;
 }
 
-function describeNext({ plan, database, verdict }: Omit<NextStep, 'run'>): string {
+function describeNext({ plan, database, backups, verdict }: Omit<NextStep, 'run'>): string {
   switch (verdict) {
     case 'refused':
       return 'change this pull request; nothing of it is applied as it is.';
@@ -49,9 +51,11 @@ function describeNext({ plan, database, verdict }: Omit<NextStep, 'run'>): strin
     case 'planned': {
       if (database.kind === 'unobserved') return 'merging applies this after a look at the nodes.';
       const steps = database.kind === 'steps' ? database.steps : [];
-      const duration = estimateDuration(steps, readNew(plan));
+      const dataBytes = backups?.dataBytes ?? null;
+      const duration = estimateDuration(steps, { ...readNew(plan), dataBytes });
+      const what = steps.some(({ kind }) => kind === 'restore') ? 'restore' : 'copy';
       return duration === null
-        ? 'merging applies this; how long the copy takes depends on the data.'
+        ? `merging applies this; how long the ${what} takes depends on the data.`
         : `merging applies this; ${formatRange(duration)}.`;
     }
   }

@@ -2,6 +2,7 @@ import type { TopologyChange } from '../cluster/rollout/topology.ts';
 import { majorOfTag, splitReference } from '../cluster/spec.ts';
 import { listSome } from '../messages/list-some.ts';
 import type { PlanSummary, ResourceChange } from '../terraform/plan.ts';
+import { type BackupReport, renderBackupPolicy } from './backups.ts';
 import { fixed, type Section } from './budget.ts';
 import { isNewCluster } from './changes.ts';
 import { renderDocs } from './docs.ts';
@@ -17,7 +18,11 @@ const MAX_NAMES = 4;
  */
 export function renderOverview(
   plan: PlanSummary,
-  { topology, run }: { topology: readonly TopologyChange[]; run: RunInfo },
+  {
+    topology,
+    run,
+    backups,
+  }: { topology: readonly TopologyChange[]; run: RunInfo; backups: BackupReport | null },
 ): Section {
   if (!isNewCluster(plan) || topology.length === 0) return fixed('');
   const made = new Plan(plan);
@@ -28,6 +33,7 @@ export function renderOverview(
     ['Runner', describeRunner(made)],
     ['Network', describeNetwork(made)],
     ...describeNames(made),
+    ...(backups === null ? [] : [['Backups', describeBackups(backups, run)]]),
     ['**Costs**', describeCosts(made, run)],
   ];
   return fixed(renderTable(['PostgreSQL', describeImage(topology)], rows, { left: true }));
@@ -123,6 +129,12 @@ function describeNames(made: Plan): string[][] {
   return typeof first === 'string'
     ? [['Names', `${renderCode(shortenText(first, 200))}${records.length > 1 ? ', …' : ''}`]]
     : [];
+}
+
+function describeBackups({ cluster, desired }: BackupReport, run: RunInfo): string {
+  if (desired !== null) return renderBackupPolicy({ cluster, desired });
+  const link = renderDocs('Back up and restore', run, 'backups');
+  return `none${link === '' ? '' : `. ${link}`}`;
 }
 
 /** Names what AWS charges for, without prices, which would be out of date. */

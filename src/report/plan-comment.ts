@@ -1,12 +1,16 @@
 import type { SlotFate } from '../cluster/rollout/logical-slots.ts';
 import type { TopologyChange } from '../cluster/rollout/topology.ts';
+import { toSeconds } from '../messages/times.ts';
 import type { PlanSummary } from '../terraform/plan.ts';
 import { DATABASE_OUTPUT } from '../terraform/plan-differences.ts';
 import { isStarterRemoval } from '../terraform/starter.ts';
 import { renderAlert } from './alert.ts';
+import { summarizeBackupSteps } from './backup-steps.ts';
+import { type BackupReport, hasBackups, renderBackupState, renderBackups } from './backups.ts';
 import { COMMENT_BUDGET, fitSections, fixed, type Section } from './budget.ts';
 import type { CapacityReport } from './capacity.ts';
 import { countUndescribed, isNewCluster, summarizeChanges } from './changes.ts';
+import { renderDocs } from './docs.ts';
 import { type RunInfo, renderFooter } from './footer.ts';
 import { mayPause } from './foresight.ts';
 import { type Headline, renderHeadline, renderTitle } from './headline.ts';
@@ -46,6 +50,8 @@ export interface PlanReport {
   readonly writesWait: string | null;
   /** How full the data volumes are, and what was kept on them. */
   readonly capacity: CapacityReport;
+  /** The backups before the change and after it; null: the report says nothing about them. */
+  readonly backups: BackupReport | null;
   /** Why the infrastructure change is refused, whatever the labels, sentences. */
   readonly refusals: readonly string[];
   /** Sentences, e.g. that a major version is past its end of life. */
@@ -99,7 +105,7 @@ export function listPlanSections(
   return [
     fixed(renderHeadline(buildHeadline(report))),
     ...renderAlerts(report),
-    renderOverview(plan, { topology, run }),
+    renderOverview(plan, { topology, run, backups: report.backups }),
     // The nodes of a new cluster are what it is; those of another are what the steps lead to.
     ...(isNewCluster(plan) ? [nodes] : []),
     fixed('#### Database'),
@@ -112,6 +118,7 @@ export function listPlanSections(
     renderLogicalSlots(report.logicalSlots, { shrinkOrder: 5, whole }),
     ...(isNewCluster(plan) ? [] : [nodes]),
     renderStorage({ plan, capacity: report.capacity }, { shrinkOrder: 5, whole }),
+    fixed(renderBackupSection(report)),
     renderDrift(plan.drift, { shrinkOrder: 2, whole }),
     renderResources(plan, { undescribed: countUndescribed(plan), shrinkOrder: 3, whole }),
     fixed(renderVolumeNotes(report.volumeNotes ?? [])),
@@ -144,6 +151,16 @@ function renderAlerts(report: PlanReport): Section[] {
       shrinkOrder: 4,
     }),
   ];
+}
+
+/** Renders the backups and what changes of them; the overview of a new cluster says where they go. */
+function renderBackupSection({ backups, plan, database, run }: PlanReport): string {
+  if (backups === null || isNewCluster(plan)) return '';
+  if (!hasBackups(backups)) {
+    return `<sub>This cluster has no backups. ${renderDocs('Back up and restore', run, 'backups')}</sub>`;
+  }
+  const steps = database.kind === 'steps' ? database.steps : [];
+  return renderBackups(backups, steps, toSeconds(run.time));
 }
 
 /** Returns the losses of a plan. A refused plan loses nothing, whatever the labels. */
@@ -202,18 +219,20 @@ function renderQuietLine(report: PlanReport): string | null {
       ? `no changes, as far as Terraform's state tells. ${reason} The deploy asks them.`
       : `no infrastructure changes. ${reason} The deploy asks them what the database needs.`;
   }
-  return database.kind === 'steps' && database.steps.length === 0 ? 'no changes.' : null;
+  if (database.kind !== 'steps' || database.steps.length > 0) return null;
+  const state = report.backups && renderBackupState(report.backups, toSeconds(report.run.time));
+  return state ? `no changes. ${state}` : 'no changes.';
 }
 
 function buildHeadline(report: PlanReport): Headline {
   const { cluster, plan, database, settings, writesWait } = report;
   const verdict = judge(report);
   const changes = summarizeChanges(plan);
-  const steps =
-    // A new cluster is initialised and copied: nothing else can happen.
-    database.kind === 'steps' && !isNewCluster(plan)
-      ? summarizeSteps(database.steps, writesWait)
-      : '';
+  const done = database.kind === 'steps' ? database.steps : [];
+  // A new cluster is initialised or restored, and copied: nothing else can happen.
+  const steps = isNewCluster(plan)
+    ? summarizeBackupSteps(done.filter(({ kind }) => kind === 'restore')).join('')
+    : summarizeSteps(done, writesWait);
   const parts = [
     verdict,
     changes.length > 0 ? changes.join(' · ') : plan.outputs.length > 0 ? 'outputs only' : '',

@@ -87,6 +87,9 @@ function describeCommon(proof: readonly NodeProof[]): string {
   const parts = [
     ...(isTokenRead(proof) ? ['every node has the test row that the primary wrote'] : []),
     ...(isTimelineCommon(proof) ? [`timeline ${proof[0]?.timeline}`] : []),
+    ...proof.flatMap(({ archivedWal }) =>
+      archivedWal === null ? [] : [`WAL ${renderText(archivedWal)} is archived`],
+    ),
   ];
   return parts.length === 0 ? '' : `<sub>Proved: ${parts.join(', ')}.</sub>`;
 }

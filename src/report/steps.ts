@@ -4,6 +4,7 @@ import type { Step, StepOf } from '../cluster/rollout/step.ts';
 import { cleanText } from '../messages/clean-text.ts';
 import { listSome } from '../messages/list-some.ts';
 import { formatBytes } from '../messages/quantities.ts';
+import { describeBackupStep, summarizeBackupSteps } from './backup-steps.ts';
 import { fitParts, fixed, type Section } from './budget.ts';
 import { describeClone } from './copies.ts';
 import { renderNotObserved, WHILE_REFUSED } from './foresight.ts';
@@ -150,6 +151,7 @@ export function summarizeSteps(steps: readonly Step[], writesWait: string | null
     switchovers === 0 ? '' : countNoun(switchovers, 'switchover'),
     writesWait === null ? summarizePauses(steps) : `writes wait ${writesWait}`,
     !touches && steps.some(({ kind }) => kind === 'reload') ? 'reload' : '',
+    ...summarizeBackupSteps(steps),
   ]
     .filter((part) => part !== '')
     .join(' · ');
@@ -197,11 +199,9 @@ function describeStep(step: Step): string {
     case 'initialise':
       return `**Initialise** ${nodes}: a new, empty database cluster; it becomes the primary.`;
     case 'restore':
-      return `**Restore** ${nodes} from the backups of ${renderCode(step.source.cluster)}; it becomes the primary.`;
     case 'archive':
-      return `**Archive** the WAL of ${nodes}.`;
     case 'backup':
-      return `**Back up** ${nodes}.`;
+      return describeBackupStep(step);
     case 'admit':
       return `**Update access** on ${nodes}: ${describeAdmission(step)}.`;
     case 'clone':

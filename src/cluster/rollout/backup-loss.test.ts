@@ -36,22 +36,22 @@ describe('a loss of backups', () => {
     [
       'a shorter retention',
       { ...BACKUP, retentionDays: 7 },
-      'backup.retention_days: 7 instead of 14 would be kept: older backups and their WAL are deleted.',
+      'backup.retention_days: 7 instead of 14 days are kept, so older backups and their WAL are deleted.',
     ],
     [
       'no backups any more',
       null,
-      'backup: archiving to s3://acme-backups/production/postgres and the backups there would end: what is committed after that cannot be restored. What is stored there is not deleted.',
+      'backup is removed: archiving to s3://acme-backups/production/postgres and the backups there end. What is committed after that cannot be restored; what is stored there is not deleted.',
     ],
     [
       'another bucket',
       { ...BACKUP, bucket: 'other-backups', retentionDays: 7 },
-      'backup: archiving would go to s3://other-backups/production/postgres instead of s3://acme-backups/production/postgres. The backups there are not deleted, but reach no further, and the new ones begin with a full backup.',
+      'backup goes to s3://other-backups/production/postgres instead of s3://acme-backups/production/postgres. What is stored there is not deleted and gets no more WAL, so it reaches no further.',
     ],
     [
       'another service',
       { ...BACKUP, endpoint: 's3.example.com' },
-      'backup: archiving would go to s3://acme-backups/production/postgres at s3.example.com instead of s3://acme-backups/production/postgres. The backups there are not deleted, but reach no further, and the new ones begin with a full backup.',
+      'backup goes to s3://acme-backups/production/postgres at s3.example.com instead of s3://acme-backups/production/postgres. What is stored there is not deleted and gets no more WAL, so it reaches no further.',
     ],
   ])('%s', (_, backup, expected) => {
     expect(explain(backup)).toBe(expected);

@@ -18,15 +18,15 @@ export function explainBackupLoss(
   const { backup, name: cluster } = desired;
   const place = `s3://${deployed.bucket}${deployed.path}`;
   if (backup === null) {
-    return `backup: archiving to ${place} and the backups there would end: what is committed after that cannot be restored. What is stored there is not deleted.`;
+    return `backup is removed: archiving to ${place} and the backups there end. What is committed after that cannot be restored; what is stored there is not deleted.`;
   }
   if (!isSameRepository(deployed, { backup, cluster })) {
     const next = `s3://${backup.bucket}${locateRepository({ ...backup, cluster })}`;
     const at = backup.endpoint === deployed.endpoint ? '' : ` at ${backup.endpoint ?? 'Amazon S3'}`;
-    return `backup: archiving would go to ${next}${at} instead of ${place}. The backups there are not deleted, but reach no further, and the new ones begin with a full backup.`;
+    return `backup goes to ${next}${at} instead of ${place}. What is stored there is not deleted and gets no more WAL, so it reaches no further.`;
   }
   const { retentionDays: before } = deployed;
   const after = backup.retentionDays;
   if (before === null || after >= before) return null;
-  return `backup.retention_days: ${after} instead of ${before} would be kept: older backups and their WAL are deleted.`;
+  return `backup.retention_days: ${after} instead of ${before} days are kept, so older backups and their WAL are deleted.`;
 }

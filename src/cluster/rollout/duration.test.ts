@@ -44,6 +44,26 @@ test('a copy of data of unknown size has no estimate, unless the cluster is new 
   expect(estimateDuration([INITIALISE, clone({})], NOTHING)).not.toBeNull();
 });
 
+const BACKUP: Step = { kind: 'backup', nodes: ['node-1'], primary: 'node-1', type: 'full' };
+
+test('a backup takes as long as its data, and the one of a new cluster next to nothing', () => {
+  const large = estimateDuration([BACKUP], { ...NOTHING, dataBytes: 200 * GIB });
+  const empty = estimateDuration([INITIALISE, BACKUP], NOTHING);
+  expect(large?.least).toBeGreaterThan(1_300);
+  expect(large?.most).toBeGreaterThan(10_000);
+  expect(empty?.most).toBeLessThan(300);
+  expect(estimateDuration([BACKUP], NOTHING)).toBeNull();
+});
+
+test('a restore has no estimate', () => {
+  const restore: Step = {
+    ...{ kind: 'restore', nodes: ['node-1'], primary: 'node-1', settings: {} },
+    source: { bucket: 'acme-backups', prefix: '', cluster: 'orders' },
+    time: null,
+  };
+  expect(estimateDuration([restore], { ...NOTHING, dataBytes: GIB })).toBeNull();
+});
+
 test.each([
   [10, 50, 'about a minute'],
   [200, 240, 'about 3 to 4 minutes'],

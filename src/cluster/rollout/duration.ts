@@ -22,17 +22,18 @@ const NEW_NODE = [120, 300] as const;
 const ENDPOINT = [180, 420] as const;
 const NAT_GATEWAY = [90, 180] as const;
 
-/** Seconds of one step, by kind, on all of its nodes at the same time. Copies depend on the size of the data. */
-const STEPS: Readonly<Record<Exclude<Step['kind'], 'clone'>, readonly [number, number]>> = {
+/** Steps that take as long as their data is large. */
+type SizedKind = 'clone' | 'backup' | 'restore';
+
+/** Seconds of one step, by kind, on all of its nodes at the same time. The others depend on the size of the data. */
+const STEPS: Readonly<Record<Exclude<Step['kind'], SizedKind>, readonly [number, number]>> = {
   provision: NEW_NODE,
   boot: [60, 180],
   prepare: [5, 30],
   grow: [10, 120],
   check: [5, 20],
   initialise: [5, 20],
-  restore: [60, 600],
   archive: [5, 30],
-  backup: [30, 600],
   admit: [2, 10],
   start: [10, 60],
   reload: [2, 10],
@@ -55,13 +56,24 @@ const FAST_COPY = 200 * 1024 ** 2;
 /** The checkpoint before a copy, and the start after it. */
 const AROUND_COPY = [10, 60] as const;
 
+/** Bytes per second that a backup reads, compresses and sends. */
+const SLOW_BACKUP = 20 * 1024 ** 2;
+const FAST_BACKUP = 150 * 1024 ** 2;
+/** Its checkpoint before, and the WAL that it waits for after. */
+const AROUND_BACKUP = [10, 60] as const;
+
 /**
- * Estimates how long a merge takes until its proof, from what it does; null if a copy of data of unknown size is among it,
- * or nothing is done. The figures are what AWS documents and what runs showed, not a promise.
+ * Estimates how long a merge takes until its proof, from what it does; null if data of unknown size is copied, or
+ * nothing is done. `dataBytes`: size of the primary's data; null where it is not known. The figures are what AWS documents and what runs showed, not a promise.
  */
 export function estimateDuration(
   steps: readonly Step[],
-  { nodes, endpoint, natGateway }: NewInfrastructure,
+  {
+    nodes,
+    endpoint,
+    natGateway,
+    dataBytes = null,
+  }: NewInfrastructure & { dataBytes?: number | null },
 ): Duration | null {
   const isNew = steps.some(({ kind }) => kind === 'initialise');
   const parts: (readonly [number, number] | null)[] = [
@@ -69,7 +81,7 @@ export function estimateDuration(
     ...(natGateway ? [NAT_GATEWAY] : []),
     // One waits for the other.
     ...(nodes > 0 || endpoint ? [endpoint ? ENDPOINT : NEW_NODE] : []),
-    ...steps.map((step) => (step.kind === 'clone' ? measureCopy(step, isNew) : STEPS[step.kind])),
+    ...steps.map((step) => measure(step, { isNew, dataBytes })),
   ];
   return parts.reduce<Duration | null>(
     (sum, part) =>
@@ -78,6 +90,25 @@ export function estimateDuration(
         : { least: sum.least + part[0], most: sum.most + part[1] },
     { least: 0, most: 0 },
   );
+}
+
+function measure(
+  step: Step,
+  { isNew, dataBytes }: { isNew: boolean; dataBytes: number | null },
+): readonly [number, number] | null {
+  switch (step.kind) {
+    case 'clone':
+      return measureCopy(step, isNew);
+    case 'restore':
+      return null;
+    case 'backup': {
+      const bytes = isNew ? 0 : dataBytes;
+      const [before, after] = AROUND_BACKUP;
+      return bytes === null ? null : [before + bytes / FAST_BACKUP, after + bytes / SLOW_BACKUP];
+    }
+    default:
+      return STEPS[step.kind];
+  }
 }
 
 function measureCopy(

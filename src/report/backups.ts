@@ -1,0 +1,238 @@
+import { type BackupSchedule, type BackupSpec, locateRepository } from '../cluster/backup.ts';
+import {
+  type DeployedBackup,
+  findDeployedBackup,
+  findNextBackup,
+  findWindow,
+  isSameRepository,
+  predictExpiry,
+} from '../cluster/deployed-backup.ts';
+import type { BackupObservation, BackupRecord, NodeObservation } from '../cluster/observation.ts';
+import { isRunningPrimary } from '../cluster/replication.ts';
+import type { Step } from '../cluster/rollout/step.ts';
+import { formatBytes, formatCopied } from '../messages/quantities.ts';
+import { formatAge, formatMoment } from '../messages/times.ts';
+import { countNoun, renderCode, shortenText } from './markdown.ts';
+
+/** What a report says about backups. */
+export interface BackupReport {
+  /** Cluster name. */
+  readonly cluster: string;
+  /** Null: no backups. */
+  readonly desired: BackupSpec | null;
+  /** Where the primary archives to; null if it does not, or was not looked at. */
+  readonly deployed: DeployedBackup | null;
+  /** What the repository holds; null if it was not looked at. */
+  readonly found: BackupObservation | null;
+  /** Whether the primary was looked at. */
+  readonly isObserved: boolean;
+  /** WAL that waits to be archived. */
+  readonly waiting: { readonly files: number; readonly bytes: number };
+  /** Used bytes of the primary's data volume, which a full backup reads; null where they are not known. */
+  readonly dataBytes: number | null;
+}
+
+/** Returns what is known about the backups of a cluster. */
+export function summarizeBackups(
+  observed: readonly NodeObservation[],
+  { name: cluster, backup: desired }: { name: string; backup: BackupSpec | null },
+): BackupReport {
+  const primary = observed.find(isRunningPrimary);
+  const archiver = primary?.postgres?.archiver;
+  return {
+    cluster,
+    desired,
+    deployed: findDeployedBackup(observed),
+    found: primary?.backup ?? null,
+    isObserved: primary !== undefined,
+    waiting: { files: archiver?.waiting ?? 0, bytes: archiver?.waitingBytes ?? 0 },
+    dataBytes: primary?.storage.data?.usedBytes ?? null,
+  };
+}
+
+/** Segments that wait from which on the report says so: the current one and those on their way always do. */
+const MANY_WAITING = 4;
+
+/**
+ * Renders the backups that exist, one paragraph of Markdown; '' if the primary archives nowhere. `now`: seconds since the
+ * epoch.
+ */
+export function renderBackupState({ deployed, found, waiting }: BackupReport, now: number): string {
+  if (deployed === null) return '';
+  const place = renderPlace(deployed);
+  const tail = waiting.files < MANY_WAITING ? '' : ` ${describeWaiting(waiting)}`;
+  if (found === null) return `**Backups:** in ${place}, which could not be looked at.${tail}`;
+  if (found.problem !== null) return `**Backups:** in ${place}, which could not be read.${tail}`;
+  const { running } = found;
+  const work =
+    running === null
+      ? ''
+      : ` A backup (${running.type}) runs: ${formatCopied(running.doneBytes, running.totalBytes)}.`;
+  const newest = found.backups.at(-1);
+  const window = findWindow(found);
+  if (newest === undefined || window === null) {
+    return `**Backups:** none yet in ${place}.${work}${tail}`;
+  }
+  const { from, until } = window;
+  const gap = found.dropped === null ? '' : ' (WAL was dropped after that)';
+  const bytes = found.backups.reduce((sum, { repositoryBytes }) => sum + repositoryBytes, 0);
+  const parts = [
+    `newest ${formatMoment(newest.ended, now)} UTC (${describeType(newest)}, ${formatAge(newest.ended, now)})`,
+    `restorable from ${formatMoment(from, now)} to ${formatMoment(until, from)} UTC${gap}`,
+    `${formatBytes(bytes)} in ${place}`,
+  ];
+  return `**Backups:** ${parts.join(', ')}.${work}${tail}`;
+}
+
+/**
+ * Renders the backups and what `steps` change of them, paragraphs of Markdown; '' for a cluster that has none and gets
+ * none. `now`: seconds since the epoch.
+ */
+export function renderBackups(report: BackupReport, steps: readonly Step[], now: number): string {
+  return [renderBackupState(report, now), ...renderPolicy(report, steps, now)]
+    .filter((text) => text !== '')
+    .join('\n\n');
+}
+
+/**
+ * Renders the backups after a deploy that did `steps`, one paragraph of Markdown; '' without any. `report` is from before
+ * its last steps. `now`: seconds since the epoch.
+ */
+export function renderBackupsAfter(
+  report: BackupReport,
+  steps: readonly Step[],
+  now: number,
+): string {
+  const { cluster, desired, deployed } = report;
+  const isWritten = steps.some(({ kind }) => kind === 'archive');
+  if (desired === null) {
+    return deployed !== null && isWritten
+      ? `**Backups ended.** What ${renderPlace(deployed)} holds stays there, and nothing deletes it.`
+      : '';
+  }
+  const made = steps.find((step) => step.kind === 'backup');
+  if (made === undefined) {
+    return isWritten
+      ? `**Backups:** ${renderBackupPolicy({ cluster, desired })}.`
+      : renderBackupState(report, now);
+  }
+  const from = findBeginning(report, desired, now);
+  const path = locateRepository({ ...desired, cluster });
+  const parts = [
+    `newest made by this run (${made.type})`,
+    `restorable from ${from === null ? 'its end' : `${formatMoment(from, now)} UTC`} on`,
+    `in ${renderPlace({ ...desired, path })}`,
+  ];
+  return `**Backups:** ${parts.join(', ')}.`;
+}
+
+/** Returns the first moment that can be restored after one more backup; null: its own end. */
+function findBeginning(
+  { cluster, deployed, found }: BackupReport,
+  backup: BackupSpec,
+  now: number,
+): number | null {
+  const isOther = deployed === null || !isSameRepository(deployed, { backup, cluster });
+  if (isOther || found === null || found.dropped !== null) return null;
+  const expiry = predictExpiry(found.backups, { retentionDays: backup.retentionDays, at: now });
+  return (expiry?.oldestKept ?? found.backups[0])?.ended ?? null;
+}
+
+/** Whether the cluster has backups or gets them. */
+export const hasBackups = ({ desired, deployed }: BackupReport): boolean =>
+  desired !== null || deployed !== null;
+
+function renderPolicy(report: BackupReport, steps: readonly Step[], now: number): string[] {
+  const { cluster, desired, deployed } = report;
+  if (desired === null) {
+    return deployed === null
+      ? []
+      : [
+          '**Backups end:** nothing more is archived, and no more backups are made. What the bucket holds stays there, and nothing deletes it.',
+        ];
+  }
+  if (deployed === null) {
+    const policy = renderBackupPolicy({ cluster, desired });
+    return report.isObserved || steps.some(({ kind }) => kind === 'archive')
+      ? [`**Backups begin:** ${policy}.${describeFirst(report, steps)}`]
+      : [`**Backups:** ${policy}. What is there is not known: the nodes were not looked at.`];
+  }
+  if (!isSameRepository(deployed, { backup: desired, cluster })) {
+    return [
+      `**Backups move:** ${renderBackupPolicy({ cluster, desired })}.${describeFirst(report, steps)} What ${renderPlace(deployed)} holds stays there, and nothing deletes it.`,
+    ];
+  }
+  return [...describeSchedule(deployed, desired), ...describeRetention(report, desired, now)];
+}
+
+function describeSchedule({ schedule: before }: DeployedBackup, { schedule }: BackupSpec) {
+  if (before === null || isSameSchedule(before, schedule)) return [];
+  return [`**Backups change:** ${describeTimes(schedule)} instead of ${describeTimes(before)}.`];
+}
+
+const isSameSchedule = (a: BackupSchedule, b: BackupSchedule): boolean =>
+  a.time === b.time && a.fullOn === b.fullOn;
+
+function describeRetention(
+  { deployed, found }: BackupReport,
+  { retentionDays: after, schedule }: BackupSpec,
+  now: number,
+): string[] {
+  const before = deployed?.retentionDays ?? null;
+  if (before === null || before === after) return [];
+  const change = `**Backups change:** ${countNoun(after, 'day')} are kept instead of ${before}`;
+  if (after > before) return [`${change}.`];
+  const { backups = [] } = found ?? {};
+  if (found === null || found.problem !== null || backups.length === 0) {
+    return [`${change}: what is older is deleted after the next backup.`];
+  }
+  const at = findNextBackup(schedule, now);
+  const expiry = predictExpiry(backups, { retentionDays: after, at });
+  const when = `after the next backup (${formatMoment(at, now)} UTC)`;
+  if (expiry === null) return [`${change}: none of the ${backups.length} is deleted ${when}.`];
+  const { deleted, oldestKept } = expiry;
+  return [
+    `${change}: ${when}, backups before the full one of ${formatMoment(oldestKept.ended, now)} UTC are **deleted** (${deleted.length} of ${backups.length}). Restorable then: from that moment on.`,
+  ];
+}
+
+/** Returns what a step of these does at once, as a sentence; '' without a full backup. */
+function describeFirst({ dataBytes, deployed }: BackupReport, steps: readonly Step[]): string {
+  const isMade = steps.some((step) => step.kind === 'backup' && step.type === 'full');
+  if (!isMade) return '';
+  const size = dataBytes === null ? '' : ` of about ${formatBytes(dataBytes)}`;
+  return ` The first full backup${deployed === null ? '' : ' there'}${size} starts with this merge.`;
+}
+
+/** Renders where backups go, when they are made and how long they are kept; Markdown without a full stop. */
+export function renderBackupPolicy({
+  cluster,
+  desired,
+}: {
+  cluster: string;
+  desired: BackupSpec;
+}): string {
+  const path = locateRepository({ ...desired, cluster });
+  const kept = `kept ${countNoun(desired.retentionDays, 'day')}`;
+  return `${renderPlace({ ...desired, path })}, ${describeTimes(desired.schedule)}, ${kept}`;
+}
+
+const describeTimes = ({ time, fullOn }: BackupSchedule): string =>
+  `daily at ${time} UTC, full on ${fullOn.slice(0, 1).toUpperCase()}${fullOn.slice(1)}s`;
+
+const describeType = ({ type }: BackupRecord): string => (type === 'full' ? 'full' : 'incremental');
+
+const describeWaiting = ({ files, bytes }: BackupReport['waiting']): string =>
+  `${countNoun(files, 'WAL file')} (${formatBytes(bytes)}) wait to be archived.`;
+
+/** A place longer than this would not be read. */
+const MAX_PLACE = 400;
+
+function renderPlace({
+  bucket,
+  path,
+  endpoint,
+}: Pick<DeployedBackup, 'bucket' | 'path' | 'endpoint'>): string {
+  const place = renderCode(shortenText(`s3://${bucket}${path}`, MAX_PLACE));
+  return endpoint === null ? place : `${place} at ${renderCode(shortenText(endpoint, MAX_PLACE))}`;
+}
