@@ -1,4 +1,8 @@
-import type { ArchiverObservation, NodeObservation } from '../cluster/observation.ts';
+import type {
+  ArchiverObservation,
+  BackupObservation,
+  NodeObservation,
+} from '../cluster/observation.ts';
 import { createDesired, createHealthy } from '../cluster/testing/fixtures.ts';
 import { createProof } from '../report/fixtures/report.ts';
 import type { AnsibleResult } from './result.ts';
@@ -23,6 +27,26 @@ const createArchiver = (): ArchiverObservation => ({
   waitingBytes: 671_088_640,
 });
 
+const createBackups = (): BackupObservation => ({
+  problem: null,
+  systemIdentifier: '7300000000000000001',
+  backups: [
+    {
+      label: '20261122-023000F',
+      type: 'full',
+      ...{ started: 1_795_314_600, ended: 1_795_314_660 },
+      ...{ databaseBytes: 2048, repositoryBytes: 1024 },
+      damaged: true,
+    },
+  ],
+  oldestWal: '000000010000000000000003',
+  newestWal: '000000010000000000000042',
+  archivedAt: 1_795_318_200,
+  dropped: { files: 3, since: 1_795_318_000 },
+  running: { type: 'full', started: 1_795_318_100, doneBytes: 1024, totalBytes: 2048 },
+  last: { ended: 1_795_318_050, problem: 'no space is left in the bucket' },
+});
+
 /** Returns the report of the playbooks on `REPORTED`, with a value in every field. */
 export function createReport(): AnsibleResult {
   const observations = createHealthy(REPORTED).map(
@@ -42,6 +66,12 @@ export function createReport(): AnsibleResult {
         problem: 'no space is left on the volume',
       },
       overrides: { work_mem: '5MB' },
+      files: {
+        ...node.files,
+        pgbackrestConf: 'repo1-s3-bucket=acme-backups\nrepo1-path=/postgres\n',
+        backupJson: '{"time":"02:30","fullOn":"sunday"}',
+      },
+      backup: node.name === 'node-1' ? createBackups() : null,
       control: { state: 'in production', timeline: 1, lsn: '0/3000148' },
       postgres: node.postgres && {
         ...node.postgres,

@@ -4,11 +4,13 @@ import { renderMarkdown } from '../../docs/preview/markdown.ts';
 import { pinImage } from '../cluster/image.ts';
 import type { NodeObservation } from '../cluster/observation.ts';
 import { findProofProblems } from '../cluster/proof.ts';
+import { explainBackupLoss } from '../cluster/rollout/backup-loss.ts';
 import { rollout } from '../cluster/rollout/rollout.ts';
 import { isTerraformStep } from '../cluster/rollout/step.ts';
 import { buildTopologyChange } from '../cluster/rollout/topology.ts';
 import { compareWithLive } from '../cluster/settings/change.ts';
 import { UserError } from '../messages/errors.ts';
+import { summarizeBackups } from '../report/backups.ts';
 import { renderDeployComment } from '../report/deploy-comment.ts';
 import { describeExceptions, describeFaults } from '../report/faults.ts';
 import { createPlan } from '../report/fixtures/plan.ts';
@@ -96,9 +98,15 @@ function show({ observations, proof, failures, notes }: AnsibleResult): {
   lines: string[];
 } {
   const database = rollout(observations, REPORTED);
+  const backups = summarizeBackups(observations, REPORTED);
   const [primary] = observations as readonly NodeObservation[];
   const plan = createPlanReport(createPlan([]), {
     database,
+    backups,
+    backupLoss: explainBackupLoss(observations, {
+      steps: [{ kind: 'archive', nodes: ['node-1'], primary: 'node-1' }],
+      desired: REPORTED,
+    }),
     settings: {
       changes: primary?.postgres ? compareWithLive(primary, REPORTED) : [],
       source: 'live',
@@ -116,14 +124,14 @@ function show({ observations, proof, failures, notes }: AnsibleResult): {
     }),
     warnings: [
       ...notes.map(({ note }) => note),
-      ...describeFaults(observations, { ...SYNCHRONOUS, storageAlertPercent: 1 }),
+      ...describeFaults(observations, { ...SYNCHRONOUS, storageAlertPercent: 1 }, new Date()),
       describeExceptions(observations, SYNCHRONOUS) ?? '',
     ],
   });
   const error = [...listFailures(failures), ...findProofProblems(proof, ASKED)].join('\n');
   const deploy = createDeployReport(
     { state: 'failed', phase: 'configuring', error, nextStep: 'Run it again.' },
-    { proof, steps: database.kind === 'steps' ? database.steps : [] },
+    { proof, backups, steps: database.kind === 'steps' ? database.steps : [] },
   );
   return {
     markdown: [
@@ -203,6 +211,8 @@ test('the example has a value in every field', () => {
     'observations.postgres.senders.replayLsn',
     'observations.postgres.receiver.slotName',
     'observations.overrides.work_mem',
+    'observations.backup.backups.label',
+    'observations.files.pgbackrestConf',
     'observations.postgres.archiver.lastFailed',
     'observations.postgres.weakCommits.role',
     'proof.archiver.waiting',

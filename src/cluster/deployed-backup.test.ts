@@ -52,6 +52,8 @@ describe('the files of a node', () => {
     ['no file', null],
     ['an empty file', ''],
     ['no bucket', CONF.replace(/^repo1-s3-bucket=.*$/m, '')],
+    ['another bucket than the action writes', CONF.replace('acme-backups', '<b>x</b>')],
+    ['another path than the action writes', CONF.replace('/production/', '/$(id)/')],
     ['an empty path', CONF.replace(/^repo1-path=.*$/m, 'repo1-path=')],
   ])('name no repository: %s', (_, text) => {
     expect(read(text)).toBeNull();

@@ -20,19 +20,24 @@ export function readDeployedBackup({
   pgbackrestConf,
   backupJson,
 }: Pick<NodeObservation['files'], 'pgbackrestConf' | 'backupJson'>): DeployedBackup | null {
-  const read = (key: string) =>
-    new RegExp(`^${key}=(.*)$`, 'm').exec(pgbackrestConf ?? '')?.[1]?.trim() || null;
-  const [bucket, path] = [read('repo1-s3-bucket'), read('repo1-path')];
+  // Values that the action does not write count as none.
+  const read = (key: string, form: RegExp) => {
+    const value = new RegExp(`^${key}=(.*)$`, 'm').exec(pgbackrestConf ?? '')?.[1]?.trim();
+    return value !== undefined && form.test(value) ? value : null;
+  };
+  const bucket = read('repo1-s3-bucket', /^[a-z0-9-]{3,63}$/);
+  const path = read('repo1-path', /^\/[A-Za-z0-9._/-]{1,300}$/);
   if (bucket === null || path === null) return null;
-  const days = read('repo1-retention-full');
+  const days = read('repo1-retention-full', /^\d{1,5}$/);
   // Only another service is addressed by path.
-  const host = read('repo1-s3-uri-style') === 'path' ? read('repo1-s3-endpoint') : null;
-  const port = read('repo1-storage-port');
+  const host =
+    read('repo1-s3-uri-style', /^path$/) && read('repo1-s3-endpoint', /^[a-z0-9.-]{1,253}$/);
+  const port = read('repo1-storage-port', /^\d{1,5}$/);
   return {
     bucket,
     path,
     endpoint: host === null || port === null ? host : `${host}:${port}`,
-    retentionDays: days !== null && /^\d{1,5}$/.test(days) ? Number(days) : null,
+    retentionDays: days === null ? null : Number(days),
     schedule: readSchedule(backupJson),
   };
 }

@@ -4,12 +4,14 @@ import type { NodeObservation } from '../cluster/observation.ts';
 import type { NodeWork } from '../cluster/progress.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import { UserError } from '../messages/errors.ts';
+import { toSeconds } from '../messages/times.ts';
 import { type ConfigureResult, configure, type NodeNote } from '../operations/configure.ts';
 import {
   clientHost,
   renderConnectionString,
   renderPublicConnectionString,
 } from '../operations/connection-string.ts';
+import { describeBackupFaults } from '../report/backup-faults.ts';
 import { describeProofFaults } from '../report/faults.ts';
 import { listLeftOut } from '../report/left-out.ts';
 import { describeIdleSlots } from '../report/space-faults.ts';
@@ -34,8 +36,11 @@ export async function configureNodes(
   options: Parameters<typeof configure>[1] & {
     /** The EC2 Instance Connect Endpoint in the state; null: the connections are direct. */
     readonly endpointId: string | null;
-    /** Gets the slots that retain too much WAL after the steps, sentences. The proof shows all other problems. */
-    readonly onSlotFaults?: (faults: readonly string[]) => void;
+    /**
+     * Gets the slots that retain too much WAL after the steps and the problems of the backups, sentences. The proof shows all
+     * other problems.
+     */
+    readonly onFaults?: (faults: readonly string[]) => void;
   },
 ): Promise<ConfigureResult> {
   const access = buildNodeAccess(job, options.endpointId);
@@ -65,10 +70,19 @@ export async function configureNodes(
   const deadline = performance.timeOrigin + job.inputs.waitMinutes * 60_000;
   const work = { ...options, onSteps, onNotes, onObserved, onWork, deadline };
   const result = await logGroup('Configure', () => configure(access, work));
-  const alert = { storageAlertPercent: job.inputs.storageAlertPercent };
-  const slots = describeIdleSlots(observed, { ...alert, proof: result.proof });
-  options.onSlotFaults?.(slots);
-  for (const text of slots) core.warning(text);
+  const alert = {
+    storageAlertPercent: job.inputs.storageAlertPercent,
+    hasBackups: job.inputs.spec.backup !== null,
+  };
+  // What was wrong before a backup was made is mended.
+  const isBackedUp = result.steps.some(({ kind }) => kind === 'backup');
+  const now = toSeconds(new Date());
+  const faults = [
+    ...describeIdleSlots(observed, { ...alert, proof: result.proof }),
+    ...(isBackedUp ? [] : observed.flatMap((node) => describeBackupFaults(node, now))),
+  ];
+  options.onFaults?.(faults);
+  for (const text of faults) core.warning(text);
   for (const line of result.proof) {
     for (const text of describeProofFaults(line, alert)) core.warning(text);
   }

@@ -188,7 +188,7 @@ export async function deploy(
       onProof: (proof) => {
         report = { ...report, proof };
       },
-      onSlotFaults: (faults) => {
+      onFaults: (faults) => {
         report = { ...report, warnings: [...report.warnings, ...faults] };
       },
       onLeftOut: (deferral) => {

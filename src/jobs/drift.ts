@@ -44,11 +44,12 @@ export async function reportDrift(
   const preview = await previewRollout(job, plan);
   const described = buildDatabasePlan(job, { plan, preview });
   const issue = { repository: job.environment.repository, identity };
-  const faults = describeFaults(preview.observed, {
-    ...preview.desired,
+  const alert = {
     storageAlertPercent: job.inputs.storageAlertPercent,
     slackPercent: (await hasOpenIssue(client, issue)) ? SLACK_PERCENT : 0,
-  });
+  };
+  const { observed, desired, now } = preview;
+  const faults = describeFaults(observed, { ...desired, ...alert }, now);
   const report: DriftReport = {
     ...described,
     cluster: job.inputs.spec.name,

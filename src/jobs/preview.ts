@@ -45,6 +45,8 @@ export interface Preview {
   /** The observed nodes; empty if they could not be observed. */
   readonly observed: readonly NodeObservation[];
   readonly desired: DesiredCluster;
+  /** The clock of what the report says about the nodes. */
+  readonly now: Date;
   /** The look at the nodes; null if none was possible. */
   readonly look: Look | null;
 }
@@ -68,6 +70,7 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
     backupLoss: null,
     observed: [],
     desired,
+    now: new Date(),
     look: null,
   });
   const changes = plan.nodeChanges;
@@ -131,7 +134,10 @@ export async function previewRollout(job: Job, plan: PlanResult): Promise<Previe
     const { steps } = database.kind === 'steps' ? database : { steps: [] };
     const slotLoss = explainSlotLoss(observed, { steps, desired: reachable });
     const backupLoss = explainBackupLoss(observed, { steps, desired: reachable });
-    return { database, slotLoss, backupLoss, observed, desired: reachable, look };
+    return {
+      ...withoutObservation(database),
+      ...{ slotLoss, backupLoss, observed, desired: reachable, look },
+    };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return error instanceof UnreachableError
@@ -173,7 +179,7 @@ export function buildDatabasePlan(
   });
   const warnings = [
     ...leftOut,
-    ...describeFaults(observed, { ...desired, storageAlertPercent }),
+    ...describeFaults(observed, { ...desired, storageAlertPercent }, preview.now),
     ...describeRunningWork(observed, desired),
     warnSynchronous(replication, steps),
     describeExceptions(observed, desired),

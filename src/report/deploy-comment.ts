@@ -57,6 +57,7 @@ export function listDeploySections(report: DeployReport): Section[] {
     fixed(renderWorkList(report)),
     renderProof(proof, {
       shrinkOrder: 3,
+      hasBackups: report.backups?.desired != null,
       ...(report.storageAlertPercent && { alertPercent: report.storageAlertPercent }),
     }),
     fixed(renderBackupLine(report)),

@@ -3,6 +3,8 @@ import type { ArchiverObservation, NodeObservation, WeakCommit } from '../cluste
 import { alterSystem, createDesired, createHealthy } from '../cluster/testing/fixtures.ts';
 import { describeArchiver, describeExceptions, describeFaults } from './faults.ts';
 
+const NOW = new Date('2026-11-22T03:04:05Z');
+
 const archiver = (overrides: Partial<ArchiverObservation>): ArchiverObservation => ({
   state: 'archiving',
   failed: 3,
@@ -71,10 +73,12 @@ describe('synchronous replication weakened by', () => {
       /^node-1: synchronous-replicas: 1 does not hold: .* waits for 0 replicas\. Run ALTER SYSTEM RESET synchronous_standby_names/,
     ],
   ])('%s', (_, node, expected) => {
-    const faults = describeFaults([node], desired);
+    const faults = describeFaults([node], desired, NOW);
     if (expected === null) expect(faults).toEqual([]);
     else expect(faults).toEqual([expect.stringMatching(expected)]);
-    expect(describeFaults([node], { ...createDesired(), storageAlertPercent: 80 })).toEqual([]);
+    expect(describeFaults([node], { ...createDesired(), storageAlertPercent: 80 }, NOW)).toEqual(
+      [],
+    );
   });
 
   const withWeak = (weakCommits: readonly WeakCommit[]) => [
@@ -88,7 +92,7 @@ describe('synchronous replication weakened by', () => {
       { role: null, database: 'logs', value: 'local' },
       { role: 'batch', database: 'logs', value: 'off' },
     ]);
-    expect(describeFaults(observed, desired)).toEqual([]);
+    expect(describeFaults(observed, desired, NOW)).toEqual([]);
     expect(describeExceptions(observed, desired)).toMatch(
       /does not hold for role batch \(synchronous_commit = off\), database logs \(synchronous_commit = local\), role batch in database logs \(synchronous_commit = off\)\. A failover may lose what they commit\./,
     );

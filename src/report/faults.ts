@@ -4,6 +4,8 @@ import type { NodeProof } from '../cluster/proof.ts';
 import { readQuorum } from '../cluster/rollout/node-settings.ts';
 import { explainWeakCommit } from '../cluster/settings/synchronous-commit.ts';
 import { formatBytes } from '../messages/quantities.ts';
+import { toSeconds } from '../messages/times.ts';
+import { describeBackupFaults } from './backup-faults.ts';
 import { usedPercent } from './capacity.ts';
 import { countNoun } from './markdown.ts';
 import { describeFullVolume, describeSpace, type SpaceAlert } from './space-faults.ts';
@@ -13,15 +15,19 @@ const BACKLOG_BYTES = 1024 ** 3;
 
 /**
  * Returns the problems on the nodes that a person has to fix because a deploy does not: sentences of plain text, partly
- * in the nodes' words. `desired` also says when space is reported.
+ * in the nodes' words. `desired` also says when space is reported, `now` is the run's clock.
  */
 export function describeFaults(
   observed: readonly NodeObservation[],
   desired: Pick<DesiredCluster, 'synchronousReplicas'> & SpaceAlert,
+  now: Date,
 ): string[] {
   return observed.flatMap((node) => [
     ...describeSpace(node, desired),
-    ...describeArchiver(node.name, node.postgres?.archiver ?? null),
+    ...describeArchiver(node.name, node.postgres?.archiver ?? null, {
+      isBounded: node.files.pgbackrestConf !== null,
+    }),
+    ...describeBackupFaults(node, toSeconds(now)),
     ...describeWeakened(node, desired),
   ]);
 }
@@ -29,24 +35,31 @@ export function describeFaults(
 /** Returns the problems that the proof of a node shows and a deploy does not fix; sentences. */
 export function describeProofFaults(
   { name, archiver, storage }: NodeProof,
-  alert: SpaceAlert,
+  alert: SpaceAlert & { hasBackups?: boolean },
 ): string[] {
   const isFull = storage !== null && usedPercent(storage) >= alert.storageAlertPercent;
   return [
     ...(isFull ? [describeFullVolume(name, storage, alert)] : []),
-    ...describeArchiver(name, archiver),
+    ...describeArchiver(name, archiver, { isBounded: alert.hasBackups ?? false }),
   ];
 }
 
-/** Returns why the WAL of a node is not archived, as a sentence that names it; [] if archiving works or is off. */
-export function describeArchiver(name: string, archiver: ArchiverObservation | null): string[] {
+/**
+ * Returns why the WAL of a node is not archived, as a sentence that names it; [] if archiving works or is off. `isBounded`:
+ * pgBackRest archives, and drops WAL rather than fill the volume (`archive-push-queue-max`).
+ */
+export function describeArchiver(
+  name: string,
+  archiver: ArchiverObservation | null,
+  { isBounded = false }: { isBounded?: boolean } = {},
+): string[] {
   if (archiver === null) return [];
   const { state, failed, lastFailed, waiting, waitingBytes } = archiver;
-  const pile = `${countNoun(waiting, 'WAL file')} (${formatBytes(waitingBytes)}) ${waiting === 1 ? 'waits' : 'wait'} on the data volume, which no setting bounds: once it is full, PostgreSQL stops.`;
+  const pile = `${countNoun(waiting, 'WAL file')} (${formatBytes(waitingBytes)}) ${waiting === 1 ? 'waits' : 'wait'} on the data volume${isBounded ? '. Once it is a tenth of the volume (1 GiB at least, 64 GiB at most), WAL is dropped, and what was committed since cannot be restored before the next full backup.' : ', which no setting bounds: once it is full, PostgreSQL stops.'}`;
   switch (state) {
     case 'failing':
       return [
-        `${name}: WAL archiving fails (${countNoun(failed, 'attempt')} failed${lastFailed === null ? '' : `, the last for ${lastFailed}`}). ${pile} The server's log says why; archiving resumes by itself once archive_command or archive_library works.`,
+        `${name}: WAL archiving fails (${countNoun(failed, 'attempt')} failed${lastFailed === null ? '' : `, the last for ${lastFailed}`}). ${pile} The server's log says why; archiving resumes by itself once ${isBounded ? 'the bucket answers' : 'archive_command or archive_library works'}.`,
       ];
     case 'unconfigured':
       if (waiting === 0) return [];
@@ -56,7 +69,7 @@ export function describeArchiver(name: string, archiver: ArchiverObservation | n
     case 'archiving':
       if (waitingBytes < BACKLOG_BYTES) return [];
       return [
-        `${name}: WAL archiving is behind. ${pile} See whether archive_command hangs, or is too slow for what is written.`,
+        `${name}: WAL archiving is behind. ${pile} See whether ${isBounded ? 'the bucket' : 'archive_command hangs, or'} is too slow for what is written.`,
       ];
   }
 }

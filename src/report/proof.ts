@@ -7,16 +7,17 @@ import { countNoun, renderCode, renderTable, renderText, shortenText } from './m
 
 /**
  * Renders the nodes' answers to the replication test as a table; the last rows are left out to fit. A data volume whose
- * use is at or above `alertPercent` is a warning.
+ * use is at or above `alertPercent` is a warning. `hasBackups`: the cluster archives for its backups.
  */
 export function renderProof(
   proof: readonly NodeProof[],
   {
     shrinkOrder,
     alertPercent = Number.POSITIVE_INFINITY,
-  }: { shrinkOrder: number; alertPercent?: number },
+    hasBackups = false,
+  }: { shrinkOrder: number; alertPercent?: number; hasBackups?: boolean },
 ): Section {
-  const alert = { storageAlertPercent: alertPercent };
+  const alert = { storageAlertPercent: alertPercent, hasBackups };
   if (proof.length === 0) return fixed('');
   const columns = COLUMNS.filter(({ isShown }) => isShown?.(proof) ?? true);
   const rows = proof.map((node) => columns.map(({ render }) => render(node)));
