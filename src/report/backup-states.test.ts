@@ -1,0 +1,143 @@
+import { describe, expect, test } from 'vitest';
+import type { BackupObservation } from '../cluster/observation.ts';
+import type { Step } from '../cluster/rollout/step.ts';
+import { createBackup, createDesired } from '../cluster/testing/fixtures.ts';
+import { summarizePlan } from '../terraform/plan.ts';
+import { describeBackupFaults } from './backup-faults.ts';
+import { renderBackupsAfter, summarizeBackups } from './backups.ts';
+import { renderDeployComment, renderDeployTitle } from './deploy-comment.ts';
+import type { DeployReport } from './deploy-report.ts';
+import { renderDriftIssue, renderDriftSummary } from './drift-issue.ts';
+import { at, buildBackupReport, FOUND, observeBackups } from './fixtures/backup-reports.ts';
+import { createPlan } from './fixtures/plan.ts';
+import { createDeployReport, createProof, RUN } from './fixtures/report.ts';
+import { drifted } from './fixtures/state-reports.ts';
+
+// Regenerate the golden files with `vitest run --project unit src/report -u`.
+
+const NOW = at('2026-11-22T03:04:05Z');
+const POLICY = createBackup();
+const ARCHIVE: Step = { kind: 'archive', nodes: ['node-1', 'node-2'], primary: 'node-1' };
+const FULL: Step = { kind: 'backup', nodes: ['node-1'], primary: 'node-1', type: 'full' };
+const RESTORE: Step = {
+  ...{ kind: 'restore', nodes: ['node-1'], primary: 'node-1', settings: {} },
+  source: { bucket: 'acme-backups', prefix: 'production', cluster: 'orders' },
+  time: null,
+};
+
+const summarize = (
+  before: typeof POLICY | null,
+  after: typeof POLICY | null,
+  found: Partial<BackupObservation> = {},
+) =>
+  summarizeBackups(
+    observeBackups(before, { found: { ...FOUND, ...found } }),
+    createDesired({ backup: after }),
+  );
+
+const PROOF = [createProof(1, { archivedWal: '000000010000000000000043' }), createProof(2)];
+const deploy = (
+  steps: readonly Step[],
+  backups: ReturnType<typeof summarize>,
+  rest: Partial<DeployReport> = {},
+) =>
+  createDeployReport(
+    {
+      state: 'done',
+      connectionString: 'postgresql://postgres@10.42.0.10:5432/postgres',
+      changes: 3,
+    },
+    { proof: PROOF, plan: summarizePlan(createPlan([])), steps, backups, ...rest },
+  );
+
+const DROPPED = { files: 12, since: at('2026-11-21T22:10:00Z') };
+
+const DEPLOYS: Readonly<Record<string, DeployReport>> = {
+  'backup-deploy-first': deploy([ARCHIVE, FULL], summarize(null, POLICY)),
+  'backup-deploy-unchanged': deploy([], summarize(POLICY, POLICY)),
+  'backup-deploy-restored': deploy([RESTORE, ARCHIVE, FULL], summarize(null, POLICY), {
+    notes: [
+      { node: 'node-1', note: 'restored to the last commit before `2026-11-21 05:12:00+00`' },
+    ],
+  }),
+  'backup-deploy-behind': deploy([], summarize(POLICY, POLICY, { dropped: DROPPED }), {
+    warnings: describeBackupFaults({ name: 'node-1', backup: { ...FOUND, dropped: DROPPED } }, NOW),
+  }),
+};
+
+describe('golden', () => {
+  test.each(Object.entries(DEPLOYS))('%s', async (name, report) => {
+    await expect(renderDeployComment(report)).toMatchFileSnapshot(`golden/${name}.md`);
+    expect(renderDeployTitle(report)).toMatch(/^[^\n`*<]{1,120}$/);
+  });
+
+  test.each([
+    [
+      'backup-drift-issue',
+      renderDriftIssue(
+        drifted(buildBackupReport(observeBackups(POLICY), { backup: POLICY, steps: [] }), {
+          faults: describeBackupFaults(
+            {
+              name: 'node-1',
+              backup: { ...FOUND, last: { ended: NOW - 60, problem: '[x](https://a/) @acme/b' } },
+            },
+            NOW,
+          ),
+        }),
+      ).body,
+    ],
+    [
+      'backup-drift-none',
+      renderDriftSummary(
+        drifted(buildBackupReport(observeBackups(POLICY), { backup: POLICY, steps: [] })),
+      ),
+    ],
+  ])('%s', async (name, text) => {
+    await expect(text).toMatchFileSnapshot(`golden/${name}.md`);
+  });
+});
+
+test('a drift issue does not say that there are no backups', () => {
+  const report = buildBackupReport(observeBackups(null), { backup: null, steps: [FULL] });
+  expect(renderDriftIssue(drifted(report)).body).not.toContain('no backups');
+});
+
+describe('the backups after a deploy', () => {
+  type Policy = typeof POLICY | null;
+  type Case = [Policy, Policy, readonly Step[], Partial<BackupObservation>?];
+
+  test.each<[string, Case, RegExp]>([
+    ['none', [null, null, [ARCHIVE]], /^$/],
+    ['none any more', [POLICY, null, [ARCHIVE]], /^\*\*Backups ended\.\*\* What `s3:/],
+    [
+      'archiving has begun, and nothing was backed up',
+      [null, POLICY, [ARCHIVE]],
+      /^\*\*Backups:\*\* `s3:\/\/acme-backups\/production\/postgres`, daily at 02:30 UTC, full on Sundays, kept 14 days\.$/,
+    ],
+    ['the first', [null, POLICY, [ARCHIVE, FULL]], /restorable from its end on/],
+    ['one more', [POLICY, POLICY, [FULL]], /restorable from 8 Nov 02:31 UTC on/],
+    [
+      'one more, after which others are deleted',
+      [POLICY, createBackup({ retentionDays: 5 }), [ARCHIVE, FULL]],
+      /restorable from 15 Nov 02:31 UTC on/,
+    ],
+    ['one that closes a gap', [POLICY, POLICY, [FULL], { dropped: DROPPED }], /from its end on/],
+    [
+      'one in another bucket',
+      [POLICY, createBackup({ bucket: 'other-backups' }), [ARCHIVE, FULL]],
+      /from its end on, in `s3:\/\/other-backups\/production\/postgres`\.$/,
+    ],
+  ])('%s', (_, [before, after, steps, found], expected) => {
+    expect(renderBackupsAfter(summarize(before, after, found), steps, NOW)).toMatch(expected);
+  });
+
+  test('are not described before it has ended', () => {
+    const report = { ...DEPLOYS['backup-deploy-unchanged'], progress: { state: 'configuring' } };
+    expect(renderDeployComment(report as DeployReport)).not.toContain('Backups');
+  });
+});
+
+test('a report that was stored as JSON still renders', () => {
+  const report = JSON.parse(JSON.stringify(DEPLOYS['backup-deploy-unchanged'])) as DeployReport;
+  expect(renderDeployComment({ ...report, run: RUN })).toContain('restorable from 8 Nov');
+});
