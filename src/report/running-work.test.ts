@@ -36,6 +36,22 @@ test.each<[string, Partial<WorkObservation>, RegExp]>([
   expect(describeOn(change)).toEqual([expect.stringMatching(text)]);
 });
 
+test.each<[string, Partial<WorkObservation>, RegExp]>([
+  [
+    'how far it is',
+    {},
+    /^node-3 is being restored from \/production\/orders: 212\.0 GiB of 500\.0 GiB \(42 %\) after 1 h 12 min\./,
+  ],
+  [
+    'that it is complete',
+    { state: 'done' },
+    /^node-3: a restore of \/production\/orders is complete, and a deploy puts it in place\.$/,
+  ],
+])('a restore: %s', (_, change, text) => {
+  const source = '/production/orders';
+  expect(describeOn({ kind: 'restore', source, ...change })).toEqual([expect.stringMatching(text)]);
+});
+
 test('a copy that failed does not run', () => {
   expect(describeOn({ state: 'failed' })).toEqual([]);
 });
