@@ -35,6 +35,12 @@ test.each([
   expect(isAccessFailure(stderr)).toBe(expected);
 });
 
+test('the role of the endpoint is not that of the nodes', () => {
+  const refused =
+    'Error: not authorized to perform: iam:CreateServiceLinkedRole on resource: arn:aws:iam::123456789012:role/aws-service-role/ec2-instance-connect.amazonaws.com/x';
+  expect(explainProfile(refused)).toBeNull();
+});
+
 test('returns null for other failures', () => {
   expect(
     explainCredentials('Error: creating EC2 Instance: api error InsufficientInstanceCapacity'),
@@ -50,7 +56,30 @@ test.each([
     'Error: updating EC2 Instance (i-0): associating instance profile: api error UnauthorizedOperation: You are not authorized to perform this operation. User: arn:aws:sts::123456789012:assumed-role/deploy/x is not authorized to perform: iam:PassRole on resource: arn:aws:iam::123456789012:role/nodes',
     /Allow iam:PassRole on that role/,
   ],
-])('returns the next step if EC2 refuses an instance profile: %s', (stderr, expected) => {
-  expect(explainProfile(stderr)).toMatch(expected);
-  expect(explainCredentials(stderr)).toBeNull();
-});
+  [
+    'Error: creating EC2 Instance: api error InvalidParameterValue: Value (orders-us-east-1-nodes-20261127003002123400000001) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name',
+    /does not know the new instance profile of the nodes yet\. Run the job again/,
+  ],
+  [
+    'Error: creating IAM Role (orders-us-east-1-nodes): operation error IAM: CreateRole, https response error StatusCode: 403, api error AccessDenied: User: arn:aws:sts::123456789012:assumed-role/deploy/x is not authorized to perform: iam:CreateRole on resource: arn:aws:iam::123456789012:role/postgres-cluster/orders-us-east-1-nodes because no identity-based policy allows the iam:CreateRole action',
+    /deploy-backup\.json .* permissions_boundary .* instance-profile/,
+  ],
+  [
+    'Error: reading IAM Role (orders-us-east-1-nodes): api error AccessDenied: User: arn:aws:sts::123456789012:assumed-role/plan/x is not authorized to perform: iam:GetRole on resource: role orders-us-east-1-nodes because no identity-based policy allows the iam:GetRole action',
+    /plan-backup\.json/,
+  ],
+  [
+    'Error: updating EC2 Instance (i-0): associating instance profile: api error UnauthorizedOperation: not authorized to perform: iam:PassRole on resource: arn:aws:iam::123456789012:role/postgres-cluster/orders-us-east-1-nodes',
+    /deploy-backup\.json/,
+  ],
+  [
+    'Error: creating IAM Role (orders-us-east-1-nodes): api error NoSuchEntity: Scope ARN: arn:aws:iam::123456789012:policy/nodes does not exist or is not attachable.',
+    /no policy with the ARN in permissions_boundary of backup/,
+  ],
+])(
+  'returns the next step if EC2 or IAM refuses an instance profile or its role: %s',
+  (stderr, expected) => {
+    expect(explainProfile(stderr)).toMatch(expected);
+    expect(explainCredentials(stderr)).toBeNull();
+  },
+);
