@@ -5,6 +5,8 @@ import {
   locateRepository,
 } from './backup.ts';
 import { OWN_DATABASE } from './configuration.ts';
+import type { DesiredCluster } from './desired.ts';
+import type { NodeObservation } from './observation.ts';
 
 /** The bundle of pgBackRest, at the same path on the host and in the container. */
 const TOOLS = '/opt/pgbackrest';
@@ -49,6 +51,23 @@ export function renderRestoreConf(
     global: { ...locate(source, options), ...COMMON },
     [source.cluster]: DATABASE,
   });
+}
+
+/** Returns the files of every node that concern backups; null where the cluster has none. */
+export function renderBackupFiles({
+  name: cluster,
+  region,
+  storage: { dataGib },
+  backup,
+}: Pick<DesiredCluster, 'name' | 'region' | 'storage' | 'backup'>): Pick<
+  NodeObservation['files'],
+  'pgbackrestConf' | 'backupJson'
+> {
+  if (backup === null) return { pgbackrestConf: null, backupJson: null };
+  return {
+    pgbackrestConf: renderPgbackrestConf(backup, { cluster, region, dataGib }),
+    backupJson: renderBackupJson(backup.schedule),
+  };
 }
 
 /** Returns the schedule that the nodes' backup program reads. */

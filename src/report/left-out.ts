@@ -37,6 +37,8 @@ function describeDeferred(part: DeferredChange): string {
       return `the switchover to ${part.to}`;
     case 'remove':
       return `the removal of ${joinNames(part.nodes)}`;
+    case 'archive':
+      return 'the beginning of backups';
     case 'synchronous':
       return `synchronous-replicas ${part.to} instead of ${part.from}, for which too few replicas can be reached`;
   }

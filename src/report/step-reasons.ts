@@ -122,6 +122,12 @@ function describeReason(reason: StepReason, show: (text: string) => string): str
       return 'it takes over next, and has no copies of the logical slots yet';
     case 'replacement':
       return `a new instance of ${show(reason.node)} was asked for`;
+    case 'archive':
+      return ARCHIVE_CHANGES[reason.change];
+    case 'no-backup':
+      return 'there is no full backup';
+    case 'wal-dropped':
+      return `${countNoun(reason.files, 'WAL file')} did not reach the archive since the newest full backup`;
     case 'failover':
       return reason.primary === null
         ? 'a failover was asked for'
@@ -147,7 +153,15 @@ const HOST_PARTS: Readonly<Record<HostPart, string>> = {
   docker: 'Docker',
   volume: 'data volume',
   image: 'image',
+  'backup-tools': 'programs for backups',
 };
+
+const ARCHIVE_CHANGES = {
+  begins: 'backups begin',
+  repository: 'backups are kept elsewhere from now on',
+  options: 'the options or the schedule of backups change',
+  ends: 'the cluster has no backups any more',
+} as const;
 
 const CONFIGURATION_PARTS: Readonly<Record<ConfigurationPart, string>> = {
   'postgresql.conf': 'postgresql.conf changes',

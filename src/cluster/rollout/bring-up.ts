@@ -1,6 +1,7 @@
 import { isNodeSlot, namesOf, slotName } from '../node.ts';
 import type { NodeObservation } from '../observation.ts';
 import { findMostAdvanced, findPrimary, findUpstream, isCopying } from '../replication.ts';
+import { findToolsChange } from './backups.ts';
 import type { ClusterState } from './cluster-state.ts';
 import { chooseSource, describeCopies, planClone } from './copies.ts';
 import {
@@ -25,13 +26,17 @@ export function provision(cluster: ClusterState): PlannedStep | null {
 
 /** Makes the hosts ready. */
 export function prepare(cluster: ClusterState): PlannedStep | null {
-  const nodes = cluster.nodes.filter((node) => findUnready(node).length > 0);
+  const nodes = cluster.nodes.filter((node) => findUnready(cluster, node).length > 0);
   if (nodes.length === 0) return null;
-  const reasons = explainNodes(nodes, (node) => [{ kind: 'host', parts: findUnready(node) }]);
-  return { kind: 'prepare', nodes: namesOf(nodes), reasons };
+  const reasons = explainNodes(nodes, (node) => [
+    { kind: 'host', parts: findUnready(cluster, node) },
+  ]);
+  const changes = nodes.map((node) => findToolsChange(cluster, node));
+  const tools = changes.find((change) => change !== null);
+  return { kind: 'prepare', nodes: namesOf(nodes), ...(tools && { tools }), reasons };
 }
 
-function findUnready(node: NodeObservation): HostPart[] {
+function findUnready(cluster: ClusterState, node: NodeObservation): HostPart[] {
   const { host, volume, data } = node;
   // A copy runs in the image of its source.
   const needsImage = data !== 'complete' && !isCopying(node);
@@ -40,10 +45,11 @@ function findUnready(node: NodeObservation): HostPart[] {
     ...(host.dockerReady ? [] : (['docker'] as const)),
     ...(volume.ready ? [] : (['volume'] as const)),
     ...(host.imageReady || !needsImage ? [] : (['image'] as const)),
+    ...(findToolsChange(cluster, node) === null ? [] : (['backup-tools'] as const)),
   ];
 }
 
-/** Starts, promotes or initialises the primary if none runs. */
+/** Starts, promotes, restores or initialises the primary if none runs. */
 export function bringUpPrimary(cluster: ClusterState): PlannedStep | null {
   const { name, data, postgres, standby, container } = cluster.primaryNode;
   if (postgres?.inRecovery === false) return null;
@@ -54,7 +60,10 @@ export function bringUpPrimary(cluster: ClusterState): PlannedStep | null {
   const { primary: settings } = cluster.settings;
   const step = { nodes: [name], primary: name, settings } as const;
   if (data !== 'complete') {
-    return { kind: 'initialise', ...step, reasons: explainNode(name, { kind: 'no-cluster' }) };
+    const reasons = explainNode(name, { kind: 'no-cluster' });
+    const { restore } = cluster.desired;
+    if (restore === null) return { kind: 'initialise', ...step, reasons };
+    return { kind: 'restore', ...step, source: restore.from, time: restore.time, reasons };
   }
   // A server whose container runs may serve clients although it does not answer this action: it is not stopped here.
   const isStopped = container?.state !== 'running';

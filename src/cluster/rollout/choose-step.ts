@@ -1,3 +1,4 @@
+import { archive, backUp } from './backups.ts';
 import {
   admit,
   bringUpPrimary,
@@ -45,7 +46,11 @@ const RULES: readonly Rule[] = [
   changeReplicas,
   changePrimary,
   reload,
+  // Once every server is up: it needs what they were restarted for.
+  archive,
   destroyLeaving,
+  // Last, because it takes long and nothing waits for it.
+  backUp,
 ];
 
 /** Rules that stop a server or remove a node. They wait until every node can be reached. */

@@ -1,5 +1,6 @@
 import type { DesiredCluster } from '../desired.ts';
 import type { NodeObservation } from '../observation.ts';
+import { awaitsArchive } from './backups.ts';
 import { ClusterState } from './cluster-state.ts';
 import { findRestartReasons, readQuorum, readSynchronous } from './node-settings.ts';
 
@@ -15,6 +16,8 @@ export type DeferredChange =
   | { readonly kind: 'resize'; readonly nodes: readonly string[]; readonly instanceType: string }
   | { readonly kind: 'switchover'; readonly to: string }
   | { readonly kind: 'remove'; readonly nodes: readonly string[] }
+  /** Backups begin: the primary has to restart before. */
+  | { readonly kind: 'archive' }
   /** How many replicas a commit waits for. */
   | { readonly kind: 'synchronous'; readonly from: number; readonly to: number };
 
@@ -70,6 +73,7 @@ export function findDeferral(
         ? []
         : [{ kind: 'switchover', to: wanted } as const]),
       ...(leaving.length === 0 ? [] : [{ kind: 'remove', nodes: leaving } as const]),
+      ...(awaitsArchive(cluster) ? [{ kind: 'archive' } as const] : []),
       ...(quorums.to > quorums.from ? [{ kind: 'synchronous', ...quorums } as const] : []),
     ],
   };

@@ -15,10 +15,14 @@ interface PredictionContext {
   readonly nodes: ReadonlyMap<string, NodeObservation>;
 }
 
-type Configured = StepOf<'start' | 'restart' | 'initialise' | 'clone'>;
+type Configured = StepOf<'start' | 'restart' | 'initialise' | 'restore' | 'clone'>;
 
-/** Returns a node whose host is ready: keys, Docker, image and a mounted data volume. */
-export function prepare(node: NodeObservation): NodeObservation {
+/** Returns a node whose host is ready: keys, Docker, image, a mounted data volume, and the programs for backups. */
+export function prepare(
+  node: NodeObservation,
+  { tools }: Pick<StepOf<'prepare'>, 'tools'> = {},
+): NodeObservation {
+  const { backupTools } = node.host;
   return {
     ...node,
     host: {
@@ -27,6 +31,7 @@ export function prepare(node: NodeObservation): NodeObservation {
       dockerReady: true,
       imageReady: true,
       authorizedKeysCurrent: true,
+      backupTools: tools === undefined ? backupTools : tools === 'install' ? 'ready' : 'absent',
     },
     volume: { ...node.volume, filesystem: node.volume.filesystem ?? 'xfs', ready: true },
   };
@@ -36,13 +41,14 @@ export function prepare(node: NodeObservation): NodeObservation {
 export function shutDown(node: NodeObservation): NodeObservation {
   const { postgres } = node;
   const container = node.container && { ...node.container, state: 'exited' };
-  if (postgres === null) return { ...node, container };
+  if (postgres === null) return { ...node, container, backup: null };
   const state = postgres.inRecovery ? 'shut down in recovery' : 'shut down';
   return {
     ...node,
     container,
     control: { state, timeline: postgres.timeline, lsn: postgres.lsn },
     postgres: null,
+    backup: null,
   };
 }
 
@@ -84,10 +90,15 @@ export function runAsPrimary(
         ),
       inRecovery: false,
       receiver: null,
-      passwordsCurrent:
-        step.kind === 'initialise' ? true : (node.postgres?.passwordsCurrent ?? null),
+      passwordsCurrent: findPasswords(node, step),
     },
   };
+}
+
+/** Backups bring the passwords that they were made with. */
+function findPasswords({ postgres }: NodeObservation, { kind }: Configured): boolean | null {
+  if (kind === 'restore') return false;
+  return kind === 'initialise' ? true : (postgres?.passwordsCurrent ?? null);
 }
 
 function runAsReplica(

@@ -2,6 +2,7 @@ import { type DesiredCluster, renderFiles } from '../desired.ts';
 import { slotName } from '../node.ts';
 import { buildFreshObservation, type NodeObservation } from '../observation.ts';
 import { findObstacle } from '../replication.ts';
+import { archive, backUp } from './predict-backup.ts';
 import {
   admit,
   clone,
@@ -36,7 +37,7 @@ export function predict(nodes: NodesByName, step: Step, desired: DesiredCluster)
       for (const name of step.nodes) next.set(name, buildFreshObservation(name));
       break;
     case 'prepare':
-      for (const name of step.nodes) change(name, prepare);
+      for (const name of step.nodes) change(name, (node) => prepare(node, step));
       break;
     case 'grow':
       for (const name of step.nodes) change(name, (node) => growFileSystems(node, step));
@@ -46,7 +47,14 @@ export function predict(nodes: NodesByName, step: Step, desired: DesiredCluster)
     case 'halt':
       break;
     case 'initialise':
+    case 'restore':
       change(step.nodes[0], (node) => runAsPrimary(prepare(node), step, context));
+      break;
+    case 'archive':
+      for (const name of step.nodes) change(name, (node) => archive(node, step, desired));
+      break;
+    case 'backup':
+      change(step.nodes[0], (node) => backUp(node, step));
       break;
     case 'admit':
       // A new slot does not bring back the WAL that its replica lacks, so the replica is cloned.
@@ -83,7 +91,11 @@ export function predict(nodes: NodesByName, step: Step, desired: DesiredCluster)
         standby: true,
         files: { ...node.files, ...files },
       }));
-      change(to, (node) => promote(node, step, context));
+      change(to, (node) => ({
+        ...promote(node, step, context),
+        // It archives into the same repository.
+        backup: node.files.pgbackrestConf === null ? null : (nodes.get(from)?.backup ?? null),
+      }));
       break;
     }
     case 'promote':
@@ -94,7 +106,7 @@ export function predict(nodes: NodesByName, step: Step, desired: DesiredCluster)
       break;
   }
   // A step that concerns the server ends the work that runs there, or collects it.
-  const leavesWork = ['prepare', 'grow', 'check'].includes(step.kind);
+  const leavesWork = ['prepare', 'grow', 'check', 'archive', 'backup'].includes(step.kind);
   if (!leavesWork && !(step.kind === 'discard' && !step.data)) {
     for (const name of step.nodes) change(name, (node) => ({ ...node, work: null }));
   }

@@ -33,7 +33,7 @@ export type Obstacle =
     };
 
 /** A part of a host that is not ready. */
-export type HostPart = 'ssh-keys' | 'docker' | 'volume' | 'image';
+export type HostPart = 'ssh-keys' | 'docker' | 'volume' | 'image' | 'backup-tools';
 
 /** A part of the configuration that is not as it should be. */
 export type ConfigurationPart =
@@ -123,5 +123,14 @@ export type StepReason =
   | { readonly kind: 'slot-copies' }
   /** A new instance for the node was requested. */
   | { readonly kind: 'replacement'; readonly node: string }
+  /** What changes about the WAL archive: `repository`: where it is; `options`: for how long, how and when. */
+  | {
+      readonly kind: 'archive';
+      readonly change: 'begins' | 'repository' | 'options' | 'ends';
+    }
+  /** There is no full backup. */
+  | { readonly kind: 'no-backup' }
+  /** So many WAL files were dropped since the newest full backup began. */
+  | { readonly kind: 'wal-dropped'; readonly files: number }
   /** A failover was requested. */
   | { readonly kind: 'failover'; readonly primary: string | null };

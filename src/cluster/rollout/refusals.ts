@@ -16,6 +16,7 @@ import { checkMemory } from '../settings/memory.ts';
 import { majorOfTag, splitReference } from '../spec.ts';
 import { refuseMissingFromImage } from './image-needs.ts';
 import { refuseLowerLevel } from './logical-slots.ts';
+import { refuseBackups } from './refuse-backups.ts';
 import { refuseOrphanedCopy } from './refuse-copies.ts';
 import { refuseOverridden, refuseReservedOverrides } from './refuse-overrides.ts';
 
@@ -39,6 +40,7 @@ export function findRefusals(
     ...refuseOtherImage(observed, desired),
     ...refuseOverridden(observed, desired),
     ...refuseReservedOverrides(observed, desired),
+    ...refuseBackups(observed, desired),
     ...refuseLowerLevel(observed, desired),
     ...refuseSettings(observed, desired),
     ...refuseMissingFromImage(observed, desired),

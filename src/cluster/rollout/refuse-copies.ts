@@ -22,7 +22,8 @@ const METADATA_SHARE = 0.02;
  */
 export function refuseOrphanedCopy(observed: readonly NodeObservation[]): string[] {
   if (observed.some(({ data }) => data === 'complete' || data === 'unrecorded')) return [];
-  return observed.filter(isCopying).map(({ name, work }) => {
+  const copied = observed.filter((node) => isCopying(node) && node.work?.kind === 'clone');
+  return copied.map(({ name, work }) => {
     const state = work?.state === 'done' ? 'is complete' : 'has not ended';
     return `${name} holds a copy of ${work?.source ?? 'a node'} that ${state}, and no node holds the data it was made from, so a new cluster is not initialised. Bring the volume of the node that was copied back. If the data is really to be given up, delete what is on the data volume of ${name} first.`;
   });

@@ -1,6 +1,7 @@
 import type { BackupSource, BackupType } from '../backup.ts';
 import type { KeptDirectory } from '../observation.ts';
 import type { Settings } from '../settings/settings.ts';
+import type { ToolsChange } from './backups.ts';
 import type { StepReason } from './reason.ts';
 
 /**
@@ -26,9 +27,15 @@ type StepAction =
     }
   /**
    * Make the host ready: authorised keys, Docker, data volume, image. `fenced`: another node is the primary, so data
-   * that is found starts as a replica's only; Docker would otherwise start its server as what it was.
+   * that is found starts as a replica's only; Docker would otherwise start its server as what it was. `tools`: what happens
+   * to the programs for backups; without it they stay as they are.
    */
-  | { readonly kind: 'prepare'; readonly nodes: readonly string[]; readonly fenced?: true }
+  | {
+      readonly kind: 'prepare';
+      readonly nodes: readonly string[];
+      readonly fenced?: true;
+      readonly tools?: ToolsChange;
+    }
   /**
    * Grow the file systems of data and root volume, online, into volumes of these sizes in GiB. Waits until EC2 has grown the
    * volumes; a volume that is larger is left alone.
