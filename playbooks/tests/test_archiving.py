@@ -30,7 +30,7 @@ class Data(unittest.TestCase):
         for module, names in [
             (archive_status, {"DATA": self.data, "ETC": self.data + "/etc"}),
             (archive_push, {"ETC": self.data + "/etc", "SPOOL": self.data + "/spool"}),
-            (archive_wait, {"SPOOL": self.data + "/spool"}),
+            (archive_wait, {"SPOOL": self.data + "/spool", "ETC": self.data + "/etc"}),
             (archive_inherit, {"DATA": self.data, "ETC": self.data + "/etc"}),
         ]:
             patch = mock.patch.multiple(module, **names)
@@ -188,6 +188,7 @@ class Words(Data):
         with mock.patch.object(archive_wait, "read_log", lambda container, lines: log):
             said = lambda: archive_wait.read_push_error("main", "postgres-main")  # noqa: E731
             self.assertEqual(said(), "ERROR: [103]: unable to find a valid repository")
+            self.assertIn("did not take the file within 60 s", archive_wait.explain_push(82, "x asynchronously after 60 second(s)"))
             self.write("spool/archive/main/out/global.error", "103\nunable to find\na valid repository\nHINT: x\n")
             self.assertEqual(said(), "unable to find a valid repository")
             self.write("spool/archive/main/out/%s.error" % name(3), "45\nWAL file exists with a different checksum")
@@ -197,6 +198,10 @@ class Words(Data):
             self.write("secret", "1\nsecret\n")
             os.symlink(self.data + "/secret", "%s/spool/archive/main/out/%s.error" % (self.data, name(3)))
             self.assertEqual(said(), "unable to find a valid repository")
+
+    def test_a_known_error_is_explained(self):
+        self.configure("repo1-s3-bucket=things\n")
+        self.assertRegex(archive_wait.explain_push(0, "[503] <Code>NoSuchBucket</Code>"), "^bucket things does not exist")
 
     def test_one_line_without_headers(self):
         text = (
@@ -228,7 +233,7 @@ class Inherit(Data):
 
     def test_does_nothing_without_backups(self):
         self.add(name(3), "done")
-        self.assertIsNone(archive_inherit.inherit_told(name(3)))
+        self.assertIsNone(archive_inherit.inherit_told(name(3), None))
         self.assertIsNone(archive_inherit.inherit_unknown())
         self.assertEqual(archive_inherit.settle_inheritance(None, "main"), [])
         self.assertEqual(self.list_status(".done"), [name(3)])
@@ -237,7 +242,7 @@ class Inherit(Data):
         self.configure()
         for number in range(2, 6):
             self.add(name(number), "done")
-        inherited = archive_inherit.inherit_told(name(4))
+        inherited = archive_inherit.inherit_told(name(4), None)
         self.promote()
         self.assertEqual(self.list_status(".ready"), [name(4), name(5)])
         self.assertEqual(archive_inherit.settle_inheritance(inherited, "main"), [])
@@ -246,7 +251,7 @@ class Inherit(Data):
     def test_a_switchover_without_anything_to_archive(self):
         self.configure()
         self.add(name(5), "done")
-        inherited = archive_inherit.inherit_told(None)
+        inherited = archive_inherit.inherit_told(None, None)
         self.promote()
         self.assertEqual(self.list_status(".ready"), [])
         self.assertEqual(archive_inherit.settle_inheritance(inherited, "main"), [])
@@ -255,13 +260,21 @@ class Inherit(Data):
         self.configure()
         self.add(name(4), "done")
         self.add(name(5), "done")
-        inherited = archive_inherit.inherit_told(name(2))
+        inherited = archive_inherit.inherit_told(name(2), None)
         self.promote()
         # It may have been archived by now.
         os.unlink("%s/pg_wal/archive_status/%s.ready" % (self.data, name(4)))
         (note,) = archive_inherit.settle_inheritance(inherited, "main")
-        self.assertRegex(note, "lacks the WAL from %s to %s.*a full backup is due" % (name(2), name(3)))
+        self.assertRegex(note, "lacks the WAL from %s to %s.*until the next full backup, which is due" % (name(2), name(3)))
         self.assertEqual(archive_push.read_dropped()["files"], 2)
+
+    def test_a_gap_of_the_old_primary_is_one_of_the_new_one(self):
+        self.configure()
+        self.write("spool/dropped", "5 stale\n6 stale\n")
+        archive_inherit.inherit_told(None, {"files": 3, "since": 100, "latest": 200})
+        self.assertEqual(archive_push.read_dropped(), {"files": 3, "since": 100, "latest": 200})
+        archive_inherit.inherit_told(None, None)
+        self.assertIsNone(archive_push.read_dropped())
 
     def test_a_failover_asks_the_archive_for_what_comes_before(self):
         for answers, expected in [

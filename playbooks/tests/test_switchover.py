@@ -227,7 +227,7 @@ class Handover(unittest.TestCase):
         port = handover.choose_port()
         sent = []
         with mock.patch.object(handover, "PORT", port), mock.patch.object(handover, "EXCHANGE_SECONDS", 1.0):
-            message = {"nonce": "n", "state": "shut down", "lsn": "0/28", "timeline": 1, "unarchived": None}
+            message = {"nonce": "n", "state": "shut down", "lsn": "0/28", "timeline": 1, "unarchived": None, "dropped": None}
             sender = threading.Thread(target=lambda: sent.append(handover.send_end(peer, message, 2)))
             sender.start()
             before(port)
@@ -245,7 +245,7 @@ class Handover(unittest.TestCase):
         self.assertEqual(self.exchange("127.0.0.2", "n"), (False, None))
 
     def test_ignores_a_message_without_a_valid_position(self):
-        end = {"nonce": "n", "state": "shut down", "lsn": "0/28", "timeline": 1, "unarchived": None}
+        end = {"nonce": "n", "state": "shut down", "lsn": "0/28", "timeline": 1, "unarchived": None, "dropped": None}
         for change, expected in [
             ({}, True),
             ({"lsn": None}, False),
@@ -256,6 +256,10 @@ class Handover(unittest.TestCase):
             ({"unarchived": "000000010000000000000003"}, True),
             ({"unarchived": "../../000000010000000000000003"}, False),
             ({"unarchived": 3}, False),
+            ({"dropped": {"files": 2, "since": 100, "latest": 200}}, True),
+            ({"dropped": {"files": 2, "since": 100}}, False),
+            ({"dropped": {"files": 2, "since": 100, "latest": "200"}}, False),
+            ({"dropped": {"files": 2, "since": 100, "latest": 2**50}}, False),
         ]:
             with self.subTest(change):
                 line = (json.dumps({**end, **change}) + "\n").encode("ascii")

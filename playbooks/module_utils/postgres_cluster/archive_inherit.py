@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from typing import List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional
 
-from .archive_push import is_archiving, note_dropped
+from .archive_push import is_archiving, note_dropped, replace_dropped
 from .archive_status import SEGMENT, Segment, find_first_waiting, parse_segment, reopen
 from .backup_layout import BACKREST_CONF, TOOLS
 from .command import Problem, run
@@ -27,22 +27,26 @@ MOST = 500
 class Inherited(NamedTuple):
     """What the node took over before its promotion."""
 
-    # Whether the former primary said what it had not archived.
-    is_told: bool
-    # The first segment that it had not archived; None for none, or if it did not say.
-    first: Optional[str]
     # The first segment that this node archives; None for none.
     own: Optional[str]
+    # The segments that neither the archive nor this node has; None if the former primary did not say what it had archived.
+    missing: Optional[List[str]]
 
 
-def inherit_told(first: Optional[str]) -> Optional[Inherited]:
+def inherit_told(first: Optional[str], dropped: Optional[Dict[str, int]]) -> Optional[Inherited]:
     """On the new primary of a switchover, before its promotion. `first`: the first segment that the old primary has not
-    archived; None if it has archived all. Returns None without backups."""
+    archived, None if it has archived all; `dropped`: what it noted as dropped. Returns None without backups."""
     if not is_archiving():
         return None
-    if first is not None:
-        reopen(first)
-    return Inherited(True, first, find_first_waiting())
+    replace_dropped(dropped)
+    if first is None:
+        return Inherited(None, [])
+    reopen(first)
+    own = find_first_waiting()
+    missing = _find_missing(first, own)
+    if missing:
+        note_dropped(missing)
+    return Inherited(own, missing)
 
 
 def inherit_unknown() -> Optional[Inherited]:
@@ -50,47 +54,45 @@ def inherit_unknown() -> Optional[Inherited]:
     if not is_archiving():
         return None
     reopen()
-    return Inherited(False, None, find_first_waiting())
+    return Inherited(find_first_waiting(), None)
 
 
 def settle_inheritance(inherited: Optional[Inherited], cluster: str) -> List[str]:
-    """After the promotion: notes WAL that no node will archive; returns sentences about it. In a failover it asks the archive
-    whether it has what comes before this node's own WAL; without an answer that counts as missing."""
+    """After the promotion: returns sentences about WAL that no node will archive. In a failover it asks the archive whether it
+    has what comes before this node's own WAL; without an answer that counts as missing, and is noted as dropped."""
     if inherited is None:
         return []
-    history = _read_history()
-    if not history:
-        return []
-    size = _read_segment_bytes()
-    if inherited.is_told:
-        missing = _find_missing(inherited, size)
-    else:
-        missing = _ask_archive(cluster, history, inherited.own, size)
+    missing = inherited.missing
+    doubt = ""
+    if missing is None:
+        missing = _ask_archive(cluster, inherited.own)
+        doubt = ", or does not say that it has it"
+        if missing:
+            note_dropped(missing)
     if not missing:
         return []
-    note_dropped(missing)
+    wal = missing[0] if len(missing) == 1 else "the WAL from %s to %s" % (missing[0], missing[-1])
     return [
-        "the archive of the backups lacks %s, which the former primary had not archived%s: no moment in there can be restored, "
-        "and a full backup is due"
-        % (
-            missing[0] if len(missing) == 1 else "the WAL from %s to %s" % (missing[0], missing[-1]),
-            "" if inherited.is_told else ", or does not say that it has it",
-        )
+        "the archive of the backups lacks %s, which the former primary had not archived%s: until the next full backup, which is "
+        "due, no restore can go further than that" % (wal, doubt)
     ]
 
 
-def _find_missing(inherited: Inherited, size: int) -> List[str]:
-    """Returns the segments that neither the archive nor this node has; only the latest ones if there are very many."""
-    if inherited.first is None:
-        return []
-    start = parse_segment(inherited.first, size)
+def _find_missing(first: str, own: Optional[str]) -> List[str]:
+    """Returns the segments from `first` on that this node does not have; only the latest ones if there are very many."""
+    size = _read_segment_bytes()
+    start = parse_segment(first, size)
     # Without any the WAL of the former timeline is gone, but for the segment in which it ended.
-    end = start.number + 1 if inherited.own is None else parse_segment(inherited.own, size).number
+    end = start.number + 1 if own is None else parse_segment(own, size).number
     return [Segment(start.timeline, number).format(size) for number in range(max(start.number, end - MOST), end)]
 
 
-def _ask_archive(cluster: str, history: List[Segment], own: Optional[str], size: int) -> List[str]:
+def _ask_archive(cluster: str, own: Optional[str]) -> List[str]:
     """Returns the segment before those that this node archives, unless the archive has it."""
+    size = _read_segment_bytes()
+    history = _read_history(size)
+    if not history:
+        return []
     number = (parse_segment(own, size).number if own is not None else history[-1].number) - 1
     if number < 1:
         # WAL begins with segment 1 (BootStrapXLOG in xlog.c).
@@ -122,11 +124,10 @@ def _list_repository(cluster: str, path: str, pattern: Optional[str] = None) -> 
     return result.stdout.splitlines() if result.returncode == 0 else []
 
 
-def _read_history() -> List[Segment]:
+def _read_history(size: int) -> List[Segment]:
     """Returns where each former timeline ended, oldest first: the segment in which the next one goes on."""
     names = [name for name in os.listdir(DATA + "/pg_wal") if re.fullmatch(r"[0-9A-F]{8}\.history", name)]
     text = read_text("%s/pg_wal/%s" % (DATA, max(names))) if names else None
-    size = _read_segment_bytes()
     lines = [line.split() for line in (text or "").splitlines()]
     # A line that is neither empty nor a comment: timeline, LSN, reason (timeline.c).
     return [

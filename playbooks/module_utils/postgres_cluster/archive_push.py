@@ -128,6 +128,16 @@ def note_dropped(names: List[str]) -> None:
     _append(SPOOL + "/" + DROPPED, ["%d %s" % (now, name) for name in names[:KEPT_LINES]])
 
 
+def replace_dropped(dropped: Optional[Dict[str, int]]) -> None:
+    """Replaces what this node noted, when it was the primary for the last time, by what read_dropped() returned on the former
+    primary."""
+    if read_dropped() is not None:
+        forget_dropped(int(time.time()) + 1)
+    if dropped is not None:
+        times = [dropped["since"], *[dropped["latest"]] * (min(dropped["files"], KEPT_LINES) - 1)]
+        _append(SPOOL + "/" + DROPPED, ["%d of-the-former-primary" % moment for moment in times])
+
+
 def _list_markers() -> List[str]:
     """Returns the paths of the file, and of the one that an interrupted forget_dropped() left."""
     return [SPOOL + "/" + DROPPED, SPOOL + "/" + DROPPED + ".old"]

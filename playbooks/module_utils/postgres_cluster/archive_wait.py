@@ -9,9 +9,12 @@ from typing import List, Optional
 
 from .archive_push import is_archiving
 from .archive_status import Segment, is_done, list_waiting
-from .backup_layout import SPOOL
+from .backrest_errors import explain_failure, read_option
+from .backup_layout import BACKREST_CONF, SPOOL
 from .control import parse_lsn
 from .docker import read_log
+from .files import read_text
+from .layout import ETC
 from .psql import Session
 from .spec import Spec
 
@@ -21,7 +24,7 @@ STALL_SECONDS = 90.0
 # The same before a switchover goes on without the archive: the new primary archives the rest.
 SWITCHOVER_SECONDS = 30.0
 POLL_SECONDS = 0.1
-MAX_ERROR = 400
+MAX_ERROR = 300
 
 # Does nothing if nothing was written since the last switch. Returns the end of what was written, within the segment that is
 # complete now or at its end (PostgreSQL manual, 9.28.3 "Backup Control Functions").
@@ -83,17 +86,26 @@ def describe_stall(cluster: str, container: str, name: str, seconds: float = STA
 
 
 def read_push_error(cluster: str, container: str) -> Optional[str]:
-    """Returns why pgBackRest did not archive the file that PostgreSQL tries to archive, in pgBackRest's words and one line;
-    None if it does not say."""
+    """Returns why pgBackRest did not archive the file that PostgreSQL tries to archive; None if it does not say."""
     folder = "%s/archive/%s/out" % (SPOOL, cluster)
     for waiting in list_waiting()[:1]:
         for name in (waiting, "global"):
             text = _read_error("%s/%s.error" % (folder, name))
             if text is not None:
-                # The first line is the number of the error.
-                return shorten(text.partition("\n")[2])
+                code, _, said = text.partition("\n")
+                return explain_push(int(code) if code.isdigit() else 0, said)
     lines = re.findall(r"ERROR: \[\d+\]: .*|archive command failed .*", read_log(container, 200))
-    return shorten(lines[-1]) if lines else None
+    return explain_push(0, lines[-1]) if lines else None
+
+
+def explain_push(code: int, said: str) -> str:
+    """Returns why a push failed: in a sentence if that is known, otherwise in pgBackRest's words. `code`: 0 if unknown."""
+    conf = read_text("%s/%s" % (ETC, BACKREST_CONF)) or ""
+    slow = re.search(r"asynchronously after (\d+) second", said)
+    if slow is not None:
+        return "%s did not take the file within %s s" % (read_option(conf, "repo1-s3-endpoint") or "S3", slow.group(1))
+    known = explain_failure(code, said, conf)
+    return shorten(said) if known.startswith("pgBackRest failed") else known
 
 
 def shorten(text: str) -> str:

@@ -163,15 +163,29 @@ def receive_end(address: str, nonce: str, is_streaming: Callable[[], bool]) -> O
 
 
 def _has_end(message: Dict[str, Any]) -> bool:
-    """Whether the message has a state, an LSN in PostgreSQL's format and the name of a WAL segment or None: the other node is
-    not trusted with SQL or paths here."""
-    unarchived = message.get("unarchived", "")
+    """Whether the message has a state, an LSN in PostgreSQL's format, and what the archive lacks: the other node is not trusted
+    with SQL or paths here."""
     return (
         isinstance(message.get("state"), str)
         and isinstance(message.get("lsn"), str)
         and re.fullmatch("[0-9A-F]{1,8}/[0-9A-F]{1,8}", message["lsn"]) is not None
-        and (unarchived is None or (isinstance(unarchived, str) and SEGMENT.fullmatch(unarchived) is not None))
+        and {"unarchived", "dropped"} <= message.keys()
+        and _is_segment(message["unarchived"])
+        and _is_dropped(message["dropped"])
     )
+
+
+def _is_segment(name: Any) -> bool:
+    return name is None or (isinstance(name, str) and SEGMENT.fullmatch(name) is not None)
+
+
+def _is_dropped(dropped: Any) -> bool:
+    """Whether it may be an answer of read_dropped()."""
+    if dropped is None:
+        return True
+    if not isinstance(dropped, dict) or set(dropped) != {"files", "since", "latest"}:
+        return False
+    return all(type(value) is int and 0 < value < 2**40 for value in dropped.values())
 
 
 def _read(connection: socket.socket) -> Optional[Dict[str, Any]]:

@@ -15,6 +15,7 @@ from typing import Any, Dict, List, Optional
 
 from .admit import ensure_slots
 from .archive_inherit import inherit_told, settle_inheritance
+from .archive_push import read_dropped
 from .archive_status import find_first_waiting
 from .archive_stop import hold_archiving, interrupt_push
 from .archive_wait import empty_queue
@@ -167,7 +168,8 @@ def _stop_old_primary(spec: Spec, other: str, rendezvous: Dict[str, Any]) -> Opt
     stopping = threading.Thread(target=_stop_quietly, args=(spec.container, STOP_SECONDS), daemon=True)
     stopping.start()
     end = _await_end(spec, image, int(container["State"]["Pid"]), stopping if not readable else None)
-    is_sent = send_end(other, {"nonce": rendezvous["nonce"], "unarchived": find_first_waiting(), **end})
+    archive = {"unarchived": find_first_waiting(), "dropped": read_dropped()}
+    is_sent = send_end(other, {"nonce": rendezvous["nonce"], **archive, **end})
     # By now Docker has finished the stop.
     stopping.join(STOP_SECONDS)
     if end["state"] != "shut down":
@@ -231,7 +233,7 @@ def _promote_successor(spec: Spec, slots: List[str], other: str, rendezvous: Dic
             if end["state"] != "shut down":
                 raise Problem("the old primary did not shut down cleanly: %s" % end["state"])
             _wait_for_replay(session, spec, end["lsn"])
-            inherited = inherit_told(end["unarchived"])
+            inherited = inherit_told(end["unarchived"], end["dropped"])
             promoted = None
             promote_server(session, spec.node)
             promoted = True
