@@ -39,6 +39,7 @@ class Archive(unittest.TestCase):
             "read_repository": self.read_repository,
             "note_dropped": lambda names: self.done.append("gap"),
             "forget_pushed": lambda: self.done.append("forget"),
+            "reopen_histories": lambda: self.done.append("histories"),
         }
         stack.enter_context(mock.patch.multiple(archive, **values))
         exists = os.path.exists
@@ -72,14 +73,14 @@ class Archive(unittest.TestCase):
     def test_the_primary_creates_the_archive_before_it_uses_it(self):
         with mock.patch.object(self, "run_program", wraps=self.run_program):
             self.assertTrue(self.archive())
-        self.assertEqual(self.done, ["stanza-create", "forget"])
+        self.assertEqual(self.done, ["stanza-create", "forget", "histories"])
         self.assertEqual((self.read("pgbackrest.conf"), self.read("backup.json")), (CONF, SCHEDULE))
         self.assertEqual(sorted(os.listdir(self.etc)), ["backup.json", "pgbackrest.conf"])
 
     def test_a_second_time_changes_nothing(self):
         self.archive()
         self.assertFalse(self.archive())
-        self.assertEqual(self.done, ["stanza-create"])
+        self.assertEqual(self.done, ["stanza-create", "histories"])
 
     def test_a_replica_gets_the_files_only(self):
         self.assertTrue(self.archive(node="node-2"))
@@ -109,16 +110,16 @@ class Archive(unittest.TestCase):
         # What the spool says about pushed files is about the earlier one.
         self.archive()
         self.assertTrue(self.archive(MOVED))
-        self.assertEqual(self.done, ["stanza-create", "forget"])
+        self.assertEqual(self.done, ["stanza-create", "forget", "histories"])
         self.assertTrue(self.archive(MOVED + "repo1-retention-full=30\n"))
-        self.assertEqual(self.done, ["stanza-create"])
+        self.assertEqual(self.done, ["stanza-create", "histories"])
 
     def test_an_archive_that_is_taken_up_again_has_a_gap(self):
         self.repository = {"problem": None, "backups": [{"label": "20261127-004847F"}]}
         self.archive()
-        self.assertEqual(self.done, ["stanza-create", "gap", "forget"])
+        self.assertEqual(self.done, ["stanza-create", "gap", "forget", "histories"])
         self.archive(CONF + "repo1-retention-full=30\n")
-        self.assertEqual(self.done, ["stanza-create"])
+        self.assertEqual(self.done, ["stanza-create", "histories"])
 
     def test_what_is_not_ready_is_said(self):
         def stop():

@@ -87,6 +87,16 @@ class Status(Data):
         self.assertEqual(self.list_status(".done"), [name(1), name(2)])
         self.assertEqual(archive_status.reopen(name(3)), [])
 
+    def test_the_histories_of_all_timelines_are_archived(self):
+        # The third timeline began in a restore, where nothing is archived.
+        self.add("00000002.history", "done", 50)
+        self.add("00000003.history")
+        self.add(name(3), "done")
+        for _ in range(2):
+            archive_status.reopen_histories()
+            self.assertEqual(self.list_status(".ready"), ["00000002.history", "00000003.history"])
+            self.assertEqual(self.list_status(".done"), [name(3)])
+
     def test_without_that_knowledge_it_archives_the_latest_that_do_not_fill_the_queue(self):
         for number in range(1, 9):
             self.add(name(number, 1 if number < 5 else 2), "done")

@@ -51,7 +51,8 @@ class Choose(unittest.TestCase):
     TWO = stanza(backup("20261126-023001F", END - 86400), backup("20261127-004601F", END))
 
     def choose(self, document, moment, now=END + 3600, archived=None):
-        return restore_source.choose(SOURCE, document, moment, now, lambda choice: archived)
+        conf = "repo1-path=/production/orders\nrepo1-s3-bucket=backups\nrepo1-s3-endpoint=s3.eu-west-1.amazonaws.com\n"
+        return restore_source.choose(SOURCE, conf, document, moment, now, lambda choice: archived)
 
     def refuse(self, *arguments, **options):
         with self.assertRaises(Problem) as caught:
@@ -81,11 +82,11 @@ class Choose(unittest.TestCase):
 
     def test_of_the_database_that_the_backup_is_from(self):
         # After an upgrade of the source. The newest WAL of another database says nothing about a gap.
-        archive = [{"database": {"id": number}, "max": "0000000%dA0000000000000009" % number} for number in (1, 2)]
+        archive = [{"database": {"id": number}, "max": "0000000%d0000000000000009" % number} for number in (1, 2)]
         db = [{"id": 1, "version": "16"}, {"id": 2, "version": "17"}]
         document = {**self.TWO, "archive": archive, "db": db}
         choice = self.choose(document, None)
-        self.assertEqual((choice.major, choice.newest), ("16", "00000001A0000000000000009"))
+        self.assertEqual((choice.major, choice.newest), ("16", "000000010000000000000009"))
         with self.assertRaises(Problem) as caught:
             restore_source.require_major(SOURCE, choice, "postgres:17", 17)
         self.assertIn("are PostgreSQL 16's, and the image postgres:17 is PostgreSQL 17", caught.exception.message)
@@ -94,14 +95,32 @@ class Choose(unittest.TestCase):
         for document, expected in [
             (stanza(code=1, message="missing stanza path"), "holds no backups of a cluster orders"),
             (stanza(code=2, message="no valid backups"), "holds no complete backup yet"),
-            (stanza(backup("x", END), archive=[]), "holds no WAL"),
-            (stanza(code=99, message="[FileReadError] HTTP request failed with 403 (Forbidden): AccessDenied"), "may not read"),
-            (stanza(code=99, message="HTTP request failed with 301: <Code>PermanentRedirect</Code>"), "in another region"),
-            (stanza(code=99, message="<Code>NoSuchBucket</Code>"), "there is no bucket"),
+            (stanza(backup("20261127-004601F", END), archive=[]), "holds no WAL"),
+            (stanza(code=99, message="[FileReadError] HTTP request failed with 403 (Forbidden)"), "access to /production/orders in bucket backups is denied"),
+            (stanza(code=99, message="HTTP request failed with 301: <Code>PermanentRedirect</Code>"), "it is in another region than the cluster"),
+            (stanza(code=99, message="<Code>NoSuchBucket</Code>"), "correct `restore.from.bucket`"),
             (stanza(code=99, message="something else"), "s3://backups/production/orders cannot be read"),
             ({}, "cannot be read"),
         ]:
             self.assertIn(expected, self.refuse(document, None))
+
+    def test_what_is_not_of_pgbackrest_is_refused(self):
+        # Values of the bucket become arguments and parts of messages.
+        for change in [
+            {"label": "--type=xid"},
+            {"label": "20261127-004601F\n::error::x"},
+            {"timestamp": {"start": 1}},
+            {"info": {"size": "much"}},
+            {"database": {"id": 9}},
+        ]:
+            with self.subTest(change), self.assertRaises((Problem, ValueError, LookupError, TypeError, StopIteration)) as caught:
+                self.choose(stanza(backup("20261127-004601F", END, **change)), None)
+            self.assertNotIsInstance(caught.exception, StopIteration)
+        for name in ("db", "archive"):
+            document = stanza(backup("20261127-004601F", END))
+            document[name][0].update(version="17; x", max="0" * 23 + ".")
+            with self.subTest(name), self.assertRaises(ValueError):
+                self.choose(document, None)
 
     def test_reads_times_with_their_zone(self):
         for text, expected in [
@@ -180,9 +199,10 @@ class Replay(unittest.TestCase):
         self.assertFalse(failed.may_try_again(1))
         self.assertEqual(
             failed.explain(),
-            "the archive does not give %s, though it was asked again and again. It can be restored with restore.time 2026-11-27 "
-            "00:46:12 UTC or earlier" % NEWEST,
+            "%s cannot be got from the archive. It can be restored with restore.time 2026-11-27 00:46:12 UTC or earlier" % NEWEST,
         )
+        failed.take_line("ERROR: [042]: raised: unable to get it: [FormatError] zst error: [-10] Unknown frame descriptor\n")
+        self.assertIn("%s is damaged in the archive" % NEWEST, failed.explain())
 
     def test_a_time_after_the_last_commit_is_restored_without_a_target(self):
         whole = recover(*restored(3, 4, 5, 6), COMMIT, BEFORE, hasTarget=True)
@@ -437,7 +457,7 @@ class Decision(unittest.TestCase):
         failed = work("failed", problem="node-1 cannot restore it", log="HTTP request failed with 403 (Forbidden)")
         with self.assertRaises(Problem) as caught:
             self.call(failed)
-        self.assertIn("node-1 cannot restore it: the role of this node may not read s3://", caught.exception.message)
+        self.assertIn("node-1 cannot restore it. s3://backups/production/orders cannot be read: access to", caught.exception.message)
 
     def test_data_that_was_put_in_place_without_its_record_is_recognised(self):
         self.call()

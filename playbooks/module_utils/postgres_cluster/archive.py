@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from .archive_push import note_dropped
+from .archive_status import reopen_histories
 from .backrest_errors import explain_failure, name_bucket, read_option
 from .backup_layout import BACKREST_CONF, BACKUP_JSON, TOOLS
 from .command import Problem, run
@@ -55,7 +56,11 @@ def archive(spec: Spec, conf: str, schedule: str) -> Outcome:
     if any(read_option(before, name) != read_option(conf, name) for name in LOCATION):
         forget_pushed()
     changed = write_text("%s/%s" % (ETC, BACKUP_JSON), schedule)
-    return Outcome(write_text(path, conf) or changed)
+    changed = write_text(path, conf) or changed
+    # After the file: without it, PostgreSQL notes them as archived at once. pgBackRest accepts them twice.
+    if spec.is_primary:
+        reopen_histories()
+    return Outcome(changed)
 
 
 def create_stanza(spec: Spec, conf: str, is_new: bool) -> None:

@@ -10,11 +10,12 @@ import re
 from typing import Dict, List, NamedTuple, Optional
 
 from .backup_layout import BACKREST_CONF
-from .files import read_text, sync_directory
+from .files import read_text, sync_directory, write_text
 from .layout import DATA, ETC
 
 SEGMENT = re.compile("[0-9A-F]{24}")
 # A recovery needs segments, and the histories of timelines.
+HISTORY = re.compile(r"[0-9A-F]{8}\.history")
 NEEDED = re.compile(r"[0-9A-F]{24}|[0-9A-F]{8}\.history")
 # pgBackRest's units (src/config/parse.c, cfgParseSize).
 UNITS = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -86,6 +87,27 @@ def reopen(first: Optional[str] = None) -> List[str]:
     if chosen:
         sync_directory(folder)
     return sorted(chosen)
+
+
+def reopen_histories() -> None:
+    """Makes the histories of all timelines wait to be archived. A timeline that began while nothing was archived, as a
+    restore's does, has no status at all. Without its history in the archive, a recovery from an older backup would not find
+    the way to it (findNewestTimeLine in timeline.c), and the next restore would give its number to another timeline."""
+    folder = _status_folder()
+    try:
+        names = [name for name in os.listdir(DATA + "/pg_wal") if HISTORY.fullmatch(name)]
+    except FileNotFoundError:
+        return
+    for name in names:
+        if os.path.exists("%s/%s.ready" % (folder, name)):
+            continue
+        if os.path.exists("%s/%s.done" % (folder, name)):
+            os.rename("%s/%s.done" % (folder, name), "%s/%s.ready" % (folder, name))
+        else:
+            status = os.stat(folder)
+            write_text("%s/%s.ready" % (folder, name), "", 0o600, (status.st_uid, status.st_gid))
+    if names:
+        sync_directory(folder)
 
 
 def _descending(name: str) -> int:

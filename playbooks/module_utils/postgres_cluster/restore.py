@@ -21,7 +21,7 @@ from .restore_source import (
     Choice,
     Source,
     choose_backup,
-    explain,
+    explain_known,
     locate_source,
     parse_time,
     require_major,
@@ -116,7 +116,7 @@ def create_data(
     if found is not None and found.state == "failed":
         end_work(spec.cluster)
         if found.problem != CUT and time.time() <= found.ended + WATCHED_SECONDS:
-            raise describe_failure(source, found)
+            raise describe_failure(source, conf, found)
         notes = ["an earlier restore did not end (%s), so it was started again" % found.problem]
         found = None
     if found is None:
@@ -125,7 +125,7 @@ def create_data(
     found = await_copy(spec)
     if found.state == "failed":
         end_work(spec.cluster)
-        raise describe_failure(source, found)
+        raise describe_failure(source, conf, found)
     return put_in_place(spec, source, moment, found, notes)
 
 
@@ -161,10 +161,10 @@ def require_space(spec: Spec, source: Source, choice: Choice) -> None:
         )
 
 
-def describe_failure(source: Source, found: Work) -> Problem:
-    """Returns the Problem of a restore that failed."""
-    reason = explain(source, found.log)
-    return Problem("%s%s" % (found.problem, "" if reason is None else ": " + reason), found.log)
+def describe_failure(source: Source, conf: str, found: Work) -> Problem:
+    """Returns the Problem of a restore that failed. `conf`: the text of the source's configuration."""
+    reason = explain_known(source, conf, found.log)
+    return Problem("%s%s" % (found.problem, "" if reason is None else ". " + reason), found.log)
 
 
 def put_in_place(

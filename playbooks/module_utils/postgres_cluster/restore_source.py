@@ -7,37 +7,20 @@ import json
 import os
 import re
 import time
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
+from .backrest_errors import TEXTS, explain_failure
 from .backup_layout import TOOLS
 from .command import Problem, run
+from .files import read_text
+from .repository import LABEL, SEGMENT
 from .sizes import GIB
 from .stages import show_time
 
 # A clock that is a little slow must not refuse the present moment.
 CLOCK_SECONDS = 60
 INFO_SECONDS = 300
-
-# What pgBackRest or the storage says, and what is wrong then. `%s`: the repository.
-FAILURES = (
-    (r"AccessDenied|\[AccessDenied|403 \(Forbidden\)|HTTP request failed with 403", "the role of this node may not read %s: its policy, the bucket's policy or the policy of its KMS key refuses it"),
-    (r"NoSuchBucket", "there is no bucket of %s: check restore.from.bucket"),
-    (
-        r"PermanentRedirect|AuthorizationHeaderMalformed|301 \(Moved|IllegalLocationConstraint",
-        "the bucket of %s is in another region than the cluster: a restore reads a bucket of the cluster's own region",
-    ),
-    (
-        r"role to retrieve temporary credentials|unable to find .*credentials|iam/security-credentials",
-        "this node has no role with which it could read %s: the infrastructure of the cluster gives it one, apply it first",
-    ),
-    (r"ExpiredToken|InvalidAccessKeyId|InvalidToken", "the storage of %s does not accept the credentials of this node's role"),
-    (
-        r"HostConnectError|unable to connect|timeout|Could not resolve|unable to get address|HTTP request failed with 5\d\d",
-        "the storage of %s does not answer: check that this node reaches it (route, gateway endpoint, security group)",
-    ),
-    (r"certificate|CryptoError.*TLS", "the TLS certificate of the storage of %s is not valid"),
-)
-
+VERSION = re.compile(r"[0-9]{2}")
 
 class Source(NamedTuple):
     """Where the backups are. `path`: of the repository in its bucket, e.g. `/production/orders`; `cluster`: the stanza."""
@@ -105,21 +88,34 @@ def choose_backup(source: Source, conf: str, moment: Optional[float]) -> Choice:
     repository cannot be read."""
     if not os.path.exists(TOOLS + "/pgbackrest"):
         raise Problem("%s is not on this node: the step prepare installs it. Run again" % TOOLS)
-    result = run(list_command(source, conf, "--output=json", "info"), check=False, timeout=INFO_SECONDS)
-    output = "%s\n%s" % (result.stderr, result.stdout)
+    words = ["--log-level-console=off", "--log-level-stderr=error", "--output=json", "info"]
+    result = run(list_command(source, conf, *words), check=False, timeout=INFO_SECONDS)
+    text = read_text(conf) or ""
     if result.returncode != 0:
-        raise Problem(explain(source, output) or "%s cannot be read" % source.url, output)
+        raise Problem(explain(source, text, result.stderr, result.returncode), result.stderr)
     try:
         stanzas = json.loads(result.stdout)
-        stanza = stanzas[0] if stanzas else {}
-    except (ValueError, LookupError):
-        raise Problem("pgBackRest gives no answer about %s" % source.url, output)
-    return choose(source, stanza, moment, time.time(), lambda choice: read_archived_at(source, conf, choice))
+        stanza = next((one for one in stanzas if one["name"] == source.cluster), {"status": {"code": 1}})
+        return choose(source, text, stanza, moment, time.time(), lambda choice: read_archived_at(source, conf, choice))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        # The bucket may hold anything.
+        what = "the description of the backups in %s is not one of pgBackRest's (%r)" % (source.url, error)
+        raise Problem(what, result.stdout[:1000])
 
 
-def choose(source: Source, stanza: Dict[str, Any], moment: Optional[float], now: float, date: Any) -> Choice:
-    """Returns the backup for `moment` from what `pgbackrest info` says of a stanza. `date` returns when the newest segment of a
-    choice was archived, or None. Raises Problem."""
+def choose(
+    source: Source,
+    conf: str,
+    stanza: Dict[str, Any],
+    moment: Optional[float],
+    now: float,
+    date: Callable[[Choice], Optional[int]],
+) -> Choice:
+    """Returns the backup for `moment` from what `pgbackrest info` says of a stanza. `conf`: the text of the configuration;
+    `date` returns when the newest segment of a choice was archived, or None.
+
+    Raises Problem, and ValueError, LookupError, TypeError or AttributeError if the answer has another shape.
+    """
     status = stanza.get("status") or {}
     repositories = stanza.get("repo") or [{}]
     if status.get("code") in (1, 3):
@@ -128,7 +124,7 @@ def choose(source: Source, stanza: Dict[str, Any], moment: Optional[float], now:
         )
     if status.get("code") not in (0, 2):
         message = str((repositories[0].get("status") or {}).get("message") or status.get("message") or "no answer")
-        raise Problem(explain(source, message) or "%s cannot be read" % source.url, message)
+        raise Problem(explain(source, conf, message), message)
     backups = sorted(stanza.get("backup") or [], key=lambda backup: backup["timestamp"]["stop"])
     if not backups:
         raise Problem("%s holds no complete backup yet, so there is nothing to restore from" % source.url)
@@ -156,18 +152,23 @@ def choose(source: Source, stanza: Dict[str, Any], moment: Optional[float], now:
 
 def _describe(source: Source, stanza: Dict[str, Any], backup: Dict[str, Any]) -> Choice:
     identifier = backup["database"]["id"]
-    version = next(db["version"] for db in stanza["db"] if db["id"] == identifier)
+    version = [db["version"] for db in stanza["db"] if db["id"] == identifier][0]
     newest = [one["max"] for one in stanza.get("archive") or [] if one["database"]["id"] == identifier and one.get("max")]
     if not newest:
         raise Problem("%s holds no WAL, so its backups cannot be restored" % source.url)
-    return Choice(
+    choice = Choice(
         backup["label"],
         str(version),
-        backup["info"]["size"],
+        int(backup["info"]["size"]),
         max(newest),
-        backup["timestamp"]["stop"],
+        int(backup["timestamp"]["stop"]),
         bool(backup.get("error")),
     )
+    # They become arguments and parts of messages.
+    for pattern, value in ((LABEL, choice.label), (VERSION, choice.major), (SEGMENT, choice.newest)):
+        if not pattern.fullmatch(value):
+            raise ValueError(value[:100])
+    return choice
 
 
 def read_archived_at(source: Source, conf: str, choice: Choice) -> Optional[int]:
@@ -181,12 +182,19 @@ def read_archived_at(source: Source, conf: str, choice: Choice) -> Optional[int]
         return None
 
 
-def explain(source: Source, output: str) -> Optional[str]:
-    """Returns a sentence on why the repository cannot be read; None if the output does not tell."""
-    for pattern, sentence in FAILURES:
-        if re.search(pattern, output):
-            return sentence % source.url
-    return None
+def explain(source: Source, conf: str, said: str, code: int = 0) -> str:
+    """Returns a sentence on why the repository cannot be read. `conf`: the text of its configuration; `said`: pgBackRest's
+    messages; `code`: its exit code, 0 if unknown."""
+    sentence = explain_failure(code, said, conf)
+    # That module is about the cluster's own backups.
+    for own, other in (("`backup.bucket`", "`restore.from.bucket`"), ("read and write", "read")):
+        sentence = sentence.replace(own, other)
+    return "%s cannot be read: %s" % (source.url, sentence)
+
+
+def explain_known(source: Source, conf: str, said: str) -> Optional[str]:
+    """The same, None unless the messages hold something that is known: they may be PostgreSQL's."""
+    return explain(source, conf, said) if any(re.search(pattern, said) for pattern, _ in TEXTS) else None
 
 
 def require_major(source: Source, choice: Choice, image: str, major: int) -> None:

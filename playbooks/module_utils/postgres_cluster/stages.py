@@ -30,6 +30,8 @@ REACHED = re.compile(r"^replayed up to (\d{1,11})$")
 LAST_COMMIT = re.compile(r"^LOG:\s+last completed transaction was at log time (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d+)?\+00$")
 # RestoreArchivedFile as well: restore_command gave up.
 NOT_GIVEN = re.compile(r'^FATAL:\s+could not restore file "([0-9A-F]{8,24}[.a-z]*)" from archive', re.MULTILINE)
+# pgBackRest on a file that is not what it wrote (src/build/error/error.yaml).
+DAMAGED = re.compile(r"\[(ChecksumError|FormatError)\]|ERROR: \[0(26|29)\]")
 ENDED_BEFORE = "recovery ended before configured recovery target was reached"
 # canAcceptConnections in postmaster.c: a session that came too early.
 REFUSED = re.compile(r"FATAL:.*the database system is (starting up|not yet accepting connections|not accepting connections)")
@@ -158,7 +160,8 @@ class Recovery(Parser):
     def explain(self) -> Optional[str]:
         match = NOT_GIVEN.search(self.log)
         if match is not None:
-            return "the archive does not give %s, though it was asked again and again. %s" % (match.group(1), self._advise())
+            what = "is damaged in the archive" if DAMAGED.search(self.log) else "cannot be got from the archive"
+            return "%s %s. %s" % (match.group(1), what, self._advise())
         return self.describe_gap() if ENDED_BEFORE in self.log and not self.is_complete else None
 
     def find_fault(self, attempt: int) -> Optional[str]:
@@ -186,7 +189,8 @@ class Recovery(Parser):
         commit, ended = self.last_commit or self.reached, self._backup_ended or 0
         if commit is not None and commit > ended:
             return "It can be restored with restore.time %s or earlier" % show_time(commit)
-        return "It can be restored with a restore.time before the end of this backup (%s), from an older one" % show_time(ended)
+        when = show_time(ended)
+        return "It can be restored with a restore.time before the end of this backup (%s), if there is an older one" % when
 
 
 PARSERS: Dict[str, Type[Parser]] = {"basebackup": Basebackup, "restore": Restore, "recovery": Recovery}

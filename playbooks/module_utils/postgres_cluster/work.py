@@ -47,7 +47,7 @@ class Work(NamedTuple):
 
 
 def unit_name(cluster: str) -> str:
-    """Returns the name of the unit that copies or restores: a node does one of them at a time."""
+    """Returns the name of the unit that copies or restores."""
     return "postgres-cluster-%s-clone.service" % cluster
 
 
