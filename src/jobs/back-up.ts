@@ -23,20 +23,24 @@ export async function backUp(
   const spec = { ...given.inputs.spec, primary: null };
   const job: Job = { ...given, inputs: { ...given.inputs, spec } };
   const nextStep = () => 'Fix the cause and run this again: it looks at every node first.';
-  await summarizeRun(job, { announcement, commit, nextStep }, async (_, listeners) => {
-    await ensureDirectory(job);
-    const { terraform } = await openTerraform(job);
-    await refuseForeignCluster(job, terraform);
-    const found = await refreshNodes(job, terraform);
-    const result = await configureNodes(job, {
-      ...found,
-      instanceType: null,
-      memoryMib: null,
-      infrastructure: null,
-      decide: ({ observed }, { reachable }) => planBackup(observed, { desired: reachable, type }),
-      ...listeners,
-    });
-    core.notice(`A backup was made on ${result.primary}.`);
-    return result;
-  });
+  await summarizeRun(
+    job,
+    { announcement, commit, nextStep, run: 'backup' },
+    async (_, listeners) => {
+      await ensureDirectory(job);
+      const { terraform } = await openTerraform(job);
+      await refuseForeignCluster(job, terraform);
+      const found = await refreshNodes(job, terraform);
+      const result = await configureNodes(job, {
+        ...found,
+        instanceType: null,
+        memoryMib: null,
+        infrastructure: null,
+        decide: ({ observed }, { reachable }) => planBackup(observed, { desired: reachable, type }),
+        ...listeners,
+      });
+      core.notice(`A backup was made on ${result.primary}.`);
+      return result;
+    },
+  );
 }

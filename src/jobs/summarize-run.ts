@@ -1,4 +1,4 @@
-import type { NodeWork } from '../cluster/progress.ts';
+import type { EndedRun, NodeWork } from '../cluster/progress.ts';
 import type { NodeProof } from '../cluster/proof.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import { readMessage } from '../messages/errors.ts';
@@ -31,6 +31,7 @@ interface RunProgress {
  * `listeners` to `configureNodes`.
  *
  * @param options.nextStep what to do after a failure, as a sentence
+ * @param options.run what ends when its time is over; a repair by default
  */
 export async function summarizeRun(
   job: Job,
@@ -38,10 +39,11 @@ export async function summarizeRun(
     announcement: Announcement;
     commit: string;
     nextStep: (progress: RunProgress) => string;
+    run?: EndedRun;
   },
   work: (progress: RunProgress, listeners: ConfigureListeners) => Promise<ConfigureResult>,
 ): Promise<void> {
-  const { announcement, commit, nextStep } = options;
+  const { announcement, commit, nextStep, run = 'repair' } = options;
   const progress: RunProgress = { steps: [], proof: [], notes: [], warnings: [], work: [] };
   const summarize = (state: DeployState) =>
     announcement.summarize(
@@ -78,8 +80,8 @@ export async function summarizeRun(
       progress.work = error.work;
       const { nodes } = error;
       const minutes = job.inputs.waitMinutes;
-      await summarize({ state: 'continuing', run: 'repair', nodes, minutes });
-      throw new ContinuingError(error.work, 'repair');
+      await summarize({ state: 'continuing', run, nodes, minutes });
+      throw new ContinuingError(error.work, run);
     }
     await summarize({
       state: 'failed',

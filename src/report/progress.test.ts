@@ -71,6 +71,9 @@ test('a repair is not repeated, as it would begin anew', () => {
   expect(explainContinuing('repair')).toMatch(
     /next deploy finds it.*Do not give this command again/,
   );
+  expect(explainContinuing('backup')).toMatch(
+    /ends on the node by itself.* give this command again/,
+  );
   expect(explainContinuing('operation')).toMatch(/run the job again\.$/);
   expect(explainContinuing('deploy')).toMatch(/run the job again; a scheduled run/);
 });

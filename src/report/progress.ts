@@ -27,6 +27,8 @@ export function explainContinuing(run: EndedRun): string {
       return `${begin} The next run ${rest}: run the job again; a scheduled run that has the secrets of a deploy does the same.`;
     case 'operation':
       return `${begin} The next run ${rest}: run the job again.`;
+    case 'backup':
+      return `${begin} The backup ends on the node by itself. To wait for its end, give this command again: it goes on with the backup that runs.`;
     case 'repair':
       return `${begin} The next deploy ${rest}. Do not give this command again: it would begin anew.`;
   }
