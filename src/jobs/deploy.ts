@@ -30,6 +30,7 @@ import { ProviderLockError } from '../terraform/provider-lock.ts';
 import { configureNodes } from './configure-nodes.ts';
 import type { Job } from './job.ts';
 import { LeftOutError } from './left-out-error.ts';
+import { buildPermissions, refuseLoss, refuseUnseenRole } from './losses.ts';
 import { planCluster } from './plan-cluster.ts';
 import { saveEnd, saveProgress } from './post-state.ts';
 import { type Preview, previewRollout } from './preview.ts';
@@ -41,7 +42,6 @@ import {
   publishDeployReport,
   showDeployReport,
 } from './run-report.ts';
-import { buildPermissions, refuseLoss } from './slot-loss.ts';
 import { StagedApply } from './staged-apply.ts';
 import { checkVolumes } from './volume-check.ts';
 
@@ -250,6 +250,10 @@ function refuseBeforeApply(options: {
     ...explainApplyRefusal(plan.summary, ground),
     ...refuseLoss(preview.slotLoss, slotPermission),
     ...refuseLoss(preview.backupLoss, destroyPermission),
+    ...refuseUnseenRole(plan.summary, {
+      notObserved: database.kind === 'unobserved' ? database.notObserved : null,
+      permission: destroyPermission,
+    }),
     ...volumes.refusals,
   ];
   if (refusals.length > 0) throw new UserError(refusals);

@@ -16,11 +16,11 @@ import { type Redact, redactReport } from '../report/redact.ts';
 import { SLACK_PERCENT } from '../report/space-faults.ts';
 import { explainFixedValues } from '../terraform/fixed-values.ts';
 import type { Job } from './job.ts';
+import { buildPermissions } from './losses.ts';
 import { buildNodeAccess } from './node-access.ts';
 import { planCluster } from './plan-cluster.ts';
 import { buildDatabasePlan, previewRollout } from './preview.ts';
 import { buildRunInfo } from './run-report.ts';
-import { buildPermissions } from './slot-loss.ts';
 
 /**
  * Compares infrastructure and database with the spec. While they differ, one issue lists the differences; once they do

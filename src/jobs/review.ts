@@ -15,12 +15,12 @@ import { explainFixedValues } from '../terraform/fixed-values.ts';
 import { explainApplyRefusal } from '../terraform/permit.ts';
 import type { EffectLabels } from './effect-labels.ts';
 import type { Job } from './job.ts';
+import { buildPermissions, refuseLoss } from './losses.ts';
 import { planCluster } from './plan-cluster.ts';
 import { saveEnd, saveProgress } from './post-state.ts';
 import { buildDatabasePlan, previewRollout } from './preview.ts';
 import type { RunContext } from './run-context.ts';
 import { beginReport, publishDeployReport, showDeployReport } from './run-report.ts';
-import { buildPermissions, refuseLoss } from './slot-loss.ts';
 import { checkVolumes } from './volume-check.ts';
 
 /** The origin of a review; `ReviewStore.save` adds the time. */

@@ -1,6 +1,7 @@
 import type { Inputs } from '../inputs/inputs.ts';
 import { explainPermission, isAllowed, type PermissionLabel } from '../inputs/permission-label.ts';
 import type { Permissions } from '../report/losses.ts';
+import type { PlanSummary } from '../terraform/plan.ts';
 
 /**
  * Builds the permission to lose logical slots.
@@ -24,6 +25,26 @@ export function buildPermissions(
     destroy: { input: 'allow-destroy-label', label, labels },
     slotLoss: buildSlotPermission(inputs, labels),
   };
+}
+
+/**
+ * Refuses to change or remove the role of the nodes, with which they archive, before they were looked at: whether backups
+ * end is not known then. `notObserved`: why they were not, in a sentence; null if they were.
+ */
+export function refuseUnseenRole(
+  { resources }: Pick<PlanSummary, 'resources'>,
+  { notObserved, permission }: { notObserved: string | null; permission: PermissionLabel },
+): string[] {
+  const changed = resources.find(
+    ({ type, name, action }) =>
+      type === 'aws_iam_role_policy' &&
+      name === 'nodes' &&
+      ['update', 'replace', 'delete'].includes(action),
+  );
+  if (notObserved === null || changed === undefined || isAllowed(permission)) return [];
+  return [
+    `${changed.address}: what the nodes may do in the bucket of their backups would change, but they could not be looked at first, so whether that ends archiving is not known. Nothing was changed. ${notObserved}`,
+  ];
 }
 
 /** Returns the reason of a loss with the way to allow it; nothing without a reason, or if it is allowed. */
