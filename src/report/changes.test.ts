@@ -15,6 +15,12 @@ const volume = (number: number) => `aws_ebs_volume.data["${number}"]`;
 const attachment = (number: number) => `aws_volume_attachment.data["${number}"]`;
 const node = (number: number, ...actions: string[]) =>
   [instance, volume, attachment].map((name) => make(name(number), ...actions));
+const withProfile = (number: number): ResourceOverrides => ({
+  address: instance(number),
+  actions: ['update'],
+  before: { id: 'i-1', iam_instance_profile: '' },
+  after: { id: 'i-1', iam_instance_profile: 'nodes' },
+});
 const plan = (...resources: ResourceOverrides[]) => summarizePlan(createPlan(resources));
 
 test.each<[string, ResourceOverrides[], string[]]>([
@@ -48,6 +54,23 @@ test.each<[string, ResourceOverrides[], string[]]>([
       make('aws_security_group.endpoint[0]', 'create'),
     ],
     ['adds the Instance Connect Endpoint', 'creates 1 other resource'],
+  ],
+  [
+    'the role with which nodes back up, and what belongs to it',
+    [
+      make('aws_iam_role.nodes[0]', 'create'),
+      make('aws_iam_role_policy.nodes[0]', 'create'),
+      make('aws_iam_instance_profile.nodes[0]', 'create'),
+      make('aws_vpc_endpoint.s3[0]', 'create'),
+      ...[1, 2].map(withProfile),
+    ],
+    ['adds the role of the nodes', 'creates 1 other resource'],
+  ],
+  ['its end', [make('aws_iam_role.nodes[0]', 'delete')], ['removes the role of the nodes']],
+  [
+    'another path in the bucket, and another resource',
+    [make('aws_iam_role_policy.nodes[0]', 'update'), make('aws_vpc.own[0]', 'update')],
+    ['changes the role of the nodes', 'changes 1 other resource'],
   ],
   [
     'what is not of a node, losses first',

@@ -28,6 +28,13 @@ const ACCESS_KINDS: readonly string[] = [
   'aws_vpc_security_group_ingress_rule.clients',
 ];
 
+/** What the role of the nodes consists of, with which they reach the bucket of the backups. */
+const ROLE_KINDS: readonly string[] = [
+  'aws_iam_role.nodes',
+  'aws_iam_role_policy.nodes',
+  'aws_iam_instance_profile.nodes',
+];
+
 /**
  * Returns what a plan does to the infrastructure in a person's units, e.g. `removes node-3`: nodes first, losses before
  * additions, then everything else by number of resources. Plain text without words of others; empty without changes.
@@ -39,7 +46,7 @@ export function summarizeChanges(plan: PlanSummary, tense: Tense = 'ahead'): str
     const verb = tense === 'ahead' ? '' : 'made a ';
     return [`${verb}new cluster of ${countNoun(create.length, 'node')}`];
   }
-  const { access, rest } = listOthers(plan, changes);
+  const { access, role, rest } = listOthers(plan, changes);
   const say = (verb: keyof typeof VERBS) => VERBS[verb][tense];
   const nodes = [
     ...name(destroy, (names) => `${say('remove')} ${names}`),
@@ -55,6 +62,7 @@ export function summarizeChanges(plan: PlanSummary, tense: Tense = 'ahead'): str
       ...(has(rest, type, 'create') ? [`${say('add')} ${what}`] : []),
     ]),
     ...(access.length > 0 ? [`${say('change')} who may connect`] : []),
+    ...(role.length > 0 ? [`${say(findRoleVerb(role))} the role of the nodes`] : []),
   ];
   return [
     ...nodes,
@@ -80,8 +88,8 @@ const has = (
 /** Returns the number of changed resources that belong to no node that a report names. */
 export function countUndescribed(plan: PlanSummary): number {
   if (isNewCluster(plan)) return 0;
-  const { access, rest } = listOthers(plan, groupNodes(plan));
-  return access.length + rest.length;
+  const { access, role, rest } = listOthers(plan, groupNodes(plan));
+  return access.length + role.length + rest.length;
 }
 
 /** Names of nodes by what happens to them; a node is in at most one of the first five lists. */
@@ -117,7 +125,7 @@ function groupNodes(plan: PlanSummary): NodeGroups {
 function listOthers(
   plan: PlanSummary,
   { resized, grown, ...touched }: NodeGroups,
-): { access: readonly ResourceChange[]; rest: readonly ResourceChange[] } {
+): Readonly<Record<'access' | 'role' | 'rest', readonly ResourceChange[]>> {
   const replaced = new Set(Object.values(touched).flat());
   const updated = new Set([...replaced, ...resized, ...grown]);
   const isSaid = (one: ResourceChange) =>
@@ -127,7 +135,26 @@ function listOthers(
     (one) => !isIdle(one.action) && !isStarterRemoval(one) && !isSaid(one),
   );
   const isAccess = (one: ResourceChange) => ACCESS_KINDS.includes(kindOf(one));
-  return { access: busy.filter(isAccess), rest: busy.filter((one) => !isAccess(one)) };
+  return {
+    access: busy.filter(isAccess),
+    role: busy.filter(isRole),
+    rest: busy.filter((one) => !isAccess(one) && !isRole(one)),
+  };
+}
+
+/** Whether a change is of the role of the nodes, or gives an instance its profile and nothing else. */
+function isRole(one: ResourceChange): boolean {
+  const isGiven =
+    kindOf(one) === 'aws_instance.node' &&
+    one.action === 'update' &&
+    one.attributes.length > 0 &&
+    one.attributes.every(({ path }) => path === 'iam_instance_profile');
+  return isGiven || ROLE_KINDS.includes(kindOf(one));
+}
+
+function findRoleVerb(changes: readonly ResourceChange[]): 'add' | 'remove' | 'change' {
+  const does = (action: ResourceChange['action']) => has(changes, 'aws_iam_role', action);
+  return does('create') ? 'add' : does('delete') ? 'remove' : 'change';
 }
 
 /** Whether the plan makes the first nodes of a cluster. */
