@@ -15,6 +15,9 @@ from ansible.module_utils.postgres_cluster.signals import raise_fence
 from ansible.module_utils.postgres_cluster.spec import decode
 from ansible.module_utils.postgres_cluster.volume import ensure_volume
 
+# What happens to the programs for backups; each returns whether anything changed.
+TOOLS = {"install": ensure_tools, "remove": remove_tools}
+
 
 def main() -> None:
     module = AnsibleModule(
@@ -26,7 +29,7 @@ def main() -> None:
             "authorized_key": {"type": "str", "required": True, "no_log": False},
             "retired_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "fenced": {"type": "bool", "default": False},
-            "backup": {"type": "bool", "default": False},
+            "tools": {"type": "str", "choices": ["install", "remove", "keep"], "default": "keep"},
             "registry_username": {"type": "str"},
             "registry_secret": {"type": "str", "no_log": True},
             # Whether the nodes have one to log in with where there is no secret.
@@ -56,7 +59,7 @@ def main() -> None:
         _, pulled = ensure_image(options["image"] if record is None else record["digest"])
         if pulled:
             done.append("image")
-        if ensure_tools(options["cluster"]) if options["backup"] else remove_tools(options["cluster"]):
+        if options["tools"] != "keep" and TOOLS[options["tools"]](options["cluster"]):
             done.append("programs for backups")
     except Problem as problem:
         module.fail_json(msg=problem.message, log=problem.log)

@@ -1,5 +1,8 @@
-import { expect, test } from 'vitest';
-import { createDesired } from '../cluster/testing/fixtures.ts';
+import { describe, expect, test } from 'vitest';
+import { renderBackupFiles } from '../cluster/backup-configuration.ts';
+import type { DesiredCluster } from '../cluster/desired.ts';
+import type { Step } from '../cluster/rollout/step.ts';
+import { createBackup, createDesired } from '../cluster/testing/fixtures.ts';
 import { UserError } from '../messages/errors.ts';
 import { renderVariables } from './variables.ts';
 
@@ -18,6 +21,56 @@ function render(overrides: Partial<Parameters<typeof renderVariables>[0]>): stri
     ...overrides,
   });
 }
+
+const decodeText = (text: string) => Buffer.from(text, 'base64').toString();
+
+function renderSteps(steps: readonly Step[], desired: DesiredCluster) {
+  const rest = { proofToken: null, image: null, collationLabel: COLLATION_LABEL };
+  const variables = render({ desired, rollout: { primary: 'node-1', steps, ...rest } });
+  return JSON.parse(variables).cluster_steps;
+}
+
+describe('the files of backups', () => {
+  const step = { kind: 'archive', nodes: ['node-1', 'node-2'], primary: 'node-1' } as const;
+
+  test('are the same on every node', () => {
+    const desired = createDesired({ size: 2, backup: createBackup() });
+    const [{ files, ...rest }] = renderSteps([step], desired);
+    expect(rest).toEqual(step);
+    for (const node of step.nodes) {
+      const { pgbackrestConf, backupJson } = renderBackupFiles(desired);
+      expect(decodeText(files[node].pgbackrestConf)).toBe(pgbackrestConf);
+      expect(decodeText(files[node].backupJson)).toBe(backupJson);
+    }
+  });
+
+  test('are empty where the archive ends', () => {
+    const [{ files }] = renderSteps([step], createDesired({ size: 2 }));
+    expect(files['node-2']).toEqual({ pgbackrestConf: '', backupJson: '' });
+  });
+
+  test('of a restore name its source', () => {
+    const source = { bucket: 'acme-backups', prefix: '', cluster: 'sales' };
+    const restore: Step = {
+      ...{ kind: 'restore', nodes: ['node-1'], primary: 'node-1', settings: {} },
+      ...{ source, time: null },
+    };
+    const backup = createBackup({ endpoint: 's3.example.com' });
+    const [rendered] = renderSteps([restore], createDesired({ size: 2, backup }));
+    expect(rendered).toMatchObject({ source, time: null });
+    const conf = decodeText(rendered.restoreConf);
+    expect(conf).toContain('\n[sales]\n');
+    expect(conf).toContain('\nrepo1-s3-endpoint=s3.example.com\n');
+    expect(decodeText(rendered.files['node-1'].pgHba)).toContain('local all postgres peer');
+  });
+});
+
+test('the programs for backups stay as they are unless the step says otherwise', () => {
+  const install: Step = { kind: 'prepare', nodes: ['node-1'], tools: 'install' };
+  const keep: Step = { kind: 'prepare', nodes: ['node-2'] };
+  const steps = renderSteps([install, keep], createDesired({ size: 2, backup: createBackup() }));
+  expect(steps).toEqual([install, keep]);
+});
 
 test('free text is encoded', () => {
   const settings = { log_line_prefix: TEMPLATE };

@@ -1,7 +1,13 @@
+import { renderBackupFiles, renderRestoreConf } from '../cluster/backup-configuration.ts';
 import { type DesiredCluster, renderFiles } from '../cluster/desired.ts';
 import type { PinnedImage } from '../cluster/image.ts';
 import { listImageNeeds } from '../cluster/rollout/image-needs.ts';
-import { isTerraformStep, type Step, withoutReasons } from '../cluster/rollout/step.ts';
+import {
+  isTerraformStep,
+  type Step,
+  type StepOf,
+  withoutReasons,
+} from '../cluster/rollout/step.ts';
 import { HOT_STANDBY_SENSITIVE, mergeSettings } from '../cluster/settings/settings.ts';
 import type { Secrets } from '../inputs/inputs.ts';
 import { explainPermission, isAllowed, type PermissionLabel } from '../inputs/permission-label.ts';
@@ -117,6 +123,7 @@ function listSettings({ settings, storage }: DesiredCluster): string[] {
 function renderStep(step: Step, desired: DesiredCluster): unknown {
   if (isTerraformStep(step))
     throw new Error(`${step.kind} is a step of Terraform's, not of Ansible's`);
+  if (step.kind === 'archive') return renderArchive(withoutReasons(step), desired);
   if (!('settings' in step)) return withoutReasons(step);
   const { settings, reasons, ...rest } = step;
   const files = step.nodes.map((node) => {
@@ -124,7 +131,23 @@ function renderStep(step: Step, desired: DesiredCluster): unknown {
     const { postgresqlConf, pgHba } = renderFiles(desired, { node, primary, settings });
     return [node, { postgresqlConf: encode(postgresqlConf), pgHba: encode(pgHba) }];
   });
-  return { ...rest, files: Object.fromEntries(files) };
+  const restoreConf = step.kind === 'restore' && renderRestore(step, desired);
+  return { ...rest, files: Object.fromEntries(files), ...(restoreConf && { restoreConf }) };
+}
+
+/** Empty files end the archive. */
+function renderArchive(step: Omit<StepOf<'archive'>, 'reasons'>, desired: DesiredCluster): unknown {
+  const { pgbackrestConf, backupJson } = renderBackupFiles(desired);
+  const files = {
+    pgbackrestConf: encode(pgbackrestConf ?? ''),
+    backupJson: encode(backupJson ?? ''),
+  };
+  return { ...step, files: Object.fromEntries(step.nodes.map((node) => [node, files])) };
+}
+
+/** The backups of a restore are in the same service as those of the cluster. */
+function renderRestore({ source }: StepOf<'restore'>, { region, backup }: DesiredCluster): string {
+  return encode(renderRestoreConf(source, { region, endpoint: backup?.endpoint ?? null }));
 }
 
 /** Encodes free text as base64, because Ansible reads `{{ … }}` in any variable as a template. */
