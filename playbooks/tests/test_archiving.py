@@ -347,7 +347,7 @@ class Stop(Data):
         import subprocess
 
         script = "import time; time.sleep(60)"
-        begin = [sys.executable, "-c", script, "/opt/pgbackrest/pgbackrest.bin", "--stanza=main"]
+        begin = [sys.executable, "-c", script, "/opt/pgbackrest/2f/pgbackrest.bin", "--stanza=main"]
         push = subprocess.Popen([*begin, "archive-push", "pg_wal/" + name(3)])
         others = [
             subprocess.Popen([*begin, "archive-push:async", "/data/pg_wal"]),

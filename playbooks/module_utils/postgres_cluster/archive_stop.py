@@ -59,7 +59,7 @@ def _is_push(pid: int, namespace: str) -> bool:
         # The one in the background has another word: `archive-push:async`.
         return (
             "archive-push" in words
-            and TOOLS + "/pgbackrest.bin" in words
+            and any(word.startswith(TOOLS + "/") and word.endswith("/pgbackrest.bin") for word in words)
             and os.readlink("/proc/%d/ns/pid" % pid) == namespace
         )
     except OSError:
