@@ -214,8 +214,13 @@ class Replay(unittest.TestCase):
         self.assertFalse(recover(*restored(3, 4, 5, 6), "FATAL:  something else", hasTarget=True).may_try_again(1))
 
     def test_describes_what_was_reached(self):
-        self.assertEqual(recover(*restored(6), COMMIT).describe(0), {"lastCommit": END + 60, "metTarget": False})
-        self.assertEqual(recover(*restored(6), hasTarget=True).describe(0), {"lastCommit": None, "metTarget": True})
+        parser = recover(*restored(6), COMMIT, 'disabled subscriptions ["a", "b \\n\\" c"]')
+        expected = {"lastCommit": END + 60, "metTarget": False, "subscriptions": ["a", 'b \n" c']}
+        self.assertEqual(parser.describe(0), expected)
+        found = recover(*restored(6), "disabled subscriptions []", hasTarget=True).describe(0)
+        self.assertEqual(found, {"lastCommit": None, "metTarget": True, "subscriptions": []})
+        notes = restore.describe(SPEC, SOURCE, None, expected)
+        self.assertIn('subscriptions disabled: "a", "b \\n\\" c". ', notes[1])
         self.assertFalse(recover(*restored(6), hasTarget=True).describe(1)["metTarget"])
 
 
@@ -290,8 +295,8 @@ class Programs(unittest.TestCase):
         return self.run_script(script)
 
     def test_a_promoted_server_is_shut_down(self):
-        done = self.recover(["t f 1795740400", "f f 0"], target="2026-11-27 00:46:03.000000+00")
-        self.assertEqual((done.returncode, done.stderr), (0, b"replayed up to 1795740400\n"))
+        done = self.recover(["t f 1795740400", "f f 0", '["s"]'], target="2026-11-27 00:46:03.000000+00")
+        self.assertEqual((done.returncode, done.stderr), (0, b'replayed up to 1795740400\ndisabled subscriptions ["s"]\n'))
         started = self.read("started")
         self.assertIn("-c recovery_target_time=2026-11-27 00:46:03.000000+00 -c max_connections=100 -c max_locks_per_transaction=64", started)
         self.assertIn("--mode=fast --timeout=86400 stop", self.read("stopped"))
@@ -302,7 +307,7 @@ class Programs(unittest.TestCase):
 
     def test_replay_that_waits_for_higher_settings_goes_on_with_them(self):
         # The source was restarted with more connections after the backup.
-        done = self.recover(["t t 1795740400", "f f 0"], control=(100, 300))
+        done = self.recover(["t t 1795740400", "f f 0", "[]"], control=(100, 300))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual([line.split("max_connections=")[1][:3] for line in self.read("started").splitlines()], ["100", "300"])
 
@@ -315,7 +320,7 @@ class Programs(unittest.TestCase):
             file.write("shared_preload_libraries = 'missing'\n")
         for _ in range(2):
             # Again at the second attempt, which must not lose what was saved.
-            self.recover(["f f 0"])
+            self.recover(["f f 0", "[]"])
             self.assertEqual(os.path.getsize(auto), 0)
             with open(saved, encoding="utf-8") as file:
                 self.assertEqual(file.read(), "shared_preload_libraries = 'missing'\n")

@@ -207,6 +207,12 @@ def describe(spec: Spec, source: Source, moment: Optional[float], found: Dict[st
             "pgBackRest found damaged pages when it made backup %s: run pg_amcheck, or restore to a time before it"
             % found.get("label")
         )
+    if found.get("subscriptions"):
+        notes.append(
+            "%s was restored with its subscriptions disabled: %s. Enabled, they would take changes that the publisher keeps for "
+            "the source, and miss those since the time of the restore: create them anew"
+            % (spec.node, ", ".join(json.dumps(name, ensure_ascii=False) for name in found["subscriptions"][:20]))
+        )
     return notes
 
 

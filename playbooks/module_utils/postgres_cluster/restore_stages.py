@@ -86,7 +86,13 @@ while :; do
     sleep 1
     answer=$(ask "QUESTION") || continue
     case $answer in
-      f*) stop; [ "$(cat /tmp/ended)" = 0 ]; exit ;;
+      f*)
+        names=$(ask "DISABLE") || exit 1
+        echo "disabled subscriptions $names" >&2
+        stop
+        [ "$(cat /tmp/ended)" = 0 ]
+        exit
+        ;;
       "t t"*) stop; continue 2 ;;
       *) time=${answer##* }; [ "$time" = 0 ] || echo "replayed up to $time" >&2 ;;
     esac
@@ -99,6 +105,12 @@ QUESTION = """
 SELECT pg_is_in_recovery(),
   CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() = 'paused' ELSE false END,
   coalesce(floor(extract(epoch FROM pg_last_xact_replay_timestamp()))::bigint, 0)
+"""
+# A subscription of the source would take the changes that its publisher keeps for the source, and miss those that the source
+# received after the time of the restore. One statement for all databases: the catalog is shared.
+DISABLE = """
+WITH disabled AS (UPDATE pg_subscription SET subenabled = false WHERE subenabled RETURNING subname)
+SELECT coalesce(json_agg(subname), '[]') FROM disabled
 """
 
 
@@ -135,7 +147,7 @@ def render_recovery_conf(source: Source) -> str:
         "huge_pages": "off",
         "shared_preload_libraries": "",
         "synchronous_standby_names": "",
-        # A subscription would take the changes that are meant for the source.
+        # See DISABLE.
         "max_logical_replication_workers": "0",
         "autovacuum": "off",
         # The parser reads English messages without a prefix, with times in UTC (stages.py).
@@ -199,7 +211,8 @@ def list_recovery_arguments(spec: Spec, image: Image, target: Optional[str]) -> 
     """Returns the command that recovers what was restored, up to `target` or to the end of the archive."""
     names = " ".join("%s) name=%s ;;" % ('"%s"' % label, name) for name, label in LABELS.items())
     script = RECOVERY_SCRIPT.replace("UNFIT", str(UNFIT)).replace("NAMES", names)
-    script = script.replace("DATABASES", " ".join(DATABASES)).replace("QUESTION", QUESTION).replace("AUTO", AUTO_CONF)
+    script = script.replace("DATABASES", " ".join(DATABASES)).replace("AUTO", AUTO_CONF)
+    script = script.replace("QUESTION", QUESTION).replace("DISABLE", DISABLE)
     script = script.replace("/CONF", "/" + RECOVERY_CONF)
     arguments = [*_list_common_arguments(spec, image), "--init", "--no-healthcheck"]
     arguments += ["--tmpfs", "%s:rw,mode=1777" % SOCKETS, "--env", "PGOPTIONS=" + render_options(image.major)]

@@ -7,9 +7,10 @@ Needs no other module of the action: the program of a unit has a copy.
 from __future__ import annotations
 
 import calendar
+import json
 import re
 import time
-from typing import Any, Dict, Optional, Type
+from typing import Any, Dict, List, Optional, Type
 
 LOG_CHARACTERS = 4000
 # Exit code of a stage's script if it would end the same way at another attempt.
@@ -26,6 +27,8 @@ CHATTER = re.compile(r"^(P\d+\s+)?(DETAIL|INFO): ")
 SEGMENT = re.compile(r'^LOG:\s+restored log file "([0-9A-F]{24})" from archive$')
 # The script of a recovery, with the time of the last replayed commit (restore.py).
 REACHED = re.compile(r"^replayed up to (\d{1,11})$")
+# The same script at the end.
+DISABLED = re.compile(r"^disabled subscriptions (\[.*\])$")
 # PerformWalRecovery in xlogrecovery.c (StartupXLOG in 14).
 LAST_COMMIT = re.compile(r"^LOG:\s+last completed transaction was at log time (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d+)?\+00$")
 # RestoreArchivedFile as well: restore_command gave up.
@@ -123,15 +126,19 @@ class Recovery(Parser):
         self._first: Optional[str] = None
         self.last: Optional[str] = None
         self.last_commit: Optional[int] = None
+        self._subscriptions: List[str] = []
         self._was_refused = False
 
     def take_line(self, line: str) -> None:
         text = line.rstrip("\n")
         segment, reached, commit = SEGMENT.match(text), REACHED.match(text), LAST_COMMIT.match(text)
+        disabled = DISABLED.match(text)
         if segment is not None:
             self._take_segment(segment.group(1))
         elif reached is not None:
             self.reached = int(reached.group(1))
+        elif disabled is not None:
+            self._subscriptions = json.loads(disabled.group(1))
         else:
             # A DETAIL may follow.
             self._was_refused = REFUSED.search(text) is not None or (self._was_refused and text.startswith("DETAIL:"))
@@ -169,7 +176,11 @@ class Recovery(Parser):
         return None if self._stops_at_target(attempt) or self.is_complete else self.describe_gap()
 
     def describe(self, attempt: int) -> Dict[str, Any]:
-        return {"lastCommit": self.last_commit, "metTarget": self._stops_at_target(attempt)}
+        return {
+            "lastCommit": self.last_commit,
+            "metTarget": self._stops_at_target(attempt),
+            "subscriptions": self._subscriptions,
+        }
 
     def _stops_at_target(self, attempt: int) -> bool:
         return self._has_target and attempt == 0

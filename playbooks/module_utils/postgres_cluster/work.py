@@ -89,7 +89,7 @@ def find_work(cluster: str) -> Optional[Work]:
         bool(state.get("hadServer")),
         # An earlier version knew copies only.
         state.get("kind") or "clone",
-        {name: state.get(name) for name in ("label", "damaged", "lastCommit", "metTarget")},
+        {name: state.get(name) for name in ("label", "damaged", "lastCommit", "metTarget", "subscriptions")},
     )
 
 
