@@ -1,8 +1,12 @@
+import { setTimeout } from 'node:timers/promises';
 import { worldLabel } from '../images/container.ts';
 import { runDocker } from '../images/docker.ts';
 
 /** A world and the first two bytes of its internet, e.g. `10.99` for 10.99.0.0/16. */
 export type Internet = { world: string; prefix?: string };
+
+// How long Docker may take to list a network that is being created.
+const CREATE_MS = 10_000;
 
 /** The Docker network that serves as the internet of a world. */
 export function nameInternet(world: string): string {
@@ -22,8 +26,12 @@ export async function ensureInternet({ world, prefix = '10.99' }: Internet): Pro
   try {
     await runDocker(['network', 'create', ...label, ...addresses, name]);
   } catch (error) {
-    // Another part of the same world may have created it first.
-    if (!(await isPresent(name))) throw error;
+    // Another part of the same world may be creating it: Docker takes the addresses before it lists the network.
+    const deadline = Date.now() + CREATE_MS;
+    while (!(await isPresent(name))) {
+      if (Date.now() > deadline) throw error;
+      await setTimeout(100);
+    }
   }
   return name;
 }
