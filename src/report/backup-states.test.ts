@@ -17,7 +17,10 @@ import { drifted } from './fixtures/state-reports.ts';
 
 const NOW = at('2026-11-22T03:04:05Z');
 const POLICY = createBackup();
-const ARCHIVE: Step = { kind: 'archive', nodes: ['node-1', 'node-2'], primary: 'node-1' };
+const ARCHIVE: Step = {
+  ...{ kind: 'archive', nodes: ['node-1', 'node-2'], primary: 'node-1' },
+  reasons: { 'node-1': [{ kind: 'archive', change: 'begins' }] },
+};
 const FULL: Step = { kind: 'backup', nodes: ['node-1'], primary: 'node-1', type: 'full' };
 const RESTORE: Step = {
   ...{ kind: 'restore', nodes: ['node-1'], primary: 'node-1', settings: {} },
@@ -75,7 +78,7 @@ describe('golden', () => {
     [
       'backup-drift-issue',
       renderDriftIssue(
-        drifted(buildBackupReport(observeBackups(POLICY), { backup: POLICY, steps: [] }), {
+        drifted(buildBackupReport(observeBackups(POLICY), { backup: POLICY }), {
           faults: describeBackupFaults(
             {
               name: 'node-1',
@@ -88,9 +91,7 @@ describe('golden', () => {
     ],
     [
       'backup-drift-none',
-      renderDriftSummary(
-        drifted(buildBackupReport(observeBackups(POLICY), { backup: POLICY, steps: [] })),
-      ),
+      renderDriftSummary(drifted(buildBackupReport(observeBackups(POLICY), { backup: POLICY }))),
     ],
   ])('%s', async (name, text) => {
     await expect(text).toMatchFileSnapshot(`golden/${name}.md`);
@@ -98,7 +99,10 @@ describe('golden', () => {
 });
 
 test('a drift issue does not say that there are no backups', () => {
-  const report = buildBackupReport(observeBackups(null), { backup: null, steps: [FULL] });
+  const report = buildBackupReport(observeBackups(null), {
+    backup: null,
+    settings: { work_mem: '64MB' },
+  });
   expect(renderDriftIssue(drifted(report)).body).not.toContain('no backups');
 });
 

@@ -13,9 +13,27 @@ export function describeBackupStep(step: StepOf<'restore' | 'archive' | 'backup'
       return `**Restore** ${nodes} from the backups in ${renderCode(shortenText(place, 400))} to ${moment}; it becomes the primary. The backups are only read.`;
     }
     case 'archive':
-      return `**Set up archiving** on ${nodes}: where WAL and backups go, and when backups are made, without a restart or a reload.`;
+      return describeArchive(nodes, step);
     case 'backup':
       return `**Back up** ${nodes}: ${step.type === 'full' ? 'a full backup' : 'an incremental backup'}; PostgreSQL keeps running, and the backup does not depend on this run.`;
+  }
+}
+
+function describeArchive(nodes: string, { reasons = {} }: Step): string {
+  const changes = new Set(
+    Object.values(reasons).flatMap((list) =>
+      list.flatMap((reason) => (reason.kind === 'archive' ? [reason.change] : [])),
+    ),
+  );
+  const [change] = changes.size === 1 ? changes : [];
+  const how = 'No restart, no reload.';
+  switch (change) {
+    case 'begins':
+      return `**Begin to archive** on ${nodes}: WAL goes to the bucket from now on. ${how}`;
+    case 'ends':
+      return `**End archiving** on ${nodes}: no more WAL goes to the bucket, and no more backups are made. ${how}`;
+    default:
+      return `**Change backups** on ${nodes}: where they go, when they are made and how long they are kept. ${how}`;
   }
 }
 

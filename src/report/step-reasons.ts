@@ -69,8 +69,13 @@ function describeReason(reason: StepReason, show: (text: string) => string): str
     case 'missing':
     case 'instance-stopped':
       return '';
-    case 'host':
-      return `not ready: ${reason.parts.map((part) => HOST_PARTS[part]).join(', ')}`;
+    case 'host': {
+      // That programs are removed, the description of the step says.
+      const parts = reason.parts.filter((part) => part !== 'unused-tools');
+      return parts.length === 0
+        ? ''
+        : `not ready: ${parts.map((part) => HOST_PARTS[part]).join(', ')}`;
+    }
     case 'unobservable':
       return 'what its volume holds, or what it runs, cannot be observed yet';
     case 'no-cluster':
@@ -148,19 +153,20 @@ function describeSlots(
   return [slots.length === 1 ? `slot ${names} is ${state}` : `slots ${names} are ${state}`];
 }
 
-const HOST_PARTS: Readonly<Record<HostPart, string>> = {
+const HOST_PARTS: Readonly<Record<Exclude<HostPart, 'unused-tools'>, string>> = {
   'ssh-keys': 'SSH keys',
   docker: 'Docker',
   volume: 'data volume',
   image: 'image',
-  'backup-tools': 'programs for backups',
+  'backup-tools': 'pgBackRest',
 };
 
 const ARCHIVE_CHANGES = {
-  begins: 'backups begin',
+  // The description of the step says it.
+  begins: '',
+  ends: '',
   repository: 'backups are kept elsewhere from now on',
   options: 'the options or the schedule of backups change',
-  ends: 'the cluster has no backups any more',
 } as const;
 
 const CONFIGURATION_PARTS: Readonly<Record<ConfigurationPart, string>> = {

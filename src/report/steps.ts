@@ -191,7 +191,7 @@ function describeStep(step: Step): string {
     case 'boot':
       return `**Start** the ${one ? 'instance' : 'instances'} of ${nodes} (Terraform), which ${one ? 'is' : 'are'} stopped in EC2${step.instanceType === null ? '' : `, as ${renderCode(step.instanceType)}`}. Until then no other node is touched.`;
     case 'prepare':
-      return `**Prepare** ${nodes}: SSH key, Docker, data volume, image. No PostgreSQL is touched.`;
+      return `**Prepare** ${nodes}: SSH key, Docker, data volume, image${step.tools === undefined ? '' : TOOLS[step.tools]}. No PostgreSQL is touched.`;
     case 'grow':
       return `**Grow** the file systems of ${nodes} into their volumes, no pause: PostgreSQL keeps running.`;
     case 'check':
@@ -238,6 +238,9 @@ function describeStep(step: Step): string {
       return `**Remove** ${nodes} (Terraform): instance and data volume; a last snapshot of the volume is kept.`;
   }
 }
+
+/** What happens to the programs for backups. */
+const TOOLS = { install: ', pgBackRest', remove: '; pgBackRest is removed' } as const;
 
 function describeDiscard({ nodes, directories, data }: StepOf<'discard'>): string {
   const names = directories.map(({ name, bytes }) => `${renderCode(name)} (${formatBytes(bytes)})`);

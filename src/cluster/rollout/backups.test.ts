@@ -157,14 +157,17 @@ describe('a cluster with backups', () => {
 
   test('changes options and schedule without a new backup', () => {
     const schedule = { time: '04:00', fullOn: 'monday' } as const;
-    const changed = withBackup({ retentionDays: 7, schedule });
+    const changed = withBackup({ retentionDays: 30, schedule });
     const steps = ['archive node-1 node-2 node-3'];
     expect(listRolloutSteps(createArchiving(desired), changed)).toEqual(steps);
     expect(listRolloutSteps(createArchiving(desired), withBackup({ schedule }))).toEqual(steps);
   });
 
   test('begins anew in another repository', () => {
-    const result = rollout(createArchiving(desired), withBackup({ prefix: 'elsewhere' }));
+    const result = rollout(createArchiving(desired), {
+      ...withBackup({ prefix: 'elsewhere' }),
+      allowsBackupLoss: true,
+    });
     expect(result).toMatchObject({
       steps: [
         { kind: 'archive', reasons: { 'node-1': [{ kind: 'archive', change: 'repository' }] } },
@@ -186,7 +189,7 @@ describe('a cluster with backups', () => {
   });
 
   test('ends: first the archive, then the programs go', () => {
-    const result = rollout(createArchiving(desired), without);
+    const result = rollout(createArchiving(desired), { ...without, allowsBackupLoss: true });
     expect(result).toMatchObject({
       steps: [
         {
@@ -197,6 +200,26 @@ describe('a cluster with backups', () => {
         { kind: 'prepare', nodes: ['node-1', 'node-2', 'node-3'], tools: 'remove' },
       ],
     });
+  });
+});
+
+describe('without the label', () => {
+  test.each<[string, DesiredCluster, RegExp]>([
+    ['a shorter retention', withBackup({ retentionDays: 7 }), /^backup\.retention_days: 7 instead/],
+    ['another repository', withBackup({ prefix: 'elsewhere' }), /^backup goes to s3:/],
+    ['the end of backups', without, /^backup is removed: /],
+  ])('%s is refused', (_, wanted, reason) => {
+    const refusals = listRefusals(rollout(createArchiving(desired), wanted));
+    expect(refusals).toEqual([expect.stringMatching(reason)]);
+    expect(refusals[0]).toMatch(/carries the label of allow-destroy-label\.$/);
+  });
+
+  test('a repair changes nothing about backups, and is not refused for them', () => {
+    const repair = { ...withBackup({ retentionDays: 7 }), keepsStorage: true };
+    expect(listRolloutSteps(createArchiving(desired), repair)).toEqual([]);
+    expect(listRolloutSteps(createArchiving(desired), { ...without, keepsStorage: true })).toEqual(
+      [],
+    );
   });
 });
 

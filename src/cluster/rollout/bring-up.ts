@@ -1,7 +1,7 @@
 import { isNodeSlot, namesOf, slotName } from '../node.ts';
 import type { NodeObservation } from '../observation.ts';
 import { findMostAdvanced, findPrimary, findUpstream, isCopying } from '../replication.ts';
-import { findToolsChange } from './backups.ts';
+import { findToolsChange, type ToolsChange } from './backups.ts';
 import type { ClusterState } from './cluster-state.ts';
 import { chooseSource, describeCopies, planClone } from './copies.ts';
 import {
@@ -45,9 +45,12 @@ function findUnready(cluster: ClusterState, node: NodeObservation): HostPart[] {
     ...(host.dockerReady ? [] : (['docker'] as const)),
     ...(volume.ready ? [] : (['volume'] as const)),
     ...(host.imageReady || !needsImage ? [] : (['image'] as const)),
-    ...(findToolsChange(cluster, node) === null ? [] : (['backup-tools'] as const)),
+    ...listTools(findToolsChange(cluster, node)),
   ];
 }
+
+const listTools = (change: ToolsChange | null): HostPart[] =>
+  change === null ? [] : [change === 'install' ? 'backup-tools' : 'unused-tools'];
 
 /** Starts, promotes, restores or initialises the primary if none runs. */
 export function bringUpPrimary(cluster: ClusterState): PlannedStep | null {

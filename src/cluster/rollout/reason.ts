@@ -33,7 +33,7 @@ export type Obstacle =
     };
 
 /** A part of a host that is not ready. */
-export type HostPart = 'ssh-keys' | 'docker' | 'volume' | 'image' | 'backup-tools';
+export type HostPart = 'ssh-keys' | 'docker' | 'volume' | 'image' | 'backup-tools' | 'unused-tools';
 
 /** A part of the configuration that is not as it should be. */
 export type ConfigurationPart =
