@@ -46,12 +46,12 @@ describe('a loss of backups', () => {
     [
       'another bucket',
       { ...BACKUP, bucket: 'other-backups', retentionDays: 7 },
-      'backup goes to s3://other-backups/production/postgres instead of s3://acme-backups/production/postgres. What is stored there is not deleted and gets no more WAL, so it reaches no further.',
+      'backup goes to s3://other-backups/production/postgres instead of s3://acme-backups/production/postgres. What the former place holds is not deleted and gets no more WAL, so it reaches no further.',
     ],
     [
       'another service',
       { ...BACKUP, endpoint: 's3.example.com' },
-      'backup goes to s3://acme-backups/production/postgres at s3.example.com instead of s3://acme-backups/production/postgres. What is stored there is not deleted and gets no more WAL, so it reaches no further.',
+      'backup goes to s3://acme-backups/production/postgres at s3.example.com instead of s3://acme-backups/production/postgres. What the former place holds is not deleted and gets no more WAL, so it reaches no further.',
     ],
   ])('%s', (_, backup, expected) => {
     expect(explain(backup)).toBe(expected);

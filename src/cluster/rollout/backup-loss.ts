@@ -23,7 +23,7 @@ export function explainBackupLoss(
   if (!isSameRepository(deployed, { backup, cluster })) {
     const next = `s3://${backup.bucket}${locateRepository({ ...backup, cluster })}`;
     const at = backup.endpoint === deployed.endpoint ? '' : ` at ${backup.endpoint ?? 'Amazon S3'}`;
-    return `backup goes to ${next}${at} instead of ${place}. What is stored there is not deleted and gets no more WAL, so it reaches no further.`;
+    return `backup goes to ${next}${at} instead of ${place}. What the former place holds is not deleted and gets no more WAL, so it reaches no further.`;
   }
   const { retentionDays: before } = deployed;
   const after = backup.retentionDays;
