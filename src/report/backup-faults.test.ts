@@ -31,8 +31,8 @@ describe('backups', () => {
   test.each<[string, Partial<BackupObservation>, RegExp]>([
     [
       'a repository that cannot be read',
-      { problem: 'acme-backups: access denied.', backups: [], last: FAILED },
-      /^node-1: the backups cannot be read, .*: acme-backups: access denied\.$/,
+      { problem: 'acme-backups does not exist', backups: [], last: FAILED },
+      /^node-1: the backups cannot be read: acme-backups does not exist\.$/,
     ],
     [
       'dropped WAL',

@@ -17,7 +17,7 @@ export function describeBackupFaults(
   if (backup === null) return [];
   if (backup.problem !== null) {
     return [
-      `${name}: the backups cannot be read, so nobody knows whether they can be restored: ${backup.problem}`,
+      `${name}: the backups cannot be read: ${endSentence(backup.problem)}`,
       ...describeDropped(name, backup, now),
     ];
   }
@@ -28,6 +28,9 @@ export function describeBackupFaults(
     ...describeDamage(name, backup, now),
   ];
 }
+
+/** Adds the full stop that a node's words may lack. */
+const endSentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 function describeDropped(name: string, backup: BackupObservation, now: number): string[] {
   const { dropped, running } = backup;
@@ -56,7 +59,7 @@ function describeFailure(
   const newest = backups.at(-1)?.ended ?? 0;
   if (last === null || last.problem === null || last.ended < newest || running !== null) return [];
   return [
-    `${name}: the last backup failed (${formatMoment(last.ended, now)} UTC) and is tried again by itself: ${last.problem}`,
+    `${name}: the last backup failed (${formatMoment(last.ended, now)} UTC) and is tried again by itself: ${endSentence(last.problem)}`,
   ];
 }
 
