@@ -36,7 +36,7 @@ function createRepository(overrides: Partial<BackupObservation> = {}): BackupObs
 }
 
 const withBackup = (overrides: Partial<BackupSpec> = {}, size = 3): DesiredCluster =>
-  createDesired({ size, backup: createBackup(overrides) });
+  createDesired({ size, backup: createBackup(overrides), allowsBackupLoss: true });
 
 /** A cluster that makes backups as `desired` asks for. */
 function createArchiving(
@@ -51,7 +51,7 @@ function createArchiving(
   }));
 }
 
-const without = createDesired();
+const without = createDesired({ allowsBackupLoss: true });
 const desired = withBackup();
 
 describe('backups begin', () => {

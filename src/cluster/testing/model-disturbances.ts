@@ -73,6 +73,11 @@ export function disturb(
       node.container = 'none';
       node.mounted = false;
       node.hostReady = what === 'unmounted';
+      // They are on the root volume.
+      if (what === 'terminated') {
+        node.hasTools = false;
+        node.files = { ...node.files, pgbackrestConf: null, backupJson: null };
+      }
       return;
     case 'file not read':
       node.loaded = false;

@@ -19,6 +19,8 @@ export interface ModelNode {
   readonly address: string;
   instanceType: string;
   hostReady: boolean;
+  /** Whether the programs for backups are installed. */
+  hasTools: boolean;
   /** Its volumes, and the file systems on them. */
   volumes: { data: ModelVolume; root: ModelVolume };
   mounted: boolean;
@@ -166,6 +168,7 @@ export function createModelNode(
 ): ModelNode {
   return {
     hostReady: false,
+    hasTools: false,
     volumes: { data: { device: 20, filesystem: 0 }, root: { device: 16, filesystem: 16 } },
     mounted: false,
     data: 'absent',

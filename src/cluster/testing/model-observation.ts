@@ -6,6 +6,7 @@ import {
 } from '../observation.ts';
 import { createSettingsInForce } from './fixtures.ts';
 import type { ModelCluster } from './model.ts';
+import { observeRepository } from './model-backups.ts';
 import type { ModelNode, ModelVolume } from './model-node.ts';
 
 const MIB = 1024 ** 2;
@@ -39,6 +40,8 @@ function observeNode(cluster: ModelCluster, node: ModelNode): NodeObservation {
     imageReady: node.hostReady,
     dockerVersion: '20',
     memoryMib: 3900,
+    debian: 13,
+    backupTools: node.hasTools ? ('ready' as const) : ('absent' as const),
   };
   const filesystem = node.hostReady || hasData ? 'xfs' : null;
   const volume = { device: '/dev/nvme1n1', filesystem, ready: node.mounted, readOnly: false };
@@ -82,6 +85,7 @@ function observeNode(cluster: ModelCluster, node: ModelNode): NodeObservation {
           }
         : null,
     postgres: node.container === 'running' ? observePostgres(cluster, node) : null,
+    backup: observeRepository(cluster, node),
   };
 }
 

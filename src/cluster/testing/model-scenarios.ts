@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
+import type { BackupSpec, RestoreSpec } from '../backup.ts';
+import { renderBackupFiles } from '../backup-configuration.ts';
 import type { DesiredCluster } from '../desired.ts';
 import { namesOf, nodeName, slotName } from '../node.ts';
 import { renderSynchronous } from '../rollout/node-settings.ts';
@@ -35,6 +37,9 @@ export interface Request {
   readonly primary: string | null;
   readonly synchronousReplicas: number;
   readonly allowsSlotLoss?: boolean;
+  readonly backup?: BackupSpec | null;
+  readonly allowsBackupLoss?: boolean;
+  readonly restore?: RestoreSpec | null;
   readonly storage?: { readonly dataGib: number; readonly rootGib: number };
 }
 
@@ -183,6 +188,8 @@ export function expectReached(model: ModelCluster, request: Request): void {
     const { data, root } = node.volumes;
     if (data.device === dataGib) expect(data.filesystem).toBe(dataGib);
     if (root.device === rootGib) expect(root.filesystem).toBe(rootGib);
+    expect(node.files).toMatchObject(renderBackupFiles(desired));
+    expect(node.hasTools).toBe(desired.backup !== null || desired.restore !== null);
     expect(node.image).toBe(request.image);
     expect(node.instanceType).toBe(request.instanceType);
     expect(node.standbySignal).toBe(node !== primary);

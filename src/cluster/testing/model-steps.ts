@@ -1,6 +1,7 @@
 import type { Step } from '../rollout/step.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { ModelCluster } from './model.ts';
+import { archive, backUp, changeTools, requireSource } from './model-backups.ts';
 import {
   requireLeastBehind,
   requireOthersUp,
@@ -48,6 +49,7 @@ function act(cluster: ModelCluster, step: Step): void {
         node.hostReady = true;
         mountVolume(node);
         if (step.fenced) node.standbySignal = true;
+        changeTools(node, step);
       }
       return;
     case 'grow':
@@ -55,8 +57,16 @@ function act(cluster: ModelCluster, step: Step): void {
       return;
     case 'check':
       return;
-    case 'initialise': {
+    case 'archive':
+      archive(cluster, step);
+      return;
+    case 'backup':
+      backUp(cluster, step);
+      return;
+    case 'initialise':
+    case 'restore': {
       const node = cluster.get(step.nodes[0]);
+      requireSource(cluster, node, step);
       if (node.data === 'complete' || holdsData(cluster))
         throw new Violation('data initialised over');
       if (!node.hostReady || !node.mounted) throw new Violation(`${node.name} is not prepared`);

@@ -23,6 +23,11 @@ export class ModelCluster {
   copiesAcknowledge = false;
   /** How copies run; null: they take no time. */
   copies: CopyWorld | null = null;
+  /**
+   * The repositories that are ready for WAL, by what says where they are. `hasGap`: WAL is missing since the newest full
+   * backup, or there is none.
+   */
+  readonly repositories = new Map<string, { backups: number; hasGap: boolean }>();
   /** PostgreSQL's major version. */
   major = 17;
 
