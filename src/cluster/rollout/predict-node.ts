@@ -3,6 +3,7 @@ import { findFurthest } from '../lsn.ts';
 import { slotName } from '../node.ts';
 import type { NodeObservation, PostgresObservation } from '../observation.ts';
 import type { Settings } from '../settings/settings.ts';
+import { prepare } from './predict-host.ts';
 import { buildSettings, setInForce } from './predict-settings.ts';
 import { holdCopy } from './predict-storage.ts';
 import type { StepOf } from './step.ts';
@@ -16,26 +17,6 @@ interface PredictionContext {
 }
 
 type Configured = StepOf<'start' | 'restart' | 'initialise' | 'restore' | 'clone'>;
-
-/** Returns a node whose host is ready: keys, Docker, image, a mounted data volume, and the programs for backups. */
-export function prepare(
-  node: NodeObservation,
-  { tools }: Pick<StepOf<'prepare'>, 'tools'> = {},
-): NodeObservation {
-  const { backupTools } = node.host;
-  return {
-    ...node,
-    host: {
-      ...node.host,
-      dockerVersion: node.host.dockerVersion ?? '',
-      dockerReady: true,
-      imageReady: true,
-      authorizedKeysCurrent: true,
-      backupTools: tools === undefined ? backupTools : tools === 'install' ? 'ready' : 'absent',
-    },
-    volume: { ...node.volume, filesystem: node.volume.filesystem ?? 'xfs', ready: true },
-  };
-}
 
 /** Returns a node whose server has shut down cleanly. */
 export function shutDown(node: NodeObservation): NodeObservation {

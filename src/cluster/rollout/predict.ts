@@ -3,16 +3,8 @@ import { slotName } from '../node.ts';
 import { buildFreshObservation, type NodeObservation } from '../observation.ts';
 import { findObstacle } from '../replication.ts';
 import { archive, backUp } from './predict-backup.ts';
-import {
-  admit,
-  clone,
-  prepare,
-  promote,
-  reload,
-  run,
-  runAsPrimary,
-  shutDown,
-} from './predict-node.ts';
+import { prepare } from './predict-host.ts';
+import { admit, clone, promote, reload, run, runAsPrimary, shutDown } from './predict-node.ts';
 import { discard, growFileSystems } from './predict-storage.ts';
 import type { Step, StepOf } from './step.ts';
 
