@@ -35,6 +35,28 @@ test('a restore without a time takes the newest state', () => {
   });
 });
 
+describe('beside backups', () => {
+  const backup = '{"bucket": "acme-backups"}';
+  const settings = "archive_mode = on\narchive_command = 'cp %p /x'\narchive_library = ''";
+
+  test('a way to archive of the team is refused', () => {
+    expect(readStep({ backup, settings }).problems).toEqual([
+      expect.stringMatching(
+        /^backup: archive_command is set in settings, .* Remove archive_command/,
+      ),
+    ]);
+    expect(readStep({ settings }).problems).toEqual([]);
+    expect(readStep({ backup, settings: 'archive_mode = on' }).problems).toEqual([]);
+  });
+
+  test('a cluster is not called global', () => {
+    expect(readStep({ backup, 'cluster-name': 'global' }).problems).toEqual([
+      expect.stringMatching(/^backup: the cluster is called global, /),
+    ]);
+    expect(readStep({ 'cluster-name': 'global' }).problems).toEqual([]);
+  });
+});
+
 describe('refuses', () => {
   test.each([
     [

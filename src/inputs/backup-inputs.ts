@@ -43,12 +43,21 @@ export function checkBackup(description: Description): string[] {
   ];
 }
 
-/** Refuses settings that would send WAL elsewhere than to the backups. */
+/** Refuses settings that would send WAL elsewhere than to the backups, and a name that pgBackRest cannot use. */
 export function checkArchiving(description: Description, settings: Settings): string[] {
   const given = description.get('backup');
   if (given === undefined || readValue(description, 'backup') === null) return [];
-  return findOwnArchiving(settings).map(
-    (name) =>
-      `${given.name}: ${name} is set in settings, so WAL would not reach the backups. The action sets it itself. Remove ${name}, or backup.`,
-  );
+  // pgbackrest.conf has a section of that name already.
+  const isTaken = readValue(description, 'cluster_name') === 'global';
+  return [
+    ...(isTaken
+      ? [
+          `${given.name}: the cluster is called global, which means something else to pgBackRest, so it cannot have backups. Use another name, e.g. global-1.`,
+        ]
+      : []),
+    ...findOwnArchiving(settings).map(
+      (name) =>
+        `${given.name}: ${name} is set in settings, so WAL would not reach the backups. The action sets it itself. Remove ${name}, or backup.`,
+    ),
+  ];
 }
