@@ -322,6 +322,24 @@ describe('a policy', () => {
     expect((await send(call)).status).toBe(200);
   });
 
+  test('of an alias of a KMS key names it in a condition', async () => {
+    const arn = 'arn:aws:kms:us-east-1:123456789012';
+    const headers = { 'x-amz-server-side-encryption-aws-kms-key-id': `${arn}:alias/backups` };
+    const decide = async (more: object) => {
+      const use = { Effect: 'Allow', Action: 'kms:GenerateDataKey', ...more };
+      const policies = [BACKUPS, { Version: '2012-10-17', Statement: [use] }];
+      await setRoles({ orders: { policies, boundary: null } });
+      return (await send({ ...put('/backups/orders/a'), headers })).status;
+    };
+    const named = (alias: string) => ({
+      Resource: `${arn}:key/*`,
+      Condition: { 'ForAnyValue:StringEquals': { 'kms:ResourceAliases': alias } },
+    });
+    expect(await decide({ Resource: `${arn}:alias/backups` })).toBe(403);
+    expect(await decide(named('alias/backups'))).toBe(200);
+    expect(await decide(named('alias/other'))).toBe(403);
+  });
+
   test('decides for each key of a deletion', async () => {
     const entry = (key: string) => `<Object><Key>${key}</Key></Object>`;
     const body = `<Delete>${entry('orders/a')}${entry('billing/a')}</Delete>`;

@@ -5,7 +5,6 @@ implemented here is refused when it is given, so that no test passes because a c
 """
 import fnmatch
 import json
-import re
 
 ELEMENTS = {'Sid', 'Effect', 'Action', 'NotAction', 'Resource', 'NotResource', 'Condition'}
 # Context keys that request.py gives; a request without one has no such key.
@@ -20,6 +19,7 @@ KEYS = {
     's3:x-amz-server-side-encryption',
     's3:x-amz-server-side-encryption-aws-kms-key-id',
     'kms:viaservice',
+    'kms:resourcealiases',
 }
 
 
@@ -51,6 +51,11 @@ OPERATORS = {
 }
 
 
+def _name(operator):
+    """The operator without what says how it treats several values, of which a request has one here, and a missing key."""
+    return operator.removeprefix('ForAnyValue:').removesuffix('IfExists')
+
+
 def _list(value):
     return value if isinstance(value, list) else [value]
 
@@ -72,7 +77,7 @@ def check(policy):
         if '${' in json.dumps(statement):
             raise ValueError('a policy variable')
         for operator, tests in statement.get('Condition', {}).items():
-            if operator.removesuffix('IfExists') not in OPERATORS:
+            if _name(operator) not in OPERATORS:
                 raise ValueError(f'the condition operator {operator}')
             for key in tests:
                 if key.lower() not in KEYS:
@@ -80,12 +85,11 @@ def check(policy):
 
 
 def _holds(operator, key, wanted, context):
-    name = operator.removesuffix('IfExists')
-    match, negated = OPERATORS[name]
+    match, negated = OPERATORS[_name(operator)]
     value = context.get(key.lower())
     if value is None:
         # "If the key is not in the request context, the values do not match": true for negated operators only.
-        return negated or name != operator
+        return negated or operator.endswith('IfExists')
     return any(match(one, value) for one in _texts(wanted)) != negated
 
 
@@ -147,8 +151,3 @@ def read_account(text):
             except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(f'role {name}: the lab does not implement {error}') from error
     return roles
-
-
-def name_kms_key(given, region, account):
-    """Returns the ARN of a KMS key that a request names by ARN or id."""
-    return given if re.match('arn:', given) else f'arn:aws:kms:{region}:{account}:key/{given}'

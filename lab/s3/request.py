@@ -5,7 +5,6 @@ Source: Service Authorization Reference, "Actions, resources, and condition keys
 import xml.etree.ElementTree as xml
 from xml.sax.saxutils import escape
 
-from policy import name_kms_key
 from signature import Refusal, split_target
 
 ACCOUNT = '123456789012'
@@ -65,7 +64,13 @@ class Request:
 
     def need_kms(self, action, key):
         context = {**self.context, 'kms:viaservice': f's3.{self.region}.amazonaws.com'}
-        return Need(f'kms:{action}', name_kms_key(key, self.region, ACCOUNT), context)
+        arn = key if key.startswith('arn:') else f'arn:aws:kms:{self.region}:{ACCOUNT}:key/{key}'
+        if ':alias/' in arn:
+            # IAM sees the key behind it, and the alias as a condition key.
+            arn, _, alias = arn.partition(':alias/')
+            context['kms:resourcealiases'] = f'alias/{alias}'
+            arn += ':key/behind-an-alias'
+        return Need(f'kms:{action}', arn, context)
 
     def list_needs(self):
         """Returns what must be allowed before the request is carried out; raises Refusal for one that the lab does not have."""
