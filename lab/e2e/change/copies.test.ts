@@ -140,13 +140,13 @@ describe('a copy that is interrupted', () => {
     const filler = `${ROOT}/filler`;
     const copies = await copyUnderLoad('full disk', async () => {
       const result = await interrupt(async () => {
-        const free = await cluster.run(
+        // In one command: the copy goes on meanwhile. It stops below 64 MiB (choose_reserve in worker.py).
+        await cluster.run(
           REPLICA,
           'sh',
           '-c',
-          `df --output=avail -B1 ${ROOT} | tail -1`,
+          `fallocate -l $(($(df --output=avail -B1 ${ROOT} | tail -1) - 32 * 1024 * 1024)) ${filler}`,
         );
-        await cluster.run(REPLICA, 'fallocate', '-l', String(Number(free) - 8 * 1024 ** 2), filler);
       });
       expect(result.conclusion).toBe('failure');
       const errors = result.annotations.map(({ message }) => message).join('\n');
