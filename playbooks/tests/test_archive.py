@@ -30,6 +30,7 @@ class Archive(unittest.TestCase):
         }
         self.result = SimpleNamespace(returncode=0, stdout="", stderr="")
         self.done = []
+        self.now = 0
         values = {
             "ETC": self.etc,
             "TOOLS": "/opt/pgbackrest",
@@ -40,6 +41,7 @@ class Archive(unittest.TestCase):
             "note_dropped": lambda names: self.done.append("gap"),
             "forget_pushed": lambda: self.done.append("forget"),
             "reopen_histories": lambda: self.done.append("histories"),
+            "time": SimpleNamespace(monotonic=lambda: self.now, sleep=self.sleep),
         }
         stack.enter_context(mock.patch.multiple(archive, **values))
         exists = os.path.exists
@@ -53,6 +55,13 @@ class Archive(unittest.TestCase):
         self.assertEqual(self.read("pgbackrest.conf.next"), self.wanted)
         self.done.append(argv[-1])
         return self.result
+
+    def sleep(self, seconds):
+        self.now += seconds
+        if self.now >= self.known_after:
+            self.result = SimpleNamespace(returncode=0, stdout="", stderr="")
+
+    known_after = float("inf")
 
     def read_repository(self, cluster, path):
         self.assertEqual(path, self.etc + "/pgbackrest.conf.next")
@@ -99,6 +108,19 @@ class Archive(unittest.TestCase):
         )
         self.assertEqual((self.read("pgbackrest.conf"), self.done), (CONF, ["stanza-create"]))
         self.assertEqual(sorted(os.listdir(self.etc)), ["backup.json", "pgbackrest.conf"])
+
+    def test_a_new_role_is_waited_for(self):
+        self.result = SimpleNamespace(returncode=39, stdout="", stderr="ERROR: [039]: HTTP request failed with 403 (Forbidden):\n")
+        self.known_after = 20
+        self.assertTrue(self.archive())
+        self.assertEqual(self.now, 20)
+        self.assertEqual(self.read("pgbackrest.conf"), CONF)
+
+    def test_nothing_else_is_waited_for(self):
+        self.result = SimpleNamespace(returncode=39, stdout="", stderr="<Code>NoSuchBucket</Code>")
+        with self.assertRaises(Problem):
+            self.archive()
+        self.assertEqual(self.now, 0)
 
     def test_without_backups_both_files_are_removed(self):
         self.archive()

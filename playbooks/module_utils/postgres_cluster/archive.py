@@ -7,10 +7,12 @@ removal, without a restart or a reload.
 from __future__ import annotations
 
 import os
+import time
+from typing import Any
 
 from .archive_push import note_dropped
 from .archive_status import reopen_histories
-from .backrest_errors import explain_failure, name_bucket, read_option
+from .backrest_errors import explain_failure, is_about_role, name_bucket, read_option
 from .backup_layout import BACKREST_CONF, BACKUP_JSON, TOOLS
 from .command import Problem, run
 from .docker import inspect_container
@@ -26,6 +28,10 @@ from .spool import forget_pushed
 NEXT = BACKREST_CONF + ".next"
 # An endpoint that does not answer: pgBackRest gives up after about nine times --io-timeout.
 STANZA_SECONDS = 180
+# A role that was made or changed a moment ago counts everywhere only after a while (IAM User Guide, "Troubleshoot IAM":
+# "Changes that I make are not always immediately visible").
+NEW_ROLE_SECONDS = 60
+RETRY_SECONDS = 5
 # What says which repository it is.
 LOCATION = ("repo1-s3-bucket", "repo1-path", "repo1-s3-endpoint", "repo1-storage-port")
 # Noted in place of WAL files whose names nobody knows.
@@ -81,27 +87,16 @@ def create_stanza(spec: Spec, conf: str, is_new: bool) -> None:
     path = "%s/%s" % (ETC, NEXT)
     write_text(path, conf)
     try:
-        result = run(
-            [
-                *["docker", "exec", spec.container, TOOLS + "/pgbackrest"],
-                "--config=%s/%s" % (CONTAINER_ETC, NEXT),
-                "--stanza=" + spec.cluster,
-                # Not the one that archiving and backups hold: they may go on.
-                "--lock-path=/tmp/pgbackrest-stanza",
-                "--io-timeout=10",
-                "--log-level-console=off",
-                "--log-level-stderr=error",
-                "stanza-create",
-            ],
-            check=False,
-            timeout=STANZA_SECONDS,
-        )
-        if result.returncode != 0:
+        deadline = time.monotonic() + (NEW_ROLE_SECONDS if is_new else 0)
+        while True:
+            result = _run_stanza_create(spec)
             said = (result.stderr or result.stdout).strip()
-            raise Problem(
-                "%s cannot archive into %s: %s" % (spec.node, name_bucket(conf), explain_failure(result.returncode, said, conf)),
-                said[-4000:],
-            )
+            if result.returncode == 0:
+                break
+            if not is_about_role(said) or time.monotonic() >= deadline:
+                sentence = explain_failure(result.returncode, said, conf)
+                raise Problem("%s cannot archive into %s: %s" % (spec.node, name_bucket(conf), sentence), said[-4000:])
+            time.sleep(RETRY_SECONDS)
         if is_new:
             repository = read_repository(spec.cluster, path)
             if repository["problem"] is not None:
@@ -110,3 +105,21 @@ def create_stanza(spec: Spec, conf: str, is_new: bool) -> None:
                 note_dropped([WHILE_OFF])
     finally:
         remove_file(path)
+
+
+def _run_stanza_create(spec: Spec) -> Any:
+    return run(
+        [
+            *["docker", "exec", spec.container, TOOLS + "/pgbackrest"],
+            "--config=%s/%s" % (CONTAINER_ETC, NEXT),
+            "--stanza=" + spec.cluster,
+            # Not the one that archiving and backups hold: they may go on.
+            "--lock-path=/tmp/pgbackrest-stanza",
+            "--io-timeout=10",
+            "--log-level-console=off",
+            "--log-level-stderr=error",
+            "stanza-create",
+        ],
+        check=False,
+        timeout=STANZA_SECONDS,
+    )

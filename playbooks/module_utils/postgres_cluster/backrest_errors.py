@@ -87,6 +87,18 @@ CODES = {
 }
 
 
+# What S3 and the metadata service say while a role is new.
+ROLE = re.compile(
+    r"role to retrieve temporary credentials not found|role '.*' not found|HTTP request failed with 403"
+    r"|<Code>(InvalidAccessKeyId|ExpiredToken|InvalidToken)</Code>"
+)
+
+
+def is_about_role(said: str) -> bool:
+    """Whether a failure may be that of a role that is not known everywhere yet."""
+    return ROLE.search(said) is not None
+
+
 def explain_failure(code: int, said: str, conf: str) -> str:
     """Returns why pgBackRest failed, without a full stop. `code`: its exit code, 0 if unknown; `said`: its messages; `conf`:
     the text of its configuration."""
