@@ -209,7 +209,9 @@ describe('without the label', () => {
     ['another repository', withBackup({ prefix: 'elsewhere' }), /^backup goes to s3:/],
     ['the end of backups', without, /^backup is removed: /],
   ])('%s is refused', (_, wanted, reason) => {
-    const refusals = listRefusals(rollout(createArchiving(desired), wanted));
+    const refusals = listRefusals(
+      rollout(createArchiving(desired), { ...wanted, allowsBackupLoss: false }),
+    );
     expect(refusals).toEqual([expect.stringMatching(reason)]);
     expect(refusals[0]).toMatch(/carries the label of allow-destroy-label\.$/);
   });
