@@ -5,7 +5,7 @@ import { isLostConnection } from '../../load/connection.ts';
 import { TABLE } from '../../load/row.ts';
 import { type Load, type LoadReport, startLoad } from '../../load.ts';
 import type { JobOptions, JobResult } from '../../runner/job.ts';
-import type { World } from '../../world.ts';
+import type { World, WorldOptions } from '../../world.ts';
 import {
   closeStage,
   deploy,
@@ -54,8 +54,11 @@ export class LiveCluster {
   }
 
   /** Creates an empty world and makes the first deploy. */
-  static async create(inputs: Inputs): Promise<LiveCluster> {
-    const world = await openStage({ ownAnsible: true });
+  static async create(
+    inputs: Inputs,
+    options: Pick<WorldOptions, 'backups'> = {},
+  ): Promise<LiveCluster> {
+    const world = await openStage({ ownAnsible: true, ...options });
     try {
       const cluster = new LiveCluster(world);
       requireSuccess((await deploy(world, 'create', inputs)).result);
@@ -74,7 +77,7 @@ export class LiveCluster {
   listServers(): Record<string, Server> {
     const password = this.world.secrets['postgres-password'];
     const servers = this.world.aws.listInstances().flatMap(({ name, state, publicIp }) => {
-      const node = /node-\d+$/.exec(name)?.[0];
+      const node = /^postgres-(node-\d+)$/.exec(name)?.[1];
       return node === undefined || publicIp === null || state !== 'running'
         ? []
         : [[node, { host: publicIp, password }] as const];
@@ -127,7 +130,7 @@ export class LiveCluster {
   }
 
   instance(node: string) {
-    const instance = this.world.aws.listInstances().find(({ name }) => name.endsWith(`-${node}`));
+    const instance = this.world.aws.listInstances().find(({ name }) => name === `postgres-${node}`);
     if (!instance) throw new Error(`There is no instance of ${node}.`);
     return instance;
   }

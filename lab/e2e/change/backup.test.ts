@@ -1,0 +1,198 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { query } from '../../client.ts';
+import { runDocker } from '../../images/docker.ts';
+import { TABLE } from '../../load/row.ts';
+import type { JobResult } from '../../runner/job.ts';
+import type { S3 } from '../../s3/s3.ts';
+import { LANE } from '../lane.ts';
+import { deploy, openPullRequest, readServers, requireSuccess } from '../stage.ts';
+import { CONTAINER, LiveCluster, ROOT } from './cluster.ts';
+
+const BUCKET = 'acme-backups';
+const ENDPOINT = 's3.lab.internal:9000';
+const PLAIN = { 'instance-type': 't3.small', 'replica-count': '1' };
+const INPUTS = { ...PLAIN, backup: JSON.stringify({ bucket: BUCKET, endpoint: ENDPOINT }) };
+const CONFIGURATION = `${ROOT}/etc/pgbackrest.conf`;
+const DROPPED = `${ROOT}/pgbackrest-spool/dropped`;
+/** What pgBackRest calls a backup: `20261127-013000F`, or `…F_20261127-020000I`. */
+const LABEL = /^postgres\/backup\/postgres\/(\d{8}-\d{6}F(?:_\d{8}-\d{6}I)?)\/backup\.manifest$/;
+
+let cluster: LiveCluster;
+let s3: S3;
+beforeAll(async () => {
+  cluster = await LiveCluster.create(PLAIN, { backups: true });
+  if (cluster.world.s3 === null) throw new Error('There is no S3.');
+  s3 = cluster.world.s3;
+  await s3.createBucket(BUCKET);
+});
+afterAll(() => cluster?.close());
+
+async function listBackups(): Promise<string[]> {
+  const keys = await s3.listKeys(BUCKET, 'postgres/backup/');
+  return keys.flatMap((key) => LABEL.exec(key)?.[1] ?? []).sort();
+}
+
+/** Which rows of the load a server has. */
+const FINGERPRINT = `SELECT count(*) || ' ' || md5(string_agg(counter::text, ',' ORDER BY counter)) FROM ${TABLE}`;
+
+const readArchivedWal = (result: JobResult): string | null =>
+  (JSON.parse(result.outputs['cluster-status'] ?? '[]') as { archivedWal: string | null }[])
+    .map(({ archivedWal }) => archivedWal)
+    .find((file) => file !== null) ?? null;
+
+test('a cluster without backups archives nothing, and has no role', async () => {
+  const archived = await cluster.ask(
+    await cluster.findPrimary(),
+    "SELECT pg_switch_wal() IS NOT NULL AND current_setting('archive_mode') = 'on'",
+  );
+  expect(archived).toBe('t');
+  expect(await s3.listKeys(BUCKET)).toEqual([]);
+  expect(cluster.world.aws.tables.roles).toEqual({});
+});
+
+test('backups begin with a deploy, without a restart, and with a full backup', async () => {
+  const { result, restarted } = await cluster.change('backups begin', INPUTS, { again: true });
+  expect(restarted).toEqual([]);
+  const file = readArchivedWal(result);
+  expect(file).toMatch(/^[0-9A-F]{24}$/);
+  const folder = `postgres/archive/postgres/17-1/${file?.slice(0, 16)}/`;
+  expect((await s3.listKeys(BUCKET, `${folder}${file}`)).length).toBe(1);
+  expect(await listBackups()).toEqual([expect.stringMatching(/F$/)]);
+});
+
+test('the role of the nodes opens its own path only', async () => {
+  const [node] = await cluster.listReplicas();
+  const ask = (path: string, command: string) =>
+    cluster.run(
+      node as string,
+      ...['sh', '-c'],
+      `sed 's#^repo1-path=.*#repo1-path=${path}#; /^cmd=/d' ${CONFIGURATION} > /run/other.conf; pgbackrest --config=/run/other.conf --log-level-stderr=error ${command} 2>&1 || true`,
+    );
+  expect(await ask('/postgres', 'repo-get /postgres/archive/postgres/archive.info')).toMatch(
+    /db-version=/,
+  );
+  for (const command of [
+    'repo-ls /other/',
+    'repo-get /other/archive.info',
+    'repo-put /other/x < /dev/null',
+  ]) {
+    expect(await ask('/other', command)).toMatch(/403 \(Forbidden\)/);
+  }
+});
+
+let moment: string;
+let rows: string;
+
+test('a switchover and a failover go on archiving', async () => {
+  const { primary } = await cluster.change(
+    'switchover with backups',
+    {
+      ...INPUTS,
+      primary: 'node-2',
+    },
+    { again: false },
+  );
+  expect(primary.after).toBe('node-2');
+
+  await cluster.underLoad(async (load) => {
+    await cluster.run('node-2', 'docker', 'kill', CONTAINER);
+    await sleep(300);
+    requireSuccess(await cluster.failOver(INPUTS));
+    await load.awaitCommits(50);
+  });
+  expect(await cluster.findPrimary()).toBe('node-1');
+
+  // Two commits that everybody knows of, and a moment between them.
+  await cluster.ask('node-1', "CREATE TABLE marks (name text); INSERT INTO marks VALUES ('kept')");
+  rows = await cluster.ask('node-1', FINGERPRINT);
+  await sleep(1_100);
+  moment = await cluster.ask(
+    'node-1',
+    `SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`,
+  );
+  await sleep(1_100);
+  await cluster.ask('node-1', "INSERT INTO marks VALUES ('later')");
+});
+
+test('without its archive the database goes on; the gap is reported, and a full backup ends it', async () => {
+  const backups = await listBackups();
+  // Limits that a test can reach. The next deploy takes them back.
+  await cluster.run(
+    'node-1',
+    ...['sed', '-i', '-e', 's/^archive-push-queue-max=.*/archive-push-queue-max=48MiB/'],
+    ...['-e', 's/^\\[global\\]$/[global]\\nio-timeout=1/', CONFIGURATION],
+  );
+  const { report } = await cluster.underLoad(async (load) => {
+    await s3.setFaults({ down: true });
+    for (let count = 0; count < 8; count += 1) {
+      await cluster.ask('node-1', 'SELECT pg_switch_wal()');
+      await load.awaitCommits(1);
+    }
+    await cluster.run(
+      'node-1',
+      'timeout',
+      '120',
+      'sh',
+      '-c',
+      `until test -s ${DROPPED}; do sleep 0.2; done`,
+    );
+    await load.awaitCommits(20);
+  });
+  cluster.tell('archive down', report);
+  await s3.setFaults({});
+
+  const { event, number } = openPullRequest(cluster.world, 'gap');
+  requireSuccess(await cluster.world.run(event, INPUTS));
+  const comment = cluster.world.github.listComments(number)[0]?.body ?? '';
+  expect(comment).toMatch(/dropped/);
+
+  const { result, restarted } = await cluster.change('the gap ends', INPUTS, { again: false });
+  expect(restarted).not.toContain('node-1');
+  expect(cluster.readRoles(result)).toEqual({ 'node-1': 'primary', 'node-2': 'replica streaming' });
+  const made = (await listBackups()).filter((label) => !backups.includes(label));
+  expect(made).toEqual([expect.stringMatching(/F$/)]);
+  await cluster.run('node-1', 'test', '!', '-e', DROPPED);
+});
+
+test('a backup is made on request', async () => {
+  const before = await listBackups();
+  const { world } = cluster;
+  requireSuccess(await world.run(world.github.dispatch('backup', {}), INPUTS));
+  const made = (await listBackups()).filter((label) => !before.includes(label));
+  expect(made).toEqual([expect.stringMatching(/I$/)]);
+});
+
+test('another cluster is restored to a moment, once that is one that the backups cover', async () => {
+  const { world } = cluster;
+  const backend = { ...world.state.backendConfig, key: 'restored.tfstate' };
+  const inputs = (time: string) => ({
+    ...INPUTS,
+    'cluster-name': 'restored',
+    'vpc-cidr': `${LANE.prefix.replace('.9', '.19')}.0.0/16`,
+    'backend-config': JSON.stringify(backend),
+    restore: JSON.stringify({ from: { bucket: BUCKET, cluster: 'postgres' }, time }),
+  });
+  const early = await deploy(world, 'restore-early', inputs('2020-01-01T00:00:00Z'));
+  expect(early.result.conclusion, early.result.log).toBe('failure');
+  const refusal = early.result.annotations.map(({ message }) => message).join('\n');
+  expect(refusal).toMatch(/2020-01-01/);
+
+  const { result } = await deploy(world, 'restore', inputs(moment));
+  requireSuccess(result);
+  const { primary, replicas } = readServers(world, result);
+  for (const server of [primary, ...replicas]) {
+    expect(await query(server, 'SELECT string_agg(name, $$ $$) FROM marks')).toBe('kept');
+    expect(await query(server, FINGERPRINT)).toBe(rows);
+  }
+  expect(replicas.length).toBe(1);
+  expect((await s3.listKeys(BUCKET, 'restored/backup/')).length).toBeGreaterThan(0);
+
+  // The source is read and never written, and a restore has no effect once there are data.
+  const host = world.aws.listInstances().find(({ name }) => name === 'restored-node-1');
+  const write = `sed 's#^repo1-path=.*#repo1-path=/postgres#; /^cmd=/d' ${CONFIGURATION} > /run/other.conf; echo | pgbackrest --config=/run/other.conf --log-level-stderr=error repo-put /postgres/x 2>&1 || true`;
+  expect(await runDocker(['exec', host?.container ?? '', 'sh', '-c', write])).toMatch(/403/);
+  const again = await deploy(world, 'restore-again', inputs('2020-01-01T00:00:00Z'));
+  requireSuccess(again.result);
+  expect(await query(primary, FINGERPRINT)).toBe(rows);
+});
