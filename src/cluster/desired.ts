@@ -1,7 +1,7 @@
 import type { BackupSpec, RestoreSpec } from './backup.ts';
 import { copiesSlots, renderPgHba, renderPostgresqlConf } from './configuration.ts';
 import { type Node, nodeName } from './node.ts';
-import type { Settings } from './settings/settings.ts';
+import { limitArchiveAge, type Settings } from './settings/settings.ts';
 import { type CloneSpec, type ClusterSpec, imageReference, type StorageSpec } from './spec.ts';
 
 /** The state that the cluster is to reach. */
@@ -85,7 +85,7 @@ export function buildDesired(
     instanceType,
     memoryMib,
     image: imageReference(spec),
-    settings: spec.settings,
+    settings: spec.backup === null ? spec.settings : limitArchiveAge(spec.settings),
     clientCidrs: spec.clientCidrs,
     storage: spec.storage,
     clone: spec.clone,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { buildDesired } from '../cluster/desired.ts';
 import type { Intent } from '../runner/intent.ts';
 import { readStep } from './input-fixtures.ts';
 
@@ -21,6 +22,19 @@ test('a bucket is enough', () => {
     kmsKey: null,
     permissionsBoundary: null,
   });
+});
+
+test.each([
+  ['at most five minutes old', '', '5min'],
+  ['as old as the team allows', 'archive_timeout = 1h', '1h'],
+])('what can be restored is %s', (_, settings, timeout) => {
+  const spec = readSpec({ backup: '{"bucket": "acme-backups"}', settings });
+  if (spec === undefined) throw new Error('no spec');
+  const options = { existing: [], instanceType: null, memoryMib: null };
+  expect(buildDesired(spec, options).settings.archive_timeout).toBe(timeout);
+  expect(buildDesired({ ...spec, backup: null }, options).settings.archive_timeout).toBe(
+    spec.settings.archive_timeout,
+  );
 });
 
 test('without one there are no backups, and a cluster begins empty', () => {

@@ -79,6 +79,14 @@ export function mergeSettings(chosen: Settings, { dataGib }: { dataGib: number }
   return { ...managed, ...sizeWal(dataGib), ...completeArchiving(chosen), ...chosen };
 }
 
+/**
+ * Returns the settings of a cluster with backups: unless the team says otherwise, a segment is archived after five minutes
+ * although it is not full, so that what can be restored is no older. An idle server archives nothing.
+ */
+export function limitArchiveAge(chosen: Settings): Settings {
+  return { archive_timeout: '5min', ...chosen };
+}
+
 /** Returns the settings for WAL that is kept, on a data volume of `dataGib` GiB. */
 function sizeWal(dataGib: number): Settings {
   const whole = dataGib * 1024;
