@@ -113,6 +113,10 @@ test('a switchover and a failover go on archiving', async () => {
   );
   await sleep(1_100);
   await cluster.ask('node-1', "INSERT INTO marks VALUES ('later')");
+  // The archive has the segment of both before the next test takes it away.
+  const file = await cluster.ask('node-1', 'SELECT pg_walfile_name(pg_switch_wal())');
+  const isArchived = `SELECT last_archived_wal >= '${file}' FROM pg_stat_archiver`;
+  await expect.poll(() => cluster.ask('node-1', isArchived), { timeout: 60_000 }).toBe('t');
 });
 
 test('without its archive the database goes on; the gap is reported, and a full backup ends it', async () => {
