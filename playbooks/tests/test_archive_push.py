@@ -59,8 +59,25 @@ class Script(Folder):
             self.folder, stop, self.folder, status), 0o755)
         return subprocess.run(
             [*shell, self.folder + "/archive-push", "pg_wal/" + SEGMENT],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, check=False, cwd=self.folder,
         )
+
+    def test_a_long_queue_is_tested_file_by_file(self):
+        os.makedirs(self.folder + "/pg_wal/archive_status")
+        for shell in SHELLS:
+            for limit, waiting, mode in [("1GiB", 64, "y"), ("1GiB", 65, "n"), ("48MiB", 3, "y"), ("48MiB", 4, "n")]:
+                with self.subTest(shell=shell, limit=limit, waiting=waiting):
+                    self.write("pgbackrest.conf", "[global]\narchive-push-queue-max=%s\n[orders]\n" % limit)
+                    shutil.rmtree(self.folder + "/pg_wal/archive_status")
+                    os.makedirs(self.folder + "/pg_wal/archive_status")
+                    for number in range(waiting):
+                        self.write("pg_wal/archive_status/%024X.ready" % number, "")
+                    self.push(shell)
+                    self.assertIn(" --archive-async=%s " % mode, self.read("called"))
+
+    def test_a_killed_program_is_a_failure_that_is_counted(self):
+        for status in (126, 127, 137, 139):
+            self.assertEqual(self.push(SHELLS[0], status=status).returncode, 1)
 
     def test_pushes_the_file_and_keeps_words_and_exit_code(self):
         for shell in SHELLS:
@@ -160,12 +177,17 @@ class Dropped(Folder):
         secret.flush()
         os.symlink(secret.name, self.marker)
         self.assertIsNone(archive_push.read_dropped())
-        with self.assertRaises(OSError):
-            archive_push.note_dropped(["A"])
+        archive_push.note_dropped(["A"])
+        with open(secret.name) as file:
+            self.assertEqual(file.read(), "100 root\n")
         os.unlink(self.marker)
         os.mkfifo(self.marker)
         self.assertIsNone(archive_push.read_dropped())
         archive_push.forget_dropped(0)
+        os.mkdir(self.marker)
+        os.mkdir(self.marker + ".old") if not os.path.exists(self.marker + ".old") else None
+        archive_push.forget_dropped(0)
+        archive_push.note_dropped(["A"])
 
 
 if __name__ == "__main__":

@@ -306,6 +306,12 @@ class Inherit(Data):
                 self.assertEqual(len(notes), expected)
                 self.assertEqual(archive_push.read_dropped() is None, expected == 0)
 
+    def test_a_failover_that_is_cut_after_its_promotion_leaves_a_note(self):
+        self.configure()
+        self.add(name(5), "done")
+        archive_inherit.inherit_unknown()
+        self.assertEqual(archive_push.read_dropped()["files"], 1)
+
     def test_a_failover_of_a_node_with_nothing_but_the_end(self):
         self.configure()
         inherited = archive_inherit.inherit_unknown()

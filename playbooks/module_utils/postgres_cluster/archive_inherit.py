@@ -10,16 +10,20 @@ import os
 import re
 from typing import Dict, List, NamedTuple, Optional
 
-from .archive_push import is_archiving, note_dropped, replace_dropped
+from .archive_push import forget_noted, is_archiving, note_dropped, replace_dropped
 from .archive_status import SEGMENT, Segment, find_first_waiting, parse_segment, reopen
 from .backup_layout import BACKREST_CONF, TOOLS
 from .command import Problem, run
 from .control import parse_lsn
-from .files import read_text
 from .layout import DATA, ETC
+from .untrusted import read_untrusted
 
 # An archive that does not answer must not hold a failover for long.
 ASK_SECONDS = 10
+# What a segment can have, in bytes (wal_segment_size).
+SEGMENT_SIZES = {2**power for power in range(20, 31)}
+# Noted in place of WAL files that the lost primary may not have archived.
+UNSETTLED = "of-the-lost-primary"
 # Of the segments that are noted.
 MOST = 500
 
@@ -50,10 +54,15 @@ def inherit_told(first: Optional[str], dropped: Optional[Dict[str, int]]) -> Opt
 
 
 def inherit_unknown() -> Optional[Inherited]:
-    """On the new primary of a failover, before its promotion. Returns None without backups."""
+    """On the new primary of a failover, before its promotion. Returns None without backups.
+
+    Until settle_inheritance() knows better, WAL counts as missing: the run may end in between, and a later one sees a primary
+    like any other.
+    """
     if not is_archiving():
         return None
     reopen()
+    note_dropped([UNSETTLED])
     return Inherited(find_first_waiting(), None)
 
 
@@ -69,6 +78,7 @@ def settle_inheritance(inherited: Optional[Inherited], cluster: str) -> List[str
         doubt = ", or does not say that it has it"
         if missing:
             note_dropped(missing)
+        forget_noted(UNSETTLED)
     if not missing:
         return []
     wal = missing[0] if len(missing) == 1 else "the WAL from %s to %s" % (missing[0], missing[-1])
@@ -127,19 +137,20 @@ def _list_repository(cluster: str, path: str, pattern: Optional[str] = None) -> 
 def _read_history(size: int) -> List[Segment]:
     """Returns where each former timeline ended, oldest first: the segment in which the next one goes on."""
     names = [name for name in os.listdir(DATA + "/pg_wal") if re.fullmatch(r"[0-9A-F]{8}\.history", name)]
-    text = read_text("%s/pg_wal/%s" % (DATA, max(names))) if names else None
+    text = read_untrusted("%s/pg_wal/%s" % (DATA, max(names))) if names else None
     lines = [line.split() for line in (text or "").splitlines()]
     # A line that is neither empty nor a comment: timeline, LSN, reason (timeline.c).
     return [
         Segment(int(fields[0]), parse_lsn(fields[1]) // size)
         for fields in lines
-        if len(fields) > 1 and fields[0].isdigit()
+        if len(fields) > 1 and re.fullmatch("[0-9]{1,10}", fields[0]) and re.fullmatch("[0-9A-F]{1,8}/[0-9A-F]{1,8}", fields[1])
     ]
 
 
 def _read_segment_bytes() -> int:
     folder = DATA + "/pg_wal"
-    name = next((name for name in os.listdir(folder) if SEGMENT.fullmatch(name)), None)
-    if name is None:
+    names = [name for name in os.listdir(folder) if SEGMENT.fullmatch(name)]
+    found = {os.lstat("%s/%s" % (folder, name)).st_size for name in names} & SEGMENT_SIZES
+    if not found:
         raise Problem("%s holds no WAL" % folder)
-    return os.stat("%s/%s" % (folder, name)).st_size
+    return min(found)

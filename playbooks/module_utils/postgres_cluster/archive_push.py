@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from typing import Dict, List, Optional
+from typing import Callable, Dict, List, Optional
 
 from .backup_layout import BACKREST_CONF, CONTAINER_SPOOL, SPOOL, TOOLS
 from .layout import CONTAINER_ETC, ETC
@@ -45,22 +45,30 @@ defer() {
   exit 126
 }
 
-# Sets the name of the file's section, which is the stanza.
-stanza=
+# Sets the name of the file's section, which is the stanza, and how many segments may wait.
+stanza= queue=0
 while read -r line; do
   case $line in
     '[global]' | '[global:'*) ;;
     '['*':'*) ;;
     '['*']') stanza=${line#?} stanza=${stanza%%?} ;;
+    archive-push-queue-max=*GiB) queue=${line#*=} queue=$((${queue%%GiB} * 64)) ;;
+    archive-push-queue-max=*MiB) queue=${line#*=} queue=$((${queue%%MiB} / 16)) ;;
   esac
 done < "$conf"
 
-is_stopping && defer "$1"
+# pgBackRest tests the length of the queue only when its process in the background begins, and that may try for an hour
+# (cmdArchivePushAsync in push.c). Without such a process it tests it for each file, before anything else.
+file=$1 async=y
+set -- pg_wal/archive_status/*.ready
+[ "$queue" -eq 0 ] || [ "$#" -le "$queue" ] || async=n
+
+is_stopping && defer "$file"
 said=$(%(tools)s/pgbackrest --config="$conf" --stanza="$stanza" --log-level-console=warn --log-level-stderr=off \\
-  archive-push "$1" 2>&1)
+  --archive-async=$async archive-push "$file" 2>&1)
 status=$?
 [ -z "$said" ] || printf '%%s\\n' "$said" >&2
-[ "$status" -eq 0 ] || ! is_stopping || defer "$1"
+[ "$status" -eq 0 ] || ! is_stopping || defer "$file"
 
 # pgBackRest drops WAL that waits, and reports success, so that a full volume does not stop PostgreSQL.
 case $said in
@@ -70,14 +78,12 @@ case $said in
       # The first line and the latest ones.
       { head -n 1 "$dropped"; tail -n %(lines)d "$dropped"; } > "$dropped.new" && mv "$dropped.new" "$dropped"
     fi
-    echo "$(date +%%s) ${1##*/}" >> "$dropped"
+    echo "$(date +%%s) ${file##*/}" >> "$dropped"
     ;;
 esac
 
-# Neither is a failure to PostgreSQL: its archiver would end and count none.
-case $status in
-  126 | 127) exit 1 ;;
-esac
+# Above 125, as of a program that is missing or was killed, is no failure to PostgreSQL: its archiver ends and counts none.
+[ "$status" -le 125 ] || exit 1
 exit "$status"
 """ % {
     "conf": "%s/%s" % (CONTAINER_ETC, BACKREST_CONF),
@@ -111,21 +117,34 @@ def is_dropped(name: str) -> bool:
 def forget_dropped(before: int) -> None:
     """Forgets what was dropped before `before`, the time (epoch) at which a full backup began that has succeeded: no
     recovery from that backup on needs it."""
+    _keep(lambda line: (_read_time(line) or 0) >= before)
+
+
+def forget_noted(name: str) -> None:
+    """Forgets one name that note_dropped() noted."""
+    _keep(lambda line: not line.endswith(" " + name))
+
+
+def _keep(is_kept: Callable[[str], bool]) -> None:
     path, aside = _list_markers()
-    # The server's script may add a line at any time. What it adds from now on goes into a new file.
-    if not os.path.lexists(aside) and os.path.lexists(path):
-        os.rename(path, aside)
-    lines = [line for line in _read_lines(aside) if (_read_time(line) or 0) >= before]
-    if lines:
-        _append(path, lines)
-    if os.path.lexists(aside):
-        os.unlink(aside)
+    try:
+        # The server's script may add a line at any time. What it adds from now on goes into a new file.
+        if not os.path.lexists(aside) and os.path.lexists(path):
+            os.rename(path, aside)
+        lines = [line for line in _read_lines(aside) if is_kept(line)]
+        if lines:
+            _append(path, lines)
+        if os.path.lexists(aside):
+            os.unlink(aside)
+    except OSError:
+        # The container's user has put something else there. What it hides is its own gap.
+        return
 
 
 def note_dropped(names: List[str]) -> None:
     """Notes WAL files that the archive will never have."""
     now = int(time.time())
-    _append(SPOOL + "/" + DROPPED, ["%d %s" % (now, name) for name in names[:KEPT_LINES]])
+    _note(["%d %s" % (now, name) for name in names[:KEPT_LINES]])
 
 
 def replace_dropped(dropped: Optional[Dict[str, int]]) -> None:
@@ -135,7 +154,15 @@ def replace_dropped(dropped: Optional[Dict[str, int]]) -> None:
         forget_dropped(int(time.time()) + 1)
     if dropped is not None:
         times = [dropped["since"], *[dropped["latest"]] * (min(dropped["files"], KEPT_LINES) - 1)]
-        _append(SPOOL + "/" + DROPPED, ["%d of-the-former-primary" % moment for moment in times])
+        _note(["%d of-the-former-primary" % moment for moment in times])
+
+
+def _note(lines: List[str]) -> None:
+    try:
+        _append(SPOOL + "/" + DROPPED, lines)
+    except OSError:
+        # As in _keep(). A promotion must not fail for it.
+        return
 
 
 def _list_markers() -> List[str]:

@@ -10,8 +10,9 @@ import re
 from typing import Dict, List, NamedTuple, Optional
 
 from .backup_layout import BACKREST_CONF
-from .files import read_text, sync_directory, write_text
+from .files import read_text, sync_directory
 from .layout import DATA, ETC
+from .untrusted import create_untrusted
 
 SEGMENT = re.compile("[0-9A-F]{24}")
 # A recovery needs segments, and the histories of timelines.
@@ -104,8 +105,7 @@ def reopen_histories() -> None:
         if os.path.exists("%s/%s.done" % (folder, name)):
             os.rename("%s/%s.done" % (folder, name), "%s/%s.ready" % (folder, name))
         else:
-            status = os.stat(folder)
-            write_text("%s/%s.ready" % (folder, name), "", 0o600, (status.st_uid, status.st_gid))
+            create_untrusted(DATA, "pg_wal/archive_status", name + ".ready")
     if names:
         sync_directory(folder)
 
