@@ -50,7 +50,8 @@ class Archive(unittest.TestCase):
             stack.enter_context(mock.patch(name, lambda *_: None))
 
     def run_program(self, argv, **_):
-        self.assertEqual(argv[:4], ["docker", "exec", "postgres-orders", "/opt/pgbackrest/pgbackrest"])
+        self.assertEqual([*argv[:3], *argv[4:6]], ["docker", "exec", "-e", "postgres-orders", "/opt/pgbackrest/pgbackrest"])
+        self.assertIn("search_path=pg_catalog", argv[3])
         self.assertIn("--config=/etc/postgresql-cluster/pgbackrest.conf.next", argv)
         self.assertEqual(self.read("pgbackrest.conf.next"), self.wanted)
         self.done.append(argv[-1])
@@ -106,7 +107,7 @@ class Archive(unittest.TestCase):
             ),
             caught.exception.message,
         )
-        self.assertEqual((self.read("pgbackrest.conf"), self.done), (CONF, ["stanza-create"]))
+        self.assertEqual((self.read("pgbackrest.conf"), set(self.done)), (CONF, {"stanza-create"}))
         self.assertEqual(sorted(os.listdir(self.etc)), ["backup.json", "pgbackrest.conf"])
 
     def test_a_new_role_is_waited_for(self):

@@ -18,6 +18,7 @@ from .command import Problem, run
 from .docker import inspect_container
 from .files import make_directory, read_text, remove_file, write_text
 from .layout import CONTAINER_ETC, ETC
+from .psql import read_major, render_options
 from .record import read_record
 from .repository import read_repository
 from .server import is_up
@@ -57,9 +58,10 @@ def archive(spec: Spec, conf: str, schedule: str) -> Outcome:
     if not os.path.exists(TOOLS + "/pgbackrest"):
         raise Problem("%s/pgbackrest is missing on %s; run this again, which installs it first" % (TOOLS, spec.node))
     make_directory(ETC)
+    is_other = any(read_option(before, name) != read_option(conf, name) for name in LOCATION)
     if spec.is_primary:
-        create_stanza(spec, conf, is_new=not before)
-    if any(read_option(before, name) != read_option(conf, name) for name in LOCATION):
+        create_stanza(spec, conf, is_new=is_other)
+    if is_other:
         forget_pushed()
     changed = write_text("%s/%s" % (ETC, BACKUP_JSON), schedule)
     changed = write_text(path, conf) or changed
@@ -73,7 +75,7 @@ def create_stanza(spec: Spec, conf: str, is_new: bool) -> None:
     """Creates the cluster's stanza in the repository that `conf` names, unless it is there. Raises Problem if that cannot be
     done, for example because the repository holds the backups of another database.
 
-    `is_new`: nothing is archived yet. If the repository has backups all the same, WAL of the time since then is missing, and
+    `is_new`: nothing is archived there yet, or not lately. If the repository has backups all the same, WAL of the time since then is missing, and
     only a new full backup closes that gap: it is noted as dropped WAL is.
     """
     found = inspect_container(spec.container)
@@ -110,7 +112,9 @@ def create_stanza(spec: Spec, conf: str, is_new: bool) -> None:
 def _run_stanza_create(spec: Spec) -> Any:
     return run(
         [
-            *["docker", "exec", spec.container, TOOLS + "/pgbackrest"],
+            # As in backup_run.py: the session is not what a database or a role has as its settings.
+            *["docker", "exec", "-e", "PGOPTIONS=" + render_options(read_major()), spec.container],
+            TOOLS + "/pgbackrest",
             "--config=%s/%s" % (CONTAINER_ETC, NEXT),
             "--stanza=" + spec.cluster,
             # Not the one that archiving and backups hold: they may go on.

@@ -60,17 +60,20 @@ def wait_until_archived(name: str, seconds: float = STALL_SECONDS) -> bool:
         time.sleep(POLL_SECONDS)
 
 
-def empty_queue(session: Session, spec: Spec) -> List[str]:
-    """Before a switchover, on the old primary: waits until the archive has what was written up to now, so that little is left
-    to the new primary, which may not have more. An archive that does not answer does not refuse the switchover, but is
-    returned as a sentence. Does nothing without backups."""
+LEFT_TO_SUCCESSOR = "The switchover went on; the new primary archives what it has of it"
+
+
+def empty_queue(session: Session, spec: Spec, outcome: str = LEFT_TO_SUCCESSOR) -> List[str]:
+    """Before the primary is stopped: waits until the archive has what was written up to now. In a switchover little is left
+    then to the new primary, which may not have more; in a removal nothing is lost. An archive that does not answer stops
+    neither, but is returned as a sentence, which ends with `outcome`. Does nothing without backups."""
     if not is_archiving():
         return []
     name = switch_segment(session)
     if wait_until_archived(name, SWITCHOVER_SECONDS):
         return []
     stall = describe_stall(spec.cluster, spec.container, name, SWITCHOVER_SECONDS)
-    return [stall + ". The switchover went on; the new primary archives what it has of it"]
+    return ["%s. %s" % (stall, outcome)]
 
 
 def describe_stall(cluster: str, container: str, name: str, seconds: float = STALL_SECONDS) -> str:
@@ -93,7 +96,7 @@ def read_push_error(cluster: str, container: str) -> Optional[str]:
             text = _read_error("%s/%s.error" % (folder, name))
             if text is not None:
                 code, _, said = text.partition("\n")
-                return explain_push(int(code) if code.isdigit() else 0, said)
+                return explain_push(int(code) if re.fullmatch("[0-9]{1,3}", code) else 0, said)
     lines = re.findall(r"ERROR: \[\d+\]: .*|archive command failed .*", read_log(container, 200))
     return explain_push(0, lines[-1]) if lines else None
 

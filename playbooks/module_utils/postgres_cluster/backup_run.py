@@ -96,7 +96,7 @@ class BackupRun:
         try:
             lock = json.loads(line)
             done, total = int(lock["szCplt"]), int(lock["sz"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             # While it starts, and while it removes what has expired, the lock has no sizes.
             return
         self.done, self.total = max(self.done, done), max(total, done)

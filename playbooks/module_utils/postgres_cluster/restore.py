@@ -12,7 +12,7 @@ from .backup_layout import BACKREST_CONF
 from .clone import WATCHED_SECONDS, await_copy
 from .command import Problem
 from .control import read_head
-from .files import read_json, read_text, remove_file, sync_directory, write_text
+from .files import read_json, remove_file, sync_directory, write_text
 from .image import Image, ensure_image
 from .layout import DATA, PARTIAL, ROOT
 from .psql import Session
@@ -32,6 +32,7 @@ from .sizes import measure_directory, measure_space, show_bytes
 from .spec import Outcome, Spec, explain_limits, read_limits
 from .spool import forget_pushed
 from .stages import show_time
+from .untrusted import read_untrusted
 from .volume import require_mounted
 from .work import CUT, Work, end_work, find_work, forget_work, is_same, restore_folder, start_work
 from .worker import choose_reserve
@@ -171,7 +172,7 @@ def put_in_place(
     spec: Spec, source: Source, moment: Optional[float], found: Work, notes: List[str]
 ) -> List[str]:
     """Gives the restored directory its name. Returns notes for people, which it keeps for a call that comes later."""
-    overrides = read_text("%s/%s" % (PARTIAL, SAVED_AUTO_CONF)) or ""
+    overrides = read_untrusted("%s/%s" % (PARTIAL, SAVED_AUTO_CONF)) or ""
     notes = [*notes, *describe(spec, source, moment, found.found), *describe_overrides(spec, overrides)]
     head = read_head(PARTIAL)
     if head is None:

@@ -138,7 +138,7 @@ class Recovery(Parser):
         elif reached is not None:
             self.reached = int(reached.group(1))
         elif disabled is not None:
-            self._subscriptions = json.loads(disabled.group(1))
+            self._subscriptions = _read_names(disabled.group(1))
         else:
             # A DETAIL may follow.
             self._was_refused = REFUSED.search(text) is not None or (self._was_refused and text.startswith("DETAIL:"))
@@ -215,3 +215,12 @@ def locate(segment: str) -> int:
 def show_time(seconds: int) -> str:
     """Returns a time for people, e.g. `2026-11-27 02:30:00 UTC`."""
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+
+
+def _read_names(text: str) -> List[str]:
+    """Returns a JSON list of names; [] for anything else."""
+    try:
+        names = json.loads(text)
+    except ValueError:
+        return []
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
