@@ -251,7 +251,12 @@ function refuseBeforeApply(options: {
     ...refuseLoss(preview.slotLoss, slotPermission),
     ...refuseLoss(preview.backupLoss, destroyPermission),
     ...refuseUnseenRole(plan.summary, {
-      notObserved: database.kind === 'unobserved' ? database.notObserved : null,
+      notObserved:
+        database.kind === 'unobserved'
+          ? database.notObserved
+          : database.kind === 'steps' && database.observeAgain
+            ? 'The nodes tell it once their servers run.'
+            : null,
       permission: destroyPermission,
     }),
     ...volumes.refusals,

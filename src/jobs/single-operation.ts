@@ -6,6 +6,7 @@ import { explainOrphanedVolumes } from '../terraform/node-changes.ts';
 import { explainApplyRefusal, permit } from '../terraform/permit.ts';
 import { configureNodes } from './configure-nodes.ts';
 import type { Job } from './job.ts';
+import { refuseUnseenRole } from './losses.ts';
 import { openTerraform, readTerraformState } from './open-terraform.ts';
 import { planDirectory, planOwnCluster } from './plan-cluster.ts';
 import { refreshNodes } from './refresh-nodes.ts';
@@ -49,6 +50,10 @@ async function applyAlone(job: Job, terraform: Terraform): Promise<void> {
   const problems = [
     ...refuseOrderedChanges(planned),
     ...explainApplyRefusal(planned.summary, ground),
+    ...refuseUnseenRole(planned.summary, {
+      notObserved: 'The operation apply does not look at the databases: merge the change instead.',
+      permission: { input: 'allow-destroy-label', label: ground.label, labels: null },
+    }),
     ...(await checkVolumes(job, planned)).refusals,
   ];
   if (problems.length > 0) throw new UserError(problems);

@@ -185,7 +185,15 @@ describe('a cluster with backups', () => {
 
   test('gives its files to a new node', () => {
     const larger = { ...withBackup({}, 4) };
-    expect(listRolloutSteps(createArchiving(desired), larger).at(-1)).toBe('archive node-4');
+    expect(listRolloutSteps(createArchiving(desired), larger)).toContain('archive node-4');
+  });
+
+  test('gives them to a new node before it becomes the primary', () => {
+    const larger = { ...withBackup({}, 4), primary: 'node-4' };
+    const steps = listRolloutSteps(createArchiving(desired), larger);
+    const archived = steps.indexOf('archive node-4');
+    expect(archived).toBeGreaterThan(steps.findIndex((step) => step.startsWith('clone node-4')));
+    expect(steps.indexOf('switchover node-1 node-4')).toBeGreaterThan(archived);
   });
 
   test('ends: first the archive, then the programs go', () => {
@@ -321,6 +329,21 @@ describe('refused', () => {
         /^backup: s3:\/\/acme-backups\/production\/postgres has the backups of another .* 7300000000000000009; node-1 has 7300000000000000001/,
       ),
     ]);
+  });
+
+  test('where ALTER SYSTEM archives without backups, unless the settings say how', () => {
+    const observed = changeNode(createHealthy(without), 'node-2', () => ({
+      overrides: { archive_command: 'cp %p /archive' },
+    }));
+    const refuse = (of: DesiredCluster) => {
+      const result = rollout(observed, of);
+      return result.kind === 'refused' ? result.refusals.join(' ') : null;
+    };
+    expect(refuse(without)).toMatch(
+      /^node-2: ALTER SYSTEM holds archive_command there, .*ALTER SYSTEM RESET archive_command on node-2/,
+    );
+    const settings = { ...without.settings, archive_command: 'cp %p /archive' };
+    expect(refuse({ ...without, settings })).toBeNull();
   });
 
   test('where ALTER SYSTEM archives elsewhere', () => {

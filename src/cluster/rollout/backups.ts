@@ -28,6 +28,8 @@ function needsTools(cluster: ClusterState, node: NodeObservation): boolean {
   const { backup, keepsStorage } = cluster.desired;
   if (node.name === cluster.primary && isRestored(cluster)) return true;
   if (backup === null) return false;
+  // The server of a node that has the file calls the programs: a new instance of a repair lacks them.
+  if (node.files.pgbackrestConf !== null) return true;
   // A repair goes on with archiving, and does not begin it.
   return !keepsStorage || hasWantedFiles(cluster, cluster.primaryNode);
 }
@@ -56,6 +58,28 @@ export function archive(cluster: ClusterState): PlannedStep | null {
   if (!isReady || primaryNode.postgres?.inRecovery !== false) return null;
   const reasons = explainNodes(differing, (node) => [explainArchive(cluster, node)]);
   return { kind: 'archive', nodes: namesOf(differing), primary, reasons };
+}
+
+/**
+ * Gives replicas the files of a cluster that archives there already: one of them may become the primary in this rollout, and must
+ * go on.
+ */
+export function archiveReplicas(cluster: ClusterState): PlannedStep | null {
+  const { primary, primaryNode, replicas, desired } = cluster;
+  const { backup, name, keepsStorage } = desired;
+  if (backup === null || keepsStorage || !archivesTo(primaryNode, { backup, cluster: name })) {
+    return null;
+  }
+  const lacking = replicas.filter(
+    ({ data, files, host, postgres }) =>
+      data === 'complete' &&
+      postgres !== null &&
+      host.backupTools === 'ready' &&
+      files.pgbackrestConf === null,
+  );
+  if (lacking.length === 0) return null;
+  const reasons = explainNodes(lacking, (node) => [explainArchive(cluster, node)]);
+  return { kind: 'archive', nodes: namesOf(lacking), primary, reasons };
 }
 
 /** Whether backups cannot begin before the primary has restarted. */

@@ -1,4 +1,4 @@
-import { archive, backUp } from './backups.ts';
+import { archive, archiveReplicas, backUp } from './backups.ts';
 import {
   admit,
   bringUpPrimary,
@@ -42,6 +42,7 @@ const RULES: readonly Rule[] = [
   repoint,
   endStrayCopies,
   bringUpReplicas,
+  archiveReplicas,
   stopLeaving,
   changeReplicas,
   changePrimary,

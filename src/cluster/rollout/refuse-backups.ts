@@ -64,23 +64,24 @@ function refuseForgottenRestore(
     .filter((node) => node.work?.kind === 'restore' && isCopying(node) && node.data !== 'complete')
     .map(
       ({ name, work }) =>
-        `${name} is being restored from ${work?.source}, and restore is not asked for any more, so no empty cluster is initialised. Put restore back, and this goes on; or end it on ${name} first (systemctl stop postgres-cluster-${cluster}-restore.service).`,
+        `${name} is being restored from ${work?.source}, and restore is not asked for any more, so no empty cluster is initialised. Put restore back, and this goes on; or end it on ${name} first (systemctl stop postgres-cluster-${cluster}-clone.service).`,
     );
 }
 
 /** The values are not shown: a command may contain a password. */
 function refuseOverriddenArchiving(
   observed: readonly NodeObservation[],
-  { backup, nodes }: DesiredCluster,
+  { backup, nodes, settings }: DesiredCluster,
 ): string[] {
-  if (backup === null) return [];
+  if (backup === null && findOwnArchiving(settings).length > 0) return [];
   // Nothing can be reset on a server that is down.
   return observed
     .filter(({ name, postgres }) => postgres !== null && nodes.some((node) => node.name === name))
     .flatMap(({ name, overrides }) =>
-      findOwnArchiving(overrides).map(
-        (setting) =>
-          `${name}: ALTER SYSTEM holds ${setting} there, which goes before what this action writes: as the primary its WAL would not reach the backups. Run ALTER SYSTEM RESET ${setting} on ${name} and then this again.`,
+      findOwnArchiving(overrides).map((setting) =>
+        backup === null
+          ? `${name}: ALTER SYSTEM holds ${setting} there, and servers now run with archive_mode = on and a command that does nothing without backup. Put your way of archiving into settings (archive_mode, and archive_command or archive_library), or run ALTER SYSTEM RESET ${setting} on ${name}; then run this again.`
+          : `${name}: ALTER SYSTEM holds ${setting} there, which goes before what this action writes: as the primary its WAL would not reach the backups. Run ALTER SYSTEM RESET ${setting} on ${name} and then this again.`,
       ),
     );
 }
