@@ -37,7 +37,7 @@ describe('backups', () => {
     [
       'dropped WAL',
       { dropped: DROPPED },
-      /^node-1: WAL was dropped \(12 files since 21 Nov 22:10 UTC\), .* What was committed after 21 Nov 22:10 UTC cannot be restored until the next backup, which is a full one, is complete: .* command: backup/,
+      /^node-1: WAL is missing from the archive since 21 Nov 22:10 UTC \(12 files\): .* What was committed after 21 Nov 22:10 UTC cannot be restored until the next backup, which is a full one, is complete: .* command: backup/,
     ],
     [
       'dropped WAL while a full backup runs',
@@ -47,7 +47,7 @@ describe('backups', () => {
     [
       'dropped WAL without a backup',
       { dropped: { ...DROPPED, files: 1 }, backups: [] },
-      /\(1 file since .* Nothing after 21 Nov 22:10 UTC can be restored until/,
+      /\(1 file\): .* Nothing after 21 Nov 22:10 UTC can be restored until/,
     ],
     [
       'a failure',

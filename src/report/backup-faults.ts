@@ -46,7 +46,7 @@ function describeDropped(name: string, backup: BackupObservation, now: number): 
       ? 'the full backup that runs now is complete'
       : 'the next backup, which is a full one, is complete: the action with command: backup begins it at once';
   return [
-    `${name}: WAL was dropped (${countNoun(dropped.files, 'file')} since ${since} UTC), because the archive did not take it and the queue was full. ${gap} until ${closing}.`,
+    `${name}: WAL is missing from the archive since ${since} UTC (${countNoun(dropped.files, 'file')}): it was dropped because the queue was full, a lost primary had not archived it, or nothing was archived for a time. ${gap} until ${closing}.`,
   ];
 }
 

@@ -74,7 +74,7 @@ export function renderBackupState({ deployed, found, waiting }: BackupReport, no
     return `**Backups:** none yet in ${place}.${work}${tail}`;
   }
   const { from, until } = window;
-  const gap = found.dropped === null ? '' : ' (WAL was dropped after that)';
+  const gap = found.dropped === null ? '' : ' (WAL is missing after that)';
   const bytes = found.backups.reduce((sum, { repositoryBytes }) => sum + repositoryBytes, 0);
   const parts = [
     `newest ${formatMoment(newest.ended, now)} UTC (${describeType(newest)}, ${formatAge(newest.ended, now)})`,
