@@ -268,7 +268,7 @@ make_label() {
   fi
 }
 
-make_label allow-destroy d73a4a 'Allows a plan that destroys nodes with data'
+make_label allow-destroy d73a4a 'Allows a plan that destroys nodes with data, or backups'
 make_label allow-collation-change d73a4a 'Allows an image that sorts text differently'
 make_label allow-slot-loss d73a4a 'Allows a switchover that loses logical slots'
 make_label allow-plan fbca04 'Requests a plan of a pull request from a fork'
