@@ -65,7 +65,7 @@ class Script(Folder):
     def test_a_long_queue_is_tested_file_by_file(self):
         os.makedirs(self.folder + "/pg_wal/archive_status")
         for shell in SHELLS:
-            for limit, waiting, mode in [("1GiB", 64, "y"), ("1GiB", 65, "n"), ("48MiB", 3, "y"), ("48MiB", 4, "n")]:
+            for limit, waiting, mode in [("1GiB", 256, "y"), ("1GiB", 257, "n"), ("48MiB", 12, "y"), ("48MiB", 13, "n")]:
                 with self.subTest(shell=shell, limit=limit, waiting=waiting):
                     self.write("pgbackrest.conf", "[global]\narchive-push-queue-max=%s\n[orders]\n" % limit)
                     shutil.rmtree(self.folder + "/pg_wal/archive_status")

@@ -58,10 +58,11 @@ while read -r line; do
 done < "$conf"
 
 # pgBackRest tests the length of the queue only when its process in the background begins, and that may try for an hour
-# (cmdArchivePushAsync in push.c). Without such a process it tests it for each file, before anything else.
+# (cmdArchivePushAsync in push.c). Without such a process it tests it for each file, before anything else. That is slower,
+# and for a queue that has grown far beyond its limit.
 file=$1 async=y
 set -- pg_wal/archive_status/*.ready
-[ "$queue" -eq 0 ] || [ "$#" -le "$queue" ] || async=n
+[ "$queue" -eq 0 ] || [ "$#" -le $((queue * 4)) ] || async=n
 
 is_stopping && defer "$file"
 said=$(%(tools)s/pgbackrest --config="$conf" --stanza="$stanza" --log-level-console=warn --log-level-stderr=off \\
