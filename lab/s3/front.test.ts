@@ -232,7 +232,12 @@ describe('a signature', () => {
       403,
       'AccessDenied',
     ],
-    ['that is none', { change: { headers: { authorization: 'Basic bGFi' } } }, 403, 'AccessDenied'],
+    [
+      'of another scheme',
+      { change: { headers: { authorization: 'Basic bGFi' } } },
+      403,
+      'AccessDenied',
+    ],
   ])('%s is refused', async (_name, options, status, code) => {
     const answer = await send(put('/backups/orders/a'), options);
     expect(answer).toEqual({ status, text: expect.stringContaining(`<Code>${code}</Code>`) });
