@@ -6,14 +6,14 @@ export interface Lane {
   readonly world: string;
   /** First two bytes of the network of public addresses. */
   readonly prefix: string;
-  /** The network of the templates' VPC; null leaves it at their default. */
-  readonly vpcCidr: string | null;
+  /** The network of the templates' VPC. */
+  readonly vpcCidr: string;
 }
 
 /** `LAB_LANE=3`: this run uses only the third lane, so that several checkouts can run at once. */
 const ONLY_LANE = process.env.LAB_LANE;
 
-/** The lanes; the first one has the default addresses of worlds. */
+/** The lanes. None has the addresses of the demo, which may be up beside the tests, or of the worlds of single files. */
 export const ALL_LANES: readonly Lane[] =
   ONLY_LANE === undefined
     ? Array.from({ length: LANES }, (_, index) => createLane(index))
@@ -22,7 +22,7 @@ export const ALL_LANES: readonly Lane[] =
 function createLane(index: number): Lane {
   return {
     world: `e2e-${index + 1}`,
-    prefix: `10.${99 - index}`,
-    vpcCidr: index === 0 ? null : `10.${44 + index}.0.0/16`,
+    prefix: `10.${94 - index}`,
+    vpcCidr: `10.${45 + index}.0.0/16`,
   };
 }
