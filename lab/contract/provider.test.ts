@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ClusterSpec } from '../../src/cluster/spec.ts';
+import { createSource } from '../../src/cluster/testing/fixtures.ts';
 import { renderTfvars } from '../../src/terraform/generated-files.ts';
 import { renderPlanVariables } from '../../src/terraform/plan-variables.ts';
 import { type Aws, startAws } from '../aws/main.ts';
@@ -50,6 +51,7 @@ const SPEC: ClusterSpec = {
   clone: { from: 'primary', maxRate: null },
   backup: null,
   restore: null,
+  rehearsal: null,
   instanceProfile: null,
   settings: {},
   primary: null,
@@ -80,7 +82,7 @@ const BOUNDARY = 'arn:aws:iam::aws:policy/AmazonS3FullAccess';
 const BOUNDED: ClusterSpec = {
   ...CHANGED,
   backup: { ...BACKUP, permissionsBoundary: BOUNDARY },
-  restore: { from: { bucket: 'old-backups', prefix: '', cluster: 'sales' }, time: null },
+  restore: { from: createSource({ bucket: 'old-backups' }), time: null },
 };
 
 const real = findRealProvider();

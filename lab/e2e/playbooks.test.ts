@@ -67,6 +67,7 @@ function buildOptions(options: Partial<DriveOptions> & { image?: string } = {}):
       region: 'us-east-1',
       backup: null,
       restore: null,
+      rehearsal: null,
     },
     folder: join(folder, 'run'),
     key: hosts.key,

@@ -58,6 +58,8 @@ function answer(number: number): NodeScript {
       tokenRead: true,
       archiver: null,
       archivedWal: null,
+      canary: null,
+      verification: null,
       storage: null,
       problem: null,
     },

@@ -56,6 +56,8 @@ function run(copying: Partial<NodeScript>, postgres: object, deadline?: number) 
         tokenRead: true,
         archiver: null,
         archivedWal: null,
+        canary: null,
+        verification: null,
         storage: null,
         problem: null,
       },

@@ -95,6 +95,7 @@ export async function startTestbed(options: {
       region: 'us-east-1',
       backup: null,
       restore: null,
+      rehearsal: null,
       ...desired,
     },
     folder: join(folder, 'run'),

@@ -25,7 +25,7 @@ const SSH_FAILED = 255;
 const bytes = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 const time = decimal(0, 1e11);
 const progressSchema = object({
-  kind: oneOf(['copy', 'restore', 'backup', 'recovery', 'replay']),
+  kind: oneOf(['copy', 'restore', 'backup', 'recovery', 'replay', 'verification']),
   done: bytes,
   total: bytes.nullable(),
   started: time,

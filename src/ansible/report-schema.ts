@@ -16,9 +16,11 @@ import {
   dockerVersion,
   escapedName,
   filesystem,
+  fingerprint,
   flag,
   hostName,
   imageReference,
+  instant,
   integerValue,
   keptDirectory,
   libraryVersion,
@@ -29,6 +31,7 @@ import {
   object,
   oneOf,
   pinnedImage,
+  proofToken,
   prose,
   settingName,
   settingValue,
@@ -162,7 +165,7 @@ const observation = object({
     kept: list(object({ name: keptDirectory, bytes: size, formerPrimary: flag }), 100),
   }),
   work: object({
-    kind: oneOf(['clone', 'restore']),
+    kind: oneOf(['clone', 'restore', 'verify']),
     state: oneOf(['running', 'done', 'failed']),
     source: workSource,
     doneBytes: size,
@@ -271,6 +274,7 @@ const observation = object({
     imageLacks: list(wholeNumber(0, 999), 100).nullable(),
   }).nullable(),
   backup: backup.nullable(),
+  rehearsal: object({ ended: moment, restoredTo: moment, seconds: size, bytes: size }).nullable(),
 }) satisfies z.ZodType<NodeObservation>;
 
 const proof = object({
@@ -296,6 +300,22 @@ const proof = object({
   systemIdentifier: systemIdentifier.nullable(),
   archiver: archiver.nullable(),
   archivedWal: walFile.nullable(),
+  canary: object({
+    token: proofToken,
+    written: instant,
+    roles: size,
+    databases: size,
+    names: fingerprint,
+  }).nullable(),
+  verification: object({
+    backup: backupLabel,
+    restoreSeconds: size,
+    verifySeconds: size,
+    lastCommit: moment.nullable(),
+    databases: size,
+    relations: size,
+    bytes: size,
+  }).nullable(),
   storage: object({ capacityBytes: size, usedBytes: size }).nullable(),
   problem: prose(8_000).nullable(),
 }) satisfies z.ZodType<NodeProof>;

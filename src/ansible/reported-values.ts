@@ -139,6 +139,15 @@ export const applicationName = held(/^[ -~]{0,255}$/, 'at most 255 printable cha
 export const escapedName = held(/^[ -~]{1,252}$/, 'a name of at most 252 printable characters');
 /** A file below pg_wal: a segment, a history, a backup label. */
 export const walFile = held(/^[0-9A-F]{8,24}[.0-9A-Za-z]{0,40}$/, 'the name of a WAL file');
+/** A random value of one proof (RFC 9562). */
+export const proofToken = held(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'a UUID');
+/** SHA-256 without a prefix. */
+export const fingerprint = held(/^[0-9a-f]{64}$/, '64 hex digits');
+/** RFC 3339 in UTC, with microseconds. */
+export const instant = held(
+  /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/,
+  'a time, e.g. 2026-11-26T02:30:00.000000Z',
+);
 /** The lower-case name of a setting. */
 export const settingName = held(
   /^(?!constructor$|__proto__$)[a-z_][a-z0-9_$.-]{0,126}$/,

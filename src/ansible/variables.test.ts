@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { renderBackupFiles } from '../cluster/backup-configuration.ts';
 import type { DesiredCluster } from '../cluster/desired.ts';
 import type { Step } from '../cluster/rollout/step.ts';
-import { createBackup, createDesired } from '../cluster/testing/fixtures.ts';
+import { createBackup, createDesired, createSource } from '../cluster/testing/fixtures.ts';
 import { UserError } from '../messages/errors.ts';
 import { renderVariables } from './variables.ts';
 
@@ -50,7 +50,7 @@ describe('the files of backups', () => {
   });
 
   test('of a restore name its source', () => {
-    const source = { bucket: 'acme-backups', prefix: '', cluster: 'sales' };
+    const source = createSource({ endpoint: 's3.example.com' });
     const restore: Step = {
       ...{ kind: 'restore', nodes: ['node-1'], primary: 'node-1', settings: {} },
       ...{ source, time: null },

@@ -145,9 +145,8 @@ function renderArchive(step: Omit<StepOf<'archive'>, 'reasons'>, desired: Desire
   return { ...step, files: Object.fromEntries(step.nodes.map((node) => [node, files])) };
 }
 
-/** The backups of a restore are in the same service as those of the cluster. */
-function renderRestore({ source }: StepOf<'restore'>, { region, backup }: DesiredCluster): string {
-  return encode(renderRestoreConf(source, { region, endpoint: backup?.endpoint ?? null }));
+function renderRestore({ source }: StepOf<'restore'>, { region }: DesiredCluster): string {
+  return encode(renderRestoreConf(source, region));
 }
 
 /** Encodes free text as base64, because Ansible reads `{{ … }}` in any variable as a template. */

@@ -5,7 +5,7 @@ import {
   renderPgbackrestConf,
   renderRestoreConf,
 } from './backup-configuration.ts';
-import { createBackup } from './testing/fixtures.ts';
+import { createBackup, createSource } from './testing/fixtures.ts';
 
 const render = (
   overrides: Partial<BackupSpec> = {},
@@ -97,10 +97,10 @@ describe('pgbackrest.conf', () => {
 });
 
 describe('the source of a restore', () => {
-  const source = { bucket: 'acme-backups', prefix: '', cluster: 'sales' };
+  const source = createSource();
 
   test('is only read', () => {
-    const conf = renderRestoreConf(source, { region: 'eu-central-1', endpoint: null });
+    const conf = renderRestoreConf(source, 'eu-central-1');
     expect(conf).toMatchInlineSnapshot(`
       "# Written by Postgres Cluster Action; changes made here are overwritten.
       [global]
@@ -129,8 +129,8 @@ describe('the source of a restore', () => {
     for (const word of ['retention', 'queue', 'bundle']) expect(conf).not.toContain(word);
   });
 
-  test('is in the same service as the backups', () => {
-    const conf = renderRestoreConf(source, { region: 'eu-central-1', endpoint: 'minio:9000' });
+  test('may be in another service', () => {
+    const conf = renderRestoreConf({ ...source, endpoint: 'minio:9000' }, 'eu-central-1');
     expect(conf).toContain('\nrepo1-s3-endpoint=minio\n');
     expect(conf).toContain('\nrepo1-storage-port=9000\n');
   });

@@ -22,10 +22,9 @@ export function renderPgbackrestConf(
   backup: BackupSpec,
   { cluster, region, dataGib }: { cluster: string; region: string; dataGib: number },
 ): string {
-  const source = { bucket: backup.bucket, prefix: backup.prefix, cluster };
   return renderSections({
     global: {
-      ...locate(source, { region, endpoint: backup.endpoint }),
+      ...locate({ ...backup, cluster }, region),
       'repo1-s3-kms-key-id': backup.kmsKey,
       // A full backup is kept until a newer one is old enough, so that every moment of these days can be restored.
       'repo1-retention-full-type': 'time',
@@ -43,12 +42,9 @@ export function renderPgbackrestConf(
 }
 
 /** Returns the `pgbackrest.conf` with which a restore reads the backups of another cluster, or of an earlier one. */
-export function renderRestoreConf(
-  source: BackupSource,
-  options: { region: string; endpoint: string | null },
-): string {
+export function renderRestoreConf(source: BackupSource, region: string): string {
   return renderSections({
-    global: { ...locate(source, options), ...COMMON },
+    global: { ...locate(source, region), ...COMMON },
     [source.cluster]: DATABASE,
   });
 }
@@ -97,10 +93,8 @@ const DATABASE: Options = {
 };
 
 /** Options that say where a repository is. */
-function locate(
-  source: BackupSource,
-  { region, endpoint }: { region: string; endpoint: string | null },
-): Options {
+function locate(source: Omit<BackupSource, 'permissionsBoundary'>, region: string): Options {
+  const { endpoint } = source;
   const [host = '', port = null] = (endpoint ?? `s3.${region}.${findDomain(region)}`).split(':');
   return {
     'repo1-type': 's3',

@@ -44,6 +44,12 @@ export interface BackupSource {
   readonly prefix: string;
   /** Name of the cluster that was backed up. */
   readonly cluster: string;
+  /** Another S3 service, `host` or `host:port`; null: Amazon's of the region. */
+  readonly endpoint: string | null;
+  /** ARN of the KMS key of the objects; null: the bucket's default. */
+  readonly kmsKey: string | null;
+  /** ARN of the policy that limits the role of nodes without `backup`; null: none. */
+  readonly permissionsBoundary: string | null;
 }
 
 /** What a cluster without data begins with. Without effect once a node holds data. */
@@ -54,6 +60,9 @@ export interface RestoreSpec {
 }
 
 /** Returns the path of a cluster's repository in its bucket, e.g. `/production/orders`. */
-export function locateRepository({ prefix, cluster }: Omit<BackupSource, 'bucket'>): string {
+export function locateRepository({
+  prefix,
+  cluster,
+}: Pick<BackupSource, 'prefix' | 'cluster'>): string {
   return `/${prefix === '' ? '' : `${prefix}/`}${cluster}`;
 }

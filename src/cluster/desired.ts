@@ -1,6 +1,7 @@
 import type { BackupSpec, RestoreSpec } from './backup.ts';
 import { copiesSlots, renderPgHba, renderPostgresqlConf } from './configuration.ts';
 import { type Node, nodeName } from './node.ts';
+import type { Canary } from './rehearsal.ts';
 import { limitArchiveAge, type Settings } from './settings/settings.ts';
 import { type CloneSpec, type ClusterSpec, imageReference, type StorageSpec } from './spec.ts';
 
@@ -40,6 +41,8 @@ export interface DesiredCluster {
   readonly backup: BackupSpec | null;
   /** What a cluster without data begins with; null: an empty database. */
   readonly restore: RestoreSpec | null;
+  /** What the restore must have brought back; null: this is no rehearsal. */
+  readonly rehearsal: Canary | null;
   /**
    * Whether file systems stay as they are: a failover and a replacement grow no volume, and must not wait for one that EC2
    * has not grown.
@@ -92,6 +95,7 @@ export function buildDesired(
     region: spec.region,
     backup: spec.backup,
     restore: spec.restore,
+    rehearsal: spec.rehearsal,
     primary: spec.primary,
     synchronousReplicas: spec.synchronousReplicas,
     allowsSlotLoss,

@@ -1,4 +1,5 @@
 import type { BackupType } from './backup.ts';
+import type { RehearsalRecord } from './rehearsal.ts';
 import type { SettingInForce, Settings } from './settings/settings.ts';
 
 /** What was observed on a node. Observing changes nothing. */
@@ -46,6 +47,8 @@ export interface NodeObservation {
   readonly postgres: PostgresObservation | null;
   /** The backups of the cluster; null except on a running primary that archives into a repository. */
   readonly backup: BackupObservation | null;
+  /** The last rehearsal that succeeded; null if the node knows of none. */
+  readonly rehearsal: RehearsalRecord | null;
 }
 
 /** From `pg_controldata` (PostgreSQL manual, reference of server applications) and the names of WAL segments. */
@@ -128,7 +131,7 @@ export function sumKept(kept: readonly KeptDirectory[]): number {
 
 /** Long work on a node, which runs as a systemd unit and outlives the connection that started it. */
 export interface WorkObservation {
-  readonly kind: 'clone' | 'restore';
+  readonly kind: 'clone' | 'restore' | 'verify';
   /** `done`: the copy is complete and not in place yet. `failed`: it ended, and what it wrote is deleted. */
   readonly state: 'running' | 'done' | 'failed';
   /** Private address of the node that is copied; of a restore the path of the repository. */
@@ -352,5 +355,6 @@ export function buildFreshObservation(name: string): NodeObservation {
     upstreamAnswers: null,
     postgres: null,
     backup: null,
+    rehearsal: null,
   };
 }

@@ -2,9 +2,9 @@
 export interface NodeProgress {
   /**
    * `copy`: the files of another node; `restore`: those of a backup; `backup`: its own files; `recovery`: WAL of its own or of
-   * an archive; `replay`: WAL that other nodes have.
+   * an archive; `replay`: WAL that other nodes have; `verification`: pages of tables and indexes that it reads.
    */
-  readonly kind: 'copy' | 'restore' | 'backup' | 'recovery' | 'replay';
+  readonly kind: 'copy' | 'restore' | 'backup' | 'recovery' | 'replay' | 'verification';
   /** Bytes. */
   readonly done: number;
   /** Estimate in bytes; null if it is unknown. */
@@ -34,7 +34,7 @@ export type NodeWork =
   | { readonly kind: 'step'; readonly node: string; readonly step: string };
 
 /** The kind of run that ended while nodes still worked; `repair`: a failover, a replacement or a deletion. */
-export type EndedRun = 'deploy' | 'operation' | 'repair' | 'backup';
+export type EndedRun = 'deploy' | 'operation' | 'repair' | 'backup' | 'rehearsal';
 
 /** The rate is the mean of this many seconds. */
 const WINDOW_SECONDS = 30;

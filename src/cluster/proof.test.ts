@@ -17,6 +17,8 @@ function createProof(overrides: Partial<NodeProof> = {}): NodeProof {
     systemIdentifier: '7300000000000000001',
     archiver: null,
     archivedWal: null,
+    canary: null,
+    verification: null,
     storage: null,
     problem: null,
     ...overrides,

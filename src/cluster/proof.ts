@@ -1,4 +1,5 @@
 import type { ArchiverObservation, FileSystemObservation } from './observation.ts';
+import type { Canary, Verification } from './rehearsal.ts';
 
 /** Capacity and use of a file system, in bytes. */
 export type SpaceUse = Pick<FileSystemObservation, 'capacityBytes' | 'usedBytes'>;
@@ -27,6 +28,10 @@ export interface NodeProof {
   readonly archiver: ArchiverObservation | null;
   /** The WAL segment that was archived for the proof; null where the cluster has no backups, and on replicas. */
   readonly archivedWal: string | null;
+  /** What a rehearsal compares with its restore; null unless it was asked for, and on replicas. */
+  readonly canary: Canary | null;
+  /** What the verification of a rehearsal found; null on every other node. */
+  readonly verification: Verification | null;
   /** Capacity and use of the data volume, in bytes; null where it was not measured. */
   readonly storage: SpaceUse | null;
   /** Why this node does not prove replication, or null when it does. */

@@ -1,4 +1,5 @@
 import type { BackupSpec, RestoreSpec } from './backup.ts';
+import type { Canary } from './rehearsal.ts';
 import type { Settings } from './settings/settings.ts';
 
 /** The validated description of the requested cluster. */
@@ -41,6 +42,8 @@ export interface ClusterSpec {
   readonly backup: BackupSpec | null;
   /** What a cluster without data begins with; null: an empty database. */
   readonly restore: RestoreSpec | null;
+  /** What the restore must have brought back: the cluster is a rehearsal, and lasts no longer. Null for every other. */
+  readonly rehearsal: Canary | null;
 }
 
 /** How the runner reaches SSH on the nodes. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { buildDesired } from '../cluster/desired.ts';
+import { createSource } from '../cluster/testing/fixtures.ts';
 import type { Intent } from '../runner/intent.ts';
 import { readStep } from './input-fixtures.ts';
 
@@ -44,7 +45,7 @@ test('without one there are no backups, and a cluster begins empty', () => {
 test('a restore without a time takes the newest state', () => {
   const restore = '{"from": {"bucket": "acme-backups", "cluster": "orders"}}';
   expect(readSpec({ restore })?.restore).toEqual({
-    from: { bucket: 'acme-backups', prefix: '', cluster: 'orders' },
+    from: createSource({ cluster: 'orders' }),
     time: null,
   });
 });

@@ -26,7 +26,13 @@ export function buildBackup(description: Description): Pick<ClusterSpec, 'backup
       permissionsBoundary: backup.permissions_boundary ?? null,
     },
     restore: restore && {
-      from: { ...restore.from, prefix: restore.from.prefix ?? '' },
+      from: {
+        ...restore.from,
+        prefix: restore.from.prefix ?? '',
+        endpoint: backup?.endpoint ?? null,
+        kmsKey: backup?.kms_key_id ?? null,
+        permissionsBoundary: backup?.permissions_boundary ?? null,
+      },
       time: restore.time ?? null,
     },
   };

@@ -66,6 +66,7 @@ export function buildInputs(
         maxRate: parseRate(readValue(description, 'clone_max_rate') ?? ''),
       },
       ...buildBackup(description),
+      rehearsal: null,
     },
     backend: blank ? null : { type, config: completeBackend(type, config) },
     workingDirectory: chooseDirectory(readValue(description, 'working_directory') ?? '', name),

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ClusterSpec } from '../cluster/spec.ts';
+import { createSource } from '../cluster/testing/fixtures.ts';
 import { generate, regenerate } from './generate.ts';
 
 const templates = join(import.meta.dirname, '../../templates/aws');
@@ -28,6 +29,7 @@ const spec: ClusterSpec = {
   clone: { from: 'primary', maxRate: null },
   backup: null,
   restore: null,
+  rehearsal: null,
 };
 const request = { spec, backend: { type: 'local', config: {} } };
 
@@ -124,7 +126,7 @@ test('the bucket of the backups and the source of a restore are given only where
     kmsKey: null,
     permissionsBoundary: 'arn:aws:iam::123456789012:policy/nodes',
   };
-  const from = { bucket: 'old-backups', prefix: '', cluster: 'sales' };
+  const from = createSource({ bucket: 'old-backups' });
   expect(await write({ backup, restore: { from, time: null } })).toMatchObject({
     backup: {
       bucket: 'team-backups',
@@ -132,7 +134,7 @@ test('the bucket of the backups and the source of a restore are given only where
       kms_key_id: null,
       permissions_boundary: 'arn:aws:iam::123456789012:policy/nodes',
     },
-    restore_from: from,
+    restore_from: { bucket: 'old-backups', prefix: '', cluster: 'sales' },
   });
   expect(await write({ backup: { ...backup, retentionDays: 30 } })).not.toHaveProperty(
     'backup.retentionDays',

@@ -13,6 +13,7 @@ const DETACHED: readonly string[] = [
   'start',
   'restore',
   'backup',
+  'verify',
 ] satisfies Step['kind'][];
 /** How often in a row a connection may be lost during such a step. */
 const MAX_LOSSES = 3;

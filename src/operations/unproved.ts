@@ -15,6 +15,8 @@ export function buildUnprovedProof(name: string, nodes: readonly Node[]): NodePr
       systemIdentifier: null,
       archiver: null,
       archivedWal: null,
+      canary: null,
+      verification: null,
       storage: null,
       problem: null,
     },

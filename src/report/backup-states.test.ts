@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { BackupObservation } from '../cluster/observation.ts';
 import type { Step } from '../cluster/rollout/step.ts';
-import { createBackup, createDesired } from '../cluster/testing/fixtures.ts';
+import { createBackup, createDesired, createSource } from '../cluster/testing/fixtures.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import { describeBackupFaults } from './backup-faults.ts';
 import { renderBackupsAfter, summarizeBackups } from './backups.ts';
@@ -24,7 +24,7 @@ const ARCHIVE: Step = {
 const FULL: Step = { kind: 'backup', nodes: ['node-1'], primary: 'node-1', type: 'full' };
 const RESTORE: Step = {
   ...{ kind: 'restore', nodes: ['node-1'], primary: 'node-1', settings: {} },
-  source: { bucket: 'acme-backups', prefix: 'production', cluster: 'orders' },
+  source: createSource({ prefix: 'production', cluster: 'orders' }),
   time: null,
 };
 

@@ -3,7 +3,9 @@ import type { Step, StepOf } from '../cluster/rollout/step.ts';
 import { renderCode, shortenText } from './markdown.ts';
 
 /** Describes a step that concerns backups, as a sentence in Markdown. */
-export function describeBackupStep(step: StepOf<'restore' | 'archive' | 'backup'>): string {
+export function describeBackupStep(
+  step: StepOf<'restore' | 'archive' | 'backup' | 'verify' | 'record'>,
+): string {
   const nodes = step.nodes.map(renderCode).join(', ');
   switch (step.kind) {
     case 'restore': {
@@ -16,6 +18,10 @@ export function describeBackupStep(step: StepOf<'restore' | 'archive' | 'backup'
       return describeArchive(nodes, step);
     case 'backup':
       return `**Back up** ${nodes}: ${step.type === 'full' ? 'a full backup' : 'an incremental backup'}; PostgreSQL keeps running, and the backup does not depend on this run.`;
+    case 'verify':
+      return `**Verify** ${nodes}: every table and index is read, and what the restore must have brought back is looked for.`;
+    case 'record':
+      return `**Remember** on ${nodes} that the restore was rehearsed.`;
   }
 }
 

@@ -29,6 +29,8 @@ export function explainContinuing(run: EndedRun): string {
       return `${begin} The next run ${rest}: run the job again.`;
     case 'backup':
       return `${begin} The backup ends on the node by itself. To wait for its end, give this command again: it goes on with the backup that runs.`;
+    case 'rehearsal':
+      return 'The rehearsal failed, because its node is removed with the run. Raise wait_minutes.';
     case 'repair':
       return `${begin} The next deploy ${rest}. Do not give this command again: it would begin anew.`;
   }
@@ -37,6 +39,7 @@ export function explainContinuing(run: EndedRun): string {
 function describeAmount({ kind, done, total, reached }: MeasuredProgress): string {
   if (kind === 'copy') return `has copied ${formatCopied(done, total)}`;
   if (kind === 'backup') return `has backed up ${formatCopied(done, total)}`;
+  if (kind === 'verification') return `has verified ${formatCopied(done, total)}`;
   if (kind === 'restore') return `has restored ${formatCopied(done, total)} of a backup`;
   const verb = kind === 'replay' ? 'replays' : 'recovers with';
   const amount =

@@ -201,6 +201,8 @@ function describeStep(step: Step): string {
     case 'restore':
     case 'archive':
     case 'backup':
+    case 'verify':
+    case 'record':
       return describeBackupStep(step);
     case 'admit':
       return `**Update access** on ${nodes}: ${describeAdmission(step)}.`;

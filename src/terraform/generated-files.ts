@@ -40,7 +40,13 @@ export function renderTfvars(spec: ClusterSpec, sshPublicKey: string | null): st
         permissions_boundary: spec.backup.permissionsBoundary,
       },
     }),
-    ...(spec.restore !== null && { restore_from: spec.restore.from }),
+    ...(spec.restore !== null && {
+      restore_from: {
+        bucket: spec.restore.from.bucket,
+        prefix: spec.restore.from.prefix,
+        cluster: spec.restore.from.cluster,
+      },
+    }),
     database: {
       image: imageReference(spec),
       settings: spec.settings,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { isRunningPrimary } from '../replication.ts';
-import { createBackup, createDesired } from '../testing/fixtures.ts';
+import { createBackup, createDesired, createSource } from '../testing/fixtures.ts';
 import { ModelCluster } from '../testing/model.ts';
 import { disturb, disturbances } from '../testing/model-disturbances.ts';
 import { observeModel } from '../testing/model-observation.ts';
@@ -26,7 +26,7 @@ const backups = fc.constantFrom(
   createBackup({ retentionDays: 7 }),
   createBackup({ prefix: 'elsewhere' }),
 );
-const RESTORE = { from: { bucket: 'acme-backups', prefix: '', cluster: 'sales' }, time: null };
+const RESTORE = { from: createSource(), time: null };
 const requests = fc
   .record({ request: createRequests({ min: 1, primaries: 4 }), backup: backups })
   .map(({ request, backup }): Request => ({ ...request, backup, allowsBackupLoss: true }));

@@ -3,7 +3,7 @@ import type { BackupSpec } from '../backup.ts';
 import { renderBackupFiles } from '../backup-configuration.ts';
 import type { DesiredCluster } from '../desired.ts';
 import type { BackupObservation, BackupRecord, NodeObservation } from '../observation.ts';
-import { createBackup, createDesired, createHealthy } from '../testing/fixtures.ts';
+import { createBackup, createDesired, createHealthy, createSource } from '../testing/fixtures.ts';
 import {
   changeNode,
   listRefusals,
@@ -358,7 +358,7 @@ describe('refused', () => {
 });
 
 describe('a restore', () => {
-  const from = { bucket: 'acme-backups', prefix: '', cluster: 'sales' };
+  const from = createSource();
   const restore = { from, time: '2026-11-26T05:12:00Z' };
   const restoring = createDesired({ size: 2, restore });
 

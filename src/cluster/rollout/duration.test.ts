@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { createSource } from '../testing/fixtures.ts';
 import { estimateDuration, formatRange } from './duration.ts';
 import type { Step } from './step.ts';
 
@@ -58,7 +59,7 @@ test('a backup takes as long as its data, and the one of a new cluster next to n
 test('a restore has no estimate', () => {
   const restore: Step = {
     ...{ kind: 'restore', nodes: ['node-1'], primary: 'node-1', settings: {} },
-    source: { bucket: 'acme-backups', prefix: '', cluster: 'orders' },
+    source: createSource({ cluster: 'orders' }),
     time: null,
   };
   expect(estimateDuration([restore], { ...NOTHING, dataBytes: GIB })).toBeNull();

@@ -23,7 +23,7 @@ const ENDPOINT = [180, 420] as const;
 const NAT_GATEWAY = [90, 180] as const;
 
 /** Steps that take as long as their data is large. */
-type SizedKind = 'clone' | 'backup' | 'restore';
+type SizedKind = 'clone' | 'backup' | 'restore' | 'verify';
 
 /** Seconds of one step, by kind, on all of its nodes at the same time. The others depend on the size of the data. */
 const STEPS: Readonly<Record<Exclude<Step['kind'], SizedKind>, readonly [number, number]>> = {
@@ -42,6 +42,7 @@ const STEPS: Readonly<Record<Exclude<Step['kind'], SizedKind>, readonly [number,
   switchover: [5, 60],
   fence: [5, 30],
   discard: [5, 60],
+  record: [2, 10],
   promote: [5, 30],
   resize: [90, 240],
   halt: [60, 180],
@@ -100,6 +101,7 @@ function measure(
     case 'clone':
       return measureCopy(step, isNew);
     case 'restore':
+    case 'verify':
       return null;
     case 'backup': {
       const bytes = isNew ? 0 : dataBytes;

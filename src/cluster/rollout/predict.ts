@@ -35,6 +35,7 @@ export function predict(nodes: NodesByName, step: Step, desired: DesiredCluster)
       for (const name of step.nodes) change(name, (node) => growFileSystems(node, step));
       break;
     case 'check':
+    case 'verify':
     case 'resize':
     case 'halt':
       break;
@@ -47,6 +48,10 @@ export function predict(nodes: NodesByName, step: Step, desired: DesiredCluster)
       break;
     case 'backup':
       change(step.nodes[0], (node) => backUp(node, step));
+      break;
+    case 'record':
+      for (const name of step.nodes)
+        change(name, (node) => ({ ...node, rehearsal: step.rehearsal }));
       break;
     case 'admit':
       // A new slot does not bring back the WAL that its replica lacks, so the replica is cloned.
@@ -98,7 +103,9 @@ export function predict(nodes: NodesByName, step: Step, desired: DesiredCluster)
       break;
   }
   // A step that concerns the server ends the work that runs there, or collects it.
-  const leavesWork = ['prepare', 'grow', 'check', 'archive', 'backup'].includes(step.kind);
+  const leavesWork = ['prepare', 'grow', 'check', 'archive', 'backup', 'record'].includes(
+    step.kind,
+  );
   if (!leavesWork && !(step.kind === 'discard' && !step.data)) {
     for (const name of step.nodes) change(name, (node) => ({ ...node, work: null }));
   }

@@ -1,5 +1,6 @@
 import type { BackupSource, BackupType } from '../backup.ts';
 import type { KeptDirectory } from '../observation.ts';
+import type { Canary, RehearsalRecord } from '../rehearsal.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { ToolsChange } from './backups.ts';
 import type { StepReason } from './reason.ts';
@@ -69,6 +70,20 @@ type StepAction =
       readonly nodes: readonly [string];
       readonly primary: string;
       readonly type: BackupType;
+    }
+  /** Read every table and index of a restored primary, and find what the restore must have brought back. */
+  | {
+      readonly kind: 'verify';
+      readonly nodes: readonly [string];
+      readonly primary: string;
+      readonly canary: Canary;
+    }
+  /** Remember a rehearsal that succeeded. */
+  | {
+      readonly kind: 'record';
+      readonly nodes: readonly string[];
+      readonly primary: string;
+      readonly rehearsal: RehearsalRecord;
     }
   /** On the primary: roles and passwords, a slot per replica, retired slots dropped, pg_hba.conf reloaded. */
   | (StepWithConfiguration<'admit', readonly [string]> & {

@@ -187,6 +187,8 @@ function classifyStep(step: Step, name: string): Consequence {
     case 'discard':
     case 'archive':
     case 'backup':
+    case 'verify':
+    case 'record':
       return 'untouched';
     case 'destroy':
       return 'removed';

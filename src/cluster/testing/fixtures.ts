@@ -1,4 +1,4 @@
-import type { BackupSpec } from '../backup.ts';
+import type { BackupSource, BackupSpec } from '../backup.ts';
 import { type DesiredCluster, findNode, renderFiles } from '../desired.ts';
 import { type Node, nodeName, slotName } from '../node.ts';
 import type {
@@ -78,6 +78,7 @@ export function createDesired(
     region: 'us-east-1',
     backup: null,
     restore: null,
+    rehearsal: null,
     ...rest,
   };
 }
@@ -136,6 +137,15 @@ export function alterSystem(
   const settings = { ...postgres.settings, [name]: { ...row, setting: running } };
   const overrides = { ...node.overrides, [name]: value };
   return { ...node, overrides, postgres: { ...postgres, settings } };
+}
+
+/** The backups of another cluster, as a restore names them. */
+export function createSource(changes: Partial<BackupSource> = {}): BackupSource {
+  return {
+    ...{ bucket: 'acme-backups', prefix: '', cluster: 'sales' },
+    ...{ endpoint: null, kmsKey: null, permissionsBoundary: null },
+    ...changes,
+  };
 }
 
 /** The nodes of `desired` once it is reached, with `primary` as the primary. */
@@ -218,6 +228,7 @@ export function createHealthy(desired: DesiredCluster, primary = 'node-1'): Node
       upstreamAnswers: isPrimary ? null : true,
       postgres,
       backup: null,
+      rehearsal: null,
     };
   });
 }

@@ -1,0 +1,87 @@
+import type { ClusterSpec } from './spec.ts';
+
+/** What the primary of a cluster wrote and had at the moment to which a rehearsal restores. */
+export interface Canary {
+  /** The value of the table of the proof. */
+  readonly token: string;
+  /** When it was committed, in RFC 3339: the moment to restore to. */
+  readonly written: string;
+  readonly roles: number;
+  readonly databases: number;
+  /** SHA-256 of the names of all roles and databases, in hexadecimal digits: the names themselves stay on the node. */
+  readonly names: string;
+}
+
+/** What a node found when it verified what it had restored. */
+export interface Verification {
+  /** Label of the backup. */
+  readonly backup: string;
+  /** How long restore and recovery took, in seconds. */
+  readonly restoreSeconds: number;
+  /** How long it took to read every table and index, in seconds. */
+  readonly verifySeconds: number;
+  /** Commit time of the last transaction that was recovered, in seconds since the epoch; null: none after the backup. */
+  readonly lastCommit: number | null;
+  readonly databases: number;
+  /** Tables and indexes that were read. */
+  readonly relations: number;
+  /** Size of the restored database, in bytes. */
+  readonly bytes: number;
+}
+
+/** The last rehearsal that succeeded, as the nodes of the cluster remember it. */
+export interface RehearsalRecord {
+  /** When it ended, in seconds since the epoch. */
+  readonly ended: number;
+  /** The moment that was restored, in seconds since the epoch. */
+  readonly restoredTo: number;
+  /** From the request for the node to its restored and proved server, in seconds. */
+  readonly seconds: number;
+  /** Size of the restored database, in bytes. */
+  readonly bytes: number;
+}
+
+/** Ends the name of a cluster that is a rehearsal. */
+const SUFFIX = '-rehearsal';
+
+/** Returns the name of the cluster that rehearses the restore of another one. */
+export const nameRehearsal = (cluster: string): string => `${cluster}${SUFFIX}`;
+
+/**
+ * Returns a cluster of one node that is restored from the backups of `spec`, up to the canary, and that nobody can connect to.
+ * Everything else is as in the cluster itself: what is rehearsed is its restore.
+ *
+ * @throws Error if the cluster has no backups
+ */
+export function describeRehearsal(spec: ClusterSpec, canary: Canary): ClusterSpec {
+  const { backup, name } = spec;
+  if (backup === null) throw new Error(`${name} has no backups to rehearse.`);
+  const { bucket, prefix, endpoint, kmsKey, permissionsBoundary } = backup;
+  return {
+    ...spec,
+    name: nameRehearsal(name),
+    replicaCount: 0,
+    synchronousReplicas: 0,
+    primary: null,
+    clientCidrs: [],
+    network: { ...spec.network, dnsZoneId: null },
+    vpcCidr: nextNetwork(spec.vpcCidr),
+    backup: null,
+    restore: {
+      from: { bucket, prefix, cluster: name, endpoint, kmsKey, permissionsBoundary },
+      time: canary.written,
+    },
+    rehearsal: canary,
+  };
+}
+
+/** Returns the network of the same size after this one, so that an address tells the cluster from its rehearsal. */
+export function nextNetwork(cidr: string): string {
+  const [address = '', length = ''] = cidr.split('/');
+  const number = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+  const size = 2 ** (32 - Number(length));
+  // The last network of the address space has none after it that is in the same private range.
+  const next = number % 2 ** 24 >= 2 ** 24 - size ? number - size : number + size;
+  const bytes = [24, 16, 8, 0].map((shift) => Math.floor(next / 2 ** shift) % 256);
+  return `${bytes.join('.')}/${length}`;
+}
