@@ -8,7 +8,7 @@ import { mergeStepInputs, type StepInputs, separateDefaults } from './inputs/ste
 import { checkInputs } from './jobs/check-inputs.ts';
 import { dispatch } from './jobs/dispatch.ts';
 import { type ClusterFileLookup, findClusterFile } from './jobs/find-cluster-file.ts';
-import { saveWorkspace } from './jobs/post-state.ts';
+import { saveWorkspaces } from './jobs/post-state.ts';
 import { announceRefusedInputs, type RefusedRun } from './jobs/refused-inputs.ts';
 import { reportFailure } from './jobs/report-failure.ts';
 import { UserError } from './messages/errors.ts';
@@ -87,7 +87,7 @@ async function runJob(state: RunState): Promise<void> {
     runnerTemp: environment.temporary,
   });
   state.unchecked = null;
-  saveWorkspace(workspace);
+  saveWorkspaces(workspace);
   const job = { environment, inputs, keys, workspace, actionRoot: findActionRoot() };
   await dispatch(found.intent, { job, notes, redact });
 }

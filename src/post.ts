@@ -31,7 +31,7 @@ const REMINDER_MS = 15_000;
  * files, and completes a comment or check run that still shows a run in progress.
  */
 async function cleanUp(): Promise<void> {
-  const { temporary, directory, child, terraform, ...rest } = loadPostState();
+  const { workspaces, child, terraform, ...rest } = loadPostState();
   let isChildRunning = false;
   await attempt(async () => {
     if (child) isChildRunning = !(await awaitChild(child));
@@ -44,8 +44,11 @@ async function cleanUp(): Promise<void> {
   const isLast = terraform !== null && (await isStateUnsaved(terraform));
   // A Terraform that still runs writes its state there if its backend fails.
   const isKept = isLast || isChildRunning;
-  for (const folder of isKept ? [temporary] : [temporary, directory]) {
-    await attempt(async () => folder && (await rm(folder, { recursive: true, force: true })));
+  const folders = workspaces.flatMap(({ temporary, directory }) =>
+    isKept ? [temporary] : [temporary, directory],
+  );
+  for (const folder of folders) {
+    await attempt(() => rm(folder, { recursive: true, force: true }));
   }
   await attempt(() => finishReports(rest));
 }

@@ -12,7 +12,7 @@ import { configureNodes } from './configure-nodes.ts';
 import { dispatch } from './dispatch.ts';
 import type { Job } from './job.ts';
 import { planCluster } from './plan-cluster.ts';
-import { saveWorkspace } from './post-state.ts';
+import { saveWorkspaces } from './post-state.ts';
 import { buildDatabasePlan, previewRollout } from './preview.ts';
 
 // What a run costs at GitHub: its calls, and how many of them it waits for. Terraform and the nodes are replaced.
@@ -45,7 +45,7 @@ beforeEach(async () => {
   ({ number } = payload);
   head = payload.pull_request.head.sha;
   folder = mkdtempSync(join(tmpdir(), 'calls-'));
-  saveWorkspace({ temporary: folder, directory: folder });
+  saveWorkspaces({ temporary: folder, directory: folder });
   const report = createPlanReport(createPlan([]));
   const work = () => sleep(WORK_MS);
   vi.mocked(planCluster).mockImplementation(async () => {

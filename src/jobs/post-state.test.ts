@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { loadPostState, saveComment, saveEnd, saveWorkspace } from './post-state.ts';
+import { loadPostState, saveComment, saveEnd, saveWorkspaces } from './post-state.ts';
 
 const comment = {
   repository: { owner: 'acme', repo: 'database' },
@@ -35,8 +35,7 @@ test('loads the comment with its run and layout', () => {
   saveComment(comment);
   handOver();
   expect(loadPostState()).toEqual({
-    temporary: null,
-    directory: null,
+    workspaces: [],
     comment,
     progress: null,
     undelivered: null,
@@ -47,11 +46,23 @@ test('loads the comment with its run and layout', () => {
 });
 
 test('loads the last report if GitHub did not accept it', () => {
-  saveWorkspace({ temporary: folder, directory: join(folder, 'terraform') });
+  saveWorkspaces({ temporary: folder, directory: join(folder, 'terraform') });
   saveEnd({ undelivered: { body: 'done', short: null } });
   handOver();
   expect(loadPostState()).toMatchObject({
     progress: null,
+    undelivered: { body: 'done', short: null },
+  });
+});
+
+test('loads every workspace, and the reports of the first', () => {
+  const own = { temporary: folder, directory: join(folder, 'terraform') };
+  const other = { temporary: join(folder, 'other'), directory: join(folder, 'other-terraform') };
+  saveWorkspaces(own, other);
+  saveEnd({ undelivered: { body: 'done', short: null } });
+  handOver();
+  expect(loadPostState()).toMatchObject({
+    workspaces: [own, other],
     undelivered: { body: 'done', short: null },
   });
 });
@@ -62,10 +73,13 @@ test('loads null if no comment was saved', () => {
 
 test('does without a report that cannot be read', () => {
   const stdout = vi.spyOn(process.stdout, 'write').mockImplementation(() => true);
-  saveWorkspace({ temporary: folder, directory: join(folder, 'terraform') });
+  saveWorkspaces({ temporary: folder, directory: join(folder, 'terraform') });
   writeFileSync(join(folder, 'progress.json'), '{');
   handOver();
-  expect(loadPostState()).toMatchObject({ temporary: folder, progress: null });
+  expect(loadPostState()).toMatchObject({
+    workspaces: [{ temporary: folder }],
+    progress: null,
+  });
   expect(stdout.mock.calls.join()).toContain('progress.json cannot be read');
   stdout.mockRestore();
 });

@@ -14,8 +14,7 @@ import type { ReportText } from './announcement.ts';
 // The state that `main` leaves for `post`. Short values are in the runner's state, which survives a kill of the main
 // process but is passed in environment variables of at most 128 KiB each; reports are in files.
 
-const TEMPORARY = 'temporary';
-const DIRECTORY = 'directory';
+const WORKSPACES = 'workspaces';
 const COMMENT = 'comment';
 const CHILD = 'child';
 const CHECK = 'check';
@@ -23,13 +22,20 @@ const TERRAFORM = 'terraform';
 const PROGRESS_FILE = 'progress.json';
 const UNDELIVERED_FILE = 'undelivered.json';
 
+/** The folders of a workspace that do not outlive the job. */
+type Folders = Pick<Workspace, 'temporary' | 'directory'>;
+
+/** Where reports are kept. */
 let folder: string | null = null;
 
-/** Saves the folders with keys, plan files and results, which `post` removes in any case. */
-export function saveWorkspace(workspace: Pick<Workspace, 'temporary' | 'directory'>): void {
-  folder = workspace.temporary;
-  core.saveState(TEMPORARY, workspace.temporary);
-  core.saveState(DIRECTORY, workspace.directory);
+/**
+ * Saves the folders with keys, plan files and results, which `post` removes in any case: the job's own, which keeps the
+ * reports, and those of a rehearsal.
+ */
+export function saveWorkspaces(own: Folders, ...others: readonly Folders[]): void {
+  folder = own.temporary;
+  const folders = [own, ...others].map(({ temporary, directory }) => ({ temporary, directory }));
+  core.saveState(WORKSPACES, JSON.stringify(folders));
 }
 
 /** Saves where the comment is. */
@@ -57,7 +63,7 @@ export function saveTerraform(setup: TerraformSetup): void {
   core.saveState(TERRAFORM, JSON.stringify(setup));
 }
 
-/** Saves the report to publish if the job is killed now. Requires `saveWorkspace`. */
+/** Saves the report to publish if the job is killed now. Requires `saveWorkspaces`. */
 export function saveProgress(report: DeployReport): void {
   writeRecord(PROGRESS_FILE, report);
 }
@@ -73,7 +79,7 @@ export function saveEnd({ undelivered }: { undelivered: ReportText | null }): vo
 }
 
 function recordPath(name: string): string {
-  if (folder === null) throw new Error(`${name} is written before saveWorkspace()`);
+  if (folder === null) throw new Error(`${name} is written before saveWorkspaces()`);
   return join(folder, name);
 }
 
@@ -86,9 +92,8 @@ function writeRecord(name: string, record: unknown): void {
 
 /** The state that `main` left. */
 export interface PostState {
-  readonly temporary: string | null;
-  /** Terraform's directory. */
-  readonly directory: string | null;
+  /** In the order in which they were saved. */
+  readonly workspaces: readonly Folders[];
   readonly comment: CommentRef | null;
   readonly progress: DeployReport | null;
   readonly undelivered: ReportText | null;
@@ -99,10 +104,10 @@ export interface PostState {
 
 /** Loads the state in `post`. */
 export function loadPostState(): PostState {
-  const temporary = core.getState(TEMPORARY) || null;
+  const saved = JSON.parse(core.getState(WORKSPACES) || '[]') as Folders[];
+  const temporary = saved[0]?.temporary ?? null;
   return {
-    temporary,
-    directory: core.getState(DIRECTORY) || null,
+    workspaces: saved,
     comment: JSON.parse(core.getState(COMMENT) || 'null') as CommentRef | null,
     progress: temporary === null ? null : readProgress(temporary),
     undelivered:
