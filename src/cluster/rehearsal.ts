@@ -41,6 +41,17 @@ export interface RehearsalRecord {
   readonly bytes: number;
 }
 
+/** Returns the last rehearsal that any of the nodes knows of: one that was away then remembers an older one. */
+export function findLastRehearsal(
+  observed: readonly { readonly rehearsal: RehearsalRecord | null }[],
+): RehearsalRecord | null {
+  const known = observed.flatMap(({ rehearsal }) => rehearsal ?? []);
+  return known.reduce<RehearsalRecord | null>(
+    (last, one) => (last === null || one.ended > last.ended ? one : last),
+    null,
+  );
+}
+
 /** Ends the name of a cluster that is a rehearsal. */
 const SUFFIX = '-rehearsal';
 
