@@ -6,7 +6,7 @@ export interface Lane {
   readonly world: string;
   /** First two bytes of the network of public addresses. */
   readonly prefix: string;
-  /** The network of the templates' VPC. */
+  /** The network of the templates' VPC; a rehearsal has the one beside it. */
   readonly vpcCidr: string;
 }
 
@@ -23,6 +23,6 @@ function createLane(index: number): Lane {
   return {
     world: `e2e-${index + 1}`,
     prefix: `10.${94 - index}`,
-    vpcCidr: `10.${45 + index}.0.0/16`,
+    vpcCidr: `10.${46 + 2 * index}.0.0/16`,
   };
 }

@@ -62,15 +62,21 @@ export const nameRehearsal = (cluster: string): string => `${cluster}${SUFFIX}`;
  * Returns a cluster of one node that is restored from the backups of `spec`, up to the canary, and that nobody can connect to.
  * Everything else is as in the cluster itself: what is rehearsed is its restore.
  *
+ * @param options.running the image that the cluster runs, e.g. `postgres@sha256:…`, as its tag may have moved; null if it is
+ *   not known
  * @throws Error if the cluster has no backups
  */
-export function describeRehearsal(spec: ClusterSpec, canary: Canary): ClusterSpec {
-  const { backup, name } = spec;
+export function describeRehearsal(
+  spec: ClusterSpec,
+  { canary, running }: { canary: Canary; running: string | null },
+): ClusterSpec {
+  const { backup, name, imageTag } = spec;
   if (backup === null) throw new Error(`${name} has no backups to rehearse.`);
   const { bucket, prefix, endpoint, kmsKey, permissionsBoundary } = backup;
   return {
     ...spec,
     name: nameRehearsal(name),
+    imageTag: pinTag(spec.image, { imageTag, running }),
     replicaCount: 0,
     synchronousReplicas: 0,
     primary: null,
@@ -86,13 +92,26 @@ export function describeRehearsal(spec: ClusterSpec, canary: Canary): ClusterSpe
   };
 }
 
-/** Returns the network of the same size after this one, so that an address tells the cluster from its rehearsal. */
+/** Adds the digest of the running image to a tag without one, if it is of the same repository. */
+function pinTag(
+  image: string,
+  { imageTag, running }: { imageTag: string; running: string | null },
+): string {
+  const [repository, digest] = running?.split('@') ?? [];
+  if (imageTag.includes('@') || repository !== image || digest === undefined) return imageTag;
+  return `${imageTag}@${digest}`;
+}
+
+/**
+ * Returns the network of the same size beside this one, so that an address tells the cluster from its rehearsal. It is in
+ * the same range of private addresses (RFC 1918: the longest common prefix of a range is 16 bits).
+ */
 export function nextNetwork(cidr: string): string {
   const [address = '', length = ''] = cidr.split('/');
   const number = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
   const size = 2 ** (32 - Number(length));
-  // The last network of the address space has none after it that is in the same private range.
-  const next = number % 2 ** 24 >= 2 ** 24 - size ? number - size : number + size;
+  // Every second network and its successor share all bits but one.
+  const next = (number / size) % 2 === 0 ? number + size : number - size;
   const bytes = [24, 16, 8, 0].map((shift) => Math.floor(next / 2 ** shift) % 256);
   return `${bytes.join('.')}/${length}`;
 }

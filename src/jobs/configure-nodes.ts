@@ -23,7 +23,7 @@ import { buildNodeAccess } from './node-access.ts';
 import { createWorkLog } from './report-work.ts';
 
 /**
- * Configures the nodes, proves replication and sets the outputs about them. Logs a warning for a node that is away.
+ * Configures the nodes, proves replication and sets the outputs about them, except in a rehearsal. Logs a warning for a node that is away.
  *
  * Waits for long work until `wait-minutes` after the start of the run.
  *
@@ -86,7 +86,8 @@ export async function configureNodes(
   for (const line of result.proof) {
     for (const text of describeProofFaults(line, alert)) core.warning(text);
   }
-  setClusterOutputs(result);
+  // The node of a rehearsal is about to be removed.
+  if (job.inputs.spec.rehearsal === null) setClusterOutputs(result);
   const { deferral, nodes } = result;
   const sentences = listLeftOut(deferral, { nodes, states: options.states ?? {} });
   if (deferral && deferral.deferred.length > 0) throw new LeftOutError(deferral, sentences);
