@@ -44,7 +44,11 @@ describe('any input', () => {
     fc.assert(
       fc.property(operation, body, (kind, given) => {
         const why: Intent =
-          kind === 'failover' || kind === 'replace' || kind === 'discard' || kind === 'backup'
+          kind === 'failover' ||
+          kind === 'replace' ||
+          kind === 'discard' ||
+          kind === 'backup' ||
+          kind === 'rehearse'
             ? { kind, body: given, sha: 'a'.repeat(40), why: 'test' }
             : kind === 'destroy'
               ? {

@@ -1,4 +1,5 @@
 import { type Intent, isConfiguring } from '../runner/intent.ts';
+import { checkRehearsal } from './check-rehearsal.ts';
 import { checkRemoval } from './check-removal.ts';
 import { type ClusterKey, nameInput } from './cluster-schema.ts';
 import { type Description, readValue } from './description.ts';
@@ -77,10 +78,10 @@ export function findMissing(description: Description, purpose: Purpose): string[
       'discard: missing. Name the node whose kept data directories are deleted, e.g. node-2.',
     );
   }
-  if (intent.kind === 'backup') {
+  if (intent.kind === 'backup' || intent.kind === 'rehearse') {
     need('backup', 'It names the bucket that backups are kept in. Deploy with it first.');
   }
-  problems.push(...checkRemoval(description, purpose));
+  problems.push(...checkRemoval(description, purpose), ...checkRehearsal(description, purpose));
   if (configures) {
     const store = 'Keep it as a repository or environment secret';
     needSecret(

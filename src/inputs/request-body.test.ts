@@ -49,7 +49,7 @@ describe('request body', () => {
       settings: { max_connections: '200', shared_buffers: '256MB' },
     });
     expect(readStep({}, createOperation('plan', { replica_count: 2 })).problems).toEqual([
-      'client_payload: unknown key "replica_count". Allowed: an empty body, as the event plans or applies the cluster that the inputs of the action describe. Remove the key and give its value as an input.',
+      'client_payload: unknown key "replica_count". Allowed: an empty body, as the event is about the cluster that the inputs of the action describe. Remove the key and give its value as an input.',
     ]);
     expect(readStep({}, createOperation('generate', { image_tag: '17' })).problems).toEqual([
       expect.stringMatching(/^client_payload: unknown key "image_tag"\. Allowed: instance_type, /),

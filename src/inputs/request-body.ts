@@ -45,6 +45,7 @@ const EVENT_KEYS: Readonly<Record<CalledCommand, readonly string[]>> = {
   replace: ['replace', 'replace_volume'],
   discard: ['discard', 'discard_data'],
   backup: ['backup_type'],
+  rehearse: [],
   destroy: ['destroy'],
 };
 
@@ -86,6 +87,7 @@ export function readBodies(input: string, intent: Intent): Bodies {
     kind === 'replace' ||
     kind === 'discard' ||
     kind === 'backup' ||
+    kind === 'rehearse' ||
     kind === 'destroy'
       ? kind
       : null;
@@ -154,7 +156,7 @@ const isTagLine = (name: string, text: unknown): boolean =>
 /** Lists the allowed keys and suggests one for an unknown key. */
 function explainKeys(key: string, allowed: readonly string[]): string {
   if (allowed.length === 0) {
-    return 'Allowed: an empty body, as the event plans or applies the cluster that the inputs of the action describe. Remove the key and give its value as an input.';
+    return 'Allowed: an empty body, as the event is about the cluster that the inputs of the action describe. Remove the key and give its value as an input.';
   }
   const near = suggestName(key, allowed);
   if (near !== null) return `Did you mean ${near}? Allowed: ${allowed.join(', ')}.`;

@@ -98,6 +98,8 @@ export async function dispatch(
       return discardKept(job, { announcement, commit: intent.sha });
     case 'backup':
       return backUp(job, { announcement, commit: intent.sha });
+    case 'rehearse':
+      throw new Error('command: rehearse is not built yet.');
     case 'abandon':
       return reviewAbandonment(job, { announcement, intent });
     case 'destroy':

@@ -403,6 +403,15 @@ describe('decideIntent', () => {
     expect(decideIntent('discard', createEvent('workflow_dispatch'))).toMatchObject(asked);
   });
 
+  test('a rehearsal starts by schedule, by dispatch or by hand', () => {
+    const asked = { kind: 'rehearse', sha: MERGED };
+    for (const name of ['schedule', 'workflow_dispatch']) {
+      expect(decideIntent('rehearse', createEvent(name))).toMatchObject(asked);
+    }
+    const event = createEvent('repository_dispatch', { action: 'rehearse', client_payload: {} });
+    expect(decideIntent('auto', event)).toMatchObject({ ...asked, body: {} });
+  });
+
   test('a removal starts by dispatch, with its body, or by command, and knows its event', () => {
     const event = createEvent('repository_dispatch', {
       action: 'destroy',

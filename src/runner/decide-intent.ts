@@ -12,6 +12,7 @@ const COMMAND_BY_EVENT_TYPE: ReadonlyMap<string, CalledCommand> = new Map([
   ['replace', 'replace'],
   ['discard', 'discard'],
   ['backup', 'backup'],
+  ['rehearse', 'rehearse'],
   ['destroy', 'destroy'],
 ]);
 
@@ -49,7 +50,7 @@ export function decideIntent(command: Command, event: TriggerEvent): Intent {
     default:
       return {
         kind: 'skip',
-        why: `event ${event.name} means nothing to command auto; set command to generate, plan, apply, configure, failover, replace, discard, backup or destroy to run one operation on it`,
+        why: `event ${event.name} means nothing to command auto; set command to generate, plan, apply, configure, failover, replace, discard, backup, rehearse or destroy to run one operation on it`,
       };
   }
 }
@@ -115,7 +116,8 @@ function buildCommandIntent(
     operation === 'failover' ||
     operation === 'replace' ||
     operation === 'discard' ||
-    operation === 'backup'
+    operation === 'backup' ||
+    operation === 'rehearse'
   ) {
     return { kind: operation, body, sha, why };
   }

@@ -1,4 +1,4 @@
-/** The four operations that can be called on their own. A failover, a replacement, a deletion, a backup and the removal of a cluster are jobs of their own. */
+/** The four operations that can be called on their own. A failover, a replacement, a deletion, a backup, a rehearsal and the removal of a cluster are jobs of their own. */
 export type Operation = 'generate' | 'plan' | 'apply' | 'configure';
 
 /** The values of the input `command`. */
@@ -12,6 +12,7 @@ export const COMMANDS = [
   'replace',
   'discard',
   'backup',
+  'rehearse',
   'destroy',
 ] as const;
 /** A value of the input `command`. */
@@ -115,6 +116,13 @@ export type Intent =
       readonly sha: string;
       readonly why: string;
     }
+  /** Restores the backups into a cluster of its own, verifies them and removes it again. */
+  | {
+      readonly kind: 'rehearse';
+      readonly body: unknown;
+      readonly sha: string;
+      readonly why: string;
+    }
   /** Removes the whole cluster. */
   | {
       readonly kind: 'destroy';
@@ -151,6 +159,7 @@ export function isConfiguring(intent: Intent): boolean {
     intent.kind === 'replace' ||
     intent.kind === 'discard' ||
     intent.kind === 'backup' ||
+    intent.kind === 'rehearse' ||
     (intent.kind === 'operation' && intent.operation === 'configure')
   );
 }

@@ -1,0 +1,53 @@
+import { describe, expect, test } from 'vitest';
+import type { Intent } from '../runner/intent.ts';
+import { readStep } from './input-fixtures.ts';
+
+const backup = '{"bucket": "acme-backups"}';
+const rehearse = (body?: unknown): Intent => ({
+  ...{ kind: 'rehearse', body, sha: 'a'.repeat(40), why: 'test' },
+});
+
+describe('command: rehearse', () => {
+  test('needs backups, and the secrets of a login', () => {
+    expect(readStep({ backup }, rehearse()).problems).toEqual([]);
+    expect(readStep({ backup }, rehearse({})).problems).toEqual([]);
+    expect(
+      readStep({ 'postgres-password': '', 'ssh-private-key': '' }, rehearse()).problems,
+    ).toEqual([
+      expect.stringMatching(/^backup: missing\. .* Deploy with it first\.$/),
+      expect.stringMatching(/^postgres-password: missing/),
+      expect.stringMatching(/^ssh-private-key: missing/),
+    ]);
+  });
+
+  test('has no parameters', () => {
+    expect(readStep({ backup }, rehearse({ time: 'now' })).problems).toEqual([
+      expect.stringMatching(/^client_payload: unknown key "time"\. Allowed: an empty body/),
+    ]);
+  });
+
+  test('is refused for a name, and a backend, without room for a second one', () => {
+    const http = { backend: 'http', 'backend-config': 'address = "https://states.example.com"' };
+    expect(
+      readStep({ backup, 'cluster-name': 'o'.repeat(31), ...http }, rehearse()).problems,
+    ).toEqual([
+      expect.stringMatching(
+        /^command: "rehearse" is not allowed\. .* at most 30 can be rehearsed\.$/,
+      ),
+      expect.stringMatching(/^backend: a rehearsal keeps .* the backend http has no name/),
+    ]);
+    expect(readStep({ backup, 'cluster-name': 'o'.repeat(30) }, rehearse()).problems).toEqual([]);
+    // Only a rehearsal needs them.
+    const other: Intent = { kind: 'backup', body: undefined, sha: 'a'.repeat(40), why: 'test' };
+    expect(readStep({ backup, 'cluster-name': 'o'.repeat(31), ...http }, other).problems).toEqual(
+      [],
+    );
+  });
+
+  test('reports an incomplete backend once', () => {
+    const config = 'bucket = "states"\nregion = "us-east-1"';
+    expect(readStep({ backup, 'backend-config': config }, rehearse()).problems).toEqual([
+      expect.stringMatching(/key is missing; backend s3 needs it/),
+    ]);
+  });
+});
