@@ -1,11 +1,17 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type GitHub, startGitHub } from '../../lab/github/github.ts';
 import { createClient } from './client.ts';
-import { closeIssue, hasOpenIssue, renderIssueMarker, reportIssue } from './issue.ts';
+import {
+  closeIssue,
+  hasOpenIssue,
+  type IssueRef,
+  renderIssueMarker,
+  reportIssue,
+} from './issue.ts';
 
 const repository = { owner: 'acme', repo: 'database' };
-const identity = 'postgres/1a2b3c4d';
-const marker = renderIssueMarker(identity);
+const issue: IssueRef = { repository, topic: 'drift', identity: 'postgres/1a2b3c4d' };
+const marker = renderIssueMarker(issue);
 
 let github: GitHub;
 beforeEach(async () => {
@@ -21,11 +27,15 @@ function connect({ access = 'write', login }: { access?: 'read' | 'write'; login
   return createClient({ token, apiUrl: github.urls.api, log: () => {}, second: 1 });
 }
 
-const report = (body: string, { client = connect(), of = identity } = {}) =>
-  reportIssue(client, { repository, identity: of, title: 'Drift in postgres', body });
+const report = (body: string, { client = connect(), of = {} as Partial<IssueRef> } = {}) =>
+  reportIssue(client, { ...issue, ...of, title: 'Drift in postgres', body });
 const close = (client = connect()) =>
-  closeIssue(client, { repository, identity, comment: 'The drift is gone.' });
+  closeIssue(client, { ...issue, comment: 'The drift is gone.' });
 const list = () => github.listIssues().map(({ number, state, body }) => ({ number, state, body }));
+
+test('an issue that an earlier release opened is found', () => {
+  expect(marker).toBe('<!-- postgres-cluster-action: drift/postgres/1a2b3c4d -->');
+});
 
 describe('reportIssue', () => {
   test('opens one issue, then updates it', async () => {
@@ -38,8 +48,25 @@ describe('reportIssue', () => {
 
   test('keeps one issue per cluster', async () => {
     await report('one');
-    expect(await report('two', { of: 'orders/99887766' })).toMatchObject({ number: 2 });
+    expect(await report('two', { of: { identity: 'orders/99887766' } })).toMatchObject({
+      number: 2,
+    });
     expect(await report('three')).toMatchObject({ outcome: 'updated', number: 1 });
+  });
+
+  test('keeps one issue per topic', async () => {
+    await report('drift');
+    const of: Partial<IssueRef> = { topic: 'rehearsal' };
+    expect(await report('rehearsal', { of })).toMatchObject({ outcome: 'created', number: 2 });
+    expect(await report('drift again')).toMatchObject({ outcome: 'updated', number: 1 });
+    expect(await report('rehearsal again', { of })).toMatchObject({ number: 2 });
+    await close();
+    expect(list().map(({ state, body }) => [state, body?.split('\n').at(-1)])).toEqual([
+      ['closed', 'drift again'],
+      ['open', 'rehearsal again'],
+    ]);
+    expect(await hasOpenIssue(connect(), issue)).toBe(false);
+    expect(await hasOpenIssue(connect(), { ...issue, ...of })).toBe(true);
   });
 
   test('finds the issue behind pages of others', async () => {
@@ -106,7 +133,7 @@ describe('reportIssue', () => {
 });
 
 describe('hasOpenIssue', () => {
-  const isOpen = (client = connect()) => hasOpenIssue(client, { repository, identity });
+  const isOpen = (client = connect()) => hasOpenIssue(client, issue);
 
   test('is true from the report to the end of the drift', async () => {
     expect(await isOpen()).toBe(false);
@@ -135,7 +162,7 @@ describe('closeIssue', () => {
 
   test('ignores issues of other authors', async () => {
     github.openIssueAs('mallory', { title: 'Mine', body: `${marker}\nforged` });
-    await report('two', { of: 'orders/99887766' });
+    await report('two', { of: { identity: 'orders/99887766' } });
     expect(await close()).toEqual({ outcome: 'none' });
     expect(list().every(({ state }) => state === 'open')).toBe(true);
   });

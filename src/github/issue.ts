@@ -10,9 +10,10 @@ import {
 import { findLogin } from './login.ts';
 import { renderMarker } from './marker.ts';
 
-/** The issue of a cluster, which has at most one open. */
+/** The issue of a cluster on a topic, of which at most one is open. */
 export interface IssueRef {
   readonly repository: Repository;
+  readonly topic: 'drift' | 'rehearsal';
   /** Identifies the cluster in its repository; letters, digits and `. _ : / -`. */
   readonly identity: string;
 }
@@ -34,7 +35,7 @@ export type ClosingOutcome =
   | Forbidden;
 
 /**
- * Updates the cluster's open issue, or opens one. A closed issue stays closed.
+ * Updates the cluster's open issue on the topic, or opens one. A closed issue stays closed.
  *
  * @throws the API's error for anything but missing permissions or issues
  */
@@ -42,8 +43,8 @@ export async function reportIssue(
   client: GitHubClient,
   options: IssueRef & { title: string; body: string },
 ): Promise<IssueOutcome> {
-  const { repository, identity, title } = options;
-  const body = `${renderIssueMarker(identity)}\n${options.body}`;
+  const { repository, title } = options;
+  const body = `${renderIssueMarker(options)}\n${options.body}`;
   return catchForbidden(async () => {
     const found = await findOpenIssues(client, options);
     if (found.length > 0) return updateIssue(client, { repository, found, title, body });
@@ -62,7 +63,7 @@ export async function reportIssue(
 }
 
 /**
- * Closes the cluster's open issue as completed, after a last `comment` (Markdown).
+ * Closes the cluster's open issue on the topic as completed, after a last `comment` (Markdown).
  *
  * @throws the API's error for anything but missing permissions or issues
  */
@@ -89,7 +90,7 @@ export async function closeIssue(
 }
 
 /**
- * Whether the cluster has an open issue; false if the token cannot tell.
+ * Whether the cluster has an open issue on the topic; false if the token cannot tell.
  *
  * @throws the API's error for anything but missing permissions or issues
  */
@@ -98,9 +99,12 @@ export async function hasOpenIssue(client: GitHubClient, issue: IssueRef): Promi
   return Array.isArray(found) && found.length > 0;
 }
 
-/** Returns the hidden first line that identifies a cluster's issue. */
-export function renderIssueMarker(identity: string): string {
-  return renderMarker(`drift/${identity}`);
+/** Returns the hidden first line that identifies a cluster's issue on a topic. */
+export function renderIssueMarker({
+  topic,
+  identity,
+}: Pick<IssueRef, 'topic' | 'identity'>): string {
+  return renderMarker(`${topic}/${identity}`);
 }
 
 interface OpenIssue {
@@ -111,14 +115,11 @@ interface OpenIssue {
 }
 
 /** Finds the issues by marker *and* author, oldest first. */
-async function findOpenIssues(
-  client: GitHubClient,
-  { repository, identity }: IssueRef,
-): Promise<OpenIssue[]> {
-  const marker = renderIssueMarker(identity);
+async function findOpenIssues(client: GitHubClient, issue: IssueRef): Promise<OpenIssue[]> {
+  const marker = renderIssueMarker(issue);
   const login = await findLogin(client);
   const issues = await client.paginate('GET /repos/{owner}/{repo}/issues', {
-    ...repository,
+    ...issue.repository,
     creator: login,
     state: 'open',
     per_page: 100,

@@ -43,7 +43,8 @@ export async function reportDrift(
   const { plan, tool } = await planCluster(job, { lock: false });
   const preview = await previewRollout(job, plan);
   const described = buildDatabasePlan(job, { plan, preview });
-  const issue = { repository: job.environment.repository, identity };
+  const { repository } = job.environment;
+  const issue = { repository, topic: 'drift', identity } as const;
   const alert = {
     storageAlertPercent: job.inputs.storageAlertPercent,
     slackPercent: (await hasOpenIssue(client, issue)) ? SLACK_PERCENT : 0,
