@@ -18,6 +18,11 @@ DROPPED = "P00   WARN: dropped WAL file '%s' because archive queue exceeded 1GB"
 SHELLS = [["dash"], *([["busybox", "sh"]] if shutil.which("busybox") else [])]
 
 
+def name(number, timeline=1):
+    """A segment's."""
+    return "%08X%08X%08X" % (timeline, 0, number)
+
+
 class Folder(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -52,20 +57,20 @@ class Script(Folder):
             text = text.replace(path, ours)
         self.write("archive-push", text, 0o755)
 
-    def push(self, shell, said="", status=0, stops=False):
+    def push(self, shell, said="", status=0, stops=False, name=SEGMENT):
         stop = "echo 99999999999 > %s/stopping\n" % self.folder if stops else ""
         self.write("said", said)
         self.write("pgbackrest", '#!/bin/sh\necho "$*" > %s/called\n%scat %s/said\nexit %d\n' % (
             self.folder, stop, self.folder, status), 0o755)
         return subprocess.run(
-            [*shell, self.folder + "/archive-push", "pg_wal/" + SEGMENT],
+            [*shell, self.folder + "/archive-push", "pg_wal/" + name],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, check=False, cwd=self.folder,
         )
 
     def test_a_long_queue_is_tested_file_by_file(self):
         os.makedirs(self.folder + "/pg_wal/archive_status")
         for shell in SHELLS:
-            for limit, waiting, mode in [("1GiB", 256, "y"), ("1GiB", 257, "n"), ("48MiB", 12, "y"), ("48MiB", 13, "n")]:
+            for limit, waiting, mode in [("1GiB", 64, "y"), ("1GiB", 65, "n"), ("48MiB", 3, "y"), ("48MiB", 4, "n")]:
                 with self.subTest(shell=shell, limit=limit, waiting=waiting):
                     self.write("pgbackrest.conf", "[global]\narchive-push-queue-max=%s\n[orders]\n" % limit)
                     shutil.rmtree(self.folder + "/pg_wal/archive_status")
@@ -98,6 +103,19 @@ class Script(Folder):
                 self.assertLess(abs(int(moment) - time.time()), 60)
                 self.assertEqual(name, SEGMENT)
                 os.unlink(self.marker)
+
+    def test_a_file_that_no_recovery_reads_is_no_gap(self):
+        for shell in SHELLS:
+            for name, is_noted in [
+                ("00000002.history", True),
+                (SEGMENT + ".00000028.backup", False),
+                (SEGMENT + ".partial", False),
+            ]:
+                with self.subTest(shell=shell, name=name):
+                    self.assertEqual(self.push(shell, DROPPED.replace(SEGMENT, name), name=name).returncode, 0)
+                    self.assertEqual(os.path.exists(self.marker), is_noted)
+                    if is_noted:
+                        os.unlink(self.marker)
 
     def test_the_notes_are_bounded_and_keep_the_first_and_the_latest(self):
         lines = ["%d %s\n" % (1000 + number, SEGMENT) for number in range(3000)]
@@ -144,31 +162,74 @@ class Dropped(Folder):
         patch.start()
         self.addCleanup(patch.stop)
 
+    def read_last(self):
+        return (archive_push.read_dropped() or {}).get("last")
+
     def test_counts_the_files_that_the_archive_will_never_have(self):
         self.assertIsNone(archive_push.read_dropped())
-        self.write("dropped", "100 A\n\nnonsense B\n\u0663 C\n300 D\n200 E\n")
-        self.assertEqual(archive_push.read_dropped(), {"files": 3, "since": 100, "latest": 300})
+        first, last = name(7), name(9)
+        self.write("dropped", "100 %s\n\nnonsense B\n\u0663 C\n5\n300 %s\n200 %s\n" % (first, last, name(8)))
+        self.assertEqual(archive_push.read_dropped(), {"files": 3, "since": 100, "last": last})
+        self.assertEqual(archive_push.read_dropped(last), {"files": 1, "since": 300, "last": last})
+        self.assertIsNone(archive_push.read_dropped(name(10)))
 
-    def test_forgets_what_a_later_full_backup_made_irrelevant(self):
-        self.write("dropped", "100 A\n200 B\n300 C\n")
-        archive_push.forget_dropped(200)
-        self.assertEqual(self.read("dropped"), "200 B\n300 C\n")
-        archive_push.forget_dropped(301)
-        self.assertEqual(os.listdir(self.folder), [])
-        archive_push.forget_dropped(301)
+    def test_a_name_that_is_not_known_is_none_of_all(self):
+        self.write("dropped", "100 %s\n300 of-the-lost-primary\n" % name(7))
+        self.assertEqual(archive_push.read_dropped(name(99)), {"files": 1, "since": 300, "last": None})
+
+    def test_forgets_what_a_full_backup_does_not_need(self):
+        # Dropped file, the first segment of a full backup, whether it is forgotten. When either was is of no interest.
+        for dropped, start, is_forgotten in [
+            (name(7), name(8), True),
+            (name(7), name(7), False),
+            (name(8), name(7), False),
+            # The name has three numbers: 0xFF segments of 16 MiB fill 4 GiB.
+            (name(0xFF), "000000010000000100000000", True),
+            ("000000010000000100000000", name(0xFF), False),
+            # Timelines. On an earlier one it is before the fork, or on a branch that was left.
+            (name(7, 1), name(8, 2), True),
+            (name(9, 1), name(8, 2), True),
+            (name(9, 0xF), name(8, 0x10), True),
+            # A recovery that begins on an earlier one goes on to the later.
+            (name(9, 3), name(8, 2), False),
+            (name(7, 3), name(8, 2), False),
+            # A recovery that begins on a timeline needs no history of it.
+            ("00000002.history", name(8, 1), False),
+            ("00000002.history", name(8, 2), True),
+            ("00000002.history", name(1, 2), True),
+            ("00000002.history", name(8, 3), True),
+            ("of-the-lost-primary", name(8), False),
+        ]:
+            with self.subTest(dropped=dropped, start=start):
+                self.write("dropped", "100 %s\n" % dropped)
+                archive_push.forget_dropped(start)
+                self.assertEqual(archive_push.read_dropped() is None, is_forgotten)
+                self.assertEqual(os.path.exists(self.marker), not is_forgotten)
 
     def test_an_interrupted_forgetting_loses_nothing(self):
-        self.write("dropped.old", "100 A\n300 C\n")
-        self.write("dropped", "400 D\n")
-        self.assertEqual(archive_push.read_dropped(), {"files": 3, "since": 100, "latest": 400})
-        archive_push.forget_dropped(200)
-        self.assertEqual(archive_push.read_dropped(), {"files": 2, "since": 300, "latest": 400})
+        self.write("dropped.old", "100 %s\n300 %s\n" % (name(6), name(8)))
+        self.write("dropped", "400 %s\n" % name(9))
+        self.assertEqual(archive_push.read_dropped(), {"files": 3, "since": 100, "last": name(9)})
+        archive_push.forget_dropped(name(7))
+        self.assertEqual(archive_push.read_dropped(), {"files": 2, "since": 300, "last": name(9)})
         self.assertEqual(os.listdir(self.folder), ["dropped"])
 
     def test_notes_files_beside_the_scripts(self):
-        self.write("dropped", "100 A\n")
-        archive_push.note_dropped(["B", "C"])
+        self.write("dropped", "100 %s\n" % name(1))
+        archive_push.note_dropped([name(2), name(3)])
         self.assertEqual(archive_push.read_dropped()["files"], 3)
+        self.assertTrue(archive_push.is_dropped(name(2)))
+        self.assertFalse(archive_push.is_dropped(name(4)))
+
+    def test_a_note_without_a_name_gets_the_one_that_the_server_writes_to(self):
+        self.write("dropped", "100 %s\n200 of-the-lost-primary\n" % name(5))
+        archive_push.name_dropped(name(7))
+        self.assertEqual(archive_push.read_dropped(), {"files": 2, "since": 100, "last": name(7)})
+        archive_push.name_dropped(name(9))
+        self.assertEqual(self.read_last(), name(7))
+        # A failover that has asked the archive meanwhile still finds its note.
+        archive_push.forget_noted("of-the-lost-primary")
+        self.assertEqual(self.read("dropped"), "100 %s\n" % name(5))
 
     def test_opens_nothing_that_the_containers_user_put_there(self):
         secret = tempfile.NamedTemporaryFile()
@@ -183,10 +244,10 @@ class Dropped(Folder):
         os.unlink(self.marker)
         os.mkfifo(self.marker)
         self.assertIsNone(archive_push.read_dropped())
-        archive_push.forget_dropped(0)
+        archive_push.forget_dropped(name(1))
         os.mkdir(self.marker)
         os.mkdir(self.marker + ".old") if not os.path.exists(self.marker + ".old") else None
-        archive_push.forget_dropped(0)
+        archive_push.forget_dropped(name(1))
         archive_push.note_dropped(["A"])
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
 
-from postgres_cluster.backup_due import Attempt, Backup, Schedule, due, needs_full, parse_schedule
+from postgres_cluster.backup_due import Attempt, Backup, Schedule, due, parse_schedule
 
 # 02:30, full on Sunday.
 SCHEDULE = Schedule(150, 6)
@@ -83,21 +83,17 @@ class Due(unittest.TestCase):
 
     def test_dropped_wal_makes_a_full_one_due_at_once(self):
         backups = [full("Mon 02:30"), incremental("Tue 02:30")]
-        self.assertEqual(due(at("Tue 10:00"), backups, SCHEDULE, dropped=at("Tue 09:00")), "full")
-        self.assertIsNone(due(at("Tue 10:00"), backups, SCHEDULE, dropped=at("Mon 01:00")), "closed by a later full one")
-        self.assertEqual(due(at("Tue 10:00"), [full("Tue 09:00")], SCHEDULE, dropped=at("Tue 09:00")), "full")
-        self.assertTrue(needs_full(at("Tue 10:00"), backups, at("Tue 09:00")))
-        self.assertFalse(needs_full(at("Tue 10:00"), backups, None))
-        self.assertTrue(needs_full(at("Tue 10:00"), [incremental("Tue 02:30")], None))
+        self.assertEqual(due(at("Tue 10:00"), backups, SCHEDULE, has_gap=True), "full")
+        self.assertIsNone(due(at("Tue 10:00"), backups, SCHEDULE))
 
     def test_wal_that_is_dropped_again_makes_the_next_full_one_due_after_an_hour(self):
         backups = [full("Mon 02:30"), full("Tue 10:00")]
         last = Attempt(at("Tue 10:00"), at("Tue 10:20"), 0, closes_gap=True)
         now = at("Tue 10:30")
-        self.assertIsNone(due(now, backups, SCHEDULE, dropped=at("Tue 10:25"), last=last))
-        self.assertEqual(due(at("Tue 11:20"), backups, SCHEDULE, dropped=at("Tue 10:25"), last=last), "full")
+        self.assertIsNone(due(now, backups, SCHEDULE, has_gap=True, last=last))
+        self.assertEqual(due(at("Tue 11:20"), backups, SCHEDULE, has_gap=True, last=last), "full")
         first = last._replace(closes_gap=False)
-        self.assertEqual(due(now, backups, SCHEDULE, dropped=at("Tue 10:25"), last=first), "full")
+        self.assertEqual(due(now, backups, SCHEDULE, has_gap=True, last=first), "full")
 
     def test_the_pause_after_a_failure_grows_to_an_hour(self):
         ended = at("Tue 03:00")
@@ -131,7 +127,7 @@ class Due(unittest.TestCase):
         for forced in ("full", "incremental"):
             self.assertEqual(due(now, backups, SCHEDULE, last=failed, forced=forced), forced)
         self.assertEqual(due(now, [], SCHEDULE, last=failed, forced="incremental"), "full")
-        self.assertEqual(due(now, backups, SCHEDULE, dropped=now, last=failed, forced="incremental"), "full")
+        self.assertEqual(due(now, backups, SCHEDULE, has_gap=True, last=failed, forced="incremental"), "full")
 
 
 class Parse(unittest.TestCase):

@@ -9,11 +9,22 @@ from unittest import mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
 
-from postgres_cluster import backup_program, backup_run, backup_state, files, worker
+from postgres_cluster import archive_push, backup_program, backup_run, backup_state, files, worker
 
 NOW = 1_795_740_000
 DAY = 24 * 3600
-FULL_BACKUP = {"type": "full", "started": NOW - 3600}
+
+
+def made(kind, started, wal=2):
+    """A backup as the repository reports it."""
+    return {"type": kind, "started": started, "startWal": segment(wal)}
+
+
+def segment(number):
+    return "0000000100000000%08X" % number
+
+
+FULL_BACKUP = made("full", NOW - 3600)
 
 # `docker exec … CONTAINER COMMAND…` runs the command here; `docker inspect` knows one container.
 DOCKER = """#!/bin/sh
@@ -33,6 +44,7 @@ echo "P00   INFO: backup command begin 2.55.1: --type=full"
 . "$FOLDER/outcome"
 """
 SUCCESS = """
+echo 'P00   INFO: backup start archive = 000000010000000000000009, lsn = 0/9000028'
 echo 'P00   INFO: new backup label = 20261127-004401F'
 echo 'P00   INFO: full backup size = 152.9MB, file total = 969'
 echo 'P00   INFO: backup command end: completed successfully'
@@ -60,20 +72,18 @@ class Node(unittest.TestCase):
         self.write("outcome", SUCCESS)
         self.write("etc/backup.json", '{"time": "02:30", "fullOn": "sunday"}')
         self.repository = {"problem": None, "backups": []}
-        self.dropped = None
+        os.mkdir(self.folder + "/spool")
+        self.writes = segment(8)
         self.primary = True
         self.archives = True
 
         def write(path, text, mode=0o644, owner=None):
             return files.write_text(path, text, mode, (os.getuid(), os.getgid()))
 
-        def forget(before):
-            if self.dropped is not None and self.dropped["latest"] < before:
-                self.dropped = None
-
         run = self.folder + "/run"
         etc = self.folder + "/etc"
         for module, names in [
+            (archive_push, {"SPOOL": self.folder + "/spool"}),
             (worker, {"RUN": run, "PROGRESS": run + "/progress.json", "write_text": write}),
             (
                 backup_state,
@@ -95,8 +105,7 @@ class Node(unittest.TestCase):
                     "LOCK": run + "/backup.lock",
                     "is_archiving": lambda: self.archives,
                     "is_primary": lambda cluster: self.primary,
-                    "read_dropped": lambda: self.dropped,
-                    "forget_dropped": forget,
+                    "ask_once": lambda container, sql: self.writes,
                     "read_repository": lambda cluster: self.repository,
                 },
             ),
@@ -119,6 +128,9 @@ class Node(unittest.TestCase):
 
     def make(self, order=None):
         return backup_program.make_backup("orders", order)
+
+    def drop(self, *notes):
+        self.write("spool/dropped", "".join("%s\n" % note for note in notes))
 
     def read_state(self):
         return backup_state.read_state("orders")
@@ -143,7 +155,7 @@ class Run(Node):
             self.repository["backups"] = [FULL_BACKUP]
             self.assertIsNone(self.make())
             self.assertNotIn("last", self.read_state())
-            self.repository["backups"] = [{"type": "full", "started": NOW - DAY}]
+            self.repository["backups"] = [made("full", NOW - DAY)]
             self.assertIsNone(self.make())
             self.assertEqual(self.read_state()["last"]["type"], "incremental")
         with open(self.folder + "/arguments", encoding="utf-8") as file:
@@ -219,24 +231,45 @@ class Run(Node):
         self.assertEqual((state["last"]["problem"], state["last"]["order"]), (backup_program.CUT, "a"))
 
     def test_the_gap_is_forgotten_after_a_full_backup_only(self):
-        self.repository["backups"] = [{"type": "full", "started": NOW - DAY}]
+        self.repository["backups"] = [made("full", NOW - DAY)]
+        # A file may be noted after the backup that does not need it has begun; a clock says nothing.
+        self.drop("%d %s" % (NOW + DAY, segment(8)))
         with mock.patch.object(backup_program.time, "time", lambda: NOW):
-            self.dropped = {"files": 2, "since": NOW - 60, "latest": NOW - 30}
             self.write("outcome", "exit 1")
             self.assertTrue(self.make())
-            self.assertIsNotNone(self.dropped)
+            self.assertIsNotNone(archive_push.read_dropped())
             self.write("outcome", SUCCESS)
             self.assertIsNone(self.make({"id": "a", "type": "incremental"}))
-        self.assertIsNone(self.dropped)
+        self.assertIsNone(archive_push.read_dropped())
         last = self.read_state()["last"]
         self.assertEqual((last["type"], last["closesGap"]), ("full", True))
 
-    def test_a_gap_that_another_run_closed_is_forgotten(self):
+    def test_what_is_dropped_from_a_full_backup_on_makes_the_next_due(self):
         self.repository["backups"] = [FULL_BACKUP]
-        self.dropped = {"files": 2, "since": NOW - 7200, "latest": NOW - 7000}
+        # Long before the backup, by the clock.
+        self.drop("%d %s" % (NOW - DAY, segment(9)))
+        self.assertIsNone(self.make())
+        self.assertEqual(self.read_state()["last"]["type"], "full")
+        self.assertEqual(archive_push.read_dropped()["last"], segment(9))
+
+    def test_a_gap_that_another_run_closed_is_forgotten(self):
+        self.repository["backups"] = [made("full", NOW - DAY), made("full", NOW - 3600, 6)]
+        self.drop("%d %s" % (NOW - 60, segment(5)))
         with mock.patch.object(backup_program.time, "time", lambda: NOW):
             self.make()
-        self.assertIsNone(self.dropped)
+        self.assertIsNone(archive_push.read_dropped())
+        self.assertNotIn("last", self.read_state())
+
+    def test_a_gap_without_a_name_is_before_what_the_server_writes(self):
+        self.repository["backups"] = [made("full", NOW - 3600, 8)]
+        self.drop("%d of-the-lost-primary" % (NOW - DAY))
+        self.writes = None
+        with mock.patch.object(backup_program.time, "time", lambda: NOW):
+            self.assertIn("does not say", self.make())
+            self.writes = segment(8)
+            self.assertIsNone(self.make())
+        self.assertEqual(self.read_state()["last"]["type"], "full")
+        self.assertIsNone(archive_push.read_dropped())
 
     def test_the_state_of_another_cluster_is_not_used(self):
         backup_state.write_state({"cluster": "sales", "running": None, "last": {"ended": 1}})
@@ -257,7 +290,7 @@ class Main(Node):
         self.assertIn("last", self.read_state())
 
     def test_an_order_is_taken_once(self):
-        self.repository["backups"] = [{"type": "full", "started": int(time.time()) - 60}]
+        self.repository["backups"] = [made("full", int(time.time()) - 60)]
         backup_state.write_order({"id": "a", "type": "incremental"})
         self.main()
         self.assertEqual(self.read_state()["last"]["order"], "a")
@@ -338,6 +371,8 @@ class Read(unittest.TestCase):
         for label in ("20261127-004401F", "20261127-004436F_20261127-004633I"):
             self.run.take_line("P00   INFO: new backup label = %s\n" % label)
             self.assertEqual(self.run.label, label)
+        self.run.take_line("P00   INFO: backup start archive = 000000010000000000000006, lsn = 0/6000028\n")
+        self.assertEqual(self.run.wal, "000000010000000000000006")
         self.run.take_line("P00   INFO: last backup label = 20261127-004436F, version = 2.55.1\n")
         self.assertEqual(self.run.label, "20261127-004436F_20261127-004633I")
 

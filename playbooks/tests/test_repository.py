@@ -35,6 +35,7 @@ BACKUP = {
     "databaseBytes": 23033337,
     "repositoryBytes": 2830579,
     "damaged": False,
+    "startWal": "000000010000000000000002",
 }
 
 
@@ -90,6 +91,8 @@ class Info(unittest.TestCase):
             ("no label", {"label": None}),
             ("another type", {"type": "copy"}),
             ("no times", {"timestamp": None}),
+            ("no WAL", {"archive": {"start": None, "stop": None}}),
+            ("another name for WAL", {"archive": {"start": "00000001000000000000000\n"}}),
             ("a time without an end", {"timestamp": {"start": 1, "stop": 2**60}}),
             ("text for a size", {"info": {"size": "1", "repository": {"delta": 1}}}),
             ("true for a size", {"info": {"size": True, "repository": {"delta": 1}}}),
@@ -200,12 +203,12 @@ class Failures(unittest.TestCase):
 
 
 class Observation(unittest.TestCase):
-    def observe(self, postgres, archived=None, archives=True, dropped=None):
+    def observe(self, postgres, archived=None, archives=True, dropped=None, backups=()):
         with mock.patch.multiple(
             backup_observation,
             is_archiving=lambda: archives,
-            read_dropped=lambda: dropped,
-            read_repository=lambda cluster: {"problem": None},
+            read_dropped=lambda start=None: None if start is not None and dropped["last"] < start else dropped,
+            read_repository=lambda cluster: {"problem": None, "backups": list(backups)},
             observe_backup_runs=lambda cluster: {"running": None, "last": None},
         ), mock.patch.object(backup_observation.os, "stat", lambda _: mock.Mock(st_mtime=100.5)):
             return backup_observation.observe_backup("orders", postgres, archived)
@@ -221,8 +224,18 @@ class Observation(unittest.TestCase):
             self.assertEqual(self.observe({"inRecovery": False}, archived)["archivedAt"], expected)
 
     def test_dropped_wal_is_reported(self):
-        dropped = {"files": 3, "since": 150, "latest": 160}
-        self.assertEqual(self.observe({"inRecovery": False}, dropped=dropped)["dropped"], {"files": 3, "since": 150})
+        dropped = {"files": 3, "since": 150, "last": "000000010000000000000005"}
+        earlier, later = ({**BACKUP, "startWal": "00000001000000000000000%d" % number} for number in (5, 6))
+        increment = {**later, "type": "incr"}
+        for backups, expected in [
+            ([], {"files": 3, "since": 150}),
+            ([earlier, increment], {"files": 3, "since": 150}),
+            ([earlier, later], None),
+        ]:
+            seen = self.observe({"inRecovery": False}, dropped=dropped, backups=backups)
+            self.assertEqual(seen["dropped"], expected)
+            # The report's schema has no such key.
+            self.assertNotIn("startWal", json.dumps(seen["backups"]))
 
 
 if __name__ == "__main__":

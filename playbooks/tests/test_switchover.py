@@ -256,10 +256,13 @@ class Handover(unittest.TestCase):
             ({"unarchived": "000000010000000000000003"}, True),
             ({"unarchived": "../../000000010000000000000003"}, False),
             ({"unarchived": 3}, False),
-            ({"dropped": {"files": 2, "since": 100, "latest": 200}}, True),
+            ({"dropped": {"files": 2, "since": 100, "last": "000000010000000000000003"}}, True),
+            ({"dropped": {"files": 2, "since": 100, "last": None}}, True),
             ({"dropped": {"files": 2, "since": 100}}, False),
-            ({"dropped": {"files": 2, "since": 100, "latest": "200"}}, False),
-            ({"dropped": {"files": 2, "since": 100, "latest": 2**50}}, False),
+            ({"dropped": {"files": 2, "since": "100", "last": None}}, False),
+            ({"dropped": {"files": 2, "since": 2**50, "last": None}}, False),
+            ({"dropped": {"files": 2, "since": 100, "last": "../000000010000000000003"}}, False),
+            ({"dropped": {"files": 2, "since": 100, "last": 200}}, False),
         ]:
             with self.subTest(change):
                 line = (json.dumps({**end, **change}) + "\n").encode("ascii")

@@ -157,7 +157,7 @@ export interface BackupObservation {
   readonly newestWal: string | null;
   /** When the server archived its newest segment; null if it has archived none since its statistics began. */
   readonly archivedAt: number | null;
-  /** WAL that was dropped because the archive did not answer and the queue was full; null if none was. */
+  /** WAL that the archive will never have, and that the newest full backup needs; null if there is none. */
   readonly dropped: { readonly files: number; readonly since: number } | null;
   /** The backup that runs now. */
   readonly running: BackupRun | null;

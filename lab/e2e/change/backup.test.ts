@@ -33,13 +33,6 @@ async function listBackups(): Promise<string[]> {
   return keys.flatMap((key) => LABEL.exec(key)?.[1] ?? []).sort();
 }
 
-/** When a backup began, in seconds since the epoch, by its label. */
-function readTime(label: string): number {
-  const [, year, month, day, hour, minute, second] =
-    /^(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)F$/.exec(label) ?? [];
-  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`) / 1000;
-}
-
 /** Which rows of the load a server has. */
 const FINGERPRINT = `SELECT count(*) || ' ' || md5(string_agg(counter::text, ',' ORDER BY counter)) FROM ${TABLE}`;
 
@@ -163,11 +156,8 @@ test('without its archive the database goes on; the gap is reported, and a full 
   expect(cluster.readRoles(result)).toEqual({ 'node-1': 'primary', 'node-2': 'replica streaming' });
   const made = (await listBackups()).filter((label) => !backups.includes(label));
   expect(made).toEqual([expect.stringMatching(/F$/)]);
-  // PostgreSQL may pause for a minute between two attempts, so a file can be noted after the backup has begun.
-  const began = readTime(made[0] ?? '') - 60;
-  const noted = await cluster.run('node-1', 'sh', '-c', `cat ${DROPPED} 2> /dev/null || true`);
-  for (const line of noted.split('\n').filter(Boolean))
-    expect(Number(line.split(' ')[0]), line).toBeGreaterThan(began);
+  // The files are compared with the backup by their names: when they were noted is of no interest.
+  await cluster.run('node-1', 'test', '!', '-e', DROPPED);
 });
 
 test('a backup is made on request', async () => {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 from .archive_push import forget_noted, is_archiving, note_dropped, replace_dropped
 from .archive_status import SEGMENT, Segment, find_first_waiting, parse_segment, reopen
@@ -37,7 +37,7 @@ class Inherited(NamedTuple):
     missing: Optional[List[str]]
 
 
-def inherit_told(first: Optional[str], dropped: Optional[Dict[str, int]]) -> Optional[Inherited]:
+def inherit_told(first: Optional[str], dropped: Optional[Dict[str, Any]]) -> Optional[Inherited]:
     """On the new primary of a switchover, before its promotion. `first`: the first segment that the old primary has not
     archived, None if it has archived all; `dropped`: what it noted as dropped. Returns None without backups."""
     if not is_archiving():

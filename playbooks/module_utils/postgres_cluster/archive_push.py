@@ -4,16 +4,18 @@ pgBackRest dropped. Imports only the two layouts: the backup program on the node
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
-from typing import Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from .backup_layout import BACKREST_CONF, CONTAINER_SPOOL, SPOOL, TOOLS
 from .layout import CONTAINER_ETC, ETC
 
 # The same path on the host and in the server's container.
 SCRIPT = TOOLS + "/archive-push"
-# In the spool: a line `EPOCH FILE` for each WAL file that the archive will never have.
+# In the spool: a line `EPOCH FILE` for each WAL file that the archive will never have. A note of this action has a word in
+# place of a name that nobody knows, `EPOCH WORD`, and later `EPOCH FILE WORD` (name_dropped). The time is for people.
 DROPPED = "dropped"
 # In the container, until when (epoch) nothing is archived because the server is being stopped. It is in memory: gone when
 # the container has stopped.
@@ -21,6 +23,10 @@ STOPPING = "/dev/shm/postgres-cluster.stopping"
 
 MAX_BYTES = 65536
 KEPT_LINES = 500
+SEGMENT = re.compile("[0-9A-F]{24}")
+HISTORY = re.compile(r"[0-9A-F]{8}\.history")
+# The word for what a former primary noted without a name.
+INHERITED = "of-the-former-primary"
 
 # Runs in the server's container, with the data directory as working directory, for dash and busybox. The wording of a
 # dropped file is archivePushDropWarning() in pgBackRest's src/command/archive/push/push.c.
@@ -58,11 +64,11 @@ while read -r line; do
 done < "$conf"
 
 # pgBackRest tests the length of the queue only when its process in the background begins, and that may try for an hour
-# (cmdArchivePushAsync in push.c). Without such a process it tests it for each file, before anything else. That is slower,
-# and for a queue that has grown far beyond its limit.
+# (cmdArchivePushAsync in push.c). Without such a process it tests it for each file, before anything else, with the same
+# limit: so a queue beyond its limit is cut down to it at once, the oldest file first.
 file=$1 async=y
 set -- pg_wal/archive_status/*.ready
-[ "$queue" -eq 0 ] || [ "$#" -le $((queue * 4)) ] || async=n
+[ "$queue" -eq 0 ] || [ "$#" -le "$queue" ] || async=n
 
 is_stopping && defer "$file"
 said=$(%(tools)s/pgbackrest --config="$conf" --stanza="$stanza" --log-level-console=warn --log-level-stderr=off \\
@@ -71,8 +77,10 @@ status=$?
 [ -z "$said" ] || printf '%%s\\n' "$said" >&2
 [ "$status" -eq 0 ] || ! is_stopping || defer "$file"
 
-# pgBackRest drops WAL that waits, and reports success, so that a full volume does not stop PostgreSQL.
-case $said in
+# pgBackRest drops WAL that waits, and reports success, so that a full volume does not stop PostgreSQL. No recovery reads the
+# other files that PostgreSQL archives, `SEGMENT.OFFSET.backup` and `SEGMENT.partial`.
+case ${file##*/}:$said in
+  *.backup:* | *.partial:*) ;;
   *"dropped WAL file '"*"because archive queue exceeded"*)
     dropped=$spool/%(dropped)s
     if [ -f "$dropped" ] && [ "$(wc -c < "$dropped")" -gt %(bytes)d ]; then
@@ -102,37 +110,76 @@ def is_archiving() -> bool:
     return os.path.isfile("%s/%s" % (ETC, BACKREST_CONF))
 
 
-def read_dropped() -> Optional[Dict[str, int]]:
-    """Returns the WAL that the archive will never have: {"files", "since", "latest"}, the number of files, and the first and
-    the last time (epoch) that one was dropped. None if there is none. Many files are counted as at least KEPT_LINES."""
-    times = [_read_time(line) for path in _list_markers() for line in _read_lines(path)]
-    known = [moment for moment in times if moment is not None]
-    return {"files": len(known), "since": min(known), "latest": max(known)} if known else None
+def read_dropped(start: Optional[str] = None) -> Optional[Dict[str, Any]]:
+    """Returns the WAL that the archive will never have; with `start`, only what a recovery needs from a full backup on whose
+    WAL starts with that segment. None if there is none, else {"files", "since", "last"}: the number of files (many are
+    counted as at least KEPT_LINES), the first time (epoch) that is noted, and the name of the last one, None if it is not
+    known. For a history the name is _locate()'s."""
+    notes = [line.split() for path in _list_markers() for line in _read_lines(path) if not _is_settled(line, start)]
+    if not notes:
+        return None
+    names = [_locate(fields[1]) for fields in notes]
+    last = None if None in names else max(filter(None, names))
+    return {"files": len(notes), "since": min(int(fields[0]) for fields in notes), "last": last}
 
 
 def is_dropped(name: str) -> bool:
     """Whether a WAL file is noted as dropped."""
-    return any(line.endswith(" " + name) for path in _list_markers() for line in _read_lines(path))
+    return any(line.split()[1:2] == [name] for path in _list_markers() for line in _read_lines(path))
 
 
-def forget_dropped(before: int) -> None:
-    """Forgets what was dropped before `before`, the time (epoch) at which a full backup began that has succeeded: no
-    recovery from that backup on needs it."""
-    _keep(lambda line: (_read_time(line) or 0) >= before)
+def forget_dropped(start: str) -> None:
+    """Forgets what no recovery needs from a full backup on that has succeeded; `start`: the segment with which its WAL
+    starts."""
+    _rewrite(lambda line: None if _is_settled(line, start) else line)
 
 
-def forget_noted(name: str) -> None:
-    """Forgets one name that note_dropped() noted."""
-    _keep(lambda line: not line.endswith(" " + name))
+def name_dropped(segment: str) -> None:
+    """Gives the notes without a name the name of the segment that this node's server, the primary, writes to: what is missing
+    was written before. A backup that begins later starts with a later segment, as pg_backup_start() completes this one."""
+
+    def name(line: str) -> str:
+        fields = line.split()
+        is_unnamed = _read_time(line) is not None and len(fields) == 2 and _locate(fields[1]) is None
+        return "%s %s %s" % (fields[0], segment, fields[1]) if is_unnamed else line
+
+    _rewrite(name)
 
 
-def _keep(is_kept: Callable[[str], bool]) -> None:
+def forget_noted(word: str) -> None:
+    """Forgets one word, or name, that note_dropped() noted."""
+    _rewrite(lambda line: None if line.endswith(" " + word) else line)
+
+
+def _is_settled(line: str, start: Optional[str]) -> bool:
+    """Whether a line is no note, or one of a file that no recovery reads which begins with segment `start`.
+
+    Names compare as text: by the timeline, then by the position. A recovery reads the segments of its first timeline from
+    `start` on, and those of later timelines. What is missing on an earlier timeline does not matter, wherever it is: either
+    it comes before `start`, or it is on a branch that was left. What is missing on a later one does.
+    """
+    fields = line.split()
+    if _read_time(line) is None or len(fields) < 2:
+        return True
+    name = _locate(fields[1])
+    return start is not None and name is not None and name < start
+
+
+def _locate(name: str) -> Optional[str]:
+    """Returns the name of a segment; for the history of a timeline the one before its first (WAL begins with segment 1):
+    a recovery that begins on that timeline can do without it (readTimeLineHistory in timeline.c). None for anything else."""
+    if HISTORY.fullmatch(name):
+        return name[:8] + "0" * 16
+    return name if SEGMENT.fullmatch(name) else None
+
+
+def _rewrite(change: Callable[[str], Optional[str]]) -> None:
     path, aside = _list_markers()
     try:
         # The server's script may add a line at any time. What it adds from now on goes into a new file.
         if not os.path.lexists(aside) and os.path.lexists(path):
             os.rename(path, aside)
-        lines = [line for line in _read_lines(aside) if is_kept(line)]
+        lines = [line for line in map(change, _read_lines(aside)) if line is not None]
         if lines:
             _append(path, lines)
         if os.path.lexists(aside):
@@ -143,19 +190,19 @@ def _keep(is_kept: Callable[[str], bool]) -> None:
 
 
 def note_dropped(names: List[str]) -> None:
-    """Notes WAL files that the archive will never have."""
+    """Notes WAL files that the archive will never have, or a word where their names are not known."""
     now = int(time.time())
     _note(["%d %s" % (now, name) for name in names[:KEPT_LINES]])
 
 
-def replace_dropped(dropped: Optional[Dict[str, int]]) -> None:
+def replace_dropped(dropped: Optional[Dict[str, Any]]) -> None:
     """Replaces what this node noted, when it was the primary for the last time, by what read_dropped() returned on the former
     primary."""
     if read_dropped() is not None:
-        forget_dropped(int(time.time()) + 1)
+        _rewrite(lambda line: None)
     if dropped is not None:
-        times = [dropped["since"], *[dropped["latest"]] * (min(dropped["files"], KEPT_LINES) - 1)]
-        _note(["%d of-the-former-primary" % moment for moment in times])
+        note = "%d %s" % (dropped["since"], dropped["last"] or INHERITED)
+        _note([note] * min(dropped["files"], KEPT_LINES))
 
 
 def _note(lines: List[str]) -> None:

@@ -27,6 +27,8 @@ class Backup(NamedTuple):
 
     is_full: bool
     started: int
+    # The segment with which its WAL starts; empty if that is not known.
+    wal: str = ""
 
 
 class Attempt(NamedTuple):
@@ -54,40 +56,34 @@ def due(
     now: int,
     backups: List[Backup],
     schedule: Schedule,
-    dropped: Optional[int] = None,
+    has_gap: bool = False,
     last: Optional[Attempt] = None,
     forced: Optional[str] = None,
 ) -> Optional[str]:
     """Returns `full`, `incremental` or None: the backup that is to be made now.
 
-    `backups`: those of the newest database; `dropped`: when WAL was dropped for the last time; `forced`: what a person or a
-    deploy asks for, which waits for no pause.
+    `backups`: those of the newest database; `has_gap`: whether the archive lacks WAL that the newest full one needs; `forced`:
+    what a person or a deploy asks for, which waits for no pause.
 
     A run that was missed is made up for: what counts is whether a backup has begun since it was due. A backup that begins
     before midnight and ends after it therefore counts for the day on which it began. A backup of the future, after a clock
     was set back, counts for nothing: pgBackRest refuses the next one, and says that it is the clock.
     """
     known = [backup for backup in backups if backup.started <= now]
-    wanted, is_for_gap = _choose(now, known, schedule, dropped, forced)
+    wanted, is_for_gap = _choose(now, known, schedule, has_gap, forced)
     if wanted is None or forced is not None:
         return wanted
     return None if last is not None and _is_paused(now, last, is_for_gap) else wanted
 
 
-def needs_full(now: int, backups: List[Backup], dropped: Optional[int]) -> bool:
-    """Whether one cannot restore to this moment without a new full backup: there is none, or WAL is missing since the newest."""
-    fulls = [backup.started for backup in backups if backup.is_full and backup.started <= now]
-    return not fulls or (dropped is not None and max(fulls) <= dropped)
-
-
 def _choose(
-    now: int, backups: List[Backup], schedule: Schedule, dropped: Optional[int], forced: Optional[str]
+    now: int, backups: List[Backup], schedule: Schedule, has_gap: bool, forced: Optional[str]
 ) -> Tuple[Optional[str], bool]:
     """Returns what is due without any pause, and whether it is to close a gap."""
     fulls = [backup.started for backup in backups if backup.is_full]
     if not fulls:
         return FULL, False
-    if needs_full(now, backups, dropped):
+    if has_gap:
         return FULL, True
     if forced is not None:
         return forced, False

@@ -9,7 +9,7 @@ from .archive_push import is_archiving, read_dropped
 from .backup_layout import BACKREST_CONF
 from .backup_state import observe_backup_runs
 from .layout import ETC
-from .repository import read_repository
+from .repository import find_start, read_repository
 
 
 def observe_backup(cluster: str, postgres: Optional[Dict[str, Any]], archived: Optional[int]) -> Optional[Dict[str, Any]]:
@@ -19,11 +19,14 @@ def observe_backup(cluster: str, postgres: Optional[Dict[str, Any]], archived: O
     """
     if postgres is None or postgres["inRecovery"] or not is_archiving():
         return None
-    dropped = read_dropped()
+    repository = read_repository(cluster)
+    # A full backup may have ended the gap without a run of the backup program since.
+    dropped = read_dropped(find_start(repository["backups"]))
     # Before, the command succeeded without archiving anything.
     begun = os.stat("%s/%s" % (ETC, BACKREST_CONF)).st_mtime
     return {
-        **read_repository(cluster),
+        **repository,
+        "backups": [{key: value for key, value in item.items() if key != "startWal"} for item in repository["backups"]],
         "archivedAt": archived if archived is not None and archived >= int(begun) else None,
         "dropped": None if dropped is None else {"files": dropped["files"], "since": dropped["since"]},
         **observe_backup_runs(cluster),

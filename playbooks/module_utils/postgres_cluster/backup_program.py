@@ -14,19 +14,22 @@ import sys
 import time
 from typing import Any, Dict, List, NoReturn, Optional
 
-from .archive_push import forget_dropped, is_archiving, read_dropped
+from .archive_push import SEGMENT, forget_dropped, is_archiving, name_dropped, read_dropped
 from .backrest_errors import explain_failure
-from .backup_due import FULL, Attempt, Backup, due, needs_full, parse_schedule
+from .backup_due import FULL, Attempt, Backup, due, parse_schedule
 from .backup_layout import BACKREST_CONF, BACKUP_JSON
 from .backup_run import BackupRun, is_primary, list_arguments, read_start
 from .backup_state import LOCK, read_state, take_order, write_state
 from .command import Problem
 from .files import read_json, read_text
-from .layout import ETC
+from .layout import ETC, container_name
+from .psql import ask_once
 from .repository import read_repository
 from .worker import RUN, write_progress
 
 CUT = "it was cut short: the node was restarted, or the unit was killed"
+# As JSON, which segment the server writes to.
+WRITTEN = "SELECT to_json(pg_walfile_name(pg_current_wal_lsn()))"
 STOPPED = "it was ended, because its unit was stopped or the node was shut down"
 SERVER_STOPPED = "it was ended, because the PostgreSQL server was stopped or restarted"
 
@@ -78,12 +81,11 @@ def make_backup(cluster: str, order: Optional[Dict[str, Any]]) -> Optional[str]:
                 return None
             raise Problem(obstacle)
         backups = read_backups(cluster)
-        forget_gap(started, backups)
-        dropped = (read_dropped() or {}).get("latest")
+        has_gap = settle_gap(cluster, [backup.wal for backup in backups if backup.is_full])
         schedule = parse_schedule(read_json("%s/%s" % (ETC, BACKUP_JSON)))
         if schedule is None:
             raise Problem("%s/%s holds no schedule. Deploy: that writes it" % (ETC, BACKUP_JSON))
-        kind = due(started, backups, schedule, dropped, find_attempt(state), order and order["type"])
+        kind = due(started, backups, schedule, has_gap, find_attempt(state), order and order["type"])
     except Problem as problem:
         if order is not None:
             record(state, wanted, {"problem": problem.message, "log": problem.log, "cut": False})
@@ -95,8 +97,7 @@ def make_backup(cluster: str, order: Optional[Dict[str, Any]]) -> Optional[str]:
     if kind is None:
         print("no backup is due")
         return None
-    closes_gap = kind == FULL and bool(backups) and needs_full(started, backups, dropped)
-    return perform(cluster, state, {**wanted, "type": kind, "closesGap": closes_gap})
+    return perform(cluster, state, {**wanted, "type": kind, "closesGap": kind == FULL and bool(backups) and has_gap})
 
 
 def find_obstacle(cluster: str) -> Optional[str]:
@@ -112,7 +113,7 @@ def read_backups(cluster: str) -> List[Backup]:
     found = read_repository(cluster)
     if found["problem"] is not None:
         raise Problem("the backups cannot be read: %s" % found["problem"])
-    return [Backup(one["type"] == "full", one["started"]) for one in found["backups"]]
+    return [Backup(one["type"] == "full", one["started"], one["startWal"]) for one in found["backups"]]
 
 
 def explain(backup: BackupRun, code: int) -> str:
@@ -120,11 +121,20 @@ def explain(backup: BackupRun, code: int) -> str:
     return explain_failure(code, backup.log, read_text("%s/%s" % (ETC, BACKREST_CONF)) or "")
 
 
-def forget_gap(now: int, backups: List[Backup]) -> None:
-    """Forgets WAL that was dropped before the newest full backup began."""
-    fulls = [backup.started for backup in backups if backup.is_full and backup.started <= now]
-    if fulls and read_dropped() is not None:
-        forget_dropped(max(fulls))
+def settle_gap(cluster: str, starts: List[str]) -> bool:
+    """Forgets dropped WAL that no full backup needs any more, and returns whether some is left. `starts`: the segments with
+    which the WAL of the full backups starts."""
+    dropped = read_dropped()
+    if dropped is None:
+        return False
+    if dropped["last"] is None:
+        segment = ask_once(container_name(cluster), WRITTEN)
+        if not isinstance(segment, str) or not SEGMENT.fullmatch(segment):
+            raise Problem("PostgreSQL does not say which WAL segment it writes to")
+        name_dropped(segment)
+    if starts:
+        forget_dropped(max(starts))
+    return read_dropped() is not None
 
 
 def find_attempt(state: Dict[str, Any]) -> Optional[Attempt]:
@@ -165,7 +175,8 @@ def perform(cluster: str, state: Dict[str, Any], wanted: Dict[str, Any]) -> Opti
     done = backup.total if backup.is_complete and backup.total is not None else backup.done
     write_progress("backup", "backup", done, backup.total, started, working=False, detached=True)
     if end["problem"] is None and wanted["type"] == FULL:
-        forget_gap(started, [Backup(True, started)])
+        if backup.wal is not None:
+            forget_dropped(backup.wal)
     return end["problem"]
 
 

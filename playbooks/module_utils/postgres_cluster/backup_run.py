@@ -51,18 +51,21 @@ exit "$code"
 """.replace("END_SECONDS", str(END_SECONDS))
 
 LABEL = re.compile(r"new backup label = (\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?)$")
+# Printed when PostgreSQL has begun it: the segment with which its WAL starts.
+START = re.compile(r"backup start archive = ([0-9A-F]{24}), lsn = ")
 # Printed before it removes what has expired (main.c).
 COMPLETED = "backup command end: completed successfully"
 
 
 class BackupRun:
-    """A backup that runs. `done` and `total` are bytes, `log` its last messages."""
+    """A backup that runs. `done` and `total` are bytes, `log` its last messages, `wal` is the first segment of its WAL."""
 
     def __init__(self, arguments: List[str]) -> None:
         self.done = 0
         self.total: Optional[int] = None
         self.log = ""
         self.label: Optional[str] = None
+        self.wal: Optional[str] = None
         #: Whether the repository has the backup.
         self.is_complete = False
         self._process = subprocess.Popen(
@@ -89,6 +92,9 @@ class BackupRun:
         match = LABEL.search(line.rstrip())
         if match is not None:
             self.label = match.group(1)
+        match = START.search(line)
+        if match is not None:
+            self.wal = match.group(1)
         if COMPLETED in line:
             self.is_complete = True
 

@@ -183,9 +183,10 @@ def _is_dropped(dropped: Any) -> bool:
     """Whether it may be an answer of read_dropped()."""
     if dropped is None:
         return True
-    if not isinstance(dropped, dict) or set(dropped) != {"files", "since", "latest"}:
+    if not isinstance(dropped, dict) or set(dropped) != {"files", "since", "last"}:
         return False
-    return all(type(value) is int and 0 < value < 2**40 for value in dropped.values())
+    numbers = (dropped["files"], dropped["since"])
+    return _is_segment(dropped["last"]) and all(type(value) is int and 0 < value < 2**40 for value in numbers)
 
 
 def _read(connection: socket.socket) -> Optional[Dict[str, Any]]:

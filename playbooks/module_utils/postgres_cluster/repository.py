@@ -37,7 +37,8 @@ NOTHING: Dict[str, Any] = {"systemIdentifier": None, "backups": [], "oldestWal":
 
 def read_repository(cluster: str, path: str = "%s/%s" % (ETC, BACKREST_CONF)) -> Dict[str, Any]:
     """Returns what the repository in the pgbackrest.conf at `path` holds: `systemIdentifier`, `backups`, `oldestWal` and
-    `newestWal` as in BackupObservation (src/cluster/observation.ts), and `problem`, a sentence, None if it could be read.
+    `newestWal` as in BackupObservation (src/cluster/observation.ts), and `problem`, a sentence, None if it could be read. Each
+    backup has `startWal` as well, the segment with which its WAL starts.
 
     Runs on the host, as it needs no server.
     """
@@ -119,7 +120,7 @@ def parse_info(text: str, cluster: str, conf: str) -> Dict[str, Any]:
 
 
 def _read_backup(item: Dict[str, Any]) -> Optional[Dict[str, Any]]:
-    """Returns a BackupRecord; None for what is none."""
+    """Returns a BackupRecord with `startWal`; None for what is none."""
     times, sizes = _dict(item.get("timestamp")), _dict(item.get("info"))
     backup = {
         "label": item.get("label"),
@@ -129,11 +130,14 @@ def _read_backup(item: Dict[str, Any]) -> Optional[Dict[str, Any]]:
         "databaseBytes": sizes.get("size"),
         "repositoryBytes": _dict(sizes.get("repository")).get("delta"),
         "damaged": item.get("error") is True,
+        "startWal": _read_segment(_dict(item.get("archive")).get("start")),
     }
     is_valid = (
         isinstance(backup["label"], str)
         and LABEL.fullmatch(backup["label"]) is not None
         and backup["type"] in TYPES
+        # All are made online.
+        and backup["startWal"] is not None
         and all(_is_whole(backup[name], 2**40) for name in ("started", "ended"))
         and all(_is_whole(backup[name], MAX_BYTES) for name in ("databaseBytes", "repositoryBytes"))
     )
@@ -158,3 +162,8 @@ def _dict(value: Any) -> Dict[str, Any]:
 
 def _list(value: Any) -> List[Any]:
     return value if isinstance(value, list) else []
+
+
+def find_start(backups: List[Dict[str, Any]]) -> Optional[str]:
+    """Returns the segment with which the WAL of the newest full backup starts; None without one."""
+    return max((item["startWal"] for item in backups if item["type"] == "full"), default=None)

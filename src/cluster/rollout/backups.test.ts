@@ -130,15 +130,14 @@ describe('a cluster with backups', () => {
     expect(listRolloutSteps(createArchiving(desired), desired)).toEqual([]);
   });
 
-  test.each<[string, Partial<BackupObservation>]>([
-    ['that cannot be read', { problem: 'no answer', systemIdentifier: null, backups: [] }],
-    ['that lost WAL before the newest full one', { dropped: { files: 3, since: 999 } }],
-  ])('%s needs nothing', (_, repository) => {
+  test('that cannot be read needs nothing', () => {
+    const repository = { problem: 'no answer', systemIdentifier: null, backups: [] };
     expect(listRolloutSteps(createArchiving(desired, repository), desired)).toEqual([]);
   });
 
   test('makes a full backup after WAL was dropped', () => {
-    const dropped = { files: 3, since: 1_001 };
+    // The node says so, by the names of the files: when the backup began is of no interest.
+    const dropped = { files: 3, since: 999 };
     const increment: BackupRecord = { ...FULL, type: 'incr', started: 2_000, ended: 2_001 };
     const observed = createArchiving(desired, { dropped, backups: [FULL, increment] });
     const result = rollout(observed, desired);

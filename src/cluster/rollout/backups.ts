@@ -120,7 +120,7 @@ export function archivesTo(
 }
 
 /**
- * Makes a full backup if there is none, or if WAL was dropped since the newest one began: what was written since cannot be
+ * Makes a full backup if there is none, or if WAL that the newest one needs was dropped: what was written since cannot be
  * restored before. Backups that cannot be read do not stop a deploy.
  */
 export function backUp(cluster: ClusterState): PlannedStep | null {
@@ -142,11 +142,6 @@ export function backUp(cluster: ClusterState): PlannedStep | null {
 }
 
 function explainBackup({ backups, dropped }: BackupObservation): StepReason | null {
-  const newest = Math.max(
-    ...backups.filter(({ type }) => type === 'full').map(({ started }) => started),
-  );
-  if (newest === Number.NEGATIVE_INFINITY) return { kind: 'no-backup' };
-  return dropped !== null && newest < dropped.since
-    ? { kind: 'wal-dropped', files: dropped.files }
-    : null;
+  if (!backups.some(({ type }) => type === 'full')) return { kind: 'no-backup' };
+  return dropped === null ? null : { kind: 'wal-dropped', files: dropped.files };
 }

@@ -38,11 +38,7 @@ function buildEmptyRepository({ postgres }: NodeObservation): BackupObservation 
 export function backUp(node: NodeObservation, { type }: StepOf<'backup'>): NodeObservation {
   const { backup } = node;
   if (backup === null) return node;
-  const moment = Math.max(
-    0,
-    backup.dropped?.since ?? 0,
-    ...backup.backups.map(({ ended }) => ended),
-  );
+  const moment = Math.max(0, ...backup.backups.map(({ ended }) => ended));
   const made = {
     label: '',
     type: type === 'full' ? ('full' as const) : ('incr' as const),

@@ -130,7 +130,7 @@ export type StepReason =
     }
   /** There is no full backup. */
   | { readonly kind: 'no-backup' }
-  /** So many WAL files were dropped since the newest full backup began. */
+  /** So many WAL files were dropped that the newest full backup needs. */
   | { readonly kind: 'wal-dropped'; readonly files: number }
   /** A failover was requested. */
   | { readonly kind: 'failover'; readonly primary: string | null };
