@@ -9,7 +9,7 @@ from unittest import mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
 
-from postgres_cluster import restore, restore_source, restore_stages
+from postgres_cluster import restore, restore_branch, restore_source, restore_stages
 from postgres_cluster.command import Pending, Problem
 from postgres_cluster.control import Control
 from postgres_cluster.image import Image
@@ -31,6 +31,8 @@ NEWEST = "000000010000000000000006"
 def backup(label, stop, **change):
     """A backup as `pgbackrest info` describes it."""
     facts = {"database": {"id": 1, "repo-key": 1}, "error": False, "info": {"size": 40 * 1024**2}, "type": "full"}
+    facts.update(archive={"start": "000000010000000000000002", "stop": "000000010000000000000003"})
+    facts.update(lsn={"start": "0/2000028", "stop": "0/3000050"})
     return {**facts, "label": label, "timestamp": {"start": stop - 2, "stop": stop}, **change}
 
 
@@ -50,9 +52,9 @@ class Choose(unittest.TestCase):
 
     TWO = stanza(backup("20261126-023001F", END - 86400), backup("20261127-004601F", END))
 
-    def choose(self, document, moment, now=END + 3600, archived=None):
+    def choose(self, document, moment, now=END + 3600, archived=None, branch=restore_branch.ONLY):
         conf = "repo1-path=/production/orders\nrepo1-s3-bucket=backups\nrepo1-s3-endpoint=s3.eu-west-1.amazonaws.com\n"
-        return restore_source.choose(SOURCE, conf, document, moment, now, lambda choice: archived)
+        return restore_source.choose(SOURCE, conf, document, moment, now, lambda choice: archived, lambda database: branch)
 
     def refuse(self, *arguments, **options):
         with self.assertRaises(Problem) as caught:
@@ -68,6 +70,71 @@ class Choose(unittest.TestCase):
             (END - 1, "20261126-023001F"),
         ]:
             self.assertEqual(self.choose(self.TWO, moment).label, label)
+
+    # Timeline 3 left 2 at 0/9000000, and 2 left 1 at 0/6000000.
+    BRANCH = restore_branch.parse_branch(
+        "00000003.history", "1\t0/6000000\tno recovery target specified\n\n# a comment\n2\t0/9000000\tbefore 2026-11-27 00:40:00+00\n"
+    )
+
+    def test_a_backup_of_a_branch_that_was_left_is_passed_over(self):
+        def on(timeline, stop):
+            start = {"start": "%08X0000000000000004" % timeline, "stop": "%08X0000000000000005" % timeline}
+            return backup("20261127-004601F", END, archive=start, lsn={"start": "0/4000028", "stop": stop})
+
+        older = backup("20261126-023001F", END - 86400)
+        for name, timeline, stop, is_chosen in [
+            ("on the newest timeline", 3, "0/A000050", True),
+            ("on a timeline whose history is missing", 4, "0/A000050", True),
+            ("on the way, before it was left", 2, "0/8000050", True),
+            ("complete where it was left", 2, "0/9000000", True),
+            ("not complete where it was left", 2, "0/9000050", False),
+            ("after it was left, as by a restore", 2, "1/0", False),
+            ("before, on the first", 1, "0/5000050", True),
+            ("the first went on after a failover", 1, "0/7000050", False),
+        ]:
+            with self.subTest(name):
+                choice = self.choose(stanza(older, on(timeline, stop)), None, branch=self.BRANCH)
+                self.assertEqual(choice.label, "20261127-004601F" if is_chosen else "20261126-023001F")
+        # A restore to 3 from 1, where 2 had been: nothing of 2 is on the way.
+        skipping = restore_branch.parse_branch("00000003.history", "1\t0/6000000\tx\n")
+        choice = self.choose(stanza(older, on(2, "0/4000050")), None, branch=skipping)
+        self.assertEqual(choice.label, "20261126-023001F")
+        # Without a time, and with one after it.
+        for moment in (None, END + 60):
+            said = self.refuse(stanza(on(2, "1/0")), moment, branch=self.BRANCH)
+            self.assertIn("recovery follows the newest timeline (3), which began before the end of each", said)
+            self.assertIn("backup-type: full", said)
+
+    def test_the_window_is_that_of_the_backups_on_the_way(self):
+        left = backup("20261124-023001F", END - 3 * 86400, lsn={"start": "0/7000028", "stop": "0/8000050"})
+        said = self.refuse(stanza(left, backup("20261127-004601F", END)), END - 86400, branch=self.BRANCH)
+        self.assertIn("allow times from 2026-11-27 00:46:04 UTC", said)
+
+    def test_reads_the_newest_history(self):
+        def answer(command, **_):
+            asked.append(command)
+            said = files if "repo-ls" in command else "1\t0/6000000\tx\n"
+            return mock.Mock(returncode=code, stdout=said, stderr="ERROR: [039]: HTTP request failed with 403 (Forbidden)")
+
+        names = ("0000000A.history", "00000003.history", "0000000F.history.old", ".")
+        for code, files, expected in [
+            (0, json.dumps({name: {"type": "file"} for name in names}), restore_branch.Branch(10, {1: 0x6000000})),
+            (0, "{}", restore_branch.ONLY),
+            (39, "", None),
+        ]:
+            asked = []
+            with self.subTest(files), mock.patch.object(restore_branch, "run", answer):
+                if expected is None:
+                    with self.assertRaises(Problem) as caught:
+                        restore_source._read_branch(SOURCE, "/run/pgbackrest.conf", "", "17-1")
+                    self.assertIn("s3://backups/production/orders cannot be read: access", caught.exception.message)
+                    continue
+                self.assertEqual(restore_source._read_branch(SOURCE, "/run/pgbackrest.conf", "", "17-1"), expected)
+            self.assertIn("archive/orders/17-1", asked[0])
+            if expected.timeline:
+                self.assertEqual(asked[1][-2:], ["repo-get", "archive/orders/17-1/0000000A.history"])
+        with self.assertRaises(ValueError):
+            restore_branch.read_branch([], "orders", "17-1/..")
 
     def test_a_time_outside_the_window_is_refused_with_the_window(self):
         early = self.refuse(self.TWO, END - 2 * 86400, archived=END + 8)
@@ -111,6 +178,7 @@ class Choose(unittest.TestCase):
             {"label": "20261127-004601F\n::error::x"},
             {"timestamp": {"start": 1}},
             {"info": {"size": "much"}},
+            {"archive": {"start": None}},
             {"database": {"id": 9}},
         ]:
             with self.subTest(change), self.assertRaises((Problem, ValueError, LookupError, TypeError, StopIteration)) as caught:

@@ -13,6 +13,7 @@ from .backrest_errors import TEXTS, explain_failure
 from .backup_layout import TOOLS
 from .command import Problem, run
 from .files import read_text
+from .restore_branch import Branch, read_branch
 from .repository import LABEL, SEGMENT
 from .sizes import GIB
 from .stages import show_time
@@ -84,7 +85,7 @@ def list_command(source: Source, conf: str, *words: str) -> List[str]:
 
 
 def choose_backup(source: Source, conf: str, moment: Optional[float]) -> Choice:
-    """Asks the repository and returns the newest backup that ended before `moment`. Raises Problem if there is none, or if the
+    """Asks the repository and returns the newest backup that ended before `moment`, on the way to the newest timeline. Raises Problem if there is none, or if the
     repository cannot be read."""
     if not os.path.exists(TOOLS + "/pgbackrest"):
         raise Problem("%s is not on this node: the step prepare installs it. Run again" % TOOLS)
@@ -96,7 +97,14 @@ def choose_backup(source: Source, conf: str, moment: Optional[float]) -> Choice:
     try:
         stanzas = json.loads(result.stdout)
         stanza = next((one for one in stanzas if one["name"] == source.cluster), {"status": {"code": 1}})
-        return choose(source, text, stanza, moment, time.time(), lambda choice: read_archived_at(source, conf, choice))
+        branches: Dict[str, Branch] = {}
+
+        def branch(database: str) -> Branch:
+            if database not in branches:
+                branches[database] = _read_branch(source, conf, text, database)
+            return branches[database]
+
+        return choose(source, text, stanza, moment, time.time(), lambda choice: read_archived_at(source, conf, choice), branch)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         # The bucket may hold anything.
         what = "the description of the backups in %s is not one of pgBackRest's (%r)" % (source.url, error)
@@ -110,9 +118,11 @@ def choose(
     moment: Optional[float],
     now: float,
     date: Callable[[Choice], Optional[int]],
+    branch: Callable[[str], Branch],
 ) -> Choice:
     """Returns the backup for `moment` from what `pgbackrest info` says of a stanza. `conf`: the text of the configuration;
-    `date` returns when the newest segment of a choice was archived, or None.
+    `date` returns when the newest segment of a choice was archived, or None; `branch` the newest timeline of a database, e.g.
+    of `17-1`.
 
     Raises Problem, and ValueError, LookupError, TypeError or AttributeError if the answer has another shape.
     """
@@ -125,9 +135,16 @@ def choose(
     if status.get("code") not in (0, 2):
         message = str((repositories[0].get("status") or {}).get("message") or status.get("message") or "no answer")
         raise Problem(explain(source, conf, message), message)
-    backups = sorted(stanza.get("backup") or [], key=lambda backup: backup["timestamp"]["stop"])
-    if not backups:
+    everything = sorted(stanza.get("backup") or [], key=lambda backup: backup["timestamp"]["stop"])
+    if not everything:
         raise Problem("%s holds no complete backup yet, so there is nothing to restore from" % source.url)
+    backups = [backup for backup in everything if branch(_name_database(stanza, backup)).has(backup)]
+    if not backups:
+        raise Problem(
+            "%s has no backup to begin with: recovery follows the newest timeline (%d), which began before the end of each of "
+            "them, by a restore into this folder or by a failover. Make a full backup of the cluster that archives there: "
+            "command: backup, backup-type: full" % (source.url, branch(_name_database(stanza, everything[-1])).timeline)
+        )
     if moment is not None and moment > now + CLOCK_SECONDS:
         raise Problem(
             "restore.time is %s, which is in the future (it is %s): leave it out to restore to the newest moment"
@@ -148,6 +165,20 @@ def choose(
             )
         )
     return _describe(source, stanza, fitting[-1])
+
+
+def _read_branch(source: Source, conf: str, text: str, database: str) -> Branch:
+    command = list_command(source, conf, "--log-level-console=off", "--log-level-stderr=error")
+    try:
+        return read_branch(command, source.cluster, database)
+    except Problem as problem:
+        raise Problem(explain(source, text, problem.message), problem.log)
+
+
+def _name_database(stanza: Dict[str, Any], backup: Dict[str, Any]) -> str:
+    """Returns the folder of a backup's WAL."""
+    identifier = backup["database"]["id"]
+    return "%s-%d" % ([db["version"] for db in stanza["db"] if db["id"] == identifier][0], identifier)
 
 
 def _describe(source: Source, stanza: Dict[str, Any], backup: Dict[str, Any]) -> Choice:

@@ -1,0 +1,64 @@
+"""Which of the backups in a repository recovery can begin with. It follows the newest timeline, and a backup that was made on a
+branch which that timeline left, by a restore into the same folder or by a failover, is not on the way to it.
+
+pgBackRest refuses such a backup (timelineVerify in restore/timeline.c, for --target-timeline=latest, its default), and so does
+PostgreSQL ("requested timeline does not contain minimum recovery point"). Neither chooses another one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Dict, List, NamedTuple
+
+from .command import Problem, run
+from .control import parse_lsn
+
+HISTORY = re.compile(r"[0-9A-F]{8}\.history")
+# Of PostgreSQL and of pgBackRest's database, e.g. `17-1`.
+DATABASE = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3})?-[0-9]{1,6}")
+READ_SECONDS = 300
+
+
+class Branch(NamedTuple):
+    """The newest timeline that a repository knows, and at which LSN it left each earlier one on its way."""
+
+    timeline: int
+    ends: Dict[int, int]
+
+    def has(self, backup: Dict[str, Any]) -> bool:
+        """Whether recovery can begin with a backup, as `pgbackrest info` describes it: the backup is complete where its
+        timeline was left. Raises ValueError, LookupError or TypeError if it has another shape."""
+        timeline = int(backup["archive"]["start"][:8], 16)
+        if timeline >= self.timeline:
+            return True
+        return parse_lsn(backup["lsn"]["stop"]) <= self.ends.get(timeline, -1)
+
+
+# Without any history there is one timeline.
+ONLY = Branch(0, {})
+
+
+def read_branch(command: List[str], cluster: str, database: str) -> Branch:
+    """Reads the history of the newest timeline of a database. `command`: pgBackRest with its options. Raises Problem if the
+    repository cannot be read."""
+    if not DATABASE.fullmatch(database):
+        raise ValueError(database[:100])
+    folder = "archive/%s/%s" % (cluster, database)
+    found = json.loads(_ask([*command, "--output=json", "--filter=\\.history$", "repo-ls", folder]))
+    # As pgBackRest, which takes the highest number.
+    newest = max(filter(HISTORY.fullmatch, found), default=None)
+    return ONLY if newest is None else parse_branch(newest, _ask([*command, "repo-get", "%s/%s" % (folder, newest)]))
+
+
+def parse_branch(name: str, text: str) -> Branch:
+    """Returns what a history says: each line has a timeline, and the LSN at which it was left (timeline.c)."""
+    lines = [line.split() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    return Branch(int(name[:8], 16), {int(fields[0]): parse_lsn(fields[1]) for fields in lines})
+
+
+def _ask(command: List[str]) -> str:
+    result = run(command, check=False, timeout=READ_SECONDS)
+    if result.returncode != 0:
+        raise Problem(result.stderr.strip() or "exit code %d" % result.returncode, result.stderr)
+    return result.stdout
