@@ -88,11 +88,11 @@ class Due(unittest.TestCase):
 
     def test_wal_that_is_dropped_again_makes_the_next_full_one_due_after_an_hour(self):
         backups = [full("Mon 02:30"), full("Tue 10:00")]
-        last = Attempt(at("Tue 10:00"), at("Tue 10:20"), 0, closes_gap=True)
+        last = Attempt(at("Tue 10:00"), at("Tue 10:20"), 0, closed_gap=True)
         now = at("Tue 10:30")
         self.assertIsNone(due(now, backups, SCHEDULE, has_gap=True, last=last))
         self.assertEqual(due(at("Tue 11:20"), backups, SCHEDULE, has_gap=True, last=last), "full")
-        first = last._replace(closes_gap=False)
+        first = last._replace(closed_gap=False)
         self.assertEqual(due(now, backups, SCHEDULE, has_gap=True, last=first), "full")
 
     def test_the_pause_after_a_failure_grows_to_an_hour(self):

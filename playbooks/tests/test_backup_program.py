@@ -244,6 +244,15 @@ class Run(Node):
         last = self.read_state()["last"]
         self.assertEqual((last["type"], last["closesGap"]), ("full", True))
 
+    def test_a_run_that_was_to_close_a_gap_and_was_killed_begins_again_at_once(self):
+        self.repository["backups"] = [made("full", NOW - DAY)]
+        self.drop("%d %s" % (NOW - 60, segment(5)))
+        killed = {"type": "full", "started": NOW - 20, "order": None, "closesGap": True}
+        backup_state.write_state({"cluster": "orders", "running": killed})
+        with mock.patch.object(backup_program.time, "time", lambda: NOW):
+            self.assertIsNone(self.make())
+        self.assertEqual(self.read_state()["last"]["label"], "20261127-004401F")
+
     def test_what_is_dropped_from_a_full_backup_on_makes_the_next_due(self):
         self.repository["backups"] = [FULL_BACKUP]
         # Long before the backup, by the clock.

@@ -37,8 +37,8 @@ class Attempt(NamedTuple):
     started: int
     ended: int
     failures: int
-    # Whether it was to close a gap in the archive.
-    closes_gap: bool
+    # Whether it closed a gap in the archive.
+    closed_gap: bool
 
 
 def parse_schedule(document: Any) -> Optional[Schedule]:
@@ -112,4 +112,4 @@ def _is_paused(now: int, last: Attempt, is_for_gap: bool) -> bool:
         pause = min(FIRST_PAUSE_SECONDS * 2 ** min(last.failures - 1, 10), LONGEST_PAUSE_SECONDS)
         return now < last.ended + pause
     # Where WAL is dropped again and again, full backups would only slow the archive down further.
-    return is_for_gap and last.closes_gap and now < last.ended + LONGEST_PAUSE_SECONDS
+    return is_for_gap and last.closed_gap and now < last.ended + LONGEST_PAUSE_SECONDS

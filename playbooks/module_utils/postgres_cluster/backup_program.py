@@ -142,7 +142,9 @@ def find_attempt(state: Dict[str, Any]) -> Optional[Attempt]:
     last = state.get("last")
     if last is None:
         return None
-    return Attempt(last["started"], last["ended"], state.get("failures") or 0, bool(last.get("closesGap")))
+    # A run that was cut has closed no gap, so the pause after one that did is not for the next.
+    closed_gap = bool(last.get("closesGap")) and last["problem"] is None
+    return Attempt(last["started"], last["ended"], state.get("failures") or 0, closed_gap)
 
 
 def perform(cluster: str, state: Dict[str, Any], wanted: Dict[str, Any]) -> Optional[str]:
