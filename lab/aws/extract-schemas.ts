@@ -29,6 +29,7 @@ const RESOURCES = [
   'security_group',
   'vpc_security_group_ingress_rule',
   'vpc_security_group_egress_rule',
+  'dlm_lifecycle_policy',
   'key_pair',
   'iam_instance_profile',
   'iam_role',

@@ -100,6 +100,24 @@ export function refuseName(name: string, longest: number): void {
   );
 }
 
+/** Whether a service of AWS, e.g. `dlm.amazonaws.com`, may assume the role. Conditions are not looked at. */
+export function trustsService(
+  { trustPolicy }: Pick<Role, 'trustPolicy'>,
+  service: string,
+): boolean {
+  const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : [value]);
+  const { Statement } = JSON.parse(trustPolicy) as { Statement: unknown };
+  return list(Statement).some((statement) => {
+    const { Effect, Action, Principal } = statement as Record<string, unknown>;
+    const services = (Principal as Record<string, unknown> | undefined)?.Service;
+    return (
+      Effect === 'Allow' &&
+      list(Action).includes('sts:AssumeRole') &&
+      list(services).includes(service)
+    );
+  });
+}
+
 /** A policy as the provider stores it: without white space, `Version` first. */
 export function normalisePolicy(policy: string): string {
   try {

@@ -4,6 +4,7 @@ import { readHostedZone } from './data/dns.ts';
 import { readInstanceType, readInstanceTypeOfferings } from './data/instance-type.ts';
 import { readSubnet, readSubnets, readVpc } from './data/network.ts';
 import type { Context, Resource } from './resource.ts';
+import { dlmLifecyclePolicy } from './resources/dlm-lifecycle-policy.ts';
 import { ebsVolume } from './resources/ebs-volume.ts';
 import { ec2InstanceState } from './resources/ec2-instance-state.ts';
 import { eip } from './resources/eip.ts';
@@ -29,6 +30,7 @@ import type { Fields } from './values.ts';
 
 /** Every resource of the emulator; each has its schema in `schemas.json`. */
 export const resources: { readonly [type: string]: Resource } = {
+  aws_dlm_lifecycle_policy: dlmLifecyclePolicy,
   aws_ebs_volume: ebsVolume,
   aws_ec2_instance_connect_endpoint: instanceConnectEndpoint,
   aws_ec2_instance_state: ec2InstanceState,

@@ -6,6 +6,7 @@ import { listZones } from './catalogue/regions.ts';
 import type { InstanceProfile, Role } from './iam.ts';
 import type { Endpoint } from './instance-connect/endpoint.ts';
 import type { Throttle } from './instance-connect/throttle.ts';
+import type { LifecyclePolicy } from './lifecycle.ts';
 
 /** The account that owns everything in the world. */
 export const ACCOUNT = '123456789012';
@@ -201,6 +202,7 @@ export interface Tables {
   natGateways: { [id: string]: NatGateway };
   addresses: { [id: string]: ElasticAddress };
   vpcEndpoints: { [id: string]: VpcEndpoint };
+  lifecyclePolicies: { [id: string]: LifecyclePolicy };
   /** Zones of Route 53, which is global; the lab's Terraform only finds them. */
   hostedZones: { [id: string]: HostedZone };
   records: { [id: string]: DnsRecord };
@@ -262,6 +264,7 @@ function emptyTables(): Tables {
     natGateways: {},
     addresses: {},
     vpcEndpoints: {},
+    lifecyclePolicies: {},
     hostedZones: {},
     records: {},
     routeTables: {},

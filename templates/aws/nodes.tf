@@ -73,13 +73,13 @@ resource "aws_ebs_volume" "data" {
     delete = "3h"
   }
 
-  tags = {
+  tags = merge(local.snapshots_tag, {
     Name = "${var.cluster_name}-node-${each.key}-data"
     Node = "node-${each.key}"
 
     # The architecture that wrote the data: a server of another one must not open the data directory.
     Architecture = local.architecture
-  }
+  })
 
   lifecycle {
     # These are fixed when the volume is created. If the values they are computed from change later, the volume must

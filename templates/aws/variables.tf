@@ -280,6 +280,30 @@ variable "restore_from" {
   }
 }
 
+variable "snapshots" {
+  description = "Daily snapshots of the data volumes by Amazon Data Lifecycle Manager. keep: how many of each volume are kept; time: when they begin, in UTC; permissions_boundary: ARN of the policy that bounds the role that makes them. Null: none."
+  type = object({
+    keep                 = number
+    time                 = string
+    permissions_boundary = string
+  })
+  default = null
+
+  # DLM API Reference, "RetainRule" and "CreateRule".
+  validation {
+    condition = var.snapshots == null ? true : (
+      var.snapshots.keep >= 1 && var.snapshots.keep <= 1000 && floor(var.snapshots.keep) == var.snapshots.keep &&
+      can(regex("^([01][0-9]|2[0-3]):[0-5][0-9]$", var.snapshots.time))
+    )
+    error_message = "snapshots must have as keep a whole number from 1 to 1000, and as time a time of day in UTC, for example { keep = 7, time = \"03:00\", permissions_boundary = null }."
+  }
+
+  validation {
+    condition     = try(var.snapshots.permissions_boundary, null) == null ? true : can(regex("^arn:aws(-cn|-us-gov)?:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]{1,512}$", var.snapshots.permissions_boundary))
+    error_message = "snapshots must have as permissions_boundary null or the ARN of an IAM policy, for example \"arn:aws:iam::123456789012:policy/postgres-cluster-snapshots\"."
+  }
+}
+
 variable "vpc_cidr" {
   description = "Network of the cluster's own VPC, divided into 16 subnets, one per zone. Ignored if subnet_ids is set."
   type        = string
@@ -355,8 +379,8 @@ variable "tags" {
   default     = {}
 
   validation {
-    condition     = length(setintersection(keys(var.tags), ["Architecture", "Cluster", "ManagedBy", "Name", "Node"])) == 0
-    error_message = "tags must not contain Architecture, Cluster, ManagedBy, Name or Node: the cluster sets these itself."
+    condition     = length(setintersection(keys(var.tags), ["Architecture", "Cluster", "ManagedBy", "Name", "Node", "SnapshotsOf"])) == 0
+    error_message = "tags must not contain Architecture, Cluster, ManagedBy, Name, Node or SnapshotsOf: the cluster sets these itself."
   }
 
   validation {
