@@ -235,6 +235,7 @@ describe('the removal of a cluster', () => {
   const scope: ApplyScope = {
     kind: 'removal',
     cluster: { name: 'orders', region: 'us-east-1' },
+    isRehearsal: false,
   };
   const own = { id: 'x', region: 'us-east-1', tags_all: { Cluster: 'orders' } };
   const remove = (address: string, values: object = {}): ResourceOverrides => ({
@@ -285,5 +286,31 @@ describe('the removal of a cluster', () => {
   ])('does not destroy %s', (_, resource, reason) => {
     expect(explain(kept, resource)).toEqual([expect.stringMatching(reason)]);
     expect(() => grant(plan(kept, resource), scope)).toThrow(reason);
+  });
+
+  describe('that is a rehearsal', () => {
+    const rehearsal: ApplyScope = { ...scope, isRehearsal: true };
+    const passing = remove(volume(1), { final_snapshot: false });
+
+    test('destroys what leaves no snapshot', () => {
+      const all = [remove(instance(1)), passing, remove('aws_vpc.own[0]')];
+      expect(explainApplyRefusal(plan(...all), rehearsal)).toEqual([]);
+      expect(explainApplyRefusal(plan(), rehearsal)).toEqual([]);
+    });
+
+    test.each<[string, ResourceOverrides, RegExp]>([
+      ["a cluster's volume", kept, /data\["1"\]: it is the volume of a cluster and not/],
+      ['a volume that says nothing', remove(volume(1)), /it is the volume of a cluster and not/],
+      [
+        "another cluster's resource",
+        remove(volume(1), { final_snapshot: false, tags_all: { Cluster: 'billing' } }),
+        /its tag Cluster is "billing" and not orders/,
+      ],
+      ['what the templates do not have', remove('aws_db_instance.x'), /not a resource of this/],
+    ])('does not destroy %s', (_, resource, reason) => {
+      expect(explainApplyRefusal(plan(resource), rehearsal)).toEqual([
+        expect.stringMatching(reason),
+      ]);
+    });
   });
 });

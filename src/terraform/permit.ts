@@ -48,7 +48,12 @@ export type ApplyScope =
   /** The forced stop of one instance, in a separate directory. */
   | { readonly kind: 'halt' }
   /** The removal of everything in the state of this cluster. A person confirms it with the cluster's name. */
-  | { readonly kind: 'removal'; readonly cluster: Pick<ClusterSpec, 'name' | 'region'> }
+  | {
+      readonly kind: 'removal';
+      readonly cluster: Pick<ClusterSpec, 'name' | 'region'>;
+      /** Whether it may only be a rehearsal, which nobody confirms: its volumes leave no last snapshot, and those of a cluster do. */
+      readonly isRehearsal: boolean;
+    }
   /** The removal of the blank volumes of nodes whose instance could not be created, and nothing else. */
   | { readonly kind: 'blank'; readonly nodes: readonly string[] }
   /** A new instance for one node, and with `volume` a blank data volume, which requires a request by a person. */
@@ -103,7 +108,7 @@ function explainScope(plan: PlanSummary, scope: ApplyScope): string[] {
     case 'halt':
       return findChangesBesidesHalt(plan);
     case 'removal':
-      return findObstaclesToRemoval(plan, scope.cluster);
+      return findObstaclesToRemoval(plan, scope);
     case 'blank':
       return findChangesBesidesBlank(plan, scope.nodes);
     case 'replacement':
@@ -170,11 +175,11 @@ function findChangesBesidesReplacement(
 
 /**
  * Lists what speaks against the removal of a cluster: a resource that is not the templates', or is another cluster's by its
- * tag or region, a volume without a last snapshot, and changes besides.
+ * tag or region, a volume without a last snapshot (of a rehearsal: with one), and changes besides.
  */
 function findObstaclesToRemoval(
   plan: PlanSummary,
-  cluster: Pick<ClusterSpec, 'name' | 'region'>,
+  { cluster, isRehearsal }: Extract<ApplyScope, { kind: 'removal' }>,
 ): string[] {
   return plan.resources
     .filter((one) => !isIdle(one.action) && !isStarterRemoval(one))
@@ -187,7 +192,10 @@ function findObstaclesToRemoval(
           `${describeResourceLoss(one)}, and it is not a resource of this cluster. Remove it from the state first (terraform state rm).`,
         ];
       }
-      return [...findOtherOwner(one, cluster), ...findLostData(one)];
+      return [
+        ...findOtherOwner(one, cluster),
+        ...(isRehearsal ? findKeptData(one) : findLostData(one)),
+      ];
     });
 }
 
@@ -212,6 +220,14 @@ function findLostData(resource: ResourceChange): string[] {
   if (kindOf(resource) !== VOLUME || readBefore(resource, 'final_snapshot') === true) return [];
   return [
     `${resource.address}: its data would be gone, because the state does not ask for a last snapshot. Deploy first, which corrects that.`,
+  ];
+}
+
+/** A rehearsal's volume never asks for a last snapshot; one that does, or that does not say, may be a cluster's. */
+function findKeptData(resource: ResourceChange): string[] {
+  if (kindOf(resource) !== VOLUME || readBefore(resource, 'final_snapshot') === false) return [];
+  return [
+    `${resource.address}: it is the volume of a cluster and not of a rehearsal, as the state asks for a last snapshot, so it is not destroyed. A rehearsal needs a state and a name that no cluster has: rename the cluster that has this one.`,
   ];
 }
 

@@ -11,7 +11,7 @@ export interface Destroyed {
   readonly nodes: readonly string[];
   /** Terraform's addresses. */
   readonly resources: readonly string[];
-  /** The data volumes, each of which leaves a last snapshot. One whose id AWS does not use is left out. */
+  /** The data volumes, each of which leaves a last snapshot, except those of a rehearsal. One whose id AWS does not use is left out. */
   readonly volumes: readonly NodeVolume[];
 }
 
