@@ -17,6 +17,8 @@ def main() -> None:
             "replicas": {"type": "list", "elements": "str", "required": True},
             # Public: it is shown in the comment.
             "token": {"type": "str", "required": True, "no_log": False},
+            # Whether the primary says what a rehearsal compares with its restore.
+            "lists_canary": {"type": "bool", "default": False},
         },
     )
     line = prove(module.params)

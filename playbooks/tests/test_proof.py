@@ -5,7 +5,7 @@ from unittest import mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
 
-from postgres_cluster import proof
+from postgres_cluster import canary, proof
 
 MIB = 1024 * 1024
 
@@ -52,7 +52,7 @@ class Proof(unittest.TestCase):
     def sleep(self, _):
         self.now += 1
 
-    def prove_primary(self, followers):
+    def prove_primary(self, followers, **more):
         """`followers`: the primary's view of its replicas by time; the value ends at 100 MiB."""
         answers = {
             "SELECT to_json(pg_is_in_recovery())": lambda: False,
@@ -61,12 +61,36 @@ class Proof(unittest.TestCase):
             "SELECT to_json(pg_current_wal_lsn())": lambda: "0/6400000",
             proof.FOLLOWERS: lambda: followers(int(self.now)),
             proof.PRIMARY_STATUS: lambda: {"inRecovery": False, "lsn": "0/6400000"},
+            canary.LIST: lambda: {"written": "2026-11-26T02:30:00.000001Z", "roles": ["61", "62"], "databases": ["63"]},
         }
-        session = mock.Mock(ask=lambda question: answers[question]())
-        line = {"problem": None}
-        options = {"name": "node-1", "token": "token", "replicas": ["node-2", "node-3"]}
-        proof._prove_primary(session, options, line)
-        return line["problem"]
+        self.statements = []
+
+        def ask(question):
+            self.statements.append(question)
+            return answers[question]()
+
+        session = mock.Mock(ask=ask, execute=self.statements.append)
+        self.line = {"problem": None, "canary": None}
+        options = {"name": "node-1", "token": "token", "replicas": ["node-2", "node-3"], **more}
+        proof._prove_primary(session, options, self.line)
+        return self.line["problem"]
+
+    def test_the_canary_is_read_between_two_commits_before_its_wal_is_archived(self):
+        there = {"state": "streaming", "replayed": 100 * MIB}
+        followers = lambda now: {"node_2": there, "node_3": there}  # noqa: E731
+        with mock.patch.multiple(
+            proof, is_archiving=lambda: True, _prove_archive=lambda *_: self.statements.append("archive")
+        ):
+            self.prove_primary(followers, lists_canary=True)
+            names = canary.digest_names(["61", "62"], ["63"])
+            found = {"token": "token", "written": "2026-11-26T02:30:00.000001Z", "roles": 2, "databases": 1, "names": names}
+            self.assertEqual(self.line["canary"], found)
+            write = proof.WRITE % "'token'"
+            order = [one for one in self.statements if one in (write, canary.LIST, "archive")]
+            self.assertEqual(order, [write, canary.LIST, write, "archive"])
+            self.prove_primary(followers)
+        self.assertIsNone(self.line["canary"])
+        self.assertNotIn(canary.LIST, self.statements)
 
     def test_the_primary_waits_for_replicas_that_are_catching_up(self):
         there = {"state": "streaming", "replayed": 100 * MIB}
@@ -155,6 +179,20 @@ class Proof(unittest.TestCase):
         found = self.prove_replica(lambda now: min(now, 1000) * MIB, 10**15, state="not connected")
         self.assertEqual(found, "its WAL receiver is not connected")
         self.assertGreater(self.now, 1000)
+
+
+class Names(unittest.TestCase):
+    """The digest of names is that of two sets."""
+
+    def digest(self, roles, databases):
+        return canary.digest_names([name.encode().hex() for name in roles], [name.encode().hex() for name in databases])
+
+    def test_the_order_of_names_does_not_count(self):
+        self.assertEqual(self.digest(["b", "a", "\u00e9"], ["y", "x"]), self.digest(["\u00e9", "a", "b"], ["x", "y"]))
+
+    def test_other_names_have_another_digest(self):
+        lists = [([], []), (["a"], []), ([], ["a"]), (["a", "b"], []), (["ab"], []), (["a"], ["b"]), ([], ["a", "b"]), (["a b"], [])]
+        self.assertEqual(len({self.digest(*one) for one in lists}), len(lists))
 
 
 if __name__ == "__main__":

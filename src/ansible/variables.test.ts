@@ -72,6 +72,19 @@ test('the programs for backups stay as they are unless the step says otherwise',
   expect(steps).toEqual([install, keep]);
 });
 
+test.each([
+  [undefined, false],
+  [true, true],
+])(
+  'with listsCanary %s the primary says what a rehearsal compares: %s',
+  (listsCanary, expected) => {
+    const work = { primary: 'node-1', steps: [], proofToken: null, image: null };
+    const collationLabel = COLLATION_LABEL;
+    const rollout = { ...work, collationLabel, ...(listsCanary && { listsCanary }) };
+    expect(JSON.parse(render({ rollout })).cluster_lists_canary).toBe(expected);
+  },
+);
+
 test('free text is encoded', () => {
   const settings = { log_line_prefix: TEMPLATE };
   const variables = render({

@@ -19,8 +19,8 @@ import { quoteValue } from '../messages/quote-value.ts';
  * Renders the variables of the playbooks as JSON. They include passwords, so the file has mode 0600.
  *
  * @param options.rollout `primary` is the primary after the last step, which provides the proof. Without a token nothing
- *   is proved. `image` pins the requested image, null if its digest is unknown. `collationLabel` allows an image that
- *   sorts text differently.
+ *   is proved. `listsCanary` asks for what a rehearsal compares. `image` pins the requested image, null if its digest is
+ *   unknown. `collationLabel` allows an image that sorts text differently.
  * @param options.waitSeconds how long an observation waits for a node that cannot be reached, and a step for a volume that
  *   EC2 has yet to grow
  * @param options.lookSeconds limit of one observation, including the wait; 0: no limit
@@ -38,6 +38,7 @@ export function renderVariables(options: {
     primary: string;
     steps: readonly Step[];
     proofToken: string | null;
+    listsCanary?: boolean;
     image: PinnedImage | null;
     collationLabel: PermissionLabel;
   };
@@ -75,6 +76,7 @@ export function renderVariables(options: {
         cluster_primary: rollout.primary,
         cluster_leaving: desired.leaving.map(({ name }) => name),
         cluster_proof_token: rollout.proofToken,
+        cluster_lists_canary: rollout.listsCanary ?? false,
         cluster_known_images: rollout.image === null ? [] : [rollout.image],
         cluster_collation_change: isAllowed(rollout.collationLabel),
         cluster_collation_way_out: encode(explainPermission(rollout.collationLabel)),

@@ -117,6 +117,8 @@ export async function configure(
     deadline?: number;
     /** Decides instead of `rollout`, and allows unreachable nodes. */
     decide?: DecideSteps;
+    /** Whether the primary's proof says what a rehearsal compares with its restore. */
+    canary?: boolean;
   } & ConfigureListeners,
 ): Promise<ConfigureResult> {
   const { directory, log } = access;
@@ -235,6 +237,7 @@ async function converge(
       primary,
       steps: segment,
       proofToken: isLast && proves ? randomUUID() : null,
+      listsCanary: options.canary ?? false,
       image: pinImage(observation.observed, desired, { reviewed }),
       collationLabel: { input: 'allow-collation-label', label: allowCollationLabel, labels },
     };

@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Optional
 from .archive_push import is_archiving, is_dropped
 from .archive_wait import describe_stall, switch_segment, wait_until_archived
 from .archiver import ARCHIVER
+from .canary import list_canary
 from .command import Problem
 from .control import parse_lsn
 from .layout import ROOT, container_name
@@ -80,7 +81,7 @@ READ = "SELECT coalesce(json_agg(token), '[]') FROM postgres_cluster.proof"
 
 def prove(options: Dict[str, Any]) -> Dict[str, Any]:
     """Runs this node's part of the proof, on all nodes at the same time. `options`: name, address, cluster, primary
-    (name), token, replicas (names). Returns the node's line; its `problem` is None if the proof holds. A replica that is
+    (name), token, replicas (names), lists_canary (whether the primary says what a rehearsal compares). Returns the node's line; its `problem` is None if the proof holds. A replica that is
     catching up is waited for; one that stalls for 30 s is a problem. With backups the primary also waits until its WAL is
     archived."""
     is_primary = options["name"] == options["primary"]
@@ -99,6 +100,8 @@ def prove(options: Dict[str, Any]) -> Dict[str, Any]:
         "systemIdentifier": None,
         "archiver": None,
         "archivedWal": None,
+        "canary": None,
+        "verification": None,
         "storage": _measure_space(),
         "problem": None,
     }
@@ -157,6 +160,10 @@ def _prove_primary(session: Session, options: Dict[str, Any], line: Dict[str, An
     session.execute(WRITE % quote(options["token"]))
     line["state"] = "running"
     line["tokenRead"] = session.ask(READ) == [options["token"]]
+    if options.get("lists_canary"):
+        line["canary"] = {"token": options["token"], **list_canary(session)}
+        # A later commit: recovery up to the canary ends there, and need not look for one to the end of the archive.
+        session.execute(WRITE % quote(options["token"]))
     written = session.ask("SELECT to_json(pg_current_wal_lsn())")
     expected = {slot_name(name): name for name in options["replicas"]}
     missing = _wait_for_replicas(session, parse_lsn(written), expected)
