@@ -25,6 +25,7 @@ from ansible.module_utils.postgres_cluster.progress import end_report
 from ansible.module_utils.postgres_cluster.promote import promote
 from ansible.module_utils.postgres_cluster.recovery import notes
 from ansible.module_utils.postgres_cluster.registry import use_login
+from ansible.module_utils.postgres_cluster.rehearsal import record
 from ansible.module_utils.postgres_cluster.reload import reload
 from ansible.module_utils.postgres_cluster.restart import restart
 from ansible.module_utils.postgres_cluster.restore import restore
@@ -36,7 +37,7 @@ from ansible.module_utils.postgres_cluster.switchover import check_switchover, h
 Options = Dict[str, Any]
 
 # Steps that write no configuration.
-WITHOUT_FILES = ("stop", "fence", "discard", "switchover_slots", "switchover_undo", "backup")
+WITHOUT_FILES = ("stop", "fence", "discard", "switchover_slots", "switchover_undo", "backup", "record")
 # Steps whose work goes on without the call: a copy, a restore, recovery, replay, a backup.
 LONG = ("clone", "start", "restore", "backup")
 
@@ -55,6 +56,7 @@ STEPS: Dict[str, Callable[[Spec, Options], Outcome]] = {
         spec, decode(options["files"].get("pgbackrestConf")) or "", decode(options["files"].get("backupJson")) or ""
     ),
     "backup": lambda spec, options: backup(spec, options["backup_type"]),
+    "record": lambda spec, options: record(spec, options["rehearsal"]),
     "stop": lambda spec, _: stop(spec),
     "fence": lambda spec, _: fence(spec),
     "discard": lambda spec, options: discard(spec, options["discarded"], options["discard_data"]),
@@ -151,6 +153,8 @@ def main() -> None:
             "discarded": {"type": "list", "elements": "str", "default": []},
             "discard_data": {"type": "bool", "default": False},
             "backup_type": {"type": "str", "choices": ["full", "incremental"]},
+            # Record only: {"ended", "restoredTo", "seconds", "bytes"}.
+            "rehearsal": {"type": "dict"},
             "superuser_secret": {"type": "str", "no_log": True},
             "replication_secret": {"type": "str", "no_log": True},
             "registry_username": {"type": "str"},
@@ -164,6 +168,7 @@ def main() -> None:
             ("step", "restore", ["restore_source", "restore_conf"]),
             ("step", "discard", ["primary", "primary_address"]),
             ("step", "backup", ["primary", "backup_type"]),
+            ("step", "record", ["rehearsal"]),
             ("step", "switchover_check", ["primary", "other_address"]),
             ("step", "switchover", ["primary", "other_address", "meeting"]),
         ],

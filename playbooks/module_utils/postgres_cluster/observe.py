@@ -21,6 +21,7 @@ from .layout import AUTO_CONF, CONF, DATA, ETC, HBA, PASSFILE, container_name
 from .needs import find_lacks
 from .psql import ask_once, quote
 from .record import is_standby, judge_data, read_record
+from .rehearsal import observe_rehearsal
 from .scram import matches
 from .server import find_unread, is_accepting, is_up, render_passfile
 from .spec import read_limits, read_memory_bytes
@@ -156,10 +157,7 @@ UNREADABLE: Dict[str, Any] = {
     "container": None,
     "files": {"postgresqlConf": None, "pgHba": None, "pgbackrestConf": None, "backupJson": None},
     "overrides": {},
-    "control": None,
-    "upstreamAnswers": None,
-    "postgres": None,
-    "backup": None,
+    **dict.fromkeys(("control", "upstreamAnswers", "postgres", "backup", "rehearsal")),
 }
 
 
@@ -187,6 +185,7 @@ def _observe_contents(
         "upstreamAnswers": _ask_upstream(),
         "postgres": postgres,
         "backup": observe_backup(options["cluster"], postgres, archived),
+        "rehearsal": observe_rehearsal(),
     }
 
 

@@ -36,7 +36,7 @@ export interface ModelCopy {
 
 /** Steps that leave a copy alone, and those that go on with one because they begin it where a server does not start. */
 const SPARING: readonly string[] = [
-  ...['prepare', 'check', 'provision', 'grow', 'archive', 'backup'],
+  ...['prepare', 'check', 'provision', 'grow', 'archive', 'backup', 'record'],
   ...['clone', 'start', 'restart'],
 ];
 
