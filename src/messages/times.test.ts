@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { formatAge, formatMoment } from './times.ts';
+import { formatAge, formatMoment, formatSecond } from './times.ts';
 
 const at = (text: string) => Date.parse(text) / 1000;
 const NOW = at('2026-11-26T09:41:00Z');
@@ -18,5 +18,9 @@ describe('times', () => {
   ])('%s', (text, moment, age) => {
     expect(formatMoment(at(text), NOW)).toBe(moment);
     expect(formatAge(at(text), NOW)).toBe(age);
+  });
+
+  test('are shown to the second where they are exact', () => {
+    expect(formatSecond(NOW + 3.999)).toBe('2026-11-26 09:41:03 UTC');
   });
 });

@@ -26,6 +26,11 @@ export function formatMoment(moment: number, reference: number): string {
   return `${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${year}${time}`;
 }
 
+/** Returns a moment to the second, e.g. `2026-11-27 02:30:00 UTC`; in seconds since the epoch. */
+export function formatSecond(moment: number): string {
+  return `${new Date(moment * 1000).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
 /** Returns how long before `now` a moment was, e.g. `20 min ago` or `7 h ago`; in days from two days on. */
 export function formatAge(moment: number, now: number): string {
   const seconds = Math.max(0, now - moment);

@@ -228,7 +228,8 @@ const describeWaiting = ({ files, bytes }: BackupReport['waiting']): string =>
 /** A place longer than this would not be read. */
 const MAX_PLACE = 400;
 
-function renderPlace({
+/** Renders a repository of backups, e.g. `s3://acme-backups/production/orders`; Markdown. */
+export function renderPlace({
   bucket,
   path,
   endpoint,

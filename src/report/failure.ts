@@ -5,7 +5,7 @@ import { renderFence, renderLink, renderText, shortenText } from './markdown.ts'
 
 /** Renders an error and the next step as Markdown. The middle of the error is cut first. */
 export function renderFailure(
-  { error, nextStep }: Extract<DeployState, { state: 'failed' }>,
+  { error, nextStep }: Pick<Extract<DeployState, { state: 'failed' }>, 'error' | 'nextStep'>,
   run: RunInfo,
 ): Section {
   const next = `**Next:** ${renderText(shortenText(nextStep))} The log is in the ${renderLink('run', run.url)}.`;

@@ -1,5 +1,6 @@
 import type { EndedRun, MeasuredProgress, NodeWork } from '../cluster/progress.ts';
 import { formatBytes, formatCopied, formatDuration } from '../messages/quantities.ts';
+import { formatSecond } from '../messages/times.ts';
 
 /**
  * Describes the work of each node in plain text, e.g. `node-2 has copied 197.8 GiB of 465.7 GiB (42 %), 112.5 MiB/s,
@@ -47,9 +48,4 @@ function describeAmount({ kind, done, total, reached }: MeasuredProgress): strin
       ? `${verb} WAL, ${formatBytes(done)} so far`
       : `${verb} ${formatBytes(total - done)} of WAL`;
   return reached == null ? amount : `${amount}, and has reached ${formatSecond(reached)}`;
-}
-
-/** Returns e.g. `2026-11-27 02:30:00 UTC`. */
-function formatSecond(seconds: number): string {
-  return `${new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }

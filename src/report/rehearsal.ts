@@ -1,6 +1,14 @@
-import type { BackupSpec } from '../cluster/backup.ts';
+import { type BackupSpec, locateRepository } from '../cluster/backup.ts';
 import type { Canary, RehearsalRecord, Verification } from '../cluster/rehearsal.ts';
-import type { RunInfo } from './footer.ts';
+import { formatBytes, formatDuration } from '../messages/quantities.ts';
+import { formatAge, formatMoment, formatSecond, toSeconds } from '../messages/times.ts';
+import { renderAlert } from './alert.ts';
+import { renderPlace } from './backups.ts';
+import { COMMENT_BUDGET, fitSections, fixed, type Section, SUMMARY_BUDGET } from './budget.ts';
+import { renderFailure } from './failure.ts';
+import { type RunInfo, renderFooter } from './footer.ts';
+import { type Headline, renderHeadline } from './headline.ts';
+import { countNoun, renderCode, renderTable, renderText, shortenText } from './markdown.ts';
 
 /**
  * What a rehearsal does, in this order. `preparing`: removes what an earlier rehearsal left, writes the canary and archives
@@ -14,6 +22,17 @@ export type RehearsalPhase =
   | 'verifying'
   | 'recording'
   | 'removing';
+
+/** How a rehearsal failed. */
+export interface RehearsalFailure {
+  readonly state: 'failed';
+  /** The first that failed: `removing` only if everything before succeeded. */
+  readonly phase: RehearsalPhase;
+  /** Raw messages of any length. */
+  readonly error: string;
+  /** What to do now, in a sentence. */
+  readonly nextStep: string;
+}
 
 /** The rehearsal of the restore of a cluster. */
 export interface RehearsalReport {
@@ -38,16 +57,189 @@ export interface RehearsalReport {
   readonly seconds: { readonly making: number | null; readonly removing: number | null };
   readonly progress:
     | { readonly state: 'done' }
-    | {
-        readonly state: 'failed';
-        readonly phase: RehearsalPhase;
-        /** Raw messages of any length. */
-        readonly error: string;
-        /** What to do now, in a sentence. */
-        readonly nextStep: string;
-      }
+    | RehearsalFailure
     | { readonly state: 'cancelled'; readonly phase: RehearsalPhase };
   /** What could not be removed and is billed, in a sentence; null if nothing is left. */
   readonly left: string | null;
   readonly run: RunInfo;
+}
+
+/** Renders the job summary of a rehearsal. Markdown. */
+export function renderRehearsalSummary(report: RehearsalReport): string {
+  const { progress } = report;
+  return fitSections(
+    [
+      fixed(renderHeadline(buildHeadline(report))),
+      ...(progress.state === 'failed' ? listFailure(report, progress) : []),
+      ...(progress.state === 'cancelled' ? [fixed(addRest(CANCELLED, report))] : []),
+      renderLeft(report),
+      fixed(renderFacts(report)),
+      fixed(renderFooter(report.run)),
+    ],
+    SUMMARY_BUDGET,
+  );
+}
+
+/** Renders the issue that is open from a failure to the next success. `title` is plain text, `body` Markdown. */
+export function renderRehearsalIssue(
+  report: RehearsalReport & { readonly progress: RehearsalFailure },
+): { title: string; body: string } {
+  const sections = [
+    ...listFailure(report, report.progress),
+    renderLeft(report),
+    fixed(renderFacts(report)),
+    fixed('This issue is closed by the next rehearsal that succeeds.'),
+    fixed(renderFooter(report.run)),
+  ];
+  return {
+    title: `Rehearsal failed: ${report.cluster}`,
+    body: fitSections(sections, COMMENT_BUDGET),
+  };
+}
+
+/** Renders the last comment on the issue; Markdown. */
+export function renderRehearsalClosed(report: RehearsalReport): string {
+  return `${renderText(describeSuccess(report))}\n\n${renderFooter(report.run)}`;
+}
+
+/** Returns the log line for a rehearsal that succeeded, plain text. */
+export function describeSuccess({ cluster, record }: RehearsalReport): string {
+  const what = `The backups of ${cluster} can be restored`;
+  return record === null
+    ? `${what}.`
+    : `${what}: a rehearsal restored them to ${formatSecond(record.restoredTo)} in ${formatDuration(record.seconds)} (${formatBytes(record.bytes)}) and verified the result.`;
+}
+
+const WORDS: Readonly<Record<RehearsalPhase, string>> = {
+  preparing: 'preparing it',
+  making: 'making its node',
+  restoring: 'restoring',
+  verifying: 'verifying what was restored',
+  recording: 'recording it',
+  removing: 'removing its node',
+};
+
+function buildHeadline({ cluster, progress, record, left, run }: RehearsalReport): Headline {
+  if (progress.state !== 'done') {
+    const emoji = progress.state === 'failed' ? '❌' : '⏹️';
+    const text = `rehearsal ${progress.state} while ${WORDS[progress.phase]}`;
+    return { emoji, cluster, text };
+  }
+  const parts = [
+    'rehearsed',
+    ...(record === null
+      ? []
+      : [
+          `restored to ${formatMoment(record.restoredTo, toSeconds(run.time))} UTC in ${formatDuration(record.seconds)}`,
+          formatBytes(record.bytes),
+        ]),
+    ...(left === null ? [] : ['its node is left']),
+  ];
+  return { emoji: left === null ? '✅' : '⚠️', cluster, text: parts.join(' · ') };
+}
+
+const CANCELLED = 'A rehearsal that was cancelled says nothing about the backups.';
+
+const listFailure = (report: RehearsalReport, failure: RehearsalFailure): Section[] => [
+  fixed(addRest(describeMeaning(report, failure), report)),
+  renderFailure(failure, report.run),
+];
+
+/** Says what a failure means for the backups; Markdown. */
+function describeMeaning({ cluster }: RehearsalReport, { phase }: RehearsalFailure): string {
+  const name = renderCode(cluster);
+  const distrust = 'Do not rely on them until a rehearsal succeeds.';
+  switch (phase) {
+    case 'preparing':
+    case 'making':
+      return `**The restore of ${name} could not be rehearsed.** The rehearsal failed before it read the backups, so it is not known whether they can be restored.`;
+    case 'restoring':
+      return `**The backups of ${name} could not be restored.** ${distrust}`;
+    case 'verifying':
+      return `**The backups of ${name} were restored, but what was restored could not be verified.** ${distrust} A backup copies files as they are: a table or an index that is damaged here may be damaged in ${name} as well.`;
+    case 'recording':
+      return `The backups of ${name} were restored and verified. **This could not be recorded on its nodes**, so comments do not mention it.`;
+    case 'removing':
+      return `The backups of ${name} were restored and verified. **The node of the rehearsal could not be removed.**`;
+  }
+}
+
+/** Adds that nothing is left of a rehearsal that ended early. What is left has an alert of its own. */
+const addRest = (sentences: string, { left }: RehearsalReport): string =>
+  left === null ? `${sentences} Nothing of the rehearsal is left or billed.` : sentences;
+
+function renderLeft({ left }: RehearsalReport): Section {
+  const items =
+    left === null
+      ? []
+      : [
+          `**Not removed:** ${renderText(shortenText(left))} What is left is billed until it is removed; the next rehearsal removes it first.`,
+        ];
+  return renderAlert('WARNING', { items, shrinkOrder: 3 });
+}
+
+/** Renders what is known as a table whose first row is its header. */
+function renderFacts(report: RehearsalReport): string {
+  const [first, ...rows] = listFacts(report);
+  return first === undefined ? '' : renderTable(first, rows, { left: true });
+}
+
+type Fact = readonly [label: string, value: string];
+
+function listFacts(report: RehearsalReport): Fact[] {
+  const { cluster, backup, walAge, canary, verification, record, progress, left } = report;
+  const place = renderPlace({ ...backup, path: locateRepository({ ...backup, cluster }) });
+  const facts: (Fact | null)[] = [
+    record && ['Restored to', formatSecond(record.restoredTo)],
+    record === null && canary !== null ? ['Restore to', renderInstant(canary.written)] : null,
+    record && ['Time', renderTime(record, report)],
+    ['Backup', verification === null ? place : `${renderCode(verification.backup)} in ${place}`],
+    verification && ['Size', formatBytes(verification.bytes)],
+    verification && ['Verified', renderVerified(verification)],
+    verification && canary && ['Found', renderFound(canary, cluster)],
+    walAge === null
+      ? null
+      : [
+          'Newest archived WAL',
+          `${formatDuration(walAge)} old when the rehearsal began; a disaster then would have lost at most what was committed since`,
+        ],
+    progress.state === 'done' && left === null ? ['Removed', renderRemoved(report)] : null,
+    progress.state === 'done' ? null : ['Last success', renderLast(report)],
+  ];
+  return facts.filter((fact) => fact !== null);
+}
+
+/** Renders a moment in RFC 3339 to the second. */
+const renderInstant = (instant: string): string =>
+  `${renderText(instant.slice(0, 19).replace('T', ' '))} UTC`;
+
+function renderTime({ seconds: total }: RehearsalRecord, report: RehearsalReport): string {
+  const { seconds, verification } = report;
+  const parts = [
+    ...(seconds.making === null
+      ? []
+      : [`${formatDuration(seconds.making)} of it to make the node`]),
+    ...(verification === null
+      ? []
+      : [`${formatDuration(verification.restoreSeconds)} to restore and recover`]),
+  ];
+  return [
+    `**${formatDuration(total)}** from the request for a node to the restored database`,
+    ...parts,
+  ].join(', ');
+}
+
+const renderVerified = ({ relations, databases, verifySeconds }: Verification): string =>
+  `every table and index (${relations} in ${countNoun(databases, 'database')}), in ${formatDuration(verifySeconds)}`;
+
+const renderFound = ({ roles, databases }: Canary, cluster: string): string =>
+  `the test row, ${countNoun(roles, 'role')} and ${countNoun(databases, 'database')}, as in ${renderCode(cluster)}`;
+
+const renderRemoved = ({ seconds }: RehearsalReport): string =>
+  `its node and volume${seconds.removing === null ? '' : `, in ${formatDuration(seconds.removing)}`}`;
+
+function renderLast({ last, run }: RehearsalReport): string {
+  if (last === null) return 'none that the nodes know of';
+  const now = toSeconds(run.time);
+  return `${formatMoment(last.ended, now)} UTC (${formatAge(last.ended, now)}): restored in ${formatDuration(last.seconds)} (${formatBytes(last.bytes)})`;
 }

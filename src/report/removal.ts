@@ -31,9 +31,7 @@ export function renderRemovalSummary(report: RemovalReport): string {
   return fitSections(
     [
       fixed(renderHeadline({ cluster, ...buildHeadline(report) })),
-      ...(progress.state === 'failed'
-        ? [renderFailure({ ...progress, phase: 'applying' }, run)]
-        : []),
+      ...(progress.state === 'failed' ? [renderFailure(progress, run)] : []),
       renderAlert('WARNING', { items: warnings.map(renderText), shrinkOrder: 3 }),
       ...(volumes.length === 0 ? [] : [fixed(renderSnapshots(report))]),
       ...(progress.state === 'failed' ? [] : [fixed(renderNext(report))]),

@@ -1,0 +1,150 @@
+import { describe, expect, test } from 'vitest';
+import { byteLength, COMMENT_BUDGET } from './budget.ts';
+import { at } from './fixtures/backup-reports.ts';
+import { RUN } from './fixtures/report.ts';
+import { redactReport } from './redact.ts';
+import {
+  describeSuccess,
+  type RehearsalFailure,
+  type RehearsalPhase,
+  type RehearsalReport,
+  renderRehearsalClosed,
+  renderRehearsalIssue,
+  renderRehearsalSummary,
+} from './rehearsal.ts';
+
+// Regenerate the golden files with `vitest run --project unit src/report -u`. The clock of the run is at 2026-11-22 03:04 UTC.
+
+const GIB = 1024 ** 3;
+const LAST = {
+  ...{ ended: at('2026-11-15T03:01:00Z'), restoredTo: at('2026-11-15T02:40:00Z') },
+  ...{ seconds: 820, bytes: 23.5 * GIB },
+};
+
+const DONE: RehearsalReport = {
+  cluster: 'orders',
+  backup: { bucket: 'acme-backups', prefix: 'production', endpoint: null },
+  walAge: 41,
+  canary: {
+    token: '0b2c3d4e-5f60-4a1b-8c2d-3e4f5a6b7c8d',
+    written: '2026-11-22T02:40:03.123456Z',
+    ...{ roles: 12, databases: 3, names: 'ab'.repeat(32) },
+  },
+  verification: {
+    backup: '20261115-023000F_20261121-023000I',
+    ...{ restoreSeconds: 540, verifySeconds: 290, lastCommit: at('2026-11-22T02:40:03Z') },
+    ...{ databases: 3, relations: 1_234, bytes: 24 * GIB },
+  },
+  record: {
+    ...{ ended: at('2026-11-22T03:01:00Z'), restoredTo: at('2026-11-22T02:40:03Z') },
+    ...{ seconds: 840, bytes: 24 * GIB },
+  },
+  last: LAST,
+  seconds: { making: 190, removing: 95 },
+  progress: { state: 'done' },
+  left: null,
+  run: RUN,
+};
+
+const LEFT = 'The instance i-0123456789abcdef0 and the volume vol-0123456789abcdef0 still exist.';
+
+type Failed = RehearsalReport & { readonly progress: RehearsalFailure };
+
+/** The rehearsal after it failed in a phase. */
+function fail(phase: RehearsalPhase, changes: Partial<RehearsalReport> = {}): Failed {
+  const isVerified = phase === 'recording' || phase === 'removing';
+  return {
+    ...DONE,
+    ...(isVerified ? {} : { verification: null, record: null }),
+    ...changes,
+    progress: {
+      ...{ state: 'failed', phase },
+      error: 'node-1: pgBackRest: [103] ERROR: unable to find a valid repository',
+      nextStep: 'Fix the cause and give this command again.',
+    },
+  };
+}
+
+const hostile = fail('restoring', {
+  cluster: 'a`b|c @team',
+  backup: { bucket: 'x|y`', prefix: '@team', endpoint: 'a|b`' },
+  left: 'i-1 | <b>@team</b> #17',
+});
+
+const SUMMARIES: Readonly<Record<string, RehearsalReport>> = {
+  'rehearsal-done': DONE,
+  'rehearsal-done-left': { ...DONE, left: LEFT },
+  'rehearsal-failed': fail('restoring'),
+  'rehearsal-cancelled': {
+    ...{ ...DONE, verification: null, record: null, last: null, walAge: null },
+    progress: { state: 'cancelled', phase: 'restoring' },
+    left: LEFT,
+  },
+};
+
+const ISSUES: Readonly<Record<string, Failed>> = {
+  'rehearsal-issue-unknown': fail('preparing', { canary: null, walAge: null, last: null }),
+  'rehearsal-issue-restore': fail('restoring', { left: LEFT }),
+  'rehearsal-issue-verify': fail('verifying'),
+  'rehearsal-issue-record': fail('recording'),
+  'rehearsal-issue-removal': fail('removing', { left: LEFT }),
+  'rehearsal-issue-hostile': {
+    ...hostile,
+    progress: { ...hostile.progress, error: '``` @team\n# x', nextStep: '[x](https://a/) @team' },
+  },
+};
+
+describe('golden', () => {
+  test.each(Object.entries(SUMMARIES))('%s', async (name, report) => {
+    await expect(renderRehearsalSummary(report)).toMatchFileSnapshot(`golden/${name}.md`);
+  });
+
+  test.each(Object.entries(ISSUES))('%s', async (name, report) => {
+    await expect(renderRehearsalIssue(report).body).toMatchFileSnapshot(`golden/${name}.md`);
+  });
+
+  test('rehearsal-closed', async () => {
+    await expect(renderRehearsalClosed(DONE)).toMatchFileSnapshot('golden/rehearsal-closed.md');
+  });
+});
+
+test('only a restore that was tried and failed says that the backups could not be restored', () => {
+  const phases = [
+    'preparing',
+    'making',
+    'restoring',
+    'verifying',
+    'recording',
+    'removing',
+  ] as const;
+  const saying = phases.filter((phase) =>
+    renderRehearsalIssue(fail(phase)).body.includes('could not be restored'),
+  );
+  expect(saying).toEqual(['restoring']);
+});
+
+test('the title of the issue is constant', () => {
+  const titles = Object.values(ISSUES).map((report) => renderRehearsalIssue(report).title);
+  expect(new Set(titles)).toEqual(
+    new Set(['Rehearsal failed: orders', 'Rehearsal failed: a`b|c @team']),
+  );
+});
+
+test('an issue fits into a comment, whatever the error', () => {
+  const failed = fail('restoring', { left: 'é'.repeat(50_000) });
+  const progress = { ...failed.progress, error: '\u202e'.repeat(200_000) };
+  const { body } = renderRehearsalIssue({ ...failed, progress });
+  expect(byteLength(body)).toBeLessThanOrEqual(COMMENT_BUDGET);
+  expect(body).toContain('**Next:** Fix the cause');
+});
+
+test('the log line of a success is one sentence', () => {
+  expect(describeSuccess(DONE)).toBe(
+    'The backups of orders can be restored: a rehearsal restored them to 2026-11-22 02:40:03 UTC in 14 min (24.0 GiB) and verified the result.',
+  );
+});
+
+test('a report whose texts are hidden still renders', () => {
+  const hidden = redactReport(fail('making'), () => '***');
+  expect(renderRehearsalSummary(hidden as RehearsalReport)).toContain('| Restore to');
+});
