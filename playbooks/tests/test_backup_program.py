@@ -1,3 +1,4 @@
+import contextlib
 import fcntl
 import os
 import signal
@@ -55,6 +56,17 @@ printf '{"execId":"1-a","pctCplt":2500,"pid":1,"sz":4000,"szCplt":1000}' > "$FOL
 trap 'echo "P00   INFO: backup command end: terminated on signal [SIGTERM]"; echo > "$FOLDER/ended"; exit 63' TERM
 while :; do sleep 0.05; done
 """
+
+
+def is_gone(process):
+    """Whether a process has ended, or ends within a second."""
+    for _ in range(100):
+        with contextlib.suppress(FileNotFoundError), open("/proc/%d/stat" % process, encoding="ascii") as file:
+            if file.read().split()[2] != "Z":
+                time.sleep(0.01)
+                continue
+        return True
+    return False
 
 
 class Node(unittest.TestCase):
@@ -221,6 +233,14 @@ class Run(Node):
         self.write("outcome", SUCCESS)
         self.assertIsNone(self.make())
         self.assertIsNone(self.read_state()["last"]["problem"])
+
+    def test_what_a_killed_pgbackrest_leaves_running_is_ended(self):
+        self.write("outcome", 'sleep 60 & echo $! > "$FOLDER/worker"; kill -KILL $$')
+        self.assertTrue(self.make())
+        with open(self.folder + "/worker", encoding="ascii") as file:
+            worker_id = int(file.read())
+        self.assertTrue(is_gone(worker_id), "process %d still runs" % worker_id)
+        self.assertEqual(self.read_state()["failures"], 1)
 
     def test_a_killed_run_is_recorded_by_the_next(self):
         backup_state.write_state({"cluster": "orders", "running": {"type": "full", "started": NOW, "order": "a"}})

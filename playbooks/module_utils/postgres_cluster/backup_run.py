@@ -23,7 +23,8 @@ END_SECONDS = 20
 
 # `docker exec` forwards no signal, and a client that is killed leaves the program running. So the program lives as long as
 # the client keeps the input open. Every second, the shell prints pgBackRest's lock file: it has the bytes that are done, and
-# those in all (cmdLockWriteP in backup.c).
+# those in all (cmdLockWriteP in backup.c). At the end it ends what is left of its process group, which docker made for it:
+# a pgBackRest that was killed leaves processes that copy on and hold its lock, so that no other backup can begin.
 SCRIPT = """
 lock=$1
 shift
@@ -46,7 +47,9 @@ exec 3<&-
 reporter=$!
 wait "$child"
 code=$?
-kill "$watcher" "$reporter" 2>/dev/null
+trap '' TERM
+read -r pid name state parent group rest <"/proc/$$/stat"
+if [ "$group" = "$$" ]; then kill -TERM 0; else kill "$watcher" "$reporter"; fi 2>/dev/null
 exit "$code"
 """.replace("END_SECONDS", str(END_SECONDS))
 
