@@ -86,8 +86,8 @@ export async function configureNodes(
   for (const line of result.proof) {
     for (const text of describeProofFaults(line, alert)) core.warning(text);
   }
-  // The node of a rehearsal is about to be removed.
-  if (job.inputs.spec.rehearsal === null) setClusterOutputs(result);
+  // The node of a rehearsal is about to be removed, and without a proof the status is not known.
+  if (job.inputs.spec.rehearsal === null && options.proves !== false) setClusterOutputs(result);
   const { deferral, nodes } = result;
   const sentences = listLeftOut(deferral, { nodes, states: options.states ?? {} });
   if (deferral && deferral.deferred.length > 0) throw new LeftOutError(deferral, sentences);

@@ -22,6 +22,7 @@ import { awaitConsent } from './fork-consent.ts';
 import type { Job } from './job.ts';
 import { findNewerCommit } from './newer-commit.ts';
 import { saveCheck, saveComment } from './post-state.ts';
+import { rehearse } from './rehearse.ts';
 import { replaceNode } from './replace.ts';
 import { review } from './review.ts';
 import type { RunContext } from './run-context.ts';
@@ -99,7 +100,7 @@ export async function dispatch(
     case 'backup':
       return backUp(job, { announcement, commit: intent.sha });
     case 'rehearse':
-      throw new Error('command: rehearse is not built yet.');
+      return rehearse(job, { client, identity, announcement, commit: intent.sha, redact });
     case 'abandon':
       return reviewAbandonment(job, { announcement, intent });
     case 'destroy':

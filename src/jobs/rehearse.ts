@@ -1,0 +1,270 @@
+import * as core from '@actions/core';
+import type { BackupSpec } from '../cluster/backup.ts';
+import type { NodeObservation } from '../cluster/observation.ts';
+import {
+  type Canary,
+  describeRehearsal,
+  findLastRehearsal,
+  nameRehearsal,
+  type RehearsalRecord,
+  type Verification,
+} from '../cluster/rehearsal.ts';
+import { isRunningPrimary } from '../cluster/replication.ts';
+import { planCanary, planRecord } from '../cluster/rollout/rehearse.ts';
+import { deriveRehearsalBackend } from '../inputs/rehearsal-backend.ts';
+import { CancelledError, readMessage, UserError } from '../messages/errors.ts';
+import { toSeconds } from '../messages/times.ts';
+import { ContinuingError } from '../operations/continuing-error.ts';
+import type { RehearsalPhase, RehearsalReport } from '../report/rehearsal.ts';
+import { openWorkspace } from '../runner/workspace.ts';
+import type { Terraform } from '../terraform/cli.ts';
+import { permit } from '../terraform/permit.ts';
+import { configureNodes } from './configure-nodes.ts';
+import type { Job } from './job.ts';
+import { openTerraform, readTerraformState, refuseForeignCluster } from './open-terraform.ts';
+import { planCluster } from './plan-cluster.ts';
+import { saveWorkspaces } from './post-state.ts';
+import { type RefreshedNodes, refreshNodes } from './refresh-nodes.ts';
+import { removeEverything } from './remove-everything.ts';
+import { type RehearsalDesk, reportRehearsal } from './report-rehearsal.ts';
+import { buildRunInfo } from './run-report.ts';
+import { StagedApply } from './staged-apply.ts';
+import { ensureDirectory, generateDirectory } from './terraform-directory.ts';
+
+const NEXT_STEP = 'Fix the cause and run the rehearsal again: it begins anew.';
+
+/** The cluster whose restore is rehearsed, with what it wrote to be found again. */
+interface Original {
+  readonly found: RefreshedNodes;
+  readonly observed: readonly NodeObservation[];
+  readonly canary: Canary;
+}
+
+/**
+ * Restores the newest backup of the cluster to a node of its own, verifies it, and removes the node, whatever happened before.
+ * The cluster itself is only asked, and remembers a success. A failure is an open issue until a rehearsal succeeds.
+ *
+ * After a cancel there is no time to remove anything: the next rehearsal does it first.
+ *
+ * @throws UserError with what failed on which node, or what could not be removed
+ */
+export async function rehearse(given: Job, desk: RehearsalDesk): Promise<void> {
+  const run = new Rehearsal(given, desk);
+  try {
+    await run.perform();
+  } catch (error) {
+    await run.finish(run.describeFailure(error));
+    throw error instanceof ContinuingError ? new ContinuingError(error.work, 'rehearsal') : error;
+  }
+  await run.finish({ state: 'done' });
+}
+
+/** One rehearsal, which knows how far it is. */
+class Rehearsal {
+  readonly #given: Job;
+  readonly #desk: RehearsalDesk;
+  #phase: RehearsalPhase = 'preparing';
+  #report: RehearsalReport;
+
+  constructor(given: Job, desk: RehearsalDesk) {
+    this.#given = given;
+    this.#desk = desk;
+    this.#report = {
+      cluster: given.inputs.spec.name,
+      backup: requireBackup(given),
+      ...{ walAge: null, canary: null, verification: null, record: null, last: null, left: null },
+      seconds: { making: null, removing: null },
+      progress: { state: 'cancelled', phase: 'preparing' },
+      run: buildRunInfo(given, desk.commit),
+    };
+  }
+
+  async perform(): Promise<void> {
+    const original = await this.#writeCanary();
+    const job = await openOwn(this.#given, original);
+    const terraform = await this.#removeLeftovers(job);
+    try {
+      const record = await this.#restore(job, original);
+      this.#enter('recording');
+      await this.#remember(original, record);
+    } finally {
+      // A cancelled run starts no program any more.
+      await this.#remove(job, terraform);
+    }
+    const { left } = this.#report;
+    if (left !== null) throw new UserError(left);
+  }
+
+  /** Writes the last report. */
+  async finish(progress: RehearsalReport['progress']): Promise<void> {
+    const run = { ...this.#report.run, time: new Date() };
+    this.#report = { ...this.#report, progress, run };
+    await reportRehearsal(this.#report, { ...this.#desk, job: this.#given });
+  }
+
+  describeFailure(error: unknown): RehearsalReport['progress'] {
+    const phase = this.#phase;
+    if (error instanceof CancelledError) return { state: 'cancelled', phase };
+    if (error instanceof ContinuingError) {
+      const { waitMinutes } = this.#given.inputs;
+      return {
+        ...{ state: 'failed', phase },
+        error: `It was not done ${waitMinutes} minutes after the start of the run (wait-minutes).`,
+        nextStep: 'Give wait-minutes, and the timeout of the job, the time that a restore takes.',
+      };
+    }
+    return { state: 'failed', phase, error: readMessage(error), nextStep: NEXT_STEP };
+  }
+
+  #enter(phase: RehearsalPhase): void {
+    this.#phase = phase;
+  }
+
+  /** Has the cluster write and archive what the restore must bring back. */
+  async #writeCanary(): Promise<Original> {
+    const job = this.#given;
+    await ensureDirectory(job);
+    const { terraform } = await openTerraform(job);
+    await refuseForeignCluster(job, terraform);
+    const found = await refreshNodes(job, terraform);
+    let observed: readonly NodeObservation[] = [];
+    const { proof } = await configureNodes(job, {
+      ...found,
+      ...{ instanceType: null, memoryMib: null, infrastructure: null },
+      canary: true,
+      onObserved: (nodes) => {
+        observed = nodes;
+      },
+      decide: (seen, { reachable }) => planCanary(seen.observed, reachable),
+    });
+    const canary = proof.find(({ role }) => role === 'primary')?.canary ?? null;
+    if (canary === null) throw new Error('The proof of the primary has no canary.');
+    const archivedAt = observed.find(isRunningPrimary)?.backup?.archivedAt ?? null;
+    const now = toSeconds(new Date());
+    this.#report = {
+      ...this.#report,
+      canary,
+      walAge: archivedAt === null ? null : Math.max(0, now - archivedAt),
+      last: findLastRehearsal(observed),
+    };
+    return { found, observed, canary };
+  }
+
+  /** Removes what an earlier rehearsal left in the state, and returns the Terraform that works on it. */
+  async #removeLeftovers(job: Job): Promise<Terraform> {
+    await generateDirectory(job);
+    const { terraform } = await openTerraform(job);
+    await readTerraformState(terraform);
+    const left = await terraform.listState();
+    if (left.length > 0) {
+      core.warning('An earlier rehearsal left its node, which is removed first.');
+      await removeEverything(job, { terraform, isRehearsal: true });
+    }
+    return terraform;
+  }
+
+  /** Makes the node, restores and verifies it. */
+  async #restore(job: Job, { canary }: Original): Promise<RehearsalRecord> {
+    const { spec } = job.inputs;
+    const began = performance.now();
+    this.#enter('making');
+    const { plan, terraform, tool } = await planCluster(job, { lock: true });
+    this.#report = { ...this.#report, run: { ...this.#report.run, tool } };
+    const stages = new StagedApply(job, {
+      terraform,
+      permitted: permit(plan, { kind: 'plan', label: null, labels: null }),
+      ...{ digest: plan.digest, outputs: plan.outputs },
+      endpointId: plan.state?.endpointId ?? null,
+      existing: plan.existing.nodes,
+    });
+    const nodes = await stages.provision();
+    this.#measure('making', began);
+    this.#enter('restoring');
+    const { proof } = await configureNodes(job, {
+      ...{ nodes, instanceType: spec.instanceType, memoryMib: plan.memoryMib },
+      infrastructure: stages,
+      endpointId: stages.endpointId,
+      fresh: plan.nodeChanges.create,
+      onWork: (work) => {
+        if (work.some(({ kind }) => kind === 'verification')) this.#enter('verifying');
+      },
+    });
+    const verification = proof.find(({ role }) => role === 'primary')?.verification ?? null;
+    if (verification === null)
+      throw new Error('The proof of the restored node has no verification.');
+    const record = buildRecord(verification, { canary, began });
+    this.#report = { ...this.#report, verification, record };
+    return record;
+  }
+
+  /** Has the nodes of the cluster remember the rehearsal. */
+  async #remember({ found }: Original, record: RehearsalRecord): Promise<void> {
+    await configureNodes(this.#given, {
+      ...found,
+      ...{ instanceType: null, memoryMib: null, infrastructure: null },
+      // A deploy may be proving at this very time.
+      proves: false,
+      decide: ({ observed }) => planRecord(observed, record),
+    });
+  }
+
+  /** Removes the node. What cannot be removed is in the report. */
+  async #remove(job: Job, terraform: Terraform): Promise<void> {
+    const failed = this.#phase;
+    const began = performance.now();
+    this.#enter('removing');
+    try {
+      await removeEverything(job, { terraform, isRehearsal: true });
+      this.#measure('removing', began);
+      this.#enter(failed);
+    } catch (error) {
+      const name = nameRehearsal(this.#report.cluster);
+      const left =
+        error instanceof CancelledError
+          ? `${name} is left, and costs money: the run was cancelled. Run the rehearsal again: it removes it first.`
+          : `${name} could not be removed, and costs money: ${readMessage(error)}`;
+      this.#report = { ...this.#report, left };
+      if (error instanceof CancelledError) this.#enter(failed);
+    }
+  }
+
+  #measure(what: keyof RehearsalReport['seconds'], began: number): void {
+    const seconds = Math.round((performance.now() - began) / 1000);
+    this.#report = { ...this.#report, seconds: { ...this.#report.seconds, [what]: seconds } };
+  }
+}
+
+/** Returns the job that works on the rehearsal: another cluster, state and workspace, and the same keys. */
+async function openOwn(given: Job, { canary, observed }: Original): Promise<Job> {
+  const { inputs, environment } = given;
+  const workingDirectory = nameRehearsal(inputs.workingDirectory);
+  const workspace = await openWorkspace({
+    root: environment.workspace,
+    workingDirectory,
+    runnerTemp: environment.temporary,
+  });
+  saveWorkspaces(given.workspace, workspace);
+  const running = observed.find(isRunningPrimary)?.record?.digest ?? null;
+  const spec = describeRehearsal(inputs.spec, { canary, running });
+  const backend = inputs.backend && deriveRehearsalBackend(inputs.backend);
+  return { ...given, workspace, inputs: { ...inputs, spec, backend, workingDirectory } };
+}
+
+function requireBackup({ inputs }: Job): BackupSpec {
+  const { backup, name } = inputs.spec;
+  // The inputs were checked.
+  if (backup === null) throw new Error(`${name} has no backups to rehearse.`);
+  return backup;
+}
+
+function buildRecord(
+  { bytes }: Verification,
+  { canary, began }: { canary: Canary; began: number },
+): RehearsalRecord {
+  return {
+    ended: toSeconds(new Date()),
+    restoredTo: toSeconds(new Date(canary.written)),
+    seconds: Math.round((performance.now() - began) / 1000),
+    bytes,
+  };
+}
