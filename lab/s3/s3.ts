@@ -50,6 +50,10 @@ export interface S3 {
   createBucket(bucket: string): Promise<void>;
   /** The keys that begin with `prefix`, as the owner of the bucket sees them; at most 1,000. */
   listKeys(bucket: string, prefix?: string): Promise<string[]>;
+  /** Turns over all bits of the object's second half, as its owner, and returns what it held before. */
+  damage(bucket: string, key: string): Promise<Uint8Array>;
+  /** Writes an object, as its owner. */
+  putObject(bucket: string, key: string, body: Uint8Array): Promise<void>;
 }
 
 function nameS3(world: string): string {
@@ -97,6 +101,13 @@ export async function startS3(
     if (!answer.ok) throw new Error(`${name}: ${method} ${path}: ${answer.status} ${text}`);
     return text;
   };
+  const locate = (bucket: string, key: string) =>
+    `${url}/s3/${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`;
+  const exchange = async (target: string, body?: Uint8Array): Promise<Uint8Array> => {
+    const answer = await fetch(target, body ? { method: 'PUT', body: Buffer.from(body) } : {});
+    if (!answer.ok) throw new Error(`${name}: ${target}: ${answer.status}`);
+    return new Uint8Array(await answer.arrayBuffer());
+  };
   await awaitService(name, `${url}/s3/`);
   return {
     endpoint: `${S3_NAME}:${PORT}`,
@@ -116,6 +127,18 @@ export async function startS3(
       const query = new URLSearchParams({ 'list-type': '2', prefix });
       const listed = await ask(`/s3/${bucket}?${query}`);
       return [...listed.matchAll(/<Key>([^<]*)<\/Key>/g)].map(([, key = '']) => key);
+    },
+    async damage(bucket, key) {
+      const sound = await exchange(locate(bucket, key));
+      const half = sound.length / 2;
+      await exchange(
+        locate(bucket, key),
+        sound.map((byte, index) => (index < half ? byte : byte ^ 0xff)),
+      );
+      return sound;
+    },
+    async putObject(bucket, key, body) {
+      await exchange(locate(bucket, key), body);
     },
   };
 }

@@ -168,6 +168,53 @@ test('a backup is made on request', async () => {
   expect(made).toEqual([expect.stringMatching(/I$/)]);
 });
 
+const listIssues = () =>
+  cluster.world.github
+    .listIssues()
+    .filter((issue) => issue.state === 'open' && issue.pull_request === undefined);
+
+async function rehearse(): Promise<JobResult> {
+  const { world } = cluster;
+  const before = world.aws.listInstances().map(({ name }) => name);
+  const result = await world.run(world.github.dispatch('rehearse', {}), INPUTS);
+  // Whatever happened: the node is gone with its volume, without a snapshot, and the cluster is untouched.
+  expect(world.aws.listInstances().map(({ name }) => name)).toEqual(before);
+  expect(result.outputs['primary-host']).toBe(cluster.instance('node-1').privateIp);
+  return result;
+}
+
+test('a rehearsal restores the cluster to a node that is verified and removed', async () => {
+  const volumes = Object.keys(cluster.world.aws.tables.volumes).length;
+  const starts = await cluster.readStarts();
+  const result = requireSuccess(await rehearse());
+  expect(result.summary).toMatch(/restored/i);
+  expect(Object.keys(cluster.world.aws.tables.volumes).length).toBe(volumes);
+  expect(cluster.world.aws.tables.snapshots).toEqual({});
+  expect(listIssues()).toEqual([]);
+  expect(await cluster.readStarts()).toEqual(starts);
+
+  const { event, number } = openPullRequest(cluster.world, 'rehearsed');
+  requireSuccess(await cluster.world.run(event, INPUTS));
+  const comment = cluster.world.github.listComments(number)[0]?.body ?? '';
+  expect(comment).toMatch(/Rehearsed .*restored to/);
+});
+
+test('a damaged backup fails its rehearsal, which opens an issue; the next success closes it', async () => {
+  const [key = ''] = (await s3.listKeys(BUCKET, 'postgres/backup/')).filter((one) =>
+    /F\/bundle\/1$/.test(one),
+  );
+  const sound = await s3.damage(BUCKET, key);
+  const damaged = await rehearse();
+  expect(damaged.conclusion).toBe('failure');
+  const [issue, ...others] = listIssues();
+  expect(others).toEqual([]);
+  expect(issue?.body).toMatch(/checksum/i);
+
+  await s3.putObject(BUCKET, key, sound);
+  requireSuccess(await rehearse());
+  expect(listIssues()).toEqual([]);
+});
+
 test('another cluster is restored to a moment, once that is one that the backups cover', async () => {
   const { world } = cluster;
   const backend = { ...world.state.backendConfig, key: 'restored.tfstate' };
