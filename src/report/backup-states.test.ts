@@ -1,14 +1,22 @@
 import { describe, expect, test } from 'vitest';
 import type { BackupObservation } from '../cluster/observation.ts';
+import type { RehearsalRecord } from '../cluster/rehearsal.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import { createBackup, createDesired, createSource } from '../cluster/testing/fixtures.ts';
 import { summarizePlan } from '../terraform/plan.ts';
 import { describeBackupFaults } from './backup-faults.ts';
-import { renderBackupsAfter, summarizeBackups } from './backups.ts';
+import { renderBackupState, renderBackupsAfter, summarizeBackups } from './backups.ts';
 import { renderDeployComment, renderDeployTitle } from './deploy-comment.ts';
 import type { DeployReport } from './deploy-report.ts';
 import { renderDriftIssue, renderDriftSummary } from './drift-issue.ts';
-import { at, buildBackupReport, FOUND, observeBackups } from './fixtures/backup-reports.ts';
+import {
+  at,
+  buildBackupReport,
+  createRecord,
+  FOUND,
+  observeBackups,
+  REHEARSED,
+} from './fixtures/backup-reports.ts';
 import { createPlan } from './fixtures/plan.ts';
 import { createDeployReport, createProof, RUN } from './fixtures/report.ts';
 import { drifted } from './fixtures/state-reports.ts';
@@ -93,6 +101,14 @@ describe('golden', () => {
       'backup-drift-none',
       renderDriftSummary(drifted(buildBackupReport(observeBackups(POLICY), { backup: POLICY }))),
     ],
+    [
+      'backup-drift-rehearsed',
+      renderDriftSummary(
+        drifted(
+          buildBackupReport(observeBackups(POLICY, { rehearsal: REHEARSED }), { backup: POLICY }),
+        ),
+      ),
+    ],
   ])('%s', async (name, text) => {
     await expect(text).toMatchFileSnapshot(`golden/${name}.md`);
   });
@@ -138,6 +154,72 @@ describe('the backups after a deploy', () => {
   test('are not described before it has ended', () => {
     const report = { ...DEPLOYS['backup-deploy-unchanged'], progress: { state: 'configuring' } };
     expect(renderDeployComment(report as DeployReport)).not.toContain('Backups');
+  });
+});
+
+describe('the last rehearsal', () => {
+  const DAY = 24 * 3600;
+  const render = (
+    rehearsal: Partial<RehearsalRecord> | null,
+    found: Partial<BackupObservation> | null = {},
+  ) =>
+    renderBackupState(
+      summarizeBackups(
+        observeBackups(POLICY, {
+          found: found && { ...FOUND, ...found },
+          rehearsal: rehearsal && { ...REHEARSED, ...rehearsal },
+        }),
+        createDesired({ backup: POLICY }),
+      ),
+      NOW,
+    );
+  /** Old backups are kept. */
+  const KEPT = { backups: [createRecord('2026-01-01')] };
+
+  test.each<[string, Parameters<typeof render>, string | null]>([
+    ['is not known', [null], null],
+    ['is recent', [{}], 'Rehearsed 2 days ago: restored to 20 Nov 02:40 UTC in 14 min (24.0 GiB).'],
+    [
+      'was today',
+      [{ ended: NOW - 7200, restoredTo: at('2026-11-22T01:00:00Z') }],
+      'Rehearsed 2 h ago: restored to 01:00 UTC in 14 min (24.0 GiB).',
+    ],
+    ['is a month old', [{ ended: NOW - 35 * DAY }, KEPT], 'Rehearsed 35 days ago: restored to'],
+    ['is older', [{ ended: NOW - 40 * DAY }, KEPT], 'Last rehearsed 40 days ago.'],
+    [
+      'restored backups that are gone, or are elsewhere',
+      [{ restoredTo: at('2026-11-08T02:30:59Z') }],
+      'Last rehearsed 2 days ago.',
+    ],
+    ['was of another place than one without backups', [{}, { backups: [] }], null],
+    ['is known, and the backups are not', [{}, null], 'Last rehearsed 2 days ago.'],
+    [
+      'is known, and the backups cannot be read',
+      [{}, { problem: 'access denied' }],
+      'Last rehearsed 2 days ago.',
+    ],
+  ])('%s', (_, given, expected) => {
+    const text = render(...given);
+    if (expected === null) expect(text).not.toMatch(/rehearsed/i);
+    else expect(text).toContain(`. ${expected}`);
+  });
+
+  test('is the newest that any node knows of', () => {
+    const [first, second] = observeBackups(POLICY, { rehearsal: REHEARSED });
+    if (first === undefined || second === undefined) throw new Error('Two nodes are needed.');
+    const older = { ...REHEARSED, ended: REHEARSED.ended - DAY };
+    for (const records of [
+      [older, REHEARSED],
+      [REHEARSED, older],
+      [null, REHEARSED],
+    ]) {
+      const observed = [first, second].map((node, index) => ({
+        ...node,
+        rehearsal: records[index] ?? null,
+      }));
+      const { rehearsal } = summarizeBackups(observed, createDesired({ backup: POLICY }));
+      expect(rehearsal).toEqual(REHEARSED);
+    }
   });
 });
 

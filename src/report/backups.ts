@@ -8,11 +8,13 @@ import {
   predictExpiry,
 } from '../cluster/deployed-backup.ts';
 import type { BackupObservation, BackupRecord, NodeObservation } from '../cluster/observation.ts';
+import { findLastRehearsal, type RehearsalRecord } from '../cluster/rehearsal.ts';
 import { isRunningPrimary } from '../cluster/replication.ts';
 import type { Step } from '../cluster/rollout/step.ts';
 import { formatBytes, formatCopied } from '../messages/quantities.ts';
 import { formatAge, formatMoment } from '../messages/times.ts';
 import { countNoun, renderCode, shortenText } from './markdown.ts';
+import { describeRehearsed } from './rehearsed.ts';
 
 /** What a report says about backups. */
 export interface BackupReport {
@@ -30,6 +32,8 @@ export interface BackupReport {
   readonly waiting: { readonly files: number; readonly bytes: number };
   /** Used bytes of the primary's data volume, which a full backup reads; null where they are not known. */
   readonly dataBytes: number | null;
+  /** The last rehearsal that succeeded; null if the nodes know of none. */
+  readonly rehearsal: RehearsalRecord | null;
 }
 
 /** Returns what is known about the backups of a cluster. */
@@ -47,6 +51,7 @@ export function summarizeBackups(
     isObserved: primary !== undefined,
     waiting: { files: archiver?.waiting ?? 0, bytes: archiver?.waitingBytes ?? 0 },
     dataBytes: primary?.storage.data?.usedBytes ?? null,
+    rehearsal: findLastRehearsal(observed),
   };
 }
 
@@ -54,15 +59,20 @@ export function summarizeBackups(
 const MANY_WAITING = 4;
 
 /**
- * Renders the backups that exist, one paragraph of Markdown; '' if the primary archives nowhere. `now`: seconds since the
- * epoch.
+ * Renders the backups that exist and their last rehearsal, one paragraph of Markdown; '' if the primary archives nowhere.
+ * `now`: seconds since the epoch.
  */
-export function renderBackupState({ deployed, found, waiting }: BackupReport, now: number): string {
+export function renderBackupState(report: BackupReport, now: number): string {
+  const { deployed, found, waiting, rehearsal } = report;
   if (deployed === null) return '';
   const place = renderPlace(deployed);
+  const rehearsed = (from: number | null) =>
+    rehearsal === null ? '' : ` ${describeRehearsed(rehearsal, { from, now })}`;
   const tail = waiting.files < MANY_WAITING ? '' : ` ${describeWaiting(waiting)}`;
-  if (found === null) return `**Backups:** in ${place}, which could not be looked at.${tail}`;
-  if (found.problem !== null) return `**Backups:** in ${place}, which could not be read.${tail}`;
+  if (found === null || found.problem !== null) {
+    const why = found === null ? 'looked at' : 'read';
+    return `**Backups:** in ${place}, which could not be ${why}.${rehearsed(null)}${tail}`;
+  }
   const { running } = found;
   const work =
     running === null
@@ -81,7 +91,7 @@ export function renderBackupState({ deployed, found, waiting }: BackupReport, no
     `restorable from ${formatMoment(from, now)} to ${formatMoment(until, from)} UTC${gap}`,
     `${formatBytes(bytes)} in ${place}`,
   ];
-  return `**Backups:** ${parts.join(', ')}.${work}${tail}`;
+  return `**Backups:** ${parts.join(', ')}.${rehearsed(from)}${work}${tail}`;
 }
 
 /**
