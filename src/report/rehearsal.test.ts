@@ -123,6 +123,16 @@ test('only a restore that was tried and failed says that the backups could not b
   expect(saying).toEqual(['restoring']);
 });
 
+test('a rehearsal that did not end in time says nothing about the backups', () => {
+  for (const phase of ['restoring', 'verifying'] as const) {
+    const failed = fail(phase);
+    const progress = { ...failed.progress, isOutOfTime: true };
+    const { body } = renderRehearsalIssue({ ...failed, progress });
+    expect(body).toMatch(/^\*\*The rehearsal of `orders` did not end .* it is not known whether/);
+    expect(body).not.toContain('Do not rely on them');
+  }
+});
+
 test('the title of the issue is constant', () => {
   const titles = Object.values(ISSUES).map((report) => renderRehearsalIssue(report).title);
   expect(new Set(titles)).toEqual(

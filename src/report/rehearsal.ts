@@ -32,6 +32,8 @@ export interface RehearsalFailure {
   readonly error: string;
   /** What to do now, in a sentence. */
   readonly nextStep: string;
+  /** Whether `wait-minutes` was over: a rehearsal that did not end says nothing about the backups. Absent: it was not. */
+  readonly isOutOfTime?: boolean;
 }
 
 /** The rehearsal of the restore of a cluster. */
@@ -146,8 +148,14 @@ const listFailure = (report: RehearsalReport, failure: RehearsalFailure): Sectio
 ];
 
 /** Says what a failure means for the backups; Markdown. */
-function describeMeaning({ cluster }: RehearsalReport, { phase }: RehearsalFailure): string {
+function describeMeaning(
+  { cluster, record }: RehearsalReport,
+  { phase, isOutOfTime = false }: RehearsalFailure,
+): string {
   const name = renderCode(cluster);
+  if (isOutOfTime && record === null) {
+    return `**The rehearsal of ${name} did not end within \`wait-minutes\`**, so it is not known whether its backups can be restored.`;
+  }
   const distrust = 'Do not rely on them until a rehearsal succeeds.';
   switch (phase) {
     case 'preparing':
