@@ -19,9 +19,9 @@ export function describeBackupStep(
     case 'backup':
       return `**Back up** ${nodes}: ${step.type === 'full' ? 'a full backup' : 'an incremental backup'}; PostgreSQL keeps running, and the backup does not depend on this run.`;
     case 'verify':
-      return `**Verify** ${nodes}: every table and index is read, and what the restore must have brought back is looked for.`;
+      return `**Verify** ${nodes}: \`pg_amcheck\` reads every table and index, and the test row, roles and databases that the cluster had at that moment are looked for.`;
     case 'record':
-      return `**Remember** on ${nodes} that the restore was rehearsed.`;
+      return `**Record** the rehearsal on ${nodes}: comments and drift checks say when it was. No PostgreSQL is touched.`;
   }
 }
 
@@ -43,16 +43,41 @@ function describeArchive(nodes: string, { reasons = {} }: Step): string {
   }
 }
 
-/** Returns the effects of the steps on backups for a headline, e.g. `full backup`; [] without any. */
+/** Returns the effects of the steps on backups for a headline, e.g. `backups begin`, `full backup`; [] without any. */
 export function summarizeBackupSteps(steps: readonly Step[]): string[] {
   return steps.flatMap((step) => {
     switch (step.kind) {
       case 'restore':
         return ['restored from backups'];
+      case 'archive':
+        return summarizeArchive(step, steps);
       case 'backup':
         return [`${step.type} backup`];
       default:
         return [];
     }
   });
+}
+
+/** What becomes of the cluster's backups, by what changes on its primary. */
+const ARCHIVE_EFFECTS = {
+  begins: 'backups begin',
+  ends: 'backups end',
+  repository: 'backups move',
+  options: 'backups change',
+} as const;
+
+function summarizeArchive(
+  { nodes, primary, reasons = {} }: StepOf<'archive'>,
+  steps: readonly Step[],
+): string[] {
+  if (nodes.includes(primary)) {
+    const reason = reasons[primary]?.find(({ kind }) => kind === 'archive');
+    return [ARCHIVE_EFFECTS[reason?.kind === 'archive' ? reason.change : 'options']];
+  }
+  // The cluster archives already. A new replica gets the files for the day it becomes the primary.
+  const isCloned = (node: string) =>
+    steps.some((step) => step.kind === 'clone' && step.nodes.some((name) => name === node));
+  const others = nodes.filter((node) => !isCloned(node));
+  return others.length === 0 ? [] : [`backups set up on ${others.join(', ')}`];
 }

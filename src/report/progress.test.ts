@@ -30,6 +30,10 @@ describe('the line of a node', () => {
       { kind: 'backup' },
     ],
     [
+      'node-2 has verified 212.4 GiB of 500.0 GiB (42 %), 118.0 MiB/s, 42 min left',
+      { kind: 'verification' },
+    ],
+    [
       'node-2 has backed up 0 B so far',
       { kind: 'backup', done: 0, total: null, rate: null, left: null },
     ],
@@ -74,6 +78,7 @@ test('a repair is not repeated, as it would begin anew', () => {
   expect(explainContinuing('backup')).toMatch(
     /ends on the node by itself.* give this command again/,
   );
+  expect(explainContinuing('rehearsal')).toMatch(/does not go on.*wait-minutes/);
   expect(explainContinuing('operation')).toMatch(/run the job again\.$/);
   expect(explainContinuing('deploy')).toMatch(/run the job again; a scheduled run/);
 });
