@@ -26,7 +26,17 @@ describe('the headline says what becomes of the backups', () => {
     ['change', [archive({ 'node-1': 'options' })], ['backups change']],
     ['of the primary', [archive({ 'node-2': 'begins', 'node-1': 'options' })], ['backups change']],
     ['without a reason', [{ ...archive({ 'node-1': 'begins' }), reasons: {} }], ['backups change']],
-    ['on a replica that was away', [archive({ 'node-2': 'begins' })], ['backups set up on node-2']],
+    [
+      'begin on a replica that was away',
+      [archive({ 'node-2': 'begins' })],
+      ['backups begin on node-2'],
+    ],
+    ['end on a replica that was away', [archive({ 'node-2': 'ends' })], ['backups end on node-2']],
+    [
+      'differ on replicas that were away',
+      [archive({ 'node-2': 'begins', 'node-3': 'options' })],
+      ['backups change on node-2, node-3'],
+    ],
     ['on a new replica, as with every clone', [clone, archive({ 'node-2': 'begins' })], []],
   ])('%s', (_, steps, expected) => {
     expect(summarizeBackupSteps(steps)).toEqual(expected);

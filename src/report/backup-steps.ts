@@ -71,13 +71,18 @@ function summarizeArchive(
   { nodes, primary, reasons = {} }: StepOf<'archive'>,
   steps: readonly Step[],
 ): string[] {
-  if (nodes.includes(primary)) {
-    const reason = reasons[primary]?.find(({ kind }) => kind === 'archive');
-    return [ARCHIVE_EFFECTS[reason?.kind === 'archive' ? reason.change : 'options']];
-  }
-  // The cluster archives already. A new replica gets the files for the day it becomes the primary.
+  const findChange = (node: string) => {
+    const reason = reasons[node]?.find(({ kind }) => kind === 'archive');
+    return reason?.kind === 'archive' ? reason.change : 'options';
+  };
+  if (nodes.includes(primary)) return [ARCHIVE_EFFECTS[findChange(primary)]];
+  // The primary has its files already, and a replica gets them for the day it becomes the primary: a new one like the rest
+  // of a clone, another because it was away.
   const isCloned = (node: string) =>
     steps.some((step) => step.kind === 'clone' && step.nodes.some((name) => name === node));
   const others = nodes.filter((node) => !isCloned(node));
-  return others.length === 0 ? [] : [`backups set up on ${others.join(', ')}`];
+  if (others.length === 0) return [];
+  const changes = new Set(others.map(findChange));
+  const [change] = changes.size === 1 ? changes : [];
+  return [`${ARCHIVE_EFFECTS[change ?? 'options']} on ${others.join(', ')}`];
 }
