@@ -34,7 +34,7 @@ export type NodeWork =
   | { readonly kind: 'step'; readonly node: string; readonly step: string };
 
 /** The kind of run that ended while nodes still worked; `repair`: a failover, a replacement or a deletion. */
-export type EndedRun = 'deploy' | 'operation' | 'repair' | 'backup' | 'rehearsal';
+export type EndedRun = 'deploy' | 'operation' | 'repair' | 'backup';
 
 /** The rate is the mean of this many seconds. */
 const WINDOW_SECONDS = 30;

@@ -54,7 +54,8 @@ export async function rehearse(given: Job, desk: RehearsalDesk): Promise<void> {
     await run.perform();
   } catch (error) {
     await run.finish(run.describeFailure(error));
-    throw error instanceof ContinuingError ? new ContinuingError(error.work, 'rehearsal') : error;
+    // Nothing goes on: the node is removed.
+    throw error instanceof ContinuingError ? new UserError(explainTime(given)) : error;
   }
   await run.finish({ state: 'done' });
 }
@@ -87,10 +88,12 @@ class Rehearsal {
       const record = await this.#restore(job, original);
       this.#enter('recording');
       await this.#remember(original, record);
-    } finally {
-      // A cancelled run starts no program any more.
+    } catch (error) {
       await this.#remove(job, terraform);
+      throw error;
     }
+    this.#enter('removing');
+    await this.#remove(job, terraform);
     const { left } = this.#report;
     if (left !== null) throw new UserError(left);
   }
@@ -106,10 +109,9 @@ class Rehearsal {
     const phase = this.#phase;
     if (error instanceof CancelledError) return { state: 'cancelled', phase };
     if (error instanceof ContinuingError) {
-      const { waitMinutes } = this.#given.inputs;
       return {
-        ...{ state: 'failed', phase },
-        error: `It was not done ${waitMinutes} minutes after the start of the run (wait-minutes).`,
+        ...{ state: 'failed', phase, isOutOfTime: true },
+        error: explainTime(this.#given),
         nextStep: 'Give wait-minutes, and the timeout of the job, the time that a restore takes.',
       };
     }
@@ -210,21 +212,18 @@ class Rehearsal {
 
   /** Removes the node. What cannot be removed is in the report. */
   async #remove(job: Job, terraform: Terraform): Promise<void> {
-    const failed = this.#phase;
     const began = performance.now();
-    this.#enter('removing');
     try {
       await removeEverything(job, { terraform, isRehearsal: true });
       this.#measure('removing', began);
-      this.#enter(failed);
     } catch (error) {
-      const name = nameRehearsal(this.#report.cluster);
+      const name = job.inputs.spec.name;
+      // A cancelled run starts no program any more.
       const left =
         error instanceof CancelledError
-          ? `${name} is left, and costs money: the run was cancelled. Run the rehearsal again: it removes it first.`
-          : `${name} could not be removed, and costs money: ${readMessage(error)}`;
+          ? `${name} was not removed, because the run was cancelled.`
+          : `${name} could not be removed: ${readMessage(error)}`;
       this.#report = { ...this.#report, left };
-      if (error instanceof CancelledError) this.#enter(failed);
     }
   }
 
@@ -250,6 +249,10 @@ async function openOwn(given: Job, { canary, observed }: Original): Promise<Job>
   return { ...given, workspace, inputs: { ...inputs, spec, backend, workingDirectory } };
 }
 
+function explainTime({ inputs }: Job): string {
+  return `The rehearsal was not done ${inputs.waitMinutes} minutes after the start of the run (wait-minutes), so it was ended.`;
+}
+
 function requireBackup({ inputs }: Job): BackupSpec {
   const { backup, name } = inputs.spec;
   // The inputs were checked.
@@ -258,13 +261,13 @@ function requireBackup({ inputs }: Job): BackupSpec {
 }
 
 function buildRecord(
-  { bytes }: Verification,
+  { bytes, verifySeconds }: Verification,
   { canary, began }: { canary: Canary; began: number },
 ): RehearsalRecord {
   return {
     ended: toSeconds(new Date()),
     restoredTo: toSeconds(new Date(canary.written)),
-    seconds: Math.round((performance.now() - began) / 1000),
+    seconds: Math.max(0, Math.round((performance.now() - began) / 1000) - verifySeconds),
     bytes,
   };
 }

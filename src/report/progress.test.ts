@@ -78,7 +78,6 @@ test('a repair is not repeated, as it would begin anew', () => {
   expect(explainContinuing('backup')).toMatch(
     /ends on the node by itself.* give this command again/,
   );
-  expect(explainContinuing('rehearsal')).toMatch(/does not go on.*wait-minutes/);
   expect(explainContinuing('operation')).toMatch(/run the job again\.$/);
   expect(explainContinuing('deploy')).toMatch(/run the job again; a scheduled run/);
 });

@@ -30,8 +30,6 @@ export function explainContinuing(run: EndedRun): string {
       return `${begin} The next run ${rest}: run the job again.`;
     case 'backup':
       return `${begin} The backup ends on the node by itself. To wait for its end, give this command again: it goes on with the backup that runs.`;
-    case 'rehearsal':
-      return 'The work does not go on: the node of the rehearsal is removed with the run. Raise wait-minutes, so that the next rehearsal has the time.';
     case 'repair':
       return `${begin} The next deploy ${rest}. Do not give this command again: it would begin anew.`;
   }
