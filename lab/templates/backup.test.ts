@@ -36,7 +36,14 @@ const backup = (given: object = {}) => ({
   },
 });
 const ON: Values = { ...BASE, ...backup() };
-const SOURCE = { restore_from: { bucket: 'old-backups', prefix: '', cluster: 'sales' } };
+const source = (given: object = {}) => ({
+  restore_from: {
+    ...{ bucket: 'old-backups', prefix: '', cluster: 'sales' },
+    ...{ kms_key_id: null, permissions_boundary: null },
+    ...given,
+  },
+});
+const SOURCE = source();
 
 /** What a cluster that exists gets with its backups. */
 const ADDED = {
@@ -167,6 +174,25 @@ describe('a cluster that exists', () => {
     expect(may('s3:GetObject', object)).toBe(false);
   });
 
+  test('reads with the key of that repository, and writes with its own', async () => {
+    const other = `${KEY.slice(0, -4)}beef`;
+    const use = () =>
+      [KEY, other].map((key) =>
+        ['kms:Decrypt', 'kms:GenerateDataKey'].filter((action) =>
+          may(action, key, { 'kms:ViaService': 's3.us-east-1.amazonaws.com' }),
+        ),
+      );
+    const own = { ...BASE, ...backup({ kms_key_id: KEY }) };
+    await applyValues(cluster, { ...own, ...source({ kms_key_id: other }) });
+    expect(use()).toEqual([['kms:Decrypt', 'kms:GenerateDataKey'], ['kms:Decrypt']]);
+    await applyValues(cluster, { ...own, ...source({ kms_key_id: KEY }) });
+    expect(use()).toEqual([['kms:Decrypt', 'kms:GenerateDataKey'], []]);
+    // Without a key of its own as well.
+    await applyValues(cluster, { ...ON, ...source({ kms_key_id: other }) });
+    expect(use()).toEqual([[], ['kms:Decrypt']]);
+    await applyValues(cluster, ON);
+  });
+
   test('gets credentials again after its backups were taken away and came back', async () => {
     const { changes } = await applyValues(cluster, BASE);
     expect(countChanges(changes)).toEqual(REMOVED);
@@ -202,14 +228,27 @@ describe('a cluster that exists', () => {
   });
 });
 
-test('a new cluster with the longest name is restored without backups of its own', async () => {
-  const values = { ...BASE, cluster_name: `o${'r'.repeat(39)}`, ...SOURCE };
+test('a new cluster with the longest name is restored without backups of its own, and leaves nothing', async () => {
+  const values = {
+    ...{ ...BASE, cluster_name: `o${'r'.repeat(39)}` },
+    ...source({ kms_key_id: KEY, permissions_boundary: BOUNDARY }),
+    final_snapshot: false,
+  };
   const cluster = await lab.deploy('restored', values);
+  const snapshots = Object.keys(lab.aws.tables.snapshots).sort();
   const [role] = findRoles();
   expect(role?.name).toHaveLength(40 + '-us-east-1-nodes'.length);
+  expect(role?.boundary).toBe(BOUNDARY);
+  const key = { 'kms:ViaService': 's3.us-east-1.amazonaws.com' };
+  expect([may('kms:Decrypt', KEY, key), may('kms:GenerateDataKey', KEY, key)]).toEqual([
+    true,
+    false,
+  ]);
   expect(may('s3:GetObject', 'arn:aws:s3:::old-backups/sales/backup/x')).toBe(true);
   expect(may('s3:PutObject', 'arn:aws:s3:::old-backups/sales/backup/x')).toBe(false);
   expect((await destroyAll(cluster, values)).errors).toEqual([]);
+  // Its volumes have no last snapshot; those of the clusters above have one.
+  expect(Object.keys(lab.aws.tables.snapshots).sort()).toEqual(snapshots);
   expect(Object.keys(lab.aws.tables.instanceProfiles)).toEqual(['team']);
   expect([lab.aws.tables.roles, lab.aws.tables.vpcEndpoints]).toEqual([{}, {}]);
 });

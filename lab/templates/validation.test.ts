@@ -11,6 +11,12 @@ const GOOD: Values = {
   ssh_public_key: PUBLIC_KEY,
 };
 
+/** Backups that a cluster is restored from. */
+const SOURCE = {
+  ...{ bucket: 'backups', prefix: '', cluster: 'orders' },
+  ...{ kms_key_id: null, permissions_boundary: null },
+};
+
 /** Values that must not reach AWS, by variable. */
 const BAD: { readonly [variable: string]: readonly unknown[] } = {
   cluster_name: [
@@ -82,10 +88,12 @@ const BAD: { readonly [variable: string]: readonly unknown[] } = {
     { bucket: 'backups', prefix: '', kms_key_id: null, permissions_boundary: 'nodes' },
   ],
   restore_from: [
-    { bucket: 'BACKUPS', prefix: '', cluster: 'orders' },
-    { bucket: 'backups', prefix: 'a/', cluster: 'orders' },
-    { bucket: 'backups', prefix: '', cluster: '*' },
-    { bucket: 'backups', prefix: '', cluster: 'orders/..' },
+    { ...SOURCE, bucket: 'BACKUPS' },
+    { ...SOURCE, prefix: 'a/' },
+    { ...SOURCE, cluster: '*' },
+    { ...SOURCE, cluster: 'orders/..' },
+    { ...SOURCE, kms_key_id: 'alias/backups' },
+    { ...SOURCE, permissions_boundary: 'nodes' },
   ],
   snapshots: [
     { keep: 0, time: '03:00', permissions_boundary: null },
@@ -96,6 +104,7 @@ const BAD: { readonly [variable: string]: readonly unknown[] } = {
     { keep: 7, time: null, permissions_boundary: null },
     { keep: 7, time: '03:00', permissions_boundary: 'dlm' },
   ],
+  final_snapshot: [null],
   vpc_cidr: ['', '10.42.0.0', '10.42.0.0/15', '10.42.0.0/25', '10.42.1.0/16', 'fd00::/16'],
   data_volume_size: [0, -1, 10.5, 65537],
   data_volume_iops: [2999, 3000.5, 80001],
@@ -138,7 +147,12 @@ const EDGES: readonly Values[] = [
     data_volume_throughput: 125,
     backup: { bucket: 'abc', prefix: '', kms_key_id: null, permissions_boundary: null },
     snapshots: { keep: 1, time: '00:00', permissions_boundary: null },
-    restore_from: { bucket: `a${'-'.repeat(61)}0`, prefix: 'a/b.c/_d', cluster: 'a' },
+    restore_from: {
+      ...{ ...SOURCE, bucket: `a${'-'.repeat(61)}0`, prefix: 'a/b.c/_d', cluster: 'a' },
+      kms_key_id: 'arn:aws:kms:us-east-1:123456789012:alias/team/backups',
+      permissions_boundary: 'arn:aws:iam::aws:policy/AmazonS3FullAccess',
+    },
+    final_snapshot: false,
     kms_key_id: 'arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab',
   },
   {

@@ -40,6 +40,24 @@ const map = <Shape extends z.ZodRawShape>(shape: Shape, example: string) =>
     },
   });
 
+const endpoint = matching(
+  HOST,
+  explain('the host of an S3 service, with or without a port, that speaks TLS', 's3.example.com'),
+);
+
+const key = matching(
+  KEY,
+  explain(
+    'the ARN of a KMS key',
+    'arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab',
+  ),
+);
+
+const boundary = matching(
+  POLICY,
+  explain('the ARN of an IAM policy', 'arn:aws:iam::123456789012:policy/postgres-cluster-nodes'),
+);
+
 /** The key `backup`: where backups are kept, when they are made and how long they are kept. */
 export const backupMap = () =>
   map(
@@ -54,27 +72,9 @@ export const backupMap = () =>
         },
         'time: 02:30',
       ).optional(),
-      endpoint: matching(
-        HOST,
-        explain(
-          'the host of an S3 service, with or without a port, that speaks TLS',
-          's3.example.com',
-        ),
-      ).optional(),
-      kms_key_id: matching(
-        KEY,
-        explain(
-          'the ARN of a KMS key',
-          'arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab',
-        ),
-      ).optional(),
-      permissions_boundary: matching(
-        POLICY,
-        explain(
-          'the ARN of an IAM policy',
-          'arn:aws:iam::123456789012:policy/postgres-cluster-nodes',
-        ),
-      ).optional(),
+      endpoint: endpoint.optional(),
+      kms_key_id: key.optional(),
+      permissions_boundary: boundary.optional(),
     },
     'bucket: acme-backups',
   );
@@ -91,6 +91,9 @@ export const restoreMap = () =>
             isClusterName,
             explain('the name of the cluster that was backed up', 'orders'),
           ),
+          endpoint: endpoint.optional(),
+          kms_key_id: key.optional(),
+          permissions_boundary: boundary.optional(),
         },
         'bucket: acme-backups',
       ),

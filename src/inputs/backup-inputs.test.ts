@@ -50,6 +50,63 @@ test('a restore without a time takes the newest state', () => {
   });
 });
 
+describe('the source of a restore', () => {
+  const own = {
+    ...{ endpoint: 's3.example.com:9000', kms_key_id: KEY.replace('eu-central-1', 'us-east-1') },
+    permissions_boundary: 'arn:aws:iam::123456789012:policy/nodes',
+  };
+  const written = {
+    ...{ endpoint: own.endpoint, kmsKey: own.kms_key_id },
+    permissionsBoundary: own.permissions_boundary,
+  };
+  const from = { bucket: 'old-backups', cluster: 'sales' };
+  const restore = (given: object) => JSON.stringify({ from: { ...from, ...given } });
+  const backup = (given: object) => JSON.stringify({ bucket: 'acme-backups', ...given });
+
+  test.each<[string, Record<string, string>, object]>([
+    ['says where it is without backup', { restore: restore(own) }, written],
+    ['is as in backup', { restore: restore({}), backup: backup(own) }, written],
+    [
+      'may differ from backup',
+      {
+        restore: restore({ ...own, endpoint: 's3.other.example' }),
+        backup: backup({ ...own, kms_key_id: undefined }),
+      },
+      { ...written, endpoint: 's3.other.example' },
+    ],
+  ])('%s', (_, inputs, expected) => {
+    expect(readSpec(inputs)?.restore?.from).toEqual({ ...createSource(from), ...expected });
+  });
+
+  test.each<[string, Record<string, string>, RegExp]>([
+    [
+      'a key of another region',
+      { restore: restore({ kms_key_id: KEY }) },
+      /^restore\.from\.kms_key_id: it is a key of eu-central-1/,
+    ],
+    [
+      'a boundary beside that of backup',
+      {
+        restore: restore(own),
+        backup: backup({ permissions_boundary: `${own.permissions_boundary}2` }),
+      },
+      /^restore\.from\.permissions_boundary: .* backup has another\. Give it in backup only\.$/,
+    ],
+    [
+      'a boundary beside backup without one',
+      { restore: restore(own), backup: backup({}) },
+      /^restore\.from\.permissions_boundary: .* backup has none\./,
+    ],
+    [
+      'an endpoint that is a URL',
+      { restore: restore({ endpoint: 'https://x/y' }) },
+      /^restore\.from\.endpoint: /,
+    ],
+  ])('is refused with %s', (_, inputs, problem) => {
+    expect(readStep(inputs).problems).toEqual([expect.stringMatching(problem)]);
+  });
+});
+
 describe('beside backups', () => {
   const backup = '{"bucket": "acme-backups"}';
   const settings = "archive_mode = on\narchive_command = 'cp %p /x'\narchive_library = ''";

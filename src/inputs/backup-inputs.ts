@@ -1,7 +1,10 @@
+import type { BackupSource } from '../cluster/backup.ts';
 import { findOwnArchiving } from '../cluster/settings/archiving.ts';
 import type { Settings } from '../cluster/settings/settings.ts';
 import type { ClusterSpec } from '../cluster/spec.ts';
 import { type Description, readValue } from './description.ts';
+
+type Given<Key extends 'backup' | 'restore'> = NonNullable<ReturnType<typeof readValue<Key>>>;
 
 /** The defaults of the key `backup`. */
 const RETENTION_DAYS = 14;
@@ -26,26 +29,54 @@ export function buildBackup(description: Description): Pick<ClusterSpec, 'backup
       permissionsBoundary: backup.permissions_boundary ?? null,
     },
     restore: restore && {
-      from: {
-        ...restore.from,
-        prefix: restore.from.prefix ?? '',
-        endpoint: backup?.endpoint ?? null,
-        kmsKey: backup?.kms_key_id ?? null,
-        permissionsBoundary: backup?.permissions_boundary ?? null,
-      },
+      from: buildSource(restore.from, backup),
       time: restore.time ?? null,
     },
   };
 }
 
+/** What a source does not say is as in `backup`. */
+function buildSource(
+  { bucket, prefix, cluster, ...given }: Given<'restore'>['from'],
+  backup: Given<'backup'> | null,
+): BackupSource {
+  return {
+    bucket,
+    prefix: prefix ?? '',
+    cluster,
+    endpoint: given.endpoint ?? backup?.endpoint ?? null,
+    kmsKey: given.kms_key_id ?? backup?.kms_key_id ?? null,
+    permissionsBoundary: given.permissions_boundary ?? backup?.permissions_boundary ?? null,
+  };
+}
+
 /** Checks values of backups that depend on other keys. */
 export function checkBackup(description: Description): string[] {
-  const key = readValue(description, 'backup')?.kms_key_id;
+  const backup = readValue(description, 'backup');
+  const source = readValue(description, 'restore')?.from;
+  const ownKey = `${description.get('backup')?.nameEntry('kms_key_id')}.kms_key_id`;
+  const from = `${description.get('restore')?.nameEntry('from')}.from`;
+  const boundary = source?.permissions_boundary;
+  return [
+    ...checkKey(description, { key: backup?.kms_key_id, name: ownKey }),
+    ...checkKey(description, { key: source?.kms_key_id, name: `${from}.kms_key_id` }),
+    ...(backup === null || boundary === undefined || boundary === backup.permissions_boundary
+      ? []
+      : [
+          `${from}.permissions_boundary: the nodes have one role with one boundary, and backup ${backup.permissions_boundary === undefined ? 'has none' : 'has another'}. Give it in backup only.`,
+        ]),
+  ];
+}
+
+function checkKey(
+  description: Description,
+  { key, name }: { key: string | undefined; name: string },
+): string[] {
   const region = readValue(description, 'region');
   const home = key?.split(':')[3];
   if (key === undefined || region === null || home === region) return [];
   return [
-    `${description.get('backup')?.nameEntry('kms_key_id')}.kms_key_id: it is a key of ${home}, and a bucket in ${region} (region) can only use keys of ${region}. Give one of those.`,
+    `${name}: it is a key of ${home}, and a bucket in ${region} (region) can only use keys of ${region}. Give one of those.`,
   ];
 }
 

@@ -31,6 +31,11 @@ const spec: ClusterSpec = {
   restore: null,
   rehearsal: null,
 };
+const CANARY: ClusterSpec['rehearsal'] = {
+  token: '00000000-0000-4000-8000-000000000000',
+  written: '2026-11-26T02:30:00.000000Z',
+  ...{ roles: 3, databases: 2, names: 'a'.repeat(64) },
+};
 const request = { spec, backend: { type: 'local', config: {} } };
 
 let folder: string;
@@ -134,8 +139,17 @@ test('the bucket of the backups and the source of a restore are given only where
       kms_key_id: null,
       permissions_boundary: 'arn:aws:iam::123456789012:policy/nodes',
     },
-    restore_from: { bucket: 'old-backups', prefix: '', cluster: 'sales' },
+    restore_from: {
+      ...{ bucket: 'old-backups', prefix: '', cluster: 'sales' },
+      ...{ kms_key_id: null, permissions_boundary: null },
+    },
   });
+  const bounded = { ...from, kmsKey: 'arn:key', permissionsBoundary: 'arn:boundary' };
+  expect(await write({ restore: { from: bounded, time: null } })).toMatchObject({
+    restore_from: { kms_key_id: 'arn:key', permissions_boundary: 'arn:boundary' },
+  });
+  expect(await write({ rehearsal: null })).not.toHaveProperty('final_snapshot');
+  expect(await write({ rehearsal: CANARY })).toMatchObject({ final_snapshot: false });
   expect(await write({ backup: { ...backup, retentionDays: 30 } })).not.toHaveProperty(
     'backup.retentionDays',
   );

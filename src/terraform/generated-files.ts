@@ -45,8 +45,12 @@ export function renderTfvars(spec: ClusterSpec, sshPublicKey: string | null): st
         bucket: spec.restore.from.bucket,
         prefix: spec.restore.from.prefix,
         cluster: spec.restore.from.cluster,
+        kms_key_id: spec.restore.from.kmsKey,
+        permissions_boundary: spec.restore.from.permissionsBoundary,
       },
     }),
+    // Only what nobody will miss leaves no snapshot. A removal relies on it (see permit.ts).
+    ...(spec.rehearsal !== null && { final_snapshot: false }),
     database: {
       image: imageReference(spec),
       settings: spec.settings,

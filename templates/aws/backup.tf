@@ -22,6 +22,14 @@ locals {
       actions = ["s3:GetObject"]
     } },
   )
+
+  # The keys of their objects. The source is only read, and its key may be the own one.
+  own_key    = one(var.backup[*].kms_key_id)
+  source_key = one(var.restore_from[*].kms_key_id)
+  keys = merge(
+    { for key in compact([local.own_key]) : "UseKey" => { arn = key, actions = ["kms:Decrypt", "kms:GenerateDataKey"] } },
+    { for key in compact([local.source_key]) : "ReadKey" => { arn = key, actions = ["kms:Decrypt"] } if key != local.own_key },
+  )
 }
 
 # Names are unique in the account, and a cluster of the same name may live in another region. At most 61 of 64
@@ -32,7 +40,7 @@ resource "aws_iam_role" "nodes" {
   name                 = "${var.cluster_name}-${var.region}-nodes"
   path                 = "/postgres-cluster/"
   description          = "Nodes of a PostgreSQL cluster: their backups"
-  permissions_boundary = one(var.backup[*].permissions_boundary)
+  permissions_boundary = try(coalesce(one(var.backup[*].permissions_boundary), one(var.restore_from[*].permissions_boundary)), null)
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -71,15 +79,15 @@ resource "aws_iam_role_policy" "nodes" {
           Resource = ["arn:${local.partition}:s3:::${repository.bucket}/${repository.path}*"]
         },
       ]]),
-      [for key in compact(var.backup[*].kms_key_id) : {
-        Sid    = "UseKey"
+      [for sid, key in local.keys : {
+        Sid    = sid
         Effect = "Allow"
-        Action = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Action = key.actions
         # IAM grants nothing on an alias. It is a condition on the keys of its account.
-        Resource = [replace(key, "/:alias/.*$/", ":key/*")]
+        Resource = [replace(key.arn, "/:alias/.*$/", ":key/*")]
         Condition = merge(
           { StringEquals = { "kms:ViaService" = "s3.${var.region}.amazonaws.com" } },
-          { for alias in regexall("alias/.*$", key) : "ForAnyValue:StringEquals" => { "kms:ResourceAliases" = alias } },
+          { for alias in regexall("alias/.*$", key.arn) : "ForAnyValue:StringEquals" => { "kms:ResourceAliases" = alias } },
         )
       }],
     )

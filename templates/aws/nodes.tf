@@ -65,7 +65,7 @@ resource "aws_ebs_volume" "data" {
   throughput = var.data_volume_throughput
 
   # Destroying a volume leaves a snapshot, also when replica_count is reduced.
-  final_snapshot = true
+  final_snapshot = var.final_snapshot
 
   # The snapshot is taken while the volume is deleted, and can take longer than the provider's default of ten
   # minutes. A volume that was created without this timeout gets it at its next change.

@@ -261,11 +261,13 @@ variable "backup" {
 }
 
 variable "restore_from" {
-  description = "The repository from which a new cluster is restored. The nodes' own role may read it. Null: none."
+  description = "The repository from which a new cluster is restored. The nodes' own role may read it. Null: none. kms_key_id: ARN of the key of its objects, null for the bucket's own encryption. permissions_boundary: ARN of the policy that bounds the role, if backup gives none."
   type = object({
-    bucket  = string
-    prefix  = string
-    cluster = string
+    bucket               = string
+    prefix               = string
+    cluster              = string
+    kms_key_id           = string
+    permissions_boundary = string
   })
   default = null
 
@@ -276,7 +278,17 @@ variable "restore_from" {
       length(coalesce(var.restore_from.prefix, "-")) <= 200 &&
       can(regex("^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$", var.restore_from.cluster))
     )
-    error_message = "restore_from must have the name of a bucket, a prefix that is \"\" or a path, and the name of a cluster, for example { bucket = \"me-backups\", prefix = \"\", cluster = \"orders\" }."
+    error_message = "restore_from must have the name of a bucket, a prefix that is \"\" or a path, and the name of a cluster, for example { bucket = \"me-backups\", prefix = \"\", cluster = \"orders\", kms_key_id = null, permissions_boundary = null }."
+  }
+
+  validation {
+    condition     = try(var.restore_from.kms_key_id, null) == null ? true : can(regex("^arn:aws(-cn|-us-gov)?:kms:[a-z0-9-]+:[0-9]{12}:(key/[A-Za-z0-9-]{1,128}|alias/[A-Za-z0-9/_-]{1,250})$", var.restore_from.kms_key_id))
+    error_message = "restore_from must have as kms_key_id null or the ARN of a KMS key, for example \"arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"."
+  }
+
+  validation {
+    condition     = try(var.restore_from.permissions_boundary, null) == null ? true : can(regex("^arn:aws(-cn|-us-gov)?:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]{1,512}$", var.restore_from.permissions_boundary))
+    error_message = "restore_from must have as permissions_boundary null or the ARN of an IAM policy, for example \"arn:aws:iam::123456789012:policy/postgres-cluster-nodes\"."
   }
 }
 
@@ -325,6 +337,18 @@ variable "data_volume_size" {
     # EBS User Guide, "General Purpose SSD volumes": limits of gp3.
     condition     = var.data_volume_size >= 1 && var.data_volume_size <= 65536 && floor(var.data_volume_size) == var.data_volume_size
     error_message = "data_volume_size must be a whole number of GiB from 1 to 65536."
+  }
+}
+
+variable "final_snapshot" {
+  description = "Whether a data volume leaves a last snapshot when it is destroyed. False only for a cluster that was made to be destroyed."
+  type        = bool
+  default     = true
+
+  # The provider's default would be none.
+  validation {
+    condition     = var.final_snapshot != null
+    error_message = "final_snapshot must be true or false."
   }
 }
 

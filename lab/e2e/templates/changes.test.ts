@@ -175,7 +175,10 @@ const ROWS: readonly Row[] = [
   },
   {
     variable: 'restore_from',
-    to: { bucket: 'team-backups', prefix: '', cluster: 'sales' },
+    to: {
+      ...{ bucket: 'team-backups', prefix: '', cluster: 'sales' },
+      ...{ kms_key_id: null, permissions_boundary: null },
+    },
     plan: {
       'create aws_iam_instance_profile.nodes': 1,
       'create aws_iam_role.nodes': 1,
