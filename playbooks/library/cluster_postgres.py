@@ -33,13 +33,14 @@ from ansible.module_utils.postgres_cluster.spec import Outcome, Spec, decode, ex
 from ansible.module_utils.postgres_cluster.start import start
 from ansible.module_utils.postgres_cluster.stop import stop
 from ansible.module_utils.postgres_cluster.switchover import check_switchover, hand_over, settle, take_back
+from ansible.module_utils.postgres_cluster.verify import verify
 
 Options = Dict[str, Any]
 
 # Steps that write no configuration.
-WITHOUT_FILES = ("stop", "fence", "discard", "switchover_slots", "switchover_undo", "backup", "record")
-# Steps whose work goes on without the call: a copy, a restore, recovery, replay, a backup.
-LONG = ("clone", "start", "restore", "backup")
+WITHOUT_FILES = ("stop", "fence", "discard", "switchover_slots", "switchover_undo", "backup", "verify", "record")
+# Steps whose work goes on without the call: a copy, a restore, recovery, replay, a backup, a verification.
+LONG = ("clone", "start", "restore", "backup", "verify")
 
 STEPS: Dict[str, Callable[[Spec, Options], Outcome]] = {
     "check": lambda spec, _: check(spec),
@@ -56,6 +57,7 @@ STEPS: Dict[str, Callable[[Spec, Options], Outcome]] = {
         spec, decode(options["files"].get("pgbackrestConf")) or "", decode(options["files"].get("backupJson")) or ""
     ),
     "backup": lambda spec, options: backup(spec, options["backup_type"]),
+    "verify": lambda spec, options: verify(spec, options["canary"]),
     "record": lambda spec, options: record(spec, options["rehearsal"]),
     "stop": lambda spec, _: stop(spec),
     "fence": lambda spec, _: fence(spec),
@@ -153,6 +155,8 @@ def main() -> None:
             "discarded": {"type": "list", "elements": "str", "default": []},
             "discard_data": {"type": "bool", "default": False},
             "backup_type": {"type": "str", "choices": ["full", "incremental"]},
+            # Verify only: {"token", "written", "roles", "databases", "names"}.
+            "canary": {"type": "dict"},
             # Record only: {"ended", "restoredTo", "seconds", "bytes"}.
             "rehearsal": {"type": "dict"},
             "superuser_secret": {"type": "str", "no_log": True},
@@ -168,6 +172,7 @@ def main() -> None:
             ("step", "restore", ["restore_source", "restore_conf"]),
             ("step", "discard", ["primary", "primary_address"]),
             ("step", "backup", ["primary", "backup_type"]),
+            ("step", "verify", ["canary"]),
             ("step", "record", ["rehearsal"]),
             ("step", "switchover_check", ["primary", "other_address"]),
             ("step", "switchover", ["primary", "other_address", "meeting"]),

@@ -199,6 +199,10 @@ class Choose(unittest.TestCase):
         ]:
             self.assertEqual(restore_source.parse_time(text), expected)
         self.assertEqual(restore_source.render_target(END + 0.25), "2026-11-27 00:46:03.250000+00")
+        # Not a microsecond too early or too late: that of a rehearsal is the moment after a commit, and another one follows.
+        for fraction in [*range(0, 1000000, 997), 1, 999999]:
+            moment = restore_source.parse_time("2036-11-27T00:46:03.%06dZ" % fraction)
+            self.assertEqual(restore_source.render_target(moment), "2036-11-27 00:46:03.%06d+00" % fraction)
         for text in ("2026-11-27", "2026-11-27T00:46:03", "2026-13-27T00:46:03Z", "now'; --"):
             with self.assertRaises(Problem):
                 restore_source.parse_time(text)
@@ -470,6 +474,7 @@ class Decision(unittest.TestCase):
             "PARTIAL": self.partial,
             "ROOT": self.root,
             "RESTORED": self.root + "/restored.json",
+            "VERIFIED": self.root + "/verified.json",
             "write_text": write,
             "require_mounted": lambda cluster: None,
             "read_record": lambda: record,
@@ -512,6 +517,9 @@ class Decision(unittest.TestCase):
         self.assertEqual(self.call(), ["forget", "start", *self.IN_PLACE])
         self.assertTrue(os.path.isdir(self.data) and not os.path.exists(self.partial))
         self.assertIn("the last transaction in it was committed at 2026-11-27 00:46:03 UTC", self.notes[0])
+        with open(self.root + "/restored.json", encoding="utf-8") as file:
+            restored = json.load(file)
+        self.assertEqual((restored["seconds"], restored["lastCommit"]), (9, END))
 
     def test_a_restore_that_lasts_longer_than_the_call_is_pending_and_is_adopted(self):
         self.assertEqual(self.call(then=["running"]), ["forget", "start", "pending"])

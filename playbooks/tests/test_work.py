@@ -174,7 +174,7 @@ class Restore(Node):
             {"kind": "recovery", "parser": "recovery", "newest": "000000010000000000000004", "attempts": attempts, **recovery},
         ]
         backup = {"label": "20261127-004601F", "damaged": False}
-        work.start_work("orders", IMAGE, stages, self.PARAMETERS, "restore", "node-1 cannot restore it", False, backup)
+        work.start_work("orders", IMAGE, stages, self.PARAMETERS, "restore", "node-1 cannot restore it", False, "restore", backup)
         previous = signal.getsignal(signal.SIGTERM)
         try:
             worker.main()

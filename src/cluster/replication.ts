@@ -11,9 +11,9 @@ import type { Obstacle } from './rollout/reason.ts';
 export const isRunningPrimary = (node: NodeObservation): boolean =>
   node.postgres?.inRecovery === false;
 
-/** Whether a copy to the node runs, or is complete and not in place yet. */
+/** Whether a copy to the node runs, or is complete and not in place yet. A verification copies nothing. */
 export const isCopying = ({ work }: NodeObservation): boolean =>
-  work !== null && work.state !== 'failed';
+  work !== null && work.state !== 'failed' && work.kind !== 'verify';
 
 /**
  * Whether the node holds a primary's data and does not answer. A node that is copied to holds none: what it has is to be

@@ -15,6 +15,7 @@ from .layout import ROOT, container_name
 from .psql import OWN_DATABASE, Session, ensure_database, reset_database, quote
 from .spec import slot_name
 from .storage import measure
+from .verification import read_verification
 
 # How long a replica may stall before it has the value. A replica that is catching up has no limit.
 STALL_SECONDS = 30.0
@@ -101,7 +102,7 @@ def prove(options: Dict[str, Any]) -> Dict[str, Any]:
         "archiver": None,
         "archivedWal": None,
         "canary": None,
-        "verification": None,
+        "verification": read_verification() if is_primary else None,
         "storage": _measure_space(),
         "problem": None,
     }
@@ -137,7 +138,7 @@ def _open_session(container: str, is_primary: bool) -> Session:
         time.sleep(POLL_SECONDS)
 
 
-def _has_table(session: Session) -> bool:
+def has_table(session: Session) -> bool:
     """Whether the table of the proof exists. Raises Problem if another role owns a table of that name."""
     found = session.ask(FIND_TABLE)
     if found is False:
@@ -154,9 +155,9 @@ def _prove_primary(session: Session, options: Dict[str, Any], line: Dict[str, An
         line["state"] = "in recovery"
         line["problem"] = "%s is in recovery, so it is not the primary" % options["name"]
         return
-    if not _has_table(session):
+    if not has_table(session):
         session.execute(CREATE)
-        _has_table(session)
+        has_table(session)
     session.execute(WRITE % quote(options["token"]))
     line["state"] = "running"
     line["tokenRead"] = session.ask(READ) == [options["token"]]
@@ -251,7 +252,7 @@ def _prove_replica(session: Session, options: Dict[str, Any], line: Dict[str, An
         if time.monotonic() > grace and end is None:
             end = position["end"]
         # At the first proof of a cluster the table may not be replayed yet.
-        tokens = session.ask(READ) if _has_table(session) else []
+        tokens = session.ask(READ) if has_table(session) else []
         line["tokenRead"] = tokens == [options["token"]]
         line.update(session.ask(REPLICA_STATUS))
         line["problem"] = _find_replica_problem(line)

@@ -33,6 +33,7 @@ from .spec import Outcome, Spec, explain_limits, read_limits
 from .spool import forget_pushed
 from .stages import show_time
 from .untrusted import read_untrusted
+from .verification import VERIFIED
 from .volume import require_mounted
 from .work import CUT, Work, end_work, find_work, forget_work, is_same, restore_folder, start_work
 from .worker import choose_reserve
@@ -144,7 +145,7 @@ def start_restore(
         failure = "%s cannot restore %s (backup %s)" % (spec.node, source.url, choice.label)
         stages = list_stages(spec, image, source, choice, moment)
         backup = {"label": choice.label, "damaged": choice.damaged}
-        start_work(spec.cluster, image, stages, parameters, spec.step or "restore", failure, False, backup)
+        start_work(spec.cluster, image, stages, parameters, spec.step or "restore", failure, False, "restore", backup)
     except Problem:
         end_work(spec.cluster)
         forget_work()
@@ -181,10 +182,15 @@ def put_in_place(
         "parameters": {name: found.parameters.get(name) for name in ("source", "bucket", "time")},
         "digest": found.parameters["digest"],
         "label": found.found.get("label"),
+        # What a rehearsal reports.
+        "seconds": max(0, found.ended - found.started),
+        "lastCommit": found.found.get("lastCommit"),
         "systemIdentifier": str(head.system_identifier),
         "notes": notes,
     }
     write_text(RESTORED, json.dumps(document, sort_keys=True, indent=2) + "\n")
+    # It was about other data.
+    remove_file(VERIFIED)
     forget_pushed()
     os.rename(PARTIAL, DATA)
     sync_directory(ROOT)

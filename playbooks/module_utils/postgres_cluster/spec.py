@@ -19,7 +19,7 @@ LOCK = "/run/postgres-cluster.lock"
 # Exists while another run waits for the lock: a step that only waits for a server then ends.
 WAITING = "/run/postgres-cluster.wanted"
 # Steps that leave a copy or a restore running: those that may have started it, and those that touch neither server nor data.
-WITH_WORK = ("clone", "start", "restore", "check", "archive", "backup", "record")
+WITH_WORK = ("clone", "start", "restore", "check", "archive", "backup", "verify", "record")
 
 
 class Spec(NamedTuple):

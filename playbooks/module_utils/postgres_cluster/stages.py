@@ -39,7 +39,19 @@ ENDED_BEFORE = "recovery ended before configured recovery target was reached"
 # canAcceptConnections in postmaster.c: a session that came too early.
 REFUSED = re.compile(r"FATAL:.*the database system is (starting up|not yet accepting connections|not accepting connections)")
 
+# progress_report in pg_amcheck.c, not on a terminal.
+PAGES = re.compile(r"^\s*(\d+)/(\d+) relations \(\d+%\),\s*(\d+)/(\d+) pages \(\d+%\)")
+# The handlers of its slots: a relation, and in the next line what is wrong with it.
+FAULTY = re.compile(r'^((?:heap table|btree index) ".+?")(?:, block .*)?:$')
+# pg_dump with --verbose.
+DUMPED = re.compile(r'^pg_dump: dumping contents of table "')
+# The script of a verification (verify.py), if pg_amcheck found damage.
+DAMAGE = "pg_amcheck found damage"
+# So many damaged relations are named.
+MAX_NAMES = 10
+
 SEGMENT_BYTES = 16 * 1024 * 1024
+PAGE_BYTES = 8192
 
 
 class Parser:
@@ -204,7 +216,53 @@ class Recovery(Parser):
         return "It can be restored with a restore.time before the end of this backup (%s), if there is an older one" % when
 
 
-PARSERS: Dict[str, Type[Parser]] = {"basebackup": Basebackup, "restore": Restore, "recovery": Recovery}
+class Verification(Parser):
+    """pg_amcheck, or pg_dumpall where there is none. That damage was found is no failure of the stage: who started it reports
+    it with everything else."""
+
+    clears = False
+    verb = "verified"
+
+    def __init__(self, stage: Dict[str, Any]) -> None:
+        super().__init__(stage)
+        self._relations = 0
+        self._is_damaged = False
+        # {relation: what is wrong with it}, of the first ones.
+        self._damage: Dict[str, str] = {}
+        self._last: Optional[str] = None
+
+    def take_line(self, line: str) -> None:
+        text = line.rstrip("\n")
+        pages, faulty = PAGES.match(text), FAULTY.match(text)
+        if pages is not None:
+            self._relations = int(pages.group(2))
+            self.done, self.total = int(pages.group(3)) * PAGE_BYTES, int(pages.group(4)) * PAGE_BYTES
+            return
+        if DUMPED.match(text) is not None:
+            self._relations += 1
+            return
+        if text == DAMAGE:
+            self._is_damaged = True
+            return
+        super().take_line(line)
+        if faulty is not None:
+            self._last = faulty.group(1)
+        elif self._last is not None and text.startswith("    "):
+            if len(self._damage) < MAX_NAMES:
+                self._damage.setdefault(self._last, text.strip())
+            self._last = None
+
+    def describe(self, attempt: int) -> Dict[str, Any]:
+        damage = [{"relation": name, "message": message} for name, message in self._damage.items()]
+        return {"relations": self._relations, "isDamaged": self._is_damaged, "damage": damage}
+
+
+PARSERS: Dict[str, Type[Parser]] = {
+    "basebackup": Basebackup,
+    "restore": Restore,
+    "recovery": Recovery,
+    "verification": Verification,
+}
 
 
 def locate(segment: str) -> int:

@@ -1,4 +1,4 @@
-"""Starts, finds, watches and ends a copy or a restore, which runs on the node as a transient systemd unit (worker.py), beyond
+"""Starts, finds, watches and ends a copy, a restore or a verification, which runs on the node as a transient systemd unit (worker.py), beyond
 the connection and the run that started it."""
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from .image import Image
 from .layout import PARTIAL, ROOT, worker_name
 from .worker import FOLDER, ORDER, PROGRESS, RUN, STATE, write_progress, write_state
 
+# What the stages may find out (Parser.describe), and what a restore knows before.
+FOUND = ("label", "damaged", "lastCommit", "metTarget", "subscriptions", "relations", "isDamaged", "damage")
 # A transient unit is gone after a reboot, and its state says `running` without one: the work was cut.
 CUT = "it was cut short: the node was restarted, or the unit was killed"
 # How long the unit has to delete its partial copy. The next step deletes the rest.
@@ -28,7 +30,8 @@ class Work(NamedTuple):
     """The work of a node. `state`: running, done (the data is complete in PARTIAL) or failed."""
 
     state: str
-    # Of a copy {"source", "slot", "digest", "systemIdentifier"}, of a restore {"source", "time", "digest"}: see is_same().
+    # Of a copy {"source", "slot", "digest", "systemIdentifier"}, of a restore {"source", "time", "digest"}, of a verification
+    # {"source", "token"}: see is_same().
     parameters: Dict[str, Any]
     # Seconds since the epoch.
     started: int
@@ -40,14 +43,14 @@ class Work(NamedTuple):
     log: str
     # Whether the node's own server ran before, so that it is started again if the copy fails.
     had_server: bool
-    # clone or restore.
+    # clone, restore or verify.
     kind: str = "clone"
     # What the stages found out (Parser.describe).
     found: Dict[str, Any] = {}
 
 
 def unit_name(cluster: str) -> str:
-    """Returns the name of the unit that copies or restores."""
+    """Returns the name of the unit that copies, restores or verifies."""
     return "postgres-cluster-%s-clone.service" % cluster
 
 
@@ -71,7 +74,9 @@ def find_work(cluster: str) -> Optional[Work]:
     word, problem = state["state"], state.get("problem")
     if word == "running" and not runs:
         word, problem = "failed", CUT
-    if word == "done" and not os.path.isdir(PARTIAL):
+    # An earlier version knew copies only.
+    kind = state.get("kind") or "clone"
+    if word == "done" and kind != "verify" and not os.path.isdir(PARTIAL):
         # It was put in place by a step that was interrupted.
         return None
     # An earlier version's copy does not say that it is a unit.
@@ -87,9 +92,8 @@ def find_work(cluster: str) -> Optional[Work]:
         problem,
         state.get("log") or "",
         bool(state.get("hadServer")),
-        # An earlier version knew copies only.
-        state.get("kind") or "clone",
-        {name: state.get(name) for name in ("label", "damaged", "lastCommit", "metTarget", "subscriptions")},
+        kind,
+        {name: state.get(name) for name in FOUND},
     )
 
 
@@ -120,29 +124,32 @@ def is_same(parameters: Dict[str, Any], wanted: Dict[str, Any]) -> bool:
 
 def start_work(
     cluster: str,
-    image: Image,
+    image: Optional[Image],
     stages: List[Dict[str, Any]],
     parameters: Dict[str, Any],
     step: str,
     failure: str,
     had_server: bool,
-    backup: Optional[Dict[str, Any]] = None,
+    kind: str = "clone",
+    facts: Optional[Dict[str, Any]] = None,
 ) -> None:
-    """Starts the unit. `stages`, one after the other: {"kind": of the progress, "parser": see stages.py, "attempts":
-    commands, of which a later one may be tried if the earlier one failed}; `failure`: the sentence that begins the message
-    if one fails; `backup`: the "label" of the backup that is restored, and whether it is "damaged"; None for a copy."""
-    make_directory(PARTIAL, 0o700, image.owner)
+    """Starts the unit. `image`: that of the data it makes, None for a verification; `stages`, one after the other: {"kind": of
+    the progress, "parser": see stages.py, "attempts": commands, of which a later one may be tried if the earlier one
+    failed}; `failure`: the sentence that begins the message if one fails; `facts`: the "label" of the backup that is
+    restored, and whether it is "damaged"."""
+    if image is not None:
+        make_directory(PARTIAL, 0o700, image.owner)
     for folder, mode in ((RUN, 0o755), (FOLDER, 0o700), (FOLDER + "/postgres_cluster", 0o700)):
         make_directory(folder, mode)
     for name, text in list_sources().items():
         write_text("%s/postgres_cluster/%s" % (FOLDER, name), text, 0o600)
-    order = {"container": worker_name(cluster), "stages": stages, "step": step, "failure": failure, "standby": backup is None}
+    order = {"container": worker_name(cluster), "stages": stages, "step": step, "failure": failure, "work": kind}
     write_text(ORDER, json.dumps(order), 0o600)
     started = int(time.time())
     write_progress(step, stages[0]["kind"], 0, None, started, detached=True)
     # Before the unit: a unit that ended at once must find it.
     state = {"cluster": cluster, "state": "running", "parameters": parameters, "started": started, "hadServer": had_server}
-    write_state(state if backup is None else {**state, "kind": "restore", **backup})
+    write_state({**state, "kind": kind, **(facts or {})})
     run(list_unit_arguments(cluster), timeout=60)
 
 

@@ -1,4 +1,4 @@
-"""The program of a unit that makes a node's data, by a copy or from a backup: runs its stages to their end, watches the
+"""The program of a unit that makes a node's data, by a copy or from a backup, or verifies it: runs its stages to their end, watches the
 disk, and records how they ended.
 
 It starts from a copy of this file (work.py), so it needs neither Ansible nor the connection that started it. It shares the
@@ -38,13 +38,14 @@ class Stopped(Exception):
 
 
 class Command:
-    """One run of a stage's command. `parser` takes what it prints to stderr."""
+    """One run of a stage's command. `parser` takes what it prints to stderr. Its input stays open as long as this program runs:
+    a command in the server's container, which `docker rm` must not end, ends by that."""
 
     def __init__(self, arguments: List[str], parser: Parser) -> None:
         self.parser = parser
         self._process = subprocess.Popen(
             arguments,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             universal_newlines=True,
@@ -61,6 +62,8 @@ class Command:
         except subprocess.TimeoutExpired:
             return None
         self._reader.join(10)
+        assert self._process.stdin is not None
+        self._process.stdin.close()
         return code
 
     def _read(self) -> None:
@@ -106,10 +109,12 @@ def run_stages(order: Dict[str, Any], state: Dict[str, Any]) -> Dict[str, Any]:
         end = {**end, **run_stage(stage, order, state)}
         if end["state"] == "failed":
             return end
+    if order["work"] == "verify":
+        return end
     # The data is complete, and flushing it may take minutes: a reboot must not delete it now.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        finish(order["standby"])
+        finish(standby=order["work"] == "clone")
     except (OSError, subprocess.CalledProcessError) as error:
         return {**end, "state": "failed", "problem": "%s: %s" % (order["failure"], error)}
     return end
@@ -159,6 +164,8 @@ def watch(
         if code is not None:
             return code, None
         report(order, stage, state, command.parser)
+        if order["work"] == "verify":
+            continue
         space = measure_space(ROOT)
         if space.free < choose_reserve(space.capacity):
             shortage = describe_shortage(command.parser)
@@ -240,7 +247,7 @@ def write_progress(
     detached: bool = False,
     reached: Optional[int] = None,
 ) -> None:
-    """Writes how far work is; a watcher reads it. `kind`: copy, restore, recovery or replay; `started`: seconds since the
+    """Writes how far work is; a watcher reads it. `kind`: copy, restore, recovery, replay or verification; `started`: seconds since the
     epoch; `detached`: a unit works, not a call; `reached`: the time of the last replayed commit, if known."""
     progress: Dict[str, Any] = {"step": step, "kind": kind, "done": done, "total": total, "started": started}
     progress.update(updated=int(time.time()), working=working, detached=detached, reached=reached)

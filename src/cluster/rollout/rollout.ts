@@ -10,6 +10,7 @@ import { explainSlotLoss } from './logical-slots.ts';
 import { findRefusals } from './refusals.ts';
 import { refuseUnfitCopies } from './refuse-copies.ts';
 import { explainNodes, type Step } from './step.ts';
+import { verify } from './verify.ts';
 
 /** What to do, or why nothing is done. */
 export type Rollout =
@@ -166,10 +167,11 @@ export function planSteps(
     }
   }
   const deferral = findDeferral(cluster.existing, desired);
+  const verification = verify(cluster);
   return {
     kind: 'steps',
     primary: cluster.primary,
-    steps,
+    steps: verification === null ? steps : [...steps, verification],
     observeAgain: false,
     ...(deferral && { deferral }),
   };
