@@ -80,6 +80,8 @@ interface Work {
   readonly primary: string;
   readonly steps: readonly Step[];
   readonly prove?: boolean;
+  /** Whether the primary's proof says what a rehearsal compares. */
+  readonly canary?: boolean;
 }
 
 /** Runs one playbook with the given steps, e.g. `observe.yml` without any, until no work is pending. */
@@ -144,6 +146,7 @@ async function runOnce(
         primary,
         steps,
         proofToken: prove ? randomUUID() : null,
+        listsCanary: work.canary ?? false,
         image: options.pinnedImage ?? null,
         collationLabel: {
           input: 'allow-collation-label',
