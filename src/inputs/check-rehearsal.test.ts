@@ -3,6 +3,7 @@ import type { Intent } from '../runner/intent.ts';
 import { readStep } from './input-fixtures.ts';
 
 const backup = '{"bucket": "acme-backups"}';
+const SUBNET = 'subnet-0a1b2c3d4e5f60718';
 const rehearse = (body?: unknown): Intent => ({
   ...{ kind: 'rehearse', body, sha: 'a'.repeat(40), why: 'test' },
 });
@@ -41,6 +42,38 @@ describe('command: rehearse', () => {
     const other: Intent = { kind: 'backup', body: undefined, sha: 'a'.repeat(40), why: 'test' };
     expect(readStep({ backup, 'cluster-name': 'o'.repeat(31), ...http }, other).problems).toEqual(
       [],
+    );
+  });
+
+  test.each<[string, Record<string, string>, RegExp | null]>([
+    ['an endpoint in a VPC of its own', { 'ssh-cidrs': '' }, null],
+    [
+      "the cluster's endpoint in given subnets",
+      { 'ssh-cidrs': '', 'subnet-ids': SUBNET },
+      /^subnet-ids: the endpoint that this cluster has made is the only one/,
+    ],
+    [
+      'a given endpoint',
+      {
+        ...{ 'ssh-cidrs': '', 'subnet-ids': SUBNET },
+        'instance-connect-endpoint-id': 'eice-0a1b2c3d4e5f60718',
+      },
+      null,
+    ],
+    ['public addresses', { 'subnet-ids': SUBNET }, null],
+    [
+      'private addresses of another VPC',
+      { 'ssh-address': 'private' },
+      /^ssh-address: a rehearsal has a VPC of its own/,
+    ],
+    [
+      'private addresses of given subnets',
+      { 'ssh-address': 'private', 'subnet-ids': SUBNET },
+      null,
+    ],
+  ])('needs a way to its nodes: %s', (_, given, problem) => {
+    expect(readStep({ backup, ...given }, rehearse()).problems).toEqual(
+      problem === null ? [] : [expect.stringMatching(problem)],
     );
   });
 
