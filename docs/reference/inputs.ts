@@ -53,7 +53,7 @@ export const GROUPS: Readonly<Record<string, readonly string[]>> = {
     'clone-max-rate',
     'wait-minutes',
   ],
-  Backups: ['backup', 'restore'],
+  Backups: ['backup', 'restore', 'snapshots'],
   'The state': ['backend', 'backend-config', 'working-directory', 'terraform-binary'],
   Secrets: [
     'ssh-private-key',

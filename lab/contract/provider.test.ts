@@ -52,6 +52,7 @@ const SPEC: ClusterSpec = {
   backup: null,
   restore: null,
   rehearsal: null,
+  snapshots: null,
   instanceProfile: null,
   settings: {},
   primary: null,

@@ -98,7 +98,7 @@ function show({ observations, proof, failures, notes }: AnsibleResult): {
   lines: string[];
 } {
   const database = rollout(observations, REPORTED);
-  const backups = summarizeBackups(observations, REPORTED);
+  const backups = summarizeBackups(observations, { ...REPORTED, snapshots: null });
   const [primary] = observations as readonly NodeObservation[];
   const plan = createPlanReport(createPlan([]), {
     database,

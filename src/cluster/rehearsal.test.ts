@@ -33,6 +33,7 @@ const SPEC: ClusterSpec = {
   backup: createBackup({ endpoint: 'minio:9000' }),
   restore: null,
   rehearsal: null,
+  snapshots: { keep: 7, time: '03:00', permissionsBoundary: null },
 };
 
 test('a rehearsal is one node that is restored to the canary, and that no client reaches', () => {
@@ -46,6 +47,7 @@ test('a rehearsal is one node that is restored to the canary, and that no client
     network: { ...SPEC.network, dnsZoneId: null },
     vpcCidr: '10.43.0.0/16',
     backup: null,
+    snapshots: null,
     restore: {
       from: {
         ...{ bucket: 'acme-backups', prefix: 'production', cluster: 'orders' },

@@ -84,6 +84,7 @@ export function describeRehearsal(
     network: { ...spec.network, dnsZoneId: null },
     vpcCidr: nextNetwork(spec.vpcCidr),
     backup: null,
+    snapshots: null,
     restore: {
       from: { bucket, prefix, cluster: name, endpoint, kmsKey, permissionsBoundary },
       time: canary.written,

@@ -1,6 +1,7 @@
 import type { BackupSpec, RestoreSpec } from './backup.ts';
 import type { Canary } from './rehearsal.ts';
 import type { Settings } from './settings/settings.ts';
+import type { SnapshotSpec } from './snapshots.ts';
 
 /** The validated description of the requested cluster. */
 export interface ClusterSpec {
@@ -44,6 +45,8 @@ export interface ClusterSpec {
   readonly restore: RestoreSpec | null;
   /** What the restore must have brought back: the cluster is a rehearsal, and lasts no longer. Null for every other. */
   readonly rehearsal: Canary | null;
+  /** Null: no snapshots, except the last one of a volume that is destroyed. */
+  readonly snapshots: SnapshotSpec | null;
 }
 
 /** How the runner reaches SSH on the nodes. */

@@ -29,6 +29,15 @@ const prefix = text(
   { pattern: PREFIX.source, maxLength: MAX_PREFIX },
 );
 
+const timeOfDay = (example: string) =>
+  matching(TIME_OF_DAY, explain('a time of day in UTC', example));
+
+const boundary = (example: string) =>
+  matching(
+    POLICY,
+    explain('the ARN of an IAM policy', `arn:aws:iam::123456789012:policy/${example}`),
+  );
+
 /** A map with these keys only. `example` is one of its lines. */
 const map = <Shape extends z.ZodRawShape>(shape: Shape, example: string) =>
   z.strictObject(shape, {
@@ -53,11 +62,6 @@ const key = matching(
   ),
 );
 
-const boundary = matching(
-  POLICY,
-  explain('the ARN of an IAM policy', 'arn:aws:iam::123456789012:policy/postgres-cluster-nodes'),
-);
-
 /** The key `backup`: where backups are kept, when they are made and how long they are kept. */
 export const backupMap = () =>
   map(
@@ -67,14 +71,14 @@ export const backupMap = () =>
       retention_days: wholeNumber(1, 3_650, 14).optional(),
       schedule: map(
         {
-          time: matching(TIME_OF_DAY, explain('a time of day in UTC', '02:30')).optional(),
+          time: timeOfDay('02:30').optional(),
           full_on: z.enum(DAYS, explain('a day of the week', 'sunday')).optional(),
         },
         'time: 02:30',
       ).optional(),
       endpoint: endpoint.optional(),
       kms_key_id: key.optional(),
-      permissions_boundary: boundary.optional(),
+      permissions_boundary: boundary('postgres-cluster-nodes').optional(),
     },
     'bucket: acme-backups',
   );
@@ -93,7 +97,7 @@ export const restoreMap = () =>
           ),
           endpoint: endpoint.optional(),
           kms_key_id: key.optional(),
-          permissions_boundary: boundary.optional(),
+          permissions_boundary: boundary('postgres-cluster-nodes').optional(),
         },
         'bucket: acme-backups',
       ),
@@ -104,4 +108,16 @@ export const restoreMap = () =>
       ).optional(),
     },
     'from: {bucket: acme-backups, cluster: orders}',
+  );
+
+/** The key `snapshots`: how many snapshots of each data volume are kept, and when they are made. Empty: the defaults. */
+export const snapshotsMap = () =>
+  map(
+    {
+      // DLM API Reference, "RetainRule".
+      keep: wholeNumber(1, 1_000, 7).optional(),
+      time: timeOfDay('03:00').optional(),
+      permissions_boundary: boundary('postgres-cluster-snapshots').optional(),
+    },
+    'keep: 7',
   );

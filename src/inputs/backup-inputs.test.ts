@@ -42,6 +42,38 @@ test('without one there are no backups, and a cluster begins empty', () => {
   expect(readSpec({})).toMatchObject({ backup: null, restore: null });
 });
 
+test('snapshots have defaults, and are off without the key', () => {
+  const boundary = 'arn:aws:iam::123456789012:policy/postgres-cluster-snapshots';
+  expect(readSpec({})?.snapshots).toBeNull();
+  expect(readSpec({ snapshots: '{}' })?.snapshots).toEqual({
+    ...{ keep: 7, time: '03:00', permissionsBoundary: null },
+  });
+  const given = { keep: 30, time: '23:45', permissions_boundary: boundary };
+  expect(readSpec({ snapshots: JSON.stringify(given) })?.snapshots).toEqual({
+    ...{ keep: 30, time: '23:45', permissionsBoundary: boundary },
+  });
+});
+
+test.each([
+  ['none', '{"keep": 0}', /^snapshots\.keep: .*a whole number from 1 to 1000/],
+  ['too many', '{"keep": 1001}', /^snapshots\.keep: /],
+  ['a part', '{"keep": 1.5}', /^snapshots\.keep: /],
+  ['no time of day', '{"time": "24:00"}', /^snapshots\.time: .*a time of day in UTC/],
+  [
+    'an unknown key',
+    '{"kept": 7}',
+    /^snapshots: .*Unknown in it: "kept"\. Allowed: a map with keep/,
+  ],
+  ['a word', 'daily', /^snapshots: "daily" is not allowed\. Allowed: a map with keep/],
+  [
+    'a name of a policy',
+    '{"permissions_boundary": "dlm"}',
+    /^snapshots\.permissions_boundary: .*the ARN of an IAM policy/,
+  ],
+])('snapshots with %s are refused', (_, snapshots, problem) => {
+  expect(readStep({ snapshots }).problems).toEqual([expect.stringMatching(problem)]);
+});
+
 test('a restore without a time takes the newest state', () => {
   const restore = '{"from": {"bucket": "acme-backups", "cluster": "orders"}}';
   expect(readSpec({ restore })?.restore).toEqual({

@@ -11,10 +11,17 @@ const RETENTION_DAYS = 14;
 const TIME = '02:30';
 const FULL_ON = 'sunday';
 
-/** Returns where backups are kept, and what an empty cluster is restored from. */
-export function buildBackup(description: Description): Pick<ClusterSpec, 'backup' | 'restore'> {
+/** The defaults of the key `snapshots`. */
+const KEEP = 7;
+const SNAPSHOT_TIME = '03:00';
+
+/** Returns where backups are kept, what an empty cluster is restored from, and which snapshots are made. */
+export function buildBackup(
+  description: Description,
+): Pick<ClusterSpec, 'backup' | 'restore' | 'snapshots'> {
   const backup = readValue(description, 'backup');
   const restore = readValue(description, 'restore');
+  const snapshots = readValue(description, 'snapshots');
   return {
     backup: backup && {
       bucket: backup.bucket,
@@ -31,6 +38,11 @@ export function buildBackup(description: Description): Pick<ClusterSpec, 'backup
     restore: restore && {
       from: buildSource(restore.from, backup),
       time: restore.time ?? null,
+    },
+    snapshots: snapshots && {
+      keep: snapshots.keep ?? KEEP,
+      time: snapshots.time ?? SNAPSHOT_TIME,
+      permissionsBoundary: snapshots.permissions_boundary ?? null,
     },
   };
 }

@@ -66,6 +66,9 @@ restore:
     bucket: acme-backups
     cluster: sales
   time: 2026-11-26T05:12:00Z
+snapshots:
+  keep: 3
+  time: 04:15
 clone_from: replica
 clone_max_rate: 50MB
 storage_alert_percent: 90

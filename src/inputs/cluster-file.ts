@@ -13,6 +13,13 @@ import { decodeText, type LineProblem } from './cluster-file-text.ts';
 import { CLUSTER_KEYS, type ClusterKey, FORMS, findKey } from './cluster-schema.ts';
 import { isSecretInput } from './secrets.ts';
 
+/** A line of each map. */
+const MAP_EXAMPLES: Readonly<Partial<Record<ClusterKey, string>>> = {
+  backup: 'bucket: acme-backups',
+  restore: 'from: {bucket: acme-backups, cluster: orders}',
+  snapshots: 'keep: 7',
+};
+
 /** One value of a cluster file, and its lines. */
 export interface FileValue {
   /** As in JSON. A number where a text is expected, such as `image_tag: 17.10`, is the text as written. */
@@ -162,10 +169,7 @@ class ValueReader {
           settings: 'work_mem: 8MB',
           backend: 'bucket: my-state',
           tags: 'Team: orders',
-          map:
-            key === 'backup'
-              ? 'bucket: acme-backups'
-              : 'from: {bucket: acme-backups, cluster: orders}',
+          map: MAP_EXAMPLES[key] ?? '',
         }[form];
         this.#refuse(line, `${key}: not a map. Write a line per name below it, e.g. ${example}.`);
         return undefined;

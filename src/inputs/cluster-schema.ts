@@ -3,7 +3,7 @@ import { OLDEST_MAJOR } from '../cluster/end-of-life.ts';
 import { isWithinBounds } from '../cluster/settings/bounds.ts';
 import { IMAGE_TAG, majorOfTag, parseRate } from '../cluster/spec.ts';
 import { BACKENDS } from './backend.ts';
-import { backupMap, restoreMap } from './backup-fields.ts';
+import { backupMap, restoreMap, snapshotsMap } from './backup-fields.ts';
 import { parsePublicKey } from './public-key.ts';
 import { REGIONS } from './regions.ts';
 import {
@@ -168,6 +168,7 @@ export const clusterSchema = z.strictObject({
   tags: tagMap().optional(),
   backup: backupMap().optional(),
   restore: restoreMap().optional(),
+  snapshots: snapshotsMap().optional(),
   clone_from: z.enum(['primary', 'replica'], explain('primary or replica', 'replica')).optional(),
   clone_max_rate: text(
     (value) => parseRate(value) !== null,
@@ -259,6 +260,7 @@ export const FORMS: Readonly<Record<ClusterKey, Form>> = {
   tags: 'tags',
   backup: 'map',
   restore: 'map',
+  snapshots: 'map',
   clone_from: 'text',
   clone_max_rate: 'text',
   storage_alert_percent: 'number',

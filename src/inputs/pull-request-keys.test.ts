@@ -83,6 +83,7 @@ describe('a file of a pull request', () => {
       '{ from: { bucket: acme-backups, cluster: sales } }',
       ({ spec }) => spec.restore,
     ],
+    snapshots: ['planned', '{ keep: 7 }', '{ keep: 3 }', ({ spec }) => spec.snapshots],
     clone_from: ['planned', 'primary', 'replica', ({ spec }) => spec.clone.from],
     clone_max_rate: ['planned', '10MB', '20MB', ({ spec }) => spec.clone.maxRate],
     storage_alert_percent: ['held', '80', '99', ({ storageAlertPercent }) => storageAlertPercent],

@@ -48,6 +48,7 @@ export const PLAN_USES: Readonly<Record<ClusterKey, PlanUse>> = {
   tags: 'planned',
   backup: 'planned',
   restore: 'planned',
+  snapshots: 'planned',
   clone_from: 'planned',
   clone_max_rate: 'planned',
   storage_alert_percent: 'rule',

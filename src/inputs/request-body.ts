@@ -31,6 +31,7 @@ const REQUEST_KEYS: readonly string[] = [
   'tags',
   'backup',
   'restore',
+  'snapshots',
   'clone_from',
   'clone_max_rate',
 ];
@@ -50,7 +51,7 @@ const EVENT_KEYS: Readonly<Record<CalledCommand, readonly string[]>> = {
 };
 
 /** Keys of a body that are objects. */
-const MAPS: readonly string[] = ['backup', 'restore'];
+const MAPS: readonly string[] = ['backup', 'restore', 'snapshots'];
 
 /** Keys of a body that are Boolean. */
 const FLAGS: readonly string[] = ['replace_volume', 'discard_data'];

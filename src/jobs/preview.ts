@@ -206,7 +206,7 @@ export function buildDatabasePlan(
     planText: plan.text,
     slotLoss: preview.slotLoss,
     backupLoss: preview.backupLoss,
-    backups: summarizeBackups(observed, desired),
+    backups: summarizeBackups(observed, { ...desired, snapshots: job.inputs.spec.snapshots }),
     // Until stopped nodes run, the future primary is unknown.
     logicalSlots: desired.stopped?.length ? [] : findSlotFates(observed, steps),
     warnings: warnings.filter((text) => text !== null),

@@ -30,6 +30,7 @@ const spec: ClusterSpec = {
   backup: null,
   restore: null,
   rehearsal: null,
+  snapshots: null,
 };
 const CANARY: ClusterSpec['rehearsal'] = {
   token: '00000000-0000-4000-8000-000000000000',

@@ -41,10 +41,10 @@ const summarize = (
   after: typeof POLICY | null,
   found: Partial<BackupObservation> = {},
 ) =>
-  summarizeBackups(
-    observeBackups(before, { found: { ...FOUND, ...found } }),
-    createDesired({ backup: after }),
-  );
+  summarizeBackups(observeBackups(before, { found: { ...FOUND, ...found } }), {
+    ...createDesired({ backup: after }),
+    snapshots: null,
+  });
 
 const PROOF = [createProof(1, { archivedWal: '000000010000000000000043' }), createProof(2)];
 const deploy = (
@@ -169,7 +169,7 @@ describe('the last rehearsal', () => {
           found: found && { ...FOUND, ...found },
           rehearsal: rehearsal && { ...REHEARSED, ...rehearsal },
         }),
-        createDesired({ backup: POLICY }),
+        { ...createDesired({ backup: POLICY }), snapshots: null },
       ),
       NOW,
     );
@@ -217,7 +217,10 @@ describe('the last rehearsal', () => {
         ...node,
         rehearsal: records[index] ?? null,
       }));
-      const { rehearsal } = summarizeBackups(observed, createDesired({ backup: POLICY }));
+      const { rehearsal } = summarizeBackups(observed, {
+        ...createDesired({ backup: POLICY }),
+        snapshots: null,
+      });
       expect(rehearsal).toEqual(REHEARSED);
     }
   });

@@ -11,6 +11,8 @@ import type { BackupObservation, BackupRecord, NodeObservation } from '../cluste
 import { findLastRehearsal, type RehearsalRecord } from '../cluster/rehearsal.ts';
 import { isRunningPrimary } from '../cluster/replication.ts';
 import type { Step } from '../cluster/rollout/step.ts';
+import type { SnapshotSpec } from '../cluster/snapshots.ts';
+import type { ClusterSpec } from '../cluster/spec.ts';
 import { formatBytes, formatCopied } from '../messages/quantities.ts';
 import { formatAge, formatMoment } from '../messages/times.ts';
 import { countNoun, renderCode, shortenText } from './markdown.ts';
@@ -22,6 +24,8 @@ export interface BackupReport {
   readonly cluster: string;
   /** Null: no backups. */
   readonly desired: BackupSpec | null;
+  /** Of the data volumes; null: none are made. */
+  readonly snapshots: SnapshotSpec | null;
   /** Where the primary archives to; null if it does not, or was not looked at. */
   readonly deployed: DeployedBackup | null;
   /** What the repository holds; null if it was not looked at. */
@@ -39,13 +43,14 @@ export interface BackupReport {
 /** Returns what is known about the backups of a cluster. */
 export function summarizeBackups(
   observed: readonly NodeObservation[],
-  { name: cluster, backup: desired }: { name: string; backup: BackupSpec | null },
+  { name: cluster, backup: desired, snapshots }: Pick<ClusterSpec, 'name' | 'backup' | 'snapshots'>,
 ): BackupReport {
   const primary = observed.find(isRunningPrimary);
   const archiver = primary?.postgres?.archiver;
   return {
     cluster,
     desired,
+    snapshots,
     deployed: findDeployedBackup(observed),
     found: primary?.backup ?? null,
     isObserved: primary !== undefined,

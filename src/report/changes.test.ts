@@ -21,6 +21,16 @@ const withProfile = (number: number): ResourceOverrides => ({
   before: { id: 'i-1', iam_instance_profile: '' },
   after: { id: 'i-1', iam_instance_profile: 'nodes' },
 });
+const withTag = (number: number): ResourceOverrides => ({
+  address: volume(number),
+  actions: ['update'],
+  before: { id: 'vol-1', tags: { Node: 'node-1' }, tags_all: { Node: 'node-1' } },
+  after: {
+    id: 'vol-1',
+    tags: { Node: 'node-1', SnapshotsOf: 'orders' },
+    tags_all: { Node: 'node-1', SnapshotsOf: 'orders' },
+  },
+});
 const plan = (...resources: ResourceOverrides[]) => summarizePlan(createPlan(resources));
 
 test.each<[string, ResourceOverrides[], string[]]>([
@@ -71,6 +81,24 @@ test.each<[string, ResourceOverrides[], string[]]>([
     'another path in the bucket, and another resource',
     [make('aws_iam_role_policy.nodes[0]', 'update'), make('aws_vpc.own[0]', 'update')],
     ['changes the role of the nodes', 'changes 1 other resource'],
+  ],
+  [
+    'snapshots, and the tag of the volumes for them',
+    [
+      make('aws_dlm_lifecycle_policy.snapshots[0]', 'create'),
+      make('aws_iam_role.snapshots[0]', 'create'),
+      make('aws_iam_role_policy.snapshots[0]', 'create'),
+      ...[1, 2].map(withTag),
+    ],
+    ['adds snapshots of the volumes'],
+  ],
+  [
+    'fewer of them, and another tag of a volume',
+    [
+      make('aws_dlm_lifecycle_policy.snapshots[0]', 'update'),
+      { ...withTag(1), after: { id: 'vol-1', tags: { SnapshotsOf: 'orders', Team: 'a' } } },
+    ],
+    ['changes snapshots of the volumes', 'changes 1 other resource'],
   ],
   [
     'what is not of a node, losses first',

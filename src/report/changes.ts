@@ -35,6 +35,16 @@ const ROLE_KINDS: readonly string[] = [
   'aws_iam_instance_profile.nodes',
 ];
 
+/** What makes snapshots of the data volumes. */
+const SNAPSHOT_KINDS: readonly string[] = [
+  'aws_dlm_lifecycle_policy.snapshots',
+  'aws_iam_role.snapshots',
+  'aws_iam_role_policy.snapshots',
+];
+
+/** The tag by which a data volume is found for its snapshots (templates/aws/snapshots.tf). */
+const SNAPSHOT_TAGS: readonly string[] = ['tags.SnapshotsOf', 'tags_all.SnapshotsOf'];
+
 /**
  * Returns what a plan does to the infrastructure in a person's units, e.g. `removes node-3`: nodes first, losses before
  * additions, then everything else by number of resources. Plain text without words of others; empty without changes.
@@ -46,7 +56,7 @@ export function summarizeChanges(plan: PlanSummary, tense: Tense = 'ahead'): str
     const verb = tense === 'ahead' ? '' : 'made a ';
     return [`${verb}new cluster of ${countNoun(create.length, 'node')}`];
   }
-  const { access, role, rest } = listOthers(plan, changes);
+  const { access, role, snapshots, rest } = listOthers(plan, changes);
   const say = (verb: keyof typeof VERBS) => VERBS[verb][tense];
   const nodes = [
     ...name(destroy, (names) => `${say('remove')} ${names}`),
@@ -62,7 +72,10 @@ export function summarizeChanges(plan: PlanSummary, tense: Tense = 'ahead'): str
       ...(has(rest, type, 'create') ? [`${say('add')} ${what}`] : []),
     ]),
     ...(access.length > 0 ? [`${say('change')} who may connect`] : []),
-    ...(role.length > 0 ? [`${say(findRoleVerb(role))} the role of the nodes`] : []),
+    ...(role.length > 0 ? [`${say(findVerb(role, 'aws_iam_role'))} the role of the nodes`] : []),
+    ...(snapshots.length > 0
+      ? [`${say(findVerb(snapshots, 'aws_dlm_lifecycle_policy'))} snapshots of the volumes`]
+      : []),
   ];
   return [
     ...nodes,
@@ -88,8 +101,8 @@ const has = (
 /** Returns the number of changed resources that belong to no node that a report names. */
 export function countUndescribed(plan: PlanSummary): number {
   if (isNewCluster(plan)) return 0;
-  const { access, role, rest } = listOthers(plan, groupNodes(plan));
-  return access.length + role.length + rest.length;
+  const { access, role, snapshots, rest } = listOthers(plan, groupNodes(plan));
+  return access.length + role.length + snapshots.length + rest.length;
 }
 
 /** Names of nodes by what happens to them; a node is in at most one of the first five lists. */
@@ -125,7 +138,7 @@ function groupNodes(plan: PlanSummary): NodeGroups {
 function listOthers(
   plan: PlanSummary,
   { resized, grown, ...touched }: NodeGroups,
-): Readonly<Record<'access' | 'role' | 'rest', readonly ResourceChange[]>> {
+): Readonly<Record<'access' | 'role' | 'snapshots' | 'rest', readonly ResourceChange[]>> {
   const replaced = new Set(Object.values(touched).flat());
   const updated = new Set([...replaced, ...resized, ...grown]);
   const isSaid = (one: ResourceChange) =>
@@ -138,8 +151,19 @@ function listOthers(
   return {
     access: busy.filter(isAccess),
     role: busy.filter(isRole),
-    rest: busy.filter((one) => !isAccess(one) && !isRole(one)),
+    snapshots: busy.filter(isSnapshots),
+    rest: busy.filter((one) => !isAccess(one) && !isRole(one) && !isSnapshots(one)),
   };
+}
+
+/** Whether a change is of what makes snapshots, or of a volume's tag for them and nothing else. */
+function isSnapshots(one: ResourceChange): boolean {
+  const isMarked =
+    kindOf(one) === 'aws_ebs_volume.data' &&
+    one.action === 'update' &&
+    one.attributes.length > 0 &&
+    one.attributes.every(({ path }) => SNAPSHOT_TAGS.includes(path));
+  return isMarked || SNAPSHOT_KINDS.includes(kindOf(one));
 }
 
 /** Whether a change is of the role of the nodes, or gives an instance its profile and nothing else. */
@@ -152,8 +176,9 @@ function isRole(one: ResourceChange): boolean {
   return isGiven || ROLE_KINDS.includes(kindOf(one));
 }
 
-function findRoleVerb(changes: readonly ResourceChange[]): 'add' | 'remove' | 'change' {
-  const does = (action: ResourceChange['action']) => has(changes, 'aws_iam_role', action);
+/** Returns the word for what happens to the one of `changes` that has the type. */
+function findVerb(changes: readonly ResourceChange[], type: string): 'add' | 'remove' | 'change' {
+  const does = (action: ResourceChange['action']) => has(changes, type, action);
   return does('create') ? 'add' : does('delete') ? 'remove' : 'change';
 }
 

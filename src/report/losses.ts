@@ -2,6 +2,7 @@ import { isAllowed, type PermissionLabel } from '../inputs/permission-label.ts';
 import { listSome } from '../messages/list-some.ts';
 import { findLosses, type Loss } from '../terraform/losses.ts';
 import type { PlanSummary, ResourceChange } from '../terraform/plan.ts';
+import { explainSnapshotLoss } from '../terraform/snapshot-changes.ts';
 import { renderCode, renderText, shortenText } from './markdown.ts';
 import { renderReason } from './risks.ts';
 
@@ -36,6 +37,7 @@ export function listLosses({ plan, slotLoss, backupLoss, permissions }: LossRepo
     ...(destroyed === '' ? [] : [{ text: destroyed, permission: permissions.destroy }]),
     ...quoteLoss(slotLoss, permissions.slotLoss),
     ...quoteLoss(backupLoss, permissions.destroy),
+    ...quoteLoss(explainSnapshotLoss(plan), permissions.destroy),
   ];
   return {
     blocked: losses

@@ -8,6 +8,7 @@ import { isNewCluster } from './changes.ts';
 import { renderDocs } from './docs.ts';
 import type { RunInfo } from './footer.ts';
 import { countNoun, renderCode, renderTable, shortenText } from './markdown.ts';
+import { renderSnapshotPolicy } from './snapshots.ts';
 
 /** Networks or names that a cell lists. */
 const MAX_NAMES = 4;
@@ -34,6 +35,7 @@ export function renderOverview(
     ['Network', describeNetwork(made)],
     ...describeNames(made),
     ...(backups === null ? [] : [['Backups', describeBackups(backups, run)]]),
+    ...(backups?.snapshots ? [['Snapshots', renderSnapshotPolicy(backups.snapshots)]] : []),
     ['**Costs**', describeCosts(made, run)],
   ];
   return fixed(renderTable(['PostgreSQL', describeImage(topology)], rows, { left: true }));
@@ -153,6 +155,7 @@ function describeCosts(made: Plan, run: RunInfo): string {
     `${countNoun(volumes.length + instances.length, 'volume')} (${gibibytes} GiB)`,
     ...(gateways === 0 ? [] : [`${countNoun(gateways, 'NAT gateway')} and its traffic`]),
     ...(addresses === 0 ? [] : [`${addresses} public IPv4 address${addresses === 1 ? '' : 'es'}`]),
+    ...(made.has('aws_dlm_lifecycle_policy') ? ['the daily snapshots'] : []),
     'traffic between zones',
   ];
   const free = made.has('aws_ec2_instance_connect_endpoint') ? ' The endpoint is free.' : '';

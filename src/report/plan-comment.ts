@@ -23,6 +23,7 @@ import { renderPlanText } from './plan-text.ts';
 import { renderDrift, renderResources } from './resources.ts';
 import { findRisks } from './risks.ts';
 import { renderSettings, type SettingsReport } from './settings.ts';
+import { renderSnapshotChange, renderSnapshotPolicy } from './snapshots.ts';
 import { type DatabasePlan, renderDatabase, summarizeSteps } from './steps.ts';
 import { renderStorage } from './storage.ts';
 import { renderTopology } from './topology.ts';
@@ -156,11 +157,23 @@ function renderAlerts(report: PlanReport): Section[] {
 /** Renders the backups and what changes of them; the overview of a new cluster says where they go. */
 function renderBackupSection({ backups, plan, database, run }: PlanReport): string {
   if (backups === null || isNewCluster(plan)) return '';
-  if (!hasBackups(backups)) {
-    return `<sub>This cluster has no backups. ${renderDocs('Back up and restore', run, 'backups')}</sub>`;
-  }
   const steps = database.kind === 'steps' ? database.steps : [];
-  return renderBackups(backups, steps, toSeconds(run.time));
+  const snapshots = renderSnapshotChange(plan, backups.snapshots);
+  // What the change says of the snapshots is not said twice.
+  const absent = { ...backups, snapshots: snapshots === '' ? backups.snapshots : null };
+  return [
+    hasBackups(backups) ? renderBackups(backups, steps, toSeconds(run.time)) : '',
+    snapshots,
+    hasBackups(backups) ? '' : renderAbsence(absent, run),
+  ]
+    .filter((text) => text !== '')
+    .join('\n\n');
+}
+
+/** Says, quietly, that a cluster has no backups. */
+function renderAbsence({ snapshots }: BackupReport, run: RunInfo): string {
+  const more = snapshots === null ? '' : `, only snapshots: ${renderSnapshotPolicy(snapshots)}`;
+  return `<sub>This cluster has no backups${more}. ${renderDocs('Back up and restore', run, 'backups')}</sub>`;
 }
 
 /** Returns the losses of a plan. A refused plan loses nothing, whatever the labels. */

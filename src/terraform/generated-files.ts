@@ -51,6 +51,13 @@ export function renderTfvars(spec: ClusterSpec, sshPublicKey: string | null): st
     }),
     // Only what nobody will miss leaves no snapshot. A removal relies on it (see permit.ts).
     ...(spec.rehearsal !== null && { final_snapshot: false }),
+    ...(spec.snapshots !== null && {
+      snapshots: {
+        keep: spec.snapshots.keep,
+        time: spec.snapshots.time,
+        permissions_boundary: spec.snapshots.permissionsBoundary,
+      },
+    }),
     database: {
       image: imageReference(spec),
       settings: spec.settings,

@@ -216,7 +216,7 @@ describe('the replacement of an instance', () => {
   });
 });
 
-test('every resource of the templates is classified as data or not', () => {
+test('every resource of the templates is classified: what must not go without the label, and the rest', () => {
   const templates = join(import.meta.dirname, '../../templates/aws');
   const text = readdirSync(templates).map((file) => readFileSync(join(templates, file), 'utf8'));
   const kinds = [...text.join('\n').matchAll(/^resource "(\w+)" "(\w+)"/gm)];
@@ -225,6 +225,7 @@ test('every resource of the templates is classified as data or not', () => {
     .filter((kind) => explainApplyRefusal(plan(destroy(`${kind}["1"]`)), ALONE).length > 0);
   expect(kinds.length).toBeGreaterThan(10);
   expect(guarded.sort()).toEqual([
+    'aws_dlm_lifecycle_policy.snapshots',
     'aws_ebs_volume.data',
     'aws_instance.node',
     'aws_volume_attachment.data',

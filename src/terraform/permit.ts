@@ -15,6 +15,7 @@ import {
 } from './node-changes.ts';
 import { isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
 import { findUnreviewedChanges, VERBS } from './plan-differences.ts';
+import { explainSnapshotLoss } from './snapshot-changes.ts';
 import { isStarterRemoval } from './starter.ts';
 
 /** In the separate directory `templates/halt`. */
@@ -128,12 +129,18 @@ function refuseLosses(
   plan: PlanSummary,
   { label, labels, partly = false }: Extract<ApplyScope, { kind: 'plan' }>,
 ): string[] {
-  const losses = findLosses(plan, { partly }).map(describeLoss);
-  if (losses.length === 0) return [];
   if (isAllowed({ label, labels })) return [];
+  const wayOut = explainPermission({ input: 'allow-destroy-label', label, labels });
+  const losses = findLosses(plan, { partly }).map(describeLoss);
   const last = losses.length - 1;
-  const wayOut = ` A node that holds data is protected. ${explainPermission({ input: 'allow-destroy-label', label, labels })}`;
-  return losses.map((loss, index) => `${loss}.${index === last ? wayOut : ''}`);
+  const snapshots = explainSnapshotLoss(plan);
+  return [
+    ...losses.map(
+      (loss, index) =>
+        `${loss}.${index === last ? ` A node that holds data is protected. ${wayOut}` : ''}`,
+    ),
+    ...(snapshots === null ? [] : [`${snapshots} ${wayOut}`]),
+  ];
 }
 
 /** Lists all changes besides the stop of one instance. */
