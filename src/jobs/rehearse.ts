@@ -155,7 +155,7 @@ class Rehearsal {
   /** Removes what an earlier rehearsal left in the state, and returns the Terraform that works on it. */
   async #removeLeftovers(job: Job): Promise<Terraform> {
     await generateDirectory(job);
-    const { terraform } = await openTerraform(job);
+    const { terraform } = await openTerraform(job, { isRemoval: true });
     await readTerraformState(terraform);
     const left = await terraform.listState();
     if (left.length > 0) {
