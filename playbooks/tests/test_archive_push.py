@@ -104,6 +104,16 @@ class Script(Folder):
                 self.assertEqual(name, SEGMENT)
                 os.unlink(self.marker)
 
+    def test_notes_when_a_file_was_written(self):
+        os.mkdir(self.folder + "/pg_wal")
+        self.write("pg_wal/" + SEGMENT, "")
+        os.utime("%s/pg_wal/%s" % (self.folder, SEGMENT), (1, 1_795_740_000))
+        for shell in SHELLS:
+            with self.subTest(shell):
+                self.push(shell, DROPPED)
+                self.assertEqual(self.read("dropped"), "1795740000 %s\n" % SEGMENT)
+                os.unlink(self.marker)
+
     def test_a_file_that_no_recovery_reads_is_no_gap(self):
         for shell in SHELLS:
             for name, is_noted in [
@@ -205,6 +215,12 @@ class Dropped(Folder):
                 archive_push.forget_dropped(start)
                 self.assertEqual(archive_push.read_dropped() is None, is_forgotten)
                 self.assertEqual(os.path.exists(self.marker), not is_forgotten)
+
+    def test_finds_the_full_backups_that_closed_gaps(self):
+        self.write("dropped", "".join("%d %s\n" % note for note in [(300, name(4)), (200, name(5)), (500, name(8)), (9, "word")]))
+        self.assertEqual(archive_push.find_closed([name(2), name(6), name(7)]), {name(6): 200})
+        self.assertEqual(archive_push.find_closed([name(2, 2), name(6)]), {name(6): 200, name(2, 2): 500})
+        self.assertEqual(archive_push.find_closed([]), {})
 
     def test_an_interrupted_forgetting_loses_nothing(self):
         self.write("dropped.old", "100 %s\n300 %s\n" % (name(6), name(8)))

@@ -11,14 +11,15 @@ from unittest import mock
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
 
 from postgres_cluster import archive_push, backup_program, backup_run, backup_state, files, worker
+from postgres_cluster.command import Problem
 
 NOW = 1_795_740_000
 DAY = 24 * 3600
 
 
-def made(kind, started, wal=2):
+def made(kind, started, wal=2, since=None):
     """A backup as the repository reports it."""
-    return {"type": kind, "started": started, "startWal": segment(wal)}
+    return {"type": kind, "started": started, "startWal": segment(wal), "label": "backup-%d" % wal, "missingSince": since}
 
 
 def segment(number):
@@ -86,11 +87,18 @@ class Node(unittest.TestCase):
         self.repository = {"problem": None, "backups": []}
         os.mkdir(self.folder + "/spool")
         self.writes = segment(8)
+        self.annotated = []
+        self.annotates = True
         self.primary = True
         self.archives = True
 
         def write(path, text, mode=0o644, owner=None):
             return files.write_text(path, text, mode, (os.getuid(), os.getgid()))
+
+        def annotate(cluster, label, since):
+            if not self.annotates:
+                raise Problem("s3.example does not answer")
+            self.annotated.append((label, since))
 
         run = self.folder + "/run"
         etc = self.folder + "/etc"
@@ -117,6 +125,7 @@ class Node(unittest.TestCase):
                     "LOCK": run + "/backup.lock",
                     "is_archiving": lambda: self.archives,
                     "is_primary": lambda cluster: self.primary,
+                    "annotate_gap": annotate,
                     "ask_once": lambda container, sql: self.writes,
                     "read_repository": lambda cluster: self.repository,
                 },
@@ -263,6 +272,7 @@ class Run(Node):
         self.assertIsNone(archive_push.read_dropped())
         last = self.read_state()["last"]
         self.assertEqual((last["type"], last["closesGap"]), ("full", True))
+        self.assertEqual(self.annotated, [("20261127-004401F", NOW + DAY)])
 
     def test_a_run_that_was_to_close_a_gap_and_was_killed_begins_again_at_once(self):
         self.repository["backups"] = [made("full", NOW - DAY)]
@@ -288,6 +298,34 @@ class Run(Node):
             self.make()
         self.assertIsNone(archive_push.read_dropped())
         self.assertNotIn("last", self.read_state())
+
+    def test_a_gap_that_was_closed_is_noted_in_the_repository(self):
+        with mock.patch.object(backup_program.time, "time", lambda: NOW):
+            for since, expected in [
+                (None, [("backup-6", NOW - 7200)]),
+                # A file of the same gap that was noted later, and one that was written earlier.
+                (NOW - 9000, []),
+                (NOW - 7000, [("backup-6", NOW - 7200)]),
+            ]:
+                self.annotated = []
+                self.repository["backups"] = [made("full", NOW - DAY), made("full", NOW - 3600, 6, since), made("full", NOW - 60, 7)]
+                self.drop("%d %s" % (NOW - 7000, segment(4)), "%d %s" % (NOW - 7200, segment(5)))
+                self.make()
+                self.assertEqual(self.annotated, expected)
+                self.assertIsNone(archive_push.read_dropped())
+
+    def test_a_repository_that_takes_no_note_leaves_it_here_and_makes_no_backup_due(self):
+        self.repository["backups"] = [made("full", NOW - 3600, 6)]
+        self.drop("%d %s" % (NOW - 7000, segment(4)))
+        self.annotates = False
+        with mock.patch.object(backup_program.time, "time", lambda: NOW):
+            self.assertIsNone(self.make())
+            self.assertNotIn("last", self.read_state())
+            self.assertIsNotNone(archive_push.read_dropped())
+            self.annotates = True
+            self.make()
+        self.assertEqual(self.annotated, [("backup-6", NOW - 7000)])
+        self.assertIsNone(archive_push.read_dropped())
 
     def test_a_gap_without_a_name_is_before_what_the_server_writes(self):
         self.repository["backups"] = [made("full", NOW - 3600, 8)]

@@ -35,6 +35,7 @@ BACKUP = {
     "databaseBytes": 23033337,
     "repositoryBytes": 2830579,
     "damaged": False,
+    "missingSince": None,
     "startWal": "000000010000000000000002",
 }
 
@@ -83,6 +84,30 @@ class Info(unittest.TestCase):
 
     def test_damaged_pages_are_reported(self):
         self.assertTrue(parse(backup=[{**INFO[0]["backup"][0], "error": True}])["backups"][0]["damaged"])
+
+    def test_a_backup_that_closed_a_gap_says_since_when(self):
+        for annotation, expected in [
+            ({"wal-missing-since": "2026-11-27T00:46:03Z", "owner": "x"}, 1795740363),
+            ({"wal-missing-since": "1969-01-01T00:00:00Z"}, 0),
+            *[({"wal-missing-since": value}, None) for value in ("2026-13-27T00:46:03Z", "2026-11-27T00:46:03Z\n", 5, None)],
+            ([], None),
+        ]:
+            with self.subTest(annotation):
+                (seen,) = parse(backup=[{**INFO[0]["backup"][0], "annotation": annotation}])["backups"]
+                self.assertEqual(seen["missingSince"], expected)
+
+    def test_a_gap_is_written_as_it_is_read(self):
+        asked = []
+        with mock.patch.multiple(
+            repository, read_text=lambda _: CONF, run=lambda argv, **_: asked.append(argv) or mock.Mock(returncode=0)
+        ):
+            repository.annotate_gap("orders", "20261127-004847F", 1795740363)
+        self.assertEqual(asked[0][-3:], ["--set=20261127-004847F", "--annotation=wal-missing-since=2026-11-27T00:46:03Z", "annotate"])
+        refused = mock.Mock(returncode=75, stderr="ERROR: [075]: no backup set to annotate found")
+        with mock.patch.multiple(repository, read_text=lambda _: CONF, run=lambda *_, **__: refused):
+            with self.assertRaises(Problem) as caught:
+                repository.annotate_gap("orders", "20261127-004847F", 5)
+        self.assertIn("backup 20261127-004847F could not be annotated", caught.exception.message)
 
     def test_what_is_no_backup_is_left_out(self):
         good = INFO[0]["backup"][0]

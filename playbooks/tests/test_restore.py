@@ -69,7 +69,9 @@ class Choose(unittest.TestCase):
             (END + 0.9, "20261126-023001F"),
             (END - 1, "20261126-023001F"),
         ]:
-            self.assertEqual(self.choose(self.TWO, moment).label, label)
+            choice = self.choose(self.TWO, moment)
+            self.assertEqual(choice.label, label)
+            self.assertEqual(choice.later, [] if label == "20261127-004601F" else [("000000010000000000000002", END)])
 
     # Timeline 3 left 2 at 0/9000000, and 2 left 1 at 0/6000000.
     BRANCH = restore_branch.parse_branch(
@@ -257,6 +259,12 @@ class Replay(unittest.TestCase):
             "its WAL cannot be read beyond 000000010000000000000004, and the archive has WAL up to 000000010000000000000006: a "
             "segment between them is missing or damaged. It can be restored with restore.time 2026-11-27 00:47:03 UTC or earlier",
         )
+        # A backup from before the gap does not help, and the first one from after it does.
+        later = [["%024X" % (2**64 + number), END + 100 * number] for number in (4, 6, 9)]
+        for fault in (recover(*restored(3, 4), COMMIT, later=later).find_fault(0), recover(
+            *restored(3, 4), COMMIT, 'FATAL:  could not restore file "000000010000000000000005" from archive: x', later=later
+        ).explain()):
+            self.assertRegex(fault, "restore.time 2026-11-27 00:47:03 UTC or earlier, or with one after 2026-11-27 00:56:03 UTC, the end of")
         # The target was reached: what comes after it does not matter.
         self.assertIsNone(recover(*restored(3, 4), hasTarget=True).find_fault(0))
         # The second attempt has no target.
@@ -409,7 +417,7 @@ class Commands(unittest.TestCase):
         self.assertIn("""restore_command = 'sh /etc/postgresql-cluster/restore-wal orders "%f" "%p"'""", conf)
 
     def test_two_stages_of_which_the_second_follows_a_late_time_without_a_target(self):
-        choice = restore_source.Choice("20261127-004601F", "17", 5 * GIB, NEWEST, END, False)
+        choice = restore_source.Choice("20261127-004601F", "17", 5 * GIB, NEWEST, END, False, [])
         files, recovery = restore_stages.list_stages(SPEC, IMAGE, SOURCE, choice, END + 60)
         self.assertEqual((files["kind"], files["total"], len(files["attempts"])), ("restore", 5 * GIB, 1))
         self.assertIn("--set=20261127-004601F", files["attempts"][0])
@@ -486,7 +494,7 @@ class Decision(unittest.TestCase):
             "forget_work": lambda: done.append("forget"),
             "end_work": lambda cluster: done.append("end"),
             "write_folder": lambda *_: None,
-            "choose_backup": lambda source, conf, moment: restore_source.Choice("L", "17", GIB, NEWEST, END, False),
+            "choose_backup": lambda source, conf, moment: restore_source.Choice("L", "17", GIB, NEWEST, END, False, []),
             "measure_space": lambda path: Space(20 * GIB, 0, 20 * GIB),
             "start_work": lambda *arguments: done.append("start"),
             "read_head": lambda directory: Control(identifier, "shut down", 1, 2),
@@ -572,7 +580,7 @@ class Decision(unittest.TestCase):
         self.assertNotIn("secret", json.dumps(notes))
 
     def test_a_database_that_does_not_fit_is_refused_with_numbers(self):
-        choice = restore_source.Choice("L", "17", 30 * GIB, NEWEST, END, False)
+        choice = restore_source.Choice("L", "17", 30 * GIB, NEWEST, END, False, [])
         patches = {"measure_space": lambda path: Space(20 * GIB, GIB, 19 * GIB), "measure_directory": lambda path: 0}
         with mock.patch.multiple(restore, **patches), self.assertRaises(Problem) as caught:
             restore.require_space(SPEC, SOURCE, choice)

@@ -37,6 +37,7 @@ const createBackups = (): BackupObservation => ({
       ...{ started: 1_795_314_600, ended: 1_795_314_660 },
       ...{ databaseBytes: 2048, repositoryBytes: 1024 },
       damaged: true,
+      missingSince: 1_795_310_000,
     },
   ],
   oldestWal: '000000010000000000000003',

@@ -125,6 +125,7 @@ const backup = object({
       databaseBytes: size,
       repositoryBytes: size,
       damaged: flag,
+      missingSince: moment.nullable(),
     }),
     400,
   ),

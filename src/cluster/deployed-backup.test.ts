@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { BackupSpec } from './backup.ts';
 import {
+  findGaps,
   findNextBackup,
   findWindow,
   isSameRepository,
   predictExpiry,
+  type RecoveryWindow,
   readDeployedBackup,
 } from './deployed-backup.ts';
 import type { BackupRecord } from './observation.ts';
@@ -104,6 +106,7 @@ const backup = (day: string, type: BackupRecord['type'] = 'full'): BackupRecord 
   databaseBytes: 1,
   repositoryBytes: 1,
   damaged: false,
+  missingSince: null,
 });
 const BACKUPS = [
   backup('2026-11-08'),
@@ -137,6 +140,40 @@ describe('the window', () => {
     const since = at('2026-11-20T00:00:00Z');
     expect(find({ dropped: { files: 3, since } })).toEqual({ from, until: since });
     expect(find({ dropped: { files: 3, since: 0 } })).toEqual({ from, until: from });
+  });
+});
+
+describe('the gaps', () => {
+  const [first, second] = [at('2026-11-08T02:35:00Z'), at('2026-11-15T02:35:00Z')];
+  const since = at('2026-11-12T10:00:00Z');
+  const find = (marks: Readonly<Record<number, number>>) =>
+    findGaps(BACKUPS.map((one, index) => ({ ...one, missingSince: marks[index] ?? null })));
+
+  test.each<[string, Record<number, number>, readonly RecoveryWindow[]]>([
+    ['are none', {}, []],
+    ['end with the full backup that closed them', { 2: since }, [{ from: since, until: second }]],
+    ['begin in the window', { 2: first - 60 }, [{ from: first, until: second }]],
+    ['before the window are none', { 0: first - 3600 }, []],
+    [
+      'are oldest first, and those that meet are one',
+      { 2: since, 4: second - 60 },
+      [{ from: since, until: at('2026-11-22T02:35:00Z') }],
+    ],
+    [
+      'may be several',
+      { 2: since, 4: second + 60 },
+      [
+        { from: since, until: second },
+        { from: second + 60, until: at('2026-11-22T02:35:00Z') },
+      ],
+    ],
+  ])('%s', (_, marks, expected) => {
+    expect(find(marks)).toEqual(expected);
+  });
+
+  test('of a report that an earlier version stored are none', () => {
+    const [backup] = BACKUPS.map(({ missingSince: _, ...rest }) => rest as BackupRecord);
+    expect(findGaps(backup === undefined ? [] : [backup])).toEqual([]);
   });
 });
 

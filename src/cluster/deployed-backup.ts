@@ -73,7 +73,10 @@ export function isSameRepository(
   );
 }
 
-/** The moments that can be restored, in seconds since the epoch: all from the end of the oldest backup on. */
+/**
+ * The moments that can be restored, in seconds since the epoch: all from the end of the oldest backup on, except for gaps that
+ * were closed.
+ */
 export interface RecoveryWindow {
   readonly from: number;
   readonly until: number;
@@ -93,6 +96,25 @@ export function findWindow({
   const until = Math.max(newest.ended, archivedAt ?? 0);
   const end = dropped === null ? until : Math.min(until, dropped.since);
   return { from: oldest.ended, until: Math.max(oldest.ended, end) };
+}
+
+/**
+ * Returns the moments within the window that cannot be restored, oldest first: each from when WAL is missing to the end of the
+ * full backup that closed the gap.
+ */
+export function findGaps(backups: readonly BackupRecord[]): RecoveryWindow[] {
+  const start = backups[0]?.ended ?? 0;
+  const gaps: RecoveryWindow[] = [];
+  for (const { missingSince, ended: until } of backups) {
+    // A report that an earlier version stored has no such field.
+    if (typeof missingSince !== 'number') continue;
+    const from = Math.max(start, missingSince);
+    const last = gaps.at(-1);
+    if (last !== undefined && from <= last.until) gaps.pop();
+    const begin = last !== undefined && from <= last.until ? Math.min(last.from, from) : from;
+    if (begin < until) gaps.push({ from: begin, until });
+  }
+  return gaps;
 }
 
 /** What a retention deletes. */

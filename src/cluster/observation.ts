@@ -177,6 +177,8 @@ export interface BackupRecord {
   readonly repositoryBytes: number;
   /** Whether pgBackRest found damaged pages. */
   readonly damaged: boolean;
+  /** Of a full backup that closed a gap: since when WAL before it is missing. Null for any other. */
+  readonly missingSince: number | null;
 }
 
 /** A backup that runs. */

@@ -63,6 +63,10 @@ const deploy = (
 
 const DROPPED = { files: 12, since: at('2026-11-21T22:10:00Z') };
 
+const GAP = FOUND.backups.map((one) =>
+  one.label === '20261115-023000F' ? { ...one, missingSince: at('2026-11-14T22:10:00Z') } : one,
+);
+
 const DEPLOYS: Readonly<Record<string, DeployReport>> = {
   'backup-deploy-first': deploy([ARCHIVE, FULL], summarize(null, POLICY)),
   'backup-deploy-unchanged': deploy([], summarize(POLICY, POLICY)),
@@ -114,6 +118,17 @@ describe('golden', () => {
   });
 });
 
+test('many gaps are counted, and the latest are named', () => {
+  const days = ['09', '10', '11', '12', '13'].map((day) => {
+    const since = at(`2026-11-${day}T01:00:00Z`);
+    return createRecord(`2026-11-${day}`, { missingSince: since });
+  });
+  const backups = [createRecord('2026-11-08'), ...days];
+  expect(renderBackupState(summarize(POLICY, POLICY, { backups }), NOW)).toContain(
+    '**except 11 Nov 01:00 to 02:31, 12 Nov 01:00 to 02:31, 13 Nov 01:00 to 02:31** (WAL is missing, and 2 earlier gaps)',
+  );
+});
+
 test('a drift issue does not say that there are no backups', () => {
   const report = buildBackupReport(observeBackups(null), {
     backup: null,
@@ -140,6 +155,16 @@ describe('the backups after a deploy', () => {
       'one more, after which others are deleted',
       [POLICY, createBackup({ retentionDays: 5 }), [ARCHIVE, FULL]],
       /restorable from 15 Nov 02:31 UTC on/,
+    ],
+    [
+      'one more after a gap',
+      [POLICY, POLICY, [FULL], { backups: GAP }],
+      /from 8 Nov 02:31 UTC on \*\*except 14 Nov 22:10 to 15 Nov 02:31\*\* \(WAL is missing\), in/,
+    ],
+    [
+      'one more, after which those from before the gap are deleted',
+      [POLICY, createBackup({ retentionDays: 5 }), [ARCHIVE, FULL], { backups: GAP }],
+      /from 15 Nov 02:31 UTC on, in/,
     ],
     ['one that closes a gap', [POLICY, POLICY, [FULL], { dropped: DROPPED }], /from its end on/],
     [

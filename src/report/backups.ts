@@ -2,6 +2,7 @@ import { type BackupSchedule, type BackupSpec, locateRepository } from '../clust
 import {
   type DeployedBackup,
   findDeployedBackup,
+  findGaps,
   findNextBackup,
   findWindow,
   isSameRepository,
@@ -93,7 +94,7 @@ export function renderBackupState(report: BackupReport, now: number): string {
   const bytes = found.backups.reduce((sum, { repositoryBytes }) => sum + repositoryBytes, 0);
   const parts = [
     `newest ${formatMoment(newest.ended, now)} UTC (${describeType(newest)}, ${formatAge(newest.ended, now)})`,
-    `restorable from ${formatMoment(from, now)} to ${formatMoment(until, from)} UTC${gap}`,
+    `restorable from ${formatMoment(from, now)} to ${formatMoment(until, from)} UTC${describeGaps(found.backups, now)}${gap}`,
     `${formatBytes(bytes)} in ${place}`,
   ];
   return `**Backups:** ${parts.join(', ')}.${rehearsed(from)}${work}${tail}`;
@@ -133,12 +134,28 @@ export function renderBackupsAfter(
   }
   const from = findBeginning(report, desired, now);
   const path = locateRepository({ ...desired, cluster });
+  const kept = report.found?.backups.filter(({ ended }) => from !== null && ended >= from) ?? [];
   const parts = [
     `newest made by this run (${made.type})`,
-    `restorable from ${from === null ? 'its end' : `${formatMoment(from, now)} UTC`} on`,
+    `restorable from ${from === null ? 'its end' : `${formatMoment(from, now)} UTC`} on${describeGaps(kept, now)}`,
     `in ${renderPlace({ ...desired, path })}`,
   ];
   return `**Backups:** ${parts.join(', ')}.`;
+}
+
+/** More gaps than this would not be read. */
+const MAX_GAPS = 3;
+
+/** Returns which moments before the end of the newest backup cannot be restored, an end of a sentence; '' for none. */
+function describeGaps(backups: readonly BackupRecord[], now: number): string {
+  const gaps = findGaps(backups);
+  if (gaps.length === 0) return '';
+  const texts = gaps
+    .slice(-MAX_GAPS)
+    .map(({ from, until }) => `${formatMoment(from, now)} to ${formatMoment(until, from)}`);
+  const more = gaps.length - texts.length;
+  const rest = more === 0 ? '' : `, and ${countNoun(more, 'earlier gap')}`;
+  return ` **except ${texts.join(', ')}** (WAL is missing${rest})`;
 }
 
 /** Returns the first moment that can be restored after one more backup; null: its own end. */

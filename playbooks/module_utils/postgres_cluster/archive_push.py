@@ -15,7 +15,8 @@ from .layout import CONTAINER_ETC, ETC
 # The same path on the host and in the server's container.
 SCRIPT = TOOLS + "/archive-push"
 # In the spool: a line `EPOCH FILE` for each WAL file that the archive will never have. A note of this action has a word in
-# place of a name that nobody knows, `EPOCH WORD`, and later `EPOCH FILE WORD` (name_dropped). The time is for people.
+# place of a name that nobody knows, `EPOCH WORD`, and later `EPOCH FILE WORD` (name_dropped). The time is for people: when
+# the file was written, which may be hours before it is dropped; if nobody knows, when it was noted.
 DROPPED = "dropped"
 # In the container, until when (epoch) nothing is archived because the server is being stopped. It is in memory: gone when
 # the container has stopped.
@@ -87,7 +88,8 @@ case ${file##*/}:$said in
       # The first line and the latest ones.
       { head -n 1 "$dropped"; tail -n %(lines)d "$dropped"; } > "$dropped.new" && mv "$dropped.new" "$dropped"
     fi
-    echo "$(date +%%s) ${file##*/}" >> "$dropped"
+    written=$(date -r "$file" +%%s 2> /dev/null) || written=$(date +%%s)
+    echo "$written ${file##*/}" >> "$dropped"
     ;;
 esac
 
@@ -113,7 +115,7 @@ def is_archiving() -> bool:
 def read_dropped(start: Optional[str] = None) -> Optional[Dict[str, Any]]:
     """Returns the WAL that the archive will never have; with `start`, only what a recovery needs from a full backup on whose
     WAL starts with that segment. None if there is none, else {"files", "since", "last"}: the number of files (many are
-    counted as at least KEPT_LINES), the first time (epoch) that is noted, and the name of the last one, None if it is not
+    counted as at least KEPT_LINES), the earliest time (epoch) that is noted, and the name of the last one, None if it is not
     known. For a history the name is _locate()'s."""
     notes = [line.split() for path in _list_markers() for line in _read_lines(path) if not _is_settled(line, start)]
     if not notes:
@@ -128,6 +130,18 @@ def is_dropped(name: str) -> bool:
     return any(line.split()[1:2] == [name] for path in _list_markers() for line in _read_lines(path))
 
 
+def find_closed(starts: List[str]) -> Dict[str, int]:
+    """Returns which full backups closed a gap that is noted, and the earliest time (epoch) that is noted of each. `starts`: the
+    segments with which the WAL of the full backups starts."""
+    found: Dict[str, int] = {}
+    for line in [line for path in _list_markers() for line in _read_lines(path)]:
+        moment = _read_time(line)
+        start = next((start for start in sorted(starts) if _is_settled(line, start)), None)
+        if moment is not None and start is not None:
+            found[start] = min(moment, found.get(start, moment))
+    return found
+
+
 def forget_dropped(start: str) -> None:
     """Forgets what no recovery needs from a full backup on that has succeeded; `start`: the segment with which its WAL
     starts."""
@@ -140,7 +154,7 @@ def name_dropped(segment: str) -> None:
 
     def name(line: str) -> str:
         fields = line.split()
-        is_unnamed = _read_time(line) is not None and len(fields) == 2 and _locate(fields[1]) is None
+        is_unnamed = _read_time(line) is not None and len(fields) > 1 and _locate(fields[1]) is None
         return "%s %s %s" % (fields[0], segment, fields[1]) if is_unnamed else line
 
     _rewrite(name)

@@ -29,6 +29,9 @@ class Backup(NamedTuple):
     started: int
     # The segment with which its WAL starts; empty if that is not known.
     wal: str = ""
+    label: str = ""
+    # Since when WAL before it is missing, as the repository says (epoch); None if it closed no gap.
+    missing_since: Optional[int] = None
 
 
 class Attempt(NamedTuple):

@@ -14,7 +14,7 @@ import sys
 import time
 from typing import Any, Dict, List, NoReturn, Optional
 
-from .archive_push import SEGMENT, forget_dropped, is_archiving, name_dropped, read_dropped
+from .archive_push import SEGMENT, find_closed, forget_dropped, is_archiving, name_dropped, read_dropped
 from .backrest_errors import explain_failure
 from .backup_due import FULL, Attempt, Backup, due, parse_schedule
 from .backup_layout import BACKREST_CONF, BACKUP_JSON
@@ -24,7 +24,7 @@ from .command import Problem
 from .files import read_json, read_text
 from .layout import ETC, container_name
 from .psql import ask_once
-from .repository import read_repository
+from .repository import annotate_gap, read_repository
 from .worker import RUN, write_progress
 
 CUT = "it was cut short: the node was restarted, or the unit was killed"
@@ -81,7 +81,7 @@ def make_backup(cluster: str, order: Optional[Dict[str, Any]]) -> Optional[str]:
                 return None
             raise Problem(obstacle)
         backups = read_backups(cluster)
-        has_gap = settle_gap(cluster, [backup.wal for backup in backups if backup.is_full])
+        has_gap = settle_gap(cluster, [backup for backup in backups if backup.is_full])
         schedule = parse_schedule(read_json("%s/%s" % (ETC, BACKUP_JSON)))
         if schedule is None:
             raise Problem("%s/%s holds no schedule. Deploy: that writes it" % (ETC, BACKUP_JSON))
@@ -113,7 +113,7 @@ def read_backups(cluster: str) -> List[Backup]:
     found = read_repository(cluster)
     if found["problem"] is not None:
         raise Problem("the backups cannot be read: %s" % found["problem"])
-    return [Backup(one["type"] == "full", one["started"], one["startWal"]) for one in found["backups"]]
+    return [Backup(one["type"] == "full", one["started"], one["startWal"], one["label"], one["missingSince"]) for one in found["backups"]]
 
 
 def explain(backup: BackupRun, code: int) -> str:
@@ -121,9 +121,8 @@ def explain(backup: BackupRun, code: int) -> str:
     return explain_failure(code, backup.log, read_text("%s/%s" % (ETC, BACKREST_CONF)) or "")
 
 
-def settle_gap(cluster: str, starts: List[str]) -> bool:
-    """Forgets dropped WAL that no full backup needs any more, and returns whether some is left. `starts`: the segments with
-    which the WAL of the full backups starts."""
+def settle_gap(cluster: str, fulls: List[Backup]) -> bool:
+    """Forgets dropped WAL that no full backup needs any more, and returns whether some is left."""
     dropped = read_dropped()
     if dropped is None:
         return False
@@ -132,9 +131,25 @@ def settle_gap(cluster: str, starts: List[str]) -> bool:
         if not isinstance(segment, str) or not SEGMENT.fullmatch(segment):
             raise Problem("PostgreSQL does not say which WAL segment it writes to")
         name_dropped(segment)
-    if starts:
-        forget_dropped(max(starts))
-    return read_dropped() is not None
+    if not fulls:
+        return True
+    close_gap(cluster, fulls)
+    return read_dropped(max(full.wal for full in fulls)) is not None
+
+
+def close_gap(cluster: str, fulls: List[Backup]) -> None:
+    """Moves what is noted about WAL before these full backups into the repository: the backup that closed a gap says since when
+    WAL is missing. What cannot be moved stays noted, and the next run tries again."""
+    known = {full.wal: full for full in fulls}
+    try:
+        for wal, since in find_closed(list(known)).items():
+            noted = known[wal].missing_since
+            if noted is None or since < noted:
+                annotate_gap(cluster, known[wal].label, since)
+    except Problem as problem:
+        print(problem.message, file=sys.stderr)
+        return
+    forget_dropped(max(known))
 
 
 def find_attempt(state: Dict[str, Any]) -> Optional[Attempt]:
@@ -177,8 +192,8 @@ def perform(cluster: str, state: Dict[str, Any], wanted: Dict[str, Any]) -> Opti
     done = backup.total if backup.is_complete and backup.total is not None else backup.done
     write_progress("backup", "backup", done, backup.total, started, working=False, detached=True)
     if end["problem"] is None and wanted["type"] == FULL:
-        if backup.wal is not None:
-            forget_dropped(backup.wal)
+        if backup.wal is not None and backup.label is not None:
+            close_gap(cluster, [Backup(True, started, backup.wal, backup.label)])
     return end["problem"]
 
 

@@ -5,9 +5,11 @@ The bucket may hold anything: every value is checked before it is used.
 
 from __future__ import annotations
 
+import calendar
 import json
 import re
 import socket
+import time
 from typing import Any, Dict, List, Optional
 
 from .backrest_errors import explain_failure, name_bucket, read_option
@@ -15,10 +17,12 @@ from .backup_layout import BACKREST_CONF, TOOLS
 from .command import Problem, run
 from .files import read_text
 from .layout import ETC
+from .worker import RUN
 
 # An observation must not hang because the bucket does.
 INFO_SECONDS = 15
 CONNECT_SECONDS = 3
+ANNOTATE_SECONDS = 120
 # About a year of daily backups. The newest are reported.
 MAX_BACKUPS = 400
 MAX_BYTES = 2**53 - 1
@@ -26,6 +30,10 @@ MAX_BYTES = 2**53 - 1
 LABEL = re.compile(r"\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?")
 SEGMENT = re.compile(r"[0-9A-F]{24}")
 TYPES = ("full", "diff", "incr")
+# The annotation of a full backup that closed a gap: when the first WAL file that is missing was written. It is kept with the
+# backup, so it outlives the node, and is gone once the moments in the gap are too old to be asked for.
+MISSING_SINCE = "wal-missing-since"
+TIME_FORM = "%Y-%m-%dT%H:%M:%SZ"
 
 # Codes of a stanza's status (info.c of pgBackRest: INFO_STANZA_STATUS_CODE_…).
 OK = 0
@@ -130,6 +138,7 @@ def _read_backup(item: Dict[str, Any]) -> Optional[Dict[str, Any]]:
         "databaseBytes": sizes.get("size"),
         "repositoryBytes": _dict(sizes.get("repository")).get("delta"),
         "damaged": item.get("error") is True,
+        "missingSince": _read_moment(_dict(item.get("annotation")).get(MISSING_SINCE)),
         "startWal": _read_segment(_dict(item.get("archive")).get("start")),
     }
     is_valid = (
@@ -142,6 +151,37 @@ def _read_backup(item: Dict[str, Any]) -> Optional[Dict[str, Any]]:
         and all(_is_whole(backup[name], MAX_BYTES) for name in ("databaseBytes", "repositoryBytes"))
     )
     return backup if is_valid else None
+
+
+def annotate_gap(cluster: str, label: str, since: int) -> None:
+    """Notes in the repository that WAL before a full backup is missing since a time (epoch). Raises Problem if that fails."""
+    path = "%s/%s" % (ETC, BACKREST_CONF)
+    words = [
+        TOOLS + "/pgbackrest",
+        "--config=" + path,
+        "--stanza=" + cluster,
+        # The container has its own.
+        "--lock-path=" + RUN + "/pgbackrest",
+        "--log-level-console=off",
+        "--log-level-stderr=error",
+        "--set=" + label,
+        "--annotation=%s=%s" % (MISSING_SINCE, time.strftime(TIME_FORM, time.gmtime(since))),
+        "annotate",
+    ]
+    result = run(words, timeout=ANNOTATE_SECONDS, check=False)
+    if result.returncode != 0:
+        said = explain_failure(result.returncode, result.stderr, read_text(path) or "")
+        raise Problem("backup %s could not be annotated: %s" % (label, said), result.stderr)
+
+
+def _read_moment(value: Any) -> Optional[int]:
+    """Returns the time in an annotation; None for anything else."""
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", value, re.ASCII):
+        return None
+    try:
+        return max(0, calendar.timegm(time.strptime(value, TIME_FORM)))
+    except ValueError:
+        return None
 
 
 def _is_of(item: Any, database: int) -> bool:

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from .backrest_errors import TEXTS, explain_failure
 from .backup_layout import TOOLS
@@ -21,6 +21,8 @@ from .stages import show_time
 # A clock that is a little slow must not refuse the present moment.
 CLOCK_SECONDS = 60
 INFO_SECONDS = 300
+# About a year of daily backups.
+MAX_LATER = 400
 VERSION = re.compile(r"[0-9]{2}")
 
 class Source(NamedTuple):
@@ -49,6 +51,8 @@ class Choice(NamedTuple):
     ended: int
     # Whether pgBackRest found damaged pages in it.
     damaged: bool
+    # Of each later one, the segment with which its WAL starts and its end.
+    later: List[Tuple[str, int]]
 
 
 def locate_source(source: Dict[str, Any]) -> Source:
@@ -154,7 +158,7 @@ def choose(
     # (restoreBackupSet in pgBackRest's restore.c).
     fitting = [backup for backup in backups if moment is None or backup["timestamp"]["stop"] < int(moment)]
     if not fitting:
-        archived = date(_describe(source, stanza, backups[-1]))
+        archived = date(_describe(source, stanza, backups[-1:]))
         raise Problem(
             "%s cannot be restored to %s: its backups allow times from %s (the end of the oldest backup)%s. Change restore.time"
             % (
@@ -164,7 +168,7 @@ def choose(
                 "" if archived is None else " to %s (its newest WAL)" % show_time(archived),
             )
         )
-    return _describe(source, stanza, fitting[-1])
+    return _describe(source, stanza, backups[len(fitting) - 1 :])
 
 
 def _read_branch(source: Source, conf: str, text: str, database: str) -> Branch:
@@ -181,7 +185,9 @@ def _name_database(stanza: Dict[str, Any], backup: Dict[str, Any]) -> str:
     return "%s-%d" % ([db["version"] for db in stanza["db"] if db["id"] == identifier][0], identifier)
 
 
-def _describe(source: Source, stanza: Dict[str, Any], backup: Dict[str, Any]) -> Choice:
+def _describe(source: Source, stanza: Dict[str, Any], backups: List[Dict[str, Any]]) -> Choice:
+    """Returns the first of the backups, which are in the order of their ends."""
+    backup, later = backups[0], backups[1 : 1 + MAX_LATER]
     identifier = backup["database"]["id"]
     version = [db["version"] for db in stanza["db"] if db["id"] == identifier][0]
     newest = [one["max"] for one in stanza.get("archive") or [] if one["database"]["id"] == identifier and one.get("max")]
@@ -194,9 +200,10 @@ def _describe(source: Source, stanza: Dict[str, Any], backup: Dict[str, Any]) ->
         max(newest),
         int(backup["timestamp"]["stop"]),
         bool(backup.get("error")),
+        [(str(one["archive"]["start"]), int(one["timestamp"]["stop"])) for one in later if one["database"]["id"] == identifier],
     )
     # They become arguments and parts of messages.
-    for pattern, value in ((LABEL, choice.label), (VERSION, choice.major), (SEGMENT, choice.newest)):
+    for pattern, value in ((LABEL, choice.label), (VERSION, choice.major), (SEGMENT, choice.newest), *((SEGMENT, start) for start, _ in choice.later)):
         if not pattern.fullmatch(value):
             raise ValueError(value[:100])
     return choice

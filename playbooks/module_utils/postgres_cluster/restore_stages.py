@@ -180,6 +180,7 @@ def list_stages(
             "parser": "recovery",
             "newest": choice.newest,
             "ended": choice.ended,
+            "later": choice.later,
             "hasTarget": moment is not None,
             "attempts": recovery,
         },

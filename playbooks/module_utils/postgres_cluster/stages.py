@@ -124,7 +124,7 @@ class Restore(Parser):
 
 class Recovery(Parser):
     """PostgreSQL in archive recovery. The stage has the name of the newest archived WAL segment as `newest`, the end of the
-    backup as `ended` (seconds since the epoch), and whether its first attempt has a target as `hasTarget`. The second one has
+    backup as `ended` (seconds since the epoch), the first segment and the end of each later backup as `later`, and whether its first attempt has a target as `hasTarget`. The second one has
     none."""
 
     clears = False
@@ -135,6 +135,7 @@ class Recovery(Parser):
         self._newest: Optional[str] = stage.get("newest")
         self._has_target = bool(stage.get("hasTarget"))
         self._backup_ended: Optional[int] = stage.get("ended")
+        self._later: List[List[Any]] = stage.get("later") or []
         self._first: Optional[str] = None
         self.last: Optional[str] = None
         self.last_commit: Optional[int] = None
@@ -180,7 +181,7 @@ class Recovery(Parser):
         match = NOT_GIVEN.search(self.log)
         if match is not None:
             what = "is damaged in the archive" if DAMAGED.search(self.log) else "cannot be got from the archive"
-            return "%s %s. %s" % (match.group(1), what, self._advise())
+            return "%s %s. %s" % (match.group(1), what, self._advise(match.group(1)))
         return self.describe_gap() if ENDED_BEFORE in self.log and not self.is_complete else None
 
     def find_fault(self, attempt: int) -> Optional[str]:
@@ -203,17 +204,21 @@ class Recovery(Parser):
         return "%s, and the archive has WAL up to %s: a segment between them is missing or damaged. %s" % (
             where,
             self._newest,
-            self._advise(),
+            self._advise(self.last or ""),
         )
 
-    def _advise(self) -> str:
-        """Says which time can be restored: a target needs a commit that is not earlier, and lies after the end of the backup,
-        which is known to the second."""
+    def _advise(self, reached: str) -> str:
+        """Says which times can be restored if WAL cannot be read from segment `reached`, or the next one, on. A target needs a
+        commit that is not earlier, and lies after the end of the backup, which is known to the second."""
+        # The backups are in the order of their ends.
+        ends = [ended for start, ended in self._later if start > reached]
+        after = ", or with one after %s, the end of the next backup" % show_time(ends[0]) if ends else ""
         commit, ended = self.last_commit or self.reached, self._backup_ended or 0
         if commit is not None and commit > ended:
-            return "It can be restored with restore.time %s or earlier" % show_time(commit)
+            return "It can be restored with restore.time %s or earlier%s" % (show_time(commit), after)
         when = show_time(ended)
-        return "It can be restored with a restore.time before the end of this backup (%s), if there is an older one" % when
+        before = "It can be restored with a restore.time before the end of this backup (%s), if there is an older one" % when
+        return before + after
 
 
 class Verification(Parser):

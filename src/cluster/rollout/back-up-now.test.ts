@@ -35,6 +35,7 @@ const FULL: BackupObservation = {
       ...{ started: 1_795_660_201, ended: 1_795_660_260 },
       ...{ databaseBytes: 1024, repositoryBytes: 512 },
       damaged: false,
+      missingSince: null,
     },
   ],
 };

@@ -17,7 +17,8 @@ const SYSTEM = '7300000000000000001';
 const FULL: BackupRecord = {
   label: '20261122-023000F',
   type: 'full',
-  ...{ started: 1_000, ended: 1_060, databaseBytes: 1, repositoryBytes: 1, damaged: false },
+  ...{ started: 1_000, ended: 1_060, databaseBytes: 1, repositoryBytes: 1 },
+  ...{ damaged: false, missingSince: null },
 };
 
 function createRepository(overrides: Partial<BackupObservation> = {}): BackupObservation {

@@ -42,7 +42,8 @@ export function backUp(node: NodeObservation, { type }: StepOf<'backup'>): NodeO
   const made = {
     label: '',
     type: type === 'full' ? ('full' as const) : ('incr' as const),
-    ...{ started: moment, ended: moment, databaseBytes: 0, repositoryBytes: 0, damaged: false },
+    ...{ started: moment, ended: moment, databaseBytes: 0, repositoryBytes: 0 },
+    ...{ damaged: false, missingSince: null },
   };
   return {
     ...node,

@@ -9,7 +9,7 @@ if (primary === undefined || replica === undefined) throw new Error('two nodes a
 
 const FULL: BackupRecord = {
   ...{ label: '20261126-023001F', type: 'full', started: 10, ended: 20 },
-  ...{ databaseBytes: 100, repositoryBytes: 50, damaged: false },
+  ...{ databaseBytes: 100, repositoryBytes: 50, damaged: false, missingSince: null },
 };
 const REPOSITORY: BackupObservation = {
   ...{ problem: null, systemIdentifier: '7300000000000000001', oldestWal: null, newestWal: null },

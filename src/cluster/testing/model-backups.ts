@@ -79,7 +79,7 @@ export function observeRepository(
   const isPrimary = node.container === 'running' && !node.inRecovery;
   if (repository === null || !isPrimary || !node.hasTools) return null;
   const full = { label: '20261122-023000F', type: 'full', started: 1, ended: 2 } as const;
-  const sizes = { databaseBytes: 0, repositoryBytes: 0, damaged: false };
+  const sizes = { databaseBytes: 0, repositoryBytes: 0, damaged: false, missingSince: null };
   return {
     problem: null,
     systemIdentifier: '7',
