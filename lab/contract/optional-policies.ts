@@ -1,4 +1,5 @@
 import { associate, BACKUP_POLICIES } from './backup-policies.ts';
+import { SNAPSHOT_POLICIES } from './snapshot-policies.ts';
 import { type Policy, type Statement, tunnel } from './statements.ts';
 
 const policy = (...Statement: Statement[]): Policy => ({ Version: '2012-10-17', Statement });
@@ -36,7 +37,8 @@ const useKey = (actions: string[], key: string, service: string): Statement => (
 
 /**
  * What only some clusters need, by file name without `.json`. The placeholders beside those of the main policies are lists
- * of ids: SUBNET, VPC, ENDPOINT, ZONE-ID with ZONE-NAME, and ARNs: NODE-ROLE, BOUNDARY, VOLUME-KEY, OBJECT-KEY.
+ * of ids: SUBNET, VPC, ENDPOINT, ZONE-ID with ZONE-NAME, and ARNs: NODE-ROLE, BOUNDARY,
+ * SNAPSHOT-BOUNDARY, VOLUME-KEY, OBJECT-KEY.
  */
 export const OPTIONAL_POLICIES: { readonly [name: string]: Policy } = {
   // dns_zone_id. Service Authorization Reference, "Amazon Route 53"; Amazon Route 53 Developer Guide, "Using IAM policy
@@ -104,6 +106,8 @@ export const OPTIONAL_POLICIES: { readonly [name: string]: Policy } = {
   ),
   // backup and restore
   ...BACKUP_POLICIES,
+  // snapshots
+  ...SNAPSHOT_POLICIES,
   // kms_key_id. Amazon EBS User Guide, "Requirements for Amazon EBS encryption".
   'deploy-volume-key': policy(
     useKey(

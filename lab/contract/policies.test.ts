@@ -118,6 +118,7 @@ test('an optional policy passes no role but the given ones, and changes no name 
     'ec2:DescribePrefixLists',
     'ec2:DescribeVpcEndpoints',
     'ec2:DescribeIamInstanceProfileAssociations',
+    'dlm:CreateLifecyclePolicy',
   ]);
   const find = (action: string) => statements.find(({ Action }) => Action.includes(action));
   expect(find('iam:PassRole')).toMatchObject({

@@ -40,6 +40,7 @@ test('good values are accepted', async () => {
     backup_kms_key_arn: `arn:aws:kms:eu-west-1:${ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab`,
     backup_deleted_days: 90,
     backup_lock_days: 14,
+    snapshots: true,
   };
   expect((await planValues(workspace, VALUES)).errors).toEqual([]);
   expect((await planValues(workspace, given)).errors).toEqual([]);

@@ -180,6 +180,47 @@ describe.skipIf(real === null)(`setup/aws${real === null ? ` (skipped: ${SKIPPED
     expect(listChanged(given)).toContain('create aws_iam_policy.nodes["nodes"]');
   });
 
+  test('snapshots are planned with the boundary of their roles', async () => {
+    const side = await open('snapshots', readModule());
+    const planned = await plan(side, { snapshots: true });
+    expect(listChanged(planned).filter((line) => line.includes('snapshots'))).toEqual(
+      [
+        'aws_iam_policy.github["deploy-snapshots"]',
+        'aws_iam_policy.github["plan-snapshots"]',
+        'aws_iam_policy.snapshots["snapshots"]',
+        'aws_iam_role_policy_attachment.github["deploy-snapshots"]',
+        'aws_iam_role_policy_attachment.github["plan-snapshots"]',
+      ].map((address) => `create ${address}`),
+    );
+    const read = (address: string): Policy =>
+      JSON.parse(
+        String(
+          planned.resource_changes?.find((one) => one.address === address)?.change.after?.policy,
+        ),
+      );
+    const make = (boundary: string, name: string) =>
+      isAllowed([read('aws_iam_policy.github["deploy-snapshots"]')], {
+        action: 'iam:CreateRole',
+        resource: `arn:aws:iam::${ACCOUNT}:role/postgres-cluster/${name}-eu-west-1-dlm`,
+        context: { 'iam:PermissionsBoundary': `arn:aws:iam::${ACCOUNT}:policy/${boundary}` },
+      });
+    expect(make('postgres-cluster-snapshots', 'orders')).toBe(true);
+    expect(make('postgres-cluster-snapshots', 'other')).toBe(false);
+    expect(make('postgres-cluster-nodes', 'orders')).toBe(false);
+    const bounds = [read('aws_iam_policy.snapshots["snapshots"]')];
+    const use = (action: string, kind: string, tag: string, value: string) =>
+      isAllowed(bounds, {
+        action,
+        resource: `arn:aws:ec2:eu-west-1::${kind}/x`,
+        context: { [`aws:ResourceTag/${tag}`]: value },
+      });
+    expect(use('ec2:CreateSnapshot', 'volume', 'SnapshotsOf', 'orders')).toBe(true);
+    expect(use('ec2:CreateSnapshot', 'volume', 'SnapshotsOf', 'other')).toBe(false);
+    expect(use('ec2:DeleteSnapshot', 'snapshot', 'Cluster', 'billing')).toBe(true);
+    expect(use('ec2:DeleteSnapshot', 'snapshot', 'Cluster', 'other')).toBe(false);
+    expect(use('ec2:DeleteVolume', 'volume', 'Cluster', 'orders')).toBe(false);
+  });
+
   test('another region than the provider, and one environment for both roles, are refused', async () => {
     const side = await open('refused', readModule());
     const refused = plan(side, { region: 'us-east-1', plan_environments: ['production'] });

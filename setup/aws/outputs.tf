@@ -59,6 +59,11 @@ output "backup_config" {
   ))
 }
 
+output "snapshots_config" {
+  description = "Lines for each cluster file with daily snapshots; null without them"
+  value       = one([for policy in aws_iam_policy.snapshots : "snapshots:\n  permissions_boundary: ${policy.arn}"])
+}
+
 output "github_command" {
   description = "The second command, for the first repository; run it in the folder setup"
   value = join(" ", [

@@ -15,6 +15,8 @@ locals {
     deploy-instance-profile = { role = "deploy", file = "deploy-instance-profile", used = length(var.node_role_arns) > 0 }
     plan-backup             = { role = "plan", file = "plan-backup", used = var.backup_bucket != null }
     deploy-backup           = { role = "deploy", file = "deploy-backup", used = var.backup_bucket != null }
+    plan-snapshots          = { role = "plan", file = "plan-snapshots", used = var.snapshots }
+    deploy-snapshots        = { role = "deploy", file = "deploy-snapshots", used = var.snapshots }
     deploy-volume-key       = { role = "deploy", file = "deploy-volume-key", used = length(var.volume_kms_key_arns) > 0 }
     plan-state-key          = { role = "plan", file = "plan-state-key", used = var.state_kms_key_arn != null }
     deploy-state-key        = { role = "deploy", file = "deploy-state-key", used = var.state_kms_key_arn != null }
@@ -26,20 +28,21 @@ locals {
 
   # Placeholder → its values.
   values = {
-    CLUSTER      = var.clusters
-    REGION       = [var.region]
-    ACCOUNT      = [data.aws_caller_identity.current.account_id]
-    STATE-BUCKET = [var.state_bucket]
-    STATE-KEY    = [for name in var.clusters : local.state_keys[name]]
-    OBJECT-KEY   = var.state_kms_key_arn == null ? [] : [var.state_kms_key_arn]
-    SUBNET       = var.subnet_ids
-    VPC          = var.vpc_ids
-    ENDPOINT     = var.instance_connect_endpoint_ids
-    ZONE-ID      = data.aws_route53_zone.clusters[*].zone_id
-    ZONE-NAME    = [for zone in data.aws_route53_zone.clusters : trimsuffix(zone.name, ".")]
-    NODE-ROLE    = var.node_role_arns
-    VOLUME-KEY   = var.volume_kms_key_arns
-    BOUNDARY     = [local.boundary_arn]
+    CLUSTER           = var.clusters
+    REGION            = [var.region]
+    ACCOUNT           = [data.aws_caller_identity.current.account_id]
+    STATE-BUCKET      = [var.state_bucket]
+    STATE-KEY         = [for name in var.clusters : local.state_keys[name]]
+    OBJECT-KEY        = var.state_kms_key_arn == null ? [] : [var.state_kms_key_arn]
+    SUBNET            = var.subnet_ids
+    VPC               = var.vpc_ids
+    ENDPOINT          = var.instance_connect_endpoint_ids
+    ZONE-ID           = data.aws_route53_zone.clusters[*].zone_id
+    ZONE-NAME         = [for zone in data.aws_route53_zone.clusters : trimsuffix(zone.name, ".")]
+    NODE-ROLE         = var.node_role_arns
+    VOLUME-KEY        = var.volume_kms_key_arns
+    BOUNDARY          = [local.boundary_arn]
+    SNAPSHOT-BOUNDARY = [local.snapshot_boundary]
   }
 
   # Every text of a resource or a condition → the texts in its place, one for each combination of its placeholders'

@@ -246,6 +246,12 @@ variable "node_role_arns" {
   }
 }
 
+variable "snapshots" {
+  description = "Whether the clusters may have daily snapshots (snapshots in the cluster file): makes the permissions boundary of the roles for them, and what the roles need"
+  type        = bool
+  default     = false
+}
+
 variable "volume_kms_key_arns" {
   description = "kms_key_id of the clusters"
   type        = list(string)
