@@ -132,6 +132,21 @@ test('an optional policy passes no role but the given ones, and changes no name 
   });
 });
 
+test('the last snapshot of a volume is made and tagged: its ARN has no account', () => {
+  const { deploy, 'deploy-create': create } = buildPolicies(readCalls());
+  const ask = (action: string, resource: string, context: Record<string, string>) =>
+    isAllowed([deploy, create], { action, resource, context });
+  const snapshot = 'arn:aws:ec2:REGION::snapshot/*';
+  const asked = { 'aws:RequestTag/Cluster': 'CLUSTER' };
+  const volume = 'arn:aws:ec2:REGION:ACCOUNT:volume/vol-1';
+  expect(ask('ec2:CreateSnapshot', volume, { 'aws:ResourceTag/Cluster': 'CLUSTER' })).toBe(true);
+  expect(ask('ec2:CreateSnapshot', snapshot, asked)).toBe(true);
+  expect(ask('ec2:CreateSnapshot', snapshot, {})).toBe(false);
+  const within = { ...asked, 'ec2:CreateAction': 'CreateSnapshot' };
+  expect(ask('ec2:CreateTags', snapshot, within)).toBe(true);
+  expect(ask('ec2:CreateTags', snapshot, asked)).toBe(false);
+});
+
 test('a call without a statement is refused, not allowed everywhere', () => {
   expect(() => buildPolicies({ plan: [], deploy: ['ec2:CreateVpcPeeringConnection'] })).toThrow(
     'No statement for ec2:CreateVpcPeeringConnection',

@@ -289,7 +289,7 @@ function tagNew(writes: readonly string[]): Statement {
     Sid: 'TagNew',
     Effect: 'Allow',
     Action: ['ec2:CreateTags'],
-    Resource: locate('*'),
+    Resource: locate('*', 'snapshot'),
     Condition: {
       StringEquals: {
         ...MARKED,

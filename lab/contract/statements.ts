@@ -14,9 +14,14 @@ export interface Policy {
   readonly Statement: readonly Statement[];
 }
 
-/** The ARNs of all things of the kinds, in EC2, in the cluster's region. */
+/**
+ * The ARNs of all things of the kinds, in EC2, in the cluster's region. AWS writes that of a snapshot without an account
+ * (Service Authorization Reference); an account does not match it, and the wildcard matches both.
+ */
 export function locate(...kinds: string[]): string[] {
-  return kinds.map((kind) => `arn:aws:ec2:REGION:ACCOUNT:${kind}/*`);
+  return kinds.map(
+    (kind) => `arn:aws:ec2:REGION:${kind === 'snapshot' ? '*' : 'ACCOUNT'}:${kind}/*`,
+  );
 }
 
 /** What bears the cluster's name in its tags. */
