@@ -16,6 +16,7 @@ MAX_MESSAGE_LENGTH = 4000
 MAX_LOG_LENGTH = 4000
 MAX_NOTES = 100
 MAX_SLOTS = 1000
+MAX_TIMELINES = 10000
 # As JSON. An observation holds some hundred settings and two configuration files.
 MAX_OBSERVATION_BYTES = 4 * 1024 * 1024
 MAX_PROOF_BYTES = 64 * 1024
@@ -146,6 +147,22 @@ _SWITCHOVER_KEYS: Dict[str, Check] = {
     "problem": _text(MAX_MESSAGE_LENGTH),
 }
 
+_TIMELINE = _number(1, 2**32 - 1)
+_LSN = _matching("[0-9A-F]{1,8}/[0-9A-F]{1,8}", "a WAL position such as 0/3000148")
+
+# What the primary tells a replica that takes WAL from the archive (catch_up.py).
+_WAL_KEYS: Dict[str, Check] = {
+    "wal": _object(
+        {
+            "size": _number(2**20, 2**30),
+            "timeline": _TIMELINE,
+            "ended": _list(_object({"timeline": _TIMELINE, "end": _LSN}), MAX_TIMELINES),
+            "oldest": _matching("[0-9A-F]{16}", "16 hex digits"),
+            "slots": _list(_object({"name": _matching(r"[a-z0-9_]{1,63}", "the name of a slot"), "start": _LSN}), MAX_SLOTS),
+        }
+    )
+}
+
 # Keys of every module, with those that Ansible adds when a module crashes.
 _COMMON_KEYS: Dict[str, Check] = {
     "changed": _flag,
@@ -167,11 +184,12 @@ _MODULE_KEYS: Dict[str, Dict[str, Check]] = {
         # The work goes on without this call: the step is to be done again.
         "pending": _one_of(True, False),
         **_SWITCHOVER_KEYS,
+        **_WAL_KEYS,
         "ansible_facts": _object(
             {
                 "postgres_running_image": check_image,
                 "postgres_pending": _one_of(True, False),
-                **{"postgres_" + key: check for key, check in _SWITCHOVER_KEYS.items()},
+                **{"postgres_" + key: check for key, check in {**_SWITCHOVER_KEYS, **_WAL_KEYS}.items()},
             }
         ),
     },

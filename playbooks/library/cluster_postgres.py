@@ -14,6 +14,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.postgres_cluster.admit import admit
 from ansible.module_utils.postgres_cluster.archive import archive
 from ansible.module_utils.postgres_cluster.backup import backup
+from ansible.module_utils.postgres_cluster.catch_up import tell_wal
 from ansible.module_utils.postgres_cluster.check import check
 from ansible.module_utils.postgres_cluster.clone import clone
 from ansible.module_utils.postgres_cluster.command import Pending, Problem
@@ -38,7 +39,7 @@ from ansible.module_utils.postgres_cluster.verify import verify
 Options = Dict[str, Any]
 
 # Steps that write no configuration.
-WITHOUT_FILES = ("stop", "fence", "discard", "switchover_slots", "switchover_undo", "backup", "verify", "record")
+WITHOUT_FILES = ("stop", "fence", "discard", "switchover_slots", "switchover_undo", "backup", "verify", "record", "wal")
 # Steps whose work goes on without the call: a copy, a restore, recovery, replay, a backup, a verification.
 LONG = ("clone", "start", "restore", "backup", "verify")
 
@@ -50,6 +51,7 @@ STEPS: Dict[str, Callable[[Spec, Options], Outcome]] = {
     ),
     "admit": lambda spec, options: admit(spec, options["slots"], options["retired_slots"]),
     "clone": lambda spec, _: clone(spec),
+    "wal": lambda spec, options: tell_wal(spec, options["slots"]),
     "start": lambda spec, _: start(spec),
     "reload": lambda spec, _: reload(spec),
     "restart": lambda spec, _: restart(spec),
@@ -98,6 +100,7 @@ def do_step(options: Options) -> Outcome:
         max_rate=options["max_rate"],
         needed_bytes=options["needed_bytes"],
         step=options["step"],
+        wal=options["wal"],
         deadline=time.monotonic() + options["call_seconds"] if options["step"] in LONG else None,
     )
     use_login(
@@ -139,6 +142,8 @@ def main() -> None:
             "source_address": {"type": "str"},
             "max_rate": {"type": "int"},
             "needed_bytes": {"type": "int"},
+            # A start that may take WAL from the archive: the fact of step `wal` on the primary.
+            "wal": {"type": "dict"},
             # Restore only: the backups ({"bucket", "prefix", "cluster"}), the time in RFC 3339 (by default the newest moment), and
             # a pgbackrest.conf that reads them, base64.
             "restore_source": {"type": "dict"},

@@ -22,6 +22,9 @@ class Validation(unittest.TestCase):
             ("cluster_record", {"changed": False, "record": {}}),
             ("cluster_postgres", {"changed": False, "notes": [], "ansible_facts": {"postgres_running_image": IMAGE}}),
             ("cluster_postgres", {"changed": False, "pending": True, "ansible_facts": {"postgres_pending": True}}),
+            ("cluster_postgres", {"ansible_facts": {"postgres_wal": {
+                "size": 2**24, "timeline": 2, "ended": [{"timeline": 1, "end": "0/5000148"}],
+                "oldest": "000000000000000C", "slots": [{"name": "node_2", "start": "1/E000060"}]}}}),
             ("cluster_postgres", {"role": None, "nonce": "0" * 32, "port": 40000, "promoted": None, "problem": None}),
         ]:
             with self.subTest(answer):
@@ -63,6 +66,9 @@ class Validation(unittest.TestCase):
                 {"ansible_facts": {"postgres_running_image": {"digest": hostile}}},
                 "ansible_facts.postgres_running_image.digest is",
             ),
+            ("cluster_postgres", {"ansible_facts": {"postgres_wal": {"ended": [{"end": hostile}]}}}, "ansible_facts.postgres_wal.ended"),
+            ("cluster_postgres", {"ansible_facts": {"postgres_wal": {"slots": [{"start": hostile}]}}}, "ansible_facts.postgres_wal.slots"),
+            ("cluster_postgres", {"ansible_facts": {"postgres_wal": {"oldest": hostile}}}, "ansible_facts.postgres_wal.oldest is"),
             ("cluster_postgres", {"ansible_facts": {"postgres_nonce": hostile}}, "ansible_facts.postgres_nonce is"),
             ("cluster_postgres", {"role": hostile}, "role is"),
             ("cluster_postgres", {"port": hostile}, "port is"),

@@ -84,10 +84,11 @@ class Bundle(unittest.TestCase):
         self.assertEqual(self.installed, [("pgbackrest", "ca-certificates")])
         self.assertEqual(backup_tools.judge_tools("orders"), "ready")
         self.assertEqual(self.read("ca-certificates.crt"), "ca.crt")
-        self.assertEqual(self.read("archive-push"), backup_tools.SCRIPT_TEXT)
+        self.assertEqual(self.read("archive-push"), backup_tools.archive_push.SCRIPT_TEXT)
+        self.assertEqual(self.read("archive-get"), backup_tools.archive_get.SCRIPT_TEXT)
         folder = re.search(r"exec (\S+)/loader ", self.read("pgbackrest")).group(1)
         self.assertEqual(sorted(os.listdir(folder)), ["libc.so.6", "libpq.so.5", "libresolv.so.2", "loader", "pgbackrest.bin"])
-        for name in ("pgbackrest", "archive-push"):
+        for name in ("pgbackrest", "archive-push", "archive-get"):
             self.assertTrue(os.access("%s/%s" % (self.tools, name), os.X_OK))
 
     def test_comments_of_certificates_may_be_in_any_encoding(self):

@@ -65,7 +65,11 @@ export function findObstacle(node: NodeObservation, primary: NodeObservation): O
   return null;
 }
 
-function findDivergence(node: NodeObservation, primary: PostgresObservation): Obstacle | null {
+/** Returns why a node's data is not of the primary's history; null if it is, or may be. */
+export function findDivergence(
+  node: NodeObservation,
+  primary: PostgresObservation,
+): Obstacle | null {
   const { postgres, control, standby } = node;
   const position = postgres ?? control;
   if (position === null) return null;

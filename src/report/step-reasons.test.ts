@@ -52,6 +52,11 @@ describe('the reasons of a step', () => {
       'it has changes up to 0/1, and the WAL of the primary begins at 0/2',
     ],
     [
+      'archived WAL',
+      { kind: 'wal-archived', bytes: 2 * 1024 ** 3 },
+      'the archive has it, 2 GiB to replay',
+    ],
+    [
       'a divergence',
       { kind: 'diverged', timeline: 1, lsn: '0/2', end: '0/1' },
       'its data went another way (it wrote up to 0/2 on timeline 1, which the primary left at 0/1)',

@@ -59,6 +59,8 @@ function describeReason(reason: StepReason, show: (text: string) => string): str
       return 'its slot lost the WAL it needs';
     case 'wal-removed':
       return `it has changes up to ${show(reason.lsn)}, and the WAL of the primary begins at ${show(reason.oldest)}`;
+    case 'wal-archived':
+      return `the archive has it, ${showSize(reason.bytes)} to replay`;
     case 'unrelated-timeline':
       return `its data went another way (timeline ${reason.timeline} is not in the history of the primary)`;
     case 'crashed-primary':

@@ -211,7 +211,9 @@ function describeStep(step: Step): string {
     case 'start':
       return step.nodes.includes(step.primary)
         ? `**Start** the primary ${nodes}, which is stopped.`
-        : `**Start** ${nodes} as ${one ? 'a replica' : 'replicas'} of ${renderCode(step.primary)}; cloned again if that fails.`;
+        : takesArchivedWal(step)
+          ? `**Catch up** on ${nodes} from the WAL archive, then follow ${renderCode(step.primary)}; cloned again if that fails.`
+          : `**Start** ${nodes} as ${one ? 'a replica' : 'replicas'} of ${renderCode(step.primary)}; cloned again if that fails.`;
     case 'reload':
       return `**Reload** ${nodes}: settings and replication source, without a restart. No connection is lost.`;
     case 'restart':
@@ -239,6 +241,11 @@ function describeStep(step: Step): string {
     case 'destroy':
       return `**Remove** ${nodes} (Terraform): instance and data volume; a last snapshot of the volume is kept.`;
   }
+}
+
+function takesArchivedWal({ fromArchive, reasons = {} }: StepOf<'start'>): boolean {
+  const kinds = Object.values(reasons).flatMap((list) => list.map(({ kind }) => kind));
+  return fromArchive === true && kinds.includes('wal-archived');
 }
 
 /** What happens to the programs for backups. */

@@ -11,7 +11,12 @@ import { CONTAINER, LiveCluster, ROOT } from './cluster.ts';
 
 const BUCKET = 'acme-backups';
 const ENDPOINT = 's3.lab.internal:9000';
-const PLAIN = { 'instance-type': 't3.small', 'replica-count': '1' };
+const PLAIN = {
+  'instance-type': 't3.small',
+  'replica-count': '1',
+  // Small enough for a test to lose a slot.
+  settings: 'max_slot_wal_keep_size = 64MB\nwal_keep_size = 0',
+};
 const INPUTS = { ...PLAIN, backup: JSON.stringify({ bucket: BUCKET, endpoint: ENDPOINT }) };
 const CONFIGURATION = `${ROOT}/etc/pgbackrest.conf`;
 const DROPPED = `${ROOT}/pgbackrest-spool/dropped`;
@@ -79,6 +84,44 @@ test('the role of the nodes opens its own path only', async () => {
   ]) {
     expect(await ask('/other', command)).toMatch(/403 \(Forbidden\)/);
   }
+});
+
+test('a replica whose slot is lost catches up from the archive, also across a promotion', async () => {
+  const primary = await cluster.findPrimary();
+  const [replica] = (await cluster.listReplicas()) as [string];
+  const readData = () => cluster.run(replica, 'sh', '-c', `stat -c %i ${ROOT}/data; ls ${ROOT}`);
+  const write = async (rounds: number) => {
+    for (let round = 0; round < rounds; round += 1) {
+      await cluster.ask(
+        primary,
+        "SELECT count(pg_logical_emit_message(false, 'lab', repeat('x', 1024 * 1024))) FROM generate_series(1, 16)",
+      );
+    }
+  };
+  const before = await readData();
+  await cluster.run(replica, 'docker', 'stop', '--time', '60', CONTAINER);
+  await write(2);
+  // The end of the timeline that the replica is on.
+  await cluster.run(
+    primary,
+    ...['sh', '-euc'],
+    `docker stop --time 60 ${CONTAINER}; touch ${ROOT}/data/standby.signal; docker start ${CONTAINER}`,
+  );
+  await expect
+    .poll(() => cluster.ask(primary, 'SELECT pg_promote()').catch(() => ''), { timeout: 30_000 })
+    .toBe('t');
+  await write(10);
+  await cluster.ask(primary, 'CHECKPOINT');
+  const lost = "SELECT string_agg(wal_status, ' ') FROM pg_replication_slots";
+  expect(await cluster.ask(primary, lost)).toBe('lost');
+
+  const { result, restarted } = await cluster.change('catches up', INPUTS, { again: true });
+  expect(result.log).toMatch(/took from the archive what .* no longer had/);
+  expect(restarted).not.toContain(primary);
+  expect(await readData()).toBe(before);
+  expect(await cluster.ask(replica, "SELECT current_setting('restore_command')")).toBe('');
+  const servers = Object.values(cluster.readRoles(result));
+  expect(servers.sort()).toEqual(['primary', 'replica streaming']);
 });
 
 let moment: string;

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Set
 
 from .archive_push import forget_noted, is_archiving, note_dropped, replace_dropped
 from .archive_status import SEGMENT, Segment, find_first_waiting, parse_segment, reopen
@@ -114,14 +114,22 @@ def _ask_archive(cluster: str, own: Optional[str]) -> List[str]:
 
 def is_archived(cluster: str, name: str) -> bool:
     """Whether the archive has a segment. False as well if the archive does not answer."""
+    return name in list_archived(cluster, name[:16], name)
+
+
+def list_archived(cluster: str, folder: str, name: str = "") -> Set[str]:
+    """Returns the segments that the archive has in a folder, which is named by the first 16 digits of theirs; none if it does
+    not answer. `name`: only this one."""
     found = _list_repository(cluster, "archive/" + cluster)
     # E.g. `17-1`: of the newest database.
     databases = [entry for entry in found if re.fullmatch(r"[0-9.]+-[0-9]+", entry)]
     if not databases:
-        return False
+        return set()
     newest = max(databases, key=lambda entry: int(entry.split("-")[1]))
-    folder = "archive/%s/%s/%s" % (cluster, newest, name[:16])
-    return any(entry.startswith(name + "-") for entry in _list_repository(cluster, folder, "^%s-" % name))
+    path = "archive/%s/%s/%s" % (cluster, newest, folder)
+    # A segment's name, then the digest of its content: what is not complete has another name.
+    entries = _list_repository(cluster, path, "^%s-" % (name or "[0-9A-F]{24}"))
+    return {entry[:24] for entry in entries if re.match("[0-9A-F]{24}-", entry)}
 
 
 def _list_repository(cluster: str, path: str, pattern: Optional[str] = None) -> List[str]:

@@ -13,8 +13,7 @@ import re
 import shutil
 from typing import Dict, Optional
 
-from . import backup_unit
-from .archive_push import SCRIPT_TEXT
+from . import archive_get, archive_push, backup_unit
 from .backup_layout import BACKREST_CONF, BACKUP_JSON, TOOLS
 from .command import Problem, run
 from .files import make_directory, read_json, read_text, remove_file, sync_directory, write_text
@@ -160,7 +159,7 @@ def describe(digest: str) -> Dict[str, str]:
     """Returns what VERSION has to say on this host about a bundle whose program and libraries have that digest."""
     return {
         "package": read_package_version() or "",
-        "texts": _hash(WRAPPER_TEXT + SCRIPT_TEXT),
+        "texts": _hash(WRAPPER_TEXT + archive_push.SCRIPT_TEXT + archive_get.SCRIPT_TEXT),
         "certificates": _hash(read_certificates()),
         "folder": digest,
     }
@@ -169,7 +168,8 @@ def describe(digest: str) -> Dict[str, str]:
 def list_texts(digest: str) -> Dict[str, str]:
     """Returns {name: text} of the files beside the program, the wrapper last: it switches to another directory."""
     wrapper = WRAPPER_TEXT % {"folder": FOLDER + digest, "tools": TOOLS}
-    return {CERTIFICATES_NAME: read_certificates(), "archive-push": SCRIPT_TEXT, "pgbackrest": wrapper}
+    scripts = {"archive-get": archive_get.SCRIPT_TEXT, "archive-push": archive_push.SCRIPT_TEXT}
+    return {CERTIFICATES_NAME: read_certificates(), **scripts, "pgbackrest": wrapper}
 
 
 def read_package_version() -> Optional[str]:

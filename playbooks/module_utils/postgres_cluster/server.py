@@ -314,7 +314,7 @@ class ReplicaProgress:
     def measure(self) -> Tuple[int, Optional[int]]:
         """Returns how many bytes of WAL it has replayed since the first answer, and of how many; None if it is not known."""
         first = self.replayed if self._first is None else self._first
-        end = self.target or self._end
+        end = self.target or max(self._end, self._spec.archived_until)
         return self.replayed - first, end - first if end > first else None
 
     def pop_advanced(self) -> bool:

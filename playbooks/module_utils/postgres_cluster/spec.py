@@ -19,7 +19,7 @@ LOCK = "/run/postgres-cluster.lock"
 # Exists while another run waits for the lock: a step that only waits for a server then ends.
 WAITING = "/run/postgres-cluster.wanted"
 # Steps that leave a copy or a restore running: those that may have started it, and those that touch neither server nor data.
-WITH_WORK = ("clone", "start", "restore", "check", "archive", "backup", "verify", "record")
+WITH_WORK = ("clone", "start", "restore", "check", "archive", "backup", "verify", "record", "wal")
 
 
 class Spec(NamedTuple):
@@ -49,6 +49,10 @@ class Spec(NamedTuple):
     max_rate: Optional[int] = None
     needed_bytes: Optional[int] = None
     step: str = ""
+    # A start that may take WAL from the archive: what the primary says about its own (catch_up.py); the position up to which the
+    # replica takes it from there, 0 if it does not.
+    wal: Optional[Dict[str, Any]] = None
+    archived_until: int = 0
     # When the call is to end if its work can go on without it (time.monotonic()); None: when the work is done.
     deadline: Optional[float] = None
 

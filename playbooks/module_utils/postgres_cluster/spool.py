@@ -1,7 +1,9 @@
-"""The spool directory, in which pgBackRest's processes note which WAL files they have pushed."""
+"""The spool directory, in which pgBackRest's processes note which WAL files they have pushed, and keep those that they get in
+advance."""
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 
@@ -15,3 +17,9 @@ def forget_pushed() -> None:
     if os.path.isdir(SPOOL + "/archive"):
         shutil.rmtree(SPOOL + "/archive", ignore_errors=True)
         sync_directory(SPOOL)
+
+
+def forget_fetched() -> None:
+    """Deletes the WAL files that pgBackRest has got in advance, which a replica that streams needs no more."""
+    for folder in glob.glob(SPOOL + "/archive/*/in"):
+        shutil.rmtree(folder, ignore_errors=True)

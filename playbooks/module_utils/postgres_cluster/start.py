@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Tuple
 
+from .catch_up import follow_archive
 from .check import find_fault
 from .clone import clone
 from .command import Problem, run
@@ -35,11 +36,14 @@ from .server import (
 )
 from .signals import raise_fence
 from .spec import Outcome, Spec
+from .spool import forget_fetched
 from .volume import require_mounted
 from .work import end_work, find_work
 
 # How long a replica may neither receive nor replay anything before it is cloned.
 FOLLOW_SECONDS = 30
+# The same for one that takes WAL from the archive: pgBackRest itself tries for a minute (archive-timeout).
+CATCH_UP_SECONDS = 180
 # For a server that exits on every start: it has nothing to write, so it is killed soon.
 KILL_SECONDS = 10
 
@@ -81,7 +85,11 @@ def start_server(spec: Spec, image: Image) -> Outcome:
     if not up and work is not None and work.state != "failed":
         return clone(spec, skip_wait=True)
     try:
-        changed, floor = _start_replica(spec, image, up, notes)
+        following = follow_archive(spec, up)
+    except Problem as problem:
+        return _clone_again(spec, problem)
+    try:
+        changed, floor = _start_replica(following, image, up, notes)
     except Problem as problem:
         if isinstance(problem, StillStarting) and LOST.search(problem.log) is None:
             raise
@@ -97,9 +105,9 @@ def start_server(spec: Spec, image: Image) -> Outcome:
                 "or raise max_connections, and run again; its data is left as it is" % spec.node,
                 problem.log,
             )
-        # In the notes of the call: the copy may outlast it, and the next call finds the copy, not the reason.
-        notes.append("its own data did not follow %s (%s), so it was cloned again" % (spec.primary, problem.message))
-        return clone(spec, skip_wait=True)
+        return _clone_again(spec, problem)
+    if following.archived_until:
+        _leave_archive(spec, image)
     if work is not None and work.state == "failed":
         end_work(spec.cluster)
     if floor:
@@ -108,6 +116,24 @@ def start_server(spec: Spec, image: Image) -> Outcome:
         write_files(spec, image)
         ensure_container(spec, image)
     return finish(spec, image, changed)
+
+
+def _clone_again(spec: Spec, problem: Problem) -> Outcome:
+    if spec.source is None:
+        raise problem
+    # In the notes of the call: the copy may outlast it, and the next call finds the copy, not the reason.
+    notes.append("its own data did not follow %s (%s), so it was cloned again" % (spec.primary, problem.message))
+    return clone(spec, skip_wait=True)
+
+
+def _leave_archive(spec: Spec, image: Image) -> None:
+    """Gives a replica that streams the configuration without the archive."""
+    with Session(spec.container) as session:
+        apply_files(spec, image, session)
+    forget_fetched()
+    notes.append(
+        "%s took from the archive what %s no longer had, and streams again without a clone" % (spec.node, spec.primary)
+    )
 
 
 def comes_up(spec: Spec) -> bool:
@@ -229,7 +255,7 @@ def _start_replica(spec: Spec, image: Image, up: bool, notes: List[str]) -> Tupl
         wait_until_ready(spec)
     with Session(spec.container) as session:
         changed = apply_files(spec, image, session) if up else True
-        wait_until_streaming(spec, session, FOLLOW_SECONDS)
+        wait_until_streaming(spec, session, CATCH_UP_SECONDS if spec.archived_until else FOLLOW_SECONDS)
         return settle_replica(session, notes) or changed, floor
 
 

@@ -2,6 +2,7 @@ import { isNodeSlot, namesOf, slotName } from '../node.ts';
 import type { NodeObservation } from '../observation.ts';
 import { findMostAdvanced, findPrimary, findUpstream, isCopying } from '../replication.ts';
 import { findToolsChange, type ToolsChange } from './backups.ts';
+import { measureCatchUp } from './catch-up.ts';
 import type { ClusterState } from './cluster-state.ts';
 import { chooseSource, describeCopies, planClone } from './copies.ts';
 import {
@@ -133,7 +134,7 @@ export function admit(cluster: ClusterState): PlannedStep | null {
   const { name, postgres, files } = cluster.primaryNode;
   if (postgres === null) return null;
   const slots = cluster.replicas.map((replica) => slotName(replica.name));
-  // A lost slot retains no WAL any more: it is created anew, and its replica cloned again.
+  // A lost slot retains no WAL any more: it is created anew, and its replica catches up from the archive or is cloned again.
   const present = namesOf(postgres.slots.filter(({ walStatus }) => walStatus !== 'lost'));
   const missing = slots.filter((slot) => !present.includes(slot));
   const retiredSlots = namesOf(postgres.slots).filter((slot) => isRetired(cluster, slot));
@@ -214,7 +215,7 @@ export function endStrayCopies(cluster: ClusterState): PlannedStep | null {
   return { kind: 'reload', nodes: [name], primary: cluster.primary, settings, reasons };
 }
 
-/** Starts replicas that are down, and clones those that cannot follow. */
+/** Starts replicas that are down, and lets those that cannot follow catch up from the archive, or clones them. */
 export function bringUpReplicas(cluster: ClusterState): PlannedStep | null {
   const { replica: settings } = cluster.settings;
   const common = { primary: cluster.primary, settings };
@@ -251,7 +252,35 @@ export function bringUpReplicas(cluster: ClusterState): PlannedStep | null {
     ]);
     // One that does not start with its data is cloned in this step.
     const copies = describeCopies(cluster, { source: chooseSource(cluster), nodes: stopped });
-    return { kind: 'start', nodes: namesOf(stopped), ...common, ...copies, reasons };
+    // While a server is down nobody knows how far it has received: it may lack WAL although its slot is there.
+    const { primaryNode, desired } = cluster;
+    const fromArchive = stopped.every(
+      (node) => measureCatchUp(node, primaryNode, desired) !== null,
+    );
+    return {
+      kind: 'start',
+      nodes: namesOf(stopped),
+      ...common,
+      ...copies,
+      ...(fromArchive && { fromArchive }),
+      reasons,
+    };
+  }
+  const behind = cluster.replicas.filter((node) => cluster.findArchivedWal(node) !== null);
+  if (behind.length > 0) {
+    const copies = describeCopies(cluster, { source: chooseSource(cluster), nodes: behind });
+    const reasons = explainNodes(behind, (node) => [
+      ...cluster.findCloneReasons(node),
+      ...[cluster.findArchivedWal(node)].filter((reason) => reason !== null),
+    ]);
+    return {
+      kind: 'start',
+      nodes: namesOf(behind),
+      ...common,
+      ...copies,
+      fromArchive: true,
+      reasons,
+    };
   }
   const [first, ...others] = cluster.replicas.filter((node) => !cluster.canFollow(node));
   return first === undefined ? null : planClone(cluster, [first, ...others]);

@@ -3,11 +3,13 @@ import { slotName } from '../node.ts';
 import type { NodeObservation } from '../observation.ts';
 import { findObstacle, findPrimary, findUpstream, isCopying, isStreaming } from '../replication.ts';
 import type { Settings } from '../settings/settings.ts';
+import { measureCatchUp } from './catch-up.ts';
 import {
   computeNodeSettings,
   deferRestarts,
   findOverridesBelow,
   findRestartReasons,
+  isBelow,
   type NodeSettings,
 } from './node-settings.ts';
 import { type NodesByName, predict } from './predict.ts';
@@ -64,12 +66,16 @@ export class ClusterState {
     return new ClusterState(this.desired, {
       existing: predict(this.#existing, step, this.desired),
       types,
-      obstacles: step.kind === 'admit' ? this.#findObstacles() : this.#obstacles,
+      obstacles: this.#findObstaclesAfter(step),
       isChecked: this.isChecked || step.kind === 'check',
     });
   }
 
-  #findObstacles(): Map<string, Obstacle> {
+  #findObstaclesAfter(step: Step): ReadonlyMap<string, Obstacle> {
+    if (step.kind === 'start' || step.kind === 'clone') {
+      return new Map([...this.#obstacles].filter(([name]) => !step.nodes.includes(name)));
+    }
+    if (step.kind !== 'admit') return this.#obstacles;
     const found = this.replicas.flatMap((node) => {
       const obstacle = node.data === 'complete' ? findObstacle(node, this.primaryNode) : null;
       return obstacle === null ? [] : [[node.name, obstacle] as const];
@@ -196,13 +202,31 @@ export class ClusterState {
       return [this.#obstacles.get(node.name) ?? { kind: 'unfinished-copy' }];
     }
     if (node.data !== 'complete') return [{ kind: 'no-data' }];
-    const obstacle = findObstacle(node, this.primaryNode);
+    const obstacle = this.#obstacles.get(node.name) ?? findObstacle(node, this.primaryNode);
     if (obstacle !== null) return [obstacle];
-    if (node.postgres !== null) return [];
-    // What ALTER SYSTEM wrote cannot be reset while the server is down; a clone has those of its source.
-    const options = { settings: this.settings.replica, members: [this.primaryNode] };
-    const settings = findOverridesBelow(node, options);
+    const settings = this.#findOverridesBelow(node);
     return settings.length === 0 ? [] : [{ kind: 'overrides-below', settings }];
+  }
+
+  /** What ALTER SYSTEM wrote cannot be reset while the server is down; a clone has those of its source. */
+  #findOverridesBelow(node: NodeObservation): string[] {
+    if (node.postgres !== null) return [];
+    const options = { settings: this.settings.replica, members: [this.primaryNode] };
+    return findOverridesBelow(node, options);
+  }
+
+  /**
+   * Returns why a replica that lacks WAL takes it from the archive instead of being cloned; null if it cannot, or lacks none.
+   */
+  findArchivedWal(node: NodeObservation): StepReason | null {
+    const [reason] = this.findCloneReasons(node);
+    if (reason?.kind !== 'slot-lost' && reason?.kind !== 'wal-removed') return null;
+    // Its replay would pause.
+    if (this.#findOverridesBelow(node).length > 0 || isBelow(node, this.settings.replica)) {
+      return null;
+    }
+    const bytes = measureCatchUp(node, this.primaryNode, this.desired);
+    return bytes === null ? null : { kind: 'wal-archived', bytes };
   }
 
   isLeaving(name: string): boolean {

@@ -2,6 +2,7 @@ import { type DesiredCluster, renderFiles } from '../desired.ts';
 import { slotName } from '../node.ts';
 import { buildFreshObservation, type NodeObservation } from '../observation.ts';
 import { findObstacle } from '../replication.ts';
+import { measureCatchUp } from './catch-up.ts';
 import { archive, backUp } from './predict-backup.ts';
 import { prepare } from './predict-host.ts';
 import { admit, clone, promote, reload, run, runAsPrimary, shutDown } from './predict-node.ts';
@@ -54,8 +55,8 @@ export function predict(nodes: NodesByName, step: Step, desired: DesiredCluster)
         change(name, (node) => ({ ...node, rehearsal: step.rehearsal }));
       break;
     case 'admit':
-      // A new slot does not bring back the WAL that its replica lacks, so the replica is cloned.
-      for (const replica of findReplicasToClone(nodes, step)) {
+      // A new slot does not bring back the WAL that its replica lacks, so the replica is cloned unless the archive has it.
+      for (const replica of findReplicasToClone(nodes, step, desired)) {
         change(replica, (node) => ({ ...node, data: 'partial' }));
       }
       change(step.nodes[0], (node) => admit(node, step, context));
@@ -113,7 +114,11 @@ export function predict(nodes: NodesByName, step: Step, desired: DesiredCluster)
 }
 
 /** Returns the replicas that can never follow, of those whose slot is created anew. */
-function findReplicasToClone(nodes: NodesByName, step: StepOf<'admit'>): string[] {
+function findReplicasToClone(
+  nodes: NodesByName,
+  step: StepOf<'admit'>,
+  desired: DesiredCluster,
+): string[] {
   const primary = nodes.get(step.nodes[0]);
   if (!primary) return [];
   const present = primary.postgres?.slots.filter(({ walStatus }) => walStatus !== 'lost') ?? [];
@@ -121,5 +126,6 @@ function findReplicasToClone(nodes: NodesByName, step: StepOf<'admit'>): string[
     .filter((node) => step.slots.includes(slotName(node.name)))
     .filter((node) => !present.some(({ name }) => name === slotName(node.name)))
     .filter((node) => node.data === 'complete' && findObstacle(node, primary) !== null)
+    .filter((node) => measureCatchUp(node, primary, desired) === null)
     .map(({ name }) => name);
 }

@@ -105,6 +105,8 @@ export type StepReason =
   | { readonly kind: 'instance-type'; readonly before: string; readonly after: string }
   /** The requested cluster does not include the node. */
   | { readonly kind: 'leaves'; readonly node: string }
+  /** The archive has the WAL that the primary no longer has. `bytes`: how much the replica has to replay. */
+  | { readonly kind: 'wal-archived'; readonly bytes: number }
   /** How many replicas a commit waits for. */
   | { readonly kind: 'quorum'; readonly before: number; readonly after: number }
   /** Settings or an image that require a restart are tried first. */

@@ -95,8 +95,9 @@ type StepAction =
   /**
    * Start nodes that hold data. A node that is not `primary` starts as its replica, even if it was the primary before;
    * it is cloned again if it does not start with its data: from the primary, unless the options say otherwise.
+   * `fromArchive`: before that it takes from the archive the WAL that the primary no longer has, if there is any.
    */
-  | (StepWithConfiguration<'start'> & Partial<CopyOptions>)
+  | (StepWithConfiguration<'start'> & Partial<CopyOptions> & { readonly fromArchive?: true })
   /** Write the configuration and reread it; a replica drops slots from its time as primary. */
   | StepWithConfiguration<'reload'>
   /** Write the configuration and restart one node, or re-create its container. */

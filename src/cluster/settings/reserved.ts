@@ -51,7 +51,7 @@ const RESERVED: ReadonlyMap<string, string> = new Map(
       'A file must not make a second primary. Use the input primary for a switchover, command: failover when the primary is lost.',
     synchronous_standby_names: 'Use the input synchronous-replicas.',
     restore_command:
-      'An archive may hold WAL of a primary that was given up; a replica that replays it can follow no other any more. Replicas take all WAL from the primary, which keeps it in their slots, and one that fell too far behind is cloned again.',
+      'An archive may hold WAL of a primary that was given up; a replica that replays it can follow no other any more. Replicas take all WAL from the primary, which keeps it in their slots. One that fell too far behind takes from the archive of the backups what is the history of the primary, and nothing else, or is cloned again.',
     recovery_min_apply_delay:
       'Every replica must be able to become the primary at once. Keep a delayed copy outside the cluster.',
     session_preload_libraries: PRELOAD,

@@ -29,7 +29,7 @@ export function archive(cluster: ModelCluster, step: StepOf<'archive'>): void {
       // Nothing was archived there before, or not since the archive ended or moved.
       if (node === primary && readRepository(node.files.pgbackrestConf) !== repository) {
         const { backups = 0 } = cluster.repositories.get(repository) ?? {};
-        cluster.repositories.set(repository, { backups, hasGap: true });
+        cluster.repositories.set(repository, { backups, hasGap: true, since: primary.lsn });
       }
       if (!cluster.repositories.has(repository)) {
         throw new Violation(`${node.name} archives into nothing`);
@@ -80,14 +80,44 @@ export function observeRepository(
   if (repository === null || !isPrimary || !node.hasTools) return null;
   const full = { label: '20261122-023000F', type: 'full', started: 1, ended: 2 } as const;
   const sizes = { databaseBytes: 0, repositoryBytes: 0, damaged: false, missingSince: null };
+  const found = cluster.repositories.get(repository);
   return {
     problem: null,
     systemIdentifier: '7',
-    backups:
-      (cluster.repositories.get(repository)?.backups ?? 0) > 0 ? [{ ...full, ...sizes }] : [],
-    ...{ oldestWal: null, newestWal: null, archivedAt: null },
+    backups: (found?.backups ?? 0) > 0 ? [{ ...full, ...sizes }] : [],
+    ...{ oldestWal: nameSegment(found?.since ?? 0), newestWal: null, archivedAt: null },
     ...{ dropped: null, running: null, last: null },
   };
+}
+
+/** Returns the first complete segment of 16 MiB from a position on, in MiB. */
+const nameSegment = (lsn: number): string =>
+  `0000000100000000${Math.ceil(lsn / 16)
+    .toString(16)
+    .toUpperCase()
+    .padStart(8, '0')}`;
+
+/** A replica replays what its primary no longer has from the archive into which the primary archives. */
+export function takeFromArchive(cluster: ModelCluster, node: ModelNode): void {
+  const upstream = cluster.upstreamOf(node);
+  if (upstream === undefined || node.lsn >= upstream.oldest) return;
+  const repository = readRepository(upstream.files.pgbackrestConf);
+  const found = repository === null ? undefined : cluster.repositories.get(repository);
+  if (found === undefined || node.files.pgbackrestConf === null || !node.hasTools) {
+    throw new Violation(`${node.name} takes WAL from no archive`);
+  }
+  if (!node.containerCurrent) throw new Violation(`${node.name} takes WAL in an old container`);
+  // The node asks before it begins.
+  if (node.lsn < found.since) return;
+  const end =
+    node.timeline === upstream.timeline
+      ? upstream.lsn
+      : upstream.history.find(({ timeline }) => timeline === node.timeline)?.end;
+  if (end === undefined || node.lsn > end) {
+    throw new Violation(`${node.name} replays WAL of another history`);
+  }
+  Object.assign(node, { lsn: upstream.lsn, replayed: upstream.lsn, timeline: upstream.timeline });
+  node.history = structuredClone(upstream.history);
 }
 
 /** Returns the lines of pgbackrest.conf that say where the repository is; null without a file. */

@@ -145,7 +145,10 @@ function observePostgres(cluster: ModelCluster, node: ModelNode): NodeObservatio
           slotName: slotName(node.name),
         }
       : null,
-    archiver: null,
+    archiver:
+      node.inRecovery || node.files.pgbackrestConf === null
+        ? null
+        : { state: 'archiving', failed: 0, lastFailed: null, waiting: 0, waitingBytes: 0 },
     weakCommits: [],
     replayPaused: false,
     lsn: formatLsn(node.lsn + (cluster.isStreaming(node) ? skew(node) : 0)),

@@ -4,6 +4,7 @@ import type { Step, StepOf } from '../rollout/step.ts';
 import { HOT_STANDBY_SENSITIVE } from '../settings/settings.ts';
 import { DEFAULTS } from './fixtures.ts';
 import type { ModelCluster } from './model.ts';
+import { takeFromArchive } from './model-backups.ts';
 import { requireOnlyPrimary, requireOthersUp, requireReplicasAbove } from './model-checks.ts';
 import { collectCopy, isAlive } from './model-copies.ts';
 import {
@@ -22,7 +23,7 @@ import {
 // How a server of the model is configured, started, restarted and cloned.
 
 /** What the configuration of a node is written from. */
-type Configured = Pick<StepOf<'start'>, 'primary' | 'settings'>;
+type Configured = Pick<StepOf<'start'>, 'primary' | 'settings' | 'fromArchive'>;
 
 /** Writes the configuration of a node. */
 export function configure(cluster: ModelCluster, node: ModelNode, step: Configured): void {
@@ -69,6 +70,7 @@ export function bringUp(cluster: ModelCluster, node: ModelNode, step: Configured
   else if (node.standbySignal) startReplica(cluster, node);
   else start(cluster, node);
   if (node.inRecovery) settle(node);
+  if (node.inRecovery && step.fromArchive) takeFromArchive(cluster, node);
   // A node that does not start streaming is cloned in the same step.
   if (node.inRecovery && !cluster.isStreaming(node)) clone(cluster, node, step);
 }

@@ -25,9 +25,9 @@ export class ModelCluster {
   copies: CopyWorld | null = null;
   /**
    * The repositories that are ready for WAL, by what says where they are. `hasGap`: WAL is missing since the newest full
-   * backup, or there is none.
+   * backup, or there is none. `since`: where the WAL begins of which none is missing.
    */
-  readonly repositories = new Map<string, { backups: number; hasGap: boolean }>();
+  readonly repositories = new Map<string, { backups: number; hasGap: boolean; since: number }>();
   /** PostgreSQL's major version. */
   major = 17;
 
