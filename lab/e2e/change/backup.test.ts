@@ -253,9 +253,13 @@ test('a rehearsal restores the cluster to a node that is verified and removed', 
 });
 
 test('a damaged backup fails its rehearsal, which opens an issue; the next success closes it', async () => {
-  const [key = ''] = (await s3.listKeys(BUCKET, 'postgres/backup/')).filter((one) =>
-    /F\/bundle\/1$/.test(one),
-  );
+  const keys = await s3.listKeys(BUCKET, 'postgres/backup/');
+  // Of the newest full backup, which the restore begins with.
+  const key =
+    keys
+      .filter((one) => /F\/bundle\/1$/.test(one))
+      .sort()
+      .at(-1) ?? '';
   const sound = await s3.damage(BUCKET, key);
   const damaged = await rehearse();
   expect(damaged.conclusion).toBe('failure');
