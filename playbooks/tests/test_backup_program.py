@@ -19,7 +19,8 @@ DAY = 24 * 3600
 
 def made(kind, started, wal=2, since=None):
     """A backup as the repository reports it."""
-    return {"type": kind, "started": started, "startWal": segment(wal), "label": "backup-%d" % wal, "missingSince": since}
+    found = {"type": kind, "started": started, "ended": started + 60, "startWal": segment(wal)}
+    return {**found, "label": "backup-%d" % wal, "missingSince": since}
 
 
 def segment(number):
@@ -313,6 +314,13 @@ class Run(Node):
                 self.make()
                 self.assertEqual(self.annotated, expected)
                 self.assertIsNone(archive_push.read_dropped())
+
+    def test_a_gap_that_began_nobody_knows_when_begins_with_the_end_of_the_backup_before_it(self):
+        self.repository["backups"] = [made("full", NOW - DAY), made("incr", NOW - 7200)]
+        archive_push.note_dropped([segment(5)])
+        with mock.patch.object(backup_program.time, "time", lambda: NOW):
+            self.assertIsNone(self.make())
+        self.assertEqual(self.annotated, [("20261127-004401F", NOW - 7200 + 60)])
 
     def test_a_repository_that_takes_no_note_leaves_it_here_and_makes_no_backup_due(self):
         self.repository["backups"] = [made("full", NOW - 3600, 6)]

@@ -259,6 +259,9 @@ class Observation(unittest.TestCase):
         ]:
             seen = self.observe({"inRecovery": False}, dropped=dropped, backups=backups)
             self.assertEqual(seen["dropped"], expected)
+            # It is not known when this WAL was written: at the latest with the end of the newest backup, all of it is there.
+            unknown = self.observe({"inRecovery": False}, dropped={**dropped, "since": 0}, backups=[earlier])
+            self.assertEqual(unknown["dropped"], {"files": 3, "since": earlier["ended"]})
             # The report's schema has no such key.
             self.assertNotIn("startWal", json.dumps(seen["backups"]))
 

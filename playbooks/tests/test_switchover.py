@@ -258,6 +258,8 @@ class Handover(unittest.TestCase):
             ({"unarchived": 3}, False),
             ({"dropped": {"files": 2, "since": 100, "last": "000000010000000000000003"}}, True),
             ({"dropped": {"files": 2, "since": 100, "last": None}}, True),
+            ({"dropped": {"files": 2, "since": 0, "last": None}}, True),
+            ({"dropped": {"files": 2, "since": -1, "last": None}}, False),
             ({"dropped": {"files": 2, "since": 100}}, False),
             ({"dropped": {"files": 2, "since": "100", "last": None}}, False),
             ({"dropped": {"files": 2, "since": 2**50, "last": None}}, False),

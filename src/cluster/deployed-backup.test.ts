@@ -171,6 +171,23 @@ describe('the gaps', () => {
     expect(find(marks)).toEqual(expected);
   });
 
+  test('that a later one spans are one with it', () => {
+    const [oldest] = BACKUPS;
+    if (oldest === undefined) throw new Error('There is no backup.');
+    const marked = (ended: number, missingSince: number) => ({ ...oldest, ended, missingSince });
+    const backups = [
+      { ...oldest, ended: 0 },
+      marked(20, 10),
+      marked(40, 30),
+      marked(50, 5),
+      marked(70, 60),
+    ];
+    expect(findGaps(backups)).toEqual([
+      { from: 5, until: 50 },
+      { from: 60, until: 70 },
+    ]);
+  });
+
   test('of a report that an earlier version stored are none', () => {
     const [backup] = BACKUPS.map(({ missingSince: _, ...rest }) => rest as BackupRecord);
     expect(findGaps(backup === undefined ? [] : [backup])).toEqual([]);

@@ -108,11 +108,12 @@ export function findGaps(backups: readonly BackupRecord[]): RecoveryWindow[] {
   for (const { missingSince, ended: until } of backups) {
     // A report that an earlier version stored has no such field.
     if (typeof missingSince !== 'number') continue;
-    const from = Math.max(start, missingSince);
-    const last = gaps.at(-1);
-    if (last !== undefined && from <= last.until) gaps.pop();
-    const begin = last !== undefined && from <= last.until ? Math.min(last.from, from) : from;
-    if (begin < until) gaps.push({ from: begin, until });
+    let from = Math.max(start, missingSince);
+    for (let last = gaps.at(-1); last !== undefined && from <= last.until; last = gaps.at(-1)) {
+      from = Math.min(last.from, from);
+      gaps.pop();
+    }
+    if (from < until) gaps.push({ from, until });
   }
   return gaps;
 }

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import time
 from typing import Any, Callable, Dict, List, Optional
 
 from .backup_layout import BACKREST_CONF, CONTAINER_SPOOL, SPOOL, TOOLS
@@ -16,7 +15,8 @@ from .layout import CONTAINER_ETC, ETC
 SCRIPT = TOOLS + "/archive-push"
 # In the spool: a line `EPOCH FILE` for each WAL file that the archive will never have. A note of this action has a word in
 # place of a name that nobody knows, `EPOCH WORD`, and later `EPOCH FILE WORD` (name_dropped). The time is for people: when
-# the file was written, which may be hours before it is dropped; if nobody knows, when it was noted.
+# the file was written, which may be hours before it is dropped; 0 if nobody knows, as for every note of this action: WAL may
+# be missing since any time after the last backup.
 DROPPED = "dropped"
 # In the container, until when (epoch) nothing is archived because the server is being stopped. It is in memory: gone when
 # the container has stopped.
@@ -115,7 +115,7 @@ def is_archiving() -> bool:
 def read_dropped(start: Optional[str] = None) -> Optional[Dict[str, Any]]:
     """Returns the WAL that the archive will never have; with `start`, only what a recovery needs from a full backup on whose
     WAL starts with that segment. None if there is none, else {"files", "since", "last"}: the number of files (many are
-    counted as at least KEPT_LINES), the earliest time (epoch) that is noted, and the name of the last one, None if it is not
+    counted as at least KEPT_LINES), the earliest time (epoch) that is noted, 0 if one is not known, and the name of the last one, None if it is not
     known. For a history the name is _locate()'s."""
     notes = [line.split() for path in _list_markers() for line in _read_lines(path) if not _is_settled(line, start)]
     if not notes:
@@ -131,7 +131,7 @@ def is_dropped(name: str) -> bool:
 
 
 def find_closed(starts: List[str]) -> Dict[str, int]:
-    """Returns which full backups closed a gap that is noted, and the earliest time (epoch) that is noted of each. `starts`: the
+    """Returns which full backups closed a gap that is noted, and the earliest time (epoch) that is noted of each, 0 if one is not known. `starts`: the
     segments with which the WAL of the full backups starts."""
     found: Dict[str, int] = {}
     for line in [line for path in _list_markers() for line in _read_lines(path)]:
@@ -205,8 +205,7 @@ def _rewrite(change: Callable[[str], Optional[str]]) -> None:
 
 def note_dropped(names: List[str]) -> None:
     """Notes WAL files that the archive will never have, or a word where their names are not known."""
-    now = int(time.time())
-    _note(["%d %s" % (now, name) for name in names[:KEPT_LINES]])
+    _note(["0 %s" % name for name in names[:KEPT_LINES]])
 
 
 def replace_dropped(dropped: Optional[Dict[str, Any]]) -> None:

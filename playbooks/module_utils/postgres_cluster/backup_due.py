@@ -32,6 +32,7 @@ class Backup(NamedTuple):
     label: str = ""
     # Since when WAL before it is missing, as the repository says (epoch); None if it closed no gap.
     missing_since: Optional[int] = None
+    ended: int = 0
 
 
 class Attempt(NamedTuple):

@@ -22,6 +22,9 @@ def observe_backup(cluster: str, postgres: Optional[Dict[str, Any]], archived: O
     repository = read_repository(cluster)
     # A full backup may have ended the gap without a run of the backup program since.
     dropped = read_dropped(find_start(repository["backups"]))
+    if dropped is not None and dropped["since"] == 0:
+        # What a backup needs is archived before it ends.
+        dropped["since"] = max((item["ended"] for item in repository["backups"]), default=0)
     # Before, the command succeeded without archiving anything.
     begun = os.stat("%s/%s" % (ETC, BACKREST_CONF)).st_mtime
     return {

@@ -81,7 +81,7 @@ def make_backup(cluster: str, order: Optional[Dict[str, Any]]) -> Optional[str]:
                 return None
             raise Problem(obstacle)
         backups = read_backups(cluster)
-        has_gap = settle_gap(cluster, [backup for backup in backups if backup.is_full])
+        has_gap = settle_gap(cluster, backups)
         schedule = parse_schedule(read_json("%s/%s" % (ETC, BACKUP_JSON)))
         if schedule is None:
             raise Problem("%s/%s holds no schedule. Deploy: that writes it" % (ETC, BACKUP_JSON))
@@ -97,7 +97,8 @@ def make_backup(cluster: str, order: Optional[Dict[str, Any]]) -> Optional[str]:
     if kind is None:
         print("no backup is due")
         return None
-    return perform(cluster, state, {**wanted, "type": kind, "closesGap": kind == FULL and bool(backups) and has_gap})
+    wanted = {**wanted, "type": kind, "closesGap": kind == FULL and bool(backups) and has_gap}
+    return perform(cluster, state, wanted, backups)
 
 
 def find_obstacle(cluster: str) -> Optional[str]:
@@ -113,7 +114,8 @@ def read_backups(cluster: str) -> List[Backup]:
     found = read_repository(cluster)
     if found["problem"] is not None:
         raise Problem("the backups cannot be read: %s" % found["problem"])
-    return [Backup(one["type"] == "full", one["started"], one["startWal"], one["label"], one["missingSince"]) for one in found["backups"]]
+    names = ("started", "startWal", "label", "missingSince", "ended")
+    return [Backup(one["type"] == "full", *(one[name] for name in names)) for one in found["backups"]]
 
 
 def explain(backup: BackupRun, code: int) -> str:
@@ -121,7 +123,7 @@ def explain(backup: BackupRun, code: int) -> str:
     return explain_failure(code, backup.log, read_text("%s/%s" % (ETC, BACKREST_CONF)) or "")
 
 
-def settle_gap(cluster: str, fulls: List[Backup]) -> bool:
+def settle_gap(cluster: str, backups: List[Backup]) -> bool:
     """Forgets dropped WAL that no full backup needs any more, and returns whether some is left."""
     dropped = read_dropped()
     if dropped is None:
@@ -131,21 +133,24 @@ def settle_gap(cluster: str, fulls: List[Backup]) -> bool:
         if not isinstance(segment, str) or not SEGMENT.fullmatch(segment):
             raise Problem("PostgreSQL does not say which WAL segment it writes to")
         name_dropped(segment)
+    fulls = [backup for backup in backups if backup.is_full]
     if not fulls:
         return True
-    close_gap(cluster, fulls)
+    close_gap(cluster, fulls, backups)
     return read_dropped(max(full.wal for full in fulls)) is not None
 
 
-def close_gap(cluster: str, fulls: List[Backup]) -> None:
+def close_gap(cluster: str, fulls: List[Backup], backups: List[Backup]) -> None:
     """Moves what is noted about WAL before these full backups into the repository: the backup that closed a gap says since when
-    WAL is missing. What cannot be moved stays noted, and the next run tries again."""
+    WAL is missing; if nobody knows that, since the end of the last one before it of `backups`. What cannot be moved stays
+    noted, and the next run tries again."""
     known = {full.wal: full for full in fulls}
     try:
         for wal, since in find_closed(list(known)).items():
-            noted = known[wal].missing_since
-            if noted is None or since < noted:
-                annotate_gap(cluster, known[wal].label, since)
+            full = known[wal]
+            start = since or max((one.ended for one in backups if one.ended < full.started), default=full.started)
+            if full.missing_since is None or start < full.missing_since:
+                annotate_gap(cluster, full.label, start)
     except Problem as problem:
         print(problem.message, file=sys.stderr)
         return
@@ -162,8 +167,8 @@ def find_attempt(state: Dict[str, Any]) -> Optional[Attempt]:
     return Attempt(last["started"], last["ended"], state.get("failures") or 0, closed_gap)
 
 
-def perform(cluster: str, state: Dict[str, Any], wanted: Dict[str, Any]) -> Optional[str]:
-    """Makes a backup and records its end; returns why it failed, or None."""
+def perform(cluster: str, state: Dict[str, Any], wanted: Dict[str, Any], backups: List[Backup]) -> Optional[str]:
+    """Makes a backup after these `backups` and records its end; returns why it failed, or None."""
     state["running"] = wanted
     write_state(state)
     started = wanted["started"]
@@ -193,7 +198,7 @@ def perform(cluster: str, state: Dict[str, Any], wanted: Dict[str, Any]) -> Opti
     write_progress("backup", "backup", done, backup.total, started, working=False, detached=True)
     if end["problem"] is None and wanted["type"] == FULL:
         if backup.wal is not None and backup.label is not None:
-            close_gap(cluster, [Backup(True, started, backup.wal, backup.label)])
+            close_gap(cluster, [Backup(True, started, backup.wal, backup.label)], backups)
     return end["problem"]
 
 

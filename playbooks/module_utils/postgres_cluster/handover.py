@@ -186,7 +186,7 @@ def _is_dropped(dropped: Any) -> bool:
     if not isinstance(dropped, dict) or set(dropped) != {"files", "since", "last"}:
         return False
     numbers = (dropped["files"], dropped["since"])
-    return _is_segment(dropped["last"]) and all(type(value) is int and 0 < value < 2**40 for value in numbers)
+    return _is_segment(dropped["last"]) and all(type(value) is int and 0 <= value < 2**40 for value in numbers)
 
 
 def _read(connection: socket.socket) -> Optional[Dict[str, Any]]:
