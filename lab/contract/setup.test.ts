@@ -208,16 +208,26 @@ describe.skipIf(real === null)(`setup/aws${real === null ? ` (skipped: ${SKIPPED
     expect(make('postgres-cluster-snapshots', 'other')).toBe(false);
     expect(make('postgres-cluster-nodes', 'orders')).toBe(false);
     const bounds = [read('aws_iam_policy.snapshots["snapshots"]')];
-    const use = (action: string, kind: string, tag: string, value: string) =>
+    const use = (
+      action: string,
+      kind: string,
+      tag: string,
+      value: string,
+      dlm: Record<string, string> = {
+        'aws:ResourceTag/aws:dlm:lifecycle-policy-id': 'policy-0a1b2c3d4e5f60718',
+      },
+    ) =>
       isAllowed(bounds, {
         action,
         resource: `arn:aws:ec2:eu-west-1::${kind}/x`,
-        context: { [`aws:ResourceTag/${tag}`]: value },
+        context: { ...dlm, [`aws:ResourceTag/${tag}`]: value },
       });
     expect(use('ec2:CreateSnapshot', 'volume', 'SnapshotsOf', 'orders')).toBe(true);
     expect(use('ec2:CreateSnapshot', 'volume', 'SnapshotsOf', 'other')).toBe(false);
     expect(use('ec2:DeleteSnapshot', 'snapshot', 'Cluster', 'billing')).toBe(true);
     expect(use('ec2:DeleteSnapshot', 'snapshot', 'Cluster', 'other')).toBe(false);
+    // A last snapshot, which DLM did not make.
+    expect(use('ec2:DeleteSnapshot', 'snapshot', 'Cluster', 'billing', {})).toBe(false);
     expect(use('ec2:DeleteVolume', 'volume', 'Cluster', 'orders')).toBe(false);
   });
 

@@ -17,7 +17,7 @@ resource "aws_iam_policy" "snapshots" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid      = "Find"
         Effect   = "Allow"
@@ -38,12 +38,22 @@ resource "aws_iam_policy" "snapshots" {
         Resource = local.snapshot_arns
       },
       {
-        Sid       = "DeleteSnapshots"
-        Effect    = "Allow"
-        Action    = ["ec2:DeleteSnapshot"]
-        Resource  = local.snapshot_arns
-        Condition = { StringEquals = { "aws:ResourceTag/Cluster" = var.clusters } }
+        Sid      = "DeleteSnapshots"
+        Effect   = "Allow"
+        Action   = ["ec2:DeleteSnapshot"]
+        Resource = local.snapshot_arns
+        # DLM sets the second tag, and nobody else can.
+        Condition = {
+          StringEquals = { "aws:ResourceTag/Cluster" = var.clusters }
+          StringLike   = { "aws:ResourceTag/aws:dlm:lifecycle-policy-id" = "*" }
+        }
       },
-    ]
+      ], [for keys in length(var.volume_kms_key_arns) == 0 ? [] : [var.volume_kms_key_arns] : {
+        Sid       = "UseKeys"
+        Effect    = "Allow"
+        Action    = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"]
+        Resource  = keys
+        Condition = { StringEquals = { "kms:ViaService" = "ec2.${var.region}.amazonaws.com" } }
+    }])
   })
 }

@@ -36,7 +36,7 @@ resource "aws_iam_role_policy" "snapshots" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid      = "Find"
         Effect   = "Allow"
@@ -62,10 +62,33 @@ resource "aws_iam_role_policy" "snapshots" {
         Effect   = "Allow"
         Action   = ["ec2:DeleteSnapshot"]
         Resource = ["arn:${local.partition}:ec2:${var.region}:*:snapshot/*"]
-        # Copied from the volume (copy_tags below).
-        Condition = { StringEquals = { "aws:ResourceTag/Cluster" = var.cluster_name } }
+        # Copied from the volume (copy_tags below), and set by DLM itself: nobody else can set a tag that begins with aws:, so
+        # the last snapshots of removed volumes are safe.
+        Condition = {
+          StringEquals = { "aws:ResourceTag/Cluster" = var.cluster_name }
+          StringLike   = { "aws:ResourceTag/aws:dlm:lifecycle-policy-id" = "*" }
+        }
       },
-    ]
+      ], flatten([for key in compact([var.kms_key_id]) : [
+        # Snapshots of volumes with a key of the account's own (EBS User Guide, "Permissions for encryption" of DLM).
+        {
+          Sid       = "UseKey"
+          Effect    = "Allow"
+          Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"]
+          Resource  = [key]
+          Condition = { StringEquals = { "kms:ViaService" = "ec2.${var.region}.amazonaws.com" } }
+        },
+        {
+          Sid      = "GrantKey"
+          Effect   = "Allow"
+          Action   = ["kms:CreateGrant"]
+          Resource = [key]
+          Condition = {
+            Bool         = { "kms:GrantIsForAWSResource" = "true" }
+            StringEquals = { "kms:ViaService" = "ec2.${var.region}.amazonaws.com" }
+          }
+        },
+    ]]))
   })
 }
 
