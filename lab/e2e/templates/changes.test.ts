@@ -187,6 +187,18 @@ const ROWS: readonly Row[] = [
       'update aws_instance.node': 3,
     },
   },
+  {
+    variable: 'snapshots',
+    to: { keep: 7, time: '03:00', permissions_boundary: null },
+    plan: {
+      'create aws_dlm_lifecycle_policy.snapshots': 1,
+      'create aws_iam_role.snapshots': 1,
+      'create aws_iam_role_policy.snapshots': 1,
+      'update aws_ebs_volume.data': 3,
+    },
+  },
+  // Only a rehearsal sets it.
+  { variable: 'final_snapshot', to: false, plan: { 'update aws_ebs_volume.data': 3 } },
   { variable: 'instance_profile', to: 'postgres-nodes', plan: { 'update aws_instance.node': 3 } },
   {
     variable: 'vpc_cidr',
