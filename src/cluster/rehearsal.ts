@@ -18,7 +18,7 @@ export interface Verification {
   readonly backup: string;
   /** How long restore and recovery took, in seconds. */
   readonly restoreSeconds: number;
-  /** How long it took to read every table and index, in seconds. */
+  /** How long it took to read every table and B-tree index, in seconds. */
   readonly verifySeconds: number;
   /** Commit time of the last transaction that was recovered, in seconds since the epoch; null: none after the backup. */
   readonly lastCommit: number | null;

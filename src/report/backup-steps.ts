@@ -19,7 +19,7 @@ export function describeBackupStep(
     case 'backup':
       return `**Back up** ${nodes}: ${step.type === 'full' ? 'a full backup' : 'an incremental backup'}; PostgreSQL keeps running, and the backup does not depend on this run.`;
     case 'verify':
-      return `**Verify** ${nodes}: \`pg_amcheck\` reads every table and index, and the test row, roles and databases that the cluster had at that moment are looked for.`;
+      return `**Verify** ${nodes}: \`pg_amcheck\` reads every table and B-tree index, and the test row, roles and databases that the cluster had at that moment are looked for.`;
     case 'record':
       return `**Record** the rehearsal on ${nodes}: comments and drift checks say when it was. No PostgreSQL is touched.`;
   }

@@ -238,7 +238,7 @@ function renderTime({ seconds: total }: RehearsalRecord, report: RehearsalReport
 }
 
 const renderVerified = ({ relations, databases, verifySeconds }: Verification): string =>
-  `every table and index (${relations} in ${countNoun(databases, 'database')}), in ${formatDuration(verifySeconds)}`;
+  `every table and B-tree index (${relations} in ${countNoun(databases, 'database')}), in ${formatDuration(verifySeconds)}`;
 
 const renderFound = ({ roles, databases }: Canary, cluster: string): string =>
   `the test row, ${countNoun(roles, 'role')} and ${countNoun(databases, 'database')}, as in ${renderCode(cluster)}`;

@@ -71,7 +71,7 @@ type StepAction =
       readonly primary: string;
       readonly type: BackupType;
     }
-  /** Read every table and index of a restored primary, and find what the restore must have brought back. */
+  /** Read every table and B-tree index of a restored primary, and find what the restore must have brought back. */
   | {
       readonly kind: 'verify';
       readonly nodes: readonly [string];
