@@ -260,12 +260,13 @@ test('a damaged backup fails its rehearsal, which opens an issue; the next succe
       .filter((one) => /F\/bundle\/1$/.test(one))
       .sort()
       .at(-1) ?? '';
+  expect(key, keys.join('\n')).not.toBe('');
   const sound = await s3.damage(BUCKET, key);
   const damaged = await rehearse();
   expect(damaged.conclusion).toBe('failure');
   const [issue, ...others] = listIssues();
   expect(others).toEqual([]);
-  expect(issue?.body).toMatch(/checksum/i);
+  expect(issue?.body).toMatch(/could not be restored.*cannot restore s3:.*ERROR: /s);
 
   await s3.putObject(BUCKET, key, sound);
   requireSuccess(await rehearse());
