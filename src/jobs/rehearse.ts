@@ -11,6 +11,7 @@ import {
 } from '../cluster/rehearsal.ts';
 import { isRunningPrimary } from '../cluster/replication.ts';
 import { planCanary, planRecord } from '../cluster/rollout/rehearse.ts';
+import type { ClusterSpec } from '../cluster/spec.ts';
 import { deriveRehearsalBackend } from '../inputs/rehearsal-backend.ts';
 import { CancelledError, readMessage, UserError } from '../messages/errors.ts';
 import { toSeconds } from '../messages/times.ts';
@@ -35,7 +36,8 @@ const NEXT_STEP = 'Fix the cause and run the rehearsal again: it begins anew.';
 
 /** The cluster whose restore is rehearsed, with what it wrote to be found again. */
 interface Original {
-  readonly found: RefreshedNodes;
+  /** Asks AWS for the present addresses of its nodes. */
+  readonly find: () => Promise<RefreshedNodes>;
   readonly observed: readonly NodeObservation[];
   readonly canary: Canary;
 }
@@ -53,7 +55,10 @@ export async function rehearse(given: Job, desk: RehearsalDesk): Promise<void> {
   try {
     await run.perform();
   } catch (error) {
-    await run.finish(run.describeFailure(error));
+    // What GitHub refuses must not hide why the rehearsal failed.
+    await run.finish(run.describeFailure(error)).catch((cause: unknown) => {
+      core.warning(`The rehearsal could not be reported: ${readMessage(cause)}`);
+    });
     // Nothing goes on: the node is removed.
     throw error instanceof ContinuingError ? new UserError(explainTime(given)) : error;
   }
@@ -73,7 +78,8 @@ class Rehearsal {
     this.#report = {
       cluster: given.inputs.spec.name,
       backup: requireBackup(given),
-      ...{ walAge: null, canary: null, verification: null, record: null, last: null, left: null },
+      ...{ walAge: null, canary: null, verification: null, record: null, last: null },
+      left: `${nameRehearsal(given.inputs.spec.name)} may be left by an earlier rehearsal: its state was not read, or could not be emptied.`,
       seconds: { making: null, removing: null },
       progress: { state: 'cancelled', phase: 'preparing' },
       run: buildRunInfo(given, desk.commit),
@@ -81,9 +87,11 @@ class Rehearsal {
   }
 
   async perform(): Promise<void> {
+    const own = await openOwn(this.#given);
+    // First: nothing else removes it, whatever keeps the cluster from being rehearsed now.
+    const terraform = await this.#removeLeftovers(own);
     const original = await this.#writeCanary();
-    const job = await openOwn(this.#given, original);
-    const terraform = await this.#removeLeftovers(job);
+    const job = describeOwn(own, { ...original, spec: this.#given.inputs.spec });
     try {
       const record = await this.#restore(job, original);
       this.#enter('recording');
@@ -128,7 +136,8 @@ class Rehearsal {
     await ensureDirectory(job);
     const { terraform } = await openTerraform(job);
     await refuseForeignCluster(job, terraform);
-    const found = await refreshNodes(job, terraform);
+    const find = () => refreshNodes(job, terraform);
+    const found = await find();
     let observed: readonly NodeObservation[] = [];
     const { proof } = await configureNodes(job, {
       ...found,
@@ -149,7 +158,7 @@ class Rehearsal {
       walAge: archivedAt === null ? null : Math.max(0, now - archivedAt),
       last: findLastRehearsal(observed),
     };
-    return { found, observed, canary };
+    return { find, observed, canary };
   }
 
   /** Removes what an earlier rehearsal left in the state, and returns the Terraform that works on it. */
@@ -162,6 +171,7 @@ class Rehearsal {
       core.warning('An earlier rehearsal left its node, which is removed first.');
       await removeEverything(job, { terraform, isRehearsal: true });
     }
+    this.#report = { ...this.#report, left: null };
     return terraform;
   }
 
@@ -200,9 +210,10 @@ class Rehearsal {
   }
 
   /** Has the nodes of the cluster remember the rehearsal. */
-  async #remember({ found }: Original, record: RehearsalRecord): Promise<void> {
+  async #remember({ find }: Original, record: RehearsalRecord): Promise<void> {
     await configureNodes(this.#given, {
-      ...found,
+      // Hours may have passed.
+      ...(await find()),
       ...{ instanceType: null, memoryMib: null, infrastructure: null },
       // A deploy may be proving at this very time.
       proves: false,
@@ -233,8 +244,13 @@ class Rehearsal {
   }
 }
 
+/** Looks like a canary, and is none: what is removed is not restored. */
+const NO_CANARY: Canary = {
+  ...{ token: '', written: '1970-01-01T00:00:00Z', roles: 0, databases: 0, names: '' },
+};
+
 /** Returns the job that works on the rehearsal: another cluster, state and workspace, and the same keys. */
-async function openOwn(given: Job, { canary, observed }: Original): Promise<Job> {
+async function openOwn(given: Job): Promise<Job> {
   const { inputs, environment } = given;
   const workingDirectory = nameRehearsal(inputs.workingDirectory);
   const workspace = await openWorkspace({
@@ -243,10 +259,16 @@ async function openOwn(given: Job, { canary, observed }: Original): Promise<Job>
     runnerTemp: environment.temporary,
   });
   saveWorkspaces(given.workspace, workspace);
-  const running = observed.find(isRunningPrimary)?.record?.digest ?? null;
-  const spec = describeRehearsal(inputs.spec, { canary, running });
+  const spec = describeRehearsal(inputs.spec, { canary: NO_CANARY, running: null });
   const backend = inputs.backend && deriveRehearsalBackend(inputs.backend);
   return { ...given, workspace, inputs: { ...inputs, spec, backend, workingDirectory } };
+}
+
+/** Returns the job with what is to be restored. `own`: the job of the rehearsal; `original`: the cluster. */
+function describeOwn(own: Job, original: Original & { readonly spec: ClusterSpec }): Job {
+  const { canary, observed, spec } = original;
+  const running = observed.find(isRunningPrimary)?.record?.digest ?? null;
+  return { ...own, inputs: { ...own.inputs, spec: describeRehearsal(spec, { canary, running }) } };
 }
 
 function explainTime({ inputs }: Job): string {

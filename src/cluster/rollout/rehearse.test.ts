@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
+import { renderBackupFiles } from '../backup-configuration.ts';
 import type { BackupObservation, BackupRecord, NodeObservation } from '../observation.ts';
 import { createBackup, createDesired, createHealthy } from '../testing/fixtures.ts';
 import { planCanary, planRecord } from './rehearse.ts';
 
 const desired = createDesired({ size: 2, backup: createBackup() });
+const moved = createDesired({ size: 2, backup: createBackup({ bucket: 'acme-old' }) });
 const [primary, replica] = createHealthy(desired);
 if (primary === undefined || replica === undefined) throw new Error('two nodes are expected');
 
@@ -17,7 +19,7 @@ const REPOSITORY: BackupObservation = {
 };
 const archiving = {
   ...primary,
-  files: { ...primary.files, pgbackrestConf: '[global]\n' },
+  files: { ...primary.files, ...renderBackupFiles(desired) },
   backup: REPOSITORY,
 };
 
@@ -30,6 +32,11 @@ test('the canary is written by the proof alone', () => {
 test.each<[string, NodeObservation[], string]>([
   ['a primary', [replica], 'No node answers as the primary'],
   ['an archive', [primary, replica], 'node-1 does not archive yet'],
+  [
+    'an archive in the same place',
+    [{ ...archiving, files: { ...primary.files, ...renderBackupFiles(moved) } }],
+    'archives to another place',
+  ],
   [
     'a repository that can be read',
     [{ ...archiving, backup: { ...REPOSITORY, problem: 'access was denied' } }],

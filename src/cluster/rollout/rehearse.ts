@@ -3,6 +3,7 @@ import { namesOf } from '../node.ts';
 import type { NodeObservation } from '../observation.ts';
 import type { RehearsalRecord } from '../rehearsal.ts';
 import { isRunningPrimary } from '../replication.ts';
+import { archivesTo } from './backups.ts';
 import type { Rollout } from './rollout.ts';
 import type { Step } from './step.ts';
 
@@ -20,6 +21,11 @@ export function planCanary(observed: readonly NodeObservation[], desired: Desire
   if (desired.backup === null || files.pgbackrestConf === null || backup === null) {
     return refuse(
       `${name} does not archive yet, so there is nothing to restore. Deploy first: that begins the archive and makes a full backup.`,
+    );
+  }
+  if (!archivesTo(primary, { backup: desired.backup, cluster: desired.name })) {
+    return refuse(
+      `${name} archives to another place than backup names, so nothing would be found there. Deploy first: that moves the backups.`,
     );
   }
   if (backup.problem !== null) {
