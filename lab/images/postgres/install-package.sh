@@ -15,6 +15,7 @@ mv server/usr/lib/postgresql/17/bin/pg_controldata "$home/bin/"
 chmod 0755 "$home"/bin/*
 cd "$home/bin"
 ln -s ../../17/bin/* .
-# Debian and the official image expect the socket here; the package's build uses /tmp.
-sed -i "s|^#*unix_socket_directories = .*|unix_socket_directories = '/var/run/postgresql'|" \
-  "$home/share/postgresql/postgresql.conf.sample"
+# Debian and the official image expect the socket here; the package's build uses /tmp. The setting is in a file of its own,
+# because initdb of 16 writes its default over the one in the sample.
+echo "unix_socket_directories = '/var/run/postgresql'" > "$home/share/postgresql/socket.conf"
+echo "include = '$home/share/postgresql/socket.conf'" >> "$home/share/postgresql/postgresql.conf.sample"
