@@ -9,7 +9,7 @@ import { nameImage, type PostgresTag, type Registry, startRegistry } from '../re
 import { type Metadata, NO_PROFILE, writeMetadata } from '../s3/metadata.ts';
 import { listHostArguments, type RolePolicies, type S3, startS3, stopS3 } from '../s3/s3.ts';
 
-/** Size of a host's data volume in GiB. */
+/** Size of a host's data volume in GiB, unless a test chooses another. */
 export const DISK_GIB = 4;
 
 /** Hosts for the playbooks alone, without Terraform: containers with a data volume each, on their own network. */
@@ -52,10 +52,12 @@ export async function startHosts(options: {
   tags: readonly PostgresTag[];
   /** Starts an S3 that the hosts know and trust. */
   backups?: boolean;
+  /** Size of each data volume. */
+  diskGib?: number;
   onProgress?: (line: string) => void;
 }): Promise<Hosts> {
   const { world, prefix, folder, count, release = () => '13', tags, backups = false } = options;
-  const { onProgress } = options;
+  const { diskGib = DISK_GIB, onProgress } = options;
   const progress = onProgress === undefined ? {} : { onProgress };
   await ensureImages({ only: ['host', 'services', ...tags.map(nameImage)], ...progress });
   const registry = await startRegistry({ world, prefix, tags, ...progress });
@@ -107,7 +109,7 @@ export async function startHosts(options: {
     await mkdir(own, { recursive: true });
     const file = join(own, 'volume');
     await writeFile(file, '');
-    await truncate(file, DISK_GIB * 1024 ** 3);
+    await truncate(file, diskGib * 1024 ** 3);
     const loop = await runAsRoot('losetup', ['--find', '--show', file]);
     loops.set(node.name, loop);
     const device = await runCommand('stat', ['-c', '%Hr:%Lr', loop]);

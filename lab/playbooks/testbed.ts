@@ -56,8 +56,11 @@ export async function startTestbed(options: {
   release?: (number: number) => DebianRelease;
   /** Starts an S3 that the hosts know and trust. */
   backups?: boolean;
+  /** Size of each data volume. */
+  diskGib?: number;
 }): Promise<Testbed> {
   const { world, prefix, count, tags, image, release, backups = false } = options;
+  const { diskGib = DISK_GIB } = options;
   const folder = await mkdtemp(join(tmpdir(), 'pgca-test-'));
   const removeFolder = () => rm(folder, { recursive: true, force: true });
   const hosts = await startHosts({
@@ -67,6 +70,7 @@ export async function startTestbed(options: {
     count,
     tags,
     backups,
+    diskGib,
     ...(release && { release }),
     onProgress: (line) => console.log(line),
   }).catch(async (error) => {
@@ -90,7 +94,7 @@ export async function startTestbed(options: {
       image,
       settings: {},
       clientCidrs: [`${prefix}.0.1/32`],
-      storage: { dataGib: DISK_GIB, rootGib: 16 },
+      storage: { dataGib: diskGib, rootGib: 16 },
       clone: { from: 'primary', maxRate: null },
       region: 'us-east-1',
       backup: null,

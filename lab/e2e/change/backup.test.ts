@@ -279,6 +279,7 @@ test('another cluster is restored to a moment, once that is one that the backups
   const inputs = (time: string) => ({
     ...INPUTS,
     'cluster-name': 'restored',
+    'replica-count': '2',
     'vpc-cidr': `${LANE.prefix.replace('.9', '.19')}.0.0/16`,
     'backend-config': JSON.stringify(backend),
     restore: JSON.stringify({ from: { bucket: BUCKET, cluster: 'postgres' }, time }),
@@ -295,7 +296,7 @@ test('another cluster is restored to a moment, once that is one that the backups
     expect(await query(server, 'SELECT string_agg(name, $$ $$) FROM marks')).toBe('kept');
     expect(await query(server, FINGERPRINT)).toBe(rows);
   }
-  expect(replicas.length).toBe(1);
+  expect(replicas.length).toBe(2);
   expect((await s3.listKeys(BUCKET, 'restored/backup/')).length).toBeGreaterThan(0);
 
   // The source is read and never written, and a restore has no effect once there are data.
