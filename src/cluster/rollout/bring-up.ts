@@ -180,13 +180,14 @@ export function repoint(cluster: ClusterState): PlannedStep | null {
       cluster.canFollow(node) &&
       (followsAnother(cluster, node) || !node.postgres.filesLoaded),
   );
-  const [low] = misdirected.filter((node) => isBelow(node, settings));
+  // What the primary runs with now: settings that are raised later need a restart in its turn only.
+  const [low] = misdirected.filter((node) => isBelow(node, cluster.settings.primary));
   // Without a restart its replay would pause at once.
   if (low && !cluster.isDegraded) {
-    const reasons = explainNode(low.name, ...findSettingsBelow(low, settings));
+    const reasons = explainNode(low.name, ...findSettingsBelow(low, cluster.settings.primary));
     return { kind: 'restart', nodes: [low.name], ...common, reasons };
   }
-  const ready = misdirected.filter((node) => !isBelow(node, settings));
+  const ready = misdirected.filter((node) => !isBelow(node, cluster.settings.primary));
   if (ready.length === 0) return null;
   const reasons = explainNodes(ready, (node) => [
     followsAnother(cluster, node)
@@ -244,7 +245,8 @@ export function bringUpReplicas(cluster: ClusterState): PlannedStep | null {
     (node) =>
       cluster.canFollow(node) &&
       // A replica whose settings are too low pauses its replay until its restart, which comes in its turn.
-      (node.postgres === null || !(cluster.isStreaming(node) || isBelow(node, settings))),
+      (node.postgres === null ||
+        !(cluster.isStreaming(node) || isBelow(node, cluster.settings.primary))),
   );
   if (stopped.length > 0) {
     const reasons = explainNodes(stopped, ({ postgres }) => [

@@ -69,6 +69,27 @@ const EXAMPLES: readonly [Scenario][] = [
       segments: [6],
     },
   ],
+  /** A replica that had not read its files restarted for a raised setting before it was its turn. */
+  [
+    {
+      requests: [
+        { size: 2, settings: {}, image: 'postgres:17', primary: 'node-2', ...SMALL },
+        {
+          size: 3,
+          settings: { max_worker_processes: '16' },
+          image: 'postgres:17',
+          primary: null,
+          ...SMALL,
+        },
+      ],
+      cut: 0,
+      happenings: [
+        { node: 1, what: 'file not read' },
+        { node: 1, what: 'slot dropped' },
+      ],
+      segments: [4],
+    },
+  ],
 ];
 
 const alterations = fc.oneof(
