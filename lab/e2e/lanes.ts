@@ -1,5 +1,5 @@
-/** How many test files run in parallel. Most of the time each waits: for a server to start, for a change to settle. */
-export const LANES = 2;
+/** How many test files run in parallel on two cores: each waits half of the time, for a server to start or a change to settle. */
+export const LANES = 3;
 
 /** A world's name and addresses; the test files of one lane use them one after the other, other lanes never. */
 export interface Lane {
@@ -10,7 +10,7 @@ export interface Lane {
   readonly vpcCidr: string;
 }
 
-/** `LAB_LANE=3`: this run uses only the third lane, so that several checkouts can run at once. */
+/** `LAB_LANE=4`: this run uses only the fourth lane, so that several checkouts can run at once. */
 const ONLY_LANE = process.env.LAB_LANE;
 
 /** The lanes. None has the addresses of the demo, which may be up beside the tests, or of the worlds of single files. */
