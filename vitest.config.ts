@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { LANES } from './lab/e2e/lanes.ts';
 
@@ -8,7 +9,8 @@ const CONTRACT = ['lab/contract/provider.test.ts', 'lab/contract/setup.test.ts']
 // the real provider, and is skipped without it.
 export default defineConfig({
   test: {
-    maxWorkers: '100%',
+    // Many tests wait for a program or a timeout.
+    maxWorkers: Math.ceil(availableParallelism() * 1.5),
     projects: [
       {
         test: {
