@@ -105,6 +105,7 @@ const BAD: { readonly [variable: string]: readonly unknown[] } = {
     { keep: 7, time: '03:00', permissions_boundary: 'dlm' },
   ],
   final_snapshot: [null],
+  rehearsal_of: ['', 'Orders', 'orders-', 'a'.repeat(41)],
   vpc_cidr: ['', '10.42.0.0', '10.42.0.0/15', '10.42.0.0/25', '10.42.1.0/16', 'fd00::/16'],
   data_volume_size: [0, -1, 10.5, 65537],
   data_volume_iops: [2999, 3000.5, 80001],
@@ -121,6 +122,7 @@ const BAD: { readonly [variable: string]: readonly unknown[] } = {
     { Name: 'x' },
     { Node: 'x' },
     { SnapshotsOf: 'x' },
+    { RehearsalOf: 'x' },
     { 'aws:x': 'y' },
     { AWS: 'fine', 'AWS:x': 'y' },
     { long: 'x'.repeat(257) },
@@ -153,6 +155,7 @@ const EDGES: readonly Values[] = [
       permissions_boundary: 'arn:aws:iam::aws:policy/AmazonS3FullAccess',
     },
     final_snapshot: false,
+    rehearsal_of: 'a',
     kms_key_id: 'arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab',
   },
   {

@@ -58,6 +58,10 @@ const SUFFIX = '-rehearsal';
 /** Returns the name of the cluster that rehearses the restore of another one. */
 export const nameRehearsal = (cluster: string): string => `${cluster}${SUFFIX}`;
 
+/** Returns the name of the cluster that this one rehearses; null if its name is not that of a rehearsal. */
+export const nameOriginal = (rehearsal: string): string | null =>
+  rehearsal.endsWith(SUFFIX) ? rehearsal.slice(0, -SUFFIX.length) : null;
+
 /**
  * Returns a cluster of one node that is restored from the backups of `spec`, up to the canary, and that nobody can connect to.
  * Everything else is as in the cluster itself: what is rehearsed is its restore.

@@ -2,7 +2,15 @@ import { z } from 'zod';
 import { quoteValue } from '../messages/quote-value.ts';
 
 /** Tags that the cluster sets itself. */
-const OWN_TAGS = ['Architecture', 'Cluster', 'ManagedBy', 'Name', 'Node', 'SnapshotsOf'];
+const OWN_TAGS = [
+  'Architecture',
+  'Cluster',
+  'ManagedBy',
+  'Name',
+  'Node',
+  'RehearsalOf',
+  'SnapshotsOf',
+];
 /** A resource has at most 50 tags (EC2 User Guide, "Tag restrictions"); the others are left to the cluster and AWS. */
 const MAX_TAGS = 40;
 const TAG_TEXT = /^[\p{L}\p{Z}\p{N}_.:/=+@-]*$/u;

@@ -149,8 +149,14 @@ test('the bucket of the backups and the source of a restore are given only where
   expect(await write({ restore: { from: bounded, time: null } })).toMatchObject({
     restore_from: { kms_key_id: 'arn:key', permissions_boundary: 'arn:boundary' },
   });
-  expect(await write({ rehearsal: null })).not.toHaveProperty('final_snapshot');
-  expect(await write({ rehearsal: CANARY })).toMatchObject({ final_snapshot: false });
+  const usual = await write({ rehearsal: null, name: 'orders-rehearsal' });
+  for (const variable of ['final_snapshot', 'rehearsal_of']) {
+    expect(usual).not.toHaveProperty(variable);
+  }
+  expect(await write({ rehearsal: CANARY, name: 'orders-rehearsal' })).toMatchObject({
+    final_snapshot: false,
+    rehearsal_of: 'orders',
+  });
   expect(await write({ backup: { ...backup, retentionDays: 30 } })).not.toHaveProperty(
     'backup.retentionDays',
   );

@@ -1,3 +1,4 @@
+import { nameOriginal } from '../cluster/rehearsal.ts';
 import { type ClusterSpec, imageReference } from '../cluster/spec.ts';
 import type { Backend } from '../inputs/inputs.ts';
 
@@ -49,8 +50,11 @@ export function renderTfvars(spec: ClusterSpec, sshPublicKey: string | null): st
         permissions_boundary: spec.restore.from.permissionsBoundary,
       },
     }),
-    // Only what nobody will miss leaves no snapshot. A removal relies on it (see permit.ts).
-    ...(spec.rehearsal !== null && { final_snapshot: false }),
+    // Only what nobody will miss leaves no snapshot. A removal relies on it and on the tag (see permit.ts).
+    ...(spec.rehearsal !== null && {
+      final_snapshot: false,
+      rehearsal_of: nameOriginal(spec.name),
+    }),
     ...(spec.snapshots !== null && {
       snapshots: {
         keep: spec.snapshots.keep,

@@ -4,7 +4,8 @@ import type { PlanSummary, ResourceChange } from './plan.ts';
 import { VERBS } from './plan-differences.ts';
 import { STARTER_RESOURCE } from './starter.ts';
 
-const INSTANCE = 'aws_instance.node';
+/** The instances of the nodes. */
+export const INSTANCE = 'aws_instance.node';
 /** The data volumes of the nodes. */
 export const VOLUME = 'aws_ebs_volume.data';
 const ATTACHMENT = 'aws_volume_attachment.data';

@@ -278,6 +278,11 @@ describe('the removal of a cluster', () => {
       remove('aws_db_instance.x'),
       /not a resource of this cluster/,
     ],
+    [
+      'what is a rehearsal’s',
+      remove(instance(1), { tags_all: { Cluster: 'orders', RehearsalOf: 'billing' } }),
+      /it belongs to a rehearsal of "billing" by its tag RehearsalOf/,
+    ],
     ['what is in a module', remove(`module.x.${instance(1)}`), /not a resource of this cluster/],
     [
       'anything but a removal',
@@ -290,28 +295,70 @@ describe('the removal of a cluster', () => {
   });
 
   describe('that is a rehearsal', () => {
-    const rehearsal: ApplyScope = { ...scope, isRehearsal: true };
-    const passing = remove(volume(1), { final_snapshot: false });
+    const rehearsal: ApplyScope = {
+      ...{ kind: 'removal', isRehearsal: true },
+      cluster: { name: 'orders-rehearsal', region: 'us-east-1' },
+    };
+    const tags = { Cluster: 'orders-rehearsal', RehearsalOf: 'orders' };
+    const pass = (address: string, values: object = {}) =>
+      remove(address, { tags_all: tags, ...values });
+    const passing = pass(volume(1), { final_snapshot: false });
 
-    test('destroys what leaves no snapshot', () => {
-      const all = [remove(instance(1)), passing, remove('aws_vpc.own[0]')];
+    test('destroys the one node that bears its tag and leaves no snapshot', () => {
+      const all = [pass(instance(1)), passing, pass('aws_vpc.own[0]')];
       expect(explainApplyRefusal(plan(...all), rehearsal)).toEqual([]);
       expect(explainApplyRefusal(plan(), rehearsal)).toEqual([]);
     });
 
     test.each<[string, ResourceOverrides, RegExp]>([
-      ["a cluster's volume", kept, /data\["1"\]: it is the volume of a cluster and not/],
-      ['a volume that says nothing', remove(volume(1)), /it is the volume of a cluster and not/],
+      [
+        "a cluster's volume",
+        pass(volume(1), { final_snapshot: true }),
+        /data\["1"\]: it is not a rehearsal's, so it is not destroyed: it leaves a last snapshot, or does not say\./,
+      ],
+      ['a volume that says nothing', pass(volume(1)), /it leaves a last snapshot, or does not say/],
+      [
+        'a volume without the tag, as after an import',
+        pass(volume(1), { final_snapshot: false, tags_all: { Cluster: 'orders-rehearsal' } }),
+        /: it has no tag RehearsalOf, where a rehearsal has orders\. /,
+      ],
+      [
+        'a volume without tags',
+        pass(volume(1), { final_snapshot: false, tags_all: undefined }),
+        /: it has no tag RehearsalOf, where/,
+      ],
+      [
+        'an instance without the tag',
+        pass(instance(1), { tags_all: { Cluster: 'orders-rehearsal' } }),
+        /node\["1"\]: it is not .* it has no tag RehearsalOf/,
+      ],
+      [
+        'the rehearsal of another cluster',
+        pass(instance(1), { tags_all: { ...tags, RehearsalOf: 'billing' } }),
+        /it has the value "billing" as tag RehearsalOf, where a rehearsal has orders/,
+      ],
+      ['a second instance', pass(instance(2)), /it is not of node-1, the only node of a rehearsal/],
+      [
+        'a second volume',
+        pass(volume(2), { final_snapshot: false }),
+        /it is not of node-1, the only node/,
+      ],
       [
         "another cluster's resource",
-        remove(volume(1), { final_snapshot: false, tags_all: { Cluster: 'billing' } }),
-        /its tag Cluster is "billing" and not orders/,
+        pass(volume(1), { final_snapshot: false, tags_all: { ...tags, Cluster: 'billing' } }),
+        /its tag Cluster is "billing" and not orders-rehearsal/,
       ],
-      ['what the templates do not have', remove('aws_db_instance.x'), /not a resource of this/],
+      ['what the templates do not have', pass('aws_db_instance.x'), /not a resource of this/],
     ])('does not destroy %s', (_, resource, reason) => {
       expect(explainApplyRefusal(plan(resource), rehearsal)).toEqual([
         expect.stringMatching(reason),
       ]);
+    });
+
+    test('is not destroyed under a name that no rehearsal has', () => {
+      const other: ApplyScope = { ...scope, isRehearsal: true };
+      const bare = remove(instance(1), { tags_all: { Cluster: 'orders', RehearsalOf: 'orders' } });
+      expect(explainApplyRefusal(plan(bare), other)).toHaveLength(1);
     });
   });
 });

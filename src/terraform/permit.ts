@@ -1,22 +1,19 @@
-import type { ClusterSpec } from '../cluster/spec.ts';
 import { explainPermission, isAllowed } from '../inputs/permission-label.ts';
 import { UserError } from '../messages/errors.ts';
-import { quoteValue } from '../messages/quote-value.ts';
 import { explainFixedValues } from './fixed-values.ts';
-import { describeLoss, describeResourceLoss, findLosses, isOwn, VOLUME } from './losses.ts';
+import { describeLoss, findLosses } from './losses.ts';
 import {
   attachmentAddress,
   CREATING_ACTIONS,
   dnsRecordAddress,
   instanceAddress,
-  kindOf,
   starterAddress,
   volumeAddress,
 } from './node-changes.ts';
 import { isIdle, type PlanSummary, type ResourceChange } from './plan.ts';
 import { findUnreviewedChanges, VERBS } from './plan-differences.ts';
+import { findObstaclesToRemoval, type RemovalScope } from './removal-obstacles.ts';
 import { explainSnapshotLoss } from './snapshot-changes.ts';
-import { isStarterRemoval } from './starter.ts';
 
 /** In the separate directory `templates/halt`. */
 const HALT = 'aws_ec2_instance_state.node';
@@ -49,12 +46,7 @@ export type ApplyScope =
   /** The forced stop of one instance, in a separate directory. */
   | { readonly kind: 'halt' }
   /** The removal of everything in the state of this cluster. A person confirms it with the cluster's name. */
-  | {
-      readonly kind: 'removal';
-      readonly cluster: Pick<ClusterSpec, 'name' | 'region'>;
-      /** Whether it may only be a rehearsal, which nobody confirms: its volumes leave no last snapshot, and those of a cluster do. */
-      readonly isRehearsal: boolean;
-    }
+  | ({ readonly kind: 'removal' } & RemovalScope)
   /** The removal of the blank volumes of nodes whose instance could not be created, and nothing else. */
   | { readonly kind: 'blank'; readonly nodes: readonly string[] }
   /** A new instance for one node, and with `volume` a blank data volume, which requires a request by a person. */
@@ -178,70 +170,6 @@ function findChangesBesidesReplacement(
       ({ address, action }) =>
         `${address}: would ${VERBS[action]}, but only the instance of ${node} is to be replaced.`,
     );
-}
-
-/**
- * Lists what speaks against the removal of a cluster: a resource that is not the templates', or is another cluster's by its
- * tag or region, a volume without a last snapshot (of a rehearsal: with one), and changes besides.
- */
-function findObstaclesToRemoval(
-  plan: PlanSummary,
-  { cluster, isRehearsal }: Extract<ApplyScope, { kind: 'removal' }>,
-): string[] {
-  return plan.resources
-    .filter((one) => !isIdle(one.action) && !isStarterRemoval(one))
-    .flatMap((one) => {
-      if (one.action !== 'delete') {
-        return [`${one.address}: would ${VERBS[one.action]}, but everything is to be destroyed.`];
-      }
-      if (!isOwn(one)) {
-        return [
-          `${describeResourceLoss(one)}, and it is not a resource of this cluster. Remove it from the state first (terraform state rm).`,
-        ];
-      }
-      return [
-        ...findOtherOwner(one, cluster),
-        ...(isRehearsal ? findKeptData(one) : findLostData(one)),
-      ];
-    });
-}
-
-function findOtherOwner(
-  resource: ResourceChange,
-  { name, region }: Pick<ClusterSpec, 'name' | 'region'>,
-): string[] {
-  const expected = [
-    ['tags_all.Cluster', name, 'its tag Cluster is'],
-    ['region', region, 'its region is'],
-  ] as const;
-  return expected.flatMap(([path, wanted, what]) => {
-    const found = readBefore(resource, path);
-    if (found === null || found === wanted) return [];
-    return [
-      `${resource.address}: ${what} ${quoteValue(String(found))} and not ${wanted}, so it is not destroyed. Find out who wrote the state, and restore the one of the last apply.`,
-    ];
-  });
-}
-
-function findLostData(resource: ResourceChange): string[] {
-  if (kindOf(resource) !== VOLUME || readBefore(resource, 'final_snapshot') === true) return [];
-  return [
-    `${resource.address}: its data would be gone, because the state does not ask for a last snapshot. Deploy first, which corrects that.`,
-  ];
-}
-
-/** A rehearsal's volume never asks for a last snapshot; one that does, or that does not say, may be a cluster's. */
-function findKeptData(resource: ResourceChange): string[] {
-  if (kindOf(resource) !== VOLUME || readBefore(resource, 'final_snapshot') === false) return [];
-  return [
-    `${resource.address}: it is the volume of a cluster and not of a rehearsal, as the state asks for a last snapshot, so it is not destroyed. A rehearsal needs a state and a name that no cluster has: rename the cluster that has this one.`,
-  ];
-}
-
-/** Returns the known value of an attribute before the change; null if there is none. */
-function readBefore({ attributes }: ResourceChange, path: string): unknown {
-  const before = attributes.find((one) => one.path === path)?.before;
-  return before?.kind === 'known' ? before.value : null;
 }
 
 /** Lists all changes besides the removal of the data volumes of these nodes. */

@@ -352,6 +352,17 @@ variable "final_snapshot" {
   }
 }
 
+variable "rehearsal_of" {
+  description = "Name of the cluster whose restore this one rehearses, and the value of the tag RehearsalOf. Null: it is no rehearsal, and has no such tag."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.rehearsal_of == null ? true : can(regex("^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$", var.rehearsal_of))
+    error_message = "rehearsal_of must be the name of a cluster, for example \"orders\"."
+  }
+}
+
 variable "data_volume_iops" {
   description = "Provisioned IOPS of each node's data volume, at most 500 per GiB. Null: a new volume has gp3's 3000, an existing one keeps its own."
   type        = number
@@ -403,8 +414,8 @@ variable "tags" {
   default     = {}
 
   validation {
-    condition     = length(setintersection(keys(var.tags), ["Architecture", "Cluster", "ManagedBy", "Name", "Node", "SnapshotsOf"])) == 0
-    error_message = "tags must not contain Architecture, Cluster, ManagedBy, Name, Node or SnapshotsOf: the cluster sets these itself."
+    condition     = length(setintersection(keys(var.tags), ["Architecture", "Cluster", "ManagedBy", "Name", "Node", "RehearsalOf", "SnapshotsOf"])) == 0
+    error_message = "tags must not contain Architecture, Cluster, ManagedBy, Name, Node, RehearsalOf or SnapshotsOf: the cluster sets these itself."
   }
 
   validation {

@@ -14,9 +14,14 @@ provider "aws" {
   region = var.region
 
   default_tags {
-    tags = merge(var.tags, {
-      Cluster   = var.cluster_name
-      ManagedBy = "postgres-cluster-action"
-    })
+    tags = merge(
+      var.tags,
+      {
+        Cluster   = var.cluster_name
+        ManagedBy = "postgres-cluster-action"
+      },
+      # What bears it may be destroyed without a person's word.
+      { for cluster in var.rehearsal_of[*] : "RehearsalOf" => cluster },
+    )
   }
 }

@@ -44,6 +44,22 @@ interface Row {
   readonly replacesInstances?: true;
 }
 
+/** One more tag on everything that has tags. */
+const TAGGED = {
+  'update aws_ebs_volume.data': 3,
+  'update aws_instance.node': 3,
+  'update aws_key_pair.nodes': 1,
+  'update aws_internet_gateway.own': 1,
+  'update aws_route_table.own': 1,
+  'update aws_security_group.nodes': 1,
+  'update aws_subnet.own': 6,
+  'update aws_vpc.own': 1,
+  'update aws_vpc_security_group_egress_rule.all': 1,
+  'update aws_vpc_security_group_ingress_rule.clients': 1,
+  'update aws_vpc_security_group_ingress_rule.replication': 1,
+  'update aws_vpc_security_group_ingress_rule.ssh': 1,
+};
+
 const ROWS: readonly Row[] = [
   {
     variable: 'cluster_name',
@@ -229,21 +245,10 @@ const ROWS: readonly Row[] = [
   {
     variable: 'tags',
     to: { Team: 'payments' },
-    plan: {
-      'update aws_ebs_volume.data': 3,
-      'update aws_instance.node': 3,
-      'update aws_key_pair.nodes': 1,
-      'update aws_internet_gateway.own': 1,
-      'update aws_route_table.own': 1,
-      'update aws_security_group.nodes': 1,
-      'update aws_subnet.own': 6,
-      'update aws_vpc.own': 1,
-      'update aws_vpc_security_group_egress_rule.all': 1,
-      'update aws_vpc_security_group_ingress_rule.clients': 1,
-      'update aws_vpc_security_group_ingress_rule.replication': 1,
-      'update aws_vpc_security_group_ingress_rule.ssh': 1,
-    },
+    plan: TAGGED,
   },
+  // Only a rehearsal sets it.
+  { variable: 'rehearsal_of', to: 'sales', plan: TAGGED },
 ];
 
 /** The addresses of instances or data volumes that a plan would delete. */
