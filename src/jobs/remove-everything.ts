@@ -85,6 +85,8 @@ async function planRemoval(
   const { workspace, keys, inputs } = job;
   const planFile = join(workspace.temporary, `${randomUUID()}.tfplan`);
   await readTerraformState(terraform);
+  // What is only in that file would stay, and the removal would look complete.
+  await terraform.refuseUnsavedState();
   try {
     await logGroup('Plan the removal', () =>
       // No key is made any more, but the variable must have a value.

@@ -81,10 +81,7 @@ export class Terraform {
     this.#variables = options.variables ?? {};
   }
 
-  /**
-   * Returns the same program for another directory, with the provider that is installed in this one. That directory must
-   * not have a backend.
-   */
+  /** Returns the same program, with the provider of this directory, for another one that must not have a backend. */
   async inDirectory(directory: string): Promise<Terraform> {
     const providers = join(this.#directory, '.terraform', 'providers');
     // A provider that is reattached (TF_REATTACH_PROVIDERS) is not installed.
@@ -112,17 +109,12 @@ export class Terraform {
   async init(): Promise<void> {
     if (this.#initialised) return;
     const lock = await this.#writeLock();
-    const readonly = lock === null ? [] : ['-lockfile=readonly'];
-    const source = this.#providers === null ? [] : [`-plugin-dir=${this.#providers}`];
+    const options = [
+      ...(lock === null ? [] : ['-lockfile=readonly']),
+      ...(this.#providers === null ? [] : [`-plugin-dir=${this.#providers}`]),
+    ];
     try {
-      await this.#run([
-        'init',
-        '-input=false',
-        '-no-color',
-        '-reconfigure',
-        ...readonly,
-        ...source,
-      ]);
+      await this.#run(['init', '-input=false', '-no-color', '-reconfigure', ...options]);
     } catch (error) {
       const stderr = error instanceof UserError ? error.message : '';
       const problem = lock === null ? null : explainLockFailure(stderr, lock);
@@ -223,7 +215,7 @@ export class Terraform {
    * @throws UserError with Terraform's own words, and what happened to the state
    */
   async apply({ planFile }: Permit, outlives: SurvivorOptions): Promise<void> {
-    await refuseErroredState(this.#erroredState);
+    await this.refuseUnsavedState();
     try {
       await this.#run(
         ['apply', '-input=false', '-no-color', `-lock-timeout=${LOCK_TIMEOUT}`, planFile],
@@ -240,6 +232,11 @@ export class Terraform {
       if (rescue === null) throw error;
       throw new UserError([...error.problems, rescue.message], { cause: error });
     }
+  }
+
+  /** Refuses to go on, with the next steps, while the state of an earlier apply is not saved. */
+  refuseUnsavedState(): Promise<void> {
+    return refuseErroredState(this.#erroredState);
   }
 
   /** Saves the state that an apply could not write to the backend and left in a file. Returns null without such a file. */

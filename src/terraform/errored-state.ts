@@ -28,7 +28,8 @@ export interface RescueResult {
 }
 
 /**
- * Refuses an apply while the state of an earlier one is not saved, because it would create the same resources again.
+ * Refuses an apply while the state of an earlier one is not saved: it would create the same resources again, and a removal would
+ * leave them.
  *
  * @throws UserError with the next steps
  */
@@ -40,7 +41,7 @@ export async function refuseErroredState({
   for (const folder of [keep, directory]) {
     if (!(await exists(join(folder, ERRORED_STATE)))) continue;
     throw new UserError(
-      `${join(folder, ERRORED_STATE)} is the state of an earlier apply that was not saved in the backend. Nothing was applied, because it would create the same resources again. ${explainPush({ folder, command })} If the file is in the repository, delete it there instead: only the action may write it.`,
+      `${join(folder, ERRORED_STATE)} is the state of an earlier apply that was not saved in the backend. Nothing was applied: without that state the same resources would be created again, or not be removed. ${explainPush({ folder, command })} If the file is in the repository, delete it there instead: only the action may write it.`,
     );
   }
 }
