@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { type Canary, describeRehearsal, nextNetwork } from './rehearsal.ts';
+import {
+  type Canary,
+  describeRehearsal,
+  describeRemains,
+  nameOriginal,
+  nameRehearsal,
+  nextNetwork,
+} from './rehearsal.ts';
 import type { ClusterSpec } from './spec.ts';
 import { createBackup } from './testing/fixtures.ts';
 
@@ -57,6 +64,30 @@ test('a rehearsal is one node that is restored to the canary, and that no client
     },
     rehearsal: CANARY,
   });
+});
+
+test('the remains of a rehearsal have its name and restore nothing, also without backups', () => {
+  const {
+    restore: _,
+    rehearsal: __,
+    ...rest
+  } = describeRehearsal(SPEC, {
+    ...{ canary: CANARY, running: null },
+  });
+  expect(describeRemains({ ...SPEC, backup: null })).toEqual({
+    ...rest,
+    ...{ restore: null, rehearsal: null },
+  });
+});
+
+test.each([
+  ['orders-rehearsal', 'orders'],
+  ['orders-rehearsal-rehearsal', 'orders-rehearsal'],
+  ['orders', null],
+  ['rehearsal', null],
+])('%s rehearses %s', (name, original) => {
+  expect(nameOriginal(name)).toBe(original);
+  if (original !== null) expect(nameRehearsal(original)).toBe(name);
 });
 
 const DIGEST = `sha256:${'0'.repeat(64)}`;

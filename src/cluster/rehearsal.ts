@@ -63,6 +63,22 @@ export const nameOriginal = (rehearsal: string): string | null =>
   rehearsal.endsWith(SUFFIX) ? rehearsal.slice(0, -SUFFIX.length) : null;
 
 /**
+ * Returns the rehearsal of this cluster as its removal sees it: what has its name. Nothing can be made from it, as it does not
+ * say what is restored.
+ */
+export const describeRemains = (spec: ClusterSpec): ClusterSpec => ({
+  ...spec,
+  name: nameRehearsal(spec.name),
+  replicaCount: 0,
+  synchronousReplicas: 0,
+  primary: null,
+  clientCidrs: [],
+  network: { ...spec.network, dnsZoneId: null },
+  vpcCidr: nextNetwork(spec.vpcCidr),
+  ...{ backup: null, snapshots: null, restore: null, rehearsal: null },
+});
+
+/**
  * Returns a cluster of one node that is restored from the backups of `spec`, up to the canary, and that nobody can connect to.
  * Everything else is as in the cluster itself: what is rehearsed is its restore.
  *
@@ -78,17 +94,8 @@ export function describeRehearsal(
   if (backup === null) throw new Error(`${name} has no backups to rehearse.`);
   const { bucket, prefix, endpoint, kmsKey, permissionsBoundary } = backup;
   return {
-    ...spec,
-    name: nameRehearsal(name),
+    ...describeRemains(spec),
     imageTag: pinTag(spec.image, { imageTag, running }),
-    replicaCount: 0,
-    synchronousReplicas: 0,
-    primary: null,
-    clientCidrs: [],
-    network: { ...spec.network, dnsZoneId: null },
-    vpcCidr: nextNetwork(spec.vpcCidr),
-    backup: null,
-    snapshots: null,
     restore: {
       from: { bucket, prefix, cluster: name, endpoint, kmsKey, permissionsBoundary },
       time: canary.written,

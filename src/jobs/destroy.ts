@@ -1,10 +1,12 @@
 import * as core from '@actions/core';
+import { nameRehearsal } from '../cluster/rehearsal.ts';
 import { readMessage } from '../messages/errors.ts';
 import { writeResult } from '../operations/result.ts';
 import { type RemovalReport, renderRemovalSummary } from '../report/removal.ts';
 import type { Announcement } from './announcement.ts';
 import type { Job } from './job.ts';
 import { openTerraform } from './open-terraform.ts';
+import { findLeftRehearsal, removeRehearsal } from './rehearsal-state.ts';
 import { removeEverything } from './remove-everything.ts';
 import { buildRunInfo } from './run-report.ts';
 import { generateDirectory } from './terraform-directory.ts';
@@ -14,7 +16,8 @@ const NEXT_STEP =
 
 /**
  * Removes the cluster that a person named in the input `destroy`: stops the databases, then destroys everything that the
- * state has. Each data volume leaves a last snapshot. A node that cannot be reached does not hold the removal up.
+ * state has, and what a rehearsal of it left. Each data volume of the cluster leaves a last snapshot. A node that cannot be
+ * reached does not hold the removal up.
  *
  * Nothing is remembered between runs: an interrupted removal continues when it is run again, and the removal of an empty
  * state succeeds.
@@ -38,6 +41,8 @@ export async function destroyCluster(
       renderRemovalSummary,
     );
   try {
+    // Looked for first, and removed last: the cluster does not wait for it.
+    const rehearsal = await findLeftRehearsal(job);
     await generateDirectory(job);
     const { terraform, tool } = await openTerraform(job, { isRemoval: true });
     report = { ...report, run: { ...report.run, tool } };
@@ -55,6 +60,10 @@ export async function destroyCluster(
         report = { ...report, warnings };
       },
     });
+    if (rehearsal !== null) {
+      await removeRehearsal(rehearsal);
+      core.notice(`${nameRehearsal(name)}, which a rehearsal had left, is destroyed as well.`);
+    }
     if (!hasChanges) {
       core.notice(`There is nothing to destroy: the state of the cluster ${name} is empty.`);
       return await finish({ state: 'nothing' });

@@ -12,25 +12,21 @@ import {
 import { isRunningPrimary } from '../cluster/replication.ts';
 import { planCanary, planRecord } from '../cluster/rollout/rehearse.ts';
 import type { ClusterSpec } from '../cluster/spec.ts';
-import { deriveRehearsalBackend } from '../inputs/rehearsal-backend.ts';
 import { CancelledError, readMessage, UserError } from '../messages/errors.ts';
 import { toSeconds } from '../messages/times.ts';
 import { ContinuingError } from '../operations/continuing-error.ts';
 import type { RehearsalPhase, RehearsalReport } from '../report/rehearsal.ts';
-import { openWorkspace } from '../runner/workspace.ts';
-import type { Terraform } from '../terraform/cli.ts';
 import { permit } from '../terraform/permit.ts';
 import { configureNodes } from './configure-nodes.ts';
 import type { Job } from './job.ts';
-import { openTerraform, readTerraformState, refuseForeignCluster } from './open-terraform.ts';
+import { openTerraform, refuseForeignCluster } from './open-terraform.ts';
 import { planCluster } from './plan-cluster.ts';
-import { saveWorkspaces } from './post-state.ts';
 import { type RefreshedNodes, refreshNodes } from './refresh-nodes.ts';
-import { removeEverything } from './remove-everything.ts';
+import { openRehearsal, type RehearsalState, removeRehearsal } from './rehearsal-state.ts';
 import { type RehearsalDesk, reportRehearsal } from './report-rehearsal.ts';
 import { buildRunInfo } from './run-report.ts';
 import { StagedApply } from './staged-apply.ts';
-import { ensureDirectory, generateDirectory } from './terraform-directory.ts';
+import { ensureDirectory } from './terraform-directory.ts';
 
 const NEXT_STEP = 'Fix the cause and run the rehearsal again: it begins anew.';
 
@@ -87,21 +83,20 @@ class Rehearsal {
   }
 
   async perform(): Promise<void> {
-    const own = await openOwn(this.#given);
     // First: nothing else removes it, whatever keeps the cluster from being rehearsed now.
-    const terraform = await this.#removeLeftovers(own);
+    const state = await this.#openState();
     const original = await this.#writeCanary();
-    const job = describeOwn(own, { ...original, spec: this.#given.inputs.spec });
+    const job = describeOwn(state.job, { ...original, spec: this.#given.inputs.spec });
     try {
       const record = await this.#restore(job, original);
       this.#enter('recording');
       await this.#remember(original, record);
     } catch (error) {
-      await this.#remove(job, terraform);
+      await this.#remove(state);
       throw error;
     }
     this.#enter('removing');
-    await this.#remove(job, terraform);
+    await this.#remove(state);
     const { left } = this.#report;
     if (left !== null) throw new UserError(left);
   }
@@ -161,18 +156,15 @@ class Rehearsal {
     return { find, observed, canary };
   }
 
-  /** Removes what an earlier rehearsal left in the state, and returns the Terraform that works on it. */
-  async #removeLeftovers(job: Job): Promise<Terraform> {
-    await generateDirectory(job);
-    const { terraform } = await openTerraform(job, { isRemoval: true });
-    await readTerraformState(terraform);
-    const left = await terraform.listState();
-    if (left.length > 0) {
+  /** Opens the rehearsal's state, and removes what an earlier one left. */
+  async #openState(): Promise<RehearsalState> {
+    const state = await openRehearsal(this.#given);
+    if (state.isLeft) {
       core.warning('An earlier rehearsal left its node, which is removed first.');
-      await removeEverything(job, { terraform, isRehearsal: true });
+      await removeRehearsal(state);
     }
     this.#report = { ...this.#report, left: null };
-    return terraform;
+    return state;
   }
 
   /** Makes the node, restores and verifies it. */
@@ -222,13 +214,13 @@ class Rehearsal {
   }
 
   /** Removes the node. What cannot be removed is in the report. */
-  async #remove(job: Job, terraform: Terraform): Promise<void> {
+  async #remove(state: RehearsalState): Promise<void> {
     const began = performance.now();
     try {
-      await removeEverything(job, { terraform, isRehearsal: true });
+      await removeRehearsal(state);
       this.#measure('removing', began);
     } catch (error) {
-      const name = job.inputs.spec.name;
+      const { name } = state.job.inputs.spec;
       // A cancelled run starts no program any more.
       const left =
         error instanceof CancelledError
@@ -242,26 +234,6 @@ class Rehearsal {
     const seconds = Math.round((performance.now() - began) / 1000);
     this.#report = { ...this.#report, seconds: { ...this.#report.seconds, [what]: seconds } };
   }
-}
-
-/** Looks like a canary, and is none: what is removed is not restored. */
-const NO_CANARY: Canary = {
-  ...{ token: '', written: '1970-01-01T00:00:00Z', roles: 0, databases: 0, names: '' },
-};
-
-/** Returns the job that works on the rehearsal: another cluster, state and workspace, and the same keys. */
-async function openOwn(given: Job): Promise<Job> {
-  const { inputs, environment } = given;
-  const workingDirectory = nameRehearsal(inputs.workingDirectory);
-  const workspace = await openWorkspace({
-    root: environment.workspace,
-    workingDirectory,
-    runnerTemp: environment.temporary,
-  });
-  saveWorkspaces(given.workspace, workspace);
-  const spec = describeRehearsal(inputs.spec, { canary: NO_CANARY, running: null });
-  const backend = inputs.backend && deriveRehearsalBackend(inputs.backend);
-  return { ...given, workspace, inputs: { ...inputs, spec, backend, workingDirectory } };
 }
 
 /** Returns the job with what is to be restored. `own`: the job of the rehearsal; `original`: the cluster. */
