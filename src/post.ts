@@ -1,11 +1,12 @@
 import { rm } from 'node:fs/promises';
 import * as core from '@actions/core';
 import { Checks } from './github/check.ts';
-import { createClient } from './github/client.ts';
+import { createClient, type GitHubClient } from './github/client.ts';
+import { remarkIssue } from './github/issue.ts';
 import { recordSection } from './github/section-record.ts';
 import { createRedactor, listSecrets, SECRET_INPUTS } from './inputs/secrets.ts';
 import { Announcement } from './jobs/announcement.ts';
-import { loadPostState, type PostState } from './jobs/post-state.ts';
+import { loadPostState, type PostState, type Remark } from './jobs/post-state.ts';
 import { concludeDeploy } from './jobs/run-report.ts';
 import { readMessage } from './messages/errors.ts';
 import { awaitSurvivor, type Survivor } from './process/survivor.ts';
@@ -51,6 +52,23 @@ async function cleanUp(): Promise<void> {
     await attempt(() => rm(folder, { recursive: true, force: true }));
   }
   await attempt(() => finishReports(rest));
+  const { remark } = rest;
+  if (remark !== null) await attempt(() => sayInIssue(remark));
+}
+
+/** Says in an issue what the job did not live to say. */
+async function sayInIssue(remark: Remark): Promise<void> {
+  const result = await remarkIssue(await connect(), remark);
+  if (result.outcome === 'forbidden') {
+    core.warning(
+      `github-token: no issue could be written (${result.reason}). Give the job the permission issues: write. It would have said: ${remark.title}`,
+    );
+  } else core.notice(`Issue #${result.number} says what is left (${result.url}).`);
+}
+
+async function connect(): Promise<GitHubClient> {
+  const { apiUrl } = await readEnvironment(process.env);
+  return createClient({ token: core.getInput('github-token'), apiUrl, log: core.info });
 }
 
 /** Saves a state that an apply could not write to its backend. Returns null when every state was written. */
@@ -107,8 +125,8 @@ async function finishReports({
   check,
 }: Pick<PostState, 'comment' | 'progress' | 'undelivered' | 'check'>) {
   if ((progress === null && undelivered === null) || (comment === null && check === null)) return;
-  const { apiUrl, repository } = await readEnvironment(process.env);
-  const client = createClient({ token: core.getInput('github-token'), apiUrl, log: core.info });
+  const { repository } = await readEnvironment(process.env);
+  const client = await connect();
   const secrets = SECRET_INPUTS.map((name) => [name, core.getInput(name)] as const);
   const redact = createRedactor(listSecrets(Object.fromEntries(secrets)));
   const announcement = new Announcement({ client, comment, redact });

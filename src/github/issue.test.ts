@@ -5,6 +5,7 @@ import {
   closeIssue,
   hasOpenIssue,
   type IssueRef,
+  remarkIssue,
   renderIssueMarker,
   reportIssue,
 } from './issue.ts';
@@ -44,6 +45,18 @@ describe('reportIssue', () => {
     expect(await report('two settings')).toEqual({ ...first, outcome: 'updated' });
     expect(await report('two settings')).toEqual({ ...first, outcome: 'unchanged' });
     expect(list()).toEqual([{ number: 1, state: 'open', body: `${marker}\ntwo settings` }]);
+  });
+
+  test('a remark opens an issue, or is a comment on the open one, whose text stays', async () => {
+    const remark = (body: string) => remarkIssue(connect(), { ...issue, title: 'Left', body });
+    expect(await remark('first')).toMatchObject({ outcome: 'created', number: 1 });
+    expect(await remark('second')).toMatchObject({ outcome: 'updated', number: 1 });
+    expect(list()).toEqual([{ number: 1, state: 'open', body: `${marker}\nfirst` }]);
+    expect(github.listComments(1).map(({ body }) => body)).toEqual(['second']);
+    const weak = connect({ access: 'read' });
+    expect(await remarkIssue(weak, { ...issue, title: 'Left', body: 'x' })).toMatchObject({
+      outcome: 'forbidden',
+    });
   });
 
   test('keeps one issue per cluster', async () => {

@@ -63,6 +63,29 @@ export async function reportIssue(
 }
 
 /**
+ * Comments on the cluster's open issue on the topic, which keeps its text, or opens one.
+ *
+ * @throws the API's error for anything but missing permissions or issues
+ */
+export async function remarkIssue(
+  client: GitHubClient,
+  options: IssueRef & { title: string; body: string },
+): Promise<IssueOutcome> {
+  const { repository, body } = options;
+  const found = await catchForbidden(async () => {
+    const [oldest] = await findOpenIssues(client, options);
+    if (oldest === undefined) return null;
+    await client.request('POST /repos/{owner}/{repo}/issues/{issue_number}/comments', {
+      ...repository,
+      issue_number: oldest.number,
+      body,
+    });
+    return { outcome: 'updated', number: oldest.number, url: oldest.url } as const;
+  }, isRefusal);
+  return found ?? reportIssue(client, options);
+}
+
+/**
  * Closes the cluster's open issue on the topic as completed, after a last `comment` (Markdown).
  *
  * @throws the API's error for anything but missing permissions or issues

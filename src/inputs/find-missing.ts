@@ -78,7 +78,8 @@ export function findMissing(description: Description, purpose: Purpose): string[
       'discard: missing. Name the node whose kept data directories are deleted, e.g. node-2.',
     );
   }
-  if (intent.kind === 'backup' || intent.kind === 'rehearse') {
+  // A rehearsal without it removes what an earlier one left.
+  if (intent.kind === 'backup') {
     need('backup', 'It names the bucket that backups are kept in. Deploy with it first.');
   }
   problems.push(...checkRemoval(description, purpose), ...checkRehearsal(description, purpose));

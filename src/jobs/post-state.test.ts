@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { loadPostState, saveComment, saveEnd, saveWorkspaces } from './post-state.ts';
+import { loadPostState, saveComment, saveEnd, saveRemark, saveWorkspaces } from './post-state.ts';
 
 const comment = {
   repository: { owner: 'acme', repo: 'database' },
@@ -39,6 +39,7 @@ test('loads the comment with its run and layout', () => {
     comment,
     progress: null,
     undelivered: null,
+    remark: null,
     child: null,
     check: null,
     terraform: null,
@@ -65,6 +66,20 @@ test('loads every workspace, and the reports of the first', () => {
     workspaces: [own, other],
     undelivered: { body: 'done', short: null },
   });
+});
+
+test('loads what is to be said in an issue, until it is said', () => {
+  saveWorkspaces({ temporary: folder, directory: join(folder, 'terraform') });
+  const remark = {
+    ...{ repository: comment.repository, identity: comment.identity, topic: 'rehearsal' as const },
+    ...{ title: 'Not removed', body: 'It is billed.' },
+  };
+  saveRemark(remark);
+  handOver();
+  expect(loadPostState()).toMatchObject({ remark });
+  saveRemark(null);
+  expect(loadPostState()).toMatchObject({ remark: null });
+  saveRemark(null);
 });
 
 test('loads null if no comment was saved', () => {

@@ -1,6 +1,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as core from '@actions/core';
+import type { IssueRef } from '../github/issue.ts';
 import type { CommentRef } from '../github/sticky-comment.ts';
 import { readMessage } from '../messages/errors.ts';
 import type { SurvivorOptions } from '../process/child-process.ts';
@@ -21,6 +22,10 @@ const CHECK = 'check';
 const TERRAFORM = 'terraform';
 const PROGRESS_FILE = 'progress.json';
 const UNDELIVERED_FILE = 'undelivered.json';
+const REMARK_FILE = 'remark.json';
+
+/** What is to be said in an issue if the job ends before it says so itself. Texts without secrets. */
+export type Remark = IssueRef & { readonly title: string; readonly body: string };
 
 /** The folders of a workspace that do not outlive the job. */
 type Folders = Pick<Workspace, 'temporary' | 'directory'>;
@@ -78,6 +83,12 @@ export function saveEnd({ undelivered }: { undelivered: ReportText | null }): vo
   rmSync(recordPath(PROGRESS_FILE), { force: true });
 }
 
+/** Saves what `post` says in an issue; null once there is nothing to say. Requires `saveWorkspaces`. */
+export function saveRemark(remark: Remark | null): void {
+  if (remark !== null) writeRecord(REMARK_FILE, remark);
+  else rmSync(recordPath(REMARK_FILE), { force: true });
+}
+
 function recordPath(name: string): string {
   if (folder === null) throw new Error(`${name} is written before saveWorkspaces()`);
   return join(folder, name);
@@ -97,6 +108,7 @@ export interface PostState {
   readonly comment: CommentRef | null;
   readonly progress: DeployReport | null;
   readonly undelivered: ReportText | null;
+  readonly remark: Remark | null;
   readonly child: Survivor | null;
   readonly check: OpenCheck | null;
   readonly terraform: TerraformSetup | null;
@@ -112,6 +124,7 @@ export function loadPostState(): PostState {
     progress: temporary === null ? null : readProgress(temporary),
     undelivered:
       temporary === null ? null : readRecord<ReportText>(join(temporary, UNDELIVERED_FILE)),
+    remark: temporary === null ? null : readRecord<Remark>(join(temporary, REMARK_FILE)),
     child: JSON.parse(core.getState(CHILD) || 'null') as Survivor | null,
     check: JSON.parse(core.getState(CHECK) || 'null') as OpenCheck | null,
     terraform: JSON.parse(core.getState(TERRAFORM) || 'null') as TerraformSetup | null,

@@ -15,15 +15,21 @@ import type { ClusterSpec } from '../cluster/spec.ts';
 import { CancelledError, readMessage, UserError } from '../messages/errors.ts';
 import { toSeconds } from '../messages/times.ts';
 import { ContinuingError } from '../operations/continuing-error.ts';
-import type { RehearsalPhase, RehearsalReport } from '../report/rehearsal.ts';
+import {
+  type RehearsalPhase,
+  type RehearsalReport,
+  renderRehearsalRemark,
+} from '../report/rehearsal.ts';
 import { permit } from '../terraform/permit.ts';
 import { configureNodes } from './configure-nodes.ts';
+import { endRehearsals } from './end-rehearsals.ts';
 import type { Job } from './job.ts';
 import { openTerraform, refuseForeignCluster } from './open-terraform.ts';
 import { planCluster } from './plan-cluster.ts';
+import { saveRemark } from './post-state.ts';
 import { type RefreshedNodes, refreshNodes } from './refresh-nodes.ts';
 import { openRehearsal, type RehearsalState, removeRehearsal } from './rehearsal-state.ts';
-import { type RehearsalDesk, reportRehearsal } from './report-rehearsal.ts';
+import { locateIssue, type RehearsalDesk, reportRehearsal } from './report-rehearsal.ts';
 import { buildRunInfo } from './run-report.ts';
 import { StagedApply } from './staged-apply.ts';
 import { ensureDirectory } from './terraform-directory.ts';
@@ -42,12 +48,15 @@ interface Original {
  * Restores the newest backup of the cluster to a node of its own, verifies it, and removes the node, whatever happened before.
  * The cluster itself is only asked, and remembers a success. A failure is an open issue until a rehearsal succeeds.
  *
- * After a cancel there is no time to remove anything: the next rehearsal does it first.
+ * After a cancel there is no time to remove anything: the next rehearsal does it first, and `post` says so in the issue. Without
+ * `backup` only that is done.
  *
  * @throws UserError with what failed on which node, or what could not be removed
  */
 export async function rehearse(given: Job, desk: RehearsalDesk): Promise<void> {
-  const run = new Rehearsal(given, desk);
+  const { backup } = given.inputs.spec;
+  if (backup === null) return endRehearsals(given, desk);
+  const run = new Rehearsal(given, { ...desk, backup });
   try {
     await run.perform();
   } catch (error) {
@@ -66,14 +75,16 @@ class Rehearsal {
   readonly #given: Job;
   readonly #desk: RehearsalDesk;
   #phase: RehearsalPhase = 'preparing';
+  /** Whether there may be a node that only a removal ends. */
+  #isMade = false;
   #report: RehearsalReport;
 
-  constructor(given: Job, desk: RehearsalDesk) {
+  constructor(given: Job, { backup, ...desk }: RehearsalDesk & { readonly backup: BackupSpec }) {
     this.#given = given;
     this.#desk = desk;
     this.#report = {
       cluster: given.inputs.spec.name,
-      backup: requireBackup(given),
+      backup,
       ...{ walAge: null, canary: null, verification: null, record: null, last: null },
       left: `${nameRehearsal(given.inputs.spec.name)} may be left by an earlier rehearsal: its state was not read, or could not be emptied.`,
       seconds: { making: null, removing: null },
@@ -106,6 +117,8 @@ class Rehearsal {
     const run = { ...this.#report.run, time: new Date() };
     this.#report = { ...this.#report, progress, run };
     await reportRehearsal(this.#report, { ...this.#desk, job: this.#given });
+    // The issue says what is left. After a cancel there was no time for it.
+    if (progress.state !== 'cancelled') saveRemark(null);
   }
 
   describeFailure(error: unknown): RehearsalReport['progress'] {
@@ -123,6 +136,16 @@ class Rehearsal {
 
   #enter(phase: RehearsalPhase): void {
     this.#phase = phase;
+    if (this.#isMade) this.#mark({ isMade: true });
+  }
+
+  /** Has `post` say in the issue that the node is left, should this process end before it is removed. */
+  #mark({ isMade }: { isMade: boolean }): void {
+    this.#isMade = isMade;
+    const { identity, redact } = this.#desk;
+    const { title, body } = renderRehearsalRemark(this.#report, { phase: this.#phase });
+    const issue = locateIssue({ identity, job: this.#given });
+    saveRemark(isMade ? { ...issue, title: redact(title), body: redact(body) } : null);
   }
 
   /** Has the cluster write and archive what the restore must bring back. */
@@ -161,7 +184,9 @@ class Rehearsal {
     const state = await openRehearsal(this.#given);
     if (state.isLeft) {
       core.warning('An earlier rehearsal left its node, which is removed first.');
+      this.#mark({ isMade: true });
       await removeRehearsal(state);
+      this.#mark({ isMade: false });
     }
     this.#report = { ...this.#report, left: null };
     return state;
@@ -172,6 +197,7 @@ class Rehearsal {
     const { spec } = job.inputs;
     const began = performance.now();
     this.#enter('making');
+    this.#mark({ isMade: true });
     const { plan, terraform, tool } = await planCluster(job, { lock: true });
     this.#report = { ...this.#report, run: { ...this.#report.run, tool } };
     const stages = new StagedApply(job, {
@@ -218,6 +244,7 @@ class Rehearsal {
     const began = performance.now();
     try {
       await removeRehearsal(state);
+      this.#mark({ isMade: false });
       this.#measure('removing', began);
     } catch (error) {
       const { name } = state.job.inputs.spec;
@@ -245,13 +272,6 @@ function describeOwn(own: Job, original: Original & { readonly spec: ClusterSpec
 
 function explainTime({ inputs }: Job): string {
   return `The rehearsal was not done ${inputs.waitMinutes} minutes after the start of the run (wait-minutes), so it was ended.`;
-}
-
-function requireBackup({ inputs }: Job): BackupSpec {
-  const { backup, name } = inputs.spec;
-  // The inputs were checked.
-  if (backup === null) throw new Error(`${name} has no backups to rehearse.`);
-  return backup;
 }
 
 function buildRecord(

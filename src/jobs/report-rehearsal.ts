@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
 import type { GitHubClient } from '../github/client.ts';
-import { closeIssue, reportIssue } from '../github/issue.ts';
+import { closeIssue, type IssueRef, reportIssue } from '../github/issue.ts';
 import type { Redact } from '../report/redact.ts';
 import {
   describeSuccess,
@@ -24,7 +24,7 @@ export interface RehearsalDesk {
 
 /**
  * Writes the last report on a rehearsal: the job summary, and an issue that is open from a failure to the next success. A
- * cancelled rehearsal proves nothing, and leaves the issue as it is.
+ * cancelled rehearsal proves nothing, and leaves the text of the issue as it is; `post` says there what is left.
  */
 export async function reportRehearsal(
   report: RehearsalReport,
@@ -32,27 +32,43 @@ export async function reportRehearsal(
 ): Promise<void> {
   const { progress } = report;
   await announcement.summarize(report, renderRehearsalSummary);
-  const { repository } = job.environment;
-  const issue = { repository, identity, topic: 'rehearsal' } as const;
   switch (progress.state) {
     case 'cancelled':
       return;
-    case 'done': {
+    case 'done':
       core.notice(describeSuccess(report));
-      const comment = redact(renderRehearsalClosed(report));
-      const closing = await closeIssue(client, { ...issue, comment });
-      if (closing.outcome === 'closed') core.notice(`Issue #${closing.number} is closed.`);
-      if (closing.outcome === 'forbidden') warnForbidden(closing.reason);
-      return;
-    }
+      return closeRehearsalIssue(renderRehearsalClosed(report), { client, identity, redact, job });
     case 'failed': {
       const { title, body } = renderRehearsalIssue({ ...report, progress });
       const text = { title: redact(title), body: redact(body) };
-      const result = await reportIssue(client, { ...issue, ...text });
+      const result = await reportIssue(client, { ...locateIssue({ identity, job }), ...text });
       if (result.outcome === 'forbidden') warnForbidden(result.reason);
       else core.warning(`The rehearsal failed: issue #${result.number} says how (${result.url}).`);
     }
   }
+}
+
+/** Closes the issue on the rehearsals of the cluster, with a last comment in Markdown. */
+export async function closeRehearsalIssue(
+  comment: string,
+  {
+    client,
+    identity,
+    redact,
+    job,
+  }: Pick<RehearsalDesk, 'client' | 'identity' | 'redact'> & { job: Job },
+): Promise<void> {
+  const closing = await closeIssue(client, {
+    ...locateIssue({ identity, job }),
+    comment: redact(comment),
+  });
+  if (closing.outcome === 'closed') core.notice(`Issue #${closing.number} is closed.`);
+  if (closing.outcome === 'forbidden') warnForbidden(closing.reason);
+}
+
+/** Returns where the rehearsals of the cluster are reported. */
+export function locateIssue({ identity, job }: { identity: string; job: Job }): IssueRef {
+  return { repository: job.environment.repository, identity, topic: 'rehearsal' };
 }
 
 function warnForbidden(reason: string): void {

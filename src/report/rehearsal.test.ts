@@ -9,7 +9,9 @@ import {
   type RehearsalPhase,
   type RehearsalReport,
   renderRehearsalClosed,
+  renderRehearsalGone,
   renderRehearsalIssue,
+  renderRehearsalRemark,
   renderRehearsalSummary,
 } from './rehearsal.ts';
 
@@ -73,7 +75,6 @@ const hostile = fail('restoring', {
 
 const SUMMARIES: Readonly<Record<string, RehearsalReport>> = {
   'rehearsal-done': DONE,
-  'rehearsal-done-left': { ...DONE, left: LEFT },
   'rehearsal-failed': fail('restoring'),
   'rehearsal-cancelled': {
     ...{ ...DONE, verification: null, record: null, last: null, walAge: null },
@@ -101,6 +102,18 @@ describe('golden', () => {
 
   test.each(Object.entries(ISSUES))('%s', async (name, report) => {
     await expect(renderRehearsalIssue(report).body).toMatchFileSnapshot(`golden/${name}.md`);
+  });
+
+  test.each([
+    ['rehearsal-remark', DONE],
+    ['rehearsal-remark-hostile', hostile],
+  ])('%s', async (name, report) => {
+    const { body } = renderRehearsalRemark(report, { phase: 'making' });
+    await expect(body).toMatchFileSnapshot(`golden/${name}.md`);
+  });
+
+  test('rehearsal-gone', async () => {
+    await expect(renderRehearsalGone(DONE)).toMatchFileSnapshot('golden/rehearsal-gone.md');
   });
 
   test('rehearsal-closed', async () => {

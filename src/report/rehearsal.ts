@@ -1,5 +1,10 @@
 import { type BackupSpec, locateRepository } from '../cluster/backup.ts';
-import type { Canary, RehearsalRecord, Verification } from '../cluster/rehearsal.ts';
+import {
+  type Canary,
+  nameRehearsal,
+  type RehearsalRecord,
+  type Verification,
+} from '../cluster/rehearsal.ts';
 import { formatBytes, formatDuration } from '../messages/quantities.ts';
 import { formatAge, formatMoment, formatSecond, toSeconds } from '../messages/times.ts';
 import { renderAlert } from './alert.ts';
@@ -57,7 +62,7 @@ export interface RehearsalReport {
   readonly last: RehearsalRecord | null;
   /** How long it took to make the node and to remove it, in seconds; null until then. */
   readonly seconds: { readonly making: number | null; readonly removing: number | null };
-  readonly progress:
+  readonly progress: /** Nothing is left. */
     | { readonly state: 'done' }
     | RehearsalFailure
     | { readonly state: 'cancelled'; readonly phase: RehearsalPhase };
@@ -99,9 +104,36 @@ export function renderRehearsalIssue(
   };
 }
 
+/**
+ * Renders what is said in the issue if the rehearsal ends while its node exists; a new issue has the title, an open one gets
+ * the body as a comment. `title` is plain text, `body` Markdown.
+ */
+export function renderRehearsalRemark(
+  { cluster, run }: Pick<RehearsalReport, 'cluster' | 'run'>,
+  { phase }: { phase: RehearsalPhase },
+): { title: string; body: string } {
+  const name = renderCode(nameRehearsal(cluster));
+  return {
+    title: `Rehearsal not removed: ${cluster}`,
+    body: [
+      `**The rehearsal of ${renderCode(cluster)} ended while ${WORDS[phase]}, and did not remove what it had made.** This happens if its run is cancelled or takes longer than \`timeout-minutes\`. What there is of ${name} is left, and is billed until it is removed: an instance, its volumes, its network. ${CANCELLED}`,
+      `**Next:** run the action with \`command: rehearse\`. It first removes what is left, also if ${renderCode(cluster)} has no \`backup\` any more. Then a rehearsal that succeeds closes this issue.`,
+      renderFooter(run),
+    ].join('\n\n'),
+  };
+}
+
 /** Renders the last comment on the issue; Markdown. */
 export function renderRehearsalClosed(report: RehearsalReport): string {
   return `${renderText(describeSuccess(report))}\n\n${renderFooter(report.run)}`;
+}
+
+/** Renders the last comment on the issue of a cluster that has no backups any more; Markdown. */
+export function renderRehearsalGone({
+  cluster,
+  run,
+}: Pick<RehearsalReport, 'cluster' | 'run'>): string {
+  return `Nothing of ${renderCode(nameRehearsal(cluster))} is left. ${renderCode(cluster)} has no \`backup\` any more, so there is nothing to rehearse.\n\n${renderFooter(run)}`;
 }
 
 /** Returns the log line for a rehearsal that succeeded, plain text. */
@@ -121,7 +153,7 @@ const WORDS: Readonly<Record<RehearsalPhase, string>> = {
   removing: 'removing its node',
 };
 
-function buildHeadline({ cluster, progress, record, left, run }: RehearsalReport): Headline {
+function buildHeadline({ cluster, progress, record, run }: RehearsalReport): Headline {
   if (progress.state !== 'done') {
     const emoji = progress.state === 'failed' ? '❌' : '⏹️';
     const text = `rehearsal ${progress.state} while ${WORDS[progress.phase]}`;
@@ -135,9 +167,8 @@ function buildHeadline({ cluster, progress, record, left, run }: RehearsalReport
           `restored to ${formatMoment(record.restoredTo, toSeconds(run.time))} UTC in ${formatDuration(record.seconds)}`,
           formatBytes(record.bytes),
         ]),
-    ...(left === null ? [] : ['its node is left']),
   ];
-  return { emoji: left === null ? '✅' : '⚠️', cluster, text: parts.join(' · ') };
+  return { emoji: '✅', cluster, text: parts.join(' · ') };
 }
 
 const CANCELLED = 'A rehearsal that was cancelled says nothing about the backups.';
@@ -195,7 +226,7 @@ function renderFacts(report: RehearsalReport): string {
 type Fact = readonly [label: string, value: string];
 
 function listFacts(report: RehearsalReport): Fact[] {
-  const { cluster, backup, walAge, canary, verification, record, progress, left } = report;
+  const { cluster, backup, walAge, canary, verification, record, progress } = report;
   const place = renderPlace({ ...backup, path: locateRepository({ ...backup, cluster }) });
   const facts: (Fact | null)[] = [
     record && ['Restored to', formatSecond(record.restoredTo)],
@@ -211,7 +242,7 @@ function listFacts(report: RehearsalReport): Fact[] {
           'Newest archived WAL',
           `${formatDuration(walAge)} old when the rehearsal began; a disaster then would have lost at most what was committed since`,
         ],
-    progress.state === 'done' && left === null ? ['Removed', renderRemoved(report)] : null,
+    progress.state === 'done' ? ['Removed', renderRemoved(report)] : null,
     progress.state === 'done' ? null : ['Last success', renderLast(report)],
   ];
   return facts.filter((fact) => fact !== null);

@@ -226,18 +226,41 @@ const listIssues = () =>
     .listIssues()
     .filter((issue) => issue.state === 'open' && issue.pull_request === undefined);
 
+const listNames = () => cluster.world.aws.listInstances().map(({ name }) => name);
+const listRehearsals = () => listNames().filter((name) => name.includes('rehearsal'));
+
 async function rehearse(): Promise<JobResult> {
   const { world } = cluster;
-  const before = world.aws.listInstances().map(({ name }) => name);
+  const before = listNames().filter((name) => !name.includes('rehearsal'));
   const result = await world.run(world.github.dispatch('rehearse', {}), INPUTS);
   // Whatever happened: the node is gone with its volume, without a snapshot, and the cluster is untouched.
-  expect(world.aws.listInstances().map(({ name }) => name)).toEqual(before);
+  expect(listNames()).toEqual(before);
   expect(result.outputs['primary-host']).toBe(cluster.instance('node-1').privateIp);
   return result;
 }
 
-test('a rehearsal restores the cluster to a node that is verified and removed', async () => {
-  const volumes = Object.keys(cluster.world.aws.tables.volumes).length;
+test('a rehearsal that is cancelled leaves its node, and an issue says so', async () => {
+  const { world } = cluster;
+  const controller = new AbortController();
+  const result = await world.run(world.github.dispatch('rehearse', {}), INPUTS, {
+    signal: controller.signal,
+    onLine: (line) => {
+      if (/aws_volume_attachment\.data\["1"\]: Creation complete/.test(line)) controller.abort();
+    },
+  });
+  expect(result.conclusion, result.log).toBe('cancelled');
+  expect(listRehearsals()).toHaveLength(1);
+  const [issue, ...others] = listIssues();
+  expect(others).toEqual([]);
+  expect(issue?.title).toBe('Rehearsal not removed: postgres');
+  expect(issue?.body).toMatch(/ended while making its node.*`postgres-rehearsal` is left/s);
+});
+
+test('a rehearsal restores the cluster to a node that is verified and removed, as is what an earlier one left', async () => {
+  const left = cluster.world.aws.listInstances().filter(({ name }) => name.includes('rehearsal'));
+  const volumes =
+    Object.keys(cluster.world.aws.tables.volumes).length -
+    left.flatMap((one) => one.volumes).length * 2;
   const starts = await cluster.readStarts();
   const result = requireSuccess(await rehearse());
   expect(result.summary).toMatch(/restored/i);
