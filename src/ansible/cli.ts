@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../messages/errors.ts';
+import { FailedStepsError } from '../messages/failed-steps-error.ts';
 import { quoteValue } from '../messages/quote-value.ts';
 import { chooseEnvironment } from '../process/child-environment.ts';
 import { ProcessError, runProcess } from '../process/child-process.ts';
@@ -45,7 +46,7 @@ export class Ansible {
    * fail: the failures are in the report.
    *
    * @throws LostConnectionError if nothing failed but connections to nodes
-   * @throws UserError that names what failed on which node
+   * @throws FailedStepsError that names what failed on which node, UserError if no step did
    */
   async run(
     playbook: 'observe.yml' | 'site.yml',
@@ -218,7 +219,7 @@ function explainFailure(
   const problems = listFailures(failures);
   return result !== null && isOnlyLost(result)
     ? new LostConnectionError(problems, { result, cause: error })
-    : new UserError(problems, { cause: error });
+    : new FailedStepsError(problems, { steps: failures.map(({ step }) => step), cause: error });
 }
 
 /** Whether each failure is a connection that was lost, or could not be made. */

@@ -1,8 +1,8 @@
-import { UserError } from '../messages/errors.ts';
+import { FailedStepsError } from '../messages/failed-steps-error.ts';
 import type { AnsibleResult } from './result.ts';
 
 /** A run ended because nodes could not be reached over SSH; nothing else failed. */
-export class LostConnectionError extends UserError {
+export class LostConnectionError extends FailedStepsError {
   /** The report; its failures name the steps during which the connections were lost. */
   readonly result: AnsibleResult;
 
@@ -10,7 +10,7 @@ export class LostConnectionError extends UserError {
     problems: readonly string[],
     { result, cause }: { result: AnsibleResult; cause: unknown },
   ) {
-    super(problems, { cause });
+    super(problems, { steps: result.failures.map(({ step }) => step), cause });
     this.result = result;
   }
 }

@@ -28,6 +28,7 @@ import { openTerraform, refuseForeignCluster } from './open-terraform.ts';
 import { planCluster } from './plan-cluster.ts';
 import { saveRemark } from './post-state.ts';
 import { type RefreshedNodes, refreshNodes } from './refresh-nodes.ts';
+import { findFailedPhase, findPhase, laterPhase } from './rehearsal-phase.ts';
 import { openRehearsal, type RehearsalState, removeRehearsal } from './rehearsal-state.ts';
 import { locateIssue, type RehearsalDesk, reportRehearsal } from './report-rehearsal.ts';
 import { buildRunInfo } from './run-report.ts';
@@ -122,7 +123,7 @@ class Rehearsal {
   }
 
   describeFailure(error: unknown): RehearsalReport['progress'] {
-    const phase = this.#phase;
+    const phase = findFailedPhase(error, this.#phase);
     if (error instanceof CancelledError) return { state: 'cancelled', phase };
     if (error instanceof ContinuingError) {
       return {
@@ -137,6 +138,12 @@ class Rehearsal {
   #enter(phase: RehearsalPhase): void {
     this.#phase = phase;
     if (this.#isMade) this.#mark({ isMade: true });
+  }
+
+  /** Enters a phase of the node, unless it was passed. */
+  #advance(to: RehearsalPhase): void {
+    const phase = laterPhase(this.#phase, to);
+    if (phase !== this.#phase) this.#enter(phase);
   }
 
   /** Has `post` say in the issue that the node is left, should this process end before it is removed. */
@@ -209,16 +216,17 @@ class Rehearsal {
     });
     const nodes = await stages.provision();
     this.#measure('making', began);
-    this.#enter('restoring');
     const { proof } = await configureNodes(job, {
       ...{ nodes, instanceType: spec.instanceType, memoryMib: plan.memoryMib },
       infrastructure: stages,
       endpointId: stages.endpointId,
       fresh: plan.nodeChanges.create,
-      onWork: (work) => {
-        if (work.some(({ kind }) => kind === 'verification')) this.#enter('verifying');
+      onWork: (work) => this.#advance(findPhase(work, this.#phase)),
+      onObserved: (seen) => {
+        if (seen.some(({ data }) => data === 'complete')) this.#advance('restoring');
       },
     });
+    this.#advance('verifying');
     const verification = proof.find(({ role }) => role === 'primary')?.verification ?? null;
     if (verification === null)
       throw new Error('The proof of the restored node has no verification.');

@@ -10,6 +10,7 @@ import type { Deferral } from '../cluster/rollout/deferral.ts';
 import { type Rollout, rollout } from '../cluster/rollout/rollout.ts';
 import { isTerraformStep, type Step, withoutReasons } from '../cluster/rollout/step.ts';
 import { UserError } from '../messages/errors.ts';
+import { FailedStepsError } from '../messages/failed-steps-error.ts';
 import { ContinuingError } from './continuing-error.ts';
 import { changeInstances, type Infrastructure } from './infrastructure.ts';
 import { isCurrent, type Look } from './look.ts';
@@ -143,7 +144,10 @@ export async function configure(
   const expected = outcome.proved.map(({ name }) => name);
   const problems = options.proves === false ? [] : findProofProblems(outcome.proof, expected);
   if (problems.length > 0) {
-    throw new UserError(problems.map((problem) => `Replication is not proved. ${problem}`));
+    throw new FailedStepsError(
+      problems.map((problem) => `Replication is not proved. ${problem}`),
+      { steps: ['proof'] },
+    );
   }
   return { ...outcome, proof, inventory: nodes.inventory, jsonFile };
 }

@@ -17,8 +17,8 @@ import { countNoun, renderCode, renderTable, renderText, shortenText } from './m
 
 /**
  * What a rehearsal does, in this order. `preparing`: removes what an earlier rehearsal left, writes the canary and archives
- * it; `making`: the node; `restoring`: everything from a new node to a restored primary; `recording`: on the nodes of the
- * cluster; `removing`: the rehearsal's node.
+ * it; `making`: the node, with its packages and the image; `restoring`: from there to a restored primary; `recording`: on the
+ * nodes of the cluster; `removing`: the rehearsal's node.
  */
 export type RehearsalPhase =
   | 'preparing'
