@@ -32,7 +32,7 @@ PARAMETERS = {"source": "/orders", "token": TOKEN}
 
 def found(state, kind="verify", ended=None, parameters=None, problem=None, **facts):
     ended = int(time.time()) if ended is None else ended
-    facts = {"relations": 412, "isDamaged": False, "damage": [], **facts}
+    facts = {"method": "pg_amcheck", "relations": 412, "isDamaged": False, "damage": [], **facts}
     return work.Work(state, parameters or PARAMETERS, ended - 30, ended, 8192, 8192, problem, "log", True, kind, facts)
 
 
@@ -43,7 +43,7 @@ class Step(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.path = folder.name + "/verified.json"
-        self.restored, self.role, self.amcheck = RESTORED, "primary", True
+        self.restored, self.role = RESTORED, "primary"
         self.token, self.names = TOKEN, {name: CANARY[name] for name in ("roles", "databases", "names")}
         self.database = "postgres_cluster"
 
@@ -87,7 +87,6 @@ class Step(unittest.TestCase):
             "Session": lambda container: session,
             "has_table": lambda session: self.token is not None,
             "list_canary": lambda session: {"written": "later", **self.names},
-            "has_amcheck": lambda spec: self.amcheck,
         }
         with mock.patch.multiple(verify, **patches):
             try:
@@ -112,6 +111,7 @@ class Step(unittest.TestCase):
             "lastCommit": 1795740000,
             "databases": 2,
             "relations": 412,
+            "method": "pg_amcheck",
             "bytes": 10**9,
         }
         self.assertEqual(verification.read_verification(), expected)
@@ -175,11 +175,32 @@ class Step(unittest.TestCase):
         self.assertIn("holds no data from backups", self.refuse())
 
     def test_says_what_an_image_without_pg_amcheck_leaves_out(self):
-        self.amcheck = False
-        self.call()
+        self.call(then=found("done", method="pg_dumpall"))
         self.assertIn("postgres:17 has no pg_amcheck", self.outcome.notes[0])
+        self.assertEqual(verification.read_verification()["method"], "pg_dumpall")
         self.call()
         self.assertIn("postgres:17 has no pg_amcheck", self.outcome.notes[0], "a later run says so, too")
+
+    def test_a_verification_of_nothing_is_none(self):
+        for method in ("pg_amcheck", "pg_dumpall"):
+            message = self.refuse(then=found("done", method=method, relations=0))
+            self.assertIn(method + " read no table and no index of what node-1 restored", message)
+
+    def test_the_image_decides_the_method_once(self):
+        for has, method in ((True, "pg_amcheck"), (False, "pg_dumpall")):
+            asked, started = [], []
+            patches = {
+                "has_amcheck": lambda spec: asked.append(1) or has,
+                "ask_once": lambda *arguments, **options: [],
+                "read_major": lambda: 17,
+                "start_work": lambda cluster, image, stages, *rest: started.extend(stages),
+            }
+            with self.subTest(method), mock.patch.multiple(verify, **patches):
+                verify.start(SPEC, PARAMETERS)
+                [stage] = started
+                self.assertEqual((stage["method"], len(asked)), (method, 1))
+                self.assertIn(method, stage["attempts"][0])
+                self.assertEqual(Verification(stage).describe(0)["method"], method)
 
     def test_the_proof_of_the_primary_reports_it(self):
         self.call()
@@ -201,7 +222,7 @@ class Output(unittest.TestCase):
     def test_progress_is_counted_in_bytes_and_is_no_log(self):
         parser = self.parse("   0/1031 relations (0%),     0/3203 pages (0%)\n 412/1031 relations (39%),  1200/3203 pages (37%)\n")
         self.assertEqual((parser.done, parser.total, parser.log), (1200 * 8192, 3203 * 8192, ""))
-        self.assertEqual(parser.describe(0), {"relations": 1031, "isDamaged": False, "damage": []})
+        self.assertEqual(parser.describe(0), {"method": None, "relations": 1031, "isDamaged": False, "damage": []})
 
     def test_damage_is_named_once_for_each_relation(self):
         text = """1031/1031 relations (100%), 3203/3203 pages (100%)

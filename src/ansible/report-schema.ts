@@ -315,6 +315,7 @@ const proof = object({
     lastCommit: moment.nullable(),
     databases: size,
     relations: size,
+    method: oneOf(['pg_amcheck', 'pg_dumpall']),
     bytes: size,
   }).nullable(),
   storage: object({ capacityBytes: size, usedBytes: size }).nullable(),

@@ -18,13 +18,18 @@ export interface Verification {
   readonly backup: string;
   /** How long restore and recovery took, in seconds. */
   readonly restoreSeconds: number;
-  /** How long it took to read every table and B-tree index, in seconds. */
+  /** How long it took to read all of it, in seconds. */
   readonly verifySeconds: number;
   /** Commit time of the last transaction that was recovered, in seconds since the epoch; null: none after the backup. */
   readonly lastCommit: number | null;
   readonly databases: number;
-  /** Tables and indexes that were read. */
+  /** Tables, and with `pg_amcheck` indexes, that were read; at least one. */
   readonly relations: number;
+  /**
+   * `pg_amcheck` checks every table and B-tree index for damage; `pg_dumpall`, for an image without pg_amcheck, only reads every
+   * table.
+   */
+  readonly method: 'pg_amcheck' | 'pg_dumpall';
   /** Size of the restored database, in bytes. */
   readonly bytes: number;
 }

@@ -1,7 +1,7 @@
 import * as core from '@actions/core';
 import { nameRehearsal } from '../cluster/rehearsal.ts';
 import { UserError } from '../messages/errors.ts';
-import { renderRehearsalGone } from '../report/rehearsal.ts';
+import { renderRehearsalGone } from '../report/rehearsal-remark.ts';
 import type { Job } from './job.ts';
 import { openRehearsal, removeRehearsal } from './rehearsal-state.ts';
 import { closeRehearsalIssue, type RehearsalDesk } from './report-rehearsal.ts';

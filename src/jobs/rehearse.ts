@@ -15,11 +15,8 @@ import type { ClusterSpec } from '../cluster/spec.ts';
 import { CancelledError, readMessage, UserError } from '../messages/errors.ts';
 import { toSeconds } from '../messages/times.ts';
 import { ContinuingError } from '../operations/continuing-error.ts';
-import {
-  type RehearsalPhase,
-  type RehearsalReport,
-  renderRehearsalRemark,
-} from '../report/rehearsal.ts';
+import type { RehearsalPhase, RehearsalReport } from '../report/rehearsal.ts';
+import { renderRehearsalRemark } from '../report/rehearsal-remark.ts';
 import { permit } from '../terraform/permit.ts';
 import { configureNodes } from './configure-nodes.ts';
 import { endRehearsals } from './end-rehearsals.ts';

@@ -9,11 +9,10 @@ import {
   type RehearsalPhase,
   type RehearsalReport,
   renderRehearsalClosed,
-  renderRehearsalGone,
   renderRehearsalIssue,
-  renderRehearsalRemark,
   renderRehearsalSummary,
 } from './rehearsal.ts';
+import { renderRehearsalGone, renderRehearsalRemark } from './rehearsal-remark.ts';
 
 // Regenerate the golden files with `vitest run --project unit src/report -u`. The clock of the run is at 2026-11-22 03:04 UTC.
 
@@ -35,7 +34,7 @@ const DONE: RehearsalReport = {
   verification: {
     backup: '20261115-023000F_20261121-023000I',
     ...{ restoreSeconds: 540, verifySeconds: 290, lastCommit: at('2026-11-22T02:40:03Z') },
-    ...{ databases: 3, relations: 1_234, bytes: 24 * GIB },
+    ...{ databases: 3, relations: 1_234, method: 'pg_amcheck', bytes: 24 * GIB },
   },
   record: {
     ...{ ended: at('2026-11-22T03:01:00Z'), restoredTo: at('2026-11-22T02:40:03Z') },
@@ -75,6 +74,10 @@ const hostile = fail('restoring', {
 
 const SUMMARIES: Readonly<Record<string, RehearsalReport>> = {
   'rehearsal-done': DONE,
+  'rehearsal-done-read': {
+    ...DONE,
+    verification: DONE.verification && { ...DONE.verification, method: 'pg_dumpall' },
+  },
   'rehearsal-failed': fail('restoring'),
   'rehearsal-cancelled': {
     ...{ ...DONE, verification: null, record: null, last: null, walAge: null },
@@ -159,6 +162,16 @@ test('an issue fits into a comment, whatever the error', () => {
   const { body } = renderRehearsalIssue({ ...failed, progress });
   expect(byteLength(body)).toBeLessThanOrEqual(COMMENT_BUDGET);
   expect(body).toContain('**Next:** Fix the cause');
+});
+
+test('the log line of a success does not call a mere read a verification', () => {
+  const verification = DONE.verification && {
+    ...DONE.verification,
+    method: 'pg_dumpall' as const,
+  };
+  expect(describeSuccess({ ...DONE, verification })).toMatch(
+    / and read every table of the result\.$/,
+  );
 });
 
 test('the log line of a success is one sentence', () => {

@@ -1,10 +1,5 @@
 import { type BackupSpec, locateRepository } from '../cluster/backup.ts';
-import {
-  type Canary,
-  nameRehearsal,
-  type RehearsalRecord,
-  type Verification,
-} from '../cluster/rehearsal.ts';
+import type { Canary, RehearsalRecord, Verification } from '../cluster/rehearsal.ts';
 import { formatBytes, formatDuration } from '../messages/quantities.ts';
 import { formatAge, formatMoment, formatSecond, toSeconds } from '../messages/times.ts';
 import { renderAlert } from './alert.ts';
@@ -104,47 +99,23 @@ export function renderRehearsalIssue(
   };
 }
 
-/**
- * Renders what is said in the issue if the rehearsal ends while its node exists; a new issue has the title, an open one gets
- * the body as a comment. `title` is plain text, `body` Markdown.
- */
-export function renderRehearsalRemark(
-  { cluster, run }: Pick<RehearsalReport, 'cluster' | 'run'>,
-  { phase }: { phase: RehearsalPhase },
-): { title: string; body: string } {
-  const name = renderCode(nameRehearsal(cluster));
-  return {
-    title: `Rehearsal not removed: ${cluster}`,
-    body: [
-      `**The rehearsal of ${renderCode(cluster)} ended while ${WORDS[phase]}, and did not remove what it had made.** This happens if its run is cancelled or takes longer than \`timeout-minutes\`. What there is of ${name} is left, and is billed until it is removed: an instance, its volumes, its network. ${CANCELLED}`,
-      `**Next:** run the action with \`command: rehearse\`. It first removes what is left, also if ${renderCode(cluster)} has no \`backup\` any more. Then a rehearsal that succeeds closes this issue.`,
-      renderFooter(run),
-    ].join('\n\n'),
-  };
-}
-
 /** Renders the last comment on the issue; Markdown. */
 export function renderRehearsalClosed(report: RehearsalReport): string {
   return `${renderText(describeSuccess(report))}\n\n${renderFooter(report.run)}`;
 }
 
-/** Renders the last comment on the issue of a cluster that has no backups any more; Markdown. */
-export function renderRehearsalGone({
-  cluster,
-  run,
-}: Pick<RehearsalReport, 'cluster' | 'run'>): string {
-  return `Nothing of ${renderCode(nameRehearsal(cluster))} is left. ${renderCode(cluster)} has no \`backup\` any more, so there is nothing to rehearse.\n\n${renderFooter(run)}`;
-}
-
 /** Returns the log line for a rehearsal that succeeded, plain text. */
-export function describeSuccess({ cluster, record }: RehearsalReport): string {
+export function describeSuccess({ cluster, record, verification }: RehearsalReport): string {
   const what = `The backups of ${cluster} can be restored`;
+  const isOnlyRead = verification?.method === 'pg_dumpall';
+  const check = isOnlyRead ? 'read every table of the result' : 'verified the result';
   return record === null
     ? `${what}.`
-    : `${what}: a rehearsal restored them to ${formatSecond(record.restoredTo)} in ${formatDuration(record.seconds)} (${formatBytes(record.bytes)}) and verified the result.`;
+    : `${what}: a rehearsal restored them to ${formatSecond(record.restoredTo)} in ${formatDuration(record.seconds)} (${formatBytes(record.bytes)}) and ${check}.`;
 }
 
-const WORDS: Readonly<Record<RehearsalPhase, string>> = {
+/** What it does in a phase. */
+export const PHASE_WORDS: Readonly<Record<RehearsalPhase, string>> = {
   preparing: 'preparing it',
   making: 'making its node',
   restoring: 'restoring',
@@ -156,7 +127,7 @@ const WORDS: Readonly<Record<RehearsalPhase, string>> = {
 function buildHeadline({ cluster, progress, record, run }: RehearsalReport): Headline {
   if (progress.state !== 'done') {
     const emoji = progress.state === 'failed' ? '❌' : '⏹️';
-    const text = `rehearsal ${progress.state} while ${WORDS[progress.phase]}`;
+    const text = `rehearsal ${progress.state} while ${PHASE_WORDS[progress.phase]}`;
     return { emoji, cluster, text };
   }
   const parts = [
@@ -171,7 +142,8 @@ function buildHeadline({ cluster, progress, record, run }: RehearsalReport): Hea
   return { emoji: '✅', cluster, text: parts.join(' · ') };
 }
 
-const CANCELLED = 'A rehearsal that was cancelled says nothing about the backups.';
+/** What a cancelled rehearsal means. */
+export const CANCELLED = 'A rehearsal that was cancelled says nothing about the backups.';
 
 const listFailure = (report: RehearsalReport, failure: RehearsalFailure): Section[] => [
   fixed(addRest(describeMeaning(report, failure), report)),
@@ -234,7 +206,7 @@ function listFacts(report: RehearsalReport): Fact[] {
     record && ['Time', renderTime(record, report)],
     ['Backup', verification === null ? place : `${renderCode(verification.backup)} in ${place}`],
     verification && ['Size', formatBytes(verification.bytes)],
-    verification && ['Verified', renderVerified(verification)],
+    verification && ['Verification', renderVerification(verification)],
     verification && canary && ['Found', renderFound(canary, cluster)],
     walAge === null
       ? null
@@ -268,8 +240,23 @@ function renderTime({ seconds: total }: RehearsalRecord, report: RehearsalReport
   ].join(', ');
 }
 
-const renderVerified = ({ relations, databases, verifySeconds }: Verification): string =>
-  `every table and B-tree index (${relations} in ${countNoun(databases, 'database')}), in ${formatDuration(verifySeconds)}`;
+/** What the method did, and did not do. */
+const METHOD_WORDS: Readonly<Record<Verification['method'], { does: string; lacks: string }>> = {
+  pg_amcheck: {
+    does: 'checked every table and B-tree index for damage with `pg_amcheck`',
+    lacks: '',
+  },
+  pg_dumpall: {
+    does: 'read every table with `pg_dumpall`',
+    lacks:
+      '. The image has no `pg_amcheck` with its extension `amcheck`: no damage was looked for, and no index was read',
+  },
+};
+
+function renderVerification({ relations, databases, verifySeconds, method }: Verification): string {
+  const { does, lacks } = METHOD_WORDS[method];
+  return `${does} (${relations} in ${countNoun(databases, 'database')}), in ${formatDuration(verifySeconds)}${lacks}`;
+}
 
 const renderFound = ({ roles, databases }: Canary, cluster: string): string =>
   `the test row, ${countNoun(roles, 'role')} and ${countNoun(databases, 'database')}, as in ${renderCode(cluster)}`;

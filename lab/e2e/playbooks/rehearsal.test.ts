@@ -135,6 +135,7 @@ test('the rehearsal restores up to the canary, verifies everything, and its proo
   expect(line?.problem, done.output).toBeNull();
   expect(line?.verification).toMatchObject({ backup: expect.stringMatching(/F$/), databases: 4 });
   expect(line?.verification?.relations).toBeGreaterThan(400);
+  expect(line?.verification?.method).toBe('pg_amcheck');
   expect(line?.verification?.bytes).toBeGreaterThan(20_000_000);
   expect(line?.verification?.lastCommit).toBeLessThanOrEqual(Date.parse(canary.written) / 1000);
   expect(await query(2, 'SELECT count(*) FROM items', 'shop')).toBe('20000');

@@ -230,6 +230,7 @@ class Verification(Parser):
 
     def __init__(self, stage: Dict[str, Any]) -> None:
         super().__init__(stage)
+        self._method = stage.get("method")
         self._relations = 0
         self._is_damaged = False
         # {relation: what is wrong with it}, of the first ones.
@@ -259,7 +260,7 @@ class Verification(Parser):
 
     def describe(self, attempt: int) -> Dict[str, Any]:
         damage = [{"relation": name, "message": message} for name, message in self._damage.items()]
-        return {"relations": self._relations, "isDamaged": self._is_damaged, "damage": damage}
+        return {"method": self._method, "relations": self._relations, "isDamaged": self._is_damaged, "damage": damage}
 
 
 PARSERS: Dict[str, Type[Parser]] = {

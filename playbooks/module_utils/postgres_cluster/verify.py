@@ -26,6 +26,9 @@ from .verification import read_verified, write_verified
 from .volume import require_mounted
 from .work import CUT, Work, end_work, find_work, is_same, start_work
 
+# The methods of Verification (src/cluster/rehearsal.ts), named after their programs.
+AMCHECK, DUMP = "pg_amcheck", "pg_dumpall"
+
 MAX_JOBS = 8
 # How long the program has to end after SIGTERM, before it is killed.
 END_SECONDS = 20
@@ -100,6 +103,11 @@ def verify(spec: Spec, canary: Dict[str, Any]) -> Outcome:
     if found.state == "failed":
         raise Problem(found.problem or "", found.log)
     problems = describe_damage(spec, restored, found)
+    method, relations = found.found.get("method"), found.found.get("relations") or 0
+    if relations == 0:
+        problems.append(
+            "%s read no table and no index of what %s restored, so nothing is verified. Look at the log for the reason" % (method, spec.node)
+        )
     try:
         with Session(spec.container) as session:
             problems += compare(spec, session, canary)
@@ -115,10 +123,11 @@ def verify(spec: Spec, canary: Dict[str, Any]) -> Outcome:
         "verifySeconds": max(0, found.ended - found.started),
         "lastCommit": restored.get("lastCommit"),
         "databases": len(databases),
-        "relations": found.found.get("relations") or 0,
+        "relations": relations,
+        "method": method,
         "bytes": size,
     }
-    if not has_amcheck(spec):
+    if method != AMCHECK:
         notes.append(
             "the image %s has no pg_amcheck with its extension amcheck, so the tables were only read, with pg_dumpall: no damage "
             "was looked for, and no index was read" % spec.image
@@ -136,16 +145,18 @@ def has_amcheck(spec: Spec) -> bool:
 def start(spec: Spec, parameters: Dict[str, Any]) -> None:
     """Starts the unit."""
     common = ["--host=" + SOCKETS, "--username=postgres", "--no-password"]
-    if has_amcheck(spec):
+    # What follows asks the worker which it was.
+    method = AMCHECK if has_amcheck(spec) else DUMP
+    if method == AMCHECK:
         for database in ask_once(spec.container, DATABASES) or []:
             ask_once(spec.container, DROP_AMCHECK, timeout=300, database=database)
         jobs = max(1, min(os.cpu_count() or 1, MAX_JOBS))
-        program = ["pg_amcheck", "--all", "--install-missing", "--jobs=%d" % jobs, "--progress", *common]
+        program = [method, "--all", "--install-missing", "--jobs=%d" % jobs, "--progress", *common]
     else:
-        program = ["pg_dumpall", "--verbose", "--no-sync", "--file=/dev/null", *common]
+        program = [method, "--verbose", "--no-sync", "--file=/dev/null", *common]
     env = ["-e", "LC_ALL=C", "-e", "PGAPPNAME=postgres-cluster", "-e", "PGOPTIONS=" + render_options(read_major())]
     command = ["docker", "exec", "-i", *env, spec.container, "sh", "-c", SCRIPT, "verify", *program]
-    stages = [{"kind": "verification", "parser": "verification", "attempts": [command]}]
+    stages = [{"kind": "verification", "parser": "verification", "method": method, "attempts": [command]}]
     failure = "%s cannot read what it restored" % spec.node
     start_work(spec.cluster, None, stages, parameters, spec.step or "verify", failure, True, "verify")
 
