@@ -93,6 +93,8 @@ test.each([
 const DIGEST = `sha256:${'0'.repeat(64)}`;
 test.each([
   ['17', `postgres@${DIGEST}`, `17@${DIGEST}`],
+  ['17', `docker.io/library/postgres@${DIGEST}`, `17@${DIGEST}`],
+  ['17', DIGEST, '17'],
   ['17', `ghcr.io/acme/postgres@${DIGEST}`, '17'],
   [`17@sha256:${'1'.repeat(64)}`, `postgres@${DIGEST}`, `17@sha256:${'1'.repeat(64)}`],
   ['17', null, '17'],

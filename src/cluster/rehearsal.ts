@@ -1,3 +1,4 @@
+import { isFromRepository } from './image.ts';
 import type { ClusterSpec } from './spec.ts';
 
 /** What the primary of a cluster wrote and had at the moment to which a rehearsal restores. */
@@ -114,8 +115,9 @@ function pinTag(
   image: string,
   { imageTag, running }: { imageTag: string; running: string | null },
 ): string {
-  const [repository, digest] = running?.split('@') ?? [];
-  if (imageTag.includes('@') || repository !== image || digest === undefined) return imageTag;
+  const digest = running?.split('@')[1];
+  if (running === null || digest === undefined || imageTag.includes('@')) return imageTag;
+  if (!isFromRepository(running, image)) return imageTag;
   return `${imageTag}@${digest}`;
 }
 
