@@ -50,7 +50,7 @@ export function pinImage(
   return resolved === null ? null : { image, digest: `${repository}@${resolved}` };
 }
 
-/** Whether an image by digest belongs to a repository, which may have Docker's prefixes. An image by id cannot be pulled from any. */
+/** Whether an image by digest belongs to a repository, with or without docker.io/library. One by id cannot be pulled from any. */
 export function isFromRepository(pinned: string, repository: string): boolean {
   const name = (text: string) => text.replace(/^docker\.io\//, '').replace(/^library\//, '');
   return !pinned.includes('@') || name(splitReference(pinned).repository) === name(repository);

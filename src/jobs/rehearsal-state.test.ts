@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest';
+import type { Job } from './job.ts';
+import { findLeftRehearsal } from './rehearsal-state.ts';
+
+const S3 = { type: 's3', config: { bucket: 'states', key: 'orders.tfstate' } };
+
+// The fields in use of a job: a look at any state would fail.
+const describe = (name: string, backend: object | null) =>
+  ({ inputs: { backend, spec: { name }, workingDirectory: '.' } }) as unknown as Job;
+
+test.each<[string, string, object | null]>([
+  ['without a state', 'orders', null],
+  ['whose name has no room for another', 'o'.repeat(31), S3],
+  ['whose backend has no place for another', 'orders', { type: 'http', config: {} }],
+])('a cluster %s has no rehearsal, and no state is looked at', async (_, name, backend) => {
+  expect(await findLeftRehearsal(describe(name, backend))).toBeNull();
+});
+
+test('every other cluster may have one', async () => {
+  await expect(findLeftRehearsal(describe('orders', S3))).rejects.toThrow();
+});
