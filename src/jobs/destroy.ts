@@ -1,13 +1,14 @@
 import * as core from '@actions/core';
 import { nameRehearsal } from '../cluster/rehearsal.ts';
-import { readMessage } from '../messages/errors.ts';
+import { readMessage, UserError } from '../messages/errors.ts';
 import { writeResult } from '../operations/result.ts';
+import { renderRehearsalGone } from '../report/rehearsal-remark.ts';
 import { type RemovalReport, renderRemovalSummary } from '../report/removal.ts';
-import type { Announcement } from './announcement.ts';
 import type { Job } from './job.ts';
 import { openTerraform } from './open-terraform.ts';
-import { findLeftRehearsal, removeRehearsal } from './rehearsal-state.ts';
+import { findLeftRehearsal, type RehearsalState, removeRehearsal } from './rehearsal-state.ts';
 import { removeEverything } from './remove-everything.ts';
+import { closeRehearsalIssue, type RehearsalDesk } from './report-rehearsal.ts';
 import { buildRunInfo } from './run-report.ts';
 import { generateDirectory } from './terraform-directory.ts';
 
@@ -24,10 +25,8 @@ const NEXT_STEP =
  *
  * @throws UserError before anything is stopped if the state has anything but this cluster, or with Terraform's messages
  */
-export async function destroyCluster(
-  job: Job,
-  { announcement, commit }: { announcement: Announcement; commit: string },
-): Promise<void> {
+export async function destroyCluster(job: Job, desk: RehearsalDesk): Promise<void> {
+  const { announcement, commit } = desk;
   const { name, region } = job.inputs.spec;
   const { directory } = job.workspace;
   let report: RemovalReport = {
@@ -60,16 +59,13 @@ export async function destroyCluster(
         report = { ...report, warnings };
       },
     });
-    if (rehearsal !== null) {
-      await removeRehearsal(rehearsal);
-      core.notice(`${nameRehearsal(name)}, which a rehearsal had left, is destroyed as well.`);
-    }
+    const result = { counts, outputs: {}, removed: resources, volumes };
+    if (hasChanges) core.setOutput('apply-json', await writeResult(directory, 'apply', result));
+    if (rehearsal !== null) await removeLeft(job, { rehearsal, ...desk });
     if (!hasChanges) {
       core.notice(`There is nothing to destroy: the state of the cluster ${name} is empty.`);
       return await finish({ state: 'nothing' });
     }
-    const result = { counts, outputs: {}, removed: resources, volumes };
-    core.setOutput('apply-json', await writeResult(directory, 'apply', result));
     core.notice(
       `The cluster ${name} is destroyed, and its state is empty. The last snapshots of ${volumes.length} ${volumes.length === 1 ? 'data volume' : 'data volumes'} are kept; the job summary says how to find and delete them. Remove the cluster's file and its job in the workflow: the next merge that is deployed would build the cluster again, without data.`,
     );
@@ -78,4 +74,29 @@ export async function destroyCluster(
     await finish({ state: 'failed', error: readMessage(error), nextStep: NEXT_STEP });
     throw error;
   }
+}
+
+/** Removes what a rehearsal left of a cluster that is destroyed, and closes the issue that says so. */
+async function removeLeft(
+  job: Job,
+  { rehearsal, ...desk }: RehearsalDesk & { rehearsal: RehearsalState },
+): Promise<void> {
+  const { name } = job.inputs.spec;
+  const left = nameRehearsal(name);
+  try {
+    await removeRehearsal(rehearsal);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const what = `${name} is destroyed, and ${left}, which a rehearsal had left, is not`;
+    throw new UserError([`${what}: ${error.problems[0]}`, ...error.problems.slice(1)], {
+      cause: error,
+    });
+  }
+  core.notice(`${left}, which a rehearsal had left, is destroyed as well.`);
+  const run = buildRunInfo(job, desk.commit);
+  const comment = renderRehearsalGone({ cluster: name, run }, 'destroyed');
+  // The cluster is gone, whatever GitHub answers.
+  await closeRehearsalIssue(comment, { ...desk, job }).catch((cause: unknown) => {
+    core.warning(`The issue of the rehearsal could not be closed: ${readMessage(cause)}`);
+  });
 }

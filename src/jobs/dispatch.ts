@@ -100,11 +100,11 @@ export async function dispatch(
     case 'backup':
       return backUp(job, { announcement, commit: intent.sha });
     case 'rehearse':
-      return rehearse(job, { client, identity, announcement, commit: intent.sha, redact });
+      return rehearse(job, { ...reporting, announcement, commit: intent.sha });
     case 'abandon':
       return reviewAbandonment(job, { announcement, intent });
     case 'destroy':
-      return destroyCluster(job, { announcement, commit: intent.sha });
+      return destroyCluster(job, { ...reporting, announcement, commit: intent.sha });
     case 'close':
       return close(job, announcement);
     case 'await':

@@ -17,7 +17,10 @@ export async function endRehearsals(given: Job, desk: RehearsalDesk): Promise<vo
   const state = await openRehearsal(given);
   if (state.isLeft) await removeRehearsal(state);
   const run = buildRunInfo(given, desk.commit);
-  await closeRehearsalIssue(renderRehearsalGone({ cluster: name, run }), { ...desk, job: given });
+  await closeRehearsalIssue(renderRehearsalGone({ cluster: name, run }, 'unbacked'), {
+    ...desk,
+    job: given,
+  });
   if (!state.isLeft) {
     throw new UserError(
       `backup: missing. ${name} has no backups, so there is nothing to rehearse, and an earlier rehearsal left nothing. Set backup and deploy first.`,

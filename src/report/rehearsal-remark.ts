@@ -22,10 +22,16 @@ export function renderRehearsalRemark(
   };
 }
 
-/** Renders the last comment on the issue of a cluster that has no backups any more; Markdown. */
-export function renderRehearsalGone({
-  cluster,
-  run,
-}: Pick<RehearsalReport, 'cluster' | 'run'>): string {
-  return `Nothing of ${renderCode(nameRehearsal(cluster))} is left. ${renderCode(cluster)} has no \`backup\` any more, so there is nothing to rehearse.\n\n${renderFooter(run)}`;
+/** Why a cluster is rehearsed no more. */
+const ENDS = {
+  unbacked: 'has no `backup` any more, so there is nothing to rehearse',
+  destroyed: 'is destroyed, so there is nothing to rehearse',
+} as const;
+
+/** Renders the last comment on the issue of a cluster that is rehearsed no more; Markdown. */
+export function renderRehearsalGone(
+  { cluster, run }: Pick<RehearsalReport, 'cluster' | 'run'>,
+  why: keyof typeof ENDS,
+): string {
+  return `Nothing of ${renderCode(nameRehearsal(cluster))} is left. ${renderCode(cluster)} ${ENDS[why]}.\n\n${renderFooter(run)}`;
 }

@@ -115,8 +115,9 @@ describe('golden', () => {
     await expect(body).toMatchFileSnapshot(`golden/${name}.md`);
   });
 
-  test('rehearsal-gone', async () => {
-    await expect(renderRehearsalGone(DONE)).toMatchFileSnapshot('golden/rehearsal-gone.md');
+  test.each(['unbacked', 'destroyed'] as const)('rehearsal-gone, %s', async (why) => {
+    const name = `golden/rehearsal-gone-${why}.md`;
+    await expect(renderRehearsalGone(DONE, why)).toMatchFileSnapshot(name);
   });
 
   test('rehearsal-closed', async () => {
