@@ -145,13 +145,21 @@ test('no program gets a secret that it does not need', async () => {
   });
   const env = { ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'oidc-token', AWS_SECRET_ACCESS_KEY: 'aws-secret' };
   const key = 'k'.repeat(32);
-  await bench.run(event, { 'review-key': key }, { ...options, path: `${wrapped}:${path}`, env });
+  const cipher = 'c'.repeat(32);
+  const inputs = { 'review-key': key, 'backup-cipher-key': cipher };
+  await bench.run(event, inputs, { ...options, path: `${wrapped}:${path}`, env });
   const read = (program: string) => readFileSync(`${seen}-${program}`, 'utf8');
   expect(read('terraform')).toContain('AWS_SECRET_ACCESS_KEY=aws-secret');
   for (const program of ['terraform', 'ansible', 'ssh']) {
     const text = read(program);
     expect(text).toContain('LC_ALL=C.UTF-8');
-    for (const secret of [...Object.values(bench.secrets), bench.token, key, 'oidc-token']) {
+    for (const secret of [
+      ...Object.values(bench.secrets),
+      bench.token,
+      key,
+      cipher,
+      'oidc-token',
+    ]) {
       expect(text).not.toContain(secret);
     }
     expect(text).not.toMatch(/^(INPUT|GITHUB|ACTIONS|RUNNER|STATE)_/m);

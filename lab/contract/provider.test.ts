@@ -79,6 +79,7 @@ const BACKUP: ClusterSpec['backup'] = {
   schedule: { time: '02:30', fullOn: 'sunday' },
   endpoint: null,
   kmsKey: null,
+  cipher: 'none',
   permissionsBoundary: null,
 };
 const BACKED_UP: ClusterSpec = { ...CHANGED, backup: BACKUP };

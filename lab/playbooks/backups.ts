@@ -37,6 +37,7 @@ export function describeBackup(prefix: string): BackupSpec {
     schedule: { time: '02:30', fullOn: 'sunday' },
     endpoint: 's3.lab.internal:9000',
     kmsKey: null,
+    cipher: 'none',
     permissionsBoundary: null,
   };
 }
@@ -55,9 +56,9 @@ export function restoreStep(
   { desired, time }: { desired: Pick<DesiredCluster, 'backup'>; time: string | null },
 ): Step {
   const [node = ''] = testbed.names;
-  const { prefix = '', endpoint = null } = desired.backup ?? {};
+  const { prefix = '', endpoint = null, cipher = 'none' } = desired.backup ?? {};
   const source = {
-    ...{ bucket: BUCKET, prefix: prefix ?? '', endpoint },
+    ...{ bucket: BUCKET, prefix, endpoint, cipher },
     ...{ cluster: testbed.desired.name, kmsKey: null, permissionsBoundary: null },
   };
   return { kind: 'restore', nodes: [node], ...testbed.configure(node), source, time };

@@ -30,6 +30,7 @@ def main() -> None:
             "fresh_nodes": {"type": "list", "elements": "str", "default": []},
             "superuser_secret": {"type": "str", "no_log": True},
             "replication_secret": {"type": "str", "no_log": True},
+            "backup_cipher_secret": {"type": "str", "no_log": True},
             "registry_username": {"type": "str"},
             "registry_secret": {"type": "str", "no_log": True},
             # Whether the nodes have one to log in with where there is no secret.
@@ -42,6 +43,7 @@ def main() -> None:
         image_needs=json.loads(decode(module.params["image_needs"]) or "[]"),
         superuser=decode(module.params["superuser_secret"]),
         replication=decode(module.params["replication_secret"]),
+        backup_key=decode(module.params["backup_cipher_secret"]),
     )
     use_login(
         options["image"],

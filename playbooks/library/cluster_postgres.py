@@ -16,6 +16,7 @@ from ansible.module_utils.postgres_cluster.archive import archive
 from ansible.module_utils.postgres_cluster.backup import backup
 from ansible.module_utils.postgres_cluster.catch_up import tell_wal
 from ansible.module_utils.postgres_cluster.check import check
+from ansible.module_utils.postgres_cluster.cipher import add_key
 from ansible.module_utils.postgres_cluster.clone import clone
 from ansible.module_utils.postgres_cluster.command import Pending, Problem
 from ansible.module_utils.postgres_cluster.discard import discard
@@ -47,7 +48,10 @@ STEPS: Dict[str, Callable[[Spec, Options], Outcome]] = {
     "check": lambda spec, _: check(spec),
     "initialise": lambda spec, _: initialise(spec),
     "restore": lambda spec, options: restore(
-        spec, options["restore_source"], options["restore_time"], decode(options["restore_conf"]) or ""
+        spec,
+        options["restore_source"],
+        options["restore_time"],
+        add_key(decode(options["restore_conf"]) or "", decode(options["restore_cipher_secret"]), "restore-cipher-key"),
     ),
     "admit": lambda spec, options: admit(spec, options["slots"], options["retired_slots"]),
     "clone": lambda spec, _: clone(spec),
@@ -56,7 +60,9 @@ STEPS: Dict[str, Callable[[Spec, Options], Outcome]] = {
     "reload": lambda spec, _: reload(spec),
     "restart": lambda spec, _: restart(spec),
     "archive": lambda spec, options: archive(
-        spec, decode(options["files"].get("pgbackrestConf")) or "", decode(options["files"].get("backupJson")) or ""
+        spec,
+        add_key(decode(options["files"].get("pgbackrestConf")) or "", decode(options["backup_cipher_secret"])),
+        decode(options["files"].get("backupJson")) or "",
     ),
     "backup": lambda spec, options: backup(spec, options["backup_type"]),
     "verify": lambda spec, options: verify(spec, options["canary"]),
@@ -127,7 +133,8 @@ def main() -> None:
             # Whether the new image may sort text in another order; a sentence on how to allow that, base64.
             "collation_change": {"type": "bool", "default": False},
             "collation_way_out": {"type": "str", "default": ""},
-            # {"postgresqlConf", "pgHba"}, base64; of `archive` {"pgbackrestConf", "backupJson"}, empty to end it.
+            # {"postgresqlConf", "pgHba"}, base64; of `archive` {"pgbackrestConf", "backupJson"}, empty to end it. The key of a
+            # repository is added here: other arguments may be shown.
             "files": {"type": "dict"},
             "slots": {"type": "list", "elements": "str", "default": []},
             "retired_slots": {"type": "list", "elements": "str", "default": []},
@@ -166,6 +173,9 @@ def main() -> None:
             "rehearsal": {"type": "dict"},
             "superuser_secret": {"type": "str", "no_log": True},
             "replication_secret": {"type": "str", "no_log": True},
+            # Archive and restore only: keys of repositories.
+            "backup_cipher_secret": {"type": "str", "no_log": True},
+            "restore_cipher_secret": {"type": "str", "no_log": True},
             "registry_username": {"type": "str"},
             "registry_secret": {"type": "str", "no_log": True},
             # Whether the nodes have one to log in with where there is no secret.

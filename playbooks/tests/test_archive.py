@@ -38,6 +38,7 @@ class Archive(unittest.TestCase):
             "inspect_container": lambda _: self.found,
             "run": self.run_program,
             "read_repository": self.read_repository,
+            "ensure_image": lambda reference: (SimpleNamespace(owner=(999, 999)), False),
             "note_dropped": lambda names: self.done.append("gap"),
             "forget_pushed": lambda: self.done.append("forget"),
             "reopen_histories": lambda: self.done.append("histories"),
@@ -95,6 +96,28 @@ class Archive(unittest.TestCase):
     def test_a_replica_gets_the_files_only(self):
         self.assertTrue(self.archive(node="node-2"))
         self.assertEqual((self.read("pgbackrest.conf"), self.done), (CONF, ["forget"]))
+
+    def test_another_key_or_cipher_of_a_repository_is_refused_before_anything_is_written(self):
+        first, second = (CONF + "repo1-cipher-type=aes-256-cbc\nrepo1-cipher-pass=%s\n" % (key * 32) for key in "ab")
+        for before, after in [(first, second), (CONF, first), (first, CONF)]:
+            self.archive("")
+            self.archive(before)
+            with self.assertRaises(Problem) as caught:
+                self.archive(after)
+            self.assertEqual(caught.exception.message.count("another `backup.prefix`, where a new repository begins"), 1)
+            self.assertEqual((self.read("pgbackrest.conf"), self.done), (before, []))
+        # Elsewhere another repository begins.
+        self.archive(first)
+        moved = second.replace("/orders", "/elsewhere/orders")
+        self.assertTrue(self.archive(moved))
+        self.assertEqual(self.read("pgbackrest.conf"), moved)
+
+    def test_only_postgresql_reads_the_key(self):
+        with mock.patch("os.fchown") as chown:
+            self.archive(CONF + "repo1-cipher-type=aes-256-cbc\nrepo1-cipher-pass=%s\n" % ("a" * 32))
+        self.assertEqual(os.stat(self.etc + "/pgbackrest.conf").st_mode & 0o7777, 0o600)
+        # The file of the stanza's creation, the schedule, and the file itself.
+        self.assertEqual([call.args[1:] for call in chown.call_args_list], [(999, 999), (0, 0), (999, 999)])
 
     def test_a_failure_leaves_the_earlier_archive_in_use(self):
         self.archive()

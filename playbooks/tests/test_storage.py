@@ -193,7 +193,7 @@ class ShutDown(unittest.TestCase):
         found = volume.Volume("/dev/nvme1n1", "xfs", "u", False, True)
         options = {
             "name": "node-1", "cluster": "orders", "image": "postgres:17", "volume_id": "vol-1",
-            "user": "admin", "authorized_key": "k", "retired_keys": [],
+            "user": "admin", "authorized_key": "k", "retired_keys": [], "backup_key": None,
         }
 
         def unreadable(*_):

@@ -153,6 +153,7 @@ const observation = object({
     authorizedKeysCurrent: flag,
     debian: wholeNumber(1, 999).nullable(),
     backupTools: oneOf(['absent', 'outdated', 'ready']),
+    backupKeyCurrent: flag.nullable(),
   }),
   volume: object({
     device: devicePath.nullable(),

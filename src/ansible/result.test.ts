@@ -99,7 +99,7 @@ test('the first problems are shown, and the number of the others', () => {
     }
   });
   expect(problems).toHaveLength(12);
-  expect(problems.at(-2)).toBe('And 14 more of the kind.');
+  expect(problems.at(-2)).toBe('And 17 more of the kind.');
 });
 
 describe('a malformed report', () => {

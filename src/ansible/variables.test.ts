@@ -112,6 +112,30 @@ test('a login to a registry is encoded, name and password', () => {
   expect(JSON.parse(render({})).cluster_registry_secret).toBe('');
 });
 
+describe('the key of a repository', () => {
+  const keys = { backupCipherKey: 'own-key', restoreCipherKey: 'other-key' };
+  const cipher = 'aes-256-cbc' as const;
+  const restore = { from: createSource({ cipher }), time: null };
+  const find = (desired: Partial<DesiredCluster>, given: Partial<typeof keys> = keys) => {
+    const secrets = { postgresPassword: '', replicationPassword: '', ...given };
+    const text = render({ desired: createDesired(desired), secrets });
+    const { cluster_backup_cipher_secret: own, cluster_restore_cipher_secret: source } =
+      JSON.parse(text);
+    expect(text).not.toMatch(/own-key|other-key/);
+    return [own, source].map(decodeText);
+  };
+
+  test.each<[string, Partial<DesiredCluster>, Partial<typeof keys>, [string, string]]>([
+    ['goes nowhere without a cipher', { backup: createBackup() }, keys, ['', '']],
+    ['is the own one', { backup: createBackup({ cipher }) }, keys, ['own-key', '']],
+    ['is another one for a source', { restore }, keys, ['', 'other-key']],
+    ['is the own one for a source', { restore }, { backupCipherKey: 'own-key' }, ['', 'own-key']],
+    ['is missing without a secret', { backup: createBackup({ cipher }), restore }, {}, ['', '']],
+  ])('%s', (_, desired, given, expected) => {
+    expect(find(desired, given)).toEqual(expected);
+  });
+});
+
 test.each([
   [false, {}],
   [true, { hasInstanceProfile: true }],

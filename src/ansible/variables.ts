@@ -1,3 +1,4 @@
+import type { Cipher } from '../cluster/backup.ts';
 import { renderBackupFiles, renderRestoreConf } from '../cluster/backup-configuration.ts';
 import { type DesiredCluster, renderFiles } from '../cluster/desired.ts';
 import type { PinnedImage } from '../cluster/image.ts';
@@ -32,7 +33,12 @@ import { quoteValue } from '../messages/quote-value.ts';
 export function renderVariables(options: {
   desired: DesiredCluster;
   secrets: Pick<Secrets, 'postgresPassword' | 'replicationPassword'> &
-    Partial<Pick<Secrets, 'registryUsername' | 'registryPassword'>>;
+    Partial<
+      Pick<
+        Secrets,
+        'registryUsername' | 'registryPassword' | 'backupCipherKey' | 'restoreCipherKey'
+      >
+    >;
   keys: PublicKeys;
   rollout?: {
     primary: string;
@@ -62,6 +68,7 @@ export function renderVariables(options: {
       cluster_retired_keys: keys.retired,
       cluster_superuser_secret: encode(secrets.postgresPassword),
       cluster_replication_secret: encode(secrets.replicationPassword),
+      ...encodeCipherKeys(desired, secrets),
       cluster_registry_username: encode(secrets.registryUsername ?? ''),
       cluster_registry_secret: encode(secrets.registryPassword ?? ''),
       cluster_registry_instance_profile: hasInstanceProfile,
@@ -149,6 +156,21 @@ function renderArchive(step: Omit<StepOf<'archive'>, 'reasons'>, desired: Desire
 
 function renderRestore({ source }: StepOf<'restore'>, { region }: DesiredCluster): string {
   return encode(renderRestoreConf(source, region));
+}
+
+/** The keys of the repositories that are encrypted; empty for the others. */
+function encodeCipherKeys(
+  { backup, restore }: DesiredCluster,
+  { backupCipherKey = '', restoreCipherKey = '' }: Partial<Secrets>,
+): Readonly<Record<string, string>> {
+  const isEncrypted = (of: { readonly cipher: Cipher } | undefined | null) =>
+    (of?.cipher ?? 'none') !== 'none';
+  return {
+    cluster_backup_cipher_secret: encode(isEncrypted(backup) ? backupCipherKey : ''),
+    cluster_restore_cipher_secret: encode(
+      isEncrypted(restore?.from) ? restoreCipherKey || backupCipherKey : '',
+    ),
+  };
 }
 
 /** Encodes free text as base64, because Ansible reads `{{ … }}` in any variable as a template. */

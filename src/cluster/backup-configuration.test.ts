@@ -62,6 +62,17 @@ describe('pgbackrest.conf', () => {
     expect(render({ endpoint: 's3.example.com' })).not.toContain('repo1-storage-port');
   });
 
+  test('a cipher is named, and its key is left to the node', () => {
+    const conf = render({ cipher: 'aes-256-cbc' });
+    expect(conf).toContain('\nrepo1-cipher-type=aes-256-cbc\n');
+    expect(conf).not.toContain('cipher-pass');
+    expect(render()).not.toContain('cipher');
+    const source = createSource({ cipher: 'aes-256-cbc' });
+    expect(renderRestoreConf(source, 'eu-central-1')).toContain(
+      '\nrepo1-cipher-type=aes-256-cbc\n',
+    );
+  });
+
   test.each([
     ['us-east-1', 's3.us-east-1.amazonaws.com'],
     ['us-gov-west-1', 's3.us-gov-west-1.amazonaws.com'],

@@ -16,7 +16,8 @@ type Options = Readonly<Record<string, string | number | null>>;
 
 /**
  * Returns the `pgbackrest.conf` of every node of a cluster (pgBackRest 2.55, "Configuration Reference"). It holds no secret:
- * credentials come from the instance's metadata service. `dataGib`: size of the data volume in GiB.
+ * credentials come from the instance's metadata service, and the node adds the key of the cipher (cipher.py). `dataGib`: size
+ * of the data volume in GiB.
  */
 export function renderPgbackrestConf(
   backup: BackupSpec,
@@ -107,6 +108,7 @@ function locate(source: Omit<BackupSource, 'permissionsBoundary'>, region: strin
     'repo1-s3-uri-style': endpoint === null ? null : 'path',
     'repo1-s3-key-type': 'auto',
     'repo1-storage-ca-file': `${TOOLS}/ca-certificates.crt`,
+    'repo1-cipher-type': source.cipher === 'none' ? null : source.cipher,
   };
 }
 

@@ -14,6 +14,11 @@ export const BACKUP_TYPES = ['full', 'incremental'] as const;
 /** One of them. */
 export type BackupType = (typeof BACKUP_TYPES)[number];
 
+/** How pgBackRest encrypts a repository before anything leaves the node (pgBackRest, "Configuration Reference", repo-cipher-type). */
+export const CIPHERS = ['none', 'aes-256-cbc'] as const;
+/** One of them. */
+export type Cipher = (typeof CIPHERS)[number];
+
 /** Where the backups and the WAL archive of a cluster are kept, when backups are made, and how long they are kept. */
 export interface BackupSpec {
   /** S3 bucket in the cluster's region. */
@@ -27,6 +32,8 @@ export interface BackupSpec {
   readonly endpoint: string | null;
   /** ARN of the KMS key of the objects; null: the bucket's default. */
   readonly kmsKey: string | null;
+  /** With another than `none`, everything is encrypted with the secret `backup-cipher-key`. */
+  readonly cipher: Cipher;
   /** ARN of the policy that limits the role of the nodes; null: none. */
   readonly permissionsBoundary: string | null;
 }
@@ -48,6 +55,8 @@ export interface BackupSource {
   readonly endpoint: string | null;
   /** ARN of the KMS key of the objects; null: the bucket's default. */
   readonly kmsKey: string | null;
+  /** With another than `none`, everything is encrypted with `restore-cipher-key`, or with `backup-cipher-key` if there is none. */
+  readonly cipher: Cipher;
   /** ARN of the policy that limits the role of nodes without `backup`; null: none. */
   readonly permissionsBoundary: string | null;
 }

@@ -29,6 +29,7 @@ const DEPLOYED = {
   bucket: 'acme-backups',
   path: '/production/orders',
   endpoint: null,
+  cipher: 'none',
   retentionDays: 14,
   schedule: { time: '02:30', fullOn: 'sunday' },
 };
@@ -39,6 +40,7 @@ const SPEC: BackupSpec = {
   schedule: { time: '02:30', fullOn: 'sunday' },
   endpoint: null,
   kmsKey: null,
+  cipher: 'none',
   permissionsBoundary: null,
 };
 
@@ -48,6 +50,14 @@ describe('the files of a node', () => {
 
   test('say where it archives to, how long and when', () => {
     expect(read(CONF)).toEqual(DEPLOYED);
+  });
+
+  test.each([
+    ['aes-256-cbc', 'aes-256-cbc'],
+    ['rot13', 'none'],
+  ])('name the cipher %s: %s', (written, expected) => {
+    const conf = CONF.replace('repo1-retention', `repo1-cipher-type=${written}\nrepo1-retention`);
+    expect(read(conf)).toEqual({ ...DEPLOYED, cipher: expected });
   });
 
   test.each([

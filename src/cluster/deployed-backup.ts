@@ -1,4 +1,11 @@
-import { type BackupSchedule, type BackupSpec, DAYS, locateRepository } from './backup.ts';
+import {
+  type BackupSchedule,
+  type BackupSpec,
+  CIPHERS,
+  type Cipher,
+  DAYS,
+  locateRepository,
+} from './backup.ts';
 import type { BackupObservation, BackupRecord, NodeObservation } from './observation.ts';
 import { findPrimary } from './replication.ts';
 
@@ -9,6 +16,8 @@ export interface DeployedBackup {
   readonly path: string;
   /** Another S3 service, `host` or `host:port`; null: Amazon's. */
   readonly endpoint: string | null;
+  /** How the repository is encrypted. */
+  readonly cipher: Cipher;
   /** Null: the file does not say. */
   readonly retentionDays: number | null;
   /** Null: the node has no schedule, or one that cannot be read. */
@@ -37,6 +46,7 @@ export function readDeployedBackup({
     bucket,
     path,
     endpoint: host === null || port === null ? host : `${host}:${port}`,
+    cipher: CIPHERS.find((one) => one === read('repo1-cipher-type', /^[a-z0-9-]{1,32}$/)) ?? 'none',
     retentionDays: days === null ? null : Number(days),
     schedule: readSchedule(backupJson),
   };

@@ -79,6 +79,11 @@ export interface HostObservation {
   readonly debian: number | null;
   /** pgBackRest, the program that makes backups, and its timer. */
   readonly backupTools: 'absent' | 'outdated' | 'ready';
+  /**
+   * Whether pgbackrest.conf has the given key of the repository, which never leaves the node; null if the file names no
+   * cipher, or no key was given.
+   */
+  readonly backupKeyCurrent: boolean | null;
 }
 
 /** The data volume, found by its EBS id. */
@@ -343,6 +348,7 @@ export function buildFreshObservation(name: string): NodeObservation {
       authorizedKeysCurrent: true,
       debian: null,
       backupTools: 'absent',
+      backupKeyCurrent: null,
     },
     volume: { device: '/dev/nvme1n1', filesystem: null, ready: false, readOnly: false },
     storage: { data: null, root: null, kept: [] },

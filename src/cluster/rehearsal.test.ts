@@ -37,7 +37,7 @@ const SPEC: ClusterSpec = {
   tags: { Team: 'data' },
   storage: { dataGib: 500, iops: null, throughput: null, rootGib: 10, kmsKey: null },
   clone: { from: 'primary', maxRate: null },
-  backup: createBackup({ endpoint: 'minio:9000' }),
+  backup: createBackup({ endpoint: 'minio:9000', cipher: 'aes-256-cbc' }),
   restore: null,
   rehearsal: null,
   snapshots: { keep: 7, time: '03:00', permissionsBoundary: null },
@@ -58,7 +58,12 @@ test('a rehearsal is one node that is restored to the canary, and that no client
     restore: {
       from: {
         ...{ bucket: 'acme-backups', prefix: 'production', cluster: 'orders' },
-        ...{ endpoint: 'minio:9000', kmsKey: null, permissionsBoundary: null },
+        ...{
+          endpoint: 'minio:9000',
+          kmsKey: null,
+          cipher: 'aes-256-cbc',
+          permissionsBoundary: null,
+        },
       },
       time: '2026-11-26T05:12:03.123456Z',
     },

@@ -98,12 +98,12 @@ export function describeRehearsal(
 ): ClusterSpec {
   const { backup, name, imageTag } = spec;
   if (backup === null) throw new Error(`${name} has no backups to rehearse.`);
-  const { bucket, prefix, endpoint, kmsKey, permissionsBoundary } = backup;
+  const { bucket, prefix, endpoint, kmsKey, cipher, permissionsBoundary } = backup;
   return {
     ...describeRemains(spec),
     imageTag: pinTag(spec.image, { imageTag, running }),
     restore: {
-      from: { bucket, prefix, cluster: name, endpoint, kmsKey, permissionsBoundary },
+      from: { bucket, prefix, cluster: name, endpoint, kmsKey, cipher, permissionsBoundary },
       time: canary.written,
     },
     rehearsal: canary,

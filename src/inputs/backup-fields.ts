@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DAYS } from '../cluster/backup.ts';
+import { CIPHERS, DAYS } from '../cluster/backup.ts';
 import { explain, isClusterName, matching, text, wholeNumber } from './schema-fields.ts';
 
 /** S3 User Guide, "General purpose bucket naming rules". A dot does not match the certificate of a bucket's host. */
@@ -62,6 +62,11 @@ const key = matching(
   ),
 );
 
+const cipher = z.enum(
+  CIPHERS,
+  explain('none, or aes-256-cbc to encrypt with a key of the secrets', 'aes-256-cbc'),
+);
+
 /** The key `backup`: where backups are kept, when they are made and how long they are kept. */
 export const backupMap = () =>
   map(
@@ -78,6 +83,7 @@ export const backupMap = () =>
       ).optional(),
       endpoint: endpoint.optional(),
       kms_key_id: key.optional(),
+      cipher: cipher.optional(),
       permissions_boundary: boundary('postgres-cluster-nodes').optional(),
     },
     'bucket: acme-backups',
@@ -97,6 +103,7 @@ export const restoreMap = () =>
           ),
           endpoint: endpoint.optional(),
           kms_key_id: key.optional(),
+          cipher: cipher.optional(),
           permissions_boundary: boundary('postgres-cluster-nodes').optional(),
         },
         'bucket: acme-backups',

@@ -21,6 +21,7 @@ test('a bucket is enough', () => {
     schedule: { time: '02:30', fullOn: 'sunday' },
     endpoint: null,
     kmsKey: null,
+    cipher: 'none',
     permissionsBoundary: null,
   });
 });

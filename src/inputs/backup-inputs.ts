@@ -33,6 +33,7 @@ export function buildBackup(
       },
       endpoint: backup.endpoint ?? null,
       kmsKey: backup.kms_key_id ?? null,
+      cipher: backup.cipher ?? 'none',
       permissionsBoundary: backup.permissions_boundary ?? null,
     },
     restore: restore && {
@@ -58,6 +59,7 @@ function buildSource(
     cluster,
     endpoint: given.endpoint ?? backup?.endpoint ?? null,
     kmsKey: given.kms_key_id ?? backup?.kms_key_id ?? null,
+    cipher: given.cipher ?? backup?.cipher ?? 'none',
     permissionsBoundary: given.permissions_boundary ?? backup?.permissions_boundary ?? null,
   };
 }

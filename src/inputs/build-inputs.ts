@@ -77,6 +77,8 @@ export function buildInputs(
       registryPassword: secret('registry-password'),
       sshPrivateKey: secret('ssh-private-key'),
       reviewKey: secret('review-key'),
+      backupCipherKey: secret('backup-cipher-key'),
+      restoreCipherKey: secret('restore-cipher-key'),
     },
     sshUser: read('ssh_user'),
     sshPublicKey: readValue(description, 'ssh_public_key'),

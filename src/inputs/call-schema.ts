@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { BACKUP_TYPES } from '../cluster/backup.ts';
 import { COMMANDS } from '../runner/intent.ts';
+import { cipherKey } from './cipher-keys.ts';
 import { isClusterName } from './schema-fields.ts';
 import type { SECRET_INPUTS } from './secrets.ts';
 
@@ -53,6 +54,8 @@ export const callSchema = z.object({
     error:
       'Allowed: at least 32 characters, or nothing for no signature, e.g. the output of openssl rand -hex 32.',
   }),
+  'backup-cipher-key': cipherKey(),
+  'restore-cipher-key': cipherKey(),
   'postgres-password': z.string(),
   'replication-password': z.string(),
   'registry-username': z.string().refine((value) => /^[\x21-\x7e]{0,255}$/.test(value), {

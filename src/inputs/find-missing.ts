@@ -1,6 +1,7 @@
 import { type Intent, isConfiguring } from '../runner/intent.ts';
 import { checkRehearsal } from './check-rehearsal.ts';
 import { checkRemoval } from './check-removal.ts';
+import { listCipherKeys } from './cipher-keys.ts';
 import { type ClusterKey, nameInput } from './cluster-schema.ts';
 import { type Description, readValue } from './description.ts';
 import type { RawInputs } from './step-inputs.ts';
@@ -93,6 +94,9 @@ export function findMissing(description: Description, purpose: Purpose): string[
       'replication-password',
       `Replicas log in with it. ${store}, e.g. \${{ secrets.REPLICATION_PASSWORD }}.`,
     );
+  }
+  if (configures) {
+    for (const { name, why } of listCipherKeys(description, call)) needSecret(name, why);
   }
   // Runs without secrets see only the user name. The login is required only where nodes pull an image.
   if (configures && (call['registry-username'] ?? '') !== '') {

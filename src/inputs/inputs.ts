@@ -72,4 +72,8 @@ export interface Secrets {
   readonly sshPrivateKey: string;
   /** Signs reviews; empty for no signature. */
   readonly reviewKey: string;
+  /** Encrypts the backups of a cluster with `backup.cipher`. */
+  readonly backupCipherKey: string;
+  /** Decrypts the source of a restore; empty if that is `backupCipherKey`. */
+  readonly restoreCipherKey: string;
 }

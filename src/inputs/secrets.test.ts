@@ -18,6 +18,13 @@ test('lists secrets and their long lines, longest first', () => {
   ]);
 });
 
+test('the keys of backups are secrets', () => {
+  const keys = { 'backup-cipher-key': 'a+/='.repeat(12), 'restore-cipher-key': 'b'.repeat(32) };
+  expect(listSecrets(keys)).toEqual(Object.values(keys));
+  // As Markdown and HTML write them.
+  expect(createRedactor(listSecrets(keys))('x a&#43;/='.concat('a+/='.repeat(11)))).toBe('x ***');
+});
+
 test('hides secrets and password verifiers', () => {
   const redact = createRedactor(listSecrets(inputs));
   expect(redact('x pg-superuser-longer y b3BlbnNzaC1rZXk in us-east-1')).toBe(

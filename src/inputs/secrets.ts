@@ -5,6 +5,8 @@ export const SECRET_INPUTS = [
   'registry-password',
   'ssh-private-key',
   'review-key',
+  'backup-cipher-key',
+  'restore-cipher-key',
   'github-token',
 ] as const;
 

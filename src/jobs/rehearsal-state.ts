@@ -32,7 +32,10 @@ export async function openRehearsal(given: Job): Promise<RehearsalState> {
   saveWorkspaces(given.workspace, workspace);
   const spec = describeRemains(inputs.spec);
   const backend = inputs.backend && deriveRehearsalBackend(inputs.backend);
-  const job: Job = { ...given, workspace, inputs: { ...inputs, spec, backend, workingDirectory } };
+  // It reads the cluster's own backups, not what the cluster was once restored from.
+  const secrets = { ...inputs.secrets, restoreCipherKey: '' };
+  const own = { ...inputs, spec, backend, workingDirectory, secrets };
+  const job: Job = { ...given, workspace, inputs: own };
   await generateDirectory(job);
   const { terraform } = await openTerraform(job, { isRemoval: true });
   await readTerraformState(terraform);

@@ -45,10 +45,13 @@ async function endDeploy(conclusion: DeployConclusion): Promise<void> {
   await deployCheck.end(conclusion, { report: null, title: () => 'x', summary: () => 'x' });
 }
 
-function find(secrets: Partial<typeof SECRETS> = {}) {
+function find(secrets: Partial<typeof SECRETS> = {}, cipher = 'none') {
   const job = {
     environment: { event: { ref: 'refs/heads/main' }, repository },
-    inputs: { secrets: { ...SECRETS, ...secrets } },
+    inputs: {
+      spec: { backup: { cipher } },
+      secrets: { ...SECRETS, backupCipherKey: '', ...secrets },
+    },
   } as unknown as Job;
   return findUnfinishedDeploy(job, { ...open(), commit });
 }
@@ -80,6 +83,12 @@ describe('a scheduled run', () => {
     await endDeploy('neutral');
     await endDeploy('success');
     expect(await find()).toBeNull();
+  });
+
+  test('lacks the key of encrypted backups', async () => {
+    await endDeploy('neutral');
+    expect(await find({}, 'aes-256-cbc')).toBeNull();
+    expect(log.join('')).toMatch(/cannot finish it without backup-cipher-key\./);
   });
 
   test('says which inputs it lacks', async () => {

@@ -37,6 +37,10 @@ export async function findUnfinishedDeploy(
   const missing = Object.entries(NEEDED)
     .filter(([, secret]) => job.inputs.secrets[secret] === '')
     .map(([input]) => input);
+  const { spec, secrets } = job.inputs;
+  if ((spec.backup?.cipher ?? 'none') !== 'none' && secrets.backupCipherKey === '') {
+    missing.push('backup-cipher-key');
+  }
   if (missing.length > 0) {
     core.warning(
       `The deploy of ${short} is not finished: its last run ended while nodes still worked. This job cannot finish it without ${missing.join(', ')}. Run the job of that deploy again, or give the scheduled job the deploy's inputs.`,

@@ -130,6 +130,7 @@ test('the bucket of the backups and the source of a restore are given only where
     schedule: { time: '02:30', fullOn: 'sunday' },
     endpoint: null,
     kmsKey: null,
+    cipher: 'none',
     permissionsBoundary: 'arn:aws:iam::123456789012:policy/nodes',
   };
   const from = createSource({ bucket: 'old-backups' });

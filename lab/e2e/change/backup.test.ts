@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { query } from '../../client.ts';
@@ -17,7 +18,9 @@ const PLAIN = {
   // Small enough for a test to lose a slot.
   settings: 'max_slot_wal_keep_size = 64MB\nwal_keep_size = 0',
 };
-const INPUTS = { ...PLAIN, backup: JSON.stringify({ bucket: BUCKET, endpoint: ENDPOINT }) };
+const BACKUP = { bucket: BUCKET, endpoint: ENDPOINT, cipher: 'aes-256-cbc' };
+const KEY = randomBytes(48).toString('base64');
+const INPUTS = { ...PLAIN, backup: JSON.stringify(BACKUP), 'backup-cipher-key': KEY };
 const CONFIGURATION = `${ROOT}/etc/pgbackrest.conf`;
 const DROPPED = `${ROOT}/pgbackrest-spool/dropped`;
 /** What pgBackRest calls a backup: `20261127-013000F`, or `…F_20261127-020000I`. */
@@ -64,6 +67,34 @@ test('backups begin with a deploy, without a restart, and with a full backup', a
   const folder = `postgres/archive/postgres/17-1/${file?.slice(0, 16)}/`;
   expect((await s3.listKeys(BUCKET, `${folder}${file}`)).length).toBe(1);
   expect(await listBackups()).toEqual([expect.stringMatching(/F$/)]);
+  // The runner does not know here that this input is a secret, and shows it first.
+  expect(result.log.slice(result.log.indexOf('##[endgroup]'))).not.toContain(KEY);
+});
+
+test('the key of the backups is on every node, for PostgreSQL’s user only, and cannot be changed', async () => {
+  const nodes = Object.keys(cluster.listServers());
+  const read = () =>
+    Promise.all(
+      nodes.map((node) =>
+        cluster.run(
+          node,
+          ...['sh', '-euc'],
+          `stat -c '%a %u' ${CONFIGURATION}; docker exec ${CONTAINER} id -u; grep -c '^repo1-cipher-pass=${KEY}$' ${CONFIGURATION}; sha256sum ${CONFIGURATION}`,
+        ),
+      ),
+    );
+  const before = await read();
+  for (const text of before) expect(text).toMatch(/^600 (\d+)\s\1\s1\s/);
+  const other = { ...INPUTS, 'backup-cipher-key': randomBytes(48).toString('base64') };
+  await cluster.requireRefusal(other, {
+    reason: /backup-cipher-key: it is not the key that s3:.* is encrypted with/,
+    review: true,
+  });
+  const plain = { ...INPUTS, backup: JSON.stringify({ ...BACKUP, cipher: 'none' }) };
+  await cluster.requireRefusal(plain, {
+    reason: /backup\.cipher: s3:.* is encrypted \(aes-256-cbc\)/,
+  });
+  expect(await read()).toEqual(before);
 });
 
 test('the role of the nodes opens its own path only', async () => {
@@ -72,10 +103,10 @@ test('the role of the nodes opens its own path only', async () => {
     cluster.run(
       node as string,
       ...['sh', '-c'],
-      `sed 's#^repo1-path=.*#repo1-path=${path}#; /^cmd=/d' ${CONFIGURATION} > /run/other.conf; pgbackrest --config=/run/other.conf --log-level-stderr=error ${command} 2>&1 || true`,
+      `sed 's#^repo1-path=.*#repo1-path=${path}#; /^cmd=/d; /^repo1-cipher/d' ${CONFIGURATION} > /run/other.conf; pgbackrest --config=/run/other.conf --log-level-stderr=error ${command} 2>&1 || true`,
     );
   expect(await ask('/postgres', 'repo-get /postgres/archive/postgres/archive.info')).toMatch(
-    /db-version=/,
+    /^Salted__/,
   );
   for (const command of [
     'repo-ls /other/',
@@ -285,6 +316,7 @@ test('a damaged backup fails its rehearsal, which opens an issue; the next succe
       .at(-1) ?? '';
   expect(key, keys.join('\n')).not.toBe('');
   const sound = await s3.damage(BUCKET, key);
+  expect(Buffer.from(sound.subarray(0, 8)).toString()).toBe('Salted__');
   const damaged = await rehearse();
   expect(damaged.conclusion).toBe('failure');
   const [issue, ...others] = listIssues();
@@ -324,7 +356,7 @@ test('another cluster is restored to a moment, once that is one that the backups
 
   // The source is read and never written, and a restore has no effect once there are data.
   const host = world.aws.listInstances().find(({ name }) => name === 'restored-node-1');
-  const write = `sed 's#^repo1-path=.*#repo1-path=/postgres#; /^cmd=/d' ${CONFIGURATION} > /run/other.conf; echo | pgbackrest --config=/run/other.conf --log-level-stderr=error repo-put /postgres/x 2>&1 || true`;
+  const write = `sed 's#^repo1-path=.*#repo1-path=/postgres#; /^cmd=/d; /^repo1-cipher/d' ${CONFIGURATION} > /run/other.conf; echo | pgbackrest --config=/run/other.conf --log-level-stderr=error repo-put /postgres/x 2>&1 || true`;
   expect(await runDocker(['exec', host?.container ?? '', 'sh', '-c', write])).toMatch(/403/);
   const again = await deploy(world, 'restore-again', inputs('2020-01-01T00:00:00Z'));
   requireSuccess(again.result);

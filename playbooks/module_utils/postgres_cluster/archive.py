@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from typing import Any, Tuple
 
 from .archive_push import note_dropped
 from .archive_status import reopen_histories
 from .backrest_errors import explain_failure, is_about_role, name_bucket, read_option
 from .backup_layout import BACKREST_CONF, BACKUP_JSON, TOOLS
+from .cipher import PASS, require_same, write_conf
 from .command import Problem, run
 from .docker import inspect_container
 from .files import make_directory, read_text, remove_file, write_text
+from .image import ensure_image
 from .layout import CONTAINER_ETC, ETC
 from .psql import read_major, render_options
 from .record import read_record
@@ -53,29 +55,33 @@ def archive(spec: Spec, conf: str, schedule: str) -> Outcome:
             remove_file("%s/%s" % (ETC, name))
         forget_pushed()
         return Outcome(bool(before))
-    if read_record() is None:
+    record = read_record()
+    if record is None:
         raise Problem("%s has no complete data, so nothing of it can be archived" % spec.node)
     if not os.path.exists(TOOLS + "/pgbackrest"):
         raise Problem("%s/pgbackrest is missing on %s; run this again, which installs it first" % (TOOLS, spec.node))
     make_directory(ETC)
+    owner = ensure_image(record["digest"])[0].owner if read_option(conf, PASS) else (0, 0)
     is_other = any(read_option(before, name) != read_option(conf, name) for name in LOCATION)
     if spec.is_primary:
-        create_stanza(spec, conf, is_new=is_other)
+        if before and not is_other:
+            require_same(before, conf)
+        create_stanza(spec, conf, owner, is_new=is_other)
     if is_other:
         forget_pushed()
     changed = write_text("%s/%s" % (ETC, BACKUP_JSON), schedule)
-    changed = write_text(path, conf) or changed
+    changed = write_conf(path, conf, owner) or changed
     # After the file: without it, PostgreSQL notes them as archived at once. pgBackRest accepts them twice.
     if spec.is_primary:
         reopen_histories()
     return Outcome(changed)
 
 
-def create_stanza(spec: Spec, conf: str, is_new: bool) -> None:
+def create_stanza(spec: Spec, conf: str, owner: Tuple[int, int], is_new: bool) -> None:
     """Creates the cluster's stanza in the repository that `conf` names, unless it is there. Raises Problem if that cannot be
     done, for example because the repository holds the backups of another database.
 
-    `is_new`: nothing is archived there yet, or not lately. If the repository has backups all the same, WAL of the time since then is missing, and
+    `owner`: (uid, gid) of the server's user; `is_new`: nothing is archived there yet, or not lately. If the repository has backups all the same, WAL of the time since then is missing, and
     only a new full backup closes that gap: it is noted as dropped WAL is.
     """
     found = inspect_container(spec.container)
@@ -87,7 +93,7 @@ def create_stanza(spec: Spec, conf: str, is_new: bool) -> None:
             "a deploy, changes that" % (spec.node, TOOLS)
         )
     path = "%s/%s" % (ETC, NEXT)
-    write_text(path, conf)
+    write_conf(path, conf, owner)
     try:
         deadline = time.monotonic() + (NEW_ROLE_SECONDS if is_new else 0)
         while True:

@@ -73,7 +73,24 @@ TEXTS: List[Tuple[str, str]] = [
         r"\[(500|503)\]|HTTP request failed with 5\d\d|<Code>(SlowDown|InternalError|ServiceUnavailable)</Code>",
         "%(endpoint)s answers with an error of its own for %(bucket)s. Run this again in a few minutes",
     ),
+    (
+        r"cipher header (invalid|missing)",
+        "%(path)s in %(bucket)s is not encrypted, and `backup.cipher` says that it is. Correct that in the cluster file, or give "
+        "another folder (prefix)",
+    ),
+    (
+        r"\bSalted__",
+        "%(path)s in %(bucket)s is encrypted. Set `backup.cipher` in the cluster file, and give backup-cipher-key, the key that it "
+        "was written with",
+    ),
 ]
+
+# What another key decrypts to has no form (infoNewLoad in pgBackRest's info.c): it is a few random bytes, which are quoted.
+UNREADABLE = re.compile(r"unable to load info file(?s:.*)\b(Crypto|(Json)?Format|Checksum)Error:")
+OTHER_KEY = (
+    "%(path)s in %(bucket)s cannot be decrypted with backup-cipher-key: it was written with another key, or is damaged. Give the "
+    "key that it was written with; a new repository with this key can begin in another folder (prefix)"
+)
 
 CODES = {
     FILE_INVALID: "%(path)s in %(bucket)s holds the backups of another database (system identifier), and they are not "
@@ -110,6 +127,8 @@ def explain_failure(code: int, said: str, conf: str) -> str:
     for pattern, sentence in TEXTS:
         if re.search(pattern, said):
             return sentence % names
+    if read_option(conf, "repo1-cipher-type") and UNREADABLE.search(said):
+        return OTHER_KEY % names
     if code in CODES:
         return CODES[code] % names
     lines = [re.sub(r"^.*?ERROR: \[\d+\]: ", "", line).strip() for line in said.splitlines() if line.strip()]

@@ -44,6 +44,8 @@ def run(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             universal_newlines=True,
+            # Programs quote what they cannot read: a file of another key is no text.
+            errors="replace",
             timeout=timeout,
             env=whole_env,
         )

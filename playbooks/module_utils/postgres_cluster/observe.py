@@ -11,6 +11,7 @@ from .archiver import ARCHIVER
 from .backup_layout import BACKREST_CONF, BACKUP_JSON
 from .backup_observation import observe_backup
 from .backup_tools import judge_tools, read_debian
+from .cipher import is_key_current, remove_key
 from .container import MIB, is_current, list_container_arguments, read_image_label
 from .control import format_lsn, read_position
 from .docker import inspect_container, inspect_image, is_starting_at_boot, read_version, resolve_digest
@@ -116,7 +117,7 @@ FROM (SELECT pg_is_in_recovery() AS recovery) AS node
 
 def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
     """Observes the node. `options`: name, cluster, image, volume_id, user, authorized_key, retired_keys, settings (names
-    in lower case), image_needs ({kind, name} each) and the passwords `superuser` and `replication` in clear, or None."""
+    in lower case), image_needs ({kind, name} each), and in clear or None the passwords `superuser` and `replication` and `backup_key`."""
     volume = observe_volume(options["volume_id"], options["cluster"])
     version = read_version()
     found = None if version is None else inspect_container(container_name(options["cluster"]))
@@ -136,6 +137,7 @@ def observe_node(options: Dict[str, Any]) -> Dict[str, Any]:
             ),
             "debian": read_debian(),
             "backupTools": judge_tools(options["cluster"]),
+            "backupKeyCurrent": is_key_current(read_text("%s/%s" % (ETC, BACKREST_CONF)), options["backup_key"]),
         },
         "volume": {
             "device": volume.device,
@@ -177,7 +179,7 @@ def _observe_contents(
         "files": {
             "postgresqlConf": read_text("%s/%s" % (ETC, CONF)),
             "pgHba": read_text("%s/%s" % (ETC, HBA)),
-            "pgbackrestConf": read_text("%s/%s" % (ETC, BACKREST_CONF)),
+            "pgbackrestConf": remove_key(read_text("%s/%s" % (ETC, BACKREST_CONF))),
             "backupJson": read_text("%s/%s" % (ETC, BACKUP_JSON)),
         },
         "overrides": parse_auto_conf(read_text("%s/%s" % (DATA, AUTO_CONF)) or ""),

@@ -92,7 +92,8 @@ def find_obstacle(conf: str) -> Optional[str]:
 def parse_info(text: str, cluster: str, conf: str) -> Dict[str, Any]:
     """Returns what read_repository() returns, from the JSON that `pgbackrest info` prints."""
     try:
-        stanzas = json.loads(text)
+        # Messages may quote anything that the bucket holds.
+        stanzas = json.loads(text, strict=False)
     except ValueError:
         stanzas = None
     stanza = next((item for item in _list(stanzas) if isinstance(item, dict) and item.get("name") == cluster), None)

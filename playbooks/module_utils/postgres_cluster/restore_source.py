@@ -99,7 +99,7 @@ def choose_backup(source: Source, conf: str, moment: Optional[float]) -> Choice:
     if result.returncode != 0:
         raise Problem(explain(source, text, result.stderr, result.returncode), result.stderr)
     try:
-        stanzas = json.loads(result.stdout)
+        stanzas = json.loads(result.stdout, strict=False)
         stanza = next((one for one in stanzas if one["name"] == source.cluster), {"status": {"code": 1}})
         branches: Dict[str, Branch] = {}
 
@@ -225,7 +225,12 @@ def explain(source: Source, conf: str, said: str, code: int = 0) -> str:
     messages; `code`: its exit code, 0 if unknown."""
     sentence = explain_failure(code, said, conf)
     # That module is about the cluster's own backups.
-    for own, other in (("`backup.bucket`", "`restore.from.bucket`"), ("read and write", "read")):
+    for own, other in (
+        ("`backup.bucket`", "`restore.from.bucket`"),
+        ("`backup.cipher`", "`restore.from.cipher`"),
+        ("backup-cipher-key", "restore-cipher-key"),
+        ("read and write", "read"),
+    ):
         sentence = sentence.replace(own, other)
     return "%s cannot be read: %s" % (source.url, sentence)
 

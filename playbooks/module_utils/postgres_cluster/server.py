@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .archive_stop import hold_archiving
 from .backup_layout import SPOOL, TOOLS
+from .cipher import give_conf
 from .command import Pending, Problem, run
 from .container import STOP_SECONDS, is_current, list_container_arguments
 from .control import parse_lsn
@@ -120,6 +121,7 @@ def ensure_container(spec: Spec, image: Image, keep: bool = False) -> bool:
     if is_up(found):
         return False
     make_mount_points(image)
+    give_conf(image.owner)
     arguments = list_arguments(spec, image)
     if found is not None and not is_current(found, arguments):
         if found["State"]["Restarting"] and keep:

@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from .catch_up import follow_archive
 from .check import find_fault
+from .cipher import give_conf
 from .clone import clone
 from .command import Problem, run
 from .container import STOP_SECONDS, read_image_label
@@ -223,6 +224,9 @@ def start_or_roll_back(spec: Spec, image: Image, before: Dict[str, Optional[str]
         else:
             # The old container itself: a new one might have other options.
             bring_back(name_aside(spec), spec.container)
+            former = read_image_label(aside)
+            if former is not None:
+                give_conf(former.owner)
             run(["docker", "start", spec.container], timeout=120)
         wait_until_ready(spec)
     except Problem as problem:

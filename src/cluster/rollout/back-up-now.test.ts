@@ -11,6 +11,7 @@ const desired = createDesired({
     schedule: { time: '02:30', fullOn: 'sunday' },
     endpoint: null,
     kmsKey: null,
+    cipher: 'none',
     permissionsBoundary: null,
   },
 });

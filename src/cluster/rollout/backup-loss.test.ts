@@ -12,6 +12,7 @@ const BACKUP: BackupSpec = {
   schedule: { time: '02:30', fullOn: 'sunday' },
   endpoint: null,
   kmsKey: null,
+  cipher: 'none',
   permissionsBoundary: null,
 };
 const CONF =

@@ -89,9 +89,14 @@ export function awaitsArchive(cluster: ClusterState): boolean {
   return !hasWantedFiles(cluster, primaryNode) && !isReadyToArchive(primaryNode);
 }
 
-function hasWantedFiles({ desired }: ClusterState, { files }: NodeObservation): boolean {
+function hasWantedFiles({ desired }: ClusterState, { files, host }: NodeObservation): boolean {
   const wanted = renderBackupFiles(desired);
-  return files.pgbackrestConf === wanted.pgbackrestConf && files.backupJson === wanted.backupJson;
+  // The files are observed without the key.
+  return (
+    host.backupKeyCurrent !== false &&
+    files.pgbackrestConf === wanted.pgbackrestConf &&
+    files.backupJson === wanted.backupJson
+  );
 }
 
 /** Whether the server archives as soon as there is something to archive to: its restart may wait for unreachable nodes. */

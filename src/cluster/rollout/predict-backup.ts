@@ -13,11 +13,12 @@ export function archive(
   desired: DesiredCluster,
 ): NodeObservation {
   const files = { ...node.files, ...renderBackupFiles(desired) };
+  const host = { ...node.host, backupKeyCurrent: null };
   const { name: cluster, backup } = desired;
-  if (node.name !== primary || backup === null) return { ...node, files, backup: null };
+  if (node.name !== primary || backup === null) return { ...node, host, files, backup: null };
   // An earlier backup may be there, and no WAL of the time in between.
   const isKept = archivesTo(node, { backup, cluster });
-  return { ...node, files, backup: isKept ? node.backup : buildEmptyRepository(node) };
+  return { ...node, host, files, backup: isKept ? node.backup : buildEmptyRepository(node) };
 }
 
 function buildEmptyRepository({ postgres }: NodeObservation): BackupObservation {

@@ -1,7 +1,8 @@
 import { locateRepository } from '../backup.ts';
+import { findDeployedBackup, isSameRepository } from '../deployed-backup.ts';
 import type { DesiredCluster } from '../desired.ts';
 import type { NodeObservation } from '../observation.ts';
-import { isCopying, isRunningPrimary } from '../replication.ts';
+import { findPrimary, isCopying, isRunningPrimary } from '../replication.ts';
 import { findOwnArchiving } from '../settings/archiving.ts';
 
 /** The first release whose pgBackRest can do what is asked of it. */
@@ -22,6 +23,7 @@ export function refuseBackups(
       : [
           ...refuseOldHost(observed, desired),
           ...refuseForeignRepository(observed, desired),
+          ...refuseOtherCipher(observed, desired),
           ...refuseOverriddenArchiving(observed, desired),
         ]),
   ];
@@ -51,6 +53,31 @@ function refuseForeignRepository(
   const path = locateRepository({ prefix: backup.prefix, cluster: name });
   return [
     `backup: s3://${backup.bucket}${path} has the backups of another database cluster (system identifier ${found}; ${primary.name} has ${own}). Give another prefix, so that neither overwrites the other; to continue from those backups, restore them into a new cluster (restore).`,
+  ];
+}
+
+/** pgBackRest encrypts a whole repository, with the key that it began with. */
+function refuseOtherCipher(
+  observed: readonly NodeObservation[],
+  { name: cluster, backup }: DesiredCluster,
+): string[] {
+  const deployed = findDeployedBackup(observed);
+  if (backup === null || deployed === null || !isSameRepository(deployed, { backup, cluster })) {
+    return [];
+  }
+  const place = `s3://${deployed.bucket}${deployed.path}`;
+  const next =
+    'To begin a new repository, give another backup.prefix: the next deploy makes a full backup there, and what the former one holds stays as it is';
+  if (deployed.cipher !== backup.cipher) {
+    const found = deployed.cipher === 'none' ? 'not encrypted' : `encrypted (${deployed.cipher})`;
+    return [
+      `backup.cipher: ${place} is ${found}, and pgBackRest cannot change that. ${next}. To go on there, give cipher: ${deployed.cipher}.`,
+    ];
+  }
+  const name = findPrimary(observed);
+  if (observed.find((node) => node.name === name)?.host.backupKeyCurrent !== false) return [];
+  return [
+    `backup-cipher-key: it is not the key that ${place} is encrypted with, which ${name} has, and pgBackRest cannot change it. Give that key again. ${next}, readable with its own key only: keep that.`,
   ];
 }
 

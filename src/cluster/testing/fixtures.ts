@@ -52,6 +52,7 @@ export function createBackup(overrides: Partial<BackupSpec> = {}): BackupSpec {
     schedule: { time: '02:30', fullOn: 'sunday' },
     endpoint: null,
     kmsKey: null,
+    cipher: 'none',
     permissionsBoundary: null,
     ...overrides,
   };
@@ -143,7 +144,7 @@ export function alterSystem(
 export function createSource(changes: Partial<BackupSource> = {}): BackupSource {
   return {
     ...{ bucket: 'acme-backups', prefix: '', cluster: 'sales' },
-    ...{ endpoint: null, kmsKey: null, permissionsBoundary: null },
+    ...{ endpoint: null, kmsKey: null, cipher: 'none' as const, permissionsBoundary: null },
     ...changes,
   };
 }
@@ -203,6 +204,7 @@ export function createHealthy(desired: DesiredCluster, primary = 'node-1'): Node
         authorizedKeysCurrent: true,
         debian: 13,
         backupTools: 'absent',
+        backupKeyCurrent: null,
       },
       volume: { device: '/dev/nvme1n1', filesystem: 'ext4', ready: true, readOnly: false },
       storage: { data: createFileSystem(20), root: createFileSystem(16), kept: [] },
