@@ -257,7 +257,8 @@ class Unit(test_work.Node):
     def verify(self, amcheck):
         self.script("pg_amcheck", amcheck)
         os.rmdir(self.partial)
-        stages = [{"kind": "verification", "parser": "verification", "attempts": [["sh", "-c", verify.SCRIPT, "verify", "pg_amcheck"]]}]
+        attempts = [["sh", "-c", verify.SCRIPT, "verify", "pg_amcheck"]]
+        stages = [{"kind": "verification", "parser": "verification", "method": "pg_amcheck", "attempts": attempts}]
         work.start_work("orders", None, stages, PARAMETERS, "verify", "node-1 cannot read it", True, "verify")
         test_work.worker.main()
         self.assertFalse(os.path.exists(self.partial))
@@ -268,7 +269,8 @@ class Unit(test_work.Node):
         self.assertEqual((state["state"], state["kind"], state["relations"], state["done"]), ("done", "verify", 7, 9 * 8192))
         progress = self.read(self.progress)
         self.assertEqual((progress["kind"], progress["working"], progress["detached"]), ("verification", False, True))
-        self.assertEqual(work.find_work("orders").found["relations"], 7)
+        reported = work.find_work("orders").found
+        self.assertEqual((reported["method"], reported["relations"]), ("pg_amcheck", 7))
         observed = work.observe_work("orders")
         self.assertEqual((observed["kind"], observed["state"], observed["source"]), ("verify", "done", "/orders"))
 

@@ -19,7 +19,7 @@ from .layout import PARTIAL, ROOT, worker_name
 from .worker import FOLDER, ORDER, PROGRESS, RUN, STATE, write_progress, write_state
 
 # What the stages may find out (Parser.describe), and what a restore knows before.
-FOUND = ("label", "damaged", "lastCommit", "metTarget", "subscriptions", "relations", "isDamaged", "damage")
+FOUND = ("label", "damaged", "lastCommit", "metTarget", "subscriptions", "method", "relations", "isDamaged", "damage")
 # A transient unit is gone after a reboot, and its state says `running` without one: the work was cut.
 CUT = "it was cut short: the node was restarted, or the unit was killed"
 # How long the unit has to delete its partial copy. The next step deletes the rest.
