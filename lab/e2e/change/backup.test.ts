@@ -270,7 +270,8 @@ async function rehearse(): Promise<JobResult> {
   return result;
 }
 
-test('a rehearsal that is cancelled leaves its node, and an issue says so', async () => {
+/** Cancels a rehearsal as soon as there is its node. */
+async function leaveRehearsal(): Promise<void> {
   const { world } = cluster;
   const controller = new AbortController();
   const result = await world.run(world.github.dispatch('rehearse', {}), INPUTS, {
@@ -281,6 +282,10 @@ test('a rehearsal that is cancelled leaves its node, and an issue says so', asyn
   });
   expect(result.conclusion, result.log).toBe('cancelled');
   expect(listRehearsals()).toHaveLength(1);
+}
+
+test('a rehearsal that is cancelled leaves its node, and an issue says so', async () => {
+  await leaveRehearsal();
   const [issue, ...others] = listIssues();
   expect(others).toEqual([]);
   expect(issue?.title).toBe('Rehearsal not removed: postgres');
@@ -361,4 +366,24 @@ test('another cluster is restored to a moment, once that is one that the backups
   const again = await deploy(world, 'restore-again', inputs('2020-01-01T00:00:00Z'));
   requireSuccess(again.result);
   expect(await query(primary, FINGERPRINT)).toBe(rows);
+});
+
+test('the cluster is destroyed, and with it what a rehearsal left', async () => {
+  const { world } = cluster;
+  const isOther = (name: string) => !name.startsWith('postgres');
+  const others = listNames().filter(isOther);
+  const data = Object.values(world.aws.tables.volumes)
+    .filter(({ root, tags }) => !root && tags.Cluster === 'postgres')
+    .map(({ id }) => id)
+    .sort();
+  await leaveRehearsal();
+  expect(listIssues()).toHaveLength(1);
+  requireSuccess(
+    await world.run(world.github.dispatch('destroy', { destroy: 'postgres' }), INPUTS),
+  );
+  expect(listNames()).toEqual(others);
+  // Only the cluster's own volumes leave a snapshot.
+  const kept = Object.values(world.aws.tables.snapshots).map(({ volume }) => volume);
+  expect(kept.sort()).toEqual(data);
+  expect(listIssues()).toEqual([]);
 });
