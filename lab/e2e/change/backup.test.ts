@@ -321,7 +321,6 @@ test('a damaged backup fails its rehearsal, which opens an issue; the next succe
       .at(-1) ?? '';
   expect(key, keys.join('\n')).not.toBe('');
   const sound = await s3.damage(BUCKET, key);
-  expect(Buffer.from(sound.subarray(0, 8)).toString()).toBe('Salted__');
   const damaged = await rehearse();
   expect(damaged.conclusion).toBe('failure');
   const [issue, ...others] = listIssues();
