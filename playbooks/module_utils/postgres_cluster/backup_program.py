@@ -28,8 +28,9 @@ from .repository import annotate_gap, read_repository
 from .worker import RUN, write_progress
 
 CUT = "it was cut short: the node was restarted, or the unit was killed"
-# As JSON, which segment the server writes to.
-WRITTEN = "SELECT to_json(pg_walfile_name(pg_current_wal_lsn()))"
+# As JSON, the segment of the last byte that the server wrote. After a switch, the next byte is the first of a segment: from 17
+# on, PostgreSQL names that one, with which a backup may start. Then the backup would not count as having closed the gap.
+WRITTEN = "SELECT to_json(pg_walfile_name(pg_current_wal_lsn() - 1))"
 STOPPED = "it was ended, because its unit was stopped or the node was shut down"
 SERVER_STOPPED = "it was ended, because the PostgreSQL server was stopped or restarted"
 
