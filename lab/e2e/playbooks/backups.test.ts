@@ -73,9 +73,8 @@ describe('a backup that is killed', () => {
 
   /** Makes a full backup due: WAL was dropped after the last one. */
   async function noteGap(): Promise<void> {
-    await onNode(
-      `rm -f ${STATE}; echo "$(($(date +%s) - 1)) 000000010000000000000001" > ${DROPPED}`,
-    );
+    const segment = await testbed.query(NODE, 'SELECT pg_walfile_name(pg_current_wal_lsn() - 1)');
+    await onNode(`rm -f ${STATE}; echo "$(($(date +%s) - 1)) ${segment}" > ${DROPPED}`);
   }
 
   beforeAll(async () => {
