@@ -32,7 +32,7 @@ export interface BackupSpec {
   readonly endpoint: string | null;
   /** ARN of the KMS key of the objects; null: the bucket's default. */
   readonly kmsKey: string | null;
-  /** With another than `none`, everything is encrypted with the secret `backup-cipher-key`. */
+  /** Unless it is `none`, everything is encrypted with the secret `backup-cipher-key`. */
   readonly cipher: Cipher;
   /** ARN of the policy that limits the role of the nodes; null: none. */
   readonly permissionsBoundary: string | null;
@@ -55,7 +55,7 @@ export interface BackupSource {
   readonly endpoint: string | null;
   /** ARN of the KMS key of the objects; null: the bucket's default. */
   readonly kmsKey: string | null;
-  /** With another than `none`, everything is encrypted with `restore-cipher-key`, or with `backup-cipher-key` if there is none. */
+  /** Unless it is `none`, everything is encrypted: with `restore-cipher-key`, or if that is not set, with `backup-cipher-key`. */
   readonly cipher: Cipher;
   /** ARN of the policy that limits the role of nodes without `backup`; null: none. */
   readonly permissionsBoundary: string | null;

@@ -111,7 +111,7 @@ function findOthersThanRehearsal(resource: ResourceChange, name: string): string
   ];
 }
 
-/** Returns the known value of an attribute before the change; null if there is none. */
+/** Returns the value of an attribute before the change; null if it is not set or not known. */
 function readBefore({ attributes }: ResourceChange, path: string): unknown {
   const before = attributes.find((one) => one.path === path)?.before;
   return before?.kind === 'known' ? before.value : null;
