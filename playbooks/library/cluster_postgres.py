@@ -70,9 +70,9 @@ STEPS: Dict[str, Callable[[Spec, Options], Outcome]] = {
     "stop": lambda spec, _: stop(spec),
     "fence": lambda spec, _: fence(spec),
     "discard": lambda spec, options: discard(spec, options["discarded"], options["discard_data"]),
-    "promote": lambda spec, options: promote(spec, options["slots"]),
+    "promote": lambda spec, options: promote(spec, options["slots"], options["holds_expiry"]),
     "switchover_check": lambda spec, options: check_switchover(
-        spec, options["slots"], options["other_address"], options["may_lose_slots"]
+        spec, options["slots"], options["other_address"], options["may_lose_slots"], options["holds_expiry"]
     ),
     "switchover_slots": lambda spec, options: wait_for_copies(spec, options["slots"], options["may_lose_slots"]),
     "switchover": lambda spec, options: hand_over(
@@ -163,6 +163,8 @@ def main() -> None:
             "other_address": {"type": "str"},
             "meeting": {"type": "dict", "default": {}},
             "may_lose_slots": {"type": "bool", "default": False},
+            # Promotions: backups delete none that expired, until a deploy has written the new primary's settings.
+            "holds_expiry": {"type": "bool", "default": False},
             # Discard only: names of kept directories, and whether the node's data goes as well.
             "discarded": {"type": "list", "elements": "str", "default": []},
             "discard_data": {"type": "bool", "default": False},

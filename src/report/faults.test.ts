@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { ArchiverObservation, NodeObservation, WeakCommit } from '../cluster/observation.ts';
 import { alterSystem, createDesired, createHealthy } from '../cluster/testing/fixtures.ts';
-import { describeArchiver, describeExceptions, describeFaults } from './faults.ts';
+import {
+  describeArchiver,
+  describeExceptions,
+  describeFaults,
+  describeProofFaults,
+} from './faults.ts';
+import { createProof } from './fixtures/report.ts';
 
 const NOW = new Date('2026-11-22T03:04:05Z');
 
@@ -12,6 +18,34 @@ const archiver = (overrides: Partial<ArchiverObservation>): ArchiverObservation 
   waiting: 2,
   waitingBytes: 33_554_432,
   ...overrides,
+});
+
+describe('describeProofFaults', () => {
+  const alert = { storageAlertPercent: 80, hasBackups: true };
+
+  test.each([
+    ['a primary that archives nothing', createProof(1), alert, true],
+    [
+      'a primary that archives',
+      createProof(1, { archivedWal: '000000010000000000000043' }),
+      alert,
+      false,
+    ],
+    ['a replica', createProof(2), alert, false],
+    [
+      'a primary without proof',
+      createProof(1, { problem: 'not replayed by node-2' }),
+      alert,
+      false,
+    ],
+    ['a cluster without backups', createProof(1), { storageAlertPercent: 80 }, false],
+  ])('%s', (_, node, options, isFault) => {
+    expect(describeProofFaults(node, options)).toEqual(
+      isFault
+        ? [expect.stringMatching(/^node-1 is the primary and archives nothing.* Deploy now/)]
+        : [],
+    );
+  });
 });
 
 describe('describeArchiver', () => {

@@ -32,17 +32,30 @@ export function describeFaults(
   ]);
 }
 
-/** Returns the problems that the proof of a node shows and a deploy does not fix; sentences. */
+/**
+ * Returns the problems that the proof of a node shows and that remain after this run; sentences. `hasBackups`: the cluster file
+ * has `backup`.
+ */
 export function describeProofFaults(
-  { name, archiver, storage }: NodeProof,
+  node: NodeProof,
   alert: SpaceAlert & { hasBackups?: boolean },
 ): string[] {
+  const { name, archiver, storage } = node;
   const isFull = storage !== null && usedPercent(storage) >= alert.storageAlertPercent;
   return [
     ...(isFull ? [describeFullVolume(name, storage, alert)] : []),
     ...describeArchiver(name, archiver, { isBounded: alert.hasBackups ?? false }),
+    ...(alert.hasBackups === true && archivesNothing(node)
+      ? [
+          `${name} is the primary and archives nothing, so what is committed now is in no backup: it has no backup settings, as the deploy that begins backups has not reached it yet. Deploy now: that begins them.`,
+        ]
+      : []),
   ];
 }
+
+/** A new primary may have been out of reach when backups began, and a repair does not begin them. */
+const archivesNothing = ({ role, tokenRead, problem, archivedWal }: NodeProof): boolean =>
+  role === 'primary' && tokenRead && problem === null && archivedWal === null;
 
 /**
  * Returns why the WAL of a node is not archived, as a sentence that names it; [] if archiving works or is off. `isBounded`:

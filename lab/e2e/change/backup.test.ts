@@ -23,6 +23,7 @@ const KEY = randomBytes(48).toString('base64');
 const INPUTS = { ...PLAIN, backup: JSON.stringify(BACKUP), 'backup-cipher-key': KEY };
 const CONFIGURATION = `${ROOT}/etc/pgbackrest.conf`;
 const DROPPED = `${ROOT}/pgbackrest-spool/dropped`;
+const UNIT = 'postgres-cluster-postgres-backup';
 /** What pgBackRest calls a backup: `20261127-013000F`, or `…F_20261127-020000I`. */
 const LABEL = /^postgres\/backup\/postgres\/(\d{8}-\d{6}F(?:_\d{8}-\d{6}I)?)\/backup\.manifest$/;
 
@@ -169,13 +170,31 @@ test('a switchover and a failover go on archiving', async () => {
   );
   expect(primary.after).toBe('node-2');
 
+  // As if node-1 had been out of reach when the retention was raised.
+  await cluster.run(
+    'node-1',
+    'sed',
+    '-i',
+    's/^repo1-retention-full=.*/repo1-retention-full=1/',
+    CONFIGURATION,
+  );
   await cluster.underLoad(async (load) => {
     await cluster.run('node-2', 'docker', 'kill', CONTAINER);
     await sleep(300);
-    requireSuccess(await cluster.failOver(INPUTS));
+    const { log } = requireSuccess(await cluster.failOver(INPUTS));
+    expect(log).toMatch(/retention_days: 1\) are not those of the cluster file/);
     await load.awaitCommits(50);
   });
   expect(await cluster.findPrimary()).toBe('node-1');
+  expect(await cluster.run('node-1', 'grep', '^expire-auto', CONFIGURATION)).toBe('expire-auto=n');
+
+  // The timer of every node is on, and a replica makes no backup.
+  for (const node of ['node-1', 'node-2']) {
+    expect(await cluster.run(node, 'systemctl', 'is-active', `${UNIT}.timer`)).toBe('active');
+  }
+  const before = await listBackups();
+  await cluster.run('node-2', 'systemctl', 'start', `${UNIT}.service`);
+  expect(await listBackups()).toEqual(before);
 
   // Two commits that everybody knows of, and a moment between them.
   await cluster.ask('node-1', "CREATE TABLE marks (name text); INSERT INTO marks VALUES ('kept')");
@@ -227,6 +246,9 @@ test('without its archive the database goes on; the gap is reported, and a full 
 
   const { result, restarted } = await cluster.change('the gap ends', INPUTS, { again: false });
   expect(restarted).not.toContain('node-1');
+  const conf = await cluster.run('node-1', 'cat', CONFIGURATION);
+  expect(conf).toMatch(/^repo1-retention-full=(?!1$)/m);
+  expect(conf).not.toContain('expire-auto');
   expect(cluster.readRoles(result)).toEqual({ 'node-1': 'primary', 'node-2': 'replica streaming' });
   const made = (await listBackups()).filter((label) => !backups.includes(label));
   // Two if the node's timer, every 15 minutes, came between the deploy's look at the node and its step.

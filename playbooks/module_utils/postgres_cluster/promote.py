@@ -10,6 +10,7 @@ from .archive_inherit import inherit_unknown, settle_inheritance
 from .command import Problem, run
 from .control import read_text_of
 from .docker import inspect_container
+from .expiry import hold_expiry
 from .psql import Session, psql_arguments
 from .record import choose_recorded_image, read_record
 from .reload import apply_files
@@ -24,10 +25,11 @@ PROMOTE_SECONDS = 60
 IS_PROMOTED = "SELECT json_build_array(pg_is_in_recovery(), pg_last_wal_replay_lsn())"
 
 
-def promote(spec: Spec, slots: List[str]) -> Outcome:
+def promote(spec: Spec, slots: List[str], holds_expiry: bool = False) -> Outcome:
     """Makes the node the primary of a cluster without one. It is a running replica, or is stopped with a replica's data.
 
     The caller ensures that no other node is a primary or can become one: this function does not check the others.
+    `holds_expiry`: its backup settings are not the cluster's.
     """
     require_mounted(spec.cluster)
     image = choose_recorded_image(spec)
@@ -39,15 +41,18 @@ def promote(spec: Spec, slots: List[str]) -> Outcome:
         changed = ensure_container(spec, image)
     wait_until_ready(spec)
     inherited = None
+    notes: List[str] = []
     with Session(spec.container) as session:
         if session.ask("SELECT to_json(pg_is_in_recovery())"):
+            # Before it can make a backup.
+            notes = hold_expiry() if holds_expiry else []
             inherited = inherit_unknown()
         changed = promote_server(session, spec.node) or changed
         changed = ensure_slots(session, slots) or changed
         changed = apply_files(spec, image, session) or changed
     changed = lift_fence() or changed
     begin_checkpoint(spec)
-    notes = settle_inheritance(inherited, spec.cluster)
+    notes += settle_inheritance(inherited, spec.cluster)
     return Outcome(changed, (read_record() or {})["image"], image.pinned, notes)
 
 

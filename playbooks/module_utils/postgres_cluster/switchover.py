@@ -23,6 +23,7 @@ from .command import Problem, run
 from .container import STOP_SECONDS
 from .control import Control, format_lsn, parse_lsn, parse_position, read_head, read_text_of
 from .docker import inspect_container, stop_container
+from .expiry import hold_expiry
 from .handover import choose_port, receive_end, send_end, signal_readiness, wait_for_successor
 from .image import Image
 from .long_transactions import refuse_long_transactions
@@ -67,12 +68,13 @@ FROM pg_control_checkpoint()
 """
 
 
-def check_switchover(spec: Spec, slots: List[str], other: str, may_lose: bool) -> Outcome:
+def check_switchover(spec: Spec, slots: List[str], other: str, may_lose: bool, holds_expiry: bool = False) -> Outcome:
     """Before the write pause, on both nodes: raises Problem if the switchover cannot be done, and does what can be done in
-    advance. `other`: the address of the other node; `may_lose`: consumers' slots may be lost. Returns the fact `role`, the
-    node's present role, and from the primary `movable_slots`, which the other must have copies of."""
+    advance. `other`: the address of the other node; `may_lose`: consumers' slots may be lost; `holds_expiry`: the backup
+    settings of the new primary are not the cluster's. Returns the fact `role`, the node's present role, and from the primary
+    `movable_slots`, which the other must have copies of."""
     if spec.is_primary:
-        return _check_successor(spec, slots, other)
+        return _check_successor(spec, slots, other, holds_expiry)
     role = read_role(spec)
     movable: List[str] = []
     notes: List[str] = []
@@ -86,7 +88,7 @@ def check_switchover(spec: Spec, slots: List[str], other: str, may_lose: bool) -
     return Outcome(False, notes=notes, facts={"role": role, "movable_slots": movable})
 
 
-def _check_successor(spec: Spec, slots: List[str], other: str) -> Outcome:
+def _check_successor(spec: Spec, slots: List[str], other: str, holds_expiry: bool) -> Outcome:
     role = read_role(spec)
     if role is None:
         raise Problem("PostgreSQL on %s does not answer, so it cannot become the primary" % spec.node)
@@ -107,7 +109,8 @@ def _check_successor(spec: Spec, slots: List[str], other: str) -> Outcome:
         # Before the hand-over, so that WAL which the other replicas may still need is retained from now on.
         changed = ensure_slots(session, slots)
         session.execute("CHECKPOINT")
-    return Outcome(changed, facts={"role": role, "nonce": uuid.uuid4().hex, "port": choose_port()})
+    notes = hold_expiry() if holds_expiry else []
+    return Outcome(changed, notes=notes, facts={"role": role, "nonce": uuid.uuid4().hex, "port": choose_port()})
 
 
 def _wait_for_lag(session: Session, spec: Spec, patient: bool = False) -> None:

@@ -10,6 +10,7 @@ import {
   listRolloutSteps,
   stopped,
 } from '../testing/rollout-fixtures.ts';
+import { planFailover } from './failover.ts';
 import { predict } from './predict.ts';
 import { rollout } from './rollout.ts';
 
@@ -230,6 +231,55 @@ describe('without the label', () => {
     expect(listRolloutSteps(createArchiving(desired), { ...without, keepsStorage: true })).toEqual(
       [],
     );
+  });
+});
+
+describe('a new primary', () => {
+  const former = createArchiving(withBackup({ retentionDays: 7 }));
+  /** As the last deploy left them, but for a node that was out of reach. */
+  const missed = (name: string) =>
+    createArchiving(desired).map((node) =>
+      node.name === name ? { ...node, files: former[0]?.files ?? node.files } : node,
+    );
+  const moves = { ...desired, primary: 'node-2', keepsStorage: true };
+
+  test.each([
+    ['with the files of the cluster deletes what expired', createArchiving(desired), false],
+    ['with the files of an earlier deploy keeps it', missed('node-2'), true],
+    ['does not look at those of others', missed('node-3'), false],
+  ])('%s', (_, nodes, isHeld) => {
+    const moved = rollout(nodes, moves);
+    const lost = nodes.filter(({ name }) => name !== 'node-1');
+    const promoted = planFailover(
+      { observed: lost, unreachable: ['node-1'], terminated: ['node-1'], states: {} },
+      { desired, fenced: null },
+    );
+    const interrupted = nodes.map((node) => ({
+      ...node,
+      ...stopped(node),
+      control: { state: 'shut down', timeline: 1, lsn: node.standby ? '0/3000148' : '0/2000000' },
+      standby: true,
+    }));
+    for (const [kind, result] of [
+      ['switchover', moved],
+      ['promote', promoted],
+      ['promote', rollout(interrupted, moves)],
+    ] as const) {
+      const steps = result.kind === 'steps' ? result.steps : [];
+      const step = steps.find((one) => one.kind === kind);
+      expect(step?.nodes.at(-1)).toBe('node-2');
+      expect(step !== undefined && 'holdsExpiry' in step).toBe(isHeld);
+    }
+  });
+
+  test('gets its files from the next deploy', () => {
+    const held = createArchiving(desired).map((node) => {
+      const { pgbackrestConf } = node.files;
+      const conf = pgbackrestConf?.replace('[global]\n', '[global]\nexpire-auto=n\n') ?? null;
+      return node.standby ? node : { ...node, files: { ...node.files, pgbackrestConf: conf } };
+    });
+    expect(listRolloutSteps(held, desired)).toEqual(['archive node-1']);
+    expect(listRolloutSteps(held, { ...desired, keepsStorage: true })).toEqual([]);
   });
 });
 

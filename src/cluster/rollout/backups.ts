@@ -1,6 +1,7 @@
 import type { BackupSpec } from '../backup.ts';
 import { renderBackupFiles } from '../backup-configuration.ts';
 import { isSameRepository, readDeployedBackup } from '../deployed-backup.ts';
+import type { DesiredCluster } from '../desired.ts';
 import { namesOf } from '../node.ts';
 import type { BackupObservation, NodeObservation } from '../observation.ts';
 import type { ClusterState } from './cluster-state.ts';
@@ -97,6 +98,19 @@ function hasWantedFiles({ desired }: ClusterState, { files, host }: NodeObservat
     files.pgbackrestConf === wanted.pgbackrestConf &&
     files.backupJson === wanted.backupJson
   );
+}
+
+/**
+ * Says in a promotion whether the new primary keeps backups that expire until a deploy has written its files: they are of
+ * another policy, as a node that was out of reach during a change still has the earlier one. Its retention may be shorter,
+ * and only people decide that backups are deleted.
+ */
+export function keepExpired(
+  desired: DesiredCluster,
+  { files: { pgbackrestConf } }: NodeObservation,
+): { readonly holdsExpiry?: true } {
+  const isOther = pgbackrestConf !== renderBackupFiles(desired).pgbackrestConf;
+  return pgbackrestConf !== null && isOther ? { holdsExpiry: true } : {};
 }
 
 /** Whether the server archives as soon as there is something to archive to: its restart may wait for unreachable nodes. */

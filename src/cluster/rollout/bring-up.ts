@@ -1,7 +1,7 @@
 import { isNodeSlot, namesOf, slotName } from '../node.ts';
 import type { NodeObservation } from '../observation.ts';
 import { findMostAdvanced, findPrimary, findUpstream, isCopying } from '../replication.ts';
-import { findToolsChange, type ToolsChange } from './backups.ts';
+import { findToolsChange, keepExpired, type ToolsChange } from './backups.ts';
 import { measureCatchUp } from './catch-up.ts';
 import type { ClusterState } from './cluster-state.ts';
 import { chooseSource, describeCopies, planClone } from './copies.ts';
@@ -96,6 +96,7 @@ function resumeSwitchover(
     primary: best.name,
     settings: computeNodeSettings(cluster.desired, best).primary,
     slots: cluster.slotsUnder(best.name),
+    ...keepExpired(cluster.desired, best),
     reasons: explainNode(best.name, { kind: 'no-primary' }),
   };
 }

@@ -3,6 +3,7 @@ import { isNodeSlot, namesOf } from '../node.ts';
 import type { NodeObservation } from '../observation.ts';
 import { findLeastBehind, isCopying } from '../replication.ts';
 import type { Settings } from '../settings/settings.ts';
+import { keepExpired } from './backups.ts';
 import type { ClusterState } from './cluster-state.ts';
 import {
   findOverridesAbove,
@@ -185,6 +186,7 @@ function switchOver(
   to: string,
   reasons: readonly StepReason[],
 ): PlannedStep {
+  const successor = cluster.replicas.find(({ name }) => name === to);
   // Commits wait for the same replicas as before.
   const synchronous_standby_names = readSynchronous(cluster.primaryNode);
   return {
@@ -194,6 +196,7 @@ function switchOver(
     settings: { ...cluster.settings.replica, synchronous_standby_names },
     slots: cluster.slotsUnder(to),
     ...(cluster.desired.allowsSlotLoss ? ({ losesSlots: true } as const) : {}),
+    ...(successor && keepExpired(cluster.desired, successor)),
     reasons: explainNode(cluster.primary, ...reasons),
   };
 }

@@ -10,6 +10,7 @@ import {
   isRunningPrimary,
   isStoppedPrimary,
 } from '../replication.ts';
+import { keepExpired } from './backups.ts';
 import { computeNodeSettings, listSynchronous, readQuorum } from './node-settings.ts';
 import type { Rollout } from './rollout.ts';
 import { explainNode, type Step } from './step.ts';
@@ -89,6 +90,7 @@ export function planFailover(
     slots: desired.nodes
       .filter(({ name }) => name !== best.name && !unreachable.includes(name))
       .map(({ name }) => slotName(name)),
+    ...keepExpired(desired, best),
   };
   return { kind: 'steps', primary: best.name, steps: [promotion], observeAgain: true };
 }

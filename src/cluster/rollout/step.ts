@@ -107,10 +107,12 @@ type StepAction =
   /**
    * The planned change of the primary: `nodes` are the old one, which is left stopped as a replica, and the new one,
    * which gets a slot per other node. Without `losesSlots` it does not begin where a consumer's slot would be lost.
+   * `holdsExpiry`: backups of the new primary delete none that expired, see keepExpired().
    */
   | (StepWithConfiguration<'switchover', readonly [string, string]> & {
       readonly slots: readonly string[];
       readonly losesSlots?: true;
+      readonly holdsExpiry?: true;
     })
   /** Stop a former primary, whose host can be reached, so that it can only start as a replica. */
   | { readonly kind: 'fence'; readonly nodes: readonly [string] }
@@ -125,8 +127,11 @@ type StepAction =
       readonly directories: readonly KeptDirectory[];
       readonly data: boolean;
     }
-  /** Make a replica the primary if there is none. */
-  | (StepWithConfiguration<'promote', readonly [string]> & { readonly slots: readonly string[] })
+  /** Make a replica the primary if there is none. `holdsExpiry`: as in a switchover. */
+  | (StepWithConfiguration<'promote', readonly [string]> & {
+      readonly slots: readonly string[];
+      readonly holdsExpiry?: true;
+    })
   /** Terraform: another instance type for a node whose PostgreSQL is stopped. */
   | {
       readonly kind: 'resize';

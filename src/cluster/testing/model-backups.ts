@@ -47,6 +47,22 @@ function requireReady({ name, hasTools, container, containerCurrent, settings }:
   if (settings.archive_mode !== 'on') throw new Violation(`${name} archives and does not`);
 }
 
+/** From its promotion on the node makes the backups, and deletes what its file says. Only people decide what is deleted. */
+export function takeOverBackups(
+  { desired }: ModelCluster,
+  node: ModelNode,
+  { holdsExpiry = false }: { holdsExpiry?: boolean },
+): void {
+  const { pgbackrestConf } = node.files;
+  if (pgbackrestConf === null) return;
+  if (holdsExpiry) {
+    const held = pgbackrestConf.replace(/^\[global\](?!\nexpire-auto)/m, '[global]\nexpire-auto=n');
+    node.files = { ...node.files, pgbackrestConf: held };
+  } else if (pgbackrestConf !== renderBackupFiles(desired).pgbackrestConf) {
+    throw new Violation(`${node.name} deletes backups by the policy of an earlier deploy`);
+  }
+}
+
 /** Makes a backup. */
 export function backUp(cluster: ModelCluster, { nodes: [name], type }: StepOf<'backup'>): void {
   const node = cluster.get(name);

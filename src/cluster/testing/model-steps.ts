@@ -1,7 +1,6 @@
-import type { Step } from '../rollout/step.ts';
-import type { Settings } from '../settings/settings.ts';
+import type { Step, StepOf } from '../rollout/step.ts';
 import type { ModelCluster } from './model.ts';
-import { archive, backUp, changeTools, requireSource } from './model-backups.ts';
+import { archive, backUp, changeTools, requireSource, takeOverBackups } from './model-backups.ts';
 import {
   requireLeastBehind,
   requireOthersUp,
@@ -175,7 +174,7 @@ function switchOver(cluster: ModelCluster, step: Extract<Step, { kind: 'switchov
 function promote(
   cluster: ModelCluster,
   node: ModelNode,
-  step: { primary: string; settings: Settings; slots: readonly string[] },
+  step: Pick<StepOf<'promote'>, 'primary' | 'settings' | 'slots' | 'holdsExpiry'>,
 ): void {
   node.history = [...node.history, { timeline: node.timeline, end: node.lsn }];
   node.timeline += 1;
@@ -188,4 +187,5 @@ function promote(
   writeCheckpoint(node);
   configure(cluster, node, step);
   load(node);
+  takeOverBackups(cluster, node, step);
 }
