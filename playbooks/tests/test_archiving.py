@@ -7,7 +7,7 @@ from unittest import mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
 
-from postgres_cluster import archive_inherit, archive_push, archive_status, archive_stop, archive_wait, archiver
+from postgres_cluster import archive_inherit, archive_push, archive_status, archive_stop, archive_wait, archiver, restore_branch
 from postgres_cluster.archive_status import Segment
 from postgres_cluster.command import Problem
 
@@ -32,6 +32,7 @@ class Data(unittest.TestCase):
             (archive_push, {"ETC": self.data + "/etc", "SPOOL": self.data + "/spool"}),
             (archive_wait, {"SPOOL": self.data + "/spool", "ETC": self.data + "/etc"}),
             (archive_inherit, {"DATA": self.data, "ETC": self.data + "/etc"}),
+            (restore_branch, {"DATA": self.data}),
         ]:
             patch = mock.patch.multiple(module, **names)
             patch.start()

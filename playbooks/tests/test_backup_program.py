@@ -19,7 +19,7 @@ DAY = 24 * 3600
 
 def made(kind, started, wal=2, since=None):
     """A backup as the repository reports it."""
-    found = {"type": kind, "started": started, "ended": started + 60, "startWal": segment(wal)}
+    found = {"type": kind, "started": started, "ended": started + 60, "startWal": segment(wal), "stop": wal * 2**24}
     return {**found, "label": "backup-%d" % wal, "missingSince": since}
 
 

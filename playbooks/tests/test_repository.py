@@ -1,12 +1,13 @@
 import json
 import os
 import sys
+import tempfile
 import unittest
 from unittest import mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
 
-from postgres_cluster import backup_observation, repository
+from postgres_cluster import backup_observation, repository, restore_branch
 from postgres_cluster.backrest_errors import explain_failure
 from postgres_cluster.command import Problem
 
@@ -37,6 +38,7 @@ BACKUP = {
     "damaged": False,
     "missingSince": None,
     "startWal": "000000010000000000000002",
+    "stop": 0x3000050,
 }
 
 
@@ -232,7 +234,7 @@ class Observation(unittest.TestCase):
         with mock.patch.multiple(
             backup_observation,
             is_archiving=lambda: archives,
-            read_dropped=lambda start=None: None if start is not None and dropped["last"] < start else dropped,
+            read_dropped=lambda start=None: None if dropped and start and dropped["last"] < start else dropped,
             read_repository=lambda cluster: {"problem": None, "backups": list(backups)},
             observe_backup_runs=lambda cluster: {"running": None, "last": None},
         ), mock.patch.object(backup_observation.os, "stat", lambda _: mock.Mock(st_mtime=100.5)):
@@ -247,6 +249,19 @@ class Observation(unittest.TestCase):
     def test_the_command_succeeded_before_it_archived(self):
         for archived, expected in [(None, None), (99, None), (100, 100), (200, 200)]:
             self.assertEqual(self.observe({"inRecovery": False}, archived)["archivedAt"], expected)
+
+    def test_backups_of_a_branch_that_the_cluster_left_are_none_of_its_own(self):
+        with tempfile.TemporaryDirectory() as data, mock.patch.object(restore_branch, "DATA", data):
+            os.mkdir(data + "/pg_wal")
+            self.assertEqual(len(self.observe({"inRecovery": False}, backups=[BACKUP])["backups"]), 1)
+            for left, expected in [("0/3000050", 1), ("0/3000048", 0)]:
+                with open(data + "/pg_wal/00000002.history", "w", encoding="utf-8") as file:
+                    file.write("1\t%s\tbefore 2026-11-27 00:00:00+00\n" % left)
+                seen = self.observe({"inRecovery": False}, backups=[BACKUP])["backups"]
+                self.assertEqual(len(seen), expected, left)
+            later = {**BACKUP, "startWal": "000000020000000000000003"}
+            (own,) = self.observe({"inRecovery": False}, backups=[BACKUP, later])["backups"]
+            self.assertNotIn("stop", own)
 
     def test_dropped_wal_is_reported(self):
         dropped = {"files": 3, "since": 150, "last": "000000010000000000000005"}

@@ -11,7 +11,7 @@ from unittest import mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "module_utils"))
 
-from postgres_cluster import check, control, handover, layout, observe, signals, switchover, timeline
+from postgres_cluster import check, control, handover, layout, lsn, observe, signals, switchover, timeline
 from postgres_cluster.command import Problem
 
 CONTROL = (
@@ -40,8 +40,8 @@ class Position(unittest.TestCase):
             control.parse_position("Status des Datenbank-Clusters: heruntergefahren\n")
 
     def test_formats_positions_as_postgresql_does(self):
-        for lsn in ("0/0", "1/A0", "FFFFFFFF/FFFFFFFF"):
-            self.assertEqual(control.format_lsn(control.parse_lsn(lsn)), lsn)
+        for text in ("0/0", "1/A0", "FFFFFFFF/FFFFFFFF"):
+            self.assertEqual(lsn.format_lsn(lsn.parse_lsn(text)), text)
 
     def test_reads_the_head_of_the_control_file(self):
         with tempfile.TemporaryDirectory() as folder, mock.patch.object(control, "DATA", folder):

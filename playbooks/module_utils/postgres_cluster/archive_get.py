@@ -14,8 +14,8 @@ from typing import List, NamedTuple, Sequence, Tuple
 from .archive_status import Segment
 from .backup_layout import BACKREST_CONF, TOOLS
 from .command import Problem
-from .control import parse_lsn
 from .layout import CONTAINER_ETC
+from .lsn import parse_lsn
 
 # The same path on the host and in the server's container.
 SCRIPT = TOOLS + "/archive-get"

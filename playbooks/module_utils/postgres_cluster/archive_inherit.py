@@ -14,9 +14,8 @@ from .archive_push import forget_noted, is_archiving, note_dropped, replace_drop
 from .archive_status import SEGMENT, Segment, find_first_waiting, parse_segment, reopen
 from .backup_layout import BACKREST_CONF, TOOLS
 from .command import Problem, run
-from .control import parse_lsn
 from .layout import DATA, ETC
-from .untrusted import read_untrusted
+from .restore_branch import read_own_branch
 
 # An archive that does not answer must not hold a failover for long.
 ASK_SECONDS = 10
@@ -100,7 +99,8 @@ def _find_missing(first: str, own: Optional[str]) -> List[str]:
 def _ask_archive(cluster: str, own: Optional[str]) -> List[str]:
     """Returns the segment before those that this node archives, unless the archive has it."""
     size = _read_segment_bytes()
-    history = _read_history(size)
+    # Where each former timeline ended, oldest first: the segment in which the next one goes on.
+    history = [Segment(timeline, lsn // size) for timeline, lsn in read_own_branch().ends.items()]
     if not history:
         return []
     number = (parse_segment(own, size).number if own is not None else history[-1].number) - 1
@@ -140,19 +140,6 @@ def _list_repository(cluster: str, path: str, pattern: Optional[str] = None) -> 
     except Problem:
         return []
     return result.stdout.splitlines() if result.returncode == 0 else []
-
-
-def _read_history(size: int) -> List[Segment]:
-    """Returns where each former timeline ended, oldest first: the segment in which the next one goes on."""
-    names = [name for name in os.listdir(DATA + "/pg_wal") if re.fullmatch(r"[0-9A-F]{8}\.history", name)]
-    text = read_untrusted("%s/pg_wal/%s" % (DATA, max(names))) if names else None
-    lines = [line.split() for line in (text or "").splitlines()]
-    # A line that is neither empty nor a comment: timeline, LSN, reason (timeline.c).
-    return [
-        Segment(int(fields[0]), parse_lsn(fields[1]) // size)
-        for fields in lines
-        if len(fields) > 1 and re.fullmatch("[0-9]{1,10}", fields[0]) and re.fullmatch("[0-9A-F]{1,8}/[0-9A-F]{1,8}", fields[1])
-    ]
 
 
 def _read_segment_bytes() -> int:

@@ -11,10 +11,10 @@ from .archive_push import is_archiving
 from .archive_status import Segment, is_done, list_waiting
 from .backrest_errors import explain_failure, read_option
 from .backup_layout import BACKREST_CONF, SPOOL
-from .control import parse_lsn
 from .docker import read_log
 from .files import read_text
 from .layout import ETC
+from .lsn import parse_lsn
 from .psql import Session
 from .spec import Spec
 

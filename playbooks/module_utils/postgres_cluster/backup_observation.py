@@ -9,7 +9,7 @@ from .archive_push import is_archiving, read_dropped
 from .backup_layout import BACKREST_CONF
 from .backup_state import observe_backup_runs
 from .layout import ETC
-from .repository import find_start, read_repository
+from .repository import find_start, keep_own, read_repository
 
 
 def observe_backup(cluster: str, postgres: Optional[Dict[str, Any]], archived: Optional[int]) -> Optional[Dict[str, Any]]:
@@ -20,16 +20,17 @@ def observe_backup(cluster: str, postgres: Optional[Dict[str, Any]], archived: O
     if postgres is None or postgres["inRecovery"] or not is_archiving():
         return None
     repository = read_repository(cluster)
+    backups = keep_own(repository["backups"])
     # A full backup may have ended the gap without a run of the backup program since.
-    dropped = read_dropped(find_start(repository["backups"]))
+    dropped = read_dropped(find_start(backups))
     if dropped is not None and dropped["since"] == 0:
         # What a backup needs is archived before it ends.
-        dropped["since"] = max((item["ended"] for item in repository["backups"]), default=0)
+        dropped["since"] = max((item["ended"] for item in backups), default=0)
     # Before, the command succeeded without archiving anything.
     begun = os.stat("%s/%s" % (ETC, BACKREST_CONF)).st_mtime
     return {
         **repository,
-        "backups": [{key: value for key, value in item.items() if key != "startWal"} for item in repository["backups"]],
+        "backups": [{key: value for key, value in item.items() if key not in ("startWal", "stop")} for item in backups],
         "archivedAt": archived if archived is not None and archived >= int(begun) else None,
         "dropped": None if dropped is None else {"files": dropped["files"], "since": dropped["since"]},
         **observe_backup_runs(cluster),

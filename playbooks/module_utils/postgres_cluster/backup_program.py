@@ -24,7 +24,7 @@ from .command import Problem
 from .files import read_json, read_text
 from .layout import ETC, container_name
 from .psql import ask_once
-from .repository import annotate_gap, read_repository
+from .repository import annotate_gap, keep_own, read_repository
 from .worker import RUN, write_progress
 
 CUT = "it was cut short: the node was restarted, or the unit was killed"
@@ -111,12 +111,12 @@ def find_obstacle(cluster: str) -> Optional[str]:
 
 
 def read_backups(cluster: str) -> List[Backup]:
-    """Returns the backups of the newest database in the repository. Raises Problem if it cannot be read."""
+    """Returns the backups of this cluster's history in the repository. Raises Problem if it cannot be read."""
     found = read_repository(cluster)
     if found["problem"] is not None:
         raise Problem("the backups cannot be read: %s" % found["problem"])
     names = ("started", "startWal", "label", "missingSince", "ended")
-    return [Backup(one["type"] == "full", *(one[name] for name in names)) for one in found["backups"]]
+    return [Backup(one["type"] == "full", *(one[name] for name in names)) for one in keep_own(found["backups"])]
 
 
 def explain(backup: BackupRun, code: int) -> str:

@@ -18,10 +18,13 @@ from . import (
     command,
     files,
     layout,
+    lsn,
     psql,
     repository,
+    restore_branch,
     sizes,
     stages,
+    untrusted,
     worker,
 )
 from .backup_state import ORDER, STATE, WATCHED, service_name
@@ -48,10 +51,13 @@ MODULES = (
     command,
     files,
     layout,
+    lsn,
     psql,
     repository,
+    restore_branch,
     sizes,
     stages,
+    untrusted,
     worker,
 )
 

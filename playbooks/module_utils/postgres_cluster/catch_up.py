@@ -12,8 +12,9 @@ from .archive_inherit import SEGMENT_SIZES, list_archived
 from .archive_push import is_archiving
 from .archive_status import SEGMENT
 from .command import Problem
-from .control import parse_lsn, read_head
+from .control import read_head
 from .layout import DATA
+from .lsn import parse_lsn
 from .psql import Session, quote
 from .server import read_replication
 from .spec import Outcome, Spec

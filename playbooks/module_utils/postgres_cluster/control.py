@@ -9,6 +9,7 @@ from .command import Problem, run
 from .docker import inspect_image
 from .image import Image
 from .layout import CONTAINER_DATA, DATA
+from .lsn import parse_lsn
 
 # DBState in src/include/catalog/pg_control.h.
 _STATES = (
@@ -97,14 +98,3 @@ def parse_position(text: str) -> Dict[str, Any]:
         return {"state": lines["Database cluster state"], "timeline": timeline, "lsn": lsn}
     except (KeyError, ValueError):
         raise Problem("pg_controldata does not report the position of the data", text)
-
-
-def parse_lsn(lsn: str) -> int:
-    """`1/A0` → 4294967456 (PostgreSQL manual, 8.20 "pg_lsn Type")."""
-    high, low = lsn.split("/")
-    return (int(high, 16) << 32) + int(low, 16)
-
-
-def format_lsn(position: int) -> str:
-    """4294967456 → `1/A0`."""
-    return "%X/%X" % (position >> 32, position & 0xFFFFFFFF)

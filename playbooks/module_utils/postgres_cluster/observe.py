@@ -13,12 +13,13 @@ from .backup_observation import observe_backup
 from .backup_tools import judge_tools, read_debian
 from .cipher import is_key_current, remove_key
 from .container import MIB, is_current, list_container_arguments, read_image_label
-from .control import format_lsn, read_position
+from .control import read_position
 from .docker import inspect_container, inspect_image, is_starting_at_boot, read_version, resolve_digest
 from .files import read_text
 from .image import pin
 from .keys import are_keys_current
 from .layout import AUTO_CONF, CONF, DATA, ETC, HBA, PASSFILE, container_name
+from .lsn import format_lsn
 from .needs import find_lacks
 from .psql import ask_once, quote
 from .record import is_standby, judge_data, read_record

@@ -10,8 +10,8 @@ from .archive_wait import describe_stall, switch_segment, wait_until_archived
 from .archiver import ARCHIVER
 from .canary import list_canary
 from .command import Problem
-from .control import parse_lsn
 from .layout import ROOT, container_name
+from .lsn import parse_lsn
 from .psql import OWN_DATABASE, Session, ensure_database, reset_database, quote
 from .spec import slot_name
 from .storage import measure

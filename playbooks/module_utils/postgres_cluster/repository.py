@@ -17,6 +17,8 @@ from .backup_layout import BACKREST_CONF, TOOLS
 from .command import Problem, run
 from .files import read_text
 from .layout import ETC
+from .lsn import parse_lsn
+from .restore_branch import read_own_branch
 from .worker import RUN
 
 # An observation must not hang because the bucket does.
@@ -46,7 +48,7 @@ NOTHING: Dict[str, Any] = {"systemIdentifier": None, "backups": [], "oldestWal":
 def read_repository(cluster: str, path: str = "%s/%s" % (ETC, BACKREST_CONF)) -> Dict[str, Any]:
     """Returns what the repository in the pgbackrest.conf at `path` holds: `systemIdentifier`, `backups`, `oldestWal` and
     `newestWal` as in BackupObservation (src/cluster/observation.ts), and `problem`, a sentence, None if it could be read. Each
-    backup has `startWal` as well, the segment with which its WAL starts.
+    backup has `startWal` as well, the segment with which its WAL starts, and `stop`, the LSN at which it is complete.
 
     Runs on the host, as it needs no server.
     """
@@ -141,6 +143,7 @@ def _read_backup(item: Dict[str, Any]) -> Optional[Dict[str, Any]]:
         "damaged": item.get("error") is True,
         "missingSince": _read_moment(_dict(item.get("annotation")).get(MISSING_SINCE)),
         "startWal": _read_segment(_dict(item.get("archive")).get("start")),
+        "stop": _read_lsn(_dict(item.get("lsn")).get("stop")),
     }
     is_valid = (
         isinstance(backup["label"], str)
@@ -148,6 +151,7 @@ def _read_backup(item: Dict[str, Any]) -> Optional[Dict[str, Any]]:
         and backup["type"] in TYPES
         # All are made online.
         and backup["startWal"] is not None
+        and backup["stop"] is not None
         and all(_is_whole(backup[name], 2**40) for name in ("started", "ended"))
         and all(_is_whole(backup[name], MAX_BYTES) for name in ("databaseBytes", "repositoryBytes"))
     )
@@ -197,12 +201,24 @@ def _read_segment(value: Any) -> Optional[str]:
     return value if isinstance(value, str) and SEGMENT.fullmatch(value) else None
 
 
+def _read_lsn(value: Any) -> Optional[int]:
+    is_lsn = isinstance(value, str) and re.fullmatch(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}", value) is not None
+    return parse_lsn(value) if is_lsn else None
+
+
 def _dict(value: Any) -> Dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
 def _list(value: Any) -> List[Any]:
     return value if isinstance(value, list) else []
+
+
+def keep_own(backups: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """Returns those of the backups with which a recovery of this node's cluster can begin: not those of a branch that it left
+    (restore_branch.py), by a restore into the same folder or by a failover."""
+    branch = read_own_branch()
+    return [item for item in backups if branch.contains(int(item["startWal"][:8], 16), item["stop"])]
 
 
 def find_start(backups: List[Dict[str, Any]]) -> Optional[str]:

@@ -1,4 +1,4 @@
-"""Which of the backups in a repository recovery can begin with. It follows the newest timeline, and a backup that was made on a
+"""Which of the backups in a repository a recovery can begin with. It follows the newest timeline, and a backup that was made on a
 branch which that timeline left, by a restore into the same folder or by a failover, is not on the way to it.
 
 pgBackRest refuses such a backup (timelineVerify in restore/timeline.c, for --target-timeline=latest, its default), and so does
@@ -8,11 +8,14 @@ PostgreSQL ("requested timeline does not contain minimum recovery point"). Neith
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import Any, Dict, List, NamedTuple
 
 from .command import Problem, run
-from .control import parse_lsn
+from .layout import DATA
+from .lsn import parse_lsn
+from .untrusted import read_untrusted
 
 HISTORY = re.compile(r"[0-9A-F]{8}\.history")
 # Of PostgreSQL and of pgBackRest's database, e.g. `17-1`.
@@ -29,10 +32,11 @@ class Branch(NamedTuple):
     def has(self, backup: Dict[str, Any]) -> bool:
         """Whether recovery can begin with a backup, as `pgbackrest info` describes it: the backup is complete where its
         timeline was left. Raises ValueError, LookupError or TypeError if it has another shape."""
-        timeline = int(backup["archive"]["start"][:8], 16)
-        if timeline >= self.timeline:
-            return True
-        return parse_lsn(backup["lsn"]["stop"]) <= self.ends.get(timeline, -1)
+        return self.contains(int(backup["archive"]["start"][:8], 16), parse_lsn(backup["lsn"]["stop"]))
+
+    def contains(self, timeline: int, lsn: int) -> bool:
+        """Whether a position is on the way to the newest timeline."""
+        return timeline >= self.timeline or lsn <= self.ends.get(timeline, -1)
 
 
 # Without any history there is one timeline.
@@ -51,10 +55,29 @@ def read_branch(command: List[str], cluster: str, database: str) -> Branch:
     return ONLY if newest is None else parse_branch(newest, _ask([*command, "repo-get", "%s/%s" % (folder, newest)]))
 
 
+def read_own_branch() -> Branch:
+    """Reads the history of the timeline of this node's server, which keeps it beside its WAL."""
+    folder = DATA + "/pg_wal"
+    try:
+        newest = max(filter(HISTORY.fullmatch, os.listdir(folder)), default=None)
+    except FileNotFoundError:
+        return ONLY
+    text = None if newest is None else read_untrusted("%s/%s" % (folder, newest))
+    return ONLY if newest is None or text is None else parse_branch(newest, text)
+
+
 def parse_branch(name: str, text: str) -> Branch:
-    """Returns what a history says: each line has a timeline, and the LSN at which it was left (timeline.c)."""
-    lines = [line.split() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    return Branch(int(name[:8], 16), {int(fields[0]): parse_lsn(fields[1]) for fields in lines})
+    """Returns what a history says: each line has a timeline, the LSN at which it was left, and a reason (timeline.c)."""
+    lines = [line.split() for line in text.splitlines()]
+    return Branch(int(name[:8], 16), {int(fields[0]): parse_lsn(fields[1]) for fields in lines if _is_entry(fields)})
+
+
+def _is_entry(fields: List[str]) -> bool:
+    return (
+        len(fields) > 1
+        and re.fullmatch("[0-9]{1,10}", fields[0]) is not None
+        and re.fullmatch("[0-9A-F]{1,8}/[0-9A-F]{1,8}", fields[1]) is not None
+    )
 
 
 def _ask(command: List[str]) -> str:

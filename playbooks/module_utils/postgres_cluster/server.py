@@ -14,11 +14,11 @@ from .backup_layout import SPOOL, TOOLS
 from .cipher import give_conf
 from .command import Pending, Problem, run
 from .container import STOP_SECONDS, is_current, list_container_arguments
-from .control import parse_lsn
 from .docker import inspect_container, read_log, remove_container, set_aside
 from .files import make_directory, write_text
 from .image import Image
 from .layout import CONF, DATA, ETC, HBA, PASSFILE, REPLICATION_USER
+from .lsn import parse_lsn
 from .progress import Report
 from .psql import Session, ask_once
 from .recovery import Recovery

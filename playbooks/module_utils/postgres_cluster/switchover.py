@@ -21,12 +21,13 @@ from .archive_stop import hold_archiving, interrupt_push
 from .archive_wait import empty_queue
 from .command import Problem, run
 from .container import STOP_SECONDS
-from .control import Control, format_lsn, parse_lsn, parse_position, read_head, read_text_of
+from .control import Control, parse_position, read_head, read_text_of
 from .docker import inspect_container, stop_container
 from .expiry import hold_expiry
 from .handover import choose_port, receive_end, send_end, signal_readiness, wait_for_successor
 from .image import Image
 from .long_transactions import refuse_long_transactions
+from .lsn import format_lsn, parse_lsn
 from .psql import Session, quote
 from .promote import promote_server
 from .record import choose_recorded_image, read_record
